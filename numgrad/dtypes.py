@@ -1,0 +1,116 @@
+"""dtypes, default dtype and torch's promotion rules."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+
+
+class dtype:  # noqa: N801 (torch's name)
+    """Type of a tensor's elements. Made by this module alone; compared by identity."""
+
+    __slots__ = ("code", "is_bool", "is_floating_point", "itemsize", "name", "numpy", "rank", "torch_name")
+
+    def __init__(self, name: str, code: str, rank: int, torch_name: str) -> None:
+        self.name = name
+        self.code = code  # as kernels declare it
+        self.numpy = np.dtype(name)
+        self.itemsize = self.numpy.itemsize
+        self.rank = rank
+        self.is_floating_point = self.numpy.kind == "f"
+        self.is_bool = self.numpy.kind == "b"
+        self.torch_name = torch_name  # as in torch's messages
+
+    def __repr__(self) -> str:
+        return f"numgrad.{self.name}"
+
+    def __reduce__(self) -> str:
+        return self.name
+
+    @property
+    def category(self) -> int:
+        """0 bool, 1 integer, 2 floating point: the order of torch's promotion."""
+        return 0 if self.is_bool else 2 if self.is_floating_point else 1
+
+
+bool_: Final = dtype("bool", "b1", 0, "Bool")
+uint8: Final = dtype("uint8", "u1", 1, "Byte")
+int8: Final = dtype("int8", "i1", 2, "Char")
+int16: Final = dtype("int16", "i2", 3, "Short")
+int32: Final = dtype("int32", "i4", 4, "Int")
+int64: Final = dtype("int64", "i8", 5, "Long")
+float32: Final = dtype("float32", "f4", 6, "Float")
+float64: Final = dtype("float64", "f8", 7, "Double")
+long, int_, float_, double = int64, int32, float32, float64
+
+ALL: Final = (bool_, uint8, int8, int16, int32, int64, float32, float64)
+_BY_NUMPY: Final = {d.numpy: d for d in ALL}
+_BY_CODE: Final = {d.code: d for d in ALL}
+_default = float32
+
+
+def from_numpy_dtype(numpy_dtype: np.dtype) -> dtype:
+    """numgrad's dtype of a NumPy array.
+
+    Raises
+    ------
+    TypeError
+        numgrad has no such dtype.
+
+    >>> from_numpy_dtype(np.dtype("float32"))
+    numgrad.float32
+    """
+    found = _BY_NUMPY.get(np.dtype(numpy_dtype).newbyteorder("="))
+    if found is None:
+        names = ", ".join(d.name for d in ALL)
+        raise TypeError(f"can't convert np.ndarray of type {numpy_dtype}. The supported types are: {names}.")
+    return found
+
+
+def by_code(code: str) -> dtype:
+    """The dtype that kernels call ``code``.
+
+    >>> by_code("f4")
+    numgrad.float32
+    """
+    return _BY_CODE[code]
+
+
+def promote_types(first: dtype, second: dtype) -> dtype:
+    """The smallest dtype that holds both, by torch's table.
+
+    >>> promote_types(int64, float32)
+    numgrad.float32
+    >>> promote_types(uint8, int8)
+    numgrad.int16
+    """
+    if first is second:
+        return first
+    low, high = sorted((first, second), key=lambda d: d.rank)
+    if low is uint8 and high is int8:
+        return int16
+    return high
+
+
+def get_default_dtype() -> dtype:
+    """dtype of new floating-point tensors whose dtype is not given.
+
+    >>> get_default_dtype()
+    numgrad.float32
+    """
+    return _default
+
+
+def set_default_dtype(d: dtype) -> None:
+    """Set the dtype of new floating-point tensors whose dtype is not given.
+
+    Raises
+    ------
+    TypeError
+        ``d`` is not a floating-point dtype.
+    """
+    global _default
+    if not isinstance(d, dtype) or not d.is_floating_point:
+        raise TypeError(f"set_default_dtype: d is {d!r}, expected numgrad.float32 or numgrad.float64")
+    _default = d

@@ -1,0 +1,33 @@
+"""Exception classes of numgrad and the one builder of their messages.
+
+torch's classes are kept (``RuntimeError`` for shapes, ``IndexError`` for indices, ``TypeError`` for argument types), so
+that code written against torch catches what it expects. The subclasses below only add a name to catch.
+"""
+
+from __future__ import annotations
+
+
+class ShapeError(RuntimeError):
+    """Shapes, strides or sizes of operands do not fit together."""
+
+
+class DtypeError(RuntimeError):
+    """Dtypes of operands do not fit together, or an op does not support one."""
+
+
+class GradError(RuntimeError):
+    """A gradient cannot be computed, or not any more."""
+
+
+class KernelError(RuntimeError):
+    """A kernel cannot be compiled, or broke its contract (an out-of-bounds access in the debug mode)."""
+
+
+def describe(op: str, argument: str, got: object, wanted: object, hint: str = "") -> str:
+    """One sentence in the order that readers need: op, argument, what came, what was wanted, what to do.
+
+    >>> describe("conv2d", "weight.shape[1]", 32, "64 (= input.shape[1] / groups)")
+    'conv2d: weight.shape[1] is 32, expected 64 (= input.shape[1] / groups)'
+    """
+    message = f"{op}: {argument} is {got}, expected {wanted}"
+    return f"{message}; {hint}" if hint else message

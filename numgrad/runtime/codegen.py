@@ -1,0 +1,249 @@
+"""From a declared kernel to object code, by Numba and LLVM. All policy for Numba lives here, and only here.
+
+This module imports Numba, so it is imported when something has to be compiled and not before: loading a stored kernel
+needs `loader` alone.
+
+Why every option is as it is:
+
+- ``_nrt=False``: a kernel that allocates does not compile. What is left is pure machine code without reference counts,
+  which can be stored as an object file and loaded by any process on the same kind of CPU.
+- ``error_model="numpy"``: a division by zero gives Inf or NaN, and no exception path spoils vectorisation.
+- fast-math is ``contract`` alone (fused multiply-add), and ``reassoc`` where a kernel asks for it. Not ``nnan``, ``ninf``:
+  NaN and Inf must survive. Not ``arcp``, ``afn``: LLVM then divides by a refined reciprocal estimate, and 1/0 and 1/inf
+  become NaN. Not ``nsz``: -0.0 is what NumPy and torch give.
+- bounds checks only in the debug mode, where an index out of range sets the launch's status word.
+"""
+
+from __future__ import annotations
+
+import types as python_types
+from collections.abc import Callable
+from typing import Any
+
+import llvmlite.binding as llvm
+import numba
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils  # noqa: F401  (imported for its side effect on Numba's registries)
+from numba.np.arrayobj import populate_array
+
+from numgrad import config
+from numgrad.errors import KernelError
+from numgrad.runtime import target
+from numgrad.runtime.kernel import Device, Intrinsic, Kernel, Parameter, python_function, references
+
+WORD = ir.IntType(64)
+SYMBOL = "numgrad_entry"
+NUMBA_TYPES = {
+    "f4": types.float32,
+    "f8": types.float64,
+    "i1": types.int8,
+    "i2": types.int16,
+    "i4": types.int32,
+    "i8": types.int64,
+    "u1": types.uint8,
+    "b1": types.boolean,
+}
+# Symbols that object code may leave to the process: the C library's mathematics and memory functions.
+_ALLOWED_SYMBOLS = frozenset(
+    name + suffix
+    for name in "acos acosh asin asinh atan atan2 atanh cbrt ceil copysign cos cosh erf erfc exp exp2 expm1 fabs floor fma"
+    " fmax fmin fmod hypot ldexp lgamma log log10 log1p log2 nearbyint pow remainder rint round sin sinh sqrt tan tanh"
+    " tgamma trunc".split()
+    for suffix in ("", "f")
+) | {"memcpy", "memset", "memmove", "bzero", "syscall"}
+_ALLOWED_PREFIXES = ("llvm.", "Py", "__ulock", "WaitOnAddress", "WakeByAddress", "__aeabi", "__udivti3", "__divti3", "__chkstk")
+
+
+def options(reassociate: bool = False) -> dict[str, Any]:
+    """Numba's options for every function that numgrad compiles."""
+    return {
+        "_nrt": False,
+        "nogil": True,
+        "no_cpython_wrapper": True,
+        "no_cfunc_wrapper": True,
+        "error_model": "numpy",
+        "boundscheck": config.DEBUG.is_set(),
+        "fastmath": {"contract", "reassoc"} if reassociate else {"contract"},
+    }
+
+
+def compile_native(name: str, function: Callable[..., Any], arity: int, returns: bool) -> bytes:
+    """Object code of a function over int64 words, under the symbol `SYMBOL`."""
+    dispatcher = _Converter(reassociate=False).convert(function)
+    return _object_code(name, dispatcher, arity, returns)
+
+
+def compile_kernel(kernel: Kernel, binding: tuple[str, ...]) -> bytes:
+    """Object code of ``entry(slots, start, stop, worker)`` for one binding of the kernel's type variables."""
+    parameters = kernel.bound(binding)
+    dispatcher = _Converter(kernel.reassociate).convert(kernel.py_func)
+    entry = _write_entry(dispatcher, parameters, kernel.takes_worker)
+    return _object_code(kernel.name, numba.njit(**options(kernel.reassociate))(entry), 4, returns=False)
+
+
+# ---- Python functions as Numba sees them ------------------------------------------------------------------------
+
+
+class _Converter:
+    """Turns numgrad's device functions and intrinsics into Numba's, by giving each function new globals.
+
+    Numba looks a name up in the globals of the function that it compiles; the copy made here has Numba's dispatchers
+    where the original has numgrad's objects, so that kernels can be declared without importing Numba.
+    """
+
+    def __init__(self, reassociate: bool) -> None:
+        self.options = options(reassociate)
+        self.done: dict[int, Any] = {}
+
+    def convert(self, function: Any) -> Any:
+        if id(function) in self.done:
+            return self.done[id(function)]
+        if isinstance(function, Intrinsic):
+            converted = numba.extending.intrinsic(function.py_func)
+        else:
+            plain = python_function(function)
+            assert plain is not None
+            converted = numba.njit(**self.options)(self._rebind(plain))
+        self.done[id(function)] = converted
+        return converted
+
+    def _rebind(self, function: python_types.FunctionType) -> python_types.FunctionType:
+        replaced = {name: self._value(value) for name, value in references(function)}
+        cells = tuple(python_types.CellType(replaced[name]) for name in function.__code__.co_freevars)
+        names = {**function.__globals__, **replaced}
+        copy = python_types.FunctionType(function.__code__, names, function.__name__, function.__defaults__, cells)
+        copy.__kwdefaults__ = function.__kwdefaults__
+        return copy
+
+    def _value(self, value: Any) -> Any:
+        if isinstance(value, (Device, Kernel)) or (hasattr(value, "py_func") and python_function(value)):
+            return self.convert(value)
+        return value
+
+
+# ---- the entry: from slots to typed arguments -------------------------------------------------------------------
+
+
+def _write_entry(dispatcher: Any, parameters: tuple[Parameter, ...], takes_worker: bool) -> python_types.FunctionType:
+    """``entry(slots, start, stop, worker)``: read each argument out of its slots, call the kernel.
+
+    Word 0 of the slots is the address of the launch's status word; arguments follow in order.
+    """
+    names: dict[str, Any] = {"kernel": dispatcher}
+    arguments, word = [], 1
+    for index, parameter in enumerate(parameters):
+        names[f"read_{index}"] = _reader(parameter)
+        arguments.append(f"read_{index}(slots, {word})")
+        word += parameter.words
+    arguments += ["start", "stop"] + (["worker"] if takes_worker else [])
+    source = f"def entry(slots, start, stop, worker):\n    kernel({', '.join(arguments)})\n"
+    exec(compile(source, "<numgrad entry>", "exec"), names)
+    return names["entry"]
+
+
+def _reader(parameter: Parameter) -> Any:
+    element = NUMBA_TYPES[parameter.type]
+
+    def word(builder: Any, base: Any, first: Any, index: int) -> Any:
+        return builder.load(builder.gep(base, [builder.add(first, ir.Constant(WORD, index))]))
+
+    @numba.extending.intrinsic
+    def read_scalar(typing_context, slots, offset):  # type: ignore[no-untyped-def]
+        def emit(context, builder, signature, args):  # type: ignore[no-untyped-def]
+            base = builder.inttoptr(args[0], WORD.as_pointer())
+            place = builder.gep(base, [args[1]])
+            stored = context.get_data_type(element)
+            value = builder.load(builder.bitcast(place, stored.as_pointer()))
+            return context.data_model_manager[element].from_data(builder, value)
+
+        return element(types.int64, types.int64), emit
+
+    array = types.Array(element, parameter.ndim, "C") if parameter.ndim else None
+
+    @numba.extending.intrinsic
+    def read_array(typing_context, slots, offset):  # type: ignore[no-untyped-def]
+        def emit(context, builder, signature, args):  # type: ignore[no-untyped-def]
+            base = builder.inttoptr(args[0], WORD.as_pointer())
+            itemsize = ir.Constant(WORD, context.get_abi_sizeof(context.get_data_type(element)))
+            shape = [word(builder, base, args[1], 1 + axis) for axis in range(parameter.ndim)]
+            strides = [itemsize]
+            for extent in reversed(shape[1:]):
+                strides.insert(0, builder.mul(strides[0], extent))
+            value = context.make_array(array)(context, builder)
+            data = builder.inttoptr(word(builder, base, args[1], 0), value.data.type)
+            populate_array(value, data=data, shape=shape, strides=strides, itemsize=itemsize, meminfo=None)
+            return value._getvalue()
+
+        return array(types.int64, types.int64), emit
+
+    return read_array if parameter.ndim else read_scalar
+
+
+# ---- LLVM: one module, one exported symbol, object code ---------------------------------------------------------
+
+
+def _object_code(name: str, dispatcher: Any, arity: int, returns: bool) -> bytes:
+    target.apply_to_numba(numba.config)
+    argument_types = (types.int64,) * arity
+    try:
+        dispatcher.compile(argument_types)
+    except numba.core.errors.NumbaError as error:
+        raise KernelError(f"kernel {name} does not compile: {error}") from error
+    compiled = dispatcher.overloads[argument_types]
+    if returns and compiled.signature.return_type != types.int64:
+        raise KernelError(f"native function {name} returns {compiled.signature.return_type}, expected int64")
+    module = llvm.parse_assembly(str(_wrapper(compiled, arity, returns)))
+    module.link_in(compiled.library._final_module, preserve=True)
+    module.name = name
+    for function in module.functions:
+        if not function.is_declaration and function.name != SYMBOL:
+            function.linkage = "internal"
+    machine = target.target_machine()
+    tuning = llvm.create_pipeline_tuning_options(speed_level=3)
+    passes = llvm.create_pass_builder(machine, tuning)
+    passes.getModulePassManager().run(module, passes)
+    _refuse_foreign_symbols(name, module)
+    return bytes(machine.emit_object(module))
+
+
+def _wrapper(compiled: Any, arity: int, returns: bool) -> ir.Module:
+    """The C entry around Numba's calling convention; a raised error (debug mode) becomes status -1."""
+    convention = compiled.target_context.call_conv
+    module = ir.Module(name="wrapper")
+    module.triple = llvm.get_process_triple()
+    function_type = convention.get_function_type(compiled.signature.return_type, [types.int64] * arity)
+    callee = ir.Function(module, function_type, compiled.fndesc.llvm_func_name)
+    result = WORD if returns else ir.VoidType()
+    entry = ir.Function(module, ir.FunctionType(result, [WORD] * arity), SYMBOL)
+    builder = ir.IRBuilder(entry.append_basic_block())
+    value = builder.alloca(function_type.args[0].pointee)
+    error = builder.alloca(function_type.args[1].pointee)
+    code = builder.call(callee, [value, error, *entry.args])
+    if returns:
+        builder.ret(builder.load(value))
+        return module
+    failed = builder.and_(
+        builder.icmp_signed("!=", code, ir.Constant(code.type, 0)),
+        builder.icmp_signed("!=", code, ir.Constant(code.type, -2)),  # Numba's code for "returned None"
+    )
+    with builder.if_then(failed, likely=False):
+        slots = builder.inttoptr(entry.args[0], WORD.as_pointer())
+        status = builder.inttoptr(builder.load(slots), WORD.as_pointer())
+        builder.store(ir.Constant(WORD, -1), status)
+    builder.ret_void()
+    return module
+
+
+def _refuse_foreign_symbols(name: str, module: Any) -> None:
+    foreign = [
+        function.name
+        for function in module.functions
+        if function.is_declaration
+        and function.name not in _ALLOWED_SYMBOLS
+        and not function.name.startswith(_ALLOWED_PREFIXES)
+    ]
+    if foreign:
+        raise KernelError(
+            f"kernel {name} needs {', '.join(sorted(foreign))} at run time; a kernel may not allocate, call Python or raise"
+        )

@@ -1,0 +1,267 @@
+"""Kernels, device functions and intrinsics: declared here without Numba, compiled when first launched.
+
+A **kernel** is a serial function over a range of work: it reads arrays, writes into arrays that it is given, allocates
+nothing and returns nothing. Its last parameters are ``start, stop`` (and, if it wants scratch memory of its own,
+``worker``)::
+
+    @kernel("T[:], T[:], T[:]")
+    def add(x, y, out, start, stop):
+        x, y, out = x[start:stop], y[start:stop], out[start:stop]
+        for i in range(out.shape[0]):
+            out[i] = x[i] + y[i]
+
+The declaration gives a type to every parameter but the range: ``f4 f8 i1 i2 i4 i8 u1 b1`` are NumPy's dtypes, any other
+name is a type variable that each launch binds (``T`` above), ``T[:]`` and ``T[:, :]`` are C-contiguous arrays and a bare
+name is a scalar. The author never sees how arguments travel: `codegen` writes the entry from the declaration.
+
+A **device function** is a helper that kernels call; an **intrinsic** emits LLVM IR for one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import threading
+import types
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from numgrad.errors import KernelError
+
+SCALAR_TYPES = ("f4", "f8", "i1", "i2", "i4", "i8", "u1", "b1")
+_DECLARED = re.compile(r"^(?P<type>\w+)(?P<dims>\[\s*:(\s*,\s*:)*\s*\])?$")
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One declared parameter: a scalar (``ndim == 0``) or a C-contiguous array."""
+
+    name: str
+    type: str  # one of SCALAR_TYPES, or a type variable
+    ndim: int
+
+    @property
+    def words(self) -> int:
+        """Slots that the argument takes: an address and the extents, or the value's bits."""
+        return 1 + self.ndim
+
+
+class Device:
+    """A helper function that kernels may call. Called from Python it runs as Python."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self.py_func = function
+        self.__name__ = function.__name__
+        self.__doc__ = function.__doc__
+
+    def __call__(self, *args: Any) -> Any:
+        return self.py_func(*args)
+
+    def __repr__(self) -> str:
+        return f"<numgrad device function {self.__name__}>"
+
+
+class Intrinsic(Device):
+    """A device function written as LLVM IR; ``emit`` has the form that ``numba.extending.intrinsic`` takes.
+
+    ``reference``, if given, is what it computes, as Python.
+    """
+
+    def __init__(self, emit: Callable[..., Any], reference: Callable[..., Any] | None = None) -> None:
+        super().__init__(emit)
+        self.reference = reference
+
+    def __call__(self, *args: Any) -> Any:
+        if self.reference is None:
+            raise KernelError(f"{self.__name__}: an intrinsic has no Python form; call it inside a kernel")
+        return self.reference(*args)
+
+
+def device(function: Callable[..., Any]) -> Device:
+    """Declare a helper function for kernels."""
+    return Device(function)
+
+
+def intrinsic(emit: Callable[..., Any]) -> Intrinsic:
+    """Declare a device function that emits LLVM IR: ``emit(typing_context, *types) -> (signature, codegen)``."""
+    return Intrinsic(emit)
+
+
+class Native:
+    """A function compiled with the C calling convention over int64 words: the base of kernels and of the pool.
+
+    ``address()`` compiles it, or loads it from the store of compiled kernels, once per process.
+    """
+
+    def __init__(self, function: Callable[..., Any], arity: int, returns: bool) -> None:
+        self.py_func = function
+        self.name = function.__name__
+        self.arity = arity
+        self.returns = returns
+        self._address = 0
+        self._lock = threading.Lock()
+
+    def address(self) -> int:
+        """The function's address in this process."""
+        if not self._address:
+            with self._lock:
+                if not self._address:
+                    from numgrad.runtime.build import build
+
+                    self._address = build(self.name, self.py_func, self.arity, self.returns)
+        return self._address
+
+
+def native(arity: int, returns: bool = False) -> Callable[[Callable[..., Any]], Native]:
+    """Declare a function of ``arity`` int64 words that returns one (``returns``) or none, callable from C."""
+    return lambda function: Native(function, arity, returns)
+
+
+class Kernel:
+    """A declared kernel; `entry` gives the machine code for one binding of its type variables."""
+
+    def __init__(self, function: Callable[..., Any], declaration: str, reassociate: bool = False) -> None:
+        self.py_func = function
+        self.name = function.__name__
+        self.__name__ = function.__name__
+        self.__doc__ = function.__doc__
+        self.reassociate = reassociate
+        self.parameters, self.takes_worker = _declared_parameters(function, declaration)
+        self.variables = tuple(dict.fromkeys(p.type for p in self.parameters if p.type not in SCALAR_TYPES))
+        self._entries: dict[tuple[str, ...], int] = {}
+        self._lock = threading.Lock()
+
+    def entry(self, binding: tuple[str, ...] = ()) -> int:
+        """Address of the entry whose type variables are bound, in the order of `variables`, to ``binding``."""
+        address = self._entries.get(binding)
+        if address is None:
+            with self._lock:
+                address = self._entries.get(binding)
+                if address is None:
+                    from numgrad.runtime.build import build_kernel
+
+                    address = self._entries[binding] = build_kernel(self, binding)
+        return address
+
+    def bound(self, binding: tuple[str, ...]) -> tuple[Parameter, ...]:
+        """The parameters with type variables replaced."""
+        table = dict(zip(self.variables, binding, strict=True))
+        return tuple(Parameter(p.name, table.get(p.type, p.type), p.ndim) for p in self.parameters)
+
+    def __call__(self, *args: Any) -> None:
+        """Run the kernel as plain Python over NumPy arrays: the way to step through it in a debugger."""
+        self.py_func(*args)
+
+    def __repr__(self) -> str:
+        return f"<numgrad kernel {self.name}>"
+
+
+def kernel(declaration: str, *, reassociate: bool = False) -> Callable[[Callable[..., Any]], Kernel]:
+    """Declare a kernel (see the module's text).
+
+    ``reassociate`` lets LLVM reorder sums, which a floating-point reduction needs to be vectorised; NaN and Inf survive
+    either way.
+
+    Raises
+    ------
+    KernelError
+        The declaration does not fit the function's parameters.
+    """
+    return lambda function: Kernel(function, declaration, reassociate)
+
+
+def _declared_parameters(function: Callable[..., Any], declaration: str) -> tuple[tuple[Parameter, ...], bool]:
+    code = function.__code__
+    names = code.co_varnames[: code.co_argcount]
+    takes_worker = names[-1:] == ("worker",)
+    span = names[-3:-1] if takes_worker else names[-2:]
+    if span != ("start", "stop"):
+        raise KernelError(f"kernel {function.__name__}: the last parameters are {span}, expected ('start', 'stop')")
+    names = names[: -3 if takes_worker else -2]
+    declared = [text.strip() for text in re.split(r",(?![^\[]*\])", declaration) if text.strip()]
+    if len(declared) != len(names):
+        raise KernelError(
+            f"kernel {function.__name__}: {len(declared)} types are declared, expected {len(names)} (for {', '.join(names)})"
+        )
+    parameters = []
+    for name, text in zip(names, declared, strict=True):
+        match = _DECLARED.match(text)
+        if not match:
+            raise KernelError(f"kernel {function.__name__}: type of {name} is {text!r}, expected such as 'f4' or 'T[:, :]'")
+        parameters.append(Parameter(name, match["type"], (match["dims"] or "").count(":")))
+    return tuple(parameters), takes_worker
+
+
+# ---- fingerprints: what a function's machine code depends on -------------------------------------------------------
+
+
+def fingerprint(function: Callable[..., Any]) -> str:
+    """Hash of everything that the code compiled from ``function`` depends on, callees in other files included.
+
+    Raises
+    ------
+    KernelError
+        The function reads a global whose value cannot be hashed (so its machine code must not be stored).
+    """
+    digest = hashlib.sha256()
+    _hash_value(digest, function, set())
+    return digest.hexdigest()
+
+
+def references(function: types.FunctionType) -> Iterator[tuple[str, Any]]:
+    """Names and values of the globals and closure cells that a function's code reads, nested code included."""
+    names: set[str] = set()
+    stack = [function.__code__]
+    while stack:
+        code = stack.pop()
+        names.update(code.co_names)
+        stack.extend(constant for constant in code.co_consts if isinstance(constant, types.CodeType))
+    for name in sorted(names):
+        if name in function.__globals__:
+            yield name, function.__globals__[name]
+    for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
+        yield name, cell.cell_contents
+
+
+def python_function(value: Any) -> types.FunctionType | None:
+    """The plain function behind a device function, a kernel or a Numba dispatcher; None for anything else."""
+    inner = getattr(value, "py_func", value)
+    return inner if isinstance(inner, types.FunctionType) else None
+
+
+def _hash_value(digest: Any, value: Any, seen: set[int]) -> None:
+    function = python_function(value)
+    if function is not None:
+        digest.update(f"function {type(value).__name__} {function.__name__};".encode())
+        if id(function) not in seen:
+            seen.add(id(function))
+            _hash_code(digest, function.__code__)
+            for name, referred in references(function):
+                digest.update(f"{name}=".encode())
+                _hash_value(digest, referred, seen)
+    elif isinstance(value, types.ModuleType):
+        digest.update(f"module {value.__name__} {getattr(value, '__version__', '')};".encode())
+    elif isinstance(value, (tuple, list)):
+        digest.update(f"{type(value).__name__} {len(value)};".encode())
+        for item in value:
+            _hash_value(digest, item, seen)
+    elif isinstance(value, (bool, int, float, complex, str, bytes, type(None), type)):
+        digest.update(f"{type(value).__name__} {value!r};".encode())
+    elif type(value).__module__.startswith("numpy") or hasattr(value, "dtype"):
+        digest.update(f"numpy {getattr(value, 'dtype', '')} ".encode())
+        digest.update(value.tobytes() if hasattr(value, "tobytes") else repr(value).encode())
+    elif callable(value) and hasattr(value, "__qualname__"):
+        digest.update(f"builtin {value.__module__}.{value.__qualname__};".encode())
+    else:
+        raise KernelError(f"a kernel refers to {value!r}, which cannot become part of a stored kernel's key")
+
+
+def _hash_code(digest: Any, code: types.CodeType) -> None:
+    digest.update(code.co_code)
+    digest.update(repr((code.co_names, code.co_varnames, code.co_freevars, code.co_argcount)).encode())
+    for constant in code.co_consts:
+        if isinstance(constant, types.CodeType):
+            _hash_code(digest, constant)
+        else:
+            digest.update(f"{type(constant).__name__} {constant!r};".encode())

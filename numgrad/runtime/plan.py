@@ -1,0 +1,181 @@
+"""A plan: what one op does for one signature, as outputs to allocate and launches to run.
+
+An op's shape rule is a planning function: from the specs of its inputs it derives those of its outputs, proves every
+shape, and lists kernel launches. A plan is made once per signature and kept, so planning may be slow and thorough,
+while running one is a look-up, the allocation of outputs and one call into compiled code.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from numgrad.dtypes import dtype as Dtype
+from numgrad.errors import KernelError
+from numgrad.layout import Spec, product, spec_of
+from numgrad.runtime import memory, program, threads
+from numgrad.runtime.kernel import Kernel
+from numgrad.runtime.program import Address, Array, Launch, Program
+
+STATUS = Array(Address(program.STATUS_ADDRESS), (1,))  # argument for a kernel's parameter "status: i8[:]"
+GRAIN_COST = 1 << 15  # elementary operations in a chunk: about 10 us of work against 0.3 us for a region
+
+
+@dataclass(frozen=True)
+class Operand:
+    """Memory that launches of a plan may address: an input, an output, or scratch."""
+
+    index: int
+    spec: Spec
+    extent: int  # elements that may be touched
+
+    @property
+    def code(self) -> str:
+        """dtype as kernels name it."""
+        return self.spec.dtype.code
+
+    @property
+    def flat(self) -> Array:
+        """All elements of a dense operand, in memory order."""
+        return self.array(self.extent)
+
+    def array(self, *shape: int, offset: int = 0) -> Array:
+        """A C-contiguous array over this memory from element ``offset`` on; proves that it lies inside."""
+        if offset < 0 or min(shape, default=0) < 0 or offset + product(shape) > self.extent:
+            raise KernelError(f"an array of shape {shape} at {offset} reaches beyond an operand of {self.extent} elements")
+        return Array(Address(self.index, offset * self.spec.dtype.itemsize), shape)
+
+
+@dataclass(frozen=True)
+class Output:
+    """How one output of a plan comes about.
+
+    ``source`` is None for new memory; otherwise the input that the output is a view of, from element ``offset`` on, or,
+    with ``spec`` None, the input itself, changed in place.
+    """
+
+    spec: Spec | None
+    source: int | None = None
+    offset: int = 0
+
+
+class PlanBuilder:
+    """Collects a plan's outputs, scratch memory and launches."""
+
+    def __init__(self, inputs: tuple[Spec | None, ...]) -> None:
+        self.inputs = tuple(
+            None if spec is None else Operand(index, spec, spec.extent) for index, spec in enumerate(inputs)
+        )
+        self.outputs: list[Output] = []
+        self.scratch_bytes: list[int] = []
+        self.launches: list[Launch] = []
+        self._addresses = len(inputs)
+        self._made: list[tuple[str, int, str]] = []  # kind, position among its kind, dtype code
+        self.workers = threads.get_num_threads()
+
+    def _new_operand(self, kind: str, position: int, spec: Spec, extent: int) -> Operand:
+        self._made.append((kind, position, spec.dtype.code))
+        self._addresses += 1
+        return Operand(self._addresses - 1, spec, extent)
+
+    def output(self, dtype: Dtype, shape: tuple[int, ...], strides: tuple[int, ...] | None = None) -> Operand:
+        """A new output; contiguous if no strides are given. Its content is undefined until a launch writes it."""
+        spec = spec_of(dtype, shape, strides)
+        self.outputs.append(Output(spec))
+        return self._new_operand("output", len(self.outputs) - 1, spec, spec.extent)
+
+    def view(self, source: Operand, shape: tuple[int, ...], strides: tuple[int, ...], offset: int = 0) -> None:
+        """An output that shares an input's memory, from element ``offset`` (of the input) on."""
+        spec = spec_of(source.spec.dtype, shape, strides)
+        if spec.numel and (offset < 0 or min(strides, default=0) < 0):
+            raise KernelError(f"a view may not reach before its source: offset {offset}, strides {strides}")
+        self.outputs.append(Output(spec, source.index, offset))
+
+    def in_place(self, source: Operand) -> Operand:
+        """Declare that the output is this input, changed in place."""
+        self.outputs.append(Output(None, source.index))
+        return source
+
+    def scratch(self, dtype: Dtype, count: int, *, per_worker: bool = False) -> Operand:
+        """Memory for this plan's launches alone, undefined at first; ``per_worker``: ``count`` elements for each worker.
+
+        A kernel with a ``worker`` parameter finds its part of the latter at ``worker * count``.
+        """
+        extent = count * self.workers if per_worker else count
+        self.scratch_bytes.append(extent * dtype.itemsize)
+        return self._new_operand("scratch", len(self.scratch_bytes) - 1, spec_of(dtype, (extent,)), extent)
+
+    def launch(
+        self, kernel: Kernel, *arguments: Any, work: int, grain: int, cost: int | None = None, binding: tuple[str, ...] = ()
+    ) -> None:
+        """Add a launch of ``kernel`` over ``range(work)``, in chunks of ``grain``.
+
+        Arguments are arrays (`Operand.array`), `STATUS` or Python numbers, in the order of the kernel's declaration;
+        type variables are bound by the arrays' dtypes, or by ``binding``. ``cost`` is a rough count of elementary
+        operations for all of the work (default: one for each unit).
+        """
+        if work <= 0:
+            return
+        bound = binding or self._binding(kernel, arguments)
+        self.launches.append(Launch(kernel, bound, arguments, work, max(1, grain), cost or work, self.workers))
+
+    def _binding(self, kernel: Kernel, arguments: tuple[Any, ...]) -> tuple[str, ...]:
+        table: dict[str, str] = {}
+        for parameter, argument in zip(kernel.parameters, arguments, strict=True):
+            if not isinstance(argument, Array) or argument is STATUS:
+                continue
+            code = self.code_of(argument)
+            if parameter.type in kernel.variables:
+                if table.setdefault(parameter.type, code) != code:
+                    raise KernelError(f"{kernel.name}: {parameter.type} is both {table[parameter.type]} and {code}")
+            elif parameter.type != code:
+                raise KernelError(f"{kernel.name}: {parameter.name} is of type {code}, expected {parameter.type}")
+        return tuple(table[name] for name in kernel.variables)
+
+    def code_of(self, array: Array) -> str:
+        """dtype code of the operand that an array lies in."""
+        index = array.address.index
+        if index >= len(self.inputs):
+            return self._made[index - len(self.inputs)][2]
+        operand = self.inputs[index]
+        assert operand is not None
+        return operand.code
+
+    def finish(self) -> Plan:
+        """The finished plan."""
+        return Plan(self)
+
+
+class Plan:
+    """What an op does for one signature; `run` does it.
+
+    Attributes
+    ----------
+    outputs
+        How each output comes about.
+    program
+        The launches; None for an op that only makes views.
+    """
+
+    def __init__(self, builder: PlanBuilder) -> None:
+        self.outputs = tuple(builder.outputs)
+        self.scratch_bytes = tuple(builder.scratch_bytes)
+        made = builder._made
+        self.program = Program(builder.launches, len(builder.inputs) + len(made)) if builder.launches else None
+        # Addresses follow the inputs' in the order in which operands were made.
+        self._from_outputs = tuple(position if kind == "output" else None for kind, position, _ in made)
+        self._scratch_order = tuple(position for kind, position, _ in made if kind == "scratch")
+
+    def run(self, addresses: list[int], outputs: list[int]) -> int:
+        """Launch, given the addresses of inputs and of new outputs (by position); the launch's status word."""
+        if self.program is None:
+            return 0
+        if not self._scratch_order:
+            for position in self._from_outputs:
+                addresses.append(outputs[position])  # type: ignore[index]
+            return program.launch(self.program, *addresses)
+        scratch = [memory.allocate(nbytes) for nbytes in self.scratch_bytes]
+        blocks = iter(scratch)
+        for position in self._from_outputs:
+            addresses.append(next(blocks).address if position is None else outputs[position])
+        return program.launch(self.program, *addresses)

@@ -1,0 +1,246 @@
+"""The launch door: every number that numgrad computes comes out of `launch`.
+
+A `Program` is a short list of kernel launches whose shapes, scalars and grains are fixed and whose addresses are not.
+It lies in one block of int64 words that compiled code reads, so one call from Python binds the addresses and runs all
+of its launches, on the pool if the work is worth splitting:
+
+====================  ==================================================================
+words                 meaning
+====================  ==================================================================
+0 .. 5                launches, patches, frame words, release the GIL, first patch, first frame word
+then, per launch      entry, offset of its slots in the frame, work, grain, workers
+then, per patch       index of the word in the frame, index of the address, bytes to add
+then                  the frame: for each launch its slots (word 0 the status address, then the arguments)
+====================  ==================================================================
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import struct
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from numgrad.errors import KernelError
+from numgrad.runtime import pool as _pool
+from numgrad.runtime import threads
+from numgrad.runtime.kernel import Kernel, native
+from numgrad.runtime.words import acquire_gil, peek, poke, python_to_word, release_gil, stack_words, word_to_python
+
+run_region = _pool.run_region
+HEADER_WORDS, LAUNCH_WORDS, PATCH_WORDS = 6, 5, 3
+STATUS_ADDRESS = -1  # as an address's index: the launch's status word
+OUT_OF_BOUNDS = -1  # status that an index error in the debug mode leaves
+# Work under which holding the GIL is cheaper than giving it up; in the launch's own cost estimate.
+_GIL_COST = 1 << 15
+_MOST_FRAME_WORDS = 8192  # the frame lies on the launching thread's stack
+
+
+@dataclass(frozen=True)
+class Address:
+    """An argument that each call binds: the ``index``-th address given to the program, plus ``offset`` bytes."""
+
+    index: int
+    offset: int = 0
+
+
+@dataclass(frozen=True)
+class Array:
+    """An array argument: where it starts, and its extents (C-contiguous)."""
+
+    address: Address
+    shape: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Launch:
+    """One kernel over ``range(work)`` in chunks of ``grain``; arguments are `Array` or Python scalars.
+
+    ``cost`` is a rough count of elementary operations, by which the program decides whether to release the GIL.
+    """
+
+    kernel: Kernel
+    binding: tuple[str, ...]
+    arguments: tuple[Any, ...]
+    work: int
+    grain: int
+    cost: int
+    workers: int  # the launch uses at most so many threads, which is what its scratch memory was sized for
+
+
+def _scalar_word(type_name: str, value: Any) -> int:
+    if type_name == "f4":
+        packed = struct.pack("<fi", value, 0)
+    elif type_name == "f8":
+        packed = struct.pack("<d", value)
+    else:
+        packed = struct.pack("<q", int(value))
+    word: int = struct.unpack("<q", packed)[0]
+    return word
+
+
+class Program:
+    """Launches laid out for compiled code; made once per signature, run many times (see the module's text)."""
+
+    def __init__(self, launches: Sequence[Launch], address_count: int) -> None:
+        self.launches = tuple(launches)
+        self.address_count = address_count
+        heads: list[int] = []
+        patches: list[int] = []
+        frame: list[int] = []
+        for launch in launches:
+            heads += [launch.kernel.entry(launch.binding), len(frame), launch.work, launch.grain, launch.workers]
+            frame.append(0)  # the status address, written by `execute`
+            for parameter, argument in zip(launch.kernel.bound(launch.binding), launch.arguments, strict=True):
+                if parameter.ndim:
+                    if not isinstance(argument, Array) or len(argument.shape) != parameter.ndim:
+                        raise KernelError(
+                            f"{launch.kernel.name}: argument {parameter.name} is {argument!r}, "
+                            f"expected an array of {parameter.ndim} dimensions"
+                        )
+                    if argument.address.index >= address_count:
+                        raise KernelError(f"{launch.kernel.name}: {parameter.name} has no address")
+                    patches += [len(frame), argument.address.index, argument.address.offset]
+                    frame += [0, *argument.shape]
+                else:
+                    frame.append(_scalar_word(parameter.type, argument))
+        if len(frame) > _MOST_FRAME_WORDS:
+            raise KernelError(f"a program's arguments take {len(frame)} words, expected at most {_MOST_FRAME_WORDS}")
+        first_patch = HEADER_WORDS + len(heads)
+        first_frame = first_patch + len(patches)
+        self.splits = any(launch.work > launch.grain for launch in launches)
+        release = sum(launch.cost for launch in launches) > _GIL_COST
+        header = [len(self.launches), len(patches) // PATCH_WORDS, len(frame), int(release), first_patch, first_frame]
+        self.words = np.array(header + heads + patches + frame, np.int64)
+        self.address: int = self.words.ctypes.data
+
+    def bound_launches(self, addresses: Sequence[int], status: int) -> list[tuple[int, np.ndarray, int, int, int]]:
+        """(entry, slots, work, grain, workers) of each launch with the addresses written into its slots: what a replay runs."""
+        count, patch_count, frame_words, _, first_patch, first_frame = self.words[:HEADER_WORDS].tolist()
+        frame = self.words[first_frame : first_frame + frame_words].copy()
+        for place in range(first_patch, first_patch + PATCH_WORDS * patch_count, PATCH_WORDS):
+            word, index, offset = self.words[place : place + PATCH_WORDS].tolist()
+            frame[word] = status if index == STATUS_ADDRESS else addresses[index] + offset
+        heads = self.words[HEADER_WORDS:first_patch].reshape(count, LAUNCH_WORDS).tolist()
+        for head in heads:
+            frame[head[1]] = status
+        ends = [head[1] for head in heads[1:]] + [frame_words]
+        return [
+            (entry, frame[begin:end].copy(), work, grain, workers)
+            for (entry, begin, work, grain, workers), end in zip(heads, ends, strict=True)
+        ]
+
+
+@native(3, returns=True)
+def execute(self, args, count):
+    """``execute(program, *addresses) -> status``, called by the interpreter with its vector of arguments.
+
+    ``self`` is the Python int that holds the pool's address.
+    """
+    pool, program = python_to_word(self), python_to_word(peek(args))
+    launches, patches, frame_words = peek(program), peek(program + 8), peek(program + 16)
+    frame = stack_words(frame_words + 1)
+    status = frame + 8 * frame_words
+    poke(status, 0)
+    source = program + 8 * peek(program + 40)
+    for word in range(frame_words):
+        poke(frame + 8 * word, peek(source + 8 * word))
+    patch = program + 8 * peek(program + 32)
+    for _ in range(patches):
+        index = peek(patch + 8)
+        address = status if index == STATUS_ADDRESS else python_to_word(peek(args + 8 * (1 + index)))
+        poke(frame + 8 * peek(patch), address + peek(patch + 16))
+        patch += 8 * PATCH_WORDS
+    state = 0
+    if peek(program + 24):
+        state = release_gil()
+    head = program + 8 * HEADER_WORDS
+    for _ in range(launches):
+        slots = frame + 8 * peek(head + 8)
+        poke(slots, status)
+        run_region(pool, peek(head), slots, peek(head + 16), peek(head + 24), peek(head + 32))
+        head += 8 * LAUNCH_WORDS
+    if state:
+        acquire_gil(state)
+    return word_to_python(peek(status))
+
+
+@native(3)
+def run_bound(pool, rows, count):
+    """Run ``count`` rows of (entry, slots, work, grain, workers), one after the other: the replay loop."""
+    for row in range(count):
+        place = rows + 8 * LAUNCH_WORDS * row
+        run_region(pool, peek(place), peek(place + 8), peek(place + 16), peek(place + 24), peek(place + 32))
+
+
+class _MethodDefinition(ctypes.Structure):
+    _fields_ = [  # noqa: RUF012 (ctypes wants a list)
+        ("name", ctypes.c_char_p),
+        ("function", ctypes.c_void_p),
+        ("flags", ctypes.c_int),
+        ("doc", ctypes.c_char_p),
+    ]
+
+
+_METH_FASTCALL = 0x0080
+_alive: list[Any] = []
+
+
+@functools.cache
+def _executor() -> Callable[..., int]:
+    """`execute` as a built-in function of the interpreter: 0.1 us a call, where ctypes takes 0.5."""
+    definition = _MethodDefinition(b"execute", execute.address(), _METH_FASTCALL, b"run a program")
+    _alive.append(definition)
+    create = ctypes.pythonapi.PyCFunction_NewEx
+    create.restype, create.argtypes = ctypes.py_object, [ctypes.c_void_p, ctypes.py_object, ctypes.c_void_p]
+    function: Callable[..., int] = create(ctypes.addressof(definition), threads.ADDRESS, None)
+    return function
+
+
+class Observer(Protocol):
+    """Something that is told of every launch: a recorder for replay, a profiler."""
+
+    def launched(self, program: Program, addresses: tuple[int, ...]) -> None:
+        """Called after the program ran."""
+
+
+_observers: list[tuple[int, Observer]] = []  # (thread that is observed, observer)
+
+
+def observe(observer: Observer) -> None:
+    """Tell ``observer`` of this thread's launches from now on."""
+    _observers.append((threading.get_ident(), observer))
+
+
+def stop_observing(observer: Observer) -> None:
+    """The end of `observe`."""
+    _observers[:] = [entry for entry in _observers if entry[1] is not observer]
+
+
+def launch(program: Program, *addresses: int) -> int:
+    """Run a program over the given addresses; the status word that its kernels left (0: nothing to report).
+
+    The caller has proved that each address holds what the program's shapes say.
+
+    Raises
+    ------
+    KernelError
+        In the debug mode: a kernel indexed an array out of its bounds.
+    """
+    if program.splits and not threads.ready:
+        threads.start()
+    status = _executor()(program.address, *addresses)
+    if status == OUT_OF_BOUNDS:
+        names = ", ".join(launch.kernel.name for launch in program.launches)
+        raise KernelError(f"an index is out of bounds in one of the kernels: {names}")
+    if _observers:
+        thread = threading.get_ident()
+        for observed, observer in _observers:
+            if observed == thread:
+                observer.launched(program, addresses)
+    return status

@@ -1,0 +1,99 @@
+"""The one table of CPUs: which instructions to compile for, and the register tiles that follow from them."""
+
+from __future__ import annotations
+
+import functools
+import platform
+from dataclasses import dataclass
+from typing import Any
+
+from numgrad import config
+
+
+@dataclass(frozen=True)
+class Target:
+    """What kernels may know of the machine they are compiled for."""
+
+    name: str
+    vector_bytes: int  # width of a vector register
+    registers: int  # how many of them
+    features_off: tuple[str, ...] = ()  # LLVM features that a forced choice switches off
+
+    def lanes(self, itemsize: int) -> int:
+        """Elements of ``itemsize`` bytes in one vector."""
+        return max(1, self.vector_bytes // itemsize)
+
+
+_AVX512_OFF = ("avx512f", "avx512vl", "avx512bw", "avx512dq", "avx512cd", "evex512", "avx10.1", "avx10.2")
+TARGETS = {
+    "avx512": Target("avx512", 64, 32),
+    "avx2": Target("avx2", 32, 16, _AVX512_OFF),
+    "neon": Target("neon", 16, 32),
+    "scalar": Target("scalar", 4, 16, (*_AVX512_OFF, "avx", "avx2", "fma")),
+}
+
+
+@functools.cache
+def host_features() -> dict[str, bool]:
+    """LLVM's feature flags of this CPU."""
+    import llvmlite.binding as llvm
+
+    return dict(llvm.get_host_cpu_features())
+
+
+def _best() -> str:
+    features = host_features()
+    if features.get("avx512f") and features.get("avx512vl"):
+        return "avx512"
+    if features.get("avx2") and features.get("fma"):
+        return "avx2"
+    if platform.machine().lower() in ("arm64", "aarch64"):
+        return "neon"
+    return "scalar"
+
+
+@functools.cache
+def host_target() -> Target:
+    """The table's row for this process: the CPU's best, or the one that NUMGRAD_SIMD names.
+
+    Raises
+    ------
+    ValueError
+        NUMGRAD_SIMD names no row of the table, or one that this CPU does not have.
+    """
+    wanted, best = config.SIMD().lower(), _best()
+    if wanted == "auto":
+        return TARGETS[best]
+    order = ("scalar", "avx2", "avx512") if best in ("scalar", "avx2", "avx512") else ("scalar", "neon")
+    if wanted not in order[: order.index(best) + 1]:
+        raise ValueError(f"NUMGRAD_SIMD is {wanted!r}, expected auto or one of {', '.join(order[: order.index(best) + 1])}")
+    return TARGETS[wanted]
+
+
+@functools.cache
+def cpu() -> tuple[str, str]:
+    """LLVM's CPU name and feature string to compile for."""
+    import llvmlite.binding as llvm
+
+    off = set(host_target().features_off)
+    features = sorted(host_features().items())
+    text = ",".join(("+" if on and name not in off and not (off and name.startswith("avx512")) else "-") + name for name, on in features)
+    return llvm.get_host_cpu_name(), text
+
+
+@functools.cache
+def target_machine() -> Any:
+    """LLVM's target machine for kernels."""
+    import llvmlite.binding as llvm
+
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+    name, features = cpu()
+    target = llvm.Target.from_triple(llvm.get_process_triple())
+    return target.create_target_machine(cpu=name, features=features, opt=3, reloc="default", codemodel="jitdefault", jit=True)
+
+
+def apply_to_numba(numba_config: Any) -> None:
+    """Make Numba's own optimiser see the same CPU when NUMGRAD_SIMD forces one."""
+    if host_target().features_off:
+        numba_config.CPU_NAME, numba_config.CPU_FEATURES = cpu()

@@ -1,0 +1,202 @@
+"""Intrinsics over int64 words and addresses: what the pool and the launch door are written with."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from numgrad.runtime.kernel import intrinsic
+
+# ruff: noqa: ANN001, ANN201, ANN202
+
+
+def _signature(count: int, returns: bool = True) -> Any:
+    from numba import types
+
+    return (types.int64 if returns else types.void)(*[types.int64] * count)
+
+
+def _word(builder: Any, address: Any) -> Any:
+    from llvmlite import ir
+
+    return builder.inttoptr(address, ir.IntType(64).as_pointer())
+
+
+def _function(builder: Any, name: str, result: Any, arguments: list[Any], var_arg: bool = False) -> Any:
+    from llvmlite import ir
+    from numba.core import cgutils
+
+    return cgutils.get_or_insert_function(builder.module, ir.FunctionType(result, arguments, var_arg=var_arg), name)
+
+
+@intrinsic
+def peek(typing_context, address):
+    """The word at an address."""
+
+    def emit(context, builder, signature, args):
+        return builder.load(_word(builder, args[0]))
+
+    return _signature(1), emit
+
+
+@intrinsic
+def poke(typing_context, address, value):
+    """Write a word at an address."""
+
+    def emit(context, builder, signature, args):
+        builder.store(args[1], _word(builder, args[0]))
+        return context.get_dummy_value()
+
+    return _signature(2, returns=False), emit
+
+
+@intrinsic
+def atomic_load(typing_context, address):
+    """The word at an address, sequentially consistent."""
+
+    def emit(context, builder, signature, args):
+        return builder.load_atomic(_word(builder, args[0]), "seq_cst", 8)
+
+    return _signature(1), emit
+
+
+@intrinsic
+def atomic_store(typing_context, address, value):
+    """Write a word, sequentially consistent."""
+
+    def emit(context, builder, signature, args):
+        builder.store_atomic(args[1], _word(builder, args[0]), "seq_cst", 8)
+        return context.get_dummy_value()
+
+    return _signature(2, returns=False), emit
+
+
+@intrinsic
+def atomic_add(typing_context, address, value):
+    """Add to a word; the value before."""
+
+    def emit(context, builder, signature, args):
+        return builder.atomic_rmw("add", _word(builder, args[0]), args[1], "seq_cst")
+
+    return _signature(2), emit
+
+
+@intrinsic
+def compare_and_swap(typing_context, address, expected, value):
+    """Write ``value`` if the word is ``expected``; 1 if it was."""
+
+    def emit(context, builder, signature, args):
+        from llvmlite import ir
+
+        swapped = builder.cmpxchg(_word(builder, args[0]), args[1], args[2], "seq_cst", "seq_cst")
+        return builder.zext(builder.extract_value(swapped, 1), ir.IntType(64))
+
+    return _signature(3), emit
+
+
+@intrinsic
+def stack_words(typing_context, count):
+    """Address of ``count`` words on this call's stack."""
+
+    def emit(context, builder, signature, args):
+        from llvmlite import ir
+
+        return builder.ptrtoint(builder.alloca(ir.IntType(64), size=args[0]), ir.IntType(64))
+
+    return _signature(1), emit
+
+
+@intrinsic
+def call_entry(typing_context, entry, slots, start, stop, worker):
+    """Call a kernel's entry by its address."""
+
+    def emit(context, builder, signature, args):
+        from llvmlite import ir
+
+        function_type = ir.FunctionType(ir.VoidType(), [ir.IntType(64)] * 4)
+        builder.call(builder.inttoptr(args[0], function_type.as_pointer()), args[1:])
+        return context.get_dummy_value()
+
+    return _signature(5, returns=False), emit
+
+
+@intrinsic
+def python_to_word(typing_context, pyobject):
+    """The value of a Python int; the thread must hold the GIL."""
+
+    def emit(context, builder, signature, args):
+        from llvmlite import ir
+
+        word = ir.IntType(64)
+        return builder.call(_function(builder, "PyLong_AsLongLong", word, [word]), args)
+
+    return _signature(1), emit
+
+
+@intrinsic
+def word_to_python(typing_context, value):
+    """A new Python int; the thread must hold the GIL."""
+
+    def emit(context, builder, signature, args):
+        from llvmlite import ir
+
+        word = ir.IntType(64)
+        return builder.call(_function(builder, "PyLong_FromLongLong", word, [word]), args)
+
+    return _signature(1), emit
+
+
+@intrinsic
+def release_gil(typing_context):
+    """Let other Python threads run; gives what `acquire_gil` needs."""
+
+    def emit(context, builder, signature, args):
+        from llvmlite import ir
+
+        return builder.call(_function(builder, "PyEval_SaveThread", ir.IntType(64), []), [])
+
+    return _signature(0), emit
+
+
+@intrinsic
+def acquire_gil(typing_context, state):
+    """Take the GIL back."""
+
+    def emit(context, builder, signature, args):
+        from llvmlite import ir
+
+        builder.call(_function(builder, "PyEval_RestoreThread", ir.VoidType(), [ir.IntType(64)]), args)
+        return context.get_dummy_value()
+
+    return _signature(1, returns=False), emit
+
+
+@intrinsic
+def pause(typing_context):
+    """Tell the CPU that this is a spin loop."""
+
+    def emit(context, builder, signature, args):
+        from llvmlite import ir
+
+        if "x86" in str(builder.module.triple) or "amd64" in str(builder.module.triple).lower():
+            builder.call(_function(builder, "llvm.x86.sse2.pause", ir.VoidType(), []), [])
+        return context.get_dummy_value()
+
+    return _signature(0, returns=False), emit
+
+
+@intrinsic
+def linux_futex(typing_context, number, address, operation, value):
+    """The futex system call (Linux), by its number on this machine."""
+
+    def emit(context, builder, signature, args):
+        from llvmlite import ir
+
+        word = ir.IntType(64)
+        zero = ir.Constant(word, 0)
+        number, address, operation, value = args
+        return builder.call(
+            _function(builder, "syscall", word, [word], var_arg=True),
+            [number, address, operation, value, zero, zero, zero],
+        )
+
+    return _signature(4), emit
