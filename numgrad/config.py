@@ -27,6 +27,7 @@ class Knob:
 
 
 NUM_THREADS = Knob("NUMGRAD_NUM_THREADS", "", "threads that a launch may use; default: the CPUs this process may run on")
+WAIT = Knob("NUMGRAD_WAIT", "auto", "how idle threads sleep: auto, futex, ulock, address or poll")
 DEBUG = Knob("NUMGRAD_DEBUG", "0", "1: kernels check every index, and a bad one raises KernelError")
 SIMD = Knob("NUMGRAD_SIMD", "auto", "vector instructions to use: auto, avx512, avx2, neon or scalar")
 KERNEL_STORE = Knob("NUMGRAD_KERNEL_STORE", "", "folder of compiled kernels; 'off' keeps them in memory only")
@@ -35,7 +36,7 @@ HOME = Knob("NUMGRAD_HOME", "", "folder of downloaded weights; default: the plat
 WEIGHTS_URL = Knob("NUMGRAD_WEIGHTS_URL", "", "base URL asked for weights instead of the registry's")
 OFFLINE = Knob("NUMGRAD_OFFLINE", "0", "1: never touch the network")
 
-KNOBS = (NUM_THREADS, DEBUG, SIMD, KERNEL_STORE, LOG, HOME, WEIGHTS_URL, OFFLINE)
+KNOBS = (NUM_THREADS, WAIT, DEBUG, SIMD, KERNEL_STORE, LOG, HOME, WEIGHTS_URL, OFFLINE)
 
 
 def cache_folder() -> Path:

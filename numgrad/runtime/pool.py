@@ -1,83 +1,153 @@
 """The pool's compiled half: how a region of work is published, claimed and waited for.
 
-A launch publishes (entry, slots, work, grain), bumps the epoch, wakes sleepers, claims chunks just as the workers do,
+A launch publishes (entry, slots, work, grain) under a new *ticket*, wakes sleepers, claims chunks just as the workers do,
 and waits only for chunks that somebody has claimed: a worker that the scheduler has put aside delays nobody. Idle
 workers spin briefly, then sleep in the kernel. Work is split by ``grain`` alone, never by the number of threads, so
 results have the same bits for any number of them.
 
-One launcher holds the pool at a time; another that comes meanwhile runs its chunks itself.
+One launcher holds the pool at a time; another that comes meanwhile runs its chunks itself, as worker 0 of its own
+launch. ``docs/threads.md`` goes through the interleavings; the comments below name the rule that each line keeps.
 """
 
 from __future__ import annotations
 
 from numgrad.runtime.kernel import device, native
-from numgrad.runtime.words import (
-    atomic_add,
-    atomic_load,
-    atomic_store,
-    call_entry,
-    compare_and_swap,
-    linux_futex,
-    pause,
-)
+from numgrad.runtime.wait import EVERYBODY, SYSTEM_WORDS, wait, wake
+from numgrad.runtime.words import atomic_add, atomic_load, atomic_store, call_entry, compare_and_swap, pause, release_store
 
-# Byte offsets of the pool's words, a cache line each.
-# TICKET packs (epoch << 32 | next chunk), so that a worker of an older epoch can never claim.
-EPOCH, SLEEPERS, TICKET, DONE, ENTRY, SLOTS, WORK, GRAIN, CHUNKS, WORKERS, STOP, LOCK, SPINS, FUTEX = (64 * i for i in range(14))
-POOL_BYTES = 64 * 14
-EPOCH_MASK = 0x7FFFFFFF  # epochs in a ticket wrap; a worker would have to sleep through 2^31 launches to be fooled
-CLOSED = 0x7FFFFFFF  # as next chunk: nobody may claim
-WAIT_PRIVATE, WAKE_PRIVATE = 128, 129
+LINE = 128  # bytes apart for words that different threads write (two cache lines: CPUs fetch neighbours together)
+# The ticket: epoch << CHUNK_BITS | next chunk. A thread that claims for an epoch compares and swaps the whole word, so it
+# cannot claim a chunk of another. Epochs wrap after 2^43 regions, a month of nothing else.
+TICKET = 0
+# The region: written only while the ticket is closed.
+ENTRY, SLOTS, FIRST, END, GRAIN, CHUNKS, WORKERS = (LINE + 8 * i for i in range(7))
+DONE, WAITING = 2 * LINE, 2 * LINE + 8  # chunks that workers have finished; whether the launcher sleeps on that
+SLEEPING, WAKES = 3 * LINE, 3 * LINE + 8  # whether a worker may be asleep; the word that workers sleep on
+LOCK = 4 * LINE  # 1 while a launcher holds the pool
+# Written by Python when the pool starts or stops. A worker leaves when GENERATION is not its own any more; ALIVE counts
+# those that have not left; THREADS is 0 where there are no workers to share with.
+GENERATION, SPINS, THREADS, SYSTEM = (5 * LINE + 8 * i for i in range(4))
+ALIVE = 6 * LINE
+POOL_BYTES = 7 * LINE
+assert SYSTEM + 8 * SYSTEM_WORDS <= ALIVE
+
+CHUNK_BITS = 20
+CLOSED = (1 << CHUNK_BITS) - 1  # as next chunk: nobody may claim
+MOST_CHUNKS = CLOSED - 1  # a region with more runs in several rounds
+EPOCH_MASK = (1 << (63 - CHUNK_BITS)) - 1
 
 
 @device
-def run_chunks(pool, epoch, worker):
-    entry, slots, work, grain, chunks = (
+def claim_chunks(pool, epoch, worker, generation):
+    """Run chunks of this epoch until none is left (or, for a worker, until it is told to leave); how many were run."""
+    # The region is read before the ticket: had it been written over since, the ticket would be seen closed or newer.
+    entry, slots, first, end = (
         atomic_load(pool + ENTRY),
         atomic_load(pool + SLOTS),
-        atomic_load(pool + WORK),
-        atomic_load(pool + GRAIN),
-        atomic_load(pool + CHUNKS),
+        atomic_load(pool + FIRST),
+        atomic_load(pool + END),
     )
-    if worker >= atomic_load(pool + WORKERS):
-        return
-    while True:
+    grain, chunks, workers = atomic_load(pool + GRAIN), atomic_load(pool + CHUNKS), atomic_load(pool + WORKERS)
+    mine = 0
+    while worker < workers and (worker == 0 or atomic_load(pool + GENERATION) == generation):
         ticket = atomic_load(pool + TICKET)
-        chunk = ticket & 0xFFFFFFFF
-        if (ticket >> 32) != (epoch & EPOCH_MASK) or chunk >= chunks:
-            return
+        chunk = ticket & CLOSED
+        if ticket >> CHUNK_BITS != epoch or chunk >= chunks:
+            break
         if compare_and_swap(pool + TICKET, ticket, ticket + 1):
-            call_entry(entry, slots, chunk * grain, min(work, (chunk + 1) * grain), worker)
-            atomic_add(pool + DONE, 1)
+            start = first + chunk * grain
+            call_entry(entry, slots, start, min(end, start + grain), worker)
+            mine += 1
+    return mine
 
 
-@native(2)
-def work_until_stopped(pool, worker):
+@native(3)
+def work_until_stopped(pool, worker, generation):
     """The body of a worker thread."""
-    seen = atomic_load(pool + EPOCH)
-    while True:
-        spun = 0
-        while atomic_load(pool + EPOCH) == seen:
-            if atomic_load(pool + STOP):
-                return
+    atomic_add(pool + ALIVE, 1)
+    seen = atomic_load(pool + TICKET) >> CHUNK_BITS
+    spun = 0
+    while atomic_load(pool + GENERATION) == generation:
+        epoch = atomic_load(pool + TICKET) >> CHUNK_BITS
+        if epoch != seen:
+            seen = epoch
+            mine = claim_chunks(pool, epoch, worker, generation)
+            if mine:
+                # One addition after the last chunk: until it, the launcher of this epoch cannot return.
+                atomic_add(pool + DONE, mine)
+                if atomic_load(pool + WAITING):
+                    wake(pool + SYSTEM, pool + DONE, EVERYBODY)
+            spun = 0
+        elif spun < atomic_load(pool + SPINS):
             spun += 1
-            if spun < atomic_load(pool + SPINS):
-                pause()
-            else:
-                atomic_add(pool + SLEEPERS, 1)
-                linux_futex(atomic_load(pool + FUTEX), pool + EPOCH, WAIT_PRIVATE, seen & 0xFFFFFFFF)
-                atomic_add(pool + SLEEPERS, -1)
-        seen = atomic_load(pool + EPOCH)
-        if atomic_load(pool + STOP):
-            return
-        run_chunks(pool, seen, worker)
+            pause()
+        else:
+            # The key is read before the flag is raised, and ticket and generation are looked at again after it: whoever
+            # changes them from here on sees the flag and changes WAKES, so that the wait returns at once.
+            key = atomic_load(pool + WAKES)
+            atomic_store(pool + SLEEPING, 1)
+            if atomic_load(pool + TICKET) >> CHUNK_BITS == seen and atomic_load(pool + GENERATION) == generation:
+                wait(pool + SYSTEM, pool + WAKES, key, spun - atomic_load(pool + SPINS))
+            spun += 1
+    atomic_add(pool + ALIVE, -1)
+
+
+@device
+def wake_workers(pool, count):
+    """Wake ``count`` sleepers; the flag stays up if more may be asleep."""
+    atomic_store(pool + SLEEPING, 0)
+    atomic_add(pool + WAKES, 1)
+    if wake(pool + SYSTEM, pool + WAKES, count) >= count and count < atomic_load(pool + THREADS):
+        atomic_store(pool + SLEEPING, 1)
 
 
 @native(1)
-def wake_all(pool):
-    """Bump the epoch with no work, so that workers look at STOP."""
-    atomic_store(pool + EPOCH, atomic_load(pool + EPOCH) + 1)
-    linux_futex(atomic_load(pool + FUTEX), pool + EPOCH, WAKE_PRIVATE, 1 << 30)
+def dismiss(pool):
+    """Tell all workers to leave."""
+    atomic_add(pool + GENERATION, 1)
+    atomic_add(pool + WAKES, 1)
+    wake(pool + SYSTEM, pool + WAKES, EVERYBODY)
+
+
+@native(1)
+def spin(count):
+    """``count`` turns of a spin loop, for Python to time."""
+    for _ in range(count):
+        pause()
+
+
+@device
+def share(pool, entry, slots, first, end, grain, workers):
+    """Run ``entry`` over ``range(first, end)`` on the pool, which the caller holds."""
+    chunks = (end - first + grain - 1) // grain
+    ticket = atomic_load(pool + TICKET)
+    epoch = ((ticket >> CHUNK_BITS) + 1) & EPOCH_MASK
+    atomic_store(pool + TICKET, ticket | CLOSED)
+    release_store(pool + DONE, 0)
+    release_store(pool + ENTRY, entry)
+    release_store(pool + SLOTS, slots)
+    release_store(pool + FIRST, first)
+    release_store(pool + END, end)
+    release_store(pool + GRAIN, grain)
+    release_store(pool + CHUNKS, chunks)
+    release_store(pool + WORKERS, workers)
+    atomic_store(pool + TICKET, epoch << CHUNK_BITS)
+    if atomic_load(pool + SLEEPING):
+        wake_workers(pool, min(chunks, workers) - 1)
+    theirs = chunks - claim_chunks(pool, epoch, 0, 0)
+    spun = 0
+    while atomic_load(pool + DONE) < theirs:
+        spun += 1
+        if spun < atomic_load(pool + SPINS):
+            pause()
+        else:
+            # Asleep, the launcher gives its CPU to the worker that it waits for, should that one have lost its own.
+            atomic_store(pool + WAITING, 1)
+            done = atomic_load(pool + DONE)
+            if done < theirs:
+                wait(pool + SYSTEM, pool + DONE, done, spun - atomic_load(pool + SPINS))
+    if spun:
+        release_store(pool + WAITING, 0)
 
 
 @device
@@ -87,26 +157,16 @@ def run_region(pool, entry, slots, work, grain, workers):
         return
     if work <= grain:
         call_entry(entry, slots, 0, work, 0)
-        return
-    chunks = (work + grain - 1) // grain
-    if not compare_and_swap(pool + LOCK, 0, 1):
-        for chunk in range(chunks):
-            call_entry(entry, slots, chunk * grain, min(work, (chunk + 1) * grain), 0)
-        return
-    epoch = atomic_load(pool + EPOCH) + 1
-    atomic_store(pool + TICKET, ((epoch - 1) & EPOCH_MASK) << 32 | CLOSED)
-    atomic_store(pool + DONE, 0)
-    atomic_store(pool + ENTRY, entry)
-    atomic_store(pool + SLOTS, slots)
-    atomic_store(pool + WORK, work)
-    atomic_store(pool + GRAIN, grain)
-    atomic_store(pool + CHUNKS, chunks)
-    atomic_store(pool + WORKERS, workers)
-    atomic_store(pool + TICKET, (epoch & EPOCH_MASK) << 32)
-    atomic_store(pool + EPOCH, epoch)
-    if atomic_load(pool + SLEEPERS) > 0:
-        linux_futex(atomic_load(pool + FUTEX), pool + EPOCH, WAKE_PRIVATE, 1 << 30)
-    run_chunks(pool, epoch, 0)
-    while atomic_load(pool + DONE) < chunks:
-        pause()
-    atomic_store(pool + LOCK, 0)
+    elif workers > 1 and atomic_load(pool + THREADS) and compare_and_swap(pool + LOCK, 0, 1):
+        first = 0
+        while first < work:
+            end = work if work - first <= MOST_CHUNKS * grain else first + MOST_CHUNKS * grain
+            share(pool, entry, slots, first, end, grain, workers)
+            first = end
+        atomic_store(pool + LOCK, 0)
+    else:
+        first = 0
+        while first < work:
+            end = work if work - first <= grain else first + grain
+            call_entry(entry, slots, first, end, 0)
+            first = end

@@ -1,52 +1,70 @@
-"""The pool's Python half: worker threads are started, counted, stopped at exit and forgotten in a forked child."""
+"""The pool's Python half: worker threads are started, counted, dismissed at exit and around a fork.
+
+Workers start at the first launch that is worth splitting. They are daemon threads, each inside one compiled call that
+does not hold the GIL. ``docs/threads.md`` says why what happens here is safe.
+"""
 
 from __future__ import annotations
 
 import atexit
 import ctypes
+import logging
 import os
-import platform
 import threading
+import time
 
 import numpy as np
 
 from numgrad import config
-from numgrad.runtime import pool
+from numgrad.runtime import pool, wait
+from numgrad.runtime.cpus import available_cpus
 
-_block = np.zeros(pool.POOL_BYTES // 8 + 8, np.int64)
-ADDRESS = (_block.ctypes.data + 63) // 64 * 64  # of the pool's words, for the whole life of the process
-_words = _block[(ADDRESS - _block.ctypes.data) // 8 :]
-_FUTEX_NUMBER = {"x86_64": 202, "aarch64": 98, "arm64": 98}
-_SPINS = 2000
+_log = logging.getLogger("numgrad.threads")
+MOST_THREADS = 1024
+# How long an idle thread spins before it sleeps: about what sleeping and waking costs, and longer than the Python code
+# between two launches.
+_SPIN_SECONDS = 50e-6
+
+_block = np.zeros((pool.POOL_BYTES + pool.LINE) // 8, np.int64)
+ctypes.pythonapi.Py_IncRef(ctypes.py_object(_block))  # never freed: at exit a daemon thread may still be in a launch
+ADDRESS = -(-_block.ctypes.data // pool.LINE) * pool.LINE  # of the pool's words, for the whole life of the process
+_words = _block[(ADDRESS - _block.ctypes.data) // 8 :][: pool.POOL_BYTES // 8]
 _lock = threading.RLock()
 _workers: list[threading.Thread] = []
 _count = 0
+_spins = 0
+_leaving = False  # the interpreter is: no thread may be started any more
 ready = False  # whether the workers are there; read without the lock before each launch that splits
 
 
-def available_cpus() -> int:
-    """CPUs that this process may run on."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
 def get_num_threads() -> int:
-    """Threads that a launch may use, the calling one included."""
+    """Threads that a launch may use, the calling one included.
+
+    Raises
+    ------
+    ValueError
+        NUMGRAD_NUM_THREADS is not a number of threads.
+    """
     global _count
     if not _count:
-        text = config.NUM_THREADS()
-        _count = int(text) if text else available_cpus()
-        if _count < 1:
-            raise ValueError(f"NUMGRAD_NUM_THREADS is {text!r}, expected a positive integer")
+        text = config.NUM_THREADS().strip()
+        if text and not (text.isdecimal() and 1 <= int(text) <= MOST_THREADS):
+            raise ValueError(f"NUMGRAD_NUM_THREADS is {text!r}, expected an integer from 1 to {MOST_THREADS}")
+        _count = int(text) if text else min(available_cpus(), MOST_THREADS)
     return _count
 
 
 def set_num_threads(count: int) -> None:
-    """Use ``count`` threads from the next launch on. Results do not change: they have the same bits for any count."""
+    """Use ``count`` threads from the next launch on. Results do not change: they have the same bits for any count.
+
+    Raises
+    ------
+    ValueError
+        ``count`` is not a number of threads.
+    """
     global _count
-    if type(count) is not int or count < 1:
-        raise ValueError(f"set_num_threads: count is {count!r}, expected a positive int")
+    if type(count) is not int or not 1 <= count <= MOST_THREADS:
+        raise ValueError(f"set_num_threads: count is {count!r}, expected an int from 1 to {MOST_THREADS}")
     with _lock:
         if count != _count:
             stop()
@@ -55,43 +73,94 @@ def set_num_threads(count: int) -> None:
 
 def start() -> None:
     """Start the workers if they are not there. Called before a launch that may split."""
-    global ready
+    global ready, _spins
     with _lock:
-        if ready:
+        if ready or _leaving:
             return
-        run = ctypes.CFUNCTYPE(None, ctypes.c_int64, ctypes.c_int64)(pool.work_until_stopped.address())
-        _words[pool.STOP // 8] = 0
-        _words[pool.SPINS // 8] = _SPINS
-        _words[pool.FUTEX // 8] = _FUTEX_NUMBER[platform.machine()]
-        for index in range(len(_workers) + 1, get_num_threads()):
-            thread = threading.Thread(target=run, args=(ADDRESS, index), name=f"numgrad-{index}", daemon=True)
-            thread.start()
-            _workers.append(thread)
+        wanted = get_num_threads() - 1
+        if wanted and not _spins:
+            _spins = _calibrate()
+        stop()  # what an interrupted start or stop has left
+        generation = int(_words[pool.GENERATION // 8])
+        _words[pool.SPINS // 8] = _spins
+        _words[pool.SYSTEM // 8 :][: wait.SYSTEM_WORDS] = wait.SYSTEM
+        if wanted:
+            run = ctypes.CFUNCTYPE(None, *[ctypes.c_int64] * 3)(pool.work_until_stopped.address())
+        for index in range(1, wanted + 1):
+            thread = threading.Thread(target=run, args=(ADDRESS, index, generation), name=f"numgrad-{index}", daemon=True)
+            _workers.append(thread)  # before it starts: an interrupt in between must not lose it
+            try:
+                thread.start()
+            except RuntimeError as error:
+                _workers.pop()
+                _log.warning("launches use %d threads, expected %d: %s", index, wanted + 1, error)
+                break
+        _words[pool.THREADS // 8] = len(_workers)
         ready = True
 
 
 def stop() -> None:
-    """Stop the workers and wait until they are gone."""
+    """Dismiss the workers and wait until they are gone; each finishes the chunk that it is at."""
     global ready
     with _lock:
         ready = False
         if not _workers:
             return
-        _words[pool.STOP // 8] = 1
-        ctypes.CFUNCTYPE(None, ctypes.c_int64)(pool.wake_all.address())(ADDRESS)
+        _words[pool.THREADS // 8] = 0
+        ctypes.CFUNCTYPE(None, ctypes.c_int64)(pool.dismiss.address())(ADDRESS)
         for thread in _workers:
-            thread.join()
+            if thread.is_alive():
+                thread.join()
+        # A thread whose start was interrupted may not count as alive yet; it will find itself dismissed. No worker of
+        # the next generation may run beside one that has the same index, and so the same scratch memory.
+        while _words[pool.ALIVE // 8]:
+            time.sleep(1e-4)
         _workers.clear()
 
 
-def _forget_workers_after_fork() -> None:
-    global _lock, ready
-    ready = False
+def _calibrate() -> int:
+    """Turns of a spin loop in `_SPIN_SECONDS`: a pause takes from 5 to 50 ns, depending on the CPU."""
+    turns = 1000
+    run = ctypes.CFUNCTYPE(None, ctypes.c_int64)(pool.spin.address())
+    seconds = []
+    for _ in range(3):
+        begin = time.perf_counter()
+        run(turns)
+        seconds.append(time.perf_counter() - begin)
+    return max(100, min(100_000, round(turns * _SPIN_SECONDS / max(min(seconds), 1e-9))))
+
+
+# ---- exit and fork ----------------------------------------------------------------------------------------------
+
+
+def _leave() -> None:
+    """At exit: no worker may come back from compiled code into an interpreter that is being taken down."""
+    global _leaving
+    with _lock:
+        stop()
+        _leaving = True
+
+
+def _before_fork() -> None:
+    # A fork copies only the thread that calls it. Without workers there is nothing to lose; they start again, in parent
+    # and child, at the next launch that splits.
+    _lock.acquire()
+    stop()
+
+
+def _after_fork_in_parent() -> None:
+    _lock.release()
+
+
+def _after_fork_in_child() -> None:
+    global _lock
     _lock = threading.RLock()
     _workers.clear()
-    _words[: pool.POOL_BYTES // 8] = 0
+    _words[:] = 0  # another thread of the parent may have held the pool
 
 
-atexit.register(stop)
+atexit.register(_leave)
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget_workers_after_fork)
+    os.register_at_fork(
+        before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child
+    )

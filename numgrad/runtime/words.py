@@ -71,6 +71,17 @@ def atomic_store(typing_context, address, value):
 
 
 @intrinsic
+def release_store(typing_context, address, value):
+    """Write a word after everything that this thread wrote before: a plain store on x86."""
+
+    def emit(context, builder, signature, args):
+        builder.store_atomic(args[1], _word(builder, args[0]), "release", 8)
+        return context.get_dummy_value()
+
+    return _signature(2, returns=False), emit
+
+
+@intrinsic
 def atomic_add(typing_context, address, value):
     """Add to a word; the value before."""
 
@@ -177,26 +188,41 @@ def pause(typing_context):
     def emit(context, builder, signature, args):
         from llvmlite import ir
 
-        if "x86" in str(builder.module.triple) or "amd64" in str(builder.module.triple).lower():
+        triple = str(builder.module.triple).lower()
+        if triple.startswith(("x86", "amd64", "i686")):
             builder.call(_function(builder, "llvm.x86.sse2.pause", ir.VoidType(), []), [])
+        elif triple.startswith(("aarch64", "arm64")):
+            # A barrier of about 10 ns; the architecture's own hint (yield) does nothing on most cores.
+            kind = ir.IntType(32)
+            builder.call(_function(builder, "llvm.aarch64.isb", ir.VoidType(), [kind]), [ir.Constant(kind, 15)])
         return context.get_dummy_value()
 
     return _signature(0, returns=False), emit
 
 
 @intrinsic
-def linux_futex(typing_context, number, address, operation, value):
-    """The futex system call (Linux), by its number on this machine."""
+def address_of_word(typing_context, value):
+    """Address of a copy of a word on the stack; it holds until this is called again from the same place."""
+
+    def emit(context, builder, signature, args):
+        from llvmlite import ir
+        from numba.core import cgutils
+
+        place = cgutils.alloca_once(builder, ir.IntType(64))  # once per function, also in a loop
+        builder.store(args[0], place)
+        return builder.ptrtoint(place, ir.IntType(64))
+
+    return _signature(1), emit
+
+
+@intrinsic
+def call_system(typing_context, function, a, b, c, d, e):
+    """Call a C function of up to five integer or pointer arguments by its address; what it returns."""
 
     def emit(context, builder, signature, args):
         from llvmlite import ir
 
-        word = ir.IntType(64)
-        zero = ir.Constant(word, 0)
-        number, address, operation, value = args
-        return builder.call(
-            _function(builder, "syscall", word, [word], var_arg=True),
-            [number, address, operation, value, zero, zero, zero],
-        )
+        function_type = ir.FunctionType(ir.IntType(64), [ir.IntType(64)] * 5)
+        return builder.call(builder.inttoptr(args[0], function_type.as_pointer()), args[1:])
 
-    return _signature(4), emit
+    return _signature(6), emit
