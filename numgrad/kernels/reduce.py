@@ -1,0 +1,503 @@
+"""Reductions over arbitrary dimensions of an arbitrarily strided input.
+
+At plan time the dimensions are sorted, merged and told apart into three shapes of loop:
+
+- *inner*: the elements of one output lie next to each other (or at one stride) in rows;
+- *outer*: outputs lie next to each other, so that rows are added up, vectorised over the outputs;
+- whatever fits neither is first gathered into dense scratch memory.
+
+Where there are fewer outputs than there is parallel work, each output's range is cut into parts whose partial results a
+second launch combines in a fixed order, so that the bits depend on the shapes alone. Floating-point sums add short
+blocks in the input's type and the blocks in float64.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from numgrad import dtypes
+from numgrad.errors import KernelError
+from numgrad.layout import Spec, product
+from numgrad.runtime.kernel import Device, Kernel, device, intrinsic, kernel
+from numgrad.runtime.plan import GRAIN_COST, Operand, PlanBuilder
+
+# ruff: noqa: ANN001, ANN201, ANN202, ANN003
+
+KEPT, REDUCED, GATHERED = 4, 3, 8  # loops that the kernels have room for
+BLOCK = 1024  # elements that are added in the input's own type
+COLUMNS = 512  # outputs that one unit of outer work accumulates; in float64 they fill 4 KB of cache
+PARTIAL = 1 << 15  # elements of one partial result, at least
+MOST_UNITS = 64
+
+
+@intrinsic
+def larger(typing_context, a, b):
+    """The larger of two values of one type; NaN if one of them is NaN."""
+    return _extreme(a, "maximum", ">")
+
+
+@intrinsic
+def smaller(typing_context, a, b):
+    """The smaller of two values of one type; NaN if one of them is NaN."""
+    return _extreme(a, "minimum", "<")
+
+
+def _extreme(a: Any, name: str, comparison: str) -> Any:
+    # LLVM vectorises a reduction by its own NaN-propagating maximum, and by no way of writing one with comparisons.
+    from llvmlite import ir
+    from numba import types
+    from numba.core import cgutils
+
+    def emit(context, builder, signature, args):
+        if isinstance(a, types.Float):
+            kind = args[0].type
+            suffix = "f32" if isinstance(kind, ir.FloatType) else "f64"
+            function_type = ir.FunctionType(kind, [kind, kind])
+            function = cgutils.get_or_insert_function(builder.module, function_type, f"llvm.{name}.{suffix}")
+            return builder.call(function, args)
+        compare = builder.icmp_signed if getattr(a, "signed", False) else builder.icmp_unsigned
+        return builder.select(compare(comparison, *args), *args)
+
+    return a(a, a), emit
+
+
+@device
+def place3(index, n1, n2, s0, s1, s2):
+    """Offset of the ``index``-th position of a grid of extents (any, n1, n2)."""
+    row = index // n2
+    return (row // n1) * s0 + (row % n1) * s1 + (index - row * n2) * s2
+
+
+@device
+def place4(index, n1, n2, n3, s0, s1, s2, s3):
+    """Offset of the ``index``-th position of a grid of extents (any, n1, n2, n3)."""
+    row = index // n3
+    return place3(row, n1, n2, s0, s1, s2) + (index - row * n3) * s3
+
+
+# ---- what each kind of reduction does with one value, a row, and four rows at once ------------------------------
+
+
+@device
+def begin_float(x, place):
+    return 0.0
+
+
+@device
+def begin_float_product(x, place):
+    return 1.0
+
+
+@device
+def begin_int(x, place):
+    return 0
+
+
+@device
+def begin_int_product(x, place):
+    return 1
+
+
+@device
+def begin_false(x, place):
+    return False
+
+
+@device
+def begin_true(x, place):
+    return True
+
+
+@device
+def begin_first(x, place):
+    return x[place]
+
+
+@device
+def add(a, v):
+    return a + v
+
+
+@device
+def multiply(a, v):
+    return a * v
+
+
+@device
+def either(a, v):
+    return (a != 0) | (v != 0)
+
+
+@device
+def both(a, v):
+    return (a != 0) & (v != 0)
+
+
+@device
+def add_float_row(a, row):
+    for first in range(0, row.shape[0], BLOCK):
+        block = row[first : first + BLOCK]
+        s = row.dtype.type(0)
+        for i in range(block.shape[0]):
+            s += block[i]
+        a += s
+    return a
+
+
+@device
+def add_row(a, row):
+    for i in range(row.shape[0]):
+        a += row[i]
+    return a
+
+
+@device
+def multiply_row(a, row):
+    for i in range(row.shape[0]):
+        a *= row[i]
+    return a
+
+
+@device
+def either_row(a, row):
+    for i in range(row.shape[0]):
+        a |= row[i] != 0
+    return a
+
+
+@device
+def both_row(a, row):
+    for i in range(row.shape[0]):
+        a &= row[i] != 0
+    return a
+
+
+@device
+def larger_row(a, row):
+    for i in range(row.shape[0]):
+        a = larger(a, row[i])
+    return a
+
+
+@device
+def smaller_row(a, row):
+    for i in range(row.shape[0]):
+        a = smaller(a, row[i])
+    return a
+
+
+@device
+def divided(a, divisor):
+    return a / divisor
+
+
+@device
+def as_it_is(a, divisor):
+    return a
+
+
+# ---- the two loops ----------------------------------------------------------------------------------------------
+
+_INNER = "T[:], O[:], " + "i8, " * (3 + 2 * KEPT + 2 + REDUCED + 3) + "f8"
+_OUTER = "T[:], A[:], O[:], " + "i8, " * (3 + 2 * KEPT + 2 + REDUCED + 6) + "f8"
+
+
+def _inner_kernel(name: str, begin: Device, fold: Device, fold_row: Device, finish: Device) -> Kernel:
+    def reduce_inner(
+        x, out, n1, n2, n3, s0, s1, s2, s3, o0, o1, o2, o3, m1, m2, t0, t1, t2, count, part_length, outputs, divisor, start, stop
+    ):  # fmt: skip
+        for unit in range(start, stop):
+            part = unit // outputs
+            index = unit - part * outputs
+            base = place4(index, n1, n2, n3, s0, s1, s2, s3)
+            place = part * part_length
+            last = min(count, place + part_length)
+            a = begin(x, base + place3(place, m1, m2, t0, t1, t2))
+            while place < last:
+                length = min(m2 - place % m2, last - place)
+                offset = base + place3(place, m1, m2, t0, t1, t2)
+                if t2 == 1:
+                    a = fold_row(a, x[offset : offset + length])
+                else:
+                    for i in range(length):
+                        a = fold(a, x[offset + i * t2])
+                place += length
+            out[place4(index, n1, n2, n3, o0, o1, o2, o3) + part * outputs] = finish(a, divisor)
+
+    reduce_inner.__name__ = f"{name}_inner"
+    return kernel(_INNER, reassociate=True)(reduce_inner)
+
+
+def _outer_kernel(name: str, begin: Device, fold: Device, finish: Device) -> Kernel:
+    def reduce_outer(
+        x, accumulators, out, n1, n2, n3, s0, s1, s2, s3, o0, o1, o2, o3, m1, m2, t0, t1, t2,
+        count, part_length, outputs, columns, column_stride, blocks, divisor, start, stop, worker
+    ):  # fmt: skip
+        accumulators = accumulators[worker * COLUMNS : (worker + 1) * COLUMNS]
+        for unit in range(start, stop):
+            row = unit // blocks
+            column = (unit - row * blocks) * COLUMNS
+            part = row // outputs
+            index = row - part * outputs
+            n = min(COLUMNS, columns - column)
+            base = place4(index, n1, n2, n3, s0, s1, s2, s3) + column
+            place = part * part_length
+            last = min(count, place + part_length)
+            a = accumulators[:n]
+            offset = base + place3(place, m1, m2, t0, t1, t2)
+            for j in range(a.shape[0]):
+                a[j] = begin(x, offset + j)
+            while place + 4 <= last:
+                offset = base + place3(place, m1, m2, t0, t1, t2)
+                x0 = x[offset : offset + n]
+                offset = base + place3(place + 1, m1, m2, t0, t1, t2)
+                x1 = x[offset : offset + n]
+                offset = base + place3(place + 2, m1, m2, t0, t1, t2)
+                x2 = x[offset : offset + n]
+                offset = base + place3(place + 3, m1, m2, t0, t1, t2)
+                x3 = x[offset : offset + n]
+                for j in range(a.shape[0]):
+                    a[j] = fold(a[j], fold(fold(x0[j], x1[j]), fold(x2[j], x3[j])))
+                place += 4
+            while place < last:
+                offset = base + place3(place, m1, m2, t0, t1, t2)
+                x0 = x[offset : offset + n]
+                for j in range(a.shape[0]):
+                    a[j] = fold(a[j], x0[j])
+                place += 1
+            first = place4(index, n1, n2, n3, o0, o1, o2, o3) + part * outputs * columns + column * column_stride
+            if column_stride == 1:
+                y = out[first : first + n]
+                for j in range(y.shape[0]):
+                    y[j] = finish(a[j], divisor)
+            else:
+                for j in range(n):
+                    out[first + j * column_stride] = finish(a[j], divisor)
+
+    reduce_outer.__name__ = f"{name}_outer"
+    return kernel(_OUTER)(reduce_outer)
+
+
+@dataclass(frozen=True)
+class Reduction:
+    """A kind of reduction: its kernels and the type that it accumulates in (None: the input's)."""
+
+    inner: Kernel
+    outer: Kernel
+    accumulator: dtypes.dtype | None
+
+
+def _reduction(
+    name: str,
+    accumulator: dtypes.dtype | None,
+    begin: Device,
+    fold: Device,
+    fold_row: Device,
+    finish: Device = as_it_is,
+) -> Reduction:
+    return Reduction(
+        _inner_kernel(name, begin, fold, fold_row, finish), _outer_kernel(name, begin, fold, finish), accumulator
+    )
+
+
+# `larger` and `smaller` fold any value; a product of few values is not worth kernels of a third kind.
+FLOAT_SUM = _reduction("sum", dtypes.float64, begin_float, add, add_float_row, divided)
+INT_SUM = _reduction("sum_int", dtypes.int64, begin_int, add, add_row)
+FLOAT_PRODUCT = _reduction("prod", dtypes.float64, begin_float_product, multiply, multiply_row)
+INT_PRODUCT = _reduction("prod_int", dtypes.int64, begin_int_product, multiply, multiply_row)
+MAX = _reduction("max", None, begin_first, larger, larger_row)
+MIN = _reduction("min", None, begin_first, smaller, smaller_row)
+ANY = _reduction("any", dtypes.bool_, begin_false, either, either_row)
+ALL = _reduction("all", dtypes.bool_, begin_true, both, both_row)
+
+
+def _reduction_of(kind: str, floating: bool) -> Reduction:
+    table = {"max": MAX, "min": MIN, "any": ANY, "all": ALL}
+    if kind in ("sum", "mean"):
+        return FLOAT_SUM if floating else INT_SUM
+    if kind == "prod":
+        return FLOAT_PRODUCT if floating else INT_PRODUCT
+    return table[kind]
+
+
+# ---- planning ---------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Loop:
+    """One dimension after merging: extent, the input's stride, the output's (0 if the dimension is reduced)."""
+
+    extent: int
+    stride: int
+    out_stride: int = 0
+
+
+def merged(loops: list[Loop]) -> list[Loop]:
+    """The same loops in the same order, with neighbours that are one loop in both memories made one."""
+    result: list[Loop] = []
+    for loop in loops:
+        if loop.extent == 1:
+            continue
+        if result:
+            last = result[-1]
+            if last.stride == loop.extent * loop.stride and last.out_stride == loop.extent * loop.out_stride:
+                result[-1] = Loop(last.extent * loop.extent, loop.stride, loop.out_stride)
+                continue
+        result.append(loop)
+    return result
+
+
+def in_memory_order(loops: list[Loop]) -> list[Loop]:
+    """Outermost first; expanded dimensions (stride 0) outermost of all."""
+    return sorted(loops, key=lambda loop: (loop.stride == 0, loop.stride, loop.out_stride), reverse=True)
+
+
+def split_dims(x: Spec, out: Spec, dims: tuple[int, ...]) -> tuple[list[Loop], list[Loop]]:
+    """Kept and reduced loops; ``out`` has the kept dimensions, or all with extents of 1 where reduced."""
+    reduced_dims = {dim % x.ndim for dim in dims} if x.ndim else set()
+    kept_dims = [dim for dim in range(x.ndim) if dim not in reduced_dims]
+    of_out = kept_dims if out.ndim == x.ndim else range(len(kept_dims))
+    expected = tuple(x.shape[dim] for dim in kept_dims)
+    if out.ndim not in (x.ndim, len(kept_dims)) or tuple(out.shape[dim] for dim in of_out) != expected:
+        raise KernelError(f"reduce: out is of shape {tuple(out.shape)}, expected the dims kept of {tuple(x.shape)}: {expected}")
+    kept = [Loop(x.shape[dim], x.strides[dim], out.strides[place]) for dim, place in zip(kept_dims, of_out, strict=True)]
+    return kept, [Loop(x.shape[dim], x.strides[dim]) for dim in sorted(reduced_dims)]
+
+
+def _extents(loops: list[Loop], room: int) -> list[Loop]:
+    return [Loop(1, 0)] * (room - len(loops)) + loops
+
+
+def kept_arguments(kept: list[Loop]) -> list[int]:
+    """n1 n2 n3, s0 .. s3, o0 .. o3."""
+    loops = _extents(kept, KEPT)
+    return [k.extent for k in loops[1:]] + [k.stride for k in loops] + [k.out_stride for k in loops]
+
+
+def reduced_arguments(reduced: list[Loop]) -> list[int]:
+    """m1 m2, t0 t1 t2."""
+    loops = _extents(reduced, REDUCED)
+    return [r.extent for r in loops[1:]] + [r.stride for r in loops]
+
+
+def parts_of(count: int, units: int, width: int) -> tuple[int, int]:
+    """How many parts each of ``units`` reductions over ``count`` steps of ``width`` elements is cut into, and their length."""
+    wanted = min(MOST_UNITS // max(units, 1), count * width * units // PARTIAL)
+    if wanted <= 1:
+        return 1, max(count, 1)
+    multiple = BLOCK if width == 1 else 4
+    length = -(-count // wanted)
+    length = -(-length // multiple) * multiple
+    return -(-count // length), length
+
+
+def grain_of(unit_cost: int) -> int:
+    """Units in a chunk of work."""
+    return max(1, GRAIN_COST // max(unit_cost, 1))
+
+
+def plan_reduce(b: PlanBuilder, kind: str, x: Operand, out: Operand, dims: tuple[int, ...]) -> None:
+    """Reduce ``dims`` of ``x`` into ``out``.
+
+    kind
+        ``sum prod max min any all`` or ``mean`` (of floating point).
+    x
+        Any shape, strides (0 too) and dtype.
+    out
+        The kept dimensions in their order, or all of them with extents of 1 where reduced; any strides. Its dtype is
+        that of x for max and min, bool for any and all, x's or float64 for sums of floating point, int64 for others.
+    """
+    reduction = _reduction_of(kind, x.spec.dtype.is_floating_point)
+    kept, reduced = split_dims(x.spec, out.spec, dims)
+    divisor = float(product([r.extent for r in reduced])) if kind == "mean" else 1.0
+    _plan(b, reduction, x, out, kept, reduced, divisor)
+
+
+def _plan(
+    b: PlanBuilder, reduction: Reduction, x: Operand, out: Operand, kept: list[Loop], reduced: list[Loop], divisor: float
+) -> None:
+    kept, reduced = merged(in_memory_order(kept)), merged(in_memory_order(reduced))
+    outputs, count = product([k.extent for k in kept]), product([r.extent for r in reduced])
+    if outputs == 0:
+        return
+    moving = [loop for loop in (*kept, *reduced) if loop.stride]
+    nearest = min(moving, key=lambda loop: loop.stride, default=None)
+    columns = nearest if any(nearest is k for k in kept) and outputs * count > 1 and count > 0 else None
+    if columns is not None:
+        kept = [k for k in kept if k is not columns]
+    if len(kept) > KEPT or len(reduced) > REDUCED or (columns is not None and columns.stride != 1):
+        gathered, loops = plan_gather(b, x, (*kept, *([columns] if columns else [])), reduced)
+        _plan(b, reduction, gathered, out, loops[: len(loops) - len(reduced)], loops[len(loops) - len(reduced) :], divisor)
+        return
+    accumulator = reduction.accumulator or x.spec.dtype
+    width = columns.extent if columns else 1
+    blocks = -(-width // COLUMNS)
+    units = outputs // width
+    parts, part_length = parts_of(count, units * blocks, min(width, COLUMNS))
+    result, result_kept, result_columns, step = out, kept, columns, divisor
+    if parts > 1:
+        result = b.scratch(accumulator, parts * outputs)
+        result_kept = _dense(kept, width)
+        result_columns = columns and Loop(columns.extent, columns.stride, 1)
+        step = 1.0
+    shared = [*kept_arguments(result_kept), *reduced_arguments(reduced), count, part_length, units]
+    binding = (x.code, accumulator.code, result.code)
+    cost = part_length * min(width, COLUMNS) + 16
+    if result_columns is None:
+        b.launch(
+            reduction.inner, x.flat, result.flat, *shared, step,
+            work=units * parts, grain=grain_of(cost), cost=outputs * count, binding=binding[::2],
+        )  # fmt: skip
+    else:
+        b.launch(
+            reduction.outer, x.flat, b.scratch(accumulator, COLUMNS, per_worker=True).flat, result.flat, *shared,
+            width, result_columns.out_stride, blocks, step,
+            work=units * parts * blocks, grain=grain_of(cost), cost=outputs * count, binding=binding,
+        )  # fmt: skip
+    if parts > 1:
+        kept = [Loop(k.extent, r.out_stride, k.out_stride) for k, r in zip(kept, result_kept, strict=True)]
+        if columns is not None:
+            kept.append(Loop(columns.extent, 1, columns.out_stride))
+        _plan(b, reduction, result, out, kept, [Loop(parts, outputs)], divisor)
+
+
+def _dense(kept: list[Loop], step: int) -> list[Loop]:
+    """The same loops with a dense output, whose innermost stride is ``step``."""
+    result: list[Loop] = []
+    for loop in reversed(kept):
+        result.insert(0, Loop(loop.extent, loop.stride, step))
+        step *= loop.extent
+    return result
+
+
+@kernel("T[:], T[:], " + "i8, " * (2 * GATHERED - 2) + "i8")
+def gather_strided(
+    x, out, n1, n2, n3, n4, n5, n6, n7, s0, s1, s2, s3, s4, s5, s6, s7, start, stop
+):  # fmt: skip
+    """out[i] = the ``i``-th element of a strided grid, by rows of n7."""
+    for row in range(start, stop):
+        high = row // (n4 * n5 * n6)
+        base = place4(high, n1, n2, n3, s0, s1, s2, s3) + place3(row - high * (n4 * n5 * n6), n5, n6, s4, s5, s6)
+        y = out[row * n7 : (row + 1) * n7]
+        for i in range(y.shape[0]):
+            y[i] = x[base + i * s7]
+
+
+def plan_gather(
+    b: PlanBuilder, x: Operand, kept: tuple[Loop, ...], reduced: list[Loop]
+) -> tuple[Operand, list[Loop]]:
+    """Copy a strided grid into dense scratch memory, kept loops outermost; the loops over the copy."""
+    loops = [*kept, *reduced]
+    if len(loops) > GATHERED:
+        raise KernelError(f"reduce: the input has {len(loops)} dimensions that do not merge, expected at most {GATHERED}")
+    total = product([loop.extent for loop in loops])
+    out = b.scratch(x.spec.dtype, total)
+    grid = _extents(loops, GATHERED)
+    b.launch(
+        gather_strided, x.flat, out.flat, *[loop.extent for loop in grid[1:]], *[loop.stride for loop in grid],
+        work=total // max(1, grid[-1].extent), grain=grain_of(4 * grid[-1].extent), cost=4 * total,
+    )  # fmt: skip
+    dense = _dense(loops, 1)
+    return out, [Loop(l.extent, d.out_stride, l.out_stride) for l, d in zip(loops, dense, strict=True)]

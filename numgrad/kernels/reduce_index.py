@@ -1,0 +1,223 @@
+"""Reductions that tell where: argmax, argmin, and max and min with indices, over the loops of `reduce`.
+
+The index counts the reduced dimensions in their logical order, so they are merged but never sorted. Of equal values the
+first wins, and the first NaN wins over everything, as NumPy and torch have it.
+"""
+
+from __future__ import annotations
+
+from numgrad import dtypes
+from numgrad.errors import KernelError
+from numgrad.kernels.reduce import (
+    BLOCK,
+    COLUMNS,
+    KEPT,
+    REDUCED,
+    Loop,
+    _dense,
+    grain_of,
+    in_memory_order,
+    kept_arguments,
+    larger,
+    merged,
+    parts_of,
+    place3,
+    place4,
+    plan_gather,
+    reduced_arguments,
+    smaller,
+    split_dims,
+)
+from numgrad.layout import product
+from numgrad.runtime.kernel import Device, Kernel, device, kernel
+from numgrad.runtime.plan import Operand, PlanBuilder
+
+# ruff: noqa: ANN001, ANN201, ANN202
+
+_GRID = "i8, " * (3 + 2 * KEPT + 2 + REDUCED)
+
+
+@device
+def is_larger(v, best):
+    """v takes the place of best: larger, or the first NaN."""
+    return (v > best) | ((v != v) & (best == best))
+
+
+@device
+def is_smaller(v, best):
+    """v takes the place of best: smaller, or the first NaN."""
+    return (v < best) | ((v != v) & (best == best))
+
+
+def _inner_kernel(name: str, extreme: Device, better: Device) -> Kernel:
+    def arg_inner(
+        x, values, indices, n1, n2, n3, s0, s1, s2, s3, o0, o1, o2, o3, m1, m2, t0, t1, t2,
+        count, part_length, outputs, start, stop
+    ):  # fmt: skip
+        for unit in range(start, stop):
+            part = unit // outputs
+            index = unit - part * outputs
+            base = place4(index, n1, n2, n3, s0, s1, s2, s3)
+            place = part * part_length
+            last = min(count, place + part_length)
+            where, where_offset = place, base + place3(place, m1, m2, t0, t1, t2)
+            best = x[where_offset]
+            while place < last:
+                length = min(min(BLOCK, m2 - place % m2), last - place)
+                offset = base + place3(place, m1, m2, t0, t1, t2)
+                if t2 == 1:
+                    row = x[offset : offset + length]
+                    v = row[0]
+                    for i in range(row.shape[0]):
+                        v = extreme(v, row[i])
+                    if better(v, best):
+                        best, where, where_offset = v, place, offset
+                else:
+                    for i in range(length):
+                        v = x[offset + i * t2]
+                        if better(v, best):
+                            best, where, where_offset = v, place + i, offset + i * t2
+                place += length
+            # A block's own extreme was found without its place: it is the first in the block that equals it.
+            while best == best and x[where_offset] != best or best != best and x[where_offset] == x[where_offset]:
+                where += 1
+                where_offset += 1
+            place = place4(index, n1, n2, n3, o0, o1, o2, o3) + part * outputs
+            values[place] = best
+            indices[place] = where
+
+    arg_inner.__name__ = f"{name}_inner"
+    return kernel(f"T[:], T[:], i8[:], {_GRID} i8, i8, i8")(arg_inner)
+
+
+def _outer_kernel(name: str, better: Device) -> Kernel:
+    def arg_outer(
+        x, best, where, values, indices, n1, n2, n3, s0, s1, s2, s3, o0, o1, o2, o3, m1, m2, t0, t1, t2,
+        count, part_length, outputs, columns, column_stride, blocks, start, stop, worker
+    ):  # fmt: skip
+        best = best[worker * COLUMNS : (worker + 1) * COLUMNS]
+        where = where[worker * COLUMNS : (worker + 1) * COLUMNS]
+        for unit in range(start, stop):
+            row = unit // blocks
+            column = (unit - row * blocks) * COLUMNS
+            part = row // outputs
+            index = row - part * outputs
+            n = min(COLUMNS, columns - column)
+            base = place4(index, n1, n2, n3, s0, s1, s2, s3) + column
+            place = part * part_length
+            b, w = best[:n], where[:n]
+            offset = base + place3(place, m1, m2, t0, t1, t2)
+            x0 = x[offset : offset + n]
+            for j in range(b.shape[0]):
+                b[j] = x0[j]
+                w[j] = place
+            for step in range(place + 1, min(count, place + part_length)):
+                offset = base + place3(step, m1, m2, t0, t1, t2)
+                x0 = x[offset : offset + n]
+                for j in range(b.shape[0]):
+                    v = x0[j]
+                    take = better(v, b[j])
+                    b[j] = v if take else b[j]
+                    w[j] = step if take else w[j]
+            first = place4(index, n1, n2, n3, o0, o1, o2, o3) + part * outputs * columns + column * column_stride
+            for j in range(n):
+                values[first + j * column_stride] = b[j]
+                indices[first + j * column_stride] = w[j]
+
+    arg_outer.__name__ = f"{name}_outer"
+    return kernel(f"T[:], T[:], i8[:], T[:], i8[:], {_GRID} i8, i8, i8, i8, i8, i8")(arg_outer)
+
+
+def _combine_kernel(name: str, better: Device) -> Kernel:
+    def arg_combine(
+        part_values, part_indices, values, indices, n1, n2, n3, n4, o0, o1, o2, o3, o4, outputs, parts, start, stop
+    ):
+        """Partial results of all outputs, part after part, into one each; the first of equal ones wins."""
+        for index in range(start, stop):
+            best, where = part_values[index], part_indices[index]
+            for part in range(1, parts):
+                v = part_values[part * outputs + index]
+                if better(v, best):
+                    best, where = v, part_indices[part * outputs + index]
+            row = index // n4
+            place = place4(row, n1, n2, n3, o0, o1, o2, o3) + (index - row * n4) * o4
+            values[place] = best
+            indices[place] = where
+
+    arg_combine.__name__ = f"{name}_combine"
+    return kernel("T[:], i8[:], T[:], i8[:], " + "i8, " * 10 + "i8")(arg_combine)
+
+
+_KERNELS = {
+    "max": (_inner_kernel("argmax", larger, is_larger), _outer_kernel("argmax", is_larger), _combine_kernel("argmax", is_larger)),
+    "min": (_inner_kernel("argmin", smaller, is_smaller), _outer_kernel("argmin", is_smaller), _combine_kernel("argmin", is_smaller)),
+}
+
+
+def plan_reduce_index(
+    b: PlanBuilder, kind: str, x: Operand, values: Operand | None, indices: Operand, dims: tuple[int, ...]
+) -> None:
+    """Maximum or minimum over ``dims`` and where it lies; for argmax and argmin ``values`` is None.
+
+    kind
+        ``max`` or ``min``.
+    x
+        Any shape, strides (0 too) and dtype, not empty along ``dims``.
+    values, indices
+        The kept dimensions in their order, or all of them with extents of 1 where reduced; both have the same strides.
+        values has x's dtype, indices int64: the place in the reduced dimensions, flattened in logical order.
+    """
+    if values is not None and values.spec.strides != indices.spec.strides:
+        raise KernelError(f"max with indices: strides of indices are {indices.spec.strides}, expected {values.spec.strides}")
+    kept, reduced = split_dims(x.spec, indices.spec, dims)
+    if values is None:
+        values = b.scratch(x.spec.dtype, indices.extent)
+    _plan(b, kind, x, values, indices, kept, reduced)
+
+
+def _plan(
+    b: PlanBuilder, kind: str, x: Operand, values: Operand, indices: Operand, kept: list[Loop], reduced: list[Loop]
+) -> None:
+    inner, outer, combine = _KERNELS[kind]
+    kept, reduced = merged(in_memory_order(kept)), merged(reduced)
+    outputs, count = product([k.extent for k in kept]), product([r.extent for r in reduced])
+    if outputs * count == 0:
+        return
+    nearest = min((loop for loop in (*kept, *reduced) if loop.stride), key=lambda loop: loop.stride, default=None)
+    columns = nearest if any(nearest is k for k in kept) else None
+    if columns is not None:
+        kept = [k for k in kept if k is not columns]
+    if len(kept) > KEPT or len(reduced) > REDUCED or (columns is not None and columns.stride != 1):
+        gathered, loops = plan_gather(b, x, (*kept, *([columns] if columns else [])), reduced)
+        split = len(loops) - len(reduced)
+        _plan(b, kind, gathered, values, indices, loops[:split], loops[split:])
+        return
+    width = columns.extent if columns else 1
+    blocks = -(-width // COLUMNS)
+    units = outputs // width
+    parts, part_length = parts_of(count, units * blocks, min(width, COLUMNS))
+    results, result_kept, result_columns = (values, indices), kept, columns
+    if parts > 1:
+        results = b.scratch(x.spec.dtype, parts * outputs), b.scratch(dtypes.int64, parts * outputs)
+        result_kept = _dense(kept, width)
+        result_columns = columns and Loop(columns.extent, columns.stride, 1)
+    shared = [*kept_arguments(result_kept), *reduced_arguments(reduced), count, part_length, units]
+    grain = grain_of(2 * part_length * min(width, COLUMNS) + 16)
+    flat = [result.flat for result in results]
+    if result_columns is None:
+        b.launch(inner, x.flat, *flat, *shared, work=units * parts, grain=grain, cost=2 * outputs * count)
+    else:
+        b.launch(
+            outer, x.flat,
+            b.scratch(x.spec.dtype, COLUMNS, per_worker=True).flat, b.scratch(dtypes.int64, COLUMNS, per_worker=True).flat,
+            *flat, *shared, width, result_columns.out_stride, blocks,
+            work=units * parts * blocks, grain=grain, cost=2 * outputs * count,
+        )  # fmt: skip
+    if parts > 1:
+        loops = [*kept, columns or Loop(1, 0, 0)]
+        loops = [Loop(1, 0)] * (KEPT + 1 - len(loops)) + loops
+        b.launch(
+            combine, *flat, values.flat, indices.flat,
+            *[loop.extent for loop in loops[1:]], *[loop.out_stride for loop in loops], outputs, parts,
+            work=outputs, grain=grain_of(4 * parts),
+        )  # fmt: skip
