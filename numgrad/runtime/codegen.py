@@ -30,7 +30,7 @@ from numba.np.arrayobj import populate_array
 from numgrad import config
 from numgrad.errors import KernelError
 from numgrad.runtime import target
-from numgrad.runtime.kernel import Device, Intrinsic, Kernel, Parameter, python_function, references
+from numgrad.runtime.kernel import Device, Intrinsic, Kernel, Parameter, is_vocabulary, python_function, references
 
 WORD = ir.IntType(64)
 SYMBOL = "numgrad_entry"
@@ -109,7 +109,13 @@ class _Converter:
         return converted
 
     def _rebind(self, function: python_types.FunctionType) -> python_types.FunctionType:
-        replaced = {name: self._value(value) for name, value in references(function)}
+        replaced = {}
+        for name, value in references(function):
+            module, dot, word = name.partition(".")
+            if dot:
+                setattr(replaced[module], word, self._value(value))
+            else:
+                replaced[name] = python_types.ModuleType(name) if is_vocabulary(value) else self._value(value)
         cells = tuple(python_types.CellType(replaced[name]) for name in function.__code__.co_freevars)
         names = {**function.__globals__, **replaced}
         copy = python_types.FunctionType(function.__code__, names, function.__name__, function.__defaults__, cells)

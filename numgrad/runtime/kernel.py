@@ -210,7 +210,10 @@ def fingerprint(function: Callable[..., Any]) -> str:
 
 
 def references(function: types.FunctionType) -> Iterator[tuple[str, Any]]:
-    """Names and values of the globals and closure cells that a function's code reads, nested code included."""
+    """Names and values of the globals and closure cells that a function's code reads, nested code included.
+
+    For a module of numgrad's, its device functions that the code may read follow, under a dotted name.
+    """
     names: set[str] = set()
     stack = [function.__code__]
     while stack:
@@ -219,9 +222,19 @@ def references(function: types.FunctionType) -> Iterator[tuple[str, Any]]:
         stack.extend(constant for constant in code.co_consts if isinstance(constant, types.CodeType))
     for name in sorted(names):
         if name in function.__globals__:
-            yield name, function.__globals__[name]
+            value = function.__globals__[name]
+            yield name, value
+            if is_vocabulary(value):
+                for word in sorted(names):
+                    if isinstance(getattr(value, word, None), Device):
+                        yield f"{name}.{word}", getattr(value, word)
     for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
         yield name, cell.cell_contents
+
+
+def is_vocabulary(value: Any) -> bool:
+    """True for a module of numgrad's, whose device functions a kernel may name as ``module.word``."""
+    return isinstance(value, types.ModuleType) and value.__name__.startswith("numgrad.")
 
 
 def python_function(value: Any) -> types.FunctionType | None:

@@ -27,7 +27,8 @@ class Operand:
 
     index: int
     spec: Spec
-    extent: int  # elements that may be touched
+    extent: int  # elements that may be touched, from ``offset`` on
+    offset: int = 0  # elements
 
     @property
     def code(self) -> str:
@@ -43,7 +44,14 @@ class Operand:
         """A C-contiguous array over this memory from element ``offset`` on; proves that it lies inside."""
         if offset < 0 or min(shape, default=0) < 0 or offset + product(shape) > self.extent:
             raise KernelError(f"an array of shape {shape} at {offset} reaches beyond an operand of {self.extent} elements")
-        return Array(Address(self.index, offset * self.spec.dtype.itemsize), shape)
+        return Array(Address(self.index, (self.offset + offset) * self.spec.dtype.itemsize), shape)
+
+    def view(self, shape: tuple[int, ...], strides: tuple[int, ...], offset: int = 0) -> Operand:
+        """Part of this memory as an operand of its own; proves that it lies inside."""
+        spec = spec_of(self.spec.dtype, shape, strides)
+        if offset < 0 or min(strides, default=0) < 0 or offset + spec.extent > self.extent:
+            raise KernelError(f"a view of shape {shape} and strides {strides} at {offset} reaches beyond {self.extent} elements")
+        return Operand(self.index, spec, spec.extent, self.offset + offset)
 
 
 @dataclass(frozen=True)
@@ -89,6 +97,8 @@ class PlanBuilder:
         spec = spec_of(source.spec.dtype, shape, strides)
         if spec.numel and (offset < 0 or min(strides, default=0) < 0):
             raise KernelError(f"a view may not reach before its source: offset {offset}, strides {strides}")
+        if spec.numel and offset + spec.extent > source.extent:
+            raise KernelError(f"a view of shape {shape}, strides {strides} at {offset} reaches beyond {source.extent} elements")
         self.outputs.append(Output(spec, source.index, offset))
 
     def in_place(self, source: Operand) -> Operand:
@@ -164,6 +174,7 @@ class Plan:
         self.program = Program(builder.launches, len(builder.inputs) + len(made)) if builder.launches else None
         # Addresses follow the inputs' in the order in which operands were made.
         self._from_outputs = tuple(position if kind == "output" else None for kind, position, _ in made)
+        self.changes_inputs = any(output.spec is None for output in self.outputs)
         self._scratch_order = tuple(position for kind, position, _ in made if kind == "scratch")
 
     def run(self, addresses: list[int], outputs: list[int]) -> int:

@@ -1,0 +1,137 @@
+"""The backward pass: nodes in the reverse of their order, each once, without recursion."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Sequence
+from typing import Any
+
+from numgrad.engine.tape import AccumulateGrad, Edge, Node, TensorBase, modes
+from numgrad.errors import GradError
+from numgrad.layout import contiguous_strides
+from numgrad.registry import find
+
+
+class _Pending:
+    """Gradients on their way: for each waiting node one slot an output, and a heap of the nodes, latest first."""
+
+    def __init__(self, useful: set[Node] | None) -> None:
+        self.slots: dict[Node, list[Any]] = {}
+        self.heap: list[tuple[int, int, Node]] = []
+        self.useful = useful  # None: all nodes
+        self.add = find("add")
+
+    def deliver(self, edge: Edge, grad: Any, owned: bool) -> None:
+        """Add ``grad`` to what waits at ``edge``; ``owned``: nobody else has its memory."""
+        assert edge is not None
+        node, number = edge
+        if self.useful is not None and node not in self.useful:
+            return
+        slots = self.slots.get(node)
+        if slots is None:
+            slots = self.slots[node] = [None] * len(node.output_specs) + [owned]
+            heapq.heappush(self.heap, (-node.sequence, id(node), node))
+        if slots[number] is None:
+            slots[number] = grad
+        else:
+            slots[number] = self.add(slots[number], grad)
+            slots[-1] = True
+
+    def pop(self) -> tuple[Node, list[Any], bool]:
+        """The latest waiting node, its gradients, and whether the last one to arrive is the engine's own."""
+        node = heapq.heappop(self.heap)[2]
+        slots = self.slots.pop(node)
+        owned = slots.pop()
+        return node, slots, owned
+
+
+def run_backward(
+    roots: Sequence[Edge],
+    grads: Sequence[TensorBase],
+    retain_graph: bool,
+    create_graph: bool,
+    captures: Sequence[Edge] | None = None,
+) -> list[TensorBase | None]:
+    """Propagate ``grads`` from ``roots`` to the leaves.
+
+    Without ``captures``, leaves accumulate into ``.grad``. With them, only the nodes on a way to them run, no leaf is
+    touched, and the gradients at these edges are returned (None where nothing arrives).
+    """
+    captured: dict[tuple[Node, int], Any] = {edge: None for edge in captures or () if edge is not None}
+    pending = _Pending(None if captures is None else _nodes_above(roots, captured))
+    before = modes.grad_enabled
+    modes.grad_enabled = create_graph
+    try:
+        for edge, grad in zip(roots, grads, strict=True):
+            pending.deliver(edge, grad, owned=False)
+        while pending.heap:
+            node, incoming, owned = pending.pop()
+            for number, grad in enumerate(incoming):
+                if (node, number) in captured:
+                    captured[node, number] = grad
+            if isinstance(node, AccumulateGrad):
+                if captures is None:
+                    accumulate(node.variable, incoming[0], owned, create_graph)
+            elif _leads_on(node, pending.useful):
+                outgoing = node.apply(tuple(incoming), create_graph)
+                if not retain_graph:
+                    node.release()
+                _send(node, incoming, outgoing, pending)
+                del outgoing
+            del incoming, grad
+    finally:
+        modes.grad_enabled = before
+    return [captured[edge] if edge is not None else None for edge in captures or ()]
+
+
+def _send(node: Node, incoming: list[Any], outgoing: tuple[Any, ...], pending: _Pending) -> None:
+    if len(outgoing) != len(node.edges):
+        raise GradError(
+            f"function {node.name()} returned an incorrect number of gradients "
+            f"(expected {len(node.edges)}, got {len(outgoing)})"
+        )
+    storages = [grad._storage for grad in (*incoming, *outgoing) if grad is not None]
+    for edge, grad in zip(node.edges, outgoing, strict=True):
+        if edge is not None and grad is not None:
+            owned = sum(grad._storage is storage for storage in storages) == 1
+            pending.deliver(edge, grad, owned)
+
+
+def _nodes_above(roots: Sequence[Edge], captured: dict[tuple[Node, int], Any]) -> set[Node]:
+    """Nodes on a way from the roots to a captured edge, the captured nodes included."""
+    targets = {node for node, _ in captured}
+    order: list[Node] = []
+    seen: set[Node] = set()
+    stack = [edge[0] for edge in roots if edge is not None]
+    while stack:
+        node = stack.pop()
+        if node not in seen:
+            seen.add(node)
+            order.append(node)
+            stack.extend(edge[0] for edge in node.edges if edge is not None)
+    useful = targets & seen
+    for node in sorted(order, key=lambda node: node.sequence):
+        if any(edge is not None and edge[0] in useful for edge in node.edges):
+            useful.add(node)
+    return useful
+
+
+def _leads_on(node: Node, useful: set[Node] | None) -> bool:
+    return useful is None or any(edge is not None and edge[0] in useful for edge in node.edges)
+
+
+def accumulate(variable: TensorBase, grad: TensorBase, owned: bool, create_graph: bool) -> None:
+    """Add ``grad`` to a leaf's ``.grad``. The first one is kept as it is if the engine owns it, else copied."""
+    if variable._grad is None:
+        keep = create_graph or (owned and _same_layout(variable, grad))
+        spec = variable._spec
+        strides = spec.strides if spec.is_dense else contiguous_strides(spec.shape)
+        variable._grad = grad if keep else find("to_strides")(grad, strides=strides)
+    elif create_graph or variable._grad._node is not None:
+        variable._grad = find("add")(variable._grad, grad)
+    else:
+        find("add").in_place(variable._grad, grad)  # type: ignore[attr-defined]
+
+
+def _same_layout(variable: TensorBase, grad: TensorBase) -> bool:
+    return grad._spec is variable._spec or (grad._spec.is_dense and grad._spec.strides == variable._spec.strides)

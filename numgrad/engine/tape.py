@@ -1,0 +1,195 @@
+"""The tape: nodes that remember which op made a tensor, from what, and what its backward will need."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+import weakref
+from typing import Any
+
+from numgrad.errors import GradError
+from numgrad.layout import Spec
+from numgrad.runtime.memory import Storage
+
+_sequence = itertools.count(1)
+
+FREED = (
+    "Trying to backward through the graph a second time (or directly access saved tensors after they have already been "
+    "freed). Saved intermediate values of the graph are freed when you call .backward() or autograd.grad(). Specify "
+    "retain_graph=True if you need to backward through the graph a second time or if you need to access saved tensors "
+    "after calling backward."
+)
+
+
+class TensorBase:
+    """What the engine knows of a tensor: a view of a storage, and its place in the graph.
+
+    ``_node`` made the tensor, as its output number ``_output_nr``; a leaf has none. ``_view_version`` is the storage's
+    version when the tensor became a view of another (None: it is no view).
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_accumulator",
+        "_address",
+        "_grad",
+        "_hooks",
+        "_node",
+        "_output_nr",
+        "_requires_grad",
+        "_retains_grad",
+        "_spec",
+        "_storage",
+        "_view_version",
+    )
+
+    def __init__(self, storage: Storage, spec: Spec, address: int, view_version: int | None = None) -> None:
+        self._storage = storage
+        self._spec = spec
+        self._address = address
+        self._node: Node | None = None
+        self._output_nr = 0
+        self._requires_grad = False
+        self._retains_grad = False
+        self._grad: Any = None
+        self._accumulator: Any = None  # weak reference to the AccumulateGrad that graphs of this leaf share
+        self._hooks: Any = None
+        self._view_version = view_version
+
+
+class Modes(threading.local):
+    """Each thread's modes."""
+
+    grad_enabled = True
+
+
+modes = Modes()
+
+Edge = tuple["Node", int] | None  # a node and the number of its output
+
+
+class Node:
+    """One recorded application: its backward, the nodes of its inputs (``edges``), and the saved tensors.
+
+    Nodes are numbered as they are made, so the reverse of that order is an order in which every gradient is complete
+    before it is passed on.
+    """
+
+    __slots__ = ("__weakref__", "edges", "hooks", "input_specs", "op", "output_specs", "params", "saved", "sequence")
+
+    def __init__(self, op: Any, params: Any, edges: tuple[Edge, ...], saved: Any, input_specs: Any, output_specs: Any) -> None:
+        self.op = op
+        self.params = params
+        self.edges = edges
+        self.saved = saved
+        self.input_specs = input_specs
+        self.output_specs = output_specs
+        self.sequence = next(_sequence)
+        self.hooks: Any = None
+
+    def name(self) -> str:
+        """The name that torch would print, such as 'MulBackward0'."""
+        return str(self.op.grad_name)
+
+    @property
+    def next_functions(self) -> tuple[tuple[Node | None, int], ...]:
+        """For each input the node that made it and which of that node's outputs it is; (None, 0) where none is needed."""
+        return tuple(edge if edge is not None else (None, 0) for edge in self.edges)
+
+    def apply(self, grads: tuple[Any, ...], create_graph: bool) -> tuple[Any, ...]:
+        """Gradients of the inputs from those of the outputs."""
+        context = Context(self, create_graph)
+        if self.op.backward_function is None:
+            raise GradError(f"the derivative of {self.op.name} is not implemented")
+        result = self.op.backward_function(context, *grads)
+        return result if isinstance(result, tuple) else (result,)
+
+    def release(self) -> None:
+        """Free the saved tensors; a second backward through this node is an error from now on."""
+        self.saved = None
+
+    def __repr__(self) -> str:
+        return f"<{self.name()}>"
+
+
+class Saved:
+    """A saved tensor and the version of its storage at that time."""
+
+    __slots__ = ("output_nr", "tensor", "version")
+
+    def __init__(self, tensor: TensorBase, output_nr: int) -> None:
+        self.tensor = tensor
+        self.version = tensor._storage.version
+        self.output_nr = output_nr  # -1 for an input
+
+
+class Context:
+    """What a backward sees of its node; see `registry.Op.backward`."""
+
+    __slots__ = ("create_graph", "input_specs", "needs", "node", "output_specs", "params")
+
+    def __init__(self, node: Node, create_graph: bool) -> None:
+        self.node = node
+        self.create_graph = create_graph
+        self.params = node.params
+        self.input_specs = node.input_specs
+        self.output_specs = node.output_specs
+        self.needs = tuple(edge is not None for edge in node.edges)
+
+    @property
+    def saved(self) -> tuple[Any, ...]:
+        """The saved tensors, in the order of the op's ``saves``; None for those that no needed gradient reads.
+
+        Raises
+        ------
+        RuntimeError
+            They were freed by an earlier backward, or changed in place since.
+        """
+        node = self.node
+        if node.saved is None:
+            raise GradError(FREED)
+        return tuple([None if saved is None else self._unpack(saved) for saved in node.saved])
+
+    def _unpack(self, saved: Saved) -> TensorBase:
+        tensor = saved.tensor
+        if tensor._storage.version != saved.version:
+            spec = tensor._spec
+            raise GradError(
+                "one of the variables needed for gradient computation has been modified by an inplace operation: "
+                f"[numgrad.{spec.dtype.torch_name}Tensor {list(spec.shape)}], which is "
+                + (f"output {saved.output_nr}" if saved.output_nr >= 0 else "an input")
+                + f" of {self.node.op.grad_name.removesuffix('Backward0')}, is at version {tensor._storage.version}; "
+                f"expected version {saved.version} instead. Hint: work on a clone(), or use the op that returns a new tensor."
+            )
+        if saved.output_nr < 0 or not self.create_graph:
+            return tensor
+        alias = type(tensor)(tensor._storage, tensor._spec, tensor._address)
+        alias._node, alias._output_nr = self.node, saved.output_nr
+        return alias
+
+
+class AccumulateGrad(Node):
+    """The end of the graph at a leaf: adds what arrives to the leaf's ``.grad``."""
+
+    __slots__ = ("variable",)
+
+    def __init__(self, variable: TensorBase) -> None:
+        super().__init__(None, None, (), (), (), (variable._spec,))
+        self.variable = variable
+
+    def name(self) -> str:
+        return "AccumulateGrad"
+
+
+def gradient_edge(tensor: TensorBase) -> Edge:
+    """Where a gradient of this tensor goes: its node, or a leaf's accumulator; None if it needs none."""
+    node = tensor._node
+    if node is not None:
+        return node, tensor._output_nr
+    if not tensor._requires_grad:
+        return None
+    accumulator = tensor._accumulator and tensor._accumulator()
+    if accumulator is None:
+        accumulator = AccumulateGrad(tensor)
+        tensor._accumulator = weakref.ref(accumulator)
+    return accumulator, 0

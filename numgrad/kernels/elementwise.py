@@ -1,0 +1,346 @@
+"""Elementwise kernels, written by a generator from scalar functions: any arity, any layout, broadcast.
+
+A scalar function such as ``lambda g, out: g * (1 - out * out)`` becomes a kernel in one of two forms:
+
+- *flat*: one loop over the elements, when all operands can be walked along one line;
+- *rows*: an odometer over the outer dimensions and an inner loop, for everything else.
+
+In either, the inner step of each operand is one letter of the kernel's pattern: ``a`` consecutive elements (an array
+slice, so that LLVM vectorises), ``s`` one element for the whole loop (a broadcast scalar), ``t`` a stride. Literals in
+the scalar function take the type of the computation: Numba would compute ``1 - x`` in float64 for a float32 ``x``.
+"""
+
+from __future__ import annotations
+
+import ast
+import copy
+import functools
+import inspect
+import linecache
+import textwrap
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from numgrad.errors import KernelError, ShapeError
+from numgrad.layout import Spec, contiguous_strides, product, strides_in_order
+from numgrad.runtime.kernel import Device, Kernel, references
+from numgrad.runtime.plan import GRAIN_COST, Operand, PlanBuilder
+
+_NUMPY_TYPE = {
+    "f4": np.float32,
+    "f8": np.float64,
+    "i1": np.int8,
+    "i2": np.int16,
+    "i4": np.int32,
+    "i8": np.int64,
+    "u1": np.uint8,
+    "b1": np.bool_,
+}
+
+
+# ---- the scalar function ----------------------------------------------------------------------------------------
+
+
+class _TypedLiterals(ast.NodeTransformer):
+    """Wraps number literals as ``_T(literal)``; exponents and indices stay ints."""
+
+    def visit_BinOp(self, node: ast.BinOp) -> ast.AST:
+        node.left = self.visit(node.left)
+        if not (isinstance(node.op, ast.Pow) and isinstance(node.right, ast.Constant)):
+            node.right = self.visit(node.right)
+        return node
+
+    def visit_Subscript(self, node: ast.Subscript) -> ast.AST:
+        node.value = self.visit(node.value)
+        return node
+
+    def visit_Constant(self, node: ast.Constant) -> ast.AST:
+        if type(node.value) not in (int, float):
+            return node
+        return ast.Call(ast.Name("_T", ast.Load()), [node], [])
+
+
+@functools.cache
+def definition(function: Callable[..., Any]) -> ast.FunctionDef:
+    """The scalar function's syntax, as a ``def``.
+
+    Raises
+    ------
+    KernelError
+        Its source cannot be read.
+    """
+    plain = getattr(function, "py_func", function)
+    if hasattr(plain, "__definition__"):
+        return plain.__definition__  # type: ignore[no-any-return]
+    try:
+        source = textwrap.dedent(inspect.getsource(plain))
+    except (OSError, TypeError) as error:
+        raise KernelError(f"the source of the scalar function {plain!r} is not to be had: {error}") from error
+    found = _find_function(source, plain)
+    body = [ast.Return(found.body)] if isinstance(found, ast.Lambda) else found.body
+    if body and isinstance(body[0], ast.Expr) and isinstance(body[0].value, ast.Constant):
+        body = body[1:]  # the docstring
+    for argument in found.args.args:
+        argument.annotation = None
+    name = plain.__name__ if plain.__name__.isidentifier() and plain.__name__ != "_" else "scalar"
+    return ast.FunctionDef(name, found.args, body, [])
+
+
+def _defined(tree: ast.FunctionDef, like: Callable[..., Any], extra: dict[str, Any]) -> Any:
+    """The function that a changed definition describes, with the globals of the original."""
+    plain = getattr(like, "py_func", like)
+    names = {**plain.__globals__, **{n: v for n, v in references(plain) if "." not in n}, **extra}
+    text = ast.unparse(ast.fix_missing_locations(ast.Module([tree], [])))
+    made = _function_from(text, tree.name, names)
+    made.__definition__ = tree
+    return made
+
+
+@functools.cache
+def typed_function(function: Callable[..., Any], code: str) -> Device:
+    """The scalar function with its literals in the dtype ``code``, for kernels."""
+    tree = ast.fix_missing_locations(_TypedLiterals().visit(copy.deepcopy(definition(function))))
+    return Device(_defined(tree, function, {"_T": _NUMPY_TYPE[code]}))
+
+
+@functools.cache
+def sliced(function: Callable[..., Any], items: tuple[int, ...]) -> tuple[tuple[str, ...], Callable[..., Any]]:
+    """The part of a scalar function that computes some items of the tuple which it returns.
+
+    Returns the names of the parameters that this part reads, and a function of these that returns a tuple of the items.
+    A function with branches or loops is not taken apart: then it reads all of its parameters.
+    """
+    tree = copy.deepcopy(definition(function))
+    parameters = [argument.arg for argument in tree.args.args]
+    *statements, last = tree.body
+    value = last.value if isinstance(last, ast.Return) else None
+    straight = all(isinstance(s, ast.Assign) and len(s.targets) == 1 and isinstance(s.targets[0], ast.Name) for s in statements)
+    single = not isinstance(value, ast.Tuple)
+    if value is None or not straight or (single and items != (0,)):
+        result = ", ".join(f"result[{item}]" for item in items) + ","
+        text = f"def {tree.name}({', '.join(parameters)}):\n    result = function({', '.join(parameters)})\n    return {result}\n"
+        wrapper = ast.parse(text).body[0]
+        assert isinstance(wrapper, ast.FunctionDef)
+        return tuple(parameters), _defined(wrapper, function, {"function": Device(getattr(function, "py_func", function))})
+    wanted = [value] if single else [value.elts[item] for item in items]  # type: ignore[attr-defined]
+    needed = {node.id for expression in wanted for node in ast.walk(expression) if isinstance(node, ast.Name)}
+    kept: list[ast.stmt] = []
+    for statement in reversed(statements):
+        if statement.targets[0].id in needed:  # type: ignore[attr-defined]
+            needed |= {node.id for node in ast.walk(statement.value) if isinstance(node, ast.Name)}  # type: ignore[attr-defined]
+            kept.insert(0, statement)
+    reads = tuple(name for name in parameters if name in needed)
+    tree.args.args = [ast.arg(name) for name in reads]
+    tree.body = [*kept, ast.Return(ast.Tuple(wanted, ast.Load()))]
+    return reads, _defined(tree, function, {})
+
+
+@functools.cache
+def passed_through(function: Callable[..., Any], count: int) -> tuple[bool, ...]:
+    """For each item of a scalar backward's result, whether it is the function's first parameter as it came."""
+    tree = definition(function)
+    value = tree.body[-1].value if isinstance(tree.body[-1], ast.Return) else None
+    items = value.elts if isinstance(value, ast.Tuple) else [value]
+    first = tree.args.args[0].arg
+    if len(tree.body) > 1 or len(items) != count:
+        return (False,) * count
+    return tuple(isinstance(item, ast.Name) and item.id == first for item in items)
+
+
+def _find_function(source: str, function: Any) -> ast.FunctionDef | ast.Lambda:
+    arguments = function.__code__.co_varnames[: function.__code__.co_argcount]
+    try:
+        tree = ast.parse(source)
+    except SyntaxError:  # a lambda inside a longer expression
+        tree = ast.parse(source[source.index("lambda") :].rstrip().rstrip(",)]}"))
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.FunctionDef, ast.Lambda)) and tuple(a.arg for a in node.args.args) == arguments:
+            if isinstance(node, ast.Lambda) == (function.__name__ == "<lambda>"):
+                return node
+    raise KernelError(f"the source of the scalar function {function!r} was not recognised:\n{source}")
+
+
+def _function_from(text: str, name: str, names: dict[str, Any]) -> Any:
+    """Compile generated source; it can be read in tracebacks and debuggers."""
+    filename = f"<numgrad generated: {name}>"
+    linecache.cache[filename] = (len(text), None, text.splitlines(keepends=True), filename)
+    exec(compile(text, filename, "exec"), names)
+    return names[name]
+
+
+# ---- the kernel around it ---------------------------------------------------------------------------------------
+
+
+@functools.cache
+def elementwise_kernel(
+    name: str, function: Device, pattern: str, outputs: tuple[int | None, ...], outer: int
+) -> Kernel:
+    """The kernel for one pattern.
+
+    ``pattern`` has a letter for each input and then each output; ``outputs`` tells which item of the function's result
+    goes to which output (None: the result itself); ``outer`` is the number of outer dimensions, 0 for the flat form.
+    """
+    count_in = len(pattern) - len(outputs)
+    operands = [f"x{k}" for k in range(count_in)] + [f"y{k}" for k in range(len(outputs))]
+    types = [f"A{k}[:]" for k in range(count_in)] + [f"R{k}[:]" for k in range(len(outputs))]
+    scalars: list[str] = []
+    if outer:
+        scalars += ["inner", *(f"n{d}" for d in range(outer))]
+        scalars += [f"{operand}_s{d}" for operand in operands for d in range(outer)]
+    scalars += [f"{operand}_t" for operand, letter in zip(operands, pattern, strict=True) if letter == "t"]
+    lines = [f"def {name}({', '.join([*operands, *scalars, 'start', 'stop'])}):"]
+    if outer:
+        lines += _rows_head(operands, outer)
+        body, indent = _loop(operands, pattern, outputs, count_in, "inner", "_o"), "        "
+    else:
+        body, indent = _loop(operands, pattern, outputs, count_in, "stop - start", "start"), "    "
+    lines += [indent + line for line in body]
+    generated = _function_from("\n".join(lines) + "\n", name, {"function": function})
+    return Kernel(generated, ", ".join(types + ["i8"] * len(scalars)))
+
+
+def _rows_head(operands: list[str], outer: int) -> list[str]:
+    lines = ["    for row in range(start, stop):", "        rest = row"]
+    for d in reversed(range(outer)):
+        lines.append(f"        i{d} = rest % n{d}" if d else f"        i{d} = rest")
+        if d:
+            lines.append(f"        rest = rest // n{d}")
+    for operand in operands:
+        offset = " + ".join(f"i{d} * {operand}_s{d}" for d in range(outer))
+        lines.append(f"        {operand}_o = {offset}")
+    return lines
+
+
+def _loop(
+    operands: list[str], pattern: str, outputs: tuple[int | None, ...], count_in: int, extent: str, base: str
+) -> list[str]:
+    """The inner loop; ``base`` is 'start' (flat) or '_o' (a row's offsets)."""
+    lines, reads, writes = [], [], []
+    for operand, letter in zip(operands, pattern, strict=True):
+        first = f"{operand}_o" if base == "_o" else "start"
+        if letter == "a":
+            lines.append(f"{operand}_v = {operand}[{first}:{first} + ({extent})]")
+            access = f"{operand}_v[i]"
+        elif letter == "s":
+            lines.append(f"{operand}_v = {operand}[{first if base == '_o' else '0'}]")
+            access = f"{operand}_v"
+        else:
+            lines.append(f"{operand}_b = {first}" + ("" if base == "_o" else f" * {operand}_t"))
+            access = f"{operand}[{operand}_b + i * {operand}_t]"
+        (reads if len(reads) < count_in else writes).append(access)
+    lines.append(f"for i in range({extent}):")
+    call = f"function({', '.join(reads)})"
+    if outputs == (None,):
+        lines.append(f"    {writes[0]} = {call}")
+    else:
+        lines.append(f"    result = {call}")
+        lines += [f"    {write} = result[{item}]" for write, item in zip(writes, outputs, strict=True)]
+    return lines
+
+
+# ---- planning ---------------------------------------------------------------------------------------------------
+
+
+def broadcast_shapes(op: str, *shapes: Sequence[int]) -> tuple[int, ...]:
+    """The shape that all broadcast to, by NumPy's rule.
+
+    Raises
+    ------
+    ShapeError
+        Two extents differ and neither is 1.
+
+    >>> broadcast_shapes("add", (2, 1), (3,))
+    (2, 3)
+    """
+    ndim = max((len(shape) for shape in shapes), default=0)
+    result = [1] * ndim
+    for shape in shapes:
+        for axis, extent in enumerate(shape, ndim - len(shape)):
+            if extent != 1 and result[axis] not in (1, extent):
+                raise ShapeError(
+                    f"{op}: The size of tensor a ({result[axis]}) must match the size of tensor b ({extent}) at "
+                    f"non-singleton dimension {axis}; the shapes are {', '.join(str(list(s)) for s in shapes)}"
+                )
+            if extent != 1:
+                result[axis] = extent
+    return tuple(result)
+
+
+def output_strides(shape: tuple[int, ...], inputs: Sequence[Spec]) -> tuple[int, ...]:
+    """Strides of a new result: those of the first dense input of this shape, else row-major."""
+    for spec in inputs:
+        if tuple(spec.shape) == shape and spec.is_dense and not spec.is_contiguous:
+            return strides_in_order(shape, sorted(range(len(shape)), key=lambda axis: (-spec.strides[axis], axis)))
+        if tuple(spec.shape) == shape and spec.is_contiguous:
+            break
+    return contiguous_strides(shape)
+
+
+def plan_elementwise(
+    b: PlanBuilder,
+    name: str,
+    function: Callable[..., Any],
+    compute: str,
+    inputs: Sequence[Operand],
+    outputs: Sequence[Operand],
+    items: tuple[int | None, ...] = (None,),
+    cost: int = 1,
+) -> None:
+    """Add the launch of a scalar function over broadcast inputs.
+
+    ``compute`` is the dtype code of its literals, ``items`` as in `elementwise_kernel`, ``cost`` the rough number of
+    elementary operations for one element. All outputs have the shape that the inputs broadcast to.
+    """
+    operands = [*inputs, *outputs]
+    shape = tuple(outputs[0].spec.shape)
+    if product(shape) == 0:
+        return
+    strides = [_broadcast_strides(operand.spec, shape) for operand in operands]
+    extents, strides = _coalesce(shape, strides)
+    steps = [row[-1] for row in strides]
+    pattern = "".join("a" if step == 1 else "s" if step == 0 else "t" for step in steps)
+    outer = len(extents) - 1
+    kernel = elementwise_kernel(name, typed_function(function, compute), pattern, items, outer)
+    arguments: list[Any] = [operand.array(operand.extent) for operand in operands]
+    if outer:
+        arguments += [extents[-1], *extents[:-1], *(step for row in strides for step in row[:-1])]
+    arguments += [step for step, letter in zip(steps, pattern, strict=True) if letter == "t"]
+    inner = extents[-1] if outer else 1
+    b.launch(
+        kernel,
+        *arguments,
+        work=product(extents[:-1]) if outer else extents[0],
+        grain=max(1, GRAIN_COST // (inner * cost)),
+        cost=product(extents) * cost,
+    )
+
+
+def _broadcast_strides(spec: Spec, shape: tuple[int, ...]) -> list[int]:
+    missing = len(shape) - spec.ndim
+    own = [0 if extent == 1 else stride for extent, stride in zip(spec.shape, spec.strides, strict=True)]
+    return [0] * missing + own
+
+
+def _coalesce(shape: tuple[int, ...], strides: list[list[int]]) -> tuple[list[int], list[list[int]]]:
+    """Drop axes of extent 1, order the rest by the result's strides, and join those that lie in one line in all operands."""
+    axes = [axis for axis in range(len(shape)) if shape[axis] != 1]
+    axes.sort(key=lambda axis: (-strides[-1][axis], axis))
+    extents: list[int] = []
+    merged: list[list[int]] = [[] for _ in strides]
+    for axis in axes:
+        fits = extents and all(
+            row[-1] == own[axis] * shape[axis] for row, own in zip(merged, strides, strict=True)
+        )
+        if fits:
+            extents[-1] *= shape[axis]
+            for row, own in zip(merged, strides, strict=True):
+                row[-1] = own[axis]
+        else:
+            extents.append(shape[axis])
+            for row, own in zip(merged, strides, strict=True):
+                row.append(own[axis])
+    if not extents:
+        return [1], [[1] for _ in strides]
+    return extents, merged

@@ -1,0 +1,130 @@
+"""The words that elementwise ops are written in, beside ``+ - * /`` and comparisons.
+
+Each works in three ways: inside a kernel on numbers, called from Python on numbers, and, when a backward is
+differentiated again, on tensors, where the op of the same name takes its place.
+
+>>> where(2.0 > 1.0, 3.0, 4.0)
+3.0
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from numgrad.runtime.kernel import device
+
+# ruff: noqa: ANN001, ANN201, A001
+
+
+@device
+def where(condition, x, y):
+    """x where the condition holds, else y; both are evaluated."""
+    return x if condition else y
+
+
+@device
+def exp(x):
+    """e to the power x."""
+    return math.exp(x)
+
+
+@device
+def expm1(x):
+    """exp(x) - 1, exact near 0."""
+    return math.expm1(x)
+
+
+@device
+def log(x):
+    """Natural logarithm."""
+    return math.log(x)
+
+
+@device
+def log1p(x):
+    """log(1 + x), exact near 0."""
+    return math.log1p(x)
+
+
+@device
+def sqrt(x):
+    """Square root."""
+    return math.sqrt(x)
+
+
+@device
+def sin(x):
+    """Sine."""
+    return math.sin(x)
+
+
+@device
+def cos(x):
+    """Cosine."""
+    return math.cos(x)
+
+
+@device
+def tanh(x):
+    """Hyperbolic tangent."""
+    return math.tanh(x)
+
+
+@device
+def erf(x):
+    """Error function."""
+    return math.erf(x)
+
+
+@device
+def floor(x):
+    """Largest integer not above x."""
+    return np.floor(x)
+
+
+@device
+def ceil(x):
+    """Smallest integer not below x."""
+    return np.ceil(x)
+
+
+@device
+def trunc(x):
+    """The integer part of x."""
+    return np.trunc(x)
+
+
+@device
+def round(x):
+    """Nearest integer, halves to even."""
+    return np.rint(x)
+
+
+@device
+def sign(x):
+    """-1, 0 or 1; NaN for NaN."""
+    return np.sign(x)
+
+
+@device
+def absolute(x):
+    """Absolute value."""
+    return abs(x)
+
+
+@device
+def power(x, y):
+    """x to the power y."""
+    return x**y
+
+
+@device
+def isnan(x):
+    """True for NaN."""
+    return x != x
+
+
+# Words whose op has another name.
+OP_NAMES = {"absolute": "abs", "power": "pow"}

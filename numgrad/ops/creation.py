@@ -1,0 +1,190 @@
+"""Ops that make tensors from nothing, copy them, and convert them."""
+
+# ruff: noqa: F811, ANN001, ANN202
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from numgrad.dtypes import dtype as Dtype
+from numgrad.dtypes import float32
+from numgrad.errors import ShapeError
+from numgrad.kernels.elementwise import broadcast_shapes, output_strides, plan_elementwise
+from numgrad.kernels.fill import plan_fill, plan_ramp
+from numgrad.layout import contiguous_strides
+from numgrad.ops.family import elementwise
+from numgrad.registry import Op
+from numgrad.runtime.plan import Operand, PlanBuilder
+
+
+def _same(x: Any) -> Any:
+    return x
+
+
+full = Op(
+    "full", (), {"size": (), "value": 0.0, "dtype": float32}, differentiable=False, doc="A tensor filled with one value."
+)
+
+
+@full.plan
+def _(b: PlanBuilder, size: tuple[int, ...], value: float, dtype: Dtype) -> None:
+    plan_fill(b, b.output(dtype, size), value)
+
+
+@full.oracle
+def _(size, value, dtype):
+    return np.full(size, value, dtype.numpy)
+
+
+zeros_like = Op("zeros_like", ("input",), differentiable=False, doc="Zeros in the input's shape, dtype and dense layout.")
+
+
+@zeros_like.plan
+def _(b: PlanBuilder, input: Operand) -> None:
+    shape = tuple(input.spec.shape)
+    plan_fill(b, b.output(input.spec.dtype, shape, output_strides(shape, [input.spec])), 0)
+
+
+zeros_like.oracle(np.zeros_like)
+
+arange = Op(
+    "arange",
+    (),
+    {"start": 0, "step": 1, "count": 0, "dtype": float32},
+    differentiable=False,
+    doc="``count`` numbers: start, start + step, …",
+)
+
+
+@arange.plan
+def _(b: PlanBuilder, start: float, step: float, count: int, dtype: Dtype) -> None:
+    plan_ramp(b, b.output(dtype, (count,)), start, step)
+
+
+@arange.oracle
+def _(start, step, count, dtype):
+    return (start + step * np.arange(count)).astype(dtype.numpy)
+
+
+cast = elementwise(
+    "cast",
+    accepts="bif",
+    result="param",
+    params={"dtype": float32},
+    grad_name="ToCopy",
+    oracle=lambda x, dtype: x.astype(dtype.numpy),
+    doc="The input converted to ``dtype``; to bool: whether it is not 0; to integers: truncated.",
+)
+cast.forward(_same)
+
+
+def _cast_backward(ctx: Any, grad: Any) -> tuple[Any, ...]:
+    return (cast(grad, dtype=ctx.input_specs[0].dtype),)
+
+
+cast.backward_function = _cast_backward
+
+to_strides = Op(
+    "to_strides",
+    ("input",),
+    {"strides": ()},
+    grad_name="Clone",
+    doc="A copy whose elements lie in memory by the given dense strides; the values do not change.",
+)
+
+
+@to_strides.plan
+def _(b: PlanBuilder, input: Operand, strides: tuple[int, ...]) -> None:
+    out = b.output(input.spec.dtype, tuple(input.spec.shape), strides)
+    if not out.spec.is_dense:
+        raise ShapeError(f"to_strides: strides {strides} are not dense for shape {list(input.spec.shape)}")
+    plan_elementwise(b, "copy", _same, input.code, [input], [out])
+
+
+@to_strides.backward
+def _(ctx, grad):
+    return grad
+
+
+@to_strides.oracle
+def _(x, strides):
+    return x.copy()
+
+
+copy_ = Op(
+    "copy_",
+    ("input", "src"),
+    doc="Copy ``src``, broadcast and converted, into the memory of ``input``, which it returns.",
+    grad_name="CopyBackwards",
+)
+
+
+@copy_.plan
+def _(b: PlanBuilder, input: Operand, src: Operand) -> None:
+    shape = tuple(input.spec.shape)
+    if broadcast_shapes("copy_", shape, src.spec.shape) != shape:
+        raise ShapeError(f"copy_: src has shape {list(src.spec.shape)}, which does not broadcast to {list(shape)}")
+    plan_elementwise(b, "copy", _same, src.code, [src], [b.in_place(input)])
+
+
+@copy_.backward
+def _(ctx, grad):
+    from numgrad.ops.reduce import sum_to_size
+
+    src = ctx.input_specs[1]
+    to_src = None
+    if ctx.needs[1]:
+        to_src = sum_to_size(grad, size=tuple(src.shape))
+        to_src = to_src if src.dtype is grad._spec.dtype else cast(to_src, dtype=src.dtype)
+    return zeros_like(grad) if ctx.needs[0] else None, to_src
+
+
+@copy_.oracle
+def _(x, src):
+    return np.broadcast_to(src, x.shape).astype(x.dtype)
+
+
+cat = Op("cat", ("tensors",), {"dim": 0}, doc="Tensors joined along an existing dimension.")
+
+
+@cat.plan
+def _(b: PlanBuilder, *tensors: Operand, dim: int) -> None:
+    first = tensors[0].spec
+    total = 0
+    for position, tensor in enumerate(tensors):
+        spec = tensor.spec
+        fits = spec.ndim == first.ndim and all(
+            axis == dim or extent == first.shape[axis] for axis, extent in enumerate(spec.shape)
+        )
+        if not fits:
+            raise ShapeError(
+                f"cat: tensor {position} has shape {list(spec.shape)}, expected that of tensor 0, {list(first.shape)}, "
+                f"except in dimension {dim}"
+            )
+        total += spec.shape[dim]
+    shape = (*first.shape[:dim], total, *first.shape[dim + 1 :])
+    out = b.output(first.dtype, shape)
+    strides, begin = contiguous_strides(shape), 0
+    for tensor in tensors:
+        part = out.view(tuple(tensor.spec.shape), strides, begin * strides[dim] if tensor.spec.numel else 0)
+        plan_elementwise(b, "copy", _same, tensor.code, [tensor], [part])
+        begin += tensor.spec.shape[dim]
+
+
+@cat.backward
+def _(ctx, grad):
+    from numgrad.ops.view import narrow
+
+    grads, begin = [], 0
+    for spec, needed in zip(ctx.input_specs, ctx.needs, strict=True):
+        extent = spec.shape[ctx.params.dim]
+        grads.append(narrow(grad, ctx.params.dim, begin, extent) if needed else None)
+        begin += extent
+    return tuple(grads)
+
+
+@cat.oracle
+def _(*arrays, dim):
+    return np.concatenate(arrays, dim)

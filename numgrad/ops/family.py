@@ -1,0 +1,281 @@
+"""`elementwise`: an op from a scalar forward and a scalar backward, the way most ops are written.
+
+    tanh = elementwise("tanh", oracle=np.tanh, doc="Hyperbolic tangent.")
+
+    @tanh.forward
+    def _(x):
+        return scalar.tanh(x)
+
+    @tanh.backward
+    def _(g, out):
+        return g * (1 - out * out)
+
+The backward's parameters say what is saved: ``g`` (the gradient of the output) comes first, then inputs of the forward
+by name, and ``out``. It returns one gradient, or a tuple with one for each input.
+
+One text serves twice. Compiled, it is the fused backward kernel. Evaluated on tensors, where ``exp`` or ``where`` are
+the ops of that name, it is the rule for higher orders.
+"""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from numgrad import dtypes, registry
+from numgrad.dtypes import dtype as Dtype
+from numgrad.errors import DtypeError, GradError, ShapeError, describe
+from numgrad.kernels import scalar
+from numgrad.kernels.elementwise import broadcast_shapes, output_strides, passed_through, plan_elementwise, sliced
+from numgrad.registry import Op, find
+from numgrad.runtime.kernel import Device, python_function, references
+from numgrad.runtime.plan import Operand, PlanBuilder
+
+ScalarFunction = Callable[..., Any]
+
+
+class Elementwise(Op):
+    """An op that computes each element of its output from the elements at the same place of its broadcast inputs.
+
+    Parameters
+    ----------
+    result
+        dtype of the output: 'same' as the inputs, 'bool', or 'param', the op's parameter ``dtype``.
+    accepts
+        Categories of dtype that the op takes: letters of 'b' (bool), 'i' (integers), 'f' (floating point).
+    untyped
+        Names of inputs whose dtype does not have to agree with the others' (a condition).
+    cost
+        Rough number of elementary operations for one element.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        inputs: Sequence[str] = ("input",),
+        doc: str = "",
+        oracle: Callable[..., Any] | None = None,
+        result: str = "same",
+        accepts: str = "f",
+        untyped: Sequence[str] = (),
+        cost: int = 1,
+        differentiable: bool = True,
+        params: dict[str, Any] | None = None,
+        grad_name: str = "",
+        register: bool = True,
+    ) -> None:
+        super().__init__(
+            name, inputs, params, doc=doc, differentiable=differentiable, grad_name=grad_name, register=register
+        )
+        self.result = result
+        self.accepts = accepts
+        self.untyped = tuple(untyped)
+        self.cost = cost
+        self.scalar_forward: ScalarFunction
+        self.scalar_backward: ScalarFunction | None = None
+        self._composite: dict[tuple[bool, ...], tuple[tuple[str, ...], ScalarFunction]] = {}
+        self._fused: dict[tuple[bool, ...], tuple[tuple[str, ...], ScalarFunction]] = {}
+        self._saves_for: dict[tuple[bool, ...], tuple[str, ...]] = {}
+        self.plan_function = self._plan_forward
+        if oracle is not None:
+            self.oracle_function = oracle
+        self.in_place = _InPlace(self) if register and result == "same" else None
+
+    def forward(self, function: ScalarFunction) -> ScalarFunction:
+        """Attach the scalar forward."""
+        self.scalar_forward = function
+        return function
+
+    def backward(self, function: ScalarFunction) -> ScalarFunction:
+        """Attach the scalar backward ``(g, *saved)``; see the module's text."""
+        names = _parameter_names(function)
+        unknown = [name for name in names[1:] if name != "out" and name not in self._argument_names()]
+        if unknown:
+            raise ValueError(f"op {self.name}: its backward reads {unknown}, expected names of the forward's inputs, or 'out'")
+        self.scalar_backward = function
+        positions = dict(zip(self._argument_names(), range(len(self.inputs)), strict=True))
+        self._grad_word, self.saves = names[0], names[1:]  # under the names that the scalar functions use
+        self.saved_inputs = tuple((name, positions[name]) for name in self.saves if name != "out")
+        self.saved_outputs = (("out", 0),) if "out" in names else ()
+        self.backward_function = self._run_backward
+        if self.in_place is not None:
+            self.in_place.take_backward()
+        return function
+
+    def _argument_names(self) -> tuple[str, ...]:
+        return _parameter_names(self.scalar_forward)
+
+    # ---- forward ------------------------------------------------------------------------------------------------
+
+    def _plan_forward(self, b: PlanBuilder, *inputs: Operand, **params: Any) -> None:
+        compute = self._common_dtype(inputs)
+        shape = broadcast_shapes(self.name, *(x.spec.shape for x in inputs))
+        result = {"same": compute, "bool": dtypes.bool_}.get(self.result) or params["dtype"]
+        out = b.output(result, shape, output_strides(shape, [x.spec for x in inputs]))
+        self.plan_into(b, inputs, out, compute)
+
+    def plan_into(self, b: PlanBuilder, inputs: Sequence[Operand], out: Operand, compute: Dtype) -> None:
+        """Add the launch that writes ``out``."""
+        plan_elementwise(b, self.name, self.scalar_forward, compute.code, inputs, [out], cost=self.cost)
+
+    def _common_dtype(self, inputs: Sequence[Operand]) -> Dtype:
+        typed = [(n, x.spec.dtype) for n, x in zip(self.inputs, inputs, strict=True) if n not in self.untyped]
+        first_name, first = typed[0]
+        for name, other in typed[1:]:
+            if other is not first:
+                raise DtypeError(describe(self.name, f"dtype of {name}", other, f"{first} (as {first_name} has)"))
+        if "bif"[first.category] not in self.accepts:
+            raise DtypeError(f'"{self.name}" not implemented for \'{first.torch_name}\'; convert with .to(dtype) first')
+        return first
+
+    # ---- backward -----------------------------------------------------------------------------------------------
+
+    def saves_for(self, needs: tuple[bool, ...]) -> tuple[str, ...]:
+        found = self._saves_for.get(needs)
+        if found is None:
+            reads, _ = self._part(needs)
+            found = self._saves_for[needs] = tuple(name for name in self.saves if name in reads)
+        return found
+
+    def _part(self, needs: tuple[bool, ...]) -> tuple[tuple[str, ...], ScalarFunction]:
+        """The part of the backward that the needed gradients take, but for those that are the incoming one as it is."""
+        assert self.scalar_backward is not None
+        passed = passed_through(self.scalar_backward, len(needs))
+        computed = zip(needs, passed, strict=True)
+        return sliced(self.scalar_backward, tuple(n for n, (needed, same) in enumerate(computed) if needed and not same))
+
+    def _run_backward(self, ctx: Any, grad: Any) -> tuple[Any, ...]:
+        parts = self._composite if ctx.create_graph else self._fused
+        found = parts.get(ctx.needs)
+        if found is None:
+            found = parts[ctx.needs] = self._make_part(ctx.needs, ctx.create_graph)
+        reads, function = found
+        values = dict(zip(self.saves, ctx.saved, strict=True))
+        values[self._grad_word] = grad
+        results = iter(function(*[values[name] for name in reads]))
+        passed = passed_through(self.scalar_backward, len(ctx.needs))  # type: ignore[arg-type]
+        return tuple(
+            [
+                self._to_input(grad if same else next(results), grad, spec) if needed else None
+                for needed, same, spec in zip(ctx.needs, passed, ctx.input_specs, strict=True)
+            ]
+        )
+
+    def _make_part(self, needs: tuple[bool, ...], create_graph: bool) -> tuple[tuple[str, ...], ScalarFunction]:
+        reads, part = self._part(needs)
+        if not reads:  # a gradient that is the same number everywhere, or nothing to compute
+            return reads, part
+        return reads, self._make_composite(part) if create_graph else self._make_fused(needs, reads, part)
+
+    def _to_input(self, result: Any, grad: Any, spec: Any) -> Any:
+        """A gradient in the shape of its input; a plain number is the gradient of a function that is flat everywhere."""
+        if isinstance(result, (int, float)):
+            result = find("mul")(grad, result) if result else find("zeros_like")(grad)
+        return result if result._spec.shape == spec.shape else find("sum_to_size")(result, size=tuple(spec.shape))
+
+    def _make_composite(self, part: ScalarFunction) -> ScalarFunction:
+        """The backward on tensors, which can be differentiated again."""
+        on_tensors = _with_ops(part)
+
+        def composite(*args: Any) -> Any:
+            try:
+                return on_tensors(*args)
+            except RuntimeError as error:
+                if "Boolean value of Tensor" not in str(error):
+                    raise
+                raise GradError(
+                    f"the second derivative of {self.name} is not to be had: its backward branches on values; "
+                    "write it with numgrad.scalar.where"
+                ) from error
+
+        return composite
+
+    def _make_fused(self, needs: tuple[bool, ...], reads: tuple[str, ...], part: ScalarFunction) -> ScalarFunction:
+        """The op that computes the gradients in one launch, before they are summed to the inputs' shapes."""
+        passed = passed_through(self.scalar_backward, len(needs))  # type: ignore[arg-type]
+        rows = zip(self.inputs, needs, passed, strict=True)
+        outputs = [f"grad_{name}" for name, needed, same in rows if needed and not same]
+        suffix = "" if len(outputs) == len(needs) else "".join(name.removeprefix("grad") for name in outputs)
+        op = Op(f"{self.name}_backward{suffix}", reads, outputs=outputs, public=len(outputs), register=False)
+
+        @op.plan
+        def _(b: PlanBuilder, *inputs: Operand) -> None:
+            dtype = next(x.spec.dtype for x in inputs if x.spec.dtype.is_floating_point)
+            shape = broadcast_shapes(op.name, *(x.spec.shape for x in inputs))
+            strides = output_strides(shape, [x.spec for x in inputs])
+            outs = [b.output(dtype, shape, strides) for _ in outputs]
+            plan_elementwise(b, op.name, part, dtype.code, inputs, outs, tuple(range(len(outs))), cost=self.cost)
+
+        return op if len(outputs) > 1 else lambda *inputs: (op(*inputs),)
+
+
+class _InPlace(Op):
+    """The in-place form of an elementwise op (``add_`` of ``add``): the result is written over the first input."""
+
+    def __init__(self, base: Elementwise) -> None:
+        super().__init__(f"{base.name}_", base.inputs, register=False, grad_name=base.grad_name.removesuffix("Backward0"))
+        self.base = base
+        self.param_names, self.Params, self.defaults = base.param_names, base.Params, base.defaults
+        self.plan_function = self._plan
+        self.differentiable = base.differentiable
+
+    def take_backward(self) -> None:
+        """Save and differentiate as the base op does."""
+        self.saves, self.saved_inputs, self.saved_outputs = (
+            self.base.saves,
+            self.base.saved_inputs,
+            self.base.saved_outputs,
+        )
+        self.backward_function = self.base.backward_function
+        self.saves_for = self.base.saves_for  # type: ignore[method-assign]
+
+    def _plan(self, b: PlanBuilder, *inputs: Operand, **params: Any) -> None:
+        compute = self.base._common_dtype(inputs)
+        shape = broadcast_shapes(self.name, *(x.spec.shape for x in inputs))
+        target = inputs[0]
+        if shape != tuple(target.spec.shape):
+            raise ShapeError(
+                f"{self.name}: output with shape {list(target.spec.shape)} doesn't match the broadcast shape {list(shape)}"
+            )
+        b.in_place(target)
+        self.base.plan_into(b, inputs, target, compute)
+
+
+def elementwise(name: str, **options: Any) -> Elementwise:
+    """Declare an elementwise op; the options are those of `Elementwise`."""
+    return Elementwise(name, **options)
+
+
+def _parameter_names(function: ScalarFunction) -> tuple[str, ...]:
+    code = python_function(function).__code__  # type: ignore[union-attr]
+    return code.co_varnames[: code.co_argcount]
+
+
+def _with_ops(function: Any) -> Any:
+    """The function with each scalar word replaced by the op of that name."""
+    replaced: dict[str, Any] = {}
+    for name, value in references(function):
+        if isinstance(value, types.ModuleType) and value is scalar:
+            replaced[name] = _OpsAsWords()
+        elif isinstance(value, Device):
+            known = getattr(scalar, value.__name__, None) is value
+            replaced[name] = _op_for_word(value.__name__) if known else _with_ops(value.py_func)
+    cells = tuple(
+        types.CellType(replaced.get(name, cell.cell_contents))
+        for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True)
+    )
+    names = {**function.__globals__, **replaced}
+    return types.FunctionType(function.__code__, names, function.__name__, function.__defaults__, cells)
+
+
+def _op_for_word(word: str) -> Callable[..., Any]:
+    return registry.find(scalar.OP_NAMES.get(word, word))
+
+
+class _OpsAsWords:
+    """Stands for the module `scalar` where a backward is evaluated on tensors."""
+
+    def __getattr__(self, word: str) -> Callable[..., Any]:
+        return _op_for_word(word)

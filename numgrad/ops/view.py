@@ -1,0 +1,275 @@
+"""View ops: other shapes and strides over the same memory. No launch, no copy."""
+
+# ruff: noqa: F811, ANN001, ANN202
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from numgrad.errors import ShapeError
+from numgrad.kernels.elementwise import plan_elementwise
+from numgrad.kernels.fill import plan_fill
+from numgrad.layout import Spec, contiguous_strides, product
+from numgrad.registry import Op, find
+from numgrad.runtime.plan import Operand, PlanBuilder
+
+
+def view_strides(spec: Spec, shape: Sequence[int]) -> tuple[int, ...] | None:
+    """Strides by which ``shape`` walks the elements of ``spec`` in order; None if there are none.
+
+    Each run of axes that lie in one line can be cut anew; a new axis may not span two runs.
+    """
+    if spec.numel == 0:
+        return contiguous_strides(shape)
+    runs: list[list[int]] = []  # (elements, innermost stride), from the innermost run
+    for extent, stride in reversed([(n, s) for n, s in zip(spec.shape, spec.strides, strict=True) if n != 1]):
+        if runs and stride == runs[-1][1] * runs[-1][0]:
+            runs[-1][0] *= extent
+        else:
+            runs.append([extent, stride])
+    strides: list[int] = []
+    current = 0
+    left, step = (runs[0][0], runs[0][1]) if runs else (1, 1)
+    for extent in reversed(shape):
+        if extent == 1:
+            strides.append(step)
+            continue
+        if left == 1 and current + 1 < len(runs):
+            current += 1
+            left, step = runs[current]
+        if left % extent:
+            return None
+        strides.append(step)
+        left //= extent
+        step *= extent
+    return tuple(reversed(strides))
+
+
+# ---- one op a kind of view --------------------------------------------------------------------------------------
+
+view = Op("view", ("input",), {"size": ()}, doc="The same elements in another shape, sharing memory.")
+
+
+@view.plan
+def _(b: PlanBuilder, input: Operand, size: tuple[int, ...]) -> None:
+    if product(size) != input.spec.numel:
+        raise ShapeError(f"shape '{list(size)}' is invalid for input of size {input.spec.numel}")
+    strides = view_strides(input.spec, size)
+    if strides is None:
+        raise ShapeError(
+            "view size is not compatible with input tensor's size and stride (at least one dimension spans across two "
+            f"contiguous subspaces): shape {list(input.spec.shape)}, strides {input.spec.strides}, view "
+            f"{list(size)}. Use .reshape(...) instead."
+        )
+    b.view(input, size, strides)
+
+
+@view.backward
+def _(ctx, grad):
+    return reshape(grad, tuple(ctx.input_specs[0].shape))
+
+
+@view.oracle
+def _(x, size):
+    return x.reshape(size)
+
+
+def reshape(tensor: Any, size: tuple[int, ...]) -> Any:
+    """A view if there is one, else a copy."""
+    spec = tensor._spec
+    if view_strides(spec, size) is None and product(size) == spec.numel:
+        tensor = find("to_strides")(tensor, strides=contiguous_strides(spec.shape))
+    return view(tensor, size=size)
+
+
+permute = Op("permute", ("input",), {"dims": ()}, doc="The dimensions in another order.")
+
+
+@permute.plan
+def _(b: PlanBuilder, input: Operand, dims: tuple[int, ...]) -> None:
+    spec = input.spec
+    if sorted(dims) != list(range(spec.ndim)):
+        raise ShapeError(f"permute: dims {list(dims)} are not an order of the {spec.ndim} dimensions of the input")
+    b.view(input, tuple(spec.shape[d] for d in dims), tuple(spec.strides[d] for d in dims))
+
+
+@permute.backward
+def _(ctx, grad):
+    return permute(grad, dims=tuple(int(d) for d in np.argsort(ctx.params.dims)))
+
+
+@permute.oracle
+def _(x, dims):
+    return x.transpose(dims)
+
+
+transpose = Op("transpose", ("input",), {"dim0": 0, "dim1": 1}, doc="Two dimensions exchanged.")
+
+
+@transpose.plan
+def _(b: PlanBuilder, input: Operand, dim0: int, dim1: int) -> None:
+    order = list(range(input.spec.ndim))
+    order[dim0], order[dim1] = order[dim1], order[dim0]
+    b.view(input, tuple(input.spec.shape[d] for d in order), tuple(input.spec.strides[d] for d in order))
+
+
+@transpose.backward
+def _(ctx, grad):
+    return transpose(grad, dim0=ctx.params.dim0, dim1=ctx.params.dim1)
+
+
+@transpose.oracle
+def _(x, dim0, dim1):
+    return x.swapaxes(dim0, dim1)
+
+
+expand = Op("expand", ("input",), {"size": ()}, doc="Extents of 1, and new leading ones, repeated without a copy.")
+
+
+@expand.plan
+def _(b: PlanBuilder, input: Operand, size: tuple[int, ...]) -> None:
+    spec = input.spec
+    missing = len(size) - spec.ndim
+    strides = [0] * missing
+    for axis, (extent, stride) in enumerate(zip(spec.shape, spec.strides, strict=True), missing):
+        if extent not in (1, size[axis]):
+            raise ShapeError(
+                f"The expanded size of the tensor ({size[axis]}) must match the existing size ({extent}) at non-singleton "
+                f"dimension {axis}.  Target sizes: {list(size)}.  Tensor sizes: {list(spec.shape)}"
+            )
+        strides.append(stride if extent == size[axis] else 0)
+    b.view(input, size, tuple(strides))
+
+
+@expand.backward
+def _(ctx, grad):
+    return find("sum_to_size")(grad, size=tuple(ctx.input_specs[0].shape))
+
+
+@expand.oracle
+def _(x, size):
+    return np.broadcast_to(x, size)
+
+
+unsqueeze = Op("unsqueeze", ("input",), {"dim": 0}, doc="A new dimension of extent 1 at ``dim``.")
+
+
+@unsqueeze.plan
+def _(b: PlanBuilder, input: Operand, dim: int) -> None:
+    spec = input.spec
+    stride = spec.strides[dim] * spec.shape[dim] if dim < spec.ndim else 1
+    b.view(input, (*spec.shape[:dim], 1, *spec.shape[dim:]), (*spec.strides[:dim], stride, *spec.strides[dim:]))
+
+
+@unsqueeze.backward
+def _(ctx, grad):
+    return squeeze(grad, dims=(ctx.params.dim,))
+
+
+@unsqueeze.oracle
+def _(x, dim):
+    return np.expand_dims(x, dim)
+
+
+squeeze = Op("squeeze", ("input",), {"dims": ()}, doc="Those of the dimensions ``dims`` that have extent 1 removed.")
+
+
+@squeeze.plan
+def _(b: PlanBuilder, input: Operand, dims: tuple[int, ...]) -> None:
+    spec = input.spec
+    kept = [axis for axis in range(spec.ndim) if axis not in dims or spec.shape[axis] != 1]
+    b.view(input, tuple(spec.shape[a] for a in kept), tuple(spec.strides[a] for a in kept))
+
+
+@squeeze.backward
+def _(ctx, grad):
+    return reshape(grad, tuple(ctx.input_specs[0].shape))
+
+
+@squeeze.oracle
+def _(x, dims):
+    return x.squeeze(tuple(d for d in dims if x.shape[d] == 1))
+
+
+slice_ = Op(
+    "slice",
+    ("input",),
+    {"starts": (), "steps": (), "sizes": ()},
+    doc="For each dimension ``sizes[d]`` elements from ``starts[d]`` on, ``steps[d]`` apart: basic indexing.",
+)
+
+
+def _slice_geometry(spec: Spec, starts: Any, steps: Any, sizes: Any) -> tuple[tuple[int, ...], int]:
+    for axis, (start, step, size) in enumerate(zip(starts, steps, sizes, strict=True)):
+        if size < 0 or step < 1 or start < 0 or (size and start + (size - 1) * step >= spec.shape[axis]):
+            raise ShapeError(
+                f"slice: {size} elements from {start} on, {step} apart, reach beyond dimension {axis} of extent "
+                f"{spec.shape[axis]}"
+            )
+    strides = tuple(stride * step for stride, step in zip(spec.strides, steps, strict=True))
+    empty = 0 in sizes
+    offset = 0 if empty else sum(start * stride for start, stride in zip(starts, spec.strides, strict=True))
+    return strides, offset
+
+
+@slice_.plan
+def _(b: PlanBuilder, input: Operand, starts: Any, steps: Any, sizes: Any) -> None:
+    strides, offset = _slice_geometry(input.spec, starts, steps, sizes)
+    b.view(input, sizes, strides, offset)
+
+
+@slice_.backward
+def _(ctx, grad):
+    p = ctx.params
+    return slice_backward(grad, size=tuple(ctx.input_specs[0].shape), starts=p.starts, steps=p.steps)
+
+
+@slice_.oracle
+def _(x, starts, steps, sizes):
+    return x[tuple(slice(a, a + n * s, s) if n else slice(0, 0) for a, s, n in zip(starts, steps, sizes, strict=True))]
+
+
+slice_backward = Op(
+    "slice_backward",
+    ("grad",),
+    {"size": (), "starts": (), "steps": ()},
+    doc="Zeros of shape ``size`` with the gradient at the elements that `slice` took.",
+)
+
+
+@slice_backward.plan
+def _(b: PlanBuilder, grad: Operand, size: Any, starts: Any, steps: Any) -> None:
+    out = b.output(grad.spec.dtype, size)
+    sizes = tuple(grad.spec.shape)
+    strides, offset = _slice_geometry(out.spec, starts, steps, sizes)
+    plan_fill(b, out, 0)
+    plan_elementwise(b, "copy", _same, grad.code, [grad], [out.view(sizes, strides, offset)])
+
+
+@slice_backward.backward
+def _(ctx, grad):
+    p = ctx.params
+    return slice_(grad, starts=p.starts, steps=p.steps, sizes=tuple(ctx.input_specs[0].shape))
+
+
+@slice_backward.oracle
+def _(g, size, starts, steps):
+    out = np.zeros(size, g.dtype)
+    taken = zip(starts, steps, g.shape, strict=True)
+    out[tuple(slice(a, a + n * s, s) if n else slice(0, 0) for a, s, n in taken)] = g
+    return out
+
+
+def _same(x: Any) -> Any:
+    return x
+
+
+def narrow(tensor: Any, dim: int, start: int, length: int) -> Any:
+    """``length`` elements of one dimension from ``start`` on."""
+    shape = tensor._spec.shape
+    starts = tuple(start if axis == dim else 0 for axis in range(len(shape)))
+    sizes = tuple(length if axis == dim else extent for axis, extent in enumerate(shape))
+    return slice_(tensor, starts=starts, steps=(1,) * len(shape), sizes=sizes)

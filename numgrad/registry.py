@@ -1,0 +1,165 @@
+"""The `Op` record and the table of ops. An op is added in one place: a spec in ``ops/`` that makes an `Op`."""
+
+from __future__ import annotations
+
+import inspect
+from collections import namedtuple
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from numgrad.layout import Spec
+from numgrad.runtime.plan import Plan, PlanBuilder
+
+OPS: dict[str, Op] = {}
+
+# Applies an op to tensors; the engine sets it, so that ops can call each other without knowing the engine.
+dispatch: Callable[[Op, tuple[Any, ...], tuple[Any, ...]], Any]
+
+_MOST_PLANS = 1 << 12
+
+
+class Op:
+    """A forward/backward pair with its shape rule, its declared saves, its documentation and its oracle.
+
+    Parameters
+    ----------
+    name
+        The op's name, unique in the registry.
+    inputs
+        Names of the tensor inputs.
+    params
+        Names and defaults of the other arguments; values must be hashable.
+    outputs
+        Names of the outputs; the first ``public`` of them are returned, the others are kept for the backward.
+    saves
+        Which inputs and outputs the backward reads.
+    doc
+        Documentation: what it computes, shapes, dtypes, errors, the source of a formula.
+    differentiable
+        False for ops whose outputs carry no gradient (comparisons, indices).
+    grad_name
+        Stem of the node's name, as torch prints it; default: the op's name in camel case.
+
+    A planning function is attached by `plan`, the backward by `backward`, a NumPy oracle by `oracle`; see `ops` for
+    examples.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        inputs: Sequence[str],
+        params: dict[str, Any] | None = None,
+        outputs: Sequence[str] = ("out",),
+        public: int = 1,
+        saves: Sequence[str] = (),
+        doc: str = "",
+        differentiable: bool = True,
+        grad_name: str = "",
+        register: bool = True,
+    ) -> None:
+        self.name = name
+        self.inputs = tuple(inputs)
+        self.outputs = tuple(outputs)
+        self.public = public
+        self.saves = tuple(saves)
+        self.doc = inspect.cleandoc(doc)
+        self.__doc__ = self.doc
+        self.differentiable = differentiable
+        self.grad_name = (grad_name or "".join(part.capitalize() for part in name.split("_"))) + "Backward0"
+        params = params or {}
+        self.param_names = tuple(params)
+        self.Params = namedtuple("Params", self.param_names, defaults=tuple(params.values()))  # type: ignore[misc]
+        self.defaults = self.Params()
+        self.plan_function: Callable[..., None] | None = None
+        self.backward_function: Callable[..., Any] | None = None
+        self.oracle_function: Callable[..., Any] | None = None
+        self.status_function: Callable[[int, Any], Exception] | None = None
+        self.plans: dict[tuple[Any, ...], Plan] = {}
+        self.saved_inputs = tuple((s, self.inputs.index(s)) for s in self.saves if s in self.inputs)
+        self.saved_outputs = tuple((s, self.outputs.index(s)) for s in self.saves if s in self.outputs)
+        unknown = set(self.saves) - set(self.inputs) - set(self.outputs)
+        if unknown:
+            raise ValueError(f"op {name}: saves {sorted(unknown)}, expected names of its inputs or outputs")
+        if register:
+            if name in OPS:
+                raise ValueError(f"op {name} is registered already; choose another name")
+            OPS[name] = self
+
+    # ---- the parts of a spec -----------------------------------------------------------------------------------
+
+    def plan(self, function: Callable[..., None]) -> Callable[..., None]:
+        """Attach the planning function ``(builder, *input operands, **params)``: the shape rule and the launches."""
+        self.plan_function = function
+        return function
+
+    def backward(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Attach ``(ctx, *grad_outputs)``, which returns a gradient, or None, for each input.
+
+        It is written in ops, so it can be differentiated again. ``ctx`` has the saved tensors (``ctx.saved``, in the
+        order of `saves`), ``ctx.params``, ``ctx.needs`` (a bool for each input) and ``ctx.input_specs``.
+        """
+        self.backward_function = function
+        return function
+
+    def oracle(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Attach the reference in NumPy: ``(*arrays, **params)``."""
+        self.oracle_function = function
+        return function
+
+    def on_status(self, function: Callable[[int, Any], Exception]) -> Callable[[int, Any], Exception]:
+        """Attach ``(status, params) -> exception`` for the status words that the op's kernels leave."""
+        self.status_function = function
+        return function
+
+    def saves_for(self, needs: tuple[bool, ...]) -> tuple[str, ...]:
+        """Which of `saves` the gradients of the needed inputs read; the others are not kept."""
+        return self.saves
+
+    # ---- use ---------------------------------------------------------------------------------------------------
+
+    def __call__(self, *inputs: Any, **params: Any) -> Any:
+        """Apply the op to tensors; parameters by name."""
+        values = self.Params(**params) if params else self.defaults
+        return dispatch(self, inputs, values)
+
+    def make_plan(self, specs: tuple[Spec | None, ...], params: Any) -> Plan:
+        """The plan for one signature; kept in `plans`.
+
+        Raises
+        ------
+        ShapeError, DtypeError, TypeError, ValueError, IndexError
+            The op's shape rule refuses the signature.
+        """
+        assert self.plan_function is not None, self.name
+        builder = PlanBuilder(specs)
+        self.plan_function(builder, *builder.inputs, **params._asdict())
+        plan = builder.finish()
+        if len(self.plans) >= _MOST_PLANS:
+            self.plans.clear()
+        self.plans[(params, *specs)] = plan
+        return plan
+
+    def __repr__(self) -> str:
+        return f"<numgrad op {self.name}>"
+
+
+def forget_plans() -> None:
+    """Drop all plans: after a change of the number of threads, for which scratch memory was sized."""
+    for op in OPS.values():
+        op.plans.clear()
+
+
+def find(name: str) -> Op:
+    """The op of this name.
+
+    Raises
+    ------
+    KeyError
+        There is none; the message lists similar names.
+    """
+    if name in OPS:
+        return OPS[name]
+    import difflib
+
+    similar = difflib.get_close_matches(name, OPS, n=3)
+    raise KeyError(f"no op {name!r} is registered" + (f"; similar: {', '.join(similar)}" if similar else ""))

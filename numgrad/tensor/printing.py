@@ -1,0 +1,103 @@
+"""Tensors as text, the way torch prints them."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+PRECISION, THRESHOLD, EDGE_ITEMS, LINE_WIDTH = 4, 1000, 3, 80
+
+
+def tensor_text(tensor: Any) -> str:
+    """``tensor([1., 2.], requires_grad=True)`` and the like."""
+    prefix = f"{'Parameter containing:' + chr(10) if type(tensor).__name__ == 'Parameter' else ''}tensor("
+    suffixes = _suffixes(tensor)
+    indent = 7
+    array = tensor._array()
+    if array.size == 0:
+        body = "[]"
+        if array.ndim != 1:
+            suffixes.insert(0, f"size={tuple(array.shape)}")
+    else:
+        body = _array_text(array, indent)
+    lines = body.split("\n")
+    text = prefix + body
+    used = len(lines[-1]) + (indent if len(lines) == 1 else 0)
+    for suffix in suffixes:
+        if used + len(suffix) + 3 > LINE_WIDTH:
+            text += ",\n" + " " * indent + suffix
+            used = indent + len(suffix)
+        else:
+            text += ", " + suffix
+            used += len(suffix) + 2
+    return text + ")"
+
+
+def _suffixes(tensor: Any) -> list[str]:
+    from numgrad import dtypes
+
+    default = {dtypes.get_default_dtype(), dtypes.int64, dtypes.bool_}
+    suffixes = [] if tensor.dtype in default and (tensor.numel() or tensor.dtype is dtypes.get_default_dtype()) else [
+        f"dtype={tensor.dtype!r}"
+    ]
+    if tensor.grad_fn is not None:
+        suffixes.append(f"grad_fn={tensor.grad_fn!r}")
+    elif tensor.requires_grad:
+        suffixes.append("requires_grad=True")
+    return suffixes
+
+
+def _array_text(array: np.ndarray, indent: int) -> str:
+    summarise = array.size > THRESHOLD
+    shown = _edges(array) if summarise else array
+    return _nested(array, indent, summarise, _formatter(shown))
+
+
+def _edges(array: np.ndarray) -> np.ndarray:
+    """The elements that a summary shows."""
+    for axis in range(array.ndim):
+        if array.shape[axis] > 2 * EDGE_ITEMS:
+            ends = [*range(EDGE_ITEMS), *range(array.shape[axis] - EDGE_ITEMS, array.shape[axis])]
+            array = array.take(ends, axis)
+    return array
+
+
+def _formatter(shown: np.ndarray) -> Any:
+    if shown.dtype.kind != "f":
+        width = max(len(str(value)) for value in shown.ravel().tolist())
+        return lambda value: str(value).rjust(width)
+    with np.errstate(all="ignore"):
+        values = np.abs(shown[np.isfinite(shown) & (shown != 0)].astype(np.float64)).ravel()
+    if values.size == 0:
+        style = "{:.0f}."
+    else:
+        low, high = float(values.min()), float(values.max())
+        if bool((values == np.ceil(values)).all()):
+            scientific = high / low > 1000.0 or high > 1.0e8
+            style = "{:." + str(PRECISION) + "e}" if scientific else "{:.0f}."
+        else:
+            scientific = high / low > 1000.0 or high > 1.0e8 or low < 1.0e-4
+            style = "{:." + str(PRECISION) + ("e}" if scientific else "f}")
+
+    def text(value: float) -> str:
+        return style.format(value) if math.isfinite(value) else str(value)
+
+    width = max(len(text(value)) for value in shown.astype(np.float64).ravel().tolist())
+    return lambda value: text(value).rjust(width)
+
+
+def _nested(array: np.ndarray, indent: int, summarise: bool, text: Any) -> str:
+    if array.ndim == 0:
+        return str(text(array.item()))
+    cut = summarise and array.shape[0] > 2 * EDGE_ITEMS
+    parts = [*array[:EDGE_ITEMS], None, *array[-EDGE_ITEMS:]] if cut else list(array)
+    if array.ndim == 1:
+        items = ["..." if part is None else text(part.item()) for part in parts]
+        width = max((len(item) for item in items), default=0) + 2
+        per_line = max(1, (LINE_WIDTH - indent) // width)
+        rows = [", ".join(items[begin : begin + per_line]) for begin in range(0, len(items), per_line)]
+        return "[" + (",\n" + " " * (indent + 1)).join(rows) + "]"
+    blocks = ["..." if part is None else _nested(part, indent + 1, summarise, text) for part in parts]
+    return "[" + ("," + "\n" * (array.ndim - 1) + " " * (indent + 1)).join(blocks) + "]"

@@ -1,0 +1,746 @@
+"""The Tensor: torch's names over the engine. Methods are one line each; the work is in `functional`."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from numgrad import dtypes
+from numgrad.dtypes import dtype as Dtype
+from numgrad.engine import dispatch
+from numgrad.engine.tape import Node, TensorBase
+from numgrad.layout import Size, spec_of
+from numgrad.runtime import memory
+from numgrad.tensor import functional as F
+from numgrad.tensor import indexing, printing
+
+Number: TypeAlias = bool | int | float
+Dims: TypeAlias = int | Sequence[int] | None
+
+
+class Tensor(TensorBase):
+    """An array of one dtype that remembers how it was computed.
+
+    Made by `numgrad.tensor`, `zeros`, `rand`, `from_numpy` and the like; arithmetic, methods and functions are torch's.
+
+    Attributes
+    ----------
+    shape, dtype, ndim
+        As in NumPy; `size` is the method that torch has.
+    requires_grad
+        Whether gradients flow to this tensor. Set it on leaves only.
+    grad
+        After `backward`, the gradient of a leaf; gradients of several backward calls add up.
+    grad_fn
+        The node that made this tensor; None for a leaf.
+
+    >>> import numgrad as ng
+    >>> x = ng.tensor([2.0, 3.0], requires_grad=True)
+    >>> (x * x).sum().backward()
+    >>> x.grad
+    tensor([4., 6.])
+    """
+
+    __array_priority__ = 1000
+    # Without this NumPy would take ``array * tensor`` apart element by element.
+    __array_ufunc__ = None
+
+    # ---- what it is --------------------------------------------------------------------------------------------
+
+    @property
+    def shape(self) -> Size:
+        return self._spec.shape
+
+    @property
+    def dtype(self) -> Dtype:
+        return self._spec.dtype
+
+    @property
+    def ndim(self) -> int:
+        return self._spec.ndim
+
+    def size(self, dim: int | None = None) -> Any:
+        """The shape, or one extent of it."""
+        return self.shape if dim is None else self.shape[F.wrap_dim("size", dim, self.ndim)]
+
+    def dim(self) -> int:
+        """Number of dimensions."""
+        return self._spec.ndim
+
+    def numel(self) -> int:
+        """Number of elements."""
+        return self._spec.numel
+
+    nelement = numel
+
+    def element_size(self) -> int:
+        """Bytes of one element."""
+        return self.dtype.itemsize
+
+    def stride(self, dim: int | None = None) -> Any:
+        """Elements from one index to the next, for each dimension."""
+        strides = self._spec.strides
+        return strides if dim is None else strides[F.wrap_dim("stride", dim, self.ndim)]
+
+    def storage_offset(self) -> int:
+        """Elements between the start of the storage and this tensor."""
+        return (self._address - self._storage.address) // self.dtype.itemsize
+
+    def data_ptr(self) -> int:
+        """Address of the first element."""
+        return self._address
+
+    def is_contiguous(self) -> bool:
+        """Whether the elements lie in row-major order without gaps."""
+        return self._spec.is_contiguous
+
+    def is_floating_point(self) -> bool:
+        """Whether the dtype is float32 or float64."""
+        return self.dtype.is_floating_point
+
+    @property
+    def _version(self) -> int:
+        return self._storage.version
+
+    # ---- gradient ----------------------------------------------------------------------------------------------
+
+    @property
+    def requires_grad(self) -> bool:
+        return self._requires_grad or self._node is not None
+
+    @requires_grad.setter
+    def requires_grad(self, value: bool) -> None:
+        self.requires_grad_(value)
+
+    def requires_grad_(self, requires_grad: bool = True) -> Tensor:
+        """Start or stop tracking gradients of this leaf.
+
+        Raises
+        ------
+        RuntimeError
+            The dtype is not floating point, or the tensor is not a leaf.
+        """
+        if requires_grad and not self.dtype.is_floating_point:
+            raise RuntimeError(f"only Tensors of floating point dtype can require gradients, this one is {self.dtype}")
+        if self._node is not None:
+            if not requires_grad:
+                raise RuntimeError(
+                    "you can only change requires_grad flags of leaf variables. If you want to use a computed variable in a "
+                    "subgraph that doesn't require differentiation use var_no_grad = var.detach()."
+                )
+            return self
+        self._requires_grad = bool(requires_grad)
+        return self
+
+    @property
+    def is_leaf(self) -> bool:
+        """True if no recorded op made this tensor."""
+        return self._node is None
+
+    @property
+    def grad_fn(self) -> Node | None:
+        return self._node
+
+    @property
+    def grad(self) -> Tensor | None:
+        if self._node is not None and self._grad is None:
+            warnings.warn(
+                "The .grad attribute of a Tensor that is not a leaf Tensor is being accessed. Its .grad attribute won't be "
+                "populated during autograd.backward(). Use autograd.grad(output, tensor) for its gradient.",
+                UserWarning,
+                stacklevel=2,
+            )
+        return self._grad  # type: ignore[no-any-return]
+
+    @grad.setter
+    def grad(self, value: Tensor | None) -> None:
+        if value is not None:
+            if not isinstance(value, Tensor):
+                raise TypeError(f"assigned grad expected to be a Tensor or None but got grad of type {type(value).__name__}")
+            if value.shape != self.shape:
+                raise RuntimeError(
+                    f"attempting to assign a gradient of size '{list(value.shape)}' to a tensor of size "
+                    f"'{list(self.shape)}'. Please ensure that the gradient and the tensor are the same size"
+                )
+            if value.dtype is not self.dtype:
+                raise RuntimeError(f"attempting to assign a gradient of {value.dtype} to a tensor of {self.dtype}")
+        self._grad = value
+
+    def backward(
+        self,
+        gradient: Tensor | None = None,
+        retain_graph: bool | None = None,
+        create_graph: bool = False,
+        inputs: Sequence[Tensor] | None = None,
+    ) -> None:
+        """Compute the gradient of this tensor with respect to the leaves of its graph, and add it to their ``.grad``.
+
+        ``gradient`` is the cotangent, of this tensor's shape; it may be left out for a scalar, where it is 1.
+        """
+        from numgrad.autograd import backward
+
+        backward(self, gradient, retain_graph, create_graph, inputs)
+
+    def detach(self) -> Tensor:
+        """The same memory outside of the graph."""
+        return type(self)._plain()(self._storage, self._spec, self._address, self._storage.version)
+
+    @classmethod
+    def _plain(cls) -> type[Tensor]:
+        return Tensor
+
+    @property
+    def data(self) -> Tensor:
+        """As `detach`."""
+        return self.detach()
+
+    @data.setter
+    def data(self, value: Tensor) -> None:
+        self._storage, self._spec, self._address = value._storage, value._spec, value._address
+
+    # ---- values in Python and NumPy ----------------------------------------------------------------------------
+
+    def numpy(self) -> np.ndarray:
+        """A NumPy array over the same memory.
+
+        Raises
+        ------
+        RuntimeError
+            The tensor requires a gradient, which NumPy would lose.
+        """
+        if self.requires_grad:
+            raise RuntimeError("Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead.")
+        return self._array()
+
+    def _array(self) -> np.ndarray:
+        spec = self._spec
+        if spec.numel == 0:
+            return np.empty(spec.shape, spec.dtype.numpy)
+        begin = self._address - self._storage.address
+        flat = np.asarray(self._storage)[begin : begin + spec.nbytes].view(spec.dtype.numpy)
+        return np.lib.stride_tricks.as_strided(flat, spec.shape, [s * spec.dtype.itemsize for s in spec.strides])
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        array = self.numpy()
+        if dtype is not None and np.dtype(dtype) != array.dtype:
+            return array.astype(dtype)
+        return array.copy() if copy else array
+
+    def item(self) -> Any:
+        """The value of a tensor of one element, as a Python number."""
+        if self._spec.numel != 1:
+            raise RuntimeError(f"a Tensor with {self._spec.numel} elements cannot be converted to Scalar")
+        return self._array().item()
+
+    def tolist(self) -> Any:
+        """Nested lists of Python numbers."""
+        return self._array().tolist()
+
+    def __float__(self) -> float:
+        return float(self.item())
+
+    def __int__(self) -> int:
+        return int(self.item())
+
+    def __index__(self) -> int:
+        if self.dtype.is_floating_point:
+            raise TypeError("only integer tensors of a single element can be converted to an index")
+        return int(self.item())
+
+    def __bool__(self) -> bool:
+        if self._spec.numel != 1:
+            raise RuntimeError(
+                "Boolean value of Tensor with no values is ambiguous"
+                if self._spec.numel == 0
+                else "Boolean value of Tensor with more than one value is ambiguous"
+            )
+        return bool(self.item())
+
+    def __len__(self) -> int:
+        if self.ndim == 0:
+            raise TypeError("len() of a 0-d tensor")
+        return self.shape[0]
+
+    def __iter__(self) -> Iterator[Tensor]:
+        if self.ndim == 0:
+            raise TypeError("iteration over a 0-d tensor")
+        return (self[index] for index in range(self.shape[0]))
+
+    def __contains__(self, value: Number | Tensor) -> bool:
+        return bool((self == value).any())
+
+    def __hash__(self) -> int:
+        return id(self)
+
+    def __repr__(self) -> str:
+        return printing.tensor_text(self)
+
+    def __format__(self, specification: str) -> str:
+        return format(self.item(), specification) if self.ndim == 0 else object.__format__(self, specification)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
+        if self._node is not None:
+            raise RuntimeError(
+                "Only Tensors created explicitly by the user (graph leaves) support the deepcopy protocol at the moment; "
+                "use .detach().clone()"
+            )
+        spec = self._spec if self._spec.is_dense else spec_of(self.dtype, self.shape)
+        storage = memory.allocate(spec.nbytes)
+        copied = type(self).__new__(type(self))
+        TensorBase.__init__(copied, storage, spec, storage.address)
+        memo[id(self)] = copied
+        copied._array()[...] = self._array()
+        copied._requires_grad = self._requires_grad
+        if self._grad is not None:
+            copied._grad = self._grad.__deepcopy__(memo)
+        copied.__dict__.update(self.__dict__)
+        return copied
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        if self._node is not None:
+            raise RuntimeError("only leaf tensors can be pickled; use .detach() first")
+        return _unpickled, (type(self), np.array(self._array(), order="K"), self._requires_grad)
+
+    # ---- arithmetic --------------------------------------------------------------------------------------------
+
+    def __add__(self, other: Any) -> Tensor:
+        return F.add(self, other)
+
+    def __radd__(self, other: Any) -> Tensor:
+        return F.add(other, self)
+
+    def __sub__(self, other: Any) -> Tensor:
+        return F.sub(self, other)
+
+    def __rsub__(self, other: Any) -> Tensor:
+        return F.sub(other, self)
+
+    def __mul__(self, other: Any) -> Tensor:
+        return F.mul(self, other)
+
+    def __rmul__(self, other: Any) -> Tensor:
+        return F.mul(other, self)
+
+    def __truediv__(self, other: Any) -> Tensor:
+        return F.div(self, other)
+
+    def __rtruediv__(self, other: Any) -> Tensor:
+        return F.div(other, self)
+
+    def __floordiv__(self, other: Any) -> Tensor:
+        return F.floor_divide(self, other)
+
+    def __rfloordiv__(self, other: Any) -> Tensor:
+        return F.floor_divide(other, self)
+
+    def __mod__(self, other: Any) -> Tensor:
+        return F.remainder(self, other)
+
+    def __pow__(self, other: Any) -> Tensor:
+        return F.pow(self, other)
+
+    def __rpow__(self, other: Any) -> Tensor:
+        return F.pow(other, self)
+
+    def __matmul__(self, other: Any) -> Tensor:
+        return F.matmul(self, other)
+
+    def __neg__(self) -> Tensor:
+        return F.neg(self)
+
+    def __pos__(self) -> Tensor:
+        return self
+
+    def __abs__(self) -> Tensor:
+        return F.abs(self)
+
+    def __invert__(self) -> Tensor:
+        return F.logical_not(self) if self.dtype.is_bool else F.bitwise_xor(self, -1)
+
+    def __and__(self, other: Any) -> Tensor:
+        return F.bitwise_and(self, other)
+
+    def __or__(self, other: Any) -> Tensor:
+        return F.bitwise_or(self, other)
+
+    def __xor__(self, other: Any) -> Tensor:
+        return F.bitwise_xor(self, other)
+
+    __rand__, __ror__, __rxor__ = __and__, __or__, __xor__
+
+    def __eq__(self, other: object) -> Tensor:  # type: ignore[override]
+        return F.eq(self, other)
+
+    def __ne__(self, other: object) -> Tensor:  # type: ignore[override]
+        return F.ne(self, other)
+
+    def __lt__(self, other: Any) -> Tensor:
+        return F.lt(self, other)
+
+    def __le__(self, other: Any) -> Tensor:
+        return F.le(self, other)
+
+    def __gt__(self, other: Any) -> Tensor:
+        return F.gt(self, other)
+
+    def __ge__(self, other: Any) -> Tensor:
+        return F.ge(self, other)
+
+    def __getitem__(self, index: Any) -> Tensor:
+        return indexing.get_item(self, index)
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        indexing.set_item(self, index, value)
+
+    # ---- in place ----------------------------------------------------------------------------------------------
+
+    def add_(self, other: Any, *, alpha: Number = 1) -> Tensor:
+        """Add ``alpha * other`` in place."""
+        return F.in_place("add", self, other if alpha == 1 else F.mul(other, alpha))
+
+    def sub_(self, other: Any, *, alpha: Number = 1) -> Tensor:
+        """Subtract ``alpha * other`` in place."""
+        return F.in_place("sub", self, other if alpha == 1 else F.mul(other, alpha))
+
+    def mul_(self, other: Any) -> Tensor:
+        """Multiply in place."""
+        return F.in_place("mul", self, other)
+
+    def div_(self, other: Any) -> Tensor:
+        """Divide in place."""
+        return F.in_place("div", self, other)
+
+    def copy_(self, src: Tensor) -> Tensor:
+        """Copy ``src``, broadcast and converted, into this tensor's memory."""
+        return F.copy_(self, src)
+
+    def fill_(self, value: Number | Tensor) -> Tensor:
+        """Set all elements to one value."""
+        return F.copy_(self, F.as_operand(value, self.dtype))
+
+    def zero_(self) -> Tensor:
+        """Set all elements to 0."""
+        return self.fill_(0)
+
+    def exp_(self) -> Tensor:
+        """`exp` in place."""
+        return F.in_place("exp", self)
+
+    def relu_(self) -> Tensor:
+        """`relu` in place."""
+        return F.in_place("relu", self)
+
+    def neg_(self) -> Tensor:
+        """Negate in place."""
+        return F.in_place("neg", self)
+
+    def uniform_(self, a: float = 0.0, b: float = 1.0) -> Tensor:
+        """Fill with numbers drawn evenly from [a, b)."""
+        from numgrad.tensor import creation
+
+        return F.copy_(self, creation.rand(self.shape, dtype=self.dtype) * (b - a) + a)
+
+    def normal_(self, mean: float = 0.0, std: float = 1.0) -> Tensor:
+        """Fill with numbers drawn from a normal distribution."""
+        from numgrad.tensor import creation
+
+        return F.copy_(self, creation.randn(self.shape, dtype=self.dtype) * std + mean)
+
+    __iadd__, __isub__, __imul__, __itruediv__ = add_, sub_, mul_, div_
+
+    # ---- elementwise -------------------------------------------------------------------------------------------
+
+    def add(self, other: Any, *, alpha: Number = 1) -> Tensor:
+        return F.add(self, other, alpha=alpha)
+
+    def sub(self, other: Any, *, alpha: Number = 1) -> Tensor:
+        return F.sub(self, other, alpha=alpha)
+
+    def mul(self, other: Any) -> Tensor:
+        return F.mul(self, other)
+
+    def div(self, other: Any) -> Tensor:
+        return F.div(self, other)
+
+    def pow(self, exponent: Any) -> Tensor:
+        return F.pow(self, exponent)
+
+    def neg(self) -> Tensor:
+        return F.neg(self)
+
+    def abs(self) -> Tensor:
+        return F.abs(self)
+
+    def sign(self) -> Tensor:
+        return F.sign(self)
+
+    def reciprocal(self) -> Tensor:
+        return F.reciprocal(self)
+
+    def square(self) -> Tensor:
+        return F.square(self)
+
+    def sqrt(self) -> Tensor:
+        return F.sqrt(self)
+
+    def rsqrt(self) -> Tensor:
+        return F.rsqrt(self)
+
+    def exp(self) -> Tensor:
+        return F.exp(self)
+
+    def expm1(self) -> Tensor:
+        return F.expm1(self)
+
+    def log(self) -> Tensor:
+        return F.log(self)
+
+    def log1p(self) -> Tensor:
+        return F.log1p(self)
+
+    def sin(self) -> Tensor:
+        return F.sin(self)
+
+    def cos(self) -> Tensor:
+        return F.cos(self)
+
+    def erf(self) -> Tensor:
+        return F.erf(self)
+
+    def tanh(self) -> Tensor:
+        return F.tanh(self)
+
+    def sigmoid(self) -> Tensor:
+        return F.sigmoid(self)
+
+    def relu(self) -> Tensor:
+        return F.relu(self)
+
+    def floor(self) -> Tensor:
+        return F.floor(self)
+
+    def ceil(self) -> Tensor:
+        return F.ceil(self)
+
+    def trunc(self) -> Tensor:
+        return F.trunc(self)
+
+    def round(self) -> Tensor:
+        return F.round(self)
+
+    def maximum(self, other: Any) -> Tensor:
+        return F.maximum(self, other)
+
+    def minimum(self, other: Any) -> Tensor:
+        return F.minimum(self, other)
+
+    def clamp(self, min: Any = None, max: Any = None) -> Tensor:
+        return F.clamp(self, min, max)
+
+    def where(self, condition: Tensor, other: Any) -> Tensor:
+        return F.where(condition, self, other)
+
+    def masked_fill(self, mask: Tensor, value: Number) -> Tensor:
+        """``value`` where the mask holds, else this tensor."""
+        return F.where(mask, value, self)
+
+    def eq(self, other: Any) -> Tensor:
+        return F.eq(self, other)
+
+    def ne(self, other: Any) -> Tensor:
+        return F.ne(self, other)
+
+    def lt(self, other: Any) -> Tensor:
+        return F.lt(self, other)
+
+    def le(self, other: Any) -> Tensor:
+        return F.le(self, other)
+
+    def gt(self, other: Any) -> Tensor:
+        return F.gt(self, other)
+
+    def ge(self, other: Any) -> Tensor:
+        return F.ge(self, other)
+
+    def isnan(self) -> Tensor:
+        return F.isnan(self)
+
+    def isfinite(self) -> Tensor:
+        return F.isfinite(self)
+
+    # ---- reductions --------------------------------------------------------------------------------------------
+
+    def sum(self, dim: Dims = None, keepdim: bool = False, dtype: Dtype | None = None) -> Tensor:
+        return F.sum(self, dim, keepdim, dtype=dtype)
+
+    def mean(self, dim: Dims = None, keepdim: bool = False) -> Tensor:
+        return F.mean(self, dim, keepdim)
+
+    def var(self, dim: Dims = None, keepdim: bool = False, correction: int = 1) -> Tensor:
+        return F.var(self, dim, keepdim, correction=correction)
+
+    def std(self, dim: Dims = None, keepdim: bool = False, correction: int = 1) -> Tensor:
+        return F.std(self, dim, keepdim, correction=correction)
+
+    def norm(self, p: float = 2) -> Tensor:
+        """The p-norm of all elements; p is 1, 2 or inf."""
+        return F.norm(self, p)
+
+    def max(self, dim: int | None = None, keepdim: bool = False) -> Any:
+        return F.max(self, dim, keepdim)
+
+    def min(self, dim: int | None = None, keepdim: bool = False) -> Any:
+        return F.min(self, dim, keepdim)
+
+    def amax(self, dim: Dims = None, keepdim: bool = False) -> Tensor:
+        return F.amax(self, dim, keepdim)
+
+    def amin(self, dim: Dims = None, keepdim: bool = False) -> Tensor:
+        return F.amin(self, dim, keepdim)
+
+    def argmax(self, dim: int | None = None, keepdim: bool = False) -> Tensor:
+        return F.argmax(self, dim, keepdim)
+
+    def argmin(self, dim: int | None = None, keepdim: bool = False) -> Tensor:
+        return F.argmin(self, dim, keepdim)
+
+    def all(self) -> Tensor:
+        return F.all(self)
+
+    def any(self) -> Tensor:
+        return F.any(self)
+
+    def softmax(self, dim: int) -> Tensor:
+        return F.softmax(self, dim)
+
+    def log_softmax(self, dim: int) -> Tensor:
+        return F.log_softmax(self, dim)
+
+    # ---- linear algebra ----------------------------------------------------------------------------------------
+
+    def matmul(self, other: Tensor) -> Tensor:
+        return F.matmul(self, other)
+
+    def mm(self, mat2: Tensor) -> Tensor:
+        return F.mm(self, mat2)
+
+    def bmm(self, mat2: Tensor) -> Tensor:
+        return F.bmm(self, mat2)
+
+    def dot(self, other: Tensor) -> Tensor:
+        return F.dot(self, other)
+
+    # ---- shape -------------------------------------------------------------------------------------------------
+
+    def view(self, *shape: Any) -> Tensor:
+        return F.view(self, *shape)
+
+    def reshape(self, *shape: Any) -> Tensor:
+        return F.reshape(self, *shape)
+
+    def flatten(self, start_dim: int = 0, end_dim: int = -1) -> Tensor:
+        return F.flatten(self, start_dim, end_dim)
+
+    def permute(self, *dims: Any) -> Tensor:
+        return F.permute(self, *dims)
+
+    def transpose(self, dim0: int, dim1: int) -> Tensor:
+        return F.transpose(self, dim0, dim1)
+
+    def t(self) -> Tensor:
+        return F.t(self)
+
+    @property
+    def T(self) -> Tensor:  # noqa: N802
+        return F.permute(self, *reversed(range(self.ndim)))
+
+    @property
+    def mT(self) -> Tensor:  # noqa: N802
+        return F.transpose(self, -2, -1)
+
+    def expand(self, *size: Any) -> Tensor:
+        return F.expand(self, *size)
+
+    def expand_as(self, other: Tensor) -> Tensor:
+        return F.expand(self, *other.shape)
+
+    def squeeze(self, dim: Dims = None) -> Tensor:
+        return F.squeeze(self, dim)
+
+    def unsqueeze(self, dim: int) -> Tensor:
+        return F.unsqueeze(self, dim)
+
+    def narrow(self, dim: int, start: int, length: int) -> Tensor:
+        return F.narrow(self, dim, start, length)
+
+    def split(self, split_size: int | Sequence[int], dim: int = 0) -> tuple[Tensor, ...]:
+        return F.split(self, split_size, dim)
+
+    def chunk(self, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
+        return F.chunk(self, chunks, dim)
+
+    # ---- copies and conversions --------------------------------------------------------------------------------
+
+    def clone(self) -> Tensor:
+        return F.clone(self)
+
+    def contiguous(self, memory_format: str = "contiguous_format") -> Tensor:
+        return F.contiguous(self, memory_format)
+
+    def to(self, dtype: Any) -> Tensor:
+        """This tensor in another dtype; itself if it has that already. The device 'cpu' is accepted and is the only one."""
+        if isinstance(dtype, Tensor):
+            dtype = dtype.dtype
+        if dtype == "cpu":
+            return self
+        if not isinstance(dtype, Dtype):
+            raise TypeError(f"to: got {dtype!r}, expected a dtype such as numgrad.float64")
+        return F.cast(self, dtype)
+
+    def cpu(self) -> Tensor:
+        return self
+
+    def type_as(self, other: Tensor) -> Tensor:
+        return F.cast(self, other.dtype)
+
+    def float(self) -> Tensor:
+        return F.cast(self, dtypes.float32)
+
+    def double(self) -> Tensor:
+        return F.cast(self, dtypes.float64)
+
+    def long(self) -> Tensor:
+        return F.cast(self, dtypes.int64)
+
+    def int(self) -> Tensor:
+        return F.cast(self, dtypes.int32)
+
+    def bool(self) -> Tensor:
+        return F.cast(self, dtypes.bool_)
+
+    def new_zeros(self, *size: Any) -> Tensor:
+        from numgrad.tensor import creation
+
+        return creation.zeros(*size, dtype=self.dtype)
+
+    def new_tensor(self, data: Any) -> Tensor:
+        from numgrad.tensor import creation
+
+        return creation.tensor(data, dtype=self.dtype)
+
+
+def _unpickled(cls: type[Tensor], array: np.ndarray, requires_grad: bool) -> Tensor:
+    from numgrad.tensor import creation
+
+    made = creation.from_numpy(array)
+    result = cls.__new__(cls)
+    TensorBase.__init__(result, made._storage, made._spec, made._address)
+    result._requires_grad = requires_grad
+    return result
+
+
+dispatch.set_tensor_class(Tensor)
+
