@@ -1,0 +1,294 @@
+"""One file from one of several URLs to its place: retries, resuming, and a hash check before the file gets its name.
+
+pooch's `HTTPDownloader` does the HTTP: proxies, certificates, redirects, streaming. What surrounds it here is what
+pooch has no means for: several mirrors of one file, continuing a broken download, telling a failure that may pass from
+one that will not, refusing a body of the wrong length before it is fetched, and files with ordinary permissions
+(`pooch.retrieve` leaves them at 0600). pooch is imported when a download begins, not before.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from types import TracebackType
+from typing import IO, TYPE_CHECKING, Any, TypeVar
+
+from numgrad.weights import cache as local
+from numgrad.weights.errors import CacheError
+from numgrad.weights.progress import Bar, make_bar
+from numgrad.weights.registry import Source
+
+if TYPE_CHECKING:
+    import requests
+
+log = logging.getLogger("numgrad.weights")
+
+_T = TypeVar("_T")
+
+_CHUNK_BYTES = 1 << 18
+# A try that brought at least this much counts as progress, and the count of failures begins again.
+_PROGRESS_BYTES = 1 << 18
+_LONGEST_WAIT_SECONDS = 30.0
+# Answers that a server gives when it is busy or between two states: worth asking again.
+_PASSING_STATUS = frozenset({408, 416, 425, 429, 500, 502, 503, 504})
+
+
+@dataclass(frozen=True)
+class Policy:
+    """How patient a download is. `tries` counts the tries in a row that bring nothing; the waits between them double.
+
+    >>> Policy(tries=3, backoff=1.0).wait(1), Policy(tries=3, backoff=1.0).wait(2)
+    (1.0, 2.0)
+    """
+
+    connect_timeout: float = 10.0
+    read_timeout: float = 60.0
+    tries: int = 3
+    backoff: float = 1.0
+
+    def wait(self, failures: int, asked: float = 0.0) -> float:
+        """Seconds to wait after that many failures in a row, or as long as the server `asked`, within reason."""
+        return min(max(self.backoff * 2.0 ** (failures - 1), asked), _LONGEST_WAIT_SECONDS)
+
+
+@dataclass(frozen=True)
+class Failure:
+    """One try that did not bring the file, and why. `wrong_bytes`: it came whole, but is a different file."""
+
+    url: str
+    reason: str
+    wrong_bytes: bool = False
+
+    def __str__(self) -> str:
+        """URL and reason, as messages list them."""
+        return f"{self.url}: {self.reason}"
+
+
+@dataclass
+class Transfer:
+    """The download of one `source` into `part`, then to `target`; `failures` collects what went wrong on the way."""
+
+    source: Source
+    target: Path
+    part: Path
+    policy: Policy = field(default_factory=Policy)
+    progress: bool | None = None
+    failures: list[Failure] = field(default_factory=list)
+
+    def run(self, urls: Sequence[str]) -> bool:
+        """Try each URL in turn; True when `target` is there with the right hash, False when no URL brought it.
+
+        Raises
+        ------
+        CacheError
+            If the bytes cannot be written.
+        """
+        for url in urls:
+            if self._from(url):
+                try:
+                    os.replace(self.part, self.target)
+                except OSError as error:
+                    raise CacheError("move the finished download to", self.target, error) from error
+                return True
+        return False
+
+    def _from(self, url: str) -> bool:
+        failures_in_row, most = 0, _size(self.part)
+        while failures_in_row < self.policy.tries:
+            start = _size(self.part)
+            failed: _TryFailed | None = None
+            # A whole part is what a process leaves that dies between the last byte and the renaming.
+            if not (start and self.source.size_exact and start == self.source.size):
+                try:
+                    start = self._request(url)
+                except _TryFailed as error:
+                    failed = error
+            if failed is None:
+                if local.is_right(self.part, self.source):
+                    return True
+                failed = self._wrong_bytes(start)
+            self._note(url, failed)
+            if not failed.may_pass:
+                return False
+            size = _size(self.part)
+            failures_in_row = 1 if size - most >= _PROGRESS_BYTES else failures_in_row + 1
+            most = max(most, size)
+            if failures_in_row < self.policy.tries:
+                time.sleep(self.policy.wait(failures_in_row, failed.retry_after))
+        return False
+
+    def _wrong_bytes(self, start: int) -> _TryFailed:
+        size = _size(self.part)
+        if not size or (self.source.size_exact and size < self.source.size):
+            return _TryFailed(f"the connection ended after {size} of {self.source.size} bytes", may_pass=True)
+        reason = f"wrong bytes: SHA-256 is {local.sha256(self.part)}, expected {self.source.sha256}"
+        self.part.unlink(missing_ok=True)
+        # Where the beginning came from an earlier try, that may be the bad half: worth one download from the start.
+        # Where this server sent everything, it would send the same again.
+        return _TryFailed(reason, may_pass=start > 0, wrong_bytes=True)
+
+    def _note(self, url: str, failed: _TryFailed) -> None:
+        self.failures.append(Failure(url, failed.reason, failed.wrong_bytes))
+        log.warning("%s from %s: %s", self.source.file, url, failed.reason)
+
+    def _request(self, url: str) -> int:
+        """Ask `url` for what `part` lacks and append it; the offset at which the server really began."""
+        import pooch  # type: ignore[import-untyped, unused-ignore]
+        import requests
+
+        with _Sink(self.part, self.source, self.progress) as sink:
+            headers = {
+                "User-Agent": user_agent(),
+                # A compressed answer has other lengths and offsets than the file.
+                "Accept-Encoding": "identity",
+                **({"Range": f"bytes={sink.start}-"} if sink.start else {}),
+            }
+            download = pooch.HTTPDownloader(
+                chunk_size=_CHUNK_BYTES,
+                headers=headers,
+                timeout=(self.policy.connect_timeout, self.policy.read_timeout),
+                hooks={"response": sink.check},
+            )
+            try:
+                download(url, sink, None)
+            except requests.RequestException as error:
+                raise _failure_of(error, self.policy, sink) from error
+            except OSError as error:  # a bare socket error; the disk's own come out of the sink as CacheError
+                raise _TryFailed(f"{type(error).__name__}: {error}", may_pass=True) from error
+            return sink.start
+
+
+class _TryFailed(Exception):
+    """One try failed. `may_pass`: the same URL may work when asked again."""
+
+    def __init__(self, reason: str, *, may_pass: bool, wrong_bytes: bool = False, retry_after: float = 0.0) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.may_pass = may_pass
+        self.wrong_bytes = wrong_bytes
+        self.retry_after = retry_after
+
+
+class _Sink:
+    """The file object that the downloader writes to: continues `part` or starts it anew, as the server answers."""
+
+    def __init__(self, part: Path, source: Source, progress: bool | None) -> None:
+        self.part = part
+        self.source = source
+        # A size known only in MiB may be off by its last digit; the hash decides, this stops an endless body.
+        self.limit = source.size if source.size_exact else source.size + source.size // 100 + (1 << 20)
+        self.start = _size(part)
+        if self.start >= self.limit:
+            self.start = 0
+        self.size = self.start
+        self._file: IO[bytes] = self._guarded(lambda: part.open("r+b" if self.start else "wb"))
+        self._file.seek(self.start)
+        self._bar: Bar = make_bar(source.file, source.size, self.start, show=progress)
+        self._response: requests.Response | None = None
+
+    def __enter__(self) -> _Sink:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        self._bar.close()
+        if self._response is not None:
+            self._response.close()  # the downloader leaves the connection of a failed try to the garbage collector
+        try:
+            # On disk before the file gets its name, so that a power cut cannot leave a hole under the right name.
+            if kind is None:
+                self._guarded(lambda: os.fsync(self._file.fileno()))
+        finally:
+            self._file.close()
+            no_room = isinstance(error, CacheError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+            if no_room or not self.size:
+                self.part.unlink(missing_ok=True)  # a full disk is nobody's place to keep half a file
+
+    def check(self, response: requests.Response, **_: Any) -> None:
+        """Look at the answer's head before its body is fetched: where does it begin, and is its length right?"""
+        self._response = response
+        if response.is_redirect or response.status_code >= 400:
+            return
+        total: str | None = response.headers.get("Content-Length")
+        if response.status_code == 206:
+            span, _slash, total = response.headers.get("Content-Range", "").removeprefix("bytes ").partition("/")
+            if span.partition("-")[0] != str(self.start):
+                self.restart()
+                raise _TryFailed(f"asked for bytes {self.start}-, got {span or 'an unnamed range'}", may_pass=True)
+        elif self.start:
+            log.info("%s cannot continue downloads: from the start again", response.url)
+            self.restart()
+        if self.source.size_exact and total and total.isdigit() and int(total) != self.source.size:
+            raise _TryFailed(f"offers {total} bytes, expected {self.source.size}", may_pass=False)
+
+    def restart(self) -> None:
+        """Throw away what is there: the file begins again at its first byte."""
+        self._guarded(lambda: self._file.truncate(0))
+        self._file.seek(0)
+        self.start = self.size = 0
+        self._bar.reset()
+
+    def write(self, data: bytes) -> int:
+        """Append; refuses more than the file can have."""
+        if self.size + len(data) > self.limit:
+            self.restart()
+            raise _TryFailed(f"sends more than {self.limit} bytes", may_pass=False)
+        self._guarded(lambda: self._file.write(data))
+        self.size += len(data)
+        self._bar.update(len(data))
+        return len(data)
+
+    def flush(self) -> None:
+        """Nothing: the downloader asks for it after every chunk, and what is lost is only fetched again."""
+
+    def _guarded(self, action: Callable[[], _T]) -> _T:
+        try:
+            return action()
+        except OSError as error:
+            raise CacheError("write", self.part, error) from error
+
+
+def _failure_of(error: requests.RequestException, policy: Policy, sink: _Sink) -> _TryFailed:
+    """What went wrong, in words, and whether it may pass."""
+    import requests
+
+    if isinstance(error, requests.HTTPError) and error.response is not None:
+        status = error.response.status_code
+        if status == 416:
+            sink.restart()  # the server's file is shorter than what we have of it
+        asked = error.response.headers.get("Retry-After", "")
+        return _TryFailed(
+            f"HTTP {status} {error.response.reason}".rstrip(),
+            may_pass=status in _PASSING_STATUS,
+            retry_after=float(asked) if asked.isdigit() else 0.0,
+        )
+    if isinstance(error, requests.ConnectTimeout):
+        return _TryFailed(f"no connection within {policy.connect_timeout:g} s", may_pass=True)
+    # While the body is read, requests wraps the timeout in a ConnectionError.
+    if isinstance(error, requests.ReadTimeout) or "Read timed out" in str(error):
+        return _TryFailed(f"no data for {policy.read_timeout:g} s", may_pass=True)
+    may_pass = isinstance(error, requests.ConnectionError | requests.exceptions.ChunkedEncodingError)
+    return _TryFailed(f"{type(error).__name__}: {error}", may_pass=may_pass)
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
+
+
+@cache
+def user_agent() -> str:
+    """What numgrad calls itself to servers, some of which refuse unnamed clients."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return f"numgrad/{version('numgrad')}"
+    except PackageNotFoundError:
+        return "numgrad/checkout"

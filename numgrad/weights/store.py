@@ -1,0 +1,246 @@
+"""Names to verified local files: numgrad's cache first, then torch's, then a download."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import shutil
+from pathlib import Path
+
+from numgrad import config
+from numgrad.weights import cache
+from numgrad.weights.download import Failure, Policy, Transfer
+from numgrad.weights.errors import (
+    CacheError,
+    DownloadError,
+    HashMismatchError,
+    NotDownloadedError,
+    NotVerifiedError,
+    OfflineError,
+    WeightsError,
+    how_to_place_by_hand,
+)
+from numgrad.weights.lock import exclusive
+from numgrad.weights.registry import Entry, Source, entry, list_weights
+
+log = logging.getLogger("numgrad.weights")
+
+
+def fetch(name: str, *, force: bool = False, progress: bool | None = None, policy: Policy | None = None) -> Path:
+    """The local file of these weights, its full SHA-256 checked; downloaded first if it is not here.
+
+    Parameters
+    ----------
+    name
+        As for `entry`.
+    force
+        Download even if a good file is here.
+    progress
+        Show a progress bar on stderr; None: if that is a terminal.
+    policy
+        Timeouts, tries and waits; None: the usual ones.
+
+    Raises
+    ------
+    UnknownWeightsError, NotVerifiedError
+        If the registry has no such name, or not its full hash.
+    OfflineError, DownloadError
+        If a download is needed and not allowed, or every source failed.
+    HashMismatchError
+        If the bytes that are here, or came, are wrong and no source has the right ones.
+    CacheError
+        If the cache folder cannot be read or written.
+
+    Examples
+    --------
+    >>> path = fetch("resnet18")  # doctest: +SKIP
+    >>> state = numgrad.load(path)  # doctest: +SKIP
+    """
+    return fetch_entry(entry(name), force=force, progress=progress, policy=policy)
+
+
+def fetch_entry(
+    wanted: Entry, *, force: bool = False, progress: bool | None = None, policy: Policy | None = None
+) -> Path:
+    """`fetch` for an entry that need not be in the registry; the same arguments and errors."""
+    sources = _usable(wanted)
+    if not force and (found := cache.find(sources)):
+        return found
+    if config.OFFLINE.is_set():
+        raise _refused_offline(wanted, sources)
+    failures: list[Failure] = []
+    for source in sources:
+        if found := _download(source, failures, force, progress, policy or Policy()):
+            return found
+    raise _failed(wanted, sources, failures)
+
+
+def _download(
+    source: Source, failures: list[Failure], force: bool, progress: bool | None, policy: Policy
+) -> Path | None:
+    target = cache.folder() / source.file
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with exclusive(_beside(target, "lock")) as alone:
+            if not force and cache.is_right(target, source):
+                return target  # another process has brought it while this one waited
+            # Without locks, two processes could write one part: each takes its own, and nothing is resumed.
+            part = _beside(target, "part" if alone else f"{os.getpid()}.part")
+            if force:
+                part.unlink(missing_ok=True)
+            _require_room(target, source, part)
+            log.info("downloading %s to %s", source.file, target)
+            transfer = Transfer(source, target, part, policy, progress, failures)
+            return target if transfer.run(urls(source)) else None
+    except OSError as error:
+        raise CacheError("write", target, error) from error
+
+
+def _beside(target: Path, suffix: str) -> Path:
+    return target.with_name(f"{target.name}.{suffix}")
+
+
+def _require_room(target: Path, source: Source, part: Path) -> None:
+    missing = source.size - (part.stat().st_size if part.exists() else 0)
+    free = shutil.disk_usage(target.parent).free
+    if free < missing:
+        reason = f"{os.strerror(errno.ENOSPC)}: {missing / 1e6:.0f} MB are needed, {free / 1e6:.0f} MB are free"
+        raise OSError(errno.ENOSPC, reason)
+
+
+def urls(source: Source) -> tuple[str, ...]:
+    """Where this file is asked for: the registry's URLs, or the file's name under ``NUMGRAD_WEIGHTS_URL``.
+
+    The variable replaces the registry's URLs and is not merely tried first, so that a closed network that sets it to
+    its own server sees no requests to any other.
+    """
+    base = config.WEIGHTS_URL()
+    return (f"{base.rstrip('/')}/{source.file}",) if base else source.urls
+
+
+def _usable(wanted: Entry) -> tuple[Source, ...]:
+    if wanted.usable:
+        return wanted.usable
+    first = wanted.sources[0]
+    siblings = [each.name for each in list_weights() if each.model == wanted.model and each.verified]
+    instead = f"use {' or '.join(siblings)}, or " if siblings else ""
+    raise NotVerifiedError(
+        f"{wanted.name} is not yet verified: numgrad does not know the full SHA-256 of {first.file}, and the eight "
+        f"digits in its name are too few to trust a download. Either {instead}get {first.urls[0]} yourself and, "
+        "if you trust what came, load that file with numgrad.load(path)."
+    )
+
+
+def _places(sources: tuple[Source, ...]) -> str:
+    """How to install, by hand, the file that numgrad would rather have."""
+    best = sources[0]
+    return how_to_place_by_hand(urls(best), best.sha256 or "", cache.folder() / best.file)
+
+
+def _corrupt(sources: tuple[Source, ...]) -> list[Path]:
+    return [path for path, _ in cache.candidates(sources) if path.parent == cache.folder()]
+
+
+def _refused_offline(wanted: Entry, sources: tuple[Source, ...]) -> WeightsError:
+    if corrupt := _corrupt(sources):
+        return HashMismatchError(
+            f"{wanted.name}: {corrupt[0]} is corrupt, and NUMGRAD_OFFLINE is set, so that it is not downloaded again.\n"
+            + _places(sources)
+        )
+    return OfflineError(
+        f"{wanted.name} is not on this machine (looked in {cache.folder()} and {cache.torch_folder()}), and "
+        f"NUMGRAD_OFFLINE is set, so that it is not downloaded.\n{_places(sources)}"
+    )
+
+
+def _failed(wanted: Entry, sources: tuple[Source, ...], failures: list[Failure]) -> WeightsError:
+    listed = "\n".join(f"  {failure}" for failure in failures)
+    text = f"{wanted.name}: no source delivered the file.\n{listed}\n{_places(sources)}"
+    return HashMismatchError(text) if any(failure.wrong_bytes for failure in failures) else DownloadError(text)
+
+
+def path(name: str) -> Path:
+    """Where these weights lie, or would lie after a download: nothing is hashed or fetched.
+
+    Raises
+    ------
+    UnknownWeightsError
+        If there are no weights of that name.
+
+    Examples
+    --------
+    >>> path("resnet18").name
+    'resnet18-f37072fd.pth'
+    """
+    wanted = entry(name)
+    sources = wanted.usable or wanted.sources
+    return next((found for found, _ in cache.candidates(sources)), cache.folder() / sources[0].file)
+
+
+def cached_path(name: str) -> Path | None:
+    """The local file of these weights, its full SHA-256 checked, or None; never touches the network.
+
+    Raises
+    ------
+    UnknownWeightsError, NotVerifiedError, CacheError
+        As for `fetch`.
+
+    Examples
+    --------
+    >>> cached_path("resnet18")  # doctest: +SKIP
+    PosixPath('/home/me/.cache/numgrad/weights/resnet18-f37072fd.pth')
+    """
+    return cache.find(_usable(entry(name)))
+
+
+def verify(name: str) -> Path:
+    """Hash the local file of these weights and return its path.
+
+    Raises
+    ------
+    NotDownloadedError
+        If there is no local file.
+    HashMismatchError
+        If there is one, and it is corrupt; ``fetch`` replaces it.
+    UnknownWeightsError, NotVerifiedError, CacheError
+        As for `fetch`.
+
+    Examples
+    --------
+    >>> verify("resnet18")  # doctest: +SKIP
+    PosixPath('/home/me/.cache/numgrad/weights/resnet18-f37072fd.pth')
+    """
+    wanted = entry(name)
+    sources = _usable(wanted)
+    # numgrad's own files are judged first and alone: a good copy in torch's folder must not hide a bad one here.
+    for found, source in cache.candidates(sources):
+        if found.parent == cache.folder() and not cache.is_right(found, source):
+            raise HashMismatchError(
+                f"{wanted.name}: {found} is corrupt: its SHA-256 is {cache.sha256(found)}, expected {source.sha256}. "
+                f"`numgrad weights download {wanted.name}` replaces it.\n{_places(sources)}"
+            )
+    if good := cache.find(sources):
+        return good
+    raise NotDownloadedError(f"{wanted.name} is not on this machine; `numgrad weights download {wanted.name}` gets it.")
+
+
+def clear(name: str | None = None, *, dry_run: bool = False) -> list[Path]:
+    """Remove these weights' files, finished or not, from numgrad's cache (all weights' if no name); say which went.
+
+    Torch's folder, and files that the registry does not know, are left alone.
+
+    Raises
+    ------
+    UnknownWeightsError
+        If there are no weights of that name.
+    CacheError
+        If a file cannot be removed.
+
+    Examples
+    --------
+    >>> clear("resnet18")  # doctest: +SKIP
+    [PosixPath('/home/me/.cache/numgrad/weights/resnet18-f37072fd.pth')]
+    """
+    entries = list_weights() if name is None else (entry(name),)
+    return cache.clear([source for each in entries for source in each.sources], dry_run=dry_run)
