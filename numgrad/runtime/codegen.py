@@ -33,7 +33,7 @@ from numgrad.runtime import target
 from numgrad.runtime.kernel import Device, Intrinsic, Kernel, Parameter, is_vocabulary, python_function, references
 
 WORD = ir.IntType(64)
-SYMBOL = "numgrad_entry"
+SYMBOL = "numgrad_entry"  # of the entry, until the object code is made
 NUMBA_TYPES = {
     "f4": types.float32,
     "f8": types.float64,
@@ -68,18 +68,18 @@ def options(reassociate: bool = False) -> dict[str, Any]:
     }
 
 
-def compile_native(name: str, function: Callable[..., Any], arity: int, returns: bool) -> bytes:
-    """Object code of a function over int64 words, under the symbol `SYMBOL`."""
+def compile_native(name: str, function: Callable[..., Any], arity: int, returns: bool, symbol: str) -> bytes:
+    """Object code of a function over int64 words, under the given symbol."""
     dispatcher = _Converter(reassociate=False).convert(function)
-    return _object_code(name, dispatcher, arity, returns)
+    return _object_code(name, dispatcher, arity, returns, symbol)
 
 
-def compile_kernel(kernel: Kernel, binding: tuple[str, ...]) -> bytes:
+def compile_kernel(kernel: Kernel, binding: tuple[str, ...], symbol: str) -> bytes:
     """Object code of ``entry(slots, start, stop, worker)`` for one binding of the kernel's type variables."""
     parameters = kernel.bound(binding)
     dispatcher = _Converter(kernel.reassociate).convert(kernel.py_func)
     entry = _write_entry(dispatcher, parameters, kernel.takes_worker)
-    return _object_code(kernel.name, numba.njit(**options(kernel.reassociate))(entry), 4, returns=False)
+    return _object_code(kernel.name, numba.njit(**options(kernel.reassociate))(entry), 4, returns=False, symbol=symbol)
 
 
 # ---- Python functions as Numba sees them ------------------------------------------------------------------------
@@ -189,7 +189,7 @@ def _reader(parameter: Parameter) -> Any:
 # ---- LLVM: one module, one exported symbol, object code ---------------------------------------------------------
 
 
-def _object_code(name: str, dispatcher: Any, arity: int, returns: bool) -> bytes:
+def _object_code(name: str, dispatcher: Any, arity: int, returns: bool, symbol: str) -> bytes:
     target.apply_to_numba(numba.config)
     argument_types = (types.int64,) * arity
     try:
@@ -210,6 +210,10 @@ def _object_code(name: str, dispatcher: Any, arity: int, returns: bool) -> bytes
     passes = llvm.create_pass_builder(machine, tuning)
     passes.getModulePassManager().run(module, passes)
     _refuse_foreign_symbols(name, module)
+    # One engine loads all objects, so no two may define the same symbol, not even a local one.
+    for index, value in enumerate([*module.functions, *module.global_variables]):
+        if not value.is_declaration:
+            value.name = symbol if value.name == SYMBOL else f"{symbol}.{index}"
     return bytes(machine.emit_object(module))
 
 

@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import sys
 import threading
 import types
 from collections.abc import Callable, Iterator
@@ -30,6 +31,8 @@ from typing import Any
 from numgrad.errors import KernelError
 
 SCALAR_TYPES = ("f4", "f8", "i1", "i2", "i4", "i8", "u1", "b1")
+# Held while code is compiled or loaded; one lock for all, so that a fork can wait for it (`build`).
+building = threading.RLock()
 _DECLARED = re.compile(r"^(?P<type>\w+)(?P<dims>\[\s*:(\s*,\s*:)*\s*\])?$")
 
 
@@ -100,12 +103,11 @@ class Native:
         self.arity = arity
         self.returns = returns
         self._address = 0
-        self._lock = threading.Lock()
 
     def address(self) -> int:
         """The function's address in this process."""
         if not self._address:
-            with self._lock:
+            with building:
                 if not self._address:
                     from numgrad.runtime.build import build
 
@@ -130,13 +132,12 @@ class Kernel:
         self.parameters, self.takes_worker = _declared_parameters(function, declaration)
         self.variables = tuple(dict.fromkeys(p.type for p in self.parameters if p.type not in SCALAR_TYPES))
         self._entries: dict[tuple[str, ...], int] = {}
-        self._lock = threading.Lock()
 
     def entry(self, binding: tuple[str, ...] = ()) -> int:
         """Address of the entry whose type variables are bound, in the order of `variables`, to ``binding``."""
         address = self._entries.get(binding)
         if address is None:
-            with self._lock:
+            with building:
                 address = self._entries.get(binding)
                 if address is None:
                     from numgrad.runtime.build import build_kernel
@@ -243,6 +244,10 @@ def python_function(value: Any) -> types.FunctionType | None:
     return inner if isinstance(inner, types.FunctionType) else None
 
 
+# Modules whose attributes a kernel may read: their versions are in the key, or (numgrad's own) `references` lists them.
+_KNOWN_MODULES = sys.stdlib_module_names | {"llvmlite", "numba", "numgrad", "numpy"}
+
+
 def _hash_value(digest: Any, value: Any, seen: set[int]) -> None:
     function = python_function(value)
     if function is not None:
@@ -250,10 +255,13 @@ def _hash_value(digest: Any, value: Any, seen: set[int]) -> None:
         if id(function) not in seen:
             seen.add(id(function))
             _hash_code(digest, function.__code__)
+            _hash_value(digest, (function.__defaults__, sorted((function.__kwdefaults__ or {}).items())), seen)
             for name, referred in references(function):
                 digest.update(f"{name}=".encode())
                 _hash_value(digest, referred, seen)
     elif isinstance(value, types.ModuleType):
+        if value.__name__.partition(".")[0] not in _KNOWN_MODULES:
+            raise KernelError(f"a kernel refers to the module {value.__name__}; import the names that it needs instead")
         digest.update(f"module {value.__name__} {getattr(value, '__version__', '')};".encode())
     elif isinstance(value, (tuple, list)):
         digest.update(f"{type(value).__name__} {len(value)};".encode())
@@ -262,7 +270,7 @@ def _hash_value(digest: Any, value: Any, seen: set[int]) -> None:
     elif isinstance(value, (bool, int, float, complex, str, bytes, type(None), type)):
         digest.update(f"{type(value).__name__} {value!r};".encode())
     elif type(value).__module__.startswith("numpy") or hasattr(value, "dtype"):
-        digest.update(f"numpy {getattr(value, 'dtype', '')} ".encode())
+        digest.update(f"numpy {getattr(value, 'dtype', '')} {getattr(value, 'shape', '')} ".encode())
         digest.update(value.tobytes() if hasattr(value, "tobytes") else repr(value).encode())
     elif callable(value) and hasattr(value, "__qualname__"):
         digest.update(f"builtin {value.__module__}.{value.__qualname__};".encode())

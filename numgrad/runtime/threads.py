@@ -74,20 +74,20 @@ def set_num_threads(count: int) -> None:
 def start() -> None:
     """Start the workers if they are not there. Called before a launch that may split."""
     global ready, _spins
+    wanted = get_num_threads() - 1
+    if wanted:  # compiled without the lock, so that locks are always taken in one order (see `build`)
+        body = ctypes.CFUNCTYPE(None, *[ctypes.c_int64] * 3)(pool.work_until_stopped.address())
+        pool.dismiss.address()
+        _spins = _spins or _calibrate()
     with _lock:
         if ready or _leaving:
             return
-        wanted = get_num_threads() - 1
-        if wanted and not _spins:
-            _spins = _calibrate()
         stop()  # what an interrupted start or stop has left
         generation = int(_words[pool.GENERATION // 8])
         _words[pool.SPINS // 8] = _spins
         _words[pool.SYSTEM // 8 :][: wait.SYSTEM_WORDS] = wait.SYSTEM
-        if wanted:
-            run = ctypes.CFUNCTYPE(None, *[ctypes.c_int64] * 3)(pool.work_until_stopped.address())
         for index in range(1, wanted + 1):
-            thread = threading.Thread(target=run, args=(ADDRESS, index, generation), name=f"numgrad-{index}", daemon=True)
+            thread = threading.Thread(target=body, args=(ADDRESS, index, generation), name=f"numgrad-{index}", daemon=True)
             _workers.append(thread)  # before it starts: an interrupt in between must not lose it
             try:
                 thread.start()
