@@ -127,7 +127,9 @@ class PlanBuilder:
         if work <= 0:
             return
         bound = binding or self._binding(kernel, arguments)
-        self.launches.append(Launch(kernel, bound, arguments, work, max(1, grain), cost or work, self.workers))
+        # A kernel that has no memory for each worker takes as many as there are when it runs.
+        workers = self.workers if kernel.takes_worker else threads.MOST_THREADS
+        self.launches.append(Launch(kernel, bound, arguments, work, max(1, grain), cost or work, workers))
 
     def _binding(self, kernel: Kernel, arguments: tuple[Any, ...]) -> tuple[str, ...]:
         table: dict[str, str] = {}

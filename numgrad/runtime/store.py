@@ -5,7 +5,10 @@ name and features and the debug mode (the folder), and of the kernel's own code 
 file). A file that is missing, truncated, damaged or foreign means "compile it again", and a folder that cannot be
 written means "keep it in memory": never a wrong number, never a crash.
 
-What lies in the store is executed, so the folder must belong to the user and be closed to others.
+What lies in the store is executed, so the folder and the files must belong to the user and be closed to others.
+
+Folders of other keys (older versions, other settings) stay for a while, since they may be in use; `_clean` removes what
+nobody has used for long.
 """
 
 from __future__ import annotations
@@ -14,29 +17,51 @@ import functools
 import hashlib
 import logging
 import os
+import re
+import shutil
 import stat
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 from numgrad import config
 from numgrad.runtime import target
 
 _MAGIC = b"numgrad kernel 1\n"
+_HEAD = len(_MAGIC) + 32
+_DAY = 86400
+_KEPT_FOLDERS = 16  # of other keys; those beyond go after a week without use, and any after a quarter of a year
 _log = logging.getLogger("numgrad.store")
+# Settings of Numba's that change the code it makes.
+_NUMBA_SETTINGS = ("NUMBA_OPT", "NUMBA_LOOP_VECTORIZE", "NUMBA_SLP_VECTORIZE", "NUMBA_CPU_NAME", "NUMBA_CPU_FEATURES")
 
 
 @functools.cache
 def base_key() -> str:
     """Hash of everything that all kernels depend on."""
-    from importlib.metadata import version
-
     digest = hashlib.sha256()
     for path in sorted(Path(__file__).parent.glob("*.py")):
         digest.update(path.name.encode() + path.read_bytes())
-    parts = [sys.version, version("numba"), version("llvmlite"), *target.cpu(), str(config.DEBUG.is_set())]
+    settings = [f"{name}={os.environ.get(name)}" for name in _NUMBA_SETTINGS]
+    parts = [sys.version, _version("numba"), _version("llvmlite"), *target.cpu(), str(config.DEBUG.is_set()), *settings]
     digest.update("\n".join(parts).encode())
     return digest.hexdigest()[:24]
+
+
+def _version(package: str) -> str:
+    """The text that names an installed package's version, read without importing it (`importlib.metadata` takes 20 ms)."""
+    from importlib.util import find_spec
+
+    spec = find_spec(package)
+    if spec and spec.origin:
+        try:
+            return Path(spec.origin).with_name("_version.py").read_text()
+        except OSError:
+            pass
+    from importlib.metadata import version
+
+    return version(package)
 
 
 @functools.cache
@@ -46,23 +71,31 @@ def folder() -> Path | None:
     if chosen == "off":
         return None
     try:
-        root = Path(chosen) if chosen else config.cache_folder() / "kernels"
+        root = Path(chosen).absolute() if chosen else config.cache_folder() / "kernels"
+        if not root.is_absolute():
+            raise RuntimeError("no home folder")
         place = root / base_key()
-        place.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except (OSError, RuntimeError) as error:  # RuntimeError: no home folder
+        root.parent.mkdir(parents=True, exist_ok=True)
+        for closed in (root, place):
+            closed.mkdir(mode=0o700, exist_ok=True)
+        if not (_is_ours(root) and _is_ours(place)):
+            return None
+    except (OSError, RuntimeError) as error:
         _log.info("kernels stay in memory: %s", error)
         return None
-    return place if _is_ours(root) and _is_ours(place) else None
+    _clean(root, place)
+    return place
 
 
 def _is_ours(place: Path) -> bool:
     if not hasattr(os, "getuid"):
         return True  # Windows: the user's profile folder is closed by its access list
-    facts = place.stat()
-    if facts.st_uid == os.getuid() and not facts.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-        return True
-    _log.warning("kernel store %s is not used: it must belong to you and be writable by you alone", place)
-    return False
+    for facts in (place.lstat(), place.stat()):  # a link counts as who made it, too
+        linked = stat.S_ISLNK(facts.st_mode)
+        if facts.st_uid != os.getuid() or (not linked and facts.st_mode & (stat.S_IWGRP | stat.S_IWOTH)):
+            _log.warning("kernel store %s is not used: it must belong to you and be writable by you alone", place)
+            return False
+    return True
 
 
 def get(name: str, key: str) -> bytes | None:
@@ -72,12 +105,17 @@ def get(name: str, key: str) -> bytes | None:
         return None
     path = place / f"{name}-{key}.o"
     try:
-        blob = path.read_bytes()
-    except OSError:
+        with open(path, "rb") as file:
+            if hasattr(os, "getuid") and os.fstat(file.fileno()).st_uid != os.getuid():
+                return None
+            blob = file.read()
+    except FileNotFoundError:
         return None
-    head = len(_MAGIC) + 32
-    payload = blob[head:]
-    if blob[: len(_MAGIC)] == _MAGIC and blob[len(_MAGIC) : head] == hashlib.sha256(payload + key.encode()).digest():
+    except OSError as error:
+        _log.info("stored kernel %s cannot be read: %s", path, error)
+        return None
+    payload = blob[_HEAD:]
+    if blob[:_HEAD] == _MAGIC + _digest(name, key, payload):
         return payload
     _log.warning("stored kernel %s is damaged; compiling it again", path)
     return None
@@ -88,14 +126,44 @@ def put(name: str, key: str, payload: bytes) -> None:
     place = folder()
     if place is None:
         return
-    blob = _MAGIC + hashlib.sha256(payload + key.encode()).digest() + payload
     temporary = None
     try:
         handle, temporary = tempfile.mkstemp(dir=place, prefix=".new-")
         with os.fdopen(handle, "wb") as file:
-            file.write(blob)
+            file.write(_MAGIC + _digest(name, key, payload) + payload)
         os.replace(temporary, place / f"{name}-{key}.o")
     except OSError as error:
         _log.info("kernel %s stays in memory: %s", name, error)
-        if temporary and os.path.exists(temporary):
-            os.unlink(temporary)
+        if temporary:
+            Path(temporary).unlink(missing_ok=True)
+
+
+def _digest(name: str, key: str, payload: bytes) -> bytes:
+    return hashlib.sha256(f"{name}-{key}\n".encode() + payload).digest()
+
+
+# ---- what nobody has used for long ------------------------------------------------------------------------------
+
+
+def _clean(root: Path, live: Path) -> None:
+    """Note that the live folder is in use, and remove folders that have not been for long; at most once a day.
+
+    A folder's time says when a process last began to use it. One that is removed under a process all the same is only
+    a store that has nothing and takes nothing.
+    """
+    try:
+        now = time.time()
+        fresh = now - live.stat().st_mtime < _DAY and any(live.iterdir())
+        if fresh:
+            return
+        os.utime(live)
+        others = [place for place in root.iterdir() if re.fullmatch("[0-9a-f]{24}", place.name) and place != live]
+        aged = sorted(((now - place.stat().st_mtime) / _DAY, place) for place in others if place.is_dir())
+        for rank, (days, place) in enumerate(aged):
+            if days > 90 or (days > 7 and rank >= _KEPT_FOLDERS):
+                shutil.rmtree(place, ignore_errors=True)
+        for leftover in live.glob(".new-*"):  # of processes that were killed while they wrote
+            if now - leftover.stat().st_mtime > _DAY:
+                leftover.unlink(missing_ok=True)
+    except OSError as error:
+        _log.info("the kernel store is not cleaned: %s", error)

@@ -73,30 +73,36 @@ def set_num_threads(count: int) -> None:
 
 def start() -> None:
     """Start the workers if they are not there. Called before a launch that may split."""
-    global ready, _spins
-    wanted = get_num_threads() - 1
-    if wanted:  # compiled without the lock, so that locks are always taken in one order (see `build`)
+    while not (ready or _leaving):
+        wanted = get_num_threads() - 1
+        if wanted:  # compiled without the lock, so that locks are always taken in one order (see `build`)
+            _calibrate()
+            pool.dismiss.address()
+            pool.work_until_stopped.address()
+        with _lock:
+            if not (ready or _leaving) and wanted == get_num_threads() - 1:
+                _start(wanted)
+
+
+def _start(wanted: int) -> None:
+    global ready
+    stop()  # what an interrupted start or stop has left
+    generation = int(_words[pool.GENERATION // 8])
+    _words[pool.SPINS // 8] = _spins
+    _words[pool.SYSTEM // 8 :][: wait.SYSTEM_WORDS] = wait.SYSTEM
+    if wanted:
         body = ctypes.CFUNCTYPE(None, *[ctypes.c_int64] * 3)(pool.work_until_stopped.address())
-        pool.dismiss.address()
-        _spins = _spins or _calibrate()
-    with _lock:
-        if ready or _leaving:
-            return
-        stop()  # what an interrupted start or stop has left
-        generation = int(_words[pool.GENERATION // 8])
-        _words[pool.SPINS // 8] = _spins
-        _words[pool.SYSTEM // 8 :][: wait.SYSTEM_WORDS] = wait.SYSTEM
-        for index in range(1, wanted + 1):
-            thread = threading.Thread(target=body, args=(ADDRESS, index, generation), name=f"numgrad-{index}", daemon=True)
-            _workers.append(thread)  # before it starts: an interrupt in between must not lose it
-            try:
-                thread.start()
-            except RuntimeError as error:
-                _workers.pop()
-                _log.warning("launches use %d threads, expected %d: %s", index, wanted + 1, error)
-                break
-        _words[pool.THREADS // 8] = len(_workers)
-        ready = True
+    for index in range(1, wanted + 1):
+        thread = threading.Thread(target=body, args=(ADDRESS, index, generation), name=f"numgrad-{index}", daemon=True)
+        _workers.append(thread)  # before it starts: an interrupt in between must not lose it
+        try:
+            thread.start()
+        except RuntimeError as error:
+            _workers.pop()
+            _log.warning("launches use %d threads, expected %d: %s", index, wanted + 1, error)
+            break
+    _words[pool.THREADS // 8] = len(_workers)
+    ready = True
 
 
 def stop() -> None:
@@ -118,8 +124,11 @@ def stop() -> None:
         _workers.clear()
 
 
-def _calibrate() -> int:
-    """Turns of a spin loop in `_SPIN_SECONDS`: a pause takes from 5 to 50 ns, depending on the CPU."""
+def _calibrate() -> None:
+    """Find the turns of a spin loop in `_SPIN_SECONDS`: a pause takes from 5 to 50 ns, depending on the CPU."""
+    global _spins
+    if _spins:
+        return
     turns = 1000
     run = ctypes.CFUNCTYPE(None, ctypes.c_int64)(pool.spin.address())
     seconds = []
@@ -127,7 +136,7 @@ def _calibrate() -> int:
         begin = time.perf_counter()
         run(turns)
         seconds.append(time.perf_counter() - begin)
-    return max(100, min(100_000, round(turns * _SPIN_SECONDS / max(min(seconds), 1e-9))))
+    _spins = max(100, min(100_000, round(turns * _SPIN_SECONDS / max(min(seconds), 1e-9))))
 
 
 # ---- exit and fork ----------------------------------------------------------------------------------------------
