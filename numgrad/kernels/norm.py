@@ -1,0 +1,473 @@
+"""Batch norm over dim 1, forward and backward, with ReLU and a residual addition fused in.
+
+An input N C H W is read as memory: channels-last as a matrix (N H W, C), whose *columns* are the channels, and
+contiguous as (N, C, H W), where a channel is a set of *rows*. Each has its own small kernels; what they leave per channel
+and part of the input is combined by shared ones in a fixed order.
+
+The statistics are sums of differences from the part's first value, in float64, so that a mean far from zero costs no
+digits; parts are combined by Chan, Golub and LeVeque's formula.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from numgrad import dtypes
+from numgrad.errors import KernelError
+from numgrad.kernels.reduce import PARTIAL
+from numgrad.layout import Spec, channels_last_strides, product
+from numgrad.runtime.kernel import kernel
+from numgrad.runtime.plan import GRAIN_COST, Operand, PlanBuilder
+from numgrad.runtime.program import Array
+
+# ruff: noqa: ANN001, ANN202
+
+MOST_PARTS = 64
+
+# ---- statistics -------------------------------------------------------------------------------------------------
+
+
+@kernel("T[:, :], f8[:, :], f8[:, :], i8")
+def batch_norm_stats_columns(x, means, squares, length, start, stop):
+    """Mean of each channel, and sum of squared differences from it, of parts of ``length`` rows."""
+    for part in range(start, stop):
+        rows = x[part * length : (part + 1) * length]
+        s, q, shift = means[part], squares[part], rows[0]
+        for j in range(s.shape[0]):
+            s[j] = 0.0
+            q[j] = 0.0
+        count = rows.shape[0]
+        fours = count - count % 4
+        for i in range(0, fours, 4):
+            x0, x1, x2, x3 = rows[i], rows[i + 1], rows[i + 2], rows[i + 3]
+            for j in range(s.shape[0]):
+                k = np.float64(shift[j])
+                d0, d1, d2, d3 = x0[j] - k, x1[j] - k, x2[j] - k, x3[j] - k
+                s[j] += (d0 + d1) + (d2 + d3)
+                q[j] += (d0 * d0 + d1 * d1) + (d2 * d2 + d3 * d3)
+        for i in range(fours, count):
+            x0 = rows[i]
+            for j in range(s.shape[0]):
+                d0 = x0[j] - np.float64(shift[j])
+                s[j] += d0
+                q[j] += d0 * d0
+        for j in range(s.shape[0]):
+            mean = s[j] / count
+            q[j] -= s[j] * mean
+            s[j] = shift[j] + mean
+
+
+@kernel("T[:, :, :], f8[:, :], f8[:, :], i8", reassociate=True)
+def batch_norm_stats_rows(x, means, squares, length, start, stop):
+    """The same of parts of ``length`` images; a unit is one channel of one part."""
+    channels = x.shape[1]
+    for unit in range(start, stop):
+        part = unit // channels
+        c = unit - part * channels
+        images = x[part * length : (part + 1) * length]
+        shift = np.float64(images[0, c, 0])
+        s = 0.0
+        q = 0.0
+        for n in range(images.shape[0]):
+            row = images[n, c]
+            for i in range(row.shape[0]):
+                d = row[i] - shift
+                s += d
+                q += d * d
+        mean = s / (images.shape[0] * images.shape[2])
+        means[part, c] = shift + mean
+        squares[part, c] = q - s * mean
+
+
+@kernel("f8[:, :], f8[:, :], T[:], T[:], T[:], T[:], T[:], T[:], T[:], T[:], f8[:], f8, f8, i8, i8")
+def batch_norm_finish(
+    means, squares, weight, bias, save_mean, save_invstd, running_mean, running_var, scale, shift,
+    factor, momentum, eps, count, part_count, start, stop
+):  # fmt: skip
+    """From the parts' statistics (``part_count`` values each, the last fewer): saved and running statistics, scale, shift."""
+    parts = means.shape[0]
+    if factor.shape[0]:
+        momentum = factor[0]
+    for c in range(start, stop):
+        total = 0.0
+        for part in range(parts):
+            total += means[part, c] * min(part_count, count - part * part_count)
+        mean = total / count
+        square = 0.0
+        for part in range(parts):
+            d = means[part, c] - mean
+            square += squares[part, c] + d * d * min(part_count, count - part * part_count)
+        invstd = 1.0 / math.sqrt(square / count + eps)
+        save_mean[c] = mean
+        save_invstd[c] = invstd
+        if running_mean.shape[0]:
+            running_mean[c] += momentum * (mean - running_mean[c])
+            running_var[c] += momentum * (square / np.float64(count - 1) - running_var[c])
+        scale[c] = invstd * weight[c] if weight.shape[0] else invstd
+        shift[c] = bias[c] if bias.shape[0] else 0.0
+
+
+@kernel("T[:], T[:], T[:], T[:], T[:], T[:], f8")
+def batch_norm_from_running(running_var, weight, bias, invstd, scale, shift, eps, start, stop):
+    """What `batch_norm_finish` gives, from the running statistics."""
+    for c in range(start, stop):
+        inverse = 1.0 / math.sqrt(running_var[c] + eps)
+        invstd[c] = inverse
+        scale[c] = inverse * weight[c] if weight.shape[0] else inverse
+        shift[c] = bias[c] if bias.shape[0] else 0.0
+
+
+# ---- out = max(lower, (x - mean) * scale + shift + residual) -----------------------------------------------------
+
+
+@kernel("T[:, :], T[:, :], T[:], T[:], T[:], T[:, :], T")
+def batch_norm_apply_columns(x, residual, mean, scale, shift, out, lower, start, stop):
+    added = residual.shape[0] > 0
+    x, out, residual = x[start:stop], out[start:stop], residual[start:stop]
+    for i in range(x.shape[0]):
+        v, y = x[i], out[i]
+        if added:
+            r = residual[i]
+            for j in range(y.shape[0]):
+                t = (v[j] - mean[j]) * scale[j] + shift[j] + r[j]
+                y[j] = lower if t < lower else t
+        else:
+            for j in range(y.shape[0]):
+                t = (v[j] - mean[j]) * scale[j] + shift[j]
+                y[j] = lower if t < lower else t
+
+
+@kernel("T[:, :], T[:, :], T[:], T[:], T[:], T[:, :], T")
+def batch_norm_apply_rows(x, residual, mean, scale, shift, out, lower, start, stop):
+    channels = mean.shape[0]
+    added = residual.shape[0] > 0
+    for unit in range(start, stop):
+        c = unit % channels
+        m, k, h = mean[c], scale[c], shift[c]
+        v, y = x[unit], out[unit]
+        if added:
+            r = residual[unit]
+            for j in range(y.shape[0]):
+                t = (v[j] - m) * k + h + r[j]
+                y[j] = lower if t < lower else t
+        else:
+            for j in range(y.shape[0]):
+                t = (v[j] - m) * k + h
+                y[j] = lower if t < lower else t
+
+
+# ---- backward: sums of g and g * (x - mean) for each channel, then grad_input ------------------------------------
+
+
+@kernel("T[:, :], T[:, :], T[:, :], T[:], f8[:, :], f8[:, :], i8")
+def batch_norm_backward_sums_columns(x, grad, out, mean, sums, dots, length, start, stop):
+    """``out`` (not empty: a ReLU was fused) masks the gradient."""
+    masked = out.shape[0] > 0
+    for part in range(start, stop):
+        rows, grads = x[part * length : (part + 1) * length], grad[part * length : (part + 1) * length]
+        masks = out[part * length : (part + 1) * length]
+        s, q = sums[part], dots[part]
+        zero = mean.dtype.type(0)
+        for j in range(s.shape[0]):
+            s[j] = 0.0
+            q[j] = 0.0
+        count = rows.shape[0]
+        fours = count - count % 4
+        for i in range(0, fours, 4):
+            x0, x1, x2, x3 = rows[i], rows[i + 1], rows[i + 2], rows[i + 3]
+            g0, g1, g2, g3 = grads[i], grads[i + 1], grads[i + 2], grads[i + 3]
+            if masked:
+                m0, m1, m2, m3 = masks[i], masks[i + 1], masks[i + 2], masks[i + 3]
+                for j in range(s.shape[0]):
+                    a0, a1 = zero if m0[j] <= zero else g0[j], zero if m1[j] <= zero else g1[j]
+                    a2, a3 = zero if m2[j] <= zero else g2[j], zero if m3[j] <= zero else g3[j]
+                    k = mean[j]
+                    s[j] += (a0 + a1) + (a2 + a3)
+                    q[j] += (a0 * (x0[j] - k) + a1 * (x1[j] - k)) + (a2 * (x2[j] - k) + a3 * (x3[j] - k))
+            else:
+                for j in range(s.shape[0]):
+                    k = mean[j]
+                    s[j] += (g0[j] + g1[j]) + (g2[j] + g3[j])
+                    q[j] += (g0[j] * (x0[j] - k) + g1[j] * (x1[j] - k)) + (g2[j] * (x2[j] - k) + g3[j] * (x3[j] - k))
+        for i in range(fours, count):
+            x0, g0 = rows[i], grads[i]
+            for j in range(s.shape[0]):
+                a0 = g0[j]
+                if masked and masks[i, j] <= zero:
+                    a0 = zero
+                s[j] += a0
+                q[j] += a0 * (x0[j] - mean[j])
+
+
+@kernel("T[:, :, :], T[:, :, :], T[:, :, :], T[:], f8[:, :], f8[:, :], i8", reassociate=True)
+def batch_norm_backward_sums_rows(x, grad, out, mean, sums, dots, length, start, stop):
+    channels = x.shape[1]
+    masked = out.shape[0] > 0
+    zero = mean.dtype.type(0)
+    for unit in range(start, stop):
+        part = unit // channels
+        c = unit - part * channels
+        m = mean[c]
+        s = 0.0
+        q = 0.0
+        for n in range(part * length, min(x.shape[0], (part + 1) * length)):
+            v, g = x[n, c], grad[n, c]
+            if masked:
+                o = out[n, c]
+                for i in range(v.shape[0]):
+                    a = zero if o[i] <= zero else g[i]
+                    s += a
+                    q += a * np.float64(v[i] - m)
+            else:
+                for i in range(v.shape[0]):
+                    s += g[i]
+                    q += g[i] * np.float64(v[i] - m)
+        sums[part, c] = s
+        dots[part, c] = q
+
+
+@kernel("f8[:, :], f8[:, :], T[:], T[:], T[:], T[:], T[:], T[:], T[:], f8")
+def batch_norm_backward_finish(
+    sums, dots, invstd, weight, grad_weight, grad_bias, scale, grad_mean, slope, inverse_count, start, stop
+):
+    """Parameter gradients, and the coefficients of ``grad_input = scale * (g - grad_mean - slope * (x - mean))``.
+
+    ``inverse_count`` is 1 / count, or 0 where the statistics did not depend on the input (evaluation).
+    """
+    for c in range(start, stop):
+        s = 0.0
+        q = 0.0
+        for part in range(sums.shape[0]):
+            s += sums[part, c]
+            q += dots[part, c]
+        if grad_weight.shape[0]:
+            grad_weight[c] = q * invstd[c] if sums.shape[0] else 0.0
+        if grad_bias.shape[0]:
+            grad_bias[c] = s
+        scale[c] = invstd[c] * weight[c] if weight.shape[0] else invstd[c]
+        grad_mean[c] = s * inverse_count
+        slope[c] = q * inverse_count * np.float64(invstd[c]) * np.float64(invstd[c])
+
+
+@kernel("T[:, :], T[:, :], T[:, :], T[:], T[:], T[:], T[:], T[:, :], T[:, :]")
+def batch_norm_backward_columns(x, grad, out, mean, scale, grad_mean, slope, grad_input, grad_residual, start, stop):
+    masked, kept = out.shape[0] > 0, grad_residual.shape[0] > 0
+    zero = mean.dtype.type(0)
+    for i in range(start, stop):
+        v, g, y = x[i], grad[i], grad_input[i]
+        if masked:
+            o = out[i]
+            r = grad_residual[i] if kept else y
+            for j in range(y.shape[0]):
+                r[j] = zero if o[j] <= zero else g[j]
+            g = r
+        for j in range(y.shape[0]):
+            y[j] = scale[j] * ((g[j] - grad_mean[j]) - slope[j] * (v[j] - mean[j]))
+
+
+@kernel("T[:, :], T[:, :], T[:, :], T[:], T[:], T[:], T[:], T[:, :], T[:, :]")
+def batch_norm_backward_rows(x, grad, out, mean, scale, grad_mean, slope, grad_input, grad_residual, start, stop):
+    channels = mean.shape[0]
+    masked, kept = out.shape[0] > 0, grad_residual.shape[0] > 0
+    zero = mean.dtype.type(0)
+    for unit in range(start, stop):
+        c = unit % channels
+        m, k, h, t = mean[c], scale[c], grad_mean[c], slope[c]
+        v, g, y = x[unit], grad[unit], grad_input[unit]
+        if masked:
+            o = out[unit]
+            r = grad_residual[unit] if kept else y
+            for j in range(y.shape[0]):
+                r[j] = zero if o[j] <= zero else g[j]
+            g = r
+        for j in range(y.shape[0]):
+            y[j] = k * ((g[j] - h) - t * (v[j] - m))
+
+
+# ---- planning ---------------------------------------------------------------------------------------------------
+
+
+def channel_view(spec: Spec) -> tuple[int, int, int] | None:
+    """Memory as (outer, channels, inner); inner is 1 for channels-last and None is for any other layout."""
+    n, c, inner = spec.shape[0], spec.shape[1], product(spec.shape[2:])
+    relevant = [axis for axis in range(spec.ndim) if spec.shape[axis] != 1]
+    wanted = channels_last_strides(spec.shape)
+    if all(spec.strides[axis] == wanted[axis] for axis in relevant):
+        return n * inner, c, 1
+    return (n, c, inner) if spec.is_contiguous else None
+
+
+def _common_view(name: str, x: Operand, others: tuple[Operand | None, ...]) -> tuple[int, int, int]:
+    view = channel_view(x.spec)
+    if view is None:
+        raise KernelError(f"{name}: the input is {x.spec}, expected contiguous or channels-last")
+    for other in others:
+        if other is not None and (other.spec.shape != x.spec.shape or channel_view(other.spec) != view):
+            raise KernelError(f"{name}: an operand is {other.spec}, expected the layout of the input, {x.spec}")
+    return view
+
+
+def _parts(outer: int, channels: int, inner: int) -> tuple[int, int]:
+    """Number of parts and how many rows (inner == 1) or images each has."""
+    width = channels if inner == 1 else inner
+    length = max(-(-PARTIAL // max(width, 1)), -(-outer // MOST_PARTS), 1)
+    return max(1, -(-outer // length)), length
+
+
+def _rows_grain(width: int) -> int:
+    return max(1, GRAIN_COST // max(width, 1))
+
+
+def _or_empty(operand: Operand | None, like: Operand, *shape: int) -> Array:
+    return like.array(*(0,) * len(shape)) if operand is None else operand.array(*shape)
+
+
+def plan_batch_norm(
+    b: PlanBuilder,
+    x: Operand,
+    weight: Operand | None,
+    bias: Operand | None,
+    running_mean: Operand | None,
+    running_var: Operand | None,
+    out: Operand,
+    save_mean: Operand | None,
+    save_invstd: Operand | None,
+    *,
+    training: bool,
+    momentum: float | Operand,
+    eps: float,
+    relu: bool = False,
+    residual: Operand | None = None,
+) -> None:
+    """Batch norm: ``out = relu?((x - mean) * invstd * weight + bias (+ residual))``.
+
+    x, out, residual
+        [N, C, ...], all channels-last or all contiguous; float32 or float64, as everything else here.
+    weight, bias
+        [C] or None.
+    running_mean, running_var
+        [C]. In training they are updated in place, or None; otherwise they give the statistics.
+    save_mean, save_invstd
+        [C]; in training the batch's mean and 1 / sqrt(biased variance + eps), for the backward. None if not wanted, and
+        not written without ``training`` or for an empty x.
+    momentum
+        The new value's part in the running statistics; an operand (float64, one element) where a replay may change it.
+    """
+    outer, c, inner = _common_view("batch_norm", x, (out, residual))
+    if x.spec.numel == 0:
+        return  # as in torch, running statistics stay
+    dtype = x.spec.dtype
+    scale, shift = b.scratch(dtype, c), b.scratch(dtype, c)
+    if training:
+        parts, length = _parts(outer, c, inner)
+        means, squares = b.scratch(dtypes.float64, parts * c), b.scratch(dtypes.float64, parts * c)
+        part_arrays = means.array(parts, c), squares.array(parts, c)
+        if inner == 1:
+            b.launch(
+                batch_norm_stats_columns, x.array(outer, c), *part_arrays, length, work=parts, grain=1, cost=2 * outer * c
+            )
+        else:
+            unit_cost = length * inner
+            b.launch(
+                batch_norm_stats_rows, x.array(outer, c, inner), *part_arrays, length,
+                work=parts * c, grain=_rows_grain(unit_cost), cost=2 * outer * c * inner,
+            )  # fmt: skip
+        save_mean = save_mean or b.scratch(dtype, c)
+        save_invstd = save_invstd or b.scratch(dtype, c)
+        factor = momentum if isinstance(momentum, Operand) else None
+        b.launch(
+            batch_norm_finish, *part_arrays, _or_empty(weight, x, c), _or_empty(bias, x, c),
+            save_mean.array(c), save_invstd.array(c), _or_empty(running_mean, x, c), _or_empty(running_var, x, c),
+            scale.array(c), shift.array(c), factor.array(1) if factor else means.array(0),
+            0.0 if isinstance(momentum, Operand) else momentum, eps, outer * inner, length * inner,
+            work=c, grain=_rows_grain(8 * parts + 32), cost=c * (8 * parts + 32),
+        )  # fmt: skip
+        mean = save_mean
+    else:
+        if running_mean is None or running_var is None:
+            raise KernelError("batch_norm: running_mean and running_var are None, expected statistics when not training")
+        invstd = b.scratch(dtype, c)
+        b.launch(
+            batch_norm_from_running, running_var.array(c), _or_empty(weight, x, c), _or_empty(bias, x, c),
+            invstd.array(c), scale.array(c), shift.array(c), eps, work=c, grain=GRAIN_COST // 16, cost=16 * c,
+        )  # fmt: skip
+        mean = running_mean
+    rows, width = (outer, c) if inner == 1 else (outer * c, inner)
+    apply = batch_norm_apply_columns if inner == 1 else batch_norm_apply_rows
+    b.launch(
+        apply, x.array(rows, width), _or_empty(residual, x, rows, width), mean.array(c), scale.array(c), shift.array(c),
+        out.array(rows, width), 0.0 if relu else -math.inf, work=rows, grain=_rows_grain(width), cost=rows * width,
+    )  # fmt: skip
+
+
+def plan_batch_norm_backward(
+    b: PlanBuilder,
+    grad_output: Operand,
+    x: Operand,
+    weight: Operand | None,
+    mean: Operand,
+    spread: Operand,
+    grad_input: Operand | None,
+    grad_weight: Operand | None,
+    grad_bias: Operand | None,
+    *,
+    training: bool,
+    eps: float,
+    out: Operand | None = None,
+    grad_residual: Operand | None = None,
+) -> None:
+    """Gradients of `plan_batch_norm`; those that are None are not computed.
+
+    grad_output, x, out, grad_input, grad_residual
+        [N, C, ...], all of one layout. ``out`` is the saved output if a ReLU was fused, and only then may
+        ``grad_residual`` be wanted (without a ReLU it is grad_output itself).
+    mean, spread
+        [C]: in training the saved mean and invstd, otherwise running_mean and running_var.
+    """
+    outer, c, inner = _common_view("batch_norm_backward", x, (grad_output, out, grad_input, grad_residual))
+    if grad_residual is not None and (out is None or grad_input is None):
+        raise KernelError("batch_norm_backward: grad_residual is wanted, expected with a fused ReLU's output and grad_input")
+    dtype = x.spec.dtype
+    scale, grad_mean, slope = b.scratch(dtype, c), b.scratch(dtype, c), b.scratch(dtype, c)
+    invstd = spread
+    if not training:
+        invstd = b.scratch(dtype, c)
+        b.launch(
+            batch_norm_from_running, spread.array(c), x.array(0), x.array(0), invstd.array(c), scale.array(c),
+            slope.array(c), eps, work=c, grain=GRAIN_COST // 16, cost=16 * c,
+        )  # fmt: skip
+    parts, length = _parts(outer, c, inner)
+    needs_sums = x.spec.numel > 0 and (training or grad_weight is not None or grad_bias is not None)
+    parts = parts if needs_sums else 0
+    sums, dots = b.scratch(dtypes.float64, parts * c), b.scratch(dtypes.float64, parts * c)
+    part_arrays = sums.array(parts, c), dots.array(parts, c)
+    if needs_sums and inner == 1:
+        b.launch(
+            batch_norm_backward_sums_columns, x.array(outer, c), grad_output.array(outer, c), _or_empty(out, x, outer, c),
+            mean.array(c), *part_arrays, length, work=parts, grain=1, cost=3 * outer * c,
+        )  # fmt: skip
+    elif needs_sums:
+        b.launch(
+            batch_norm_backward_sums_rows, x.array(outer, c, inner), grad_output.array(outer, c, inner),
+            _or_empty(out, x, outer, c, inner), mean.array(c), *part_arrays, length,
+            work=parts * c, grain=_rows_grain(length * inner), cost=3 * outer * c * inner,
+        )  # fmt: skip
+    b.launch(
+        batch_norm_backward_finish, *part_arrays, invstd.array(c), _or_empty(weight, x, c),
+        _or_empty(grad_weight, x, c), _or_empty(grad_bias, x, c), scale.array(c), grad_mean.array(c), slope.array(c),
+        1.0 / (outer * inner) if training and outer * inner else 0.0,
+        work=c, grain=_rows_grain(4 * parts + 16), cost=c * (4 * parts + 16),
+    )  # fmt: skip
+    if grad_input is None:
+        return
+    rows, width = (outer, c) if inner == 1 else (outer * c, inner)
+    # With constant statistics the slope is 0, and any finite operand serves as x: one that is read anyway.
+    values = x if training else grad_output
+    b.launch(
+        batch_norm_backward_columns if inner == 1 else batch_norm_backward_rows,
+        values.array(rows, width), grad_output.array(rows, width), _or_empty(out, x, rows, width), mean.array(c),
+        scale.array(c), grad_mean.array(c), slope.array(c), grad_input.array(rows, width),
+        _or_empty(grad_residual, x, rows, width), work=rows, grain=_rows_grain(width), cost=2 * rows * width,
+    )  # fmt: skip
