@@ -1,0 +1,297 @@
+"""Pooling of images that lie channels-last, vectorised over the channels; contiguous N C H W is N * C images of one.
+
+A backward gathers: each input pixel adds up what the windows over it send, so that no two work items write one element
+and the order of the additions is fixed.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from numgrad.errors import KernelError
+from numgrad.layout import Spec, channels_last_strides
+from numgrad.runtime.kernel import device, kernel
+from numgrad.runtime.plan import GRAIN_COST, Operand, PlanBuilder
+
+# ruff: noqa: ANN001, ANN201
+
+
+@dataclass(frozen=True)
+class Window:
+    """Extents of a pooling window, row and column."""
+
+    kernel_size: tuple[int, int]
+    stride: tuple[int, int]
+    padding: tuple[int, int] = (0, 0)
+    dilation: tuple[int, int] = (1, 1)
+
+    def output_extents(self, height: int, width: int, ceil_mode: bool) -> tuple[int, int]:
+        """Extents of the output; with ceil_mode windows may reach over the far edge, but must start before it."""
+        result = []
+        for axis, extent in enumerate((height, width)):
+            pad, step = self.padding[axis], self.stride[axis]
+            room = extent + 2 * pad - self.dilation[axis] * (self.kernel_size[axis] - 1) - 1
+            out = (room + (step - 1 if ceil_mode else 0)) // step + 1
+            if ceil_mode and (out - 1) * step >= extent + pad:
+                out -= 1
+            result.append(out)
+        return result[0], result[1]
+
+
+# ---- max --------------------------------------------------------------------------------------------------------
+
+
+@kernel("T[:, :, :, :], T[:, :, :, :], i8[:, :, :, :], i8, i8, i8, i8, i8, i8, i8, i8, T")
+def max_pool_forward(x, out, indices, r, s, step_h, step_w, pad_h, pad_w, dil_h, dil_w, lowest, start, stop):
+    """Work: rows of the output. Of equal values the first wins, and the last NaN over all, as in torch."""
+    height, width = x.shape[1], x.shape[2]
+    out_height, out_width = out.shape[1], out.shape[2]
+    for row in range(start, stop):
+        n = row // out_height
+        p = row - n * out_height
+        for q in range(out_width):
+            best, where = out[n, p, q], indices[n, p, q]
+            fresh = True
+            for i in range(r):
+                h = p * step_h - pad_h + i * dil_h
+                if h < 0 or h >= height:
+                    continue
+                for j in range(s):
+                    w = q * step_w - pad_w + j * dil_w
+                    if w < 0 or w >= width:
+                        continue
+                    v, place = x[n, h, w], h * width + w
+                    if fresh:
+                        fresh = False
+                        for c in range(best.shape[0]):
+                            best[c] = v[c]
+                            where[c] = place
+                    else:
+                        for c in range(best.shape[0]):
+                            take = (v[c] > best[c]) | (v[c] != v[c])
+                            best[c] = v[c] if take else best[c]
+                            where[c] = place if take else where[c]
+            if fresh:
+                for c in range(best.shape[0]):
+                    best[c] = lowest
+                    where[c] = 0
+
+
+@device
+def first_window(place, pad, extent, step):
+    """The first window that may cover an input row, where a window spans ``extent`` rows."""
+    return max(0, (place + pad - extent + step) // step)
+
+
+@kernel("T[:, :, :, :], i8[:, :, :, :], T[:, :, :, :], i8, i8, i8, i8, i8, i8")
+def max_pool_backward(grad, indices, grad_input, span_h, span_w, step_h, step_w, pad_h, pad_w, start, stop):
+    """Work: rows of the input. A window spans span_h x span_w pixels, its holes included."""
+    height, width = grad_input.shape[1], grad_input.shape[2]
+    zero = grad.dtype.type(0)
+    for row in range(start, stop):
+        n = row // height
+        h = row - n * height
+        p_first, p_last = first_window(h, pad_h, span_h, step_h), min(grad.shape[1] - 1, (h + pad_h) // step_h)
+        for w in range(width):
+            y, place = grad_input[n, h, w], h * width + w
+            for c in range(y.shape[0]):
+                y[c] = zero
+            for p in range(p_first, p_last + 1):
+                q_last = min(grad.shape[2] - 1, (w + pad_w) // step_w)
+                for q in range(first_window(w, pad_w, span_w, step_w), q_last + 1):
+                    g, where = grad[n, p, q], indices[n, p, q]
+                    for c in range(y.shape[0]):
+                        y[c] += g[c] if where[c] == place else zero
+
+
+# ---- average ----------------------------------------------------------------------------------------------------
+# A window of average pooling is [begin, end) cut at the padded edge; an adaptive one is marked by a kernel extent of 0.
+
+
+@device
+def window_begin(p, extent, outputs, k, step, pad):
+    return p * step - pad if k else p * extent // outputs
+
+
+@device
+def window_end(p, extent, outputs, k, step, pad):
+    return min(p * step - pad + k, extent + pad) if k else ((p + 1) * extent + outputs - 1) // outputs
+
+
+@device
+def window_count(begin, end, extent, count_pad):
+    """Rows that the divisor counts."""
+    return end - begin if count_pad else min(end, extent) - max(begin, 0)
+
+
+@kernel("T[:, :, :, :], T[:, :, :, :], i8, i8, i8, i8, i8, i8, i8, i8")
+def avg_pool_forward(x, out, r, s, step_h, step_w, pad_h, pad_w, count_pad, divisor, start, stop):
+    """Work: rows of the output. ``divisor`` 0: the number of pixels in the window."""
+    height, width = x.shape[1], x.shape[2]
+    out_height, out_width = out.shape[1], out.shape[2]
+    zero = x.dtype.type(0)
+    for row in range(start, stop):
+        n = row // out_height
+        p = row - n * out_height
+        top, bottom = window_begin(p, height, out_height, r, step_h, pad_h), window_end(p, height, out_height, r, step_h, pad_h)
+        rows = window_count(top, bottom, height, count_pad)
+        for q in range(out_width):
+            left, right = window_begin(q, width, out_width, s, step_w, pad_w), window_end(q, width, out_width, s, step_w, pad_w)
+            y = out[n, p, q]
+            for c in range(y.shape[0]):
+                y[c] = zero
+            for h in range(max(top, 0), min(bottom, height)):
+                for w in range(max(left, 0), min(right, width)):
+                    v = x[n, h, w]
+                    for c in range(y.shape[0]):
+                        y[c] += v[c]
+            share = y.dtype.type(divisor if divisor else rows * window_count(left, right, width, count_pad))
+            if share > zero:
+                for c in range(y.shape[0]):
+                    y[c] /= share
+
+
+@kernel("T[:, :, :, :], T[:, :, :, :], i8, i8, i8, i8, i8, i8, i8, i8")
+def avg_pool_backward(grad, grad_input, r, s, step_h, step_w, pad_h, pad_w, count_pad, divisor, start, stop):
+    """Work: rows of the input."""
+    height, width = grad_input.shape[1], grad_input.shape[2]
+    out_height, out_width = grad.shape[1], grad.shape[2]
+    zero = grad.dtype.type(0)
+    for row in range(start, stop):
+        n = row // height
+        h = row - n * height
+        p_first = first_window(h, pad_h, r, step_h) if r else h * out_height // height
+        p_last = (h + pad_h) // step_h if r else ((h + 1) * out_height + height - 1) // height - 1
+        for w in range(width):
+            q_first = first_window(w, pad_w, s, step_w) if s else w * out_width // width
+            q_last = (w + pad_w) // step_w if s else ((w + 1) * out_width + width - 1) // width - 1
+            y = grad_input[n, h, w]
+            for c in range(y.shape[0]):
+                y[c] = zero
+            for p in range(p_first, min(p_last, out_height - 1) + 1):
+                top, bottom = window_begin(p, height, out_height, r, step_h, pad_h), window_end(p, height, out_height, r, step_h, pad_h)
+                rows = window_count(top, bottom, height, count_pad)
+                for q in range(q_first, min(q_last, out_width - 1) + 1):
+                    left = window_begin(q, width, out_width, s, step_w, pad_w)
+                    right = window_end(q, width, out_width, s, step_w, pad_w)
+                    share = y.dtype.type(divisor if divisor else rows * window_count(left, right, width, count_pad))
+                    g = grad[n, p, q]
+                    for c in range(y.shape[0]):
+                        y[c] += g[c] / share
+
+
+# ---- planning ---------------------------------------------------------------------------------------------------
+
+
+def image_view(spec: Spec) -> tuple[bool, tuple[int, int, int, int]] | None:
+    """Whether memory is channels-last, and its extents as (images, H, W, channels of one pixel)."""
+    n, c, h, w = (1, *spec.shape) if spec.ndim == 3 else spec.shape
+    strides = (0, *spec.strides) if spec.ndim == 3 else spec.strides
+    wanted = channels_last_strides((n, c, h, w))
+    if all(extent == 1 or got == want for extent, got, want in zip((n, c, h, w), strides, wanted, strict=True)):
+        return True, (n, h, w, c)
+    return (False, (n * c, h, w, 1)) if spec.is_contiguous else None
+
+
+def _views(name: str, *operands: Operand) -> list[tuple[int, int, int, int]]:
+    """Views of operands that must all have the same layout."""
+    views = [image_view(operand.spec) for operand in operands]
+    for operand, view in zip(operands, views, strict=True):
+        if view is None or view[0] != views[0][0]:  # type: ignore[index]
+            # Where an extent is 1 both layouts may fit; then the other is tried.
+            break
+    else:
+        return [view[1] for view in views if view]
+    if all(operand.spec.is_contiguous for operand in operands):
+        return [_contiguous_view(operand.spec) for operand in operands]
+    raise KernelError(f"{name}: an operand is {operand.spec}, expected all contiguous or all channels-last")
+
+
+def _contiguous_view(spec: Spec) -> tuple[int, int, int, int]:
+    n, c, h, w = (1, *spec.shape) if spec.ndim == 3 else spec.shape
+    return n * c, h, w, 1
+
+
+def _launch_rows(b: PlanBuilder, kernel_, arrays, scalars, rows: int, row_cost: int) -> None:
+    b.launch(kernel_, *arrays, *scalars, work=rows, grain=max(1, GRAIN_COST // max(row_cost, 1)), cost=rows * row_cost)
+
+
+def plan_max_pool2d(b: PlanBuilder, x: Operand, out: Operand, indices: Operand, window: Window) -> None:
+    """Max pooling.
+
+    x
+        [N, C, H, W] or [C, H, W], any dtype with an order; channels-last or contiguous, as out and indices.
+    out, indices
+        [N, C, P, Q]; indices are int64, flat in H * W. Padding counts as -inf.
+    """
+    image, pooled, _ = _views("max_pool2d", x, out, indices)
+    (r, s), floating = window.kernel_size, x.spec.dtype.is_floating_point
+    lowest = -math.inf if floating else 0
+    _launch_rows(
+        b, max_pool_forward, (x.array(*image), out.array(*pooled), indices.array(*pooled)),
+        (r, s, *window.stride, *window.padding, *window.dilation, lowest),
+        pooled[0] * pooled[1], pooled[2] * (pooled[3] * 2 + 8) * r * s,
+    )  # fmt: skip
+
+
+def plan_max_pool2d_backward(
+    b: PlanBuilder, grad_output: Operand, indices: Operand, grad_input: Operand, window: Window
+) -> None:
+    """Gradient of `plan_max_pool2d`: [N, C, P, Q] and its indices to [N, C, H, W], all of one layout."""
+    pooled, _, image = _views("max_pool2d_backward", grad_output, indices, grad_input)
+    span = tuple(d * (k - 1) + 1 for k, d in zip(window.kernel_size, window.dilation, strict=True))
+    taps = max(1, -(-span[0] // window.stride[0])) * max(1, -(-span[1] // window.stride[1]))
+    _launch_rows(
+        b, max_pool_backward, (grad_output.array(*pooled), indices.array(*pooled), grad_input.array(*image)),
+        (*span, *window.stride, *window.padding), image[0] * image[1], image[2] * (image[3] * 2 + 8) * taps,
+    )  # fmt: skip
+
+
+def plan_avg_pool2d(
+    b: PlanBuilder,
+    x: Operand,
+    out: Operand,
+    window: Window | None,
+    *,
+    count_include_pad: bool = True,
+    divisor_override: int | None = None,
+) -> None:
+    """Average pooling [N, C, H, W] to [N, C, P, Q], both of one layout; window None: adaptive to P x Q."""
+    image, pooled = _views("avg_pool2d", x, out)
+    r, s = window.kernel_size if window else _adaptive_extents(image, pooled)
+    _launch_rows(
+        b, avg_pool_forward, (x.array(*image), out.array(*pooled)), _avg_scalars(window, count_include_pad, divisor_override),
+        pooled[0] * pooled[1], pooled[2] * (pooled[3] + 8) * r * s,
+    )  # fmt: skip
+
+
+def plan_avg_pool2d_backward(
+    b: PlanBuilder,
+    grad_output: Operand,
+    grad_input: Operand,
+    window: Window | None,
+    *,
+    count_include_pad: bool = True,
+    divisor_override: int | None = None,
+) -> None:
+    """Gradient of `plan_avg_pool2d`: [N, C, P, Q] to [N, C, H, W], both of one layout."""
+    pooled, image = _views("avg_pool2d_backward", grad_output, grad_input)
+    taps = 1
+    if window:
+        taps = max(1, -(-window.kernel_size[0] // window.stride[0])) * max(1, -(-window.kernel_size[1] // window.stride[1]))
+    _launch_rows(
+        b, avg_pool_backward, (grad_output.array(*pooled), grad_input.array(*image)),
+        _avg_scalars(window, count_include_pad, divisor_override),
+        image[0] * image[1], image[2] * (image[3] * 2 + 16) * taps,
+    )  # fmt: skip
+
+
+def _adaptive_extents(image: tuple[int, ...], pooled: tuple[int, ...]) -> tuple[int, int]:
+    return -(-image[1] // max(1, pooled[1])), -(-image[2] // max(1, pooled[2]))
+
+
+def _avg_scalars(window: Window | None, count_include_pad: bool, divisor_override: int | None) -> tuple[int, ...]:
+    if window is None:
+        return (0, 0, 1, 1, 0, 0, 1, 0)
+    return (*window.kernel_size, *window.stride, *window.padding, int(count_include_pad), divisor_override or 0)
