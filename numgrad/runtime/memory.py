@@ -1,23 +1,50 @@
 """Storage: blocks of memory that are given back to a pool when nobody holds them, and handed out again.
 
-Fresh pages cost 0.1 to 0.2 ms per megabyte at first touch, which is most of what a naive training step would spend, so
-a steady-state step should touch none. Blocks come in size classes, eight per octave, so that at most an eighth is
-wasted; a class is a stack, so that the block handed out is the one most likely still in cache.
+Fresh pages cost 0.1 to 0.6 ms per megabyte at first touch, which is most of what a naive training step would spend, so a
+steady-state step should touch none, and where pages must be fresh they should be huge ones (measured: 0.03 to 0.1 ms per
+megabyte). Blocks come in size classes, eight per octave, so that at most an eighth is wasted; a class is a stack, so that
+the block handed out is the one most likely still in cache. Blocks up to two megabytes are cut from larger pieces.
+
+No lock is taken to hand out or take back a block: pops and appends are atomic, and so are the additions to counters, since
+CPython switches threads (and runs finalizers, signal handlers and the garbage collector) at calls and backward jumps, of
+which an addition has none. Without the GIL the blocks stay safe, but the counters may drift.
 """
 
 from __future__ import annotations
 
+import ctypes
+import mmap
+import os
 import threading
 from typing import Any
 
 import numpy as np
 
 ALIGNMENT = 64
-_free: dict[int, list[tuple[int, np.ndarray]]] = {}
-_live_bytes = 0
-_pooled_bytes = 0
-_peak_bytes = 0
-_lock = threading.Lock()
+_HUGE = 2 << 20
+_PIECE = 16 << 20  # small blocks are cut from pieces of so many bytes
+_LARGEST_CUT = _HUGE
+_SPARE = 64 << 20
+_MOST_SIZES = 1 << 14
+
+_stacks: dict[int, list[_Block]] = {}  # by size class
+_by_size: dict[int, list[_Block]] = {}  # the same stacks by bytes asked for
+_live = 0  # bytes of blocks that storages hold
+_peak = 0
+_owned = 0  # bytes of all blocks; changed under the lock
+_piece: tuple[Any, int, int] = (None, 0, 0)  # owner, next address, bytes left
+_color = 0
+_lock = threading.RLock()
+
+
+class _Block:
+    __slots__ = ("address", "owner", "size", "stack")
+
+    def __init__(self, address: int, size: int, owner: Any, stack: list[_Block]) -> None:
+        self.address = address
+        self.size = size
+        self.owner = owner  # what keeps the memory mapped
+        self.stack = stack  # where it lies when it is free
 
 
 class Storage:
@@ -26,19 +53,21 @@ class Storage:
     ``version`` counts in-place changes through any of them, so that autograd can tell when a saved value is gone.
     """
 
-    __slots__ = ("__weakref__", "_array", "_size_class", "address", "nbytes", "version")
+    __slots__ = ("__weakref__", "_block", "_owner", "address", "nbytes", "version")
 
-    def __init__(self, address: int, nbytes: int, array: Any, size_class: int = 0) -> None:
+    def __init__(self, address: int, nbytes: int, owner: Any = None, block: _Block | None = None) -> None:
         self.address = address
         self.nbytes = nbytes
         self.version = 0
-        self._array = array
-        self._size_class = size_class  # 0: foreign memory, not the pool's
+        self._owner = owner  # of foreign memory
+        self._block = block  # of the pool's
 
     def __del__(self) -> None:
-        size_class = self._size_class
-        if size_class:
-            _give_back(size_class, self.address, self._array)
+        global _live
+        block = self._block
+        if block is not None and _live is not None:  # None: the interpreter is being taken down
+            _live -= block.size
+            block.stack.append(block)
 
     @property
     def __array_interface__(self) -> dict[str, Any]:
@@ -55,43 +84,22 @@ def size_class_of(nbytes: int) -> int:
 
 
 def allocate(nbytes: int) -> Storage:
-    """A block of at least ``nbytes`` bytes, 64-byte aligned; its content is undefined."""
-    global _live_bytes, _pooled_bytes, _peak_bytes
-    size = size_class_of(nbytes)
-    stack = _free.get(size)
-    if stack:
-        try:
-            address, array = stack.pop()
-        except IndexError:  # another thread was quicker
-            address, array = _fresh(size)
-        else:
-            _pooled_bytes -= size
-    else:
-        address, array = _fresh(size)
-    _live_bytes += size
-    if _live_bytes > _peak_bytes:
-        _peak_bytes = _live_bytes
-    return Storage(address, nbytes, array, size)
+    """A block of at least ``nbytes`` bytes, 64-byte aligned; its content is undefined.
 
-
-def _fresh(size: int) -> tuple[int, np.ndarray]:
+    Raises
+    ------
+    MemoryError
+        The system has no more, not even after the pool's free blocks were given back.
+    """
+    global _live, _peak
     try:
-        array = np.empty(size + ALIGNMENT, np.uint8)
-    except MemoryError:
-        empty_cache()
-        array = np.empty(size + ALIGNMENT, np.uint8)
-    address: int = array.ctypes.data
-    return (address + ALIGNMENT - 1) // ALIGNMENT * ALIGNMENT, array
-
-
-def _give_back(size: int, address: int, array: np.ndarray) -> None:
-    global _live_bytes, _pooled_bytes
-    _live_bytes -= size
-    _pooled_bytes += size
-    stack = _free.get(size)
-    if stack is None:
-        stack = _free.setdefault(size, [])
-    stack.append((address, array))
+        block = _by_size[nbytes].pop()
+    except (KeyError, IndexError):
+        block = _fresh(nbytes)
+    _live += block.size
+    if _live > _peak:
+        _peak = _live
+    return Storage(block.address, nbytes, None, block)
 
 
 def borrow(array: np.ndarray) -> Storage:
@@ -99,14 +107,118 @@ def borrow(array: np.ndarray) -> Storage:
     return Storage(array.ctypes.data, array.nbytes, array)
 
 
+def _fresh(nbytes: int) -> _Block:
+    """A block of a size that the pool has none of."""
+    global _owned
+    with _lock:
+        size = size_class_of(nbytes)
+        stack = _stacks.setdefault(size, [])
+        if len(_by_size) > _MOST_SIZES:
+            _by_size.clear()
+        _by_size[nbytes] = stack
+        if stack:
+            try:
+                return stack.pop()
+            except IndexError:  # another thread was quicker
+                pass
+        _trim(size)
+        try:
+            address, owner = _cut(size)
+        except MemoryError:
+            empty_cache()
+            address, owner = _cut(size)
+        _owned += size
+        return _Block(address, size, owner, stack)
+
+
+def _cut(size: int) -> tuple[int, Any]:
+    """Address and owner of memory that no block has: a part of the present piece, or a mapping of its own."""
+    global _piece, _color
+    if size > _LARGEST_CUT:
+        # Blocks that all began at the same place in a page would compete for the same sets of the cache.
+        _color = (_color + 5 * ALIGNMENT) % 4096
+        address, owner = _map(size + _color)
+        return address + _color, owner
+    owner, address, left = _piece
+    if left < size:
+        address, owner = _map(_PIECE)
+        left = _PIECE
+    _piece = (owner, address + size, left - size)
+    return address, owner
+
+
+def _map(size: int) -> tuple[int, Any]:
+    """New pages from the system, huge ones where they fit: the first address and what keeps them mapped."""
+    if not hasattr(mmap, "MADV_HUGEPAGE"):
+        array = np.empty(size + ALIGNMENT, np.uint8)
+        return -(-array.ctypes.data // ALIGNMENT) * ALIGNMENT, array
+    try:
+        mapping = mmap.mmap(-1, size + _HUGE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    except OSError as error:
+        raise MemoryError(f"numgrad: the system has no {size} bytes of memory left ({error})") from None
+    base = ctypes.addressof(ctypes.c_char.from_buffer(mapping))
+    address = -(-base // _HUGE) * _HUGE
+    huge = (size + _HUGE // 4) // _HUGE * _HUGE  # a last page that would be hardly used stays small
+    if huge:
+        try:
+            mapping.madvise(mmap.MADV_HUGEPAGE, address - base, huge)
+        except OSError:
+            pass  # a kernel without huge pages
+    return address, mapping
+
+
+# ---- what the pool keeps ----------------------------------------------------------------------------------------
+
+
+def _trim(size: int) -> None:
+    """Before ``size`` fresh bytes: keep no more free memory than was ever in use at once, and a little."""
+    limit = max(_peak, _live + size) + _SPARE
+    if _owned - _live > limit:
+        _give_back(_owned - _live - limit // 2)
+
+
+def _give_back(wanted: int) -> None:
+    """Give at least ``wanted`` bytes of free blocks back to the system, if there are so many; large ones first."""
+    global _owned
+    with _lock:
+        for size in sorted(_stacks, reverse=True):
+            stack = _stacks[size]
+            while stack and wanted > 0:
+                try:
+                    stack.pop()
+                except IndexError:
+                    break
+                _owned -= size
+                wanted -= size
+
+
 def empty_cache() -> None:
     """Give the pool's free blocks back to the system."""
-    global _pooled_bytes
+    global _piece
     with _lock:
-        _free.clear()
-        _pooled_bytes = 0
+        _give_back(_owned)
+        _piece = (None, 0, 0)
 
 
 def memory_stats() -> dict[str, int]:
-    """Bytes in use now (``live``), the most that were (``peak``), and bytes free in the pool (``pooled``)."""
-    return {"live": _live_bytes, "peak": _peak_bytes, "pooled": _pooled_bytes}
+    """Bytes in use now (``live``), the most that were (``peak``), and bytes free in the pool (``pooled``).
+
+    All count whole blocks, so a storage counts as the size of its class.
+    """
+    with _lock:
+        return {"live": _live, "peak": _peak, "pooled": _owned - _live}
+
+
+def reset_peak() -> None:
+    """Measure ``peak`` anew, from what is in use now."""
+    global _peak
+    _peak = _live
+
+
+def _after_fork_in_child() -> None:
+    global _lock
+    _lock = threading.RLock()  # another thread of the parent may have held it
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork_in_child)
