@@ -1,0 +1,366 @@
+"""Softmax and log-softmax over one dimension, and the negative log-likelihood loss.
+
+A dense tensor is read as (outer, D, inner). With inner == 1 a row is softened at once; otherwise up to `COLUMNS` rows
+that lie side by side, vectorised over them.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from numgrad import dtypes
+from numgrad.errors import KernelError
+from numgrad.kernels.reduce import PARTIAL, larger_row
+from numgrad.layout import Spec, product
+from numgrad.runtime.kernel import kernel
+from numgrad.runtime.plan import GRAIN_COST, STATUS, Operand, PlanBuilder
+from numgrad.runtime.program import Array
+
+# ruff: noqa: ANN001
+
+COLUMNS = 256
+EXP_COST = 8  # an exponential, in elementary operations
+
+
+@kernel("T[:, :], T[:, :], i8", reassociate=True)
+def softmax_rows(x, out, logarithm, start, stop):
+    """out = exp(x - max) / sum, or x - max - log(sum)."""
+    x, out = x[start:stop], out[start:stop]
+    for i in range(x.shape[0]):
+        v, y = x[i], out[i]
+        high = larger_row(v[0], v)
+        total = 0.0
+        for j in range(y.shape[0]):
+            e = math.exp(v[j] - high)
+            y[j] = e
+            total += e
+        if logarithm:
+            log_total = y.dtype.type(math.log(total))
+            for j in range(y.shape[0]):
+                y[j] = (v[j] - high) - log_total
+        else:
+            share = y.dtype.type(1.0 / total)
+            for j in range(y.shape[0]):
+                y[j] *= share
+
+
+@kernel("T[:, :, :], T[:, :, :], T[:], f8[:], i8, i8")
+def softmax_columns(x, out, high, total, blocks, logarithm, start, stop, worker):
+    """The same over the middle dimension; a unit is a block of columns of one outer index."""
+    high, total = high[worker * COLUMNS : (worker + 1) * COLUMNS], total[worker * COLUMNS : (worker + 1) * COLUMNS]
+    for unit in range(start, stop):
+        n = unit // blocks
+        first = (unit - n * blocks) * COLUMNS
+        last = min(x.shape[2], first + COLUMNS)
+        m, s = high[: last - first], total[: last - first]
+        v = x[n, 0, first:last]
+        for j in range(m.shape[0]):
+            m[j] = v[j]
+            s[j] = 0.0
+        for i in range(1, x.shape[1]):
+            v = x[n, i, first:last]
+            for j in range(m.shape[0]):
+                m[j] = v[j] if (v[j] > m[j]) | (v[j] != v[j]) else m[j]
+        for i in range(x.shape[1]):
+            v, y = x[n, i, first:last], out[n, i, first:last]
+            for j in range(m.shape[0]):
+                e = math.exp(v[j] - m[j])
+                y[j] = e
+                s[j] += e
+        if logarithm:
+            for j in range(m.shape[0]):
+                s[j] = math.log(s[j])
+            for i in range(x.shape[1]):
+                v, y = x[n, i, first:last], out[n, i, first:last]
+                for j in range(m.shape[0]):
+                    y[j] = (v[j] - m[j]) - s[j]
+        else:
+            for i in range(x.shape[1]):
+                y = out[n, i, first:last]
+                for j in range(m.shape[0]):
+                    y[j] /= s[j]
+
+
+@kernel("T[:, :], T[:, :], T[:, :], i8", reassociate=True)
+def softmax_backward_rows(grad, out, grad_input, logarithm, start, stop):
+    """out * (g - sum(g * out)), or g - exp(out) * sum(g)."""
+    grad, out, grad_input = grad[start:stop], out[start:stop], grad_input[start:stop]
+    for i in range(out.shape[0]):
+        g, y, d = grad[i], out[i], grad_input[i]
+        total = 0.0
+        if logarithm:
+            for j in range(d.shape[0]):
+                total += g[j]
+            t = y.dtype.type(total)
+            for j in range(d.shape[0]):
+                d[j] = g[j] - math.exp(y[j]) * t
+        else:
+            for j in range(d.shape[0]):
+                total += g[j] * y[j]
+            t = y.dtype.type(total)
+            for j in range(d.shape[0]):
+                d[j] = y[j] * (g[j] - t)
+
+
+@kernel("T[:, :, :], T[:, :, :], T[:, :, :], f8[:], i8, i8")
+def softmax_backward_columns(grad, out, grad_input, total, blocks, logarithm, start, stop, worker):
+    total = total[worker * COLUMNS : (worker + 1) * COLUMNS]
+    for unit in range(start, stop):
+        n = unit // blocks
+        first = (unit - n * blocks) * COLUMNS
+        last = min(out.shape[2], first + COLUMNS)
+        s = total[: last - first]
+        for j in range(s.shape[0]):
+            s[j] = 0.0
+        for i in range(out.shape[1]):
+            g, y = grad[n, i, first:last], out[n, i, first:last]
+            if logarithm:
+                for j in range(s.shape[0]):
+                    s[j] += g[j]
+            else:
+                for j in range(s.shape[0]):
+                    s[j] += g[j] * y[j]
+        for i in range(out.shape[1]):
+            g, y, d = grad[n, i, first:last], out[n, i, first:last], grad_input[n, i, first:last]
+            if logarithm:
+                for j in range(s.shape[0]):
+                    d[j] = g[j] - math.exp(y[j]) * s[j]
+            else:
+                for j in range(s.shape[0]):
+                    d[j] = y[j] * (g[j] - s[j])
+
+
+# ---- negative log-likelihood ------------------------------------------------------------------------------------
+
+
+@kernel("T[:], i8[:], T[:], T[:], f8[:, :], i8[:], i8, i8, i8, i8, i8, i8, i8")
+def nll_forward(
+    x, target, weight, losses, parts, status, classes, inner, stride_n, stride_c, stride_i, ignore, length, start, stop
+):
+    """Work: parts of ``length`` positions. losses (not empty: no reduction) or each part's sums of loss and weight."""
+    for part in range(start, stop):
+        first = part * length
+        labels = target[first : first + length]
+        total, weights = 0.0, 0.0
+        for i in range(labels.shape[0]):
+            label, place = labels[i], first + i
+            loss = 0.0
+            if label != ignore:
+                if label < 0 or label >= classes:
+                    status[0] = 1 + place
+                else:
+                    n = place // inner
+                    v = x[n * stride_n + label * stride_c + (place - n * inner) * stride_i]
+                    w = np.float64(weight[label]) if weight.shape[0] else 1.0
+                    loss = -w * v
+                    total += loss
+                    weights += w
+            if losses.shape[0]:
+                losses[place] = loss
+        parts[part, 0] = total
+        parts[part, 1] = weights
+
+
+@kernel("f8[:, :], T[:], T[:], i8")
+def nll_finish(parts, loss, total_weight, mean, start, stop):
+    total, weights = 0.0, 0.0
+    for part in range(parts.shape[0]):
+        total += parts[part, 0]
+        weights += parts[part, 1]
+    total_weight[0] = weights
+    if loss.shape[0]:
+        loss[0] = total / weights if mean else total
+
+
+@kernel("T[:], i8[:], T[:], T[:], T[:], i8[:], i8, i8, i8, i8, i8, i8, i8, i8")
+def nll_backward(
+    grad, target, weight, total_weight, grad_input, status,
+    classes, inner, stride_n, stride_c, stride_i, ignore, reduced, length, start, stop
+):  # fmt: skip
+    """Work: parts of ``length`` positions; each writes all classes of its positions. grad is one value if ``reduced``."""
+    zero = grad.dtype.type(0)
+    for part in range(start, stop):
+        first = part * length
+        labels = target[first : first + length]
+        for i in range(labels.shape[0]):
+            label, place = labels[i], first + i
+            n = place // inner
+            base = n * stride_n + (place - n * inner) * stride_i
+            if stride_c == 1:
+                row = grad_input[base : base + classes]
+                for c in range(row.shape[0]):
+                    row[c] = zero
+            else:
+                for c in range(classes):
+                    grad_input[base + c * stride_c] = zero
+            if label != ignore:
+                if label < 0 or label >= classes:
+                    status[0] = 1 + place
+                else:
+                    w = -(weight[label] if weight.shape[0] else grad.dtype.type(1))
+                    g = grad[0] if reduced else grad[place]
+                    if total_weight.shape[0]:
+                        w /= total_weight[0]
+                    grad_input[base + label * stride_c] = w * g
+
+
+# ---- planning ---------------------------------------------------------------------------------------------------
+
+
+def outer_dim_inner(spec: Spec, dim: int) -> tuple[int, int, int] | None:
+    """Dense memory as (outer, D, inner) around one dimension, in the order in which it lies; None if it is not dense."""
+    if spec.ndim == 0:
+        return 1, 1, 1
+    if not spec.is_dense:
+        return None
+    inner = spec.strides[dim] if spec.shape[dim] > 1 else 1
+    inner = max(inner, 1) if spec.numel else product(spec.shape[dim % spec.ndim + 1 :])
+    return (spec.numel // (inner * spec.shape[dim]) if spec.numel else 0), spec.shape[dim], inner
+
+
+def _common(name: str, dim: int, *operands: Operand) -> tuple[int, int, int]:
+    first = operands[0].spec
+    relevant = [axis for axis in range(first.ndim) if first.shape[axis] > 1]
+    view = outer_dim_inner(first, dim)
+    for operand in operands:
+        same = operand.spec.shape == first.shape and all(operand.spec.strides[a] == first.strides[a] for a in relevant)
+        if view is None or not same:
+            raise KernelError(f"{name}: an operand is {operand.spec}, expected dense and laid out as {first}")
+    assert view is not None
+    return view
+
+
+def plan_softmax(b: PlanBuilder, x: Operand, out: Operand, dim: int, *, log: bool = False) -> None:
+    """Softmax, or its logarithm, over ``dim``; x and out float32 or float64, dense, of the same shape and strides."""
+    outer, extent, inner = _common("softmax", dim, x, out)
+    cost = outer * extent * inner * EXP_COST
+    if inner == 1:
+        b.launch(
+            softmax_rows, x.array(outer, extent), out.array(outer, extent), int(log),
+            work=outer if extent else 0, grain=max(1, GRAIN_COST // max(1, extent * EXP_COST)), cost=cost,
+        )  # fmt: skip
+        return
+    blocks = -(-inner // COLUMNS)
+    shape = outer, extent, inner
+    b.launch(
+        softmax_columns, x.array(*shape), out.array(*shape), b.scratch(x.spec.dtype, COLUMNS, per_worker=True).flat,
+        b.scratch(dtypes.float64, COLUMNS, per_worker=True).flat, blocks, int(log), work=outer * blocks if extent else 0,
+        grain=max(1, GRAIN_COST // max(1, extent * min(inner, COLUMNS) * EXP_COST)), cost=cost,
+    )  # fmt: skip
+
+
+def plan_softmax_backward(
+    b: PlanBuilder, grad_output: Operand, out: Operand, grad_input: Operand, dim: int, *, log: bool = False
+) -> None:
+    """Gradient of `plan_softmax` from its output; all operands dense, of the same shape and strides."""
+    outer, extent, inner = _common("softmax_backward", dim, out, grad_output, grad_input)
+    unit = EXP_COST if log else 2
+    operands = grad_output, out, grad_input
+    if inner == 1:
+        b.launch(
+            softmax_backward_rows, *[o.array(outer, extent) for o in operands], int(log),
+            work=outer, grain=max(1, GRAIN_COST // max(1, extent * unit)), cost=outer * extent * unit,
+        )  # fmt: skip
+        return
+    blocks = -(-inner // COLUMNS)
+    b.launch(
+        softmax_backward_columns, *[o.array(outer, extent, inner) for o in operands],
+        b.scratch(dtypes.float64, COLUMNS, per_worker=True).flat, blocks, int(log), work=outer * blocks,
+        grain=max(1, GRAIN_COST // max(1, extent * min(inner, COLUMNS) * unit)), cost=outer * extent * inner * unit,
+    )  # fmt: skip
+
+
+def _class_strides(name: str, spec: Spec, target: Spec) -> tuple[int, int, int, int, int]:
+    """classes, inner positions, and strides of image, class and position of [N, C, d1, ...] (or [C])."""
+    if spec.ndim == 1:
+        return spec.shape[0], 1, 0, spec.strides[0], 0
+    expected = (spec.shape[0], *spec.shape[2:])
+    if tuple(target.shape) != expected or not target.is_contiguous:
+        raise KernelError(f"{name}: target is {target}, expected contiguous, of shape {expected}")
+    stride, extent = 0, 1
+    for axis in range(spec.ndim - 1, 1, -1):
+        if spec.shape[axis] == 1:
+            continue
+        if extent == 1:
+            stride = spec.strides[axis]
+        elif spec.strides[axis] != stride * extent:
+            raise KernelError(f"{name}: the input is {spec}, expected positions that lie at one stride")
+        extent *= spec.shape[axis]
+    return spec.shape[1], product(spec.shape[2:]), spec.strides[0], spec.strides[1], stride
+
+
+def _parts_of(positions: int, width: int) -> tuple[int, int]:
+    length = max(1, min(PARTIAL // 8, GRAIN_COST // max(1, width)))
+    return max(1, -(-positions // length)), length
+
+
+def plan_nll_loss(
+    b: PlanBuilder,
+    x: Operand,
+    target: Operand,
+    weight: Operand | None,
+    out: Operand,
+    total_weight: Operand,
+    *,
+    reduction: str,
+    ignore_index: int = -100,
+) -> None:
+    """Negative log-likelihood: ``-weight[target] * x[..., target, ...]``, reduced.
+
+    x
+        Log-probabilities [N, C], [N, C, d1, ...] or [C]; positions d1, ... lie at one stride.
+    target
+        int64, x's shape without C, contiguous. A label out of range sets the status to 1 + its position.
+    weight
+        [C] or None.
+    out
+        target's shape, contiguous, for reduction ``none``; one element for ``sum`` and ``mean``.
+    total_weight
+        One element: the sum of the targets' weights, by which the mean divides; the backward wants it.
+    """
+    classes, inner, *strides = _class_strides("nll_loss", x.spec, target.spec)
+    positions = target.spec.numel
+    none = reduction == "none"
+    parts, length = _parts_of(positions, 8)
+    sums = b.scratch(dtypes.float64, 2 * parts)
+    b.launch(
+        nll_forward, x.flat, target.flat, _or_empty(weight, x, classes), out.array(positions) if none else x.array(0),
+        sums.array(parts, 2), STATUS, classes, max(1, inner), *strides, ignore_index, length,
+        work=parts, grain=1, cost=8 * positions,
+    )  # fmt: skip
+    b.launch(
+        nll_finish, sums.array(parts, 2), x.array(0) if none else out.array(1), total_weight.array(1),
+        int(reduction == "mean"), work=1, grain=1, cost=2 * parts,
+    )  # fmt: skip
+
+
+def plan_nll_loss_backward(
+    b: PlanBuilder,
+    grad_output: Operand,
+    target: Operand,
+    weight: Operand | None,
+    total_weight: Operand,
+    grad_input: Operand,
+    *,
+    reduction: str,
+    ignore_index: int = -100,
+) -> None:
+    """Gradient of `plan_nll_loss`: grad_output is [target's shape], contiguous, for ``none``, else one element."""
+    classes, inner, *strides = _class_strides("nll_loss_backward", grad_input.spec, target.spec)
+    positions = target.spec.numel
+    none = reduction == "none"
+    parts, length = _parts_of(positions, classes)
+    if not grad_input.spec.is_dense:
+        raise KernelError(f"nll_loss_backward: grad_input is {grad_input.spec}, expected dense")
+    b.launch(
+        nll_backward, grad_output.array(positions if none else 1), target.flat, _or_empty(weight, grad_input, classes),
+        total_weight.array(1 if reduction == "mean" else 0), grad_input.flat, STATUS,
+        classes, max(1, inner), *strides, ignore_index, int(not none), length,
+        work=parts if positions else 0, grain=1, cost=positions * classes,
+    )  # fmt: skip
+
+
+def _or_empty(operand: Operand | None, like: Operand, extent: int) -> Array:
+    return like.array(0) if operand is None else operand.array(extent)
