@@ -25,7 +25,11 @@ def dispatch(op: Op, inputs: tuple[Any, ...], params: Any) -> Any:
 
     Everything that can be refused is refused by the op's plan, before memory is allocated or changed.
     """
-    specs = tuple([None if tensor is None else tensor._spec for tensor in inputs])
+    try:
+        specs = tuple([None if tensor is None else tensor._spec for tensor in inputs])
+    except AttributeError:
+        inputs = _with_constants(op, inputs)
+        specs = tuple([None if tensor is None else tensor._spec for tensor in inputs])
     plan = op.plans.get((params, *specs))
     if plan is None:
         plan = op.make_plan(specs, params)
@@ -68,6 +72,18 @@ def dispatch(op: Op, inputs: tuple[Any, ...], params: Any) -> Any:
     return outputs[0] if op.public == 1 else tuple(outputs[: op.public])
 
 
+def _with_constants(op: Op, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Python numbers as 0-d tensors of the dtype of the other inputs, of floating point if one is."""
+    from numgrad.engine.constants import constant
+
+    found = [tensor._spec.dtype for tensor in inputs if isinstance(tensor, TensorBase)]
+    for value in inputs:
+        if not (value is None or isinstance(value, (TensorBase, bool, int, float))) or not found:
+            raise TypeError(f"{op.name}: got an input of type {type(value).__name__}, expected a Tensor")
+    dtype = max(found, key=lambda d: d.rank)
+    return tuple(constant(v, dtype) if isinstance(v, (bool, int, float)) else v for v in inputs)
+
+
 def _edges(op: Op, inputs: tuple[Any, ...]) -> tuple[Any, ...] | None:
     """Edges to the inputs that need a gradient; None if no input of floating point does."""
     edges = []
@@ -76,15 +92,16 @@ def _edges(op: Op, inputs: tuple[Any, ...]) -> tuple[Any, ...] | None:
             edges.append(None)
             continue
         if tensor._view_version is not None and tensor._node is not None:
-            _check_view(op, tensor)
+            check_view(op.name, tensor)
         edges.append(gradient_edge(tensor))
     return tuple(edges)
 
 
-def _check_view(op: Op, tensor: TensorBase) -> None:
+def check_view(name: str, tensor: TensorBase) -> None:
+    """Refuse a view whose memory was changed through another alias: its gradient is not known any more."""
     if tensor._storage.version != tensor._view_version:
         raise GradError(
-            f"{op.name}: an input is a view whose memory was changed in place after the view was made, so its gradient is "
+            f"{name}: an input is a view whose memory was changed in place after the view was made, so its gradient is "
             "not known any more; make the view again after the change, or change a clone()"
         )
 

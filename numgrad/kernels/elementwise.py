@@ -84,7 +84,7 @@ def definition(function: Callable[..., Any]) -> ast.FunctionDef:
         body = body[1:]  # the docstring
     for argument in found.args.args:
         argument.annotation = None
-    name = plain.__name__ if plain.__name__.isidentifier() and plain.__name__ != "_" else "scalar"
+    name = plain.__name__ if plain.__name__.isidentifier() and plain.__name__ != "_" else "formula"
     return ast.FunctionDef(name, found.args, body, [])
 
 

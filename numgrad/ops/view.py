@@ -273,3 +273,40 @@ def narrow(tensor: Any, dim: int, start: int, length: int) -> Any:
     starts = tuple(start if axis == dim else 0 for axis in range(len(shape)))
     sizes = tuple(length if axis == dim else extent for axis, extent in enumerate(shape))
     return slice_(tensor, starts=starts, steps=(1,) * len(shape), sizes=sizes)
+
+
+set_slice_ = Op(
+    "set_slice_",
+    ("input", "src"),
+    {"starts": (), "steps": ()},
+    grad_name="CopySlices",
+    doc="``src`` written over the elements that `slice` would take; the result is the input, changed in place.",
+)
+
+
+@set_slice_.plan
+def _(b: PlanBuilder, input: Operand, src: Operand, starts: Any, steps: Any) -> None:
+    sizes = tuple(src.spec.shape)
+    strides, offset = _slice_geometry(input.spec, starts, steps, sizes)
+    b.in_place(input)
+    if src.spec.numel:
+        plan_elementwise(b, "copy", _same, src.code, [src], [input.view(sizes, strides, offset)])
+
+
+@set_slice_.backward
+def _(ctx, grad):
+    p = ctx.params
+    sizes = tuple(ctx.input_specs[1].shape)
+    to_src = slice_(grad, starts=p.starts, steps=p.steps, sizes=sizes)
+    if not ctx.needs[0]:
+        return None, to_src
+    kept = slice_backward(to_src, size=tuple(grad._spec.shape), starts=p.starts, steps=p.steps)
+    return find("sub")(grad, kept), to_src if ctx.needs[1] else None
+
+
+@set_slice_.oracle
+def _(x, src, starts, steps):
+    out = x.copy()
+    taken = zip(starts, steps, src.shape, strict=True)
+    out[tuple(slice(a, a + n * s, s) if n else slice(0, 0) for a, s, n in taken)] = src
+    return out

@@ -19,6 +19,7 @@ A **device function** is a helper that kernels call; an **intrinsic** emits LLVM
 
 from __future__ import annotations
 
+import dis
 import hashlib
 import re
 import sys
@@ -216,17 +217,20 @@ def references(function: types.FunctionType) -> Iterator[tuple[str, Any]]:
     For a module of numgrad's, its device functions that the code may read follow, under a dotted name.
     """
     names: set[str] = set()
+    words: set[str] = set()  # attributes among others
     stack = [function.__code__]
     while stack:
         code = stack.pop()
-        names.update(code.co_names)
+        loads = [i.argval for i in dis.get_instructions(code) if i.opname in ("LOAD_GLOBAL", "LOAD_NAME")]
+        names.update(loads)
+        words.update(code.co_names)
         stack.extend(constant for constant in code.co_consts if isinstance(constant, types.CodeType))
     for name in sorted(names):
         if name in function.__globals__:
             value = function.__globals__[name]
             yield name, value
             if is_vocabulary(value):
-                for word in sorted(names):
+                for word in sorted(words):
                     if isinstance(getattr(value, word, None), Device):
                         yield f"{name}.{word}", getattr(value, word)
     for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):

@@ -1,0 +1,89 @@
+"""Switching the recording of gradients off and on, as a context or as a decorator."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from numgrad.engine.tape import modes
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+
+class _GradMode:
+    """A context, or a decorator, in which recording is on or off. Modes belong to the thread."""
+
+    def __init__(self, enabled: bool) -> None:
+        self.enabled = enabled
+        self._before: list[bool] = []
+
+    def __enter__(self) -> None:
+        self._before.append(modes.grad_enabled)
+        modes.grad_enabled = self.enabled
+
+    def __exit__(self, *exception: object) -> None:
+        modes.grad_enabled = self._before.pop()
+
+    def __call__(self, function: _F) -> _F:
+        @functools.wraps(function)
+        def wrapped(*args: Any, **kwargs: Any) -> Any:
+            with type(self)._again(self):
+                return function(*args, **kwargs)
+
+        return wrapped  # type: ignore[return-value]
+
+    def _again(self) -> _GradMode:
+        return _GradMode(self.enabled)
+
+
+class no_grad(_GradMode):  # noqa: N801 (torch's name)
+    """Ops are not recorded inside: results require no gradient.
+
+    >>> import numgrad as ng
+    >>> x = ng.ones(2, requires_grad=True)
+    >>> with ng.no_grad():
+    ...     (x * 2).requires_grad
+    False
+    """
+
+    def __new__(cls, function: Callable[..., Any] | None = None) -> Any:
+        made = super().__new__(cls)
+        made.__init__()
+        return made if function is None else made(function)
+
+    def __init__(self, function: Callable[..., Any] | None = None) -> None:
+        super().__init__(False)
+
+
+class enable_grad(_GradMode):  # noqa: N801
+    """Ops are recorded inside, also within `no_grad`."""
+
+    def __new__(cls, function: Callable[..., Any] | None = None) -> Any:
+        made = super().__new__(cls)
+        made.__init__()
+        return made if function is None else made(function)
+
+    def __init__(self, function: Callable[..., Any] | None = None) -> None:
+        super().__init__(True)
+
+
+class set_grad_enabled(_GradMode):  # noqa: N801
+    """Recording on or off from here on; as a context, until its end."""
+
+    def __init__(self, mode: bool) -> None:
+        super().__init__(bool(mode))
+        self._before.append(modes.grad_enabled)
+        modes.grad_enabled = self.enabled
+
+    def __enter__(self) -> None:
+        modes.grad_enabled = self.enabled
+
+    def __call__(self, function: _F) -> _F:
+        modes.grad_enabled = self._before.pop()
+        return super().__call__(function)
+
+
+def is_grad_enabled() -> bool:
+    """Whether ops are recorded in this thread."""
+    return modes.grad_enabled

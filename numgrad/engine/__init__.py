@@ -1,0 +1,1 @@
+"""Tape, dispatch and backward: the whole engine. It imports no op and names no kernel."""

@@ -1,0 +1,29 @@
+"""Python numbers as 0-d tensors, kept, so that ``x * 2`` costs no more than ``x * y``."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from numgrad.dtypes import dtype as Dtype
+from numgrad.engine import dispatch
+from numgrad.engine.tape import TensorBase
+from numgrad.layout import spec_of
+from numgrad.runtime.memory import allocate
+
+_MOST_KEPT = 1 << 12
+_kept: dict[tuple[Dtype, str], TensorBase] = {}
+
+
+def constant(value: float, dtype: Dtype) -> TensorBase:
+    """A 0-d tensor of this value. It is shared: never change it."""
+    key = (dtype, repr(value))  # repr tells -0.0 from 0.0
+    found = _kept.get(key)
+    if found is None:
+        storage = allocate(dtype.itemsize)
+        with np.errstate(over="ignore"):
+            np.asarray(storage).view(dtype.numpy)[0] = value
+        found = dispatch.tensor_class(storage, spec_of(dtype, ()), storage.address)
+        if len(_kept) >= _MOST_KEPT:
+            _kept.clear()
+        _kept[key] = found
+    return found

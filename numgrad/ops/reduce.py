@@ -1,0 +1,286 @@
+"""Reductions over dimensions. ``dims`` are sorted and not negative; empty ``dims`` reduce nothing."""
+
+# ruff: noqa: F811, ANN001, ANN202, A001
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from numgrad import dtypes
+from numgrad.errors import DtypeError, ShapeError, describe
+from numgrad.kernels.reduce import plan_reduce
+from numgrad.kernels.reduce_index import plan_reduce_index
+from numgrad.layout import product
+from numgrad.ops.creation import arange, cast
+from numgrad.ops.elementwise import div, eq, mul, where
+from numgrad.ops.view import expand, view
+from numgrad.registry import Op
+from numgrad.runtime.plan import Operand, PlanBuilder
+
+_PARAMS: dict[str, Any] = {"dims": (), "keepdim": False}
+
+
+def _reduced_shape(shape: Any, dims: tuple[int, ...], keepdim: bool) -> tuple[int, ...]:
+    if keepdim:
+        return tuple(1 if axis in dims else extent for axis, extent in enumerate(shape))
+    return tuple(extent for axis, extent in enumerate(shape) if axis not in dims)
+
+
+def _with_kept_dims(tensor: Any, shape: Any, dims: tuple[int, ...]) -> Any:
+    """A result of a reduction, its reduced dimensions back as extents of 1."""
+    wanted = _reduced_shape(shape, dims, keepdim=True)
+    return tensor if tuple(tensor._spec.shape) == wanted else view(tensor, size=wanted)
+
+
+def _spread(grad: Any, shape: Any, dims: tuple[int, ...]) -> Any:
+    """The gradient of a sum: the same for each of the elements that were added."""
+    return expand(_with_kept_dims(grad, shape, dims), size=tuple(shape))
+
+
+# ---- sums -------------------------------------------------------------------------------------------------------
+
+sum_ = Op("sum", ("input",), _PARAMS, doc="Sum over dims; of bools and integers in int64.")
+
+
+@sum_.plan
+def _(b: PlanBuilder, input: Operand, dims: Any, keepdim: bool) -> None:
+    own = input.spec.dtype
+    out = b.output(own if own.is_floating_point else dtypes.int64, _reduced_shape(input.spec.shape, dims, keepdim))
+    plan_reduce(b, "sum", input, out, dims)
+
+
+@sum_.backward
+def _(ctx, grad):
+    return _spread(grad, ctx.input_specs[0].shape, ctx.params.dims)
+
+
+@sum_.oracle
+def _(x, dims, keepdim):
+    return np.sum(x, dims, keepdims=keepdim)
+
+
+mean = Op("mean", ("input",), _PARAMS, doc="Mean over dims, of floating point.")
+
+
+@mean.plan
+def _(b: PlanBuilder, input: Operand, dims: Any, keepdim: bool) -> None:
+    if not input.spec.dtype.is_floating_point:
+        raise DtypeError(
+            f"mean(): could not infer output dtype. Input dtype must be either a floating point or complex dtype. Got: "
+            f"{input.spec.dtype.torch_name}; convert with .float() first"
+        )
+    out = b.output(input.spec.dtype, _reduced_shape(input.spec.shape, dims, keepdim))
+    plan_reduce(b, "mean", input, out, dims)
+
+
+@mean.backward
+def _(ctx, grad):
+    shape = ctx.input_specs[0].shape
+    count = product([shape[d] for d in ctx.params.dims])
+    return _spread(div(grad, float(count)), shape, ctx.params.dims)
+
+
+@mean.oracle
+def _(x, dims, keepdim):
+    return np.mean(x, dims, keepdims=keepdim)
+
+
+prod = Op("prod", ("input",), _PARAMS, saves=("input", "out"), doc="Product over dims; of bools and integers in int64.")
+
+
+@prod.plan
+def _(b: PlanBuilder, input: Operand, dims: Any, keepdim: bool) -> None:
+    own = input.spec.dtype
+    out = b.output(own if own.is_floating_point else dtypes.int64, _reduced_shape(input.spec.shape, dims, keepdim))
+    plan_reduce(b, "prod", input, out, dims)
+
+
+@prod.backward
+def _(ctx, grad):
+    x, out = ctx.saved
+    dims, shape = ctx.params.dims, ctx.input_specs[0].shape
+    is_zero = eq(x, 0)
+    zeros = sum_(cast(is_zero, dtype=x.dtype), dims=dims, keepdim=True)
+    others = prod(where(is_zero, 1, x), dims=dims, keepdim=True)
+    at_zero = where(eq(zeros, 1), others, 0)
+    elsewhere = where(eq(zeros, 0), div(_with_kept_dims(out, shape, dims), where(is_zero, 1, x)), 0)
+    return mul(_with_kept_dims(grad, shape, dims), where(is_zero, at_zero, elsewhere))
+
+
+@prod.oracle
+def _(x, dims, keepdim):
+    return np.prod(x, dims, keepdims=keepdim)
+
+
+sum_to_size = Op(
+    "sum_to_size",
+    ("input",),
+    {"size": ()},
+    grad_name="SumToSize",
+    doc="Sum over the dimensions that broadcasting to the input's shape would have added or repeated.",
+)
+
+
+def _repeated_dims(shape: Any, size: Any) -> tuple[int, ...]:
+    missing = len(shape) - len(size)
+    fits = missing >= 0 and all(s in (1, n) for s, n in zip(size, shape[missing:], strict=True))
+    if not fits:
+        raise ShapeError(describe("sum_to_size", "size", list(size), f"one that broadcasts to {list(shape)}"))
+    return tuple(d for d in range(len(shape)) if d < missing or (size[d - missing] == 1 and shape[d] != 1))
+
+
+@sum_to_size.plan
+def _(b: PlanBuilder, input: Operand, size: tuple[int, ...]) -> None:
+    shape = tuple(input.spec.shape)
+    if size == shape:
+        b.view(input, size, input.spec.strides)
+        return
+    dims = _repeated_dims(shape, size)
+    out = b.output(input.spec.dtype, size)
+    missing = len(shape) - len(size)
+    kept = (1,) * missing + size
+    plan_reduce(b, "sum", input, out.view(kept, (0,) * missing + out.spec.strides), dims)
+
+
+@sum_to_size.backward
+def _(ctx, grad):
+    return expand(grad, size=tuple(ctx.input_specs[0].shape))
+
+
+@sum_to_size.oracle
+def _(x, size):
+    dims = _repeated_dims(x.shape, size)
+    return np.sum(x, dims, keepdims=True).reshape(size)
+
+
+# ---- extremes ---------------------------------------------------------------------------------------------------
+
+
+def _check_not_empty(name: str, spec: Any, dims: tuple[int, ...]) -> None:
+    for d in dims:
+        if spec.shape[d] == 0:
+            raise IndexError(
+                f"{name}(): Expected reduction dim {d} to have non-zero size; the input has shape {list(spec.shape)}"
+            )
+
+
+def _extreme(name: str, kind: str, oracle: Any) -> Op:
+    op = Op(
+        name,
+        ("input",),
+        _PARAMS,
+        saves=("input", "out"),
+        doc=f"The {'largest' if kind == 'max' else 'smallest'} element over dims; NaN if there is one. Equal elements "
+        "share the gradient, as in torch.",
+    )
+
+    @op.plan
+    def _(b: PlanBuilder, input: Operand, dims: Any, keepdim: bool) -> None:
+        _check_not_empty(name, input.spec, dims)
+        plan_reduce(b, kind, input, b.output(input.spec.dtype, _reduced_shape(input.spec.shape, dims, keepdim)), dims)
+
+    @op.backward
+    def _(ctx, grad):
+        x, out = ctx.saved
+        dims, shape = ctx.params.dims, ctx.input_specs[0].shape
+        chosen = cast(eq(x, _with_kept_dims(out, shape, dims)), dtype=x.dtype)
+        share = div(_with_kept_dims(grad, shape, dims), sum_(chosen, dims=dims, keepdim=True))
+        return mul(share, chosen)
+
+    @op.oracle
+    def _(x, dims, keepdim):
+        return oracle(x, dims, keepdims=keepdim)
+
+    return op
+
+
+amax = _extreme("amax", "max", np.max)
+amin = _extreme("amin", "min", np.min)
+
+
+def _extreme_with_index(name: str, kind: str) -> Op:
+    op = Op(
+        name,
+        ("input",),
+        {"dim": 0, "keepdim": False},
+        outputs=("values", "indices"),
+        public=2,
+        saves=("indices",),
+        doc=f"The {'largest' if kind == 'max' else 'smallest'} element along one dimension, and its index (the first of "
+        "equal ones, or of NaNs), to which the gradient goes.",
+    )
+
+    @op.plan
+    def _(b: PlanBuilder, input: Operand, dim: int, keepdim: bool) -> None:
+        _check_not_empty(name, input.spec, (dim,))
+        shape = _reduced_shape(input.spec.shape, (dim,), keepdim)
+        values = b.output(input.spec.dtype, shape)
+        indices = b.output(dtypes.int64, shape)
+        plan_reduce_index(b, kind, input, values, indices, (dim,))
+
+    @op.backward
+    def _(ctx, grad, _indices_grad=None):
+        (indices,) = ctx.saved
+        dim, shape = ctx.params.dim, ctx.input_specs[0].shape
+        places = arange(count=shape[dim], dtype=dtypes.int64)
+        places = view(places, size=tuple(shape[dim] if axis == dim else 1 for axis in range(len(shape))))
+        chosen = eq(places, _with_kept_dims(indices, shape, (dim,)))
+        return where(chosen, _with_kept_dims(grad, shape, (dim,)), 0)
+
+    @op.oracle
+    def _(x, dim, keepdim):
+        pick, place = (np.max, np.argmax) if kind == "max" else (np.min, np.argmin)
+        return pick(x, dim, keepdims=keepdim), place(x, dim, keepdims=keepdim)
+
+    return op
+
+
+max_dim = _extreme_with_index("max", "max")
+min_dim = _extreme_with_index("min", "min")
+
+
+def _arg(name: str, kind: str, oracle: Any) -> Op:
+    op = Op(
+        name,
+        ("input",),
+        {"dim": 0, "keepdim": False},
+        differentiable=False,
+        doc=f"Index of the {'largest' if kind == 'max' else 'smallest'} element along one dimension, the first of equal ones.",
+    )
+
+    @op.plan
+    def _(b: PlanBuilder, input: Operand, dim: int, keepdim: bool) -> None:
+        _check_not_empty(name, input.spec, (dim,))
+        out = b.output(dtypes.int64, _reduced_shape(input.spec.shape, (dim,), keepdim))
+        plan_reduce_index(b, kind, input, None, out, (dim,))
+
+    @op.oracle
+    def _(x, dim, keepdim):
+        return oracle(x, dim, keepdims=keepdim)
+
+    return op
+
+
+argmax = _arg("argmax", "max", np.argmax)
+argmin = _arg("argmin", "min", np.argmin)
+
+
+def _logical(name: str, oracle: Any) -> Op:
+    op = Op(name, ("input",), _PARAMS, differentiable=False, doc=f"Whether {name} of the elements over dims is not 0.")
+
+    @op.plan
+    def _(b: PlanBuilder, input: Operand, dims: Any, keepdim: bool) -> None:
+        out = b.output(dtypes.bool_, _reduced_shape(input.spec.shape, dims, keepdim))
+        plan_reduce(b, name, input, out, dims)
+
+    @op.oracle
+    def _(x, dims, keepdim):
+        return oracle(x, dims, keepdims=keepdim)
+
+    return op
+
+
+any_ = _logical("any", np.any)
+all_ = _logical("all", np.all)
