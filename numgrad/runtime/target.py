@@ -11,12 +11,24 @@ from numgrad import config
 
 
 @dataclass(frozen=True)
+class Tiles:
+    """Register tiles of `simd`'s micro-kernels: rows of scalars times vectors (of columns), and rows times rows for dot."""
+
+    rows: int
+    vectors: int
+    dot_rows: int
+    dot_columns: int
+
+
+@dataclass(frozen=True)
 class Target:
     """What kernels may know of the machine they are compiled for."""
 
     name: str
     vector_bytes: int  # width of a vector register
     registers: int  # how many of them
+    tiles: Tiles
+    fused: bool = True  # multiply-add is one instruction
     features_off: tuple[str, ...] = ()  # LLVM features that a forced choice switches off
 
     def lanes(self, itemsize: int) -> int:
@@ -26,10 +38,10 @@ class Target:
 
 _AVX512_OFF = ("avx512f", "avx512vl", "avx512bw", "avx512dq", "avx512cd", "evex512", "avx10.1", "avx10.2")
 TARGETS = {
-    "avx512": Target("avx512", 64, 32),
-    "avx2": Target("avx2", 32, 16, _AVX512_OFF),
-    "neon": Target("neon", 16, 32),
-    "scalar": Target("scalar", 4, 16, (*_AVX512_OFF, "avx", "avx2", "fma")),
+    "avx512": Target("avx512", 64, 32, Tiles(8, 2, 4, 6)),
+    "avx2": Target("avx2", 32, 16, Tiles(6, 2, 4, 3), features_off=_AVX512_OFF),
+    "neon": Target("neon", 16, 32, Tiles(8, 2, 4, 6)),
+    "scalar": Target("scalar", 4, 16, Tiles(4, 2, 2, 2), fused=False, features_off=(*_AVX512_OFF, "avx", "avx2", "fma")),
 }
 
 

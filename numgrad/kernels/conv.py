@@ -1,0 +1,192 @@
+"""Convolutions in two dimensions, channels last: forward and the gradient of the input.
+
+Activations lie as N H W C, weights as K R S C/groups (what torch calls channels_last), dense. Both directions are
+products of rows (`gemm_rows`): the output's pixels are rows, a tap looks at a pixel of the source, and the weight is
+read where it lies or packed into panels, whichever the number of pixels makes cheaper.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from numgrad import dtypes
+from numgrad.kernels.gemm_rows import Grid, Right, Rows, lanes, plan_pack, plan_rows, tile_shape
+from numgrad.runtime.kernel import kernel
+from numgrad.runtime.plan import GRAIN_COST, Operand, PlanBuilder
+
+FEW_PIXELS = 512  # up to which packing the weight costs more than it gains
+NARROW = 16  # channels up to which a vector of them would be mostly empty
+
+
+@dataclass(frozen=True)
+class Conv2dGeometry:
+    """Sizes of a convolution: input n c h w, k output channels, kernel r x s; pairs are (height, width)."""
+
+    n: int
+    c: int
+    h: int
+    w: int
+    k: int
+    r: int
+    s: int
+    stride: tuple[int, int] = (1, 1)
+    padding: tuple[int, int] = (0, 0)
+    dilation: tuple[int, int] = (1, 1)
+    groups: int = 1
+
+    @property
+    def out_h(self) -> int:
+        """Height of the output."""
+        return (self.h + 2 * self.padding[0] - self.dilation[0] * (self.r - 1) - 1) // self.stride[0] + 1
+
+    @property
+    def out_w(self) -> int:
+        """Width of the output."""
+        return (self.w + 2 * self.padding[1] - self.dilation[1] * (self.s - 1) - 1) // self.stride[1] + 1
+
+    @property
+    def pixels(self) -> int:
+        """Places of the output, over all images."""
+        return self.n * self.out_h * self.out_w
+
+    @property
+    def group_c(self) -> int:
+        """Input channels of a group."""
+        return self.c // self.groups
+
+    @property
+    def group_k(self) -> int:
+        """Output channels of a group."""
+        return self.k // self.groups
+
+    @property
+    def filter_size(self) -> int:
+        """Elements of the weight for one output channel."""
+        return self.r * self.s * self.group_c
+
+    @property
+    def folds(self) -> bool:
+        """True if the channels are so few that a row of the kernel is taken as one run of ``s * c`` elements."""
+        return self.groups == 1 and self.c <= NARROW // 2 and self.s > 1 and self.dilation[1] == 1
+
+    @property
+    def forward_grid(self) -> Grid:
+        """Rows are the output's pixels, their sources the input's."""
+        (scale_h, scale_w), (pad_h, pad_w), (step_h, step_w) = self.stride, self.padding, self.dilation
+        return Grid(
+            self.n, self.out_h, self.out_w, self.h, self.w, self.r, self.s, scale_h, scale_w, step_h, step_w, -pad_h, -pad_w
+        )
+
+    @property
+    def folded_grid(self) -> Grid:
+        """As `forward_grid`, for an input that is padded already and taps that are whole rows of the kernel."""
+        padded_h, padded_w = self.h + 2 * self.padding[0], self.w + 2 * self.padding[1]
+        return Grid(
+            self.n, self.out_h, self.out_w, padded_h, padded_w, self.r, 1, *self.stride, self.dilation[0], 1, 0, 0
+        )
+
+    @property
+    def backward_grid(self) -> Grid:
+        """Rows are the input's pixels, their sources the output's."""
+        return Grid(
+            self.n, self.h, self.w, self.out_h, self.out_w, self.r, self.s, 1, 1,
+            -self.dilation[0], -self.dilation[1], self.padding[0], self.padding[1], *self.stride,
+        )  # fmt: skip
+
+
+@kernel("T[:], T[:], i8, i8, i8, i8, i8")
+def pad_image(x, out, height, row, pad_h, pad_w, out_height, start, stop):
+    """Copy images into larger ones with zeros around; an item is a line of the larger, ``row`` elements the smaller's.
+
+    ``pad_w`` counts elements too.
+    """
+    wide = row + 2 * pad_w
+    for item in range(start, stop):
+        image = item // out_height
+        y = item - image * out_height - pad_h
+        line = out[item * wide : (item + 1) * wide]
+        for i in range(line.shape[0]):
+            line[i] = 0
+        if 0 <= y < height:
+            inner, source = line[pad_w : pad_w + row], x[(image * height + y) * row :][:row]
+            for i in range(inner.shape[0]):
+                inner[i] = source[i]
+
+
+def plan_padded(b: PlanBuilder, x: Operand, geometry: Conv2dGeometry) -> Operand:
+    """The input with its padding, in scratch memory; a tile may read beyond its end."""
+    g = geometry
+    (pad_h, pad_w), row = g.padding, g.w * g.c
+    out_height, wide = g.h + 2 * pad_h, row + 2 * pad_w * g.c
+    padded = b.scratch(x.spec.dtype, g.n * out_height * wide + 64)
+    b.launch(
+        pad_image, x.flat, padded.flat, g.h, row, pad_h, pad_w * g.c, out_height,
+        work=g.n * out_height, grain=GRAIN_COST // wide + 1, cost=padded.extent,
+    )  # fmt: skip
+    return padded
+
+
+def _check(geometry: Conv2dGeometry, x: Operand, weight: Operand, out: Operand) -> None:
+    """Prove that the operands hold what the geometry says."""
+    g = geometry
+    x.array(g.n * g.h * g.w * g.c)
+    weight.array(g.k * g.filter_size)
+    out.array(g.pixels * g.k)
+
+
+def plan_conv2d_forward(
+    b: PlanBuilder, x: Operand, weight: Operand, bias: Operand | None, out: Operand, geometry: Conv2dGeometry
+) -> None:
+    """``out = conv2d(x, weight) + bias``; see the module's text for layouts."""
+    g = geometry
+    _check(g, x, weight, out)
+    if g.pixels * g.k == 0:
+        return
+    size, width = g.filter_size, tile_shape(x.code, "broadcast")[1]
+    goal = Rows(out, g.group_k, g.k)
+    if g.folds:
+        source, grid = Rows(plan_padded(b, x, g), 0, g.c), g.folded_grid
+        right = Right(weight, 0, g.s * g.c, 1, size)
+        taps, channels = g.r, g.s * g.c
+    else:
+        source, grid = Rows(x, g.group_c, g.c), g.forward_grid
+        right = Right(weight, g.group_k * size, g.group_c, 1, size)
+        taps, channels = g.r * g.s, g.group_c
+    if channels % lanes(x.code) == 0 and (g.pixels <= FEW_PIXELS or g.group_k <= NARROW):
+        plan_rows(
+            b, "dot", grid, source, right, goal, batch=g.groups, channels=channels, columns=g.group_k,
+            bias=bias, bias_batch=g.group_k,
+        )  # fmt: skip
+        return
+    packed = plan_pack(b, right, batch=g.groups, taps=taps, channels=channels, columns=g.group_k, width=width)
+    plan_rows(
+        b, "broadcast", grid, source, Right(packed, 0, 0, 0, 0), goal,
+        batch=g.groups, channels=channels, columns=g.group_k, packed=True, bias=bias, bias_batch=g.group_k,
+    )  # fmt: skip
+
+
+def plan_conv2d_backward_input(
+    b: PlanBuilder, grad_out: Operand, weight: Operand, grad_x: Operand, geometry: Conv2dGeometry
+) -> None:
+    """``grad_x``, from the gradient of the output."""
+    g = geometry
+    _check(g, grad_x, weight, grad_out)
+    if grad_x.extent == 0:
+        return
+    size, taps = g.filter_size, g.r * g.s
+    source, goal, grid = Rows(grad_out, g.group_k, g.k), Rows(grad_x, g.group_c, g.c), g.backward_grid
+    width = tile_shape(grad_out.code, "broadcast")[1]
+    if g.group_c <= NARROW and g.group_k % lanes(grad_out.code) == 0:
+        view = Right(weight, g.group_k * size, g.group_c, 1, size)  # packed as [tap, c, k]
+        turned = plan_pack(b, view, batch=g.groups, taps=taps, channels=g.group_c, columns=g.group_k, width=g.group_k)
+        right = Right(turned, g.group_k * size, g.group_c * g.group_k, 1, g.group_k)
+        plan_rows(b, "dot", grid, source, right, goal, batch=g.groups, channels=g.group_k, columns=g.group_c)
+        return
+    right = Right(weight, g.group_k * size, g.group_c, size, 1)
+    packed = g.group_c % width != 0 or grid.rows > FEW_PIXELS
+    if packed:
+        panels = plan_pack(b, right, batch=g.groups, taps=taps, channels=g.group_k, columns=g.group_c, width=width)
+        right = Right(panels, 0, 0, 0, 0)
+    plan_rows(
+        b, "broadcast", grid, source, right, goal, batch=g.groups, channels=g.group_k, columns=g.group_c, packed=packed
+    )

@@ -1,0 +1,418 @@
+"""The kernels behind matrix products and convolutions: products of rows that are found through a grid of taps.
+
+What is computed is, for every row ``m`` (a place of the output), batch ``g`` and column ``j``::
+
+    out[g, m, j] = sum over taps t and channels c of  a[g, source(m, t), c] * b[g, t, c, j]
+
+A matrix product has one tap and ``source(m) = m``. In a convolution rows are pixels and ``source`` is the pixel that a
+tap of the kernel looks at, so nothing like im2col is ever stored: the micro-kernel is given addresses of rows. A tap
+beyond the image looks at a row of zeros, and is left out where all rows of a tile do so.
+
+`Grid` says how ``source`` works; `plan_rows` chooses blocks and launches.
+"""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from numgrad import dtypes
+from numgrad.runtime import simd, target
+from numgrad.runtime.kernel import Kernel, device, kernel
+from numgrad.runtime.plan import GRAIN_COST, Operand, PlanBuilder
+from numgrad.runtime.program import Array
+from numgrad.runtime.simd import ADD, STORE, address_of
+
+ROW_BLOCK = 64  # rows whose table is made at once
+PACK_CHANNELS = 16
+ITEM_COST = 1 << 19  # multiplications in a chunk: about 10 us
+WANTED_ITEMS = 16
+SPLIT_CHANNELS = 16  # the fewest that a split sum is cut into
+CHANNEL_BYTES = 1 << 17  # of b's panel that is used before the next rows, unless it is split
+
+
+class Grid(NamedTuple):
+    """How rows are places (image, y, x) of an output, and which place of the source a tap (r, s) looks at.
+
+    ``source_y = (y * scale_h + r * step_h + shift_h) / divide_h``, if that is whole and inside; x likewise.
+    """
+
+    images: int = 1
+    out_h: int = 1
+    out_w: int = 1
+    source_h: int = 1
+    source_w: int = 1
+    taps_h: int = 1
+    taps_w: int = 1
+    scale_h: int = 1
+    scale_w: int = 1
+    step_h: int = 1
+    step_w: int = 1
+    shift_h: int = 0
+    shift_w: int = 0
+    divide_h: int = 1
+    divide_w: int = 1
+
+    @property
+    def rows(self) -> int:
+        """Places of the output."""
+        return self.images * self.out_h * self.out_w
+
+    @property
+    def taps(self) -> int:
+        """Taps of the kernel."""
+        return self.taps_h * self.taps_w
+
+
+def plain_grid(rows: int) -> Grid:
+    """The grid of a matrix product: one tap, every row is its own source."""
+    return Grid(out_w=rows, source_w=rows)
+
+
+@device
+def place_of(m, grid):
+    """(image, y, x) of row m. Rows whose sources are divided alike come together, so that they share their taps."""
+    images, out_h, out_w, _, _, _, _, _, _, _, _, _, _, divide_h, divide_w = grid
+    for residue_h in range(divide_h):
+        high = (out_h - residue_h + divide_h - 1) // divide_h
+        for residue_w in range(divide_w):
+            wide = (out_w - residue_w + divide_w - 1) // divide_w
+            if m < images * high * wide:
+                image = m // (high * wide)
+                rest = m - image * high * wide
+                y = rest // wide
+                return image, y * divide_h + residue_h, (rest - y * wide) * divide_w + residue_w
+            m -= images * high * wide
+    return -1, 0, 0
+
+
+@device
+def write_row(words, place, stride, image, y, x, grid, base, row_bytes, nowhere):
+    """Write the addresses of one row's sources, ``stride`` words apart, a tap each; True if one of them is nowhere."""
+    _, _, _, source_h, source_w, taps_h, taps_w, scale_h, scale_w, step_h, step_w, shift_h, shift_w, divide_h, divide_w = grid
+    missing = False
+    for r in range(taps_h):
+        source_y = y * scale_h + r * step_h + shift_h
+        inside = source_y >= 0
+        if divide_h > 1:
+            inside = inside and source_y % divide_h == 0
+            source_y = source_y // divide_h
+        inside = inside and source_y < source_h
+        line = base + (image * source_h + source_y) * source_w * row_bytes
+        source_x = x * scale_w + shift_w
+        for _ in range(taps_w):
+            found, within = source_x, inside and source_x >= 0
+            if divide_w > 1:
+                within = within and source_x % divide_w == 0
+                found = source_x // divide_w
+            within = within and found < source_w
+            if within:
+                words[place] = line + found * row_bytes
+            else:
+                words[place] = nowhere
+                missing = True
+            place += stride
+            source_x += step_w
+    return missing
+
+
+@functools.cache
+def tile_shape(code: str, form: str) -> tuple[int, int]:
+    """(rows, columns) of the register tile; form is "broadcast" or "dot"."""
+    tiles = target.host_target().tiles
+    if form == "dot":
+        return tiles.dot_rows, tiles.dot_columns
+    return tiles.rows, tiles.vectors * lanes(code)
+
+
+def lanes(code: str) -> int:
+    """Elements of a vector."""
+    return target.host_target().lanes(4 if code == "f4" else 8)
+
+
+@functools.cache
+def rows_kernel(code: str, form: str) -> Kernel:
+    """The kernel for one dtype and one form of micro-kernel ("broadcast" or "dot", see `simd`)."""
+    tile_rows, tile_columns = tile_shape(code, form)
+    tiles = target.host_target().tiles
+    if form == "dot":
+        tile = simd.dot_tile(code, tile_rows, tile_columns)
+        step = lanes(code)
+    else:
+        tile = simd.broadcast_tile(code, tile_rows, tiles.vectors)
+        step = 1
+    itemsize = 4 if code == "f4" else 8
+    record = 1 + tile_rows
+    floats, scalars = f"{code}[:], " * 5, "i8, " * 39
+
+    @kernel(f"{floats} i8[:], {scalars}")
+    def multiply_rows(
+        a, b, bias, out, spare, words,
+        images, out_h, out_w, source_h, source_w, taps_h, taps_w,
+        scale_h, scale_w, step_h, step_w, shift_h, shift_w, divide_h, divide_w,
+        a_batch, a_row, b_batch, b_tap, b_channel, b_panel, b_step, ahead, out_batch, out_split, out_row,
+        columns, channels, split_channels, block_channels, row_block, column_block, row_blocks, column_blocks, splits,
+        mode, bias_batch, spare_count, words_count, start, stop, worker,
+    ):  # fmt: skip
+        grid = (
+            images, out_h, out_w, source_h, source_w, taps_h, taps_w,
+            scale_h, scale_w, step_h, step_w, shift_h, shift_w, divide_h, divide_w,
+        )  # fmt: skip
+        rows, taps = images * out_h * out_w, taps_h * taps_w
+        spare = spare[worker * spare_count : (worker + 1) * spare_count]  # zeros to read, then a place to write to
+        for i in range(spare.shape[0]):
+            spare[i] = 0
+        words = words[worker * words_count : (worker + 1) * words_count]
+        nowhere = address_of(spare, 0)
+        nobody = address_of(spare, channels)
+        table = address_of(words, 0)
+        tile_words = 1 + tile_rows + taps * record
+        for item in range(start, stop):
+            row_index = item % row_blocks
+            rest = item // row_blocks
+            column_index = rest % column_blocks
+            rest //= column_blocks
+            split = rest % splits
+            batch = rest // splits
+            first_row = row_index * row_block
+            last_row = min(rows, first_row + row_block)
+            first_column = column_index * column_block
+            last_column = min(columns, first_column + column_block)
+            first_channel = split * split_channels
+            last_channel = min(channels, first_channel + split_channels)
+            base = address_of(a, batch * a_batch)
+            count = (last_row - first_row + tile_rows - 1) // tile_rows
+            out_base = batch * out_batch + split * out_split
+            for t in range(count):
+                place = t * tile_words
+                records = place + 1 + tile_rows
+                missing = False
+                for i in range(tile_rows):
+                    m = first_row + t * tile_rows + i
+                    image, y, x = place_of(m, grid) if m < last_row else (-1, 0, 0)
+                    if image >= 0:
+                        begin = out_base + ((image * out_h + y) * out_w + x) * out_row
+                        words[place + 1 + i] = address_of(out, begin)
+                        if bias.shape[0] > 0:
+                            line = out[begin + first_column : begin + last_column]
+                            for j in range(line.shape[0]):
+                                line[j] = bias[batch * bias_batch + first_column + j]
+                        if write_row(words, records + 1 + i, record, image, y, x, grid, base, a_row * itemsize, nowhere):
+                            missing = True
+                    else:
+                        words[place + 1 + i] = nobody - first_column * itemsize
+                        for tap in range(taps):
+                            words[records + tap * record + 1 + i] = nowhere
+                kept = 0
+                for tap in range(taps):
+                    source, goal = records + tap * record, records + kept * record
+                    wanted = not missing
+                    for i in range(1, record if missing else 1):
+                        wanted = wanted or words[source + i] != nowhere
+                    if wanted:
+                        words[goal] = tap * b_tap * itemsize
+                        if goal != source:
+                            for i in range(1, record):
+                                words[goal + i] = words[source + i]
+                        kept += 1
+                words[place] = kept
+            for channel in range(first_channel, last_channel, block_channels):
+                steps = min(block_channels, last_channel - channel) // step
+                how = mode if channel == first_channel else ADD
+                for j in range(first_column, last_column, tile_columns):
+                    panel = j // tile_columns
+                    right = address_of(b, batch * b_batch + channel * b_channel + panel * b_panel)
+                    wanted_columns = min(tile_columns, last_column - j)
+                    for t in range(count):
+                        place = t * tile_words
+                        tile(
+                            table + 8 * (place + 1 + tile_rows), words[place], steps, channel * itemsize,
+                            right, b_step * itemsize, ahead * itemsize, table + 8 * (place + 1), j * itemsize, wanted_columns, how,
+                        )  # fmt: skip
+
+    return multiply_rows
+
+
+@kernel("T[:], T[:], i8, i8, i8, i8, i8, i8, i8, i8, i8")
+def pack_panels(source, out, panels, taps, channels, width, columns, batch_step, tap_step, channel_step, column_step, start, stop):
+    """``out[g, panel, t, c, :width] = source[g, t, c, panel * width + ...]``, zeros beyond ``columns``.
+
+    An item is a block of at most `PACK_CHANNELS` channels of one tap.
+    """
+    blocks = (channels + PACK_CHANNELS - 1) // PACK_CHANNELS
+    zero = source.dtype.type(0)
+    for item in range(start, stop):
+        block = item % blocks
+        rest = item // blocks
+        tap = rest % taps
+        rest //= taps
+        panel = rest % panels
+        batch = rest // panels
+        first = block * PACK_CHANNELS
+        count = min(PACK_CHANNELS, channels - first)
+        begin = batch * batch_step + tap * tap_step + first * channel_step + panel * width * column_step
+        goal = out[(((batch * panels + panel) * taps + tap) * channels + first) * width :][: count * width]
+        wanted = min(width, columns - panel * width)
+        if column_step == 1:
+            for c in range(count):
+                line, row = goal[c * width : (c + 1) * width], source[begin + c * channel_step :][:wanted]
+                for j in range(row.shape[0]):
+                    line[j] = row[j]
+                for j in range(row.shape[0], line.shape[0]):
+                    line[j] = zero
+        else:
+            for j in range(wanted):
+                for c in range(count):
+                    goal[c * width + j] = source[begin + c * channel_step + j * column_step]
+            for j in range(wanted, width):
+                for c in range(count):
+                    goal[c * width + j] = zero
+
+
+@kernel("T[:], T[:], T[:], i8, i8, i8, i8, i8, i8, i8, i8")
+def add_splits(parts, bias, out, splits, split_step, rows, columns, out_batch, out_row, bias_batch, accumulate, start, stop):
+    """``out[g, m, :] (+)= bias + the sum of its parts``, parts lying as ``[split, g, m, column]``; an item is a row."""
+    for item in range(start, stop):
+        batch = item // rows
+        line = out[batch * out_batch + (item - batch * rows) * out_row :][:columns]
+        if not accumulate:
+            if bias.shape[0] > 0:
+                for j in range(line.shape[0]):
+                    line[j] = bias[batch * bias_batch + j]
+            else:
+                for j in range(line.shape[0]):
+                    line[j] = 0
+        for split in range(splits):
+            part = parts[split * split_step + item * columns :][:columns]
+            for j in range(line.shape[0]):
+                line[j] += part[j]
+
+
+# ---- planning -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Right:
+    """Where ``b[g, t, c, j]`` lies: element ``g * batch + t * tap + c * channel + j * column`` from ``offset`` on."""
+
+    operand: Operand
+    batch: int
+    tap: int
+    channel: int
+    column: int
+    offset: int = 0
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Where rows lie: ``m``-th row of batch ``g`` at element ``g * batch + m * row`` from ``offset`` on."""
+
+    operand: Operand
+    batch: int
+    row: int
+    offset: int = 0
+
+
+def from_offset(operand: Operand, offset: int) -> Array:
+    """All of an operand from an element on."""
+    return operand.array(operand.extent - offset, offset=offset)
+
+
+def plan_pack(
+    b: PlanBuilder, right: Right, *, batch: int, taps: int, channels: int, columns: int, width: int
+) -> Operand:
+    """Pack into panels ``[g, panel, t, c, width]``; the scratch operand that holds them."""
+    panels = -(-columns // width)
+    code = right.operand.code
+    packed = b.scratch(dtypes.by_code(code), batch * panels * taps * channels * width)
+    blocks = -(-channels // PACK_CHANNELS)
+    item = min(channels, PACK_CHANNELS) * width
+    b.launch(
+        pack_panels, from_offset(right.operand, right.offset), packed.flat, panels, taps, channels, width, columns,
+        right.batch, right.tap, right.channel, right.column,
+        work=batch * panels * taps * blocks, grain=GRAIN_COST // (2 * item + 1) + 1, cost=packed.extent,
+    )  # fmt: skip
+    return packed
+
+
+def plan_rows(
+    b: PlanBuilder, form: str, grid: Grid, a: Rows, right: Right, out: Rows,
+    *, batch: int, channels: int, columns: int, packed: bool = False, bias: Operand | None = None, bias_batch: int = 0,
+    accumulate: bool = False,
+) -> None:  # fmt: skip
+    """Launch `rows_kernel`. With form "dot", ``right.channel`` is 1; with "broadcast" it is ``packed`` into panels
+    or ``right.column`` is 1 and ``columns`` a multiple of the tile's.
+    """
+    code = a.operand.code
+    dtype = dtypes.by_code(code)
+    tile_rows, tile_columns = tile_shape(code, form)
+    rows, taps = grid.rows, grid.taps
+    if rows * columns * batch == 0:
+        return
+    no_bias = b.scratch(dtype, 0)
+    bias_array = bias.array(columns + (batch - 1) * bias_batch) if bias else no_bias.array(0)
+    if channels * taps == 0:
+        b.launch(
+            add_splits, no_bias.array(0), bias_array, from_offset(out.operand, out.offset), 0, 0, rows, columns,
+            out.batch, out.row, bias_batch, int(accumulate), work=batch * rows, grain=GRAIN_COST // columns + 1, cost=batch * rows * columns,
+        )  # fmt: skip
+        return
+    if packed:
+        panels = -(-columns // tile_columns)
+        channel_step, step, tap_step = tile_columns, tile_columns, channels * tile_columns
+        panel_step, batch_step = taps * tap_step, panels * taps * tap_step
+        ahead = 0
+    elif form == "dot":
+        channel_step, step, tap_step = 1, right.column, right.tap
+        panel_step, batch_step, ahead = tile_columns * right.column, right.batch, 0
+    else:
+        channel_step, step, tap_step = right.channel, right.channel, right.tap
+        panel_step, batch_step, ahead = tile_columns, right.batch, tile_columns
+
+    multiplications = batch * rows * columns * channels * taps
+    row_block = min(ROW_BLOCK // tile_rows, -(-rows // tile_rows)) * tile_rows
+    row_blocks = -(-rows // row_block)
+    column_block = -(-columns // tile_columns) * tile_columns
+    unit = lanes(code) if form == "dot" else 1
+    splits, split_channels = 1, channels
+    if multiplications > 16 * ITEM_COST:
+        wanted = -(-WANTED_ITEMS // (row_blocks * batch))
+        if wanted > 1 and form == "broadcast" and not packed and channels >= 2 * SPLIT_CHANNELS:
+            splits = min(wanted, channels // SPLIT_CHANNELS)
+            split_channels = -(-channels // (splits * unit)) * unit
+            splits = -(-channels // split_channels)
+        elif wanted > 1:
+            column_block = max(1, -(-columns // (wanted * tile_columns))) * tile_columns
+    column_blocks = -(-columns // column_block)
+    block_channels = split_channels
+    while form == "broadcast" and taps * block_channels * tile_columns * dtype.itemsize > CHANNEL_BYTES and block_channels > 32:
+        block_channels = -(-block_channels // 2)
+
+    tables = row_block // tile_rows * (1 + tile_rows + taps * (1 + tile_rows))
+    words = b.scratch(dtypes.int64, tables, per_worker=True)
+    spare_count = channels + column_block + tile_columns
+    spare = b.scratch(dtype, spare_count, per_worker=True)
+    goal, goal_array = out, from_offset(out.operand, out.offset)
+    out_split = 0
+    if splits > 1:
+        out_split = batch * rows * columns
+        parts = b.scratch(dtype, splits * out_split)
+        goal, goal_array = Rows(parts, rows * columns, columns), parts.flat
+    items = batch * splits * row_blocks * column_blocks
+    adds = splits == 1 and (accumulate or bias is not None)
+    b.launch(
+        rows_kernel(code, form),
+        from_offset(a.operand, a.offset), from_offset(right.operand, right.offset),
+        bias_array if splits == 1 else no_bias.array(0), goal_array, spare.flat, words.flat, *grid,
+        a.batch, a.row, batch_step, tap_step, channel_step, panel_step, step, ahead, goal.batch, out_split, goal.row,
+        columns, channels, split_channels, block_channels, row_block, column_block, row_blocks, column_blocks, splits,
+        ADD if adds else STORE, bias_batch, spare_count, tables,
+        work=items, grain=ITEM_COST * items // multiplications + 1, cost=multiplications // 8 + 1,
+    )  # fmt: skip
+    if splits > 1:
+        b.launch(
+            add_splits, goal_array, bias_array, from_offset(out.operand, out.offset), splits, out_split, rows, columns,
+            out.batch, out.row, bias_batch, int(accumulate),
+            work=batch * rows, grain=GRAIN_COST // (splits * columns) + 1, cost=batch * rows * columns * splits,
+        )  # fmt: skip

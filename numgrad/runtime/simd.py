@@ -1,0 +1,326 @@
+"""SIMD micro-kernels, written as LLVM vector IR: the innermost loops of matrix products and convolutions.
+
+Each computes one register tile of ``rows`` x ``columns`` elements. What is multiplied lies in *segments*: a table of int64
+words gives, for each segment, where the operands are, so that a matrix product (one segment), a convolution (a segment
+for each tap) and a sum over scattered pixels (a segment for each) share a tile. All places are byte addresses.
+
+==================  ============================================================================================
+`broadcast_tile`    ``out[i, j] = sum_s sum_k a_s[i][k] * b_s[k][j]``: rows of a are read along k, b has a vector of
+                    columns for each k. Vectors run over j.
+`dot_tile`          ``out[i, j] = sum_s sum_k a_s[i][k] * b_s[j][k]``: both are read along k, and so are vectors; the
+                    sum over lanes comes last.
+`outer_tile`        ``out[i, j] = sum_s a_s[i] * b_s[j]``: a segment is one step of the sum. Vectors run over j.
+==================  ============================================================================================
+
+``mode`` says what happens to the tile: `STORE` it, `ADD` it to what is there, or `STREAM` it past the caches.
+The Python functions ``*_reference`` are the specifications that the tests hold the tiles to.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from numgrad.runtime import target
+from numgrad.runtime.kernel import Intrinsic, intrinsic
+
+# ruff: noqa: ANN001, ANN202
+
+STORE, ADD, STREAM = 0, 1, 2
+
+
+class _Tile:
+    """Emits the pieces that the micro-kernels are made of."""
+
+    def __init__(self, context, builder, code: str, rows: int, vectors: int) -> None:
+        from llvmlite import ir
+
+        self.ir, self.builder = ir, builder
+        self.element = ir.FloatType() if code == "f4" else ir.DoubleType()
+        self.itemsize = 4 if code == "f4" else 8
+        self.lanes = target.host_target().lanes(self.itemsize)
+        self.fused = target.host_target().fused
+        self.vector = ir.VectorType(self.element, self.lanes)
+        self.rows, self.vectors = rows, vectors
+        self.columns = vectors * self.lanes
+
+    def word(self, value: int):
+        return self.ir.Constant(self.ir.IntType(64), value)
+
+    def pointer(self, address, kind=None):
+        """A pointer to bytes, or to ``kind``, from an address."""
+        return self.builder.inttoptr(address, (kind or self.ir.IntType(8)).as_pointer())
+
+    def advance(self, pointer, nbytes):
+        return self.builder.gep(pointer, [self.word(nbytes) if isinstance(nbytes, int) else nbytes])
+
+    def read(self, pointer, kind, align: int):
+        return self.builder.load(self.builder.bitcast(pointer, kind.as_pointer()), align=align)
+
+    def read_word(self, pointer, index: int):
+        return self.read(self.advance(pointer, 8 * index), self.ir.IntType(64), 8)
+
+    def read_vector(self, pointer, index: int = 0):
+        return self.read(self.advance(pointer, index * self.lanes * self.itemsize), self.vector, self.itemsize)
+
+    def read_broadcast(self, pointer):
+        """One element in all lanes."""
+        value = self.read(pointer, self.element, self.itemsize)
+        undefined = self.ir.Constant(self.vector, self.ir.Undefined)
+        lane = self.ir.IntType(32)
+        first = self.builder.insert_element(undefined, value, self.ir.Constant(lane, 0))
+        zeros = self.ir.Constant(self.ir.VectorType(lane, self.lanes), [0] * self.lanes)
+        return self.builder.shuffle_vector(first, undefined, zeros)
+
+    def multiply_add(self, x, y, total):
+        """``x * y + total``, in one rounding where the CPU does that in one instruction."""
+        from numba.core import cgutils
+
+        if not self.fused:
+            return self.builder.fadd(self.builder.fmul(x, y), total)
+        name = f"llvm.fma.v{self.lanes}f{8 * self.itemsize}"
+        kind = self.ir.FunctionType(self.vector, [self.vector] * 3)
+        return self.builder.call(cgutils.get_or_insert_function(self.builder.module, kind, name), [x, y, total])
+
+    def prefetch(self, pointer) -> None:
+        """Ask for the cache line of a place that will be read soon; it need not exist."""
+        from numba.core import cgutils
+
+        small = self.ir.IntType(32)
+        kind = self.ir.FunctionType(self.ir.VoidType(), [pointer.type, small, small, small])
+        function = cgutils.get_or_insert_function(self.builder.module, kind, "llvm.prefetch.p0")
+        self.builder.call(function, [pointer, *(self.ir.Constant(small, value) for value in (0, 3, 1))])
+
+    def zeros(self, count: int) -> list[Any]:
+        return [self.ir.Constant(self.vector, [0.0] * self.lanes)] * count
+
+    def loop(self, count, carried: list[Any], body) -> list[Any]:
+        """``for index in range(count): carried = body(index, carried)``; the values carried out of it."""
+        builder = self.builder
+        before = builder.block
+        head, inside, after = (builder.append_basic_block(name) for name in ("head", "body", "after"))
+        builder.branch(head)
+        builder.position_at_end(head)
+        index = builder.phi(self.ir.IntType(64))
+        places = [builder.phi(value.type) for value in carried]
+        builder.cbranch(builder.icmp_signed("<", index, count), inside, after)
+        builder.position_at_end(inside)
+        results = body(index, places)
+        following = builder.add(index, self.word(1))
+        end = builder.block
+        builder.branch(head)
+        for place, first, result in zip([index, *places], [self.word(0), *carried], [following, *results], strict=True):
+            place.add_incoming(first, before)
+            place.add_incoming(result, end)
+        builder.position_at_end(after)
+        return places
+
+    def store_vectors(self, totals: list[Any], out_rows, out_shift, columns, mode) -> None:
+        """Write the tile: whole vectors, or one element after the other where fewer ``columns`` are wanted."""
+        from numba.core import cgutils
+
+        builder, ir = self.builder, self.ir
+        width = self.lanes * self.itemsize
+        rows = [self.pointer(builder.add(self.read_word(out_rows, i), out_shift)) for i in range(self.rows)]
+        with builder.if_else(builder.icmp_signed(">=", columns, self.word(self.columns))) as (whole, part):
+            with whole:
+                places = [self.advance(rows[i], j * width) for i in range(self.rows) for j in range(self.vectors)]
+                places = [builder.bitcast(place, self.vector.as_pointer()) for place in places]
+                choice = builder.switch(mode, store := builder.append_basic_block("store"))
+                add, stream, done = (builder.append_basic_block(name) for name in ("add", "stream", "done"))
+                choice.add_case(self.word(ADD), add)
+                choice.add_case(self.word(STREAM), stream)
+                builder.position_at_end(store)
+                for total, place in zip(totals, places, strict=True):
+                    builder.store(total, place, align=self.itemsize)
+                builder.branch(done)
+                builder.position_at_end(add)
+                for total, place in zip(totals, places, strict=True):
+                    builder.store(builder.fadd(builder.load(place, align=self.itemsize), total), place, align=self.itemsize)
+                builder.branch(done)
+                builder.position_at_end(stream)
+                for total, place in zip(totals, places, strict=True):
+                    written = builder.store(total, place, align=width)
+                    written.set_metadata("nontemporal", builder.module.add_metadata([ir.Constant(ir.IntType(32), 1)]))
+                builder.branch(done)
+                builder.position_at_end(done)
+            with part:
+                kept = cgutils.alloca_once(builder, ir.ArrayType(self.vector, len(totals)))
+                for position, total in enumerate(totals):
+                    builder.store(total, builder.gep(kept, [self.word(0), self.word(position)]))
+                flat = builder.bitcast(kept, ir.IntType(8).as_pointer())
+                for i in range(self.rows):
+                    start = self.advance(flat, i * self.vectors * width)
+                    self.loop(columns, [], lambda j, _: self._move(j, start, rows[i], mode))  # noqa: B023
+
+    def _move(self, j, source, out, mode) -> list[Any]:
+        builder = self.builder
+        offset = builder.mul(j, self.word(self.itemsize))
+        value = self.read(self.advance(source, offset), self.element, self.itemsize)
+        place = builder.bitcast(self.advance(out, offset), self.element.as_pointer())
+        with builder.if_else(builder.icmp_signed("==", mode, self.word(ADD))) as (add, store):
+            with add:
+                builder.store(builder.fadd(builder.load(place, align=self.itemsize), value), place, align=self.itemsize)
+            with store:
+                builder.store(value, place, align=self.itemsize)
+        return []
+
+    def sum_of_lanes(self, vector):
+        """All lanes added up, halves onto halves: the same order on every CPU of one vector width."""
+        lanes, builder, ir = self.lanes, self.builder, self.ir
+        while lanes > 1:
+            half = lanes // 2
+            index = ir.VectorType(ir.IntType(32), half)
+            low = builder.shuffle_vector(vector, vector, ir.Constant(index, list(range(half))))
+            high = builder.shuffle_vector(vector, vector, ir.Constant(index, list(range(half, lanes))))
+            vector, lanes = builder.fadd(low, high), half
+        return builder.extract_element(vector, ir.Constant(ir.IntType(32), 0))
+
+
+def _words(count: int):
+    from numba import types
+
+    return types.void(*[types.int64] * count)
+
+
+@intrinsic
+def address_of(typing_context, array, index):
+    """The address of an element of an array of one dimension; the index is not checked."""
+    from numba import types
+
+    def emit(context, builder, signature, args):
+        from llvmlite import ir
+
+        data = context.make_array(signature.args[0])(context, builder, args[0]).data
+        return builder.ptrtoint(builder.gep(data, [args[1]]), ir.IntType(64))
+
+    return types.int64(array, types.int64), emit
+
+
+def broadcast_tile(code: str, rows: int, vectors: int) -> Intrinsic:
+    """``tile(table, segments, steps, a_shift, b, b_step, ahead, out_rows, out_shift, columns, mode)``.
+
+    A segment of ``table`` is ``1 + rows`` words: what to add to ``b``, and the address of each row of a (to which
+    ``a_shift`` is added). ``b`` moves by ``b_step`` bytes with each of ``steps``, and what lies ``ahead`` of it is prefetched. ``out_rows`` is the address of ``rows``
+    words, the addresses of the rows written (plus ``out_shift``), of which the first ``columns`` elements are wanted.
+    """
+
+    @intrinsic
+    def tile(typing_context, table, segments, steps, a_shift, b, b_step, ahead, out_rows, out_shift, columns, mode):
+        def emit(context, builder, signature, args):
+            t = _Tile(context, builder, code, rows, vectors)
+            table, segments, steps, a_shift, b, b_step, ahead, out_rows, out_shift, columns, mode = args
+
+            def segment(index, totals):
+                record = t.pointer(builder.add(table, builder.mul(index, t.word(8 * (1 + rows)))))
+                a = [t.advance(t.pointer(t.read_word(record, 1 + i)), a_shift) for i in range(rows)]
+                start = t.advance(t.pointer(b), t.read_word(record, 0))
+
+                def step(k, carried):
+                    b_now, totals = carried[0], carried[1:]
+                    for line in range(0, t.columns * t.itemsize, 64):
+                        t.prefetch(t.advance(b_now, builder.add(ahead, t.word(line))))
+                    right = [t.read_vector(b_now, j) for j in range(vectors)]
+                    offset = builder.mul(k, t.word(t.itemsize))
+                    results = []
+                    for i in range(rows):
+                        left = t.read_broadcast(t.advance(a[i], offset))
+                        results += [t.multiply_add(left, right[j], totals[i * vectors + j]) for j in range(vectors)]
+                    return [t.advance(b_now, b_step), *results]
+
+                return t.loop(steps, [start, *totals], step)[1:]
+
+            totals = t.loop(segments, t.zeros(rows * vectors), segment)
+            t.store_vectors(totals, t.pointer(out_rows), out_shift, columns, mode)
+            return context.get_dummy_value()
+
+        return _words(11), emit
+
+    return tile
+
+
+def dot_tile(code: str, rows: int, columns: int) -> Intrinsic:
+    """``tile(table, segments, steps, a_shift, b, b_step, ahead, out_rows, out_shift, wanted, mode)``.
+
+    A segment of ``table`` is ``1 + rows`` words, as in `broadcast_tile`; ``b_step`` is the distance of b's rows, of which
+    ``wanted`` (at least 1) are there; ``steps`` counts whole vectors; ``ahead`` is not used.
+    """
+
+    @intrinsic
+    def tile(typing_context, table, segments, steps, a_shift, b, b_step, ahead, out_rows, out_shift, wanted, mode):
+        def emit(context, builder, signature, args):
+            t = _Tile(context, builder, code, rows, 1)
+            table, segments, steps, a_shift, b, b_step, _, out_rows, out_shift, wanted, mode = args
+            last = builder.sub(wanted, t.word(1))
+            starts = []
+            for j in range(columns):  # rows of b beyond the last wanted one are read as that one
+                row = builder.select(builder.icmp_signed("<", t.word(j), last), t.word(j), last)
+                starts.append(t.advance(t.pointer(b), builder.mul(row, b_step)))
+
+            def segment(index, totals):
+                record = t.pointer(builder.add(table, builder.mul(index, t.word(8 * (1 + rows)))))
+                a = [t.advance(t.pointer(t.read_word(record, 1 + i)), a_shift) for i in range(rows)]
+                shift = t.read_word(record, 0)
+                right = [t.advance(start, shift) for start in starts]
+
+                def step(k, totals):
+                    offset = builder.mul(k, t.word(t.lanes * t.itemsize))
+                    left = [t.read_vector(t.advance(row, offset)) for row in a]
+                    results = list(totals)
+                    for j in range(columns):
+                        vector = t.read_vector(t.advance(right[j], offset))
+                        for i in range(rows):
+                            results[i * columns + j] = t.multiply_add(left[i], vector, totals[i * columns + j])
+                    return results
+
+                return t.loop(steps, totals, step)
+
+            totals = t.loop(segments, t.zeros(rows * columns), segment)
+            sums = [t.sum_of_lanes(total) for total in totals]
+            out = [t.pointer(builder.add(t.read_word(t.pointer(out_rows), i), out_shift)) for i in range(rows)]
+            for j in range(columns):
+                with builder.if_then(builder.icmp_signed("<", t.word(j), wanted)):
+                    for i in range(rows):
+                        place = builder.bitcast(t.advance(out[i], j * t.itemsize), t.element.as_pointer())
+                        before = builder.load(place, align=t.itemsize)
+                        total = builder.fadd(before, sums[i * columns + j])
+                        adds = builder.icmp_signed("==", mode, t.word(ADD))
+                        builder.store(builder.select(adds, total, sums[i * columns + j]), place, align=t.itemsize)
+            return context.get_dummy_value()
+
+        return _words(11), emit
+
+    return tile
+
+
+def outer_tile(code: str, rows: int, vectors: int) -> Intrinsic:
+    """``tile(table, steps, a_shift, b_shift, out_rows, out_shift, columns, mode)``.
+
+    A step of ``table`` is two words: the addresses of a's ``rows`` adjacent elements and of b's columns, to which the
+    shifts are added; the rest is as in `broadcast_tile`.
+    """
+
+    @intrinsic
+    def tile(typing_context, table, steps, a_shift, b_shift, out_rows, out_shift, columns, mode):
+        def emit(context, builder, signature, args):
+            t = _Tile(context, builder, code, rows, vectors)
+            table, steps, a_shift, b_shift, out_rows, out_shift, columns, mode = args
+            records = t.pointer(table)
+
+            def step(index, totals):
+                record = t.advance(records, builder.mul(index, t.word(16)))
+                a = t.advance(t.pointer(t.read_word(record, 0)), a_shift)
+                b = t.advance(t.pointer(t.read_word(record, 1)), b_shift)
+                right = [t.read_vector(b, j) for j in range(vectors)]
+                results = []
+                for i in range(rows):
+                    left = t.read_broadcast(t.advance(a, i * t.itemsize))
+                    results += [t.multiply_add(left, right[j], totals[i * vectors + j]) for j in range(vectors)]
+                return results
+
+            totals = t.loop(steps, t.zeros(rows * vectors), step)
+            t.store_vectors(totals, t.pointer(out_rows), out_shift, columns, mode)
+            return context.get_dummy_value()
+
+        return _words(8), emit
+
+    return tile
