@@ -1,0 +1,268 @@
+"""Reading and writing by index: rows (index_select, embedding, advanced indexing) and elements (gather, scatter).
+
+Negative indices wrap; one out of range leaves the status 1 + its position. Where indices may repeat, the destination is
+divided among work items, each of which walks all indices in their order: sums have the same bits for any number of
+threads, and of several assignments the last wins.
+"""
+
+from __future__ import annotations
+
+from numgrad.errors import KernelError
+from numgrad.kernels.reduce import KEPT, Loop, merged, place4
+from numgrad.layout import product
+from numgrad.runtime.kernel import device, kernel
+from numgrad.runtime.plan import GRAIN_COST, STATUS, Operand, PlanBuilder
+
+# ruff: noqa: ANN001, ANN201
+
+MOST_OWNERS = 8  # work items that walk the same indices; more would read more than they share
+
+
+@device
+def wrapped(index, extent):
+    """The index counted from 0, or -1 if it is out of range."""
+    index = index + extent if index < 0 else index
+    return index if 0 <= index < extent else -1
+
+
+# ---- rows -------------------------------------------------------------------------------------------------------
+
+
+@kernel("i8[:], i8[:], i8[:], i8, i8")
+def linear_index(index, linear, status, extent, following, start, stop):
+    """linear = index, or (following) linear * extent + index: one step from several indices to one."""
+    for i in range(start, stop):
+        place = wrapped(index[i], extent)
+        if place < 0:
+            status[0] = 1 + i
+            place = 0
+        linear[i] = linear[i] * extent + place if following else place
+
+
+@kernel("T[:, :, :], i8[:], T[:, :, :], i8[:]")
+def gather_rows(x, index, out, status, start, stop):
+    """out[o, i] = x[o, index[i]]; work: rows of out."""
+    count = index.shape[0]
+    for unit in range(start, stop):
+        o = unit // count
+        i = unit - o * count
+        place = wrapped(index[i], x.shape[1])
+        if place < 0:
+            status[0] = 1 + i
+        else:
+            v, y = x[o, place], out[o, i]
+            for j in range(y.shape[0]):
+                y[j] = v[j]
+
+
+@kernel("T[:, :, :], i8[:], T[:, :, :], i8[:], i8, i8, i8, i8, i8, i8, i8")
+def scatter_rows(source, index, out, status, add, zero, skip, row_blocks, rows, column_blocks, columns, start, stop):
+    """out[o, index[i]] (+)= source[o, i], in order of i; a unit owns a block of rows and columns of one out[o]."""
+    nothing = out.dtype.type(0)
+    for unit in range(start, stop):
+        block = unit // column_blocks
+        left = (unit - block * column_blocks) * columns
+        right = min(out.shape[2], left + columns)
+        o = block // row_blocks
+        top = (block - o * row_blocks) * rows
+        bottom = min(out.shape[1], top + rows)
+        if zero:
+            for row in range(top, bottom):
+                y = out[o, row, left:right]
+                for j in range(y.shape[0]):
+                    y[j] = nothing
+        for i in range(index.shape[0]):
+            row = wrapped(index[i], out.shape[1])
+            if row < 0:
+                status[0] = 1 + i
+            elif top <= row < bottom and row != skip:
+                v, y = source[o, i, left:right], out[o, row, left:right]
+                if add:
+                    for j in range(y.shape[0]):
+                        y[j] += v[j]
+                else:
+                    for j in range(y.shape[0]):
+                        y[j] = v[j]
+
+
+def _row_view(name: str, operand: Operand, dim: int, dims: int) -> tuple[int, int, int]:
+    """A contiguous operand as (outer, the dims indexed, inner)."""
+    spec = operand.spec
+    if not spec.is_contiguous:
+        raise KernelError(f"{name}: an operand is {spec}, expected contiguous")
+    shape = spec.shape
+    return product(shape[:dim]), product(shape[dim : dim + dims]), product(shape[dim + dims :])
+
+
+def plan_linear_index(b: PlanBuilder, indices: list[Operand], extents: tuple[int, ...], linear: Operand) -> None:
+    """From one index for each of several dimensions to one for all: ``linear = (i0 * extents[1] + i1) * extents[2] ...``.
+
+    indices, linear
+        int64, contiguous, of one shape. A bad index leaves the status 1 + its position.
+    """
+    count = linear.spec.numel
+    for place, (index, extent) in enumerate(zip(indices, extents, strict=True)):
+        b.launch(linear_index, index.array(count), linear.array(count), STATUS, extent, place, work=count, grain=GRAIN_COST // 4)
+
+
+def plan_index_select(b: PlanBuilder, x: Operand, index: Operand, out: Operand, dim: int, *, dims: int = 1) -> None:
+    """``out[..., i, ...] = x[..., index[i], ...]`` at ``dim``: index_select, embedding, advanced indexing.
+
+    x
+        Contiguous, any dtype. With ``dims > 1`` so many dimensions from ``dim`` on are indexed as one (`plan_linear_index`).
+    index
+        int64, contiguous, any shape.
+    out
+        Contiguous: x's shape with the dimensions indexed replaced by index's.
+    """
+    outer, extent, inner = _row_view("index_select", x, dim, dims)
+    count = index.spec.numel
+    b.launch(
+        gather_rows, x.array(outer, extent, inner), index.array(count), out.array(outer, count, inner), STATUS,
+        work=outer * count, grain=max(1, GRAIN_COST // (inner + 8)), cost=outer * count * (inner + 8),
+    )  # fmt: skip
+
+
+def plan_index_scatter(
+    b: PlanBuilder,
+    source: Operand,
+    index: Operand,
+    out: Operand,
+    dim: int,
+    *,
+    dims: int = 1,
+    accumulate: bool = True,
+    zero: bool = False,
+    skip: int = -1,
+) -> None:
+    """``out[..., index[i], ...] (+)= source[..., i, ...]``: index_add, index_put, the backward of `plan_index_select`.
+
+    Operands are as there, with source in out's place and out in x's. ``zero`` clears out first; ``skip`` names an index
+    that is left out (embedding's padding_idx).
+    """
+    outer, extent, inner = _row_view("index_scatter", out, dim, dims)
+    count = index.spec.numel
+    owners = max(1, min(MOST_OWNERS // max(1, outer), count * inner * outer // GRAIN_COST))
+    column_blocks = max(1, min(owners, inner // 16))
+    row_blocks = max(1, min(owners // column_blocks, extent, 4))
+    columns, rows = -(-inner // column_blocks), -(-extent // row_blocks)
+    column_blocks, row_blocks = -(-inner // max(1, columns)), -(-extent // max(1, rows))
+    cost = (count + extent) * (inner + 8)
+    b.launch(
+        scatter_rows, source.array(outer, count, inner), index.array(count), out.array(outer, extent, inner), STATUS,
+        int(accumulate), int(zero), skip, row_blocks, rows, column_blocks, columns,
+        work=outer * row_blocks * column_blocks,
+        grain=max(1, GRAIN_COST * row_blocks * column_blocks // max(1, cost)), cost=outer * cost,
+    )  # fmt: skip
+
+
+# ---- elements ---------------------------------------------------------------------------------------------------
+
+
+@kernel("T[:], i8[:], T[:], i8[:], " + "i8, " * (3 + KEPT) + "i8, i8, i8, i8")
+def gather_elements(x, index, out, status, n1, n2, n3, s0, s1, s2, s3, width, step, extent, stride, start, stop):
+    """Work: rows of ``width`` elements of the index; ``step`` is x's stride along a row, ``stride`` along dim."""
+    for row in range(start, stop):
+        base = place4(row, n1, n2, n3, s0, s1, s2, s3)
+        places, y = index[row * width : (row + 1) * width], out[row * width : (row + 1) * width]
+        for j in range(y.shape[0]):
+            place = wrapped(places[j], extent)
+            if place < 0:
+                status[0] = 1 + row * width + j
+            else:
+                y[j] = x[base + place * stride + j * step]
+
+
+@kernel("T[:], i8[:], T[:], i8[:], " + "i8, " * (3 + 3 * KEPT + 12) + "i8")
+def scatter_elements(
+    source, index, out, status, n1, n2, n3, s0, s1, s2, s3, i0, i1, i2, i3, o0, o1, o2, o3,
+    count, source_step, index_step, extent, out_step, width, source_column, index_column, out_column,
+    blocks, columns, add, broadcast, start, stop
+):  # fmt: skip
+    """Along dim in order: a unit owns ``columns`` neighbouring lines of out. ``broadcast``: the source is one value."""
+    for unit in range(start, stop):
+        line = unit // blocks
+        left = (unit - line * blocks) * columns
+        right = min(width, left + columns)
+        first_source = place4(line, n1, n2, n3, s0, s1, s2, s3)
+        first_index = place4(line, n1, n2, n3, i0, i1, i2, i3)
+        first_out = place4(line, n1, n2, n3, o0, o1, o2, o3)
+        for i in range(count):
+            for j in range(left, right):
+                where = first_index + i * index_step + j * index_column
+                place = wrapped(index[where], extent)
+                if place < 0:
+                    status[0] = 1 + where
+                else:
+                    value = source[0] if broadcast else source[first_source + i * source_step + j * source_column]
+                    target = first_out + place * out_step + j * out_column
+                    out[target] = out[target] + value if add else value
+
+
+def plan_gather_elements(b: PlanBuilder, x: Operand, index: Operand, out: Operand, dim: int) -> None:
+    """torch.gather: ``out[i][j][k] = x[i][index[i][j][k]][k]`` (dim 1).
+
+    x
+        Any strides and dtype. A scalar counts as one dimension.
+    index, out
+        Contiguous, of one shape; index is int64 and nowhere but at ``dim`` larger than x.
+    """
+    if not index.spec.is_contiguous or not out.spec.is_contiguous:
+        raise KernelError(f"gather: index is {index.spec} and out {out.spec}, expected contiguous")
+    strides, extents = x.spec.strides or (1,), x.spec.shape or (1,)
+    shape, places = index.spec.shape or (1,), index.spec.strides or (1,)
+    loops = merged([Loop(n, 0 if d == dim else strides[d], places[d]) for d, n in enumerate(shape)])
+    if len(loops) > KEPT + 1:
+        raise KernelError(f"gather: the index has {len(loops)} dimensions that do not merge, expected at most {KEPT + 1}")
+    grid = [Loop(1, 0)] * (KEPT + 1 - len(loops)) + loops
+    width, rows = grid[-1].extent, index.spec.numel // max(1, grid[-1].extent)
+    b.launch(
+        gather_elements, x.flat, index.flat, out.flat, STATUS,
+        *[loop.extent for loop in grid[1:-1]], *[loop.stride for loop in grid[:-1]],
+        width, grid[-1].stride, extents[dim], strides[dim],
+        work=rows, grain=max(1, GRAIN_COST // (4 * width + 16)), cost=rows * (4 * width + 16),
+    )  # fmt: skip
+
+
+def plan_scatter_elements(
+    b: PlanBuilder, source: Operand, index: Operand, out: Operand, dim: int, *, accumulate: bool = True
+) -> None:
+    """torch.scatter_add, or scatter: ``out[i][index[i][j][k]][k] (+)= source[i][j][k]`` (dim 1), in order of j.
+
+    source
+        At least index's extents, any strides; or one element (numel 1), for all places.
+    index
+        int64, contiguous.
+    out
+        Dense or not, but no two of its elements in one place; it holds its values already.
+    """
+    if not index.spec.is_contiguous:
+        raise KernelError(f"scatter: index is {index.spec}, expected contiguous")
+    shape, index_strides = index.spec.shape or (1,), index.spec.strides or (1,)
+    out_strides, out_shape = out.spec.strides or (1,), out.spec.shape or (1,)
+    broadcast = source.spec.numel == 1
+    source_strides = (0,) * len(shape) if broadcast else source.spec.strides
+    others = [
+        (n, source_strides[d], index_strides[d], out_strides[d]) for d, n in enumerate(shape) if d != dim and n != 1
+    ]
+    lines: list[tuple[int, int, int, int]] = []
+    for n, *steps in others:
+        if lines and all(before == n * step for before, step in zip(lines[-1][1:], steps, strict=True)):
+            n *= lines.pop()[0]
+        lines.append((n, *steps))  # type: ignore[arg-type]
+    if len(lines) > KEPT + 1:
+        raise KernelError(f"scatter: the index has {len(lines)} dimensions that do not merge, expected at most {KEPT + 2}")
+    inner = lines.pop() if lines else (1, 0, 0, 0)
+    lines = [(1, 0, 0, 0)] * (KEPT - len(lines)) + lines
+    # Side by side in memory lines are walked together, else one by one.
+    columns = 1 if index_strides[dim] == 1 and shape[dim] > 1 else 64
+    blocks = -(-inner[0] // columns)
+    units = product([line[0] for line in lines]) * blocks
+    cost = 8 * shape[dim] * min(columns, inner[0])
+    b.launch(
+        scatter_elements, source.flat, index.flat, out.flat, STATUS,
+        *[line[0] for line in lines[1:]], *[line[1] for line in lines], *[line[2] for line in lines],
+        *[line[3] for line in lines], shape[dim], source_strides[dim], index_strides[dim], out_shape[dim], out_strides[dim],
+        *inner, blocks, columns, int(accumulate), int(broadcast),
+        work=units if index.spec.numel else 0, grain=max(1, GRAIN_COST // max(1, cost)), cost=units * cost,
+    )  # fmt: skip
