@@ -1,0 +1,259 @@
+"""Random numbers by counter: Philox4x32-10 (Salmon, Moraes, Dror, Shaw, "Parallel random numbers: as easy as 1, 2, 3", 2011).
+
+A generator's state is two int64, (seed, counter), and is data: kernels read it, and a last tiny launch moves the counter
+on, so that a recorded launch gives new numbers each time it runs. Word ``i`` of a stream depends on (seed, counter, i)
+alone, so the bits are the same for any split of the work.
+
+Work comes in groups of `BLOCKS` Philox blocks, 4 words of 32 bits each, stored word by word rather than block by block,
+so that everything vectorises: word ``l`` of the group's block ``k`` is at ``l * BLOCKS + k``.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from numgrad import dtypes
+from numgrad.errors import KernelError
+from numgrad.runtime.kernel import Kernel, device, kernel
+from numgrad.runtime.plan import Operand, PlanBuilder
+
+# ruff: noqa: ANN001, ANN201
+
+BLOCKS = 16
+WORDS = 4 * BLOCKS
+HALF, QUARTER = WORDS // 2, WORDS // 4
+GRAIN = 64  # groups: some 10 us
+_MULTIPLIER_0, _MULTIPLIER_1 = np.uint64(0xD2511F53), np.uint64(0xCD9E8D57)
+_WEYL_0, _WEYL_1 = np.uint64(0x9E3779B9), np.uint64(0xBB67AE85)
+_LOW, _SHIFT = np.uint64(0xFFFFFFFF), np.uint64(32)
+_2_PI = 2 * math.pi
+
+
+@device
+def philox(seed, block):
+    """The four 32-bit words of one block, as uint64."""
+    k0, k1 = seed & _LOW, seed >> _SHIFT
+    c0, c1, c2, c3 = block & _LOW, block >> _SHIFT, np.uint64(0), np.uint64(0)
+    for _ in range(10):
+        p0, p1 = _MULTIPLIER_0 * c0, _MULTIPLIER_1 * c2
+        c0, c1, c2, c3 = (p1 >> _SHIFT) ^ c1 ^ k0, p1 & _LOW, (p0 >> _SHIFT) ^ c3 ^ k1, p0 & _LOW
+        k0, k1 = (k0 + _WEYL_0) & _LOW, (k1 + _WEYL_1) & _LOW
+    return c0, c1, c2, c3
+
+
+@device
+def fill_words(words, state, group):
+    """The words of one group."""
+    seed, first = np.uint64(state[0]), np.uint64(state[1]) + np.uint64(group * BLOCKS)
+    w0, w1, w2, w3 = words[:QUARTER], words[QUARTER:HALF], words[HALF : HALF + QUARTER], words[HALF + QUARTER :]
+    for k in range(BLOCKS):
+        a, b, c, d = philox(seed, first + np.uint64(k))
+        w0[k] = np.int64(a)
+        w1[k] = np.int64(b)
+        w2[k] = np.int64(c)
+        w3[k] = np.int64(d)
+
+
+@device
+def unit_float64(high, low):
+    """A multiple of 2**-53 in [0, 1) from two words."""
+    return np.float64(((high >> 5) << 26) | (low >> 6)) * 2.0**-53
+
+
+@kernel("f4[:], i8[:], i8[:], f4, f4, f4")
+def uniform_float32(out, words, state, low, span, step, start, stop, worker):
+    """``step`` is 2**-24: 24 bits of one word."""
+    words = words[worker * WORDS : (worker + 1) * WORDS]
+    for group in range(start, stop):
+        fill_words(words, state, group)
+        y = out[group * WORDS : (group + 1) * WORDS]
+        for i in range(y.shape[0]):
+            y[i] = low + span * (np.float32(words[i] >> 8) * step)
+
+
+@kernel("f8[:], i8[:], i8[:], f8, f8")
+def uniform_float64(out, words, state, low, span, start, stop, worker):
+    words = words[worker * WORDS : (worker + 1) * WORDS]
+    for group in range(start, stop):
+        fill_words(words, state, group)
+        y = out[group * HALF : (group + 1) * HALF]
+        for i in range(y.shape[0]):
+            y[i] = low + span * unit_float64(words[i], words[HALF + i])
+
+
+@kernel("f4[:], i8[:], i8[:], f4, f4, f4, f4")
+def normal_float32(out, words, state, mean, std, step, turn, start, stop, worker):
+    """Box and Muller; ``step`` is 2**-24, ``turn`` 2 pi."""
+    words = words[worker * WORDS : (worker + 1) * WORDS]
+    for group in range(start, stop):
+        fill_words(words, state, group)
+        y = out[group * WORDS : (group + 1) * WORDS]
+        n = y.shape[0]
+        for i in range(min(n, HALF)):
+            radius = std * math.sqrt(np.float32(-2) * math.log(np.float32((words[i] >> 8) + 1) * step))
+            angle = turn * (np.float32(words[HALF + i] >> 8) * step)
+            y[i] = mean + radius * math.cos(angle)
+            if HALF + i < n:
+                y[HALF + i] = mean + radius * math.sin(angle)
+
+
+@kernel("f8[:], i8[:], i8[:], f8, f8")
+def normal_float64(out, words, state, mean, std, start, stop, worker):
+    words = words[worker * WORDS : (worker + 1) * WORDS]
+    for group in range(start, stop):
+        fill_words(words, state, group)
+        y = out[group * HALF : (group + 1) * HALF]
+        n = y.shape[0]
+        for i in range(min(n, QUARTER)):
+            above_zero = unit_float64(words[i], words[QUARTER + i]) + 2.0**-53
+            radius = std * math.sqrt(-2.0 * math.log(above_zero))
+            angle = _2_PI * unit_float64(words[HALF + i], words[HALF + QUARTER + i])
+            y[i] = mean + radius * math.cos(angle)
+            if QUARTER + i < n:
+                y[QUARTER + i] = mean + radius * math.sin(angle)
+
+
+@kernel("T[:], i8[:], i8[:], i8, i8")
+def random_integers(out, words, state, low, span, start, stop, worker):
+    """low + a 64-bit number modulo span; span 0 stands for 2**64."""
+    words = words[worker * WORDS : (worker + 1) * WORDS]
+    for group in range(start, stop):
+        fill_words(words, state, group)
+        y = out[group * HALF : (group + 1) * HALF]
+        for i in range(y.shape[0]):
+            number = (np.uint64(words[i]) << _SHIFT) | np.uint64(words[HALF + i])
+            y[i] = low + np.int64(number % np.uint64(span) if span else number)
+
+
+@kernel("O[:], i8[:], i8[:], i8")
+def bernoulli(out, words, state, threshold, start, stop, worker):
+    """1 with probability threshold / 2**32."""
+    words = words[worker * WORDS : (worker + 1) * WORDS]
+    for group in range(start, stop):
+        fill_words(words, state, group)
+        y = out[group * WORDS : (group + 1) * WORDS]
+        for i in range(y.shape[0]):
+            y[i] = words[i] < threshold
+
+
+@kernel("T[:], O[:], i8[:], i8[:]")
+def bernoulli_each(probability, out, words, state, start, stop, worker):
+    """1 with each element's own probability."""
+    words = words[worker * WORDS : (worker + 1) * WORDS]
+    for group in range(start, stop):
+        fill_words(words, state, group)
+        p, y = probability[group * WORDS : (group + 1) * WORDS], out[group * WORDS : (group + 1) * WORDS]
+        for i in range(y.shape[0]):
+            y[i] = words[i] * 2.0**-32 < p[i]
+
+
+@kernel("T[:], T[:], b1[:], i8[:], i8[:], i8, T")
+def dropout(x, out, mask, words, state, threshold, scale, start, stop, worker):
+    """mask is 1 with probability threshold / 2**32; out = x * scale where it is, 0 elsewhere."""
+    words = words[worker * WORDS : (worker + 1) * WORDS]
+    zero = x.dtype.type(0)
+    for group in range(start, stop):
+        fill_words(words, state, group)
+        v, y = x[group * WORDS : (group + 1) * WORDS], out[group * WORDS : (group + 1) * WORDS]
+        m = mask[group * WORDS : (group + 1) * WORDS]
+        for i in range(y.shape[0]):
+            keep = words[i] < threshold
+            m[i] = keep
+            y[i] = v[i] * scale if keep else zero
+
+
+@kernel("i8[:], i8[:]")
+def random_permutation(out, state, start, stop):
+    """Fisher and Yates's shuffle, by one thread; a Philox block for each place."""
+    seed, first = np.uint64(state[0]), np.uint64(state[1])
+    for i in range(out.shape[0]):
+        a, b, _, _ = philox(seed, first + np.uint64(i))
+        j = np.int64(((a << _SHIFT) | b) % np.uint64(i + 1))
+        out[i] = out[j]
+        out[j] = i
+
+
+@kernel("i8[:], i8")
+def advance_counter(state, blocks, start, stop):
+    state[1] += blocks
+
+
+# ---- planning ---------------------------------------------------------------------------------------------------
+# ``state`` is int64 [2], (seed, counter), and is changed in place: each plan moves the counter behind what it used.
+
+
+def _launch(
+    b: PlanBuilder, drawn: Kernel, operands: tuple[Operand, ...], state: Operand, scalars: tuple[float, ...], per_group: int
+) -> None:
+    for operand in operands:
+        if not operand.spec.is_dense:
+            raise KernelError(f"{drawn.name}: an operand is {operand.spec}, expected dense")
+    numel = operands[-1].spec.numel
+    groups = -(-numel // per_group)
+    words = b.scratch(dtypes.int64, WORDS, per_worker=True)
+    b.launch(
+        drawn, *[operand.flat for operand in operands], words.flat, state.array(2), *scalars,
+        work=groups, grain=GRAIN, cost=groups * WORDS * 8,
+    )  # fmt: skip
+    _advance(b, state, groups * BLOCKS)
+
+
+def _advance(b: PlanBuilder, state: Operand, blocks: int) -> None:
+    if blocks:
+        b.launch(advance_counter, state.array(2), blocks, work=1, grain=1)
+
+
+def plan_uniform(b: PlanBuilder, out: Operand, state: Operand, low: float = 0.0, high: float = 1.0) -> None:
+    """Uniform in [low, high): float32 from 24 random bits, float64 from 53. out is dense, filled in memory order."""
+    if out.spec.dtype is dtypes.float32:
+        _launch(b, uniform_float32, (out,), state, (low, high - low, 2.0**-24), WORDS)
+    else:
+        _launch(b, uniform_float64, (out,), state, (low, high - low), HALF)
+
+
+def plan_normal(b: PlanBuilder, out: Operand, state: Operand, mean: float = 0.0, std: float = 1.0) -> None:
+    """Normal with this mean and standard deviation, float32 or float64; out is dense, filled in memory order."""
+    if out.spec.dtype is dtypes.float32:
+        _launch(b, normal_float32, (out,), state, (mean, std, 2.0**-24, _2_PI), WORDS)
+    else:
+        _launch(b, normal_float64, (out,), state, (mean, std), HALF)
+
+
+def plan_randint(b: PlanBuilder, out: Operand, state: Operand, low: int, high: int) -> None:
+    """Integers in [low, high), of any dtype but bool; out is dense, filled in memory order."""
+    span = high - low
+    _launch(b, random_integers, (out,), state, (low, span - (1 << 64) if span >= 1 << 63 else span), HALF)
+
+
+def threshold_of(probability: float) -> int:
+    """The 32-bit words below it are as many as the probability says."""
+    return round(probability * (1 << 32))
+
+
+def plan_bernoulli(b: PlanBuilder, out: Operand, state: Operand, probability: float | Operand) -> None:
+    """1 with the given probability, else 0; out has any dtype and is dense.
+
+    ``probability`` may be an operand of out's shape and strides, float32 or float64.
+    """
+    if isinstance(probability, Operand):
+        _launch(b, bernoulli_each, (probability, out), state, (), WORDS)
+    else:
+        _launch(b, bernoulli, (out,), state, (threshold_of(probability),), WORDS)
+
+
+def plan_dropout(b: PlanBuilder, x: Operand, out: Operand, mask: Operand, state: Operand, p: float) -> None:
+    """Each element is 0 with probability ``p``, else x / (1 - p); mask (bool) tells which are kept.
+
+    All three dense, of the same shape and strides; x and out float32 or float64.
+    """
+    scale = 0.0 if p == 1 else 1 / (1 - p)
+    _launch(b, dropout, (x, out, mask), state, (threshold_of(1 - p), scale), WORDS)
+
+
+def plan_randperm(b: PlanBuilder, out: Operand, state: Operand) -> None:
+    """A random permutation of range(n); out is int64 [n], contiguous."""
+    n = out.spec.numel
+    b.launch(random_permutation, out.array(n), state.array(2), work=1 if n else 0, grain=1, cost=64 * n)
+    _advance(b, state, n)

@@ -1,0 +1,182 @@
+"""Optimizers: one pass over all parameters in one launch.
+
+The tensors are named by a table, int64 rows of addresses and a length, that the planner cuts into pieces of `PIECE`
+elements (`piece_rows`); a kernel reads arrays straight from these addresses. Hyper-parameters are float64 data in an
+operand, so that a recorded launch sees new values. The arithmetic is in the parameters' type, in torch's order.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from numgrad.dtypes import dtype as Dtype
+from numgrad.runtime.kernel import intrinsic, kernel
+from numgrad.runtime.plan import Operand, PlanBuilder
+
+# ruff: noqa: ANN001, ANN201, ANN202
+
+PIECE = 1 << 14  # elements of one row of the table: some 10 us of work
+
+# Columns of the tables.
+SGD_COLUMNS = ("param", "grad", "momentum_buffer", "is_first", "length")
+ADAM_COLUMNS = ("param", "grad", "exp_avg", "exp_avg_sq", "max_exp_avg_sq", "length")
+# Elements of the operands of hyper-parameters.
+SGD_HYPER = ("lr", "momentum", "dampening", "weight_decay", "nesterov", "maximize")
+ADAM_HYPER = ("lr", "beta1", "beta2", "eps", "weight_decay", "decoupled_weight_decay", "maximize", "amsgrad")
+ADAM_STATE = ("step", "step_size", "sqrt_bias_correction2")  # of which only step is the caller's
+
+
+@intrinsic
+def array_at(typing_context, address, length, like):
+    """The array of ``length`` elements of the scalar ``like``'s type that lies at an address."""
+    from llvmlite import ir
+    from numba import types
+
+    array = types.Array(like, 1, "C")
+
+    def emit(context, builder, signature, args):
+        from numba.np.arrayobj import populate_array
+
+        value = context.make_array(array)(context, builder)
+        itemsize = ir.Constant(ir.IntType(64), context.get_abi_sizeof(context.get_data_type(like)))
+        data = builder.inttoptr(args[0], value.data.type)
+        populate_array(value, data=data, shape=[args[1]], strides=[itemsize], itemsize=itemsize, meminfo=None)
+        return value._getvalue()
+
+    return array(types.int64, types.int64, like), emit
+
+
+@kernel("i8[:, :], f8[:], T")
+def sgd(table, hyper, zero, start, stop):
+    """Work: rows of `SGD_COLUMNS`. A row's first step makes the gradient its buffer, and clears its ``is_first``."""
+    decay, momentum, nesterov = hyper[3], hyper[1], hyper[4] != 0.0
+    step = type_of(zero, -hyper[0])
+    sign = type_of(zero, -1.0 if hyper[5] != 0.0 else 1.0)
+    for row in range(start, stop):
+        length = table[row, 4]
+        p, g = array_at(table[row, 0], length, zero), array_at(table[row, 1], length, zero)
+        # A first buffer is the gradient: 0 of the old one, which may hold anything, and all of the new.
+        first = table[row, 3] != 0
+        d, m, k = type_of(zero, decay), type_of(zero, momentum), type_of(zero, 1.0 if first else 1.0 - hyper[2])
+        if momentum == 0.0:
+            for i in range(p.shape[0]):
+                v = sign * g[i]
+                v = v + d * p[i] if decay != 0.0 else v
+                p[i] += step * v
+        else:
+            buffer = array_at(table[row, 2], length, zero)
+            if first:
+                table[row, 3] = 0
+                for i in range(p.shape[0]):
+                    buffer[i] = zero
+            for i in range(p.shape[0]):
+                v = sign * g[i]
+                v = v + d * p[i] if decay != 0.0 else v
+                a = m * buffer[i] + k * v
+                buffer[i] = a
+                p[i] += step * (v + m * a if nesterov else a)
+
+
+@kernel("f8[:], f8[:]")
+def adam_advance(hyper, state, start, stop):
+    """Count the step; the factors that depend on it."""
+    state[0] += 1.0
+    state[1] = hyper[0] / (1.0 - hyper[1] ** state[0])
+    state[2] = math.sqrt(1.0 - hyper[2] ** state[0])
+
+
+@kernel("i8[:, :], f8[:], f8[:], T")
+def adam(table, hyper, state, zero, start, stop):
+    """Work: rows of `ADAM_COLUMNS`."""
+    decay, decoupled, amsgrad = hyper[4], hyper[5] != 0.0, hyper[7] != 0.0
+    sign = type_of(zero, -1.0 if hyper[6] != 0.0 else 1.0)
+    added = type_of(zero, 0.0 if decoupled else decay)
+    kept = type_of(zero, 1.0 - hyper[0] * decay if decoupled else 1.0)
+    lerp, remaining, lerp_is_small = type_of(zero, 1.0 - hyper[1]), type_of(zero, hyper[1]), abs(1.0 - hyper[1]) < 0.5
+    beta2, new2 = type_of(zero, hyper[2]), type_of(zero, 1.0 - hyper[2])
+    eps, step, root = type_of(zero, hyper[3]), type_of(zero, -state[1]), type_of(zero, state[2])
+    for row in range(start, stop):
+        length = table[row, 5]
+        p, g = array_at(table[row, 0], length, zero), array_at(table[row, 1], length, zero)
+        mean, square = array_at(table[row, 2], length, zero), array_at(table[row, 3], length, zero)
+        largest = array_at(table[row, 4] if amsgrad else table[row, 3], length, zero)
+        for i in range(p.shape[0]):
+            v, q = sign * g[i], kept * p[i]
+            v = v + added * q if decay != 0.0 else v
+            a = mean[i]
+            a = a + lerp * (v - a) if lerp_is_small else v - (v - a) * remaining
+            b = beta2 * square[i] + new2 * v * v
+            mean[i] = a
+            square[i] = b
+            if amsgrad:
+                c = largest[i]
+                b = b if (b > c) | (b != b) else c
+                largest[i] = b
+            p[i] = q + step * a / (math.sqrt(b) / root + eps)
+
+
+@intrinsic
+def type_of(typing_context, like, value):
+    """``value``, a float64, as the type of ``like``."""
+    from numba import types
+
+    def emit(context, builder, signature, args):
+        return context.cast(builder, args[1], types.float64, like)
+
+    return like(like, types.float64), emit
+
+
+# ---- planning ---------------------------------------------------------------------------------------------------
+
+
+def piece_rows(addresses: Sequence[Sequence[int]], flags: Sequence[int], lengths: Sequence[int], itemsize: int) -> np.ndarray:
+    """The table, int64, of tensors whose addresses (a row for each tensor), flags (as many for all) and lengths are given.
+
+    A row is ``(*addresses, *flags, length)`` of a piece of at most `PIECE` elements; an address of 0 stays 0.
+
+    >>> piece_rows([(4096, 0)], (1,), [PIECE + 1], 4).tolist()
+    [[4096, 0, 1, 16384], [69632, 0, 1, 1]]
+    """
+    rows = [
+        (*(address and address + first * itemsize for address in tensor), *flags, min(PIECE, length - first))
+        for tensor, length in zip(addresses, lengths, strict=True)
+        for first in range(0, length, PIECE)
+    ]
+    width = len(addresses[0]) + len(flags) + 1 if addresses else 0
+    return np.array(rows, np.int64).reshape(-1, width)
+
+
+def plan_sgd(b: PlanBuilder, table: Operand, hyper: Operand, dtype: Dtype) -> None:
+    """SGD, with torch's momentum, over all tensors of the table, which are of ``dtype``.
+
+    table
+        int64 [rows, 5], `SGD_COLUMNS`; ``momentum_buffer`` may be 0 without momentum. Changed in place: ``is_first``.
+    hyper
+        float64 [6], `SGD_HYPER`; the last two are 0 or 1.
+    """
+    rows = table.spec.shape[0]
+    b.launch(
+        sgd, table.array(rows, len(SGD_COLUMNS)), hyper.array(len(SGD_HYPER)), 0.0,
+        work=rows, grain=1, cost=rows * PIECE, binding=(dtype.code,),
+    )  # fmt: skip
+
+
+def plan_adam(b: PlanBuilder, table: Operand, hyper: Operand, state: Operand, dtype: Dtype) -> None:
+    """Adam or AdamW over all tensors of the table, which are of ``dtype`` and have taken the same number of steps.
+
+    table
+        int64 [rows, 6], `ADAM_COLUMNS`; ``max_exp_avg_sq`` may be 0 without amsgrad.
+    hyper
+        float64 [8], `ADAM_HYPER`; the last three are 0 or 1.
+    state
+        float64 [3], `ADAM_STATE`, changed in place: each run counts one step.
+    """
+    rows = table.spec.shape[0]
+    b.launch(adam_advance, hyper.array(len(ADAM_HYPER)), state.array(len(ADAM_STATE)), work=1, grain=1)
+    b.launch(
+        adam, table.array(rows, len(ADAM_COLUMNS)), hyper.array(len(ADAM_HYPER)), state.array(len(ADAM_STATE)), 0.0,
+        work=rows, grain=1, cost=rows * PIECE, binding=(dtype.code,),
+    )  # fmt: skip
