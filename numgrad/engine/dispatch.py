@@ -62,11 +62,10 @@ def dispatch(op: Op, inputs: tuple[Any, ...], params: Any) -> Any:
     status = plan.run(addresses, new) if plan.program is not None else 0
     if status:
         raise _status_error(op, status, params)
-    if plan.changes_inputs or edges is not None:
+    if plan.changed or edges is not None:
         saved = _save_inputs(op, inputs, edges) if edges is not None else {}
-        for output in plan.outputs:
-            if output.spec is None:
-                inputs[output.source]._storage.version += 1  # type: ignore[index]
+        for position in plan.changed:
+            inputs[position]._storage.version += 1
         if edges is not None:
             _record(op, params, edges, specs, outputs, saved)
     return outputs[0] if op.public == 1 else tuple(outputs[: op.public])

@@ -1,5 +1,5 @@
 """All ops, by families. Importing this package fills the registry; nothing else does."""
 
-from numgrad.ops import creation, elementwise, reduce, view
+from numgrad.ops import conv, creation, elementwise, linalg, loss, norm, pool, reduce, view
 
-__all__ = ["creation", "elementwise", "reduce", "view"]
+__all__ = ["conv", "creation", "elementwise", "linalg", "loss", "norm", "pool", "reduce", "view"]

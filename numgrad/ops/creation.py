@@ -11,16 +11,14 @@ import numpy as np
 from numgrad.dtypes import dtype as Dtype
 from numgrad.dtypes import float32
 from numgrad.errors import ShapeError
-from numgrad.kernels.elementwise import broadcast_shapes, output_strides, plan_elementwise
+from numgrad.kernels.elementwise import broadcast_shapes, output_strides
 from numgrad.kernels.fill import plan_fill, plan_ramp
 from numgrad.layout import contiguous_strides
 from numgrad.ops.family import elementwise
+from numgrad.ops.layouts import copied, plan_copy
 from numgrad.registry import Op
 from numgrad.runtime.plan import Operand, PlanBuilder
 
-
-def _same(x: Any) -> Any:
-    return x
 
 
 full = Op(
@@ -77,7 +75,7 @@ cast = elementwise(
     oracle=lambda x, dtype: x.astype(dtype.numpy),
     doc="The input converted to ``dtype``; to bool: whether it is not 0; to integers: truncated.",
 )
-cast.forward(_same)
+cast.forward(copied)
 
 
 def _cast_backward(ctx: Any, grad: Any) -> tuple[Any, ...]:
@@ -100,7 +98,7 @@ def _(b: PlanBuilder, input: Operand, strides: tuple[int, ...]) -> None:
     out = b.output(input.spec.dtype, tuple(input.spec.shape), strides)
     if not out.spec.is_dense:
         raise ShapeError(f"to_strides: strides {strides} are not dense for shape {list(input.spec.shape)}")
-    plan_elementwise(b, "copy", _same, input.code, [input], [out])
+    plan_copy(b, input, out)
 
 
 @to_strides.backward
@@ -126,7 +124,7 @@ def _(b: PlanBuilder, input: Operand, src: Operand) -> None:
     shape = tuple(input.spec.shape)
     if broadcast_shapes("copy_", shape, src.spec.shape) != shape:
         raise ShapeError(f"copy_: src has shape {list(src.spec.shape)}, which does not broadcast to {list(shape)}")
-    plan_elementwise(b, "copy", _same, src.code, [src], [b.in_place(input)])
+    plan_copy(b, src, b.in_place(input))
 
 
 @copy_.backward
@@ -169,7 +167,7 @@ def _(b: PlanBuilder, *tensors: Operand, dim: int) -> None:
     strides, begin = contiguous_strides(shape), 0
     for tensor in tensors:
         part = out.view(tuple(tensor.spec.shape), strides, begin * strides[dim] if tensor.spec.numel else 0)
-        plan_elementwise(b, "copy", _same, tensor.code, [tensor], [part])
+        plan_copy(b, tensor, part)
         begin += tensor.spec.shape[dim]
 
 

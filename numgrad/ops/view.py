@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from numgrad.errors import ShapeError
-from numgrad.kernels.elementwise import plan_elementwise
 from numgrad.kernels.fill import plan_fill
 from numgrad.layout import Spec, contiguous_strides, product
+from numgrad.ops.layouts import plan_copy
 from numgrad.registry import Op, find
 from numgrad.runtime.plan import Operand, PlanBuilder
 
@@ -246,7 +246,7 @@ def _(b: PlanBuilder, grad: Operand, size: Any, starts: Any, steps: Any) -> None
     sizes = tuple(grad.spec.shape)
     strides, offset = _slice_geometry(out.spec, starts, steps, sizes)
     plan_fill(b, out, 0)
-    plan_elementwise(b, "copy", _same, grad.code, [grad], [out.view(sizes, strides, offset)])
+    plan_copy(b, grad, out.view(sizes, strides, offset))
 
 
 @slice_backward.backward
@@ -262,9 +262,6 @@ def _(g, size, starts, steps):
     out[tuple(slice(a, a + n * s, s) if n else slice(0, 0) for a, s, n in taken)] = g
     return out
 
-
-def _same(x: Any) -> Any:
-    return x
 
 
 def narrow(tensor: Any, dim: int, start: int, length: int) -> Any:
@@ -290,7 +287,7 @@ def _(b: PlanBuilder, input: Operand, src: Operand, starts: Any, steps: Any) -> 
     strides, offset = _slice_geometry(input.spec, starts, steps, sizes)
     b.in_place(input)
     if src.spec.numel:
-        plan_elementwise(b, "copy", _same, src.code, [src], [input.view(sizes, strides, offset)])
+        plan_copy(b, src, input.view(sizes, strides, offset))
 
 
 @set_slice_.backward

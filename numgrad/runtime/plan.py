@@ -75,6 +75,7 @@ class PlanBuilder:
             None if spec is None else Operand(index, spec, spec.extent) for index, spec in enumerate(inputs)
         )
         self.outputs: list[Output] = []
+        self.changed: list[int] = []  # inputs whose memory the launches change
         self.scratch_bytes: list[int] = []
         self.launches: list[Launch] = []
         self._addresses = len(inputs)
@@ -104,6 +105,11 @@ class PlanBuilder:
     def in_place(self, source: Operand) -> Operand:
         """Declare that the output is this input, changed in place."""
         self.outputs.append(Output(None, source.index))
+        return self.changes(source)
+
+    def changes(self, source: Operand) -> Operand:
+        """Declare that launches change this input's memory."""
+        self.changed.append(source.index)
         return source
 
     def scratch(self, dtype: Dtype, count: int, *, per_worker: bool = False) -> Operand:
@@ -176,7 +182,7 @@ class Plan:
         self.program = Program(builder.launches, len(builder.inputs) + len(made)) if builder.launches else None
         # Addresses follow the inputs' in the order in which operands were made.
         self._from_outputs = tuple(position if kind == "output" else None for kind, position, _ in made)
-        self.changes_inputs = any(output.spec is None for output in self.outputs)
+        self.changed = tuple(builder.changed)
         self._scratch_order = tuple(position for kind, position, _ in made if kind == "scratch")
 
     def run(self, addresses: list[int], outputs: list[int]) -> int:

@@ -15,6 +15,7 @@ from numgrad.engine.tape import Node, TensorBase
 from numgrad.layout import Size, spec_of
 from numgrad.runtime import memory
 from numgrad.tensor import functional as F
+from numgrad.tensor import layers as L
 from numgrad.tensor import indexing, printing
 
 Number: TypeAlias = bool | int | float
@@ -346,7 +347,7 @@ class Tensor(TensorBase):
         return F.pow(other, self)
 
     def __matmul__(self, other: Any) -> Tensor:
-        return F.matmul(self, other)
+        return L.matmul(self, other)
 
     def __neg__(self) -> Tensor:
         return F.neg(self)
@@ -614,24 +615,24 @@ class Tensor(TensorBase):
         return F.any(self)
 
     def softmax(self, dim: int) -> Tensor:
-        return F.softmax(self, dim)
+        return L.softmax(self, dim)
 
     def log_softmax(self, dim: int) -> Tensor:
-        return F.log_softmax(self, dim)
+        return L.log_softmax(self, dim)
 
     # ---- linear algebra ----------------------------------------------------------------------------------------
 
     def matmul(self, other: Tensor) -> Tensor:
-        return F.matmul(self, other)
+        return L.matmul(self, other)
 
     def mm(self, mat2: Tensor) -> Tensor:
-        return F.mm(self, mat2)
+        return L.mm(self, mat2)
 
     def bmm(self, mat2: Tensor) -> Tensor:
-        return F.bmm(self, mat2)
+        return L.bmm(self, mat2)
 
     def dot(self, other: Tensor) -> Tensor:
-        return F.dot(self, other)
+        return L.dot(self, other)
 
     # ---- shape -------------------------------------------------------------------------------------------------
 

@@ -1,0 +1,213 @@
+"""Convolution in two dimensions. Its two backward ops are convolutions too, so it can be differentiated any number of times."""
+
+# ruff: noqa: F811, ANN001, ANN202
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from numgrad.errors import DtypeError, ShapeError
+from numgrad.kernels.conv import Conv2dGeometry, plan_conv2d_backward_input, plan_conv2d_forward
+from numgrad.kernels.conv_backward import plan_conv2d_backward_weight
+from numgrad.layout import channels_last_strides
+from numgrad.ops.layouts import channels_last, contiguous
+from numgrad.ops.reduce import sum_
+from numgrad.registry import Op
+from numgrad.runtime.plan import Operand, PlanBuilder
+
+_PARAMS: dict[str, Any] = {"stride": (1, 1), "padding": (0, 0), "dilation": (1, 1), "groups": 1}
+
+
+def _geometry(
+    input: tuple[int, ...], weight: tuple[int, ...], stride: Any, padding: Any, dilation: Any, groups: int
+) -> Conv2dGeometry:
+    """The sizes, once they are proved to fit.
+
+    Raises
+    ------
+    ShapeError
+        They do not; the texts are torch's.
+    """
+    if len(input) != 4 or len(weight) != 4:
+        raise ShapeError(
+            f"Expected 3D (unbatched) or 4D (batched) input to conv2d, but got input of size: {list(input)}"
+            if len(weight) == 4
+            else f"conv2d: weight has shape {list(weight)}, expected 4 dimensions [out_channels, in_channels / groups, kH, kW]"
+        )
+    (n, c, h, w), (k, channels, r, s) = input, weight
+    if groups < 1 or min(stride) < 1 or min(dilation) < 1 or min(padding) < 0:
+        raise ShapeError(
+            f"conv2d: stride {stride}, dilation {dilation} and groups {groups} must be positive, padding {padding} not negative"
+        )
+    if channels * groups != c:
+        raise ShapeError(
+            f"Given groups={groups}, weight of size {list(weight)}, expected input{list(input)} to have {channels * groups} "
+            f"channels, but got {c} channels instead"
+        )
+    if k % groups:
+        raise ShapeError(
+            f"conv2d: Given groups={groups}, expected weight to be divisible by {groups} at dimension 0, but got weight of size "
+            f"{list(weight)} instead"
+        )
+    padded = (h + 2 * padding[0], w + 2 * padding[1])
+    kernel = (dilation[0] * (r - 1) + 1, dilation[1] * (s - 1) + 1)
+    if min(r, s) < 1 or kernel[0] > padded[0] or kernel[1] > padded[1]:
+        raise ShapeError(
+            f"conv2d: Calculated padded input size per channel: ({padded[0]} x {padded[1]}). Kernel size: ({kernel[0]} x "
+            f"{kernel[1]}). Kernel size can't be greater than actual input size"
+        )
+    return Conv2dGeometry(n, c, h, w, k, r, s, stride, padding, dilation, groups)
+
+
+def _check_dtypes(first: Operand, second: Operand) -> None:
+    if first.spec.dtype is not second.spec.dtype or not first.spec.dtype.is_floating_point:
+        raise DtypeError(
+            f"conv2d: Input type ({first.spec.dtype}) and weight type ({second.spec.dtype}) should be the same, of floating point"
+        )
+
+
+conv2d = Op(
+    "conv2d",
+    ("input", "weight", "bias"),
+    _PARAMS,
+    saves=("input", "weight"),
+    grad_name="Convolution",
+    doc="""Cross-correlation of input [N, C, H, W] with weight [K, C/groups, R, S], plus bias [K] (or None).
+
+    The output [N, K, P, Q] lies with its channels last in memory.
+    """,
+)
+
+
+@conv2d.plan
+def _(b: PlanBuilder, input: Operand, weight: Operand, bias: Operand | None, **params: Any) -> None:
+    g = _geometry(tuple(input.spec.shape), tuple(weight.spec.shape), **params)
+    _check_dtypes(input, weight)
+    if bias is not None:
+        _check_dtypes(input, bias)
+        if tuple(bias.spec.shape) != (g.k,):
+            raise ShapeError(
+                f"Given weight of size {list(weight.spec.shape)}, expected bias to be 1-dimensional with {g.k} elements, but got "
+                f"bias of size {list(bias.spec.shape)} instead"
+            )
+        bias = contiguous(b, bias)
+    shape = (g.n, g.k, g.out_h, g.out_w)
+    out = b.output(input.spec.dtype, shape, channels_last_strides(shape))
+    plan_conv2d_forward(b, channels_last(b, input), channels_last(b, weight), bias, out, g)
+
+
+@conv2d.backward
+def _(ctx, grad):
+    x, weight = ctx.saved
+    p, (x_spec, w_spec, _) = ctx.params._asdict(), ctx.input_specs
+    return (
+        conv2d_backward_input(grad, weight, size=tuple(x_spec.shape), **p) if ctx.needs[0] else None,
+        conv2d_backward_weight(grad, x, size=tuple(w_spec.shape), **p) if ctx.needs[1] else None,
+        sum_(grad, dims=(0, 2, 3)) if ctx.needs[2] else None,
+    )
+
+
+def _windows(x: np.ndarray, g: Conv2dGeometry) -> np.ndarray:
+    """The input's values under each tap: [N, C, R, S, P, Q]."""
+    (ph, pw), (sh, sw), (dh, dw) = g.padding, g.stride, g.dilation
+    padded = np.pad(x, ((0, 0), (0, 0), (ph, ph), (pw, pw)))
+    out = np.empty((g.n, g.c, g.r, g.s, g.out_h, g.out_w), x.dtype)
+    for r in range(g.r):
+        for s in range(g.s):
+            rows = slice(r * dh, r * dh + sh * (g.out_h - 1) + 1, sh)
+            columns = slice(s * dw, s * dw + sw * (g.out_w - 1) + 1, sw)
+            out[:, :, r, s] = padded[:, :, rows, columns]
+    return out
+
+
+@conv2d.oracle
+def _(x, weight, bias, **params):
+    g = _geometry(x.shape, weight.shape, **params)
+    windows = _windows(x, g).reshape(g.n, g.groups, g.c // g.groups, g.r, g.s, g.out_h, g.out_w)
+    filters = weight.reshape(g.groups, g.k // g.groups, g.c // g.groups, g.r, g.s)
+    out = np.einsum("ngcrspq,gkcrs->ngkpq", windows, filters).reshape(g.n, g.k, g.out_h, g.out_w)
+    return out if bias is None else out + bias[:, None, None]
+
+
+conv2d_backward_input = Op(
+    "conv2d_backward_input",
+    ("grad", "weight"),
+    {"size": (), **_PARAMS},
+    saves=("grad", "weight"),
+    grad_name="ConvolutionBackwardInput",
+    doc="Gradient of `conv2d` with respect to its input of shape ``size``: the transposed convolution of the gradient.",
+)
+
+
+@conv2d_backward_input.plan
+def _(b: PlanBuilder, grad: Operand, weight: Operand, size: tuple[int, ...], **params: Any) -> None:
+    g = _geometry(size, tuple(weight.spec.shape), **params)
+    _check_dtypes(grad, weight)
+    out = b.output(grad.spec.dtype, size, channels_last_strides(size))
+    plan_conv2d_backward_input(b, channels_last(b, grad), channels_last(b, weight), out, g)
+
+
+@conv2d_backward_input.backward
+def _(ctx, grad):
+    g, weight = ctx.saved
+    p = ctx.params._asdict()
+    del p["size"]
+    return (
+        conv2d(grad, weight, None, **p) if ctx.needs[0] else None,
+        conv2d_backward_weight(g, grad, size=tuple(ctx.input_specs[1].shape), **p) if ctx.needs[1] else None,
+    )
+
+
+@conv2d_backward_input.oracle
+def _(grad, weight, size, **params):
+    g = _geometry(size, weight.shape, **params)
+    (ph, pw), (sh, sw), (dh, dw) = g.padding, g.stride, g.dilation
+    parts = grad.reshape(g.n, g.groups, g.k // g.groups, g.out_h, g.out_w)
+    filters = weight.reshape(g.groups, g.k // g.groups, g.c // g.groups, g.r, g.s)
+    spread = np.einsum("ngkpq,gkcrs->ngcrspq", parts, filters).reshape(g.n, g.c, g.r, g.s, g.out_h, g.out_w)
+    padded = np.zeros((g.n, g.c, g.h + 2 * ph, g.w + 2 * pw), grad.dtype)
+    for r in range(g.r):
+        for s in range(g.s):
+            rows = slice(r * dh, r * dh + sh * (g.out_h - 1) + 1, sh)
+            columns = slice(s * dw, s * dw + sw * (g.out_w - 1) + 1, sw)
+            padded[:, :, rows, columns] += spread[:, :, r, s]
+    return padded[:, :, ph : ph + g.h, pw : pw + g.w]
+
+
+conv2d_backward_weight = Op(
+    "conv2d_backward_weight",
+    ("grad", "input"),
+    {"size": (), **_PARAMS},
+    saves=("grad", "input"),
+    grad_name="ConvolutionBackwardWeight",
+    doc="Gradient of `conv2d` with respect to its weight of shape ``size``; it lies as torch's channels_last.",
+)
+
+
+@conv2d_backward_weight.plan
+def _(b: PlanBuilder, grad: Operand, input: Operand, size: tuple[int, ...], **params: Any) -> None:
+    g = _geometry(tuple(input.spec.shape), size, **params)
+    _check_dtypes(grad, input)
+    out = b.output(grad.spec.dtype, size, channels_last_strides(size))
+    plan_conv2d_backward_weight(b, channels_last(b, grad), channels_last(b, input), out, g)
+
+
+@conv2d_backward_weight.backward
+def _(ctx, grad):
+    g, x = ctx.saved
+    p = ctx.params._asdict()
+    del p["size"]
+    return (
+        conv2d(x, grad, None, **p) if ctx.needs[0] else None,
+        conv2d_backward_input(g, grad, size=tuple(ctx.input_specs[1].shape), **p) if ctx.needs[1] else None,
+    )
+
+
+@conv2d_backward_weight.oracle
+def _(grad, x, size, **params):
+    g = _geometry(x.shape, size, **params)
+    windows = _windows(x, g).reshape(g.n, g.groups, g.c // g.groups, g.r, g.s, g.out_h, g.out_w)
+    parts = grad.reshape(g.n, g.groups, g.k // g.groups, g.out_h, g.out_w)
+    return np.einsum("ngkpq,ngcrspq->gkcrs", parts, windows).reshape(size)

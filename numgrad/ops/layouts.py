@@ -1,0 +1,38 @@
+"""Bringing operands into the memory layout that a kernel wants, in scratch memory."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from numgrad.kernels.elementwise import plan_elementwise
+from numgrad.layout import channels_last_strides, contiguous_strides
+from numgrad.runtime.plan import Operand, PlanBuilder
+
+
+def copied(x: Any) -> Any:
+    """The scalar function of a copy."""
+    return x
+
+
+def plan_copy(b: PlanBuilder, source: Operand, target: Operand) -> None:
+    """Copy ``source``, broadcast and converted, to ``target``."""
+    plan_elementwise(b, "copy", copied, source.code, [source], [target])
+
+
+def with_strides(b: PlanBuilder, x: Operand, strides: tuple[int, ...]) -> Operand:
+    """The operand itself if it has these strides wherever an extent is not 1, else a copy that has."""
+    if all(n == 1 or have == want for n, have, want in zip(x.spec.shape, x.spec.strides, strides, strict=True)):
+        return x
+    copy = b.scratch(x.spec.dtype, x.spec.numel).view(tuple(x.spec.shape), strides)
+    plan_copy(b, x, copy)
+    return copy
+
+
+def channels_last(b: PlanBuilder, x: Operand) -> Operand:
+    """With the channels last in memory."""
+    return with_strides(b, x, channels_last_strides(x.spec.shape))
+
+
+def contiguous(b: PlanBuilder, x: Operand) -> Operand:
+    """In row-major order."""
+    return with_strides(b, x, contiguous_strides(x.spec.shape))

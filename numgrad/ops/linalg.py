@@ -1,0 +1,141 @@
+"""Matrix products."""
+
+# ruff: noqa: F811, ANN001, ANN202
+
+from __future__ import annotations
+
+import numpy as np
+
+from numgrad.errors import DtypeError, ShapeError
+from numgrad.kernels.gemm import plan_gemm
+from numgrad.ops.layouts import contiguous
+from numgrad.ops.reduce import sum_
+from numgrad.ops.view import transpose
+from numgrad.registry import Op
+from numgrad.runtime.plan import Operand, PlanBuilder
+
+
+def _check_dtypes(name: str, first: Operand, second: Operand) -> None:
+    if first.spec.dtype is not second.spec.dtype:
+        raise DtypeError(
+            f"{name}: mat1 and mat2 must have the same dtype, but got {first.spec.dtype.torch_name} and "
+            f"{second.spec.dtype.torch_name}; convert one with .to(dtype)"
+        )
+
+
+mm = Op("mm", ("input", "mat2"), saves=("input", "mat2"), doc="Matrix product: [M, K] @ [K, N] gives [M, N].")
+
+
+@mm.plan
+def _(b: PlanBuilder, input: Operand, mat2: Operand) -> None:
+    (m, k), (rows, n) = input.spec.shape, mat2.spec.shape
+    if rows != k:
+        raise ShapeError(f"mat1 and mat2 shapes cannot be multiplied ({m}x{k} and {rows}x{n})")
+    _check_dtypes("mm", input, mat2)
+    out = b.output(input.spec.dtype, (m, n))
+    plan_gemm(
+        b, input, mat2, out, m=m, n=n, k=k, a_strides=input.spec.strides, b_strides=mat2.spec.strides, out_stride=n
+    )  # fmt: skip
+
+
+@mm.backward
+def _(ctx, grad):
+    a, b = ctx.saved
+    return (
+        mm(grad, transpose(b, dim0=0, dim1=1)) if ctx.needs[0] else None,
+        mm(transpose(a, dim0=0, dim1=1), grad) if ctx.needs[1] else None,
+    )
+
+
+@mm.oracle
+def _(a, b):
+    return a @ b
+
+
+bmm = Op(
+    "bmm", ("input", "mat2"), saves=("input", "mat2"), doc="Matrix products of a batch: [B, M, K] @ [B, K, N] gives [B, M, N]."
+)
+
+
+@bmm.plan
+def _(b: PlanBuilder, input: Operand, mat2: Operand) -> None:
+    (batch, m, k), (batches, rows, n) = input.spec.shape, mat2.spec.shape
+    if batch != batches or k != rows:
+        raise ShapeError(
+            f"bmm: Expected size for first two dimensions of batch2 tensor to be: [{batch}, {k}] but got: [{batches}, {rows}]."
+        )
+    _check_dtypes("bmm", input, mat2)
+    out = b.output(input.spec.dtype, (batch, m, n))
+    plan_gemm(
+        b, input, mat2, out, m=m, n=n, k=k, a_strides=input.spec.strides[1:], b_strides=mat2.spec.strides[1:],
+        out_stride=n, batch=batch, a_batch=input.spec.strides[0], b_batch=mat2.spec.strides[0], out_batch=m * n,
+    )  # fmt: skip
+
+
+@bmm.backward
+def _(ctx, grad):
+    a, b = ctx.saved
+    return (
+        bmm(grad, transpose(b, dim0=1, dim1=2)) if ctx.needs[0] else None,
+        bmm(transpose(a, dim0=1, dim1=2), grad) if ctx.needs[1] else None,
+    )
+
+
+@bmm.oracle
+def _(a, b):
+    return a @ b
+
+
+linear = Op(
+    "linear",
+    ("input", "weight", "bias"),
+    saves=("input", "weight"),
+    grad_name="Addmm",
+    doc="input [N, in] times the transpose of weight [out, in], plus bias [out] (or None).",
+)
+
+
+@linear.plan
+def _(b: PlanBuilder, input: Operand, weight: Operand, bias: Operand | None) -> None:
+    (m, k), (n, columns) = input.spec.shape, weight.spec.shape
+    if columns != k:
+        raise ShapeError(
+            f"linear: mat1 and mat2 shapes cannot be multiplied ({m}x{k} and {columns}x{n}): input has {k} features, expected "
+            f"{columns} as weight of shape {list(weight.spec.shape)} has"
+        )
+    _check_dtypes("linear", input, weight)
+    if bias is not None:
+        _check_dtypes("linear", input, bias)
+        if tuple(bias.spec.shape) != (n,):
+            raise ShapeError(f"linear: bias has shape {list(bias.spec.shape)}, expected [{n}] as weight has {n} rows")
+        bias = contiguous(b, bias)
+    out = b.output(input.spec.dtype, (m, n))
+    plan_gemm(
+        b, input, weight, out, m=m, n=n, k=k, a_strides=input.spec.strides, b_strides=weight.spec.strides[::-1],
+        out_stride=n, bias=bias,
+    )  # fmt: skip
+
+
+
+@linear.backward
+def _(ctx, grad):
+    x, weight = ctx.saved
+    return (
+        mm(grad, weight) if ctx.needs[0] else None,
+        mm(transpose(grad, dim0=0, dim1=1), x) if ctx.needs[1] else None,
+        sum_(grad, dims=(0,)) if ctx.needs[2] else None,
+    )
+
+
+@linear.oracle
+def _(x, weight, bias):
+    out = x @ weight.T
+    return out if bias is None else out + bias
+
+
+def broadcast_batch(first: tuple[int, ...], second: tuple[int, ...]) -> tuple[int, ...]:
+    """The batch dimensions of a matrix product, broadcast."""
+    try:
+        return np.broadcast_shapes(first, second)
+    except ValueError as error:
+        raise ShapeError(f"matmul: batch dimensions {list(first)} and {list(second)} cannot be broadcast") from error

@@ -1,0 +1,225 @@
+"""Batch norm. In training the statistics are the batch's, and the running ones are updated in place; else they are used."""
+
+# ruff: noqa: F811, ANN001, ANN202
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from numgrad.errors import DtypeError, ShapeError
+from numgrad.kernels.norm import plan_batch_norm, plan_batch_norm_backward
+from numgrad.layout import channels_last_strides, contiguous_strides
+from numgrad.ops.elementwise import mul, rsqrt, square, sub
+from numgrad.ops.layouts import contiguous, with_strides
+from numgrad.ops.reduce import mean, sum_
+from numgrad.ops.view import reshape
+from numgrad.registry import Op
+from numgrad.runtime.plan import Operand, PlanBuilder
+
+_INPUTS = ("input", "weight", "bias", "running_mean", "running_var")
+
+
+def _strides(x: Operand) -> tuple[int, ...]:
+    """The layout that the op works in: channels last if the input lies so, else row-major."""
+    shape = x.spec.shape
+    return channels_last_strides(shape) if x.spec.is_channels_last() else contiguous_strides(shape)
+
+
+def _checked(b: PlanBuilder, x: Operand, *vectors: tuple[str, Operand | None]) -> list[Operand | None]:
+    """The vectors, contiguous, once they are proved to have an element for each channel."""
+    spec = x.spec
+    if spec.ndim < 2:
+        raise ShapeError(f"batch_norm: input has shape {list(spec.shape)}, expected [N, C] or [N, C, ...]")
+    if not spec.dtype.is_floating_point:
+        raise DtypeError(f"batch_norm: input is of {spec.dtype}, expected floating point")
+    for name, vector in vectors:
+        if vector is None:
+            continue
+        if tuple(vector.spec.shape) != (spec.shape[1],):
+            raise ShapeError(
+                f"{name} should contain {spec.shape[1]} elements not {vector.spec.numel} (batch_norm of input {list(spec.shape)})"
+            )
+        if vector.spec.dtype is not spec.dtype:
+            raise DtypeError(f"batch_norm: {name} is of {vector.spec.dtype}, expected {spec.dtype} as input is")
+    return [None if vector is None else contiguous(b, vector) for _, vector in vectors]
+
+
+def _channel_dims(ndim: int) -> tuple[int, ...]:
+    return (0, *range(2, ndim))
+
+
+def _over_channels(vector: Any, ndim: int) -> Any:
+    """[C] in a form that broadcasts against [N, C, ...]."""
+    return reshape(vector, (1, vector._spec.shape[0], *(1,) * (ndim - 2)))
+
+
+# ---- training ---------------------------------------------------------------------------------------------------
+
+batch_norm_training = Op(
+    "batch_norm_training",
+    _INPUTS,
+    {"momentum": 0.1, "eps": 1e-5},
+    outputs=("out", "mean", "invstd"),
+    saves=("input", "weight", "mean", "invstd"),
+    grad_name="NativeBatchNorm",
+    doc="""(input - mean) * invstd * weight + bias, for each channel of input [N, C, ...], with the batch's statistics.
+
+    running_mean and running_var (or None) move towards them by ``momentum``; the variance that they get is unbiased.
+    """,
+)
+
+
+@batch_norm_training.plan
+def _(b: PlanBuilder, input: Operand, weight: Any, bias: Any, running_mean: Any, running_var: Any, momentum: float, eps: float) -> None:
+    names = dict(zip(_INPUTS[1:], (weight, bias, running_mean, running_var), strict=True))
+    weight, bias, *_ = _checked(b, input, *names.items())
+    shape, dtype = tuple(input.spec.shape), input.spec.dtype
+    if input.spec.numel // max(shape[1], 1) == 1:
+        raise ValueError(f"Expected more than 1 value per channel when training, got input size numgrad.Size({list(shape)})")
+    for vector in (running_mean, running_var):
+        if vector is not None:
+            if not vector.spec.is_contiguous:
+                raise ShapeError("batch_norm: running statistics must be contiguous, since they are updated in place")
+            b.changes(vector)
+    strides = _strides(input)
+    out = b.output(dtype, shape, strides)
+    saved_mean, invstd = b.output(dtype, (shape[1],)), b.output(dtype, (shape[1],))
+    plan_batch_norm(
+        b, with_strides(b, input, strides), weight, bias, running_mean, running_var, out, saved_mean, invstd,
+        training=True, momentum=momentum, eps=eps,
+    )  # fmt: skip
+
+
+@batch_norm_training.backward
+def _(ctx, grad):
+    x, weight, saved_mean, invstd = ctx.saved
+    if not ctx.create_graph:
+        grads = batch_norm_backward(
+            grad, x, weight, saved_mean, invstd, needs=ctx.needs[:3], training=True, eps=ctx.params.eps
+        )
+        return (*_filled(grads, ctx.needs[:3]), None, None)
+    dims, ndim = _channel_dims(x.ndim), x.ndim
+    centred = sub(x, mean(x, dims=dims, keepdim=True))
+    scale = rsqrt(mean(square(centred), dims=dims, keepdim=True) + ctx.params.eps)
+    normed = mul(centred, scale)
+    inner = sub(grad, mean(grad, dims=dims, keepdim=True))
+    inner = sub(inner, mul(normed, mean(mul(grad, normed), dims=dims, keepdim=True)))
+    if weight is not None:
+        scale = mul(scale, _over_channels(weight, ndim))
+    return (mul(scale, inner), *_affine_grads(ctx, grad, normed, dims), None, None)
+
+
+def _affine_grads(ctx: Any, grad: Any, normed: Any, dims: tuple[int, ...]) -> tuple[Any, Any]:
+    return (
+        sum_(mul(grad, normed), dims=dims) if ctx.needs[1] else None,
+        sum_(grad, dims=dims) if ctx.needs[2] else None,
+    )
+
+
+def _filled(grads: Any, needs: tuple[bool, ...]) -> tuple[Any, ...]:
+    """The gradients that were computed, None for the others."""
+    rest = iter(grads if isinstance(grads, tuple) else (grads,))
+    return tuple(next(rest) if needed else None for needed in needs)
+
+
+def _oracle_normed(x: np.ndarray, m: np.ndarray, v: np.ndarray, weight: Any, bias: Any, eps: float) -> np.ndarray:
+    form = (1, -1, *(1,) * (x.ndim - 2))
+    out = (x - m.reshape(form)) / np.sqrt(v.reshape(form) + eps)
+    out = out if weight is None else out * weight.reshape(form)
+    return out if bias is None else out + bias.reshape(form)
+
+
+@batch_norm_training.oracle
+def _(x, weight, bias, running_mean, running_var, momentum, eps):
+    dims = _channel_dims(x.ndim)
+    return _oracle_normed(x, x.mean(dims), x.var(dims), weight, bias, eps)
+
+
+# ---- evaluation -------------------------------------------------------------------------------------------------
+
+batch_norm_eval = Op(
+    "batch_norm_eval",
+    _INPUTS,
+    {"eps": 1e-5},
+    saves=("input", "weight", "running_mean", "running_var"),
+    grad_name="NativeBatchNorm",
+    doc="(input - running_mean) / sqrt(running_var + eps) * weight + bias, for each channel of input [N, C, ...].",
+)
+
+
+@batch_norm_eval.plan
+def _(b: PlanBuilder, input: Operand, weight: Any, bias: Any, running_mean: Any, running_var: Any, eps: float) -> None:
+    names = dict(zip(_INPUTS[1:], (weight, bias, running_mean, running_var), strict=True))
+    weight, bias, running_mean, running_var = _checked(b, input, *names.items())
+    strides = _strides(input)
+    out = b.output(input.spec.dtype, tuple(input.spec.shape), strides)
+    plan_batch_norm(
+        b, with_strides(b, input, strides), weight, bias, running_mean, running_var, out, None, None,
+        training=False, momentum=0.0, eps=eps,
+    )  # fmt: skip
+
+
+@batch_norm_eval.backward
+def _(ctx, grad):
+    x, weight, running_mean, running_var = ctx.saved
+    if ctx.needs[3] or ctx.needs[4]:
+        raise RuntimeError("batch_norm: the derivative with respect to running statistics is not implemented")
+    if not ctx.create_graph:
+        grads = batch_norm_backward(
+            grad, x, weight, running_mean, running_var, needs=ctx.needs[:3], training=False, eps=ctx.params.eps
+        )
+        return (*_filled(grads, ctx.needs[:3]), None, None)
+    dims, ndim = _channel_dims(x.ndim), x.ndim
+    scale = _over_channels(rsqrt(running_var + ctx.params.eps), ndim)
+    normed = mul(sub(x, _over_channels(running_mean, ndim)), scale)
+    if weight is not None:
+        scale = mul(scale, _over_channels(weight, ndim))
+    return (mul(grad, scale), *_affine_grads(ctx, grad, normed, dims), None, None)
+
+
+@batch_norm_eval.oracle
+def _(x, weight, bias, running_mean, running_var, eps):
+    return _oracle_normed(x, running_mean, running_var, weight, bias, eps)
+
+
+# ---- the fused backward of both ---------------------------------------------------------------------------------
+
+batch_norm_backward = Op(
+    "batch_norm_backward",
+    ("grad", "input", "weight", "mean", "spread"),
+    {"needs": (True, True, True), "training": True, "eps": 1e-5},
+    doc="Gradients of batch norm for input, weight and bias, those that are needed; ``spread`` is invstd in training, else the "
+    "running variance.",
+)
+# The number of outputs depends on ``needs``; dispatch returns as many as the plan made.
+batch_norm_backward.public = 3
+
+
+@batch_norm_backward.plan
+def _(b: PlanBuilder, grad: Operand, input: Operand, weight: Any, mean: Any, spread: Any, needs: Any, training: bool, eps: float) -> None:
+    weight, mean, spread = _checked(b, input, ("weight", weight), ("mean", mean), ("spread", spread))
+    strides = _strides(input)
+    dtype, shape = input.spec.dtype, tuple(input.spec.shape)
+    made = [
+        b.output(dtype, shape if position == 0 else (shape[1],), strides if position == 0 else None) if needed else None
+        for position, needed in enumerate(needs)
+    ]
+    plan_batch_norm_backward(
+        b, with_strides(b, grad, strides), with_strides(b, input, strides), weight, mean, spread, *made,
+        training=training, eps=eps,
+    )  # fmt: skip
+
+
+@batch_norm_backward.oracle
+def _(grad, x, weight, mean, spread, needs, training, eps):
+    form, dims = (1, -1, *(1,) * (x.ndim - 2)), _channel_dims(x.ndim)
+    invstd = (spread if training else 1 / np.sqrt(spread + eps)).reshape(form)
+    normed = (x - mean.reshape(form)) * invstd
+    inner = grad
+    if training:
+        inner = grad - grad.mean(dims, keepdims=True) - normed * (grad * normed).mean(dims, keepdims=True)
+    scale = invstd if weight is None else invstd * weight.reshape(form)
+    every = (inner * scale, (grad * normed).sum(dims), grad.sum(dims))
+    return tuple(g for g, needed in zip(every, needs, strict=True) if needed)

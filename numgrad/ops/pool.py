@@ -1,0 +1,280 @@
+"""Pooling in two dimensions, of [N, C, H, W]. The result has the input's layout: channels last or row-major."""
+
+# ruff: noqa: F811, ANN001, ANN202
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from numgrad import dtypes
+from numgrad.errors import GradError, ShapeError
+from numgrad.kernels.pool import (
+    Window,
+    plan_avg_pool2d,
+    plan_avg_pool2d_backward,
+    plan_max_pool2d,
+    plan_max_pool2d_backward,
+)
+from numgrad.layout import channels_last_strides, contiguous_strides
+from numgrad.ops.layouts import with_strides
+from numgrad.registry import Op
+from numgrad.runtime.plan import Operand, PlanBuilder
+
+_WINDOW: dict[str, Any] = {"kernel_size": (1, 1), "stride": (1, 1), "padding": (0, 0)}
+
+
+def _strides_for(spec: Any, shape: tuple[int, ...]) -> tuple[int, ...]:
+    return channels_last_strides(shape) if spec.is_channels_last() else contiguous_strides(shape)
+
+
+def _window(name: str, spec: Any, kernel_size: Any, stride: Any, padding: Any, dilation: Any = (1, 1)) -> Window:
+    """The window, once it is proved to fit; the texts are torch's."""
+    if spec.ndim != 4 or 0 in spec.shape[1:]:
+        raise ShapeError(
+            f"{name}: Expected 3D or 4D (batch mode) tensor with optional 0 dim batch size for input, but got: {list(spec.shape)}"
+        )
+    if min(kernel_size) < 1 or min(stride) < 1 or min(dilation) < 1:
+        raise ShapeError(f"{name}: kernel_size {kernel_size}, stride {stride} and dilation {dilation} must be greater than zero")
+    if any(p < 0 or p > k // 2 for p, k in zip(padding, kernel_size, strict=True)):
+        raise ShapeError(
+            f"{name}: pad should be at most half of effective kernel size and not negative, but got pad={padding}, "
+            f"kernel_size={kernel_size}"
+        )
+    return Window(kernel_size, stride, padding, dilation)
+
+
+def _pooled_shape(name: str, spec: Any, window: Window, ceil_mode: bool) -> tuple[int, ...]:
+    extents = window.output_extents(spec.shape[2], spec.shape[3], ceil_mode)
+    if min(extents) < 1:
+        c, h, w = spec.shape[1:]
+        raise ShapeError(
+            f"{name}: Given input size: ({c}x{h}x{w}). Calculated output size: ({c}x{extents[0]}x{extents[1]}). Output size is "
+            "too small"
+        )
+    return (*spec.shape[:2], *extents)
+
+
+# ---- max --------------------------------------------------------------------------------------------------------
+
+max_pool2d = Op(
+    "max_pool2d",
+    ("input",),
+    {**_WINDOW, "dilation": (1, 1), "ceil_mode": False},
+    outputs=("out", "indices"),
+    public=2,
+    saves=("indices",),
+    grad_name="MaxPool2DWithIndices",
+    doc="The largest value in each window, and where it lies in the image, row-major; NaN if there is one.",
+)
+
+
+@max_pool2d.plan
+def _(b: PlanBuilder, input: Operand, kernel_size: Any, stride: Any, padding: Any, dilation: Any, ceil_mode: bool) -> None:
+    spec = input.spec
+    window = _window("max_pool2d", spec, kernel_size, stride, padding, dilation)
+    shape = _pooled_shape("max_pool2d", spec, window, ceil_mode)
+    strides = _strides_for(spec, shape)
+    out, indices = b.output(spec.dtype, shape, strides), b.output(dtypes.int64, shape, strides)
+    plan_max_pool2d(b, with_strides(b, input, _strides_for(spec, tuple(spec.shape))), out, indices, window)
+
+
+@max_pool2d.backward
+def _(ctx, grad, _indices_grad=None):
+    (indices,) = ctx.saved
+    p = ctx.params
+    window = {"kernel_size": p.kernel_size, "stride": p.stride, "padding": p.padding, "dilation": p.dilation}
+    return max_pool2d_backward(grad, indices, size=tuple(ctx.input_specs[0].shape), **window)
+
+
+def _taps(x: np.ndarray, window: Window, shape: tuple[int, ...], fill: float) -> np.ndarray:
+    """The values under each tap [N, C, P, Q, R * S]; ``fill`` beyond the edges."""
+    (r, s), (sh, sw), (ph, pw), (dh, dw) = window.kernel_size, window.stride, window.padding, window.dilation
+    rows, columns = shape[2], shape[3]
+    room = ((rows - 1) * sh + dh * (r - 1) + 1, (columns - 1) * sw + dw * (s - 1) + 1)
+    far = [max(0, room[axis] - x.shape[2 + axis] - (ph, pw)[axis]) for axis in range(2)]
+    padded = np.pad(x, ((0, 0), (0, 0), (ph, far[0]), (pw, far[1])), constant_values=fill)
+    taps = [
+        padded[:, :, i * dh : i * dh + (rows - 1) * sh + 1 : sh, j * dw : j * dw + (columns - 1) * sw + 1 : sw]
+        for i in range(r)
+        for j in range(s)
+    ]
+    return np.stack(taps, -1)
+
+
+class _Shape:
+    """What `_pooled_shape` reads of a spec, for arrays."""
+
+    def __init__(self, array: np.ndarray) -> None:
+        self.shape, self.ndim = array.shape, array.ndim
+
+
+@max_pool2d.oracle
+def _(x, kernel_size, stride, padding, dilation, ceil_mode):
+    window = Window(kernel_size, stride, padding, dilation)
+    shape = _pooled_shape("max_pool2d", _Shape(x), window, ceil_mode)
+    lowest = -np.inf if x.dtype.kind == "f" else np.iinfo(x.dtype).min
+    values = _taps(x, window, shape, lowest)
+    places = np.broadcast_to(np.arange(x.shape[2] * x.shape[3]).reshape(1, 1, *x.shape[2:]), x.shape)
+    chosen = values.argmax(-1)[..., None]
+    where = np.take_along_axis(_taps(places, window, shape, -1), chosen, -1)[..., 0]
+    return np.take_along_axis(values, chosen, -1)[..., 0], where
+
+
+max_pool2d_backward = Op(
+    "max_pool2d_backward",
+    ("grad", "indices"),
+    {"size": (), **_WINDOW, "dilation": (1, 1)},
+    saves=("indices",),
+    doc="Gradient of `max_pool2d` with respect to its input of shape ``size``: each value goes where the largest one lay.",
+)
+
+
+@max_pool2d_backward.plan
+def _(b: PlanBuilder, grad: Operand, indices: Operand, size: Any, kernel_size: Any, stride: Any, padding: Any, dilation: Any) -> None:
+    strides = _strides_for(indices.spec, tuple(indices.spec.shape))
+    out = b.output(grad.spec.dtype, size, _strides_for(indices.spec, size))
+    window = Window(kernel_size, stride, padding, dilation)
+    plan_max_pool2d_backward(b, with_strides(b, grad, strides), with_strides(b, indices, strides), out, window)
+
+
+@max_pool2d_backward.backward
+def _(ctx, grad):
+    raise GradError("the second derivative of max_pool2d is not implemented")
+
+
+@max_pool2d_backward.oracle
+def _(grad, indices, size, **window):
+    out = np.zeros((size[0], size[1], size[2] * size[3]), grad.dtype)
+    n, c = np.ogrid[: size[0], : size[1]]
+    np.add.at(out, (n[..., None], c[..., None], indices.reshape(*size[:2], -1)), grad.reshape(*size[:2], -1))
+    return out.reshape(size)
+
+
+# ---- average ----------------------------------------------------------------------------------------------------
+
+_AVERAGE = {**_WINDOW, "ceil_mode": False, "count_include_pad": True, "divisor_override": None}
+avg_pool2d = Op("avg_pool2d", ("input",), _AVERAGE, doc="The mean of each window.")
+
+
+@avg_pool2d.plan
+def _(b: PlanBuilder, input: Operand, kernel_size: Any, stride: Any, padding: Any, ceil_mode: bool, **counting: Any) -> None:
+    spec = input.spec
+    window = _window("avg_pool2d", spec, kernel_size, stride, padding)
+    if counting["divisor_override"] == 0:
+        raise ShapeError("avg_pool2d: divisor must be not zero")
+    shape = _pooled_shape("avg_pool2d", spec, window, ceil_mode)
+    out = b.output(spec.dtype, shape, _strides_for(spec, shape))
+    plan_avg_pool2d(b, with_strides(b, input, _strides_for(spec, tuple(spec.shape))), out, window, **counting)
+
+
+@avg_pool2d.backward
+def _(ctx, grad):
+    return avg_pool2d_backward(grad, size=tuple(ctx.input_specs[0].shape), **ctx.params._asdict())
+
+
+@avg_pool2d.oracle
+def _(x, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override):
+    window = Window(kernel_size, stride, padding)
+    shape = _pooled_shape("avg_pool2d", _Shape(x), window, ceil_mode)
+    total = _taps(x, window, shape, 0).sum(-1)
+    if divisor_override is not None:
+        return total / divisor_override
+    inside = np.ones((1, 1, *x.shape[2:]))
+    if count_include_pad:
+        (ph, pw) = padding
+        inside = np.pad(inside, ((0, 0), (0, 0), (ph, ph), (pw, pw)), constant_values=1)
+        window = Window(kernel_size, stride)
+    return total / _taps(inside, window, shape, 0).sum(-1)
+
+
+avg_pool2d_backward = Op(
+    "avg_pool2d_backward", ("grad",), {"size": (), **_AVERAGE}, doc="Gradient of `avg_pool2d` with respect to its input."
+)
+
+
+@avg_pool2d_backward.plan
+def _(b: PlanBuilder, grad: Operand, size: Any, kernel_size: Any, stride: Any, padding: Any, ceil_mode: bool, **counting: Any) -> None:
+    strides = _strides_for(grad.spec, tuple(grad.spec.shape))
+    out = b.output(grad.spec.dtype, size, _strides_for(grad.spec, size))
+    plan_avg_pool2d_backward(b, with_strides(b, grad, strides), out, Window(kernel_size, stride, padding), **counting)
+
+
+@avg_pool2d_backward.backward
+def _(ctx, grad):
+    p = ctx.params._asdict()
+    del p["size"]
+    return avg_pool2d(grad, **p)
+
+
+def _transposed(forward: Any, grad: np.ndarray, size: Any, params: dict[str, Any]) -> np.ndarray:
+    """The transpose of a linear map, applied to ``grad``: the map is probed with one image of one 1 at a time."""
+    out = np.zeros((*size[:2], size[2] * size[3]), grad.dtype)
+    for place in range(size[2] * size[3]):
+        probe = np.zeros((1, 1, size[2] * size[3]))
+        probe[..., place] = 1
+        out[..., place] = (grad * forward(probe.reshape(1, 1, *size[2:]), **params)).sum((2, 3))
+    return out.reshape(size)
+
+
+@avg_pool2d_backward.oracle
+def _(grad, size, **params):
+    return _transposed(avg_pool2d.oracle_function, grad, size, params)
+
+
+adaptive_avg_pool2d = Op(
+    "adaptive_avg_pool2d", ("input",), {"output_size": (1, 1)}, doc="Means of windows that cut the image into output_size parts."
+)
+
+
+@adaptive_avg_pool2d.plan
+def _(b: PlanBuilder, input: Operand, output_size: tuple[int, int]) -> None:
+    spec = input.spec
+    if spec.ndim != 4 or 0 in spec.shape[1:] or min(output_size) < 0:
+        raise ShapeError(
+            f"adaptive_avg_pool2d(): Expected 3D or 4D tensor with non-zero size for non-batch dimensions and a non-negative "
+            f"output_size, but got {list(spec.shape)} and {output_size}"
+        )
+    shape = (*spec.shape[:2], *output_size)
+    out = b.output(spec.dtype, shape, _strides_for(spec, shape))
+    plan_avg_pool2d(b, with_strides(b, input, _strides_for(spec, tuple(spec.shape))), out, None)
+
+
+@adaptive_avg_pool2d.backward
+def _(ctx, grad):
+    return adaptive_avg_pool2d_backward(grad, size=tuple(ctx.input_specs[0].shape))
+
+
+@adaptive_avg_pool2d.oracle
+def _(x, output_size):
+    out = np.empty((*x.shape[:2], *output_size), x.dtype)
+    edges = [
+        [(i * n // o, -(-(i + 1) * n // o)) for i in range(o)] for n, o in zip(x.shape[2:], output_size, strict=True)
+    ]
+    for i, (top, bottom) in enumerate(edges[0]):
+        for j, (left, right) in enumerate(edges[1]):
+            out[:, :, i, j] = x[:, :, top:bottom, left:right].mean((2, 3))
+    return out
+
+
+adaptive_avg_pool2d_backward = Op(
+    "adaptive_avg_pool2d_backward", ("grad",), {"size": ()}, doc="Gradient of `adaptive_avg_pool2d` with respect to its input."
+)
+
+
+@adaptive_avg_pool2d_backward.plan
+def _(b: PlanBuilder, grad: Operand, size: Any) -> None:
+    strides = _strides_for(grad.spec, tuple(grad.spec.shape))
+    out = b.output(grad.spec.dtype, size, _strides_for(grad.spec, size))
+    plan_avg_pool2d_backward(b, with_strides(b, grad, strides), out, None)
+
+
+@adaptive_avg_pool2d_backward.backward
+def _(ctx, grad):
+    return adaptive_avg_pool2d(grad, output_size=tuple(ctx.input_specs[0].shape[2:]))
+
+
+@adaptive_avg_pool2d_backward.oracle
+def _(grad, size):
+    return _transposed(adaptive_avg_pool2d.oracle_function, grad, size, {"output_size": grad.shape[2:]})

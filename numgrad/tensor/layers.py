@@ -1,0 +1,494 @@
+"""The functions of numgrad that networks are made of: products, convolution, norms, pooling, softmax, losses."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from typing import TYPE_CHECKING, Any
+
+from numgrad import ops
+from numgrad.errors import ShapeError
+from numgrad.layout import product
+from numgrad.ops.linalg import broadcast_batch
+from numgrad.tensor import functional as F
+
+if TYPE_CHECKING:
+    from numgrad.tensor.tensor import Tensor
+
+
+def _pair(op: str, name: str, value: Any) -> tuple[int, int]:
+    """An int, or two, as (row, column)."""
+    pair = (value, value) if isinstance(value, int) else tuple(value)
+    if len(pair) == 1:
+        pair *= 2
+    if len(pair) != 2 or not all(isinstance(extent, int) and not isinstance(extent, bool) for extent in pair):
+        raise TypeError(f"{op}(): argument '{name}' is {value!r}, expected an int or two")
+    return pair  # type: ignore[return-value]
+
+
+# ---- products ---------------------------------------------------------------------------------------------------
+
+
+def mm(input: Tensor, mat2: Tensor) -> Tensor:
+    """Matrix product of [M, K] and [K, N].
+
+    Raises
+    ------
+    RuntimeError
+        The shapes or dtypes do not fit.
+    """
+    for name, value in (("input", input), ("mat2", mat2)):
+        if F.check_tensor("mm", name, value)._spec.ndim != 2:
+            raise ShapeError(f"mm: {name} must be a matrix, but it has shape {list(value.shape)}")
+    return ops.linalg.mm(input, mat2)  # type: ignore[no-any-return]
+
+
+def bmm(input: Tensor, mat2: Tensor) -> Tensor:
+    """Matrix products of a batch: [B, M, K] and [B, K, N].
+
+    Raises
+    ------
+    RuntimeError
+        The shapes or dtypes do not fit.
+    """
+    for name, value in (("input", input), ("mat2", mat2)):
+        if F.check_tensor("bmm", name, value)._spec.ndim != 3:
+            raise ShapeError(f"bmm: {name} must be a 3D tensor, but it has shape {list(value.shape)}")
+    return ops.linalg.bmm(input, mat2)  # type: ignore[no-any-return]
+
+
+def dot(input: Tensor, other: Tensor) -> Tensor:
+    """Sum of the products of two vectors of one length."""
+    if input.ndim != 1 or other.ndim != 1 or input.shape != other.shape:
+        raise ShapeError(f"dot: expected two 1D tensors of one length, but got {list(input.shape)} and {list(other.shape)}")
+    return F.squeeze(mm(F.unsqueeze(input, 0), F.unsqueeze(other, 1)))
+
+
+def matmul(input: Tensor, other: Tensor) -> Tensor:
+    """Matrix product by NumPy's rules: vectors, matrices, and batches of matrices that broadcast.
+
+    Raises
+    ------
+    RuntimeError
+        The shapes or dtypes do not fit.
+
+    >>> import numgrad as ng
+    >>> ng.matmul(ng.ones(2, 3), ng.ones(3))
+    tensor([3., 3.])
+    """
+    F.check_tensor("matmul", "input", input)
+    F.check_tensor("matmul", "other", other)
+    if input.ndim == 0 or other.ndim == 0:
+        raise ShapeError("both arguments to matmul need to be at least 1D, but they are 0D and 0D or one of them is")
+    left = F.unsqueeze(input, 0) if input.ndim == 1 else input
+    right = F.unsqueeze(other, 1) if other.ndim == 1 else other
+    if left.shape[-1] != right.shape[-2]:
+        raise ShapeError(
+            f"mat1 and mat2 shapes cannot be multiplied ({'x'.join(map(str, left.shape))} and {'x'.join(map(str, right.shape))})"
+        )
+    m, k, n = left.shape[-2], left.shape[-1], right.shape[-1]
+    if right.ndim == 2:
+        batch = tuple(left.shape[:-2])
+        flat = mm(F.reshape(left, (product(batch) * m, k)) if batch else left, right)
+        result = F.reshape(flat, (*batch, m, n)) if batch else flat
+    else:
+        batch = broadcast_batch(tuple(left.shape[:-2]), tuple(right.shape[:-2]))
+        left = F.reshape(F.expand(left, (*batch, m, k)), (product(batch), m, k))
+        right = F.reshape(F.expand(right, (*batch, k, n)), (product(batch), k, n))
+        result = F.reshape(bmm(left, right), (*batch, m, n))
+    if other.ndim == 1:
+        result = F.squeeze(result, -1)
+    return F.squeeze(result, -1 if other.ndim == 1 else -2) if input.ndim == 1 else result
+
+
+def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """input [..., in] times the transpose of weight [out, in], plus bias [out].
+
+    Raises
+    ------
+    RuntimeError
+        The shapes or dtypes do not fit.
+    """
+    F.check_tensor("linear", "input", input)
+    if F.check_tensor("linear", "weight", weight).ndim != 2 or input.ndim == 0:
+        raise ShapeError(f"linear: got input {list(input.shape)} and weight {list(weight.shape)}, expected [..., in] and [out, in]")
+    shape = tuple(input.shape)
+    flat = input if input.ndim == 2 else F.reshape(input, (product(shape[:-1]), shape[-1]))
+    out = ops.linalg.linear(flat, weight, bias)
+    return out if input.ndim == 2 else F.reshape(out, (*shape[:-1], weight.shape[0]))
+
+
+# ---- convolution, pooling: an image without a batch gets one ----------------------------------------------------
+
+
+def conv2d(
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: Any = 1,
+    padding: Any = 0,
+    dilation: Any = 1,
+    groups: int = 1,
+) -> Tensor:
+    """Cross-correlation of input [N, C, H, W] (or [C, H, W]) with weight [K, C/groups, R, S].
+
+    ``padding`` is a number of zeros, or two, or 'valid' (none), or 'same' (as many as keep the extents, for stride 1).
+
+    Raises
+    ------
+    RuntimeError
+        The shapes or dtypes do not fit.
+
+    >>> import numgrad as ng
+    >>> ng.conv2d(ng.ones(1, 1, 3, 3), ng.ones(1, 1, 2, 2))
+    tensor([[[[4., 4.],
+              [4., 4.]]]])
+    """
+    F.check_tensor("conv2d", "input", input)
+    F.check_tensor("conv2d", "weight", weight)
+    steps, spread = _pair("conv2d", "stride", stride), _pair("conv2d", "dilation", dilation)
+    if isinstance(padding, str):
+        input, pads = _named_padding(input, weight, padding, steps, spread)
+    else:
+        pads = _pair("conv2d", "padding", padding)
+    batched = input if input.ndim != 3 else F.unsqueeze(input, 0)
+    out = ops.conv.conv2d(batched, weight, bias, stride=steps, padding=pads, dilation=spread, groups=groups)
+    return F.squeeze(out, 0) if input.ndim == 3 else out
+
+
+def _named_padding(
+    input: Tensor, weight: Tensor, padding: str, stride: tuple[int, int], dilation: tuple[int, int]
+) -> tuple[Tensor, tuple[int, int]]:
+    if padding == "valid":
+        return input, (0, 0)
+    if padding != "same":
+        raise ValueError(f"conv2d: padding is {padding!r}, expected 'valid', 'same', an int or two")
+    if stride != (1, 1):
+        raise RuntimeError("padding='same' is not supported for strided convolutions")
+    total = [d * (extent - 1) for d, extent in zip(dilation, weight.shape[2:], strict=True)]
+    odd = [amount % 2 for amount in total]
+    if any(odd):  # the extra zero goes to the far side
+        input = pad(input, (0, odd[1], 0, odd[0]))
+    return input, (total[0] // 2, total[1] // 2)
+
+
+def pad(input: Tensor, pad: tuple[int, ...], mode: str = "constant", value: float = 0.0) -> Tensor:
+    """The input with constant margins: (left, right) of the last dimension, then of the one before, …
+
+    Raises
+    ------
+    NotImplementedError
+        The mode is not 'constant'.
+    """
+    from numgrad.tensor import creation
+
+    if mode != "constant":
+        raise NotImplementedError(f"pad: mode is {mode!r}, expected 'constant'")
+    if len(pad) % 2 or len(pad) > 2 * input.ndim:
+        raise RuntimeError(f"pad: {len(pad)} amounts for {input.ndim} dimensions, expected at most two for each")
+    for place in range(0, len(pad), 2):
+        axis = input.ndim - 1 - place // 2
+        before, after = pad[place], pad[place + 1]
+        if before < 0 or after < 0:
+            input = F.narrow(input, axis, max(0, -before), input.shape[axis] + min(0, before) + min(0, after))
+        pieces = [input]
+        for amount, at in ((before, 0), (after, len(pieces) + 1)):
+            if amount > 0:
+                shape = (*input.shape[:axis], amount, *input.shape[axis + 1 :])
+                pieces.insert(at, creation.full(shape, value, dtype=input.dtype))
+        input = F.cat(pieces, axis) if len(pieces) > 1 else input
+    return input
+
+
+def _pooled(input: Tensor, op: Any, **params: Any) -> Any:
+    if input.ndim != 3:
+        return op(input, **params)
+    result = op(F.unsqueeze(input, 0), **params)
+    return tuple(F.squeeze(part, 0) for part in result) if isinstance(result, tuple) else F.squeeze(result, 0)
+
+
+def max_pool2d(
+    input: Tensor,
+    kernel_size: Any,
+    stride: Any = None,
+    padding: Any = 0,
+    dilation: Any = 1,
+    ceil_mode: bool = False,
+    return_indices: bool = False,
+) -> Any:
+    """The largest value in each window of [N, C, H, W]; with ``return_indices`` also where in the image it lies.
+
+    Raises
+    ------
+    RuntimeError
+        The window does not fit.
+    """
+    F.check_tensor("max_pool2d", "input", input)
+    window = _pair("max_pool2d", "kernel_size", kernel_size)
+    out, indices = _pooled(
+        input,
+        ops.pool.max_pool2d,
+        kernel_size=window,
+        stride=window if stride is None else _pair("max_pool2d", "stride", stride),
+        padding=_pair("max_pool2d", "padding", padding),
+        dilation=_pair("max_pool2d", "dilation", dilation),
+        ceil_mode=ceil_mode,
+    )
+    return (out, indices) if return_indices else out
+
+
+def avg_pool2d(
+    input: Tensor,
+    kernel_size: Any,
+    stride: Any = None,
+    padding: Any = 0,
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
+    divisor_override: int | None = None,
+) -> Tensor:
+    """The mean of each window of [N, C, H, W].
+
+    Raises
+    ------
+    RuntimeError
+        The window does not fit.
+    """
+    F.check_tensor("avg_pool2d", "input", input)
+    window = _pair("avg_pool2d", "kernel_size", kernel_size)
+    return _pooled(  # type: ignore[no-any-return]
+        input,
+        ops.pool.avg_pool2d,
+        kernel_size=window,
+        stride=window if stride is None else _pair("avg_pool2d", "stride", stride),
+        padding=_pair("avg_pool2d", "padding", padding),
+        ceil_mode=ceil_mode,
+        count_include_pad=count_include_pad,
+        divisor_override=divisor_override,
+    )
+
+
+def adaptive_avg_pool2d(input: Tensor, output_size: Any) -> Tensor:
+    """Means over windows that cut [N, C, H, W] into output_size parts; None keeps an extent."""
+    F.check_tensor("adaptive_avg_pool2d", "input", input)
+    given = (output_size, output_size) if output_size is None or isinstance(output_size, int) else tuple(output_size)
+    size = tuple(n if wanted is None else wanted for wanted, n in zip(given, input.shape[-2:], strict=True))
+    return _pooled(input, ops.pool.adaptive_avg_pool2d, output_size=size)  # type: ignore[no-any-return]
+
+
+# ---- norms ------------------------------------------------------------------------------------------------------
+
+
+def batch_norm(
+    input: Tensor,
+    running_mean: Tensor | None,
+    running_var: Tensor | None,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    training: bool = False,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+) -> Tensor:
+    """Normalise each channel of [N, C, ...], by the batch's statistics in training, else by the running ones.
+
+    In training the running statistics, if given, are updated in place; the variance that they get is unbiased.
+
+    Raises
+    ------
+    ValueError
+        Training with a single value per channel.
+    RuntimeError
+        The shapes or dtypes do not fit, or statistics are missing.
+    """
+    F.check_tensor("batch_norm", "input", input)
+    if training:
+        return ops.norm.batch_norm_training(  # type: ignore[no-any-return]
+            input, weight, bias, running_mean, running_var, momentum=momentum, eps=eps
+        )
+    if running_mean is None or running_var is None:
+        raise RuntimeError("batch_norm: Expected running_mean and running_var to be defined when training=False")
+    return ops.norm.batch_norm_eval(input, weight, bias, running_mean, running_var, eps=eps)  # type: ignore[no-any-return]
+
+
+def layer_norm(
+    input: Tensor,
+    normalized_shape: tuple[int, ...],
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    eps: float = 1e-5,
+) -> Tensor:
+    """Normalise over the last dimensions, which ``normalized_shape`` names.
+
+    Raises
+    ------
+    RuntimeError
+        The input does not end in these dimensions.
+    """
+    shape = tuple(normalized_shape)
+    if tuple(input.shape[input.ndim - len(shape) :]) != shape or not shape:
+        raise RuntimeError(
+            f"Given normalized_shape={list(shape)}, expected input with shape [*, {', '.join(map(str, shape))}], but got input of "
+            f"size{list(input.shape)}"
+        )
+    dims = tuple(range(input.ndim - len(shape), input.ndim))
+    centred = F.sub(input, F.mean(input, dims, keepdim=True))
+    normed = F.mul(centred, F.rsqrt(F.add(F.mean(F.square(centred), dims, keepdim=True), eps)))
+    normed = normed if weight is None else F.mul(normed, weight)
+    return normed if bias is None else F.add(normed, bias)
+
+
+# ---- softmax, losses --------------------------------------------------------------------------------------------
+
+
+def _along(op: Any, input: Tensor, dim: int) -> Tensor:
+    F.check_tensor(op.name, "input", input)
+    if input.ndim == 0:
+        return F.reshape(_along(op, F.reshape(input, 1), 0), ())
+    return op(input, dim=F.wrap_dim(op.name, dim, input.ndim))  # type: ignore[no-any-return]
+
+
+def softmax(input: Tensor, dim: int) -> Tensor:
+    """exp(input) / sum(exp(input)) along a dimension."""
+    return _along(ops.loss.softmax, input, dim)
+
+
+def log_softmax(input: Tensor, dim: int) -> Tensor:
+    """The logarithm of `softmax`, exact where that underflows."""
+    return _along(ops.loss.log_softmax, input, dim)
+
+
+def nll_loss(
+    input: Tensor, target: Tensor, weight: Tensor | None = None, ignore_index: int = -100, reduction: str = "mean"
+) -> Tensor:
+    """Negative log-likelihood of classes ``target`` under log-probabilities [N, C] or [N, C, d1, ...].
+
+    Raises
+    ------
+    IndexError
+        A target is no class.
+    RuntimeError, ValueError
+        The shapes or dtypes do not fit; the reduction is unknown.
+    """
+    F.check_tensor("nll_loss", "input", input)
+    F.check_tensor("nll_loss", "target", target)
+    try:
+        return ops.loss.nll_loss(input, target, weight, reduction=reduction, ignore_index=ignore_index)  # type: ignore[no-any-return]
+    except IndexError as error:
+        classes = input.shape[0] if input.ndim == 1 else input.shape[1]
+        values = target._array().ravel()
+        wrong = [int(v) for v in values if v != ignore_index and not 0 <= v < classes][0]
+        raise IndexError(f"Target {wrong} is out of bounds; the classes are 0 to {classes - 1}") from error
+
+
+def cross_entropy(
+    input: Tensor,
+    target: Tensor,
+    weight: Tensor | None = None,
+    ignore_index: int = -100,
+    reduction: str = "mean",
+    label_smoothing: float = 0.0,
+) -> Tensor:
+    """Cross-entropy between logits [N, C], [N, C, d1, ...] or [C] and classes, or class probabilities of input's shape.
+
+    Raises
+    ------
+    IndexError
+        A target is no class.
+    RuntimeError, ValueError
+        The shapes or dtypes do not fit; the reduction or the smoothing is not valid.
+
+    >>> import numgrad as ng
+    >>> ng.cross_entropy(ng.zeros(2, 4), ng.tensor([0, 3]))
+    tensor(1.3863)
+    """
+    F.check_tensor("cross_entropy", "input", input)
+    F.check_tensor("cross_entropy", "target", target)
+    if not 0.0 <= label_smoothing <= 1.0:
+        raise RuntimeError(f"cross_entropy: label_smoothing must be between 0.0 and 1.0. Got: {label_smoothing}")
+    axis = 0 if input.ndim == 1 else 1
+    logs = log_softmax(input, axis)
+    if target.is_floating_point():
+        return _soft_cross_entropy(logs, target, weight, reduction, label_smoothing, axis)
+    loss = nll_loss(logs, target, weight, ignore_index, reduction)
+    if label_smoothing == 0.0:
+        return loss
+    classes = input.shape[axis]
+    kept = F.ne(target, ignore_index)
+    spread = F.mul(logs, _per_class(weight, logs, axis)) if weight is not None else logs
+    smooth = F.where(kept, F.neg(F.sum(spread, axis)), 0.0)
+    if reduction == "mean":
+        if weight is None:
+            total = F.sum(kept.to(input.dtype))
+        else:
+            ones = F.mul(F.sum(F.mul(logs.detach(), 0.0), axis), 0.0) - 1.0  # its loss is each target's weight
+            total = nll_loss(F.expand(F.unsqueeze(ones, axis), logs.shape), target, weight, ignore_index, "sum")
+        smooth = F.div(F.sum(smooth), total)
+    elif reduction == "sum":
+        smooth = F.sum(smooth)
+    return F.add(F.mul(loss, 1.0 - label_smoothing), F.mul(smooth, label_smoothing / classes))
+
+
+def _per_class(weight: Tensor, like: Tensor, axis: int) -> Tensor:
+    return F.reshape(weight, tuple(-1 if a == axis else 1 for a in range(like.ndim)))
+
+
+def _soft_cross_entropy(
+    logs: Tensor, target: Tensor, weight: Tensor | None, reduction: str, label_smoothing: float, axis: int
+) -> Tensor:
+    if target.shape != logs.shape:
+        raise ShapeError(f"cross_entropy: target has shape {list(target.shape)}, expected {list(logs.shape)} for probabilities")
+    if label_smoothing:
+        target = F.add(F.mul(target, 1.0 - label_smoothing), label_smoothing / logs.shape[axis])
+    terms = F.neg(F.mul(logs, target))
+    if weight is not None:
+        terms = F.mul(terms, _per_class(weight, logs, axis))
+    losses = F.sum(terms, axis)
+    if reduction == "mean":
+        return F.div(F.sum(losses), float(max(1, losses.numel())))
+    return _reduced("cross_entropy", losses, reduction)
+
+
+def _reduced(name: str, losses: Tensor, reduction: str) -> Tensor:
+    if reduction == "none":
+        return losses
+    if reduction == "mean":
+        return F.mean(losses)
+    if reduction == "sum":
+        return F.sum(losses)
+    raise ValueError(f"{name}: {reduction} is not a valid value for reduction; expected 'none', 'mean' or 'sum'")
+
+
+def mse_loss(input: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
+    """The squared differences, their mean or sum."""
+    _warn_if_broadcast(input, target)
+    return _reduced("mse_loss", F.square(F.sub(input, target)), reduction)
+
+
+def l1_loss(input: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
+    """The absolute differences, their mean or sum."""
+    _warn_if_broadcast(input, target)
+    return _reduced("l1_loss", F.abs(F.sub(input, target)), reduction)
+
+
+def _warn_if_broadcast(input: Tensor, target: Tensor) -> None:
+    if input.shape != target.shape:
+        warnings.warn(
+            f"Using a target size ({target.shape}) that is different to the input size ({input.shape}). This will likely lead to "
+            "incorrect results due to broadcasting. Please ensure they have the same size.",
+            UserWarning,
+            stacklevel=3,
+        )
+
+
+def binary_cross_entropy_with_logits(input: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
+    """Cross-entropy of probabilities ``target`` and sigmoid(input), safe for large inputs."""
+    if input.shape != target.shape:
+        raise ValueError(f"Target size ({target.shape}) must be the same as input size ({input.shape})")
+    losses = F.add(F.sub(F.relu(input), F.mul(input, target)), F.log1p(F.exp(F.neg(F.abs(input)))))
+    return _reduced("binary_cross_entropy_with_logits", losses, reduction)
+
+
+def scaled_dot_product_attention(query: Tensor, key: Tensor, value: Tensor, scale: float | None = None) -> Tensor:
+    """softmax(query @ key^T * scale) @ value over the last two dimensions; scale defaults to 1 / sqrt(width)."""
+    factor = 1.0 / math.sqrt(query.shape[-1]) if scale is None else scale
+    scores = matmul(F.mul(query, factor), F.transpose(key, -2, -1))
+    return matmul(softmax(scores, -1), value)
