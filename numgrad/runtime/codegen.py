@@ -16,6 +16,7 @@ Why every option is as it is:
 
 from __future__ import annotations
 
+import dis
 import types as python_types
 from collections.abc import Callable
 from typing import Any
@@ -104,6 +105,8 @@ class _Converter:
         else:
             plain = python_function(function)
             assert plain is not None
+            if any(instruction.opname == "RAISE_VARARGS" for instruction in dis.get_instructions(plain)):
+                raise KernelError(f"kernel {plain.__name__} has a raise or an assert; a kernel reports through its status word")
             converted = numba.njit(**self.options)(self._rebind(plain))
         self.done[id(function)] = converted
         return converted
