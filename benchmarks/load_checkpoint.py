@@ -1,0 +1,84 @@
+"""Reading and writing a resnet18 checkpoint: numgrad and torch side by side, in one process, turn by turn.
+
+Run from the root of the repository::
+
+    python benchmarks/load_checkpoint.py --rounds 30
+
+The files lie in the system's page cache, so what is measured is the readers and not the disk. Medians are compared,
+since both sides see the same noise when they take turns. numgrad verifies the checksums of the data; torch does not.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from numgrad.serialization import load, save
+from tests.serialization.dialects import resnet18_arrays, resnet18_checkpoint
+
+
+def medians(rounds: int, *functions: Callable[[], Any]) -> list[float]:
+    """Median milliseconds of each function; they take turns, after one round to warm up."""
+    times: list[list[float]] = [[] for _ in functions]
+    for turn in range(rounds + 1):
+        for function, spent in zip(functions, times, strict=True):
+            started = time.perf_counter()
+            function()
+            if turn:
+                spent.append(1000 * (time.perf_counter() - started))
+    return [statistics.median(spent) for spent in times]
+
+
+def main() -> int:
+    """Print the table; without torch, numgrad's column alone."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=30)
+    rounds = parser.parse_args().rounds
+    try:
+        import torch
+    except ImportError:
+        torch = None  # type: ignore[assignment]
+    arrays = resnet18_arrays()
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder)
+        (path / "published.pth").write_bytes(resnet18_checkpoint(arrays))
+        save(arrays, path / "numgrad.pth")
+        save(arrays, path / "a.safetensors")
+        files = {"published dialect": "published.pth", "written by numgrad": "numgrad.pth"}
+        if torch is not None:
+            state = {name: torch.from_numpy(array) for name, array in arrays.items()}
+            torch.save(state, path / "torch.pth")
+            torch.save(state, path / "legacy.pth", _use_new_zipfile_serialization=False)
+            files |= {"written by torch": "torch.pth", "torch's legacy format": "legacy.pth"}
+        print(f"{'resnet18, 47 MB':28}{'numgrad ms':>12}{'torch ms':>12}{'ratio':>8}")
+        for label, name in files.items():
+            report(f"load, {label}", rounds, lambda file=path / name: load(file),
+                   torch and (lambda file=path / name: torch.load(file, weights_only=True)))  # fmt: skip
+        published = path / "published.pth"
+        report("load, verify=False", rounds, lambda: load(published, verify=False),
+               torch and (lambda: torch.load(published, weights_only=True)))  # fmt: skip
+        report("load, safetensors", rounds, lambda: load(path / "a.safetensors"), None)
+        report("save", rounds, lambda: save(arrays, path / "ours.pth"),
+               torch and (lambda: torch.save(state, path / "theirs.pth")))  # fmt: skip
+    return 0
+
+
+def report(label: str, rounds: int, ours: Callable[[], Any], theirs: Callable[[], Any] | None) -> None:
+    """One row of the table."""
+    if theirs is None:
+        print(f"{label:28}{medians(rounds, ours)[0]:12.1f}")
+        return
+    mine, other = medians(rounds, ours, theirs)
+    print(f"{label:28}{mine:12.1f}{other:12.1f}{mine / other:8.2f}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

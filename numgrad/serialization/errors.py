@@ -1,0 +1,49 @@
+"""The one exception of this package."""
+
+from __future__ import annotations
+
+
+class WeightsFormatError(ValueError):
+    """A file of weights was refused: it is damaged, hostile, or of a kind that numgrad does not read.
+
+    Every reader raises this class and no other for the contents of a file. The file system's own errors
+    (``FileNotFoundError``, ``PermissionError``) pass through unchanged. It is a ``ValueError`` because the file is a
+    value that does not have the promised form; nothing of it has been executed, and no partial result exists.
+
+    Parameters
+    ----------
+    path:
+        The file, or a description such as ``<BytesIO>`` of an in-memory one.
+    reason:
+        What came, what was wanted and, where there is something to do, what to do.
+
+    Examples
+    --------
+    >>> str(WeightsFormatError("a.pth", "the file is empty"))
+    'a.pth: the file is empty'
+    """
+
+    def __init__(self, path: str, reason: str) -> None:
+        # Both go to the base class so that the exception survives pickling, as it must to cross process boundaries.
+        super().__init__(path, reason)
+        self.path = path
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.reason}"
+
+
+def shortened(value: object) -> str:
+    """A value from a file as messages show it: never long, whatever it is.
+
+    Examples
+    --------
+    >>> shortened("weight"), shortened(7), shortened([7])
+    ("'weight'", '7', 'a list')
+    """
+    if type(value) is str:
+        return repr(value if len(value) <= 60 else value[:57] + "...")
+    # Python refuses to print integers of some thousand digits.
+    if type(value) is int:
+        return str(value) if value.bit_length() < 128 else f"an integer of {value.bit_length()} bits"
+    return "None" if value is None else str(value) if type(value) is bool else f"a {type(value).__name__}"

@@ -1,0 +1,99 @@
+"""Random access to the bytes of a file or of an open file object."""
+
+from __future__ import annotations
+
+import io
+import os
+import stat
+from types import TracebackType
+from typing import IO, Any
+
+import numpy as np
+
+from numgrad.serialization.errors import WeightsFormatError
+
+
+class ByteSource:
+    """The bytes of one file, read where they are asked for.
+
+    Reading is by ``readinto``, not by a memory map: that costs the same one copy, and a file which another process
+    truncates gives a short read here, where a map would kill the process with SIGBUS.
+
+    Parameters
+    ----------
+    file:
+        A path, or a binary file object, which is read from its position to its end.
+
+    Examples
+    --------
+    >>> with ByteSource(io.BytesIO(b"numgrad")) as source:
+    ...     source.size, source.read(3, 4)
+    (7, b'grad')
+    """
+
+    def __init__(self, file: str | os.PathLike[str] | IO[bytes]) -> None:
+        self._file: Any
+        if isinstance(file, (str, os.PathLike)):
+            self.name = os.fsdecode(file)
+            self._file = open(file, "rb", buffering=0)  # noqa: SIM115 - closed by __exit__
+            status = os.fstat(self._file.fileno())
+            self.size = status.st_size
+            if not stat.S_ISREG(status.st_mode):
+                with self._file as pipe:
+                    self._hold(pipe.read())
+        elif hasattr(file, "read"):
+            name = getattr(file, "name", None)
+            self.name = name if isinstance(name, str) else f"<{type(file).__name__}>"
+            self._hold(file.read())
+        else:
+            raise TypeError(f"load: file is {type(file).__name__}, expected a path or a binary file object")
+
+    def _hold(self, data: object) -> None:
+        if not isinstance(data, (bytes, bytearray)):
+            raise TypeError(f"load: {self.name} gives {type(data).__name__}, expected bytes; open it in mode 'rb'")
+        self._file = io.BytesIO(data)
+        self.size = len(data)
+
+    def __enter__(self) -> ByteSource:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._file.close()
+
+    def refusal(self, reason: str) -> WeightsFormatError:
+        """The exception to raise for this file."""
+        return WeightsFormatError(self.name, reason)
+
+    def read(self, offset: int, count: int) -> bytes:
+        """Exactly ``count`` bytes from ``offset``; raises WeightsFormatError where the file does not hold them."""
+        self._check(offset, count)
+        self._file.seek(offset)
+        data: bytes = self._file.read(count)
+        while len(data) < count:
+            more = self._file.read(count - len(data))
+            if not more:
+                raise self._ended(offset + len(data))
+            data += more
+        return data
+
+    def read_into(self, offset: int, out: np.ndarray) -> None:
+        """Fill ``out`` (one-dimensional uint8) from ``offset``; raises WeightsFormatError as :meth:`read` does."""
+        self._check(offset, out.size)
+        self._file.seek(offset)
+        view = out.data
+        done = 0
+        while done < len(view):
+            # One call gives 2 GiB at most.
+            count = self._file.readinto(view[done:])
+            if not count:
+                raise self._ended(offset + done)
+            done += count
+
+    def _ended(self, position: int) -> WeightsFormatError:
+        return self.refusal(f"the file ends at byte {position}, though it had {self.size} bytes when it was opened")
+
+    def _check(self, offset: int, count: int) -> None:
+        if offset < 0 or count < 0 or offset + count > self.size:
+            raise self.refusal(f"truncated: bytes {offset} to {offset + count} are wanted of {self.size}")

@@ -1,0 +1,112 @@
+"""From tensor records to arrays: reads storages, checks sums, applies strides, and keeps memory in proportion."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from numgrad.serialization.checksums import Checksums
+from numgrad.serialization.records import TensorRecord
+from numgrad.serialization.source import ByteSource
+
+MakeTensor = Callable[[np.ndarray, str, bool], Any]
+
+# Tensors that overlap in the file are copied apart, so a small file could ask for much memory. Real files stay near 1
+# (bfloat16, which widens to float32, near 2).
+MAX_GROWTH = 4
+FREE_GROWTH_BYTES = 16 << 20
+
+
+def keep_array(array: np.ndarray, dtype_name: str, requires_grad: bool) -> np.ndarray:
+    """The default maker of tensors: the array as it is."""
+    return array
+
+
+@dataclass(frozen=True)
+class Extent:
+    """Where in the file a storage lies; ``crc`` is None where there is no checksum to compare."""
+
+    offset: int
+    nbytes: int
+    crc: int | None = None
+
+
+def read_storages(source: ByteSource, extents: dict[str, Extent]) -> dict[str, np.ndarray]:
+    """The bytes of all storages, read in the order in which they lie in the file, with their checksums verified.
+
+    Raises
+    ------
+    WeightsFormatError
+        A checksum is wrong.
+    """
+    storages = {}
+    with Checksums(source.refusal) as checksums:
+        for key, extent in sorted(extents.items(), key=lambda item: item[1].offset):
+            # An own array for each storage, so that no tensor keeps the memory of another alive.
+            raw = storages[key] = np.empty(extent.nbytes, np.uint8)
+            source.read_into(extent.offset, raw)
+            if extent.crc is not None:
+                checksums.expect(extent.crc, raw, f"storage {key}")
+    return storages
+
+
+class TensorReader:
+    """Makes the tensors of one checkpoint.
+
+    Every array is C-contiguous, aligned, writable and in native byte order, and none refers to the file. Tensors that
+    were the same view of the same storage get the same array, so that tied weights stay tied; tensors that overlap in
+    any other way may become copies.
+    """
+
+    def __init__(
+        self,
+        source: ByteSource,
+        storages: dict[str, np.ndarray],
+        make_tensor: MakeTensor,
+        byteorder: str = "little",
+    ) -> None:
+        self._source = source
+        self._storages = storages
+        self._make_tensor = make_tensor
+        self._byteorder = byteorder
+        self._arrays: dict[tuple[object, ...], np.ndarray] = {}
+        self._budget = FREE_GROWTH_BYTES + MAX_GROWTH * source.size
+
+    def __call__(self, record: TensorRecord) -> Any:
+        """The tensor of a record."""
+        identity = (record.storage.key, record.dtype.name, record.offset, record.size, record.stride)
+        array = self._arrays.get(identity)
+        if array is None:
+            array = self._arrays[identity] = self._array(record)
+        return self._make_tensor(array, record.dtype.name, record.requires_grad)
+
+    def _array(self, record: TensorRecord) -> np.ndarray:
+        dtype = record.dtype
+        self._budget -= record.numel * dtype.array_dtype.itemsize
+        if self._budget < 0:
+            raise self._source.refusal(
+                f"the tensors overlap so much that they would take more than {MAX_GROWTH} times the file's size; "
+                "save x.clone() of each"
+            )
+        raw = self._storages[record.storage.key]
+        try:
+            if record.numel == 0:
+                return np.empty(record.size, dtype.array_dtype)
+            if record.covers_storage:
+                return dtype.decode(raw, self._byteorder).reshape(record.size)
+            first = record.offset * dtype.itemsize
+            last = record.offset + sum(
+                (extent - 1) * step for extent, step in zip(record.size, record.stride, strict=True)
+            )
+            elements = raw[first : (last + 1) * dtype.itemsize].view(dtype.code)
+            strides = [step * dtype.itemsize for step in record.stride]
+            view = np.lib.stride_tricks.as_strided(elements, record.size, strides, writeable=False)
+            # One copy puts the elements in C order; only then are they decoded, from bytes as everywhere.
+            in_order = np.array(view, order="C", copy=True).reshape(-1).view(np.uint8)
+            return dtype.decode(in_order, self._byteorder).reshape(record.size)
+        except ValueError as error:
+            # Older NumPy has fewer dimensions than torch.
+            raise self._source.refusal(f"NumPy has no array of {len(record.size)} dimensions: {error}") from None

@@ -1,0 +1,84 @@
+"""torch's legacy stream: what torch.save wrote before 1.6, and writes with _use_new_zipfile_serialization=False."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from numgrad.serialization.errors import WeightsFormatError
+from numgrad.serialization.pickle_machine import MAX_PICKLE_BYTES, PickleMachine
+from numgrad.serialization.source import ByteSource
+from numgrad.serialization.tensors import Extent, MakeTensor, TensorReader, read_storages
+from numgrad.serialization.tree import resolve
+
+# A pickle of the integer 0x1950a86a20f9469cfc6c, which begins every such file.
+LEGACY_MAGIC = bytes.fromhex("80028a0a6cfc9c46f9206aa850192e")
+_PROTOCOL = 1001
+_FIRST_BYTES = 1 << 20
+
+
+def read_torch_legacy(source: ByteSource, make_tensor: MakeTensor) -> Any:
+    """The object in a legacy stream: five pickles, then for each storage its element count and its bytes.
+
+    Raises
+    ------
+    WeightsFormatError
+        The file is damaged, hostile, or holds what numgrad does not read.
+    """
+    try:
+        tree, storages = _read_pickles(source, min(source.size, _FIRST_BYTES))
+    except WeightsFormatError:
+        # The pickles may reach further. They seldom do, and to read all of a large file for them would take long.
+        tree, storages = _read_pickles(source, min(source.size, MAX_PICKLE_BYTES))
+    return resolve(tree, TensorReader(source, read_storages(source, storages), make_tensor), source.refusal)
+
+
+def _read_pickles(source: ByteSource, count: int) -> tuple[Any, dict[str, Extent]]:
+    """The tree and the places of its storages, from pickles that lie within the first ``count`` bytes."""
+    head = source.read(0, count)
+    if not head.startswith(LEGACY_MAGIC):
+        raise source.refusal("the file does not begin with the magic number of torch's legacy format")
+    protocol, at = _plain(head, source, len(LEGACY_MAGIC))
+    if type(protocol) is not int or protocol != _PROTOCOL:
+        raise source.refusal(f"the legacy protocol version is not {_PROTOCOL}")
+    # Says the byte order and C's integer sizes of the writing machine. The data are little-endian all the same.
+    system, at = _plain(head, source, at)
+    if type(system) is not dict:
+        raise source.refusal("the description of the writing system is not a dict")
+    machine = PickleMachine(head, source.name, at, legacy=True)
+    tree = machine.run()
+    keys, at = _plain(head, source, machine.end)
+    return tree, _storages(source, machine, keys, at)
+
+
+def _plain(head: bytes, source: ByteSource, start: int) -> tuple[Any, int]:
+    machine = PickleMachine(head, source.name, start, legacy=True)
+    value = machine.run()
+    if machine.storages:
+        raise source.refusal("a storage is named outside of the saved object")
+    return value, machine.end
+
+
+def _storages(source: ByteSource, machine: PickleMachine, keys: object, at: int) -> dict[str, Extent]:
+    """Where every storage lies, given the list of keys in the order of the data."""
+    if type(keys) is not list or not all(type(key) is str for key in keys):
+        raise source.refusal("the list of storages is not a list of strings")
+    if len(set(keys)) != len(keys):
+        raise source.refusal("the list of storages names one twice")
+    if set(keys) != set(machine.storages):
+        missing = len(set(machine.storages) - set(keys))
+        unused = len(set(keys) - set(machine.storages))
+        raise source.refusal(f"of the storages, {missing} that tensors use are missing, and {unused} are not used")
+    extents = {}
+    for key in keys:
+        storage = machine.storages[key]
+        numel = int.from_bytes(source.read(at, 8), "little", signed=True)
+        if numel != storage.numel:
+            raise source.refusal(f"storage {key} has {numel} elements in the data, but {storage.numel} in the pickle")
+        at += 8
+        if at + storage.nbytes > source.size:
+            raise source.refusal(f"truncated: storage {key} ends at byte {at + storage.nbytes} of {source.size}")
+        extents[key] = Extent(at, storage.nbytes)
+        at += storage.nbytes
+    if at != source.size:
+        raise source.refusal(f"the last storage is followed by {source.size - at} bytes")
+    return extents

@@ -1,0 +1,282 @@
+"""Writer of zip checkpoints that torch.load reads, also with weights_only=True."""
+
+from __future__ import annotations
+
+import struct
+import zipfile
+from collections import Counter, OrderedDict
+from collections.abc import Callable
+from typing import Any, BinaryIO, cast
+
+import numpy as np
+
+from numgrad.serialization.dtypes import StoredDtype, of_array
+from numgrad.serialization.tree import MAX_DEPTH
+
+UnpackTensor = Callable[[Any], "tuple[np.ndarray, bool] | None"]
+
+# torch maps large files, and mapped storages have to be aligned.
+_ALIGNMENT = 64
+_FOLDER = "archive"
+_CONTAINERS = (dict, OrderedDict, Counter, list, tuple)
+
+
+def write_torch_zip(obj: Any, file: BinaryIO, unpack_tensor: UnpackTensor) -> None:
+    """Write a tree of containers, scalars and tensors as torch.save would.
+
+    The same tree gives the same bytes whenever and wherever it is written. One object that occurs twice is written
+    once and read as one object, and so are two tensors of the same memory, shape and strides (tied weights); tensors
+    that overlap in another way are written apart.
+
+    Parameters
+    ----------
+    obj:
+        dict, OrderedDict (with its ``_metadata``), Counter, list and tuple, nested up to 128 deep, of tensors, NumPy
+        arrays, str, int, float, bool and None. NumPy scalars are written as Python's. Keys are str or int.
+    file:
+        Where to write.
+    unpack_tensor:
+        Gives the array of a tensor and whether it requires a gradient; None for what is no tensor.
+
+    Raises
+    ------
+    TypeError
+        Something in the tree cannot be saved; the message says where it is.
+    """
+    pickler = _Pickler(unpack_tensor)
+    pickled = pickler.dump(obj)
+    with zipfile.ZipFile(cast(BinaryIO, _Stream(file)), "w", zipfile.ZIP_STORED) as archive:
+        _add(archive, "data.pkl", pickled)
+        _add(archive, "byteorder", b"little")
+        for key, array in enumerate(pickler.storages):
+            _add(archive, f"data/{key}", bytes_of(array))
+        _add(archive, "version", b"3\n")
+
+
+def bytes_of(array: np.ndarray) -> memoryview:
+    """The elements in C order and little-endian, as files hold them; a copy only where they are not so yet.
+
+    Examples
+    --------
+    >>> bytes(bytes_of(np.array([1, 256], ">i2")))
+    b'\\x01\\x00\\x00\\x01'
+    """
+    return np.asarray(array, dtype=array.dtype.newbyteorder("<"), order="C").reshape(-1).view(np.uint8).data
+
+
+class _Stream:
+    """A file that can only be written on, so that zipfile counts from here and writes sizes after the data.
+
+    This is torch's own layout, works on pipes, and makes an archive in the middle of a file whole in itself.
+    """
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+
+    def write(self, data: bytes, /) -> int:
+        """Pass the bytes on."""
+        return self._file.write(data)
+
+    def flush(self) -> None:
+        """Pass the wish on."""
+        self._file.flush()
+
+
+def _add(archive: zipfile.ZipFile, name: str, data: bytes | memoryview) -> None:
+    # A fixed date, the earliest that zip has, keeps the bytes the same from run to run.
+    entry = zipfile.ZipInfo(f"{_FOLDER}/{name}", (1980, 1, 1, 0, 0, 0))
+    assert archive.fp is not None
+    # Large entries get a zip64 field of 20 bytes, by the rule that zipfile has for it.
+    zip64 = 20 if len(data) * 1.05 > zipfile.ZIP64_LIMIT else 0
+    fixed = archive.fp.tell() + 30 + len(entry.filename) + 4 + zip64
+    entry.extra = struct.pack("<2sH", b"FB", -fixed % _ALIGNMENT) + b"Z" * (-fixed % _ALIGNMENT)
+    entry.file_size = len(data)
+    entry.create_system = 3
+    with archive.open(entry, "w") as out:
+        out.write(data)
+
+
+class _Pickler:
+    """Emits pickle protocol 2 with the opcodes of torch's checkpoints."""
+
+    def __init__(self, unpack_tensor: UnpackTensor) -> None:
+        self._unpack_tensor = unpack_tensor
+        self._out = bytearray()
+        self._memo: dict[object, int] = {}
+        # Identities are remembered, so their objects must live as long.
+        self._alive: list[object] = []
+        self._open: set[int] = set()
+        self._keys: dict[tuple[object, ...], int] = {}
+        self.storages: list[np.ndarray] = []
+
+    def dump(self, obj: Any) -> bytes:
+        self._out += b"\x80\x02"
+        self._save(obj, "the object", 0)
+        self._out += b"."
+        return bytes(self._out)
+
+    def _save(self, obj: Any, where: str, depth: int) -> None:
+        if isinstance(obj, np.generic):
+            obj = obj.item()
+        if obj is None:
+            self._out += b"N"
+        elif type(obj) is bool:
+            self._out += b"\x88" if obj else b"\x89"
+        elif type(obj) is int:
+            self._int(obj, where)
+        elif type(obj) is float:
+            self._out += struct.pack(">cd", b"G", obj)
+        elif type(obj) is str:
+            self._string(obj, where)
+        elif type(obj) in _CONTAINERS:
+            if id(obj) in self._open:
+                raise TypeError(f"save: {where[:200]} contains itself")
+            if depth >= MAX_DEPTH:
+                raise TypeError(f"save: {where[:200]} is a container more than {MAX_DEPTH} deep")
+            self._open.add(id(obj))
+            if not self._recalled(("object", id(obj))):
+                self._alive.append(obj)
+                self._container(obj, where, depth)
+            self._open.remove(id(obj))
+        elif not self._recalled(("object", id(obj))):
+            self._alive.append(obj)
+            unpacked = (obj, False) if isinstance(obj, np.ndarray) else self._unpack_tensor(obj)
+            if unpacked is None:
+                raise TypeError(
+                    f"save: {where[:200]} is a {type(obj).__name__}, expected a tensor, array, dict, list, tuple, str, "
+                    "number or None; save a module's state_dict() instead of the module"
+                )
+            array, requires_grad = unpacked
+            self._tensor(array, requires_grad, where)
+            self._remember(("object", id(obj)))
+
+    def _container(self, obj: Any, where: str, depth: int) -> None:
+        identity = ("object", id(obj))
+        if type(obj) in (dict, OrderedDict):
+            self._out += b"}" if type(obj) is dict else self._called("collections", "OrderedDict", b")")
+            self._remember(identity)
+            self._items(obj, where, depth)
+            if hasattr(obj, "_metadata"):
+                self._out += b"}"
+                self._items({"_metadata": obj._metadata}, f"{where}._metadata", depth)
+                self._out += b"b"
+        elif type(obj) is Counter:
+            self._global("collections", "Counter")
+            self._out += b"}"
+            self._items(obj, where, depth)
+            self._out += b"\x85R"
+            self._remember(identity)
+        elif type(obj) is list:
+            self._out += b"]"
+            self._remember(identity)
+            self._out += b"("
+            for index, item in enumerate(obj):
+                self._save(item, f"{where}[{index}]", depth + 1)
+            self._out += b"e"
+        else:
+            self._out += b"("
+            for index, item in enumerate(obj):
+                self._save(item, f"{where}[{index}]", depth + 1)
+            self._out += b"t"
+            self._remember(identity)
+
+    def _items(self, items: dict[Any, Any], where: str, depth: int) -> None:
+        self._out += b"("
+        for key, value in items.items():
+            if type(key) is not str and not (type(key) is int and -(2**31) <= key < 2**31):
+                raise TypeError(f"save: {where} has the key {key!r}, expected a str or a 32-bit int")
+            place = f"{where}[{key!r}]"
+            self._save(key, place, depth)
+            self._save(value, place, depth + 1)
+        self._out += b"u"
+
+    def _tensor(self, array: np.ndarray, requires_grad: bool, where: str) -> None:
+        dtype = of_array(array)
+        if dtype is None:
+            raise TypeError(f"save: {where} has the dtype {array.dtype}, which torch does not have")
+        typed = dtype.torch_storage is not None
+        self._global("torch._utils", "_rebuild_tensor_v2" if typed else "_rebuild_tensor_v3")
+        self._out += b"("
+        self._storage(array, dtype, where)
+        self._int(0, where)
+        self._ints(array.shape, where)
+        self._ints(_strides(array.shape), where)
+        self._out += b"\x88" if requires_grad else b"\x89"
+        self._out += self._called("collections", "OrderedDict", b")")
+        if not typed:
+            self._global("torch", dtype.name)
+        self._out += b"tR"
+
+    def _storage(self, array: np.ndarray, dtype: StoredDtype, where: str) -> None:
+        self._out += b"("
+        self._string("storage", where)
+        if dtype.torch_storage is not None:
+            self._global("torch", dtype.torch_storage)
+        else:
+            self._global("torch.storage", "UntypedStorage")
+        # Tied weights come as two tensors of one memory, and stay tied when they share a storage.
+        memory = (array.__array_interface__["data"][0] if array.size else id(array), array.shape, array.strides, dtype)
+        key = self._keys.setdefault(memory, len(self.storages))
+        if key == len(self.storages):
+            self.storages.append(array)
+        self._string(str(key), where)
+        self._string("cpu", where)
+        self._int(array.size if dtype.torch_storage is not None else array.nbytes, where)
+        self._out += b"tQ"
+
+    def _ints(self, values: tuple[int, ...], where: str) -> None:
+        self._out += b"("
+        for value in values:
+            self._int(value, where)
+        self._out += b"t"
+
+    def _int(self, value: int, where: str) -> None:
+        if 0 <= value < 2**8:
+            self._out += struct.pack("<cB", b"K", value)
+        elif -(2**31) <= value < 2**31:
+            self._out += struct.pack("<ci", b"J", value)
+        else:
+            # One more than a negative number has as many bits as its two's complement needs beside the sign.
+            count = (value + (value < 0)).bit_length() // 8 + 1
+            if count > 255:
+                raise TypeError(f"save: {where} is an integer of {value.bit_length()} bits, expected less than 2040")
+            self._out += struct.pack("<cB", b"\x8a", count) + value.to_bytes(count, "little", signed=True)
+
+    def _string(self, text: str, where: str) -> None:
+        if self._recalled(text):
+            return
+        try:
+            raw = text.encode("utf-8")
+        except UnicodeEncodeError:
+            raise TypeError(f"save: {where} is a string with a lone surrogate, which is no character") from None
+        self._out += struct.pack("<cI", b"X", len(raw)) + raw
+        self._remember(text)
+
+    def _called(self, module: str, name: str, arguments: bytes) -> bytes:
+        self._global(module, name)
+        return arguments + b"R"
+
+    def _global(self, module: str, name: str) -> None:
+        identity = ("global", module, name)
+        if not self._recalled(identity):
+            self._out += f"c{module}\n{name}\n".encode()
+            self._remember(identity)
+
+    def _remember(self, identity: object) -> None:
+        self._memo[identity] = index = len(self._memo)
+        self._out += struct.pack("<cB", b"q", index) if index < 256 else struct.pack("<cI", b"r", index)
+
+    def _recalled(self, identity: object) -> bool:
+        index = self._memo.get(identity)
+        if index is not None:
+            self._out += struct.pack("<cB", b"h", index) if index < 256 else struct.pack("<cI", b"j", index)
+        return index is not None
+
+
+def _strides(shape: tuple[int, ...]) -> tuple[int, ...]:
+    strides = []
+    step = 1
+    for extent in reversed(shape):
+        strides.append(step)
+        step *= max(extent, 1)
+    return tuple(reversed(strides))

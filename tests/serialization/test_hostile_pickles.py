@@ -1,0 +1,333 @@
+"""What a hostile or damaged pickle can hold, in both of torch's formats: each row is refused with its reason."""
+
+from __future__ import annotations
+
+import io
+import struct
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from numgrad.serialization import WeightsFormatError, load
+from tests.serialization.dialects import (
+    Call,
+    Legacy,
+    Name,
+    Pid,
+    Raw,
+    Storage,
+    old_zip,
+    old_zip_entries,
+    pickled,
+    storage_of,
+    tensor,
+    zip_bytes,
+)
+
+SIX = np.arange(6, dtype=np.float32).reshape(2, 3)
+
+
+def rebuild(*arguments: Any, version: str = "_v2") -> Call:
+    return Call(Name("torch._utils", f"_rebuild_tensor{version}"), arguments)
+
+
+def six(**changed: Any) -> Any:
+    return tensor(SIX, "7", **changed)
+
+
+def call(name: str, *arguments: Any) -> Call:
+    module, _, function = name.rpartition(".")
+    return Call(Name(module, function), arguments)
+
+
+def calling(value: bytes, arguments: bytes = b")") -> Raw:
+    return Raw(value + arguments + b"R")
+
+
+def nested(depth: int) -> Raw:
+    return Raw(b"]" * depth + b"a" * (depth - 1))
+
+
+# Every level holds the one below twice: 2**40 visits from a kilobyte.
+BILLION_LAUGHS = Raw(b"]" + b"".join(b"q%ch%c\x86" % (i, i) for i in range(1, 41)))
+
+NAMES = {
+    "os.system": "nothing of it was executed",
+    "builtins.eval": "nothing of it was executed",
+    "builtins.getattr": "nothing of it was executed",
+    "torch.load": "nothing of it was executed",
+    "torch.hub.load": "nothing of it was executed",
+    "torch._utils._rebuild_tensor_v4": "nothing of it was executed",
+    "torch._utils._rebuild_qtensor": "quantized",
+    "torch._utils._rebuild_sparse_tensor": "sparse",
+    "torch._utils._rebuild_meta_tensor_no_storage": "meta device",
+    "torch._utils._rebuild_parameter_with_state": "attributes",
+    "torch._tensor._rebuild_from_type_v2": "attributes",
+    "torch._utils._rebuild_nested_tensor": "short list",
+    "torch.nn.modules.linear.Linear": "state_dict",
+    "numpy.core.multiarray.scalar": "plain numbers",
+    "argparse.Namespace": "plain numbers",
+    "torch.device": "plain numbers",
+    "_codecs.encode": "short list",
+}
+
+OPCODES = {
+    "STACK_GLOBAL": b"\x93", "INST": b"i", "OBJ": b"o", "EXT1": b"\x82", "EXT2": b"\x83", "EXT4": b"\x84",
+    "PERSID": b"P", "NEWOBJ": b"\x81", "NEWOBJ_EX": b"\x92", "BYTEARRAY8": b"\x96", "NEXT_BUFFER": b"\x97",
+    "READONLY_BUFFER": b"\x98", "FRAME": b"\x95", "MEMOIZE": b"\x94", "SHORT_BINUNICODE": b"\x8c",
+    "BINUNICODE8": b"\x8d", "EMPTY_SET": b"\x8f", "ADDITEMS": b"\x90", "FROZENSET": b"\x91", "LONG4": b"\x8b",
+    "BINBYTES": b"B", "SHORT_BINBYTES": b"C", "BINSTRING": b"T", "POP": b"0", "POP_MARK": b"1", "DUP": b"2",
+    "DICT": b"d", "LIST": b"l", "INT": b"I", "LONG": b"L", "FLOAT": b"F", "STRING": b"S", "UNICODE": b"V",
+    "GET": b"g", "PUT": b"p", "PROTO": b"\x80", "0xff": b"\xff",
+}  # fmt: skip
+
+ROWS: dict[str, tuple[Callable[[], Any], str]] = {
+    # names and calls
+    "a name of three parts": (lambda: Raw(b"ctorch\n_utils._rebuild_tensor\n"), "short list"),
+    "a name without end": (lambda: Raw(b"c" + b"a" * 600), "does not end within"),
+    "a name that is not ASCII": (lambda: Raw("ctörch\nload\n".encode()), "short list"),
+    "a call of a type": (lambda: calling(b"ctorch\nFloatStorage\n"), "calls the name torch.FloatStorage"),
+    "a call of a string": (lambda: calling(b"X\1\0\0\0a"), "calls a str"),
+    "a call with a list": (lambda: calling(b"ccollections\nOrderedDict\n", b"]"), "with a list, expected a tuple"),
+    "OrderedDict of pairs": (lambda: call("collections.OrderedDict", [["a", 1]]), "with arguments"),
+    "Counter of strings": (lambda: call("collections.Counter", {"a": "b"}), "dict of integers"),
+    "Size of strings": (lambda: call("torch.Size", ("a",)), "tuple of integers"),
+    # the stack machine
+    "a list's item by key": (lambda: Raw(b"](K\1K\2u"), "sets an item of a list"),
+    "a tensor's item by key": (lambda: [six(), Raw(b"K\1K\2s")], "sets an item of a"),
+    "a name's item by key": (lambda: Raw(b"ctorch\nFloatStorage\nK\1K\2s"), "sets an item of the name"),
+    "a key without value": (lambda: Raw(b"}(K\1u"), "key without a value"),
+    "append to a dict": (lambda: Raw(b"}K\1a"), "appends to a dict"),
+    "extend a tuple": (lambda: Raw(b")(K\1e"), "appends to a tuple"),
+    "recall the unknown": (lambda: Raw(b"h\xfa"), "recalls value 250"),
+    "empty stack": (lambda: Raw(b"\x85"), "empty stack"),
+    "remember nothing": (lambda: Raw(b"q\0"), "empty stack"),
+    "no mark": (lambda: Raw(b"t"), "never set"),
+    "a mark left": (lambda: Raw(b"K\1(K\2"), "more than one value"),
+    "a value left": (lambda: Raw(b"K\1K\2"), "more than one value"),
+    "marks without end": (lambda: Raw(b"(" * 2000), "1000 marks"),
+    "a string beyond the end": (lambda: Raw(b"X\xff\xff\xff\x7fab"), "truncated"),
+    "a string that is not UTF-8": (lambda: Raw(b"X\1\0\0\0\xff"), "not utf-8"),
+    "a surrogate": (lambda: Raw(b"X\3\0\0\0\xed\xa0\x80"), "not utf-8"),
+    "a byte string that is not ASCII": (lambda: Raw(b"U\1\xff"), "not ascii"),
+    # dicts
+    "a tuple for a key": (lambda: {(1, 2): 3}, "has a tuple for a key"),
+    "a float for a key": (lambda: {1.5: 3}, "has a float for a key"),
+    "a bool for a key": (lambda: {True: 3}, "has a bool for a key"),
+    "None for a key": (lambda: {None: 3}, "has None for a key"),
+    "a huge key": (lambda: {2**61: 3}, "has an int for a key"),
+    "one key twice": (lambda: Raw(b"}(X\1\0\0\0aK\1X\1\0\0\0aK\2u"), "key 'a' twice"),
+    # attributes
+    "attributes of a dict": (lambda: Raw(b"}}b"), "attributes of a dict"),
+    "attributes of a tensor": (lambda: [six(), Raw(b"}b")], "attributes of a"),
+    "other attributes": (lambda: Call(Name("collections", "OrderedDict"), (), {"update": 1}), "expected _metadata"),
+    "attributes of a tuple": (lambda: Call(Name("collections", "OrderedDict"), (), (None, {})), "expected _metadata"),
+    "_metadata is a list": (lambda: Call(Name("collections", "OrderedDict"), (), {"_metadata": []}), "not a dict"),
+    "_metadata twice": (
+        lambda: Raw(b"ccollections\nOrderedDict\n)R" + b"}X\x09\0\0\0_metadata}sb" * 2),
+        "comes twice",
+    ),
+    # storages
+    "a string for a storage id": (lambda: Pid("storage"), "storage id is a str"),
+    "a list for a storage id": (lambda: Pid(["storage"]), "storage id is a list"),
+    "an empty storage id": (lambda: Pid(()), "storage id is a tuple"),
+    "a short storage id": (lambda: Pid(("storage", Name("torch", "FloatStorage"), "0", "cpu")), "of 4, expected"),
+    "another kind of id": (lambda: Pid(("tensor", 1, 2, 3, 4)), "expected \\('storage'"),
+    "a module": (lambda: Pid(("module", Name("collections", "OrderedDict"), "a.py", "import os")), "whole module"),
+    "no tensor but a storage": (lambda: storage_of(SIX, "7"), "a bare storage stands"),
+    "no tensor but a name": (lambda: [Name("torch", "float32")], "torch.float32 stands"),
+    "one storage of two sizes": (
+        lambda: [six(), tensor(SIX, "7", storage=Storage("7", "FloatStorage", SIX.tobytes(), 5))],
+        "two types or sizes",
+    ),
+    "one storage of two types": (
+        lambda: [six(), tensor(SIX, "7", storage=Storage("7", "IntStorage", SIX.tobytes(), 6))],
+        "two types or sizes",
+    ),
+    # tensors
+    "offset below 0": (lambda: six(offset=-1), "offset is -1"),
+    "offset is a bool": (lambda: six(offset=True), "offset is True"),
+    "offset is None": (lambda: six(offset=None), "offset is None"),
+    "offset beyond the end": (lambda: six(offset=1), "reaches element 6 of storage 7, which has 6"),
+    "offset that overflows": (lambda: six(offset=2**63), "reaches element"),
+    "offset of 2000 bits": (lambda: six(offset=2**2000), "an integer of 2001 bits"),
+    "size is a list": (lambda: six(size=[2, 3]), "size is a list"),
+    "size below 0": (lambda: six(size=(-2, -3)), "size is \\(-2, -3\\)"),
+    "size has a bool": (lambda: six(size=(True, 3)), "size is \\(True, 3\\)"),
+    "size has a float": (lambda: six(size=(2.0, 3)), "size is \\(a float, 3\\)"),
+    "size that overflows": (lambda: six(size=(2**32, 2**32)), "reaches element"),
+    "stride below 0": (lambda: six(stride=(-3, 1), offset=3), "stride is \\(-3, 1\\)"),
+    "stride too large": (lambda: six(stride=(4, 1)), "reaches element 6"),
+    "stride that overflows": (lambda: six(stride=(2**62, 1)), "reaches element"),
+    "fewer strides than sizes": (lambda: six(stride=(1,)), "2 sizes and 1 strides"),
+    "65 dimensions": (lambda: six(size=(1,) * 65, stride=(1,) * 65), "65 sizes"),
+    "expanded to 4 GiB": (lambda: six(size=(2**30,), stride=(0,)), "repeats the elements"),
+    "no elements of 2**62 rows": (lambda: six(size=(0, 2**62), stride=(1, 1)), "larger than an array"),
+    "requires_grad is 1": (lambda: six(grad=1), "requires_grad is an int"),
+    "hooks": (lambda: six(hooks=OrderedDict(a=1)), "backward hooks"),
+    "hooks in a list": (lambda: six(hooks=[1]), "backward hooks"),
+    "conjugated": (lambda: six(metadata={"conj": True}), "conjugated"),
+    "too few arguments": (lambda: rebuild(storage_of(SIX, "7"), 0, (2, 3)), "3 arguments"),
+    "too many arguments": (lambda: six(a=None, b=None), "8 arguments"),
+    "no storage": (lambda: rebuild("7", 0, (2, 3), (3, 1), False, OrderedDict()), "storage is a str"),
+    "untyped without a dtype": (
+        lambda: tensor(SIX, "7", storage=Storage("7", "storage.UntypedStorage", SIX.tobytes(), 24)),
+        "gives its tensor no dtype",
+    ),
+    "untyped of odd size": (
+        lambda: rebuild(Storage("7", "storage.UntypedStorage", b"abc", 3), 0, (1,), (1,), False, OrderedDict(),
+                        Name("torch", "float32"), version="_v3"),
+        "no whole number of float32",
+    ),
+    "a string for a dtype": (
+        lambda: rebuild(storage_of(SIX, "7"), 0, (6,), (1,), False, OrderedDict(), "float32", version="_v3"),
+        "dtype is a str",
+    ),
+    "float8": (
+        lambda: rebuild(Storage("7", "storage.UntypedStorage", b"abc", 3), 0, (1,), (1,), False, OrderedDict(),
+                        Name("torch", "float8_e4m3fn"), version="_v3"),
+        "float8_e4m3fn.*NumPy has no such dtype",
+    ),
+    "quantized storage": (
+        lambda: tensor(SIX, "7", storage=Storage("7", "QInt8Storage", SIX.tobytes(), 24)),
+        "QInt8Storage.*quantized",
+    ),
+    "a parameter of a number": (lambda: call("torch._utils._rebuild_parameter", 1, True, OrderedDict()), "something"),
+    "a parameter with hooks": (lambda: call("torch._utils._rebuild_parameter", six(), True, [1]), "backward hooks"),
+    # the tree
+    "a list in itself": (lambda: Raw(b"]q\1h\1a"), "list contains itself"),
+    "a dict in its own _metadata": (
+        lambda: Raw(b"ccollections\nOrderedDict\n)Rq\1}X\x09\0\0\0_metadatah\1sb"),
+        "OrderedDict contains itself",
+    ),
+    "129 lists": (lambda: nested(129), "more than 128 deep"),
+    "half a million lists": (lambda: nested(500_000), "more than 128 deep"),
+    "a billion laughs": (lambda: BILLION_LAUGHS, "more than 10000000 times"),
+    "a million objects": (lambda: Raw(b"](" + b"]" * 1_000_001 + b"e"), "more than 1000000 objects"),
+}  # fmt: skip
+ROWS |= {f"names {name}": (lambda name=name: call(name, "id"), f"names '{name}'.*{why}") for name, why in NAMES.items()}
+ROWS |= {f"opcode {name}": (lambda code=code: Raw(code), f"opcode {name},") for name, code in OPCODES.items()}
+ROWS |= {
+    f"a storage's {what} is {shown}": (
+        lambda what=what, value=value: tensor(SIX, "7", storage=_storage(**{what: value})),
+        reason,
+    )
+    for what, value, shown, reason in (
+        ("key", "../version", "a path", "key is '../version'|no plain relative path"),
+        ("key", "", "empty", "key is ''|no plain relative path"),
+        ("key", "1" * 21, "21 digits", "expected 1 to 20 digits"),
+        ("key", "\u0661", "an Arabic digit", "expected 1 to 20 digits"),
+        ("key", "7\n", "a digit and a newline", "expected 1 to 20 digits"),
+        ("location", 0, "a number", "location is an int"),
+        ("numel", -1, "-1", "size of storage 7 is -1"),
+        ("numel", True, "a bool", "size of storage 7 is True"),
+        ("numel", 6.0, "a float", "size of storage 7 is a float"),
+        ("numel", 2**63, "2**63", "size of storage 7 is 9223372036854775808"),
+        ("numel", 7, "one too many", "28 in the pickle|truncated: storage 7 ends"),
+        ("numel", 2**62, "2**62", "in the pickle|truncated: storage 7 ends"),
+        ("type_name", "Size", "a function", "type is the name torch.Size"),
+        ("type_name", "float32", "a dtype", "type is the name torch.float32"),
+        ("type_name", "NoStorage", "unknown", "names 'torch.NoStorage'"),
+    )
+}
+
+
+def _storage(**changed: Any) -> Storage:
+    return Storage(**({"key": "7", "type_name": "FloatStorage", "data": SIX.tobytes(), "numel": 6} | changed))
+
+
+@pytest.mark.parametrize("write", [old_zip, lambda obj: Legacy(obj).data()], ids=["zip", "legacy"])
+@pytest.mark.parametrize("row", ROWS)
+def test_is_refused_with_its_reason(row: str, write: Callable[[Any], bytes]) -> None:
+    make, reason = ROWS[row]
+    with pytest.raises(WeightsFormatError, match=reason) as caught:
+        load(io.BytesIO(write(make())))
+    assert caught.value.path == "<BytesIO>"
+    assert len(str(caught.value)) < 500
+
+
+def _with_pickle(data: bytes) -> bytes:
+    entries = old_zip_entries({})
+    entries[0].data = data
+    return zip_bytes(entries)
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"", "truncated"),
+        (b"\x80", "truncated"),
+        (b"\x80\x02", "truncated"),
+        (b"}.", "does not begin with its protocol"),
+        (b"\x80\x03}.", "protocol 3, expected 2"),
+        (b"\x80\x04\x95\x02\0\0\0\0\0\0\0}.", "protocol 4, expected 2"),
+        (b"\x80\x02}.}.", "followed by 2 bytes"),
+        (b"\x80\x02.", "empty stack"),
+    ],
+)
+def test_pickle_frame_is_checked(data: bytes, reason: str) -> None:
+    with pytest.raises(WeightsFormatError, match=reason):
+        load(io.BytesIO(_with_pickle(data)))
+
+
+def test_every_truncation_of_a_pickle_is_refused() -> None:
+    whole, _ = pickled({"a": six(), "b": [1, 2.5, "c", None, 2**40]})
+    for length in range(len(whole)):
+        with pytest.raises(WeightsFormatError):
+            load(io.BytesIO(_with_pickle(whole[:length])))
+
+
+def test_every_truncation_of_a_legacy_stream_is_refused() -> None:
+    whole = Legacy({"a": six(), "b": [1, 2.5, "c", None, 2**40]}).data()
+    for length in range(len(whole)):
+        with pytest.raises(WeightsFormatError):
+            load(io.BytesIO(whole[:length]))
+
+
+@pytest.mark.parametrize(
+    ("changed", "reason"),
+    [
+        ({"magic": 1}, "a pickle that torch.save did not write"),
+        ({"protocol": 1000}, "protocol version is not 1001"),
+        ({"protocol": True}, "protocol version is not 1001"),
+        ({"system": [1]}, "system is not a dict"),
+        ({"system": storage_of(SIX, "8")}, "outside of the saved object"),
+        ({"keys": ("7",)}, "not a list of strings"),
+        ({"keys": [7]}, "not a list of strings"),
+        ({"keys": ["7", "7"]}, "names one twice"),
+        ({"keys": []}, "1 that tensors use are missing, and 0 are not used"),
+        ({"keys": ["7", "8"]}, "0 that tensors use are missing, and 1 are not used"),
+        ({"counts": {"7": 5}}, "5 elements in the data, but 6"),
+        ({"counts": {"7": -6}}, "-6 elements in the data, but 6"),
+        ({"tail": b"x"}, "followed by 1 bytes"),
+    ],
+)
+def test_legacy_stream_is_refused_with_its_reason(changed: dict[str, Any], reason: str) -> None:
+    with pytest.raises(WeightsFormatError, match=reason):
+        load(io.BytesIO(Legacy(six(), **changed).data()))
+
+
+def test_legacy_views_of_storages_are_refused() -> None:
+    pid = ("storage", Name("torch", "FloatStorage"), "7", "cpu", 6, ("8", 0, 6))
+    with pytest.raises(WeightsFormatError, match="view of another"):
+        load(io.BytesIO(Legacy(Pid(pid)).data()))
+
+
+def test_many_overlapping_views_cannot_fill_the_memory() -> None:
+    array = np.zeros(1 << 20, np.float32)
+    storage = storage_of(array, "0")
+    views = [tensor(array, "0", storage=storage, offset=i, size=(array.size - i,)) for i in range(1, 40)]
+    with pytest.raises(WeightsFormatError, match="overlap so much"):
+        load(io.BytesIO(old_zip(views)))
+
+
+def test_nothing_is_executed(tmp_path: Any) -> None:
+    """The attack itself, in the form of every exploit: a pickle that calls os.system."""
+    witness = tmp_path / "witness"
+    attack = b"\x80\x02cos\nsystem\nX" + struct.pack("<I", len(f"touch {witness}")) + f"touch {witness}".encode()
+    with pytest.raises(WeightsFormatError, match=r"names 'os\.system'"):
+        load(io.BytesIO(_with_pickle(attack + b"\x85R.")))
+    assert not witness.exists()
