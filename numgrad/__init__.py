@@ -24,5 +24,7 @@ from numgrad.layout import Size
 from numgrad.runtime.threads import get_num_threads, set_num_threads
 from numgrad.tensor.creation import *  # noqa: F403
 from numgrad.tensor.functional import *  # noqa: F403
+from numgrad.tensor.indexing import gather, index_select, scatter_add
 from numgrad.tensor.layers import *  # noqa: F403
+from numgrad.tensor.random import *  # noqa: F403
 from numgrad.tensor.tensor import Tensor

@@ -114,6 +114,16 @@ def spec_of(dtype: dtype, shape: Sequence[int], strides: Sequence[int] | None = 
     return found
 
 
+def output_strides(shape: tuple[int, ...], inputs: Sequence[Spec]) -> tuple[int, ...]:
+    """Strides of a new result: those of the first dense input of this shape, else row-major."""
+    for spec in inputs:
+        if tuple(spec.shape) == shape and spec.is_dense and not spec.is_contiguous:
+            return strides_in_order(shape, sorted(range(len(shape)), key=lambda axis: (-spec.strides[axis], axis)))
+        if tuple(spec.shape) == shape and spec.is_contiguous:
+            break
+    return contiguous_strides(shape)
+
+
 def _same_order(shape: Sequence[int], strides: Sequence[int], wanted: Sequence[int]) -> bool:
     return all(n == 1 or s == w for n, s, w in zip(shape, strides, wanted, strict=True))
 

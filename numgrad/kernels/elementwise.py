@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 
 from numgrad.errors import KernelError, ShapeError
-from numgrad.layout import Spec, contiguous_strides, product, strides_in_order
+from numgrad.layout import Spec, product
 from numgrad.runtime.kernel import Device, Kernel, references
 from numgrad.runtime.plan import GRAIN_COST, Operand, PlanBuilder
 
@@ -266,16 +266,6 @@ def broadcast_shapes(op: str, *shapes: Sequence[int]) -> tuple[int, ...]:
             if extent != 1:
                 result[axis] = extent
     return tuple(result)
-
-
-def output_strides(shape: tuple[int, ...], inputs: Sequence[Spec]) -> tuple[int, ...]:
-    """Strides of a new result: those of the first dense input of this shape, else row-major."""
-    for spec in inputs:
-        if tuple(spec.shape) == shape and spec.is_dense and not spec.is_contiguous:
-            return strides_in_order(shape, sorted(range(len(shape)), key=lambda axis: (-spec.strides[axis], axis)))
-        if tuple(spec.shape) == shape and spec.is_contiguous:
-            break
-    return contiguous_strides(shape)
 
 
 def plan_elementwise(

@@ -11,15 +11,13 @@ import numpy as np
 from numgrad.dtypes import dtype as Dtype
 from numgrad.dtypes import float32
 from numgrad.errors import ShapeError
-from numgrad.kernels.elementwise import broadcast_shapes, output_strides
+from numgrad.kernels.elementwise import broadcast_shapes
 from numgrad.kernels.fill import plan_fill, plan_ramp
-from numgrad.layout import contiguous_strides
+from numgrad.layout import contiguous_strides, output_strides
 from numgrad.ops.family import elementwise
 from numgrad.ops.layouts import copied, plan_copy
 from numgrad.registry import Op
 from numgrad.runtime.plan import Operand, PlanBuilder
-
-
 
 full = Op(
     "full", (), {"size": (), "value": 0.0, "dtype": float32}, differentiable=False, doc="A tensor filled with one value."

@@ -27,7 +27,8 @@ from numgrad import dtypes, registry
 from numgrad.dtypes import dtype as Dtype
 from numgrad.errors import DtypeError, GradError, ShapeError, describe
 from numgrad.kernels import scalar
-from numgrad.kernels.elementwise import broadcast_shapes, output_strides, passed_through, plan_elementwise, sliced
+from numgrad.kernels.elementwise import broadcast_shapes, passed_through, plan_elementwise, sliced
+from numgrad.layout import output_strides
 from numgrad.registry import Op, find
 from numgrad.runtime.kernel import Device, python_function, references
 from numgrad.runtime.plan import Operand, PlanBuilder

@@ -10,9 +10,8 @@ import numpy as np
 
 from numgrad import dtypes
 from numgrad.errors import DtypeError, ShapeError
-from numgrad.kernels.elementwise import output_strides
 from numgrad.kernels.softmax import plan_nll_loss, plan_nll_loss_backward, plan_softmax, plan_softmax_backward
-from numgrad.layout import contiguous_strides
+from numgrad.layout import contiguous_strides, output_strides
 from numgrad.ops.elementwise import exp, mul, sub
 from numgrad.ops.layouts import contiguous, with_strides
 from numgrad.ops.reduce import sum_

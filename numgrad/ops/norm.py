@@ -99,7 +99,7 @@ def _(ctx, grad):
         grads = batch_norm_backward(
             grad, x, weight, saved_mean, invstd, needs=ctx.needs[:3], training=True, eps=ctx.params.eps
         )
-        return (*_filled(grads, ctx.needs[:3]), None, None)
+        return (*filled(grads, ctx.needs[:3]), None, None)
     dims, ndim = _channel_dims(x.ndim), x.ndim
     centred = sub(x, mean(x, dims=dims, keepdim=True))
     scale = rsqrt(mean(square(centred), dims=dims, keepdim=True) + ctx.params.eps)
@@ -118,7 +118,7 @@ def _affine_grads(ctx: Any, grad: Any, normed: Any, dims: tuple[int, ...]) -> tu
     )
 
 
-def _filled(grads: Any, needs: tuple[bool, ...]) -> tuple[Any, ...]:
+def filled(grads: Any, needs: tuple[bool, ...]) -> tuple[Any, ...]:
     """The gradients that were computed, None for the others."""
     rest = iter(grads if isinstance(grads, tuple) else (grads,))
     return tuple(next(rest) if needed else None for needed in needs)
@@ -170,7 +170,7 @@ def _(ctx, grad):
         grads = batch_norm_backward(
             grad, x, weight, running_mean, running_var, needs=ctx.needs[:3], training=False, eps=ctx.params.eps
         )
-        return (*_filled(grads, ctx.needs[:3]), None, None)
+        return (*filled(grads, ctx.needs[:3]), None, None)
     dims, ndim = _channel_dims(x.ndim), x.ndim
     scale = _over_channels(rsqrt(running_var + ctx.params.eps), ndim)
     normed = mul(sub(x, _over_channels(running_mean, ndim)), scale)
@@ -190,11 +190,11 @@ batch_norm_backward = Op(
     "batch_norm_backward",
     ("grad", "input", "weight", "mean", "spread"),
     {"needs": (True, True, True), "training": True, "eps": 1e-5},
+    outputs=("grad_input", "grad_weight", "grad_bias"),
+    public=3,
     doc="Gradients of batch norm for input, weight and bias, those that are needed; ``spread`` is invstd in training, else the "
     "running variance.",
 )
-# The number of outputs depends on ``needs``; dispatch returns as many as the plan made.
-batch_norm_backward.public = 3
 
 
 @batch_norm_backward.plan

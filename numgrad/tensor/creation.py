@@ -10,13 +10,14 @@ import numpy as np
 from numgrad import dtypes, ops
 from numgrad.dtypes import dtype as Dtype
 from numgrad.engine.tape import TensorBase
-from numgrad.layout import spec_of
+from numgrad.layout import output_strides, spec_of
 from numgrad.runtime import memory
 from numgrad.tensor.functional import size_of
 from numgrad.tensor.tensor import Tensor
 
 
-def _finished(made: Tensor, requires_grad: bool) -> Tensor:
+def finished(made: Tensor, requires_grad: bool) -> Tensor:
+    """A new tensor, as a leaf that requires a gradient if that is wanted."""
     if requires_grad:
         if not made.dtype.is_floating_point:
             raise RuntimeError(f"Only Tensors of floating point dtype can require gradients, this one is {made.dtype}")
@@ -55,7 +56,7 @@ def tensor(data: Any, *, dtype: Dtype | None = None, requires_grad: bool = False
     made = empty(array.shape, dtype=chosen)
     if made.numel():
         made._array()[...] = array
-    return _finished(made, requires_grad)
+    return finished(made, requires_grad)
 
 
 def _plain(data: Any) -> Any:
@@ -100,13 +101,14 @@ def as_tensor(data: Any, dtype: Dtype | None = None) -> Tensor:
 
 def empty(*size: Any, dtype: Dtype | None = None, requires_grad: bool = False) -> Tensor:
     """A tensor whose elements are whatever the memory held."""
-    shape = _checked_size("empty", size)
+    shape = checked_size("empty", size)
     spec = spec_of(dtype or dtypes.get_default_dtype(), shape)
     storage = memory.allocate(spec.nbytes)
-    return _finished(Tensor(storage, spec, storage.address), requires_grad)
+    return finished(Tensor(storage, spec, storage.address), requires_grad)
 
 
-def _checked_size(name: str, size: tuple[Any, ...]) -> tuple[int, ...]:
+def checked_size(name: str, size: tuple[Any, ...]) -> tuple[int, ...]:
+    """A shape given as one argument or as many, without negative extents."""
     shape = size_of(name, size)
     if any(extent < 0 for extent in shape):
         raise RuntimeError(f"{name}: Trying to create tensor with negative dimension: {list(shape)}")
@@ -122,27 +124,27 @@ def full(
     >>> ng.full((2,), 7)
     tensor([7, 7])
     """
-    shape = _checked_size("full", size if isinstance(size, tuple) else (size,))
+    shape = checked_size("full", size if isinstance(size, tuple) else (size,))
     if dtype is None:
         kinds = {bool: dtypes.bool_, int: dtypes.int64}
         dtype = kinds.get(type(fill_value), dtypes.get_default_dtype())
-    return _finished(ops.creation.full(size=shape, value=fill_value, dtype=dtype), requires_grad)
+    return finished(ops.creation.full(size=shape, value=fill_value, dtype=dtype), requires_grad)
 
 
 def zeros(*size: Any, dtype: Dtype | None = None, requires_grad: bool = False) -> Tensor:
     """A tensor of zeros."""
-    return full(_checked_size("zeros", size), 0, dtype=dtype or dtypes.get_default_dtype(), requires_grad=requires_grad)
+    return full(checked_size("zeros", size), 0, dtype=dtype or dtypes.get_default_dtype(), requires_grad=requires_grad)
 
 
 def ones(*size: Any, dtype: Dtype | None = None, requires_grad: bool = False) -> Tensor:
     """A tensor of ones."""
-    return full(_checked_size("ones", size), 1, dtype=dtype or dtypes.get_default_dtype(), requires_grad=requires_grad)
+    return full(checked_size("ones", size), 1, dtype=dtype or dtypes.get_default_dtype(), requires_grad=requires_grad)
 
 
 def zeros_like(input: Tensor, *, dtype: Dtype | None = None, requires_grad: bool = False) -> Tensor:
     """Zeros in the shape of a tensor."""
     made = ops.creation.zeros_like(input.detach()) if dtype in (None, input.dtype) else zeros(input.shape, dtype=dtype)
-    return _finished(made, requires_grad)
+    return finished(made, requires_grad)
 
 
 def ones_like(input: Tensor, *, dtype: Dtype | None = None, requires_grad: bool = False) -> Tensor:
@@ -156,8 +158,10 @@ def full_like(input: Tensor, fill_value: float, *, dtype: Dtype | None = None, r
 
 
 def empty_like(input: Tensor, *, dtype: Dtype | None = None) -> Tensor:
-    """An uninitialised tensor in the shape of another."""
-    return empty(input.shape, dtype=dtype or input.dtype)
+    """An uninitialised tensor in the shape of another, and in its layout where that is dense."""
+    spec = spec_of(dtype or input.dtype, input.shape, output_strides(tuple(input.shape), [input._spec]))
+    storage = memory.allocate(spec.nbytes)
+    return Tensor(storage, spec, storage.address)
 
 
 def arange(
@@ -184,7 +188,7 @@ def arange(
         floating = any(isinstance(value, float) for value in (start, end, step))
         dtype = dtypes.get_default_dtype() if floating else dtypes.int64
     count = math.ceil((end - start) / step)
-    return _finished(ops.creation.arange(start=start, step=step, count=count, dtype=dtype), requires_grad)
+    return finished(ops.creation.arange(start=start, step=step, count=count, dtype=dtype), requires_grad)
 
 
 def linspace(start: float, end: float, steps: int, *, dtype: Dtype | None = None, requires_grad: bool = False) -> Tensor:
@@ -193,10 +197,10 @@ def linspace(start: float, end: float, steps: int, *, dtype: Dtype | None = None
         raise RuntimeError("linspace: number of steps must be non-negative")
     step = (end - start) / (steps - 1) if steps > 1 else 0.0
     chosen = dtype or dtypes.get_default_dtype()
-    return _finished(ops.creation.arange(start=float(start), step=step, count=steps, dtype=chosen), requires_grad)
+    return finished(ops.creation.arange(start=float(start), step=step, count=steps, dtype=chosen), requires_grad)
 
 
 def eye(n: int, m: int | None = None, *, dtype: Dtype | None = None, requires_grad: bool = False) -> Tensor:
     """Ones on the diagonal, zeros elsewhere."""
     rows, columns = arange(n).unsqueeze(1), arange(n if m is None else m).unsqueeze(0)
-    return _finished((rows == columns).to(dtype or dtypes.get_default_dtype()), requires_grad)
+    return finished((rows == columns).to(dtype or dtypes.get_default_dtype()), requires_grad)

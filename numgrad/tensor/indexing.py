@@ -1,4 +1,4 @@
-"""Basic indexing: ints, slices, ``...`` and None."""
+"""Indexing: ints, slices, ``...`` and None give views; index tensors and masks give copies."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 
 from numgrad import ops
 from numgrad.engine.tape import TensorBase
+from numgrad.layout import product
 from numgrad.tensor import functional as F
 
 if TYPE_CHECKING:
@@ -16,36 +17,146 @@ if TYPE_CHECKING:
 
 
 def get_item(tensor: Tensor, index: Any) -> Tensor:
-    """``tensor[index]``: a view."""
+    """``tensor[index]``: a view, or a copy where an index is a tensor of several elements, a list or a mask."""
+    if _is_advanced(index):
+        return _take(tensor, index)
     starts, steps, sizes, kept = _parse(tensor, index)
     shape = tensor.shape
+    result = tensor
     if (starts, steps, sizes) != ((0,) * len(shape), (1,) * len(shape), tuple(shape)):
-        tensor = ops.view.slice_(tensor, starts=starts, steps=steps, sizes=sizes)
+        result = ops.view.slice_(result, starts=starts, steps=steps, sizes=sizes)
     dropped = tuple(axis for axis in range(len(shape)) if axis not in kept)
     if dropped:
-        tensor = ops.view.squeeze(tensor, dims=dropped)
+        result = ops.view.squeeze(result, dims=dropped)
     for place, axis in enumerate(kept):
         if axis is None:
-            tensor = ops.view.unsqueeze(tensor, dim=place)
-    return F.view(tensor, tensor.shape) if tensor._view_version is None else tensor
+            result = ops.view.unsqueeze(result, dim=place)
+    return F.view(result, result.shape) if result is tensor else result
 
 
 def set_item(tensor: Tensor, index: Any, value: Any) -> None:
-    """``tensor[index] = value``: a copy into the view."""
+    """``tensor[index] = value``."""
     from numgrad.autograd.modes import no_grad
 
     value = F.as_operand(value, tensor.dtype)
     F.check_in_place("__setitem__", tensor, [value])
+    if _is_advanced(index):
+        _put(tensor, index, value)
+        return
     if not (tensor.requires_grad or value.requires_grad):
         F.copy_(get_item(tensor, index), value)
         F.finish_in_place(tensor)
         return
-    starts, steps, sizes, kept = _parse(tensor, index)
+    starts, steps, sizes, _ = _parse(tensor, index)
     with no_grad():
         shape = get_item(tensor, index).shape
-    value = F.expand(_without_leading_ones(value, len(shape)), shape)
-    value = F.reshape(value, sizes)
+    value = F.reshape(F.expand(_without_leading_ones(value, len(shape)), shape), sizes)
     F.finish_in_place(ops.view.set_slice_(tensor, value, starts=starts, steps=steps))
+
+
+# ---- index tensors and masks ------------------------------------------------------------------------------------
+
+
+def _is_array(item: Any) -> bool:
+    if isinstance(item, TensorBase):
+        return item._spec.ndim > 0 or item._spec.dtype.is_bool
+    return isinstance(item, (list, np.ndarray))
+
+
+def _is_advanced(index: Any) -> bool:
+    return builtins.any(_is_array(item) for item in (index if isinstance(index, tuple) else (index,)))
+
+
+def _positions(tensor: Tensor, index: Any) -> tuple[Tensor, int, tuple[int, ...]]:
+    """Index tensors as one of rows: (int64 indices, how many leading dimensions they stand for, the shape of the rest).
+
+    Masks become the positions of their True elements, in order.
+    """
+    from numgrad.tensor import creation
+
+    items = index if isinstance(index, tuple) else (index,)
+    arrays: list[np.ndarray] = []
+    for item in items:
+        if not (_is_array(item) or (isinstance(item, (int, np.integer)) and not isinstance(item, bool))):
+            raise TypeError(
+                f"an index tensor can be combined with other index tensors, masks and ints of the leading dimensions only; got "
+                f"{type(item).__name__}. Index in two steps instead"
+            )
+        array = item._array() if isinstance(item, TensorBase) else np.asarray(item)
+        if array.dtype.kind == "b":
+            axis = len(arrays)
+            if array.shape != tuple(tensor.shape[axis : axis + array.ndim]):
+                raise IndexError(
+                    f"The shape of the mask {list(array.shape)} at index {axis} does not match the shape of the indexed tensor "
+                    f"{list(tensor.shape)}"
+                )
+            arrays += np.nonzero(array)
+        elif array.dtype.kind in "iu" or array.size == 0:
+            arrays.append(array.astype(np.int64))
+        else:
+            raise IndexError(f"tensors used as indices must be integers or bool, got {array.dtype}")
+    if len(arrays) > tensor.ndim:
+        raise IndexError(f"too many indices for tensor of dimension {tensor.ndim}: got {len(arrays)}")
+    linear = np.zeros((), np.int64)
+    for axis, array in enumerate(arrays):
+        extent = tensor.shape[axis]
+        if array.size and (array.min() < -extent or array.max() >= extent):
+            wrong = array[(array < -extent) | (array >= extent)].flat[0]
+            raise IndexError(f"index {wrong} is out of bounds for dimension {axis} with size {extent}")
+        linear = linear * extent + np.where(array < 0, array + extent, array)
+    return creation.from_numpy(np.ascontiguousarray(linear)), len(arrays), tuple(tensor.shape[len(arrays) :])
+
+
+def _take(tensor: Tensor, index: Any) -> Tensor:
+    positions, count, rest = _positions(tensor, index)
+    rows = F.reshape(tensor, (product(tensor.shape[:count]), *rest))
+    return ops.index.index_select(rows, positions, dim=0)  # type: ignore[no-any-return]
+
+
+def _put(tensor: Tensor, index: Any, value: Tensor) -> None:
+    positions, count, rest = _positions(tensor, index)
+    rows = F.reshape(tensor, (product(tensor.shape[:count]), *rest))
+    values = F.expand(_without_leading_ones(value, positions.ndim + len(rest)), (*positions.shape, *rest))
+    F.copy_(tensor, F.reshape(ops.index.index_put(rows, positions, values, accumulate=False), tensor.shape))
+
+
+def _checked(name: str, input: Tensor, dim: int, index: Tensor) -> int:
+    F.check_tensor(name, "input", input)
+    F.check_tensor(name, "index", index)
+    return F.wrap_dim(name, dim, input.ndim)
+
+
+def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
+    """The slices along a dimension that index (int64, one dimension) names.
+
+    Raises
+    ------
+    IndexError
+        An index is out of range.
+    """
+    return ops.index.index_select(input, index, dim=_checked("index_select", input, dim, index))  # type: ignore[no-any-return]
+
+
+def gather(input: Tensor, dim: int, index: Tensor) -> Tensor:
+    """out[i][j][k] = input[i][index[i][j][k]][k] for dim 1, and so on.
+
+    Raises
+    ------
+    IndexError
+        An index is out of range.
+    """
+    return ops.index.gather(input, index, dim=_checked("gather", input, dim, index))  # type: ignore[no-any-return]
+
+
+def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
+    """input, with src[i][j][k] added at [i][index[i][j][k]][k] for dim 1, and so on.
+
+    Raises
+    ------
+    IndexError
+        An index is out of range.
+    """
+    return ops.index.scatter_add(input, index, src, dim=_checked("scatter_add", input, dim, index))  # type: ignore[no-any-return]
 
 
 def _without_leading_ones(value: Tensor, ndim: int) -> Tensor:
@@ -93,8 +204,8 @@ def _position(item: Any, axis: int, extent: int) -> int:
     single = isinstance(item, TensorBase) and item._spec.ndim == 0 and item._spec.dtype.category == 1
     if isinstance(item, (bool, np.bool_)) or not (isinstance(item, (int, np.integer)) or single):
         raise TypeError(
-            f"tensors are indexed by ints, slices, ... and None; got {type(item).__name__} for dimension {axis}. For a mask use "
-            "numgrad.where, for positions index_select"
+            f"tensors are indexed by ints, slices, ..., None, index tensors and masks; got {type(item).__name__} for dimension "
+            f"{axis}"
         )
     position = int(item)
     if not -extent <= position < extent:

@@ -329,11 +329,18 @@ def layer_norm(
             f"Given normalized_shape={list(shape)}, expected input with shape [*, {', '.join(map(str, shape))}], but got input of "
             f"size{list(input.shape)}"
         )
-    dims = tuple(range(input.ndim - len(shape), input.ndim))
-    centred = F.sub(input, F.mean(input, dims, keepdim=True))
-    normed = F.mul(centred, F.rsqrt(F.add(F.mean(F.square(centred), dims, keepdim=True), eps)))
-    normed = normed if weight is None else F.mul(normed, weight)
-    return normed if bias is None else F.add(normed, bias)
+    return ops.layer_norm.layer_norm(input, weight, bias, normalized=len(shape), eps=eps)  # type: ignore[no-any-return]
+
+
+def embedding(input: Tensor, weight: Tensor) -> Tensor:
+    """The rows of weight [V, D] that input (int64, any shape) names.
+
+    Raises
+    ------
+    IndexError
+        There is no such row.
+    """
+    return ops.index.index_select(weight, F.check_tensor("embedding", "input", input), dim=0)  # type: ignore[no-any-return]
 
 
 # ---- softmax, losses --------------------------------------------------------------------------------------------

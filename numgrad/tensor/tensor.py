@@ -15,8 +15,8 @@ from numgrad.engine.tape import Node, TensorBase
 from numgrad.layout import Size, spec_of
 from numgrad.runtime import memory
 from numgrad.tensor import functional as F
-from numgrad.tensor import layers as L
 from numgrad.tensor import indexing, printing
+from numgrad.tensor import layers as L
 
 Number: TypeAlias = bool | int | float
 Dims: TypeAlias = int | Sequence[int] | None
@@ -440,15 +440,15 @@ class Tensor(TensorBase):
 
     def uniform_(self, a: float = 0.0, b: float = 1.0) -> Tensor:
         """Fill with numbers drawn evenly from [a, b)."""
-        from numgrad.tensor import creation
+        from numgrad.tensor import random
 
-        return F.copy_(self, creation.rand(self.shape, dtype=self.dtype) * (b - a) + a)
+        return F.copy_(self, random.rand(self.shape, dtype=self.dtype) * (b - a) + a)
 
     def normal_(self, mean: float = 0.0, std: float = 1.0) -> Tensor:
         """Fill with numbers drawn from a normal distribution."""
-        from numgrad.tensor import creation
+        from numgrad.tensor import random
 
-        return F.copy_(self, creation.randn(self.shape, dtype=self.dtype) * std + mean)
+        return F.copy_(self, random.randn(self.shape, dtype=self.dtype) * std + mean)
 
     __iadd__, __isub__, __imul__, __itruediv__ = add_, sub_, mul_, div_
 
@@ -676,6 +676,15 @@ class Tensor(TensorBase):
 
     def narrow(self, dim: int, start: int, length: int) -> Tensor:
         return F.narrow(self, dim, start, length)
+
+    def index_select(self, dim: int, index: Tensor) -> Tensor:
+        return indexing.index_select(self, dim, index)
+
+    def gather(self, dim: int, index: Tensor) -> Tensor:
+        return indexing.gather(self, dim, index)
+
+    def scatter_add(self, dim: int, index: Tensor, src: Tensor) -> Tensor:
+        return indexing.scatter_add(self, dim, index, src)
 
     def split(self, split_size: int | Sequence[int], dim: int = 0) -> tuple[Tensor, ...]:
         return F.split(self, split_size, dim)

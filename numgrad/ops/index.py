@@ -1,0 +1,220 @@
+"""Reading and writing by index tensors (int64). Negative indices count from the end."""
+
+# ruff: noqa: F811, ANN001, ANN202
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from numgrad import dtypes
+from numgrad.errors import DtypeError, ShapeError
+from numgrad.kernels.index import plan_gather_elements, plan_index_scatter, plan_index_select, plan_scatter_elements
+from numgrad.ops.layouts import contiguous, plan_copy
+from numgrad.registry import Op
+from numgrad.runtime.plan import Operand, PlanBuilder
+
+
+def _checked_index(name: str, index: Operand) -> None:
+    if index.spec.dtype is not dtypes.int64:
+        raise DtypeError(f"{name}(): Expected dtype int64 for index, but got {index.spec.dtype}; convert with .long()")
+
+
+def _out_of_range(status: int, params: Any) -> Exception:
+    return IndexError(f"index out of range: the index at position {status - 1} (row-major) names no element")
+
+
+# ---- rows -------------------------------------------------------------------------------------------------------
+
+index_select = Op(
+    "index_select",
+    ("input", "index"),
+    {"dim": 0},
+    saves=("index",),
+    doc="The slices of input along ``dim`` that index names; the dimension is replaced by index's shape.",
+)
+index_select.on_status(_out_of_range)
+
+
+@index_select.plan
+def _(b: PlanBuilder, input: Operand, index: Operand, dim: int) -> None:
+    _checked_index("index_select", index)
+    shape = input.spec.shape
+    out = b.output(input.spec.dtype, (*shape[:dim], *index.spec.shape, *shape[dim + 1 :]))
+    plan_index_select(b, contiguous(b, input), contiguous(b, index), out, dim)
+
+
+@index_select.backward
+def _(ctx, grad):
+    (index,) = ctx.saved
+    return index_select_backward(grad, index, size=tuple(ctx.input_specs[0].shape), dim=ctx.params.dim), None
+
+
+@index_select.oracle
+def _(x, index, dim):
+    return np.take(x, index, dim)
+
+
+index_select_backward = Op(
+    "index_select_backward",
+    ("grad", "index"),
+    {"size": (), "dim": 0},
+    saves=("index",),
+    doc="Zeros of shape ``size`` to which the gradient's slices are added where `index_select` took them.",
+)
+index_select_backward.on_status(_out_of_range)
+
+
+@index_select_backward.plan
+def _(b: PlanBuilder, grad: Operand, index: Operand, size: Any, dim: int) -> None:
+    out = b.output(grad.spec.dtype, size)
+    plan_index_scatter(b, contiguous(b, grad), contiguous(b, index), out, dim, accumulate=True, zero=True)
+
+
+@index_select_backward.backward
+def _(ctx, grad):
+    (index,) = ctx.saved
+    return index_select(grad, index, dim=ctx.params.dim), None
+
+
+@index_select_backward.oracle
+def _(grad, index, size, dim):
+    out = np.zeros(size, grad.dtype)
+    ndim = index.ndim
+    moved = np.moveaxis(grad, range(dim, dim + ndim), range(ndim)).reshape(index.size, *size[:dim], *size[dim + 1 :])
+    np.add.at(np.moveaxis(out, dim, 0), index.ravel(), moved)
+    return out
+
+
+# ---- elements ---------------------------------------------------------------------------------------------------
+
+
+def _checked_shapes(name: str, input: Operand, index: Operand, dim: int) -> None:
+    _checked_index(name, index)
+    a, i = input.spec.shape, index.spec.shape
+    if len(a) != len(i) or any(n > m for axis, (n, m) in enumerate(zip(i, a, strict=False)) if axis != dim):
+        raise ShapeError(
+            f"{name}: Size does not match at dimension {dim}: expected index {list(i)} to be no larger than self {list(a)} apart "
+            f"from dimension {dim}"
+        )
+
+
+gather = Op(
+    "gather",
+    ("input", "index"),
+    {"dim": 0},
+    saves=("index",),
+    doc="out[i][j][k] = input[i][index[i][j][k]][k] for dim 1, and so on.",
+)
+gather.on_status(_out_of_range)
+
+
+@gather.plan
+def _(b: PlanBuilder, input: Operand, index: Operand, dim: int) -> None:
+    _checked_shapes("gather", input, index, dim)
+    out = b.output(input.spec.dtype, tuple(index.spec.shape))
+    plan_gather_elements(b, input, contiguous(b, index), out, dim)
+
+
+@gather.backward
+def _(ctx, grad):
+    (index,) = ctx.saved
+    from numgrad.ops.creation import full
+
+    zeros = full(size=tuple(ctx.input_specs[0].shape), value=0.0, dtype=grad.dtype)
+    return scatter_add(zeros, index, grad, dim=ctx.params.dim), None
+
+
+@gather.oracle
+def _(x, index, dim):
+    cut = tuple(slice(None) if axis == dim else slice(0, n) for axis, n in enumerate(index.shape))
+    return np.take_along_axis(x[cut] if x.ndim else x, index, dim if x.ndim else None)
+
+
+scatter_add = Op(
+    "scatter_add",
+    ("input", "index", "src"),
+    {"dim": 0},
+    saves=("index",),
+    doc="input, with src[i][j][k] added at [i][index[i][j][k]][k] for dim 1, and so on.",
+)
+scatter_add.on_status(_out_of_range)
+
+
+@scatter_add.plan
+def _(b: PlanBuilder, input: Operand, index: Operand, src: Operand, dim: int) -> None:
+    _checked_shapes("scatter_add", input, index, dim)
+    if src.spec.dtype is not input.spec.dtype or src.spec.ndim != index.spec.ndim:
+        raise ShapeError(f"scatter_add: src is {src.spec}, expected {input.spec.dtype} with index's number of dimensions")
+    if any(n > m for n, m in zip(index.spec.shape, src.spec.shape, strict=True)):
+        raise ShapeError(f"scatter_add: index {list(index.spec.shape)} is larger than src {list(src.spec.shape)}")
+    out = b.output(input.spec.dtype, tuple(input.spec.shape))
+    plan_copy(b, input, out)
+    plan_scatter_elements(b, src, contiguous(b, index), out, dim, accumulate=True)
+
+
+@scatter_add.backward
+def _(ctx, grad):
+    (index,) = ctx.saved
+    to_src = None
+    if ctx.needs[2]:
+        from numgrad.ops.view import slice_backward
+
+        to_src, size = gather(grad, index, dim=ctx.params.dim), tuple(ctx.input_specs[2].shape)
+        if tuple(to_src._spec.shape) != size:
+            to_src = slice_backward(to_src, size=size, starts=(0,) * len(size), steps=(1,) * len(size))
+    return grad, None, to_src
+
+
+@scatter_add.oracle
+def _(x, index, src, dim):
+    out = x.copy()
+    places = list(np.indices(index.shape))
+    if places:
+        places[dim] = index
+    np.add.at(out, tuple(places), src[tuple(slice(0, n) for n in index.shape)])
+    return out
+
+
+index_put = Op(
+    "index_put",
+    ("input", "index", "values"),
+    {"accumulate": False},
+    saves=("index",),
+    doc="input, with its rows named by index [n] (of the first dimension) replaced by, or increased by, values' rows.",
+)
+index_put.on_status(_out_of_range)
+
+
+@index_put.plan
+def _(b: PlanBuilder, input: Operand, index: Operand, values: Operand, accumulate: bool) -> None:
+    _checked_index("index_put", index)
+    wanted = (*index.spec.shape, *input.spec.shape[1:])
+    if tuple(values.spec.shape) != wanted or values.spec.dtype is not input.spec.dtype:
+        raise ShapeError(f"index_put: values is {values.spec}, expected shape {list(wanted)} of {input.spec.dtype}")
+    out = b.output(input.spec.dtype, tuple(input.spec.shape))
+    plan_copy(b, input, out)
+    plan_index_scatter(b, contiguous(b, values), contiguous(b, index), out, 0, accumulate=accumulate)
+
+
+@index_put.backward
+def _(ctx, grad):
+    (index,) = ctx.saved
+    to_values = index_select(grad, index, dim=0) if ctx.needs[2] else None
+    if ctx.params.accumulate or not ctx.needs[0]:
+        return grad, None, to_values
+    from numgrad.ops.creation import full
+
+    zeros = full(size=tuple(ctx.input_specs[2].shape), value=0.0, dtype=grad.dtype)
+    return index_put(grad, index, zeros), None, to_values
+
+
+@index_put.oracle
+def _(x, index, values, accumulate):
+    out = x.copy()
+    if accumulate:
+        np.add.at(out, index, values)
+    else:
+        out[index] = values
+    return out

@@ -1,0 +1,106 @@
+"""Layer norm over the last dimensions."""
+
+# ruff: noqa: F811, ANN001, ANN202
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from numgrad.errors import DtypeError, ShapeError
+from numgrad.kernels.layer_norm import plan_layer_norm, plan_layer_norm_backward
+from numgrad.ops.elementwise import mul, rsqrt, square, sub
+from numgrad.ops.layouts import contiguous
+from numgrad.ops.norm import filled
+from numgrad.ops.reduce import mean as mean_
+from numgrad.ops.reduce import sum_
+from numgrad.registry import Op
+from numgrad.runtime.plan import Operand, PlanBuilder
+
+layer_norm = Op(
+    "layer_norm",
+    ("input", "weight", "bias"),
+    {"normalized": 1, "eps": 1e-5},
+    outputs=("out", "mean", "rstd"),
+    saves=("input", "weight", "mean", "rstd"),
+    grad_name="NativeLayerNorm",
+    doc="(input - mean) / sqrt(variance + eps) * weight + bias, with the statistics of the last ``normalized`` dimensions.",
+)
+
+
+def _rows_shape(spec: Any, normalized: int) -> tuple[int, ...]:
+    return tuple(spec.shape[: spec.ndim - normalized])
+
+
+@layer_norm.plan
+def _(b: PlanBuilder, input: Operand, weight: Operand | None, bias: Operand | None, normalized: int, eps: float) -> None:
+    spec = input.spec
+    if not spec.dtype.is_floating_point:
+        raise DtypeError(f"layer_norm: input is of {spec.dtype}, expected floating point")
+    wanted = tuple(spec.shape[spec.ndim - normalized :])
+    for name, vector in (("weight", weight), ("bias", bias)):
+        if vector is not None and (tuple(vector.spec.shape) != wanted or vector.spec.dtype is not spec.dtype):
+            raise ShapeError(f"layer_norm: {name} is {vector.spec}, expected shape {list(wanted)} of {spec.dtype}")
+    rows = _rows_shape(spec, normalized)
+    out, mean, rstd = b.output(spec.dtype, tuple(spec.shape)), b.output(spec.dtype, rows), b.output(spec.dtype, rows)
+    vectors = [None if vector is None else contiguous(b, vector) for vector in (weight, bias)]
+    plan_layer_norm(b, contiguous(b, input), *vectors, out, mean, rstd, normalized=normalized, eps=eps)
+
+
+@layer_norm.backward
+def _(ctx, grad):
+    x, weight, mean, rstd = ctx.saved
+    p = ctx.params
+    if not ctx.create_graph:
+        return filled(layer_norm_backward(grad, x, weight, mean, rstd, needs=ctx.needs, normalized=p.normalized), ctx.needs)
+    dims = tuple(range(x.ndim - p.normalized, x.ndim))
+    rows = tuple(range(x.ndim - p.normalized))
+    centred = sub(x, mean_(x, dims=dims, keepdim=True))
+    scale = rsqrt(mean_(square(centred), dims=dims, keepdim=True) + p.eps)
+    normed = mul(centred, scale)
+    inner = grad if weight is None else mul(grad, weight)
+    shift = mul(normed, mean_(mul(inner, normed), dims=dims, keepdim=True))
+    to_x = mul(scale, sub(sub(inner, mean_(inner, dims=dims, keepdim=True)), shift))
+    to_weight = sum_(mul(grad, normed), dims=rows) if ctx.needs[1] else None
+    return to_x, to_weight, sum_(grad, dims=rows) if ctx.needs[2] else None
+
+
+@layer_norm.oracle
+def _(x, weight, bias, normalized, eps):
+    axes = tuple(range(x.ndim - normalized, x.ndim))
+    out = (x - x.mean(axes, keepdims=True)) / np.sqrt(x.var(axes, keepdims=True) + eps)
+    out = out if weight is None else out * weight
+    return out if bias is None else out + bias
+
+
+layer_norm_backward = Op(
+    "layer_norm_backward",
+    ("grad", "input", "weight", "mean", "rstd"),
+    {"needs": (True, True, True), "normalized": 1},
+    outputs=("grad_input", "grad_weight", "grad_bias"),
+    public=3,
+    doc="Gradients of `layer_norm` for input, weight and bias, those that are needed.",
+)
+
+
+@layer_norm_backward.plan
+def _(b: PlanBuilder, grad: Operand, input: Operand, weight: Any, mean: Operand, rstd: Operand, needs: Any, normalized: int) -> None:
+    spec = input.spec
+    shapes = (tuple(spec.shape), *(tuple(spec.shape[spec.ndim - normalized :]),) * 2)
+    made = [b.output(spec.dtype, shape) if needed else None for shape, needed in zip(shapes, needs, strict=True)]
+    plan_layer_norm_backward(
+        b, contiguous(b, grad), contiguous(b, input), None if weight is None else contiguous(b, weight), mean, rstd, *made,
+        normalized=normalized,
+    )  # fmt: skip
+
+
+@layer_norm_backward.oracle
+def _(grad, x, weight, mean, rstd, needs, normalized):
+    axes, rows = tuple(range(x.ndim - normalized, x.ndim)), tuple(range(x.ndim - normalized))
+    form = (*mean.shape, *(1,) * normalized)
+    normed = (x - mean.reshape(form)) * rstd.reshape(form)
+    inner = grad if weight is None else grad * weight
+    to_x = inner - inner.mean(axes, keepdims=True) - normed * (inner * normed).mean(axes, keepdims=True)
+    every = (to_x * rstd.reshape(form), (grad * normed).sum(rows), grad.sum(rows))
+    return tuple(g for g, needed in zip(every, needs, strict=True) if needed)

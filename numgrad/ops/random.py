@@ -1,0 +1,149 @@
+"""Random numbers. The generator's state, int64 (seed, counter), is an input that the op moves on."""
+
+# ruff: noqa: F811, ANN001, ANN202
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from numgrad import dtypes
+from numgrad.dtypes import dtype as Dtype
+from numgrad.errors import DtypeError
+from numgrad.kernels.random import plan_bernoulli, plan_dropout, plan_normal, plan_randint, plan_randperm, plan_uniform
+from numgrad.layout import output_strides
+from numgrad.ops.creation import cast
+from numgrad.ops.elementwise import mul
+from numgrad.ops.layouts import with_strides
+from numgrad.registry import Op
+from numgrad.runtime.plan import Operand, PlanBuilder
+
+# Oracles know the distribution, not the numbers: they give (mean, standard deviation) to expect.
+
+
+def _floating(name: str, dtype: Dtype) -> Dtype:
+    if not dtype.is_floating_point:
+        raise DtypeError(f"{name}: dtype is {dtype}, expected numgrad.float32 or numgrad.float64")
+    return dtype
+
+
+uniform = Op(
+    "uniform",
+    ("state",),
+    {"size": (), "low": 0.0, "high": 1.0, "dtype": dtypes.float32},
+    differentiable=False,
+    doc="Numbers drawn evenly from [low, high).",
+)
+
+
+@uniform.plan
+def _(b: PlanBuilder, state: Operand, size: Any, low: float, high: float, dtype: Dtype) -> None:
+    plan_uniform(b, b.output(_floating("uniform", dtype), size), b.changes(state), low, high)
+
+
+@uniform.oracle
+def _(state, size, low, high, dtype):
+    return (low + high) / 2, (high - low) / np.sqrt(12)
+
+
+normal = Op(
+    "normal",
+    ("state",),
+    {"size": (), "mean": 0.0, "std": 1.0, "dtype": dtypes.float32},
+    differentiable=False,
+    doc="Numbers drawn from a normal distribution.",
+)
+
+
+@normal.plan
+def _(b: PlanBuilder, state: Operand, size: Any, mean: float, std: float, dtype: Dtype) -> None:
+    plan_normal(b, b.output(_floating("normal", dtype), size), b.changes(state), mean, std)
+
+
+@normal.oracle
+def _(state, size, mean, std, dtype):
+    return mean, std
+
+
+randint = Op(
+    "randint",
+    ("state",),
+    {"size": (), "low": 0, "high": 1, "dtype": dtypes.int64},
+    differentiable=False,
+    doc="Integers drawn evenly from low to high - 1.",
+)
+
+
+@randint.plan
+def _(b: PlanBuilder, state: Operand, size: Any, low: int, high: int, dtype: Dtype) -> None:
+    drawn = b.output(dtype, size) if dtype.category == 1 else None
+    if drawn is None:
+        raise DtypeError(f"randint: dtype is {dtype}, expected an integer dtype; convert with .to(dtype)")
+    plan_randint(b, drawn, b.changes(state), low, high)
+
+
+@randint.oracle
+def _(state, size, low, high, dtype):
+    return (low + high - 1) / 2, np.sqrt(((high - low) ** 2 - 1) / 12)
+
+
+randperm = Op("randperm", ("state",), {"n": 0}, differentiable=False, doc="The integers from 0 to n - 1 in random order.")
+
+
+@randperm.plan
+def _(b: PlanBuilder, state: Operand, n: int) -> None:
+    plan_randperm(b, b.output(dtypes.int64, (n,)), b.changes(state))
+
+
+@randperm.oracle
+def _(state, n):
+    return (n - 1) / 2, np.sqrt((n**2 - 1) / 12)
+
+
+bernoulli = Op("bernoulli", ("input", "state"), differentiable=False, doc="1 with the probability that input gives, else 0.")
+
+
+@bernoulli.plan
+def _(b: PlanBuilder, input: Operand, state: Operand) -> None:
+    shape = tuple(input.spec.shape)
+    strides = output_strides(shape, [input.spec])
+    out = b.output(_floating("bernoulli", input.spec.dtype), shape, strides)
+    plan_bernoulli(b, out, b.changes(state), with_strides(b, input, strides))
+
+
+@bernoulli.oracle
+def _(x, state):
+    return x.mean(), np.sqrt(x.mean() * (1 - x.mean()))
+
+
+dropout = Op(
+    "dropout",
+    ("input", "state"),
+    {"p": 0.5},
+    outputs=("out", "mask"),
+    saves=("mask",),
+    doc="Each element is 0 with probability p, else input / (1 - p).",
+)
+
+
+@dropout.plan
+def _(b: PlanBuilder, input: Operand, state: Operand, p: float) -> None:
+    shape = tuple(input.spec.shape)
+    strides = output_strides(shape, [input.spec])
+    out = b.output(_floating("dropout", input.spec.dtype), shape, strides)
+    mask = b.output(dtypes.bool_, shape, strides)
+    plan_dropout(b, with_strides(b, input, strides), out, mask, b.changes(state), p)
+
+
+@dropout.backward
+def _(ctx, grad):
+    (mask,) = ctx.saved
+    p = ctx.params.p
+    kept = mul(cast(mask, dtype=grad.dtype), 0.0 if p == 1 else 1 / (1 - p))
+    return mul(grad, kept), None
+
+
+@dropout.oracle
+def _(x, state, p):
+    return x.mean(), None

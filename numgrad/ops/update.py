@@ -1,0 +1,42 @@
+"""Optimizer steps over many tensors at once; see `numgrad.tensor.updates`, which makes the tables."""
+
+# ruff: noqa: F811, ANN001, ANN202
+
+from __future__ import annotations
+
+from numgrad import dtypes
+from numgrad.dtypes import dtype as Dtype
+from numgrad.kernels.update import plan_adam, plan_sgd
+from numgrad.registry import Op
+from numgrad.runtime.plan import Operand, PlanBuilder
+
+sgd = Op(
+    "sgd",
+    ("table", "hyper"),
+    {"dtype": dtypes.float32},
+    outputs=(),
+    public=0,
+    differentiable=False,
+    doc="One step of SGD with momentum for all tensors that the table names by their addresses.",
+)
+
+
+@sgd.plan
+def _(b: PlanBuilder, table: Operand, hyper: Operand, dtype: Dtype) -> None:
+    plan_sgd(b, b.changes(table), hyper, dtype)
+
+
+adam = Op(
+    "adam",
+    ("table", "hyper", "state"),
+    {"dtype": dtypes.float32},
+    outputs=(),
+    public=0,
+    differentiable=False,
+    doc="One step of Adam or AdamW for all tensors that the table names by their addresses.",
+)
+
+
+@adam.plan
+def _(b: PlanBuilder, table: Operand, hyper: Operand, state: Operand, dtype: Dtype) -> None:
+    plan_adam(b, table, hyper, b.changes(state), dtype)
