@@ -17,8 +17,9 @@ Why every option is as it is:
 from __future__ import annotations
 
 import dis
+import contextlib
 import types as python_types
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import llvmlite.binding as llvm
@@ -192,11 +193,41 @@ def _reader(parameter: Parameter) -> Any:
 # ---- LLVM: one module, one exported symbol, object code ---------------------------------------------------------
 
 
+@contextlib.contextmanager
+def _ir_only() -> Iterator[None]:
+    """While this lasts, Numba makes LLVM IR and no more.
+
+    By itself it would optimise each function twice and turn each into machine code that nobody calls, which is more than
+    half of the time; `_object_code` optimises the whole module once. Numba's own lock keeps other threads' compilations out.
+    """
+    library, whole = numba.core.codegen.JITCodeLibrary, numba.core.codegen.JITCPUCodegen
+    stand_ins = {
+        (library, "_optimize_functions"): lambda library, module: setattr(module, "data_layout", library._codegen._data_layout),
+        (library, "_optimize_final_module"): lambda library: None,
+        (library, "_finalize_final_module"): lambda library: setattr(library, "_finalized", True),
+        (library, "get_pointer_to_function"): lambda library, name: library._ensure_finalized() or 0,
+        (whole, "set_env"): lambda codegen, name, env: None,
+    }
+    with numba.core.compiler_lock.global_compiler_lock:
+        own = {(owner, name): vars(owner).get(name) for owner, name in stand_ins}
+        try:
+            for (owner, name), stand_in in stand_ins.items():
+                setattr(owner, name, stand_in)
+            yield
+        finally:
+            for (owner, name), method in own.items():
+                if method is None:  # it is a base class's
+                    delattr(owner, name)
+                else:
+                    setattr(owner, name, method)
+
+
 def _object_code(name: str, dispatcher: Any, arity: int, returns: bool, symbol: str) -> bytes:
     target.apply_to_numba(numba.config)
     argument_types = (types.int64,) * arity
     try:
-        dispatcher.compile(argument_types)
+        with _ir_only():
+            dispatcher.compile(argument_types)
     except numba.core.errors.NumbaError as error:
         raise KernelError(f"kernel {name} does not compile: {error}") from error
     compiled = dispatcher.overloads[argument_types]
