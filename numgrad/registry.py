@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections import namedtuple
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from numgrad.layout import Spec
 from numgrad.runtime.plan import Plan, PlanBuilder
@@ -16,6 +16,13 @@ OPS: dict[str, Op] = {}
 dispatch: Callable[[Op, tuple[Any, ...], tuple[Any, ...]], Any]
 
 _MOST_PLANS = 1 << 12
+
+
+class Saving(NamedTuple):
+    """What a node keeps: for each of the op's saves the input's number or None, and (place, number) of the outputs'."""
+
+    inputs: tuple[int | None, ...]
+    outputs: tuple[tuple[int, int], ...]
 
 
 class Op:
@@ -75,8 +82,7 @@ class Op:
         self.oracle_function: Callable[..., Any] | None = None
         self.status_function: Callable[[int, Any], Exception] | None = None
         self.plans: dict[tuple[Any, ...], Plan] = {}
-        self.saved_inputs = tuple((s, self.inputs.index(s)) for s in self.saves if s in self.inputs)
-        self.saved_outputs = tuple((s, self.outputs.index(s)) for s in self.saves if s in self.outputs)
+        self._saving: dict[tuple[bool, ...], Saving] = {}
         unknown = set(self.saves) - set(self.inputs) - set(self.outputs)
         if unknown:
             raise ValueError(f"op {name}: saves {sorted(unknown)}, expected names of its inputs or outputs")
@@ -114,6 +120,22 @@ class Op:
     def saves_for(self, needs: tuple[bool, ...]) -> tuple[str, ...]:
         """Which of `saves` the gradients of the needed inputs read; the others are not kept."""
         return self.saves
+
+    def saving(self, needs: tuple[bool, ...]) -> Saving:
+        """What a node keeps when the gradients of these inputs are needed."""
+        found = self._saving.get(needs)
+        if found is None:
+            wanted = self.saves_for(needs)
+            names = self.saved_names()
+            found = self._saving[needs] = Saving(
+                tuple(names[s] if s in wanted and s not in self.outputs else None for s in self.saves),
+                tuple((place, names[s]) for place, s in enumerate(self.saves) if s in wanted and s in self.outputs),
+            )
+        return found
+
+    def saved_names(self) -> dict[str, int]:
+        """For each name in ``saves``, which input or output it is."""
+        return {s: (self.outputs if s in self.outputs else self.inputs).index(s) for s in self.saves}
 
     # ---- use ---------------------------------------------------------------------------------------------------
 

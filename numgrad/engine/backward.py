@@ -73,7 +73,7 @@ def run_backward(
                 if captures is None:
                     accumulate(node.variable, incoming[0], owned, create_graph)
             elif _leads_on(node, pending.useful):
-                outgoing = node.apply(tuple(incoming), create_graph)
+                outgoing = node.apply(incoming, create_graph)
                 if not retain_graph:
                     node.release()
                 _send(node, incoming, outgoing, pending)
@@ -85,16 +85,18 @@ def run_backward(
 
 
 def _send(node: Node, incoming: list[Any], outgoing: tuple[Any, ...], pending: _Pending) -> None:
-    if len(outgoing) != len(node.edges):
+    edges = node.edges
+    if len(outgoing) != len(edges):
         raise GradError(
-            f"function {node.name()} returned an incorrect number of gradients "
-            f"(expected {len(node.edges)}, got {len(outgoing)})"
+            f"function {node.name()} returned an incorrect number of gradients (expected {len(edges)}, got {len(outgoing)})"
         )
-    storages = [grad._storage for grad in (*incoming, *outgoing) if grad is not None]
-    for edge, grad in zip(node.edges, outgoing, strict=True):
+    taken = [grad._storage for grad in incoming if grad is not None]
+    for position, (edge, grad) in enumerate(zip(edges, outgoing, strict=True)):
         if edge is not None and grad is not None:
-            owned = sum(grad._storage is storage for storage in storages) == 1
-            pending.deliver(edge, grad, owned)
+            storage = grad._storage
+            others = [other._storage for other in outgoing[position + 1 :] if other is not None]
+            pending.deliver(edge, grad, storage not in taken and storage not in others)
+            taken.append(storage)
 
 
 def _nodes_above(roots: Sequence[Edge], captured: dict[tuple[Node, int], Any]) -> set[Node]:

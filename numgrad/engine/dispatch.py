@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from numgrad import registry
-from numgrad.engine.tape import Node, Saved, TensorBase, gradient_edge, modes
+from numgrad.engine.tape import Node, TensorBase, gradient_edge, modes
 from numgrad.errors import GradError
-from numgrad.layout import Spec
 from numgrad.registry import Op
 from numgrad.runtime.memory import allocate
 
@@ -39,35 +38,31 @@ def dispatch(op: Op, inputs: tuple[Any, ...], params: Any) -> Any:
             if tensor is not None and (tensor._node is not None or tensor._requires_grad):
                 edges = _edges(op, inputs)
                 break
+    addresses = [0 if tensor is None else tensor._address for tensor in inputs]
     outputs: list[Any] = []
-    new: list[int] = []
     cls = tensor_class
     for output in plan.outputs:
-        source = output.source
-        if source is None:
-            spec: Spec = output.spec  # type: ignore[assignment]
-            storage = allocate(spec.nbytes)
-            new.append(storage.address)
-            outputs.append(cls(storage, spec, storage.address))
+        if output.source is None:
+            storage = allocate(output.nbytes)
+            outputs.append(cls(storage, output.spec, storage.address))  # type: ignore[arg-type]
         elif output.spec is not None:
-            base = inputs[source]
-            storage = base._storage
+            base = inputs[output.source]
             address = base._address + output.offset * base._spec.dtype.itemsize
-            new.append(address)
-            outputs.append(cls(storage, output.spec, address, storage.version))
+            outputs.append(cls(base._storage, output.spec, address, base._storage.version))
         else:
-            new.append(inputs[source]._address)
-            outputs.append(inputs[source])
-    addresses = [0 if tensor is None else tensor._address for tensor in inputs]
-    status = plan.run(addresses, new) if plan.program is not None else 0
-    if status:
-        raise _status_error(op, status, params)
-    if plan.changed or edges is not None:
-        saved = _save_inputs(op, inputs, edges) if edges is not None else {}
+            outputs.append(inputs[output.source])
+    if plan.program is not None:
+        status = plan.run(addresses, outputs)
+        if status:
+            raise _status_error(op, status, params)
+    if edges is not None:
+        node = _node(op, params, edges, inputs, specs)
         for position in plan.changed:
             inputs[position]._storage.version += 1
-        if edges is not None:
-            _record(op, params, edges, specs, outputs, saved)
+        _record(node, op, outputs)
+    else:
+        for position in plan.changed:
+            inputs[position]._storage.version += 1
     return outputs[0] if op.public == 1 else tuple(outputs[: op.public])
 
 
@@ -105,25 +100,24 @@ def check_view(name: str, tensor: TensorBase) -> None:
         )
 
 
-def _save_inputs(op: Op, inputs: tuple[Any, ...], edges: tuple[Any, ...]) -> dict[str, Saved | None]:
-    """What the backward will read of the inputs; before they are changed in place, so that this is noticed later."""
-    wanted = op.saves_for(tuple([edge is not None for edge in edges]))
-    return {
-        name: Saved(inputs[position], -1) if name in wanted and inputs[position] is not None else None
-        for name, position in op.saved_inputs
-    }
+def _node(op: Op, params: Any, edges: tuple[Any, ...], inputs: tuple[Any, ...], specs: Any) -> Node:
+    """The record, with what the backward will read of the inputs: before they are changed in place, so that it is noticed."""
+    node = Node(op, params, edges, specs)
+    saving = node.saving = op.saving(node.needs)
+    node.saved = [None if place is None else inputs[place] for place in saving.inputs]
+    node.versions = [0 if tensor is None else tensor._storage.version for tensor in node.saved]
+    return node
 
 
-def _record(op: Op, params: Any, edges: Any, specs: Any, outputs: list[Any], saved: dict[str, Saved | None]) -> None:
-    node = Node(op, params, edges, None, specs, tuple([tensor._spec for tensor in outputs[: op.public]]))
-    if op.saved_outputs:
-        wanted = op.saves_for(tuple([edge is not None for edge in edges]))
-        for name, position in op.saved_outputs:
-            tensor = outputs[position]
-            alias = tensor_class(tensor._storage, tensor._spec, tensor._address)
-            saved[name] = Saved(alias, position) if name in wanted else None
-    node.saved = tuple([saved[name] for name in op.saves])
-    for number, tensor in enumerate(outputs[: op.public]):
+def _record(node: Node, op: Op, outputs: list[Any]) -> None:
+    for place, position in node.saving.outputs:
+        tensor = outputs[position]
+        # Without its node, or the node would keep itself alive.
+        node.saved[place] = tensor_class(tensor._storage, tensor._spec, tensor._address)
+        node.versions[place] = tensor._storage.version
+    public = outputs[: op.public]
+    node.output_specs = [tensor._spec for tensor in public]
+    for number, tensor in enumerate(public):
         if tensor._spec.dtype.is_floating_point:
             tensor._node, tensor._output_nr = node, number
 

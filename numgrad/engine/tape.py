@@ -72,20 +72,36 @@ class Node:
     """One recorded application: its backward, the nodes of its inputs (``edges``), and the saved tensors.
 
     Nodes are numbered as they are made, so the reverse of that order is an order in which every gradient is complete
-    before it is passed on.
+    before it is passed on. ``saved`` and ``versions`` (of the storages, at that time) are parallel to the op's ``saves``.
     """
 
-    __slots__ = ("__weakref__", "edges", "hooks", "input_specs", "op", "output_specs", "params", "saved", "sequence")
+    __slots__ = (
+        "__weakref__",
+        "edges",
+        "hooks",
+        "input_specs",
+        "needs",
+        "op",
+        "output_specs",
+        "params",
+        "saved",
+        "saving",
+        "sequence",
+        "versions",
+    )
 
-    def __init__(self, op: Any, params: Any, edges: tuple[Edge, ...], saved: Any, input_specs: Any, output_specs: Any) -> None:
+    def __init__(self, op: Any, params: Any, edges: tuple[Edge, ...], input_specs: Any) -> None:
         self.op = op
         self.params = params
         self.edges = edges
-        self.saved = saved
+        self.needs = tuple([edge is not None for edge in edges])
         self.input_specs = input_specs
-        self.output_specs = output_specs
         self.sequence = next(_sequence)
-        self.hooks: Any = None
+
+    saved: list[Any] | None
+    versions: list[int]
+    output_specs: list[Spec]
+    saving: Any
 
     def name(self) -> str:
         """The name that torch would print, such as 'MulBackward0'."""
@@ -96,13 +112,41 @@ class Node:
         """For each input the node that made it and which of that node's outputs it is; (None, 0) where none is needed."""
         return tuple(edge if edge is not None else (None, 0) for edge in self.edges)
 
-    def apply(self, grads: tuple[Any, ...], create_graph: bool) -> tuple[Any, ...]:
+    def apply(self, grads: list[Any], create_graph: bool) -> tuple[Any, ...]:
         """Gradients of the inputs from those of the outputs."""
-        context = Context(self, create_graph)
-        if self.op.backward_function is None:
+        backward = self.op.backward_function
+        if backward is None:
             raise GradError(f"the derivative of {self.op.name} is not implemented")
-        result = self.op.backward_function(context, *grads)
-        return result if isinstance(result, tuple) else (result,)
+        result = backward(Context(self, create_graph), *grads)
+        return result if type(result) is tuple else (result,)
+
+    def unpack(self, create_graph: bool) -> list[Any]:
+        """The saved tensors, once it is sure that they still hold what they held."""
+        saved = self.saved
+        if saved is None:
+            raise GradError(FREED)
+        for place, tensor in enumerate(saved):
+            if tensor is not None and tensor._storage.version != self.versions[place]:
+                raise self._modified(place, tensor)
+        if create_graph and self.saving.outputs:
+            saved = list(saved)
+            for place, number in self.saving.outputs:
+                tensor = saved[place]
+                alias = type(tensor)(tensor._storage, tensor._spec, tensor._address)
+                if number < len(self.output_specs) and tensor._spec.dtype.is_floating_point:
+                    alias._node, alias._output_nr = self, number
+                saved[place] = alias
+        return saved
+
+    def _modified(self, place: int, tensor: TensorBase) -> GradError:
+        spec, outputs = tensor._spec, dict(self.saving.outputs)
+        return GradError(
+            "one of the variables needed for gradient computation has been modified by an inplace operation: "
+            f"[numgrad.{spec.dtype.torch_name}Tensor {list(spec.shape)}], which is "
+            + (f"output {outputs[place]}" if place in outputs else "an input")
+            + f" of {self.name().removesuffix('Backward0')}, is at version {tensor._storage.version}; expected version "
+            f"{self.versions[place]} instead. Hint: work on a clone(), or use the op that returns a new tensor."
+        )
 
     def release(self) -> None:
         """Free the saved tensors; a second backward through this node is an error from now on."""
@@ -112,32 +156,20 @@ class Node:
         return f"<{self.name()}>"
 
 
-class Saved:
-    """A saved tensor and the version of its storage at that time."""
-
-    __slots__ = ("output_nr", "tensor", "version")
-
-    def __init__(self, tensor: TensorBase, output_nr: int) -> None:
-        self.tensor = tensor
-        self.version = tensor._storage.version
-        self.output_nr = output_nr  # -1 for an input
-
-
 class Context:
     """What a backward sees of its node; see `registry.Op.backward`."""
 
-    __slots__ = ("create_graph", "input_specs", "needs", "node", "output_specs", "params")
+    __slots__ = ("create_graph", "input_specs", "needs", "node", "params")
 
     def __init__(self, node: Node, create_graph: bool) -> None:
         self.node = node
         self.create_graph = create_graph
         self.params = node.params
         self.input_specs = node.input_specs
-        self.output_specs = node.output_specs
-        self.needs = tuple(edge is not None for edge in node.edges)
+        self.needs = node.needs
 
     @property
-    def saved(self) -> tuple[Any, ...]:
+    def saved(self) -> list[Any]:
         """The saved tensors, in the order of the op's ``saves``; None for those that no needed gradient reads.
 
         Raises
@@ -145,27 +177,7 @@ class Context:
         RuntimeError
             They were freed by an earlier backward, or changed in place since.
         """
-        node = self.node
-        if node.saved is None:
-            raise GradError(FREED)
-        return tuple([None if saved is None else self._unpack(saved) for saved in node.saved])
-
-    def _unpack(self, saved: Saved) -> TensorBase:
-        tensor = saved.tensor
-        if tensor._storage.version != saved.version:
-            spec = tensor._spec
-            raise GradError(
-                "one of the variables needed for gradient computation has been modified by an inplace operation: "
-                f"[numgrad.{spec.dtype.torch_name}Tensor {list(spec.shape)}], which is "
-                + (f"output {saved.output_nr}" if saved.output_nr >= 0 else "an input")
-                + f" of {self.node.op.grad_name.removesuffix('Backward0')}, is at version {tensor._storage.version}; "
-                f"expected version {saved.version} instead. Hint: work on a clone(), or use the op that returns a new tensor."
-            )
-        if saved.output_nr < 0 or not self.create_graph:
-            return tensor
-        alias = type(tensor)(tensor._storage, tensor._spec, tensor._address)
-        alias._node, alias._output_nr = self.node, saved.output_nr
-        return alias
+        return self.node.unpack(self.create_graph)
 
 
 class AccumulateGrad(Node):
@@ -174,7 +186,8 @@ class AccumulateGrad(Node):
     __slots__ = ("variable",)
 
     def __init__(self, variable: TensorBase) -> None:
-        super().__init__(None, None, (), (), (), (variable._spec,))
+        super().__init__(None, None, (), ())
+        self.output_specs = [variable._spec]
         self.variable = variable
 
     def name(self) -> str:

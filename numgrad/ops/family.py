@@ -19,9 +19,10 @@ the ops of that name, it is the rule for higher orders.
 
 from __future__ import annotations
 
+import itertools
 import types
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from numgrad import dtypes, registry
 from numgrad.dtypes import dtype as Dtype
@@ -34,6 +35,15 @@ from numgrad.runtime.kernel import Device, python_function, references
 from numgrad.runtime.plan import Operand, PlanBuilder
 
 ScalarFunction = Callable[..., Any]
+
+
+class _Part(NamedTuple):
+    """The part of a backward that some needed gradients take."""
+
+    function: ScalarFunction  # returns the computed ones
+    reads: tuple[int, ...]  # its arguments: 0 the incoming gradient, else a saved tensor counted from 1
+    reads_saved: bool
+    sources: tuple[int | None, ...]  # for each input None, -1 for the incoming gradient as it is, or which result
 
 
 class Elementwise(Op):
@@ -76,9 +86,7 @@ class Elementwise(Op):
         self.cost = cost
         self.scalar_forward: ScalarFunction
         self.scalar_backward: ScalarFunction | None = None
-        self._composite: dict[tuple[bool, ...], tuple[tuple[str, ...], ScalarFunction]] = {}
-        self._fused: dict[tuple[bool, ...], tuple[tuple[str, ...], ScalarFunction]] = {}
-        self._saves_for: dict[tuple[bool, ...], tuple[str, ...]] = {}
+        self._parts: dict[tuple[tuple[bool, ...], bool], _Part] = {}
         self.plan_function = self._plan_forward
         if oracle is not None:
             self.oracle_function = oracle
@@ -96,10 +104,7 @@ class Elementwise(Op):
         if unknown:
             raise ValueError(f"op {self.name}: its backward reads {unknown}, expected names of the forward's inputs, or 'out'")
         self.scalar_backward = function
-        positions = dict(zip(self._argument_names(), range(len(self.inputs)), strict=True))
         self._grad_word, self.saves = names[0], names[1:]  # under the names that the scalar functions use
-        self.saved_inputs = tuple((name, positions[name]) for name in self.saves if name != "out")
-        self.saved_outputs = (("out", 0),) if "out" in names else ()
         self.backward_function = self._run_backward
         if self.in_place is not None:
             self.in_place.take_backward()
@@ -133,12 +138,13 @@ class Elementwise(Op):
 
     # ---- backward -----------------------------------------------------------------------------------------------
 
+    def saved_names(self) -> dict[str, int]:
+        arguments = self._argument_names()
+        return {name: 0 if name == "out" else arguments.index(name) for name in self.saves}
+
     def saves_for(self, needs: tuple[bool, ...]) -> tuple[str, ...]:
-        found = self._saves_for.get(needs)
-        if found is None:
-            reads, _ = self._part(needs)
-            found = self._saves_for[needs] = tuple(name for name in self.saves if name in reads)
-        return found
+        reads, _ = self._part(needs)
+        return tuple(name for name in self.saves if name in reads)
 
     def _part(self, needs: tuple[bool, ...]) -> tuple[tuple[str, ...], ScalarFunction]:
         """The part of the backward that the needed gradients take, but for those that are the incoming one as it is."""
@@ -148,33 +154,36 @@ class Elementwise(Op):
         return sliced(self.scalar_backward, tuple(n for n, (needed, same) in enumerate(computed) if needed and not same))
 
     def _run_backward(self, ctx: Any, grad: Any) -> tuple[Any, ...]:
-        parts = self._composite if ctx.create_graph else self._fused
-        found = parts.get(ctx.needs)
-        if found is None:
-            found = parts[ctx.needs] = self._make_part(ctx.needs, ctx.create_graph)
-        reads, function = found
-        values = dict(zip(self.saves, ctx.saved, strict=True))
-        values[self._grad_word] = grad
-        results = iter(function(*[values[name] for name in reads]))
-        passed = passed_through(self.scalar_backward, len(ctx.needs))  # type: ignore[arg-type]
+        needs, create_graph = ctx.needs, ctx.create_graph
+        part = self._parts.get((needs, create_graph))
+        if part is None:
+            part = self._parts[needs, create_graph] = self._make_part(needs, create_graph)
+        values = [grad, *ctx.saved] if part.reads_saved else (grad,)
+        results = part.function(*[values[place] for place in part.reads])
         return tuple(
             [
-                self._to_input(grad if same else next(results), grad, spec) if needed else None
-                for needed, same, spec in zip(ctx.needs, passed, ctx.input_specs, strict=True)
+                None if source is None else self._to_input(grad if source < 0 else results[source], grad, spec)
+                for source, spec in zip(part.sources, ctx.input_specs, strict=True)
             ]
         )
 
-    def _make_part(self, needs: tuple[bool, ...], create_graph: bool) -> tuple[tuple[str, ...], ScalarFunction]:
-        reads, part = self._part(needs)
-        if not reads:  # a gradient that is the same number everywhere, or nothing to compute
-            return reads, part
-        return reads, self._make_composite(part) if create_graph else self._make_fused(needs, reads, part)
+    def _make_part(self, needs: tuple[bool, ...], create_graph: bool) -> _Part:
+        reads, function = self._part(needs)
+        passed = passed_through(self.scalar_backward, len(needs))  # type: ignore[arg-type]
+        places = [(self._grad_word, *self.saves).index(name) for name in reads]
+        computed = itertools.count()
+        sources = tuple(
+            None if not needed else -1 if same else next(computed) for needed, same in zip(needs, passed, strict=True)
+        )
+        if reads:  # else the gradients are numbers, the same everywhere, or there is nothing to compute
+            function = self._make_composite(function) if create_graph else self._make_fused(needs, reads, function)
+        return _Part(function, tuple(places), any(places), sources)
 
     def _to_input(self, result: Any, grad: Any, spec: Any) -> Any:
         """A gradient in the shape of its input; a plain number is the gradient of a function that is flat everywhere."""
         if isinstance(result, (int, float)):
             result = find("mul")(grad, result) if result else find("zeros_like")(grad)
-        return result if result._spec.shape == spec.shape else find("sum_to_size")(result, size=tuple(spec.shape))
+        return result if result._spec is spec or result._spec.shape == spec.shape else find("sum_to_size")(result, size=tuple(spec.shape))
 
     def _make_composite(self, part: ScalarFunction) -> ScalarFunction:
         """The backward on tensors, which can be differentiated again."""
@@ -224,13 +233,8 @@ class _InPlace(Op):
 
     def take_backward(self) -> None:
         """Save and differentiate as the base op does."""
-        self.saves, self.saved_inputs, self.saved_outputs = (
-            self.base.saves,
-            self.base.saved_inputs,
-            self.base.saved_outputs,
-        )
+        self.saves, self.saving = self.base.saves, self.base.saving  # type: ignore[method-assign]
         self.backward_function = self.base.backward_function
-        self.saves_for = self.base.saves_for  # type: ignore[method-assign]
 
     def _plan(self, b: PlanBuilder, *inputs: Operand, **params: Any) -> None:
         compute = self.base._common_dtype(inputs)

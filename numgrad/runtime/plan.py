@@ -65,6 +65,7 @@ class Output:
     spec: Spec | None
     source: int | None = None
     offset: int = 0
+    nbytes: int = 0  # of new memory
 
 
 class PlanBuilder:
@@ -90,7 +91,7 @@ class PlanBuilder:
     def output(self, dtype: Dtype, shape: tuple[int, ...], strides: tuple[int, ...] | None = None) -> Operand:
         """A new output; contiguous if no strides are given. Its content is undefined until a launch writes it."""
         spec = spec_of(dtype, shape, strides)
-        self.outputs.append(Output(spec))
+        self.outputs.append(Output(spec, nbytes=spec.nbytes))
         return self._new_operand("output", len(self.outputs) - 1, spec, spec.extent)
 
     def view(self, source: Operand, shape: tuple[int, ...], strides: tuple[int, ...], offset: int = 0) -> None:
@@ -183,18 +184,15 @@ class Plan:
         # Addresses follow the inputs' in the order in which operands were made.
         self._from_outputs = tuple(position if kind == "output" else None for kind, position, _ in made)
         self.changed = tuple(builder.changed)
-        self._scratch_order = tuple(position for kind, position, _ in made if kind == "scratch")
 
-    def run(self, addresses: list[int], outputs: list[int]) -> int:
-        """Launch, given the addresses of inputs and of new outputs (by position); the launch's status word."""
-        if self.program is None:
-            return 0
-        if not self._scratch_order:
-            for position in self._from_outputs:
-                addresses.append(outputs[position])  # type: ignore[index]
+    def run(self, addresses: list[int], outputs: list[Any]) -> int:
+        """Launch, given the inputs' addresses and the output tensors; the launch's status word."""
+        assert self.program is not None
+        if not self.scratch_bytes:
+            addresses += [outputs[position]._address for position in self._from_outputs]  # type: ignore[index]
             return program.launch(self.program, *addresses)
         scratch = [memory.allocate(nbytes) for nbytes in self.scratch_bytes]
         blocks = iter(scratch)
         for position in self._from_outputs:
-            addresses.append(next(blocks).address if position is None else outputs[position])
+            addresses.append(next(blocks).address if position is None else outputs[position]._address)
         return program.launch(self.program, *addresses)
