@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from numgrad import autograd
+from numgrad import autograd, compile, ops
 from numgrad.autograd import enable_grad, is_grad_enabled, no_grad, set_grad_enabled
 from numgrad.dtypes import (
     bool_ as bool,
@@ -21,6 +21,8 @@ from numgrad.dtypes import (
     uint8,
 )
 from numgrad.layout import Size
+from numgrad.ops.custom import custom_op
+from numgrad.ops.family import elementwise
 from numgrad.runtime.threads import get_num_threads, set_num_threads
 from numgrad.tensor.creation import *  # noqa: F403
 from numgrad.tensor.functional import *  # noqa: F403

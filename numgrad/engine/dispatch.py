@@ -11,6 +11,7 @@ from numgrad.registry import Op
 from numgrad.runtime.memory import allocate
 
 tensor_class: type[TensorBase] = TensorBase
+recorders: list[Any] = []  # each is told ``applied(op, inputs, outputs)``
 
 
 def set_tensor_class(cls: type[TensorBase]) -> None:
@@ -55,6 +56,9 @@ def dispatch(op: Op, inputs: tuple[Any, ...], params: Any) -> Any:
         status = plan.run(addresses, outputs)
         if status:
             raise _status_error(op, status, params)
+    if recorders:
+        for recorder in recorders:
+            recorder.applied(op, inputs, outputs)
     if edges is not None:
         node = _node(op, params, edges, inputs, specs)
         for position in plan.changed:

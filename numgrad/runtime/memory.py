@@ -1,13 +1,14 @@
 """Storage: blocks of memory that are given back to a pool when nobody holds them, and handed out again.
 
-Fresh pages cost 0.1 to 0.6 ms per megabyte at first touch, which is most of what a naive training step would spend, so a
-steady-state step should touch none, and where pages must be fresh they should be huge ones (measured: 0.03 to 0.1 ms per
-megabyte). Blocks come in size classes, eight per octave, so that at most an eighth is wasted; a class is a stack, so that
-the block handed out is the one most likely still in cache. Blocks up to two megabytes are cut from larger pieces.
+Fresh pages cost 0.1 to 0.6 ms per megabyte at first touch, which is most of what a naive training step would spend, so
+a steady-state step should touch none, and where pages must be fresh they should be huge ones (measured: 0.03 to 0.1 ms
+per megabyte). Blocks come in size classes, eight per octave, so that at most an eighth is wasted; a class is a stack,
+so that the block handed out is the one most likely still in cache. Blocks up to two megabytes are cut from larger
+pieces.
 
-No lock is taken to hand out or take back a block: pops and appends are atomic, and so are the additions to counters, since
-CPython switches threads (and runs finalizers, signal handlers and the garbage collector) at calls and backward jumps, of
-which an addition has none. Without the GIL the blocks stay safe, but the counters may drift.
+No lock is taken to hand out or take back a block: pops and appends are atomic, and so are the additions to counters,
+since CPython switches threads (and runs finalizers, signal handlers and the garbage collector) at calls and backward
+jumps, of which an addition has none. Without the GIL the blocks stay safe, but the counters may drift.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ _owned = 0  # bytes of all blocks; changed under the lock
 _piece: tuple[Any, int, int] = (None, 0, 0)  # owner, next address, bytes left
 _color = 0
 _lock = threading.RLock()
+_keeping: list[Any] | None = None
 
 
 class _Block:
@@ -99,7 +101,16 @@ def allocate(nbytes: int) -> Storage:
     _live += block.size
     if _live > _peak:
         _peak = _live
-    return Storage(block.address, nbytes, None, block)
+    storage = Storage(block.address, nbytes, None, block)
+    if _keeping is not None:
+        _keeping.append(storage)
+    return storage
+
+
+def keep_new(kept: list[Storage] | None) -> None:
+    """Append every new storage to ``kept`` from now on, so that no block is used twice; None: the end of it."""
+    global _keeping
+    _keeping = kept
 
 
 def borrow(array: np.ndarray) -> Storage:

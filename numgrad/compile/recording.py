@@ -1,0 +1,80 @@
+"""`Recording`: the launches of a stretch of code, which one compiled loop can run again.
+
+Every number comes out of the launch door, so the list of launches with their addresses is the whole computation. A
+replay reads what its inputs hold now and writes the same memory as the recorded run: with the same inputs the same
+bits. It is the base of compiled training steps, and the test that nothing computes outside the door.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from typing import Any
+
+import numpy as np
+
+from numgrad.engine import dispatch
+from numgrad.runtime import memory, program, threads
+
+
+class Recording:
+    """A context that records what this thread launches.
+
+    The recording keeps all memory that it saw alive: its addresses stay valid as long as it does.
+
+    >>> import numgrad as ng
+    >>> x = ng.ones(3)
+    >>> with ng.compile.Recording() as recording:
+    ...     y = (x * 2).sum()
+    >>> _ = x.fill_(5)
+    >>> recording.replay()
+    >>> y
+    tensor(30.)
+    """
+
+    def __init__(self) -> None:
+        self.names: list[str] = []  # of the kernels, in the order of their launches
+        self._status = np.zeros(1, np.int64)
+        self._bound: list[tuple[int, np.ndarray, int, int, int]] = []
+        self._rows: np.ndarray | None = None
+        self._alive: list[Any] = []
+
+    def __enter__(self) -> Recording:
+        program.observe(self)
+        dispatch.recorders.append(self)
+        memory.keep_new(self._alive)
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        memory.keep_new(None)
+        dispatch.recorders.remove(self)
+        program.stop_observing(self)
+
+    def launched(self, launched: program.Program, addresses: tuple[int, ...]) -> None:
+        """Told by the launch door."""
+        self._bound += launched.bound_launches(addresses, self._status.ctypes.data)
+        self.names += [launch.kernel.name for launch in launched.launches]
+
+    def applied(self, op: Any, inputs: tuple[Any, ...], outputs: list[Any]) -> None:
+        """Told by dispatch: memory that was there before must stay as well."""
+        self._alive += [tensor._storage for tensor in inputs if tensor is not None]
+
+    def __len__(self) -> int:
+        return len(self._bound)
+
+    def replay(self) -> None:
+        """Run all launches again, in their order.
+
+        Raises
+        ------
+        RuntimeError
+            A kernel reported a status, such as an index out of range.
+        """
+        if self._rows is None:
+            rows = [(entry, slots.ctypes.data, work, grain, workers) for entry, slots, work, grain, workers in self._bound]
+            self._rows = np.array(rows, np.int64).reshape(-1, program.LAUNCH_WORDS)
+        self._status[0] = 0
+        threads.start()
+        run = ctypes.CFUNCTYPE(None, *[ctypes.c_int64] * 3)(program.run_bound.address())
+        run(threads.ADDRESS, self._rows.ctypes.data, len(self._rows))
+        if self._status[0]:
+            raise RuntimeError(f"replay: a kernel reported status {self._status[0]}")
