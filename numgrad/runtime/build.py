@@ -18,8 +18,8 @@ from numgrad.runtime.kernel import Kernel, building, fingerprint
 _log = logging.getLogger("numgrad.build")
 _unstored = itertools.count()
 
-# Called as listener(name, seconds) after each compilation; a command line shows progress with it. What a listener raises
-# is logged and goes no further, since the kernel is there all the same.
+# Called as listener(name, seconds) after each compilation; a command line shows progress with it. What a listener
+# raises is logged and goes no further, since the kernel is there all the same.
 listeners: list[Callable[[str, float], None]] = []
 
 

@@ -22,7 +22,7 @@ def available_cpus() -> int:
 
 
 def cgroup_quota(root: Path = Path("/")) -> float | None:
-    """CPUs that Linux control groups (version 1 or 2) grant, the least of all groups above this process; None: no limit."""
+    """CPUs that Linux control groups (version 1 or 2) grant, the least of all above this process; None: no limit."""
     try:
         lines = (root / "proc/self/cgroup").read_text().splitlines()
     except OSError:

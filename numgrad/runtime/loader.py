@@ -25,7 +25,8 @@ def _engine() -> Any:
     machine = llvm.Target.from_default_triple().create_target_machine(jit=True)
     # One engine for all objects: one each would cost ten times as much.
     engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), machine)
-    ctypes.pythonapi.Py_IncRef(ctypes.py_object(engine))  # never freed: at exit a daemon thread may still be in its code
+    # Never freed: at exit a daemon thread may still be in its code.
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(engine))
     return engine
 
 

@@ -1,7 +1,7 @@
 """The pool's compiled half: how a region of work is published, claimed and waited for.
 
-A launch publishes (entry, slots, work, grain) under a new *ticket*, wakes sleepers, claims chunks just as the workers do,
-and waits only for chunks that somebody has claimed: a worker that the scheduler has put aside delays nobody. Idle
+A launch publishes (entry, slots, work, grain) under a new *ticket*, wakes sleepers, claims chunks just as the workers
+do, and waits only for chunks that somebody has claimed: a worker that the scheduler has put aside delays nobody. Idle
 workers spin briefly, then sleep in the kernel. Work is split by ``grain`` alone, never by the number of threads, so
 results have the same bits for any number of them.
 
@@ -13,11 +13,19 @@ from __future__ import annotations
 
 from numgrad.runtime.kernel import device, native
 from numgrad.runtime.wait import EVERYBODY, SYSTEM_WORDS, wait, wake
-from numgrad.runtime.words import atomic_add, atomic_load, atomic_store, call_entry, compare_and_swap, pause, release_store
+from numgrad.runtime.words import (
+    atomic_add,
+    atomic_load,
+    atomic_store,
+    call_entry,
+    compare_and_swap,
+    pause,
+    release_store,
+)
 
 LINE = 128  # bytes apart for words that different threads write (two cache lines: CPUs fetch neighbours together)
-# The ticket: epoch << CHUNK_BITS | next chunk. A thread that claims for an epoch compares and swaps the whole word, so it
-# cannot claim a chunk of another. Epochs wrap after 2^43 regions, a month of nothing else.
+# The ticket: epoch << CHUNK_BITS | next chunk. A thread that claims for an epoch compares and swaps the whole word, so
+# it cannot claim a chunk of another. Epochs wrap after 2^43 regions, a month of nothing else.
 TICKET = 0
 # The region: written only while the ticket is closed.
 ENTRY, SLOTS, FIRST, END, GRAIN, CHUNKS, WORKERS = (LINE + 8 * i for i in range(7))
@@ -152,7 +160,7 @@ def share(pool, entry, slots, first, end, grain, workers):
 
 @device
 def run_region(pool, entry, slots, work, grain, workers):
-    """Run ``entry`` over ``range(work)`` in chunks of ``grain`` on at most ``workers`` threads; returns when it is done."""
+    """Run ``entry`` over ``range(work)`` in chunks of ``grain`` on at most ``workers`` threads, to the end."""
     if work <= 0:
         return
     if work <= grain:

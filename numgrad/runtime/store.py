@@ -44,13 +44,14 @@ def base_key() -> str:
     for path in sorted(Path(__file__).parent.glob("*.py")):
         digest.update(path.name.encode() + path.read_bytes())
     settings = [f"{name}={os.environ.get(name)}" for name in _NUMBA_SETTINGS]
-    parts = [sys.version, _version("numba"), _version("llvmlite"), *target.cpu(), str(config.DEBUG.is_set()), *settings]
+    versions = [sys.version, _version("numba"), _version("llvmlite")]
+    parts = [*versions, *target.cpu(), str(config.DEBUG.is_set()), *settings]
     digest.update("\n".join(parts).encode())
     return digest.hexdigest()[:24]
 
 
 def _version(package: str) -> str:
-    """The text that names an installed package's version, read without importing it (`importlib.metadata` takes 20 ms)."""
+    """The text that names a package's version, read without importing it (`importlib.metadata` takes 20 ms)."""
     from importlib.util import find_spec
 
     spec = find_spec(package)

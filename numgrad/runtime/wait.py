@@ -2,8 +2,8 @@
 
 The pool needs two things. ``wait(system, address, expected, attempt)`` sleeps while the low half of the word at
 ``address`` is ``expected``; it may come back early, for any reason, and callers look again. ``wake(system, address,
-count)`` wakes up to ``count`` sleepers and gives their number, or 0 if nobody is left asleep. ``system`` is the address of
-a few words with what the operating system's functions need; Python finds those functions and writes their addresses
+count)`` wakes up to ``count`` sleepers and gives their number, or 0 if nobody is left asleep. ``system`` is the address
+of a few words with what the operating system's functions need; Python finds those functions and writes their addresses
 there, so compiled code needs no symbol of theirs.
 
 =========  ==============================================  =====================================================
@@ -15,8 +15,8 @@ address    Windows 8 and later                             ``WaitOnAddress``, ``
 poll       anywhere                                        ``usleep`` or ``Sleep``, 50 us to 2 ms at a time
 =========  ==============================================  =====================================================
 
-``NUMGRAD_WAIT`` forces one of them. Only ``futex`` and ``poll`` have been run by numgrad's tests so far; the other two are
-a call each and fall back to ``poll`` where their function is missing.
+``NUMGRAD_WAIT`` forces one of them. Only ``futex`` and ``poll`` have been run by numgrad's tests so far; the other two
+are a call each and fall back to ``poll`` where their function is missing.
 """
 
 from __future__ import annotations
@@ -38,22 +38,20 @@ EVERYBODY = 1 << 30
 _WAIT_PRIVATE, _WAKE_PRIVATE = 128, 129
 _UL_COMPARE_AND_WAIT, _ULF_WAKE_ALL, _ULF_NO_ERRNO = 1, 0x100, 0x1000000
 _FOREVER = 0xFFFFFFFF
-_FUTEX_NUMBER = {"x86_64": 202, "amd64": 202, "aarch64": 98, "arm64": 98, "riscv64": 98, "loongarch64": 98, "ppc64le": 221}
+_FUTEX_NUMBER = {"x86_64": 202, "aarch64": 98, "arm64": 98, "riscv64": 98, "loongarch64": 98, "ppc64le": 221}
 _NAP, _LONGEST_NAP = 50, 2000  # microseconds
 
 
 @device
 def futex_wait(system, address, expected, attempt):
-    call_system(
-        atomic_load(system + WAIT_FUNCTION), atomic_load(system + NUMBER), address, _WAIT_PRIVATE, expected & 0xFFFFFFFF, 0
-    )
+    function, number = atomic_load(system + WAIT_FUNCTION), atomic_load(system + NUMBER)
+    call_system(function, number, address, _WAIT_PRIVATE, expected & 0xFFFFFFFF, 0)
 
 
 @device
 def futex_wake(system, address, count):
-    return max(
-        0, call_system(atomic_load(system + WAKE_FUNCTION), atomic_load(system + NUMBER), address, _WAKE_PRIVATE, count, 0)
-    )
+    function, number = atomic_load(system + WAKE_FUNCTION), atomic_load(system + NUMBER)
+    return max(0, call_system(function, number, address, _WAKE_PRIVATE, count, 0))
 
 
 @device

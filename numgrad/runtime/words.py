@@ -6,8 +6,6 @@ from typing import Any
 
 from numgrad.runtime.kernel import intrinsic
 
-# ruff: noqa: ANN001, ANN201, ANN202
-
 
 def _signature(count: int, returns: bool = True) -> Any:
     from numba import types

@@ -12,8 +12,8 @@ ROOT = Path(__file__).parents[2]
 
 def environment(**settings: str | None) -> dict[str, str]:
     """This process's environment with settings of numgrad's changed (None: unset)."""
-    changed = {**os.environ, "PYTHONPATH": str(ROOT), **{name: value for name, value in settings.items() if value is not None}}
-    return {name: value for name, value in changed.items() if settings.get(name, "") is not None}
+    kept = {name: value for name, value in os.environ.items() if name not in settings}
+    return {**kept, "PYTHONPATH": str(ROOT), **{name: value for name, value in settings.items() if value is not None}}
 
 
 def run(script: str, *arguments: str, timeout: float = 60, **settings: str | None) -> subprocess.CompletedProcess[str]:

@@ -1,9 +1,10 @@
 """A stress test of the thread pool's protocol, by hand: ``python -m tests.runtime.stress_pool --regions 1000000``.
 
-Several Python threads launch regions of random sizes while another changes the number of threads and forks now and then,
-and a neighbour process keeps one CPU busy. Each region maps ``x -> 3 x + stamp`` over the front of an array, which does not
-commute between regions: a chunk that ran twice, never, late or beside one that has the same worker index shows in the
-result, and every result is checked. In the end, processes exit with workers awake, asleep and in the middle of launches.
+Several Python threads launch regions of random sizes while another changes the number of threads and forks now and
+then, and a neighbour process keeps one CPU busy. Each region maps ``x -> 3 x + stamp`` over the front of an array,
+which does not commute between regions: a chunk that ran twice, never, late or beside one that has the same worker
+index shows in the result, and every result is checked. In the end, processes exit with workers awake, asleep and in
+the middle of launches.
 """
 
 from __future__ import annotations
@@ -132,7 +133,8 @@ def _in_child(seed: int) -> None:
         threads.stop()
         os._exit(0)
     except BaseException as error:
-        print("forked child:", repr(error), file=sys.stderr, flush=True)
+        sys.stderr.write(f"forked child: {error!r}\n")
+        sys.stderr.flush()
         os._exit(1)
 
 
@@ -203,7 +205,7 @@ def exits(rounds: int) -> int:
             done = subprocess.run(
                 [sys.executable, "-c", EXIT_SCRIPT, how], capture_output=True, text=True, timeout=60, check=False
             )
-            assert done.returncode == 0 and not done.stderr, (how, done.returncode, done.stderr)
+            assert (done.returncode, done.stderr) == (0, ""), how
             count += 1
     return count
 
@@ -227,7 +229,8 @@ def main() -> None:
         if neighbour.pid:
             neighbour.terminate()
     seconds = time.perf_counter() - begin
-    print(", ".join(f"{count} {what}" for what, count in counts.items()), f"in {seconds:.1f} s: all results are right")
+    summary = ", ".join(f"{count} {what}" for what, count in counts.items())
+    sys.stdout.write(f"{summary} in {seconds:.1f} s: all results are right\n")
 
 
 if __name__ == "__main__":

@@ -124,7 +124,7 @@ def raises_in_a_helper(x, start, stop):
 
 @kernel("f8[:]")
 def calls_python(x, start, stop):
-    print(x[start])
+    print(x[start])  # noqa: T201
 
 
 @kernel("f8[:]")
@@ -266,7 +266,9 @@ def test_names_that_are_not_ascii():
 
 
 @pytest.mark.skipif(sys.byteorder != "little", reason="the pool's futex words are little-endian")
-@pytest.mark.parametrize(("triple", "spin"), [("aarch64-unknown-linux-gnu", "isb"), ("x86_64-unknown-linux-gnu", "pause")])
+@pytest.mark.parametrize(
+    ("triple", "spin"), [("aarch64-unknown-linux-gnu", "isb"), ("x86_64-unknown-linux-gnu", "pause")]
+)
 def test_words_on_other_machines(triple, spin):
     """The pool's vocabulary becomes instructions, not library calls, on machines that the tests do not run on."""
     import llvmlite.binding as llvm
@@ -305,4 +307,5 @@ def test_words_on_other_machines(triple, spin):
     parsed = llvm.parse_assembly(str(module))
     text = target.create_target_machine(opt=2).emit_assembly(parsed)
     assert spin in text
-    assert "__atomic" not in text and "__sync" not in text
+    assert "__atomic" not in text
+    assert "__sync" not in text

@@ -43,9 +43,8 @@ COLD, WARM = "[0, 3, 6, 9, 12] 1 True\n", "[0, 3, 6, 9, 12] 0 False\n"
 
 
 def use(place: Path | str | None, limit: int | None = None, stderr: str = "", **settings: str | None) -> str:
-    done = processes.run(
-        USE.format(limit=limit), NUMGRAD_KERNEL_STORE=None if place is None else str(place), NUMGRAD_DEBUG=None, **settings
-    )
+    chosen = None if place is None else str(place)
+    done = processes.run(USE.format(limit=limit), NUMGRAD_KERNEL_STORE=chosen, NUMGRAD_DEBUG=None, **settings)
     assert done.returncode == 0, done.stderr
     assert re.search(stderr, done.stderr) if stderr else not done.stderr, done.stderr
     return done.stdout
@@ -167,11 +166,15 @@ def test_no_home(monkeypatch, tmp_path):
     store.folder.cache_clear()
     monkeypatch.delenv("NUMGRAD_KERNEL_STORE", raising=False)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(config, "cache_folder", lambda: Path("~/.cache/numgrad"))  # what is left where nobody has a home
+    # What is left of the path where the user has no home.
+    monkeypatch.setattr(config, "cache_folder", lambda: Path("~/.cache/numgrad"))
+
+    def refuse():
+        raise RuntimeError("Could not determine home directory.")
+
     try:
         assert store.folder() is None
-        monkeypatch.setattr(config, "cache_folder", lambda: Path.home())
-        monkeypatch.setattr(Path, "home", lambda: (_ for _ in ()).throw(RuntimeError("Could not determine home directory.")))
+        monkeypatch.setattr(config, "cache_folder", refuse)
         store.folder.cache_clear()
         assert store.folder() is None
         assert not list(tmp_path.iterdir())
@@ -190,7 +193,8 @@ def test_folders_of_others_are_not_used(tmp_path, monkeypatch):
     assert not store._is_ours(mine)
     assert not store._is_ours(link)
     mine.chmod(0o700)
-    monkeypatch.setattr(os, "getuid", lambda uid=os.getuid(): uid + 1)
+    somebody_else = os.getuid() + 1
+    monkeypatch.setattr(os, "getuid", lambda: somebody_else)
     assert not store._is_ours(mine)
     assert not store._is_ours(link)
 
