@@ -1,0 +1,158 @@
+"""The step itself: what ``numgrad train-step`` runs and measures."""
+
+from __future__ import annotations
+
+import argparse
+import math
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from numgrad import dtypes, models, optim, serialization
+from numgrad.autograd import no_grad
+from numgrad.cli.machine import peak_resident_bytes, versions
+from numgrad.cli.progress import CompileProgress
+from numgrad.nn import Module
+from numgrad.runtime.memory import memory_stats
+from numgrad.runtime.threads import get_num_threads
+from numgrad.serialization.errors import WeightsFormatError
+from numgrad.tensor import random
+from numgrad.tensor.tensor import Tensor
+
+_CLASSES = 1000
+PARTS = ("forward", "backward", "optimizer")
+
+
+@dataclass
+class Report:
+    """What the steps gave and took; times in seconds, by part, as first, median of the others (None if there are
+    none) and all."""
+
+    model: str
+    weights: str
+    batch_size: int
+    image_size: int
+    dtype: str
+    threads: int
+    seed: int
+    lr: float
+    momentum: float
+    seconds: dict[str, dict[str, Any]]
+    loss: dict[str, float]
+    gradient_norm: float
+    memory: dict[str, int | None]
+    compiled: dict[str, float]
+    versions: dict[str, str]
+
+
+def measure(args: argparse.Namespace, checkpoint: Path | None, check: Callable[[], None] = lambda: None) -> Report:
+    """Build the model, run the steps, and report.
+
+    Parameters
+    ----------
+    args
+        The arguments of ``numgrad train-step``.
+    checkpoint
+        A file with the model's state dict; None: random weights from the seed.
+    check
+        Called between steps; it raises to stop.
+
+    Raises
+    ------
+    OSError
+        The checkpoint cannot be read.
+    WeightsFormatError
+        It is damaged, or does not fit the model.
+    ValueError
+        The images are too small for the model.
+    """
+    with CompileProgress() as progress:
+        model = build_model(args.model, args.seed, checkpoint).to(getattr(dtypes, args.dtype))
+        random.manual_seed(args.seed + 1)
+        dtype = getattr(dtypes, args.dtype)
+        images = random.rand(args.batch_size, 3, args.image_size, args.image_size, dtype=dtype)
+        labels = random.rand(args.batch_size, _CLASSES, dtype=dtype)
+        optimizer = optim.SGD(model.parameters(), lr=args.lr, momentum=args.momentum)
+        spent: list[tuple[float, ...]] = []
+        for number in range(args.steps):
+            check()
+            times, loss = step(model, images, labels, optimizer)
+            spent.append(times)
+            if number == 0:
+                before, norm = loss.item(), gradient_norm(model)
+        check()
+        with no_grad():
+            after = (model(images) - labels).sum().item()
+    return Report(
+        model=args.model,
+        weights=f"random (seed {args.seed})" if checkpoint is None else str(checkpoint),
+        batch_size=args.batch_size,
+        image_size=args.image_size,
+        dtype=args.dtype,
+        threads=get_num_threads(),
+        seed=args.seed,
+        lr=args.lr,
+        momentum=args.momentum,
+        seconds=_by_part(spent),
+        loss={"before": before, "after": after},
+        gradient_norm=norm,
+        memory={"peak_resident_bytes": peak_resident_bytes(), "peak_storage_bytes": memory_stats()["peak"]},
+        compiled={"kernels": progress.kernels, "seconds": progress.seconds},
+        versions=versions(),
+    )
+
+
+def build_model(name: str, seed: int, checkpoint: Path | None) -> Module:
+    """A model with the weights of a checkpoint, or random ones from a seed.
+
+    Raises
+    ------
+    OSError
+        The checkpoint cannot be read.
+    WeightsFormatError
+        It is damaged, or does not fit the model.
+    """
+    random.manual_seed(seed)
+    model = models.get_model(name, weights=None)
+    if checkpoint is not None:
+        state = serialization.load(checkpoint)
+        try:
+            model.load_state_dict(state)
+        except (RuntimeError, TypeError) as error:
+            raise WeightsFormatError(str(checkpoint), f"does not fit {name}: {error}") from error
+    return model
+
+
+def step(model: Module, images: Tensor, labels: Tensor, optimizer: Any) -> tuple[tuple[float, ...], Tensor]:
+    """One training step; the seconds of its parts, and the loss."""
+    optimizer.zero_grad()
+    begin = time.perf_counter()
+    loss = (model(images) - labels).sum()
+    predicted = time.perf_counter()
+    loss.backward()
+    derived = time.perf_counter()
+    optimizer.step()
+    end = time.perf_counter()
+    return (predicted - begin, derived - predicted, end - derived), loss
+
+
+def gradient_norm(model: Module) -> float:
+    """The Euclidean norm of all gradients together."""
+    with no_grad():
+        squares = [(p.grad * p.grad).sum().item() for p in model.parameters() if p.grad is not None]
+    return math.sqrt(math.fsum(squares))
+
+
+def _by_part(spent: list[tuple[float, ...]]) -> dict[str, dict[str, Any]]:
+    columns = {**dict(zip(PARTS, zip(*spent, strict=True), strict=True)), "total": tuple(map(sum, spent))}
+    return {
+        part: {
+            "first": times[0],
+            "median": statistics.median(times[1:]) if len(times) > 1 else None,
+            "all": list(times),
+        }
+        for part, times in columns.items()
+    }
