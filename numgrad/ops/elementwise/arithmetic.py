@@ -1,0 +1,279 @@
+"""Arithmetic, powers and rounding."""
+
+# ruff: noqa: F811, ANN001, ANN202, N805
+
+from __future__ import annotations
+
+import numpy as np
+
+from numgrad.kernels import scalar
+from numgrad.ops.family import elementwise
+
+# ---- arithmetic ------------------------------------------------------------------------------------------------------
+
+add = elementwise("add", inputs=("input", "other"), accepts="bif", oracle=np.add, doc="input + other.")
+
+
+@add.forward
+def _(x, y):
+    return x + y
+
+
+@add.backward
+def _(g):
+    return g, g
+
+
+sub = elementwise("sub", inputs=("input", "other"), accepts="if", oracle=np.subtract, doc="input - other.")
+
+
+@sub.forward
+def _(x, y):
+    return x - y
+
+
+@sub.backward
+def _(g):
+    return g, -g
+
+
+mul = elementwise("mul", inputs=("input", "other"), accepts="bif", oracle=np.multiply, doc="input * other.")
+
+
+@mul.forward
+def _(x, y):
+    return x * y
+
+
+@mul.backward
+def _(g, x, y):
+    return g * y, g * x
+
+
+div = elementwise("div", inputs=("input", "other"), oracle=np.true_divide, doc="input / other, of floating point.")
+
+
+@div.forward
+def _(x, y):
+    return x / y
+
+
+@div.backward
+def _(g, x, y):
+    return g / y, -g * (x / y) / y
+
+
+neg = elementwise("neg", accepts="if", oracle=np.negative, doc="-input.")
+
+
+@neg.forward
+def _(x):
+    return -x
+
+
+@neg.backward
+def _(g):
+    return -g
+
+
+absolute = elementwise("abs", accepts="if", oracle=np.abs, doc="Absolute value; its gradient at 0 is 0.")
+
+
+@absolute.forward
+def _(x):
+    return scalar.absolute(x)
+
+
+@absolute.backward
+def _(g, x):
+    return g * scalar.sign(x)
+
+
+sign = elementwise("sign", accepts="if", oracle=np.sign, doc="-1, 0 or 1; NaN for NaN. Its gradient is 0.")
+
+
+@sign.forward
+def _(x):
+    return scalar.sign(x)
+
+
+@sign.backward
+def _(g):
+    return 0
+
+
+reciprocal = elementwise("reciprocal", oracle=np.reciprocal, doc="1 / input.")
+
+
+@reciprocal.forward
+def _(x):
+    return 1 / x
+
+
+@reciprocal.backward
+def _(g, out):
+    return -g * out * out
+
+
+floor_divide = elementwise(
+    "floor_divide",
+    inputs=("input", "other"),
+    accepts="if",
+    differentiable=False,
+    oracle=np.floor_divide,
+    doc="The floor of input / other.",
+)
+
+
+@floor_divide.forward
+def _(x, y):
+    return x // y
+
+
+remainder = elementwise(
+    "remainder",
+    inputs=("input", "other"),
+    accepts="if",
+    oracle=np.remainder,
+    doc="input - other * floor(input / other): has the sign of the divisor.",
+)
+
+
+@remainder.forward
+def _(x, y):
+    return x % y
+
+
+@remainder.backward
+def _(g, x, y):
+    return g, -g * scalar.floor(x / y)
+
+
+# ---- powers ----------------------------------------------------------------------------------------------------------
+
+pow = elementwise(
+    "pow",
+    inputs=("input", "exponent"),
+    accepts="if",
+    cost=20,
+    oracle=np.power,
+    doc="input to the power exponent. The gradient with respect to a 0 base, or for the exponent of one, is torch's.",
+)
+
+
+@pow.forward
+def _(x, y):
+    return scalar.power(x, y)
+
+
+@pow.backward
+def _(g, x, y, out):
+    grad_x = scalar.where(y == 0, 0, g * y * scalar.power(x, y - 1))
+    grad_y = scalar.where((x == 0) & (y >= 0), 0, g * out * scalar.log(x))
+    return grad_x, grad_y
+
+
+square = elementwise("square", accepts="if", grad_name="Pow", oracle=np.square, doc="input * input.")
+
+
+@square.forward
+def _(x):
+    return x * x
+
+
+@square.backward
+def _(g, x):
+    return g * (2 * x)
+
+
+cube = elementwise("cube", accepts="if", grad_name="Pow", oracle=lambda x: x * x * x, doc="input * input * input.")
+
+
+@cube.forward
+def _(x):
+    return x * x * x
+
+
+@cube.backward
+def _(g, x):
+    return g * (3 * (x * x))
+
+
+sqrt = elementwise("sqrt", oracle=np.sqrt, cost=4, doc="Square root; NaN below 0.")
+
+
+@sqrt.forward
+def _(x):
+    return scalar.sqrt(x)
+
+
+@sqrt.backward
+def _(g, out):
+    return g / (2 * out)
+
+
+rsqrt = elementwise("rsqrt", oracle=lambda x: 1 / np.sqrt(x), cost=4, doc="1 / sqrt(input).")
+
+
+@rsqrt.forward
+def _(x):
+    return 1 / scalar.sqrt(x)
+
+
+@rsqrt.backward
+def _(g, out):
+    return g * (-0.5) * out * out * out
+
+
+# ---- rounding: the gradient is 0 -------------------------------------------------------------------------------------
+
+floor = elementwise("floor", oracle=np.floor, doc="Largest integer not above input. Its gradient is 0.")
+
+
+@floor.forward
+def _(x):
+    return scalar.floor(x)
+
+
+@floor.backward
+def _(g):
+    return 0
+
+
+ceil = elementwise("ceil", oracle=np.ceil, doc="Smallest integer not below input. Its gradient is 0.")
+
+
+@ceil.forward
+def _(x):
+    return scalar.ceil(x)
+
+
+@ceil.backward
+def _(g):
+    return 0
+
+
+trunc = elementwise("trunc", oracle=np.trunc, doc="The integer part of input. Its gradient is 0.")
+
+
+@trunc.forward
+def _(x):
+    return scalar.trunc(x)
+
+
+@trunc.backward
+def _(g):
+    return 0
+
+
+round = elementwise("round", oracle=np.rint, doc="Nearest integer, halves to even. Its gradient is 0.")
+
+
+@round.forward
+def _(x):
+    return scalar.round(x)
+
+
+@round.backward
+def _(g):
+    return 0

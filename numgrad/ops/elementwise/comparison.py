@@ -1,0 +1,116 @@
+"""Comparisons and logic: results carry no gradient."""
+
+# ruff: noqa: F811, ANN001, ANN202, N805
+
+from __future__ import annotations
+
+import numpy as np
+
+from numgrad.ops.family import elementwise
+
+# ---- comparisons -----------------------------------------------------------------------------------------------------
+
+def _comparison(name, symbol, oracle):
+    return elementwise(
+        name,
+        inputs=("input", "other"),
+        accepts="bif",
+        result="bool",
+        differentiable=False,
+        oracle=oracle,
+        doc=f"input {symbol} other, as bool.",
+    )
+
+
+eq = _comparison("eq", "==", np.equal)
+ne = _comparison("ne", "!=", np.not_equal)
+lt = _comparison("lt", "<", np.less)
+le = _comparison("le", "<=", np.less_equal)
+gt = _comparison("gt", ">", np.greater)
+ge = _comparison("ge", ">=", np.greater_equal)
+
+
+@eq.forward
+def _(x, y):
+    return x == y
+
+
+@ne.forward
+def _(x, y):
+    return x != y
+
+
+@lt.forward
+def _(x, y):
+    return x < y
+
+
+@le.forward
+def _(x, y):
+    return x <= y
+
+
+@gt.forward
+def _(x, y):
+    return x > y
+
+
+@ge.forward
+def _(x, y):
+    return x >= y
+
+
+isnan = elementwise(
+    "isnan", accepts="bif", result="bool", differentiable=False, oracle=np.isnan, doc="True where input is NaN."
+)
+
+
+@isnan.forward
+def _(x):
+    return x != x
+
+
+isfinite = elementwise(
+    "isfinite", result="bool", differentiable=False, oracle=np.isfinite, doc="True where input is not NaN and not infinite."
+)
+
+
+@isfinite.forward
+def _(x):
+    return x - x == 0
+
+
+# ---- logic -----------------------------------------------------------------------------------------------------------
+
+def _logical(name, oracle, doc, inputs=("input", "other")):
+    return elementwise(
+        name, inputs=inputs, accepts="bi", result="same", differentiable=False, oracle=oracle, doc=doc
+    )
+
+
+bitwise_and = _logical("bitwise_and", np.bitwise_and, "input & other, of bools or integers.")
+bitwise_or = _logical("bitwise_or", np.bitwise_or, "input | other, of bools or integers.")
+bitwise_xor = _logical("bitwise_xor", np.bitwise_xor, "input ^ other, of bools or integers.")
+logical_not = elementwise(
+    "logical_not", accepts="bif", result="bool", differentiable=False, oracle=np.logical_not, doc="True where input is 0."
+)
+
+
+@bitwise_and.forward
+def _(x, y):
+    return x & y
+
+
+@bitwise_or.forward
+def _(x, y):
+    return x | y
+
+
+@bitwise_xor.forward
+def _(x, y):
+    return x ^ y
+
+
+@logical_not.forward
+def _(x):
+    return x == 0

@@ -1,0 +1,187 @@
+"""Shapes, views and layouts: torch's names and arguments over the ops."""
+
+from __future__ import annotations
+
+import builtins
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from numgrad import ops
+from numgrad.errors import ShapeError
+from numgrad.layout import channels_last_strides, contiguous_strides, product
+from numgrad.ops import view as view_ops
+from numgrad.tensor.arguments import cast, check_tensor, reduced_dims, result_type, size_of, wrap_dim
+
+if TYPE_CHECKING:
+    from numgrad.tensor.tensor import Tensor
+
+def _filled_size(op: str, size: tuple[int, ...], numel: int) -> tuple[int, ...]:
+    """A shape with its one -1 replaced."""
+    if -1 not in size:
+        return size
+    known = product([extent for extent in size if extent != -1])
+    if size.count(-1) > 1:
+        raise RuntimeError(f"{op}: only one dimension can be inferred, got the shape {list(size)}")
+    if known == 0 or numel % known:
+        raise ShapeError(f"shape '{list(size)}' is invalid for input of size {numel}")
+    return tuple(numel // known if extent == -1 else extent for extent in size)
+
+
+def view(input: Tensor, *shape: Any) -> Tensor:
+    """The same elements in another shape, over the same memory; one extent may be -1."""
+    return ops.view.view(input, size=_filled_size("view", size_of("view", shape), input._spec.numel))  # type: ignore[no-any-return]
+
+
+def reshape(input: Tensor, *shape: Any) -> Tensor:
+    """The same elements in another shape, over the same memory if that can be; one extent may be -1.
+
+    >>> import numgrad as ng
+    >>> ng.reshape(ng.arange(6), (2, -1)).shape
+    numgrad.Size([2, 3])
+    """
+    return view_ops.reshape(input, _filled_size("reshape", size_of("reshape", shape), input._spec.numel))  # type: ignore[no-any-return]
+
+
+def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
+    """The dimensions from start_dim to end_dim made one."""
+    ndim = input._spec.ndim
+    first, last = wrap_dim("flatten", start_dim, ndim), wrap_dim("flatten", end_dim, ndim)
+    if first > last:
+        raise RuntimeError(f"flatten() has invalid args: start_dim {start_dim} cannot come after end_dim {end_dim}")
+    shape = input._spec.shape
+    return reshape(input, (*shape[:first], product(shape[first : last + 1]), *shape[last + 1 :]))
+
+
+def permute(input: Tensor, *dims: Any) -> Tensor:
+    """The dimensions in another order."""
+    given = size_of("permute", dims)
+    ndim = input._spec.ndim
+    if len(given) != ndim:
+        raise RuntimeError(f"permute: {len(given)} dims are given, expected {ndim} (the input has {ndim} dimensions)")
+    return ops.view.permute(input, dims=tuple(wrap_dim("permute", d, ndim) for d in given))  # type: ignore[no-any-return]
+
+
+def transpose(input: Tensor, dim0: int, dim1: int) -> Tensor:
+    """Two dimensions exchanged."""
+    ndim = input._spec.ndim
+    first, second = wrap_dim("transpose", dim0, ndim), wrap_dim("transpose", dim1, ndim)
+    return ops.view.transpose(input, dim0=first, dim1=second) if ndim else input  # type: ignore[no-any-return]
+
+
+def t(input: Tensor) -> Tensor:
+    """The transpose of a matrix."""
+    if input._spec.ndim > 2:
+        raise RuntimeError(f"t() expects a tensor with <= 2 dimensions, but self is {input._spec.ndim}D")
+    return transpose(input, 0, 1) if input._spec.ndim == 2 else input
+
+
+def expand(input: Tensor, *size: Any) -> Tensor:
+    """Extents of 1 repeated without a copy; -1 keeps an extent."""
+    given = size_of("expand", size)
+    shape = input._spec.shape
+    missing = len(given) - len(shape)
+    if missing < 0:
+        raise ShapeError(
+            f"expand: the number of sizes provided ({len(given)}) must be greater or equal to the number of dimensions in the "
+            f"tensor ({len(shape)})"
+        )
+    if -1 in given[:missing]:
+        raise ShapeError(f"expand: -1 is not allowed in a leading, non-existing dimension; sizes are {list(given)}")
+    filled = [shape[axis - missing] if extent == -1 else extent for axis, extent in enumerate(given)]
+    return ops.view.expand(input, size=tuple(filled))  # type: ignore[no-any-return]
+
+
+def squeeze(input: Tensor, dim: Any = None) -> Tensor:
+    """Without the extents of 1, all or those given."""
+    return ops.view.squeeze(input, dims=reduced_dims("squeeze", dim, input._spec.ndim))  # type: ignore[no-any-return]
+
+
+def unsqueeze(input: Tensor, dim: int) -> Tensor:
+    """With a new extent of 1 at ``dim``."""
+    return ops.view.unsqueeze(input, dim=wrap_dim("unsqueeze", dim, input._spec.ndim + 1))  # type: ignore[no-any-return]
+
+
+def narrow(input: Tensor, dim: int, start: int, length: int) -> Tensor:
+    """``length`` elements of one dimension, from ``start`` on."""
+    axis = wrap_dim("narrow", dim, input._spec.ndim)
+    extent = input._spec.shape[axis]
+    if not -extent <= start <= extent:
+        raise IndexError(f"narrow: start is {start}, expected in range of [{-extent}, {extent}]")
+    start = start + extent if start < 0 else start
+    if length < 0 or start + length > extent:
+        raise RuntimeError(f"narrow: start ({start}) + length ({length}) exceeds dimension size ({extent}).")
+    return view_ops.narrow(input, axis, start, length)  # type: ignore[no-any-return]
+
+
+def split(input: Tensor, split_size: int | Sequence[int], dim: int = 0) -> tuple[Tensor, ...]:
+    """Pieces of ``split_size`` along a dimension (the last may be smaller), or of the sizes given."""
+    axis = wrap_dim("split", dim, input._spec.ndim)
+    extent = input._spec.shape[axis]
+    if isinstance(split_size, builtins.int):
+        if split_size <= 0:
+            raise RuntimeError(f"split: split_size is {split_size}, expected a positive int")
+        sizes = [builtins.min(split_size, extent - begin) for begin in range(0, builtins.max(extent, 1), split_size)]
+    else:
+        sizes = list(split_size)
+        if builtins.sum(sizes) != extent:
+            raise RuntimeError(f"split: the sizes {sizes} sum to {builtins.sum(sizes)}, expected {extent} (dimension {dim})")
+    pieces, begin = [], 0
+    for size in sizes:
+        pieces.append(view_ops.narrow(input, axis, begin, size))
+        begin += size
+    return tuple(pieces)
+
+
+def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
+    """At most ``chunks`` pieces of equal size along a dimension; the last may be smaller."""
+    if chunks <= 0:
+        raise RuntimeError(f"chunk: chunks is {chunks}, expected a positive int")
+    extent = input._spec.shape[wrap_dim("chunk", dim, input._spec.ndim)]
+    return split(input, builtins.max(1, -(-extent // chunks)), dim)
+
+
+def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
+    """Tensors joined along an existing dimension; dtypes are promoted.
+
+    >>> import numgrad as ng
+    >>> ng.cat([ng.ones(1, 2), ng.zeros(1, 2)])
+    tensor([[1., 1.],
+            [0., 0.]])
+    """
+    if not tensors:
+        raise RuntimeError("cat: expected a non-empty list of Tensors")
+    for position, tensor in enumerate(tensors):
+        if check_tensor("cat", f"tensors[{position}]", tensor)._spec.ndim == 0:
+            raise RuntimeError(f"zero-dimensional tensor (at position {position}) cannot be concatenated")
+    dtype = result_type(*tensors)
+    # An empty 1-D tensor is a neutral element, by torch's tradition.
+    kept = [x for x in tensors if tuple(x._spec.shape) != (0,)] or list(tensors[:1])
+    axis = wrap_dim("cat", dim, kept[0]._spec.ndim)
+    return ops.creation.cat(*[cast(x, dtype) for x in kept], dim=axis)  # type: ignore[no-any-return]
+
+
+def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
+    """Tensors of one shape joined along a new dimension."""
+    if not tensors:
+        raise RuntimeError("stack expects a non-empty TensorList")
+    first = tensors[0]._spec.shape
+    for position, tensor in enumerate(tensors):
+        if tensor._spec.shape != first:
+            raise RuntimeError(
+                f"stack expects each tensor to be equal size, but got {list(first)} at entry 0 and {list(tensor.shape)} at "
+                f"entry {position}"
+            )
+    axis = wrap_dim("stack", dim, len(first) + 1)
+    return cat([unsqueeze(tensor, axis) for tensor in tensors], axis)
+
+
+def contiguous(input: Tensor, memory_format: str = "contiguous_format") -> Tensor:
+    """In row-major order ('contiguous_format') or with the channels last in memory ('channels_last'); itself if it is so."""
+    spec = input._spec
+    if memory_format == "channels_last":
+        if spec.ndim != 4:
+            raise RuntimeError(f"required rank 4 tensor to use channels_last format, got {spec.ndim} dimensions")
+        return input if spec.is_channels_last() else ops.creation.to_strides(input, strides=channels_last_strides(spec.shape))
+    if memory_format != "contiguous_format":
+        raise ValueError(f"contiguous: memory_format is {memory_format!r}, expected 'contiguous_format' or 'channels_last'")
+    return input if spec.is_contiguous else ops.creation.to_strides(input, strides=contiguous_strides(spec.shape))
