@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from numgrad import autograd, compile, ops
+from numgrad import autograd, compile, nn, ops, optim
 from numgrad.autograd import enable_grad, is_grad_enabled, no_grad, set_grad_enabled
 from numgrad.dtypes import bool_ as bool
 from numgrad.dtypes import (
@@ -277,7 +277,9 @@ __all__ = [
     "norm",
     "ones",
     "ones_like",
+    "nn",
     "ops",
+    "optim",
     "permute",
     "pow",
     "prod",
