@@ -142,7 +142,7 @@ def plan_conv2d_forward(
     _check(g, x, weight, out)
     if g.pixels * g.k == 0:
         return
-    size, width = g.filter_size, tile_shape(x.code, "broadcast")[1]
+    size, width = g.filter_size, tile_shape(x.code, "many")[1]
     goal = Rows(out, g.group_k, g.k)
     if g.folds:
         source, grid = Rows(plan_padded(b, x, g), 0, g.c), g.folded_grid
@@ -160,7 +160,7 @@ def plan_conv2d_forward(
         return
     packed = plan_pack(b, right, batch=g.groups, taps=taps, channels=channels, columns=g.group_k, width=width)
     plan_rows(
-        b, "broadcast", grid, source, Right(packed, 0, 0, 0, 0), goal,
+        b, "many", grid, source, Right(packed, 0, 0, 0, 0), goal,
         batch=g.groups, channels=channels, columns=g.group_k, packed=True, bias=bias, bias_batch=g.group_k,
     )  # fmt: skip
 
@@ -175,7 +175,6 @@ def plan_conv2d_backward_input(
         return
     size, taps = g.filter_size, g.r * g.s
     source, goal, grid = Rows(grad_out, g.group_k, g.k), Rows(grad_x, g.group_c, g.c), g.backward_grid
-    width = tile_shape(grad_out.code, "broadcast")[1]
     if g.group_c <= NARROW and g.group_k % lanes(grad_out.code) == 0:
         view = Right(weight, g.group_k * size, g.group_c, 1, size)  # packed as [tap, c, k]
         turned = plan_pack(b, view, batch=g.groups, taps=taps, channels=g.group_c, columns=g.group_k, width=g.group_k)
@@ -183,10 +182,14 @@ def plan_conv2d_backward_input(
         plan_rows(b, "dot", grid, source, right, goal, batch=g.groups, channels=g.group_k, columns=g.group_c)
         return
     right = Right(weight, g.group_k * size, g.group_c, size, 1)
+    few_rows, few_columns = tile_shape(grad_out.code, "few")
+    common = {"batch": g.groups, "channels": g.group_k, "columns": g.group_c}
+    if g.group_c % few_columns == 0 and grid.rows // (g.stride[0] * g.stride[1]) <= few_rows:
+        plan_rows(b, "few", grid, source, right, goal, **common)
+        return
+    width = tile_shape(grad_out.code, "many")[1]
     packed = g.group_c % width != 0 or grid.rows > FEW_PIXELS
     if packed:
-        panels = plan_pack(b, right, batch=g.groups, taps=taps, channels=g.group_k, columns=g.group_c, width=width)
+        panels = plan_pack(b, right, taps=taps, width=width, **common)
         right = Right(panels, 0, 0, 0, 0)
-    plan_rows(
-        b, "broadcast", grid, source, right, goal, batch=g.groups, channels=g.group_k, columns=g.group_c, packed=packed
-    )
+    plan_rows(b, "many", grid, source, right, goal, packed=packed, **common)

@@ -12,8 +12,8 @@ import functools
 
 from numgrad import dtypes
 from numgrad.kernels.conv import Conv2dGeometry, plan_padded
-from numgrad.kernels.gemm_rows import ITEM_COST, WANTED_ITEMS, Grid, Rows, from_offset, lanes, pack_panels
-from numgrad.runtime import simd, target
+from numgrad.kernels.gemm_rows import ITEM_COST, WANTED_ITEMS, Grid, Rows, from_offset, lanes, pack_panels, tile_shape
+from numgrad.runtime import simd
 from numgrad.runtime.kernel import Kernel, device, kernel
 from numgrad.runtime.plan import GRAIN_COST, Operand, PlanBuilder
 from numgrad.runtime.simd import ADD, STORE, STREAM, address_of
@@ -62,9 +62,8 @@ def gather(array, base, itemsize, words, place, kept, first, wanted, width, room
 @functools.cache
 def outer_kernel(code: str) -> Kernel:
     """The kernel for one dtype."""
-    tiles = target.host_target().tiles
-    tile_rows, tile_columns = tiles.rows, tiles.vectors * lanes(code)
-    tile = simd.outer_tile(code, tile_rows, tiles.vectors)
+    tile_rows, tile_columns = tile_shape(code, "many")
+    tile = simd.outer_tile(code, tile_rows, tile_columns // lanes(code))
     itemsize = 4 if code == "f4" else 8
     floats, scalars = f"{code}[:], " * 4, "i8, " * 38
 
@@ -157,21 +156,21 @@ def _plan_outer(
     """
     code = out.code
     dtype = dtypes.by_code(code)
-    tiles = target.host_target().tiles
-    tile_rows, tile_columns = tiles.rows, tiles.vectors * lanes(code)
+    tile_rows, tile_columns = tile_shape(code, "many")
     pixels, taps = grid.rows, grid.taps
     size = rows * columns * taps
     row_block = min(ROW_BLOCK // tile_rows, -(-rows // tile_rows)) * tile_rows
     splits, split_pixels = 1, max(1, pixels)
     multiplications = batch * size * max(1, pixels)
     items = batch * grid.taps_h * -(-rows // row_block)
-    if multiplications > WANTED_ITEMS * ITEM_COST and items < WANTED_ITEMS:
+    worth = min(WANTED_ITEMS, multiplications // ITEM_COST)
+    if items < worth:
         if pixels >= 1024:
-            splits = min(-(-WANTED_ITEMS // items), pixels // 512)
+            splits = min(-(-worth // items), pixels // 512)
             split_pixels = -(-pixels // splits)
             splits = -(-pixels // split_pixels)
         else:
-            row_block = max(tile_rows, row_block // -(-WANTED_ITEMS // items) // tile_rows * tile_rows)
+            row_block = max(tile_rows, row_block // -(-worth // items) // tile_rows * tile_rows)
     row_blocks = -(-rows // row_block)
     items = batch * splits * grid.taps_h * row_blocks
     pixel_block = min(PIXEL_BLOCK, split_pixels)

@@ -99,12 +99,11 @@ def plan_gemm(
         dense = plan_pack(b, view, batch=batch, taps=1, channels=n, columns=k, width=k)
         plan_rows(b, "dot", grid, a, Right(dense, n * k, 0, 1, k), c, **common)
         return
-    width = tile_shape(code, "broadcast")[1]
-    if b_strides[1] == 1 and n % width == 0 and m <= SKINNY:
-        plan_rows(b, "broadcast", grid, a, b_side, c, **common)
-        return
-    if batch * m * n * k == 0:
-        plan_rows(b, "broadcast", grid, a, b_side, c, **common)
+    few_rows, few_columns = tile_shape(code, "few")
+    width = tile_shape(code, "many")[1]
+    if batch * m * n * k == 0 or (b_strides[1] == 1 and n % width == 0 and m <= SKINNY):
+        form = "few" if m <= few_rows and n % few_columns == 0 else "many"
+        plan_rows(b, form, grid, a, b_side, c, **common)
         return
     packed = plan_pack(b, b_side, batch=batch, taps=1, channels=k, columns=n, width=width)
-    plan_rows(b, "broadcast", grid, a, Right(packed, 0, 0, 0, 0), c, packed=True, **common)
+    plan_rows(b, "many", grid, a, Right(packed, 0, 0, 0, 0), c, packed=True, **common)

@@ -26,9 +26,10 @@ from numgrad.runtime.simd import ADD, STORE, address_of
 
 ROW_BLOCK = 64  # rows whose table is made at once
 PACK_CHANNELS = 16
-ITEM_COST = 1 << 19  # multiplications in a chunk: about 10 us
+ITEM_COST = 1 << 18  # multiplications in a chunk: about 5 us
 WANTED_ITEMS = 16
-SPLIT_CHANNELS = 16  # the fewest that a split sum is cut into
+STREAM_CHANNELS = 8
+SPLIT_CHANNELS = 32  # the fewest that a split sum is cut into
 CHANNEL_BYTES = 1 << 17  # of b's panel that is used before the next rows, unless it is split
 
 
@@ -119,11 +120,9 @@ def write_row(words, place, stride, image, y, x, grid, base, row_bytes, nowhere)
 
 @functools.cache
 def tile_shape(code: str, form: str) -> tuple[int, int]:
-    """(rows, columns) of the register tile; form is "broadcast" or "dot"."""
-    tiles = target.host_target().tiles
-    if form == "dot":
-        return tiles.dot_rows, tiles.dot_columns
-    return tiles.rows, tiles.vectors * lanes(code)
+    """(rows, columns) of the register tile; form is "many" or "few" (rows; vectors of columns), or "dot"."""
+    rows, columns = getattr(target.host_target().tiles, form)
+    return rows, columns if form == "dot" else columns * lanes(code)
 
 
 def lanes(code: str) -> int:
@@ -133,17 +132,16 @@ def lanes(code: str) -> int:
 
 @functools.cache
 def rows_kernel(code: str, form: str) -> Kernel:
-    """The kernel for one dtype and one form of micro-kernel ("broadcast" or "dot", see `simd`)."""
+    """The kernel for one dtype and one form of micro-kernel (see `tile_shape`)."""
     tile_rows, tile_columns = tile_shape(code, form)
-    tiles = target.host_target().tiles
     if form == "dot":
         tile = simd.dot_tile(code, tile_rows, tile_columns)
         step = lanes(code)
     else:
-        tile = simd.broadcast_tile(code, tile_rows, tiles.vectors)
+        tile = simd.broadcast_tile(code, tile_rows, tile_columns // lanes(code))
         step = 1
     itemsize = 4 if code == "f4" else 8
-    record = 1 + tile_rows
+    record, is_dot = 1 + tile_rows, form == "dot"
     floats, scalars = f"{code}[:], " * 5, "i8, " * 39
 
     @kernel(f"{floats} i8[:], {scalars}")
@@ -224,11 +222,16 @@ def rows_kernel(code: str, form: str) -> Kernel:
                     panel = j // tile_columns
                     right = address_of(b, batch * b_batch + channel * b_channel + panel * b_panel)
                     wanted_columns = min(tile_columns, last_column - j)
+                    later = ahead * itemsize
+                    if not is_dot:
+                        # What follows b's part that is in use, as far as this panel's share of it.
+                        share = taps * min(block_channels, last_channel - channel) * tile_columns * itemsize
+                        later += right + (j - first_column) // tile_columns * (share - b_panel * itemsize)
                     for t in range(count):
                         place = t * tile_words
                         tile(
                             table + 8 * (place + 1 + tile_rows), words[place], steps, channel * itemsize,
-                            right, b_step * itemsize, ahead * itemsize, table + 8 * (place + 1), j * itemsize, wanted_columns, how,
+                            right, b_step * itemsize, later, table + 8 * (place + 1), j * itemsize, wanted_columns, how,
                         )  # fmt: skip
 
     return multiply_rows
@@ -341,8 +344,8 @@ def plan_rows(
     *, batch: int, channels: int, columns: int, packed: bool = False, bias: Operand | None = None, bias_batch: int = 0,
     accumulate: bool = False,
 ) -> None:  # fmt: skip
-    """Launch `rows_kernel`. With form "dot", ``right.channel`` is 1; with "broadcast" it is ``packed`` into panels
-    or ``right.column`` is 1 and ``columns`` a multiple of the tile's.
+    """Launch `rows_kernel`. With form "dot", ``right.channel`` is 1; else ``right`` is ``packed`` into panels of the form's
+    width, or ``right.column`` is 1 and ``columns`` a multiple of that width.
     """
     code = a.operand.code
     dtype = dtypes.by_code(code)
@@ -362,13 +365,12 @@ def plan_rows(
         panels = -(-columns // tile_columns)
         channel_step, step, tap_step = tile_columns, tile_columns, channels * tile_columns
         panel_step, batch_step = taps * tap_step, panels * taps * tap_step
-        ahead = 0
     elif form == "dot":
         channel_step, step, tap_step = 1, right.column, right.tap
-        panel_step, batch_step, ahead = tile_columns * right.column, right.batch, 0
+        panel_step, batch_step = tile_columns * right.column, right.batch
     else:
         channel_step, step, tap_step = right.channel, right.channel, right.tap
-        panel_step, batch_step, ahead = tile_columns, right.batch, tile_columns
+        panel_step, batch_step = tile_columns, right.batch
 
     multiplications = batch * rows * columns * channels * taps
     row_block = min(ROW_BLOCK // tile_rows, -(-rows // tile_rows)) * tile_rows
@@ -376,9 +378,10 @@ def plan_rows(
     column_block = -(-columns // tile_columns) * tile_columns
     unit = lanes(code) if form == "dot" else 1
     splits, split_channels = 1, channels
-    if multiplications > 16 * ITEM_COST:
-        wanted = -(-WANTED_ITEMS // (row_blocks * batch))
-        if wanted > 1 and form == "broadcast" and not packed and channels >= 2 * SPLIT_CHANNELS:
+    worth = min(WANTED_ITEMS, multiplications // ITEM_COST)
+    if worth > row_blocks * batch:
+        wanted = -(-worth // (row_blocks * batch))
+        if wanted > 1 and form != "dot" and not packed and channels >= 2 * SPLIT_CHANNELS:
             splits = min(wanted, channels // SPLIT_CHANNELS)
             split_channels = -(-channels // (splits * unit)) * unit
             splits = -(-channels // split_channels)
@@ -386,8 +389,15 @@ def plan_rows(
             column_block = max(1, -(-columns // (wanted * tile_columns))) * tile_columns
     column_blocks = -(-columns // column_block)
     block_channels = split_channels
-    while form == "broadcast" and taps * block_channels * tile_columns * dtype.itemsize > CHANNEL_BYTES and block_channels > 32:
+    while form != "dot" and taps * block_channels * tile_columns * dtype.itemsize > CHANNEL_BYTES and block_channels > 32:
         block_channels = -(-block_channels // 2)
+
+    # An unpacked right operand comes from memory: while a few of its channels are used, the next ones are fetched.
+    ahead = 0
+    if form != "dot":
+        if not packed:
+            block_channels = min(block_channels, STREAM_CHANNELS)
+        ahead = block_channels * channel_step
 
     tables = row_block // tile_rows * (1 + tile_rows + taps * (1 + tile_rows))
     words = b.scratch(dtypes.int64, tables, per_worker=True)

@@ -88,7 +88,7 @@ class _Tile:
         small = self.ir.IntType(32)
         kind = self.ir.FunctionType(self.ir.VoidType(), [pointer.type, small, small, small])
         function = cgutils.get_or_insert_function(self.builder.module, kind, "llvm.prefetch.p0")
-        self.builder.call(function, [pointer, *(self.ir.Constant(small, value) for value in (0, 3, 1))])
+        self.builder.call(function, [pointer, *(self.ir.Constant(small, value) for value in (0, 2, 1))])  # read, into the second cache, data
 
     def zeros(self, count: int) -> list[Any]:
         return [self.ir.Constant(self.vector, [0.0] * self.lanes)] * count
@@ -200,7 +200,8 @@ def broadcast_tile(code: str, rows: int, vectors: int) -> Intrinsic:
     """``tile(table, segments, steps, a_shift, b, b_step, ahead, out_rows, out_shift, columns, mode)``.
 
     A segment of ``table`` is ``1 + rows`` words: what to add to ``b``, and the address of each row of a (to which
-    ``a_shift`` is added). ``b`` moves by ``b_step`` bytes with each of ``steps``, and what lies ``ahead`` of it is prefetched. ``out_rows`` is the address of ``rows``
+    ``a_shift`` is added). ``b`` moves by ``b_step`` bytes with each of ``steps``, while as many bytes as are used are
+    prefetched from the address ``ahead`` on. ``out_rows`` is the address of ``rows``
     words, the addresses of the rows written (plus ``out_shift``), of which the first ``columns`` elements are wanted.
     """
 
@@ -210,26 +211,26 @@ def broadcast_tile(code: str, rows: int, vectors: int) -> Intrinsic:
             t = _Tile(context, builder, code, rows, vectors)
             table, segments, steps, a_shift, b, b_step, ahead, out_rows, out_shift, columns, mode = args
 
-            def segment(index, totals):
+            def segment(index, carried):
                 record = t.pointer(builder.add(table, builder.mul(index, t.word(8 * (1 + rows)))))
                 a = [t.advance(t.pointer(t.read_word(record, 1 + i)), a_shift) for i in range(rows)]
                 start = t.advance(t.pointer(b), t.read_word(record, 0))
 
                 def step(k, carried):
-                    b_now, totals = carried[0], carried[1:]
+                    b_now, later, totals = carried[0], carried[1], carried[2:]
                     for line in range(0, t.columns * t.itemsize, 64):
-                        t.prefetch(t.advance(b_now, builder.add(ahead, t.word(line))))
+                        t.prefetch(t.advance(later, line))
                     right = [t.read_vector(b_now, j) for j in range(vectors)]
                     offset = builder.mul(k, t.word(t.itemsize))
                     results = []
                     for i in range(rows):
                         left = t.read_broadcast(t.advance(a[i], offset))
                         results += [t.multiply_add(left, right[j], totals[i * vectors + j]) for j in range(vectors)]
-                    return [t.advance(b_now, b_step), *results]
+                    return [t.advance(b_now, b_step), t.advance(later, t.columns * t.itemsize), *results]
 
-                return t.loop(steps, [start, *totals], step)[1:]
+                return t.loop(steps, [start, *carried], step)[1:]
 
-            totals = t.loop(segments, t.zeros(rows * vectors), segment)
+            totals = t.loop(segments, [t.pointer(ahead), *t.zeros(rows * vectors)], segment)[1:]
             t.store_vectors(totals, t.pointer(out_rows), out_shift, columns, mode)
             return context.get_dummy_value()
 
@@ -242,7 +243,8 @@ def dot_tile(code: str, rows: int, columns: int) -> Intrinsic:
     """``tile(table, segments, steps, a_shift, b, b_step, ahead, out_rows, out_shift, wanted, mode)``.
 
     A segment of ``table`` is ``1 + rows`` words, as in `broadcast_tile`; ``b_step`` is the distance of b's rows, of which
-    ``wanted`` (at least 1) are there; ``steps`` counts whole vectors; ``ahead`` is not used.
+    ``wanted`` (at least 1) are there; ``steps`` counts whole vectors. ``ahead`` is not used, since b is read
+    row by row, which the CPU foresees.
     """
 
     @intrinsic

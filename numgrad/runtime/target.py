@@ -12,12 +12,11 @@ from numgrad import config
 
 @dataclass(frozen=True)
 class Tiles:
-    """Register tiles of `simd`'s micro-kernels: rows of scalars times vectors (of columns), and rows times rows for dot."""
+    """Register tiles of `simd`'s micro-kernels: (rows, vectors of columns), and (rows, rows) for dot products."""
 
-    rows: int
-    vectors: int
-    dot_rows: int
-    dot_columns: int
+    many: tuple[int, int]  # for as many rows as one likes
+    few: tuple[int, int]  # where there are few rows, and the right operand streams by
+    dot: tuple[int, int]
 
 
 @dataclass(frozen=True)
@@ -38,10 +37,12 @@ class Target:
 
 _AVX512_OFF = ("avx512f", "avx512vl", "avx512bw", "avx512dq", "avx512cd", "evex512", "avx10.1", "avx10.2")
 TARGETS = {
-    "avx512": Target("avx512", 64, 32, Tiles(8, 2, 4, 6)),
-    "avx2": Target("avx2", 32, 16, Tiles(6, 2, 4, 3), features_off=_AVX512_OFF),
-    "neon": Target("neon", 16, 32, Tiles(8, 2, 4, 6)),
-    "scalar": Target("scalar", 4, 16, Tiles(4, 2, 2, 2), fused=False, features_off=(*_AVX512_OFF, "avx", "avx2", "fma")),
+    "avx512": Target("avx512", 64, 32, Tiles(many=(8, 2), few=(4, 4), dot=(4, 6))),
+    "avx2": Target("avx2", 32, 16, Tiles(many=(6, 2), few=(2, 4), dot=(4, 3)), features_off=_AVX512_OFF),
+    "neon": Target("neon", 16, 32, Tiles(many=(8, 2), few=(4, 4), dot=(4, 6))),
+    "scalar": Target(
+        "scalar", 4, 16, Tiles(many=(4, 2), few=(2, 2), dot=(2, 2)), False, (*_AVX512_OFF, "avx", "avx2", "fma")
+    ),
 }
 
 
