@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections import namedtuple
 from collections.abc import Callable, Sequence
@@ -23,6 +24,12 @@ class Saving(NamedTuple):
 
     inputs: tuple[int | None, ...]
     outputs: tuple[tuple[int, int], ...]
+
+
+@functools.cache
+def _params_type(names: tuple[str, ...], defaults: tuple[Any, ...]) -> Any:
+    """The named tuple for an op's parameters; making one takes longer than the rest of an op, and most have none."""
+    return namedtuple("Params", names, defaults=defaults)  # type: ignore[misc]
 
 
 class Op:
@@ -75,7 +82,7 @@ class Op:
         self.grad_name = (grad_name or "".join(part.capitalize() for part in name.split("_"))) + "Backward0"
         params = params or {}
         self.param_names = tuple(params)
-        self.Params = namedtuple("Params", self.param_names, defaults=tuple(params.values()))  # type: ignore[misc]
+        self.Params = _params_type(self.param_names, tuple(params.values()))
         self.defaults = self.Params()
         self.plan_function: Callable[..., None] | None = None
         self.backward_function: Callable[..., Any] | None = None
