@@ -17,12 +17,15 @@ from numgrad.serialization.errors import WeightsFormatError, shortened
 from numgrad.serialization.records import StorageRecord, TensorRecord, why_not_a_view, without_idle_strides
 from numgrad.serialization.short_list import SHORT_LIST, Global, hint_about
 
-# A pickle of 64 MiB describes some 500,000 tensors. The other limits keep the memory of Python's objects, which are
-# 10 to 100 times the bytes that ask for them, in proportion: reaching one takes a file made for that purpose.
+# A pickle of 64 MiB describes some 500,000 tensors. The other limits keep the memory of Python's objects, which can be
+# 100 times the bytes that ask for them, in proportion. Python's own pickler spends 6 bytes and more on each object, so
+# reaching a limit takes a file made for that purpose.
 MAX_PICKLE_BYTES = 64 << 20
 MAX_OPCODES = 10_000_000
-MAX_OBJECTS = 1_000_000
+FREE_OBJECTS = 50_000
+BYTES_PER_OBJECT = 6
 MAX_MARKS = 1_000
+_MAX_NAMES = 1_000
 _MAX_NAME_BYTES = 512
 
 _STORAGE_KEY = re.compile(r"[0-9]{1,20}", re.ASCII)
@@ -61,6 +64,7 @@ class PickleMachine:
         self._marks: list[list[Any]] = []
         self._memo: dict[int, Any] = {}
         self._objects = 0
+        self._max_objects = FREE_OBJECTS + (len(data) - start) // BYTES_PER_OBJECT
 
     def run(self) -> Any:
         """Run the pickle to its STOP.
@@ -131,9 +135,10 @@ class PickleMachine:
         return items
 
     def _push_object(self, value: object) -> None:
-        self._objects += 1
-        if self._objects > MAX_OBJECTS:
-            raise self._refusal(f"the pickle makes more than {MAX_OBJECTS} objects")
+        # An OrderedDict is as large as two dicts.
+        self._objects += 2 if type(value) is OrderedDict else 1
+        if self._objects > self._max_objects:
+            raise self._refusal("the pickle makes more objects than fit its length")
         self._stack.append(value)
 
     # Opcodes ----------------------------------------------------------------------------------------------------------
@@ -146,9 +151,10 @@ class PickleMachine:
 
     def _put(self, index: int) -> None:
         value = self._top()
-        if index not in self._memo and len(self._memo) >= MAX_OBJECTS:
-            raise self._refusal(f"the pickle remembers more than {MAX_OBJECTS} values")
         self._memo[index] = value
+        # A pickler remembers what it makes, and each object once; beside objects there are names, of which few exist.
+        if len(self._memo) > self._objects + _MAX_NAMES:
+            raise self._refusal("the pickle remembers more values than it makes")
 
     def _get(self, index: int) -> None:
         if index not in self._memo:

@@ -204,9 +204,17 @@ ROWS: dict[str, tuple[Callable[[], Any], str]] = {
         "OrderedDict contains itself",
     ),
     "129 lists": (lambda: nested(129), "more than 128 deep"),
-    "half a million lists": (lambda: nested(500_000), "more than 128 deep"),
+    "fifty thousand lists": (lambda: nested(50_000), "more than 128 deep"),
     "a billion laughs": (lambda: BILLION_LAUGHS, "more than 10000000 times"),
-    "a million objects": (lambda: Raw(b"](" + b"]" * 1_000_001 + b"e"), "more than 1000000 objects"),
+    "a hundred thousand lists": (lambda: Raw(b"](" + b"]" * 100_000 + b"e"), "more objects than fit its length"),
+    "a hundred thousand dicts": (
+        lambda: Raw(b"](ccollections\nOrderedDict\nq\1" + b"h\1)R" * 100_000 + b"e"),
+        "more objects than fit its length",
+    ),
+    "values remembered without end": (
+        lambda: Raw(b"N" + b"".join(struct.pack("<cI", b"r", i) for i in range(2_000))),
+        "more values than it makes",
+    ),
 }  # fmt: skip
 ROWS |= {f"names {name}": (lambda name=name: call(name, "id"), f"names '{name}'.*{why}") for name, why in NAMES.items()}
 ROWS |= {f"opcode {name}": (lambda code=code: Raw(code), f"opcode {name},") for name, code in OPCODES.items()}
