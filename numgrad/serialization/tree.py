@@ -67,7 +67,8 @@ def resolve(root: Any, make_leaf: Callable[[TensorRecord], Any], refusal: Callab
 
 def _children(node: Any) -> list[Any]:
     if isinstance(node, dict):
-        return [*node.values(), node._metadata] if _has_metadata(node) else list(node.values())
+        metadata = [node.__dict__["_metadata"]] if _has_metadata(node) else []
+        return [*node.values(), *metadata]
     return list(node)
 
 
