@@ -71,6 +71,15 @@ def scatter_rows(source, index, out, status, add, zero, skip, row_blocks, rows, 
                 y = out[o, row, left:right]
                 for j in range(y.shape[0]):
                     y[j] = nothing
+        if out.shape[2] == 1:
+            values, sums = source[o, :, 0], out[o, :, 0]
+            for i in range(index.shape[0]):
+                row = wrapped(index[i], out.shape[1])
+                if row < 0:
+                    status[0] = 1 + i
+                elif top <= row < bottom and row != skip:
+                    sums[row] = sums[row] + values[i] if add else values[i]
+            continue
         for i in range(index.shape[0]):
             row = wrapped(index[i], out.shape[1])
             if row < 0:
@@ -144,7 +153,7 @@ def plan_index_scatter(
     count = index.spec.numel
     owners = max(1, min(MOST_OWNERS // max(1, outer), count * inner * outer // GRAIN_COST))
     column_blocks = max(1, min(owners, inner // 16))
-    row_blocks = max(1, min(owners // column_blocks, extent, 4))
+    row_blocks = max(1, min(owners // column_blocks, extent, 2))
     columns, rows = -(-inner // column_blocks), -(-extent // row_blocks)
     column_blocks, row_blocks = -(-inner // max(1, columns)), -(-extent // max(1, rows))
     cost = (count + extent) * (inner + 8)

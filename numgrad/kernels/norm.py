@@ -16,7 +16,7 @@ import numpy as np
 
 from numgrad import dtypes
 from numgrad.errors import KernelError
-from numgrad.kernels.reduce import PARTIAL
+from numgrad.kernels.reduce import PARTIAL, choose
 from numgrad.layout import Spec, channels_last_strides, product
 from numgrad.runtime.kernel import kernel
 from numgrad.runtime.plan import GRAIN_COST, Operand, PlanBuilder
@@ -86,27 +86,47 @@ def batch_norm_finish(
     means, squares, weight, bias, save_mean, save_invstd, running_mean, running_var, scale, shift,
     factor, momentum, eps, count, part_count, start, stop
 ):  # fmt: skip
-    """From the parts' statistics (``part_count`` values each, the last fewer): saved and running statistics, scale, shift."""
+    """From the parts' statistics (``part_count`` values each, the last fewer): all that is saved, and scale and shift.
+
+    The first part's row becomes the mean and the sum of squares of all.
+    """
     parts = means.shape[0]
     if factor.shape[0]:
         momentum = factor[0]
-    for c in range(start, stop):
-        total = 0.0
-        for part in range(parts):
-            total += means[part, c] * min(part_count, count - part * part_count)
-        mean = total / count
-        square = 0.0
-        for part in range(parts):
-            d = means[part, c] - mean
-            square += squares[part, c] + d * d * min(part_count, count - part * part_count)
-        invstd = 1.0 / math.sqrt(square / count + eps)
-        save_mean[c] = mean
+    mean, square = means[0, start:stop], squares[0, start:stop]
+    weights, seen = np.float64(min(part_count, count)), 0.0
+    for part in range(1, parts):
+        other, other_square = means[part, start:stop], squares[part, start:stop]
+        seen = weights
+        here = np.float64(min(part_count, count - part * part_count))
+        weights = seen + here
+        share, cross = here / weights, seen * here / weights
+        for c in range(mean.shape[0]):
+            d = other[c] - mean[c]
+            mean[c] += d * share
+            square[c] += other_square[c] + d * d * cross
+    save_mean, save_invstd = save_mean[start:stop], save_invstd[start:stop]
+    scale, shift = scale[start:stop], shift[start:stop]
+    inverse_count, inverse_free = 1.0 / np.float64(count), 1.0 / np.float64(count - 1)
+    for c in range(mean.shape[0]):
+        save_mean[c] = mean[c]
+        invstd = 1.0 / math.sqrt(square[c] * inverse_count + eps)
         save_invstd[c] = invstd
-        if running_mean.shape[0]:
-            running_mean[c] += momentum * (mean - running_mean[c])
-            running_var[c] += momentum * (square / np.float64(count - 1) - running_var[c])
-        scale[c] = invstd * weight[c] if weight.shape[0] else invstd
-        shift[c] = bias[c] if bias.shape[0] else 0.0
+        scale[c] = invstd
+        shift[c] = 0.0
+    if running_mean.shape[0]:
+        running_mean, running_var = running_mean[start:stop], running_var[start:stop]
+        for c in range(mean.shape[0]):
+            running_mean[c] += momentum * (mean[c] - running_mean[c])
+            running_var[c] += momentum * (square[c] * inverse_free - running_var[c])
+    if weight.shape[0]:
+        weight = weight[start:stop]
+        for c in range(mean.shape[0]):
+            scale[c] *= weight[c]
+    if bias.shape[0]:
+        bias = bias[start:stop]
+        for c in range(mean.shape[0]):
+            shift[c] = bias[c]
 
 
 @kernel("T[:], T[:], T[:], T[:], T[:], T[:], f8")
@@ -174,24 +194,26 @@ def batch_norm_backward_sums_columns(x, grad, out, mean, sums, dots, length, sta
             s[j] = 0.0
             q[j] = 0.0
         count = rows.shape[0]
-        fours = count - count % 4
-        for i in range(0, fours, 4):
-            x0, x1, x2, x3 = rows[i], rows[i + 1], rows[i + 2], rows[i + 3]
-            g0, g1, g2, g3 = grads[i], grads[i + 1], grads[i + 2], grads[i + 3]
-            if masked:
-                m0, m1, m2, m3 = masks[i], masks[i + 1], masks[i + 2], masks[i + 3]
+        # Rows at once: as many as LLVM still checks for overlap before it vectorises.
+        at_once = 2 if masked else 4
+        whole = count - count % at_once
+        if masked:
+            for i in range(0, whole, 2):
+                x0, x1, g0, g1, m0, m1 = rows[i], rows[i + 1], grads[i], grads[i + 1], masks[i], masks[i + 1]
                 for j in range(s.shape[0]):
-                    a0, a1 = zero if m0[j] <= zero else g0[j], zero if m1[j] <= zero else g1[j]
-                    a2, a3 = zero if m2[j] <= zero else g2[j], zero if m3[j] <= zero else g3[j]
+                    a0, a1 = choose(m0[j] <= zero, zero, g0[j]), choose(m1[j] <= zero, zero, g1[j])
                     k = mean[j]
-                    s[j] += (a0 + a1) + (a2 + a3)
-                    q[j] += (a0 * (x0[j] - k) + a1 * (x1[j] - k)) + (a2 * (x2[j] - k) + a3 * (x3[j] - k))
-            else:
+                    s[j] += a0 + a1
+                    q[j] += a0 * (x0[j] - k) + a1 * (x1[j] - k)
+        else:
+            for i in range(0, whole, 4):
+                x0, x1, x2, x3 = rows[i], rows[i + 1], rows[i + 2], rows[i + 3]
+                g0, g1, g2, g3 = grads[i], grads[i + 1], grads[i + 2], grads[i + 3]
                 for j in range(s.shape[0]):
                     k = mean[j]
                     s[j] += (g0[j] + g1[j]) + (g2[j] + g3[j])
                     q[j] += (g0[j] * (x0[j] - k) + g1[j] * (x1[j] - k)) + (g2[j] * (x2[j] - k) + g3[j] * (x3[j] - k))
-        for i in range(fours, count):
+        for i in range(whole, count):
             x0, g0 = rows[i], grads[i]
             for j in range(s.shape[0]):
                 a0 = g0[j]
@@ -217,7 +239,7 @@ def batch_norm_backward_sums_rows(x, grad, out, mean, sums, dots, length, start,
             if masked:
                 o = out[n, c]
                 for i in range(v.shape[0]):
-                    a = zero if o[i] <= zero else g[i]
+                    a = choose(o[i] <= zero, zero, g[i])
                     s += a
                     q += a * np.float64(v[i] - m)
             else:
@@ -236,19 +258,34 @@ def batch_norm_backward_finish(
 
     ``inverse_count`` is 1 / count, or 0 where the statistics did not depend on the input (evaluation).
     """
-    for c in range(start, stop):
-        s = 0.0
-        q = 0.0
-        for part in range(sums.shape[0]):
-            s += sums[part, c]
-            q += dots[part, c]
-        if grad_weight.shape[0]:
-            grad_weight[c] = q * invstd[c] if sums.shape[0] else 0.0
-        if grad_bias.shape[0]:
-            grad_bias[c] = s
-        scale[c] = invstd[c] * weight[c] if weight.shape[0] else invstd[c]
-        grad_mean[c] = s * inverse_count
-        slope[c] = q * inverse_count * np.float64(invstd[c]) * np.float64(invstd[c])
+    invstd, scale, grad_mean, slope = invstd[start:stop], scale[start:stop], grad_mean[start:stop], slope[start:stop]
+    zero = scale.dtype.type(0)
+    for c in range(scale.shape[0]):
+        scale[c] = invstd[c]
+        grad_mean[c] = zero
+        slope[c] = zero
+    if sums.shape[0]:
+        s, q = sums[0, start:stop], dots[0, start:stop]
+        for part in range(1, sums.shape[0]):
+            other_s, other_q = sums[part, start:stop], dots[part, start:stop]
+            for c in range(s.shape[0]):
+                s[c] += other_s[c]
+                q[c] += other_q[c]
+        for c in range(s.shape[0]):
+            grad_mean[c] = s[c] * inverse_count
+            slope[c] = q[c] * inverse_count * np.float64(invstd[c]) * np.float64(invstd[c])
+    if weight.shape[0]:
+        weight = weight[start:stop]
+        for c in range(scale.shape[0]):
+            scale[c] *= weight[c]
+    if grad_weight.shape[0]:
+        grad_weight = grad_weight[start:stop]
+        for c in range(scale.shape[0]):
+            grad_weight[c] = dots[0, start + c] * invstd[c] if sums.shape[0] else zero
+    if grad_bias.shape[0]:
+        grad_bias = grad_bias[start:stop]
+        for c in range(scale.shape[0]):
+            grad_bias[c] = sums[0, start + c] if sums.shape[0] else zero
 
 
 @kernel("T[:, :], T[:, :], T[:, :], T[:], T[:], T[:], T[:], T[:, :], T[:, :]")
@@ -261,7 +298,7 @@ def batch_norm_backward_columns(x, grad, out, mean, scale, grad_mean, slope, gra
             o = out[i]
             r = grad_residual[i] if kept else y
             for j in range(y.shape[0]):
-                r[j] = zero if o[j] <= zero else g[j]
+                r[j] = choose(o[j] <= zero, zero, g[j])
             g = r
         for j in range(y.shape[0]):
             y[j] = scale[j] * ((g[j] - grad_mean[j]) - slope[j] * (v[j] - mean[j]))
@@ -280,7 +317,7 @@ def batch_norm_backward_rows(x, grad, out, mean, scale, grad_mean, slope, grad_i
             o = out[unit]
             r = grad_residual[unit] if kept else y
             for j in range(y.shape[0]):
-                r[j] = zero if o[j] <= zero else g[j]
+                r[j] = choose(o[j] <= zero, zero, g[j])
             g = r
         for j in range(y.shape[0]):
             y[j] = k * ((g[j] - h) - t * (v[j] - m))

@@ -10,6 +10,7 @@ import math
 from dataclasses import dataclass
 
 from numgrad.errors import KernelError
+from numgrad.kernels.reduce import choose
 from numgrad.layout import Spec, channels_last_strides
 from numgrad.runtime.kernel import device, kernel
 from numgrad.runtime.plan import GRAIN_COST, Operand, PlanBuilder
@@ -69,9 +70,10 @@ def max_pool_forward(x, out, indices, r, s, step_h, step_w, pad_h, pad_w, dil_h,
                             where[c] = place
                     else:
                         for c in range(best.shape[0]):
-                            take = (v[c] > best[c]) | (v[c] != v[c])
-                            best[c] = v[c] if take else best[c]
-                            where[c] = place if take else where[c]
+                            new, old, known = v[c], best[c], where[c]
+                            take = (new > old) | (new != new)
+                            best[c] = new if take else old
+                            where[c] = place if take else known
             if fresh:
                 for c in range(best.shape[0]):
                     best[c] = lowest
@@ -102,7 +104,7 @@ def max_pool_backward(grad, indices, grad_input, span_h, span_w, step_h, step_w,
                 for q in range(first_window(w, pad_w, span_w, step_w), q_last + 1):
                     g, where = grad[n, p, q], indices[n, p, q]
                     for c in range(y.shape[0]):
-                        y[c] += g[c] if where[c] == place else zero
+                        y[c] += choose(where[c] == place, g[c], zero)
 
 
 # ---- average ----------------------------------------------------------------------------------------------------

@@ -44,6 +44,16 @@ def smaller(typing_context, a, b):
     return _extreme(a, "minimum", "<")
 
 
+@intrinsic
+def choose(typing_context, condition, a, b):
+    """a where the condition holds, else b, both of one type: a select, where LLVM might leave ``if`` a branch."""
+
+    def emit(context, builder, signature, args):
+        return builder.select(*args)
+
+    return a(condition, a, a), emit
+
+
 def _extreme(a: Any, name: str, comparison: str) -> Any:
     # LLVM vectorises a reduction by its own NaN-propagating maximum, and by no way of writing one with comparisons.
     from llvmlite import ir
@@ -66,15 +76,29 @@ def _extreme(a: Any, name: str, comparison: str) -> Any:
 @device
 def place3(index, n1, n2, s0, s1, s2):
     """Offset of the ``index``-th position of a grid of extents (any, n1, n2)."""
+    if index < n2:  # merged loops are few and fill the last places: mostly there is nothing to divide
+        return index * s2
     row = index // n2
-    return (row // n1) * s0 + (row % n1) * s1 + (index - row * n2) * s2
+    column = (index - row * n2) * s2
+    if row < n1:
+        return row * s1 + column
+    high = row // n1
+    return high * s0 + (row - high * n1) * s1 + column
 
 
 @device
 def place4(index, n1, n2, n3, s0, s1, s2, s3):
     """Offset of the ``index``-th position of a grid of extents (any, n1, n2, n3)."""
+    if index < n3:
+        return index * s3
     row = index // n3
     return place3(row, n1, n2, s0, s1, s2) + (index - row * n3) * s3
+
+
+@device
+def part_of(unit, outputs):
+    """unit // outputs, where most often there is one part."""
+    return 0 if unit < outputs else unit // outputs
 
 
 # ---- what each kind of reduction does with one value, a row, and four rows at once ------------------------------
@@ -209,21 +233,23 @@ def _inner_kernel(name: str, begin: Device, fold: Device, fold_row: Device, fini
         x, out, n1, n2, n3, s0, s1, s2, s3, o0, o1, o2, o3, m1, m2, t0, t1, t2, count, part_length, outputs, divisor, start, stop
     ):  # fmt: skip
         for unit in range(start, stop):
-            part = unit // outputs
+            part = part_of(unit, outputs)
             index = unit - part * outputs
             base = place4(index, n1, n2, n3, s0, s1, s2, s3)
             place = part * part_length
             last = min(count, place + part_length)
-            a = begin(x, base + place3(place, m1, m2, t0, t1, t2))
+            offset = base + place3(place, m1, m2, t0, t1, t2)
+            a = begin(x, offset)
             while place < last:
-                length = min(m2 - place % m2, last - place)
-                offset = base + place3(place, m1, m2, t0, t1, t2)
+                length = min(m2 - (place if place < m2 else place % m2), last - place)
                 if t2 == 1:
                     a = fold_row(a, x[offset : offset + length])
                 else:
                     for i in range(length):
                         a = fold(a, x[offset + i * t2])
                 place += length
+                if place < last:
+                    offset = base + place3(place, m1, m2, t0, t1, t2)
             out[place4(index, n1, n2, n3, o0, o1, o2, o3) + part * outputs] = finish(a, divisor)
 
     reduce_inner.__name__ = f"{name}_inner"
@@ -239,7 +265,7 @@ def _outer_kernel(name: str, begin: Device, fold: Device, finish: Device) -> Ker
         for unit in range(start, stop):
             row = unit // blocks
             column = (unit - row * blocks) * COLUMNS
-            part = row // outputs
+            part = part_of(row, outputs)
             index = row - part * outputs
             n = min(COLUMNS, columns - column)
             base = place4(index, n1, n2, n3, s0, s1, s2, s3) + column
@@ -249,24 +275,22 @@ def _outer_kernel(name: str, begin: Device, fold: Device, finish: Device) -> Ker
             offset = base + place3(place, m1, m2, t0, t1, t2)
             for j in range(a.shape[0]):
                 a[j] = begin(x, offset + j)
-            while place + 4 <= last:
-                offset = base + place3(place, m1, m2, t0, t1, t2)
-                x0 = x[offset : offset + n]
-                offset = base + place3(place + 1, m1, m2, t0, t1, t2)
-                x1 = x[offset : offset + n]
-                offset = base + place3(place + 2, m1, m2, t0, t1, t2)
-                x2 = x[offset : offset + n]
-                offset = base + place3(place + 3, m1, m2, t0, t1, t2)
-                x3 = x[offset : offset + n]
-                for j in range(a.shape[0]):
-                    a[j] = fold(a[j], fold(fold(x0[j], x1[j]), fold(x2[j], x3[j])))
-                place += 4
             while place < last:
-                offset = base + place3(place, m1, m2, t0, t1, t2)
-                x0 = x[offset : offset + n]
-                for j in range(a.shape[0]):
-                    a[j] = fold(a[j], x0[j])
-                place += 1
+                length = min(m2 - (place if place < m2 else place % m2), last - place)
+                for _ in range(length // 4):
+                    x0, x1 = x[offset : offset + n], x[offset + t2 : offset + t2 + n]
+                    x2, x3 = x[offset + 2 * t2 : offset + 2 * t2 + n], x[offset + 3 * t2 : offset + 3 * t2 + n]
+                    for j in range(a.shape[0]):
+                        a[j] = fold(a[j], fold(fold(x0[j], x1[j]), fold(x2[j], x3[j])))
+                    offset += 4 * t2
+                for _ in range(length % 4):
+                    x0 = x[offset : offset + n]
+                    for j in range(a.shape[0]):
+                        a[j] = fold(a[j], x0[j])
+                    offset += t2
+                place += length
+                if place < last:
+                    offset = base + place3(place, m1, m2, t0, t1, t2)
             first = place4(index, n1, n2, n3, o0, o1, o2, o3) + part * outputs * columns + column * column_stride
             if column_stride == 1:
                 y = out[first : first + n]

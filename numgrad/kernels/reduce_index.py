@@ -20,6 +20,7 @@ from numgrad.kernels.reduce import (
     kept_arguments,
     larger,
     merged,
+    part_of,
     parts_of,
     place3,
     place4,
@@ -34,6 +35,7 @@ from numgrad.runtime.plan import Operand, PlanBuilder
 
 # ruff: noqa: ANN001, ANN201, ANN202
 
+STRIDE = 64
 _GRID = "i8, " * (3 + 2 * KEPT + 2 + REDUCED)
 
 
@@ -49,39 +51,55 @@ def is_smaller(v, best):
     return (v < best) | ((v != v) & (best == best))
 
 
+@device
+def first_match(row, best):
+    """Place of the first element that is best, or NaN; looked for in strides that vectorise."""
+    place = 0
+    for begin in range(0, row.shape[0], STRIDE):
+        block = row[begin : begin + STRIDE]
+        matches = 0
+        for i in range(block.shape[0]):
+            matches += (block[i] == best) | (block[i] != block[i])
+        place = begin
+        if matches:
+            break
+    while place < row.shape[0] - 1 and row[place] != best and row[place] == row[place]:
+        place += 1
+    return place
+
+
 def _inner_kernel(name: str, extreme: Device, better: Device) -> Kernel:
     def arg_inner(
         x, values, indices, n1, n2, n3, s0, s1, s2, s3, o0, o1, o2, o3, m1, m2, t0, t1, t2,
         count, part_length, outputs, start, stop
     ):  # fmt: skip
         for unit in range(start, stop):
-            part = unit // outputs
+            part = part_of(unit, outputs)
             index = unit - part * outputs
             base = place4(index, n1, n2, n3, s0, s1, s2, s3)
             place = part * part_length
             last = min(count, place + part_length)
-            where, where_offset = place, base + place3(place, m1, m2, t0, t1, t2)
+            first, where, where_offset = place, place, base + place3(place, m1, m2, t0, t1, t2)
             best = x[where_offset]
+            where_length = 0  # 0: where is exact, else best is the extreme of so many elements from there on
             while place < last:
-                length = min(min(BLOCK, m2 - place % m2), last - place)
+                length = min(min(BLOCK, m2 - (place if place < m2 else place % m2)), last - place)
                 offset = base + place3(place, m1, m2, t0, t1, t2)
                 if t2 == 1:
                     row = x[offset : offset + length]
                     v = row[0]
                     for i in range(row.shape[0]):
                         v = extreme(v, row[i])
-                    if better(v, best):
-                        best, where, where_offset = v, place, offset
+                    if better(v, best) or place == first:
+                        best, where, where_offset, where_length = v, place, offset, length
                 else:
                     for i in range(length):
                         v = x[offset + i * t2]
                         if better(v, best):
-                            best, where, where_offset = v, place + i, offset + i * t2
+                            best, where, where_offset, where_length = v, place + i, offset + i * t2, 0
                 place += length
-            # A block's own extreme was found without its place: it is the first in the block that equals it.
-            while best == best and x[where_offset] != best or best != best and x[where_offset] == x[where_offset]:
-                where += 1
-                where_offset += 1
+            if where_length:
+                where += first_match(x[where_offset : where_offset + where_length], best)
             place = place4(index, n1, n2, n3, o0, o1, o2, o3) + part * outputs
             values[place] = best
             indices[place] = where
@@ -100,7 +118,7 @@ def _outer_kernel(name: str, better: Device) -> Kernel:
         for unit in range(start, stop):
             row = unit // blocks
             column = (unit - row * blocks) * COLUMNS
-            part = row // outputs
+            part = part_of(row, outputs)
             index = row - part * outputs
             n = min(COLUMNS, columns - column)
             base = place4(index, n1, n2, n3, s0, s1, s2, s3) + column
