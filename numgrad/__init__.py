@@ -22,6 +22,7 @@ from numgrad.layout import Size
 from numgrad.ops.custom import custom_op
 from numgrad.ops.family import elementwise
 from numgrad.runtime.threads import get_num_threads, set_num_threads
+from numgrad.serialization.checkpoint import load, save
 from numgrad.tensor.arguments import (
     result_type,
 )
@@ -252,6 +253,7 @@ __all__ = [
     "le",
     "linear",
     "linspace",
+    "load",
     "log",
     "log1p",
     "log_softmax",
@@ -298,6 +300,7 @@ __all__ = [
     "round",
     "rsqrt",
     "scaled_dot_product_attention",
+    "save",
     "scatter_add",
     "seed",
     "set_default_dtype",

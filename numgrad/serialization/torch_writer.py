@@ -128,7 +128,7 @@ class _Pickler:
             self._out += struct.pack(">cd", b"G", obj)
         elif type(obj) is str:
             self._string(obj, where)
-        elif type(obj) in _CONTAINERS:
+        elif type(obj) in _CONTAINERS or isinstance(obj, OrderedDict):
             if id(obj) in self._open:
                 raise TypeError(f"save: {where[:200]} contains itself")
             if depth >= MAX_DEPTH:
@@ -152,7 +152,7 @@ class _Pickler:
 
     def _container(self, obj: Any, where: str, depth: int) -> None:
         identity = ("object", id(obj))
-        if type(obj) in (dict, OrderedDict):
+        if type(obj) is dict or isinstance(obj, OrderedDict):  # also a state dict, which is an OrderedDict with a name
             self._out += b"}" if type(obj) is dict else self._called("collections", "OrderedDict", b")")
             self._remember(identity)
             self._items(obj, where, depth)
