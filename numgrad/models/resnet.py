@@ -1,0 +1,370 @@
+"""Residual networks: ResNet, ResNeXt and Wide ResNet, with torchvision's module tree, so that its checkpoints load.
+
+He et al. 2015; Xie et al. 2016; Zagoruyko and Komodakis 2016.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+from numgrad import nn
+from numgrad.models.registry import register
+from numgrad.models.resnet_weights import (
+    ResNet18_Weights,
+    ResNet34_Weights,
+    ResNet50_Weights,
+    ResNet101_Weights,
+    ResNet152_Weights,
+    ResNeXt50_32X4D_Weights,
+    ResNeXt101_32X8D_Weights,
+    ResNeXt101_64X4D_Weights,
+    Wide_ResNet50_2_Weights,
+    Wide_ResNet101_2_Weights,
+)
+from numgrad.models.weights import WeightsEnum
+from numgrad.tensor import functional as T  # noqa: N812
+from numgrad.tensor.tensor import Tensor
+
+NormLayer = Callable[[int], nn.Module]
+
+
+def _conv3x3(inputs: int, outputs: int, stride: int = 1, groups: int = 1, dilation: int = 1) -> nn.Conv2d:
+    """The output is as large as the input, but for the stride."""
+    return nn.Conv2d(inputs, outputs, 3, stride, dilation, dilation, groups, bias=False)
+
+
+def _conv1x1(inputs: int, outputs: int, stride: int = 1) -> nn.Conv2d:
+    return nn.Conv2d(inputs, outputs, 1, stride, bias=False)
+
+
+class BasicBlock(nn.Module):
+    """Two 3x3 convolutions, and the input added: the block of ResNet-18 and 34.
+
+    Raises
+    ------
+    ValueError
+        groups or base_width are not those of a plain ResNet.
+    NotImplementedError
+        The dilation is not 1.
+    """
+
+    expansion: ClassVar[int] = 1
+
+    def __init__(
+        self,
+        inplanes: int,
+        planes: int,
+        stride: int = 1,
+        downsample: nn.Module | None = None,
+        groups: int = 1,
+        base_width: int = 64,
+        dilation: int = 1,
+        norm_layer: NormLayer | None = None,
+    ) -> None:
+        super().__init__()
+        norm = norm_layer or nn.BatchNorm2d
+        if groups != 1 or base_width != 64:
+            raise ValueError("BasicBlock only supports groups=1 and base_width=64")
+        if dilation > 1:
+            raise NotImplementedError("Dilation > 1 not supported in BasicBlock")
+        self.conv1 = _conv3x3(inplanes, planes, stride)
+        self.bn1 = norm(planes)
+        self.relu = nn.ReLU(inplace=True)
+        self.conv2 = _conv3x3(planes, planes)
+        self.bn2 = norm(planes)
+        self.downsample = downsample
+        self.stride = stride
+
+    def forward(self, x: Tensor) -> Tensor:
+        identity = x if self.downsample is None else self.downsample(x)
+        out = self.relu(self.bn1(self.conv1(x)))
+        out = self.bn2(self.conv2(out))
+        out += identity
+        return self.relu(out)  # type: ignore[no-any-return]
+
+
+class Bottleneck(nn.Module):
+    """1x1, 3x3 and 1x1 convolutions, and the input added: the block of the deeper ResNets.
+
+    The stride is in the 3x3 convolution ("ResNet v1.5"), where the original paper has it in the first.
+    """
+
+    expansion: ClassVar[int] = 4
+
+    def __init__(
+        self,
+        inplanes: int,
+        planes: int,
+        stride: int = 1,
+        downsample: nn.Module | None = None,
+        groups: int = 1,
+        base_width: int = 64,
+        dilation: int = 1,
+        norm_layer: NormLayer | None = None,
+    ) -> None:
+        super().__init__()
+        norm = norm_layer or nn.BatchNorm2d
+        width = int(planes * (base_width / 64.0)) * groups
+        self.conv1 = _conv1x1(inplanes, width)
+        self.bn1 = norm(width)
+        self.conv2 = _conv3x3(width, width, stride, groups, dilation)
+        self.bn2 = norm(width)
+        self.conv3 = _conv1x1(width, planes * self.expansion)
+        self.bn3 = norm(planes * self.expansion)
+        self.relu = nn.ReLU(inplace=True)
+        self.downsample = downsample
+        self.stride = stride
+
+    def forward(self, x: Tensor) -> Tensor:
+        identity = x if self.downsample is None else self.downsample(x)
+        out = self.relu(self.bn1(self.conv1(x)))
+        out = self.relu(self.bn2(self.conv2(out)))
+        out = self.bn3(self.conv3(out))
+        out += identity
+        return self.relu(out)  # type: ignore[no-any-return]
+
+
+class ResNet(nn.Module):
+    """A residual network of four stages for images [N, 3, H, W].
+
+    Parameters
+    ----------
+    block
+        `BasicBlock` or `Bottleneck`.
+    layers
+        Number of blocks of each stage.
+    num_classes
+        Size of the output [N, num_classes].
+    zero_init_residual
+        Start the last norm of each block at 0, so that blocks start as the identity.
+    groups, width_per_group
+        Of the 3x3 convolutions: ResNeXt's and Wide ResNet's parameters.
+    replace_stride_with_dilation
+        For each of the last three stages, whether it keeps the size and spreads its kernels instead.
+    norm_layer
+        Makes a norm from a number of channels; default `nn.BatchNorm2d`.
+
+    Raises
+    ------
+    ValueError
+        ``replace_stride_with_dilation`` has not three elements.
+    """
+
+    def __init__(
+        self,
+        block: type[BasicBlock] | type[Bottleneck],
+        layers: list[int],
+        num_classes: int = 1000,
+        zero_init_residual: bool = False,
+        groups: int = 1,
+        width_per_group: int = 64,
+        replace_stride_with_dilation: list[bool] | None = None,
+        norm_layer: NormLayer | None = None,
+    ) -> None:
+        super().__init__()
+        self._norm_layer = norm_layer or nn.BatchNorm2d
+        dilate = replace_stride_with_dilation or [False, False, False]
+        if len(dilate) != 3:
+            raise ValueError(
+                f"replace_stride_with_dilation should be None or a 3-element tuple, got {replace_stride_with_dilation}"
+            )
+        self.inplanes = 64
+        self.dilation = 1
+        self.groups = groups
+        self.base_width = width_per_group
+        self.conv1 = nn.Conv2d(3, self.inplanes, kernel_size=7, stride=2, padding=3, bias=False)
+        self.bn1 = self._norm_layer(self.inplanes)
+        self.relu = nn.ReLU(inplace=True)
+        self.maxpool = nn.MaxPool2d(kernel_size=3, stride=2, padding=1)
+        self.layer1 = self._make_layer(block, 64, layers[0])
+        self.layer2 = self._make_layer(block, 128, layers[1], 2, dilate[0])
+        self.layer3 = self._make_layer(block, 256, layers[2], 2, dilate[1])
+        self.layer4 = self._make_layer(block, 512, layers[3], 2, dilate[2])
+        self.avgpool = nn.AdaptiveAvgPool2d((1, 1))
+        self.fc = nn.Linear(512 * block.expansion, num_classes)
+        self._initialise(zero_init_residual)
+
+    def _initialise(self, zero_init_residual: bool) -> None:
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+            elif isinstance(module, (nn.BatchNorm2d, nn.GroupNorm)):
+                if module.weight is not None:
+                    nn.init.ones_(module.weight)
+                if module.bias is not None:
+                    nn.init.zeros_(module.bias)
+        if zero_init_residual:
+            for module in self.modules():
+                if isinstance(module, (BasicBlock, Bottleneck)):
+                    last = module.bn3 if isinstance(module, Bottleneck) else module.bn2
+                    if last.weight is not None:
+                        nn.init.zeros_(last.weight)
+
+    def _make_layer(
+        self,
+        block: type[BasicBlock] | type[Bottleneck],
+        planes: int,
+        blocks: int,
+        stride: int = 1,
+        dilate: bool = False,
+    ) -> nn.Sequential:
+        before = self.dilation
+        if dilate:
+            self.dilation *= stride
+            stride = 1
+        outputs = planes * block.expansion
+        downsample = None
+        if stride != 1 or self.inplanes != outputs:
+            downsample = nn.Sequential(_conv1x1(self.inplanes, outputs, stride), self._norm_layer(outputs))
+        common = (self.groups, self.base_width)
+        made = [block(self.inplanes, planes, stride, downsample, *common, before, self._norm_layer)]
+        self.inplanes = outputs
+        for _ in range(1, blocks):
+            made.append(block(self.inplanes, planes, 1, None, *common, self.dilation, self._norm_layer))
+        return nn.Sequential(*made)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.maxpool(self.relu(self.bn1(self.conv1(x))))
+        x = self.layer4(self.layer3(self.layer2(self.layer1(x))))
+        return self.fc(T.flatten(self.avgpool(x), 1))  # type: ignore[no-any-return]
+
+
+def _resnet(
+    enum: type[WeightsEnum],
+    block: type[BasicBlock] | type[Bottleneck],
+    layers: list[int],
+    weights: WeightsEnum | str | None,
+    progress: bool,
+    config: dict[str, Any],
+) -> ResNet:
+    if "pretrained" in config or isinstance(weights, bool):
+        wanted = config.pop("pretrained", weights)
+        warnings.warn(
+            "The parameter 'pretrained' is deprecated, please use 'weights' instead, such as "
+            f"weights={enum.__name__}.IMAGENET1K_V1.",
+            UserWarning,
+            stacklevel=3,
+        )
+        weights = enum["IMAGENET1K_V1"] if wanted else None
+    chosen = enum.verify(weights)
+    if chosen is None:
+        return ResNet(block, layers, **config)
+    classes = len(chosen.meta["categories"])
+    if config.setdefault("num_classes", classes) != classes:
+        raise ValueError(
+            f"The parameter 'num_classes' expected value {classes} but got {config['num_classes']} instead."
+        )
+    # First the file: without it there is nothing to build.
+    state = chosen.get_state_dict(progress=progress, check_hash=True)
+    model = ResNet(block, layers, **config)
+    model.load_state_dict(state)
+    return model
+
+
+def _fixed(config: dict[str, Any], name: str, value: int) -> None:
+    """Set an argument that makes the model what its name says."""
+    if config.setdefault(name, value) != value:
+        raise ValueError(f"The parameter '{name}' expected value {value} but got {config[name]} instead.")
+
+
+@register(ResNet18_Weights)
+def resnet18(*, weights: ResNet18_Weights | str | None = None, progress: bool = True, **kwargs: Any) -> ResNet:
+    """ResNet-18.
+
+    Parameters
+    ----------
+    weights
+        A member of `ResNet18_Weights`, or its name; None: random initial values.
+    progress
+        Show a bar while a file is downloaded (on a terminal).
+    kwargs
+        Further arguments of `ResNet`, such as num_classes.
+
+    Raises
+    ------
+    WeightsError
+        The weights cannot be got; see `numgrad.weights.fetch`.
+    ValueError
+        num_classes is not that of the weights.
+
+    >>> import numgrad as ng
+    >>> from numgrad.models import resnet18
+    >>> model = resnet18(num_classes=10)
+    >>> len(model.state_dict())
+    122
+    """
+    return _resnet(ResNet18_Weights, BasicBlock, [2, 2, 2, 2], weights, progress, kwargs)
+
+
+@register(ResNet34_Weights)
+def resnet34(*, weights: ResNet34_Weights | str | None = None, progress: bool = True, **kwargs: Any) -> ResNet:
+    """ResNet-34; arguments and errors as for `resnet18`."""
+    return _resnet(ResNet34_Weights, BasicBlock, [3, 4, 6, 3], weights, progress, kwargs)
+
+
+@register(ResNet50_Weights)
+def resnet50(*, weights: ResNet50_Weights | str | None = None, progress: bool = True, **kwargs: Any) -> ResNet:
+    """ResNet-50; arguments and errors as for `resnet18`."""
+    return _resnet(ResNet50_Weights, Bottleneck, [3, 4, 6, 3], weights, progress, kwargs)
+
+
+@register(ResNet101_Weights)
+def resnet101(*, weights: ResNet101_Weights | str | None = None, progress: bool = True, **kwargs: Any) -> ResNet:
+    """ResNet-101; arguments and errors as for `resnet18`."""
+    return _resnet(ResNet101_Weights, Bottleneck, [3, 4, 23, 3], weights, progress, kwargs)
+
+
+@register(ResNet152_Weights)
+def resnet152(*, weights: ResNet152_Weights | str | None = None, progress: bool = True, **kwargs: Any) -> ResNet:
+    """ResNet-152; arguments and errors as for `resnet18`."""
+    return _resnet(ResNet152_Weights, Bottleneck, [3, 8, 36, 3], weights, progress, kwargs)
+
+
+@register(ResNeXt50_32X4D_Weights)
+def resnext50_32x4d(
+    *, weights: ResNeXt50_32X4D_Weights | str | None = None, progress: bool = True, **kwargs: Any
+) -> ResNet:
+    """ResNeXt-50 with 32 groups of width 4; arguments and errors as for `resnet18`."""
+    _fixed(kwargs, "groups", 32)
+    _fixed(kwargs, "width_per_group", 4)
+    return _resnet(ResNeXt50_32X4D_Weights, Bottleneck, [3, 4, 6, 3], weights, progress, kwargs)
+
+
+@register(ResNeXt101_32X8D_Weights)
+def resnext101_32x8d(
+    *, weights: ResNeXt101_32X8D_Weights | str | None = None, progress: bool = True, **kwargs: Any
+) -> ResNet:
+    """ResNeXt-101 with 32 groups of width 8; arguments and errors as for `resnet18`."""
+    _fixed(kwargs, "groups", 32)
+    _fixed(kwargs, "width_per_group", 8)
+    return _resnet(ResNeXt101_32X8D_Weights, Bottleneck, [3, 4, 23, 3], weights, progress, kwargs)
+
+
+@register(ResNeXt101_64X4D_Weights)
+def resnext101_64x4d(
+    *, weights: ResNeXt101_64X4D_Weights | str | None = None, progress: bool = True, **kwargs: Any
+) -> ResNet:
+    """ResNeXt-101 with 64 groups of width 4; arguments and errors as for `resnet18`."""
+    _fixed(kwargs, "groups", 64)
+    _fixed(kwargs, "width_per_group", 4)
+    return _resnet(ResNeXt101_64X4D_Weights, Bottleneck, [3, 4, 23, 3], weights, progress, kwargs)
+
+
+@register(Wide_ResNet50_2_Weights)
+def wide_resnet50_2(
+    *, weights: Wide_ResNet50_2_Weights | str | None = None, progress: bool = True, **kwargs: Any
+) -> ResNet:
+    """Wide ResNet-50: ResNet-50 with 3x3 convolutions twice as wide; arguments and errors as for `resnet18`."""
+    _fixed(kwargs, "width_per_group", 128)
+    return _resnet(Wide_ResNet50_2_Weights, Bottleneck, [3, 4, 6, 3], weights, progress, kwargs)
+
+
+@register(Wide_ResNet101_2_Weights)
+def wide_resnet101_2(
+    *, weights: Wide_ResNet101_2_Weights | str | None = None, progress: bool = True, **kwargs: Any
+) -> ResNet:
+    """Wide ResNet-101: ResNet-101 with 3x3 convolutions twice as wide; arguments and errors as for `resnet18`."""
+    _fixed(kwargs, "width_per_group", 128)
+    return _resnet(Wide_ResNet101_2_Weights, Bottleneck, [3, 4, 23, 3], weights, progress, kwargs)

@@ -1,0 +1,115 @@
+"""Pretrained weights as members of enums: ``ResNet18_Weights.DEFAULT``. The facts are those of `numgrad.weights`."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from numgrad import weights
+from numgrad.models.transforms import ImageClassification
+from numgrad.serialization import checkpoint
+
+_E = TypeVar("_E", bound="WeightsEnum")
+
+
+@dataclass(frozen=True)
+class Weights:
+    """One set of weights.
+
+    ``url`` is where the file comes from, ``transforms`` makes the preprocessing of its images, ``meta`` holds what is
+    known: 'categories', 'num_params', 'min_size', 'recipe', '_metrics', '_ops', '_file_size'.
+    """
+
+    name: str
+    url: str
+    transforms: Callable[..., ImageClassification]
+    meta: dict[str, Any]
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Weights) and self.name == other.name
+
+    def __hash__(self) -> int:
+        return hash(self.name)
+
+
+class WeightsEnum(enum.Enum):
+    """Base class of the enums: the sets of weights that one model has, and DEFAULT, the best of them."""
+
+    @classmethod
+    def verify(cls: type[_E], obj: Any) -> _E | None:
+        """A member, given itself or its name such as 'DEFAULT' or 'ResNet18_Weights.IMAGENET1K_V1'; None for None.
+
+        Raises
+        ------
+        TypeError
+            It is a member of another enum, or something else.
+        KeyError
+            There is no member of that name.
+        """
+        if obj is None or isinstance(obj, cls):
+            return obj
+        if isinstance(obj, str):
+            return cls[obj.removeprefix(f"{cls.__name__}.")]
+        raise TypeError(f"Invalid Weight class provided; expected {cls.__name__} but received {type(obj).__name__}.")
+
+    def get_state_dict(self, progress: bool = True, check_hash: bool = True) -> Any:
+        """The parameters and buffers by name, as `Module.load_state_dict` takes them.
+
+        The file is downloaded on first use, and its whole SHA-256 is checked each time, whatever ``check_hash`` says.
+
+        Raises
+        ------
+        WeightsError
+            It cannot be got, or is not the right file; see `numgrad.weights.fetch`.
+        """
+        path = weights.fetch(self.value.name, progress=None if progress else False)
+        # Its whole hash was checked, which covers the checksums inside.
+        return checkpoint.load(path, verify=False)
+
+    @property
+    def url(self) -> str:
+        """Where the file comes from."""
+        return str(self.value.url)
+
+    @property
+    def transforms(self) -> Callable[..., ImageClassification]:
+        """Called without arguments, it makes the preprocessing of images for these weights."""
+        return self.value.transforms  # type: ignore[no-any-return]
+
+    @property
+    def meta(self) -> dict[str, Any]:
+        """What is known of the weights; see `Weights`."""
+        return self.value.meta  # type: ignore[no-any-return]
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}.{self._name_}"
+
+
+def weights_of(name: str) -> Weights:
+    """The weights that `numgrad.weights` knows by this name, such as 'resnet18.imagenet1k_v1'."""
+    entry = weights.entry(name)
+    images = entry.preprocessing
+    source = (entry.usable or entry.sources)[0]
+
+    def transforms(**changed: Any) -> ImageClassification:
+        options = {
+            "crop_size": images.crop,
+            "resize_size": images.resize,
+            "mean": images.mean,
+            "std": images.std,
+            "interpolation": images.interpolation,
+        }
+        return ImageClassification(**{**options, **changed})
+
+    meta = {
+        "categories": list(weights.categories(name)),
+        "num_params": entry.parameters,
+        "min_size": (1, 1),
+        "recipe": entry.recipe,
+        "_metrics": {entry.dataset: {"acc@1": entry.acc1, "acc@5": entry.acc5}},
+        "_ops": entry.gmacs,
+        "_file_size": round(source.size / 2**20, 3),
+    }
+    return Weights(entry.name, source.urls[0], transforms, meta)

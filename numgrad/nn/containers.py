@@ -1,0 +1,280 @@
+"""Modules that hold modules."""
+
+from __future__ import annotations
+
+import itertools
+import operator
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, overload
+
+from numgrad.nn.module import Module, indented
+from numgrad.nn.parameter import Parameter
+from numgrad.tensor.tensor import Tensor
+
+
+def _position(index: Any, length: int) -> int:
+    place = operator.index(index)
+    if not -length <= place < length:
+        raise IndexError(f"index {place} is out of range")
+    return place % length
+
+
+class _Numbered(Module):
+    """Modules under the names '0', '1', ..."""
+
+    def __len__(self) -> int:
+        return len(self._modules)
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self._modules.values())
+
+    def __getitem__(self, index: int | slice) -> Any:
+        members = list(self._modules.values())
+        if isinstance(index, slice):
+            return self._of(dict(list(self._modules.items())[index]))
+        return members[_position(index, len(members))]
+
+    def _of(self, members: dict[str, Any]) -> Any:
+        """A slice of this container; a Sequential keeps the names, as torch's does."""
+        raise NotImplementedError
+
+    def __setitem__(self, index: int, module: Module) -> None:
+        setattr(self, list(self._modules)[_position(index, len(self))], module)
+
+    def __delitem__(self, index: int | slice) -> None:
+        members = list(self._modules.values())
+        if isinstance(index, slice):
+            del members[index]
+        else:
+            del members[_position(index, len(members))]
+        self._renumber(members)
+
+    def _renumber(self, members: Iterable[Any]) -> None:
+        self._modules = {}
+        for number, module in enumerate(members):
+            self.add_module(str(number), module)
+
+    def __dir__(self) -> list[str]:
+        return [name for name in super().__dir__() if not name.isdigit()]
+
+    def append(self, module: Module) -> Any:
+        """Add a module at the end.
+
+        Raises
+        ------
+        TypeError
+            It is no module.
+        """
+        self.add_module(str(len(self)), module)
+        return self
+
+    def extend(self, modules: Iterable[Module]) -> Any:
+        """Add modules at the end."""
+        if not isinstance(modules, Iterable):
+            raise TypeError(
+                f"{type(self).__name__}.extend should be called with an iterable, but got {type(modules).__name__}"
+            )
+        for module in list(modules):
+            self.append(module)
+        return self
+
+    def insert(self, index: int, module: Module) -> Any:
+        """Add a module before the one at ``index``."""
+        if not isinstance(module, Module):
+            raise TypeError(f"{type(module).__name__} is not a Module subclass")
+        if not -len(self) <= index <= len(self):
+            raise IndexError(f"Index out of range: {index}")
+        members = list(self._modules.values())
+        members.insert(index, module)
+        self._renumber(members)
+        return self
+
+    def pop(self, key: int) -> Any:
+        """Remove a module and return it."""
+        module = self[key]
+        del self[key]
+        return module
+
+
+class Sequential(_Numbered):
+    """Modules called one after the other, each with the output of the one before.
+
+    Takes modules, or one dict from names to modules.
+
+    >>> from numgrad import nn
+    >>> nn.Sequential(nn.Flatten(), nn.Linear(4, 2))
+    Sequential(
+      (0): Flatten(start_dim=1, end_dim=-1)
+      (1): Linear(in_features=4, out_features=2, bias=True)
+    )
+    """
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__()
+        named = args[0].items() if len(args) == 1 and isinstance(args[0], Mapping) else enumerate(args)
+        for name, module in named:
+            self.add_module(str(name), module)
+
+    def forward(self, input: Any) -> Any:
+        for module in self._modules.values():
+            input = module(input)  # type: ignore[misc]
+        return input
+
+    def _of(self, members: dict[str, Any]) -> Sequential:
+        return type(self)(members)
+
+    def __add__(self, other: Sequential) -> Sequential:
+        if not isinstance(other, Sequential):
+            raise ValueError(f"add operator supports only objects of Sequential class, but {type(other)} is given.")
+        return Sequential(*self, *other)
+
+
+class ModuleList(_Numbered):
+    """A list of modules that a `Module` finds; it has no forward.
+
+    >>> from numgrad import nn
+    >>> layers = nn.ModuleList(nn.Linear(2, 2) for _ in range(3))
+    >>> layers
+    ModuleList(
+      (0-2): 3 x Linear(in_features=2, out_features=2, bias=True)
+    )
+    """
+
+    def __init__(self, modules: Iterable[Module] | None = None) -> None:
+        super().__init__()
+        if modules is not None:
+            self.extend(modules)
+
+    def _of(self, members: dict[str, Any]) -> ModuleList:
+        return type(self)(members.values())
+
+    def __iadd__(self, modules: Iterable[Module]) -> ModuleList:
+        return self.extend(modules)  # type: ignore[no-any-return]
+
+    def __add__(self, other: Iterable[Module]) -> ModuleList:
+        return ModuleList([*self, *other])
+
+    def __repr__(self) -> str:
+        if not len(self):
+            return f"{self._get_name()}()"
+        lines, begin = [], 0
+        for text, group in itertools.groupby(repr(module) for module in self):
+            count = len(list(group))
+            name = f"({begin})" if count == 1 else f"({begin}-{begin + count - 1})"
+            lines.append(f"{name}: {'' if count == 1 else f'{count} x '}{indented(text)}")
+            begin += count
+        return "\n  ".join([f"{self._get_name()}(", *lines]) + "\n)"
+
+
+class ModuleDict(Module):
+    """A dict of modules that a `Module` finds; it has no forward and keeps the order of insertion."""
+
+    def __init__(self, modules: Mapping[str, Module] | Iterable[tuple[str, Module]] | None = None) -> None:
+        super().__init__()
+        if modules is not None:
+            self.update(modules)
+
+    def __getitem__(self, key: str) -> Any:
+        return self._modules[key]
+
+    def __setitem__(self, key: str, module: Module) -> None:
+        self.add_module(key, module)
+
+    def __delitem__(self, key: str) -> None:
+        del self._modules[key]
+
+    def __len__(self) -> int:
+        return len(self._modules)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._modules)
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._modules
+
+    def clear(self) -> None:
+        """Remove all."""
+        self._modules.clear()
+
+    def pop(self, key: str) -> Any:
+        """Remove the module of a name and return it."""
+        return self._modules.pop(key)
+
+    def keys(self) -> Iterable[str]:
+        """The names."""
+        return self._modules.keys()
+
+    def values(self) -> Iterable[Any]:
+        """The modules."""
+        return self._modules.values()
+
+    def items(self) -> Iterable[tuple[str, Any]]:
+        """Pairs of both."""
+        return self._modules.items()
+
+    def update(self, modules: Mapping[str, Module] | Iterable[tuple[str, Module]]) -> None:
+        """Add modules from a mapping or from pairs; existing names are replaced.
+
+        Raises
+        ------
+        TypeError
+            It is neither, or a value is no module.
+        """
+        if not isinstance(modules, Iterable):
+            raise TypeError(
+                "ModuleDict.update should be called with an iterable of key/value pairs, but got "
+                f"{type(modules).__name__}"
+            )
+        for name, module in list(modules.items() if isinstance(modules, (Mapping, ModuleDict)) else modules):
+            self[name] = module
+
+
+class ParameterList(Module):
+    """A list of parameters that a `Module` finds; tensors given to it become parameters."""
+
+    def __init__(self, values: Iterable[Tensor] | None = None) -> None:
+        super().__init__()
+        if values is not None:
+            self.extend(values)
+
+    def __len__(self) -> int:
+        return len(self._parameters)
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self._parameters.values())
+
+    @overload
+    def __getitem__(self, index: int) -> Any: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> ParameterList: ...
+
+    def __getitem__(self, index: int | slice) -> Any:
+        members: list[Any] = list(self._parameters.values())
+        return type(self)(members[index]) if isinstance(index, slice) else members[_position(index, len(members))]
+
+    def __setitem__(self, index: int, value: Tensor) -> None:
+        place = _position(index, len(self))
+        self.register_parameter(str(place), value if isinstance(value, Parameter) else Parameter(value))
+
+    def append(self, value: Tensor) -> ParameterList:
+        """Add a parameter at the end."""
+        self.register_parameter(str(len(self)), value if isinstance(value, Parameter) else Parameter(value))
+        return self
+
+    def extend(self, values: Iterable[Tensor]) -> ParameterList:
+        """Add parameters at the end."""
+        if not isinstance(values, Iterable) or isinstance(values, Tensor):
+            raise TypeError(f"ParameterList.extend should be called with an iterable, but got {type(values).__name__}")
+        for value in list(values):
+            self.append(value)
+        return self
+
+    __iadd__ = extend
+
+    def extra_repr(self) -> str:
+        return "\n".join(
+            f"({name}): Parameter containing: [{value.dtype!r} of size {'x'.join(map(str, value.shape))}]"
+            for name, value in self._parameters.items()
+            if value is not None
+        )

@@ -1,0 +1,120 @@
+"""Convolutional layers."""
+
+from __future__ import annotations
+
+import math
+
+from numgrad.dtypes import dtype as Dtype
+from numgrad.nn import functional as F
+from numgrad.nn import init
+from numgrad.nn.module import Module
+from numgrad.nn.parameter import Parameter
+from numgrad.nn.sizes import Pair, pair
+from numgrad.tensor import creation
+from numgrad.tensor.tensor import Tensor
+
+_PADDING_MODES = ("zeros", "reflect", "replicate", "circular")
+
+
+class Conv2d(Module):
+    """Cross-correlation of input [N, C, H, W] (or [C, H, W]) with learnt weights.
+
+    Parameters
+    ----------
+    in_channels, out_channels
+        C of the input and of the output.
+    kernel_size, stride, dilation
+        An int, or a pair for height and width.
+    padding
+        Zeros added on each side: an int, a pair, 'valid' (none), or 'same' (the output is as large as the input).
+    groups
+        The channels are cut into so many groups that do not see each other.
+    bias
+        Whether to learn an offset for each output channel.
+    padding_mode
+        'zeros'; torch's other modes are refused.
+    dtype
+        Of the parameters; None: the default dtype.
+
+    The weight has shape [out_channels, in_channels / groups, height, width] and lies in memory with the input channels
+    last, as the kernels read it. It and the bias are drawn evenly from within 1 / sqrt(fan_in) of 0.
+
+    Raises
+    ------
+    ValueError
+        The channels cannot be divided into the groups, or a padding or its mode is unknown.
+    NotImplementedError
+        The padding mode is one that only torch has.
+
+    >>> from numgrad import nn
+    >>> nn.Conv2d(3, 64, kernel_size=7, stride=2, padding=3, bias=False)
+    Conv2d(3, 64, kernel_size=(7, 7), stride=(2, 2), padding=(3, 3), bias=False)
+    """
+
+    weight: Parameter
+    bias: Parameter | None
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: Pair,
+        stride: Pair = 1,
+        padding: Pair | str = 0,
+        dilation: Pair = 1,
+        groups: int = 1,
+        bias: bool = True,
+        padding_mode: str = "zeros",
+        *,
+        dtype: Dtype | None = None,
+    ) -> None:
+        super().__init__()
+        if groups <= 0:
+            raise ValueError("groups must be a positive integer")
+        for name, channels in (("in_channels", in_channels), ("out_channels", out_channels)):
+            if channels % groups:
+                raise ValueError(f"{name} must be divisible by groups")
+        if isinstance(padding, str):
+            if padding not in ("same", "valid"):
+                raise ValueError(f"Invalid padding string {padding!r}, should be one of {{'same', 'valid'}}")
+            if padding == "same" and pair("stride", stride) != (1, 1):
+                raise ValueError("padding='same' is not supported for strided convolutions")
+        if padding_mode not in _PADDING_MODES:
+            raise ValueError(f"padding_mode must be one of {_PADDING_MODES}, but got padding_mode='{padding_mode}'")
+        if padding_mode != "zeros":
+            raise NotImplementedError(
+                f"Conv2d: padding_mode is '{padding_mode}', expected 'zeros', the only one implemented"
+            )
+        self.in_channels = in_channels
+        self.out_channels = out_channels
+        self.kernel_size = pair("kernel_size", kernel_size)
+        self.stride = pair("stride", stride)
+        self.padding = padding if isinstance(padding, str) else pair("padding", padding)
+        self.dilation = pair("dilation", dilation)
+        self.groups = groups
+        self.padding_mode = padding_mode
+        in_memory = creation.empty(out_channels, *self.kernel_size, in_channels // groups, dtype=dtype)
+        self.weight = Parameter(in_memory.permute(0, 3, 1, 2))
+        self.register_parameter("bias", Parameter(creation.empty(out_channels, dtype=dtype)) if bias else None)
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Draw weight and bias anew."""
+        init.kaiming_uniform_(self.weight, a=math.sqrt(5))
+        if self.bias is not None:
+            fan_in, _ = init.fans(self.weight)
+            bound = 1 / math.sqrt(fan_in) if fan_in else 0.0
+            init.uniform_(self.bias, -bound, bound)
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.conv2d(input, self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups)
+
+    def extra_repr(self) -> str:
+        text = f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}, stride={self.stride}"
+        if self.padding != (0, 0):
+            text += f", padding={self.padding}"
+        if self.dilation != (1, 1):
+            text += f", dilation={self.dilation}"
+        if self.groups != 1:
+            text += f", groups={self.groups}"
+        return text if self.bias is not None else text + ", bias=False"

@@ -1,0 +1,229 @@
+"""The functions behind the layers: ``from numgrad.nn import functional as F``. Names and arguments are torch's."""
+
+from __future__ import annotations
+
+import warnings
+
+from numgrad.dtypes import int32, int64
+from numgrad.layout import Size, product
+from numgrad.nn.losses import binary_cross_entropy_with_logits, huber_loss, smooth_l1_loss
+from numgrad.tensor import functional as T
+from numgrad.tensor import layers, random
+from numgrad.tensor.functional import gelu, relu, sigmoid, silu, softplus, tanh
+from numgrad.tensor.layers import (
+    adaptive_avg_pool2d,
+    avg_pool2d,
+    conv2d,
+    cross_entropy,
+    l1_loss,
+    layer_norm,
+    linear,
+    max_pool2d,
+    mse_loss,
+    nll_loss,
+    pad,
+    scaled_dot_product_attention,
+)
+from numgrad.tensor.tensor import Tensor
+
+__all__ = [
+    "adaptive_avg_pool2d",
+    "avg_pool2d",
+    "batch_norm",
+    "binary_cross_entropy_with_logits",
+    "conv2d",
+    "cross_entropy",
+    "dropout",
+    "elu",
+    "embedding",
+    "gelu",
+    "group_norm",
+    "huber_loss",
+    "l1_loss",
+    "layer_norm",
+    "leaky_relu",
+    "linear",
+    "log_softmax",
+    "max_pool2d",
+    "mse_loss",
+    "nll_loss",
+    "normalize",
+    "pad",
+    "relu",
+    "relu_",
+    "scaled_dot_product_attention",
+    "sigmoid",
+    "silu",
+    "smooth_l1_loss",
+    "softmax",
+    "softplus",
+    "tanh",
+]
+
+# ---- activations ------------------------------------------------------------------------------------------------
+
+
+def relu_(input: Tensor) -> Tensor:
+    """max(0, input), written over input."""
+    return input.relu_()
+
+
+def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = False) -> Tensor:
+    """input where it is positive, else negative_slope * input.
+
+    >>> import numgrad as ng
+    >>> leaky_relu(ng.tensor([-1.0, 2.0]), 0.1)
+    tensor([-0.1000,  2.0000])
+    """
+    out = T.where(T.gt(input, 0), input, T.mul(input, negative_slope))
+    return input.copy_(out) if inplace else out
+
+
+def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
+    """input where it is positive, else alpha * (exp(input) - 1)."""
+    # The clamp keeps the branch that is not taken from overflowing into its gradient.
+    out = T.where(T.gt(input, 0), input, T.mul(T.expm1(T.clamp(input, max=0.0)), alpha))
+    return input.copy_(out) if inplace else out
+
+
+def softmax(input: Tensor, dim: int | None = None) -> Tensor:
+    """exp(input), divided by its sum along ``dim``."""
+    return layers.softmax(input, implicit_dim("softmax", dim, input.ndim))
+
+
+def log_softmax(input: Tensor, dim: int | None = None) -> Tensor:
+    """The logarithm of `softmax`, exact where that underflows."""
+    return layers.log_softmax(input, implicit_dim("log_softmax", dim, input.ndim))
+
+
+def implicit_dim(name: str, dim: int | None, ndim: int) -> int:
+    """The dimension of a softmax that was left out: 0 for up to one dimension and for three, else 1; with a warning."""
+    if dim is not None:
+        return dim
+    warnings.warn(
+        f"Implicit dimension choice for {name} has been deprecated. Change the call to include dim=X as an argument.",
+        UserWarning,
+        stacklevel=3,
+    )
+    return 0 if ndim in (0, 1, 3) else 1
+
+
+# ---- layers -----------------------------------------------------------------------------------------------------
+
+
+def batch_norm(
+    input: Tensor,
+    running_mean: Tensor | None,
+    running_var: Tensor | None,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    training: bool = False,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+) -> Tensor:
+    """Normalise each channel of input [N, C, ...], by the batch's statistics (``training``) or by the running ones.
+
+    In training the running statistics, unless None, move towards the batch's by ``momentum``, in place.
+
+    Raises
+    ------
+    ValueError
+        In training, there is only one value per channel.
+    RuntimeError
+        The sizes do not fit, or without ``training`` there are no running statistics.
+    """
+    if training:
+        check_batch_size(input.shape)
+    return layers.batch_norm(input, running_mean, running_var, weight, bias, training, momentum, eps)
+
+
+def check_batch_size(shape: Size) -> None:
+    """Refuse a batch whose statistics would be those of one value.
+
+    Raises
+    ------
+    ValueError
+        There is one value per channel.
+    """
+    if len(shape) > 1 and shape[0] * product(shape[2:]) == 1:
+        raise ValueError(f"Expected more than 1 value per channel when training, got input size {shape}")
+
+
+def _normed(input: Tensor, dims: tuple[int, ...], eps: float) -> Tensor:
+    centred = T.sub(input, T.mean(input, dims, keepdim=True))
+    return T.mul(centred, T.rsqrt(T.add(T.mean(T.square(centred), dims, keepdim=True), eps)))
+
+
+def group_norm(
+    input: Tensor, num_groups: int, weight: Tensor | None = None, bias: Tensor | None = None, eps: float = 1e-5
+) -> Tensor:
+    """Normalise each of ``num_groups`` groups of the channels of input [N, C, ...]; then scale and shift each channel.
+
+    Raises
+    ------
+    RuntimeError
+        The channels cannot be divided so.
+    """
+    shape = tuple(input.shape)
+    if len(shape) < 2 or shape[1] % num_groups:
+        raise RuntimeError(
+            "Expected number of channels in input to be divisible by num_groups, but got input of shape "
+            f"{list(shape)} and num_groups={num_groups}"
+        )
+    out = T.reshape(_normed(T.reshape(input, shape[0], num_groups, -1), (2,), eps), shape)
+    form = (1, shape[1], *(1,) * (len(shape) - 2))
+    if weight is not None:
+        out = T.mul(out, T.reshape(weight, form))
+    return out if bias is None else T.add(out, T.reshape(bias, form))
+
+
+def normalize(input: Tensor, p: float = 2.0, dim: int = 1, eps: float = 1e-12) -> Tensor:
+    """input divided by its p-norm along ``dim``, or by eps where that is larger; p is 1 or 2."""
+    if p not in (1, 2):
+        raise ValueError(f"normalize: p is {p}, expected 1 or 2")
+    norm = T.sqrt(T.sum(T.square(input), dim, keepdim=True)) if p == 2 else T.sum(T.abs(input), dim, keepdim=True)
+    return T.div(input, T.clamp(norm, min=eps))
+
+
+def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
+    """In training, zero each element with probability p and divide the others by 1 - p; else the input.
+
+    Raises
+    ------
+    ValueError
+        p is not between 0 and 1.
+    """
+    if not 0.0 <= p <= 1.0:
+        raise ValueError(f"dropout probability has to be between 0 and 1, but got {p}")
+    if not training or p == 0:
+        return input
+    out = random.dropout(input, p, True)
+    return input.copy_(out) if inplace else out
+
+
+def embedding(input: Tensor, weight: Tensor, padding_idx: int | None = None) -> Tensor:
+    """The rows of weight [num_embeddings, embedding_dim] that input, of int64 or int32 and any shape, names.
+
+    Row ``padding_idx`` gets no gradient.
+
+    Raises
+    ------
+    RuntimeError
+        The input is not of integers.
+    IndexError
+        A row does not exist.
+    """
+    T.check_tensor("embedding", "input", input)
+    if input.dtype not in (int64, int32):
+        raise RuntimeError(
+            "Expected tensor for argument 'indices' of embedding to have one of the following scalar types: Long, "
+            f"Int; but got {input.dtype.torch_name} instead"
+        )
+    input = T.cast(input, int64)
+    out = layers.embedding(input, weight)
+    if padding_idx is None:
+        return out
+    rows = weight.shape[0]
+    if not -rows <= padding_idx < rows:
+        raise AssertionError("Padding_idx must be within num_embeddings")
+    return T.where(T.unsqueeze(T.eq(input, padding_idx % rows), -1), out.detach(), out)

@@ -1,0 +1,206 @@
+"""Initial values, written in place without being recorded. Formulas and names are torch's."""
+
+from __future__ import annotations
+
+import math
+import warnings
+
+from numgrad.autograd import no_grad
+from numgrad.dtypes import float64
+from numgrad.layout import product
+from numgrad.tensor import creation
+from numgrad.tensor import functional as T
+from numgrad.tensor.tensor import Tensor
+
+_PLAIN = ("linear", "conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d", "sigmoid")
+
+
+def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
+    """The factor by which a nonlinearity shrinks standard deviations, to be made up for by the weights before it.
+
+    Raises
+    ------
+    ValueError
+        The nonlinearity is unknown, or ``param`` (the slope of 'leaky_relu') is no number.
+
+    >>> calculate_gain("relu") == 2**0.5
+    True
+    """
+    if nonlinearity in _PLAIN:
+        return 1.0
+    if nonlinearity == "tanh":
+        return 5.0 / 3
+    if nonlinearity == "relu":
+        return math.sqrt(2.0)
+    if nonlinearity == "leaky_relu":
+        if param is None:
+            param = 0.01
+        if isinstance(param, bool) or not isinstance(param, (int, float)):
+            raise ValueError(f"negative_slope {param} not a valid number")
+        return math.sqrt(2.0 / (1 + param**2))
+    if nonlinearity == "selu":
+        return 3.0 / 4
+    raise ValueError(f"Unsupported nonlinearity {nonlinearity}")
+
+
+def fans(tensor: Tensor) -> tuple[int, int]:
+    """How many inputs each output of a weight [out, in, ...] has, and the other way round.
+
+    Raises
+    ------
+    ValueError
+        The tensor has fewer than two dimensions.
+    """
+    shape = tensor.shape
+    if len(shape) < 2:
+        raise ValueError("Fan in and fan out can not be computed for tensor with fewer than 2 dimensions")
+    field = product(shape[2:])
+    return shape[1] * field, shape[0] * field
+
+
+def _is_empty(tensor: Tensor) -> bool:
+    if tensor.numel() == 0:
+        warnings.warn("Initializing zero-element tensors is a no-op", UserWarning, stacklevel=3)
+        return True
+    return False
+
+
+def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0) -> Tensor:
+    """Numbers drawn evenly from [a, b).
+
+    Raises
+    ------
+    RuntimeError
+        a is larger than b.
+    """
+    if a > b:
+        raise RuntimeError(f"uniform_ expects to return a [from, to) range, but found from={a} > to={b}")
+    with no_grad():
+        return tensor.uniform_(a, b)
+
+
+def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0) -> Tensor:
+    """Numbers drawn from a normal distribution.
+
+    Raises
+    ------
+    RuntimeError
+        std is negative.
+    """
+    if std < 0:
+        raise RuntimeError(f"normal expects std >= 0.0, but found std {std}")
+    with no_grad():
+        return tensor.normal_(mean, std)
+
+
+def trunc_normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0, a: float = -2.0, b: float = 2.0) -> Tensor:
+    """Numbers drawn from a normal distribution cut off at a and b.
+
+    By inversion: numbers drawn evenly between the distribution's values at a and b go through its inverse.
+    """
+    if mean < a - 2 * std or mean > b + 2 * std:
+        warnings.warn(
+            "mean is more than 2 std from [a, b] in nn.init.trunc_normal_. The distribution of values may be "
+            "incorrect.",
+            UserWarning,
+            stacklevel=2,
+        )
+    low, high = (math.erf((bound - mean) / (std * math.sqrt(2.0))) for bound in (a, b))
+    with no_grad():
+        drawn = creation.empty(tensor.shape, dtype=float64).uniform_(low, high)
+        values = T.add(T.mul(_inverse_erf(drawn), std * math.sqrt(2.0)), mean)
+        return tensor.copy_(T.clamp(values, a, b))
+
+
+def _inverse_erf(y: Tensor) -> Tensor:
+    """x with erf(x) = y, for float64: Winitzki's closed form (2e-3), made exact by three steps of Newton's."""
+    y = T.clamp(y, -1 + 2**-52, 1 - 2**-52)
+    constant = 0.147
+    log = T.log1p(T.neg(T.square(y)))
+    half = T.add(T.mul(log, 0.5), 2 / (math.pi * constant))
+    x = T.mul(T.sign(y), T.sqrt(T.sub(T.sqrt(T.sub(T.square(half), T.div(log, constant))), half)))
+    for _ in range(3):
+        slope = T.mul(T.exp(T.neg(T.square(x))), 2 / math.sqrt(math.pi))
+        x = T.sub(x, T.div(T.sub(T.erf(x), y), slope))
+    return x
+
+
+def constant_(tensor: Tensor, val: float) -> Tensor:
+    """One value everywhere."""
+    with no_grad():
+        return tensor.fill_(val)
+
+
+def ones_(tensor: Tensor) -> Tensor:
+    """Ones."""
+    return constant_(tensor, 1.0)
+
+
+def zeros_(tensor: Tensor) -> Tensor:
+    """Zeros."""
+    return constant_(tensor, 0.0)
+
+
+def eye_(tensor: Tensor) -> Tensor:
+    """Ones on the diagonal of a matrix, zeros elsewhere.
+
+    Raises
+    ------
+    ValueError
+        The tensor has not two dimensions.
+    """
+    if tensor.ndim != 2:
+        raise ValueError("Only tensors with 2 dimensions are supported")
+    with no_grad():
+        return tensor.copy_(creation.eye(*tensor.shape, dtype=tensor.dtype))
+
+
+def xavier_uniform_(tensor: Tensor, gain: float = 1.0) -> Tensor:
+    """Drawn evenly from (-bound, bound), bound = gain * sqrt(6 / (fan_in + fan_out)): Glorot and Bengio, 2010."""
+    bound = gain * math.sqrt(2.0 / sum(fans(tensor))) * math.sqrt(3.0)
+    return uniform_(tensor, -bound, bound)
+
+
+def xavier_normal_(tensor: Tensor, gain: float = 1.0) -> Tensor:
+    """Normal with std = gain * sqrt(2 / (fan_in + fan_out)): Glorot and Bengio, 2010."""
+    return normal_(tensor, 0.0, gain * math.sqrt(2.0 / sum(fans(tensor))))
+
+
+def _kaiming_std(tensor: Tensor, a: float, mode: str, nonlinearity: str) -> float:
+    modes = ["fan_in", "fan_out"]
+    if mode.lower() not in modes:
+        raise ValueError(f"Mode {mode} not supported, please use one of {modes}")
+    fan = fans(tensor)[modes.index(mode.lower())]
+    return calculate_gain(nonlinearity, a) / math.sqrt(fan)
+
+
+def kaiming_uniform_(tensor: Tensor, a: float = 0, mode: str = "fan_in", nonlinearity: str = "leaky_relu") -> Tensor:
+    """Drawn evenly from (-bound, bound), bound = gain * sqrt(3 / fan): He et al., 2015.
+
+    Parameters
+    ----------
+    tensor
+        The weight [out, in, ...] to fill.
+    a
+        Slope of the leaky ReLU that follows.
+    mode
+        'fan_in' keeps the size of activations, 'fan_out' that of gradients.
+    nonlinearity
+        What follows; see `calculate_gain`.
+
+    Raises
+    ------
+    ValueError
+        The mode or the nonlinearity is unknown, or the tensor has fewer than two dimensions.
+    """
+    if _is_empty(tensor):
+        return tensor
+    bound = math.sqrt(3.0) * _kaiming_std(tensor, a, mode, nonlinearity)
+    return uniform_(tensor, -bound, bound)
+
+
+def kaiming_normal_(tensor: Tensor, a: float = 0, mode: str = "fan_in", nonlinearity: str = "leaky_relu") -> Tensor:
+    """Normal with std = gain / sqrt(fan); arguments and errors of `kaiming_uniform_`."""
+    if _is_empty(tensor):
+        return tensor
+    return normal_(tensor, 0.0, _kaiming_std(tensor, a, mode, nonlinearity))

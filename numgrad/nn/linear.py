@@ -1,0 +1,132 @@
+"""Linear layers and their relatives."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from numgrad.dtypes import dtype as Dtype
+from numgrad.nn import functional as F
+from numgrad.nn import init
+from numgrad.nn.module import Module
+from numgrad.nn.parameter import Parameter
+from numgrad.tensor import creation
+from numgrad.tensor import functional as T
+from numgrad.tensor.tensor import Tensor
+
+
+class Identity(Module):
+    """Gives its input back; arguments of the constructor are ignored."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__()
+
+    def forward(self, input: Tensor) -> Tensor:
+        return input
+
+
+class Linear(Module):
+    """input @ weight.T + bias.
+
+    Parameters
+    ----------
+    in_features, out_features
+        Sizes of the last dimension of input [..., in_features] and output [..., out_features].
+    bias
+        Whether to learn an offset.
+    dtype
+        Of the parameters; None: the default dtype.
+
+    Weight and bias are drawn evenly from within 1 / sqrt(in_features) of 0.
+
+    >>> from numgrad import nn
+    >>> nn.Linear(20, 30)
+    Linear(in_features=20, out_features=30, bias=True)
+    """
+
+    weight: Parameter
+    bias: Parameter | None
+
+    def __init__(self, in_features: int, out_features: int, bias: bool = True, *, dtype: Dtype | None = None) -> None:
+        super().__init__()
+        self.in_features = in_features
+        self.out_features = out_features
+        self.weight = Parameter(creation.empty(out_features, in_features, dtype=dtype))
+        self.register_parameter("bias", Parameter(creation.empty(out_features, dtype=dtype)) if bias else None)
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Draw weight and bias anew."""
+        init.kaiming_uniform_(self.weight, a=math.sqrt(5))
+        if self.bias is not None:
+            bound = 1 / math.sqrt(self.in_features) if self.in_features else 0.0
+            init.uniform_(self.bias, -bound, bound)
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.linear(input, self.weight, self.bias)
+
+    def extra_repr(self) -> str:
+        return f"in_features={self.in_features}, out_features={self.out_features}, bias={self.bias is not None}"
+
+
+class Flatten(Module):
+    """The dimensions from start_dim to end_dim made one; by default all but the first."""
+
+    def __init__(self, start_dim: int = 1, end_dim: int = -1) -> None:
+        super().__init__()
+        self.start_dim = start_dim
+        self.end_dim = end_dim
+
+    def forward(self, input: Tensor) -> Tensor:
+        return T.flatten(input, self.start_dim, self.end_dim)
+
+    def extra_repr(self) -> str:
+        return f"start_dim={self.start_dim}, end_dim={self.end_dim}"
+
+
+class Embedding(Module):
+    """A table [num_embeddings, embedding_dim] of vectors, looked up by integers of any shape.
+
+    Parameters
+    ----------
+    num_embeddings, embedding_dim
+        Size of the table, whose entries are drawn from the standard normal distribution.
+    padding_idx
+        A row that is zero at first and gets no gradient.
+    dtype
+        Of the table; None: the default dtype.
+
+    Raises
+    ------
+    AssertionError
+        padding_idx is not a row.
+    """
+
+    weight: Parameter
+
+    def __init__(
+        self, num_embeddings: int, embedding_dim: int, padding_idx: int | None = None, *, dtype: Dtype | None = None
+    ) -> None:
+        super().__init__()
+        if padding_idx is not None:
+            if not -num_embeddings <= padding_idx < num_embeddings:
+                raise AssertionError("Padding_idx must be within num_embeddings")
+            padding_idx %= num_embeddings
+        self.num_embeddings = num_embeddings
+        self.embedding_dim = embedding_dim
+        self.padding_idx = padding_idx
+        self.weight = Parameter(creation.empty(num_embeddings, embedding_dim, dtype=dtype))
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Draw the table anew."""
+        init.normal_(self.weight)
+        if self.padding_idx is not None:
+            init.zeros_(self.weight.detach()[self.padding_idx])
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.embedding(input, self.weight, self.padding_idx)
+
+    def extra_repr(self) -> str:
+        padding = "" if self.padding_idx is None else f", padding_idx={self.padding_idx}"
+        return f"{self.num_embeddings}, {self.embedding_dim}{padding}"

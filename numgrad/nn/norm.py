@@ -1,0 +1,241 @@
+"""Normalising layers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from numgrad import dtypes
+from numgrad.dtypes import dtype as Dtype
+from numgrad.nn import functional as F
+from numgrad.nn import init
+from numgrad.nn.module import Module
+from numgrad.nn.parameter import Parameter
+from numgrad.tensor import creation
+from numgrad.tensor.tensor import Tensor
+
+
+def _scale_one_shift_zero(weight: Tensor | None, bias: Tensor | None) -> None:
+    if weight is not None:
+        init.ones_(weight)
+    if bias is not None:
+        init.zeros_(bias)
+
+
+class _BatchNorm(Module):
+    """Normalises each channel of its input by the mean and the biased variance of the batch.
+
+    Parameters
+    ----------
+    num_features
+        C of the input.
+    eps
+        Added to the variance.
+    momentum
+        How far running statistics move towards the batch's; None: they are the mean of all batches so far.
+    affine
+        Whether to learn a scale (1 at first) and, unless ``bias`` is False, a shift (0) for each channel.
+    track_running_stats
+        Whether to keep running statistics, which eval mode uses; the running variance is the unbiased one.
+    dtype
+        Of parameters and statistics; None: the default dtype.
+
+    Raises
+    ------
+    ValueError
+        The input has another number of dimensions, or, in train mode, one value for each channel.
+    RuntimeError
+        The input has another number of channels.
+    """
+
+    _version = 2  # num_batches_tracked is part of the state since 2
+    _dims: tuple[int, ...] = ()
+
+    weight: Parameter | None
+    bias: Parameter | None
+    running_mean: Tensor | None
+    running_var: Tensor | None
+    num_batches_tracked: Tensor | None
+
+    def __init__(
+        self,
+        num_features: int,
+        eps: float = 1e-5,
+        momentum: float | None = 0.1,
+        affine: bool = True,
+        track_running_stats: bool = True,
+        *,
+        bias: bool = True,
+        dtype: Dtype | None = None,
+    ) -> None:
+        super().__init__()
+        self.num_features = num_features
+        self.eps = eps
+        self.momentum = momentum
+        self.affine = affine
+        self.track_running_stats = track_running_stats
+        for name, learnt in (("weight", affine), ("bias", affine and bias)):
+            self.register_parameter(name, Parameter(creation.empty(num_features, dtype=dtype)) if learnt else None)
+        for name in ("running_mean", "running_var"):
+            self.register_buffer(name, creation.empty(num_features, dtype=dtype) if track_running_stats else None)
+        counter = creation.tensor(0, dtype=dtypes.int64) if track_running_stats else None
+        self.register_buffer("num_batches_tracked", counter)
+        self.reset_parameters()
+
+    def reset_running_stats(self) -> None:
+        """Forget all batches: mean 0, variance 1."""
+        if self.track_running_stats:
+            self.running_mean.zero_()  # type: ignore[union-attr]
+            self.running_var.fill_(1)  # type: ignore[union-attr]
+            self.num_batches_tracked.zero_()  # type: ignore[union-attr]
+
+    def reset_parameters(self) -> None:
+        """Scale 1, shift 0, and no batch seen."""
+        self.reset_running_stats()
+        _scale_one_shift_zero(self.weight, self.bias)
+
+    def _check_input_dim(self, input: Tensor) -> None:
+        if input.ndim not in self._dims:
+            wanted = " or ".join(f"{dims}D" for dims in self._dims)
+            raise ValueError(f"expected {wanted} input (got {input.ndim}D input)")
+
+    def forward(self, input: Tensor) -> Tensor:
+        self._check_input_dim(input)
+        mean, var, counter = self.running_mean, self.running_var, self.num_batches_tracked
+        if not self.training and mean is not None and var is not None:
+            return F.batch_norm(input, mean, var, self.weight, self.bias, False, 0.0, self.eps)
+        momentum = 0.0 if self.momentum is None else self.momentum
+        if not (self.training and self.track_running_stats):
+            return F.batch_norm(input, None, None, self.weight, self.bias, True, momentum, self.eps)
+        if self.momentum is None and counter is not None:
+            momentum = 1.0 / (counter.item() + 1)
+        out = F.batch_norm(input, mean, var, self.weight, self.bias, True, momentum, self.eps)
+        if counter is not None:  # only now: a batch that was refused is none
+            counter.add_(1)
+        return out
+
+    def _load_from_state_dict(
+        self, state_dict: dict[str, Any], prefix: str, local_metadata: dict[str, Any], *report: Any
+    ) -> None:
+        key = f"{prefix}num_batches_tracked"
+        old = (local_metadata.get("version") or 1) < 2
+        if old and self.num_batches_tracked is not None and key not in state_dict:
+            state_dict[key] = self.num_batches_tracked.detach()
+        super()._load_from_state_dict(state_dict, prefix, local_metadata, *report)
+
+    def extra_repr(self) -> str:
+        return (
+            f"{self.num_features}, eps={self.eps}, momentum={self.momentum}, affine={self.affine}, "
+            f"bias={self.bias is not None}, track_running_stats={self.track_running_stats}"
+        )
+
+
+class BatchNorm1d(_BatchNorm):
+    __doc__ = (_BatchNorm.__doc__ or "").replace("of its input", "of its input [N, C] or [N, C, L]", 1)
+    _dims = (2, 3)
+
+
+class BatchNorm2d(_BatchNorm):
+    __doc__ = (_BatchNorm.__doc__ or "").replace("of its input", "of its input [N, C, H, W]", 1)
+    _dims = (4,)
+
+
+class LayerNorm(Module):
+    """Normalises each sample over its last dimensions, then scales and shifts each place.
+
+    Parameters
+    ----------
+    normalized_shape
+        The extents of those dimensions; an int for one.
+    eps
+        Added to the variance.
+    elementwise_affine
+        Whether to learn a scale, and (``bias``) a shift, for each place.
+    bias
+        See there.
+    dtype
+        Of the parameters; None: the default dtype.
+
+    >>> import numgrad as ng
+    >>> from numgrad import nn
+    >>> nn.LayerNorm(4)
+    LayerNorm((4,), eps=1e-05, elementwise_affine=True, bias=True)
+    """
+
+    weight: Parameter | None
+    bias: Parameter | None
+
+    def __init__(
+        self,
+        normalized_shape: int | Sequence[int],
+        eps: float = 1e-5,
+        elementwise_affine: bool = True,
+        bias: bool = True,
+        *,
+        dtype: Dtype | None = None,
+    ) -> None:
+        super().__init__()
+        shape = tuple(normalized_shape) if isinstance(normalized_shape, Sequence) else (normalized_shape,)
+        self.normalized_shape = shape
+        self.eps = eps
+        self.elementwise_affine = elementwise_affine
+        for name, learnt in (("weight", elementwise_affine), ("bias", elementwise_affine and bias)):
+            self.register_parameter(name, Parameter(creation.empty(shape, dtype=dtype)) if learnt else None)
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Scale 1, shift 0."""
+        _scale_one_shift_zero(self.weight, self.bias)
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.layer_norm(input, self.normalized_shape, self.weight, self.bias, self.eps)
+
+    def extra_repr(self) -> str:
+        return (
+            f"{self.normalized_shape}, eps={self.eps}, elementwise_affine={self.elementwise_affine}, "
+            f"bias={self.bias is not None}"
+        )
+
+
+class GroupNorm(Module):
+    """Normalises each of ``num_groups`` groups of the channels of its input [N, C, ...], then scales and shifts channels.
+
+    Raises
+    ------
+    ValueError
+        num_channels cannot be divided by num_groups.
+    """
+
+    weight: Parameter | None
+    bias: Parameter | None
+
+    def __init__(
+        self,
+        num_groups: int,
+        num_channels: int,
+        eps: float = 1e-5,
+        affine: bool = True,
+        *,
+        bias: bool = True,
+        dtype: Dtype | None = None,
+    ) -> None:
+        super().__init__()
+        if num_channels % num_groups:
+            raise ValueError(f"num_channels ({num_channels}) must be divisible by num_groups ({num_groups})")
+        self.num_groups = num_groups
+        self.num_channels = num_channels
+        self.eps = eps
+        self.affine = affine
+        for name, learnt in (("weight", affine), ("bias", affine and bias)):
+            self.register_parameter(name, Parameter(creation.empty(num_channels, dtype=dtype)) if learnt else None)
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Scale 1, shift 0."""
+        _scale_one_shift_zero(self.weight, self.bias)
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.group_norm(input, self.num_groups, self.weight, self.bias, self.eps)
+
+    def extra_repr(self) -> str:
+        return f"{self.num_groups}, {self.num_channels}, eps={self.eps}, affine={self.affine}, bias={self.bias is not None}"

@@ -1,0 +1,110 @@
+"""Gradient clipping, and parameters as one vector."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+from numgrad.autograd import no_grad
+from numgrad.tensor import creation
+from numgrad.tensor import functional as T
+from numgrad.tensor.tensor import Tensor
+
+
+def _gradients(parameters: Tensor | Iterable[Tensor]) -> list[Tensor]:
+    given = [parameters] if isinstance(parameters, Tensor) else list(parameters)
+    return [parameter._grad for parameter in given if parameter._grad is not None]
+
+
+def get_total_norm(tensors: Iterable[Tensor], norm_type: float = 2.0, error_if_nonfinite: bool = False) -> Tensor:
+    """The norm of all tensors as if they were one vector; ``norm_type`` is 1, 2 or inf.
+
+    Raises
+    ------
+    RuntimeError
+        The norm is NaN or infinite, and ``error_if_nonfinite``.
+    """
+    with no_grad():
+        norms = [T.norm(tensor, norm_type) for tensor in tensors]
+        if not norms:
+            return creation.tensor(0.0)
+        total = T.norm(T.stack(norms), norm_type)
+    if error_if_nonfinite and not math.isfinite(total.item()):
+        raise RuntimeError(
+            f"The total norm of order {norm_type} for gradients from `parameters` is non-finite, so it cannot be "
+            "clipped. To "
+            "disable this error and scale the gradients by the non-finite norm anyway, set `error_if_nonfinite=False`"
+        )
+    return total
+
+
+def clip_grad_norm_(
+    parameters: Tensor | Iterable[Tensor], max_norm: float, norm_type: float = 2.0, error_if_nonfinite: bool = False
+) -> Tensor:
+    """Scale all gradients in place so that together they have at most the norm ``max_norm``.
+
+    Returns
+    -------
+    Tensor
+        The norm before.
+
+    Raises
+    ------
+    RuntimeError
+        As for `get_total_norm`; no gradient has been changed.
+
+    >>> import numgrad as ng
+    >>> x = ng.tensor([3.0, 4.0], requires_grad=True)
+    >>> (x * x / 2).sum().backward()
+    >>> clip_grad_norm_([x], 1.0), x.grad
+    (tensor(5.), tensor([0.6000, 0.8000]))
+    """
+    gradients = _gradients(parameters)
+    total = get_total_norm(gradients, float(norm_type), error_if_nonfinite)
+    with no_grad():
+        scale = T.clamp(T.div(float(max_norm), T.add(total, 1e-6)), max=1.0)
+        for gradient in gradients:
+            gradient.mul_(T.cast(scale, gradient.dtype))
+    return total
+
+
+def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float) -> None:
+    """Limit every element of every gradient, in place, to [-clip_value, clip_value]."""
+    bound = float(clip_value)
+    with no_grad():
+        for gradient in _gradients(parameters):
+            gradient.copy_(T.clamp(gradient, -bound, bound))
+
+
+def parameters_to_vector(parameters: Iterable[Tensor]) -> Tensor:
+    """All parameters, flattened, one after the other; gradients flow through it."""
+    return T.cat([T.reshape(parameter, -1) for parameter in parameters])
+
+
+def vector_to_parameters(vec: Tensor, parameters: Iterable[Tensor]) -> None:
+    """Copy the pieces of a vector into the parameters.
+
+    Raises
+    ------
+    RuntimeError
+        The vector has another number of elements; nothing has been changed.
+    """
+    wanted = list(parameters)
+    count = sum(parameter.numel() for parameter in wanted)
+    if vec.ndim != 1 or vec.numel() != count:
+        raise RuntimeError(f"vector_to_parameters: vec has shape {list(vec.shape)}, expected [{count}]")
+    begin = 0
+    with no_grad():
+        for parameter in wanted:
+            piece = T.narrow(vec, 0, begin, parameter.numel())
+            parameter.copy_(T.reshape(piece, parameter.shape))
+            begin += parameter.numel()
+
+
+__all__ = [
+    "clip_grad_norm_",
+    "clip_grad_value_",
+    "get_total_norm",
+    "parameters_to_vector",
+    "vector_to_parameters",
+]

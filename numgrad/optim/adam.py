@@ -1,0 +1,127 @@
+"""Adam and AdamW."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from numgrad.dtypes import float32
+from numgrad.optim import updates
+from numgrad.optim.optimizer import Optimizer, Params
+from numgrad.tensor import creation
+from numgrad.tensor.tensor import Tensor
+
+
+class Adam(Optimizer):
+    """Steps of the size lr along running means of the gradients, each divided by its root mean square.
+
+    Kingma and Ba, 2015. ``weight_decay`` is an L2 penalty: it is added to the gradient.
+
+    Parameters
+    ----------
+    params
+        What to optimize; see `Optimizer`.
+    lr
+        Learning rate.
+    betas
+        How much is kept of the running means of gradients and of their squares.
+    eps
+        Added to the root, so that nothing is divided by 0.
+    weight_decay
+        Strength of the L2 penalty.
+    amsgrad
+        Divide by the largest mean of squares so far.
+    maximize
+        Ascend instead.
+    decoupled_weight_decay
+        Shrink the parameters by lr * weight_decay directly, as `AdamW`.
+
+    Raises
+    ------
+    ValueError
+        An option is out of its range.
+
+    >>> import numgrad as ng
+    >>> from numgrad import optim
+    >>> x = ng.tensor([1.0], requires_grad=True)
+    >>> optimizer = optim.Adam([x], lr=0.1)
+    >>> (5 * x).sum().backward()
+    >>> optimizer.step()
+    >>> x
+    tensor([0.9000], requires_grad=True)
+    """
+
+    def __init__(
+        self,
+        params: Params,
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0,
+        amsgrad: bool = False,
+        *,
+        maximize: bool = False,
+        decoupled_weight_decay: bool = False,
+    ) -> None:
+        defaults = {
+            "lr": lr,
+            "betas": betas,
+            "eps": eps,
+            "weight_decay": weight_decay,
+            "amsgrad": amsgrad,
+            "maximize": maximize,
+            "decoupled_weight_decay": decoupled_weight_decay,
+        }
+        self.check_options(defaults)
+        super().__init__(params, defaults)
+
+    def check_options(self, options: Mapping[str, Any]) -> None:
+        for name, text in (("lr", "learning rate"), ("eps", "epsilon value"), ("weight_decay", "weight_decay value")):
+            if not options[name] >= 0.0:
+                raise ValueError(f"Invalid {text}: {options[name]}")
+        for index, beta in enumerate(options["betas"]):
+            if not 0.0 <= beta < 1.0:
+                raise ValueError(f"Invalid beta parameter at index {index}: {beta}")
+
+    def update(self, group: dict[str, Any], params: list[Tensor], grads: list[Tensor]) -> None:
+        states = [self.state[parameter] for parameter in params]
+        for parameter, state in zip(params, states, strict=True):
+            if not state:
+                state["step"] = creation.tensor(0.0, dtype=float32)
+                state["exp_avg"] = creation.zeros_like(parameter)
+                state["exp_avg_sq"] = creation.zeros_like(parameter)
+                if group["amsgrad"]:
+                    state["max_exp_avg_sq"] = creation.zeros_like(parameter)
+        updates.adam(
+            params,
+            grads,
+            [state["exp_avg"] for state in states],
+            [state["exp_avg_sq"] for state in states],
+            [state["max_exp_avg_sq"] for state in states] if group["amsgrad"] else [],
+            [int(state["step"].item()) for state in states],
+            lr=float(group["lr"]),
+            betas=tuple(float(beta) for beta in group["betas"]),
+            eps=float(group["eps"]),
+            weight_decay=float(group["weight_decay"]),
+            decoupled_weight_decay=bool(group["decoupled_weight_decay"]),
+            maximize=bool(group["maximize"]),
+        )
+        for state in states:
+            state["step"].add_(1)
+
+
+class AdamW(Adam):
+    """Adam whose weight decay shrinks the parameters directly: Loshchilov and Hutter, 2019. Arguments as for `Adam`."""
+
+    def __init__(
+        self,
+        params: Params,
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 1e-2,
+        amsgrad: bool = False,
+        *,
+        maximize: bool = False,
+    ) -> None:
+        super().__init__(params, lr, betas, eps, weight_decay, amsgrad, maximize=maximize, decoupled_weight_decay=True)

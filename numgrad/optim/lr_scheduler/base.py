@@ -1,0 +1,89 @@
+"""The base class of the schedulers."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+from numgrad.optim.optimizer import Optimizer
+
+_MISSING_INITIAL = (
+    "param 'initial_lr' is not specified in param_groups[{}] when resuming a scheduler with last_epoch >= 0: load the "
+    "optimizer's state first, or leave last_epoch at -1"
+)
+
+
+class LRScheduler:
+    """Base class: a subclass defines `get_lr`, the rates of the groups for ``last_epoch``.
+
+    Parameters
+    ----------
+    optimizer
+        Whose groups' 'lr' is set, at once and at each `step`.
+    last_epoch
+        The last step that was taken, to resume; -1 to start.
+
+    Raises
+    ------
+    TypeError
+        The optimizer is none.
+    KeyError
+        To resume, the optimizer's state must have been loaded.
+    """
+
+    def __init__(self, optimizer: Optimizer, last_epoch: int = -1) -> None:
+        if not isinstance(optimizer, Optimizer):
+            raise TypeError(f"{type(optimizer).__name__} is not an Optimizer")
+        self.optimizer = optimizer
+        for number, group in enumerate(optimizer.param_groups):
+            if last_epoch == -1:
+                group.setdefault("initial_lr", group["lr"])
+            elif "initial_lr" not in group:
+                raise KeyError(_MISSING_INITIAL.format(number))
+        self.base_lrs = [group["initial_lr"] for group in optimizer.param_groups]
+        self.last_epoch = last_epoch
+        self._step_count = 0
+        self._steps_before = optimizer._step_count
+        self._advance()
+
+    def get_lr(self) -> list[float]:
+        """The rate of each group for ``last_epoch``; subclasses define it."""
+        raise NotImplementedError
+
+    def get_last_lr(self) -> list[float]:
+        """The rates that were set last."""
+        return self._last_lr
+
+    def step(self) -> None:
+        """Go on by one epoch (or batch), after the optimizer's step."""
+        if self._step_count == 1 and self.optimizer._step_count == self._steps_before:
+            warnings.warn(
+                "Detected call of `lr_scheduler.step()` before `optimizer.step()`. Call them in the opposite order: "
+                "the first value of the learning rate schedule is skipped otherwise.",
+                UserWarning,
+                stacklevel=2,
+            )
+        self._advance()
+
+    def _advance(self) -> None:
+        self._step_count += 1
+        self.last_epoch += 1
+        for group, lr in zip(self.optimizer.param_groups, self.get_lr(), strict=True):
+            group["lr"] = lr
+        self._last_lr = self._rates()
+
+    def _rates(self) -> list[float]:
+        return [group["lr"] for group in self.optimizer.param_groups]
+
+    def _scaled(self, factor: float) -> list[float]:
+        return [lr * factor for lr in self._rates()]
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything but the optimizer."""
+        left_out = ("optimizer", "_steps_before")
+        return {name: value for name, value in self.__dict__.items() if name not in left_out}
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        """Take over a `state_dict`. The optimizer's own state has the current rate, and is loaded by itself."""
+        self.__dict__.update(state_dict)

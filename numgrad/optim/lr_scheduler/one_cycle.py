@@ -1,0 +1,156 @@
+"""The one-cycle policy."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from numgrad.optim.lr_scheduler.base import LRScheduler
+from numgrad.optim.optimizer import Optimizer
+
+
+class OneCycleLR(LRScheduler):
+    """Up to ``max_lr`` and down far below the start in one cycle, the momentum the other way round; one step a batch.
+
+    Smith and Topin, 2018. The start is ``max_lr / div_factor``, the end the start divided by ``final_div_factor``.
+
+    Parameters
+    ----------
+    optimizer
+        With momentum, or betas of which the first is cycled.
+    max_lr
+        The top, for all groups or for each.
+    total_steps
+        Length of the cycle; or ``epochs`` times ``steps_per_epoch``.
+    epochs, steps_per_epoch
+        See there.
+    pct_start
+        The part of the cycle that goes up.
+    anneal_strategy
+        'cos' or 'linear'.
+    cycle_momentum
+        Whether the momentum goes from ``max_momentum`` to ``base_momentum`` and back.
+    base_momentum, max_momentum
+        See there; for all groups or for each.
+    div_factor, final_div_factor
+        See above.
+    three_phase
+        Go down as long as up, and only then to the end.
+    last_epoch
+        As for `LRScheduler`.
+
+    Raises
+    ------
+    ValueError
+        The length is not known or not positive, a step beyond it is asked for, or an option has no sense.
+    """
+
+    def __init__(
+        self,
+        optimizer: Optimizer,
+        max_lr: float | list[float],
+        total_steps: int | None = None,
+        epochs: int | None = None,
+        steps_per_epoch: int | None = None,
+        pct_start: float = 0.3,
+        anneal_strategy: str = "cos",
+        cycle_momentum: bool = True,
+        base_momentum: float | list[float] = 0.85,
+        max_momentum: float | list[float] = 0.95,
+        div_factor: float = 25.0,
+        final_div_factor: float = 1e4,
+        three_phase: bool = False,
+        last_epoch: int = -1,
+    ) -> None:
+        if not isinstance(optimizer, Optimizer):
+            raise TypeError(f"{type(optimizer).__name__} is not an Optimizer")
+        self.optimizer = optimizer
+        self.total_steps = _total_steps(total_steps, epochs, steps_per_epoch)
+        if not (isinstance(pct_start, float) and 0 <= pct_start <= 1):
+            raise ValueError(f"Expected float between 0 and 1 pct_start, but got {pct_start}")
+        if anneal_strategy not in ("cos", "linear"):
+            raise ValueError(f"anneal_strategy must be one of 'cos' or 'linear', instead got {anneal_strategy}")
+        self._anneal_func_type = anneal_strategy
+        up = float(pct_start * self.total_steps) - 1
+        ends = [2 * up + 1, self.total_steps - 1] if three_phase else [self.total_steps - 1]
+        # (last step, from which rate, to which, from which momentum, to which)
+        phases: list[tuple[Any, ...]] = [(up, "initial_lr", "max_lr", "max_momentum", "base_momentum")]
+        if three_phase:
+            phases.append((ends[0], "max_lr", "initial_lr", "base_momentum", "max_momentum"))
+            phases.append((ends[1], "initial_lr", "min_lr", "max_momentum", "max_momentum"))
+        else:
+            phases.append((ends[0], "max_lr", "min_lr", "base_momentum", "max_momentum"))
+        self._schedule_phases = [
+            dict(zip(("end_step", "start_lr", "end_lr", "start_momentum", "end_momentum"), phase, strict=True))
+            for phase in phases
+        ]
+        groups = optimizer.param_groups
+        tops = _for_groups("max_lr", max_lr, groups)
+        self.cycle_momentum = cycle_momentum
+        lows = _for_groups("base_momentum", base_momentum, groups)
+        highs = _for_groups("max_momentum", max_momentum, groups)
+        if cycle_momentum and not {"momentum", "betas"} & set(optimizer.defaults):
+            raise ValueError("optimizer must support momentum or beta1 with `cycle_momentum` option enabled")
+        self.use_beta1 = "betas" in optimizer.defaults
+        if last_epoch == -1:
+            for group, top, low, high in zip(groups, tops, lows, highs, strict=True):
+                group["initial_lr"] = top / div_factor
+                group["max_lr"] = top
+                group["min_lr"] = group["initial_lr"] / final_div_factor
+                if cycle_momentum:
+                    self._set_momentum(group, high)
+                    group["max_momentum"] = high
+                    group["base_momentum"] = low
+        super().__init__(optimizer, last_epoch)
+
+    def _set_momentum(self, group: dict[str, Any], momentum: float) -> None:
+        if self.use_beta1:
+            group["betas"] = (momentum, *group["betas"][1:])
+        else:
+            group["momentum"] = momentum
+
+    def _between(self, start: float, end: float, part: float) -> float:
+        if self._anneal_func_type == "linear":
+            return (end - start) * part + start
+        return end + (start - end) / 2.0 * (math.cos(math.pi * part) + 1)
+
+    def get_lr(self) -> list[float]:
+        step = self.last_epoch
+        if step > self.total_steps:
+            raise ValueError(f"Tried to step {step} times. The specified number of total steps is {self.total_steps}")
+        rates = []
+        for group in self.optimizer.param_groups:
+            begin = 0.0
+            for phase in self._schedule_phases:
+                end = phase["end_step"]
+                if step <= end or phase is self._schedule_phases[-1]:
+                    part = (step - begin) / (end - begin)
+                    rates.append(self._between(group[phase["start_lr"]], group[phase["end_lr"]], part))
+                    if self.cycle_momentum:
+                        ends = group[phase["start_momentum"]], group[phase["end_momentum"]]
+                        self._set_momentum(group, self._between(*ends, part))
+                    break
+                begin = end
+        return rates
+
+
+def _total_steps(total: int | None, epochs: int | None, per_epoch: int | None) -> int:
+    given = {"total_steps": total} if total is not None else {"epochs": epochs, "steps_per_epoch": per_epoch}
+    if None in given.values():
+        raise ValueError("You must define either total_steps OR (epochs AND steps_per_epoch)")
+    for name, value in given.items():
+        if not isinstance(value, int) or value <= 0:
+            raise ValueError(f"Expected positive integer {name}, but got {value}")
+    return math.prod(given.values())  # type: ignore[arg-type]
+
+
+def _for_groups(name: str, value: Any, groups: list[Any]) -> list[Any]:
+    """One value for each group, from such a list or from one value for all."""
+    if not isinstance(value, (list, tuple)):
+        return [value] * len(groups)
+    if len(value) != len(groups):
+        raise ValueError(
+            f"{name} must have the same length as optimizer.param_groups. {name} has {len(value)} values, "
+            f"param_groups has {len(groups)}."
+        )
+    return list(value)

@@ -1,0 +1,232 @@
+"""`Optimizer`: parameter groups with their options, and a state for each parameter."""
+
+from __future__ import annotations
+
+import warnings
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+from numgrad.autograd import enable_grad, no_grad
+from numgrad.tensor import creation
+from numgrad.tensor import functional as T  # noqa: N812
+from numgrad.tensor.tensor import Tensor
+
+Params = Iterable[Tensor] | Iterable[dict[str, Any]] | Iterable[tuple[str, Tensor]]
+
+
+class Optimizer:
+    """Base class of the optimizers. A subclass defines `update`, which changes one group's parameters.
+
+    Parameters
+    ----------
+    params
+        Tensors, ``(name, tensor)`` pairs, or dicts: groups with their own options, their tensors under 'params'.
+    defaults
+        The options of groups that do not say otherwise.
+
+    Attributes
+    ----------
+    param_groups
+        The groups: dicts with 'params' and every option, which may be changed between steps.
+    state
+        What is remembered for each parameter.
+
+    Raises
+    ------
+    TypeError
+        ``params`` is one tensor, holds something else than tensors, or has no order.
+    ValueError
+        There is no parameter, one is not a leaf, one is in two groups, or an option has no sense.
+    """
+
+    def __init__(self, params: Params, defaults: dict[str, Any]) -> None:
+        if isinstance(params, Tensor):
+            raise TypeError(
+                "params argument given to the optimizer should be an iterable of Tensors or dicts, but got "
+                f"numgrad.{params.dtype.torch_name}Tensor"
+            )
+        self.defaults = defaults
+        self.state: defaultdict[Tensor, dict[str, Any]] = defaultdict(dict)
+        self.param_groups: list[dict[str, Any]] = []
+        self._step_count = 0  # schedulers ask whether a step was taken
+        groups: list[Any] = list(params)
+        if not groups:
+            raise ValueError("optimizer got an empty parameter list")
+        if not isinstance(groups[0], dict):
+            groups = [{"params": params if isinstance(params, set) else groups}]  # a set is refused below
+        for group in groups:
+            self.add_param_group(group)
+
+    def add_param_group(self, param_group: dict[str, Any]) -> None:
+        """Add a group, such as layers that were frozen before; options that it lacks are the defaults.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As for the class; nothing has been added.
+        """
+        if not isinstance(param_group, dict):
+            raise TypeError(f"param_group must be a dict, but got {type(param_group)}")
+        group = dict(param_group)
+        given = group["params"]
+        if isinstance(given, Tensor):
+            given = [given]
+        elif isinstance(given, set):
+            raise TypeError(
+                "optimizer parameters need to be organized in ordered collections, but the ordering of tensors in "
+                "sets will change between runs. Please use a list instead."
+            )
+        group["params"], names = _without_names(list(given))
+        if names:
+            group["param_names"] = names
+        for parameter in group["params"]:
+            if not isinstance(parameter, Tensor):
+                raise TypeError(
+                    f"optimizer can only optimize Tensors, but one of the params is {type(parameter).__name__}"
+                )
+            if not parameter.is_leaf:
+                raise ValueError("can't optimize a non-leaf Tensor")
+        for name, value in self.defaults.items():
+            group.setdefault(name, value)
+        if len({id(parameter) for parameter in group["params"]}) != len(group["params"]):
+            warnings.warn(
+                "optimizer contains a parameter group with duplicate parameters; each would be updated more than "
+                "once in a step",
+                UserWarning,
+                stacklevel=3,
+            )
+        known = {id(parameter) for other in self.param_groups for parameter in other["params"]}
+        if any(id(parameter) in known for parameter in group["params"]):
+            raise ValueError("some parameters appear in more than one parameter group")
+        if self.param_groups and ("param_names" in self.param_groups[0]) != bool(names):
+            raise ValueError("all optimizer param groups should be with/without names. Name all or none.")
+        self.check_options(group)
+        self.param_groups.append(group)
+
+    def check_options(self, options: Mapping[str, Any]) -> None:
+        """Refuse options without sense; subclasses define it.
+
+        Raises
+        ------
+        ValueError
+            An option has no sense.
+        """
+
+    # ---- a step -------------------------------------------------------------------------------------------------
+
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        """Change every parameter that has a gradient.
+
+        ``closure``, if given, is called first: it computes the loss anew with its gradients; what it returns is returned.
+        """
+        loss = None
+        if closure is not None:
+            with enable_grad():
+                loss = closure()
+        with no_grad():
+            for group in self.param_groups:
+                found = [parameter for parameter in group["params"] if parameter._grad is not None]
+                if found:
+                    self.update(group, found, [parameter._grad for parameter in found])
+        self._step_count += 1
+        return loss
+
+    def update(self, group: dict[str, Any], params: list[Tensor], grads: list[Tensor]) -> None:
+        """Change ``params``, those of the group that have gradients; subclasses define it. Nothing is recorded."""
+        raise NotImplementedError
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Drop the gradients of all parameters, or, with ``set_to_none=False``, fill them with zeros."""
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                if parameter._grad is not None:
+                    parameter._grad = None if set_to_none else parameter._grad.detach().zero_()
+
+    # ---- state --------------------------------------------------------------------------------------------------
+
+    def state_dict(self) -> dict[str, Any]:
+        """The options and the state, with parameters replaced by their numbers, in torch's form.
+
+        Tensors are those of the optimizer itself, not copies.
+        """
+        numbers: dict[int, int] = {}
+        groups = []
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                numbers.setdefault(id(parameter), len(numbers))
+            packed = {name: value for name, value in group.items() if name != "params"}
+            groups.append({**packed, "params": [numbers[id(parameter)] for parameter in group["params"]]})
+        state = {numbers[id(key)] if isinstance(key, Tensor) else key: value for key, value in self.state.items()}
+        return {"state": state, "param_groups": groups}
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        """Take over options and state from a `state_dict`, so that training resumes with the same bits.
+
+        Tensors are copied; those of floating point, but for 'step', into the dtype and layout of their parameter.
+
+        Raises
+        ------
+        ValueError
+            The groups, or their numbers of parameters, differ; nothing has been changed.
+        """
+        saved_groups = state_dict["param_groups"]
+        if len(saved_groups) != len(self.param_groups):
+            raise ValueError("loaded state dict has a different number of parameter groups")
+        pairs = list(zip(self.param_groups, saved_groups, strict=True))
+        if any(len(mine["params"]) != len(saved["params"]) for mine, saved in pairs):
+            raise ValueError(
+                "loaded state dict contains a parameter group that doesn't match the size of optimizer's group"
+            )
+        by_number = {
+            number: parameter
+            for mine, saved in pairs
+            for number, parameter in zip(saved["params"], mine["params"], strict=True)
+        }
+        state: defaultdict[Any, dict[str, Any]] = defaultdict(dict)
+        for number, values in state_dict["state"].items():
+            if number not in by_number:
+                state[number] = values
+                continue
+            parameter = by_number[number]
+            state[parameter] = {name: _loaded(name, value, parameter) for name, value in values.items()}
+        groups = [{**saved, "params": mine["params"]} for mine, saved in pairs]
+        for group, (mine, _) in zip(groups, pairs, strict=True):
+            for name in (*self.defaults, "param_names"):
+                if name in mine and (name not in group or name == "param_names"):
+                    group[name] = mine[name]
+        self.state, self.param_groups = state, groups
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name != "_plan"}
+
+    def __repr__(self) -> str:
+        lines = [f"{type(self).__name__} ("]
+        for number, group in enumerate(self.param_groups):
+            lines.append(f"Parameter Group {number}")
+            lines += [f"    {name}: {group[name]}" for name in sorted(group) if name != "params"]
+        return "\n".join([*lines, ")"])
+
+
+def _without_names(given: list[Any]) -> tuple[list[Any], list[str]]:
+    """The tensors of ``(name, tensor)`` pairs, and the names; or the tensors and nothing."""
+    named = [isinstance(each, tuple) for each in given]
+    if not any(named):
+        return given, []
+    if not all(named):
+        raise ValueError("all optimizer params should be with/without names. Some param names are missing")
+    return [tensor for _, tensor in given], [name for name, _ in given]
+
+
+def _loaded(name: str, value: Any, parameter: Tensor) -> Any:
+    """A value of a saved state as one of this parameter's."""
+    if isinstance(value, (np.ndarray, np.generic)):
+        value = creation.tensor(value)
+    if not isinstance(value, Tensor):
+        return value
+    with no_grad():
+        if name == "step" or not value.is_floating_point() or value.shape != parameter.shape:
+            return T.clone(value)
+        return creation.zeros_like(parameter).copy_(value)

@@ -1,0 +1,97 @@
+"""Stochastic gradient descent."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from numgrad.optim import updates
+from numgrad.optim.optimizer import Optimizer, Params
+from numgrad.tensor.tensor import Tensor
+
+
+class SGD(Optimizer):
+    """Gradient descent with momentum.
+
+    For each parameter p with gradient g: g += weight_decay * p; b = momentum * b + (1 - dampening) * g, where b starts
+    as g; p -= lr * b (with ``nesterov``, lr * (g + momentum * b)).
+
+    Parameters
+    ----------
+    params
+        What to optimize; see `Optimizer`.
+    lr
+        Learning rate.
+    momentum, dampening
+        How much of the direction so far is kept, and how much of the gradient is left out of it.
+    weight_decay
+        Strength of the L2 penalty.
+    nesterov
+        Look ahead by one more momentum step.
+    maximize
+        Ascend instead.
+
+    Raises
+    ------
+    ValueError
+        An option is negative, or ``nesterov`` without momentum or with dampening.
+
+    >>> import numgrad as ng
+    >>> from numgrad import optim
+    >>> x = ng.tensor([1.0], requires_grad=True)
+    >>> optimizer = optim.SGD([x], lr=0.1, momentum=0.9)
+    >>> (2 * x).sum().backward()
+    >>> optimizer.step()
+    >>> x
+    tensor([0.8000], requires_grad=True)
+    """
+
+    def __init__(
+        self,
+        params: Params,
+        lr: float = 1e-3,
+        momentum: float = 0,
+        dampening: float = 0,
+        weight_decay: float = 0,
+        nesterov: bool = False,
+        *,
+        maximize: bool = False,
+    ) -> None:
+        defaults = {
+            "lr": lr,
+            "momentum": momentum,
+            "dampening": dampening,
+            "weight_decay": weight_decay,
+            "nesterov": nesterov,
+            "maximize": maximize,
+        }
+        self.check_options(defaults)
+        super().__init__(params, defaults)
+
+    def check_options(self, options: Mapping[str, Any]) -> None:
+        for name, text in {
+            "lr": "learning rate",
+            "momentum": "momentum value",
+            "weight_decay": "weight_decay value",
+        }.items():
+            if options[name] < 0.0:
+                raise ValueError(f"Invalid {text}: {options[name]}")
+        if options["nesterov"] and (options["momentum"] <= 0 or options["dampening"] != 0):
+            raise ValueError("Nesterov momentum requires a momentum and zero dampening")
+
+    def update(self, group: dict[str, Any], params: list[Tensor], grads: list[Tensor]) -> None:
+        states = [self.state[parameter] for parameter in params] if group["momentum"] else [{} for _ in params]
+        buffers = [state.get("momentum_buffer") for state in states]
+        updates.sgd(
+            params,
+            grads,
+            buffers,
+            lr=float(group["lr"]),
+            momentum=float(group["momentum"]),
+            dampening=float(group["dampening"]),
+            weight_decay=float(group["weight_decay"]),
+            nesterov=bool(group["nesterov"]),
+            maximize=bool(group["maximize"]),
+        )
+        for state, buffer in zip(states, buffers, strict=True):
+            state["momentum_buffer"] = buffer
