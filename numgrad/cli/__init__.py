@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from importlib import import_module
 
 OK, FAILED, USAGE, NETWORK, FILE_SYSTEM, INTERRUPTED = 0, 1, 2, 3, 4, 130
-# The module of each command has ``add_parser(subparsers)`` and ``run(args)``. Only the one that is asked for is imported.
+# The module of each command has `add_parser(subparsers)` and `run(args)`. Only the one that is asked for is imported.
 COMMANDS = {
     "train-step": "numgrad.cli.train_step",
     "info": "numgrad.cli.info",

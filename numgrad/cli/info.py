@@ -104,11 +104,12 @@ def as_text(facts: dict[str, Any]) -> str:
     lines += [
         f"{'system':11}{facts['system']}",
         f"{'cpu':11}{cpu['name']}; compiled for {cpu['llvm']}, vectors: {cpu['vectors']}",
-        f"{'threads':11}{threads['used']} used, {threads['available']} available to this process, {threads['present']} present",
+        f"{'threads':11}{threads['used']} used, {threads['available']} available, {threads['present']} in this machine",
     ]
     if store["folder"]:
         of_all = megabytes(store["bytes_of_all_versions"])
-        lines.append(f"{'kernels':11}{store['kernels']}, {megabytes(store['bytes'])} in {store['folder']} (all versions: {of_all})")
+        size = f"{megabytes(store['bytes'])} (with those of other versions: {of_all})"
+        lines.append(f"{'kernels':11}{store['kernels']}, {size}, in {store['folder']}")
     else:
         lines.append(f"{'kernels':11}kept in memory only")
     lines.append(f"{'weights':11}{len(facts['weights']['here'])} of {facts['weights']['known']} here")

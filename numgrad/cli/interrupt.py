@@ -12,8 +12,8 @@ from typing import Any
 class Interruptible:
     """While entered, Ctrl-C raises KeyboardInterrupt, and `check` raises it again if it was swallowed.
 
-    Python prints and drops an exception that a finalizer raises, and a signal may arrive in one: memory is given back by
-    finalizers all the time. Where Ctrl-C does not interrupt (outside the main thread, in the background), it stays so.
+    Python prints and drops an exception that a finalizer raises, and a signal may arrive in one: memory is given back
+    by finalizers all the time. Where Ctrl-C does not interrupt (in other threads, in the background), it stays so.
     """
 
     def __init__(self) -> None:

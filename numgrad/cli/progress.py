@@ -15,7 +15,7 @@ _LINE = 76
 
 
 class CompileProgress:
-    """While entered, tells of each kernel that is compiled: one line that changes on a terminal, else a line now and then.
+    """While entered, tells of kernels that are compiled: a line that changes on a terminal, else a line now and then.
 
     Attributes
     ----------

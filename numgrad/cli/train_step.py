@@ -169,7 +169,7 @@ def as_text(report: Report) -> str:
         lines.append(f"{part:14}{1e3 * spent['first']:10.2f}{median}")
     count = len(report.seconds["total"]["all"])
     lines += [
-        f"{'loss':14}{report.loss['before']:.6g} before, {report.loss['after']:.6g} after {count} step{'s' if count > 1 else ''}",
+        f"{'loss':14}{report.loss['before']:.6g} before, {report.loss['after']:.6g} after step {count}",
         f"{'gradient norm':14}{report.gradient_norm:.6g} in the first step",
         f"{'peak memory':14}{megabytes(report.memory['peak_resident_bytes'])} resident, "
         f"{megabytes(report.memory['peak_storage_bytes'])} of it tensors",
