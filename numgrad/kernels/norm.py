@@ -194,17 +194,18 @@ def batch_norm_backward_sums_columns(x, grad, out, mean, sums, dots, length, sta
             s[j] = 0.0
             q[j] = 0.0
         count = rows.shape[0]
-        # Rows at once: as many as LLVM still checks for overlap before it vectorises.
-        at_once = 2 if masked else 4
-        whole = count - count % at_once
+        whole = count - count % 4
         if masked:
-            for i in range(0, whole, 2):
-                x0, x1, g0, g1, m0, m1 = rows[i], rows[i + 1], grads[i], grads[i + 1], masks[i], masks[i + 1]
+            for i in range(0, whole, 4):
+                x0, x1, x2, x3 = rows[i], rows[i + 1], rows[i + 2], rows[i + 3]
+                g0, g1, g2, g3 = grads[i], grads[i + 1], grads[i + 2], grads[i + 3]
+                m0, m1, m2, m3 = masks[i], masks[i + 1], masks[i + 2], masks[i + 3]
                 for j in range(s.shape[0]):
                     a0, a1 = choose(m0[j] <= zero, zero, g0[j]), choose(m1[j] <= zero, zero, g1[j])
+                    a2, a3 = choose(m2[j] <= zero, zero, g2[j]), choose(m3[j] <= zero, zero, g3[j])
                     k = mean[j]
-                    s[j] += a0 + a1
-                    q[j] += a0 * (x0[j] - k) + a1 * (x1[j] - k)
+                    s[j] += (a0 + a1) + (a2 + a3)
+                    q[j] += (a0 * (x0[j] - k) + a1 * (x1[j] - k)) + (a2 * (x2[j] - k) + a3 * (x3[j] - k))
         else:
             for i in range(0, whole, 4):
                 x0, x1, x2, x3 = rows[i], rows[i + 1], rows[i + 2], rows[i + 3]
@@ -294,10 +295,15 @@ def batch_norm_backward_columns(x, grad, out, mean, scale, grad_mean, slope, gra
     zero = mean.dtype.type(0)
     for i in range(start, stop):
         v, g, y = x[i], grad[i], grad_input[i]
-        if masked:
+        if masked and not kept:
             o = out[i]
-            r = grad_residual[i] if kept else y
             for j in range(y.shape[0]):
+                a = choose(o[j] <= zero, zero, g[j])
+                y[j] = scale[j] * ((a - grad_mean[j]) - slope[j] * (v[j] - mean[j]))
+            continue
+        if masked:
+            o, r = out[i], grad_residual[i]
+            for j in range(r.shape[0]):
                 r[j] = choose(o[j] <= zero, zero, g[j])
             g = r
         for j in range(y.shape[0]):
@@ -313,10 +319,15 @@ def batch_norm_backward_rows(x, grad, out, mean, scale, grad_mean, slope, grad_i
         c = unit % channels
         m, k, h, t = mean[c], scale[c], grad_mean[c], slope[c]
         v, g, y = x[unit], grad[unit], grad_input[unit]
-        if masked:
+        if masked and not kept:
             o = out[unit]
-            r = grad_residual[unit] if kept else y
             for j in range(y.shape[0]):
+                a = choose(o[j] <= zero, zero, g[j])
+                y[j] = k * ((a - h) - t * (v[j] - m))
+            continue
+        if masked:
+            o, r = out[unit], grad_residual[unit]
+            for j in range(r.shape[0]):
                 r[j] = choose(o[j] <= zero, zero, g[j])
             g = r
         for j in range(y.shape[0]):

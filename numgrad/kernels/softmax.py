@@ -12,7 +12,8 @@ import numpy as np
 
 from numgrad import dtypes
 from numgrad.errors import KernelError
-from numgrad.kernels.reduce import PARTIAL, larger_row
+from numgrad.kernels.reduce import PARTIAL, larger, larger_row
+from numgrad.kernels.vector_math import exp
 from numgrad.layout import Spec, product
 from numgrad.runtime.kernel import kernel
 from numgrad.runtime.plan import GRAIN_COST, STATUS, Operand, PlanBuilder
@@ -21,7 +22,7 @@ from numgrad.runtime.program import Array
 # ruff: noqa: ANN001
 
 COLUMNS = 256
-EXP_COST = 8  # an exponential, in elementary operations
+EXP_COST = 4  # an exponential, in elementary operations
 
 
 @kernel("T[:, :], T[:, :], i8", reassociate=True)
@@ -33,7 +34,7 @@ def softmax_rows(x, out, logarithm, start, stop):
         high = larger_row(v[0], v)
         total = 0.0
         for j in range(y.shape[0]):
-            e = math.exp(v[j] - high)
+            e = exp(v[j] - high)
             y[j] = e
             total += e
         if logarithm:
@@ -62,11 +63,11 @@ def softmax_columns(x, out, high, total, blocks, logarithm, start, stop, worker)
         for i in range(1, x.shape[1]):
             v = x[n, i, first:last]
             for j in range(m.shape[0]):
-                m[j] = v[j] if (v[j] > m[j]) | (v[j] != v[j]) else m[j]
+                m[j] = larger(m[j], v[j])
         for i in range(x.shape[1]):
             v, y = x[n, i, first:last], out[n, i, first:last]
             for j in range(m.shape[0]):
-                e = math.exp(v[j] - m[j])
+                e = exp(v[j] - m[j])
                 y[j] = e
                 s[j] += e
         if logarithm:
@@ -95,7 +96,7 @@ def softmax_backward_rows(grad, out, grad_input, logarithm, start, stop):
                 total += g[j]
             t = y.dtype.type(total)
             for j in range(d.shape[0]):
-                d[j] = g[j] - math.exp(y[j]) * t
+                d[j] = g[j] - exp(y[j]) * t
         else:
             for j in range(d.shape[0]):
                 total += g[j] * y[j]
@@ -126,7 +127,7 @@ def softmax_backward_columns(grad, out, grad_input, total, blocks, logarithm, st
             g, y, d = grad[n, i, first:last], out[n, i, first:last], grad_input[n, i, first:last]
             if logarithm:
                 for j in range(s.shape[0]):
-                    d[j] = g[j] - math.exp(y[j]) * s[j]
+                    d[j] = g[j] - exp(y[j]) * s[j]
             else:
                 for j in range(s.shape[0]):
                     d[j] = y[j] * (g[j] - s[j])
