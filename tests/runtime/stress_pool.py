@@ -170,15 +170,21 @@ def stress(regions: int, launchers: int = 3, seed: int = 0, forks: bool = True) 
     def launch(launcher: Launcher) -> None:
         while counts["regions"] < regions and not errors:
             ran = launcher.many() if launcher.chance.random() < 0.2 else sum(launcher.one() for _ in range(20))
+            if launcher.chance.random() < 0.02:
+                change(launcher.chance)
             with lock:
                 counts["regions"] += ran
+
+    def change(chance: random.Random) -> None:
+        threads.set_num_threads(chance.randrange(1, MOST_WORKERS + 1))
+        with lock:
+            counts["changes"] += 1
 
     def disturb() -> None:
         chance = random.Random(seed + 1000)
         while counts["regions"] < regions and not errors:
             time.sleep(chance.random() * 0.01)
-            threads.set_num_threads(chance.randrange(1, MOST_WORKERS + 1))
-            counts["changes"] += 1
+            change(chance)
             if forks and chance.random() < 0.1:
                 _fork_once(seed + counts["forks"])
                 counts["forks"] += 1

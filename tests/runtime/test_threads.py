@@ -368,7 +368,7 @@ import os, sys
 from tests.runtime import stress_pool
 stress_pool.stress(int(sys.argv[1]), forks=hasattr(os, "fork"))
 """
-    done = processes.run(script, "8000" if method == "auto" else "2000", timeout=120, NUMGRAD_WAIT=method)
+    done = processes.run(script, "8000" if method == "auto" else "1000", timeout=120, NUMGRAD_WAIT=method)
     assert done.returncode == 0, done.stderr
 
 
