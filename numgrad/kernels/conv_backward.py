@@ -12,7 +12,7 @@ import functools
 
 from numgrad import dtypes
 from numgrad.kernels.conv import Conv2dGeometry, plan_padded
-from numgrad.kernels.gemm_rows import ITEM_COST, WANTED_ITEMS, Grid, Rows, from_offset, lanes, pack_panels, tile_shape
+from numgrad.kernels.gemm_rows import ITEM_COST, WANTED_ITEMS, Grid, Rows, add_splits, from_offset, lanes, pack_panels, tile_shape
 from numgrad.runtime import simd
 from numgrad.runtime.kernel import Kernel, device, kernel
 from numgrad.runtime.plan import GRAIN_COST, Operand, PlanBuilder
@@ -160,8 +160,8 @@ def _plan_outer(
     pixels, taps = grid.rows, grid.taps
     size = rows * columns * taps
     row_block = min(ROW_BLOCK // tile_rows, -(-rows // tile_rows)) * tile_rows
-    splits, split_pixels = 1, max(1, pixels)
-    multiplications = batch * size * max(1, pixels)
+    splits, split_pixels = 1, pixels
+    multiplications = batch * size * pixels
     items = batch * grid.taps_h * -(-rows // row_block)
     worth = min(WANTED_ITEMS, multiplications // ITEM_COST)
     if items < worth:
@@ -225,7 +225,12 @@ def plan_conv2d_backward_weight(
     grad_out.array(g.pixels * g.k)
     if grad_weight.extent == 0:
         return
-    if g.folds and g.pixels:
+    if g.pixels == 0:
+        nothing = b.scratch(grad_weight.spec.dtype, 0).array(0)
+        count = g.k * g.filter_size
+        b.launch(add_splits, nothing, nothing, grad_weight.flat, 0, 0, 1, count, 0, 0, 0, 0, work=1, grain=1, cost=count)
+        return
+    if g.folds:
         # Few channels: rows of the result are (s, c), its columns k, so that vectors are full; turned afterwards.
         padded = plan_padded(b, x, g)
         run = g.s * g.c

@@ -13,7 +13,7 @@ for each tap) and a sum over scattered pixels (a segment for each) share a tile.
 ==================  ============================================================================================
 
 ``mode`` says what happens to the tile: `STORE` it, `ADD` it to what is there, or `STREAM` it past the caches.
-The Python functions ``*_reference`` are the specifications that the tests hold the tiles to.
+Their specifications, written as plain sums, are in the tests.
 """
 
 from __future__ import annotations

@@ -1,0 +1,130 @@
+"""Convolutions, forward and both gradients, against sums written out in NumPy in float64."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+
+from numgrad import dtypes
+from numgrad.kernels.conv import Conv2dGeometry, plan_conv2d_backward_input, plan_conv2d_forward
+from numgrad.kernels.conv_backward import plan_conv2d_backward_weight
+from numgrad.runtime.plan import Operand, PlanBuilder
+
+from .running import run
+
+TOLERANCE = {"float32": 2e-6, "float64": 2e-14}
+ONE, TWO, NONE = (1, 1), (2, 2), (0, 0)
+
+
+def taps(g: Conv2dGeometry):
+    """For each tap: (r, s), and the slices of the padded input that the output's pixels see through it."""
+    for r, s in itertools.product(range(g.r), range(g.s)):
+        y, x = r * g.dilation[0], s * g.dilation[1]
+        yield r, s, slice(y, y + (g.out_h - 1) * g.stride[0] + 1, g.stride[0]), slice(x, x + (g.out_w - 1) * g.stride[1] + 1, g.stride[1])
+
+
+def expected(g: Conv2dGeometry, x: np.ndarray, weight: np.ndarray, grad: np.ndarray) -> tuple[np.ndarray, ...]:
+    """(output, gradient of the input, gradient of the weight), all channels last."""
+    pad = ((0, 0), (g.padding[0],) * 2, (g.padding[1],) * 2, (0, 0))
+    padded = np.pad(x.astype(np.float64), pad)
+    out = np.zeros((g.n, g.out_h, g.out_w, g.k))
+    grad_padded, grad_weight = np.zeros_like(padded), np.zeros(weight.shape)
+    for r, s, ys, xs in taps(g):
+        for group in range(g.groups):
+            c = slice(group * g.group_c, (group + 1) * g.group_c)
+            k = slice(group * g.group_k, (group + 1) * g.group_k)
+            seen, w = padded[:, ys, xs, c], weight[k, r, s].astype(np.float64)
+            out[..., k] += seen @ w.T
+            grad_padded[:, ys, xs, c] += grad[..., k] @ w
+            grad_weight[k, r, s] += np.tensordot(grad[..., k].astype(np.float64), seen, ((0, 1, 2), (0, 1, 2)))
+    return out, grad_padded[:, g.padding[0] : g.padding[0] + g.h, g.padding[1] : g.padding[1] + g.w], grad_weight
+
+
+def check(g: Conv2dGeometry, dtype: str = "float32", counts: tuple[int, ...] = (0,), algorithm: str = "direct") -> None:
+    rng = np.random.default_rng(g.c * g.k + g.h)
+    x = rng.standard_normal((g.n, g.h, g.w, g.c)).astype(dtype)
+    weight = rng.standard_normal((g.k, g.r, g.s, g.group_c)).astype(dtype)
+    bias = rng.standard_normal(g.k).astype(dtype)
+    grad = rng.standard_normal((g.n, g.out_h, g.out_w, g.k)).astype(dtype)
+    kind = dtypes.from_numpy_dtype(np.dtype(dtype))
+
+    def forward(b: PlanBuilder, x: Operand, w: Operand, bias: Operand) -> None:
+        plan_conv2d_forward(b, x, w, bias, b.output(kind, grad.shape), g)
+
+    def forward_without_bias(b: PlanBuilder, x: Operand, w: Operand) -> None:
+        plan_conv2d_forward(b, x, w, None, b.output(kind, grad.shape), g)
+
+    def backward_input(b: PlanBuilder, grad: Operand, w: Operand) -> None:
+        plan_conv2d_backward_input(b, grad, w, b.output(kind, x.shape), g)
+
+    def backward_weight(b: PlanBuilder, grad: Operand, x: Operand) -> None:
+        plan_conv2d_backward_weight(b, grad, x, b.output(kind, weight.shape), g)
+
+    out, grad_x, grad_weight = expected(g, x, weight, grad)
+    for planner, inputs, wanted in [
+        (forward, (x, weight, bias), out + bias),
+        (forward_without_bias, (x, weight), out),
+        (backward_input, (grad, weight), grad_x),
+        (backward_weight, (grad, x), grad_weight),
+    ]:
+        if wanted.size:
+            (got,) = run(planner, *inputs, counts=counts)
+            limit = TOLERANCE[dtype] * max(1.0, np.abs(wanted).max()) * (40 if algorithm == "winograd4" else 4 if algorithm == "winograd2" else 1)
+            np.testing.assert_allclose(got, wanted, rtol=0, atol=limit, err_msg=f"{planner.__name__} {g}")
+
+
+GEOMETRIES = [
+    Conv2dGeometry(1, 3, 20, 22, 64, 7, 7, TWO, (3, 3)),
+    Conv2dGeometry(2, 16, 9, 9, 32, 3, 3, ONE, ONE),
+    Conv2dGeometry(1, 64, 16, 16, 64, 3, 3, ONE, ONE),
+    Conv2dGeometry(1, 64, 16, 16, 128, 3, 3, TWO, ONE),
+    Conv2dGeometry(1, 64, 16, 16, 128, 1, 1, TWO),
+    Conv2dGeometry(1, 512, 2, 2, 512, 3, 3, ONE, ONE),
+    Conv2dGeometry(1, 256, 4, 4, 512, 3, 3, TWO, ONE),
+    Conv2dGeometry(3, 5, 11, 7, 9, 3, 2, (1, 2), (0, 1), (2, 1)),
+    Conv2dGeometry(2, 8, 10, 10, 12, 3, 3, ONE, TWO, TWO, 4),
+    Conv2dGeometry(2, 6, 8, 8, 6, 3, 3, ONE, ONE, ONE, 6),
+    Conv2dGeometry(2, 6, 8, 8, 12, 3, 3, (3, 2), ONE, ONE, 6),
+    Conv2dGeometry(1, 1, 5, 5, 1, 5, 5),
+    Conv2dGeometry(1, 32, 7, 7, 48, 5, 5, ONE, TWO),
+    Conv2dGeometry(4, 64, 20, 20, 64, 3, 3, ONE, ONE),
+    Conv2dGeometry(1, 3, 8, 8, 7, 3, 3, ONE, NONE, (1, 2)),
+    Conv2dGeometry(2, 4, 13, 5, 64, 3, 3, (3, 3), TWO),
+    Conv2dGeometry(1, 1, 1, 1, 1, 3, 3, ONE, ONE),
+    Conv2dGeometry(2, 3, 6, 6, 5, 2, 2, (4, 4)),
+    Conv2dGeometry(0, 3, 6, 6, 5, 2, 2),
+    Conv2dGeometry(8, 64, 14, 14, 72, 3, 3, ONE, ONE),
+    Conv2dGeometry(33, 32, 3, 2, 32, 3, 3, ONE, ONE),
+]
+
+
+@pytest.mark.parametrize("dtype", TOLERANCE)
+@pytest.mark.parametrize("geometry", GEOMETRIES, ids=str)
+def test_directions(geometry: Conv2dGeometry, dtype: str) -> None:
+    check(geometry, dtype)
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_any_geometry(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    groups = int(rng.choice([1, 1, 2, 3]))
+    r, s, high, wide = (int(v) for v in rng.integers(1, [5, 5, 12, 12]))
+    geometry = Conv2dGeometry(
+        int(rng.integers(1, 4)), groups * int(rng.choice([1, 2, 5, 16, 32])), r + 4 + high, s + 4 + wide,
+        groups * int(rng.choice([1, 3, 16, 33, 64])), r, s, *((int(a), int(b)) for a, b in rng.integers([[1], [0], [1]], [[4], [3], [3]], (3, 2))),
+        groups,
+    )  # fmt: skip
+    check(geometry)
+
+
+@pytest.mark.parametrize("dtype", TOLERANCE)
+def test_sample(dtype: str) -> None:
+    for geometry in [GEOMETRIES[0], GEOMETRIES[3], GEOMETRIES[7], GEOMETRIES[8], Conv2dGeometry(1, 128, 4, 4, 64, 3, 3, TWO, ONE), GEOMETRIES[19]]:
+        check(geometry, dtype)
+
+
+@pytest.mark.parametrize("geometry", [GEOMETRIES[0], GEOMETRIES[2], GEOMETRIES[5], GEOMETRIES[13]], ids=str)
+def test_same_bits_for_any_number_of_threads(geometry: Conv2dGeometry) -> None:
+    check(geometry, counts=(1, 2, 5))

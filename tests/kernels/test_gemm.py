@@ -1,0 +1,97 @@
+"""Matrix products against NumPy in float64, over shapes, strides, batches and what is added."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from numgrad import dtypes
+from numgrad.kernels.gemm import plan_gemm
+from numgrad.runtime.plan import Operand, PlanBuilder
+
+from .running import run
+
+TOLERANCE = {"float32": 2e-6, "float64": 2e-14, "int64": 0}
+SHAPES = [
+    (1, 1, 1), (4, 6, 16), (1, 100, 64), (100, 1, 64), (7, 5, 3), (33, 65, 17), (64, 64, 64), (130, 70, 50), (16, 512, 512),
+    (5, 0, 3), (5, 3, 0), (0, 3, 4), (200, 96, 128), (8, 1000, 512), (300, 7, 48), (2, 64, 640), (65, 3, 4),
+]  # fmt: skip
+
+
+def check(m: int, n: int, k: int, *, dtype: str, turned: tuple[bool, bool], batch: int = 1, bias: bool = False,
+          accumulate: bool = False, padding: int = 0, counts: tuple[int, ...] = (0,)) -> None:  # fmt: skip
+    """Both operands lie in rows of ``padding`` more elements, as slices of larger matrices do."""
+    rng = np.random.default_rng(m * n + k)
+    a = rng.integers(-50, 50, (batch, *((k, m) if turned[0] else (m, k)))) / (1 if dtype == "int64" else 16)
+    b = rng.integers(-50, 50, (batch, *((n, k) if turned[1] else (k, n)))) / (1 if dtype == "int64" else 16)
+    before = rng.integers(-50, 50, (batch, m, n)).astype(dtype)
+    added = rng.integers(-50, 50, n).astype(dtype)
+    wide_a, wide_b = (np.pad(x, ((0, 0), (0, 0), (0, padding))).astype(dtype) for x in (a, b))
+    row_a, row_b = wide_a.shape[2], wide_b.shape[2]
+
+    def plan(builder: PlanBuilder, left: Operand, right: Operand, extra: Operand, old: Operand) -> None:
+        out = builder.in_place(old) if accumulate else builder.output(dtypes.from_numpy_dtype(np.dtype(dtype)), (batch, m, n))
+        plan_gemm(
+            builder, left, right, out, m=m, n=n, k=k,
+            a_strides=(1, row_a) if turned[0] else (row_a, 1), b_strides=(1, row_b) if turned[1] else (row_b, 1),
+            out_stride=n, batch=batch, a_batch=wide_a[0].size, b_batch=wide_b[0].size, out_batch=m * n,
+            bias=extra if bias else None, accumulate=accumulate,
+        )  # fmt: skip
+
+    expected: Any = (a.swapaxes(1, 2) if turned[0] else a) @ (b.swapaxes(1, 2) if turned[1] else b)
+    expected = expected + (added if bias else 0) + (before if accumulate else 0)
+    if expected.size == 0:
+        return
+    results = run(plan, wide_a, wide_b, added, before, counts=counts)
+    got = before if accumulate else results[0]
+    scale = max(1.0, np.abs(expected).max())
+    np.testing.assert_allclose(got, expected, rtol=0, atol=TOLERANCE[dtype] * scale)
+
+
+@pytest.mark.parametrize("dtype", TOLERANCE)
+@pytest.mark.parametrize("turned", [(False, False), (False, True), (True, False), (True, True)])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_products(shape: tuple[int, int, int], turned: tuple[bool, bool], dtype: str) -> None:
+    check(*shape, dtype=dtype, turned=turned)
+    check(*shape, dtype=dtype, turned=turned, batch=3, bias=True)
+    check(*shape, dtype=dtype, turned=turned, accumulate=True, padding=5)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("shape", [(1, 64, 32), (3, 70, 31), (70, 64, 64), (130, 33, 40), (90, 1, 64)])
+def test_sample(shape: tuple[int, int, int], dtype: str) -> None:
+    for turned in [(False, False), (False, True), (True, False)]:
+        check(*shape, dtype=dtype, turned=turned, batch=2, bias=True)
+        check(*shape, dtype=dtype, turned=turned, accumulate=True)
+
+
+@pytest.mark.parametrize("shape", [(4, 512, 1024), (300, 300, 300), (1, 2000, 512)])
+@pytest.mark.parametrize("turned", [(False, False), (False, True), (True, False)])
+def test_same_bits_for_any_number_of_threads(shape: tuple[int, int, int], turned: tuple[bool, bool]) -> None:
+    check(*shape, dtype="float32", turned=turned, counts=(1, 2, 5))
+
+
+@pytest.mark.parametrize("turned", [(False, False), (False, True), (True, False)])
+def test_nan_and_infinity_stay_in_their_rows_and_columns(turned: tuple[bool, bool]) -> None:
+    m, n, k = 13, 70, 32
+    a, b = np.ones((k, m) if turned[0] else (m, k), np.float32), np.ones((n, k) if turned[1] else (k, n), np.float32)
+    (a.T if turned[0] else a)[4, 7] = np.nan
+    (b.T if turned[1] else b)[5, 66] = np.inf
+
+    def plan(builder: PlanBuilder, left: Operand, right: Operand) -> None:
+        plan_gemm(
+            builder, left, right, builder.output(dtypes.float32, (m, n)), m=m, n=n, k=k,
+            a_strides=(1, m) if turned[0] else (k, 1), b_strides=(1, k) if turned[1] else (n, 1), out_stride=n,
+        )  # fmt: skip
+
+    (got,) = run(plan, a, b)
+    expected = np.full((m, n), np.float32(k))
+    expected[:, 66], expected[4] = np.inf, np.nan
+    np.testing.assert_array_equal(got, expected)
+
+
+def test_bias_and_accumulate_exclude_each_other() -> None:
+    with pytest.raises(ValueError, match="exclude"):
+        check(2, 2, 2, dtype="float32", turned=(False, False), bias=True, accumulate=True)

@@ -1,0 +1,165 @@
+"""The micro-kernels against their specifications, written out here as plain sums, on every vector width this CPU has."""
+
+from __future__ import annotations
+
+import functools
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from numgrad.runtime import simd, target
+from numgrad.runtime.kernel import Kernel, kernel
+from numgrad.runtime.program import Launch, Program, launch
+from numgrad.runtime.simd import ADD, STORE, STREAM
+
+CODES = ["f4", "f8"]
+FORMS = ["many", "few"]
+rng = np.random.default_rng(0)
+
+
+@functools.cache
+def products_kernel(code: str, form: str) -> Kernel:
+    """A kernel that calls one of the tiles that multiply rows, once."""
+    rows, vectors = getattr(target.host_target().tiles, form)
+    tile = simd.dot_tile(code, rows, vectors) if form == "dot" else simd.broadcast_tile(code, rows, vectors)
+
+    @kernel("i8, " * 11)
+    def call(table, segments, steps, shift, b, b_step, ahead, out_rows, out_shift, columns, mode, start, stop):
+        tile(table, segments, steps, shift, b, b_step, ahead, out_rows, out_shift, columns, mode)
+
+    return call
+
+
+@functools.cache
+def outer_kernel(code: str) -> Kernel:
+    """A kernel that calls the tile of outer products, once."""
+    tile = simd.outer_tile(code, *target.host_target().tiles.many)
+
+    @kernel("i8, " * 8)
+    def call(table, steps, a_shift, b_shift, out_rows, out_shift, columns, mode, start, stop):
+        tile(table, steps, a_shift, b_shift, out_rows, out_shift, columns, mode)
+
+    return call
+
+
+def run(called: Kernel, *arguments: int) -> None:
+    assert launch(Program([Launch(called, (), arguments, 1, 1, 1, 1)], 0)) == 0
+
+
+def numbers(code: str, *shape: int) -> np.ndarray:
+    return rng.integers(-9, 10, shape).astype(code)  # sums of such are exact, whatever their order
+
+
+def aligned(code: str, rows: int, columns: int) -> np.ndarray:
+    room = np.zeros(rows * columns + 16, code)
+    skip = -room.ctypes.data // room.itemsize % (64 // room.itemsize)
+    return room[skip : skip + rows * columns].reshape(rows, columns)
+
+
+def addresses(array: np.ndarray, count: int) -> np.ndarray:
+    return np.array([array[i].ctypes.data for i in range(count)], np.int64)
+
+
+@pytest.mark.parametrize("code", CODES)
+@pytest.mark.parametrize("form", [*FORMS, "dot"])
+@pytest.mark.parametrize("mode", [STORE, ADD, STREAM])
+@pytest.mark.parametrize("segments", [0, 1, 3])
+@pytest.mark.parametrize("steps", [0, 1, 5])
+@pytest.mark.parametrize("missing", [0, 1])
+def test_products_of_rows(code: str, form: str, mode: int, segments: int, steps: int, missing: int) -> None:
+    if form == "dot" and mode == STREAM:
+        pytest.skip("dot products are written one by one")
+    item = np.dtype(code).itemsize
+    lanes = target.host_target().lanes(item)
+    rows, across = getattr(target.host_target().tiles, form)
+    width = across if form == "dot" else across * lanes
+    length = steps * lanes if form == "dot" else steps
+    wanted = width - missing
+    skip = 3  # elements by which a's rows and the output are shifted
+    a = numbers(code, max(segments, 1) * rows, length + skip)
+    out = aligned(code, rows, width + 64 // item)
+    out[...] = before = numbers(code, *out.shape)
+    if form == "dot":
+        b = numbers(code, max(segments, 1), width, length)  # [segment, column, k]
+        step, apart = length * item, width * length * item
+        right = b.swapaxes(1, 2)
+    else:
+        b = right = numbers(code, max(segments, 1), length, width)
+        step, apart = width * item, width * length * item
+    table = np.array(
+        [[s * apart, *(a[s * rows + i].ctypes.data for i in range(rows))] for s in range(segments)], np.int64
+    )
+    goals = addresses(out, rows)
+    shift = 64
+    run(
+        products_kernel(code, form), table.ctypes.data, segments, steps, skip * item, b.ctypes.data, step, b.ctypes.data,
+        goals.ctypes.data, shift, wanted, mode,
+    )  # fmt: skip
+    expected = before.copy()
+    product = sum((a[s * rows : (s + 1) * rows, skip:] @ right[s] for s in range(segments)), np.zeros((rows, width), code))
+    part = expected[:, shift // item : shift // item + wanted]
+    part[...] = product[:, :wanted] + (part if mode == ADD else 0)
+    np.testing.assert_array_equal(out, expected)
+
+
+@pytest.mark.parametrize("code", CODES)
+@pytest.mark.parametrize("mode", [STORE, ADD, STREAM])
+@pytest.mark.parametrize("steps", [0, 1, 7])
+@pytest.mark.parametrize("missing", [0, 1])
+def test_outer_products(code: str, mode: int, steps: int, missing: int) -> None:
+    item = np.dtype(code).itemsize
+    rows, vectors = target.host_target().tiles.many
+    width = vectors * target.host_target().lanes(item)
+    wanted = width - missing
+    a, b = numbers(code, 9, rows + 2), numbers(code, 9, width + 3)
+    chosen = rng.permutation(9)[:steps]
+    table = np.array([[a[i].ctypes.data, b[i].ctypes.data] for i in chosen], np.int64)
+    out = aligned(code, rows, width)
+    out[...] = before = numbers(code, *out.shape)
+    goals = addresses(out, rows)
+    run(outer_kernel(code), table.ctypes.data, steps, 2 * item, 3 * item, goals.ctypes.data, 0, wanted, mode)
+    expected = before.copy()
+    product = a[chosen, 2:].T @ b[chosen, 3:] if steps else np.zeros((rows, width), code)
+    expected[:, :wanted] = product[:, :wanted] + (before[:, :wanted] if mode == ADD else 0)
+    np.testing.assert_array_equal(out, expected)
+
+
+def test_tiles_fit_into_the_registers() -> None:
+    for row in target.TARGETS.values():
+        for rows, vectors in (row.tiles.many, row.tiles.few):
+            assert rows * vectors + vectors + 1 <= row.registers
+        rows, columns = row.tiles.dot
+        assert rows * columns + rows <= row.registers
+
+
+def narrower_targets() -> list[str]:
+    return [name for name in ("avx2", "scalar") if target.host_target().name in ("avx512", "avx2") and name != target.host_target().name]
+
+
+def in_a_process_of_its_own(name: str, *arguments: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-x", *arguments],
+        env={**os.environ, "NUMGRAD_SIMD": name}, cwd=Path(__file__).parents[2], capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout[-3000:]
+
+
+forced: Callable[[Any], Any] = pytest.mark.skipif("NUMGRAD_SIMD" in os.environ, reason="this process is forced already")
+
+
+@forced
+@pytest.mark.parametrize("name", narrower_targets())
+def test_narrower_vectors(name: str) -> None:
+    in_a_process_of_its_own(name, "tests/runtime/test_simd.py", "-k", "products")
+
+
+@forced
+@pytest.mark.parametrize("name", narrower_targets())
+def test_kernels_on_narrower_vectors(name: str) -> None:
+    in_a_process_of_its_own(name, "tests/kernels/test_gemm.py", "tests/kernels/test_conv.py", "-k", "sample")
