@@ -148,11 +148,17 @@ def main() -> int:
     options = {"batch_size": args.batch_size, "image_size": args.image_size, "threads": args.threads}
     found = measure(options, args.steps, args.rounds)
     if args.json:
-        print(json.dumps({"machine": facts, **options, "steps": args.steps, "rounds": args.rounds, "sides": found}, indent=2))
+        print(
+            json.dumps(
+                {"machine": facts, **options, "steps": args.steps, "rounds": args.rounds, "sides": found}, indent=2
+            )
+        )
         return 0
     common.print_machine(facts)
     threads = args.threads or "all"
-    print(f"ResNet18 training step, {args.batch_size} x 3 x {args.image_size} x {args.image_size}, float32, {threads} threads")
+    print(
+        f"ResNet18 training step, {args.batch_size} x 3 x {args.image_size} x {args.image_size}, float32, {threads} threads"
+    )
     rows = [
         [name, *(f"{1e3 * side['seconds'][part]:.2f}" for part in (*PARTS, "total")), f"{side['peak_bytes'] / 1e6:.0f}"]
         for name, side in found.items()

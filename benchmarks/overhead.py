@@ -1,0 +1,117 @@
+"""Small work, where overhead decides: single ops and a chain of 100 multiplications of 4 × 4, numgrad and torch by turns."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from contextlib import ExitStack
+from typing import Any
+
+from benchmarks import common
+
+# name: how many of it a measurement repeats
+CASES = {
+    "chain of 100 mul, forward + backward": 10,
+    "mul that records": 1000,
+    "mul without a graph": 1000,
+    "relu that records": 1000,
+    "view": 1000,
+    "sum + backward": 200,
+    "Linear 16-16, batch 32, records": 500,
+    "MLP 2-16-16-1, batch 32, whole step": 20,
+}
+
+
+def numgrad_side(threads: int) -> Callable[..., Any]:
+    """The cases in numgrad."""
+    import numgrad as ng
+    from numgrad import nn, optim
+
+    if threads:
+        ng.set_num_threads(threads)
+    return _job(ng, nn, optim)
+
+
+def torch_side(threads: int) -> Callable[..., Any]:
+    """The cases in torch."""
+    import torch
+
+    if threads:
+        torch.set_num_threads(threads)
+    return _job(torch, torch.nn, torch.optim)
+
+
+def _job(lib: Any, nn: Any, optim: Any) -> Callable[..., Any]:
+    """The cases, written once: both libraries have the same names."""
+    lib.manual_seed(0)
+    x = lib.rand(4, 4, requires_grad=True)
+    plain, other = lib.rand(4, 4), lib.rand(4, 4)
+    layer, batch, target = nn.Linear(16, 16), lib.rand(32, 16), lib.rand(32, 1)
+    points = lib.rand(32, 2)
+    model = nn.Sequential(nn.Linear(2, 16), nn.ReLU(), nn.Linear(16, 16), nn.ReLU(), nn.Linear(16, 1))
+    optimizer = optim.SGD(model.parameters(), lr=1e-3, momentum=0.9)
+    loss_function = nn.MSELoss()
+
+    def chain() -> None:
+        y = x
+        for _ in range(100):
+            y = y * other
+        y.sum().backward()
+        x.grad = None
+
+    def summed() -> None:
+        x.sum().backward()
+        x.grad = None
+
+    def train() -> None:
+        optimizer.zero_grad()
+        loss_function(model(points), target).backward()
+        optimizer.step()
+
+    actions = (
+        chain,
+        lambda: x * other,
+        lambda: plain * other,
+        lambda: lib.relu(x),
+        lambda: plain.view(16),
+        summed,
+        lambda: layer(batch),
+        train,
+    )
+    table = dict(zip(CASES, actions, strict=True))
+    return lambda repeats: {name: common.median_seconds(table[name], repeats, inner) for name, inner in CASES.items()}
+
+
+def measure(threads: int, repeats: int, rounds: int) -> dict[str, dict[str, float]]:
+    """Median seconds by case and side."""
+    names = ["torch", "numgrad"] if common.has("torch") else ["numgrad"]
+    with ExitStack() as stack:
+        jobs = {name: f"benchmarks.overhead:{name}_side" for name in names}
+        sides = {name: stack.enter_context(common.Side(job, {"threads": threads})) for name, job in jobs.items()}
+        turns = {name: lambda side=side: side.ask(repeats=repeats) for name, side in sides.items()}
+        common.take_turns(turns, 1)
+        results = common.take_turns(turns, rounds)
+    return {case: {name: common.median(turn[case] for turn in results[name]) for name in names} for case in CASES}
+
+
+def main() -> int:
+    """Print the table."""
+    args = common.parser(__doc__, repeats=20, rounds=5, threads=0).parse_args()
+    facts = common.machine()
+    found = measure(args.threads, args.repeats, args.rounds)
+    if args.json:
+        print(json.dumps({"machine": facts, "cases": found}, indent=2))
+        return 0
+    common.print_machine(facts)
+    rows = []
+    for case, seconds in found.items():
+        cells = [f"{1e6 * value:.1f}" for value in seconds.values()]
+        rows.append([case, *cells, *([f"{seconds['torch'] / seconds['numgrad']:.2f}"] if "torch" in seconds else [])])
+    names = list(next(iter(found.values())))
+    common.print_table(["median µs", *names, *(["torch / numgrad"] if "torch" in names else [])], rows)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
