@@ -8,8 +8,8 @@ from typing import Any
 from numgrad.autograd.gradcheck import GradcheckError, gradcheck, gradgradcheck
 from numgrad.autograd.modes import enable_grad, is_grad_enabled, no_grad, set_grad_enabled
 from numgrad.engine.backward import run_backward
-from numgrad.engine.dispatch import check_view
 from numgrad.engine.tape import gradient_edge
+from numgrad.engine.views import refresh
 from numgrad.tensor import creation
 from numgrad.tensor.tensor import Tensor
 
@@ -122,11 +122,10 @@ def _as_tuple(value: Any) -> tuple[Any, ...]:
 
 
 def _edge(position: int, root: Tensor) -> Any:
+    refresh(root)
     edge = gradient_edge(root)
     if edge is None:
         raise RuntimeError(f"element {position} of tensors does not require grad and does not have a grad_fn")
-    if root._view_version is not None and root._node is not None:
-        check_view("backward", root)
     return edge
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from numgrad import registry
-from numgrad.engine.tape import Node, TensorBase, gradient_edge, modes
-from numgrad.errors import GradError
+from numgrad.engine.tape import NO_GRAD, Node, TensorBase, gradient_edge, modes
+from numgrad.engine.views import refresh
 from numgrad.registry import Op
 from numgrad.runtime.memory import allocate
 
@@ -36,8 +36,12 @@ def dispatch(op: Op, inputs: tuple[Any, ...], params: Any) -> Any:
     edges = None
     if modes.grad_enabled and op.differentiable:
         for tensor in inputs:
-            if tensor is not None and (tensor._node is not None or tensor._requires_grad):
-                edges = _edges(op, inputs)
+            if tensor is None:
+                continue
+            if tensor._base is not None and tensor._base._node is not tensor._view_node:
+                refresh(tensor)
+            if tensor._node is not None or tensor._requires_grad:
+                edges = tuple([None if tensor is None else _edge(tensor) for tensor in inputs])
                 break
     addresses = [0 if tensor is None else tensor._address for tensor in inputs]
     outputs: list[Any] = []
@@ -47,9 +51,7 @@ def dispatch(op: Op, inputs: tuple[Any, ...], params: Any) -> Any:
             storage = allocate(output.nbytes)
             outputs.append(cls(storage, output.spec, storage.address))  # type: ignore[arg-type]
         elif output.spec is not None:
-            base = inputs[output.source]
-            address = base._address + output.offset * base._spec.dtype.itemsize
-            outputs.append(cls(base._storage, output.spec, address, base._storage.version))
+            outputs.append(_view(inputs[output.source], output))
         else:
             outputs.append(inputs[output.source])
     if plan.program is not None:
@@ -82,26 +84,18 @@ def _with_constants(op: Op, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
     return tuple(constant(v, dtype) if isinstance(v, (bool, int, float)) else v for v in inputs)
 
 
-def _edges(op: Op, inputs: tuple[Any, ...]) -> tuple[Any, ...] | None:
-    """Edges to the inputs that need a gradient; None if no input of floating point does."""
-    edges = []
-    for tensor in inputs:
-        if tensor is None:
-            edges.append(None)
-            continue
-        if tensor._view_version is not None and tensor._node is not None:
-            check_view(op.name, tensor)
-        edges.append(gradient_edge(tensor))
-    return tuple(edges)
+def _view(source: TensorBase, output: Any) -> TensorBase:
+    address = source._address + output.offset * source._spec.dtype.itemsize
+    view = tensor_class(source._storage, output.spec, address)
+    view._base = base = source if source._base is None else source._base
+    view._view_node = base._node if modes.grad_enabled else NO_GRAD
+    return view
 
 
-def check_view(name: str, tensor: TensorBase) -> None:
-    """Refuse a view whose memory was changed through another alias: its gradient is not known any more."""
-    if tensor._storage.version != tensor._view_version:
-        raise GradError(
-            f"{name}: an input is a view whose memory was changed in place after the view was made, so its gradient is "
-            "not known any more; make the view again after the change, or change a clone()"
-        )
+def _edge(tensor: TensorBase) -> Any:
+    if tensor._base is not None:
+        refresh(tensor)
+    return gradient_edge(tensor)
 
 
 def _node(op: Op, params: Any, edges: tuple[Any, ...], inputs: tuple[Any, ...], specs: Any) -> Node:

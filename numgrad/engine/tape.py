@@ -24,14 +24,15 @@ FREED = (
 class TensorBase:
     """What the engine knows of a tensor: a view of a storage, and its place in the graph.
 
-    ``_node`` made the tensor, as its output number ``_output_nr``; a leaf has none. ``_view_version`` is the storage's
-    version when the tensor became a view of another (None: it is no view).
+    ``_node`` made the tensor, as its output number ``_output_nr``; a leaf has none. A view has a ``_base``, and knows in
+    ``_view_node`` the base's node when its own was made; see `views`.
     """
 
     __slots__ = (
         "__weakref__",
         "_accumulator",
         "_address",
+        "_base",
         "_grad",
         "_hooks",
         "_node",
@@ -40,10 +41,10 @@ class TensorBase:
         "_retains_grad",
         "_spec",
         "_storage",
-        "_view_version",
+        "_view_node",
     )
 
-    def __init__(self, storage: Storage, spec: Spec, address: int, view_version: int | None = None) -> None:
+    def __init__(self, storage: Storage, spec: Spec, address: int) -> None:
         self._storage = storage
         self._spec = spec
         self._address = address
@@ -54,7 +55,11 @@ class TensorBase:
         self._grad: Any = None
         self._accumulator: Any = None  # weak reference to the AccumulateGrad that graphs of this leaf share
         self._hooks: Any = None
-        self._view_version = view_version
+        self._base: TensorBase | None = None
+        self._view_node: Node | object | None = None
+
+
+NO_GRAD = object()  # as a view's ``_view_node``: it was made while nothing was recorded
 
 
 class Modes(threading.local):

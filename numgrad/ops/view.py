@@ -11,6 +11,7 @@ import numpy as np
 
 from numgrad.errors import ShapeError
 from numgrad.kernels.fill import plan_fill
+from numgrad.kernels.reduce import plan_reduce
 from numgrad.layout import Spec, contiguous_strides, product
 from numgrad.ops.layouts import plan_copy
 from numgrad.registry import Op, find
@@ -272,38 +273,115 @@ def narrow(tensor: Any, dim: int, start: int, length: int) -> Any:
     return slice_(tensor, starts=starts, steps=(1,) * len(shape), sizes=sizes)
 
 
-set_slice_ = Op(
-    "set_slice_",
-    ("input", "src"),
-    {"starts": (), "steps": ()},
-    grad_name="CopySlices",
-    doc="``src`` written over the elements that `slice` would take; the result is the input, changed in place.",
+# ---- windows on a base: what the histories of changed views are made of ------------------------------------------
+
+_WINDOW: dict[str, Any] = {"size": (), "strides": (), "offset": 0}
+
+as_strided = Op(
+    "as_strided",
+    ("input",),
+    _WINDOW,
+    doc="A window on the memory of a dense input: any shape and strides, from element ``offset`` of its memory on.",
 )
 
 
-@set_slice_.plan
-def _(b: PlanBuilder, input: Operand, src: Operand, starts: Any, steps: Any) -> None:
-    sizes = tuple(src.spec.shape)
-    strides, offset = _slice_geometry(input.spec, starts, steps, sizes)
-    b.in_place(input)
-    if src.spec.numel:
-        plan_copy(b, src, input.view(sizes, strides, offset))
+@as_strided.plan
+def _(b: PlanBuilder, input: Operand, size: Any, strides: Any, offset: int) -> None:
+    if len(size) != len(strides):
+        raise ShapeError(f"as_strided: size {list(size)} and strides {list(strides)} have different lengths")
+    b.view(input, size, strides, offset)
 
 
-@set_slice_.backward
+@as_strided.backward
+def _(ctx, grad):
+    base = ctx.input_specs[0]
+    return as_strided_backward(grad, base_size=tuple(base.shape), base_strides=base.strides, **ctx.params._asdict())
+
+
+def _windowed(flat: np.ndarray, size: Any, strides: Any, offset: int) -> np.ndarray:
+    return np.lib.stride_tricks.as_strided(flat[offset:], size, [s * flat.itemsize for s in strides])
+
+
+@as_strided.oracle
+def _(x, size, strides, offset):
+    return _windowed(x.ravel(), size, strides, offset).copy()
+
+
+as_strided_backward = Op(
+    "as_strided_backward",
+    ("grad",),
+    {"base_size": (), "base_strides": (), **_WINDOW},
+    doc="Zeros in the shape and layout of a base, with the gradient in the window; elements seen several times add up.",
+)
+
+
+@as_strided_backward.plan
+def _(b: PlanBuilder, grad: Operand, base_size: Any, base_strides: Any, size: Any, strides: Any, offset: int) -> None:
+    out = b.output(grad.spec.dtype, base_size, base_strides)
+    if not out.spec.is_dense:
+        raise ShapeError(f"as_strided: the base has strides {base_strides}, expected dense ones for a gradient")
+    plan_fill(b, out, 0)
+    if grad.spec.numel == 0:
+        return
+    repeated = tuple(axis for axis, (n, s) in enumerate(zip(size, strides, strict=True)) if s == 0 and n > 1)
+    kept = tuple(1 if axis in repeated else n for axis, n in enumerate(size))
+    window = out.view(kept, strides, offset)
+    if repeated:
+        plan_reduce(b, "sum", grad, window, repeated)
+    else:
+        plan_copy(b, grad, window)
+
+
+@as_strided_backward.backward
 def _(ctx, grad):
     p = ctx.params
-    sizes = tuple(ctx.input_specs[1].shape)
-    to_src = slice_(grad, starts=p.starts, steps=p.steps, sizes=sizes)
-    if not ctx.needs[0]:
-        return None, to_src
-    kept = slice_backward(to_src, size=tuple(grad._spec.shape), starts=p.starts, steps=p.steps)
-    return find("sub")(grad, kept), to_src if ctx.needs[1] else None
+    return as_strided(with_layout(grad, p.base_strides), size=p.size, strides=p.strides, offset=p.offset)
 
 
-@set_slice_.oracle
-def _(x, src, starts, steps):
-    out = x.copy()
-    taken = zip(starts, steps, src.shape, strict=True)
-    out[tuple(slice(a, a + n * s, s) if n else slice(0, 0) for a, s, n in taken)] = src
-    return out
+@as_strided_backward.oracle
+def _(grad, base_size, base_strides, size, strides, offset):
+    flat = np.zeros(product(base_size), grad.dtype)
+    places = _windowed(np.arange(flat.size), size, strides, offset)
+    np.add.at(flat, places.ravel(), grad.ravel())
+    return _windowed(flat, base_size, base_strides, 0).copy()
+
+
+def with_layout(tensor: Any, strides: tuple[int, ...]) -> Any:
+    """The tensor, copied if need be, with these dense strides."""
+    same = all(n == 1 or s == w for n, s, w in zip(tensor._spec.shape, tensor._spec.strides, strides, strict=True))
+    return tensor if same else find("to_strides")(tensor, strides=strides)
+
+
+copy_slices = Op(
+    "copy_slices",
+    ("base", "window"),
+    _WINDOW,
+    grad_name="CopySlices",
+    doc="The base, whose window has just been changed in place: as before but for the window, whose history is its own.",
+)
+copy_slices.grad_name = "CopySlices"
+
+
+@copy_slices.plan
+def _(b: PlanBuilder, base: Operand, window: Operand, size: Any, strides: Any, offset: int) -> None:
+    base.view(size, strides, offset)  # proves that the window lies in the base
+    b.alias(base)
+
+
+@copy_slices.backward
+def _(ctx, grad):
+    base = ctx.input_specs[0]
+    p = ctx.params._asdict()
+    inside = as_strided(with_layout(grad, base.strides), **p)
+    outside = None
+    if ctx.needs[0]:
+        placed = as_strided_backward(inside, base_size=tuple(base.shape), base_strides=base.strides, **p)
+        outside = find("sub")(grad, placed)
+    return outside, inside if ctx.needs[1] else None
+
+
+@copy_slices.oracle
+def _(base, window, size, strides, offset):
+    flat = base.ravel().copy()
+    _windowed(flat, size, strides, offset)[...] = window
+    return flat.reshape(base.shape)

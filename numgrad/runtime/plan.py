@@ -105,8 +105,12 @@ class PlanBuilder:
 
     def in_place(self, source: Operand) -> Operand:
         """Declare that the output is this input, changed in place."""
-        self.outputs.append(Output(None, source.index))
+        self.alias(source)
         return self.changes(source)
+
+    def alias(self, source: Operand) -> None:
+        """Declare that the output is this input itself."""
+        self.outputs.append(Output(None, source.index))
 
     def changes(self, source: Operand) -> Operand:
         """Declare that launches change this input's memory."""

@@ -9,6 +9,7 @@ import numpy as np
 
 from numgrad import ops
 from numgrad.engine.tape import TensorBase
+from numgrad.engine.views import check_in_place
 from numgrad.layout import product
 from numgrad.tensor import functional as F
 
@@ -35,23 +36,14 @@ def get_item(tensor: Tensor, index: Any) -> Tensor:
 
 
 def set_item(tensor: Tensor, index: Any, value: Any) -> None:
-    """``tensor[index] = value``."""
-    from numgrad.autograd.modes import no_grad
-
+    """``tensor[index] = value``: a copy into the view, or, for index tensors and masks, into the elements they name."""
     value = F.as_operand(value, tensor.dtype)
-    F.check_in_place("__setitem__", tensor, [value])
+    check_in_place("__setitem__", tensor, (value,))
     if _is_advanced(index):
         _put(tensor, index, value)
-        return
-    if not (tensor.requires_grad or value.requires_grad):
-        F.copy_(get_item(tensor, index), value)
-        F.finish_in_place(tensor)
-        return
-    starts, steps, sizes, _ = _parse(tensor, index)
-    with no_grad():
-        shape = get_item(tensor, index).shape
-    value = F.reshape(F.expand(_without_leading_ones(value, len(shape)), shape), sizes)
-    F.finish_in_place(ops.view.set_slice_(tensor, value, starts=starts, steps=steps))
+    else:
+        window = get_item(tensor, index)
+        F.copy_(window, _without_leading_ones(value, window.ndim))
 
 
 # ---- index tensors and masks ------------------------------------------------------------------------------------

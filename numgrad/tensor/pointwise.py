@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import builtins
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from numgrad import dtypes, ops
 from numgrad.dtypes import dtype as Dtype
-from numgrad.engine.tape import TensorBase, modes
+from numgrad.engine.tape import TensorBase
+from numgrad.engine.views import change_in_place
 from numgrad.registry import find
 from numgrad.tensor.arguments import as_operand, cast, check_tensor, result_type
 
@@ -260,43 +261,12 @@ def in_place(name: str, target: Tensor, *others: Any) -> Tensor:
                 f"the desired output type {dtype.torch_name}"
             )
     operands = [as_operand(other, dtype) for other in others]
-    check_in_place(f"{name}_", target, operands)
-    return finish_in_place(op.in_place(target, *operands))  # type: ignore[attr-defined]
-
-
-def check_in_place(name: str, target: Tensor, others: Sequence[Tensor] = ()) -> None:
-    """Refuse a change in place that autograd could not follow; before anything is changed."""
-    if not modes.grad_enabled:
-        return
-    if target._requires_grad and target._node is None:
-        raise RuntimeError(
-            f"{name}: a leaf Variable that requires grad is being used in an in-place operation. Do it in no_grad(), or on a "
-            "clone()"
-        )
-    tracked = target._node is not None or builtins.any(other.requires_grad for other in others)
-    if tracked and target._view_version is not None:
-        raise RuntimeError(
-            f"{name}: a view is changed in place while gradients are tracked, which is not supported; change its base, or a "
-            "clone() of the view, or do it in no_grad()"
-        )
-
-
-def finish_in_place(target: Tensor) -> Tensor:
-    """A view that changed its memory itself still knows its gradient."""
-    if target._view_version is not None:
-        target._view_version = target._storage.version
-    return target
+    return change_in_place(op.in_place, target, *operands)  # type: ignore[attr-defined,no-any-return]
 
 
 def copy_(target: Tensor, src: Any) -> Tensor:
     """Copy ``src``, broadcast and converted, into ``target``'s memory."""
     check_tensor("copy_", "src", src)
-    check_in_place("copy_", target, [src])
-    if src._storage is target._storage and modes_overlap(target, src):
-        src = clone(src)
-    return finish_in_place(ops.creation.copy_(target, src))
-
-
-def modes_overlap(target: Tensor, src: Tensor) -> builtins.bool:
-    """Whether two views of one storage share elements but are not the same view."""
-    return not (target._address == src._address and target._spec is src._spec)
+    if src._storage is target._storage and not (target._address == src._address and target._spec is src._spec):
+        src = clone(src)  # they may overlap
+    return change_in_place(ops.creation.copy_, target, src)  # type: ignore[no-any-return]

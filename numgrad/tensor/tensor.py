@@ -12,6 +12,7 @@ from numgrad import dtypes
 from numgrad.dtypes import dtype as Dtype
 from numgrad.engine import dispatch
 from numgrad.engine.tape import Node, TensorBase
+from numgrad.engine.views import refresh
 from numgrad.layout import Size, spec_of
 from numgrad.runtime import memory
 from numgrad.tensor import functional as F
@@ -110,7 +111,7 @@ class Tensor(TensorBase):
 
     @property
     def requires_grad(self) -> bool:
-        return self._requires_grad or self._node is not None
+        return self._requires_grad or self.grad_fn is not None
 
     @requires_grad.setter
     def requires_grad(self, value: bool) -> None:
@@ -134,15 +135,18 @@ class Tensor(TensorBase):
                 )
             return self
         self._requires_grad = bool(requires_grad)
+        self._base = None  # a leaf's history starts with itself, also if its memory is another's
         return self
 
     @property
     def is_leaf(self) -> bool:
         """True if no recorded op made this tensor."""
-        return self._node is None
+        return self.grad_fn is None
 
     @property
     def grad_fn(self) -> Node | None:
+        if self._base is not None:
+            refresh(self)
         return self._node
 
     @property
@@ -187,11 +191,7 @@ class Tensor(TensorBase):
 
     def detach(self) -> Tensor:
         """The same memory outside of the graph."""
-        return type(self)._plain()(self._storage, self._spec, self._address, self._storage.version)
-
-    @classmethod
-    def _plain(cls) -> type[Tensor]:
-        return Tensor
+        return Tensor(self._storage, self._spec, self._address)
 
     @property
     def data(self) -> Tensor:
@@ -303,7 +303,10 @@ class Tensor(TensorBase):
     def __reduce_ex__(self, protocol: Any) -> Any:
         if self._node is not None:
             raise RuntimeError("only leaf tensors can be pickled; use .detach() first")
-        return _unpickled, (type(self), np.array(self._array(), order="K"), self._requires_grad)
+        # Pickle keeps the order of the elements in memory only for C and Fortran: the axes go in that of the strides.
+        order = tuple(sorted(range(self.ndim), key=lambda axis: -self._spec.strides[axis]))
+        in_memory = np.ascontiguousarray(self._array().transpose(order))
+        return _unpickled, (type(self), in_memory, order, self._requires_grad)
 
     # ---- arithmetic --------------------------------------------------------------------------------------------
 
@@ -742,10 +745,11 @@ class Tensor(TensorBase):
         return creation.tensor(data, dtype=self.dtype)
 
 
-def _unpickled(cls: type[Tensor], array: np.ndarray, requires_grad: bool) -> Tensor:
+def _unpickled(cls: type[Tensor], in_memory: np.ndarray, order: tuple[int, ...], requires_grad: bool) -> Tensor:
     from numgrad.tensor import creation
 
-    made = creation.from_numpy(array)
+    made = creation.from_numpy(in_memory)
+    made = made.permute(*(order.index(axis) for axis in range(len(order)))) if order else made.reshape(())
     result = cls.__new__(cls)
     TensorBase.__init__(result, made._storage, made._spec, made._address)
     result._requires_grad = requires_grad
