@@ -63,17 +63,26 @@ def arrays(shape: tuple[int, ...], dtype) -> list[np.ndarray]:
     return [x, permuted, stepped, expanded]
 
 
-@pytest.mark.parametrize("kind", NUMPY)
-@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int64, np.bool_])
+# Each pair compiles kernels of its own, so not all are here.
+PAIRS = [
+    *((kind, np.float32) for kind in NUMPY),
+    ("sum", np.float64),
+    ("sum", np.int64),
+    ("prod", np.int64),
+    ("max", np.int64),
+    ("sum", np.bool_),
+    ("any", np.bool_),
+]
+
+
+@pytest.mark.parametrize(("kind", "dtype"), PAIRS)
 def test_every_subset_of_dims(kind: str, dtype) -> None:
-    if kind == "mean" and np.dtype(dtype).kind != "f":
-        pytest.skip("mean is for floating point")
     for x in arrays((3, 4, 2, 5), dtype):
         for dims in subsets(4):
             check(x, kind, dims, keepdim=len(dims) % 2 == 0)
 
 
-@pytest.mark.parametrize("dtype", [np.uint8, np.int8, np.int16, np.int32])
+@pytest.mark.parametrize("dtype", [np.uint8, np.int32])
 def test_small_integers_sum_in_int64(dtype) -> None:
     x = rng.integers(0, 120, (37, 41)).astype(dtype)
     for kind in ("sum", "max"):
@@ -188,7 +197,7 @@ def check_indices(x: np.ndarray, kind: str, dims: tuple[int, ...], **options) ->
 
 
 @pytest.mark.parametrize("kind", ["max", "min"])
-@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int64, np.bool_])
+@pytest.mark.parametrize("dtype", [np.float32, np.int64])
 def test_indices_of_every_dim(kind: str, dtype) -> None:
     for x in arrays((3, 4, 2, 5), dtype):
         x = np.round(x) if x.dtype.kind == "f" else x
