@@ -112,6 +112,8 @@ def sliced(function: Callable[..., Any], items: tuple[int, ...]) -> tuple[tuple[
     Returns the names of the parameters that this part reads, and a function of these that returns a tuple of the items.
     A function with branches or loops is not taken apart: then it reads all of its parameters.
     """
+    if not items:
+        return (), tuple
     tree = copy.deepcopy(definition(function))
     parameters = [argument.arg for argument in tree.args.args]
     *statements, last = tree.body
