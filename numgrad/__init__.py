@@ -18,6 +18,7 @@ from numgrad.dtypes import (
     set_default_dtype,
     uint8,
 )
+from numgrad.kernels import scalar
 from numgrad.layout import Size
 from numgrad.ops.custom import custom_op
 from numgrad.ops.family import elementwise
@@ -301,6 +302,7 @@ __all__ = [
     "rsqrt",
     "scaled_dot_product_attention",
     "save",
+    "scalar",
     "scatter_add",
     "seed",
     "set_default_dtype",
