@@ -274,7 +274,7 @@ class ParameterList(Module):
 
     def extra_repr(self) -> str:
         return "\n".join(
-            f"({name}): Parameter containing: [{value.dtype!r} of size {'x'.join(map(str, value.shape))}]"
+            f"  ({name}): Parameter containing: [{value.dtype!r} of size {'x'.join(map(str, value.shape))}]"
             for name, value in self._parameters.items()
             if value is not None
         )

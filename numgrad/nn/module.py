@@ -391,8 +391,7 @@ class Module:
         return self._apply(convert)
 
     def _apply(self: _M, function: Callable[[Tensor], Tensor]) -> _M:
-        """Replace the memory of every parameter and its gradient, and every buffer, by what the function makes of "
-        "it."""
+        """Replace the memory of each parameter, gradient and buffer by what the function makes of it."""
         for module in self.modules():
             for parameter in module._parameters.values():
                 if parameter is not None:

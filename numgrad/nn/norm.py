@@ -198,7 +198,9 @@ class LayerNorm(Module):
 
 
 class GroupNorm(Module):
-    """Normalises each of ``num_groups`` groups of the channels of its input [N, C, ...], then scales and shifts channels.
+    """Normalises each of ``num_groups`` groups of the channels of its input [N, C, ...], then scales and shifts.
+
+    Scale and shift (``affine``, ``bias``) are learnt for each channel.
 
     Raises
     ------
@@ -238,4 +240,5 @@ class GroupNorm(Module):
         return F.group_norm(input, self.num_groups, self.weight, self.bias, self.eps)
 
     def extra_repr(self) -> str:
-        return f"{self.num_groups}, {self.num_channels}, eps={self.eps}, affine={self.affine}, bias={self.bias is not None}"
+        sizes = f"{self.num_groups}, {self.num_channels}, eps={self.eps}"
+        return f"{sizes}, affine={self.affine}, bias={self.bias is not None}"
