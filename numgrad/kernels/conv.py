@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from numgrad import dtypes
+from numgrad.kernels import winograd
 from numgrad.kernels.gemm_rows import Grid, Right, Rows, lanes, plan_pack, plan_rows, tile_shape
 from numgrad.runtime.kernel import kernel
 from numgrad.runtime.plan import GRAIN_COST, Operand, PlanBuilder
 
 FEW_PIXELS = 512  # up to which packing the weight costs more than it gains
+ALGORITHMS = ("auto", "direct", "winograd2", "winograd4")
+AUTO = "direct"  # what "auto" stands for; Winograd is quicker for large images, and less exact
 NARROW = 16  # channels up to which a vector of them would be mostly empty
 
 
@@ -126,6 +128,24 @@ def plan_padded(b: PlanBuilder, x: Operand, geometry: Conv2dGeometry) -> Operand
     return padded
 
 
+def chosen_tile(geometry: Conv2dGeometry, algorithm: str, code: str) -> int:
+    """The side of Winograd's tile, 0 for the direct sum: what ``algorithm`` asks for, where it can be had.
+
+    Raises
+    ------
+    ValueError
+        ``algorithm`` is not one of `ALGORITHMS`.
+    """
+    if algorithm not in ALGORITHMS:
+        raise ValueError(f"conv2d: algorithm is {algorithm!r}, expected one of {', '.join(ALGORITHMS)}")
+    algorithm = AUTO if algorithm == "auto" else algorithm
+    g = geometry
+    fits = (g.r, g.s, g.stride, g.dilation, g.groups) == (3, 3, (1, 1), (1, 1), 1) and g.padding in ((0, 0), (1, 1), (2, 2))
+    if algorithm == "direct" or not fits or not winograd.fits(code, g.c, g.k):
+        return 0
+    return 2 if algorithm == "winograd2" else 4
+
+
 def _check(geometry: Conv2dGeometry, x: Operand, weight: Operand, out: Operand) -> None:
     """Prove that the operands hold what the geometry says."""
     g = geometry
@@ -135,12 +155,22 @@ def _check(geometry: Conv2dGeometry, x: Operand, weight: Operand, out: Operand) 
 
 
 def plan_conv2d_forward(
-    b: PlanBuilder, x: Operand, weight: Operand, bias: Operand | None, out: Operand, geometry: Conv2dGeometry
-) -> None:
-    """``out = conv2d(x, weight) + bias``; see the module's text for layouts."""
+    b: PlanBuilder, x: Operand, weight: Operand, bias: Operand | None, out: Operand, geometry: Conv2dGeometry,
+    algorithm: str = "auto",
+) -> None:  # fmt: skip
+    """``out = conv2d(x, weight) + bias``; see the module's text for layouts.
+
+    ``algorithm`` is one of `ALGORITHMS`; Winograd's is used where it applies (3 x 3, stride 1, whole vectors of channels).
+    """
     g = geometry
     _check(g, x, weight, out)
     if g.pixels * g.k == 0:
+        return
+    if tile := chosen_tile(g, algorithm, x.code):
+        winograd.plan_winograd(
+            b, tile, x, weight, out, images=g.n, source_size=(g.h, g.w), goal_size=(g.out_h, g.out_w),
+            padding=g.padding[0], channels=g.c, outputs=g.k, turned=False, bias=bias,
+        )  # fmt: skip
         return
     size, width = g.filter_size, tile_shape(x.code, "many")[1]
     goal = Rows(out, g.group_k, g.k)
@@ -166,12 +196,18 @@ def plan_conv2d_forward(
 
 
 def plan_conv2d_backward_input(
-    b: PlanBuilder, grad_out: Operand, weight: Operand, grad_x: Operand, geometry: Conv2dGeometry
+    b: PlanBuilder, grad_out: Operand, weight: Operand, grad_x: Operand, geometry: Conv2dGeometry, algorithm: str = "auto"
 ) -> None:
     """``grad_x``, from the gradient of the output."""
     g = geometry
     _check(g, grad_x, weight, grad_out)
     if grad_x.extent == 0:
+        return
+    if tile := chosen_tile(g, algorithm, grad_out.code):
+        winograd.plan_winograd(
+            b, tile, grad_out, weight, grad_x, images=g.n, source_size=(g.out_h, g.out_w), goal_size=(g.h, g.w),
+            padding=2 - g.padding[0], channels=g.k, outputs=g.c, turned=True,
+        )  # fmt: skip
         return
     size, taps = g.filter_size, g.r * g.s
     source, goal, grid = Rows(grad_out, g.group_k, g.k), Rows(grad_x, g.group_c, g.c), g.backward_grid

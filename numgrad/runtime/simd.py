@@ -23,8 +23,6 @@ from typing import Any
 from numgrad.runtime import target
 from numgrad.runtime.kernel import Intrinsic, intrinsic
 
-# ruff: noqa: ANN001, ANN202
-
 STORE, ADD, STREAM = 0, 1, 2
 
 
@@ -324,5 +322,53 @@ def outer_tile(code: str, rows: int, vectors: int) -> Intrinsic:
             return context.get_dummy_value()
 
         return _words(8), emit
+
+    return tile
+
+
+def transform_tile(code: str, matrix: tuple[tuple[float, ...], ...]) -> Intrinsic:
+    """``tile(sources, source_shift, goals, goal_shift)``: ``goal = matrix @ source @ matrix.T`` for a vector of channels.
+
+    ``sources`` and ``goals`` are addresses of tables of the elements' addresses, row by row.
+    """
+    rows, columns = len(matrix), len(matrix[0])
+
+    @intrinsic
+    def tile(typing_context, sources, source_shift, goals, goal_shift):
+        def emit(context, builder, signature, args):
+            t = _Tile(context, builder, code, 1, 1)
+            sources, source_shift, goals, goal_shift = args
+
+            def combined(values):
+                """``matrix @ values`` for a column of vectors."""
+                results = []
+                for factors in matrix:
+                    total = None
+                    for factor, value in zip(factors, values, strict=True):
+                        if factor == 0:
+                            continue
+                        if total is None:
+                            total = value if factor == 1 else builder.fmul(value, t.ir.Constant(t.vector, [factor] * t.lanes))
+                        elif factor == 1:
+                            total = builder.fadd(total, value)
+                        elif factor == -1:
+                            total = builder.fsub(total, value)
+                        else:
+                            total = t.multiply_add(t.ir.Constant(t.vector, [factor] * t.lanes), value, total)
+                    results.append(total)
+                return results
+
+            table, written = t.pointer(sources), t.pointer(goals)
+            half = []
+            for j in range(columns):
+                places = [t.pointer(builder.add(t.read_word(table, i * columns + j), source_shift)) for i in range(columns)]
+                half.append(combined([t.read_vector(place) for place in places]))
+            for i in range(rows):
+                for j, value in enumerate(combined([column[i] for column in half])):
+                    place = t.pointer(builder.add(t.read_word(written, i * rows + j), goal_shift), t.vector)
+                    builder.store(value, place, align=t.itemsize)
+            return context.get_dummy_value()
+
+        return _words(4), emit
 
     return tile
