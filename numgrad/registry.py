@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import functools
 import inspect
+import weakref
 from collections import namedtuple
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from numgrad.layout import Spec
+from numgrad.runtime import threads
 from numgrad.runtime.plan import Plan, PlanBuilder
 
 OPS: dict[str, Op] = {}
+_all: weakref.WeakSet[Op] = weakref.WeakSet()  # also those that have no name of their own: parts of other ops
 
 # Applies an op to tensors; the engine sets it, so that ops can call each other without knowing the engine.
 dispatch: Callable[[Op, tuple[Any, ...], tuple[Any, ...]], Any]
@@ -93,6 +96,7 @@ class Op:
         unknown = set(self.saves) - set(self.inputs) - set(self.outputs)
         if unknown:
             raise ValueError(f"op {name}: saves {sorted(unknown)}, expected names of its inputs or outputs")
+        _all.add(self)
         if register:
             if name in OPS:
                 raise ValueError(f"op {name} is registered already; choose another name")
@@ -174,8 +178,11 @@ class Op:
 
 def forget_plans() -> None:
     """Drop all plans: after a change of the number of threads, for which scratch memory was sized."""
-    for op in OPS.values():
+    for op in list(_all):
         op.plans.clear()
+
+
+threads.count_listeners.append(forget_plans)
 
 
 def find(name: str) -> Op:

@@ -107,6 +107,7 @@ def target_machine() -> Any:
 
 
 def apply_to_numba(numba_config: Any) -> None:
-    """Make Numba's own optimiser see the same CPU when NUMGRAD_SIMD forces one."""
+    """Make Numba's own optimiser see the same CPU when NUMGRAD_SIMD forces one, and call no library of its choice."""
+    numba_config.DISABLE_INTEL_SVML = True
     if host_target().features_off:
         numba_config.CPU_NAME, numba_config.CPU_FEATURES = cpu()

@@ -11,6 +11,7 @@ import ctypes
 import logging
 import os
 import threading
+from collections.abc import Callable
 import time
 
 import numpy as np
@@ -34,6 +35,7 @@ _workers: list[threading.Thread] = []
 _count = 0
 _spins = 0
 _leaving = False  # the interpreter is: no thread may be started any more
+count_listeners: list[Callable[[], None]] = []  # called after the number of threads has changed
 ready = False  # whether the workers are there; read without the lock before each launch that splits
 
 
@@ -66,9 +68,13 @@ def set_num_threads(count: int) -> None:
     if type(count) is not int or not 1 <= count <= MOST_THREADS:
         raise ValueError(f"set_num_threads: count is {count!r}, expected an int from 1 to {MOST_THREADS}")
     with _lock:
-        if count != _count:
+        changed = count != _count
+        if changed:
             stop()
             _count = count
+    if changed:
+        for listener in count_listeners:
+            listener()
 
 
 def start() -> None:
