@@ -102,10 +102,18 @@ class Sigmoid(Module):
 
 
 class Softplus(Module):
-    """log(1 + exp(input))."""
+    """log(1 + exp(beta * input)) / beta; the input itself where beta * input is above the threshold."""
+
+    def __init__(self, beta: float = 1.0, threshold: float = 20.0) -> None:
+        super().__init__()
+        self.beta = beta
+        self.threshold = threshold
 
     def forward(self, input: Tensor) -> Tensor:
-        return T.softplus(input)
+        return F.softplus(input, self.beta, self.threshold)
+
+    def extra_repr(self) -> str:
+        return f"beta={self.beta}, threshold={self.threshold}"
 
 
 class Softmax(Module):

@@ -9,7 +9,7 @@ from numgrad.layout import Size, product
 from numgrad.nn.losses import binary_cross_entropy_with_logits, huber_loss, smooth_l1_loss
 from numgrad.tensor import functional as T
 from numgrad.tensor import layers, random
-from numgrad.tensor.functional import gelu, relu, sigmoid, silu, softplus, tanh
+from numgrad.tensor.functional import gelu, relu, sigmoid, silu, tanh
 from numgrad.tensor.layers import (
     adaptive_avg_pool2d,
     avg_pool2d,
@@ -84,6 +84,14 @@ def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
     # The clamp keeps the branch that is not taken from overflowing into its gradient.
     out = T.where(T.gt(input, 0), input, T.mul(T.expm1(T.clamp(input, max=0.0)), alpha))
     return input.copy_(out) if inplace else out
+
+
+def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tensor:
+    """log(1 + exp(beta * input)) / beta; the input itself where beta * input is above the threshold."""
+    if (beta, threshold) == (1, 20):
+        return T.softplus(input)  # which is the input there, but for rounding
+    steep = T.mul(input, beta)
+    return T.where(T.gt(steep, threshold), input, T.div(T.softplus(steep), beta))
 
 
 def softmax(input: Tensor, dim: int | None = None) -> Tensor:
