@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from numgrad import dtypes
-from numgrad.errors import GradError, ShapeError
+from numgrad.errors import ShapeError
 from numgrad.kernels.pool import (
     Window,
     plan_avg_pool2d,
@@ -18,7 +18,9 @@ from numgrad.kernels.pool import (
     plan_max_pool2d_backward,
 )
 from numgrad.layout import channels_last_strides, contiguous_strides
+from numgrad.ops.index import gather
 from numgrad.ops.layouts import with_strides
+from numgrad.ops.view import reshape
 from numgrad.registry import Op
 from numgrad.runtime.plan import Operand, PlanBuilder
 
@@ -141,7 +143,11 @@ def _(b: PlanBuilder, grad: Operand, indices: Operand, size: Any, kernel_size: A
 
 @max_pool2d_backward.backward
 def _(ctx, grad):
-    raise GradError("the second derivative of max_pool2d is not implemented")
+    (indices,) = ctx.saved
+    shape = tuple(indices._spec.shape)
+    n, c, rows, columns = ctx.params.size
+    places = reshape(indices, (n, c, shape[2] * shape[3]))
+    return reshape(gather(reshape(grad, (n, c, rows * columns)), places, dim=2), shape), None
 
 
 @max_pool2d_backward.oracle

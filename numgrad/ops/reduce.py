@@ -15,7 +15,7 @@ from numgrad.kernels.reduce_index import plan_reduce_index
 from numgrad.layout import product
 from numgrad.ops.creation import arange, cast
 from numgrad.ops.elementwise import div, eq, mul, where
-from numgrad.ops.view import expand, view
+from numgrad.ops.view import expand, permute, reshape, view
 from numgrad.registry import Op
 from numgrad.runtime.plan import Operand, PlanBuilder
 
@@ -97,10 +97,29 @@ def _(b: PlanBuilder, input: Operand, dims: Any, keepdim: bool) -> None:
     plan_reduce(b, "prod", input, out, dims)
 
 
+def _products_of_others(x: Any, dims: tuple[int, ...]) -> Any:
+    """For each element the product of all others over dims, by a copy of x for each of them, so that zeros do no harm.
+
+    It costs the square of the elements multiplied, and is there for gradients of gradients.
+    """
+    shape = tuple(x._spec.shape)
+    kept = [d for d in range(len(shape)) if d not in dims]
+    order = (*kept, *dims)
+    count = product([shape[d] for d in dims])
+    rows = reshape(permute(x, dims=order), (*(shape[d] for d in kept), 1, count))
+    places = arange(count=count, dtype=dtypes.int64)
+    own = eq(view(places, size=(count, 1)), view(places, size=(1, count)))
+    others = prod(where(own, 1, rows), dims=(len(kept) + 1,))
+    others = reshape(others, tuple(shape[d] for d in order))
+    return permute(others, dims=tuple(order.index(d) for d in range(len(shape))))
+
+
 @prod.backward
 def _(ctx, grad):
     x, out = ctx.saved
     dims, shape = ctx.params.dims, ctx.input_specs[0].shape
+    if ctx.create_graph:
+        return mul(_with_kept_dims(grad, shape, dims), _products_of_others(x, dims))
     is_zero = eq(x, 0)
     zeros = sum_(cast(is_zero, dtype=x.dtype), dims=dims, keepdim=True)
     others = prod(where(is_zero, 1, x), dims=dims, keepdim=True)

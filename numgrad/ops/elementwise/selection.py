@@ -27,8 +27,8 @@ def _(x, y):
 
 @maximum.backward
 def _(g, x, y):
-    tie = scalar.where(x == y, 0.5, 0)
-    return tie + scalar.where(x > y, g, 0), tie + scalar.where(x < y, g, 0)
+    tie = scalar.where(x == y, 0.5 * g, g)
+    return scalar.where(x < y, 0, tie), scalar.where(x > y, 0, tie)
 
 
 minimum = elementwise(
@@ -47,8 +47,8 @@ def _(x, y):
 
 @minimum.backward
 def _(g, x, y):
-    tie = scalar.where(x == y, 0.5, 0)
-    return tie + scalar.where(x < y, g, 0), tie + scalar.where(x > y, g, 0)
+    tie = scalar.where(x == y, 0.5 * g, g)
+    return scalar.where(x > y, 0, tie), scalar.where(x < y, 0, tie)
 
 
 clamp_min = elementwise(
