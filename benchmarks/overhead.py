@@ -1,4 +1,4 @@
-"""Small work, where overhead decides: single ops and a chain of 100 multiplications of 4 × 4, numgrad and torch by turns."""
+"""Small work, where overhead decides: single ops, a chain of 100 multiplications of 4 × 4, a tiny network."""
 
 from __future__ import annotations
 

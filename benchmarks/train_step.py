@@ -157,7 +157,8 @@ def main() -> int:
     common.print_machine(facts)
     threads = args.threads or "all"
     print(
-        f"ResNet18 training step, {args.batch_size} x 3 x {args.image_size} x {args.image_size}, float32, {threads} threads"
+        f"ResNet18 training step, {args.batch_size} x 3 x {args.image_size} x {args.image_size}, float32, "
+        f"{threads} threads"
     )
     rows = [
         [name, *(f"{1e3 * side['seconds'][part]:.2f}" for part in (*PARTS, "total")), f"{side['peak_bytes'] / 1e6:.0f}"]

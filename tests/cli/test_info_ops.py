@@ -1,0 +1,60 @@
+"""``numgrad info`` and ``numgrad ops``."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from numgrad import cli, config, registry
+from tests.cli.running import numgrad
+
+
+def test_info_tells_of_every_knob(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["info"]) == 0
+    text = capsys.readouterr().out
+    assert all(knob.name in text for knob in config.KNOBS)
+
+
+def test_info_as_json(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NUMGRAD_LOG", "info")
+    assert cli.main(["info", "--json"]) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert set(facts) == {"versions", "system", "cpu", "threads", "store", "weights", "knobs"}
+    assert {"numgrad", "python", "numpy", "numba", "llvmlite"} == set(facts["versions"])
+    assert {knob["name"]: knob["value"] for knob in facts["knobs"]}["NUMGRAD_LOG"] == "info"
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"NUMGRAD_KERNEL_STORE": "off"}, "kept in memory only"),
+        ({"NUMGRAD_NUM_THREADS": "many"}, "NUMGRAD_NUM_THREADS is 'many'"),
+        ({"NUMGRAD_SIMD": "abacus"}, "NUMGRAD_SIMD is 'abacus'"),
+    ],
+)
+def test_info_works_with_any_setting(settings: dict[str, str], words: str) -> None:
+    done = numgrad("info", **settings)
+    assert done.returncode == 0, done.stderr
+    assert words in done.stdout
+
+
+def test_ops_lists_the_registry(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["ops"]) == 0
+    names = [line.split()[0] for line in capsys.readouterr().out.splitlines()]
+    assert names == sorted(registry.OPS)
+
+
+def test_ops_describes_every_op(capsys: pytest.CaptureFixture[str]) -> None:
+    for name, op in registry.OPS.items():
+        assert cli.main(["ops", name]) == 0
+        text = capsys.readouterr().out
+        assert text.startswith(f"{name}(")
+        assert op.doc in text
+    assert cli.main(["ops", "--json"]) == 0
+    assert [op["name"] for op in json.loads(capsys.readouterr().out)] == sorted(registry.OPS)
+
+
+def test_ops_suggests_similar_names(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["ops", "conv2"]) == 2
+    assert "no op 'conv2' is registered; similar: conv2d" in capsys.readouterr().err

@@ -1,0 +1,48 @@
+"""Every example runs, is short, and does what it shows."""
+
+from __future__ import annotations
+
+import runpy
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from numgrad import registry
+from tests.runtime.processes import ROOT
+
+EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
+
+
+@pytest.fixture(autouse=True)
+def _forget_new_ops() -> Iterator[None]:
+    """Ops that an example registers are not the library's."""
+    before = set(registry.OPS)
+    yield
+    for name in set(registry.OPS) - before:
+        del registry.OPS[name]
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)
+def test_an_example_is_short_and_says_how_to_run_it(path: Path) -> None:
+    text = path.read_text()
+    assert len(text.splitlines()) < 60
+    assert f"python examples/{path.name}" in text
+
+
+def test_custom_op(capsys: pytest.CaptureFixture[str]) -> None:
+    runpy.run_path(str(ROOT / "examples" / "custom_op.py"), run_name="__main__")
+    printed = capsys.readouterr().out
+    assert "softsign: True twice: True\nsmoothed: True\n" in printed
+
+
+def test_train_mlp(capsys: pytest.CaptureFixture[str]) -> None:
+    right = runpy.run_path(str(ROOT / "examples" / "train_mlp.py"))["main"]()
+    assert right > 900
+    assert f"{right} of 1000 right" in capsys.readouterr().out
+
+
+def test_finetune(capsys: pytest.CaptureFixture[str]) -> None:
+    losses, trained = runpy.run_path(str(ROOT / "examples" / "finetune.py"))["main"]()
+    assert losses[-1] < losses[0]
+    assert trained == ["fc.weight", "fc.bias"]
