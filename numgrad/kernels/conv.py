@@ -15,8 +15,10 @@ from numgrad.runtime.kernel import kernel
 from numgrad.runtime.plan import GRAIN_COST, Operand, PlanBuilder
 
 FEW_PIXELS = 512  # up to which packing the weight costs more than it gains
+ONE = (1, 1)
 ALGORITHMS = ("auto", "direct", "winograd2", "winograd4")
-AUTO = "direct"  # what "auto" stands for; Winograd is quicker for large images, and less exact
+AUTO = "direct"  # what "auto" stands for: one of the others, or "quickest" (Winograd's, less exact, where it pays)
+TRANSFORM_COST = 16  # multiplications that take as long as transforming one element does
 NARROW = 16  # channels up to which a vector of them would be mostly empty
 
 
@@ -76,8 +78,9 @@ class Conv2dGeometry:
         """Rows are the output's pixels, their sources the input's."""
         (scale_h, scale_w), (pad_h, pad_w), (step_h, step_w) = self.stride, self.padding, self.dilation
         return Grid(
-            self.n, self.out_h, self.out_w, self.h, self.w, self.r, self.s, scale_h, scale_w, step_h, step_w, -pad_h, -pad_w
-        )
+            self.n, self.out_h, self.out_w, self.h, self.w, self.r, self.s, scale_h, scale_w, step_h, step_w,
+            -pad_h, -pad_w,
+        )  # fmt: skip
 
     @property
     def folded_grid(self) -> Grid:
@@ -140,10 +143,22 @@ def chosen_tile(geometry: Conv2dGeometry, algorithm: str, code: str) -> int:
         raise ValueError(f"conv2d: algorithm is {algorithm!r}, expected one of {', '.join(ALGORITHMS)}")
     algorithm = AUTO if algorithm == "auto" else algorithm
     g = geometry
-    fits = (g.r, g.s, g.stride, g.dilation, g.groups) == (3, 3, (1, 1), (1, 1), 1) and g.padding in ((0, 0), (1, 1), (2, 2))
+    fits = (g.r, g.s, g.stride, g.dilation, g.groups) == (3, 3, ONE, ONE, 1) and g.padding in ((0, 0), ONE, (2, 2))
     if algorithm == "direct" or not fits or not winograd.fits(code, g.c, g.k):
         return 0
-    return 2 if algorithm == "winograd2" else 4
+    return {"winograd2": 2, "winograd4": 4}.get(algorithm) or quickest_tile(g)
+
+
+def quickest_tile(geometry: Conv2dGeometry) -> int:
+    """The tile (0, 2 or 4) for which multiplications and transforms together cost least; 0 unless much is gained."""
+    g = geometry
+
+    def cost(m: int) -> float:
+        tiles = g.n * -(-g.out_h // m) * -(-g.out_w // m)
+        return (m + 2) ** 2 * (tiles * g.c * g.k + TRANSFORM_COST * (g.c * g.k + tiles * (g.c + g.k)))
+
+    best = min((2, 4), key=cost)
+    return best if cost(best) < 0.8 * 9 * g.pixels * g.c * g.k else 0
 
 
 def _check(geometry: Conv2dGeometry, x: Operand, weight: Operand, out: Operand) -> None:
@@ -160,7 +175,8 @@ def plan_conv2d_forward(
 ) -> None:  # fmt: skip
     """``out = conv2d(x, weight) + bias``; see the module's text for layouts.
 
-    ``algorithm`` is one of `ALGORITHMS`; Winograd's is used where it applies (3 x 3, stride 1, whole vectors of channels).
+    ``algorithm`` is one of `ALGORITHMS`; Winograd's is used where it applies: 3 x 3, stride 1, whole vectors of
+    channels.
     """
     g = geometry
     _check(g, x, weight, out)
@@ -196,8 +212,9 @@ def plan_conv2d_forward(
 
 
 def plan_conv2d_backward_input(
-    b: PlanBuilder, grad_out: Operand, weight: Operand, grad_x: Operand, geometry: Conv2dGeometry, algorithm: str = "auto"
-) -> None:
+    b: PlanBuilder, grad_out: Operand, weight: Operand, grad_x: Operand, geometry: Conv2dGeometry,
+    algorithm: str = "auto",
+) -> None:  # fmt: skip
     """``grad_x``, from the gradient of the output."""
     g = geometry
     _check(g, grad_x, weight, grad_out)

@@ -10,8 +10,9 @@ from numgrad.runtime.plan import GRAIN_COST, Operand, PlanBuilder
 
 
 def plan_conv2d_backward_weight(
-    b: PlanBuilder, grad_out: Operand, x: Operand, grad_weight: Operand, geometry: Conv2dGeometry, algorithm: str = "auto"
-) -> None:
+    b: PlanBuilder, grad_out: Operand, x: Operand, grad_weight: Operand, geometry: Conv2dGeometry,
+    algorithm: str = "auto",
+) -> None:  # fmt: skip
     """``grad_weight`` (K R S C/groups), written without being read."""
     g = geometry
     x.array(g.n * g.h * g.w * g.c)
@@ -22,7 +23,7 @@ def plan_conv2d_backward_weight(
     if g.pixels == 0:
         nothing = b.scratch(grad_weight.spec.dtype, 0).array(0)
         count = g.k * g.filter_size
-        b.launch(add_splits, nothing, nothing, grad_weight.flat, 0, 0, 1, count, 0, 0, 0, 0, work=1, grain=1, cost=count)
+        b.launch(add_splits, nothing, nothing, grad_weight.flat, 0, 0, 1, count, 0, 0, 0, 0, work=1, grain=1)
         return
     if tile := chosen_tile(g, algorithm, x.code):
         winograd.plan_winograd_weight(

@@ -34,6 +34,7 @@ POINTS = {
     4: (Fraction(0), Fraction(1), Fraction(-1), Fraction(1, 2), Fraction(-2)),
 }
 BLOCK_BYTES = 1 << 22  # of transformed tiles that are in use at a time, so that they stay in a cache
+FEW_TILES = 128  # up to which packing the transformed weight costs more than it gains
 SOURCE, GOAL, NEITHER = 0, 1, 2  # which side of a transform is an image
 
 
@@ -168,37 +169,50 @@ def plan_winograd(
     output, filtering, entry = matrices(m)
     points = (m + 2) ** 2
     filters, depth = (channels, outputs) if turned else (outputs, channels)  # K and C of the weight
-    tuned = b.scratch(dtype, points * filters * depth)
+    plane = _plane(filters * depth)
+    tuned = b.scratch(dtype, points * plane)
     # Turned by 180 degrees, the kernel is read from its last element on.
-    first, plane = (8 * depth, -depth) if turned else (0, depth)
+    first, step = (8 * depth, -depth) if turned else (0, depth)
     _plan_transform(
         b, filtering, weight, tuned, units=filters, channels=depth,
-        source_place=(first, plane, 9 * depth), goal_place=(0, filters * depth, depth),
+        source_place=(first, step, 9 * depth), goal_place=(0, plane, depth),
     )  # fmt: skip
-    width = tile_shape(code, "many")[1]
-    right = Right(tuned, filters * depth, 0, depth, 1) if turned else Right(tuned, filters * depth, 0, 1, depth)
-    packed = plan_pack(b, right, batch=points, taps=1, channels=channels, columns=outputs, width=width)
     tiles_h, tiles_w = -(-goal_size[0] // m), -(-goal_size[1] // m)
     tiles = images * tiles_h * tiles_w
     block = _block(tiles, points * (channels + outputs) * dtype.itemsize)
-    seen, made = b.scratch(dtype, points * block * channels), b.scratch(dtype, points * block * outputs)
+    width = tile_shape(code, "many")[1]
+    right = Right(tuned, plane, 0, depth, 1) if turned else Right(tuned, plane, 0, 1, depth)
+    form = "many" if turned else "dot"
+    packed = tiles > FEW_TILES or (turned and outputs % width != 0)
+    if packed:
+        panels = plan_pack(b, right, batch=points, taps=1, channels=channels, columns=outputs, width=width)
+        right, form = Right(panels, 0, 0, 0, 0), "many"
+    seen_plane, made_plane = _plane(block * channels), _plane(block * outputs)
+    seen, made = b.scratch(dtype, points * seen_plane), b.scratch(dtype, points * made_plane)
     for first_tile in range(0, tiles, block):
         count = min(block, tiles - first_tile)
         _plan_transform(
             b, entry, source, seen, units=count, channels=channels, image_side=SOURCE, first_unit=first_tile,
-            image=(*source_size, tiles_h, tiles_w, m, -padding), goal_place=(0, block * channels, channels),
+            image=(*source_size, tiles_h, tiles_w, m, -padding), goal_place=(0, seen_plane, channels),
         )  # fmt: skip
         plan_rows(
-            b, "many", plain_grid(count), Rows(seen, block * channels, channels), Right(packed, 0, 0, 0, 0),
-            Rows(made, block * outputs, outputs), batch=points, channels=channels, columns=outputs, packed=True,
+            b, form, plain_grid(count), Rows(seen, seen_plane, channels), right, Rows(made, made_plane, outputs),
+            batch=points, channels=channels, columns=outputs, packed=packed,
         )  # fmt: skip
         _plan_transform(
             b, output, made, goal, units=count, channels=outputs, image_side=GOAL, first_unit=first_tile,
-            image=(*goal_size, tiles_h, tiles_w, m, 0), source_place=(0, block * outputs, outputs),
+            image=(*goal_size, tiles_h, tiles_w, m, 0), source_place=(0, made_plane, outputs),
         )  # fmt: skip
     if bias is not None:
         rows = images * goal_size[0] * goal_size[1]
         b.launch(add_bias, goal.flat, bias.flat, outputs, work=rows, grain=GRAIN_COST // outputs + 1, cost=rows * outputs)
+
+
+def _plane(count: int) -> int:
+    """Elements from one point's matrix to the next: a little more than ``count``, since a multiple of a large power of
+    two would put the same place of all matrices into the same few places of a cache.
+    """
+    return count + 16
 
 
 def _block(tiles: int, tile_bytes: int) -> int:
@@ -218,18 +232,19 @@ def plan_winograd_weight(
     points = (m + 2) ** 2
     tiles_h, tiles_w = -(-goal_size[0] // m), -(-goal_size[1] // m)
     tiles = images * tiles_h * tiles_w
-    seen, wanted = b.scratch(dtype, points * tiles * channels), b.scratch(dtype, points * tiles * outputs)
+    seen_plane, wanted_plane = _plane(tiles * channels), _plane(tiles * outputs)
+    seen, wanted = b.scratch(dtype, points * seen_plane), b.scratch(dtype, points * wanted_plane)
     _plan_transform(
         b, entry, x, seen, units=tiles, channels=channels, image_side=SOURCE,
-        image=(*source_size, tiles_h, tiles_w, m, -padding), goal_place=(0, tiles * channels, channels),
+        image=(*source_size, tiles_h, tiles_w, m, -padding), goal_place=(0, seen_plane, channels),
     )  # fmt: skip
     _plan_transform(
         b, transposed(output), grad_out, wanted, units=tiles, channels=outputs, image_side=SOURCE,
-        image=(*goal_size, tiles_h, tiles_w, m, 0), goal_place=(0, tiles * outputs, outputs),
+        image=(*goal_size, tiles_h, tiles_w, m, 0), goal_place=(0, wanted_plane, outputs),
     )  # fmt: skip
     sums = b.scratch(dtype, points * outputs * channels)
     plan_outer(
-        b, plain_grid(tiles), Rows(wanted, tiles * outputs, outputs), Rows(seen, tiles * channels, channels), sums,
+        b, plain_grid(tiles), Rows(wanted, wanted_plane, outputs), Rows(seen, seen_plane, channels), sums,
         swapped=False, batch=points, rows=outputs, columns=channels, out_row=channels, out_tap=channels,
     )  # fmt: skip
     _plan_transform(
