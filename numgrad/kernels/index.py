@@ -8,12 +8,17 @@ threads, and of several assignments the last wins.
 from __future__ import annotations
 
 from numgrad.errors import KernelError
-from numgrad.kernels.reduce import KEPT, Loop, merged, place4
+from numgrad.kernels.reduce import (
+    Loop,
+    merged,
+)
+from numgrad.kernels.reduce_kernels import (
+    KEPT,
+    place4,
+)
 from numgrad.layout import product
 from numgrad.runtime.kernel import device, kernel
 from numgrad.runtime.plan import GRAIN_COST, STATUS, Operand, PlanBuilder
-
-# ruff: noqa: ANN001, ANN201
 
 MOST_OWNERS = 8  # work items that walk the same indices; more would read more than they share
 
@@ -104,21 +109,30 @@ def _row_view(name: str, operand: Operand, dim: int, dims: int) -> tuple[int, in
 
 
 def plan_linear_index(b: PlanBuilder, indices: list[Operand], extents: tuple[int, ...], linear: Operand) -> None:
-    """From one index for each of several dimensions to one for all: ``linear = (i0 * extents[1] + i1) * extents[2] ...``.
+    """From one index for each of several dimensions to one: ``linear = (i0 * extents[1] + i1) * extents[2] ...``.
 
     indices, linear
         int64, contiguous, of one shape. A bad index leaves the status 1 + its position.
     """
     count = linear.spec.numel
     for place, (index, extent) in enumerate(zip(indices, extents, strict=True)):
-        b.launch(linear_index, index.array(count), linear.array(count), STATUS, extent, place, work=count, grain=GRAIN_COST // 4)
+        b.launch(
+            linear_index,
+            index.array(count),
+            linear.array(count),
+            STATUS,
+            extent,
+            place,
+            work=count,
+            grain=GRAIN_COST // 4,
+        )
 
 
 def plan_index_select(b: PlanBuilder, x: Operand, index: Operand, out: Operand, dim: int, *, dims: int = 1) -> None:
     """``out[..., i, ...] = x[..., index[i], ...]`` at ``dim``: index_select, embedding, advanced indexing.
 
     x
-        Contiguous, any dtype. With ``dims > 1`` so many dimensions from ``dim`` on are indexed as one (`plan_linear_index`).
+        Contiguous, any dtype. ``dims`` dimensions from ``dim`` on are indexed as one (`plan_linear_index`).
     index
         int64, contiguous, any shape.
     out
@@ -222,7 +236,9 @@ def plan_gather_elements(b: PlanBuilder, x: Operand, index: Operand, out: Operan
     shape, places = index.spec.shape or (1,), index.spec.strides or (1,)
     loops = merged([Loop(n, 0 if d == dim else strides[d], places[d]) for d, n in enumerate(shape)])
     if len(loops) > KEPT + 1:
-        raise KernelError(f"gather: the index has {len(loops)} dimensions that do not merge, expected at most {KEPT + 1}")
+        raise KernelError(
+            f"gather: the index has {len(loops)} dimensions that do not merge, expected at most {KEPT + 1}"
+        )
     grid = [Loop(1, 0)] * (KEPT + 1 - len(loops)) + loops
     width, rows = grid[-1].extent, index.spec.numel // max(1, grid[-1].extent)
     b.launch(
@@ -260,7 +276,9 @@ def plan_scatter_elements(
             n *= lines.pop()[0]
         lines.append((n, *steps))  # type: ignore[arg-type]
     if len(lines) > KEPT + 1:
-        raise KernelError(f"scatter: the index has {len(lines)} dimensions that do not merge, expected at most {KEPT + 2}")
+        raise KernelError(
+            f"scatter: the index has {len(lines)} dimensions that do not merge, expected at most {KEPT + 2}"
+        )
     inner = lines.pop() if lines else (1, 0, 0, 0)
     lines = [(1, 0, 0, 0)] * (KEPT - len(lines)) + lines
     # Side by side in memory lines are walked together, else one by one.
@@ -271,7 +289,7 @@ def plan_scatter_elements(
     b.launch(
         scatter_elements, source.flat, index.flat, out.flat, STATUS,
         *[line[0] for line in lines[1:]], *[line[1] for line in lines], *[line[2] for line in lines],
-        *[line[3] for line in lines], shape[dim], source_strides[dim], index_strides[dim], out_shape[dim], out_strides[dim],
-        *inner, blocks, columns, int(accumulate), int(broadcast),
+        *[line[3] for line in lines], shape[dim], source_strides[dim], index_strides[dim],
+        out_shape[dim], out_strides[dim], *inner, blocks, columns, int(accumulate), int(broadcast),
         work=units if index.spec.numel else 0, grain=max(1, GRAIN_COST // max(1, cost)), cost=units * cost,
     )  # fmt: skip

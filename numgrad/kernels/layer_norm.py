@@ -12,13 +12,17 @@ import numpy as np
 
 from numgrad import dtypes
 from numgrad.errors import KernelError
-from numgrad.kernels.reduce import PARTIAL, add_float_row, plan_reduce
+from numgrad.kernels.reduce import (
+    PARTIAL,
+    plan_reduce,
+)
+from numgrad.kernels.reduce_kernels import (
+    add_float_row,
+)
 from numgrad.layout import product, spec_of
 from numgrad.runtime.kernel import kernel
 from numgrad.runtime.plan import GRAIN_COST, Operand, PlanBuilder
 from numgrad.runtime.program import Array
-
-# ruff: noqa: ANN001
 
 MOST_PARTS = 64
 
@@ -89,7 +93,9 @@ def layer_norm_backward(grad, x, weight, mean, rstd, grad_input, grad_weights, g
 def _rows(name: str, x: Operand, normalized: int, *others: Operand | None) -> tuple[int, int]:
     for operand in (x, *others):
         if operand is not None and not (operand.spec.is_contiguous and operand.spec.shape == x.spec.shape):
-            raise KernelError(f"{name}: an operand is {operand.spec}, expected contiguous, of shape {tuple(x.spec.shape)}")
+            raise KernelError(
+                f"{name}: an operand is {operand.spec}, expected contiguous, of shape {tuple(x.spec.shape)}"
+            )
     split = x.spec.ndim - normalized
     return product(x.spec.shape[:split]), product(x.spec.shape[split:])
 

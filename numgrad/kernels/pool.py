@@ -10,12 +10,12 @@ import math
 from dataclasses import dataclass
 
 from numgrad.errors import KernelError
-from numgrad.kernels.reduce import choose
+from numgrad.kernels.reduce_kernels import (
+    choose,
+)
 from numgrad.layout import Spec, channels_last_strides
 from numgrad.runtime.kernel import device, kernel
 from numgrad.runtime.plan import GRAIN_COST, Operand, PlanBuilder
-
-# ruff: noqa: ANN001, ANN201
 
 
 @dataclass(frozen=True)
@@ -136,10 +136,16 @@ def avg_pool_forward(x, out, r, s, step_h, step_w, pad_h, pad_w, count_pad, divi
     for row in range(start, stop):
         n = row // out_height
         p = row - n * out_height
-        top, bottom = window_begin(p, height, out_height, r, step_h, pad_h), window_end(p, height, out_height, r, step_h, pad_h)
+        top, bottom = (
+            window_begin(p, height, out_height, r, step_h, pad_h),
+            window_end(p, height, out_height, r, step_h, pad_h),
+        )
         rows = window_count(top, bottom, height, count_pad)
         for q in range(out_width):
-            left, right = window_begin(q, width, out_width, s, step_w, pad_w), window_end(q, width, out_width, s, step_w, pad_w)
+            left, right = (
+                window_begin(q, width, out_width, s, step_w, pad_w),
+                window_end(q, width, out_width, s, step_w, pad_w),
+            )
             y = out[n, p, q]
             for c in range(y.shape[0]):
                 y[c] = zero
@@ -172,7 +178,10 @@ def avg_pool_backward(grad, grad_input, r, s, step_h, step_w, pad_h, pad_w, coun
             for c in range(y.shape[0]):
                 y[c] = zero
             for p in range(p_first, min(p_last, out_height - 1) + 1):
-                top, bottom = window_begin(p, height, out_height, r, step_h, pad_h), window_end(p, height, out_height, r, step_h, pad_h)
+                top, bottom = (
+                    window_begin(p, height, out_height, r, step_h, pad_h),
+                    window_end(p, height, out_height, r, step_h, pad_h),
+                )
                 rows = window_count(top, bottom, height, count_pad)
                 for q in range(q_first, min(q_last, out_width - 1) + 1):
                     left = window_begin(q, width, out_width, s, step_w, pad_w)
@@ -199,7 +208,7 @@ def image_view(spec: Spec) -> tuple[bool, tuple[int, int, int, int]] | None:
 def _views(name: str, *operands: Operand) -> list[tuple[int, int, int, int]]:
     """Views of operands that must all have the same layout."""
     views = [image_view(operand.spec) for operand in operands]
-    for operand, view in zip(operands, views, strict=True):
+    for view in views:
         if view is None or view[0] != views[0][0]:  # type: ignore[index]
             # Where an extent is 1 both layouts may fit; then the other is tried.
             break
@@ -207,7 +216,8 @@ def _views(name: str, *operands: Operand) -> list[tuple[int, int, int, int]]:
         return [view[1] for view in views if view]
     if all(operand.spec.is_contiguous for operand in operands):
         return [_contiguous_view(operand.spec) for operand in operands]
-    raise KernelError(f"{name}: an operand is {operand.spec}, expected all contiguous or all channels-last")
+    specs = ", ".join(repr(operand.spec) for operand in operands)
+    raise KernelError(f"{name}: operands are {specs}, expected all contiguous or all channels-last")
 
 
 def _contiguous_view(spec: Spec) -> tuple[int, int, int, int]:
@@ -263,7 +273,8 @@ def plan_avg_pool2d(
     image, pooled = _views("avg_pool2d", x, out)
     r, s = window.kernel_size if window else _adaptive_extents(image, pooled)
     _launch_rows(
-        b, avg_pool_forward, (x.array(*image), out.array(*pooled)), _avg_scalars(window, count_include_pad, divisor_override),
+        b, avg_pool_forward, (x.array(*image), out.array(*pooled)),
+        _avg_scalars(window, count_include_pad, divisor_override),
         pooled[0] * pooled[1], pooled[2] * (pooled[3] + 8) * r * s,
     )  # fmt: skip
 
@@ -281,7 +292,9 @@ def plan_avg_pool2d_backward(
     pooled, image = _views("avg_pool2d_backward", grad_output, grad_input)
     taps = 1
     if window:
-        taps = max(1, -(-window.kernel_size[0] // window.stride[0])) * max(1, -(-window.kernel_size[1] // window.stride[1]))
+        taps = max(1, -(-window.kernel_size[0] // window.stride[0])) * max(
+            1, -(-window.kernel_size[1] // window.stride[1])
+        )
     _launch_rows(
         b, avg_pool_backward, (grad_output.array(*pooled), grad_input.array(*image)),
         _avg_scalars(window, count_include_pad, divisor_override),

@@ -1,8 +1,8 @@
-"""Random numbers by counter: Philox4x32-10 (Salmon, Moraes, Dror, Shaw, "Parallel random numbers: as easy as 1, 2, 3", 2011).
+"""Random numbers by counter: Philox4x32-10 (Salmon and others, "Parallel random numbers: as easy as 1, 2, 3", 2011).
 
-A generator's state is two int64, (seed, counter), and is data: kernels read it, and a last tiny launch moves the counter
-on, so that a recorded launch gives new numbers each time it runs. Word ``i`` of a stream depends on (seed, counter, i)
-alone, so the bits are the same for any split of the work.
+A generator's state is two int64, (seed, counter), and is data: kernels read it, and a last tiny launch moves the
+counter on, so that a recorded launch gives new numbers each time it runs. Word ``i`` of a stream depends on (seed,
+counter, i) alone, so the bits are the same for any split of the work.
 
 Work comes in groups of `BLOCKS` Philox blocks, 4 words of 32 bits each, stored word by word rather than block by block,
 so that everything vectorises: word ``l`` of the group's block ``k`` is at ``l * BLOCKS + k``.
@@ -18,8 +18,6 @@ from numgrad import dtypes
 from numgrad.errors import KernelError
 from numgrad.runtime.kernel import Kernel, device, kernel
 from numgrad.runtime.plan import Operand, PlanBuilder
-
-# ruff: noqa: ANN001, ANN201
 
 BLOCKS = 16
 WORDS = 4 * BLOCKS
@@ -185,7 +183,12 @@ def advance_counter(state, blocks, start, stop):
 
 
 def _launch(
-    b: PlanBuilder, drawn: Kernel, operands: tuple[Operand, ...], state: Operand, scalars: tuple[float, ...], per_group: int
+    b: PlanBuilder,
+    drawn: Kernel,
+    operands: tuple[Operand, ...],
+    state: Operand,
+    scalars: tuple[float, ...],
+    per_group: int,
 ) -> None:
     for operand in operands:
         if not operand.spec.is_dense:

@@ -9,31 +9,31 @@ from __future__ import annotations
 from numgrad import dtypes
 from numgrad.errors import KernelError
 from numgrad.kernels.reduce import (
-    BLOCK,
-    COLUMNS,
-    KEPT,
-    REDUCED,
     Loop,
     _dense,
     grain_of,
     in_memory_order,
     kept_arguments,
-    larger,
     merged,
-    part_of,
     parts_of,
-    place3,
-    place4,
     plan_gather,
     reduced_arguments,
-    smaller,
     split_dims,
+)
+from numgrad.kernels.reduce_kernels import (
+    BLOCK,
+    COLUMNS,
+    KEPT,
+    REDUCED,
+    larger,
+    part_of,
+    place3,
+    place4,
+    smaller,
 )
 from numgrad.layout import product
 from numgrad.runtime.kernel import Device, Kernel, device, kernel
 from numgrad.runtime.plan import Operand, PlanBuilder
-
-# ruff: noqa: ANN001, ANN201, ANN202
 
 STRIDE = 64
 _GRID = "i8, " * (3 + 2 * KEPT + 2 + REDUCED)
@@ -167,8 +167,16 @@ def _combine_kernel(name: str, better: Device) -> Kernel:
 
 
 _KERNELS = {
-    "max": (_inner_kernel("argmax", larger, is_larger), _outer_kernel("argmax", is_larger), _combine_kernel("argmax", is_larger)),
-    "min": (_inner_kernel("argmin", smaller, is_smaller), _outer_kernel("argmin", is_smaller), _combine_kernel("argmin", is_smaller)),
+    "max": (
+        _inner_kernel("argmax", larger, is_larger),
+        _outer_kernel("argmax", is_larger),
+        _combine_kernel("argmax", is_larger),
+    ),
+    "min": (
+        _inner_kernel("argmin", smaller, is_smaller),
+        _outer_kernel("argmin", is_smaller),
+        _combine_kernel("argmin", is_smaller),
+    ),
 }
 
 
@@ -186,7 +194,9 @@ def plan_reduce_index(
         values has x's dtype, indices int64: the place in the reduced dimensions, flattened in logical order.
     """
     if values is not None and values.spec.strides != indices.spec.strides:
-        raise KernelError(f"max with indices: strides of indices are {indices.spec.strides}, expected {values.spec.strides}")
+        raise KernelError(
+            f"max with indices: strides of indices are {indices.spec.strides}, expected {values.spec.strides}"
+        )
     kept, reduced = split_dims(x.spec, indices.spec, dims)
     if values is None:
         values = b.scratch(x.spec.dtype, indices.extent)
@@ -227,7 +237,8 @@ def _plan(
     else:
         b.launch(
             outer, x.flat,
-            b.scratch(x.spec.dtype, COLUMNS, per_worker=True).flat, b.scratch(dtypes.int64, COLUMNS, per_worker=True).flat,
+            b.scratch(x.spec.dtype, COLUMNS, per_worker=True).flat,
+            b.scratch(dtypes.int64, COLUMNS, per_worker=True).flat,
             *flat, *shared, width, result_columns.out_stride, blocks,
             work=units * parts * blocks, grain=grain, cost=2 * outputs * count,
         )  # fmt: skip

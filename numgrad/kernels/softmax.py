@@ -12,14 +12,18 @@ import numpy as np
 
 from numgrad import dtypes
 from numgrad.errors import KernelError
-from numgrad.kernels.reduce import PARTIAL, larger, larger_row
+from numgrad.kernels.reduce import (
+    PARTIAL,
+)
+from numgrad.kernels.reduce_kernels import (
+    larger,
+    larger_row,
+)
 from numgrad.kernels.vector_math import exp
 from numgrad.layout import Spec, product
 from numgrad.runtime.kernel import kernel
 from numgrad.runtime.plan import GRAIN_COST, STATUS, Operand, PlanBuilder
 from numgrad.runtime.program import Array
-
-# ruff: noqa: ANN001
 
 COLUMNS = 256
 EXP_COST = 4  # an exponential, in elementary operations
@@ -180,7 +184,7 @@ def nll_backward(
     grad, target, weight, total_weight, grad_input, status,
     classes, inner, stride_n, stride_c, stride_i, ignore, reduced, length, start, stop
 ):  # fmt: skip
-    """Work: parts of ``length`` positions; each writes all classes of its positions. grad is one value if ``reduced``."""
+    """Work: parts of ``length`` positions; each writes all their classes. grad is one value if ``reduced``."""
     zero = grad.dtype.type(0)
     for part in range(start, stop):
         first = part * length
@@ -211,7 +215,7 @@ def nll_backward(
 
 
 def outer_dim_inner(spec: Spec, dim: int) -> tuple[int, int, int] | None:
-    """Dense memory as (outer, D, inner) around one dimension, in the order in which it lies; None if it is not dense."""
+    """Dense memory as (outer, D, inner) around one dimension, in the order in which it lies; None if not dense."""
     if spec.ndim == 0:
         return 1, 1, 1
     if not spec.is_dense:
@@ -247,8 +251,9 @@ def plan_softmax(b: PlanBuilder, x: Operand, out: Operand, dim: int, *, log: boo
     shape = outer, extent, inner
     b.launch(
         softmax_columns, x.array(*shape), out.array(*shape), b.scratch(x.spec.dtype, COLUMNS, per_worker=True).flat,
-        b.scratch(dtypes.float64, COLUMNS, per_worker=True).flat, blocks, int(log), work=outer * blocks if extent else 0,
-        grain=max(1, GRAIN_COST // max(1, extent * min(inner, COLUMNS) * EXP_COST)), cost=cost,
+        b.scratch(dtypes.float64, COLUMNS, per_worker=True).flat, blocks, int(log),
+        work=outer * blocks if extent else 0, cost=cost,
+        grain=max(1, GRAIN_COST // max(1, extent * min(inner, COLUMNS) * EXP_COST)),
     )  # fmt: skip
 
 

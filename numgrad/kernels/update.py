@@ -12,11 +12,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from numgrad.dtypes import dtype as Dtype
+from numgrad import dtypes
 from numgrad.runtime.kernel import intrinsic, kernel
 from numgrad.runtime.plan import Operand, PlanBuilder
-
-# ruff: noqa: ANN001, ANN201, ANN202
 
 PIECE = 1 << 14  # elements of one row of the table: some 10 us of work
 
@@ -132,8 +130,10 @@ def type_of(typing_context, like, value):
 # ---- planning ---------------------------------------------------------------------------------------------------
 
 
-def piece_rows(addresses: Sequence[Sequence[int]], flags: Sequence[int], lengths: Sequence[int], itemsize: int) -> np.ndarray:
-    """The table, int64, of tensors whose addresses (a row for each tensor), flags (as many for all) and lengths are given.
+def piece_rows(
+    addresses: Sequence[Sequence[int]], flags: Sequence[int], lengths: Sequence[int], itemsize: int
+) -> np.ndarray:
+    """The table, int64, of tensors with these addresses (a row for each), flags (the same for all) and lengths.
 
     A row is ``(*addresses, *flags, length)`` of a piece of at most `PIECE` elements; an address of 0 stays 0.
 
@@ -149,7 +149,7 @@ def piece_rows(addresses: Sequence[Sequence[int]], flags: Sequence[int], lengths
     return np.array(rows, np.int64).reshape(-1, width)
 
 
-def plan_sgd(b: PlanBuilder, table: Operand, hyper: Operand, dtype: Dtype) -> None:
+def plan_sgd(b: PlanBuilder, table: Operand, hyper: Operand, dtype: dtypes.dtype) -> None:
     """SGD, with torch's momentum, over all tensors of the table, which are of ``dtype``.
 
     table
@@ -164,7 +164,7 @@ def plan_sgd(b: PlanBuilder, table: Operand, hyper: Operand, dtype: Dtype) -> No
     )  # fmt: skip
 
 
-def plan_adam(b: PlanBuilder, table: Operand, hyper: Operand, state: Operand, dtype: Dtype) -> None:
+def plan_adam(b: PlanBuilder, table: Operand, hyper: Operand, state: Operand, dtype: dtypes.dtype) -> None:
     """Adam or AdamW over all tensors of the table, which are of ``dtype`` and have taken the same number of steps.
 
     table

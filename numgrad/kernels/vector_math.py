@@ -11,15 +11,13 @@ from typing import Any
 
 from numgrad.runtime.kernel import intrinsic
 
-# ruff: noqa: ANN001, ANN201, ANN202
-
 
 @intrinsic
 def exp(typing_context, x):
     """e to the power x, to about one unit in the last place.
 
-    With ``x = n ln 2 + r`` it is ``2**n`` by its bits times the Taylor polynomial of exp(r), |r| <= ln 2 / 2. The power is
-    applied in two halves, since ``2**n`` itself may lie outside the range in which the result still does.
+    With ``x = n ln 2 + r`` it is ``2**n`` by its bits times the Taylor polynomial of exp(r), |r| <= ln 2 / 2. The
+    power is applied in two halves, since ``2**n`` itself may lie outside the range in which the result still lies.
     """
     from llvmlite import ir
     from numba.core import cgutils

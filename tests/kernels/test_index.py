@@ -56,7 +56,8 @@ def scatter(source, index, out, dim, counts=(0,), status=0, **options):
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int64])
 @pytest.mark.parametrize(
-    ("shape", "dim", "count"), [((5, 7, 3), 0, 9), ((5, 7, 3), 1, 9), ((5, 7, 3), 2, 0), ((500, 96), 0, 3000), ((4000,), 0, 200_000)]
+    ("shape", "dim", "count"),
+    [((5, 7, 3), 0, 9), ((5, 7, 3), 1, 9), ((5, 7, 3), 2, 0), ((500, 96), 0, 3000), ((4000,), 0, 200_000)],
 )
 def test_index_add(shape, dim: int, count: int, dtype) -> None:
     out = (rng.standard_normal(shape) * 10).astype(dtype)

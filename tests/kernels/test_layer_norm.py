@@ -13,7 +13,8 @@ rng = np.random.default_rng(0)
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("affine", [False, True])
 @pytest.mark.parametrize(
-    ("shape", "normalized"), [((5, 7), 1), ((2, 3, 4, 5), 2), ((300, 768), 1), ((3, 9001), 1), ((4, 1), 1), ((0, 6), 1), ((8,), 1)]
+    ("shape", "normalized"),
+    [((5, 7), 1), ((2, 3, 4, 5), 2), ((300, 768), 1), ((3, 9001), 1), ((4, 1), 1), ((0, 6), 1), ((8,), 1)],
 )
 def test_layer_norm(shape, normalized: int, affine: bool, dtype) -> None:
     split = len(shape) - normalized

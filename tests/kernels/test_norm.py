@@ -43,7 +43,9 @@ def forward(x, weight, bias, mean, var, *, training, momentum=0.1, relu=False, r
     return run(planner, x, weight, bias, mean, var, residual, counts=counts)
 
 
-def backward(grad, x, weight, mean, spread, *, training, out=None, residual=False, mask=(True, True, True), counts=(0,)):
+def backward(
+    grad, x, weight, mean, spread, *, training, out=None, residual=False, mask=(True, True, True), counts=(0,)
+):
     def planner(b, grad_, x_, weight_, mean_, spread_, out_):
         dtype, strides, c = x_.spec.dtype, strides_of(x), (x.shape[1],)
         grad_input = b.output(dtype, x.shape, strides) if mask[0] else None
@@ -93,15 +95,14 @@ def test_training(shape, channels_last: bool, dtype) -> None:
         outputs = forward(x, weight, bias, None, None, training=True)
         assert outputs[0].shape == shape
         grads = backward(g, x, weight, *outputs[1:], training=True)
-        assert (grads[1] == 0).all() and (grads[2] == 0).all()
+        assert (grads[1] == 0).all()
+        assert (grads[2] == 0).all()
         return
     mean, var = x.astype(np.float64).mean(axes), x.astype(np.float64).var(axes)
     for affine, relu, added in [(True, False, False), (False, False, False), (True, True, False), (True, True, True)]:
         w, h, r = (weight if affine else None), (bias if affine else None), (residual if added else None)
         running = [np.full(c, 0.5, dtype), np.full(c, 2.0, dtype)]
-        out, save_mean, save_invstd = forward(
-            x, w, h, *running, training=True, relu=relu, residual=r, counts=(1, 2, 3)
-        )
+        out, save_mean, save_invstd = forward(x, w, h, *running, training=True, relu=relu, residual=r, counts=(1, 2, 3))
         hat, want = oracle(x, w, h, mean, var)
         want = want + (r if added else 0)
         want = np.maximum(want, 0) if relu else want
@@ -118,7 +119,9 @@ def test_training(shape, channels_last: bool, dtype) -> None:
         scale = 1 + np.abs(wanted[1]).max()
         # One value per channel leaves a gradient that is nothing but rounding, times 1 / sqrt(eps).
         slack = 30 if count == 1 else 1
-        np.testing.assert_allclose(grads[0], wanted[0], rtol=tolerance(dtype)["rtol"], atol=slack * tolerance(dtype)["atol"])
+        np.testing.assert_allclose(
+            grads[0], wanted[0], rtol=tolerance(dtype)["rtol"], atol=slack * tolerance(dtype)["atol"]
+        )
         for got, expected in zip(grads[1:3], wanted[1:], strict=True):
             np.testing.assert_allclose(got, expected, rtol=1e-5, atol=slack * scale * tolerance(dtype)["atol"])
         if added:
@@ -175,7 +178,8 @@ def test_nan_stays_in_its_channel() -> None:
     x = rng.standard_normal((4, 3, 5, 5)).astype(np.float32)
     x[1, 2, 3, 3] = np.nan
     out = forward(x, None, None, None, None, training=True, relu=True)[0]
-    assert np.isnan(out[:, 2]).all() and not np.isnan(out[:, :2]).any()
+    assert np.isnan(out[:, 2]).all()
+    assert not np.isnan(out[:, :2]).any()
 
 
 def test_another_layout_is_refused() -> None:

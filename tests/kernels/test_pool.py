@@ -83,7 +83,9 @@ def test_max_pool(shape, channels_last: bool, dtype) -> None:
         np.testing.assert_array_equal(indices, want[1])
 
         def backward(b, g_, indices_, window=window):
-            plan_max_pool2d_backward(b, g_, indices_, b.output(g_.spec.dtype, shape, strides(shape, channels_last)), window)
+            plan_max_pool2d_backward(
+                b, g_, indices_, b.output(g_.spec.dtype, shape, strides(shape, channels_last)), window
+            )
 
         g = laid_out(rng.standard_normal(pooled).astype(dtype), channels_last)
         got = run(backward, g, laid_out(indices, channels_last), counts=(1, 2, 3))[0]
@@ -162,7 +164,9 @@ def test_unbatched_and_empty() -> None:
     got = run(lambda b, x_: plan_avg_pool2d(b, x_, b.output(x_.spec.dtype, (3, 3, 3)), Window((2, 2), (2, 2))), x)[0]
     np.testing.assert_allclose(got, x.reshape(3, 3, 2, 3, 2).mean((2, 4)), rtol=1e-6, atol=1e-6)
     empty = np.zeros((0, 3, 6, 6), np.float32)
-    got = run(lambda b, x_: plan_avg_pool2d(b, x_, b.output(x_.spec.dtype, (0, 3, 3, 3)), Window((2, 2), (2, 2))), empty)
+    got = run(
+        lambda b, x_: plan_avg_pool2d(b, x_, b.output(x_.spec.dtype, (0, 3, 3, 3)), Window((2, 2), (2, 2))), empty
+    )
     assert got[0].shape == (0, 3, 3, 3)
 
 

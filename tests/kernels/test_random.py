@@ -59,7 +59,8 @@ def test_uniform(n: int, dtype) -> None:
     out, _ = draw(lambda b, o, s: kernels.plan_uniform(b, o, s, -2, 3), dtype, n, counts=(1, 2, 3))
     assert ((out >= -2) & (out <= 3)).all()
     if n > 1000:
-        assert abs(out.mean() - 0.5) < 0.03 and abs(out.var() - 25 / 12) < 0.03
+        assert abs(out.mean() - 0.5) < 0.03
+        assert abs(out.var() - 25 / 12) < 0.03
         assert len(np.unique(out)) > 0.99 * n
         histogram = np.histogram(out, 50, (-2, 3))[0]
         assert (np.abs(histogram - n / 50) < 6 * math.sqrt(n / 50)).all()
@@ -77,7 +78,9 @@ def test_normal(n: int, dtype) -> None:
         z = (np.sort(out.astype(np.float64)) - 1) / 2
         cumulative = np.array([0.5 * (1 + math.erf(v / math.sqrt(2))) for v in z])
         assert np.abs(cumulative - (np.arange(n) + 0.5) / n).max() < 1.8 / math.sqrt(n)  # Kolmogorov and Smirnov
-        assert abs(z.mean()) < 0.015 and abs(z.var() - 1) < 0.02 and abs((z**4).mean() - 3) < 0.15
+        assert abs(z.mean()) < 0.015
+        assert abs(z.var() - 1) < 0.02
+        assert abs((z**4).mean() - 3) < 0.15
         for lag in (1, 16, 32, 64):
             assert abs(np.corrcoef(out[:-lag], out[lag:])[0, 1]) < 0.02
 
@@ -87,23 +90,30 @@ def test_integers() -> None:
     assert set(np.unique(out)) == set(range(-3, 4))
     assert (np.abs(np.bincount(out + 3) - 10_000) < 500).all()
     out, _ = draw(lambda b, o, s: kernels.plan_randint(b, o, s, -(2**63), 2**63), np.int64, 10_000)
-    assert out.min() < -(2**62) and out.max() > 2**62
+    assert out.min() < -(2**62)
+    assert out.max() > 2**62
     out, _ = draw(lambda b, o, s: kernels.plan_randint(b, o, s, -(2**62), 2**63), np.int64, 10_000)
-    assert out.min() >= -(2**62) and out.max() > 2**62
+    assert out.min() >= -(2**62)
+    assert out.max() > 2**62
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.bool_, np.int64])
 def test_bernoulli(dtype) -> None:
     for p in (0.0, 0.3, 1.0):
         out, _ = draw(lambda b, o, s, p=p: kernels.plan_bernoulli(b, o, s, p), dtype, 50_001, counts=(1, 2, 3))
-        assert set(np.unique(out)) <= {0, 1} and abs(out.mean() - p) < 0.01 * (0 < p < 1) + 1e-12
+        assert set(np.unique(out)) <= {0, 1}
+        assert abs(out.mean() - p) < 0.01 * (0 < p < 1) + 1e-12
 
 
 def test_bernoulli_of_a_tensor() -> None:
     p = np.repeat(np.array([0, 0.25, 0.5, 1], np.float32), 20_000)
-    out = run(lambda b, p_, s: kernels.plan_bernoulli(b, b.output(dtypes.float32, p.shape), b.in_place(s), p_), p, state())[0]
+    out = run(
+        lambda b, p_, s: kernels.plan_bernoulli(b, b.output(dtypes.float32, p.shape), b.in_place(s), p_), p, state()
+    )[0]
     means = out.reshape(4, -1).mean(1)
-    assert means[0] == 0 and means[3] == 1 and (np.abs(means - [0, 0.25, 0.5, 1]) < 0.02).all()
+    assert means[0] == 0
+    assert means[3] == 1
+    assert (np.abs(means - [0, 0.25, 0.5, 1]) < 0.02).all()
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -121,7 +131,9 @@ def test_dropout(dtype) -> None:
 
 def test_permutation() -> None:
     out, counter = draw(kernels.plan_randperm, np.int64, 1000)
-    assert sorted(out) == list(range(1000)) and counter == 1000 and (out != np.arange(1000)).mean() > 0.9
+    assert sorted(out) == list(range(1000))
+    assert counter == 1000
+    assert (out != np.arange(1000)).mean() > 0.9
     firsts = np.bincount([draw(kernels.plan_randperm, np.int64, 5, seed=s)[0][0] for s in range(500)], minlength=5)
     assert (np.abs(firsts - 100) < 50).all()
 

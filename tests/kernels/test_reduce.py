@@ -22,10 +22,10 @@ def out_dtype(kind: str, x: np.ndarray) -> dtypes.dtype:
     return own if kind in ("max", "min") or own.is_floating_point else dtypes.int64
 
 
-def reduced(x: np.ndarray, kind: str, dims: tuple[int, ...], keepdim: bool = False, counts=(0,), strides=None) -> np.ndarray:
-    shape = tuple(
-        1 if d in dims else n for d, n in enumerate(x.shape) if keepdim or d not in dims
-    )
+def reduced(
+    x: np.ndarray, kind: str, dims: tuple[int, ...], keepdim: bool = False, counts=(0,), strides=None
+) -> np.ndarray:
+    shape = tuple(1 if d in dims else n for d, n in enumerate(x.shape) if keepdim or d not in dims)
 
     def planner(b, operand):
         plan_reduce(b, kind, operand, b.output(out_dtype(kind, x), shape, strides), dims)
@@ -43,7 +43,12 @@ def check(x: np.ndarray, kind: str, dims: tuple[int, ...], keepdim: bool = False
     got, want = reduced(x, kind, dims, keepdim, **options), expected(x, kind, dims, keepdim)
     if x.dtype.kind == "f" and kind in ("sum", "mean", "prod"):
         scale = max(1.0, float(np.abs(x).astype(np.float64).sum() / max(1, want.size))) if kind == "sum" else 1.0
-        np.testing.assert_allclose(got, want, rtol=3e-6 if x.dtype == np.float32 else 1e-12, atol=scale * (1e-6 if x.dtype == np.float32 else 1e-14))
+        np.testing.assert_allclose(
+            got,
+            want,
+            rtol=3e-6 if x.dtype == np.float32 else 1e-12,
+            atol=scale * (1e-6 if x.dtype == np.float32 else 1e-14),
+        )
     else:
         np.testing.assert_array_equal(got, want)
 
@@ -207,7 +212,14 @@ def test_indices_of_every_dim(kind: str, dtype) -> None:
 
 @pytest.mark.parametrize(
     ("shape", "dims"),
-    [((1_000_003,), (0,)), ((70_001, 3), (0,)), ((3, 70_001), (1,)), ((300, 1700), (0,)), ((50, 60, 70), (1,)), ((128, 10), (1,))],
+    [
+        ((1_000_003,), (0,)),
+        ((70_001, 3), (0,)),
+        ((3, 70_001), (1,)),
+        ((300, 1700), (0,)),
+        ((50, 60, 70), (1,)),
+        ((128, 10), (1,)),
+    ],
 )
 def test_indices_of_large_inputs(shape, dims) -> None:
     x = rng.integers(0, 10_000, shape).astype(np.float32)

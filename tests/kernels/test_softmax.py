@@ -28,7 +28,9 @@ def oracle(x: np.ndarray, dim: int, log: bool) -> np.ndarray:
 
 def forward(x, dim, log, counts=(0,)):
     return run(
-        lambda b, x_: plan_softmax(b, x_, b.output(x_.spec.dtype, x.shape, strides_of(x)), dim, log=log), x, counts=counts
+        lambda b, x_: plan_softmax(b, x_, b.output(x_.spec.dtype, x.shape, strides_of(x)), dim, log=log),
+        x,
+        counts=counts,
     )[0]
 
 
@@ -78,7 +80,10 @@ def test_large_and_infinite_logits(dim: int) -> None:
     x = np.array([[-np.inf, -np.inf], [np.inf, 0], [np.nan, 0], [1, 2]], np.float32)
     out = forward(x if dim else np.ascontiguousarray(x.T), dim, False)
     out = out if dim else out.T
-    assert np.isnan(out[0]).all() and np.isnan(out[1, 0]) and np.isnan(out[2]).all() and not np.isnan(out[3]).any()
+    assert np.isnan(out[0]).all()
+    assert np.isnan(out[1, 0])
+    assert np.isnan(out[2]).all()
+    assert not np.isnan(out[3]).any()
 
 
 def test_layouts_must_agree() -> None:
@@ -113,7 +118,11 @@ def nll_grad(g, target, weight, total, x, reduction, ignore=-100, counts=(0,), s
 @pytest.mark.parametrize("reduction", ["none", "sum", "mean"])
 @pytest.mark.parametrize("shape", [(6, 5), (1, 1), (30_000, 7), (3, 4, 5, 6), (2, 3, 101), (5,), (0, 4)])
 def test_nll_loss(shape, reduction: str, weighted: bool, dtype) -> None:
-    x = oracle(rng.standard_normal(shape), min(1, len(shape) - 1), True).astype(dtype) if 0 not in shape else np.zeros(shape, dtype)
+    x = (
+        oracle(rng.standard_normal(shape), min(1, len(shape) - 1), True).astype(dtype)
+        if 0 not in shape
+        else np.zeros(shape, dtype)
+    )
     classes = shape[1] if len(shape) > 1 else shape[0]
     target = rng.integers(0, classes, (shape[0], *shape[2:]) if len(shape) > 1 else ())
     target = np.where(rng.random(target.shape) < 0.1, -100, target)

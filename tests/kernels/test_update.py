@@ -84,7 +84,9 @@ ADAM = [
 ]
 
 
-def adam_step(p, g, m, v, top, step, lr, beta1=0.9, beta2=0.99, eps=1e-8, weight_decay=0.0, decoupled=0, maximize=0, amsgrad=0):
+def adam_step(
+    p, g, m, v, top, step, lr, beta1=0.9, beta2=0.99, eps=1e-8, weight_decay=0.0, decoupled=0, maximize=0, amsgrad=0
+):
     g = -g if maximize else g
     p = p * (1 - lr * weight_decay) if decoupled else p
     g = g if decoupled else g + weight_decay * p
@@ -101,7 +103,15 @@ def test_adam(options, dtype) -> None:
     params, grads = tensors(dtype), tensors(dtype)
     means, squares, tops = ([np.zeros(n, dtype) for n in LENGTHS] for _ in range(3))
     rows = table([params, grads, means, squares, tops if options.get("amsgrad") else None], ())
-    defaults = {"beta1": 0.9, "beta2": 0.99, "eps": 1e-8, "weight_decay": 0, "decoupled": 0, "maximize": 0, "amsgrad": 0}
+    defaults = {
+        "beta1": 0.9,
+        "beta2": 0.99,
+        "eps": 1e-8,
+        "weight_decay": 0,
+        "decoupled": 0,
+        "maximize": 0,
+        "amsgrad": 0,
+    }
     hyper, state = np.array([0.01, *({**defaults, **options}).values()]), np.zeros(3)
     want = [[a.astype(np.float64) for a in four] for four in zip(params, means, squares, tops, strict=True)]
     for step in range(1, 5):

@@ -1,0 +1,319 @@
+"""The loops of reductions, and what each kind does with one value, with a row, and with rows side by side."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from numgrad import dtypes
+from numgrad.runtime.kernel import Device, Kernel, device, intrinsic, kernel
+
+KEPT, REDUCED = 4, 3  # loops that the kernels have room for
+BLOCK = 1024  # elements that are added in the input's own type
+COLUMNS = 512  # outputs that one unit of outer work accumulates; in float64 they fill 4 KB of cache
+
+
+@intrinsic
+def larger(typing_context, a, b):
+    """The larger of two values of one type; NaN if one of them is NaN."""
+    return _extreme(a, "maximum", ">")
+
+
+@intrinsic
+def smaller(typing_context, a, b):
+    """The smaller of two values of one type; NaN if one of them is NaN."""
+    return _extreme(a, "minimum", "<")
+
+
+@intrinsic
+def choose(typing_context, condition, a, b):
+    """a where the condition holds, else b, both of one type: a select, where LLVM might leave ``if`` a branch."""
+
+    def emit(context, builder, signature, args):
+        return builder.select(*args)
+
+    return a(condition, a, a), emit
+
+
+def _extreme(a: Any, name: str, comparison: str) -> Any:
+    # LLVM vectorises a reduction by its own NaN-propagating maximum, and by no way of writing one with comparisons.
+    from llvmlite import ir
+    from numba import types
+    from numba.core import cgutils
+
+    def emit(context, builder, signature, args):
+        if isinstance(a, types.Float):
+            kind = args[0].type
+            suffix = "f32" if isinstance(kind, ir.FloatType) else "f64"
+            function_type = ir.FunctionType(kind, [kind, kind])
+            function = cgutils.get_or_insert_function(builder.module, function_type, f"llvm.{name}.{suffix}")
+            return builder.call(function, args)
+        compare = builder.icmp_signed if getattr(a, "signed", False) else builder.icmp_unsigned
+        return builder.select(compare(comparison, *args), *args)
+
+    return a(a, a), emit
+
+
+@device
+def place3(index, n1, n2, s0, s1, s2):
+    """Offset of the ``index``-th position of a grid of extents (any, n1, n2)."""
+    if index < n2:  # merged loops are few and fill the last places: mostly there is nothing to divide
+        return index * s2
+    row = index // n2
+    column = (index - row * n2) * s2
+    if row < n1:
+        return row * s1 + column
+    high = row // n1
+    return high * s0 + (row - high * n1) * s1 + column
+
+
+@device
+def place4(index, n1, n2, n3, s0, s1, s2, s3):
+    """Offset of the ``index``-th position of a grid of extents (any, n1, n2, n3)."""
+    if index < n3:
+        return index * s3
+    row = index // n3
+    return place3(row, n1, n2, s0, s1, s2) + (index - row * n3) * s3
+
+
+@device
+def part_of(unit, outputs):
+    """unit // outputs, where most often there is one part."""
+    return 0 if unit < outputs else unit // outputs
+
+
+# ---- what each kind of reduction does with one value, a row, and four rows at once ------------------------------
+
+
+@device
+def begin_float(x, place):
+    return 0.0
+
+
+@device
+def begin_float_product(x, place):
+    return 1.0
+
+
+@device
+def begin_int(x, place):
+    return 0
+
+
+@device
+def begin_int_product(x, place):
+    return 1
+
+
+@device
+def begin_false(x, place):
+    return False
+
+
+@device
+def begin_true(x, place):
+    return True
+
+
+@device
+def begin_first(x, place):
+    return x[place]
+
+
+@device
+def add(a, v):
+    return a + v
+
+
+@device
+def multiply(a, v):
+    return a * v
+
+
+@device
+def either(a, v):
+    return (a != 0) | (v != 0)
+
+
+@device
+def both(a, v):
+    return (a != 0) & (v != 0)
+
+
+@device
+def add_float_row(a, row):
+    for first in range(0, row.shape[0], BLOCK):
+        block = row[first : first + BLOCK]
+        s = row.dtype.type(0)
+        for i in range(block.shape[0]):
+            s += block[i]
+        a += s
+    return a
+
+
+@device
+def add_row(a, row):
+    for i in range(row.shape[0]):
+        a += row[i]
+    return a
+
+
+@device
+def multiply_row(a, row):
+    for i in range(row.shape[0]):
+        a *= row[i]
+    return a
+
+
+@device
+def either_row(a, row):
+    for i in range(row.shape[0]):
+        a |= row[i] != 0
+    return a
+
+
+@device
+def both_row(a, row):
+    for i in range(row.shape[0]):
+        a &= row[i] != 0
+    return a
+
+
+@device
+def larger_row(a, row):
+    for i in range(row.shape[0]):
+        a = larger(a, row[i])
+    return a
+
+
+@device
+def smaller_row(a, row):
+    for i in range(row.shape[0]):
+        a = smaller(a, row[i])
+    return a
+
+
+@device
+def divided(a, divisor):
+    return a / divisor
+
+
+@device
+def as_it_is(a, divisor):
+    return a
+
+
+# ---- the two loops ----------------------------------------------------------------------------------------------
+
+_INNER = "T[:], O[:], " + "i8, " * (3 + 2 * KEPT + 2 + REDUCED + 3) + "f8"
+_OUTER = "T[:], A[:], O[:], " + "i8, " * (3 + 2 * KEPT + 2 + REDUCED + 6) + "f8"
+
+
+def _inner_kernel(name: str, begin: Device, fold: Device, fold_row: Device, finish: Device) -> Kernel:
+    def reduce_inner(
+        x, out, n1, n2, n3, s0, s1, s2, s3, o0, o1, o2, o3, m1, m2, t0, t1, t2,
+        count, part_length, outputs, divisor, start, stop
+    ):  # fmt: skip
+        for unit in range(start, stop):
+            part = part_of(unit, outputs)
+            index = unit - part * outputs
+            base = place4(index, n1, n2, n3, s0, s1, s2, s3)
+            place = part * part_length
+            last = min(count, place + part_length)
+            offset = base + place3(place, m1, m2, t0, t1, t2)
+            a = begin(x, offset)
+            while place < last:
+                length = min(m2 - (place if place < m2 else place % m2), last - place)
+                if t2 == 1:
+                    a = fold_row(a, x[offset : offset + length])
+                else:
+                    for i in range(length):
+                        a = fold(a, x[offset + i * t2])
+                place += length
+                if place < last:
+                    offset = base + place3(place, m1, m2, t0, t1, t2)
+            out[place4(index, n1, n2, n3, o0, o1, o2, o3) + part * outputs] = finish(a, divisor)
+
+    reduce_inner.__name__ = f"{name}_inner"
+    return kernel(_INNER, reassociate=True)(reduce_inner)
+
+
+def _outer_kernel(name: str, begin: Device, fold: Device, finish: Device) -> Kernel:
+    def reduce_outer(
+        x, accumulators, out, n1, n2, n3, s0, s1, s2, s3, o0, o1, o2, o3, m1, m2, t0, t1, t2,
+        count, part_length, outputs, columns, column_stride, blocks, divisor, start, stop, worker
+    ):  # fmt: skip
+        accumulators = accumulators[worker * COLUMNS : (worker + 1) * COLUMNS]
+        for unit in range(start, stop):
+            row = unit // blocks
+            column = (unit - row * blocks) * COLUMNS
+            part = part_of(row, outputs)
+            index = row - part * outputs
+            n = min(COLUMNS, columns - column)
+            base = place4(index, n1, n2, n3, s0, s1, s2, s3) + column
+            place = part * part_length
+            last = min(count, place + part_length)
+            a = accumulators[:n]
+            offset = base + place3(place, m1, m2, t0, t1, t2)
+            for j in range(a.shape[0]):
+                a[j] = begin(x, offset + j)
+            while place < last:
+                length = min(m2 - (place if place < m2 else place % m2), last - place)
+                for _ in range(length // 4):
+                    x0, x1 = x[offset : offset + n], x[offset + t2 : offset + t2 + n]
+                    x2, x3 = x[offset + 2 * t2 : offset + 2 * t2 + n], x[offset + 3 * t2 : offset + 3 * t2 + n]
+                    for j in range(a.shape[0]):
+                        a[j] = fold(a[j], fold(fold(x0[j], x1[j]), fold(x2[j], x3[j])))
+                    offset += 4 * t2
+                for _ in range(length % 4):
+                    x0 = x[offset : offset + n]
+                    for j in range(a.shape[0]):
+                        a[j] = fold(a[j], x0[j])
+                    offset += t2
+                place += length
+                if place < last:
+                    offset = base + place3(place, m1, m2, t0, t1, t2)
+            first = place4(index, n1, n2, n3, o0, o1, o2, o3) + part * outputs * columns + column * column_stride
+            if column_stride == 1:
+                y = out[first : first + n]
+                for j in range(y.shape[0]):
+                    y[j] = finish(a[j], divisor)
+            else:
+                for j in range(n):
+                    out[first + j * column_stride] = finish(a[j], divisor)
+
+    reduce_outer.__name__ = f"{name}_outer"
+    return kernel(_OUTER)(reduce_outer)
+
+
+@dataclass(frozen=True)
+class Reduction:
+    """A kind of reduction: its kernels and the type that it accumulates in (None: the input's)."""
+
+    inner: Kernel
+    outer: Kernel
+    accumulator: dtypes.dtype | None
+
+
+def _reduction(
+    name: str,
+    accumulator: dtypes.dtype | None,
+    begin: Device,
+    fold: Device,
+    fold_row: Device,
+    finish: Device = as_it_is,
+) -> Reduction:
+    return Reduction(
+        _inner_kernel(name, begin, fold, fold_row, finish), _outer_kernel(name, begin, fold, finish), accumulator
+    )
+
+
+# `larger` and `smaller` fold any value; a product of few values is not worth kernels of a third kind.
+FLOAT_SUM = _reduction("sum", dtypes.float64, begin_float, add, add_float_row, divided)
+INT_SUM = _reduction("sum_int", dtypes.int64, begin_int, add, add_row)
+FLOAT_PRODUCT = _reduction("prod", dtypes.float64, begin_float_product, multiply, multiply_row)
+INT_PRODUCT = _reduction("prod_int", dtypes.int64, begin_int_product, multiply, multiply_row)
+MAX = _reduction("max", None, begin_first, larger, larger_row)
+MIN = _reduction("min", None, begin_first, smaller, smaller_row)
+ANY = _reduction("any", dtypes.bool_, begin_false, either, either_row)
+ALL = _reduction("all", dtypes.bool_, begin_true, both, both_row)
