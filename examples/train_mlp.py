@@ -1,4 +1,4 @@
-"""A small classifier trained on drawn digits with noise, so that nothing is downloaded. Run: python examples/train_mlp.py"""
+"""A small classifier of noisy digits, which are drawn and not downloaded. Run: python examples/train_mlp.py"""
 
 import numpy as np
 

@@ -15,6 +15,7 @@ from tests.cli.running import ALONE
 from tests.runtime.processes import ROOT, environment
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGINT for one process")
+COMMAND, SCRIPT = ["-m", "numgrad", "train-step"], ["scripts/train_step.py"]
 
 
 def heed_interrupts() -> None:
@@ -22,9 +23,7 @@ def heed_interrupts() -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-@pytest.mark.parametrize(
-    "command", [["-m", "numgrad", "train-step"], ["scripts/train_step.py"]], ids=["command", "script"]
-)
+@pytest.mark.parametrize("command", [COMMAND, SCRIPT], ids=["command", "script"])
 @pytest.mark.parametrize("seconds", [0.0, 0.2, 1.0, 3.0])
 def test_a_training_run_is_stopped(command: list[str], seconds: float) -> None:
     process = subprocess.Popen(
