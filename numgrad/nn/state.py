@@ -162,7 +162,7 @@ def check(
                 "checkpoint "
                 f"but received {type(given)}"
             )
-        elif tuple(given.shape) != tuple(mine.shape):
+        elif tuple(given.shape) != tuple(mine.shape) and not (mine.ndim == 0 and tuple(given.shape) == (1,)):
             errors.append(
                 f"size mismatch for {key}: copying a param with shape {Size(given.shape)} from checkpoint, the shape "
                 f"in current model is {mine.shape}."
@@ -183,6 +183,8 @@ def _take(module: Module, values: Mapping[str, Any], prefix: str, assign: bool) 
             if prefix + name not in values:
                 continue
             given = creation.as_tensor(values[prefix + name])
+            if given.shape != mine.shape:  # one element in one dimension: how scalars were kept before torch 0.4
+                given = given.reshape(())
             if not assign:
                 mine.copy_(given)
             elif name in module._parameters:

@@ -37,7 +37,7 @@ class Optimizer:
     Raises
     ------
     TypeError
-        ``params`` is one tensor, holds something else than tensors, or has no order.
+        ``params`` is one tensor, or holds something else than tensors; a group's are a set, which has no order.
     ValueError
         There is no parameter, one is not a leaf, one is in two groups, or an option has no sense.
     """
@@ -56,7 +56,7 @@ class Optimizer:
         if not groups:
             raise ValueError("optimizer got an empty parameter list")
         if not isinstance(groups[0], dict):
-            groups = [{"params": params if isinstance(params, set) else groups}]  # a set is refused below
+            groups = [{"params": groups}]
         for group in groups:
             self.add_param_group(group)
 
@@ -120,7 +120,7 @@ class Optimizer:
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Change every parameter that has a gradient.
 
-        ``closure``, if given, is called first: it computes the loss anew with its gradients; what it returns is returned.
+        ``closure``, if given, is called first, to compute the loss anew with its gradients; its result is returned.
         """
         loss = None
         if closure is not None:

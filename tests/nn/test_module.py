@@ -285,7 +285,9 @@ def test_hooks_with_keywords() -> None:
         model(1)
 
 
-@pytest.mark.parametrize("clone", [copy.deepcopy, lambda model: pickle.loads(pickle.dumps(model))], ids=["deepcopy", "pickle"])
+@pytest.mark.parametrize(
+    "clone", [copy.deepcopy, lambda model: pickle.loads(pickle.dumps(model))], ids=["deepcopy", "pickle"]
+)
 def test_copies_are_their_own(clone: Any) -> None:
     model = nn.Sequential(nn.Conv2d(2, 3, 3), nn.BatchNorm2d(3), nn.Flatten(), nn.Linear(3, 1))
     model[0].weight.requires_grad_(False)
@@ -308,3 +310,12 @@ def test_deepcopy_keeps_ties() -> None:
     twin = copy.deepcopy(model)
     assert twin[0].weight is twin[1].weight
     assert twin[0].weight is not model[0].weight
+
+
+def test_scalars_of_old_checkpoints_have_one_dimension() -> None:
+    model = nn.BatchNorm2d(2)
+    state = dict(model.state_dict())
+    state["num_batches_tracked"] = ng.tensor([7])
+    model.load_state_dict(state)
+    assert model.num_batches_tracked.item() == 7
+    assert model.num_batches_tracked.shape == ()

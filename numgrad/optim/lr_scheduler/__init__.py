@@ -1,6 +1,7 @@
-"""Learning rates that change from step to step. Formulas and names are torch's, so the rates are the same to the last bit.
+"""Learning rates that change from step to step. Formulas and names are torch's, so the rates are the same bits.
 
-The formulas go from one rate to the next where they can ("chained"), so that several schedulers may act on one optimizer.
+The formulas go from one rate to the next where they can ("chained"), so that several schedulers may act on one
+optimizer.
 """
 
 from numgrad.optim.lr_scheduler.base import LRScheduler

@@ -73,6 +73,11 @@ class LRScheduler:
             group["lr"] = lr
         self._last_lr = self._rates()
 
+    @property
+    def _is_first(self) -> bool:
+        """True while the constructor asks for rates: one that resumes finds the groups' rates as they should be."""
+        return self._step_count == 1
+
     def _rates(self) -> list[float]:
         return [group["lr"] for group in self.optimizer.param_groups]
 

@@ -72,7 +72,11 @@ class OneCycleLR(LRScheduler):
             raise ValueError(f"anneal_strategy must be one of 'cos' or 'linear', instead got {anneal_strategy}")
         self._anneal_func_type = anneal_strategy
         up = float(pct_start * self.total_steps) - 1
-        ends = [2 * up + 1, self.total_steps - 1] if three_phase else [self.total_steps - 1]
+        ends = (
+            [float(2 * pct_start * self.total_steps) - 2, self.total_steps - 1]
+            if three_phase
+            else [self.total_steps - 1]
+        )
         # (last step, from which rate, to which, from which momentum, to which)
         phases: list[tuple[Any, ...]] = [(up, "initial_lr", "max_lr", "max_momentum", "base_momentum")]
         if three_phase:

@@ -97,7 +97,7 @@ class ExponentialLR(LRScheduler):
         super().__init__(optimizer, last_epoch)
 
     def get_lr(self) -> list[float]:
-        return self._rates() if self.last_epoch == 0 else self._scaled(self.gamma)
+        return self._rates() if self._is_first else self._scaled(self.gamma)
 
 
 class LinearLR(LRScheduler):
@@ -129,7 +129,7 @@ class LinearLR(LRScheduler):
     def get_lr(self) -> list[float]:
         if self.last_epoch == 0:
             return self._scaled(self.start_factor)
-        if self.last_epoch > self.total_iters:
+        if self._is_first or self.last_epoch > self.total_iters:
             return self._rates()
         rise = self.end_factor - self.start_factor
         return self._scaled(1.0 + rise / (self.total_iters * self.start_factor + (self.last_epoch - 1) * rise))
@@ -144,11 +144,9 @@ class CosineAnnealingLR(LRScheduler):
         super().__init__(optimizer, last_epoch)
 
     def get_lr(self) -> list[float]:
-        epoch, low, span = self.last_epoch, self.eta_min, self.T_max
-        if epoch == 0:
+        if self._is_first:
             return self._rates()
-        if self._step_count == 1:  # resumed: the rate before this one is not known
-            return [low + (base - low) * (1 + math.cos(epoch * math.pi / span)) / 2 for base in self.base_lrs]
+        epoch, low, span = self.last_epoch, self.eta_min, self.T_max
         if (epoch - 1 - span) % (2 * span) == 0:  # at the bottom the quotient below would be 0 / 0
             rise = (1 - math.cos(math.pi / span)) / 2
             return [lr + (base - low) * rise for lr, base in zip(self._rates(), self.base_lrs, strict=True)]
