@@ -13,6 +13,7 @@ import math
 
 import numpy as np
 
+from numgrad.kernels import vector_math
 from numgrad.runtime.kernel import device
 
 # ruff: noqa: ANN001, ANN201, A001
@@ -27,7 +28,7 @@ def where(condition, x, y):
 @device
 def exp(x):
     """e to the power x."""
-    return math.exp(x)
+    return vector_math.exp(x)
 
 
 @device
@@ -69,7 +70,7 @@ def cos(x):
 @device
 def tanh(x):
     """Hyperbolic tangent."""
-    return math.tanh(x)
+    return vector_math.tanh(x)
 
 
 @device
