@@ -271,7 +271,15 @@ def _hash_value(digest: Any, value: Any, seen: set[int]) -> None:
         digest.update(f"{type(value).__name__} {len(value)};".encode())
         for item in value:
             _hash_value(digest, item, seen)
-    elif isinstance(value, (bool, int, float, complex, str, bytes, type(None), type)):
+    elif isinstance(value, type):
+        digest.update(f"class {value!r};".encode())
+        if id(value) not in seen and value.__module__.partition(".")[0] not in _KNOWN_MODULES - {"numgrad"}:
+            seen.add(id(value))
+            for name, member in sorted(vars(value).items()):  # an intrinsic may use a class to write its IR
+                if python_function(member) is not None:
+                    digest.update(f"{name}=".encode())
+                    _hash_value(digest, member, seen)
+    elif isinstance(value, (bool, int, float, complex, str, bytes, type(None))):
         digest.update(f"{type(value).__name__} {value!r};".encode())
     elif type(value).__module__.startswith("numpy") or hasattr(value, "dtype"):
         digest.update(f"numpy {getattr(value, 'dtype', '')} {getattr(value, 'shape', '')} ".encode())
