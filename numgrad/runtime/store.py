@@ -2,9 +2,8 @@
 
 A file's name holds the key: a hash of numgrad's runtime and kernel sources, the versions of Python, Numba and
 llvmlite, the CPU's name and features and the debug mode (the folder), and of the kernel's own code with everything
-that it calls (the
-file). A file that is missing, truncated, damaged or foreign means "compile it again", and a folder that cannot be
-written means "keep it in memory": never a wrong number, never a crash.
+that it calls (the file). A file that is missing, truncated, damaged or foreign means "compile it again", and a folder
+that cannot be written means "keep it in memory": never a wrong number, never a crash.
 
 What lies in the store is executed, so the folder and the files must belong to the user and be closed to others.
 
