@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from numgrad.dtypes import dtype as Dtype  # noqa: N812
 from numgrad.dtypes import float32, float64, from_numpy_dtype
 from numgrad.tensor import creation, layers
 from numgrad.tensor import functional as T  # noqa: N812
@@ -128,21 +129,23 @@ def _checked(img: Any) -> Tensor:
     return img.detach() if isinstance(img, Tensor) else creation.tensor(img)
 
 
-def _weights(before: int, after: int) -> np.ndarray:
+def _weights(before: int, after: int, dtype: Dtype) -> Tensor:
     """The matrix [after, before] of antialiased bilinear resampling: a triangle over each output pixel's place.
 
-    When the image shrinks, the triangle is as wide as two output pixels, so that no input pixel is passed over.
+    When the image shrinks, the triangle is as wide as two output pixels, so that no input pixel is passed over. Places
+    are rounded to the image's dtype, as torch rounds them: far from the corner that moves more than the sums do.
     """
-    scale = before / after
-    reach = max(scale, 1.0)
-    matrix = np.zeros((after, before))
+    number = dtype.numpy.type
+    scale = number(before / after)
+    reach = max(scale, number(1))
+    matrix = np.zeros((after, before), dtype.numpy)
     for row in range(after):
-        centre = scale * (row + 0.5)
-        first, last = max(int(centre - reach + 0.5), 0), min(int(centre + reach + 0.5), before)
-        distance = np.abs(np.arange(first, last) - centre + 0.5) / reach
-        triangle = np.maximum(1.0 - distance, 0.0)
+        centre = scale * number(row + 0.5)
+        first, last = max(int(centre - reach + number(0.5)), 0), min(int(centre + reach + number(0.5)), before)
+        distance = np.abs((np.arange(first, last).astype(dtype.numpy) - centre + number(0.5)) / reach)
+        triangle = np.maximum(1 - distance, 0)
         matrix[row, first:last] = triangle / triangle.sum()
-    return matrix
+    return creation.from_numpy(matrix)
 
 
 def _resized(image: Tensor, shorter: int) -> Tensor:
@@ -152,9 +155,8 @@ def _resized(image: Tensor, shorter: int) -> Tensor:
         return image
     dtype = image.dtype if image.dtype is float64 else float32
     out = T.cast(image, dtype)
-    rows = creation.tensor(_weights(height, new_height), dtype=dtype)
-    columns = creation.tensor(_weights(width, new_width), dtype=dtype)
-    out = layers.matmul(rows, layers.matmul(out, columns.T))
+    out = layers.matmul(out, _weights(width, new_width, dtype).T)
+    out = layers.matmul(_weights(height, new_height, dtype), out)
     return out if image.is_floating_point() else T.cast(T.round(out), image.dtype)
 
 

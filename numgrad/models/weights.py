@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeVar
 
 from numgrad import weights
@@ -93,16 +94,14 @@ def weights_of(name: str) -> Weights:
     images = entry.preprocessing
     source = (entry.usable or entry.sources)[0]
 
-    def transforms(**changed: Any) -> ImageClassification:
-        options = {
-            "crop_size": images.crop,
-            "resize_size": images.resize,
-            "mean": images.mean,
-            "std": images.std,
-            "interpolation": images.interpolation,
-        }
-        return ImageClassification(**{**options, **changed})
-
+    transforms = partial(
+        ImageClassification,
+        crop_size=images.crop,
+        resize_size=images.resize,
+        mean=images.mean,
+        std=images.std,
+        interpolation=images.interpolation,
+    )
     meta = {
         "categories": list(weights.categories(name)),
         "num_params": entry.parameters,

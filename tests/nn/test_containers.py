@@ -35,7 +35,7 @@ CASES: dict[str, Any] = {
     "list call": lambda lib: lib.nn.ModuleList()(1),
     "list of int": lambda lib: lib.nn.ModuleList([3]),
     "list extend int": lambda lib: lib.nn.ModuleList().extend(3),
-    "list sum": lambda lib: lib.nn.ModuleList([lib.nn.ReLU()]) + [lib.nn.Tanh()],
+    "list sum": lambda lib: lib.nn.ModuleList([lib.nn.ReLU()]) + lib.nn.ModuleList([lib.nn.Tanh()]),
     "list slice": lambda lib: lib.nn.ModuleList([lib.nn.ReLU(), lib.nn.Tanh()])[1:],
     "dict": lambda lib: lib.nn.ModuleDict({"a": lib.nn.ReLU(), "b": _pair(lib)}),
     "dict of int": lambda lib: lib.nn.ModuleDict({"a": 3}),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from functools import partial
 from types import ModuleType
 from typing import Any
 
@@ -13,7 +14,7 @@ import pytest
 import numgrad as ng
 from numgrad import nn
 from numgrad.nn import init
-from tests.nn.twins import array, ours, outcome, theirs
+from tests.nn.twins import Library, array, ours, outcome, theirs
 
 BOUND = 1 / math.sqrt(3 * 25)
 
@@ -105,11 +106,12 @@ def test_one_seed_one_network() -> None:
     assert ng.equal(first.weight, nn.Linear(3, 3).weight)
 
 
+def _gain(name: str, lib: Library) -> float:
+    return lib.init.calculate_gain(name)
+
+
 CASES: dict[str, Any] = {
-    **{
-        f"gain {name}": (lambda name: lambda lib: lib.init.calculate_gain(name))(name)
-        for name in ("tanh", "relu", "leaky_relu", "selu", "x")
-    },
+    **{f"gain {name}": partial(_gain, name) for name in ("tanh", "relu", "leaky_relu", "selu", "x")},
     "gain of none": lambda lib: float(lib.init.calculate_gain("conv2d")),
     "gain slope": lambda lib: lib.init.calculate_gain("leaky_relu", 0.5),
     "gain slope text": lambda lib: lib.init.calculate_gain("leaky_relu", "a"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from types import ModuleType
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 
 import numgrad as ng
 from numgrad import nn
-from tests.nn.twins import array, copy_state, ours, outcome, theirs
+from tests.nn.twins import Library, array, copy_state, ours, outcome, theirs
 
 # name: (layer, shape of the input)
 LAYERS: dict[str, tuple[Any, tuple[int, ...]]] = {
@@ -99,8 +100,12 @@ def test_numbers_are_torchs(name: str, torch: ModuleType) -> None:
         np.testing.assert_allclose(array(value), array(other), rtol=1e-12, err_msg=key)
 
 
+def _made(make: Any, lib: Library) -> Any:
+    return make(lib.nn)
+
+
 TEXTS: dict[str, Any] = {
-    **{f"repr {name}": (lambda make: lambda lib: make(lib.nn))(make) for name, (make, _) in LAYERS.items()},
+    **{f"repr {name}": partial(_made, make) for name, (make, _) in LAYERS.items()},
     "repr relu in place": lambda lib: lib.nn.ReLU(inplace=True),
     "repr leaky in place": lambda lib: lib.nn.LeakyReLU(0.2, True),
     "repr silu in place": lambda lib: lib.nn.SiLU(inplace=True),

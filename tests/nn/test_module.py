@@ -152,7 +152,7 @@ def test_words_are_torchs(name: str, torch: ModuleType) -> None:
 
 
 def test_to_int_is_refused(torch: ModuleType) -> None:
-    with pytest.raises(TypeError, match="nn.Module.to only accepts floating point"):
+    with pytest.raises(TypeError, match=r"nn\.Module\.to only accepts floating point"):
         nn.Linear(2, 3).to(ng.int32)
     with pytest.raises(RuntimeError, match="device is 'cuda:0'"):
         nn.Linear(2, 3).to("cuda:0")

@@ -47,7 +47,7 @@ def test_clip_grad_value(torch: ModuleType) -> None:
 def test_not_finite_is_refused_before_anything_changes() -> None:
     parameter = nn.Parameter(ng.ones(2))
     parameter.grad = ng.tensor([math.nan, 5.0])
-    with pytest.raises(RuntimeError, match="total norm of order 2.0 .* is non-finite"):
+    with pytest.raises(RuntimeError, match=r"total norm of order 2\.0 .* is non-finite"):
         nn.utils.clip_grad_norm_(parameter, 1.0, error_if_nonfinite=True)
     assert parameter.grad[1].item() == 5
 

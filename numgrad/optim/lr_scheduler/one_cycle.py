@@ -71,19 +71,15 @@ class OneCycleLR(LRScheduler):
         if anneal_strategy not in ("cos", "linear"):
             raise ValueError(f"anneal_strategy must be one of 'cos' or 'linear', instead got {anneal_strategy}")
         self._anneal_func_type = anneal_strategy
-        up = float(pct_start * self.total_steps) - 1
-        ends = (
-            [float(2 * pct_start * self.total_steps) - 2, self.total_steps - 1]
-            if three_phase
-            else [self.total_steps - 1]
-        )
+        up, last = float(pct_start * self.total_steps) - 1, self.total_steps - 1
         # (last step, from which rate, to which, from which momentum, to which)
         phases: list[tuple[Any, ...]] = [(up, "initial_lr", "max_lr", "max_momentum", "base_momentum")]
         if three_phase:
-            phases.append((ends[0], "max_lr", "initial_lr", "base_momentum", "max_momentum"))
-            phases.append((ends[1], "initial_lr", "min_lr", "max_momentum", "max_momentum"))
+            down = float(2 * pct_start * self.total_steps) - 2
+            phases.append((down, "max_lr", "initial_lr", "base_momentum", "max_momentum"))
+            phases.append((last, "initial_lr", "min_lr", "max_momentum", "max_momentum"))
         else:
-            phases.append((ends[0], "max_lr", "min_lr", "base_momentum", "max_momentum"))
+            phases.append((last, "max_lr", "min_lr", "base_momentum", "max_momentum"))
         self._schedule_phases = [
             dict(zip(("end_step", "start_lr", "end_lr", "start_momentum", "end_momentum"), phase, strict=True))
             for phase in phases

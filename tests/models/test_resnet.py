@@ -1,0 +1,226 @@
+"""Residual networks: keys, shapes and sizes of all; numbers of some against a small ResNet in torch."""
+
+from __future__ import annotations
+
+import copy
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+
+import numgrad as ng
+from numgrad import models, nn, optim, weights
+from numgrad.models import resnet
+from tests.nn.twins import array, copy_state
+
+DEPTHS = {
+    "resnet18": ((2, 2, 2, 2), True, 1, 64),
+    "resnet34": ((3, 4, 6, 3), True, 1, 64),
+    "resnet50": ((3, 4, 6, 3), False, 1, 64),
+    "resnet101": ((3, 4, 23, 3), False, 1, 64),
+    "resnet152": ((3, 8, 36, 3), False, 1, 64),
+    "resnext50_32x4d": ((3, 4, 6, 3), False, 32, 4),
+    "resnext101_32x8d": ((3, 4, 23, 3), False, 32, 8),
+    "resnext101_64x4d": ((3, 4, 23, 3), False, 64, 4),
+    "wide_resnet50_2": ((3, 4, 6, 3), False, 1, 128),
+    "wide_resnet101_2": ((3, 4, 23, 3), False, 1, 128),
+}
+
+
+@pytest.fixture
+def no_random_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Initial values cost more than anything else here."""
+    for name in ("kaiming_normal_", "kaiming_uniform_", "uniform_"):
+        monkeypatch.setattr(nn.init, name, lambda tensor, *args, **kwargs: tensor)
+
+
+def expected_shapes(layers: tuple[int, ...], basic: bool, groups: int, base: int) -> dict[str, tuple[int, ...]]:
+    """Every key of a checkpoint with its shape, by the formula."""
+    shapes: dict[str, tuple[int, ...]] = {}
+
+    def conv(name: str, *shape: int) -> None:
+        shapes[f"{name}.weight"] = shape
+
+    def norm(name: str, channels: int) -> None:
+        for part in ("weight", "bias", "running_mean", "running_var"):
+            shapes[f"{name}.{part}"] = (channels,)
+        shapes[f"{name}.num_batches_tracked"] = ()
+
+    conv("conv1", 64, 3, 7, 7)
+    norm("bn1", 64)
+    before = 64
+    for stage, blocks in enumerate(layers, 1):
+        planes = 32 << stage
+        after = planes if basic else planes * 4
+        for block in range(blocks):
+            name, width = f"layer{stage}.{block}", planes * base // 64 * groups
+            if basic:
+                sizes = [(planes, before, 3, 3), (planes, planes, 3, 3)]
+            else:
+                sizes = [(width, before, 1, 1), (width, width // groups, 3, 3), (after, width, 1, 1)]
+            for number, size in enumerate(sizes, 1):
+                conv(f"{name}.conv{number}", *size)
+                norm(f"{name}.bn{number}", size[0])
+            if block == 0 and (stage > 1 or before != after):
+                conv(f"{name}.downsample.0", after, before, 1, 1)
+                norm(f"{name}.downsample.1", after)
+            before = after
+    return {**shapes, "fc.weight": (1000, before), "fc.bias": (1000,)}
+
+
+@pytest.mark.usefixtures("no_random_numbers")
+@pytest.mark.parametrize("name", DEPTHS)
+def test_keys_shapes_and_sizes(name: str) -> None:
+    model = models.get_model(name)
+    shapes = {key: tuple(value.shape) for key, value in model.state_dict().items()}
+    assert shapes == expected_shapes(*DEPTHS[name])
+    assert list(shapes) == list(expected_shapes(*DEPTHS[name]))
+    assert sum(parameter.numel() for parameter in model.parameters()) == weights.entry(name).parameters
+
+
+def test_resnet18_has_122_entries_and_62_parameters() -> None:
+    model = models.resnet18()
+    assert len(model.state_dict()) == 122
+    assert len(list(model.parameters())) == 62
+    assert model.training
+
+
+def test_initial_values() -> None:
+    ng.manual_seed(0)
+    model = models.resnet18(num_classes=10, zero_init_residual=True)
+    conv = array(model.layer3[0].conv2.weight)
+    assert conv.std() == pytest.approx((2 / (256 * 9)) ** 0.5, rel=0.01)
+    assert set(model.bn1.weight.tolist()) == {1.0}
+    assert set(model.layer2[1].bn2.weight.tolist()) == {0.0}
+    assert set(model.layer2[1].bn1.weight.tolist()) == {1.0}
+    assert set(models.resnet18(num_classes=10).layer2[1].bn2.weight.tolist()) == {1.0}
+    assert set(resnet.ResNet(resnet.Bottleneck, [1] * 4, 10, True).layer1[0].bn3.weight.tolist()) == {0.0}
+
+
+def _twins(torch: ModuleType, block: Any, layers: tuple[int, ...], **options: Any) -> tuple[Any, Any]:
+    from tests.models.torch_resnet import ResNet
+
+    torch.manual_seed(0)
+    given = dict(zip(("classes", "groups", "base", "dilate"), options.values(), strict=False))
+    wanted = ResNet(layers, block is resnet.BasicBlock, **given).double()
+    mine = resnet.ResNet(block, list(layers), options["num_classes"], False, *list(options.values())[1:]).double()
+    for parameter in wanted.parameters():  # norms too
+        if parameter.ndim == 1:
+            torch.nn.init.uniform_(parameter, 0.5, 1.5)
+    copy_state(wanted, mine)
+    return mine, wanted
+
+
+NETWORKS = {
+    "resnet18": (resnet.BasicBlock, (2, 2, 2, 2), {"num_classes": 1000}, (2, 3, 64, 64)),
+    "bottleneck": (resnet.Bottleneck, (1, 2, 1, 1), {"num_classes": 7}, (2, 3, 64, 48)),
+    "resnext": (resnet.Bottleneck, (1, 1, 1, 1), {"num_classes": 7, "groups": 4, "base": 4}, (2, 3, 64, 64)),
+    "dilated": (
+        resnet.Bottleneck,
+        (1, 2, 2, 1),
+        {"num_classes": 7, "groups": 1, "base": 64, "dilate": (False, True, True)},
+        (1, 3, 64, 64),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_a_step_is_torchs(name: str, torch: ModuleType) -> None:
+    block, layers, options, shape = NETWORKS[name]
+    mine, wanted = _twins(torch, block, layers, **options)
+    rng = np.random.default_rng(7)
+    image, label = rng.uniform(size=shape), rng.uniform(size=(shape[0], options["num_classes"]))
+    losses = []
+    for model, tensor, library in ((mine, ng.tensor, optim), (wanted, torch.tensor, torch.optim)):
+        optimizer = library.SGD(model.parameters(), lr=1e-2, momentum=0.9)
+        loss = (model(tensor(image)) - tensor(label)).sum()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert losses[0] == pytest.approx(losses[1], rel=1e-9)
+
+    def agree(key: str, got: Any, other: Any) -> None:
+        got, other = array(got), array(other)
+        assert np.abs(got - other).max() <= 1e-9 * max(np.abs(other).max(), 1e-30), key
+
+    for (key, parameter), other in zip(mine.named_parameters(), wanted.parameters(), strict=True):
+        agree(key, parameter.grad, other.grad)
+    for (key, value), (other_key, other) in zip(mine.state_dict().items(), wanted.state_dict().items(), strict=True):
+        assert key == other_key
+        agree(key, value, other)
+    mine.eval()
+    wanted.eval()
+    agree("eval", mine(ng.tensor(image)), wanted(torch.tensor(image)))
+
+
+def test_the_tutorial() -> None:
+    """The lines of the training step and of finetuning, with numgrad's imports."""
+    ng.manual_seed(0)
+    model = models.resnet18(weights=None)
+    data, labels = ng.rand(1, 3, 64, 64), ng.rand(1, 1000)
+    prediction = model(data)
+    loss = (prediction - labels).sum()
+    loss.backward()
+    optimizer = optim.SGD(model.parameters(), lr=1e-2, momentum=0.9)
+    before = array(model.fc.bias)
+    optimizer.step()
+    np.testing.assert_allclose(array(model.fc.bias), before - np.float32(0.01), rtol=1e-6)
+    assert model.bn1.num_batches_tracked.item() == 1
+
+    for param in model.parameters():
+        param.requires_grad = False
+    model.fc = nn.Linear(512, 10)
+    optimizer = optim.SGD(model.parameters(), lr=1e-2, momentum=0.9)
+    frozen, head = array(model.conv1.weight), array(model.fc.weight)
+    for param in model.parameters():
+        param.grad = None
+    model(data).sum().backward()
+    optimizer.step()
+    assert [name for name, p in model.named_parameters() if p.grad is not None] == ["fc.weight", "fc.bias"]
+    assert np.array_equal(frozen, array(model.conv1.weight))
+    assert not np.array_equal(head, array(model.fc.weight))
+
+
+def test_too_small_an_image_in_training() -> None:
+    model = models.resnet18(num_classes=3)
+    with pytest.raises(ValueError, match="Expected more than 1 value per channel when training, got input size"):
+        model(ng.rand(1, 3, 32, 32))
+    assert model.eval()(ng.rand(1, 3, 32, 32)).shape == (1, 3)
+
+
+def test_copies() -> None:
+    model = resnet.ResNet(resnet.BasicBlock, [1, 1, 1, 1], num_classes=3).eval()
+    x = ng.rand(1, 3, 32, 32)
+    assert ng.equal(copy.deepcopy(model)(x), model(x))
+
+
+def test_refusals() -> None:
+    with pytest.raises(ValueError, match="BasicBlock only supports groups=1"):
+        models.resnet18(groups=2)
+    with pytest.raises(NotImplementedError, match="Dilation > 1"):
+        models.resnet18(replace_stride_with_dilation=[False, False, True])
+    with pytest.raises(ValueError, match="3-element tuple"):
+        models.resnet18(replace_stride_with_dilation=[False])
+    with pytest.raises(ValueError, match="'groups' expected value 32 but got 2"):
+        models.resnext50_32x4d(groups=2)
+
+
+def test_another_norm() -> None:
+    model = resnet.ResNet(resnet.Bottleneck, [1] * 4, 5, norm_layer=lambda channels: nn.GroupNorm(2, channels))
+    assert isinstance(model.layer1[0].downsample[1], nn.GroupNorm)
+    assert model(ng.rand(1, 3, 32, 32)).shape == (1, 5)
+
+
+def test_text() -> None:
+    lines = repr(models.resnet18()).splitlines()
+    assert lines[:3] == [
+        "ResNet(",
+        "  (conv1): Conv2d(3, 64, kernel_size=(7, 7), stride=(2, 2), padding=(3, 3), bias=False)",
+        "  (bn1): BatchNorm2d(64, eps=1e-05, momentum=0.1, affine=True, bias=True, track_running_stats=True)",
+    ]
+    assert lines[-3:] == [
+        "  (avgpool): AdaptiveAvgPool2d(output_size=(1, 1))",
+        "  (fc): Linear(in_features=512, out_features=1000, bias=True)",
+        ")",
+    ]
