@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from numgrad.kernels import winograd
+from numgrad.kernels import conv_depthwise, winograd
 from numgrad.kernels.gemm_rows import Grid, Right, Rows, lanes, plan_pack, plan_rows, tile_shape
 from numgrad.runtime.kernel import kernel
 from numgrad.runtime.plan import GRAIN_COST, Operand, PlanBuilder
@@ -67,6 +67,11 @@ class Conv2dGeometry:
     def filter_size(self) -> int:
         """Elements of the weight for one output channel."""
         return self.r * self.s * self.group_c
+
+    @property
+    def is_depthwise(self) -> bool:
+        """True if every channel has a filter of its own."""
+        return 1 < self.groups == self.c == self.k
 
     @property
     def folds(self) -> bool:
@@ -188,6 +193,9 @@ def plan_conv2d_forward(
             padding=g.padding[0], channels=g.c, outputs=g.k, turned=False, bias=bias,
         )  # fmt: skip
         return
+    if g.is_depthwise:
+        conv_depthwise.plan_filter_channels(b, x, weight, bias, out, g.forward_grid, g.c)
+        return
     size, width = g.filter_size, tile_shape(x.code, "many")[1]
     goal = Rows(out, g.group_k, g.k)
     if g.folds:
@@ -225,6 +233,9 @@ def plan_conv2d_backward_input(
             b, tile, grad_out, weight, grad_x, images=g.n, source_size=(g.out_h, g.out_w), goal_size=(g.h, g.w),
             padding=2 - g.padding[0], channels=g.k, outputs=g.c, turned=True,
         )  # fmt: skip
+        return
+    if g.is_depthwise:
+        conv_depthwise.plan_filter_channels(b, grad_out, weight, None, grad_x, g.backward_grid, g.c)
         return
     size, taps = g.filter_size, g.r * g.s
     source, goal, grid = Rows(grad_out, g.group_k, g.k), Rows(grad_x, g.group_c, g.c), g.backward_grid

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from numgrad.kernels import winograd
+from numgrad.kernels import conv_depthwise, winograd
 from numgrad.kernels.conv import Conv2dGeometry, chosen_tile, plan_padded
 from numgrad.kernels.conv_outer import plan_outer
 from numgrad.kernels.gemm_rows import Rows, add_splits, pack_panels
@@ -24,6 +24,9 @@ def plan_conv2d_backward_weight(
         nothing = b.scratch(grad_weight.spec.dtype, 0).array(0)
         count = g.k * g.filter_size
         b.launch(add_splits, nothing, nothing, grad_weight.flat, 0, 0, 1, count, 0, 0, 0, 0, work=1, grain=1)
+        return
+    if g.is_depthwise:
+        conv_depthwise.plan_sum_channels(b, grad_out, x, grad_weight, g.forward_grid, g.c)
         return
     if tile := chosen_tile(g, algorithm, x.code):
         winograd.plan_winograd_weight(

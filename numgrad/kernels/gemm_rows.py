@@ -89,6 +89,19 @@ def place_of(m, grid):
 
 
 @device
+def next_place(m, y, x, image, grid):
+    """(image, y, x) of row m, from that of the row before: dividing is slow."""
+    _, out_h, out_w, _, _, _, _, _, _, _, _, _, _, divide_h, divide_w = grid
+    x += divide_w
+    if x < out_w:
+        return image, y, x
+    y += divide_h
+    if y < out_h:
+        return image, y, x % divide_w
+    return place_of(m, grid)
+
+
+@device
 def write_row(words, place, stride, image, y, x, grid, base, row_bytes, nowhere):
     """Write the addresses of one row's sources, ``stride`` words apart, a tap each; True if one of them is nowhere."""
     _, _, _, source_h, source_w, taps_h, taps_w, scale_h, scale_w, step_h, step_w, shift_h, shift_w, divide_h, divide_w = grid
@@ -182,14 +195,16 @@ def rows_kernel(code: str, form: str) -> Kernel:
             base = address_of(a, batch * a_batch)
             count = (last_row - first_row + tile_rows - 1) // tile_rows
             out_base = batch * out_batch + split * out_split
+            image, y, x = place_of(first_row, grid)
             for t in range(count):
                 place = t * tile_words
                 records = place + 1 + tile_rows
                 missing = False
                 for i in range(tile_rows):
                     m = first_row + t * tile_rows + i
-                    image, y, x = place_of(m, grid) if m < last_row else (-1, 0, 0)
-                    if image >= 0:
+                    if m < last_row:
+                        if m > first_row:
+                            image, y, x = next_place(m, y, x, image, grid)
                         begin = out_base + ((image * out_h + y) * out_w + x) * out_row
                         words[place + 1 + i] = address_of(out, begin)
                         if bias.shape[0] > 0:
@@ -372,7 +387,8 @@ def plan_rows(
         channel_step, step, tap_step = right.channel, right.channel, right.tap
         panel_step, batch_step = tile_columns, right.batch
 
-    multiplications = batch * rows * columns * channels * taps
+    # Of strided taps, a place sees one in so many.
+    multiplications = batch * rows * columns * channels * taps // (grid.divide_h * grid.divide_w) + 1
     row_block = min(ROW_BLOCK // tile_rows, -(-rows // tile_rows)) * tile_rows
     row_blocks = -(-rows // row_block)
     column_block = -(-columns // tile_columns) * tile_columns

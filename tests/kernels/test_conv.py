@@ -99,6 +99,8 @@ GEOMETRIES = [
     Conv2dGeometry(0, 3, 6, 6, 5, 2, 2),
     Conv2dGeometry(8, 64, 14, 14, 72, 3, 3, ONE, ONE),
     Conv2dGeometry(33, 32, 3, 2, 32, 3, 3, ONE, ONE),
+    Conv2dGeometry(2, 48, 15, 14, 48, 3, 3, TWO, ONE, ONE, 48),
+    Conv2dGeometry(1, 20, 9, 9, 20, 5, 3, ONE, (2, 1), (1, 2), 20),
 ]
 
 
