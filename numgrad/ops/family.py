@@ -143,6 +143,8 @@ class Elementwise(Op):
         return {name: 0 if name == "out" else arguments.index(name) for name in self.saves}
 
     def saves_for(self, needs: tuple[bool, ...]) -> tuple[str, ...]:
+        if not self.saves:  # also where the backward is no scalar function (a conversion's)
+            return ()
         reads, _ = self._part(needs)
         return tuple(name for name in self.saves if name in reads)
 
