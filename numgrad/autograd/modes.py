@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+import inspect
+from collections.abc import Callable, Generator
 from typing import Any, TypeVar
 
 from numgrad.engine.tape import modes
@@ -26,12 +27,42 @@ class _GradMode:
         modes.grad_enabled = self._before.pop()
 
     def __call__(self, function: _F) -> _F:
+        if inspect.isgeneratorfunction(function):
+            return self._around_steps(function)
+
         @functools.wraps(function)
         def wrapped(*args: Any, **kwargs: Any) -> Any:
-            with type(self)._again(self):
+            with self._again():
                 return function(*args, **kwargs)
 
         return wrapped  # type: ignore[return-value]
+
+    def _around_steps(self, function: Any) -> Any:
+        """A generator that has the mode while it runs; between its steps its caller has his own."""
+
+        @functools.wraps(function)
+        def wrapped(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
+            steps = function(*args, **kwargs)
+            resume: Callable[..., Any] = steps.send
+            given: Any = None
+            try:
+                while True:
+                    try:
+                        with self._again():
+                            made = resume(given)
+                    except StopIteration as end:
+                        return end.value
+                    try:
+                        given, resume = (yield made), steps.send
+                    except GeneratorExit:
+                        raise
+                    except BaseException as error:
+                        given, resume = error, steps.throw
+            finally:
+                with self._again():
+                    steps.close()
+
+        return wrapped
 
     def _again(self) -> _GradMode:
         return _GradMode(self.enabled)
