@@ -1,0 +1,23 @@
+"""The table of samples: for every op of the registry its valid samples and its refusals. They drive the tests of all ops.
+
+A new op needs at least one row of each kind, in the file of its family; a test says so.
+"""
+
+from __future__ import annotations
+
+from tests.ops import samples_elementwise, samples_networks, samples_shapes
+from tests.ops.rows import REFUSALS, SAMPLES, Refusal, Sample
+
+__all__ = ["REFUSALS", "SAMPLES", "Refusal", "Sample", "all_refusals", "all_samples"]
+
+FAMILIES = (samples_elementwise, samples_shapes, samples_networks)
+
+
+def all_samples() -> list[Sample]:
+    """Every valid row."""
+    return [sample for rows in SAMPLES.values() for sample in rows]
+
+
+def all_refusals() -> list[Refusal]:
+    """Every row that is refused."""
+    return [refusal for rows in REFUSALS.values() for refusal in rows]

@@ -1,0 +1,182 @@
+"""Every op's forward against its oracle: dtypes, layouts, special values, threads, and that operands stay as they are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+import numgrad as ng
+from numgrad.ops.family import Elementwise
+from numgrad.registry import OPS
+from tests.ops.applying import apply, as_array, changes_input, expected, tensors
+from tests.ops.rows import Sample
+from tests.ops.samples import Refusal, all_refusals, all_samples
+from tests.ops.samples_elementwise import EVERY_FORM
+
+SAMPLES = [s for s in all_samples() if not s.moments]
+RELATIVE = {"float64": 1e-13, "float32": 2e-6}
+
+
+def has_floats(sample: Sample) -> bool:
+    return any(x is not None and x.dtype.kind == "f" for x in sample.arrays())
+
+
+def assert_close(got: np.ndarray, want: np.ndarray, dtype: str, tolerance: float, scale: float) -> None:
+    assert got.shape == want.shape
+    if got.dtype.kind != "f":
+        np.testing.assert_array_equal(got, want)
+        return
+    with np.errstate(over="ignore"):
+        want = want.astype(got.dtype)
+    relative = RELATIVE[got.dtype.name] * tolerance
+    np.testing.assert_allclose(got, want, rtol=relative, atol=relative * scale, equal_nan=True)
+
+
+def size_of(arrays: Any) -> float:
+    finite = [np.abs(x[np.isfinite(x)]).max(initial=0.0) for x in arrays if x is not None and x.dtype.kind == "f"]
+    return max([1.0, *finite]) if max([0.0, *finite]) < 1e6 else 1.0
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("sample", SAMPLES, ids=str)
+def test_forward_is_the_oracle_and_operands_stay(sample: Sample, dtype: str) -> None:
+    if dtype == "float32" and not has_floats(sample):
+        pytest.skip("no input is of floating point")
+    with np.errstate(over="ignore", under="ignore"):
+        arrays = sample.arrays(dtype)
+    inputs = tensors(arrays)
+    outputs = apply(sample.op, inputs, sample.params)
+    wanted = expected(sample, arrays)
+    assert len(outputs) == len(wanted)
+    for output, want in zip(outputs, wanted, strict=True):
+        assert_close(as_array(output), want, dtype, sample.tolerance, size_of(arrays))
+        if output.is_floating_point() and has_floats(sample) and "dtype" not in sample.params:
+            assert output.dtype.name == dtype
+    for position, (x, before) in enumerate(zip(inputs, arrays, strict=True)):
+        if x is not None and position not in sample.changes:
+            assert as_array(x).tobytes() == before.tobytes(), "an operand was changed"
+
+
+# NumPy itself does not order -0.0 and 0.0, and gives 0.0 for the sign of -0.0.
+SIGNLESS = {"maximum", "minimum", "max", "min", "amax", "amin", "clamp_min", "clamp_max", "sign"}
+
+
+@pytest.mark.parametrize("sample", [s for s in SAMPLES if s.label == "special" and s.op not in SIGNLESS], ids=str)
+def test_signs_of_zeros_are_those_of_the_oracle(sample: Sample) -> None:
+    arrays = sample.arrays()
+    for output, want in zip(apply(sample.op, tensors(arrays), sample.params), expected(sample, arrays), strict=True):
+        zeros = want == 0
+        np.testing.assert_array_equal(np.signbit(as_array(output)[zeros]), np.signbit(want[zeros]))
+
+
+# ---- layouts ----------------------------------------------------------------------------------------------------
+
+
+def transposed(x: np.ndarray) -> Any:
+    """The elements of x, the first axis innermost in memory."""
+    return ng.from_numpy(x.T.copy()).permute(*reversed(range(x.ndim)))
+
+
+def stepped(x: np.ndarray) -> Any:
+    """The elements of x, with gaps between them, from an offset on."""
+    wide = np.zeros([2 * n + 1 for n in x.shape], x.dtype)
+    index = tuple(slice(1, 2 * n + 1, 2) for n in x.shape)
+    wide[index] = x
+    return ng.from_numpy(wide)[index] if x.ndim else ng.from_numpy(np.array([0, x[()]], x.dtype))[1]
+
+
+def repeated(x: np.ndarray) -> Any:
+    """The first row of x as often as x has rows, without a copy."""
+    return ng.from_numpy(np.ascontiguousarray(x[:1])).expand(*x.shape) if x.ndim and x.shape[0] else ng.tensor(x)
+
+
+LAYOUTS = {"transposed": transposed, "stepped": stepped, "repeated": repeated}
+
+
+OF_MEMORY = {"view", "as_strided", "copy_slices"}  # what they give depends on the layout
+
+
+def laid_out() -> list[tuple[Sample, str]]:
+    """Small samples in every layout; of elementwise ops, whose kernels one generator makes, only some."""
+    chosen = []
+    for sample in SAMPLES:
+        if not sample.small or sample.op in OF_MEMORY or "special" in sample.label:
+            continue
+        elementwise = isinstance(OPS.get(sample.op), Elementwise) and sample.op not in EVERY_FORM
+        if elementwise and sample.label not in ("matrix", "matrices", "to float64"):
+            continue
+        chosen += [(sample, layout) for layout in (["stepped"] if elementwise else sorted(LAYOUTS))]
+    return chosen
+
+
+def in_layout(sample: Sample, layout: str) -> Iterator[Any]:
+    for position, x in enumerate(sample.arrays()):
+        own = changes_input(sample.op) and position == 0
+        if x is None:
+            yield None
+        else:
+            plain = position in sample.changes or (own and layout == "repeated")
+            yield ng.tensor(x) if plain else LAYOUTS[layout](x)
+
+
+@pytest.mark.parametrize(("sample", "layout"), laid_out(), ids=str)
+def test_layouts_do_not_matter(sample: Sample, layout: str) -> None:
+    laid = list(in_layout(sample, layout))
+    values = [None if x is None else as_array(x) for x in laid]
+    outputs = apply(sample.op, laid, sample.params)
+    for output, want in zip(outputs, expected(sample, values), strict=True):
+        assert_close(as_array(output), want, "float64", sample.tolerance, size_of(values))
+
+
+# ---- threads, forms ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("sample", [s for s in all_samples() if s.label.startswith("large") or s.moments], ids=str)
+def test_the_same_bits_for_any_number_of_threads(sample: Sample) -> None:
+    before = ng.get_num_threads()
+    found = []
+    try:
+        for count in (1, 2, 3):
+            ng.set_num_threads(count)
+            found.append([as_array(y).tobytes() for y in apply(sample.op, tensors(sample.arrays("float32")), sample.params)])
+    finally:
+        ng.set_num_threads(before)
+    assert found[0] == found[1] == found[2]
+
+
+# `where` would write over its condition, and nothing offers that.
+IN_PLACE = {name for name, op in OPS.items() if getattr(op, "in_place", None)} - {"where"}
+
+
+@pytest.mark.parametrize("sample", [s for s in SAMPLES if s.op in IN_PLACE], ids=str)
+def test_in_place_is_the_same_and_counts_a_version(sample: Sample) -> None:
+    inputs = tensors(sample.arrays())
+    (out,) = apply(sample.op, inputs, sample.params)
+    target = inputs[0]
+    if out.shape != target.shape or out.dtype is not target.dtype:
+        with pytest.raises(RuntimeError):
+            OPS[sample.op].in_place(*inputs)
+        return
+    version, address = target._version, target.data_ptr()
+    result = OPS[sample.op].in_place(*inputs)
+    assert result is target
+    assert (target._version, target.data_ptr()) == (version + 1, address)
+    np.testing.assert_array_equal(as_array(target), as_array(out))
+
+
+# ---- refusals ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("refusal", all_refusals(), ids=str)
+def test_what_is_wrong_is_refused_before_anything_changes(refusal: Refusal) -> None:
+    arrays = refusal.arrays()
+    inputs = [None if x is None else ng.tensor(x) for x in arrays]
+    versions = [None if x is None else x._version for x in inputs]
+    call = refusal.call or (lambda *given: OPS[refusal.op](*given, **refusal.params))
+    with pytest.raises(refusal.error, match=refusal.match):
+        call(*inputs)
+    for x, before, version in zip(inputs, arrays, versions, strict=True):
+        assert x is None or (as_array(x).tobytes() == before.tobytes() and x._version == version)
