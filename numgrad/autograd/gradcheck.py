@@ -126,7 +126,7 @@ def _analytical(func: Callable[..., Any], values: Sequence[Any], number: int, po
         (gradient,) = autograd.grad(output, values[position], seed, retain_graph=True, allow_unused=True)
         size = values[position].numel()
         rows.append(np.zeros(size) if gradient is None else np.array(gradient.detach().numpy()).ravel())
-    return np.array(rows).reshape(output.numel(), -1).T
+    return np.array(rows).reshape(output.numel(), values[position].numel()).T
 
 
 def _numerical(func: Callable[..., Any], values: Sequence[Any], number: int, position: int, eps: float) -> np.ndarray:
@@ -145,4 +145,4 @@ def _numerical(func: Callable[..., Any], values: Sequence[Any], number: int, pos
         step = np.zeros_like(start)
         step[element] = eps
         columns.append((at(start + step) - at(start - step)) / (2 * eps))
-    return np.array(columns).reshape(start.size, -1)
+    return np.array(columns).reshape(start.size, at(start).size)

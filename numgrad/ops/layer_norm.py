@@ -90,8 +90,8 @@ def _(b: PlanBuilder, grad: Operand, input: Operand, weight: Any, mean: Operand,
     shapes = (tuple(spec.shape), *(tuple(spec.shape[spec.ndim - normalized :]),) * 2)
     made = [b.output(spec.dtype, shape) if needed else None for shape, needed in zip(shapes, needs, strict=True)]
     plan_layer_norm_backward(
-        b, contiguous(b, grad), contiguous(b, input), None if weight is None else contiguous(b, weight), mean, rstd, *made,
-        normalized=normalized,
+        b, contiguous(b, grad), contiguous(b, input), None if weight is None else contiguous(b, weight),
+        contiguous(b, mean), contiguous(b, rstd), *made, normalized=normalized,
     )  # fmt: skip
 
 

@@ -13,9 +13,9 @@ from numgrad.errors import DtypeError, ShapeError, describe
 from numgrad.kernels.reduce import plan_reduce
 from numgrad.kernels.reduce_index import plan_reduce_index
 from numgrad.layout import product
-from numgrad.ops.creation import arange, cast
+from numgrad.ops.creation import arange, cast, cat, full
 from numgrad.ops.elementwise import div, eq, mul, where
-from numgrad.ops.view import expand, permute, reshape, view
+from numgrad.ops.view import expand, narrow, permute, reshape, view
 from numgrad.registry import Op
 from numgrad.runtime.plan import Operand, PlanBuilder
 
@@ -97,21 +97,21 @@ def _(b: PlanBuilder, input: Operand, dims: Any, keepdim: bool) -> None:
     plan_reduce(b, "prod", input, out, dims)
 
 
-def _products_of_others(x: Any, dims: tuple[int, ...]) -> Any:
-    """For each element the product of all others over dims, by a copy of x for each of them, so that zeros do no harm.
+def _products_of_others(rows: Any) -> Any:
+    """For each element of [N, count] the product of the others in its row: pair by pair up a tree, and down again.
 
-    It costs the square of the elements multiplied, and is there for gradients of gradients.
+    Zeros do no harm, and it can be differentiated any number of times.
     """
-    shape = tuple(x._spec.shape)
-    kept = [d for d in range(len(shape)) if d not in dims]
-    order = (*kept, *dims)
-    count = product([shape[d] for d in dims])
-    rows = reshape(permute(x, dims=order), (*(shape[d] for d in kept), 1, count))
-    places = arange(count=count, dtype=dtypes.int64)
-    own = eq(view(places, size=(count, 1)), view(places, size=(1, count)))
-    others = prod(where(own, 1, rows), dims=(len(kept) + 1,))
-    others = reshape(others, tuple(shape[d] for d in order))
-    return permute(others, dims=tuple(order.index(d) for d in range(len(shape))))
+    n, count = rows._spec.shape
+    if count <= 1:
+        return expand(full(size=(1, 1), value=1.0, dtype=rows._spec.dtype), size=(n, count))
+    if count % 2:
+        rows = cat(rows, expand(full(size=(1, 1), value=1.0, dtype=rows._spec.dtype), size=(n, 1)), dim=1)
+    pairs = reshape(rows, (n, (count + 1) // 2, 2))
+    left, right = narrow(pairs, 2, 0, 1), narrow(pairs, 2, 1, 1)
+    others = _products_of_others(reshape(mul(left, right), (n, (count + 1) // 2)))
+    others = reshape(others, (n, (count + 1) // 2, 1))
+    return narrow(reshape(cat(mul(others, right), mul(others, left), dim=2), (n, count + count % 2)), 1, 0, count)
 
 
 @prod.backward
@@ -119,7 +119,12 @@ def _(ctx, grad):
     x, out = ctx.saved
     dims, shape = ctx.params.dims, ctx.input_specs[0].shape
     if ctx.create_graph:
-        return mul(_with_kept_dims(grad, shape, dims), _products_of_others(x, dims))
+        kept = [d for d in range(len(shape)) if d not in dims]
+        order = (*kept, *dims)
+        form = (product([shape[d] for d in kept]), product([shape[d] for d in dims]))
+        others = reshape(_products_of_others(reshape(permute(x, dims=order), form)), tuple(shape[d] for d in order))
+        others = permute(others, dims=tuple(order.index(d) for d in range(len(shape))))
+        return mul(_with_kept_dims(grad, shape, dims), others)
     is_zero = eq(x, 0)
     zeros = sum_(cast(is_zero, dtype=x.dtype), dims=dims, keepdim=True)
     others = prod(where(is_zero, 1, x), dims=dims, keepdim=True)
