@@ -114,6 +114,8 @@ def _twins(torch: ModuleType, block: Any, layers: tuple[int, ...], **options: An
 
 NETWORKS = {
     "resnet18": (resnet.BasicBlock, (2, 2, 2, 2), {"num_classes": 1000}, (2, 3, 64, 64)),
+    "resnet18 of one image": (resnet.BasicBlock, (2, 2, 2, 2), {"num_classes": 1000}, (1, 3, 64, 64)),
+    "resnet18 of larger images": (resnet.BasicBlock, (2, 2, 2, 2), {"num_classes": 1000}, (2, 3, 96, 96)),
     "bottleneck": (resnet.Bottleneck, (1, 2, 1, 1), {"num_classes": 7}, (2, 3, 64, 48)),
     "resnext": (resnet.Bottleneck, (1, 1, 1, 1), {"num_classes": 7, "groups": 4, "base": 4}, (2, 3, 64, 64)),
     "dilated": (
@@ -152,6 +154,28 @@ def test_a_step_is_torchs(name: str, torch: ModuleType) -> None:
     mine.eval()
     wanted.eval()
     agree("eval", mine(ng.tensor(image)), wanted(torch.tensor(image)))
+
+
+@pytest.mark.parametrize("shape", [(1, 3, 64, 64), (2, 3, 64, 64), (2, 3, 96, 96)])
+def test_float32_is_as_good_as_torchs(shape: tuple[int, ...], torch: ModuleType) -> None:
+    """Against the float64 truth, no gradient is off by more than three times what torch's own is."""
+    _, truth = _twins(torch, resnet.BasicBlock, (2, 2, 2, 2), num_classes=1000)
+    rng = np.random.default_rng(7)
+    image, label = rng.uniform(size=shape), rng.uniform(size=(shape[0], 1000))
+    wanted = copy.deepcopy(truth).float()
+    mine = models.resnet18()
+    copy_state(wanted, mine)
+    gradients = []
+    for model, tensor, dtype in (
+        (truth, torch.tensor, torch.float64),
+        (wanted, torch.tensor, torch.float32),
+        (mine, ng.tensor, ng.float32),
+    ):
+        (model(tensor(image, dtype=dtype)) - tensor(label, dtype=dtype)).sum().backward()
+        gradients.append([array(parameter.grad).astype(np.float64) for parameter in model.parameters()])
+    for (name, _), exact, theirs, ours in zip(mine.named_parameters(), *gradients, strict=True):
+        allowed = 3 * np.linalg.norm(theirs - exact) + 1e-7 * np.linalg.norm(exact)
+        assert np.linalg.norm(ours - exact) <= allowed, name
 
 
 def test_the_tutorial() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import io
 import pickle
 from collections import OrderedDict
 from types import ModuleType
@@ -319,3 +320,30 @@ def test_scalars_of_old_checkpoints_have_one_dimension() -> None:
     model.load_state_dict(state)
     assert model.num_batches_tracked.item() == 7
     assert model.num_batches_tracked.shape == ()
+
+
+@pytest.mark.parametrize("format", ["torch", "safetensors"])
+def test_a_state_goes_through_a_file(format: Any) -> None:
+    model, other, file = Small(), Small(), io.BytesIO()
+    ng.save(model.state_dict(), file, format=format)
+    file.seek(0)
+    assert str(other.load_state_dict(ng.load(file))) == "<All keys matched successfully>"
+    for name, value in model.state_dict().items():
+        assert ng.equal(value, other.state_dict()[name])
+
+
+def test_a_saved_state_loads_into_torch(torch: ModuleType) -> None:
+    model, file = nn.Sequential(nn.Conv2d(2, 3, 3), nn.BatchNorm2d(3)), io.BytesIO()
+    model(ng.rand(2, 2, 5, 5))
+    ng.save(model.state_dict(), file)
+    file.seek(0)
+    other = torch.nn.Sequential(torch.nn.Conv2d(2, 3, 3), torch.nn.BatchNorm2d(3))
+    other.load_state_dict(torch.load(file, weights_only=True))
+    for name, value in other.state_dict().items():
+        assert np.array_equal(value.numpy(), model.state_dict()[name].numpy())
+    file = io.BytesIO()
+    torch.save(other.state_dict(), file)
+    file.seek(0)
+    state = ng.load(file)
+    assert state._metadata["1"] == {"version": 2}
+    model.load_state_dict(state)
