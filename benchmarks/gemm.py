@@ -19,7 +19,8 @@ SHAPES = [
     (1024, 1024, 1024, False, True), (1024, 1024, 1024, True, False),
     (64, 256, 784, False, True), (64, 784, 256, False, False), (256, 784, 64, True, False),
     (1, 1000, 512, False, True), (1, 512, 1000, False, False), (1000, 512, 1, True, False),
-    (1, 4096, 4096, False, False), (4096, 1, 4096, False, False), (8, 4096, 4096, False, True), (32, 16, 16, False, True),
+    (1, 4096, 4096, False, False), (4096, 1, 4096, False, False), (8, 4096, 4096, False, True),
+    (32, 16, 16, False, True),
 ]  # fmt: skip
 
 
@@ -77,8 +78,8 @@ def torch_side(threads: int) -> Callable[..., dict[str, float]]:
     actions = {}
     for m, n, k, left, right in SHAPES:
         a = torch.rand(k, m).T if left else torch.rand(m, k)
-        b = torch.rand(n, k).T if right else torch.rand(k, n)
-        actions[_name(m, n, k, left, right)] = lambda a=a, b=b, out=torch.empty(m, n): torch.mm(a, b, out=out)
+        b, out = torch.rand(n, k).T if right else torch.rand(k, n), torch.empty(m, n)
+        actions[_name(m, n, k, left, right)] = lambda a=a, b=b, out=out: torch.mm(a, b, out=out)
     return _timed(actions)
 
 

@@ -7,10 +7,12 @@ read where it lies or packed into panels, whichever the number of pixels makes c
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 
 from numgrad.kernels import conv_depthwise, winograd
-from numgrad.kernels.gemm_rows import Grid, Right, Rows, lanes, plan_pack, plan_rows, tile_shape
+from numgrad.kernels.gemm_pack import Right, plan_pack
+from numgrad.kernels.gemm_rows import Grid, Rows, lanes, plan_rows, tile_shape
 from numgrad.runtime.kernel import kernel
 from numgrad.runtime.plan import GRAIN_COST, Operand, PlanBuilder
 
@@ -247,13 +249,13 @@ def plan_conv2d_backward_input(
         return
     right = Right(weight, g.group_k * size, g.group_c, size, 1)
     few_rows, few_columns = tile_shape(grad_out.code, "few")
-    common = {"batch": g.groups, "channels": g.group_k, "columns": g.group_c}
+    multiply = functools.partial(plan_rows, b, batch=g.groups, channels=g.group_k, columns=g.group_c)
     if g.group_c % few_columns == 0 and grid.rows // (g.stride[0] * g.stride[1]) <= few_rows:
-        plan_rows(b, "few", grid, source, right, goal, **common)
+        multiply("few", grid, source, right, goal)
         return
     width = tile_shape(grad_out.code, "many")[1]
     packed = g.group_c % width != 0 or grid.rows > FEW_PIXELS
     if packed:
-        panels = plan_pack(b, right, taps=taps, width=width, **common)
+        panels = plan_pack(b, right, taps=taps, width=width, batch=g.groups, channels=g.group_k, columns=g.group_c)
         right = Right(panels, 0, 0, 0, 0)
-    plan_rows(b, "many", grid, source, right, goal, packed=packed, **common)
+    multiply("many", grid, source, right, goal, packed=packed)

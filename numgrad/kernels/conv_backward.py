@@ -5,7 +5,8 @@ from __future__ import annotations
 from numgrad.kernels import conv_depthwise, winograd
 from numgrad.kernels.conv import Conv2dGeometry, chosen_tile, plan_padded
 from numgrad.kernels.conv_outer import plan_outer
-from numgrad.kernels.gemm_rows import Rows, add_splits, pack_panels
+from numgrad.kernels.gemm_pack import add_splits, pack_panels
+from numgrad.kernels.gemm_rows import Rows
 from numgrad.runtime.plan import GRAIN_COST, Operand, PlanBuilder
 
 

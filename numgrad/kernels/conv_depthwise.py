@@ -5,7 +5,8 @@ A tap multiplies a row of channels by a row of the weight, which is turned to ``
 
 from __future__ import annotations
 
-from numgrad.kernels.gemm_rows import Grid, next_place, pack_panels, place_of
+from numgrad.kernels.gemm_pack import pack_panels
+from numgrad.kernels.gemm_rows import Grid, next_place, place_of
 from numgrad.runtime.kernel import kernel
 from numgrad.runtime.plan import GRAIN_COST, Operand, PlanBuilder
 
@@ -18,7 +19,7 @@ def filter_channels(
     source, weight, bias, out, channels, images, out_h, out_w, source_h, source_w, taps_h, taps_w,
     scale_h, scale_w, step_h, step_w, shift_h, shift_w, divide_h, divide_w, start, stop,
 ):  # fmt: skip
-    """``out[m, c] = bias[c] + sum over taps of source[source(m, t), c] * weight[t, c]``; an item is a row (see `Grid`)."""
+    """``out[m, c] = bias[c] + sum over taps of source[source(m, t), c] * weight[t, c]``, rows as in `Grid`."""
     grid = (
         images, out_h, out_w, source_h, source_w, taps_h, taps_w,
         scale_h, scale_w, step_h, step_w, shift_h, shift_w, divide_h, divide_w,
@@ -100,8 +101,8 @@ def plan_filter_channels(
         work=-(-taps // 16), grain=1, cost=taps * channels,
     )  # fmt: skip
     b.launch(
-        filter_channels, source.flat, turned.flat, bias.array(channels) if bias else nothing.array(0), out.flat, channels,
-        *grid, work=grid.rows, grain=GRAIN_COST // (taps * channels) + 1, cost=grid.rows * taps * channels,
+        filter_channels, source.flat, turned.flat, bias.array(channels) if bias else nothing.array(0), out.flat,
+        channels, *grid, work=grid.rows, grain=GRAIN_COST // (taps * channels) + 1, cost=grid.rows * taps * channels,
     )  # fmt: skip
 
 

@@ -11,7 +11,8 @@ from __future__ import annotations
 import functools
 
 from numgrad import dtypes
-from numgrad.kernels.gemm_rows import ITEM_COST, WANTED_ITEMS, Grid, Rows, from_offset, lanes, tile_shape
+from numgrad.kernels.gemm_pack import from_offset
+from numgrad.kernels.gemm_rows import ITEM_COST, WANTED_ITEMS, Grid, Rows, lanes, tile_shape
 from numgrad.runtime import simd
 from numgrad.runtime.kernel import Kernel, device, kernel
 from numgrad.runtime.plan import GRAIN_COST, Operand, PlanBuilder
@@ -48,7 +49,7 @@ def list_pixels(words, first, last, r, s, grid, x_base, x_bytes, y_base, y_bytes
 
 @device
 def gather(array, base, itemsize, words, place, kept, first, wanted, width, room):
-    """Copy ``wanted`` elements of each listed row, from ``first`` on, into rows of ``width``, and list those instead."""
+    """Copy ``wanted`` elements of each listed row, from ``first`` on, into rows of ``width``, and list these."""
     for i in range(kept):
         begin = (words[2 * i + place] - base) // itemsize + first
         source, line = array[begin : begin + wanted], room[i * width : (i + 1) * width]
@@ -112,17 +113,50 @@ def outer_kernel(code: str) -> Kernel:
                 how = mode if pixel == first_pixel else ADD
                 for s in range(taps_w):
                     if swapped:
-                        kept = list_pixels(pairs, pixel, until, r, s, grid, left_base, left_row * itemsize, right_base, right_row * itemsize)
+                        kept = list_pixels(
+                            pairs,
+                            pixel,
+                            until,
+                            r,
+                            s,
+                            grid,
+                            left_base,
+                            left_row * itemsize,
+                            right_base,
+                            right_row * itemsize,
+                        )
                         for i in range(kept):
                             pairs[2 * i], pairs[2 * i + 1] = pairs[2 * i + 1], pairs[2 * i]
                     else:
-                        kept = list_pixels(pairs, pixel, until, r, s, grid, right_base, right_row * itemsize, left_base, left_row * itemsize)
+                        kept = list_pixels(
+                            pairs,
+                            pixel,
+                            until,
+                            r,
+                            s,
+                            grid,
+                            right_base,
+                            right_row * itemsize,
+                            left_base,
+                            left_row * itemsize,
+                        )
                     for i in range(2 * kept):
                         listed[i] = pairs[i]
                     left_shift = first_row * itemsize
                     if gather_left:
                         wide = row_block + tile_rows
-                        gather(left, address_of(left, 0), itemsize, pairs, 0, kept, first_row, last_row - first_row, wide, left_copy)
+                        gather(
+                            left,
+                            address_of(left, 0),
+                            itemsize,
+                            pairs,
+                            0,
+                            kept,
+                            first_row,
+                            last_row - first_row,
+                            wide,
+                            left_copy,
+                        )
                         for i in range(kept):
                             listed[2 * i] = address_of(left_copy, i * wide)
                         left_shift = 0
@@ -130,7 +164,18 @@ def outer_kernel(code: str) -> Kernel:
                         wanted = min(tile_columns, columns - j)
                         right_shift = j * itemsize
                         if gather_right:
-                            gather(right, address_of(right, 0), itemsize, pairs, 1, kept, j, wanted, tile_columns, right_copy)
+                            gather(
+                                right,
+                                address_of(right, 0),
+                                itemsize,
+                                pairs,
+                                1,
+                                kept,
+                                j,
+                                wanted,
+                                tile_columns,
+                                right_copy,
+                            )
                             for i in range(kept):
                                 listed[2 * i + 1] = address_of(right_copy, i * tile_columns)
                             right_shift = 0
@@ -188,8 +233,8 @@ def plan_outer(
         outer_kernel(code), from_offset(left.operand, left.offset), from_offset(right.operand, right.offset), goal.flat,
         room.flat, words.flat, *grid, int(swapped), left.batch, left.row, right.batch, right.row, size, batch * size,
         out_row, out_tap, rows, columns, split_pixels, pixel_block, row_block, row_blocks, splits,
-        int(gather_left), int(gather_right), STREAM if streams else STORE, spare_count, room_count, left_room, words_count,
-        work=items, grain=ITEM_COST * items // multiplications + 1, cost=multiplications // 8 + 1,
+        int(gather_left), int(gather_right), STREAM if streams else STORE, spare_count, room_count, left_room,
+        words_count, work=items, grain=ITEM_COST * items // multiplications + 1, cost=multiplications // 8 + 1,
     )  # fmt: skip
     if splits > 1:
         total = batch * size

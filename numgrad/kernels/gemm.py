@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from numgrad.kernels.gemm_rows import Right, Rows, lanes, plain_grid, plan_pack, plan_rows, tile_shape
+import functools
+
+from numgrad.kernels.gemm_pack import Right, plan_pack
+from numgrad.kernels.gemm_rows import Rows, lanes, plain_grid, plan_rows, tile_shape
 from numgrad.runtime.kernel import kernel
 from numgrad.runtime.plan import GRAIN_COST, Operand, PlanBuilder
 
@@ -12,7 +15,24 @@ NARROW = 16  # columns up to which a vector of columns would be mostly empty
 
 @kernel("T[:], T[:], T[:], T[:], i8, i8, i8, i8, i8, i8, i8, i8, i8, i8, i8, i8")
 def multiply_integers(
-    a, b, bias, out, m, n, k, a_row, a_column, b_row, b_column, out_row, a_batch, b_batch, out_batch, accumulate, start, stop
+    a,
+    b,
+    bias,
+    out,
+    m,
+    n,
+    k,
+    a_row,
+    a_column,
+    b_row,
+    b_column,
+    out_row,
+    a_batch,
+    b_batch,
+    out_batch,
+    accumulate,
+    start,
+    stop,
 ):
     """``out[g, i, j] (+)= sum_p a[g, i, p] * b[g, p, j]`` for any dtype, without vectors; an item is a row."""
     for item in range(start, stop):
@@ -77,7 +97,15 @@ def plan_gemm(
     if n == 1 and m > 1 and out_stride == 1 and bias is None and a_strides[1] == 1 and k % vector == 0:
         # A column is written as a row: out^T = right^T @ left^T, with left's rows as columns.
         if b_strides[0] != 1 and k > 1:
-            dense = plan_pack(b, Right(right, b_batch, 0, 0, b_strides[0], b_offset), batch=batch, taps=1, channels=1, columns=k, width=k)
+            dense = plan_pack(
+                b,
+                Right(right, b_batch, 0, 0, b_strides[0], b_offset),
+                batch=batch,
+                taps=1,
+                channels=1,
+                columns=k,
+                width=k,
+            )
             a = Rows(dense, k, 0)
         else:
             a = Rows(right, b_batch, 0, b_offset)
@@ -88,22 +116,22 @@ def plan_gemm(
     if a_strides[1] != 1 and k > 1 and batch * m * n * k > 0:
         view = Right(left, a_batch, 0, a_strides[0], a_strides[1], a_offset)
         a = Rows(plan_pack(b, view, batch=batch, taps=1, channels=m, columns=k, width=k), m * k, k)
-    common = {"batch": batch, "channels": k, "columns": n, "bias": bias, "accumulate": accumulate}
+    multiply = functools.partial(plan_rows, b, batch=batch, channels=k, columns=n, bias=bias, accumulate=accumulate)
     grid = plain_grid(m)
     dot_fits = k % vector == 0
     if dot_fits and b_strides[0] == 1 and (m <= SKINNY or n <= NARROW):
-        plan_rows(b, "dot", grid, a, b_side, c, **common)
+        multiply("dot", grid, a, b_side, c)
         return
     if dot_fits and n <= NARROW and k > 0 and m > 0:
         view = Right(right, b_batch, 0, b_strides[1], b_strides[0], b_offset)
         dense = plan_pack(b, view, batch=batch, taps=1, channels=n, columns=k, width=k)
-        plan_rows(b, "dot", grid, a, Right(dense, n * k, 0, 1, k), c, **common)
+        multiply("dot", grid, a, Right(dense, n * k, 0, 1, k), c)
         return
     few_rows, few_columns = tile_shape(code, "few")
     width = tile_shape(code, "many")[1]
     if batch * m * n * k == 0 or (b_strides[1] == 1 and n % width == 0 and m <= SKINNY):
         form = "few" if m <= few_rows and n % few_columns == 0 else "many"
-        plan_rows(b, form, grid, a, b_side, c, **common)
+        multiply(form, grid, a, b_side, c)
         return
     packed = plan_pack(b, b_side, batch=batch, taps=1, channels=k, columns=n, width=width)
-    plan_rows(b, "many", grid, a, Right(packed, 0, 0, 0, 0), c, packed=True, **common)
+    multiply("many", grid, a, Right(packed, 0, 0, 0, 0), c, packed=True)

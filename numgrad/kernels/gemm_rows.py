@@ -18,14 +18,13 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from numgrad import dtypes
+from numgrad.kernels.gemm_pack import Right, add_splits, from_offset
 from numgrad.runtime import simd, target
 from numgrad.runtime.kernel import Kernel, device, kernel
 from numgrad.runtime.plan import GRAIN_COST, Operand, PlanBuilder
-from numgrad.runtime.program import Array
 from numgrad.runtime.simd import ADD, STORE, address_of
 
 ROW_BLOCK = 64  # rows whose table is made at once
-PACK_CHANNELS = 16
 ITEM_COST = 1 << 18  # multiplications in a chunk: about 5 us
 WANTED_ITEMS = 16
 STREAM_CHANNELS = 8
@@ -104,7 +103,23 @@ def next_place(m, y, x, image, grid):
 @device
 def write_row(words, place, stride, image, y, x, grid, base, row_bytes, nowhere):
     """Write the addresses of one row's sources, ``stride`` words apart, a tap each; True if one of them is nowhere."""
-    _, _, _, source_h, source_w, taps_h, taps_w, scale_h, scale_w, step_h, step_w, shift_h, shift_w, divide_h, divide_w = grid
+    (
+        _,
+        _,
+        _,
+        source_h,
+        source_w,
+        taps_h,
+        taps_w,
+        scale_h,
+        scale_w,
+        step_h,
+        step_w,
+        shift_h,
+        shift_w,
+        divide_h,
+        divide_w,
+    ) = grid
     missing = False
     for r in range(taps_h):
         source_y = y * scale_h + r * step_h + shift_h
@@ -211,7 +226,9 @@ def rows_kernel(code: str, form: str) -> Kernel:
                             line = out[begin + first_column : begin + last_column]
                             for j in range(line.shape[0]):
                                 line[j] = bias[batch * bias_batch + first_column + j]
-                        if write_row(words, records + 1 + i, record, image, y, x, grid, base, a_row * itemsize, nowhere):
+                        if write_row(
+                            words, records + 1 + i, record, image, y, x, grid, base, a_row * itemsize, nowhere
+                        ):
                             missing = True
                     else:
                         words[place + 1 + i] = nobody - first_column * itemsize
@@ -252,74 +269,7 @@ def rows_kernel(code: str, form: str) -> Kernel:
     return multiply_rows
 
 
-@kernel("T[:], T[:], i8, i8, i8, i8, i8, i8, i8, i8, i8")
-def pack_panels(source, out, panels, taps, channels, width, columns, batch_step, tap_step, channel_step, column_step, start, stop):
-    """``out[g, panel, t, c, :width] = source[g, t, c, panel * width + ...]``, zeros beyond ``columns``.
-
-    An item is a block of at most `PACK_CHANNELS` channels of one tap.
-    """
-    blocks = (channels + PACK_CHANNELS - 1) // PACK_CHANNELS
-    zero = source.dtype.type(0)
-    for item in range(start, stop):
-        block = item % blocks
-        rest = item // blocks
-        tap = rest % taps
-        rest //= taps
-        panel = rest % panels
-        batch = rest // panels
-        first = block * PACK_CHANNELS
-        count = min(PACK_CHANNELS, channels - first)
-        begin = batch * batch_step + tap * tap_step + first * channel_step + panel * width * column_step
-        goal = out[(((batch * panels + panel) * taps + tap) * channels + first) * width :][: count * width]
-        wanted = min(width, columns - panel * width)
-        if column_step == 1:
-            for c in range(count):
-                line, row = goal[c * width : (c + 1) * width], source[begin + c * channel_step :][:wanted]
-                for j in range(row.shape[0]):
-                    line[j] = row[j]
-                for j in range(row.shape[0], line.shape[0]):
-                    line[j] = zero
-        else:
-            for j in range(wanted):
-                for c in range(count):
-                    goal[c * width + j] = source[begin + c * channel_step + j * column_step]
-            for j in range(wanted, width):
-                for c in range(count):
-                    goal[c * width + j] = zero
-
-
-@kernel("T[:], T[:], T[:], i8, i8, i8, i8, i8, i8, i8, i8")
-def add_splits(parts, bias, out, splits, split_step, rows, columns, out_batch, out_row, bias_batch, accumulate, start, stop):
-    """``out[g, m, :] (+)= bias + the sum of its parts``, parts lying as ``[split, g, m, column]``; an item is a row."""
-    for item in range(start, stop):
-        batch = item // rows
-        line = out[batch * out_batch + (item - batch * rows) * out_row :][:columns]
-        if not accumulate:
-            if bias.shape[0] > 0:
-                for j in range(line.shape[0]):
-                    line[j] = bias[batch * bias_batch + j]
-            else:
-                for j in range(line.shape[0]):
-                    line[j] = 0
-        for split in range(splits):
-            part = parts[split * split_step + item * columns :][:columns]
-            for j in range(line.shape[0]):
-                line[j] += part[j]
-
-
 # ---- planning -------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Right:
-    """Where ``b[g, t, c, j]`` lies: element ``g * batch + t * tap + c * channel + j * column`` from ``offset`` on."""
-
-    operand: Operand
-    batch: int
-    tap: int
-    channel: int
-    column: int
-    offset: int = 0
 
 
 @dataclass(frozen=True)
@@ -332,35 +282,13 @@ class Rows:
     offset: int = 0
 
 
-def from_offset(operand: Operand, offset: int) -> Array:
-    """All of an operand from an element on."""
-    return operand.array(operand.extent - offset, offset=offset)
-
-
-def plan_pack(
-    b: PlanBuilder, right: Right, *, batch: int, taps: int, channels: int, columns: int, width: int
-) -> Operand:
-    """Pack into panels ``[g, panel, t, c, width]``; the scratch operand that holds them."""
-    panels = -(-columns // width)
-    code = right.operand.code
-    packed = b.scratch(dtypes.by_code(code), batch * panels * taps * channels * width)
-    blocks = -(-channels // PACK_CHANNELS)
-    item = min(channels, PACK_CHANNELS) * width
-    b.launch(
-        pack_panels, from_offset(right.operand, right.offset), packed.flat, panels, taps, channels, width, columns,
-        right.batch, right.tap, right.channel, right.column,
-        work=batch * panels * taps * blocks, grain=GRAIN_COST // (2 * item + 1) + 1, cost=packed.extent,
-    )  # fmt: skip
-    return packed
-
-
 def plan_rows(
     b: PlanBuilder, form: str, grid: Grid, a: Rows, right: Right, out: Rows,
     *, batch: int, channels: int, columns: int, packed: bool = False, bias: Operand | None = None, bias_batch: int = 0,
     accumulate: bool = False,
 ) -> None:  # fmt: skip
-    """Launch `rows_kernel`. With form "dot", ``right.channel`` is 1; else ``right`` is ``packed`` into panels of the form's
-    width, or ``right.column`` is 1 and ``columns`` a multiple of that width.
+    """Launch `rows_kernel`. With form "dot", ``right.channel`` is 1; else ``right`` is ``packed`` into panels of the
+    form's width, or ``right.column`` is 1 and ``columns`` a multiple of that width.
     """
     code = a.operand.code
     dtype = dtypes.by_code(code)
@@ -373,7 +301,8 @@ def plan_rows(
     if channels * taps == 0:
         b.launch(
             add_splits, no_bias.array(0), bias_array, from_offset(out.operand, out.offset), 0, 0, rows, columns,
-            out.batch, out.row, bias_batch, int(accumulate), work=batch * rows, grain=GRAIN_COST // columns + 1, cost=batch * rows * columns,
+            out.batch, out.row, bias_batch, int(accumulate),
+            work=batch * rows, grain=GRAIN_COST // columns + 1, cost=batch * rows * columns,
         )  # fmt: skip
         return
     if packed:
@@ -405,7 +334,9 @@ def plan_rows(
             column_block = max(1, -(-columns // (wanted * tile_columns))) * tile_columns
     column_blocks = -(-columns // column_block)
     block_channels = split_channels
-    while form != "dot" and taps * block_channels * tile_columns * dtype.itemsize > CHANNEL_BYTES and block_channels > 32:
+    while (
+        form != "dot" and taps * block_channels * tile_columns * dtype.itemsize > CHANNEL_BYTES and block_channels > 32
+    ):
         block_channels = -(-block_channels // 2)
 
     # An unpacked right operand comes from memory: while a few of its channels are used, the next ones are fetched.

@@ -10,8 +10,8 @@ kernel g and a tile e of the gradient::
 the kernel turned by 180 degrees. Products and the sum over channels or tiles are matrix products, one for each of the
 (m + 2)^2 points.
 
-The price is rounding: the largest error in float32, as a part of the largest output, is about 5e-7 for m = 2 and 3e-6 for
-m = 4, against 2e-7 for the direct sum. The points for m = 4 are chosen for that (Barabasz, Anderson, Soodhalter and
+The price is rounding: the largest error in float32, as a part of the largest output, is about 4e-7 for m = 2 and 2e-6
+for m = 4, against 2e-7 for the direct sum. The points for m = 4 are chosen for that (Barabasz, Anderson, Soodhalter and
 Gregg, "Error analysis and improving the accuracy of Winograd convolution for deep neural networks", 2020).
 """
 
@@ -22,7 +22,8 @@ from fractions import Fraction
 
 from numgrad import dtypes
 from numgrad.kernels.conv_outer import plan_outer
-from numgrad.kernels.gemm_rows import Right, Rows, lanes, plain_grid, plan_pack, plan_rows, tile_shape
+from numgrad.kernels.gemm_pack import Right, plan_pack
+from numgrad.kernels.gemm_rows import Rows, lanes, plain_grid, plan_rows, tile_shape
 from numgrad.runtime import simd
 from numgrad.runtime.kernel import Kernel, kernel
 from numgrad.runtime.plan import GRAIN_COST, Operand, PlanBuilder
@@ -139,7 +140,7 @@ def _plan_transform(
     image_side: int = NEITHER, image: tuple[int, int, int, int, int, int] = (1, 1, 1, 1, 1, 0), first_unit: int = 0,
     source_place: tuple[int, int, int] = (0, 0, 0), goal_place: tuple[int, int, int] = (0, 0, 0),
 ) -> None:  # fmt: skip
-    """``image``: height, width, tiles in each, step between tiles and origin of the first; places: base, plane, unit."""
+    """``image``: height, width, tiles in each, step between tiles and first one's origin; places: base, plane, unit."""
     size = len(matrix) ** 2 + len(matrix[0]) ** 2
     words = b.scratch(dtypes.int64, size, per_worker=True)
     spare = b.scratch(source.spec.dtype, 2 * channels, per_worker=True)
@@ -157,8 +158,8 @@ def fits(code: str, channels: int, outputs: int) -> bool:
 
 
 def plan_winograd(
-    b: PlanBuilder, m: int, source: Operand, weight: Operand, goal: Operand, *, images: int, source_size: tuple[int, int],
-    goal_size: tuple[int, int], padding: int, channels: int, outputs: int, turned: bool, bias: Operand | None = None,
+    b: PlanBuilder, m: int, source: Operand, weight: Operand, goal: Operand, *, images: int,
+    source_size: tuple[int, int], goal_size: tuple[int, int], padding: int, channels: int, outputs: int, turned: bool, bias: Operand | None = None,
 ) -> None:  # fmt: skip
     """``goal = source`` filtered by ``weight``: the output, or (``turned``) the input's gradient.
 
@@ -205,7 +206,9 @@ def plan_winograd(
         )  # fmt: skip
     if bias is not None:
         rows = images * goal_size[0] * goal_size[1]
-        b.launch(add_bias, goal.flat, bias.flat, outputs, work=rows, grain=GRAIN_COST // outputs + 1, cost=rows * outputs)
+        b.launch(
+            add_bias, goal.flat, bias.flat, outputs, work=rows, grain=GRAIN_COST // outputs + 1, cost=rows * outputs
+        )
 
 
 def _plane(count: int) -> int:

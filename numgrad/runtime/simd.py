@@ -1,8 +1,8 @@
 """SIMD micro-kernels, written as LLVM vector IR: the innermost loops of matrix products and convolutions.
 
-Each computes one register tile of ``rows`` x ``columns`` elements. What is multiplied lies in *segments*: a table of int64
-words gives, for each segment, where the operands are, so that a matrix product (one segment), a convolution (a segment
-for each tap) and a sum over scattered pixels (a segment for each) share a tile. All places are byte addresses.
+Each computes one register tile of ``rows`` x ``columns`` elements. What is multiplied lies in *segments*: a table of
+int64 words gives, for each segment, where the operands are, so that a matrix product (one segment), a convolution (a
+segment for each tap) and a sum over scattered pixels (a segment for each) share a tile. All places are byte addresses.
 
 ==================  ============================================================================================
 `broadcast_tile`    ``out[i, j] = sum_s sum_k a_s[i][k] * b_s[k][j]``: rows of a are read along k, b has a vector of
@@ -86,7 +86,9 @@ class _Tile:
         small = self.ir.IntType(32)
         kind = self.ir.FunctionType(self.ir.VoidType(), [pointer.type, small, small, small])
         function = cgutils.get_or_insert_function(self.builder.module, kind, "llvm.prefetch.p0")
-        self.builder.call(function, [pointer, *(self.ir.Constant(small, value) for value in (0, 2, 1))])  # read, into the second cache, data
+        self.builder.call(
+            function, [pointer, *(self.ir.Constant(small, value) for value in (0, 2, 1))]
+        )  # read, into the second cache, data
 
     def zeros(self, count: int) -> list[Any]:
         return [self.ir.Constant(self.vector, [0.0] * self.lanes)] * count
@@ -133,7 +135,9 @@ class _Tile:
                 builder.branch(done)
                 builder.position_at_end(add)
                 for total, place in zip(totals, places, strict=True):
-                    builder.store(builder.fadd(builder.load(place, align=self.itemsize), total), place, align=self.itemsize)
+                    builder.store(
+                        builder.fadd(builder.load(place, align=self.itemsize), total), place, align=self.itemsize
+                    )
                 builder.branch(done)
                 builder.position_at_end(stream)
                 for total, place in zip(totals, places, strict=True):
@@ -240,8 +244,8 @@ def broadcast_tile(code: str, rows: int, vectors: int) -> Intrinsic:
 def dot_tile(code: str, rows: int, columns: int) -> Intrinsic:
     """``tile(table, segments, steps, a_shift, b, b_step, ahead, out_rows, out_shift, wanted, mode)``.
 
-    A segment of ``table`` is ``1 + rows`` words, as in `broadcast_tile`; ``b_step`` is the distance of b's rows, of which
-    ``wanted`` (at least 1) are there; ``steps`` counts whole vectors. ``ahead`` is not used, since b is read
+    A segment of ``table`` is ``1 + rows`` words, as in `broadcast_tile`; ``b_step`` is the distance of b's rows, of
+    which ``wanted`` (at least 1) are there; ``steps`` counts whole vectors. ``ahead`` is not used, since b is read
     row by row, which the CPU foresees.
     """
 
@@ -327,7 +331,7 @@ def outer_tile(code: str, rows: int, vectors: int) -> Intrinsic:
 
 
 def transform_tile(code: str, matrix: tuple[tuple[float, ...], ...]) -> Intrinsic:
-    """``tile(sources, source_shift, goals, goal_shift)``: ``goal = matrix @ source @ matrix.T`` for a vector of channels.
+    """``tile(sources, source_shift, goals, goal_shift)``: ``goal = matrix @ source @ matrix.T``, lane by lane.
 
     ``sources`` and ``goals`` are addresses of tables of the elements' addresses, row by row.
     """
@@ -348,7 +352,11 @@ def transform_tile(code: str, matrix: tuple[tuple[float, ...], ...]) -> Intrinsi
                         if factor == 0:
                             continue
                         if total is None:
-                            total = value if factor == 1 else builder.fmul(value, t.ir.Constant(t.vector, [factor] * t.lanes))
+                            total = (
+                                value
+                                if factor == 1
+                                else builder.fmul(value, t.ir.Constant(t.vector, [factor] * t.lanes))
+                            )
                         elif factor == 1:
                             total = builder.fadd(total, value)
                         elif factor == -1:
@@ -361,7 +369,9 @@ def transform_tile(code: str, matrix: tuple[tuple[float, ...], ...]) -> Intrinsi
             table, written = t.pointer(sources), t.pointer(goals)
             half = []
             for j in range(columns):
-                places = [t.pointer(builder.add(t.read_word(table, i * columns + j), source_shift)) for i in range(columns)]
+                places = [
+                    t.pointer(builder.add(t.read_word(table, i * columns + j), source_shift)) for i in range(columns)
+                ]
                 half.append(combined([t.read_vector(place) for place in places]))
             for i in range(rows):
                 for j, value in enumerate(combined([column[i] for column in half])):

@@ -79,7 +79,9 @@ def host_target() -> Target:
         return TARGETS[best]
     order = ("scalar", "avx2", "avx512") if best in ("scalar", "avx2", "avx512") else ("scalar", "neon")
     if wanted not in order[: order.index(best) + 1]:
-        raise ValueError(f"NUMGRAD_SIMD is {wanted!r}, expected auto or one of {', '.join(order[: order.index(best) + 1])}")
+        raise ValueError(
+            f"NUMGRAD_SIMD is {wanted!r}, expected auto or one of {', '.join(order[: order.index(best) + 1])}"
+        )
     return TARGETS[wanted]
 
 
@@ -90,7 +92,10 @@ def cpu() -> tuple[str, str]:
 
     off = set(host_target().features_off)
     features = sorted(host_features().items())
-    text = ",".join(("+" if on and name not in off and not (off and name.startswith("avx512")) else "-") + name for name, on in features)
+    text = ",".join(
+        ("+" if on and name not in off and not (off and name.startswith("avx512")) else "-") + name
+        for name, on in features
+    )
     return llvm.get_host_cpu_name(), text
 
 
@@ -103,7 +108,9 @@ def target_machine() -> Any:
     llvm.initialize_native_asmprinter()
     name, features = cpu()
     target = llvm.Target.from_triple(llvm.get_process_triple())
-    return target.create_target_machine(cpu=name, features=features, opt=3, reloc="default", codemodel="jitdefault", jit=True)
+    return target.create_target_machine(
+        cpu=name, features=features, opt=3, reloc="default", codemodel="jitdefault", jit=True
+    )
 
 
 def apply_to_numba(numba_config: Any) -> None:

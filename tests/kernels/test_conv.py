@@ -24,7 +24,12 @@ def taps(g: Conv2dGeometry):
     """For each tap: (r, s), and the slices of the padded input that the output's pixels see through it."""
     for r, s in itertools.product(range(g.r), range(g.s)):
         y, x = r * g.dilation[0], s * g.dilation[1]
-        yield r, s, slice(y, y + (g.out_h - 1) * g.stride[0] + 1, g.stride[0]), slice(x, x + (g.out_w - 1) * g.stride[1] + 1, g.stride[1])
+        yield (
+            r,
+            s,
+            slice(y, y + (g.out_h - 1) * g.stride[0] + 1, g.stride[0]),
+            slice(x, x + (g.out_w - 1) * g.stride[1] + 1, g.stride[1]),
+        )
 
 
 def expected(g: Conv2dGeometry, x: np.ndarray, weight: np.ndarray, grad: np.ndarray) -> tuple[np.ndarray, ...]:
@@ -115,9 +120,10 @@ def test_any_geometry(seed: int) -> None:
     rng = np.random.default_rng(seed)
     groups = int(rng.choice([1, 1, 2, 3]))
     r, s, high, wide = (int(v) for v in rng.integers(1, [5, 5, 12, 12]))
+    pairs = [(int(a), int(b)) for a, b in rng.integers([[1], [0], [1]], [[4], [3], [3]], (3, 2))]
     geometry = Conv2dGeometry(
         int(rng.integers(1, 4)), groups * int(rng.choice([1, 2, 5, 16, 32])), r + 4 + high, s + 4 + wide,
-        groups * int(rng.choice([1, 3, 16, 33, 64])), r, s, *((int(a), int(b)) for a, b in rng.integers([[1], [0], [1]], [[4], [3], [3]], (3, 2))),
+        groups * int(rng.choice([1, 3, 16, 33, 64])), r, s, *pairs,
         groups,
     )  # fmt: skip
     check(geometry)
@@ -125,7 +131,14 @@ def test_any_geometry(seed: int) -> None:
 
 @pytest.mark.parametrize("dtype", TOLERANCE)
 def test_sample(dtype: str) -> None:
-    for geometry in [GEOMETRIES[0], GEOMETRIES[3], GEOMETRIES[7], GEOMETRIES[8], Conv2dGeometry(1, 128, 4, 4, 64, 3, 3, TWO, ONE), GEOMETRIES[19]]:
+    for geometry in [
+        GEOMETRIES[0],
+        GEOMETRIES[3],
+        GEOMETRIES[7],
+        GEOMETRIES[8],
+        Conv2dGeometry(1, 128, 4, 4, 64, 3, 3, TWO, ONE),
+        GEOMETRIES[19],
+    ]:
         check(geometry, dtype)
 
 
@@ -152,7 +165,10 @@ def test_winograd(geometry: Conv2dGeometry, algorithm: str, dtype: str) -> None:
 
 
 def test_algorithms_are_chosen_where_they_fit(monkeypatch: pytest.MonkeyPatch) -> None:
-    fitting, strided = Conv2dGeometry(8, 64, 56, 56, 64, 3, 3, ONE, ONE), Conv2dGeometry(8, 64, 56, 56, 64, 3, 3, TWO, ONE)
+    fitting, strided = (
+        Conv2dGeometry(8, 64, 56, 56, 64, 3, 3, ONE, ONE),
+        Conv2dGeometry(8, 64, 56, 56, 64, 3, 3, TWO, ONE),
+    )
     assert conv.chosen_tile(fitting, "winograd4", "f4") == 4
     assert conv.chosen_tile(strided, "winograd4", "f4") == 0
     assert conv.chosen_tile(fitting, "auto", "f4") == 0

@@ -15,8 +15,9 @@ from .running import run
 
 TOLERANCE = {"float32": 2e-6, "float64": 2e-14, "int64": 0}
 SHAPES = [
-    (1, 1, 1), (4, 6, 16), (1, 100, 64), (100, 1, 64), (7, 5, 3), (33, 65, 17), (64, 64, 64), (130, 70, 50), (16, 512, 512),
-    (5, 0, 3), (5, 3, 0), (0, 3, 4), (200, 96, 128), (8, 1000, 512), (300, 7, 48), (2, 64, 640), (65, 3, 4),
+    (1, 1, 1), (4, 6, 16), (1, 100, 64), (100, 1, 64), (7, 5, 3), (33, 65, 17), (64, 64, 64), (130, 70, 50),
+    (16, 512, 512), (5, 0, 3), (5, 3, 0), (0, 3, 4), (200, 96, 128), (8, 1000, 512), (300, 7, 48),
+    (2, 64, 640), (65, 3, 4),
 ]  # fmt: skip
 
 
@@ -32,7 +33,11 @@ def check(m: int, n: int, k: int, *, dtype: str, turned: tuple[bool, bool], batc
     row_a, row_b = wide_a.shape[2], wide_b.shape[2]
 
     def plan(builder: PlanBuilder, left: Operand, right: Operand, extra: Operand, old: Operand) -> None:
-        out = builder.in_place(old) if accumulate else builder.output(dtypes.from_numpy_dtype(np.dtype(dtype)), (batch, m, n))
+        out = (
+            builder.in_place(old)
+            if accumulate
+            else builder.output(dtypes.from_numpy_dtype(np.dtype(dtype)), (batch, m, n))
+        )
         plan_gemm(
             builder, left, right, out, m=m, n=n, k=k,
             a_strides=(1, row_a) if turned[0] else (row_a, 1), b_strides=(1, row_b) if turned[1] else (row_b, 1),

@@ -1,4 +1,4 @@
-"""The micro-kernels against their specifications, written out here as plain sums, on every vector width this CPU has."""
+"""The micro-kernels against their specifications, written out here as plain sums, for all vector widths."""
 
 from __future__ import annotations
 
@@ -98,11 +98,13 @@ def test_products_of_rows(code: str, form: str, mode: int, segments: int, steps:
     goals = addresses(out, rows)
     shift = 64
     run(
-        products_kernel(code, form), table.ctypes.data, segments, steps, skip * item, b.ctypes.data, step, b.ctypes.data,
-        goals.ctypes.data, shift, wanted, mode,
+        products_kernel(code, form), table.ctypes.data, segments, steps, skip * item, b.ctypes.data, step,
+        b.ctypes.data, goals.ctypes.data, shift, wanted, mode,
     )  # fmt: skip
     expected = before.copy()
-    product = sum((a[s * rows : (s + 1) * rows, skip:] @ right[s] for s in range(segments)), np.zeros((rows, width), code))
+    product = sum(
+        (a[s * rows : (s + 1) * rows, skip:] @ right[s] for s in range(segments)), np.zeros((rows, width), code)
+    )
     part = expected[:, shift // item : shift // item + wanted]
     part[...] = product[:, :wanted] + (part if mode == ADD else 0)
     np.testing.assert_array_equal(out, expected)
@@ -139,13 +141,18 @@ def test_tiles_fit_into_the_registers() -> None:
 
 
 def narrower_targets() -> list[str]:
-    return [name for name in ("avx2", "scalar") if target.host_target().name in ("avx512", "avx2") and name != target.host_target().name]
+    return [
+        name
+        for name in ("avx2", "scalar")
+        if target.host_target().name in ("avx512", "avx2") and name != target.host_target().name
+    ]
 
 
 def in_a_process_of_its_own(name: str, *arguments: str) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-x", *arguments],
-        env={**os.environ, "NUMGRAD_SIMD": name}, cwd=Path(__file__).parents[2], capture_output=True, text=True, check=False,
+        env={**os.environ, "NUMGRAD_SIMD": name}, cwd=Path(__file__).parents[2], capture_output=True, text=True,
+        check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout[-3000:]
 
