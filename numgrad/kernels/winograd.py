@@ -159,7 +159,8 @@ def fits(code: str, channels: int, outputs: int) -> bool:
 
 def plan_winograd(
     b: PlanBuilder, m: int, source: Operand, weight: Operand, goal: Operand, *, images: int,
-    source_size: tuple[int, int], goal_size: tuple[int, int], padding: int, channels: int, outputs: int, turned: bool, bias: Operand | None = None,
+    source_size: tuple[int, int], goal_size: tuple[int, int], padding: int, channels: int, outputs: int, turned: bool,
+    bias: Operand | None = None,
 ) -> None:  # fmt: skip
     """``goal = source`` filtered by ``weight``: the output, or (``turned``) the input's gradient.
 
