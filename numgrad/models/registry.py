@@ -49,6 +49,10 @@ def get_model_builder(name: str) -> Callable[..., Module]:
     ------
     ValueError
         There is none.
+
+    >>> from numgrad import models
+    >>> models.get_model_builder("resnet18").__name__
+    'resnet18'
     """
     builder = BUILDERS.get(name.lower())
     if builder is None:
@@ -63,6 +67,10 @@ def get_model(name: str, **config: Any) -> Module:
     ------
     ValueError
         There is none of this name.
+
+    >>> from numgrad import models
+    >>> models.get_model("resnet18", num_classes=10).fc
+    Linear(in_features=512, out_features=10, bias=True)
     """
     return get_model_builder(name)(**config)
 
@@ -74,6 +82,10 @@ def get_model_weights(name: Callable[..., Module] | str) -> type[WeightsEnum]:
     ------
     ValueError
         There is none.
+
+    >>> from numgrad import models
+    >>> list(models.get_model_weights("resnet50"))
+    [ResNet50_Weights.IMAGENET1K_V1, ResNet50_Weights.IMAGENET1K_V2]
     """
     known = name if isinstance(name, str) else getattr(name, "__name__", "")
     get_model_builder(known)

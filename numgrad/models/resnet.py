@@ -48,6 +48,11 @@ class BasicBlock(nn.Module):
         groups or base_width are not those of a plain ResNet.
     NotImplementedError
         The dilation is not 1.
+
+    >>> import numgrad as ng
+    >>> from numgrad import models
+    >>> models.BasicBlock(64, 64)(ng.ones(1, 64, 4, 4)).shape
+    numgrad.Size([1, 64, 4, 4])
     """
 
     expansion: ClassVar[int] = 1
@@ -89,6 +94,11 @@ class Bottleneck(nn.Module):
     """1x1, 3x3 and 1x1 convolutions, and the input added: the block of the deeper ResNets.
 
     The stride is in the 3x3 convolution ("ResNet v1.5"), where the original paper has it in the first.
+
+    >>> import numgrad as ng
+    >>> from numgrad import models
+    >>> models.Bottleneck(64, 16)(ng.ones(1, 64, 4, 4)).shape
+    numgrad.Size([1, 64, 4, 4])
     """
 
     expansion: ClassVar[int] = 4
@@ -150,6 +160,12 @@ class ResNet(nn.Module):
     ------
     ValueError
         ``replace_stride_with_dilation`` has not three elements.
+
+    >>> import numgrad as ng
+    >>> from numgrad import models
+    >>> model = models.ResNet(models.BasicBlock, [1, 1, 1, 1], num_classes=10)
+    >>> model(ng.rand(2, 3, 32, 32)).shape
+    numgrad.Size([2, 10])
     """
 
     def __init__(

@@ -36,7 +36,14 @@ class Weights:
 
 
 class WeightsEnum(enum.Enum):
-    """Base class of the enums: the sets of weights that one model has, and DEFAULT, the best of them."""
+    """Base class of the enums: the sets of weights that one model has, and DEFAULT, the best of them.
+
+    >>> from numgrad.models import ResNet18_Weights
+    >>> ResNet18_Weights.DEFAULT
+    ResNet18_Weights.IMAGENET1K_V1
+    >>> ResNet18_Weights.DEFAULT.meta["categories"][207]
+    'golden retriever'
+    """
 
     @classmethod
     def verify(cls: type[_E], obj: Any) -> _E | None:

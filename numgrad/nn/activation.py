@@ -29,7 +29,13 @@ class ReLU(Module):
 
 
 class LeakyReLU(Module):
-    """input where it is positive, else negative_slope * input."""
+    """input where it is positive, else negative_slope * input.
+
+    >>> import numgrad as ng
+    >>> from numgrad import nn
+    >>> nn.LeakyReLU(0.1)(ng.tensor([-1.0, 2.0]))
+    tensor([-0.1000,  2.0000])
+    """
 
     def __init__(self, negative_slope: float = 0.01, inplace: bool = False) -> None:
         super().__init__()
@@ -44,7 +50,13 @@ class LeakyReLU(Module):
 
 
 class ELU(Module):
-    """input where it is positive, else alpha * (exp(input) - 1)."""
+    """input where it is positive, else alpha * (exp(input) - 1).
+
+    >>> import numgrad as ng
+    >>> from numgrad import nn
+    >>> nn.ELU()(ng.tensor([-1.0, 2.0]))
+    tensor([-0.6321,  2.0000])
+    """
 
     def __init__(self, alpha: float = 1.0, inplace: bool = False) -> None:
         super().__init__()
@@ -59,7 +71,13 @@ class ELU(Module):
 
 
 class GELU(Module):
-    """input * Phi(input), with the normal distribution's Phi, or ('tanh') its approximation."""
+    """input * Phi(input), with the normal distribution's Phi, or ('tanh') its approximation.
+
+    >>> import numgrad as ng
+    >>> from numgrad import nn
+    >>> nn.GELU()(ng.tensor([-1.0, 2.0]))
+    tensor([-0.1587,  1.9545])
+    """
 
     def __init__(self, approximate: str = "none") -> None:
         super().__init__()
@@ -73,7 +91,13 @@ class GELU(Module):
 
 
 class SiLU(Module):
-    """input * sigmoid(input)."""
+    """input * sigmoid(input).
+
+    >>> import numgrad as ng
+    >>> from numgrad import nn
+    >>> nn.SiLU()(ng.tensor([-1.0, 2.0]))
+    tensor([-0.2689,  1.7616])
+    """
 
     def __init__(self, inplace: bool = False) -> None:
         super().__init__()
@@ -88,21 +112,39 @@ class SiLU(Module):
 
 
 class Tanh(Module):
-    """Hyperbolic tangent."""
+    """Hyperbolic tangent.
+
+    >>> import numgrad as ng
+    >>> from numgrad import nn
+    >>> nn.Tanh()(ng.tensor([0.0, 1.0]))
+    tensor([0.0000, 0.7616])
+    """
 
     def forward(self, input: Tensor) -> Tensor:
         return T.tanh(input)
 
 
 class Sigmoid(Module):
-    """1 / (1 + exp(-input))."""
+    """1 / (1 + exp(-input)).
+
+    >>> import numgrad as ng
+    >>> from numgrad import nn
+    >>> nn.Sigmoid()(ng.tensor([0.0, 1.0]))
+    tensor([0.5000, 0.7311])
+    """
 
     def forward(self, input: Tensor) -> Tensor:
         return T.sigmoid(input)
 
 
 class Softplus(Module):
-    """log(1 + exp(beta * input)) / beta; the input itself where beta * input is above the threshold."""
+    """log(1 + exp(beta * input)) / beta; the input itself where beta * input is above the threshold.
+
+    >>> import numgrad as ng
+    >>> from numgrad import nn
+    >>> nn.Softplus()(ng.tensor([0.0, 1.0]))
+    tensor([0.6931, 1.3133])
+    """
 
     def __init__(self, beta: float = 1.0, threshold: float = 20.0) -> None:
         super().__init__()
@@ -117,7 +159,13 @@ class Softplus(Module):
 
 
 class Softmax(Module):
-    """exp(input), divided by its sum along ``dim``."""
+    """exp(input), divided by its sum along ``dim``.
+
+    >>> import numgrad as ng
+    >>> from numgrad import nn
+    >>> nn.Softmax(dim=1)(ng.zeros(1, 4))
+    tensor([[0.2500, 0.2500, 0.2500, 0.2500]])
+    """
 
     def __init__(self, dim: int | None = None) -> None:
         super().__init__()
@@ -131,7 +179,13 @@ class Softmax(Module):
 
 
 class LogSoftmax(Module):
-    """The logarithm of the softmax along ``dim``."""
+    """The logarithm of the softmax along ``dim``.
+
+    >>> import numgrad as ng
+    >>> from numgrad import nn
+    >>> nn.LogSoftmax(dim=1)(ng.zeros(1, 2))
+    tensor([[-0.6931, -0.6931]])
+    """
 
     def __init__(self, dim: int | None = None) -> None:
         super().__init__()
@@ -151,6 +205,11 @@ class Dropout(Module):
     ------
     ValueError
         p is not between 0 and 1.
+
+    >>> import numgrad as ng
+    >>> from numgrad import nn
+    >>> nn.Dropout(0.5).eval()(ng.ones(2))
+    tensor([1., 1.])
     """
 
     def __init__(self, p: float = 0.5, inplace: bool = False) -> None:

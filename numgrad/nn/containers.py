@@ -167,7 +167,14 @@ class ModuleList(_Numbered):
 
 
 class ModuleDict(Module):
-    """A dict of modules that a `Module` finds; it has no forward and keeps the order of insertion."""
+    """A dict of modules that a `Module` finds; it has no forward and keeps the order of insertion.
+
+    >>> from numgrad import nn
+    >>> nn.ModuleDict({"a": nn.ReLU()})
+    ModuleDict(
+      (a): ReLU()
+    )
+    """
 
     def __init__(self, modules: Mapping[str, Module] | Iterable[tuple[str, Module]] | None = None) -> None:
         super().__init__()
@@ -230,7 +237,13 @@ class ModuleDict(Module):
 
 
 class ParameterList(Module):
-    """A list of parameters that a `Module` finds; tensors given to it become parameters."""
+    """A list of parameters that a `Module` finds; tensors given to it become parameters.
+
+    >>> import numgrad as ng
+    >>> from numgrad import nn
+    >>> len(nn.ParameterList([ng.ones(2), ng.ones(3)]))
+    2
+    """
 
     def __init__(self, values: Iterable[Tensor] | None = None) -> None:
         super().__init__()

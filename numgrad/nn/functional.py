@@ -64,7 +64,12 @@ __all__ = [
 
 
 def relu_(input: Tensor) -> Tensor:
-    """max(0, input), written over input."""
+    """max(0, input), written over input.
+
+    >>> import numgrad as ng
+    >>> relu_(ng.tensor([-1.0, 2.0]))
+    tensor([0., 2.])
+    """
     return input.relu_()
 
 
@@ -80,14 +85,24 @@ def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = Fals
 
 
 def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
-    """input where it is positive, else alpha * (exp(input) - 1)."""
+    """input where it is positive, else alpha * (exp(input) - 1).
+
+    >>> import numgrad as ng
+    >>> elu(ng.tensor([-1.0, 2.0]))
+    tensor([-0.6321,  2.0000])
+    """
     # The clamp keeps the branch that is not taken from overflowing into its gradient.
     out = T.where(T.gt(input, 0), input, T.mul(T.expm1(T.clamp(input, max=0.0)), alpha))
     return input.copy_(out) if inplace else out
 
 
 def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tensor:
-    """log(1 + exp(beta * input)) / beta; the input itself where beta * input is above the threshold."""
+    """log(1 + exp(beta * input)) / beta; the input itself where beta * input is above the threshold.
+
+    >>> import numgrad as ng
+    >>> softplus(ng.tensor([0.0, 1.0]))
+    tensor([0.6931, 1.3133])
+    """
     if (beta, threshold) == (1, 20):
         return T.softplus(input)  # which is the input there, but for rounding
     steep = T.mul(input, beta)
@@ -95,12 +110,22 @@ def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tenso
 
 
 def softmax(input: Tensor, dim: int | None = None) -> Tensor:
-    """exp(input), divided by its sum along ``dim``."""
+    """exp(input), divided by its sum along ``dim``.
+
+    >>> import numgrad as ng
+    >>> softmax(ng.zeros(1, 4), dim=1)
+    tensor([[0.2500, 0.2500, 0.2500, 0.2500]])
+    """
     return layers.softmax(input, implicit_dim("softmax", dim, input.ndim))
 
 
 def log_softmax(input: Tensor, dim: int | None = None) -> Tensor:
-    """The logarithm of `softmax`, exact where that underflows."""
+    """The logarithm of `softmax`, exact where that underflows.
+
+    >>> import numgrad as ng
+    >>> log_softmax(ng.zeros(1, 2), dim=1)
+    tensor([[-0.6931, -0.6931]])
+    """
     return layers.log_softmax(input, implicit_dim("log_softmax", dim, input.ndim))
 
 
@@ -139,6 +164,11 @@ def batch_norm(
         In training, there is only one value per channel.
     RuntimeError
         The sizes do not fit, or without ``training`` there are no running statistics.
+
+    >>> import numgrad as ng
+    >>> batch_norm(ng.tensor([[1.0], [3.0]]), None, None, training=True)
+    tensor([[-1.0000],
+            [ 1.0000]])
     """
     if training:
         check_batch_size(input.shape)
@@ -171,6 +201,10 @@ def group_norm(
     ------
     RuntimeError
         The channels cannot be divided so.
+
+    >>> import numgrad as ng
+    >>> group_norm(ng.tensor([[1.0, 3.0]]), 1)
+    tensor([[-1.0000,  1.0000]])
     """
     shape = tuple(input.shape)
     if len(shape) < 2 or shape[1] % num_groups:
@@ -186,7 +220,12 @@ def group_norm(
 
 
 def normalize(input: Tensor, p: float = 2.0, dim: int = 1, eps: float = 1e-12) -> Tensor:
-    """input divided by its p-norm along ``dim``, or by eps where that is larger; p is 1 or 2."""
+    """input divided by its p-norm along ``dim``, or by eps where that is larger; p is 1 or 2.
+
+    >>> import numgrad as ng
+    >>> normalize(ng.tensor([[3.0, 4.0]]))
+    tensor([[0.6000, 0.8000]])
+    """
     if p not in (1, 2):
         raise ValueError(f"normalize: p is {p}, expected 1 or 2")
     norm = T.sqrt(T.sum(T.square(input), dim, keepdim=True)) if p == 2 else T.sum(T.abs(input), dim, keepdim=True)
@@ -200,6 +239,10 @@ def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool 
     ------
     ValueError
         p is not between 0 and 1.
+
+    >>> import numgrad as ng
+    >>> dropout(ng.ones(2), 0.5, training=False)
+    tensor([1., 1.])
     """
     if not 0.0 <= p <= 1.0:
         raise ValueError(f"dropout probability has to be between 0 and 1, but got {p}")
@@ -220,6 +263,11 @@ def embedding(input: Tensor, weight: Tensor, padding_idx: int | None = None) -> 
         The input is not of integers.
     IndexError
         A row does not exist.
+
+    >>> import numgrad as ng
+    >>> embedding(ng.tensor([1, 1]), ng.tensor([[1.0, 2.0], [3.0, 4.0]]))
+    tensor([[3., 4.],
+            [3., 4.]])
     """
     T.check_tensor("embedding", "input", input)
     if input.dtype not in (int64, int32):

@@ -14,6 +14,15 @@ class RemovableHandle:
     """What registering a hook gives back: `remove` takes the hook away; as a context, its end does.
 
     The module is not kept alive by it.
+
+    >>> from numgrad import nn
+    >>> model = nn.Identity()
+    >>> handle = model.register_forward_hook(lambda module, args, output: output + 1)
+    >>> model(1)
+    2
+    >>> handle.remove()
+    >>> model(1)
+    1
     """
 
     def __init__(self, hooks: OrderedDict[int, Any]) -> None:

@@ -50,6 +50,10 @@ def fans(tensor: Tensor) -> tuple[int, int]:
     ------
     ValueError
         The tensor has fewer than two dimensions.
+
+    >>> import numgrad as ng
+    >>> fans(ng.ones(4, 2, 3, 3))
+    (18, 36)
     """
     shape = tensor.shape
     if len(shape) < 2:
@@ -72,6 +76,10 @@ def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0) -> Tensor:
     ------
     RuntimeError
         a is larger than b.
+
+    >>> import numgrad as ng
+    >>> uniform_(ng.empty(2, 3), -1.0, 1.0).shape
+    numgrad.Size([2, 3])
     """
     if a > b:
         raise RuntimeError(f"uniform_ expects to return a [from, to) range, but found from={a} > to={b}")
@@ -86,6 +94,10 @@ def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0) -> Tensor:
     ------
     RuntimeError
         std is negative.
+
+    >>> import numgrad as ng
+    >>> normal_(ng.empty(2, 3), std=0.1).shape
+    numgrad.Size([2, 3])
     """
     if std < 0:
         raise RuntimeError(f"normal expects std >= 0.0, but found std {std}")
@@ -97,6 +109,10 @@ def trunc_normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0, a: float 
     """Numbers drawn from a normal distribution cut off at a and b.
 
     By inversion: numbers drawn evenly between the distribution's values at a and b go through its inverse.
+
+    >>> import numgrad as ng
+    >>> bool((trunc_normal_(ng.empty(100)).abs() <= 2).all())
+    True
     """
     if mean < a - 2 * std or mean > b + 2 * std:
         warnings.warn(
@@ -126,18 +142,33 @@ def _inverse_erf(y: Tensor) -> Tensor:
 
 
 def constant_(tensor: Tensor, val: float) -> Tensor:
-    """One value everywhere."""
+    """One value everywhere.
+
+    >>> import numgrad as ng
+    >>> constant_(ng.empty(2), 3.0)
+    tensor([3., 3.])
+    """
     with no_grad():
         return tensor.fill_(val)
 
 
 def ones_(tensor: Tensor) -> Tensor:
-    """Ones."""
+    """Ones.
+
+    >>> import numgrad as ng
+    >>> ones_(ng.empty(2))
+    tensor([1., 1.])
+    """
     return constant_(tensor, 1.0)
 
 
 def zeros_(tensor: Tensor) -> Tensor:
-    """Zeros."""
+    """Zeros.
+
+    >>> import numgrad as ng
+    >>> zeros_(ng.empty(2))
+    tensor([0., 0.])
+    """
     return constant_(tensor, 0.0)
 
 
@@ -148,6 +179,11 @@ def eye_(tensor: Tensor) -> Tensor:
     ------
     ValueError
         The tensor has not two dimensions.
+
+    >>> import numgrad as ng
+    >>> eye_(ng.empty(2, 2))
+    tensor([[1., 0.],
+            [0., 1.]])
     """
     if tensor.ndim != 2:
         raise ValueError("Only tensors with 2 dimensions are supported")
@@ -156,13 +192,23 @@ def eye_(tensor: Tensor) -> Tensor:
 
 
 def xavier_uniform_(tensor: Tensor, gain: float = 1.0) -> Tensor:
-    """Drawn evenly from (-bound, bound), bound = gain * sqrt(6 / (fan_in + fan_out)): Glorot and Bengio, 2010."""
+    """Drawn evenly from (-bound, bound), bound = gain * sqrt(6 / (fan_in + fan_out)): Glorot and Bengio, 2010.
+
+    >>> import numgrad as ng
+    >>> xavier_uniform_(ng.empty(2, 3)).shape
+    numgrad.Size([2, 3])
+    """
     bound = gain * math.sqrt(2.0 / sum(fans(tensor))) * math.sqrt(3.0)
     return uniform_(tensor, -bound, bound)
 
 
 def xavier_normal_(tensor: Tensor, gain: float = 1.0) -> Tensor:
-    """Normal with std = gain * sqrt(2 / (fan_in + fan_out)): Glorot and Bengio, 2010."""
+    """Normal with std = gain * sqrt(2 / (fan_in + fan_out)): Glorot and Bengio, 2010.
+
+    >>> import numgrad as ng
+    >>> xavier_normal_(ng.empty(2, 3)).shape
+    numgrad.Size([2, 3])
+    """
     return normal_(tensor, 0.0, gain * math.sqrt(2.0 / sum(fans(tensor))))
 
 
@@ -192,6 +238,10 @@ def kaiming_uniform_(tensor: Tensor, a: float = 0, mode: str = "fan_in", nonline
     ------
     ValueError
         The mode or the nonlinearity is unknown, or the tensor has fewer than two dimensions.
+
+    >>> import numgrad as ng
+    >>> kaiming_uniform_(ng.empty(2, 3), nonlinearity="relu").shape
+    numgrad.Size([2, 3])
     """
     if _is_empty(tensor):
         return tensor
@@ -200,7 +250,12 @@ def kaiming_uniform_(tensor: Tensor, a: float = 0, mode: str = "fan_in", nonline
 
 
 def kaiming_normal_(tensor: Tensor, a: float = 0, mode: str = "fan_in", nonlinearity: str = "leaky_relu") -> Tensor:
-    """Normal with std = gain / sqrt(fan); arguments and errors of `kaiming_uniform_`."""
+    """Normal with std = gain / sqrt(fan); arguments and errors of `kaiming_uniform_`.
+
+    >>> import numgrad as ng
+    >>> kaiming_normal_(ng.empty(2, 3), mode="fan_out").shape
+    numgrad.Size([2, 3])
+    """
     if _is_empty(tensor):
         return tensor
     return normal_(tensor, 0.0, _kaiming_std(tensor, a, mode, nonlinearity))

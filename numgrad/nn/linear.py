@@ -16,7 +16,12 @@ from numgrad.tensor.tensor import Tensor
 
 
 class Identity(Module):
-    """Gives its input back; arguments of the constructor are ignored."""
+    """Gives its input back; arguments of the constructor are ignored.
+
+    >>> from numgrad import nn
+    >>> nn.Identity()(3)
+    3
+    """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__()
@@ -70,7 +75,13 @@ class Linear(Module):
 
 
 class Flatten(Module):
-    """The dimensions from start_dim to end_dim made one; by default all but the first."""
+    """The dimensions from start_dim to end_dim made one; by default all but the first.
+
+    >>> import numgrad as ng
+    >>> from numgrad import nn
+    >>> nn.Flatten()(ng.ones(2, 3, 4)).shape
+    numgrad.Size([2, 12])
+    """
 
     def __init__(self, start_dim: int = 1, end_dim: int = -1) -> None:
         super().__init__()
@@ -100,6 +111,11 @@ class Embedding(Module):
     ------
     AssertionError
         padding_idx is not a row.
+
+    >>> import numgrad as ng
+    >>> from numgrad import nn
+    >>> nn.Embedding(10, 3)(ng.tensor([[1, 2]])).shape
+    numgrad.Size([1, 2, 3])
     """
 
     weight: Parameter

@@ -15,7 +15,13 @@ class _Loss(Module):
 
 
 class MSELoss(_Loss):
-    """(input - target)², reduced by 'mean', 'sum' or 'none'."""
+    """(input - target)², reduced by 'mean', 'sum' or 'none'.
+
+    >>> import numgrad as ng
+    >>> from numgrad import nn
+    >>> nn.MSELoss()(ng.tensor([1.0, 2.0]), ng.tensor([1.0, 4.0]))
+    tensor(2.)
+    """
 
     def __init__(self, *, reduction: str = "mean") -> None:
         super().__init__(reduction)
@@ -25,7 +31,13 @@ class MSELoss(_Loss):
 
 
 class L1Loss(_Loss):
-    """abs(input - target), reduced by 'mean', 'sum' or 'none'."""
+    """abs(input - target), reduced by 'mean', 'sum' or 'none'.
+
+    >>> import numgrad as ng
+    >>> from numgrad import nn
+    >>> nn.L1Loss()(ng.tensor([1.0, 2.0]), ng.tensor([1.0, 4.0]))
+    tensor(1.)
+    """
 
     def __init__(self, *, reduction: str = "mean") -> None:
         super().__init__(reduction)
@@ -35,7 +47,13 @@ class L1Loss(_Loss):
 
 
 class HuberLoss(_Loss):
-    """Half the squared error up to ``delta``, linear beyond."""
+    """Half the squared error up to ``delta``, linear beyond.
+
+    >>> import numgrad as ng
+    >>> from numgrad import nn
+    >>> nn.HuberLoss()(ng.tensor([0.0]), ng.tensor([3.0]))
+    tensor(2.5000)
+    """
 
     def __init__(self, reduction: str = "mean", delta: float = 1.0) -> None:
         super().__init__(reduction)
@@ -46,7 +64,13 @@ class HuberLoss(_Loss):
 
 
 class SmoothL1Loss(_Loss):
-    """The Huber loss with delta = ``beta``, divided by it."""
+    """The Huber loss with delta = ``beta``, divided by it.
+
+    >>> import numgrad as ng
+    >>> from numgrad import nn
+    >>> nn.SmoothL1Loss(beta=0.5)(ng.tensor([0.0]), ng.tensor([3.0]))
+    tensor(2.7500)
+    """
 
     def __init__(self, *, reduction: str = "mean", beta: float = 1.0) -> None:
         super().__init__(reduction)
@@ -57,7 +81,13 @@ class SmoothL1Loss(_Loss):
 
 
 class BCEWithLogitsLoss(_Loss):
-    """Binary cross-entropy of log-odds ``input`` and ``target`` between 0 and 1; the weights are buffers."""
+    """Binary cross-entropy of log-odds ``input`` and ``target`` between 0 and 1; the weights are buffers.
+
+    >>> import numgrad as ng
+    >>> from numgrad import nn
+    >>> nn.BCEWithLogitsLoss()(ng.zeros(2), ng.tensor([0.0, 1.0]))
+    tensor(0.6931)
+    """
 
     weight: Tensor | None
     pos_weight: Tensor | None
@@ -74,7 +104,13 @@ class BCEWithLogitsLoss(_Loss):
 
 
 class NLLLoss(_Loss):
-    """Minus the log-probability of each target class; the class weights are a buffer."""
+    """Minus the log-probability of each target class; the class weights are a buffer.
+
+    >>> import numgrad as ng
+    >>> from numgrad import nn
+    >>> nn.NLLLoss()(ng.tensor([[-0.5, -1.0]]), ng.tensor([1]))
+    tensor(1.)
+    """
 
     weight: Tensor | None
 

@@ -45,6 +45,10 @@ def huber_loss(input: Tensor, target: Tensor, reduction: str = "mean", delta: fl
     ------
     RuntimeError
         delta is not positive.
+
+    >>> import numgrad as ng
+    >>> huber_loss(ng.tensor([0.0]), ng.tensor([3.0]))
+    tensor(2.5000)
     """
     check_reduction(reduction)
     if delta <= 0:
@@ -63,6 +67,10 @@ def smooth_l1_loss(input: Tensor, target: Tensor, reduction: str = "mean", beta:
     ------
     RuntimeError
         beta is negative.
+
+    >>> import numgrad as ng
+    >>> smooth_l1_loss(ng.tensor([0.0]), ng.tensor([3.0]), beta=0.5)
+    tensor(2.7500)
     """
     if beta < 0:
         raise RuntimeError("smooth_l1_loss does not support negative values for beta.")

@@ -46,6 +46,14 @@ class _BatchNorm(Module):
         The input has another number of dimensions, or, in train mode, one value for each channel.
     RuntimeError
         The input has another number of channels.
+
+    >>> import numgrad as ng
+    >>> from numgrad import nn
+    >>> layer = nn.BatchNorm2d(3)
+    >>> layer(ng.ones(2, 3, 4, 4)).shape
+    numgrad.Size([2, 3, 4, 4])
+    >>> layer.running_mean
+    tensor([0.1000, 0.1000, 0.1000])
     """
 
     _version = 2  # num_batches_tracked is part of the state since 2
@@ -206,6 +214,11 @@ class GroupNorm(Module):
     ------
     ValueError
         num_channels cannot be divided by num_groups.
+
+    >>> import numgrad as ng
+    >>> from numgrad import nn
+    >>> nn.GroupNorm(2, 4)(ng.ones(2, 4, 3)).shape
+    numgrad.Size([2, 4, 3])
     """
 
     weight: Parameter | None

@@ -20,6 +20,11 @@ class MaxPool2d(Module):
         wins.
     ceil_mode
         Whether a window may reach beyond the end.
+
+    >>> import numgrad as ng
+    >>> from numgrad import nn
+    >>> nn.MaxPool2d(3, stride=2, padding=1)(ng.ones(1, 2, 8, 8)).shape
+    numgrad.Size([1, 2, 4, 4])
     """
 
     def __init__(
@@ -60,6 +65,11 @@ class AvgPool2d(Module):
         Whether the zeros of the padding count.
     divisor_override
         What to divide by in place of the number of elements.
+
+    >>> import numgrad as ng
+    >>> from numgrad import nn
+    >>> nn.AvgPool2d(2)(ng.ones(1, 2, 8, 8)).shape
+    numgrad.Size([1, 2, 4, 4])
     """
 
     def __init__(
@@ -95,7 +105,13 @@ class AvgPool2d(Module):
 
 
 class AdaptiveAvgPool2d(Module):
-    """Means over windows chosen so that the output has ``output_size`` (an int, a pair; None: as the input)."""
+    """Means over windows chosen so that the output has ``output_size`` (an int, a pair; None: as the input).
+
+    >>> import numgrad as ng
+    >>> from numgrad import nn
+    >>> nn.AdaptiveAvgPool2d(1)(ng.ones(1, 2, 8, 8)).shape
+    numgrad.Size([1, 2, 1, 1])
+    """
 
     def __init__(self, output_size: int | Sequence[int | None]) -> None:
         super().__init__()

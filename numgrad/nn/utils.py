@@ -23,6 +23,10 @@ def get_total_norm(tensors: Iterable[Tensor], norm_type: float = 2.0, error_if_n
     ------
     RuntimeError
         The norm is NaN or infinite, and ``error_if_nonfinite``.
+
+    >>> import numgrad as ng
+    >>> get_total_norm([ng.tensor([3.0]), ng.tensor([4.0])])
+    tensor(5.)
     """
     with no_grad():
         norms = [T.norm(tensor, norm_type) for tensor in tensors]
@@ -69,7 +73,15 @@ def clip_grad_norm_(
 
 
 def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float) -> None:
-    """Limit every element of every gradient, in place, to [-clip_value, clip_value]."""
+    """Limit every element of every gradient, in place, to [-clip_value, clip_value].
+
+    >>> import numgrad as ng
+    >>> x = ng.tensor([3.0, -0.1], requires_grad=True)
+    >>> (x * x).sum().backward()
+    >>> clip_grad_value_([x], 1.0)
+    >>> x.grad
+    tensor([ 1.0000, -0.2000])
+    """
     bound = float(clip_value)
     with no_grad():
         for gradient in _gradients(parameters):
@@ -77,7 +89,12 @@ def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float) -
 
 
 def parameters_to_vector(parameters: Iterable[Tensor]) -> Tensor:
-    """All parameters, flattened, one after the other; gradients flow through it."""
+    """All parameters, flattened, one after the other; gradients flow through it.
+
+    >>> import numgrad as ng
+    >>> parameters_to_vector([ng.ones(1, 2), ng.zeros(1)])
+    tensor([1., 1., 0.])
+    """
     return T.cat([T.reshape(parameter, -1) for parameter in parameters])
 
 
@@ -88,6 +105,12 @@ def vector_to_parameters(vec: Tensor, parameters: Iterable[Tensor]) -> None:
     ------
     RuntimeError
         The vector has another number of elements; nothing has been changed.
+
+    >>> import numgrad as ng
+    >>> x, y = ng.zeros(2), ng.zeros(1)
+    >>> vector_to_parameters(ng.tensor([1.0, 2.0, 3.0]), [x, y])
+    >>> x, y
+    (tensor([1., 2.]), tensor([3.]))
     """
     wanted = list(parameters)
     count = sum(parameter.numel() for parameter in wanted)

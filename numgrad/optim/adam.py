@@ -111,7 +111,17 @@ class Adam(Optimizer):
 
 
 class AdamW(Adam):
-    """Adam whose weight decay shrinks the parameters directly: Loshchilov and Hutter, 2019. Arguments as for `Adam`."""
+    """Adam whose weight decay shrinks the parameters directly: Loshchilov and Hutter, 2019. Arguments as for `Adam`.
+
+    >>> import numgrad as ng
+    >>> from numgrad import optim
+    >>> x = ng.tensor([1.0], requires_grad=True)
+    >>> optimizer = optim.AdamW([x], lr=0.1)
+    >>> (5 * x).sum().backward()
+    >>> optimizer.step()
+    >>> x
+    tensor([0.8990], requires_grad=True)
+    """
 
     def __init__(
         self,

@@ -43,6 +43,16 @@ class OneCycleLR(LRScheduler):
     ------
     ValueError
         The length is not known or not positive, a step beyond it is asked for, or an option has no sense.
+
+    >>> import numgrad as ng
+    >>> from numgrad import optim
+    >>> optimizer = optim.SGD([ng.ones(1, requires_grad=True)], lr=1.0, momentum=0.9)
+    >>> scheduler = optim.lr_scheduler.OneCycleLR(optimizer, max_lr=1.0, total_steps=10)
+    >>> for _ in range(2):
+    ...     optimizer.step()
+    ...     scheduler.step()
+    >>> round(scheduler.get_last_lr()[0], 6)
+    1.0
     """
 
     def __init__(

@@ -33,6 +33,15 @@ class ReduceLROnPlateau(LRScheduler):
     ------
     ValueError
         factor is not below 1, or a mode is unknown.
+
+    >>> import numgrad as ng
+    >>> from numgrad import optim
+    >>> optimizer = optim.SGD([ng.ones(1, requires_grad=True)], lr=1.0)
+    >>> scheduler = optim.lr_scheduler.ReduceLROnPlateau(optimizer, patience=1)
+    >>> for loss in (3.0, 3.0, 3.0):
+    ...     scheduler.step(loss)
+    >>> scheduler.get_last_lr()
+    [0.1]
     """
 
     def __init__(
