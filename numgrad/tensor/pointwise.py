@@ -169,6 +169,18 @@ def _unary(op: Any, doc: str, floating: builtins.bool = False) -> Callable[[Tens
     return function
 
 
+def _rounding(op: Any, doc: str) -> Callable[[Tensor], Tensor]:
+    """Integers are what they are; a copy of them is the result."""
+
+    def function(input: Tensor) -> Tensor:
+        category = check_tensor(op.name, "input", input)._spec.dtype.category
+        return _e.clone(input) if category == 1 else op(input)  # type: ignore[no-any-return]
+
+    function.__name__ = function.__qualname__ = op.name
+    function.__doc__ = doc
+    return function
+
+
 neg = _unary(_e.neg, "-input.")
 abs = _unary(_e.absolute, "Absolute value.")
 sign = _unary(_e.sign, "-1, 0 or 1.")
@@ -191,10 +203,10 @@ tanh = _unary(_e.tanh, "Hyperbolic tangent.", floating=True)
 sigmoid = _unary(_e.sigmoid, "1 / (1 + exp(-input)).", floating=True)
 silu = _unary(_e.silu, "input * sigmoid(input).", floating=True)
 softplus = _unary(_e.softplus, "log(1 + exp(input)).", floating=True)
-floor = _unary(_e.floor, "Largest integer not above input.", floating=True)
-ceil = _unary(_e.ceil, "Smallest integer not below input.", floating=True)
-trunc = _unary(_e.trunc, "The integer part of input.", floating=True)
-round = _unary(_e.round, "Nearest integer, halves to even.", floating=True)
+floor = _rounding(_e.floor, "Largest integer not above input.")
+ceil = _rounding(_e.ceil, "Smallest integer not below input.")
+trunc = _rounding(_e.trunc, "The integer part of input.")
+round = _rounding(_e.round, "Nearest integer, halves to even.")
 isfinite = _unary(_e.isfinite, "True where input is neither NaN nor infinite.", floating=True)
 
 

@@ -11,7 +11,7 @@ from numgrad.dtypes import dtype as Dtype
 from numgrad.engine.tape import TensorBase
 from numgrad.layout import product
 from numgrad.tensor.arguments import cast, check_tensor, reduced_dims, wrap_dim
-from numgrad.tensor.pointwise import abs, clone, div, maximum, minimum, sqrt, square, sub
+from numgrad.tensor.pointwise import abs, clone, div, eq, maximum, minimum, sqrt, square, sub, where
 from numgrad.tensor.shaping import reshape
 
 if TYPE_CHECKING:
@@ -74,7 +74,9 @@ def norm(input: Tensor, p: float = 2) -> Tensor:
         p is not 1, 2 or inf.
     """
     if p == 2:
-        return sqrt(sum(square(input)))
+        total = sum(square(input))
+        is_zero = eq(total, 0)  # where the root has no slope; the norm's subgradient there is 0
+        return where(is_zero, total, sqrt(where(is_zero, 1.0, total)))
     if p == 1:
         return sum(abs(input))
     if p == math.inf:
