@@ -7,6 +7,7 @@ step. A number is the best turn's median.
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -65,7 +66,7 @@ def numgrad_side(batch_size: int, image_size: int, threads: int, auto: str) -> C
 
     if threads:
         pool.set_num_threads(threads)
-    conv.AUTO = auto
+    os.environ["NUMGRAD_CONV"] = auto
     actions = {}
 
     class Memory:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 from dataclasses import dataclass
 
+from numgrad import config
 from numgrad.kernels import conv_depthwise, winograd
 from numgrad.kernels.gemm_pack import Right, plan_pack
 from numgrad.kernels.gemm_rows import Grid, Rows, lanes, plan_rows, tile_shape
@@ -18,8 +19,7 @@ from numgrad.runtime.plan import GRAIN_COST, Operand, PlanBuilder
 
 FEW_PIXELS = 512  # up to which packing the weight costs more than it gains
 ONE = (1, 1)
-ALGORITHMS = ("auto", "direct", "winograd2", "winograd4")
-AUTO = "direct"  # what "auto" stands for: one of the others, or "quickest" (Winograd's, less exact, where it pays)
+ALGORITHMS = ("auto", "direct", "quickest", "winograd2", "winograd4")  # auto: what NUMGRAD_CONV says
 TRANSFORM_COST = 16  # multiplications that take as long as transforming one element does
 NARROW = 16  # channels up to which a vector of them would be mostly empty
 
@@ -146,9 +146,9 @@ def chosen_tile(geometry: Conv2dGeometry, algorithm: str, code: str) -> int:
     ValueError
         ``algorithm`` is not one of `ALGORITHMS`.
     """
-    if algorithm not in ALGORITHMS:
-        raise ValueError(f"conv2d: algorithm is {algorithm!r}, expected one of {', '.join(ALGORITHMS)}")
-    algorithm = AUTO if algorithm == "auto" else algorithm
+    algorithm = config.CONV().lower() if algorithm == "auto" else algorithm
+    if algorithm not in ALGORITHMS[1:]:
+        raise ValueError(f"conv2d: the algorithm is {algorithm!r}, expected one of {', '.join(ALGORITHMS[1:])}")
     g = geometry
     fits = (g.r, g.s, g.stride, g.dilation, g.groups) == (3, 3, ONE, ONE, 1) and g.padding in ((0, 0), ONE, (2, 2))
     if algorithm == "direct" or not fits or not winograd.fits(code, g.c, g.k):
