@@ -140,13 +140,18 @@ def piece_rows(
     >>> piece_rows([(4096, 0)], (1,), [PIECE + 1], 4).tolist()
     [[4096, 0, 1, 16384], [69632, 0, 1, 1]]
     """
-    rows = [
-        (*(address and address + first * itemsize for address in tensor), *flags, min(PIECE, length - first))
-        for tensor, length in zip(addresses, lengths, strict=True)
-        for first in range(0, length, PIECE)
-    ]
     width = len(addresses[0]) + len(flags) + 1 if addresses else 0
-    return np.array(rows, np.int64).reshape(-1, width)
+    pieces = np.array([-(-length // PIECE) for length in lengths], np.int64)
+    table = np.empty((int(pieces.sum()), width), np.int64)
+    if not len(table):
+        return table
+    tensor = np.repeat(np.arange(len(pieces)), pieces)
+    first = (np.arange(len(table)) - np.repeat(np.cumsum(pieces) - pieces, pieces)) * PIECE
+    starts = np.array(addresses, np.int64)[tensor]
+    table[:, : starts.shape[1]] = np.where(starts == 0, 0, starts + first[:, None] * itemsize)
+    table[:, starts.shape[1] : -1] = flags
+    table[:, -1] = np.minimum(PIECE, np.array(lengths, np.int64)[tensor] - first)
+    return table
 
 
 def plan_sgd(b: PlanBuilder, table: Operand, hyper: Operand, dtype: dtypes.dtype) -> None:

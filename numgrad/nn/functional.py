@@ -6,7 +6,6 @@ import warnings
 
 from numgrad.dtypes import int32, int64
 from numgrad.layout import Size, product
-from numgrad.nn.losses import binary_cross_entropy_with_logits, huber_loss, smooth_l1_loss
 from numgrad.tensor import functional as T
 from numgrad.tensor import layers, random
 from numgrad.tensor.functional import gelu, relu, sigmoid, silu, tanh
@@ -14,15 +13,20 @@ from numgrad.tensor.layers import (
     adaptive_avg_pool2d,
     avg_pool2d,
     conv2d,
-    cross_entropy,
-    l1_loss,
     layer_norm,
     linear,
     max_pool2d,
-    mse_loss,
-    nll_loss,
     pad,
     scaled_dot_product_attention,
+)
+from numgrad.tensor.losses import (
+    binary_cross_entropy_with_logits,
+    cross_entropy,
+    huber_loss,
+    l1_loss,
+    mse_loss,
+    nll_loss,
+    smooth_l1_loss,
 )
 from numgrad.tensor.tensor import Tensor
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from numgrad.nn import functional as F
-from numgrad.nn.losses import check_reduction
 from numgrad.nn.module import Module
+from numgrad.tensor.losses import check_reduction
 from numgrad.tensor.tensor import Tensor
 
 

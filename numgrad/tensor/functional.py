@@ -99,8 +99,6 @@ from numgrad.tensor.shaping import (
     view,
 )
 
-# ruff: noqa: A004
-
 __all__ = [
     "abs",
     "add",

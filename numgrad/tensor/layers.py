@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from typing import TYPE_CHECKING, Any
 
 from numgrad import ops
@@ -343,7 +342,7 @@ def embedding(input: Tensor, weight: Tensor) -> Tensor:
     return ops.index.index_select(weight, F.check_tensor("embedding", "input", input), dim=0)  # type: ignore[no-any-return]
 
 
-# ---- softmax, losses --------------------------------------------------------------------------------------------
+# ---- softmax, attention --------------------------------------------------------------------------------------------
 
 
 def _along(op: Any, input: Tensor, dim: int) -> Tensor:
@@ -361,137 +360,6 @@ def softmax(input: Tensor, dim: int) -> Tensor:
 def log_softmax(input: Tensor, dim: int) -> Tensor:
     """The logarithm of `softmax`, exact where that underflows."""
     return _along(ops.loss.log_softmax, input, dim)
-
-
-def nll_loss(
-    input: Tensor, target: Tensor, weight: Tensor | None = None, ignore_index: int = -100, reduction: str = "mean"
-) -> Tensor:
-    """Negative log-likelihood of classes ``target`` under log-probabilities [N, C] or [N, C, d1, ...].
-
-    Raises
-    ------
-    IndexError
-        A target is no class.
-    RuntimeError, ValueError
-        The shapes or dtypes do not fit; the reduction is unknown.
-    """
-    F.check_tensor("nll_loss", "input", input)
-    F.check_tensor("nll_loss", "target", target)
-    try:
-        return ops.loss.nll_loss(input, target, weight, reduction=reduction, ignore_index=ignore_index)  # type: ignore[no-any-return]
-    except IndexError as error:
-        classes = input.shape[0] if input.ndim == 1 else input.shape[1]
-        values = target._array().ravel()
-        wrong = [int(v) for v in values if v != ignore_index and not 0 <= v < classes][0]
-        raise IndexError(f"Target {wrong} is out of bounds; the classes are 0 to {classes - 1}") from error
-
-
-def cross_entropy(
-    input: Tensor,
-    target: Tensor,
-    weight: Tensor | None = None,
-    ignore_index: int = -100,
-    reduction: str = "mean",
-    label_smoothing: float = 0.0,
-) -> Tensor:
-    """Cross-entropy between logits [N, C], [N, C, d1, ...] or [C] and classes, or class probabilities of input's shape.
-
-    Raises
-    ------
-    IndexError
-        A target is no class.
-    RuntimeError, ValueError
-        The shapes or dtypes do not fit; the reduction or the smoothing is not valid.
-
-    >>> import numgrad as ng
-    >>> ng.cross_entropy(ng.zeros(2, 4), ng.tensor([0, 3]))
-    tensor(1.3863)
-    """
-    F.check_tensor("cross_entropy", "input", input)
-    F.check_tensor("cross_entropy", "target", target)
-    if not 0.0 <= label_smoothing <= 1.0:
-        raise RuntimeError(f"cross_entropy: label_smoothing must be between 0.0 and 1.0. Got: {label_smoothing}")
-    axis = 0 if input.ndim == 1 else 1
-    logs = log_softmax(input, axis)
-    if target.is_floating_point():
-        return _soft_cross_entropy(logs, target, weight, reduction, label_smoothing, axis)
-    loss = nll_loss(logs, target, weight, ignore_index, reduction)
-    if label_smoothing == 0.0:
-        return loss
-    classes = input.shape[axis]
-    kept = F.ne(target, ignore_index)
-    spread = F.mul(logs, _per_class(weight, logs, axis)) if weight is not None else logs
-    smooth = F.where(kept, F.neg(F.sum(spread, axis)), 0.0)
-    if reduction == "mean":
-        if weight is None:
-            total = F.sum(kept.to(input.dtype))
-        else:
-            ones = F.mul(F.sum(F.mul(logs.detach(), 0.0), axis), 0.0) - 1.0  # its loss is each target's weight
-            total = nll_loss(F.expand(F.unsqueeze(ones, axis), logs.shape), target, weight, ignore_index, "sum")
-        smooth = F.div(F.sum(smooth), total)
-    elif reduction == "sum":
-        smooth = F.sum(smooth)
-    return F.add(F.mul(loss, 1.0 - label_smoothing), F.mul(smooth, label_smoothing / classes))
-
-
-def _per_class(weight: Tensor, like: Tensor, axis: int) -> Tensor:
-    return F.reshape(weight, tuple(-1 if a == axis else 1 for a in range(like.ndim)))
-
-
-def _soft_cross_entropy(
-    logs: Tensor, target: Tensor, weight: Tensor | None, reduction: str, label_smoothing: float, axis: int
-) -> Tensor:
-    if target.shape != logs.shape:
-        raise ShapeError(f"cross_entropy: target has shape {list(target.shape)}, expected {list(logs.shape)} for probabilities")
-    if label_smoothing:
-        target = F.add(F.mul(target, 1.0 - label_smoothing), label_smoothing / logs.shape[axis])
-    terms = F.neg(F.mul(logs, target))
-    if weight is not None:
-        terms = F.mul(terms, _per_class(weight, logs, axis))
-    losses = F.sum(terms, axis)
-    if reduction == "mean":
-        return F.div(F.sum(losses), float(max(1, losses.numel())))
-    return _reduced("cross_entropy", losses, reduction)
-
-
-def _reduced(name: str, losses: Tensor, reduction: str) -> Tensor:
-    if reduction == "none":
-        return losses
-    if reduction == "mean":
-        return F.mean(losses)
-    if reduction == "sum":
-        return F.sum(losses)
-    raise ValueError(f"{name}: {reduction} is not a valid value for reduction; expected 'none', 'mean' or 'sum'")
-
-
-def mse_loss(input: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
-    """The squared differences, their mean or sum."""
-    _warn_if_broadcast(input, target)
-    return _reduced("mse_loss", F.square(F.sub(input, target)), reduction)
-
-
-def l1_loss(input: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
-    """The absolute differences, their mean or sum."""
-    _warn_if_broadcast(input, target)
-    return _reduced("l1_loss", F.abs(F.sub(input, target)), reduction)
-
-
-def _warn_if_broadcast(input: Tensor, target: Tensor) -> None:
-    if input.shape != target.shape:
-        warnings.warn(
-            f"Using a target size ({target.shape}) that is different to the input size ({input.shape}). This will likely lead to "
-            "incorrect results due to broadcasting. Please ensure they have the same size.",
-            UserWarning,
-            stacklevel=3,
-        )
-
-
-def binary_cross_entropy_with_logits(input: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
-    """Cross-entropy of probabilities ``target`` and sigmoid(input), safe for large inputs."""
-    if input.shape != target.shape:
-        raise ValueError(f"Target size ({target.shape}) must be the same as input size ({input.shape})")
-    losses = F.add(F.sub(F.relu(input), F.mul(input, target)), F.log1p(F.exp(F.neg(F.abs(input)))))
-    return _reduced("binary_cross_entropy_with_logits", losses, reduction)
 
 
 def scaled_dot_product_attention(query: Tensor, key: Tensor, value: Tensor, scale: float | None = None) -> Tensor:

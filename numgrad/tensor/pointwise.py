@@ -18,7 +18,6 @@ from numgrad.tensor.arguments import as_operand, cast, check_tensor, result_type
 if TYPE_CHECKING:
     from numgrad.tensor.tensor import Tensor
 
-# ruff: noqa: A001
 
 _e = ops.elementwise
 

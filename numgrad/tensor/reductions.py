@@ -17,7 +17,6 @@ from numgrad.tensor.shaping import reshape
 if TYPE_CHECKING:
     from numgrad.tensor.tensor import Tensor
 
-# ruff: noqa: A001, A004
 
 _r = ops.reduce
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
 
 from numgrad import dtypes
 from numgrad.dtypes import dtype as Dtype
-from numgrad.engine import dispatch
+from numgrad.engine import dispatch, hooks
 from numgrad.engine.tape import Node, TensorBase
 from numgrad.engine.views import refresh
 from numgrad.layout import Size, spec_of
@@ -151,10 +151,11 @@ class Tensor(TensorBase):
 
     @property
     def grad(self) -> Tensor | None:
-        if self._node is not None and self._grad is None:
+        if self._node is not None and self._grad is None and not self._retains_grad:
             warnings.warn(
-                "The .grad attribute of a Tensor that is not a leaf Tensor is being accessed. Its .grad attribute won't be "
-                "populated during autograd.backward(). Use autograd.grad(output, tensor) for its gradient.",
+                "The .grad attribute of a Tensor that is not a leaf Tensor is being accessed. Its .grad attribute "
+                "won't be populated during autograd.backward(). If you indeed want the .grad field to be populated for "
+                "a non-leaf Tensor, use .retain_grad() on the non-leaf Tensor.",
                 UserWarning,
                 stacklevel=2,
             )
@@ -187,11 +188,51 @@ class Tensor(TensorBase):
         """
         from numgrad.autograd import backward
 
-        backward(self, gradient, retain_graph, create_graph, inputs)
+        backward(self, gradient, retain_graph, create_graph, inputs=inputs)
 
     def detach(self) -> Tensor:
         """The same memory outside of the graph."""
         return Tensor(self._storage, self._spec, self._address)
+
+    def detach_(self) -> Tensor:
+        """Take this tensor out of its graph.
+
+        Raises
+        ------
+        RuntimeError
+            It is a view, whose history is that of its base.
+        """
+        if self._base is not None and self._node is not None:
+            raise RuntimeError("Can't detach views in-place. Use detach() instead.")
+        self._node, self._output_nr, self._requires_grad, self._retains_grad = None, 0, False, False
+        return self
+
+    def register_hook(self, hook: Callable[[Tensor], Tensor | None]) -> hooks.RemovableHandle:
+        """Call ``hook(grad)`` whenever the gradient of this tensor is known; a tensor that it returns replaces it.
+
+        Hooks are called in the order of their registration; what is returned has a ``remove()``.
+
+        >>> import numgrad as ng
+        >>> x = ng.tensor([1.0, 2.0], requires_grad=True)
+        >>> handle = x.register_hook(lambda grad: grad * 2)
+        >>> x.sum().backward()
+        >>> x.grad
+        tensor([2., 2.])
+        """
+        return hooks.add_hook(hooks.tensor_hooks(self), hook)
+
+    def register_post_accumulate_grad_hook(self, hook: Callable[[Tensor], None]) -> hooks.RemovableHandle:
+        """Call ``hook(self)`` whenever a backward has added to the ``.grad`` of this leaf."""
+        return hooks.add_hook(hooks.accumulation_hooks(self), hook)
+
+    def retain_grad(self) -> None:
+        """Keep the gradient in ``.grad``, though this tensor is no leaf; it is seen after all hooks."""
+        hooks.retain(self)
+
+    @property
+    def retains_grad(self) -> bool:
+        """Whether `retain_grad` was called on this tensor, and it is no leaf."""
+        return self._retains_grad
 
     @property
     def data(self) -> Tensor:

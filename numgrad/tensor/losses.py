@@ -1,0 +1,224 @@
+"""Losses."""
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING
+
+from numgrad import ops
+from numgrad.errors import ShapeError
+from numgrad.tensor import creation
+from numgrad.tensor import functional as F
+from numgrad.tensor.layers import log_softmax
+
+if TYPE_CHECKING:
+    from numgrad.tensor.tensor import Tensor
+
+
+def check_reduction(reduction: str) -> str:
+    """``reduction``, if it is 'none', 'mean' or 'sum'.
+
+    Raises
+    ------
+    ValueError
+        It is something else.
+    """
+    if reduction not in ("none", "mean", "sum"):
+        raise ValueError(f"{reduction} is not a valid value for reduction; expected 'none', 'mean' or 'sum'")
+    return reduction
+
+
+def _reduced(loss: Tensor, reduction: str) -> Tensor:
+    if reduction == "none":
+        return loss
+    return F.mean(loss) if reduction == "mean" else F.sum(loss)
+
+
+def _warn_of_sizes(input: Tensor, target: Tensor) -> None:
+    if input.shape != target.shape:
+        warnings.warn(
+            f"Using a target size ({target.shape}) that is different to the input size ({input.shape}). This will "
+            "likely lead to incorrect results due to broadcasting. Please ensure they have the same size.",
+            UserWarning,
+            stacklevel=3,
+        )
+
+
+def nll_loss(
+    input: Tensor, target: Tensor, weight: Tensor | None = None, ignore_index: int = -100, reduction: str = "mean"
+) -> Tensor:
+    """Negative log-likelihood of classes ``target`` under log-probabilities [N, C] or [N, C, d1, ...].
+
+    Raises
+    ------
+    IndexError
+        A target is no class.
+    RuntimeError, ValueError
+        The shapes or dtypes do not fit; the reduction is unknown.
+    """
+    F.check_tensor("nll_loss", "input", input)
+    F.check_tensor("nll_loss", "target", target)
+    try:
+        return ops.loss.nll_loss(input, target, weight, reduction=reduction, ignore_index=ignore_index)  # type: ignore[no-any-return]
+    except IndexError as error:
+        classes = input.shape[0] if input.ndim == 1 else input.shape[1]
+        values = target._array().ravel()
+        wrong = [int(v) for v in values if v != ignore_index and not 0 <= v < classes][0]
+        raise IndexError(f"Target {wrong} is out of bounds; the classes are 0 to {classes - 1}") from error
+
+
+def cross_entropy(
+    input: Tensor,
+    target: Tensor,
+    weight: Tensor | None = None,
+    ignore_index: int = -100,
+    reduction: str = "mean",
+    label_smoothing: float = 0.0,
+) -> Tensor:
+    """Cross-entropy between logits [N, C], [N, C, d1, ...] or [C] and classes, or class probabilities of input's shape.
+
+    Raises
+    ------
+    IndexError
+        A target is no class.
+    RuntimeError, ValueError
+        The shapes or dtypes do not fit; the reduction or the smoothing is not valid.
+
+    >>> import numgrad as ng
+    >>> ng.cross_entropy(ng.zeros(2, 4), ng.tensor([0, 3]))
+    tensor(1.3863)
+    """
+    F.check_tensor("cross_entropy", "input", input)
+    F.check_tensor("cross_entropy", "target", target)
+    check_reduction(reduction)
+    if not 0.0 <= label_smoothing <= 1.0:
+        raise RuntimeError(f"cross_entropy: label_smoothing must be between 0.0 and 1.0. Got: {label_smoothing}")
+    axis = 0 if input.ndim == 1 else 1
+    logs = log_softmax(input, axis)
+    if target.is_floating_point():
+        return _soft_cross_entropy(logs, target, weight, reduction, label_smoothing, axis)
+    loss = nll_loss(logs, target, weight, ignore_index, reduction)
+    if label_smoothing == 0.0:
+        return loss
+    classes = input.shape[axis]
+    kept = F.ne(target, ignore_index)
+    spread = F.mul(logs, _per_class(weight, logs, axis)) if weight is not None else logs
+    smooth = F.where(kept, F.neg(F.sum(spread, axis)), 0.0)
+    if reduction == "mean":
+        if weight is None:
+            total = F.sum(kept.to(input.dtype))
+        else:
+            # With -1 for each log-probability the loss is the sum of the targets' weights.
+            total = nll_loss(creation.full(tuple(logs.shape), -1.0, dtype=logs.dtype), target, weight, ignore_index, "sum")
+        smooth = F.div(F.sum(smooth), total)
+    elif reduction == "sum":
+        smooth = F.sum(smooth)
+    return F.add(F.mul(loss, 1.0 - label_smoothing), F.mul(smooth, label_smoothing / classes))
+
+
+def _per_class(weight: Tensor, like: Tensor, axis: int) -> Tensor:
+    return F.reshape(weight, tuple(-1 if a == axis else 1 for a in range(like.ndim)))
+
+
+def _soft_cross_entropy(
+    logs: Tensor, target: Tensor, weight: Tensor | None, reduction: str, label_smoothing: float, axis: int
+) -> Tensor:
+    if target.shape != logs.shape:
+        raise ShapeError(f"cross_entropy: target has shape {list(target.shape)}, expected {list(logs.shape)} for probabilities")
+    if label_smoothing:
+        target = F.add(F.mul(target, 1.0 - label_smoothing), label_smoothing / logs.shape[axis])
+    terms = F.neg(F.mul(logs, target))
+    if weight is not None:
+        terms = F.mul(terms, _per_class(weight, logs, axis))
+    losses = F.sum(terms, axis)
+    if reduction == "mean":
+        return F.div(F.sum(losses), float(max(1, losses.numel())))
+    return _reduced(losses, reduction)
+
+
+def mse_loss(input: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
+    """The squared differences, their mean or sum."""
+    check_reduction(reduction)
+    _warn_of_sizes(input, target)
+    return _reduced(F.square(F.sub(input, target)), reduction)
+
+
+def l1_loss(input: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
+    """The absolute differences, their mean or sum."""
+    check_reduction(reduction)
+    _warn_of_sizes(input, target)
+    return _reduced(F.abs(F.sub(input, target)), reduction)
+
+
+def huber_loss(input: Tensor, target: Tensor, reduction: str = "mean", delta: float = 1.0) -> Tensor:
+    """Half the squared error up to delta, delta * (abs(error) - delta / 2) beyond; reduced.
+
+    Raises
+    ------
+    RuntimeError
+        delta is not positive.
+
+    >>> import numgrad as ng
+    >>> huber_loss(ng.tensor([0.0]), ng.tensor([3.0]))
+    tensor(2.5000)
+    """
+    check_reduction(reduction)
+    if delta <= 0:
+        raise RuntimeError("huber_loss does not support non-positive values for delta.")
+    _warn_of_sizes(input, target)
+    error = F.sub(input, target)
+    size = F.abs(error)
+    far = F.mul(F.sub(size, 0.5 * delta), delta)
+    return _reduced(F.where(F.le(size, delta), F.mul(F.square(error), 0.5), far), reduction)
+
+
+def smooth_l1_loss(input: Tensor, target: Tensor, reduction: str = "mean", beta: float = 1.0) -> Tensor:
+    """The Huber loss with delta = beta, divided by beta; for beta = 0 `l1_loss`.
+
+    Raises
+    ------
+    RuntimeError
+        beta is negative.
+
+    >>> import numgrad as ng
+    >>> smooth_l1_loss(ng.tensor([0.0]), ng.tensor([3.0]), beta=0.5)
+    tensor(2.7500)
+    """
+    if beta < 0:
+        raise RuntimeError("smooth_l1_loss does not support negative values for beta.")
+    if beta == 0:
+        return l1_loss(input, target, reduction)
+    return F.div(huber_loss(input, target, reduction, beta), beta)
+
+
+def binary_cross_entropy_with_logits(
+    input: Tensor,
+    target: Tensor,
+    weight: Tensor | None = None,
+    reduction: str = "mean",
+    pos_weight: Tensor | None = None,
+) -> Tensor:
+    """The cross-entropy of a yes or no whose log-odds are ``input`` and whose truth is ``target``, between 0 and 1.
+
+    >>> import numgrad as ng
+    >>> binary_cross_entropy_with_logits(ng.zeros(2), ng.tensor([0.0, 1.0]))
+    tensor(0.6931)
+
+    ``weight`` scales each loss; ``pos_weight`` only the part of the yes.
+
+    Raises
+    ------
+    ValueError
+        The shapes differ.
+    """
+    check_reduction(reduction)
+    if target.shape != input.shape:
+        raise ValueError(f"Target size ({target.shape}) must be the same as input size ({input.shape})")
+    # -log(sigmoid(x)) = softplus(-x), which neither overflows nor loses digits.
+    positive = F.softplus(F.neg(input))
+    if pos_weight is None:
+        loss = F.add(F.mul(F.sub(1, target), input), positive)
+    else:
+        scale = F.add(F.mul(F.sub(pos_weight, 1), target), 1)
+        loss = F.add(F.mul(F.sub(1, target), input), F.mul(scale, positive))
+    return _reduced(loss if weight is None else F.mul(loss, weight), reduction)
