@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from numgrad.engine.tape import AccumulateGrad, Edge, Node, TensorBase, modes
@@ -11,15 +12,28 @@ from numgrad.errors import GradError
 from numgrad.layout import contiguous_strides
 from numgrad.registry import find
 
+# Runs nodes in place of ``node.apply(grads, create_graph)``, for who wants to see what comes out.
+monitor: Callable[[Node, list[Any], bool], tuple[Any, ...]] | None = None
 
-class _Pending:
+_leaf_locks = tuple(threading.RLock() for _ in range(64))  # a leaf's is chosen by its id
+
+
+class BackwardPass:
     """Gradients on their way: for each waiting node one slot an output, and a heap of the nodes, latest first."""
 
-    def __init__(self, useful: set[Node] | None) -> None:
+    def __init__(self, roots: Sequence[Edge], useful: set[Node] | None) -> None:
+        self.roots = roots
         self.slots: dict[Node, list[Any]] = {}
         self.heap: list[tuple[int, int, Node]] = []
         self.useful = useful  # None: all nodes
         self.add = find("add")
+        self.at_end: list[Callable[[], None]] = []
+
+    def reaches(self, node: Node) -> bool:
+        """Whether a gradient may arrive at this node."""
+        if self.useful is None:
+            self.useful = set(_below(self.roots))
+        return node in self.useful
 
     def deliver(self, edge: Edge, grad: Any, owned: bool) -> None:
         """Add ``grad`` to what waits at ``edge``; ``owned``: nobody else has its memory."""
@@ -58,81 +72,109 @@ def run_backward(
     touched, and the gradients at these edges are returned (None where nothing arrives).
     """
     captured: dict[tuple[Node, int], Any] = {edge: None for edge in captures or () if edge is not None}
-    pending = _Pending(None if captures is None else _nodes_above(roots, captured))
-    before = modes.grad_enabled
-    modes.grad_enabled = create_graph
+    pending = BackwardPass(roots, None if captures is None else _nodes_above(roots, captured))
+    watched = monitor
+    before = modes.grad_enabled, modes.backward
+    modes.grad_enabled, modes.backward = create_graph, pending
     try:
         for edge, grad in zip(roots, grads, strict=True):
             pending.deliver(edge, grad, owned=False)
         while pending.heap:
             node, incoming, owned = pending.pop()
-            for number, grad in enumerate(incoming):
-                if (node, number) in captured:
-                    captured[node, number] = grad
+            hooks = node.hooks
+            if hooks is not None:
+                incoming, owned = hooks.on_tensors(node, incoming), False
+            if captured:
+                for number, grad in enumerate(incoming):
+                    if (node, number) in captured:
+                        captured[node, number] = grad
             if isinstance(node, AccumulateGrad):
                 if captures is None:
+                    if hooks is not None:
+                        incoming = hooks.on_entry(incoming)
                     accumulate(node.variable, incoming[0], owned, create_graph)
-            elif _leads_on(node, pending.useful):
-                outgoing = node.apply(incoming, create_graph)
+                    if hooks is not None:
+                        hooks.on_exit((), incoming)
+            elif captures is None or _leads_on(node, pending.useful):
+                if hooks is not None:
+                    incoming = hooks.on_entry(incoming)
+                if watched is None:
+                    outgoing = node.apply(incoming, create_graph)
+                else:
+                    outgoing = watched(node, incoming, create_graph)
+                if hooks is not None:
+                    outgoing = hooks.on_exit(outgoing, incoming)
                 if not retain_graph:
                     node.release()
-                _send(node, incoming, outgoing, pending)
+                _send(node, incoming, outgoing, pending, hooks is None and node.makes_results)
                 del outgoing
-            del incoming, grad
+            incoming = grad = None  # type: ignore[assignment]
+        for call in pending.at_end:
+            call()
     finally:
-        modes.grad_enabled = before
+        modes.grad_enabled, modes.backward = before
     return [captured[edge] if edge is not None else None for edge in captures or ()]
 
 
-def _send(node: Node, incoming: list[Any], outgoing: tuple[Any, ...], pending: _Pending) -> None:
+def _send(node: Node, incoming: list[Any], outgoing: tuple[Any, ...], pending: BackwardPass, fresh: bool) -> None:
     edges = node.edges
     if len(outgoing) != len(edges):
         raise GradError(
-            f"function {node.name()} returned an incorrect number of gradients (expected {len(edges)}, got {len(outgoing)})"
+            f"function {node.name()} returned an incorrect number of gradients (expected {len(edges)}, got "
+            f"{len(outgoing)})"
         )
     taken = [grad._storage for grad in incoming if grad is not None]
     for position, (edge, grad) in enumerate(zip(edges, outgoing, strict=True)):
         if edge is not None and grad is not None:
             storage = grad._storage
             others = [other._storage for other in outgoing[position + 1 :] if other is not None]
-            pending.deliver(edge, grad, storage not in taken and storage not in others)
+            pending.deliver(edge, grad, fresh and storage not in taken and storage not in others)
             taken.append(storage)
 
 
 def _nodes_above(roots: Sequence[Edge], captured: dict[tuple[Node, int], Any]) -> set[Node]:
     """Nodes on a way from the roots to a captured edge, the captured nodes included."""
-    targets = {node for node, _ in captured}
-    order: list[Node] = []
-    seen: set[Node] = set()
+    below = _below(roots)
+    useful = {node for node, _ in captured}.intersection(below)
+    for node in sorted(below, key=lambda node: node.sequence):
+        if any(edge is not None and edge[0] in useful for edge in node.edges):
+            useful.add(node)
+    return useful
+
+
+def _below(roots: Sequence[Edge]) -> dict[Node, None]:
+    """All nodes that the roots lead to."""
+    seen: dict[Node, None] = {}
     stack = [edge[0] for edge in roots if edge is not None]
     while stack:
         node = stack.pop()
         if node not in seen:
-            seen.add(node)
-            order.append(node)
+            seen[node] = None
             stack.extend(edge[0] for edge in node.edges if edge is not None)
-    useful = targets & seen
-    for node in sorted(order, key=lambda node: node.sequence):
-        if any(edge is not None and edge[0] in useful for edge in node.edges):
-            useful.add(node)
-    return useful
+    return seen
 
 
 def _leads_on(node: Node, useful: set[Node] | None) -> bool:
     return useful is None or any(edge is not None and edge[0] in useful for edge in node.edges)
 
 
-def accumulate(variable: TensorBase, grad: TensorBase, owned: bool, create_graph: bool) -> None:
-    """Add ``grad`` to a leaf's ``.grad``. The first one is kept as it is if the engine owns it, else copied."""
-    if variable._grad is None:
-        keep = create_graph or (owned and _same_layout(variable, grad))
-        spec = variable._spec
-        strides = spec.strides if spec.is_dense else contiguous_strides(spec.shape)
-        variable._grad = grad if keep else find("to_strides")(grad, strides=strides)
-    elif create_graph or variable._grad._node is not None:
-        variable._grad = find("add")(variable._grad, grad)
-    else:
-        find("add").in_place(variable._grad, grad)  # type: ignore[attr-defined]
+def accumulate(variable: TensorBase, grad: Any, owned: bool, create_graph: bool) -> None:
+    """Add ``grad`` to a leaf's ``.grad``. The first one is kept as it is if the engine owns it, else copied.
+
+    Threads that do it at once do it one after the other.
+    """
+    with _leaf_locks[id(variable) >> 8 & 63]:
+        if variable._grad is None:
+            keep = create_graph or (owned and _same_layout(variable, grad))
+            spec = variable._spec
+            strides = spec.strides if spec.is_dense else contiguous_strides(spec.shape)
+            variable._grad = grad if keep else find("to_strides")(grad, strides=strides)
+        elif create_graph or variable._grad._node is not None:
+            variable._grad = find("add")(variable._grad, grad)
+        else:
+            find("add").in_place(variable._grad, grad)  # type: ignore[attr-defined]
+    if variable._hooks is not None:
+        variable._hooks.on_accumulated(variable)
 
 
 def _same_layout(variable: TensorBase, grad: TensorBase) -> bool:

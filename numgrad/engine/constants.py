@@ -27,3 +27,8 @@ def constant(value: float, dtype: Dtype) -> TensorBase:
             _kept.clear()
         _kept[key] = found
     return found
+
+
+def is_constant(tensor: TensorBase) -> bool:
+    """Whether this tensor is a Python number that others may be using as well."""
+    return tensor._spec.ndim == 0 and any(tensor is kept for kept in tuple(_kept.values()))

@@ -12,6 +12,8 @@ from numgrad.runtime.memory import allocate
 
 tensor_class: type[TensorBase] = TensorBase
 recorders: list[Any] = []  # each is told ``applied(op, inputs, outputs)``
+guards: list[Any] = []  # each may refuse: ``guard(op, inputs, plan, edges)``, before anything is done
+node_watchers: list[Any] = []  # each is told of a new node; they see all threads'
 
 
 def set_tensor_class(cls: type[TensorBase]) -> None:
@@ -43,6 +45,9 @@ def dispatch(op: Op, inputs: tuple[Any, ...], params: Any) -> Any:
             if tensor._node is not None or tensor._requires_grad:
                 edges = tuple([None if tensor is None else _edge(tensor) for tensor in inputs])
                 break
+    if guards:
+        for guard in guards:
+            guard(op, inputs, plan, edges)
     addresses = [0 if tensor is None else tensor._address for tensor in inputs]
     outputs: list[Any] = []
     cls = tensor_class
@@ -118,6 +123,9 @@ def _record(node: Node, op: Op, outputs: list[Any]) -> None:
     for number, tensor in enumerate(public):
         if tensor._spec.dtype.is_floating_point:
             tensor._node, tensor._output_nr = node, number
+    if node_watchers:
+        for watch in node_watchers:
+            watch(node)
 
 
 def _status_error(op: Op, status: int, params: Any) -> Exception:

@@ -12,6 +12,7 @@ from numgrad.layout import Spec
 from numgrad.runtime.memory import Storage
 
 _sequence = itertools.count(1)
+_accumulators = threading.RLock()
 
 FREED = (
     "Trying to backward through the graph a second time (or directly access saved tensors after they have already been "
@@ -66,6 +67,9 @@ class Modes(threading.local):
     """Each thread's modes."""
 
     grad_enabled = True
+    backward: Any = None  # the backward pass that runs now
+    saved_hooks: tuple[Any, ...] = ()  # (pack, unpack) for what is saved, the innermost last
+    inference = False
 
 
 modes = Modes()
@@ -102,7 +106,11 @@ class Node:
         self.needs = tuple([edge is not None for edge in edges])
         self.input_specs = input_specs
         self.sequence = next(_sequence)
+        self.hooks = None
 
+    makes_results = True  # what `apply` returns is nobody else's, unless it is what came in
+
+    hooks: Any  # None, or what `hooks.Hooks` says
     saved: list[Any] | None
     versions: list[int]
     output_specs: list[Spec]
@@ -130,9 +138,11 @@ class Node:
         saved = self.saved
         if saved is None:
             raise GradError(FREED)
+        if saved.__class__ is not list:  # packed by somebody who also unpacks it
+            return saved.unpack(self, create_graph)  # type: ignore[attr-defined,no-any-return]
         for place, tensor in enumerate(saved):
             if tensor is not None and tensor._storage.version != self.versions[place]:
-                raise self._modified(place, tensor)
+                raise self.modified(place, tensor)
         if create_graph and self.saving.outputs:
             saved = list(saved)
             for place, number in self.saving.outputs:
@@ -143,19 +153,60 @@ class Node:
                 saved[place] = alias
         return saved
 
-    def _modified(self, place: int, tensor: TensorBase) -> GradError:
+    def modified(self, place: int, tensor: TensorBase) -> GradError:
+        """The error for a saved tensor that does not hold any more what it held."""
         spec, outputs = tensor._spec, dict(self.saving.outputs)
         return GradError(
             "one of the variables needed for gradient computation has been modified by an inplace operation: "
             f"[numgrad.{spec.dtype.torch_name}Tensor {list(spec.shape)}], which is "
             + (f"output {outputs[place]}" if place in outputs else "an input")
             + f" of {self.name().removesuffix('Backward0')}, is at version {tensor._storage.version}; expected version "
-            f"{self.versions[place]} instead. Hint: work on a clone(), or use the op that returns a new tensor."
+            f"{self.versions[place]} instead. Hint: work on a clone(), or use the op that returns a new tensor; "
+            "autograd.set_detect_anomaly(True, check_nan=False) finds the line of the operation that failed to compute its "
+            "gradient."
         )
 
     def release(self) -> None:
         """Free the saved tensors; a second backward through this node is an error from now on."""
         self.saved = None
+
+    @property
+    def metadata(self) -> dict[Any, Any]:
+        """A place for notes of the user."""
+        from numgrad.engine.hooks import hooks_of
+
+        return hooks_of(self).metadata
+
+    def register_hook(self, fn: Any) -> Any:
+        """Call ``fn(grad_inputs, grad_outputs)`` after this node ran; a tuple that it returns replaces the former."""
+        from numgrad.engine.hooks import add_hook, hooks_of
+
+        return add_hook(hooks_of(self).after, fn)
+
+    def register_prehook(self, fn: Any) -> Any:
+        """Call ``fn(grad_outputs)`` before this node runs; a tuple that it returns replaces ``grad_outputs``."""
+        from numgrad.engine.hooks import add_hook, hooks_of
+
+        return add_hook(hooks_of(self).before, fn)
+
+    def saved_tensor(self, name: str) -> Any:
+        """What was saved of the input or output of this name; ``self`` and ``result`` are torch's for input and out."""
+        kept = {}
+        if self.op is not None:
+            for place, number in enumerate(self.saving.inputs):
+                if number is not None:
+                    kept[self.op.inputs[number] if number else "self"] = place
+            for place, number in self.saving.outputs:
+                kept[self.op.outputs[number] if number else "result"] = place
+        if name not in kept:
+            raise AttributeError(f"{self.name()} saved no {name!r}, but {list(kept)}")
+        return self.unpack(True)[kept[name]]
+
+    # Not by __getattr__: a class that has one reads all of its attributes slowly.
+    _saved_self = property(lambda self: self.saved_tensor("self"))
+    _saved_other = property(lambda self: self.saved_tensor("other"))
+    _saved_exponent = property(lambda self: self.saved_tensor("exponent"))
+    _saved_result = property(lambda self: self.saved_tensor("result"))
 
     def __repr__(self) -> str:
         return f"<{self.name()}>"
@@ -194,6 +245,7 @@ class AccumulateGrad(Node):
         super().__init__(None, None, (), ())
         self.output_specs = [variable._spec]
         self.variable = variable
+        self.hooks = variable._hooks
 
     def name(self) -> str:
         return "AccumulateGrad"
@@ -208,6 +260,9 @@ def gradient_edge(tensor: TensorBase) -> Edge:
         return None
     accumulator = tensor._accumulator and tensor._accumulator()
     if accumulator is None:
-        accumulator = AccumulateGrad(tensor)
-        tensor._accumulator = weakref.ref(accumulator)
+        with _accumulators:  # graphs that threads make at once share one, or gradients asked for would not arrive
+            accumulator = tensor._accumulator and tensor._accumulator()
+            if accumulator is None:
+                accumulator = AccumulateGrad(tensor)
+                tensor._accumulator = weakref.ref(accumulator)
     return accumulator, 0

@@ -61,6 +61,11 @@ def change_in_place(op: Op, target: TensorBase, *others: TensorBase, **params: A
         target._node.saved[place], target._node.versions[place] = original, original._storage.version  # type: ignore[index]
     if base is not None and target._node is not None and target._view_node is not NO_GRAD:
         find("copy_slices")(base, target, **_window(target, base))
+    for changed in (target, base):
+        if changed is not None and changed._retains_grad:
+            from numgrad.engine.hooks import retain
+
+            retain(changed)
     return result
 
 

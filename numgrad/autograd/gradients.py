@@ -1,0 +1,258 @@
+"""`backward` and `grad`."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias
+
+from numgrad.autograd.graph import GradientEdge
+from numgrad.autograd.modes import set_grad_enabled
+from numgrad.engine.backward import accumulate, run_backward
+from numgrad.engine.tape import gradient_edge
+from numgrad.engine.views import refresh
+from numgrad.layout import Spec
+from numgrad.tensor import creation
+from numgrad.tensor.tensor import Tensor
+
+Place: TypeAlias = Tensor | GradientEdge
+
+
+def backward(
+    tensors: Place | Sequence[Place],
+    grad_tensors: Tensor | Sequence[Tensor | None] | None = None,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+    grad_variables: Tensor | Sequence[Tensor | None] | None = None,
+    inputs: Tensor | Sequence[Tensor] | None = None,
+) -> None:
+    """Add the gradients of ``tensors`` to the ``.grad`` of the leaves of their graph.
+
+    Parameters
+    ----------
+    tensors
+        The roots; their gradients add up.
+    grad_tensors
+        A cotangent for each root, of its shape; may be left out for a root of one element.
+    retain_graph
+        Keep what the forward saved, so that the graph can be gone through again; default: as ``create_graph``.
+    create_graph
+        Record the backward itself, so that gradients can be differentiated.
+    grad_variables
+        The old name of ``grad_tensors``.
+    inputs
+        Accumulate into these tensors alone.
+
+    Raises
+    ------
+    RuntimeError
+        A root needs no gradient, has no cotangent, or its graph was freed; or ``inputs`` is empty or holds a tensor
+        that requires no gradient.
+
+    >>> import numgrad as ng
+    >>> x = ng.tensor([1.0, 2.0], requires_grad=True)
+    >>> ng.autograd.backward([x * 2, x * 3], [ng.ones(2), ng.ones(2)])
+    >>> x.grad
+    tensor([5., 5.])
+    """
+    if grad_variables is not None:
+        if grad_tensors is not None:
+            raise RuntimeError(
+                "`grad_tensors` and `grad_variables` (deprecated) arguments both passed to `backward()`. Please only "
+                "use `grad_tensors`."
+            )
+        grad_tensors = grad_variables
+    leaves: tuple[Tensor, ...] = ()
+    if inputs is not None:
+        leaves = tuple({id(leaf): leaf for leaf in _as_tuple(inputs)}.values())
+        if not leaves:
+            raise RuntimeError("`inputs` argument to `backward()` cannot be empty.")
+        _check_differentiable(leaves)
+    roots = _as_tuple(tensors)
+    edges = [_root_edge(position, root) for position, root in enumerate(roots)]
+    grads = _cotangents(roots, grad_tensors)
+    if create_graph:
+        warnings.warn(
+            "Using backward() with create_graph=True will create a reference cycle between the parameter and its "
+            "gradient which can cause a memory leak. We recommend using autograd.grad when creating the graph to avoid "
+            "this. If you have to use this function, make sure to reset the .grad fields of your parameters to None "
+            "after use to break the cycle and avoid the leak.",
+            UserWarning,
+            stacklevel=2,
+        )
+    keep = create_graph if retain_graph is None else retain_graph
+    if inputs is None:
+        run_backward(edges, grads, keep, create_graph)
+        return
+    found = run_backward(edges, grads, keep, create_graph, [_edge(leaf) for leaf in leaves])
+    with set_grad_enabled(create_graph):
+        for leaf, gradient in zip(leaves, found, strict=True):
+            if gradient is not None:
+                accumulate(leaf, gradient, False, create_graph)
+
+
+def grad(
+    outputs: Place | Sequence[Place],
+    inputs: Place | Sequence[Place] | Mapping[Any, Place],
+    grad_outputs: Tensor | Sequence[Tensor | None] | None = None,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+    only_inputs: bool = True,
+    allow_unused: bool | None = None,
+    is_grads_batched: bool = False,
+    materialize_grads: bool = False,
+) -> Any:
+    """Gradients of ``outputs`` with respect to ``inputs``; no ``.grad`` is touched.
+
+    Parameters
+    ----------
+    outputs, inputs
+        Tensors or gradient edges. ``inputs`` may be a dict, and the result is one then.
+    grad_outputs
+        A cotangent for each output; may be left out for an output of one element.
+    retain_graph, create_graph
+        As for `backward`.
+    only_inputs
+        Has to be True, which is all that there is.
+    allow_unused
+        None as the gradient of an input that the outputs do not depend on, instead of an error.
+    is_grads_batched
+        The cotangents have one dimension more in front, and so have the results; done one after the other.
+    materialize_grads
+        Zeros instead of None.
+
+    Returns
+    -------
+    tuple of Tensor or None
+        One for each input.
+
+    Raises
+    ------
+    RuntimeError
+        An input needs no gradient, or (unless ``allow_unused``) is not part of the graph.
+    ValueError
+        ``inputs`` is empty, ``only_inputs`` is False, or arguments contradict each other.
+
+    >>> import numgrad as ng
+    >>> x = ng.tensor(3.0, requires_grad=True)
+    >>> (first,) = ng.autograd.grad(x * x * x, x, create_graph=True)
+    >>> (second,) = ng.autograd.grad(first, x)
+    >>> first.item(), second.item()
+    (27.0, 18.0)
+    """
+    if materialize_grads and allow_unused is False:
+        raise ValueError(
+            "Expected allow_unused to be True or not passed when materialize_grads=True, but got: allow_unused=False."
+        )
+    if not only_inputs:
+        raise ValueError("grad: only_inputs=False is not there; use backward() to accumulate into all leaves")
+    if isinstance(inputs, Mapping):
+        values = grad(
+            outputs, tuple(inputs.values()), grad_outputs, retain_graph, create_graph, only_inputs, allow_unused,
+            is_grads_batched, materialize_grads,
+        )  # fmt: skip
+        return dict(zip(inputs, values, strict=True))
+    roots, leaves = _as_tuple(outputs), _as_tuple(inputs)
+    if not leaves:
+        raise ValueError("grad requires non-empty inputs.")
+    _check_differentiable(leaves)
+    edges = [_root_edge(position, root) for position, root in enumerate(roots)]
+    keep = create_graph if retain_graph is None else retain_graph
+    captures = [_edge(leaf) for leaf in leaves]
+    found: list[Any]
+    if is_grads_batched:
+        found = _batched(roots, edges, grad_outputs, keep, create_graph, captures)
+    else:
+        found = run_backward(edges, _cotangents(roots, grad_outputs), keep, create_graph, captures)
+    for position, gradient in enumerate(found):
+        if gradient is None:
+            if materialize_grads:
+                spec = _spec(leaves[position])
+                found[position] = creation.zeros(spec.shape, dtype=spec.dtype)
+            elif not allow_unused:
+                raise RuntimeError(
+                    f"The differentiated Tensor at index {position} appears to not have been used in the graph. Set "
+                    "allow_unused=True if this is the desired behavior."
+                )
+    return tuple(found)
+
+
+def _batched(
+    roots: tuple[Any, ...], edges: list[Any], given: Any, keep: bool, create_graph: bool, captures: list[Any]
+) -> list[Any]:
+    from numgrad.tensor.functional import stack
+
+    batches = _as_tuple(given) if given is not None else ()
+    if len(batches) != len(roots) or any(batch is None or batch.ndim == 0 for batch in batches):
+        raise RuntimeError("is_grads_batched: grad_outputs needs a tensor with a batch dimension for each output")
+    sizes = {batch.shape[0] for batch in batches}
+    if len(sizes) != 1:
+        raise RuntimeError(f"is_grads_batched: the cotangents have different numbers of rows: {sorted(sizes)}")
+    count = sizes.pop()
+    rows = []
+    for index in range(count):
+        grads = _cotangents(roots, [batch[index] for batch in batches])
+        rows.append(run_backward(edges, grads, keep or index + 1 < count, create_graph, captures))
+    return [None if column[0] is None else stack(list(column)) for column in zip(*rows, strict=True)]
+
+
+def _as_tuple(value: Any) -> tuple[Any, ...]:
+    return (value,) if isinstance(value, (Tensor, GradientEdge)) else tuple(value)
+
+
+def _spec(place: Place) -> Spec:
+    return place.node.output_specs[place.output_nr] if isinstance(place, GradientEdge) else place._spec
+
+
+def _edge(place: Place) -> Any:
+    if isinstance(place, GradientEdge):
+        return tuple(place)
+    refresh(place)
+    return gradient_edge(place)
+
+
+def _check_differentiable(places: Sequence[Place]) -> None:
+    for place in places:
+        if not isinstance(place, GradientEdge) and not place.requires_grad:
+            raise RuntimeError("One of the differentiated Tensors does not require grad")
+
+
+def _root_edge(position: int, root: Place) -> Any:
+    edge = _edge(root)
+    if edge is None:
+        raise RuntimeError(f"element {position} of tensors does not require grad and does not have a grad_fn")
+    return edge
+
+
+def _cotangents(roots: tuple[Any, ...], given: Any) -> list[Tensor]:
+    if given is None:
+        given = [None] * len(roots)
+    elif isinstance(given, (int, float)):
+        raise TypeError(f"backward: gradient is the number {given}, expected a Tensor of the root's shape, or None")
+    grads = _as_tuple(given)
+    if len(grads) != len(roots):
+        raise RuntimeError(f"got {len(roots)} tensors and {len(grads)} gradients")
+    made = []
+    for position, (root, gradient) in enumerate(zip(roots, grads, strict=True)):
+        spec = _spec(root)
+        if gradient is None:
+            if spec.numel != 1:
+                raise RuntimeError(
+                    "grad can be implicitly created only for scalar outputs; this one has shape "
+                    f"{list(spec.shape)}: pass gradient=, or reduce it with .sum()"
+                )
+            made.append(creation.ones(spec.shape, dtype=spec.dtype))
+            continue
+        if not isinstance(gradient, Tensor):
+            raise TypeError(f"gradients can be either Tensors or None, but got {type(gradient).__name__}")
+        if gradient.shape != spec.shape:
+            raise RuntimeError(
+                f"Mismatch in shape: grad_output[{position}] has a shape of {gradient.shape} and output[{position}] "
+                f"has a shape of {spec.shape}."
+            )
+        if gradient.dtype is not spec.dtype:
+            raise RuntimeError(
+                f"grad_output[{position}] is of {gradient.dtype}, expected {spec.dtype} as output[{position}] is"
+            )
+        made.append(gradient)
+    return made
