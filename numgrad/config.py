@@ -26,11 +26,15 @@ class Knob:
         return self().lower() not in ("", "0", "false", "no")
 
 
-NUM_THREADS = Knob("NUMGRAD_NUM_THREADS", "", "threads that a launch may use; default: the CPUs this process may run on")
+NUM_THREADS = Knob(
+    "NUMGRAD_NUM_THREADS", "", "threads that a launch may use; default: the CPUs this process may run on"
+)
 WAIT = Knob("NUMGRAD_WAIT", "auto", "how idle threads sleep: auto, futex, ulock, address or poll")
 DEBUG = Knob("NUMGRAD_DEBUG", "0", "1: kernels check every index, and a bad one raises KernelError")
 SIMD = Knob("NUMGRAD_SIMD", "auto", "vector instructions to use: auto, avx512, avx2, neon or scalar")
-CONV = Knob("NUMGRAD_CONV", "direct", "convolution: direct (exact), quickest (Winograd where it pays), winograd2, winograd4")
+CONV = Knob(
+    "NUMGRAD_CONV", "direct", "convolution: direct (exact), quickest (Winograd where it pays), winograd2, winograd4"
+)
 KERNEL_STORE = Knob("NUMGRAD_KERNEL_STORE", "", "folder of compiled kernels; 'off' keeps them in memory only")
 LOG = Knob("NUMGRAD_LOG", "", "a logging level (debug, info, ...) for numgrad's logger on stderr")
 HOME = Knob("NUMGRAD_HOME", "", "folder of downloaded weights; default: the platform's cache folder")

@@ -91,7 +91,9 @@ class Spec:
 
     def is_channels_last(self) -> bool:
         """True if a tensor of four dimensions lies in memory as N H W C."""
-        return self.ndim == 4 and (self.numel <= 1 or _same_order(self.shape, self.strides, channels_last_strides(self.shape)))
+        return self.ndim == 4 and (
+            self.numel <= 1 or _same_order(self.shape, self.strides, channels_last_strides(self.shape))
+        )
 
     def __repr__(self) -> str:
         return f"Spec({self.dtype.name}, {tuple(self.shape)}, strides={self.strides})"

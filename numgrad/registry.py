@@ -153,7 +153,7 @@ class Op:
     def __call__(self, *inputs: Any, **params: Any) -> Any:
         """Apply the op to tensors; parameters by name."""
         values = self.Params(**params) if params else self.defaults
-        return dispatch(self, inputs, values)
+        return dispatch(self, inputs, values)  # noqa: F821 (set by the engine)
 
     def make_plan(self, specs: tuple[Spec | None, ...], params: Any) -> Plan:
         """The plan for one signature; kept in `plans`.

@@ -1,4 +1,4 @@
-"""Sealed state: a test that leaves a mode, a default or the number of threads changed fails, and does not spoil others."""
+"""Sealed state: a test that leaves a mode, a default or the number of threads changed fails and spoils no others."""
 
 from __future__ import annotations
 

@@ -70,7 +70,9 @@ class Recording:
             A kernel reported a status, such as an index out of range.
         """
         if self._rows is None:
-            rows = [(entry, slots.ctypes.data, work, grain, workers) for entry, slots, work, grain, workers in self._bound]
+            rows = [
+                (entry, slots.ctypes.data, work, grain, workers) for entry, slots, work, grain, workers in self._bound
+            ]
             self._rows = np.array(rows, np.int64).reshape(-1, program.LAUNCH_WORDS)
         self._status[0] = 0
         threads.start()

@@ -118,14 +118,18 @@ def sliced(function: Callable[..., Any], items: tuple[int, ...]) -> tuple[tuple[
     parameters = [argument.arg for argument in tree.args.args]
     *statements, last = tree.body
     value = last.value if isinstance(last, ast.Return) else None
-    straight = all(isinstance(s, ast.Assign) and len(s.targets) == 1 and isinstance(s.targets[0], ast.Name) for s in statements)
+    straight = all(
+        isinstance(s, ast.Assign) and len(s.targets) == 1 and isinstance(s.targets[0], ast.Name) for s in statements
+    )
     single = not isinstance(value, ast.Tuple)
     if value is None or not straight or (single and items != (0,)):
         result = ", ".join(f"result[{item}]" for item in items) + ","
         text = f"def {tree.name}({', '.join(parameters)}):\n    result = function({', '.join(parameters)})\n    return {result}\n"
         wrapper = ast.parse(text).body[0]
         assert isinstance(wrapper, ast.FunctionDef)
-        return tuple(parameters), _defined(wrapper, function, {"function": Device(getattr(function, "py_func", function))})
+        return tuple(parameters), _defined(
+            wrapper, function, {"function": Device(getattr(function, "py_func", function))}
+        )
     wanted = [value] if single else [value.elts[item] for item in items]  # type: ignore[attr-defined]
     needed = {node.id for expression in wanted for node in ast.walk(expression) if isinstance(node, ast.Name)}
     kept: list[ast.stmt] = []
@@ -158,9 +162,10 @@ def _find_function(source: str, function: Any) -> ast.FunctionDef | ast.Lambda:
     except SyntaxError:  # a lambda inside a longer expression
         tree = ast.parse(source[source.index("lambda") :].rstrip().rstrip(",)]}"))
     for node in ast.walk(tree):
-        if isinstance(node, (ast.FunctionDef, ast.Lambda)) and tuple(a.arg for a in node.args.args) == arguments:
-            if isinstance(node, ast.Lambda) == (function.__name__ == "<lambda>"):
-                return node
+        if not isinstance(node, (ast.FunctionDef, ast.Lambda)) or tuple(a.arg for a in node.args.args) != arguments:
+            continue
+        if isinstance(node, ast.Lambda) == (function.__name__ == "<lambda>"):
+            return node
     raise KernelError(f"the source of the scalar function {function!r} was not recognised:\n{source}")
 
 
@@ -322,9 +327,7 @@ def _coalesce(shape: tuple[int, ...], strides: list[list[int]]) -> tuple[list[in
     extents: list[int] = []
     merged: list[list[int]] = [[] for _ in strides]
     for axis in axes:
-        fits = extents and all(
-            row[-1] == own[axis] * shape[axis] for row, own in zip(merged, strides, strict=True)
-        )
+        fits = extents and all(row[-1] == own[axis] * shape[axis] for row, own in zip(merged, strides, strict=True))
         if fits:
             extents[-1] *= shape[axis]
             for row, own in zip(merged, strides, strict=True):

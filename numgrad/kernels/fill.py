@@ -1,7 +1,5 @@
 """Filling memory with one value, or with numbers in a row."""
 
-# ruff: noqa: ANN001, ANN202
-
 from __future__ import annotations
 
 from numgrad.runtime.kernel import kernel

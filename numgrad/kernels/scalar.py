@@ -16,8 +16,6 @@ import numpy as np
 from numgrad.kernels import vector_math
 from numgrad.runtime.kernel import device
 
-# ruff: noqa: ANN001, ANN201, A001
-
 
 @device
 def where(condition, x, y):

@@ -103,7 +103,9 @@ class _Floats:
         small = builder.fmul(x, self.polynomial(builder.fmul(x, x), _tanh_series(10 if self.single else 19)))
         doubled = self.exp(builder.fadd(size, size))
         large = builder.fsub(number(1.0), builder.fdiv(number(2.0), builder.fadd(doubled, number(1.0))))
-        return builder.select(builder.fcmp_unordered("<", size, number(_SERIES)), small, self.call("copysign", large, x))
+        return builder.select(
+            builder.fcmp_unordered("<", size, number(_SERIES)), small, self.call("copysign", large, x)
+        )
 
 
 def _tanh_series(terms: int) -> list[float]:

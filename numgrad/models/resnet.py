@@ -24,7 +24,7 @@ from numgrad.models.resnet_weights import (
     Wide_ResNet101_2_Weights,
 )
 from numgrad.models.weights import WeightsEnum
-from numgrad.tensor import functional as T  # noqa: N812
+from numgrad.tensor import functional as T
 from numgrad.tensor.tensor import Tensor
 
 NormLayer = Callable[[int], nn.Module]

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from numgrad.dtypes import dtype as Dtype  # noqa: N812
+from numgrad.dtypes import dtype as Dtype
 from numgrad.dtypes import float32, float64, from_numpy_dtype
 from numgrad.tensor import creation, layers
-from numgrad.tensor import functional as T  # noqa: N812
+from numgrad.tensor import functional as T
 from numgrad.tensor.tensor import Tensor
 
 

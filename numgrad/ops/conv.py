@@ -1,6 +1,5 @@
 """Convolution in two dimensions. Its two backward ops are convolutions too, so it can be differentiated any number of times."""
 
-# ruff: noqa: F811, ANN001, ANN202
 
 from __future__ import annotations
 

@@ -1,6 +1,5 @@
 """Ops that make tensors from nothing, copy them, and convert them."""
 
-# ruff: noqa: F811, ANN001, ANN202
 
 from __future__ import annotations
 
@@ -20,7 +19,11 @@ from numgrad.registry import Op
 from numgrad.runtime.plan import Operand, PlanBuilder
 
 full = Op(
-    "full", (), {"size": (), "value": 0.0, "dtype": float32}, differentiable=False, doc="A tensor filled with one value."
+    "full",
+    (),
+    {"size": (), "value": 0.0, "dtype": float32},
+    differentiable=False,
+    doc="A tensor filled with one value.",
 )
 
 
@@ -34,7 +37,9 @@ def _(size, value, dtype):
     return np.full(size, value, dtype.numpy)
 
 
-zeros_like = Op("zeros_like", ("input",), differentiable=False, doc="Zeros in the input's shape, dtype and dense layout.")
+zeros_like = Op(
+    "zeros_like", ("input",), differentiable=False, doc="Zeros in the input's shape, dtype and dense layout."
+)
 
 
 @zeros_like.plan

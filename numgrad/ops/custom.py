@@ -93,7 +93,9 @@ def custom_op(
     outputs = [n for n in names if n.startswith("out")]
     inputs = [n for n in names if n not in outputs and n not in numbers]
     if not inputs or not outputs:
-        raise KernelError(f"custom_op {name}: forward{tuple(names)} has {len(inputs)} inputs and {len(outputs)} outputs, expected some")
+        raise KernelError(
+            f"custom_op {name}: forward{tuple(names)} has {len(inputs)} inputs and {len(outputs)} outputs, expected some"
+        )
     saves = _saves(name, backward, inputs, outputs, numbers) if backward is not None else []
     op = Op(
         name, inputs, dict(numbers), outputs=outputs, public=len(outputs), saves=saves, doc=doc or f"The custom op {name}.",
@@ -102,7 +104,11 @@ def custom_op(
 
     @op.plan
     def _(b: PlanBuilder, *operands: Operand, **values: float) -> None:
-        shapes = shape(*[tuple(x.spec.shape) for x in operands]) if shape else (tuple(operands[0].spec.shape),) * len(outputs)
+        shapes = (
+            shape(*[tuple(x.spec.shape) for x in operands])
+            if shape
+            else (tuple(operands[0].spec.shape),) * len(outputs)
+        )
         if len(outputs) == 1 and shape and not (shapes and isinstance(shapes[0], (tuple, list))):
             shapes = (shapes,)
         made = [b.output(operands[0].spec.dtype, tuple(s)) for s in shapes]
@@ -128,7 +134,9 @@ def _add_backward(op: Op, function: Callable[..., None], saves: Sequence[str], c
     @backward.plan
     def _(b: PlanBuilder, *operands: Operand, shapes: Any, **values: float) -> None:
         made = [b.output(operands[0].spec.dtype, s) for s in shapes]
-        given = dict(zip(backward.inputs, operands, strict=True)) | dict(zip(backward.outputs, made, strict=True)) | values
+        given = (
+            dict(zip(backward.inputs, operands, strict=True)) | dict(zip(backward.outputs, made, strict=True)) | values
+        )
         _launch(b, function, given, operands[0], cost)
 
     @op.backward

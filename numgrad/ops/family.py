@@ -102,7 +102,9 @@ class Elementwise(Op):
         names = _parameter_names(function)
         unknown = [name for name in names[1:] if name != "out" and name not in self._argument_names()]
         if unknown:
-            raise ValueError(f"op {self.name}: its backward reads {unknown}, expected names of the forward's inputs, or 'out'")
+            raise ValueError(
+                f"op {self.name}: its backward reads {unknown}, expected names of the forward's inputs, or 'out'"
+            )
         self.scalar_backward = function
         self._grad_word, self.saves = names[0], names[1:]  # under the names that the scalar functions use
         self.backward_function = self._run_backward
@@ -133,7 +135,7 @@ class Elementwise(Op):
             if other is not first:
                 raise DtypeError(describe(self.name, f"dtype of {name}", other, f"{first} (as {first_name} has)"))
         if "bif"[first.category] not in self.accepts:
-            raise DtypeError(f'"{self.name}" not implemented for \'{first.torch_name}\'; convert with .to(dtype) first')
+            raise DtypeError(f"\"{self.name}\" not implemented for '{first.torch_name}'; convert with .to(dtype) first")
         return first
 
     # ---- backward -----------------------------------------------------------------------------------------------
@@ -153,7 +155,9 @@ class Elementwise(Op):
         assert self.scalar_backward is not None
         passed = passed_through(self.scalar_backward, len(needs))
         computed = zip(needs, passed, strict=True)
-        return sliced(self.scalar_backward, tuple(n for n, (needed, same) in enumerate(computed) if needed and not same))
+        return sliced(
+            self.scalar_backward, tuple(n for n, (needed, same) in enumerate(computed) if needed and not same)
+        )
 
     def _run_backward(self, ctx: Any, grad: Any) -> tuple[Any, ...]:
         needs, create_graph = ctx.needs, ctx.create_graph
@@ -185,7 +189,11 @@ class Elementwise(Op):
         """A gradient in the shape of its input; a plain number is the gradient of a function that is flat everywhere."""
         if isinstance(result, (int, float)):
             result = find("mul")(grad, result) if result else find("zeros_like")(grad)
-        return result if result._spec is spec or result._spec.shape == spec.shape else find("sum_to_size")(result, size=tuple(spec.shape))
+        return (
+            result
+            if result._spec is spec or result._spec.shape == spec.shape
+            else find("sum_to_size")(result, size=tuple(spec.shape))
+        )
 
     def _make_composite(self, part: ScalarFunction) -> ScalarFunction:
         """The backward on tensors, which can be differentiated again."""
@@ -227,7 +235,9 @@ class _InPlace(Op):
     """The in-place form of an elementwise op (``add_`` of ``add``): the result is written over the first input."""
 
     def __init__(self, base: Elementwise) -> None:
-        super().__init__(f"{base.name}_", base.inputs, register=False, grad_name=base.grad_name.removesuffix("Backward0"))
+        super().__init__(
+            f"{base.name}_", base.inputs, register=False, grad_name=base.grad_name.removesuffix("Backward0")
+        )
         self.base = base
         self.param_names, self.Params, self.defaults = base.param_names, base.Params, base.defaults
         self.plan_function = self._plan

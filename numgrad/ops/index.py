@@ -1,6 +1,5 @@
 """Reading and writing by index tensors (int64). Negative indices count from the end."""
 
-# ruff: noqa: F811, ANN001, ANN202
 
 from __future__ import annotations
 
@@ -146,7 +145,9 @@ scatter_add.on_status(_out_of_range)
 def _(b: PlanBuilder, input: Operand, index: Operand, src: Operand, dim: int) -> None:
     _checked_shapes("scatter_add", input, index, dim)
     if src.spec.dtype is not input.spec.dtype or src.spec.ndim != index.spec.ndim:
-        raise ShapeError(f"scatter_add: src is {src.spec}, expected {input.spec.dtype} with index's number of dimensions")
+        raise ShapeError(
+            f"scatter_add: src is {src.spec}, expected {input.spec.dtype} with index's number of dimensions"
+        )
     if any(n > m for n, m in zip(index.spec.shape, src.spec.shape, strict=True)):
         raise ShapeError(f"scatter_add: index {list(index.spec.shape)} is larger than src {list(src.spec.shape)}")
     out = b.output(input.spec.dtype, tuple(input.spec.shape))

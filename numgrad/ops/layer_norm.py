@@ -1,6 +1,5 @@
 """Layer norm over the last dimensions."""
 
-# ruff: noqa: F811, ANN001, ANN202
 
 from __future__ import annotations
 
@@ -34,7 +33,9 @@ def _rows_shape(spec: Any, normalized: int) -> tuple[int, ...]:
 
 
 @layer_norm.plan
-def _(b: PlanBuilder, input: Operand, weight: Operand | None, bias: Operand | None, normalized: int, eps: float) -> None:
+def _(
+    b: PlanBuilder, input: Operand, weight: Operand | None, bias: Operand | None, normalized: int, eps: float
+) -> None:
     spec = input.spec
     if not spec.dtype.is_floating_point:
         raise DtypeError(f"layer_norm: input is of {spec.dtype}, expected floating point")
@@ -53,7 +54,9 @@ def _(ctx, grad):
     x, weight, mean, rstd = ctx.saved
     p = ctx.params
     if not ctx.create_graph:
-        return filled(layer_norm_backward(grad, x, weight, mean, rstd, needs=ctx.needs, normalized=p.normalized), ctx.needs)
+        return filled(
+            layer_norm_backward(grad, x, weight, mean, rstd, needs=ctx.needs, normalized=p.normalized), ctx.needs
+        )
     dims = tuple(range(x.ndim - p.normalized, x.ndim))
     rows = tuple(range(x.ndim - p.normalized))
     centred = sub(x, mean_(x, dims=dims, keepdim=True))
@@ -85,7 +88,16 @@ layer_norm_backward = Op(
 
 
 @layer_norm_backward.plan
-def _(b: PlanBuilder, grad: Operand, input: Operand, weight: Any, mean: Operand, rstd: Operand, needs: Any, normalized: int) -> None:
+def _(
+    b: PlanBuilder,
+    grad: Operand,
+    input: Operand,
+    weight: Any,
+    mean: Operand,
+    rstd: Operand,
+    needs: Any,
+    normalized: int,
+) -> None:
     spec = input.spec
     shapes = (tuple(spec.shape), *(tuple(spec.shape[spec.ndim - normalized :]),) * 2)
     made = [b.output(spec.dtype, shape) if needed else None for shape, needed in zip(shapes, needs, strict=True)]

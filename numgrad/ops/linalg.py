@@ -1,6 +1,5 @@
 """Matrix products."""
 
-# ruff: noqa: F811, ANN001, ANN202
 
 from __future__ import annotations
 
@@ -53,7 +52,10 @@ def _(a, b):
 
 
 bmm = Op(
-    "bmm", ("input", "mat2"), saves=("input", "mat2"), doc="Matrix products of a batch: [B, M, K] @ [B, K, N] gives [B, M, N]."
+    "bmm",
+    ("input", "mat2"),
+    saves=("input", "mat2"),
+    doc="Matrix products of a batch: [B, M, K] @ [B, K, N] gives [B, M, N].",
 )
 
 
@@ -114,7 +116,6 @@ def _(b: PlanBuilder, input: Operand, weight: Operand, bias: Operand | None) -> 
         b, input, weight, out, m=m, n=n, k=k, a_strides=input.spec.strides, b_strides=weight.spec.strides[::-1],
         out_stride=n, bias=bias,
     )  # fmt: skip
-
 
 
 @linear.backward

@@ -1,6 +1,5 @@
 """Softmax, log-softmax and the negative log-likelihood."""
 
-# ruff: noqa: F811, ANN001, ANN202
 
 from __future__ import annotations
 
@@ -32,7 +31,7 @@ def _softmax_pair(name: str, log: bool) -> Op:
     def _(b: PlanBuilder, input: Operand, dim: int) -> None:
         spec = input.spec
         if not spec.dtype.is_floating_point:
-            raise DtypeError(f'"{name}" not implemented for \'{spec.dtype.torch_name}\'; convert with .float() first')
+            raise DtypeError(f"\"{name}\" not implemented for '{spec.dtype.torch_name}'; convert with .float() first")
         strides = output_strides(tuple(spec.shape), [spec])
         out = b.output(spec.dtype, tuple(spec.shape), strides)
         plan_softmax(b, with_strides(b, input, strides), out, dim, log=log)
@@ -99,11 +98,17 @@ nll_loss = Op(
 
 
 def _class_layout(spec: Any) -> tuple[int, ...]:
-    return spec.strides if spec.is_dense and (spec.ndim <= 2 or spec.is_channels_last()) else contiguous_strides(spec.shape)
+    return (
+        spec.strides
+        if spec.is_dense and (spec.ndim <= 2 or spec.is_channels_last())
+        else contiguous_strides(spec.shape)
+    )
 
 
 @nll_loss.plan
-def _(b: PlanBuilder, input: Operand, target: Operand, weight: Operand | None, reduction: str, ignore_index: int) -> None:
+def _(
+    b: PlanBuilder, input: Operand, target: Operand, weight: Operand | None, reduction: str, ignore_index: int
+) -> None:
     shape, spec = tuple(input.spec.shape), input.spec
     if reduction not in ("none", "mean", "sum"):
         raise ValueError(f"{reduction} is not a valid value for reduction; expected 'none', 'mean' or 'sum'")
@@ -171,7 +176,9 @@ nll_loss_backward = Op(
 
 
 @nll_loss_backward.plan
-def _(b: PlanBuilder, grad: Operand, target: Operand, weight: Any, total_weight: Operand, size: Any, **counting: Any) -> None:
+def _(
+    b: PlanBuilder, grad: Operand, target: Operand, weight: Any, total_weight: Operand, size: Any, **counting: Any
+) -> None:
     out = b.output(grad.spec.dtype, size)
     plan_nll_loss_backward(
         b, contiguous(b, grad), contiguous(b, target), weight and contiguous(b, weight), total_weight, out, **counting

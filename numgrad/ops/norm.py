@@ -1,6 +1,5 @@
 """Batch norm. In training the statistics are the batch's, and the running ones are updated in place; else they are used."""
 
-# ruff: noqa: F811, ANN001, ANN202
 
 from __future__ import annotations
 
@@ -72,12 +71,23 @@ batch_norm_training = Op(
 
 
 @batch_norm_training.plan
-def _(b: PlanBuilder, input: Operand, weight: Any, bias: Any, running_mean: Any, running_var: Any, momentum: float, eps: float) -> None:
+def _(
+    b: PlanBuilder,
+    input: Operand,
+    weight: Any,
+    bias: Any,
+    running_mean: Any,
+    running_var: Any,
+    momentum: float,
+    eps: float,
+) -> None:
     names = dict(zip(_INPUTS[1:], (weight, bias, running_mean, running_var), strict=True))
     weight, bias, *_ = _checked(b, input, *names.items())
     shape, dtype = tuple(input.spec.shape), input.spec.dtype
     if input.spec.numel // max(shape[1], 1) == 1:
-        raise ValueError(f"Expected more than 1 value per channel when training, got input size numgrad.Size({list(shape)})")
+        raise ValueError(
+            f"Expected more than 1 value per channel when training, got input size numgrad.Size({list(shape)})"
+        )
     for vector in (running_mean, running_var):
         if vector is not None:
             if not vector.spec.is_contiguous:
@@ -198,7 +208,17 @@ batch_norm_backward = Op(
 
 
 @batch_norm_backward.plan
-def _(b: PlanBuilder, grad: Operand, input: Operand, weight: Any, mean: Any, spread: Any, needs: Any, training: bool, eps: float) -> None:
+def _(
+    b: PlanBuilder,
+    grad: Operand,
+    input: Operand,
+    weight: Any,
+    mean: Any,
+    spread: Any,
+    needs: Any,
+    training: bool,
+    eps: float,
+) -> None:
     weight, mean, spread = _checked(b, input, ("weight", weight), ("mean", mean), ("spread", spread))
     strides = _strides(input)
     dtype, shape = input.spec.dtype, tuple(input.spec.shape)

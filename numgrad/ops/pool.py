@@ -1,6 +1,5 @@
 """Pooling in two dimensions, of [N, C, H, W]. The result has the input's layout: channels last or row-major."""
 
-# ruff: noqa: F811, ANN001, ANN202
 
 from __future__ import annotations
 
@@ -38,7 +37,9 @@ def _window(name: str, spec: Any, kernel_size: Any, stride: Any, padding: Any, d
             f"{name}: Expected 3D or 4D (batch mode) tensor with optional 0 dim batch size for input, but got: {list(spec.shape)}"
         )
     if min(kernel_size) < 1 or min(stride) < 1 or min(dilation) < 1:
-        raise ShapeError(f"{name}: kernel_size {kernel_size}, stride {stride} and dilation {dilation} must be greater than zero")
+        raise ShapeError(
+            f"{name}: kernel_size {kernel_size}, stride {stride} and dilation {dilation} must be greater than zero"
+        )
     if any(p < 0 or p > k // 2 for p, k in zip(padding, kernel_size, strict=True)):
         raise ShapeError(
             f"{name}: pad should be at most half of effective kernel size and not negative, but got pad={padding}, "
@@ -73,7 +74,9 @@ max_pool2d = Op(
 
 
 @max_pool2d.plan
-def _(b: PlanBuilder, input: Operand, kernel_size: Any, stride: Any, padding: Any, dilation: Any, ceil_mode: bool) -> None:
+def _(
+    b: PlanBuilder, input: Operand, kernel_size: Any, stride: Any, padding: Any, dilation: Any, ceil_mode: bool
+) -> None:
     spec = input.spec
     window = _window("max_pool2d", spec, kernel_size, stride, padding, dilation)
     shape = _pooled_shape("max_pool2d", spec, window, ceil_mode)
@@ -134,7 +137,16 @@ max_pool2d_backward = Op(
 
 
 @max_pool2d_backward.plan
-def _(b: PlanBuilder, grad: Operand, indices: Operand, size: Any, kernel_size: Any, stride: Any, padding: Any, dilation: Any) -> None:
+def _(
+    b: PlanBuilder,
+    grad: Operand,
+    indices: Operand,
+    size: Any,
+    kernel_size: Any,
+    stride: Any,
+    padding: Any,
+    dilation: Any,
+) -> None:
     strides = _strides_for(indices.spec, tuple(indices.spec.shape))
     out = b.output(grad.spec.dtype, size, _strides_for(indices.spec, size))
     window = Window(kernel_size, stride, padding, dilation)
@@ -165,7 +177,9 @@ avg_pool2d = Op("avg_pool2d", ("input",), _AVERAGE, doc="The mean of each window
 
 
 @avg_pool2d.plan
-def _(b: PlanBuilder, input: Operand, kernel_size: Any, stride: Any, padding: Any, ceil_mode: bool, **counting: Any) -> None:
+def _(
+    b: PlanBuilder, input: Operand, kernel_size: Any, stride: Any, padding: Any, ceil_mode: bool, **counting: Any
+) -> None:
     spec = input.spec
     window = _window("avg_pool2d", spec, kernel_size, stride, padding)
     if counting["divisor_override"] == 0:
@@ -196,12 +210,24 @@ def _(x, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_ove
 
 
 avg_pool2d_backward = Op(
-    "avg_pool2d_backward", ("grad",), {"size": (), **_AVERAGE}, doc="Gradient of `avg_pool2d` with respect to its input."
+    "avg_pool2d_backward",
+    ("grad",),
+    {"size": (), **_AVERAGE},
+    doc="Gradient of `avg_pool2d` with respect to its input.",
 )
 
 
 @avg_pool2d_backward.plan
-def _(b: PlanBuilder, grad: Operand, size: Any, kernel_size: Any, stride: Any, padding: Any, ceil_mode: bool, **counting: Any) -> None:
+def _(
+    b: PlanBuilder,
+    grad: Operand,
+    size: Any,
+    kernel_size: Any,
+    stride: Any,
+    padding: Any,
+    ceil_mode: bool,
+    **counting: Any,
+) -> None:
     strides = _strides_for(grad.spec, tuple(grad.spec.shape))
     out = b.output(grad.spec.dtype, size, _strides_for(grad.spec, size))
     plan_avg_pool2d_backward(b, with_strides(b, grad, strides), out, Window(kernel_size, stride, padding), **counting)
@@ -230,7 +256,10 @@ def _(grad, size, **params):
 
 
 adaptive_avg_pool2d = Op(
-    "adaptive_avg_pool2d", ("input",), {"output_size": (1, 1)}, doc="Means of windows that cut the image into output_size parts."
+    "adaptive_avg_pool2d",
+    ("input",),
+    {"output_size": (1, 1)},
+    doc="Means of windows that cut the image into output_size parts.",
 )
 
 
@@ -265,7 +294,10 @@ def _(x, output_size):
 
 
 adaptive_avg_pool2d_backward = Op(
-    "adaptive_avg_pool2d_backward", ("grad",), {"size": ()}, doc="Gradient of `adaptive_avg_pool2d` with respect to its input."
+    "adaptive_avg_pool2d_backward",
+    ("grad",),
+    {"size": ()},
+    doc="Gradient of `adaptive_avg_pool2d` with respect to its input.",
 )
 
 

@@ -1,6 +1,5 @@
 """Random numbers. The generator's state, int64 (seed, counter), is an input that the op moves on."""
 
-# ruff: noqa: F811, ANN001, ANN202
 
 from __future__ import annotations
 
@@ -88,7 +87,9 @@ def _(state, size, low, high, dtype):
     return (low + high - 1) / 2, np.sqrt(((high - low) ** 2 - 1) / 12)
 
 
-randperm = Op("randperm", ("state",), {"n": 0}, differentiable=False, doc="The integers from 0 to n - 1 in random order.")
+randperm = Op(
+    "randperm", ("state",), {"n": 0}, differentiable=False, doc="The integers from 0 to n - 1 in random order."
+)
 
 
 @randperm.plan
@@ -101,7 +102,9 @@ def _(state, n):
     return (n - 1) / 2, np.sqrt((n**2 - 1) / 12)
 
 
-bernoulli = Op("bernoulli", ("input", "state"), differentiable=False, doc="1 with the probability that input gives, else 0.")
+bernoulli = Op(
+    "bernoulli", ("input", "state"), differentiable=False, doc="1 with the probability that input gives, else 0."
+)
 
 
 @bernoulli.plan

@@ -1,6 +1,5 @@
 """Reductions over dimensions. ``dims`` are sorted and not negative; empty ``dims`` reduce nothing."""
 
-# ruff: noqa: F811, ANN001, ANN202, A001
 
 from __future__ import annotations
 

@@ -1,6 +1,5 @@
 """Optimizer steps over many tensors at once; see `numgrad.tensor.updates`, which makes the tables."""
 
-# ruff: noqa: F811, ANN001, ANN202
 
 from __future__ import annotations
 

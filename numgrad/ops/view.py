@@ -1,6 +1,5 @@
 """View ops: other shapes and strides over the same memory. No launch, no copy."""
 
-# ruff: noqa: F811, ANN001, ANN202
 
 from __future__ import annotations
 
@@ -262,7 +261,6 @@ def _(g, size, starts, steps):
     taken = zip(starts, steps, g.shape, strict=True)
     out[tuple(slice(a, a + n * s, s) if n else slice(0, 0) for a, s, n in taken)] = g
     return out
-
 
 
 def narrow(tensor: Any, dim: int, start: int, length: int) -> Any:

@@ -11,7 +11,7 @@ import numpy as np
 
 from numgrad.autograd import enable_grad, no_grad
 from numgrad.tensor import creation
-from numgrad.tensor import functional as T  # noqa: N812
+from numgrad.tensor import functional as T
 from numgrad.tensor.tensor import Tensor
 
 Params = Iterable[Tensor] | Iterable[dict[str, Any]] | Iterable[tuple[str, Tensor]]

@@ -16,8 +16,8 @@ Why every option is as it is:
 
 from __future__ import annotations
 
-import dis
 import contextlib
+import dis
 import types as python_types
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -49,12 +49,24 @@ NUMBA_TYPES = {
 # Symbols that object code may leave to the process: the C library's mathematics and memory functions.
 _ALLOWED_SYMBOLS = frozenset(
     name + suffix
-    for name in "acos acosh asin asinh atan atan2 atanh cbrt ceil copysign cos cosh erf erfc exp exp2 expm1 fabs floor fma"
-    " fmax fmin fmod hypot ldexp lgamma log log10 log1p log2 nearbyint pow remainder rint round sin sinh sqrt tan tanh"
-    " tgamma trunc".split()
+    for name in (
+        "acos acosh asin asinh atan atan2 atanh cbrt ceil copysign cos cosh erf erfc exp exp2 expm1 fabs"
+        " floor fma fmax fmin fmod hypot ldexp lgamma log log10 log1p log2 nearbyint pow remainder rint round"
+        " sin sinh sqrt tan tanh tgamma trunc"
+    ).split()
     for suffix in ("", "f")
 ) | {"memcpy", "memset", "memmove", "bzero", "syscall"}
-_ALLOWED_PREFIXES = ("llvm.", "Py", "__ulock", "WaitOnAddress", "WakeByAddress", "__aeabi", "__udivti3", "__divti3", "__chkstk")
+_ALLOWED_PREFIXES = (
+    "llvm.",
+    "Py",
+    "__ulock",
+    "WaitOnAddress",
+    "WakeByAddress",
+    "__aeabi",
+    "__udivti3",
+    "__divti3",
+    "__chkstk",
+)
 
 
 def options(reassociate: bool = False) -> dict[str, Any]:
@@ -107,7 +119,9 @@ class _Converter:
             plain = python_function(function)
             assert plain is not None
             if any(instruction.opname == "RAISE_VARARGS" for instruction in dis.get_instructions(plain)):
-                raise KernelError(f"kernel {plain.__name__} has a raise or an assert; a kernel reports through its status word")
+                raise KernelError(
+                    f"kernel {plain.__name__} has a raise or an assert; a kernel reports through its status word"
+                )
             converted = numba.njit(**self.options)(self._rebind(plain))
         self.done[id(function)] = converted
         return converted
@@ -202,7 +216,9 @@ def _ir_only() -> Iterator[None]:
     """
     library, whole = numba.core.codegen.JITCodeLibrary, numba.core.codegen.JITCPUCodegen
     stand_ins = {
-        (library, "_optimize_functions"): lambda library, module: setattr(module, "data_layout", library._codegen._data_layout),
+        (library, "_optimize_functions"): lambda library, module: setattr(
+            module, "data_layout", library._codegen._data_layout
+        ),
         (library, "_optimize_final_module"): lambda library: None,
         (library, "_finalize_final_module"): lambda library: setattr(library, "_finalized", True),
         (library, "get_pointer_to_function"): lambda library, name: library._ensure_finalized() or 0,

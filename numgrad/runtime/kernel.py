@@ -190,7 +190,9 @@ def _declared_parameters(function: Callable[..., Any], declaration: str) -> tupl
     for name, text in zip(names, declared, strict=True):
         match = _DECLARED.match(text)
         if not match:
-            raise KernelError(f"kernel {function.__name__}: type of {name} is {text!r}, expected such as 'f4' or 'T[:, :]'")
+            raise KernelError(
+                f"kernel {function.__name__}: type of {name} is {text!r}, expected such as 'f4' or 'T[:, :]'"
+            )
         parameters.append(Parameter(name, match["type"], (match["dims"] or "").count(":")))
     return tuple(parameters), takes_worker
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from numgrad.dtypes import dtype as Dtype
-from numgrad.errors import KernelError
+from numgrad.errors import KernelError, ShapeError
 from numgrad.layout import Spec, product, spec_of
 from numgrad.runtime import memory, program, threads
 from numgrad.runtime.kernel import Kernel
@@ -43,14 +43,18 @@ class Operand:
     def array(self, *shape: int, offset: int = 0) -> Array:
         """A C-contiguous array over this memory from element ``offset`` on; proves that it lies inside."""
         if offset < 0 or min(shape, default=0) < 0 or offset + product(shape) > self.extent:
-            raise KernelError(f"an array of shape {shape} at {offset} reaches beyond an operand of {self.extent} elements")
+            raise KernelError(
+                f"an array of shape {shape} at {offset} reaches beyond an operand of {self.extent} elements"
+            )
         return Array(Address(self.index, (self.offset + offset) * self.spec.dtype.itemsize), shape)
 
     def view(self, shape: tuple[int, ...], strides: tuple[int, ...], offset: int = 0) -> Operand:
         """Part of this memory as an operand of its own; proves that it lies inside."""
         spec = spec_of(self.spec.dtype, shape, strides)
         if offset < 0 or min(strides, default=0) < 0 or offset + spec.extent > self.extent:
-            raise KernelError(f"a view of shape {shape} and strides {strides} at {offset} reaches beyond {self.extent} elements")
+            raise KernelError(
+                f"a view of shape {shape} and strides {strides} at {offset} reaches beyond {self.extent} elements"
+            )
         return Operand(self.index, spec, spec.extent, self.offset + offset)
 
 
@@ -100,11 +104,24 @@ class PlanBuilder:
         if spec.numel and (offset < 0 or min(strides, default=0) < 0):
             raise KernelError(f"a view may not reach before its source: offset {offset}, strides {strides}")
         if spec.numel and offset + spec.extent > source.extent:
-            raise KernelError(f"a view of shape {shape}, strides {strides} at {offset} reaches beyond {source.extent} elements")
+            raise KernelError(
+                f"a view of shape {shape}, strides {strides} at {offset} reaches beyond {source.extent} elements"
+            )
         self.outputs.append(Output(spec, source.index, offset))
 
     def in_place(self, source: Operand) -> Operand:
-        """Declare that the output is this input, changed in place."""
+        """Declare that the output is this input, changed in place.
+
+        Raises
+        ------
+        ShapeError
+            An element of it would be written at several places.
+        """
+        if any(n > 1 and s == 0 for n, s in zip(source.spec.shape, source.spec.strides, strict=True)):
+            raise ShapeError(
+                "unsupported operation: more than one element of the written-to tensor refers to a single memory location. Please "
+                "clone() the tensor before performing the operation."
+            )
         self.alias(source)
         return self.changes(source)
 
@@ -127,7 +144,13 @@ class PlanBuilder:
         return self._new_operand("scratch", len(self.scratch_bytes) - 1, spec_of(dtype, (extent,)), extent)
 
     def launch(
-        self, kernel: Kernel, *arguments: Any, work: int, grain: int, cost: int | None = None, binding: tuple[str, ...] = ()
+        self,
+        kernel: Kernel,
+        *arguments: Any,
+        work: int,
+        grain: int,
+        cost: int | None = None,
+        binding: tuple[str, ...] = (),
     ) -> None:
         """Add a launch of ``kernel`` over ``range(work)``, in chunks of ``grain``.
 

@@ -179,7 +179,7 @@ def run_bound(pool, rows, count):
 
 
 class _MethodDefinition(ctypes.Structure):
-    _fields_ = [  # noqa: RUF012 (ctypes wants a list)
+    _fields_ = [
         ("name", ctypes.c_char_p),
         ("function", ctypes.c_void_p),
         ("flags", ctypes.c_int),

@@ -11,8 +11,8 @@ import ctypes
 import logging
 import os
 import threading
-from collections.abc import Callable
 import time
+from collections.abc import Callable
 
 import numpy as np
 

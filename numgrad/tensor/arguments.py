@@ -15,6 +15,7 @@ from numgrad.engine.tape import TensorBase
 if TYPE_CHECKING:
     from numgrad.tensor.tensor import Tensor
 
+
 def wrap_dim(op: str, dim: int, ndim: int) -> int:
     """A dimension counted from the front.
 
@@ -53,7 +54,9 @@ def size_of(op: str, size: tuple[Any, ...]) -> tuple[int, ...]:
     given = size[0] if len(size) == 1 and isinstance(size[0], (tuple, list)) else size
     for extent in given:
         if isinstance(extent, (float, str)) or not hasattr(extent, "__index__"):
-            raise TypeError(f"{op}(): argument 'size' must be tuple of ints, but found element of type {type(extent).__name__}")
+            raise TypeError(
+                f"{op}(): argument 'size' must be tuple of ints, but found element of type {type(extent).__name__}"
+            )
     return tuple(int(extent) for extent in given)
 
 

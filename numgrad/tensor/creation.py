@@ -115,9 +115,7 @@ def checked_size(name: str, size: tuple[Any, ...]) -> tuple[int, ...]:
     return shape
 
 
-def full(
-    size: Any, fill_value: float, *, dtype: Dtype | None = None, requires_grad: bool = False
-) -> Tensor:
+def full(size: Any, fill_value: float, *, dtype: Dtype | None = None, requires_grad: bool = False) -> Tensor:
     """A tensor filled with one value.
 
     >>> import numgrad as ng
@@ -191,7 +189,9 @@ def arange(
     return finished(ops.creation.arange(start=start, step=step, count=count, dtype=dtype), requires_grad)
 
 
-def linspace(start: float, end: float, steps: int, *, dtype: Dtype | None = None, requires_grad: bool = False) -> Tensor:
+def linspace(
+    start: float, end: float, steps: int, *, dtype: Dtype | None = None, requires_grad: bool = False
+) -> Tensor:
     """``steps`` numbers evenly from start to end, both included."""
     if steps < 0:
         raise RuntimeError("linspace: number of steps must be non-negative")

@@ -59,7 +59,9 @@ def bmm(input: Tensor, mat2: Tensor) -> Tensor:
 def dot(input: Tensor, other: Tensor) -> Tensor:
     """Sum of the products of two vectors of one length."""
     if input.ndim != 1 or other.ndim != 1 or input.shape != other.shape:
-        raise ShapeError(f"dot: expected two 1D tensors of one length, but got {list(input.shape)} and {list(other.shape)}")
+        raise ShapeError(
+            f"dot: expected two 1D tensors of one length, but got {list(input.shape)} and {list(other.shape)}"
+        )
     return F.squeeze(mm(F.unsqueeze(input, 0), F.unsqueeze(other, 1)))
 
 
@@ -110,7 +112,9 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """
     F.check_tensor("linear", "input", input)
     if F.check_tensor("linear", "weight", weight).ndim != 2 or input.ndim == 0:
-        raise ShapeError(f"linear: got input {list(input.shape)} and weight {list(weight.shape)}, expected [..., in] and [out, in]")
+        raise ShapeError(
+            f"linear: got input {list(input.shape)} and weight {list(weight.shape)}, expected [..., in] and [out, in]"
+        )
     shape = tuple(input.shape)
     flat = input if input.ndim == 2 else F.reshape(input, (product(shape[:-1]), shape[-1]))
     out = ops.linalg.linear(flat, weight, bias)

@@ -63,7 +63,7 @@ def nll_loss(
     except IndexError as error:
         classes = input.shape[0] if input.ndim == 1 else input.shape[1]
         values = target._array().ravel()
-        wrong = [int(v) for v in values if v != ignore_index and not 0 <= v < classes][0]
+        wrong = next(int(v) for v in values if v != ignore_index and not 0 <= v < classes)
         raise IndexError(f"Target {wrong} is out of bounds; the classes are 0 to {classes - 1}") from error
 
 
@@ -109,7 +109,9 @@ def cross_entropy(
             total = F.sum(kept.to(input.dtype))
         else:
             # With -1 for each log-probability the loss is the sum of the targets' weights.
-            total = nll_loss(creation.full(tuple(logs.shape), -1.0, dtype=logs.dtype), target, weight, ignore_index, "sum")
+            total = nll_loss(
+                creation.full(tuple(logs.shape), -1.0, dtype=logs.dtype), target, weight, ignore_index, "sum"
+            )
         smooth = F.div(F.sum(smooth), total)
     elif reduction == "sum":
         smooth = F.sum(smooth)
@@ -124,7 +126,9 @@ def _soft_cross_entropy(
     logs: Tensor, target: Tensor, weight: Tensor | None, reduction: str, label_smoothing: float, axis: int
 ) -> Tensor:
     if target.shape != logs.shape:
-        raise ShapeError(f"cross_entropy: target has shape {list(target.shape)}, expected {list(logs.shape)} for probabilities")
+        raise ShapeError(
+            f"cross_entropy: target has shape {list(target.shape)}, expected {list(logs.shape)} for probabilities"
+        )
     if label_smoothing:
         target = F.add(F.mul(target, 1.0 - label_smoothing), label_smoothing / logs.shape[axis])
     terms = F.neg(F.mul(logs, target))

@@ -154,7 +154,9 @@ def where(condition: Tensor, input: Any, other: Any) -> Tensor:
     """input where the condition holds, else other."""
     check_tensor("where", "condition", condition)
     if not condition._spec.dtype.is_bool:
-        raise RuntimeError(f"where expected condition to be a boolean tensor, but got a tensor with dtype {condition.dtype}")
+        raise RuntimeError(
+            f"where expected condition to be a boolean tensor, but got a tensor with dtype {condition.dtype}"
+        )
     dtype = result_type(input, other)
     return _e.where(condition, as_operand(input, dtype), as_operand(other, dtype))  # type: ignore[no-any-return]
 

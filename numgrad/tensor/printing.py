@@ -39,9 +39,11 @@ def _suffixes(tensor: Any) -> list[str]:
     from numgrad import dtypes
 
     default = {dtypes.get_default_dtype(), dtypes.int64, dtypes.bool_}
-    suffixes = [] if tensor.dtype in default and (tensor.numel() or tensor.dtype is dtypes.get_default_dtype()) else [
-        f"dtype={tensor.dtype!r}"
-    ]
+    suffixes = (
+        []
+        if tensor.dtype in default and (tensor.numel() or tensor.dtype is dtypes.get_default_dtype())
+        else [f"dtype={tensor.dtype!r}"]
+    )
     if tensor.grad_fn is not None:
         suffixes.append(f"grad_fn={tensor.grad_fn!r}")
     elif tensor.requires_grad:
@@ -64,12 +66,23 @@ def _edges(array: np.ndarray) -> np.ndarray:
     return array
 
 
-def _formatter(shown: np.ndarray) -> Any:
+class _Formatter:
+    """One element as text, and the width that elements have. As in torch, zeros and what is not finite do not count."""
+
+    def __init__(self, text: Any, width: int) -> None:
+        self.text, self.width = text, width
+
+    def __call__(self, value: Any) -> str:
+        return str(self.text(value).rjust(self.width))
+
+
+def _formatter(shown: np.ndarray) -> _Formatter:
     if shown.dtype.kind != "f":
         width = max(len(str(value)) for value in shown.ravel().tolist())
-        return lambda value: str(value).rjust(width)
+        return _Formatter(str, width)
     with np.errstate(all="ignore"):
-        values = np.abs(shown[np.isfinite(shown) & (shown != 0)].astype(np.float64)).ravel()
+        counted = shown[np.isfinite(shown) & (shown != 0)].astype(np.float64).ravel()
+        values = np.abs(counted)
     if values.size == 0:
         style = "{:.0f}."
     else:
@@ -84,19 +97,17 @@ def _formatter(shown: np.ndarray) -> Any:
     def text(value: float) -> str:
         return style.format(value) if math.isfinite(value) else str(value)
 
-    width = max(len(text(value)) for value in shown.astype(np.float64).ravel().tolist())
-    return lambda value: text(value).rjust(width)
+    return _Formatter(text, max((len(text(value)) for value in counted.tolist()), default=0))
 
 
-def _nested(array: np.ndarray, indent: int, summarise: bool, text: Any) -> str:
+def _nested(array: np.ndarray, indent: int, summarise: bool, text: _Formatter) -> str:
     if array.ndim == 0:
         return str(text(array.item()))
     cut = summarise and array.shape[0] > 2 * EDGE_ITEMS
     parts = [*array[:EDGE_ITEMS], None, *array[-EDGE_ITEMS:]] if cut else list(array)
     if array.ndim == 1:
-        items = ["..." if part is None else text(part.item()) for part in parts]
-        width = max((len(item) for item in items), default=0) + 2
-        per_line = max(1, (LINE_WIDTH - indent) // width)
+        items = [" ..." if part is None else text(part.item()) for part in parts]
+        per_line = max(1, (LINE_WIDTH - indent) // (max(1, text.width) + 2))
         rows = [", ".join(items[begin : begin + per_line]) for begin in range(0, len(items), per_line)]
         return "[" + (",\n" + " " * (indent + 1)).join(rows) + "]"
     blocks = ["..." if part is None else _nested(part, indent + 1, summarise, text) for part in parts]

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _r = ops.reduce
 
+
 def sum(input: Tensor, dim: Any = None, keepdim: builtins.bool = False, *, dtype: Dtype | None = None) -> Tensor:
     """Sum of the elements, over all dimensions or those given; of integers in int64.
 

@@ -15,6 +15,7 @@ from numgrad.tensor.arguments import cast, check_tensor, reduced_dims, result_ty
 if TYPE_CHECKING:
     from numgrad.tensor.tensor import Tensor
 
+
 def _filled_size(op: str, size: tuple[int, ...], numel: int) -> tuple[int, ...]:
     """A shape with its one -1 replaced."""
     if -1 not in size:
@@ -124,7 +125,9 @@ def split(input: Tensor, split_size: int | Sequence[int], dim: int = 0) -> tuple
     else:
         sizes = list(split_size)
         if builtins.sum(sizes) != extent:
-            raise RuntimeError(f"split: the sizes {sizes} sum to {builtins.sum(sizes)}, expected {extent} (dimension {dim})")
+            raise RuntimeError(
+                f"split: the sizes {sizes} sum to {builtins.sum(sizes)}, expected {extent} (dimension {dim})"
+            )
     pieces, begin = [], 0
     for size in sizes:
         pieces.append(view_ops.narrow(input, axis, begin, size))
@@ -181,7 +184,13 @@ def contiguous(input: Tensor, memory_format: str = "contiguous_format") -> Tenso
     if memory_format == "channels_last":
         if spec.ndim != 4:
             raise RuntimeError(f"required rank 4 tensor to use channels_last format, got {spec.ndim} dimensions")
-        return input if spec.is_channels_last() else ops.creation.to_strides(input, strides=channels_last_strides(spec.shape))
+        return (
+            input
+            if spec.is_channels_last()
+            else ops.creation.to_strides(input, strides=channels_last_strides(spec.shape))
+        )
     if memory_format != "contiguous_format":
-        raise ValueError(f"contiguous: memory_format is {memory_format!r}, expected 'contiguous_format' or 'channels_last'")
+        raise ValueError(
+            f"contiguous: memory_format is {memory_format!r}, expected 'contiguous_format' or 'channels_last'"
+        )
     return input if spec.is_contiguous else ops.creation.to_strides(input, strides=contiguous_strides(spec.shape))

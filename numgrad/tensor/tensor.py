@@ -384,6 +384,9 @@ class Tensor(TensorBase):
     def __mod__(self, other: Any) -> Tensor:
         return F.remainder(self, other)
 
+    def __rmod__(self, other: Any) -> Tensor:
+        return F.remainder(other, self)
+
     def __pow__(self, other: Any) -> Tensor:
         return F.pow(self, other)
 
@@ -623,6 +626,9 @@ class Tensor(TensorBase):
 
     def mean(self, dim: Dims = None, keepdim: bool = False) -> Tensor:
         return F.mean(self, dim, keepdim)
+
+    def prod(self, dim: int | None = None, keepdim: bool = False) -> Tensor:
+        return F.prod(self, dim, keepdim)
 
     def var(self, dim: Dims = None, keepdim: bool = False, correction: int = 1) -> Tensor:
         return F.var(self, dim, keepdim, correction=correction)

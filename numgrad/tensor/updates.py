@@ -12,7 +12,6 @@ import numpy as np
 from numgrad import ops
 from numgrad.dtypes import dtype as Dtype
 from numgrad.errors import describe
-from numgrad.kernels.update import piece_rows
 from numgrad.tensor import creation
 from numgrad.tensor.tensor import Tensor
 
@@ -40,7 +39,9 @@ def sgd_(
     first = [buffer is None for buffer in momentum_buffers]
     for place, (param, buffer) in enumerate(zip(params, momentum_buffers, strict=True)):
         if momentum:
-            momentum_buffers[place] = creation.empty_like(param) if buffer is None else _like(param, buffer, "momentum_buffer")
+            momentum_buffers[place] = (
+                creation.empty_like(param) if buffer is None else _like(param, buffer, "momentum_buffer")
+            )
     hyper = creation.from_numpy(np.array([lr, momentum, dampening, weight_decay, nesterov, maximize], np.float64))
     for dtype, places in _by_dtype(params).items():
         rows = []
@@ -53,7 +54,7 @@ def sgd_(
             ]
             lengths = [params[place].numel() for place in chosen]
             if chosen:
-                rows.append(piece_rows(addresses, (int(is_first),), lengths, dtype.itemsize))
+                rows.append(ops.update.piece_rows(addresses, (int(is_first),), lengths, dtype.itemsize))
         table = creation.from_numpy(np.concatenate(rows))
         ops.update.sgd(table, hyper, dtype=dtype)
     _changed(params, [buffer for buffer in momentum_buffers if buffer is not None])
@@ -97,7 +98,7 @@ def adam_(
     for dtype, places in _by_dtype(params).items():
         addresses = [tuple(0 if t is None else t._address for t in rows_of[place]) for place in places]
         lengths = [params[place].numel() for place in places]
-        table = creation.from_numpy(piece_rows(addresses, (), lengths, dtype.itemsize))
+        table = creation.from_numpy(ops.update.piece_rows(addresses, (), lengths, dtype.itemsize))
         ops.update.adam(table, hyper, creation.from_numpy(np.array([step, 0.0, 0.0])), dtype=dtype)
     _changed(params, [*exp_avgs, *exp_avg_sqs, *max_exp_avg_sqs])
 
@@ -115,7 +116,9 @@ def _like(param: Tensor, tensor: Tensor, name: str) -> Tensor:
     spec = param._spec
     if tensor.shape != param.shape or tensor.dtype is not param.dtype:
         raise RuntimeError(
-            describe("optimizer", name, f"{list(tensor.shape)} of {tensor.dtype}", f"{list(param.shape)} of {param.dtype}")
+            describe(
+                "optimizer", name, f"{list(tensor.shape)} of {tensor.dtype}", f"{list(param.shape)} of {param.dtype}"
+            )
         )
     if not spec.is_dense:
         raise RuntimeError(
@@ -128,7 +131,9 @@ def _like(param: Tensor, tensor: Tensor, name: str) -> Tensor:
 
 def _same_layout(param: Tensor, tensor: Tensor, name: str) -> None:
     if _like(param, tensor, name) is not tensor:
-        raise RuntimeError(describe("optimizer", f"strides of {name}", tensor.stride(), f"the parameter's, {param.stride()}"))
+        raise RuntimeError(
+            describe("optimizer", f"strides of {name}", tensor.stride(), f"the parameter's, {param.stride()}")
+        )
 
 
 def _changed(*groups: Sequence[Tensor]) -> None:

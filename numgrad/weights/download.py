@@ -102,12 +102,12 @@ class Transfer:
         failures_in_row, most = 0, _size(self.part)
         while failures_in_row < self.policy.tries:
             start = _size(self.part)
-            failed: _TryFailed | None = None
+            failed: _TryFailedError | None = None
             # A whole part is what a process leaves that dies between the last byte and the renaming.
             if not (start and self.source.size_exact and start == self.source.size):
                 try:
                     start = self._request(url)
-                except _TryFailed as error:
+                except _TryFailedError as error:
                     failed = error
             if failed is None:
                 if local.is_right(self.part, self.source):
@@ -123,17 +123,17 @@ class Transfer:
                 time.sleep(self.policy.wait(failures_in_row, failed.retry_after))
         return False
 
-    def _wrong_bytes(self, start: int) -> _TryFailed:
+    def _wrong_bytes(self, start: int) -> _TryFailedError:
         size = _size(self.part)
         if not size or (self.source.size_exact and size < self.source.size):
-            return _TryFailed(f"the connection ended after {size} of {self.source.size} bytes", may_pass=True)
+            return _TryFailedError(f"the connection ended after {size} of {self.source.size} bytes", may_pass=True)
         reason = f"wrong bytes: SHA-256 is {local.sha256(self.part)}, expected {self.source.sha256}"
         self.part.unlink(missing_ok=True)
         # Where the beginning came from an earlier try, that may be the bad half: worth one download from the start.
         # Where this server sent everything, it would send the same again.
-        return _TryFailed(reason, may_pass=start > 0, wrong_bytes=True)
+        return _TryFailedError(reason, may_pass=start > 0, wrong_bytes=True)
 
-    def _note(self, url: str, failed: _TryFailed) -> None:
+    def _note(self, url: str, failed: _TryFailedError) -> None:
         self.failures.append(Failure(url, failed.reason, failed.wrong_bytes))
         log.warning("%s from %s: %s", self.source.file, url, failed.reason)
 
@@ -160,11 +160,11 @@ class Transfer:
             except requests.RequestException as error:
                 raise _failure_of(error, self.policy, sink) from error
             except OSError as error:  # a bare socket error; the disk's own come out of the sink as CacheError
-                raise _TryFailed(f"{type(error).__name__}: {error}", may_pass=True) from error
+                raise _TryFailedError(f"{type(error).__name__}: {error}", may_pass=True) from error
             return sink.start
 
 
-class _TryFailed(Exception):
+class _TryFailedError(Exception):
     """One try failed. `may_pass`: the same URL may work when asked again."""
 
     def __init__(self, reason: str, *, may_pass: bool, wrong_bytes: bool = False, retry_after: float = 0.0) -> None:
@@ -219,12 +219,12 @@ class _Sink:
             span, _slash, total = response.headers.get("Content-Range", "").removeprefix("bytes ").partition("/")
             if span.partition("-")[0] != str(self.start):
                 self.restart()
-                raise _TryFailed(f"asked for bytes {self.start}-, got {span or 'an unnamed range'}", may_pass=True)
+                raise _TryFailedError(f"asked for bytes {self.start}-, got {span or 'an unnamed range'}", may_pass=True)
         elif self.start:
             log.info("%s cannot continue downloads: from the start again", response.url)
             self.restart()
         if self.source.size_exact and total and total.isdigit() and int(total) != self.source.size:
-            raise _TryFailed(f"offers {total} bytes, expected {self.source.size}", may_pass=False)
+            raise _TryFailedError(f"offers {total} bytes, expected {self.source.size}", may_pass=False)
 
     def restart(self) -> None:
         """Throw away what is there: the file begins again at its first byte."""
@@ -237,7 +237,7 @@ class _Sink:
         """Append; refuses more than the file can have."""
         if self.size + len(data) > self.limit:
             self.restart()
-            raise _TryFailed(f"sends more than {self.limit} bytes", may_pass=False)
+            raise _TryFailedError(f"sends more than {self.limit} bytes", may_pass=False)
         self._guarded(lambda: self._file.write(data))
         self.size += len(data)
         self._bar.update(len(data))
@@ -253,7 +253,7 @@ class _Sink:
             raise CacheError("write", self.part, error) from error
 
 
-def _failure_of(error: requests.RequestException, policy: Policy, sink: _Sink) -> _TryFailed:
+def _failure_of(error: requests.RequestException, policy: Policy, sink: _Sink) -> _TryFailedError:
     """What went wrong, in words, and whether it may pass."""
     import requests
 
@@ -262,18 +262,18 @@ def _failure_of(error: requests.RequestException, policy: Policy, sink: _Sink) -
         if status == 416:
             sink.restart()  # the server's file is shorter than what we have of it
         asked = error.response.headers.get("Retry-After", "")
-        return _TryFailed(
+        return _TryFailedError(
             f"HTTP {status} {error.response.reason}".rstrip(),
             may_pass=status in _PASSING_STATUS,
             retry_after=float(asked) if asked.isdigit() else 0.0,
         )
     if isinstance(error, requests.ConnectTimeout):
-        return _TryFailed(f"no connection within {policy.connect_timeout:g} s", may_pass=True)
+        return _TryFailedError(f"no connection within {policy.connect_timeout:g} s", may_pass=True)
     # While the body is read, requests wraps the timeout in a ConnectionError.
     if isinstance(error, requests.ReadTimeout) or "Read timed out" in str(error):
-        return _TryFailed(f"no data for {policy.read_timeout:g} s", may_pass=True)
+        return _TryFailedError(f"no data for {policy.read_timeout:g} s", may_pass=True)
     may_pass = isinstance(error, requests.ConnectionError | requests.exceptions.ChunkedEncodingError)
-    return _TryFailed(f"{type(error).__name__}: {error}", may_pass=may_pass)
+    return _TryFailedError(f"{type(error).__name__}: {error}", may_pass=may_pass)
 
 
 def _size(path: Path) -> int:

@@ -159,4 +159,5 @@ def test_a_refused_change_leaves_everything_as_it_was():
     for change in (lambda: leaf.add_(1), lambda: leaf[0:2].mul_(2), lambda: leaf.__setitem__(0, 5.0)):
         with pytest.raises(RuntimeError, match="leaf Variable"):
             change()
-    assert leaf.tolist() == [1, 1, 1] and leaf._version == 0
+    assert leaf.tolist() == [1, 1, 1]
+    assert leaf._version == 0

@@ -70,7 +70,9 @@ def gradients(
     )
 
 
-def directional(function: Callable[..., Any], inputs: Sequence[Any], seed: int = 0, step: float = 1e-6) -> tuple[float, float, float]:
+def directional(
+    function: Callable[..., Any], inputs: Sequence[Any], seed: int = 0, step: float = 1e-6
+) -> tuple[float, float, float]:
     """For random v and u: u . (J v) by central differences, (J^T u) . v by autograd, and the size of their terms."""
     rng = np.random.default_rng(seed)
     moving = [x for x in floating(inputs) if x.requires_grad]

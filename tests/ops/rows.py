@@ -11,8 +11,6 @@ from typing import Any
 
 import numpy as np
 
-from numgrad import dtypes
-
 Rng = np.random.Generator
 Arrays = tuple[Any, ...]  # of np.ndarray, or None for an input left out
 
@@ -98,7 +96,7 @@ def _maker(inputs: Arrays) -> Callable[[Rng], Arrays]:
     return lambda rng: tuple(None if make is None else make(rng) for make in inputs)
 
 
-class together:
+class together:  # noqa: N801 (used as a function)
     """All inputs of a sample from one function, where they depend on each other."""
 
     def __init__(self, function: Callable[[Rng], Arrays]) -> None:
@@ -130,7 +128,9 @@ def off_zero(*shape: int) -> Callable[[Rng], np.ndarray]:
 
 def off_integers(*shape: int) -> Callable[[Rng], np.ndarray]:
     """At least 0.1 away from integers and halves."""
-    return lambda rng: np.asarray(rng.integers(-3, 3, shape) + rng.choice([0.0, 0.5], shape) + rng.uniform(0.1, 0.4, shape))
+    return lambda rng: np.asarray(
+        rng.integers(-3, 3, shape) + rng.choice([0.0, 0.5], shape) + rng.uniform(0.1, 0.4, shape)
+    )
 
 
 def spread(*shape: int) -> Callable[[Rng], np.ndarray]:

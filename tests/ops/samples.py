@@ -1,4 +1,4 @@
-"""The table of samples: for every op of the registry its valid samples and its refusals. They drive the tests of all ops.
+"""The table of samples: for every op of the registry its valid samples and its refusals, which drive all tests of ops.
 
 A new op needs at least one row of each kind, in the file of its family; a test says so.
 """

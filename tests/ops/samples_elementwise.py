@@ -77,9 +77,15 @@ for name, (make, takes_integers) in UNARY.items():
     good(name, "special", constant(SPECIAL), smooth=False)
     if takes_integers:
         good(name, "int64", integers(-5, 6, 3, 4))
-        bad(name, "a list", error=TypeError, match=f"{name}.*(Tensor.*list|list.*Tensor)", call=lambda op=name: _function(op)([1.0]))
+        bad(
+            name,
+            "a list",
+            error=TypeError,
+            match=f"{name}.*(Tensor.*list|list.*Tensor)",
+            call=lambda op=name: _function(op)([1.0]),
+        )
     else:
-        bad(name, "int64", integers(0, 3, 2), error=RuntimeError, match=f'"{name}" not implemented for \'Long\'')
+        bad(name, "int64", integers(0, 3, 2), error=RuntimeError, match=f"\"{name}\" not implemented for 'Long'")
 
 good("logical_not", "bool", bools(3, 4))
 good("clone", "bool", bools(3, 4))
@@ -173,8 +179,14 @@ for name, (inputs, kinds) in BINARY.items():
         good(name, "empty by broadcast", inputs((0,), (1,)))
         good(name, "large", inputs((LARGE,), (LARGE,)), small=False)
         good(name, "special", *_SPECIAL_PAIRS, smooth=False)
-        bad(name, "float32 and float64", normal(2), lambda rng: rng.normal(size=2).astype("float32"),
-            error=RuntimeError, match=f"{name}: dtype of .* is .*float32, expected .*float64")  # fmt: skip
+        bad(
+            name,
+            "float32 and float64",
+            normal(2),
+            lambda rng: rng.normal(size=2).astype("float32"),
+            error=RuntimeError,
+            match=f"{name}: dtype of .* is .*float32, expected .*float64",
+        )
     if "i" in kinds:
         divides = name in ("floor_divide", "remainder")
         second = integers(1, 4, 3, 4) if divides or name == "pow" else integers(-3, 4, 3, 4)
@@ -186,11 +198,22 @@ for name, (inputs, kinds) in BINARY.items():
     else:
         bad(name, "bools", bools(2), bools(2), error=RuntimeError, match=f"\"{name}\" not implemented for 'Bool'")
     if "f" not in kinds:
-        bad(name, "floats", normal(2), normal(2), error=RuntimeError, match=f"\"{name}\" not implemented for 'Float|Double'")
+        bad(
+            name,
+            "floats",
+            normal(2),
+            normal(2),
+            error=RuntimeError,
+            match=f"\"{name}\" not implemented for 'Float|Double'",
+        )
     whole = "f" not in kinds
-    bad(name, "shapes", *((integers(0, 2, 2, 3), integers(0, 2, 4)) if whole else (normal(2, 3), normal(4))),
+    bad(
+        name,
+        "shapes",
+        *((integers(0, 2, 2, 3), integers(0, 2, 4)) if whole else (normal(2, 3), normal(4))),
         error=RuntimeError,
-        match=rf"{name}: The size of tensor a \(3\) must match the size of tensor b \(4\) at non-singleton dimension 1")  # fmt: skip
+        match=rf"{name}: The size of tensor a \(3\) must match the size of tensor b \(4\) at non-singleton dimension 1",
+    )
 
 good("floor_divide", "signs", constant([7, -7, 7, -7], "int64"), constant([2, 2, -2, -2], "int64"))
 good("remainder", "signs", constant([7, -7, 7, -7], "int64"), constant([2, 2, -2, -2], "int64"))
@@ -210,8 +233,16 @@ good("where", "int64", bools(3, 4), integers(0, 9, 4), integers(0, 9, 3, 1))
 good("where", "bool", bools(3), bools(3), bools(3))
 bad("where", "shapes", bools(2, 3), normal(4), normal(3), error=RuntimeError, match="where: The size of tensor a")
 bad("where", "dtypes", bools(2), normal(2), integers(0, 2, 2), error=RuntimeError, match="where: dtype of other is")
-bad("where", "condition is a float", normal(2), normal(2), normal(2), error=RuntimeError,
-    match="where expected condition to be a boolean tensor", call=lambda c, x, y: ng.where(c, x, y))  # fmt: skip
+bad(
+    "where",
+    "condition is a float",
+    normal(2),
+    normal(2),
+    normal(2),
+    error=RuntimeError,
+    match="where expected condition to be a boolean tensor",
+    call=lambda c, x, y: ng.where(c, x, y),
+)
 
 # ---- conversion -------------------------------------------------------------------------------------------------
 
@@ -221,7 +252,13 @@ for target in (ng.float64, ng.float32, ng.int64, ng.int32, ng.uint8, ng.bool):
     good("cast", f"bool to {target.name}", bools(5), params={"dtype": target})
 good("cast", "negative to int64", constant([-1.5, -0.5, 0.5, 1.5]), params={"dtype": ng.int64}, smooth=False)
 good("cast", "negative to int8", integers(-100, 100, 6), params={"dtype": ng.int8})
-good("cast", "special to float32", constant([0.0, -0.0, np.inf, -np.inf, np.nan]), params={"dtype": ng.float32}, smooth=False)
+good(
+    "cast",
+    "special to float32",
+    constant([0.0, -0.0, np.inf, -np.inf, np.nan]),
+    params={"dtype": ng.float32},
+    smooth=False,
+)
 good("cast", "special to bool", constant([0.0, -0.0, np.inf, np.nan, 1e-30]), params={"dtype": ng.bool}, smooth=False)
 good("cast", "empty", normal(0, 2), params={"dtype": ng.float32}, smooth=False)
 bad("cast", "no dtype", normal(2), error=TypeError, match="expected a dtype", call=lambda x: x.to("float64"))

@@ -26,13 +26,31 @@ good("mm", "one column", normal(5, 7), normal(7, 1), tolerance=ROUGH)
 good("mm", "nothing to add", normal(3, 0), normal(0, 2))
 good("mm", "no rows", normal(0, 3), normal(3, 2))
 good("mm", "large", normal(150, 210), normal(210, 130), tolerance=100, small=False)
-bad("mm", "shapes", normal(2, 3), normal(2, 3), error=RuntimeError,
-    match=r"mat1 and mat2 shapes cannot be multiplied \(2x3 and 2x3\)")  # fmt: skip
-bad("mm", "dtypes", normal(2, 3), lambda rng: rng.normal(size=(3, 2)).astype("float32"), error=RuntimeError,
-    match="mat1 and mat2 must have the same dtype, but got Double and Float")  # fmt: skip
+bad(
+    "mm",
+    "shapes",
+    normal(2, 3),
+    normal(2, 3),
+    error=RuntimeError,
+    match=r"mat1 and mat2 shapes cannot be multiplied \(2x3 and 2x3\)",
+)
+bad(
+    "mm",
+    "dtypes",
+    normal(2, 3),
+    lambda rng: rng.normal(size=(3, 2)).astype("float32"),
+    error=RuntimeError,
+    match="mat1 and mat2 must have the same dtype, but got Double and Float",
+)
 bad("mm", "dimensions", normal(2, 3), normal(3), error=RuntimeError, match="mat2 must be a matrix", call=ng.mm)
-bad("mm", "not a tensor", normal(2, 3), error=TypeError, match=r"mm\(\): argument 'mat2' must be Tensor, not list",
-    call=lambda x: ng.mm(x, [[1.0]]))  # fmt: skip
+bad(
+    "mm",
+    "not a tensor",
+    normal(2, 3),
+    error=TypeError,
+    match=r"mm\(\): argument 'mat2' must be Tensor, not list",
+    call=lambda x: ng.mm(x, [[1.0]]),
+)
 
 good("bmm", "small", normal(2, 3, 4), normal(2, 4, 5), tolerance=ROUGH)
 good("bmm", "no batch", normal(0, 3, 4), normal(0, 4, 5))
@@ -45,11 +63,33 @@ good("linear", "no bias", normal(3, 4), normal(5, 4), None, tolerance=ROUGH)
 good("linear", "one row", normal(1, 8), normal(3, 8), normal(3), tolerance=ROUGH)
 good("linear", "no rows", normal(0, 4), normal(5, 4), normal(5))
 good("linear", "large", normal(40, 512), normal(100, 512), normal(100), tolerance=200, small=False)
-bad("linear", "features", normal(3, 4), normal(5, 6), None, error=RuntimeError,
-    match=r"mat1 and mat2 shapes cannot be multiplied \(3x4 and 6x5\)")  # fmt: skip
-bad("linear", "bias", normal(3, 4), normal(5, 4), normal(4), error=RuntimeError, match=r"linear: bias has shape \[4\], expected \[5\]")
-bad("linear", "dtypes", normal(3, 4), lambda rng: rng.normal(size=(5, 4)).astype("float32"), None, error=RuntimeError,
-    match="must have the same dtype, but got Double and Float")  # fmt: skip
+bad(
+    "linear",
+    "features",
+    normal(3, 4),
+    normal(5, 6),
+    None,
+    error=RuntimeError,
+    match=r"mat1 and mat2 shapes cannot be multiplied \(3x4 and 6x5\)",
+)
+bad(
+    "linear",
+    "bias",
+    normal(3, 4),
+    normal(5, 4),
+    normal(4),
+    error=RuntimeError,
+    match=r"linear: bias has shape \[4\], expected \[5\]",
+)
+bad(
+    "linear",
+    "dtypes",
+    normal(3, 4),
+    lambda rng: rng.normal(size=(5, 4)).astype("float32"),
+    None,
+    error=RuntimeError,
+    match="must have the same dtype, but got Double and Float",
+)
 
 # ---- convolution ------------------------------------------------------------------------------------------------
 
@@ -92,23 +132,88 @@ for label, (x, w, params) in _CONVOLUTIONS.items():
 good("conv2d", "no bias", normal(1, 2, 4, 4), normal(3, 2, 2, 2), None, tolerance=ROUGH)
 good("conv2d", "no images", normal(0, 2, 4, 4), normal(3, 2, 2, 2), normal(3))
 
-bad("conv2d", "channels", normal(1, 4, 8, 8), normal(4, 3, 3, 3), None, error=RuntimeError,
-    match=r"Given groups=1, weight of size \[4, 3, 3, 3\], expected input\[1, 4, 8, 8\] to have 3 channels, but got 4 channels instead")  # fmt: skip
-bad("conv2d", "dimensions", normal(4, 8), normal(4, 3, 3, 3), None, error=RuntimeError,
-    match=r"Expected 3D \(unbatched\) or 4D \(batched\) input to conv2d, but got input of size: \[4, 8\]")  # fmt: skip
-bad("conv2d", "kernel too large", normal(1, 1, 4, 4), normal(1, 1, 9, 9), None, error=RuntimeError,
-    match=r"Calculated padded input size per channel: \(4 x 4\)\. Kernel size: \(9 x 9\)\. Kernel size can't be greater")  # fmt: skip
-bad("conv2d", "bias", normal(1, 1, 4, 4), normal(2, 1, 3, 3), normal(3), error=RuntimeError,
-    match="expected bias to be 1-dimensional with 2 elements")  # fmt: skip
-bad("conv2d", "groups", normal(1, 4, 4, 4), normal(3, 2, 3, 3), None, params=_conv(groups=2), error=RuntimeError,
-    match="expected weight to be divisible by 2")  # fmt: skip
-bad("conv2d", "stride", normal(1, 1, 4, 4), normal(1, 1, 3, 3), None, params=_conv(stride=0), error=RuntimeError, match="must be positive")
-bad("conv2d", "dtypes", normal(1, 1, 4, 4), lambda rng: rng.normal(size=(1, 1, 3, 3)).astype("float32"), None, error=RuntimeError,
-    match="Input type .* and weight type .* should be the same")  # fmt: skip
-bad("conv2d", "padding", normal(1, 1, 4, 4), normal(1, 1, 3, 3), error=RuntimeError, match="'same' is not supported for strided",
-    call=lambda x, w: ng.conv2d(x, w, stride=2, padding="same"))  # fmt: skip
-bad("conv2d", "not a tensor", normal(1, 1, 4, 4), error=TypeError, match="argument 'weight' must be Tensor, not list",
-    call=lambda x: ng.conv2d(x, [1.0]))  # fmt: skip
+bad(
+    "conv2d",
+    "channels",
+    normal(1, 4, 8, 8),
+    normal(4, 3, 3, 3),
+    None,
+    error=RuntimeError,
+    match=r"Given groups=1, weight of size \[4, 3, 3, 3\], expected input\[1, 4, 8, 8\] to have 3 channels, but got 4 channels instead",
+)
+bad(
+    "conv2d",
+    "dimensions",
+    normal(4, 8),
+    normal(4, 3, 3, 3),
+    None,
+    error=RuntimeError,
+    match=r"Expected 3D \(unbatched\) or 4D \(batched\) input to conv2d, but got input of size: \[4, 8\]",
+)
+bad(
+    "conv2d",
+    "kernel too large",
+    normal(1, 1, 4, 4),
+    normal(1, 1, 9, 9),
+    None,
+    error=RuntimeError,
+    match=r"Calculated padded input size per channel: \(4 x 4\)\. Kernel size: \(9 x 9\)\. Kernel size can't be greater",
+)
+bad(
+    "conv2d",
+    "bias",
+    normal(1, 1, 4, 4),
+    normal(2, 1, 3, 3),
+    normal(3),
+    error=RuntimeError,
+    match="expected bias to be 1-dimensional with 2 elements",
+)
+bad(
+    "conv2d",
+    "groups",
+    normal(1, 4, 4, 4),
+    normal(3, 2, 3, 3),
+    None,
+    params=_conv(groups=2),
+    error=RuntimeError,
+    match="expected weight to be divisible by 2",
+)
+bad(
+    "conv2d",
+    "stride",
+    normal(1, 1, 4, 4),
+    normal(1, 1, 3, 3),
+    None,
+    params=_conv(stride=0),
+    error=RuntimeError,
+    match="must be positive",
+)
+bad(
+    "conv2d",
+    "dtypes",
+    normal(1, 1, 4, 4),
+    lambda rng: rng.normal(size=(1, 1, 3, 3)).astype("float32"),
+    None,
+    error=RuntimeError,
+    match="Input type .* and weight type .* should be the same",
+)
+bad(
+    "conv2d",
+    "padding",
+    normal(1, 1, 4, 4),
+    normal(1, 1, 3, 3),
+    error=RuntimeError,
+    match="'same' is not supported for strided",
+    call=lambda x, w: ng.conv2d(x, w, stride=2, padding="same"),
+)
+bad(
+    "conv2d",
+    "not a tensor",
+    normal(1, 1, 4, 4),
+    error=TypeError,
+    match="argument 'weight' must be Tensor, not list",
+    call=lambda x: ng.conv2d(x, [1.0]),
+)
 
 # ---- norms ------------------------------------------------------------------------------------------------------
 
@@ -120,34 +225,136 @@ for name, running in (("batch_norm_training", False), ("batch_norm_eval", True))
     good(name, "no affine", normal(2, 3, 4, 5), None, None, *statistics, **facts)
     good(name, "large", normal(4, 3, 61, 70), normal(3), normal(3), *statistics, small=False, **facts)
     good(name, "weight alone", normal(2, 3, 2, 2), normal(3), None, *statistics, **facts)
-    bad(name, "weight", normal(2, 3, 4, 4), normal(4), None, *statistics, error=RuntimeError, match="weight should contain 3 elements not 4")
-    bad(name, "dimensions", normal(3), None, None, *statistics, error=RuntimeError, match=r"batch_norm: input has shape \[3\]")
-    bad(name, "dtype", normal(2, 3, 4, 4), lambda rng: rng.normal(size=3).astype("float32"), None, *statistics,
-        error=RuntimeError, match="batch_norm: weight is of .*float32, expected .*float64")  # fmt: skip
-good("batch_norm_training", "running statistics", normal(2, 3, 4, 5), normal(3), normal(3), normal(3), positive(3),
-     fixed=(3, 4), changes=(3, 4), tolerance=ROUGH)  # fmt: skip
-bad("batch_norm_training", "one value", normal(1, 3, 1, 1), None, None, None, None, error=ValueError,
-    match=r"Expected more than 1 value per channel when training, got input size .*\[1, 3, 1, 1\]")  # fmt: skip
-bad("batch_norm_eval", "no statistics", normal(2, 3), error=RuntimeError, match="Expected running_mean and running_var to be defined",
-    call=lambda x: ng.batch_norm(x, None, None))  # fmt: skip
+    bad(
+        name,
+        "weight",
+        normal(2, 3, 4, 4),
+        normal(4),
+        None,
+        *statistics,
+        error=RuntimeError,
+        match="weight should contain 3 elements not 4",
+    )
+    bad(
+        name,
+        "dimensions",
+        normal(3),
+        None,
+        None,
+        *statistics,
+        error=RuntimeError,
+        match=r"batch_norm: input has shape \[3\]",
+    )
+    bad(
+        name,
+        "dtype",
+        normal(2, 3, 4, 4),
+        lambda rng: rng.normal(size=3).astype("float32"),
+        None,
+        *statistics,
+        error=RuntimeError,
+        match="batch_norm: weight is of .*float32, expected .*float64",
+    )
+good(
+    "batch_norm_training",
+    "running statistics",
+    normal(2, 3, 4, 5),
+    normal(3),
+    normal(3),
+    normal(3),
+    positive(3),
+    fixed=(3, 4),
+    changes=(3, 4),
+    tolerance=ROUGH,
+)
+bad(
+    "batch_norm_training",
+    "one value",
+    normal(1, 3, 1, 1),
+    None,
+    None,
+    None,
+    None,
+    error=ValueError,
+    match=r"Expected more than 1 value per channel when training, got input size .*\[1, 3, 1, 1\]",
+)
+bad(
+    "batch_norm_eval",
+    "no statistics",
+    normal(2, 3),
+    error=RuntimeError,
+    match="Expected running_mean and running_var to be defined",
+    call=lambda x: ng.batch_norm(x, None, None),
+)
 
 for training in (True, False):
-    good("batch_norm_backward", f"training {training}", normal(2, 3, 4, 5), normal(2, 3, 4, 5), normal(3), normal(3), positive(3),
-         params={"training": training}, tolerance=100)  # fmt: skip
-good("batch_norm_backward", "only the weight", normal(6, 3), normal(6, 3), None, normal(3), positive(3),
-     params={"needs": (False, True, False)}, tolerance=100)  # fmt: skip
+    good(
+        "batch_norm_backward",
+        f"training {training}",
+        normal(2, 3, 4, 5),
+        normal(2, 3, 4, 5),
+        normal(3),
+        normal(3),
+        positive(3),
+        params={"training": training},
+        tolerance=100,
+    )
+good(
+    "batch_norm_backward",
+    "only the weight",
+    normal(6, 3),
+    normal(6, 3),
+    None,
+    normal(3),
+    positive(3),
+    params={"needs": (False, True, False)},
+    tolerance=100,
+)
 
 good("layer_norm", "last dim", normal(4, 5), normal(5), normal(5), params={"normalized": 1}, tolerance=ROUGH)
 good("layer_norm", "two dims", normal(2, 3, 4), normal(3, 4), normal(3, 4), params={"normalized": 2}, tolerance=ROUGH)
 good("layer_norm", "no affine", normal(4, 5), None, None, params={"normalized": 1}, tolerance=ROUGH)
-good("layer_norm", "large", normal(300, 257), normal(257), normal(257), params={"normalized": 1}, tolerance=ROUGH, small=False)
-bad("layer_norm", "shape", normal(4, 5), error=RuntimeError, match=r"Given normalized_shape=\[4\], expected input with shape",
-    call=lambda x: ng.layer_norm(x, (4,)))  # fmt: skip
+good(
+    "layer_norm",
+    "large",
+    normal(300, 257),
+    normal(257),
+    normal(257),
+    params={"normalized": 1},
+    tolerance=ROUGH,
+    small=False,
+)
+bad(
+    "layer_norm",
+    "shape",
+    normal(4, 5),
+    error=RuntimeError,
+    match=r"Given normalized_shape=\[4\], expected input with shape",
+    call=lambda x: ng.layer_norm(x, (4,)),
+)
 
-good("layer_norm_backward", "last dim", normal(4, 5), normal(4, 5), normal(5), normal(4), positive(4),
-     params={"normalized": 1}, tolerance=100)  # fmt: skip
-good("layer_norm_backward", "only the input", normal(4, 5), normal(4, 5), None, normal(4), positive(4),
-     params={"needs": (True, False, False)}, tolerance=100)  # fmt: skip
+good(
+    "layer_norm_backward",
+    "last dim",
+    normal(4, 5),
+    normal(4, 5),
+    normal(5),
+    normal(4),
+    positive(4),
+    params={"normalized": 1},
+    tolerance=100,
+)
+good(
+    "layer_norm_backward",
+    "only the input",
+    normal(4, 5),
+    normal(4, 5),
+    None,
+    normal(4),
+    positive(4),
+    params={"needs": (True, False, False)},
+    tolerance=100,
+)
 
 # ---- pools ------------------------------------------------------------------------------------------------------
 
@@ -167,19 +374,46 @@ for name in ("max_pool2d", "avg_pool2d"):
     for label, (shape, params) in _POOLS.items():
         good(name, label, spread(*shape), params=params, small=label != "large")
     bad(name, "dimensions", normal(4, 4), params=_window(2, 2), error=RuntimeError, match=f"{name}: Expected 3D or 4D")
-    bad(name, "padding", normal(1, 1, 4, 4), params=_window(2, 2, 2), error=RuntimeError, match="pad should be at most half")
-    bad(name, "too small", normal(1, 1, 2, 2), params=_window(3, 1), error=RuntimeError, match="Output size is too small")
+    bad(
+        name,
+        "padding",
+        normal(1, 1, 4, 4),
+        params=_window(2, 2, 2),
+        error=RuntimeError,
+        match="pad should be at most half",
+    )
+    bad(
+        name,
+        "too small",
+        normal(1, 1, 2, 2),
+        params=_window(3, 1),
+        error=RuntimeError,
+        match="Output size is too small",
+    )
     bad(name, "stride", normal(1, 1, 4, 4), params=_window(2, 0), error=RuntimeError, match="must be greater than zero")
 good("max_pool2d", "dilated", spread(1, 2, 7, 7), params=_window(2, 2, 0, dilation=(2, 2)))
-good("max_pool2d", "special", constant([[[[0.0, np.nan, 1.0, 2.0], [-np.inf, 1.0, -np.inf, -np.inf]]]]), params=_window(2, 2), smooth=False)
-good("max_pool2d_backward", "2x2", normal(1, 2, 2, 2), constant([[[[0, 3], [9, 14]], [[5, 2], [8, 15]]]], "int64"),
-     params={"size": (1, 2, 4, 4), **_window(2, 2)})  # fmt: skip
+good(
+    "max_pool2d",
+    "special",
+    constant([[[[0.0, np.nan, 1.0, 2.0], [-np.inf, 1.0, -np.inf, -np.inf]]]]),
+    params=_window(2, 2),
+    smooth=False,
+)
+good(
+    "max_pool2d_backward",
+    "2x2",
+    normal(1, 2, 2, 2),
+    constant([[[[0, 3], [9, 14]], [[5, 2], [8, 15]]]], "int64"),
+    params={"size": (1, 2, 4, 4), **_window(2, 2)},
+)
 good("avg_pool2d", "padding not counted", normal(1, 2, 5, 5), params=_window(3, 2, 1, count_include_pad=False))
 good("avg_pool2d", "own divisor", normal(1, 2, 5, 5), params=_window(3, 2, 1, divisor_override=5))
 good("avg_pool2d_backward", "3x3", normal(1, 2, 3, 3), params={"size": (1, 2, 5, 5), **_window(3, 2, 1)})
 for label, size in {"to one": (1, 1), "to parts": (2, 3), "to more": (7, 4), "as it is": (5, 4)}.items():
     good("adaptive_avg_pool2d", label, normal(2, 3, 5, 4), params={"output_size": size}, tolerance=ROUGH)
-good("adaptive_avg_pool2d", "large", normal(3, 65, 20, 21), params={"output_size": (1, 1)}, small=False, tolerance=ROUGH)
+good(
+    "adaptive_avg_pool2d", "large", normal(3, 65, 20, 21), params={"output_size": (1, 1)}, small=False, tolerance=ROUGH
+)
 good("adaptive_avg_pool2d_backward", "parts", normal(2, 3, 2, 3), params={"size": (2, 3, 5, 4)})
 bad("adaptive_avg_pool2d", "dimensions", normal(3, 4), error=RuntimeError, match="Expected 3D or 4D tensor")
 
@@ -189,33 +423,122 @@ for name in ("softmax", "log_softmax"):
     good(name, "rows", normal(3, 4), params={"dim": 1}, tolerance=4)
     good(name, "columns", normal(3, 4), params={"dim": 0}, tolerance=4)
     good(name, "channels", normal(2, 3, 2, 2), params={"dim": 1}, tolerance=4)
-    good(name, "far apart", constant([[1000.0, 0.0, -1000.0], [-1000.0, -1000.0, -1000.0]]), params={"dim": 1}, smooth=False)
+    good(
+        name,
+        "far apart",
+        constant([[1000.0, 0.0, -1000.0], [-1000.0, -1000.0, -1000.0]]),
+        params={"dim": 1},
+        smooth=False,
+    )
     good(name, "large", normal(71, 1001), params={"dim": 1}, small=False, tolerance=ROUGH)
     good(f"{name}_backward", "rows", normal(3, 4), uniform(0.1, 0.4, 3, 4), params={"dim": 1}, tolerance=ROUGH)
-    bad(name, "ints", integers(0, 3, 2, 2), params={"dim": 0}, error=RuntimeError, match=f'"{name}" not implemented for \'Long\'')
-    bad(name, "out of range", normal(2, 3), error=IndexError, match="Dimension out of range", call=lambda x, f=getattr(ng, name): f(x, 2))
+    bad(
+        name,
+        "ints",
+        integers(0, 3, 2, 2),
+        params={"dim": 0},
+        error=RuntimeError,
+        match=f"\"{name}\" not implemented for 'Long'",
+    )
+    bad(
+        name,
+        "out of range",
+        normal(2, 3),
+        error=IndexError,
+        match="Dimension out of range",
+        call=lambda x, f=getattr(ng, name): f(x, 2),
+    )
 
 for reduction in ("mean", "sum", "none"):
     good("nll_loss", reduction, normal(5, 3), integers(0, 3, 5), None, params={"reduction": reduction})
-    good("nll_loss", f"weighted {reduction}", normal(5, 3), integers(0, 3, 5), positive(3), params={"reduction": reduction}, fixed=(2,))
+    good(
+        "nll_loss",
+        f"weighted {reduction}",
+        normal(5, 3),
+        integers(0, 3, 5),
+        positive(3),
+        params={"reduction": reduction},
+        fixed=(2,),
+    )
 good("nll_loss", "one row", normal(3), constant(2, "int64"), None)
 good("nll_loss", "images", normal(2, 3, 2, 4), integers(0, 3, 2, 2, 4), None)
 good("nll_loss", "ignored", normal(4, 3), constant([0, -100, 2, -100], "int64"), None)
-good("nll_loss", "ignored class", normal(4, 3), constant([0, 1, 2, 1], "int64"), positive(3), params={"ignore_index": 1}, fixed=(2,))
+good(
+    "nll_loss",
+    "ignored class",
+    normal(4, 3),
+    constant([0, 1, 2, 1], "int64"),
+    positive(3),
+    params={"ignore_index": 1},
+    fixed=(2,),
+)
 good("nll_loss", "large", normal(3001, 30), integers(0, 30, 3001), None, small=False, tolerance=ROUGH)
-bad("nll_loss", "target dtype", normal(2, 3), normal(2), None, error=RuntimeError,
-    match="expected target dtype to be Long, but got Double")  # fmt: skip
-bad("nll_loss", "batch", normal(2, 3), integers(0, 3, 3), None, error=RuntimeError,
-    match=r"Expected input batch_size \(2\) to match target batch_size")  # fmt: skip
-bad("nll_loss", "class", normal(2, 3), constant([0, 5], "int64"), error=IndexError, match="Target 5 is out of bounds", call=ng.nll_loss)
-bad("nll_loss", "negative class", normal(2, 3), constant([-1, 0], "int64"), error=IndexError, match="Target -1 is out of bounds",
-    call=ng.nll_loss)  # fmt: skip
-bad("nll_loss", "weight", normal(2, 3), integers(0, 3, 2), normal(2), error=RuntimeError, match="weight tensor should be defined")
-bad("nll_loss", "reduction", normal(2, 3), integers(0, 3, 2), None, params={"reduction": "median"}, error=ValueError,
-    match="median is not a valid value for reduction")  # fmt: skip
+bad(
+    "nll_loss",
+    "target dtype",
+    normal(2, 3),
+    normal(2),
+    None,
+    error=RuntimeError,
+    match="expected target dtype to be Long, but got Double",
+)
+bad(
+    "nll_loss",
+    "batch",
+    normal(2, 3),
+    integers(0, 3, 3),
+    None,
+    error=RuntimeError,
+    match=r"Expected input batch_size \(2\) to match target batch_size",
+)
+bad(
+    "nll_loss",
+    "class",
+    normal(2, 3),
+    constant([0, 5], "int64"),
+    error=IndexError,
+    match="Target 5 is out of bounds",
+    call=ng.nll_loss,
+)
+bad(
+    "nll_loss",
+    "negative class",
+    normal(2, 3),
+    constant([-1, 0], "int64"),
+    error=IndexError,
+    match="Target -1 is out of bounds",
+    call=ng.nll_loss,
+)
+bad(
+    "nll_loss",
+    "weight",
+    normal(2, 3),
+    integers(0, 3, 2),
+    normal(2),
+    error=RuntimeError,
+    match="weight tensor should be defined",
+)
+bad(
+    "nll_loss",
+    "reduction",
+    normal(2, 3),
+    integers(0, 3, 2),
+    None,
+    params={"reduction": "median"},
+    error=ValueError,
+    match="median is not a valid value for reduction",
+)
 good("nll_loss_backward", "mean", normal(), integers(0, 3, 5), None, constant(5.0), params={"size": (5, 3)}, fixed=(3,))
-good("nll_loss_backward", "none, weighted", normal(5), integers(0, 3, 5), positive(3), constant(1.0),
-     params={"size": (5, 3), "reduction": "none"}, fixed=(2, 3))  # fmt: skip
+good(
+    "nll_loss_backward",
+    "none, weighted",
+    normal(5),
+    integers(0, 3, 5),
+    positive(3),
+    constant(1.0),
+    params={"size": (5, 3), "reduction": "none"},
+    fixed=(2, 3),
+)
 
 # ---- by index ---------------------------------------------------------------------------------------------------
 
@@ -225,20 +548,62 @@ good("index_select", "table", normal(7, 3), integers(0, 7, 2, 2))
 good("index_select", "nothing", normal(4, 3), integers(0, 4, 0))
 good("index_select", "int64", integers(0, 9, 4, 3), integers(0, 4, 5))
 good("index_select_backward", "rows", normal(5, 3), constant([0, 2, 2, -1, 0], "int64"), params={"size": (4, 3)})
-good("index_select_backward", "columns", normal(2, 3, 3), constant([0, 2, 2], "int64"), params={"size": (2, 4, 3), "dim": 1})
+good(
+    "index_select_backward",
+    "columns",
+    normal(2, 3, 3),
+    constant([0, 2, 2], "int64"),
+    params={"size": (2, 4, 3), "dim": 1},
+)
 good("gather", "rows", normal(4, 3), integers(0, 4, 2, 3))
 good("gather", "columns", normal(4, 3), integers(-3, 3, 4, 5), params={"dim": 1})
 good("scatter_add", "rows", normal(4, 3), integers(0, 4, 5, 3), normal(5, 3))
 good("scatter_add", "columns", normal(4, 3), integers(0, 3, 2, 4), normal(3, 5), params={"dim": 1})
 good("index_put", "replaced", normal(5, 3), constant([0, 3, -1], "int64"), normal(3, 3))
 good("index_put", "added", normal(5, 3), constant([0, 3, 3], "int64"), normal(3, 3), params={"accumulate": True})
-for name, rest in {"index_select": (), "gather": (), "scatter_add": (normal(2, 3),), "index_put": (normal(2, 3),)}.items():
+for name, rest in {
+    "index_select": (),
+    "gather": (),
+    "scatter_add": (normal(2, 3),),
+    "index_put": (normal(2, 3),),
+}.items():
     rows = (2,) if name in ("index_select", "index_put") else (2, 3)
-    bad(name, "index of floats", normal(4, 3), normal(*rows), *rest, error=RuntimeError, match=rf"{name}\(\): Expected dtype int64 for index")
+    bad(
+        name,
+        "index of floats",
+        normal(4, 3),
+        normal(*rows),
+        *rest,
+        error=RuntimeError,
+        match=rf"{name}\(\): Expected dtype int64 for index",
+    )
     bad(name, "out of range", normal(4, 3), integers(4, 5, *rows), *rest, error=IndexError, match="index out of range")
-bad("gather", "shape", normal(4, 3), integers(0, 3, 2, 4), error=RuntimeError, match="gather: Size does not match at dimension")
-bad("scatter_add", "src", normal(4, 3), integers(0, 3, 3, 3), normal(2, 3), error=RuntimeError, match="is larger than src")
-bad("index_put", "values", normal(4, 3), integers(0, 3, 2), normal(3, 3), error=RuntimeError, match=r"expected shape \[2, 3\]")
+bad(
+    "gather",
+    "shape",
+    normal(4, 3),
+    integers(0, 3, 2, 4),
+    error=RuntimeError,
+    match="gather: Size does not match at dimension",
+)
+bad(
+    "scatter_add",
+    "src",
+    normal(4, 3),
+    integers(0, 3, 3, 3),
+    normal(2, 3),
+    error=RuntimeError,
+    match="is larger than src",
+)
+bad(
+    "index_put",
+    "values",
+    normal(4, 3),
+    integers(0, 3, 2),
+    normal(3, 3),
+    error=RuntimeError,
+    match=r"expected shape \[2, 3\]",
+)
 
 # ---- random numbers ---------------------------------------------------------------------------------------------
 
@@ -249,15 +614,38 @@ def _seed(seed: int) -> object:
 
 for dtype in (ng.float32, ng.float64):
     facts = {"changes": (0,), "moments": True}
-    good("uniform", dtype.name, _seed(1), params={"size": (200, 301), "low": -1.0, "high": 3.0, "dtype": dtype}, **facts)
+    good(
+        "uniform", dtype.name, _seed(1), params={"size": (200, 301), "low": -1.0, "high": 3.0, "dtype": dtype}, **facts
+    )
     good("normal", dtype.name, _seed(2), params={"size": (200, 301), "mean": 1.0, "std": 2.0, "dtype": dtype}, **facts)
 good("randint", "int64", _seed(3), params={"size": (60_001,), "low": -3, "high": 8}, changes=(0,), moments=True)
 good("randperm", "many", _seed(4), params={"n": 60_001}, changes=(0,), moments=True)
 good("bernoulli", "many", uniform(0.3, 0.3, 60_001), _seed(5), changes=(1,), moments=True)
 good("dropout", "many", uniform(0.9, 1.1, 60_001), _seed(6), params={"p": 0.3}, changes=(1,), moments=True)
-bad("uniform", "dtype", _seed(0), params={"dtype": ng.int64}, error=RuntimeError, match="uniform: dtype is .*int64, expected")
-bad("normal", "dtype", _seed(0), params={"dtype": ng.int64}, error=RuntimeError, match="normal: dtype is .*int64, expected")
-bad("randint", "dtype", _seed(0), params={"dtype": ng.float32}, error=RuntimeError, match="randint: dtype is .*float32, expected")
+bad(
+    "uniform",
+    "dtype",
+    _seed(0),
+    params={"dtype": ng.int64},
+    error=RuntimeError,
+    match="uniform: dtype is .*int64, expected",
+)
+bad(
+    "normal",
+    "dtype",
+    _seed(0),
+    params={"dtype": ng.int64},
+    error=RuntimeError,
+    match="normal: dtype is .*int64, expected",
+)
+bad(
+    "randint",
+    "dtype",
+    _seed(0),
+    params={"dtype": ng.float32},
+    error=RuntimeError,
+    match="randint: dtype is .*float32, expected",
+)
 bad("bernoulli", "ints", integers(0, 2, 3), _seed(0), error=RuntimeError, match="bernoulli: dtype is .*int64, expected")
 bad("dropout", "ints", integers(0, 2, 3), _seed(0), error=RuntimeError, match="dropout: dtype is .*int64, expected")
 bad("randperm", "negative", error=RuntimeError, match="n|negative", call=lambda: ng.randperm(-1))

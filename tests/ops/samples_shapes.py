@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 import numpy as np
 
 import numgrad as ng
@@ -20,7 +19,6 @@ from tests.ops.rows import (
     ramp,
     spread,
     together,
-    uniform,
 )
 
 # ---- views ------------------------------------------------------------------------------------------------------
@@ -31,72 +29,192 @@ good("view", "to a scalar", normal(1, 1), params={"size": ()})
 good("view", "of a scalar", normal(), params={"size": (1, 1)})
 good("view", "empty", normal(0, 3), params={"size": (5, 0)})
 good("view", "int64", integers(0, 9, 6), params={"size": (2, 3)})
-bad("view", "count", normal(6), params={"size": (4,)}, error=RuntimeError, match=r"shape '\[4\]' is invalid for input of size 6")
-bad("view", "strides", normal(2, 3), error=RuntimeError,
+bad(
+    "view",
+    "count",
+    normal(6),
+    params={"size": (4,)},
+    error=RuntimeError,
+    match=r"shape '\[4\]' is invalid for input of size 6",
+)
+bad(
+    "view",
+    "strides",
+    normal(2, 3),
+    error=RuntimeError,
     match=r"view size is not compatible with input tensor's size and stride.*Use \.reshape\(\.\.\.\) instead",
-    call=lambda x: x.t().view(6))  # fmt: skip
-bad("view", "two unknown", normal(6), error=RuntimeError, match="only one dimension can be inferred", call=lambda x: x.view(-1, -1))
-bad("view", "unknown does not fit", normal(6), error=RuntimeError, match=r"shape '\[4, -1\]' is invalid for input of size 6",
-    call=lambda x: x.view(4, -1))  # fmt: skip
+    call=lambda x: x.t().view(6),
+)
+bad(
+    "view",
+    "two unknown",
+    normal(6),
+    error=RuntimeError,
+    match="only one dimension can be inferred",
+    call=lambda x: x.view(-1, -1),
+)
+bad(
+    "view",
+    "unknown does not fit",
+    normal(6),
+    error=RuntimeError,
+    match=r"shape '\[4, -1\]' is invalid for input of size 6",
+    call=lambda x: x.view(4, -1),
+)
 
 good("permute", "rotated", normal(2, 3, 4), params={"dims": (2, 0, 1)})
 good("permute", "as it is", normal(2, 3), params={"dims": (0, 1)})
 good("permute", "scalar", normal(), params={"dims": ()})
 good("permute", "empty", normal(2, 0, 3), params={"dims": (1, 2, 0)})
 bad("permute", "a dim twice", normal(2, 3), params={"dims": (0, 0)}, error=RuntimeError, match="permute: dims")
-bad("permute", "too few", normal(2, 3), error=RuntimeError, match="permute: 1 dims are given, expected 2", call=lambda x: x.permute(0))
-bad("permute", "out of range", normal(2, 3), error=IndexError, match=r"Dimension out of range.*\[-2, 1\], but got 5",
-    call=lambda x: x.permute(0, 5))  # fmt: skip
+bad(
+    "permute",
+    "too few",
+    normal(2, 3),
+    error=RuntimeError,
+    match="permute: 1 dims are given, expected 2",
+    call=lambda x: x.permute(0),
+)
+bad(
+    "permute",
+    "out of range",
+    normal(2, 3),
+    error=IndexError,
+    match=r"Dimension out of range.*\[-2, 1\], but got 5",
+    call=lambda x: x.permute(0, 5),
+)
 
 good("transpose", "matrix", normal(2, 3))
 good("transpose", "outer and inner", normal(2, 3, 4), params={"dim0": 0, "dim1": 2})
 good("transpose", "empty", normal(2, 0), params={"dim0": 0, "dim1": 1})
-bad("transpose", "out of range", normal(2, 3), error=IndexError, match="Dimension out of range", call=lambda x: x.transpose(0, 2))
+bad(
+    "transpose",
+    "out of range",
+    normal(2, 3),
+    error=IndexError,
+    match="Dimension out of range",
+    call=lambda x: x.transpose(0, 2),
+)
 
 good("expand", "rows", normal(1, 3), params={"size": (4, 3)})
 good("expand", "new dimensions", normal(3), params={"size": (2, 4, 3)})
 good("expand", "scalar", normal(), params={"size": (2, 2)})
 good("expand", "to nothing", normal(1, 3), params={"size": (0, 3)})
 good("expand", "as it is", normal(2, 3), params={"size": (2, 3)})
-bad("expand", "other extent", normal(2, 3), params={"size": (4, 3)}, error=RuntimeError,
-    match=r"The expanded size of the tensor \(4\) must match the existing size \(2\) at non-singleton dimension 0")  # fmt: skip
-bad("expand", "too few", normal(2, 3), error=RuntimeError, match=r"number of sizes provided \(1\)", call=lambda x: x.expand(3))
+bad(
+    "expand",
+    "other extent",
+    normal(2, 3),
+    params={"size": (4, 3)},
+    error=RuntimeError,
+    match=r"The expanded size of the tensor \(4\) must match the existing size \(2\) at non-singleton dimension 0",
+)
+bad(
+    "expand",
+    "too few",
+    normal(2, 3),
+    error=RuntimeError,
+    match=r"number of sizes provided \(1\)",
+    call=lambda x: x.expand(3),
+)
 
 good("unsqueeze", "front", normal(2, 3), params={"dim": 0})
 good("unsqueeze", "middle", normal(2, 3), params={"dim": 1})
 good("unsqueeze", "end", normal(2, 3), params={"dim": 2})
 good("unsqueeze", "scalar", normal(), params={"dim": 0})
-bad("unsqueeze", "out of range", normal(2, 3), error=IndexError, match=r"\[-3, 2\], but got 3", call=lambda x: x.unsqueeze(3))
+bad(
+    "unsqueeze",
+    "out of range",
+    normal(2, 3),
+    error=IndexError,
+    match=r"\[-3, 2\], but got 3",
+    call=lambda x: x.unsqueeze(3),
+)
 
 good("squeeze", "one", normal(2, 1, 3), params={"dims": (1,)})
 good("squeeze", "all", normal(1, 2, 1), params={"dims": (0, 1, 2)})
 good("squeeze", "extent is not 1", normal(2, 3), params={"dims": (0,)})
 good("squeeze", "empty", normal(0, 1), params={"dims": (0, 1)})
-bad("squeeze", "out of range", normal(2, 3), error=IndexError, match="Dimension out of range", call=lambda x: x.squeeze(2))
+bad(
+    "squeeze",
+    "out of range",
+    normal(2, 3),
+    error=IndexError,
+    match="Dimension out of range",
+    call=lambda x: x.squeeze(2),
+)
 
 good("slice", "every second", normal(5, 6), params={"starts": (1, 0), "steps": (2, 3), "sizes": (2, 2)})
 good("slice", "one element", normal(5), params={"starts": (3,), "steps": (1,), "sizes": (1,)})
 good("slice", "nothing", normal(5, 2), params={"starts": (0, 0), "steps": (1, 1), "sizes": (0, 2)})
-bad("slice", "too long", normal(5), params={"starts": (3,), "steps": (1,), "sizes": (3,)}, error=RuntimeError, match="slice: 3 elements")
-bad("slice", "index", normal(5), error=IndexError, match="index 5 is out of bounds for dimension 0 with size 5", call=lambda x: x[5])
+bad(
+    "slice",
+    "too long",
+    normal(5),
+    params={"starts": (3,), "steps": (1,), "sizes": (3,)},
+    error=RuntimeError,
+    match="slice: 3 elements",
+)
+bad(
+    "slice",
+    "index",
+    normal(5),
+    error=IndexError,
+    match="index 5 is out of bounds for dimension 0 with size 5",
+    call=lambda x: x[5],
+)
 bad("slice", "step", normal(5), error=ValueError, match="step must be greater than zero", call=lambda x: x[::-1])
-bad("slice", "indices", normal(5), error=IndexError, match="too many indices for tensor of dimension 1", call=lambda x: x[0, 0])
+bad(
+    "slice",
+    "indices",
+    normal(5),
+    error=IndexError,
+    match="too many indices for tensor of dimension 1",
+    call=lambda x: x[0, 0],
+)
 
 _BACK = {"size": (5, 6), "starts": (1, 0), "steps": (2, 3)}
 good("slice_backward", "every second", normal(2, 2), params=_BACK)
 good("slice_backward", "empty", normal(0, 2), params=_BACK)
-bad("slice_backward", "too large", normal(4, 2), params=_BACK, error=RuntimeError, match="reach beyond dimension 0 of extent 5")
+bad(
+    "slice_backward",
+    "too large",
+    normal(4, 2),
+    params=_BACK,
+    error=RuntimeError,
+    match="reach beyond dimension 0 of extent 5",
+)
 
 
 _WINDOW = {"size": (2, 2), "strides": (12, 2), "offset": 7}
 good("as_strided", "every second", normal(5, 6), params=_WINDOW)
 good("as_strided", "repeated", normal(6), params={"size": (3, 2), "strides": (0, 2), "offset": 1})
 good("as_strided", "scalar", normal(6), params={"size": (), "strides": (), "offset": 5})
-good("as_strided_backward", "every second", normal(2, 2), params={"base_size": (5, 6), "base_strides": (6, 1), **_WINDOW})
-good("as_strided_backward", "repeated", normal(3, 2),
-     params={"base_size": (6,), "base_strides": (1,), "size": (3, 2), "strides": (0, 2), "offset": 1})  # fmt: skip
-bad("as_strided", "too far", normal(5, 6), params={"size": (3, 2), "strides": (12, 2), "offset": 7}, error=RuntimeError, match="reaches beyond 30")
-bad("as_strided", "lengths", normal(6), params={"size": (3,), "strides": (), "offset": 0}, error=RuntimeError, match="different lengths")
+good(
+    "as_strided_backward", "every second", normal(2, 2), params={"base_size": (5, 6), "base_strides": (6, 1), **_WINDOW}
+)
+good(
+    "as_strided_backward",
+    "repeated",
+    normal(3, 2),
+    params={"base_size": (6,), "base_strides": (1,), "size": (3, 2), "strides": (0, 2), "offset": 1},
+)
+bad(
+    "as_strided",
+    "too far",
+    normal(5, 6),
+    params={"size": (3, 2), "strides": (12, 2), "offset": 7},
+    error=RuntimeError,
+    match="reaches beyond 30",
+)
+bad(
+    "as_strided",
+    "lengths",
+    normal(6),
+    params={"size": (3,), "strides": (), "offset": 0},
+    error=RuntimeError,
+    match="different lengths",
+)
 
 
 def _base_and_window(rng: Rng) -> tuple[np.ndarray, ...]:
@@ -106,8 +224,15 @@ def _base_and_window(rng: Rng) -> tuple[np.ndarray, ...]:
 
 # The window holds already what the base holds there: the op only joins their histories.
 good("copy_slices", "every second", together(_base_and_window), params=_WINDOW, smooth=False)
-bad("copy_slices", "too far", normal(5, 6), normal(3, 2), params={"size": (3, 2), "strides": (12, 2), "offset": 7}, error=RuntimeError,
-    match="reaches beyond 30")  # fmt: skip
+bad(
+    "copy_slices",
+    "too far",
+    normal(5, 6),
+    normal(3, 2),
+    params={"size": (3, 2), "strides": (12, 2), "offset": 7},
+    error=RuntimeError,
+    match="reaches beyond 30",
+)
 
 # ---- creation, copies -------------------------------------------------------------------------------------------
 
@@ -131,14 +256,26 @@ good("arange", "float32", params={"start": 0.0, "step": 0.1, "count": 100, "dtyp
 good("arange", "nothing", params={"start": 0, "step": 1, "count": 0, "dtype": ng.int64})
 good("arange", "large", params={"start": 0, "step": 1, "count": LARGE, "dtype": ng.int64})
 bad("arange", "step 0", error=RuntimeError, match="step must be nonzero", call=lambda: ng.arange(0, 3, 0))
-bad("arange", "away from the end", error=RuntimeError, match="upper bound and lower bound inconsistent with step sign",
-    call=lambda: ng.arange(0, 3, -1))  # fmt: skip
+bad(
+    "arange",
+    "away from the end",
+    error=RuntimeError,
+    match="upper bound and lower bound inconsistent with step sign",
+    call=lambda: ng.arange(0, 3, -1),
+)
 
 good("to_strides", "columns", normal(2, 3), params={"strides": (1, 2)})
 good("to_strides", "channels last", normal(2, 3, 4, 5), params={"strides": (60, 1, 15, 3)})
 good("to_strides", "rows", normal(2, 3), params={"strides": (3, 1)})
 good("to_strides", "int64", integers(0, 9, 2, 3), params={"strides": (1, 2)})
-bad("to_strides", "gaps", normal(2, 3), params={"strides": (6, 2)}, error=RuntimeError, match="to_strides: strides .* are not dense")
+bad(
+    "to_strides",
+    "gaps",
+    normal(2, 3),
+    params={"strides": (6, 2)},
+    error=RuntimeError,
+    match="to_strides: strides .* are not dense",
+)
 
 good("copy_", "same shape", normal(2, 3), normal(2, 3))
 good("copy_", "broadcast", normal(2, 3), normal(3))
@@ -148,8 +285,14 @@ good("copy_", "int64", integers(0, 9, 2, 3), integers(0, 9, 2, 1))
 good("copy_", "ints to floats", normal(2, 3), integers(0, 9, 3), smooth=False)
 bad("copy_", "shapes", normal(2, 3), normal(4), error=RuntimeError, match="copy_: .*(4|must match)")
 bad("copy_", "too many rows", normal(3), normal(2, 3), error=RuntimeError, match=r"copy_: src has shape \[2, 3\]")
-bad("copy_", "not a tensor", normal(3), error=TypeError, match=r"copy_\(\): argument 'src' must be Tensor, not list",
-    call=lambda x: x.copy_([1.0, 2.0, 3.0]))  # fmt: skip
+bad(
+    "copy_",
+    "not a tensor",
+    normal(3),
+    error=TypeError,
+    match=r"copy_\(\): argument 'src' must be Tensor, not list",
+    call=lambda x: x.copy_([1.0, 2.0, 3.0]),
+)
 
 good("cat", "rows", normal(2, 3), normal(1, 3), normal(4, 3))
 good("cat", "columns", normal(2, 1), normal(2, 3), params={"dim": 1})
@@ -159,9 +302,22 @@ good("cat", "int64", integers(0, 9, 2), integers(0, 9, 3))
 good("cat", "bools", bools(2), bools(3))
 bad("cat", "other extents", normal(2, 3), normal(2, 4), error=RuntimeError, match=r"cat: tensor 1 has shape \[2, 4\]")
 bad("cat", "nothing", error=RuntimeError, match="expected a non-empty list of Tensors", call=lambda: ng.cat([]))
-bad("cat", "scalars", normal(), normal(), error=RuntimeError, match="zero-dimensional tensor .* cannot be concatenated",
-    call=lambda x, y: ng.cat([x, y]))  # fmt: skip
-bad("cat", "not tensors", error=TypeError, match=r"argument 'tensors\[0\]' must be Tensor, not int", call=lambda: ng.cat([1, 2]))
+bad(
+    "cat",
+    "scalars",
+    normal(),
+    normal(),
+    error=RuntimeError,
+    match="zero-dimensional tensor .* cannot be concatenated",
+    call=lambda x, y: ng.cat([x, y]),
+)
+bad(
+    "cat",
+    "not tensors",
+    error=TypeError,
+    match=r"argument 'tensors\[0\]' must be Tensor, not int",
+    call=lambda: ng.cat([1, 2]),
+)
 
 # ---- reductions over dims ---------------------------------------------------------------------------------------
 
@@ -177,7 +333,9 @@ for name in ("sum", "mean", "prod", "amax", "amin", "any", "all"):
     good(name, "scalar", make(), params={"dims": ()})
     good(name, "empty result", make(0, 3), params={"dims": (1,)})
     good(name, "large", ramp(0.999, 1.001, LARGE), params={"dims": (0,)}, small=False, smooth=name in ("sum", "mean"))
-    good(name, "large rows", ramp(0.9, 1.1, 300, 301), params={"dims": (0,)}, small=False, smooth=name in ("sum", "mean"))
+    good(
+        name, "large rows", ramp(0.9, 1.1, 300, 301), params={"dims": (0,)}, small=False, smooth=name in ("sum", "mean")
+    )
     good(name, "special", constant([SPECIAL, SPECIAL[::-1]]), params={"dims": (0,)}, smooth=False)
     if integral:
         good(name, "int64", integers(-3, 4, 3, 4), params={"dims": (1,)})
@@ -185,21 +343,45 @@ for name in ("sum", "mean", "prod", "amax", "amin", "any", "all"):
         good(name, "bool", bools(3, 4), params={"dims": (0,)})
     if name in ("amax", "amin"):
         good(name, "ties", constant([[1.0, 1.0, 0.0], [2.0, 3.0, 3.0]]), params={"dims": (1,)}, smooth=False)
-        bad(name, "nothing to choose from", normal(3, 0), params={"dims": (1,)}, error=IndexError,
-            match=rf"{name}\(\): Expected reduction dim 1 to have non-zero size")  # fmt: skip
+        bad(
+            name,
+            "nothing to choose from",
+            normal(3, 0),
+            params={"dims": (1,)},
+            error=IndexError,
+            match=rf"{name}\(\): Expected reduction dim 1 to have non-zero size",
+        )
     else:
         good(name, "over nothing", normal(3, 0), params={"dims": (1,)}, smooth=name not in ("mean",))
     function = getattr(ng, name)
-    bad(name, "out of range", normal(2, 3), error=IndexError, match=r"Dimension out of range.*\[-2, 1\], but got 2",
-        call=lambda x, f=function: f(x, 2))  # fmt: skip
-    bad(name, "a dim twice", normal(2, 3), error=RuntimeError, match="appears multiple times in the list of dims",
-        call=lambda x, f=function: f(x, (0, -2)))  # fmt: skip
+    bad(
+        name,
+        "out of range",
+        normal(2, 3),
+        error=IndexError,
+        match=r"Dimension out of range.*\[-2, 1\], but got 2",
+        call=lambda x, f=function: f(x, 2),
+    )
+    bad(
+        name,
+        "a dim twice",
+        normal(2, 3),
+        error=RuntimeError,
+        match="appears multiple times in the list of dims",
+        call=lambda x, f=function: f(x, (0, -2)),
+    )
 
 good("prod", "one zero", constant([[2.0, 0.0, 3.0], [1.0, 2.0, 3.0]]), params={"dims": (1,)})
 good("prod", "two zeros", constant([[2.0, 0.0, 0.0], [1.0, 2.0, 3.0]]), params={"dims": (1,)})
 good("prod", "zeros in two dims", constant([[[2.0, 0.0], [1.0, 3.0]]]), params={"dims": (0, 2)})
-bad("mean", "ints", integers(0, 3, 2), params={"dims": (0,)}, error=RuntimeError,
-    match=r"mean\(\): could not infer output dtype.*Got: Long")  # fmt: skip
+bad(
+    "mean",
+    "ints",
+    integers(0, 3, 2),
+    params={"dims": (0,)},
+    error=RuntimeError,
+    match=r"mean\(\): could not infer output dtype.*Got: Long",
+)
 
 good("sum_to_size", "rows", normal(4, 3), params={"size": (1, 3)})
 good("sum_to_size", "new dimensions", normal(2, 4, 3), params={"size": (4, 1)})
@@ -207,7 +389,14 @@ good("sum_to_size", "to a scalar", normal(2, 3), params={"size": ()})
 good("sum_to_size", "as it is", normal(2, 3), params={"size": (2, 3)})
 good("sum_to_size", "of nothing", normal(0, 3), params={"size": (1, 3)})
 good("sum_to_size", "large", normal(301, 300), params={"size": (1, 300)}, small=False)
-bad("sum_to_size", "no broadcast", normal(4, 3), params={"size": (2, 3)}, error=RuntimeError, match=r"sum_to_size: size is \[2, 3\]")
+bad(
+    "sum_to_size",
+    "no broadcast",
+    normal(4, 3),
+    params={"size": (2, 3)},
+    error=RuntimeError,
+    match=r"sum_to_size: size is \[2, 3\]",
+)
 
 # ---- reductions along one dim -----------------------------------------------------------------------------------
 
@@ -222,8 +411,19 @@ for name in ("max", "min", "argmax", "argmin"):
     good(name, "int64", integers(-3, 4, 3, 4), params={"dim": 1})
     good(name, "uint8", integers(0, 4, 3, 4, dtype="uint8"), params={"dim": 0})
     good(name, "bool", bools(3, 4), params={"dim": 0})
-    bad(name, "nothing to choose from", normal(3, 0), params={"dim": 1}, error=IndexError,
-        match=rf"{name}\(\): Expected reduction dim 1 to have non-zero size")  # fmt: skip
-    bad(name, "out of range", normal(2, 3), error=IndexError, match="Dimension out of range",
-        call=lambda x, f=getattr(ng, name): f(x, 2))  # fmt: skip
-
+    bad(
+        name,
+        "nothing to choose from",
+        normal(3, 0),
+        params={"dim": 1},
+        error=IndexError,
+        match=rf"{name}\(\): Expected reduction dim 1 to have non-zero size",
+    )
+    bad(
+        name,
+        "out of range",
+        normal(2, 3),
+        error=IndexError,
+        match="Dimension out of range",
+        call=lambda x, f=getattr(ng, name): f(x, 2),
+    )

@@ -109,7 +109,9 @@ def test_the_fused_backward_is_the_composite_rule(sample: Sample) -> None:
     for one, other in zip(fused, composite, strict=True):
         a, b = as_array(one), as_array(other)
         scale = np.abs(b[np.isfinite(b)]).max(initial=0.0) if b.size else 0.0
-        np.testing.assert_allclose(a, b, rtol=1e-12 * sample.tolerance, atol=1e-13 * sample.tolerance * min(scale, 1e6), equal_nan=True)
+        np.testing.assert_allclose(
+            a, b, rtol=1e-12 * sample.tolerance, atol=1e-13 * sample.tolerance * min(scale, 1e6), equal_nan=True
+        )
 
 
 @pytest.mark.parametrize("sample", [s for s in SMOOTH if s.small], ids=str)
@@ -127,7 +129,9 @@ def test_float32(sample: Sample) -> None:
     for got, want in zip(found, wanted, strict=True):
         assert got.dtype is ng.float32
         scale = np.abs(as_array(want)).max(initial=0.0)
-        np.testing.assert_allclose(as_array(got), as_array(want), rtol=2e-5 * sample.tolerance, atol=5e-6 * scale * sample.tolerance)
+        np.testing.assert_allclose(
+            as_array(got), as_array(want), rtol=2e-5 * sample.tolerance, atol=5e-6 * scale * sample.tolerance
+        )
 
 
 def laid_out() -> list[tuple[Sample, str]]:
@@ -135,7 +139,11 @@ def laid_out() -> list[tuple[Sample, str]]:
     chosen = []
     for sample in SMOOTH:
         elementwise = isinstance(OPS[sample.op], Elementwise)
-        if sample.small and sample.op not in OF_MEMORY and (not elementwise or (sample.op in EVERY_FORM and sample in FIRST)):
+        if (
+            sample.small
+            and sample.op not in OF_MEMORY
+            and (not elementwise or (sample.op in EVERY_FORM and sample in FIRST))
+        ):
             chosen += [(sample, layout) for layout in sorted(LAYOUTS)]
     return chosen
 
@@ -157,7 +165,9 @@ def test_layouts_do_not_matter(sample: Sample, layout: str) -> None:
     weights = [ng.tensor(as_array(u)) for u in weights_laid]
     for got, want in zip(gradients(function, laid, weights_laid), gradients(function, plain, weights), strict=True):
         scale = np.abs(as_array(want)).max(initial=0.0)
-        np.testing.assert_allclose(as_array(got), as_array(want), rtol=1e-12 * sample.tolerance, atol=1e-13 * scale * sample.tolerance)
+        np.testing.assert_allclose(
+            as_array(got), as_array(want), rtol=1e-12 * sample.tolerance, atol=1e-13 * scale * sample.tolerance
+        )
 
 
 @pytest.mark.parametrize("sample", [s for s in ALL if s.label.startswith("large")], ids=str)
@@ -203,12 +213,23 @@ def test_operands_are_unchanged_by_a_backward(sample: Sample) -> None:
 
 
 # These save all inputs whichever gradient is wanted. TODO: this keeps activations of layers whose weights are frozen.
-SAVES_ALL = {"mm", "bmm", "linear", "conv2d", "conv2d_backward_input", "conv2d_backward_weight", "batch_norm_training",
-             "batch_norm_eval", "layer_norm"}  # fmt: skip
+SAVES_ALL = {
+    "mm",
+    "bmm",
+    "linear",
+    "conv2d",
+    "conv2d_backward_input",
+    "conv2d_backward_weight",
+    "batch_norm_training",
+    "batch_norm_eval",
+    "layer_norm",
+}
 
 
 @pytest.mark.parametrize(
-    ("sample", "position"), [(s, p) for s in FIRST for p in takes_gradient(s) if s.op not in SAVES_ALL | {"pow"}], ids=str
+    ("sample", "position"),
+    [(s, p) for s in FIRST for p in takes_gradient(s) if s.op not in SAVES_ALL | {"pow"}],
+    ids=str,
 )
 def test_what_is_saved_is_read(sample: Sample, position: int) -> None:
     """Another value in a saved tensor gives another gradient: nothing is kept for nothing."""
@@ -231,4 +252,3 @@ def test_what_is_saved_is_read(sample: Sample, position: int) -> None:
         (after,) = ng.autograd.grad(out, inputs[position], weight, retain_graph=True)
         array[...] = held
         assert not np.array_equal(as_array(after), before), f"{name} is saved but not read"
-

@@ -1,4 +1,4 @@
-"""Every op's forward against its oracle: dtypes, layouts, special values, threads, and that operands stay as they are."""
+"""Every op's forward against its oracle: dtypes, layouts, special values, threads; operands stay as they are."""
 
 from __future__ import annotations
 
@@ -141,7 +141,9 @@ def test_the_same_bits_for_any_number_of_threads(sample: Sample) -> None:
     try:
         for count in (1, 2, 3):
             ng.set_num_threads(count)
-            found.append([as_array(y).tobytes() for y in apply(sample.op, tensors(sample.arrays("float32")), sample.params)])
+            found.append(
+                [as_array(y).tobytes() for y in apply(sample.op, tensors(sample.arrays("float32")), sample.params)]
+            )
     finally:
         ng.set_num_threads(before)
     assert found[0] == found[1] == found[2]

@@ -36,7 +36,9 @@ def operand(lib: ModuleType, name: str, shape: tuple[int, ...]) -> Any:
 def test_pairs(op: str, shapes: tuple[Any, Any], torch: ModuleType) -> None:
     wrong = {}
     for first, second in itertools.product(NAMES, NAMES):
-        found = [dtype_of(lib, operand(lib, first, shapes[0]), operand(lib, second, shapes[1]), op) for lib in (ng, torch)]
+        found = [
+            dtype_of(lib, operand(lib, first, shapes[0]), operand(lib, second, shapes[1]), op) for lib in (ng, torch)
+        ]
         if found[0] != found[1]:
             wrong[first, second] = found
     assert not wrong
@@ -54,7 +56,13 @@ def test_numbers(op: str, shape: tuple[int, ...], torch: ModuleType) -> None:
             for lib in (ng, torch):
                 x = operand(lib, name, shape)
                 if swapped and op not in ("pow", "remainder"):
-                    symbol = {"add": "__radd__", "mul": "__rmul__", "div": "__rtruediv__", "sub": "__rsub__", "eq": "__eq__"}[op]
+                    symbol = {
+                        "add": "__radd__",
+                        "mul": "__rmul__",
+                        "div": "__rtruediv__",
+                        "sub": "__rsub__",
+                        "eq": "__eq__",
+                    }[op]
                     try:
                         found.append(str(getattr(x, symbol)(number).dtype).split(".")[-1])
                     except (RuntimeError, TypeError):
@@ -89,7 +97,9 @@ def test_promote_types(torch: ModuleType) -> None:
         assert ours.name == str(torch.promote_types(getattr(torch, first), getattr(torch, second))).split(".")[-1]
 
 
-@pytest.mark.parametrize("op", ["sum", "prod", "mean", "amax", "exp", "sigmoid", "neg", "abs", "sign", "floor", "round", "square", "isnan"])
+@pytest.mark.parametrize(
+    "op", ["sum", "prod", "mean", "amax", "exp", "sigmoid", "neg", "abs", "sign", "floor", "round", "square", "isnan"]
+)
 def test_unary(op: str, torch: ModuleType) -> None:
     found = {}
     for name in NAMES:

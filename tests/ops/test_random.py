@@ -39,5 +39,3 @@ def test_the_state_decides_and_moves_on(sample: Sample) -> None:
     (same, *_) = apply(sample.op, again, sample.params)
     assert as_array(first).tobytes() == as_array(same).tobytes()
     assert as_array(first).tobytes() != as_array(second).tobytes()
-
-

@@ -41,9 +41,12 @@ ONE: dict[str, tuple[Any, list[list[float]]]] = {
     "prod with zeros": (lambda lib, x: lib.prod(x), [[0.0, 2.0, 3.0]]),
     "std": (lambda lib, x: x.std(), [[1.0, 2.0, 4.0]]),
     "var along": (lambda lib, x: x.var(1), [[1.0, 2.0, 4.0], [0.0, 0.0, 0.0]]),
-    "max_pool2d": (lambda lib, x: lib.nn.functional.max_pool2d(x.view(1, 1, 2, 4), 2), [[1.0, 1.0, 2.0, 3.0], [1.0, 1.0, 3.0, 2.0]]),
+    "max_pool2d": (
+        lambda lib, x: lib.nn.functional.max_pool2d(x.view(1, 1, 2, 4), 2),
+        [[1.0, 1.0, 2.0, 3.0], [1.0, 1.0, 3.0, 2.0]],
+    ),
     "log_softmax far apart": (lambda lib, x: lib.log_softmax(x, 1), [[1000.0, -1000.0, 0.0]]),
-}  # fmt: skip
+}
 
 
 def gradient(lib: ModuleType, function: Any, *values: Any) -> list[np.ndarray]:

@@ -62,8 +62,6 @@ from numgrad.ops.elementwise.selection import (
     where,
 )
 
-# ruff: noqa: A004
-
 __all__ = [
     "absolute",
     "add",

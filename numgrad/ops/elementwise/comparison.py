@@ -1,6 +1,5 @@
 """Comparisons and logic: results carry no gradient."""
 
-# ruff: noqa: F811, ANN001, ANN202, N805
 
 from __future__ import annotations
 
@@ -9,6 +8,7 @@ import numpy as np
 from numgrad.ops.family import elementwise
 
 # ---- comparisons -----------------------------------------------------------------------------------------------------
+
 
 def _comparison(name, symbol, oracle):
     return elementwise(
@@ -71,7 +71,11 @@ def _(x):
 
 
 isfinite = elementwise(
-    "isfinite", result="bool", differentiable=False, oracle=np.isfinite, doc="True where input is not NaN and not infinite."
+    "isfinite",
+    result="bool",
+    differentiable=False,
+    oracle=np.isfinite,
+    doc="True where input is not NaN and not infinite.",
 )
 
 
@@ -82,17 +86,21 @@ def _(x):
 
 # ---- logic -----------------------------------------------------------------------------------------------------------
 
+
 def _logical(name, oracle, doc, inputs=("input", "other")):
-    return elementwise(
-        name, inputs=inputs, accepts="bi", result="same", differentiable=False, oracle=oracle, doc=doc
-    )
+    return elementwise(name, inputs=inputs, accepts="bi", result="same", differentiable=False, oracle=oracle, doc=doc)
 
 
 bitwise_and = _logical("bitwise_and", np.bitwise_and, "input & other, of bools or integers.")
 bitwise_or = _logical("bitwise_or", np.bitwise_or, "input | other, of bools or integers.")
 bitwise_xor = _logical("bitwise_xor", np.bitwise_xor, "input ^ other, of bools or integers.")
 logical_not = elementwise(
-    "logical_not", accepts="bif", result="bool", differentiable=False, oracle=np.logical_not, doc="True where input is 0."
+    "logical_not",
+    accepts="bif",
+    result="bool",
+    differentiable=False,
+    oracle=np.logical_not,
+    doc="True where input is 0.",
 )
 
 

@@ -1,6 +1,5 @@
 """Exponentials, logarithms, trigonometry."""
 
-# ruff: noqa: F811, ANN001, ANN202, N805
 
 from __future__ import annotations
 

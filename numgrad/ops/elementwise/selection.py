@@ -1,6 +1,5 @@
 """The larger, the smaller, the chosen; copies."""
 
-# ruff: noqa: F811, ANN001, ANN202, N805
 
 from __future__ import annotations
 
