@@ -5,9 +5,11 @@ from __future__ import annotations
 
 from numgrad import dtypes
 from numgrad.dtypes import dtype as Dtype
-from numgrad.kernels.update import plan_adam, plan_sgd
+from numgrad.kernels.update import piece_rows, plan_adam, plan_sgd
 from numgrad.registry import Op
 from numgrad.runtime.plan import Operand, PlanBuilder
+
+__all__ = ["adam", "piece_rows", "sgd"]
 
 sgd = Op(
     "sgd",

@@ -24,9 +24,9 @@ def tensor_text(tensor: Any) -> str:
         body = _array_text(array, indent)
     lines = body.split("\n")
     text = prefix + body
-    used = len(lines[-1]) + (indent if len(lines) == 1 else 0)
+    used = len(lines[-1]) + 2 + (indent if len(lines) == 1 else 0)
     for suffix in suffixes:
-        if used + len(suffix) + 3 > LINE_WIDTH:
+        if used + len(suffix) + 2 > LINE_WIDTH:
             text += ",\n" + " " * indent + suffix
             used = indent + len(suffix)
         else:
