@@ -1,0 +1,161 @@
+"""Promises about the code itself: layers, imports, sizes, no prints, documentation, the names that are public."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import numgrad
+
+PACKAGE = Path(numgrad.__file__).parent
+ROOT = Path(__file__).parents[2]
+FILES = sorted(PACKAGE.rglob("*.py"))
+TREES = {path: ast.parse(path.read_text("utf-8")) for path in FILES}
+NAMES = [str(path.relative_to(PACKAGE)) for path in FILES]
+MOST_LINES, MOST_ENGINE_LINES = 500, 1000
+# A list of methods of one line each, and one of functions of torch, are no easier to read in two files.
+LONGER = {"tensor/tensor.py": 900, "tensor/layers.py": 550}
+
+
+def python(code: str) -> str:
+    return subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, cwd=ROOT).stdout
+
+
+def test_importing_numgrad_imports_no_compiler_and_no_torch() -> None:
+    heavy = ["numba", "llvmlite", "torch", "pooch", "PIL", "matplotlib", "graphviz", "hypothesis", "pytest"]
+    code = f"import numgrad, sys; print([name for name in {heavy} if name in sys.modules])"
+    assert python(code).strip() == "[]"
+
+
+def test_importing_numgrad_writes_and_warns_nothing() -> None:
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", "import numgrad"], capture_output=True, text=True, cwd=ROOT
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_layers() -> None:
+    command = Path(sys.executable).with_name("lint-imports")
+    if not command.exists():
+        pytest.skip("import-linter is not installed: pip install '.[dev]'")
+    done = subprocess.run([command], capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 0, done.stdout[-3000:]
+
+
+def test_compilers_are_imported_inside_functions_or_by_those_who_compile() -> None:
+    """A kernel's file that imported Numba at its top would make every process pay for it."""
+    compiling = {"runtime/codegen.py"}
+    for path, tree in TREES.items():
+        if str(path.relative_to(PACKAGE)) in compiling:
+            continue
+        for node in tree.body:
+            names = (
+                [a.name for a in node.names] if isinstance(node, ast.Import) else [getattr(node, "module", None) or ""]
+            )
+            if isinstance(node, (ast.Import, ast.ImportFrom)):
+                assert not {name.split(".")[0] for name in names} & {"numba", "llvmlite"}, path
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_file_is_too_long(name: str) -> None:
+    assert len((PACKAGE / name).read_text("utf-8").splitlines()) <= LONGER.get(name, MOST_LINES)
+
+
+def test_the_engine_can_be_read_in_one_sitting() -> None:
+    assert (
+        sum(len(path.read_text("utf-8").splitlines()) for path in (PACKAGE / "engine").glob("*.py"))
+        <= MOST_ENGINE_LINES
+    )
+
+
+def test_the_library_does_not_print() -> None:
+    for path, tree in TREES.items():
+        if path.relative_to(PACKAGE).parts[0] in ("cli", "__main__.py"):
+            continue
+        calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)]
+        assert not [call.lineno for call in calls if call.func.id == "print"], path  # type: ignore[attr-defined]
+
+
+def test_no_error_is_swallowed_whole() -> None:
+    for path, tree in TREES.items():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ExceptHandler):
+                silent = all(isinstance(statement, ast.Pass) for statement in node.body)
+                everything = node.type is None or (
+                    isinstance(node.type, ast.Name) and node.type.id in ("Exception", "BaseException")
+                )
+                assert not (silent and everything), f"{path}:{node.lineno}"
+
+
+def test_only_the_config_reads_the_environment() -> None:
+    allowed = {"config.py"}
+    for path, tree in TREES.items():
+        if str(path.relative_to(PACKAGE)) in allowed:
+            continue
+        reads = [
+            node.lineno
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Attribute)
+            and node.attr in ("environ", "getenv")
+            and isinstance(node.value, ast.Name)
+        ]
+        others = [line for line in reads if "NUMGRAD" in path.read_text("utf-8").splitlines()[line - 1]]
+        assert not others, path
+
+
+def test_only_plans_and_replays_launch() -> None:
+    """All numbers come through one door."""
+    for path, tree in TREES.items():
+        name = str(path.relative_to(PACKAGE))
+        if name.split("/")[0] in ("runtime", "compile"):
+            continue
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ImportFrom) and node.module == "numgrad.runtime.program":
+                assert "launch" not in [alias.name for alias in node.names], name
+            if isinstance(node, ast.Attribute) and node.attr == "launch" and isinstance(node.value, ast.Name):
+                assert node.value.id != "program", name
+
+
+# ---- the public surface -----------------------------------------------------------------------------------------
+
+SNAPSHOT = Path(__file__).parent / "public_names.txt"
+
+
+def public_names() -> list[str]:
+    found = [name for name in vars(numgrad) if not name.startswith("_") and name != "annotations"]
+    for module in ("autograd", "nn", "nn.functional", "optim"):
+        owner = numgrad
+        for part in module.split("."):
+            owner = getattr(owner, part)
+        listed = getattr(owner, "__all__", None) or [
+            n for n in vars(owner) if not n.startswith("_") and n != "annotations"
+        ]
+        found += [f"{module}.{name}" for name in listed]
+    found += [f"Tensor.{name}" for name in dir(numgrad.Tensor) if not name.startswith("_")]
+    # Modules show up as names when somebody imports them; which ones is no promise.
+    return sorted(
+        set(found) - {n for n in found if inspect.ismodule(getattr(numgrad, n.split(".")[0], None)) and "." not in n}
+    )
+
+
+def test_the_public_names_are_the_listed_ones() -> None:
+    """A change of the surface shows in a review: run ``python -m tests.contracts.test_contracts`` to accept it."""
+    listed = SNAPSHOT.read_text("utf-8").split()
+    assert public_names() == listed
+
+
+def test_public_functions_are_documented() -> None:
+    names = [name for name in vars(numgrad) if not name.startswith("_")]
+    bare = [
+        n for n in names if inspect.isfunction(getattr(numgrad, n)) and not (getattr(numgrad, n).__doc__ or "").strip()
+    ]
+    assert not bare
+
+
+if __name__ == "__main__":
+    SNAPSHOT.write_text("\n".join(public_names()) + "\n", "utf-8")
