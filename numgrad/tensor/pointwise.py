@@ -274,12 +274,16 @@ def in_place(name: str, target: Tensor, *others: Any) -> Tensor:
                 f"the desired output type {dtype.torch_name}"
             )
     operands = [as_operand(other, dtype) for other in others]
-    return change_in_place(op.in_place, target, *operands)  # type: ignore[attr-defined,no-any-return]
+    return change_in_place(op.in_place, target, *[_apart(target, operand) for operand in operands])  # type: ignore[attr-defined,no-any-return]
+
+
+def _apart(target: Tensor, other: Tensor) -> Tensor:
+    """``other``, or a copy if it is another view of the target's memory, which would be read while it is written."""
+    same = other._address == target._address and other._spec is target._spec
+    return other if other._storage is not target._storage or same else clone(other)
 
 
 def copy_(target: Tensor, src: Any) -> Tensor:
     """Copy ``src``, broadcast and converted, into ``target``'s memory."""
     check_tensor("copy_", "src", src)
-    if src._storage is target._storage and not (target._address == src._address and target._spec is src._spec):
-        src = clone(src)  # they may overlap
-    return change_in_place(ops.creation.copy_, target, src)  # type: ignore[no-any-return]
+    return change_in_place(ops.creation.copy_, target, _apart(target, src))  # type: ignore[no-any-return]
