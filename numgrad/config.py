@@ -5,6 +5,7 @@ Values are read when they are asked for, so that tests and programs can set them
 
 from __future__ import annotations
 
+import logging
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,6 +43,22 @@ WEIGHTS_URL = Knob("NUMGRAD_WEIGHTS_URL", "", "base URL asked for weights instea
 OFFLINE = Knob("NUMGRAD_OFFLINE", "0", "1: never touch the network")
 
 KNOBS = (NUM_THREADS, WAIT, DEBUG, SIMD, CONV, KERNEL_STORE, LOG, HOME, WEIGHTS_URL, OFFLINE)
+
+
+def start_logging() -> None:
+    """Send numgrad's log to stderr from the level that NUMGRAD_LOG names on, if it names one.
+
+    Raises
+    ------
+    ValueError
+        There is no such level.
+    """
+    if LOG():
+        logger = logging.getLogger("numgrad")
+        logger.setLevel(LOG().upper())
+        handler = logging.StreamHandler()
+        handler.setFormatter(logging.Formatter("%(name)s: %(message)s"))
+        logger.addHandler(handler)
 
 
 def cache_folder() -> Path:

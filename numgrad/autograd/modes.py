@@ -80,7 +80,7 @@ class no_grad(_GradMode):  # noqa: N801 (torch's name)
 
     def __new__(cls, function: Callable[..., Any] | None = None) -> Any:
         made = super().__new__(cls)
-        made.__init__()
+        made.__init__()  # type: ignore[misc]
         return made if function is None else made(function)
 
     def __init__(self, function: Callable[..., Any] | None = None) -> None:
@@ -92,7 +92,7 @@ class enable_grad(_GradMode):  # noqa: N801
 
     def __new__(cls, function: Callable[..., Any] | None = None) -> Any:
         made = super().__new__(cls)
-        made.__init__()
+        made.__init__()  # type: ignore[misc]
         return made if function is None else made(function)
 
     def __init__(self, function: Callable[..., Any] | None = None) -> None:

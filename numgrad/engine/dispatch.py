@@ -116,7 +116,7 @@ def _record(node: Node, op: Op, outputs: list[Any]) -> None:
     for place, position in node.saving.outputs:
         tensor = outputs[position]
         # Without its node, or the node would keep itself alive.
-        node.saved[place] = tensor_class(tensor._storage, tensor._spec, tensor._address)
+        node.saved[place] = tensor_class(tensor._storage, tensor._spec, tensor._address)  # type: ignore[index]
         node.versions[place] = tensor._storage.version
     public = outputs[: op.public]
     node.output_specs = [tensor._spec for tensor in public]

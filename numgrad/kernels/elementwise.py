@@ -79,7 +79,7 @@ def definition(function: Callable[..., Any]) -> ast.FunctionDef:
     except (OSError, TypeError) as error:
         raise KernelError(f"the source of the scalar function {plain!r} is not to be had: {error}") from error
     found = _find_function(source, plain)
-    body = [ast.Return(found.body)] if isinstance(found, ast.Lambda) else found.body
+    body: list[ast.stmt] = [ast.Return(found.body)] if isinstance(found, ast.Lambda) else found.body
     if body and isinstance(body[0], ast.Expr) and isinstance(body[0].value, ast.Constant):
         body = body[1:]  # the docstring
     for argument in found.args.args:
@@ -90,7 +90,7 @@ def definition(function: Callable[..., Any]) -> ast.FunctionDef:
 
 def _defined(tree: ast.FunctionDef, like: Callable[..., Any], extra: dict[str, Any]) -> Any:
     """The function that a changed definition describes, with the globals of the original."""
-    plain = getattr(like, "py_func", like)
+    plain: Any = getattr(like, "py_func", like)
     names = {**plain.__globals__, **{n: v for n, v in references(plain) if "." not in n}, **extra}
     text = ast.unparse(ast.fix_missing_locations(ast.Module([tree], [])))
     made = _function_from(text, tree.name, names)
@@ -224,7 +224,9 @@ def _loop(
     operands: list[str], pattern: str, outputs: tuple[int | None, ...], count_in: int, extent: str, base: str
 ) -> list[str]:
     """The inner loop; ``base`` is 'start' (flat) or '_o' (a row's offsets)."""
-    lines, reads, writes = [], [], []
+    lines: list[str] = []
+    reads: list[str] = []
+    writes: list[str] = []
     for operand, letter in zip(operands, pattern, strict=True):
         first = f"{operand}_o" if base == "_o" else "start"
         if letter == "a":

@@ -45,8 +45,8 @@ def _(
             raise ShapeError(f"layer_norm: {name} is {vector.spec}, expected shape {list(wanted)} of {spec.dtype}")
     rows = _rows_shape(spec, normalized)
     out, mean, rstd = b.output(spec.dtype, tuple(spec.shape)), b.output(spec.dtype, rows), b.output(spec.dtype, rows)
-    vectors = [None if vector is None else contiguous(b, vector) for vector in (weight, bias)]
-    plan_layer_norm(b, contiguous(b, input), *vectors, out, mean, rstd, normalized=normalized, eps=eps)
+    weight, bias = [None if vector is None else contiguous(b, vector) for vector in (weight, bias)]
+    plan_layer_norm(b, contiguous(b, input), weight, bias, out, mean, rstd, normalized=normalized, eps=eps)
 
 
 @layer_norm.backward

@@ -127,7 +127,7 @@ class _Converter:
         return converted
 
     def _rebind(self, function: python_types.FunctionType) -> python_types.FunctionType:
-        replaced = {}
+        replaced: dict[str, Any] = {}
         for name, value in references(function):
             module, dot, word = name.partition(".")
             if dot:
@@ -199,7 +199,7 @@ def _reader(parameter: Parameter) -> Any:
             populate_array(value, data=data, shape=shape, strides=strides, itemsize=itemsize, meminfo=None)
             return value._getvalue()
 
-        return array(types.int64, types.int64), emit
+        return array(types.int64, types.int64), emit  # type: ignore[misc]
 
     return read_array if parameter.ndim else read_scalar
 

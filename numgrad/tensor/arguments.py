@@ -80,7 +80,7 @@ def _category(value: Any) -> int:
 def as_operand(value: Any, dtype: Dtype) -> Tensor:
     """A number, array or tensor as a tensor of this dtype."""
     if isinstance(value, TensorBase):
-        return cast(value, dtype)
+        return cast(value, dtype)  # type: ignore[arg-type]
     if isinstance(value, (builtins.bool, builtins.int, builtins.float)):
         return constant(value, dtype)  # type: ignore[return-value]
     if isinstance(value, np.generic):

@@ -74,7 +74,7 @@ def _positions(tensor: Tensor, index: Any) -> tuple[Tensor, int, tuple[int, ...]
                 f"an index tensor can be combined with other index tensors, masks and ints of the leading dimensions only; got "
                 f"{type(item).__name__}. Index in two steps instead"
             )
-        array = item._array() if isinstance(item, TensorBase) else np.asarray(item)
+        array = item._array() if isinstance(item, TensorBase) else np.asarray(item)  # type: ignore[attr-defined]
         if array.dtype.kind == "b":
             axis = len(arrays)
             if array.shape != tuple(tensor.shape[axis : axis + array.ndim]):
@@ -168,7 +168,11 @@ def _parse(tensor: Tensor, index: Any) -> tuple[tuple[int, ...], tuple[int, ...]
         raise IndexError("an index can only have a single ellipsis ('...')")
     place = next((i for i, item in enumerate(items) if item is Ellipsis), len(items))
     items[place : place + 1] = [slice(None)] * (len(shape) - used)
-    starts, steps, sizes, kept, axis = [], [], [], [], 0
+    starts: list[int] = []
+    steps: list[int] = []
+    sizes: list[int] = []
+    kept: list[int | None] = []
+    axis = 0
     for item in items:
         if item is None:
             kept.append(None)

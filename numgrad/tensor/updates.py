@@ -89,7 +89,8 @@ def adam_(
     rows_of = []
     for param, grad, mean, square, most in zip(params, grads, exp_avgs, exp_avg_sqs, largest, strict=True):
         grad = _like(param, grad, "grad")
-        _same_layout(param, mean, "exp_avg"), _same_layout(param, square, "exp_avg_sq")
+        _same_layout(param, mean, "exp_avg")
+        _same_layout(param, square, "exp_avg_sq")
         if most is not None:
             _same_layout(param, most, "max_exp_avg_sq")
         rows_of.append((param, grad, mean, square, most))
