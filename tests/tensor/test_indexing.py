@@ -109,6 +109,18 @@ def test_writing_what_overlaps() -> None:
     assert x.tolist() == [0, 0, 1, 2, 3, 4]
 
 
+def test_changing_what_overlaps() -> None:
+    array = np.arange(9.0).reshape(3, 3)
+    x = ng.tensor(array)
+    x.add_(x.t())
+    np.testing.assert_array_equal(x.numpy(), array + array.T)
+    y = ng.tensor([2.0, 3.0, 5.0, 7.0])
+    y[1:].mul_(y[:-1])
+    assert y.tolist() == [2, 6, 15, 35]
+    y.mul_(y)
+    assert y.tolist() == [4, 36, 225, 1225]
+
+
 def test_writing_over_repeated_memory_is_refused() -> None:
     x = ng.zeros(1, 3).expand(4, 3)
     with pytest.raises(
