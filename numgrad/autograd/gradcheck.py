@@ -52,7 +52,9 @@ def gradcheck(
     values = (inputs,) if isinstance(inputs, Tensor) else tuple(inputs)
     checked = [position for position, value in enumerate(values) if isinstance(value, Tensor) and value.requires_grad]
     if not checked:
-        raise ValueError("gradcheck expects at least one input tensor to require gradient, but none of them have requires_grad=True.")
+        raise ValueError(
+            "gradcheck expects at least one input tensor to require gradient, but none of them have requires_grad=True."
+        )
     outputs = _outputs(func, values)
     for number, output in enumerate(outputs):
         if not output.requires_grad:

@@ -139,7 +139,7 @@ bad(
     normal(4, 3, 3, 3),
     None,
     error=RuntimeError,
-    match=r"Given groups=1, weight of size \[4, 3, 3, 3\], expected input\[1, 4, 8, 8\] to have 3 channels, but got 4 channels instead",
+    match=r"weight of size \[4, 3, 3, 3\], expected input\[1, 4, 8, 8\] to have 3 channels, but got 4 channels instead",
 )
 bad(
     "conv2d",
