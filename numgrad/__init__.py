@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
-from numgrad import autograd, compile, nn, ops, optim
-from numgrad.autograd import enable_grad, is_grad_enabled, no_grad, set_grad_enabled
+from numgrad import autograd, compile, nn, ops, optim, utils
+from numgrad.autograd import (
+    enable_grad,
+    inference_mode,
+    is_grad_enabled,
+    is_inference_mode_enabled,
+    no_grad,
+    set_grad_enabled,
+)
 from numgrad.dtypes import bool_ as bool
 from numgrad.dtypes import (
     dtype,
@@ -243,12 +250,14 @@ __all__ = [
     "get_rng_state",
     "gt",
     "index_select",
+    "inference_mode",
     "initial_seed",
     "int8",
     "int16",
     "int32",
     "int64",
     "is_grad_enabled",
+    "is_inference_mode_enabled",
     "isfinite",
     "isnan",
     "l1_loss",
@@ -332,6 +341,7 @@ __all__ = [
     "trunc",
     "uint8",
     "unsqueeze",
+    "utils",
     "var",
     "where",
     "zeros",

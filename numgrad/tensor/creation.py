@@ -9,7 +9,8 @@ import numpy as np
 
 from numgrad import dtypes, ops
 from numgrad.dtypes import dtype as Dtype
-from numgrad.engine.tape import TensorBase
+from numgrad.engine import inference
+from numgrad.engine.tape import TensorBase, modes
 from numgrad.layout import output_strides, spec_of
 from numgrad.runtime import memory
 from numgrad.tensor.functional import size_of
@@ -18,6 +19,8 @@ from numgrad.tensor.tensor import Tensor
 
 def finished(made: Tensor, requires_grad: bool) -> Tensor:
     """A new tensor, as a leaf that requires a gradient if that is wanted."""
+    if modes.inference:
+        inference.mark(made)
     if requires_grad:
         if not made.dtype.is_floating_point:
             raise RuntimeError(f"Only Tensors of floating point dtype can require gradients, this one is {made.dtype}")

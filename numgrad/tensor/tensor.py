@@ -10,7 +10,7 @@ import numpy as np
 
 from numgrad import dtypes
 from numgrad.dtypes import dtype as Dtype
-from numgrad.engine import dispatch, hooks
+from numgrad.engine import dispatch, hooks, inference
 from numgrad.engine.tape import Node, TensorBase
 from numgrad.engine.views import refresh
 from numgrad.layout import Size, spec_of
@@ -134,9 +134,15 @@ class Tensor(TensorBase):
                     "subgraph that doesn't require differentiation use var_no_grad = var.detach()."
                 )
             return self
+        if requires_grad:
+            inference.refuse_requires_grad(self)
         self._requires_grad = bool(requires_grad)
         self._base = None  # a leaf's history starts with itself, also if its memory is another's
         return self
+
+    def is_inference(self) -> bool:
+        """Whether this tensor's memory was made in `inference_mode`."""
+        return inference.is_inference(self)
 
     @property
     def is_leaf(self) -> bool:

@@ -1,0 +1,138 @@
+"""Anomaly mode: nodes remember the line of the forward that made them, and NaN in a gradient is an error."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import traceback
+import warnings
+from typing import Any
+
+import numpy as np
+
+from numgrad.engine import backward, dispatch
+from numgrad.engine.tape import Node
+
+_PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+_enabled = False
+_check_nan = True
+
+
+class set_detect_anomaly:  # noqa: N801 (torch's name)
+    """Switch anomaly mode on or off, from here on or, as a context, until its end. It holds for all threads.
+
+    While it is on, each op remembers where it was called, which is slow. When the backward of one raises an error, or
+    (``check_nan``) returns NaN, a warning shows that place.
+
+    Raises
+    ------
+    RuntimeError
+        In the backward: a function returned NaN.
+    """
+
+    def __init__(self, mode: bool, check_nan: bool = True) -> None:
+        self._before = _enabled, _check_nan
+        _set(mode, check_nan)
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, *exception: object) -> None:
+        _set(*self._before)
+
+
+class detect_anomaly(set_detect_anomaly):  # noqa: N801
+    """A context with anomaly mode on; see `set_detect_anomaly`.
+
+    >>> import numgrad as ng
+    >>> import warnings
+    >>> x = ng.tensor([-1.0], requires_grad=True)
+    >>> with warnings.catch_warnings(action="ignore"):
+    ...     with ng.autograd.detect_anomaly():
+    ...         ng.sqrt(x).sum().backward()
+    Traceback (most recent call last):
+    RuntimeError: Function 'SqrtBackward0' returned nan values in its 0th output.
+    """
+
+    def __init__(self, check_nan: bool = True) -> None:
+        warnings.warn(
+            "Anomaly Detection has been enabled. This mode will increase the runtime and should only be enabled for "
+            "debugging.",
+            stacklevel=2,
+        )
+        self._check = check_nan
+
+    def __enter__(self) -> None:
+        super().__init__(True, self._check)
+
+
+def is_anomaly_enabled() -> bool:
+    """Whether anomaly mode is on."""
+    return _enabled
+
+
+def is_anomaly_check_nan_enabled() -> bool:
+    """Whether anomaly mode looks for NaN."""
+    return _check_nan
+
+
+def _set(mode: bool, check_nan: bool) -> None:
+    global _enabled, _check_nan
+    _enabled, _check_nan = bool(mode), bool(check_nan)
+    backward.monitor = _run if _enabled else None
+    if _enabled and _remember not in dispatch.node_watchers:
+        dispatch.node_watchers.append(_remember)
+    elif not _enabled and _remember in dispatch.node_watchers:
+        dispatch.node_watchers.remove(_remember)
+
+
+class _Running(threading.local):
+    nodes: tuple[Node, ...] = ()  # whose backward this thread is in
+
+
+_running = _Running()
+
+
+def _remember(node: Node) -> None:
+    frames = [
+        (frame, line)
+        for frame, line in traceback.walk_stack(sys._getframe(1))
+        if not frame.f_code.co_filename.startswith(_PACKAGE)
+    ]
+    node.metadata["traceback_"] = traceback.StackSummary.extract(iter(reversed(frames))).format()
+    if _running.nodes:
+        node.metadata["parent_"] = _running.nodes[-1]
+
+
+def _run(node: Node, grads: list[Any], create_graph: bool) -> tuple[Any, ...]:
+    before, _running.nodes = _running.nodes, (*_running.nodes, node)
+    try:
+        outgoing = node.apply(grads, create_graph)
+    except Exception:
+        _tell(node)
+        raise
+    finally:
+        _running.nodes = before
+    if _check_nan:
+        for number, grad in enumerate(outgoing):
+            if grad is not None and grad.is_floating_point() and np.isnan(grad._array()).any():
+                _tell(node)
+                raise RuntimeError(f"Function '{node.name()}' returned nan values in its {number}th output.")
+    return outgoing
+
+
+def _tell(node: Node) -> None:
+    place = node.metadata.get("traceback_")
+    if place is None:
+        text = (
+            f"Error detected in {node.name()}. No forward pass information available. Enable detect anomaly during forward "
+            "pass for more information."
+        )
+    else:
+        text = f"Error detected in {node.name()}. Traceback of forward call that caused the error:\n{''.join(place)}"
+    parent = node.metadata.get("parent_")
+    if parent is not None:
+        text += f"\nIt was made in the backward of {parent.name()}, whose forward call was:\n"
+        text += "".join(parent.metadata.get("traceback_", ["(not recorded)"]))
+    warnings.warn(text, stacklevel=2)

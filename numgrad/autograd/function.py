@@ -1,0 +1,343 @@
+"""`Function`: an op written in Python, with a backward of its own."""
+
+from __future__ import annotations
+
+import functools
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+from numgrad.engine import dispatch, inference
+from numgrad.engine.tape import Node, TensorBase, gradient_edge, modes
+from numgrad.engine.views import check_in_place, refresh
+from numgrad.errors import GradError
+from numgrad.registry import Saving, find
+from numgrad.tensor import creation
+from numgrad.tensor.tensor import Tensor
+
+
+class FunctionCtx:
+    """What forward and backward of a `Function` share; attributes of one's own may be set freely.
+
+    Attributes
+    ----------
+    needs_input_grad
+        For each argument of ``apply``, whether its gradient is asked for.
+    saved_tensors
+        In the backward, what `save_for_backward` was given.
+    """
+
+    needs_input_grad: tuple[bool, ...] = ()
+    _to_save: tuple[Any, ...] = ()
+    _dirty: tuple[Any, ...] = ()
+    _non_differentiable: tuple[Any, ...] = ()
+    _materialize = True
+    _node: Any = None  # weak reference
+    _recording = False
+
+    def save_for_backward(self, *tensors: Tensor | None) -> None:
+        """Keep inputs, outputs or other tensors for the backward; call it once.
+
+        Raises
+        ------
+        TypeError
+            An argument is neither a tensor nor None.
+        RuntimeError
+            A tensor was made in inference mode.
+        """
+        for position, tensor in enumerate(tensors):
+            if tensor is not None and not isinstance(tensor, TensorBase):
+                raise TypeError(
+                    f"save_for_backward can only save variables, but argument {position} is of type {type(tensor).__name__}; "
+                    "set other values as attributes of ctx"
+                )
+            if tensor is not None and self._recording:
+                inference.refuse_saving(tensor)
+        self._to_save = tensors
+
+    def save_for_forward(self, *tensors: Tensor | None) -> None:
+        """For forward mode, which this library does by two backward passes; nothing has to be kept."""
+
+    def mark_dirty(self, *tensors: Tensor) -> None:
+        """Say which inputs the forward changes in place; they have to be returned as well.
+
+        Raises
+        ------
+        RuntimeError
+            An input is a leaf that requires a gradient, or a view.
+        """
+        if self._recording:
+            for tensor in tensors:
+                check_in_place("mark_dirty", tensor, ())
+                if tensor._base is not None:
+                    raise GradError("mark_dirty: a view is not supported; change a clone() of it")
+        self._dirty = tensors
+
+    def mark_non_differentiable(self, *tensors: Tensor) -> None:
+        """Say which outputs have no gradient."""
+        self._non_differentiable = tensors
+
+    def set_materialize_grads(self, value: bool) -> None:
+        """Whether the backward gets zeros (the default) or None as the gradient of an output that nobody used."""
+        self._materialize = bool(value)
+
+    @property
+    def saved_tensors(self) -> tuple[Any, ...]:
+        """What `save_for_backward` was given.
+
+        Raises
+        ------
+        RuntimeError
+            It was freed by an earlier backward, or changed in place since.
+        """
+        node = self._node and self._node()
+        return tuple(node.unpack(modes.grad_enabled)) if node is not None else self._to_save
+
+
+class FunctionNode(Node):
+    """The record of one call of a `Function`."""
+
+    __slots__ = ("ctx", "function")
+    ctx: FunctionCtx
+    function: type[Function]
+
+    makes_results = False
+
+    def name(self) -> str:
+        return f"{self.function.__name__}Backward"
+
+    @property
+    def saved_tensors(self) -> tuple[Any, ...]:
+        """As the ctx's."""
+        return tuple(self.unpack(modes.grad_enabled))
+
+    def apply(self, grads: list[Any], create_graph: bool) -> tuple[Any, ...]:
+        ctx = self.ctx
+        if ctx._materialize:
+            for number, grad in enumerate(grads):
+                if grad is None and self.output_specs[number] is not None:
+                    spec = self.output_specs[number]
+                    grads[number] = creation.zeros(spec.shape, dtype=spec.dtype)
+        result = self.function._backward_function()(ctx, *grads)
+        if not isinstance(result, (tuple, list)):
+            result = (result,)
+        return self._checked(tuple(result))
+
+    def _checked(self, result: tuple[Any, ...]) -> tuple[Any, ...]:
+        specs = self.input_specs
+        count = len(specs)
+        if len(result) > count and all(extra is None for extra in result[count:]):
+            result = result[:count]
+        if len(result) != count:
+            raise GradError(
+                f"function {self.name()} returned an incorrect number of gradients (expected {count}, got {len(result)})"
+            )
+        checked = []
+        for position, (grad, spec, edge) in enumerate(zip(result, specs, self.edges, strict=True)):
+            if grad is None or (edge is None and spec is not None):
+                grad = None
+            elif spec is None:
+                raise GradError(
+                    f"function {self.name()} returned a gradient different than None at position {position + 1}, but the "
+                    "corresponding forward input was not a Variable"
+                )
+            elif not isinstance(grad, TensorBase):
+                raise TypeError(
+                    f"function {self.name()} returned {type(grad).__name__} at position {position}, expected a Tensor or None"
+                )
+            elif grad._spec is not spec:
+                grad = self._fitted(position, grad, spec)
+            checked.append(grad)
+        return tuple(checked)
+
+    def _fitted(self, position: int, grad: Any, spec: Any) -> Any:
+        shape, wanted = tuple(grad._spec.shape), tuple(spec.shape)
+        if shape != wanted:
+            lead = len(shape) - len(wanted)
+            if lead < 0 or any(want not in (1, have) for have, want in zip(shape[lead:], wanted, strict=True)):
+                raise GradError(
+                    f"function {self.name()} returned an invalid gradient at index {position} - got {list(shape)} but "
+                    f"expected shape compatible with {list(wanted)}"
+                )
+            grad = find("sum_to_size")(grad, size=wanted)
+        return grad if grad._spec.dtype is spec.dtype else grad.to(spec.dtype)
+
+
+class Function:
+    """A differentiable function with a backward of one's own: subclass it and call ``apply`` of the class.
+
+    ``forward(ctx, *args)`` gets any arguments and runs without recording; or ``forward(*args)`` with
+    ``setup_context(ctx, inputs, output)``. ``backward(ctx, *grad_outputs)`` (or ``vjp``) gets one gradient for each output
+    and returns one, or None, for each argument. It is itself recorded under ``create_graph``, so that it can be
+    differentiated as far as it is made of ops on the gradients and on saved inputs and outputs.
+
+    >>> import numgrad as ng
+    >>> class Cube(ng.autograd.Function):
+    ...     @staticmethod
+    ...     def forward(ctx, x):
+    ...         ctx.save_for_backward(x)
+    ...         return x * x * x
+    ...     @staticmethod
+    ...     def backward(ctx, grad):
+    ...         (x,) = ctx.saved_tensors
+    ...         return grad * 3 * x * x
+    >>> x = ng.tensor([1.0, 2.0], requires_grad=True)
+    >>> Cube.apply(x).sum().backward()
+    >>> x.grad
+    tensor([ 3., 12.])
+    """
+
+    _separate = False  # whether setup_context is there
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        cls._separate = cls.setup_context is not Function.setup_context
+
+    @staticmethod
+    def forward(*args: Any, **kwargs: Any) -> Any:
+        """Compute the outputs: a tensor, or a tuple."""
+        raise NotImplementedError("You must implement the forward function for custom autograd.Function.")
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
+        """Keep what the backward needs, where ``forward`` takes no ctx."""
+        raise NotImplementedError("setup_context is not implemented.")
+
+    @staticmethod
+    def backward(ctx: Any, *grad_outputs: Any) -> Any:
+        """Gradients of the arguments from those of the outputs."""
+        raise NotImplementedError(
+            "You must implement either the backward or vjp method for your custom autograd.Function to use it with backward "
+            "mode AD."
+        )
+
+    vjp = backward
+
+    @classmethod
+    def _backward_function(cls) -> Callable[..., Any]:
+        if cls.vjp is Function.vjp:
+            return cls.backward
+        if cls.backward is not Function.backward:
+            raise RuntimeError(
+                "Implementing both 'backward' and 'vjp' for a custom Function is not allowed. You should only implement one "
+                "of them."
+            )
+        return cls.vjp
+
+    @classmethod
+    def apply(cls, *args: Any) -> Any:
+        """Call the function on these arguments.
+
+        Raises
+        ------
+        NotImplementedError
+            The class has no forward.
+        """
+        ctx = FunctionCtx()
+        ctx._recording = recording = modes.grad_enabled
+        edges = tuple([_edge(arg) if isinstance(arg, TensorBase) else None for arg in args])
+        ctx.needs_input_grad = tuple([edge is not None for edge in edges])
+        modes.grad_enabled = False
+        try:
+            if cls._separate:
+                output = cls.forward(*args)
+                cls.setup_context(ctx, args, output)
+            else:
+                output = cls.forward(ctx, *args)
+        finally:
+            modes.grad_enabled = recording
+        if not (recording and True in ctx.needs_input_grad):
+            ctx._node = None
+            return output
+        node = FunctionNode.__new__(FunctionNode)
+        Node.__init__(node, None, None, edges, [arg._spec if isinstance(arg, TensorBase) else None for arg in args])
+        node.function, node.ctx = cls, ctx
+        outputs = output if isinstance(output, tuple) else (output,)
+        made = tuple([_recorded(node, ctx, number, value, args) for number, value in enumerate(outputs)])
+        node.output_specs = [value._spec if isinstance(value, TensorBase) else None for value in outputs]  # type: ignore[misc]
+        _save(node, ctx, outputs, made)
+        ctx._node = weakref.ref(node)
+        if dispatch.node_watchers:
+            for watch in dispatch.node_watchers:
+                watch(node)
+        return made if isinstance(output, tuple) else made[0]
+
+
+def _edge(tensor: Any) -> Any:
+    if tensor._base is not None:
+        refresh(tensor)
+    return gradient_edge(tensor)
+
+
+def _recorded(node: FunctionNode, ctx: FunctionCtx, number: int, value: Any, args: tuple[Any, ...]) -> Any:
+    """An output with its place in the graph; an input that comes out unchanged is another tensor then."""
+    if not isinstance(value, TensorBase) or not value._spec.dtype.is_floating_point:
+        return value
+    if ctx._non_differentiable and any(value is each for each in ctx._non_differentiable):
+        return value
+    if ctx._dirty and any(value is each for each in ctx._dirty):
+        value._storage.version += 1
+    elif value._node is not None or value._requires_grad or any(value is arg for arg in args):
+        value = Tensor(value._storage, value._spec, value._address)
+    value._node, value._output_nr = node, number
+    return value
+
+
+def _save(node: FunctionNode, ctx: FunctionCtx, outputs: tuple[Any, ...], made: tuple[Any, ...]) -> None:
+    saved: list[Any] = []
+    numbers = []
+    for place, tensor in enumerate(ctx._to_save):
+        for number, output in enumerate(outputs):
+            if tensor is output and tensor is not None and made[number] is output and output._node is node:
+                numbers.append((place, number))
+                tensor = Tensor(tensor._storage, tensor._spec, tensor._address)  # without its node, or a cycle would be
+                break
+        saved.append(tensor)
+    node.saved = saved
+    node.versions = [0 if tensor is None else tensor._storage.version for tensor in saved]
+    node.saving = Saving((None,) * len(saved), tuple(numbers))
+    ctx._to_save = ()
+
+
+class _NotTwice(Node):
+    """In the place of what a backward that is differentiable once has computed."""
+
+    __slots__ = ()
+
+    def name(self) -> str:
+        return "NotTwiceDifferentiable"
+
+    def apply(self, grads: list[Any], create_graph: bool) -> tuple[Any, ...]:
+        raise GradError("trying to differentiate twice a function that was marked with @once_differentiable")
+
+
+def once_differentiable(fn: Callable[..., Any]) -> Callable[..., Any]:
+    """Mark the ``backward`` of a `Function` as one that cannot be differentiated itself.
+
+    It runs without recording; to differentiate what it returned is an error.
+    """
+
+    @functools.wraps(fn)
+    def wrapper(ctx: Any, *grads: Any) -> Any:
+        create_graph = modes.grad_enabled
+        modes.grad_enabled = False
+        try:
+            result = fn(ctx, *grads)
+        finally:
+            modes.grad_enabled = create_graph
+        node = ctx._node and ctx._node()
+        if not create_graph or node is None:
+            return result
+        results = result if isinstance(result, tuple) else (result,)
+        edges = (*node.edges, *(_edge(grad) for grad in grads if isinstance(grad, TensorBase)))
+        refusing = _NotTwice(None, None, edges, ())
+        refusing.output_specs = [None if each is None else each._spec for each in results]  # type: ignore[misc]
+        marked = []
+        for number, each in enumerate(results):
+            if isinstance(each, TensorBase):
+                each = Tensor(each._storage, each._spec, each._address)
+                each._node, each._output_nr = refusing, number
+            marked.append(each)
+        return tuple(marked) if isinstance(result, tuple) else marked[0]
+
+    return wrapper

@@ -1,0 +1,74 @@
+"""`inference_mode`: no recording, and results that no graph may save."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from numgrad.autograd.modes import _GradMode
+from numgrad.engine import dispatch
+from numgrad.engine.inference import Marker
+from numgrad.engine.tape import modes
+
+_marker = Marker()
+_lock = threading.Lock()
+_count = 0
+
+
+class inference_mode(_GradMode):  # noqa: N801 (torch's name)
+    """As `no_grad`, and tensors made inside cannot be used in a graph outside: a mistake is an error, not a wrong gradient.
+
+    A context, or a decorator with or without parentheses.
+
+    Parameters
+    ----------
+    mode
+        False: an ordinary stretch inside an inference mode.
+
+    >>> import numgrad as ng
+    >>> with ng.inference_mode():
+    ...     y = ng.ones(2) * 2
+    >>> y.is_inference(), y.requires_grad
+    (True, False)
+    """
+
+    def __new__(cls, mode: bool | Callable[..., Any] = True) -> Any:
+        made = super().__new__(cls)
+        if isinstance(mode, bool):
+            return made
+        inference_mode.__init__(made, True)
+        return made(mode)
+
+    def __init__(self, mode: bool | Callable[..., Any] = True) -> None:
+        super().__init__(not mode)
+        self.mode = bool(mode)
+        self._modes_before: list[tuple[bool, bool]] = []
+
+    def __enter__(self) -> None:
+        self._modes_before.append((modes.grad_enabled, modes.inference))
+        modes.inference = self.mode
+        modes.grad_enabled = not self.mode
+        _marking(+1)
+
+    def __exit__(self, *exception: object) -> None:
+        modes.grad_enabled, modes.inference = self._modes_before.pop()
+        _marking(-1)
+
+    def _again(self) -> inference_mode:
+        return inference_mode(self.mode)
+
+
+def _marking(change: int) -> None:
+    global _count
+    with _lock:
+        _count += change
+        if _count and _marker not in dispatch.recorders:
+            dispatch.recorders.append(_marker)
+        elif not _count and _marker in dispatch.recorders:
+            dispatch.recorders.remove(_marker)
+
+
+def is_inference_mode_enabled() -> bool:
+    """Whether this thread is in inference mode."""
+    return modes.inference

@@ -1,0 +1,7 @@
+"""Helpers for training."""
+
+from __future__ import annotations
+
+from numgrad.utils import checkpoint
+
+__all__ = ["checkpoint"]
