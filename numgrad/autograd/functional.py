@@ -1,0 +1,320 @@
+"""Jacobians, Hessians and products with them, of functions of tensors; `numgrad.func` has the same as transforms."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from numgrad.autograd.gradients import grad
+from numgrad.autograd.modes import enable_grad, is_grad_enabled
+from numgrad.tensor import creation
+from numgrad.tensor.functional import reshape, stack
+from numgrad.tensor.tensor import Tensor
+
+__all__ = ["hessian", "hvp", "jacobian", "jvp", "vhp", "vjp"]
+
+
+def vjp(
+    func: Callable[..., Any], inputs: Any, v: Any = None, create_graph: bool = False, strict: bool = False
+) -> tuple[Any, Any]:
+    """``(func(*inputs), v^T J)``: the product of a cotangent with the Jacobian.
+
+    Parameters
+    ----------
+    func
+        Takes tensors, returns a tensor or a tuple of them.
+    inputs
+        A tensor or a tuple of them.
+    v
+        A cotangent of the shape of the output (or a tuple); may be left out for an output of one element.
+    create_graph
+        Whether the results can be differentiated.
+    strict
+        An error, instead of zeros, where an output does not depend on an input.
+
+    Raises
+    ------
+    RuntimeError
+        ``v`` does not fit the outputs, or ``strict`` finds independence.
+
+    >>> import numgrad as ng
+    >>> ng.autograd.functional.vjp(lambda x: x * x, ng.tensor([1.0, 2.0]), ng.tensor([1.0, 10.0]))
+    (tensor([1., 4.]), tensor([ 2., 40.]))
+    """
+    with enable_grad():
+        leaves, single_input = _leaves("vjp", inputs, create_graph)
+        outputs, single_output = _outputs("vjp", func(*leaves))
+        cotangents = _vectors("v", v, outputs)
+        found = _gradients("vjp", outputs, leaves, cotangents, create_graph, strict)
+    return _result(outputs, single_output, create_graph), _result(found, single_input, create_graph)
+
+
+def jvp(
+    func: Callable[..., Any], inputs: Any, v: Any = None, create_graph: bool = False, strict: bool = False
+) -> tuple[Any, Any]:
+    """``(func(*inputs), J v)``: the product of the Jacobian with a tangent, by differentiating the backward.
+
+    Arguments as for `vjp`; ``v`` has the shape of the inputs.
+
+    >>> import numgrad as ng
+    >>> ng.autograd.functional.jvp(lambda x: x * x, ng.tensor([1.0, 2.0]), ng.tensor([1.0, 10.0]))
+    (tensor([1., 4.]), tensor([ 2., 40.]))
+    """
+    with enable_grad():
+        leaves, _ = _leaves("jvp", inputs, create_graph)
+        tangents = _vectors("v", v, leaves)
+        outputs, single = _outputs("jvp", func(*leaves))
+        found = tangents_of(outputs, leaves, create_graph, strict)(tangents, create_graph)
+    return _result(outputs, single, create_graph), _result(found, single, create_graph)
+
+
+def tangents_of(
+    outputs: Sequence[Tensor], leaves: Sequence[Tensor], create_graph: bool, strict: bool = False
+) -> Callable[..., list[Tensor]]:
+    """A function from tangents of the leaves to those of the outputs.
+
+    The vjp is linear in its cotangent, so that its own vjp, with respect to the cotangent, is the jvp.
+    """
+    dummies = [creation.zeros_like(output.detach()).requires_grad_() for output in outputs]
+    back = _gradients("jvp", outputs, leaves, dummies, True, strict)
+
+    def push(tangents: Sequence[Tensor], create_graph: bool = create_graph) -> list[Tensor]:
+        pairs = [(b, t) for b, t in zip(back, tangents, strict=True) if b.requires_grad]
+        if not pairs:
+            return [creation.zeros_like(output.detach()) for output in outputs]
+        with enable_grad():
+            found = grad(
+                [b for b, _ in pairs], dummies, [t for _, t in pairs], retain_graph=True, create_graph=create_graph,
+                materialize_grads=True,
+            )  # fmt: skip
+        return list(found)
+
+    return push
+
+
+def vhp(
+    func: Callable[..., Any], inputs: Any, v: Any = None, create_graph: bool = False, strict: bool = False
+) -> tuple[Any, Any]:
+    """``(func(*inputs), v^T H)`` for a function of one number; the Hessian is symmetric, so this is `hvp`, and cheaper.
+
+    Arguments as for `vjp`; ``v`` has the shape of the inputs.
+
+    >>> import numgrad as ng
+    >>> ng.autograd.functional.vhp(lambda x: (x**3).sum(), ng.tensor([1.0, 2.0]), ng.ones(2))
+    (tensor(9.), tensor([ 6., 12.]))
+    """
+    with enable_grad():
+        leaves, single = _leaves("vhp", inputs, create_graph)
+        vectors = _vectors("v", v, leaves)
+        outputs, _ = _outputs("vhp", func(*leaves))
+        _one_number("vhp", outputs)
+        first = _gradients("vhp", outputs, leaves, [None], True, strict)
+        found = _gradients("vhp", first, leaves, vectors, create_graph, strict)
+    return _result(outputs, True, create_graph), _result(found, single, create_graph)
+
+
+def hvp(
+    func: Callable[..., Any], inputs: Any, v: Any = None, create_graph: bool = False, strict: bool = False
+) -> tuple[Any, Any]:
+    """``(func(*inputs), H v)`` for a function of one number.
+
+    >>> import numgrad as ng
+    >>> ng.autograd.functional.hvp(lambda x, y: (x * x * y).sum(), (ng.ones(1), ng.ones(1)), (ng.ones(1), ng.ones(1)))
+    (tensor(1.), (tensor([4.]), tensor([2.])))
+    """
+    return vhp(func, inputs, v, create_graph, strict)
+
+
+def jacobian(
+    func: Callable[..., Any],
+    inputs: Any,
+    create_graph: bool = False,
+    strict: bool = False,
+    vectorize: bool = False,
+    strategy: str = "reverse-mode",
+) -> Any:
+    """The Jacobian of a function: of shape (*output, *input), in tuples as outputs and inputs are.
+
+    Parameters
+    ----------
+    func, inputs, create_graph, strict
+        As for `vjp`.
+    vectorize
+        Accepted; rows are computed one after the other.
+    strategy
+        'reverse-mode': a backward for each element of the output; 'forward-mode': one for each element of the inputs.
+
+    Raises
+    ------
+    ValueError
+        There is no such strategy.
+
+    >>> import numgrad as ng
+    >>> ng.autograd.functional.jacobian(lambda x: x * x, ng.tensor([1.0, 2.0]))
+    tensor([[2., 0.],
+            [0., 4.]])
+    """
+    if strategy not in ("reverse-mode", "forward-mode"):
+        raise ValueError(f'jacobian: strategy is {strategy!r}, expected either "reverse-mode" or "forward-mode"')
+    with enable_grad():
+        leaves, single_input = _leaves("jacobian", inputs, create_graph)
+        outputs, single_output = _outputs("jacobian", func(*leaves))
+        if strategy == "reverse-mode":
+            blocks = rows_of(outputs, leaves, create_graph, strict)
+        else:
+            blocks = columns_of(outputs, leaves, create_graph, strict)
+    rows = [_result(row, single_input, create_graph) for row in blocks]
+    return rows[0] if single_output else tuple(rows)
+
+
+def rows_of(
+    outputs: Sequence[Tensor], leaves: Sequence[Tensor], create_graph: bool, strict: bool = False
+) -> list[list[Tensor]]:
+    """For each output and input the Jacobian, by a backward for each element of the output."""
+    blocks = []
+    for output in outputs:
+        rows: list[list[Tensor]] = []
+        for element in range(output.numel()):
+            seed = _unit(output, element)
+            rows.append(_gradients("jacobian", [output], leaves, [seed], create_graph, strict, retain=True))
+        blocks.append(
+            [
+                reshape(stack([row[place] for row in rows]), (*output.shape, *leaf.shape))
+                if rows
+                else creation.zeros(*output.shape, *leaf.shape, dtype=leaf.dtype)
+                for place, leaf in enumerate(leaves)
+            ]
+        )
+    return blocks
+
+
+def columns_of(
+    outputs: Sequence[Tensor], leaves: Sequence[Tensor], create_graph: bool, strict: bool = False
+) -> list[list[Tensor]]:
+    """The same by a tangent for each element of the inputs."""
+    push = tangents_of(outputs, leaves, create_graph, strict)
+    blocks: list[list[Tensor]] = [[] for _ in outputs]
+    for place, leaf in enumerate(leaves):
+        zeros = [creation.zeros_like(each.detach()) for each in leaves]
+        columns = [push([*zeros[:place], _unit(leaf, e), *zeros[place + 1 :]], create_graph) for e in range(leaf.numel())]
+        for number, output in enumerate(outputs):
+            block = stack([column[number] for column in columns], output.ndim) if columns else creation.zeros(0)
+            blocks[number].append(reshape(block, (*output.shape, *leaf.shape)))
+    return blocks
+
+
+def hessian(
+    func: Callable[..., Any],
+    inputs: Any,
+    create_graph: bool = False,
+    strict: bool = False,
+    vectorize: bool = False,
+    outer_jacobian_strategy: str = "reverse-mode",
+) -> Any:
+    """The Hessian of a function of one number: of shape (*input, *input), in tuples of tuples for several inputs.
+
+    >>> import numgrad as ng
+    >>> ng.autograd.functional.hessian(lambda x: (x**3).sum(), ng.tensor([1.0, 2.0]))
+    tensor([[ 6.,  0.],
+            [ 0., 12.]])
+    """
+    single = isinstance(inputs, Tensor)
+
+    def gradient(*args: Tensor) -> Any:
+        outputs, _ = _outputs("hessian", func(*args))
+        _one_number("hessian", outputs)
+        return tuple(_gradients("hessian", outputs, args, [None], True, strict))
+
+    found = jacobian(gradient, (inputs,) if single else inputs, create_graph, strict, vectorize, outer_jacobian_strategy)
+    return found[0][0] if single else found
+
+
+# ---- inputs and outputs -----------------------------------------------------------------------------------------
+
+
+def _leaves(name: str, inputs: Any, create_graph: bool) -> tuple[list[Tensor], bool]:
+    """Tensors to differentiate by: new leaves, or with ``create_graph`` the given ones by another name."""
+    single = isinstance(inputs, Tensor)
+    given = [inputs] if single else list(inputs)
+    for position, value in enumerate(given):
+        if not isinstance(value, Tensor):
+            raise TypeError(
+                f"The inputs given to {name} must be either a Tensor or a tuple of Tensors but the value at index {position} "
+                f"has type {type(value).__name__}."
+            )
+    keep = create_graph and is_grad_enabled()
+    return [v.view(v.shape) if keep and v.requires_grad else v.detach().requires_grad_() for v in given], single
+
+
+def _outputs(name: str, outputs: Any) -> tuple[list[Tensor], bool]:
+    single = isinstance(outputs, Tensor)
+    found = [outputs] if single else list(outputs)
+    for position, value in enumerate(found):
+        if not isinstance(value, Tensor):
+            raise TypeError(
+                f"The outputs of the user-provided function given to {name} must be either a Tensor or a tuple of Tensors "
+                f"but the value at index {position} has type {type(value).__name__}."
+            )
+    return found, single
+
+
+def _vectors(name: str, given: Any, like: Sequence[Tensor]) -> list[Any]:
+    if given is None:
+        if len(like) != 1 or like[0].numel() != 1:
+            raise RuntimeError(f"The vector {name} can only be None if the values that it goes with are one single element.")
+        return [creation.ones_like(like[0].detach())]
+    vectors = [given] if isinstance(given, Tensor) else list(given)
+    if len(vectors) != len(like):
+        raise RuntimeError(f"{name} has {len(vectors)} tensors, expected {len(like)}")
+    for position, (vector, each) in enumerate(zip(vectors, like, strict=True)):
+        if vector.shape != each.shape:
+            raise RuntimeError(
+                f"{name} has invalid size: entry {position} should be {list(each.shape)} but is {list(vector.shape)}."
+            )
+    return vectors
+
+
+def _one_number(name: str, outputs: Sequence[Tensor]) -> None:
+    if len(outputs) != 1 or outputs[0].numel() != 1:
+        raise RuntimeError(
+            f"The function given to {name} should return a single Tensor with a single element, got "
+            f"{[list(output.shape) for output in outputs]}"
+        )
+
+
+def _gradients(
+    name: str,
+    outputs: Sequence[Tensor],
+    leaves: Sequence[Tensor],
+    cotangents: Sequence[Any],
+    create_graph: bool,
+    strict: bool,
+    retain: bool | None = None,
+) -> list[Tensor]:
+    """Gradients, zeros where there is no dependence."""
+    pairs = [(output, c) for output, c in zip(outputs, cotangents, strict=True) if output.requires_grad]
+    if strict and len(pairs) < len(outputs):
+        raise RuntimeError(f"{name}: an output of the function is independent of the inputs; not allowed with strict=True.")
+    found: Any = [None] * len(leaves)
+    if pairs:
+        found = grad(
+            [output for output, _ in pairs], leaves, [c for _, c in pairs], allow_unused=True, create_graph=create_graph,
+            retain_graph=retain,
+        )  # fmt: skip
+    if strict and any(each is None for each in found):
+        position = [each is None for each in found].index(True)
+        raise RuntimeError(f"{name}: the outputs are independent of input {position}; not allowed with strict=True.")
+    return [
+        creation.zeros_like(leaf.detach()) if each is None else each for each, leaf in zip(found, leaves, strict=True)
+    ]
+
+
+def _unit(like: Tensor, element: int) -> Tensor:
+    flat = creation.zeros(like.numel(), dtype=like.dtype)
+    flat._array()[element] = 1
+    return reshape(flat, like.shape)
+
+
+def _result(values: Sequence[Tensor], single: bool, create_graph: bool) -> Any:
+    kept = list(values) if create_graph else [value.detach() for value in values]
+    return kept[0] if single else tuple(kept)

@@ -1,0 +1,306 @@
+"""From a function of tensors (or trees of them) to functions that compute its derivatives."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+from numgrad.autograd import functional, gradients
+from numgrad.autograd.modes import enable_grad, is_grad_enabled
+from numgrad.engine.tape import AccumulateGrad, Node
+from numgrad.func.trees import Build, flatten
+from numgrad.tensor.tensor import Tensor
+
+ArgNums = int | tuple[int, ...]
+
+
+class _Level:
+    """One transform at work: fresh names for the values that it differentiates by.
+
+    Whether the result is to be differentiated further is read off the graph: it is where the outputs depend on tensors
+    other than the fresh ones.
+    """
+
+    def __init__(self, values: Any, name: str) -> None:
+        leaves, self.build = flatten(values)
+        self.recording = is_grad_enabled()
+        with enable_grad():
+            self.leaves = [self._fresh(leaf, name) for leaf in leaves]
+
+    def _fresh(self, leaf: Any, name: str) -> Tensor:
+        if not isinstance(leaf, Tensor):
+            raise TypeError(f"{name}: expected tensors in the arguments to differentiate by, got {type(leaf).__name__}")
+        if not leaf.is_floating_point():
+            raise RuntimeError(f"{name}: only Tensors of floating point dtype can be differentiated by, got {leaf.dtype}")
+        return leaf.view(leaf.shape) if self.recording and leaf.requires_grad else leaf.detach().requires_grad_()
+
+    def values(self) -> Any:
+        """The fresh tensors in the form of the values."""
+        return self.build(self.leaves)
+
+    def depends_on_others(self, outputs: list[Tensor]) -> bool:
+        """Whether the outputs are to be differentiated by more than the fresh tensors."""
+        if not self.recording:
+            return False
+        own = {id(leaf) for leaf in self.leaves}
+        stack: list[Node | None] = [output.grad_fn for output in outputs]
+        seen = set()
+        while stack:
+            node = stack.pop()
+            if node is None or node in seen:
+                continue
+            seen.add(node)
+            if isinstance(node, AccumulateGrad) and id(node.variable) not in own:
+                return True
+            stack.extend(edge[0] for edge in node.edges if edge is not None)
+        return False
+
+
+def _tensors(name: str, tree: Any) -> tuple[list[Tensor], Build]:
+    leaves, build = flatten(tree)
+    for leaf in leaves:
+        if not isinstance(leaf, Tensor):
+            raise TypeError(f"{name}: expected the function to return tensors, got {type(leaf).__name__}")
+    return leaves, build
+
+
+def _chosen(args: tuple[Any, ...], argnums: ArgNums, name: str) -> Any:
+    numbers = (argnums,) if isinstance(argnums, int) else tuple(argnums)
+    if not numbers or any(not -len(args) <= number < len(args) for number in numbers):
+        raise RuntimeError(f"{name}: Got argnum={argnums}, but only {len(args)} positional inputs")
+    return args[argnums] if isinstance(argnums, int) else tuple(args[number] for number in numbers)
+
+
+def _replaced(args: tuple[Any, ...], argnums: ArgNums, values: Any) -> list[Any]:
+    changed = list(args)
+    pairs = [(argnums, values)] if isinstance(argnums, int) else zip(argnums, values, strict=True)
+    for number, value in pairs:
+        changed[number] = value
+    return changed
+
+
+def _split(name: str, result: Any, has_aux: bool) -> tuple[Any, Any]:
+    if not has_aux:
+        return result, None
+    if not (isinstance(result, tuple) and len(result) == 2):
+        raise RuntimeError(f"{name}: with has_aux=True the function has to return (output, aux), got {type(result).__name__}")
+    return result
+
+
+def _detached(tree: Any) -> Any:
+    leaves, build = flatten(tree)
+    return build([leaf.detach() if isinstance(leaf, Tensor) else leaf for leaf in leaves])
+
+
+def grad(func: Callable[..., Any], argnums: ArgNums = 0, has_aux: bool = False) -> Callable[..., Any]:
+    """The function that computes the gradient of ``func``, which returns one number, by some of its arguments.
+
+    Parameters
+    ----------
+    func
+        Returns a tensor of one element, or with ``has_aux`` a pair of one and anything else.
+    argnums
+        The position of the argument, or a tuple of positions; arguments may be trees of tensors.
+    has_aux
+        The result is (gradient, aux) then.
+
+    Raises
+    ------
+    RuntimeError
+        The output is not one number, or there is no such argument.
+
+    >>> import numgrad as ng
+    >>> ng.func.grad(ng.func.grad(lambda x: x**3))(ng.tensor(2.0))
+    tensor(12.)
+    """
+    both = grad_and_value(func, argnums, has_aux)
+
+    @functools.wraps(func)
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        found, value = both(*args, **kwargs)
+        return (found, value[1]) if has_aux else found
+
+    return wrapped
+
+
+def grad_and_value(func: Callable[..., Any], argnums: ArgNums = 0, has_aux: bool = False) -> Callable[..., Any]:
+    """As `grad`, for (gradient, value), or (gradient, (value, aux)).
+
+    >>> import numgrad as ng
+    >>> ng.func.grad_and_value(lambda x: (x * x).sum())(ng.tensor([1.0, 2.0]))
+    (tensor([2., 4.]), tensor(5.))
+    """
+
+    @functools.wraps(func)
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        level = _Level(_chosen(args, argnums, "grad"), "grad")
+        with enable_grad():
+            value, aux = _split("grad", func(*_replaced(args, argnums, level.values()), **kwargs), has_aux)
+            if not isinstance(value, Tensor) or value.numel() != 1:
+                shape = list(value.shape) if isinstance(value, Tensor) else type(value).__name__
+                raise RuntimeError(f"grad: Expected function to return a tensor of one element, got {shape}")
+            further = level.depends_on_others([value])
+            found: Any = [None] * len(level.leaves)
+            if value.requires_grad:
+                found = gradients.grad(value, level.leaves, create_graph=further, materialize_grads=True)
+            else:
+                found = [leaf.detach() * 0 for leaf in level.leaves]
+        value, aux = (value, aux) if further else (value.detach(), _detached(aux))
+        return level.build(list(found)), ((value, aux) if has_aux else value)
+
+    return wrapped
+
+
+def value_and_grad(func: Callable[..., Any], argnums: ArgNums = 0, has_aux: bool = False) -> Callable[..., Any]:
+    """As `grad_and_value`, the value first.
+
+    >>> import numgrad as ng
+    >>> ng.func.value_and_grad(lambda x: (x * x).sum())(ng.tensor([1.0, 2.0]))
+    (tensor(5.), tensor([2., 4.]))
+    """
+    both = grad_and_value(func, argnums, has_aux)
+
+    @functools.wraps(func)
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        found, value = both(*args, **kwargs)
+        return value, found
+
+    return wrapped
+
+
+def vjp(func: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
+    """``(output, vjp_fn)``, with ``has_aux`` also the aux; ``vjp_fn(cotangents)`` returns a tuple, one for each primal.
+
+    >>> import numgrad as ng
+    >>> output, back = ng.func.vjp(lambda x: x * x, ng.tensor([1.0, 2.0]))
+    >>> back(ng.tensor([1.0, 10.0]))
+    (tensor([ 2., 40.]),)
+    """
+    level = _Level(primals, "vjp")
+    with enable_grad():
+        output, aux = _split("vjp", func(*level.values()), has_aux)
+        outputs, _ = _tensors("vjp", output)
+        further = level.depends_on_others(outputs)
+
+    def vjp_fn(cotangents: Any, retain_graph: bool = True, create_graph: bool | None = None) -> Any:
+        given, _ = flatten(cotangents)
+        if len(given) != len(outputs):
+            raise RuntimeError(f"vjp: got {len(given)} cotangents, expected {len(outputs)}, one for each output")
+        tracked = is_grad_enabled() and any(cotangent.requires_grad for cotangent in given)
+        create = further or tracked if create_graph is None else create_graph
+        with enable_grad():
+            found = functional._gradients("vjp", outputs, level.leaves, given, create, False, retain_graph)
+        return level.build(found)
+
+    shown = output if further else _detached(output)
+    return (shown, vjp_fn, aux if further else _detached(aux)) if has_aux else (shown, vjp_fn)
+
+
+def linearize(func: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[..., Any]]:
+    """``(output, jvp_fn)``: the function's value and its derivative there, a linear function of tangents.
+
+    >>> import numgrad as ng
+    >>> output, push = ng.func.linearize(lambda x: x * x, ng.tensor([1.0, 2.0]))
+    >>> push(ng.tensor([1.0, 10.0]))
+    tensor([ 2., 40.])
+    """
+    level = _Level(primals, "linearize")
+    with enable_grad():
+        output = func(*level.values())
+        outputs, build = _tensors("linearize", output)
+        further = level.depends_on_others(outputs)
+        push = functional.tangents_of(outputs, level.leaves, further)
+
+    def jvp_fn(*tangents: Any) -> Any:
+        given, _ = flatten(tangents)
+        if [tuple(t.shape) for t in given] != [tuple(leaf.shape) for leaf in level.leaves]:
+            raise RuntimeError(
+                f"jvp: the tangents have the shapes {[list(t.shape) for t in given]}, expected those of the primals, "
+                f"{[list(leaf.shape) for leaf in level.leaves]}"
+            )
+        tracked = is_grad_enabled() and any(tangent.requires_grad for tangent in given)
+        return build(push(given, further or tracked))
+
+    return (output if further else _detached(output)), jvp_fn
+
+
+def jvp(func: Callable[..., Any], primals: tuple[Any, ...], tangents: tuple[Any, ...], *, has_aux: bool = False) -> Any:
+    """``(output, tangent)``, with ``has_aux`` also the aux: the derivative of ``func`` along ``tangents``.
+
+    It is done by differentiating the backward, so that every op with a second derivative has it.
+
+    >>> import numgrad as ng
+    >>> ng.func.jvp(lambda x: x * x, (ng.tensor([1.0, 2.0]),), (ng.tensor([1.0, 10.0]),))
+    (tensor([1., 4.]), tensor([ 2., 40.]))
+    """
+    if not isinstance(primals, tuple) or not isinstance(tangents, tuple) or len(primals) != len(tangents):
+        raise RuntimeError("jvp: expected primals and tangents to be tuples of the same length")
+    kept: list[Any] = []
+
+    def without_aux(*args: Any) -> Any:
+        output, aux = _split("jvp", func(*args), has_aux)
+        kept.append(aux)
+        return output
+
+    output, push = linearize(without_aux, *primals)
+    found = push(*tangents)
+    return (output, found, _detached(kept[0])) if has_aux else (output, found)
+
+
+def _jacobian(
+    func: Callable[..., Any], argnums: ArgNums, has_aux: bool, blocks_of: Callable[..., list[list[Tensor]]], name: str
+) -> Callable[..., Any]:
+    @functools.wraps(func)
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        level = _Level(_chosen(args, argnums, name), name)
+        with enable_grad():
+            output, aux = _split(name, func(*_replaced(args, argnums, level.values()), **kwargs), has_aux)
+            outputs, build = _tensors(name, output)
+            further = level.depends_on_others(outputs)
+            blocks = blocks_of(outputs, level.leaves, further)
+        found = build([level.build(row) for row in blocks])
+        found = found if further else _detached(found)
+        return (found, aux if further else _detached(aux)) if has_aux else found
+
+    return wrapped
+
+
+def jacrev(
+    func: Callable[..., Any], argnums: ArgNums = 0, *, has_aux: bool = False, chunk_size: int | None = None
+) -> Callable[..., Any]:
+    """The function that computes the Jacobian, by a backward for each element of the output: best for few outputs.
+
+    ``chunk_size`` is accepted; rows are computed one after the other.
+
+    >>> import numgrad as ng
+    >>> ng.func.jacrev(lambda x: x * x)(ng.tensor([1.0, 2.0]))
+    tensor([[2., 0.],
+            [0., 4.]])
+    """
+    return _jacobian(func, argnums, has_aux, functional.rows_of, "jacrev")
+
+
+def jacfwd(
+    func: Callable[..., Any], argnums: ArgNums = 0, has_aux: bool = False, *, randomness: str = "error"
+) -> Callable[..., Any]:
+    """The function that computes the Jacobian, by a `jvp` for each element of the arguments: best for few inputs.
+
+    The function itself runs once, so that ``randomness`` does not matter.
+
+    >>> import numgrad as ng
+    >>> ng.func.jacfwd(lambda x: ng.stack([x, x * x]))(ng.tensor(3.0))
+    tensor([1., 6.])
+    """
+    return _jacobian(func, argnums, has_aux, functional.columns_of, "jacfwd")
+
+
+def hessian(func: Callable[..., Any], argnums: ArgNums = 0) -> Callable[..., Any]:
+    """The function that computes the Hessian: the Jacobian of the Jacobian.
+
+    >>> import numgrad as ng
+    >>> ng.func.hessian(lambda x: (x**3).sum())(ng.tensor([1.0, 2.0]))
+    tensor([[ 6.,  0.],
+            [ 0., 12.]])
+    """
+    return jacrev(jacrev(func, argnums), argnums)

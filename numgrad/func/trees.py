@@ -1,0 +1,55 @@
+"""Nested tuples, lists and dicts of tensors, as one flat list and back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+Build = Callable[[list[Any]], Any]
+
+
+def flatten(tree: Any) -> tuple[list[Any], Build]:
+    """The leaves of a tree, and the function that makes a tree of that form from others.
+
+    >>> leaves, build = flatten({"a": (1, [2]), "b": 3})
+    >>> leaves, build([10, 20, 30])
+    ([1, 2, 3], {'a': (10, [20]), 'b': 30})
+    """
+    if isinstance(tree, dict):
+        keys, parts = list(tree), [flatten(value) for value in tree.values()]
+        kind = type(tree)
+        return _joined(parts, lambda values: kind(zip(keys, values, strict=True)))
+    if isinstance(tree, (tuple, list)):
+        parts = [flatten(value) for value in tree]
+        if hasattr(tree, "_fields"):
+            return _joined(parts, type(tree)._make)  # type: ignore[union-attr]
+        return _joined(parts, type(tree))
+    return [tree], lambda leaves: leaves[0]
+
+
+def _joined(parts: list[tuple[list[Any], Build]], make: Callable[[list[Any]], Any]) -> tuple[list[Any], Build]:
+    def build(leaves: list[Any]) -> Any:
+        values, begin = [], 0
+        for part, build_part in parts:
+            values.append(build_part(leaves[begin : begin + len(part)]))
+            begin += len(part)
+        return make(values)
+
+    return [leaf for part, _ in parts for leaf in part], build
+
+
+def spread(tree: Any, form: Any, what: str) -> list[Any]:
+    """``tree`` over the leaves of ``form``: a value in the place of a subtree holds for all of its leaves.
+
+    Raises
+    ------
+    ValueError
+        They do not have the same form.
+    """
+    if isinstance(tree, (tuple, list, dict)):
+        if not isinstance(form, (tuple, list, dict)) or isinstance(form, dict) != isinstance(tree, dict) or len(form) != len(tree):
+            raise ValueError(f"vmap: {what} {tree!r} does not have the form of the values that it is for")
+        if isinstance(tree, dict):
+            return [leaf for key in form for leaf in spread(tree[key], form[key], what)]
+        return [leaf for part, of in zip(tree, form, strict=True) for leaf in spread(part, of, what)]
+    return [tree] * len(flatten(form)[0])
