@@ -58,6 +58,10 @@ def nll_loss(
     """
     F.check_tensor("nll_loss", "input", input)
     F.check_tensor("nll_loss", "target", target)
+    if input.ndim > 1 and target.ndim > 0 and input.shape[0] != target.shape[0]:
+        raise ValueError(
+            f"nll_loss: Expected input batch_size ({input.shape[0]}) to match target batch_size ({target.shape[0]})."
+        )
     try:
         return ops.loss.nll_loss(input, target, weight, reduction=reduction, ignore_index=ignore_index)  # type: ignore[no-any-return]
     except IndexError as error:

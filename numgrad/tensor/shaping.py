@@ -152,7 +152,7 @@ def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
             [0., 0.]])
     """
     if not tensors:
-        raise RuntimeError("cat: expected a non-empty list of Tensors")
+        raise ValueError("cat: expected a non-empty list of Tensors")
     for position, tensor in enumerate(tensors):
         if check_tensor("cat", f"tensors[{position}]", tensor)._spec.ndim == 0:
             raise RuntimeError(f"zero-dimensional tensor (at position {position}) cannot be concatenated")

@@ -301,7 +301,7 @@ good("cat", "with an empty one", normal(2, 3), normal(0, 3))
 good("cat", "int64", integers(0, 9, 2), integers(0, 9, 3))
 good("cat", "bools", bools(2), bools(3))
 bad("cat", "other extents", normal(2, 3), normal(2, 4), error=RuntimeError, match=r"cat: tensor 1 has shape \[2, 4\]")
-bad("cat", "nothing", error=RuntimeError, match="expected a non-empty list of Tensors", call=lambda: ng.cat([]))
+bad("cat", "nothing", error=ValueError, match="expected a non-empty list of Tensors", call=lambda: ng.cat([]))
 bad(
     "cat",
     "scalars",
