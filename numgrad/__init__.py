@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 from typing import TYPE_CHECKING, Any
 
-from numgrad import autograd, compile, config, func, nn, ops, optim, utils
+from numgrad import autograd, compile, config, nn, ops, optim
 from numgrad.autograd import (
     enable_grad,
     inference_mode,
@@ -183,15 +184,18 @@ float, double, long = float32, float64, int64
 config.start_logging()
 
 if TYPE_CHECKING:
+    from numgrad import func, utils
     from numgrad.serialization.checkpoint import load, save
 
 
 def __getattr__(name: str) -> Any:
-    """`load` and `save`, whose readers take a tenth of the time of this import."""
+    """What takes time to import and is seldom needed is imported when it is asked for."""
     if name in ("load", "save"):
         from numgrad.serialization import checkpoint
 
         return getattr(checkpoint, name)
+    if name in ("func", "models", "profiler", "utils", "viz", "weights"):
+        return importlib.import_module(f"numgrad.{name}")
     raise AttributeError(f"module 'numgrad' has no attribute {name!r}")
 
 
