@@ -194,7 +194,7 @@ def __getattr__(name: str) -> Any:
         from numgrad.serialization import checkpoint
 
         return getattr(checkpoint, name)
-    if name in ("func", "models", "profiler", "utils", "viz", "weights"):
+    if name in ("func", "models", "utils", "weights"):
         return importlib.import_module(f"numgrad.{name}")
     raise AttributeError(f"module 'numgrad' has no attribute {name!r}")
 
