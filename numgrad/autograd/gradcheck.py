@@ -1,12 +1,16 @@
-"""Are the gradients right? `gradcheck` asks finite differences."""
+"""Are the gradients right? `gradcheck` and `gradgradcheck` ask finite differences."""
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
+from numgrad.autograd.gradients import grad
+from numgrad.autograd.modes import enable_grad
+from numgrad.dtypes import float64
 from numgrad.tensor import creation
 from numgrad.tensor.tensor import Tensor
 
@@ -21,55 +25,72 @@ def gradcheck(
     *,
     eps: float = 1e-6,
     atol: float = 1e-5,
-    rtol: float = 1e-3,
+    rtol: float = 1e-4,
     raise_exception: bool = True,
+    nondet_tol: float = 0.0,
+    check_undefined_grad: bool = True,
+    check_grad_dtypes: bool = False,
+    check_batched_grad: bool = False,
+    check_batched_forward_grad: bool = False,
+    check_forward_ad: bool = False,
+    check_backward_ad: bool = True,
+    fast_mode: bool = False,
+    masked: bool | None = None,
 ) -> bool:
-    """Compare each Jacobian that `backward` gives with central differences.
+    """Compare the Jacobians that `backward` gives with central differences.
 
-    Use float64: in float32 the differences themselves are too rough.
+    Use float64: in float32 the differences themselves are too rough. Outputs of which none requires a gradient must not
+    change with the inputs.
 
     Parameters
     ----------
     func
-        Takes the inputs, returns a tensor or a tuple of tensors.
+        Takes the inputs, returns a tensor or a tuple of tensors. It is called often and must return the same each time.
     inputs
         Tensors, of which those that require a gradient are checked, and other values.
     eps, atol, rtol
-        Step of the differences, and the tolerances of the comparison.
+        Step of the differences, and the tolerances of the comparison. ``rtol`` is a tenth of torch's, with which an error
+        of 0.05 % in a gradient would pass.
+    raise_exception
+        False: return False instead of raising `GradcheckError`.
+    nondet_tol
+        By how much two backwards over the same values may differ.
+    check_undefined_grad
+        Has no effect: the outputs are always checked one by one, while the others have no gradient.
+    check_grad_dtypes
+        Gradients must have their inputs' dtypes.
+    check_batched_grad
+        Several cotangents at once must give what they give one by one.
+    check_backward_ad
+        False: nothing is checked.
+    fast_mode
+        Compare one number for each output and input, ``u^T J v`` with random u and v, instead of all of the Jacobian.
+    check_forward_ad, check_batched_forward_grad, masked
+        There is no forward mode and no masked tensor here: True is refused.
 
     Raises
     ------
     GradcheckError
-        They disagree (with ``raise_exception=False`` the result is False instead).
+        The gradients are wrong.
     ValueError
         No input requires a gradient.
+    NotImplementedError
+        A check is asked for that is not there.
 
     >>> import numgrad as ng
     >>> x = ng.randn(3, dtype=ng.float64, requires_grad=True)
     >>> ng.autograd.gradcheck(ng.tanh, x)
     True
     """
-    values = (inputs,) if isinstance(inputs, Tensor) else tuple(inputs)
-    checked = [position for position, value in enumerate(values) if isinstance(value, Tensor) and value.requires_grad]
-    if not checked:
-        raise ValueError(
-            "gradcheck expects at least one input tensor to require gradient, but none of them have requires_grad=True."
-        )
-    outputs = _outputs(func, values)
-    for number, output in enumerate(outputs):
-        if not output.requires_grad:
-            continue
-        for position in checked:
-            analytical = _analytical(func, values, number, position)
-            numerical = _numerical(func, values, number, position, eps)
-            if not np.allclose(analytical, numerical, rtol, atol, equal_nan=True):
-                if not raise_exception:
-                    return False
-                raise GradcheckError(
-                    f"Jacobian mismatch for output {number} with respect to input {position},\n"
-                    f"numerical:{numerical}\nanalytical:{analytical}\n"
-                    f"largest difference: {np.nanmax(np.abs(numerical - analytical)):.3g}"
-                )
+    _refuse(check_forward_ad=check_forward_ad, check_batched_forward_grad=check_batched_forward_grad, masked=masked)
+    check = _Check(func, inputs, eps, atol, rtol, nondet_tol, check_grad_dtypes, check_batched_grad, fast_mode)
+    try:
+        if check_backward_ad:
+            check.run()
+    except GradcheckError:
+        if raise_exception:
+            raise
+        return False
     return True
 
 
@@ -80,71 +101,225 @@ def gradgradcheck(
     *,
     eps: float = 1e-6,
     atol: float = 1e-5,
-    rtol: float = 1e-3,
+    rtol: float = 1e-4,
+    gen_non_contig_grad_outputs: bool = False,
     raise_exception: bool = True,
+    nondet_tol: float = 0.0,
+    check_undefined_grad: bool = True,
+    check_grad_dtypes: bool = False,
+    check_batched_grad: bool = False,
+    check_fwd_over_rev: bool = False,
+    check_rev_over_rev: bool = True,
+    fast_mode: bool = False,
+    masked: bool = False,
 ) -> bool:
-    """As `gradcheck`, for the gradients of the gradients, with respect to the inputs and to random cotangents."""
-    from numgrad import autograd
+    """As `gradcheck`, for the gradients of the gradients, with respect to the inputs and to the cotangents.
 
-    values = (inputs,) if isinstance(inputs, Tensor) else tuple(inputs)
+    A first derivative that is not connected to the graph must be constant: a backward that forgets a dependence is found.
+
+    Parameters
+    ----------
+    grad_outputs
+        The cotangents; random ones if left out.
+    gen_non_contig_grad_outputs
+        Random cotangents with gaps in their memory.
+
+    >>> import numgrad as ng
+    >>> x = ng.randn(3, dtype=ng.float64, requires_grad=True)
+    >>> ng.autograd.gradgradcheck(ng.tanh, x)
+    True
+    """
+    _refuse(check_fwd_over_rev=check_fwd_over_rev, masked=masked)
+    values = _as_values(inputs)
     outputs = [output for output in _outputs(func, values) if output.requires_grad]
     if grad_outputs is None:
         rng = np.random.default_rng(0)
-        cotangents = [creation.tensor(rng.normal(size=o.shape), dtype=o.dtype, requires_grad=True) for o in outputs]
+        cotangents = [_random_like(output, rng, gen_non_contig_grad_outputs) for output in outputs]
     else:
-        given = (grad_outputs,) if isinstance(grad_outputs, Tensor) else tuple(grad_outputs)
-        cotangents = [g.detach().clone().requires_grad_() for g in given]
+        cotangents = [g.detach().clone() for g in _as_values(grad_outputs)]
+    for cotangent in cotangents:
+        cotangent.requires_grad_()
 
     def first_order(*args: Any) -> Any:
         inner, weights = args[: len(values)], args[len(values) :]
         made = [output for output in _outputs(func, inner) if output.requires_grad]
         wanted = [value for value in inner if isinstance(value, Tensor) and value.requires_grad]
-        found = autograd.grad(made, wanted, weights, create_graph=True, allow_unused=True)
-        return tuple(gradient for gradient in found if gradient is not None and gradient.requires_grad)
+        found = grad(made, wanted, weights, create_graph=True, allow_unused=True)
+        return tuple(gradient for gradient in found if gradient is not None)
 
-    if not first_order(*values, *cotangents):
+    if not outputs or not check_rev_over_rev:
         return True
-    return gradcheck(
-        first_order, (*values, *cotangents), eps=eps, atol=atol, rtol=rtol, raise_exception=raise_exception
-    )
+    try:
+        arguments = (*values, *cotangents)
+        _Check(
+            first_order, arguments, eps, atol, rtol, nondet_tol, check_grad_dtypes, check_batched_grad, fast_mode, strict=True
+        ).run()
+    except GradcheckError:
+        if raise_exception:
+            raise
+        return False
+    return True
+
+
+def _refuse(**asked: bool | None) -> None:
+    for name, value in asked.items():
+        if value:
+            raise NotImplementedError(f"gradcheck: {name}=True is not there; numgrad has neither forward mode nor masked tensors")
+
+
+class _Check:
+    """One check: all outputs against all inputs that require a gradient."""
+
+    def __init__(
+        self,
+        func: Callable[..., Any],
+        inputs: Any,
+        eps: float,
+        atol: float,
+        rtol: float,
+        nondet_tol: float,
+        dtypes: bool,
+        batched: bool,
+        fast: bool,
+        strict: bool = False,
+    ) -> None:
+        self.func, self.values = func, _as_values(inputs)
+        self.eps, self.atol, self.rtol, self.nondet_tol = eps, atol, rtol, nondet_tol
+        self.dtypes, self.batched, self.fast, self.strict = dtypes, batched, fast, strict
+        self.checked = [p for p, value in enumerate(self.values) if isinstance(value, Tensor) and value.requires_grad]
+        if not self.checked:
+            raise ValueError(
+                "gradcheck expects at least one input tensor to require gradient, but none of them have requires_grad=True."
+            )
+        for position in self.checked:
+            if self.values[position].dtype is not float64:
+                warnings.warn(
+                    f"Input #{position} requires gradient and is not a double precision floating point. This check will likely "
+                    "fail if all the inputs are not of double precision floating point.",
+                    stacklevel=4,
+                )
+
+    def run(self) -> None:
+        outputs = _outputs(self.func, self.values)
+        none = not any(output.requires_grad for output in outputs)
+        rng = np.random.default_rng(0)
+        for number, output in enumerate(outputs):
+            if output.requires_grad:
+                self._compare(number, rng)
+            elif none or self.strict:
+                self._expect_constant(number)
+
+    def _compare(self, number: int, rng: np.random.Generator) -> None:
+        output = _outputs(self.func, self.values)[number]
+        if self.fast:
+            seeds = rng.uniform(-1, 1, (1, output.numel()))
+        else:
+            seeds = np.eye(output.numel())
+        analytical = self._backwards(output, seeds)
+        for matrix, again in zip(analytical, self._backwards(output, seeds), strict=True):
+            if matrix.size and np.abs(matrix - again).max() > self.nondet_tol:
+                raise GradcheckError(
+                    "Backward is not reentrant, i.e., running backward with same input and grad_output multiple times gives "
+                    f"different values. The tolerance for nondeterminism was {self.nondet_tol}."
+                )
+        if self.batched and len(seeds):
+            self._compare_batched(number, output, seeds, analytical)
+        for position, matrix in zip(self.checked, analytical, strict=True):
+            if self.fast:
+                direction = rng.uniform(-1, 1, matrix.shape[1])
+                moved = self._along(number, position, direction)
+                self._judge(number, position, matrix @ direction, seeds @ moved)
+            else:
+                self._judge(number, position, matrix.T, self._numerical(number, position))
+
+    def _judge(self, number: int, position: int, analytical: np.ndarray, numerical: np.ndarray) -> None:
+        if np.allclose(analytical, numerical, self.rtol, self.atol, equal_nan=True):
+            return
+        raise GradcheckError(
+            f"Jacobian mismatch for output {number} with respect to input {position},\n"
+            f"numerical:{numerical}\nanalytical:{analytical}\n"
+            f"largest difference: {np.nanmax(np.abs(numerical - analytical)):.3g}"
+        )
+
+    def _expect_constant(self, number: int) -> None:
+        for position in self.checked:
+            numerical = self._numerical(number, position)
+            if not np.allclose(numerical, 0, 0, self.atol, equal_nan=True):
+                raise GradcheckError(
+                    f"Numerical gradient for function expected to be zero: output {number} requires no gradient, but changes "
+                    f"with input {position},\nnumerical:{numerical}"
+                )
+
+    def _backwards(self, output: Tensor, seeds: np.ndarray) -> list[np.ndarray]:
+        """For each checked input the rows ``seed^T J``."""
+        wanted = [self.values[position] for position in self.checked]
+        rows: list[list[np.ndarray]] = [[] for _ in wanted]
+        for seed in seeds:
+            cotangent = creation.tensor(seed.reshape(output.shape), dtype=output.dtype)
+            for place, gradient in enumerate(grad(output, wanted, cotangent, retain_graph=True, allow_unused=True)):
+                if gradient is not None and self.dtypes and gradient.dtype is not wanted[place].dtype:
+                    raise GradcheckError(f"Gradient has dtype {gradient.dtype}, expected {wanted[place].dtype}")
+                rows[place].append(np.zeros(wanted[place].numel()) if gradient is None else _flat(gradient))
+        return [
+            np.array(each, np.float64).reshape(len(seeds), value.numel()) for each, value in zip(rows, wanted, strict=True)
+        ]
+
+    def _compare_batched(self, number: int, output: Tensor, seeds: np.ndarray, expected: list[np.ndarray]) -> None:
+        wanted = [self.values[position] for position in self.checked]
+        cotangents = creation.tensor(seeds.reshape(len(seeds), *output.shape), dtype=output.dtype)
+        found = grad(output, wanted, cotangents, retain_graph=True, allow_unused=True, is_grads_batched=True)
+        for position, gradient, matrix in zip(self.checked, found, expected, strict=True):
+            if gradient is not None and not np.allclose(_flat(gradient), matrix.ravel(), self.rtol, self.atol, equal_nan=True):
+                raise GradcheckError(f"Batched gradients of output {number} by input {position} differ from those one by one")
+
+    # ---- finite differences --------------------------------------------------------------------------------------
+
+    def _numerical(self, number: int, position: int) -> np.ndarray:
+        """The Jacobian, a row for each element of the input."""
+        count = self.values[position].numel()
+        rows = [self._along(number, position, direction) for direction in list(np.eye(count))]
+        width = len(rows[0]) if rows else _outputs(self.func, self.values)[number].numel()
+        return np.array(rows).reshape(count, width)
+
+    def _along(self, number: int, position: int, direction: np.ndarray) -> np.ndarray:
+        """The derivative of the output in one direction of the input."""
+        above, below = (self._moved(number, position, sign * self.eps * direction) for sign in (1, -1))
+        return (above - below) / (2 * self.eps)
+
+    def _moved(self, number: int, position: int, step: np.ndarray) -> np.ndarray:
+        """The output where the input is a step further; the input keeps its place in memory and its strides."""
+        value = self.values[position]
+        array = value._array()
+        step = step.reshape(array.shape)
+        if not value._spec.is_dense and any(n > 1 and s == 0 for n, s in zip(value.shape, value.stride(), strict=True)):
+            moved = list(self.values)  # elements share memory, so that they can only be moved in a copy
+            moved[position] = creation.tensor(array + step, dtype=value.dtype).requires_grad_()
+            return _flat(_outputs(self.func, moved)[number])
+        before = array.copy()
+        try:
+            array += step.astype(array.dtype)
+            return _flat(_outputs(self.func, self.values)[number])
+        finally:
+            array[...] = before
+
+
+def _as_values(inputs: Any) -> tuple[Any, ...]:
+    return (inputs,) if isinstance(inputs, Tensor) else tuple(inputs)
 
 
 def _outputs(func: Callable[..., Any], values: Sequence[Any]) -> list[Tensor]:
-    result = func(*values)
+    with enable_grad():
+        result = func(*values)
     made = [result] if isinstance(result, Tensor) else list(result)
     return [output for output in made if isinstance(output, Tensor) and output.is_floating_point()]
 
 
-def _analytical(func: Callable[..., Any], values: Sequence[Any], number: int, position: int) -> np.ndarray:
-    """The Jacobian (inputs x outputs) by one backward for each element of the output."""
-    from numgrad import autograd
-
-    output = _outputs(func, values)[number]
-    rows = []
-    for element in range(output.numel()):
-        cotangent = np.zeros(output.numel(), output.dtype.numpy)
-        cotangent[element] = 1
-        seed = creation.tensor(cotangent.reshape(output.shape))
-        (gradient,) = autograd.grad(output, values[position], seed, retain_graph=True, allow_unused=True)
-        size = values[position].numel()
-        rows.append(np.zeros(size) if gradient is None else np.array(gradient.detach().numpy()).ravel())
-    return np.array(rows).reshape(output.numel(), values[position].numel()).T
+def _flat(tensor: Tensor) -> np.ndarray:
+    return np.array(tensor._array(), np.float64).ravel()
 
 
-def _numerical(func: Callable[..., Any], values: Sequence[Any], number: int, position: int, eps: float) -> np.ndarray:
-    """The same by central differences."""
-
-    def at(flat: np.ndarray) -> np.ndarray:
-        moved = list(values)
-        like = values[position]
-        replaced = creation.tensor(flat.reshape(like.shape), dtype=like.dtype)
-        moved[position] = replaced.requires_grad_()
-        return np.array(_outputs(func, moved)[number].detach().numpy(), np.float64).ravel()
-
-    start = np.array(values[position].detach().numpy(), np.float64).ravel()
-    columns = []
-    for element in range(start.size):
-        step = np.zeros_like(start)
-        step[element] = eps
-        columns.append((at(start + step) - at(start - step)) / (2 * eps))
-    return np.array(columns).reshape(start.size, at(start).size)
+def _random_like(output: Tensor, rng: np.random.Generator, gaps: bool) -> Tensor:
+    if not gaps or output.ndim == 0:
+        return creation.tensor(rng.normal(size=output.shape), dtype=output.dtype)
+    wide = creation.tensor(rng.normal(size=(*output.shape[:-1], 2 * output.shape[-1])), dtype=output.dtype)
+    return wide[..., ::2].detach()
