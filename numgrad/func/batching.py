@@ -89,7 +89,9 @@ def _batch_size(leaves: list[Any], dims: list[Any]) -> int:
     if not sizes:
         raise ValueError("vmap: at least one input has to be batched, but all of in_dims are None")
     if len(sizes) > 1:
-        raise ValueError(f"vmap: Expected all tensors to have the same size in the mapped dimension, got sizes {list(sizes)}")
+        raise ValueError(
+            f"vmap: Expected all tensors to have the same size in the mapped dimension, got sizes {list(sizes)}"
+        )
     (size,) = sizes
     if size == 0:
         raise ValueError("vmap: the batch has no example, so that the form of the result is unknown")

@@ -47,12 +47,18 @@ def functional_call(
     >>> ng.func.functional_call(layer, weights, ng.tensor([3.0, 4.0]))
     tensor([7.])
     """
-    dicts = [parameter_and_buffer_dicts] if isinstance(parameter_and_buffer_dicts, Mapping) else list(parameter_and_buffer_dicts)
+    dicts = (
+        [parameter_and_buffer_dicts]
+        if isinstance(parameter_and_buffer_dicts, Mapping)
+        else list(parameter_and_buffer_dicts)
+    )
     tensors: dict[str, Tensor] = {}
     for each in dicts:
         again = set(tensors) & set(each)
         if again:
-            raise ValueError(f"{sorted(again)} appeared in multiple dictionaries; behavior of functional call is ambiguous")
+            raise ValueError(
+                f"{sorted(again)} appeared in multiple dictionaries; behavior of functional call is ambiguous"
+            )
         tensors.update(each)
     places = _places(module)
     unknown = sorted(set(tensors) - set(places))

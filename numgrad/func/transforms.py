@@ -32,7 +32,9 @@ class _Level:
         if not isinstance(leaf, Tensor):
             raise TypeError(f"{name}: expected tensors in the arguments to differentiate by, got {type(leaf).__name__}")
         if not leaf.is_floating_point():
-            raise RuntimeError(f"{name}: only Tensors of floating point dtype can be differentiated by, got {leaf.dtype}")
+            raise RuntimeError(
+                f"{name}: only Tensors of floating point dtype can be differentiated by, got {leaf.dtype}"
+            )
         return leaf.view(leaf.shape) if self.recording and leaf.requires_grad else leaf.detach().requires_grad_()
 
     def values(self) -> Any:
@@ -84,7 +86,9 @@ def _split(name: str, result: Any, has_aux: bool) -> tuple[Any, Any]:
     if not has_aux:
         return result, None
     if not (isinstance(result, tuple) and len(result) == 2):
-        raise RuntimeError(f"{name}: with has_aux=True the function has to return (output, aux), got {type(result).__name__}")
+        raise RuntimeError(
+            f"{name}: with has_aux=True the function has to return (output, aux), got {type(result).__name__}"
+        )
     return result
 
 

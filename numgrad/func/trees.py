@@ -47,7 +47,11 @@ def spread(tree: Any, form: Any, what: str) -> list[Any]:
         They do not have the same form.
     """
     if isinstance(tree, (tuple, list, dict)):
-        if not isinstance(form, (tuple, list, dict)) or isinstance(form, dict) != isinstance(tree, dict) or len(form) != len(tree):
+        if (
+            not isinstance(form, (tuple, list, dict))
+            or isinstance(form, dict) != isinstance(tree, dict)
+            or len(form) != len(tree)
+        ):
             raise ValueError(f"vmap: {what} {tree!r} does not have the form of the values that it is for")
         if isinstance(tree, dict):
             return [leaf for key in form for leaf in spread(tree[key], form[key], what)]

@@ -1,6 +1,5 @@
 """Convolution in two dimensions. Its two backward ops are convolutions too, so it can be differentiated any number of times."""
 
-
 from __future__ import annotations
 
 from typing import Any

@@ -1,6 +1,5 @@
 """Ops that make tensors from nothing, copy them, and convert them."""
 
-
 from __future__ import annotations
 
 from typing import Any

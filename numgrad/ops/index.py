@@ -1,6 +1,5 @@
 """Reading and writing by index tensors (int64). Negative indices count from the end."""
 
-
 from __future__ import annotations
 
 from typing import Any

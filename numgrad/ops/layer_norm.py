@@ -1,6 +1,5 @@
 """Layer norm over the last dimensions."""
 
-
 from __future__ import annotations
 
 from typing import Any

@@ -1,6 +1,5 @@
 """Softmax, log-softmax and the negative log-likelihood."""
 
-
 from __future__ import annotations
 
 from typing import Any

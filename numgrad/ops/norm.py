@@ -1,6 +1,5 @@
 """Batch norm. In training the statistics are the batch's, and the running ones are updated in place; else they are used."""
 
-
 from __future__ import annotations
 
 from typing import Any

@@ -1,6 +1,5 @@
 """Pooling in two dimensions, of [N, C, H, W]. The result has the input's layout: channels last or row-major."""
 
-
 from __future__ import annotations
 
 from typing import Any

@@ -1,6 +1,5 @@
 """Random numbers. The generator's state, int64 (seed, counter), is an input that the op moves on."""
 
-
 from __future__ import annotations
 
 from typing import Any

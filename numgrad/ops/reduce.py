@@ -1,6 +1,5 @@
 """Reductions over dimensions. ``dims`` are sorted and not negative; empty ``dims`` reduce nothing."""
 
-
 from __future__ import annotations
 
 from typing import Any

@@ -1,6 +1,5 @@
 """Optimizer steps over many tensors at once; see `numgrad.tensor.updates`, which makes the tables."""
 
-
 from __future__ import annotations
 
 from numgrad import dtypes

@@ -1,6 +1,5 @@
 """View ops: other shapes and strides over the same memory. No launch, no copy."""
 
-
 from __future__ import annotations
 
 from collections.abc import Sequence

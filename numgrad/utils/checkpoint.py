@@ -91,7 +91,9 @@ def checkpoint_sequential(
     """
     steps = list(functions.children()) if hasattr(functions, "children") else list(functions)
     if not 1 <= segments <= max(len(steps), 1):
-        raise ValueError(f"checkpoint_sequential: segments is {segments}, expected 1 to {len(steps)}, one function each at most")
+        raise ValueError(
+            f"checkpoint_sequential: segments is {segments}, expected 1 to {len(steps)}, one function each at most"
+        )
     size = len(steps) // segments
 
     def chain(part: Sequence[Callable[[Any], Any]]) -> Callable[[Any], Any]:

@@ -130,7 +130,9 @@ def change_without_recording(m, x, w):
     return v * w
 
 
-CASES = [value for value in list(globals().values()) if callable(value) and getattr(value, "__module__", "") == __name__]
+CASES = [
+    value for value in list(globals().values()) if callable(value) and getattr(value, "__module__", "") == __name__
+]
 
 
 def _run(m, case):

@@ -1,6 +1,5 @@
 """Activations of networks."""
 
-
 from __future__ import annotations
 
 import numpy as np

@@ -1,6 +1,5 @@
 """Arithmetic, powers and rounding."""
 
-
 from __future__ import annotations
 
 import numpy as np

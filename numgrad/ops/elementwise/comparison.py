@@ -1,6 +1,5 @@
 """Comparisons and logic: results carry no gradient."""
 
-
 from __future__ import annotations
 
 import numpy as np

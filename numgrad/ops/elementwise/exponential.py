@@ -1,6 +1,5 @@
 """Exponentials, logarithms, trigonometry."""
 
-
 from __future__ import annotations
 
 import math

@@ -1,6 +1,5 @@
 """The larger, the smaller, the chosen; copies."""
 
-
 from __future__ import annotations
 
 import numpy as np
