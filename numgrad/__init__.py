@@ -184,7 +184,7 @@ float, double, long = float32, float64, int64
 config.start_logging()
 
 if TYPE_CHECKING:
-    from numgrad import func, utils
+    from numgrad import func, profiler, utils, viz
     from numgrad.serialization.checkpoint import load, save
 
 
@@ -194,7 +194,7 @@ def __getattr__(name: str) -> Any:
         from numgrad.serialization import checkpoint
 
         return getattr(checkpoint, name)
-    if name in ("func", "models", "utils", "weights"):
+    if name in ("func", "models", "profiler", "utils", "viz", "weights"):
         return importlib.import_module(f"numgrad.{name}")
     raise AttributeError(f"module 'numgrad' has no attribute {name!r}")
 
@@ -318,6 +318,7 @@ __all__ = [
     "permute",
     "pow",
     "prod",
+    "profiler",
     "promote_types",
     "rand",
     "rand_like",
@@ -364,6 +365,7 @@ __all__ = [
     "unsqueeze",
     "utils",
     "var",
+    "viz",
     "where",
     "zeros",
     "zeros_like",

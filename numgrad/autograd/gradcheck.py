@@ -226,7 +226,7 @@ class _Check:
             self._compare_batched(number, output, seeds, analytical)
         for position, matrix in zip(self.checked, analytical, strict=True):
             if self.fast:
-                direction = rng.uniform(-1, 1, matrix.shape[1])
+                direction: Any = rng.uniform(-1, 1, matrix.shape[1])
                 moved = self._along(number, position, direction)
                 self._judge(number, position, matrix @ direction, seeds @ moved)
             else:
@@ -276,10 +276,10 @@ class _Check:
 
     def _numerical(self, number: int, position: int) -> np.ndarray:
         """The Jacobian, a row for each element of the input."""
-        count = self.values[position].numel()
-        rows = [self._along(number, position, direction) for direction in list(np.eye(count))]
+        directions: list[Any] = list(np.eye(self.values[position].numel()))
+        rows = [self._along(number, position, direction) for direction in directions]
         width = len(rows[0]) if rows else _outputs(self.func, self.values)[number].numel()
-        return np.array(rows).reshape(count, width)
+        return np.array(rows).reshape(len(rows), width)
 
     def _along(self, number: int, position: int, direction: np.ndarray) -> np.ndarray:
         """The derivative of the output in one direction of the input."""

@@ -8,10 +8,21 @@ from typing import Any
 
 from numgrad.autograd.modes import _GradMode
 from numgrad.engine import dispatch
-from numgrad.engine.inference import Marker
+from numgrad.engine.inference import mark
 from numgrad.engine.tape import modes
 
-_marker = Marker()
+class _Marker:
+    """A recorder that marks what the threads in inference mode make."""
+
+    def applied(self, op: Any, inputs: tuple[Any, ...], outputs: list[Any]) -> None:
+        """Told by dispatch."""
+        if modes.inference:
+            for output in outputs:
+                if not any(tensor is not None and tensor._storage is output._storage for tensor in inputs):
+                    mark(output)
+
+
+_marker = _Marker()
 _lock = threading.Lock()
 _count = 0
 

@@ -58,14 +58,3 @@ def _guard(op: Any, inputs: tuple[Any, ...], plan: Any, edges: Any) -> None:
         for number in op.saving(tuple([edge is not None for edge in edges])).inputs:
             if number is not None:
                 refuse_saving(inputs[number])
-
-
-class Marker:
-    """A recorder that marks what the threads in inference mode make."""
-
-    def applied(self, op: Any, inputs: tuple[Any, ...], outputs: list[Any]) -> None:
-        """Told by dispatch."""
-        if modes.inference:
-            for output in outputs:
-                if not any(tensor is not None and tensor._storage is output._storage for tensor in inputs):
-                    mark(output)

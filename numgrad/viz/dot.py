@@ -1,0 +1,173 @@
+"""The graph behind a tensor, as text in Graphviz's language DOT and, where Graphviz is there, as SVG."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from numgrad.engine.tape import AccumulateGrad, Node
+from numgrad.tensor.tensor import Tensor
+
+
+class Drawing:
+    """A drawn graph. In a notebook it shows itself, as a picture if Graphviz is there.
+
+    Attributes
+    ----------
+    dot
+        The graph in DOT.
+    """
+
+    def __init__(self, dot: str) -> None:
+        self.dot = dot
+
+    def svg(self) -> str:
+        """The picture, made by Graphviz's program ``dot``.
+
+        Raises
+        ------
+        RuntimeError
+            Graphviz is not installed, or refuses the text.
+        """
+        program = shutil.which("dot")
+        if program is None:
+            raise RuntimeError(
+                "viz: the program 'dot' is not there; install Graphviz (https://graphviz.org/download), or paste the text "
+                "in .dot into a viewer"
+            )
+        done = subprocess.run([program, "-Tsvg"], input=self.dot, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise RuntimeError(f"viz: dot failed: {done.stderr.strip()}")
+        return done.stdout
+
+    def save(self, path: Any) -> None:
+        """Write the picture (a name that ends in ``.svg``) or the text into a file."""
+        text = self.svg() if str(path).endswith(".svg") else self.dot
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(text)
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        bundle = {"text/plain": self.dot}
+        if shutil.which("dot") is not None:
+            bundle["image/svg+xml"] = self.svg()
+        return bundle
+
+    def _repr_svg_(self) -> str | None:
+        return self.svg() if shutil.which("dot") is not None else None
+
+    def __str__(self) -> str:
+        return self.dot
+
+    def __repr__(self) -> str:
+        return f"<Drawing of {self.dot.count('[label=')} nodes>"
+
+
+def graph(
+    outputs: Tensor | Sequence[Tensor],
+    params: Mapping[str, Tensor] | Any = None,
+    show_saved: bool = False,
+) -> Drawing:
+    """Draw what `backward` of these tensors would go through.
+
+    Parameters
+    ----------
+    outputs
+        The roots.
+    params
+        Names of leaves: a dict from names to tensors, pairs of them, or a module.
+    show_saved
+        Also write on each op what it keeps for its backward, and how many bytes that is.
+
+    Returns
+    -------
+    Drawing
+        Ops are boxes with the shape of what they make, leaves ellipses with name and shape.
+
+    Raises
+    ------
+    ValueError
+        No output requires a gradient: there is no graph.
+
+    >>> import numgrad as ng
+    >>> w = ng.ones(2, requires_grad=True)
+    >>> print(ng.viz.graph((w * 3).sum(), params={"w": w}))
+    digraph numgrad {
+      graph [rankdir=TB];
+      node [fontname="monospace", fontsize=10, shape=box, style=filled, fillcolor="#f2f2f2"];
+      n0 [label="Sum\\n()"];
+      n1 [label="Mul\\n(2)"];
+      n2 [label="w\\n(2)", shape=ellipse, fillcolor="#cfe8cf"];
+      root0 [label="output\\n()", shape=ellipse, fillcolor="#f7d9b0"];
+      n1 -> n0;
+      n2 -> n1;
+      n0 -> root0;
+    }
+    """
+    roots = [outputs] if isinstance(outputs, Tensor) else list(outputs)
+    names = {id(tensor): name for name, tensor in _named(params)}
+    order = _in_order([root for root in roots if root.grad_fn is not None])
+    if not order:
+        raise ValueError("viz.graph: none of the outputs was computed from tensors that require a gradient")
+    number = {node: f"n{place}" for place, node in enumerate(order)}
+    lines = [
+        "digraph numgrad {",
+        "  graph [rankdir=TB];",
+        '  node [fontname="monospace", fontsize=10, shape=box, style=filled, fillcolor="#f2f2f2"];',
+    ]
+    for node in order:
+        if isinstance(node, AccumulateGrad):
+            name = names.get(id(node.variable), "leaf")
+            look = ', shape=ellipse, fillcolor="#cfe8cf"'
+            lines.append(f'  {number[node]} [label="{_text(name, _shape(node.variable._spec))}"{look}];')
+        else:
+            lines.append(f'  {number[node]} [label="{_text(*_described(node, show_saved))}"];')
+    for place, root in enumerate(roots):
+        label = _text(names.get(id(root), "output"), _shape(root._spec))
+        lines.append(f'  root{place} [label="{label}", shape=ellipse, fillcolor="#f7d9b0"];')
+    for node in order:
+        lines += [f"  {number[edge[0]]} -> {number[node]};" for edge in node.edges if edge is not None]
+    for place, root in enumerate(roots):
+        if root.grad_fn is not None:
+            lines.append(f"  {number[root.grad_fn]} -> root{place};")
+    return Drawing("\n".join([*lines, "}"]))
+
+
+def _named(params: Any) -> list[tuple[str, Tensor]]:
+    if params is None:
+        return []
+    if hasattr(params, "named_parameters"):
+        params = params.named_parameters()
+    return list(params.items()) if isinstance(params, Mapping) else list(params)
+
+
+def _in_order(roots: list[Tensor]) -> list[Node]:
+    """All nodes, the latest first."""
+    seen: set[Node] = set()
+    stack: list[Any] = [root.grad_fn for root in roots]
+    while stack:
+        node = stack.pop()
+        if node not in seen:
+            seen.add(node)
+            stack.extend(edge[0] for edge in node.edges if edge is not None)
+    return sorted(seen, key=lambda node: (isinstance(node, AccumulateGrad), -node.sequence))
+
+
+def _described(node: Node, show_saved: bool) -> list[str]:
+    lines = [node.name().removesuffix("0").removesuffix("Backward")]
+    lines.append(", ".join(_shape(spec) for spec in node.output_specs if spec is not None))
+    if show_saved and node.saved.__class__ is list:
+        saved = [tensor for tensor in node.saved or () if tensor is not None]
+        if saved:
+            total = sum(tensor._spec.numel * tensor._spec.dtype.itemsize for tensor in saved)
+            lines.append(f"saves {', '.join(_shape(tensor._spec) for tensor in saved)}: {total} bytes")
+    return lines
+
+
+def _shape(spec: Any) -> str:
+    return f"({', '.join(map(str, spec.shape))})"
+
+
+def _text(*lines: str) -> str:
+    return "\\n".join(line.replace("\\", "\\\\").replace('"', '\\"') for line in lines if line)

@@ -1,0 +1,95 @@
+"""The profiler."""
+
+from __future__ import annotations
+
+import json
+import threading
+from pathlib import Path
+
+import pytest
+
+import numgrad as ng
+from numgrad import registry
+from numgrad.profiler import profile, record_function
+
+
+def work() -> None:
+    x = ng.ones(4, 4, requires_grad=True)
+    (x @ x).exp().sum().backward()
+
+
+def test_ops_of_forward_and_backward_are_counted() -> None:
+    work()
+    with profile() as p:
+        work()
+        work()
+    rows = {row.name: row for row in p.rows()}
+    assert rows["exp"].calls == 2
+    assert rows["exp"].nbytes == 2 * 2 * 16 * 4
+    assert any("backward" in name for name in rows)
+    assert sum(row.share for row in rows.values()) == pytest.approx(1)
+    assert all(row.total > 0 and row.mean > 0 for row in rows.values())
+    assert p.seconds >= sum(row.total for row in rows.values())
+
+
+def test_nothing_is_left_behind() -> None:
+    before = registry.dispatch
+    outer, inner = profile(), profile()
+
+    def fail() -> None:
+        with outer, inner:
+            ng.ones(2) * 2
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        fail()
+    assert registry.dispatch is before
+    assert len(outer.events) == len(inner.events) == 2
+    ng.ones(2) * 2
+    assert len(outer.events) == 2
+
+
+def test_table() -> None:
+    with profile(record_shapes=True) as p, record_function("all of it"):
+        work()
+    text = p.table(sort_by="calls")
+    for part in ("calls", "share %", "GB/s", "[all of it]", "exp (4, 4)", "outside of ops"):
+        assert part in text
+    assert len({len(line) for line in text.splitlines()[:3]}) == 1
+    assert str(p) == p.table()
+    assert len(p.table(row_limit=1).splitlines()) == 5
+    with pytest.raises(ValueError, match="sort_by is 'weight'"):
+        p.rows("weight")
+
+
+def test_trace(tmp_path: Path) -> None:
+    with profile() as p, record_function("step"):
+        work()
+    p.export_chrome_trace(tmp_path / "trace.json")
+    events = json.loads((tmp_path / "trace.json").read_text())["traceEvents"]
+    (step,) = [event for event in events if event["name"] == "step"]
+    for event in events:
+        assert event["ph"] == "X"
+        assert step["ts"] <= event["ts"]
+        assert event["ts"] + event["dur"] <= step["ts"] + step["dur"] + 1e-6
+    assert any(event["args"]["kernels"] for event in events)
+
+
+def test_other_threads_are_not_measured() -> None:
+    with profile() as p:
+        thread = threading.Thread(target=work)
+        thread.start()
+        thread.join()
+    assert not p.events
+
+
+def test_results_are_the_same_bits() -> None:
+    x = ng.rand(100)
+    plain = ng.tanh(x).sum().item()
+    with profile():
+        assert ng.tanh(x).sum().item() == plain
+
+
+def test_a_stretch_without_a_profile_does_nothing() -> None:
+    with record_function("alone"):
+        ng.ones(1)
