@@ -66,7 +66,10 @@ class Storage:
 
     def __del__(self) -> None:
         global _live
-        block = self._block
+        try:
+            block = self._block
+        except AttributeError:  # an interrupt came before `__init__` was done
+            return
         if block is not None and _live is not None:  # None: the interpreter is being taken down
             _live -= block.size
             block.stack.append(block)
