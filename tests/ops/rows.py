@@ -24,7 +24,6 @@ class Sample:
     make: Callable[[Rng], Arrays]
     params: dict[str, Any] = field(default_factory=dict)
     smooth: bool = True  # the gradient exists at these points, so finite differences find it
-    second: bool = True  # the op has a second derivative; otherwise it refuses by name
     small: bool = True  # small enough for a full Jacobian
     tolerance: float = 1.0  # by how much the op may be rougher than most, for reasons of its formula
     fixed: tuple[int, ...] = ()  # positions of inputs that take no gradient
