@@ -92,7 +92,9 @@ class profile:  # noqa: N801 (torch's name)
         made = outputs if isinstance(outputs, tuple) else (outputs,)
         specs = [tensor._spec for tensor in (*inputs, *made) if hasattr(tensor, "_spec")]
         nbytes = sum(spec.numel * spec.dtype.itemsize for spec in specs)
-        shapes = " ".join(str(tuple(t._spec.shape)) for t in inputs if hasattr(t, "_spec")) if self.record_shapes else ""
+        shapes = (
+            " ".join(str(tuple(t._spec.shape)) for t in inputs if hasattr(t, "_spec")) if self.record_shapes else ""
+        )
         self.events.append(Event(op.name, start, end - start, self.thread, "op", nbytes, shapes, tuple(self._kernels)))
         self._kernels = []
 

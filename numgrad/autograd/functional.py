@@ -196,7 +196,9 @@ def columns_of(
     blocks: list[list[Tensor]] = [[] for _ in outputs]
     for place, leaf in enumerate(leaves):
         zeros = [creation.zeros_like(each.detach()) for each in leaves]
-        columns = [push([*zeros[:place], _unit(leaf, e), *zeros[place + 1 :]], create_graph) for e in range(leaf.numel())]
+        columns = [
+            push([*zeros[:place], _unit(leaf, e), *zeros[place + 1 :]], create_graph) for e in range(leaf.numel())
+        ]
         for number, output in enumerate(outputs):
             block = stack([column[number] for column in columns], output.ndim) if columns else creation.zeros(0)
             blocks[number].append(reshape(block, (*output.shape, *leaf.shape)))
@@ -225,7 +227,9 @@ def hessian(
         _one_number("hessian", outputs)
         return tuple(_gradients("hessian", outputs, args, [None], True, strict))
 
-    found = jacobian(gradient, (inputs,) if single else inputs, create_graph, strict, vectorize, outer_jacobian_strategy)
+    found = jacobian(
+        gradient, (inputs,) if single else inputs, create_graph, strict, vectorize, outer_jacobian_strategy
+    )
     return found[0][0] if single else found
 
 
@@ -261,7 +265,9 @@ def _outputs(name: str, outputs: Any) -> tuple[list[Tensor], bool]:
 def _vectors(name: str, given: Any, like: Sequence[Tensor]) -> list[Any]:
     if given is None:
         if len(like) != 1 or like[0].numel() != 1:
-            raise RuntimeError(f"The vector {name} can only be None if the values that it goes with are one single element.")
+            raise RuntimeError(
+                f"The vector {name} can only be None if the values that it goes with are one single element."
+            )
         return [creation.ones_like(like[0].detach())]
     vectors = [given] if isinstance(given, Tensor) else list(given)
     if len(vectors) != len(like):
@@ -294,7 +300,9 @@ def _gradients(
     """Gradients, zeros where there is no dependence."""
     pairs = [(output, c) for output, c in zip(outputs, cotangents, strict=True) if output.requires_grad]
     if strict and len(pairs) < len(outputs):
-        raise RuntimeError(f"{name}: an output of the function is independent of the inputs; not allowed with strict=True.")
+        raise RuntimeError(
+            f"{name}: an output of the function is independent of the inputs; not allowed with strict=True."
+        )
     found: Any = [None] * len(leaves)
     if pairs:
         found = grad(

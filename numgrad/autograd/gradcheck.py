@@ -152,7 +152,16 @@ def gradgradcheck(
     try:
         arguments = (*values, *cotangents)
         _Check(
-            first_order, arguments, eps, atol, rtol, nondet_tol, check_grad_dtypes, check_batched_grad, fast_mode, strict=True
+            first_order,
+            arguments,
+            eps,
+            atol,
+            rtol,
+            nondet_tol,
+            check_grad_dtypes,
+            check_batched_grad,
+            fast_mode,
+            strict=True,
         ).run()
     except GradcheckError:
         if raise_exception:
@@ -164,7 +173,9 @@ def gradgradcheck(
 def _refuse(**asked: bool | None) -> None:
     for name, value in asked.items():
         if value:
-            raise NotImplementedError(f"gradcheck: {name}=True is not there; numgrad has neither forward mode nor masked tensors")
+            raise NotImplementedError(
+                f"gradcheck: {name}=True is not there; numgrad has neither forward mode nor masked tensors"
+            )
 
 
 class _Check:
@@ -261,7 +272,8 @@ class _Check:
                     raise GradcheckError(f"Gradient has dtype {gradient.dtype}, expected {wanted[place].dtype}")
                 rows[place].append(np.zeros(wanted[place].numel()) if gradient is None else _flat(gradient))
         return [
-            np.array(each, np.float64).reshape(len(seeds), value.numel()) for each, value in zip(rows, wanted, strict=True)
+            np.array(each, np.float64).reshape(len(seeds), value.numel())
+            for each, value in zip(rows, wanted, strict=True)
         ]
 
     def _compare_batched(self, number: int, output: Tensor, seeds: np.ndarray, expected: list[np.ndarray]) -> None:
@@ -269,8 +281,12 @@ class _Check:
         cotangents = creation.tensor(seeds.reshape(len(seeds), *output.shape), dtype=output.dtype)
         found = grad(output, wanted, cotangents, retain_graph=True, allow_unused=True, is_grads_batched=True)
         for position, gradient, matrix in zip(self.checked, found, expected, strict=True):
-            if gradient is not None and not np.allclose(_flat(gradient), matrix.ravel(), self.rtol, self.atol, equal_nan=True):
-                raise GradcheckError(f"Batched gradients of output {number} by input {position} differ from those one by one")
+            if gradient is not None and not np.allclose(
+                _flat(gradient), matrix.ravel(), self.rtol, self.atol, equal_nan=True
+            ):
+                raise GradcheckError(
+                    f"Batched gradients of output {number} by input {position} differ from those one by one"
+                )
 
     # ---- finite differences --------------------------------------------------------------------------------------
 

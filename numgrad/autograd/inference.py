@@ -11,6 +11,7 @@ from numgrad.engine import dispatch
 from numgrad.engine.inference import mark
 from numgrad.engine.tape import modes
 
+
 class _Marker:
     """A recorder that marks what the threads in inference mode make."""
 

@@ -38,7 +38,9 @@ def refuse_saving(tensor: TensorBase) -> None:
 def refuse_requires_grad(tensor: TensorBase) -> None:
     """Raise if the tensor cannot become one that requires a gradient."""
     if not modes.inference and is_inference(tensor):
-        raise GradError("Setting requires_grad=True on inference tensor outside InferenceMode is not allowed; clone() it first.")
+        raise GradError(
+            "Setting requires_grad=True on inference tensor outside InferenceMode is not allowed; clone() it first."
+        )
 
 
 def _guard(op: Any, inputs: tuple[Any, ...], plan: Any, edges: Any) -> None:

@@ -169,7 +169,9 @@ def test_functional_call() -> None:
         return ng.func.functional_call(model, params, (x,)).square().mean()
 
     found = ng.func.grad(loss)(params)
-    assert {name: tuple(g.shape) for name, g in found.items()} == {n: tuple(p.shape) for n, p in model.named_parameters()}
+    assert {name: tuple(g.shape) for name, g in found.items()} == {
+        n: tuple(p.shape) for n, p in model.named_parameters()
+    }
     assert {name: id(p) for name, p in model.named_parameters()} == before
     assert all(p.grad is None for p in model.parameters())
     with pytest.raises(RuntimeError, match=r"Unexpected key\(s\): \['nothing'\]"):

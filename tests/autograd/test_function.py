@@ -265,7 +265,11 @@ def returning(result: Any) -> Any:
     [
         (lambda g: (g, g), (), r"ReturningBackward returned an incorrect number of gradients \(expected 1, got 2\)"),
         (lambda g: g, (1,), r"returned an incorrect number of gradients \(expected 2, got 1\)"),
-        (lambda g: (g, g), (1,), "returned a gradient different than None at position 2, but the corresponding forward input"),
+        (
+            lambda g: (g, g),
+            (1,),
+            "returned a gradient different than None at position 2, but the corresponding forward input",
+        ),
         (lambda g: g[:2], (), r"invalid gradient at index 0 - got \[2\] but expected shape compatible with \[3\]"),
     ],
 )

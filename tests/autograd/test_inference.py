@@ -33,7 +33,9 @@ def test_nothing_is_recorded_and_results_are_known() -> None:
     assert not y.clone().is_inference()
 
 
-@pytest.mark.parametrize("make", [lambda: ng.tensor([1.0]), lambda: ng.zeros(2), lambda: ng.empty(2), lambda: ng.rand(2)])
+@pytest.mark.parametrize(
+    "make", [lambda: ng.tensor([1.0]), lambda: ng.zeros(2), lambda: ng.empty(2), lambda: ng.rand(2)]
+)
 def test_new_tensors_are_of_the_mode(make) -> None:
     with ng.inference_mode():
         assert make().is_inference()

@@ -133,7 +133,10 @@ def test_refusals() -> None:
         saved_tensors_hooks(id, id).__enter__()
     with save_on_cpu(), pytest.raises(RuntimeError, match="not now"):
         disable_saved_tensors_hooks("not now").__enter__()
-    with saved_tensors_hooks(lambda t: t.add_(1), lambda t: t), pytest.raises(RuntimeError, match="pack hook is modifying"):
+    with (
+        saved_tensors_hooks(lambda t: t.add_(1), lambda t: t),
+        pytest.raises(RuntimeError, match="pack hook is modifying"),
+    ):
         (x * 1).exp()
     with saved_tensors_hooks(lambda t: None, lambda t: 3):
         y = x.exp()
