@@ -6,7 +6,7 @@ torch's numbers for the same seed.
 
 from __future__ import annotations
 
-import secrets
+import os
 from typing import Any
 
 import numpy as np
@@ -49,7 +49,7 @@ class Generator:
 
     def seed(self) -> int:
         """Start anew from a seed that nobody can guess, and return it."""
-        seed = secrets.randbits(63)
+        seed = int.from_bytes(os.urandom(8), "little") >> 1
         self.manual_seed(seed)
         return seed
 
