@@ -150,7 +150,9 @@ def test_the_same_start_gives_the_same_bits_by_hand_and_by_optimizer(data: tuple
     np.testing.assert_allclose(found[0], found[1], rtol=1e-5, atol=1e-7)
 
 
-def loss_batch(model: nn.Module, loss_func: Callable, xb: ng.Tensor, yb: ng.Tensor, opt: optim.Optimizer | None = None) -> tuple:
+def loss_batch(
+    model: nn.Module, loss_func: Callable, xb: ng.Tensor, yb: ng.Tensor, opt: optim.Optimizer | None = None
+) -> tuple:
     loss = loss_func(model(xb), yb)
     if opt is not None:
         loss.backward()
