@@ -1,6 +1,6 @@
 """The store of compiled kernels: object code in files, right before it is quick.
 
-A file's name holds the key: a hash of numgrad's runtime and kernel sources, the versions of Python, Numba and
+A file's name holds the key: a hash of the runtime's sources, the versions of Python, Numba and
 llvmlite, the CPU's name and features and the debug mode (the folder), and of the kernel's own code with everything
 that it calls (the file). A file that is missing, truncated, damaged or foreign means "compile it again", and a folder
 that cannot be written means "keep it in memory": never a wrong number, never a crash.
@@ -39,10 +39,9 @@ _NUMBA_SETTINGS = ("NUMBA_OPT", "NUMBA_LOOP_VECTORIZE", "NUMBA_SLP_VECTORIZE", "
 
 @functools.cache
 def base_key() -> str:
-    """Hash of everything that all kernels depend on."""
+    """Hash of everything that all kernels depend on: what the kernels say is in the keys of their files."""
     digest = hashlib.sha256()
-    package = Path(__file__).parents[1]
-    for path in sorted(path for folder in ("runtime", "kernels") for path in (package / folder).glob("*.py")):
+    for path in sorted(Path(__file__).parent.glob("*.py")):
         digest.update(path.name.encode() + path.read_bytes())
     settings = [f"{name}={os.environ.get(name)}" for name in _NUMBA_SETTINGS]
     versions = [sys.version, _version("numba"), _version("llvmlite")]
