@@ -24,6 +24,7 @@ from numgrad.models.resnet_weights import (
     Wide_ResNet101_2_Weights,
 )
 from numgrad.models.weights import WeightsEnum
+from numgrad.nn.fusion import norm_relu
 from numgrad.tensor import functional as T
 from numgrad.tensor.tensor import Tensor
 
@@ -84,10 +85,8 @@ class BasicBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         identity = x if self.downsample is None else self.downsample(x)
-        out = self.relu(self.bn1(self.conv1(x)))
-        out = self.bn2(self.conv2(out))
-        out += identity
-        return self.relu(out)  # type: ignore[no-any-return]
+        out = norm_relu(self.bn1, self.relu, self.conv1(x))
+        return norm_relu(self.bn2, self.relu, self.conv2(out), identity)
 
 
 class Bottleneck(nn.Module):
@@ -129,11 +128,9 @@ class Bottleneck(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         identity = x if self.downsample is None else self.downsample(x)
-        out = self.relu(self.bn1(self.conv1(x)))
-        out = self.relu(self.bn2(self.conv2(out)))
-        out = self.bn3(self.conv3(out))
-        out += identity
-        return self.relu(out)  # type: ignore[no-any-return]
+        out = norm_relu(self.bn1, self.relu, self.conv1(x))
+        out = norm_relu(self.bn2, self.relu, self.conv2(out))
+        return norm_relu(self.bn3, self.relu, self.conv3(out), identity)
 
 
 class ResNet(nn.Module):
@@ -242,7 +239,7 @@ class ResNet(nn.Module):
         return nn.Sequential(*made)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = self.maxpool(self.relu(self.bn1(self.conv1(x))))
+        x = self.maxpool(norm_relu(self.bn1, self.relu, self.conv1(x)))
         x = self.layer4(self.layer3(self.layer2(self.layer1(x))))
         return self.fc(T.flatten(self.avgpool(x), 1))  # type: ignore[no-any-return]
 

@@ -73,6 +73,10 @@ class Module:
             return self.forward(*args, **kwargs)
         return call_with_hooks(self, args, kwargs)
 
+    def _has_hooks(self) -> bool:
+        """Whether somebody sees a call of the module: then it has to be called."""
+        return bool(self._forward_hooks or self._forward_pre_hooks)
+
     # ---- attributes ---------------------------------------------------------------------------------------------
 
     def __setattr__(self, name: str, value: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ import numpy as np
 from numgrad.errors import DtypeError, ShapeError
 from numgrad.kernels.norm import plan_batch_norm, plan_batch_norm_backward
 from numgrad.layout import channels_last_strides, contiguous_strides
-from numgrad.ops.elementwise import mul, rsqrt, square, sub
+from numgrad.ops.elementwise import le, mul, rsqrt, square, sub, where
 from numgrad.ops.layouts import contiguous, with_strides
 from numgrad.ops.reduce import mean, sum_
 from numgrad.ops.view import reshape
@@ -44,6 +45,15 @@ def _checked(b: PlanBuilder, x: Operand, *vectors: tuple[str, Operand | None]) -
     return [None if vector is None else contiguous(b, vector) for _, vector in vectors]
 
 
+def _checked_residual(input: Operand, residual: Operand | None) -> None:
+    if residual is not None and (
+        residual.spec.shape != input.spec.shape or residual.spec.dtype is not input.spec.dtype
+    ):
+        raise ShapeError(
+            f"batch_norm: residual is {residual.spec}, expected the shape and dtype of the input, {input.spec}"
+        )
+
+
 def _channel_dims(ndim: int) -> tuple[int, ...]:
     return (0, *range(2, ndim))
 
@@ -70,16 +80,20 @@ batch_norm_training = Op(
 
 
 @batch_norm_training.plan
-def _(
+def _plan_training(
     b: PlanBuilder,
     input: Operand,
     weight: Any,
     bias: Any,
     running_mean: Any,
     running_var: Any,
+    residual: Any = None,
+    *,
     momentum: float,
     eps: float,
+    relu: bool = False,
 ) -> None:
+    _checked_residual(input, residual)
     names = dict(zip(_INPUTS[1:], (weight, bias, running_mean, running_var), strict=True))
     weight, bias, *_ = _checked(b, input, *names.items())
     shape, dtype = tuple(input.spec.shape), input.spec.dtype
@@ -97,7 +111,8 @@ def _(
     saved_mean, invstd = b.output(dtype, (shape[1],)), b.output(dtype, (shape[1],))
     plan_batch_norm(
         b, with_strides(b, input, strides), weight, bias, running_mean, running_var, out, saved_mean, invstd,
-        training=True, momentum=momentum, eps=eps,
+        training=True, momentum=momentum, eps=eps, relu=relu,
+        residual=None if residual is None else with_strides(b, residual, strides),
     )  # fmt: skip
 
 
@@ -109,6 +124,11 @@ def _(ctx, grad):
             grad, x, weight, saved_mean, invstd, needs=ctx.needs[:3], training=True, eps=ctx.params.eps
         )
         return (*filled(grads, ctx.needs[:3]), None, None)
+    return (*_training_grads(ctx, grad, x, weight), None, None)
+
+
+def _training_grads(ctx: Any, grad: Any, x: Any, weight: Any) -> tuple[Any, ...]:
+    """The gradients of input, weight and bias in ops that can be differentiated again."""
     dims, ndim = _channel_dims(x.ndim), x.ndim
     centred = sub(x, mean(x, dims=dims, keepdim=True))
     scale = rsqrt(mean(square(centred), dims=dims, keepdim=True) + ctx.params.eps)
@@ -117,7 +137,7 @@ def _(ctx, grad):
     inner = sub(inner, mul(normed, mean(mul(grad, normed), dims=dims, keepdim=True)))
     if weight is not None:
         scale = mul(scale, _over_channels(weight, ndim))
-    return (mul(scale, inner), *_affine_grads(ctx, grad, normed, dims), None, None)
+    return (mul(scale, inner), *_affine_grads(ctx, grad, normed, dims))
 
 
 def _affine_grads(ctx: Any, grad: Any, normed: Any, dims: tuple[int, ...]) -> tuple[Any, Any]:
@@ -159,33 +179,54 @@ batch_norm_eval = Op(
 
 
 @batch_norm_eval.plan
-def _(b: PlanBuilder, input: Operand, weight: Any, bias: Any, running_mean: Any, running_var: Any, eps: float) -> None:
+def _plan_eval(
+    b: PlanBuilder,
+    input: Operand,
+    weight: Any,
+    bias: Any,
+    running_mean: Any,
+    running_var: Any,
+    residual: Any = None,
+    *,
+    eps: float,
+    relu: bool = False,
+) -> None:
+    _checked_residual(input, residual)
     names = dict(zip(_INPUTS[1:], (weight, bias, running_mean, running_var), strict=True))
     weight, bias, running_mean, running_var = _checked(b, input, *names.items())
     strides = _strides(input)
     out = b.output(input.spec.dtype, tuple(input.spec.shape), strides)
     plan_batch_norm(
         b, with_strides(b, input, strides), weight, bias, running_mean, running_var, out, None, None,
-        training=False, momentum=0.0, eps=eps,
+        training=False, momentum=0.0, eps=eps, relu=relu,
+        residual=None if residual is None else with_strides(b, residual, strides),
     )  # fmt: skip
 
 
 @batch_norm_eval.backward
 def _(ctx, grad):
     x, weight, running_mean, running_var = ctx.saved
-    if ctx.needs[3] or ctx.needs[4]:
-        raise RuntimeError("batch_norm: the derivative with respect to running statistics is not implemented")
+    _refuse_statistics(ctx)
     if not ctx.create_graph:
         grads = batch_norm_backward(
             grad, x, weight, running_mean, running_var, needs=ctx.needs[:3], training=False, eps=ctx.params.eps
         )
         return (*filled(grads, ctx.needs[:3]), None, None)
+    return (*_eval_grads(ctx, grad, x, weight, running_mean, running_var), None, None)
+
+
+def _refuse_statistics(ctx: Any) -> None:
+    if ctx.needs[3] or ctx.needs[4]:
+        raise RuntimeError("batch_norm: the derivative with respect to running statistics is not implemented")
+
+
+def _eval_grads(ctx: Any, grad: Any, x: Any, weight: Any, running_mean: Any, running_var: Any) -> tuple[Any, ...]:
     dims, ndim = _channel_dims(x.ndim), x.ndim
     scale = _over_channels(rsqrt(running_var + ctx.params.eps), ndim)
     normed = mul(sub(x, _over_channels(running_mean, ndim)), scale)
     if weight is not None:
         scale = mul(scale, _over_channels(weight, ndim))
-    return (mul(grad, scale), *_affine_grads(ctx, grad, normed, dims), None, None)
+    return (mul(grad, scale), *_affine_grads(ctx, grad, normed, dims))
 
 
 @batch_norm_eval.oracle
@@ -193,7 +234,75 @@ def _(x, weight, bias, running_mean, running_var, eps):
     return _oracle_normed(x, running_mean, running_var, weight, bias, eps)
 
 
-# ---- the fused backward of both ---------------------------------------------------------------------------------
+# ---- with the ReLU that follows, and the residual added between ---------------------------------------------------
+
+_FUSED = (*_INPUTS, "residual")
+
+batch_norm_relu_training = Op(
+    "batch_norm_relu_training",
+    _FUSED,
+    {"momentum": 0.1, "eps": 1e-5},
+    outputs=("out", "mean", "invstd"),
+    saves=("input", "weight", "mean", "invstd", "out"),
+    grad_name="NativeBatchNormRelu",
+    doc="""max(0, batch_norm_training(input, ...) + residual) in one pass; residual, of input's shape, may be None.
+
+    The backward masks by the saved output: where that is not above 0, nothing passes.
+    """,
+)
+batch_norm_relu_training.plan(functools.partial(_plan_training, relu=True))
+
+batch_norm_relu_eval = Op(
+    "batch_norm_relu_eval",
+    _FUSED,
+    {"eps": 1e-5},
+    saves=("input", "weight", "running_mean", "running_var", "out"),
+    grad_name="NativeBatchNormRelu",
+    doc="max(0, batch_norm_eval(input, ...) + residual) in one pass; residual, of input's shape, may be None.",
+)
+batch_norm_relu_eval.plan(functools.partial(_plan_eval, relu=True))
+
+
+def _fused_grads(ctx: Any, grad: Any, training: bool) -> tuple[Any, ...]:
+    x, weight, mean_, spread, out = ctx.saved
+    needs = (*ctx.needs[:3], ctx.needs[5])
+    if not ctx.create_graph:
+        grads = batch_norm_relu_backward(
+            grad, x, weight, mean_, spread, out, needs=needs, training=training, eps=ctx.params.eps
+        )
+        *first, of_residual = filled(grads, needs)
+        return (*first, None, None, of_residual)
+    grad = where(le(out, 0), 0.0, grad)
+    if training:
+        return (*_training_grads(ctx, grad, x, weight), None, None, grad)
+    return (*_eval_grads(ctx, grad, x, weight, mean_, spread), None, None, grad)
+
+
+@batch_norm_relu_training.backward
+def _(ctx, grad):
+    return _fused_grads(ctx, grad, training=True)
+
+
+@batch_norm_relu_eval.backward
+def _(ctx, grad):
+    _refuse_statistics(ctx)
+    return _fused_grads(ctx, grad, training=False)
+
+
+@batch_norm_relu_training.oracle
+def _(x, weight, bias, running_mean, running_var, residual, momentum, eps):
+    dims = _channel_dims(x.ndim)
+    normed = _oracle_normed(x, x.mean(dims), x.var(dims), weight, bias, eps)
+    return np.maximum(normed if residual is None else normed + residual, 0)
+
+
+@batch_norm_relu_eval.oracle
+def _(x, weight, bias, running_mean, running_var, residual, eps):
+    normed = _oracle_normed(x, running_mean, running_var, weight, bias, eps)
+    return np.maximum(normed if residual is None else normed + residual, 0)
+
+
+# ---- the fused backward of all  ---------------------------------------------------------------------------------
 
 batch_norm_backward = Op(
     "batch_norm_backward",
@@ -207,13 +316,15 @@ batch_norm_backward = Op(
 
 
 @batch_norm_backward.plan
-def _(
+def _plan_backward(
     b: PlanBuilder,
     grad: Operand,
     input: Operand,
     weight: Any,
     mean: Any,
     spread: Any,
+    out: Any = None,
+    *,
     needs: Any,
     training: bool,
     eps: float,
@@ -222,12 +333,18 @@ def _(
     strides = _strides(input)
     dtype, shape = input.spec.dtype, tuple(input.spec.shape)
     made = [
-        b.output(dtype, shape if position == 0 else (shape[1],), strides if position == 0 else None) if needed else None
+        b.output(dtype, (shape[1],) if position in (1, 2) else shape, None if position in (1, 2) else strides)
+        if needed
+        else None
         for position, needed in enumerate(needs)
     ]
+    grad_input, grad_weight, grad_bias, grad_residual = (*made, None)[:4]
+    if grad_residual is not None and grad_input is None:
+        grad_input = b.scratch(dtype, input.spec.numel).view(shape, strides)
     plan_batch_norm_backward(
-        b, with_strides(b, grad, strides), with_strides(b, input, strides), weight, mean, spread, *made,
-        training=training, eps=eps,
+        b, with_strides(b, grad, strides), with_strides(b, input, strides), weight, mean, spread,
+        grad_input, grad_weight, grad_bias, training=training, eps=eps, grad_residual=grad_residual,
+        out=None if out is None else with_strides(b, out, strides),
     )  # fmt: skip
 
 
@@ -240,5 +357,22 @@ def _(grad, x, weight, mean, spread, needs, training, eps):
     if training:
         inner = grad - grad.mean(dims, keepdims=True) - normed * (grad * normed).mean(dims, keepdims=True)
     scale = invstd if weight is None else invstd * weight.reshape(form)
-    every = (inner * scale, (grad * normed).sum(dims), grad.sum(dims))
-    return tuple(g for g, needed in zip(every, needs, strict=True) if needed)
+    every = (inner * scale, (grad * normed).sum(dims), grad.sum(dims), grad)
+    return tuple(g for g, needed in zip(every, needs, strict=False) if needed)
+
+
+batch_norm_relu_backward = Op(
+    "batch_norm_relu_backward",
+    ("grad", "input", "weight", "mean", "spread", "out"),
+    {"needs": (True, True, True, True), "training": True, "eps": 1e-5},
+    outputs=("grad_input", "grad_weight", "grad_bias", "grad_residual"),
+    public=4,
+    doc="`batch_norm_backward` of the gradient where ``out``, the fused ReLU's result, is above 0; and that gradient itself.",
+)
+batch_norm_relu_backward.plan(_plan_backward)
+
+
+@batch_norm_relu_backward.oracle
+def _(grad, x, weight, mean, spread, out, needs, training, eps):
+    masked = np.where(out > 0, grad, 0)
+    return batch_norm_backward.oracle_function(masked, x, weight, mean, spread, needs, training, eps)

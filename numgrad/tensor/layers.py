@@ -307,9 +307,39 @@ def batch_norm(
         return ops.norm.batch_norm_training(  # type: ignore[no-any-return]
             input, weight, bias, running_mean, running_var, momentum=momentum, eps=eps
         )
+    _require_statistics(running_mean, running_var)
+    return ops.norm.batch_norm_eval(input, weight, bias, running_mean, running_var, eps=eps)  # type: ignore[no-any-return]
+
+
+def _require_statistics(running_mean: Tensor | None, running_var: Tensor | None) -> None:
     if running_mean is None or running_var is None:
         raise RuntimeError("batch_norm: Expected running_mean and running_var to be defined when training=False")
-    return ops.norm.batch_norm_eval(input, weight, bias, running_mean, running_var, eps=eps)  # type: ignore[no-any-return]
+
+
+def batch_norm_relu(
+    input: Tensor,
+    running_mean: Tensor | None,
+    running_var: Tensor | None,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    training: bool = False,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+    residual: Tensor | None = None,
+) -> Tensor:
+    """``relu(batch_norm(input, ...) + residual)`` in one pass; the residual has the input's shape, or is None.
+
+    Raises
+    ------
+    ValueError, RuntimeError
+        As `batch_norm`, or the residual is of another shape or dtype.
+    """
+    F.check_tensor("batch_norm", "input", input)
+    inputs = input, weight, bias, running_mean, running_var, residual
+    if training:
+        return ops.norm.batch_norm_relu_training(*inputs, momentum=momentum, eps=eps)  # type: ignore[no-any-return]
+    _require_statistics(running_mean, running_var)
+    return ops.norm.batch_norm_relu_eval(*inputs, eps=eps)  # type: ignore[no-any-return]
 
 
 def layer_norm(

@@ -210,6 +210,8 @@ SAVES_ALL = {
     "conv2d_backward_weight",
     "batch_norm_training",
     "batch_norm_eval",
+    "batch_norm_relu_training",
+    "batch_norm_relu_eval",
     "layer_norm",
 }
 
