@@ -154,12 +154,16 @@ def print_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
         print("  ".join([first.strip().ljust(widths[0]), *others]).rstrip())
 
 
-def parser(text: str | None, **defaults: int) -> argparse.ArgumentParser:
-    """A benchmark's parser: its integer options with their defaults, and ``--json``."""
+def parser(text: str | None, **defaults: float) -> argparse.ArgumentParser:
+    """A benchmark's parser: its options, numbers of the kind of their defaults, and ``--json``."""
     made = argparse.ArgumentParser(description=text, formatter_class=argparse.RawDescriptionHelpFormatter)
     for name, default in defaults.items():
         made.add_argument(
-            f"--{name.replace('_', '-')}", type=int, default=default, metavar="N", help=f"(default: {default})"
+            f"--{name.replace('_', '-')}",
+            type=type(default),
+            default=default,
+            metavar="N",
+            help=f"(default: {default})",
         )
     made.add_argument("--json", action="store_true", help="print one JSON object instead of text")
     return made

@@ -85,11 +85,15 @@ def torch_side(batch_size: int, image_size: int, threads: int, channels_last: bo
 
 
 def _steps(model: Any, images: Any, labels: Any, optimizer: Any, steps: int) -> dict[str, Any]:
+    return timed_steps(lambda: (model(images) - labels).sum(), optimizer, steps)
+
+
+def timed_steps(loss_of: Callable[[], Any], optimizer: Any, steps: int) -> dict[str, Any]:
     """One step to warm up, then ``steps``: seconds of each part of each step, and the first loss."""
     spent: dict[str, list[float]] = {part: [] for part in PARTS}
     for number in range(steps + 1):
         begin = time.perf_counter()
-        loss = (model(images) - labels).sum()
+        loss = loss_of()
         predicted = time.perf_counter()
         loss.backward()
         derived = time.perf_counter()

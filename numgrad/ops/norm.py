@@ -349,7 +349,7 @@ def _plan_backward(
 
 
 @batch_norm_backward.oracle
-def _(grad, x, weight, mean, spread, needs, training, eps):
+def _oracle_backward(grad, x, weight, mean, spread, needs, training, eps):
     form, dims = (1, -1, *(1,) * (x.ndim - 2)), _channel_dims(x.ndim)
     invstd = (spread if training else 1 / np.sqrt(spread + eps)).reshape(form)
     normed = (x - mean.reshape(form)) * invstd
@@ -375,4 +375,4 @@ batch_norm_relu_backward.plan(_plan_backward)
 @batch_norm_relu_backward.oracle
 def _(grad, x, weight, mean, spread, out, needs, training, eps):
     masked = np.where(out > 0, grad, 0)
-    return batch_norm_backward.oracle_function(masked, x, weight, mean, spread, needs, training, eps)
+    return _oracle_backward(masked, x, weight, mean, spread, needs, training, eps)
