@@ -8,12 +8,11 @@ import struct
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from numgrad.serialization.dtypes import DTYPES, StoredDtype
 from numgrad.serialization.errors import WeightsFormatError, shortened
 from numgrad.serialization.records import MAX_DIMS
 from numgrad.serialization.source import ByteSource
+from numgrad.serialization.storages import Extent, read_storages
 from numgrad.serialization.tensors import MakeTensor
 
 MAX_HEADER_BYTES = 100_000_000
@@ -46,13 +45,15 @@ def read_safetensors(source: ByteSource, make_tensor: MakeTensor) -> dict[str, A
         The file breaks a rule of the format, or has a dtype that NumPy does not.
     """
     tensors, _, data_start = _read_header(source)
+    # Own, aligned arrays: the format does not align its data, and compiled loops need aligned arrays.
+    raw = read_storages(
+        source,
+        {tensor.name: Extent(data_start + tensor.begin, tensor.end - tensor.begin) for tensor in tensors},
+    )
     result = {}
     for tensor in tensors:
-        # An own, aligned array for each: the format does not align its data, and compiled loops need aligned arrays.
-        raw = np.empty(tensor.end - tensor.begin, np.uint8)
-        source.read_into(data_start + tensor.begin, raw)
         try:
-            array = tensor.dtype.decode(raw).reshape(tensor.shape)
+            array = tensor.dtype.decode(raw.pop(tensor.name)).reshape(tensor.shape)
         except ValueError as error:
             # Older NumPy has fewer dimensions than the bound below.
             raise source.refusal(f"NumPy has no array of {len(tensor.shape)} dimensions: {error}") from None

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import io
 import os
 import stat
+import threading
 from types import TracebackType
-from typing import IO, Any
+from typing import IO, Any, NoReturn
 
 import numpy as np
 
@@ -14,9 +14,9 @@ from numgrad.serialization.errors import WeightsFormatError
 
 
 class ByteSource:
-    """The bytes of one file, read where they are asked for.
+    """The bytes of one file, read where they are asked for, by any number of threads.
 
-    Reading is by ``readinto``, not by a memory map: that costs the same one copy, and a file which another process
+    Reading is by system calls, not by a memory map: that costs the same one copy, and a file which another process
     truncates gives a short read here, where a map would kill the process with SIGBUS.
 
     Parameters
@@ -26,13 +26,16 @@ class ByteSource:
 
     Examples
     --------
+    >>> import io
     >>> with ByteSource(io.BytesIO(b"numgrad")) as source:
     ...     source.size, source.read(3, 4)
     (7, b'grad')
     """
 
     def __init__(self, file: str | os.PathLike[str] | IO[bytes]) -> None:
-        self._file: Any
+        self._file: Any = None
+        self._memory: memoryview | None = None
+        self._position = threading.Lock()
         if isinstance(file, (str, os.PathLike)):
             self.name = os.fsdecode(file)
             self._file = open(file, "rb", buffering=0)  # noqa: SIM115 - closed by __exit__
@@ -51,7 +54,7 @@ class ByteSource:
     def _hold(self, data: object) -> None:
         if not isinstance(data, (bytes, bytearray)):
             raise TypeError(f"load: {self.name} gives {type(data).__name__}, expected bytes; open it in mode 'rb'")
-        self._file = io.BytesIO(data)
+        self._memory = memoryview(data)
         self.size = len(data)
 
     def __enter__(self) -> ByteSource:
@@ -60,7 +63,8 @@ class ByteSource:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._file.close()
+        if self._file is not None:
+            self._file.close()
 
     def refusal(self, reason: str) -> WeightsFormatError:
         """The exception to raise for this file."""
@@ -69,30 +73,49 @@ class ByteSource:
     def read(self, offset: int, count: int) -> bytes:
         """Exactly ``count`` bytes from ``offset``; raises WeightsFormatError where the file does not hold them."""
         self._check(offset, count)
-        self._file.seek(offset)
-        data: bytes = self._file.read(count)
-        while len(data) < count:
-            more = self._file.read(count - len(data))
-            if not more:
-                raise self._ended(offset + len(data))
-            data += more
-        return data
+        if self._memory is not None:
+            return bytes(self._memory[offset : offset + count])
+        pieces = []
+        done = 0
+        while done < count:
+            # One call gives 2 GiB at most.
+            pieces.append(self._some(offset + done, count - done))
+            done += len(pieces[-1])
+        return b"".join(pieces)
 
     def read_into(self, offset: int, out: np.ndarray) -> None:
         """Fill ``out`` (one-dimensional uint8) from ``offset``; raises WeightsFormatError as :meth:`read` does."""
         self._check(offset, out.size)
-        self._file.seek(offset)
+        if self._memory is not None:
+            out[:] = np.frombuffer(self._memory, np.uint8)[offset : offset + out.size] if out.size else 0
+            return
         view = out.data
         done = 0
         while done < len(view):
-            # One call gives 2 GiB at most.
-            count = self._file.readinto(view[done:])
-            if not count:
-                raise self._ended(offset + done)
-            done += count
+            done += self._some_into(offset + done, view[done:])
 
-    def _ended(self, position: int) -> WeightsFormatError:
-        return self.refusal(f"the file ends at byte {position}, though it had {self.size} bytes when it was opened")
+    if hasattr(os, "preadv"):
+
+        def _some(self, offset: int, count: int) -> bytes:
+            return os.pread(self._file.fileno(), count, offset) or self._ended(offset)
+
+        def _some_into(self, offset: int, view: memoryview) -> int:
+            return os.preadv(self._file.fileno(), [view], offset) or self._ended(offset)
+
+    else:  # pragma: no cover - Windows, where a file has one position for all threads
+
+        def _some(self, offset: int, count: int) -> bytes:
+            with self._position:
+                self._file.seek(offset)
+                return self._file.read(count) or self._ended(offset)
+
+        def _some_into(self, offset: int, view: memoryview) -> int:
+            with self._position:
+                self._file.seek(offset)
+                return self._file.readinto(view) or self._ended(offset)
+
+    def _ended(self, position: int) -> NoReturn:
+        raise self.refusal(f"the file ends at byte {position}, though it had {self.size} bytes when it was opened")
 
     def _check(self, offset: int, count: int) -> None:
         if offset < 0 or count < 0 or offset + count > self.size:

@@ -1,14 +1,12 @@
-"""From tensor records to arrays: reads storages, checks sums, applies strides, and keeps memory in proportion."""
+"""From tensor records to arrays: applies strides, and keeps memory in proportion."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from numgrad.serialization.checksums import Checksums
 from numgrad.serialization.records import TensorRecord
 from numgrad.serialization.source import ByteSource
 
@@ -23,34 +21,6 @@ FREE_GROWTH_BYTES = 16 << 20
 def keep_array(array: np.ndarray, dtype_name: str, requires_grad: bool) -> np.ndarray:
     """The default maker of tensors: the array as it is."""
     return array
-
-
-@dataclass(frozen=True)
-class Extent:
-    """Where in the file a storage lies; ``crc`` is None where there is no checksum to compare."""
-
-    offset: int
-    nbytes: int
-    crc: int | None = None
-
-
-def read_storages(source: ByteSource, extents: dict[str, Extent]) -> dict[str, np.ndarray]:
-    """The bytes of all storages, read in the order in which they lie in the file, with their checksums verified.
-
-    Raises
-    ------
-    WeightsFormatError
-        A checksum is wrong.
-    """
-    storages = {}
-    with Checksums(source.refusal) as checksums:
-        for key, extent in sorted(extents.items(), key=lambda item: item[1].offset):
-            # An own array for each storage, so that no tensor keeps the memory of another alive.
-            raw = storages[key] = np.empty(extent.nbytes, np.uint8)
-            source.read_into(extent.offset, raw)
-            if extent.crc is not None:
-                checksums.expect(extent.crc, raw, f"storage {key}")
-    return storages
 
 
 class TensorReader:

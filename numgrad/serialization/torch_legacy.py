@@ -7,7 +7,8 @@ from typing import Any
 from numgrad.serialization.errors import WeightsFormatError
 from numgrad.serialization.pickle_machine import MAX_PICKLE_BYTES, PickleMachine
 from numgrad.serialization.source import ByteSource
-from numgrad.serialization.tensors import Extent, MakeTensor, TensorReader, read_storages
+from numgrad.serialization.storages import Extent, read_storages
+from numgrad.serialization.tensors import MakeTensor, TensorReader
 from numgrad.serialization.tree import resolve
 
 # A pickle of the integer 0x1950a86a20f9469cfc6c, which begins every such file.

@@ -6,7 +6,8 @@ from typing import Any
 
 from numgrad.serialization.pickle_machine import MAX_PICKLE_BYTES, PickleMachine
 from numgrad.serialization.source import ByteSource
-from numgrad.serialization.tensors import Extent, MakeTensor, TensorReader, read_storages
+from numgrad.serialization.storages import Extent, read_storages
+from numgrad.serialization.tensors import MakeTensor, TensorReader
 from numgrad.serialization.tree import resolve
 from numgrad.serialization.zip_archive import Entry, read_checked, read_entries
 

@@ -11,8 +11,10 @@ import stat
 import subprocess
 import sys
 import textwrap
+import tracemalloc
 import zipfile
 from collections import Counter, OrderedDict
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -20,6 +22,8 @@ import pytest
 
 import numgrad.serialization.torch_writer as torch_writer
 from numgrad.serialization import WeightsFormatError, load, save
+from numgrad.serialization.safetensors import read_storages
+from tests.serialization.dialects import Legacy, Storage, old_zip, tensor
 
 ONES = np.ones((2, 3), np.float32)
 ROOT = pathlib.Path(__file__).parents[2]
@@ -349,16 +353,51 @@ def test_a_full_disk_leaves_the_old_file(tmp_path: pathlib.Path) -> None:
     np.testing.assert_array_equal(load(path)["a"], ONES)
 
 
-def test_a_file_that_shrinks_while_it_is_read(tmp_path: pathlib.Path) -> None:
+def test_a_file_that_shrinks_while_it_is_read(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "a.safetensors"
-    save({"a": np.zeros(100_000), "b": np.zeros(100_000)}, path)
 
-    def shrink(array: np.ndarray, name: str, requires_grad: bool) -> np.ndarray:
+    def shrunk(*arguments: Any) -> Any:
         os.truncate(path, 1000)
-        return array
+        return read_storages(*arguments)
 
-    with pytest.raises(WeightsFormatError, match="the file ends at byte"):
-        load(path, make_tensor=shrink)
+    monkeypatch.setattr("numgrad.serialization.safetensors.read_storages", shrunk)
+    for length in (1_000, 100_000):  # read at once, and by threads
+        save({"a": np.zeros(length), "b": np.zeros(length)}, path)
+        with pytest.raises(WeightsFormatError, match="the file ends at byte 1000, though it had"):
+            load(path)
+
+
+def peak_of(action: Callable[[], object]) -> int:
+    """The most bytes that were in use while it ran."""
+    tracemalloc.start()
+    try:
+        action()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("format", ["torch", "legacy", "safetensors"])
+def test_a_load_holds_every_tensor_once_and_a_save_copies_none(format: Any, tmp_path: pathlib.Path) -> None:
+    path = tmp_path / "weights"
+    arrays = {str(index): np.full((1 << 20), index, np.float32) for index in range(8)}
+    if format == "legacy":
+        path.write_bytes(Legacy({key: tensor(array, key) for key, array in arrays.items()}).data())
+    else:
+        assert peak_of(lambda: save(arrays, path, format=format)) < 2 << 20
+    size = path.stat().st_size
+    assert 32 << 20 < size < 33 << 20
+    assert peak_of(lambda: load(path)) < size + (2 << 20)
+
+
+def test_what_has_to_be_copied_takes_a_small_multiple_of_the_file(tmp_path: pathlib.Path) -> None:
+    path = tmp_path / "weights"
+    square = np.ones((2048, 2048), np.float32)
+    path.write_bytes(old_zip({"transposed": tensor(square, "0", stride=(1, 2048))}))
+    assert peak_of(lambda: load(path)) < 2.1 * path.stat().st_size
+    bfloat16 = Storage("0", "BFloat16Storage", bytes(16 << 20), 8 << 20)
+    path.write_bytes(old_zip({"widened": tensor(np.empty(8 << 20, np.uint16), "0", storage=bfloat16)}))
+    assert peak_of(lambda: load(path)) < 3.1 * path.stat().st_size
 
 
 def test_the_file_system_s_errors_pass_through(tmp_path: pathlib.Path) -> None:
