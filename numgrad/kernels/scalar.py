@@ -38,7 +38,7 @@ def expm1(x):
 @device
 def log(x):
     """Natural logarithm."""
-    return math.log(x)
+    return vector_math.log(x)
 
 
 @device
@@ -74,7 +74,7 @@ def tanh(x):
 @device
 def erf(x):
     """Error function."""
-    return math.erf(x)
+    return vector_math.erf(x)
 
 
 @device

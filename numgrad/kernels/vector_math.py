@@ -34,8 +34,54 @@ def tanh(typing_context, x):
     return x(x), emit
 
 
+@intrinsic
+def log(typing_context, x):
+    """The natural logarithm of x, to about one unit in the last place."""
+
+    def emit(context, builder, signature, args):
+        return _Floats(builder, args[0].type).log(args[0])
+
+    return x(x), emit
+
+
+@intrinsic
+def erf(typing_context, x):
+    """The error function of x, to about one unit in the last place."""
+
+    def emit(context, builder, signature, args):
+        return _Floats(builder, args[0].type).erf(args[0])
+
+    return x(x), emit
+
+
 exp.reference = math.exp
 tanh.reference = math.tanh
+log.reference = math.log
+erf.reference = math.erf
+
+# Polynomials, from the highest power down, for float32 and for float64: least squares at Chebyshev's nodes in 60 digits,
+# weighted so that what is least is the error of the function's result.
+_ERF_NEAR = (  # erf(x) / x - 1 in powers of x**2, for abs(x) < 1
+    [7.847259126965687e-05, -0.0008008189323165635, 0.005188098889400459, -0.026853691099714645, 0.11283582247992896,
+     -0.3761262556739925, 0.1283791656893225],
+    [-7.77682913736281e-10, 1.3709519207384055e-08, -1.6205964194101388e-07, 1.6447084274239356e-06,
+     -1.4924708324571507e-05, 0.00012055293361789941, -0.0008548325921832884, 0.005223977605955977,
+     -0.026866170643090832, 0.1128379167094405, -0.37612638903183515, 0.1283791670955126],
+)  # fmt: skip
+_ERF_FAR = (  # -log(1 - erf(x)) in powers of x - 1, from 1 up to where erf(x) is 1
+    [2.1785139842945792e-05, -0.0002900518964772626, 0.0020130251764982833, -0.010047478519269569,
+     0.04156397748140326, 0.843106968762824, 2.638967524472896, 1.8496055098791706],
+    [-1.6874898359543336e-11, 3.5226205742719595e-10, -3.108462145228009e-09, 1.337089948472237e-08,
+     -6.281457536447218e-09, -3.008932262327385e-07, 2.2620545472382444e-06, -9.800343934099766e-06,
+     2.729209059145662e-05, -2.6344662596256393e-05, -0.0002372988037238149, 0.001977896853585708,
+     -0.010033824485399393, 0.04156109795990898, 0.8431072563625465, 2.638967514234718, 1.8496055099332485],
+)  # fmt: skip
+_ERF_END = 3.95, 5.95
+_LOG = (  # 2 * (artanh(s) / s - 1) / s**2 in powers of s**2, for the s of numbers between the roots of 1/2 and of 2
+    [0.23585545965015192, 0.2853710101506706, 0.40000339162671755, 0.6666666562231266],
+    [0.14797591019761697, 0.15313873289414076, 0.18183571927081435, 0.2222219840942572, 0.28571428744227106,
+     0.3999999999940471, 0.6666666666666736],
+)  # fmt: skip
 
 
 class _Floats:
@@ -106,6 +152,49 @@ class _Floats:
         return builder.select(
             builder.fcmp_unordered("<", size, number(_SERIES)), small, self.call("copysign", large, x)
         )
+
+    def erf(self, x: Any) -> Any:
+        """``x + x * near(x**2)`` for abs(x) < 1, else ``1 - exp(-far(abs(x)))`` with the sign of x."""
+        builder, number = self.builder, self.number
+        kind = 0 if self.single else 1
+        size = self.call("fabs", x)
+        small = self.call("fma", x, self.polynomial(builder.fmul(x, x), _ERF_NEAR[kind]), x)
+        end = number(_ERF_END[kind])
+        clipped = builder.select(builder.fcmp_ordered("<", size, end), size, end)
+        far = self.polynomial(builder.fadd(clipped, number(-1.0)), _ERF_FAR[kind])
+        large = builder.fsub(number(1.0), self.exp(builder.fneg(far)))
+        large = self.call("copysign", large, x)
+        return builder.select(builder.fcmp_unordered("<", size, number(1.0)), small, large)
+
+    def log(self, x: Any) -> Any:
+        """With ``x = 2**n * m``, m between the roots of 1/2 and of 2, it is ``n ln 2 + log(m)``.
+
+        ``log(1 + f) = f - (h - s * (h + r))`` with ``h = f**2 / 2``, ``s = f / (2 + f)`` and r from artanh's series in
+        s**2: f is exact, and what is subtracted from it is small.
+        """
+        builder, number, integer = self.builder, self.number, self.integer
+        mantissa, smallest = (23, 2.0**-126) if self.single else (52, 2.0**-1022)
+        root = 0x3F3504F3 if self.single else 0x3FE6A09E667F3BCD  # of 1/2
+        high = 0.693359375 if self.single else 0.69314718036912381649
+        low = -2.12194440054690583e-4 if self.single else 1.90821492927058770002e-10
+        tiny = builder.fcmp_ordered("<", x, number(smallest))
+        scaled = builder.select(tiny, builder.fmul(x, number(2.0**mantissa)), x)
+        bits = builder.bitcast(scaled, integer)
+        power = builder.ashr(builder.sub(bits, integer(root)), integer(mantissa))
+        m = builder.bitcast(builder.sub(bits, builder.shl(power, integer(mantissa))), self.kind)
+        n = builder.sitofp(power, self.kind)
+        n = builder.select(tiny, builder.fadd(n, number(-float(mantissa))), n)
+        f = builder.fadd(m, number(-1.0))
+        s = builder.fdiv(f, builder.fadd(m, number(1.0)))
+        z = builder.fmul(s, s)
+        h = builder.fmul(builder.fmul(f, f), number(0.5))
+        r = builder.fmul(z, self.polynomial(z, _LOG[0 if self.single else 1]))
+        rest = self.call("fma", s, builder.fadd(h, r), builder.fmul(n, number(low)))
+        result = self.call("fma", n, number(high), builder.fsub(f, builder.fsub(h, rest)))
+        infinite = builder.fcmp_unordered(">=", x, number(math.inf))
+        result = builder.select(infinite, x, result)  # of infinity and NaN, those
+        result = builder.select(builder.fcmp_ordered("<", x, number(0.0)), number(math.nan), result)
+        return builder.select(builder.fcmp_ordered("==", x, number(0.0)), number(-math.inf), result)
 
 
 def _tanh_series(terms: int) -> list[float]:

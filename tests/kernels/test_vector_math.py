@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 
-from numgrad.kernels.vector_math import exp
+from numgrad.kernels.vector_math import erf, exp, log, tanh
 from numgrad.runtime.kernel import kernel
 
 from .running import run
@@ -15,8 +17,35 @@ def exp_of(x, out, start, stop):
         out[i] = exp(x[i])
 
 
-def of(x: np.ndarray) -> np.ndarray:
-    return run(lambda b, x_: b.launch(exp_of, x_.flat, b.output(x_.spec.dtype, x.shape).flat, work=1, grain=1), x)[0]
+@kernel("T[:], T[:]")
+def log_of(x, out, start, stop):
+    for i in range(out.shape[0]):
+        out[i] = log(x[i])
+
+
+@kernel("T[:], T[:]")
+def erf_of(x, out, start, stop):
+    for i in range(out.shape[0]):
+        out[i] = erf(x[i])
+
+
+@kernel("T[:], T[:]")
+def tanh_of(x, out, start, stop):
+    for i in range(out.shape[0]):
+        out[i] = tanh(x[i])
+
+
+@kernel("T[:], T[:]", reassociate=True)
+def all_of(x, out, start, stop):
+    """In a kernel that may reorder sums."""
+    for i in range(out.shape[0]):
+        out[i] = log(x[i])
+    for i in range(out.shape[0]):
+        out[i] = erf(out[i])
+
+
+def of(x: np.ndarray, function=exp_of) -> np.ndarray:
+    return run(lambda b, x_: b.launch(function, x_.flat, b.output(x_.spec.dtype, x.shape).flat, work=1, grain=1), x)[0]
 
 
 @pytest.mark.parametrize(("dtype", "low", "high"), [(np.float32, -103.9, 88.7), (np.float64, -745, 709.7)])
@@ -31,3 +60,54 @@ def test_exp_at_the_ends() -> None:
     for dtype in (np.float32, np.float64):
         x = np.array([0, -0.0, -1e4, -np.inf, 1e4, np.inf, np.nan], dtype)
         np.testing.assert_array_equal(of(x), np.array([1, 1, 0, 0, np.inf, np.inf, np.nan], dtype))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_log(dtype) -> None:
+    info = np.finfo(dtype)
+    first, last = (
+        info.minexp - info.nmant,
+        np.log2(float(info.max)) - 1e-9,
+    )  # the smallest subnormal number, and the largest
+    x = np.concatenate([2.0 ** np.linspace(first, last, 100_003), np.linspace(0.4, 2.5, 200_003)]).astype(dtype)
+    want = np.log(x.astype(np.longdouble))
+    error = np.abs(of(x, log_of) - want) / np.spacing(np.abs(want).astype(dtype))
+    assert error.max() < 1.5
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_log_at_the_ends(dtype) -> None:
+    x = np.array([0, -0.0, -1, -1e-30, -np.inf, np.inf, np.nan, 1], dtype)
+    want = np.array([-np.inf, -np.inf, np.nan, np.nan, np.nan, np.inf, np.nan, 0], dtype)
+    np.testing.assert_array_equal(of(x, log_of), want)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_erf(dtype) -> None:
+    x = np.concatenate([np.linspace(-7, 7, 40_003), np.geomspace(1e-38, 1.1, 4003)]).astype(dtype)
+    exact = [math.erf(v) for v in x.tolist()]
+    error = np.abs(of(x, erf_of) - np.array(exact)) / np.spacing(np.abs(exact).astype(dtype))
+    assert error.max() < (2 if dtype == np.float32 else 3)  # of which the C library's own is up to one
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_erf_at_the_ends(dtype) -> None:
+    x = np.array([0, -0.0, 1e4, -1e4, np.inf, -np.inf, np.nan], dtype)
+    got = of(x, erf_of)
+    np.testing.assert_array_equal(got, np.array([0, 0, 1, -1, 1, -1, np.nan], dtype))
+    assert np.signbit(got[1])
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_no_digits_are_lost_where_sums_may_be_reordered(dtype) -> None:
+    x = np.linspace(0.2, 5, 20_003).astype(dtype)
+    want = np.array([math.erf(v) for v in np.log(x.astype(np.float64)).tolist()])
+    assert (np.abs(of(x, all_of) - want) / np.spacing(np.abs(want).astype(dtype))).max() < 5
+
+
+@pytest.mark.parametrize(("dtype", "ulps"), [(np.float32, 2), (np.float64, 3)])
+def test_tanh(dtype, ulps: float) -> None:
+    x = np.concatenate([np.linspace(-20, 20, 40_003), np.geomspace(1e-38, 1, 4003)]).astype(dtype)
+    want = np.tanh(x.astype(np.longdouble))
+    error = np.abs(of(x, tanh_of) - want) / np.spacing(np.abs(want).astype(dtype))
+    assert error.max() < ulps
