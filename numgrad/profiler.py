@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +13,6 @@ from numgrad.runtime import program
 
 _active: list[profile] = []
 _lock = threading.Lock()
-_plain_dispatch: Callable[..., Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -191,26 +189,20 @@ class record_function:  # noqa: N801 (torch's name)
 
 def _switch(who: profile, on: bool) -> None:
     """While a profile runs, ops go through `_timed` on their way to the engine."""
-    global _plain_dispatch
     with _lock:
         if on:
             _active.append(who)
-            if _plain_dispatch is None:
-                _plain_dispatch = registry.dispatch
-                registry.dispatch = _timed
+            if len(_active) == 1:
+                registry.wrap_dispatch(0, _timed)
         else:
             _active.remove(who)
-            if not _active and _plain_dispatch is not None:
-                registry.dispatch = _plain_dispatch
-                _plain_dispatch = None
+            if not _active:
+                registry.unwrap_dispatch(_timed)
 
 
-def _timed(op: Any, inputs: tuple[Any, ...], params: Any) -> Any:
-    plain = _plain_dispatch
-    if plain is None:  # the last profile has ended in this moment
-        return registry.dispatch(op, inputs, params)
+def _timed(inner: Any, op: Any, inputs: tuple[Any, ...], params: Any) -> Any:
     start = time.perf_counter_ns()
-    outputs = plain(op, inputs, params)
+    outputs = inner(op, inputs, params)
     end = time.perf_counter_ns()
     thread = threading.get_ident()
     for running in tuple(_active):

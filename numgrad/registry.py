@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import threading
 import weakref
 from collections import namedtuple
 from collections.abc import Callable, Sequence
@@ -16,10 +17,53 @@ from numgrad.runtime.plan import Plan, PlanBuilder
 OPS: dict[str, Op] = {}
 _all: weakref.WeakSet[Op] = weakref.WeakSet()  # also those that have no name of their own: parts of other ops
 
-# Applies an op to tensors; the engine sets it, so that ops can call each other without knowing the engine.
+# Applies an op to tensors, by way of the wrappers; ops can so call each other without knowing the engine.
 dispatch: Callable[[Op, tuple[Any, ...], tuple[Any, ...]], Any]
 
 _MOST_PLANS = 1 << 12
+
+Wrapper = Callable[[Callable[..., Any], Any, tuple[Any, ...], Any], Any]  # (inner, op, inputs, params)
+_engine: Callable[..., Any]
+_wrappers: list[tuple[int, Wrapper]] = []
+_wrapping = threading.RLock()
+
+
+def set_engine(function: Callable[..., Any]) -> None:
+    """What applies ops in the end."""
+    global _engine
+    _engine = function
+    _chain()
+
+
+def wrap_dispatch(rank: int, wrapper: Wrapper) -> None:
+    """Put ``wrapper(inner, op, inputs, params)`` between all ops and the engine; of two the higher rank is outside.
+
+    It sees the ops of all threads. Where no wrapper is, nothing is paid for it.
+    """
+    with _wrapping:
+        _wrappers.append((rank, wrapper))
+        _wrappers.sort(key=lambda pair: pair[0])
+        _chain()
+
+
+def unwrap_dispatch(wrapper: Wrapper) -> None:
+    """Take a wrapper away again."""
+    with _wrapping:
+        _wrappers[:] = [pair for pair in _wrappers if pair[1] is not wrapper]
+        _chain()
+
+
+def is_wrapped() -> bool:
+    """Whether a wrapper stands before the engine."""
+    return bool(_wrappers)
+
+
+def _chain() -> None:
+    global dispatch
+    made = _engine
+    for _, wrapper in _wrappers:
+        made = functools.partial(wrapper, made)
+    dispatch = made
 
 
 class Saving(NamedTuple):
@@ -58,8 +102,11 @@ class Op:
         Stem of the node's name, as torch prints it; default: the op's name in camel case.
 
     A planning function is attached by `plan`, the backward by `backward`, a NumPy oracle by `oracle`; see `ops` for
-    examples.
+    examples. `jvp` (or `linear_in`) says how tangents go through it, `batch` how a batch of examples does; those of
+    numgrad's own ops are in `ops.rules`, which is imported when somebody needs one.
     """
+
+    elementwise = False  # each element of the outputs from those at its place of the broadcast inputs
 
     def __init__(
         self,
@@ -91,6 +138,10 @@ class Op:
         self.backward_function: Callable[..., Any] | None = None
         self.oracle_function: Callable[..., Any] | None = None
         self.status_function: Callable[[int, Any], Exception] | None = None
+        self.jvp_function: Callable[..., Any] | None = None
+        self.linear_groups: tuple[tuple[str, ...], ...] = ()
+        self.batch_function: Callable[..., Any] | None = None
+        self.composite_function: Callable[..., Any] | None = None
         self.plans: dict[tuple[Any, ...], Plan] = {}
         self._saving: dict[tuple[bool, ...], Saving] = {}
         unknown = set(self.saves) - set(self.inputs) - set(self.outputs)
@@ -128,6 +179,36 @@ class Op:
         self.status_function = function
         return function
 
+    def jvp(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Attach the forward derivative ``(ctx, *tangents)``: tangents of the public outputs from those of the inputs.
+
+        A tangent is None where an input has none. ``ctx`` has ``inputs``, ``outputs`` and ``params``, and
+        ``ctx.differentiable``: whether the result will be differentiated, and so has to be made of ops.
+        """
+        self.jvp_function = function
+        return function
+
+    def linear_in(self, *names: str) -> None:
+        """The op is linear in these inputs together, the others fixed: its forward derivative is the op itself.
+
+        A product is linear in each of its factors alone: one call for each.
+        """
+        self.linear_groups = (*self.linear_groups, names)
+
+    def composite(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Attach ``(*inputs, **params)``: the same in other ops, which forward mode and `vmap` apply in its place."""
+        self.composite_function = function
+        return function
+
+    def batch(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Attach the batching rule ``(batch, *inputs, **params)``: the op for many examples at once.
+
+        Inputs that are batched have the examples in dimension 0, the others are the same for all; see
+        `ops.rules.batch.Batch`. It returns the outputs, with the examples in dimension 0, or NotImplemented.
+        """
+        self.batch_function = function
+        return function
+
     def saves_for(self, needs: tuple[bool, ...]) -> tuple[str, ...]:
         """Which of `saves` the gradients of the needed inputs read; the others are not kept."""
         return self.saves
@@ -153,7 +234,7 @@ class Op:
     def __call__(self, *inputs: Any, **params: Any) -> Any:
         """Apply the op to tensors; parameters by name."""
         values = self.Params(**params) if params else self.defaults
-        return dispatch(self, inputs, values)  # noqa: F821 (set by the engine)
+        return dispatch(self, inputs, values)
 
     def make_plan(self, specs: tuple[Spec | None, ...], params: Any) -> Plan:
         """The plan for one signature; kept in `plans`.

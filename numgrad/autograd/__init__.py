@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from numgrad.autograd import functional, graph
+from numgrad.autograd import forward_ad, functional, graph
 from numgrad.autograd.anomaly import (
     detect_anomaly,
     is_anomaly_check_nan_enabled,
@@ -23,6 +23,7 @@ __all__ = [
     "backward",
     "detect_anomaly",
     "enable_grad",
+    "forward_ad",
     "functional",
     "grad",
     "gradcheck",

@@ -7,6 +7,8 @@ import weakref
 from collections.abc import Callable
 from typing import Any
 
+from numgrad import registry
+from numgrad.autograd import forward_ad
 from numgrad.engine import dispatch, inference
 from numgrad.engine.tape import Node, TensorBase, gradient_edge, modes
 from numgrad.engine.views import check_in_place, refresh
@@ -33,6 +35,8 @@ class FunctionCtx:
     _non_differentiable: tuple[Any, ...] = ()
     _materialize = True
     _node: Any = None  # weak reference
+    _for_forward: tuple[Any, ...] | None = None
+    _in_jvp = False
     _recording = False
 
     def save_for_backward(self, *tensors: Tensor | None) -> None:
@@ -56,7 +60,8 @@ class FunctionCtx:
         self._to_save = tensors
 
     def save_for_forward(self, *tensors: Tensor | None) -> None:
-        """For forward mode, which this library does by two backward passes; nothing has to be kept."""
+        """Keep tensors for ``jvp``, which reads them as ``ctx.saved_tensors``; default: those of `save_for_backward`."""
+        self._for_forward = tensors
 
     def mark_dirty(self, *tensors: Tensor) -> None:
         """Say which inputs the forward changes in place; they have to be returned as well.
@@ -90,6 +95,8 @@ class FunctionCtx:
         RuntimeError
             It was freed by an earlier backward, or changed in place since.
         """
+        if self._in_jvp and self._for_forward is not None:
+            return self._for_forward
         node = self._node and self._node()
         return tuple(node.unpack(modes.grad_enabled)) if node is not None else self._to_save
 
@@ -169,7 +176,8 @@ class Function:
     ``forward(ctx, *args)`` gets any arguments and runs without recording; or ``forward(*args)`` with
     ``setup_context(ctx, inputs, output)``. ``backward(ctx, *grad_outputs)`` (or ``vjp``) gets one gradient for each output
     and returns one, or None, for each argument. It is itself recorded under ``create_graph``, so that it can be
-    differentiated as far as it is made of ops on the gradients and on saved inputs and outputs.
+    differentiated as far as it is made of ops on the gradients and on saved inputs and outputs. ``jvp(ctx, *tangents)`` is
+    for forward mode: it returns a tangent for each output.
 
     >>> import numgrad as ng
     >>> class Cube(ng.autograd.Function):
@@ -213,6 +221,13 @@ class Function:
 
     vjp = backward
 
+    @staticmethod
+    def jvp(ctx: Any, *grad_inputs: Any) -> Any:
+        """Tangents of the outputs from those of the arguments, of which each may be None."""
+        raise NotImplementedError(
+            "You must implement the jvp function for custom autograd.Function to use it with forward mode AD."
+        )
+
     @classmethod
     def _backward_function(cls) -> Callable[..., Any]:
         if cls.vjp is Function.vjp:
@@ -231,9 +246,14 @@ class Function:
         Raises
         ------
         NotImplementedError
-            The class has no forward.
+            The class has no forward; or an argument is dual, and the class has no ``jvp``.
         """
-        ctx = FunctionCtx()
+        if registry.is_wrapped():
+            return transformed(cls, args)
+        return cls._applied(args, FunctionCtx())
+
+    @classmethod
+    def _applied(cls, args: tuple[Any, ...], ctx: FunctionCtx) -> Any:
         ctx._recording = recording = modes.grad_enabled
         edges = tuple([_edge(arg) if isinstance(arg, TensorBase) else None for arg in args])
         ctx.needs_input_grad = tuple([edge is not None for edge in edges])
@@ -261,6 +281,21 @@ class Function:
             for watch in dispatch.node_watchers:
                 watch(node)
         return made if isinstance(output, tuple) else made[0]
+
+
+def transformed(cls: type[Function], args: tuple[Any, ...]) -> Any:
+    """Apply a function to arguments of which some may be dual."""
+    ctx = FunctionCtx()
+    if not any(forward_ad.is_dual(arg) for arg in args):
+        return cls._applied(args, ctx)
+    if cls.jvp is Function.jvp:
+        cls.jvp(ctx)  # says that it is missing
+    with forward_ad.suspended() as levels:
+        output = cls._applied(args, ctx)
+        ctx._in_jvp = True
+        outputs = output if isinstance(output, tuple) else (output,)
+        forward_ad.push_function(levels, functools.partial(cls.jvp, ctx), args, outputs, cls.__name__)
+    return output
 
 
 def _edge(tensor: Any) -> Any:

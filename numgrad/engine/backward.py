@@ -65,12 +65,15 @@ def run_backward(
     retain_graph: bool,
     create_graph: bool,
     captures: Sequence[Edge] | None = None,
+    composite: bool = False,
 ) -> list[TensorBase | None]:
     """Propagate ``grads`` from ``roots`` to the leaves.
 
     Without ``captures``, leaves accumulate into ``.grad``. With them, only the nodes on a way to them run, no leaf is
-    touched, and the gradients at these edges are returned (None where nothing arrives).
+    touched, and the gradients at these edges are returned (None where nothing arrives). With ``composite``, and where
+    tangents are carried, backwards take the ops that can be differentiated, though nothing is recorded.
     """
+    composite = create_graph or composite or modes.forward is not None
     captured: dict[tuple[Node, int], Any] = {edge: None for edge in captures or () if edge is not None}
     pending = BackwardPass(roots, None if captures is None else _nodes_above(roots, captured))
     watched = monitor
@@ -99,9 +102,9 @@ def run_backward(
                 if hooks is not None:
                     incoming = hooks.on_entry(incoming)
                 if watched is None:
-                    outgoing = node.apply(incoming, create_graph)
+                    outgoing = node.apply(incoming, composite)
                 else:
-                    outgoing = watched(node, incoming, create_graph)
+                    outgoing = watched(node, incoming, composite)
                 if hooks is not None:
                     outgoing = hooks.on_exit(outgoing, incoming)
                 if not retain_graph:

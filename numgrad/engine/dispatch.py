@@ -134,4 +134,4 @@ def _status_error(op: Op, status: int, params: Any) -> Exception:
     return op.status_function(status, params)
 
 
-registry.dispatch = dispatch
+registry.set_engine(dispatch)

@@ -70,6 +70,7 @@ class Modes(threading.local):
     backward: Any = None  # the backward pass that runs now
     saved_hooks: tuple[Any, ...] = ()  # (pack, unpack) for what is saved, the innermost last
     inference = False
+    forward: Any = None  # while tangents are carried, who can ``carry(old, new)`` them to an alias
 
 
 modes = Modes()
@@ -144,12 +145,14 @@ class Node:
             if tensor is not None and tensor._storage.version != self.versions[place]:
                 raise self.modified(place, tensor)
         if create_graph and self.saving.outputs:
-            saved = list(saved)
+            saved, forward = list(saved), modes.forward
             for place, number in self.saving.outputs:
                 tensor = saved[place]
                 alias = type(tensor)(tensor._storage, tensor._spec, tensor._address)
                 if number < len(self.output_specs) and tensor._spec.dtype.is_floating_point:
                     alias._node, alias._output_nr = self, number
+                if forward is not None:
+                    forward.carry(tensor, alias)
                 saved[place] = alias
         return saved
 

@@ -144,6 +144,41 @@ def sliced(function: Callable[..., Any], items: tuple[int, ...]) -> tuple[tuple[
 
 
 @functools.cache
+def pushed_forward(
+    function: Callable[..., Any], items: tuple[int, ...]
+) -> tuple[tuple[str, ...], Callable[..., Any] | None]:
+    """The forward derivative that a scalar backward implies: the sum of some of its items, each with its own tangent.
+
+    An elementwise op's Jacobian is diagonal, so that what carries a gradient back carries a tangent forward. Returns the
+    parameters, of which ``<grad>_<item>`` are the tangents, and the function; None if it is 0 everywhere.
+    """
+    grad = definition(function).args.args[0].arg
+    reads: dict[str, None] = {}
+    statements: list[ast.stmt] = []
+    total: ast.expr | None = None
+    for item in items:
+        names, part = sliced(function, (item,))
+        if grad not in names:
+            continue  # a constant, and that of a linear map is 0
+        tree = copy.deepcopy(definition(part))
+        *body, last = tree.body
+        local = {s.targets[0].id for s in body if isinstance(s, ast.Assign)} | {grad}  # type: ignore[attr-defined]
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Name) and node.id in local:
+                node.id = f"{node.id}_{item}"
+        reads.update({f"{name}_{item}" if name == grad else name: None for name in names})
+        statements += body
+        value = last.value.elts[0]  # type: ignore[attr-defined]
+        total = value if total is None else ast.BinOp(total, ast.Add(), value)
+    if total is None:
+        return (), None
+    arguments = ast.arguments([], [ast.arg(name) for name in reads], None, [], [], None, [])
+    tree = ast.FunctionDef("tangent", arguments, [*statements, ast.Return(total)], [])
+    whole = {"function": Device(getattr(function, "py_func", function))}  # where the backward is not taken apart
+    return tuple(reads), _defined(tree, function, whole)
+
+
+@functools.cache
 def passed_through(function: Callable[..., Any], count: int) -> tuple[bool, ...]:
     """For each item of a scalar backward's result, whether it is the function's first parameter as it came."""
     tree = definition(function)

@@ -28,7 +28,7 @@ from numgrad import dtypes, registry
 from numgrad.dtypes import dtype as Dtype
 from numgrad.errors import DtypeError, GradError, ShapeError, describe
 from numgrad.kernels import scalar
-from numgrad.kernels.elementwise import broadcast_shapes, passed_through, plan_elementwise, sliced
+from numgrad.kernels.elementwise import broadcast_shapes, passed_through, plan_elementwise, pushed_forward, sliced
 from numgrad.layout import output_strides
 from numgrad.registry import Op, find
 from numgrad.runtime.kernel import Device, python_function, references
@@ -61,6 +61,8 @@ class Elementwise(Op):
         Rough number of elementary operations for one element.
     """
 
+    elementwise = True
+
     def __init__(
         self,
         name: str,
@@ -87,6 +89,7 @@ class Elementwise(Op):
         self.scalar_forward: ScalarFunction
         self.scalar_backward: ScalarFunction | None = None
         self._parts: dict[tuple[tuple[bool, ...], bool], _Part] = {}
+        self._pushes: dict[tuple[tuple[int, ...], bool], tuple[tuple[str, ...], ScalarFunction | None]] = {}
         self.plan_function = self._plan_forward
         if oracle is not None:
             self.oracle_function = oracle
@@ -108,6 +111,7 @@ class Elementwise(Op):
         self.scalar_backward = function
         self._grad_word, self.saves = names[0], names[1:]  # under the names that the scalar functions use
         self.backward_function = self._run_backward
+        self.jvp_function = self._run_jvp
         if self.in_place is not None:
             self.in_place.take_backward()
         return function
@@ -218,17 +222,47 @@ class Elementwise(Op):
         rows = zip(self.inputs, needs, passed, strict=True)
         outputs = [f"grad_{name}" for name, needed, same in rows if needed and not same]
         suffix = "" if len(outputs) == len(needs) else "".join(name.removeprefix("grad") for name in outputs)
-        op = Op(f"{self.name}_backward{suffix}", reads, outputs=outputs, public=len(outputs), register=False)
-
-        @op.plan
-        def _(b: PlanBuilder, *inputs: Operand) -> None:
-            dtype = next(x.spec.dtype for x in inputs if x.spec.dtype.is_floating_point)
-            shape = broadcast_shapes(op.name, *(x.spec.shape for x in inputs))
-            strides = output_strides(shape, [x.spec for x in inputs])
-            outs = [b.output(dtype, shape, strides) for _ in outputs]
-            plan_elementwise(b, op.name, part, dtype.code, inputs, outs, tuple(range(len(outs))), cost=self.cost)
-
+        op = _fused(f"{self.name}_backward{suffix}", reads, outputs, part, tuple(range(len(outputs))), self.cost)
         return op if len(outputs) > 1 else lambda *inputs: (op(*inputs),)
+
+    # ---- forward mode -------------------------------------------------------------------------------------------
+
+    def _run_jvp(self, ctx: Any, *tangents: Any) -> Any:
+        assert self.scalar_backward is not None
+        key = tuple(n for n, tangent in enumerate(tangents) if tangent is not None), ctx.differentiable
+        push = self._pushes.get(key)
+        if push is None:
+            reads, function = pushed_forward(self.scalar_backward, key[0])
+            if function is not None:
+                if ctx.differentiable:
+                    function = self._make_composite(function)
+                else:
+                    function = _fused(f"{self.name}_jvp", reads, ("tangent",), function, (None,), self.cost)
+            push = self._pushes[key] = reads, function
+        reads, function = push
+        if function is None:
+            return None
+        values = {f"{self._grad_word}_{n}": tangents[n] for n in key[0]}
+        values.update(zip(self._argument_names(), ctx.inputs, strict=True), out=ctx.outputs[0])
+        return function(*[values[name] for name in reads])
+
+
+def _fused(
+    name: str, reads: Sequence[str], outputs: Sequence[str], part: ScalarFunction, items: tuple[Any, ...], cost: int
+) -> Op:
+    """An op that no one calls by name: one launch of a derived scalar function."""
+    op = Op(name, reads, outputs=outputs, public=len(outputs), register=False)
+    op.elementwise = True
+
+    @op.plan
+    def _(b: PlanBuilder, *inputs: Operand) -> None:
+        dtype = next(x.spec.dtype for x in inputs if x.spec.dtype.is_floating_point)
+        shape = broadcast_shapes(op.name, *(x.spec.shape for x in inputs))
+        strides = output_strides(shape, [x.spec for x in inputs])
+        outs = [b.output(dtype, shape, strides) for _ in outputs]
+        plan_elementwise(b, op.name, part, dtype.code, inputs, outs, items, cost=cost)
+
+    return op
 
 
 class _InPlace(Op):
@@ -247,6 +281,7 @@ class _InPlace(Op):
         """Save and differentiate as the base op does."""
         self.saves, self.saving = self.base.saves, self.base.saving  # type: ignore[method-assign]
         self.backward_function = self.base.backward_function
+        self.jvp_function = self.base.jvp_function
 
     def _plan(self, b: PlanBuilder, *inputs: Operand, **params: Any) -> None:
         compute = self.base._common_dtype(inputs)

@@ -112,17 +112,22 @@ def _products_of_others(rows: Any) -> Any:
     return narrow(reshape(cat(mul(others, right), mul(others, left), dim=2), (n, count + count % 2)), 1, 0, count)
 
 
+def products_of_others(x: Any, dims: tuple[int, ...]) -> Any:
+    """For each element the product of the others that a product over dims multiplies it with."""
+    shape = x._spec.shape
+    kept = [d for d in range(len(shape)) if d not in dims]
+    order = (*kept, *dims)
+    form = (product([shape[d] for d in kept]), product([shape[d] for d in dims]))
+    others = reshape(_products_of_others(reshape(permute(x, dims=order), form)), tuple(shape[d] for d in order))
+    return permute(others, dims=tuple(order.index(d) for d in range(len(shape))))
+
+
 @prod.backward
 def _(ctx, grad):
     x, out = ctx.saved
     dims, shape = ctx.params.dims, ctx.input_specs[0].shape
     if ctx.create_graph:
-        kept = [d for d in range(len(shape)) if d not in dims]
-        order = (*kept, *dims)
-        form = (product([shape[d] for d in kept]), product([shape[d] for d in dims]))
-        others = reshape(_products_of_others(reshape(permute(x, dims=order), form)), tuple(shape[d] for d in order))
-        others = permute(others, dims=tuple(order.index(d) for d in range(len(shape))))
-        return mul(_with_kept_dims(grad, shape, dims), others)
+        return mul(_with_kept_dims(grad, shape, dims), products_of_others(x, dims))
     is_zero = eq(x, 0)
     zeros = sum_(cast(is_zero, dtype=x.dtype), dims=dims, keepdim=True)
     others = prod(where(is_zero, 1, x), dims=dims, keepdim=True)
