@@ -6,12 +6,12 @@ from typing import Any
 
 from numgrad.ops.conv import conv2d, conv2d_backward_input, conv2d_backward_weight
 from numgrad.ops.creation import cast, cat, copy_, to_strides, zeros_like
-from numgrad.ops.elementwise import add, div, eq, exp, mul, rsqrt, square, sub
+from numgrad.ops.elementwise import add, div, eq, exp, le, mul, rsqrt, square, sub, where
 from numgrad.ops.index import gather, index_put, index_select, index_select_backward, scatter_add
 from numgrad.ops.layer_norm import layer_norm
 from numgrad.ops.linalg import bmm, linear, mm
 from numgrad.ops.loss import log_softmax, nll_loss, nll_loss_backward, softmax
-from numgrad.ops.norm import batch_norm_eval, batch_norm_training
+from numgrad.ops.norm import batch_norm_eval, batch_norm_relu_eval, batch_norm_relu_training, batch_norm_training
 from numgrad.ops.pool import (
     adaptive_avg_pool2d,
     adaptive_avg_pool2d_backward,
@@ -175,24 +175,42 @@ def _by_channel(vector: Any, ndim: int) -> Any:
     return None if vector is None else reshape(vector, (1, vector._spec.numel, *(1,) * (ndim - 2)))
 
 
-@batch_norm_training.jvp
-def _(ctx, to_x, to_weight, to_bias, _to_mean, _to_var):
+def _training_tangent(ctx: Any, to_x: Any, to_weight: Any, to_bias: Any) -> Any:
     x, weight = ctx.inputs[:2]
     ndim = x._spec.ndim
     normed, tangent = _normed(x, to_x, (0, *range(2, ndim)), ctx.params.eps)
     return _affine(normed, tangent, *(_by_channel(v, ndim) for v in (weight, to_weight, to_bias)))
 
 
-@batch_norm_eval.jvp
-def _(ctx, to_x, to_weight, to_bias, to_mean, to_var):
+def _eval_tangent(ctx: Any, to_x: Any, to_weight: Any, to_bias: Any, to_mean: Any, to_var: Any) -> Any:
     if to_mean is not None or to_var is not None:
         raise NotImplementedError("batch_norm: the derivative with respect to running statistics is not implemented")
-    x, weight, _, running_mean, running_var = ctx.inputs
+    x, weight, _, running_mean, running_var = ctx.inputs[:5]
     ndim = x._spec.ndim
     scale = rsqrt(add(_by_channel(running_var, ndim), ctx.params.eps))
     normed = mul(sub(x, _by_channel(running_mean, ndim)), scale)
     tangent = None if to_x is None else mul(to_x, scale)
     return _affine(normed, tangent, *(_by_channel(v, ndim) for v in (weight, to_weight, to_bias)))
+
+
+@batch_norm_training.jvp
+def _(ctx, *tangents):
+    return _training_tangent(ctx, *tangents[:3])
+
+
+@batch_norm_eval.jvp
+def _(ctx, *tangents):
+    return _eval_tangent(ctx, *tangents)
+
+
+@batch_norm_relu_training.jvp
+def _(ctx, *tangents):
+    return where(le(ctx.outputs[0], 0), 0.0, _added(_training_tangent(ctx, *tangents[:3]), tangents[5]))
+
+
+@batch_norm_relu_eval.jvp
+def _(ctx, *tangents):
+    return where(le(ctx.outputs[0], 0), 0.0, _added(_eval_tangent(ctx, *tangents[:5]), tangents[5]))
 
 
 # ---- ops whose hidden outputs the derivative needs ----------------------------------------------------------------
