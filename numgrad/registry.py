@@ -225,6 +225,10 @@ class Op:
             )
         return found
 
+    def prepared_backward(self, record: Any) -> Any:
+        """None, or what may run in place of `backward` for nodes of this record, if they are not recorded themselves."""
+        return None
+
     def saved_names(self) -> dict[str, int]:
         """For each name in ``saves``, which input or output it is."""
         return {s: (self.outputs if s in self.outputs else self.inputs).index(s) for s in self.saves}

@@ -9,12 +9,12 @@ from typing import Any
 
 from numgrad import registry
 from numgrad.autograd import forward_ad
-from numgrad.engine import dispatch, inference
-from numgrad.engine.tape import Node, TensorBase, gradient_edge, modes
+from numgrad.engine import dispatch
+from numgrad.engine.tape import Node, Record, TensorBase, gradient_edge, modes
 from numgrad.engine.views import check_in_place, refresh
 from numgrad.errors import GradError
 from numgrad.registry import Saving, find
-from numgrad.tensor import creation
+from numgrad.tensor import creation, inference
 from numgrad.tensor.tensor import Tensor
 
 
@@ -269,12 +269,13 @@ class Function:
         if not (recording and True in ctx.needs_input_grad):
             ctx._node = None
             return output
-        node = FunctionNode.__new__(FunctionNode)
-        Node.__init__(node, None, None, edges, [arg._spec if isinstance(arg, TensorBase) else None for arg in args])
+        specs = [arg._spec if isinstance(arg, TensorBase) else None for arg in args]
+        record = Record(None, None, ctx.needs_input_grad, specs, ())
+        node = FunctionNode(record, edges)
         node.function, node.ctx = cls, ctx
         outputs = output if isinstance(output, tuple) else (output,)
         made = tuple([_recorded(node, ctx, number, value, args) for number, value in enumerate(outputs)])
-        node.output_specs = [value._spec if isinstance(value, TensorBase) else None for value in outputs]  # type: ignore[misc]
+        record.output_specs = [value._spec if isinstance(value, TensorBase) else None for value in outputs]
         _save(node, ctx, outputs, made)
         ctx._node = weakref.ref(node)
         if dispatch.node_watchers:
@@ -330,7 +331,7 @@ def _save(node: FunctionNode, ctx: FunctionCtx, outputs: tuple[Any, ...], made: 
         saved.append(tensor)
     node.saved = saved
     node.versions = [0 if tensor is None else tensor._storage.version for tensor in saved]
-    node.saving = Saving((None,) * len(saved), tuple(numbers))
+    node.record.saving = Saving((None,) * len(saved), tuple(numbers))
     ctx._to_save = ()
 
 
@@ -365,8 +366,8 @@ def once_differentiable(fn: Callable[..., Any]) -> Callable[..., Any]:
             return result
         results = result if isinstance(result, tuple) else (result,)
         edges = (*node.edges, *(_edge(grad) for grad in grads if isinstance(grad, TensorBase)))
-        refusing = _NotTwice(None, None, edges, ())
-        refusing.output_specs = [None if each is None else each._spec for each in results]  # type: ignore[misc]
+        specs = [each._spec if isinstance(each, TensorBase) else None for each in results]
+        refusing = _NotTwice(Record(None, None, (), (), specs), edges)
         marked = []
         for number, each in enumerate(results):
             if isinstance(each, TensorBase):

@@ -8,8 +8,8 @@ from typing import Any
 
 from numgrad.autograd.modes import _GradMode
 from numgrad.engine import dispatch
-from numgrad.engine.inference import mark
 from numgrad.engine.tape import modes
+from numgrad.tensor.inference import mark
 
 
 class _Marker:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import heapq
 import threading
 from collections.abc import Callable, Sequence
+from heapq import heappop, heappush
 from typing import Any
 
 from numgrad.engine.tape import AccumulateGrad, Edge, Node, TensorBase, modes
@@ -24,7 +24,8 @@ class BackwardPass:
     def __init__(self, roots: Sequence[Edge], useful: set[Node] | None) -> None:
         self.roots = roots
         self.slots: dict[Node, list[Any]] = {}
-        self.heap: list[tuple[int, int, Node]] = []
+        self.heap: list[tuple[int, Node]] = []
+        self.owned: set[Node] = set()  # waiting leaves whose gradient is in nobody else's memory
         self.useful = useful  # None: all nodes
         self.add = find("add")
         self.at_end: list[Callable[[], None]] = []
@@ -35,28 +36,25 @@ class BackwardPass:
             self.useful = set(_below(self.roots))
         return node in self.useful
 
-    def deliver(self, edge: Edge, grad: Any, owned: bool) -> None:
-        """Add ``grad`` to what waits at ``edge``; ``owned``: nobody else has its memory."""
-        assert edge is not None
-        node, number = edge
+    def deliver(self, node: Node, number: int, grad: Any) -> None:
+        """Add ``grad`` to what waits for output ``number`` of a node."""
         if self.useful is not None and node not in self.useful:
             return
         slots = self.slots.get(node)
         if slots is None:
-            slots = self.slots[node] = [None] * len(node.output_specs) + [owned]
-            heapq.heappush(self.heap, (-node.sequence, id(node), node))
-        if slots[number] is None:
+            heappush(self.heap, (-node.sequence, node))
+            count = len(node.record.output_specs)
+            if count == 1:
+                self.slots[node] = [grad]
+                return
+            slots = self.slots[node] = [None] * count
+        before = slots[number]
+        if before is None:
             slots[number] = grad
         else:
-            slots[number] = self.add(slots[number], grad)
-            slots[-1] = True
-
-    def pop(self) -> tuple[Node, list[Any], bool]:
-        """The latest waiting node, its gradients, and whether the last one to arrive is the engine's own."""
-        node = heapq.heappop(self.heap)[2]
-        slots = self.slots.pop(node)
-        owned = slots.pop()
-        return node, slots, owned
+            slots[number] = self.add(before, grad)
+            if type(node) is AccumulateGrad:
+                self.owned.add(node)
 
 
 def run_backward(
@@ -80,21 +78,24 @@ def run_backward(
     before = modes.grad_enabled, modes.backward
     modes.grad_enabled, modes.backward = create_graph, pending
     try:
-        for edge, grad in zip(roots, grads, strict=True):
-            pending.deliver(edge, grad, owned=False)
-        while pending.heap:
-            node, incoming, owned = pending.pop()
+        for (node, number), grad in zip(roots, grads, strict=True):  # type: ignore[misc]
+            pending.deliver(node, number, grad)
+        heap, waiting = pending.heap, pending.slots
+        while heap:
+            node = heappop(heap)[1]
+            incoming = waiting.pop(node)
             hooks = node.hooks
             if hooks is not None:
-                incoming, owned = hooks.on_tensors(node, incoming), False
+                incoming = hooks.on_tensors(node, incoming)
             if captured:
                 for number, grad in enumerate(incoming):
                     if (node, number) in captured:
                         captured[node, number] = grad
-            if isinstance(node, AccumulateGrad):
+            if type(node) is AccumulateGrad:
                 if captures is None:
                     if hooks is not None:
                         incoming = hooks.on_entry(incoming)
+                    owned = node in pending.owned and hooks is None
                     accumulate(node.variable, incoming[0], owned, create_graph)
                     if hooks is not None:
                         hooks.on_exit((), incoming)
@@ -108,9 +109,9 @@ def run_backward(
                 if hooks is not None:
                     outgoing = hooks.on_exit(outgoing, incoming)
                 if not retain_graph:
-                    node.release()
+                    node.saved = None
                 _send(node, incoming, outgoing, pending, hooks is None and node.makes_results)
-                del outgoing
+                outgoing = ()
             incoming = grad = None  # type: ignore[assignment]
         for call in pending.at_end:
             call()
@@ -126,13 +127,25 @@ def _send(node: Node, incoming: list[Any], outgoing: tuple[Any, ...], pending: B
             f"function {node.name()} returned an incorrect number of gradients (expected {len(edges)}, got "
             f"{len(outgoing)})"
         )
-    taken = [grad._storage for grad in incoming if grad is not None]
-    for position, (edge, grad) in enumerate(zip(edges, outgoing, strict=True)):
+    for position, edge in enumerate(edges):
+        grad = outgoing[position]
         if edge is not None and grad is not None:
-            storage = grad._storage
-            others = [other._storage for other in outgoing[position + 1 :] if other is not None]
-            pending.deliver(edge, grad, fresh and storage not in taken and storage not in others)
-            taken.append(storage)
+            target, number = edge
+            if (
+                type(target) is AccumulateGrad
+                and fresh
+                and target not in pending.slots
+                and _is_new(position, incoming, outgoing)
+            ):
+                pending.owned.add(target)
+            pending.deliver(target, number, grad)
+
+
+def _is_new(position: int, incoming: list[Any], outgoing: Sequence[Any]) -> bool:
+    """Whether the gradient at this position is in the memory of no other one that the engine has in hand here."""
+    storage = outgoing[position]._storage
+    others = [grad for place, grad in enumerate(outgoing) if place != position]
+    return all(grad is None or grad._storage is not storage for grad in (*incoming, *others))
 
 
 def _nodes_above(roots: Sequence[Edge], captured: dict[tuple[Node, int], Any]) -> set[Node]:

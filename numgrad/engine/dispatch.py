@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from numgrad import registry
-from numgrad.engine.tape import NO_GRAD, Node, TensorBase, gradient_edge, modes
+from numgrad.engine.tape import NO_GRAD, Node, Record, TensorBase, gradient_edge, modes
 from numgrad.engine.views import refresh
 from numgrad.registry import Op
 from numgrad.runtime.memory import allocate
@@ -28,53 +28,56 @@ def dispatch(op: Op, inputs: tuple[Any, ...], params: Any) -> Any:
     Everything that can be refused is refused by the op's plan, before memory is allocated or changed.
     """
     try:
-        specs = tuple([None if tensor is None else tensor._spec for tensor in inputs])
+        key = (params, *[None if tensor is None else tensor._spec for tensor in inputs])
     except AttributeError:
         inputs = _with_constants(op, inputs)
-        specs = tuple([None if tensor is None else tensor._spec for tensor in inputs])
-    plan = op.plans.get((params, *specs))
+        key = (params, *[None if tensor is None else tensor._spec for tensor in inputs])
+    plan = op.plans.get(key)
     if plan is None:
-        plan = op.make_plan(specs, params)
-    edges = None
-    if modes.grad_enabled and op.differentiable:
-        for tensor in inputs:
-            if tensor is None:
-                continue
-            if tensor._base is not None and tensor._base._node is not tensor._view_node:
-                refresh(tensor)
-            if tensor._node is not None or tensor._requires_grad:
-                edges = tuple([None if tensor is None else _edge(tensor) for tensor in inputs])
-                break
+        plan = op.make_plan(key[1:], params)
+    edges = _edges(inputs) if op.differentiable and modes.grad_enabled else None
     if guards:
         for guard in guards:
             guard(op, inputs, plan, edges)
     addresses = [0 if tensor is None else tensor._address for tensor in inputs]
     outputs: list[Any] = []
-    cls = tensor_class
     for output in plan.outputs:
         if output.source is None:
             storage = allocate(output.nbytes)
-            outputs.append(cls(storage, output.spec, storage.address))  # type: ignore[arg-type]
+            address = storage.address
+            outputs.append(tensor_class(storage, output.spec, address))  # type: ignore[arg-type]
+            addresses.append(address)
         elif output.spec is not None:
             outputs.append(_view(inputs[output.source], output))
         else:
             outputs.append(inputs[output.source])
     if plan.program is not None:
-        status = plan.run(addresses, outputs)
+        status = plan.run(addresses)
         if status:
             raise _status_error(op, status, params)
     if recorders:
         for recorder in recorders:
             recorder.applied(op, inputs, outputs)
     if edges is not None:
-        node = _node(op, params, edges, inputs, specs)
-        for position in plan.changed:
-            inputs[position]._storage.version += 1
-        _record(node, op, outputs)
-    else:
-        for position in plan.changed:
-            inputs[position]._storage.version += 1
+        _record(op, params, key[1:], plan, edges, inputs, outputs)
+    elif plan.changed:
+        _count_changes(plan, inputs)
     return outputs[0] if op.public == 1 else tuple(outputs[: op.public])
+
+
+def _edges(inputs: tuple[Any, ...]) -> list[Any] | None:
+    """Where the gradients of the inputs go; None if no input needs one."""
+    edges: list[Any] | None = None
+    for position, tensor in enumerate(inputs):
+        if tensor is not None:
+            if tensor._base is not None and tensor._base._node is not tensor._view_node:
+                refresh(tensor)
+            node = tensor._node
+            if node is not None or tensor._requires_grad:
+                if edges is None:
+                    edges = [None] * len(inputs)
+                edges[position] = gradient_edge(tensor) if node is None else (node, tensor._output_nr)
+    return edges
 
 
 def _with_constants(op: Op, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -97,35 +100,43 @@ def _view(source: TensorBase, output: Any) -> TensorBase:
     return view
 
 
-def _edge(tensor: TensorBase) -> Any:
-    if tensor._base is not None:
-        refresh(tensor)
-    return gradient_edge(tensor)
-
-
-def _node(op: Op, params: Any, edges: tuple[Any, ...], inputs: tuple[Any, ...], specs: Any) -> Node:
-    """The record, with what the backward will read of the inputs: before they are changed in place, so that it is noticed."""
-    node = Node(op, params, edges, specs)
-    saving = node.saving = op.saving(node.needs)
-    node.saved = [None if place is None else inputs[place] for place in saving.inputs]
-    node.versions = [0 if tensor is None else tensor._storage.version for tensor in node.saved]
-    return node
-
-
-def _record(node: Node, op: Op, outputs: list[Any]) -> None:
-    for place, position in node.saving.outputs:
+def _record(
+    op: Op, params: Any, specs: Any, plan: Any, edges: list[Any], inputs: tuple[Any, ...], outputs: list[Any]
+) -> None:
+    """Make the node, and give the outputs their place in the graph."""
+    needs = tuple([edge is not None for edge in edges])
+    record = plan.records.get(needs)
+    if record is None:
+        output_specs = [tensor._spec for tensor in outputs[: op.public]]
+        record = plan.records[needs] = Record(op, params, needs, specs, output_specs)
+    saved: list[Any] = []
+    versions: list[int] = []
+    for place in record.saving.inputs:
+        if place is None:
+            saved.append(None)
+            versions.append(0)
+        else:
+            saved.append(inputs[place])
+            versions.append(inputs[place]._storage.version)
+    node = Node(record, edges, saved, versions)
+    if plan.changed:  # counted after what is saved, so that it is noticed
+        _count_changes(plan, inputs)
+    for place, position in record.saving.outputs:
         tensor = outputs[position]
         # Without its node, or the node would keep itself alive.
-        node.saved[place] = tensor_class(tensor._storage, tensor._spec, tensor._address)  # type: ignore[index]
-        node.versions[place] = tensor._storage.version
-    public = outputs[: op.public]
-    node.output_specs = [tensor._spec for tensor in public]
-    for number, tensor in enumerate(public):
-        if tensor._spec.dtype.is_floating_point:
-            tensor._node, tensor._output_nr = node, number
+        saved[place] = tensor_class(tensor._storage, tensor._spec, tensor._address)
+        versions[place] = tensor._storage.version
+    for number, spec in enumerate(record.output_specs):
+        if spec.dtype.is_floating_point:
+            outputs[number]._node, outputs[number]._output_nr = node, number
     if node_watchers:
         for watch in node_watchers:
             watch(node)
+
+
+def _count_changes(plan: Any, inputs: tuple[Any, ...]) -> None:
+    for position in plan.changed:
+        inputs[position]._storage.version += 1
 
 
 def _status_error(op: Op, status: int, params: Any) -> Exception:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import threading
 import weakref
+from collections.abc import Sequence
 from typing import Any
 
 from numgrad.errors import GradError
@@ -78,6 +79,25 @@ modes = Modes()
 Edge = tuple["Node", int] | None  # a node and the number of its output
 
 
+class Record:
+    """What nodes have in common that record the same op, for the same signature, with the same needed gradients.
+
+    ``needs`` says for each input whether its gradient is needed, ``saving`` what is kept for that. ``run`` is None, or
+    does what the op's backward does when it is not recorded itself: ``run(node, grads)``.
+    """
+
+    __slots__ = ("input_specs", "needs", "op", "output_specs", "params", "run", "saving")
+
+    def __init__(self, op: Any, params: Any, needs: tuple[bool, ...], input_specs: Any, output_specs: Any) -> None:
+        self.op = op
+        self.params = params
+        self.needs = needs
+        self.input_specs = input_specs
+        self.output_specs = output_specs
+        self.saving: Any = None if op is None else op.saving(needs)
+        self.run: Any = None if op is None else op.prepared_backward(self)
+
+
 class Node:
     """One recorded application: its backward, the nodes of its inputs (``edges``), and the saved tensors.
 
@@ -85,37 +105,24 @@ class Node:
     before it is passed on. ``saved`` and ``versions`` (of the storages, at that time) are parallel to the op's ``saves``.
     """
 
-    __slots__ = (
-        "__weakref__",
-        "edges",
-        "hooks",
-        "input_specs",
-        "needs",
-        "op",
-        "output_specs",
-        "params",
-        "saved",
-        "saving",
-        "sequence",
-        "versions",
-    )
+    __slots__ = ("__weakref__", "edges", "hooks", "record", "saved", "sequence", "versions")
 
-    def __init__(self, op: Any, params: Any, edges: tuple[Edge, ...], input_specs: Any) -> None:
-        self.op = op
-        self.params = params
+    def __init__(self, record: Record, edges: Sequence[Edge], saved: Any = None, versions: Any = ()) -> None:
+        self.record = record
         self.edges = edges
-        self.needs = tuple([edge is not None for edge in edges])
-        self.input_specs = input_specs
+        self.saved: list[Any] | None = saved
+        self.versions: list[int] = versions
+        self.hooks: Any = None  # or what `hooks.Hooks` says
         self.sequence = next(_sequence)
-        self.hooks = None
+
+    op = property(lambda self: self.record.op)
+    params = property(lambda self: self.record.params)
+    needs = property(lambda self: self.record.needs)
+    saving = property(lambda self: self.record.saving)
+    input_specs = property(lambda self: self.record.input_specs)
+    output_specs = property(lambda self: self.record.output_specs)
 
     makes_results = True  # what `apply` returns is nobody else's, unless it is what came in
-
-    hooks: Any  # None, or what `hooks.Hooks` says
-    saved: list[Any] | None
-    versions: list[int]
-    output_specs: list[Spec]
-    saving: Any
 
     def name(self) -> str:
         """The name that torch would print, such as 'MulBackward0'."""
@@ -128,9 +135,12 @@ class Node:
 
     def apply(self, grads: list[Any], create_graph: bool) -> tuple[Any, ...]:
         """Gradients of the inputs from those of the outputs."""
-        backward = self.op.backward_function
+        record = self.record
+        if record.run is not None and not create_graph:
+            return record.run(self, grads)  # type: ignore[no-any-return]
+        backward = record.op.backward_function
         if backward is None:
-            raise GradError(f"the derivative of {self.op.name} is not implemented")
+            raise GradError(f"the derivative of {record.op.name} is not implemented")
         result = backward(Context(self, create_graph), *grads)
         return result if type(result) is tuple else (result,)
 
@@ -223,9 +233,10 @@ class Context:
     def __init__(self, node: Node, create_graph: bool) -> None:
         self.node = node
         self.create_graph = create_graph
-        self.params = node.params
-        self.input_specs = node.input_specs
-        self.needs = node.needs
+        record = node.record
+        self.params = record.params
+        self.input_specs = record.input_specs
+        self.needs = record.needs
 
     @property
     def saved(self) -> list[Any]:
@@ -245,8 +256,7 @@ class AccumulateGrad(Node):
     __slots__ = ("variable",)
 
     def __init__(self, variable: TensorBase) -> None:
-        super().__init__(None, None, (), ())
-        self.output_specs = [variable._spec]
+        super().__init__(Record(None, None, (), (), [variable._spec]), ())
         self.variable = variable
         self.hooks = variable._hooks
 

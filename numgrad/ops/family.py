@@ -177,6 +177,36 @@ class Elementwise(Op):
             ]
         )
 
+    def prepared_backward(self, record: Any) -> Any:
+        """`_run_backward` for one record, where nothing is recorded: all that depends on shapes is decided here."""
+        if self.scalar_backward is None:
+            return None
+        part = self._make_part(record.needs, create_graph=False)
+        function, reads, reads_saved, sources = part
+        (result_spec,) = record.output_specs
+        rows = tuple(
+            (source, None if spec is None or spec.shape == result_spec.shape else tuple(spec.shape))
+            for source, spec in zip(sources, record.input_specs, strict=True)
+        )
+        sum_to_size = find("sum_to_size")
+
+        def run(node: Any, grads: Sequence[Any]) -> Sequence[Any]:
+            grad = grads[0]
+            values = (grad, *node.unpack(False)) if reads_saved else grads
+            results = function(*[values[place] for place in reads])
+            made: list[Any] = []
+            for source, size in rows:
+                if source is None:
+                    made.append(None)
+                    continue
+                result = grad if source < 0 else results[source]
+                if result.__class__ is float or result.__class__ is int:
+                    result = self._flat(result, grad)
+                made.append(result if size is None else sum_to_size(result, size=size))
+            return made
+
+        return run
+
     def _make_part(self, needs: tuple[bool, ...], create_graph: bool) -> _Part:
         reads, function = self._part(needs)
         passed = passed_through(self.scalar_backward, len(needs))  # type: ignore[arg-type]
@@ -192,12 +222,16 @@ class Elementwise(Op):
     def _to_input(self, result: Any, grad: Any, spec: Any) -> Any:
         """A gradient in the shape of its input; a plain number is the gradient of a function that is flat everywhere."""
         if isinstance(result, (int, float)):
-            result = find("mul")(grad, result) if result else find("zeros_like")(grad)
+            result = self._flat(result, grad)
         return (
             result
             if result._spec is spec or result._spec.shape == spec.shape
             else find("sum_to_size")(result, size=tuple(spec.shape))
         )
+
+    @staticmethod
+    def _flat(slope: float, grad: Any) -> Any:
+        return find("mul")(grad, slope) if slope else find("zeros_like")(grad)
 
     def _make_composite(self, part: ScalarFunction) -> ScalarFunction:
         """The backward on tensors, which can be differentiated again."""
@@ -223,7 +257,10 @@ class Elementwise(Op):
         outputs = [f"grad_{name}" for name, needed, same in rows if needed and not same]
         suffix = "" if len(outputs) == len(needs) else "".join(name.removeprefix("grad") for name in outputs)
         op = _fused(f"{self.name}_backward{suffix}", reads, outputs, part, tuple(range(len(outputs))), self.cost)
-        return op if len(outputs) > 1 else lambda *inputs: (op(*inputs),)
+        defaults = op.defaults
+        if len(outputs) > 1:
+            return lambda *inputs: registry.dispatch(op, inputs, defaults)
+        return lambda *inputs: (registry.dispatch(op, inputs, defaults),)
 
     # ---- forward mode -------------------------------------------------------------------------------------------
 
@@ -280,7 +317,7 @@ class _InPlace(Op):
     def take_backward(self) -> None:
         """Save and differentiate as the base op does."""
         self.saves, self.saving = self.base.saves, self.base.saving  # type: ignore[method-assign]
-        self.backward_function = self.base.backward_function
+        self.backward_function, self.prepared_backward = self.base.backward_function, self.base.prepared_backward  # type: ignore[method-assign]
         self.jvp_function = self.base.jvp_function
 
     def _plan(self, b: PlanBuilder, *inputs: Operand, **params: Any) -> None:

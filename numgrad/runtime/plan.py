@@ -205,21 +205,29 @@ class Plan:
 
     def __init__(self, builder: PlanBuilder) -> None:
         self.outputs = tuple(builder.outputs)
-        self.scratch_bytes = tuple(builder.scratch_bytes)
         made = builder._made
         self.program = Program(builder.launches, len(builder.inputs) + len(made)) if builder.launches else None
-        # Addresses follow the inputs' in the order in which operands were made.
-        self._from_outputs = tuple(position if kind == "output" else None for kind, position, _ in made)
+        # Addresses follow the inputs' in the order in which operands were made; None: the next output.
+        kinds = [builder.scratch_bytes[position] if kind == "scratch" else None for kind, position, _ in made]
+        self._scratch = tuple(kinds) if builder.scratch_bytes else None
+        self._inputs = len(builder.inputs)
         self.changed = tuple(builder.changed)
+        self.records: dict[
+            tuple[bool, ...], Any
+        ] = {}  # what the engine notes about this signature, by needed gradients
 
-    def run(self, addresses: list[int], outputs: list[Any]) -> int:
-        """Launch, given the inputs' addresses and the output tensors; the launch's status word."""
+    def run(self, addresses: list[int]) -> int:
+        """Launch, given the addresses of the inputs and the new outputs; the launch's status word."""
         assert self.program is not None
-        if not self.scratch_bytes:
-            addresses += [outputs[position]._address for position in self._from_outputs]  # type: ignore[index]
+        if self._scratch is None:
             return program.launch(self.program, *addresses)
-        scratch = [memory.allocate(nbytes) for nbytes in self.scratch_bytes]
-        blocks = iter(scratch)
-        for position in self._from_outputs:
-            addresses.append(next(blocks).address if position is None else outputs[position]._address)
+        scratch = []  # held until the launch is done
+        outputs = iter(addresses[self._inputs :])
+        del addresses[self._inputs :]
+        for nbytes in self._scratch:
+            if nbytes is None:
+                addresses.append(next(outputs))
+            else:
+                scratch.append(memory.allocate(nbytes))
+                addresses.append(scratch[-1].address)
         return program.launch(self.program, *addresses)

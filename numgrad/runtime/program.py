@@ -17,7 +17,6 @@ then                  the frame: for each launch its slots (word 0 the status ad
 from __future__ import annotations
 
 import ctypes
-import functools
 import struct
 import threading
 from collections.abc import Callable, Sequence
@@ -191,15 +190,18 @@ _METH_FASTCALL = 0x0080
 _alive: list[Any] = []
 
 
-@functools.cache
+_execute: Callable[..., int] | None = None  # once it was asked for
+
+
 def _executor() -> Callable[..., int]:
     """`execute` as a built-in function of the interpreter: 0.1 us a call, where ctypes takes 0.5."""
+    global _execute
     definition = _MethodDefinition(b"execute", execute.address(), _METH_FASTCALL, b"run a program")
     _alive.append(definition)
     create = ctypes.pythonapi.PyCFunction_NewEx
     create.restype, create.argtypes = ctypes.py_object, [ctypes.c_void_p, ctypes.py_object, ctypes.c_void_p]
-    function: Callable[..., int] = create(ctypes.addressof(definition), threads.ADDRESS, None)
-    return function
+    _execute = create(ctypes.addressof(definition), threads.ADDRESS, None)
+    return _execute  # type: ignore[return-value]
 
 
 class Observer(Protocol):
@@ -234,7 +236,7 @@ def launch(program: Program, *addresses: int) -> int:
     """
     if program.splits and not threads.ready:
         threads.start()
-    status = _executor()(program.address, *addresses)
+    status = (_execute or _executor())(program.address, *addresses)
     if status == OUT_OF_BOUNDS:
         names = ", ".join(launch.kernel.name for launch in program.launches)
         raise KernelError(f"an index is out of bounds in one of the kernels: {names}")

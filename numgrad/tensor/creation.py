@@ -9,10 +9,10 @@ import numpy as np
 
 from numgrad import dtypes, ops
 from numgrad.dtypes import dtype as Dtype
-from numgrad.engine import inference
 from numgrad.engine.tape import TensorBase, modes
 from numgrad.layout import output_strides, spec_of
 from numgrad.runtime import memory
+from numgrad.tensor import inference
 from numgrad.tensor.functional import size_of
 from numgrad.tensor.tensor import Tensor
 

@@ -10,13 +10,13 @@ import numpy as np
 
 from numgrad import dtypes
 from numgrad.dtypes import dtype as Dtype
-from numgrad.engine import dispatch, hooks, inference
+from numgrad.engine import dispatch, hooks
 from numgrad.engine.tape import Node, TensorBase
 from numgrad.engine.views import refresh
 from numgrad.layout import Size, spec_of
 from numgrad.runtime import memory
 from numgrad.tensor import functional as F
-from numgrad.tensor import indexing, printing
+from numgrad.tensor import indexing, inference, printing
 from numgrad.tensor import layers as L
 
 Number: TypeAlias = bool | int | float
