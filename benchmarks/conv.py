@@ -1,4 +1,4 @@
-"""ResNet18's convolutions, forward and both gradients: numgrad (direct, and the quickest) and torch in both layouts.
+"""ResNet18's convolutions, forward and both gradients: numgrad (direct, and as by default) and torch in both layouts.
 
 Each runs in its own process; a turn goes through all layers in order, so that weights leave the caches as they do in a
 step. A number is the best turn's median.
@@ -7,7 +7,6 @@ step. A number is the best turn's median.
 from __future__ import annotations
 
 import json
-import os
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -53,12 +52,12 @@ def _timed(actions: dict[str, Callable[[], Any]]) -> Callable[..., dict[str, flo
     return turn
 
 
-def numgrad_side(batch_size: int, image_size: int, threads: int, auto: str) -> Callable[..., dict[str, float]]:
-    """The plans, run over NumPy's memory; ``auto`` is the policy of `numgrad.kernels.conv`."""
+def numgrad_side(batch_size: int, image_size: int, threads: int, policy: str) -> Callable[..., dict[str, float]]:
+    """The plans, run over NumPy's memory; ``policy`` is one of `conv_choice.POLICIES`."""
     import numpy as np
 
     from numgrad import dtypes
-    from numgrad.kernels import conv
+    from numgrad.kernels import conv, conv_choice
     from numgrad.kernels.conv_backward import plan_conv2d_backward_weight
     from numgrad.layout import spec_of
     from numgrad.runtime import threads as pool
@@ -66,7 +65,7 @@ def numgrad_side(batch_size: int, image_size: int, threads: int, auto: str) -> C
 
     if threads:
         pool.set_num_threads(threads)
-    os.environ["NUMGRAD_CONV"] = auto
+    conv_choice.set_policy(policy)
     actions = {}
 
     class Memory:
@@ -114,8 +113,8 @@ def torch_side(batch_size: int, image_size: int, threads: int, channels_last: bo
 
 
 SIDES: dict[str, tuple[str, dict[str, Any]]] = {
-    "numgrad direct": ("numgrad_side", {"auto": "direct"}),
-    "numgrad quickest": ("numgrad_side", {"auto": "quickest"}),
+    "numgrad direct": ("numgrad_side", {"policy": "direct"}),
+    "numgrad auto": ("numgrad_side", {"policy": "auto"}),
     "torch": ("torch_side", {"channels_last": False}),
     "torch channels_last": ("torch_side", {"channels_last": True}),
 }

@@ -34,7 +34,9 @@ WAIT = Knob("NUMGRAD_WAIT", "auto", "how idle threads sleep: auto, futex, ulock,
 DEBUG = Knob("NUMGRAD_DEBUG", "0", "1: kernels check every index, and a bad one raises KernelError")
 SIMD = Knob("NUMGRAD_SIMD", "auto", "vector instructions to use: auto, avx512, avx2, neon or scalar")
 CONV = Knob(
-    "NUMGRAD_CONV", "direct", "convolution: direct (exact), quickest (Winograd where it pays), winograd2, winograd4"
+    "NUMGRAD_CONV",
+    "auto",
+    "convolution: auto (Winograd's where that pays), direct (rounds least), winograd2, winograd4",
 )
 KERNEL_STORE = Knob("NUMGRAD_KERNEL_STORE", "", "folder of compiled kernels; 'off' keeps them in memory only")
 LOG = Knob("NUMGRAD_LOG", "", "a logging level (debug, info, ...) for numgrad's logger on stderr")

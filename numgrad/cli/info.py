@@ -1,4 +1,7 @@
-"""``numgrad info``: versions, CPU, threads, folders and environment variables: what a report of a bug should have."""
+"""``numgrad info``: versions, CPU, threads, folders and environment variables: what a report of a bug should have.
+
+``numgrad info --conv`` lists which algorithm each convolution of a model uses in which direction, and why.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +9,11 @@ import argparse
 import json
 import os
 import platform
+import sys
 from pathlib import Path
 from typing import Any
 
-from numgrad.cli import OK
+from numgrad.cli import OK, USAGE
 from numgrad.cli.machine import cpu_name, megabytes, versions
 
 
@@ -17,12 +21,25 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     """Add the ``info`` command to a parser's subcommands."""
     text = "show versions, the CPU, threads, folders and environment variables"
     parser = subparsers.add_parser("info", help=text, description=text[0].upper() + text[1:] + ".")
-    parser.add_argument("--json", action="store_true", help="print one JSON object instead of text")
+    add = parser.add_argument
+    add("--json", action="store_true", help="print one JSON object instead of text")
+    add("--conv", nargs="?", const="resnet18", metavar="MODEL", help="list the algorithms of a model's convolutions "
+        "(default: %(const)s)")  # fmt: skip
+    add("--batch-size", type=int, default=1, metavar="N", help="images in a batch, for --conv (default: %(default)s)")
+    add("--image-size", type=int, default=64, metavar="N", help="pixels a side, for --conv (default: %(default)s)")
     return parser
 
 
 def run(args: argparse.Namespace) -> int:
     """Print it; the exit code."""
+    if args.conv:
+        try:
+            rows = convolutions(args.conv, args.batch_size, args.image_size)
+        except (ValueError, RuntimeError) as error:  # no such model, or images that are too small for it
+            print(f"numgrad info: {error}", file=sys.stderr)
+            return USAGE
+        print(json.dumps(rows, indent=2) if args.json else conv_text(rows))
+        return OK
     facts = collect()
     print(json.dumps(facts, indent=2) if args.json else as_text(facts))
     return OK
@@ -49,6 +66,44 @@ def collect() -> dict[str, Any]:
             for knob in config.KNOBS
         ],
     }
+
+
+def convolutions(model: str, batch_size: int, image_size: int) -> list[dict[str, Any]]:
+    """For each convolution of a model of `numgrad.models`, in the order of their use: its shapes, and its algorithms.
+
+    Raises
+    ------
+    ValueError, RuntimeError
+        There is no such model; it cannot take such images.
+    """
+    import numgrad as ng
+    from numgrad.ops.conv import algorithms
+
+    rows: list[dict[str, Any]] = []
+
+    def seen(name: str, module: Any, inputs: tuple[Any, ...]) -> None:
+        shapes = tuple(inputs[0].shape), tuple(module.weight.shape)
+        params = {key: getattr(module, key) for key in ("stride", "padding", "dilation", "groups")}
+        found = {key: choice._asdict() for key, choice in algorithms(*shapes, **params).items()}
+        rows.append({"name": name, "input": shapes[0], "weight": shapes[1], **params, "algorithms": found})
+
+    network = ng.models.get_model(model).eval()
+    for name, module in network.named_modules():
+        if isinstance(module, ng.nn.Conv2d):
+            module.register_forward_pre_hook(lambda module, inputs, name=name: seen(name, module, inputs))
+    with ng.no_grad():
+        network(ng.zeros(batch_size, 3, image_size, image_size))
+    return rows
+
+
+def conv_text(rows: list[dict[str, Any]]) -> str:
+    """The table for people: a line for each convolution and direction."""
+    lines = []
+    for row in rows:
+        sizes = " x ".join(map(str, row["input"])), " x ".join(map(str, row["weight"]))
+        lines.append(f"{row['name']}: input {sizes[0]}, weight {sizes[1]}, stride {row['stride'][0]}")
+        lines += [f"    {key:8} {c['algorithm']:10} {c['reason']}" for key, c in row["algorithms"].items()]
+    return "\n".join(lines)
 
 
 def _target() -> dict[str, Any]:

@@ -10,17 +10,14 @@ from __future__ import annotations
 import functools
 from dataclasses import dataclass
 
-from numgrad import config
 from numgrad.kernels import conv_depthwise, winograd
+from numgrad.kernels.conv_choice import choose
 from numgrad.kernels.gemm_pack import Right, plan_pack
 from numgrad.kernels.gemm_rows import Grid, Rows, lanes, plan_rows, tile_shape
 from numgrad.runtime.kernel import kernel
 from numgrad.runtime.plan import GRAIN_COST, Operand, PlanBuilder
 
 FEW_PIXELS = 512  # up to which packing the weight costs more than it gains
-ONE = (1, 1)
-ALGORITHMS = ("auto", "direct", "quickest", "winograd2", "winograd4")  # auto: what NUMGRAD_CONV says
-TRANSFORM_COST = 16  # multiplications that take as long as transforming one element does
 NARROW = 16  # channels up to which a vector of them would be mostly empty
 
 
@@ -138,36 +135,6 @@ def plan_padded(b: PlanBuilder, x: Operand, geometry: Conv2dGeometry) -> Operand
     return padded
 
 
-def chosen_tile(geometry: Conv2dGeometry, algorithm: str, code: str) -> int:
-    """The side of Winograd's tile, 0 for the direct sum: what ``algorithm`` asks for, where it can be had.
-
-    Raises
-    ------
-    ValueError
-        ``algorithm`` is not one of `ALGORITHMS`.
-    """
-    algorithm = config.CONV().lower() if algorithm == "auto" else algorithm
-    if algorithm not in ALGORITHMS[1:]:
-        raise ValueError(f"conv2d: the algorithm is {algorithm!r}, expected one of {', '.join(ALGORITHMS[1:])}")
-    g = geometry
-    fits = (g.r, g.s, g.stride, g.dilation, g.groups) == (3, 3, ONE, ONE, 1) and g.padding in ((0, 0), ONE, (2, 2))
-    if algorithm == "direct" or not fits or not winograd.fits(code, g.c, g.k):
-        return 0
-    return {"winograd2": 2, "winograd4": 4}.get(algorithm) or quickest_tile(g)
-
-
-def quickest_tile(geometry: Conv2dGeometry) -> int:
-    """The tile (0, 2 or 4) for which multiplications and transforms together cost least; 0 unless much is gained."""
-    g = geometry
-
-    def cost(m: int) -> float:
-        tiles = g.n * -(-g.out_h // m) * -(-g.out_w // m)
-        return (m + 2) ** 2 * (tiles * g.c * g.k + TRANSFORM_COST * (g.c * g.k + tiles * (g.c + g.k)))
-
-    best = min((2, 4), key=cost)
-    return best if cost(best) < 0.8 * 9 * g.pixels * g.c * g.k else 0
-
-
 def _check(geometry: Conv2dGeometry, x: Operand, weight: Operand, out: Operand) -> None:
     """Prove that the operands hold what the geometry says."""
     g = geometry
@@ -178,20 +145,19 @@ def _check(geometry: Conv2dGeometry, x: Operand, weight: Operand, out: Operand) 
 
 def plan_conv2d_forward(
     b: PlanBuilder, x: Operand, weight: Operand, bias: Operand | None, out: Operand, geometry: Conv2dGeometry,
-    algorithm: str = "auto",
+    policy: str | None = None,
 ) -> None:  # fmt: skip
     """``out = conv2d(x, weight) + bias``; see the module's text for layouts.
 
-    ``algorithm`` is one of `ALGORITHMS`; Winograd's is used where it applies: 3 x 3, stride 1, whole vectors of
-    channels.
+    ``policy`` is one of `conv_choice.POLICIES`; None: the process's.
     """
     g = geometry
     _check(g, x, weight, out)
     if g.pixels * g.k == 0:
         return
-    if tile := chosen_tile(g, algorithm, x.code):
+    if side := choose(g, "forward", x.code, policy).side:
         winograd.plan_winograd(
-            b, tile, x, weight, out, images=g.n, source_size=(g.h, g.w), goal_size=(g.out_h, g.out_w),
+            b, side, x, weight, out, images=g.n, source_size=(g.h, g.w), goal_size=(g.out_h, g.out_w),
             padding=g.padding[0], channels=g.c, outputs=g.k, turned=False, bias=bias,
         )  # fmt: skip
         return
@@ -223,16 +189,16 @@ def plan_conv2d_forward(
 
 def plan_conv2d_backward_input(
     b: PlanBuilder, grad_out: Operand, weight: Operand, grad_x: Operand, geometry: Conv2dGeometry,
-    algorithm: str = "auto",
+    policy: str | None = None,
 ) -> None:  # fmt: skip
     """``grad_x``, from the gradient of the output."""
     g = geometry
     _check(g, grad_x, weight, grad_out)
     if grad_x.extent == 0:
         return
-    if tile := chosen_tile(g, algorithm, grad_out.code):
+    if side := choose(g, "input", grad_out.code, policy).side:
         winograd.plan_winograd(
-            b, tile, grad_out, weight, grad_x, images=g.n, source_size=(g.out_h, g.out_w), goal_size=(g.h, g.w),
+            b, side, grad_out, weight, grad_x, images=g.n, source_size=(g.out_h, g.out_w), goal_size=(g.h, g.w),
             padding=2 - g.padding[0], channels=g.k, outputs=g.c, turned=True,
         )  # fmt: skip
         return

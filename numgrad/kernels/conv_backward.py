@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from numgrad.kernels import conv_depthwise, winograd
-from numgrad.kernels.conv import Conv2dGeometry, chosen_tile, plan_padded
+from numgrad.kernels.conv import Conv2dGeometry, plan_padded
+from numgrad.kernels.conv_choice import choose
 from numgrad.kernels.conv_outer import plan_outer
 from numgrad.kernels.gemm_pack import add_splits, pack_panels
 from numgrad.kernels.gemm_rows import Rows
@@ -12,7 +13,7 @@ from numgrad.runtime.plan import GRAIN_COST, Operand, PlanBuilder
 
 def plan_conv2d_backward_weight(
     b: PlanBuilder, grad_out: Operand, x: Operand, grad_weight: Operand, geometry: Conv2dGeometry,
-    algorithm: str = "auto",
+    policy: str | None = None,
 ) -> None:  # fmt: skip
     """``grad_weight`` (K R S C/groups), written without being read."""
     g = geometry
@@ -29,9 +30,9 @@ def plan_conv2d_backward_weight(
     if g.is_depthwise:
         conv_depthwise.plan_sum_channels(b, grad_out, x, grad_weight, g.forward_grid, g.c)
         return
-    if tile := chosen_tile(g, algorithm, x.code):
+    if side := choose(g, "weight", x.code, policy).side:
         winograd.plan_winograd_weight(
-            b, tile, grad_out, x, grad_weight, images=g.n, source_size=(g.h, g.w), goal_size=(g.out_h, g.out_w),
+            b, side, grad_out, x, grad_weight, images=g.n, source_size=(g.h, g.w), goal_size=(g.out_h, g.out_w),
             padding=g.padding[0], channels=g.c, outputs=g.k,
         )  # fmt: skip
         return

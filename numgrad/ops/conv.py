@@ -6,7 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from numgrad import dtypes, registry
 from numgrad.errors import DtypeError, ShapeError
+from numgrad.kernels import conv_choice
 from numgrad.kernels.conv import Conv2dGeometry, plan_conv2d_backward_input, plan_conv2d_forward
 from numgrad.kernels.conv_backward import plan_conv2d_backward_weight
 from numgrad.layout import channels_last_strides
@@ -57,6 +59,63 @@ def _geometry(
             f"{kernel[1]}). Kernel size can't be greater than actual input size"
         )
     return Conv2dGeometry(n, c, h, w, k, r, s, stride, padding, dilation, groups)
+
+
+def set_algorithm(name: str | None) -> None:
+    """Use this algorithm for convolutions from now on, where it can be used.
+
+    Parameters
+    ----------
+    name
+        "auto": what a fixed model of costs finds cheapest. "direct": sums as they are written, which round least.
+        "winograd2", "winograd4": Winograd's. None: what NUMGRAD_CONV says, which is "auto" by default.
+        What was recorded for replay keeps what it was recorded with.
+
+    Raises
+    ------
+    ValueError
+        There is no algorithm of that name.
+
+    Examples
+    --------
+    >>> set_algorithm("direct")
+    >>> algorithms((8, 64, 56, 56), (64, 64, 3, 3), padding=(1, 1))["forward"].algorithm
+    'direct'
+    >>> set_algorithm(None)
+    """
+    conv_choice.set_policy(name)
+    registry.forget_plans()
+
+
+def algorithms(
+    input: tuple[int, ...], weight: tuple[int, ...], dtype: dtypes.dtype = dtypes.float32, **params: Any
+) -> dict[str, conv_choice.Choice]:
+    """What computes a convolution of these shapes: for each direction the ``algorithm`` and the ``reason``.
+
+    Parameters
+    ----------
+    input, weight
+        Shapes [N, C, H, W] and [K, C/groups, R, S].
+    dtype
+        Of both.
+    params
+        stride, padding and dilation, pairs all; groups.
+
+    Raises
+    ------
+    ShapeError
+        The shapes do not fit.
+
+    Examples
+    --------
+    >>> for direction, (algorithm, reason) in algorithms((8, 64, 56, 56), (128, 64, 3, 3), stride=(2, 2)).items():
+    ...     print(f"{direction:8} {algorithm}: {reason}")
+    forward  direct: stride is (2, 2)
+    input    direct: stride is (2, 2)
+    weight   direct: stride is (2, 2)
+    """
+    geometry = _geometry(input, weight, **{**_PARAMS, **params})
+    return {direction: conv_choice.choose(geometry, direction, dtype.code) for direction in conv_choice.DIRECTIONS}
 
 
 def _check_dtypes(first: Operand, second: Operand) -> None:

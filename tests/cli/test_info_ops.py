@@ -39,6 +39,20 @@ def test_info_works_with_any_setting(settings: dict[str, str], words: str) -> No
     assert words in done.stdout
 
 
+def test_info_lists_the_algorithms_of_convolutions(capsys: pytest.CaptureFixture[str]) -> None:
+    command = ["info", "--conv", "resnet18", "--batch-size", "2", "--image-size", "224"]
+    assert cli.main(command) == 0
+    text = capsys.readouterr().out
+    assert "layer1.0.conv1: input 2 x 64 x 56 x 56, weight 64 x 64 x 3 x 3, stride 1\n    forward  winograd4 " in text
+    assert "direct     the kernel is 7 x 7" in text
+    assert cli.main([*command, "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert len(rows) == 20
+    assert set(rows[0]["algorithms"]) == {"forward", "input", "weight"}
+    assert cli.main(["info", "--conv", "resnet19"]) == 2
+    assert "Unknown model resnet19" in capsys.readouterr().err
+
+
 def test_ops_lists_the_registry(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["ops"]) == 0
     names = [line.split()[0] for line in capsys.readouterr().out.splitlines()]

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from numgrad import dtypes
-from numgrad.kernels import conv
 from numgrad.kernels.conv import Conv2dGeometry, plan_conv2d_backward_input, plan_conv2d_forward
 from numgrad.kernels.conv_backward import plan_conv2d_backward_weight
+from numgrad.kernels.conv_choice import DIRECTIONS, choose
 from numgrad.runtime.plan import Operand, PlanBuilder
 
 from .running import run
@@ -165,29 +165,52 @@ def test_winograd(geometry: Conv2dGeometry, algorithm: str, dtype: str) -> None:
 
 
 def test_algorithms_are_chosen_where_they_fit(monkeypatch: pytest.MonkeyPatch) -> None:
-    fitting, strided = (
-        Conv2dGeometry(8, 64, 56, 56, 64, 3, 3, ONE, ONE),
+    def chosen(geometry: Conv2dGeometry, policy: str | None = None) -> list[str]:
+        return [choose(geometry, direction, "f4", policy).algorithm for direction in DIRECTIONS]
+
+    monkeypatch.delenv("NUMGRAD_CONV", raising=False)
+    fitting = Conv2dGeometry(8, 64, 56, 56, 64, 3, 3, ONE, ONE)
+    assert chosen(fitting) == chosen(fitting, "winograd4") == ["winograd4"] * 3
+    assert chosen(fitting, "direct") == ["direct"] * 3
+    assert chosen(fitting, "winograd2") == ["winograd2"] * 3
+    for other in [
         Conv2dGeometry(8, 64, 56, 56, 64, 3, 3, TWO, ONE),
-    )
-    assert conv.chosen_tile(fitting, "winograd4", "f4") == 4
-    assert conv.chosen_tile(strided, "winograd4", "f4") == 0
-    assert conv.chosen_tile(fitting, "auto", "f4") == 0
-    monkeypatch.setenv("NUMGRAD_CONV", "quickest")
-    assert conv.chosen_tile(fitting, "auto", "f4") == 4
-    assert conv.chosen_tile(Conv2dGeometry(1, 512, 2, 2, 512, 3, 3, ONE, ONE), "auto", "f4") == 0
-    with pytest.raises(ValueError, match="algorithm is 'fast'"):
-        conv.chosen_tile(fitting, "fast", "f4")
+        Conv2dGeometry(8, 64, 56, 56, 64, 3, 3, ONE, TWO, TWO),
+        Conv2dGeometry(8, 64, 56, 56, 64, 3, 3, ONE, ONE, ONE, 2),
+        Conv2dGeometry(8, 64, 56, 56, 63, 3, 3, ONE, ONE),
+        Conv2dGeometry(8, 64, 56, 56, 64, 5, 5, ONE, TWO),
+        Conv2dGeometry(8, 64, 56, 56, 64, 3, 3, ONE, (1, 0)),
+    ]:
+        assert chosen(other, "winograd4") == ["direct"] * 3
+        assert "direct" not in choose(other, "forward", "f4").reason  # but why it cannot be
+    assert chosen(Conv2dGeometry(8, 64, 56, 56, 64, 3, 3, ONE, ONE, ONE, 64), "winograd4") == ["depthwise"] * 3
+    assert chosen(Conv2dGeometry(1, 512, 2, 2, 512, 3, 3, ONE, ONE)) == ["direct"] * 3
+    monkeypatch.setenv("NUMGRAD_CONV", "direct")
+    assert chosen(fitting) == ["direct"] * 3
+    monkeypatch.setenv("NUMGRAD_CONV", "fast")
+    with pytest.raises(ValueError, match="algorithm is 'fast', expected one of auto, direct"):
+        chosen(fitting)
 
 
-def test_rounding_is_as_documented() -> None:
-    """The largest error of float32 as a part of the largest output, for a layer with many channels."""
+ERRORS = {"direct": (5e-7, 5e-7), "winograd2": (1e-6, 1e-6), "winograd4": (5e-6, 5e-6)}  # forward and input; weight
+
+
+@pytest.mark.parametrize("algorithm", ERRORS)
+def test_rounding_is_as_documented(algorithm: str) -> None:
+    """The largest error of float32 as a part of the largest element, for a layer with many channels."""
     g = Conv2dGeometry(1, 256, 14, 14, 64, 3, 3, ONE, ONE)
     rng = np.random.default_rng(0)
-    x, weight = rng.standard_normal((1, 14, 14, 256)).astype("f4"), rng.standard_normal((64, 3, 3, 256)).astype("f4")
-    wanted = expected(g, x, weight, np.zeros((1, 14, 14, 64)))[0]
-    for algorithm, limit in [("direct", 5e-7), ("winograd2", 1e-6), ("winograd4", 5e-6)]:
-        (got,) = run(
-            lambda b, x, w: plan_conv2d_forward(b, x, w, None, b.output(dtypes.float32, wanted.shape), g, algorithm),  # noqa: B023
-            x, weight,
-        )  # fmt: skip
-        assert np.abs(got - wanted).max() <= limit * np.abs(wanted).max(), algorithm
+    x, grad = rng.standard_normal((1, 14, 14, 256)).astype("f4"), rng.standard_normal((1, 14, 14, 64)).astype("f4")
+    weight = rng.standard_normal((64, 3, 3, 256)).astype("f4")
+    f4 = dtypes.float32
+    planners = [
+        (lambda b, x, w: plan_conv2d_forward(b, x, w, None, b.output(f4, grad.shape), g, algorithm), (x, weight)),
+        (lambda b, e, w: plan_conv2d_backward_input(b, e, w, b.output(f4, x.shape), g, algorithm), (grad, weight)),
+        (lambda b, e, x: plan_conv2d_backward_weight(b, e, x, b.output(f4, weight.shape), g, algorithm), (grad, x)),
+    ]
+    wanted = expected(g, x, weight, grad)
+    limits = (ERRORS[algorithm][0], *ERRORS[algorithm])
+    for (planner, inputs), exact, limit in zip(planners, wanted, limits, strict=True):
+        (got,) = run(planner, *inputs)
+        error = np.abs(got - exact).max() / np.abs(exact).max()
+        assert limit / 20 < error <= limit, (algorithm, error)
