@@ -1,4 +1,4 @@
-"""``numgrad weights``: list, download, path, verify and clear pretrained weights.
+"""``numgrad weights``: list, download, path, verify and clear pretrained weights, convert checkpoints.
 
 Exit codes: 0 fine, 1 a file is corrupt, 2 usage (an unknown name, weights that are not yet verified), 3 network, 4 file
 system (no such file, no room, no permission), 130 interrupted. With several names, the gravest one is returned.
@@ -14,6 +14,7 @@ from dataclasses import asdict
 from typing import Any
 
 from numgrad import weights
+from numgrad.cli import convert
 from numgrad.weights import Entry, WeightsError
 
 OK, CORRUPT, USAGE, NETWORK, FILE_SYSTEM, INTERRUPTED = 0, 1, 2, 3, 4, 130
@@ -32,8 +33,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     """
     parser = subparsers.add_parser(
         "weights",
-        help="list, download and check pretrained weights",
-        description="Pretrained weights: list, download, path, verify, clear.",
+        help="list, download and check pretrained weights, convert checkpoints",
+        description="Pretrained weights: list, download, path, verify, clear. Checkpoints of any kind: convert.",
         epilog="Environment: NUMGRAD_HOME (cache folder), NUMGRAD_WEIGHTS_URL (server to ask instead of the "
         "registry's), NUMGRAD_OFFLINE=1 (no network). "
         "Exit codes: 0 fine, 1 corrupt file, 2 usage, 3 network, 4 file system, 130 interrupted.",
@@ -60,6 +61,9 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     clear = command("clear", _clear, "remove weights from numgrad's cache folder")
     _add_names(clear, "all weights")
     clear.add_argument("--dry-run", action="store_true", help="only say what would be removed")
+    convert.add_arguments(
+        command("convert", convert.run, "write checkpoints in another format (.pth, .safetensors), bit for bit")
+    )
     return parser
 
 
@@ -81,7 +85,8 @@ def run(args: argparse.Namespace) -> int:
     except WeightsError as error:
         return _tell(error)
     except KeyboardInterrupt:
-        print("interrupted; the next download continues where this one stopped", file=sys.stderr)
+        hint = "; the next download continues where this one stopped" if args.weights_command == "download" else ""
+        print(f"interrupted{hint}", file=sys.stderr)
         return INTERRUPTED
 
 

@@ -7,6 +7,7 @@ and knows nothing of Tensor: callers say how arrays become tensors and back.
 """
 
 from numgrad.serialization.api import load, load_metadata, save
+from numgrad.serialization.dtypes import Unpacked
 from numgrad.serialization.errors import WeightsFormatError
 
-__all__ = ["WeightsFormatError", "load", "load_metadata", "save"]
+__all__ = ["Unpacked", "WeightsFormatError", "load", "load_metadata", "save"]

@@ -37,7 +37,7 @@ def load(file: Path | IO[bytes], *, make_tensor: MakeTensor = keep_array, verify
         float32 values. By default the array itself is the result.
     verify:
         Whether to compare tensors with the checksums that torch's zip format has for them, which costs about 0.25 ms
-        per MB, partly hidden by other threads where cores are free. False is for callers that have verified a hash of
+        per MB, half of it hidden by a second thread where a core is free. False is for callers that have verified a hash of
         the whole file; it is as safe, but damage to the file then gives wrong numbers.
 
     Returns
@@ -93,8 +93,8 @@ def save(
     format:
         "torch" or "safetensors"; by default, safetensors for a path that ends in ``.safetensors``, torch for all else.
     unpack_tensor:
-        Called with every leaf that is neither a NumPy array nor a plain scalar; gives ``(array, requires_grad)`` for a
-        tensor, None for anything else.
+        Called with every leaf that is neither a NumPy array nor a plain scalar; gives an `Unpacked` for a tensor, None
+        for anything else.
     metadata:
         For safetensors only: strings by name.
 
@@ -103,7 +103,7 @@ def save(
     TypeError
         Something in ``obj`` cannot be saved; the message says where it is.
     ValueError
-        The format is unknown, or metadata was given for torch's.
+        The format is unknown, metadata was given for torch's, or a value does not fit the dtype that was asked for.
     OSError
         The file cannot be written.
 

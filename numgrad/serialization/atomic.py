@@ -42,7 +42,12 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     # The name is cut so that the temporary one stays within the 255 bytes that file systems allow.
     temporary = os.path.join(folder, f".{name[:40]}.{secrets.token_hex(8)}.tmp")
     try:
-        with open(temporary, "xb") as file:
+        new = open(temporary, "xb")  # noqa: SIM115 - closed below
+    except OSError as error:
+        # The name that the caller knows says more.
+        raise OSError(error.errno, error.strerror, os.fspath(path)) from None
+    try:
+        with new as file:
             yield file
             file.flush()
             os.fsync(file.fileno())

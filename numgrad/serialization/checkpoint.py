@@ -10,6 +10,7 @@ import numpy as np
 from numgrad import dtypes
 from numgrad.serialization import api
 from numgrad.serialization.api import Format, Path
+from numgrad.serialization.dtypes import Unpacked
 from numgrad.tensor import creation
 from numgrad.tensor.tensor import Tensor
 
@@ -70,5 +71,5 @@ def as_tensor(array: np.ndarray, dtype_name: str, requires_grad: bool) -> Tensor
     return tensor.requires_grad_() if requires_grad and tensor.is_floating_point() else tensor
 
 
-def _unpacked(leaf: Any) -> tuple[np.ndarray, bool] | None:
-    return (leaf._array(), leaf.requires_grad) if isinstance(leaf, Tensor) else None
+def _unpacked(leaf: Any) -> Unpacked | None:
+    return Unpacked(leaf._array(), leaf.requires_grad) if isinstance(leaf, Tensor) else None

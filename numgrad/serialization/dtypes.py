@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 
@@ -53,6 +54,49 @@ class StoredDtype:
             wide <<= 16
             return wide.view(np.float32)
         return stored.view(self.code)
+
+    def encode(self, array: np.ndarray) -> memoryview:
+        """The bytes of elements, in C order and little-endian, as files hold them; a copy only where they are not so.
+
+        Raises
+        ------
+        ValueError
+            This is bfloat16, and the float32 values do not fit it.
+
+        Examples
+        --------
+        >>> bytes(by_name("int16").encode(np.array([1, 256], ">i2")))
+        b'\\x01\\x00\\x00\\x01'
+        >>> bytes(by_name("bfloat16").encode(np.ones(1, np.float32)))
+        b'\\x80?'
+        """
+        if self.name == "bfloat16":
+            bits = np.asarray(array, np.float32, order="C").reshape(-1).view(np.uint32)
+            if (bits & 0xFFFF).any():
+                raise ValueError("save: float32 values that bfloat16 does not have cannot be stored as bfloat16")
+            array = (bits >> 16).astype(np.uint16)
+        return np.asarray(array, dtype=array.dtype.newbyteorder("<"), order="C").reshape(-1).view(np.uint8).data
+
+
+class Unpacked(NamedTuple):
+    """What a tensor holds, as the writers take it; ``dtype_name`` is torch's name of the type to store ('': its own).
+
+    bfloat16, which NumPy does not have, is given as float32 and named here.
+
+    Examples
+    --------
+    >>> Unpacked(np.ones(3, np.float32), dtype_name="bfloat16").stored.torch_storage
+    'BFloat16Storage'
+    """
+
+    array: np.ndarray
+    requires_grad: bool = False
+    dtype_name: str = ""
+
+    @property
+    def stored(self) -> StoredDtype | None:
+        """The type in the file, or None where no file format has one."""
+        return by_name(self.dtype_name) if self.dtype_name else of_array(self.array)
 
 
 # In safetensors' own order of types, which its files are sorted by.

@@ -9,8 +9,8 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from numgrad.serialization.dtypes import DTYPES, of_array
-from numgrad.serialization.torch_writer import UnpackTensor, bytes_of
+from numgrad.serialization.dtypes import DTYPES, Unpacked
+from numgrad.serialization.torch_writer import UnpackTensor
 
 _ORDER = {dtype.name: index for index, dtype in enumerate(DTYPES)}
 
@@ -27,8 +27,8 @@ def write_safetensors(
     file:
         Where to write.
     unpack_tensor:
-        Gives the array of a tensor and whether it requires a gradient (which the format cannot hold); None for what
-        is no tensor.
+        Gives what a tensor holds (whether it requires a gradient is lost: the format cannot hold it); None for what is
+        no tensor.
     metadata:
         Strings by name, for people: the format's ``__metadata__``.
 
@@ -47,15 +47,15 @@ def write_safetensors(
             raise TypeError(f"save: safetensors names are strings, not {name!r}")
         if name == "__metadata__":
             raise ValueError("save: safetensors reserves the name '__metadata__'; use the metadata argument")
-        unpacked = (tensor, False) if isinstance(tensor, np.ndarray) else unpack_tensor(tensor)
+        unpacked = Unpacked(tensor) if isinstance(tensor, np.ndarray) else unpack_tensor(tensor)
         if unpacked is None:
             raise TypeError(
                 f"save: safetensors holds only tensors, but {name!r} is a {type(tensor).__name__}; save as .pth instead"
             )
-        dtype = of_array(unpacked[0])
+        dtype = unpacked.stored
         if dtype is None or dtype.safetensors is None:
-            raise TypeError(f"save: {name!r} has the dtype {unpacked[0].dtype}, which safetensors does not have")
-        named.append((name, dtype, unpacked[0]))
+            raise TypeError(f"save: {name!r} has the dtype {unpacked.array.dtype}, which safetensors does not have")
+        named.append((name, dtype, unpacked.array))
     named.sort(key=lambda item: (-_ORDER[item[1].name], item[0]))
 
     header: dict[str, Any] = {}
@@ -65,17 +65,14 @@ def write_safetensors(
         header["__metadata__"] = dict(metadata)
     at = 0
     for name, dtype, array in named:
-        header[name] = {
-            "dtype": dtype.safetensors,
-            "shape": list(array.shape),
-            "data_offsets": [at, at + array.nbytes],
-        }
-        at += array.nbytes
+        end = at + array.size * dtype.itemsize
+        header[name] = {"dtype": dtype.safetensors, "shape": list(array.shape), "data_offsets": [at, end]}
+        at = end
     try:
         text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode("utf-8")
     except UnicodeEncodeError:
         raise TypeError("save: a name or metadata string holds a lone surrogate, which is no character") from None
     text += b" " * (-len(text) % 8)
     file.write(struct.pack("<Q", len(text)) + text)
-    for _, _, array in named:
-        file.write(bytes_of(array))
+    for _, dtype, array in named:
+        file.write(dtype.encode(array))

@@ -10,10 +10,10 @@ from typing import Any, BinaryIO, cast
 
 import numpy as np
 
-from numgrad.serialization.dtypes import StoredDtype, of_array
+from numgrad.serialization.dtypes import StoredDtype, Unpacked
 from numgrad.serialization.tree import MAX_DEPTH
 
-UnpackTensor = Callable[[Any], "tuple[np.ndarray, bool] | None"]
+UnpackTensor = Callable[[Any], Unpacked | None]
 
 # torch maps large files, and mapped storages have to be aligned.
 _ALIGNMENT = 64
@@ -36,7 +36,7 @@ def write_torch_zip(obj: Any, file: BinaryIO, unpack_tensor: UnpackTensor) -> No
     file:
         Where to write.
     unpack_tensor:
-        Gives the array of a tensor and whether it requires a gradient; None for what is no tensor.
+        Gives what a tensor holds; None for what is no tensor.
 
     Raises
     ------
@@ -48,20 +48,9 @@ def write_torch_zip(obj: Any, file: BinaryIO, unpack_tensor: UnpackTensor) -> No
     with zipfile.ZipFile(cast(BinaryIO, _Stream(file)), "w", zipfile.ZIP_STORED) as archive:
         _add(archive, "data.pkl", pickled)
         _add(archive, "byteorder", b"little")
-        for key, array in enumerate(pickler.storages):
-            _add(archive, f"data/{key}", bytes_of(array))
+        for key, (array, dtype) in enumerate(pickler.storages):
+            _add(archive, f"data/{key}", dtype.encode(array))
         _add(archive, "version", b"3\n")
-
-
-def bytes_of(array: np.ndarray) -> memoryview:
-    """The elements in C order and little-endian, as files hold them; a copy only where they are not so yet.
-
-    Examples
-    --------
-    >>> bytes(bytes_of(np.array([1, 256], ">i2")))
-    b'\\x01\\x00\\x00\\x01'
-    """
-    return np.asarray(array, dtype=array.dtype.newbyteorder("<"), order="C").reshape(-1).view(np.uint8).data
 
 
 class _Stream:
@@ -107,7 +96,7 @@ class _Pickler:
         self._alive: list[object] = []
         self._open: set[int] = set()
         self._keys: dict[tuple[object, ...], int] = {}
-        self.storages: list[np.ndarray] = []
+        self.storages: list[tuple[np.ndarray, StoredDtype]] = []
 
     def dump(self, obj: Any) -> bytes:
         self._out += b"\x80\x02"
@@ -140,14 +129,13 @@ class _Pickler:
             self._open.remove(id(obj))
         elif not self._recalled(("object", id(obj))):
             self._alive.append(obj)
-            unpacked = (obj, False) if isinstance(obj, np.ndarray) else self._unpack_tensor(obj)
+            unpacked = Unpacked(obj) if isinstance(obj, np.ndarray) else self._unpack_tensor(obj)
             if unpacked is None:
                 raise TypeError(
                     f"save: {where[:200]} is a {type(obj).__name__}, expected a tensor, array, dict, list, tuple, str, "
                     "number or None; save a module's state_dict() instead of the module"
                 )
-            array, requires_grad = unpacked
-            self._tensor(array, requires_grad, where)
+            self._tensor(unpacked, where)
             self._remember(("object", id(obj)))
 
     def _container(self, obj: Any, where: str, depth: int) -> None:
@@ -190,8 +178,8 @@ class _Pickler:
             self._save(value, place, depth + 1)
         self._out += b"u"
 
-    def _tensor(self, array: np.ndarray, requires_grad: bool, where: str) -> None:
-        dtype = of_array(array)
+    def _tensor(self, unpacked: Unpacked, where: str) -> None:
+        array, dtype = unpacked.array, unpacked.stored
         if dtype is None:
             raise TypeError(f"save: {where} has the dtype {array.dtype}, which torch does not have")
         typed = dtype.torch_storage is not None
@@ -201,7 +189,7 @@ class _Pickler:
         self._int(0, where)
         self._ints(array.shape, where)
         self._ints(_strides(array.shape), where)
-        self._out += b"\x88" if requires_grad else b"\x89"
+        self._out += b"\x88" if unpacked.requires_grad else b"\x89"
         self._out += self._called("collections", "OrderedDict", b")")
         if not typed:
             self._global("torch", dtype.name)
@@ -218,10 +206,10 @@ class _Pickler:
         memory = (array.__array_interface__["data"][0] if array.size else id(array), array.shape, array.strides, dtype)
         key = self._keys.setdefault(memory, len(self.storages))
         if key == len(self.storages):
-            self.storages.append(array)
+            self.storages.append((array, dtype))
         self._string(str(key), where)
         self._string("cpu", where)
-        self._int(array.size if dtype.torch_storage is not None else array.nbytes, where)
+        self._int(array.size if dtype.torch_storage is not None else array.size * dtype.itemsize, where)
         self._out += b"tQ"
 
     def _ints(self, values: tuple[int, ...], where: str) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from numgrad.serialization import WeightsFormatError, load, save
+from numgrad.serialization import Unpacked, WeightsFormatError, load, save
 
 torch = pytest.importorskip("torch", reason="torch is not installed: its files cannot be compared with")
 pytestmark = pytest.mark.torch
@@ -224,5 +224,5 @@ def test_tied_weights_stay_tied() -> None:
 
 def test_saved_parameters_require_a_gradient() -> None:
     file = io.BytesIO()
-    save({"a": {"x"}}, file, unpack_tensor=lambda leaf: (np.ones(2), True) if isinstance(leaf, set) else None)
+    save({"a": {"x"}}, file, unpack_tensor=lambda leaf: Unpacked(np.ones(2), True) if isinstance(leaf, set) else None)
     assert torch.load(io.BytesIO(file.getvalue()), weights_only=True)["a"].requires_grad
