@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from numgrad.layout import Spec
-from numgrad.runtime import threads
+from numgrad.runtime import quick, threads
 from numgrad.runtime.plan import Plan, PlanBuilder
 
 OPS: dict[str, Op] = {}
@@ -28,10 +28,10 @@ _wrappers: list[tuple[int, Wrapper]] = []
 _wrapping = threading.RLock()
 
 
-def set_engine(function: Callable[..., Any]) -> None:
-    """What applies ops in the end."""
-    global _engine
-    _engine = function
+def set_engine(function: Callable[..., Any], saved: Callable[[SavedCall, Any, Any], Any]) -> None:
+    """What applies ops in the end, and what does a `SavedCall`: ``saved(call, node, grad)``."""
+    global _engine, apply_saved
+    _engine, apply_saved = function, saved
     _chain()
 
 
@@ -64,6 +64,23 @@ def _chain() -> None:
     for _, wrapper in _wrappers:
         made = functools.partial(wrapper, made)
     dispatch = made
+
+
+# Makes a `SavedCall`: ``apply_saved(call, node, grad)``.
+apply_saved: Callable[[SavedCall, Any, Any], Any]
+
+
+class SavedCall:
+    """An op to be applied to an incoming gradient and to what a node saved.
+
+    ``reads`` says for each of the op's inputs 0 for the gradient, else which of the saved tensors it is, from 1.
+    """
+
+    def __init__(self, op: Op, reads: tuple[int, ...]) -> None:
+        self.op = op
+        self.reads = reads
+        self._words = quick.backward_words(reads)
+        self.quick: int = self._words.ctypes.data  # for `quick.apply_backward`
 
 
 class Saving(NamedTuple):
@@ -252,6 +269,7 @@ class Op:
         builder = PlanBuilder(specs)
         self.plan_function(builder, *builder.inputs, **params._asdict())
         plan = builder.finish()
+        plan.prepare(self.public, self.differentiable)
         if len(self.plans) >= _MOST_PLANS:
             self.plans.clear()
         self.plans[(params, *specs)] = plan

@@ -120,7 +120,7 @@ def run_backward(
     return [captured[edge] if edge is not None else None for edge in captures or ()]
 
 
-def _send(node: Node, incoming: list[Any], outgoing: tuple[Any, ...], pending: BackwardPass, fresh: bool) -> None:
+def _send(node: Node, incoming: list[Any], outgoing: Sequence[Any], pending: BackwardPass, fresh: bool) -> None:
     edges = node.edges
     if len(outgoing) != len(edges):
         raise GradError(
@@ -131,13 +131,8 @@ def _send(node: Node, incoming: list[Any], outgoing: tuple[Any, ...], pending: B
         grad = outgoing[position]
         if edge is not None and grad is not None:
             target, number = edge
-            if (
-                type(target) is AccumulateGrad
-                and fresh
-                and target not in pending.slots
-                and _is_new(position, incoming, outgoing)
-            ):
-                pending.owned.add(target)
+            if type(target) is AccumulateGrad and fresh and target not in pending.slots:
+                pending.owned.update((target,) if _is_new(position, incoming, outgoing) else ())
             pending.deliver(target, number, grad)
 
 

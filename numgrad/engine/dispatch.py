@@ -5,10 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from numgrad import registry
+from numgrad.engine import tape
 from numgrad.engine.tape import NO_GRAD, Node, Record, TensorBase, gradient_edge, modes
 from numgrad.engine.views import refresh
-from numgrad.registry import Op
+from numgrad.errors import KernelError
+from numgrad.registry import Op, SavedCall
+from numgrad.runtime import quick
 from numgrad.runtime.memory import allocate
+from numgrad.runtime.plan import Plan
+from numgrad.runtime.program import OUT_OF_BOUNDS
 
 tensor_class: type[TensorBase] = TensorBase
 recorders: list[Any] = []  # each is told ``applied(op, inputs, outputs)``
@@ -27,6 +32,26 @@ def dispatch(op: Op, inputs: tuple[Any, ...], params: Any) -> Any:
 
     Everything that can be refused is refused by the op's plan, before memory is allocated or changed.
     """
+    made = quick.run(op.plans, params, *inputs)  # the same, for the common kind of op; None: it has done nothing
+    if made is None:
+        return _dispatch(op, inputs, params)
+    if made.__class__ is int:
+        raise _status_error(op, made, params)
+    return made
+
+
+def apply_saved(call: SavedCall, node: Node, grad: Any) -> Any:
+    """Apply an op to a gradient and to what a node saved."""
+    op = call.op
+    if not registry.is_wrapped():
+        made = quick.run_saved(op.plans, op.defaults, node, grad, call.quick)
+        if made is not None and made.__class__ is not int:
+            return made
+    values = (grad, *node.unpack(False)) if any(call.reads) else (grad,)
+    return registry.dispatch(op, tuple([values[place] for place in call.reads]), op.defaults)
+
+
+def _dispatch(op: Op, inputs: tuple[Any, ...], params: Any) -> Any:
     try:
         key = (params, *[None if tensor is None else tensor._spec for tensor in inputs])
     except AttributeError:
@@ -104,11 +129,12 @@ def _record(
     op: Op, params: Any, specs: Any, plan: Any, edges: list[Any], inputs: tuple[Any, ...], outputs: list[Any]
 ) -> None:
     """Make the node, and give the outputs their place in the graph."""
-    needs = tuple([edge is not None for edge in edges])
-    record = plan.records.get(needs)
+    pattern = sum([1 << place for place, edge in enumerate(edges) if edge is not None])
+    record = plan.records.get(pattern)
     if record is None:
+        needs = tuple([edge is not None for edge in edges])
         output_specs = [tensor._spec for tensor in outputs[: op.public]]
-        record = plan.records[needs] = Record(op, params, needs, specs, output_specs)
+        record = plan.records[pattern] = Record(op, params, needs, specs, output_specs)
     saved: list[Any] = []
     versions: list[int] = []
     for place in record.saving.inputs:
@@ -140,9 +166,19 @@ def _count_changes(plan: Any, inputs: tuple[Any, ...]) -> None:
 
 
 def _status_error(op: Op, status: int, params: Any) -> Exception:
+    if status == OUT_OF_BOUNDS:
+        return KernelError(f"{op.name}: an index is out of bounds in one of its kernels")
     if op.status_function is None:
         return RuntimeError(f"{op.name}: a kernel reported status {status}")
     return op.status_function(status, params)
 
 
-registry.set_engine(dispatch)
+def _facts() -> tuple[Any, ...]:
+    tensor = object.__new__(tensor_class)
+    TensorBase.__init__(tensor, None, None, None)  # type: ignore[arg-type]
+    known = (TensorBase, modes, tape._sequence, gradient_edge)
+    return tensor, Node(None, ()), Plan, Record, known, (recorders, guards, node_watchers)  # type: ignore[arg-type]
+
+
+quick.connect(_facts)
+registry.set_engine(dispatch, apply_saved)

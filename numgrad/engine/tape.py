@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import threading
 import weakref
@@ -10,6 +11,7 @@ from typing import Any
 
 from numgrad.errors import GradError
 from numgrad.layout import Spec
+from numgrad.runtime import quick
 from numgrad.runtime.memory import Storage
 
 _sequence = itertools.count(1)
@@ -86,7 +88,7 @@ class Record:
     does what the op's backward does when it is not recorded itself: ``run(node, grads)``.
     """
 
-    __slots__ = ("input_specs", "needs", "op", "output_specs", "params", "run", "saving")
+    __slots__ = ("_words", "input_specs", "needs", "op", "output_specs", "params", "quick", "run", "saving")
 
     def __init__(self, op: Any, params: Any, needs: tuple[bool, ...], input_specs: Any, output_specs: Any) -> None:
         self.op = op
@@ -94,8 +96,14 @@ class Record:
         self.needs = needs
         self.input_specs = input_specs
         self.output_specs = output_specs
-        self.saving: Any = None if op is None else op.saving(needs)
-        self.run: Any = None if op is None else op.prepared_backward(self)
+        self.saving: Any = None
+        self.run: Any = None
+        if op is not None:
+            self.saving = op.saving(needs)
+            self.run = op.prepared_backward(self)
+            floating = [spec.dtype.is_floating_point for spec in output_specs]
+            self._words = quick.record_words(self.saving.inputs, self.saving.outputs, floating)
+            self.quick = self._words.ctypes.data  # for `quick.apply`
 
 
 class Node:
@@ -250,13 +258,18 @@ class Context:
         return self.node.unpack(self.create_graph)
 
 
+@functools.lru_cache(1 << 10)
+def _accumulator_record(spec: Spec) -> Record:
+    return Record(None, None, (), (), [spec])
+
+
 class AccumulateGrad(Node):
     """The end of the graph at a leaf: adds what arrives to the leaf's ``.grad``."""
 
     __slots__ = ("variable",)
 
     def __init__(self, variable: TensorBase) -> None:
-        super().__init__(Record(None, None, (), (), [variable._spec]), ())
+        super().__init__(_accumulator_record(variable._spec), ())
         self.variable = variable
         self.hooks = variable._hooks
 

@@ -30,7 +30,7 @@ from numgrad.errors import DtypeError, GradError, ShapeError, describe
 from numgrad.kernels import scalar
 from numgrad.kernels.elementwise import broadcast_shapes, passed_through, plan_elementwise, pushed_forward, sliced
 from numgrad.layout import output_strides
-from numgrad.registry import Op, find
+from numgrad.registry import Op, SavedCall, find
 from numgrad.runtime.kernel import Device, python_function, references
 from numgrad.runtime.plan import Operand, PlanBuilder
 
@@ -44,6 +44,7 @@ class _Part(NamedTuple):
     reads: tuple[int, ...]  # its arguments: 0 the incoming gradient, else a saved tensor counted from 1
     reads_saved: bool
     sources: tuple[int | None, ...]  # for each input None, -1 for the incoming gradient as it is, or which result
+    fused: SavedCall | None  # the same as one op, where there is one
 
 
 class Elementwise(Op):
@@ -165,9 +166,7 @@ class Elementwise(Op):
 
     def _run_backward(self, ctx: Any, grad: Any) -> tuple[Any, ...]:
         needs, create_graph = ctx.needs, ctx.create_graph
-        part = self._parts.get((needs, create_graph))
-        if part is None:
-            part = self._parts[needs, create_graph] = self._make_part(needs, create_graph)
+        part = self._part_for(needs, create_graph)
         values = [grad, *ctx.saved] if part.reads_saved else (grad,)
         results = part.function(*[values[place] for place in part.reads])
         return tuple(
@@ -181,43 +180,53 @@ class Elementwise(Op):
         """`_run_backward` for one record, where nothing is recorded: all that depends on shapes is decided here."""
         if self.scalar_backward is None:
             return None
-        part = self._make_part(record.needs, create_graph=False)
-        function, reads, reads_saved, sources = part
-        (result_spec,) = record.output_specs
-        rows = tuple(
-            (source, None if spec is None or spec.shape == result_spec.shape else tuple(spec.shape))
-            for source, spec in zip(sources, record.input_specs, strict=True)
-        )
-        sum_to_size = find("sum_to_size")
+        part = self._part_for(record.needs, create_graph=False)
+        fused, inputs, sum_to_size = part.fused, len(record.needs), find("sum_to_size")
+        shape = record.output_specs[0].shape
+        single = fused is not None and fused.op.public == 1
+        rows = [
+            (place, source, None if spec.shape == shape else tuple(spec.shape))
+            for place, (source, spec) in enumerate(zip(part.sources, record.input_specs, strict=True))
+            if source is not None
+        ]
 
-        def run(node: Any, grads: Sequence[Any]) -> Sequence[Any]:
+        def run(node: Any, grads: Sequence[Any]) -> list[Any]:
             grad = grads[0]
-            values = (grad, *node.unpack(False)) if reads_saved else grads
-            results = function(*[values[place] for place in reads])
-            made: list[Any] = []
-            for source, size in rows:
-                if source is None:
-                    made.append(None)
-                    continue
-                result = grad if source < 0 else results[source]
+            results = part.function() if fused is None else registry.apply_saved(fused, node, grad)
+            made: list[Any] = [None] * inputs
+            for place, source, size in rows:
+                result = grad if source < 0 else results if single else results[source]
                 if result.__class__ is float or result.__class__ is int:
                     result = self._flat(result, grad)
-                made.append(result if size is None else sum_to_size(result, size=size))
+                made[place] = result if size is None else sum_to_size(result, size=size)
             return made
 
         return run
 
+    def _part_for(self, needs: tuple[bool, ...], create_graph: bool) -> _Part:
+        part = self._parts.get((needs, create_graph))
+        if part is None:
+            part = self._parts[needs, create_graph] = self._make_part(needs, create_graph)
+        return part
+
     def _make_part(self, needs: tuple[bool, ...], create_graph: bool) -> _Part:
         reads, function = self._part(needs)
         passed = passed_through(self.scalar_backward, len(needs))  # type: ignore[arg-type]
-        places = [(self._grad_word, *self.saves).index(name) for name in reads]
+        places = tuple([(self._grad_word, *self.saves).index(name) for name in reads])
         computed = itertools.count()
         sources = tuple(
             None if not needed else -1 if same else next(computed) for needed, same in zip(needs, passed, strict=True)
         )
-        if reads:  # else the gradients are numbers, the same everywhere, or there is nothing to compute
-            function = self._make_composite(function) if create_graph else self._make_fused(needs, reads, function)
-        return _Part(function, tuple(places), any(places), sources)
+        fused = None
+        if (
+            reads and create_graph
+        ):  # without, the gradients are numbers, the same everywhere, or there is nothing to compute
+            function = self._make_composite(function)
+        elif reads:
+            op = self._make_fused(needs, reads, function)
+            fused = SavedCall(op, places)
+            function = op if op.public > 1 else lambda *inputs: (op(*inputs),)
+        return _Part(function, places, any(places), sources, fused)
 
     def _to_input(self, result: Any, grad: Any, spec: Any) -> Any:
         """A gradient in the shape of its input; a plain number is the gradient of a function that is flat everywhere."""
@@ -250,17 +259,13 @@ class Elementwise(Op):
 
         return composite
 
-    def _make_fused(self, needs: tuple[bool, ...], reads: tuple[str, ...], part: ScalarFunction) -> ScalarFunction:
+    def _make_fused(self, needs: tuple[bool, ...], reads: tuple[str, ...], part: ScalarFunction) -> Op:
         """The op that computes the gradients in one launch, before they are summed to the inputs' shapes."""
         passed = passed_through(self.scalar_backward, len(needs))  # type: ignore[arg-type]
         rows = zip(self.inputs, needs, passed, strict=True)
         outputs = [f"grad_{name}" for name, needed, same in rows if needed and not same]
         suffix = "" if len(outputs) == len(needs) else "".join(name.removeprefix("grad") for name in outputs)
-        op = _fused(f"{self.name}_backward{suffix}", reads, outputs, part, tuple(range(len(outputs))), self.cost)
-        defaults = op.defaults
-        if len(outputs) > 1:
-            return lambda *inputs: registry.dispatch(op, inputs, defaults)
-        return lambda *inputs: (registry.dispatch(op, inputs, defaults),)
+        return _fused(f"{self.name}_backward{suffix}", reads, outputs, part, tuple(range(len(outputs))), self.cost)
 
     # ---- forward mode -------------------------------------------------------------------------------------------
 

@@ -9,8 +9,13 @@ import ctypes
 import functools
 from typing import Any
 
-# Functions of the interpreter that compiled code calls (`program.execute`).
-_PYTHON_SYMBOLS = ("PyLong_AsLongLong", "PyLong_FromLongLong", "PyEval_SaveThread", "PyEval_RestoreThread")
+# Functions of the interpreter that compiled code calls (`words`, `objects`).
+_PYTHON_SYMBOLS = (
+    "PyDict_GetItemWithError PyErr_Occurred PyEval_RestoreThread PyEval_SaveThread PyIter_Next PyList_Append PyList_GetItem"
+    " PyList_New PyList_SetItem PyList_SetSlice PyList_Size PyLong_AsLongLong PyLong_FromLongLong PyObject_CallNoArgs"
+    " PyObject_CallOneArg PyObject_GetAttr PyObject_Type PyTuple_New PyTuple_SetItem PyType_GenericAlloc PyType_IsSubtype"
+    " Py_DecRef Py_IncRef"
+).split()
 _addresses: dict[str, int] = {}
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from numgrad.dtypes import dtype as Dtype
 from numgrad.errors import KernelError, ShapeError
 from numgrad.layout import Spec, product, spec_of
-from numgrad.runtime import memory, program, threads
+from numgrad.runtime import memory, program, quick, threads
 from numgrad.runtime.kernel import Kernel
 from numgrad.runtime.program import Address, Array, Launch, Program
 
@@ -201,7 +201,13 @@ class Plan:
         How each output comes about.
     program
         The launches; None for an op that only makes views.
+    records
+        What the engine notes about this signature: for each pattern of needed gradients, as bits, what nodes share.
+    quick
+        For a plan of the common kind, the address of what `quick.apply` reads; else None.
     """
+
+    __slots__ = ("_inputs", "_quick_words", "_scratch", "changed", "outputs", "program", "quick", "records")
 
     def __init__(self, builder: PlanBuilder) -> None:
         self.outputs = tuple(builder.outputs)
@@ -212,9 +218,20 @@ class Plan:
         self._scratch = tuple(kinds) if builder.scratch_bytes else None
         self._inputs = len(builder.inputs)
         self.changed = tuple(builder.changed)
-        self.records: dict[
-            tuple[bool, ...], Any
-        ] = {}  # what the engine notes about this signature, by needed gradients
+        self.records: dict[int, Any] = {}
+        self.quick: int | None = None
+        self._quick_words: Any = None
+
+    @property
+    def takes_scratch(self) -> bool:
+        """Whether launches need memory of their own."""
+        return self._scratch is not None
+
+    def prepare(self, public: int, differentiable: bool) -> None:
+        """Set `quick`, for an op with so many outputs that are returned."""
+        self._quick_words = quick.plan_words(self, public, differentiable)
+        if self._quick_words is not None:
+            self.quick = self._quick_words.ctypes.data
 
     def run(self, addresses: list[int]) -> int:
         """Launch, given the addresses of the inputs and the new outputs; the launch's status word."""

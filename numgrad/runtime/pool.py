@@ -33,8 +33,8 @@ DONE, WAITING = 2 * LINE, 2 * LINE + 8  # chunks that workers have finished; whe
 SLEEPING, WAKES = 3 * LINE, 3 * LINE + 8  # whether a worker may be asleep; the word that workers sleep on
 LOCK = 4 * LINE  # 1 while a launcher holds the pool
 # Written by Python when the pool starts or stops. A worker leaves when GENERATION is not its own any more; ALIVE counts
-# those that have not left; THREADS is 0 where there are no workers to share with.
-GENERATION, SPINS, THREADS, SYSTEM = (5 * LINE + 8 * i for i in range(4))
+# those that have not left; THREADS is 0 where there are no workers to share with; READY is 1 once that is settled.
+GENERATION, SPINS, THREADS, READY, SYSTEM = (5 * LINE + 8 * i for i in range(5))
 ALIVE = 6 * LINE
 POOL_BYTES = 7 * LINE
 assert SYSTEM + 8 * SYSTEM_WORDS <= ALIVE

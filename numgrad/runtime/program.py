@@ -16,7 +16,6 @@ then                  the frame: for each launch its slots (word 0 the status ad
 
 from __future__ import annotations
 
-import ctypes
 import struct
 import threading
 from collections.abc import Callable, Sequence
@@ -28,7 +27,8 @@ import numpy as np
 from numgrad.errors import KernelError
 from numgrad.runtime import pool as _pool
 from numgrad.runtime import threads
-from numgrad.runtime.kernel import Kernel, native
+from numgrad.runtime.kernel import Kernel, device, native
+from numgrad.runtime.objects import built_in
 from numgrad.runtime.words import acquire_gil, peek, poke, python_to_word, release_gil, stack_words, word_to_python
 
 run_region = _pool.run_region
@@ -135,13 +135,9 @@ class Program:
         ]
 
 
-@native(3, returns=True)
-def execute(self, args, count):
-    """``execute(program, *addresses) -> status``, called by the interpreter with its vector of arguments.
-
-    ``self`` is the Python int that holds the pool's address.
-    """
-    pool, program = python_to_word(self), python_to_word(peek(args))
+@device
+def run_program(pool, program, addresses):
+    """Run a program over an array of addresses; the status word."""
     launches, patches, frame_words = peek(program), peek(program + 8), peek(program + 16)
     frame = stack_words(frame_words + 1)
     status = frame + 8 * frame_words
@@ -152,7 +148,7 @@ def execute(self, args, count):
     patch = program + 8 * peek(program + 32)
     for _ in range(patches):
         index = peek(patch + 8)
-        address = status if index == STATUS_ADDRESS else python_to_word(peek(args + 8 * (1 + index)))
+        address = status if index == STATUS_ADDRESS else peek(addresses + 8 * index)
         poke(frame + 8 * peek(patch), address + peek(patch + 16))
         patch += 8 * PATCH_WORDS
     state = 0
@@ -166,7 +162,19 @@ def execute(self, args, count):
         head += 8 * LAUNCH_WORDS
     if state:
         acquire_gil(state)
-    return word_to_python(peek(status))
+    return peek(status)
+
+
+@native(3, returns=True)
+def execute(self, args, count):
+    """``execute(program, *addresses) -> status``, called by the interpreter with its vector of arguments.
+
+    ``self`` is the Python int that holds the pool's address.
+    """
+    addresses = stack_words(count)
+    for index in range(count - 1):
+        poke(addresses + 8 * index, python_to_word(peek(args + 8 * (1 + index))))
+    return word_to_python(run_program(python_to_word(self), python_to_word(peek(args)), addresses))
 
 
 @native(3)
@@ -177,31 +185,14 @@ def run_bound(pool, rows, count):
         run_region(pool, peek(place), peek(place + 8), peek(place + 16), peek(place + 24), peek(place + 32))
 
 
-class _MethodDefinition(ctypes.Structure):
-    _fields_ = [
-        ("name", ctypes.c_char_p),
-        ("function", ctypes.c_void_p),
-        ("flags", ctypes.c_int),
-        ("doc", ctypes.c_char_p),
-    ]
-
-
-_METH_FASTCALL = 0x0080
-_alive: list[Any] = []
-
-
 _execute: Callable[..., int] | None = None  # once it was asked for
 
 
 def _executor() -> Callable[..., int]:
     """`execute` as a built-in function of the interpreter: 0.1 us a call, where ctypes takes 0.5."""
     global _execute
-    definition = _MethodDefinition(b"execute", execute.address(), _METH_FASTCALL, b"run a program")
-    _alive.append(definition)
-    create = ctypes.pythonapi.PyCFunction_NewEx
-    create.restype, create.argtypes = ctypes.py_object, [ctypes.c_void_p, ctypes.py_object, ctypes.c_void_p]
-    _execute = create(ctypes.addressof(definition), threads.ADDRESS, None)
-    return _execute  # type: ignore[return-value]
+    _execute = built_in(execute, threads.ADDRESS)
+    return _execute
 
 
 class Observer(Protocol):
@@ -211,17 +202,17 @@ class Observer(Protocol):
         """Called after the program ran."""
 
 
-_observers: list[tuple[int, Observer]] = []  # (thread that is observed, observer)
+observers: list[tuple[int, Observer]] = []  # (thread that is observed, observer)
 
 
 def observe(observer: Observer) -> None:
     """Tell ``observer`` of this thread's launches from now on."""
-    _observers.append((threading.get_ident(), observer))
+    observers.append((threading.get_ident(), observer))
 
 
 def stop_observing(observer: Observer) -> None:
     """The end of `observe`."""
-    _observers[:] = [entry for entry in _observers if entry[1] is not observer]
+    observers[:] = [entry for entry in observers if entry[1] is not observer]
 
 
 def launch(program: Program, *addresses: int) -> int:
@@ -240,9 +231,9 @@ def launch(program: Program, *addresses: int) -> int:
     if status == OUT_OF_BOUNDS:
         names = ", ".join(launch.kernel.name for launch in program.launches)
         raise KernelError(f"an index is out of bounds in one of the kernels: {names}")
-    if _observers:
+    if observers:
         thread = threading.get_ident()
-        for observed, observer in _observers:
+        for observed, observer in observers:
             if observed == thread:
                 observer.launched(program, addresses)
     return status

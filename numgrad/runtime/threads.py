@@ -108,14 +108,14 @@ def _start(wanted: int) -> None:
             _log.warning("launches use %d threads, expected %d: %s", index, wanted + 1, error)
             break
     _words[pool.THREADS // 8] = len(_workers)
-    ready = True
+    _words[pool.READY // 8] = ready = True
 
 
 def stop() -> None:
     """Dismiss the workers and wait until they are gone; each finishes the chunk that it is at."""
     global ready
     with _lock:
-        ready = False
+        _words[pool.READY // 8] = ready = False
         if not _workers:
             return
         _words[pool.THREADS // 8] = 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from numgrad.runtime.kernel import intrinsic
+from numgrad.runtime.kernel import Intrinsic, intrinsic
 
 
 def _signature(count: int, returns: bool = True) -> Any:
@@ -224,3 +224,35 @@ def call_system(typing_context, function, a, b, c, d, e):
         return builder.call(builder.inttoptr(args[0], function_type.as_pointer()), args[1:])
 
     return _signature(6), emit
+
+
+def interpreter_function(name: str, arity: int, result: str = "word") -> Intrinsic:
+    """A function of the interpreter's C interface, over pointers and sizes as words; the thread must hold the GIL.
+
+    ``result`` is what it returns in C: a 'word', an 'int', or 'void' (then this gives 0).
+    """
+
+    def call(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        from llvmlite import ir
+
+        word = ir.IntType(64)
+        type_ = {"word": word, "int": ir.IntType(32), "void": ir.VoidType()}[result]
+        value = builder.call(_function(builder, name, type_, [word] * len(args)), args)
+        return value if result == "word" else builder.sext(value, word) if result == "int" else ir.Constant(word, 0)
+
+    def none(typing_context):
+        return _signature(0), call
+
+    def one(typing_context, a):
+        return _signature(1), call
+
+    def two(typing_context, a, b):
+        return _signature(2), call
+
+    def three(typing_context, a, b, c):
+        return _signature(3), call
+
+    def four(typing_context, a, b, c, d):
+        return _signature(4), call
+
+    return intrinsic((none, one, two, three, four)[arity])

@@ -1,0 +1,152 @@
+"""Python objects in machine code: functions that the interpreter calls as its own, and the fields of objects.
+
+A compiled function reads and writes the slots of a few classes of numgrad's. Where a slot lies is measured, not assumed:
+`offset_of` puts a mark into a slot and looks for it. All else is done by the functions of the interpreter's stable C
+interface, so nothing here depends on how an interpreter lays out its objects, but for one fact of CPython, that ``id`` is
+an address. References are counted as in C: a slot holds one, and a function returns a new one.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from numgrad.errors import KernelError
+from numgrad.runtime.kernel import Native, device
+from numgrad.runtime.words import interpreter_function, peek, poke
+
+incref = interpreter_function("Py_IncRef", 1, "void")
+decref = interpreter_function("Py_DecRef", 1, "void")  # of 0 it does nothing
+type_of = interpreter_function("PyObject_Type", 1)
+is_subtype = interpreter_function("PyType_IsSubtype", 2, "int")
+new_of_type = interpreter_function("PyType_GenericAlloc", 2)
+get_attribute = interpreter_function("PyObject_GetAttr", 2)
+call_one = interpreter_function("PyObject_CallOneArg", 2)
+call_none = interpreter_function("PyObject_CallNoArgs", 1)
+error_occurred = interpreter_function("PyErr_Occurred", 0)
+dict_get = interpreter_function("PyDict_GetItemWithError", 2)
+list_new = interpreter_function("PyList_New", 1)
+list_size = interpreter_function("PyList_Size", 1)
+list_get = interpreter_function("PyList_GetItem", 2)
+list_set = interpreter_function("PyList_SetItem", 3, "int")
+list_append = interpreter_function("PyList_Append", 2, "int")
+list_set_slice = interpreter_function("PyList_SetSlice", 4, "int")
+tuple_new = interpreter_function("PyTuple_New", 1)
+tuple_set = interpreter_function("PyTuple_SetItem", 3, "int")
+iterator_next = interpreter_function("PyIter_Next", 1)
+
+_METH_FASTCALL, _METH_NOARGS = 0x0080, 0x0004
+
+
+class _MethodDefinition(ctypes.Structure):
+    _fields_ = [
+        ("name", ctypes.c_char_p),
+        ("function", ctypes.c_void_p),
+        ("flags", ctypes.c_int),
+        ("doc", ctypes.c_char_p),
+    ]
+
+
+_alive: list[Any] = []
+
+
+def _definition(function: Native, flags: int) -> int:
+    definition = _MethodDefinition(function.name.encode(), function.address(), flags, None)
+    _alive.append(definition)
+    return ctypes.addressof(definition)
+
+
+def built_in(function: Native, owner: int) -> Callable[..., Any]:
+    """``function(self, arguments, count)`` as a built-in function of the interpreter; ``self`` is the int ``owner``."""
+    create = ctypes.pythonapi.PyCFunction_NewEx
+    create.restype, create.argtypes = ctypes.py_object, [ctypes.c_void_p, ctypes.py_object, ctypes.c_void_p]
+    made: Callable[..., Any] = create(_definition(function, _METH_FASTCALL), owner, None)
+    return made
+
+
+def built_in_method(cls: type, function: Native) -> Any:
+    """``function(self, 0)`` as a method without arguments of a class."""
+    create = ctypes.pythonapi.PyDescr_NewMethod
+    create.restype, create.argtypes = ctypes.py_object, [ctypes.py_object, ctypes.c_void_p]
+    return create(cls, _definition(function, _METH_NOARGS))
+
+
+def words_for_ever(count: int) -> tuple[np.ndarray, int]:
+    """Words that are never freed, and their address: objects may die after the interpreter took modules down."""
+    words = np.zeros(count, np.int64)
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(words))
+    return words, words.ctypes.data
+
+
+def offset_of(instance: Any, name: str) -> int:
+    """Where in an object the reference of a slot lies, in bytes; what the slot holds is replaced.
+
+    Raises
+    ------
+    KernelError
+        It is not found: this interpreter keeps its objects in another way.
+    """
+    count = type(instance).__basicsize__ // 8
+    found = set(range(count))
+    for _ in range(2):
+        mark = object()
+        setattr(instance, name, mark)
+        words = (ctypes.c_int64 * count).from_address(id(instance))
+        found &= {place for place in range(count) if words[place] == id(mark)}
+    if len(found) != 1:
+        raise KernelError(f"the slot {name} of {type(instance).__name__} is not to be found in its memory")
+    return 8 * found.pop()
+
+
+def template(instance: Any, without: Sequence[str]) -> list[int]:
+    """Words for `new_like`: the class, the number of slots, and for each slot its offset and its value.
+
+    What the slots ``without`` hold, in the classes that the instance's own are made of, is left empty.
+    """
+    cls = type(instance)
+    names = [name for owner in cls.__mro__ for name in getattr(owner, "__slots__", ())]
+    values = {name: getattr(instance, name) for name in names if name not in without and not name.startswith("__")}
+    words = [id(cls), len(values)]
+    for name, value in values.items():
+        words += [offset_of(instance, name), id(value)]
+        setattr(instance, name, value)
+    _alive.append((cls, tuple(values.values())))
+    return words
+
+
+@device
+def new_like(words):
+    """A new object of a template's class with the template's values; 0 if there is no memory."""
+    made = new_of_type(peek(words), 0)
+    if made != 0:
+        place = words + 16
+        for _ in range(peek(words + 8)):
+            value = peek(place + 8)
+            incref(value)
+            poke(made + peek(place), value)
+            place += 16
+    return made
+
+
+@device
+def put(place, value):
+    """Store a new reference to ``value`` where there is none yet."""
+    incref(value)
+    poke(place, value)
+
+
+@device
+def put_new(place, value):
+    """Store a reference in the place of another, and drop that."""
+    before = peek(place)
+    poke(place, value)
+    decref(before)
+
+
+def addresses_of(objects: Sequence[Any]) -> list[int]:
+    """Addresses of objects that live for ever from now on."""
+    _alive.append(list(objects))
+    return [id(each) for each in objects]

@@ -1,0 +1,247 @@
+"""Ops applied in machine code: the same as in Python, and no reference too many or too few."""
+
+from __future__ import annotations
+
+import gc
+import sys
+import threading
+
+import numpy as np
+import pytest
+
+import numgrad as ng
+from numgrad import registry
+from numgrad.engine import dispatch
+from numgrad.errors import KernelError
+from numgrad.ops import elementwise
+from numgrad.runtime import memory, objects, quick
+
+
+def _leaf(*shape, dtype=ng.float32):
+    return (ng.arange(int(np.prod(shape))).reshape(shape).to(dtype) / 7 + 0.5).requires_grad_()
+
+
+CASES = {
+    "one input that needs a gradient": lambda x, y: x * y.detach(),
+    "both": lambda x, y: x * y,
+    "the same twice": lambda x, y: x * x,
+    "none": lambda x, y: x.detach() * y.detach(),
+    "a saved output": lambda x, y: (x * y).tanh(),
+    "several outputs": lambda x, y: ng.max(x * y, dim=1),
+    "an input that is left out": lambda x, y: ng.nn.functional.linear(x, y),
+    "a broadcast": lambda x, y: x + y[0],
+    "a stale view": lambda x, y: _stale(x, y),
+    "no gradient mode": lambda x, y: _without(x, y),
+    "an integer result": lambda x, y: (x > y, ng.argmax(x * y, dim=0)),
+}
+
+
+def _stale(x, y):
+    base = x * 2
+    view = base.view(-1)
+    base.mul_(3)
+    return view * 2
+
+
+def _without(x, y):
+    with ng.no_grad():
+        return x * y
+
+
+def _described(value):
+    if isinstance(value, tuple):
+        return [_described(each) for each in value]
+    node = value.grad_fn
+    graph = None
+    if node is not None:
+        graph = (
+            node.name(),
+            [(each and each.name(), number) for each, number in node.next_functions],
+            [None if each is None else each.tolist() for each in node.saved],
+            list(node.versions),
+            [spec.shape for spec in node.output_specs],
+        )
+    slots = [value._output_nr, value.requires_grad, value._grad, value._base is None, value._version]
+    return value.detach().numpy().tobytes(), value.stride(), value.dtype, slots, graph
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_machine_code_does_what_dispatch_does(case, monkeypatch):
+    function = CASES[case]
+    results = []
+    for in_python in (False, True):
+        if in_python:
+            monkeypatch.setattr(quick, "run", lambda *args: None)
+            monkeypatch.setattr(quick, "run_saved", lambda *args: None)
+        for _ in range(3):  # the first of them makes plans and records
+            x, y = _leaf(3, 4), _leaf(3, 4)
+            out = function(x, y)
+            described = _described(out)
+            for each in out if isinstance(out, tuple) else (out,):
+                if each.requires_grad:
+                    each.sum().backward(retain_graph=True)
+            grads = [None if leaf.grad is None else leaf.grad.numpy().tobytes() for leaf in (x, y)]
+            results.append((described, grads))
+    assert all(result == results[0] for result in results)
+
+
+def _step(x, y, z):
+    out = ng.max((x * y).tanh() + z, dim=1)[0]
+    (out.sum() + (x * z).mean()).backward()
+    x.grad = None
+    with pytest.raises(RuntimeError):
+        _ = x * ng.ones(5)
+    with pytest.raises(IndexError):
+        ng.nn.functional.embedding(ng.tensor([7]), z)
+    with pytest.raises(TypeError):
+        elementwise.mul(x, "y")
+    w = x * z
+    saved = w.tanh()
+    w.add_(1)
+    (saved * 1).sum().backward()
+    x.grad = None
+
+
+def test_no_reference_is_lost_or_kept():
+    x, y, z = _leaf(4, 4), ng.ones(4, 4), ng.ones(4, 4)
+    for _ in range(20):
+        _step(x, y, z)
+    plan = next(iter(elementwise.mul.plans.values()))
+    watched = [
+        None,
+        True,
+        False,
+        x,
+        y,
+        z,
+        y._storage,
+        x._spec,
+        elementwise.mul.defaults,
+        plan,
+        *plan.records.values(),
+        ng.Tensor,
+    ]
+
+    def counts():
+        gc.collect()
+        return [sys.getrefcount(each) for each in watched], len(gc.get_objects()), memory.memory_stats()
+
+    counts()
+    before = counts()
+    for _ in range(300):
+        _step(x, y, z)
+    references, objects_, stats = counts()
+    assert max(abs(a - b) for a, b in zip(references, before[0], strict=True)) < 30  # a leak would make 300
+    assert abs(objects_ - before[1]) < 30
+    assert stats == before[2]
+
+
+def test_memory_that_runs_out_is_an_error_and_nothing_else():
+    testing = pytest.importorskip("_testcapi")
+    x, y = _leaf(4, 4), ng.ones(4, 4)
+    w = x * y
+    before = sys.getrefcount(y), sys.getrefcount(x._spec)
+    live = memory.memory_stats()["live"]
+    failures = 0
+    plans, params = elementwise.mul.plans, elementwise.mul.defaults
+    for allocation in range(40):
+        out = None
+        testing.set_nomemory(allocation, allocation + 1)
+        try:
+            out = quick.run(plans, params, w, y)
+        except MemoryError:
+            failures += 1
+        finally:
+            testing.remove_mem_hooks()
+        assert out is None or (out.tolist() == w.tolist() and out.grad_fn is not None)
+    del out
+    gc.collect()
+    assert failures > 5
+    assert (sys.getrefcount(y), sys.getrefcount(x._spec)) == before
+    assert memory.memory_stats()["live"] == live
+
+
+def test_plans_may_be_forgotten_by_another_thread():
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    errors, done = [], threading.Event()
+
+    def forget():
+        while not done.is_set():
+            registry.forget_plans()
+
+    def work(seed):
+        try:
+            x = ng.full((4, 4), float(seed), requires_grad=True)
+            for _ in range(150):
+                ((x * x) * x).sum().backward()
+                assert x.grad.tolist() == [[3.0 * seed * seed] * 4] * 4
+                x.grad = None
+        except BaseException as error:
+            errors.append(error)
+
+    forgetting = threading.Thread(target=forget)
+    running = [threading.Thread(target=work, args=(seed,)) for seed in range(1, 4)]
+    forgetting.start()
+    for thread in running:
+        thread.start()
+    for thread in running:
+        thread.join()
+    done.set()
+    forgetting.join()
+    sys.setswitchinterval(interval)
+    assert not errors
+
+
+def test_who_listens_is_told():
+    names = []
+
+    class Recorder:
+        def applied(self, op, inputs, outputs):
+            names.append(op.name)
+
+    x = ng.ones(3)
+    _ = x * x
+    recorder = Recorder()
+    dispatch.recorders.append(recorder)
+    try:
+        _ = x * x
+    finally:
+        dispatch.recorders.remove(recorder)
+    assert names == ["mul"]
+
+
+def test_what_is_no_tensor_is_left_to_python():
+    _ = ng.ones(3) * ng.ones(3)
+    plans, params = elementwise.mul.plans, elementwise.mul.defaults
+    for inputs in [(1, 2), ("a", "b"), (ng.ones(3), 2.0), (object.__new__(ng.Tensor), ng.ones(3)), (), (None, None)]:
+        assert quick.run(plans, params, *inputs) is None
+
+
+def test_a_storage_gives_its_block_back_once():
+    before = memory.memory_stats()["live"]
+    storage = memory.allocate(64)
+    storage.__del__()
+    storage.__del__()
+    del storage
+    assert memory.memory_stats()["live"] == before
+    first, second = memory.allocate(64), memory.allocate(64)
+    assert first.address != second.address
+
+
+def test_slots_are_found_where_they_are():
+    class Two:
+        __slots__ = ("first", "second")
+
+    class Three(Two):
+        __slots__ = ("third",)
+
+    places = [objects.offset_of(Three(), name) for name in ("first", "second", "third")]
+    assert len(set(places)) == 3
+    assert places[:2] == [objects.offset_of(Two(), name) for name in ("first", "second")]
+
+    class Open:
+        pass
+
+    with pytest.raises(KernelError, match="not to be found"):
+        objects.offset_of(Open(), "anything")
