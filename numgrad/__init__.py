@@ -36,6 +36,7 @@ from numgrad.runtime.threads import get_num_threads, set_num_threads
 from numgrad.tensor.arguments import (
     result_type,
 )
+from numgrad.tensor.attention import scaled_dot_product_attention
 from numgrad.tensor.creation import (
     arange,
     as_tensor,
@@ -67,7 +68,6 @@ from numgrad.tensor.layers import (
     matmul,
     max_pool2d,
     mm,
-    scaled_dot_product_attention,
     softmax,
 )
 from numgrad.tensor.losses import (

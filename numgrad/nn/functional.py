@@ -8,6 +8,7 @@ from numgrad.dtypes import int32, int64
 from numgrad.layout import Size, product
 from numgrad.tensor import functional as T
 from numgrad.tensor import layers, random
+from numgrad.tensor.attention import scaled_dot_product_attention
 from numgrad.tensor.functional import gelu, relu, sigmoid, silu, tanh
 from numgrad.tensor.layers import (
     adaptive_avg_pool2d,
@@ -17,7 +18,6 @@ from numgrad.tensor.layers import (
     linear,
     max_pool2d,
     pad,
-    scaled_dot_product_attention,
 )
 from numgrad.tensor.losses import (
     binary_cross_entropy_with_logits,

@@ -1,6 +1,7 @@
 """All ops, by families. Importing this package fills the registry; nothing else does."""
 
 from numgrad.ops import (
+    attention,
     conv,
     creation,
     elementwise,
@@ -17,6 +18,7 @@ from numgrad.ops import (
 )
 
 __all__ = [
+    "attention",
     "conv",
     "creation",
     "elementwise",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any
 
 from numgrad import ops
@@ -376,7 +375,7 @@ def embedding(input: Tensor, weight: Tensor) -> Tensor:
     return ops.index.index_select(weight, F.check_tensor("embedding", "input", input), dim=0)  # type: ignore[no-any-return]
 
 
-# ---- softmax, attention --------------------------------------------------------------------------------------------
+# ---- softmax -------------------------------------------------------------------------------------------------------
 
 
 def _along(op: Any, input: Tensor, dim: int) -> Tensor:
@@ -394,10 +393,3 @@ def softmax(input: Tensor, dim: int) -> Tensor:
 def log_softmax(input: Tensor, dim: int) -> Tensor:
     """The logarithm of `softmax`, exact where that underflows."""
     return _along(ops.loss.log_softmax, input, dim)
-
-
-def scaled_dot_product_attention(query: Tensor, key: Tensor, value: Tensor, scale: float | None = None) -> Tensor:
-    """softmax(query @ key^T * scale) @ value over the last two dimensions; scale defaults to 1 / sqrt(width)."""
-    factor = 1.0 / math.sqrt(query.shape[-1]) if scale is None else scale
-    scores = matmul(F.mul(query, factor), F.transpose(key, -2, -1))
-    return matmul(softmax(scores, -1), value)

@@ -213,6 +213,7 @@ SAVES_ALL = {
     "batch_norm_relu_training",
     "batch_norm_relu_eval",
     "layer_norm",
+    "attention",
 }
 
 

@@ -1,0 +1,349 @@
+"""Attention over heads: ``softmax(scale * q @ k^T) @ v``, a block of queries at a time, forward and backward.
+
+The scores of a block of queries against all keys stay in the caches of the thread that made them; only the logarithm of
+each row's sum of exponentials is kept, from which the backward computes the probabilities again (Dao et al., 2022).
+Keys and values come in whole rows, so a row's softmax is the plain one. What is multiplied is copied first, so that any
+strides will do, and multiplied by the register tiles of `simd`.
+
+The backward works on transposed scores, keys by queries: then the gradients of keys and values read them row by row.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from typing import Any, NamedTuple
+
+from numgrad import dtypes
+from numgrad.errors import KernelError
+from numgrad.kernels.gemm_rows import lanes, tile_shape
+from numgrad.kernels.reduce_kernels import larger_row
+from numgrad.kernels.vector_math import exp
+from numgrad.runtime import simd
+from numgrad.runtime.kernel import Device, Kernel, device, kernel
+from numgrad.runtime.plan import Operand, PlanBuilder
+from numgrad.runtime.simd import ADD, STORE, address_of
+
+FORWARD_QUERIES, BACKWARD_QUERIES = 128, 64  # in a block
+EXP_COST = 4
+
+
+@device
+def copy_rows(source, begin, row, rows, columns, factor, goal):
+    """Rows that lie ``row`` apart, times a factor, one after the other."""
+    for i in range(rows):
+        line, out = source[begin + i * row :][:columns], goal[i * columns : (i + 1) * columns]
+        for j in range(line.shape[0]):
+            out[j] = line[j] * factor
+
+
+@device
+def pack_rows(source, begin, row, rows, columns, width, factor, goal):
+    """Rows, times a factor, in panels of ``width`` columns, ``[panel, row, column]``; zeros beyond the columns."""
+    zero = goal.dtype.type(0)
+    for panel in range((columns + width - 1) // width):
+        first = panel * width
+        wanted = min(width, columns - first)
+        for i in range(rows):
+            line = source[begin + i * row + first :][:wanted]
+            out = goal[(panel * rows + i) * width :][:width]
+            for j in range(line.shape[0]):
+                out[j] = line[j] * factor
+            for j in range(line.shape[0], out.shape[0]):
+                out[j] = zero
+
+
+@device
+def pack_columns(source, begin, row, rows, columns, width, factor, goal):
+    """The transposed matrix in panels: ``[panel of rows, column, row]``; zeros beyond the rows."""
+    zero = goal.dtype.type(0)
+    for panel in range((rows + width - 1) // width):
+        first = panel * width
+        wanted = min(width, rows - first)
+        out = goal[panel * columns * width :][: columns * width]
+        for i in range(wanted):
+            line = source[begin + (first + i) * row :][:columns]
+            for j in range(line.shape[0]):
+                out[j * width + i] = line[j] * factor
+        for i in range(wanted, width):
+            for j in range(columns):
+                out[j * width + i] = zero
+
+
+@functools.cache
+def multiplier(code: str) -> Device:
+    """Matrix products of what lies in scratch memory, for one dtype."""
+    tile_rows, tile_columns = tile_shape(code, "many")
+    tile = simd.broadcast_tile(code, tile_rows, tile_columns // lanes(code))
+    itemsize = 4 if code == "f4" else 8
+
+    @device
+    def multiply(words, spare, a, a_row, rows, steps, b, columns, out, out_begin, out_row, mode):
+        """``out[i, j] = sum_k a[i, k] * b[k, j]``, b packed into panels; with ``mode`` ADD, added to what is there."""
+        right, table, nobody = address_of(b, 0), address_of(words, 0), address_of(spare, 0)
+        words[0] = 0
+        for first in range(0, rows, tile_rows):
+            for i in range(tile_rows):
+                line = first + i
+                words[1 + i] = address_of(a, min(line, rows - 1) * a_row)
+                words[1 + tile_rows + i] = address_of(out, out_begin + line * out_row) if line < rows else nobody
+            for j in range(0, columns, tile_columns):
+                panel = right + j * steps * itemsize
+                tile(
+                    table, 1, steps, 0, panel, tile_columns * itemsize, panel, table + 8 * (1 + tile_rows),
+                    j * itemsize, min(tile_columns, columns - j), mode,
+                )  # fmt: skip
+
+    return multiply
+
+
+@functools.cache
+def forward_kernel(code: str) -> Kernel:
+    """The kernel for one dtype."""
+    multiply, width = multiplier(code), tile_shape(code, "many")[1]
+
+    @kernel(f"{code}[:], " * 6 + "i8[:], " + "i8, " * 18 + code, reassociate=True)
+    def attention_forward(
+        q, k, v, out, logs, room, words,
+        heads, queries, keys, inner, values, q_batch, q_head, q_row, k_batch, k_head, k_row, v_batch, v_head, v_row,
+        causal, block, room_count, words_count, scale, start, stop, worker,
+    ):  # fmt: skip
+        """An item is a block of queries of one head."""
+        one, zero = out.dtype.type(1), out.dtype.type(0)
+        blocks = (queries + block - 1) // block
+        room = room[worker * room_count : (worker + 1) * room_count]
+        words = words[worker * words_count : (worker + 1) * words_count]
+        key_room, value_room = (keys + width - 1) // width * width * inner, (values + width - 1) // width * width * keys
+        spare = room[: keys + values + 2 * width]
+        room = room[keys + values + 2 * width :]
+        packed_keys, room = room[:key_room], room[key_room:]
+        packed_values, room = room[:value_room], room[value_room:]
+        rows, scores = room[: block * inner], room[block * inner :]
+        for item in range(start, stop):
+            unit = item // blocks
+            first = (item - unit * blocks) * block
+            batch = unit // heads
+            head = unit - batch * heads
+            count = min(block, queries - first)
+            seen = min(keys, first + count) if causal else keys
+            copy_rows(q, batch * q_batch + head * q_head + first * q_row, q_row, count, inner, scale, rows)
+            pack_columns(k, batch * k_batch + head * k_head, k_row, seen, inner, width, one, packed_keys)
+            multiply(words, spare, rows, inner, count, inner, packed_keys, seen, scores, 0, seen, STORE)
+            pack_rows(v, batch * v_batch + head * v_head, v_row, seen, values, width, one, packed_values)
+            for i in range(count):
+                line = scores[i * seen : (i + 1) * seen]
+                valid = line[: min(seen, first + i + 1)] if causal else line
+                high = larger_row(valid[0], valid)
+                total = zero
+                for j in range(valid.shape[0]):
+                    e = exp(valid[j] - high)
+                    valid[j] = e
+                    total += e
+                share = one / total
+                for j in range(valid.shape[0]):
+                    valid[j] *= share
+                for j in range(valid.shape[0], line.shape[0]):
+                    line[j] = zero
+                logs[unit * queries + first + i] = high + math.log(total)
+            begin = ((batch * queries + first) * heads + head) * values
+            multiply(words, spare, scores, seen, count, seen, packed_values, values, out, begin, heads * values, STORE)
+
+    return attention_forward
+
+
+@functools.cache
+def backward_kernel(code: str) -> Kernel:
+    """The kernel for one dtype."""
+    multiply, width = multiplier(code), tile_shape(code, "many")[1]
+
+    @kernel(f"{code}[:], " * 10 + "i8[:], " + "i8, " * 18 + code, reassociate=True)
+    def attention_backward(
+        q, k, v, out, logs, grad, grad_q, grad_k, grad_v, room, words,
+        heads, queries, keys, inner, values, q_batch, q_head, q_row, k_batch, k_head, k_row, v_batch, v_head, v_row,
+        causal, block, room_count, words_count, scale, start, stop, worker,
+    ):  # fmt: skip
+        """An item is a head. With p the probabilities, ``d_scores = p * (grad @ v^T - rowsum(grad * out))``."""
+        one, zero = out.dtype.type(1), out.dtype.type(0)
+        room = room[worker * room_count : (worker + 1) * room_count]
+        words = words[worker * words_count : (worker + 1) * words_count]
+        spare = room[: inner + values + block + 3 * width]
+        room = room[inner + values + block + 3 * width :]
+        wide_inner, wide_values = (inner + width - 1) // width * width, (values + width - 1) // width * width
+        wide_block = (block + width - 1) // width * width
+        packed_keys, room = room[: wide_inner * keys], room[wide_inner * keys :]
+        key_rows, room = room[: keys * inner], room[keys * inner :]
+        value_rows, room = room[: keys * values], room[keys * values :]
+        packed_q, room = room[: wide_inner * block], room[wide_inner * block :]
+        turned_q, room = room[: wide_block * inner], room[wide_block * inner :]
+        packed_g, room = room[: wide_values * block], room[wide_values * block :]
+        turned_g, room = room[: wide_block * values], room[wide_block * values :]
+        logs_here, room = room[:block], room[block:]
+        dots, room = room[:block], room[block:]
+        p, room = room[: keys * block], room[keys * block :]
+        d, turned = room[: keys * block], room[keys * block :]
+        out_row, q_out, v_out = heads * values, heads * inner, heads * values
+        for unit in range(start, stop):
+            batch = unit // heads
+            head = unit - batch * heads
+            k_begin, v_begin = batch * k_batch + head * k_head, batch * v_batch + head * v_head
+            pack_rows(k, k_begin, k_row, keys, inner, width, one, packed_keys)
+            copy_rows(k, k_begin, k_row, keys, inner, one, key_rows)
+            copy_rows(v, v_begin, v_row, keys, values, one, value_rows)
+            to_k, to_v = (batch * keys * heads + head) * inner, (batch * keys * heads + head) * values
+            for t in range(keys):
+                line = grad_k[to_k + t * q_out :][:inner]
+                for j in range(line.shape[0]):
+                    line[j] = zero
+                line = grad_v[to_v + t * v_out :][:values]
+                for j in range(line.shape[0]):
+                    line[j] = zero
+            for first in range(0, queries, block):
+                count = min(block, queries - first)
+                seen = min(keys, first + count) if causal else keys
+                q_begin = batch * q_batch + head * q_head + first * q_row
+                o_begin = ((batch * queries + first) * heads + head) * values
+                pack_rows(q, q_begin, q_row, count, inner, width, scale, packed_q)
+                pack_columns(q, q_begin, q_row, count, inner, width, scale, turned_q)
+                pack_rows(grad, o_begin, out_row, count, values, width, one, packed_g)
+                pack_columns(grad, o_begin, out_row, count, values, width, one, turned_g)
+                for i in range(count):
+                    logs_here[i] = logs[unit * queries + first + i]
+                    g, o = grad[o_begin + i * out_row :][:values], out[o_begin + i * out_row :][:values]
+                    total = zero
+                    for j in range(g.shape[0]):
+                        total += g[j] * o[j]
+                    dots[i] = total
+                multiply(words, spare, key_rows, inner, seen, inner, turned_q, count, p, 0, count, STORE)
+                multiply(words, spare, value_rows, values, seen, values, turned_g, count, d, 0, count, STORE)
+                for t in range(seen):
+                    begin = min(count, max(0, t - first)) if causal else 0  # of the queries that see this key
+                    line, slope = p[t * count : (t + 1) * count], d[t * count : (t + 1) * count]
+                    for j in range(begin):
+                        line[j] = zero
+                        slope[j] = zero
+                    line, slope = line[begin:], slope[begin:]
+                    high, dot = logs_here[begin:count], dots[begin:count]
+                    for j in range(line.shape[0]):
+                        e = exp(line[j] - high[j])
+                        line[j] = e
+                        slope[j] = e * (slope[j] - dot[j])
+                multiply(words, spare, p, count, seen, count, packed_g, values, grad_v, to_v, v_out, ADD)
+                multiply(words, spare, d, count, seen, count, packed_q, inner, grad_k, to_k, q_out, ADD)
+                for corner in range(0, seen, 8):
+                    for i in range(count):
+                        for t in range(corner, min(seen, corner + 8)):
+                            turned[i * seen + t] = d[t * count + i] * scale
+                to_q = ((batch * queries + first) * heads + head) * inner
+                for panel in range((inner + width - 1) // width):  # the keys that are seen lie together in a panel
+                    here = packed_keys[panel * keys * width :]
+                    wanted = min(width, inner - panel * width)
+                    multiply(
+                        words, spare, turned, seen, count, seen, here, wanted, grad_q, to_q + panel * width, q_out, STORE
+                    )  # fmt: skip
+
+    return attention_backward
+
+
+# ---- planning ---------------------------------------------------------------------------------------------------
+
+
+class Heads(NamedTuple):
+    """Extents of an attention: query [B, H, L, E], key [B, H, S, E], value [B, H, S, V]."""
+
+    batch: int
+    heads: int
+    queries: int
+    keys: int
+    inner: int
+    values: int
+
+
+def _extents(name: str, q: Operand, k: Operand, v: Operand) -> tuple[Heads, list[int]]:
+    """The extents, and batch, head and row strides of all three."""
+    (batch, heads, queries, inner), (keys, values) = q.spec.shape, v.spec.shape[2:]
+    wanted = ((batch, heads, queries, inner), (batch, heads, keys, inner), (batch, heads, keys, values))
+    strides: list[int] = []
+    for operand, shape in zip((q, k, v), wanted, strict=True):
+        if tuple(operand.spec.shape) != shape or 0 in shape or (shape[3] > 1 and operand.spec.strides[3] != 1):
+            raise KernelError(f"{name}: an operand is {operand.spec}, expected shape {shape} with adjacent columns")
+        strides += operand.spec.strides[:3]
+    return Heads(batch, heads, queries, keys, inner, values), strides
+
+
+def head_strides(batch: int, heads: int, rows: int, columns: int) -> tuple[int, ...]:
+    """Strides of [B, H, rows, columns] in memory that goes B, rows, H, columns: heads side by side."""
+    return rows * heads * columns, columns, heads * columns, 1
+
+
+def _check_layout(name: str, operand: Operand, rows: int, columns: int, e: Heads) -> None:
+    shape = (e.batch, e.heads, rows, columns)
+    strides = head_strides(*shape)
+    same = all(n == 1 or a == b for n, a, b in zip(shape, operand.spec.strides, strides, strict=True))
+    if tuple(operand.spec.shape) != shape or not same:
+        raise KernelError(f"{name}: an operand is {operand.spec}, expected shape {shape} with strides {strides}")
+
+
+def _up(count: int, width: int) -> int:
+    return -(-count // width) * width
+
+
+def plan_attention(
+    b: PlanBuilder, q: Operand, k: Operand, v: Operand, out: Operand, logs: Operand, *, scale: float, causal: bool
+) -> None:
+    """``out = softmax(scale * q @ k^T) @ v``; with ``causal`` query i sees the keys up to i.
+
+    q, k, v
+        [B, H, L, E], [B, H, S, E], [B, H, S, V], float32 or float64, no extent 0, columns adjacent.
+    out
+        [B, H, L, V] with the strides of `head_strides`.
+    logs
+        [B, H, L], contiguous: the logarithm of each row's sum of exponentials.
+    """
+    e, strides = _extents("attention", q, k, v)
+    _check_layout("attention", out, e.queries, e.values, e)
+    code, dtype = q.code, q.spec.dtype
+    rows, width = tile_shape(code, "many")
+    block = min(FORWARD_QUERIES, e.queries)
+    room = (
+        e.keys + e.values + 2 * width + _up(e.keys, width) * e.inner + _up(e.values, width) * e.keys
+        + block * (e.inner + e.keys)
+    )  # fmt: skip
+    items, words = e.batch * e.heads * -(-e.queries // block), 1 + 2 * rows
+    b.launch(
+        forward_kernel(code), q.array(q.extent), k.array(k.extent), v.array(v.extent), out.array(out.extent),
+        logs.array(logs.extent), b.scratch(dtype, room, per_worker=True).flat,
+        b.scratch(dtypes.int64, words, per_worker=True).flat, *e[1:], *strides, int(causal), block, room, words, scale,
+        work=items, grain=1, cost=items * block * e.keys * (e.inner + e.values + 8 * EXP_COST) // 8 + 1,
+    )  # fmt: skip
+
+
+def plan_attention_backward(
+    b: PlanBuilder, q: Operand, k: Operand, v: Operand, out: Operand, logs: Operand, grad: Operand, grads: Any,
+    *, scale: float, causal: bool,
+) -> None:  # fmt: skip
+    """Gradients of `plan_attention` into ``grads``, those of q, k and v; all with the strides of `head_strides`."""
+    e, strides = _extents("attention_backward", q, k, v)
+    for operand, count, columns in (
+        (out, e.queries, e.values),
+        (grad, e.queries, e.values),
+        (grads[0], e.queries, e.inner),
+        (grads[1], e.keys, e.inner),
+        (grads[2], e.keys, e.values),
+    ):
+        _check_layout("attention_backward", operand, count, columns, e)
+    code, dtype = q.code, q.spec.dtype
+    rows, width = tile_shape(code, "many")
+    block = min(BACKWARD_QUERIES, e.queries)
+    room = (
+        e.inner + e.values + block + 3 * width + (_up(e.inner, width) + e.inner + e.values) * e.keys
+        + (_up(e.inner, width) + _up(e.values, width)) * block + _up(block, width) * (e.inner + e.values)
+        + 2 * block + 3 * block * e.keys
+    )  # fmt: skip
+    items, words = e.batch * e.heads, 1 + 2 * rows
+    b.launch(
+        backward_kernel(code), q.array(q.extent), k.array(k.extent), v.array(v.extent), out.array(out.extent),
+        logs.array(logs.extent), grad.array(grad.extent), *[g.array(g.extent) for g in grads],
+        b.scratch(dtype, room, per_worker=True).flat, b.scratch(dtypes.int64, words, per_worker=True).flat,
+        *e[1:], *strides, int(causal), block, room, words, scale,
+        work=items, grain=1, cost=items * e.queries * e.keys * (3 * e.inner + 2 * e.values + 8 * EXP_COST) // 8 + 1,
+    )  # fmt: skip

@@ -1,0 +1,129 @@
+"""Attention, with torch's name and arguments."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from numgrad import dtypes, ops
+from numgrad.layout import product
+from numgrad.tensor import creation, layers, random
+from numgrad.tensor import functional as F
+from numgrad.tensor.tensor import Tensor
+
+
+def scaled_dot_product_attention(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attn_mask: Tensor | None = None,
+    dropout_p: float = 0.0,
+    is_causal: bool = False,
+    scale: float | None = None,
+    enable_gqa: bool = False,
+) -> Tensor:
+    """softmax(query @ key^T * scale + mask) @ value over the last two dimensions.
+
+    Without a mask and dropout it is one op, which keeps no matrix of scores.
+
+    Parameters
+    ----------
+    query, key, value
+        [..., L, E], [..., S, E] and [..., S, V]; leading dimensions broadcast.
+    attn_mask
+        Broadcasts to [..., L, S]: of bool, True where a query sees a key, or of query's dtype, added to the scores. A
+        query that sees no key gets 0.
+    dropout_p
+        The probability with which a share is dropped; also outside of training, so give 0 there.
+    is_causal
+        Query i sees the keys up to i.
+    scale
+        1 / sqrt(E) if it is None.
+    enable_gqa
+        Key and value may have fewer heads (the third dimension from the end), each for as many heads of the query.
+
+    Raises
+    ------
+    RuntimeError
+        Shapes or dtypes do not fit, or there is a mask beside ``is_causal``.
+    ValueError
+        ``dropout_p`` is no probability.
+
+    >>> import numgrad as ng
+    >>> q = ng.ones(1, 2, 3, 4)
+    >>> scaled_dot_product_attention(q, q, q).shape
+    numgrad.Size([1, 2, 3, 4])
+    """
+    name = "scaled_dot_product_attention"
+    for word, x in (("query", query), ("key", key), ("value", value)):
+        F.check_tensor(name, word, x)
+        if x.ndim < 2:
+            raise RuntimeError(f"{name}: {word} has shape {list(x.shape)}, expected at least 2 dimensions")
+        if x.dtype is not query.dtype:
+            raise RuntimeError(
+                f"Expected query, key, and value to have the same dtype, but got query.dtype: {query.dtype} "
+                f"key.dtype: {key.dtype} and value.dtype: {value.dtype} instead."
+            )
+    if attn_mask is not None and is_causal:
+        raise RuntimeError(f"{name}: Explicit attn_mask should not be set when is_causal=True")
+    if not 0.0 <= dropout_p <= 1.0:
+        raise ValueError(f"dropout probability has to be between 0 and 1, but got {dropout_p}")
+    if query.shape[-1] != key.shape[-1] or key.shape[-2] != value.shape[-2]:
+        raise RuntimeError(
+            f"{name}: query, key and value have shapes {list(query.shape)}, {list(key.shape)} and {list(value.shape)}, "
+            "expected [..., L, E], [..., S, E] and [..., S, V]"
+        )
+    if enable_gqa:
+        key, value = (_with_heads(name, x, query) for x in (key, value))
+    width = query.shape[-1]
+    factor = float(scale) if scale is not None else 1.0 / math.sqrt(width) if width else 1.0
+    lead = tuple(query.shape[:-2])
+    fused = attn_mask is None and dropout_p == 0 and lead == tuple(key.shape[:-2]) == tuple(value.shape[:-2])
+    if not fused or not query.numel() or not key.numel() or not value.numel():
+        return _step_by_step(name, query, key, value, attn_mask, dropout_p, is_causal, factor)
+    heads = lead if len(lead) == 2 else (1, product(lead))
+    if len(lead) != 2:
+        query, key, value = (F.reshape(x, (*heads, *x.shape[-2:])) for x in (query, key, value))
+    out = ops.attention.attention(query, key, value, scale=factor, causal=is_causal)
+    return out if len(lead) == 2 else F.reshape(out, (*lead, *out.shape[-2:]))  # type: ignore[no-any-return]
+
+
+def _with_heads(name: str, x: Tensor, query: Tensor) -> Tensor:
+    """Each head of x repeated, so that there are as many as query has."""
+    have, wanted = (t.shape[-3] if t.ndim > 2 else 0 for t in (x, query))
+    if not have or wanted % have:
+        raise RuntimeError(
+            f"{name}: query has {wanted} heads and key or value {have}, expected a multiple when enable_gqa=True"
+        )
+    if have == wanted:
+        return x
+    lead, tail = x.shape[:-3], x.shape[-2:]
+    spread = F.expand(F.unsqueeze(x, -3), (*lead, have, wanted // have, *tail))
+    return F.reshape(spread, (*lead, wanted, *tail))
+
+
+def _step_by_step(
+    name: str, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, dropout_p: float, causal: bool, factor: float
+) -> Tensor:  # fmt: skip
+    scores = layers.matmul(F.mul(query, factor), F.transpose(key, -2, -1))
+    if causal:
+        mask = F.ge(F.unsqueeze(creation.arange(query.shape[-2]), 1), creation.arange(key.shape[-2]))
+    if mask is None:
+        shares = layers.softmax(scores, -1)
+    else:
+        F.check_tensor(name, "attn_mask", mask)
+        if mask.dtype is not dtypes.bool_ and mask.dtype is not query.dtype:
+            raise RuntimeError(
+                "Expected attn_mask dtype to be bool or float or to match query dtype, but got attn_mask.dtype: "
+                f"{mask.dtype} and  query.dtype: {query.dtype} instead."
+            )
+        added = mask.dtype is not dtypes.bool_
+        seen = F.gt(mask, -math.inf) if added else mask
+        # The lowest number and not -infinity, so that a query which sees nothing has a gradient, 0, and not NaN.
+        lowest = float(np.finfo(query.dtype.numpy).min)
+        shares = layers.softmax(F.where(seen, F.add(scores, mask) if added else scores, lowest), -1)
+        shares = F.where(F.any(seen, -1, keepdim=True), shares, 0.0)
+    if dropout_p:
+        shares = random.dropout(shares, dropout_p, True)
+    return layers.matmul(shares, value)
