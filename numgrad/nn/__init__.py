@@ -14,6 +14,7 @@ from numgrad.nn.activation import (
     Softplus,
     Tanh,
 )
+from numgrad.nn.attention import MultiheadAttention
 from numgrad.nn.containers import ModuleDict, ModuleList, ParameterList, Sequential
 from numgrad.nn.conv import Conv2d
 from numgrad.nn.linear import Embedding, Flatten, Identity, Linear
@@ -22,6 +23,7 @@ from numgrad.nn.module import Module
 from numgrad.nn.norm import BatchNorm1d, BatchNorm2d, GroupNorm, LayerNorm
 from numgrad.nn.parameter import Parameter
 from numgrad.nn.pooling import AdaptiveAvgPool2d, AvgPool2d, MaxPool2d
+from numgrad.nn.transformer import TransformerEncoderLayer
 
 __all__ = [
     "ELU",
@@ -49,6 +51,7 @@ __all__ = [
     "Module",
     "ModuleDict",
     "ModuleList",
+    "MultiheadAttention",
     "NLLLoss",
     "Parameter",
     "ParameterList",
@@ -60,6 +63,7 @@ __all__ = [
     "Softmax",
     "Softplus",
     "Tanh",
+    "TransformerEncoderLayer",
     "functional",
     "init",
     "utils",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from numgrad.errors import DtypeError, ShapeError
@@ -64,29 +66,36 @@ def _(ctx, grad):
     p = ctx.params
     if not ctx.create_graph:
         return attention_backward(grad, q, k, v, out, logs, scale=p.scale, causal=p.causal)
-    (batch, heads, queries, inner), (keys, columns) = q.shape, v.shape[2:]
-    q, k = reshape(q, (batch * heads, queries, inner)), reshape(k, (batch * heads, keys, inner))
-    v, grad = reshape(v, (batch * heads, keys, columns)), reshape(grad, (batch * heads, queries, columns))
-    scores = mul(bmm(q, transpose(k, dim0=1, dim1=2)), p.scale)
-    if p.causal:
-        dtype = q._spec.dtype
-        seen = le(arange(count=keys, dtype=dtype), reshape(arange(count=queries, dtype=dtype), (queries, 1)))
-        scores = where(seen, scores, -float("inf"))
-    shares = softmax(scores, dim=2)
+    q, k, v, grad = (joined(x) for x in (q, k, v, grad))
+    shares = shares_of(q, k, p.scale, p.causal)
     to_shares = bmm(grad, transpose(v, dim0=1, dim1=2))
     to_scores = mul(shares, sub(to_shares, sum_(mul(to_shares, shares), dims=(2,), keepdim=True)))
     to_q, to_k = bmm(to_scores, k), bmm(transpose(to_scores, dim0=1, dim1=2), q)
-    return (
-        reshape(mul(to_q, p.scale), (batch, heads, queries, inner)),
-        reshape(mul(to_k, p.scale), (batch, heads, keys, inner)),
-        reshape(bmm(transpose(shares, dim0=1, dim1=2), grad), (batch, heads, keys, columns)),
-    )
+    to_v = bmm(transpose(shares, dim0=1, dim1=2), grad)
+    found = mul(to_q, p.scale), mul(to_k, p.scale), to_v
+    return tuple(reshape(x, tuple(spec.shape)) for x, spec in zip(found, ctx.input_specs, strict=True))
+
+
+def joined(x: Any) -> Any:
+    """[B, H, rows, columns] as [B * H, rows, columns]."""
+    batch, heads, rows, columns = x._spec.shape
+    return reshape(x, (batch * heads, rows, columns))
+
+
+def shares_of(q: Any, k: Any, scale: float, causal: bool) -> Any:
+    """softmax(scale * q @ k^T) for q [N, L, E] and k [N, S, E], in ops."""
+    scores = mul(bmm(q, transpose(k, dim0=1, dim1=2)), scale)
+    if causal:
+        (_, queries, keys), dtype = scores._spec.shape, scores._spec.dtype
+        seen = le(arange(count=keys, dtype=dtype), reshape(arange(count=queries, dtype=dtype), (queries, 1)))
+        scores = where(seen, scores, -float("inf"))
+    return softmax(scores, dim=2)
 
 
 def _oracle_shares(q: np.ndarray, k: np.ndarray, scale: float, causal: bool) -> np.ndarray:
     scores = scale * q @ k.swapaxes(2, 3)
     if causal:
-        scores = np.where(np.tri(*scores.shape[2:], dtype=bool), scores, -np.inf)
+        scores = np.where(np.tri(*scores.shape[2:], dtype=np.bool_), scores, -np.inf)
     shares = np.exp(scores - scores.max(3, keepdims=True))
     return np.asarray(shares / shares.sum(3, keepdims=True))
 
@@ -137,6 +146,6 @@ def _(grad, q, k, v, out, logs, scale, causal):
     scores = scale * q @ k.swapaxes(2, 3)
     shares = np.exp(scores - logs[..., None])
     if causal:
-        shares = np.where(np.tri(*scores.shape[2:], dtype=bool), shares, 0)
+        shares = np.where(np.tri(*scores.shape[2:], dtype=np.bool_), shares, 0)
     to_scores = shares * (grad @ v.swapaxes(2, 3) - (grad * out).sum(3, keepdims=True)) * scale
     return to_scores @ k, to_scores.swapaxes(2, 3) @ q, shares.swapaxes(2, 3) @ grad

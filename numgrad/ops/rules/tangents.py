@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from numgrad.ops.attention import attention, joined, shares_of
 from numgrad.ops.conv import conv2d, conv2d_backward_input, conv2d_backward_weight
 from numgrad.ops.creation import cast, cat, copy_, to_strides, zeros_like
 from numgrad.ops.elementwise import add, div, eq, exp, le, mul, rsqrt, square, sub, where
@@ -211,6 +212,27 @@ def _(ctx, *tangents):
 @batch_norm_relu_eval.jvp
 def _(ctx, *tangents):
     return where(le(ctx.outputs[0], 0), 0.0, _added(_eval_tangent(ctx, *tangents[:5]), tangents[5]))
+
+
+# ---- attention --------------------------------------------------------------------------------------------------
+
+
+@attention.jvp
+def _(ctx, *tangents):
+    q, k, v = (joined(x) for x in ctx.inputs)
+    to_q, to_k, to_v = (None if t is None else joined(t) for t in tangents)
+    scale = ctx.params.scale
+    shares = shares_of(q, k, scale, ctx.params.causal)
+    found = None if to_v is None else bmm(shares, to_v)
+    if to_q is not None or to_k is not None:
+        turned = [None if x is None else transpose(x, dim0=1, dim1=2) for x in (k, to_k)]
+        to_scores = _added(
+            None if to_q is None else bmm(to_q, turned[0]), None if to_k is None else bmm(q, turned[1])
+        )  # fmt: skip
+        to_scores = mul(to_scores, scale)
+        inner = sub(to_scores, sum_(mul(shares, to_scores), dims=(2,), keepdim=True))
+        found = _added(bmm(mul(shares, inner), v), found)
+    return reshape(found, tuple(ctx.outputs[0]._spec.shape))
 
 
 # ---- ops whose hidden outputs the derivative needs ----------------------------------------------------------------
