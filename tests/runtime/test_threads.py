@@ -338,6 +338,7 @@ def test_control_c_during_launches():
     script = """
 import os, signal, threading
 from tests.runtime import stress_pool
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
 launcher = stress_pool.Launcher(1, programs=5)
 print("ready", flush=True)
 try:
@@ -354,7 +355,10 @@ except KeyboardInterrupt:
         assert process.stdout.readline() == "ready\n"
         time.sleep(0.1)
         process.send_signal(signal.SIGINT)
-        assert process.communicate(timeout=30)[0] == "interrupted\n"
+        try:
+            assert process.communicate(timeout=30)[0] == "interrupted\n"
+        finally:
+            process.kill()
     assert process.returncode == 0
 
 
