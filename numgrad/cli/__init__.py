@@ -1,4 +1,4 @@
-"""The console command ``numgrad``: ``numgrad train-step``, ``info``, ``ops``, ``weights``.
+"""The console command ``numgrad``: ``numgrad train-step``, ``classify``, ``info``, ``ops``, ``weights``.
 
 Exit codes: 0 fine, 1 a file is corrupt or does not fit, 2 usage, 3 network, 4 file system, 130 interrupted (Ctrl-C).
 """
@@ -15,6 +15,7 @@ OK, FAILED, USAGE, NETWORK, FILE_SYSTEM, INTERRUPTED = 0, 1, 2, 3, 4, 130
 # The module of each command has `add_parser(subparsers)` and `run(args)`. Only the one that is asked for is imported.
 COMMANDS = {
     "train-step": "numgrad.cli.train_step",
+    "classify": "numgrad.cli.classify",
     "info": "numgrad.cli.info",
     "ops": "numgrad.cli.ops",
     "weights": "numgrad.cli.weights",

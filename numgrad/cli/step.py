@@ -11,14 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from numgrad import dtypes, models, optim, serialization
+from numgrad import dtypes, models, optim
 from numgrad.autograd import no_grad
 from numgrad.cli.machine import peak_resident_bytes, versions
 from numgrad.cli.progress import CompileProgress
+from numgrad.cli.state_files import load_state, read_state
 from numgrad.nn import Module
 from numgrad.runtime.memory import memory_stats
 from numgrad.runtime.threads import get_num_threads
-from numgrad.serialization.errors import WeightsFormatError
 from numgrad.tensor import random
 from numgrad.tensor.tensor import Tensor
 
@@ -118,11 +118,7 @@ def build_model(name: str, seed: int, checkpoint: Path | None) -> Module:
     random.manual_seed(seed)
     model = models.get_model(name, weights=None)
     if checkpoint is not None:
-        state = serialization.load(checkpoint)
-        try:
-            model.load_state_dict(state)
-        except (RuntimeError, TypeError) as error:
-            raise WeightsFormatError(str(checkpoint), f"does not fit {name}: {error}") from error
+        load_state(model, read_state(checkpoint), checkpoint, name)
     return model
 
 

@@ -124,10 +124,10 @@ def _usable(wanted: Entry) -> tuple[Source, ...]:
         return wanted.usable
     first = wanted.sources[0]
     siblings = [each.name for each in list_weights() if each.model == wanted.model and each.verified]
-    instead = f"use {' or '.join(siblings)}, or " if siblings else ""
+    instead = f"Use {' or '.join(siblings)}, or get" if siblings else "Get"
     raise NotVerifiedError(
         f"{wanted.name} is not yet verified: numgrad does not know the full SHA-256 of {first.file}, and the eight "
-        f"digits in its name are too few to trust a download. Either {instead}get {first.urls[0]} yourself and, "
+        f"digits in its name are too few to trust a download. {instead} {first.urls[0]} yourself and, "
         "if you trust what came, load that file with numgrad.load(path)."
     )
 

@@ -106,7 +106,11 @@ def _make(name: str, options: dict[str, Any]) -> tuple[nn.Module, optim.Optimize
     return model, optimizer, optim.lr_scheduler.CosineAnnealingLR(optimizer, 6)
 
 
-OPTIMIZERS = [("SGD", {"lr": 0.1, "momentum": 0.9, "weight_decay": 1e-3}), ("AdamW", {"amsgrad": True})]
+OPTIMIZERS = [
+    ("SGD", {"lr": 0.1, "momentum": 0.9, "weight_decay": 1e-3}),
+    ("Adam", {"lr": 1e-2, "weight_decay": 1e-3}),
+    ("AdamW", {"amsgrad": True}),
+]
 
 
 def _as_file(states: Any) -> Any:

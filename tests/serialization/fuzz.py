@@ -228,7 +228,7 @@ def run_guided_by_coverage(name: str, inputs: int, seed: int) -> None:
                                                       for word in target.words) + "\n")  # fmt: skip
         for start in target.seeds:
             check(target.as_file(start))
-        options = [f"-runs={inputs}", f"-seed={seed + 1}", "-max_len=65536", "-timeout=10", f"-dict={corpus}/words",
+        options = [f"-runs={inputs}", f"-seed={seed + 1}", "-max_len=65536", "-timeout=300", f"-dict={corpus}/words",
                    "-print_final_stats=1", f"-rss_limit_mb={(MAX_EXTRA_BYTES >> 20) + 400}"]  # fmt: skip
         atheris.Setup([sys.argv[0], *options, corpus], lambda data: void(check(target.as_file(data))))
         atheris.Fuzz()
