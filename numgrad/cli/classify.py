@@ -147,14 +147,10 @@ def read_picture(name: str) -> Any:
             return _in_rgb(ImageOps.exif_transpose(picture))
     except Image.UnidentifiedImageError:
         raise _RefusedError(f"{name}: this is no picture of a format that Pillow reads", FAILED) from None
-    except Image.DecompressionBombError as error:
-        raise _RefusedError(f"{name}: {error}", FAILED) from None
-    except OSError as error:
-        if error.errno:
+    except Exception as error:  # what the many formats of Pillow raise for damage is not in their documentation
+        if isinstance(error, OSError) and error.errno:
             raise _RefusedError(f"{name}: {error.strerror}", FILE_SYSTEM) from None
-        raise _RefusedError(f"{name}: the picture cannot be read: {error}", FAILED) from None
-    except (ValueError, SyntaxError, EOFError, IndexError, OverflowError) as error:  # what Pillow's formats raise
-        raise _RefusedError(f"{name}: the picture cannot be read: {error}", FAILED) from None
+        raise _RefusedError(f"{name}: the picture cannot be read: {error}", FAILED) from error
 
 
 def _in_rgb(picture: Any) -> Any:
