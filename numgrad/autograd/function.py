@@ -73,7 +73,7 @@ class FunctionCtx:
         """
         if self._recording:
             for tensor in tensors:
-                check_in_place("mark_dirty", tensor, ())
+                check_in_place("mark_dirty", tensor, (), True)
                 if tensor._base is not None:
                     raise GradError("mark_dirty: a view is not supported; change a clone() of it")
         self._dirty = tensors

@@ -6,7 +6,7 @@ from typing import Any
 
 from numgrad import registry
 from numgrad.engine import tape
-from numgrad.engine.tape import NO_GRAD, Node, Record, TensorBase, gradient_edge, modes
+from numgrad.engine.tape import Node, Record, TensorBase, gradient_edge, modes
 from numgrad.engine.views import refresh
 from numgrad.errors import KernelError
 from numgrad.registry import Op, SavedCall
@@ -121,7 +121,11 @@ def _view(source: TensorBase, output: Any) -> TensorBase:
     address = source._address + output.offset * source._spec.dtype.itemsize
     view = tensor_class(source._storage, output.spec, address)
     view._base = base = source if source._base is None else source._base
-    view._view_node = base._node if modes.grad_enabled else NO_GRAD
+    before = source._view_node
+    if not modes.grad_enabled or before.__class__ is int:
+        view._view_node = source._storage.version
+    else:  # a view of one that cannot be followed cannot be either
+        view._view_node = (source._storage.version, before[1]) if before.__class__ is tuple else base._node  # type: ignore[index]
     return view
 
 

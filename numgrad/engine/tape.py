@@ -29,7 +29,7 @@ class TensorBase:
     """What the engine knows of a tensor: a view of a storage, and its place in the graph.
 
     ``_node`` made the tensor, as its output number ``_output_nr``; a leaf has none. A view has a ``_base``, and knows in
-    ``_view_node`` the base's node when its own was made; see `views`.
+    ``_view_node`` the base's node when its own was made, or why it cannot be followed; see `views`.
     """
 
     __slots__ = (
@@ -60,10 +60,7 @@ class TensorBase:
         self._accumulator: Any = None  # weak reference to the AccumulateGrad that graphs of this leaf share
         self._hooks: Any = None
         self._base: TensorBase | None = None
-        self._view_node: Node | object | None = None
-
-
-NO_GRAD = object()  # as a view's ``_view_node``: it was made while nothing was recorded
+        self._view_node: Node | int | tuple[int, str] | None = None
 
 
 class Modes(threading.local):

@@ -6,28 +6,40 @@ is used again it gets a new node: that of the same window (``as_strided``) on th
 
 A change in place of a view is a change of its base: the op runs on the view's memory and is recorded on the view, then
 the base gets a node that says "as before, but for this window" (``copy_slices``), and with that every view is stale.
+
+Two kinds of views cannot be followed: those made while nothing was recorded, and those of a function that returns
+several (`fix`). In the place of the base's node they keep the version that the storage had then, the latter with the
+name of their maker. While gradients are recorded they may not change, nor be used once their memory has changed.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-from numgrad.engine.tape import NO_GRAD, TensorBase, modes
+from numgrad.engine.tape import TensorBase, modes
 from numgrad.errors import GradError
 from numgrad.registry import Op, find
 
 
-def is_stale(tensor: TensorBase) -> bool:
-    """Whether the base's history changed after this view's node was made."""
-    base = tensor._base
-    return base is not None and base._node is not tensor._view_node and tensor._view_node is not NO_GRAD
-
-
 def refresh(tensor: TensorBase) -> None:
-    """Give a stale view the node of its window on the base as it is now."""
-    base = tensor._base
-    if base is None or not is_stale(tensor):
+    """Give a stale view the node of its window on the base as it is now.
+
+    Raises
+    ------
+    RuntimeError
+        The view cannot be followed, and its memory has changed since it was made.
+    """
+    base, made = tensor._base, tensor._view_node
+    if base is None or base._node is made:
         return
+    version = tensor._storage.version
+    if isinstance(made, (int, tuple)):
+        if (made if isinstance(made, int) else made[0]) != version and _needs_grad(base):
+            raise GradError(_unfollowed(made, "its base or another view of its base has been"))
+        return
+    if base._node is None and base._view_node == version:
+        return  # detach_() took the base out of its graph, not this view
     before, modes.grad_enabled = modes.grad_enabled, True
     try:
         window = find("as_strided")(base, **_window(tensor, base))
@@ -36,9 +48,19 @@ def refresh(tensor: TensorBase) -> None:
     tensor._node, tensor._output_nr, tensor._view_node = window._node, window._output_nr, base._node
 
 
-def _window(view: TensorBase, base: TensorBase) -> dict[str, Any]:
-    offset = (view._address - base._address) // base._spec.dtype.itemsize
-    return {"size": tuple(view._spec.shape), "strides": view._spec.strides, "offset": offset}
+def fix(maker: str, views: Sequence[TensorBase]) -> None:
+    """Say that these views came out of one function, so that they cannot be followed."""
+    for number, view in enumerate(views):
+        if view._base is not None and not isinstance(view._view_node, int):
+            view._view_node = (view._storage.version, f"Output {number} of {maker}")
+
+
+def requires_grad(tensor: TensorBase) -> bool:
+    """Whether gradients flow to this tensor, be it a stale view; those made while nothing was recorded need none."""
+    if _needs_grad(tensor):
+        return True
+    base, made = tensor._base, tensor._view_node
+    return base is not None and base._node is not None and base._node is not made and not isinstance(made, int)
 
 
 def change_in_place(op: Op, target: TensorBase, *others: TensorBase, **params: Any) -> Any:
@@ -51,61 +73,83 @@ def change_in_place(op: Op, target: TensorBase, *others: TensorBase, **params: A
     """
     if not modes.grad_enabled:
         return op(target, *others, **params)
-    check_in_place(op.name, target, others)
-    base = target._base
-    refresh(target)
+    check_in_place(op.name, target, others, True)
+    for tensor in (target, *others):
+        refresh(tensor)
     original = _saved_original(op, target, others)
     result = op(target, *others, **params)
     if original is not None and target._node is not None:
         place = target._node.saving.inputs.index(0)
         target._node.saved[place], target._node.versions[place] = original, original._storage.version  # type: ignore[index]
-    if base is not None and target._node is not None and target._view_node is not NO_GRAD:
+    follow(target)
+    return result
+
+
+def follow(target: TensorBase) -> None:
+    """After a recorded change of ``target``: let its base's history follow."""
+    base = target._base
+    if base is not None and target._node is not None:
         find("copy_slices")(base, target, **_window(target, base))
     for changed in (target, base):
         if changed is not None and changed._retains_grad:
             from numgrad.engine.hooks import retain
 
             retain(changed)
-    return result
 
 
-def _saved_original(op: Op, target: TensorBase, others: tuple[TensorBase, ...]) -> Any:
-    """A copy of what the backward will read of the target's old value, if it does."""
-    needs = tuple([tensor._node is not None or tensor._requires_grad for tensor in (target, *others)])
-    return find("clone")(target) if any(needs) and 0 in op.saving(needs).inputs else None
-
-
-def check_in_place(name: str, target: TensorBase, others: tuple[TensorBase, ...]) -> None:
-    """Refuse a change that autograd could not follow; the texts are torch's."""
-    base = target._base
+def check_in_place(name: str, target: TensorBase, others: Sequence[TensorBase], recording: bool | None = None) -> None:
+    """Refuse a change that autograd could not follow, if one is ``recording``; the texts are torch's."""
+    if not (modes.grad_enabled if recording is None else recording):
+        return
+    base, made = target._base, target._view_node
+    tracked = requires_grad(target) or (base is not None and _needs_grad(base))
+    if not (tracked or any(requires_grad(other) for other in others)):
+        return
+    if base is not None:
+        if isinstance(made, (int, tuple)):
+            raise GradError(f"{name}: {_unfollowed(made, 'is being')}")
+        if tracked and base._node is None:
+            raise GradError(
+                f"{name}: a view of a leaf Variable that requires grad is being used in an in-place operation. Do it in "
+                "no_grad(), or on a clone()"
+            )
+        if base._spec.extent < base._spec.numel:
+            raise GradError(
+                f"{name}: the target is a view of a tensor with strides {base._spec.strides} (shape "
+                f"{list(base._spec.shape)}), several elements of which share memory; clone() that first"
+            )
     if target._requires_grad and target._node is None:
         raise GradError(
             f"{name}: a leaf Variable that requires grad is being used in an in-place operation. Do it in no_grad(), or on a "
             "clone()"
         )
-    if base is None:
-        return
-    if base._requires_grad and base._node is None:
-        raise GradError(
-            f"{name}: a view of a leaf Variable that requires grad is being used in an in-place operation. Do it in no_grad(), "
-            "or on a clone()"
+
+
+def _needs_grad(tensor: TensorBase) -> bool:
+    return tensor._node is not None or tensor._requires_grad
+
+
+def _window(view: TensorBase, base: TensorBase) -> dict[str, Any]:
+    offset = (view._address - base._address) // base._spec.dtype.itemsize
+    return {"size": tuple(view._spec.shape), "strides": view._spec.strides, "offset": offset}
+
+
+def _saved_original(op: Op, target: TensorBase, others: tuple[TensorBase, ...]) -> Any:
+    """A copy of what the backward will read of the target's old value, if it does."""
+    needs = tuple([_needs_grad(tensor) for tensor in (target, *others)])
+    return find("clone")(target) if any(needs) and 0 in op.saving(needs).inputs else None
+
+
+def _unfollowed(made: int | tuple[int, str], is_being: str) -> str:
+    if isinstance(made, int):
+        return (
+            f"A view was created in no_grad mode and {is_being} modified inplace with grad mode enabled. Given that this use "
+            "case is ambiguous and error-prone, it is forbidden. You can clarify your code by moving both the view and the "
+            "inplace either both inside the no_grad block (if you don't want the inplace to be tracked) or both outside (if you "
+            "want the inplace to be tracked)."
         )
-    tracked = base._node is not None or any(other._node is not None or other._requires_grad for other in others)
-    if not tracked:
-        return
-    if target._view_node is NO_GRAD:
-        raise GradError(
-            f"{name}: A view was created in no_grad mode and is being modified inplace with grad mode enabled. Given that this "
-            "use case is ambiguous and error-prone, it is forbidden. Make the view and the change both inside no_grad(), or both "
-            "outside"
-        )
-    if not base._spec.is_dense:
-        raise GradError(
-            f"{name}: a view of a tensor with strides {base._spec.strides} (shape {list(base._spec.shape)}) is changed in place, "
-            "which autograd follows for dense tensors only; clone() the base first"
-        )
-    if any(n > 1 and s == 0 for n, s in zip(target._spec.shape, target._spec.strides, strict=True)):
-        raise GradError(
-            f"{name}: unsupported operation: more than one element of the written-to tensor refers to a single memory location. "
-            "Please clone() the tensor before performing the operation."
-        )
+    return (
+        f"{made[1]} is a view and {is_being} modified inplace. This view is the output of a function that returns multiple "
+        "views. Such functions do not allow the output views to be modified inplace. You should replace the inplace operation "
+        "by an out-of-place one, or take the pieces one by one, with narrow() or an index."
+    )

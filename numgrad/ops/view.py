@@ -291,8 +291,28 @@ def _(b: PlanBuilder, input: Operand, size: Any, strides: Any, offset: int) -> N
 
 @as_strided.backward
 def _(ctx, grad):
-    base = ctx.input_specs[0]
-    return as_strided_backward(grad, base_size=tuple(base.shape), base_strides=base.strides, **ctx.params._asdict())
+    return _on_base(grad, ctx.input_specs[0], ctx.params)
+
+
+def _on_base(grad: Any, base: Spec, window: Any) -> Any:
+    """The gradient of a window, in zeros of the shape of its base."""
+    size, strides = tuple(base.shape), base.strides
+    if base.is_dense:
+        return as_strided_backward(grad, base_size=size, base_strides=strides, **window._asdict())
+    # By way of all the memory that the base spans, the gaps between its elements included.
+    span = as_strided_backward(grad, base_size=(base.extent,), base_strides=(1,), **window._asdict())
+    return as_strided(span, size=size, strides=strides, offset=0)
+
+
+def _window_of(grad: Any, base: Spec, window: Any) -> Any:
+    """The window of a gradient in the shape of a base."""
+    if base.is_dense:
+        return as_strided(with_layout(grad, base.strides), **window._asdict())
+    size = tuple(base.shape)
+    span = as_strided_backward(
+        grad, base_size=(base.extent,), base_strides=(1,), size=size, strides=base.strides, offset=0
+    )
+    return as_strided(span, **window._asdict())
 
 
 def _windowed(flat: np.ndarray, size: Any, strides: Any, offset: int) -> np.ndarray:
@@ -368,12 +388,8 @@ def _(b: PlanBuilder, base: Operand, window: Operand, size: Any, strides: Any, o
 @copy_slices.backward
 def _(ctx, grad):
     base = ctx.input_specs[0]
-    p = ctx.params._asdict()
-    inside = as_strided(with_layout(grad, base.strides), **p)
-    outside = None
-    if ctx.needs[0]:
-        placed = as_strided_backward(inside, base_size=tuple(base.shape), base_strides=base.strides, **p)
-        outside = find("sub")(grad, placed)
+    inside = _window_of(grad, base, ctx.params)
+    outside = find("sub")(grad, _on_base(inside, base, ctx.params)) if ctx.needs[0] else None
     return outside, inside if ctx.needs[1] else None
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import builtins
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -38,9 +39,8 @@ def get_item(tensor: Tensor, index: Any) -> Tensor:
 def set_item(tensor: Tensor, index: Any, value: Any) -> None:
     """``tensor[index] = value``: a copy into the view, or, for index tensors and masks, into the elements they name."""
     value = F.as_operand(value, tensor.dtype)
-    check_in_place("__setitem__", tensor, (value,))
     if _is_advanced(index):
-        _put(tensor, index, value)
+        _put("__setitem__", tensor, index, value)
     else:
         window = get_item(tensor, index)
         F.copy_(window, _without_leading_ones(value, window.ndim))
@@ -52,64 +52,152 @@ def set_item(tensor: Tensor, index: Any, value: Any) -> None:
 def _is_array(item: Any) -> bool:
     if isinstance(item, TensorBase):
         return item._spec.ndim > 0 or item._spec.dtype.is_bool
-    return isinstance(item, (list, np.ndarray))
+    return isinstance(item, (list, np.ndarray, bool, np.bool_))
 
 
 def _is_advanced(index: Any) -> bool:
     return builtins.any(_is_array(item) for item in (index if isinstance(index, tuple) else (index,)))
 
 
-def _positions(tensor: Tensor, index: Any) -> tuple[Tensor, int, tuple[int, ...]]:
-    """Index tensors as one of rows: (int64 indices, how many leading dimensions they stand for, the shape of the rest).
+class _Rows(NamedTuple):
+    """An index with arrays: what it means on ``view``, the tensor after all that is basic in the index.
 
-    Masks become the positions of their True elements, in order.
+    The dimensions ``indexed`` of the view, brought to the front and made one, are rows, of which ``positions`` (int64)
+    names some; the dimensions of ``positions`` go to the place ``place`` of the result.
     """
+
+    view: Tensor
+    indexed: tuple[int, ...]
+    positions: Tensor
+    place: int
+
+    @property
+    def order(self) -> tuple[int, ...]:
+        """The view's dimensions with the indexed ones first."""
+        rest = [axis for axis in range(self.view.ndim) if axis not in self.indexed]
+        return (*self.indexed, *rest)
+
+    @property
+    def rows(self) -> Tensor:
+        """The view with the indexed dimensions as one, in front."""
+        moved = F.permute(self.view, *self.order)
+        count = len(self.indexed)
+        return F.reshape(moved, (product(moved.shape[:count]), *moved.shape[count:]))
+
+    @property
+    def result_order(self) -> tuple[int, ...]:
+        """The dimensions of ``positions`` and of a row in the order of the result."""
+        count, total = self.positions.ndim, self.positions.ndim + self.view.ndim - len(self.indexed)
+        rest = range(count, total)
+        return (*rest[: self.place], *range(count), *rest[self.place :])
+
+
+def _inverse(order: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(int(axis) for axis in np.argsort(order))
+
+
+def _rows_of(tensor: Tensor, index: Any) -> _Rows:
     from numgrad.tensor import creation
 
-    items = index if isinstance(index, tuple) else (index,)
-    arrays: list[np.ndarray] = []
+    basic: list[Any] = []  # the index without its arrays
+    arrays: list[tuple[int, np.ndarray]] = []  # and these, with the dimensions of the view that they stand for
+    items = _with_ellipsis(tensor, index)
+    axis = 0  # of the view
     for item in items:
-        if not (_is_array(item) or (isinstance(item, (int, np.integer)) and not isinstance(item, bool))):
-            raise TypeError(
-                f"an index tensor can be combined with other index tensors, masks and ints of the leading dimensions only; got "
-                f"{type(item).__name__}. Index in two steps instead"
-            )
+        if not _is_array(item):
+            basic.append(item)
+            axis += item is None or isinstance(item, slice)
+            continue
         array = item._array() if isinstance(item, TensorBase) else np.asarray(item)  # type: ignore[attr-defined]
         if array.dtype.kind == "b":
-            axis = len(arrays)
-            if array.shape != tuple(tensor.shape[axis : axis + array.ndim]):
+            used = builtins.sum(each is not None for each in basic)
+            if array.shape != tuple(tensor.shape[used : used + array.ndim]):
                 raise IndexError(
-                    f"The shape of the mask {list(array.shape)} at index {axis} does not match the shape of the indexed tensor "
-                    f"{list(tensor.shape)}"
+                    f"The shape of the mask {list(array.shape)} at index {used} does not match the shape of the indexed tensor "
+                    f"{list(tensor.shape)} at index {used}"
                 )
-            arrays += np.nonzero(array)
+            basic += [slice(None)] * array.ndim if array.ndim else [None]
+            for places in np.nonzero(array) if array.ndim else [np.zeros(int(array), np.int64)]:
+                arrays.append((axis, places))
+                axis += 1
         elif array.dtype.kind in "iu" or array.size == 0:
-            arrays.append(array.astype(np.int64))
+            basic.append(slice(None))
+            arrays.append((axis, array.astype(np.int64)))
+            axis += 1
         else:
-            raise IndexError(f"tensors used as indices must be integers or bool, got {array.dtype}")
-    if len(arrays) > tensor.ndim:
-        raise IndexError(f"too many indices for tensor of dimension {tensor.ndim}: got {len(arrays)}")
-    linear = np.zeros((), np.int64)
-    for axis, array in enumerate(arrays):
-        extent = tensor.shape[axis]
+            raise IndexError(f"tensors used as indices must be long, int or bool tensors, got {array.dtype}")
+    view = get_item(tensor, tuple(basic))
+    indexed = tuple(axis for axis, _ in arrays)
+    together = indexed == tuple(range(indexed[0], indexed[-1] + 1))
+    positions = _linear(view, arrays)
+    return _Rows(view, indexed, creation.from_numpy(positions), indexed[0] if together else 0)
+
+
+def _linear(view: Tensor, arrays: list[tuple[int, np.ndarray]]) -> np.ndarray:
+    """The arrays, broadcast, as one of row-major positions; proves that all are in range."""
+    try:
+        shape = np.broadcast_shapes(*[array.shape for _, array in arrays])
+    except ValueError:
+        shapes = ", ".join(str(list(array.shape)) for _, array in arrays)
+        raise IndexError(
+            f"shape mismatch: indexing tensors could not be broadcast together with shapes {shapes}"
+        ) from None
+    linear = np.zeros(shape, np.int64)
+    for axis, array in arrays:
+        extent = view.shape[axis]
         if array.size and (array.min() < -extent or array.max() >= extent):
             wrong = array[(array < -extent) | (array >= extent)].flat[0]
             raise IndexError(f"index {wrong} is out of bounds for dimension {axis} with size {extent}")
         linear = linear * extent + np.where(array < 0, array + extent, array)
-    return creation.from_numpy(np.ascontiguousarray(linear)), len(arrays), tuple(tensor.shape[len(arrays) :])
+    return np.ascontiguousarray(linear)
 
 
 def _take(tensor: Tensor, index: Any) -> Tensor:
-    positions, count, rest = _positions(tensor, index)
-    rows = F.reshape(tensor, (product(tensor.shape[:count]), *rest))
-    return ops.index.index_select(rows, positions, dim=0)  # type: ignore[no-any-return]
+    found = _rows_of(tensor, index)
+    taken = ops.index.index_select(found.rows, found.positions, dim=0)
+    return F.permute(taken, *found.result_order) if found.place else taken  # type: ignore[no-any-return]
 
 
-def _put(tensor: Tensor, index: Any, value: Tensor) -> None:
-    positions, count, rest = _positions(tensor, index)
-    rows = F.reshape(tensor, (product(tensor.shape[:count]), *rest))
-    values = F.expand(_without_leading_ones(value, positions.ndim + len(rest)), (*positions.shape, *rest))
-    F.copy_(tensor, F.reshape(ops.index.index_put(rows, positions, values, accumulate=False), tensor.shape))
+def _put(name: str, tensor: Tensor, index: Any, value: Tensor, accumulate: bool = False) -> None:
+    found = _rows_of(tensor, index)
+    check_in_place(name, found.view, (value,))
+    value = F.apart(tensor, value)
+    rows, order = found.rows, found.result_order
+    shape = (*found.positions.shape, *rows.shape[1:])
+    wanted = tuple(shape[axis] for axis in order)
+    try:
+        values = F.expand(_without_leading_ones(value, len(wanted)), wanted)
+    except RuntimeError:
+        raise RuntimeError(
+            f"shape mismatch: value tensor of shape {list(value.shape)} cannot be broadcast to indexing result of shape "
+            f"{list(wanted)}"
+        ) from None
+    changed = ops.index.index_put(rows, found.positions, F.permute(values, *_inverse(order)), accumulate=accumulate)
+    moved = tuple(found.view.shape[axis] for axis in found.order)
+    F.copy_(found.view, F.permute(F.reshape(changed, moved), *_inverse(found.order)))
+
+
+def index_put_(tensor: Tensor, indices: Sequence[Any], values: Any, accumulate: bool = False) -> Tensor:
+    """Write ``values`` to, or add them to, the elements that the index tensors or masks name, in place.
+
+    Raises
+    ------
+    IndexError
+        An index is out of range, or the index tensors do not broadcast.
+    RuntimeError
+        ``values`` do not broadcast to the elements, are of another dtype, or autograd cannot follow the change.
+    """
+    if not isinstance(indices, (tuple, list)):
+        raise TypeError(f"index_put_(): argument 'indices' must be tuple of Tensors, not {type(indices).__name__}")
+    F.check_tensor("index_put_", "values", values)
+    if values.dtype is not tensor.dtype:
+        raise RuntimeError(
+            f"Index put requires the source and destination dtypes match, got {tensor.dtype} for the destination and "
+            f"{values.dtype} for the source."
+        )
+    where = tuple(slice(None) if each is None else each for each in indices)
+    _put("index_put_", tensor, where, values, accumulate)
+    return tensor
 
 
 def _checked(name: str, input: Tensor, dim: int, index: Tensor) -> int:
@@ -159,15 +247,8 @@ def _without_leading_ones(value: Tensor, ndim: int) -> Tensor:
 
 def _parse(tensor: Tensor, index: Any) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...], list[int | None]]:
     """starts, steps and sizes for each dimension, and the dimensions that stay, with None for each new one."""
-    items = list(index) if isinstance(index, tuple) else [index]
+    items = _with_ellipsis(tensor, index)
     shape = tensor.shape
-    used = builtins.sum(item is not None and item is not Ellipsis for item in items)
-    if used > len(shape):
-        raise IndexError(f"too many indices for tensor of dimension {len(shape)}: got {used}")
-    if builtins.sum(item is Ellipsis for item in items) > 1:
-        raise IndexError("an index can only have a single ellipsis ('...')")
-    place = next((i for i, item in enumerate(items) if item is Ellipsis), len(items))
-    items[place : place + 1] = [slice(None)] * (len(shape) - used)
     starts: list[int] = []
     steps: list[int] = []
     sizes: list[int] = []
@@ -194,6 +275,29 @@ def _parse(tensor: Tensor, index: Any) -> tuple[tuple[int, ...], tuple[int, ...]
             sizes.append(1)
         axis += 1
     return tuple(starts), tuple(steps), tuple(sizes), kept
+
+
+def _with_ellipsis(tensor: Tensor, index: Any) -> list[Any]:
+    """The index as a list with an item for each dimension, and None for each new one."""
+    items = list(index) if isinstance(index, tuple) else [index]
+    used = 0
+    for item in items:
+        if item is None or item is Ellipsis:
+            continue
+        used += _mask_ndim(item) if _is_array(item) else 1
+    if used > tensor.ndim:
+        raise IndexError(f"too many indices for tensor of dimension {tensor.ndim}: got {used}")
+    if builtins.sum(item is Ellipsis for item in items) > 1:
+        raise IndexError("an index can only have a single ellipsis ('...')")
+    place = next((i for i, item in enumerate(items) if item is Ellipsis), len(items))
+    items[place : place + 1] = [slice(None)] * (tensor.ndim - used)
+    return items
+
+
+def _mask_ndim(item: Any) -> int:
+    """How many dimensions an index array stands for: a mask for all of its own, one of ints for one."""
+    array = item._array() if isinstance(item, TensorBase) else np.asarray(item)  # type: ignore[attr-defined]
+    return array.ndim if array.dtype.kind == "b" else 1
 
 
 def _position(item: Any, axis: int, extent: int) -> int:

@@ -274,16 +274,29 @@ def in_place(name: str, target: Tensor, *others: Any) -> Tensor:
                 f"the desired output type {dtype.torch_name}"
             )
     operands = [as_operand(other, dtype) for other in others]
-    return change_in_place(op.in_place, target, *[_apart(target, operand) for operand in operands])  # type: ignore[attr-defined,no-any-return]
+    return change_in_place(op.in_place, target, *[apart(target, operand) for operand in operands])  # type: ignore[attr-defined,no-any-return]
 
 
-def _apart(target: Tensor, other: Tensor) -> Tensor:
+def apart(target: Tensor, other: Tensor) -> Tensor:
     """``other``, or a copy if it is another view of the target's memory, which would be read while it is written."""
     same = other._address == target._address and other._spec is target._spec
     return other if other._storage is not target._storage or same else clone(other)
 
 
+def assign(name: str, target: Tensor, result: Tensor) -> Tensor:
+    """Write ``result``, the outcome of ``name`` on ``target``, over it; it has to fit shape and dtype."""
+    if result._spec.shape != target._spec.shape:
+        raise RuntimeError(
+            f"{name}: output with shape {list(target.shape)} doesn't match the broadcast shape {list(result.shape)}"
+        )
+    if result._spec.dtype.category > target._spec.dtype.category:
+        raise RuntimeError(
+            f"{name}: result type {result.dtype.torch_name} can't be cast to the desired output type {target.dtype.torch_name}"
+        )
+    return copy_(target, result)
+
+
 def copy_(target: Tensor, src: Any) -> Tensor:
     """Copy ``src``, broadcast and converted, into ``target``'s memory."""
     check_tensor("copy_", "src", src)
-    return change_in_place(ops.creation.copy_, target, _apart(target, src))  # type: ignore[no-any-return]
+    return change_in_place(ops.creation.copy_, target, apart(target, src))  # type: ignore[no-any-return]

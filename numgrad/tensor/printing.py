@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from numgrad.errors import GradError
+
 PRECISION, THRESHOLD, EDGE_ITEMS, LINE_WIDTH = 4, 1000, 3, 80
 
 
@@ -44,8 +46,12 @@ def _suffixes(tensor: Any) -> list[str]:
         if tensor.dtype in default and (tensor.numel() or tensor.dtype is dtypes.get_default_dtype())
         else [f"dtype={tensor.dtype!r}"]
     )
-    if tensor.grad_fn is not None:
-        suffixes.append(f"grad_fn={tensor.grad_fn!r}")
+    try:
+        node = tensor.grad_fn
+    except GradError:  # a view whose memory changed, which nothing can be computed with
+        node = "<Invalid>"
+    if node is not None:
+        suffixes.append(f"grad_fn={node}")
     elif tensor.requires_grad:
         suffixes.append("requires_grad=True")
     return suffixes

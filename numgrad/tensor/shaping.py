@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from numgrad import ops
+from numgrad.engine.views import fix
 from numgrad.errors import ShapeError
 from numgrad.layout import channels_last_strides, contiguous_strides, product
 from numgrad.ops import view as view_ops
@@ -117,6 +118,8 @@ def narrow(input: Tensor, dim: int, start: int, length: int) -> Tensor:
 def split(input: Tensor, split_size: int | Sequence[int], dim: int = 0) -> tuple[Tensor, ...]:
     """Pieces of ``split_size`` along a dimension (the last may be smaller), or of the sizes given."""
     axis = wrap_dim("split", dim, input._spec.ndim)
+    if input._spec.ndim == 0:
+        raise RuntimeError("split expects at least a 1-dimensional tensor")
     extent = input._spec.shape[axis]
     if isinstance(split_size, builtins.int):
         if split_size <= 0:
@@ -132,13 +135,50 @@ def split(input: Tensor, split_size: int | Sequence[int], dim: int = 0) -> tuple
     for size in sizes:
         pieces.append(view_ops.narrow(input, axis, begin, size))
         begin += size
+    fix("Split", pieces)
     return tuple(pieces)
+
+
+def unbind(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
+    """The slices along a dimension, without it; views, as those of `split`, that may not be changed in place in a graph.
+
+    >>> import numgrad as ng
+    >>> ng.unbind(ng.tensor([[1, 2], [3, 4]]), 1)
+    (tensor([1, 3]), tensor([2, 4]))
+    """
+    if input._spec.ndim == 0:
+        raise IndexError("unbind: Dimension specified as 0 but tensor has no dimensions")
+    axis = wrap_dim("unbind", dim, input._spec.ndim)
+    pieces = [select(input, axis, index) for index in range(input._spec.shape[axis])]
+    fix("Unbind", pieces)
+    return tuple(pieces)
+
+
+def select(input: Tensor, dim: int, index: int) -> Tensor:
+    """The slice at ``index`` of one dimension, without that dimension: a view.
+
+    Raises
+    ------
+    IndexError
+        There is no such dimension or index.
+    """
+    if input._spec.ndim == 0:
+        raise IndexError("select() cannot be applied to a 0-dim tensor.")
+    axis = wrap_dim("select", dim, input._spec.ndim)
+    extent = input._spec.shape[axis]
+    if not -extent <= index < extent:
+        raise IndexError(
+            f"select(): index {index} out of range for tensor of size {list(input._spec.shape)} at dimension {axis}"
+        )
+    return ops.view.squeeze(view_ops.narrow(input, axis, index % extent, 1), dims=(axis,))  # type: ignore[no-any-return]
 
 
 def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
     """At most ``chunks`` pieces of equal size along a dimension; the last may be smaller."""
     if chunks <= 0:
         raise RuntimeError(f"chunk: chunks is {chunks}, expected a positive int")
+    if input._spec.ndim == 0:
+        raise RuntimeError("chunk expects at least a 1-dimensional tensor")
     extent = input._spec.shape[wrap_dim("chunk", dim, input._spec.ndim)]
     return split(input, builtins.max(1, -(-extent // chunks)), dim)
 

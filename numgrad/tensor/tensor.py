@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeAlias
@@ -10,9 +11,12 @@ import numpy as np
 
 from numgrad import dtypes
 from numgrad.dtypes import dtype as Dtype
+<<<<<<< HEAD
 from numgrad.engine import dispatch, hooks
+=======
+from numgrad.engine import dispatch, hooks, inference, views
+>>>>>>> cbcb62d (Views that cannot be followed, indexing by arrays and slices together, more in-place methods; random programs against torch)
 from numgrad.engine.tape import Node, TensorBase
-from numgrad.engine.views import refresh
 from numgrad.layout import Size, spec_of
 from numgrad.runtime import memory
 from numgrad.tensor import functional as F
@@ -111,7 +115,7 @@ class Tensor(TensorBase):
 
     @property
     def requires_grad(self) -> bool:
-        return self._requires_grad or self.grad_fn is not None
+        return views.requires_grad(self)
 
     @requires_grad.setter
     def requires_grad(self, value: bool) -> None:
@@ -137,7 +141,6 @@ class Tensor(TensorBase):
         if requires_grad:
             inference.refuse_requires_grad(self)
         self._requires_grad = bool(requires_grad)
-        self._base = None  # a leaf's history starts with itself, also if its memory is another's
         return self
 
     def is_inference(self) -> bool:
@@ -147,12 +150,12 @@ class Tensor(TensorBase):
     @property
     def is_leaf(self) -> bool:
         """True if no recorded op made this tensor."""
-        return self.grad_fn is None
+        return self._node is None and (self._requires_grad or not views.requires_grad(self))
 
     @property
     def grad_fn(self) -> Node | None:
         if self._base is not None:
-            refresh(self)
+            views.refresh(self)
         return self._node
 
     @property
@@ -210,8 +213,9 @@ class Tensor(TensorBase):
         RuntimeError
             It is a view, whose history is that of its base.
         """
-        if self._base is not None and self._node is not None:
+        if self._base is not None:
             raise RuntimeError("Can't detach views in-place. Use detach() instead.")
+        self._view_node = self._storage.version  # views keep their histories until the memory changes
         self._node, self._output_nr, self._requires_grad, self._retains_grad = None, 0, False, False
         return self
 
@@ -249,7 +253,12 @@ class Tensor(TensorBase):
 
     @data.setter
     def data(self, value: Tensor) -> None:
+        if not isinstance(value, Tensor):
+            raise TypeError(f"Variable data has to be a tensor, but got {type(value).__name__}")
+        # A graph that saved this tensor has to notice, so the versions go on from the higher one.
+        value._storage.version = builtins.max(value._storage.version, self._storage.version) + 1
         self._storage, self._spec, self._address = value._storage, value._spec, value._address
+        self._base = self._view_node = self._accumulator = None
 
     # ---- values in Python and NumPy ----------------------------------------------------------------------------
 
@@ -317,7 +326,7 @@ class Tensor(TensorBase):
     def __iter__(self) -> Iterator[Tensor]:
         if self.ndim == 0:
             raise TypeError("iteration over a 0-d tensor")
-        return (self[index] for index in range(self.shape[0]))
+        return iter(F.unbind(self))
 
     def __contains__(self, value: Number | Tensor) -> bool:
         return bool((self == value).any())
@@ -493,16 +502,70 @@ class Tensor(TensorBase):
         """Negate in place."""
         return F.in_place("neg", self)
 
+    def abs_(self) -> Tensor:
+        """`abs` in place."""
+        return F.in_place("abs", self)
+
+    def square_(self) -> Tensor:
+        """`square` in place."""
+        return F.in_place("square", self)
+
+    def sqrt_(self) -> Tensor:
+        """`sqrt` in place."""
+        return F.in_place("sqrt", self)
+
+    def reciprocal_(self) -> Tensor:
+        """`reciprocal` in place."""
+        return F.in_place("reciprocal", self)
+
+    def log_(self) -> Tensor:
+        """`log` in place."""
+        return F.in_place("log", self)
+
+    def sin_(self) -> Tensor:
+        """`sin` in place."""
+        return F.in_place("sin", self)
+
+    def cos_(self) -> Tensor:
+        """`cos` in place."""
+        return F.in_place("cos", self)
+
+    def tanh_(self) -> Tensor:
+        """`tanh` in place."""
+        return F.in_place("tanh", self)
+
+    def sigmoid_(self) -> Tensor:
+        """`sigmoid` in place."""
+        return F.in_place("sigmoid", self)
+
+    def pow_(self, exponent: Any) -> Tensor:
+        """`pow` in place."""
+        return F.in_place("pow", self, exponent)
+
+    def clamp_(self, min: Any = None, max: Any = None) -> Tensor:
+        """`clamp` in place."""
+        return F.assign("clamp_", self, F.clamp(self, min, max))
+
+    def masked_fill_(self, mask: Tensor, value: Any) -> Tensor:
+        """Set the elements where the mask, broadcast, holds to one value."""
+        return F.assign("masked_fill_", self, self.masked_fill(mask, value))
+
+    def index_put_(self, indices: Sequence[Any], values: Tensor, accumulate: builtins.bool = False) -> Tensor:
+        """Write ``values`` to the elements that ``indices``, a tuple of index tensors or masks, name; or add them there."""
+        return indexing.index_put_(self, indices, values, accumulate)
+
     def uniform_(self, a: float = 0.0, b: float = 1.0) -> Tensor:
         """Fill with numbers drawn evenly from [a, b)."""
         from numgrad.tensor import random
 
+        views.check_in_place("uniform_", self, ())
         return F.copy_(self, random.rand(self.shape, dtype=self.dtype) * (b - a) + a)
 
     def normal_(self, mean: float = 0.0, std: float = 1.0) -> Tensor:
         """Fill with numbers drawn from a normal distribution."""
         from numgrad.tensor import random
 
+        views.check_in_place("normal_", self, ())
         return F.copy_(self, random.randn(self.shape, dtype=self.dtype) * std + mean)
 
     __iadd__, __isub__, __imul__, __itruediv__ = add_, sub_, mul_, div_
@@ -599,8 +662,13 @@ class Tensor(TensorBase):
     def where(self, condition: Tensor, other: Any) -> Tensor:
         return F.where(condition, self, other)
 
-    def masked_fill(self, mask: Tensor, value: Number) -> Tensor:
-        """``value`` where the mask holds, else this tensor."""
+    def masked_fill(self, mask: Tensor, value: Any) -> Tensor:
+        """``value``, a number or a tensor without dimensions, where the mask, broadcast, holds; else this tensor."""
+        if isinstance(value, Tensor) and value.ndim:
+            raise RuntimeError(
+                "masked_fill only supports a 0-dimensional value tensor, but got tensor with "
+                f"{value.ndim} dimension(s); use where(mask, value, self)"
+            )
         return F.where(mask, value, self)
 
     def eq(self, other: Any) -> Tensor:
@@ -734,6 +802,15 @@ class Tensor(TensorBase):
 
     def narrow(self, dim: int, start: int, length: int) -> Tensor:
         return F.narrow(self, dim, start, length)
+
+    def select(self, dim: int, index: int) -> Tensor:
+        return F.select(self, dim, index)
+
+    def unbind(self, dim: int = 0) -> tuple[Tensor, ...]:
+        return F.unbind(self, dim)
+
+    def index_put(self, indices: Sequence[Any], values: Tensor, accumulate: builtins.bool = False) -> Tensor:
+        return F.clone(self).index_put_(indices, values, accumulate)
 
     def index_select(self, dim: int, index: Tensor) -> Tensor:
         return indexing.index_select(self, dim, index)
