@@ -164,6 +164,7 @@ def tensor_hooks(tensor: TensorBase) -> Table:
     RuntimeError
         The tensor requires no gradient.
     """
+    refresh(tensor)
     if tensor._node is None and not tensor._requires_grad:
         raise RuntimeError("cannot register a hook on a tensor that doesn't require gradient")
     hooks, number = hooks_of_tensor(tensor)
@@ -178,6 +179,7 @@ def accumulation_hooks(tensor: TensorBase) -> Table:
     RuntimeError
         The tensor is no leaf, or requires no gradient.
     """
+    refresh(tensor)
     if tensor._node is not None:
         raise RuntimeError("post accumulate grad hooks cannot be registered on non-leaf tensors")
     tensor_hooks(tensor)
@@ -192,6 +194,7 @@ def retain(tensor: TensorBase) -> None:
     RuntimeError
         The tensor requires no gradient.
     """
+    refresh(tensor)
     if tensor._node is None:
         if not tensor._requires_grad:
             raise RuntimeError("can't retain_grad on Tensor that has requires_grad=False")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -96,11 +96,13 @@ def _inverse(order: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(int(axis) for axis in np.argsort(order))
 
 
-def _rows_of(tensor: Tensor, index: Any) -> _Rows:
-    from numgrad.tensor import creation
+Arrays: TypeAlias = list[tuple[int, np.ndarray]]
 
+
+def _split(tensor: Tensor, index: Any) -> tuple[Tensor, Arrays]:
+    """The tensor after all that is basic in the index, and the arrays of the index with the dimensions they stand for."""
     basic: list[Any] = []  # the index without its arrays
-    arrays: list[tuple[int, np.ndarray]] = []  # and these, with the dimensions of the view that they stand for
+    arrays: Arrays = []
     items = _with_ellipsis(tensor, index)
     axis = 0  # of the view
     for item in items:
@@ -126,14 +128,19 @@ def _rows_of(tensor: Tensor, index: Any) -> _Rows:
             axis += 1
         else:
             raise IndexError(f"tensors used as indices must be long, int or bool tensors, got {array.dtype}")
-    view = get_item(tensor, tuple(basic))
+    return get_item(tensor, tuple(basic)), arrays
+
+
+def _rows_of(view: Tensor, arrays: Arrays) -> _Rows:
+    from numgrad.tensor import creation
+
     indexed = tuple(axis for axis, _ in arrays)
     together = indexed == tuple(range(indexed[0], indexed[-1] + 1))
     positions = _linear(view, arrays)
     return _Rows(view, indexed, creation.from_numpy(positions), indexed[0] if together else 0)
 
 
-def _linear(view: Tensor, arrays: list[tuple[int, np.ndarray]]) -> np.ndarray:
+def _linear(view: Tensor, arrays: Arrays) -> np.ndarray:
     """The arrays, broadcast, as one of row-major positions; proves that all are in range."""
     try:
         shape = np.broadcast_shapes(*[array.shape for _, array in arrays])
@@ -153,14 +160,18 @@ def _linear(view: Tensor, arrays: list[tuple[int, np.ndarray]]) -> np.ndarray:
 
 
 def _take(tensor: Tensor, index: Any) -> Tensor:
-    found = _rows_of(tensor, index)
-    taken = ops.index.index_select(found.rows, found.positions, dim=0)
-    return F.permute(taken, *found.result_order) if found.place else taken  # type: ignore[no-any-return]
+    found = _rows_of(*_split(tensor, index))
+    if found.place == 0:
+        return ops.index.index_select(found.rows, found.positions, dim=0)  # type: ignore[no-any-return]
+    shape, place, count = found.view.shape, found.place, len(found.indexed)
+    merged = (*shape[:place], product(shape[place : place + count]), *shape[place + count :])
+    return ops.index.index_select(F.reshape(found.view, merged), found.positions, dim=place)  # type: ignore[no-any-return]
 
 
 def _put(name: str, tensor: Tensor, index: Any, value: Tensor, accumulate: bool = False) -> None:
-    found = _rows_of(tensor, index)
-    check_in_place(name, found.view, (value,))
+    view, arrays = _split(tensor, index)
+    check_in_place(name, view, (value,))
+    found = _rows_of(view, arrays)
     value = F.apart(tensor, value)
     rows, order = found.rows, found.result_order
     shape = (*found.positions.shape, *rows.shape[1:])
@@ -195,6 +206,7 @@ def index_put_(tensor: Tensor, indices: Sequence[Any], values: Any, accumulate: 
             f"Index put requires the source and destination dtypes match, got {tensor.dtype} for the destination and "
             f"{values.dtype} for the source."
         )
+    check_in_place("index_put_", tensor, (values,))
     where = tuple(slice(None) if each is None else each for each in indices)
     _put("index_put_", tensor, where, values, accumulate)
     return tensor

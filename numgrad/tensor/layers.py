@@ -381,7 +381,7 @@ def embedding(input: Tensor, weight: Tensor) -> Tensor:
 def _along(op: Any, input: Tensor, dim: int) -> Tensor:
     F.check_tensor(op.name, "input", input)
     if input.ndim == 0:
-        return F.reshape(_along(op, F.reshape(input, 1), 0), ())
+        return F.clone(F.reshape(_along(op, F.reshape(input, 1), 0), ()))  # no view, as it is of other inputs
     return op(input, dim=F.wrap_dim(op.name, dim, input.ndim))  # type: ignore[no-any-return]
 
 

@@ -265,6 +265,12 @@ def in_place(name: str, target: Tensor, *others: Any) -> Tensor:
         graph; or the result does not fit the target's dtype or shape. Nothing has been changed then.
     """
     op = find(name)
+    _check_result(name, target, *others)
+    operands = [as_operand(other, target._spec.dtype) for other in others]
+    return change_in_place(op.in_place, target, *[apart(target, operand) for operand in operands])  # type: ignore[attr-defined,no-any-return]
+
+
+def _check_result(name: str, target: Tensor, *others: Any) -> None:
     dtype = target._spec.dtype
     for other in others:
         found = result_type(target, other)
@@ -273,8 +279,36 @@ def in_place(name: str, target: Tensor, *others: Any) -> Tensor:
                 f"{name}_: result type {(found if name != 'div' else dtypes.get_default_dtype()).torch_name} can't be cast to "
                 f"the desired output type {dtype.torch_name}"
             )
-    operands = [as_operand(other, dtype) for other in others]
-    return change_in_place(op.in_place, target, *[apart(target, operand) for operand in operands])  # type: ignore[attr-defined,no-any-return]
+
+
+def clamp_(target: Tensor, min: Any = None, max: Any = None) -> Tensor:
+    """`clamp` in place."""
+    bounds = {name: bound for name, bound in (("clamp_min", min), ("clamp_max", max)) if bound is not None}
+    if not bounds:
+        raise RuntimeError("clamp_: At least one of 'min' or 'max' must not be None")
+    _check_result("clamp", target, *bounds.values())
+    for bound in bounds.values():  # all that can be refused is refused before the first of two changes
+        if isinstance(bound, TensorBase):
+            ops.view.expand(bound, size=tuple(target._spec.shape))
+    for name, bound in bounds.items():
+        in_place(name, target, bound)
+    return target
+
+
+def fill_(target: Tensor, value: Any) -> Tensor:
+    """Set all elements to one value, a number or a tensor without dimensions."""
+    if isinstance(value, TensorBase) and value._spec.ndim:
+        raise RuntimeError(
+            f"fill_ only supports 0-dimension value tensor but got tensor with {value._spec.ndim} dimensions."
+        )
+    spec = target._spec
+    is_number = not isinstance(value, TensorBase)
+    repeated = [n > 1 and s == 0 for n, s in zip(spec.shape, spec.strides, strict=True)]
+    if is_number and True in repeated:  # one value may be written once to what an expanded view shows many times
+        sizes = tuple(1 if twice else n for twice, n in zip(repeated, spec.shape, strict=True))
+        fill_(ops.view.slice_(target, starts=(0,) * spec.ndim, steps=(1,) * spec.ndim, sizes=sizes), value)
+        return target
+    return copy_(target, as_operand(value, spec.dtype))
 
 
 def apart(target: Tensor, other: Tensor) -> Tensor:

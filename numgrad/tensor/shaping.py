@@ -105,6 +105,8 @@ def unsqueeze(input: Tensor, dim: int) -> Tensor:
 
 def narrow(input: Tensor, dim: int, start: int, length: int) -> Tensor:
     """``length`` elements of one dimension, from ``start`` on."""
+    if input._spec.ndim == 0:
+        raise RuntimeError("narrow() cannot be applied to a 0-dim tensor.")
     axis = wrap_dim("narrow", dim, input._spec.ndim)
     extent = input._spec.shape[axis]
     if not -extent <= start <= extent:
@@ -180,7 +182,7 @@ def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
     if input._spec.ndim == 0:
         raise RuntimeError("chunk expects at least a 1-dimensional tensor")
     extent = input._spec.shape[wrap_dim("chunk", dim, input._spec.ndim)]
-    return split(input, builtins.max(1, -(-extent // chunks)), dim)
+    return split(input, -(-extent // chunks) if extent else [0] * chunks, dim)
 
 
 def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:

@@ -484,7 +484,7 @@ class Tensor(TensorBase):
 
     def fill_(self, value: Number | Tensor) -> Tensor:
         """Set all elements to one value."""
-        return F.copy_(self, F.as_operand(value, self.dtype))
+        return F.fill_(self, value)
 
     def zero_(self) -> Tensor:
         """Set all elements to 0."""
@@ -544,7 +544,7 @@ class Tensor(TensorBase):
 
     def clamp_(self, min: Any = None, max: Any = None) -> Tensor:
         """`clamp` in place."""
-        return F.assign("clamp_", self, F.clamp(self, min, max))
+        return F.clamp_(self, min, max)
 
     def masked_fill_(self, mask: Tensor, value: Any) -> Tensor:
         """Set the elements where the mask, broadcast, holds to one value."""
