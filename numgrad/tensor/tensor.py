@@ -11,11 +11,7 @@ import numpy as np
 
 from numgrad import dtypes
 from numgrad.dtypes import dtype as Dtype
-<<<<<<< HEAD
-from numgrad.engine import dispatch, hooks
-=======
-from numgrad.engine import dispatch, hooks, inference, views
->>>>>>> cbcb62d (Views that cannot be followed, indexing by arrays and slices together, more in-place methods; random programs against torch)
+from numgrad.engine import dispatch, hooks, views
 from numgrad.engine.tape import Node, TensorBase
 from numgrad.layout import Size, spec_of
 from numgrad.runtime import memory
