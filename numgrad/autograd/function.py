@@ -149,8 +149,9 @@ class FunctionNode(Node):
                     "corresponding forward input was not a Variable"
                 )
             elif not isinstance(grad, TensorBase):
-                raise TypeError(
-                    f"function {self.name()} returned {type(grad).__name__} at position {position}, expected a Tensor or None"
+                raise GradError(
+                    f"function {self.name()} returned no tensor at position {position}, expected Variable or None "
+                    f"(got {type(grad).__name__})"
                 )
             elif grad._spec is not spec:
                 grad = self._fitted(position, grad, spec)

@@ -129,9 +129,9 @@ def grad(
     Raises
     ------
     RuntimeError
-        An input needs no gradient, or (unless ``allow_unused``) is not part of the graph.
+        An input needs no gradient, or (unless ``allow_unused``) is not part of the graph; or there is no input.
     ValueError
-        ``inputs`` is empty, ``only_inputs`` is False, or arguments contradict each other.
+        ``only_inputs`` is False, or arguments contradict each other.
 
     >>> import numgrad as ng
     >>> x = ng.tensor(3.0, requires_grad=True)
@@ -154,7 +154,7 @@ def grad(
         return dict(zip(inputs, values, strict=True))
     roots, leaves = _as_tuple(outputs), _as_tuple(inputs)
     if not leaves:
-        raise ValueError("grad requires non-empty inputs.")
+        raise RuntimeError("`inputs` argument to `grad()` cannot be empty.")
     _check_differentiable(leaves)
     edges = [_root_edge(position, root) for position, root in enumerate(roots)]
     keep = create_graph if retain_graph is None else retain_graph
