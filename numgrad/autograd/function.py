@@ -11,7 +11,7 @@ from numgrad import registry
 from numgrad.autograd import forward_ad
 from numgrad.engine import dispatch
 from numgrad.engine.tape import Node, Record, TensorBase, gradient_edge, modes
-from numgrad.engine.views import check_in_place, refresh
+from numgrad.engine.views import CUSTOM, check_in_place, fix, follow, refresh
 from numgrad.errors import GradError
 from numgrad.registry import Saving, find
 from numgrad.tensor import creation, inference
@@ -32,6 +32,7 @@ class FunctionCtx:
     needs_input_grad: tuple[bool, ...] = ()
     _to_save: tuple[Any, ...] = ()
     _dirty: tuple[Any, ...] = ()
+    _inputs: tuple[Any, ...] = ()  # the tensors among the arguments, while the forward runs
     _non_differentiable: tuple[Any, ...] = ()
     _materialize = True
     _node: Any = None  # weak reference
@@ -69,13 +70,11 @@ class FunctionCtx:
         Raises
         ------
         RuntimeError
-            An input is a leaf that requires a gradient, or a view.
+            An input is a leaf that requires a gradient, or a view that autograd cannot follow.
         """
         if self._recording:
             for tensor in tensors:
-                check_in_place("mark_dirty", tensor, (), True)
-                if tensor._base is not None:
-                    raise GradError("mark_dirty: a view is not supported; change a clone() of it")
+                check_in_place("mark_dirty", tensor, self._inputs, True)
         self._dirty = tensors
 
     def mark_non_differentiable(self, *tensors: Tensor) -> None:
@@ -258,6 +257,7 @@ class Function:
         ctx._recording = recording = modes.grad_enabled
         edges = tuple([_edge(arg) if isinstance(arg, TensorBase) else None for arg in args])
         ctx.needs_input_grad = tuple([edge is not None for edge in edges])
+        ctx._inputs = tuple([arg for arg in args if isinstance(arg, TensorBase)])
         modes.grad_enabled = False
         try:
             if cls._separate:
@@ -267,6 +267,7 @@ class Function:
                 output = cls.forward(ctx, *args)
         finally:
             modes.grad_enabled = recording
+            del ctx._inputs
         if not (recording and True in ctx.needs_input_grad):
             ctx._node = None
             return output
@@ -275,6 +276,11 @@ class Function:
         node = FunctionNode(record, edges)
         node.function, node.ctx = cls, ctx
         outputs = output if isinstance(output, tuple) else (output,)
+        if len(outputs) > 1 and any(each._base is not None for each in ctx._dirty):
+            raise GradError(
+                "If your Function modifies inplace an input that is a view of another Tensor, your Function cannot return more "
+                "than one Tensor. Please change a clone() of the input, or make one Function for each output."
+            )
         made = tuple([_recorded(node, ctx, number, value, args) for number, value in enumerate(outputs)])
         record.output_specs = [value._spec if isinstance(value, TensorBase) else None for value in outputs]
         _save(node, ctx, outputs, made)
@@ -314,8 +320,13 @@ def _recorded(node: FunctionNode, ctx: FunctionCtx, number: int, value: Any, arg
         return value
     if ctx._dirty and any(value is each for each in ctx._dirty):
         value._storage.version += 1
-    elif value._node is not None or value._requires_grad or any(value is arg for arg in args):
-        value = Tensor(value._storage, value._spec, value._address)
+        value._node, value._output_nr = node, number
+        follow(value)
+        return value
+    if value._node is not None or value._requires_grad or any(value is arg for arg in args):
+        source, value = value, Tensor(value._storage, value._spec, value._address)
+        value._base = source if source._base is None else source._base
+    fix(value, f"Output {number} of {node.name()}", CUSTOM)  # if it is a view, by the forward or by being an input
     value._node, value._output_nr = node, number
     return value
 

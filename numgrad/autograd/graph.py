@@ -8,6 +8,7 @@ import weakref
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+from numgrad.autograd.mutation import allow_mutation_on_saved_tensors
 from numgrad.engine import dispatch
 from numgrad.engine.constants import is_constant
 from numgrad.engine.hooks import RemovableHandle, tensor_hooks
@@ -19,6 +20,7 @@ __all__ = [
     "GradientEdge",
     "Node",
     "RemovableHandle",
+    "allow_mutation_on_saved_tensors",
     "disable_saved_tensors_hooks",
     "get_gradient_edge",
     "increment_version",

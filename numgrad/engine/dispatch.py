@@ -125,7 +125,7 @@ def _view(source: TensorBase, output: Any) -> TensorBase:
     if not modes.grad_enabled or before.__class__ is int:
         view._view_node = source._storage.version
     else:  # a view of one that cannot be followed cannot be either
-        view._view_node = (source._storage.version, before[1]) if before.__class__ is tuple else base._node  # type: ignore[index]
+        view._view_node = (source._storage.version, *before[1:]) if before.__class__ is tuple else base._node  # type: ignore[index]
     return view
 
 

@@ -60,7 +60,7 @@ class TensorBase:
         self._accumulator: Any = None  # weak reference to the AccumulateGrad that graphs of this leaf share
         self._hooks: Any = None
         self._base: TensorBase | None = None
-        self._view_node: Node | int | tuple[int, str] | None = None
+        self._view_node: Node | int | tuple[int, str, str] | None = None
 
 
 class Modes(threading.local):

@@ -7,9 +7,10 @@ is used again it gets a new node: that of the same window (``as_strided``) on th
 A change in place of a view is a change of its base: the op runs on the view's memory and is recorded on the view, then
 the base gets a node that says "as before, but for this window" (``copy_slices``), and with that every view is stale.
 
-Two kinds of views cannot be followed: those made while nothing was recorded, and those of a function that returns
-several (`fix`). In the place of the base's node they keep the version that the storage had then, the latter with the
-name of their maker. While gradients are recorded they may not change, nor be used once their memory has changed.
+Three kinds of views cannot be followed: those made while nothing was recorded, and (`fix`) those of a function that
+returns several, and those that come out of a user's Function. In the place of the base's node they keep the version that
+the storage had then, those of the last two kinds with the reason. While gradients are recorded they may not change, nor
+be used once their memory has changed.
 """
 
 from __future__ import annotations
@@ -20,6 +21,17 @@ from typing import Any
 from numgrad.engine.tape import TensorBase, modes
 from numgrad.errors import GradError
 from numgrad.registry import Op, find
+
+MULTIPLE = (
+    "This view is the output of a function that returns multiple views. Such functions do not allow the output views to be "
+    "modified inplace. You should replace the inplace operation by an out-of-place one, or take the pieces one by one, with "
+    "narrow() or an index."
+)
+CUSTOM = (
+    "This view was created inside a custom Function (or because an input was returned as-is) and the autograd logic to handle "
+    "view+inplace would override the custom backward associated with the custom Function, leading to incorrect gradients. This "
+    "behavior is forbidden. You can fix this by cloning the output of the custom Function."
+)
 
 
 def refresh(tensor: TensorBase) -> None:
@@ -48,19 +60,19 @@ def refresh(tensor: TensorBase) -> None:
     tensor._node, tensor._output_nr, tensor._view_node = window._node, window._output_nr, base._node
 
 
-def fix(maker: str, views: Sequence[TensorBase]) -> None:
-    """Say that these views came out of one function, so that they cannot be followed."""
-    for number, view in enumerate(views):
-        if view._base is not None and not isinstance(view._view_node, int):
-            view._view_node = (view._storage.version, f"Output {number} of {maker}")
+def fix(view: TensorBase, maker: str, reason: str) -> None:
+    """Say that a view cannot be followed: ``maker`` is its place, such as 'Output 0 of Split'."""
+    if view._base is not None:
+        view._view_node = (view._storage.version, maker, reason)
 
 
 def requires_grad(tensor: TensorBase) -> bool:
     """Whether gradients flow to this tensor, be it a stale view; those made while nothing was recorded need none."""
-    if _needs_grad(tensor):
-        return True
-    base, made = tensor._base, tensor._view_node
-    return base is not None and base._node is not None and base._node is not made and not isinstance(made, int)
+    if isinstance(tensor._view_node, tuple):
+        return _needs_grad(tensor) or _needs_grad(tensor._base)  # type: ignore[arg-type]
+    if not isinstance(tensor._view_node, int):
+        refresh(tensor)
+    return _needs_grad(tensor)
 
 
 def change_in_place(op: Op, target: TensorBase, *others: TensorBase, **params: Any) -> Any:
@@ -140,7 +152,7 @@ def _saved_original(op: Op, target: TensorBase, others: tuple[TensorBase, ...]) 
     return find("clone")(target) if any(needs) and 0 in op.saving(needs).inputs else None
 
 
-def _unfollowed(made: int | tuple[int, str], is_being: str) -> str:
+def _unfollowed(made: int | tuple[int, str, str], is_being: str) -> str:
     if isinstance(made, int):
         return (
             f"A view was created in no_grad mode and {is_being} modified inplace with grad mode enabled. Given that this use "
@@ -148,8 +160,4 @@ def _unfollowed(made: int | tuple[int, str], is_being: str) -> str:
             "inplace either both inside the no_grad block (if you don't want the inplace to be tracked) or both outside (if you "
             "want the inplace to be tracked)."
         )
-    return (
-        f"{made[1]} is a view and {is_being} modified inplace. This view is the output of a function that returns multiple "
-        "views. Such functions do not allow the output views to be modified inplace. You should replace the inplace operation "
-        "by an out-of-place one, or take the pieces one by one, with narrow() or an index."
-    )
+    return f"{made[1]} is a view and {is_being} modified inplace. {made[2]}"

@@ -1,11 +1,16 @@
-"""Handles by which a registered hook is taken away again."""
+"""The hooks of a module: registering them, calling them, taking them away again."""
 
 from __future__ import annotations
 
 import itertools
+import warnings
 import weakref
 from collections import OrderedDict
+from collections.abc import Callable
 from typing import Any
+
+from numgrad.autograd import Function, is_grad_enabled
+from numgrad.tensor.tensor import Tensor
 
 _numbers = itertools.count()
 
@@ -65,8 +70,205 @@ def call_with_hooks(module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) 
                 f"forward pre-hook must return None or a tuple of (new_args, new_kwargs), but got {changed}."
             )
         args, kwargs = changed
+    watch = _Watch(module) if module._backward_hooks or module._backward_pre_hooks else None
+    if watch is not None:
+        args = watch.inputs(args)
     output = module.forward(*args, **kwargs)
     for hook, with_kwargs in tuple(module._forward_hooks.values()):
         changed = hook(module, args, kwargs, output) if with_kwargs else hook(module, args, output)
         output = output if changed is None else changed
-    return output
+    return output if watch is None else watch.outputs(output)
+
+
+# ---- hooks of the backward --------------------------------------------------------------------------------------
+
+
+class _Seam(Function):
+    """Its arguments as they are: a node through which all gradients of a module's inputs, or outputs, pass at once."""
+
+    @staticmethod
+    def forward(ctx: Any, *tensors: Tensor) -> Any:
+        return tensors
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Any) -> Any:
+        return grads
+
+
+class _Watch:
+    """One call of a module whose gradients are watched, between two seams."""
+
+    def __init__(self, module: Any) -> None:
+        self.module = module
+        self.before = tuple(module._backward_pre_hooks.values())
+        self.after = tuple(module._backward_hooks.values())
+        self.has_inputs, self.count = False, 0  # whether an argument needs a gradient, and how many there are
+        self.grad_output: tuple[Any, ...] | None = None
+
+    def inputs(self, args: tuple[Any, ...]) -> tuple[Any, ...]:
+        """The arguments behind a seam."""
+        args, places, node = _behind_seam(args)
+        self.count = len(args)
+        if node is not None:
+            self.has_inputs = True
+            node.register_hook(lambda grads, _: self._at_inputs(grads, places, len(args)))
+        return args
+
+    def outputs(self, output: Any) -> Any:
+        """The outputs, a tensor or a tuple, behind a seam."""
+        results, places, node = _behind_seam(output if isinstance(output, tuple) else (output,))
+        if node is not None:
+            node.register_prehook(lambda grads: self._at_outputs(grads, places, len(results)))
+        return results if isinstance(output, tuple) else results[0]
+
+    def _at_outputs(self, grads: Any, places: list[int], count: int) -> Any:
+        self.grad_output = _spread(grads, places, count)
+        for hook, _ in self.before:
+            changed = hook(self.module, self.grad_output)
+            if changed is not None:
+                self.grad_output = _replaced("pre", self.grad_output, changed)
+        if not self.has_inputs:
+            warnings.warn(
+                "Full backward hook is firing when gradients are computed with respect to module outputs since no inputs "
+                "require gradients.",
+                stacklevel=2,
+            )
+            for hook, _ in self.after:
+                if hook(self.module, (None,) * self.count, self.grad_output) is not None:
+                    raise RuntimeError(
+                        "backward hook returned a gradient, but no input of the module requires one; return None"
+                    )
+        return tuple(self.grad_output[place] for place in places)
+
+    def _at_inputs(self, grads: Any, places: list[int], count: int) -> Any:
+        if self.grad_output is None:
+            return None  # a second derivative, which does not come through the outputs
+        grad_input = _spread(grads, places, count)
+        for hook, _ in self.after:
+            changed = hook(self.module, grad_input, self.grad_output)
+            if changed is not None:
+                grad_input = _replaced("", grad_input, changed)
+        self.grad_output = None
+        return tuple(grad_input[place] for place in places)
+
+
+def _behind_seam(values: tuple[Any, ...]) -> tuple[tuple[Any, ...], list[int], Any]:
+    """The values with the tensors among them behind a seam, where those are, and its node; None: no gradient is needed."""
+    places = [place for place, value in enumerate(values) if isinstance(value, Tensor)]
+    if not (is_grad_enabled() and any(values[place].requires_grad for place in places)):
+        return values, places, None
+    seamed = list(values)
+    for place, tensor in zip(places, _Seam.apply(*[values[place] for place in places]), strict=True):
+        seamed[place] = tensor
+    node = next(value.grad_fn for value in seamed if isinstance(value, Tensor) and value.grad_fn is not None)
+    return tuple(seamed), places, node
+
+
+def _spread(grads: Any, places: list[int], count: int) -> tuple[Any, ...]:
+    """Gradients at the places of their tensors, None elsewhere."""
+    found = dict(zip(places, grads, strict=True))
+    return tuple(found.get(place) for place in range(count))
+
+
+def _replaced(kind: str, old: tuple[Any, ...], new: Any) -> tuple[Any, ...]:
+    new = tuple(new) if isinstance(new, (tuple, list)) else (new,)
+    if len(new) != len(old):
+        raise RuntimeError(
+            f"Backward {kind}hook returned an invalid number of grad, got {len(new)}, but expected {len(old)}"
+        )
+    return new
+
+
+class Hooked:
+    """The part of `Module` that registers hooks. What each returns takes the hook away again."""
+
+    _forward_hooks: OrderedDict[int, Any]
+    _forward_pre_hooks: OrderedDict[int, Any]
+    _backward_hooks: OrderedDict[int, Any]
+    _backward_pre_hooks: OrderedDict[int, Any]
+    _state_dict_hooks: OrderedDict[int, Any]
+    _state_dict_pre_hooks: OrderedDict[int, Any]
+    _load_state_dict_pre_hooks: OrderedDict[int, Any]
+    _load_state_dict_post_hooks: OrderedDict[int, Any]
+
+    def _has_hooks(self) -> bool:
+        """Whether somebody sees a call of the module: then it has to be called."""
+        return bool(self._forward_hooks or self._forward_pre_hooks or self._backward_hooks or self._backward_pre_hooks)
+
+    def register_forward_pre_hook(
+        self, hook: Callable[..., Any], *, prepend: bool = False, with_kwargs: bool = False
+    ) -> RemovableHandle:
+        """Call ``hook(module, args)`` before each forward; what it returns, unless None, replaces the arguments.
+
+        With ``with_kwargs`` it is ``hook(module, args, kwargs)`` and returns a pair of both, or None.
+        """
+        return register(self._forward_pre_hooks, hook, prepend, with_kwargs)
+
+    def register_forward_hook(
+        self, hook: Callable[..., Any], *, prepend: bool = False, with_kwargs: bool = False
+    ) -> RemovableHandle:
+        """Call ``hook(module, args, output)`` after each forward; what it returns, unless None, replaces the output.
+
+        With ``with_kwargs`` it is ``hook(module, args, kwargs, output)``.
+        """
+        return register(self._forward_hooks, hook, prepend, with_kwargs)
+
+    def register_full_backward_pre_hook(self, hook: Callable[..., Any], prepend: bool = False) -> RemovableHandle:
+        """Call ``hook(module, grad_output)`` before the backward of each call of the module.
+
+        ``grad_output`` has the gradient of each output, None for what is no tensor. A tuple that the hook returns replaces
+        it. The module's output must not be changed in place afterwards.
+        """
+        return register(self._backward_pre_hooks, hook, prepend, False)
+
+    def register_full_backward_hook(self, hook: Callable[..., Any], prepend: bool = False) -> RemovableHandle:
+        """Call ``hook(module, grad_input, grad_output)`` when the gradients of a module's inputs are known.
+
+        ``grad_input`` has the gradient of each positional argument, None for what is no tensor or
+        requires none. A tuple that the hook returns replaces it. Inputs and output must not be changed in place.
+
+        >>> import numgrad as ng
+        >>> from numgrad import nn
+        >>> model = nn.Tanh()
+        >>> handle = model.register_full_backward_hook(lambda module, grad_input, grad_output: print(grad_output))
+        >>> model(ng.zeros(2, requires_grad=True)).sum().backward()
+        (tensor([1., 1.]),)
+        """
+        return register(self._backward_hooks, hook, prepend, False)
+
+    def register_state_dict_pre_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
+        """Call ``hook(module, prefix, keep_vars)`` before this module's entries go into a ``state_dict``."""
+        return register(self._state_dict_pre_hooks, hook, False, False)
+
+    def register_state_dict_post_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
+        """Call ``hook(module, state_dict, prefix, local_metadata)`` when this module's tree is in ``state_dict``.
+
+        The hook may change ``state_dict`` in place.
+        """
+        return register(self._state_dict_hooks, hook, False, False)
+
+    def register_load_state_dict_pre_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
+        """Call ``hook(module, state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs)``.
+
+        That is before the entries of this module are looked up in ``state_dict``, which the hook may change in place.
+        """
+        return register(self._load_state_dict_pre_hooks, hook, False, False)
+
+    def register_load_state_dict_post_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
+        """Call ``hook(module, incompatible_keys)`` after `load_state_dict`, before names that do not fit are an error.
+
+        The hook may take names out of ``incompatible_keys.missing_keys`` and ``unexpected_keys``.
+        """
+        return register(self._load_state_dict_post_hooks, hook, False, False)
+
+
+TABLES = (
+    "_forward_hooks",
+    "_forward_pre_hooks",
+    "_backward_hooks",
+    "_backward_pre_hooks",
+    "_state_dict_hooks",
+    "_state_dict_pre_hooks",
+    "_load_state_dict_pre_hooks",
+    "_load_state_dict_post_hooks",
+)

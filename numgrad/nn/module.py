@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from numgrad.dtypes import dtype as Dtype
 from numgrad.dtypes import float32, float64
 from numgrad.nn import state
-from numgrad.nn.hooks import RemovableHandle, call_with_hooks, register
+from numgrad.nn.hooks import TABLES, Hooked, call_with_hooks
 from numgrad.nn.parameter import Parameter, typename
 from numgrad.tensor import functional as F
 from numgrad.tensor.tensor import Tensor
@@ -17,7 +17,7 @@ from numgrad.tensor.tensor import Tensor
 _M = TypeVar("_M", bound="Module")
 
 
-class Module:
+class Module(Hooked):
     """Base class of everything with parameters.
 
     A subclass calls ``super().__init__()``, assigns parameters and submodules to attributes, and defines ``forward``.
@@ -49,8 +49,6 @@ class Module:
     _buffers: dict[str, Tensor | None]
     _modules: dict[str, Module | None]
     _non_persistent_buffers_set: set[str]
-    _forward_hooks: OrderedDict[int, Any]
-    _forward_pre_hooks: OrderedDict[int, Any]
 
     def __init__(self) -> None:
         # Straight into __dict__: __setattr__ looks into these tables.
@@ -60,8 +58,7 @@ class Module:
             _buffers={},
             _non_persistent_buffers_set=set(),
             _modules={},
-            _forward_hooks=OrderedDict(),
-            _forward_pre_hooks=OrderedDict(),
+            **{table: OrderedDict() for table in TABLES},
         )
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
@@ -69,13 +66,9 @@ class Module:
         raise NotImplementedError(f'Module [{type(self).__name__}] is missing the required "forward" function')
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        if not (self._forward_hooks or self._forward_pre_hooks):
+        if not self._has_hooks():
             return self.forward(*args, **kwargs)
         return call_with_hooks(self, args, kwargs)
-
-    def _has_hooks(self) -> bool:
-        """Whether somebody sees a call of the module: then it has to be called."""
-        return bool(self._forward_hooks or self._forward_pre_hooks)
 
     # ---- attributes ---------------------------------------------------------------------------------------------
 
@@ -445,26 +438,6 @@ class Module:
     ) -> None:
         """Check this module's own entries; subclasses that read older versions change ``state_dict`` first."""
         state.check(self, state_dict, prefix, strict, missing_keys, unexpected_keys, error_msgs)
-
-    # ---- hooks --------------------------------------------------------------------------------------------------
-
-    def register_forward_pre_hook(
-        self, hook: Callable[..., Any], *, prepend: bool = False, with_kwargs: bool = False
-    ) -> RemovableHandle:
-        """Call ``hook(module, args)`` before each forward; what it returns, unless None, replaces the arguments.
-
-        With ``with_kwargs`` it is ``hook(module, args, kwargs)`` and returns a pair of both, or None.
-        """
-        return register(self._forward_pre_hooks, hook, prepend, with_kwargs)
-
-    def register_forward_hook(
-        self, hook: Callable[..., Any], *, prepend: bool = False, with_kwargs: bool = False
-    ) -> RemovableHandle:
-        """Call ``hook(module, args, output)`` after each forward; what it returns, unless None, replaces the output.
-
-        With ``with_kwargs`` it is ``hook(module, args, kwargs, output)``.
-        """
-        return register(self._forward_hooks, hook, prepend, with_kwargs)
 
     # ---- text ---------------------------------------------------------------------------------------------------
 

@@ -66,13 +66,19 @@ def collect(module: Module, destination: Any, prefix: str, keep_vars: bool) -> A
     if destination is None:
         destination = StateDict()
         destination._metadata = OrderedDict()
+    local = {"version": module._version}
     if hasattr(destination, "_metadata"):
-        destination._metadata[prefix[:-1]] = {"version": module._version}
+        destination._metadata[prefix[:-1]] = local
+    for hook, _ in tuple(module._state_dict_pre_hooks.values()):
+        hook(module, prefix, keep_vars)
     for name, value in own_entries(module).items():
         destination[prefix + name] = value if keep_vars else value.detach()
     for name, child in module._modules.items():
         if child is not None:
             child.state_dict(destination=destination, prefix=f"{prefix}{name}.", keep_vars=keep_vars)
+    for hook, _ in tuple(module._state_dict_hooks.values()):
+        if hook(module, destination, prefix, local) is not None:
+            raise RuntimeError("state_dict post-hook must return None; it may change the state_dict in place")
     return destination
 
 
@@ -116,6 +122,8 @@ def load(module: Module, state_dict: Mapping[str, Any], strict: bool, assign: bo
 
     def check_tree(each: Module, prefix: str, values: dict[str, Any]) -> None:
         local = dict(metadata.get(prefix[:-1], {}))
+        for hook, _ in tuple(each._load_state_dict_pre_hooks.values()):
+            hook(each, values, prefix, local, strict, missing, unexpected, errors)
         each._load_from_state_dict(values, prefix, local, strict, missing, unexpected, errors)
         for name, child in each._modules.items():
             if child is not None:
@@ -123,6 +131,12 @@ def load(module: Module, state_dict: Mapping[str, Any], strict: bool, assign: bo
                 below = {key: value for key, value in values.items() if key.startswith(start)}
                 check_tree(child, start, below)
                 values.update(below)
+        for hook, _ in tuple(each._load_state_dict_post_hooks.values()):
+            if hook(each, LoadResult(missing, unexpected)) is not None:
+                raise RuntimeError(
+                    "Hooks registered with register_load_state_dict_post_hook are not expected to return new values; change "
+                    "incompatible_keys in place"
+                )
 
     check_tree(module, "", values)
     if strict:

@@ -11,7 +11,7 @@ import numpy as np
 from numgrad import dtypes, ops
 from numgrad.dtypes import dtype as Dtype
 from numgrad.engine.tape import TensorBase
-from numgrad.engine.views import change_in_place
+from numgrad.engine.views import change_in_place, check_in_place
 from numgrad.registry import find
 from numgrad.tensor.arguments import as_operand, cast, check_tensor, result_type
 
@@ -315,6 +315,16 @@ def apart(target: Tensor, other: Tensor) -> Tensor:
     """``other``, or a copy if it is another view of the target's memory, which would be read while it is written."""
     same = other._address == target._address and other._spec is target._spec
     return other if other._storage is not target._storage or same else clone(other)
+
+
+def check_writable(name: str, target: Tensor) -> None:
+    """Refuse what `copy_` would refuse, where something else is changed before it: the state of a generator."""
+    check_in_place(name, target, ())
+    if any(n > 1 and s == 0 for n, s in zip(target._spec.shape, target._spec.strides, strict=True)):
+        raise RuntimeError(
+            f"{name}: unsupported operation: more than one element of the written-to tensor refers to a single memory location. "
+            "Please clone() the tensor before performing the operation."
+        )
 
 
 def assign(name: str, target: Tensor, result: Tensor) -> Tensor:

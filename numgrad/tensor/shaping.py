@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from numgrad import ops
-from numgrad.engine.views import fix
+from numgrad.engine.tape import modes
+from numgrad.engine.views import MULTIPLE, fix
 from numgrad.errors import ShapeError
 from numgrad.layout import channels_last_strides, contiguous_strides, product
 from numgrad.ops import view as view_ops
@@ -137,8 +138,7 @@ def split(input: Tensor, split_size: int | Sequence[int], dim: int = 0) -> tuple
     for size in sizes:
         pieces.append(view_ops.narrow(input, axis, begin, size))
         begin += size
-    fix("Split", pieces)
-    return tuple(pieces)
+    return _pieces("Split", pieces)
 
 
 def unbind(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
@@ -152,7 +152,14 @@ def unbind(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
         raise IndexError("unbind: Dimension specified as 0 but tensor has no dimensions")
     axis = wrap_dim("unbind", dim, input._spec.ndim)
     pieces = [select(input, axis, index) for index in range(input._spec.shape[axis])]
-    fix("Unbind", pieces)
+    return _pieces("Unbind", pieces)
+
+
+def _pieces(maker: str, pieces: list[Tensor]) -> tuple[Tensor, ...]:
+    """The views of a function that returns several."""
+    for number, piece in enumerate(pieces):
+        if modes.grad_enabled and not isinstance(piece._view_node, int):
+            fix(piece, f"Output {number} of {maker}", MULTIPLE)
     return tuple(pieces)
 
 

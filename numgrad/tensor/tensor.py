@@ -146,7 +146,7 @@ class Tensor(TensorBase):
     @property
     def is_leaf(self) -> bool:
         """True if no recorded op made this tensor."""
-        return self._node is None and (self._requires_grad or not views.requires_grad(self))
+        return not views.requires_grad(self) or (self._node is None and self._requires_grad)
 
     @property
     def grad_fn(self) -> Node | None:
@@ -554,14 +554,14 @@ class Tensor(TensorBase):
         """Fill with numbers drawn evenly from [a, b)."""
         from numgrad.tensor import random
 
-        views.check_in_place("uniform_", self, ())
+        F.check_writable("uniform_", self)
         return F.copy_(self, random.rand(self.shape, dtype=self.dtype) * (b - a) + a)
 
     def normal_(self, mean: float = 0.0, std: float = 1.0) -> Tensor:
         """Fill with numbers drawn from a normal distribution."""
         from numgrad.tensor import random
 
-        views.check_in_place("normal_", self, ())
+        F.check_writable("normal_", self)
         return F.copy_(self, random.randn(self.shape, dtype=self.dtype) * std + mean)
 
     __iadd__, __isub__, __imul__, __itruediv__ = add_, sub_, mul_, div_
