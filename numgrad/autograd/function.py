@@ -228,6 +228,13 @@ class Function:
             "You must implement the jvp function for custom autograd.Function to use it with forward mode AD."
         )
 
+    @staticmethod
+    def vmap(info: Any, in_dims: Any, *args: Any) -> Any:
+        """torch's place for a batching rule; here `func.vmap` calls the function once for each slice, and needs none."""
+        raise NotImplementedError(
+            "Function.vmap is never called: func.vmap applies a custom Function to one slice after the other, and stacks"
+        )
+
     @classmethod
     def _backward_function(cls) -> Callable[..., Any]:
         if cls.vjp is Function.vjp:

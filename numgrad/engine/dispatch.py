@@ -142,12 +142,9 @@ def _record(
     saved: list[Any] = []
     versions: list[int] = []
     for place in record.saving.inputs:
-        if place is None:
-            saved.append(None)
-            versions.append(0)
-        else:
-            saved.append(inputs[place])
-            versions.append(inputs[place]._storage.version)
+        tensor = None if place is None else inputs[place]
+        saved.append(tensor)
+        versions.append(0 if tensor is None else tensor._storage.version)
     node = Node(record, edges, saved, versions)
     if plan.changed:  # counted after what is saved, so that it is noticed
         _count_changes(plan, inputs)

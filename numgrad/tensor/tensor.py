@@ -144,6 +144,11 @@ class Tensor(TensorBase):
         return inference.is_inference(self)
 
     @property
+    def output_nr(self) -> int:
+        """Which output of its `grad_fn` this tensor is; 0 for a leaf."""
+        return self._output_nr if self.grad_fn is not None else 0
+
+    @property
     def is_leaf(self) -> bool:
         """True if no recorded op made this tensor."""
         return not views.requires_grad(self) or (self._node is None and self._requires_grad)
@@ -761,8 +766,14 @@ class Tensor(TensorBase):
     def view(self, *shape: Any) -> Tensor:
         return F.view(self, *shape)
 
+    def view_as(self, other: Tensor) -> Tensor:
+        return F.view(self, other.shape)
+
     def reshape(self, *shape: Any) -> Tensor:
         return F.reshape(self, *shape)
+
+    def reshape_as(self, other: Tensor) -> Tensor:
+        return F.reshape(self, other.shape)
 
     def flatten(self, start_dim: int = 0, end_dim: int = -1) -> Tensor:
         return F.flatten(self, start_dim, end_dim)
