@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,11 +16,27 @@ _active: list[profile] = []
 _lock = threading.Lock()
 
 
+def _of_product(inputs: Any, out: Any) -> int:
+    return 2 * out.numel * inputs[0].shape[-1]  # type: ignore[no-any-return]
+
+
+# Multiplications and additions of the ops that are made of products, from the specs of inputs and output.
+_FLOPS: dict[str, Callable[[Any, Any], int]] = {
+    "mm": _of_product,
+    "bmm": _of_product,
+    "linear": _of_product,
+    "conv2d": lambda inputs, out: 2 * out.numel * inputs[1].numel // max(inputs[1].shape[0], 1),
+    "conv2d_backward_input": lambda inputs, out: 2 * inputs[0].numel * inputs[1].numel // max(inputs[1].shape[0], 1),
+    "conv2d_backward_weight": lambda inputs, out: 2 * inputs[0].numel * out.numel // max(out.shape[0], 1),
+}
+
+
 @dataclass(frozen=True)
 class Event:
     """One op, or one stretch: when it began and how long it took, in nanoseconds.
 
-    ``nbytes`` are those of the tensors that an op read and made; ``kernels`` the names of those that it launched.
+    ``nbytes`` are those of the tensors that an op read and made; ``kernels`` the names of those that it launched. ``flops``
+    are the multiplications and additions of matrix products and convolutions, by their definition; 0 for other ops.
     """
 
     name: str
@@ -30,6 +47,7 @@ class Event:
     nbytes: int = 0
     shapes: str = ""
     kernels: tuple[str, ...] = ()
+    flops: int = 0
 
 
 @dataclass
@@ -42,6 +60,7 @@ class Row:
     share: float = 0.0
     nbytes: int = 0
     kind: str = "op"
+    flops: int = 0
 
     @property
     def mean(self) -> float:
@@ -93,21 +112,26 @@ class profile:  # noqa: N801 (torch's name)
         shapes = (
             " ".join(str(tuple(t._spec.shape)) for t in inputs if hasattr(t, "_spec")) if self.record_shapes else ""
         )
-        self.events.append(Event(op.name, start, end - start, self.thread, "op", nbytes, shapes, tuple(self._kernels)))
+        count = _FLOPS.get(op.name)
+        flops = 0 if count is None else count([getattr(t, "_spec", None) for t in inputs], made[0]._spec)
+        kernels = tuple(self._kernels)
+        self.events.append(Event(op.name, start, end - start, self.thread, "op", nbytes, shapes, kernels, flops))
         self._kernels = []
 
     # ---- results -------------------------------------------------------------------------------------------------
 
     def rows(self, sort_by: str = "total") -> list[Row]:
-        """One row for each op and stretch, ops by ``sort_by`` ('total', 'calls', 'mean', 'nbytes' or 'name').
+        """One row for each op and stretch, ops by ``sort_by`` ('total', 'calls', 'mean', 'nbytes', 'flops', 'name').
 
         Raises
         ------
         ValueError
             There is no such column.
         """
-        if sort_by not in ("total", "calls", "mean", "nbytes", "name"):
-            raise ValueError(f"profile: sort_by is {sort_by!r}, expected 'total', 'calls', 'mean', 'nbytes' or 'name'")
+        if sort_by not in ("total", "calls", "mean", "nbytes", "flops", "name"):
+            raise ValueError(
+                f"profile: sort_by is {sort_by!r}, expected 'total', 'calls', 'mean', 'nbytes', 'flops' or 'name'"
+            )
         found: dict[tuple[str, str], Row] = {}
         for event in self.events:
             name = f"{event.name} {event.shapes}".rstrip()
@@ -115,6 +139,7 @@ class profile:  # noqa: N801 (torch's name)
             row.calls += 1
             row.total += event.duration / 1e9
             row.nbytes += event.nbytes
+            row.flops += event.flops
         whole = sum(row.total for row in found.values() if row.kind == "op")
         for row in found.values():
             row.share = row.total / whole if whole else 0.0
@@ -122,17 +147,18 @@ class profile:  # noqa: N801 (torch's name)
 
     def table(self, sort_by: str = "total", row_limit: int = 100) -> str:
         """The rows as text, with the time outside of ops at the end."""
-        head = ("op", "calls", "time ms", "mean us", "share %", "MB", "GB/s")
-        lines = [head]
+        head = ("op", "calls", "time ms", "mean us", "share %", "MB", "GB/s", "GFLOP/s")
+        lines: list[tuple[str, ...]] = [head]
         for row in self.rows(sort_by)[:row_limit]:
             name = row.name if row.kind == "op" else f"[{row.name}]"
             rate = row.nbytes / row.total / 1e9 if row.total else 0.0
-            measured = (f"{row.nbytes / 1e6:.2f}", f"{rate:.2f}") if row.kind == "op" else ("", "")
+            speed = f"{row.flops / row.total / 1e9:.2f}" if row.flops and row.total else ""
+            measured = (f"{row.nbytes / 1e6:.2f}", f"{rate:.2f}", speed) if row.kind == "op" else ("", "", "")
             times = f"{row.total * 1e3:.3f}", f"{row.mean * 1e6:.1f}", f"{row.share * 100:.1f}"
             lines.append((name, str(row.calls), *times, *measured))
         inside = sum(event.duration for event in self.events if event.kind == "op") / 1e9
-        lines.append(("all ops", str(sum(e.kind == "op" for e in self.events)), f"{inside * 1e3:.3f}", "", "", "", ""))
-        lines.append(("outside of ops", "", f"{max(self.seconds - inside, 0.0) * 1e3:.3f}", "", "", "", ""))
+        lines.append(("all ops", str(sum(e.kind == "op" for e in self.events)), f"{inside * 1e3:.3f}", *[""] * 5))
+        lines.append(("outside of ops", "", f"{max(self.seconds - inside, 0.0) * 1e3:.3f}", *[""] * 5))
         widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
         texts = []
         for name, *cells in lines:
@@ -151,7 +177,12 @@ class profile:  # noqa: N801 (torch's name)
                 "dur": event.duration / 1e3,
                 "pid": 0,
                 "tid": event.thread,
-                "args": {"bytes": event.nbytes, "shapes": event.shapes, "kernels": list(event.kernels)},
+                "args": {
+                    "bytes": event.nbytes,
+                    "flops": event.flops,
+                    "shapes": event.shapes,
+                    "kernels": list(event.kernels),
+                },
             }
             for event in self.events
         ]

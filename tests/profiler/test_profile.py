@@ -93,3 +93,20 @@ def test_results_are_the_same_bits() -> None:
 def test_a_stretch_without_a_profile_does_nothing() -> None:
     with record_function("alone"):
         ng.ones(1)
+
+
+def test_flops_of_products() -> None:
+    x = ng.rand(2, 3, 8, 8, requires_grad=True)
+    w = ng.rand(6, 3, 3, 3, requires_grad=True)
+    a, b = ng.rand(4, 5, requires_grad=True), ng.rand(7, 5, requires_grad=True)
+    with profile() as p:
+        ng.nn.functional.conv2d(x, w, padding=1).sum().backward()
+        ng.nn.functional.linear(a, b).sum().backward()
+        ng.exp(a)
+    flops = {row.name: row.flops for row in p.rows(sort_by="flops")}
+    one = 2 * (2 * 6 * 8 * 8) * (3 * 3 * 3)
+    assert [flops[f"conv2d{part}"] for part in ("", "_backward_input", "_backward_weight")] == [one] * 3
+    assert flops["linear"] == 2 * 4 * 5 * 7
+    assert flops["mm"] == 2 * 2 * 4 * 5 * 7  # two gradients
+    assert flops["exp"] == 0
+    assert "GFLOP/s" in p.table()
