@@ -66,6 +66,32 @@ def test_half_a_per_mille_in_the_second_derivative_is_found(fast_mode: bool) -> 
         assert not gradgradcheck(wrong(1, second), x, fast_mode=fast_mode, raise_exception=False)
 
 
+@pytest.mark.parametrize("fast_mode", [False, True])
+def test_half_a_per_mille_is_found_behind_changes_in_place(fast_mode: bool) -> None:
+    def function(factor: float, second: float = 1.0) -> Any:
+        cube = wrong(factor, second)
+
+        def changed(x: ng.Tensor) -> ng.Tensor:
+            y = x * 2
+            early = y.t()
+            y[1] = cube(y[0])
+            y[:, 1].mul_(early[0])
+            early.view(-1)[::3] += 1
+            y[ng.tensor([0, 2]), 1] = y[2, :2]
+            y.masked_fill_(x > 1.4, 0.5)
+            return early * y.t()
+
+        return changed
+
+    x = values(3, 3).detach().t().requires_grad_()
+    assert gradcheck(function(1), x, fast_mode=fast_mode)
+    assert gradgradcheck(function(1), x, fast_mode=fast_mode)
+    with pytest.raises(GradcheckError, match="Jacobian mismatch"):
+        gradcheck(function(1.0005), x, fast_mode=fast_mode)
+    with pytest.raises(GradcheckError, match="Jacobian mismatch"):
+        gradgradcheck(function(1, 1.0005), x, fast_mode=fast_mode)
+
+
 def test_a_second_derivative_that_was_cut_off_is_found() -> None:
     x = values(3)
     assert gradcheck(wrong(1, constant=True), x)

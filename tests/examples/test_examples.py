@@ -46,3 +46,21 @@ def test_finetune(capsys: pytest.CaptureFixture[str]) -> None:
     losses, trained = runpy.run_path(str(ROOT / "examples" / "finetune.py"))["main"]()
     assert losses[-1] < losses[0]
     assert trained == ["fc.weight", "fc.bias"]
+
+
+def test_gradient_penalty() -> None:
+    distance, before, after = runpy.run_path(str(ROOT / "examples" / "gradient_penalty.py"))["main"]()
+    assert 1.5 < distance < 2.5
+    assert after < 0.2 * before
+
+
+def test_per_sample_gradients() -> None:
+    gap, odd = runpy.run_path(str(ROOT / "examples" / "per_sample_gradients.py"))["main"]()
+    assert gap < 1e-4
+    assert odd == 5
+
+
+def test_custom_function() -> None:
+    right, grads = runpy.run_path(str(ROOT / "examples" / "custom_function.py"))["main"]()
+    assert right
+    assert grads == [0.5, 0.5, 2.0, 20.0]
