@@ -18,7 +18,7 @@ def main(steps: int = 300) -> tuple[float, float, float]:
     critic = nn.Sequential(nn.Linear(2, 32), nn.Tanh(), nn.Linear(32, 32), nn.Tanh(), nn.Linear(32, 1))
     optimizer = ng.optim.Adam(critic.parameters(), lr=3e-3)
     before = 0.0
-    for step in range(steps):
+    for _ in range(steps):
         real = ng.randn(64, 2) * 0.3 + ng.tensor([2.0, 0.0])
         fake = ng.randn(64, 2) * 0.3
         distance = critic(real).mean() - critic(fake).mean()

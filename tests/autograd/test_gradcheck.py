@@ -74,7 +74,7 @@ def test_half_a_per_mille_is_found_behind_changes_in_place(fast_mode: bool) -> N
         def changed(x: ng.Tensor) -> ng.Tensor:
             y = x * 2
             early = y.t()
-            y[1] = cube(y[0])
+            y[1] = cube(y[0].clone())
             y[:, 1].mul_(early[0])
             early.view(-1)[::3] += 1
             y[ng.tensor([0, 2]), 1] = y[2, :2]
