@@ -63,4 +63,4 @@ def test_per_sample_gradients() -> None:
 def test_custom_function() -> None:
     right, grads = runpy.run_path(str(ROOT / "examples" / "custom_function.py"))["main"]()
     assert right
-    assert grads == [0.5, 0.5, 2.0, 20.0]
+    assert grads == pytest.approx([0.5, 0.5, 2.0, 20.0], rel=1e-3)  # 1000 in float32 has 4 digits left
