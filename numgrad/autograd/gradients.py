@@ -87,7 +87,7 @@ def backward(
     found = run_backward(edges, grads, keep, create_graph, [_edge(leaf) for leaf in leaves])
     with set_grad_enabled(create_graph):
         for leaf, gradient in zip(leaves, found, strict=True):
-            if gradient is not None:
+            if gradient is not None and not leaf._retains_grad:  # one that retains its gradient has it already
                 accumulate(leaf, gradient, False, create_graph)
 
 

@@ -187,6 +187,10 @@ class Tensor(TensorBase):
                 raise RuntimeError(f"attempting to assign a gradient of {value.dtype} to a tensor of {self.dtype}")
         self._grad = value
 
+    @grad.deleter
+    def grad(self) -> None:
+        self._grad = None
+
     def backward(
         self,
         gradient: Tensor | None = None,
@@ -771,9 +775,6 @@ class Tensor(TensorBase):
 
     def reshape(self, *shape: Any) -> Tensor:
         return F.reshape(self, *shape)
-
-    def reshape_as(self, other: Tensor) -> Tensor:
-        return F.reshape(self, other.shape)
 
     def flatten(self, start_dim: int = 0, end_dim: int = -1) -> Tensor:
         return F.flatten(self, start_dim, end_dim)
