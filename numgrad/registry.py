@@ -123,6 +123,7 @@ class Op:
     numgrad's own ops are in `ops.rules`, which is imported when somebody needs one.
     """
 
+    bilinear = False  # a product of its first two inputs: the gradient of either reads the other, and not itself
     elementwise = False  # each element of the outputs from those at its place of the broadcast inputs
 
     def __init__(
@@ -228,6 +229,8 @@ class Op:
 
     def saves_for(self, needs: tuple[bool, ...]) -> tuple[str, ...]:
         """Which of `saves` the gradients of the needed inputs read; the others are not kept."""
+        if self.bilinear:
+            return tuple([name for name, other in zip(self.inputs, (needs[1], needs[0]), strict=False) if other])
         return self.saves
 
     def saving(self, needs: tuple[bool, ...]) -> Saving:

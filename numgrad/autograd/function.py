@@ -10,7 +10,7 @@ from typing import Any
 from numgrad import registry
 from numgrad.autograd import forward_ad
 from numgrad.engine import dispatch
-from numgrad.engine.tape import Node, Record, TensorBase, gradient_edge, modes
+from numgrad.engine.tape import DETACHED, Node, Record, TensorBase, gradient_edge, lost_history, modes
 from numgrad.engine.views import CUSTOM, check_in_place, fix, follow, refresh
 from numgrad.errors import GradError
 from numgrad.registry import Saving, find
@@ -103,9 +103,10 @@ class FunctionCtx:
 class FunctionNode(Node):
     """The record of one call of a `Function`."""
 
-    __slots__ = ("ctx", "function")
+    __slots__ = ("ctx", "function", "with_history")
     ctx: FunctionCtx
     function: type[Function]
+    with_history: list[bool]  # which saved tensors had one
 
     makes_results = False
 
@@ -116,6 +117,14 @@ class FunctionNode(Node):
     def saved_tensors(self) -> tuple[Any, ...]:
         """As the ctx's."""
         return tuple(self.unpack(modes.grad_enabled))
+
+    def unpack(self, create_graph: bool) -> list[Any]:
+        saved = super().unpack(create_graph)
+        if create_graph:
+            for tensor, had_one in zip(saved, self.with_history, strict=True):
+                if had_one and lost_history(tensor):
+                    raise GradError(DETACHED)
+        return saved
 
     def apply(self, grads: list[Any], create_graph: bool) -> tuple[Any, ...]:
         ctx = self.ctx
@@ -348,6 +357,11 @@ def _save(node: FunctionNode, ctx: FunctionCtx, outputs: tuple[Any, ...], made: 
                 tensor = Tensor(tensor._storage, tensor._spec, tensor._address)  # without its node, or a cycle would be
                 break
         saved.append(tensor)
+    outputs_saved = {place for place, _ in numbers}
+    node.with_history = [
+        tensor is not None and place not in outputs_saved and not lost_history(tensor)
+        for place, tensor in enumerate(saved)
+    ]
     node.saved = saved
     node.versions = [0 if tensor is None else tensor._storage.version for tensor in saved]
     node.record.saving = Saving((None,) * len(saved), tuple(numbers))

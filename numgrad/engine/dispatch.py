@@ -121,7 +121,7 @@ def _view(source: TensorBase, output: Any) -> TensorBase:
     address = source._address + output.offset * source._spec.dtype.itemsize
     view = tensor_class(source._storage, output.spec, address)
     view._base = base = source if source._base is None else source._base
-    before = source._view_node
+    before = None if source._base is None else source._view_node
     if not modes.grad_enabled or before.__class__ is int:
         view._view_node = source._storage.version
     else:  # a view of one that cannot be followed cannot be either

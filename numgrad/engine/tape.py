@@ -25,6 +25,12 @@ FREED = (
 )
 
 
+DETACHED = (
+    "Trying to use a saved tensor that has been detached in-place, i.e. with .detach_(): its history is gone, and the second "
+    "derivative would be incomplete. Please use out-of-place `.detach()` instead"
+)
+
+
 class TensorBase:
     """What the engine knows of a tensor: a view of a storage, and its place in the graph.
 
@@ -159,6 +165,10 @@ class Node:
         for place, tensor in enumerate(saved):
             if tensor is not None and tensor._storage.version != self.versions[place]:
                 raise self.modified(place, tensor)
+        if create_graph:
+            for place, number in enumerate(self.saving.inputs):
+                if number is not None and self.edges[number] is not None and lost_history(saved[place]):
+                    raise GradError(DETACHED)
         if create_graph and self.saving.outputs:
             saved, forward = list(saved), modes.forward
             for place, number in self.saving.outputs:
@@ -228,6 +238,11 @@ class Node:
 
     def __repr__(self) -> str:
         return f"<{self.name()}>"
+
+
+def lost_history(tensor: TensorBase | None) -> bool:
+    """Whether a saved tensor has none, which had one when it was saved."""
+    return tensor is not None and tensor._node is None and not tensor._requires_grad
 
 
 class Context:

@@ -136,6 +136,7 @@ conv2d = Op(
     The output [N, K, P, Q] lies with its channels last in memory.
     """,
 )
+conv2d.bilinear = True
 
 
 @conv2d.plan
@@ -196,6 +197,7 @@ conv2d_backward_input = Op(
     grad_name="ConvolutionBackwardInput",
     doc="Gradient of `conv2d` with respect to its input of shape ``size``: the transposed convolution of the gradient.",
 )
+conv2d_backward_input.bilinear = True
 
 
 @conv2d_backward_input.plan
@@ -241,6 +243,7 @@ conv2d_backward_weight = Op(
     grad_name="ConvolutionBackwardWeight",
     doc="Gradient of `conv2d` with respect to its weight of shape ``size``; it lies as torch's channels_last.",
 )
+conv2d_backward_weight.bilinear = True
 
 
 @conv2d_backward_weight.plan

@@ -23,6 +23,8 @@ def _check_dtypes(name: str, first: Operand, second: Operand) -> None:
 
 mm = Op("mm", ("input", "mat2"), saves=("input", "mat2"), doc="Matrix product: [M, K] @ [K, N] gives [M, N].")
 
+mm.bilinear = True
+
 
 @mm.plan
 def _(b: PlanBuilder, input: Operand, mat2: Operand) -> None:
@@ -56,6 +58,7 @@ bmm = Op(
     saves=("input", "mat2"),
     doc="Matrix products of a batch: [B, M, K] @ [B, K, N] gives [B, M, N].",
 )
+bmm.bilinear = True
 
 
 @bmm.plan
@@ -94,6 +97,7 @@ linear = Op(
     grad_name="Addmm",
     doc="input [N, in] times the transpose of weight [out, in], plus bias [out] (or None).",
 )
+linear.bilinear = True
 
 
 @linear.plan

@@ -9,6 +9,7 @@ from numgrad.errors import ShapeError
 from numgrad.layout import product
 from numgrad.ops.linalg import broadcast_batch
 from numgrad.tensor import functional as F
+from numgrad.tensor.shaping import own
 
 if TYPE_CHECKING:
     from numgrad.tensor.tensor import Tensor
@@ -381,7 +382,7 @@ def embedding(input: Tensor, weight: Tensor) -> Tensor:
 def _along(op: Any, input: Tensor, dim: int) -> Tensor:
     F.check_tensor(op.name, "input", input)
     if input.ndim == 0:
-        return F.clone(F.reshape(_along(op, F.reshape(input, 1), 0), ()))  # no view, as it is of other inputs
+        return own(F.reshape(_along(op, F.reshape(input, 1), 0), ()), input)
     return op(input, dim=F.wrap_dim(op.name, dim, input.ndim))  # type: ignore[no-any-return]
 
 

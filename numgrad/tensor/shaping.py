@@ -42,7 +42,14 @@ def reshape(input: Tensor, *shape: Any) -> Tensor:
     >>> ng.reshape(ng.arange(6), (2, -1)).shape
     numgrad.Size([2, 3])
     """
-    return view_ops.reshape(input, _filled_size("reshape", size_of("reshape", shape), input._spec.numel))  # type: ignore[no-any-return]
+    return own(view_ops.reshape(input, _filled_size("reshape", size_of("reshape", shape), input._spec.numel)), input)
+
+
+def own(result: Tensor, input: Tensor) -> Tensor:
+    """``result``, which is no view for others if it is one of a copy that nobody else has."""
+    if result._base is not None and result._storage is not input._storage:
+        result._base = result._view_node = None
+    return result
 
 
 def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:

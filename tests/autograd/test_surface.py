@@ -103,7 +103,7 @@ def test_edges_are_roots_and_inputs() -> None:
     y = x * 3
     at_y, at_x = (ng.autograd.graph.get_gradient_edge(t) for t in (y, x))
     assert ng.autograd.grad((y * y).sum(), [at_y, at_x], retain_graph=True)[0].tolist() == [6, 6]
-    ng.autograd.backward(at_y, ng.ones(2))
+    ng.autograd.backward(at_y, ng.ones(2), retain_graph=True)
     assert x.grad.tolist() == [3, 3]
     assert ng.autograd.grad({"a": y}["a"].sum(), {"x": x})["x"].tolist() == [3, 3]
 

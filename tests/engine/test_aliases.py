@@ -219,3 +219,57 @@ def test_a_refusal_changes_nothing(name: str, place: str) -> None:
     assert (target.detach().tolist(), target._version, target.grad_fn, leaf._version, leaf.tolist()) == before
     assert ng.get_rng_state().tolist() == drawn
     assert target.grad_fn is before[2]
+
+
+def test_a_base_that_was_detached_is_an_ordinary_leaf_again() -> None:
+    y = ng.ones(4, requires_grad=True) * 2
+    y.detach_()
+    w = ng.tensor([3.0, 4.0], requires_grad=True)
+    y[:2] = w
+    y[:2].mul_(w)
+    y.sum().backward()
+    assert w.grad.tolist() == [6, 8]
+
+
+class Squared(ng.autograd.Function):
+    """input squared."""
+
+    @staticmethod
+    def forward(ctx, x):
+        ctx.save_for_backward(x)
+        return x * x
+
+    @staticmethod
+    def backward(ctx, grad):
+        (x,) = ctx.saved_tensors
+        return grad * 2 * x
+
+
+@pytest.mark.parametrize("function", [lambda y: y.log(), Squared.apply])
+def test_a_saved_tensor_that_lost_its_history_is_no_part_of_a_second_derivative(function: Any) -> None:
+    x = ng.ones(2, requires_grad=True)
+    y = x * 2
+    z = function(y).sum()
+    y.detach_()
+    with pytest.raises(RuntimeError, match="has been detached in-place"):
+        ng.autograd.grad(z, x, create_graph=True)
+    (first,) = ng.autograd.grad(z, x)
+    assert first.tolist() in ([1, 1], [8, 8])
+
+
+def test_a_reshape_that_copies_is_no_view() -> None:
+    x = ng.ones(3, 2, requires_grad=True) * 1
+    with ng.no_grad():
+        flat = x.t().reshape(-1)
+    flat.mul_(ng.ones(1, requires_grad=True))
+    assert flat.detach_().is_leaf
+
+
+def test_products_keep_only_what_their_gradients_read() -> None:
+    x, w = ng.ones(2, 3), ng.ones(3, 4, requires_grad=True)
+    y = x @ w
+    w.data.mul_(2)  # not read: x needs no gradient
+    y.sum().backward()
+    assert w.grad.tolist() == [[2] * 4] * 3
+    kept = (ng.ones(2, 3, requires_grad=True) @ w.detach()).grad_fn.saved
+    assert [tensor is None for tensor in kept] == [True, False]
