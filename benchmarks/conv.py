@@ -87,7 +87,7 @@ def numgrad_side(batch_size: int, image_size: int, threads: int, policy: str) ->
             planner(builder, *builder.inputs, builder.output(dtypes.float32, (len(made.array) - 16,)))
             plan = builder.finish()
             addresses = [m._address for m in inputs]
-            actions[f"{name}, {direction}"] = lambda p=plan, a=addresses, o=made, keep=inputs: p.run([*a], [o])
+            actions[f"{name}, {direction}"] = lambda p=plan, a=addresses, o=made, keep=inputs: p.run([*a, o._address])
     return _timed(actions)
 
 

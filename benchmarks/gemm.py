@@ -64,7 +64,7 @@ def numgrad_side(threads: int) -> Callable[..., dict[str, float]]:
         )  # fmt: skip
         plan, a, b, out = builder.finish(), Memory(m * k), Memory(k * n), Memory(m * n)
         actions[_name(m, n, k, left, right)] = lambda plan=plan, a=a, b=b, out=out: plan.run(
-            [a._address, b._address], [out]
+            [a._address, b._address, out._address]
         )
     return _timed(actions)
 

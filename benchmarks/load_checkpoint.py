@@ -12,6 +12,7 @@ The row with SHA-256 is what pretrained weights cost when they are on the machin
 from __future__ import annotations
 
 import argparse
+import json
 import statistics
 import sys
 import tempfile
@@ -43,11 +44,31 @@ def main() -> int:
     """Print the table; without torch, numgrad's column alone."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=30)
-    rounds = parser.parse_args().rounds
+    parser.add_argument("--json", action="store_true", help="print one JSON object instead of text")
+    args = parser.parse_args()
+    found = measure(args.rounds)
+    if args.json:
+        print(json.dumps({"milliseconds": found}, indent=2))
+        return 0
+    print(f"{'resnet18, 47 MB':28}{'numgrad ms':>12}{'torch ms':>12}{'ratio':>8}")
+    for label, values in found.items():
+        ours, theirs = values["numgrad"], values.get("torch")
+        print(f"{label:28}{ours:12.1f}" + (f"{theirs:12.1f}{ours / theirs:8.2f}" if theirs else ""))
+    return 0
+
+
+def measure(rounds: int) -> dict[str, dict[str, float]]:
+    """Median milliseconds by case and side."""
     try:
         import torch
     except ImportError:
         torch = None  # type: ignore[assignment]
+    found: dict[str, dict[str, float]] = {}
+
+    def report(label: str, ours: Callable[[], Any], theirs: Callable[[], Any] | None) -> None:
+        spent = medians(rounds, ours, *([theirs] if theirs else []))
+        found[label] = dict(zip(("numgrad", "torch"), spent, strict=False))
+
     arrays = resnet18_arrays()
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder)
@@ -60,28 +81,18 @@ def main() -> int:
             torch.save(state, path / "torch.pth")
             torch.save(state, path / "legacy.pth", _use_new_zipfile_serialization=False)
             files |= {"written by torch": "torch.pth", "torch's legacy format": "legacy.pth"}
-        print(f"{'resnet18, 47 MB':28}{'numgrad ms':>12}{'torch ms':>12}{'ratio':>8}")
         for label, name in files.items():
-            report(f"load, {label}", rounds, lambda file=path / name: load(file),
+            report(f"load, {label}", lambda file=path / name: load(file),
                    torch and (lambda file=path / name: torch.load(file, weights_only=True)))  # fmt: skip
         published = path / "published.pth"
-        report("load, verify=False", rounds, lambda: load(published, verify=False),
+        report("load, verify=False", lambda: load(published, verify=False),
                torch and (lambda: torch.load(published, weights_only=True)))  # fmt: skip
-        report("SHA-256, then load", rounds, lambda: (cache.sha256(published), load(published, verify=False)),
+        report("SHA-256, then load", lambda: (cache.sha256(published), load(published, verify=False)),
                torch and (lambda: torch.load(published, weights_only=True)))  # fmt: skip
-        report("load, safetensors", rounds, lambda: load(path / "a.safetensors"), None)
-        report("save", rounds, lambda: save(arrays, path / "ours.pth"),
+        report("load, safetensors", lambda: load(path / "a.safetensors"), None)
+        report("save", lambda: save(arrays, path / "ours.pth"),
                torch and (lambda: torch.save(state, path / "theirs.pth")))  # fmt: skip
-    return 0
-
-
-def report(label: str, rounds: int, ours: Callable[[], Any], theirs: Callable[[], Any] | None) -> None:
-    """One row of the table."""
-    if theirs is None:
-        print(f"{label:28}{medians(rounds, ours)[0]:12.1f}")
-        return
-    mine, other = medians(rounds, ours, theirs)
-    print(f"{label:28}{mine:12.1f}{other:12.1f}{mine / other:8.2f}")
+    return found
 
 
 if __name__ == "__main__":

@@ -38,13 +38,16 @@ CONV = Knob(
     "auto",
     "convolution: auto (Winograd's where that pays), direct (rounds least), winograd2, winograd4",
 )
+COMPILE_JOBS = Knob(
+    "NUMGRAD_COMPILE_JOBS", "", "processes that compile kernels for a command; default: the CPUs, at most 4"
+)
 KERNEL_STORE = Knob("NUMGRAD_KERNEL_STORE", "", "folder of compiled kernels; 'off' keeps them in memory only")
 LOG = Knob("NUMGRAD_LOG", "", "a logging level (debug, info, ...) for numgrad's logger on stderr")
 HOME = Knob("NUMGRAD_HOME", "", "folder of downloaded weights; default: the platform's cache folder")
 WEIGHTS_URL = Knob("NUMGRAD_WEIGHTS_URL", "", "base URL asked for weights instead of the registry's")
 OFFLINE = Knob("NUMGRAD_OFFLINE", "0", "1: never touch the network")
 
-KNOBS = (NUM_THREADS, WAIT, DEBUG, SIMD, CONV, KERNEL_STORE, LOG, HOME, WEIGHTS_URL, OFFLINE)
+KNOBS = (NUM_THREADS, WAIT, DEBUG, SIMD, CONV, COMPILE_JOBS, KERNEL_STORE, LOG, HOME, WEIGHTS_URL, OFFLINE)
 
 
 def start_logging() -> None:

@@ -1,4 +1,4 @@
-"""The console command ``numgrad``: ``numgrad train-step``, ``classify``, ``info``, ``ops``, ``weights``.
+"""The console command ``numgrad``: ``numgrad train-step``, ``classify``, ``warmup``, ``info``, ``ops``, ``weights``.
 
 Exit codes: 0 fine, 1 a file is corrupt or does not fit, 2 usage, 3 network, 4 file system, 130 interrupted (Ctrl-C).
 """
@@ -16,6 +16,7 @@ OK, FAILED, USAGE, NETWORK, FILE_SYSTEM, INTERRUPTED = 0, 1, 2, 3, 4, 130
 COMMANDS = {
     "train-step": "numgrad.cli.train_step",
     "classify": "numgrad.cli.classify",
+    "warmup": "numgrad.cli.warmup",
     "info": "numgrad.cli.info",
     "ops": "numgrad.cli.ops",
     "weights": "numgrad.cli.weights",

@@ -40,9 +40,9 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         help="pretrained weights (imagenet), random ones, a checkpoint's file, or pretrained ones if they are on this "
         "machine or can be downloaded and else random ones (auto, the default)")  # fmt: skip
     add("--model", default="resnet18", help="a model of numgrad.models (default: %(default)s)")
-    add("--batch-size", type=_positive, default=1, metavar="N", help="images in a batch (default: %(default)s)")
-    add("--image-size", type=_positive, default=64, metavar="N", help="pixels a side (default: %(default)s)")
-    add("--steps", type=_positive, default=5, metavar="N", help="training steps (default: %(default)s)")
+    add("--batch-size", type=positive, default=1, metavar="N", help="images in a batch (default: %(default)s)")
+    add("--image-size", type=positive, default=64, metavar="N", help="pixels a side (default: %(default)s)")
+    add("--steps", type=positive, default=5, metavar="N", help="training steps (default: %(default)s)")
     add("--lr", type=_not_negative, default=1e-2, help="learning rate (default: %(default)s)")
     add("--momentum", type=_not_negative, default=0.9, help="momentum of SGD (default: %(default)s)")
     add("--seed", type=_seed, default=0, help="seed of the images, labels and random weights (default: %(default)s)")
@@ -103,7 +103,8 @@ def _tell(text: str, code: int) -> int:
 # ---- arguments --------------------------------------------------------------------------------------------------
 
 
-def _integer(text: str, low: int, high: int | None = None) -> int:
+def integer(text: str, low: int, high: int | None = None) -> int:
+    """An argument that has to be a whole number within limits."""
     wanted = f"an integer from {low} to {high}" if high else f"an integer of at least {low}"
     try:
         value = int(text)
@@ -114,16 +115,17 @@ def _integer(text: str, low: int, high: int | None = None) -> int:
     return value
 
 
-def _positive(text: str) -> int:
-    return _integer(text, 1)
+def positive(text: str) -> int:
+    """An argument that has to be a whole number of at least 1."""
+    return integer(text, 1)
 
 
 def _threads(text: str) -> int:
-    return _integer(text, 1, _MOST_THREADS)
+    return integer(text, 1, _MOST_THREADS)
 
 
 def _seed(text: str) -> int:
-    return _integer(text, 0, (1 << 63) - 1)
+    return integer(text, 0, (1 << 63) - 1)
 
 
 def _not_negative(text: str) -> float:

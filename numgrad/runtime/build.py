@@ -9,18 +9,41 @@ import os
 import re
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from numgrad.errors import KernelError
+from numgrad.runtime import kernel as kernels
 from numgrad.runtime import loader, store
 from numgrad.runtime.kernel import Kernel, building, fingerprint
 
 _log = logging.getLogger("numgrad.build")
 _unstored = itertools.count()
+_PATIENCE = 60.0  # seconds to wait for another process that compiles the same; no kernel takes half as long
 
 # Called as listener(name, seconds) after each compilation; a command line shows progress with it. What a listener
 # raises is logged and goes no further, since the kernel is there all the same.
 listeners: list[Callable[[str, float], None]] = []
+# Called whenever this process is about to compile what the store lacks: others may be asked to help (`helpers`).
+missing_listeners: list[Callable[[], None]] = []
+
+
+@dataclass(frozen=True)
+class Job:
+    """One function to be compiled."""
+
+    name: str
+    key: str | None  # in the store; None: it cannot be stored
+    compile_it: Callable[[str], bytes]  # object code under a given symbol
+
+    @property
+    def file_name(self) -> str:
+        """The name, fit for symbols and file names."""
+        return re.sub(r"\W", "_", self.name, flags=re.ASCII)[:64]
+
+    def is_stored(self) -> bool:
+        """Whether the store has it."""
+        return self.key is not None and store.has(self.file_name, self.key)
 
 
 def build(name: str, function: Callable[..., Any], arity: int, returns: bool) -> int:
@@ -31,7 +54,7 @@ def build(name: str, function: Callable[..., Any], arity: int, returns: bool) ->
 
         return codegen.compile_native(name, function, arity, returns, symbol)
 
-    return _stored_or_compiled(name, _key(function, f"{arity}{returns:d}"), compile_it)
+    return _address(Job(name, _key(function, f"{arity}{returns:d}"), compile_it))
 
 
 def build_kernel(kernel: Kernel, binding: tuple[str, ...]) -> int:
@@ -44,7 +67,7 @@ def build_kernel(kernel: Kernel, binding: tuple[str, ...]) -> int:
 
     types = "_".join(f"{p.type}{p.ndim or ''}" for p in kernel.bound(binding))
     key = _key(kernel.py_func, types, str(kernel.reassociate), str(kernel.takes_worker))
-    return _stored_or_compiled(kernel.name, key, compile_it)
+    return _address(Job(kernel.name, key, compile_it))
 
 
 def _key(function: Callable[..., Any], *extra: str) -> str | None:
@@ -56,19 +79,48 @@ def _key(function: Callable[..., Any], *extra: str) -> str | None:
     return hashlib.sha256("\n".join((own, *extra)).encode()).hexdigest()[:32]
 
 
-def _stored_or_compiled(name: str, key: str | None, compile_it: Callable[[str], bytes]) -> int:
-    plain = re.sub(r"\W", "_", name, flags=re.ASCII)[:64]  # fit for symbols and file names
-    symbol = f"numgrad_{plain}_{key or next(_unstored)}"
+def _address(job: Job) -> int:
+    if kernels.rehearsal is not None:
+        kernels.rehearsal.append(job)
+        return kernels.NO_ADDRESS
+    symbol = _symbol(job)
     with building:
         address = loader.loaded(symbol)
         if address is None:
-            payload = store.get(plain, key) if key else None
-            if payload is None:
-                payload = _compile(name, symbol, compile_it)
-                if key:
-                    store.put(plain, key, payload)
-            address = loader.load(payload, symbol)
+            address = loader.load(_payload(job, symbol), symbol)
         return address
+
+
+def _symbol(job: Job) -> str:
+    return f"numgrad_{job.file_name}_{job.key or next(_unstored)}"
+
+
+def _payload(job: Job, symbol: str) -> bytes:
+    """Object code: stored, or compiled by another process meanwhile, or compiled here."""
+    if job.key is None:
+        return _compile(job.name, symbol, job.compile_it)
+    payload = store.get(job.file_name, job.key)
+    if payload is not None:
+        return payload
+    for listener in tuple(missing_listeners):
+        listener()
+    with store.claim(job.file_name, job.key, patience=_PATIENCE) as at_once:
+        payload = None if at_once else store.get(job.file_name, job.key)
+        if payload is None:
+            payload = _compile(job.name, symbol, job.compile_it)
+            store.put(job.file_name, job.key, payload)
+    return payload
+
+
+def compile_for_others(job: Job) -> bool:
+    """Compile for the store alone, unless it is there or another process is at it; whether that was done."""
+    if job.key is None or job.is_stored():
+        return False
+    with store.claim(job.file_name, job.key, patience=0) as mine:
+        if not mine or job.is_stored():
+            return False
+        store.put(job.file_name, job.key, _compile(job.name, _symbol(job), job.compile_it))
+    return True
 
 
 def _compile(name: str, symbol: str, compile_it: Callable[[str], bytes]) -> bytes:

@@ -19,14 +19,14 @@ from __future__ import annotations
 import contextlib
 import dis
 import types as python_types
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import llvmlite.binding as llvm
 import numba
 from llvmlite import ir
 from numba import types
-from numba.core import cgutils  # noqa: F401  (imported for its side effect on Numba's registries)
+from numba.core import cgutils, compiler  # noqa: F401  (cgutils for its side effect on Numba's registries)
 from numba.np.arrayobj import populate_array
 
 from numgrad import config
@@ -69,6 +69,30 @@ _ALLOWED_PREFIXES = (
 )
 
 
+# Passes of Numba's that do nothing to a function without closures, `with`, `literally`, array expressions and raises.
+_NEEDLESS_PASSES = frozenset(
+    "WithLifting InlineClosureLikes RewriteDynamicRaises MakeFunctionToJitFunction InlineInlinables FindLiterallyCalls"
+    " LiteralUnroll LiteralPropagationSubPipelinePass NopythonRewrites AnnotateTypes DumpParforDiagnostics".split()
+)
+
+
+class _Passes(compiler.PassManager):
+    """A pass manager that does not analyse the whole function again after each pass."""
+
+    _ENFORCING = False
+
+
+class _Pipeline(compiler.CompilerBase):
+    """Numba's pipeline without what kernels have no use for: a third of the time that it takes."""
+
+    def define_pipelines(self) -> list[compiler.PassManager]:
+        passes = _Passes("numgrad")
+        whole = compiler.DefaultPassBuilder.define_nopython_pipeline(self.state).passes
+        passes.passes = [entry for entry in whole if entry[0].__name__ not in _NEEDLESS_PASSES]
+        passes.finalize()
+        return [passes]
+
+
 def options(reassociate: bool = False) -> dict[str, Any]:
     """Numba's options for every function that numgrad compiles."""
     return {
@@ -78,6 +102,7 @@ def options(reassociate: bool = False) -> dict[str, Any]:
         "no_cfunc_wrapper": True,
         "error_model": "numpy",
         "boundscheck": config.DEBUG.is_set(),
+        "pipeline_class": _Pipeline,
         "fastmath": {"contract", "reassoc"} if reassociate else {"contract"},
     }
 
@@ -85,15 +110,24 @@ def options(reassociate: bool = False) -> dict[str, Any]:
 def compile_native(name: str, function: Callable[..., Any], arity: int, returns: bool, symbol: str) -> bytes:
     """Object code of a function over int64 words, under the given symbol."""
     dispatcher = _Converter(reassociate=False).convert(function)
-    return _object_code(name, dispatcher, arity, returns, symbol)
+    compiled = _llvm_ir(name, dispatcher, (types.int64,) * arity)
+    if returns and compiled.signature.return_type != types.int64:
+        raise KernelError(f"native function {name} returns {compiled.signature.return_type}, expected int64")
+    return _object_code(name, compiled, _write_native_entry(compiled, returns), symbol)
 
 
 def compile_kernel(kernel: Kernel, binding: tuple[str, ...], symbol: str) -> bytes:
     """Object code of ``entry(slots, start, stop, worker)`` for one binding of the kernel's type variables."""
     parameters = kernel.bound(binding)
     dispatcher = _Converter(kernel.reassociate).convert(kernel.py_func)
-    entry = _write_entry(dispatcher, parameters, kernel.takes_worker)
-    return _object_code(kernel.name, numba.njit(**options(kernel.reassociate))(entry), 4, returns=False, symbol=symbol)
+    span = (types.int64,) * (3 if kernel.takes_worker else 2)
+    compiled = _llvm_ir(kernel.name, dispatcher, (*map(_numba_type, parameters), *span))
+    return _object_code(kernel.name, compiled, _write_kernel_entry(compiled, parameters), symbol)
+
+
+def _numba_type(parameter: Parameter) -> Any:
+    element = NUMBA_TYPES[parameter.type]
+    return types.Array(element, parameter.ndim, "C") if parameter.ndim else element
 
 
 # ---- Python functions as Numba sees them ------------------------------------------------------------------------
@@ -147,61 +181,84 @@ class _Converter:
 
 
 # ---- the entry: from slots to typed arguments -------------------------------------------------------------------
+# Written as LLVM IR: as a Python function for Numba it would be a quarter of the functions that are compiled.
 
 
-def _write_entry(dispatcher: Any, parameters: tuple[Parameter, ...], takes_worker: bool) -> python_types.FunctionType:
+def _write_kernel_entry(compiled: Any, parameters: tuple[Parameter, ...]) -> ir.Module:
     """``entry(slots, start, stop, worker)``: read each argument out of its slots, call the kernel.
 
-    Word 0 of the slots is the address of the launch's status word; arguments follow in order.
+    Word 0 of the slots is the address of the launch's status word; arguments follow in order. A raised error (debug
+    mode) becomes status -1.
     """
-    names: dict[str, Any] = {"kernel": dispatcher}
+    module, entry = _new_entry(4, ir.VoidType())
+    builder = ir.IRBuilder(entry.append_basic_block())
+    slots = builder.inttoptr(entry.args[0], WORD.as_pointer())
     arguments, word = [], 1
-    for index, parameter in enumerate(parameters):
-        names[f"read_{index}"] = _reader(parameter)
-        arguments.append(f"read_{index}(slots, {word})")
+    for parameter in parameters:
+        arguments.append(_read(compiled.target_context, builder, slots, word, parameter))
         word += parameter.words
-    arguments += ["start", "stop"] + (["worker"] if takes_worker else [])
-    source = f"def entry(slots, start, stop, worker):\n    kernel({', '.join(arguments)})\n"
-    exec(compile(source, "<numgrad entry>", "exec"), names)
-    return names["entry"]
+    span = len(compiled.signature.args) - len(parameters)
+    code, _ = _call(module, builder, compiled, [*arguments, *entry.args[1 : 1 + span]])
+    failed = builder.and_(
+        builder.icmp_signed("!=", code, ir.Constant(code.type, 0)),
+        builder.icmp_signed("!=", code, ir.Constant(code.type, -2)),  # Numba's code for "returned None"
+    )
+    with builder.if_then(failed, likely=False):
+        status = builder.inttoptr(builder.load(slots), WORD.as_pointer())
+        builder.store(ir.Constant(WORD, -1), status)
+    builder.ret_void()
+    return module
 
 
-def _reader(parameter: Parameter) -> Any:
+def _write_native_entry(compiled: Any, returns: bool) -> ir.Module:
+    """The C entry of a function over int64 words."""
+    module, entry = _new_entry(len(compiled.signature.args), WORD if returns else ir.VoidType())
+    builder = ir.IRBuilder(entry.append_basic_block())
+    _, value = _call(module, builder, compiled, entry.args)
+    if returns:
+        builder.ret(builder.load(value))
+    else:
+        builder.ret_void()
+    return module
+
+
+def _new_entry(arity: int, result: ir.Type) -> tuple[ir.Module, ir.Function]:
+    module = ir.Module(name="entry")
+    module.triple = llvm.get_process_triple()
+    return module, ir.Function(module, ir.FunctionType(result, [WORD] * arity), SYMBOL)
+
+
+def _call(module: ir.Module, builder: ir.IRBuilder, compiled: Any, arguments: Sequence[Any]) -> tuple[Any, Any]:
+    """Call by Numba's convention: the code of the outcome, and where the result lies."""
+    context, signature = compiled.target_context, compiled.signature
+    function_type = context.call_conv.get_function_type(signature.return_type, signature.args)
+    callee = ir.Function(module, function_type, compiled.fndesc.llvm_func_name)
+    value = builder.alloca(function_type.args[0].pointee)
+    error = builder.alloca(function_type.args[1].pointee)
+    flat = context.get_arg_packer(signature.args).as_arguments(builder, arguments)
+    return builder.call(callee, [value, error, *flat]), value
+
+
+def _read(context: Any, builder: ir.IRBuilder, slots: Any, first: int, parameter: Parameter) -> Any:
+    """The argument that lies in the slots from word ``first`` on."""
+
+    def place(word: int) -> Any:
+        return builder.gep(slots, [ir.Constant(WORD, word)])
+
     element = NUMBA_TYPES[parameter.type]
-
-    def word(builder: Any, base: Any, first: Any, index: int) -> Any:
-        return builder.load(builder.gep(base, [builder.add(first, ir.Constant(WORD, index))]))
-
-    @numba.extending.intrinsic
-    def read_scalar(typing_context, slots, offset):  # type: ignore[no-untyped-def]
-        def emit(context, builder, signature, args):  # type: ignore[no-untyped-def]
-            base = builder.inttoptr(args[0], WORD.as_pointer())
-            place = builder.gep(base, [args[1]])
-            stored = context.get_data_type(element)
-            value = builder.load(builder.bitcast(place, stored.as_pointer()))
-            return context.data_model_manager[element].from_data(builder, value)
-
-        return element(types.int64, types.int64), emit
-
-    array = types.Array(element, parameter.ndim, "C") if parameter.ndim else None
-
-    @numba.extending.intrinsic
-    def read_array(typing_context, slots, offset):  # type: ignore[no-untyped-def]
-        def emit(context, builder, signature, args):  # type: ignore[no-untyped-def]
-            base = builder.inttoptr(args[0], WORD.as_pointer())
-            itemsize = ir.Constant(WORD, context.get_abi_sizeof(context.get_data_type(element)))
-            shape = [word(builder, base, args[1], 1 + axis) for axis in range(parameter.ndim)]
-            strides = [itemsize]
-            for extent in reversed(shape[1:]):
-                strides.insert(0, builder.mul(strides[0], extent))
-            value = context.make_array(array)(context, builder)
-            data = builder.inttoptr(word(builder, base, args[1], 0), value.data.type)
-            populate_array(value, data=data, shape=shape, strides=strides, itemsize=itemsize, meminfo=None)
-            return value._getvalue()
-
-        return array(types.int64, types.int64), emit  # type: ignore[misc]
-
-    return read_array if parameter.ndim else read_scalar
+    stored = context.get_data_type(element)
+    if not parameter.ndim:
+        value = builder.load(builder.bitcast(place(first), stored.as_pointer()))
+        return context.data_model_manager[element].from_data(builder, value)
+    itemsize = ir.Constant(WORD, context.get_abi_sizeof(stored))
+    shape = [builder.load(place(first + 1 + axis)) for axis in range(parameter.ndim)]
+    strides = [itemsize]
+    for extent in reversed(shape[1:]):
+        strides.insert(0, builder.mul(strides[0], extent))
+    array = context.make_array(_numba_type(parameter))(context, builder)
+    data = builder.inttoptr(builder.load(place(first)), array.data.type)
+    populate_array(array, data=data, shape=shape, strides=strides, itemsize=itemsize, meminfo=None)
+    return array._getvalue()
 
 
 # ---- LLVM: one module, one exported symbol, object code ---------------------------------------------------------
@@ -238,18 +295,19 @@ def _ir_only() -> Iterator[None]:
                     setattr(owner, name, method)
 
 
-def _object_code(name: str, dispatcher: Any, arity: int, returns: bool, symbol: str) -> bytes:
+def _llvm_ir(name: str, dispatcher: Any, argument_types: tuple[Any, ...]) -> Any:
+    """What Numba makes of a function; its library holds the LLVM IR."""
     target.apply_to_numba(numba.config)
-    argument_types = (types.int64,) * arity
     try:
         with _ir_only():
             dispatcher.compile(argument_types)
     except numba.core.errors.NumbaError as error:
         raise KernelError(f"kernel {name} does not compile: {error}") from error
-    compiled = dispatcher.overloads[argument_types]
-    if returns and compiled.signature.return_type != types.int64:
-        raise KernelError(f"native function {name} returns {compiled.signature.return_type}, expected int64")
-    module = llvm.parse_assembly(str(_wrapper(compiled, arity, returns)))
+    return dispatcher.overloads[argument_types]
+
+
+def _object_code(name: str, compiled: Any, entry: ir.Module, symbol: str) -> bytes:
+    module = llvm.parse_assembly(str(entry))
     module.link_in(compiled.library._final_module, preserve=True)
     module.name = name
     for function in module.functions:
@@ -265,34 +323,6 @@ def _object_code(name: str, dispatcher: Any, arity: int, returns: bool, symbol: 
         if not value.is_declaration:
             value.name = symbol if value.name == SYMBOL else f"{symbol}.{index}"
     return bytes(machine.emit_object(module))
-
-
-def _wrapper(compiled: Any, arity: int, returns: bool) -> ir.Module:
-    """The C entry around Numba's calling convention; a raised error (debug mode) becomes status -1."""
-    convention = compiled.target_context.call_conv
-    module = ir.Module(name="wrapper")
-    module.triple = llvm.get_process_triple()
-    function_type = convention.get_function_type(compiled.signature.return_type, [types.int64] * arity)
-    callee = ir.Function(module, function_type, compiled.fndesc.llvm_func_name)
-    result = WORD if returns else ir.VoidType()
-    entry = ir.Function(module, ir.FunctionType(result, [WORD] * arity), SYMBOL)
-    builder = ir.IRBuilder(entry.append_basic_block())
-    value = builder.alloca(function_type.args[0].pointee)
-    error = builder.alloca(function_type.args[1].pointee)
-    code = builder.call(callee, [value, error, *entry.args])
-    if returns:
-        builder.ret(builder.load(value))
-        return module
-    failed = builder.and_(
-        builder.icmp_signed("!=", code, ir.Constant(code.type, 0)),
-        builder.icmp_signed("!=", code, ir.Constant(code.type, -2)),  # Numba's code for "returned None"
-    )
-    with builder.if_then(failed, likely=False):
-        slots = builder.inttoptr(entry.args[0], WORD.as_pointer())
-        status = builder.inttoptr(builder.load(slots), WORD.as_pointer())
-        builder.store(ir.Constant(WORD, -1), status)
-    builder.ret_void()
-    return module
 
 
 def _refuse_foreign_symbols(name: str, module: Any) -> None:

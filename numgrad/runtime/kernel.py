@@ -34,6 +34,10 @@ from numgrad.errors import KernelError
 SCALAR_TYPES = ("f4", "f8", "i1", "i2", "i4", "i8", "u1", "b1")
 # Held while code is compiled or loaded; one lock for all, so that a fork can wait for it (`build`).
 building = threading.RLock()
+# In a process that only rehearses (`helpers`), the jobs that running would need compiled: nothing is compiled, nothing
+# runs, and every address is this one. None everywhere else.
+rehearsal: list[Any] | None = None
+NO_ADDRESS = 1
 _DECLARED = re.compile(r"^(?P<type>\w+)(?P<dims>\[\s*:(\s*,\s*:)*\s*\])?$")
 
 

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from numgrad.errors import KernelError
+from numgrad.runtime import kernel
 from numgrad.runtime.kernel import Native, device
 from numgrad.runtime.words import interpreter_function, peek, poke
 
@@ -59,8 +60,14 @@ def _definition(function: Native, flags: int) -> int:
     return ctypes.addressof(definition)
 
 
-def built_in(function: Native, owner: int) -> Callable[..., Any]:
-    """``function(self, arguments, count)`` as a built-in function of the interpreter; ``self`` is the int ``owner``."""
+def built_in(function: Native, owner: int, rehearsed: Callable[..., Any]) -> Callable[..., Any]:
+    """``function(self, arguments, count)`` as a built-in function of the interpreter; ``self`` is the int ``owner``.
+
+    In a process that only rehearses, where nothing is compiled, it is ``rehearsed`` instead.
+    """
+    if kernel.rehearsal is not None:
+        function.address()
+        return rehearsed
     create = ctypes.pythonapi.PyCFunction_NewEx
     create.restype, create.argtypes = ctypes.py_object, [ctypes.c_void_p, ctypes.py_object, ctypes.c_void_p]
     made: Callable[..., Any] = create(_definition(function, _METH_FASTCALL), owner, None)
@@ -68,7 +75,10 @@ def built_in(function: Native, owner: int) -> Callable[..., Any]:
 
 
 def built_in_method(cls: type, function: Native) -> Any:
-    """``function(self, 0)`` as a method without arguments of a class."""
+    """``function(self, 0)`` as a method without arguments of a class; one that does nothing in a rehearsal."""
+    if kernel.rehearsal is not None:
+        function.address()
+        return lambda self: None
     create = ctypes.pythonapi.PyDescr_NewMethod
     create.restype, create.argtypes = ctypes.py_object, [ctypes.py_object, ctypes.c_void_p]
     return create(cls, _definition(function, _METH_NOARGS))

@@ -44,7 +44,7 @@ from numgrad.runtime.objects import (
 )
 from numgrad.runtime.pool import READY
 from numgrad.runtime.program import run_program
-from numgrad.runtime.words import peek, poke, python_to_word, stack_words, word_to_python
+from numgrad.runtime.words import call_native, peek, poke, python_to_word, stack_words, word_to_python
 
 _TENSOR_SLOTS = (
     "_spec", "_address", "_storage", "_base", "_node", "_view_node", "_requires_grad", "_output_nr", "_accumulator",
@@ -55,8 +55,9 @@ _NODE_SLOTS = ("record", "edges", "saved", "versions", "sequence")
     _MEMORY, _POOL, _NONE, _TRUE, _FALSE, _LIST, _TENSOR_BASE, _MODES, _GRAD_ENABLED, _SEQUENCE, _EDGE_OF,
     _SPEC, _ADDRESS, _STORAGE, _BASE, _NODE, _VIEW_NODE, _REQUIRES_GRAD, _OUTPUT_NR, _ACCUMULATOR,
     _NODE_RECORD, _NODE_EDGES, _NODE_SAVED, _NODE_VERSIONS, _NODE_SEQUENCE, _STORAGE_VERSION, _STORAGE_ADDRESS,
-    _PLAN_QUICK, _PLAN_RECORDS, _RECORD_QUICK, _LISTENERS, _TENSOR_TEMPLATE, _STORAGE_TEMPLATE, _NODE_TEMPLATE, _LISTENER,
-) = (8 * place for place in range(35))  # fmt: skip
+    _PLAN_QUICK, _PLAN_RECORDS, _RECORD_QUICK, _APPLY, _LISTENERS, _TENSOR_TEMPLATE, _STORAGE_TEMPLATE,
+    _NODE_TEMPLATE, _LISTENER,
+) = (8 * place for place in range(36))  # fmt: skip
 
 # A plan's words: program, outputs, public ones, whether it is differentiable, whether launches split; then for each output
 # its stack of free blocks, its spec, its bytes.
@@ -283,9 +284,10 @@ def fill_node(words, args, made, outputs, plan, record_object, record, edges):
     decref(node)
 
 
-@device
-def apply_to(words, args, count):
-    """What `apply` does, for an array of its arguments."""
+@native(3, returns=True)
+def apply(self, args, count):
+    """``apply(plans, params, *inputs)``: the output, or a tuple of them; None if it has done nothing; a status if not 0."""
+    words = python_to_word(self)
     if listened_to(words):
         return new_none(words)
     plan_object = find_plan(words, args, count)
@@ -371,12 +373,6 @@ def apply_to(words, args, count):
     return result
 
 
-@native(3, returns=True)
-def apply(self, args, count):
-    """``apply(plans, params, *inputs)``: the output, or a tuple of them; None if it has done nothing; a status if not 0."""
-    return apply_to(python_to_word(self), args, count)
-
-
 @device
 def unchanged(words, saved, versions):
     """Whether what a node saved still holds what it held."""
@@ -413,7 +409,7 @@ def apply_backward(self, args, count):
         tensor = list_get(saved, read - 1) if read else peek(args + 24)
         incref(tensor)  # another thread may free what is saved during the launch
         poke(given + 8 * (2 + place), tensor)
-    made = apply_to(words, given, 2 + inputs)
+    made = call_native(peek(words + _APPLY), self, given, 2 + inputs)  # compiled once: it takes seconds
     for place in range(inputs):
         decref(peek(given + 8 * (2 + place)))
     return made
@@ -476,12 +472,12 @@ def _load(
     head += [objects.offset_of(node, name) for name in _NODE_SLOTS]
     head += [objects.offset_of(storage, name) for name in ("version", "address")]
     head += [objects.offset_of(owners["plan"], name) for name in ("quick", "records")]
-    head += [objects.offset_of(owners["record"], "quick"), len(listeners)]
+    head += [objects.offset_of(owners["record"], "quick"), apply.address(), len(listeners)]
     place = 8 * (len(head) + len(templates) + len(listeners))
     for made in templates.values():
         head.append(place)
         place += 8 * len(made)
     words, address = objects.words_for_ever(place // 8)
     words[:] = [*head, *objects.addresses_of(listeners), *itertools.chain(*templates.values())]
-    run_saved = objects.built_in(apply_backward, address)
-    run = objects.built_in(apply, address)
+    run_saved = objects.built_in(apply_backward, address, rehearsed=lambda *_: None)
+    run = objects.built_in(apply, address, rehearsed=lambda *_: None)

@@ -13,6 +13,7 @@ nobody has used for long.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import logging
@@ -23,10 +24,16 @@ import stat
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from numgrad import config
 from numgrad.runtime import target
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
 
 _MAGIC = b"numgrad kernel 1\n"
 _HEAD = len(_MAGIC) + 32
@@ -65,12 +72,24 @@ def _version(package: str) -> str:
     return version(package)
 
 
-@functools.cache
 def folder() -> Path | None:
     """The folder of this process's kernels, made if need be; None where there is no safe one."""
+    return _folder()[0]
+
+
+def problem() -> str:
+    """Why kernels are not stored; '' if they are."""
+    place, reason = _folder()
+    if place is None or os.access(place, os.W_OK | os.X_OK):
+        return reason
+    return f"{place} cannot be written"
+
+
+@functools.cache
+def _folder() -> tuple[Path | None, str]:
     chosen = config.KERNEL_STORE()
     if chosen == "off":
-        return None
+        return None, "NUMGRAD_KERNEL_STORE is off"
     try:
         root = Path(chosen).absolute() if chosen else config.cache_folder() / "kernels"
         if not root.is_absolute():
@@ -80,12 +99,12 @@ def folder() -> Path | None:
         for closed in (root, place):
             closed.mkdir(mode=0o700, exist_ok=True)
         if not (_is_ours(root) and _is_ours(place)):
-            return None
+            return None, f"{place} must belong to you and be writable by you alone"
     except (OSError, RuntimeError) as error:
         _log.info("kernels stay in memory: %s", error)
-        return None
+        return None, str(error)
     _clean(root, place)
-    return place
+    return place, ""
 
 
 def _is_ours(place: Path) -> bool:
@@ -120,6 +139,57 @@ def get(name: str, key: str) -> bytes | None:
         return payload
     _log.warning("stored kernel %s is damaged; compiling it again", path)
     return None
+
+
+def has(name: str, key: str) -> bool:
+    """Whether there is a file of it; `get` looks at what is in it."""
+    place = folder()
+    return place is not None and (place / f"{name}-{key}.o").exists()
+
+
+@contextlib.contextmanager
+def claim(name: str, key: str, patience: float) -> Iterator[bool]:
+    """While entered, no other process compiles this kernel, unless it lost its patience.
+
+    Yields True if nobody was at it, False if somebody is or was: then `get` may have it now. The claim is a lock that
+    the system drops when its holder dies. Where there are no locks, everybody is alone.
+    """
+    place = folder()
+    handle = None
+    at_once = True
+    if place is not None and fcntl is not None:
+        path = place / f".claim-{name}-{key}"
+        deadline = time.monotonic() + patience
+        while handle is None:
+            try:
+                handle = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o600)
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                if os.fstat(handle).st_nlink == 0:  # its holder has just removed it; the name may be another's claim
+                    os.close(handle)
+                    handle, at_once = None, False
+            except BlockingIOError:
+                os.close(handle)  # type: ignore[arg-type]
+                handle = None
+                at_once = False
+                if time.monotonic() >= deadline:
+                    break
+                time.sleep(0.01)
+            except OSError as error:  # no room, or a file system without locks
+                _log.info("no claim on kernel %s: %s", name, error)
+                break
+    try:
+        yield at_once
+    finally:
+        if handle is not None:
+            with contextlib.suppress(OSError):
+                path.unlink()  # while it is held
+            os.close(handle)
+
+
+def is_empty() -> bool:
+    """Whether the store has no kernel at all; True where there is no store."""
+    place = folder()
+    return place is None or not any(name.endswith(".o") for name in os.listdir(place))
 
 
 def put(name: str, key: str, payload: bytes) -> None:
@@ -163,7 +233,10 @@ def _clean(root: Path, live: Path) -> None:
         for rank, (days, place) in enumerate(aged):
             if days > 90 or (days > 7 and rank >= _KEPT_FOLDERS):
                 shutil.rmtree(place, ignore_errors=True)
-        for leftover in live.glob(".new-*"):  # of processes that were killed while they wrote
+        for leftover in (
+            *live.glob(".new-*"),
+            *live.glob(".claim-*"),
+        ):  # of processes that were killed while they wrote
             if now - leftover.stat().st_mtime > _DAY:
                 leftover.unlink(missing_ok=True)
     except OSError as error:

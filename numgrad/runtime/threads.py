@@ -17,6 +17,7 @@ from collections.abc import Callable
 import numpy as np
 
 from numgrad import config
+from numgrad.runtime import kernel as kernels
 from numgrad.runtime import pool, wait
 from numgrad.runtime.cpus import available_cpus
 
@@ -79,6 +80,11 @@ def set_num_threads(count: int) -> None:
 
 def start() -> None:
     """Start the workers if they are not there. Called before a launch that may split."""
+    global ready
+    if kernels.rehearsal is not None:
+        for native in (pool.spin, pool.dismiss, pool.work_until_stopped):
+            native.address()
+        ready = True
     while not (ready or _leaving):
         wanted = get_num_threads() - 1
         if wanted:  # compiled without the lock, so that locks are always taken in one order (see `build`)

@@ -129,6 +129,19 @@ def call_entry(typing_context, entry, slots, start, stop, worker):
 
 
 @intrinsic
+def call_native(typing_context, function, first, second, third):
+    """Call a native function of three words that returns one, by its address."""
+
+    def emit(context, builder, signature, args):
+        from llvmlite import ir
+
+        function_type = ir.FunctionType(ir.IntType(64), [ir.IntType(64)] * 3)
+        return builder.call(builder.inttoptr(args[0], function_type.as_pointer()), args[1:])
+
+    return _signature(4), emit
+
+
+@intrinsic
 def python_to_word(typing_context, pyobject):
     """The value of a Python int; the thread must hold the GIL."""
 

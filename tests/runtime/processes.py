@@ -16,7 +16,7 @@ def environment(**settings: str | None) -> dict[str, str]:
     return {**kept, "PYTHONPATH": str(ROOT), **{name: value for name, value in settings.items() if value is not None}}
 
 
-def run(script: str, *arguments: str, timeout: float = 60, **settings: str | None) -> subprocess.CompletedProcess[str]:
+def run(script: str, *arguments: str, timeout: float = 280, **settings: str | None) -> subprocess.CompletedProcess[str]:
     """Run a Python script; what it printed and how it ended."""
     return subprocess.run(
         [sys.executable, "-c", script, *arguments],

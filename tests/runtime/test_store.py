@@ -163,7 +163,7 @@ def test_the_default_folder_follows_the_platform(tmp_path):
 
 @pytest.mark.skipif(not hasattr(os, "getuid"), reason="POSIX users")
 def test_no_home(monkeypatch, tmp_path):
-    store.folder.cache_clear()
+    store._folder.cache_clear()
     monkeypatch.delenv("NUMGRAD_KERNEL_STORE", raising=False)
     monkeypatch.chdir(tmp_path)
     # What is left of the path where the user has no home.
@@ -175,11 +175,11 @@ def test_no_home(monkeypatch, tmp_path):
     try:
         assert store.folder() is None
         monkeypatch.setattr(config, "cache_folder", refuse)
-        store.folder.cache_clear()
+        store._folder.cache_clear()
         assert store.folder() is None
         assert not list(tmp_path.iterdir())
     finally:
-        store.folder.cache_clear()
+        store._folder.cache_clear()
 
 
 @pytest.mark.skipif(not hasattr(os, "getuid"), reason="POSIX users")
