@@ -17,6 +17,8 @@ CASES = {
     "mul without a graph": 1000,
     "relu that records": 1000,
     "view": 1000,
+    "chain of 100 own ops, forward + backward": 10,
+    "chain of 100 autograd.Function, forward + backward": 10,
     "sum + backward": 200,
     "Linear 16-16, batch 32, records": 500,
     "MLP 2-16-16-1, batch 32, whole step": 20,
@@ -30,7 +32,7 @@ def numgrad_side(threads: int) -> Callable[..., Any]:
 
     if threads:
         ng.set_num_threads(threads)
-    return _job(ng, nn, optim)
+    return _job(ng, nn, optim, _pair_of_kernels(ng))
 
 
 def torch_side(threads: int) -> Callable[..., Any]:
@@ -39,10 +41,48 @@ def torch_side(threads: int) -> Callable[..., Any]:
 
     if threads:
         torch.set_num_threads(threads)
-    return _job(torch, torch.nn, torch.optim)
+    return _job(torch, torch.nn, torch.optim, _function(torch))
 
 
-def _job(lib: Any, nn: Any, optim: Any) -> Callable[..., Any]:
+def _pair_of_kernels(ng: Any) -> Callable[..., Any]:
+    """The square as a registered pair of ``@njit`` kernels."""
+    import numba
+
+    @numba.njit
+    def forward(x, out):  # type: ignore[no-untyped-def]
+        for i in range(x.shape[0]):
+            for j in range(x.shape[1]):
+                out[i, j] = x[i, j] * x[i, j]
+
+    @numba.njit
+    def backward(grad_out, x, grad_x):  # type: ignore[no-untyped-def]
+        for i in range(x.shape[0]):
+            for j in range(x.shape[1]):
+                grad_x[i, j] = 2 * x[i, j] * grad_out[i, j]
+
+    made: Callable[..., Any] = ng.custom_op("overhead_square", forward, backward)
+    return made
+
+
+def _function(lib: Any) -> Callable[..., Any]:
+    """The same as an `autograd.Function`, which is all that torch has without a compiler."""
+
+    class Square(lib.autograd.Function):  # type: ignore[misc]
+        @staticmethod
+        def forward(ctx: Any, x: Any) -> Any:
+            ctx.save_for_backward(x)
+            return x * x
+
+        @staticmethod
+        def backward(ctx: Any, grad: Any) -> Any:
+            (x,) = ctx.saved_tensors
+            return 2 * x * grad
+
+    apply: Callable[..., Any] = Square.apply
+    return apply
+
+
+def _job(lib: Any, nn: Any, optim: Any, own: Callable[..., Any]) -> Callable[..., Any]:
     """The cases, written once: both libraries have the same names."""
     lib.manual_seed(0)
     x = lib.rand(4, 4, requires_grad=True)
@@ -53,10 +93,12 @@ def _job(lib: Any, nn: Any, optim: Any) -> Callable[..., Any]:
     optimizer = optim.SGD(model.parameters(), lr=1e-3, momentum=0.9)
     loss_function = nn.MSELoss()
 
-    def chain() -> None:
+    function = _function(lib)
+
+    def chain(step: Callable[..., Any]) -> None:
         y = x
         for _ in range(100):
-            y = y * other
+            y = step(y)
         y.sum().backward()
         x.grad = None
 
@@ -70,11 +112,13 @@ def _job(lib: Any, nn: Any, optim: Any) -> Callable[..., Any]:
         optimizer.step()
 
     actions = (
-        chain,
+        lambda: chain(lambda y: y * other),
         lambda: x * other,
         lambda: plain * other,
         lambda: lib.relu(x),
         lambda: plain.view(16),
+        lambda: chain(own),
+        lambda: chain(function),
         summed,
         lambda: layer(batch),
         train,

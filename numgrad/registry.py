@@ -24,12 +24,12 @@ _MOST_PLANS = 1 << 12
 
 Wrapper = Callable[[Callable[..., Any], Any, tuple[Any, ...], Any], Any]  # (inner, op, inputs, params)
 _engine: Callable[..., Any]
-_wrappers: list[tuple[int, Wrapper]] = []
+wrappers: list[tuple[int, Wrapper]] = []  # what stands before the engine
 _wrapping = threading.RLock()
 
 
 def set_engine(function: Callable[..., Any], saved: Callable[[SavedCall, Any, Any], Any]) -> None:
-    """What applies ops in the end, and what does a `SavedCall`: ``saved(call, node, grad)``."""
+    """What applies ops in the end, and what does a `SavedCall`: ``saved(call, node, grads)``."""
     global _engine, apply_saved
     _engine, apply_saved = function, saved
     _chain()
@@ -41,46 +41,47 @@ def wrap_dispatch(rank: int, wrapper: Wrapper) -> None:
     It sees the ops of all threads. Where no wrapper is, nothing is paid for it.
     """
     with _wrapping:
-        _wrappers.append((rank, wrapper))
-        _wrappers.sort(key=lambda pair: pair[0])
+        wrappers.append((rank, wrapper))
+        wrappers.sort(key=lambda pair: pair[0])
         _chain()
 
 
 def unwrap_dispatch(wrapper: Wrapper) -> None:
     """Take a wrapper away again."""
     with _wrapping:
-        _wrappers[:] = [pair for pair in _wrappers if pair[1] is not wrapper]
+        wrappers[:] = [pair for pair in wrappers if pair[1] is not wrapper]
         _chain()
 
 
 def is_wrapped() -> bool:
     """Whether a wrapper stands before the engine."""
-    return bool(_wrappers)
+    return bool(wrappers)
 
 
 def _chain() -> None:
     global dispatch
     made = _engine
-    for _, wrapper in _wrappers:
+    for _, wrapper in wrappers:
         made = functools.partial(wrapper, made)
     dispatch = made
 
 
-# Makes a `SavedCall`: ``apply_saved(call, node, grad)``.
+# Makes a `SavedCall`: ``apply_saved(call, node, grads)``.
 apply_saved: Callable[[SavedCall, Any, Any], Any]
 
 
 class SavedCall:
-    """An op to be applied to an incoming gradient and to what a node saved.
+    """An op to be applied to incoming gradients and to what a node saved.
 
-    ``reads`` says for each of the op's inputs 0 for the gradient, else which of the saved tensors it is, from 1.
+    ``reads`` says for each of the op's inputs which saved tensor it is, or, as -1, -2 and so on, which gradient.
     """
 
-    def __init__(self, op: Op, reads: tuple[int, ...]) -> None:
+    def __init__(self, op: Op, reads: Sequence[int], params: Any = None) -> None:
         self.op = op
-        self.reads = reads
+        self.reads = tuple(reads)
+        self.params = op.defaults if params is None else params
         self._words = quick.backward_words(reads)
-        self.quick: int = self._words.ctypes.data  # for `quick.apply_backward`
+        self.quick: int = self._words.ctypes.data  # for `quick.apply`
 
 
 class Saving(NamedTuple):
@@ -257,7 +258,12 @@ class Op:
 
     def __call__(self, *inputs: Any, **params: Any) -> Any:
         """Apply the op to tensors; parameters by name."""
-        values = self.Params(**params) if params else self.defaults
+        if not params:
+            values = self.defaults
+        elif tuple(params) == self.param_names:  # without `Params` itself, which takes as long as the op
+            values = tuple.__new__(self.Params, params.values())
+        else:
+            values = self.Params(**params)
         return dispatch(self, inputs, values)
 
     def make_plan(self, specs: tuple[Spec | None, ...], params: Any) -> Plan:

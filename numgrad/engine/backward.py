@@ -36,26 +36,6 @@ class BackwardPass:
             self.useful = set(_below(self.roots))
         return node in self.useful
 
-    def deliver(self, node: Node, number: int, grad: Any) -> None:
-        """Add ``grad`` to what waits for output ``number`` of a node."""
-        if self.useful is not None and node not in self.useful:
-            return
-        slots = self.slots.get(node)
-        if slots is None:
-            heappush(self.heap, (-node.sequence, node))
-            count = len(node.record.output_specs)
-            if count == 1:
-                self.slots[node] = [grad]
-                return
-            slots = self.slots[node] = [None] * count
-        before = slots[number]
-        if before is None:
-            slots[number] = grad
-        else:
-            slots[number] = self.add(before, grad)
-            if type(node) is AccumulateGrad:
-                self.owned.add(node)
-
 
 def run_backward(
     roots: Sequence[Edge],
@@ -78,8 +58,7 @@ def run_backward(
     before = modes.grad_enabled, modes.backward
     modes.grad_enabled, modes.backward = create_graph, pending
     try:
-        for (node, number), grad in zip(roots, grads, strict=True):  # type: ignore[misc]
-            pending.deliver(node, number, grad)
+        _send(roots, grads, None, pending)
         heap, waiting = pending.heap, pending.slots
         while heap:
             node = heappop(heap)[1]
@@ -110,7 +89,13 @@ def run_backward(
                     outgoing = hooks.on_exit(outgoing, incoming)
                 if not retain_graph:
                     node.saved = None
-                _send(node, incoming, outgoing, pending, hooks is None and node.makes_results)
+                edges = node.edges
+                if len(outgoing) != len(edges):
+                    raise GradError(
+                        f"function {node.name()} returned an incorrect number of gradients (expected {len(edges)}, got "
+                        f"{len(outgoing)})"
+                    )
+                _send(edges, outgoing, incoming if hooks is None and node.makes_results else None, pending)
                 outgoing = ()
             incoming = grad = None  # type: ignore[assignment]
         for call in pending.at_end:
@@ -120,27 +105,36 @@ def run_backward(
     return [captured[edge] if edge is not None else None for edge in captures or ()]
 
 
-def _send(node: Node, incoming: list[Any], outgoing: Sequence[Any], pending: BackwardPass, fresh: bool) -> None:
-    edges = node.edges
-    if len(outgoing) != len(edges):
-        raise GradError(
-            f"function {node.name()} returned an incorrect number of gradients (expected {len(edges)}, got "
-            f"{len(outgoing)})"
-        )
+def _send(
+    edges: Sequence[Edge], outgoing: Sequence[Any], incoming: Sequence[Any] | None, pending: BackwardPass
+) -> None:
+    """Add gradients to what waits at the ends of ``edges``. They came out of a node into which ``incoming`` went; None:
+    they may be in anybody's memory."""
+    waiting, useful = pending.slots, pending.useful
     for position, edge in enumerate(edges):
         grad = outgoing[position]
-        if edge is not None and grad is not None:
-            target, number = edge
-            if type(target) is AccumulateGrad and fresh and target not in pending.slots:
-                pending.owned.update((target,) if _is_new(position, incoming, outgoing) else ())
-            pending.deliver(target, number, grad)
+        if edge is None or grad is None or (useful is not None and edge[0] not in useful):
+            continue
+        node, number = edge
+        slots = waiting.get(node)
+        if slots is None:
+            heappush(pending.heap, (-node.sequence, node))
+            slots = waiting[node] = [None] * len(node.record.output_specs)
+            if type(node) is AccumulateGrad and incoming is not None and _is_new(position, incoming, outgoing):
+                pending.owned.add(node)
+        before = slots[number]
+        if before is None:
+            slots[number] = grad
+        else:
+            slots[number] = pending.add(before, grad)
+            if type(node) is AccumulateGrad:
+                pending.owned.add(node)
 
 
-def _is_new(position: int, incoming: list[Any], outgoing: Sequence[Any]) -> bool:
+def _is_new(position: int, incoming: Sequence[Any], outgoing: Sequence[Any]) -> bool:
     """Whether the gradient at this position is in the memory of no other one that the engine has in hand here."""
     storage = outgoing[position]._storage
-    others = [grad for place, grad in enumerate(outgoing) if place != position]
-    return all(grad is None or grad._storage is not storage for grad in (*incoming, *others))
+    return len([0 for grad in (*incoming, *outgoing) if grad is not None and grad._storage is storage]) == 1
 
 
 def _nodes_above(roots: Sequence[Edge], captured: dict[tuple[Node, int], Any]) -> set[Node]:

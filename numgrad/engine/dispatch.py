@@ -40,23 +40,23 @@ def dispatch(op: Op, inputs: tuple[Any, ...], params: Any) -> Any:
     return made
 
 
-def apply_saved(call: SavedCall, node: Node, grad: Any) -> Any:
-    """Apply an op to a gradient and to what a node saved."""
+def apply_saved(call: SavedCall, node: Node, grads: list[Any]) -> Any:
+    """Apply an op to gradients and to what a node saved."""
     op = call.op
-    if not registry.is_wrapped():
-        made = quick.run_saved(op.plans, op.defaults, node, grad, call.quick)
+    if not registry.wrappers:
+        made = quick.run_saved(op.plans, call.params, node, grads, call.quick)
         if made is not None and made.__class__ is not int:
             return made
-    values = (grad, *node.unpack(False)) if any(call.reads) else (grad,)
-    return registry.dispatch(op, tuple([values[place] for place in call.reads]), op.defaults)
+    saved = node.unpack(False) if max(call.reads) >= 0 else ()
+    inputs = tuple([saved[place] if place >= 0 else grads[-1 - place] for place in call.reads])
+    return registry.dispatch(op, inputs, call.params)
 
 
 def _dispatch(op: Op, inputs: tuple[Any, ...], params: Any) -> Any:
     try:
         key = (params, *[None if tensor is None else tensor._spec for tensor in inputs])
     except AttributeError:
-        inputs = _with_constants(op, inputs)
-        key = (params, *[None if tensor is None else tensor._spec for tensor in inputs])
+        return dispatch(op, _with_constants(op, inputs), params)
     plan = op.plans.get(key)
     if plan is None:
         plan = op.make_plan(key[1:], params)
@@ -177,7 +177,7 @@ def _status_error(op: Op, status: int, params: Any) -> Exception:
 def _facts() -> tuple[Any, ...]:
     tensor = object.__new__(tensor_class)
     TensorBase.__init__(tensor, None, None, None)  # type: ignore[arg-type]
-    known = (TensorBase, modes, tape._sequence, gradient_edge)
+    known = (TensorBase, modes, tape._sequence, gradient_edge, NO_GRAD)
     return tensor, Node(None, ()), Plan, Record, known, (recorders, guards, node_watchers)  # type: ignore[arg-type]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import itertools
 import threading
 import weakref
@@ -16,6 +15,8 @@ from numgrad.runtime.memory import Storage
 
 _sequence = itertools.count(1)
 _accumulators = threading.RLock()
+_leaf_records: dict[Spec, Record] = {}
+_MOST_RECORDS = 1 << 12
 
 FREED = (
     "Trying to backward through the graph a second time (or directly access saved tensors after they have already been "
@@ -270,18 +271,19 @@ class Context:
         return self.node.unpack(self.create_graph)
 
 
-@functools.lru_cache(1 << 10)
-def _accumulator_record(spec: Spec) -> Record:
-    return Record(None, None, (), (), [spec])
-
-
 class AccumulateGrad(Node):
     """The end of the graph at a leaf: adds what arrives to the leaf's ``.grad``."""
 
     __slots__ = ("variable",)
 
     def __init__(self, variable: TensorBase) -> None:
-        super().__init__(_accumulator_record(variable._spec), ())
+        spec = variable._spec
+        record = _leaf_records.get(spec)
+        if record is None:
+            if len(_leaf_records) >= _MOST_RECORDS:
+                _leaf_records.clear()
+            record = _leaf_records[spec] = Record(None, None, (), (), [spec])
+        Node.__init__(self, record, ())
         self.variable = variable
         self.hooks = variable._hooks
 

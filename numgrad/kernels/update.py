@@ -154,8 +154,17 @@ def piece_rows(
     return table
 
 
-def plan_sgd(b: PlanBuilder, table: Operand, hyper: Operand, dtype: dtypes.dtype) -> None:
-    """SGD, with torch's momentum, over all tensors of the table, which are of ``dtype``.
+def grain_of(rows: int, elements: int) -> int:
+    """Rows that a chunk takes: as many as have about `PIECE` elements, so that small tensors are not worth a thread each.
+
+    >>> grain_of(6, 353), grain_of(100, 100 * PIECE)
+    (6, 1)
+    """
+    return max(1, min(rows, rows * PIECE // max(elements, 1)))
+
+
+def plan_sgd(b: PlanBuilder, table: Operand, hyper: Operand, dtype: dtypes.dtype, grain: int = 1) -> None:
+    """SGD, with torch's momentum, over all tensors of the table, which are of ``dtype``; ``grain`` rows are a chunk.
 
     table
         int64 [rows, 5], `SGD_COLUMNS`; ``momentum_buffer`` may be 0 without momentum. Changed in place: ``is_first``.
@@ -165,11 +174,13 @@ def plan_sgd(b: PlanBuilder, table: Operand, hyper: Operand, dtype: dtypes.dtype
     rows = table.spec.shape[0]
     b.launch(
         sgd, table.array(rows, len(SGD_COLUMNS)), hyper.array(len(SGD_HYPER)), 0.0,
-        work=rows, grain=1, cost=rows * PIECE, binding=(dtype.code,),
+        work=rows, grain=grain, cost=rows * PIECE // grain, binding=(dtype.code,),
     )  # fmt: skip
 
 
-def plan_adam(b: PlanBuilder, table: Operand, hyper: Operand, state: Operand, dtype: dtypes.dtype) -> None:
+def plan_adam(
+    b: PlanBuilder, table: Operand, hyper: Operand, state: Operand, dtype: dtypes.dtype, grain: int = 1
+) -> None:
     """Adam or AdamW over all tensors of the table, which are of ``dtype`` and have taken the same number of steps.
 
     table
@@ -183,5 +194,5 @@ def plan_adam(b: PlanBuilder, table: Operand, hyper: Operand, state: Operand, dt
     b.launch(adam_advance, hyper.array(len(ADAM_HYPER)), state.array(len(ADAM_STATE)), work=1, grain=1)
     b.launch(
         adam, table.array(rows, len(ADAM_COLUMNS)), hyper.array(len(ADAM_HYPER)), state.array(len(ADAM_STATE)), 0.0,
-        work=rows, grain=1, cost=rows * PIECE, binding=(dtype.code,),
+        work=rows, grain=grain, cost=rows * PIECE // grain, binding=(dtype.code,),
     )  # fmt: skip

@@ -24,9 +24,10 @@ import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from numgrad import registry
 from numgrad.errors import KernelError, ShapeError
 from numgrad.ops.layouts import contiguous
-from numgrad.registry import Op
+from numgrad.registry import Op, SavedCall, find
 from numgrad.runtime.kernel import Device, Kernel, python_function
 from numgrad.runtime.plan import GRAIN_COST, Operand, PlanBuilder
 
@@ -139,19 +140,44 @@ def _add_backward(op: Op, function: Callable[..., None], saves: Sequence[str], c
         )
         _launch(b, function, given, operands[0], cost)
 
+    places = [op.inputs.index(n) for n in results]
+    single = len(results) == 1
+
+    def filled(incoming: Sequence[Any], specs: Sequence[Any]) -> list[Any]:
+        return [
+            find("full")(size=tuple(spec.shape), value=0.0, dtype=spec.dtype) if grad is None else grad
+            for grad, spec in zip(incoming, specs, strict=True)
+        ]
+
+    def params_of(record: Any) -> Any:
+        shapes = tuple([tuple(record.input_specs[place].shape) for place in places])
+        return backward.Params(shapes=shapes, **record.params._asdict())
+
     @op.backward
     def _(ctx: Any, *incoming: Any) -> tuple[Any, ...]:
-        from numgrad.registry import find
-
-        filled = [
-            find("full")(size=tuple(spec.shape), value=0.0, dtype=spec.dtype) if grad is None else grad
-            for grad, spec in zip(incoming, ctx.node.output_specs, strict=True)
-        ]
-        places = [op.inputs.index(n) for n in results]
-        shapes = tuple(tuple(ctx.input_specs[place].shape) for place in places)
-        computed = backward(*filled, *ctx.saved, shapes=shapes, **ctx.params._asdict())
-        by_place = dict(zip(places, computed if len(results) > 1 else (computed,), strict=True))
+        grads = filled(incoming, ctx.node.output_specs)
+        computed = registry.dispatch(backward, (*grads, *ctx.saved), params_of(ctx))
+        by_place = dict(zip(places, (computed,) if single else computed, strict=True))
         return tuple(by_place.get(place) if needed else None for place, needed in enumerate(ctx.needs))
+
+    def prepared(record: Any) -> Any:
+        call = SavedCall(backward, [*range(-1, -1 - len(grads), -1), *range(len(saves))], params_of(record))
+        rows = [(row, place) for row, place in enumerate(places) if record.needs[place]]
+
+        def run(node: Any, incoming: list[Any]) -> list[Any]:
+            for grad in incoming:
+                if grad is None:
+                    incoming = filled(incoming, record.output_specs)
+                    break
+            computed = registry.apply_saved(call, node, incoming)
+            made: list[Any] = [None] * len(record.needs)
+            for row, place in rows:
+                made[place] = computed if single else computed[row]
+            return made
+
+        return run
+
+    op.prepared_backward = prepared  # type: ignore[method-assign]
 
 
 def _names(function: Callable[..., None]) -> list[str]:

@@ -192,7 +192,7 @@ class Elementwise(Op):
 
         def run(node: Any, grads: Sequence[Any]) -> list[Any]:
             grad = grads[0]
-            results = part.function() if fused is None else registry.apply_saved(fused, node, grad)
+            results = part.function() if fused is None else registry.apply_saved(fused, node, grads)
             made: list[Any] = [None] * inputs
             for place, source, size in rows:
                 result = grad if source < 0 else results if single else results[source]
@@ -224,7 +224,7 @@ class Elementwise(Op):
             function = self._make_composite(function)
         elif reads:
             op = self._make_fused(needs, reads, function)
-            fused = SavedCall(op, places)
+            fused = SavedCall(op, [place - 1 for place in places])
             function = op if op.public > 1 else lambda *inputs: (op(*inputs),)
         return _Part(function, places, any(places), sources, fused)
 

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from numgrad import dtypes
 from numgrad.dtypes import dtype as Dtype
-from numgrad.kernels.update import piece_rows, plan_adam, plan_sgd
+from numgrad.kernels.update import grain_of, piece_rows, plan_adam, plan_sgd
 from numgrad.registry import Op
 from numgrad.runtime.plan import Operand, PlanBuilder
 
-__all__ = ["adam", "piece_rows", "sgd"]
+__all__ = ["adam", "grain_of", "piece_rows", "sgd"]
 
 sgd = Op(
     "sgd",
     ("table", "hyper"),
-    {"dtype": dtypes.float32},
+    {"dtype": dtypes.float32, "grain": 1},
     outputs=(),
     public=0,
     differentiable=False,
@@ -22,14 +22,14 @@ sgd = Op(
 
 
 @sgd.plan
-def _(b: PlanBuilder, table: Operand, hyper: Operand, dtype: Dtype) -> None:
-    plan_sgd(b, b.changes(table), hyper, dtype)
+def _(b: PlanBuilder, table: Operand, hyper: Operand, dtype: Dtype, grain: int) -> None:
+    plan_sgd(b, b.changes(table), hyper, dtype, grain)
 
 
 adam = Op(
     "adam",
     ("table", "hyper", "state"),
-    {"dtype": dtypes.float32},
+    {"dtype": dtypes.float32, "grain": 1},
     outputs=(),
     public=0,
     differentiable=False,
@@ -38,5 +38,5 @@ adam = Op(
 
 
 @adam.plan
-def _(b: PlanBuilder, table: Operand, hyper: Operand, state: Operand, dtype: Dtype) -> None:
-    plan_adam(b, table, hyper, b.changes(state), dtype)
+def _(b: PlanBuilder, table: Operand, hyper: Operand, state: Operand, dtype: Dtype, grain: int) -> None:
+    plan_adam(b, table, hyper, b.changes(state), dtype, grain)

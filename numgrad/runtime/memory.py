@@ -125,6 +125,23 @@ def take_block(words, stack):
 
 
 @device
+def put_back(words, block):
+    """Lay a block on its stack, and drop the reference to it; 0 for an error."""
+    if list_append(peek(block + _BLOCK_STACK), block) < 0:
+        return 0
+    place = words + 8 * _LIVE
+    poke(place, peek(place) - python_to_word(peek(block + _BLOCK_SIZE)))
+    decref(block)
+    return 1
+
+
+@device
+def block_address(block):
+    """The int that is a block's address, borrowed."""
+    return peek(block + _BLOCK_ADDRESS)
+
+
+@device
 def fill_storage(storage, block, nbytes):
     """Give a new storage its block, whose reference it takes over."""
     put(storage + _STORAGE_ADDRESS, peek(block + _BLOCK_ADDRESS))
@@ -161,12 +178,9 @@ def give_back(self, ignored):
     """``Storage.__del__``: its block, if it has one, lies on its stack again."""
     block = peek(self + _STORAGE_BLOCK)
     if block != 0:
-        if list_append(peek(block + _BLOCK_STACK), block) < 0:
+        if put_back(python_to_word(peek(block + _BLOCK_HOME)), block) == 0:
             return 0
-        place = python_to_word(peek(block + _BLOCK_HOME)) + 8 * _LIVE
-        poke(place, peek(place) - python_to_word(peek(block + _BLOCK_SIZE)))
         poke(self + _STORAGE_BLOCK, 0)
-        decref(block)
     return word_to_python(0)  # nobody looks at it
 
 

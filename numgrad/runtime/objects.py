@@ -51,7 +51,8 @@ class _MethodDefinition(ctypes.Structure):
     ]
 
 
-_alive: list[Any] = []
+_alive: list[Any] = []  # for ever, as `words_for_ever`
+ctypes.pythonapi.Py_IncRef(ctypes.py_object(_alive))
 
 
 def _definition(function: Native, flags: int) -> int:

@@ -207,25 +207,22 @@ class Plan:
         For a plan of the common kind, the address of what `quick.apply` reads; else None.
     """
 
-    __slots__ = ("_inputs", "_quick_words", "_scratch", "changed", "outputs", "program", "quick", "records")
+    __slots__ = ("_has_scratch", "_inputs", "_quick_words", "changed", "made", "outputs", "program", "quick", "records")
 
     def __init__(self, builder: PlanBuilder) -> None:
         self.outputs = tuple(builder.outputs)
         made = builder._made
         self.program = Program(builder.launches, len(builder.inputs) + len(made)) if builder.launches else None
-        # Addresses follow the inputs' in the order in which operands were made; None: the next output.
-        kinds = [builder.scratch_bytes[position] if kind == "scratch" else None for kind, position, _ in made]
-        self._scratch = tuple(kinds) if builder.scratch_bytes else None
+        # What is made, in the order of the addresses that follow the inputs': bytes of scratch memory, or None for an output.
+        self.made = tuple(
+            [builder.scratch_bytes[position] if kind == "scratch" else None for kind, position, _ in made]
+        )
+        self._has_scratch = bool(builder.scratch_bytes)
         self._inputs = len(builder.inputs)
         self.changed = tuple(builder.changed)
         self.records: dict[int, Any] = {}
         self.quick: int | None = None
         self._quick_words: Any = None
-
-    @property
-    def takes_scratch(self) -> bool:
-        """Whether launches need memory of their own."""
-        return self._scratch is not None
 
     def prepare(self, public: int, differentiable: bool) -> None:
         """Set `quick`, for an op with so many outputs that are returned."""
@@ -236,12 +233,12 @@ class Plan:
     def run(self, addresses: list[int]) -> int:
         """Launch, given the addresses of the inputs and the new outputs; the launch's status word."""
         assert self.program is not None
-        if self._scratch is None:
+        if not self._has_scratch:
             return program.launch(self.program, *addresses)
         scratch = []  # held until the launch is done
         outputs = iter(addresses[self._inputs :])
         del addresses[self._inputs :]
-        for nbytes in self._scratch:
+        for nbytes in self.made:
             if nbytes is None:
                 addresses.append(next(outputs))
             else:

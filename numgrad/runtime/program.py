@@ -27,9 +27,18 @@ import numpy as np
 from numgrad.errors import KernelError
 from numgrad.runtime import pool as _pool
 from numgrad.runtime import threads
-from numgrad.runtime.kernel import Kernel, device, native
-from numgrad.runtime.objects import built_in
-from numgrad.runtime.words import acquire_gil, peek, poke, python_to_word, release_gil, stack_words, word_to_python
+from numgrad.runtime.kernel import Kernel, native
+from numgrad.runtime.objects import built_in, words_for_ever
+from numgrad.runtime.words import (
+    acquire_gil,
+    call_native,
+    peek,
+    poke,
+    python_to_word,
+    release_gil,
+    stack_words,
+    word_to_python,
+)
 
 run_region = _pool.run_region
 HEADER_WORDS, LAUNCH_WORDS, PATCH_WORDS = 6, 5, 3
@@ -135,9 +144,9 @@ class Program:
         ]
 
 
-@device
+@native(3, returns=True)
 def run_program(pool, program, addresses):
-    """Run a program over an array of addresses; the status word."""
+    """Run a program over an array of addresses; the status word. Others call it by its address, not to contain it."""
     launches, patches, frame_words = peek(program), peek(program + 8), peek(program + 16)
     frame = stack_words(frame_words + 1)
     status = frame + 8 * frame_words
@@ -169,12 +178,14 @@ def run_program(pool, program, addresses):
 def execute(self, args, count):
     """``execute(program, *addresses) -> status``, called by the interpreter with its vector of arguments.
 
-    ``self`` is the Python int that holds the pool's address.
+    ``self`` is the Python int that holds the address of two words: the pool's address, and that of `run_program`.
     """
+    words = python_to_word(self)
     addresses = stack_words(count)
     for index in range(count - 1):
         poke(addresses + 8 * index, python_to_word(peek(args + 8 * (1 + index))))
-    return word_to_python(run_program(python_to_word(self), python_to_word(peek(args)), addresses))
+    program = python_to_word(peek(args))
+    return word_to_python(call_native(peek(words + 8), peek(words), program, addresses))
 
 
 @native(3)
@@ -191,7 +202,9 @@ _execute: Callable[..., int] | None = None  # once it was asked for
 def _executor() -> Callable[..., int]:
     """`execute` as a built-in function of the interpreter: 0.1 us a call, where ctypes takes 0.5."""
     global _execute
-    _execute = built_in(execute, threads.ADDRESS, rehearsed=lambda *_: 0)
+    words, address = words_for_ever(2)
+    words[:] = threads.ADDRESS, run_program.address()
+    _execute = built_in(execute, address, rehearsed=lambda *_: 0)
     return _execute
 
 

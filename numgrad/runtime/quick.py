@@ -1,8 +1,8 @@
 """An op of the common kind in machine code: what `dispatch` does for it, in a fifth of the time.
 
-The common kind has a plan already, makes all of its outputs anew, needs no scratch memory, and nobody listens. `apply`
-looks the plan up, takes blocks, makes storages and tensors, launches, and records the node. For any other case it
-returns None before it has done anything, and `dispatch` does the same in Python. What it does is what
+The common kind has a plan already, makes its outputs anew or as views, changes nothing in place, and nobody listens.
+`apply` looks the plan up, takes blocks, makes storages and tensors, launches, and records the node. For any other case it
+returns None before anything is seen of it, and `dispatch` does the same in Python. What it does is what
 `engine/dispatch.py` says, line by line; that file is the one to read first.
 
 How it keeps references right: what is made is put into ``made``, and until the launch each way out drops all of it;
@@ -20,7 +20,7 @@ import numpy as np
 
 from numgrad.runtime import memory, objects, program, threads
 from numgrad.runtime.kernel import device, native
-from numgrad.runtime.memory import fill_storage, take_block
+from numgrad.runtime.memory import block_address, fill_storage, put_back, take_block
 from numgrad.runtime.objects import (
     call_none,
     call_one,
@@ -43,7 +43,6 @@ from numgrad.runtime.objects import (
     type_of,
 )
 from numgrad.runtime.pool import READY
-from numgrad.runtime.program import run_program
 from numgrad.runtime.words import call_native, peek, poke, python_to_word, stack_words, word_to_python
 
 _TENSOR_SLOTS = (
@@ -52,29 +51,42 @@ _TENSOR_SLOTS = (
 _NODE_SLOTS = ("record", "edges", "saved", "versions", "sequence")
 # Offsets of the words that `apply` reads, as `bind` writes them: what there is one of, then where slots lie.
 (
-    _MEMORY, _POOL, _NONE, _TRUE, _FALSE, _LIST, _TENSOR_BASE, _MODES, _GRAD_ENABLED, _SEQUENCE, _EDGE_OF,
+    _SAVED, _MEMORY, _POOL, _RUN, _NONE, _TRUE, _FALSE, _LIST, _TENSOR_BASE, _MODES, _GRAD_ENABLED, _SEQUENCE, _EDGE_OF, _NO_GRAD,
     _SPEC, _ADDRESS, _STORAGE, _BASE, _NODE, _VIEW_NODE, _REQUIRES_GRAD, _OUTPUT_NR, _ACCUMULATOR,
     _NODE_RECORD, _NODE_EDGES, _NODE_SAVED, _NODE_VERSIONS, _NODE_SEQUENCE, _STORAGE_VERSION, _STORAGE_ADDRESS,
-    _PLAN_QUICK, _PLAN_RECORDS, _RECORD_QUICK, _APPLY, _LISTENERS, _TENSOR_TEMPLATE, _STORAGE_TEMPLATE,
-    _NODE_TEMPLATE, _LISTENER,
-) = (8 * place for place in range(36))  # fmt: skip
+    _PLAN_QUICK, _PLAN_RECORDS, _RECORD_QUICK, _LISTENERS, _TENSOR_TEMPLATE, _STORAGE_TEMPLATE, _NODE_TEMPLATE, _LISTENER,
+) = (8 * place for place in range(38))  # fmt: skip
 
-# A plan's words: program, outputs, public ones, whether it is differentiable, whether launches split; then for each output
-# its stack of free blocks, its spec, its bytes.
-_PLAN_HEAD = 5
+# A plan's words: program (0: there are only views), rows, outputs, public ones, whether it is differentiable, whether
+# launches split. Then for each operand that the plan makes, in the order of their addresses, a row of: what it is (`_NEW`,
+# `_SCRATCH`, or the number of the input that it is a view of), its stack of free blocks or, of a view, bytes from the
+# source's start; its spec; its bytes; which output it is.
+_PLAN_HEAD, _ROW = 6, 40
+_NEW, _SCRATCH = -1, -2
 _NOTHING, _OUTPUT = -1, 1 << 20  # in a record's words: saved is nothing; or an output (else an input's number)
+_MOST_INPUTS = 60  # which of them need a gradient has to fit into a word
 
 
 def plan_words(plan: Any, public: int, differentiable: bool) -> np.ndarray | None:
     """The words for a plan of the common kind, else None. What they refer to lives as long as the plan."""
-    outputs, launches = plan.outputs, plan.program
-    if launches is None or plan.changed or plan.takes_scratch or any(output.source is not None for output in outputs):
+    new = [output for output in plan.outputs if output.source is None]
+    if plan.changed or (new and len(new) < len(plan.outputs)) or (plan.program is None) != (not new):
         return None
-    stacks = [memory.stack_of(output.nbytes) for output in outputs]
-    words = [launches.address, len(outputs), public, differentiable, launches.splits]
-    for output, stack in zip(outputs, stacks, strict=True):
-        words += [id(stack), id(output.spec), id(output.nbytes)]
-    return np.array(words, np.int64)
+    if any(output.spec is None for output in plan.outputs):
+        return None
+    rows: list[list[int]] = []
+    for number, output in enumerate(plan.outputs if not new else ()):
+        rows.append([output.source, output.offset * output.spec.dtype.itemsize, id(output.spec), 0, number])
+    outputs = enumerate(new)
+    for nbytes in plan.made:  # of scratch memory, or None
+        if nbytes is not None:
+            rows.append([_SCRATCH, id(memory.stack_of(nbytes)), 0, 0, 0])
+        else:
+            number, output = next(outputs)
+            rows.append([_NEW, id(memory.stack_of(output.nbytes)), id(output.spec), id(output.nbytes), number])
+    head = [plan.program.address, plan.program.splits] if new else [0, 0]
+    words = [head[0], len(rows), len(plan.outputs), public, int(differentiable), int(head[1])]
+    return np.array([*words, *itertools.chain(*rows)], np.int64)
 
 
 def record_words(
@@ -142,16 +154,18 @@ def find_plan(words, args, count):
 
 
 @device
-def pattern_of(words, args, count):
-    """Which inputs need a gradient, as bits; -1 if Python has to see to it, -2 for an error."""
+def is_recording(words):
+    """1 if gradients are recorded, 0 if not; -1 if Python has to see to it, -2 for an error."""
     enabled = get_attribute(peek(words + _MODES), peek(words + _GRAD_ENABLED))
     if enabled == 0:
         return -2
     decref(enabled)
-    if enabled == peek(words + _FALSE):
-        return 0
-    if enabled != peek(words + _TRUE):
-        return -1
+    return 1 if enabled == peek(words + _TRUE) else 0 if enabled == peek(words + _FALSE) else -1
+
+
+@device
+def pattern_of(words, args, count):
+    """Which inputs need a gradient, as bits; -1 if Python has to see to it."""
     none, pattern = peek(words + _NONE), 0
     for place in range(2, count):
         tensor = peek(args + 8 * place)
@@ -213,42 +227,97 @@ def new_edges(words, args, count, pattern):
 
 
 @device
-def make_all(words, made, outputs, record, edges):
-    """Make all objects, still empty: storages and tensors of the outputs, then the node and what it holds."""
-    place = made
-    for _ in range(outputs):
-        poke(place, new_like(words + peek(words + _STORAGE_TEMPLATE)))
-        poke(place + 8, new_like(words + peek(words + _TENSOR_TEMPLATE)))
-        place += 16
+def make_all(words, made, plan, record):
+    """Make all objects, still empty: storages and tensors of the outputs, then the node and what it holds; 0 for an error."""
+    missing = 0
+    for place in range(peek(plan + 8)):
+        row = plan + 8 * _PLAN_HEAD + _ROW * place
+        kind, output = peek(row), made + 16 * peek(row + 32)
+        if kind != _SCRATCH:
+            storage, tensor = 0, new_like(words + peek(words + _TENSOR_TEMPLATE))
+            if kind == _NEW:
+                storage = new_like(words + peek(words + _STORAGE_TEMPLATE))
+                missing += storage == 0
+            missing += tensor == 0
+            poke(output, storage)
+            poke(output + 8, tensor)
     if record:
-        saved = peek(record)
+        place, saved = made + 16 * peek(plan + 16), peek(record)
         poke(place, new_like(words + peek(words + _NODE_TEMPLATE)))
         poke(place + 8, list_new(saved))
         poke(place + 16, list_new(saved))
         poke(place + 24, iterator_next(peek(words + _SEQUENCE)))
-        place += 32
         for number in range(saved):
             what = peek(record + 8 * (1 + number))
-            poke(place, new_like(words + peek(words + _TENSOR_TEMPLATE)) if what >= _OUTPUT else new_none(words))
-            place += 8
-    while made < place:
-        if peek(made) == 0:
-            return False
-        made += 8
-    return True
+            alias = new_like(words + peek(words + _TENSOR_TEMPLATE)) if what >= _OUTPUT else new_none(words)
+            poke(place + 32 + 8 * number, alias)
+        for number in range(4 + saved):
+            missing += peek(place + 8 * number) == 0
+    return missing == 0
 
 
 @device
-def fill_tensor(words, tensor, storage, spec):
+def fill_tensor(words, tensor, storage, spec, address):
     put(tensor + peek(words + _STORAGE), storage)
     put(tensor + peek(words + _SPEC), spec)
-    put(tensor + peek(words + _ADDRESS), peek(storage + peek(words + _STORAGE_ADDRESS)))
+    put(tensor + peek(words + _ADDRESS), address)
 
 
 @device
-def fill_node(words, args, made, outputs, plan, record_object, record, edges):
+def fill_view(words, tensor, source, row, recording):
+    """A view of an input: what `engine/dispatch.py: _view` says; 0 for an error."""
+    address = field(words, source, _ADDRESS)
+    incref(address)
+    if peek(row + 8):
+        moved = word_to_python(python_to_word(address) + peek(row + 8))
+        decref(address)
+        address = moved
+    if address == 0:
+        return 0
+    fill_tensor(words, tensor, field(words, source, _STORAGE), peek(row + 16), address)
+    decref(address)
+    base = field(words, source, _BASE)
+    if base == peek(words + _NONE):
+        base = source
+    node = field(words, base, _NODE) if recording else peek(words + _NO_GRAD)
+    incref(base)
+    put_new(tensor + peek(words + _BASE), base)
+    incref(node)
+    put_new(tensor + peek(words + _VIEW_NODE), node)
+    return 1
+
+
+@device
+def fill_outputs(words, args, count, made, plan, addresses, blocks, recording):
+    """Give the outputs memory, and write the addresses of all operands; 0 if there is no block, or an error."""
+    memory_words = peek(words + _MEMORY)
+    for place in range(2, count):
+        tensor = peek(args + 8 * place)
+        address = 0 if tensor == peek(words + _NONE) else python_to_word(field(words, tensor, _ADDRESS))
+        poke(addresses + 8 * (place - 2), address)
+    for place in range(peek(plan + 8)):
+        row = plan + 8 * _PLAN_HEAD + _ROW * place
+        kind, output = peek(row), made + 16 * peek(row + 32)
+        if kind >= 0:
+            if fill_view(words, peek(output + 8), peek(args + 8 * (2 + kind)), row, recording) == 0:
+                return 0
+        else:
+            block = take_block(memory_words, peek(row + 8))
+            if block == 0:
+                return 0
+            poke(addresses + 8 * (count - 2 + place), python_to_word(block_address(block)))
+            if kind == _SCRATCH:
+                poke(blocks + 8 * place, block)
+            else:
+                fill_storage(peek(output), block, peek(row + 24))
+                fill_tensor(words, peek(output + 8), peek(output), peek(row + 16), block_address(block))
+    return 1
+
+
+@device
+def fill_node(words, args, made, plan, record_object, record, edges):
     """The record of what was done: what `engine/dispatch.py: _record` says."""
-    place = made + 16 * outputs
+    place = made + 16 * peek(plan + 16)
     node, saved, versions, aliases = peek(place), peek(place + 8), peek(place + 16), place + 32
     put(node + peek(words + _NODE_RECORD), record_object)
     poke(node + peek(words + _NODE_EDGES), edges)
@@ -258,24 +327,25 @@ def fill_node(words, args, made, outputs, plan, record_object, record, edges):
     count = peek(record)
     for number in range(count):
         what, tensor = peek(record + 8 * (1 + number)), peek(aliases + 8 * number)  # None, or an empty tensor
-        storage = 0
+        version = 0
         if what >= _OUTPUT:
-            output = what - _OUTPUT
-            storage = peek(made + 16 * output)
-            fill_tensor(words, tensor, storage, peek(plan + 8 * (_PLAN_HEAD + 3 * output + 1)))
+            output = peek(made + 16 * (what - _OUTPUT) + 8)
+            storage = field(words, output, _STORAGE)
+            fill_tensor(words, tensor, storage, field(words, output, _SPEC), field(words, output, _ADDRESS))
+            version = field(words, storage, _STORAGE_VERSION)
         elif what >= 0:
             decref(tensor)
             tensor = peek(args + 8 * (2 + what))
             incref(tensor)
-            storage = field(words, tensor, _STORAGE)
+            if tensor != peek(words + _NONE):
+                version = field(words, field(words, tensor, _STORAGE), _STORAGE_VERSION)
         list_set(saved, number, tensor)
-        if storage == 0:
+        if version == 0:
             version = word_to_python(0)
         else:
-            version = field(words, storage, _STORAGE_VERSION)
             incref(version)
         list_set(versions, number, version)
-    for number in range(peek(plan + 16)):
+    for number in range(peek(plan + 24)):
         if peek(record + 8 * (1 + count + number)):
             tensor = peek(made + 16 * number + 8)
             incref(node)
@@ -284,11 +354,10 @@ def fill_node(words, args, made, outputs, plan, record_object, record, edges):
     decref(node)
 
 
-@native(3, returns=True)
-def apply(self, args, count):
-    """``apply(plans, params, *inputs)``: the output, or a tuple of them; None if it has done nothing; a status if not 0."""
-    words = python_to_word(self)
-    if listened_to(words):
+@device
+def apply_to(words, args, count):
+    """What `apply` does, for an array of its arguments."""
+    if listened_to(words) or count > 2 + _MOST_INPUTS:
         return new_none(words)
     plan_object = find_plan(words, args, count)
     if plan_object == 0:
@@ -297,16 +366,22 @@ def apply(self, args, count):
     if plan == peek(words + _NONE):
         return new_none(words)
     plan = python_to_word(plan)
-    outputs, public = peek(plan + 8), peek(plan + 16)
-    if peek(plan + 32) and peek(peek(words + _POOL) + READY) == 0:
+    program, rows, outputs, public = peek(plan), peek(plan + 8), peek(plan + 16), peek(plan + 24)
+    if peek(plan + 40) and peek(peek(words + _POOL) + READY) == 0:
         return new_none(words)
-    pattern, record_object, record, saved = 0, 0, 0, 0
-    if peek(plan + 24):
-        pattern = pattern_of(words, args, count)
-        if pattern < 0:
-            return new_none(words) if pattern == -1 else 0
+    recording, record_object, record, saved = 0, 0, 0, 0
+    pattern = pattern_of(words, args, count) if peek(plan + 32) else 0
+    if pattern > 0 or program == 0:  # else the mode does not matter
+        recording = is_recording(words)
+        if recording == -2:
+            return 0
+        pattern = pattern if recording else 0
+    if pattern < 0 or recording < 0:
+        return new_none(words)
     if pattern:
         key = word_to_python(pattern)
+        if key == 0:
+            return 0
         record_object = dict_get(field(words, plan_object, _PLAN_RECORDS), key)
         decref(key)
         if record_object == 0:
@@ -315,62 +390,49 @@ def apply(self, args, count):
         saved = peek(record)
     incref(plan_object)
     incref(record_object)
-    edges = 0
-    if pattern:
-        edges = new_edges(words, args, count, pattern)
     total = 2 * outputs + (4 + saved if pattern else 0)
-    made = stack_words(total + 1)
-    addresses = stack_words(count + outputs)
-    if (pattern and edges == 0) or not make_all(words, made, outputs, record, edges):
-        drop(made, total if edges or not pattern else 0)
-        decref(edges)
-        decref(record_object)
-        decref(plan_object)
-        return 0
+    made, blocks, addresses = stack_words(total + 1), stack_words(rows + 1), stack_words(count + rows)
+    for place in range(total):
+        poke(made + 8 * place, 0)
+    for place in range(rows):
+        poke(blocks + 8 * place, 0)
+    edges = new_edges(words, args, count, pattern) if pattern else 0
     result = tuple_new(public) if public != 1 else 0
-    for place in range(2, count):
-        tensor = peek(args + 8 * place)
-        poke(
-            addresses + 8 * (place - 2),
-            0 if tensor == peek(words + _NONE) else python_to_word(field(words, tensor, _ADDRESS)),
-        )
-    enough = result != 0 or public == 1
-    for number in range(outputs):
-        row = plan + 8 * (_PLAN_HEAD + 3 * number)
-        block = take_block(peek(words + _MEMORY), peek(row)) if enough else 0
-        if block == 0:
-            enough = False
-        else:
-            storage, tensor = peek(made + 16 * number), peek(made + 16 * number + 8)
-            fill_storage(storage, block, peek(row + 16))
-            fill_tensor(words, tensor, storage, peek(row + 8))
-            poke(addresses + 8 * (count - 2 + number), python_to_word(field(words, tensor, _ADDRESS)))
+    ready = (edges != 0 or pattern == 0) and (result != 0 or public == 1) and make_all(words, made, plan, record)
+    ready = ready and fill_outputs(words, args, count, made, plan, addresses, blocks, recording)
     status = 0
-    if enough:
-        status = run_program(peek(words + _POOL), peek(plan), addresses)
-    if not enough or status:
+    if ready and program:
+        status = call_native(peek(words + _RUN), peek(words + _POOL), program, addresses)
+    for place in range(rows):
+        if peek(blocks + 8 * place):
+            put_back(peek(words + _MEMORY), peek(blocks + 8 * place))
+    if not ready or status:
         drop(made, total)
         decref(edges)
         decref(result)
-        decref(record_object)
-        decref(plan_object)
-        if status:
-            return word_to_python(status)
-        return 0 if error_occurred() else new_none(words)
-    if pattern:
-        fill_node(words, args, made, outputs, plan, record_object, record, edges)
-        decref(record_object)
-    for number in range(outputs):
-        decref(peek(made + 16 * number))
-        tensor = peek(made + 16 * number + 8)
-        if public == 1 and number == 0:
-            result = tensor
-        elif number < public:
-            tuple_set(result, number, tensor)
-        else:
-            decref(tensor)
+        result = word_to_python(status) if status else 0 if error_occurred() else new_none(words)
+    else:
+        if pattern:
+            fill_node(words, args, made, plan, record_object, record, edges)
+        for number in range(outputs):
+            decref(peek(made + 16 * number))
+            tensor = peek(made + 16 * number + 8)
+            if public == 1 and number == 0:
+                result = tensor
+            elif number < public:
+                tuple_set(result, number, tensor)
+            else:
+                decref(tensor)
+    decref(record_object)
     decref(plan_object)
     return result
+
+
+@device
+def is_list(words, instance):
+    type_ = type_of(instance)
+    decref(type_)
+    return type_ == peek(words + _LIST)
 
 
 @device
@@ -386,42 +448,54 @@ def unchanged(words, saved, versions):
     return True
 
 
-@native(3, returns=True)
-def apply_backward(self, args, count):
-    """``apply_backward(plans, params, node, grad, reads)``: `apply` on the gradient and on what the node saved.
-
-    ``reads`` is the address of words that say how many inputs there are, and for each 0 for the gradient, else which of the
-    saved tensors, from 1.
-    """
-    words = python_to_word(self)
-    saved = field(words, peek(args + 16), _NODE_SAVED)
-    type_ = type_of(saved)
-    decref(type_)
-    if type_ != peek(words + _LIST) or not unchanged(words, saved, field(words, peek(args + 16), _NODE_VERSIONS)):
-        return new_none(words)
+@device
+def gathered(words, args, given):
+    """Write the arguments of `apply` for those of `apply_saved`, with references; how many there are, 0 for it cannot."""
+    saved, grads = field(words, peek(args + 16), _NODE_SAVED), peek(args + 24)
+    if not (is_list(words, saved) and is_list(words, grads)):
+        return 0
+    if not unchanged(words, saved, field(words, peek(args + 16), _NODE_VERSIONS)):
+        return 0
     reads = python_to_word(peek(args + 32))
     inputs = peek(reads)
-    given = stack_words(2 + inputs)
+    if inputs > _MOST_INPUTS:
+        return 0
     poke(given, peek(args))
     poke(given + 8, peek(args + 8))
     for place in range(inputs):
         read = peek(reads + 8 * (1 + place))
-        tensor = list_get(saved, read - 1) if read else peek(args + 24)
+        tensor = list_get(saved, read) if read >= 0 else list_get(grads, -1 - read)
         incref(tensor)  # another thread may free what is saved during the launch
         poke(given + 8 * (2 + place), tensor)
-    made = call_native(peek(words + _APPLY), self, given, 2 + inputs)  # compiled once: it takes seconds
-    for place in range(inputs):
-        decref(peek(given + 8 * (2 + place)))
+    return 2 + inputs
+
+
+@native(3, returns=True)
+def apply(self, args, count):
+    """``apply(plans, params, *inputs)``: the output, or a tuple of them; None if it has done nothing; a status if not 0.
+
+    Or, as the words that it is bound to say, ``apply_saved(plans, params, node, grads, reads)``: the same on gradients and
+    on what the node saved. ``reads`` is the address of words that say how many inputs there are, and for each which of the
+    saved tensors it is, or from -1 downwards which gradient. Both are one function, since compiling takes long.
+    """
+    words = python_to_word(self)
+    if peek(words + _SAVED) == 0:
+        return apply_to(words, args, count)
+    given = stack_words(2 + _MOST_INPUTS)
+    inputs = gathered(words, args, given)
+    made = apply_to(words, given, inputs) if inputs else new_none(words)
+    for place in range(2, inputs):
+        decref(peek(given + 8 * place))
     return made
 
 
 def backward_words(reads: Sequence[int]) -> np.ndarray:
-    """The words that `apply_backward` takes the address of."""
+    """The words that `apply_saved` takes the address of."""
     return np.array([len(reads), *reads], np.int64)
 
 
 run: Callable[..., Any]  # `apply`
-run_saved: Callable[..., Any]  # `apply_backward`
+run_saved: Callable[..., Any]  # `apply` for saved tensors
 
 
 def connect(facts: Callable[[], tuple[Any, ...]]) -> None:
@@ -450,8 +524,8 @@ def _load(
     plan, record
         The classes.
     known
-        The class of all tensors, the threads' modes, the iterator that numbers nodes, and a function that gives the edge
-        of a leaf that has no accumulator.
+        The class of all tensors, the threads' modes, the iterator that numbers nodes, a function that gives the edge of a
+        leaf that has no accumulator, and what views made in no_grad have for a node.
     listeners
         Lists; while one of them has an item, `apply` does nothing.
     """
@@ -464,10 +538,10 @@ def _load(
         "storage_template": objects.template(storage, ("_block", "address", "nbytes")),
         "node_template": objects.template(node, ("record", "edges", "saved", "versions", "sequence")),
     }
-    base, modes, sequence, edge_of = known
+    base, modes, sequence, edge_of, no_grad = known
     listeners = [*listeners, program.observers]
-    singletons = (None, True, False, list, base, modes, "grad_enabled", sequence, edge_of)
-    head = [memory.WORDS, threads.ADDRESS, *objects.addresses_of(singletons)]
+    singletons = (None, True, False, list, base, modes, "grad_enabled", sequence, edge_of, no_grad)
+    head = [0, memory.WORDS, threads.ADDRESS, program.run_program.address(), *objects.addresses_of(singletons)]
     head += [objects.offset_of(tensor, name) for name in _TENSOR_SLOTS]
     head += [objects.offset_of(node, name) for name in _NODE_SLOTS]
     head += [objects.offset_of(storage, name) for name in ("version", "address")]
@@ -477,7 +551,9 @@ def _load(
     for made in templates.values():
         head.append(place)
         place += 8 * len(made)
-    words, address = objects.words_for_ever(place // 8)
-    words[:] = [*head, *objects.addresses_of(listeners), *itertools.chain(*templates.values())]
-    run_saved = objects.built_in(apply_backward, address, rehearsed=lambda *_: None)
-    run = objects.built_in(apply, address, rehearsed=lambda *_: None)
+    both = []
+    for saved in (0, 1):
+        words, address = objects.words_for_ever(place // 8)
+        words[:] = [saved, *head[1:], *objects.addresses_of(listeners), *itertools.chain(*templates.values())]
+        both.append(objects.built_in(apply, address, rehearsed=lambda *_: None))
+    run, run_saved = both

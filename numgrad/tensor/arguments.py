@@ -53,6 +53,11 @@ def size_of(op: str, size: tuple[Any, ...]) -> tuple[int, ...]:
     """
     given = size[0] if len(size) == 1 and isinstance(size[0], (tuple, list)) else size
     for extent in given:
+        if extent.__class__ is not int:
+            break
+    else:
+        return tuple(given)
+    for extent in given:
         if isinstance(extent, (float, str)) or not hasattr(extent, "__index__"):
             raise TypeError(
                 f"{op}(): argument 'size' must be tuple of ints, but found element of type {type(extent).__name__}"

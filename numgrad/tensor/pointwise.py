@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from numgrad import dtypes, ops
+from numgrad import dtypes, ops, registry
 from numgrad.dtypes import dtype as Dtype
 from numgrad.engine.tape import TensorBase
 from numgrad.engine.views import change_in_place, check_in_place
@@ -25,7 +25,7 @@ _e = ops.elementwise
 def _binary(op: Any, x: Any, y: Any) -> Tensor:
     try:
         if x._spec.dtype is y._spec.dtype:
-            return op(x, y)  # type: ignore[no-any-return]
+            return registry.dispatch(op, (x, y), op.defaults)  # type: ignore[no-any-return]
     except AttributeError:  # not both are tensors
         for value in (x, y):
             if not isinstance(value, (TensorBase, builtins.bool, builtins.int, builtins.float, np.generic, np.ndarray)):
@@ -43,8 +43,9 @@ def _float_result(*values: Any) -> Dtype:
 
 def _unary_float(op: Any, input: Tensor) -> Tensor:
     """An op of floating point on any tensor: integers are converted first, as in torch."""
-    check_tensor(op.name, "input", input)
-    return op(input if input._spec.dtype.is_floating_point else cast(input, dtypes.get_default_dtype()))  # type: ignore[no-any-return]
+    if not (isinstance(input, TensorBase) and input._spec.dtype.is_floating_point):
+        input = cast(check_tensor(op.name, "input", input), dtypes.get_default_dtype())
+    return registry.dispatch(op, (input,), op.defaults)  # type: ignore[no-any-return]
 
 
 # ---- functions --------------------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ Kernels follow the addresses in the table, so everything is proved here: dtypes,
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 
 import numpy as np
@@ -42,21 +43,23 @@ def sgd_(
             momentum_buffers[place] = (
                 creation.empty_like(param) if buffer is None else _like(param, buffer, "momentum_buffer")
             )
-    hyper = creation.from_numpy(np.array([lr, momentum, dampening, weight_decay, nesterov, maximize], np.float64))
+    hyper = _numbers((lr, momentum, dampening, weight_decay, nesterov, maximize))
     for dtype, places in _by_dtype(params).items():
-        rows = []
         for is_first in (True, False):
             chosen = [place for place in places if first[place] == is_first]
+            if not chosen:
+                continue
             buffers = [momentum_buffers[place] for place in chosen]
             addresses = [
                 (params[place]._address, grads[place]._address, 0 if buffer is None else buffer._address)
                 for place, buffer in zip(chosen, buffers, strict=True)
             ]
-            lengths = [params[place].numel() for place in chosen]
-            if chosen:
-                rows.append(ops.update.piece_rows(addresses, (int(is_first),), lengths, dtype.itemsize))
-        table = creation.from_numpy(np.concatenate(rows))
-        ops.update.sgd(table, hyper, dtype=dtype)
+            lengths = [params[place]._spec.numel for place in chosen]
+            # The kernel takes the mark of the first step out of the table, so such a one is used once.
+            table = (_table.__wrapped__ if is_first else _table)(
+                tuple(addresses), (int(is_first),), tuple(lengths), dtype.itemsize
+            )
+            ops.update.sgd(table, hyper, dtype=dtype, grain=ops.update.grain_of(table.shape[0], sum(lengths)))
     _changed(params, [buffer for buffer in momentum_buffers if buffer is not None])
 
 
@@ -94,14 +97,28 @@ def adam_(
         if most is not None:
             _same_layout(param, most, "max_exp_avg_sq")
         rows_of.append((param, grad, mean, square, most))
-    numbers = [lr, *betas, eps, weight_decay, decoupled_weight_decay, maximize, amsgrad]
-    hyper = creation.from_numpy(np.array(numbers, np.float64))
+    hyper = _numbers((lr, *betas, eps, weight_decay, decoupled_weight_decay, maximize, amsgrad))
     for dtype, places in _by_dtype(params).items():
-        addresses = [tuple(0 if t is None else t._address for t in rows_of[place]) for place in places]
-        lengths = [params[place].numel() for place in places]
-        table = creation.from_numpy(ops.update.piece_rows(addresses, (), lengths, dtype.itemsize))
-        ops.update.adam(table, hyper, creation.from_numpy(np.array([step, 0.0, 0.0])), dtype=dtype)
+        addresses = tuple([tuple([0 if t is None else t._address for t in rows_of[place]]) for place in places])
+        lengths = tuple([params[place]._spec.numel for place in places])
+        table = _table(addresses, (), lengths, dtype.itemsize)
+        state = creation.from_numpy(np.array([step, 0.0, 0.0]))
+        ops.update.adam(table, hyper, state, dtype=dtype, grain=ops.update.grain_of(table.shape[0], sum(lengths)))
     _changed(params, [*exp_avgs, *exp_avg_sqs, *max_exp_avg_sqs])
+
+
+# Steps repeat: numbers change with the schedule, and addresses seldom, since the pool gives the same blocks again. A table
+# is nothing but addresses, and those of this step were proved, so one that was made before is as good.
+@functools.lru_cache(64)
+def _numbers(values: tuple[float, ...]) -> Tensor:
+    return creation.from_numpy(np.array(values, np.float64))
+
+
+@functools.lru_cache(64)
+def _table(
+    addresses: tuple[tuple[int, ...], ...], flags: tuple[int, ...], lengths: tuple[int, ...], itemsize: int
+) -> Tensor:
+    return creation.from_numpy(ops.update.piece_rows(addresses, flags, lengths, itemsize))
 
 
 def _by_dtype(params: Sequence[Tensor]) -> dict[Dtype, list[int]]:

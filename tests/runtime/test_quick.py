@@ -32,6 +32,13 @@ CASES = {
     "a broadcast": lambda x, y: x + y[0],
     "a stale view": lambda x, y: _stale(x, y),
     "no gradient mode": lambda x, y: _without(x, y),
+    "a view": lambda x, y: x.view(2, 6).t()[1:],
+    "a view of a view that has a node": lambda x, y: (x * y).view(-1)[3:].view(3, 3),
+    "a view made without recording": lambda x, y: _view_without(x),
+    "a matrix product with scratch memory": lambda x, y: ng.nn.functional.linear(x, y, y[:, 0]),
+    "more inputs than a word has bits": lambda x, y: ng.cat([x, y] * 40),
+    "no elements": lambda x, y: x[:0] * y[:0],
+    "a number": lambda x, y: 2 * x,
     "an integer result": lambda x, y: (x > y, ng.argmax(x * y, dim=0)),
 }
 
@@ -46,6 +53,12 @@ def _stale(x, y):
 def _without(x, y):
     with ng.no_grad():
         return x * y
+
+
+def _view_without(x):
+    with ng.no_grad():
+        view = x.view(-1)
+    return view[2:], view * 2
 
 
 def _described(value):
