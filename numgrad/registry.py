@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from numgrad.layout import Spec
-from numgrad.runtime import quick, threads
+from numgrad.runtime import quick_words, threads
 from numgrad.runtime.plan import Plan, PlanBuilder
 
 OPS: dict[str, Op] = {}
@@ -80,7 +80,7 @@ class SavedCall:
         self.op = op
         self.reads = tuple(reads)
         self.params = op.defaults if params is None else params
-        self._words = quick.backward_words(reads)
+        self._words = quick_words.backward_words(reads)
         self.quick: int = self._words.ctypes.data  # for `quick.apply`
 
 

@@ -177,7 +177,7 @@ def _status_error(op: Op, status: int, params: Any) -> Exception:
 def _facts() -> tuple[Any, ...]:
     tensor = object.__new__(tensor_class)
     TensorBase.__init__(tensor, None, None, None)  # type: ignore[arg-type]
-    known = (TensorBase, modes, tape._sequence, gradient_edge, NO_GRAD)
+    known = (TensorBase, modes, tape._sequence, gradient_edge)
     return tensor, Node(None, ()), Plan, Record, known, (recorders, guards, node_watchers)  # type: ignore[arg-type]
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from numgrad.errors import GradError
 from numgrad.layout import Spec
-from numgrad.runtime import quick
+from numgrad.runtime import quick_words
 from numgrad.runtime.memory import Storage
 
 _sequence = itertools.count(1)
@@ -106,7 +106,7 @@ class Record:
             self.saving = op.saving(needs)
             self.run = op.prepared_backward(self)
             floating = [spec.dtype.is_floating_point for spec in output_specs]
-            self._words = quick.record_words(self.saving.inputs, self.saving.outputs, floating)
+            self._words = quick_words.record_words(self.saving.inputs, self.saving.outputs, floating)
             self.quick = self._words.ctypes.data  # for `quick.apply`
 
 

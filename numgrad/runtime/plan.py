@@ -13,7 +13,7 @@ from typing import Any
 from numgrad.dtypes import dtype as Dtype
 from numgrad.errors import KernelError, ShapeError
 from numgrad.layout import Spec, product, spec_of
-from numgrad.runtime import memory, program, quick, threads
+from numgrad.runtime import memory, program, quick_words, threads
 from numgrad.runtime.kernel import Kernel
 from numgrad.runtime.program import Address, Array, Launch, Program
 
@@ -226,7 +226,7 @@ class Plan:
 
     def prepare(self, public: int, differentiable: bool) -> None:
         """Set `quick`, for an op with so many outputs that are returned."""
-        self._quick_words = quick.plan_words(self, public, differentiable)
+        self._quick_words = quick_words.plan_words(self, public, differentiable)
         if self._quick_words is not None:
             self.quick = self._quick_words.ctypes.data
 

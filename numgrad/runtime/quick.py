@@ -11,14 +11,10 @@ inputs are held by the caller; the plan, which another thread may throw away dur
 
 from __future__ import annotations
 
-import itertools
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
-from numgrad.runtime import memory, objects, program, threads
 from numgrad.runtime.kernel import device, native
 from numgrad.runtime.memory import block_address, fill_storage, put_back, take_block
 from numgrad.runtime.objects import (
@@ -45,58 +41,26 @@ from numgrad.runtime.objects import (
 from numgrad.runtime.pool import READY
 from numgrad.runtime.words import call_native, peek, poke, python_to_word, stack_words, word_to_python
 
-_TENSOR_SLOTS = (
+TENSOR_SLOTS = (
     "_spec", "_address", "_storage", "_base", "_node", "_view_node", "_requires_grad", "_output_nr", "_accumulator",
 )  # fmt: skip
-_NODE_SLOTS = ("record", "edges", "saved", "versions", "sequence")
+NODE_SLOTS = ("record", "edges", "saved", "versions", "sequence")
 # Offsets of the words that `apply` reads, as `bind` writes them: what there is one of, then where slots lie.
 (
-    _SAVED, _MEMORY, _POOL, _RUN, _NONE, _TRUE, _FALSE, _LIST, _TENSOR_BASE, _MODES, _GRAD_ENABLED, _SEQUENCE, _EDGE_OF, _NO_GRAD,
+    _SAVED, _MEMORY, _POOL, _RUN, _NONE, _TRUE, _FALSE, _LIST, _TENSOR_BASE, _MODES, _GRAD_ENABLED, _SEQUENCE, _EDGE_OF,
     _SPEC, _ADDRESS, _STORAGE, _BASE, _NODE, _VIEW_NODE, _REQUIRES_GRAD, _OUTPUT_NR, _ACCUMULATOR,
     _NODE_RECORD, _NODE_EDGES, _NODE_SAVED, _NODE_VERSIONS, _NODE_SEQUENCE, _STORAGE_VERSION, _STORAGE_ADDRESS,
     _PLAN_QUICK, _PLAN_RECORDS, _RECORD_QUICK, _LISTENERS, _TENSOR_TEMPLATE, _STORAGE_TEMPLATE, _NODE_TEMPLATE, _LISTENER,
-) = (8 * place for place in range(38))  # fmt: skip
+) = (8 * place for place in range(37))  # fmt: skip
 
 # A plan's words: program (0: there are only views), rows, outputs, public ones, whether it is differentiable, whether
-# launches split. Then for each operand that the plan makes, in the order of their addresses, a row of: what it is (`_NEW`,
-# `_SCRATCH`, or the number of the input that it is a view of), its stack of free blocks or, of a view, bytes from the
+# launches split. Then for each operand that the plan makes, in the order of their addresses, a row of: what it is (`NEW`,
+# `SCRATCH`, or the number of the input that it is a view of), its stack of free blocks or, of a view, bytes from the
 # source's start; its spec; its bytes; which output it is.
-_PLAN_HEAD, _ROW = 6, 40
-_NEW, _SCRATCH = -1, -2
-_NOTHING, _OUTPUT = -1, 1 << 20  # in a record's words: saved is nothing; or an output (else an input's number)
-_MOST_INPUTS = 60  # which of them need a gradient has to fit into a word
-
-
-def plan_words(plan: Any, public: int, differentiable: bool) -> np.ndarray | None:
-    """The words for a plan of the common kind, else None. What they refer to lives as long as the plan."""
-    new = [output for output in plan.outputs if output.source is None]
-    if plan.changed or (new and len(new) < len(plan.outputs)) or (plan.program is None) != (not new):
-        return None
-    if any(output.spec is None for output in plan.outputs):
-        return None
-    rows: list[list[int]] = []
-    for number, output in enumerate(plan.outputs if not new else ()):
-        rows.append([output.source, output.offset * output.spec.dtype.itemsize, id(output.spec), 0, number])
-    outputs = enumerate(new)
-    for nbytes in plan.made:  # of scratch memory, or None
-        if nbytes is not None:
-            rows.append([_SCRATCH, id(memory.stack_of(nbytes)), 0, 0, 0])
-        else:
-            number, output = next(outputs)
-            rows.append([_NEW, id(memory.stack_of(output.nbytes)), id(output.spec), id(output.nbytes), number])
-    head = [plan.program.address, plan.program.splits] if new else [0, 0]
-    words = [head[0], len(rows), len(plan.outputs), public, int(differentiable), int(head[1])]
-    return np.array([*words, *itertools.chain(*rows)], np.int64)
-
-
-def record_words(
-    inputs: Sequence[int | None], outputs: Sequence[tuple[int, int]], differentiable: Sequence[bool]
-) -> Any:
-    """The words for a record: how many are saved, what each is; then for each public output whether it has a gradient."""
-    saved = [_NOTHING if place is None else place for place in inputs]
-    for place, position in outputs:
-        saved[place] = _OUTPUT + position
-    return np.array([len(saved), *saved, *map(int, differentiable)], np.int64)
+PLAN_HEAD, ROW = 6, 40
+NEW, SCRATCH = -1, -2
+NOTHING, OUTPUT = -1, 1 << 20  # in a record's words: saved is nothing; or an output (else an input's number)
+MOST_INPUTS = 60  # which of them need a gradient has to fit into a word
 
 
 @device
@@ -231,11 +195,11 @@ def make_all(words, made, plan, record):
     """Make all objects, still empty: storages and tensors of the outputs, then the node and what it holds; 0 for an error."""
     missing = 0
     for place in range(peek(plan + 8)):
-        row = plan + 8 * _PLAN_HEAD + _ROW * place
+        row = plan + 8 * PLAN_HEAD + ROW * place
         kind, output = peek(row), made + 16 * peek(row + 32)
-        if kind != _SCRATCH:
+        if kind != SCRATCH:
             storage, tensor = 0, new_like(words + peek(words + _TENSOR_TEMPLATE))
-            if kind == _NEW:
+            if kind == NEW:
                 storage = new_like(words + peek(words + _STORAGE_TEMPLATE))
                 missing += storage == 0
             missing += tensor == 0
@@ -249,7 +213,7 @@ def make_all(words, made, plan, record):
         poke(place + 24, iterator_next(peek(words + _SEQUENCE)))
         for number in range(saved):
             what = peek(record + 8 * (1 + number))
-            alias = new_like(words + peek(words + _TENSOR_TEMPLATE)) if what >= _OUTPUT else new_none(words)
+            alias = new_like(words + peek(words + _TENSOR_TEMPLATE)) if what >= OUTPUT else new_none(words)
             poke(place + 32 + 8 * number, alias)
         for number in range(4 + saved):
             missing += peek(place + 8 * number) == 0
@@ -279,7 +243,8 @@ def fill_view(words, tensor, source, row, recording):
     base = field(words, source, _BASE)
     if base == peek(words + _NONE):
         base = source
-    node = field(words, base, _NODE) if recording else peek(words + _NO_GRAD)
+    # One that cannot be followed was refused by `pattern_of`.
+    node = field(words, base, _NODE) if recording else field(words, field(words, source, _STORAGE), _STORAGE_VERSION)
     incref(base)
     put_new(tensor + peek(words + _BASE), base)
     incref(node)
@@ -296,7 +261,7 @@ def fill_outputs(words, args, count, made, plan, addresses, blocks, recording):
         address = 0 if tensor == peek(words + _NONE) else python_to_word(field(words, tensor, _ADDRESS))
         poke(addresses + 8 * (place - 2), address)
     for place in range(peek(plan + 8)):
-        row = plan + 8 * _PLAN_HEAD + _ROW * place
+        row = plan + 8 * PLAN_HEAD + ROW * place
         kind, output = peek(row), made + 16 * peek(row + 32)
         if kind >= 0:
             if fill_view(words, peek(output + 8), peek(args + 8 * (2 + kind)), row, recording) == 0:
@@ -306,7 +271,7 @@ def fill_outputs(words, args, count, made, plan, addresses, blocks, recording):
             if block == 0:
                 return 0
             poke(addresses + 8 * (count - 2 + place), python_to_word(block_address(block)))
-            if kind == _SCRATCH:
+            if kind == SCRATCH:
                 poke(blocks + 8 * place, block)
             else:
                 fill_storage(peek(output), block, peek(row + 24))
@@ -328,8 +293,8 @@ def fill_node(words, args, made, plan, record_object, record, edges):
     for number in range(count):
         what, tensor = peek(record + 8 * (1 + number)), peek(aliases + 8 * number)  # None, or an empty tensor
         version = 0
-        if what >= _OUTPUT:
-            output = peek(made + 16 * (what - _OUTPUT) + 8)
+        if what >= OUTPUT:
+            output = peek(made + 16 * (what - OUTPUT) + 8)
             storage = field(words, output, _STORAGE)
             fill_tensor(words, tensor, storage, field(words, output, _SPEC), field(words, output, _ADDRESS))
             version = field(words, storage, _STORAGE_VERSION)
@@ -357,7 +322,7 @@ def fill_node(words, args, made, plan, record_object, record, edges):
 @device
 def apply_to(words, args, count):
     """What `apply` does, for an array of its arguments."""
-    if listened_to(words) or count > 2 + _MOST_INPUTS:
+    if listened_to(words) or count > 2 + MOST_INPUTS:
         return new_none(words)
     plan_object = find_plan(words, args, count)
     if plan_object == 0:
@@ -371,7 +336,7 @@ def apply_to(words, args, count):
         return new_none(words)
     recording, record_object, record, saved = 0, 0, 0, 0
     pattern = pattern_of(words, args, count) if peek(plan + 32) else 0
-    if pattern > 0 or program == 0:  # else the mode does not matter
+    if pattern or program == 0:  # else the mode does not matter
         recording = is_recording(words)
         if recording == -2:
             return 0
@@ -458,7 +423,7 @@ def gathered(words, args, given):
         return 0
     reads = python_to_word(peek(args + 32))
     inputs = peek(reads)
-    if inputs > _MOST_INPUTS:
+    if inputs > MOST_INPUTS:
         return 0
     poke(given, peek(args))
     poke(given + 8, peek(args + 8))
@@ -481,7 +446,7 @@ def apply(self, args, count):
     words = python_to_word(self)
     if peek(words + _SAVED) == 0:
         return apply_to(words, args, count)
-    given = stack_words(2 + _MOST_INPUTS)
+    given = stack_words(2 + MOST_INPUTS)
     inputs = gathered(words, args, given)
     made = apply_to(words, given, inputs) if inputs else new_none(words)
     for place in range(2, inputs):
@@ -489,71 +454,22 @@ def apply(self, args, count):
     return made
 
 
-def backward_words(reads: Sequence[int]) -> np.ndarray:
-    """The words that `apply_saved` takes the address of."""
-    return np.array([len(reads), *reads], np.int64)
-
-
 run: Callable[..., Any]  # `apply`
 run_saved: Callable[..., Any]  # `apply` for saved tensors
 
 
 def connect(facts: Callable[[], tuple[Any, ...]]) -> None:
-    """Set `run` and `run_saved`: loaded at the first call, for the engine's ``facts``, the arguments of `_load`."""
+    """Set `run` and `run_saved`: loaded at the first call, for the engine's ``facts``, the arguments of `load`."""
     global run, run_saved
     loading = threading.RLock()
 
     def first_run(*args: Any) -> Any:
+        global run, run_saved
         with loading:
             if run is first_run:
-                _load(*facts())
+                from numgrad.runtime.quick_words import load
+
+                run, run_saved = load(*facts())
         return run(*args)
 
     run, run_saved = first_run, lambda *args: None
-
-
-def _load(
-    tensor: Any, node: Any, plan: type, record: type, known: Sequence[Any], listeners: Sequence[list[Any]]
-) -> None:
-    """Set `run` and `run_saved` for the engine's classes.
-
-    Parameters
-    ----------
-    tensor, node
-        A new one of each, with the values that their slots have at first; empty slots are filled by `apply`.
-    plan, record
-        The classes.
-    known
-        The class of all tensors, the threads' modes, the iterator that numbers nodes, a function that gives the edge of a
-        leaf that has no accumulator, and what views made in no_grad have for a node.
-    listeners
-        Lists; while one of them has an item, `apply` does nothing.
-    """
-    global run, run_saved
-    memory.allocate(0)  # what the pool has to know it gets with the first block
-    storage = memory.Storage(0, 0, None)
-    owners = {"tensor": tensor, "node": node, "plan": object.__new__(plan), "record": object.__new__(record)}
-    templates = {
-        "tensor_template": objects.template(tensor, ("_storage", "_spec", "_address")),
-        "storage_template": objects.template(storage, ("_block", "address", "nbytes")),
-        "node_template": objects.template(node, ("record", "edges", "saved", "versions", "sequence")),
-    }
-    base, modes, sequence, edge_of, no_grad = known
-    listeners = [*listeners, program.observers]
-    singletons = (None, True, False, list, base, modes, "grad_enabled", sequence, edge_of, no_grad)
-    head = [0, memory.WORDS, threads.ADDRESS, program.run_program.address(), *objects.addresses_of(singletons)]
-    head += [objects.offset_of(tensor, name) for name in _TENSOR_SLOTS]
-    head += [objects.offset_of(node, name) for name in _NODE_SLOTS]
-    head += [objects.offset_of(storage, name) for name in ("version", "address")]
-    head += [objects.offset_of(owners["plan"], name) for name in ("quick", "records")]
-    head += [objects.offset_of(owners["record"], "quick"), apply.address(), len(listeners)]
-    place = 8 * (len(head) + len(templates) + len(listeners))
-    for made in templates.values():
-        head.append(place)
-        place += 8 * len(made)
-    both = []
-    for saved in (0, 1):
-        words, address = objects.words_for_ever(place // 8)
-        words[:] = [saved, *head[1:], *objects.addresses_of(listeners), *itertools.chain(*templates.values())]
-        both.append(objects.built_in(apply, address, rehearsed=lambda *_: None))
-    run, run_saved = both

@@ -1,0 +1,94 @@
+"""The words that `quick.apply` reads, written by Python: of a plan, of a record, of a saved call, and of the engine."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from numgrad.runtime import memory, objects, program, quick, threads
+
+
+def plan_words(plan: Any, public: int, differentiable: bool) -> np.ndarray | None:
+    """The words for a plan of the common kind, else None. What they refer to lives as long as the plan."""
+    new = [output for output in plan.outputs if output.source is None]
+    if plan.changed or (new and len(new) < len(plan.outputs)) or (plan.program is None) != (not new):
+        return None
+    if any(output.spec is None for output in plan.outputs):
+        return None
+    rows: list[list[int]] = []
+    for number, output in enumerate(plan.outputs if not new else ()):
+        rows.append([output.source, output.offset * output.spec.dtype.itemsize, id(output.spec), 0, number])
+    outputs = enumerate(new)
+    for nbytes in plan.made:  # of scratch memory, or None
+        if nbytes is not None:
+            rows.append([quick.SCRATCH, id(memory.stack_of(nbytes)), 0, 0, 0])
+        else:
+            number, output = next(outputs)
+            rows.append([quick.NEW, id(memory.stack_of(output.nbytes)), id(output.spec), id(output.nbytes), number])
+    head = [plan.program.address, plan.program.splits] if new else [0, 0]
+    words = [head[0], len(rows), len(plan.outputs), public, int(differentiable), int(head[1])]
+    return np.array([*words, *itertools.chain(*rows)], np.int64)
+
+
+def record_words(
+    inputs: Sequence[int | None], outputs: Sequence[tuple[int, int]], differentiable: Sequence[bool]
+) -> Any:
+    """The words for a record: how many are saved, what each is; then for each public output whether it has a gradient."""
+    saved = [quick.NOTHING if place is None else place for place in inputs]
+    for place, position in outputs:
+        saved[place] = quick.OUTPUT + position
+    return np.array([len(saved), *saved, *map(int, differentiable)], np.int64)
+
+
+def backward_words(reads: Sequence[int]) -> np.ndarray:
+    """The words that `apply_saved` takes the address of."""
+    return np.array([len(reads), *reads], np.int64)
+
+
+def load(
+    tensor: Any, node: Any, plan: type, record: type, known: Sequence[Any], listeners: Sequence[list[Any]]
+) -> list[Callable[..., Any]]:
+    """`quick.run` and `quick.run_saved` for the engine's classes.
+
+    Parameters
+    ----------
+    tensor, node
+        A new one of each, with the values that their slots have at first; empty slots are filled by `apply`.
+    plan, record
+        The classes.
+    known
+        The class of all tensors, the threads' modes, the iterator that numbers nodes, and a function that gives the edge
+        of a leaf that has no accumulator.
+    listeners
+        Lists; while one of them has an item, `apply` does nothing.
+    """
+    memory.allocate(0)  # what the pool has to know it gets with the first block
+    storage = memory.Storage(0, 0, None)
+    owners = {"tensor": tensor, "node": node, "plan": object.__new__(plan), "record": object.__new__(record)}
+    templates = {
+        "tensor_template": objects.template(tensor, ("_storage", "_spec", "_address")),
+        "storage_template": objects.template(storage, ("_block", "address", "nbytes")),
+        "node_template": objects.template(node, ("record", "edges", "saved", "versions", "sequence")),
+    }
+    base, modes, sequence, edge_of = known
+    listeners = [*listeners, program.observers]
+    singletons = (None, True, False, list, base, modes, "grad_enabled", sequence, edge_of)
+    head = [0, memory.WORDS, threads.ADDRESS, program.run_program.address(), *objects.addresses_of(singletons)]
+    head += [objects.offset_of(tensor, name) for name in quick.TENSOR_SLOTS]
+    head += [objects.offset_of(node, name) for name in quick.NODE_SLOTS]
+    head += [objects.offset_of(storage, name) for name in ("version", "address")]
+    head += [objects.offset_of(owners["plan"], name) for name in ("quick", "records")]
+    head += [objects.offset_of(owners["record"], "quick"), len(listeners)]
+    place = 8 * (len(head) + len(templates) + len(listeners))
+    for made in templates.values():
+        head.append(place)
+        place += 8 * len(made)
+    both = []
+    for saved in (0, 1):
+        words, address = objects.words_for_ever(place // 8)
+        words[:] = [saved, *head[1:], *objects.addresses_of(listeners), *itertools.chain(*templates.values())]
+        both.append(objects.built_in(quick.apply, address, rehearsed=lambda *_: None))
+    return both
