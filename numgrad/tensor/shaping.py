@@ -213,8 +213,9 @@ def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
         if check_tensor("cat", f"tensors[{position}]", tensor)._spec.ndim == 0:
             raise RuntimeError(f"zero-dimensional tensor (at position {position}) cannot be concatenated")
     dtype = result_type(*tensors)
-    # An empty 1-D tensor is a neutral element, by torch's tradition.
-    kept = [x for x in tensors if tuple(x._spec.shape) != (0,)] or list(tensors[:1])
+    # An empty 1-D tensor is a neutral element, by torch's tradition; among vectors it is one of them, with its gradient.
+    vectors = builtins.all(x._spec.ndim == 1 for x in tensors)
+    kept = [x for x in tensors if vectors or tuple(x._spec.shape) != (0,)] or list(tensors[:1])
     axis = wrap_dim("cat", dim, kept[0]._spec.ndim)
     return ops.creation.cat(*[cast(x, dtype) for x in kept], dim=axis)  # type: ignore[no-any-return]
 
