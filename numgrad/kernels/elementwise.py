@@ -19,7 +19,7 @@ import inspect
 import linecache
 import textwrap
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -27,6 +27,9 @@ from numgrad.errors import KernelError, ShapeError
 from numgrad.layout import Spec, product
 from numgrad.runtime.kernel import Device, Kernel, references
 from numgrad.runtime.plan import GRAIN_COST, Operand, PlanBuilder
+
+TILE = 32  # elements of an edge of a tile
+TILED_FROM = 1 << 14  # elements in all
 
 _NUMPY_TYPE = {
     "f4": np.float32,
@@ -332,12 +335,28 @@ def plan_elementwise(
     if product(shape) == 0:
         return
     strides = [_broadcast_strides(operand.spec, shape) for operand in operands]
-    extents, strides = _coalesce(shape, strides)
+    for piece in _pieces(*_coalesce(shape, strides)):
+        _plan_piece(b, name, typed_function(function, compute), operands, piece, items, cost)
+
+
+def _plan_piece(
+    b: PlanBuilder,
+    name: str,
+    function: Device,
+    operands: Sequence[Operand],
+    piece: _Piece,
+    items: tuple[int | None, ...],
+    cost: int,
+) -> None:
+    extents, strides = piece.extents, piece.strides
     steps = [row[-1] for row in strides]
     pattern = "".join("a" if step == 1 else "s" if step == 0 else "t" for step in steps)
     outer = len(extents) - 1
-    kernel = elementwise_kernel(name, typed_function(function, compute), pattern, items, outer)
-    arguments: list[Any] = [operand.array(operand.extent) for operand in operands]
+    kernel = elementwise_kernel(name, function, pattern, items, outer)
+    arguments: list[Any] = [
+        operand.array(operand.extent - offset, offset=offset)
+        for operand, offset in zip(operands, piece.offsets, strict=True)
+    ]
     if outer:
         arguments += [extents[-1], *extents[:-1], *(step for row in strides for step in row[:-1])]
     arguments += [step for step, letter in zip(steps, pattern, strict=True) if letter == "t"]
@@ -349,6 +368,48 @@ def plan_elementwise(
         grain=max(1, GRAIN_COST // (inner * cost)),
         cost=product(extents) * cost,
     )
+
+
+class _Piece(NamedTuple):
+    """Part of the elements: where each operand begins, the extents, and each operand's strides."""
+
+    offsets: list[int]
+    extents: list[int]
+    strides: list[list[int]]
+
+
+def _pieces(extents: list[int], strides: list[list[int]]) -> list[_Piece]:
+    """All elements; in tiles, where an operand lies along another axis than the result, so that no cache line is read twice.
+
+    The tiles are two more axes of the odometer; what they leave over at two edges are pieces of their own.
+    """
+    start, last = [0] * len(strides), len(extents) - 1
+    axis = _other_line(extents, strides)
+    if axis is None:
+        return [_Piece(start, extents, strides)]
+    rows, columns = (extents[a] // TILE for a in (axis, last))
+    others = [a for a in range(last) if a != axis]
+    tiled = [[*(row[a] for a in others), row[axis] * TILE, row[last] * TILE, row[axis], row[last]] for row in strides]
+    found = [_Piece(start, [*(extents[a] for a in others), rows, columns, TILE, TILE], tiled)]
+    inside = list(extents)
+    for edge, kept in ((axis, rows * TILE), (last, columns * TILE)):
+        rest = list(inside)
+        rest[edge], inside[edge] = inside[edge] - kept, kept
+        if rest[edge]:
+            found.append(_Piece([row[edge] * kept for row in strides], rest, strides))
+    return found
+
+
+def _other_line(extents: list[int], strides: list[list[int]]) -> int | None:
+    """The axis along which an input is contiguous while the result is along the last, if both are long."""
+    if len(extents) < 2 or strides[-1][-1] != 1 or extents[-1] < TILE or product(extents) < TILED_FROM:
+        return None
+    for row in strides[:-1]:
+        if row[-1] > 1 and 1 in row[:-1]:
+            axis = row.index(1)
+            if extents[axis] >= TILE:
+                return axis
+    return None
 
 
 def _broadcast_strides(spec: Spec, shape: tuple[int, ...]) -> list[int]:

@@ -32,7 +32,7 @@ def exp(x):
 @device
 def expm1(x):
     """exp(x) - 1, exact near 0."""
-    return math.expm1(x)
+    return vector_math.expm1(x)
 
 
 @device
@@ -44,7 +44,7 @@ def log(x):
 @device
 def log1p(x):
     """log(1 + x), exact near 0."""
-    return math.log1p(x)
+    return vector_math.log1p(x)
 
 
 @device

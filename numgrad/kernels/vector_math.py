@@ -45,6 +45,26 @@ def log(typing_context, x):
 
 
 @intrinsic
+def log1p(typing_context, x):
+    """log(1 + x), exact near 0, to about two units in the last place."""
+
+    def emit(context, builder, signature, args):
+        return _Floats(builder, args[0].type).log1p(args[0])
+
+    return x(x), emit
+
+
+@intrinsic
+def expm1(typing_context, x):
+    """exp(x) - 1, exact near 0, to about two units in the last place."""
+
+    def emit(context, builder, signature, args):
+        return _Floats(builder, args[0].type).expm1(args[0])
+
+    return x(x), emit
+
+
+@intrinsic
 def erf(typing_context, x):
     """The error function of x, to about one unit in the last place."""
 
@@ -58,6 +78,8 @@ exp.reference = math.exp
 tanh.reference = math.tanh
 log.reference = math.log
 erf.reference = math.erf
+log1p.reference = math.log1p
+expm1.reference = math.expm1
 
 # Polynomials, from the highest power down, for float32 and for float64: least squares at Chebyshev's nodes in 60 digits,
 # weighted so that what is least is the error of the function's result.
@@ -175,8 +197,6 @@ class _Floats:
         builder, number, integer = self.builder, self.number, self.integer
         mantissa, smallest = (23, 2.0**-126) if self.single else (52, 2.0**-1022)
         root = 0x3F3504F3 if self.single else 0x3FE6A09E667F3BCD  # of 1/2
-        high = 0.693359375 if self.single else 0.69314718036912381649
-        low = -2.12194440054690583e-4 if self.single else 1.90821492927058770002e-10
         tiny = builder.fcmp_ordered("<", x, number(smallest))
         scaled = builder.select(tiny, builder.fmul(x, number(2.0**mantissa)), x)
         bits = builder.bitcast(scaled, integer)
@@ -184,17 +204,52 @@ class _Floats:
         m = builder.bitcast(builder.sub(bits, builder.shl(power, integer(mantissa))), self.kind)
         n = builder.sitofp(power, self.kind)
         n = builder.select(tiny, builder.fadd(n, number(-float(mantissa))), n)
-        f = builder.fadd(m, number(-1.0))
-        s = builder.fdiv(f, builder.fadd(m, number(1.0)))
+        return self._log_at_ends(x, self._log_of(builder.fadd(m, number(-1.0)), n))
+
+    def _log_of(self, f: Any, n: Any) -> Any:
+        """``n ln 2 + log(1 + f)`` for 1 + f between the roots of 1/2 and of 2."""
+        builder, number = self.builder, self.number
+        high = 0.693359375 if self.single else 0.69314718036912381649
+        low = -2.12194440054690583e-4 if self.single else 1.90821492927058770002e-10
+        s = builder.fdiv(f, builder.fadd(f, number(2.0)))
         z = builder.fmul(s, s)
         h = builder.fmul(builder.fmul(f, f), number(0.5))
         r = builder.fmul(z, self.polynomial(z, _LOG[0 if self.single else 1]))
         rest = self.call("fma", s, builder.fadd(h, r), builder.fmul(n, number(low)))
-        result = self.call("fma", n, number(high), builder.fsub(f, builder.fsub(h, rest)))
+        return self.call("fma", n, number(high), builder.fsub(f, builder.fsub(h, rest)))
+
+    def _log_at_ends(self, x: Any, result: Any) -> Any:
+        """The logarithm of x where there is none, or an infinite one."""
+        builder, number = self.builder, self.number
         infinite = builder.fcmp_unordered(">=", x, number(math.inf))
         result = builder.select(infinite, x, result)  # of infinity and NaN, those
         result = builder.select(builder.fcmp_ordered("<", x, number(0.0)), number(math.nan), result)
         return builder.select(builder.fcmp_ordered("==", x, number(0.0)), number(-math.inf), result)
+
+    def log1p(self, x: Any) -> Any:
+        """For 1 + x between the roots of 1/2 and of 2 as in `log`, with an f that is x; else log of the rounded sum."""
+        builder, number = self.builder, self.number
+        near = builder.and_(
+            builder.fcmp_ordered(">", x, number(math.sqrt(0.5) - 1)),
+            builder.fcmp_ordered("<", x, number(math.sqrt(2.0) - 1)),
+        )
+        f = builder.select(near, x, number(0.0))
+        small = self._log_of(f, number(0.0))
+        # Of a number this small the sum above loses the sign of 0.
+        tiny = builder.fcmp_ordered("<", self.call("fabs", x), number(2.0**-30 if self.single else 2.0**-60))
+        return builder.select(
+            tiny, x, builder.select(near, small, self.log(builder.fadd(x, number(1.0))))
+        )  # fmt: skip
+
+    def expm1(self, x: Any) -> Any:
+        """Taylor's series for abs(x) < 1/2, ``x * (1 + x * p)``; else ``exp(x) - 1``."""
+        builder, number = self.builder, self.number
+        terms = 9 if self.single else 16
+        p = self.polynomial(x, [1 / math.factorial(power) for power in range(terms, 1, -1)])
+        small = builder.fmul(x, self.call("fma", x, p, number(1.0)))
+        large = builder.fadd(self.exp(x), number(-1.0))
+        near = builder.fcmp_ordered("<", self.call("fabs", x), number(0.5))
+        return builder.select(near, small, large)
 
 
 def _tanh_series(terms: int) -> list[float]:

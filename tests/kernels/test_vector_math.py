@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from numgrad.kernels.vector_math import erf, exp, log, tanh
+from numgrad.kernels.vector_math import erf, exp, expm1, log, log1p, tanh
 from numgrad.runtime.kernel import kernel
 
 from .running import run
@@ -33,6 +33,18 @@ def erf_of(x, out, start, stop):
 def tanh_of(x, out, start, stop):
     for i in range(out.shape[0]):
         out[i] = tanh(x[i])
+
+
+@kernel("T[:], T[:]")
+def log1p_of(x, out, start, stop):
+    for i in range(out.shape[0]):
+        out[i] = log1p(x[i])
+
+
+@kernel("T[:], T[:]")
+def expm1_of(x, out, start, stop):
+    for i in range(out.shape[0]):
+        out[i] = expm1(x[i])
 
 
 @kernel("T[:], T[:]", reassociate=True)
@@ -111,3 +123,30 @@ def test_tanh(dtype, ulps: float) -> None:
     want = np.tanh(x.astype(np.longdouble))
     error = np.abs(of(x, tanh_of) - want) / np.spacing(np.abs(want).astype(dtype))
     assert error.max() < ulps
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_log1p(dtype) -> None:
+    info = np.finfo(dtype)
+    small = 2.0 ** np.linspace(info.minexp - info.nmant, 2, 20_003)
+    large = 2.0 ** np.linspace(0, np.log2(float(info.max)) - 1e-9, 20_003)
+    x = np.concatenate([small, -small[small < 0.999], large, np.linspace(-0.99, 3, 50_003)]).astype(dtype)
+    want = np.log1p(x.astype(np.longdouble))
+    error = np.abs(of(x, log1p_of) - want) / np.spacing(np.abs(want).astype(dtype))
+    assert error.max() < 2.5
+    ends = of(np.array([0, -0.0, -1, -2, -np.inf, np.inf, np.nan], dtype), log1p_of)
+    np.testing.assert_array_equal(ends, np.array([0, 0, -np.inf, np.nan, np.nan, np.inf, np.nan], dtype))
+    assert np.signbit(ends[1])
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_expm1(dtype) -> None:
+    info = np.finfo(dtype)
+    small = 2.0 ** np.linspace(info.minexp - info.nmant, 1, 20_003)
+    x = np.concatenate([small, -small, np.linspace(-60, 88 if dtype == np.float32 else 700, 50_003)]).astype(dtype)
+    want = np.expm1(x.astype(np.longdouble))
+    error = np.abs(of(x, expm1_of) - want) / np.spacing(np.abs(want).astype(dtype))
+    assert error.max() < 2.5
+    ends = of(np.array([0, -0.0, -1e4, -np.inf, 1e4, np.inf, np.nan], dtype), expm1_of)
+    np.testing.assert_array_equal(ends, np.array([0, 0, -1, -1, np.inf, np.inf, np.nan], dtype))
+    assert np.signbit(ends[1])

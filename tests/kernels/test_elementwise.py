@@ -1,0 +1,50 @@
+"""Elementwise kernels over operands that lie across each other: in tiles, with edges of any size."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from numgrad.kernels.elementwise import TILE, plan_elementwise
+
+from .running import run
+
+rng = np.random.default_rng(0)
+SHAPES = [(160, 128), (131, 257), (33, 1000), (TILE, 1024), (TILE - 1, 1024), (1000, 1), (5, 67, 97), (3, 64, 2, 96)]
+
+
+def added(x, y):
+    return x + y
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_operands_that_lie_across(shape: tuple[int, ...]) -> None:
+    x, y = rng.standard_normal(shape[::-1]).astype(np.float32).T, rng.standard_normal(shape).astype(np.float32)
+
+    def planner(b, x_, y_):
+        plan_elementwise(b, "added", added, "f4", [x_, y_], [b.output(x_.spec.dtype, shape)])
+
+    (got,) = run(planner, x, y, counts=(1, 2, 4))
+    np.testing.assert_array_equal(got, x + y)
+
+
+@pytest.mark.parametrize("order", [(1, 0, 2), (0, 2, 1), (2, 1, 0), (2, 0, 1), (1, 2, 0)], ids=str)
+def test_orders_of_three_dimensions(order: tuple[int, ...]) -> None:
+    x = rng.standard_normal((41, 35, 77)).transpose(order)
+    row = rng.standard_normal(x.shape[2])
+
+    def planner(b, x_, row_):
+        plan_elementwise(b, "added", added, "f8", [x_, row_], [b.output(x_.spec.dtype, x.shape)])
+
+    (got,) = run(planner, x, row, counts=(1, 2))
+    np.testing.assert_array_equal(got, x + row)
+
+
+def test_a_result_that_lies_across() -> None:
+    x, y = rng.standard_normal((2, 130, 190))
+
+    def planner(b, x_, y_):
+        plan_elementwise(b, "added", added, "f8", [x_, y_], [b.output(x_.spec.dtype, (130, 190), (1, 130))])
+
+    (got,) = run(planner, x, y, counts=(1, 2))
+    np.testing.assert_array_equal(got, x + y)
