@@ -19,6 +19,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from numgrad import registry
+from numgrad.autograd import batched
 from numgrad.engine import dispatch as engine
 from numgrad.engine.tape import TensorBase, modes
 from numgrad.engine.views import change_in_place
@@ -51,6 +52,8 @@ class Level:
 
     def __init__(self) -> None:
         self.table: dict[int, _Entry] = {}
+        self.number = batched.next_number()  # says which batches of `vmap` are inside of this level
+        self.hidden: frozenset[int] = frozenset()  # tensors whose tangents are being taken care of
 
     def entry(self, tensor: TensorBase) -> _Entry | None:
         found = self.table.get(id(tensor))
@@ -58,7 +61,7 @@ class Level:
 
     def find(self, tensor: Any) -> Any:
         """The tensor's tangent, or None."""
-        if not isinstance(tensor, TensorBase):
+        if not isinstance(tensor, TensorBase) or id(tensor) in self.hidden:
             return None
         found = self.entry(tensor)
         if found is not None:
@@ -214,7 +217,12 @@ def make_dual(tensor: Tensor, tangent: Tensor, *, level: int | None = None) -> T
     if tangent.dtype is not tensor.dtype:
         raise RuntimeError(f"make_dual: the tangent is of {tangent.dtype}, expected {tensor.dtype} as the tensor is")
     number = _state.levels.index(where)
-    if where.find(tensor) is not None:
+    inside = batched.deepest([tensor])
+    if inside is not None and inside.number > where.number:
+        raise RuntimeError(
+            f"make_dual: level {number} is outside of the vmap that the tensor is of; open a level inside of it"
+        )
+    if _whole(where, tensor) is not None:
         raise RuntimeError(
             f"Making a dual Tensor based on a Tensor that already has a forward gradient at the same level {number} is not "
             "supported."
@@ -233,11 +241,11 @@ def unpack_dual(tensor: Tensor, *, level: int | None = None) -> UnpackedDualTens
     UnpackedDualTensor(primal=tensor([1., 1.]), tangent=None)
     """
     where = _at(level)
-    tangent = None if where is None else where.find(tensor)
+    tangent = None if where is None else _whole(where, tensor)
     if where is None or tangent is None:
         return UnpackedDualTensor(tensor, None)
     with _below(_state.levels.index(where)):
-        if tensor.requires_grad or any(lower.find(tensor) is not None for lower in _state.levels):
+        if tensor.requires_grad or any(_whole(lower, tensor) is not None for lower in _state.levels):
             primal = find("permute")(tensor, dims=tuple(range(tensor.ndim)))
         else:
             primal = tensor.detach()
@@ -254,10 +262,14 @@ def is_dual(value: Any) -> bool:
     return any(level.find(value) is not None for level in _state.levels)
 
 
-def carry(old: Tensor, new: Tensor) -> Tensor:
-    """``new``, an alias of ``old`` that was made without ops, with its tangents."""
+def detached(tensor: Tensor) -> Tensor:
+    """As `Tensor.detach`, but with the tangents: an alias outside of the graph of reverse mode alone."""
+    if isinstance(tensor, batched.BatchedTensor):
+        new: Tensor = batched.BatchedTensor(detached(tensor.payload), tensor.level)
+    else:
+        new = tensor.detach()
     if _state.levels:
-        _carrier.carry(old, new)
+        _carrier.carry(tensor, new)
     return new
 
 
@@ -336,7 +348,10 @@ def _dual(inner: Any, op: Op, inputs: tuple[Any, ...], params: Any) -> Any:
     if not levels:
         return inner(op, inputs, params)
     found = []
+    batch = batched.deepest(inputs)
     for number, level in enumerate(levels):
+        if batch is not None and level.number < batch.number:
+            continue  # the examples are inside of this level: their tangents go with the payloads
         tangents = tuple([level.find(tensor) for tensor in inputs])
         if any(tangent is not None for tangent in tangents):
             found.append((number, level, tangents))
@@ -359,7 +374,10 @@ def _dual(inner: Any, op: Op, inputs: tuple[Any, ...], params: Any) -> Any:
     before = inputs
     if in_place and op.name != "copy_":
         before = (find("clone")(inputs[0]), *inputs[1:])
-    result = inner(op, inputs, params)
+    if batch is not None:
+        result = _without_own(found, inner, op, inputs, params)
+    else:
+        result = inner(op, inputs, params)
     outputs = result if isinstance(result, tuple) else (result,)
     for number, level, tangents in found:
         with _below(number):
@@ -370,12 +388,45 @@ def _dual(inner: Any, op: Op, inputs: tuple[Any, ...], params: Any) -> Any:
     return result
 
 
+def _without_own(found: list[Any], inner: Any, op: Op, inputs: tuple[Any, ...], params: Any) -> Any:
+    """The op on the payloads, which carry on with their own tangents, while those of the inputs are seen here alone."""
+    before = [level.hidden for _, level, _ in found]
+    try:
+        for _, level, tangents in found:
+            seen = [id(tensor) for tensor, tangent in zip(inputs, tangents, strict=True) if tangent is not None]
+            level.hidden = level.hidden.union(seen)
+        return inner(op, inputs, params)
+    finally:
+        for (_, level, _), hidden in zip(found, before, strict=True):
+            level.hidden = hidden
+
+
+def _whole(level: Level, tensor: Any) -> Any:
+    """A tensor's tangent; of a batched one also the part that its payload carries, as both are linear."""
+    found = level.find(tensor)
+    if isinstance(tensor, batched.BatchedTensor):
+        inner = _whole(level, tensor.payload)
+        if inner is not None:
+            inner = batched.BatchedTensor(inner, tensor.level)
+            found = inner if found is None else find("add")(found, inner)
+    return found
+
+
+def _carries(level: Level, tensor: Any) -> bool:
+    """Whether a tensor or one of its payloads has a tangent."""
+    while level.find(tensor) is None:
+        if not isinstance(tensor, batched.BatchedTensor):
+            return False
+        tensor = tensor.payload
+    return True
+
+
 def _is_differentiable(values: tuple[Any, ...]) -> bool:
     """Whether what is computed of these will be differentiated by somebody."""
     tensors = [value for value in values if isinstance(value, Tensor)]
     if modes.grad_enabled and any(tensor.requires_grad for tensor in tensors):
         return True
-    return any(level.find(tensor) is not None for level in _state.levels for tensor in tensors)
+    return any(_carries(level, tensor) for level in _state.levels for tensor in tensors)
 
 
 def _push(op: Op, level: Level, ctx: _Context, tangents: tuple[Any, ...], inputs: tuple[Any, ...]) -> None:
@@ -399,7 +450,7 @@ def _push(op: Op, level: Level, ctx: _Context, tangents: tuple[Any, ...], inputs
     for output, tangent in zip(outputs, made, strict=True):
         if not output._spec.dtype.is_floating_point:
             continue
-        if output._base is not None and id(output._storage) in sources and tangent is not None:
+        if batched.bottom(output)._base is not None and id(output._storage) in sources and tangent is not None:
             level.set(output, tangent).viewed = True
             for source in inputs:
                 entry = level.entry(source) if isinstance(source, TensorBase) else None
@@ -439,6 +490,11 @@ def _change(level: Level, target: TensorBase, tangent: Any) -> None:
             return
         base = target._base
         if base is None:
+            if batched.bottom(target)._base is not None:
+                raise NotImplementedError(
+                    "forward AD: inside of vmap, a view of a tensor without a tangent is changed in place by a dual tensor; "
+                    "make the whole by cat or where"
+                )
             level.set(target, _fitted(tangent, target, {id(tangent._storage)})).late = True
             return
         whole = level.entry(base)
@@ -448,7 +504,7 @@ def _change(level: Level, target: TensorBase, tangent: Any) -> None:
                     "forward AD: a view of a tensor that is not dense in memory is changed in place by a dual tensor; "
                     "clone() it first"
                 )
-            whole = level.set(base, find("zeros_like")(base))
+            whole = level.set(base, batched.lifted(find("zeros_like")(base), tangent))
         whole.late = whole.viewed = True
         entry = level.set(target, _window(whole.tangent, target, base))
         entry.viewed = True

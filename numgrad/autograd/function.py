@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from numgrad import registry
-from numgrad.autograd import forward_ad
+from numgrad.autograd import batched, forward_ad
 from numgrad.engine import dispatch
 from numgrad.engine.tape import DETACHED, Node, Record, TensorBase, gradient_edge, lost_history, modes
 from numgrad.engine.views import CUSTOM, check_in_place, fix, follow, refresh
@@ -186,7 +186,8 @@ class Function:
     ``setup_context(ctx, inputs, output)``. ``backward(ctx, *grad_outputs)`` (or ``vjp``) gets one gradient for each output
     and returns one, or None, for each argument. It is itself recorded under ``create_graph``, so that it can be
     differentiated as far as it is made of ops on the gradients and on saved inputs and outputs. ``jvp(ctx, *tangents)`` is
-    for forward mode: it returns a tangent for each output.
+    for forward mode: it returns a tangent for each output. ``vmap(info, in_dims, *args)`` is for batches (`func.vmap`): it
+    returns (outputs, out_dims); without one, examples are computed one by one, and a warning says so.
 
     >>> import numgrad as ng
     >>> class Cube(ng.autograd.Function):
@@ -308,7 +309,9 @@ class Function:
 
 
 def transformed(cls: type[Function], args: tuple[Any, ...]) -> Any:
-    """Apply a function to arguments of which some may be dual."""
+    """Apply a function to arguments of which some may be dual or batched."""
+    if any(isinstance(arg, batched.BatchedTensor) for arg in args):
+        return batched.apply_function(cls, args)
     ctx = FunctionCtx()
     if not any(forward_ad.is_dual(arg) for arg in args):
         return cls._applied(args, ctx)

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from numgrad.autograd import batched, forward_ad
+from numgrad.autograd.forward_ad import detached
 from numgrad.autograd.gradients import grad
 from numgrad.autograd.modes import enable_grad, is_grad_enabled
 from numgrad.tensor import creation
-from numgrad.tensor.functional import reshape, stack
+from numgrad.tensor.functional import cat, narrow, permute, reshape, squeeze, unsqueeze
 from numgrad.tensor.tensor import Tensor
 
 __all__ = ["hessian", "hvp", "jacobian", "jvp", "vhp", "vjp"]
@@ -52,7 +54,7 @@ def vjp(
 def jvp(
     func: Callable[..., Any], inputs: Any, v: Any = None, create_graph: bool = False, strict: bool = False
 ) -> tuple[Any, Any]:
-    """``(func(*inputs), J v)``: the product of the Jacobian with a tangent, by differentiating the backward.
+    """``(func(*inputs), J v)``: the product of the Jacobian with a tangent, by forward mode.
 
     Arguments as for `vjp`; ``v`` has the shape of the inputs.
 
@@ -61,17 +63,32 @@ def jvp(
     (tensor([1., 4.]), tensor([ 2., 40.]))
     """
     with enable_grad():
-        leaves, _ = _leaves("jvp", inputs, create_graph)
+        leaves, _ = _leaves("jvp", inputs, create_graph, tracked=create_graph)
         tangents = _vectors("v", v, leaves)
-        outputs, single = _outputs("jvp", func(*leaves))
-        found = tangents_of(outputs, leaves, create_graph, strict)(tangents, create_graph)
-    return _result(outputs, single, create_graph), _result(found, single, create_graph)
+        primals, found, single = _pushed("jvp", func, leaves, tangents, strict)
+    return _result(primals, single, create_graph), _result(found, single, create_graph)
+
+
+def _pushed(
+    name: str, func: Callable[..., Any], leaves: Sequence[Tensor], tangents: Sequence[Tensor], strict: bool
+) -> tuple[list[Tensor], list[Tensor], bool]:
+    """The outputs and their tangents, zeros where there is no dependence."""
+    with forward_ad.dual_level():
+        duals = [forward_ad.make_dual(leaf, tangent) for leaf, tangent in zip(leaves, tangents, strict=True)]
+        outputs, single = _outputs(name, func(*duals))
+        pairs = [forward_ad.unpack_dual(output) for output in outputs]
+    if strict and any(pair.tangent is None for pair in pairs):
+        raise RuntimeError(
+            f"{name}: an output of the function is independent of the inputs; not allowed with strict=True."
+        )
+    tangents = [creation.zeros_like(pair.primal) if pair.tangent is None else pair.tangent for pair in pairs]
+    return [pair.primal for pair in pairs], tangents, single
 
 
 def tangents_of(
     outputs: Sequence[Tensor], leaves: Sequence[Tensor], create_graph: bool, strict: bool = False
 ) -> Callable[..., list[Tensor]]:
-    """A function from tangents of the leaves to those of the outputs.
+    """A function from tangents of the leaves to those of the outputs, for outputs that are there already.
 
     The vjp is linear in its cotangent, so that its own vjp, with respect to the cotangent, is the jvp.
     """
@@ -140,9 +157,10 @@ def jacobian(
     func, inputs, create_graph, strict
         As for `vjp`.
     vectorize
-        Accepted; rows are computed one after the other.
+        All rows at once, by batching rules (`func.vmap`); else one after the other.
     strategy
-        'reverse-mode': a backward for each element of the output; 'forward-mode': one for each element of the inputs.
+        'reverse-mode': a backward for each element of the output; 'forward-mode': a tangent for each element of the inputs,
+        always all at once.
 
     Raises
     ------
@@ -156,30 +174,40 @@ def jacobian(
     """
     if strategy not in ("reverse-mode", "forward-mode"):
         raise ValueError(f'jacobian: strategy is {strategy!r}, expected either "reverse-mode" or "forward-mode"')
-    with enable_grad():
-        leaves, single_input = _leaves("jacobian", inputs, create_graph)
-        outputs, single_output = _outputs("jacobian", func(*leaves))
-        if strategy == "reverse-mode":
-            blocks = rows_of(outputs, leaves, create_graph, strict)
-        else:
-            blocks = columns_of(outputs, leaves, create_graph, strict)
+    if strategy == "forward-mode":
+        with enable_grad():
+            leaves, single_input = _leaves("jacobian", inputs, create_graph, tracked=create_graph)
+            blocks, _, single_output = columns_of("jacobian", func, leaves, strict)
+    else:
+        with enable_grad():
+            leaves, single_input = _leaves("jacobian", inputs, create_graph)
+            outputs, single_output = _outputs("jacobian", func(*leaves))
+            blocks = rows_of(outputs, leaves, create_graph, strict, vectorize)
     rows = [_result(row, single_input, create_graph) for row in blocks]
     return rows[0] if single_output else tuple(rows)
 
 
 def rows_of(
-    outputs: Sequence[Tensor], leaves: Sequence[Tensor], create_graph: bool, strict: bool = False
+    outputs: Sequence[Tensor],
+    leaves: Sequence[Tensor],
+    create_graph: bool,
+    strict: bool = False,
+    vectorize: bool = True,
+    chunk_size: int | None = None,
 ) -> list[list[Tensor]]:
     """For each output and input the Jacobian, by a backward for each element of the output."""
     blocks = []
     for output in outputs:
-        rows: list[list[Tensor]] = []
-        for element in range(output.numel()):
-            seed = _unit(output, element)
-            rows.append(_gradients("jacobian", [output], leaves, [seed], create_graph, strict, retain=True))
+        count = output.numel()
+        basis = reshape(creation.eye(count, dtype=output.dtype), (count, *output.shape))
+        step = max(1, count if chunk_size is None else chunk_size) if vectorize else 1
+        rows = []
+        for begin in range(0, count, step):
+            seeds = narrow(basis, 0, begin, min(step, count - begin))
+            rows.append(_row_gradients(output, leaves, seeds, create_graph, strict))
         blocks.append(
             [
-                reshape(stack([row[place] for row in rows]), (*output.shape, *leaf.shape))
+                reshape(cat([row[place] for row in rows], 0), (*output.shape, *leaf.shape))
                 if rows
                 else creation.zeros(*output.shape, *leaf.shape, dtype=leaf.dtype)
                 for place, leaf in enumerate(leaves)
@@ -188,21 +216,69 @@ def rows_of(
     return blocks
 
 
+def _row_gradients(
+    output: Tensor, leaves: Sequence[Tensor], seeds: Tensor, create_graph: bool, strict: bool
+) -> list[Tensor]:
+    """Gradients for several cotangents, which are the rows of ``seeds``."""
+    if strict and not output.requires_grad:
+        raise RuntimeError(
+            "jacobian: an output of the function is independent of the inputs; not allowed with strict=True."
+        )
+    found: Any = [None] * len(leaves)
+    if output.requires_grad and len(seeds) == 1:
+        one = grad(output, leaves, squeeze(seeds, 0), True, create_graph, allow_unused=True)
+        found = [each if each is None else unsqueeze(each, 0) for each in one]
+    elif output.requires_grad:
+        found = grad(output, leaves, seeds, True, create_graph, allow_unused=True, is_grads_batched=True)
+    if strict and any(each is None for each in found):
+        position = [each is None for each in found].index(True)
+        raise RuntimeError(f"jacobian: the outputs are independent of input {position}; not allowed with strict=True.")
+    return [
+        creation.zeros(len(seeds), *leaf.shape, dtype=leaf.dtype) if each is None else each
+        for each, leaf in zip(found, leaves, strict=True)
+    ]
+
+
 def columns_of(
-    outputs: Sequence[Tensor], leaves: Sequence[Tensor], create_graph: bool, strict: bool = False
-) -> list[list[Tensor]]:
-    """The same by a tangent for each element of the inputs."""
-    push = tangents_of(outputs, leaves, create_graph, strict)
-    blocks: list[list[Tensor]] = [[] for _ in outputs]
-    for place, leaf in enumerate(leaves):
-        zeros = [creation.zeros_like(each.detach()) for each in leaves]
-        columns = [
-            push([*zeros[:place], _unit(leaf, e), *zeros[place + 1 :]], create_graph) for e in range(leaf.numel())
-        ]
-        for number, output in enumerate(outputs):
-            block = stack([column[number] for column in columns], output.ndim) if columns else creation.zeros(0)
-            blocks[number].append(reshape(block, (*output.shape, *leaf.shape)))
-    return blocks
+    name: str,
+    func: Callable[..., Any],
+    leaves: Sequence[Tensor],
+    strict: bool = False,
+    chunk_size: int | None = None,
+) -> tuple[list[list[Tensor]], list[Tensor], bool]:
+    """The same by a tangent for each element of the inputs; also the outputs, and whether the function returns one."""
+    counts = [leaf.numel() for leaf in leaves]
+    total = sum(counts)
+    step = max(1, total if chunk_size is None else chunk_size)
+    parts: list[list[Tensor]] = []
+    primals: list[Tensor] = []
+    single = False
+    for begin in range(0, max(total, 1), step):
+        size = min(step, total - begin)
+        with batched.batch_level(size) as level:
+            tangents, offset = [], begin
+            for leaf, count in zip(leaves, counts, strict=True):
+                unit = _diagonal(size, count, offset, leaf)
+                tangents.append(batched.BatchedTensor(reshape(unit, (size, *leaf.shape)), level))
+                offset -= count
+            primals, found, single = _pushed(name, func, leaves, tangents, strict)
+            parts.append([batched.examples_of(each, level) for each in found])
+    blocks: list[list[Tensor]] = []
+    for number, primal in enumerate(primals):
+        columns, row, begin = cat([part[number] for part in parts], 0), [], 0
+        for leaf, count in zip(leaves, counts, strict=True):
+            block = narrow(columns, 0, begin, count)
+            last = permute(block, *range(1, block.ndim), 0)
+            row.append(reshape(last, (*primal.shape, *leaf.shape)))
+            begin += count
+        blocks.append(row)
+    return blocks, primals, single
+
+
+def _diagonal(rows: int, columns: int, offset: int, like: Tensor) -> Tensor:
+    """Ones where the row's number plus ``offset`` is that of the column."""
+    numbers = unsqueeze(creation.arange(offset, offset + rows), 1)
+    return (numbers == unsqueeze(creation.arange(columns), 0)).to(like.dtype)
 
 
 def hessian(
@@ -223,9 +299,10 @@ def hessian(
     single = isinstance(inputs, Tensor)
 
     def gradient(*args: Tensor) -> Any:
-        outputs, _ = _outputs("hessian", func(*args))
+        leaves, _ = _leaves("hessian", args, create_graph=True)
+        outputs, _ = _outputs("hessian", func(*leaves))
         _one_number("hessian", outputs)
-        return tuple(_gradients("hessian", outputs, args, [None], True, strict))
+        return tuple(_gradients("hessian", outputs, leaves, [None], True, strict))
 
     found = jacobian(
         gradient, (inputs,) if single else inputs, create_graph, strict, vectorize, outer_jacobian_strategy
@@ -236,8 +313,11 @@ def hessian(
 # ---- inputs and outputs -----------------------------------------------------------------------------------------
 
 
-def _leaves(name: str, inputs: Any, create_graph: bool) -> tuple[list[Tensor], bool]:
-    """Tensors to differentiate by: new leaves, or with ``create_graph`` the given ones by another name."""
+def _leaves(name: str, inputs: Any, create_graph: bool, tracked: bool = True) -> tuple[list[Tensor], bool]:
+    """Tensors to differentiate by: new leaves, or with ``create_graph`` the given ones by another name.
+
+    Where not ``tracked``, forward mode alone will differentiate, and nothing has to be recorded.
+    """
     single = isinstance(inputs, Tensor)
     given = [inputs] if single else list(inputs)
     for position, value in enumerate(given):
@@ -247,7 +327,7 @@ def _leaves(name: str, inputs: Any, create_graph: bool) -> tuple[list[Tensor], b
                 f"has type {type(value).__name__}."
             )
     keep = create_graph and is_grad_enabled()
-    return [v.view(v.shape) if keep and v.requires_grad else v.detach().requires_grad_() for v in given], single
+    return [v.view(v.shape) if keep and v.requires_grad else detached(v).requires_grad_(tracked) for v in given], single
 
 
 def _outputs(name: str, outputs: Any) -> tuple[list[Tensor], bool]:
@@ -317,12 +397,6 @@ def _gradients(
     ]
 
 
-def _unit(like: Tensor, element: int) -> Tensor:
-    flat = creation.zeros(like.numel(), dtype=like.dtype)
-    flat._array()[element] = 1
-    return reshape(flat, like.shape)
-
-
 def _result(values: Sequence[Tensor], single: bool, create_graph: bool) -> Any:
-    kept = list(values) if create_graph else [value.detach() for value in values]
+    kept = list(values) if create_graph else [detached(value) for value in values]
     return kept[0] if single else tuple(kept)

@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
+from numgrad.autograd import batched
 from numgrad.autograd.graph import GradientEdge
 from numgrad.autograd.modes import set_grad_enabled
 from numgrad.engine.backward import accumulate, run_backward
@@ -117,7 +118,7 @@ def grad(
     allow_unused
         None as the gradient of an input that the outputs do not depend on, instead of an error.
     is_grads_batched
-        The cotangents have one dimension more in front, and so have the results; done one after the other.
+        The cotangents have one dimension more in front, and so have the results; done for all at once, by batching rules.
     materialize_grads
         Zeros instead of None.
 
@@ -156,14 +157,12 @@ def grad(
     if not leaves:
         raise RuntimeError("`inputs` argument to `grad()` cannot be empty.")
     _check_differentiable(leaves)
-    edges = [_root_edge(position, root) for position, root in enumerate(roots)]
     keep = create_graph if retain_graph is None else retain_graph
-    captures = [_edge(leaf) for leaf in leaves]
     found: list[Any]
     if is_grads_batched:
-        found = _batched(roots, edges, grad_outputs, keep, create_graph, captures)
+        found = _batched(roots, leaves, grad_outputs, keep, create_graph)
     else:
-        found = run_backward(edges, _cotangents(roots, grad_outputs), keep, create_graph, captures)
+        found = _found(roots, leaves, _cotangents(roots, grad_outputs), keep, create_graph)
     for position, gradient in enumerate(found):
         if gradient is None:
             if materialize_grads:
@@ -177,23 +176,44 @@ def grad(
     return tuple(found)
 
 
-def _batched(
-    roots: tuple[Any, ...], edges: list[Any], given: Any, keep: bool, create_graph: bool, captures: list[Any]
-) -> list[Any]:
-    from numgrad.tensor.functional import stack
+def _found(roots: Any, leaves: Any, cotangents: list[Any], keep: bool, create_graph: bool) -> list[Any]:
+    """Gradients of the leaves, None where nothing arrives. Of batched tensors they are those of the payloads."""
+    level = batched.deepest([*roots, *leaves])
+    if level is None:
+        edges = [_root_edge(position, root) for position, root in enumerate(roots)]
+        several = any(isinstance(cotangent, batched.BatchedTensor) for cotangent in cotangents)
+        return run_backward(edges, cotangents, keep, create_graph, [_edge(leaf) for leaf in leaves], several)
+    for position, root in enumerate(roots):
+        if not isinstance(root, GradientEdge) and not root.requires_grad:
+            _root_edge(position, root)  # says so
+    lowered = [batched.at_level(leaf, level) for leaf in leaves]
+    if any(leaf is None for leaf in lowered):
+        raise RuntimeError(
+            f"vmap: input {lowered.index(None)} is the same for all examples, and its gradients would be mixed up; use "
+            "numgrad.func.grad inside of vmap, which differentiates example by example"
+        )
+    pairs = [
+        (batched.at_level(root, level), batched.examples_of(c, level))
+        for root, c in zip(roots, cotangents, strict=True)
+    ]
+    pairs = [(root, c) for root, c in pairs if root is not None]
+    if not pairs:
+        return [None] * len(leaves)
+    found = _found([root for root, _ in pairs], lowered, [c for _, c in pairs], keep, create_graph)
+    return [None if each is None else batched.BatchedTensor(each, level) for each in found]
 
+
+def _batched(roots: tuple[Any, ...], leaves: tuple[Any, ...], given: Any, keep: bool, create_graph: bool) -> list[Any]:
     batches = _as_tuple(given) if given is not None else ()
     if len(batches) != len(roots) or any(batch is None or batch.ndim == 0 for batch in batches):
         raise RuntimeError("is_grads_batched: grad_outputs needs a tensor with a batch dimension for each output")
     sizes = {batch.shape[0] for batch in batches}
     if len(sizes) != 1:
         raise RuntimeError(f"is_grads_batched: the cotangents have different numbers of rows: {sorted(sizes)}")
-    count = sizes.pop()
-    rows = []
-    for index in range(count):
-        grads = _cotangents(roots, [batch[index] for batch in batches])
-        rows.append(run_backward(edges, grads, keep or index + 1 < count, create_graph, captures))
-    return [None if column[0] is None else stack(list(column)) for column in zip(*rows, strict=True)]
+    with batched.batch_level(sizes.pop()) as level:
+        cotangents = _cotangents(roots, [batched.BatchedTensor(batch, level) for batch in batches])
+        found = _found(roots, leaves, cotangents, keep, create_graph)
+        return [None if each is None else batched.examples_of(each, level) for each in found]
 
 
 def _as_tuple(value: Any) -> tuple[Any, ...]:

@@ -6,10 +6,12 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
-from numgrad.autograd import functional, gradients
+from numgrad.autograd import batched, forward_ad, functional, gradients
+from numgrad.autograd.forward_ad import detached
 from numgrad.autograd.modes import enable_grad, is_grad_enabled
 from numgrad.engine.tape import AccumulateGrad, Node
 from numgrad.func.trees import Build, flatten
+from numgrad.tensor import creation
 from numgrad.tensor.tensor import Tensor
 
 ArgNums = int | tuple[int, ...]
@@ -35,7 +37,8 @@ class _Level:
             raise RuntimeError(
                 f"{name}: only Tensors of floating point dtype can be differentiated by, got {leaf.dtype}"
             )
-        return leaf.view(leaf.shape) if self.recording and leaf.requires_grad else leaf.detach().requires_grad_()
+        leaf = batched.for_each_example(leaf)
+        return leaf.view(leaf.shape) if self.recording and leaf.requires_grad else detached(leaf).requires_grad_()
 
     def values(self) -> Any:
         """The fresh tensors in the form of the values."""
@@ -45,7 +48,7 @@ class _Level:
         """Whether the outputs are to be differentiated by more than the fresh tensors."""
         if not self.recording:
             return False
-        own = {id(leaf) for leaf in self.leaves}
+        own = {id(batched.bottom(leaf)) for leaf in self.leaves}
         stack: list[Node | None] = [output.grad_fn for output in outputs]
         seen = set()
         while stack:
@@ -94,7 +97,7 @@ def _split(name: str, result: Any, has_aux: bool) -> tuple[Any, Any]:
 
 def _detached(tree: Any) -> Any:
     leaves, build = flatten(tree)
-    return build([leaf.detach() if isinstance(leaf, Tensor) else leaf for leaf in leaves])
+    return build([detached(leaf) if isinstance(leaf, Tensor) else leaf for leaf in leaves])
 
 
 def grad(func: Callable[..., Any], argnums: ArgNums = 0, has_aux: bool = False) -> Callable[..., Any]:
@@ -149,8 +152,8 @@ def grad_and_value(func: Callable[..., Any], argnums: ArgNums = 0, has_aux: bool
             if value.requires_grad:
                 found = gradients.grad(value, level.leaves, create_graph=further, materialize_grads=True)
             else:
-                found = [leaf.detach() * 0 for leaf in level.leaves]
-        value, aux = (value, aux) if further else (value.detach(), _detached(aux))
+                found = [creation.zeros_like(leaf) for leaf in level.leaves]
+        value, aux = (value, aux) if further else (detached(value), _detached(aux))
         return level.build(list(found)), ((value, aux) if has_aux else value)
 
     return wrapped
@@ -229,45 +232,55 @@ def linearize(func: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[..
     return (output if further else _detached(output)), jvp_fn
 
 
-def jvp(func: Callable[..., Any], primals: tuple[Any, ...], tangents: tuple[Any, ...], *, has_aux: bool = False) -> Any:
-    """``(output, tangent)``, with ``has_aux`` also the aux: the derivative of ``func`` along ``tangents``.
+def jvp(
+    func: Callable[..., Any],
+    primals: tuple[Any, ...],
+    tangents: tuple[Any, ...],
+    *,
+    strict: bool = False,
+    has_aux: bool = False,
+) -> Any:
+    """``(output, tangent)``, with ``has_aux`` also the aux: the derivative of ``func`` along ``tangents``, by forward mode.
 
-    It is done by differentiating the backward, so that every op with a second derivative has it.
+    ``strict`` refuses an output that does not depend on the primals; else its tangent is 0.
+
+    Raises
+    ------
+    RuntimeError
+        Primals and tangents do not have the same form.
 
     >>> import numgrad as ng
     >>> ng.func.jvp(lambda x: x * x, (ng.tensor([1.0, 2.0]),), (ng.tensor([1.0, 10.0]),))
     (tensor([1., 4.]), tensor([ 2., 40.]))
     """
-    if not isinstance(primals, tuple) or not isinstance(tangents, tuple) or len(primals) != len(tangents):
-        raise RuntimeError("jvp: expected primals and tangents to be tuples of the same length")
-    kept: list[Any] = []
-
-    def without_aux(*args: Any) -> Any:
-        output, aux = _split("jvp", func(*args), has_aux)
-        kept.append(aux)
-        return output
-
-    output, push = linearize(without_aux, *primals)
-    found = push(*tangents)
-    return (output, found, _detached(kept[0])) if has_aux else (output, found)
-
-
-def _jacobian(
-    func: Callable[..., Any], argnums: ArgNums, has_aux: bool, blocks_of: Callable[..., list[list[Tensor]]], name: str
-) -> Callable[..., Any]:
-    @functools.wraps(func)
-    def wrapped(*args: Any, **kwargs: Any) -> Any:
-        level = _Level(_chosen(args, argnums, name), name)
-        with enable_grad():
-            output, aux = _split(name, func(*_replaced(args, argnums, level.values()), **kwargs), has_aux)
-            outputs, build = _tensors(name, output)
-            further = level.depends_on_others(outputs)
-            blocks = blocks_of(outputs, level.leaves, further)
-        found = build([level.build(row) for row in blocks])
-        found = found if further else _detached(found)
-        return (found, aux if further else _detached(aux)) if has_aux else found
-
-    return wrapped
+    if not isinstance(primals, tuple):
+        raise RuntimeError(
+            "jvp(f, primals, tangents): Expected primals to be a tuple. E.g. it should be valid to call f(*primals)."
+        )
+    leaves, build = flatten(primals)
+    directions, _ = flatten(tangents)
+    if not isinstance(tangents, tuple) or len(leaves) != len(directions) or len(primals) != len(tangents):
+        raise RuntimeError(
+            "jvp(f, primals, tangents): Expected primals and tangents to have the same python structure, tuples of the same length"
+        )
+    if not leaves:
+        raise RuntimeError("jvp(f, primals, tangents): Expected at least one Tensor to differentiate by")
+    with forward_ad.dual_level():
+        duals = [forward_ad.make_dual(leaf, tangent) for leaf, tangent in zip(leaves, directions, strict=True)]
+        output, aux = _split("jvp", func(*build(duals)), has_aux)
+        found, build_output = _tensors("jvp", output)
+        pairs = [forward_ad.unpack_dual(each) for each in found]
+        extras, build_aux = flatten(aux)
+        extras = [forward_ad.unpack_dual(each).primal if isinstance(each, Tensor) else each for each in extras]
+    if strict and any(pair.tangent is None for pair in pairs):
+        raise RuntimeError(
+            "jvp(f, primals, tangents): an output is independent of the primals; not allowed with strict=True"
+        )
+    values = build_output([pair.primal for pair in pairs])
+    pushed = build_output(
+        [creation.zeros_like(pair.primal) if pair.tangent is None else pair.tangent for pair in pairs]
+    )
+    return (values, pushed, build_aux(extras)) if has_aux else (values, pushed)
 
 
 def jacrev(
@@ -275,36 +288,85 @@ def jacrev(
 ) -> Callable[..., Any]:
     """The function that computes the Jacobian, by a backward for each element of the output: best for few outputs.
 
-    ``chunk_size`` is accepted; rows are computed one after the other.
+    The backwards run at once, by batching rules; ``chunk_size`` bounds how many, and with it the memory.
 
     >>> import numgrad as ng
     >>> ng.func.jacrev(lambda x: x * x)(ng.tensor([1.0, 2.0]))
     tensor([[2., 0.],
             [0., 4.]])
     """
-    return _jacobian(func, argnums, has_aux, functional.rows_of, "jacrev")
+    _check_chunk("jacrev", chunk_size)
+
+    @functools.wraps(func)
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        level = _Level(_chosen(args, argnums, "jacrev"), "jacrev")
+        with enable_grad():
+            output, aux = _split("jacrev", func(*_replaced(args, argnums, level.values()), **kwargs), has_aux)
+            outputs, build = _tensors("jacrev", output)
+            further = level.depends_on_others(outputs)
+            blocks = functional.rows_of(outputs, level.leaves, further, chunk_size=chunk_size)
+        found = build([level.build(row) for row in blocks])
+        found = found if further else _detached(found)
+        return (found, aux if further else _detached(aux)) if has_aux else found
+
+    return wrapped
 
 
 def jacfwd(
-    func: Callable[..., Any], argnums: ArgNums = 0, has_aux: bool = False, *, randomness: str = "error"
+    func: Callable[..., Any],
+    argnums: ArgNums = 0,
+    has_aux: bool = False,
+    *,
+    randomness: str = "error",
+    chunk_size: int | None = None,
 ) -> Callable[..., Any]:
-    """The function that computes the Jacobian, by a `jvp` for each element of the arguments: best for few inputs.
+    """The function that computes the Jacobian, by a tangent for each element of the arguments: best for few inputs.
 
-    The function itself runs once, so that ``randomness`` does not matter.
+    The function runs once, with all tangents at once, by forward mode and batching rules; ``chunk_size`` bounds how many at a
+    time. Random numbers in it are the same for all tangents, so that ``randomness`` does not matter.
 
     >>> import numgrad as ng
     >>> ng.func.jacfwd(lambda x: ng.stack([x, x * x]))(ng.tensor(3.0))
     tensor([1., 6.])
     """
-    return _jacobian(func, argnums, has_aux, functional.columns_of, "jacfwd")
+    _check_chunk("jacfwd", chunk_size)
+
+    @functools.wraps(func)
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        leaves, build = flatten(_chosen(args, argnums, "jacfwd"))
+        for leaf in leaves:
+            if not isinstance(leaf, Tensor):
+                raise TypeError(
+                    f"jacfwd: expected tensors in the arguments to differentiate by, got {type(leaf).__name__}"
+                )
+        kept: list[Any] = []
+
+        def flat(*values: Any) -> Any:
+            output, aux = _split("jacfwd", func(*_replaced(args, argnums, build(list(values))), **kwargs), has_aux)
+            outputs, build_output = _tensors("jacfwd", output)
+            extras, build_aux = flatten(aux)
+            extras = [forward_ad.unpack_dual(each).primal if isinstance(each, Tensor) else each for each in extras]
+            kept[:] = [build_output, build_aux(extras)]
+            return tuple(outputs)
+
+        blocks, _, _ = functional.columns_of("jacfwd", flat, leaves, chunk_size=chunk_size)
+        found = kept[0]([build(row) for row in blocks])
+        return (found, kept[1]) if has_aux else found
+
+    return wrapped
+
+
+def _check_chunk(name: str, chunk_size: int | None) -> None:
+    if chunk_size is not None and chunk_size <= 0:
+        raise ValueError(f"{name}: `chunk_size` should be greater than 0, got {chunk_size}.")
 
 
 def hessian(func: Callable[..., Any], argnums: ArgNums = 0) -> Callable[..., Any]:
-    """The function that computes the Hessian: the Jacobian of the Jacobian.
+    """The function that computes the Hessian: forward mode over reverse mode, which is the cheapest way.
 
     >>> import numgrad as ng
     >>> ng.func.hessian(lambda x: (x**3).sum())(ng.tensor([1.0, 2.0]))
     tensor([[ 6.,  0.],
             [ 0., 12.]])
     """
-    return jacrev(jacrev(func, argnums), argnums)
+    return jacfwd(jacrev(func, argnums), argnums)

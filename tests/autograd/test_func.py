@@ -147,9 +147,8 @@ def test_vmap_refusals() -> None:
         ((x, ng.ones(4)), {}, "same size in the mapped dimension"),
         ((x,), {"in_dims": 2}, "in_dim=2 for an input of dimensionality 2"),
         ((x,), {"in_dims": None}, "at least one input has to be batched"),
-        ((x, 3), {}, "in_dim=0 for an input of type int"),
+        ((x, 3), {}, "in_dim=0 for an input but the input is of type int"),
         ((x,), {"in_dims": (0, 0)}, "does not have the form"),
-        ((ng.ones(0, 2),), {}, "no example"),
     ):
         with pytest.raises(ValueError, match=text):
             ng.func.vmap(lambda *args: args[0], **options)(*arguments)
@@ -247,7 +246,7 @@ def test_errors() -> None:
         ng.func.grad(lambda x: x)(ng.ones(2).long())
     with pytest.raises(RuntimeError, match="tuples of the same length"):
         ng.func.jvp(lambda x: x, (ng.ones(2),), ())
-    with pytest.raises(RuntimeError, match="tangents have the shapes"):
+    with pytest.raises(RuntimeError, match="different size than that of the original"):
         ng.func.jvp(lambda x: x, (ng.ones(2),), (ng.ones(3),))
     with pytest.raises(RuntimeError, match="has_aux"):
         ng.func.grad(lambda x: x, has_aux=True)(ng.ones(()))

@@ -1,0 +1,397 @@
+"""Batched tensors: tensors that stand for one example each, while ops compute all examples at once.
+
+A `BatchedTensor` has the shape of one example, and a *payload* with the examples in its dimension 0. While a level is open,
+ops go through `_batched` on their way to the engine: it takes the payloads, applies the op's batching rule
+(`registry.Op.batch`), and wraps what comes out. An op without a rule is applied to one example after the other, and a
+warning says so. Payloads are tensors like others, of a graph or dual or batched at another level, so that transforms of
+functions can be put into each other in any order.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import threading
+import warnings
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from numgrad import registry
+from numgrad.engine import dispatch as engine
+from numgrad.engine.tape import TensorBase
+from numgrad.engine.views import change_in_place
+from numgrad.layout import spec_of
+from numgrad.registry import Op, find
+from numgrad.tensor.tensor import Tensor
+
+_numbers = itertools.count(1)
+
+
+def next_number() -> int:
+    """Levels of batches and of tangents are numbered as they are opened."""
+    return next(_numbers)
+
+
+class BatchLevel:
+    """One batch of examples; levels that are opened later have higher numbers."""
+
+    def __init__(self, size: int, randomness: str = "error") -> None:
+        self.size, self.randomness = size, randomness
+        self.number = next_number()
+        self.is_open = True
+
+
+class _State(threading.local):
+    levels: tuple[BatchLevel, ...] = ()  # of `vmap`, the outermost first
+
+
+_state = _State()
+_open = 0
+_lock = threading.Lock()
+
+
+@contextlib.contextmanager
+def batch_level(size: int, randomness: str | None = None) -> Iterator[BatchLevel]:
+    """A level for the length of a ``with`` block; with ``randomness`` one that random numbers are drawn for."""
+    global _open
+    from numgrad.ops.rules import batching  # noqa: F401 (says how batches go through ops)
+
+    level = BatchLevel(size, randomness or "same")
+    before = _state.levels
+    if randomness is not None:
+        _state.levels = (*before, level)
+    with _lock:
+        _open += 1
+        if _open == 1:
+            registry.wrap_dispatch(1, _batched)
+    try:
+        yield level
+    finally:
+        level.is_open = False
+        _state.levels = before
+        with _lock:
+            _open -= 1
+            if _open == 0:
+                registry.unwrap_dispatch(_batched)
+
+
+def _outside(*_: Any) -> Any:
+    raise RuntimeError("vmap: a tensor of a single example is used after its vmap has ended; return it instead")
+
+
+class BatchedTensor(Tensor):
+    """One example of a batch, for the function that `vmap` calls; its values are not to be had."""
+
+    def __init__(self, payload: Tensor, level: BatchLevel) -> None:
+        spec = payload._spec
+        self.payload, self.level = payload, level
+        example = spec_of(spec.dtype, tuple(spec.shape[1:]), tuple(spec.strides[1:]))
+        TensorBase.__init__(self, payload._storage, example, payload._address)
+        self.levels: frozenset[BatchLevel] = frozenset((level,)) | levels_of(payload)
+
+    @property
+    def _spec(self) -> Any:  # type: ignore[override]
+        return self._example_spec if self.level.is_open else _outside()
+
+    @_spec.setter
+    def _spec(self, spec: Any) -> None:
+        self._example_spec = spec
+
+    def _array(self) -> Any:
+        raise RuntimeError(
+            "vmap: It looks like you're calling .item() (or .numpy(), .tolist()) on a Tensor, or indexing by the values of one. "
+            "We don't support vmap over reading values, please try to rewrite what you're doing with other operations, such as "
+            "gather or where."
+        )
+
+    def __bool__(self) -> bool:
+        raise RuntimeError(
+            "vmap: It looks like you're attempting to use a Tensor in some data-dependent control flow. We don't support that "
+            "yet; use numgrad.where, which takes both branches."
+        )
+
+    def __repr__(self) -> str:
+        return f"BatchedTensor(level={self.level.number}, size={self.level.size}, payload=\n{self.payload!r})"
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
+        return self._array()  # type: ignore[no-any-return]
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        return self._array()
+
+    # ---- the graph is the payload's --------------------------------------------------------------------------------
+
+    @property
+    def requires_grad(self) -> bool:
+        return self.payload.requires_grad
+
+    @requires_grad.setter
+    def requires_grad(self, value: bool) -> None:
+        self.payload.requires_grad_(value)
+
+    def requires_grad_(self, requires_grad: bool = True) -> Tensor:
+        """As of other tensors."""
+        self.payload.requires_grad_(requires_grad)
+        return self
+
+    @property
+    def grad_fn(self) -> Any:
+        return self.payload.grad_fn
+
+    @property
+    def grad(self) -> Any:
+        return None
+
+    @grad.setter
+    def grad(self, value: Any) -> None:
+        self._refuse()
+
+    def detach(self) -> Tensor:
+        """Outside of the graph."""
+        return BatchedTensor(self.payload.detach(), self.level)
+
+    def backward(self, *args: Any, **kwargs: Any) -> None:
+        """Refused: gradients of single examples are what `func.grad` is for."""
+        raise RuntimeError("vmap: backward() inside of vmap would mix the examples; use numgrad.func.grad")
+
+    def _refuse(self, *args: Any, **kwargs: Any) -> Any:
+        raise RuntimeError("vmap: hooks and retained gradients of single examples are not supported inside of vmap")
+
+    register_hook = register_post_accumulate_grad_hook = retain_grad = _refuse
+
+
+def levels_of(tensor: Any) -> frozenset[BatchLevel]:
+    """The levels at which a tensor is batched."""
+    return tensor.levels if isinstance(tensor, BatchedTensor) else frozenset()
+
+
+def bottom(tensor: Any) -> Any:
+    """The tensor in which all examples of all levels are."""
+    while isinstance(tensor, BatchedTensor):
+        tensor = tensor.payload
+    return tensor
+
+
+def deepest(tensors: Sequence[Any]) -> BatchLevel | None:
+    """The level opened last at which one of them is batched."""
+    found: BatchLevel | None = None
+    for tensor in tensors:
+        for level in levels_of(tensor):
+            if found is None or level.number > found.number:
+                found = level
+    return found
+
+
+def at_level(tensor: Any, level: BatchLevel) -> Any:
+    """The examples of a level, in dimension 0; None if the tensor is the same for all of them."""
+    if level not in levels_of(tensor):
+        return None
+    if tensor.level is level:
+        return tensor.payload
+    inner = at_level(tensor.payload, level)
+    return BatchedTensor(find("transpose")(inner, dim0=0, dim1=1), tensor.level)
+
+
+def spread(tensor: Any, size: int) -> Any:
+    """The tensor ``size`` times, without a copy, in a new dimension 0."""
+    return find("expand")(find("unsqueeze")(tensor, dim=0), size=(size, *tensor._spec.shape))
+
+
+def examples_of(tensor: Any, level: BatchLevel) -> Any:
+    """The examples of a level in dimension 0, also if they are all the same."""
+    found = at_level(tensor, level)
+    return spread(tensor, level.size) if found is None else found
+
+
+def lifted(tensor: Any, like: Any) -> Any:
+    """The tensor, batched at all levels at which ``like`` is."""
+    return _lifted(tensor, levels_of(like), copy=True)
+
+
+def for_each_example(tensor: Any) -> Any:
+    """The tensor, batched at all levels of the `vmap` calls that are running, so that gradients by it are as well.
+
+    The level opened last is its outer one, which is the order in which gradients take the levels off.
+    """
+    inner: Any = tensor
+    number: int | None = None
+    while isinstance(inner, BatchedTensor):
+        if number is not None and inner.level.number > number:
+            tensor = find("permute")(tensor, dims=tuple(range(tensor._spec.ndim)))  # what ops return is in order
+            break
+        inner, number = inner.payload, inner.level.number
+    return _lifted(tensor, _state.levels, copy=False)
+
+
+def _lifted(tensor: Any, levels: Any, copy: bool) -> Any:
+    missing = sorted(set(levels) - levels_of(tensor), key=lambda level: level.number)
+    for level in missing:
+        tensor = _at_one_more(tensor, level)
+    return find("clone")(tensor) if missing and copy else tensor
+
+
+def _at_one_more(tensor: Any, level: BatchLevel) -> Any:
+    if isinstance(tensor, BatchedTensor) and tensor.level.number > level.number:
+        return BatchedTensor(_at_one_more(tensor.payload, level), tensor.level)
+    return BatchedTensor(spread(tensor, level.size), level)
+
+
+# ---- what ops go through ----------------------------------------------------------------------------------------
+
+
+def _batched(inner: Any, op: Op, inputs: tuple[Any, ...], params: Any) -> Any:
+    """Apply the op to all examples at once."""
+    level = deepest(inputs)
+    if "state" in op.inputs and _state.levels:
+        return _drawn(op, inputs, params, level)
+    if level is None:
+        return inner(op, inputs, params)
+    if any(isinstance(value, (bool, int, float)) for value in inputs):
+        inputs = engine._with_constants(op, inputs)
+    found = [at_level(tensor, level) for tensor in inputs]
+    flags = tuple([each is not None for each in found])
+    values = [tensor if each is None else each for tensor, each in zip(inputs, found, strict=True)]
+    return _applied(op, inputs, values, flags, params, level)
+
+
+def _applied(
+    op: Op, inputs: Sequence[Any], values: Sequence[Any], flags: tuple[bool, ...], params: Any, level: BatchLevel
+) -> Any:
+    from numgrad.ops.rules.batch import Batch, elementwise
+
+    batch = Batch(op, level.size, flags)
+    given = params._asdict()
+    if op.name.endswith("_") and op.outputs == ("out",) and op.batch_function is None:
+        if not flags[0]:
+            raise RuntimeError(
+                f"vmap: {op.name}: inplace arithmetic is not possible because there is an input with more elements than self: it "
+                "differs from example to example, and self does not. Use the operation that returns a new tensor, or make self "
+                "by zeros_like of a batched tensor"
+            )
+        target, *others = elementwise(batch, *values, apply=False)
+        if target._spec.ndim != values[0]._spec.ndim:
+            raise RuntimeError(
+                f"{op.name}: output with shape {list(inputs[0]._spec.shape)} doesn't match the broadcast shape"
+            )
+        change_in_place(op, values[0], *others, **given)
+        return inputs[0]
+    result: Any = NotImplemented
+    if op.batch_function is not None:
+        result = op.batch_function(batch, *values, **given)
+    elif op.elementwise:
+        result = elementwise(batch, *values, **given)
+    elif op.composite_function is not None:
+        return op.composite_function(*inputs, **given)
+    if result is NotImplemented:
+        result = _one_by_one(op, values, flags, given, level)
+    if isinstance(result, tuple):
+        return tuple([BatchedTensor(each, level) for each in result])
+    return BatchedTensor(result, level)
+
+
+def _one_by_one(
+    op: Op, values: Sequence[Any], flags: tuple[bool, ...], params: dict[str, Any], level: BatchLevel
+) -> Any:
+    warnings.warn(
+        f"There is a performance drop because we have not yet implemented the batching rule for {op.name}: it is applied to "
+        f"{level.size} examples one after the other. Op.batch attaches a rule.",
+        UserWarning,
+        stacklevel=5,
+    )
+    if level.size == 0:
+        raise ValueError(
+            f"vmap: the batch has no example, and {op.name} has no batching rule to tell the form of its result"
+        )
+    results = []
+    for index in range(level.size):
+        example = [_example(value, index) if flag else value for value, flag in zip(values, flags, strict=True)]
+        results.append(op(*example, **params))
+    if not isinstance(results[0], tuple):
+        return stacked(results)
+    return tuple(stacked(column) for column in zip(*results, strict=True))
+
+
+def _example(value: Any, index: int) -> Any:
+    from numgrad.ops.view import narrow
+
+    return find("squeeze")(narrow(value, 0, index, 1), dims=(0,))
+
+
+def stacked(values: Sequence[Any]) -> Any:
+    """Tensors of one shape along a new dimension 0."""
+    return find("cat")(*[find("unsqueeze")(value, dim=0) for value in values], dim=0)
+
+
+# ---- random numbers ---------------------------------------------------------------------------------------------
+
+
+def _drawn(op: Op, inputs: tuple[Any, ...], params: Any, level: BatchLevel | None) -> Any:
+    """Random numbers, by the wish of the innermost `vmap` first."""
+    running = _state.levels
+    inner = running[-1]
+    if level is not None and level.number > inner.number:
+        inner = level
+    if inner.randomness == "error":
+        raise RuntimeError(
+            "vmap: called random operation while in randomness error mode. Please either use the 'same' or 'different' randomness "
+            "flags on vmap or perform the randomness operation out of vmap"
+        )
+    from numgrad.ops.rules.batch import draw_different, draw_same
+
+    examples = at_level(inputs[0], inner)
+    _state.levels = tuple(each for each in running if each is not inner)
+    try:
+        if inner.randomness == "different":
+            return BatchedTensor(draw_different(op, inner.size, examples, inputs, params._asdict()), inner)
+        if examples is None:
+            return op(*inputs, **params._asdict())
+        return BatchedTensor(draw_same(op, examples, inputs, params._asdict()), inner)
+    finally:
+        _state.levels = running
+
+
+# ---- functions of users -----------------------------------------------------------------------------------------
+
+
+def apply_function(cls: Any, args: tuple[Any, ...]) -> Any:
+    """A `Function` on batched arguments: by its ``vmap``, else one example after the other, with a warning."""
+    level = deepest(args)
+    assert level is not None
+    found = [at_level(arg, level) for arg in args]
+    rule = getattr(cls, "vmap", None)
+    if rule is not None:
+        in_dims = tuple(None if each is None else 0 for each in found)
+        values = tuple(arg if each is None else each for arg, each in zip(args, found, strict=True))
+        outputs, out_dims = rule(_Info(level), in_dims, *values)
+        if not isinstance(outputs, tuple):
+            return _at_front(outputs, out_dims, level)
+        dims = out_dims if isinstance(out_dims, tuple) else (out_dims,) * len(outputs)
+        return tuple(_at_front(output, dim, level) for output, dim in zip(outputs, dims, strict=True))
+    warnings.warn(
+        f"There is a performance drop because {cls.__name__} has no vmap staticmethod: it is applied to {level.size} examples "
+        "one after the other.",
+        UserWarning,
+        stacklevel=4,
+    )
+    results = []
+    for index in range(level.size):
+        results.append(
+            cls.apply(*[arg if e is None else _example(e, index) for arg, e in zip(args, found, strict=True)])
+        )
+    if not isinstance(results[0], tuple):
+        return BatchedTensor(stacked(results), level)
+    return tuple(BatchedTensor(stacked(column), level) for column in zip(*results, strict=True))
+
+
+class _Info:
+    """What a ``vmap`` staticmethod gets to know."""
+
+    def __init__(self, level: BatchLevel) -> None:
+        self.batch_size, self.randomness = level.size, level.randomness
+
+
+def _at_front(output: Any, dim: int | None, level: BatchLevel) -> Any:
+    if dim is None or not isinstance(output, Tensor):
+        return output
+    order = [dim % output.ndim, *(axis for axis in range(output.ndim) if axis != dim % output.ndim)]
+    return BatchedTensor(find("permute")(output, dims=tuple(order)), level)
