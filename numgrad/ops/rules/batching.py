@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from numgrad.layout import product
+from numgrad.ops.attention import attention, attention_backward
 from numgrad.ops.conv import conv2d, conv2d_backward_input, conv2d_backward_weight
 from numgrad.ops.creation import cat, full, to_strides, zeros_like
 from numgrad.ops.elementwise import add, div, mul
@@ -244,6 +245,10 @@ def _of_images(batch: Batch, *values: Any, **params: Any) -> Any:
 for _op in (
     adaptive_avg_pool2d, adaptive_avg_pool2d_backward, avg_pool2d, avg_pool2d_backward, max_pool2d, max_pool2d_backward,
 ):  # fmt: skip
+    _op.batch(_of_images)
+
+
+for _op in (attention, attention_backward):  # of [B, H, rows, columns]
     _op.batch(_of_images)
 
 
