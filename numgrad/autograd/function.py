@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from numgrad import registry
-from numgrad.autograd import batched, forward_ad
+from numgrad.autograd import batched, duals
 from numgrad.engine import dispatch
 from numgrad.engine.tape import DETACHED, Node, Record, TensorBase, gradient_edge, lost_history, modes
 from numgrad.engine.views import CUSTOM, check_in_place, fix, follow, refresh
@@ -313,15 +313,15 @@ def transformed(cls: type[Function], args: tuple[Any, ...]) -> Any:
     if any(isinstance(arg, batched.BatchedTensor) for arg in args):
         return batched.apply_function(cls, args)
     ctx = FunctionCtx()
-    if not any(forward_ad.is_dual(arg) for arg in args):
+    if not any(duals.is_dual(arg) for arg in args):
         return cls._applied(args, ctx)
     if cls.jvp is Function.jvp:
         cls.jvp(ctx)  # says that it is missing
-    with forward_ad.suspended() as levels:
+    with duals.suspended() as levels:
         output = cls._applied(args, ctx)
         ctx._in_jvp = True
         outputs = output if isinstance(output, tuple) else (output,)
-        forward_ad.push_function(levels, functools.partial(cls.jvp, ctx), args, outputs, cls.__name__)
+        duals.push_function(levels, functools.partial(cls.jvp, ctx), args, outputs, cls.__name__)
     return output
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from numgrad.autograd import batched, forward_ad
-from numgrad.autograd.forward_ad import detached
+from numgrad.autograd.duals import detached
 from numgrad.autograd.gradients import grad
 from numgrad.autograd.modes import enable_grad, is_grad_enabled
 from numgrad.tensor import creation

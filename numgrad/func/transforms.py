@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from numgrad.autograd import batched, forward_ad, functional, gradients
-from numgrad.autograd.forward_ad import detached
+from numgrad.autograd.duals import detached
 from numgrad.autograd.modes import enable_grad, is_grad_enabled
 from numgrad.engine.tape import AccumulateGrad, Node
 from numgrad.func.trees import Build, flatten

@@ -9,6 +9,7 @@ import pytest
 
 import numgrad as ng
 from numgrad import registry
+from numgrad.autograd import duals
 from numgrad.autograd import forward_ad as fwAD
 from tests.autograd.scenarios import agree
 from tests.autograd.test_functional import values
@@ -217,7 +218,7 @@ def test_levels_belong_to_their_thread() -> None:
 def test_tensors_are_not_kept_alive() -> None:
     with fwAD.dual_level():
         d = fwAD.make_dual(ng.ones(2), ng.ones(2))
-        level = fwAD._state.levels[-1]
+        level = duals.state.levels[-1]
         for _ in range(5):
             y = d * 2
         del y
