@@ -358,8 +358,10 @@ def apply_function(cls: Any, args: tuple[Any, ...]) -> Any:
     level = deepest(args)
     assert level is not None
     found = [at_level(arg, level) for arg in args]
-    rule = getattr(cls, "vmap", None)
-    if rule is not None:
+    from numgrad.autograd.function import Function
+
+    rule = cls.vmap
+    if rule is not Function.vmap:
         in_dims = tuple(None if each is None else 0 for each in found)
         values = tuple(arg if each is None else each for arg, each in zip(args, found, strict=True))
         outputs, out_dims = rule(_Info(level), in_dims, *values)

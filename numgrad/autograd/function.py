@@ -240,9 +240,9 @@ class Function:
 
     @staticmethod
     def vmap(info: Any, in_dims: Any, *args: Any) -> Any:
-        """torch's place for a batching rule; here `func.vmap` calls the function once for each slice, and needs none."""
+        """A batching rule for `func.vmap`: (outputs, out_dims) for all examples; ``in_dims`` says where args have them."""
         raise NotImplementedError(
-            "Function.vmap is never called: func.vmap applies a custom Function to one slice after the other, and stacks"
+            "You must implement the vmap staticmethod for all examples at once; without it they are computed one by one"
         )
 
     @classmethod
