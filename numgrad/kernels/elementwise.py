@@ -95,6 +95,11 @@ def _defined(tree: ast.FunctionDef, like: Callable[..., Any], extra: dict[str, A
     """The function that a changed definition describes, with the globals of the original."""
     plain: Any = getattr(like, "py_func", like)
     names = {**plain.__globals__, **{n: v for n, v in references(plain) if "." not in n}, **extra}
+    return function_of_definition(tree, names)
+
+
+def function_of_definition(tree: ast.FunctionDef, names: dict[str, Any]) -> Any:
+    """The scalar function that a definition describes; ``names`` are its globals."""
     text = ast.unparse(ast.fix_missing_locations(ast.Module([tree], [])))
     made = _function_from(text, tree.name, names)
     made.__definition__ = tree

@@ -24,6 +24,8 @@ import types
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from numgrad import dtypes, registry
 from numgrad.dtypes import dtype as Dtype
 from numgrad.errors import DtypeError, GradError, ShapeError, describe
@@ -337,9 +339,100 @@ class _InPlace(Op):
         self.base.plan_into(b, inputs, target, compute)
 
 
-def elementwise(name: str, **options: Any) -> Elementwise:
-    """Declare an elementwise op; the options are those of `Elementwise`."""
-    return Elementwise(name, **options)
+class Derived(Elementwise):
+    """An elementwise op whose backward is found from its forward; see `derive`.
+
+    Its gradient is the incoming one times an op for each derivative, which is of this class again.
+    """
+
+    def __init__(self, program: Any, **options: Any) -> None:
+        options.setdefault("inputs", program.parameters)
+        super().__init__(program.name, register=False, **options)
+        self.program = program
+        self.forward(program.function())
+        backward, self._derivatives = program.backward()
+        self._ops: dict[int, Any] = {}
+        self.backward(backward)
+
+    def derivative(self, number: int) -> Callable[..., Any]:
+        """The derivative by an input: an op, as a function of all inputs, of which those that it does not read may be None."""
+        found = self._ops.get(number)
+        if found is None:
+            program = self._derivatives[number]
+            if not program.parameters:
+                found = _constant(program.result)
+            else:
+                op, places = Derived(program), [self._argument_names().index(name) for name in program.parameters]
+                found = _of_some(op, places)
+            self._ops[number] = found
+        return found  # type: ignore[no-any-return]
+
+    def _make_part(self, needs: tuple[bool, ...], create_graph: bool) -> _Part:
+        part = super()._make_part(needs, create_graph)
+        wanted = [n for n, source in enumerate(part.sources) if source is not None and source >= 0]
+        if not create_graph or not part.reads:
+            return part
+
+        def composite(grad: Any, *saved: Any) -> tuple[Any, ...]:
+            known = dict(zip(self.saves, saved, strict=True))
+            inputs = [known.get(name) for name in self._argument_names()]
+            return tuple(_times(grad, self.derivative(n)(*inputs)) for n in wanted)
+
+        return _Part(composite, tuple(range(len(self.saves) + 1)), bool(self.saves), part.sources, None)
+
+    def _run_jvp(self, ctx: Any, *tangents: Any) -> Any:
+        if not ctx.differentiable:
+            return super()._run_jvp(ctx, *tangents)
+        total = None
+        for number, tangent in enumerate(tangents):
+            if tangent is not None:
+                term = _times(tangent, self.derivative(number)(*ctx.inputs))
+                total = term if total is None else find("add")(total, term)
+        return total
+
+
+def _times(grad: Any, slope: Any) -> Any:
+    return find("mul")(grad, slope)
+
+
+def _constant(value: Any) -> Callable[..., Any]:
+    return lambda *inputs: value
+
+
+def _of_some(op: Op, places: Sequence[int]) -> Callable[..., Any]:
+    return lambda *inputs: op(*[inputs[place] for place in places])
+
+
+def elementwise(function: str | ScalarFunction, **options: Any) -> Elementwise:
+    """Declare an elementwise op; the options are those of `Elementwise`.
+
+    Given a name, `Elementwise.forward` and `Elementwise.backward` of what is returned attach the two scalar functions. Given
+    a function of numbers, its derivatives are found from its text, of any order: one line makes an op. The function may call
+    helpers, branch, and loop over constant ranges; it is made of arithmetic, comparisons, and the functions of
+    `numgrad.scalar`, ``math`` and NumPy. Parameters that have defaults are constants.
+
+    Raises
+    ------
+    KernelError
+        The function does something that has no derivative here; the message says what.
+
+    >>> import numgrad as ng
+    >>> @ng.elementwise
+    ... def swish(x):
+    ...     return x / (1 + ng.scalar.exp(-x))
+    >>> x = ng.tensor([0.0, 1.0], requires_grad=True)
+    >>> swish(x).sum().backward()
+    >>> x.grad
+    tensor([0.5000, 0.9277])
+    """
+    if isinstance(function, str):
+        return Elementwise(function, **options)
+    from numgrad.ops.formula import read
+
+    plain = getattr(function, "py_func", function)
+    options.setdefault("doc", plain.__doc__ or "")
+    options.setdefault("oracle", np.vectorize(plain, otypes=[np.float64]))
+    return Derived(read(function), **options)
 
 
 def _parameter_names(function: ScalarFunction) -> tuple[str, ...]:

@@ -50,6 +50,16 @@ class Tensor(TensorBase):
     # Without this NumPy would take ``array * tensor`` apart element by element.
     __array_ufunc__ = None
 
+    @property
+    def _numba_type_(self) -> Any:
+        """Numba asks for this where a tensor is an argument of a compiled function, and would say nothing useful."""
+        raise TypeError(
+            "a numgrad Tensor was given to a function compiled by Numba (@njit), which works on arrays and would lose the "
+            "gradient. Make the function an op: numgrad.elementwise(f) for a formula of numbers, numgrad.custom_op(name, "
+            "forward, backward) for loops over arrays (docs/adding-an-op.md). For the values alone, pass "
+            "tensor.detach().numpy()"
+        )
+
     # ---- what it is --------------------------------------------------------------------------------------------
 
     @property
