@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from numgrad.autograd import batched, forward_ad
 from numgrad.autograd.gradients import grad
 from numgrad.autograd.modes import enable_grad
 from numgrad.dtypes import float64
@@ -61,12 +62,14 @@ def gradcheck(
         Gradients must have their inputs' dtypes.
     check_batched_grad
         Several cotangents at once must give what they give one by one.
-    check_backward_ad
-        False: nothing is checked.
+    check_backward_ad, check_forward_ad
+        Whether the Jacobians of reverse mode, and those of forward mode, are checked.
+    check_batched_forward_grad
+        With ``check_forward_ad``: several tangents at once must give what they give one by one.
     fast_mode
         Compare one number for each output and input, ``u^T J v`` with random u and v, instead of all of the Jacobian.
-    check_forward_ad, check_batched_forward_grad, masked
-        There is no forward mode and no masked tensor here: True is refused.
+    masked
+        There is no masked tensor here: True is refused.
 
     Raises
     ------
@@ -82,11 +85,13 @@ def gradcheck(
     >>> ng.autograd.gradcheck(ng.tanh, x)
     True
     """
-    _refuse(check_forward_ad=check_forward_ad, check_batched_forward_grad=check_batched_forward_grad, masked=masked)
+    _refuse_masked(masked)
     check = _Check(func, inputs, eps, atol, rtol, nondet_tol, check_grad_dtypes, check_batched_grad, fast_mode)
     try:
         if check_backward_ad:
             check.run()
+        if check_forward_ad:
+            check.run_forward(check_batched_forward_grad)
     except GradcheckError:
         if raise_exception:
             raise
@@ -123,13 +128,15 @@ def gradgradcheck(
         The cotangents; random ones if left out.
     gen_non_contig_grad_outputs
         Random cotangents with gaps in their memory.
+    check_rev_over_rev, check_fwd_over_rev
+        Whether the gradients are differentiated by reverse mode, and by forward mode.
 
     >>> import numgrad as ng
     >>> x = ng.randn(3, dtype=ng.float64, requires_grad=True)
     >>> ng.autograd.gradgradcheck(ng.tanh, x)
     True
     """
-    _refuse(check_fwd_over_rev=check_fwd_over_rev, masked=masked)
+    _refuse_masked(masked)
     values = _as_values(inputs)
     outputs = [output for output in _outputs(func, values) if output.requires_grad]
     if grad_outputs is None:
@@ -147,22 +154,17 @@ def gradgradcheck(
         found = grad(made, wanted, weights, create_graph=True, allow_unused=True)
         return tuple(gradient for gradient in found if gradient is not None)
 
-    if not outputs or not check_rev_over_rev:
+    if not outputs:
         return True
     try:
         arguments = (*values, *cotangents)
-        _Check(
-            first_order,
-            arguments,
-            eps,
-            atol,
-            rtol,
-            nondet_tol,
-            check_grad_dtypes,
-            check_batched_grad,
-            fast_mode,
-            strict=True,
-        ).run()
+        check = _Check(
+            first_order, arguments, eps, atol, rtol, nondet_tol, check_grad_dtypes, check_batched_grad, fast_mode, strict=True
+        )  # fmt: skip
+        if check_rev_over_rev:
+            check.run()
+        if check_fwd_over_rev:
+            check.run_forward(batch=False)
     except GradcheckError:
         if raise_exception:
             raise
@@ -170,12 +172,9 @@ def gradgradcheck(
     return True
 
 
-def _refuse(**asked: bool | None) -> None:
-    for name, value in asked.items():
-        if value:
-            raise NotImplementedError(
-                f"gradcheck: {name}=True is not there; numgrad has neither forward mode nor masked tensors"
-            )
+def _refuse_masked(masked: bool | None) -> None:
+    if masked:
+        raise NotImplementedError("gradcheck: masked=True is not there; numgrad has no masked tensors")
 
 
 class _Check:
@@ -242,6 +241,40 @@ class _Check:
                 self._judge(number, position, matrix @ direction, seeds @ moved)
             else:
                 self._judge(number, position, matrix.T, self._numerical(number, position))
+
+    def run_forward(self, batch: bool) -> None:
+        """Tangents against finite differences, one input after the other."""
+        rng = np.random.default_rng(1)
+        for position in self.checked:
+            count = self.values[position].numel()
+            seeds: Any = rng.uniform(-1, 1, (1, count)) if self.fast else np.eye(count)
+            rows = [self._tangents(position, seed) for seed in seeds]
+            for number in range(len(rows[0]) if rows else 0):
+                analytical = np.array([row[number] for row in rows])
+                self._judge(number, position, analytical, np.array([self._along(number, position, s) for s in seeds]))
+            if batch and rows:
+                with batched.batch_level(len(seeds)) as level:
+                    found = self._tangents(position, seeds, level)
+                for number, together in enumerate(found):
+                    self._judge(number, position, np.array([row[number] for row in rows]), together)
+
+    def _tangents(self, position: int, seed: np.ndarray, level: Any = None) -> list[np.ndarray]:
+        """The tangents of the outputs for one of an input, or for one of each example of a level."""
+        value = self.values[position]
+        shape = value.shape if level is None else (len(seed), *value.shape)
+        tangent = creation.tensor(seed.reshape(shape), dtype=value.dtype)
+        with forward_ad.dual_level():
+            moved = list(self.values)
+            moved[position] = forward_ad.make_dual(
+                value, tangent if level is None else batched.BatchedTensor(tangent, level)
+            )
+            pairs = [forward_ad.unpack_dual(output) for output in _outputs(self.func, moved)]
+        found = []
+        for primal, each in pairs:
+            each = creation.zeros(primal.shape, dtype=primal.dtype) if each is None else each.detach()
+            flat = each if level is None else batched.examples_of(each, level)
+            found.append(_flat(flat) if level is None else np.array(flat._array(), np.float64).reshape(len(seed), -1))
+        return found
 
     def _judge(self, number: int, position: int, analytical: np.ndarray, numerical: np.ndarray) -> None:
         if np.allclose(analytical, numerical, self.rtol, self.atol, equal_nan=True):

@@ -169,8 +169,33 @@ def test_refusals() -> None:
     x = values(2)
     with pytest.raises(ValueError, match="expects at least one input tensor to require gradient"):
         gradcheck(ng.exp, x.detach())
-    for name in ("check_forward_ad", "check_batched_forward_grad", "masked"):
-        with pytest.raises(NotImplementedError, match=name):
-            gradcheck(ng.exp, x, **{name: True})
-    with pytest.raises(NotImplementedError, match="check_fwd_over_rev"):
-        gradgradcheck(ng.exp, x, check_fwd_over_rev=True)
+    with pytest.raises(NotImplementedError, match="masked"):
+        gradcheck(ng.exp, x, masked=True)
+
+
+@pytest.mark.parametrize("fast_mode", [False, True])
+def test_forward_mode_is_checked(fast_mode: bool) -> None:
+    def right(x: Any, y: Any) -> Any:
+        return (x * y).sin(), x.exp().sum()
+
+    inputs = values(3), values(3)
+    assert gradcheck(right, inputs, check_forward_ad=True, check_batched_forward_grad=True, fast_mode=fast_mode)
+    assert gradgradcheck(right, inputs, check_fwd_over_rev=True, fast_mode=fast_mode)
+
+    class Wrong(ng.autograd.Function):
+        @staticmethod
+        def forward(ctx: Any, x: Any) -> Any:
+            ctx.save_for_backward(x)
+            return x * x
+
+        @staticmethod
+        def backward(ctx: Any, grad: Any) -> Any:
+            return grad * 2 * ctx.saved_tensors[0]
+
+        @staticmethod
+        def jvp(ctx: Any, tangent: Any) -> Any:
+            return tangent * 2.001 * ctx.saved_tensors[0]
+
+    assert gradcheck(Wrong.apply, inputs[0], fast_mode=fast_mode)
+    with pytest.raises(GradcheckError, match="Jacobian mismatch"):
+        gradcheck(Wrong.apply, inputs[0], check_forward_ad=True, fast_mode=fast_mode)
