@@ -6,9 +6,9 @@ from numgrad.kernels import conv_depthwise, winograd
 from numgrad.kernels.conv import Conv2dGeometry, plan_padded
 from numgrad.kernels.conv_choice import choose
 from numgrad.kernels.conv_outer import plan_outer
-from numgrad.kernels.gemm_pack import add_splits, pack_panels
+from numgrad.kernels.gemm_pack import PACK_CHANNELS, add_splits, pack_kernel
 from numgrad.kernels.gemm_rows import Rows
-from numgrad.runtime.plan import GRAIN_COST, Operand, PlanBuilder
+from numgrad.runtime.plan import Operand, PlanBuilder
 
 
 def plan_conv2d_backward_weight(
@@ -46,8 +46,8 @@ def plan_conv2d_backward_weight(
             swapped=True, batch=1, rows=run, columns=g.k, out_row=g.k, out_tap=run * g.k,
         )  # fmt: skip
         b.launch(
-            pack_panels, turned.flat, grad_weight.flat, 1, 1, g.k, g.filter_size, g.filter_size, 0, 0, 1, g.k,
-            work=-(-g.k // 16), grain=GRAIN_COST // (32 * g.filter_size) + 1, cost=grad_weight.extent,
+            pack_kernel(x.code), turned.flat, grad_weight.flat, 1, 1, g.k, g.filter_size, g.filter_size, 0, 0, 1, g.k,
+            work=-(-g.k // PACK_CHANNELS), grain=1, cost=grad_weight.extent,
         )  # fmt: skip
         return
     plan_outer(

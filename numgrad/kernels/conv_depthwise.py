@@ -5,7 +5,7 @@ A tap multiplies a row of channels by a row of the weight, which is turned to ``
 
 from __future__ import annotations
 
-from numgrad.kernels.gemm_pack import pack_panels
+from numgrad.kernels.gemm_pack import PACK_CHANNELS, pack_kernel
 from numgrad.kernels.gemm_rows import Grid, next_place, place_of
 from numgrad.runtime.kernel import kernel
 from numgrad.runtime.plan import GRAIN_COST, Operand, PlanBuilder
@@ -97,8 +97,8 @@ def plan_filter_channels(
     dtype, taps = source.spec.dtype, grid.taps
     turned, nothing = b.scratch(dtype, taps * channels), b.scratch(dtype, 0)
     b.launch(
-        pack_panels, weight.flat, turned.flat, 1, 1, taps, channels, channels, 0, 0, 1, taps,
-        work=-(-taps // 16), grain=1, cost=taps * channels,
+        pack_kernel(source.code), weight.flat, turned.flat, 1, 1, taps, channels, channels, 0, 0, 1, taps,
+        work=-(-taps // PACK_CHANNELS), grain=1, cost=taps * channels,
     )  # fmt: skip
     b.launch(
         filter_channels, source.flat, turned.flat, bias.array(channels) if bias else nothing.array(0), out.flat,

@@ -2,52 +2,84 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 
 from numgrad import dtypes
-from numgrad.runtime.kernel import kernel
+from numgrad.runtime import simd, target
+from numgrad.runtime.kernel import Kernel, kernel
 from numgrad.runtime.plan import GRAIN_COST, Operand, PlanBuilder
 from numgrad.runtime.program import Array
+from numgrad.runtime.simd import address_of
 
-PACK_CHANNELS = 16  # whose lines of memory are used whole while they are turned
+PACK_CHANNELS = 64  # whose runs of memory are read whole while they are turned
 
 
-@kernel("T[:], T[:], i8, i8, i8, i8, i8, i8, i8, i8, i8")
-def pack_panels(
-    source, out, panels, taps, channels, width, columns, batch_step, tap_step, channel_step, column_step, start, stop
-):
-    """``out[g, panel, t, c, :width] = source[g, t, c, panel * width + ...]``, zeros beyond ``columns``.
+@functools.cache
+def pack_kernel(code: str) -> Kernel:
+    """The kernel that packs elements of one dtype."""
+    transpose = simd.transpose_tile(code)
+    itemsize = 4 if code == "f4" else 8
+    lanes = target.host_target().lanes(itemsize)
 
-    An item is a block of at most `PACK_CHANNELS` channels of one tap.
-    """
-    blocks = (channels + PACK_CHANNELS - 1) // PACK_CHANNELS
-    zero = source.dtype.type(0)
-    for item in range(start, stop):
-        block = item % blocks
-        rest = item // blocks
-        tap = rest % taps
-        rest //= taps
-        panel = rest % panels
-        batch = rest // panels
-        first = block * PACK_CHANNELS
-        count = min(PACK_CHANNELS, channels - first)
-        begin = batch * batch_step + tap * tap_step + first * channel_step + panel * width * column_step
-        goal = out[(((batch * panels + panel) * taps + tap) * channels + first) * width :][: count * width]
-        wanted = min(width, columns - panel * width)
-        if column_step == 1:
-            for c in range(count):
-                line, row = goal[c * width : (c + 1) * width], source[begin + c * channel_step :][:wanted]
-                for j in range(row.shape[0]):
-                    line[j] = row[j]
-                for j in range(row.shape[0], line.shape[0]):
-                    line[j] = zero
-        else:
-            for j in range(wanted):
+    @kernel(f"{code}[:], {code}[:], i8, i8, i8, i8, i8, i8, i8, i8, i8")
+    def pack_panels(
+        source,
+        out,
+        panels,
+        taps,
+        channels,
+        width,
+        columns,
+        batch_step,
+        tap_step,
+        channel_step,
+        column_step,
+        start,
+        stop,
+    ):
+        """``out[g, panel, t, c, :width] = source[g, t, c, panel * width + ...]``, zeros beyond ``columns``.
+
+        An item is a block of at most `PACK_CHANNELS` channels of one tap.
+        """
+        blocks = (channels + PACK_CHANNELS - 1) // PACK_CHANNELS
+        for item in range(start, stop):
+            block = item % blocks
+            rest = item // blocks
+            tap = rest % taps
+            rest //= taps
+            panel = rest % panels
+            batch = rest // panels
+            first = block * PACK_CHANNELS
+            count = min(PACK_CHANNELS, channels - first)
+            begin = batch * batch_step + tap * tap_step + first * channel_step + panel * width * column_step
+            goal = out[(((batch * panels + panel) * taps + tap) * channels + first) * width :][: count * width]
+            wanted = min(width, columns - panel * width)
+            if column_step == 1:
                 for c in range(count):
-                    goal[c * width + j] = source[begin + c * channel_step + j * column_step]
-            for j in range(wanted, width):
-                for c in range(count):
-                    goal[c * width + j] = zero
+                    line, row = goal[c * width : (c + 1) * width], source[begin + c * channel_step :][:wanted]
+                    for j in range(row.shape[0]):
+                        line[j] = row[j]
+                    for j in range(row.shape[0], line.shape[0]):
+                        line[j] = 0
+            else:
+                turned = 0  # columns and channels that are turned by squares
+                if channel_step == 1 and count % lanes == 0:
+                    turned = wanted // lanes * lanes
+                    for j in range(0, turned, lanes):
+                        for c in range(0, count, lanes):
+                            transpose(
+                                address_of(source, begin + j * column_step + c), column_step * itemsize,
+                                address_of(goal, c * width + j), width * itemsize,
+                            )  # fmt: skip
+                for j in range(turned, wanted):
+                    for c in range(count):
+                        goal[c * width + j] = source[begin + c * channel_step + j * column_step]
+                for j in range(wanted, width):
+                    for c in range(count):
+                        goal[c * width + j] = 0
+
+    return pack_panels
 
 
 @kernel("T[:], T[:], T[:], i8, i8, i8, i8, i8, i8, i8, i8")
@@ -98,7 +130,7 @@ def plan_pack(
     blocks = -(-channels // PACK_CHANNELS)
     item = min(channels, PACK_CHANNELS) * width
     b.launch(
-        pack_panels, from_offset(right.operand, right.offset), packed.flat, panels, taps, channels, width, columns,
+        pack_kernel(code), from_offset(right.operand, right.offset), packed.flat, panels, taps, channels, width, columns,
         right.batch, right.tap, right.channel, right.column,
         work=batch * panels * taps * blocks, grain=GRAIN_COST // (2 * item + 1) + 1, cost=packed.extent,
     )  # fmt: skip

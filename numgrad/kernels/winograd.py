@@ -32,9 +32,9 @@ import functools
 from fractions import Fraction
 
 from numgrad import dtypes
-from numgrad.kernels.conv_outer import plan_outer
 from numgrad.kernels.gemm_pack import Right, plan_pack
-from numgrad.kernels.gemm_rows import Rows, lanes, plain_grid, plan_rows, tile_shape
+from numgrad.kernels.gemm_panels import plan_panels
+from numgrad.kernels.gemm_rows import lanes, tile_shape
 from numgrad.runtime import simd
 from numgrad.runtime.kernel import Kernel, kernel
 from numgrad.runtime.plan import GRAIN_COST, Operand, PlanBuilder
@@ -46,7 +46,7 @@ POINTS = {
     4: (Fraction(0), Fraction(3, 4), Fraction(-3, 4), Fraction(3, 2), Fraction(-3, 2)),
 }
 BLOCK_BYTES = 1 << 22  # of transformed tiles that are in use at a time, so that they stay in a cache
-FEW_TILES = 128  # up to which packing the transformed weight costs more than it gains
+LEAST_SUM = 256  # tiles that are summed before the sums go to memory
 SOURCE, GOAL, NEITHER = 0, 1, 2  # which side of a transform is an image
 
 
@@ -98,10 +98,11 @@ def transform_kernel(code: str, matrix: Matrix) -> Kernel:
     tile = simd.transform_tile(code, matrix)
     vector, itemsize = lanes(code), 4 if code == "f4" else 8
 
-    @kernel(f"{code}[:], {code}[:], {code}[:], i8[:], {'i8, ' * 15}")
+    @kernel(f"{code}[:], {code}[:], {code}[:], i8[:], {'i8, ' * 17}")
     def transform(
         source, goal, spare, words, image_side, height, width, tiles_h, tiles_w, step, origin, first_unit,
-        source_base, source_plane, source_unit, goal_base, goal_plane, goal_unit, channels, start, stop, worker,
+        source_base, source_plane, source_unit, goal_base, goal_plane, goal_unit, panel_width, panel_step, channels,
+        start, stop, worker,
     ):  # fmt: skip
         entries = rows * rows + columns * columns
         words = words[worker * entries : (worker + 1) * entries]
@@ -131,8 +132,11 @@ def transform_kernel(code: str, matrix: Matrix) -> Kernel:
                         else:
                             found = address_of(goal, pixel) if inside else address_of(spare, channels)
                             words[columns * columns + i * side + j] = found
-            for c in range(0, channels, vector):
-                tile(address_of(words, 0), c * itemsize, address_of(words, columns * columns), c * itemsize)
+            sources, goals = address_of(words, 0), address_of(words, columns * columns)
+            for first in range(0, channels, panel_width):
+                shift = first // panel_width * panel_step
+                for c in range(0, min(panel_width, channels - first), vector):
+                    tile(sources, (first + c) * itemsize, goals, (shift + c) * itemsize)
 
     return transform
 
@@ -150,15 +154,19 @@ def _plan_transform(
     b: PlanBuilder, matrix: Matrix, source: Operand, goal: Operand, *, units: int, channels: int,
     image_side: int = NEITHER, image: tuple[int, int, int, int, int, int] = (1, 1, 1, 1, 1, 0), first_unit: int = 0,
     source_place: tuple[int, int, int] = (0, 0, 0), goal_place: tuple[int, int, int] = (0, 0, 0),
+    panel: tuple[int, int] | None = None,
 ) -> None:  # fmt: skip
-    """``image``: height, width, tiles in each, step between tiles and first one's origin; places: base, plane, unit."""
+    """``image``: height, width, tiles in each, step between tiles and first one's origin; places: base, plane, unit.
+
+    ``panel``: channels that lie side by side in the goal, and the distance of such panels.
+    """
     size = len(matrix) ** 2 + len(matrix[0]) ** 2
     words = b.scratch(dtypes.int64, size, per_worker=True)
     spare = b.scratch(source.spec.dtype, 2 * channels, per_worker=True)
     cost = size * channels
     b.launch(
         transform_kernel(source.code, matrix), source.flat, goal.flat, spare.flat, words.flat, image_side, *image,
-        first_unit, *source_place, *goal_place, channels,
+        first_unit, *source_place, *goal_place, *(panel or (channels, channels)), channels,
         work=units, grain=2 * GRAIN_COST // cost + 1, cost=units * cost,
     )  # fmt: skip
 
@@ -175,46 +183,58 @@ def plan_winograd(
 ) -> None:  # fmt: skip
     """``goal = source`` filtered by ``weight``: the output, or (``turned``) the input's gradient.
 
-    ``channels`` are the source's, ``outputs`` the goal's; the weight lies as K 3 3 C, where K is ``outputs``, or
-    ``channels`` if ``turned``.
+    ``channels`` are the source's, ``outputs`` the goal's; the weight lies as [output, tap, channel], or as [channel,
+    tap, output] if ``turned``.
     """
     dtype, code = source.spec.dtype, source.code
     output, filtering, entry = matrices(m)
-    points = (m + 2) ** 2
-    filters, depth = (channels, outputs) if turned else (outputs, channels)  # K and C of the weight
-    plane = _plane(filters * depth)
-    tuned = b.scratch(dtype, points * plane)
-    # Turned by 180 degrees, the kernel is read from its last element on.
-    first, step = (8 * depth, -depth) if turned else (0, depth)
-    _plan_transform(
-        b, filtering, weight, tuned, units=filters, channels=depth,
-        source_place=(first, step, 9 * depth), goal_place=(0, plane, depth),
-    )  # fmt: skip
+    points, width = (m + 2) ** 2, tile_shape(code, "many")[1]
     tiles_h, tiles_w = -(-goal_size[0] // m), -(-goal_size[1] // m)
     tiles = images * tiles_h * tiles_w
     block = _block(tiles, points * (channels + outputs) * dtype.itemsize)
-    width = tile_shape(code, "many")[1]
-    right = Right(tuned, plane, 0, depth, 1) if turned else Right(tuned, plane, 0, 1, depth)
-    form = "many" if turned else "dot"
-    packed = tiles > FEW_TILES or (turned and outputs % width != 0)
-    if packed:
-        panels = plan_pack(b, right, batch=points, taps=1, channels=channels, columns=outputs, width=width)
-        right, form = Right(panels, 0, 0, 0, 0), "many"
-    seen_plane, made_plane = _plane(block * channels), _plane(block * outputs)
+    part = _part(outputs, points * channels * dtype.itemsize, width) if block >= tiles else outputs
+    # The transformed kernel lies as [point, panel of outputs, channel, output], so vectors run over outputs.
+    plane = _apart(-(-part // width) * channels * width)
+    tuned = b.scratch(dtype, points * plane)
+    seen_row, made_row = _apart(channels), _apart(outputs)
+    seen_plane, made_plane = _apart(block * seen_row), _apart(block * made_row)
     seen, made = b.scratch(dtype, points * seen_plane), b.scratch(dtype, points * made_plane)
+
+    def tune(first: int, count: int) -> None:
+        """Transform the kernel for some of the outputs."""
+        if turned:  # by 180 degrees: the kernel, which lies as [channel, tap, output], is read from its last tap on
+            place, weights = (8 * outputs + first, -outputs, 9 * outputs), weight
+        else:
+            weights = plan_pack(
+                b, Right(weight, 0, channels, 1, 9 * channels, 9 * channels * first), batch=1, taps=9,
+                channels=channels, columns=count, width=count,
+            )  # fmt: skip
+            place = (0, channels * count, count)
+        _plan_transform(
+            b, filtering, weights, tuned, units=channels, channels=count, source_place=place,
+            goal_place=(0, plane, width), panel=(width, channels * width),
+        )  # fmt: skip
+
+    if part == outputs:
+        tune(0, outputs)
     for first_tile in range(0, tiles, block):
         count = min(block, tiles - first_tile)
         _plan_transform(
             b, entry, source, seen, units=count, channels=channels, image_side=SOURCE, first_unit=first_tile,
-            image=(*source_size, tiles_h, tiles_w, m, -padding), goal_place=(0, seen_plane, channels),
+            image=(*source_size, tiles_h, tiles_w, m, -padding), goal_place=(0, seen_plane, seen_row),
         )  # fmt: skip
-        plan_rows(
-            b, form, plain_grid(count), Rows(seen, seen_plane, channels), right, Rows(made, made_plane, outputs),
-            batch=points, channels=channels, columns=outputs, packed=packed,
-        )  # fmt: skip
+        for first in range(0, outputs, part):
+            columns = min(part, outputs - first)
+            if part < outputs:
+                tune(first, columns)
+            plan_panels(
+                b, code, seen.flat, tuned.flat, made.array(made.extent - first, offset=first), rows=count,
+                columns=columns, steps=channels, batch=points, a_strides=(seen_plane, seen_row, 1),
+                b_strides=(plane, channels * width, width), out_strides=(made_plane, made_row),
+            )  # fmt: skip
         _plan_transform(
             b, output, made, goal, units=count, channels=outputs, image_side=GOAL, first_unit=first_tile,
-            image=(*goal_size, tiles_h, tiles_w, m, 0), source_place=(0, made_plane, outputs),
+            image=(*goal_size, tiles_h, tiles_w, m, 0), source_place=(0, made_plane, made_row),
         )  # fmt: skip
     if bias is not None:
         rows = images * goal_size[0] * goal_size[1]
@@ -223,18 +243,25 @@ def plan_winograd(
         )
 
 
-def _plane(count: int) -> int:
-    """Elements from one point's matrix to the next: a little more than ``count``, since a multiple of a large power of
-    two would put the same place of all matrices into the same few places of a cache.
+def _apart(count: int) -> int:
+    """Elements from one row or matrix to the next: a little more than ``count``, since a multiple of a large power of
+    two would put the same place of all of them into the same few places of a cache.
     """
     return count + 16
 
 
-def _block(tiles: int, tile_bytes: int) -> int:
+def _block(tiles: int, tile_bytes: int, least: int = 64) -> int:
     """Tiles that are transformed and multiplied before the next ones: equal parts, whole register tiles."""
-    most = max(64, BLOCK_BYTES // tile_bytes // 8 * 8)
+    most = max(least, BLOCK_BYTES // tile_bytes // 8 * 8)
     parts = -(-tiles // most)
     return -(-tiles // (parts * 8)) * 8
+
+
+def _part(outputs: int, output_bytes: int, width: int) -> int:
+    """Outputs whose kernels are transformed and used before the next ones, so that they stay in a cache."""
+    most = max(4 * width, BLOCK_BYTES // output_bytes // width * width)
+    parts = -(-outputs // most)
+    return min(outputs, -(-outputs // (parts * width)) * width)
 
 
 def plan_winograd_weight(
@@ -242,27 +269,44 @@ def plan_winograd_weight(
     source_size: tuple[int, int], goal_size: tuple[int, int], padding: int, channels: int, outputs: int,
 ) -> None:  # fmt: skip
     """The gradient of the weight (K 3 3 C)."""
-    dtype = x.spec.dtype
+    dtype, code = x.spec.dtype, x.code
     output, filtering, entry = matrices(m)
-    points = (m + 2) ** 2
+    points, width = (m + 2) ** 2, tile_shape(code, "many")[1]
     tiles_h, tiles_w = -(-goal_size[0] // m), -(-goal_size[1] // m)
     tiles = images * tiles_h * tiles_w
-    seen_plane, wanted_plane = _plane(tiles * channels), _plane(tiles * outputs)
+    block = _block(tiles, points * (channels + outputs) * dtype.itemsize, LEAST_SUM)
+    panel, row = block * width, _apart(outputs)  # seen lies as [point, panel of channels, tile, channel]
+    seen_plane, wanted_plane = _apart(-(-channels // width) * panel), _apart(block * row)
     seen, wanted = b.scratch(dtype, points * seen_plane), b.scratch(dtype, points * wanted_plane)
-    _plan_transform(
-        b, entry, x, seen, units=tiles, channels=channels, image_side=SOURCE,
-        image=(*source_size, tiles_h, tiles_w, m, -padding), goal_place=(0, seen_plane, channels),
-    )  # fmt: skip
-    _plan_transform(
-        b, transposed(output), grad_out, wanted, units=tiles, channels=outputs, image_side=SOURCE,
-        image=(*goal_size, tiles_h, tiles_w, m, 0), goal_place=(0, wanted_plane, outputs),
-    )  # fmt: skip
-    sums = b.scratch(dtype, points * outputs * channels)
-    plan_outer(
-        b, plain_grid(tiles), Rows(wanted, wanted_plane, outputs), Rows(seen, seen_plane, channels), sums,
-        swapped=False, batch=points, rows=outputs, columns=channels, out_row=channels, out_tap=channels,
-    )  # fmt: skip
-    _plan_transform(
-        b, transposed(filtering), sums, grad_weight, units=outputs, channels=channels,
-        source_place=(0, outputs * channels, channels), goal_place=(0, channels, 9 * channels),
-    )  # fmt: skip
+    part = _part(outputs, points * channels * dtype.itemsize, width) if block >= tiles else outputs
+    sums = b.scratch(dtype, points * part * channels)
+
+    def finish(first: int, rows: int) -> None:
+        """Transform the sums of some of the outputs."""
+        _plan_transform(
+            b, transposed(filtering), sums, grad_weight, units=rows, channels=channels,
+            source_place=(0, part * channels, channels), goal_place=(9 * channels * first, channels, 9 * channels),
+        )  # fmt: skip
+
+    for first_tile in range(0, tiles, block):
+        count = min(block, tiles - first_tile)
+        _plan_transform(
+            b, entry, x, seen, units=count, channels=channels, image_side=SOURCE, first_unit=first_tile,
+            image=(*source_size, tiles_h, tiles_w, m, -padding), goal_place=(0, seen_plane, width), panel=(width, panel),
+        )  # fmt: skip
+        _plan_transform(
+            b, transposed(output), grad_out, wanted, units=count, channels=outputs, image_side=SOURCE,
+            first_unit=first_tile, image=(*goal_size, tiles_h, tiles_w, m, 0), goal_place=(0, wanted_plane, row),
+        )  # fmt: skip
+        for first in range(0, outputs, part):
+            rows = min(part, outputs - first)
+            plan_panels(
+                b, code, wanted.array(wanted.extent - first, offset=first), seen.flat, sums.flat, rows=rows,
+                columns=channels, steps=count, batch=points, a_strides=(wanted_plane, 1, row),
+                b_strides=(seen_plane, panel, width), out_strides=(part * channels, channels),
+                accumulate=first_tile > 0,
+            )  # fmt: skip
+            if part < outputs:
+                finish(first, rows)
+    if part == outputs:
+        finish(0, outputs)

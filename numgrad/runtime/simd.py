@@ -10,10 +10,12 @@ segment for each tap) and a sum over scattered pixels (a segment for each) share
 `dot_tile`          ``out[i, j] = sum_s sum_k a_s[i][k] * b_s[j][k]``: both are read along k, and so are vectors; the
                     sum over lanes comes last.
 `outer_tile`        ``out[i, j] = sum_s a_s[i] * b_s[j]``: a segment is one step of the sum. Vectors run over j.
+`strided_tile`      ``out[i, j] = sum_k a[i, k] * b[k][j]``, where everything lies at fixed distances: no table is read.
 ==================  ============================================================================================
 
 ``mode`` says what happens to the tile: `STORE` it, `ADD` it to what is there, or `STREAM` it past the caches.
-Their specifications, written as plain sums, are in the tests.
+`transform_tile` and `transpose_tile` are what surrounds them. The specifications of all, written as plain sums, are in
+the tests.
 """
 
 from __future__ import annotations
@@ -330,6 +332,103 @@ def outer_tile(code: str, rows: int, vectors: int) -> Intrinsic:
     return tile
 
 
+def strided_tile(code: str, rows: int, vectors: int) -> Intrinsic:
+    """``tile(a, a_row, a_step, wanted, b, b_step, steps, out, out_row, columns, mode)``.
+
+    a's element (i, k) is at ``a + i * a_row + k * a_step``, b's columns for k at ``b + k * b_step``. Of the tile's rows
+    ``wanted`` (at least 1) are there and written, of its columns the first ``columns``. There is no mode `STREAM`.
+    """
+
+    @intrinsic
+    def tile(typing_context, a, a_row, a_step, wanted, b, b_step, steps, out, out_row, columns, mode):
+        def emit(context, builder, signature, args):
+            from numba.core import cgutils
+
+            t = _Tile(context, builder, code, rows, vectors)
+            a, a_row, a_step, wanted, b, b_step, steps, out, out_row, columns, mode = args
+            last = builder.sub(wanted, t.word(1))
+            left = []
+            for i in range(rows):  # rows beyond the last wanted one are read as that one
+                row = builder.select(builder.icmp_signed("<", t.word(i), last), t.word(i), last)
+                left.append(t.pointer(builder.add(a, builder.mul(row, a_row))))
+
+            def step(k, carried):
+                b_now, totals = carried[0], carried[1:]
+                right = [t.read_vector(b_now, j) for j in range(vectors)]
+                offset = builder.mul(k, a_step)
+                results = []
+                for i in range(rows):
+                    factor = t.read_broadcast(t.advance(left[i], offset))
+                    results += [t.multiply_add(factor, right[j], totals[i * vectors + j]) for j in range(vectors)]
+                return [t.advance(b_now, b_step), *results]
+
+            totals = t.loop(steps, [t.pointer(b), *t.zeros(rows * vectors)], step)[1:]
+            adds, width = builder.icmp_signed("==", mode, t.word(ADD)), t.lanes * t.itemsize
+            goals = [t.pointer(builder.add(out, builder.mul(t.word(i), out_row))) for i in range(rows)]
+            with builder.if_else(builder.icmp_signed(">=", columns, t.word(t.columns))) as (whole, part):
+                with whole:
+                    for i in range(rows):
+                        with builder.if_then(builder.icmp_signed("<", t.word(i), wanted)):
+                            places = [t.advance(goals[i], j * width) for j in range(vectors)]
+                            places = [builder.bitcast(place, t.vector.as_pointer()) for place in places]
+                            mine = totals[i * vectors : (i + 1) * vectors]
+                            with builder.if_else(adds) as (add, store):
+                                with add:
+                                    for place, total in zip(places, mine, strict=True):
+                                        before = builder.load(place, align=t.itemsize)
+                                        builder.store(builder.fadd(before, total), place, align=t.itemsize)
+                                with store:
+                                    for place, total in zip(places, mine, strict=True):
+                                        builder.store(total, place, align=t.itemsize)
+                with part:
+                    kept = cgutils.alloca_once(builder, t.ir.ArrayType(t.vector, len(totals)))
+                    for position, total in enumerate(totals):
+                        builder.store(total, builder.gep(kept, [t.word(0), t.word(position)]))
+                    flat = builder.bitcast(kept, t.ir.IntType(8).as_pointer())
+                    for i in range(rows):
+                        start = t.advance(flat, i * vectors * width)
+                        with builder.if_then(builder.icmp_signed("<", t.word(i), wanted)):
+                            t.loop(columns, [], lambda j, _: t._move(j, start, goals[i], mode))  # noqa: B023
+            return context.get_dummy_value()
+
+        return _words(11), emit
+
+    return tile
+
+
+def transpose_tile(code: str) -> Intrinsic:
+    """``tile(source, source_row, goal, goal_row)``: a square of as many rows as a vector has lanes, transposed."""
+
+    @intrinsic
+    def tile(typing_context, source, source_row, goal, goal_row):
+        def emit(context, builder, signature, args):
+            t = _Tile(context, builder, code, 1, 1)
+            source, source_row, goal, goal_row = args
+            rows = [
+                t.read_vector(t.pointer(builder.add(source, builder.mul(t.word(i), source_row))))
+                for i in range(t.lanes)
+            ]
+            half = t.lanes // 2
+            while half:  # exchange the blocks beside the diagonal: halves, quarters, ...
+                index = t.ir.VectorType(t.ir.IntType(32), t.lanes)
+                low = [j if not j & half else t.lanes + j - half for j in range(t.lanes)]
+                high = [j + half if not j & half else t.lanes + j for j in range(t.lanes)]
+                for i in range(t.lanes):
+                    if not i & half:
+                        first, second = rows[i], rows[i + half]
+                        rows[i] = builder.shuffle_vector(first, second, t.ir.Constant(index, low))
+                        rows[i + half] = builder.shuffle_vector(first, second, t.ir.Constant(index, high))
+                half //= 2
+            for i, row in enumerate(rows):
+                place = t.pointer(builder.add(goal, builder.mul(t.word(i), goal_row)), t.vector)
+                builder.store(row, place, align=t.itemsize)
+            return context.get_dummy_value()
+
+        return _words(4), emit
+
+    return tile
+
+
 def transform_tile(code: str, matrix: tuple[tuple[float, ...], ...]) -> Intrinsic:
     """``tile(sources, source_shift, goals, goal_shift)``: ``goal = matrix @ source @ matrix.T``, lane by lane.
 
@@ -343,27 +442,37 @@ def transform_tile(code: str, matrix: tuple[tuple[float, ...], ...]) -> Intrinsi
             t = _Tile(context, builder, code, 1, 1)
             sources, source_shift, goals, goal_shift = args
 
+            def weighted(factors, values):
+                """The sum of values times factors; None where all of these are 0."""
+                total = None
+                for factor, value in zip(factors, values, strict=True):
+                    if factor == 0:
+                        continue
+                    constant = t.ir.Constant(t.vector, [factor] * t.lanes)
+                    if total is None:
+                        total = value if factor == 1 else builder.fmul(value, constant)
+                    elif factor == 1:
+                        total = builder.fadd(total, value)
+                    elif factor == -1:
+                        total = builder.fsub(total, value)
+                    else:
+                        total = t.multiply_add(constant, value, total)
+                return total
+
             def combined(values):
-                """``matrix @ values`` for a column of vectors."""
-                results = []
-                for factors in matrix:
-                    total = None
-                    for factor, value in zip(factors, values, strict=True):
-                        if factor == 0:
-                            continue
-                        if total is None:
-                            total = (
-                                value
-                                if factor == 1
-                                else builder.fmul(value, t.ir.Constant(t.vector, [factor] * t.lanes))
-                            )
-                        elif factor == 1:
-                            total = builder.fadd(total, value)
-                        elif factor == -1:
-                            total = builder.fsub(total, value)
-                        else:
-                            total = t.multiply_add(t.ir.Constant(t.vector, [factor] * t.lanes), value, total)
-                    results.append(total)
+                """``matrix @ values`` for a column of vectors; rows that differ in signs alone share their parts."""
+                results: list[Any] = [None] * rows
+                for i, factors in enumerate(matrix):
+                    if results[i] is not None:
+                        continue
+                    twin = next((k for k in range(i + 1, rows) if [*map(abs, matrix[k])] == [*map(abs, factors)]), None)
+                    if twin is None:
+                        results[i] = weighted(factors, values)
+                        continue
+                    even = weighted([f if f == g else 0 for f, g in zip(factors, matrix[twin], strict=True)], values)
+                    odd = weighted([f if f != g else 0 for f, g in zip(factors, matrix[twin], strict=True)], values)
+                    results[i] = odd if even is None else builder.fadd(even, odd)
+                    results[twin] = builder.fneg(odd) if even is None else builder.fsub(even, odd)
                 return results
 
             table, written = t.pointer(sources), t.pointer(goals)

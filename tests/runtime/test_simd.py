@@ -48,6 +48,42 @@ def outer_kernel(code: str) -> Kernel:
     return call
 
 
+@functools.cache
+def strided_kernel(code: str) -> Kernel:
+    """A kernel that calls the tile of fixed distances, once."""
+    tile = simd.strided_tile(code, *target.host_target().tiles.many)
+
+    @kernel("i8, " * 11)
+    def call(a, a_row, a_step, wanted, b, b_step, steps, out, out_row, columns, mode, start, stop):
+        tile(a, a_row, a_step, wanted, b, b_step, steps, out, out_row, columns, mode)
+
+    return call
+
+
+@functools.cache
+def transpose_kernel(code: str) -> Kernel:
+    """A kernel that transposes one square."""
+    tile = simd.transpose_tile(code)
+
+    @kernel("i8, " * 4)
+    def call(source, source_row, goal, goal_row, start, stop):
+        tile(source, source_row, goal, goal_row)
+
+    return call
+
+
+@functools.cache
+def transform_kernel(code: str, matrix: tuple[tuple[float, ...], ...]) -> Kernel:
+    """A kernel that transforms one tile."""
+    tile = simd.transform_tile(code, matrix)
+
+    @kernel("i8, " * 4)
+    def call(sources, source_shift, goals, goal_shift, start, stop):
+        tile(sources, source_shift, goals, goal_shift)
+
+    return call
+
+
 def run(called: Kernel, *arguments: int) -> None:
     assert launch(Program([Launch(called, (), arguments, 1, 1, 1, 1)], 0)) == 0
 
@@ -132,6 +168,58 @@ def test_outer_products(code: str, mode: int, steps: int, missing: int) -> None:
     np.testing.assert_array_equal(out, expected)
 
 
+@pytest.mark.parametrize("code", CODES)
+@pytest.mark.parametrize("mode", [STORE, ADD])
+@pytest.mark.parametrize("turned", [False, True])
+@pytest.mark.parametrize("steps", [0, 1, 7])
+@pytest.mark.parametrize(("fewer_rows", "fewer_columns"), [(0, 0), (1, 0), (0, 1), (1, 1)])
+def test_strided_products(code: str, mode: int, turned: bool, steps: int, fewer_rows: int, fewer_columns: int) -> None:
+    item = np.dtype(code).itemsize
+    rows, vectors = target.host_target().tiles.many
+    width = vectors * target.host_target().lanes(item)
+    wanted, columns = rows - fewer_rows, width - fewer_columns
+    a = numbers(code, 9, rows).T if turned else numbers(code, rows, 9)
+    b, out = numbers(code, 9, width + 3), numbers(code, rows, width + 2)
+    expected = out.copy()
+    run(
+        strided_kernel(code), a.ctypes.data, *a.strides, wanted, b.ctypes.data, b.strides[0], steps, out.ctypes.data,
+        out.strides[0], columns, mode,
+    )  # fmt: skip
+    part = expected[:wanted, :columns]
+    part[...] = a[:wanted, :steps] @ b[:steps, :columns] + (part if mode == ADD else 0)
+    np.testing.assert_array_equal(out, expected)
+
+
+@pytest.mark.parametrize("code", CODES)
+def test_transposed_squares(code: str) -> None:
+    lanes = target.host_target().lanes(np.dtype(code).itemsize)
+    source, goal = numbers(code, lanes, lanes + 3), np.zeros((lanes, lanes + 2), code)
+    run(transpose_kernel(code), source.ctypes.data, source.strides[0], goal.ctypes.data, goal.strides[0])
+    np.testing.assert_array_equal(goal[:, :lanes], source[:, :lanes].T)
+    assert not goal[:, lanes:].any()
+
+
+@pytest.mark.parametrize("code", CODES)
+@pytest.mark.parametrize(
+    "matrix",
+    [
+        ((1.0, 2.0, -3.0), (1.0, -2.0, -3.0), (0.0, 0.0, 1.0), (-1.0, 2.0, 3.0)),  # pairs that differ in signs
+        ((0.0, 4.0), (0.0, -4.0), (3.0, 1.0)),
+        ((1.0, 0.0, 5.0), (2.0, -1.0, 0.0)),
+    ],
+)
+def test_transforms(code: str, matrix: tuple[tuple[float, ...], ...]) -> None:
+    item = np.dtype(code).itemsize
+    rows, columns, lanes = len(matrix), len(matrix[0]), target.host_target().lanes(item)
+    source, goal = numbers(code, columns * columns, lanes + 1), np.zeros((rows * rows, lanes + 2), code)
+    tables = addresses(source, columns * columns), addresses(goal, rows * rows)
+    run(transform_kernel(code, matrix), tables[0].ctypes.data, item, tables[1].ctypes.data, 2 * item)
+    by = np.array(matrix)
+    tile = source[:, 1:].reshape(columns, columns, lanes)
+    expected = np.einsum("ij,jkc,lk->ilc", by, tile, by).reshape(rows * rows, lanes)
+    np.testing.assert_array_equal(goal[:, 2:], expected.astype(code))
+
+
 def test_tiles_fit_into_the_registers() -> None:
     for row in target.TARGETS.values():
         for rows, vectors in (row.tiles.many, row.tiles.few):
@@ -163,7 +251,7 @@ forced: Callable[[Any], Any] = pytest.mark.skipif("NUMGRAD_SIMD" in os.environ, 
 @forced
 @pytest.mark.parametrize("name", narrower_targets())
 def test_narrower_vectors(name: str) -> None:
-    in_a_process_of_its_own(name, "tests/runtime/test_simd.py", "-k", "products")
+    in_a_process_of_its_own(name, "tests/runtime/test_simd.py", "-k", "products or squares or transforms")
 
 
 @forced
