@@ -2,8 +2,9 @@
 
 ``grad_weight[k, r, s, c] = sum over the output's pixels of grad_out[pixel, k] * x[pixel seen through (r, s), c]``
 
-Both rows of a pixel are contiguous in channels-last layout, so the micro-kernel walks over a list of pixels, those that
-a tap sees inside the image. The sum is cut into fixed blocks of pixels, and large ones into parts that are added later.
+Both rows of a pixel are contiguous in channels-last layout. The pixels that a tap sees inside the image are copied
+together, a block of them at a time, so that the micro-kernel walks over memory at fixed distances that lies in the first
+caches. The sum is cut into fixed blocks of pixels, and large ones into parts that are added later.
 """
 
 from __future__ import annotations
@@ -18,15 +19,14 @@ from numgrad.runtime.kernel import Kernel, device, kernel
 from numgrad.runtime.plan import GRAIN_COST, Operand, PlanBuilder
 from numgrad.runtime.simd import ADD, STORE, STREAM, address_of
 
-PIXEL_BLOCK = 64  # pixels whose rows are kept in the first caches while all tiles use them
-ROW_BLOCK = 64
+PIXEL_BLOCK = 256  # pixels whose rows are kept in the first caches while all tiles use them
+ROW_BLOCK = 132  # rows of the result that share a copy of the right side
 STREAM_BYTES = 1 << 21  # a gradient from this size on is written past the caches
-FAR_BYTES = 1 << 10  # rows so far apart fall on the same places of a cache, and are copied together
 
 
 @device
-def list_pixels(words, first, last, r, s, grid, x_base, x_bytes, y_base, y_bytes):
-    """Write (address in grad_out, address in x) of the pixels that tap (r, s) sees; how many there are."""
+def list_pixels(words, first, last, r, s, grid):
+    """Write (pixel, pixel of the source) for those that tap (r, s) sees; how many there are."""
     _, out_h, out_w, source_h, source_w, _, _, scale_h, scale_w, step_h, step_w, shift_h, shift_w, _, _ = grid
     image = first // (out_h * out_w)
     y = first // out_w - image * out_h
@@ -36,8 +36,8 @@ def list_pixels(words, first, last, r, s, grid, x_base, x_bytes, y_base, y_bytes
         source_y = y * scale_h + r * step_h + shift_h
         source_x = x * scale_w + s * step_w + shift_w
         if 0 <= source_y < source_h and 0 <= source_x < source_w:
-            words[2 * kept] = y_base + pixel * y_bytes
-            words[2 * kept + 1] = x_base + ((image * source_h + source_y) * source_w + source_x) * x_bytes
+            words[2 * kept] = pixel
+            words[2 * kept + 1] = (image * source_h + source_y) * source_w + source_x
             kept += 1
         x += 1
         if x == out_w:
@@ -47,34 +47,35 @@ def list_pixels(words, first, last, r, s, grid, x_base, x_bytes, y_base, y_bytes
     return kept
 
 
-@device
-def gather(array, base, itemsize, words, place, kept, first, wanted, width, room):
-    """Copy ``wanted`` elements of each listed row, from ``first`` on, into rows of ``width``, and list these."""
-    for i in range(kept):
-        begin = (words[2 * i + place] - base) // itemsize + first
-        source, line = array[begin : begin + wanted], room[i * width : (i + 1) * width]
-        for j in range(source.shape[0]):
-            line[j] = source[j]
-        for j in range(source.shape[0], line.shape[0]):
-            line[j] = 0
-
-
 @functools.cache
 def outer_kernel(code: str) -> Kernel:
     """The kernel for one dtype."""
     tile_rows, tile_columns = tile_shape(code, "many")
-    tile = simd.outer_tile(code, tile_rows, tile_columns // lanes(code))
+    tile = simd.strided_tile(code, tile_rows, tile_columns // lanes(code))
+    copy = simd.copy_tile(code, tile_columns // lanes(code))
     itemsize = 4 if code == "f4" else 8
-    floats, scalars = f"{code}[:], " * 4, "i8, " * 38
 
-    @kernel(f"{floats} i8[:], {scalars}")
+    @device
+    def gather(array, begin, row, words, place, kept, wanted, width, room):
+        """Copy ``wanted`` elements, from ``begin`` on, of each listed row of ``array`` into rows of ``width``."""
+        whole = wanted // tile_columns * tile_columns
+        for i in range(kept):
+            first = begin + words[2 * i + place] * row
+            for j in range(0, whole, tile_columns):
+                copy(address_of(array, first + j), address_of(room, i * width + j))
+            if whole < wanted:
+                source, line = array[first + whole : first + wanted], room[i * width + whole : i * width + wanted]
+                for j in range(line.shape[0]):
+                    line[j] = source[j]
+
+    @kernel(f"{code}[:], " * 4 + f"i8[:], {'i8, ' * 36}")
     def sum_outer_products(
         left, right, out, room, words,
         images, out_h, out_w, source_h, source_w, taps_h, taps_w,
         scale_h, scale_w, step_h, step_w, shift_h, shift_w, divide_h, divide_w,
         swapped, left_batch, left_row, right_batch, right_row, out_batch, out_split, out_row, out_tap,
-        rows, columns, split_pixels, pixel_block, row_block, row_blocks, splits, gather_left, gather_right, mode,
-        spare_count, room_count, left_room, words_count, start, stop, worker,
+        rows, columns, split_pixels, pixel_block, row_block, row_blocks, splits, in_place, mode, left_room, room_count,
+        words_count, start, stop, worker,
     ):  # fmt: skip
         grid = (
             images, out_h, out_w, source_h, source_w, taps_h, taps_w,
@@ -83,11 +84,7 @@ def outer_kernel(code: str) -> Kernel:
         pixels = images * out_h * out_w
         room = room[worker * room_count : (worker + 1) * room_count]
         words = words[worker * words_count : (worker + 1) * words_count]
-        left_copy, right_copy = room[spare_count : spare_count + left_room], room[spare_count + left_room :]
-        for i in range(spare_count):
-            room[i] = 0
-        goals, pairs = words[: row_block + tile_rows], words[row_block + tile_rows :]
-        listed = pairs[2 * pixel_block :]
+        left_copy, right_copy = room[:left_room], room[left_room:]
         if mode == STREAM and (address_of(out, 0) % 64 or out_row * itemsize % 64 or out_tap * itemsize % 64):
             mode = STORE
         for item in range(start, stop):
@@ -98,92 +95,37 @@ def outer_kernel(code: str) -> Kernel:
             split = rest % splits
             batch = rest // splits
             first_row = row_index * row_block
-            last_row = min(rows, first_row + row_block)
-            left_base, right_base = address_of(left, batch * left_batch), address_of(right, batch * right_batch)
-            begin = batch * out_batch + split * out_split
-            for i in range(row_block + tile_rows):
-                if first_row + i < last_row:
-                    goals[i] = address_of(out, begin + (first_row + i) * out_row)
-                else:
-                    goals[i] = address_of(room, 0)
+            height = min(rows, first_row + row_block) - first_row
+            left_begin, right_begin = batch * left_batch + first_row, batch * right_batch
             first_pixel = split * split_pixels
             last_pixel = min(pixels, first_pixel + split_pixels)
             for pixel in range(first_pixel, last_pixel, pixel_block):
                 until = min(last_pixel, pixel + pixel_block)
                 how = mode if pixel == first_pixel else ADD
                 for s in range(taps_w):
-                    if swapped:
-                        kept = list_pixels(
-                            pairs,
-                            pixel,
-                            until,
-                            r,
-                            s,
-                            grid,
-                            left_base,
-                            left_row * itemsize,
-                            right_base,
-                            right_row * itemsize,
-                        )
-                        for i in range(kept):
-                            pairs[2 * i], pairs[2 * i + 1] = pairs[2 * i + 1], pairs[2 * i]
+                    kept = list_pixels(words, pixel, until, r, s, grid)
+                    if in_place and not swapped:  # all pixels are kept, and the gradient's rows follow each other
+                        left_from, left_step = address_of(left, left_begin + pixel * left_row), left_row * itemsize
                     else:
-                        kept = list_pixels(
-                            pairs,
-                            pixel,
-                            until,
-                            r,
-                            s,
-                            grid,
-                            right_base,
-                            right_row * itemsize,
-                            left_base,
-                            left_row * itemsize,
-                        )
-                    for i in range(2 * kept):
-                        listed[i] = pairs[i]
-                    left_shift = first_row * itemsize
-                    if gather_left:
-                        wide = row_block + tile_rows
-                        gather(
-                            left,
-                            address_of(left, 0),
-                            itemsize,
-                            pairs,
-                            0,
-                            kept,
-                            first_row,
-                            last_row - first_row,
-                            wide,
-                            left_copy,
-                        )
-                        for i in range(kept):
-                            listed[2 * i] = address_of(left_copy, i * wide)
-                        left_shift = 0
+                        gather(left, left_begin, left_row, words, swapped, kept, height, row_block, left_copy)
+                        left_from, left_step = address_of(left_copy, 0), row_block * itemsize
                     for j in range(0, columns, tile_columns):
                         wanted = min(tile_columns, columns - j)
-                        right_shift = j * itemsize
-                        if gather_right:
+                        if in_place and swapped and wanted == tile_columns:
+                            right_from = address_of(right, right_begin + pixel * right_row + j)
+                            right_step = right_row * itemsize
+                        else:
                             gather(
-                                right,
-                                address_of(right, 0),
-                                itemsize,
-                                pairs,
-                                1,
-                                kept,
-                                j,
-                                wanted,
-                                tile_columns,
+                                right, right_begin + j, right_row, words, 1 - swapped, kept, wanted, tile_columns,
                                 right_copy,
-                            )
-                            for i in range(kept):
-                                listed[2 * i + 1] = address_of(right_copy, i * tile_columns)
-                            right_shift = 0
-                        out_shift = ((r * taps_w + s) * out_tap + j) * itemsize
-                        for i in range(0, last_row - first_row, tile_rows):
+                            )  # fmt: skip
+                            right_from, right_step = address_of(right_copy, 0), tile_columns * itemsize
+                        tap = batch * out_batch + split * out_split + (r * taps_w + s) * out_tap
+                        goal = address_of(out, tap + first_row * out_row + j)
+                        for i in range(0, height, tile_rows):
                             tile(
-                                address_of(listed, 0), kept, left_shift + i * itemsize, right_shift,
-                                address_of(goals, i), out_shift, wanted, how,
+                                left_from + i * itemsize, itemsize, left_step, min(tile_rows, height - i), right_from,
+                                right_step, kept, goal + i * out_row * itemsize, out_row * itemsize, wanted, how,
                             )  # fmt: skip
 
     return sum_outer_products
@@ -203,10 +145,10 @@ def plan_outer(
     tile_rows, tile_columns = tile_shape(code, "many")
     pixels, taps = grid.rows, grid.taps
     size = rows * columns * taps
-    row_block = min(ROW_BLOCK // tile_rows, -(-rows // tile_rows)) * tile_rows
+    row_blocks = -(-rows // (ROW_BLOCK // tile_rows * tile_rows))
     splits, split_pixels = 1, pixels
     multiplications = batch * size * pixels
-    items = batch * grid.taps_h * -(-rows // row_block)
+    items = batch * grid.taps_h * row_blocks
     worth = min(WANTED_ITEMS, multiplications // ITEM_COST)
     if items < worth:
         if pixels >= 1024:
@@ -214,27 +156,27 @@ def plan_outer(
             split_pixels = -(-pixels // splits)
             splits = -(-pixels // split_pixels)
         else:
-            row_block = max(tile_rows, row_block // -(-worth // items) // tile_rows * tile_rows)
+            row_blocks = min(-(-rows // tile_rows), row_blocks * -(-worth // items))
+    row_block = -(-rows // (row_blocks * tile_rows)) * tile_rows  # equal shares
     row_blocks = -(-rows // row_block)
     items = batch * splits * grid.taps_h * row_blocks
-    pixel_block = min(PIXEL_BLOCK, split_pixels)
-    far = row_block > 2 * tile_rows and pixels > tile_rows
-    gather_left = (rows % tile_rows != 0 and not swapped) or (far and left.row * dtype.itemsize >= FAR_BYTES)
-    gather_right = columns % tile_columns != 0 or (far and right.row * dtype.itemsize >= FAR_BYTES)
-    spare_count = -(-(taps * max(out_tap, columns) + tile_columns) // 16) * 16
-    left_room = -(-pixel_block * (row_block + tile_rows) // 16) * 16
-    room_count = spare_count + left_room + pixel_block * tile_columns
+    pixel_block = -(-split_pixels // -(-split_pixels // PIXEL_BLOCK))
+    # Without a border every tap sees every pixel.
+    reach_h = (grid.out_h - 1) * grid.scale_h + (grid.taps_h - 1) * grid.step_h + grid.shift_h
+    reach_w = (grid.out_w - 1) * grid.scale_w + (grid.taps_w - 1) * grid.step_w + grid.shift_w
+    in_place = min(grid.shift_h, grid.shift_w) >= 0 and reach_h < grid.source_h and reach_w < grid.source_w
+    left_room = -(-pixel_block * row_block // 16) * 16
+    room_count = left_room + pixel_block * tile_columns
     room = b.scratch(dtype, room_count, per_worker=True)
-    words_count = row_block + tile_rows + 4 * pixel_block
-    words = b.scratch(dtypes.int64, words_count, per_worker=True)
+    words = b.scratch(dtypes.int64, 2 * pixel_block, per_worker=True)
     goal = b.scratch(dtype, splits * batch * size) if splits > 1 else out
     streams = splits == 1 and batch * size * dtype.itemsize >= STREAM_BYTES and pixels <= pixel_block
     b.launch(
         outer_kernel(code), from_offset(left.operand, left.offset), from_offset(right.operand, right.offset), goal.flat,
         room.flat, words.flat, *grid, int(swapped), left.batch, left.row, right.batch, right.row, size, batch * size,
-        out_row, out_tap, rows, columns, split_pixels, pixel_block, row_block, row_blocks, splits,
-        int(gather_left), int(gather_right), STREAM if streams else STORE, spare_count, room_count, left_room,
-        words_count, work=items, grain=ITEM_COST * items // multiplications + 1, cost=multiplications // 8 + 1,
+        out_row, out_tap, rows, columns, split_pixels, pixel_block, row_block, row_blocks, splits, int(in_place),
+        STREAM if streams else STORE, left_room, room_count, 2 * pixel_block,
+        work=items, grain=ITEM_COST * items // multiplications + 1, cost=multiplications // 8 + 1,
     )  # fmt: skip
     if splits > 1:
         total = batch * size

@@ -1,15 +1,14 @@
 """SIMD micro-kernels, written as LLVM vector IR: the innermost loops of matrix products and convolutions.
 
 Each computes one register tile of ``rows`` x ``columns`` elements. What is multiplied lies in *segments*: a table of
-int64 words gives, for each segment, where the operands are, so that a matrix product (one segment), a convolution (a
-segment for each tap) and a sum over scattered pixels (a segment for each) share a tile. All places are byte addresses.
+int64 words gives, for each segment, where the operands are, so that a matrix product (one segment) and a convolution (a
+segment for each tap) share a tile. All places are byte addresses.
 
 ==================  ============================================================================================
 `broadcast_tile`    ``out[i, j] = sum_s sum_k a_s[i][k] * b_s[k][j]``: rows of a are read along k, b has a vector of
                     columns for each k. Vectors run over j.
 `dot_tile`          ``out[i, j] = sum_s sum_k a_s[i][k] * b_s[j][k]``: both are read along k, and so are vectors; the
                     sum over lanes comes last.
-`outer_tile`        ``out[i, j] = sum_s a_s[i] * b_s[j]``: a segment is one step of the sum. Vectors run over j.
 `strided_tile`      ``out[i, j] = sum_k a[i, k] * b[k][j]``, where everything lies at fixed distances: no table is read.
 ==================  ============================================================================================
 
@@ -116,6 +115,29 @@ class _Tile:
         builder.position_at_end(after)
         return places
 
+    def write(self, places: list[Any], totals: list[Any], mode) -> None:
+        """Write vectors to their places, as ``mode`` says."""
+        builder, align = self.builder, self.itemsize
+        places = [builder.bitcast(place, self.vector.as_pointer()) for place in places]
+        choice = builder.switch(mode, store := builder.append_basic_block("store"))
+        add, stream, done = (builder.append_basic_block(name) for name in ("add", "stream", "done"))
+        choice.add_case(self.word(ADD), add)
+        choice.add_case(self.word(STREAM), stream)
+        builder.position_at_end(store)
+        for total, place in zip(totals, places, strict=True):
+            builder.store(total, place, align=align)
+        builder.branch(done)
+        builder.position_at_end(add)
+        for total, place in zip(totals, places, strict=True):
+            builder.store(builder.fadd(builder.load(place, align=align), total), place, align=align)
+        builder.branch(done)
+        builder.position_at_end(stream)
+        past = builder.module.add_metadata([self.ir.Constant(self.ir.IntType(32), 1)])
+        for total, place in zip(totals, places, strict=True):
+            builder.store(total, place, align=self.lanes * align).set_metadata("nontemporal", past)
+        builder.branch(done)
+        builder.position_at_end(done)
+
     def store_vectors(self, totals: list[Any], out_rows, out_shift, columns, mode) -> None:
         """Write the tile: whole vectors, or one element after the other where fewer ``columns`` are wanted."""
         from numba.core import cgutils
@@ -126,27 +148,7 @@ class _Tile:
         with builder.if_else(builder.icmp_signed(">=", columns, self.word(self.columns))) as (whole, part):
             with whole:
                 places = [self.advance(rows[i], j * width) for i in range(self.rows) for j in range(self.vectors)]
-                places = [builder.bitcast(place, self.vector.as_pointer()) for place in places]
-                choice = builder.switch(mode, store := builder.append_basic_block("store"))
-                add, stream, done = (builder.append_basic_block(name) for name in ("add", "stream", "done"))
-                choice.add_case(self.word(ADD), add)
-                choice.add_case(self.word(STREAM), stream)
-                builder.position_at_end(store)
-                for total, place in zip(totals, places, strict=True):
-                    builder.store(total, place, align=self.itemsize)
-                builder.branch(done)
-                builder.position_at_end(add)
-                for total, place in zip(totals, places, strict=True):
-                    builder.store(
-                        builder.fadd(builder.load(place, align=self.itemsize), total), place, align=self.itemsize
-                    )
-                builder.branch(done)
-                builder.position_at_end(stream)
-                for total, place in zip(totals, places, strict=True):
-                    written = builder.store(total, place, align=width)
-                    written.set_metadata("nontemporal", builder.module.add_metadata([ir.Constant(ir.IntType(32), 1)]))
-                builder.branch(done)
-                builder.position_at_end(done)
+                self.write(places, totals, mode)
             with part:
                 kept = cgutils.alloca_once(builder, ir.ArrayType(self.vector, len(totals)))
                 for position, total in enumerate(totals):
@@ -298,45 +300,11 @@ def dot_tile(code: str, rows: int, columns: int) -> Intrinsic:
     return tile
 
 
-def outer_tile(code: str, rows: int, vectors: int) -> Intrinsic:
-    """``tile(table, steps, a_shift, b_shift, out_rows, out_shift, columns, mode)``.
-
-    A step of ``table`` is two words: the addresses of a's ``rows`` adjacent elements and of b's columns, to which the
-    shifts are added; the rest is as in `broadcast_tile`.
-    """
-
-    @intrinsic
-    def tile(typing_context, table, steps, a_shift, b_shift, out_rows, out_shift, columns, mode):
-        def emit(context, builder, signature, args):
-            t = _Tile(context, builder, code, rows, vectors)
-            table, steps, a_shift, b_shift, out_rows, out_shift, columns, mode = args
-            records = t.pointer(table)
-
-            def step(index, totals):
-                record = t.advance(records, builder.mul(index, t.word(16)))
-                a = t.advance(t.pointer(t.read_word(record, 0)), a_shift)
-                b = t.advance(t.pointer(t.read_word(record, 1)), b_shift)
-                right = [t.read_vector(b, j) for j in range(vectors)]
-                results = []
-                for i in range(rows):
-                    left = t.read_broadcast(t.advance(a, i * t.itemsize))
-                    results += [t.multiply_add(left, right[j], totals[i * vectors + j]) for j in range(vectors)]
-                return results
-
-            totals = t.loop(steps, t.zeros(rows * vectors), step)
-            t.store_vectors(totals, t.pointer(out_rows), out_shift, columns, mode)
-            return context.get_dummy_value()
-
-        return _words(8), emit
-
-    return tile
-
-
 def strided_tile(code: str, rows: int, vectors: int) -> Intrinsic:
     """``tile(a, a_row, a_step, wanted, b, b_step, steps, out, out_row, columns, mode)``.
 
     a's element (i, k) is at ``a + i * a_row + k * a_step``, b's columns for k at ``b + k * b_step``. Of the tile's rows
-    ``wanted`` (at least 1) are there and written, of its columns the first ``columns``. There is no mode `STREAM`.
+    ``wanted`` (at least 1) are there and written, of its columns the first ``columns``.
     """
 
     @intrinsic
@@ -363,23 +331,14 @@ def strided_tile(code: str, rows: int, vectors: int) -> Intrinsic:
                 return [t.advance(b_now, b_step), *results]
 
             totals = t.loop(steps, [t.pointer(b), *t.zeros(rows * vectors)], step)[1:]
-            adds, width = builder.icmp_signed("==", mode, t.word(ADD)), t.lanes * t.itemsize
+            width = t.lanes * t.itemsize
             goals = [t.pointer(builder.add(out, builder.mul(t.word(i), out_row))) for i in range(rows)]
             with builder.if_else(builder.icmp_signed(">=", columns, t.word(t.columns))) as (whole, part):
                 with whole:
                     for i in range(rows):
                         with builder.if_then(builder.icmp_signed("<", t.word(i), wanted)):
                             places = [t.advance(goals[i], j * width) for j in range(vectors)]
-                            places = [builder.bitcast(place, t.vector.as_pointer()) for place in places]
-                            mine = totals[i * vectors : (i + 1) * vectors]
-                            with builder.if_else(adds) as (add, store):
-                                with add:
-                                    for place, total in zip(places, mine, strict=True):
-                                        before = builder.load(place, align=t.itemsize)
-                                        builder.store(builder.fadd(before, total), place, align=t.itemsize)
-                                with store:
-                                    for place, total in zip(places, mine, strict=True):
-                                        builder.store(total, place, align=t.itemsize)
+                            t.write(places, totals[i * vectors : (i + 1) * vectors], mode)
                 with part:
                     kept = cgutils.alloca_once(builder, t.ir.ArrayType(t.vector, len(totals)))
                     for position, total in enumerate(totals):
@@ -425,6 +384,24 @@ def transpose_tile(code: str) -> Intrinsic:
             return context.get_dummy_value()
 
         return _words(4), emit
+
+    return tile
+
+
+def copy_tile(code: str, vectors: int) -> Intrinsic:
+    """``tile(source, goal)``: copy ``vectors`` vectors."""
+
+    @intrinsic
+    def tile(typing_context, source, goal):
+        def emit(context, builder, signature, args):
+            t = _Tile(context, builder, code, 1, vectors)
+            values = [t.read_vector(t.pointer(args[0]), j) for j in range(vectors)]
+            for j, value in enumerate(values):
+                place = t.advance(t.pointer(args[1]), j * t.lanes * t.itemsize)
+                builder.store(value, builder.bitcast(place, t.vector.as_pointer()), align=t.itemsize)
+            return context.get_dummy_value()
+
+        return _words(2), emit
 
     return tile
 

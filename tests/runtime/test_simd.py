@@ -37,18 +37,6 @@ def products_kernel(code: str, form: str) -> Kernel:
 
 
 @functools.cache
-def outer_kernel(code: str) -> Kernel:
-    """A kernel that calls the tile of outer products, once."""
-    tile = simd.outer_tile(code, *target.host_target().tiles.many)
-
-    @kernel("i8, " * 8)
-    def call(table, steps, a_shift, b_shift, out_rows, out_shift, columns, mode, start, stop):
-        tile(table, steps, a_shift, b_shift, out_rows, out_shift, columns, mode)
-
-    return call
-
-
-@functools.cache
 def strided_kernel(code: str) -> Kernel:
     """A kernel that calls the tile of fixed distances, once."""
     tile = simd.strided_tile(code, *target.host_target().tiles.many)
@@ -148,28 +136,6 @@ def test_products_of_rows(code: str, form: str, mode: int, segments: int, steps:
 
 @pytest.mark.parametrize("code", CODES)
 @pytest.mark.parametrize("mode", [STORE, ADD, STREAM])
-@pytest.mark.parametrize("steps", [0, 1, 7])
-@pytest.mark.parametrize("missing", [0, 1])
-def test_outer_products(code: str, mode: int, steps: int, missing: int) -> None:
-    item = np.dtype(code).itemsize
-    rows, vectors = target.host_target().tiles.many
-    width = vectors * target.host_target().lanes(item)
-    wanted = width - missing
-    a, b = numbers(code, 9, rows + 2), numbers(code, 9, width + 3)
-    chosen = rng.permutation(9)[:steps]
-    table = np.array([[a[i].ctypes.data, b[i].ctypes.data] for i in chosen], np.int64)
-    out = aligned(code, rows, width)
-    out[...] = before = numbers(code, *out.shape)
-    goals = addresses(out, rows)
-    run(outer_kernel(code), table.ctypes.data, steps, 2 * item, 3 * item, goals.ctypes.data, 0, wanted, mode)
-    expected = before.copy()
-    product = a[chosen, 2:].T @ b[chosen, 3:] if steps else np.zeros((rows, width), code)
-    expected[:, :wanted] = product[:, :wanted] + (before[:, :wanted] if mode == ADD else 0)
-    np.testing.assert_array_equal(out, expected)
-
-
-@pytest.mark.parametrize("code", CODES)
-@pytest.mark.parametrize("mode", [STORE, ADD])
 @pytest.mark.parametrize("turned", [False, True])
 @pytest.mark.parametrize("steps", [0, 1, 7])
 @pytest.mark.parametrize(("fewer_rows", "fewer_columns"), [(0, 0), (1, 0), (0, 1), (1, 1)])
@@ -179,8 +145,8 @@ def test_strided_products(code: str, mode: int, turned: bool, steps: int, fewer_
     width = vectors * target.host_target().lanes(item)
     wanted, columns = rows - fewer_rows, width - fewer_columns
     a = numbers(code, 9, rows).T if turned else numbers(code, rows, 9)
-    b, out = numbers(code, 9, width + 3), numbers(code, rows, width + 2)
-    expected = out.copy()
+    b, out = numbers(code, 9, width + 3), aligned(code, rows, width + 64 // item)
+    out[...] = expected = numbers(code, *out.shape)
     run(
         strided_kernel(code), a.ctypes.data, *a.strides, wanted, b.ctypes.data, b.strides[0], steps, out.ctypes.data,
         out.strides[0], columns, mode,
@@ -188,6 +154,20 @@ def test_strided_products(code: str, mode: int, turned: bool, steps: int, fewer_
     part = expected[:wanted, :columns]
     part[...] = a[:wanted, :steps] @ b[:steps, :columns] + (part if mode == ADD else 0)
     np.testing.assert_array_equal(out, expected)
+
+
+@pytest.mark.parametrize("code", CODES)
+def test_copied_vectors_and_squares(code: str) -> None:
+    tile, width = simd.copy_tile(code, 2), 2 * target.host_target().lanes(np.dtype(code).itemsize)
+
+    @kernel("i8, i8")
+    def call(source, goal, start, stop):
+        tile(source, goal)
+
+    source, goal = numbers(code, 1, width + 1), np.zeros((1, width + 1), code)
+    run(call, source.ctypes.data, goal.ctypes.data)
+    np.testing.assert_array_equal(goal[0, :-1], source[0, :-1])
+    assert goal[0, -1] == 0
 
 
 @pytest.mark.parametrize("code", CODES)
