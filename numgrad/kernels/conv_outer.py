@@ -21,6 +21,7 @@ from numgrad.runtime.simd import ADD, STORE, STREAM, address_of
 
 PIXEL_BLOCK = 256  # pixels whose rows are kept in the first caches while all tiles use them
 ROW_BLOCK = 132  # rows of the result that share a copy of the right side
+LEAST_PIXELS = 512  # of a part of the sum
 STREAM_BYTES = 1 << 21  # a gradient from this size on is written past the caches
 
 
@@ -68,14 +69,14 @@ def outer_kernel(code: str) -> Kernel:
                 for j in range(line.shape[0]):
                     line[j] = source[j]
 
-    @kernel(f"{code}[:], " * 4 + f"i8[:], {'i8, ' * 36}")
+    @kernel(f"{code}[:], " * 4 + f"i8[:], {'i8, ' * 37}")
     def sum_outer_products(
         left, right, out, room, words,
         images, out_h, out_w, source_h, source_w, taps_h, taps_w,
         scale_h, scale_w, step_h, step_w, shift_h, shift_w, divide_h, divide_w,
         swapped, left_batch, left_row, right_batch, right_row, out_batch, out_split, out_row, out_tap,
-        rows, columns, split_pixels, pixel_block, row_block, row_blocks, splits, in_place, mode, left_room, room_count,
-        words_count, start, stop, worker,
+        rows, columns, split_pixels, pixel_block, row_block, row_blocks, splits, tap_rows, in_place, mode, left_room,
+        room_count, words_count, start, stop, worker,
     ):  # fmt: skip
         grid = (
             images, out_h, out_w, source_h, source_w, taps_h, taps_w,
@@ -90,8 +91,8 @@ def outer_kernel(code: str) -> Kernel:
         for item in range(start, stop):
             row_index = item % row_blocks
             rest = item // row_blocks
-            r = rest % taps_h
-            rest //= taps_h
+            first_r = rest % (taps_h // tap_rows) * tap_rows
+            rest //= taps_h // tap_rows
             split = rest % splits
             batch = rest // splits
             first_row = row_index * row_block
@@ -102,8 +103,8 @@ def outer_kernel(code: str) -> Kernel:
             for pixel in range(first_pixel, last_pixel, pixel_block):
                 until = min(last_pixel, pixel + pixel_block)
                 how = mode if pixel == first_pixel else ADD
-                for s in range(taps_w):
-                    kept = list_pixels(words, pixel, until, r, s, grid)
+                for tap in range(first_r * taps_w, (first_r + tap_rows) * taps_w):
+                    kept = list_pixels(words, pixel, until, tap // taps_w, tap % taps_w, grid)
                     if in_place and not swapped:  # all pixels are kept, and the gradient's rows follow each other
                         left_from, left_step = address_of(left, left_begin + pixel * left_row), left_row * itemsize
                     else:
@@ -120,8 +121,8 @@ def outer_kernel(code: str) -> Kernel:
                                 right_copy,
                             )  # fmt: skip
                             right_from, right_step = address_of(right_copy, 0), tile_columns * itemsize
-                        tap = batch * out_batch + split * out_split + (r * taps_w + s) * out_tap
-                        goal = address_of(out, tap + first_row * out_row + j)
+                        begin = batch * out_batch + split * out_split + tap * out_tap
+                        goal = address_of(out, begin + first_row * out_row + j)
                         for i in range(0, height, tile_rows):
                             tile(
                                 left_from + i * itemsize, itemsize, left_step, min(tile_rows, height - i), right_from,
@@ -148,18 +149,21 @@ def plan_outer(
     row_blocks = -(-rows // (ROW_BLOCK // tile_rows * tile_rows))
     splits, split_pixels = 1, pixels
     multiplications = batch * size * pixels
-    items = batch * grid.taps_h * row_blocks
+    # Where pixels alone make work enough, all taps share the rows of a block of them.
+    tap_rows = grid.taps_h if pixels >= WANTED_ITEMS * LEAST_PIXELS else 1
+    taps_h = grid.taps_h // tap_rows
+    items = batch * taps_h * row_blocks
     worth = min(WANTED_ITEMS, multiplications // ITEM_COST)
     if items < worth:
-        if pixels >= 1024:
-            splits = min(-(-worth // items), pixels // 512)
+        if pixels >= 2 * LEAST_PIXELS:
+            splits = min(-(-worth // items), pixels // LEAST_PIXELS)
             split_pixels = -(-pixels // splits)
             splits = -(-pixels // split_pixels)
         else:
             row_blocks = min(-(-rows // tile_rows), row_blocks * -(-worth // items))
     row_block = -(-rows // (row_blocks * tile_rows)) * tile_rows  # equal shares
     row_blocks = -(-rows // row_block)
-    items = batch * splits * grid.taps_h * row_blocks
+    items = batch * splits * taps_h * row_blocks
     pixel_block = -(-split_pixels // -(-split_pixels // PIXEL_BLOCK))
     # Without a border every tap sees every pixel.
     reach_h = (grid.out_h - 1) * grid.scale_h + (grid.taps_h - 1) * grid.step_h + grid.shift_h
@@ -174,7 +178,7 @@ def plan_outer(
     b.launch(
         outer_kernel(code), from_offset(left.operand, left.offset), from_offset(right.operand, right.offset), goal.flat,
         room.flat, words.flat, *grid, int(swapped), left.batch, left.row, right.batch, right.row, size, batch * size,
-        out_row, out_tap, rows, columns, split_pixels, pixel_block, row_block, row_blocks, splits, int(in_place),
+        out_row, out_tap, rows, columns, split_pixels, pixel_block, row_block, row_blocks, splits, tap_rows, int(in_place),
         STREAM if streams else STORE, left_room, room_count, 2 * pixel_block,
         work=items, grain=ITEM_COST * items // multiplications + 1, cost=multiplications // 8 + 1,
     )  # fmt: skip
