@@ -1,15 +1,17 @@
-"""Matrix products: `plan_gemm` chooses among the forms of `gemm_rows` by the operands' strides and sizes."""
+"""Matrix products: `plan_gemm` chooses among the forms of `gemm_rows` and `gemm_panels` by strides and sizes."""
 
 from __future__ import annotations
 
 import functools
 
-from numgrad.kernels.gemm_pack import Right, plan_pack
+from numgrad.kernels.gemm_pack import Right, add_splits, from_offset, plan_pack
+from numgrad.kernels.gemm_panels import plan_panels
 from numgrad.kernels.gemm_rows import Rows, lanes, plain_grid, plan_rows, tile_shape
 from numgrad.runtime.kernel import kernel
 from numgrad.runtime.plan import GRAIN_COST, Operand, PlanBuilder
 
 SKINNY = 64  # rows up to which the right operand is read where it lies, since each element of it is used but seldom
+NEAR_STEPS, FAR_BYTES = 64, 1 << 10  # so many steps, or such short ones, need no copy
 NARROW = 16  # columns up to which a vector of columns would be mostly empty
 
 
@@ -113,25 +115,43 @@ def plan_gemm(
         c = Rows(out, out_batch, 0, out_offset)
         plan_rows(b, "dot", plain_grid(1), a, b_side, c, batch=batch, channels=k, columns=m, accumulate=accumulate)
         return
-    if a_strides[1] != 1 and k > 1 and batch * m * n * k > 0:
-        view = Right(left, a_batch, 0, a_strides[0], a_strides[1], a_offset)
-        a = Rows(plan_pack(b, view, batch=batch, taps=1, channels=m, columns=k, width=k), m * k, k)
-    multiply = functools.partial(plan_rows, b, batch=batch, channels=k, columns=n, bias=bias, accumulate=accumulate)
-    grid = plain_grid(m)
-    dot_fits = k % vector == 0
-    if dot_fits and b_strides[0] == 1 and (m <= SKINNY or n <= NARROW):
-        multiply("dot", grid, a, b_side, c)
-        return
-    if dot_fits and n <= NARROW and k > 0 and m > 0:
-        view = Right(right, b_batch, 0, b_strides[1], b_strides[0], b_offset)
-        dense = plan_pack(b, view, batch=batch, taps=1, channels=n, columns=k, width=k)
-        multiply("dot", grid, a, Right(dense, n * k, 0, 1, k), c)
-        return
+    empty = batch * m * n * k == 0
     few_rows, few_columns = tile_shape(code, "few")
     width = tile_shape(code, "many")[1]
-    if batch * m * n * k == 0 or (b_strides[1] == 1 and n % width == 0 and m <= SKINNY):
-        form = "few" if m <= few_rows and n % few_columns == 0 else "many"
-        multiply(form, grid, a, b_side, c)
+    dot_fits = k % vector == 0 and k > 0 and m > 0
+    dots = dot_fits and ((b_strides[0] == 1 and (m <= SKINNY or n <= NARROW)) or n <= NARROW)
+    by_rows = empty or dots or (m <= few_rows and b_strides[1] == 1 and n % few_columns == 0)
+    # Steps along a's columns may be far apart; steps along its rows fall on the same places of a cache then.
+    far = k > NEAR_STEPS and a_strides[1] * out.spec.dtype.itemsize >= FAR_BYTES
+    if a_strides[1] != 1 and k > 1 and not empty and (by_rows or far):
+        view = Right(left, a_batch, 0, a_strides[0], a_strides[1], a_offset)
+        a = Rows(plan_pack(b, view, batch=batch, taps=1, channels=m, columns=k, width=k), m * k, k)
+        a_strides = (k, 1)
+    multiply = functools.partial(plan_rows, b, batch=batch, channels=k, columns=n, bias=bias, accumulate=accumulate)
+    grid = plain_grid(m)
+    if dots:
+        if b_strides[0] != 1:
+            view = Right(right, b_batch, 0, b_strides[1], b_strides[0], b_offset)
+            dense = plan_pack(b, view, batch=batch, taps=1, channels=n, columns=k, width=k)
+            b_side = Right(dense, n * k, 0, 1, k)
+        multiply("dot", grid, a, b_side, c)
         return
-    packed = plan_pack(b, b_side, batch=batch, taps=1, channels=k, columns=n, width=width)
-    multiply("many", grid, a, Right(packed, 0, 0, 0, 0), c, packed=True)
+    if by_rows:
+        multiply("few", grid, a, b_side, c)
+        return
+    if bias is not None:
+        nothing = b.scratch(out.spec.dtype, 0).array(0)
+        b.launch(
+            add_splits, nothing, bias.array(n), from_offset(out, out_offset), 0, 0, m, n, out_batch, out_stride, 0, 0,
+            work=batch * m, grain=GRAIN_COST // n + 1, cost=batch * m * n,
+        )  # fmt: skip
+    if b_strides[1] == 1 and n % width == 0 and m <= SKINNY:
+        panels, strides = from_offset(right, b_offset), (b_batch, width, b_strides[0])
+    else:
+        panels = plan_pack(b, b_side, batch=batch, taps=1, channels=k, columns=n, width=width).flat
+        strides = (-(-n // width) * k * width, k * width, width)
+    plan_panels(
+        b, code, from_offset(a.operand, a.offset), panels, from_offset(out, out_offset), rows=m, columns=n, steps=k,
+        batch=batch, a_strides=(a.batch, *a_strides), b_strides=strides, out_strides=(out_batch, out_stride),
+        accumulate=accumulate or bias is not None,
+    )  # fmt: skip
