@@ -20,7 +20,8 @@ SHAPES = [
     (64, 256, 784, False, True), (64, 784, 256, False, False), (256, 784, 64, True, False),
     (1, 1000, 512, False, True), (1, 512, 1000, False, False), (1000, 512, 1, True, False),
     (1, 4096, 4096, False, False), (4096, 1, 4096, False, False), (8, 4096, 4096, False, True),
-    (32, 16, 16, False, True),
+    (32, 16, 16, False, True), (1024, 1024, 256, False, True), (1024, 256, 256, False, True), (256, 256, 1024, True, False),
+    (1024, 256, 1024, False, True),
 ]  # fmt: skip
 
 
