@@ -10,8 +10,9 @@ from __future__ import annotations
 import functools
 from dataclasses import dataclass
 
-from numgrad.kernels import conv_depthwise, winograd
+from numgrad.kernels import conv_depthwise, conv_groups, winograd
 from numgrad.kernels.conv_choice import choose
+from numgrad.kernels.gemm import plan_gemm
 from numgrad.kernels.gemm_pack import Right, plan_pack
 from numgrad.kernels.gemm_rows import Grid, Rows, lanes, plan_rows, tile_shape
 from numgrad.runtime.kernel import kernel
@@ -71,6 +72,11 @@ class Conv2dGeometry:
     def is_depthwise(self) -> bool:
         """True if every channel has a filter of its own."""
         return 1 < self.groups == self.c == self.k
+
+    @property
+    def is_product(self) -> bool:
+        """True if it is a product of matrices: every pixel by itself."""
+        return (self.r, self.s, self.groups) == (1, 1, 1) and self.stride == (1, 1) and self.padding == (0, 0)
 
     @property
     def folds(self) -> bool:
@@ -164,6 +170,14 @@ def plan_conv2d_forward(
     if g.is_depthwise:
         conv_depthwise.plan_filter_channels(b, x, weight, bias, out, g.forward_grid, g.c)
         return
+    if g.is_product:
+        plan_gemm(
+            b, x, weight, out, m=g.pixels, n=g.k, k=g.c, a_strides=(g.c, 1), b_strides=(1, g.c), out_stride=g.k,
+            bias=bias,
+        )  # fmt: skip
+        return
+    if (count := conv_groups.merged_groups(g, x.code)) > 1:
+        weight, g = conv_groups.plan_spread(b, weight, g, count), conv_groups.merge(g, count)
     size, width = g.filter_size, tile_shape(x.code, "many")[1]
     goal = Rows(out, g.group_k, g.k)
     if g.folds:
@@ -174,7 +188,7 @@ def plan_conv2d_forward(
         source, grid = Rows(x, g.group_c, g.c), g.forward_grid
         right = Right(weight, g.group_k * size, g.group_c, 1, size)
         taps, channels = g.r * g.s, g.group_c
-    if channels % lanes(x.code) == 0 and (g.pixels <= FEW_PIXELS or g.group_k <= NARROW):
+    if channels % lanes(x.code) == 0 and (g.pixels <= FEW_PIXELS or 2 * g.group_k <= width):
         plan_rows(
             b, "dot", grid, source, right, goal, batch=g.groups, channels=channels, columns=g.group_k,
             bias=bias, bias_batch=g.group_k,
@@ -205,9 +219,26 @@ def plan_conv2d_backward_input(
     if g.is_depthwise:
         conv_depthwise.plan_filter_channels(b, grad_out, weight, None, grad_x, g.backward_grid, g.c)
         return
+    if g.is_product:
+        plan_gemm(
+            b,
+            grad_out,
+            weight,
+            grad_x,
+            m=g.pixels,
+            n=g.c,
+            k=g.k,
+            a_strides=(g.k, 1),
+            b_strides=(g.c, 1),
+            out_stride=g.c,
+        )
+        return
+    if (count := conv_groups.merged_groups(g, grad_out.code)) > 1:
+        weight, g = conv_groups.plan_spread(b, weight, g, count), conv_groups.merge(g, count)
     size, taps = g.filter_size, g.r * g.s
     source, goal, grid = Rows(grad_out, g.group_k, g.k), Rows(grad_x, g.group_c, g.c), g.backward_grid
-    if g.group_c <= NARROW and g.group_k % lanes(grad_out.code) == 0:
+    width = tile_shape(grad_out.code, "many")[1]
+    if 2 * g.group_c <= width and g.group_k % lanes(grad_out.code) == 0:
         view = Right(weight, g.group_k * size, g.group_c, 1, size)  # packed as [tap, c, k]
         turned = plan_pack(b, view, batch=g.groups, taps=taps, channels=g.group_c, columns=g.group_k, width=g.group_k)
         right = Right(turned, g.group_k * size, g.group_c * g.group_k, 1, g.group_k)
@@ -219,7 +250,6 @@ def plan_conv2d_backward_input(
     if g.group_c % few_columns == 0 and grid.rows // (g.stride[0] * g.stride[1]) <= few_rows:
         multiply("few", grid, source, right, goal)
         return
-    width = tile_shape(grad_out.code, "many")[1]
     packed = g.group_c % width != 0 or grid.rows > FEW_PIXELS
     if packed:
         panels = plan_pack(b, right, taps=taps, width=width, batch=g.groups, channels=g.group_k, columns=g.group_c)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from numgrad.kernels import conv_depthwise, winograd
+from numgrad.kernels import conv_depthwise, conv_groups, winograd
 from numgrad.kernels.conv import Conv2dGeometry, plan_padded
 from numgrad.kernels.conv_choice import choose
 from numgrad.kernels.conv_outer import plan_outer
@@ -50,7 +50,12 @@ def plan_conv2d_backward_weight(
             work=-(-g.k // PACK_CHANNELS), grain=1, cost=grad_weight.extent,
         )  # fmt: skip
         return
+    narrow, wide, count = g, grad_weight, conv_groups.merged_groups(g, x.code)
+    if count > 1:
+        wide, g = b.scratch(x.spec.dtype, g.k * g.filter_size * count), conv_groups.merge(g, count)
     plan_outer(
-        b, g.forward_grid, Rows(grad_out, g.group_k, g.k), Rows(x, g.group_c, g.c), grad_weight,
+        b, g.forward_grid, Rows(grad_out, g.group_k, g.k), Rows(x, g.group_c, g.c), wide,
         swapped=False, batch=g.groups, rows=g.group_k, columns=g.group_c, out_row=g.filter_size, out_tap=g.group_c,
     )  # fmt: skip
+    if count > 1:
+        conv_groups.plan_pick(b, wide, grad_weight, narrow, count)

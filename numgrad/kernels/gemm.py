@@ -152,6 +152,6 @@ def plan_gemm(
         strides = (-(-n // width) * k * width, k * width, width)
     plan_panels(
         b, code, from_offset(a.operand, a.offset), panels, from_offset(out, out_offset), rows=m, columns=n, steps=k,
-        batch=batch, a_strides=(a.batch, *a_strides), b_strides=strides, out_strides=(out_batch, out_stride),
+        batch=batch, a_strides=(a.batch, a_strides[0], a_strides[1]), b_strides=strides, out_strides=(out_batch, out_stride),
         accumulate=accumulate or bias is not None,
     )  # fmt: skip

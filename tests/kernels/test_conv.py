@@ -106,6 +106,11 @@ GEOMETRIES = [
     Conv2dGeometry(33, 32, 3, 2, 32, 3, 3, ONE, ONE),
     Conv2dGeometry(2, 48, 15, 14, 48, 3, 3, TWO, ONE, ONE, 48),
     Conv2dGeometry(1, 20, 9, 9, 20, 5, 3, ONE, (2, 1), (1, 2), 20),
+    Conv2dGeometry(2, 32, 6, 7, 32, 3, 3, TWO, ONE, ONE, 8),
+    Conv2dGeometry(1, 16, 5, 5, 32, 3, 3, ONE, ONE, ONE, 16),
+    Conv2dGeometry(2, 12, 5, 6, 18, 3, 2, ONE, ONE, TWO, 6),
+    Conv2dGeometry(2, 40, 9, 8, 24, 1, 1),
+    Conv2dGeometry(1, 17, 3, 3, 1, 1, 1),
 ]
 
 
