@@ -19,7 +19,7 @@ from numgrad.runtime.kernel import Kernel, device, kernel
 from numgrad.runtime.plan import GRAIN_COST, Operand, PlanBuilder
 from numgrad.runtime.simd import ADD, STORE, STREAM, address_of
 
-PIXEL_BLOCK = 256  # pixels whose rows are kept in the first caches while all tiles use them
+PIXEL_BLOCK = 128  # pixels whose rows are kept in the first caches while all tiles use them
 ROW_BLOCK = 132  # rows of the result that share a copy of the right side
 LEAST_PIXELS = 512  # of a part of the sum
 STREAM_BYTES = 1 << 21  # a gradient from this size on is written past the caches
