@@ -40,13 +40,26 @@ def filter_channels(
             found_y = y * scale_h + r * step_h + shift_h
             if found_y < 0 or found_y % divide_h != 0 or found_y // divide_h >= source_h:
                 continue
-            for s in range(taps_w):
+            above = (image * source_h + found_y // divide_h) * source_w
+            s = 0
+            while s < taps_w:
                 found_x = x * scale_w + s * step_w + shift_w
+                last_x = found_x + 2 * step_w
+                factors = weight[(r * taps_w + s) * channels :]
+                if divide_w == 1 and s + 2 < taps_w and min(found_x, last_x) >= 0 and max(found_x, last_x) < source_w:
+                    # Three taps at a time: the line is read and written once.
+                    w0, w1, w2 = factors[:channels], factors[channels:][:channels], factors[2 * channels :][:channels]
+                    x0 = source[(above + found_x) * channels :][:channels]
+                    x1 = source[(above + found_x + step_w) * channels :][:channels]
+                    x2 = source[(above + last_x) * channels :][:channels]
+                    for c in range(line.shape[0]):
+                        line[c] += x0[c] * w0[c] + x1[c] * w1[c] + x2[c] * w2[c]
+                    s += 3
+                    continue
+                s += 1
                 if found_x < 0 or found_x % divide_w != 0 or found_x // divide_w >= source_w:
                     continue
-                place = ((image * source_h + found_y // divide_h) * source_w + found_x // divide_w) * channels
-                row = source[place : place + channels]
-                factors = weight[(r * taps_w + s) * channels :][:channels]
+                row, factors = source[(above + found_x // divide_w) * channels :][:channels], factors[:channels]
                 for c in range(line.shape[0]):
                     line[c] += row[c] * factors[c]
 
