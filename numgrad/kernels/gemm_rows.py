@@ -170,7 +170,7 @@ def rows_kernel(code: str, form: str) -> Kernel:
         step = 1
     itemsize = 4 if code == "f4" else 8
     record, is_dot = 1 + tile_rows, form == "dot"
-    floats, scalars = f"{code}[:], " * 5, "i8, " * 39
+    floats, scalars = f"{code}[:], " * 5, "i8, " * 41
 
     @kernel(f"{floats} i8[:], {scalars}")
     def multiply_rows(
@@ -179,7 +179,7 @@ def rows_kernel(code: str, form: str) -> Kernel:
         scale_h, scale_w, step_h, step_w, shift_h, shift_w, divide_h, divide_w,
         a_batch, a_row, b_batch, b_tap, b_channel, b_panel, b_step, ahead, out_batch, out_split, out_row,
         columns, channels, split_channels, block_channels, row_block, column_block, row_blocks, column_blocks, splits,
-        mode, bias_batch, spare_count, words_count, start, stop, worker,
+        shared, mode, bias_batch, zeros, spare_count, words_count, start, stop, worker,
     ):  # fmt: skip
         grid = (
             images, out_h, out_w, source_h, source_w, taps_h, taps_w,
@@ -191,7 +191,7 @@ def rows_kernel(code: str, form: str) -> Kernel:
             spare[i] = 0
         words = words[worker * words_count : (worker + 1) * words_count]
         nowhere = address_of(spare, 0)
-        nobody = address_of(spare, channels)
+        nobody = address_of(spare, zeros)
         table = address_of(words, 0)
         tile_words = 1 + tile_rows + taps * record
         for item in range(start, stop):
@@ -200,7 +200,7 @@ def rows_kernel(code: str, form: str) -> Kernel:
             column_index = rest % column_blocks
             rest //= column_blocks
             split = rest % splits
-            batch = rest // splits
+            batch = rest // splits * shared  # the first of those that share the table
             first_row = row_index * row_block
             last_row = min(rows, first_row + row_block)
             first_column = column_index * column_block
@@ -223,9 +223,10 @@ def rows_kernel(code: str, form: str) -> Kernel:
                         begin = out_base + ((image * out_h + y) * out_w + x) * out_row
                         words[place + 1 + i] = address_of(out, begin)
                         if bias.shape[0] > 0:
-                            line = out[begin + first_column : begin + last_column]
-                            for j in range(line.shape[0]):
-                                line[j] = bias[batch * bias_batch + first_column + j]
+                            for g in range(shared):
+                                line = out[begin + g * out_batch + first_column :][: last_column - first_column]
+                                for j in range(line.shape[0]):
+                                    line[j] = bias[(batch + g) * bias_batch + first_column + j]
                         if write_row(
                             words, records + 1 + i, record, image, y, x, grid, base, a_row * itemsize, nowhere
                         ):
@@ -247,24 +248,26 @@ def rows_kernel(code: str, form: str) -> Kernel:
                                 words[goal + i] = words[source + i]
                         kept += 1
                 words[place] = kept
-            for channel in range(first_channel, last_channel, block_channels):
-                steps = min(block_channels, last_channel - channel) // step
-                how = mode if channel == first_channel else ADD
-                for j in range(first_column, last_column, tile_columns):
-                    panel = j // tile_columns
-                    right = address_of(b, batch * b_batch + channel * b_channel + panel * b_panel)
-                    wanted_columns = min(tile_columns, last_column - j)
-                    later = ahead * itemsize
-                    if not is_dot:
-                        # What follows b's part that is in use, as far as this panel's share of it.
-                        share = taps * min(block_channels, last_channel - channel) * tile_columns * itemsize
-                        later += right + (j - first_column) // tile_columns * (share - b_panel * itemsize)
-                    for t in range(count):
-                        place = t * tile_words
-                        tile(
-                            table + 8 * (place + 1 + tile_rows), words[place], steps, channel * itemsize,
-                            right, b_step * itemsize, later, table + 8 * (place + 1), j * itemsize, wanted_columns, how,
-                        )  # fmt: skip
+            for g in range(shared):
+                for channel in range(first_channel, last_channel, block_channels):
+                    steps = min(block_channels, last_channel - channel) // step
+                    how = mode if channel == first_channel else ADD
+                    for j in range(first_column, last_column, tile_columns):
+                        panel = j // tile_columns
+                        right = address_of(b, (batch + g) * b_batch + channel * b_channel + panel * b_panel)
+                        wanted_columns = min(tile_columns, last_column - j)
+                        later = ahead * itemsize
+                        if not is_dot:
+                            # What follows b's part that is in use, as far as this panel's share of it.
+                            share = taps * min(block_channels, last_channel - channel) * tile_columns * itemsize
+                            later += right + (j - first_column) // tile_columns * (share - b_panel * itemsize)
+                        for t in range(count):
+                            place = t * tile_words
+                            tile(
+                                table + 8 * (place + 1 + tile_rows), words[place], steps, (g * a_batch + channel) * itemsize,
+                                right, b_step * itemsize, later, table + 8 * (place + 1), (g * out_batch + j) * itemsize,
+                                wanted_columns, how,
+                            )  # fmt: skip
 
     return multiply_rows
 
@@ -339,6 +342,12 @@ def plan_rows(
     ):
         block_channels = -(-block_channels // 2)
 
+    # Groups of a convolution, which lie side by side, share their tables.
+    shared = 1
+    if batch > 1 and a.batch < a.row and out.batch < out.row and splits == 1:
+        wanted = max(1, batch * row_blocks * column_blocks // WANTED_ITEMS)
+        shared = max(count for count in range(1, min(batch, wanted) + 1) if batch % count == 0)
+
     # An unpacked right operand comes from memory: while a few of its channels are used, the next ones are fetched.
     ahead = 0
     if form != "dot":
@@ -348,7 +357,8 @@ def plan_rows(
 
     tables = row_block // tile_rows * (1 + tile_rows + taps * (1 + tile_rows))
     words = b.scratch(dtypes.int64, tables, per_worker=True)
-    spare_count = channels + column_block + tile_columns
+    zeros = channels + (shared - 1) * a.batch
+    spare_count = zeros + column_block + tile_columns + (shared - 1) * out.batch
     spare = b.scratch(dtype, spare_count, per_worker=True)
     goal, goal_array = out, from_offset(out.operand, out.offset)
     out_split = 0
@@ -356,7 +366,7 @@ def plan_rows(
         out_split = batch * rows * columns
         parts = b.scratch(dtype, splits * out_split)
         goal, goal_array = Rows(parts, rows * columns, columns), parts.flat
-    items = batch * splits * row_blocks * column_blocks
+    items = batch // shared * splits * row_blocks * column_blocks
     adds = splits == 1 and (accumulate or bias is not None)
     b.launch(
         rows_kernel(code, form),
@@ -364,7 +374,7 @@ def plan_rows(
         bias_array if splits == 1 else no_bias.array(0), goal_array, spare.flat, words.flat, *grid,
         a.batch, a.row, batch_step, tap_step, channel_step, panel_step, step, ahead, goal.batch, out_split, goal.row,
         columns, channels, split_channels, block_channels, row_block, column_block, row_blocks, column_blocks, splits,
-        ADD if adds else STORE, bias_batch, spare_count, tables,
+        shared, ADD if adds else STORE, bias_batch, zeros, spare_count, tables,
         work=items, grain=ITEM_COST * items // multiplications + 1, cost=multiplications // 8 + 1,
     )  # fmt: skip
     if splits > 1:
