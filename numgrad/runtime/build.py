@@ -48,13 +48,21 @@ class Job:
 
 def build(name: str, function: Callable[..., Any], arity: int, returns: bool) -> int:
     """Address of a native function."""
+    return _address(_native_job(name, function, arity, returns))
 
+
+def is_stored(name: str, function: Callable[..., Any], arity: int, returns: bool) -> bool:
+    """Whether the store has a native function."""
+    return _native_job(name, function, arity, returns).is_stored()
+
+
+def _native_job(name: str, function: Callable[..., Any], arity: int, returns: bool) -> Job:
     def compile_it(symbol: str) -> bytes:
         from numgrad.runtime import codegen
 
         return codegen.compile_native(name, function, arity, returns, symbol)
 
-    return _address(Job(name, _key(function, f"{arity}{returns:d}"), compile_it))
+    return Job(name, _key(function, f"{arity}{returns:d}"), compile_it)
 
 
 def build_kernel(kernel: Kernel, binding: tuple[str, ...]) -> int:

@@ -119,6 +119,12 @@ class Native:
                     self._address = build(self.name, self.py_func, self.arity, self.returns)
         return self._address
 
+    def is_stored(self) -> bool:
+        """Whether `address` would compile nothing."""
+        from numgrad.runtime.build import is_stored
+
+        return self._address != 0 or is_stored(self.name, self.py_func, self.arity, self.returns)
+
 
 def native(arity: int, returns: bool = False) -> Callable[[Callable[..., Any]], Native]:
     """Declare a function of ``arity`` int64 words that returns one (``returns``) or none, callable from C."""

@@ -15,6 +15,12 @@ from numgrad.engine import dispatch
 from numgrad.errors import KernelError
 from numgrad.ops import elementwise
 from numgrad.runtime import memory, objects, quick
+from tests.runtime import processes
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _machine_code():
+    quick.load()
 
 
 def _leaf(*shape, dtype=ng.float32):
@@ -258,3 +264,31 @@ def test_slots_are_found_where_they_are():
 
     with pytest.raises(KernelError, match="not to be found"):
         objects.offset_of(Open(), "anything")
+
+
+def test_python_serves_until_machine_code_is_stored(tmp_path):
+    script = """
+import numgrad as ng
+from numgrad.runtime import quick
+x = ng.ones(2, requires_grad=True)
+for _ in range(600):
+    (x * x).sum().backward()
+print(type(quick.run).__name__, x.grad.tolist())
+quick.load()
+x.grad = None
+(x * x).sum().backward()
+print(type(quick.run).__name__, x.grad.tolist())
+"""
+    for at_first in ("function", "builtin_function_or_method"):
+        done = processes.run(script, NUMGRAD_KERNEL_STORE=str(tmp_path / "store"))
+        assert done.returncode == 0, done.stderr
+        assert done.stdout == f"{at_first} [1200.0, 1200.0]\nbuiltin_function_or_method [2.0, 2.0]\n"
+
+
+def test_an_unknown_interpreter_is_served_by_python(monkeypatch, caplog):
+    def refuse(*_):
+        raise KernelError("the slot _spec of Tensor is not to be found in its memory")
+
+    monkeypatch.setattr("numgrad.runtime.quick_words.load", refuse)
+    assert [function(1, 2) for function in quick._loaded(lambda: ())] == [None, None]
+    assert "ops are applied by Python" in caplog.text
