@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 from dataclasses import dataclass
 
-from numgrad.kernels import conv_depthwise, conv_groups, winograd
+from numgrad.kernels import conv_depthwise, conv_few, conv_groups, winograd
 from numgrad.kernels.conv_choice import choose
 from numgrad.kernels.gemm import plan_gemm
 from numgrad.kernels.gemm_pack import Right, plan_pack
@@ -218,6 +218,9 @@ def plan_conv2d_backward_input(
         return
     if g.is_depthwise:
         conv_depthwise.plan_filter_channels(b, grad_out, weight, None, grad_x, g.backward_grid, g.c)
+        return
+    if conv_few.fits(g, "input", grad_out.code):
+        conv_few.plan_input(b, grad_out, weight, grad_x, g)
         return
     if g.is_product:
         plan_gemm(

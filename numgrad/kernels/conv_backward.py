@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from numgrad.kernels import conv_depthwise, conv_groups, winograd
+from numgrad.kernels import conv_depthwise, conv_few, conv_groups, winograd
 from numgrad.kernels.conv import Conv2dGeometry, plan_padded
 from numgrad.kernels.conv_choice import choose
 from numgrad.kernels.conv_outer import plan_outer
@@ -35,6 +35,9 @@ def plan_conv2d_backward_weight(
             b, side, grad_out, x, grad_weight, images=g.n, source_size=(g.h, g.w), goal_size=(g.out_h, g.out_w),
             padding=g.padding[0], channels=g.c, outputs=g.k,
         )  # fmt: skip
+        return
+    if conv_few.fits(g, "weight", x.code):
+        conv_few.plan_weight(b, grad_out, x, grad_weight, g)
         return
     if g.folds:
         # Few channels: rows of the result are (s, c), its columns k, so that vectors are full; turned afterwards.

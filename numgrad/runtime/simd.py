@@ -388,8 +388,12 @@ def transpose_tile(code: str) -> Intrinsic:
     return tile
 
 
-def copy_tile(code: str, vectors: int) -> Intrinsic:
-    """``tile(source, goal)``: copy ``vectors`` vectors."""
+def copy_tile(code: str, vectors: int, past_caches: bool = False) -> Intrinsic:
+    """``tile(source, goal)``: copy ``vectors`` vectors.
+
+    ``past_caches`` writes to memory without reading it first, which only pays for what is not used again soon; the goal
+    has to lie at a multiple of a vector's size, and `fence` has to follow.
+    """
 
     @intrinsic
     def tile(typing_context, source, goal):
@@ -398,12 +402,27 @@ def copy_tile(code: str, vectors: int) -> Intrinsic:
             values = [t.read_vector(t.pointer(args[0]), j) for j in range(vectors)]
             for j, value in enumerate(values):
                 place = t.advance(t.pointer(args[1]), j * t.lanes * t.itemsize)
-                builder.store(value, builder.bitcast(place, t.vector.as_pointer()), align=t.itemsize)
+                size = t.itemsize * (t.lanes if past_caches else 1)
+                store = builder.store(value, builder.bitcast(place, t.vector.as_pointer()), align=size)
+                if past_caches:
+                    one = t.ir.Constant(t.ir.IntType(32), 1)
+                    store.set_metadata("nontemporal", builder.module.add_metadata([one]))
             return context.get_dummy_value()
 
         return _words(2), emit
 
     return tile
+
+
+@intrinsic
+def fence(typing_context):
+    """Whatever was written before, past caches too, is seen by other threads before what follows."""
+
+    def emit(context, builder, signature, args):
+        builder.fence("seq_cst")
+        return context.get_dummy_value()
+
+    return _words(0), emit
 
 
 def transform_tile(code: str, matrix: tuple[tuple[float, ...], ...]) -> Intrinsic:

@@ -156,15 +156,19 @@ def test_strided_products(code: str, mode: int, turned: bool, steps: int, fewer_
     np.testing.assert_array_equal(out, expected)
 
 
+@pytest.mark.parametrize("past_caches", [False, True])
 @pytest.mark.parametrize("code", CODES)
-def test_copied_vectors_and_squares(code: str) -> None:
-    tile, width = simd.copy_tile(code, 2), 2 * target.host_target().lanes(np.dtype(code).itemsize)
+def test_copied_vectors_and_squares(code: str, past_caches: bool) -> None:
+    tile, width = simd.copy_tile(code, 2, past_caches), 2 * target.host_target().lanes(np.dtype(code).itemsize)
 
     @kernel("i8, i8")
     def call(source, goal, start, stop):
         tile(source, goal)
+        simd.fence()
 
-    source, goal = numbers(code, 1, width + 1), np.zeros((1, width + 1), code)
+    memory = np.zeros(width + 1 + 64, code)
+    begin = -memory.ctypes.data % 64 // memory.itemsize
+    source, goal = numbers(code, 1, width + 1), memory[None, begin : begin + width + 1]
     run(call, source.ctypes.data, goal.ctypes.data)
     np.testing.assert_array_equal(goal[0, :-1], source[0, :-1])
     assert goal[0, -1] == 0

@@ -1,0 +1,144 @@
+"""Gradients of convolutions with few pixels and many channels, where reading or writing the weight is all that takes time.
+
+Each line of the weight, the channels of one tap, is touched once, in the order in which the weight lies, and meets all
+pixels that it concerns; these are few enough to stay in the nearest cache. Register tiles, as in `gemm_rows`, would walk
+through the weight in steps of a whole filter and wait for memory at each. Measured for 512 to 512 channels at 2 x 2
+pixels, 3 x 3 taps: 0.6 ms instead of 1.1 for the input's gradient, 0.63 instead of 1.0 for the weight's. Forward there is
+no gain: there the register tiles read the weight in its order, too.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING
+
+from numgrad.kernels.gemm_pack import add_splits
+from numgrad.kernels.gemm_rows import lanes
+from numgrad.runtime import simd
+from numgrad.runtime.kernel import Kernel, kernel
+from numgrad.runtime.plan import GRAIN_COST, Operand, PlanBuilder
+from numgrad.runtime.simd import address_of, fence
+
+if TYPE_CHECKING:
+    from numgrad.kernels.conv import Conv2dGeometry
+
+TOGETHER = 4  # output channels that are read side by side, so that sums are stored less often
+SPLITS = 16  # of the sum over output channels; fixed, so that the bits are
+MOST_BYTES = 1 << 14  # of the input, which each tap runs over: half of a nearest cache
+MOST_PIXELS = {"input": 16, "weight": 4}  # of the output; beyond them arithmetic decides, and register tiles win
+
+
+def fits(geometry: Conv2dGeometry, direction: str, code: str) -> bool:
+    """Whether the kernels here are the ones to take, for direction "input" or "weight"."""
+    g = geometry
+    itemsize = 4 if code == "f4" else 8
+    return (
+        g.groups == 1
+        and 0 < g.pixels <= MOST_PIXELS[direction]
+        and g.n * g.h * g.w * g.c * itemsize <= MOST_BYTES
+        and g.c % lanes(code) == 0
+        and g.k % (TOGETHER * SPLITS) == 0
+    )
+
+
+@kernel("T[:], T[:], T[:], " + "i8, " * 16)
+def stream_input(
+    grad, weight, parts, images, out_h, out_w, height, width, taps_h, taps_w, stride_h, stride_w, step_h, step_w,
+    pad_h, pad_w, channels, outputs, share, start, stop,
+):  # fmt: skip
+    """The input's gradient, as parts to be summed; an item is a share of the output channels, a multiple of four."""
+    size, pixels = taps_h * taps_w * channels, images * height * width
+    for item in range(start, stop):
+        part = parts[item * pixels * channels : (item + 1) * pixels * channels]
+        for i in range(part.shape[0]):
+            part[i] = 0
+        for k in range(item * share, (item + 1) * share, 4):
+            for r in range(taps_h):
+                for s in range(taps_w):
+                    begin = k * size + (r * taps_w + s) * channels
+                    w0, w1 = weight[begin:][:channels], weight[begin + size :][:channels]
+                    w2, w3 = weight[begin + 2 * size :][:channels], weight[begin + 3 * size :][:channels]
+                    for row in range(images * out_h):
+                        image = row // out_h
+                        y = (row - image * out_h) * stride_h + r * step_h - pad_h
+                        if 0 <= y < height:
+                            for column in range(out_w):
+                                x = column * stride_w + s * step_w - pad_w
+                                if 0 <= x < width:
+                                    g = grad[(row * out_w + column) * outputs + k :][:4]
+                                    g0, g1, g2, g3 = g[0], g[1], g[2], g[3]
+                                    line = part[((image * height + y) * width + x) * channels :][:channels]
+                                    for c in range(line.shape[0]):
+                                        line[c] += g0 * w0[c] + g1 * w1[c] + g2 * w2[c] + g3 * w3[c]
+
+
+@functools.cache
+def stream_weight_kernel(code: str) -> Kernel:
+    """The kernel for one dtype. It writes past the caches: memory that is only written needs not be read first."""
+    vector, itemsize = lanes(code), 4 if code == "f4" else 8
+    write = simd.copy_tile(code, 1, past_caches=True)
+
+    @kernel(f"{code}[:], {code}[:], {code}[:], {code}[:], {'i8, ' * 15}")
+    def stream_weight(
+        grad, source, grad_weight, spare, images, out_h, out_w, height, width, taps_h, taps_w, stride_h, stride_w,
+        step_h, step_w, pad_h, pad_w, channels, outputs, start, stop, worker,
+    ):  # fmt: skip
+        """The weight's gradient; an item is an output channel."""
+        line = spare[worker * channels : (worker + 1) * channels]
+        for k in range(start, stop):
+            for r in range(taps_h):
+                for s in range(taps_w):
+                    for c in range(line.shape[0]):
+                        line[c] = 0
+                    for row in range(images * out_h):
+                        image = row // out_h
+                        y = (row - image * out_h) * stride_h + r * step_h - pad_h
+                        if 0 <= y < height:
+                            for column in range(out_w):
+                                x = column * stride_w + s * step_w - pad_w
+                                if 0 <= x < width:
+                                    g = grad[(row * out_w + column) * outputs + k]
+                                    pixel = source[((image * height + y) * width + x) * channels :][:channels]
+                                    for c in range(line.shape[0]):
+                                        line[c] += g * pixel[c]
+                    begin = ((k * taps_h + r) * taps_w + s) * channels
+                    if address_of(grad_weight, begin) % (vector * itemsize) == 0:
+                        for c in range(0, channels, vector):
+                            write(address_of(line, c), address_of(grad_weight, begin + c))
+                    else:
+                        goal = grad_weight[begin:][:channels]
+                        for c in range(goal.shape[0]):
+                            goal[c] = line[c]
+        fence()
+
+    return stream_weight
+
+
+def _sizes(g: Conv2dGeometry) -> tuple[int, ...]:
+    return (g.n, g.out_h, g.out_w, g.h, g.w, g.r, g.s, *g.stride, *g.dilation, *g.padding, g.c, g.k)
+
+
+def plan_input(b: PlanBuilder, grad_out: Operand, weight: Operand, grad_x: Operand, geometry: Conv2dGeometry) -> None:
+    """The gradient of the input."""
+    g, pixels = geometry, geometry.n * geometry.h * geometry.w
+    parts = b.scratch(grad_x.spec.dtype, SPLITS * pixels * g.c)
+    b.launch(
+        stream_input, grad_out.array(g.pixels * g.k), weight.array(g.k * g.filter_size), parts.flat, *_sizes(g),
+        g.k // SPLITS, work=SPLITS, grain=1, cost=g.pixels * weight.extent // 8 + 1,
+    )  # fmt: skip
+    nothing = b.scratch(grad_x.spec.dtype, 0).array(0)
+    b.launch(
+        add_splits, parts.flat, nothing, grad_x.array(pixels * g.c), SPLITS, pixels * g.c, pixels, g.c, 0, g.c, 0, 0,
+        work=pixels, grain=GRAIN_COST // (SPLITS * g.c) + 1, cost=SPLITS * pixels * g.c,
+    )  # fmt: skip
+
+
+def plan_weight(b: PlanBuilder, grad_out: Operand, x: Operand, grad_weight: Operand, geometry: Conv2dGeometry) -> None:
+    """The gradient of the weight."""
+    g = geometry
+    spare = b.scratch(x.spec.dtype, g.c, per_worker=True)
+    b.launch(
+        stream_weight_kernel(x.code), grad_out.array(g.pixels * g.k), x.array(g.n * g.h * g.w * g.c),
+        grad_weight.array(g.k * g.filter_size), spare.flat, *_sizes(g),
+        work=g.k, grain=4 * GRAIN_COST // g.filter_size + 1, cost=g.pixels * grad_weight.extent // 8 + 1,
+    )  # fmt: skip
