@@ -272,12 +272,15 @@ def dot_tile(code: str, rows: int, columns: int) -> Intrinsic:
 
                 def step(k, totals):
                     offset = builder.mul(k, t.word(t.lanes * t.itemsize))
-                    left = [t.read_vector(t.advance(row, offset)) for row in a]
+                    # The shorter side waits in registers for the other: with the sums that just fills them.
+                    few, many = (a, right) if rows < columns else (right, a)
+                    waiting = [t.read_vector(t.advance(row, offset)) for row in few]
                     results = list(totals)
-                    for j in range(columns):
-                        vector = t.read_vector(t.advance(right[j], offset))
-                        for i in range(rows):
-                            results[i * columns + j] = t.multiply_add(left[i], vector, totals[i * columns + j])
+                    for place, row in enumerate(many):
+                        vector = t.read_vector(t.advance(row, offset))
+                        for other, held in enumerate(waiting):
+                            i, j = (other, place) if few is a else (place, other)
+                            results[i * columns + j] = t.multiply_add(held, vector, totals[i * columns + j])
                     return results
 
                 return t.loop(steps, totals, step)
