@@ -46,17 +46,9 @@ class Job:
         return self.key is not None and store.has(self.file_name, self.key)
 
 
-def build(name: str, function: Callable[..., Any], arity: int, returns: bool) -> int:
-    """Address of a native function."""
-    return _address(_native_job(name, function, arity, returns))
+def native_job(name: str, function: Callable[..., Any], arity: int, returns: bool) -> Job:
+    """What has to be compiled for a native function."""
 
-
-def is_stored(name: str, function: Callable[..., Any], arity: int, returns: bool) -> bool:
-    """Whether the store has a native function."""
-    return _native_job(name, function, arity, returns).is_stored()
-
-
-def _native_job(name: str, function: Callable[..., Any], arity: int, returns: bool) -> Job:
     def compile_it(symbol: str) -> bytes:
         from numgrad.runtime import codegen
 
@@ -75,7 +67,7 @@ def build_kernel(kernel: Kernel, binding: tuple[str, ...]) -> int:
 
     types = "_".join(f"{p.type}{p.ndim or ''}" for p in kernel.bound(binding))
     key = _key(kernel.py_func, types, str(kernel.reassociate), str(kernel.takes_worker))
-    return _address(Job(kernel.name, key, compile_it))
+    return build(Job(kernel.name, key, compile_it))
 
 
 def _key(function: Callable[..., Any], *extra: str) -> str | None:
@@ -87,7 +79,8 @@ def _key(function: Callable[..., Any], *extra: str) -> str | None:
     return hashlib.sha256("\n".join((own, *extra)).encode()).hexdigest()[:32]
 
 
-def _address(job: Job) -> int:
+def build(job: Job) -> int:
+    """The function's address: stored, or compiled by another process meanwhile, or compiled here."""
     if kernels.rehearsal is not None:
         kernels.rehearsal.append(job)
         return kernels.NO_ADDRESS

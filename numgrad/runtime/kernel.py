@@ -108,6 +108,7 @@ class Native:
         self.arity = arity
         self.returns = returns
         self._address = 0
+        self._job: Any = None
 
     def address(self) -> int:
         """The function's address in this process."""
@@ -116,14 +117,16 @@ class Native:
                 if not self._address:
                     from numgrad.runtime.build import build
 
-                    self._address = build(self.name, self.py_func, self.arity, self.returns)
+                    self._address = build(self.job())
         return self._address
 
-    def is_stored(self) -> bool:
-        """Whether `address` would compile nothing."""
-        from numgrad.runtime.build import is_stored
+    def job(self) -> Any:
+        """What is to be compiled, as `build` sees it; taking the fingerprint lasts some milliseconds."""
+        if self._job is None:
+            from numgrad.runtime.build import native_job
 
-        return self._address != 0 or is_stored(self.name, self.py_func, self.arity, self.returns)
+            self._job = native_job(self.name, self.py_func, self.arity, self.returns)
+        return self._job
 
 
 def native(arity: int, returns: bool = False) -> Callable[[Callable[..., Any]], Native]:

@@ -458,7 +458,7 @@ def apply(self, args, count):
     return made
 
 
-_PATIENCE = 1 << 14  # calls that Python serves while the store has no `apply`: compiling it takes some seconds
+_PATIENCE = 1 << 12  # calls that Python serves while the store has no `apply`: compiling it takes some seconds
 _LOOK = 1 << 8  # calls from one look into the store to the next
 _log = logging.getLogger("numgrad.quick")
 
@@ -479,7 +479,7 @@ def connect(facts: Callable[[], tuple[Any, ...]]) -> None:
 
     def first_run(*args: Any) -> Any:
         nonlocal calls
-        if calls % _LOOK == 0 and (calls >= _PATIENCE or kernel.rehearsal is not None or apply.is_stored()):
+        if calls % _LOOK == 0 and (calls >= _PATIENCE or kernel.rehearsal is not None or apply.job().is_stored()):
             load_now()
             return run(*args)
         calls += 1

@@ -141,7 +141,7 @@ def test_what_is_not_verified_is_not_loaded(
     (tmp_path / "home" / "weights").mkdir(parents=True)
     (tmp_path / "home" / "weights" / "c-11111111.pth").write_bytes(BODY)
     for use in (fetch, weights.cached_path, weights.verify):
-        with pytest.raises(weights.NotVerifiedError, match=r"net.v2 is not yet verified.*use net.v1, or get http"):
+        with pytest.raises(weights.NotVerifiedError, match=r"net.v2 is not yet verified.*Use net.v1, or get http"):
             use("net")
     assert server.requests == []
     assert fetch("net.v1").name == "a-00000000.pth"
