@@ -51,7 +51,7 @@ def backward_words(reads: Sequence[int]) -> np.ndarray:
 def load(
     tensor: Any, node: Any, plan: type, record: type, known: Sequence[Any], listeners: Sequence[list[Any]]
 ) -> list[Callable[..., Any]]:
-    """`quick.run` and `quick.run_saved` for the engine's classes.
+    """`quick_start.run` and `run_saved` for the engine's classes.
 
     Parameters
     ----------
