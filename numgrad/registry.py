@@ -148,7 +148,8 @@ class Op:
         self.doc = inspect.cleandoc(doc)
         self.__doc__ = self.doc
         self.differentiable = differentiable
-        self.grad_name = (grad_name or "".join(part.capitalize() for part in name.split("_"))) + "Backward0"
+        stem = grad_name or "".join(part.capitalize() for part in name.split("_"))
+        self.grad_name = stem if stem.endswith("Backwards") else stem + "Backward0"  # torch's CopyBackwards
         params = params or {}
         self.param_names = tuple(params)
         self.Params = _params_type(self.param_names, tuple(params.values()))

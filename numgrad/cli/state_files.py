@@ -62,7 +62,7 @@ def _beginning(text: str) -> str:
     """Of a message that lists every key of a model, as much as says what is wrong.
 
     >>> _beginning("Missing key(s): " + "a, " * 100)[-14:]
-    ' a, a, a, a...'
+    'a, a, a, a,...'
     """
     lines = [line if len(line) <= _LINE else line[:_LINE] + "..." for line in text.splitlines()]
     more = len(lines) - _LINES
