@@ -71,7 +71,6 @@ def measure(names: list[str], quick: bool) -> dict[str, Any]:
     """Run sections; everything that results.json holds."""
     results: dict[str, Any] = {"machine": common.machine(), "quick": quick, "sections": {}, "failed": []}
     common.print_machine(results["machine"])
-    begin = time.perf_counter()
     for name in names:
         started = time.perf_counter()
         try:
@@ -80,9 +79,9 @@ def measure(names: list[str], quick: bool) -> dict[str, Any]:
             print(f"{name}: {error}", file=sys.stderr)
             results["failed"].append(name)
             continue
-        print(f"\n{name} ({time.perf_counter() - started:.0f} s)")
+        spent = results["sections"][name]["seconds"] = time.perf_counter() - started
+        print(f"\n{name} ({spent:.0f} s)")
         show([Row(**row) for row in results["sections"][name]["rows"]])
-    results["seconds"] = time.perf_counter() - begin
     return results
 
 

@@ -39,7 +39,7 @@ def as_markdown(results: dict[str, Any], picture: str | None) -> str:
         "# Benchmarks",
         "",
         f"{machine_line(results)}. Made by `python -m benchmarks{' --quick' if results['quick'] else ''}` in "
-        f"{results['seconds'] / 60:.0f} minutes; medians, each side in a process of its own, turn by turn. Ratios say how "
+        f"{sum(part['seconds'] for part in results['sections'].values()) / 60:.0f} minutes; medians, each side in a process of its own, turn by turn. Ratios say how "
         "many times better numgrad is; above 1 it is ahead. `channels_last` is torch's own advice for convolutional nets.",
     ]
     if picture:

@@ -28,7 +28,7 @@ from numgrad.runtime.program import Address, Array, Launch, Program
 
 _ITEMSIZE = {"f4": 4, "f8": 8, "i1": 1, "i2": 2, "i4": 4, "i8": 8, "u1": 1, "b1": 1}
 # Kernels whose launch cost is an eighth of their multiplications (see `kernels.gemm_rows`).
-_MULTIPLYING = ("multiply_rows", "sum_outer_products")
+_MULTIPLYING = ("multiply_rows", "multiply_panels", "sum_outer_products", "stream_input", "stream_weight")
 # Kernels that are given a table of addresses: bytes that pass for each element.
 _TABLE_BYTES = {"sgd": 20, "adam": 28}
 
