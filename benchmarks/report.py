@@ -35,11 +35,12 @@ def machine_line(results: dict[str, Any]) -> str:
 
 def as_markdown(results: dict[str, Any], picture: str | None) -> str:
     """The whole table."""
+    minutes = sum(part["seconds"] for part in results["sections"].values()) / 60
     lines = [
         "# Benchmarks",
         "",
         f"{machine_line(results)}. Made by `python -m benchmarks{' --quick' if results['quick'] else ''}` in "
-        f"{sum(part['seconds'] for part in results['sections'].values()) / 60:.0f} minutes; medians, each side in a process of its own, turn by turn. Ratios say how "
+        f"{minutes:.0f} minutes; medians, each side in a process of its own, turn by turn. Ratios say how "
         "many times better numgrad is; above 1 it is ahead. `channels_last` is torch's own advice for convolutional nets.",
     ]
     if picture:
