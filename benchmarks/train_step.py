@@ -128,19 +128,23 @@ def open_sides(stack: ExitStack, options: Mapping[str, Any], last: bool = True) 
 def measure(options: Mapping[str, Any], steps: int, rounds: int) -> dict[str, dict[str, Any]]:
     """Median seconds of each part, first loss and peak memory, by side."""
     with ExitStack() as stack:
-        sides = open_sides(stack, options)
-        turns = {name: lambda side=side: side.ask(steps=steps) for name, side in sides.items()}
-        first = common.take_turns(turns, 1)  # compiles, and grows the pools
-        results = common.take_turns(turns, rounds)
-        found: dict[str, dict[str, Any]] = {}
-        for name, side in sides.items():
-            columns = {part: [s for turn in results[name] for s in turn["seconds"][part]] for part in PARTS}
-            columns["total"] = [sum(parts) for parts in zip(*columns.values(), strict=True)]
-            found[name] = {
-                "seconds": {part: common.median(values) for part, values in columns.items()},
-                "loss": first[name][0]["loss"],
-                "peak_bytes": side.peak_bytes(),
-            }
+        return measure_sides(open_sides(stack, options), steps, rounds)
+
+
+def measure_sides(sides: Mapping[str, common.Side], steps: int, rounds: int) -> dict[str, dict[str, Any]]:
+    """The same of sides that are open and whose jobs answer as `timed_steps` does."""
+    turns = {name: lambda side=side: side.ask(steps=steps) for name, side in sides.items()}
+    first = common.take_turns(turns, 1)  # compiles, and grows the pools
+    results = common.take_turns(turns, rounds)
+    found: dict[str, dict[str, Any]] = {}
+    for name, side in sides.items():
+        columns = {part: [s for turn in results[name] for s in turn["seconds"][part]] for part in PARTS}
+        columns["total"] = [sum(parts) for parts in zip(*columns.values(), strict=True)]
+        found[name] = {
+            "seconds": {part: common.median(values) for part, values in columns.items()},
+            "loss": first[name][0]["loss"],
+            "peak_bytes": side.peak_bytes(),
+        }
     return found
 
 

@@ -14,7 +14,7 @@ from contextlib import ExitStack
 from typing import Any
 
 from benchmarks import common
-from benchmarks.train_step import NUMGRAD, PARTS, TORCH, arrays, timed_steps
+from benchmarks.train_step import NUMGRAD, PARTS, TORCH, arrays, measure_sides, timed_steps
 
 LEARNING_RATE = 1e-4
 
@@ -96,19 +96,7 @@ def measure(options: Mapping[str, Any], steps: int, rounds: int) -> dict[str, di
             name: stack.enter_context(common.Side(f"benchmarks.transformer_step:{function}", options))
             for name, function in jobs.items()
         }
-        turns = {name: lambda side=side: side.ask(steps=steps) for name, side in sides.items()}
-        first = common.take_turns(turns, 1)  # compiles, and grows the pools
-        results = common.take_turns(turns, rounds)
-        found: dict[str, dict[str, Any]] = {}
-        for name, side in sides.items():
-            columns = {part: [s for turn in results[name] for s in turn["seconds"][part]] for part in PARTS}
-            columns["total"] = [sum(parts) for parts in zip(*columns.values(), strict=True)]
-            found[name] = {
-                "seconds": {part: common.median(values) for part, values in columns.items()},
-                "loss": first[name][0]["loss"],
-                "peak_bytes": side.peak_bytes(),
-            }
-    return found
+        return measure_sides(sides, steps, rounds)
 
 
 def main() -> int:
