@@ -12,10 +12,11 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING
 
+from numgrad import dtypes
 from numgrad.kernels.gemm_pack import add_splits
 from numgrad.kernels.gemm_rows import lanes
 from numgrad.runtime import simd
-from numgrad.runtime.kernel import Kernel, kernel
+from numgrad.runtime.kernel import Kernel, device, kernel
 from numgrad.runtime.plan import GRAIN_COST, Operand, PlanBuilder
 from numgrad.runtime.simd import address_of, fence
 
@@ -26,6 +27,7 @@ TOGETHER = 4  # output channels that are read side by side, so that sums are sto
 SPLITS = 16  # of the sum over output channels; fixed, so that the bits are
 MOST_BYTES = 1 << 14  # of the input, which each tap runs over: half of a nearest cache
 MOST_PIXELS = {"input": 16, "weight": 4}  # of the output; beyond them arithmetic decides, and register tiles win
+WORDS = 1 + 2 * MOST_PIXELS["weight"]  # of what is noted of a tap
 
 
 def fits(geometry: Conv2dGeometry, direction: str, code: str) -> bool:
@@ -78,37 +80,65 @@ def stream_weight_kernel(code: str) -> Kernel:
     vector, itemsize = lanes(code), 4 if code == "f4" else 8
     write = simd.copy_tile(code, 1, past_caches=True)
 
-    @kernel(f"{code}[:], {code}[:], {code}[:], {code}[:], {'i8, ' * 15}")
+    @device
+    def sum_pixels(line, grad, source, seen, k):
+        """``line = sum over the pixels that a tap sees of grad[pixel, k] * source[pixel]``, written once."""
+        count = seen[0]
+        if count == 0:
+            for c in range(line.shape[0]):
+                line[c] = 0
+            return
+        g0, p0 = grad[seen[1] + k], source[seen[2] :]
+        if count == 1:
+            for c in range(line.shape[0]):
+                line[c] = g0 * p0[c]
+            return
+        g1, p1 = grad[seen[3] + k], source[seen[4] :]
+        if count == 2:
+            for c in range(line.shape[0]):
+                line[c] = g0 * p0[c] + g1 * p1[c]
+            return
+        g2, p2 = grad[seen[5] + k], source[seen[6] :]
+        if count == 3:
+            for c in range(line.shape[0]):
+                line[c] = g0 * p0[c] + g1 * p1[c] + g2 * p2[c]
+            return
+        g3, p3 = grad[seen[7] + k], source[seen[8] :]
+        for c in range(line.shape[0]):
+            line[c] = g0 * p0[c] + g1 * p1[c] + g2 * p2[c] + g3 * p3[c]
+
+    @kernel(f"{code}[:], {code}[:], {code}[:], {code}[:], i8[:], {'i8, ' * 15}")
     def stream_weight(
-        grad, source, grad_weight, spare, images, out_h, out_w, height, width, taps_h, taps_w, stride_h, stride_w,
+        grad, source, grad_weight, spare, words, images, out_h, out_w, height, width, taps_h, taps_w, stride_h, stride_w,
         step_h, step_w, pad_h, pad_w, channels, outputs, start, stop, worker,
     ):  # fmt: skip
         """The weight's gradient; an item is an output channel."""
         line = spare[worker * channels : (worker + 1) * channels]
+        taps = taps_h * taps_w
+        words = words[worker * taps * WORDS : (worker + 1) * taps * WORDS]
+        for tap in range(taps):  # how many pixels it sees, then where each lies in the one and the other
+            seen = words[tap * WORDS : (tap + 1) * WORDS]
+            count = 0
+            for row in range(images * out_h):
+                image = row // out_h
+                y = (row - image * out_h) * stride_h + tap // taps_w * step_h - pad_h
+                for column in range(out_w):
+                    x = column * stride_w + tap % taps_w * step_w - pad_w
+                    if 0 <= y < height and 0 <= x < width:
+                        seen[1 + 2 * count] = (row * out_w + column) * outputs
+                        seen[2 + 2 * count] = ((image * height + y) * width + x) * channels
+                        count += 1
+            seen[0] = count
         for k in range(start, stop):
-            for r in range(taps_h):
-                for s in range(taps_w):
-                    for c in range(line.shape[0]):
-                        line[c] = 0
-                    for row in range(images * out_h):
-                        image = row // out_h
-                        y = (row - image * out_h) * stride_h + r * step_h - pad_h
-                        if 0 <= y < height:
-                            for column in range(out_w):
-                                x = column * stride_w + s * step_w - pad_w
-                                if 0 <= x < width:
-                                    g = grad[(row * out_w + column) * outputs + k]
-                                    pixel = source[((image * height + y) * width + x) * channels :][:channels]
-                                    for c in range(line.shape[0]):
-                                        line[c] += g * pixel[c]
-                    begin = ((k * taps_h + r) * taps_w + s) * channels
-                    if address_of(grad_weight, begin) % (vector * itemsize) == 0:
-                        for c in range(0, channels, vector):
-                            write(address_of(line, c), address_of(grad_weight, begin + c))
-                    else:
-                        goal = grad_weight[begin:][:channels]
-                        for c in range(goal.shape[0]):
-                            goal[c] = line[c]
+            for tap in range(taps):
+                begin = (k * taps + tap) * channels
+                goal = grad_weight[begin : begin + channels]
+                if address_of(goal, 0) % (vector * itemsize) == 0:
+                    sum_pixels(line, grad, source, words[tap * WORDS : (tap + 1) * WORDS], k)
+                    for c in range(0, channels, vector):
+                        write(address_of(line, c), address_of(goal, c))
+                else:
+                    sum_pixels(goal, grad, source, words[tap * WORDS : (tap + 1) * WORDS], k)
         fence()
 
     return stream_weight
@@ -137,8 +167,9 @@ def plan_weight(b: PlanBuilder, grad_out: Operand, x: Operand, grad_weight: Oper
     """The gradient of the weight."""
     g = geometry
     spare = b.scratch(x.spec.dtype, g.c, per_worker=True)
+    words = b.scratch(dtypes.int64, g.r * g.s * WORDS, per_worker=True)
     b.launch(
         stream_weight_kernel(x.code), grad_out.array(g.pixels * g.k), x.array(g.n * g.h * g.w * g.c),
-        grad_weight.array(g.k * g.filter_size), spare.flat, *_sizes(g),
+        grad_weight.array(g.k * g.filter_size), spare.flat, words.flat, *_sizes(g),
         work=g.k, grain=4 * GRAIN_COST // g.filter_size + 1, cost=g.pixels * grad_weight.extent // 8 + 1,
     )  # fmt: skip
