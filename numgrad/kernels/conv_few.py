@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from numgrad import dtypes
 from numgrad.kernels.gemm_pack import add_splits
 from numgrad.kernels.gemm_rows import lanes
-from numgrad.runtime import simd
+from numgrad.runtime import simd, target
 from numgrad.runtime.kernel import Kernel, device, kernel
 from numgrad.runtime.plan import GRAIN_COST, Operand, PlanBuilder
 from numgrad.runtime.simd import address_of, fence
@@ -43,35 +43,71 @@ def fits(geometry: Conv2dGeometry, direction: str, code: str) -> bool:
     )
 
 
-@kernel("T[:], T[:], T[:], " + "i8, " * 16)
-def stream_input(
-    grad, weight, parts, images, out_h, out_w, height, width, taps_h, taps_w, stride_h, stride_w, step_h, step_w,
-    pad_h, pad_w, channels, outputs, share, start, stop,
-):  # fmt: skip
-    """The input's gradient, as parts to be summed; an item is a share of the output channels, a multiple of four."""
-    size, pixels = taps_h * taps_w * channels, images * height * width
-    for item in range(start, stop):
-        part = parts[item * pixels * channels : (item + 1) * pixels * channels]
-        for i in range(part.shape[0]):
-            part[i] = 0
-        for k in range(item * share, (item + 1) * share, 4):
-            for r in range(taps_h):
-                for s in range(taps_w):
-                    begin = k * size + (r * taps_w + s) * channels
-                    w0, w1 = weight[begin:][:channels], weight[begin + size :][:channels]
-                    w2, w3 = weight[begin + 2 * size :][:channels], weight[begin + 3 * size :][:channels]
-                    for row in range(images * out_h):
-                        image = row // out_h
-                        y = (row - image * out_h) * stride_h + r * step_h - pad_h
-                        if 0 <= y < height:
-                            for column in range(out_w):
-                                x = column * stride_w + s * step_w - pad_w
-                                if 0 <= x < width:
-                                    g = grad[(row * out_w + column) * outputs + k :][:4]
-                                    g0, g1, g2, g3 = g[0], g[1], g[2], g[3]
-                                    line = part[((image * height + y) * width + x) * channels :][:channels]
-                                    for c in range(line.shape[0]):
-                                        line[c] += g0 * w0[c] + g1 * w1[c] + g2 * w2[c] + g3 * w3[c]
+@device
+def list_seen(words, tap, sizes):
+    """Write (pixel of the output, pixel of the input) for those that a tap brings together; how many there are."""
+    images, out_h, out_w, height, width, taps_w, stride_h, stride_w, step_h, step_w, pad_h, pad_w = sizes
+    count = 0
+    for row in range(images * out_h):
+        image = row // out_h
+        y = (row - image * out_h) * stride_h + tap // taps_w * step_h - pad_h
+        for column in range(out_w):
+            x = column * stride_w + tap % taps_w * step_w - pad_w
+            if 0 <= y < height and 0 <= x < width:
+                words[2 * count] = row * out_w + column
+                words[2 * count + 1] = (image * height + y) * width + x
+                count += 1
+    return count
+
+
+@functools.cache
+def stream_input_kernel(code: str) -> Kernel:
+    """The kernel for one dtype."""
+    vector, itemsize = lanes(code), 4 if code == "f4" else 8
+    lines = target.host_target().tiles.update
+    update = simd.update_tile(code, lines, TOGETHER)
+    room = 1 + 2 * _pairs(lines)  # words of a tap: how many pairs of pixels it has, then these as addresses
+
+    @kernel(f"{code}[:], {code}[:], {code}[:], i8[:], {'i8, ' * 16}")
+    def stream_input(
+        grad, weight, parts, words, images, out_h, out_w, height, width, taps_h, taps_w, stride_h, stride_w,
+        step_h, step_w, pad_h, pad_w, channels, outputs, share, start, stop, worker,
+    ):  # fmt: skip
+        """The input's gradient, as parts to be summed; an item is a share of the output channels."""
+        sizes = (images, out_h, out_w, height, width, taps_w, stride_h, stride_w, step_h, step_w, pad_h, pad_w)
+        taps, pixels = taps_h * taps_w, images * height * width
+        part_size = (pixels + 1) * channels  # the last line of a part is for what nobody wants
+        words = words[worker * taps * room : (worker + 1) * taps * room]
+        for tap in range(taps):
+            pairs = words[tap * room + 1 : (tap + 1) * room]
+            count = list_seen(pairs, tap, sizes)
+            words[tap * room] = count
+            for i in range(count):
+                pairs[2 * i] = address_of(grad, pairs[2 * i] * outputs)
+                pairs[2 * i + 1] = address_of(parts, pairs[2 * i + 1] * channels)
+            for i in range(count, -(-count // lines) * lines):
+                pairs[2 * i] = address_of(grad, 0)
+                pairs[2 * i + 1] = address_of(parts, pixels * channels)
+        table = address_of(words, 0)
+        for item in range(start, stop):
+            part = parts[item * part_size : (item + 1) * part_size]
+            for i in range(part.shape[0]):
+                part[i] = 0
+            for k in range(item * share, (item + 1) * share, TOGETHER):
+                for tap in range(taps):
+                    begin = address_of(weight, (k * taps + tap) * channels)
+                    for i in range(0, words[tap * room], lines):
+                        update(
+                            table + 8 * (tap * room + 1 + 2 * i), k * itemsize, item * part_size * itemsize, begin,
+                            taps * channels * itemsize, channels // vector,
+                        )  # fmt: skip
+
+    return stream_input
+
+
+def _pairs(lines: int) -> int:
+    """Pairs of pixels that a tap has at most, as whole tiles."""
+    return -(-MOST_PIXELS["input"] // lines) * lines
 
 
 @functools.cache
@@ -114,21 +150,15 @@ def stream_weight_kernel(code: str) -> Kernel:
     ):  # fmt: skip
         """The weight's gradient; an item is an output channel."""
         line = spare[worker * channels : (worker + 1) * channels]
+        sizes = (images, out_h, out_w, height, width, taps_w, stride_h, stride_w, step_h, step_w, pad_h, pad_w)
         taps = taps_h * taps_w
         words = words[worker * taps * WORDS : (worker + 1) * taps * WORDS]
         for tap in range(taps):  # how many pixels it sees, then where each lies in the one and the other
             seen = words[tap * WORDS : (tap + 1) * WORDS]
-            count = 0
-            for row in range(images * out_h):
-                image = row // out_h
-                y = (row - image * out_h) * stride_h + tap // taps_w * step_h - pad_h
-                for column in range(out_w):
-                    x = column * stride_w + tap % taps_w * step_w - pad_w
-                    if 0 <= y < height and 0 <= x < width:
-                        seen[1 + 2 * count] = (row * out_w + column) * outputs
-                        seen[2 + 2 * count] = ((image * height + y) * width + x) * channels
-                        count += 1
-            seen[0] = count
+            seen[0] = list_seen(seen[1:], tap, sizes)
+            for i in range(seen[0]):
+                seen[1 + 2 * i] *= outputs
+                seen[2 + 2 * i] *= channels
         for k in range(start, stop):
             for tap in range(taps):
                 begin = (k * taps + tap) * channels
@@ -151,15 +181,17 @@ def _sizes(g: Conv2dGeometry) -> tuple[int, ...]:
 def plan_input(b: PlanBuilder, grad_out: Operand, weight: Operand, grad_x: Operand, geometry: Conv2dGeometry) -> None:
     """The gradient of the input."""
     g, pixels = geometry, geometry.n * geometry.h * geometry.w
-    parts = b.scratch(grad_x.spec.dtype, SPLITS * pixels * g.c)
+    size, part_size = pixels * g.c, (pixels + 1) * g.c
+    parts = b.scratch(grad_x.spec.dtype, SPLITS * part_size)
+    words = b.scratch(dtypes.int64, g.r * g.s * (1 + 2 * _pairs(target.host_target().tiles.update)), per_worker=True)
     b.launch(
-        stream_input, grad_out.array(g.pixels * g.k), weight.array(g.k * g.filter_size), parts.flat, *_sizes(g),
-        g.k // SPLITS, work=SPLITS, grain=1, cost=g.pixels * weight.extent // 8 + 1,
+        stream_input_kernel(grad_x.code), grad_out.array(g.pixels * g.k), weight.array(g.k * g.filter_size), parts.flat,
+        words.flat, *_sizes(g), g.k // SPLITS, work=SPLITS, grain=1, cost=g.pixels * weight.extent // 8 + 1,
     )  # fmt: skip
     nothing = b.scratch(grad_x.spec.dtype, 0).array(0)
     b.launch(
-        add_splits, parts.flat, nothing, grad_x.array(pixels * g.c), SPLITS, pixels * g.c, pixels, g.c, 0, g.c, 0, 0,
-        work=pixels, grain=GRAIN_COST // (SPLITS * g.c) + 1, cost=SPLITS * pixels * g.c,
+        add_splits, parts.flat, nothing, grad_x.array(size), SPLITS, part_size, pixels, g.c, 0, g.c, 0, 0,
+        work=pixels, grain=GRAIN_COST // (SPLITS * g.c) + 1, cost=SPLITS * size,
     )  # fmt: skip
 
 

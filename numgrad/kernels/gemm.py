@@ -11,6 +11,7 @@ from numgrad.runtime.kernel import kernel
 from numgrad.runtime.plan import GRAIN_COST, Operand, PlanBuilder
 
 SKINNY = 64  # rows up to which the right operand is read where it lies, since each element of it is used but seldom
+NEAR_BYTES = 1 << 14  # of a right operand that stays in the first cache wherever it lies
 NEAR_STEPS, FAR_BYTES = 64, 1 << 10  # so many steps, or such short ones, need no copy
 NARROW = 16  # columns up to which a vector of columns would be mostly empty
 
@@ -145,7 +146,8 @@ def plan_gemm(
             add_splits, nothing, bias.array(n), from_offset(out, out_offset), 0, 0, m, n, out_batch, out_stride, 0, 0,
             work=batch * m, grain=GRAIN_COST // n + 1, cost=batch * m * n,
         )  # fmt: skip
-    if b_strides[1] == 1 and n % width == 0 and m <= SKINNY:
+    near = m <= SKINNY or n * k * out.spec.dtype.itemsize <= NEAR_BYTES
+    if b_strides[1] == 1 and n % width == 0 and near:
         panels, strides = from_offset(right, b_offset), (b_batch, width, b_strides[0])
     else:
         panels = plan_pack(b, b_side, batch=batch, taps=1, channels=k, columns=n, width=width).flat

@@ -14,10 +14,11 @@ from numgrad.runtime import simd
 from numgrad.runtime.kernel import Kernel, kernel
 from numgrad.runtime.plan import PlanBuilder
 from numgrad.runtime.program import Array
-from numgrad.runtime.simd import ADD, STORE, address_of
+from numgrad.runtime.simd import ADD, STORE, STREAM, address_of
 
 DEPTH = 256
 ROW_BLOCK = 96
+STREAM_STEPS, STREAM_BYTES = 16, 1 << 20
 
 
 @functools.cache
@@ -30,8 +31,10 @@ def panels_kernel(code: str) -> Kernel:
     @kernel(f"{code}[:], {code}[:], {code}[:], {'i8, ' * 17}")
     def multiply_panels(
         a, b, out, a_batch, a_row, a_step, b_batch, b_panel, b_step, out_batch, out_row, rows, columns, steps, depth,
-        row_block, column_block, row_blocks, column_blocks, accumulate, start, stop,
+        row_block, column_block, row_blocks, column_blocks, mode, start, stop,
     ):  # fmt: skip
+        if mode == STREAM and (address_of(out, 0) % 64 or out_row * itemsize % 64 or out_batch * itemsize % 64):
+            mode = STORE
         for item in range(start, stop):
             row_index = item % row_blocks
             rest = item // row_blocks
@@ -41,7 +44,7 @@ def panels_kernel(code: str) -> Kernel:
             last_row, last_column = min(rows, first_row + row_block), min(columns, first_column + column_block)
             for k in range(0, steps, depth):
                 count = min(depth, steps - k)
-                how = ADD if k > 0 or accumulate else STORE
+                how = mode if k == 0 else ADD
                 for j in range(first_column, last_column, tile_columns):
                     right = address_of(b, batch * b_batch + j // tile_columns * b_panel + k * b_step)
                     wanted_columns = min(tile_columns, last_column - j)
@@ -82,9 +85,12 @@ def plan_panels(
     column_block = -(-panels // column_blocks) * tile_columns
     column_blocks = -(-columns // column_block)
     items = batch * row_blocks * column_blocks
+    # What is large for its few multiplications is written past the caches: it need not be read first.
+    streams = steps <= STREAM_STEPS and batch * rows * columns * (4 if code == "f4" else 8) >= STREAM_BYTES
+    mode = ADD if accumulate else STREAM if streams else STORE
     b.launch(
         panels_kernel(code), a, right, out, *a_strides, *b_strides, *out_strides, rows, columns, steps,
-        -(-steps // -(-steps // DEPTH)), row_block, column_block, row_blocks, column_blocks, int(accumulate),
+        -(-steps // -(-steps // DEPTH)), row_block, column_block, row_blocks, column_blocks, mode,
         work=items, grain=ITEM_COST * items // multiplications + 1, cost=multiplications // 8 + 1,
     )  # fmt: skip
 

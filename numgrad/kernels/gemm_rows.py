@@ -26,6 +26,7 @@ from numgrad.runtime.simd import ADD, STORE, address_of
 
 ROW_BLOCK = 64  # rows whose table is made at once
 ITEM_COST = 1 << 18  # multiplications in a chunk: about 5 us
+READ_COST = 8  # multiplications in the time that it takes to read an element of b from memory
 WANTED_ITEMS = 16
 STREAM_CHANNELS = 8
 SPLIT_CHANNELS = 32  # the fewest that a split sum is cut into
@@ -319,8 +320,8 @@ def plan_rows(
         channel_step, step, tap_step = right.channel, right.channel, right.tap
         panel_step, batch_step = tile_columns, right.batch
 
-    # Of strided taps, a place sees one in so many.
-    multiplications = batch * rows * columns * channels * taps // (grid.divide_h * grid.divide_w) + 1
+    # Of strided taps, a place sees one in so many. For a few rows, reading b takes the time.
+    multiplications = batch * max(rows, READ_COST) * columns * channels * taps // (grid.divide_h * grid.divide_w) + 1
     row_block = min(ROW_BLOCK // tile_rows, -(-rows // tile_rows)) * tile_rows
     row_blocks = -(-rows // row_block)
     column_block = -(-columns // tile_columns) * tile_columns

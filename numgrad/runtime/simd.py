@@ -13,8 +13,8 @@ segment for each tap) share a tile. All places are byte addresses.
 ==================  ============================================================================================
 
 ``mode`` says what happens to the tile: `STORE` it, `ADD` it to what is there, or `STREAM` it past the caches.
-`transform_tile` and `transpose_tile` are what surrounds them. The specifications of all, written as plain sums, are in
-the tests.
+`update_tile` adds to lines in memory; `transform_tile` and `transpose_tile` are what surrounds the others. The
+specifications of all, written as plain sums, are in the tests.
 """
 
 from __future__ import annotations
@@ -413,6 +413,46 @@ def copy_tile(code: str, vectors: int, past_caches: bool = False) -> Intrinsic:
             return context.get_dummy_value()
 
         return _words(2), emit
+
+    return tile
+
+
+def update_tile(code: str, lines: int, terms: int) -> Intrinsic:
+    """``tile(table, factor_shift, line_shift, b, b_row, vectors)``: ``line[i] += sum over t of factor[i][t] * b[t]``.
+
+    ``table`` is the address of ``lines`` pairs of words: where a line's factors are, ``terms`` side by side, and where the
+    line is; the shifts are added to them. Rows of b are ``b_row`` bytes apart, and ``vectors`` vectors long as the lines.
+    The lines must be different ones.
+    """
+
+    @intrinsic
+    def tile(typing_context, table, factor_shift, line_shift, b, b_row, vectors):
+        def emit(context, builder, signature, args):
+            t = _Tile(context, builder, code, lines, 1)
+            table, factor_shift, line_shift, b, b_row, vectors = args
+            record = t.pointer(table)
+            goals, factors = [], []
+            for i in range(lines):
+                first = t.pointer(builder.add(t.read_word(record, 2 * i), factor_shift))
+                factors += [t.read_broadcast(t.advance(first, j * t.itemsize)) for j in range(terms)]
+                goals.append(t.pointer(builder.add(t.read_word(record, 2 * i + 1), line_shift)))
+            rows = [t.pointer(builder.add(b, builder.mul(t.word(j), b_row))) for j in range(terms)]
+
+            def step(index, _):
+                offset = builder.mul(index, t.word(t.lanes * t.itemsize))
+                values = [t.read_vector(t.advance(row, offset)) for row in rows]
+                for i, goal in enumerate(goals):
+                    place = t.advance(goal, offset)
+                    total = t.read_vector(place)
+                    for j, value in enumerate(values):
+                        total = t.multiply_add(factors[i * terms + j], value, total)
+                    builder.store(total, builder.bitcast(place, t.vector.as_pointer()), align=t.itemsize)
+                return []
+
+            t.loop(vectors, [], step)
+            return context.get_dummy_value()
+
+        return _words(6), emit
 
     return tile
 

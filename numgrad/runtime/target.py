@@ -17,6 +17,7 @@ class Tiles:
     many: tuple[int, int]  # for as many rows as one likes
     few: tuple[int, int]  # where there are few rows, and the right operand streams by
     dot: tuple[int, int]
+    update: int  # lines that take four terms each at once
 
 
 @dataclass(frozen=True)
@@ -37,11 +38,16 @@ class Target:
 
 _AVX512_OFF = ("avx512f", "avx512vl", "avx512bw", "avx512dq", "avx512cd", "evex512", "avx10.1", "avx10.2")
 TARGETS = {
-    "avx512": Target("avx512", 64, 32, Tiles(many=(8, 2), few=(4, 4), dot=(4, 6))),
-    "avx2": Target("avx2", 32, 16, Tiles(many=(6, 2), few=(2, 4), dot=(4, 3)), features_off=_AVX512_OFF),
-    "neon": Target("neon", 16, 32, Tiles(many=(8, 2), few=(4, 4), dot=(4, 6))),
+    "avx512": Target("avx512", 64, 32, Tiles(many=(8, 2), few=(4, 4), dot=(4, 6), update=4)),
+    "avx2": Target("avx2", 32, 16, Tiles(many=(6, 2), few=(2, 4), dot=(4, 3), update=2), features_off=_AVX512_OFF),
+    "neon": Target("neon", 16, 32, Tiles(many=(8, 2), few=(4, 4), dot=(4, 6), update=4)),
     "scalar": Target(
-        "scalar", 4, 16, Tiles(many=(4, 2), few=(2, 2), dot=(2, 2)), False, (*_AVX512_OFF, "avx", "avx2", "fma")
+        "scalar",
+        4,
+        16,
+        Tiles(many=(4, 2), few=(2, 2), dot=(2, 2), update=1),
+        False,
+        (*_AVX512_OFF, "avx", "avx2", "fma"),
     ),
 }
 

@@ -65,14 +65,16 @@ def test_products(shape: tuple[int, int, int], turned: tuple[bool, bool], dtype:
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("shape", [(1, 64, 32), (3, 70, 31), (70, 64, 64), (130, 33, 40), (90, 1, 64)])
+@pytest.mark.parametrize(
+    "shape", [(1, 64, 32), (3, 70, 31), (70, 64, 64), (130, 33, 40), (90, 1, 64), (520, 513, 2), (600, 512, 3)]
+)
 def test_sample(shape: tuple[int, int, int], dtype: str) -> None:
     for turned in [(False, False), (False, True), (True, False)]:
         check(*shape, dtype=dtype, turned=turned, batch=2, bias=True)
         check(*shape, dtype=dtype, turned=turned, accumulate=True)
 
 
-@pytest.mark.parametrize("shape", [(4, 512, 1024), (300, 300, 300), (1, 2000, 512)])
+@pytest.mark.parametrize("shape", [(4, 512, 1024), (300, 300, 300), (1, 2000, 512), (600, 512, 3)])
 @pytest.mark.parametrize("turned", [(False, False), (False, True), (True, False)])
 def test_same_bits_for_any_number_of_threads(shape: tuple[int, int, int], turned: tuple[bool, bool]) -> None:
     check(*shape, dtype="float32", turned=turned, counts=(1, 2, 5))

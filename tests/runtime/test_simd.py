@@ -175,6 +175,25 @@ def test_copied_vectors_and_squares(code: str, past_caches: bool) -> None:
 
 
 @pytest.mark.parametrize("code", CODES)
+@pytest.mark.parametrize(("lines", "terms"), [(1, 4), (2, 4), (4, 3)])
+@pytest.mark.parametrize("vectors", [0, 1, 3])
+def test_updated_lines(code: str, lines: int, terms: int, vectors: int) -> None:
+    tile, item = simd.update_tile(code, lines, terms), np.dtype(code).itemsize
+    width = vectors * target.host_target().lanes(item)
+
+    @kernel("i8, " * 6)
+    def call(table, factor_shift, line_shift, b, b_row, vectors, start, stop):
+        tile(table, factor_shift, line_shift, b, b_row, vectors)
+
+    factors, b, goal = numbers(code, lines, terms + 2), numbers(code, terms, width + 3), numbers(code, lines, width + 2)
+    table = np.stack([addresses(factors, lines), addresses(goal, lines)], 1)
+    expected = goal.copy()
+    expected[:, 1 : width + 1] += factors[:, 2:] @ b[:, :width]
+    run(call, table.ctypes.data, 2 * item, item, b.ctypes.data, b.strides[0], vectors)
+    np.testing.assert_array_equal(goal, expected)
+
+
+@pytest.mark.parametrize("code", CODES)
 def test_transposed_squares(code: str) -> None:
     lanes = target.host_target().lanes(np.dtype(code).itemsize)
     source, goal = numbers(code, lanes, lanes + 3), np.zeros((lanes, lanes + 2), code)
@@ -210,6 +229,7 @@ def test_tiles_fit_into_the_registers() -> None:
             assert rows * vectors + vectors + 1 <= row.registers
         rows, columns = row.tiles.dot
         assert rows * columns + rows <= row.registers
+        assert 4 * row.tiles.update + 4 + 1 <= row.registers
 
 
 def narrower_targets() -> list[str]:
@@ -235,7 +255,7 @@ forced: Callable[[Any], Any] = pytest.mark.skipif("NUMGRAD_SIMD" in os.environ, 
 @forced
 @pytest.mark.parametrize("name", narrower_targets())
 def test_narrower_vectors(name: str) -> None:
-    in_a_process_of_its_own(name, "tests/runtime/test_simd.py", "-k", "products or squares or transforms")
+    in_a_process_of_its_own(name, "tests/runtime/test_simd.py", "-k", "products or squares or transforms or updated")
 
 
 @forced
