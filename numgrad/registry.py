@@ -279,8 +279,7 @@ class Op:
         builder = PlanBuilder(specs)
         self.plan_function(builder, *builder.inputs, **params._asdict())
         plan = builder.finish()
-        if len(plan.outputs) >= self.public:  # else some are left out, and Python applies it
-            plan.prepare(self.public, self.differentiable)
+        plan.prepare(self.public, self.differentiable)
         if len(self.plans) >= _MOST_PLANS:
             self.plans.clear()
         self.plans[(params, *specs)] = plan

@@ -1,9 +1,9 @@
 """An op of the common kind in machine code: what `dispatch` does for it, in a fifth of the time.
 
-The common kind has a plan already, makes its outputs anew or as views, changes nothing in place, and nobody listens.
-`apply` looks the plan up, takes blocks, makes storages and tensors, launches, and records the node. For any other case it
-returns None before anything is seen of it, and `dispatch` does the same in Python. What it does is what
-`engine/dispatch.py` says, line by line; that file is the one to read first.
+The common kind has a plan already, and nobody listens. `apply` looks the plan up, takes blocks, makes storages and
+tensors, launches, counts the inputs that were changed in place, and records the node. For any other case it returns None
+before anything is seen of it, and `dispatch` does the same in Python. What it does is what `engine/dispatch.py` says, line
+by line; that file is the one to read first.
 
 How it keeps references right: what is made is put into ``made``, and until the launch each way out drops all of it;
 inputs are held by the caller; the plan, which another thread may throw away during the launch, is held here.
@@ -49,12 +49,13 @@ NODE_SLOTS = ("record", "edges", "saved", "versions", "sequence")
     _PLAN_QUICK, _PLAN_RECORDS, _RECORD_QUICK, _LISTENERS, _TENSOR_TEMPLATE, _STORAGE_TEMPLATE, _NODE_TEMPLATE, _LISTENER,
 ) = (8 * place for place in range(37))  # fmt: skip
 
-# A plan's words: program (0: there are only views), rows, outputs, public ones, whether it is differentiable, whether
-# launches split. Then for each operand that the plan makes, in the order of their addresses, a row of: what it is (`NEW`,
-# `SCRATCH`, or the number of the input that it is a view of), its stack of free blocks or, of a view, bytes from the
-# source's start; its spec; its bytes; which output it is.
-PLAN_HEAD, ROW = 6, 40
-NEW, SCRATCH = -1, -2
+# A plan's words: program (0: nothing is launched), rows, outputs, those that are returned, whether it is differentiable,
+# whether launches split, whether the result is a tuple, inputs that are changed. Then for each operand that the plan makes, in
+# the order of their addresses, and after them for each other output, a row of: what it is (`NEW`, `SCRATCH`, `ITSELF`, or
+# the number of the input that it is a view of); its stack of free blocks or, of a view, bytes from the source's start, or the
+# number of the input that it is; its spec; its bytes; which output it is. Then the numbers of the inputs that are changed.
+PLAN_HEAD, ROW = 8, 40
+NEW, SCRATCH, ITSELF = -1, -2, -3
 NOTHING, OUTPUT = -1, 1 << 20  # in a record's words: saved is nothing; or an output (else an input's number)
 MOST_INPUTS = 60  # which of them need a gradient has to fit into a word
 
@@ -187,14 +188,19 @@ def new_edges(words, args, count, pattern):
 
 
 @device
-def make_all(words, made, plan, record):
+def make_all(words, args, made, plan, record):
     """Make all objects, still empty: storages and tensors of the outputs, then the node and what it holds; 0 for an error."""
     missing = 0
     for place in range(peek(plan + 8)):
         row = plan + 8 * PLAN_HEAD + ROW * place
         kind, output = peek(row), made + 16 * peek(row + 32)
         if kind != SCRATCH:
-            storage, tensor = 0, new_like(words + peek(words + _TENSOR_TEMPLATE))
+            storage = 0
+            if kind == ITSELF:
+                tensor = peek(args + 8 * (2 + peek(row + 8)))
+                incref(tensor)
+            else:
+                tensor = new_like(words + peek(words + _TENSOR_TEMPLATE))
             if kind == NEW:
                 storage = new_like(words + peek(words + _STORAGE_TEMPLATE))
                 missing += storage == 0
@@ -262,7 +268,7 @@ def fill_outputs(words, args, count, made, plan, addresses, blocks, recording):
         if kind >= 0:
             if fill_view(words, peek(output + 8), peek(args + 8 * (2 + kind)), row, recording) == 0:
                 return 0
-        else:
+        elif kind != ITSELF:
             block = take_block(memory_words, peek(row + 8))
             if block == 0:
                 return 0
@@ -276,7 +282,48 @@ def fill_outputs(words, args, count, made, plan, addresses, blocks, recording):
 
 
 @device
-def fill_node(words, args, made, plan, record_object, record, edges):
+def keep(saved, versions, number, tensor, version):
+    """Put a tensor, whose reference is taken over, and its storage's version (0: there is none) into a node's lists."""
+    list_set(saved, number, tensor)
+    if version == 0:
+        version = word_to_python(0)
+    else:
+        incref(version)
+    list_set(versions, number, version)
+
+
+@device
+def keep_inputs(words, args, made, plan, record):
+    """Save what the node needs of the inputs, with the versions that they have before changes are counted."""
+    place = made + 16 * peek(plan + 16)
+    for number in range(peek(record)):
+        what, tensor, version = peek(record + 8 * (1 + number)), peek(place + 32 + 8 * number), 0
+        if what < OUTPUT:
+            poke(place + 32 + 8 * number, 0)
+            if what >= 0:
+                decref(tensor)  # None
+                tensor = peek(args + 8 * (2 + what))
+                incref(tensor)
+                if tensor != peek(words + _NONE):
+                    version = field(words, field(words, tensor, _STORAGE), _STORAGE_VERSION)
+            keep(peek(place + 8), peek(place + 16), number, tensor, version)
+
+
+@device
+def count_changes(words, args, plan):
+    """Count the changes of the inputs that are changed in place; 0 for an error."""
+    places = plan + 8 * PLAN_HEAD + ROW * peek(plan + 8)
+    for number in range(peek(plan + 56)):
+        storage = field(words, peek(args + 8 * (2 + peek(places + 8 * number))), _STORAGE)
+        version = word_to_python(python_to_word(field(words, storage, _STORAGE_VERSION)) + 1)
+        if version == 0:
+            return 0
+        put_new(storage + peek(words + _STORAGE_VERSION), version)
+    return 1
+
+
+@device
+def fill_node(words, made, plan, record_object, record, edges):
     """The record of what was done: what `engine/dispatch.py: _record` says."""
     place = made + 16 * peek(plan + 16)
     node, saved, versions, aliases = peek(place), peek(place + 8), peek(place + 16), place + 32
@@ -287,25 +334,12 @@ def fill_node(words, args, made, plan, record_object, record, edges):
     poke(node + peek(words + _NODE_SEQUENCE), peek(place + 24))
     count = peek(record)
     for number in range(count):
-        what, tensor = peek(record + 8 * (1 + number)), peek(aliases + 8 * number)  # None, or an empty tensor
-        version = 0
+        what = peek(record + 8 * (1 + number))
         if what >= OUTPUT:
-            output = peek(made + 16 * (what - OUTPUT) + 8)
+            tensor, output = peek(aliases + 8 * number), peek(made + 16 * (what - OUTPUT) + 8)
             storage = field(words, output, _STORAGE)
             fill_tensor(words, tensor, storage, field(words, output, _SPEC), field(words, output, _ADDRESS))
-            version = field(words, storage, _STORAGE_VERSION)
-        elif what >= 0:
-            decref(tensor)
-            tensor = peek(args + 8 * (2 + what))
-            incref(tensor)
-            if tensor != peek(words + _NONE):
-                version = field(words, field(words, tensor, _STORAGE), _STORAGE_VERSION)
-        list_set(saved, number, tensor)
-        if version == 0:
-            version = word_to_python(0)
-        else:
-            incref(version)
-        list_set(versions, number, version)
+            keep(saved, versions, number, tensor, field(words, storage, _STORAGE_VERSION))
     for number in range(peek(plan + 24)):
         if peek(record + 8 * (1 + count + number)):
             tensor = peek(made + 16 * number + 8)
@@ -358,8 +392,9 @@ def apply_to(words, args, count):
     for place in range(rows):
         poke(blocks + 8 * place, 0)
     edges = new_edges(words, args, count, pattern) if pattern else 0
-    result = tuple_new(public) if public != 1 else 0
-    ready = (edges != 0 or pattern == 0) and (result != 0 or public == 1) and make_all(words, made, plan, record)
+    several = peek(plan + 48)
+    result = tuple_new(public) if several else 0
+    ready = (edges != 0 or pattern == 0) and (result != 0 or several == 0) and make_all(words, args, made, plan, record)
     ready = ready and fill_outputs(words, args, count, made, plan, addresses, blocks, recording)
     status = 0
     if ready and program:
@@ -367,6 +402,10 @@ def apply_to(words, args, count):
     for place in range(rows):
         if peek(blocks + 8 * place):
             put_back(peek(words + _MEMORY), peek(blocks + 8 * place))
+    if ready and status == 0:
+        if pattern:
+            keep_inputs(words, args, made, plan, record)
+        ready = count_changes(words, args, plan) != 0
     if not ready or status:
         drop(made, total)
         decref(edges)
@@ -374,16 +413,16 @@ def apply_to(words, args, count):
         result = word_to_python(status) if status else 0 if error_occurred() else new_none(words)
     else:
         if pattern:
-            fill_node(words, args, made, plan, record_object, record, edges)
+            fill_node(words, made, plan, record_object, record, edges)
         for number in range(outputs):
             decref(peek(made + 16 * number))
             tensor = peek(made + 16 * number + 8)
-            if public == 1 and number == 0:
-                result = tensor
-            elif number < public:
+            if number >= public:
+                decref(tensor)
+            elif several:
                 tuple_set(result, number, tensor)
             else:
-                decref(tensor)
+                result = tensor
     decref(record_object)
     decref(plan_object)
     return result

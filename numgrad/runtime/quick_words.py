@@ -13,24 +13,28 @@ from numgrad.runtime import memory, objects, program, quick, threads
 
 def plan_words(plan: Any, public: int, differentiable: bool) -> np.ndarray | None:
     """The words for a plan of the common kind, else None. What they refer to lives as long as the plan."""
-    new = [output for output in plan.outputs if output.source is None]
-    if plan.changed or (new and len(new) < len(plan.outputs)) or (plan.program is None) != (not new):
-        return None
-    if any(output.spec is None for output in plan.outputs):
+    new = [place for place, output in enumerate(plan.outputs) if output.source is None]
+    views = any(output.source is not None and output.spec is not None for output in plan.outputs)
+    if (new or plan.changed) if plan.program is None else views:
         return None
     rows: list[list[int]] = []
-    for number, output in enumerate(plan.outputs if not new else ()):
-        rows.append([output.source, output.offset * output.spec.dtype.itemsize, id(output.spec), 0, number])
-    outputs = enumerate(new)
+    places = iter(new)
     for nbytes in plan.made:  # of scratch memory, or None
         if nbytes is not None:
             rows.append([quick.SCRATCH, id(memory.stack_of(nbytes)), 0, 0, 0])
         else:
-            number, output = next(outputs)
+            number = next(places)
+            output = plan.outputs[number]
             rows.append([quick.NEW, id(memory.stack_of(output.nbytes)), id(output.spec), id(output.nbytes), number])
-    head = [plan.program.address, plan.program.splits] if new else [0, 0]
-    words = [head[0], len(rows), len(plan.outputs), public, int(differentiable), int(head[1])]
-    return np.array([*words, *itertools.chain(*rows)], np.int64)
+    for number, output in enumerate(plan.outputs):
+        if output.source is not None and output.spec is None:
+            rows.append([quick.ITSELF, output.source, 0, 0, number])
+        elif output.source is not None:
+            rows.append([output.source, output.offset * output.spec.dtype.itemsize, id(output.spec), 0, number])
+    program = [plan.program.address, plan.program.splits] if plan.program is not None else [0, 0]
+    returned = min(public, len(plan.outputs))
+    words = [program[0], len(rows), len(plan.outputs), returned, int(differentiable), int(program[1]), int(public != 1)]
+    return np.array([*words, len(plan.changed), *itertools.chain(*rows), *plan.changed], np.int64)
 
 
 def record_words(

@@ -46,6 +46,14 @@ CASES = {
     "no elements": lambda x, y: x[:0] * y[:0],
     "a number": lambda x, y: 2 * x,
     "an integer result": lambda x, y: (x > y, ng.argmax(x * y, dim=0)),
+    "changed in place": lambda x, y: (x * 2).mul_(y),
+    "changed in place, nothing is recorded": lambda x, y: x.detach().clone().add_(y.detach()),
+    "a view that is changed": lambda x, y: _changed_view(x, y),
+    "a counter": lambda x, y: ng.tensor(41).add_(1),
+    "a saved value that is changed": lambda x, y: _changed_after(x, y),
+    "running statistics": lambda x, y: _normed(x, y),
+    "outputs that are left out": lambda x, y: _normed(x, y.detach()),
+    "gradients that add up": lambda x, y: _accumulated(x, y),
 }
 
 
@@ -65,6 +73,35 @@ def _view_without(x):
     with ng.no_grad():
         view = x.view(-1)
     return view[2:], view * 2
+
+
+def _changed_view(x, y):
+    base = x * 1
+    base[1:].mul_(y[0])
+    return base
+
+
+def _changed_after(x, y):
+    changed = y * 1
+    out = x * changed
+    with ng.no_grad():
+        changed.add_(1)
+    with pytest.raises(RuntimeError, match="is at version 1; expected version 0"):
+        out.sum().backward()
+    return out.detach(), changed
+
+
+def _normed(x, y):
+    mean, var = ng.zeros(4), ng.ones(4)
+    out = ng.nn.functional.batch_norm(x, mean, var, y[0], y[1], training=True)
+    return out, mean, var
+
+
+def _accumulated(x, y):
+    for _ in range(3):
+        (x * y).sum().backward()
+    grad, x.grad = x.grad, None
+    return grad, y.grad
 
 
 def _described(value):
@@ -118,6 +155,8 @@ def _step(x, y, z):
     saved = w.tanh()
     w.add_(1)
     (saved * 1).sum().backward()
+    w = (x * 2).mul_(y)
+    ng.nn.functional.batch_norm(w, z[0], z[1], x[2], training=True).sum().backward()
     x.grad = None
 
 
@@ -177,6 +216,36 @@ def test_memory_that_runs_out_is_an_error_and_nothing_else():
     gc.collect()
     assert failures > 5
     assert (sys.getrefcount(y), sys.getrefcount(x._spec)) == before
+    assert memory.memory_stats()["live"] == live
+
+
+def test_memory_that_runs_out_during_a_change_in_place():
+    testing = pytest.importorskip("_testcapi")
+    y = _leaf(4, 4)
+    op = elementwise.mul.in_place
+    live = memory.memory_stats()["live"]
+    failures = 0
+    for allocation in range(40):
+        w = y * 1
+        w._storage.version = 1000  # an int that has to be made
+        op(w, y)
+        before, changed = sys.getrefcount(w), None
+        testing.set_nomemory(allocation, allocation + 1)
+        try:
+            changed = quick_start.run(op.plans, op.defaults, w, y)
+        except MemoryError:
+            failures += 1
+        finally:
+            testing.remove_mem_hooks()
+        times = (w / y).detach()
+        assert changed is None or (changed is w and w._version == 1002 and w.grad_fn.versions[:1] == [1001])
+        assert ng.allclose(times, y if changed is None else y * y) or (changed is None and w._version == 1001)
+        saves = changed is not None  # its new node holds what it was, which is itself
+        del changed
+        assert sys.getrefcount(w) == before + saves
+        del w, times
+    gc.collect()
+    assert failures > 5
     assert memory.memory_stats()["live"] == live
 
 
