@@ -1,7 +1,7 @@
 """Optimizers: one pass over all parameters in one launch.
 
 The tensors are named by a table, int64 rows of addresses and a length, that the planner cuts into pieces of `PIECE`
-elements (`piece_rows`); a kernel reads arrays straight from these addresses. Hyper-parameters are float64 data in an
+elements (`Pieces`); a kernel reads arrays straight from these addresses. Hyper-parameters are float64 data in an
 operand, so that a recorded launch sees new values. The arithmetic is in the parameters' type, in torch's order.
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -130,28 +131,38 @@ def type_of(typing_context, like, value):
 # ---- planning ---------------------------------------------------------------------------------------------------
 
 
-def piece_rows(
-    addresses: Sequence[Sequence[int]], flags: Sequence[int], lengths: Sequence[int], itemsize: int
-) -> np.ndarray:
-    """The table, int64, of tensors with these addresses (a row for each), flags (the same for all) and lengths.
+class Pieces:
+    """How tensors of these lengths are cut into rows; flags of each, if there are any, are columns of their own.
 
-    A row is ``(*addresses, *flags, length)`` of a piece of at most `PIECE` elements; an address of 0 stays 0.
-
-    >>> piece_rows([(4096, 0)], (1,), [PIECE + 1], 4).tolist()
-    [[4096, 0, 1, 16384], [69632, 0, 1, 1]]
+    A row is ``(*addresses, *flags, length)`` of a piece of at most `PIECE` elements; an address of 0 stays 0. ``columns`` says
+    how many addresses a tensor has, ``count`` how many rows there are.
     """
-    width = len(addresses[0]) + len(flags) + 1 if addresses else 0
-    pieces = np.array([-(-length // PIECE) for length in lengths], np.int64)
-    table = np.empty((int(pieces.sum()), width), np.int64)
-    if not len(table):
+
+    def __init__(
+        self, lengths: Sequence[int], itemsize: int, columns: int, flags: Sequence[Sequence[int]] = ()
+    ) -> None:
+        pieces = np.array([-(-length // PIECE) for length in lengths], np.int64)
+        self._tensor = np.repeat(np.arange(len(pieces)), pieces)
+        self.count = len(self._tensor)
+        first = (np.arange(self.count) - np.repeat(np.cumsum(pieces) - pieces, pieces)) * PIECE
+        self._bytes = first[:, None] * itemsize
+        self._columns = columns
+        self._rows = np.zeros((self.count, columns + len(flags) + 1), np.int64)
+        for place, marks in enumerate(flags):
+            self._rows[:, columns + place] = np.array(marks, np.int64)[self._tensor]
+        self._rows[:, -1] = np.minimum(PIECE, np.array(lengths, np.int64)[self._tensor] - first)
+
+    def table(self, addresses: Any) -> np.ndarray:
+        """The table, int64, for tensors at these addresses, a row for each.
+
+        >>> Pieces([PIECE + 1], 4, 2, [(1,)]).table([(4096, 0)]).tolist()
+        [[4096, 0, 1, 16384], [69632, 0, 1, 1]]
+        """
+        table = self._rows.copy()
+        if self.count:
+            starts = np.asarray(addresses, np.int64)[self._tensor]
+            table[:, : self._columns] = np.where(starts == 0, 0, starts + self._bytes)
         return table
-    tensor = np.repeat(np.arange(len(pieces)), pieces)
-    first = (np.arange(len(table)) - np.repeat(np.cumsum(pieces) - pieces, pieces)) * PIECE
-    starts = np.array(addresses, np.int64)[tensor]
-    table[:, : starts.shape[1]] = np.where(starts == 0, 0, starts + first[:, None] * itemsize)
-    table[:, starts.shape[1] : -1] = flags
-    table[:, -1] = np.minimum(PIECE, np.array(lengths, np.int64)[tensor] - first)
-    return table
 
 
 def grain_of(rows: int, elements: int) -> int:

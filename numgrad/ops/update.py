@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from numgrad import dtypes
 from numgrad.dtypes import dtype as Dtype
-from numgrad.kernels.update import grain_of, piece_rows, plan_adam, plan_sgd
+from numgrad.kernels.update import Pieces, grain_of, plan_adam, plan_sgd
 from numgrad.registry import Op
 from numgrad.runtime.plan import Operand, PlanBuilder
 
-__all__ = ["adam", "grain_of", "piece_rows", "sgd"]
+__all__ = ["Pieces", "adam", "grain_of", "sgd"]
 
 sgd = Op(
     "sgd",

@@ -6,13 +6,15 @@ Kernels follow the addresses in the table, so everything is proved here: dtypes,
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from numgrad import ops
 from numgrad.dtypes import dtype as Dtype
 from numgrad.errors import describe
+from numgrad.layout import Spec
 from numgrad.tensor import creation
 from numgrad.tensor.tensor import Tensor
 
@@ -36,31 +38,19 @@ def sgd_(
     RuntimeError
         A gradient or buffer does not have its parameter's shape and dtype; nothing has been changed then.
     """
-    grads = [_like(param, grad, "grad") for param, grad in zip(params, grads, strict=True)]
-    first = [buffer is None for buffer in momentum_buffers]
-    for place, (param, buffer) in enumerate(zip(params, momentum_buffers, strict=True)):
-        if momentum:
-            momentum_buffers[place] = (
-                creation.empty_like(param) if buffer is None else _like(param, buffer, "momentum_buffer")
-            )
+    grads = list(grads)
+    buffers: list[Tensor | None] = list(momentum_buffers) if momentum else [None] * len(params)
+    first = tuple([buffer is None for buffer in buffers])
+    proof = _proof(("grad", "momentum_buffer"), 2, first, _specs(params), _specs(grads), _specs(buffers))
+    _bring(proof, params, grads, buffers)
+    if momentum:
+        if True in first:
+            buffers = [creation.empty_like(p) if b is None else b for p, b in zip(params, buffers, strict=True)]
+        momentum_buffers[:] = buffers
     hyper = _numbers((lr, momentum, dampening, weight_decay, nesterov, maximize))
-    for dtype, places in _by_dtype(params).items():
-        for is_first in (True, False):
-            chosen = [place for place in places if first[place] == is_first]
-            if not chosen:
-                continue
-            buffers = [momentum_buffers[place] for place in chosen]
-            addresses = [
-                (params[place]._address, grads[place]._address, 0 if buffer is None else buffer._address)
-                for place, buffer in zip(chosen, buffers, strict=True)
-            ]
-            lengths = [params[place]._spec.numel for place in chosen]
-            # The kernel takes the mark of the first step out of the table, so such a one is used once.
-            table = (_table.__wrapped__ if is_first else _table)(
-                tuple(addresses), (int(is_first),), tuple(lengths), dtype.itemsize
-            )
-            ops.update.sgd(table, hyper, dtype=dtype, grain=ops.update.grain_of(table.shape[0], sum(lengths)))
-    _changed(params, [buffer for buffer in momentum_buffers if buffer is not None])
+    for dtype, table, grain in _tables(proof, params, grads, buffers):
+        ops.update.sgd(table, hyper, dtype=dtype, grain=grain)
+    _changed(params, buffers)
 
 
 def adam_(
@@ -87,75 +77,99 @@ def adam_(
     RuntimeError
         A gradient or average does not have its parameter's shape and dtype; nothing has been changed then.
     """
-    amsgrad = bool(max_exp_avg_sqs)
-    largest: Sequence[Tensor | None] = max_exp_avg_sqs if amsgrad else [None] * len(params)
-    rows_of = []
-    for param, grad, mean, square, most in zip(params, grads, exp_avgs, exp_avg_sqs, largest, strict=True):
-        grad = _like(param, grad, "grad")
-        _same_layout(param, mean, "exp_avg")
-        _same_layout(param, square, "exp_avg_sq")
-        if most is not None:
-            _same_layout(param, most, "max_exp_avg_sq")
-        rows_of.append((param, grad, mean, square, most))
+    amsgrad, grads = bool(max_exp_avg_sqs), list(grads)
+    averages = [exp_avgs, exp_avg_sqs, max_exp_avg_sqs if amsgrad else [None] * len(params)]
+    names = "grad", "exp_avg", "exp_avg_sq", "max_exp_avg_sq"
+    proof = _proof(names, 1, None, _specs(params), _specs(grads), *map(_specs, averages))
+    _bring(proof, params, grads)
     hyper = _numbers((lr, *betas, eps, weight_decay, decoupled_weight_decay, maximize, amsgrad))
-    for dtype, places in _by_dtype(params).items():
-        addresses = tuple([tuple([0 if t is None else t._address for t in rows_of[place]]) for place in places])
-        lengths = tuple([params[place]._spec.numel for place in places])
-        table = _table(addresses, (), lengths, dtype.itemsize)
+    for dtype, table, grain in _tables(proof, params, grads, *averages):
         state = creation.from_numpy(np.array([step, 0.0, 0.0]))
-        ops.update.adam(table, hyper, state, dtype=dtype, grain=ops.update.grain_of(table.shape[0], sum(lengths)))
-    _changed(params, [*exp_avgs, *exp_avg_sqs, *max_exp_avg_sqs])
+        ops.update.adam(table, hyper, state, dtype=dtype, grain=grain)
+    _changed(params, *averages)
 
 
-# Steps repeat: numbers change with the schedule, and addresses seldom, since the pool gives the same blocks again. A table
-# is nothing but addresses, and those of this step were proved, so one that was made before is as good.
+# Steps repeat: numbers change with the schedule, specs seldom, addresses with every step.
 @functools.lru_cache(64)
 def _numbers(values: tuple[float, ...]) -> Tensor:
     return creation.from_numpy(np.array(values, np.float64))
 
 
+def _specs(tensors: Sequence[Tensor | None]) -> tuple[Spec | None, ...]:
+    return tuple([None if tensor is None else tensor._spec for tensor in tensors])
+
+
+class _Proof(NamedTuple):
+    """What follows from the specs of parameters and of what belongs to them."""
+
+    strange: tuple[tuple[int, int], ...]  # column and place of those that lie in another layout than their parameter
+    groups: tuple[tuple[Dtype, list[int], ops.update.Pieces, int], ...]  # places of one dtype, their rows, the grain
+
+
 @functools.lru_cache(64)
-def _table(
-    addresses: tuple[tuple[int, ...], ...], flags: tuple[int, ...], lengths: tuple[int, ...], itemsize: int
-) -> Tensor:
-    return creation.from_numpy(ops.update.piece_rows(addresses, flags, lengths, itemsize))
+def _proof(
+    names: tuple[str, ...],
+    movable: int,
+    first: tuple[bool, ...] | None,
+    params: tuple[Spec, ...],
+    *columns: tuple[Spec | None, ...],
+) -> _Proof:
+    """Check the columns of tensors, each of which has one, or None, for each parameter.
 
-
-def _by_dtype(params: Sequence[Tensor]) -> dict[Dtype, list[int]]:
-    groups: dict[Dtype, list[int]] = {}
+    Those of the first ``movable`` columns may lie in memory in another way than their parameter. ``first`` marks places.
+    """
+    strange = []
+    for number, (name, column) in enumerate(zip(names, columns, strict=True)):
+        for place, (param, spec) in enumerate(zip(params, column, strict=True)):
+            if spec is not None and not _is_alike(param, spec, name):
+                if number >= movable:
+                    wanted = f"the parameter's, {param.strides}"
+                    raise RuntimeError(describe("optimizer", f"strides of {name}", spec.strides, wanted))
+                strange.append((number, place))
+    by_dtype: dict[Dtype, list[int]] = {}
     for place, param in enumerate(params):
-        if param.numel():
-            groups.setdefault(param.dtype, []).append(place)
-    return groups
+        if param.numel:
+            by_dtype.setdefault(param.dtype, []).append(place)
+    groups = []
+    for dtype, places in by_dtype.items():
+        lengths = [params[place].numel for place in places]
+        flags = () if first is None else ([first[place] for place in places],)
+        pieces = ops.update.Pieces(lengths, dtype.itemsize, 1 + len(columns), flags)
+        groups.append((dtype, places, pieces, ops.update.grain_of(pieces.count, sum(lengths))))
+    return _Proof(tuple(strange), tuple(groups))
 
 
-def _like(param: Tensor, tensor: Tensor, name: str) -> Tensor:
-    """The tensor with its elements in the order of the parameter's; a copy if it has another layout."""
-    spec = param._spec
-    if tensor.shape != param.shape or tensor.dtype is not param.dtype:
+def _is_alike(param: Spec, spec: Spec, name: str) -> bool:
+    """Whether the elements lie in the order of the parameter's, which they have to fit."""
+    if spec.shape != param.shape or spec.dtype is not param.dtype:
         raise RuntimeError(
-            describe(
-                "optimizer", name, f"{list(tensor.shape)} of {tensor.dtype}", f"{list(param.shape)} of {param.dtype}"
-            )
+            describe("optimizer", name, f"{list(spec.shape)} of {spec.dtype}", f"{list(param.shape)} of {param.dtype}")
         )
-    if not spec.is_dense:
+    if not param.is_dense:
         raise RuntimeError(
-            describe("optimizer", "a parameter", f"not dense (strides {spec.strides})", "dense memory", "use .clone()")
+            describe("optimizer", "a parameter", f"not dense (strides {param.strides})", "dense memory", "use .clone()")
         )
-    if tensor._spec.strides == spec.strides or (tensor._spec.is_contiguous and spec.is_contiguous):
-        return tensor
-    return ops.creation.to_strides(tensor.detach(), strides=spec.strides)  # type: ignore[no-any-return]
+    return spec.strides == param.strides or (spec.is_contiguous and param.is_contiguous)
 
 
-def _same_layout(param: Tensor, tensor: Tensor, name: str) -> None:
-    if _like(param, tensor, name) is not tensor:
-        raise RuntimeError(
-            describe("optimizer", f"strides of {name}", tensor.stride(), f"the parameter's, {param.stride()}")
-        )
+def _bring(proof: _Proof, params: Sequence[Tensor], *columns: list[Any]) -> None:
+    """Replace tensors that lie in another layout than their parameter by copies that do not."""
+    for number, place in proof.strange:
+        tensor = columns[number][place].detach()
+        columns[number][place] = ops.creation.to_strides(tensor, strides=params[place]._spec.strides)
 
 
-def _changed(*groups: Sequence[Tensor]) -> None:
+def _tables(proof: _Proof, *columns: Sequence[Tensor | None]) -> Iterator[tuple[Dtype, Tensor, int]]:
+    """For each dtype the table of the addresses in the columns, and the grain."""
+    addresses = [[0 if tensor is None else tensor._address for tensor in column] for column in columns]
+    by_place = np.array(addresses, np.int64).T
+    for dtype, places, pieces, grain in proof.groups:
+        yield dtype, creation.from_numpy(pieces.table(by_place[places])), grain
+
+
+def _changed(*columns: Sequence[Tensor | None]) -> None:
     """The kernels changed these behind the engine's back: saved values are not what they were."""
-    for group in groups:
-        for tensor in group:
-            tensor._storage.version += 1
+    for column in columns:
+        for tensor in column:
+            if tensor is not None:
+                tensor._storage.version += 1

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from numgrad import dtypes
-from numgrad.kernels.update import PIECE, piece_rows, plan_adam, plan_sgd
+from numgrad.kernels.update import PIECE, Pieces, plan_adam, plan_sgd
 
 from .running import run
 
@@ -19,7 +19,7 @@ def tensors(dtype) -> list[np.ndarray]:
 
 def table(columns: list[list[np.ndarray] | None], flags: tuple[int, ...]) -> np.ndarray:
     rows = [[0 if c is None else c[i].ctypes.data for c in columns] for i in range(len(LENGTHS))]
-    return piece_rows(rows, flags, LENGTHS, columns[0][0].itemsize)
+    return Pieces(LENGTHS, columns[0][0].itemsize, len(columns), [[flag] * len(rows) for flag in flags]).table(rows)
 
 
 def close(got: list[np.ndarray], want: list[np.ndarray], dtype) -> None:
@@ -70,7 +70,7 @@ def test_sgd(options, dtype) -> None:
 
 def test_infinite_parameters_do_not_leak_through_a_weight_decay_of_zero() -> None:
     p, g = [np.array([np.inf], np.float32)], [np.array([1], np.float32)]
-    rows = piece_rows([(p[0].ctypes.data, g[0].ctypes.data, 0)], (1,), [1], 4)
+    rows = Pieces([1], 4, 3, [(1,)]).table([(p[0].ctypes.data, g[0].ctypes.data, 0)])
     run(lambda b, t, h: plan_sgd(b, t, h, dtypes.float32), rows, np.array([0.1, 0, 0, 0, 0, 0]))
     assert p[0][0] == np.inf
 
@@ -143,10 +143,10 @@ def test_agrees_with_torch(name: str) -> None:
         optimizer.step()
         if name == "SGD":
             if _ == 0:
-                rows = piece_rows([(p.ctypes.data, g.ctypes.data, m.ctypes.data)], (1,), [len(p)], 4)
+                rows = Pieces([len(p)], 4, 3, [(1,)]).table([(p.ctypes.data, g.ctypes.data, m.ctypes.data)])
             run(lambda b, t, h: plan_sgd(b, t, h, dtypes.float32), rows, np.array([0.05, 0.9, 0, 0.01, 0, 0]))
         else:
-            rows = piece_rows([(p.ctypes.data, g.ctypes.data, m.ctypes.data, v.ctypes.data, 0)], (), [len(p)], 4)
+            rows = Pieces([len(p)], 4, 5).table([(p.ctypes.data, g.ctypes.data, m.ctypes.data, v.ctypes.data, 0)])
             hyper = np.array([0.01, 0.9, 0.999, 1e-8, 0.1, name == "AdamW", 0, 0], np.float64)
             run(lambda b, t, h, s: plan_adam(b, t, h, s, dtypes.float32), rows, hyper, state)
     np.testing.assert_allclose(p, theirs.detach().numpy(), rtol=1e-6, atol=2e-7)
