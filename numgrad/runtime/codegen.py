@@ -1,4 +1,4 @@
-"""From a declared kernel to object code, by Numba and LLVM. All policy for Numba lives here, and only here.
+"""From a declared kernel to object code, by Numba and LLVM. All policy for Numba lives here and in `numba_ir`.
 
 This module imports Numba, so it is imported when something has to be compiled and not before: loading a stored kernel
 needs `loader` alone.
@@ -16,22 +16,21 @@ Why every option is as it is:
 
 from __future__ import annotations
 
-import contextlib
 import dis
 import types as python_types
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import llvmlite.binding as llvm
 import numba
 from llvmlite import ir
 from numba import types
-from numba.core import cgutils, compiler  # noqa: F401  (cgutils for its side effect on Numba's registries)
+from numba.core import cgutils  # noqa: F401  (for its side effect on Numba's registries)
 from numba.np.arrayobj import populate_array
 
 from numgrad import config
 from numgrad.errors import KernelError
-from numgrad.runtime import target
+from numgrad.runtime import numba_ir, target
 from numgrad.runtime.kernel import Device, Intrinsic, Kernel, Parameter, is_vocabulary, python_function, references
 
 WORD = ir.IntType(64)
@@ -69,30 +68,6 @@ _ALLOWED_PREFIXES = (
 )
 
 
-# Passes of Numba's that do nothing to a function without closures, `with`, `literally`, array expressions and raises.
-_NEEDLESS_PASSES = frozenset(
-    "WithLifting InlineClosureLikes RewriteDynamicRaises MakeFunctionToJitFunction InlineInlinables FindLiterallyCalls"
-    " LiteralUnroll LiteralPropagationSubPipelinePass NopythonRewrites AnnotateTypes DumpParforDiagnostics".split()
-)
-
-
-class _Passes(compiler.PassManager):
-    """A pass manager that does not analyse the whole function again after each pass."""
-
-    _ENFORCING = False
-
-
-class _Pipeline(compiler.CompilerBase):
-    """Numba's pipeline without what kernels have no use for: a third of the time that it takes."""
-
-    def define_pipelines(self) -> list[compiler.PassManager]:
-        passes = _Passes("numgrad")
-        whole = compiler.DefaultPassBuilder.define_nopython_pipeline(self.state).passes
-        passes.passes = [entry for entry in whole if entry[0].__name__ not in _NEEDLESS_PASSES]
-        passes.finalize()
-        return [passes]
-
-
 def options(reassociate: bool = False) -> dict[str, Any]:
     """Numba's options for every function that numgrad compiles."""
     return {
@@ -102,7 +77,7 @@ def options(reassociate: bool = False) -> dict[str, Any]:
         "no_cfunc_wrapper": True,
         "error_model": "numpy",
         "boundscheck": config.DEBUG.is_set(),
-        "pipeline_class": _Pipeline,
+        "pipeline_class": numba_ir.Pipeline,
         "fastmath": {"contract", "reassoc"} if reassociate else {"contract"},
     }
 
@@ -110,7 +85,7 @@ def options(reassociate: bool = False) -> dict[str, Any]:
 def compile_native(name: str, function: Callable[..., Any], arity: int, returns: bool, symbol: str) -> bytes:
     """Object code of a function over int64 words, under the given symbol."""
     dispatcher = _Converter(reassociate=False).convert(function)
-    compiled = _llvm_ir(name, dispatcher, (types.int64,) * arity)
+    compiled = numba_ir.compiled(name, dispatcher, (types.int64,) * arity)
     if returns and compiled.signature.return_type != types.int64:
         raise KernelError(f"native function {name} returns {compiled.signature.return_type}, expected int64")
     return _object_code(name, compiled, _write_native_entry(compiled, returns), symbol)
@@ -121,7 +96,7 @@ def compile_kernel(kernel: Kernel, binding: tuple[str, ...], symbol: str) -> byt
     parameters = kernel.bound(binding)
     dispatcher = _Converter(kernel.reassociate).convert(kernel.py_func)
     span = (types.int64,) * (3 if kernel.takes_worker else 2)
-    compiled = _llvm_ir(kernel.name, dispatcher, (*map(_numba_type, parameters), *span))
+    compiled = numba_ir.compiled(kernel.name, dispatcher, (*map(_numba_type, parameters), *span))
     return _object_code(kernel.name, compiled, _write_kernel_entry(compiled, parameters), symbol)
 
 
@@ -262,48 +237,6 @@ def _read(context: Any, builder: ir.IRBuilder, slots: Any, first: int, parameter
 
 
 # ---- LLVM: one module, one exported symbol, object code ---------------------------------------------------------
-
-
-@contextlib.contextmanager
-def _ir_only() -> Iterator[None]:
-    """While this lasts, Numba makes LLVM IR and no more.
-
-    By itself it would optimise each function twice and turn each into machine code that nobody calls, which is more than
-    half of the time; `_object_code` optimises the whole module once. Numba's own lock keeps other threads' compilations out.
-    """
-    library, whole = numba.core.codegen.JITCodeLibrary, numba.core.codegen.JITCPUCodegen
-    stand_ins = {
-        (library, "_optimize_functions"): lambda library, module: setattr(
-            module, "data_layout", library._codegen._data_layout
-        ),
-        (library, "_optimize_final_module"): lambda library: None,
-        (library, "_finalize_final_module"): lambda library: setattr(library, "_finalized", True),
-        (library, "get_pointer_to_function"): lambda library, name: library._ensure_finalized() or 0,
-        (whole, "set_env"): lambda codegen, name, env: None,
-    }
-    with numba.core.compiler_lock.global_compiler_lock:
-        own = {(owner, name): vars(owner).get(name) for owner, name in stand_ins}
-        try:
-            for (owner, name), stand_in in stand_ins.items():
-                setattr(owner, name, stand_in)
-            yield
-        finally:
-            for (owner, name), method in own.items():
-                if method is None:  # it is a base class's
-                    delattr(owner, name)
-                else:
-                    setattr(owner, name, method)
-
-
-def _llvm_ir(name: str, dispatcher: Any, argument_types: tuple[Any, ...]) -> Any:
-    """What Numba makes of a function; its library holds the LLVM IR."""
-    target.apply_to_numba(numba.config)
-    try:
-        with _ir_only():
-            dispatcher.compile(argument_types)
-    except numba.core.errors.NumbaError as error:
-        raise KernelError(f"kernel {name} does not compile: {error}") from error
-    return dispatcher.overloads[argument_types]
 
 
 def _object_code(name: str, compiled: Any, entry: ir.Module, symbol: str) -> bytes:
