@@ -225,16 +225,18 @@ def _function_from(text: str, name: str, names: dict[str, Any]) -> Any:
 
 @functools.cache
 def elementwise_kernel(
-    name: str, function: Device, pattern: str, outputs: tuple[int | None, ...], outer: int
+    name: str, function: Device, pattern: str, outputs: tuple[int | None, ...], outer: int, over: int | None = None
 ) -> Kernel:
     """The kernel for one pattern.
 
     ``pattern`` has a letter for each input and then each output; ``outputs`` tells which item of the function's result
     goes to which output (None: the result itself); ``outer`` is the number of outer dimensions, 0 for the flat form.
+    With ``over`` the only output is that input, and no operand of its own: two names of one memory would not vectorise.
     """
-    count_in = len(pattern) - len(outputs)
-    operands = [f"x{k}" for k in range(count_in)] + [f"y{k}" for k in range(len(outputs))]
-    types = [f"A{k}[:]" for k in range(count_in)] + [f"R{k}[:]" for k in range(len(outputs))]
+    made = len(outputs) if over is None else 0
+    count_in = len(pattern) - made
+    operands = [f"x{k}" for k in range(count_in)] + [f"y{k}" for k in range(made)]
+    types = [f"A{k}[:]" for k in range(count_in)] + [f"R{k}[:]" for k in range(made)]
     scalars: list[str] = []
     if outer:
         scalars += ["inner", *(f"n{d}" for d in range(outer))]
@@ -243,9 +245,9 @@ def elementwise_kernel(
     lines = [f"def {name}({', '.join([*operands, *scalars, 'start', 'stop'])}):"]
     if outer:
         lines += _rows_head(operands, outer)
-        body, indent = _loop(operands, pattern, outputs, count_in, "inner", "_o"), "        "
+        body, indent = _loop(operands, pattern, outputs, count_in, "inner", "_o", over), "        "
     else:
-        body, indent = _loop(operands, pattern, outputs, count_in, "stop - start", "start"), "    "
+        body, indent = _loop(operands, pattern, outputs, count_in, "stop - start", "start", over), "    "
     lines += [indent + line for line in body]
     generated = _function_from("\n".join(lines) + "\n", name, {"function": function})
     return Kernel(generated, ", ".join(types + ["i8"] * len(scalars)))
@@ -264,7 +266,13 @@ def _rows_head(operands: list[str], outer: int) -> list[str]:
 
 
 def _loop(
-    operands: list[str], pattern: str, outputs: tuple[int | None, ...], count_in: int, extent: str, base: str
+    operands: list[str],
+    pattern: str,
+    outputs: tuple[int | None, ...],
+    count_in: int,
+    extent: str,
+    base: str,
+    over: int | None,
 ) -> list[str]:
     """The inner loop; ``base`` is 'start' (flat) or '_o' (a row's offsets)."""
     lines: list[str] = []
@@ -282,6 +290,8 @@ def _loop(
             lines.append(f"{operand}_b = {first}" + ("" if base == "_o" else f" * {operand}_t"))
             access = f"{operand}[{operand}_b + i * {operand}_t]"
         (reads if len(reads) < count_in else writes).append(access)
+    if over is not None:
+        writes = [reads[over]]
     lines.append(f"for i in range({extent}):")
     call = f"function({', '.join(reads)})"
     if outputs == (None,):
@@ -353,14 +363,16 @@ def _plan_piece(
     items: tuple[int | None, ...],
     cost: int,
 ) -> None:
-    extents, strides = piece.extents, piece.strides
+    extents, strides, offsets = piece.extents, piece.strides, piece.offsets
+    over = _overwritten(operands, strides, len(items))
+    if over is not None:
+        operands, strides, offsets = operands[:-1], strides[:-1], offsets[:-1]
     steps = [row[-1] for row in strides]
     pattern = "".join("a" if step == 1 else "s" if step == 0 else "t" for step in steps)
     outer = len(extents) - 1
-    kernel = elementwise_kernel(name, function, pattern, items, outer)
+    kernel = elementwise_kernel(name, function, pattern, items, outer, over)
     arguments: list[Any] = [
-        operand.array(operand.extent - offset, offset=offset)
-        for operand, offset in zip(operands, piece.offsets, strict=True)
+        operand.array(operand.extent - offset, offset=offset) for operand, offset in zip(operands, offsets, strict=True)
     ]
     if outer:
         arguments += [extents[-1], *extents[:-1], *(step for row in strides for step in row[:-1])]
@@ -373,6 +385,16 @@ def _plan_piece(
         grain=max(1, GRAIN_COST // (inner * cost)),
         cost=product(extents) * cost,
     )
+
+
+def _overwritten(operands: Sequence[Operand], strides: list[list[int]], outputs: int) -> int | None:
+    """The input that is the only output's very memory, element by element."""
+    out = operands[-1]
+    for place, operand in enumerate(operands[:-1]):
+        same = operand.index == out.index and operand.offset == out.offset and strides[place] == strides[-1]
+        if outputs == 1 and same and 0 not in strides[-1]:
+            return place
+    return None
 
 
 class _Piece(NamedTuple):

@@ -48,3 +48,28 @@ def test_a_result_that_lies_across() -> None:
 
     (got,) = run(planner, x, y, counts=(1, 2))
     np.testing.assert_array_equal(got, x + y)
+
+
+@pytest.mark.parametrize("make", [lambda x: x, lambda x: x[:, ::3], lambda x: x.T, lambda x: x[3:50, 1:]], ids=str)
+def test_a_result_that_overwrites_an_input(make) -> None:
+    x = make(rng.standard_normal((130, 190)))
+    y, before = rng.standard_normal(x.shape), x.copy()
+
+    def planner(b, x_, y_):
+        plan_elementwise(b, "added", added, "f8", [x_, y_], [b.changes(x_)])
+        b.output(x_.spec.dtype, ())
+
+    run(planner, x, y)
+    np.testing.assert_array_equal(x, before + y)
+
+
+def test_a_result_that_overwrites_both_inputs() -> None:
+    x = rng.standard_normal(1000)
+    before = x.copy()
+
+    def planner(b, x_, y_):
+        plan_elementwise(b, "added", added, "f8", [x_, y_], [b.changes(x_)])
+        b.output(x_.spec.dtype, ())
+
+    run(planner, x, x)
+    np.testing.assert_array_equal(x, before + before)
