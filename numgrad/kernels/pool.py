@@ -9,7 +9,16 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from numgrad import dtypes
 from numgrad.errors import KernelError
+from numgrad.kernels.pool_planes import (
+    avg_pool_backward_planes,
+    avg_pool_planes,
+    max_pool_backward_channels,
+    max_pool_backward_planes,
+    max_pool_planes,
+)
+from numgrad.kernels.reduce import plan_reduce
 from numgrad.kernels.reduce_kernels import (
     choose,
 )
@@ -38,6 +47,16 @@ class Window:
                 out -= 1
             result.append(out)
         return result[0], result[1]
+
+
+CHANNELS = 16  # that one unit of a backward takes: those of a cache line
+ENOUGH_UNITS = 16
+
+
+def _offsets_fit(image: tuple[int, ...], window: Window) -> bool:
+    """Whether the distance between two pixels under one window is an int32."""
+    reach = [d * k for d, k in zip(window.dilation, window.kernel_size, strict=True)]
+    return reach[0] * image[2] + reach[1] < 1 << 31
 
 
 # ---- max --------------------------------------------------------------------------------------------------------
@@ -240,6 +259,14 @@ def plan_max_pool2d(b: PlanBuilder, x: Operand, out: Operand, indices: Operand, 
     image, pooled, _ = _views("max_pool2d", x, out, indices)
     (r, s), floating = window.kernel_size, x.spec.dtype.is_floating_point
     lowest = -math.inf if floating else 0
+    if floating and image[3] == 1 and _offsets_fit(image, window):
+        offsets = b.scratch(dtypes.int32, pooled[2], per_worker=True)
+        _launch_rows(
+            b, max_pool_planes, (x.array(*image[:3]), out.array(*pooled[:3]), indices.array(*pooled[:3]), offsets.flat),
+            (r, s, *window.stride, *window.padding, *window.dilation, lowest),
+            pooled[0] * pooled[1], pooled[2] * (r * s + 8),
+        )  # fmt: skip
+        return
     _launch_rows(
         b, max_pool_forward, (x.array(*image), out.array(*pooled), indices.array(*pooled)),
         (r, s, *window.stride, *window.padding, *window.dilation, lowest),
@@ -254,6 +281,22 @@ def plan_max_pool2d_backward(
     pooled, _, image = _views("max_pool2d_backward", grad_output, indices, grad_input)
     span = tuple(d * (k - 1) + 1 for k, d in zip(window.kernel_size, window.dilation, strict=True))
     taps = max(1, -(-span[0] // window.stride[0])) * max(1, -(-span[1] // window.stride[1]))
+    pixels, outputs, channels = image[1] * image[2], pooled[1] * pooled[2], image[3]
+    blocks = -(-channels // CHANNELS)
+    if (
+        image[0] * blocks >= ENOUGH_UNITS
+    ):  # each plane by itself, which is less work, if there are planes for all threads
+        units, cost = image[0] * blocks, (pixels + 4 * outputs) * min(channels, CHANNELS)
+        shapes = (pooled[0], outputs, channels), (pooled[0], outputs, channels), (image[0], pixels, channels)
+        arrays = [
+            operand.array(*(shape if channels > 1 else shape[:2]))
+            for operand, shape in zip((grad_output, indices, grad_input), shapes, strict=True)
+        ]
+        if channels == 1:
+            _launch_rows(b, max_pool_backward_planes, arrays, (), units, cost)
+        else:
+            _launch_rows(b, max_pool_backward_channels, arrays, (CHANNELS, blocks), units, cost)
+        return
     _launch_rows(
         b, max_pool_backward, (grad_output.array(*pooled), indices.array(*pooled), grad_input.array(*image)),
         (*span, *window.stride, *window.padding), image[0] * image[1], image[2] * (image[3] * 2 + 8) * taps,
@@ -271,7 +314,19 @@ def plan_avg_pool2d(
 ) -> None:
     """Average pooling [N, C, H, W] to [N, C, P, Q], both of one layout; window None: adaptive to P x Q."""
     image, pooled = _views("avg_pool2d", x, out)
+    if window is None:
+        if pooled[1] == pooled[2] == 1:
+            plan_reduce(b, "mean", x, out, (-2, -1))
+            return
+        window = _even_window(image, pooled)
     r, s = window.kernel_size if window else _adaptive_extents(image, pooled)
+    if window and image[3] == 1:
+        _launch_rows(
+            b, avg_pool_planes, (x.array(*image[:3]), out.array(*pooled[:3])),
+            _avg_scalars(window, count_include_pad, divisor_override),
+            pooled[0] * pooled[1], pooled[2] * (r * s + 8),
+        )  # fmt: skip
+        return
     _launch_rows(
         b, avg_pool_forward, (x.array(*image), out.array(*pooled)),
         _avg_scalars(window, count_include_pad, divisor_override),
@@ -290,7 +345,15 @@ def plan_avg_pool2d_backward(
 ) -> None:
     """Gradient of `plan_avg_pool2d`: [N, C, P, Q] to [N, C, H, W], both of one layout."""
     pooled, image = _views("avg_pool2d_backward", grad_output, grad_input)
+    window = window or _even_window(image, pooled)
     taps = 1
+    if window and image[3] == 1:
+        sums = b.scratch(grad_output.spec.dtype, pooled[2], per_worker=True)
+        _launch_rows(
+            b, avg_pool_backward_planes, (grad_output.array(*pooled[:3]), grad_input.array(*image[:3]), sums.flat),
+            _avg_scalars(window, count_include_pad, divisor_override), image[0] * image[1], 4 * image[2],
+        )  # fmt: skip
+        return
     if window:
         taps = max(1, -(-window.kernel_size[0] // window.stride[0])) * max(
             1, -(-window.kernel_size[1] // window.stride[1])
@@ -300,6 +363,14 @@ def plan_avg_pool2d_backward(
         _avg_scalars(window, count_include_pad, divisor_override),
         image[0] * image[1], image[2] * (image[3] * 2 + 16) * taps,
     )  # fmt: skip
+
+
+def _even_window(image: tuple[int, ...], pooled: tuple[int, ...]) -> Window | None:
+    """The window of adaptive pooling, if all are of one size."""
+    if 0 in pooled or image[1] % pooled[1] or image[2] % pooled[2]:
+        return None
+    size = image[1] // pooled[1], image[2] // pooled[2]
+    return Window(size, size)
 
 
 def _adaptive_extents(image: tuple[int, ...], pooled: tuple[int, ...]) -> tuple[int, int]:

@@ -1,0 +1,209 @@
+"""Pooling of planes that lie row after row, as those of contiguous N C H W do: vectorised along the rows.
+
+A row of outputs is made tap by tap: for each place in the window, one loop over all outputs for which it lies inside the
+plane. The input's elements of one loop lie ``step`` apart; steps of 1 and 2 have loops of their own, in which LLVM reads
+whole vectors.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from numgrad.kernels.reduce_kernels import (
+    choose,
+)
+from numgrad.runtime.kernel import device, kernel
+
+TWO = np.uint64(2)  # unsigned places are not taken from the end when negative, which would not vectorise
+
+
+@device
+def first_inside(at, step):
+    """The first output whose tap, which lies at ``at`` for output 0, is not before the plane."""
+    return 0 if at >= 0 else (-at + step - 1) // step
+
+
+@device
+def end_inside(at, step, extent, outputs):
+    """One after the last output whose tap is not behind the plane."""
+    return 0 if at >= extent else min(outputs, (extent - 1 - at) // step + 1)
+
+
+# ---- max --------------------------------------------------------------------------------------------------------
+
+
+@device
+def take_larger(new, best, known, offset, place):
+    """The better of two values goes to ``best[place]``, and the offset of its tap to ``known``."""
+    old, before = best[place], known[place]
+    take = (new > old) | (new != new)
+    best[place] = choose(take, new, old)
+    known[place] = choose(take, offset, before)
+
+
+@kernel("T[:, :, :], T[:, :, :], i8[:, :, :], i4[:], i8, i8, i8, i8, i8, i8, i8, i8, T")
+def max_pool_planes(
+    x, out, indices, offsets, r, s, step_h, step_w, pad_h, pad_w, dil_h, dil_w, lowest, start, stop, worker
+):
+    """Work: rows of the output. Values and indices as `pool.max_pool_forward` gives them."""
+    height, width = x.shape[1], x.shape[2]
+    out_height, out_width = out.shape[1], out.shape[2]
+    known = offsets[worker * out_width : (worker + 1) * out_width]
+    for row in range(start, stop):
+        n = row // out_height
+        p = row - n * out_height
+        best, where = out[n, p], indices[n, p]
+        top = p * step_h - pad_h
+        i_first = 0 if top >= 0 else (-top + dil_h - 1) // dil_h
+        # What no tap beats is at the first one inside: where that is, all values are the lowest.
+        for q in range(out_width):
+            left = q * step_w - pad_w
+            j_first = 0 if left >= 0 else (-left + dil_w - 1) // dil_w
+            best[q] = lowest
+            known[q] = np.int32(i_first * dil_h * width + j_first * dil_w)
+        for i in range(i_first, r):
+            h = top + i * dil_h
+            if h >= height:
+                break
+            for j in range(s):
+                at = j * dil_w - pad_w
+                first, end = first_inside(at, step_w), end_inside(at, step_w, width, out_width)
+                if first >= end:
+                    continue
+                v, b, k = x[n, h, at + first * step_w :], best[first:end], known[first:end]
+                offset = np.int32(i * dil_h * width + j * dil_w)
+                if step_w == 1:
+                    for q in range(b.shape[0]):
+                        take_larger(v[q], b, k, offset, q)
+                elif step_w == 2:
+                    for q in range(b.shape[0]):
+                        take_larger(v[np.uint64(q) * TWO], b, k, offset, q)
+                else:
+                    for q in range(b.shape[0]):
+                        take_larger(v[q * step_w], b, k, offset, q)
+        origin = top * width - pad_w
+        for q in range(out_width):
+            where[q] = origin + q * step_w + known[q]
+        if i_first >= r or top + i_first * dil_h >= height:  # no tap of the whole row is inside
+            for q in range(out_width):
+                where[q] = 0
+        for q in range(out_width):  # those of an output beside the plane, which are few
+            left = q * step_w - pad_w
+            if left < 0 or left >= width:
+                j_first = 0 if left >= 0 else (-left + dil_w - 1) // dil_w
+                if j_first >= s or left + j_first * dil_w >= width:
+                    where[q] = 0
+
+
+@kernel("T[:, :], i8[:, :], T[:, :]")
+def max_pool_backward_planes(grad, indices, grad_input, start, stop):
+    """Work: planes, of which each output's gradient goes to its index."""
+    zero = grad.dtype.type(0)
+    for n in range(start, stop):
+        g, where, y = grad[n], indices[n], grad_input[n]
+        for i in range(y.shape[0]):
+            y[i] = zero
+        for i in range(g.shape[0]):
+            place = where[i]
+            if 0 <= place < y.shape[0]:
+                y[place] += g[i]
+
+
+@kernel("T[:, :, :], i8[:, :, :], T[:, :, :], i8, i8")
+def max_pool_backward_channels(grad, indices, grad_input, width, blocks, start, stop):
+    """The same with the channels last; a unit is a block of ``width`` channels of one image."""
+    zero = grad.dtype.type(0)
+    for unit in range(start, stop):
+        n = unit // blocks
+        first = (unit - n * blocks) * width
+        last = min(grad.shape[2], first + width)
+        image = grad_input[n]
+        for i in range(image.shape[0]):
+            y = image[i, first:last]
+            for c in range(y.shape[0]):
+                y[c] = zero
+        for i in range(grad.shape[1]):
+            g, where = grad[n, i, first:last], indices[n, i, first:last]
+            for c in range(g.shape[0]):
+                place = where[c]
+                if 0 <= place < image.shape[0]:
+                    image[place, first + c] += g[c]
+
+
+# ---- average ----------------------------------------------------------------------------------------------------
+
+
+@device
+def count_inside(at, k, extent, pad, count_pad):
+    """Rows or columns of the window that begins at ``at`` which the divisor counts."""
+    end = min(at + k, extent + pad)
+    return end - at if count_pad else min(end, extent) - max(at, 0)
+
+
+@kernel("T[:, :, :], T[:, :, :], i8, i8, i8, i8, i8, i8, i8, i8")
+def avg_pool_planes(x, out, r, s, step_h, step_w, pad_h, pad_w, count_pad, divisor, start, stop):
+    """Work: rows of the output."""
+    height, width = x.shape[1], x.shape[2]
+    out_height, out_width = out.shape[1], out.shape[2]
+    zero = x.dtype.type(0)
+    for row in range(start, stop):
+        n = row // out_height
+        p = row - n * out_height
+        y = out[n, p]
+        top = p * step_h - pad_h
+        rows = count_inside(top, r, height, pad_h, count_pad)
+        for q in range(y.shape[0]):
+            y[q] = zero
+        for h in range(max(top, 0), min(top + r, height)):
+            for j in range(s):
+                at = j - pad_w
+                first, end = first_inside(at, step_w), end_inside(at, step_w, width, out_width)
+                if first >= end:
+                    continue
+                v, part = x[n, h, at + first * step_w :], y[first:end]
+                if step_w == 1:
+                    for q in range(part.shape[0]):
+                        part[q] += v[q]
+                elif step_w == 2:
+                    for q in range(part.shape[0]):
+                        part[q] += v[np.uint64(q) * TWO]
+                else:
+                    for q in range(part.shape[0]):
+                        part[q] += v[q * step_w]
+        for q in range(y.shape[0]):
+            columns = count_inside(q * step_w - pad_w, s, width, pad_w, count_pad)
+            share = y.dtype.type(divisor if divisor else rows * columns)
+            y[q] = y[q] / share if share > zero else y[q]
+
+
+@kernel("T[:, :, :], T[:, :, :], T[:], i8, i8, i8, i8, i8, i8, i8, i8")
+def avg_pool_backward_planes(
+    grad, grad_input, sums, r, s, step_h, step_w, pad_h, pad_w, count_pad, divisor, start, stop, worker
+):
+    """Work: rows of the input: first the sums of the windows over it, then each to its columns."""
+    height, width = grad_input.shape[1], grad_input.shape[2]
+    out_height, out_width = grad.shape[1], grad.shape[2]
+    zero = grad.dtype.type(0)
+    sums = sums[worker * out_width : (worker + 1) * out_width]
+    for row in range(start, stop):
+        n = row // height
+        h = row - n * height
+        y = grad_input[n, h]
+        for w in range(y.shape[0]):
+            y[w] = zero
+        for q in range(sums.shape[0]):
+            sums[q] = zero
+        for p in range(max(0, (h + pad_h - r + step_h) // step_h), min(out_height - 1, (h + pad_h) // step_h) + 1):
+            g, rows = grad[n, p], count_inside(p * step_h - pad_h, r, height, pad_h, count_pad)
+            for q in range(sums.shape[0]):
+                columns = count_inside(q * step_w - pad_w, s, width, pad_w, count_pad)
+                share = g.dtype.type(divisor if divisor else rows * columns)
+                sums[q] += g[q] / share
+        for j in range(s):
+            at = j - pad_w
+            first, end = first_inside(at, step_w), end_inside(at, step_w, width, out_width)
+            if first >= end:
+                continue
+            part, into = sums[first:end], y[at + first * step_w :]
+            for q in range(part.shape[0]):
+                into[np.uint64(q) * np.uint64(step_w)] += part[q]
