@@ -24,6 +24,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from numgrad.errors import KernelError, ShapeError
+from numgrad.kernels.transpose import plan_transpose
 from numgrad.layout import Spec, product
 from numgrad.runtime.kernel import Device, Kernel, references
 from numgrad.runtime.plan import GRAIN_COST, Operand, PlanBuilder
@@ -249,19 +250,34 @@ def elementwise_kernel(
     else:
         body, indent = _loop(operands, pattern, outputs, count_in, "stop - start", "start", over), "    "
     lines += [indent + line for line in body]
+    if outer > 1:
+        lines += _rows_tail(outer)
     generated = _function_from("\n".join(lines) + "\n", name, {"function": function})
     return Kernel(generated, ", ".join(types + ["i8"] * len(scalars)))
 
 
 def _rows_head(operands: list[str], outer: int) -> list[str]:
-    lines = ["    for row in range(start, stop):", "        rest = row"]
-    for d in reversed(range(outer)):
-        lines.append(f"        i{d} = rest % n{d}" if d else f"        i{d} = rest")
-        if d:
-            lines.append(f"        rest = rest // n{d}")
+    """The odometer: where the first row starts, and where each operand's row does."""
+    lines = ["    rest = start"] if outer > 1 else []
+    for d in reversed(range(1, outer)):
+        lines += [f"    i{d} = rest % n{d}", f"    rest = rest // n{d}"]
+    lines += (
+        ["    i0 = rest", "    for row in range(start, stop):"] if outer > 1 else ["    for i0 in range(start, stop):"]
+    )
     for operand in operands:
         offset = " + ".join(f"i{d} * {operand}_s{d}" for d in range(outer))
         lines.append(f"        {operand}_o = {offset}")
+    return lines
+
+
+def _rows_tail(outer: int) -> list[str]:
+    """The odometer's step: a division for each dimension would take longer than a short row."""
+    lines = []
+    for d in reversed(range(outer)):
+        indent = "    " * (outer - d + 1)
+        lines.append(f"{indent}i{d} += 1")
+        if d:
+            lines += [f"{indent}if i{d} == n{d}:", f"{indent}    i{d} = 0"]
     return lines
 
 
@@ -350,8 +366,27 @@ def plan_elementwise(
     if product(shape) == 0:
         return
     strides = [_broadcast_strides(operand.spec, shape) for operand in operands]
-    for piece in _pieces(*_coalesce(shape, strides)):
+    extents, strides = _coalesce(shape, strides)
+    if len(inputs) == 1 and passed_through(function, 1) == (True,) and plan_transpose(b, *operands, extents, strides):
+        return
+    operands, extents, strides = _turned(b, operands, len(inputs), extents, strides)
+    for piece in _pieces(extents, strides):
         _plan_piece(b, name, typed_function(function, compute), operands, piece, items, cost)
+
+
+def _turned(
+    b: PlanBuilder, operands: list[Operand], count_in: int, extents: list[int], strides: list[list[int]]
+) -> tuple[list[Operand], list[int], list[list[int]]]:
+    """Inputs that lie across the result are first copied to lie along it: each is then read once, line by line."""
+    found, steps = list(operands), list(strides)
+    dense = [product(extents[axis + 1 :]) for axis in range(len(extents))]
+    for place in range(count_in):
+        if _other_line(extents, [strides[place], strides[-1]]) is None:
+            continue
+        copy = b.scratch(operands[place].spec.dtype, product(extents))
+        if plan_transpose(b, operands[place], copy, extents, [strides[place], dense]):
+            found[place], steps[place] = copy, dense
+    return found, *_coalesce(tuple(extents), steps)
 
 
 def _plan_piece(

@@ -14,7 +14,6 @@ from numgrad.errors import KernelError
 from numgrad.kernels.pool_planes import (
     avg_pool_backward_planes,
     avg_pool_planes,
-    max_pool_backward_channels,
     max_pool_backward_planes,
     max_pool_planes,
 )
@@ -25,6 +24,7 @@ from numgrad.kernels.reduce_kernels import (
 from numgrad.layout import Spec, channels_last_strides
 from numgrad.runtime.kernel import device, kernel
 from numgrad.runtime.plan import GRAIN_COST, Operand, PlanBuilder
+from numgrad.runtime.program import Array
 
 
 @dataclass(frozen=True)
@@ -49,8 +49,7 @@ class Window:
         return result[0], result[1]
 
 
-CHANNELS = 16  # that one unit of a backward takes: those of a cache line
-ENOUGH_UNITS = 16
+ENOUGH_PLANES = 16
 
 
 def _offsets_fit(image: tuple[int, ...], window: Window) -> bool:
@@ -105,25 +104,29 @@ def first_window(place, pad, extent, step):
     return max(0, (place + pad - extent + step) // step)
 
 
-@kernel("T[:, :, :, :], i8[:, :, :, :], T[:, :, :, :], i8, i8, i8, i8, i8, i8")
-def max_pool_backward(grad, indices, grad_input, span_h, span_w, step_h, step_w, pad_h, pad_w, start, stop):
-    """Work: rows of the input. A window spans span_h x span_w pixels, its holes included."""
+@kernel("T[:, :, :, :], i8[:, :, :, :], T[:, :, :, :], T[:, :], i8, i8, i8, i8, i8, i8, i8, i8")
+def max_pool_backward(grad, indices, grad_input, lines, r, s, step_h, step_w, pad_h, pad_w, dil_h, dil_w, start, stop):
+    """Work: rows of the input, over which the windows go in their order. ``lines`` are grad_input's rows."""
     height, width = grad_input.shape[1], grad_input.shape[2]
     zero = grad.dtype.type(0)
     for row in range(start, stop):
         n = row // height
         h = row - n * height
-        p_first, p_last = first_window(h, pad_h, span_h, step_h), min(grad.shape[1] - 1, (h + pad_h) // step_h)
-        for w in range(width):
-            y, place = grad_input[n, h, w], h * width + w
-            for c in range(y.shape[0]):
-                y[c] = zero
-            for p in range(p_first, p_last + 1):
-                q_last = min(grad.shape[2] - 1, (w + pad_w) // step_w)
-                for q in range(first_window(w, pad_w, span_w, step_w), q_last + 1):
-                    g, where = grad[n, p, q], indices[n, p, q]
-                    for c in range(y.shape[0]):
-                        y[c] += choose(where[c] == place, g[c], zero)
+        line = lines[row]
+        for c in range(line.shape[0]):
+            line[c] = zero
+        p_last = min(grad.shape[1] - 1, (h + pad_h) // step_h)
+        for p in range(first_window(h, pad_h, dil_h * (r - 1) + 1, step_h), p_last + 1):
+            if (h + pad_h - p * step_h) % dil_h:
+                continue
+            for q in range(grad.shape[2]):
+                g, where = grad[n, p, q], indices[n, p, q]
+                for j in range(s):
+                    w = q * step_w - pad_w + j * dil_w
+                    if 0 <= w < width:
+                        y, place = grad_input[n, h, w], h * width + w
+                        for c in range(y.shape[0]):
+                            y[c] += choose(where[c] == place, g[c], zero)
 
 
 # ---- average ----------------------------------------------------------------------------------------------------
@@ -179,36 +182,40 @@ def avg_pool_forward(x, out, r, s, step_h, step_w, pad_h, pad_w, count_pad, divi
                     y[c] /= share
 
 
-@kernel("T[:, :, :, :], T[:, :, :, :], i8, i8, i8, i8, i8, i8, i8, i8")
-def avg_pool_backward(grad, grad_input, r, s, step_h, step_w, pad_h, pad_w, count_pad, divisor, start, stop):
-    """Work: rows of the input."""
-    height, width = grad_input.shape[1], grad_input.shape[2]
+@kernel("T[:, :, :, :], T[:, :, :, :], T[:, :], T[:], i8, i8, i8, i8, i8, i8, i8, i8")
+def avg_pool_backward(
+    grad, grad_input, lines, shares, r, s, step_h, step_w, pad_h, pad_w, count_pad, divisor, start, stop, worker
+):
+    """Work: rows of the input, over which the windows go in their order. ``lines`` are grad_input's rows."""
+    height, width, channels = grad_input.shape[1], grad_input.shape[2], grad_input.shape[3]
     out_height, out_width = grad.shape[1], grad.shape[2]
     zero = grad.dtype.type(0)
+    shares = shares[worker * channels : (worker + 1) * channels]
     for row in range(start, stop):
         n = row // height
         h = row - n * height
+        line = lines[row]
+        for c in range(line.shape[0]):
+            line[c] = zero
         p_first = first_window(h, pad_h, r, step_h) if r else h * out_height // height
         p_last = (h + pad_h) // step_h if r else ((h + 1) * out_height + height - 1) // height - 1
-        for w in range(width):
-            q_first = first_window(w, pad_w, s, step_w) if s else w * out_width // width
-            q_last = (w + pad_w) // step_w if s else ((w + 1) * out_width + width - 1) // width - 1
-            y = grad_input[n, h, w]
-            for c in range(y.shape[0]):
-                y[c] = zero
-            for p in range(p_first, min(p_last, out_height - 1) + 1):
-                top, bottom = (
-                    window_begin(p, height, out_height, r, step_h, pad_h),
-                    window_end(p, height, out_height, r, step_h, pad_h),
-                )
-                rows = window_count(top, bottom, height, count_pad)
-                for q in range(q_first, min(q_last, out_width - 1) + 1):
-                    left = window_begin(q, width, out_width, s, step_w, pad_w)
-                    right = window_end(q, width, out_width, s, step_w, pad_w)
-                    share = y.dtype.type(divisor if divisor else rows * window_count(left, right, width, count_pad))
-                    g = grad[n, p, q]
+        for p in range(p_first, min(p_last, out_height - 1) + 1):
+            top, bottom = (
+                window_begin(p, height, out_height, r, step_h, pad_h),
+                window_end(p, height, out_height, r, step_h, pad_h),
+            )
+            rows = window_count(top, bottom, height, count_pad)
+            for q in range(out_width):
+                left = window_begin(q, width, out_width, s, step_w, pad_w)
+                right = window_end(q, width, out_width, s, step_w, pad_w)
+                share = shares.dtype.type(divisor if divisor else rows * window_count(left, right, width, count_pad))
+                g = grad[n, p, q]
+                for c in range(shares.shape[0]):
+                    shares[c] = g[c] / share
+                for w in range(max(left, 0), min(right, width)):
+                    y = grad_input[n, h, w]
                     for c in range(y.shape[0]):
-                        y[c] += g[c] / share
+                        y[c] += shares[c]
 
 
 # ---- planning ---------------------------------------------------------------------------------------------------
@@ -281,25 +288,21 @@ def plan_max_pool2d_backward(
     pooled, _, image = _views("max_pool2d_backward", grad_output, indices, grad_input)
     span = tuple(d * (k - 1) + 1 for k, d in zip(window.kernel_size, window.dilation, strict=True))
     taps = max(1, -(-span[0] // window.stride[0])) * max(1, -(-span[1] // window.stride[1]))
-    pixels, outputs, channels = image[1] * image[2], pooled[1] * pooled[2], image[3]
-    blocks = -(-channels // CHANNELS)
     if (
-        image[0] * blocks >= ENOUGH_UNITS
-    ):  # each plane by itself, which is less work, if there are planes for all threads
-        units, cost = image[0] * blocks, (pixels + 4 * outputs) * min(channels, CHANNELS)
-        shapes = (pooled[0], outputs, channels), (pooled[0], outputs, channels), (image[0], pixels, channels)
-        arrays = [
-            operand.array(*(shape if channels > 1 else shape[:2]))
-            for operand, shape in zip((grad_output, indices, grad_input), shapes, strict=True)
-        ]
-        if channels == 1:
-            _launch_rows(b, max_pool_backward_planes, arrays, (), units, cost)
-        else:
-            _launch_rows(b, max_pool_backward_channels, arrays, (CHANNELS, blocks), units, cost)
+        image[3] == 1 and image[0] >= ENOUGH_PLANES
+    ):  # each by itself, which is less work, if there are some for all threads
+        pixels, outputs = image[1] * image[2], pooled[1] * pooled[2]
+        _launch_rows(
+            b, max_pool_backward_planes,
+            (grad_output.array(image[0], outputs), indices.array(image[0], outputs), grad_input.array(image[0], pixels)),
+            (), image[0], pixels + 4 * outputs,
+        )  # fmt: skip
         return
     _launch_rows(
-        b, max_pool_backward, (grad_output.array(*pooled), indices.array(*pooled), grad_input.array(*image)),
-        (*span, *window.stride, *window.padding), image[0] * image[1], image[2] * (image[3] * 2 + 8) * taps,
+        b, max_pool_backward,
+        (grad_output.array(*pooled), indices.array(*pooled), grad_input.array(*image), _lines(grad_input, image)),
+        (*window.kernel_size, *window.stride, *window.padding, *window.dilation),
+        image[0] * image[1], image[2] * (image[3] * 2 + 8) * taps,
     )  # fmt: skip
 
 
@@ -358,11 +361,17 @@ def plan_avg_pool2d_backward(
         taps = max(1, -(-window.kernel_size[0] // window.stride[0])) * max(
             1, -(-window.kernel_size[1] // window.stride[1])
         )
+    shares = b.scratch(grad_output.spec.dtype, image[3], per_worker=True)
     _launch_rows(
-        b, avg_pool_backward, (grad_output.array(*pooled), grad_input.array(*image)),
+        b, avg_pool_backward, (grad_output.array(*pooled), grad_input.array(*image), _lines(grad_input, image), shares.flat),
         _avg_scalars(window, count_include_pad, divisor_override),
         image[0] * image[1], image[2] * (image[3] * 2 + 16) * taps,
     )  # fmt: skip
+
+
+def _lines(images: Operand, extents: tuple[int, ...]) -> Array:
+    n, height, width, channels = extents
+    return images.array(n * height, width * channels)
 
 
 def _even_window(image: tuple[int, ...], pooled: tuple[int, ...]) -> Window | None:

@@ -109,27 +109,6 @@ def max_pool_backward_planes(grad, indices, grad_input, start, stop):
                 y[place] += g[i]
 
 
-@kernel("T[:, :, :], i8[:, :, :], T[:, :, :], i8, i8")
-def max_pool_backward_channels(grad, indices, grad_input, width, blocks, start, stop):
-    """The same with the channels last; a unit is a block of ``width`` channels of one image."""
-    zero = grad.dtype.type(0)
-    for unit in range(start, stop):
-        n = unit // blocks
-        first = (unit - n * blocks) * width
-        last = min(grad.shape[2], first + width)
-        image = grad_input[n]
-        for i in range(image.shape[0]):
-            y = image[i, first:last]
-            for c in range(y.shape[0]):
-                y[c] = zero
-        for i in range(grad.shape[1]):
-            g, where = grad[n, i, first:last], indices[n, i, first:last]
-            for c in range(g.shape[0]):
-                place = where[c]
-                if 0 <= place < image.shape[0]:
-                    image[place, first + c] += g[c]
-
-
 # ---- average ----------------------------------------------------------------------------------------------------
 
 
