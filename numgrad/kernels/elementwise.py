@@ -367,7 +367,8 @@ def plan_elementwise(
         return
     strides = [_broadcast_strides(operand.spec, shape) for operand in operands]
     extents, strides = _coalesce(shape, strides)
-    if len(inputs) == 1 and passed_through(function, 1) == (True,) and plan_transpose(b, *operands, extents, strides):
+    copies = len(inputs) == 1 and passed_through(function, 1) == (True,)
+    if copies and plan_transpose(b, inputs[0], outputs[0], extents, strides):
         return
     operands, extents, strides = _turned(b, operands, len(inputs), extents, strides)
     for piece in _pieces(extents, strides):
