@@ -19,6 +19,7 @@ from numgrad.runtime.kernel import kernel
 from numgrad.runtime.plan import GRAIN_COST, Operand, PlanBuilder
 
 FEW_PIXELS = 512  # up to which packing the weight costs more than it gains
+FEW_SINGLE = 8  # the same for a gradient through a single tap
 NARROW = 16  # channels up to which a vector of them would be mostly empty
 
 
@@ -253,7 +254,9 @@ def plan_conv2d_backward_input(
     if g.group_c % few_columns == 0 and grid.rows // (g.stride[0] * g.stride[1]) <= few_rows:
         multiply("few", grid, source, right, goal)
         return
-    packed = g.group_c % width != 0 or grid.rows > FEW_PIXELS
+    # Of strided taps, a row sees one in so many; the fewer it sees, the more often unpacked sums go to memory.
+    few = FEW_PIXELS if taps > 1 else FEW_SINGLE * g.stride[0] * g.stride[1]
+    packed = g.group_c % width != 0 or grid.rows > few
     if packed:
         panels = plan_pack(b, right, taps=taps, width=width, batch=g.groups, channels=g.group_k, columns=g.group_c)
         right = Right(panels, 0, 0, 0, 0)

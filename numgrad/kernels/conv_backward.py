@@ -49,7 +49,7 @@ def plan_conv2d_backward_weight(
             swapped=True, batch=1, rows=run, columns=g.k, out_row=g.k, out_tap=run * g.k,
         )  # fmt: skip
         b.launch(
-            pack_kernel(x.code), turned.flat, grad_weight.flat, 1, 1, g.k, g.filter_size, g.filter_size, 0, 0, 1, g.k,
+            pack_kernel(x.code), turned.flat, grad_weight.flat, 1, 1, 1, g.k, g.filter_size, g.filter_size, 0, 0, 1, g.k,
             work=-(-g.k // PACK_CHANNELS), grain=1, cost=grad_weight.extent,
         )  # fmt: skip
         return

@@ -110,7 +110,7 @@ def plan_filter_channels(
     dtype, taps = source.spec.dtype, grid.taps
     turned, nothing = b.scratch(dtype, taps * channels), b.scratch(dtype, 0)
     b.launch(
-        pack_kernel(source.code), weight.flat, turned.flat, 1, 1, taps, channels, channels, 0, 0, 1, taps,
+        pack_kernel(source.code), weight.flat, turned.flat, 1, 1, 1, taps, channels, channels, 0, 0, 1, taps,
         work=-(-taps // PACK_CHANNELS), grain=1, cost=taps * channels,
     )  # fmt: skip
     b.launch(

@@ -13,20 +13,24 @@ from numgrad.runtime.program import Array
 from numgrad.runtime.simd import address_of
 
 PACK_CHANNELS = 64  # whose runs of memory are read whole while they are turned
+TOGETHER = (
+    8  # panels that a run of columns is copied to: a kilobyte, where a panel's part would be two lines of a cache
+)
 
 
 @functools.cache
 def pack_kernel(code: str) -> Kernel:
     """The kernel that packs elements of one dtype."""
-    transpose = simd.transpose_tile(code)
+    transpose, copy = simd.transpose_tile(code), simd.copy_tile(code, 1)
     itemsize = 4 if code == "f4" else 8
     lanes = target.host_target().lanes(itemsize)
 
-    @kernel(f"{code}[:], {code}[:], i8, i8, i8, i8, i8, i8, i8, i8, i8")
+    @kernel(f"{code}[:], {code}[:], i8, i8, i8, i8, i8, i8, i8, i8, i8, i8")
     def pack_panels(
         source,
         out,
         panels,
+        together,
         taps,
         channels,
         width,
@@ -40,28 +44,40 @@ def pack_kernel(code: str) -> Kernel:
     ):
         """``out[g, panel, t, c, :width] = source[g, t, c, panel * width + ...]``, zeros beyond ``columns``.
 
-        An item is a block of at most `PACK_CHANNELS` channels of one tap.
+        An item is a block of at most `PACK_CHANNELS` channels of one tap, and ``together`` panels, which is 1 unless
+        columns lie side by side.
         """
         blocks = (channels + PACK_CHANNELS - 1) // PACK_CHANNELS
+        shares = (panels + together - 1) // together
         for item in range(start, stop):
             block = item % blocks
             rest = item // blocks
             tap = rest % taps
             rest //= taps
-            panel = rest % panels
-            batch = rest // panels
+            panel = rest % shares * together
+            batch = rest // shares
             first = block * PACK_CHANNELS
             count = min(PACK_CHANNELS, channels - first)
             begin = batch * batch_step + tap * tap_step + first * channel_step + panel * width * column_step
-            goal = out[(((batch * panels + panel) * taps + tap) * channels + first) * width :][: count * width]
+            place = (((batch * panels + panel) * taps + tap) * channels + first) * width
+            goal = out[place:][: count * width]
             wanted = min(width, columns - panel * width)
             if column_step == 1:
+                full = min(together, columns // width - panel) if width % lanes == 0 else 0  # panels without an end
                 for c in range(count):
-                    line, row = goal[c * width : (c + 1) * width], source[begin + c * channel_step :][:wanted]
-                    for j in range(row.shape[0]):
-                        line[j] = row[j]
-                    for j in range(row.shape[0], line.shape[0]):
-                        line[j] = 0
+                    for p in range(full):
+                        line, row = place + (p * taps * channels + c) * width, begin + c * channel_step + p * width
+                        for j in range(0, width, lanes):
+                            copy(address_of(source, row + j), address_of(out, line + j))
+                    for p in range(full, min(together, panels - panel)):
+                        line = out[place + (p * taps * channels + c) * width :][:width]
+                        row = source[begin + c * channel_step + p * width :][
+                            : min(width, columns - (panel + p) * width)
+                        ]
+                        for j in range(row.shape[0]):
+                            line[j] = row[j]
+                        for j in range(row.shape[0], line.shape[0]):
+                            line[j] = 0
             else:
                 turned = 0  # columns and channels that are turned by squares
                 if channel_step == 1 and count % lanes == 0:
@@ -125,13 +141,14 @@ def plan_pack(
 ) -> Operand:
     """Pack into panels ``[g, panel, t, c, width]``; the scratch operand that holds them."""
     panels = -(-columns // width)
+    together = TOGETHER if right.column == 1 else 1
     code = right.operand.code
     packed = b.scratch(dtypes.by_code(code), batch * panels * taps * channels * width)
     blocks = -(-channels // PACK_CHANNELS)
-    item = min(channels, PACK_CHANNELS) * width
+    item = min(channels, PACK_CHANNELS) * min(panels, together) * width
     b.launch(
-        pack_kernel(code), from_offset(right.operand, right.offset), packed.flat, panels, taps, channels, width, columns,
-        right.batch, right.tap, right.channel, right.column,
-        work=batch * panels * taps * blocks, grain=GRAIN_COST // (2 * item + 1) + 1, cost=packed.extent,
+        pack_kernel(code), from_offset(right.operand, right.offset), packed.flat, panels, together, taps, channels, width,
+        columns, right.batch, right.tap, right.channel, right.column,
+        work=batch * -(-panels // together) * taps * blocks, grain=GRAIN_COST // (2 * item + 1) + 1, cost=packed.extent,
     )  # fmt: skip
     return packed
