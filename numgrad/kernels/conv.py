@@ -10,13 +10,12 @@ from __future__ import annotations
 import functools
 from dataclasses import dataclass
 
-from numgrad.kernels import conv_depthwise, conv_few, conv_groups, winograd
+from numgrad.kernels import conv_depthwise, conv_few, conv_folded, conv_groups, winograd
 from numgrad.kernels.conv_choice import choose
 from numgrad.kernels.gemm import plan_gemm
 from numgrad.kernels.gemm_pack import Right, plan_pack
 from numgrad.kernels.gemm_rows import Grid, Rows, lanes, plan_rows, tile_shape
-from numgrad.runtime.kernel import kernel
-from numgrad.runtime.plan import GRAIN_COST, Operand, PlanBuilder
+from numgrad.runtime.plan import Operand, PlanBuilder
 
 FEW_PIXELS = 512  # up to which packing the weight costs more than it gains
 FEW_SINGLE = 8  # the same for a gradient through a single tap
@@ -94,52 +93,12 @@ class Conv2dGeometry:
         )  # fmt: skip
 
     @property
-    def folded_grid(self) -> Grid:
-        """As `forward_grid`, for an input that is padded already and taps that are whole rows of the kernel."""
-        padded_h, padded_w = self.h + 2 * self.padding[0], self.w + 2 * self.padding[1]
-        return Grid(
-            self.n, self.out_h, self.out_w, padded_h, padded_w, self.r, 1, *self.stride, self.dilation[0], 1, 0, 0
-        )
-
-    @property
     def backward_grid(self) -> Grid:
         """Rows are the input's pixels, their sources the output's."""
         return Grid(
             self.n, self.h, self.w, self.out_h, self.out_w, self.r, self.s, 1, 1,
             -self.dilation[0], -self.dilation[1], self.padding[0], self.padding[1], *self.stride,
         )  # fmt: skip
-
-
-@kernel("T[:], T[:], i8, i8, i8, i8, i8")
-def pad_image(x, out, height, row, pad_h, pad_w, out_height, start, stop):
-    """Copy images into larger ones with zeros around; an item is a line of the larger, ``row`` elements the smaller's.
-
-    ``pad_w`` counts elements too.
-    """
-    wide = row + 2 * pad_w
-    for item in range(start, stop):
-        image = item // out_height
-        y = item - image * out_height - pad_h
-        line = out[item * wide : (item + 1) * wide]
-        for i in range(line.shape[0]):
-            line[i] = 0
-        if 0 <= y < height:
-            inner, source = line[pad_w : pad_w + row], x[(image * height + y) * row :][:row]
-            for i in range(inner.shape[0]):
-                inner[i] = source[i]
-
-
-def plan_padded(b: PlanBuilder, x: Operand, geometry: Conv2dGeometry) -> Operand:
-    """The input with its padding, in scratch memory; a tile may read beyond its end."""
-    g = geometry
-    (pad_h, pad_w), row = g.padding, g.w * g.c
-    out_height, wide = g.h + 2 * pad_h, row + 2 * pad_w * g.c
-    padded = b.scratch(x.spec.dtype, g.n * out_height * wide + 64)
-    b.launch(
-        pad_image, x.flat, padded.flat, g.h, row, pad_h, pad_w * g.c, out_height,
-        work=g.n * out_height, grain=GRAIN_COST // wide + 1, cost=padded.extent,
-    )  # fmt: skip
-    return padded
 
 
 def _check(geometry: Conv2dGeometry, x: Operand, weight: Operand, out: Operand) -> None:
@@ -177,18 +136,16 @@ def plan_conv2d_forward(
             bias=bias,
         )  # fmt: skip
         return
+    if g.folds:
+        conv_folded.plan_forward(b, x, weight, bias, out, g)
+        return
     if (count := conv_groups.merged_groups(g, x.code)) > 1:
         weight, g = conv_groups.plan_spread(b, weight, g, count), conv_groups.merge(g, count)
     size, width = g.filter_size, tile_shape(x.code, "many")[1]
     goal = Rows(out, g.group_k, g.k)
-    if g.folds:
-        source, grid = Rows(plan_padded(b, x, g), 0, g.c), g.folded_grid
-        right = Right(weight, 0, g.s * g.c, 1, size)
-        taps, channels = g.r, g.s * g.c
-    else:
-        source, grid = Rows(x, g.group_c, g.c), g.forward_grid
-        right = Right(weight, g.group_k * size, g.group_c, 1, size)
-        taps, channels = g.r * g.s, g.group_c
+    source, grid = Rows(x, g.group_c, g.c), g.forward_grid
+    right = Right(weight, g.group_k * size, g.group_c, 1, size)
+    taps, channels = g.r * g.s, g.group_c
     if channels % lanes(x.code) == 0 and (g.pixels <= FEW_PIXELS or 2 * g.group_k <= width):
         plan_rows(
             b, "dot", grid, source, right, goal, batch=g.groups, channels=channels, columns=g.group_k,

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from numgrad.kernels import conv_depthwise, conv_few, conv_groups, winograd
-from numgrad.kernels.conv import Conv2dGeometry, plan_padded
+from numgrad.kernels import conv_depthwise, conv_few, conv_folded, conv_groups, winograd
+from numgrad.kernels.conv import Conv2dGeometry
 from numgrad.kernels.conv_choice import choose
 from numgrad.kernels.conv_outer import plan_outer
-from numgrad.kernels.gemm_pack import PACK_CHANNELS, add_splits, pack_kernel
+from numgrad.kernels.gemm_pack import add_splits
 from numgrad.kernels.gemm_rows import Rows
 from numgrad.runtime.plan import Operand, PlanBuilder
 
@@ -40,18 +40,7 @@ def plan_conv2d_backward_weight(
         conv_few.plan_weight(b, grad_out, x, grad_weight, g)
         return
     if g.folds:
-        # Few channels: rows of the result are (s, c), its columns k, so that vectors are full; turned afterwards.
-        padded = plan_padded(b, x, g)
-        run = g.s * g.c
-        turned = b.scratch(x.spec.dtype, g.k * g.filter_size)
-        plan_outer(
-            b, g.folded_grid, Rows(padded, 0, g.c), Rows(grad_out, 0, g.k), turned,
-            swapped=True, batch=1, rows=run, columns=g.k, out_row=g.k, out_tap=run * g.k,
-        )  # fmt: skip
-        b.launch(
-            pack_kernel(x.code), turned.flat, grad_weight.flat, 1, 1, 1, g.k, g.filter_size, g.filter_size, 0, 0, 1, g.k,
-            work=-(-g.k // PACK_CHANNELS), grain=1, cost=grad_weight.extent,
-        )  # fmt: skip
+        conv_folded.plan_weight(b, grad_out, x, grad_weight, g)
         return
     narrow, wide, count = g, grad_weight, conv_groups.merged_groups(g, x.code)
     if count > 1:

@@ -10,6 +10,8 @@ segment for each tap) share a tile. All places are byte addresses.
 `dot_tile`          ``out[i, j] = sum_s sum_k a_s[i][k] * b_s[j][k]``: both are read along k, and so are vectors; the
                     sum over lanes comes last.
 `strided_tile`      ``out[i, j] = sum_k a[i, k] * b[k][j]``, where everything lies at fixed distances: no table is read.
+`window_tile`       ``out[i, j] = sum_s sum_k a_i[s, k] * b[s, k][j]``: rows of a lie anywhere, and all look at the same
+                    distances from there, along segments of an image's lines.
 ==================  ============================================================================================
 
 ``mode`` says what happens to the tile: `STORE` it, `ADD` it to what is there, or `STREAM` it past the caches.
@@ -138,37 +140,71 @@ class _Tile:
         builder.branch(done)
         builder.position_at_end(done)
 
-    def store_vectors(self, totals: list[Any], out_rows, out_shift, columns, mode) -> None:
-        """Write the tile: whole vectors, or one element after the other where fewer ``columns`` are wanted."""
+    def write_part(self, places: list[Any], totals: list[Any], columns, mode) -> None:
+        """Write rows of vectors to their places as ``mode`` says (`STREAM`: as `STORE`), of each row ``columns`` elements."""
         from numba.core import cgutils
 
-        builder, ir = self.builder, self.ir
+        ir, builder, small = self.ir, self.builder, self.ir.IntType(32)
+        masked = ir.VectorType(ir.IntType(1), self.lanes)
+        kind, place_kind = self.vector, self.vector.as_pointer()
+        name = f"v{self.lanes}f{8 * self.itemsize}.p0"
+        module = builder.module
+        load = cgutils.get_or_insert_function(
+            module, ir.FunctionType(kind, [place_kind, small, masked, kind]), f"llvm.masked.load.{name}"
+        )
+        store = cgutils.get_or_insert_function(
+            module, ir.FunctionType(ir.VoidType(), [kind, place_kind, small, masked]), f"llvm.masked.store.{name}"
+        )
+        align = ir.Constant(small, self.itemsize)
+        lane = ir.VectorType(ir.IntType(64), self.lanes)
+        undefined, zeros = (
+            ir.Constant(lane, ir.Undefined),
+            ir.Constant(ir.VectorType(small, self.lanes), [0] * self.lanes),
+        )
+        limit = builder.insert_element(undefined, columns, ir.Constant(small, 0))
+        limit = builder.shuffle_vector(limit, undefined, zeros)
+        masks = []
+        for j in range(self.vectors):
+            numbers = ir.Constant(lane, list(range(j * self.lanes, (j + 1) * self.lanes)))
+            masks.append(builder.icmp_signed("<", numbers, limit))
+        places = [builder.bitcast(place, place_kind) for place in places]
+        with builder.if_else(builder.icmp_signed("==", mode, self.word(ADD))) as (add, other):
+            with add:
+                for position, (place, total) in enumerate(zip(places, totals, strict=True)):
+                    mask = masks[position % self.vectors]
+                    before = builder.call(load, [place, align, mask, ir.Constant(kind, [0.0] * self.lanes)])
+                    builder.call(store, [builder.fadd(before, total), place, align, mask])
+            with other:
+                for position, (place, total) in enumerate(zip(places, totals, strict=True)):
+                    builder.call(store, [total, place, align, masks[position % self.vectors]])
+
+    def store_vectors(self, totals: list[Any], out_rows, out_shift, columns, mode) -> None:
+        """Write the tile: whole vectors, or parts of them where fewer ``columns`` are wanted."""
+        builder = self.builder
         width = self.lanes * self.itemsize
         rows = [self.pointer(builder.add(self.read_word(out_rows, i), out_shift)) for i in range(self.rows)]
+        places = [self.advance(rows[i], j * width) for i in range(self.rows) for j in range(self.vectors)]
         with builder.if_else(builder.icmp_signed(">=", columns, self.word(self.columns))) as (whole, part):
             with whole:
-                places = [self.advance(rows[i], j * width) for i in range(self.rows) for j in range(self.vectors)]
                 self.write(places, totals, mode)
             with part:
-                kept = cgutils.alloca_once(builder, ir.ArrayType(self.vector, len(totals)))
-                for position, total in enumerate(totals):
-                    builder.store(total, builder.gep(kept, [self.word(0), self.word(position)]))
-                flat = builder.bitcast(kept, ir.IntType(8).as_pointer())
-                for i in range(self.rows):
-                    start = self.advance(flat, i * self.vectors * width)
-                    self.loop(columns, [], lambda j, _: self._move(j, start, rows[i], mode))  # noqa: B023
+                self.write_part(places, totals, columns, mode)
 
-    def _move(self, j, source, out, mode) -> list[Any]:
+    def write_rows(self, totals: list[Any], out, out_row, wanted, columns, mode) -> None:
+        """Write the first ``wanted`` rows of the tile to rows at fixed distances."""
         builder = self.builder
-        offset = builder.mul(j, self.word(self.itemsize))
-        value = self.read(self.advance(source, offset), self.element, self.itemsize)
-        place = builder.bitcast(self.advance(out, offset), self.element.as_pointer())
-        with builder.if_else(builder.icmp_signed("==", mode, self.word(ADD))) as (add, store):
-            with add:
-                builder.store(builder.fadd(builder.load(place, align=self.itemsize), value), place, align=self.itemsize)
-            with store:
-                builder.store(value, place, align=self.itemsize)
-        return []
+        width = self.lanes * self.itemsize
+        goals = [self.pointer(builder.add(out, builder.mul(self.word(i), out_row))) for i in range(self.rows)]
+        whole = builder.icmp_signed(">=", columns, self.word(self.columns))
+        for i in range(self.rows):
+            with builder.if_then(builder.icmp_signed("<", self.word(i), wanted)):
+                places = [self.advance(goals[i], j * width) for j in range(self.vectors)]
+                mine = totals[i * self.vectors : (i + 1) * self.vectors]
+                with builder.if_else(whole) as (all_columns, part):
+                    with all_columns:
+                        self.write(places, mine, mode)
+                    with part:
+                        self.write_part(places, mine, columns, mode)
 
     def sum_of_lanes(self, vector):
         """All lanes added up, halves onto halves: the same order on every CPU of one vector width."""
@@ -313,8 +349,6 @@ def strided_tile(code: str, rows: int, vectors: int) -> Intrinsic:
     @intrinsic
     def tile(typing_context, a, a_row, a_step, wanted, b, b_step, steps, out, out_row, columns, mode):
         def emit(context, builder, signature, args):
-            from numba.core import cgutils
-
             t = _Tile(context, builder, code, rows, vectors)
             a, a_row, a_step, wanted, b, b_step, steps, out, out_row, columns, mode = args
             last = builder.sub(wanted, t.word(1))
@@ -334,26 +368,67 @@ def strided_tile(code: str, rows: int, vectors: int) -> Intrinsic:
                 return [t.advance(b_now, b_step), *results]
 
             totals = t.loop(steps, [t.pointer(b), *t.zeros(rows * vectors)], step)[1:]
-            width = t.lanes * t.itemsize
-            goals = [t.pointer(builder.add(out, builder.mul(t.word(i), out_row))) for i in range(rows)]
-            with builder.if_else(builder.icmp_signed(">=", columns, t.word(t.columns))) as (whole, part):
-                with whole:
-                    for i in range(rows):
-                        with builder.if_then(builder.icmp_signed("<", t.word(i), wanted)):
-                            places = [t.advance(goals[i], j * width) for j in range(vectors)]
-                            t.write(places, totals[i * vectors : (i + 1) * vectors], mode)
-                with part:
-                    kept = cgutils.alloca_once(builder, t.ir.ArrayType(t.vector, len(totals)))
-                    for position, total in enumerate(totals):
-                        builder.store(total, builder.gep(kept, [t.word(0), t.word(position)]))
-                    flat = builder.bitcast(kept, t.ir.IntType(8).as_pointer())
-                    for i in range(rows):
-                        start = t.advance(flat, i * vectors * width)
-                        with builder.if_then(builder.icmp_signed("<", t.word(i), wanted)):
-                            t.loop(columns, [], lambda j, _: t._move(j, start, goals[i], mode))  # noqa: B023
+            t.write_rows(totals, out, out_row, wanted, columns, mode)
             return context.get_dummy_value()
 
         return _words(11), emit
+
+    return tile
+
+
+def window_tile(code: str, rows: int, vectors: int) -> Intrinsic:
+    """``tile(table, a_shift, a_step, a_segment, segments, wanted, b, b_step, steps, out, out_row, columns, mode)``.
+
+    ``table`` holds the addresses of ``rows`` elements of a, to which ``a_shift`` is added; from there each of ``segments``
+    starts ``a_segment`` further, and each of a segment's ``steps`` is ``a_step`` further. b moves on by ``b_step`` with
+    every step, and does not go back with a segment. Of the tile's rows ``wanted`` are written, of its columns the first
+    ``columns``.
+    """
+
+    @intrinsic
+    def tile(
+        typing_context,
+        table,
+        a_shift,
+        a_step,
+        a_segment,
+        segments,
+        wanted,
+        b,
+        b_step,
+        steps,
+        out,
+        out_row,
+        columns,
+        mode,
+    ):
+        def emit(context, builder, signature, args):
+            t = _Tile(context, builder, code, rows, vectors)
+            table, a_shift, a_step, a_segment, segments, wanted, b, b_step, steps, out, out_row, columns, mode = args
+            records = t.pointer(table)
+            left = [t.advance(t.pointer(t.read_word(records, i)), a_shift) for i in range(rows)]
+
+            def segment(index, carried):
+                begin = builder.mul(index, a_segment)
+                starts = [t.advance(row, begin) for row in left]
+
+                def step(k, carried):
+                    b_now, totals = carried[0], carried[1:]
+                    right = [t.read_vector(b_now, j) for j in range(vectors)]
+                    offset = builder.mul(k, a_step)
+                    results = []
+                    for i in range(rows):
+                        factor = t.read_broadcast(t.advance(starts[i], offset))
+                        results += [t.multiply_add(factor, right[j], totals[i * vectors + j]) for j in range(vectors)]
+                    return [t.advance(b_now, b_step), *results]
+
+                return t.loop(steps, carried, step)
+
+            totals = t.loop(segments, [t.pointer(b), *t.zeros(rows * vectors)], segment)[1:]
+            t.write_rows(totals, out, out_row, wanted, columns, mode)
+            return context.get_dummy_value()
+
+        return _words(13), emit
 
     return tile
 

@@ -116,6 +116,11 @@ GEOMETRIES = [
     Conv2dGeometry(2, 12, 5, 6, 18, 3, 2, ONE, ONE, TWO, 6),
     Conv2dGeometry(2, 40, 9, 8, 24, 1, 1),
     Conv2dGeometry(1, 17, 3, 3, 1, 1, 1),
+    Conv2dGeometry(2, 3, 30, 33, 24, 3, 3, TWO, ONE),
+    Conv2dGeometry(3, 3, 12, 150, 17, 3, 5, ONE, (1, 2)),
+    Conv2dGeometry(2, 8, 16, 16, 96, 4, 4, (4, 4)),
+    Conv2dGeometry(1, 512, 8, 8, 256, 1, 1, TWO),
+    Conv2dGeometry(1, 33, 4, 4, 300, 1, 1, TWO, NONE, ONE, 3),
 ]
 
 
@@ -152,7 +157,9 @@ def test_sample(dtype: str) -> None:
         check(geometry, dtype)
 
 
-@pytest.mark.parametrize("geometry", [GEOMETRIES[0], GEOMETRIES[2], GEOMETRIES[5], GEOMETRIES[13]], ids=str)
+@pytest.mark.parametrize(
+    "geometry", [GEOMETRIES[0], GEOMETRIES[2], GEOMETRIES[5], GEOMETRIES[13], *GEOMETRIES[-5:]], ids=str
+)
 def test_same_bits_for_any_number_of_threads(geometry: Conv2dGeometry) -> None:
     check(geometry, counts=(1, 2, 5))
 

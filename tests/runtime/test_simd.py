@@ -49,6 +49,20 @@ def strided_kernel(code: str) -> Kernel:
 
 
 @functools.cache
+def window_kernel(code: str) -> Kernel:
+    """A kernel that calls the tile of windows, once."""
+    tile = simd.window_tile(code, *target.host_target().tiles.many)
+
+    @kernel("i8, " * 13)
+    def call(
+        table, shift, step, segment, segments, wanted, b, b_step, steps, out, out_row, columns, mode, start, stop
+    ):  # fmt: skip
+        tile(table, shift, step, segment, segments, wanted, b, b_step, steps, out, out_row, columns, mode)
+
+    return call
+
+
+@functools.cache
 def transpose_kernel(code: str) -> Kernel:
     """A kernel that transposes one square."""
     tile = simd.transpose_tile(code)
@@ -153,6 +167,30 @@ def test_strided_products(code: str, mode: int, turned: bool, steps: int, fewer_
     )  # fmt: skip
     part = expected[:wanted, :columns]
     part[...] = a[:wanted, :steps] @ b[:steps, :columns] + (part if mode == ADD else 0)
+    np.testing.assert_array_equal(out, expected)
+
+
+@pytest.mark.parametrize("code", CODES)
+@pytest.mark.parametrize("mode", [STORE, ADD, STREAM])
+@pytest.mark.parametrize(("segments", "steps"), [(0, 2), (1, 0), (1, 1), (3, 4)])
+@pytest.mark.parametrize(("fewer_rows", "fewer_columns"), [(0, 0), (1, 0), (0, 1), (2, 3)])
+def test_windows(code: str, mode: int, segments: int, steps: int, fewer_rows: int, fewer_columns: int) -> None:
+    item = np.dtype(code).itemsize
+    rows, vectors = target.host_target().tiles.many
+    width = vectors * target.host_target().lanes(item)
+    wanted, columns = rows - fewer_rows, max(1, width - fewer_columns)
+    line, step, shift = 40, 3, 2  # elements between segments, between steps, and before the first
+    a, b = numbers(code, rows, 4 * line), numbers(code, segments * steps + 1, width + 3)
+    out = aligned(code, rows, width + 64 // item)
+    out[...] = expected = numbers(code, *out.shape)
+    table = addresses(a, rows)[::-1].copy()
+    run(
+        window_kernel(code), table.ctypes.data, shift * item, step * item, line * item, segments, wanted, b.ctypes.data,
+        b.strides[0], steps, out.ctypes.data, out.strides[0], columns, mode,
+    )  # fmt: skip
+    seen = [shift + s * line + k * step for s in range(segments) for k in range(steps)]
+    part = expected[:wanted, :columns]
+    part[...] = a[::-1][:wanted, seen] @ b[: len(seen), :columns] + (part if mode == ADD else 0)
     np.testing.assert_array_equal(out, expected)
 
 

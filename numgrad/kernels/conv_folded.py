@@ -1,0 +1,241 @@
+"""Convolutions of few channels, such as the first of a network: a row of the kernel is one run of ``s * c`` elements.
+
+The input is copied with its padding, so that all that a pixel sees lies at fixed distances from its first element. A
+register tile is given the addresses of first elements and walks from there (`simd.window_tile`): for the output along the
+rows of the kernel, for the weight's gradient along the lines of the output. No table of taps is made and no pixel is
+copied, which took as long as the products.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING
+
+from numgrad import dtypes
+from numgrad.kernels.conv_outer import add_parts
+from numgrad.kernels.gemm_pack import PACK_CHANNELS, Right, add_splits, pack_kernel, plan_pack
+from numgrad.kernels.gemm_rows import ITEM_COST, WANTED_ITEMS, lanes, tile_shape
+from numgrad.runtime import simd
+from numgrad.runtime.kernel import Kernel, kernel
+from numgrad.runtime.plan import GRAIN_COST, Operand, PlanBuilder
+from numgrad.runtime.simd import ADD, STORE, address_of
+
+if TYPE_CHECKING:
+    from numgrad.kernels.conv import Conv2dGeometry
+
+PIXEL_BLOCK = 128  # pixels whose lines stay in the first caches while all tiles use them
+ROW_BLOCK = 160  # elements of a filter that share them
+LEAST_PIXELS = 512  # of a part of the sum over pixels
+
+
+@kernel("T[:], T[:], i8, i8, i8, i8, i8")
+def pad_image(x, out, height, row, pad_h, pad_w, out_height, start, stop):
+    """Copy images into larger ones with zeros around; an item is a line of the larger, ``row`` elements the smaller's.
+
+    ``pad_w`` counts elements too.
+    """
+    wide = row + 2 * pad_w
+    for item in range(start, stop):
+        image = item // out_height
+        y = item - image * out_height - pad_h
+        line = out[item * wide : (item + 1) * wide]
+        for i in range(line.shape[0]):
+            line[i] = 0
+        if 0 <= y < height:
+            inner, source = line[pad_w : pad_w + row], x[(image * height + y) * row :][:row]
+            for i in range(inner.shape[0]):
+                inner[i] = source[i]
+
+
+def tile_vectors(code: str, columns: int) -> int:
+    """Vectors of a tile's columns: one, if it holds all of them."""
+    vector = lanes(code)
+    return 1 if columns <= vector else tile_shape(code, "many")[1] // vector
+
+
+@functools.cache
+def windows_kernel(code: str, vectors: int) -> Kernel:
+    """The kernel of the output for one dtype and tile."""
+    tile_rows, tile_columns = tile_shape(code, "many")[0], vectors * lanes(code)
+    tile = simd.window_tile(code, tile_rows, vectors)
+    itemsize = 4 if code == "f4" else 8
+
+    @kernel(f"{code}[:], {code}[:], {code}[:], i8[:], {'i8, ' * 16}")
+    def multiply_windows(
+        source, panels, out, words, rows, high, wide, out_h, out_w, line_step, pixel_step, taps, tap_step, run, columns,
+        row_block, column_block, row_blocks, mode, words_count, start, stop, worker,
+    ):  # fmt: skip
+        """``out[m, j] = sum over taps t and their elements i of source[t * tap_step + i from m on] * weight[t, i, j]``."""
+        words = words[worker * words_count : (worker + 1) * words_count]
+        for item in range(start, stop):
+            first_row, first_column = item % row_blocks * row_block, item // row_blocks * column_block
+            last_row, last_column = min(rows, first_row + row_block), min(columns, first_column + column_block)
+            count = last_row - first_row
+            image = first_row // (out_h * out_w)
+            y, x = first_row // out_w - image * out_h, first_row % out_w
+            for i in range((count + tile_rows - 1) // tile_rows * tile_rows):
+                if i < count:
+                    words[i] = address_of(source, (image * high + y * line_step) * wide + x * pixel_step)
+                    x += 1
+                    if x == out_w:
+                        x, y = 0, y + 1
+                        if y == out_h:
+                            y, image = 0, image + 1
+                else:
+                    words[i] = words[count - 1]
+            for j in range(first_column, last_column, tile_columns):
+                panel = address_of(panels, j * taps * run)
+                for i in range(0, count, tile_rows):
+                    tile(
+                        address_of(words, i), 0, itemsize, tap_step * itemsize, taps, min(tile_rows, count - i), panel,
+                        tile_columns * itemsize, run, address_of(out, (first_row + i) * columns + j), columns * itemsize,
+                        min(tile_columns, last_column - j), mode,
+                    )  # fmt: skip
+
+    return multiply_windows
+
+
+@functools.cache
+def sums_kernel(code: str, vectors: int) -> Kernel:
+    """The kernel of the weight's gradient for one dtype and tile."""
+    tile_rows, tile_columns = tile_shape(code, "many")[0], vectors * lanes(code)
+    tile = simd.window_tile(code, tile_rows, vectors)
+    itemsize = 4 if code == "f4" else 8
+
+    @kernel(f"{code}[:], {code}[:], {code}[:], {code}[:], i8[:], {'i8, ' * 19}")
+    def sum_windows(
+        source, grad, parts, room, words, high, wide, out_h, out_w, line_step, pixel_step, tap_step, run, rows, columns,
+        block_h, block_w, blocks, split_blocks, row_block, row_blocks, room_count, words_count, size, start, stop, worker,
+    ):  # fmt: skip
+        """``parts[split, i, j] = sum over the split's pixels of source[i from the pixel on] * grad[pixel, j]``."""
+        words = words[worker * words_count : (worker + 1) * words_count]
+        room = room[worker * room_count : (worker + 1) * room_count]
+        across, down = (out_w + block_w - 1) // block_w, (out_h + block_h - 1) // block_h
+        for item in range(start, stop):
+            split, first_row = item // row_blocks, item % row_blocks * row_block
+            height = min(rows, first_row + row_block) - first_row
+            for i in range((height + tile_rows - 1) // tile_rows * tile_rows):
+                row = first_row + min(i, height - 1)
+                words[i] = address_of(source, row // run * tap_step + row % run)
+            how = STORE
+            for block in range(split * split_blocks, min(blocks, (split + 1) * split_blocks)):
+                image, x = block // (across * down), block % across * block_w
+                y = block // across % down * block_h
+                lines, steps = min(block_h, out_h - y), min(block_w, out_w - x)
+                begin = ((image * high + y * line_step) * wide + x * pixel_step) * itemsize
+                pixel = (image * out_h + y) * out_w + x
+                for j in range(0, columns, tile_columns):
+                    right, right_step = address_of(grad, pixel * columns + j), columns * itemsize
+                    wanted = min(tile_columns, columns - j)
+                    if (pixel + lines * steps - 1) * columns + j + tile_columns > grad.shape[0]:
+                        # The last pixel's last vector would reach beyond it.
+                        for i in range(lines * steps):
+                            pixels = grad[(pixel + i) * columns + j :][:wanted]
+                            line = room[i * tile_columns :][:wanted]
+                            for k in range(line.shape[0]):
+                                line[k] = pixels[k]
+                        right, right_step = address_of(room, 0), tile_columns * itemsize
+                    for i in range(0, height, tile_rows):
+                        tile(
+                            address_of(words, i), begin, pixel_step * itemsize, line_step * wide * itemsize, lines,
+                            min(tile_rows, height - i), right, right_step, steps,
+                            address_of(parts, split * size + (first_row + i) * columns + j), columns * itemsize, wanted, how,
+                        )  # fmt: skip
+                how = ADD
+
+    return sum_windows
+
+
+def _plan_padded(b: PlanBuilder, x: Operand, g: Conv2dGeometry) -> tuple[Operand, int, int]:
+    """The input with its padding, in scratch memory, and the lines of an image and elements of a line."""
+    if g.padding == (0, 0):
+        return x, g.h, g.w * g.c
+    (pad_h, pad_w), row = g.padding, g.w * g.c
+    high, wide = g.h + 2 * pad_h, row + 2 * pad_w * g.c
+    padded = b.scratch(x.spec.dtype, g.n * high * wide)
+    b.launch(
+        pad_image, x.flat, padded.flat, g.h, row, pad_h, pad_w * g.c, high,
+        work=g.n * high, grain=GRAIN_COST // wide + 1, cost=padded.extent,
+    )  # fmt: skip
+    return padded, high, wide
+
+
+def plan_forward(
+    b: PlanBuilder, x: Operand, weight: Operand, bias: Operand | None, out: Operand, geometry: Conv2dGeometry
+) -> None:
+    """The output."""
+    g, code, dtype = geometry, x.code, x.spec.dtype
+    vectors = tile_vectors(code, g.k)
+    tile_rows, tile_columns = tile_shape(code, "many")[0], vectors * lanes(code)
+    rows, run = g.pixels, g.s * g.c
+    padded, high, wide = _plan_padded(b, x, g)
+    panels = plan_pack(
+        b, Right(weight, 0, run, 1, g.filter_size), batch=1, taps=g.r, channels=run, columns=g.k, width=tile_columns
+    )
+    if bias is not None:
+        nothing = b.scratch(dtype, 0).array(0)
+        b.launch(
+            add_splits, nothing, bias.array(g.k), out.array(rows * g.k), 0, 0, rows, g.k, 0, g.k, 0, 0,
+            work=rows, grain=GRAIN_COST // g.k + 1, cost=rows * g.k,
+        )  # fmt: skip
+    row_block = min(PIXEL_BLOCK // tile_rows, -(-rows // tile_rows)) * tile_rows
+    multiplications = rows * g.k * g.filter_size
+    worth = max(1, min(WANTED_ITEMS, multiplications // ITEM_COST))
+    if -(-rows // row_block) < worth:
+        row_block = -(-rows // (worth * tile_rows)) * tile_rows
+    row_blocks, column_block = -(-rows // row_block), -(-g.k // tile_columns) * tile_columns
+    if row_blocks < worth:
+        column_block = max(1, column_block // (-(-worth // row_blocks) * tile_columns)) * tile_columns
+    items = row_blocks * -(-g.k // column_block)
+    words_count = row_block
+    words = b.scratch(dtypes.int64, words_count, per_worker=True)
+    b.launch(
+        windows_kernel(code, vectors), padded.flat, panels.flat, out.array(rows * g.k), words.flat, rows, high, wide,
+        g.out_h, g.out_w, g.stride[0], g.stride[1] * g.c, g.r, g.dilation[0] * wide, run, g.k, row_block, column_block,
+        row_blocks, STORE if bias is None else ADD, words_count,
+        work=items, grain=ITEM_COST * items // multiplications + 1, cost=multiplications // 8 + 1,
+    )  # fmt: skip
+
+
+def plan_weight(b: PlanBuilder, grad_out: Operand, x: Operand, grad_weight: Operand, geometry: Conv2dGeometry) -> None:
+    """The weight's gradient: first as [r, s, c, k], so that vectors are full, in parts that are added and turned."""
+    g, code, dtype = geometry, x.code, x.spec.dtype
+    vectors = tile_vectors(code, g.k)
+    tile_rows, tile_columns = tile_shape(code, "many")[0], vectors * lanes(code)
+    rows, run, size = g.filter_size, g.s * g.c, g.filter_size * g.k
+    padded, high, wide = _plan_padded(b, x, g)
+    block_w = -(-g.out_w // -(-g.out_w // PIXEL_BLOCK))
+    block_h = 1
+    if block_w == g.out_w:  # whole lines follow each other
+        block_h = -(-g.out_h // -(-g.out_h // max(1, PIXEL_BLOCK // block_w)))
+    blocks = g.n * -(-g.out_h // block_h) * -(-g.out_w // block_w)
+    multiplications = size * g.pixels
+    worth = max(1, min(WANTED_ITEMS, multiplications // ITEM_COST))
+    row_blocks = -(-rows // ROW_BLOCK)
+    splits = max(1, min(-(-worth // row_blocks), g.pixels // LEAST_PIXELS, blocks))
+    row_blocks = min(-(-rows // tile_rows), max(row_blocks, -(-worth // splits)))
+    row_block = -(-rows // (row_blocks * tile_rows)) * tile_rows
+    row_blocks = -(-rows // row_block)
+    split_blocks = -(-blocks // splits)
+    splits = -(-blocks // split_blocks)
+    words = b.scratch(dtypes.int64, row_block, per_worker=True)
+    room_count = block_h * block_w * tile_columns
+    room = b.scratch(dtype, room_count, per_worker=True)
+    parts, items = b.scratch(dtype, splits * size), splits * row_blocks
+    b.launch(
+        sums_kernel(code, vectors), padded.flat, grad_out.array(g.pixels * g.k), parts.flat, room.flat, words.flat, high,
+        wide, g.out_h, g.out_w, g.stride[0], g.stride[1] * g.c, g.dilation[0] * wide, run, rows, g.k, block_h, block_w,
+        blocks, split_blocks, row_block, row_blocks, room_count, row_block, size,
+        work=items, grain=ITEM_COST * items // multiplications + 1, cost=multiplications // 8 + 1,
+    )  # fmt: skip
+    total = parts
+    if splits > 1:
+        total, line = b.scratch(dtype, size), 1024
+        b.launch(
+            add_parts, parts.flat, total.flat, splits, size, line,
+            work=-(-size // line), grain=GRAIN_COST // (splits * line) + 1, cost=splits * size,
+        )  # fmt: skip
+    b.launch(
+        pack_kernel(code), total.flat, grad_weight.array(size), 1, 1, 1, g.k, rows, rows, 0, 0, 1, g.k,
+        work=-(-g.k // PACK_CHANNELS), grain=1, cost=size,
+    )  # fmt: skip
