@@ -165,6 +165,20 @@ def overhead(quick: bool) -> Found:
     return Found(rows, found)
 
 
+def memory(quick: bool) -> Found:
+    """Ops that memory bounds."""
+    found = run("memory", repeats=3, rounds=2) if quick else run("memory", repeats=5, rounds=5)
+    shown = ("gelu", "sum over", "layer_norm", "max_pool2d 3", "transpose", "AdamW")
+    return Found(
+        [
+            Row("memory-bound ops", case, "µs", {side: 1e6 * value for side, value in seconds.items()},
+                plotted=case.startswith(shown))
+            for case, seconds in found["cases"].items()
+        ],
+        found,
+    )  # fmt: skip
+
+
 def startup(quick: bool) -> Found:
     """Whole processes, with an empty and a full store of kernels."""
     found = run("startup", rounds=3 if quick else 7, empty_rounds=1)
@@ -219,6 +233,7 @@ SECTIONS: dict[str, Callable[[bool], Found]] = {
     "transformer": transformer,
     "conv": convolutions,
     "gemm": products,
+    "memory": memory,
     "overhead": overhead,
     "startup": startup,
     "busy": busy,

@@ -65,13 +65,14 @@ def test_the_command_lists_what_there_is() -> None:
         "train_step",
         "conv",
         "gemm",
+        "memory",
         "overhead",
         "startup",
         "busy_neighbour",
         "roofline",
         "transformer_step",
     }
-    assert set(SECTIONS) >= {"step", "conv", "gemm", "overhead", "startup", "busy", "checkpoint", "roofline"}
+    assert set(SECTIONS) >= {"step", "conv", "gemm", "memory", "overhead", "startup", "busy", "checkpoint", "roofline"}
 
 
 @pytest.mark.skipif(not (ROOT / "docs/benchmarks/results.json").exists(), reason="nothing was measured yet")
