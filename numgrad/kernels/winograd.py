@@ -35,19 +35,29 @@ from numgrad import dtypes
 from numgrad.kernels.gemm_pack import Right, plan_pack
 from numgrad.kernels.gemm_panels import plan_panels
 from numgrad.kernels.gemm_rows import lanes, tile_shape
-from numgrad.runtime import simd
-from numgrad.runtime.kernel import Kernel, kernel
+from numgrad.kernels.winograd_kernels import (
+    GOAL,
+    NEITHER,
+    SOURCE,
+    Matrix,
+    filter_kernel,
+    most_words,
+    transform_kernel,
+    weight_kernel,
+)
+from numgrad.runtime.kernel import kernel
 from numgrad.runtime.plan import GRAIN_COST, Operand, PlanBuilder
-from numgrad.runtime.simd import address_of
 
-Matrix = tuple[tuple[float, ...], ...]
 POINTS = {
     2: (Fraction(0), Fraction(1), Fraction(-1)),
     4: (Fraction(0), Fraction(3, 4), Fraction(-3, 4), Fraction(3, 2), Fraction(-3, 2)),
 }
 BLOCK_BYTES = 1 << 22  # of transformed tiles that are in use at a time, so that they stay in a cache
 LEAST_SUM = 256  # tiles that are summed before the sums go to memory
-SOURCE, GOAL, NEITHER = 0, 1, 2  # which side of a transform is an image
+ROOM_BYTES = 3 << 18  # of what a worker transforms for itself, so that it stays in its second cache
+NEAR_BYTES = 1 << 22  # of transformed filters that all workers read again and again
+BLOCKS = 8  # of tiles, at the least
+LEAST_OUTPUTS = 32  # of a block of outputs, whose tiles are transformed for it alone
 
 
 @functools.cache
@@ -91,56 +101,6 @@ def transposed(matrix: Matrix) -> Matrix:
     return tuple(zip(*matrix, strict=True))
 
 
-@functools.cache
-def transform_kernel(code: str, matrix: Matrix) -> Kernel:
-    """The kernel that applies ``matrix @ tile @ matrix.T`` to tiles, a vector of channels at a time."""
-    rows, columns = len(matrix), len(matrix[0])
-    tile = simd.transform_tile(code, matrix)
-    vector, itemsize = lanes(code), 4 if code == "f4" else 8
-
-    @kernel(f"{code}[:], {code}[:], {code}[:], i8[:], {'i8, ' * 17}")
-    def transform(
-        source, goal, spare, words, image_side, height, width, tiles_h, tiles_w, step, origin, first_unit,
-        source_base, source_plane, source_unit, goal_base, goal_plane, goal_unit, panel_width, panel_step, channels,
-        start, stop, worker,
-    ):  # fmt: skip
-        entries = rows * rows + columns * columns
-        words = words[worker * entries : (worker + 1) * entries]
-        spare = spare[worker * 2 * channels : (worker + 1) * 2 * channels]  # a pixel of zeros, and one to write to
-        for i in range(channels):
-            spare[i] = 0
-        side = columns if image_side == 0 else rows
-        for unit in range(start, stop):
-            begin = source_base + unit * source_unit
-            for i in range(columns * columns):
-                words[i] = address_of(source, begin + i * source_plane)
-            begin = goal_base + unit * goal_unit
-            for i in range(rows * rows):
-                words[columns * columns + i] = address_of(goal, begin + i * goal_plane)
-            if image_side != 2:
-                place = unit + first_unit
-                image = place // (tiles_h * tiles_w)
-                rest = place - image * tiles_h * tiles_w
-                top, left = rest // tiles_w * step + origin, rest % tiles_w * step + origin
-                for i in range(side):
-                    for j in range(side):
-                        y, x = top + i, left + j
-                        inside = 0 <= y < height and 0 <= x < width
-                        pixel = ((image * height + y) * width + x) * channels
-                        if image_side == 0:
-                            words[i * side + j] = address_of(source, pixel) if inside else address_of(spare, 0)
-                        else:
-                            found = address_of(goal, pixel) if inside else address_of(spare, channels)
-                            words[columns * columns + i * side + j] = found
-            sources, goals = address_of(words, 0), address_of(words, columns * columns)
-            for first in range(0, channels, panel_width):
-                shift = first // panel_width * panel_step
-                for c in range(0, min(panel_width, channels - first), vector):
-                    tile(sources, (first + c) * itemsize, goals, (shift + c) * itemsize)
-
-    return transform
-
-
 @kernel("T[:], T[:], i8")
 def add_bias(out, bias, columns, start, stop):
     """``out[m, :] += bias``; an item is a row."""
@@ -166,7 +126,7 @@ def _plan_transform(
     cost = size * channels
     b.launch(
         transform_kernel(source.code, matrix), source.flat, goal.flat, spare.flat, words.flat, image_side, *image,
-        first_unit, *source_place, *goal_place, *(panel or (channels, channels)), channels,
+        channels, first_unit, *source_place, *goal_place, *(panel or (channels, channels)), channels,
         work=units, grain=2 * GRAIN_COST // cost + 1, cost=units * cost,
     )  # fmt: skip
 
@@ -184,39 +144,146 @@ def plan_winograd(
     """``goal = source`` filtered by ``weight``: the output, or (``turned``) the input's gradient.
 
     ``channels`` are the source's, ``outputs`` the goal's; the weight lies as [output, tap, channel], or as [channel,
-    tap, output] if ``turned``.
+    tap, output] if ``turned``. There are three ways: each item of a launch does all for some outputs, or for some tiles
+    once the filters are transformed, or, where neither fits into a cache, the parts are launches of their own.
     """
     dtype, code = source.spec.dtype, source.code
-    output, filtering, entry = matrices(m)
     points, width = (m + 2) ** 2, tile_shape(code, "many")[1]
+    tiles_h, tiles_w = -(-goal_size[0] // m), -(-goal_size[1] // m)
+    tiles = images * tiles_h * tiles_w
+    filters = _Filters(b, m, weight, channels, outputs, turned)
+    part = -(-LEAST_OUTPUTS // width) * width
+    own = _Room(m, code, channels, outputs, tiles, part, given=False, turned=turned)
+    block = _many_tiles(tiles, ROOM_BYTES // _Room.tile_bytes(m, code, channels, outputs), tile_shape(code, "many")[0])
+    if tiles <= 2 * part and own.count * dtype.itemsize <= ROOM_BYTES:
+        _plan_filter(b, own, source, weight, goal, (*source_size, *goal_size, tiles_h, tiles_w, padding), tiles)
+    elif block and points * channels * outputs * dtype.itemsize <= NEAR_BYTES:
+        given = _Room(m, code, channels, outputs, block, outputs, given=True, turned=turned)
+        tuned = filters.transformed(0, outputs, outputs)
+        _plan_filter(b, given, source, tuned, goal, (*source_size, *goal_size, tiles_h, tiles_w, padding), tiles)
+    else:
+        _plan_parts(b, m, source, filters, goal, images, source_size, goal_size, padding)
+    if bias is not None:
+        rows = images * goal_size[0] * goal_size[1]
+        b.launch(
+            add_bias, goal.flat, bias.flat, outputs, work=rows, grain=GRAIN_COST // outputs + 1, cost=rows * outputs
+        )
+
+
+class _Filters:
+    """The filters of a convolution, to be transformed; they come to lie as [point, panel of outputs, channel, output], so
+    that vectors run over outputs."""
+
+    def __init__(self, b: PlanBuilder, m: int, weight: Operand, channels: int, outputs: int, turned: bool) -> None:
+        self.b, self.m, self.weight, self.channels, self.outputs, self.turned = b, m, weight, channels, outputs, turned
+        self.width = tile_shape(weight.code, "many")[1]
+        self.memory: Operand | None = None
+
+    def plane(self, part: int) -> int:
+        """Elements from one point to the next, for ``part`` outputs."""
+        return _apart(-(-part // self.width) * self.channels * self.width)
+
+    def transformed(self, first: int, count: int, part: int) -> Operand:
+        """``count`` outputs' filters, from ``first`` on, in memory for ``part`` that all calls share."""
+        b, channels, outputs, width, plane = self.b, self.channels, self.outputs, self.width, self.plane(part)
+        if self.memory is None:
+            self.memory = b.scratch(self.weight.spec.dtype, (self.m + 2) ** 2 * plane)
+        if (
+            self.turned
+        ):  # by 180 degrees: the filter, which lies as [channel, tap, output], is read from its last tap on
+            place, weights = (8 * outputs + first, -outputs, 9 * outputs), self.weight
+        else:
+            right = Right(self.weight, 0, channels, 1, 9 * channels, 9 * channels * first)
+            weights = plan_pack(b, right, batch=1, taps=9, channels=channels, columns=count, width=count)
+            place = (0, channels * count, count)
+        _plan_transform(
+            b, matrices(self.m)[1], weights, self.memory, units=channels, channels=count, source_place=place,
+            goal_place=(0, plane, width), panel=(width, channels * width),
+        )  # fmt: skip
+        return self.memory
+
+
+class _Room:
+    """The memory of a worker of `filter_kernel`, for blocks of so many tiles and outputs, in elements.
+
+    It begins with a pixel of zeros and one for what nobody wants; then follow, unless filters are ``given``, a panel of them
+    as it is read (or nothing where they need not be ``turned`` round) and the transformed ones; then tiles and results.
+    """
+
+    def __init__(
+        self,
+        m: int,
+        code: str,
+        channels: int,
+        outputs: int,
+        tile_block: int,
+        output_block: int,
+        *,
+        given: bool,
+        turned: bool,
+    ) -> None:
+        width = tile_shape(code, "many")[1]
+        self.m, self.code, self.channels, self.outputs, self.given, self.turned = (
+            m,
+            code,
+            channels,
+            outputs,
+            given,
+            turned,
+        )
+        self.tile_block, self.output_block = tile_block, output_block
+        self.seen_row, self.made_row = _apart(channels), _apart(output_block)
+        self.tuned_plane = _apart(-(-output_block // width) * channels * width)
+        self.seen_plane, self.made_plane = _apart(tile_block * self.seen_row), _apart(tile_block * self.made_row)
+        points, begin = (m + 2) ** 2, 2 * max(channels, outputs)
+        self.tuned_begin = begin + (0 if given or turned else 9 * channels * width)
+        self.seen_begin = self.tuned_begin + (0 if given else points * self.tuned_plane)
+        self.made_begin = self.seen_begin + points * self.seen_plane
+        self.count = self.made_begin + points * self.made_plane
+
+    @staticmethod
+    def tile_bytes(m: int, code: str, channels: int, outputs: int) -> int:
+        """About what a tile takes."""
+        return (m + 2) ** 2 * (_apart(channels) + _apart(outputs)) * (4 if code == "f4" else 8)
+
+
+def _plan_filter(
+    b: PlanBuilder, room: _Room, source: Operand, weight: Operand, goal: Operand, image: tuple[int, ...], tiles: int
+) -> None:
+    """Launch `filter_kernel`, in blocks of the room's sizes."""
+    r, points = room, (room.m + 2) ** 2
+    output_blocks = -(-r.outputs // r.output_block)
+    items = -(-tiles // r.tile_block) * output_blocks
+    memory = b.scratch(source.spec.dtype, r.count, per_worker=True)
+    words = b.scratch(dtypes.int64, most_words(r.m), per_worker=True)
+    cost = points * (tiles * r.channels * r.outputs + (0 if r.given else 16 * r.channels * r.outputs)) // 8
+    b.launch(
+        filter_kernel(source.code, r.m, *matrices(r.m)), source.flat, weight.flat, goal.flat, memory.flat, words.flat,
+        *image, r.channels, r.outputs, tiles, r.tile_block, r.output_block, output_blocks, int(r.given), int(r.turned),
+        r.seen_row, r.made_row, r.tuned_plane, r.seen_plane, r.made_plane, r.tuned_begin, r.seen_begin, r.made_begin,
+        r.count, most_words(r.m), work=items, grain=1, cost=cost,
+    )  # fmt: skip
+
+
+def _plan_parts(
+    b: PlanBuilder, m: int, source: Operand, filters: _Filters, goal: Operand, images: int,
+    source_size: tuple[int, int], goal_size: tuple[int, int], padding: int,
+) -> None:  # fmt: skip
+    """Transforms and products as launches of their own, over blocks of tiles and of outputs that fit into the last cache."""
+    dtype, code = source.spec.dtype, source.code
+    channels, outputs, width = filters.channels, filters.outputs, filters.width
+    output, _, entry = matrices(m)
+    points = (m + 2) ** 2
     tiles_h, tiles_w = -(-goal_size[0] // m), -(-goal_size[1] // m)
     tiles = images * tiles_h * tiles_w
     block = _block(tiles, points * (channels + outputs) * dtype.itemsize)
     part = _part(outputs, points * channels * dtype.itemsize, width) if block >= tiles else outputs
-    # The transformed kernel lies as [point, panel of outputs, channel, output], so vectors run over outputs.
-    plane = _apart(-(-part // width) * channels * width)
-    tuned = b.scratch(dtype, points * plane)
+    plane = filters.plane(part)
     seen_row, made_row = _apart(channels), _apart(outputs)
     seen_plane, made_plane = _apart(block * seen_row), _apart(block * made_row)
     seen, made = b.scratch(dtype, points * seen_plane), b.scratch(dtype, points * made_plane)
-
-    def tune(first: int, count: int) -> None:
-        """Transform the kernel for some of the outputs."""
-        if turned:  # by 180 degrees: the kernel, which lies as [channel, tap, output], is read from its last tap on
-            place, weights = (8 * outputs + first, -outputs, 9 * outputs), weight
-        else:
-            weights = plan_pack(
-                b, Right(weight, 0, channels, 1, 9 * channels, 9 * channels * first), batch=1, taps=9,
-                channels=channels, columns=count, width=count,
-            )  # fmt: skip
-            place = (0, channels * count, count)
-        _plan_transform(
-            b, filtering, weights, tuned, units=channels, channels=count, source_place=place,
-            goal_place=(0, plane, width), panel=(width, channels * width),
-        )  # fmt: skip
-
     if part == outputs:
-        tune(0, outputs)
+        tuned = filters.transformed(0, outputs, part)
     for first_tile in range(0, tiles, block):
         count = min(block, tiles - first_tile)
         _plan_transform(
@@ -226,7 +293,7 @@ def plan_winograd(
         for first in range(0, outputs, part):
             columns = min(part, outputs - first)
             if part < outputs:
-                tune(first, columns)
+                tuned = filters.transformed(first, columns, part)
             plan_panels(
                 b, code, seen.flat, tuned.flat, made.array(made.extent - first, offset=first), rows=count,
                 columns=columns, steps=channels, batch=points, a_strides=(seen_plane, seen_row, 1),
@@ -236,11 +303,15 @@ def plan_winograd(
             b, output, made, goal, units=count, channels=outputs, image_side=GOAL, first_unit=first_tile,
             image=(*goal_size, tiles_h, tiles_w, m, 0), source_place=(0, made_plane, made_row),
         )  # fmt: skip
-    if bias is not None:
-        rows = images * goal_size[0] * goal_size[1]
-        b.launch(
-            add_bias, goal.flat, bias.flat, outputs, work=rows, grain=GRAIN_COST // outputs + 1, cost=rows * outputs
-        )
+
+
+def _many_tiles(tiles: int, most: int, rows: int) -> int:
+    """Tiles of a block, whole register tiles of so many rows, where there are enough blocks for threads to have equal shares;
+    else 0."""
+    least = 2 * rows
+    if most < least or tiles < BLOCKS * least:
+        return 0
+    return max(least, min(most // rows, tiles // (BLOCKS * rows)) * rows)
 
 
 def _apart(count: int) -> int:
@@ -268,7 +339,39 @@ def plan_winograd_weight(
     b: PlanBuilder, m: int, grad_out: Operand, x: Operand, grad_weight: Operand, *, images: int,
     source_size: tuple[int, int], goal_size: tuple[int, int], padding: int, channels: int, outputs: int,
 ) -> None:  # fmt: skip
-    """The gradient of the weight (K 3 3 C)."""
+    """The gradient of the weight (K 3 3 C): in one launch for few tiles, else the parts as launches of their own."""
+    code, width = x.code, tile_shape(x.code, "many")[1]
+    tiles_h, tiles_w = -(-goal_size[0] // m), -(-goal_size[1] // m)
+    tiles, points = images * tiles_h * tiles_w, (m + 2) ** 2
+    part = -(-LEAST_OUTPUTS // width) * width
+    # The room: two pixels, then tiles of the input, as [point, panel of channels, tile, channel], of the gradient, and sums.
+    wanted_row, panel = _apart(part), tiles * width
+    seen_plane, wanted_plane = _apart(-(-channels // width) * panel), _apart(tiles * wanted_row)
+    sums_plane = _apart(part * channels)
+    seen_begin = 2 * max(channels, part)
+    wanted_begin = seen_begin + points * seen_plane
+    sums_begin = wanted_begin + points * wanted_plane
+    room = sums_begin + points * sums_plane
+    if tiles > 2 * part or room * x.spec.dtype.itemsize > ROOM_BYTES:
+        _plan_weight_parts(b, m, grad_out, x, grad_weight, images, source_size, goal_size, padding, channels, outputs)
+        return
+    memory = b.scratch(x.spec.dtype, room, per_worker=True)
+    words = b.scratch(dtypes.int64, most_words(m), per_worker=True)
+    output, filtering, entry = matrices(m)
+    run = weight_kernel(code, m, entry, transposed(output), transposed(filtering))
+    b.launch(
+        run, grad_out.flat, x.flat, grad_weight.flat, memory.flat, words.flat,
+        *source_size, *goal_size, tiles_h, tiles_w, padding, channels, outputs, tiles, part, panel, wanted_row, seen_plane,
+        wanted_plane, sums_plane, seen_begin, wanted_begin, sums_begin, room, most_words(m),
+        work=-(-outputs // part), grain=1, cost=points * channels * outputs * (tiles + 16) // 8,
+    )  # fmt: skip
+
+
+def _plan_weight_parts(
+    b: PlanBuilder, m: int, grad_out: Operand, x: Operand, grad_weight: Operand, images: int,
+    source_size: tuple[int, int], goal_size: tuple[int, int], padding: int, channels: int, outputs: int,
+) -> None:  # fmt: skip
+    """Transforms and products as launches of their own, over blocks of tiles and of outputs that fit into the last cache."""
     dtype, code = x.spec.dtype, x.code
     output, filtering, entry = matrices(m)
     points, width = (m + 2) ** 2, tile_shape(code, "many")[1]
