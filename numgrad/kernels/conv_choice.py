@@ -25,10 +25,14 @@ if TYPE_CHECKING:
 POLICIES = ("auto", "direct", "winograd2", "winograd4")
 DIRECTIONS = ("forward", "input", "weight")
 SIDES = {"winograd2": 2, "winograd4": 4}  # of a tile of the output
-# What transforming one element of a tile or of a filter takes, in multiplications. Measured on AVX2 with two threads:
-# 80 multiplications take a nanosecond. Filters that no cache holds go to memory and back.
-TILE_COST, FILTER_COST, FAR_FILTER_COST = 22, 16, 40
-FAR_BYTES = 1 << 22
+# What transforming one element of a tile or of a filter takes, in multiplications of the direct sum, measured with two
+# threads, AVX2 and AVX-512. It is little where a worker keeps what it transforms, and much where no cache does.
+OWN_TILE_COST, OWN_FILTER_COST = 4, 3
+TILE_COST = 12
+FILTER_COST = {"forward": 12, "input": 8, "weight": 20}
+FAR_FILTER_COST = {"forward": 30, "input": 20, "weight": 30}
+FAR_BYTES = 12 << 20
+ROWS = 8  # of a register tile: fewer take as long
 # Winograd's has to be this much cheaper than the direct sum: its launches are more, and it rounds more.
 WORTH = 0.8
 
@@ -80,7 +84,7 @@ def choose(geometry: Conv2dGeometry, direction: str, code: str, policy: str | No
         return Choice("direct", missing)
     if policy != "auto":
         return Choice(policy, "as NUMGRAD_CONV or set_algorithm says")
-    costs = {name: cost(geometry, direction, name) for name in ("direct", *SIDES)}
+    costs = {name: cost(geometry, direction, code, name) for name in ("direct", *SIDES)}
     best = min(SIDES, key=costs.__getitem__)
     ratio = costs[best] / costs["direct"]
     if ratio < WORTH:
@@ -106,14 +110,21 @@ def _not_winograd(g: Conv2dGeometry, code: str) -> str:
     return ""
 
 
-def cost(geometry: Conv2dGeometry, direction: str, algorithm: str) -> float:
+def cost(geometry: Conv2dGeometry, direction: str, code: str, algorithm: str) -> float:
     """What an algorithm takes, in multiplications of the direct sum."""
     g = geometry
+    filters = g.c * g.k
     if algorithm == "direct":
-        return 9 * g.pixels * g.c * g.k
+        return 9 * g.pixels * filters
     m = SIDES[algorithm]
-    high, wide = (g.h, g.w) if direction == "input" else (g.out_h, g.out_w)
-    tiles = g.n * -(-high // m) * -(-wide // m)
     points = (m + 2) ** 2
-    filters = FAR_FILTER_COST if 4 * points * g.c * g.k > FAR_BYTES else FILTER_COST
-    return points * (tiles * g.c * g.k + filters * g.c * g.k + TILE_COST * tiles * (g.c + g.k))
+    backward = direction == "input"
+    high, wide = (g.h, g.w) if backward else (g.out_h, g.out_w)
+    tiles = g.n * -(-high // m) * -(-wide // m)
+    channels, outputs = (g.k, g.c) if backward else (g.c, g.k)
+    products = -(-tiles // ROWS) * ROWS * filters
+    if winograd.is_one_launch(m, code, direction, tiles, channels, outputs):
+        blocks = -(-outputs // winograd.LEAST_OUTPUTS)  # each transforms all tiles
+        return points * (products + OWN_FILTER_COST * filters + OWN_TILE_COST * tiles * (blocks * channels + outputs))
+    costs = FAR_FILTER_COST if 4 * points * filters > FAR_BYTES else FILTER_COST
+    return points * (products + costs[direction] * filters + TILE_COST * tiles * (channels + outputs))

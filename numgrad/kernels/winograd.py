@@ -136,6 +136,35 @@ def fits(code: str, channels: int, outputs: int) -> bool:
     return code in ("f4", "f8") and channels % lanes(code) == 0 and outputs % lanes(code) == 0
 
 
+def is_one_launch(m: int, code: str, direction: str, tiles: int, channels: int, outputs: int) -> bool:
+    """Whether a convolution with so few tiles is one launch, in which each worker has all that it makes in a cache."""
+    if tiles > 2 * _own_outputs(code):
+        return False
+    if direction == "weight":
+        room = _WeightRoom(m, code, channels, outputs, tiles).count
+    else:
+        room = _filter_room(m, code, channels, outputs, tiles, direction == "input").count
+    return room * (4 if code == "f4" else 8) <= ROOM_BYTES
+
+
+def _own_outputs(code: str) -> int:
+    """Outputs of a block whose filters a worker transforms for itself: whole panels."""
+    width = tile_shape(code, "many")[1]
+    return -(-LEAST_OUTPUTS // width) * width
+
+
+def _filter_room(m: int, code: str, channels: int, outputs: int, tiles: int, turned: bool) -> _Room:
+    part, rows = _own_outputs(code), tile_shape(code, "many")[0]
+    # A single block of outputs is halved by tiles, so that there are items for two threads.
+    block = tiles if outputs > part or tiles < 2 * rows else _half(tiles, rows)
+    return _Room(m, code, channels, outputs, block, part, given=False, turned=turned)
+
+
+def _half(count: int, rows: int) -> int:
+    """Half of them, in whole register tiles."""
+    return -(-count // (2 * rows)) * rows
+
+
 def plan_winograd(
     b: PlanBuilder, m: int, source: Operand, weight: Operand, goal: Operand, *, images: int,
     source_size: tuple[int, int], goal_size: tuple[int, int], padding: int, channels: int, outputs: int, turned: bool,
@@ -147,26 +176,23 @@ def plan_winograd(
     tap, output] if ``turned``. There are three ways: each item of a launch does all for some outputs, or for some tiles
     once the filters are transformed, or, where neither fits into a cache, the parts are launches of their own.
     """
-    dtype, code = source.spec.dtype, source.code
-    points, width = (m + 2) ** 2, tile_shape(code, "many")[1]
+    code, rows = source.code, tile_shape(source.code, "many")[0]
     tiles_h, tiles_w = -(-goal_size[0] // m), -(-goal_size[1] // m)
     tiles = images * tiles_h * tiles_w
+    image = (*source_size, *goal_size, tiles_h, tiles_w, padding)
     filters = _Filters(b, m, weight, channels, outputs, turned)
-    part = -(-LEAST_OUTPUTS // width) * width
-    own = _Room(m, code, channels, outputs, tiles, part, given=False, turned=turned)
-    block = _many_tiles(tiles, ROOM_BYTES // _Room.tile_bytes(m, code, channels, outputs), tile_shape(code, "many")[0])
-    if tiles <= 2 * part and own.count * dtype.itemsize <= ROOM_BYTES:
-        _plan_filter(b, own, source, weight, goal, (*source_size, *goal_size, tiles_h, tiles_w, padding), tiles)
-    elif block and points * channels * outputs * dtype.itemsize <= NEAR_BYTES:
+    block = _many_tiles(tiles, ROOM_BYTES // _Room.tile_bytes(m, code, channels, outputs), rows)
+    if is_one_launch(m, code, "input" if turned else "forward", tiles, channels, outputs):
+        _plan_filter(b, _filter_room(m, code, channels, outputs, tiles, turned), source, weight, goal, image, tiles)
+    elif block and (m + 2) ** 2 * channels * outputs * source.spec.dtype.itemsize <= NEAR_BYTES:
         given = _Room(m, code, channels, outputs, block, outputs, given=True, turned=turned)
-        tuned = filters.transformed(0, outputs, outputs)
-        _plan_filter(b, given, source, tuned, goal, (*source_size, *goal_size, tiles_h, tiles_w, padding), tiles)
+        _plan_filter(b, given, source, filters.transformed(0, outputs, outputs), goal, image, tiles)
     else:
         _plan_parts(b, m, source, filters, goal, images, source_size, goal_size, padding)
     if bias is not None:
-        rows = images * goal_size[0] * goal_size[1]
+        count = images * goal_size[0] * goal_size[1]
         b.launch(
-            add_bias, goal.flat, bias.flat, outputs, work=rows, grain=GRAIN_COST // outputs + 1, cost=rows * outputs
+            add_bias, goal.flat, bias.flat, outputs, work=count, grain=GRAIN_COST // outputs + 1, cost=count * outputs
         )
 
 
@@ -340,31 +366,40 @@ def plan_winograd_weight(
     source_size: tuple[int, int], goal_size: tuple[int, int], padding: int, channels: int, outputs: int,
 ) -> None:  # fmt: skip
     """The gradient of the weight (K 3 3 C): in one launch for few tiles, else the parts as launches of their own."""
-    code, width = x.code, tile_shape(x.code, "many")[1]
+    code = x.code
     tiles_h, tiles_w = -(-goal_size[0] // m), -(-goal_size[1] // m)
-    tiles, points = images * tiles_h * tiles_w, (m + 2) ** 2
-    part = -(-LEAST_OUTPUTS // width) * width
-    # The room: two pixels, then tiles of the input, as [point, panel of channels, tile, channel], of the gradient, and sums.
-    wanted_row, panel = _apart(part), tiles * width
-    seen_plane, wanted_plane = _apart(-(-channels // width) * panel), _apart(tiles * wanted_row)
-    sums_plane = _apart(part * channels)
-    seen_begin = 2 * max(channels, part)
-    wanted_begin = seen_begin + points * seen_plane
-    sums_begin = wanted_begin + points * wanted_plane
-    room = sums_begin + points * sums_plane
-    if tiles > 2 * part or room * x.spec.dtype.itemsize > ROOM_BYTES:
+    tiles = images * tiles_h * tiles_w
+    if not is_one_launch(m, code, "weight", tiles, channels, outputs):
         _plan_weight_parts(b, m, grad_out, x, grad_weight, images, source_size, goal_size, padding, channels, outputs)
         return
-    memory = b.scratch(x.spec.dtype, room, per_worker=True)
+    r = _WeightRoom(m, code, channels, outputs, tiles)
+    memory = b.scratch(x.spec.dtype, r.count, per_worker=True)
     words = b.scratch(dtypes.int64, most_words(m), per_worker=True)
     output, filtering, entry = matrices(m)
     run = weight_kernel(code, m, entry, transposed(output), transposed(filtering))
     b.launch(
-        run, grad_out.flat, x.flat, grad_weight.flat, memory.flat, words.flat,
-        *source_size, *goal_size, tiles_h, tiles_w, padding, channels, outputs, tiles, part, panel, wanted_row, seen_plane,
-        wanted_plane, sums_plane, seen_begin, wanted_begin, sums_begin, room, most_words(m),
-        work=-(-outputs // part), grain=1, cost=points * channels * outputs * (tiles + 16) // 8,
+        run, grad_out.flat, x.flat, grad_weight.flat, memory.flat, words.flat, *source_size, *goal_size, tiles_h, tiles_w,
+        padding, channels, outputs, tiles, r.output_block, r.panel, r.wanted_row, r.seen_plane, r.wanted_plane, r.sums_plane,
+        r.seen_begin, r.wanted_begin, r.sums_begin, r.count, most_words(m),
+        work=-(-outputs // r.output_block), grain=1, cost=(m + 2) ** 2 * channels * outputs * (tiles + 16) // 8,
     )  # fmt: skip
+
+
+class _WeightRoom:
+    """The memory of a worker of `weight_kernel`, in elements: two pixels; tiles of the input, as [point, panel of channels,
+    tile, channel]; those of the gradient; and sums."""
+
+    def __init__(self, m: int, code: str, channels: int, outputs: int, tiles: int) -> None:
+        width, points = tile_shape(code, "many")[1], (m + 2) ** 2
+        rows, part = tile_shape(code, "many")[0], _own_outputs(code)
+        self.output_block = block = part if outputs > part or outputs < 2 * rows else _half(outputs, rows)
+        self.wanted_row, self.panel = _apart(block), tiles * width
+        self.seen_plane, self.wanted_plane = _apart(-(-channels // width) * self.panel), _apart(tiles * self.wanted_row)
+        self.sums_plane = _apart(block * channels)
+        self.seen_begin = 2 * max(channels, outputs)
+        self.wanted_begin = self.seen_begin + points * self.seen_plane
+        self.sums_begin = self.wanted_begin + points * self.wanted_plane
+        self.count = self.sums_begin + points * self.sums_plane
 
 
 def _plan_weight_parts(

@@ -174,6 +174,8 @@ def test_same_bits_for_any_number_of_threads(geometry: Conv2dGeometry) -> None:
         Conv2dGeometry(3, 32, 6, 5, 16, 3, 3, ONE, TWO),
         Conv2dGeometry(1, 64, 2, 2, 64, 3, 3, ONE, ONE),
         Conv2dGeometry(3, 16, 33, 40, 32, 3, 3, ONE, ONE),
+        Conv2dGeometry(2, 272, 9, 7, 96, 3, 3, ONE, ONE),
+        Conv2dGeometry(5, 32, 8, 12, 32, 3, 3, ONE, ONE),
     ],
     ids=str,
 )
