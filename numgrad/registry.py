@@ -84,6 +84,24 @@ class SavedCall:
         self.quick: int = self._words.ctypes.data  # for `quick.apply`
 
 
+def saved_calls(inputs: int, *calls: tuple[SavedCall, int | Sequence[int]]) -> Callable[[Any, Any], list[Any]]:
+    """A prepared backward of ``inputs`` gradients: for each call the place of its result, or those of its results."""
+    rows = tuple([(call, place if isinstance(place, int) else -1, place) for call, place in calls])
+
+    def run(node: Any, grads: Any) -> list[Any]:
+        made: list[Any] = [None] * inputs
+        for call, place, places in rows:
+            result = apply_saved(call, node, grads)
+            if place >= 0:
+                made[place] = result
+            else:
+                for position, gradient in zip(places, result, strict=True):  # type: ignore[arg-type]
+                    made[position] = gradient
+        return made
+
+    return run
+
+
 class Saving(NamedTuple):
     """What a node keeps: for each of the op's saves the input's number or None, and (place, number) of the outputs'."""
 
@@ -247,6 +265,11 @@ class Op:
             )
         return found
 
+    def prepares(self, function: Callable[[Any], Any]) -> Callable[[Any], Any]:
+        """Attach what finds `prepared_backward`, such as `saved_calls`."""
+        self.prepared_backward = function  # type: ignore[method-assign,assignment]
+        return function
+
     def prepared_backward(self, record: Any) -> Any:
         """None, or what may run in place of `backward` for nodes of this record, if they are not recorded themselves."""
         return None
@@ -266,6 +289,10 @@ class Op:
         else:
             values = self.Params(**params)
         return dispatch(self, inputs, values)
+
+    def apply(self, inputs: tuple[Any, ...], *values: Any) -> Any:
+        """Apply the op, all parameters given in their order, which takes half a microsecond less than by name."""
+        return dispatch(self, inputs, tuple.__new__(self.Params, values))
 
     def make_plan(self, specs: tuple[Spec | None, ...], params: Any) -> Plan:
         """The plan for one signature; kept in `plans`.

@@ -14,7 +14,7 @@ from numgrad.kernels.conv_backward import plan_conv2d_backward_weight
 from numgrad.layout import channels_last_strides
 from numgrad.ops.layouts import channels_last, contiguous
 from numgrad.ops.reduce import sum_
-from numgrad.registry import Op
+from numgrad.registry import Op, SavedCall, saved_calls
 from numgrad.runtime.plan import Operand, PlanBuilder
 
 _PARAMS: dict[str, Any] = {"stride": (1, 1), "padding": (0, 0), "dilation": (1, 1), "groups": 1}
@@ -165,6 +165,21 @@ def _(ctx, grad):
         conv2d_backward_weight(grad, x, size=tuple(w_spec.shape), **p) if ctx.needs[1] else None,
         sum_(grad, dims=(0, 2, 3)) if ctx.needs[2] else None,
     )
+
+
+@conv2d.prepares
+def _(record):
+    needs, (x, weight, _), p = record.needs, record.input_specs, record.params._asdict()
+    if not (needs[0] or needs[1]):
+        return None  # nothing is saved, and `backward` sees to it that this happens once
+    input_params = conv2d_backward_input.Params(size=tuple(x.shape), **p)
+    weight_params = conv2d_backward_weight.Params(size=tuple(weight.shape), **p)
+    calls = (
+        SavedCall(conv2d_backward_input, (-1, 1), input_params),
+        SavedCall(conv2d_backward_weight, (-1, 0), weight_params),
+        SavedCall(sum_, (-1,), sum_.Params(dims=(0, 2, 3))),
+    )
+    return saved_calls(3, *[(call, place) for place, call in enumerate(calls) if needs[place]])
 
 
 def _windows(x: np.ndarray, g: Conv2dGeometry) -> np.ndarray:

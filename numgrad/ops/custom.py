@@ -177,7 +177,7 @@ def _add_backward(op: Op, function: Callable[..., None], saves: Sequence[str], c
 
         return run
 
-    op.prepared_backward = prepared  # type: ignore[method-assign]
+    op.prepares(prepared)
 
 
 def _names(function: Callable[..., None]) -> list[str]:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 def _pair(op: str, name: str, value: Any) -> tuple[int, int]:
     """An int, or two, as (row, column)."""
+    if value.__class__ is tuple and len(value) == 2 and value[0].__class__ is int and value[1].__class__ is int:
+        return value  # type: ignore[no-any-return]
     pair = (value, value) if isinstance(value, int) else tuple(value)
     if len(pair) == 1:
         pair *= 2
@@ -154,9 +156,10 @@ def conv2d(
         input, pads = _named_padding(input, weight, padding, steps, spread)
     else:
         pads = _pair("conv2d", "padding", padding)
-    batched = input if input.ndim != 3 else F.unsqueeze(input, 0)
-    out = ops.conv.conv2d(batched, weight, bias, stride=steps, padding=pads, dilation=spread, groups=groups)
-    return F.squeeze(out, 0) if input.ndim == 3 else out
+    unbatched = input._spec.ndim == 3
+    batched = F.unsqueeze(input, 0) if unbatched else input
+    out = ops.conv.conv2d.apply((batched, weight, bias), steps, pads, spread, groups)
+    return F.squeeze(out, 0) if unbatched else out
 
 
 def _named_padding(
@@ -304,9 +307,8 @@ def batch_norm(
     """
     F.check_tensor("batch_norm", "input", input)
     if training:
-        return ops.norm.batch_norm_training(  # type: ignore[no-any-return]
-            input, weight, bias, running_mean, running_var, momentum=momentum, eps=eps
-        )
+        inputs = input, weight, bias, running_mean, running_var
+        return ops.norm.batch_norm_training.apply(inputs, momentum, eps)  # type: ignore[no-any-return]
     _require_statistics(running_mean, running_var)
     return ops.norm.batch_norm_eval(input, weight, bias, running_mean, running_var, eps=eps)  # type: ignore[no-any-return]
 
@@ -337,7 +339,7 @@ def batch_norm_relu(
     F.check_tensor("batch_norm", "input", input)
     inputs = input, weight, bias, running_mean, running_var, residual
     if training:
-        return ops.norm.batch_norm_relu_training(*inputs, momentum=momentum, eps=eps)  # type: ignore[no-any-return]
+        return ops.norm.batch_norm_relu_training.apply(inputs, momentum, eps)  # type: ignore[no-any-return]
     _require_statistics(running_mean, running_var)
     return ops.norm.batch_norm_relu_eval(*inputs, eps=eps)  # type: ignore[no-any-return]
 

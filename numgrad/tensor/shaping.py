@@ -32,7 +32,10 @@ def _filled_size(op: str, size: tuple[int, ...], numel: int) -> tuple[int, ...]:
 
 def view(input: Tensor, *shape: Any) -> Tensor:
     """The same elements in another shape, over the same memory; one extent may be -1."""
-    return ops.view.view(input, size=_filled_size("view", size_of("view", shape), input._spec.numel))  # type: ignore[no-any-return]
+    size = size_of("view", shape)
+    if -1 in size:
+        size = _filled_size("view", size, input._spec.numel)
+    return view_ops.view.apply((input,), size)  # type: ignore[no-any-return]
 
 
 def reshape(input: Tensor, *shape: Any) -> Tensor:
