@@ -177,8 +177,9 @@ def _status_error(op: Op, status: int, params: Any) -> Exception:
 def _facts() -> tuple[Any, ...]:
     tensor = object.__new__(tensor_class)
     TensorBase.__init__(tensor, None, None, None)  # type: ignore[arg-type]
-    known = (TensorBase, modes, tape._sequence, gradient_edge)
-    return tensor, Node(None, ()), Plan, Record, known, (recorders, guards, node_watchers)  # type: ignore[arg-type]
+    known = (TensorBase, modes, tape._sequence, gradient_edge, tape._leaf_records)
+    nodes = Node(None, ()), tape.AccumulateGrad(tensor)  # type: ignore[arg-type]
+    return tensor, *nodes, Plan, Record, known, (recorders, guards, node_watchers)
 
 
 quick_start.connect(_facts)

@@ -301,8 +301,12 @@ def gradient_edge(tensor: TensorBase) -> Edge:
     accumulator = tensor._accumulator and tensor._accumulator()
     if accumulator is None:
         with _accumulators:  # graphs that threads make at once share one, or gradients asked for would not arrive
-            accumulator = tensor._accumulator and tensor._accumulator()
+            before = tensor._accumulator
+            accumulator = before and before()
             if accumulator is None:
                 accumulator = AccumulateGrad(tensor)
-                tensor._accumulator = weakref.ref(accumulator)
+                reference = weakref.ref(accumulator)
+                if tensor._accumulator is not before:  # machine code, which takes no lock, was faster
+                    return gradient_edge(tensor)
+                tensor._accumulator = reference
     return accumulator, 0

@@ -14,8 +14,6 @@ from __future__ import annotations
 from numgrad.runtime.kernel import device, native
 from numgrad.runtime.memory import block_address, fill_storage, put_back, take_block
 from numgrad.runtime.objects import (
-    call_none,
-    call_one,
     decref,
     dict_get,
     error_occurred,
@@ -35,19 +33,46 @@ from numgrad.runtime.objects import (
     type_of,
 )
 from numgrad.runtime.pool import READY
+from numgrad.runtime.quick_edges import (
+    ADDRESS,
+    BASE,
+    FALSE,
+    GRAD_ENABLED,
+    LIST,
+    LISTENER,
+    LISTENERS,
+    MEMORY,
+    MODES,
+    NODE,
+    NODE_EDGES,
+    NODE_RECORD,
+    NODE_SAVED,
+    NODE_SEQUENCE,
+    NODE_TEMPLATE,
+    NODE_VERSIONS,
+    NONE,
+    OUTPUT_NR,
+    PLAN_QUICK,
+    PLAN_RECORDS,
+    POOL,
+    RECORD_QUICK,
+    RUN,
+    SAVED,
+    SEQUENCE,
+    SPEC,
+    STORAGE,
+    STORAGE_TEMPLATE,
+    STORAGE_VERSION,
+    TENSOR_BASE,
+    TENSOR_TEMPLATE,
+    TRUE,
+    VIEW_NODE,
+    field,
+    new_edges,
+    new_none,
+    pattern_of,
+)
 from numgrad.runtime.words import call_native, peek, poke, python_to_word, stack_words, word_to_python
-
-TENSOR_SLOTS = (
-    "_spec", "_address", "_storage", "_base", "_node", "_view_node", "_requires_grad", "_output_nr", "_accumulator",
-)  # fmt: skip
-NODE_SLOTS = ("record", "edges", "saved", "versions", "sequence")
-# Offsets of the words that `apply` reads, as `bind` writes them: what there is one of, then where slots lie.
-(
-    _SAVED, _MEMORY, _POOL, _RUN, _NONE, _TRUE, _FALSE, _LIST, _TENSOR_BASE, _MODES, _GRAD_ENABLED, _SEQUENCE, _EDGE_OF,
-    _SPEC, _ADDRESS, _STORAGE, _BASE, _NODE, _VIEW_NODE, _REQUIRES_GRAD, _OUTPUT_NR, _ACCUMULATOR,
-    _NODE_RECORD, _NODE_EDGES, _NODE_SAVED, _NODE_VERSIONS, _NODE_SEQUENCE, _STORAGE_VERSION, _STORAGE_ADDRESS,
-    _PLAN_QUICK, _PLAN_RECORDS, _RECORD_QUICK, _LISTENERS, _TENSOR_TEMPLATE, _STORAGE_TEMPLATE, _NODE_TEMPLATE, _LISTENER,
-) = (8 * place for place in range(37))  # fmt: skip
 
 # A plan's words: program (0: nothing is launched), rows, outputs, those that are returned, whether it is differentiable,
 # whether launches split, whether the result is a tuple, inputs that are changed. Then for each operand that the plan makes, in
@@ -61,19 +86,6 @@ MOST_INPUTS = 60  # which of them need a gradient has to fit into a word
 
 
 @device
-def field(words, instance, name):
-    """What a slot holds, borrowed; 0 if it is empty."""
-    return peek(instance + peek(words + name))
-
-
-@device
-def new_none(words):
-    none = peek(words + _NONE)
-    incref(none)
-    return none
-
-
-@device
 def drop(made, count):
     for place in range(count):
         decref(peek(made + 8 * place))
@@ -83,8 +95,8 @@ def drop(made, count):
 def listened_to(words):
     """Whether somebody wants to be told of what ops do."""
     items = 0
-    for place in range(peek(words + _LISTENERS)):
-        items += list_size(peek(words + _LISTENER + 8 * place))
+    for place in range(peek(words + LISTENERS)):
+        items += list_size(peek(words + LISTENER + 8 * place))
     return items != 0
 
 
@@ -99,11 +111,11 @@ def find_plan(words, args, count):
     tuple_set(key, 0, params)
     for place in range(2, count):
         tensor = peek(args + 8 * place)
-        spec = peek(words + _NONE)
+        spec = peek(words + NONE)
         if tensor != spec:
             type_ = type_of(tensor)
             decref(type_)  # the object holds it
-            spec = field(words, tensor, _SPEC) if is_subtype(type_, peek(words + _TENSOR_BASE)) else 0
+            spec = field(words, tensor, SPEC) if is_subtype(type_, peek(words + TENSOR_BASE)) else 0
             if spec == 0:
                 decref(key)
                 return 0
@@ -117,74 +129,11 @@ def find_plan(words, args, count):
 @device
 def is_recording(words):
     """1 if gradients are recorded, 0 if not; -1 if Python has to see to it, -2 for an error."""
-    enabled = get_attribute(peek(words + _MODES), peek(words + _GRAD_ENABLED))
+    enabled = get_attribute(peek(words + MODES), peek(words + GRAD_ENABLED))
     if enabled == 0:
         return -2
     decref(enabled)
-    return 1 if enabled == peek(words + _TRUE) else 0 if enabled == peek(words + _FALSE) else -1
-
-
-@device
-def pattern_of(words, args, count):
-    """Which inputs need a gradient, as bits; -1 if Python has to see to it."""
-    none, pattern = peek(words + _NONE), 0
-    for place in range(2, count):
-        tensor = peek(args + 8 * place)
-        if tensor != none:
-            base = field(words, tensor, _BASE)
-            if base != none and field(words, base, _NODE) != field(words, tensor, _VIEW_NODE):
-                return -1  # it may be stale
-            if field(words, tensor, _NODE) != none or field(words, tensor, _REQUIRES_GRAD) == peek(words + _TRUE):
-                pattern |= 1 << (place - 2)
-    return pattern
-
-
-@device
-def new_edge(words, tensor):
-    """Where the gradient of a tensor goes: (node, output); 0 for an error."""
-    node = field(words, tensor, _NODE)
-    if node == peek(words + _NONE):
-        accumulator = field(words, tensor, _ACCUMULATOR)
-        if accumulator != node:
-            node = call_none(accumulator)  # a weak reference
-            if node == 0:
-                return 0
-        else:
-            incref(node)
-        if node == peek(words + _NONE):
-            decref(node)
-            return call_one(peek(words + _EDGE_OF), tensor)
-        number = word_to_python(0)
-    else:
-        incref(node)
-        number = field(words, tensor, _OUTPUT_NR)
-        incref(number)
-    edge = tuple_new(2)
-    if edge == 0:
-        decref(node)
-        decref(number)
-        return 0
-    tuple_set(edge, 0, node)
-    tuple_set(edge, 1, number)
-    return edge
-
-
-@device
-def new_edges(words, args, count, pattern):
-    """The list of a node's edges; 0 for an error."""
-    edges = list_new(count - 2)
-    if edges == 0:
-        return 0
-    for place in range(count - 2):
-        if pattern >> place & 1:
-            edge = new_edge(words, peek(args + 8 * (2 + place)))
-            if edge == 0:
-                decref(edges)
-                return 0
-        else:
-            edge = new_none(words)
-        list_set(edges, place, edge)
-    return edges
+    return 1 if enabled == peek(words + TRUE) else 0 if enabled == peek(words + FALSE) else -1
 
 
 @device
@@ -200,22 +149,22 @@ def make_all(words, args, made, plan, record):
                 tensor = peek(args + 8 * (2 + peek(row + 8)))
                 incref(tensor)
             else:
-                tensor = new_like(words + peek(words + _TENSOR_TEMPLATE))
+                tensor = new_like(words + peek(words + TENSOR_TEMPLATE))
             if kind == NEW:
-                storage = new_like(words + peek(words + _STORAGE_TEMPLATE))
+                storage = new_like(words + peek(words + STORAGE_TEMPLATE))
                 missing += storage == 0
             missing += tensor == 0
             poke(output, storage)
             poke(output + 8, tensor)
     if record:
         place, saved = made + 16 * peek(plan + 16), peek(record)
-        poke(place, new_like(words + peek(words + _NODE_TEMPLATE)))
+        poke(place, new_like(words + peek(words + NODE_TEMPLATE)))
         poke(place + 8, list_new(saved))
         poke(place + 16, list_new(saved))
-        poke(place + 24, iterator_next(peek(words + _SEQUENCE)))
+        poke(place + 24, iterator_next(peek(words + SEQUENCE)))
         for number in range(saved):
             what = peek(record + 8 * (1 + number))
-            alias = new_like(words + peek(words + _TENSOR_TEMPLATE)) if what >= OUTPUT else new_none(words)
+            alias = new_like(words + peek(words + TENSOR_TEMPLATE)) if what >= OUTPUT else new_none(words)
             poke(place + 32 + 8 * number, alias)
         for number in range(4 + saved):
             missing += peek(place + 8 * number) == 0
@@ -224,15 +173,15 @@ def make_all(words, args, made, plan, record):
 
 @device
 def fill_tensor(words, tensor, storage, spec, address):
-    put(tensor + peek(words + _STORAGE), storage)
-    put(tensor + peek(words + _SPEC), spec)
-    put(tensor + peek(words + _ADDRESS), address)
+    put(tensor + peek(words + STORAGE), storage)
+    put(tensor + peek(words + SPEC), spec)
+    put(tensor + peek(words + ADDRESS), address)
 
 
 @device
 def fill_view(words, tensor, source, row, recording):
     """A view of an input: what `engine/dispatch.py: _view` says; 0 for an error."""
-    address = field(words, source, _ADDRESS)
+    address = field(words, source, ADDRESS)
     incref(address)
     if peek(row + 8):
         moved = word_to_python(python_to_word(address) + peek(row + 8))
@@ -240,27 +189,27 @@ def fill_view(words, tensor, source, row, recording):
         address = moved
     if address == 0:
         return 0
-    fill_tensor(words, tensor, field(words, source, _STORAGE), peek(row + 16), address)
+    fill_tensor(words, tensor, field(words, source, STORAGE), peek(row + 16), address)
     decref(address)
-    base = field(words, source, _BASE)
-    if base == peek(words + _NONE):
+    base = field(words, source, BASE)
+    if base == peek(words + NONE):
         base = source
     # One that cannot be followed was refused by `pattern_of`.
-    node = field(words, base, _NODE) if recording else field(words, field(words, source, _STORAGE), _STORAGE_VERSION)
+    node = field(words, base, NODE) if recording else field(words, field(words, source, STORAGE), STORAGE_VERSION)
     incref(base)
-    put_new(tensor + peek(words + _BASE), base)
+    put_new(tensor + peek(words + BASE), base)
     incref(node)
-    put_new(tensor + peek(words + _VIEW_NODE), node)
+    put_new(tensor + peek(words + VIEW_NODE), node)
     return 1
 
 
 @device
 def fill_outputs(words, args, count, made, plan, addresses, blocks, recording):
     """Give the outputs memory, and write the addresses of all operands; 0 if there is no block, or an error."""
-    memory_words = peek(words + _MEMORY)
+    memory_words = peek(words + MEMORY)
     for place in range(2, count):
         tensor = peek(args + 8 * place)
-        address = 0 if tensor == peek(words + _NONE) else python_to_word(field(words, tensor, _ADDRESS))
+        address = 0 if tensor == peek(words + NONE) else python_to_word(field(words, tensor, ADDRESS))
         poke(addresses + 8 * (place - 2), address)
     for place in range(peek(plan + 8)):
         row = plan + 8 * PLAN_HEAD + ROW * place
@@ -304,8 +253,8 @@ def keep_inputs(words, args, made, plan, record):
                 decref(tensor)  # None
                 tensor = peek(args + 8 * (2 + what))
                 incref(tensor)
-                if tensor != peek(words + _NONE):
-                    version = field(words, field(words, tensor, _STORAGE), _STORAGE_VERSION)
+                if tensor != peek(words + NONE):
+                    version = field(words, field(words, tensor, STORAGE), STORAGE_VERSION)
             keep(peek(place + 8), peek(place + 16), number, tensor, version)
 
 
@@ -314,11 +263,11 @@ def count_changes(words, args, plan):
     """Count the changes of the inputs that are changed in place; 0 for an error."""
     places = plan + 8 * PLAN_HEAD + ROW * peek(plan + 8)
     for number in range(peek(plan + 56)):
-        storage = field(words, peek(args + 8 * (2 + peek(places + 8 * number))), _STORAGE)
-        version = word_to_python(python_to_word(field(words, storage, _STORAGE_VERSION)) + 1)
+        storage = field(words, peek(args + 8 * (2 + peek(places + 8 * number))), STORAGE)
+        version = word_to_python(python_to_word(field(words, storage, STORAGE_VERSION)) + 1)
         if version == 0:
             return 0
-        put_new(storage + peek(words + _STORAGE_VERSION), version)
+        put_new(storage + peek(words + STORAGE_VERSION), version)
     return 1
 
 
@@ -327,25 +276,25 @@ def fill_node(words, made, plan, record_object, record, edges):
     """The record of what was done: what `engine/dispatch.py: _record` says."""
     place = made + 16 * peek(plan + 16)
     node, saved, versions, aliases = peek(place), peek(place + 8), peek(place + 16), place + 32
-    put(node + peek(words + _NODE_RECORD), record_object)
-    poke(node + peek(words + _NODE_EDGES), edges)
-    poke(node + peek(words + _NODE_SAVED), saved)
-    poke(node + peek(words + _NODE_VERSIONS), versions)
-    poke(node + peek(words + _NODE_SEQUENCE), peek(place + 24))
+    put(node + peek(words + NODE_RECORD), record_object)
+    poke(node + peek(words + NODE_EDGES), edges)
+    poke(node + peek(words + NODE_SAVED), saved)
+    poke(node + peek(words + NODE_VERSIONS), versions)
+    poke(node + peek(words + NODE_SEQUENCE), peek(place + 24))
     count = peek(record)
     for number in range(count):
         what = peek(record + 8 * (1 + number))
         if what >= OUTPUT:
             tensor, output = peek(aliases + 8 * number), peek(made + 16 * (what - OUTPUT) + 8)
-            storage = field(words, output, _STORAGE)
-            fill_tensor(words, tensor, storage, field(words, output, _SPEC), field(words, output, _ADDRESS))
-            keep(saved, versions, number, tensor, field(words, storage, _STORAGE_VERSION))
+            storage = field(words, output, STORAGE)
+            fill_tensor(words, tensor, storage, field(words, output, SPEC), field(words, output, ADDRESS))
+            keep(saved, versions, number, tensor, field(words, storage, STORAGE_VERSION))
     for number in range(peek(plan + 24)):
         if peek(record + 8 * (1 + count + number)):
             tensor = peek(made + 16 * number + 8)
             incref(node)
-            put_new(tensor + peek(words + _NODE), node)
-            put_new(tensor + peek(words + _OUTPUT_NR), word_to_python(number))
+            put_new(tensor + peek(words + NODE), node)
+            put_new(tensor + peek(words + OUTPUT_NR), word_to_python(number))
     decref(node)
 
 
@@ -357,12 +306,12 @@ def apply_to(words, args, count):
     plan_object = find_plan(words, args, count)
     if plan_object == 0:
         return 0 if error_occurred() else new_none(words)
-    plan = field(words, plan_object, _PLAN_QUICK)
-    if plan == peek(words + _NONE):
+    plan = field(words, plan_object, PLAN_QUICK)
+    if plan == peek(words + NONE):
         return new_none(words)
     plan = python_to_word(plan)
     program, rows, outputs, public = peek(plan), peek(plan + 8), peek(plan + 16), peek(plan + 24)
-    if peek(plan + 40) and peek(peek(words + _POOL) + READY) == 0:
+    if peek(plan + 40) and peek(peek(words + POOL) + READY) == 0:
         return new_none(words)
     recording, record_object, record, saved = 0, 0, 0, 0
     pattern = pattern_of(words, args, count) if peek(plan + 32) else 0
@@ -377,11 +326,11 @@ def apply_to(words, args, count):
         key = word_to_python(pattern)
         if key == 0:
             return 0
-        record_object = dict_get(field(words, plan_object, _PLAN_RECORDS), key)
+        record_object = dict_get(field(words, plan_object, PLAN_RECORDS), key)
         decref(key)
         if record_object == 0:
             return 0 if error_occurred() else new_none(words)
-        record = python_to_word(field(words, record_object, _RECORD_QUICK))
+        record = python_to_word(field(words, record_object, RECORD_QUICK))
         saved = peek(record)
     incref(plan_object)
     incref(record_object)
@@ -398,10 +347,10 @@ def apply_to(words, args, count):
     ready = ready and fill_outputs(words, args, count, made, plan, addresses, blocks, recording)
     status = 0
     if ready and program:
-        status = call_native(peek(words + _RUN), peek(words + _POOL), program, addresses)
+        status = call_native(peek(words + RUN), peek(words + POOL), program, addresses)
     for place in range(rows):
         if peek(blocks + 8 * place):
-            put_back(peek(words + _MEMORY), peek(blocks + 8 * place))
+            put_back(peek(words + MEMORY), peek(blocks + 8 * place))
     if ready and status == 0:
         if pattern:
             keep_inputs(words, args, made, plan, record)
@@ -432,17 +381,17 @@ def apply_to(words, args, count):
 def is_list(words, instance):
     type_ = type_of(instance)
     decref(type_)
-    return type_ == peek(words + _LIST)
+    return type_ == peek(words + LIST)
 
 
 @device
 def unchanged(words, saved, versions):
     """Whether what a node saved still holds what it held."""
-    none = peek(words + _NONE)
+    none = peek(words + NONE)
     for place in range(list_size(saved)):
         tensor = list_get(saved, place)
         if tensor != none:
-            now, then = field(words, field(words, tensor, _STORAGE), _STORAGE_VERSION), list_get(versions, place)
+            now, then = field(words, field(words, tensor, STORAGE), STORAGE_VERSION), list_get(versions, place)
             if now != then and python_to_word(now) != python_to_word(then):
                 return False
     return True
@@ -451,10 +400,10 @@ def unchanged(words, saved, versions):
 @device
 def gathered(words, args, given):
     """Write the arguments of `apply` for those of `apply_saved`, with references; how many there are, 0 for it cannot."""
-    saved, grads = field(words, peek(args + 16), _NODE_SAVED), peek(args + 24)
+    saved, grads = field(words, peek(args + 16), NODE_SAVED), peek(args + 24)
     if not (is_list(words, saved) and is_list(words, grads)):
         return 0
-    if not unchanged(words, saved, field(words, peek(args + 16), _NODE_VERSIONS)):
+    if not unchanged(words, saved, field(words, peek(args + 16), NODE_VERSIONS)):
         return 0
     reads = python_to_word(peek(args + 32))
     inputs = peek(reads)
@@ -479,7 +428,7 @@ def apply(self, args, count):
     saved tensors it is, or from -1 downwards which gradient. Both are one function, since compiling takes long.
     """
     words = python_to_word(self)
-    if peek(words + _SAVED) == 0:
+    if peek(words + SAVED) == 0:
         return apply_to(words, args, count)
     given = stack_words(2 + MOST_INPUTS)
     inputs = gathered(words, args, given)

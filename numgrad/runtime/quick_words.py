@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from numgrad.runtime import memory, objects, program, quick, threads
+from numgrad.runtime import memory, objects, program, quick, quick_edges, threads
 
 
 def plan_words(plan: Any, public: int, differentiable: bool) -> np.ndarray | None:
@@ -53,19 +53,20 @@ def backward_words(reads: Sequence[int]) -> np.ndarray:
 
 
 def load(
-    tensor: Any, node: Any, plan: type, record: type, known: Sequence[Any], listeners: Sequence[list[Any]]
+    tensor: Any, node: Any, leaf: Any, plan: type, record: type, known: Sequence[Any], listeners: Sequence[list[Any]]
 ) -> list[Callable[..., Any]]:
     """`quick_start.run` and `run_saved` for the engine's classes.
 
     Parameters
     ----------
-    tensor, node
-        A new one of each, with the values that their slots have at first; empty slots are filled by `apply`.
+    tensor, node, leaf
+        A new one of each (a leaf's accumulator is a node with a variable), with the values that their slots have at first;
+        empty slots are filled by `apply`.
     plan, record
         The classes.
     known
-        The class of all tensors, the threads' modes, the iterator that numbers nodes, and a function that gives the edge
-        of a leaf that has no accumulator.
+        The class of all tensors, the threads' modes, the iterator that numbers nodes, a function that gives the edge of a
+        leaf that has no accumulator, and the accumulators' records by spec.
     listeners
         Lists; while one of them has an item, `apply` does nothing.
     """
@@ -76,13 +77,15 @@ def load(
         "tensor_template": objects.template(tensor, ("_storage", "_spec", "_address")),
         "storage_template": objects.template(storage, ("_block", "address", "nbytes")),
         "node_template": objects.template(node, ("record", "edges", "saved", "versions", "sequence")),
+        "leaf_template": objects.template(leaf, ("record", "sequence", "hooks", "variable")),
     }
-    base, modes, sequence, edge_of = known
+    base, modes, sequence, edge_of, leaf_records = known
     listeners = [*listeners, program.observers]
-    singletons = (None, True, False, list, base, modes, "grad_enabled", sequence, edge_of)
+    singletons = (None, True, False, list, base, modes, "grad_enabled", sequence, edge_of, leaf_records)
     head = [0, memory.WORDS, threads.ADDRESS, program.run_program.address(), *objects.addresses_of(singletons)]
-    head += [objects.offset_of(tensor, name) for name in quick.TENSOR_SLOTS]
-    head += [objects.offset_of(node, name) for name in quick.NODE_SLOTS]
+    head += [objects.offset_of(tensor, name) for name in quick_edges.TENSOR_SLOTS]
+    head += [objects.offset_of(node, name) for name in quick_edges.NODE_SLOTS]
+    head.append(objects.offset_of(leaf, "variable"))
     head += [objects.offset_of(storage, name) for name in ("version", "address")]
     head += [objects.offset_of(owners["plan"], name) for name in ("quick", "records")]
     head += [objects.offset_of(owners["record"], "quick"), len(listeners)]

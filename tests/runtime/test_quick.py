@@ -12,6 +12,7 @@ import pytest
 import numgrad as ng
 from numgrad import registry
 from numgrad.engine import dispatch
+from numgrad.engine.tape import gradient_edge
 from numgrad.errors import KernelError
 from numgrad.ops import elementwise
 from numgrad.runtime import memory, objects, quick_start
@@ -247,6 +248,24 @@ def test_memory_that_runs_out_during_a_change_in_place():
     gc.collect()
     assert failures > 5
     assert memory.memory_stats()["live"] == live
+
+
+def test_graphs_share_the_accumulator_that_the_garbage_collector_made_meanwhile():
+    y, kept = ng.ones(4, 4), []
+    threshold, callbacks = gc.get_threshold(), list(gc.callbacks)
+    _ = _leaf(4, 4) * y
+    for first in range(1, 30):  # at each of the objects that are made
+        x = _leaf(4, 4)
+        gc.collect()
+        gc.callbacks.append(lambda phase, info, x=x: kept.append(gradient_edge(x)[0]))
+        gc.set_threshold(first)
+        try:
+            out = x * y
+        finally:
+            gc.set_threshold(*threshold)
+            gc.callbacks[:] = callbacks
+        assert {id(out.grad_fn.next_functions[0][0])} | {id(each) for each in kept} == {id(x._accumulator())}
+        kept.clear()
 
 
 def test_plans_may_be_forgotten_by_another_thread():

@@ -1,0 +1,145 @@
+"""The graph's edges in machine code: which inputs need a gradient, and where it goes. And the words that `quick.apply` reads.
+
+Leaves get their accumulators here, too, as `engine/tape.py: gradient_edge` makes them.
+"""
+
+from __future__ import annotations
+
+from numgrad.runtime.kernel import device
+from numgrad.runtime.objects import (
+    call_none,
+    call_one,
+    decref,
+    dict_get,
+    error_occurred,
+    incref,
+    iterator_next,
+    list_new,
+    list_set,
+    new_like,
+    new_weak_reference,
+    put,
+    put_new,
+    tuple_new,
+    tuple_set,
+)
+from numgrad.runtime.words import peek, poke, word_to_python
+
+TENSOR_SLOTS = (
+    "_spec", "_address", "_storage", "_base", "_node", "_view_node", "_requires_grad", "_output_nr", "_accumulator", "_hooks",
+)  # fmt: skip
+NODE_SLOTS = ("record", "edges", "saved", "versions", "sequence", "hooks")
+# Offsets of the words that `apply` reads, as `load` writes them: what there is one of, then where slots lie.
+(
+    SAVED, MEMORY, POOL, RUN, NONE, TRUE, FALSE, LIST, TENSOR_BASE, MODES, GRAD_ENABLED, SEQUENCE, EDGE_OF, LEAF_RECORDS,
+    SPEC, ADDRESS, STORAGE, BASE, NODE, VIEW_NODE, REQUIRES_GRAD, OUTPUT_NR, ACCUMULATOR, HOOKS,
+    NODE_RECORD, NODE_EDGES, NODE_SAVED, NODE_VERSIONS, NODE_SEQUENCE, NODE_HOOKS, LEAF_VARIABLE,
+    STORAGE_VERSION, STORAGE_ADDRESS, PLAN_QUICK, PLAN_RECORDS, RECORD_QUICK, LISTENERS,
+    TENSOR_TEMPLATE, STORAGE_TEMPLATE, NODE_TEMPLATE, LEAF_TEMPLATE, LISTENER,
+) = (8 * place for place in range(42))  # fmt: skip
+
+
+@device
+def field(words, instance, name):
+    """What a slot holds, borrowed; 0 if it is empty."""
+    return peek(instance + peek(words + name))
+
+
+@device
+def new_none(words):
+    none = peek(words + NONE)
+    incref(none)
+    return none
+
+
+@device
+def pattern_of(words, args, count):
+    """Which inputs need a gradient, as bits; -1 if Python has to see to it."""
+    none, pattern = peek(words + NONE), 0
+    for place in range(2, count):
+        tensor = peek(args + 8 * place)
+        if tensor != none:
+            base = field(words, tensor, BASE)
+            if base != none and field(words, base, NODE) != field(words, tensor, VIEW_NODE):
+                return -1  # it may be stale
+            if field(words, tensor, NODE) != none or field(words, tensor, REQUIRES_GRAD) == peek(words + TRUE):
+                pattern |= 1 << (place - 2)
+    return pattern
+
+
+@device
+def new_accumulator(words, tensor):
+    """The accumulator of a leaf that has none; 0 for an error, or if Python has to see to it."""
+    record, before = dict_get(peek(words + LEAF_RECORDS), field(words, tensor, SPEC)), field(words, tensor, ACCUMULATOR)
+    if record == 0:
+        return 0
+    incref(record)
+    incref(before)
+    node, number, reference = new_like(words + peek(words + LEAF_TEMPLATE)), iterator_next(peek(words + SEQUENCE)), 0
+    if node and number:
+        reference = new_weak_reference(node, 0)
+    # Objects that are made may set off the garbage collector, which may run anything: another one may be there now.
+    if reference == 0 or field(words, tensor, ACCUMULATOR) != before:
+        decref(record)
+        decref(number)
+        decref(reference)
+        decref(node)
+        node = 0
+    else:
+        poke(node + peek(words + NODE_RECORD), record)
+        poke(node + peek(words + NODE_SEQUENCE), number)
+        put(node + peek(words + LEAF_VARIABLE), tensor)
+        put(node + peek(words + NODE_HOOKS), field(words, tensor, HOOKS))
+        put_new(tensor + peek(words + ACCUMULATOR), reference)
+    decref(before)
+    return node
+
+
+@device
+def new_edge(words, tensor):
+    """Where the gradient of a tensor goes: (node, output); 0 for an error."""
+    node = field(words, tensor, NODE)
+    if node == peek(words + NONE):
+        accumulator = field(words, tensor, ACCUMULATOR)
+        if accumulator != node:
+            node = call_none(accumulator)  # a weak reference
+            if node == 0:
+                return 0
+        else:
+            incref(node)
+        if node == peek(words + NONE):
+            decref(node)
+            node = new_accumulator(words, tensor)
+            if node == 0:
+                return 0 if error_occurred() else call_one(peek(words + EDGE_OF), tensor)
+        number = word_to_python(0)
+    else:
+        incref(node)
+        number = field(words, tensor, OUTPUT_NR)
+        incref(number)
+    edge = tuple_new(2)
+    if edge == 0:
+        decref(node)
+        decref(number)
+        return 0
+    tuple_set(edge, 0, node)
+    tuple_set(edge, 1, number)
+    return edge
+
+
+@device
+def new_edges(words, args, count, pattern):
+    """The list of a node's edges; 0 for an error."""
+    edges = list_new(count - 2)
+    if edges == 0:
+        return 0
+    for place in range(count - 2):
+        if pattern >> place & 1:
+            edge = new_edge(words, peek(args + 8 * (2 + place)))
+            if edge == 0:
+                decref(edges)
+                return 0
+        else:
+            edge = new_none(words)
+        list_set(edges, place, edge)
+    return edges
