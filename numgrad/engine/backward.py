@@ -9,7 +9,7 @@ from typing import Any
 
 from numgrad.engine.tape import AccumulateGrad, Edge, Node, TensorBase, modes
 from numgrad.errors import GradError
-from numgrad.layout import contiguous_strides
+from numgrad.layout import Spec, contiguous_strides
 from numgrad.registry import find
 
 # Runs nodes in place of ``node.apply(grads, create_graph)``, for who wants to see what comes out.
@@ -70,7 +70,7 @@ def run_backward(
                 for number, grad in enumerate(incoming):
                     if (node, number) in captured:
                         captured[node, number] = grad
-            if type(node) is AccumulateGrad:
+            if node.__class__ is AccumulateGrad:
                 if captures is None:
                     if hooks is not None:
                         incoming = hooks.on_entry(incoming)
@@ -111,30 +111,37 @@ def _send(
     """Add gradients to what waits at the ends of ``edges``. They came out of a node into which ``incoming`` went; None:
     they may be in anybody's memory."""
     waiting, useful = pending.slots, pending.useful
-    for position, edge in enumerate(edges):
-        grad = outgoing[position]
-        if edge is None or grad is None or (useful is not None and edge[0] not in useful):
+    for edge, grad in zip(edges, outgoing, strict=False):
+        if edge is None or grad is None:
             continue
         node, number = edge
+        if useful is not None and node not in useful:
+            continue
         slots = waiting.get(node)
         if slots is None:
             heappush(pending.heap, (-node.sequence, node))
+            if node.__class__ is AccumulateGrad:
+                waiting[node] = [grad]
+                if incoming is not None and _is_new(grad, incoming, outgoing):
+                    pending.owned.add(node)
+                continue
             slots = waiting[node] = [None] * len(node.record.output_specs)
-            if type(node) is AccumulateGrad and incoming is not None and _is_new(position, incoming, outgoing):
-                pending.owned.add(node)
         before = slots[number]
         if before is None:
             slots[number] = grad
         else:
             slots[number] = pending.add(before, grad)
-            if type(node) is AccumulateGrad:
+            if node.__class__ is AccumulateGrad:
                 pending.owned.add(node)
 
 
-def _is_new(position: int, incoming: Sequence[Any], outgoing: Sequence[Any]) -> bool:
-    """Whether the gradient at this position is in the memory of no other one that the engine has in hand here."""
-    storage = outgoing[position]._storage
-    return len([0 for grad in (*incoming, *outgoing) if grad is not None and grad._storage is storage]) == 1
+def _is_new(grad: Any, incoming: Sequence[Any], outgoing: Sequence[Any]) -> bool:
+    """Whether one of the outgoing gradients is in the memory of no other one that the engine has in hand here."""
+    storage, found = grad._storage, 0
+    for other in (*incoming, *outgoing):
+        if other is not None and other._storage is storage:
+            found += 1
+    return found == 1
 
 
 def _nodes_above(roots: Sequence[Edge], captured: dict[tuple[Node, int], Any]) -> set[Node]:
@@ -170,10 +177,11 @@ def accumulate(variable: TensorBase, grad: Any, owned: bool, create_graph: bool)
     """
     with _leaf_locks[id(variable) >> 8 & 63]:
         if variable._grad is None:
-            keep = create_graph or (owned and _same_layout(variable, grad))
             spec = variable._spec
-            strides = spec.strides if spec.is_dense else contiguous_strides(spec.shape)
-            variable._grad = grad if keep else find("to_strides")(grad, strides=strides)
+            if not (create_graph or (owned and (grad._spec is spec or _same_layout(spec, grad._spec)))):
+                strides = spec.strides if spec.is_dense else contiguous_strides(spec.shape)
+                grad = find("to_strides")(grad, strides=strides)
+            variable._grad = grad
         elif create_graph or variable._grad._node is not None:
             variable._grad = find("add")(variable._grad, grad)
         else:
@@ -182,5 +190,5 @@ def accumulate(variable: TensorBase, grad: Any, owned: bool, create_graph: bool)
         variable._hooks.on_accumulated(variable)
 
 
-def _same_layout(variable: TensorBase, grad: TensorBase) -> bool:
-    return grad._spec is variable._spec or (grad._spec.is_dense and grad._spec.strides == variable._spec.strides)
+def _same_layout(spec: Spec, other: Spec) -> bool:
+    return other.is_dense and other.strides == spec.strides

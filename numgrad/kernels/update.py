@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
@@ -134,34 +133,33 @@ def type_of(typing_context, like, value):
 class Pieces:
     """How tensors of these lengths are cut into rows; flags of each, if there are any, are columns of their own.
 
-    A row is ``(*addresses, *flags, length)`` of a piece of at most `PIECE` elements; an address of 0 stays 0. ``columns`` says
-    how many addresses a tensor has, ``count`` how many rows there are.
+    A row is ``(*addresses, *flags, length)`` of a piece of at most `PIECE` elements. ``columns`` says for each column of
+    addresses whether there are any (else they are 0), ``count`` how many rows there are.
     """
 
     def __init__(
-        self, lengths: Sequence[int], itemsize: int, columns: int, flags: Sequence[Sequence[int]] = ()
+        self, lengths: Sequence[int], itemsize: int, columns: Sequence[bool], flags: Sequence[Sequence[int]] = ()
     ) -> None:
         pieces = np.array([-(-length // PIECE) for length in lengths], np.int64)
+        self.count = int(pieces.sum())
         self._tensor = np.repeat(np.arange(len(pieces)), pieces)
-        self.count = len(self._tensor)
+        self._columns = len(columns)
         first = (np.arange(self.count) - np.repeat(np.cumsum(pieces) - pieces, pieces)) * PIECE
-        self._bytes = first[:, None] * itemsize
-        self._columns = columns
-        self._rows = np.zeros((self.count, columns + len(flags) + 1), np.int64)
-        for place, marks in enumerate(flags):
-            self._rows[:, columns + place] = np.array(marks, np.int64)[self._tensor]
+        # What a table of tensors at the address 0 would have.
+        self._rows = np.zeros((self.count, self._columns + len(flags) + 1), np.int64)
+        self._rows[:, : self._columns] = first[:, None] * itemsize * np.array(columns)
+        for place, marks in enumerate(flags, self._columns):
+            self._rows[:, place] = np.array(marks, np.int64)[self._tensor]
         self._rows[:, -1] = np.minimum(PIECE, np.array(lengths, np.int64)[self._tensor] - first)
 
-    def table(self, addresses: Any) -> np.ndarray:
-        """The table, int64, for tensors at these addresses, a row for each.
+    def table(self, addresses: np.ndarray) -> np.ndarray:
+        """The table, int64, for tensors at these addresses, int64, a row for each.
 
-        >>> Pieces([PIECE + 1], 4, 2, [(1,)]).table([(4096, 0)]).tolist()
+        >>> Pieces([PIECE + 1], 4, (True, False), [(1,)]).table(np.array([[4096, 0]])).tolist()
         [[4096, 0, 1, 16384], [69632, 0, 1, 1]]
         """
         table = self._rows.copy()
-        if self.count:
-            starts = np.asarray(addresses, np.int64)[self._tensor]
-            table[:, : self._columns] = np.where(starts == 0, 0, starts + self._bytes)
+        table[:, : self._columns] += addresses.take(self._tensor, 0)
         return table
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 from numgrad.nn.activation import ReLU
 from numgrad.nn.module import Module
 from numgrad.nn.norm import BatchNorm1d, BatchNorm2d, _BatchNorm
@@ -40,7 +38,7 @@ def norm_relu(norm: Module, relu: Module, input: Tensor, residual: Tensor | None
     """
     same = residual is None or (residual.shape == input.shape and residual.dtype is input.dtype)
     if isinstance(norm, _BatchNorm) and same and _is_plain(norm) and _is_plain(relu):
-        return norm._normalised(partial(layers.batch_norm_relu, residual=residual), input)
+        return norm._normalised(layers.batch_norm_relu, input, residual)
     out = norm(input)
     if residual is not None:
         out += residual

@@ -105,9 +105,12 @@ class Module(Hooked):
 
     def __getattr__(self, name: str) -> Any:
         tables = self.__dict__
-        for table in ("_parameters", "_buffers", "_modules"):
-            found = tables.get(table)
-            if found is not None and name in found:
+        if "_modules" in tables:  # else `__init__` was not called yet
+            if name in (found := tables["_parameters"]):
+                return found[name]
+            if name in (found := tables["_modules"]):
+                return found[name]
+            if name in (found := tables["_buffers"]):
                 return found[name]
         raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
 

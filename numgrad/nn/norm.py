@@ -110,18 +110,18 @@ class _BatchNorm(Module):
     def forward(self, input: Tensor) -> Tensor:
         return self._normalised(F.batch_norm, input)
 
-    def _normalised(self, function: Callable[..., Tensor], input: Tensor) -> Tensor:
-        """``function``, which takes what `functional.batch_norm` does, of the input; the batch is counted."""
+    def _normalised(self, function: Callable[..., Tensor], input: Tensor, *more: Any) -> Tensor:
+        """``function``, which takes what `functional.batch_norm` does and ``more``, of the input; the batch is counted."""
         self._check_input_dim(input)
         mean, var, counter = self.running_mean, self.running_var, self.num_batches_tracked
         if not self.training and mean is not None and var is not None:
-            return function(input, mean, var, self.weight, self.bias, False, 0.0, self.eps)
+            return function(input, mean, var, self.weight, self.bias, False, 0.0, self.eps, *more)
         momentum = 0.0 if self.momentum is None else self.momentum
         if not (self.training and self.track_running_stats):
-            return function(input, None, None, self.weight, self.bias, True, momentum, self.eps)
+            return function(input, None, None, self.weight, self.bias, True, momentum, self.eps, *more)
         if self.momentum is None and counter is not None:
             momentum = 1.0 / (counter.item() + 1)
-        out = function(input, mean, var, self.weight, self.bias, True, momentum, self.eps)
+        out = function(input, mean, var, self.weight, self.bias, True, momentum, self.eps, *more)
         if counter is not None:  # only now: a batch that was refused is none
             counter.add_(1)
         return out

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from operator import is_not
 from typing import Any
 
 from numgrad.optim import updates
@@ -81,7 +82,8 @@ class SGD(Optimizer):
 
     def update(self, group: dict[str, Any], params: list[Tensor], grads: list[Tensor]) -> None:
         states = [self.state[parameter] for parameter in params] if group["momentum"] else [{} for _ in params]
-        buffers = [state.get("momentum_buffer") for state in states]
+        held = [state.get("momentum_buffer") for state in states]
+        buffers = held.copy()
         updates.sgd(
             params,
             grads,
@@ -93,5 +95,6 @@ class SGD(Optimizer):
             nesterov=bool(group["nesterov"]),
             maximize=bool(group["maximize"]),
         )
-        for state, buffer in zip(states, buffers, strict=True):
-            state["momentum_buffer"] = buffer
+        if any(map(is_not, buffers, held)):
+            for state, buffer in zip(states, buffers, strict=True):
+                state["momentum_buffer"] = buffer

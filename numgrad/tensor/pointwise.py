@@ -273,7 +273,10 @@ def in_place(name: str, target: Tensor, *others: Any) -> Tensor:
 
 def _check_result(name: str, target: Tensor, *others: Any) -> None:
     dtype = target._spec.dtype
+    fitting = {0: (), 1: (int,), 2: (int, float)}[dtype.category if name != "div" or dtype.is_floating_point else 0]
     for other in others:
+        if other.__class__ in fitting:
+            continue
         found = result_type(target, other)
         if found.category > dtype.category or (name == "div" and not dtype.is_floating_point):
             raise RuntimeError(

@@ -134,7 +134,8 @@ def _proof(
     for dtype, places in by_dtype.items():
         lengths = [params[place].numel for place in places]
         flags = () if first is None else ([first[place] for place in places],)
-        pieces = ops.update.Pieces(lengths, dtype.itemsize, 1 + len(columns), flags)
+        present = [True, *[column[places[0]] is not None for column in columns]]
+        pieces = ops.update.Pieces(lengths, dtype.itemsize, present, flags)
         groups.append((dtype, places, pieces, ops.update.grain_of(pieces.count, sum(lengths))))
     return _Proof(tuple(strange), tuple(groups))
 

@@ -19,7 +19,8 @@ def tensors(dtype) -> list[np.ndarray]:
 
 def table(columns: list[list[np.ndarray] | None], flags: tuple[int, ...]) -> np.ndarray:
     rows = [[0 if c is None else c[i].ctypes.data for c in columns] for i in range(len(LENGTHS))]
-    return Pieces(LENGTHS, columns[0][0].itemsize, len(columns), [[flag] * len(rows) for flag in flags]).table(rows)
+    present, marks = [column is not None for column in columns], [[flag] * len(rows) for flag in flags]
+    return Pieces(LENGTHS, columns[0][0].itemsize, present, marks).table(np.array(rows))
 
 
 def close(got: list[np.ndarray], want: list[np.ndarray], dtype) -> None:
@@ -70,7 +71,7 @@ def test_sgd(options, dtype) -> None:
 
 def test_infinite_parameters_do_not_leak_through_a_weight_decay_of_zero() -> None:
     p, g = [np.array([np.inf], np.float32)], [np.array([1], np.float32)]
-    rows = Pieces([1], 4, 3, [(1,)]).table([(p[0].ctypes.data, g[0].ctypes.data, 0)])
+    rows = Pieces([1], 4, (True, True, False), [(1,)]).table(np.array([(p[0].ctypes.data, g[0].ctypes.data, 0)]))
     run(lambda b, t, h: plan_sgd(b, t, h, dtypes.float32), rows, np.array([0.1, 0, 0, 0, 0, 0]))
     assert p[0][0] == np.inf
 
@@ -143,10 +144,12 @@ def test_agrees_with_torch(name: str) -> None:
         optimizer.step()
         if name == "SGD":
             if _ == 0:
-                rows = Pieces([len(p)], 4, 3, [(1,)]).table([(p.ctypes.data, g.ctypes.data, m.ctypes.data)])
+                rows = Pieces([len(p)], 4, (True,) * 3, [(1,)]).table(np.array([[x.ctypes.data for x in (p, g, m)]]))
             run(lambda b, t, h: plan_sgd(b, t, h, dtypes.float32), rows, np.array([0.05, 0.9, 0, 0.01, 0, 0]))
         else:
-            rows = Pieces([len(p)], 4, 5).table([(p.ctypes.data, g.ctypes.data, m.ctypes.data, v.ctypes.data, 0)])
+            rows = Pieces([len(p)], 4, (*(True,) * 4, False)).table(
+                np.array([[*[x.ctypes.data for x in (p, g, m, v)], 0]])
+            )
             hyper = np.array([0.01, 0.9, 0.999, 1e-8, 0.1, name == "AdamW", 0, 0], np.float64)
             run(lambda b, t, h, s: plan_adam(b, t, h, s, dtypes.float32), rows, hyper, state)
     np.testing.assert_allclose(p, theirs.detach().numpy(), rtol=1e-6, atol=2e-7)
