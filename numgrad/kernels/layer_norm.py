@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
-
 from numgrad import dtypes
 from numgrad.errors import KernelError
 from numgrad.kernels.reduce import (
@@ -17,14 +15,29 @@ from numgrad.kernels.reduce import (
     plan_reduce,
 )
 from numgrad.kernels.reduce_kernels import (
+    BLOCK,
     add_float_row,
 )
 from numgrad.layout import product, spec_of
-from numgrad.runtime.kernel import kernel
+from numgrad.runtime.kernel import device, kernel
 from numgrad.runtime.plan import GRAIN_COST, Operand, PlanBuilder
 from numgrad.runtime.program import Array
 
 MOST_PARTS = 64
+
+
+@device
+def add_squares(row, m):
+    """The sum of the squared distances from m."""
+    a = 0.0
+    for first in range(0, row.shape[0], BLOCK):
+        block = row[first : first + BLOCK]
+        s = row.dtype.type(0)
+        for j in range(block.shape[0]):
+            d = block[j] - m
+            s += d * d
+        a += s
+    return a
 
 
 @kernel("T[:, :], T[:], T[:], T[:, :], T[:], T[:], f8", reassociate=True)
@@ -34,20 +47,43 @@ def layer_norm_forward(x, weight, bias, out, mean, rstd, eps, start, stop):
         v, y = x[i], out[i]
         width = v.shape[0]
         m = y.dtype.type(add_float_row(0.0, v) / width)
-        for j in range(y.shape[0]):
-            d = v[j] - m
-            y[j] = d * d
-        k = y.dtype.type(1.0 / math.sqrt(add_float_row(0.0, y) / width + eps))
+        k = y.dtype.type(1.0 / math.sqrt(add_squares(v, m) / width + eps))
         mean[i] = m
         rstd[i] = k
-        for j in range(y.shape[0]):
-            y[j] = (v[j] - m) * k
-        if weight.shape[0]:
+        if weight.shape[0] and bias.shape[0]:
             for j in range(y.shape[0]):
-                y[j] *= weight[j]
-        if bias.shape[0]:
+                y[j] = ((v[j] - m) * k) * weight[j] + bias[j]
+        elif weight.shape[0]:
             for j in range(y.shape[0]):
-                y[j] += bias[j]
+                y[j] = ((v[j] - m) * k) * weight[j]
+        elif bias.shape[0]:
+            for j in range(y.shape[0]):
+                y[j] = ((v[j] - m) * k) + bias[j]
+        else:
+            for j in range(y.shape[0]):
+                y[j] = (v[j] - m) * k
+
+
+@device
+def add_parameters(a, b, g, v, m, k):
+    """Add a row's share of the parameters' gradients to ``a`` and ``b``."""
+    for j in range(a.shape[0]):
+        a[j] += g[j] * ((v[j] - m) * k)
+        b[j] += g[j]
+
+
+@device
+def add_parameters_of_four(a, b, gs, xs, mean, rstd):
+    """The same for four rows at once, which are added up in their own type first."""
+    g0, g1, g2, g3 = gs[0], gs[1], gs[2], gs[3]
+    v0, v1, v2, v3 = xs[0], xs[1], xs[2], xs[3]
+    m0, m1, m2, m3 = mean[0], mean[1], mean[2], mean[3]
+    k0, k1, k2, k3 = rstd[0], rstd[1], rstd[2], rstd[3]
+    for j in range(a.shape[0]):
+        first = g0[j] * ((v0[j] - m0) * k0) + g1[j] * ((v1[j] - m1) * k1)
+        a[j] += first + (g2[j] * ((v2[j] - m2) * k2) + g3[j] * ((v3[j] - m3) * k3))
+    for j in range(b.shape[0]):
+        b[j] += (g0[j] + g1[j]) + (g2[j] + g3[j])
 
 
 @kernel("T[:, :], T[:, :], T[:], T[:], T[:], T[:, :], f8[:, :], f8[:, :], i8", reassociate=True)
@@ -66,28 +102,41 @@ def layer_norm_backward(grad, x, weight, mean, rstd, grad_input, grad_weights, g
         for i in range(gs.shape[0]):
             g, v, m, k = gs[i], xs[i], mean[first + i], rstd[first + i]
             if wants_parameters:
-                a, b = grad_weights[part], grad_biases[part]
-                for j in range(a.shape[0]):
-                    a[j] += g[j] * ((v[j] - m) * k)
-                    b[j] += g[j]
+                # The rows that follow are in the cache when their own gradients are computed.
+                if i % 4 == 0 and i + 4 <= gs.shape[0]:
+                    add_parameters_of_four(
+                        grad_weights[part], grad_biases[part], gs[i : i + 4], xs[i : i + 4],
+                        mean[first + i :], rstd[first + i :],
+                    )  # fmt: skip
+                elif i >= gs.shape[0] // 4 * 4:
+                    add_parameters(grad_weights[part], grad_biases[part], g, v, m, k)
             if wants_input:
                 y = grad_input[first + i]
-                if weight.shape[0]:
-                    for j in range(y.shape[0]):
-                        y[j] = g[j] * weight[j]
-                else:
-                    for j in range(y.shape[0]):
-                        y[j] = g[j]
                 s = 0.0
                 q = 0.0
-                for j in range(y.shape[0]):
-                    s += y[j]
-                    q += y[j] * np.float64((v[j] - m) * k)
+                for begin in range(0, y.shape[0], BLOCK):
+                    h, f, e = y[begin : begin + BLOCK], g[begin : begin + BLOCK], v[begin : begin + BLOCK]
+                    w = weight[begin : begin + BLOCK]
+                    some, dots = zero, zero
+                    if weight.shape[0]:
+                        for j in range(h.shape[0]):
+                            z = f[j] * w[j]
+                            h[j] = z
+                            some += z
+                            dots += z * ((e[j] - m) * k)
+                    else:
+                        for j in range(h.shape[0]):
+                            z = f[j]
+                            h[j] = z
+                            some += z
+                            dots += z * ((e[j] - m) * k)
+                    s += some
+                    q += dots
                 width = y.shape[0]
                 s, q = s / width, q / width
-                h, t = zero + mean.dtype.type(s), zero + mean.dtype.type(q)
+                h_mean, t = zero + mean.dtype.type(s), zero + mean.dtype.type(q)
                 for j in range(y.shape[0]):
-                    y[j] = k * ((y[j] - h) - t * ((v[j] - m) * k))
+                    y[j] = k * ((y[j] - h_mean) - t * ((v[j] - m) * k))
 
 
 def _rows(name: str, x: Operand, normalized: int, *others: Operand | None) -> tuple[int, int]:
