@@ -112,31 +112,27 @@ def layer_norm_backward(grad, x, weight, mean, rstd, grad_input, grad_weights, g
                     add_parameters(grad_weights[part], grad_biases[part], g, v, m, k)
             if wants_input:
                 y = grad_input[first + i]
+                # Nothing is stored in a loop that sums: LLVM asks where what is stored lies, and sums in another order.
                 s = 0.0
                 q = 0.0
-                for begin in range(0, y.shape[0], BLOCK):
-                    h, f, e = y[begin : begin + BLOCK], g[begin : begin + BLOCK], v[begin : begin + BLOCK]
-                    w = weight[begin : begin + BLOCK]
+                for begin in range(0, g.shape[0], BLOCK):
+                    f, e, w = g[begin : begin + BLOCK], v[begin : begin + BLOCK], weight[begin : begin + BLOCK]
                     some, dots = zero, zero
-                    if weight.shape[0]:
-                        for j in range(h.shape[0]):
-                            z = f[j] * w[j]
-                            h[j] = z
-                            some += z
-                            dots += z * ((e[j] - m) * k)
-                    else:
-                        for j in range(h.shape[0]):
-                            z = f[j]
-                            h[j] = z
-                            some += z
-                            dots += z * ((e[j] - m) * k)
+                    for j in range(f.shape[0]):
+                        z = f[j] * w[j] if weight.shape[0] else f[j]
+                        some += z
+                        dots += z * ((e[j] - m) * k)
                     s += some
                     q += dots
                 width = y.shape[0]
                 s, q = s / width, q / width
-                h_mean, t = zero + mean.dtype.type(s), zero + mean.dtype.type(q)
-                for j in range(y.shape[0]):
-                    y[j] = k * ((y[j] - h_mean) - t * ((v[j] - m) * k))
+                h, t = zero + mean.dtype.type(s), zero + mean.dtype.type(q)
+                if weight.shape[0]:
+                    for j in range(y.shape[0]):
+                        y[j] = k * ((g[j] * weight[j] - h) - t * ((v[j] - m) * k))
+                else:
+                    for j in range(y.shape[0]):
+                        y[j] = k * ((g[j] - h) - t * ((v[j] - m) * k))
 
 
 def _rows(name: str, x: Operand, normalized: int, *others: Operand | None) -> tuple[int, int]:
