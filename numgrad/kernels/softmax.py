@@ -16,17 +16,48 @@ from numgrad.kernels.reduce import (
     PARTIAL,
 )
 from numgrad.kernels.reduce_kernels import (
+    BLOCK,
+    add_float_row,
     larger,
     larger_row,
 )
 from numgrad.kernels.vector_math import exp
 from numgrad.layout import Spec, product
-from numgrad.runtime.kernel import kernel
+from numgrad.runtime.kernel import device, kernel
 from numgrad.runtime.plan import GRAIN_COST, STATUS, Operand, PlanBuilder
 from numgrad.runtime.program import Array
 
 COLUMNS = 256
 EXP_COST = 4  # an exponential, in elementary operations
+
+
+# Nothing is stored in a loop that sums: LLVM asks where what is stored lies, and sums in another order.
+
+
+@device
+def add_exponentials(row, high):
+    """The sum of exp(row - high)."""
+    a = 0.0
+    for first in range(0, row.shape[0], BLOCK):
+        block = row[first : first + BLOCK]
+        s = row.dtype.type(0)
+        for j in range(block.shape[0]):
+            s += exp(block[j] - high)
+        a += s
+    return a
+
+
+@device
+def add_products(x, y):
+    """The sum of x * y."""
+    a = 0.0
+    for first in range(0, x.shape[0], BLOCK):
+        v, w = x[first : first + BLOCK], y[first : first + BLOCK]
+        s = x.dtype.type(0)
+        for j in range(v.shape[0]):
+            s += v[j] * w[j]
+        a += s
+    return a
 
 
 @kernel("T[:, :], T[:, :], i8", reassociate=True)
@@ -36,17 +67,14 @@ def softmax_rows(x, out, logarithm, start, stop):
     for i in range(x.shape[0]):
         v, y = x[i], out[i]
         high = larger_row(v[0], v)
-        total = 0.0
-        for j in range(y.shape[0]):
-            e = exp(v[j] - high)
-            y[j] = e
-            total += e
         if logarithm:
-            log_total = y.dtype.type(math.log(total))
+            log_total = y.dtype.type(math.log(add_exponentials(v, high)))
             for j in range(y.shape[0]):
                 y[j] = (v[j] - high) - log_total
         else:
-            share = y.dtype.type(1.0 / total)
+            for j in range(y.shape[0]):
+                y[j] = exp(v[j] - high)
+            share = y.dtype.type(1.0 / add_float_row(0.0, y))
             for j in range(y.shape[0]):
                 y[j] *= share
 
@@ -94,17 +122,12 @@ def softmax_backward_rows(grad, out, grad_input, logarithm, start, stop):
     grad, out, grad_input = grad[start:stop], out[start:stop], grad_input[start:stop]
     for i in range(out.shape[0]):
         g, y, d = grad[i], out[i], grad_input[i]
-        total = 0.0
         if logarithm:
-            for j in range(d.shape[0]):
-                total += g[j]
-            t = y.dtype.type(total)
+            t = y.dtype.type(add_float_row(0.0, g))
             for j in range(d.shape[0]):
                 d[j] = g[j] - exp(y[j]) * t
         else:
-            for j in range(d.shape[0]):
-                total += g[j] * y[j]
-            t = y.dtype.type(total)
+            t = y.dtype.type(add_products(g, y))
             for j in range(d.shape[0]):
                 d[j] = y[j] * (g[j] - t)
 
