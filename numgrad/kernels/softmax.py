@@ -12,6 +12,7 @@ import numpy as np
 
 from numgrad import dtypes
 from numgrad.errors import KernelError
+from numgrad.kernels.fill import plan_fill
 from numgrad.kernels.reduce import (
     PARTIAL,
 )
@@ -21,7 +22,7 @@ from numgrad.kernels.reduce_kernels import (
     larger,
     larger_row,
 )
-from numgrad.kernels.vector_math import exp
+from numgrad.kernels.vector_math import exp, log
 from numgrad.layout import Spec, product
 from numgrad.runtime.kernel import device, kernel
 from numgrad.runtime.plan import GRAIN_COST, STATUS, Operand, PlanBuilder
@@ -104,7 +105,7 @@ def softmax_columns(x, out, high, total, blocks, logarithm, start, stop, worker)
                 s[j] += e
         if logarithm:
             for j in range(m.shape[0]):
-                s[j] = math.log(s[j])
+                s[j] = log(s[j])
             for i in range(x.shape[1]):
                 v, y = x[n, i, first:last], out[n, i, first:last]
                 for j in range(m.shape[0]):
@@ -207,7 +208,10 @@ def nll_backward(
     grad, target, weight, total_weight, grad_input, status,
     classes, inner, stride_n, stride_c, stride_i, ignore, reduced, length, start, stop
 ):  # fmt: skip
-    """Work: parts of ``length`` positions; each writes all their classes. grad is one value if ``reduced``."""
+    """Work: parts of ``length`` positions. grad is one value if ``reduced``.
+
+    Where classes lie side by side each writes all of them, else all are 0 before.
+    """
     zero = grad.dtype.type(0)
     for part in range(start, stop):
         first = part * length
@@ -220,9 +224,6 @@ def nll_backward(
                 row = grad_input[base : base + classes]
                 for c in range(row.shape[0]):
                     row[c] = zero
-            else:
-                for c in range(classes):
-                    grad_input[base + c * stride_c] = zero
             if label != ignore:
                 if label < 0 or label >= classes:
                     status[0] = 1 + place
@@ -383,6 +384,8 @@ def plan_nll_loss_backward(
     parts, length = _parts_of(positions, classes)
     if not grad_input.spec.is_dense:
         raise KernelError(f"nll_loss_backward: grad_input is {grad_input.spec}, expected dense")
+    if strides[1] != 1:
+        plan_fill(b, grad_input, 0)
     b.launch(
         nll_backward, grad_output.array(positions if none else 1), target.flat, _or_empty(weight, grad_input, classes),
         total_weight.array(1 if reduction == "mean" else 0), grad_input.flat, STATUS,
