@@ -6,6 +6,8 @@ Exit codes: 0 fine, 1 a file is corrupt or does not fit, 2 usage, 3 network, 4 f
 from __future__ import annotations
 
 import argparse
+import atexit
+import gc
 import os
 import sys
 from collections.abc import Sequence
@@ -61,6 +63,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         With code 2 and a line on stderr if the arguments make no sense, with 0 after ``--help`` and ``--version``.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
+    atexit.unregister(gc.freeze)
+    atexit.register(gc.freeze)  # else the interpreter, when it ends, looks three times for garbage in all there is
     try:
         asked = arguments[:1] if arguments[:1] and arguments[0] in COMMANDS else tuple(COMMANDS)
         parsed = make_parser(asked).parse_args(arguments)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import platform
 import sys
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 
 def own_version() -> str:
     """numgrad's version: the installed package's, or what pyproject.toml of a checkout says."""
+    from importlib.metadata import PackageNotFoundError, version
+
     try:
         return version("numgrad")
     except PackageNotFoundError:
@@ -24,6 +24,8 @@ def own_version() -> str:
 
 def versions() -> dict[str, str]:
     """The versions that a result depends on."""
+    import platform
+    from importlib.metadata import PackageNotFoundError, version
 
     def installed(package: str) -> str:
         try:
@@ -43,6 +45,8 @@ def cpu_name() -> str:
                 return line.partition(":")[2].strip()
     except OSError:
         pass
+    import platform
+
     return platform.processor() or platform.machine()
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from numgrad import dtypes, models, optim
 from numgrad.autograd import no_grad
-from numgrad.cli.machine import peak_resident_bytes, versions
+from numgrad.cli.machine import peak_resident_bytes
 from numgrad.cli.progress import CompileProgress
 from numgrad.cli.state_files import load_state, read_state
 from numgrad.nn import Module
@@ -46,7 +46,6 @@ class Report:
     gradient_norm: float
     memory: dict[str, int | None]
     compiled: dict[str, float]
-    versions: dict[str, str]
 
 
 def measure(args: argparse.Namespace, checkpoint: Path | None, check: Callable[[], None] = lambda: None) -> Report:
@@ -97,7 +96,6 @@ def measure(args: argparse.Namespace, checkpoint: Path | None, check: Callable[[
         gradient_norm=norm,
         memory={"peak_resident_bytes": peak_resident_bytes(), "peak_storage_bytes": memory_stats()["peak"]},
         compiled={"kernels": progress.kernels, "seconds": progress.seconds},
-        versions=versions(),
     )
 
 

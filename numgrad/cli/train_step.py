@@ -143,6 +143,7 @@ def _not_negative(text: str) -> float:
 
 def as_json(report: Report) -> dict[str, Any]:
     """The report as JSON has it: times in seconds, sizes in bytes; null for what is not finite or not known."""
+    from numgrad.cli.machine import versions
 
     def plain(value: Any) -> Any:
         if isinstance(value, dict):
@@ -151,7 +152,7 @@ def as_json(report: Report) -> dict[str, Any]:
             return [plain(item) for item in value]
         return None if isinstance(value, float) and not math.isfinite(value) else value
 
-    document: dict[str, Any] = plain(asdict(report))
+    document: dict[str, Any] = plain({**asdict(report), "versions": versions()})
     return document
 
 

@@ -6,7 +6,6 @@ Nothing here touches the network or the cache.
 
 from __future__ import annotations
 
-import difflib
 import functools
 import tomllib
 from dataclasses import dataclass
@@ -156,6 +155,8 @@ def entry(name: str) -> Entry:
     models = {each.model: each for each in list_weights() if each.default}
     if found := models.get(wanted):
         return found
+    import difflib
+
     near = difflib.get_close_matches(wanted, [*models, *table()], n=3)
     hint = f"did you mean {' or '.join(near)}?" if near else f"models with weights: {', '.join(models)}"
     raise UnknownWeightsError(f"no pretrained weights are called {name!r}; {hint}")
