@@ -7,6 +7,7 @@ import math
 import statistics
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from numgrad.autograd import no_grad
 from numgrad.cli.machine import peak_resident_bytes
 from numgrad.cli.progress import CompileProgress
 from numgrad.cli.state_files import load_state, read_state
-from numgrad.nn import Module
+from numgrad.nn import Module, init
 from numgrad.runtime import helpers
 from numgrad.runtime.memory import memory_stats
 from numgrad.runtime.threads import get_num_threads
@@ -120,7 +121,8 @@ def build_model(name: str, seed: int, checkpoint: Path | None) -> Module:
         It is damaged, or does not fit the model.
     """
     random.manual_seed(seed)
-    model = models.get_model(name, weights=None)
+    with nullcontext() if checkpoint is None else init.skipped():
+        model = models.get_model(name, weights=None)
     if checkpoint is not None:
         load_state(model, read_state(checkpoint), checkpoint, name)
     return model

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import math
+import threading
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from numgrad.autograd import no_grad
 from numgrad.dtypes import float64
@@ -13,6 +16,30 @@ from numgrad.tensor import functional as T
 from numgrad.tensor.tensor import Tensor
 
 _PLAIN = ("linear", "conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d", "sigmoid")
+
+
+_local = threading.local()
+
+
+@contextmanager
+def skipped() -> Iterator[None]:
+    """While entered, what this thread asks of this module is not done: for modules whose values come from elsewhere.
+
+    >>> import numgrad as ng
+    >>> with skipped():
+    ...     ones_(ng.zeros(2))
+    tensor([0., 0.])
+    """
+    before = _skips()
+    _local.skips = True
+    try:
+        yield
+    finally:
+        _local.skips = before
+
+
+def _skips() -> bool:
+    return getattr(_local, "skips", False)
 
 
 def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
@@ -83,6 +110,8 @@ def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0) -> Tensor:
     """
     if a > b:
         raise RuntimeError(f"uniform_ expects to return a [from, to) range, but found from={a} > to={b}")
+    if _skips():
+        return tensor
     with no_grad():
         return tensor.uniform_(a, b)
 
@@ -101,6 +130,8 @@ def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0) -> Tensor:
     """
     if std < 0:
         raise RuntimeError(f"normal expects std >= 0.0, but found std {std}")
+    if _skips():
+        return tensor
     with no_grad():
         return tensor.normal_(mean, std)
 
@@ -121,6 +152,8 @@ def trunc_normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0, a: float 
             UserWarning,
             stacklevel=2,
         )
+    if _skips():
+        return tensor
     low, high = (math.erf((bound - mean) / (std * math.sqrt(2.0))) for bound in (a, b))
     with no_grad():
         drawn = creation.empty(tensor.shape, dtype=float64).uniform_(low, high)
@@ -148,6 +181,8 @@ def constant_(tensor: Tensor, val: float) -> Tensor:
     >>> constant_(ng.empty(2), 3.0)
     tensor([3., 3.])
     """
+    if _skips():
+        return tensor
     with no_grad():
         return tensor.fill_(val)
 
@@ -187,6 +222,8 @@ def eye_(tensor: Tensor) -> Tensor:
     """
     if tensor.ndim != 2:
         raise ValueError("Only tensors with 2 dimensions are supported")
+    if _skips():
+        return tensor
     with no_grad():
         return tensor.copy_(creation.eye(*tensor.shape, dtype=tensor.dtype))
 

@@ -1,14 +1,46 @@
-"""Gradient clipping, and parameters as one vector."""
+"""Gradient clipping, parameters as one vector, and modules whose initial values are left out."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from typing import Any, TypeVar
 
 from numgrad.autograd import no_grad
+from numgrad.nn import init
+from numgrad.nn.module import Module
 from numgrad.tensor import creation
 from numgrad.tensor import functional as T
 from numgrad.tensor.tensor import Tensor
+
+M = TypeVar("M", bound=Module)
+
+
+def skip_init(module_cls: type[M], *args: Any, **kwargs: Any) -> M:
+    """A module whose parameters have not got their initial values: whoever calls this gives them others.
+
+    Parameters
+    ----------
+    module_cls
+        The module's class.
+    args, kwargs
+        Arguments of its constructor.
+
+    Raises
+    ------
+    RuntimeError
+        It is no class of modules.
+
+    >>> from numgrad import nn
+    >>> nn.init.ones_(skip_init(nn.Linear, 2, 1).weight)
+    Parameter containing:
+    tensor([[1., 1.]], requires_grad=True)
+    """
+    if not (isinstance(module_cls, type) and issubclass(module_cls, Module)):
+        raise RuntimeError(f"Expected a Module; got {module_cls}")
+    with init.skipped():
+        made: M = module_cls(*args, **kwargs)
+    return made
 
 
 def _gradients(parameters: Tensor | Iterable[Tensor]) -> list[Tensor]:
@@ -129,5 +161,6 @@ __all__ = [
     "clip_grad_value_",
     "get_total_norm",
     "parameters_to_vector",
+    "skip_init",
     "vector_to_parameters",
 ]

@@ -64,6 +64,46 @@ def _(state, size, mean, std, dtype):
     return mean, std
 
 
+uniform_ = Op(
+    "uniform_",
+    ("input", "state"),
+    {"low": 0.0, "high": 1.0},
+    differentiable=False,
+    doc="Fill the input, whose memory is dense, with numbers drawn evenly from [low, high), in the order of its memory.",
+)
+
+
+@uniform_.plan
+def _(b: PlanBuilder, input: Operand, state: Operand, low: float, high: float) -> None:
+    _floating("uniform_", input.spec.dtype)
+    plan_uniform(b, b.in_place(input), b.changes(state), low, high)
+
+
+@uniform_.oracle
+def _(x, state, low, high):
+    return (low + high) / 2, (high - low) / np.sqrt(12)
+
+
+normal_ = Op(
+    "normal_",
+    ("input", "state"),
+    {"mean": 0.0, "std": 1.0},
+    differentiable=False,
+    doc="Fill the input, whose memory is dense, with numbers drawn from a normal distribution, in the order of its memory.",
+)
+
+
+@normal_.plan
+def _(b: PlanBuilder, input: Operand, state: Operand, mean: float, std: float) -> None:
+    _floating("normal_", input.spec.dtype)
+    plan_normal(b, b.in_place(input), b.changes(state), mean, std)
+
+
+@normal_.oracle
+def _(x, state, mean, std):
+    return mean, std
+
+
 randint = Op(
     "randint",
     ("state",),

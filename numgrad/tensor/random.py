@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from numgrad import dtypes, ops
+from numgrad import dtypes, ops, registry
 from numgrad.dtypes import dtype as Dtype
-from numgrad.engine.tape import TensorBase
+from numgrad.engine.tape import TensorBase, modes
 from numgrad.tensor import creation
 from numgrad.tensor import functional as F
 from numgrad.tensor.tensor import Tensor
@@ -166,6 +166,27 @@ def bernoulli(input: Tensor, *, generator: Generator | None = None) -> Tensor:
     """1 with the probability that the input gives, else 0."""
     F.check_tensor("bernoulli", "input", input)
     return ops.random.bernoulli(input.detach(), _state(generator))  # type: ignore[no-any-return]
+
+
+def uniform_(target: Tensor, low: float, high: float) -> Tensor:
+    """Fill a tensor with numbers drawn evenly from [low, high)."""
+    F.check_writable("uniform_", target)
+    if _takes_draws(target):
+        return ops.random.uniform_(target, _state(None), low=float(low), high=float(high))  # type: ignore[no-any-return]
+    return F.copy_(target, rand(target.shape, dtype=target.dtype) * (high - low) + low)
+
+
+def normal_(target: Tensor, mean: float, std: float) -> Tensor:
+    """Fill a tensor with numbers drawn from a normal distribution."""
+    F.check_writable("normal_", target)
+    if _takes_draws(target):
+        return ops.random.normal_(target, _state(None), mean=float(mean), std=float(std))  # type: ignore[no-any-return]
+    return F.copy_(target, randn(target.shape, dtype=target.dtype) * std + mean)
+
+
+def _takes_draws(target: Tensor) -> bool:
+    """Whether numbers may be drawn into the tensor's memory: nothing is to be recorded, and it is one block."""
+    return not modes.grad_enabled and not registry.is_wrapped() and target._spec.is_dense
 
 
 def rand_like(input: Tensor, *, dtype: Dtype | None = None, requires_grad: bool = False) -> Tensor:

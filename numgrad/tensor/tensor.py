@@ -573,15 +573,13 @@ class Tensor(TensorBase):
         """Fill with numbers drawn evenly from [a, b)."""
         from numgrad.tensor import random
 
-        F.check_writable("uniform_", self)
-        return F.copy_(self, random.rand(self.shape, dtype=self.dtype) * (b - a) + a)
+        return random.uniform_(self, a, b)
 
     def normal_(self, mean: float = 0.0, std: float = 1.0) -> Tensor:
         """Fill with numbers drawn from a normal distribution."""
         from numgrad.tensor import random
 
-        F.check_writable("normal_", self)
-        return F.copy_(self, random.randn(self.shape, dtype=self.dtype) * std + mean)
+        return random.normal_(self, mean, std)
 
     __iadd__, __isub__, __imul__, __itruediv__ = add_, sub_, mul_, div_
 

@@ -80,7 +80,6 @@ def test_a_loss_that_is_not_finite_is_null_in_json() -> None:
     found = step.Report(
         model="m", weights="w", batch_size=1, image_size=64, dtype="float32", threads=1, seed=0, lr=0.1, momentum=0.0,
         seconds=times, loss={"before": 1.0, "after": math.nan}, gradient_norm=math.inf, memory={}, compiled={},
-        versions={},
     )  # fmt: skip
     document = train_step.as_json(found)
     assert document["loss"] == {"before": 1.0, "after": None}

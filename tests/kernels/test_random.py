@@ -85,6 +85,24 @@ def test_normal(n: int, dtype) -> None:
             assert abs(np.corrcoef(out[:-lag], out[lag:])[0, 1]) < 0.02
 
 
+@pytest.mark.parametrize("n", [64, 100, 31])
+def test_normal_float32_is_box_and_muller(n: int) -> None:
+    words = reference_words(5, 3, 32).reshape(2, 16, 4).transpose(0, 2, 1).reshape(2, 64).astype(np.int64) >> 8
+    radius = np.sqrt(-2 * np.log((words[:, :32] + 1) * 2.0**-24))
+    angle = 2 * np.pi * words[:, 32:] * 2.0**-24
+    want = np.concatenate([radius * np.cos(angle), radius * np.sin(angle)], axis=1).ravel()[:n]
+    out, _ = draw(lambda b, o, s: kernels.plan_normal(b, o, s, 1, 2), np.float32, n, seed=5, counter=3)
+    np.testing.assert_allclose(out, 1 + 2 * want, rtol=0, atol=3e-6)
+
+
+@pytest.mark.parametrize("word", [0, 255, 1 << 8, (1 << 32) - 1, 1 << 29, (1 << 29) - 256, 3 << 29, 1 << 31, 7 << 29])
+def test_normal_float32_at_the_ends(word: int) -> None:
+    turn = (word >> 8) * 2.0**-24
+    wanted = math.cos(2 * math.pi * turn), math.sin(2 * math.pi * turn)
+    np.testing.assert_allclose(kernels.direction_of(np.int64(word)), wanted, rtol=0, atol=1.5e-7)
+    assert 0 <= kernels.radius_of(np.int64(word)) < 5.8
+
+
 def test_integers() -> None:
     out, _ = draw(lambda b, o, s: kernels.plan_randint(b, o, s, -3, 4), np.int64, 70_001, counts=(1, 2, 3))
     assert set(np.unique(out)) == set(range(-3, 4))

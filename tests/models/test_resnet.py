@@ -100,6 +100,12 @@ def test_initial_values() -> None:
     assert set(resnet.ResNet(resnet.Bottleneck, [1] * 4, 10, True).layer1[0].bn3.weight.tolist()) == {0.0}
 
 
+def test_blocks_on_their_own_have_initial_values() -> None:
+    for block in (resnet.BasicBlock(16, 16), resnet.Bottleneck(64, 16)):
+        bound = (block.conv2.weight[0].numel()) ** -0.5
+        assert 0.9 * bound < block.conv2.weight.abs().max().item() <= bound
+
+
 def _twins(torch: ModuleType, block: Any, layers: tuple[int, ...], **options: Any) -> tuple[Any, Any]:
     from tests.models.torch_resnet import ResNet
 

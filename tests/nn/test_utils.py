@@ -56,6 +56,23 @@ def test_nothing_to_clip() -> None:
     assert nn.utils.clip_grad_norm_([], 1.0).item() == 0
 
 
+def test_initial_values_are_left_out() -> None:
+    ng.manual_seed(1)
+    before = ng.get_rng_state().tolist()
+    made = nn.utils.skip_init(nn.Conv2d, 3, 4, kernel_size=2, bias=False)
+    assert isinstance(made, nn.Conv2d)
+    assert made.weight.shape == (4, 3, 2, 2)
+    assert ng.get_rng_state().tolist() == before
+    made.reset_parameters()
+    assert ng.get_rng_state().tolist() != before
+    assert 0 < made.weight.abs().max().item() <= 12**-0.5
+    with pytest.raises(RuntimeError, match="Expected a Module; got <built-in"):
+        nn.utils.skip_init(len, [])
+    with pytest.raises(ValueError, match="divisible"):
+        nn.utils.skip_init(nn.Conv2d, 3, 4, 1, groups=2)
+    assert nn.Linear(3, 4).weight.abs().max().item() > 0  # and it is over
+
+
 def test_vector_and_back() -> None:
     model = nn.Linear(2, 3)
     vector = nn.utils.parameters_to_vector(model.parameters())

@@ -477,10 +477,30 @@ for dtype in (ng.float32, ng.float64):
         "uniform", dtype.name, _seed(1), params={"size": (200, 301), "low": -1.0, "high": 3.0, "dtype": dtype}, **facts
     )
     good("normal", dtype.name, _seed(2), params={"size": (200, 301), "mean": 1.0, "std": 2.0, "dtype": dtype}, **facts)
+    good(
+        "uniform_",
+        dtype.name,
+        normal(200, 301),
+        _seed(7),
+        params={"low": -1.0, "high": 3.0},
+        changes=(0, 1),
+        moments=True,
+    )
+    good(
+        "normal_",
+        dtype.name,
+        normal(200, 301),
+        _seed(8),
+        params={"mean": 1.0, "std": 2.0},
+        changes=(0, 1),
+        moments=True,
+    )
 good("randint", "int64", _seed(3), params={"size": (60_001,), "low": -3, "high": 8}, changes=(0,), moments=True)
 good("randperm", "many", _seed(4), params={"n": 60_001}, changes=(0,), moments=True)
 good("bernoulli", "many", uniform(0.3, 0.3, 60_001), _seed(5), changes=(1,), moments=True)
 good("dropout", "many", uniform(0.9, 1.1, 60_001), _seed(6), params={"p": 0.3}, changes=(1,), moments=True)
+for name in ("uniform_", "normal_"):
+    bad(name, "dtype", integers(0, 9, 3), _seed(0), error=RuntimeError, match=f"{name}: dtype is .*int64, expected")
 bad(
     "uniform",
     "dtype",

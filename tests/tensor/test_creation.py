@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -121,6 +122,35 @@ def test_random_numbers_follow_the_seed() -> None:
     assert many.min() >= 0
     assert many.max() < 1
     assert abs(many.mean() - 0.5) < 5 / math.sqrt(12 * many.size)
+
+
+@pytest.mark.parametrize(
+    "make", [lambda: ng.empty(40, 50), lambda: ng.empty(50, 40).T, lambda: ng.empty(40, 100)[:, ::2]]
+)
+@pytest.mark.parametrize("recorded", [False, True])
+def test_draws_into_a_tensor(make: Callable[[], ng.Tensor], recorded: bool) -> None:
+    ng.manual_seed(5)
+    with ng.set_grad_enabled(recorded):
+        target = make()
+        assert target.uniform_(-1, 3) is target
+        values = target.numpy().copy()
+        assert -1 <= values.min() < -0.9
+        assert 2.9 < values.max() <= 3
+        assert target.normal_(1, 0.5) is target
+    assert abs(target.numpy().mean() - 1) < 0.06
+    assert abs(target.numpy().std() - 0.5) < 0.05
+    assert abs(np.corrcoef(values.ravel(), target.numpy().ravel())[0, 1]) < 0.1
+    with pytest.raises(RuntimeError):
+        ng.ones(3).long().uniform_()
+
+
+def test_what_is_drawn_into_a_leaf_counts_as_a_change() -> None:
+    x = ng.ones(3, requires_grad=True)
+    y = x * x
+    with ng.no_grad():
+        x.normal_()
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        y.sum().backward()
 
 
 # ---- NumPy ------------------------------------------------------------------------------------------------------
