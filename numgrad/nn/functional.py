@@ -7,7 +7,7 @@ import warnings
 from numgrad.dtypes import int32, int64
 from numgrad.layout import Size, product
 from numgrad.tensor import functional as T
-from numgrad.tensor import layers, random
+from numgrad.tensor import layers, pointwise, random
 from numgrad.tensor.attention import scaled_dot_product_attention
 from numgrad.tensor.functional import gelu, relu, sigmoid, silu, tanh
 from numgrad.tensor.layers import (
@@ -84,7 +84,7 @@ def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = Fals
     >>> leaky_relu(ng.tensor([-1.0, 2.0]), 0.1)
     tensor([-0.1000,  2.0000])
     """
-    out = T.where(T.gt(input, 0), input, T.mul(input, negative_slope))
+    out = pointwise.leaky_relu(input, negative_slope)
     return input.copy_(out) if inplace else out
 
 

@@ -151,6 +151,11 @@ def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
     return input
 
 
+def leaky_relu(input: Tensor, slope: Any) -> Tensor:
+    """input where it is positive, else slope * input."""
+    return _binary(_e.leaky_relu, input, slope)
+
+
 def where(condition: Tensor, input: Any, other: Any) -> Tensor:
     """input where the condition holds, else other."""
     check_tensor("where", "condition", condition)

@@ -149,6 +149,7 @@ BINARY: dict[str, tuple[Callable[..., Any], str]] = {  # inputs for two shapes; 
     "maximum": (_different, "bif"),
     "minimum": (_different, "bif"),
     "clamp_min": (_different, "if"),
+    "leaky_relu": (_pair(off_zero, normal), "f"),
     "clamp_max": (_different, "if"),
     "eq": (_pair(_rounded, _rounded), "bif"),
     "ne": (_pair(_rounded, _rounded), "bif"),

@@ -3,6 +3,7 @@
 from numgrad.ops.elementwise.activation import (
     gelu,
     gelu_tanh,
+    leaky_relu,
     relu,
     sigmoid,
     silu,
@@ -88,6 +89,7 @@ __all__ = [
     "isfinite",
     "isnan",
     "le",
+    "leaky_relu",
     "log",
     "log1p",
     "logical_not",

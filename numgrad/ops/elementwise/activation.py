@@ -21,6 +21,24 @@ def _(g, out):
     return scalar.where(out <= 0, 0, g)
 
 
+leaky_relu = elementwise(
+    "leaky_relu",
+    inputs=("input", "slope"),
+    oracle=lambda x, slope: np.where(x > 0, x, x * slope),
+    doc="input where it is positive, else slope * input.",
+)
+
+
+@leaky_relu.forward
+def _(x, slope):
+    return scalar.where(x > 0, x, x * slope)
+
+
+@leaky_relu.backward
+def _(g, x, slope):
+    return scalar.where(x > 0, g, g * slope), scalar.where(x > 0, 0, g * x)
+
+
 tanh = elementwise("tanh", cost=20, oracle=np.tanh, doc="Hyperbolic tangent.")
 
 
