@@ -14,72 +14,28 @@ from numgrad.runtime.kernel import intrinsic
 _SERIES = 0.55  # below it tanh is its series, above it comes from exp: there the difference from 1 loses no digits
 
 
-@intrinsic
-def exp(typing_context, x):
-    """e to the power x, to about one unit in the last place."""
+def _function(name: str, doc: str, reference: Any = None) -> Any:
+    """The intrinsic that emits the method ``name`` of `_Floats`."""
 
-    def emit(context, builder, signature, args):
-        return _Floats(builder, args[0].type).exp(args[0])
+    def function(typing_context, x):
+        def emit(context, builder, signature, args):
+            return getattr(_Floats(builder, args[0].type), name)(args[0])
 
-    return x(x), emit
+        return x(x), emit
 
-
-@intrinsic
-def tanh(typing_context, x):
-    """The hyperbolic tangent of x, to about two units in the last place."""
-
-    def emit(context, builder, signature, args):
-        return _Floats(builder, args[0].type).tanh(args[0])
-
-    return x(x), emit
+    function.__name__ = function.__qualname__ = name
+    function.__doc__ = doc
+    made = intrinsic(function)
+    made.reference = reference or getattr(math, name)
+    return made
 
 
-@intrinsic
-def log(typing_context, x):
-    """The natural logarithm of x, to about one unit in the last place."""
-
-    def emit(context, builder, signature, args):
-        return _Floats(builder, args[0].type).log(args[0])
-
-    return x(x), emit
-
-
-@intrinsic
-def log1p(typing_context, x):
-    """log(1 + x), exact near 0, to about two units in the last place."""
-
-    def emit(context, builder, signature, args):
-        return _Floats(builder, args[0].type).log1p(args[0])
-
-    return x(x), emit
-
-
-@intrinsic
-def expm1(typing_context, x):
-    """exp(x) - 1, exact near 0, to about two units in the last place."""
-
-    def emit(context, builder, signature, args):
-        return _Floats(builder, args[0].type).expm1(args[0])
-
-    return x(x), emit
-
-
-@intrinsic
-def erf(typing_context, x):
-    """The error function of x, to about one unit in the last place."""
-
-    def emit(context, builder, signature, args):
-        return _Floats(builder, args[0].type).erf(args[0])
-
-    return x(x), emit
-
-
-exp.reference = math.exp
-tanh.reference = math.tanh
-log.reference = math.log
-erf.reference = math.erf
-log1p.reference = math.log1p
-expm1.reference = math.expm1
+exp = _function("exp", "e to the power x, to about one unit in the last place.")
+tanh = _function("tanh", "The hyperbolic tangent of x, to about two units in the last place.")
+log = _function("log", "The natural logarithm of x, to about one unit in the last place.")
+log1p = _function("log1p", "log(1 + x), exact near 0, to about two units in the last place.")
+expm1 = _function("expm1", "exp(x) - 1, exact near 0, to about two units in the last place.")
+erf = _function("erf", "The error function of x, to about one unit in the last place.")
 
 # Polynomials, from the highest power down, for float32 and for float64: least squares at Chebyshev's nodes in 60 digits,
 # weighted so that what is least is the error of the function's result.
@@ -106,6 +62,11 @@ _LOG = (  # 2 * (artanh(s) / s - 1) / s**2 in powers of s**2, for the s of numbe
 )  # fmt: skip
 
 
+# The high part of ln 2 has zeros at its end, so that a small integer times it is exact.
+_LN2_HIGH = 0.693359375, 0.69314718036912381649
+_LN2_LOW = -2.12194440054690583e-4, 1.90821492927058770002e-10
+
+
 class _Floats:
     """Arithmetic on values of one floating-point type, as LLVM IR."""
 
@@ -116,6 +77,7 @@ class _Floats:
         self.kind = kind
         self.single = isinstance(kind, ir.FloatType)
         self.integer = ir.IntType(32 if self.single else 64)
+        self.place = 0 if self.single else 1  # of this type's constants
 
     def number(self, value: float) -> Any:
         return self.kind(value)
@@ -143,9 +105,7 @@ class _Floats:
         builder, number, call = self.builder, self.number, self.call
         mantissa, bias, degree = (23, 127, 7) if self.single else (52, 1023, 13)
         lowest, highest = (-104.0, 89.0) if self.single else (-746.0, 710.0)
-        # The high part of ln 2 has zeros at its end, so that n times it is exact.
-        high = 0.693359375 if self.single else 0.69314718036912381649
-        low = -2.12194440054690583e-4 if self.single else 1.90821492927058770002e-10
+        high, low = _LN2_HIGH[self.place], _LN2_LOW[self.place]
         tiny = builder.fcmp_ordered("<", x, number(lowest))
         clipped = builder.select(tiny, number(lowest), x)
         clipped = builder.select(builder.fcmp_ordered(">", clipped, number(highest)), number(highest), clipped)
@@ -164,6 +124,20 @@ class _Floats:
         # Below the range the polynomial would still round to the smallest number.
         return builder.select(tiny, number(0.0), scaled)
 
+    def _exp_of_some(self, x: Any) -> Any:
+        """exp(x) where neither x nor the result is near the ends of the range; anything for NaN."""
+        builder, number, call = self.builder, self.number, self.call
+        high, low, mantissa, degree = (
+            _LN2_HIGH[self.place],
+            _LN2_LOW[self.place],
+            *((23, 7) if self.single else (52, 13)),
+        )
+        n = call("rint", builder.fmul(x, number(math.log2(math.e))))
+        r = call("fma", n, number(-low), call("fma", n, number(-high), x))
+        p = self.polynomial(r, [1 / math.factorial(power) for power in range(degree, -1, -1)])
+        shifted = builder.shl(builder.fptosi(n, self.integer), self.integer(mantissa))
+        return builder.bitcast(builder.add(builder.bitcast(p, self.integer), shifted), self.kind)
+
     def tanh(self, x: Any) -> Any:
         """``x * series(x**2)`` near 0, else ``1 - 2 / (exp(2 abs(x)) + 1)`` with the sign of x."""
         builder, number = self.builder, self.number
@@ -178,13 +152,12 @@ class _Floats:
     def erf(self, x: Any) -> Any:
         """``x + x * near(x**2)`` for abs(x) < 1, else ``1 - exp(-far(abs(x)))`` with the sign of x."""
         builder, number = self.builder, self.number
-        kind = 0 if self.single else 1
         size = self.call("fabs", x)
-        small = self.call("fma", x, self.polynomial(builder.fmul(x, x), _ERF_NEAR[kind]), x)
-        end = number(_ERF_END[kind])
+        small = self.call("fma", x, self.polynomial(builder.fmul(x, x), _ERF_NEAR[self.place]), x)
+        end = number(_ERF_END[self.place])
         clipped = builder.select(builder.fcmp_ordered("<", size, end), size, end)
-        far = self.polynomial(builder.fadd(clipped, number(-1.0)), _ERF_FAR[kind])
-        large = builder.fsub(number(1.0), self.exp(builder.fneg(far)))
+        far = self.polynomial(builder.fadd(clipped, number(-1.0)), _ERF_FAR[self.place])
+        large = builder.fsub(number(1.0), self._exp_of_some(builder.fneg(far)))
         large = self.call("copysign", large, x)
         return builder.select(builder.fcmp_unordered("<", size, number(1.0)), small, large)
 
@@ -209,12 +182,11 @@ class _Floats:
     def _log_of(self, f: Any, n: Any) -> Any:
         """``n ln 2 + log(1 + f)`` for 1 + f between the roots of 1/2 and of 2."""
         builder, number = self.builder, self.number
-        high = 0.693359375 if self.single else 0.69314718036912381649
-        low = -2.12194440054690583e-4 if self.single else 1.90821492927058770002e-10
+        high, low = _LN2_HIGH[self.place], _LN2_LOW[self.place]
         s = builder.fdiv(f, builder.fadd(f, number(2.0)))
         z = builder.fmul(s, s)
         h = builder.fmul(builder.fmul(f, f), number(0.5))
-        r = builder.fmul(z, self.polynomial(z, _LOG[0 if self.single else 1]))
+        r = builder.fmul(z, self.polynomial(z, _LOG[self.place]))
         rest = self.call("fma", s, builder.fadd(h, r), builder.fmul(n, number(low)))
         return self.call("fma", n, number(high), builder.fsub(f, builder.fsub(h, rest)))
 
