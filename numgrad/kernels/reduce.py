@@ -33,6 +33,7 @@ from numgrad.kernels.reduce_kernels import (
     place3,
     place4,
 )
+from numgrad.kernels.reduce_short import plan_short_rows
 from numgrad.layout import Spec, product
 from numgrad.runtime.kernel import kernel
 from numgrad.runtime.plan import GRAIN_COST, Operand, PlanBuilder
@@ -145,7 +146,19 @@ def plan_reduce(b: PlanBuilder, kind: str, x: Operand, out: Operand, dims: tuple
     reduction = _reduction_of(kind, x.spec.dtype.is_floating_point)
     kept, reduced = split_dims(x.spec, out.spec, dims)
     divisor = float(product([r.extent for r in reduced])) if kind == "mean" else 1.0
+    rows = _dense_rows(kept, reduced)
+    if rows and plan_short_rows(b, kind, x, out, *rows, divisor):
+        return
     _plan(b, reduction, x, out, kept, reduced, divisor)
+
+
+def _dense_rows(kept: list[Loop], reduced: list[Loop]) -> tuple[int, int] | None:
+    """Number and length of the rows, if these lie one after the other, and so do their results."""
+    outer, inner = merged(in_memory_order(kept)), merged(in_memory_order(reduced))
+    if len(outer) != 1 or len(inner) != 1 or inner[0].stride != 1:
+        return None
+    dense = outer[0].stride == inner[0].extent and outer[0].out_stride == 1
+    return (outer[0].extent, inner[0].extent) if dense else None
 
 
 def _plan(
