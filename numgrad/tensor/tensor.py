@@ -346,8 +346,7 @@ class Tensor(TensorBase):
     def __contains__(self, value: Number | Tensor) -> bool:
         return bool((self == value).any())
 
-    def __hash__(self) -> int:
-        return id(self)
+    __hash__ = object.__hash__  # of its identity, not of its values
 
     def __repr__(self) -> str:
         return printing.tensor_text(self)

@@ -6,6 +6,7 @@ Kernels follow the addresses in the table, so everything is proved here: dtypes,
 from __future__ import annotations
 
 import functools
+from array import array
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -13,8 +14,10 @@ import numpy as np
 
 from numgrad import ops
 from numgrad.dtypes import dtype as Dtype
+from numgrad.dtypes import int64
 from numgrad.errors import describe
-from numgrad.layout import Spec
+from numgrad.layout import Spec, spec_of
+from numgrad.runtime import memory
 from numgrad.tensor import creation
 from numgrad.tensor.tensor import Tensor
 
@@ -162,10 +165,13 @@ def _bring(proof: _Proof, params: Sequence[Tensor], *columns: list[Any]) -> None
 
 def _tables(proof: _Proof, *columns: Sequence[Tensor | None]) -> Iterator[tuple[Dtype, Tensor, int]]:
     """For each dtype the table of the addresses in the columns, and the grain."""
-    addresses = [[0 if tensor is None else tensor._address for tensor in column] for column in columns]
-    by_place = np.array(addresses, np.int64).T
+    addresses = array("q", [0 if tensor is None else tensor._address for column in columns for tensor in column])
+    by_place = np.frombuffer(addresses, np.int64).reshape(len(columns), -1).T
     for dtype, places, pieces, grain in proof.groups:
-        yield dtype, creation.from_numpy(pieces.table(by_place[places])), grain
+        table = pieces.table(by_place if len(places) == len(by_place) else by_place[places])
+        # As `creation.from_numpy` makes it, without looking at an array that is known.
+        storage = memory.Storage(table.__array_interface__["data"][0], table.nbytes, table)
+        yield dtype, Tensor(storage, spec_of(int64, table.shape), storage.address), grain
 
 
 def _changed(*columns: Sequence[Tensor | None]) -> None:
