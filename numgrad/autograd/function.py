@@ -342,10 +342,11 @@ def _recorded(node: FunctionNode, ctx: FunctionCtx, number: int, value: Any, arg
         value._node, value._output_nr = node, number
         follow(value)
         return value
-    if value._node is not None or value._requires_grad or any(value is arg for arg in args):
+    if value._node is not None or value._requires_grad or True in [value is arg for arg in args]:
         source, value = value, Tensor(value._storage, value._spec, value._address)
         value._base = source if source._base is None else source._base
-    fix(value, f"Output {number} of {node.name()}", CUSTOM)  # if it is a view, by the forward or by being an input
+    if value._base is not None:  # a view, by the forward or by being an input
+        fix(value, f"Output {number} of {node.name()}", CUSTOM)
     value._node, value._output_nr = node, number
     return value
 

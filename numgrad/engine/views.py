@@ -83,7 +83,10 @@ def change_in_place(op: Op, target: TensorBase, *others: TensorBase, **params: A
     RuntimeError
         Gradients are recorded, and the change would make one wrong. Nothing has been changed then.
     """
-    if not modes.grad_enabled or not any(map(_is_tracked, (target, *others))):
+    for tensor in (target, *others):
+        if (tensor._node is not None or tensor._requires_grad or tensor._base is not None) and modes.grad_enabled:
+            break
+    else:
         return op(target, *others, **params)
     check_in_place(op.name, target, others, True)
     for tensor in (target, *others):
@@ -139,10 +142,6 @@ def check_in_place(name: str, target: TensorBase, others: Sequence[TensorBase], 
 
 def _needs_grad(tensor: TensorBase) -> bool:
     return tensor._node is not None or tensor._requires_grad
-
-
-def _is_tracked(tensor: TensorBase) -> bool:
-    return tensor._node is not None or tensor._requires_grad or tensor._base is not None
 
 
 def _window(view: TensorBase, base: TensorBase) -> dict[str, Any]:

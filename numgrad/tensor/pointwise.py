@@ -10,6 +10,7 @@ import numpy as np
 
 from numgrad import dtypes, ops, registry
 from numgrad.dtypes import dtype as Dtype
+from numgrad.engine.constants import constant
 from numgrad.engine.tape import TensorBase
 from numgrad.engine.views import change_in_place, check_in_place
 from numgrad.registry import find
@@ -27,6 +28,12 @@ def _binary(op: Any, x: Any, y: Any) -> Tensor:
         if x._spec.dtype is y._spec.dtype:
             return registry.dispatch(op, (x, y), op.defaults)  # type: ignore[no-any-return]
     except AttributeError:  # not both are tensors
+        for tensor, number in ((x, y), (y, x)):  # numbers that change no dtype, without asking for it
+            if (number.__class__ is int or number.__class__ is float) and isinstance(tensor, TensorBase):
+                dtype = tensor._spec.dtype
+                if dtype.is_floating_point:
+                    operands = (constant(number, dtype), y) if number is x else (x, constant(number, dtype))
+                    return registry.dispatch(op, operands, op.defaults)  # type: ignore[no-any-return]
         for value in (x, y):
             if not isinstance(value, (TensorBase, builtins.bool, builtins.int, builtins.float, np.generic, np.ndarray)):
                 raise TypeError(
@@ -270,17 +277,19 @@ def in_place(name: str, target: Tensor, *others: Any) -> Tensor:
         The change would make a gradient wrong: the target is a leaf that requires one, or a view that is part of a
         graph; or the result does not fit the target's dtype or shape. Nothing has been changed then.
     """
-    op = find(name)
     _check_result(name, target, *others)
+    op: Any = find(name)
+    if len(others) == 1:
+        return change_in_place(op.in_place, target, apart(target, as_operand(others[0], target._spec.dtype)))  # type: ignore[no-any-return]
     operands = [as_operand(other, target._spec.dtype) for other in others]
-    return change_in_place(op.in_place, target, *[apart(target, operand) for operand in operands])  # type: ignore[attr-defined,no-any-return]
+    return change_in_place(op.in_place, target, *[apart(target, operand) for operand in operands])  # type: ignore[no-any-return]
 
 
 def _check_result(name: str, target: Tensor, *others: Any) -> None:
     dtype = target._spec.dtype
-    fitting = {0: (), 1: (int,), 2: (int, float)}[dtype.category if name != "div" or dtype.is_floating_point else 0]
+    category = dtype.category
     for other in others:
-        if other.__class__ in fitting:
+        if other.__class__ is int and category >= (2 if name == "div" else 1):
             continue
         found = result_type(target, other)
         if found.category > dtype.category or (name == "div" and not dtype.is_floating_point):
