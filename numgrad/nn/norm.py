@@ -22,6 +22,9 @@ def _scale_one_shift_zero(weight: Tensor | None, bias: Tensor | None) -> None:
         init.zeros_(bias)
 
 
+_KEPT = "running_mean", "running_var", "num_batches_tracked", "weight", "bias"
+
+
 class _BatchNorm(Module):
     """Normalises each channel of its input by the mean and the biased variance of the batch.
 
@@ -113,15 +116,16 @@ class _BatchNorm(Module):
     def _normalised(self, function: Callable[..., Tensor], input: Tensor, *more: Any) -> Tensor:
         """``function``, which takes what `functional.batch_norm` does and ``more``, of the input; the batch is counted."""
         self._check_input_dim(input)
-        mean, var, counter = self.running_mean, self.running_var, self.num_batches_tracked
+        plainly = self.__class__ is BatchNorm2d or self.__class__ is BatchNorm1d
+        mean, var, counter, weight, bias = self._kept(plainly, *_KEPT)
         if not self.training and mean is not None and var is not None:
-            return function(input, mean, var, self.weight, self.bias, False, 0.0, self.eps, *more)
+            return function(input, mean, var, weight, bias, False, 0.0, self.eps, *more)
         momentum = 0.0 if self.momentum is None else self.momentum
         if not (self.training and self.track_running_stats):
-            return function(input, None, None, self.weight, self.bias, True, momentum, self.eps, *more)
+            return function(input, None, None, weight, bias, True, momentum, self.eps, *more)
         if self.momentum is None and counter is not None:
             momentum = 1.0 / (counter.item() + 1)
-        out = function(input, mean, var, self.weight, self.bias, True, momentum, self.eps, *more)
+        out = function(input, mean, var, weight, bias, True, momentum, self.eps, *more)
         if counter is not None:  # only now: a batch that was refused is none
             counter.add_(1)
         return out
