@@ -44,11 +44,11 @@ def sgd_(
     grads = list(grads)
     buffers: list[Tensor | None] = list(momentum_buffers) if momentum else [None] * len(params)
     first = tuple([buffer is None for buffer in buffers])
+    if momentum and True in first:
+        buffers = [creation.empty_like(p) if b is None else b for p, b in zip(params, buffers, strict=True)]
     proof = _proof(("grad", "momentum_buffer"), 2, first, _specs(params), _specs(grads), _specs(buffers))
     _bring(proof, params, grads, buffers)
     if momentum:
-        if True in first:
-            buffers = [creation.empty_like(p) if b is None else b for p, b in zip(params, buffers, strict=True)]
         momentum_buffers[:] = buffers
     hyper = _numbers((lr, momentum, dampening, weight_decay, nesterov, maximize))
     for dtype, table, grain in _tables(proof, params, grads, buffers):

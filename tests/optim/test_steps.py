@@ -99,6 +99,24 @@ def test_groups_have_their_own_options(torch: ModuleType) -> None:
         np.testing.assert_allclose(array(parameter), array(other), rtol=1e-9)
 
 
+@pytest.mark.parametrize(("name", "options"), [("SGD", {"momentum": 0.9}), ("SGD", {}), ("Adam", {"amsgrad": True})])
+def test_parameters_that_several_threads_change(name: str, options: dict[str, Any], torch: ModuleType) -> None:
+    rng = np.random.default_rng(3)
+    values = [rng.normal(size=size) for size in (3, 50_000, 70_001)]
+    takers = []
+    for lib in (ng, torch):
+        params = [lib.tensor(value, requires_grad=True) for value in values]
+        takers.append((lib, params, getattr(lib.optim, name)(params, lr=0.1, **options)))
+    for _ in range(3):
+        grads = [rng.normal(size=value.shape) for value in values]
+        for lib, params, optimizer in takers:
+            for param, grad in zip(params, grads, strict=True):
+                param.grad = lib.tensor(grad)
+            optimizer.step()
+        for mine, other in zip(takers[0][1], takers[1][1], strict=True):
+            np.testing.assert_allclose(mine.detach().numpy(), other.detach().numpy(), rtol=1e-9, atol=1e-12)
+
+
 def test_dtypes_and_layouts_mix() -> None:
     single, double = nn.Parameter(ng.ones(3)), nn.Parameter(ng.ones(2, dtype=ng.float64))
     turned = nn.Parameter(ng.ones(2, 3).t().detach())
