@@ -24,7 +24,7 @@ from numgrad import models, optim
 from numgrad.compile import Recording
 from numgrad.runtime import program, simd, target, threads
 from numgrad.runtime.kernel import Kernel, kernel
-from numgrad.runtime.program import Address, Array, Launch, Program
+from numgrad.runtime.program import Address, Array, Launch, Pair, Program
 
 _ITEMSIZE = {"f4": 4, "f8": 8, "i1": 1, "i2": 2, "i4": 4, "i8": 8, "u1": 1, "b1": 1}
 # Kernels whose launch cost is an eighth of their multiplications (see `kernels.gemm_rows`).
@@ -100,11 +100,13 @@ class _Timed(Recording):
 
     def __init__(self) -> None:
         super().__init__()
-        self.launches: list[Launch] = []
+        self.launches: list[Launch | Pair] = []
+        self.kernels: list[str] = []
 
     def launched(self, launched: Program, addresses: tuple[int, ...]) -> None:
         super().launched(launched, addresses)
         self.launches += launched.launches
+        self.kernels += launched.names()
 
     def seconds(self, repeats: int) -> list[float]:
         """Median seconds of each launch."""
@@ -121,8 +123,11 @@ class _Timed(Recording):
         return [common.median(times) for times in spent]
 
 
-def operations_and_bytes(launch: Launch) -> tuple[float, float]:
+def operations_and_bytes(launch: Launch | Pair) -> tuple[float, float]:
     """What a launch computes, and the size of what it reads and writes."""
+    if isinstance(launch, Pair):
+        (first, one), (second, two) = (operations_and_bytes(part) for part in launch.parts)
+        return first + second, one + two
     name = launch.kernel.name
     for table, each in _TABLE_BYTES.items():
         if name == table:
@@ -152,10 +157,10 @@ def measure(batch_size: int, image_size: int, repeats: int) -> dict[str, Any]:
     with _Timed() as recording:
         step()
     kernels: dict[str, dict[str, Any]] = {}
-    for launch, seconds in zip(recording.launches, recording.seconds(repeats), strict=True):
+    for launch, name, seconds in zip(recording.launches, recording.kernels, recording.seconds(repeats), strict=True):
         operations, size = operations_and_bytes(launch)
         row = kernels.setdefault(
-            launch.kernel.name, {"launches": 0, "seconds": 0.0, "operations": 0.0, "bytes": 0.0, "limit_seconds": 0.0}
+            name, {"launches": 0, "seconds": 0.0, "operations": 0.0, "bytes": 0.0, "limit_seconds": 0.0}
         )
         row["launches"] += 1
         row["seconds"] += seconds

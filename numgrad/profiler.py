@@ -26,6 +26,7 @@ _FLOPS: dict[str, Callable[[Any, Any], int]] = {
     "bmm": _of_product,
     "linear": _of_product,
     "conv2d": lambda inputs, out: 2 * out.numel * inputs[1].numel // max(inputs[1].shape[0], 1),
+    "conv2d_backward": lambda inputs, out: 4 * inputs[0].numel * inputs[2].numel // max(inputs[2].shape[0], 1),
     "conv2d_backward_input": lambda inputs, out: 2 * inputs[0].numel * inputs[1].numel // max(inputs[1].shape[0], 1),
     "conv2d_backward_weight": lambda inputs, out: 2 * inputs[0].numel * out.numel // max(out.shape[0], 1),
 }
@@ -102,7 +103,7 @@ class profile:  # noqa: N801 (torch's name)
 
     def launched(self, launched: program.Program, addresses: tuple[int, ...]) -> None:
         """Told by the launch door."""
-        self._kernels += [launch.kernel.name for launch in launched.launches]
+        self._kernels += launched.names()
 
     def applied(self, op: Any, inputs: tuple[Any, ...], outputs: Any, start: int, end: int) -> None:
         """Told of each op."""

@@ -52,7 +52,7 @@ class Recording:
     def launched(self, launched: program.Program, addresses: tuple[int, ...]) -> None:
         """Told by the launch door."""
         self._bound += launched.bound_launches(addresses, self._status.ctypes.data)
-        self.names += [launch.kernel.name for launch in launched.launches]
+        self.names += launched.names()
 
     def applied(self, op: Any, inputs: tuple[Any, ...], outputs: list[Any]) -> None:
         """Told by dispatch: memory that was there before must stay as well."""

@@ -27,7 +27,8 @@ TOGETHER = 4  # output channels that are read side by side, so that sums are sto
 SPLITS = 16  # of the sum over output channels; fixed, so that the bits are
 MOST_BYTES = 1 << 14  # of the input, which each tap runs over: half of a nearest cache
 MOST_PIXELS = {"input": 16, "weight": 4}  # of the output; beyond them arithmetic decides, and register tiles win
-WORDS = 1 + 2 * MOST_PIXELS["weight"]  # of what is noted of a tap
+# Words for a tap: how many pairs of pixels it brings together, then these.
+INPUT_WORDS, WEIGHT_WORDS = (1 + 2 * MOST_PIXELS[direction] for direction in ("input", "weight"))
 
 
 def fits(geometry: Conv2dGeometry, direction: str, code: str) -> bool:
@@ -64,9 +65,10 @@ def list_seen(words, tap, sizes):
 def stream_input_kernel(code: str) -> Kernel:
     """The kernel for one dtype."""
     vector, itemsize = lanes(code), 4 if code == "f4" else 8
-    lines = target.host_target().tiles.update
-    update = simd.update_tile(code, lines, TOGETHER)
-    room = 1 + 2 * _pairs(lines)  # words of a tap: how many pairs of pixels it has, then these as addresses
+    many = target.host_target().tiles.update
+    few = max(1, many // 2)
+    update_many, update_few, update_one = (simd.update_tile(code, lines, TOGETHER) for lines in (many, few, 1))
+    room = INPUT_WORDS
 
     @kernel(f"{code}[:], {code}[:], {code}[:], i8[:], {'i8, ' * 16}")
     def stream_input(
@@ -75,8 +77,7 @@ def stream_input_kernel(code: str) -> Kernel:
     ):  # fmt: skip
         """The input's gradient, as parts to be summed; an item is a share of the output channels."""
         sizes = (images, out_h, out_w, height, width, taps_w, stride_h, stride_w, step_h, step_w, pad_h, pad_w)
-        taps, pixels = taps_h * taps_w, images * height * width
-        part_size = (pixels + 1) * channels  # the last line of a part is for what nobody wants
+        taps, part_size = taps_h * taps_w, images * height * width * channels
         words = words[worker * taps * room : (worker + 1) * taps * room]
         for tap in range(taps):
             pairs = words[tap * room + 1 : (tap + 1) * room]
@@ -85,9 +86,6 @@ def stream_input_kernel(code: str) -> Kernel:
             for i in range(count):
                 pairs[2 * i] = address_of(grad, pairs[2 * i] * outputs)
                 pairs[2 * i + 1] = address_of(parts, pairs[2 * i + 1] * channels)
-            for i in range(count, -(-count // lines) * lines):
-                pairs[2 * i] = address_of(grad, 0)
-                pairs[2 * i + 1] = address_of(parts, pixels * channels)
         table = address_of(words, 0)
         for item in range(start, stop):
             part = parts[item * part_size : (item + 1) * part_size]
@@ -95,19 +93,19 @@ def stream_input_kernel(code: str) -> Kernel:
                 part[i] = 0
             for k in range(item * share, (item + 1) * share, TOGETHER):
                 for tap in range(taps):
-                    begin = address_of(weight, (k * taps + tap) * channels)
-                    for i in range(0, words[tap * room], lines):
-                        update(
-                            table + 8 * (tap * room + 1 + 2 * i), k * itemsize, item * part_size * itemsize, begin,
-                            taps * channels * itemsize, channels // vector,
-                        )  # fmt: skip
+                    begin, row = address_of(weight, (k * taps + tap) * channels), taps * channels * itemsize
+                    pair, count = table + 8 * (tap * room + 1), words[tap * room]
+                    shift, goal_shift, vectors = k * itemsize, item * part_size * itemsize, channels // vector
+                    while count >= many:
+                        update_many(pair, shift, goal_shift, begin, row, vectors)
+                        pair, count = pair + 16 * many, count - many
+                    while count >= few:
+                        update_few(pair, shift, goal_shift, begin, row, vectors)
+                        pair, count = pair + 16 * few, count - few
+                    if count > 0:
+                        update_one(pair, shift, goal_shift, begin, row, vectors)
 
     return stream_input
-
-
-def _pairs(lines: int) -> int:
-    """Pairs of pixels that a tap has at most, as whole tiles."""
-    return -(-MOST_PIXELS["input"] // lines) * lines
 
 
 @functools.cache
@@ -152,9 +150,9 @@ def stream_weight_kernel(code: str) -> Kernel:
         line = spare[worker * channels : (worker + 1) * channels]
         sizes = (images, out_h, out_w, height, width, taps_w, stride_h, stride_w, step_h, step_w, pad_h, pad_w)
         taps = taps_h * taps_w
-        words = words[worker * taps * WORDS : (worker + 1) * taps * WORDS]
+        words = words[worker * taps * WEIGHT_WORDS : (worker + 1) * taps * WEIGHT_WORDS]
         for tap in range(taps):  # how many pixels it sees, then where each lies in the one and the other
-            seen = words[tap * WORDS : (tap + 1) * WORDS]
+            seen = words[tap * WEIGHT_WORDS : (tap + 1) * WEIGHT_WORDS]
             seen[0] = list_seen(seen[1:], tap, sizes)
             for i in range(seen[0]):
                 seen[1 + 2 * i] *= outputs
@@ -164,11 +162,11 @@ def stream_weight_kernel(code: str) -> Kernel:
                 begin = (k * taps + tap) * channels
                 goal = grad_weight[begin : begin + channels]
                 if address_of(goal, 0) % (vector * itemsize) == 0:
-                    sum_pixels(line, grad, source, words[tap * WORDS : (tap + 1) * WORDS], k)
+                    sum_pixels(line, grad, source, words[tap * WEIGHT_WORDS : (tap + 1) * WEIGHT_WORDS], k)
                     for c in range(0, channels, vector):
                         write(address_of(line, c), address_of(goal, c))
                 else:
-                    sum_pixels(goal, grad, source, words[tap * WORDS : (tap + 1) * WORDS], k)
+                    sum_pixels(goal, grad, source, words[tap * WEIGHT_WORDS : (tap + 1) * WEIGHT_WORDS], k)
         fence()
 
     return stream_weight
@@ -181,16 +179,16 @@ def _sizes(g: Conv2dGeometry) -> tuple[int, ...]:
 def plan_input(b: PlanBuilder, grad_out: Operand, weight: Operand, grad_x: Operand, geometry: Conv2dGeometry) -> None:
     """The gradient of the input."""
     g, pixels = geometry, geometry.n * geometry.h * geometry.w
-    size, part_size = pixels * g.c, (pixels + 1) * g.c
-    parts = b.scratch(grad_x.spec.dtype, SPLITS * part_size)
-    words = b.scratch(dtypes.int64, g.r * g.s * (1 + 2 * _pairs(target.host_target().tiles.update)), per_worker=True)
+    size = pixels * g.c
+    parts = b.scratch(grad_x.spec.dtype, SPLITS * size)
+    words = b.scratch(dtypes.int64, g.r * g.s * INPUT_WORDS, per_worker=True)
     b.launch(
         stream_input_kernel(grad_x.code), grad_out.array(g.pixels * g.k), weight.array(g.k * g.filter_size), parts.flat,
         words.flat, *_sizes(g), g.k // SPLITS, work=SPLITS, grain=1, cost=g.pixels * weight.extent // 8 + 1,
     )  # fmt: skip
     nothing = b.scratch(grad_x.spec.dtype, 0).array(0)
     b.launch(
-        add_splits, parts.flat, nothing, grad_x.array(size), SPLITS, part_size, pixels, g.c, 0, g.c, 0, 0,
+        add_splits, parts.flat, nothing, grad_x.array(size), SPLITS, size, pixels, g.c, 0, g.c, 0, 0,
         work=pixels, grain=GRAIN_COST // (SPLITS * g.c) + 1, cost=SPLITS * size,
     )  # fmt: skip
 
@@ -199,7 +197,7 @@ def plan_weight(b: PlanBuilder, grad_out: Operand, x: Operand, grad_weight: Oper
     """The gradient of the weight."""
     g = geometry
     spare = b.scratch(x.spec.dtype, g.c, per_worker=True)
-    words = b.scratch(dtypes.int64, g.r * g.s * WORDS, per_worker=True)
+    words = b.scratch(dtypes.int64, g.r * g.s * WEIGHT_WORDS, per_worker=True)
     b.launch(
         stream_weight_kernel(x.code), grad_out.array(g.pixels * g.k), x.array(g.n * g.h * g.w * g.c),
         grad_weight.array(g.k * g.filter_size), spare.flat, words.flat, *_sizes(g),

@@ -172,14 +172,18 @@ def _(record):
     needs, (x, weight, _), p = record.needs, record.input_specs, record.params._asdict()
     if not (needs[0] or needs[1]):
         return None  # nothing is saved, and `backward` sees to it that this happens once
-    input_params = conv2d_backward_input.Params(size=tuple(x.shape), **p)
-    weight_params = conv2d_backward_weight.Params(size=tuple(weight.shape), **p)
-    calls = (
-        SavedCall(conv2d_backward_input, (-1, 1), input_params),
-        SavedCall(conv2d_backward_weight, (-1, 0), weight_params),
-        SavedCall(sum_, (-1,), sum_.Params(dims=(0, 2, 3))),
-    )
-    return saved_calls(3, *[(call, place) for place, call in enumerate(calls) if needs[place]])
+    calls: list[tuple[SavedCall, int | tuple[int, int]]] = []
+    if needs[0] and needs[1]:
+        calls.append((SavedCall(conv2d_backward, (-1, 0, 1), conv2d_backward.Params(**p)), (0, 1)))
+    elif needs[0]:
+        input_params = conv2d_backward_input.Params(size=tuple(x.shape), **p)
+        calls.append((SavedCall(conv2d_backward_input, (-1, 1), input_params), 0))
+    else:
+        weight_params = conv2d_backward_weight.Params(size=tuple(weight.shape), **p)
+        calls.append((SavedCall(conv2d_backward_weight, (-1, 0), weight_params), 1))
+    if needs[2]:
+        calls.append((SavedCall(sum_, (-1,), sum_.Params(dims=(0, 2, 3))), 2))
+    return saved_calls(3, *calls)
 
 
 def _windows(x: np.ndarray, g: Conv2dGeometry) -> np.ndarray:
@@ -235,7 +239,7 @@ def _(ctx, grad):
 
 
 @conv2d_backward_input.oracle
-def _(grad, weight, size, **params):
+def _oracle_input(grad, weight, size, **params):
     g = _geometry(size, weight.shape, **params)
     (ph, pw), (sh, sw), (dh, dw) = g.padding, g.stride, g.dilation
     parts = grad.reshape(g.n, g.groups, g.k // g.groups, g.out_h, g.out_w)
@@ -281,8 +285,40 @@ def _(ctx, grad):
 
 
 @conv2d_backward_weight.oracle
-def _(grad, x, size, **params):
+def _oracle_weight(grad, x, size, **params):
     g = _geometry(x.shape, size, **params)
     windows = _windows(x, g).reshape(g.n, g.groups, g.c // g.groups, g.r, g.s, g.out_h, g.out_w)
     parts = grad.reshape(g.n, g.groups, g.k // g.groups, g.out_h, g.out_w)
     return np.einsum("ngkpq,ngcrspq->gkcrs", parts, windows).reshape(size)
+
+
+conv2d_backward = Op(
+    "conv2d_backward",
+    ("grad", "input", "weight"),
+    _PARAMS,
+    outputs=("grad_input", "grad_weight"),
+    public=2,
+    doc="What `conv2d_backward_input` and `conv2d_backward_weight` compute, side by side: the one mostly reads, the other writes.",
+)
+
+
+@conv2d_backward.plan
+def _(b: PlanBuilder, grad: Operand, input: Operand, weight: Operand, **params: Any) -> None:
+    g = _geometry(tuple(input.spec.shape), tuple(weight.spec.shape), **params)
+    _check_dtypes(input, weight)
+    _check_dtypes(grad, weight)
+    shapes = (tuple(input.spec.shape), tuple(weight.spec.shape))
+    of_input, of_weight = (b.output(grad.spec.dtype, shape, channels_last_strides(shape)) for shape in shapes)
+    grad, input, weight = (channels_last(b, operand) for operand in (grad, input, weight))
+    b.together(
+        lambda: plan_conv2d_backward_input(b, grad, weight, of_input, g),
+        lambda: plan_conv2d_backward_weight(b, grad, input, of_weight, g),
+    )
+
+
+@conv2d_backward.oracle
+def _(grad, x, weight, **params):
+    return (
+        _oracle_input(grad, weight, x.shape, **params),
+        _oracle_weight(grad, x, weight.shape, **params),
+    )

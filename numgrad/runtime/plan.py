@@ -7,6 +7,7 @@ while running one is a look-up, the allocation of outputs and one call into comp
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +16,7 @@ from numgrad.errors import KernelError, ShapeError
 from numgrad.layout import Spec, product, spec_of
 from numgrad.runtime import memory, program, quick_words, threads
 from numgrad.runtime.kernel import Kernel
-from numgrad.runtime.program import Address, Array, Launch, Program
+from numgrad.runtime.program import Address, Array, Launch, Pair, Program
 
 STATUS = Array(Address(program.STATUS_ADDRESS), (1,))  # argument for a kernel's parameter "status: i8[:]"
 GRAIN_COST = 1 << 15  # elementary operations in a chunk: about 10 us of work against 0.3 us for a region
@@ -82,7 +83,7 @@ class PlanBuilder:
         self.outputs: list[Output] = []
         self.changed: list[int] = []  # inputs whose memory the launches change
         self.scratch_bytes: list[int] = []
-        self.launches: list[Launch] = []
+        self.launches: list[Launch | Pair] = []
         self._addresses = len(inputs)
         self._made: list[tuple[str, int, str]] = []  # kind, position among its kind, dtype code
         self.workers = threads.get_num_threads()
@@ -164,6 +165,27 @@ class PlanBuilder:
         # A kernel that has no memory for each worker takes as many as there are when it runs.
         workers = self.workers if kernel.takes_worker else threads.MOST_THREADS
         self.launches.append(Launch(kernel, bound, arguments, work, max(1, grain), cost or work, workers))
+
+    def together(self, first: Callable[[], None], second: Callable[[], None]) -> None:
+        """Add the launches of two functions, of which neither needs the other's.
+
+        The costliest of each run beside each other (see `Pair`), and so do those before and after them, two by two; but
+        small ones run by themselves.
+        """
+        before, made = self.launches, []
+        for plan in (first, second):
+            self.launches = []
+            plan()
+            made.append(self.launches)
+        one, two = made
+        self.launches = before
+        i, j = (max(range(len(found)), key=lambda k: found[k].cost, default=0) for found in made)
+        for k in range(-max(i, j), max(len(one) - i, len(two) - j)):
+            beside = [found[place] for found, place in ((one, i + k), (two, j + k)) if 0 <= place < len(found)]
+            if len(beside) == 2 and min(launch.cost for launch in beside) >= GRAIN_COST:
+                self.launches.append(Pair((*beside[0].parts, *beside[1].parts)))  # type: ignore[arg-type]
+            else:
+                self.launches += beside
 
     def _binding(self, kernel: Kernel, arguments: tuple[Any, ...]) -> tuple[str, ...]:
         table: dict[str, str] = {}

@@ -12,6 +12,8 @@ then, per launch      entry, offset of its slots in the frame, work, grain, work
 then, per patch       index of the word in the frame, index of the address, bytes to add
 then                  the frame: for each launch its slots (word 0 the status address, then the arguments)
 ====================  ==================================================================
+
+A `Pair` is laid out as a launch of `run_pair`, an item of which is a chunk of one of the two; its slots say where theirs are.
 """
 
 from __future__ import annotations
@@ -31,7 +33,10 @@ from numgrad.runtime.kernel import Kernel, native
 from numgrad.runtime.objects import built_in, words_for_ever
 from numgrad.runtime.words import (
     acquire_gil,
+    atomic_load,
+    call_entry,
     call_native,
+    compare_and_swap,
     peek,
     poke,
     python_to_word,
@@ -42,6 +47,8 @@ from numgrad.runtime.words import (
 
 run_region = _pool.run_region
 HEADER_WORDS, LAUNCH_WORDS, PATCH_WORDS = 6, 5, 3
+PART_WORDS = 4  # of a launch in a pair: entry, bytes from the pair's slots to its own, work, grain
+PAIR_WORDS = 2 + 2 * PART_WORDS  # status, chunks that were taken, the two
 STATUS_ADDRESS = -1  # as an address's index: the launch's status word
 OUT_OF_BOUNDS = -1  # status that an index error in the debug mode leaves
 # Work under which holding the GIL is cheaper than giving it up; in the launch's own cost estimate.
@@ -80,6 +87,29 @@ class Launch:
     cost: int
     workers: int  # the launch uses at most so many threads, which is what its scratch memory was sized for
 
+    @property
+    def chunks(self) -> int:
+        """Into how many its work is split."""
+        return -(-self.work // self.grain)
+
+    @property
+    def parts(self) -> tuple[Launch, ...]:
+        """Itself; of a `Pair` the two."""
+        return (self,)
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two launches of which neither needs the other, run as one: half of the threads begin with the one, half with the
+    other, so that what waits for memory to be read runs beside what waits for it to be written."""
+
+    parts: tuple[Launch, Launch]
+
+    work = property(lambda self: sum(part.chunks for part in self.parts))
+    grain = 1
+    cost = property(lambda self: sum(part.cost for part in self.parts))
+    workers = property(lambda self: min(part.workers for part in self.parts))
+
 
 def _scalar_word(type_name: str, value: Any) -> int:
     if type_name == "f4":
@@ -95,28 +125,30 @@ def _scalar_word(type_name: str, value: Any) -> int:
 class Program:
     """Launches laid out for compiled code; made once per signature, run many times (see the module's text)."""
 
-    def __init__(self, launches: Sequence[Launch], address_count: int) -> None:
+    def __init__(self, launches: Sequence[Launch | Pair], address_count: int) -> None:
         self.launches = tuple(launches)
         self.address_count = address_count
         heads: list[int] = []
         patches: list[int] = []
         frame: list[int] = []
         for launch in launches:
-            heads += [launch.kernel.entry(launch.binding), len(frame), launch.work, launch.grain, launch.workers]
-            frame.append(0)  # the status address, written by `execute`
-            for parameter, argument in zip(launch.kernel.bound(launch.binding), launch.arguments, strict=True):
-                if parameter.ndim:
-                    if not isinstance(argument, Array) or len(argument.shape) != parameter.ndim:
-                        raise KernelError(
-                            f"{launch.kernel.name}: argument {parameter.name} is {argument!r}, "
-                            f"expected an array of {parameter.ndim} dimensions"
-                        )
-                    if argument.address.index >= address_count:
-                        raise KernelError(f"{launch.kernel.name}: {parameter.name} has no address")
-                    patches += [len(frame), argument.address.index, argument.address.offset]
-                    frame += [0, *argument.shape]
-                else:
-                    frame.append(_scalar_word(parameter.type, argument))
+            begin = len(frame)
+            if isinstance(launch, Pair):
+                entry = run_pair.address()
+                frame += [0] * PAIR_WORDS
+                for number, part in enumerate(launch.parts):
+                    place = begin + 2 + PART_WORDS * number
+                    patches += [len(frame), STATUS_ADDRESS, 0]
+                    offset = 8 * (len(frame) - begin)
+                    frame[place : place + PART_WORDS] = [
+                        self._lay_out(part, frame, patches),
+                        offset,
+                        part.work,
+                        part.grain,
+                    ]
+            else:
+                entry = self._lay_out(launch, frame, patches)
+            heads += [entry, begin, launch.work, launch.grain, launch.workers]
         if len(frame) > _MOST_FRAME_WORDS:
             raise KernelError(f"a program's arguments take {len(frame)} words, expected at most {_MOST_FRAME_WORDS}")
         first_patch = HEADER_WORDS + len(heads)
@@ -126,6 +158,28 @@ class Program:
         header = [len(self.launches), len(patches) // PATCH_WORDS, len(frame), int(release), first_patch, first_frame]
         self.words = np.array(header + heads + patches + frame, np.int64)
         self.address: int = self.words.ctypes.data
+
+    def _lay_out(self, launch: Launch, frame: list[int], patches: list[int]) -> int:
+        """Add a launch's slots to the frame; its entry."""
+        frame.append(0)  # the status address, written by `execute`
+        for parameter, argument in zip(launch.kernel.bound(launch.binding), launch.arguments, strict=True):
+            if parameter.ndim:
+                if not isinstance(argument, Array) or len(argument.shape) != parameter.ndim:
+                    raise KernelError(
+                        f"{launch.kernel.name}: argument {parameter.name} is {argument!r}, "
+                        f"expected an array of {parameter.ndim} dimensions"
+                    )
+                if argument.address.index >= self.address_count:
+                    raise KernelError(f"{launch.kernel.name}: {parameter.name} has no address")
+                patches += [len(frame), argument.address.index, argument.address.offset]
+                frame += [0, *argument.shape]
+            else:
+                frame.append(_scalar_word(parameter.type, argument))
+        return launch.kernel.entry(launch.binding)
+
+    def names(self) -> list[str]:
+        """The kernels, as launches are run: of a pair both in one."""
+        return ["+".join(part.kernel.name for part in launch.parts) for launch in self.launches]
 
     def bound_launches(self, addresses: Sequence[int], status: int) -> list[tuple[int, np.ndarray, int, int, int]]:
         """(entry, slots, work, grain, workers) of each launch with the addresses written into its slots: what a replay runs."""
@@ -142,6 +196,30 @@ class Program:
             (entry, frame[begin:end].copy(), work, grain, workers)
             for (entry, begin, work, grain, workers), end in zip(heads, ends, strict=True)
         ]
+
+
+@native(4)
+def run_pair(slots, start, stop, worker):
+    """The entry of a `Pair`: each item is the next chunk of the first launch for every other worker, of the second for the
+    others, as long as there are any."""
+    first, second = slots + 16, slots + 16 + 8 * PART_WORDS
+    firsts = (peek(first + 16) + peek(first + 24) - 1) // peek(first + 24)
+    seconds = (peek(second + 16) + peek(second + 24) - 1) // peek(second + 24)
+    for _ in range(start, stop):
+        claimed = False
+        part, chunk = first, 0
+        while not claimed:
+            taken = atomic_load(slots + 8)  # chunks of the first << 32 | of the second
+            of_first, of_second = taken >> 32, taken & 0xFFFFFFFF
+            if of_first < firsts and (worker % 2 == 0 or of_second == seconds):
+                part, chunk, following = first, of_first, taken + (1 << 32)
+            else:
+                part, chunk, following = second, of_second, taken + 1
+            if of_first + of_second + 1 == firsts + seconds:
+                following = 0  # for the next run
+            claimed = compare_and_swap(slots + 8, taken, following) != 0
+        work, grain = peek(part + 16), peek(part + 24)
+        call_entry(peek(part), slots + peek(part + 8), chunk * grain, min(work, (chunk + 1) * grain), worker)
 
 
 @native(3, returns=True)
@@ -242,8 +320,7 @@ def launch(program: Program, *addresses: int) -> int:
         threads.start()
     status = (_execute or _executor())(program.address, *addresses)
     if status == OUT_OF_BOUNDS:
-        names = ", ".join(launch.kernel.name for launch in program.launches)
-        raise KernelError(f"an index is out of bounds in one of the kernels: {names}")
+        raise KernelError(f"an index is out of bounds in one of the kernels: {', '.join(program.names())}")
     if observers:
         thread = threading.get_ident()
         for observed, observer in observers:

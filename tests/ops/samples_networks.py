@@ -129,6 +129,7 @@ for label, (x, w, params) in _CONVOLUTIONS.items():
     back = _outputs(x, w, params)
     good("conv2d_backward_input", label, normal(*back), normal(*w), params={"size": x, **params}, **rough)
     good("conv2d_backward_weight", label, normal(*back), normal(*x), params={"size": w, **params}, **rough)
+    good("conv2d_backward", label, normal(*back), normal(*x), normal(*w), params=params, **rough)
 good("conv2d", "no bias", normal(1, 2, 4, 4), normal(3, 2, 2, 2), None, tolerance=ROUGH)
 good("conv2d", "no images", normal(0, 2, 4, 4), normal(3, 2, 2, 2), normal(3))
 

@@ -23,6 +23,7 @@ ONE_BY_ONE = {
     "batch_norm_backward",
     "batch_norm_relu_backward",
     "layer_norm_backward",
+    "conv2d_backward",
     "as_strided",
     "as_strided_backward",
 }
