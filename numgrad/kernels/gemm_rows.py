@@ -22,7 +22,7 @@ from numgrad.kernels.gemm_pack import Right, add_splits, from_offset
 from numgrad.runtime import simd, target
 from numgrad.runtime.kernel import Kernel, device, kernel
 from numgrad.runtime.plan import GRAIN_COST, Operand, PlanBuilder
-from numgrad.runtime.simd import ADD, STORE, address_of
+from numgrad.runtime.simd import ADD, DOT_LINES, STORE, address_of
 
 ROW_BLOCK = 64  # rows whose table is made at once
 ITEM_COST = 1 << 18  # multiplications in a chunk: about 5 us
@@ -264,6 +264,11 @@ def rows_kernel(code: str, form: str) -> Kernel:
                             later += right + (j - first_column) // tile_columns * (share - b_panel * itemsize)
                         for t in range(count):
                             place = t * tile_words
+                            if is_dot:
+                                # Each of the rows' tiles fetches a share of the next columns.
+                                fetched = t * words[place] * steps * 64 * DOT_LINES
+                                row_bytes = tile_columns * b_step * itemsize
+                                later = right + row_bytes + fetched if fetched < row_bytes else right
                             tile(
                                 table + 8 * (place + 1 + tile_rows), words[place], steps, (g * a_batch + channel) * itemsize,
                                 right, b_step * itemsize, later, table + 8 * (place + 1), (g * out_batch + j) * itemsize,

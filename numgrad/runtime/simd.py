@@ -27,6 +27,7 @@ from numgrad.runtime import target
 from numgrad.runtime.kernel import Intrinsic, intrinsic
 
 STORE, ADD, STREAM = 0, 1, 2
+DOT_LINES = 2  # cache lines that a dot tile prefetches with each step
 
 
 class _Tile:
@@ -285,28 +286,31 @@ def dot_tile(code: str, rows: int, columns: int) -> Intrinsic:
     """``tile(table, segments, steps, a_shift, b, b_step, ahead, out_rows, out_shift, wanted, mode)``.
 
     A segment of ``table`` is ``1 + rows`` words, as in `broadcast_tile`; ``b_step`` is the distance of b's rows, of
-    which ``wanted`` (at least 1) are there; ``steps`` counts whole vectors. ``ahead`` is not used, since b is read
-    row by row, which the CPU foresees.
+    which ``wanted`` (at least 1) are there; ``steps`` counts whole vectors. With each step `DOT_LINES` cache lines are
+    prefetched from the address ``ahead`` on.
     """
 
     @intrinsic
     def tile(typing_context, table, segments, steps, a_shift, b, b_step, ahead, out_rows, out_shift, wanted, mode):
         def emit(context, builder, signature, args):
             t = _Tile(context, builder, code, rows, 1)
-            table, segments, steps, a_shift, b, b_step, _, out_rows, out_shift, wanted, mode = args
+            table, segments, steps, a_shift, b, b_step, ahead, out_rows, out_shift, wanted, mode = args
             last = builder.sub(wanted, t.word(1))
             starts = []
             for j in range(columns):  # rows of b beyond the last wanted one are read as that one
                 row = builder.select(builder.icmp_signed("<", t.word(j), last), t.word(j), last)
                 starts.append(t.advance(t.pointer(b), builder.mul(row, b_step)))
 
-            def segment(index, totals):
+            def segment(index, carried):
                 record = t.pointer(builder.add(table, builder.mul(index, t.word(8 * (1 + rows)))))
                 a = [t.advance(t.pointer(t.read_word(record, 1 + i)), a_shift) for i in range(rows)]
                 shift = t.read_word(record, 0)
                 right = [t.advance(start, shift) for start in starts]
 
-                def step(k, totals):
+                def step(k, carried):
+                    later, totals = carried[0], carried[1:]
+                    for line in range(DOT_LINES):
+                        t.prefetch(t.advance(later, 64 * line))
                     offset = builder.mul(k, t.word(t.lanes * t.itemsize))
                     # The shorter side waits in registers for the other: with the sums that just fills them.
                     few, many = (a, right) if rows < columns else (right, a)
@@ -317,11 +321,11 @@ def dot_tile(code: str, rows: int, columns: int) -> Intrinsic:
                         for other, held in enumerate(waiting):
                             i, j = (other, place) if few is a else (place, other)
                             results[i * columns + j] = t.multiply_add(held, vector, totals[i * columns + j])
-                    return results
+                    return [t.advance(later, 64 * DOT_LINES), *results]
 
-                return t.loop(steps, totals, step)
+                return t.loop(steps, carried, step)
 
-            totals = t.loop(segments, t.zeros(rows * columns), segment)
+            totals = t.loop(segments, [t.pointer(ahead), *t.zeros(rows * columns)], segment)[1:]
             sums = [t.sum_of_lanes(total) for total in totals]
             out = [t.pointer(builder.add(t.read_word(t.pointer(out_rows), i), out_shift)) for i in range(rows)]
             for j in range(columns):
