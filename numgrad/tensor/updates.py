@@ -46,7 +46,13 @@ def sgd_(
     first = tuple([buffer is None for buffer in buffers])
     if momentum and True in first:
         buffers = [creation.empty_like(p) if b is None else b for p, b in zip(params, buffers, strict=True)]
-    proof = _proof(("grad", "momentum_buffer"), 2, first, _specs(params), _specs(grads), _specs(buffers))
+    # A buffer that is still to be made will lie as its parameter does.
+    lying = (
+        [param if buffer is None else buffer for param, buffer in zip(params, buffers, strict=True)]
+        if momentum
+        else buffers
+    )
+    proof = _proof(("grad", "momentum_buffer"), 2, first, _specs(params), _specs(grads), _specs(lying))
     _bring(proof, params, grads, buffers)
     if momentum:
         momentum_buffers[:] = buffers
