@@ -50,7 +50,11 @@ def test_a_result_that_lies_across() -> None:
     np.testing.assert_array_equal(got, x + y)
 
 
-@pytest.mark.parametrize("make", [lambda x: x, lambda x: x[:, ::3], lambda x: x.T, lambda x: x[3:50, 1:]], ids=str)
+@pytest.mark.parametrize(
+    "make",
+    [lambda x: x, lambda x: x[:, ::3], lambda x: x.T, lambda x: x[3:50, 1:]],
+    ids=["whole", "strided", "turned", "part"],
+)
 def test_a_result_that_overwrites_an_input(make) -> None:
     x = make(rng.standard_normal((130, 190)))
     y, before = rng.standard_normal(x.shape), x.copy()
