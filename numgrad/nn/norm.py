@@ -11,7 +11,7 @@ from numgrad.nn import functional as F
 from numgrad.nn import init
 from numgrad.nn.module import Module
 from numgrad.nn.parameter import Parameter
-from numgrad.tensor import creation
+from numgrad.tensor import creation, layers
 from numgrad.tensor.tensor import Tensor
 
 
@@ -127,7 +127,7 @@ class _BatchNorm(Module):
             momentum = 1.0 / (counter.item() + 1)
         out = function(input, mean, var, weight, bias, True, momentum, self.eps, *more)
         if counter is not None:  # only now: a batch that was refused is none
-            counter.add_(1)
+            layers.count_batch(counter)
         return out
 
     def _load_from_state_dict(

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from numgrad import ops
+from numgrad import ops, registry
+from numgrad.dtypes import int64
+from numgrad.engine.constants import constant
 from numgrad.errors import ShapeError
 from numgrad.layout import product
 from numgrad.ops.linalg import broadcast_batch
@@ -311,6 +313,15 @@ def batch_norm(
         return ops.norm.batch_norm_training.apply(inputs, momentum, eps)  # type: ignore[no-any-return]
     _require_statistics(running_mean, running_var)
     return ops.norm.batch_norm_eval(input, weight, bias, running_mean, running_var, eps=eps)  # type: ignore[no-any-return]
+
+
+def count_batch(counter: Tensor) -> None:
+    """Add 1 to a number of batches: `add_`, of which an integer that is no view needs nothing but the launch."""
+    if counter._spec.dtype is int64 and counter._base is None:
+        op: Any = ops.elementwise.add.in_place
+        registry.dispatch(op, (counter, constant(1, int64)), op.defaults)
+    else:
+        counter.add_(1)
 
 
 def _require_statistics(running_mean: Tensor | None, running_var: Tensor | None) -> None:
