@@ -111,7 +111,8 @@ def _send(
     """Add gradients to what waits at the ends of ``edges``. They came out of a node into which ``incoming`` went; None:
     they may be in anybody's memory."""
     waiting, useful = pending.slots, pending.useful
-    for edge, grad in zip(edges, outgoing, strict=False):
+    for position, edge in enumerate(edges):
+        grad = outgoing[position]
         if edge is None or grad is None:
             continue
         node, number = edge
