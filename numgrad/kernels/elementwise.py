@@ -5,9 +5,9 @@ A scalar function such as ``lambda g, out: g * (1 - out * out)`` becomes a kerne
 - *flat*: one loop over the elements, when all operands can be walked along one line;
 - *rows*: an odometer over the outer dimensions and an inner loop, for everything else.
 
-In either, the inner step of each operand is one letter of the kernel's pattern: ``a`` consecutive elements (an array
-slice, so that LLVM vectorises), ``s`` one element for the whole loop (a broadcast scalar), ``t`` a stride. Literals in
-the scalar function take the type of the computation: Numba would compute ``1 - x`` in float64 for a float32 ``x``.
+In either, the inner step of each operand is one letter of the kernel's pattern: ``a`` consecutive elements (an array slice, so
+that LLVM vectorises), ``s`` one element for all of the loop, ``t`` a stride. Literals in the scalar function take the type of the
+computation: Numba would compute ``1 - x`` in float64 for a float32 ``x``.
 """
 
 from __future__ import annotations
@@ -68,13 +68,7 @@ class _TypedLiterals(ast.NodeTransformer):
 
 @functools.cache
 def definition(function: Callable[..., Any]) -> ast.FunctionDef:
-    """The scalar function's syntax, as a ``def``.
-
-    Raises
-    ------
-    KernelError
-        Its source cannot be read.
-    """
+    """The scalar function's syntax, as a ``def``; a KernelError if its source cannot be read."""
     plain = getattr(function, "py_func", function)
     if hasattr(plain, "__definition__"):
         return plain.__definition__  # type: ignore[no-any-return]

@@ -1,0 +1,198 @@
+"""What the micro-kernels of `simd` are put together from: vectors, addresses and loops in LLVM's language."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from numgrad.runtime import target
+
+STORE, ADD, STREAM = 0, 1, 2
+
+
+class Tile:
+    """Emits the pieces that the micro-kernels are made of."""
+
+    def __init__(self, context, builder, code: str, rows: int, vectors: int) -> None:
+        from llvmlite import ir
+
+        self.ir, self.builder = ir, builder
+        self.element = ir.FloatType() if code == "f4" else ir.DoubleType()
+        self.itemsize = 4 if code == "f4" else 8
+        self.lanes = target.host_target().lanes(self.itemsize)
+        self.fused = target.host_target().fused
+        self.vector = ir.VectorType(self.element, self.lanes)
+        self.rows, self.vectors = rows, vectors
+        self.columns = vectors * self.lanes
+
+    def word(self, value: int):
+        return self.ir.Constant(self.ir.IntType(64), value)
+
+    def pointer(self, address, kind=None):
+        """A pointer to bytes, or to ``kind``, from an address."""
+        return self.builder.inttoptr(address, (kind or self.ir.IntType(8)).as_pointer())
+
+    def advance(self, pointer, nbytes):
+        return self.builder.gep(pointer, [self.word(nbytes) if isinstance(nbytes, int) else nbytes])
+
+    def read(self, pointer, kind, align: int):
+        return self.builder.load(self.builder.bitcast(pointer, kind.as_pointer()), align=align)
+
+    def read_word(self, pointer, index: int):
+        return self.read(self.advance(pointer, 8 * index), self.ir.IntType(64), 8)
+
+    def read_vector(self, pointer, index: int = 0):
+        return self.read(self.advance(pointer, index * self.lanes * self.itemsize), self.vector, self.itemsize)
+
+    def read_broadcast(self, pointer):
+        """One element in all lanes."""
+        value = self.read(pointer, self.element, self.itemsize)
+        undefined = self.ir.Constant(self.vector, self.ir.Undefined)
+        lane = self.ir.IntType(32)
+        first = self.builder.insert_element(undefined, value, self.ir.Constant(lane, 0))
+        zeros = self.ir.Constant(self.ir.VectorType(lane, self.lanes), [0] * self.lanes)
+        return self.builder.shuffle_vector(first, undefined, zeros)
+
+    def multiply_add(self, x, y, total):
+        """``x * y + total``, in one rounding where the CPU does that in one instruction."""
+        from numba.core import cgutils
+
+        if not self.fused:
+            return self.builder.fadd(self.builder.fmul(x, y), total)
+        name = f"llvm.fma.v{self.lanes}f{8 * self.itemsize}"
+        kind = self.ir.FunctionType(self.vector, [self.vector] * 3)
+        return self.builder.call(cgutils.get_or_insert_function(self.builder.module, kind, name), [x, y, total])
+
+    def prefetch(self, pointer) -> None:
+        """Ask for the cache line of a place that will be read soon; it need not exist."""
+        from numba.core import cgutils
+
+        small = self.ir.IntType(32)
+        kind = self.ir.FunctionType(self.ir.VoidType(), [pointer.type, small, small, small])
+        function = cgutils.get_or_insert_function(self.builder.module, kind, "llvm.prefetch.p0")
+        self.builder.call(
+            function, [pointer, *(self.ir.Constant(small, value) for value in (0, 2, 1))]
+        )  # read, into the second cache, data
+
+    def zeros(self, count: int) -> list[Any]:
+        return [self.ir.Constant(self.vector, [0.0] * self.lanes)] * count
+
+    def loop(self, count, carried: list[Any], body) -> list[Any]:
+        """``for index in range(count): carried = body(index, carried)``; the values carried out of it."""
+        builder = self.builder
+        before = builder.block
+        head, inside, after = (builder.append_basic_block(name) for name in ("head", "body", "after"))
+        builder.branch(head)
+        builder.position_at_end(head)
+        index = builder.phi(self.ir.IntType(64))
+        places = [builder.phi(value.type) for value in carried]
+        builder.cbranch(builder.icmp_signed("<", index, count), inside, after)
+        builder.position_at_end(inside)
+        results = body(index, places)
+        following = builder.add(index, self.word(1))
+        end = builder.block
+        builder.branch(head)
+        for place, first, result in zip([index, *places], [self.word(0), *carried], [following, *results], strict=True):
+            place.add_incoming(first, before)
+            place.add_incoming(result, end)
+        builder.position_at_end(after)
+        return places
+
+    def write(self, places: list[Any], totals: list[Any], mode) -> None:
+        """Write vectors to their places, as ``mode`` says."""
+        builder, align = self.builder, self.itemsize
+        places = [builder.bitcast(place, self.vector.as_pointer()) for place in places]
+        choice = builder.switch(mode, store := builder.append_basic_block("store"))
+        add, stream, done = (builder.append_basic_block(name) for name in ("add", "stream", "done"))
+        choice.add_case(self.word(ADD), add)
+        choice.add_case(self.word(STREAM), stream)
+        builder.position_at_end(store)
+        for total, place in zip(totals, places, strict=True):
+            builder.store(total, place, align=align)
+        builder.branch(done)
+        builder.position_at_end(add)
+        for total, place in zip(totals, places, strict=True):
+            builder.store(builder.fadd(builder.load(place, align=align), total), place, align=align)
+        builder.branch(done)
+        builder.position_at_end(stream)
+        past = builder.module.add_metadata([self.ir.Constant(self.ir.IntType(32), 1)])
+        for total, place in zip(totals, places, strict=True):
+            builder.store(total, place, align=self.lanes * align).set_metadata("nontemporal", past)
+        builder.branch(done)
+        builder.position_at_end(done)
+
+    def write_part(self, places: list[Any], totals: list[Any], columns, mode) -> None:
+        """Write rows of vectors to their places as ``mode`` says (`STREAM`: as `STORE`), of each row ``columns`` elements."""
+        from numba.core import cgutils
+
+        ir, builder, small = self.ir, self.builder, self.ir.IntType(32)
+        masked = ir.VectorType(ir.IntType(1), self.lanes)
+        kind, place_kind = self.vector, self.vector.as_pointer()
+        name = f"v{self.lanes}f{8 * self.itemsize}.p0"
+        module = builder.module
+        load = cgutils.get_or_insert_function(
+            module, ir.FunctionType(kind, [place_kind, small, masked, kind]), f"llvm.masked.load.{name}"
+        )
+        store = cgutils.get_or_insert_function(
+            module, ir.FunctionType(ir.VoidType(), [kind, place_kind, small, masked]), f"llvm.masked.store.{name}"
+        )
+        align = ir.Constant(small, self.itemsize)
+        lane = ir.VectorType(ir.IntType(64), self.lanes)
+        undefined, zeros = (
+            ir.Constant(lane, ir.Undefined),
+            ir.Constant(ir.VectorType(small, self.lanes), [0] * self.lanes),
+        )
+        limit = builder.insert_element(undefined, columns, ir.Constant(small, 0))
+        limit = builder.shuffle_vector(limit, undefined, zeros)
+        masks = []
+        for j in range(self.vectors):
+            numbers = ir.Constant(lane, list(range(j * self.lanes, (j + 1) * self.lanes)))
+            masks.append(builder.icmp_signed("<", numbers, limit))
+        places = [builder.bitcast(place, place_kind) for place in places]
+        with builder.if_else(builder.icmp_signed("==", mode, self.word(ADD))) as (add, other):
+            with add:
+                for position, (place, total) in enumerate(zip(places, totals, strict=True)):
+                    mask = masks[position % self.vectors]
+                    before = builder.call(load, [place, align, mask, ir.Constant(kind, [0.0] * self.lanes)])
+                    builder.call(store, [builder.fadd(before, total), place, align, mask])
+            with other:
+                for position, (place, total) in enumerate(zip(places, totals, strict=True)):
+                    builder.call(store, [total, place, align, masks[position % self.vectors]])
+
+    def store_vectors(self, totals: list[Any], out_rows, out_shift, columns, mode) -> None:
+        """Write the tile: whole vectors, or parts of them where fewer ``columns`` are wanted."""
+        builder = self.builder
+        width = self.lanes * self.itemsize
+        rows = [self.pointer(builder.add(self.read_word(out_rows, i), out_shift)) for i in range(self.rows)]
+        places = [self.advance(rows[i], j * width) for i in range(self.rows) for j in range(self.vectors)]
+        with builder.if_else(builder.icmp_signed(">=", columns, self.word(self.columns))) as (whole, part):
+            with whole:
+                self.write(places, totals, mode)
+            with part:
+                self.write_part(places, totals, columns, mode)
+
+    def write_rows(self, totals: list[Any], out, out_row, wanted, columns, mode) -> None:
+        """Write the first ``wanted`` rows of the tile to rows at fixed distances."""
+        builder = self.builder
+        width = self.lanes * self.itemsize
+        goals = [self.pointer(builder.add(out, builder.mul(self.word(i), out_row))) for i in range(self.rows)]
+        whole = builder.icmp_signed(">=", columns, self.word(self.columns))
+        for i in range(self.rows):
+            with builder.if_then(builder.icmp_signed("<", self.word(i), wanted)):
+                places = [self.advance(goals[i], j * width) for j in range(self.vectors)]
+                mine = totals[i * self.vectors : (i + 1) * self.vectors]
+                with builder.if_else(whole) as (all_columns, part):
+                    with all_columns:
+                        self.write(places, mine, mode)
+                    with part:
+                        self.write_part(places, mine, columns, mode)
+
+    def sum_of_lanes(self, vector):
+        """All lanes added up, halves onto halves: the same order on every CPU of one vector width."""
+        lanes, builder, ir = self.lanes, self.builder, self.ir
+        while lanes > 1:
+            half = lanes // 2
+            index = ir.VectorType(ir.IntType(32), half)
+            low = builder.shuffle_vector(vector, vector, ir.Constant(index, list(range(half))))
+            high = builder.shuffle_vector(vector, vector, ir.Constant(index, list(range(half, lanes))))
+            vector, lanes = builder.fadd(low, high), half
+        return builder.extract_element(vector, ir.Constant(ir.IntType(32), 0))
