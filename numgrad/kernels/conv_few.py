@@ -68,7 +68,6 @@ def stream_input_kernel(code: str) -> Kernel:
     many = target.host_target().tiles.update
     few = max(1, many // 2)
     update_many, update_few, update_one = (simd.update_tile(code, lines, TOGETHER) for lines in (many, few, 1))
-    room = INPUT_WORDS
 
     @kernel(f"{code}[:], {code}[:], {code}[:], i8[:], {'i8, ' * 16}")
     def stream_input(
@@ -78,11 +77,11 @@ def stream_input_kernel(code: str) -> Kernel:
         """The input's gradient, as parts to be summed; an item is a share of the output channels."""
         sizes = (images, out_h, out_w, height, width, taps_w, stride_h, stride_w, step_h, step_w, pad_h, pad_w)
         taps, part_size = taps_h * taps_w, images * height * width * channels
-        words = words[worker * taps * room : (worker + 1) * taps * room]
+        words = words[worker * taps * INPUT_WORDS : (worker + 1) * taps * INPUT_WORDS]
         for tap in range(taps):
-            pairs = words[tap * room + 1 : (tap + 1) * room]
+            pairs = words[tap * INPUT_WORDS + 1 : (tap + 1) * INPUT_WORDS]
             count = list_seen(pairs, tap, sizes)
-            words[tap * room] = count
+            words[tap * INPUT_WORDS] = count
             for i in range(count):
                 pairs[2 * i] = address_of(grad, pairs[2 * i] * outputs)
                 pairs[2 * i + 1] = address_of(parts, pairs[2 * i + 1] * channels)
@@ -94,7 +93,7 @@ def stream_input_kernel(code: str) -> Kernel:
             for k in range(item * share, (item + 1) * share, TOGETHER):
                 for tap in range(taps):
                     begin, row = address_of(weight, (k * taps + tap) * channels), taps * channels * itemsize
-                    pair, count = table + 8 * (tap * room + 1), words[tap * room]
+                    pair, count = table + 8 * (tap * INPUT_WORDS + 1), words[tap * INPUT_WORDS]
                     shift, goal_shift, vectors = k * itemsize, item * part_size * itemsize, channels // vector
                     while count >= many:
                         update_many(pair, shift, goal_shift, begin, row, vectors)

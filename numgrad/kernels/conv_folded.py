@@ -12,8 +12,8 @@ import functools
 from typing import TYPE_CHECKING
 
 from numgrad import dtypes
-from numgrad.kernels.conv_outer import add_parts
-from numgrad.kernels.gemm_pack import PACK_CHANNELS, Right, add_splits, pack_kernel, plan_pack
+from numgrad.kernels.conv_outer import plan_add_parts
+from numgrad.kernels.gemm_pack import PACK_CHANNELS, Right, pack_kernel, plan_bias, plan_pack
 from numgrad.kernels.gemm_rows import ITEM_COST, WANTED_ITEMS, lanes, tile_shape
 from numgrad.runtime import simd
 from numgrad.runtime.kernel import Kernel, kernel
@@ -164,7 +164,7 @@ def plan_forward(
     b: PlanBuilder, x: Operand, weight: Operand, bias: Operand | None, out: Operand, geometry: Conv2dGeometry
 ) -> None:
     """The output."""
-    g, code, dtype = geometry, x.code, x.spec.dtype
+    g, code = geometry, x.code
     vectors = tile_vectors(code, g.k)
     tile_rows, tile_columns = tile_shape(code, "many")[0], vectors * lanes(code)
     rows, run = g.pixels, g.s * g.c
@@ -173,11 +173,7 @@ def plan_forward(
         b, Right(weight, 0, run, 1, g.filter_size), batch=1, taps=g.r, channels=run, columns=g.k, width=tile_columns
     )
     if bias is not None:
-        nothing = b.scratch(dtype, 0).array(0)
-        b.launch(
-            add_splits, nothing, bias.array(g.k), out.array(rows * g.k), 0, 0, rows, g.k, 0, g.k, 0, 0,
-            work=rows, grain=GRAIN_COST // g.k + 1, cost=rows * g.k,
-        )  # fmt: skip
+        plan_bias(b, bias.array(g.k), out.array(rows * g.k), rows=rows, columns=g.k, out_row=g.k)
     row_block = min(PIXEL_BLOCK // tile_rows, -(-rows // tile_rows)) * tile_rows
     multiplications = rows * g.k * g.filter_size
     worth = max(1, min(WANTED_ITEMS, multiplications // ITEM_COST))
@@ -230,11 +226,8 @@ def plan_weight(b: PlanBuilder, grad_out: Operand, x: Operand, grad_weight: Oper
     )  # fmt: skip
     total = parts
     if splits > 1:
-        total, line = b.scratch(dtype, size), 1024
-        b.launch(
-            add_parts, parts.flat, total.flat, splits, size, line,
-            work=-(-size // line), grain=GRAIN_COST // (splits * line) + 1, cost=splits * size,
-        )  # fmt: skip
+        total = b.scratch(dtype, size)
+        plan_add_parts(b, parts, total, splits, size)
     b.launch(
         pack_kernel(code), total.flat, grad_weight.array(size), 1, 1, 1, g.k, rows, rows, 0, 0, 1, g.k,
         work=-(-g.k // PACK_CHANNELS), grain=1, cost=size,

@@ -183,12 +183,16 @@ def plan_outer(
         work=items, grain=ITEM_COST * items // multiplications + 1, cost=multiplications // 8 + 1,
     )  # fmt: skip
     if splits > 1:
-        total = batch * size
-        line = 1024
-        b.launch(
-            add_parts, goal.flat, out.flat, splits, total, line,
-            work=-(-total // line), grain=GRAIN_COST // (splits * line) + 1, cost=splits * total,
-        )  # fmt: skip
+        plan_add_parts(b, goal, out, splits, batch * size)
+
+
+def plan_add_parts(b: PlanBuilder, parts: Operand, out: Operand, splits: int, total: int) -> None:
+    """``out = sum of parts``, each of ``total`` elements, one after the other."""
+    line = 1024
+    b.launch(
+        add_parts, parts.flat, out.flat, splits, total, line,
+        work=-(-total // line), grain=GRAIN_COST // (splits * line) + 1, cost=splits * total,
+    )  # fmt: skip
 
 
 @kernel("T[:], T[:], i8, i8, i8")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 
-from numgrad.kernels.gemm_pack import Right, add_splits, from_offset, plan_pack
+from numgrad.kernels.gemm_pack import Right, from_offset, plan_bias, plan_pack
 from numgrad.kernels.gemm_panels import plan_panels
 from numgrad.kernels.gemm_rows import Rows, lanes, plain_grid, plan_rows, tile_shape
 from numgrad.runtime.kernel import kernel
@@ -141,10 +141,9 @@ def plan_gemm(
         multiply("few", grid, a, b_side, c)
         return
     if bias is not None:
-        nothing = b.scratch(out.spec.dtype, 0).array(0)
-        b.launch(
-            add_splits, nothing, bias.array(n), from_offset(out, out_offset), 0, 0, m, n, out_batch, out_stride, 0, 0,
-            work=batch * m, grain=GRAIN_COST // n + 1, cost=batch * m * n,
+        plan_bias(
+            b, bias.array(n), from_offset(out, out_offset), rows=m, columns=n, out_row=out_stride, batch=batch,
+            out_batch=out_batch,
         )  # fmt: skip
     near = m <= SKINNY or n * k * out.spec.dtype.itemsize <= NEAR_BYTES
     if b_strides[1] == 1 and n % width == 0 and near:

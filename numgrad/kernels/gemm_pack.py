@@ -13,9 +13,8 @@ from numgrad.runtime.program import Array
 from numgrad.runtime.simd import address_of
 
 PACK_CHANNELS = 64  # whose runs of memory are read whole while they are turned
-TOGETHER = (
-    8  # panels that a run of columns is copied to: a kilobyte, where a panel's part would be two lines of a cache
-)
+# Panels that a run of columns is copied to: a kilobyte, where a panel's part would be two lines of a cache.
+TOGETHER = 8
 
 
 @functools.cache
@@ -117,6 +116,21 @@ def add_splits(
             part = parts[split * split_step + item * columns :][:columns]
             for j in range(line.shape[0]):
                 line[j] += part[j]
+
+
+def plan_bias(
+    b: PlanBuilder, bias: Array, out: Array, *, rows: int, columns: int, out_row: int, batch: int = 1, out_batch: int = 0,
+    bias_batch: int = 0, accumulate: bool = False,
+) -> None:  # fmt: skip
+    """``out[g, m, :] = bias[g]`` (zeros, if it is empty), to which products are added; strides count elements.
+
+    With ``accumulate`` nothing is changed: there is nothing to add.
+    """
+    nothing = Array(out.address, (0,))
+    b.launch(
+        add_splits, nothing, bias, out, 0, 0, rows, columns, out_batch, out_row, bias_batch, int(accumulate),
+        work=batch * rows, grain=GRAIN_COST // columns + 1, cost=batch * rows * columns,
+    )  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from numgrad import dtypes
-from numgrad.kernels.gemm_pack import Right, add_splits, from_offset
+from numgrad.kernels.gemm_pack import Right, add_splits, from_offset, plan_bias
 from numgrad.runtime import simd, target
 from numgrad.runtime.kernel import Kernel, device, kernel
 from numgrad.runtime.plan import GRAIN_COST, Operand, PlanBuilder
@@ -308,10 +308,9 @@ def plan_rows(
     no_bias = b.scratch(dtype, 0)
     bias_array = bias.array(columns + (batch - 1) * bias_batch) if bias else no_bias.array(0)
     if channels * taps == 0:
-        b.launch(
-            add_splits, no_bias.array(0), bias_array, from_offset(out.operand, out.offset), 0, 0, rows, columns,
-            out.batch, out.row, bias_batch, int(accumulate),
-            work=batch * rows, grain=GRAIN_COST // columns + 1, cost=batch * rows * columns,
+        plan_bias(
+            b, bias_array, from_offset(out.operand, out.offset), rows=rows, columns=columns, out_row=out.row, batch=batch,
+            out_batch=out.batch, bias_batch=bias_batch, accumulate=accumulate,
         )  # fmt: skip
         return
     if packed:

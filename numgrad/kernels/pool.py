@@ -16,6 +16,7 @@ from numgrad.kernels.pool_planes import (
     avg_pool_planes,
     max_pool_backward_planes,
     max_pool_planes,
+    window_count,
 )
 from numgrad.kernels.reduce import plan_reduce
 from numgrad.kernels.reduce_kernels import (
@@ -141,12 +142,6 @@ def window_begin(p, extent, outputs, k, step, pad):
 @device
 def window_end(p, extent, outputs, k, step, pad):
     return min(p * step - pad + k, extent + pad) if k else ((p + 1) * extent + outputs - 1) // outputs
-
-
-@device
-def window_count(begin, end, extent, count_pad):
-    """Rows that the divisor counts."""
-    return end - begin if count_pad else min(end, extent) - max(begin, 0)
 
 
 @kernel("T[:, :, :, :], T[:, :, :, :], i8, i8, i8, i8, i8, i8, i8, i8")
@@ -288,9 +283,8 @@ def plan_max_pool2d_backward(
     pooled, _, image = _views("max_pool2d_backward", grad_output, indices, grad_input)
     span = tuple(d * (k - 1) + 1 for k, d in zip(window.kernel_size, window.dilation, strict=True))
     taps = max(1, -(-span[0] // window.stride[0])) * max(1, -(-span[1] // window.stride[1]))
-    if (
-        image[3] == 1 and image[0] >= ENOUGH_PLANES
-    ):  # each by itself, which is less work, if there are some for all threads
+    # Each plane by itself, which is less work, if there are some for all threads.
+    if image[3] == 1 and image[0] >= ENOUGH_PLANES:
         pixels, outputs = image[1] * image[2], pooled[1] * pooled[2]
         _launch_rows(
             b, max_pool_backward_planes,

@@ -113,10 +113,15 @@ def max_pool_backward_planes(grad, indices, grad_input, start, stop):
 
 
 @device
+def window_count(begin, end, extent, count_pad):
+    """Rows or columns of a window that the divisor counts."""
+    return end - begin if count_pad else min(end, extent) - max(begin, 0)
+
+
+@device
 def count_inside(at, k, extent, pad, count_pad):
-    """Rows or columns of the window that begins at ``at`` which the divisor counts."""
-    end = min(at + k, extent + pad)
-    return end - at if count_pad else min(end, extent) - max(at, 0)
+    """The same for a window that begins at ``at``."""
+    return window_count(at, min(at + k, extent + pad), extent, count_pad)
 
 
 @kernel("T[:, :, :], T[:, :, :], i8, i8, i8, i8, i8, i8, i8, i8")

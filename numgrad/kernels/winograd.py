@@ -214,9 +214,7 @@ class _Filters:
         b, channels, outputs, width, plane = self.b, self.channels, self.outputs, self.width, self.plane(part)
         if self.memory is None:
             self.memory = b.scratch(self.weight.spec.dtype, (self.m + 2) ** 2 * plane)
-        if (
-            self.turned
-        ):  # by 180 degrees: the filter, which lies as [channel, tap, output], is read from its last tap on
+        if self.turned:  # by 180 degrees: what lies as [channel, tap, output] is read from its last tap on
             place, weights = (8 * outputs + first, -outputs, 9 * outputs), self.weight
         else:
             right = Right(self.weight, 0, channels, 1, 9 * channels, 9 * channels * first)
@@ -249,14 +247,7 @@ class _Room:
         turned: bool,
     ) -> None:
         width = tile_shape(code, "many")[1]
-        self.m, self.code, self.channels, self.outputs, self.given, self.turned = (
-            m,
-            code,
-            channels,
-            outputs,
-            given,
-            turned,
-        )
+        self.m, self.channels, self.outputs, self.given, self.turned = m, channels, outputs, given, turned
         self.tile_block, self.output_block = tile_block, output_block
         self.seen_row, self.made_row = _apart(channels), _apart(output_block)
         self.tuned_plane = _apart(-(-output_block // width) * channels * width)

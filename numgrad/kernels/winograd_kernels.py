@@ -115,7 +115,8 @@ def most_words(m: int) -> int:
 def filter_kernel(code: str, m: int, output: Matrix, filtering: Matrix, entry: Matrix) -> Kernel:
     """The kernel that filters tiles of an image; an item is a block of tiles for a block of outputs.
 
-    The filters are transformed in the item, or ``given``: transformed already. Each worker's ``room`` holds what `Room` says.
+    The filters are transformed in the item, or ``given``: transformed already. Each worker's ``room`` holds what
+    `winograd._Room` says.
     """
     points = (m + 2) ** 2
     transform_filters, transform_tiles, finish = (transformer(code, matrix) for matrix in (filtering, entry, output))
@@ -142,15 +143,10 @@ def filter_kernel(code: str, m: int, output: Matrix, filtering: Matrix, entry: M
             if not given:
                 for j in range(first, last, panel):
                     count = min(panel, last - j)
-                    begin = (j - first) * channels
-                    if (
-                        turned
-                    ):  # by 180 degrees: the filter lies as [channel, tap, output], and is read from its last tap on
-                        transform_filters(
-                            weight, own, room, words, 2, (1, 1, 1, 1, 1, 0, 1), (8 * outputs + j, -outputs, 9 * outputs),
-                            (begin, tuned_plane, panel), (panel, 0), count, 0, channels,
-                        )  # fmt: skip
-                    else:
+                    # By 180 degrees: the filter lies as [channel, tap, output], and is read from its last tap on.
+                    filters, place = weight, (8 * outputs + j, -outputs, 9 * outputs)
+                    if not turned:
+                        filters, place = packed, (0, channels * panel, panel)
                         for tap in range(9):
                             for row in range(0, count, vector):
                                 for c in range(0, channels, vector):
@@ -158,10 +154,10 @@ def filter_kernel(code: str, m: int, output: Matrix, filtering: Matrix, entry: M
                                         address_of(weight, ((j + row) * 9 + tap) * channels + c), 9 * channels * itemsize,
                                         address_of(packed, (tap * channels + c) * panel + row), panel * itemsize,
                                     )  # fmt: skip
-                        transform_filters(
-                            packed, own, room, words, 2, (1, 1, 1, 1, 1, 0, 1), (0, channels * panel, panel),
-                            (begin, tuned_plane, panel), (panel, 0), count, 0, channels,
-                        )  # fmt: skip
+                    transform_filters(
+                        filters, own, room, words, 2, (1, 1, 1, 1, 1, 0, 1), place,
+                        ((j - first) * channels, tuned_plane, panel), (panel, 0), count, 0, channels,
+                    )  # fmt: skip
             transform_tiles(
                 source, seen, room, words, 0, (height, width, tiles_h, tiles_w, m, -padding, channels), (0, 0, 0),
                 (-first_tile * seen_row, seen_plane, seen_row), (channels, 0), channels, first_tile, last_tile,

@@ -78,12 +78,7 @@ def broadcast_tile(code: str, rows: int, vectors: int) -> Intrinsic:
                     b_now, later, totals = carried[0], carried[1], carried[2:]
                     for line in range(0, t.columns * t.itemsize, 64):
                         t.prefetch(t.advance(later, line))
-                    right = [t.read_vector(b_now, j) for j in range(vectors)]
-                    offset = builder.mul(k, t.word(t.itemsize))
-                    results = []
-                    for i in range(rows):
-                        left = t.read_broadcast(t.advance(a[i], offset))
-                        results += [t.multiply_add(left, right[j], totals[i * vectors + j]) for j in range(vectors)]
+                    results = t.add_outer_product(a, builder.mul(k, t.word(t.itemsize)), b_now, totals)
                     return [t.advance(b_now, b_step), t.advance(later, t.columns * t.itemsize), *results]
 
                 return t.loop(steps, [start, *carried], step)[1:]
@@ -178,12 +173,7 @@ def strided_tile(code: str, rows: int, vectors: int) -> Intrinsic:
 
             def step(k, carried):
                 b_now, totals = carried[0], carried[1:]
-                right = [t.read_vector(b_now, j) for j in range(vectors)]
-                offset = builder.mul(k, a_step)
-                results = []
-                for i in range(rows):
-                    factor = t.read_broadcast(t.advance(left[i], offset))
-                    results += [t.multiply_add(factor, right[j], totals[i * vectors + j]) for j in range(vectors)]
+                results = t.add_outer_product(left, builder.mul(k, a_step), b_now, totals)
                 return [t.advance(b_now, b_step), *results]
 
             totals = t.loop(steps, [t.pointer(b), *t.zeros(rows * vectors)], step)[1:]
@@ -233,12 +223,7 @@ def window_tile(code: str, rows: int, vectors: int) -> Intrinsic:
 
                 def step(k, carried):
                     b_now, totals = carried[0], carried[1:]
-                    right = [t.read_vector(b_now, j) for j in range(vectors)]
-                    offset = builder.mul(k, a_step)
-                    results = []
-                    for i in range(rows):
-                        factor = t.read_broadcast(t.advance(starts[i], offset))
-                        results += [t.multiply_add(factor, right[j], totals[i * vectors + j]) for j in range(vectors)]
+                    results = t.add_outer_product(starts, builder.mul(k, a_step), b_now, totals)
                     return [t.advance(b_now, b_step), *results]
 
                 return t.loop(steps, carried, step)

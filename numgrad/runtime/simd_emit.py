@@ -62,6 +62,15 @@ class Tile:
         kind = self.ir.FunctionType(self.vector, [self.vector] * 3)
         return self.builder.call(cgutils.get_or_insert_function(self.builder.module, kind, name), [x, y, total])
 
+    def add_outer_product(self, column: list[Any], offset, row, totals: list[Any]) -> list[Any]:
+        """``totals[i, j] + column[i] * row[j]``: elements at ``offset`` from the pointers, and vectors side by side."""
+        right = [self.read_vector(row, j) for j in range(self.vectors)]
+        results = []
+        for i, pointer in enumerate(column):
+            factor = self.read_broadcast(self.advance(pointer, offset))
+            results += [self.multiply_add(factor, right[j], totals[i * self.vectors + j]) for j in range(self.vectors)]
+        return results
+
     def prefetch(self, pointer) -> None:
         """Ask for the cache line of a place that will be read soon; it need not exist."""
         from numba.core import cgutils
