@@ -10,7 +10,6 @@ from numgrad.errors import DtypeError, ShapeError
 from numgrad.kernels.layer_norm import plan_layer_norm, plan_layer_norm_backward
 from numgrad.ops.elementwise import mul, rsqrt, square, sub
 from numgrad.ops.layouts import contiguous
-from numgrad.ops.norm import filled
 from numgrad.ops.reduce import mean as mean_
 from numgrad.ops.reduce import sum_
 from numgrad.registry import Op
@@ -48,12 +47,18 @@ def _(
     plan_layer_norm(b, contiguous(b, input), weight, bias, out, mean, rstd, normalized=normalized, eps=eps)
 
 
+def _filled(grads: Any, needs: tuple[bool, ...]) -> tuple[Any, ...]:
+    """The gradients that were computed, None for the others."""
+    rest = iter(grads if isinstance(grads, tuple) else (grads,))
+    return tuple(next(rest) if needed else None for needed in needs)
+
+
 @layer_norm.backward
 def _(ctx, grad):
     x, weight, mean, rstd = ctx.saved
     p = ctx.params
     if not ctx.create_graph:
-        return filled(
+        return _filled(
             layer_norm_backward(grad, x, weight, mean, rstd, needs=ctx.needs, normalized=p.normalized), ctx.needs
         )
     dims = tuple(range(x.ndim - p.normalized, x.ndim))

@@ -118,12 +118,7 @@ def _plan_training(
 
 @batch_norm_training.backward
 def _(ctx, grad):
-    x, weight, saved_mean, invstd = ctx.saved
-    if not ctx.create_graph:
-        grads = batch_norm_backward(
-            grad, x, weight, saved_mean, invstd, needs=ctx.needs[:3], training=True, eps=ctx.params.eps
-        )
-        return (*filled(grads, ctx.needs[:3]), None, None)
+    x, weight, *_ = ctx.saved
     return (*_training_grads(ctx, grad, x, weight), None, None)
 
 
@@ -145,12 +140,6 @@ def _affine_grads(ctx: Any, grad: Any, normed: Any, dims: tuple[int, ...]) -> tu
         sum_(mul(grad, normed), dims=dims) if ctx.needs[1] else None,
         sum_(grad, dims=dims) if ctx.needs[2] else None,
     )
-
-
-def filled(grads: Any, needs: tuple[bool, ...]) -> tuple[Any, ...]:
-    """The gradients that were computed, None for the others."""
-    rest = iter(grads if isinstance(grads, tuple) else (grads,))
-    return tuple(next(rest) if needed else None for needed in needs)
 
 
 def _oracle_normed(x: np.ndarray, m: np.ndarray, v: np.ndarray, weight: Any, bias: Any, eps: float) -> np.ndarray:
@@ -207,11 +196,6 @@ def _plan_eval(
 def _(ctx, grad):
     x, weight, running_mean, running_var = ctx.saved
     _refuse_statistics(ctx)
-    if not ctx.create_graph:
-        grads = batch_norm_backward(
-            grad, x, weight, running_mean, running_var, needs=ctx.needs[:3], training=False, eps=ctx.params.eps
-        )
-        return (*filled(grads, ctx.needs[:3]), None, None)
     return (*_eval_grads(ctx, grad, x, weight, running_mean, running_var), None, None)
 
 
@@ -265,13 +249,6 @@ batch_norm_relu_eval.plan(functools.partial(_plan_eval, relu=True))
 
 def _fused_grads(ctx: Any, grad: Any, training: bool) -> tuple[Any, ...]:
     x, weight, mean_, spread, out = ctx.saved
-    needs = (*ctx.needs[:3], ctx.needs[5])
-    if not ctx.create_graph:
-        grads = batch_norm_relu_backward(
-            grad, x, weight, mean_, spread, out, needs=needs, training=training, eps=ctx.params.eps
-        )
-        *first, of_residual = filled(grads, needs)
-        return (*first, None, None, of_residual)
     grad = where(le(out, 0), 0.0, grad)
     if training:
         return (*_training_grads(ctx, grad, x, weight), None, None, grad)
@@ -303,7 +280,7 @@ def _(x, weight, bias, running_mean, running_var, residual, eps):
 
 
 def _prepare(op: Op, training: bool, relu: bool) -> None:
-    """Let nodes of the op run the fused backward without being asked what they saved."""
+    """Let nodes of the op run the fused backward; the op's own is made of ops, for gradients that are recorded."""
     places = (0, 1, 2, 5) if relu else (0, 1, 2)
     reads = (-1, *range(len(op.saves)))
 

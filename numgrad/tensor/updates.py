@@ -46,13 +46,7 @@ def sgd_(
     first = tuple([buffer is None for buffer in buffers])
     if momentum and True in first:
         buffers = [creation.empty_like(p) if b is None else b for p, b in zip(params, buffers, strict=True)]
-    # A buffer that is still to be made will lie as its parameter does.
-    lying = (
-        [param if buffer is None else buffer for param, buffer in zip(params, buffers, strict=True)]
-        if momentum
-        else buffers
-    )
-    proof = _proof(("grad", "momentum_buffer"), 2, first, _specs(params), _specs(grads), _specs(lying))
+    proof = _proof(("grad", "momentum_buffer"), 2, first, _specs(params), _specs(grads), _specs(buffers))
     _bring(proof, params, grads, buffers)
     if momentum:
         momentum_buffers[:] = buffers
