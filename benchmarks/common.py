@@ -8,6 +8,7 @@ one after the other, waits for the answer, and leaves a pause in which the threa
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import os
 import statistics
@@ -15,6 +16,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
@@ -167,3 +169,38 @@ def parser(text: str | None, **defaults: float) -> argparse.ArgumentParser:
         )
     made.add_argument("--json", action="store_true", help="print one JSON object instead of text")
     return made
+
+
+def compare_cases(module: str, text: str | None, digits: int, **defaults: int) -> int:
+    """The command of a benchmark whose sides answer with seconds by case: a table of microseconds, or JSON.
+
+    ``module`` has ``torch_side`` and ``numgrad_side``, jobs of a `Side`, which are asked with ``repeats``.
+    """
+    args = parser(text, **defaults, threads=0).parse_args()
+    facts = machine()
+    found = _seconds_of_cases(module, args.threads, args.repeats, args.rounds)
+    if args.json:
+        print(json.dumps({"machine": facts, "cases": found}, indent=2))
+        return 0
+    print_machine(facts)
+    names = list(next(iter(found.values())))
+    both = "torch" in names
+    rows = [
+        [case, *[f"{1e6 * value:.{digits}f}" for value in seconds.values()]]
+        + ([f"{seconds['torch'] / seconds['numgrad']:.2f}"] if both else [])
+        for case, seconds in found.items()
+    ]
+    print_table(["median µs", *names, *(["torch / numgrad"] if both else [])], rows)
+    return 0
+
+
+def _seconds_of_cases(module: str, threads: int, repeats: int, rounds: int) -> dict[str, dict[str, float]]:
+    """Median seconds by case and side, the sides in processes of their own, turn by turn."""
+    names = ["torch", "numgrad"] if has("torch") else ["numgrad"]
+    with ExitStack() as stack:
+        sides = {name: stack.enter_context(Side(f"{module}:{name}_side", {"threads": threads})) for name in names}
+        turns = {name: functools.partial(side.ask, repeats=repeats) for name, side in sides.items()}
+        take_turns(turns, 1)
+        results = take_turns(turns, rounds)
+    cases = results["numgrad"][0]
+    return {case: {name: median(turn[case] for turn in results[name]) for name in names} for case in cases}

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import math
 import sys
 from collections.abc import Callable
-from contextlib import ExitStack
 from typing import Any
 
 from benchmarks import common
@@ -109,35 +107,9 @@ def _job(lib: Any, functional: Any, optim: Any, channels_last: Any) -> Callable[
     }
 
 
-def measure(threads: int, repeats: int, rounds: int) -> dict[str, dict[str, float]]:
-    """Median seconds by case and side."""
-    names = ["torch", "numgrad"] if common.has("torch") else ["numgrad"]
-    with ExitStack() as stack:
-        jobs = {name: f"benchmarks.memory:{name}_side" for name in names}
-        sides = {name: stack.enter_context(common.Side(job, {"threads": threads})) for name, job in jobs.items()}
-        turns = {name: lambda side=side: side.ask(repeats=repeats) for name, side in sides.items()}
-        common.take_turns(turns, 1)
-        results = common.take_turns(turns, rounds)
-    cases = results["numgrad"][0]
-    return {case: {name: common.median(turn[case] for turn in results[name]) for name in names} for case in cases}
-
-
 def main() -> int:
     """Print the table."""
-    args = common.parser(__doc__, repeats=5, rounds=5, threads=0).parse_args()
-    facts = common.machine()
-    found = measure(args.threads, args.repeats, args.rounds)
-    if args.json:
-        print(json.dumps({"machine": facts, "cases": found}, indent=2))
-        return 0
-    common.print_machine(facts)
-    rows = []
-    for case, seconds in found.items():
-        cells = [f"{1e6 * value:.0f}" for value in seconds.values()]
-        rows.append([case, *cells, *([f"{seconds['torch'] / seconds['numgrad']:.2f}"] if "torch" in seconds else [])])
-    names = list(next(iter(found.values())))
-    common.print_table(["median µs", *names, *(["torch / numgrad"] if "torch" in names else [])], rows)
-    return 0
+    return common.compare_cases("benchmarks.memory", __doc__, digits=0, repeats=5, rounds=5)
 
 
 if __name__ == "__main__":
