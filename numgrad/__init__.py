@@ -29,7 +29,7 @@ from numgrad.dtypes import (
     uint8,
 )
 from numgrad.kernels import scalar
-from numgrad.layout import Size
+from numgrad.layout import Size, channels_last, contiguous_format, memory_format, preserve_format
 from numgrad.ops.custom import custom_op
 from numgrad.ops.family import elementwise
 from numgrad.runtime.threads import get_num_threads, set_num_threads
@@ -86,7 +86,6 @@ from numgrad.tensor.pointwise import (
     bitwise_xor,
     ceil,
     clamp,
-    clone,
     cos,
     div,
     eq,
@@ -164,6 +163,7 @@ from numgrad.tensor.reductions import (
 from numgrad.tensor.shaping import (
     cat,
     chunk,
+    clone,
     expand,
     flatten,
     narrow,
@@ -230,10 +230,12 @@ __all__ = [
     "bool",
     "cat",
     "ceil",
+    "channels_last",
     "chunk",
     "clamp",
     "clone",
     "compile",
+    "contiguous_format",
     "conv2d",
     "cos",
     "cross_entropy",
@@ -301,6 +303,7 @@ __all__ = [
     "max_pool2d",
     "maximum",
     "mean",
+    "memory_format",
     "min",
     "minimum",
     "mm",
@@ -319,6 +322,7 @@ __all__ = [
     "optim",
     "permute",
     "pow",
+    "preserve_format",
     "prod",
     "profiler",
     "promote_types",

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from numgrad import registry
-from numgrad.engine import tape
+from numgrad.engine import private, tape
 from numgrad.engine.tape import Node, Record, TensorBase, gradient_edge, modes
 from numgrad.engine.views import refresh
 from numgrad.errors import KernelError
 from numgrad.registry import Op, SavedCall
 from numgrad.runtime import quick_start
 from numgrad.runtime.memory import allocate
-from numgrad.runtime.plan import Plan
+from numgrad.runtime.plan import Plan, PrivateOperandError
 from numgrad.runtime.program import OUT_OF_BOUNDS
 
 tensor_class: type[TensorBase] = TensorBase
@@ -59,12 +59,19 @@ def _dispatch(op: Op, inputs: tuple[Any, ...], params: Any) -> Any:
         return dispatch(op, _with_constants(op, inputs), params)
     plan = op.plans.get(key)
     if plan is None:
-        plan = op.make_plan(key[1:], params)
+        try:
+            plan = op.make_plan(key[1:], params)
+        except PrivateOperandError as operand:
+            private.expose(inputs[operand.position])
+            return dispatch(op, inputs, params)
     edges = _edges(inputs) if op.differentiable and modes.grad_enabled else None
     if guards:
         for guard in guards:
             guard(op, inputs, plan, edges)
     addresses = [0 if tensor is None else tensor._address for tensor in inputs]
+    for tensor, spec in zip(inputs, key[1:], strict=True):
+        if tensor is not None and tensor._spec is not spec:  # another thread has just exposed it
+            return dispatch(op, inputs, params)
     outputs: list[Any] = []
     for output in plan.outputs:
         if output.source is None:

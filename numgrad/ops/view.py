@@ -56,6 +56,7 @@ view = Op("view", ("input",), {"size": ()}, doc="The same elements in another sh
 def _(b: PlanBuilder, input: Operand, size: tuple[int, ...]) -> None:
     if product(size) != input.spec.numel:
         raise ShapeError(f"shape '{list(size)}' is invalid for input of size {input.spec.numel}")
+    b.exposed(input)
     strides = view_strides(input.spec, size)
     if strides is None:
         raise ShapeError(
@@ -79,7 +80,7 @@ def _(x, size):
 def reshape(tensor: Any, size: tuple[int, ...]) -> Any:
     """A view if there is one, else a copy."""
     spec = tensor._spec
-    if view_strides(spec, size) is None and product(size) == spec.numel:
+    if not spec.is_private and view_strides(spec, size) is None and product(size) == spec.numel:
         tensor = find("to_strides")(tensor, strides=contiguous_strides(spec.shape))
     return view(tensor, size=size)
 

@@ -73,6 +73,14 @@ class Output:
     nbytes: int = 0  # of new memory
 
 
+class PrivateOperandError(Exception):
+    """A plan needs the input ``position`` in the layout that users see; who asked for the plan has to bring it there."""
+
+    def __init__(self, position: int) -> None:
+        super().__init__(position)
+        self.position = position
+
+
 class PlanBuilder:
     """Collects a plan's outputs, scratch memory and launches."""
 
@@ -101,6 +109,7 @@ class PlanBuilder:
 
     def view(self, source: Operand, shape: tuple[int, ...], strides: tuple[int, ...], offset: int = 0) -> None:
         """An output that shares an input's memory, from element ``offset`` (of the input) on."""
+        self.exposed(source)
         spec = spec_of(source.spec.dtype, shape, strides)
         if spec.numel and (offset < 0 or min(strides, default=0) < 0):
             raise KernelError(f"a view may not reach before its source: offset {offset}, strides {strides}")
@@ -109,6 +118,11 @@ class PlanBuilder:
                 f"a view of shape {shape}, strides {strides} at {offset} reaches beyond {source.extent} elements"
             )
         self.outputs.append(Output(spec, source.index, offset))
+
+    def exposed(self, source: Operand) -> None:
+        """Say that this plan is about an input's memory, not only about its values: its layout may not be private."""
+        if source.spec.is_private:
+            raise PrivateOperandError(source.index)
 
     def in_place(self, source: Operand) -> Operand:
         """Declare that the output is this input, changed in place.

@@ -105,9 +105,14 @@ def as_tensor(data: Any, dtype: Dtype | None = None) -> Tensor:
 def empty(*size: Any, dtype: Dtype | None = None, requires_grad: bool = False) -> Tensor:
     """A tensor whose elements are whatever the memory held."""
     shape = checked_size("empty", size)
-    spec = spec_of(dtype or dtypes.get_default_dtype(), shape)
+    return finished(uninitialized(dtype or dtypes.get_default_dtype(), shape, None), requires_grad)
+
+
+def uninitialized(dtype: Dtype, shape: tuple[int, ...], strides: tuple[int, ...] | None) -> Tensor:
+    """New memory of this layout, which may be private; None: row-major."""
+    spec = spec_of(dtype, shape, strides)
     storage = memory.allocate(spec.nbytes)
-    return finished(Tensor(storage, spec, storage.address), requires_grad)
+    return Tensor(storage, spec, storage.address)
 
 
 def checked_size(name: str, size: tuple[Any, ...]) -> tuple[int, ...]:
@@ -160,9 +165,8 @@ def full_like(input: Tensor, fill_value: float, *, dtype: Dtype | None = None, r
 
 def empty_like(input: Tensor, *, dtype: Dtype | None = None) -> Tensor:
     """An uninitialised tensor in the shape of another, and in its layout where that is dense."""
-    spec = spec_of(dtype or input.dtype, input.shape, output_strides(tuple(input.shape), [input._spec]))
-    storage = memory.allocate(spec.nbytes)
-    return Tensor(storage, spec, storage.address)
+    shape = tuple(input.shape)
+    return uninitialized(dtype or input.dtype, shape, output_strides(shape, [input._spec]))
 
 
 def arange(

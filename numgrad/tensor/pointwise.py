@@ -200,7 +200,6 @@ abs = _unary(_e.absolute, "Absolute value.")
 sign = _unary(_e.sign, "-1, 0 or 1.")
 square = _unary(_e.square, "input * input.")
 relu = _unary(_e.relu, "max(0, input).")
-clone = _unary(_e.clone, "A copy; gradients flow through it.")
 isnan = _unary(_e.isnan, "True where input is NaN.")
 logical_not = _unary(_e.logical_not, "True where input is 0.")
 reciprocal = _unary(_e.reciprocal, "1 / input.", floating=True)
@@ -332,7 +331,7 @@ def fill_(target: Tensor, value: Any) -> Tensor:
 def apart(target: Tensor, other: Tensor) -> Tensor:
     """``other``, or a copy if it is another view of the target's memory, which would be read while it is written."""
     same = other._address == target._address and other._spec is target._spec
-    return other if other._storage is not target._storage or same else clone(other)
+    return other if other._storage.root is not target._storage.root or same else _e.clone(other)
 
 
 def check_writable(name: str, target: Tensor) -> None:

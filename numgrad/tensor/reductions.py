@@ -11,8 +11,8 @@ from numgrad.dtypes import dtype as Dtype
 from numgrad.engine.tape import TensorBase
 from numgrad.layout import product
 from numgrad.tensor.arguments import cast, check_tensor, reduced_dims, wrap_dim
-from numgrad.tensor.pointwise import abs, clone, div, eq, maximum, minimum, sqrt, square, sub, where
-from numgrad.tensor.shaping import reshape
+from numgrad.tensor.pointwise import abs, div, eq, maximum, minimum, sqrt, square, sub, where
+from numgrad.tensor.shaping import clone, reshape
 
 if TYPE_CHECKING:
     from numgrad.tensor.tensor import Tensor

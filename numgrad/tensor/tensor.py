@@ -11,9 +11,9 @@ import numpy as np
 
 from numgrad import dtypes
 from numgrad.dtypes import dtype as Dtype
-from numgrad.engine import dispatch, hooks, views
+from numgrad.engine import dispatch, hooks, private, views
 from numgrad.engine.tape import Node, TensorBase
-from numgrad.layout import Size, spec_of
+from numgrad.layout import Size, contiguous_format, preserve_format, spec_of
 from numgrad.runtime import memory
 from numgrad.tensor import functional as F
 from numgrad.tensor import indexing, inference, printing
@@ -94,7 +94,7 @@ class Tensor(TensorBase):
 
     def stride(self, dim: int | None = None) -> Any:
         """Elements from one index to the next, for each dimension."""
-        strides = self._spec.strides
+        strides = self._spec.seen_strides
         return strides if dim is None else strides[F.wrap_dim("stride", dim, self.ndim)]
 
     def storage_offset(self) -> int:
@@ -103,11 +103,11 @@ class Tensor(TensorBase):
 
     def data_ptr(self) -> int:
         """Address of the first element."""
+        private.expose(self)
         return self._address
 
-    def is_contiguous(self) -> bool:
-        """Whether the elements lie in row-major order without gaps."""
-        return self._spec.is_contiguous
+    def is_contiguous(self, memory_format: Any = contiguous_format) -> bool:
+        return F.is_contiguous(self, memory_format)
 
     def is_floating_point(self) -> bool:
         """Whether the dtype is float32 or float64."""
@@ -218,7 +218,7 @@ class Tensor(TensorBase):
 
     def detach(self) -> Tensor:
         """The same memory outside of the graph."""
-        return Tensor(self._storage, self._spec, self._address)
+        return private.alias(self, Tensor)  # type: ignore[no-any-return]
 
     def detach_(self) -> Tensor:
         """Take this tensor out of its graph.
@@ -263,8 +263,13 @@ class Tensor(TensorBase):
 
     @property
     def data(self) -> Tensor:
-        """As `detach`."""
-        return self.detach()
+        """The same memory outside of the graph, and out of autograd's sight: who changes it answers for saved values.
+
+        Changes through `detach` are noticed by a backward that needs what was there before.
+        """
+        alias: Tensor = private.alias(self, Tensor, self._storage.share())
+        inference.carry(self, alias)
+        return alias
 
     @data.setter
     def data(self, value: Tensor) -> None:
@@ -273,6 +278,8 @@ class Tensor(TensorBase):
         # A graph that saved this tensor has to notice, so the versions go on from the higher one.
         value._storage.version = builtins.max(value._storage.version, self._storage.version) + 1
         self._storage, self._spec, self._address = value._storage, value._spec, value._address
+        if value._spec.is_private:
+            private.moves_with(value, self)
         self._base = self._view_node = self._accumulator = None
 
     # ---- values in Python and NumPy ----------------------------------------------------------------------------
@@ -287,6 +294,7 @@ class Tensor(TensorBase):
         """
         if self.requires_grad:
             raise RuntimeError("Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead.")
+        private.expose(self)
         return self._array()
 
     def _array(self) -> np.ndarray:
@@ -376,7 +384,8 @@ class Tensor(TensorBase):
         if self._node is not None:
             raise RuntimeError("only leaf tensors can be pickled; use .detach() first")
         # Pickle keeps the order of the elements in memory only for C and Fortran: the axes go in that of the strides.
-        order = tuple(sorted(range(self.ndim), key=lambda axis: -self._spec.strides[axis]))
+        strides = self._spec.seen_strides
+        order = tuple(sorted(range(self.ndim), key=lambda axis: -strides[axis]))
         in_memory = np.ascontiguousarray(self._array().transpose(order))
         return _unpickled, (type(self), in_memory, order, self._requires_grad)
 
@@ -844,16 +853,21 @@ class Tensor(TensorBase):
 
     # ---- copies and conversions --------------------------------------------------------------------------------
 
-    def clone(self) -> Tensor:
-        return F.clone(self)
+    def clone(self, *, memory_format: Any = preserve_format) -> Tensor:
+        return F.clone(self, memory_format=memory_format)
 
-    def contiguous(self, memory_format: str = "contiguous_format") -> Tensor:
+    def contiguous(self, memory_format: Any = contiguous_format) -> Tensor:
         return F.contiguous(self, memory_format)
 
-    def to(self, dtype: Any) -> Tensor:
-        """This tensor in another dtype; itself if it has that already. The device 'cpu' is accepted and is the only one."""
+    def to(self, dtype: Any = None, *, memory_format: Any = preserve_format) -> Tensor:
+        """This tensor in another dtype and memory format; itself if it has both already.
+
+        The device 'cpu' is accepted and is the only one.
+        """
         if isinstance(dtype, Tensor):
             dtype = dtype.dtype
+        if memory_format is not preserve_format:
+            return F.to_format(self if dtype is None else self.to(dtype), memory_format)
         if dtype == "cpu":
             return self
         if not isinstance(dtype, Dtype):
