@@ -194,7 +194,7 @@ class Spec:
         return f"Spec({self.dtype.name}, {tuple(self.shape)}, strides={self.strides})"
 
 
-_MOST_INTERNED: Final = 1 << 16
+_MOST_INTERNED: Final = 1 << 13
 _interned: dict[tuple[dtype, tuple[int, ...], tuple[int, ...]], Spec] = {}
 
 

@@ -20,7 +20,7 @@ _all: weakref.WeakSet[Op] = weakref.WeakSet()  # also those that have no name of
 # Applies an op to tensors, by way of the wrappers; ops can so call each other without knowing the engine.
 dispatch: Callable[[Op, tuple[Any, ...], tuple[Any, ...]], Any]
 
-_MOST_PLANS = 1 << 12
+_MOST_PLANS = 1 << 12  # of all ops together, some 3 KB each
 
 Wrapper = Callable[[Callable[..., Any], Any, tuple[Any, ...], Any], Any]  # (inner, op, inputs, params)
 _engine: Callable[..., Any]
@@ -307,13 +307,28 @@ class Op:
         self.plan_function(builder, *builder.inputs, **params._asdict())
         plan = builder.finish()
         plan.prepare(self.public, self.differentiable)
-        if len(self.plans) >= _MOST_PLANS:
-            self.plans.clear()
         self.plans[(params, *specs)] = plan
+        _count_plan()
         return plan
 
     def __repr__(self) -> str:
         return f"<numgrad op {self.name}>"
+
+
+_plans_made = 0  # since the last count of those that are kept, and that number
+
+
+def _count_plan() -> None:
+    """Count a new plan. Where shapes never end, the older half of each op's goes when there are too many."""
+    global _plans_made
+    _plans_made += 1
+    if _plans_made < _MOST_PLANS:
+        return
+    for op in list(_all):
+        keys = list(op.plans)
+        for key in keys[: len(keys) // 2]:
+            op.plans.pop(key, None)
+    _plans_made = sum([len(op.plans) for op in list(_all)])
 
 
 def forget_plans() -> None:

@@ -12,11 +12,12 @@ import os
 import sys
 import threading
 import weakref
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from numgrad.engine.tape import TensorBase, modes
-from numgrad.layout import contiguous_strides
+from numgrad.layout import Spec, contiguous_strides
 from numgrad.registry import OPS
 from numgrad.runtime.memory import Storage
 
@@ -60,7 +61,8 @@ def expose(tensor: TensorBase) -> None:
         laid = _row_major(tensor)
         group = {id(tensor): tensor}
         for reference in storage.aliases or ():
-            if (other := reference()) is not None:
+            other = reference()  # which may have been given other memory since
+            if other is not None and other._spec.is_private and other._address == storage.address:
                 group[id(other)] = other
         for saved in [saved for other in group.values() for saved in _saved(other)]:
             group[id(saved)] = saved
@@ -69,16 +71,26 @@ def expose(tensor: TensorBase) -> None:
         if len(sys._current_frames()) > 1:
             laid._storage.keep_alive(storage)
         for other in group.values():  # those of ``tensor.data`` have storages of their own over this memory
-            old = other._storage
-            new = moved.get(old)
-            if new is None:
-                new = moved[old] = laid._storage.share()
-                new.version = old.version
-            # No thread can see a part of it: CPython does not switch threads between stores into slots.
-            other._storage, other._spec, other._address = new, laid._spec, laid._address
+            if other._storage not in moved:
+                new = moved[other._storage] = laid._storage.share()
+                new.version = other._storage.version
+        places = [(each, moved[each._storage], laid._spec, laid._address) for each in group.values()]
+        _move_all(places)
         for old, new in moved.items():
             for listener in listeners:
                 listener(TensorBase(old, spec, old.address), TensorBase(new, laid._spec, new.address))
+
+
+def _move_all(places: Sequence[tuple[TensorBase, Storage, Spec, int]]) -> None:
+    """Lay tensors over other memory, all at once: no thread sees, and no Ctrl-C leaves, a part of it.
+
+    CPython switches threads and handles signals between steps of Python code; here the loop is in C.
+    """
+    tensors, storages, specs, addresses = zip(*places, strict=True)
+    slots = ("_storage", "_spec", "_address")
+    values = (*storages, *specs, *addresses)
+    names = [name for name in slots for _ in tensors]
+    deque(map(setattr, tensors * len(slots), names, values), maxlen=0)
 
 
 def _row_major(tensor: TensorBase) -> TensorBase:
@@ -86,8 +98,9 @@ def _row_major(tensor: TensorBase) -> TensorBase:
     from numgrad.engine import dispatch
 
     op = OPS["to_strides"]
-    grad_enabled, modes.grad_enabled = modes.grad_enabled, False
+    grad_enabled = modes.grad_enabled
     try:
+        modes.grad_enabled = False
         params = op.Params(strides=contiguous_strides(tensor._spec.shape))
         copied: TensorBase = dispatch.dispatch(op, (tensor,), params)
         return copied

@@ -97,10 +97,15 @@ def test_new_data_under_a_graph_is_noticed() -> None:
     assert w.grad.tolist() == [40, 60]
 
 
-def test_a_change_through_data_is_noticed() -> None:
+def test_a_change_through_data_is_not_noticed_and_one_through_detach_is() -> None:
     w = ng.tensor([2.0, 3.0], requires_grad=True)
     loss = (w * w).sum()
     w.data.mul_(10)
+    assert w._version == 0
+    loss.backward()
+    assert w.grad.tolist() == [40, 60]  # torch's, too: who changes .data answers for it
+    loss = (w * w).sum()
+    w.detach().mul_(10)
     with pytest.raises(RuntimeError, match="modified by an inplace operation"):
         loss.backward()
 
