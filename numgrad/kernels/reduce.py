@@ -86,6 +86,8 @@ def in_memory_order(loops: list[Loop]) -> list[Loop]:
 
 def split_dims(x: Spec, out: Spec, dims: tuple[int, ...]) -> tuple[list[Loop], list[Loop]]:
     """Kept and reduced loops; ``out`` has the kept dimensions, or all with extents of 1 where reduced."""
+    if any(not -max(x.ndim, 1) <= dim < max(x.ndim, 1) for dim in dims):
+        raise IndexError(f"reduce: dims {dims} are out of range for {x.ndim} dimensions")
     reduced_dims = {dim % x.ndim for dim in dims} if x.ndim else set()
     kept_dims = [dim for dim in range(x.ndim) if dim not in reduced_dims]
     of_out = kept_dims if out.ndim == x.ndim else range(len(kept_dims))
