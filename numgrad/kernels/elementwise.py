@@ -353,10 +353,17 @@ def plan_elementwise(
     """Add the launch of a scalar function over broadcast inputs.
 
     ``compute`` is the dtype code of its literals, ``items`` as in `elementwise_kernel`, ``cost`` the rough number of
-    elementary operations for one element. All outputs have the shape that the inputs broadcast to.
+    elementary operations for one element. All outputs have one shape, to which the inputs broadcast.
+
+    Raises
+    ------
+    ShapeError
+        An input does not broadcast to the outputs' shape, or outputs differ: elements would be read or written that are
+        not there.
     """
     operands = [*inputs, *outputs]
     shape = tuple(outputs[0].spec.shape)
+    _prove_shapes(name, shape, inputs, outputs)
     if product(shape) == 0:
         return
     strides = [_broadcast_strides(operand.spec, shape) for operand in operands]
@@ -367,6 +374,19 @@ def plan_elementwise(
     operands, extents, strides = _turned(b, operands, len(inputs), extents, strides)
     for piece in _pieces(extents, strides):
         _plan_piece(b, name, typed_function(function, compute), operands, piece, items, cost)
+
+
+def _prove_shapes(name: str, shape: tuple[int, ...], inputs: Sequence[Operand], outputs: Sequence[Operand]) -> None:
+    for output in outputs:
+        if tuple(output.spec.shape) != shape:
+            raise ShapeError(f"{name}: the outputs have shapes {list(shape)} and {list(output.spec.shape)}, expected one")
+    for position, operand in enumerate(inputs):
+        own = tuple(operand.spec.shape)
+        lead = len(shape) - len(own)
+        if lead < 0 or any(extent not in (1, whole) for extent, whole in zip(own, shape[lead:], strict=True)):
+            raise ShapeError(
+                f"{name}: input {position} has shape {list(own)}, which does not broadcast to the output's, {list(shape)}"
+            )
 
 
 def _turned(
