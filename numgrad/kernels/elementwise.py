@@ -379,7 +379,9 @@ def plan_elementwise(
 def _prove_shapes(name: str, shape: tuple[int, ...], inputs: Sequence[Operand], outputs: Sequence[Operand]) -> None:
     for output in outputs:
         if tuple(output.spec.shape) != shape:
-            raise ShapeError(f"{name}: the outputs have shapes {list(shape)} and {list(output.spec.shape)}, expected one")
+            raise ShapeError(
+                f"{name}: the outputs have shapes {list(shape)} and {list(output.spec.shape)}, expected one"
+            )
     for position, operand in enumerate(inputs):
         own = tuple(operand.spec.shape)
         lead = len(shape) - len(own)

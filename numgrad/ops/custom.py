@@ -34,11 +34,13 @@ from numgrad.errors import KernelError, ShapeError
 from numgrad.kernels.fill import plan_fill
 from numgrad.ops.layouts import contiguous
 from numgrad.registry import Op, SavedCall, find
-from numgrad.runtime.kernel import Device, Kernel, frozen, python_function
+from numgrad.runtime.kernel import Device, Kernel, frozen, nested_codes, python_function, references
 from numgrad.runtime.plan import GRAIN_COST, Operand, PlanBuilder
 
 ShapeRule = Callable[..., Any]
 
+# What reaches an array's memory by other ways than an index.
+_PAST_CHECKS = {"as_strided", "carray", "ctypes", "data", "farray", "flat"}
 _OUTPUT = re.compile(r"out(put)?(\d+|_\w+)?$")
 
 
@@ -76,8 +78,9 @@ def custom_op(
     cost
         Rough number of elementary operations for one element of the first output, by which work is split.
     checked
-        Whether each index is checked, which an IndexError reports. Without, a wrong index reads or writes memory that is
-        not the arrays'; `benchmarks.overhead` shows what the check costs.
+        Whether each index is checked, which an IndexError reports, and results are zeros before they are written. Without,
+        a wrong index reads or writes memory that is not the arrays', and what is not written holds anything:
+        `benchmarks.overhead` shows what both cost.
 
     Returns
     -------
@@ -150,7 +153,9 @@ class CustomOp(Op):
             A parameter is no number, or an int is asked for; or a parameter or the count of inputs is wrong.
         """
         if len(inputs) != len(self.inputs):
-            raise TypeError(f"{self.name}: got {len(inputs)} inputs, expected {len(self.inputs)}: {', '.join(self.inputs)}")
+            raise TypeError(
+                f"{self.name}: got {len(inputs)} inputs, expected {len(self.inputs)}: {', '.join(self.inputs)}"
+            )
         defaults = self.defaults._asdict()
         for name, value in params.items():
             if name not in defaults:
@@ -177,7 +182,9 @@ def _number(op: str, name: str, value: Any, default: float) -> float:
 def _output_dtypes(name: str, dtype: Any, count: int) -> tuple[Dtype | None, ...]:
     given = tuple(dtype) if isinstance(dtype, (tuple, list)) else (dtype,) * count
     if len(given) != count or not all(each is None or isinstance(each, Dtype) for each in given):
-        raise TypeError(f"custom_op {name}: dtype is {dtype!r}, expected a numgrad dtype, or one for each of {count} outputs")
+        raise TypeError(
+            f"custom_op {name}: dtype is {dtype!r}, expected a numgrad dtype, or one for each of {count} outputs"
+        )
     return given
 
 
@@ -289,6 +296,12 @@ class _Function:
             raise KernelError(
                 f"custom_op {op}: {plain.__name__} has the parameters {strange}, expected each by its name and place"
             )
+        past = sorted(_words(self.function, set()) & _PAST_CHECKS) if checked else []
+        if past:
+            raise KernelError(
+                f"custom_op {op}: {plain.__name__} uses {', '.join(past)}, of which no index can be checked; index the arrays "
+                "themselves, or pass checked=False"
+            )
         self.parallel = [p.name for p in parameters[-2:]] == ["start", "stop"]
         whole = parameters[:-2] if self.parallel else parameters
         self.constants = {p.name: p.default for p in whole if p.default is not p.empty and p.name not in numbers}
@@ -299,8 +312,9 @@ class _Function:
         self, b: PlanBuilder, given: dict[str, Any], results: Sequence[Operand], leading: Operand, cost: int
     ) -> None:
         """Add the launch, with ``results`` filled with zeros first."""
-        for result in results:
-            plan_fill(b, result, 0)
+        if self.checked:
+            for result in results:
+                plan_fill(b, result, 0)
         own = {result.index for result in results}
         dense = {n: contiguous(b, v) if isinstance(v, Operand) else v for n, v in given.items() if n in self.names}
         declared, arguments = [], []
@@ -339,6 +353,16 @@ class _Function:
         return kernel
 
 
+def _words(function: Any, seen: set[int]) -> set[str]:
+    """Names of globals and attributes in a function and in those that it calls."""
+    plain = python_function(function)
+    if plain is None or id(plain) in seen:
+        return set()
+    seen.add(id(plain))
+    found = {word for code in nested_codes(plain.__code__) for word in code.co_names}
+    return found.union(*[_words(value, seen) for _, value in references(plain)])
+
+
 def _free(name: str, taken: Sequence[str]) -> str:
     while name in taken:
         name += "_"
@@ -350,7 +374,9 @@ def _saves(name: str, backward: _Function, inputs: list[str], outputs: list[str]
     gradients = {f"grad_{n}" for n in known}
     twice = sorted(known & gradients)
     if twice:
-        raise KernelError(f"custom_op {name}: {twice} would name inputs and gradients in the backward; choose other names")
+        raise KernelError(
+            f"custom_op {name}: {twice} would name inputs and gradients in the backward; choose other names"
+        )
     strange = [n for n in backward.names if n not in known and n not in gradients and n not in numbers]
     if strange:
         raise KernelError(

@@ -241,7 +241,7 @@ def references(function: types.FunctionType) -> Iterator[tuple[str, Any]]:
     """
     names: set[str] = set()
     words: set[str] = set()  # attributes among others
-    for code in _nested_codes(function.__code__):
+    for code in nested_codes(function.__code__):
         names.update(_loaded_globals(code))
         words.update(code.co_names)
     for name in sorted(names):
@@ -288,7 +288,7 @@ def frozen(function: types.FunctionType, memo: dict[int, Any] | None = None) -> 
     cells = tuple(types.CellType() for _ in code.co_freevars)
     memo[id(function)] = made = types.FunctionType(code, names, function.__name__, function.__defaults__, cells)
     made.__kwdefaults__, made.__doc__, made.__module__ = function.__kwdefaults__, function.__doc__, function.__module__
-    nested = tuple(_nested_codes(code))
+    nested = tuple(nested_codes(code))
     words = {word for each in nested for word in each.co_names}
     for name in sorted({name for each in nested for name in _loaded_globals(each)}):
         if name in function.__globals__:
@@ -323,7 +323,7 @@ def _is_ours(function: Any) -> bool:
     return str(getattr(function, "__module__", "")).startswith("numgrad.")
 
 
-def _nested_codes(code: types.CodeType) -> Iterator[types.CodeType]:
+def nested_codes(code: types.CodeType) -> Iterator[types.CodeType]:
     """A function's code and that of the functions in it."""
     stack = [code]
     while stack:
