@@ -11,8 +11,9 @@ nothing and returns nothing. Its last parameters are ``start, stop`` (and, if it
             out[i] = x[i] + y[i]
 
 The declaration gives a type to every parameter but the range: ``f4 f8 i1 i2 i4 i8 u1 b1`` are NumPy's dtypes, any other
-name is a type variable that each launch binds (``T`` above), ``T[:]`` and ``T[:, :]`` are C-contiguous arrays, ``const T[:]``
-is one that may only be read, and a bare name is a scalar. The author never sees how arguments travel: `codegen` writes the entry from the declaration.
+name is a type variable that each launch binds (``T`` above), ``T[:]`` and ``T[:, :]`` are C-contiguous arrays,
+``const T[:]`` is one that may only be read, and a bare name is a scalar. The author never sees how arguments travel:
+`codegen` writes the entry from the declaration.
 
 A **device function** is a helper that kernels call; an **intrinsic** emits LLVM IR for one.
 """
