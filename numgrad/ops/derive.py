@@ -16,7 +16,7 @@ from typing import Any
 
 from numgrad.errors import KernelError
 from numgrad.kernels import scalar
-from numgrad.kernels.elementwise import function_of_definition
+from numgrad.kernels.source import function_of_definition
 from numgrad.runtime.kernel import Device
 
 Atom = str | int | float | bool

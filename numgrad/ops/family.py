@@ -19,6 +19,7 @@ the ops of that name, it is the rule for higher orders.
 
 from __future__ import annotations
 
+import inspect
 import itertools
 import types
 from collections.abc import Callable, Sequence
@@ -30,10 +31,11 @@ from numgrad import dtypes, registry
 from numgrad.dtypes import dtype as Dtype
 from numgrad.errors import DtypeError, GradError, ShapeError, describe
 from numgrad.kernels import scalar
-from numgrad.kernels.elementwise import broadcast_shapes, passed_through, plan_elementwise, pushed_forward, sliced
+from numgrad.kernels.elementwise import broadcast_shapes, plan_elementwise
+from numgrad.kernels.source import is_written, passed_through, pushed_forward, sliced, tangent_name
 from numgrad.layout import output_strides
 from numgrad.registry import Op, SavedCall, find
-from numgrad.runtime.kernel import Device, python_function, references
+from numgrad.runtime.kernel import Device, frozen, python_function, references
 from numgrad.runtime.plan import Operand, PlanBuilder
 
 ScalarFunction = Callable[..., Any]
@@ -99,8 +101,20 @@ class Elementwise(Op):
         self.in_place = _InPlace(self) if register and result == "same" else None
 
     def forward(self, function: ScalarFunction) -> ScalarFunction:
-        """Attach the scalar forward."""
-        self.scalar_forward = function
+        """Attach the scalar forward.
+
+        Raises
+        ------
+        ValueError
+            It does not have one parameter for each input, without defaults; or one is called ``out``.
+        """
+        names = _parameter_names(function)
+        if len(names) != len(self.inputs) or "out" in names:
+            raise ValueError(
+                f"op {self.name}: its forward has the parameters {list(names)}, expected one for each of the inputs "
+                f"{list(self.inputs)}, none of them called out"
+            )
+        self.scalar_forward = _as_it_is(function)
         return function
 
     def backward(self, function: ScalarFunction) -> ScalarFunction:
@@ -111,7 +125,7 @@ class Elementwise(Op):
             raise ValueError(
                 f"op {self.name}: its backward reads {unknown}, expected names of the forward's inputs, or 'out'"
             )
-        self.scalar_backward = function
+        self.scalar_backward = function = _as_it_is(function)
         self._grad_word, self.saves = names[0], names[1:]  # under the names that the scalar functions use
         self.backward_function = self._run_backward
         self.jvp_function = self._run_jvp
@@ -286,7 +300,7 @@ class Elementwise(Op):
         reads, function = push
         if function is None:
             return None
-        values = {f"{self._grad_word}_{n}": tangents[n] for n in key[0]}
+        values = {tangent_name(self.scalar_backward, n): tangents[n] for n in key[0]}
         values.update(zip(self._argument_names(), ctx.inputs, strict=True), out=ctx.outputs[0])
         return function(*[values[name] for name in reads])
 
@@ -436,8 +450,19 @@ def elementwise(function: str | ScalarFunction, **options: Any) -> Elementwise:
 
 
 def _parameter_names(function: ScalarFunction) -> tuple[str, ...]:
-    code = python_function(function).__code__  # type: ignore[union-attr]
+    plain = python_function(function)
+    if plain is None:
+        raise ValueError(f"got {function!r}, expected a function of numbers that is written in Python")
+    code = plain.__code__
+    if plain.__defaults__ or code.co_kwonlyargcount or code.co_flags & (inspect.CO_VARARGS | inspect.CO_VARKEYWORDS):
+        raise ValueError(f"{plain.__qualname__}: expected parameters by their places, without defaults")
     return code.co_varnames[: code.co_argcount]
+
+
+def _as_it_is(function: ScalarFunction) -> ScalarFunction:
+    """The function with its globals of now: its kernels for other dtypes, and its derivatives, are compiled later."""
+    plain: Any = python_function(function)
+    return plain if is_written(plain) or str(plain.__module__).startswith("numgrad.") else frozen(plain)
 
 
 def _with_ops(function: Any) -> Any:

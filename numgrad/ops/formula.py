@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from numgrad.errors import KernelError
-from numgrad.kernels.elementwise import definition
+from numgrad.kernels.source import definition
 from numgrad.ops.derive import WORDS, Atom, Program
 
 _BINARY = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.Pow: "**"}
