@@ -147,7 +147,11 @@ class Elementwise(Op):
 
     def plan_into(self, b: PlanBuilder, inputs: Sequence[Operand], out: Operand, compute: Dtype) -> None:
         """Add the launch that writes ``out``."""
-        plan_elementwise(b, self.name, self.scalar_forward, compute.code, inputs, [out], cost=self.cost)
+        plan_elementwise(b, self.name, self.scalar_forward, self.literals(compute), inputs, [out], cost=self.cost)
+
+    def literals(self, dtype: Dtype) -> str:
+        """The dtype of number literals in the scalar functions, for operands of one."""
+        return dtype.code
 
     def _common_dtype(self, inputs: Sequence[Operand]) -> Dtype:
         typed = [(n, x.spec.dtype) for n, x in zip(self.inputs, inputs, strict=True) if n not in self.untyped]
@@ -281,7 +285,8 @@ class Elementwise(Op):
         rows = zip(self.inputs, needs, passed, strict=True)
         outputs = [f"grad_{name}" for name, needed, same in rows if needed and not same]
         suffix = "" if len(outputs) == len(needs) else "".join(name.removeprefix("grad") for name in outputs)
-        return _fused(f"{self.name}_backward{suffix}", reads, outputs, part, tuple(range(len(outputs))), self.cost)
+        items = tuple(range(len(outputs)))
+        return _fused(f"{self.name}_backward{suffix}", reads, outputs, part, items, self.cost, self.literals)
 
     # ---- forward mode -------------------------------------------------------------------------------------------
 
@@ -295,7 +300,7 @@ class Elementwise(Op):
                 if ctx.differentiable:
                     function = self._make_composite(function)
                 else:
-                    function = _fused(f"{self.name}_jvp", reads, ("tangent",), function, (None,), self.cost)
+                    function = _fused(f"{self.name}_jvp", reads, ("tangent",), function, (None,), self.cost, self.literals)
             push = self._pushes[key] = reads, function
         reads, function = push
         if function is None:
@@ -306,7 +311,13 @@ class Elementwise(Op):
 
 
 def _fused(
-    name: str, reads: Sequence[str], outputs: Sequence[str], part: ScalarFunction, items: tuple[Any, ...], cost: int
+    name: str,
+    reads: Sequence[str],
+    outputs: Sequence[str],
+    part: ScalarFunction,
+    items: tuple[Any, ...],
+    cost: int,
+    literals: Callable[[Dtype], str],
 ) -> Op:
     """An op that no one calls by name: one launch of a derived scalar function."""
     op = Op(name, reads, outputs=outputs, public=len(outputs), register=False)
@@ -318,7 +329,7 @@ def _fused(
         shape = broadcast_shapes(op.name, *(x.spec.shape for x in inputs))
         strides = output_strides(shape, [x.spec for x in inputs])
         outs = [b.output(dtype, shape, strides) for _ in outputs]
-        plan_elementwise(b, op.name, part, dtype.code, inputs, outs, items, cost=cost)
+        plan_elementwise(b, op.name, part, literals(dtype), inputs, outs, items, cost=cost)
 
     return op
 
@@ -360,13 +371,17 @@ class Derived(Elementwise):
     """
 
     def __init__(self, program: Any, **options: Any) -> None:
-        options.setdefault("inputs", program.parameters)
+        options.setdefault("inputs", program.labels)
         super().__init__(program.name, register=False, **options)
         self.program = program
         self.forward(program.function())
         backward, self._derivatives = program.backward()
         self._ops: dict[int, Any] = {}
         self.backward(backward)
+
+    def literals(self, dtype: Dtype) -> str:
+        """float64 for all of floating point: derived functions compute in the dtype of their literals; see `derive`."""
+        return "f8" if dtype.is_floating_point else dtype.code
 
     def derivative(self, number: int) -> Callable[..., Any]:
         """The derivative by an input: an op, as a function of all inputs, of which those that it does not read may be None."""
