@@ -52,7 +52,13 @@ def _ends(numpy_dtype: np.dtype) -> tuple[float, float]:
         largest = sys.float_info.max if numpy_dtype.itemsize == 8 else float.fromhex("0x1.fffffep+127")
         return -largest, largest
     values = 1 << (8 * numpy_dtype.itemsize)
-    return (0, 1) if numpy_dtype.kind == "b" else (0, values - 1) if numpy_dtype.kind == "u" else (-values // 2, values // 2 - 1)
+    return (
+        (0, 1)
+        if numpy_dtype.kind == "b"
+        else (0, values - 1)
+        if numpy_dtype.kind == "u"
+        else (-values // 2, values // 2 - 1)
+    )
 
 
 bool_: Final = dtype("bool", "b1", 0, "Bool")

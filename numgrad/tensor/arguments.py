@@ -34,7 +34,9 @@ def wrap_dim(op: str, dim: int, ndim: int) -> int:
     return int(dim) % builtins.max(ndim, 1)
 
 
-def reduced_dims(op: str, dim: Any, ndim: int, keepdim: Any = False, *, empty_means_all: bool = True) -> tuple[int, ...]:
+def reduced_dims(
+    op: str, dim: Any, ndim: int, keepdim: Any = False, *, empty_means_all: bool = True
+) -> tuple[int, ...]:
     """Sorted dimensions of a reduction: all for None, and, as in torch, for an empty list, but in `any`, `all` and `squeeze`.
 
     Raises
@@ -232,3 +234,30 @@ def result_type(*values: Any) -> Dtype:
 def cast(input: Tensor, dtype: Dtype) -> Tensor:
     """In another dtype; the tensor itself if it has that already."""
     return input if input._spec.dtype is dtype else ops.creation.cast(input, dtype=dtype)  # type: ignore[no-any-return]
+
+
+def conversion(
+    op: str, args: tuple[Any, ...], dtype: Any, device: Any, copy: builtins.bool
+) -> tuple[Dtype | None, builtins.bool]:
+    """The dtype, if there is one, and whether to copy, of ``to`` in all of torch's forms.
+
+    Raises
+    ------
+    RuntimeError
+        The device is not the CPU.
+    TypeError
+        An argument is neither a dtype, nor a tensor, nor a device.
+    """
+    flags: list[builtins.bool] = []  # non_blocking, copy
+    for value in args:
+        if isinstance(value, TensorBase):
+            dtype = value._spec.dtype
+        elif isinstance(value, builtins.bool):
+            flags.append(value)
+        elif isinstance(value, str):
+            device = value
+        elif value is not None:
+            dtype = dtypes.as_dtype(op, value)
+    if device is not None and str(device).partition(":")[0] != "cpu":
+        raise RuntimeError(f"{op}: device is {device!r}, expected 'cpu', the only one that numgrad has")
+    return (None if dtype is None else dtypes.as_dtype(op, dtype)), copy or (len(flags) > 1 and flags[1])

@@ -125,7 +125,7 @@ def as_tensor(data: Any, dtype: Dtype | None = None) -> Tensor:
 def empty(*size: Any, dtype: Dtype | None = None, requires_grad: bool = False) -> Tensor:
     """A tensor whose elements are whatever the memory held."""
     shape = checked_size("empty", size)
-    spec = spec_of(_chosen("empty", dtype), shape)
+    spec = spec_of(chosen_dtype("empty", dtype), shape)
     storage = memory.allocate(spec.nbytes)
     return finished(Tensor(storage, spec, storage.address), requires_grad)
 
@@ -140,7 +140,7 @@ def checked_size(name: str, size: tuple[Any, ...]) -> tuple[int, ...]:
     return shape
 
 
-def _chosen(op: str, dtype: Any, otherwise: Dtype | None = None) -> Dtype:
+def chosen_dtype(op: str, dtype: Any, otherwise: Dtype | None = None) -> Dtype:
     """The dtype that was given to a function, or what it takes otherwise."""
     if dtype is None:
         return otherwise or dtypes.get_default_dtype()
@@ -172,23 +172,21 @@ def full(size: Any, fill_value: Any, *, dtype: Dtype | None = None, requires_gra
     tensor([7, 7])
     """
     shape = checked_size("full", size if isinstance(size, tuple) else (size,))
-    number = as_number(
-        fill_value.item() if isinstance(fill_value, Tensor) and fill_value.ndim == 0 else fill_value
-    )
+    number = as_number(fill_value.item() if isinstance(fill_value, Tensor) and fill_value.ndim == 0 else fill_value)
     if number is None:
         raise TypeError(f"full(): argument 'fill_value' must be Number, not {type(fill_value).__name__}")
-    return finished(_filled("full", shape, number, _chosen("full", dtype, dtype_of_number(number))), requires_grad)
+    return finished(_filled("full", shape, number, chosen_dtype("full", dtype, dtype_of_number(number))), requires_grad)
 
 
 def zeros(*size: Any, dtype: Dtype | None = None, requires_grad: bool = False) -> Tensor:
     """A tensor of zeros."""
-    made = ops.creation.full(size=checked_size("zeros", size), value=0, dtype=_chosen("zeros", dtype))
+    made = ops.creation.full(size=checked_size("zeros", size), value=0, dtype=chosen_dtype("zeros", dtype))
     return finished(made, requires_grad)
 
 
 def ones(*size: Any, dtype: Dtype | None = None, requires_grad: bool = False) -> Tensor:
     """A tensor of ones."""
-    made = ops.creation.full(size=checked_size("ones", size), value=1, dtype=_chosen("ones", dtype))
+    made = ops.creation.full(size=checked_size("ones", size), value=1, dtype=chosen_dtype("ones", dtype))
     return finished(made, requires_grad)
 
 
@@ -219,7 +217,7 @@ def empty_like(input: Tensor, *, dtype: Dtype | None = None, requires_grad: bool
 
 
 def _like(op: str, input: Tensor, dtype: Any) -> Dtype:
-    return _chosen(op, dtype, check_tensor(op, "input", input).dtype)
+    return chosen_dtype(op, dtype, check_tensor(op, "input", input).dtype)
 
 
 def arange(
@@ -273,7 +271,7 @@ def linspace(
         raise RuntimeError("linspace: number of steps must be non-negative")
     start, end = _bound("linspace", "start", start), _bound("linspace", "end", end)
     step = (end - start) / (steps - 1) if steps > 1 else 0.0
-    chosen = _chosen("linspace", dtype)
+    chosen = chosen_dtype("linspace", dtype)
     return finished(ops.creation.arange(start=float(start), step=step, count=steps, dtype=chosen), requires_grad)
 
 
@@ -284,4 +282,4 @@ def eye(n: int, m: int | None = None, *, dtype: Dtype | None = None, requires_gr
         if extent < 0:
             raise RuntimeError(f"eye: {name} must be greater or equal to 0, got {extent}")
     rows, columns = arange(extents[0]).unsqueeze(1), arange(extents[1]).unsqueeze(0)
-    return finished((rows == columns).to(_chosen("eye", dtype)), requires_grad)
+    return finished((rows == columns).to(chosen_dtype("eye", dtype)), requires_grad)

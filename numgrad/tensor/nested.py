@@ -74,7 +74,9 @@ class _Reader:
         shape = pairs[0][1]
         for _, other in pairs:
             if len(other) != len(shape):
-                raise TypeError(f"tensor: numbers and sequences, or sequences of two depths, are mixed at dim {depth + 1}")
+                raise TypeError(
+                    f"tensor: numbers and sequences, or sequences of two depths, are mixed at dim {depth + 1}"
+                )
             for dim, (extent, wanted) in enumerate(zip(other, shape, strict=True), depth + 1):
                 if extent != wanted:
                     raise ValueError(f"tensor: expected sequence of length {wanted} at dim {dim} (got {extent})")
@@ -83,7 +85,9 @@ class _Reader:
     def _read_item(self, item: Any, depth: int) -> tuple[Any, tuple[int, ...]]:
         if isinstance(item, TensorBase):
             if item._spec.numel != 1:
-                raise ValueError("tensor: only one element tensors can be converted to Python scalars; use stack or cat")
+                raise ValueError(
+                    "tensor: only one element tensors can be converted to Python scalars; use stack or cat"
+                )
             item = np.asarray(item._array().reshape(()))  # type: ignore[attr-defined]
         if isinstance(item, (np.ndarray, np.generic)):
             if self.chosen is None or item.dtype.kind not in "biuf":
@@ -101,7 +105,11 @@ class _Reader:
     def _refusal(self, item: Any, depth: int) -> Exception:
         name = type(item).__name__
         if isinstance(item, (str, bytes)):
-            return ValueError(f"too many dimensions '{name}'") if depth else TypeError(f"tensor: invalid data type '{name}'")
+            return (
+                ValueError(f"too many dimensions '{name}'")
+                if depth
+                else TypeError(f"tensor: invalid data type '{name}'")
+            )
         if self.chosen is not None or isinstance(item, complex):
             return TypeError(f"tensor: data holds a {name}, expected numbers (bool, int, float)")
         return RuntimeError(f"Could not infer dtype of {name}; tensor() takes numbers, sequences of them, and arrays")
