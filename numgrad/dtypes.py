@@ -46,6 +46,25 @@ class dtype:  # noqa: N801 (torch's name)
         """0 bool, 1 integer, 2 floating point: the order of torch's promotion."""
         return 0 if self.is_bool else 2 if self.is_floating_point else 1
 
+    def wrapped(self, value: float) -> float:
+        """An int that an integer dtype does not have counts on from its other end, as sums and products of that dtype do.
+
+        Raises
+        ------
+        OverflowError
+            The int has more than 64 bits.
+
+        >>> int8.wrapped(130), uint8.wrapped(-1), float32.wrapped(300)
+        (-126, 255, 300)
+        """
+        if self.category != 1 or self.smallest <= value <= self.largest or not isinstance(value, int):
+            return value
+        if not -(1 << 63) <= value < 1 << 64:
+            raise OverflowError(f"int too big to convert: {value} has more than 64 bits")
+        bits = 8 * self.itemsize
+        low = value & ((1 << bits) - 1)
+        return low - (1 << bits) if low > self.largest else low
+
 
 def _ends(numpy_dtype: np.dtype) -> tuple[float, float]:
     if numpy_dtype.kind == "f":  # written out, since NumPy's finfo takes as long as all of this module

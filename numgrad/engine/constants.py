@@ -21,29 +21,12 @@ def constant(value: float, dtype: Dtype) -> TensorBase:
     if found is None:
         storage = allocate(dtype.itemsize)
         with np.errstate(over="ignore"):
-            np.asarray(storage).view(dtype.numpy)[0] = _wrapped(value, dtype)
+            np.asarray(storage).view(dtype.numpy)[0] = dtype.wrapped(value)
         found = dispatch.tensor_class(storage, spec_of(dtype, ()), storage.address)
         if len(_kept) >= _MOST_KEPT:
             _kept.clear()
         _kept[key] = found
     return found
-
-
-def _wrapped(value: float, dtype: Dtype) -> float:
-    """An int that an integer dtype does not have counts on from its other end, as sums and products of that dtype do.
-
-    Raises
-    ------
-    OverflowError
-        The int has more than 64 bits.
-    """
-    if dtype.category != 1 or dtype.smallest <= value <= dtype.largest or not isinstance(value, int):
-        return value
-    if not -(1 << 63) <= value < 1 << 64:
-        raise OverflowError(f"int too big to convert: {value} has more than 64 bits")
-    bits = 8 * dtype.itemsize
-    wrapped = value & ((1 << bits) - 1)
-    return wrapped - (1 << bits) if wrapped > dtype.largest else wrapped
 
 
 def is_constant(tensor: TensorBase) -> bool:

@@ -162,10 +162,11 @@ def split(input: Tensor, split_size: int | Sequence[int], dim: int = 0) -> tuple
         sizes = [builtins.min(split_size, extent - begin) for begin in range(0, builtins.max(extent, 1), split_size)]
     else:
         sizes = [as_int("split", "split_size", size) for size in split_size]
-        if builtins.sum(sizes) != extent or (sizes and builtins.min(sizes) < 0):
+        if sizes and builtins.min(sizes) < 0:
+            raise RuntimeError(f"split: the sizes {sizes} have a negative one, expected non-negative ones")
+        if builtins.sum(sizes) != extent:
             raise RuntimeError(
-                f"split: the sizes {sizes} sum to {builtins.sum(sizes)}, expected non-negative ones that sum to {extent} "
-                f"(dimension {dim})"
+                f"split: the sizes {sizes} sum to {builtins.sum(sizes)}, expected {extent} (dimension {dim})"
             )
     pieces, begin = [], 0
     for size in sizes:
