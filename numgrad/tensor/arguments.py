@@ -186,7 +186,7 @@ def as_operand(value: Any, dtype: Dtype) -> Tensor:
 def as_element(op: str, value: Any, dtype: Dtype) -> Tensor:
     """As `as_operand`, where the value becomes elements and a number that the dtype does not have is refused."""
     number = as_number(value)
-    return as_operand(value if number is None else number_within(op, number, dtype), dtype)
+    return as_operand(value, dtype) if number is None else constant(number_within(op, number, dtype), dtype)  # type: ignore[return-value]
 
 
 def _unknown(value: Any) -> OperandError:

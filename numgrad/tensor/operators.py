@@ -41,8 +41,10 @@ def _matmul(x: Any, y: Any) -> Any:
     for value in (x, y):
         if not isinstance(value, (TensorBase, np.ndarray)):
             raise OperandError(f"matmul: expected a Tensor or a NumPy array, got {type(value).__name__}")
-    dtype = F.result_type(x, y)
-    return L.matmul(*[F.as_operand(v, dtype) if isinstance(v, np.ndarray) else v for v in (x, y)])
+    if isinstance(x, np.ndarray) or isinstance(y, np.ndarray):
+        dtype = F.result_type(x, y)
+        x, y = F.as_operand(x, dtype), F.as_operand(y, dtype)
+    return L.matmul(x, y)
 
 
 def _matmul_(target: Any, other: Any) -> Any:
@@ -58,10 +60,53 @@ def _matmul_(target: Any, other: Any) -> Any:
     return F.assign("@=", target, product)
 
 
+_OF_NUMPY: dict[Any, Callable[[Any, Any], Any]] = {
+    np.add: F.add,
+    np.subtract: F.sub,
+    np.multiply: F.mul,
+    np.true_divide: F.div,
+    np.floor_divide: F.floor_divide,
+    np.remainder: F.remainder,
+    np.power: F.pow,
+    np.matmul: _matmul,
+    np.bitwise_and: F.bitwise_and,
+    np.bitwise_or: F.bitwise_or,
+    np.bitwise_xor: F.bitwise_xor,
+    np.left_shift: F.bitwise_left_shift,
+    np.right_shift: F.bitwise_right_shift,
+    np.equal: F.eq,
+    np.not_equal: F.ne,
+    np.less: F.lt,
+    np.less_equal: F.le,
+    np.greater: F.gt,
+    np.greater_equal: F.ge,
+}
+
+
 class Operators(TensorBase):
     """The operators of a tensor."""
 
     __slots__ = ()
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, out: Any = None, **options: Any) -> Any:
+        """NumPy's operators: an array and a tensor give a tensor; ``array += tensor`` changes the array.
+
+        What NumPy does element by element otherwise, such as ``np.sin(tensor)``, is refused: it would lose the gradient.
+        """
+        if method != "__call__":
+            return NotImplemented
+        if out is not None:
+            if any(isinstance(target, TensorBase) for target in out):
+                return NotImplemented
+            arrays = [value.numpy() if isinstance(value, Operators) else value for value in inputs]  # type: ignore[attr-defined]
+            return ufunc(*arrays, out=out, **options)
+        function = _OF_NUMPY.get(ufunc)
+        if function is None or options:
+            raise TypeError(
+                f"numpy.{ufunc.__name__} does not take Tensors: it would lose the gradient. Use numgrad's function of that name "
+                "if there is one, or tensor.detach().numpy()"
+            )
+        return function(*inputs)
 
     # ---- arithmetic --------------------------------------------------------------------------------------------
 

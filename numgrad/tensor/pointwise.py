@@ -351,12 +351,14 @@ def in_place(name: str, target: Tensor, *others: Any) -> Tensor:
     """
     op: Any = find(name)
     dtype = target._spec.dtype
+    common = dtype
     for other in others:
-        if other.__class__ is not int or dtype.category == 0:
+        kind = other.__class__
+        if (kind is int and dtype.category) or (kind is float and dtype.is_floating_point):
+            continue
+        if not isinstance(other, TensorBase) or other._spec.dtype is not dtype:
             common = _result_type(f"{name}_", target, *others)
             break
-    else:
-        common = dtype
     if op.accepts == "f" and not common.is_floating_point:
         common = dtypes.get_default_dtype()
     if op.result == "same":
@@ -400,7 +402,10 @@ def rounded_(name: str, target: Tensor) -> Tensor:
 
 def pow_(target: Tensor, exponent: Any) -> Tensor:
     """target **= exponent."""
-    check_result("pow_", target, _checked_power(target, exponent))
+    dtype = _checked_power(target, exponent)
+    check_result("pow_", target, dtype)
+    if dtype.is_bool:
+        return assign("pow_", target, pow(target, exponent))
     return in_place("pow", target, exponent)
 
 

@@ -47,10 +47,6 @@ class Tensor(Operators):
     tensor([4., 6.])
     """
 
-    __array_priority__ = 1000
-    # Without this NumPy would take ``array * tensor`` apart element by element.
-    __array_ufunc__ = None
-
     @property
     def _numba_type_(self) -> Any:
         """Numba asks for this where a tensor is an argument of a compiled function, and would say nothing useful."""
