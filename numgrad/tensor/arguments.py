@@ -147,18 +147,15 @@ def number_within(op: str, value: Number, dtype: Dtype) -> Number:
     Raises
     ------
     RuntimeError
-        The dtype has no such number. Negative ones of unsigned integers count from the end, as they do in torch.
+        The dtype has no such number. Negative ints count from the end of unsigned integers, as they do in torch.
     """
     if dtype.is_bool:
         return builtins.bool(value)
-    try:
-        number: Number | None = float(value) if dtype.is_floating_point else math.trunc(value)
-    except (OverflowError, ValueError):  # an int beyond all floats; an infinity or NaN as an integer
-        number = None
-    if number is not None:
-        lowest = -dtype.largest if dtype.smallest == 0 else dtype.smallest
-        if lowest <= number <= dtype.largest or (dtype.is_floating_point and not math.isfinite(number)):
-            return number
+    if dtype.is_floating_point and isinstance(value, float) and not math.isfinite(value):
+        return value
+    lowest = -dtype.largest if dtype.smallest == 0 and isinstance(value, int) else dtype.smallest
+    if lowest <= value <= dtype.largest:
+        return float(value) if dtype.is_floating_point else math.trunc(value)
     raise RuntimeError(f"{op}: value {value} cannot be converted to type {dtype.name} without overflow")
 
 

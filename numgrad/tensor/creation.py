@@ -199,7 +199,8 @@ def zeros_like(input: Tensor, *, dtype: Dtype | None = None, requires_grad: bool
 
 def ones_like(input: Tensor, *, dtype: Dtype | None = None, requires_grad: bool = False) -> Tensor:
     """Ones in the shape of a tensor."""
-    return ones(tuple(input.shape), dtype=_like("ones_like", input, dtype), requires_grad=requires_grad)
+    chosen = _like("ones_like", input, dtype)
+    return ones(tuple(input.shape), dtype=chosen, requires_grad=requires_grad)
 
 
 def full_like(input: Tensor, fill_value: Any, *, dtype: Dtype | None = None, requires_grad: bool = False) -> Tensor:

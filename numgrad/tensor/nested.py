@@ -11,7 +11,7 @@ import numpy as np
 from numgrad import dtypes
 from numgrad.dtypes import dtype as Dtype
 from numgrad.engine.tape import TensorBase
-from numgrad.tensor.arguments import as_number, dtype_of_number
+from numgrad.tensor.arguments import as_number, dtype_of_number, number_within
 
 _PYTHONS = {bool, int, float}
 
@@ -37,20 +37,18 @@ def array_of(data: Any, chosen: Dtype | None) -> np.ndarray:
     if dtype.category != 1:
         with np.errstate(over="ignore"):
             return np.array(values, dtype.numpy)
+    if reader.has_floats:
+        objects = np.array(values, object)
+        numbers = [number_within("tensor", value, dtype) for value in objects.ravel().tolist()]
+        return np.array(numbers, np.int64).astype(dtype.numpy).reshape(objects.shape)
     try:
         integers = np.array(values, np.int64)
-    except (OverflowError, ValueError):  # more than 64 bits; an infinity or NaN
-        if chosen is None or not reader.has_floats:
-            raise ValueError("tensor: Overflow when unpacking long long: an int has more than 64 bits") from None
-        raise _overflow(dtype) from None
-    low = -dtype.largest if dtype.smallest == 0 else dtype.smallest
-    if integers.size and (integers.min() < low or integers.max() > dtype.largest):
-        raise _overflow(dtype)
+    except OverflowError:
+        raise ValueError("tensor: Overflow when unpacking long long: an int has more than 64 bits") from None
+    lowest = -dtype.largest if dtype.smallest == 0 else dtype.smallest
+    if integers.size and (integers.min() < lowest or integers.max() > dtype.largest):
+        raise RuntimeError(f"tensor: value cannot be converted to type {dtype.name} without overflow")
     return integers.astype(dtype.numpy)
-
-
-def _overflow(dtype: Dtype) -> RuntimeError:
-    return RuntimeError(f"tensor: value cannot be converted to type {dtype.name} without overflow")
 
 
 class _Reader:
