@@ -224,7 +224,10 @@ def _bounds(name: str, input: Tensor, min: Any, max: Any) -> list[tuple[Any, Any
         number = as_number(bound)
         if number is not None and dtype.category == 1 and not dtype.smallest <= number <= dtype.largest:
             raise RuntimeError(f"{name}: the bound {number} cannot be converted to type {dtype.name} without overflow")
-    return bounds
+    return [(_OF_BOOLS[op], bound) for op, bound in bounds] if dtype.is_bool else bounds
+
+
+_OF_BOOLS = {_e.clamp_min: _e.maximum, _e.clamp_max: _e.minimum}
 
 
 def leaky_relu(input: Tensor, slope: Any) -> Tensor:
