@@ -213,6 +213,8 @@ def test_functions_beside_numbers_and_0d_tensors(name: str, torch: ModuleType) -
     for dtype, shape, other in itertools.product(NAMES, [(2,), ()], others):
         if name == "pow" and dtype == other == "bool":
             continue  # torch has that power for numbers and not for tensors
+        if name.startswith("clamp") and dtype == "bool" and other is True:
+            continue  # and these bounds for tensors and not for numbers
         found = []
         for lib in (ng, torch):
             x, y = filled(lib, dtype, shape), filled(lib, other, ()) if isinstance(other, str) else other
