@@ -364,12 +364,12 @@ def in_place(name: str, target: Tensor, *others: Any) -> Tensor:
             break
     if op.accepts == "f" and not common.is_floating_point:
         common = dtypes.get_default_dtype()
-    if op.result == "same":
+    if op.result == "same":  # a comparison's is 1 or 0 in any dtype, and flat
         check_result(f"{name}_", target, common)
-    if not op.differentiable and modes.grad_enabled and target.requires_grad:
-        raise GradError(
-            f"derivative for {name}_ is not implemented; do it in no_grad(), or on a detach() of the tensor"
-        )
+        if not op.differentiable and modes.grad_enabled and target.requires_grad:
+            raise GradError(
+                f"derivative for {name}_ is not implemented; do it in no_grad(), or on a detach() of the tensor"
+            )
     if common is not dtype or op.in_place is None:
         return assign(f"{name}_", target, op(cast(target, common), *[as_operand(other, common) for other in others]))
     operands = [apart(target, as_operand(other, dtype)) for other in others]
