@@ -33,7 +33,9 @@ NUMPY_TYPE = {
     "u1": np.uint8,
     "b1": np.bool_,
 }
-_FUTURE = functools.reduce(lambda flags, name: flags | getattr(__future__, name).compiler_flag, __future__.all_feature_names, 0)
+_FUTURE = functools.reduce(
+    lambda flags, name: flags | getattr(__future__, name).compiler_flag, __future__.all_feature_names, 0
+)
 _marking = threading.RLock()  # held while nodes that are kept have other positions
 _Function = ast.FunctionDef | ast.Lambda
 
@@ -133,15 +135,22 @@ def _compiled(text: str, place: int, flags: int) -> list[tuple[_Function, types.
     if not nodes:
         return []
     marks = [
-        (number, each) for number, node in enumerate(nodes, 1) for each in (node, *getattr(node, "decorator_list", ())[:1])
+        (number, each)
+        for number, node in enumerate(nodes, 1)
+        for each in (node, *getattr(node, "decorator_list", ())[:1])
     ]
     with _marking:
         kept = [(node.lineno, node.end_lineno, node.col_offset, node.end_col_offset) for _, node in marks]
         for number, node in marks:
             node.lineno, node.end_lineno, node.col_offset, node.end_col_offset = number, number, 0, 1
         try:
-            whole = compile(ast.Module([*_imports(text), statement], []), "<numgrad source>", "exec", flags, dont_inherit=True)
-        except (SyntaxError, ValueError):  # what a compiler alone refuses, such as a notebook's await outside of a function
+            whole = compile(
+                ast.Module([*_imports(text), statement], []), "<numgrad source>", "exec", flags, dont_inherit=True
+            )
+        except (
+            SyntaxError,
+            ValueError,
+        ):  # what a compiler alone refuses, such as a notebook's await outside of a function
             return []
         finally:
             for (_, node), own in zip(marks, kept, strict=True):
@@ -191,7 +200,9 @@ def _same_code(one: types.CodeType, two: types.CodeType) -> bool:
         if isinstance(mine, types.CodeType) and isinstance(other, types.CodeType):
             if not _same_code(mine, other):
                 return False
-        elif type(mine) is not type(other) or (mine != other if isinstance(mine, frozenset) else repr(mine) != repr(other)):
+        elif type(mine) is not type(other) or (
+            mine != other if isinstance(mine, frozenset) else repr(mine) != repr(other)
+        ):
             return False
     return True
 
@@ -283,6 +294,7 @@ LITERALS = "numgrad_literals"
 
 
 # ---- parts of a backward ---------------------------------------------------------------------------------------
+
 
 @functools.cache
 def sliced(function: Callable[..., Any], items: tuple[int, ...]) -> tuple[tuple[str, ...], Callable[..., Any]]:

@@ -38,7 +38,10 @@ _MOST_STEPS = 4000
 _CONDITIONS = {"<", "<=", ">", ">=", "==", "!=", "and", "or", "not", "isnan"}
 _FLAT = {"floor", "ceil", "trunc", "round", "sign", "//"}
 WORDS = {
-    name: value for module in (scalar, formula_words) for name, value in vars(module).items() if isinstance(value, Device)
+    name: value
+    for module in (scalar, formula_words)
+    for name, value in vars(module).items()
+    if isinstance(value, Device)
 }
 
 
@@ -176,7 +179,9 @@ def _written(name: str, parameters: tuple[Symbol, ...], steps: list[Step], resul
     wide = {p: f"wide_{p}" for p in parameters if p in reads and p != "g"}
     lines = [f"def formula_{name}({', '.join(parameters)}):"]
     lines += [f"    {own} = {LITERALS}({p})" for p, own in wide.items()]
-    lines += [f"    {target} = {_text(operation, [_atom(wide.get(a, a)) for a in args])}" for target, operation, args in steps]
+    lines += [
+        f"    {target} = {_text(operation, [_atom(wide.get(a, a)) for a in args])}" for target, operation, args in steps
+    ]
     lines.append(f"    return {', '.join(_atom(result) for result in results)}")
     tree = ast.parse("\n".join(lines)).body[0]
     assert isinstance(tree, ast.FunctionDef)

@@ -53,7 +53,26 @@ _ARGUMENTS = {"where": 3, "clip": 3, "power": 2} | dict.fromkeys(
     ("**", "max", "min", "hypot", "divmod", "%", "//", "+", "-", "*", "/", "logical and", "logical or"), 2
 )
 # What Python may compute beforehand: functions without a memory or an effect.
-_PURE = {abs, max, min, round, float, int, bool, pow, len, sum, divmod, range, enumerate, zip, reversed, np.where, np.clip, np.round}
+_PURE = {
+    abs,
+    max,
+    min,
+    round,
+    float,
+    int,
+    bool,
+    pow,
+    len,
+    sum,
+    divmod,
+    range,
+    enumerate,
+    zip,
+    reversed,
+    np.where,
+    np.clip,
+    np.round,
+}
 _LISTED = (enumerate, zip, reversed)
 
 
@@ -302,7 +321,9 @@ class _Reader:
             return self._negated(atoms[0])
         if isinstance(kind, _BITS):
             if not all(map(self.program.is_condition, atoms)):
-                raise self.fail(node, "bits of numbers that are not constant are not to be had; conditions may be combined")
+                raise self.fail(
+                    node, "bits of numbers that are not constant are not to be had; conditions may be combined"
+                )
             return self._bits(word, *atoms)
         if not word:
             hint = ", write `not`" if isinstance(kind, ast.Invert) else ""

@@ -120,7 +120,7 @@ def rand(
     (numgrad.Size([5, 5]), True)
     """
     shape = creation.checked_size("rand", size)
-    made = ops.random.uniform(_state(generator), size=shape, dtype=dtype or dtypes.get_default_dtype())
+    made = ops.random.uniform(_state(generator), size=shape, dtype=creation.chosen_dtype("rand", dtype))
     return creation.finished(made, requires_grad)
 
 
@@ -129,7 +129,7 @@ def randn(
 ) -> Tensor:
     """Numbers drawn from the standard normal distribution."""
     shape = creation.checked_size("randn", size)
-    made = ops.random.normal(_state(generator), size=shape, dtype=dtype or dtypes.get_default_dtype())
+    made = ops.random.normal(_state(generator), size=shape, dtype=creation.chosen_dtype("randn", dtype))
     return creation.finished(made, requires_grad)
 
 
@@ -147,7 +147,7 @@ def randint(
         low, high, size = 0, low, high
     if low >= high:
         raise RuntimeError(f"random_ expects 'from' to be less than 'to', but got from={low} >= to={high}")
-    chosen = dtype or dtypes.int64
+    chosen = creation.chosen_dtype("randint", dtype, dtypes.int64)
     drawn = chosen if chosen.category == 1 else dtypes.int64
     made = ops.random.randint(
         _state(generator), size=creation.checked_size("randint", (size,)), low=int(low), high=int(high), dtype=drawn
