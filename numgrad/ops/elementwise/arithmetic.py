@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 
-from numgrad.kernels import scalar
+from numgrad.kernels import integers, scalar
 from numgrad.ops.family import elementwise
+
+
+def _zero_division(op: str, what: str) -> Callable[[int, Any], Exception]:
+    """The error that torch gives where integers have no result."""
+    return lambda status, params: RuntimeError(f"{op}: ZeroDivisionError: {what}; convert with .float()")
+
 
 # ---- arithmetic ------------------------------------------------------------------------------------------------------
 
@@ -95,6 +104,11 @@ def _(x):
     return scalar.sign(x)
 
 
+@sign.forward_of_integers
+def _(x):
+    return integers.sign(x)
+
+
 @sign.backward
 def _(g):
     return 0
@@ -119,7 +133,7 @@ floor_divide = elementwise(
     accepts="if",
     differentiable=False,
     oracle=np.floor_divide,
-    doc="The floor of input / other.",
+    doc="The floor of input / other; integers are not divided by 0, and wrap.",
 )
 
 
@@ -128,18 +142,39 @@ def _(x, y):
     return x // y
 
 
+@floor_divide.forward_of_integers
+def _(x, y):
+    return integers.floor_divide(x, y)
+
+
+@floor_divide.refuses
+def _(y):
+    return y == 0
+
+
+floor_divide.on_status(_zero_division("floor_divide", "an integer of other is 0"))
+
+
 remainder = elementwise(
     "remainder",
     inputs=("input", "other"),
     accepts="if",
     oracle=np.remainder,
-    doc="input - other * floor(input / other): has the sign of the divisor.",
+    doc="input - other * floor(input / other): has the sign of the divisor, which for integers is not 0.",
 )
 
 
 @remainder.forward
 def _(x, y):
     return x % y
+
+
+@remainder.refuses
+def _(y):
+    return y == 0
+
+
+remainder.on_status(_zero_division("remainder", "an integer of other is 0"))
 
 
 @remainder.backward
@@ -155,13 +190,27 @@ pow = elementwise(
     accepts="if",
     cost=20,
     oracle=np.power,
-    doc="input to the power exponent. The gradient with respect to a 0 base, or for the exponent of one, is torch's.",
+    doc="input to the power exponent. The gradient with respect to a 0 base, or for the exponent of one, is torch's. Powers of "
+    "integers wrap; a negative one is cut to an integer, 0 but for 1 and -1, and 0 has none.",
 )
 
 
 @pow.forward
 def _(x, y):
     return scalar.power(x, y)
+
+
+@pow.forward_of_integers
+def _(x, y):
+    return integers.power(x, y)
+
+
+@pow.refuses
+def _(x, y):
+    return (x == 0) & (y < 0)
+
+
+pow.on_status(_zero_division("pow", "an integer of input is 0 where exponent is negative"))
 
 
 @pow.backward
