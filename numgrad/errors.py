@@ -27,6 +27,10 @@ class KernelError(RuntimeError):
     """A kernel cannot be compiled, or broke its contract (an out-of-bounds access in the debug mode)."""
 
 
+class OperandError(TypeError):
+    """An operand is neither a tensor, nor a number, nor an array. Operators leave such a one to the other side's class."""
+
+
 def describe(op: str, argument: str, got: object, wanted: object, hint: str = "") -> str:
     """One sentence in the order that readers need: op, argument, what came, what was wanted, what to do.
 

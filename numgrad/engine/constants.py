@@ -21,7 +21,7 @@ def constant(value: float, dtype: Dtype) -> TensorBase:
     if found is None:
         storage = allocate(dtype.itemsize)
         with np.errstate(over="ignore"):
-            np.asarray(storage).view(dtype.numpy)[0] = value
+            np.asarray(storage).view(dtype.numpy)[0] = dtype.wrapped(value)
         found = dispatch.tensor_class(storage, spec_of(dtype, ()), storage.address)
         if len(_kept) >= _MOST_KEPT:
             _kept.clear()

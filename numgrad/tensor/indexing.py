@@ -41,7 +41,7 @@ def get_item(tensor: Tensor, index: Any) -> Tensor:
 
 def set_item(tensor: Tensor, index: Any, value: Any) -> None:
     """``tensor[index] = value``: a copy into the view, or, for index tensors and masks, into the elements they name."""
-    value = F.as_operand(value, tensor.dtype)
+    value = F.as_element("__setitem__", value, tensor.dtype)
     if _is_advanced(index):
         _put("__setitem__", tensor, index, value)
     else:
@@ -251,12 +251,26 @@ def _checked(name: str, input: Tensor, dim: int, index: Tensor) -> int:
 def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
     """The slices along a dimension that index (int64, one dimension) names.
 
+    A tensor without dimensions has one slice, itself, and an index without dimensions is one of one element.
+
     Raises
     ------
     IndexError
-        An index is out of range.
+        An index is out of range, or ``index`` is no vector.
+    RuntimeError
+        More or less than one slice of a tensor without dimensions.
     """
-    return ops.index.index_select(input, index, dim=_checked("index_select", input, dim, index))  # type: ignore[no-any-return]
+    axis = _checked("index_select", input, dim, index)
+    if index.ndim > 1:
+        raise IndexError(f"index_select(): Index is supposed to be a vector, got shape {list(index.shape)}")
+    if input.ndim == 0 and index.numel() != 1:
+        raise RuntimeError(f"index_select(): Index to scalar can have only 1 value, got {index.numel()} value(s)")
+    result = ops.index.index_select(_at_least_1d(input), _at_least_1d(index), dim=axis)
+    return result if input.ndim else F.reshape(result, ())
+
+
+def _at_least_1d(tensor: Tensor) -> Tensor:
+    return tensor if tensor.ndim else F.view(tensor, 1)
 
 
 def gather(input: Tensor, dim: int, index: Tensor) -> Tensor:
@@ -267,7 +281,9 @@ def gather(input: Tensor, dim: int, index: Tensor) -> Tensor:
     IndexError
         An index is out of range.
     """
-    return ops.index.gather(input, index, dim=_checked("gather", input, dim, index))  # type: ignore[no-any-return]
+    axis = _checked("gather", input, dim, index)
+    result = ops.index.gather(_at_least_1d(input), _at_least_1d(index), dim=axis)
+    return result if index.ndim else F.reshape(result, ())
 
 
 def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
@@ -278,7 +294,10 @@ def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
     IndexError
         An index is out of range.
     """
-    return ops.index.scatter_add(input, index, src, dim=_checked("scatter_add", input, dim, index))  # type: ignore[no-any-return]
+    axis = _checked("scatter_add", input, dim, index)
+    F.check_tensor("scatter_add", "src", src)
+    result = ops.index.scatter_add(_at_least_1d(input), _at_least_1d(index), _at_least_1d(src), dim=axis)
+    return result if input.ndim else F.reshape(result, ())
 
 
 def _without_leading_ones(value: Tensor, ndim: int) -> Tensor:

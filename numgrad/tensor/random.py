@@ -18,6 +18,7 @@ from numgrad.engine.tape import TensorBase, modes
 from numgrad.errors import DtypeError
 from numgrad.tensor import creation
 from numgrad.tensor import functional as F
+from numgrad.tensor.arguments import as_int
 from numgrad.tensor.tensor import Tensor
 
 
@@ -121,12 +122,6 @@ def _state(name: str, generator: Generator | None) -> Tensor:
     return generator._state
 
 
-def _int(name: str, argument: str, value: Any) -> int:
-    if isinstance(value, (bool, np.bool_)) or not hasattr(value, "__index__"):
-        raise TypeError(f"{name}(): argument '{argument}' must be int, not {type(value).__name__}")
-    return int(value.__index__())
-
-
 def _float(name: str, argument: str, value: Any) -> float:
     if isinstance(value, str) or not hasattr(value, "__float__"):
         raise TypeError(f"{name}(): argument '{argument}' must be float, not {type(value).__name__}")
@@ -135,9 +130,7 @@ def _float(name: str, argument: str, value: Any) -> float:
 
 def _floating(name: str, dtype: Dtype | None) -> Dtype:
     """The dtype of numbers that are not integers."""
-    chosen = dtypes.get_default_dtype() if dtype is None else dtype
-    if not isinstance(chosen, Dtype):
-        raise TypeError(f"{name}(): argument 'dtype' must be a dtype such as numgrad.float32, not {chosen!r}")
+    chosen = creation.chosen_dtype(name, dtype)
     if not chosen.is_floating_point:
         raise DtypeError(f"\"{name}\" not implemented for '{chosen.torch_name}'; pass dtype=numgrad.float32")
     return chosen
@@ -194,10 +187,8 @@ def randint(
         low, high = 0, low
     if not isinstance(size, (tuple, list)):
         raise TypeError(f"randint(): argument 'size' must be tuple of ints, not {type(size).__name__}")
-    chosen = dtypes.int64 if dtype is None else dtype
-    if not isinstance(chosen, Dtype):
-        raise TypeError(f"randint(): argument 'dtype' must be a dtype such as numgrad.int64, not {chosen!r}")
-    first, end = _int("randint", "low", 0 if low is None else low), _int("randint", "high", high)
+    chosen = creation.chosen_dtype("randint", dtype, dtypes.int64)
+    first, end = as_int("randint", "low", 0 if low is None else low), as_int("randint", "high", high)
     if chosen.is_bool and (first < 0 or end > 2):
         raise RuntimeError(f"randint: {first} to {end - 1} is out of bounds for {chosen}, expected 0 to 1")
     if chosen.is_floating_point:
@@ -224,7 +215,7 @@ def randperm(n: int, *, generator: Generator | None = None) -> Tensor:
     TypeError
         n is no int.
     """
-    count = _int("randperm", "n", n)
+    count = as_int("randperm", "n", n)
     if count < 0:
         raise RuntimeError(f"randperm: n must be non-negative, got {count}")
     return ops.random.randperm(_state("randperm", generator), n=count)  # type: ignore[no-any-return]

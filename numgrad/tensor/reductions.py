@@ -11,7 +11,8 @@ from numgrad.dtypes import dtype as Dtype
 from numgrad.engine.tape import TensorBase
 from numgrad.layout import product
 from numgrad.tensor.arguments import cast, check_tensor, reduced_dims, wrap_dim
-from numgrad.tensor.pointwise import abs, clone, div, eq, maximum, minimum, sqrt, square, sub, where
+from numgrad.tensor.comparison import eq
+from numgrad.tensor.pointwise import abs, clone, div, maximum, minimum, sqrt, square, sub, where
 from numgrad.tensor.shaping import reshape
 
 if TYPE_CHECKING:
@@ -21,20 +22,28 @@ if TYPE_CHECKING:
 _r = ops.reduce
 
 
+def _converted(op: str, input: Tensor, dtype: Any) -> tuple[Tensor, Dtype | None]:
+    """The input in the dtype that a reduction is asked to have, and that dtype, if it is."""
+    check_tensor(op, "input", input)
+    if dtype is None:
+        return input, None
+    dtype = dtypes.as_dtype(op, dtype)
+    return cast(input, dtype), dtype
+
+
 def sum(input: Tensor, dim: Any = None, keepdim: builtins.bool = False, *, dtype: Dtype | None = None) -> Tensor:
-    """Sum of the elements, over all dimensions or those given; of integers in int64.
+    """Sum of the elements, over all dimensions or those given; of integers in int64, or in ``dtype``.
 
     >>> import numgrad as ng
     >>> ng.sum(ng.ones(2, 3), dim=1)
     tensor([3., 3.])
     """
-    check_tensor("sum", "input", input)
-    if dtype is not None:
-        input = cast(input, dtype)
-    return _r.sum_(input, dims=reduced_dims("sum", dim, input._spec.ndim), keepdim=keepdim)  # type: ignore[no-any-return]
+    input, dtype = _converted("sum", input, dtype)
+    total = _r.sum_(input, dims=reduced_dims("sum", dim, input._spec.ndim, keepdim), keepdim=builtins.bool(keepdim))
+    return total if dtype is None else cast(total, dtype)  # type: ignore[no-any-return]
 
 
-def mean(input: Tensor, dim: Any = None, keepdim: builtins.bool = False) -> Tensor:
+def mean(input: Tensor, dim: Any = None, keepdim: builtins.bool = False, *, dtype: Dtype | None = None) -> Tensor:
     """Mean of the elements, over all dimensions or those given.
 
     Raises
@@ -42,13 +51,17 @@ def mean(input: Tensor, dim: Any = None, keepdim: builtins.bool = False) -> Tens
     RuntimeError
         The dtype is not floating point.
     """
-    check_tensor("mean", "input", input)
-    return _r.mean(input, dims=reduced_dims("mean", dim, input._spec.ndim), keepdim=keepdim)  # type: ignore[no-any-return]
+    input, _ = _converted("mean", input, dtype)
+    return _r.mean(input, dims=reduced_dims("mean", dim, input._spec.ndim, keepdim), keepdim=builtins.bool(keepdim))  # type: ignore[no-any-return]
 
 
-def prod(input: Tensor, dim: int | None = None, keepdim: builtins.bool = False) -> Tensor:
-    """Product of the elements."""
-    return _r.prod(input, dims=reduced_dims("prod", dim, input._spec.ndim), keepdim=keepdim)  # type: ignore[no-any-return]
+def prod(
+    input: Tensor, dim: int | None = None, keepdim: builtins.bool = False, *, dtype: Dtype | None = None
+) -> Tensor:
+    """Product of the elements, over all dimensions or one; of integers in int64, or in ``dtype``."""
+    input, dtype = _converted("prod", input, dtype)
+    product = _r.prod(input, dims=reduced_dims("prod", dim, input._spec.ndim, keepdim), keepdim=builtins.bool(keepdim))
+    return product if dtype is None else cast(product, dtype)  # type: ignore[no-any-return]
 
 
 def var(input: Tensor, dim: Any = None, keepdim: builtins.bool = False, *, correction: int = 1) -> Tensor:
@@ -84,14 +97,26 @@ def norm(input: Tensor, p: float = 2) -> Tensor:
     raise ValueError(f"norm: p is {p}, expected 1, 2 or inf")
 
 
+def _extremum(op: Any, input: Tensor, dim: Any, keepdim: builtins.bool) -> Tensor:
+    dims = reduced_dims(op.name, dim, check_tensor(op.name, "input", input)._spec.ndim, keepdim)
+    if dim is None or (isinstance(dim, (tuple, list)) and not dim):
+        _refuse_nothing(op.name, input, RuntimeError)
+    return op(input, dims=dims, keepdim=builtins.bool(keepdim))  # type: ignore[no-any-return]
+
+
+def _refuse_nothing(name: str, input: Tensor, error: type[Exception]) -> None:
+    if input._spec.numel == 0:
+        raise error(f"{name}(): Expected reduction dim to be specified for input.numel() == 0. Specify it with 'dim'.")
+
+
 def amax(input: Tensor, dim: Any = None, keepdim: builtins.bool = False) -> Tensor:
     """The largest element over the given dimensions."""
-    return _r.amax(input, dims=reduced_dims("amax", dim, input._spec.ndim), keepdim=keepdim)  # type: ignore[no-any-return]
+    return _extremum(_r.amax, input, dim, keepdim)
 
 
 def amin(input: Tensor, dim: Any = None, keepdim: builtins.bool = False) -> Tensor:
     """The smallest element over the given dimensions."""
-    return _r.amin(input, dims=reduced_dims("amin", dim, input._spec.ndim), keepdim=keepdim)  # type: ignore[no-any-return]
+    return _extremum(_r.amin, input, dim, keepdim)
 
 
 class _ValuesIndices(tuple["Tensor", "Tensor"]):
@@ -113,15 +138,16 @@ class _ValuesIndices(tuple["Tensor", "Tensor"]):
 
 def _max_or_min(input: Tensor, dim: Any, keepdim: builtins.bool, name: str, whole: Any, along: Any) -> Any:
     check_tensor(name, "input", input)
-    if dim is None:
-        if input._spec.numel == 0:
-            raise RuntimeError(f"{name}(): Expected reduction dim to be specified for input.numel() == 0.")
-        return whole(input)
     if isinstance(dim, TensorBase):
         return maximum(input, dim) if name == "max" else minimum(input, dim)
+    reduced_dims(name, None, 0, keepdim)
+    if dim is None:
+        _refuse_nothing(name, input, RuntimeError)
+        return whole(input)
+    axis = wrap_dim(name, dim, input._spec.ndim)
     if input._spec.ndim == 0:
         return _ValuesIndices((clone(input), cast(ops.creation.zeros_like(input), dtypes.int64)))
-    return _ValuesIndices(along(input, dim=wrap_dim(name, dim, input._spec.ndim), keepdim=keepdim))
+    return _ValuesIndices(along(input, dim=axis, keepdim=builtins.bool(keepdim)))
 
 
 def max(input: Tensor, dim: Any = None, keepdim: builtins.bool = False) -> Any:
@@ -135,13 +161,14 @@ def min(input: Tensor, dim: Any = None, keepdim: builtins.bool = False) -> Any:
 
 
 def _arg(op: Any, input: Tensor, dim: int | None, keepdim: builtins.bool) -> Tensor:
-    check_tensor(op.name, "input", input)
-    if dim is None or input._spec.ndim == 0:
-        if input._spec.numel == 0:
-            raise IndexError(f"{op.name}(): Expected reduction dim to be specified for input.numel() == 0.")
+    ndim = check_tensor(op.name, "input", input)._spec.ndim
+    reduced_dims(op.name, None, ndim, keepdim)
+    axis = 0 if dim is None else wrap_dim(op.name, dim, ndim)
+    if dim is None or ndim == 0:
+        _refuse_nothing(op.name, input, IndexError)
         flat = op(reshape(input, -1), dim=0, keepdim=False)
-        return reshape(flat, (1,) * input._spec.ndim) if keepdim else flat
-    return op(input, dim=wrap_dim(op.name, dim, input._spec.ndim), keepdim=keepdim)  # type: ignore[no-any-return]
+        return reshape(flat, (1,) * ndim) if keepdim else flat
+    return op(input, dim=axis, keepdim=builtins.bool(keepdim))  # type: ignore[no-any-return]
 
 
 def argmax(input: Tensor, dim: int | None = None, keepdim: builtins.bool = False) -> Tensor:
@@ -154,11 +181,20 @@ def argmin(input: Tensor, dim: int | None = None, keepdim: builtins.bool = False
     return _arg(_r.argmin, input, dim, keepdim)
 
 
+def _truth(op: Any, name: str, input: Tensor, dim: Any, keepdim: builtins.bool) -> Tensor:
+    ndim = check_tensor(name, "input", input)._spec.ndim
+    dims = reduced_dims(name, dim, ndim, keepdim, empty_means_all=False)
+    found = op(input, dims=dims, keepdim=builtins.bool(keepdim))
+    return (
+        cast(found, dtypes.uint8) if input._spec.dtype is dtypes.uint8 else found
+    )  # as in torch, where masks were uint8
+
+
 def any(input: Tensor, dim: Any = None, keepdim: builtins.bool = False) -> Tensor:
-    """Whether any element is not 0."""
-    return _r.any_(input, dims=reduced_dims("any", dim, input._spec.ndim), keepdim=keepdim)  # type: ignore[no-any-return]
+    """Whether any element is not 0, over all dimensions or those given; of none, each element. uint8 of uint8."""
+    return _truth(_r.any_, "any", input, dim, keepdim)
 
 
 def all(input: Tensor, dim: Any = None, keepdim: builtins.bool = False) -> Tensor:
-    """Whether all elements are not 0."""
-    return _r.all_(input, dims=reduced_dims("all", dim, input._spec.ndim), keepdim=keepdim)  # type: ignore[no-any-return]
+    """Whether all elements are not 0, over all dimensions or those given; of none, each element. uint8 of uint8."""
+    return _truth(_r.all_, "all", input, dim, keepdim)

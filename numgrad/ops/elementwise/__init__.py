@@ -33,7 +33,9 @@ from numgrad.ops.elementwise.arithmetic import (
 )
 from numgrad.ops.elementwise.comparison import (
     bitwise_and,
+    bitwise_left_shift,
     bitwise_or,
+    bitwise_right_shift,
     bitwise_xor,
     eq,
     ge,
@@ -67,7 +69,9 @@ __all__ = [
     "absolute",
     "add",
     "bitwise_and",
+    "bitwise_left_shift",
     "bitwise_or",
+    "bitwise_right_shift",
     "bitwise_xor",
     "ceil",
     "clamp_max",
