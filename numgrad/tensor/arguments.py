@@ -214,7 +214,7 @@ def result_type(*values: Any) -> Dtype:
         elif isinstance(value, (np.ndarray, np.generic)):
             rank, dtype = (0 if value.ndim else 1), dtypes.from_numpy_dtype(value.dtype)
         elif isinstance(value, Dtype):
-            raise TypeError(f"result_type(): got {value}, expected a Tensor or a number; for dtypes use promote_types")
+            raise OperandError(f"expected a Tensor or a number, got {value}; for dtypes there is promote_types")
         else:
             raise _unknown(value)
         before = best[rank]

@@ -224,7 +224,10 @@ def _bounds(name: str, input: Tensor, min: Any, max: Any) -> list[tuple[Any, Any
         number = as_number(bound)
         if number is not None and dtype.category == 1 and not dtype.smallest <= number <= dtype.largest:
             raise RuntimeError(f"{name}: the bound {number} cannot be converted to type {dtype.name} without overflow")
-    return bounds
+    return [(_OF_BOOLS[op], bound) for op, bound in bounds] if dtype.is_bool else bounds
+
+
+_OF_BOOLS = {_e.clamp_min: _e.maximum, _e.clamp_max: _e.minimum}
 
 
 def leaky_relu(input: Tensor, slope: Any) -> Tensor:
@@ -361,12 +364,12 @@ def in_place(name: str, target: Tensor, *others: Any) -> Tensor:
             break
     if op.accepts == "f" and not common.is_floating_point:
         common = dtypes.get_default_dtype()
-    if op.result == "same":
+    if op.result == "same":  # a comparison's is 1 or 0 in any dtype, and flat
         check_result(f"{name}_", target, common)
-    if not op.differentiable and modes.grad_enabled and target.requires_grad:
-        raise GradError(
-            f"derivative for {name}_ is not implemented; do it in no_grad(), or on a detach() of the tensor"
-        )
+        if not op.differentiable and modes.grad_enabled and target.requires_grad:
+            raise GradError(
+                f"derivative for {name}_ is not implemented; do it in no_grad(), or on a detach() of the tensor"
+            )
     if common is not dtype or op.in_place is None:
         return assign(f"{name}_", target, op(cast(target, common), *[as_operand(other, common) for other in others]))
     operands = [apart(target, as_operand(other, dtype)) for other in others]
