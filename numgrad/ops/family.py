@@ -69,6 +69,8 @@ class Elementwise(Op):
         Names of inputs whose dtype does not have to agree with the others' (a condition).
     cost
         Rough number of elementary operations for one element.
+    modular
+        Names of inputs of which integers count modulo their dtype's range alone, so that numbers beyond it may wrap.
     """
 
     elementwise = True
@@ -84,6 +86,7 @@ class Elementwise(Op):
         accepts: str = "f",
         untyped: Sequence[str] = (),
         cost: int = 1,
+        modular: Sequence[str] = (),
         differentiable: bool = True,
         params: dict[str, Any] | None = None,
         grad_name: str = "",
@@ -96,6 +99,7 @@ class Elementwise(Op):
         self.accepts = accepts
         self.untyped = tuple(untyped)
         self.cost = cost
+        self.modular = tuple(modular)
         self.scalar_forward: ScalarFunction
         self.integer_forward: ScalarFunction | None = None
         self.refused: ScalarFunction | None = None

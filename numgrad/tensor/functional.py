@@ -101,6 +101,7 @@ from numgrad.tensor.reductions import (
     sum,
     var,
 )
+from numgrad.tensor.selection import masked_fill
 from numgrad.tensor.shaping import (
     cat,
     chunk,
@@ -181,6 +182,7 @@ __all__ = [
     "log1p",
     "logical_not",
     "lt",
+    "masked_fill",
     "max",
     "maximum",
     "mean",

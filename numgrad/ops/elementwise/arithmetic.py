@@ -18,7 +18,9 @@ def _zero_division(op: str, what: str) -> Callable[[int, Any], Exception]:
 
 # ---- arithmetic ------------------------------------------------------------------------------------------------------
 
-add = elementwise("add", inputs=("input", "other"), accepts="bif", oracle=np.add, doc="input + other.")
+BOTH = ("input", "other")
+
+add = elementwise("add", inputs=BOTH, accepts="bif", modular=BOTH, oracle=np.add, doc="input + other.")
 
 
 @add.forward
@@ -31,7 +33,7 @@ def _(g):
     return g, g
 
 
-sub = elementwise("sub", inputs=("input", "other"), accepts="if", oracle=np.subtract, doc="input - other.")
+sub = elementwise("sub", inputs=BOTH, accepts="if", modular=BOTH, oracle=np.subtract, doc="input - other.")
 
 
 @sub.forward
@@ -44,7 +46,7 @@ def _(g):
     return g, -g
 
 
-mul = elementwise("mul", inputs=("input", "other"), accepts="bif", oracle=np.multiply, doc="input * other.")
+mul = elementwise("mul", inputs=BOTH, accepts="bif", modular=BOTH, oracle=np.multiply, doc="input * other.")
 
 
 @mul.forward
@@ -189,6 +191,7 @@ pow = elementwise(
     inputs=("input", "exponent"),
     accepts="if",
     cost=20,
+    modular=("input",),
     oracle=np.power,
     doc="input to the power exponent. The gradient with respect to a 0 base, or for the exponent of one, is torch's. Powers of "
     "integers wrap; a negative one is cut to an integer, 0 but for 1 and -1, and 0 has none.",
