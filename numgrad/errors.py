@@ -15,6 +15,10 @@ class DtypeError(RuntimeError):
     """Dtypes of operands do not fit together, or an op does not support one."""
 
 
+class OutOfRangeError(IndexError, RuntimeError):
+    """An element of an index names nothing. torch has either class for it, depending on the op."""
+
+
 class GradError(RuntimeError):
     """A gradient cannot be computed, or not any more."""
 

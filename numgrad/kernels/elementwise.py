@@ -16,12 +16,15 @@ import functools
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from numgrad.errors import ShapeError
+from numgrad.dtypes import by_code
+from numgrad.errors import KernelError, ShapeError
+from numgrad.kernels.integers import from_float
+from numgrad.kernels.odometer import loop, rows_head, rows_tail
 from numgrad.kernels.source import free_name, function_from, passed_through, typed_function
 from numgrad.kernels.transpose import plan_transpose
 from numgrad.layout import Spec, product
 from numgrad.runtime.kernel import Device, Kernel
-from numgrad.runtime.plan import GRAIN_COST, Operand, PlanBuilder
+from numgrad.runtime.plan import GRAIN_COST, STATUS, Operand, PlanBuilder
 
 TILE = 32  # elements of an edge of a tile
 TILED_FROM = 1 << 14  # elements in all
@@ -32,98 +35,53 @@ TILED_FROM = 1 << 14  # elements in all
 
 @functools.cache
 def elementwise_kernel(
-    name: str, function: Device, pattern: str, outputs: tuple[int | None, ...], outer: int, over: int | None = None
+    name: str,
+    function: Device,
+    pattern: str,
+    outputs: tuple[int | None, ...],
+    outer: int,
+    over: int | None = None,
+    gated: bool = False,
 ) -> Kernel:
     """The kernel for one pattern.
 
     ``pattern`` has a letter for each input and then each output; ``outputs`` tells which item of the function's result
     goes to which output (None: the result itself); ``outer`` is the number of outer dimensions, 0 for the flat form.
     With ``over`` the only output is that input, and no operand of its own: two names of one memory would not vectorise.
+    Without outputs the kernel leaves the status 1 if the function holds anywhere; one that is ``gated`` does nothing
+    where a status was left.
     """
     made = len(outputs) if over is None else 0
     count_in = len(pattern) - made
     operands = [f"x{k}" for k in range(count_in)] + [f"y{k}" for k in range(made)]
     types = [f"A{k}[:]" for k in range(count_in)] + [f"R{k}[:]" for k in range(made)]
+    arrays = list(operands)
+    if gated or not outputs:
+        types, arrays = [*types, "i8[:]"], [*arrays, "status"]
     scalars: list[str] = []
     if outer:
         scalars += ["inner", *(f"n{d}" for d in range(outer))]
         scalars += [f"{operand}_s{d}" for operand in operands for d in range(outer)]
     scalars += [f"{operand}_t" for operand, letter in zip(operands, pattern, strict=True) if letter == "t"]
     own_name = free_name(f"elementwise_{name}", ())
-    lines = [f"def {own_name}({', '.join([*operands, *scalars, 'start', 'stop'])}):"]
+    lines = [f"def {own_name}({', '.join([*arrays, *scalars, 'start', 'stop'])}):"]
+    if gated:
+        lines += ["    if status[0] != 0:", "        return"]
+    if not outputs:
+        lines.append("    holds = False")
     if outer:
-        lines += _rows_head(operands, outer)
-        body, indent = _loop(operands, pattern, outputs, count_in, "inner", "_o", over), "        "
+        lines += rows_head(operands, outer)
+        body, indent = loop(operands, pattern, outputs, count_in, "inner", "_o", over), "        "
     else:
-        body, indent = _loop(operands, pattern, outputs, count_in, "stop - start", "start", over), "    "
+        body, indent = loop(operands, pattern, outputs, count_in, "stop - start", "start", over), "    "
     lines += [indent + line for line in body]
     if outer > 1:
-        lines += _rows_tail(outer)
+        lines += rows_tail(outer)
+    if not outputs:
+        lines += ["    if holds:", "        status[0] = 1"]
     generated = function_from("\n".join(lines) + "\n", own_name, {"function": function})
     generated.__name__ = name
     return Kernel(generated, ", ".join(types + ["i8"] * len(scalars)))
-
-
-def _rows_head(operands: list[str], outer: int) -> list[str]:
-    """The odometer: where the first row starts, and where each operand's row does."""
-    lines = ["    rest = start"] if outer > 1 else []
-    for d in reversed(range(1, outer)):
-        lines += [f"    i{d} = rest % n{d}", f"    rest = rest // n{d}"]
-    lines += (
-        ["    i0 = rest", "    for row in range(start, stop):"] if outer > 1 else ["    for i0 in range(start, stop):"]
-    )
-    for operand in operands:
-        offset = " + ".join(f"i{d} * {operand}_s{d}" for d in range(outer))
-        lines.append(f"        {operand}_o = {offset}")
-    return lines
-
-
-def _rows_tail(outer: int) -> list[str]:
-    """The odometer's step: a division for each dimension would take longer than a short row."""
-    lines = []
-    for d in reversed(range(outer)):
-        indent = "    " * (outer - d + 1)
-        lines.append(f"{indent}i{d} += 1")
-        if d:
-            lines += [f"{indent}if i{d} == n{d}:", f"{indent}    i{d} = 0"]
-    return lines
-
-
-def _loop(
-    operands: list[str],
-    pattern: str,
-    outputs: tuple[int | None, ...],
-    count_in: int,
-    extent: str,
-    base: str,
-    over: int | None,
-) -> list[str]:
-    """The inner loop; ``base`` is 'start' (flat) or '_o' (a row's offsets)."""
-    lines: list[str] = []
-    reads: list[str] = []
-    writes: list[str] = []
-    for operand, letter in zip(operands, pattern, strict=True):
-        first = f"{operand}_o" if base == "_o" else "start"
-        if letter == "a":
-            lines.append(f"{operand}_v = {operand}[{first}:{first} + ({extent})]")
-            access = f"{operand}_v[i]"
-        elif letter == "s":
-            lines.append(f"{operand}_v = {operand}[{first if base == '_o' else '0'}]")
-            access = f"{operand}_v"
-        else:
-            lines.append(f"{operand}_b = {first}" + ("" if base == "_o" else f" * {operand}_t"))
-            access = f"{operand}[{operand}_b + i * {operand}_t]"
-        (reads if len(reads) < count_in else writes).append(access)
-    if over is not None:
-        writes = [reads[over]]
-    lines.append(f"for i in range({extent}):")
-    call = f"function({', '.join(reads)})"
-    if outputs == (None,):
-        lines.append(f"    {writes[0]} = {call}")
-    else:
-        lines.append(f"    result = {call}")
-        lines += [f"    {write} = result[{item}]" for write, item in zip(writes, outputs, strict=True)]
-    return lines
 
 
 # ---- planning ---------------------------------------------------------------------------------------------------
@@ -163,11 +121,13 @@ def plan_elementwise(
     outputs: Sequence[Operand],
     items: tuple[int | None, ...] = (None,),
     cost: int = 1,
+    gated: bool = False,
 ) -> None:
     """Add the launch of a scalar function over broadcast inputs.
 
-    ``compute`` is the dtype code of its literals, ``items`` as in `elementwise_kernel`, ``cost`` the rough number of
-    elementary operations for one element. All outputs have one shape, to which the inputs broadcast.
+    ``compute`` is the dtype code of its literals, ``items`` and ``gated`` are as in `elementwise_kernel`, ``cost`` is the
+    rough number of elementary operations for one element. All outputs have one shape, to which the inputs broadcast. The
+    function's numbers are converted to the outputs' dtypes; of floating point to integers only what is copied is.
 
     Raises
     ------
@@ -185,9 +145,29 @@ def plan_elementwise(
     copies = len(inputs) == 1 and passed_through(function, 1) == (True,)
     if copies and plan_transpose(b, inputs[0], outputs[0], extents, strides):
         return
+    if by_code(compute).is_floating_point and any(out.spec.dtype.category == 1 for out in outputs):
+        if not copies:
+            raise KernelError(f"{name}: computes {compute} for {outputs[0].spec}, expected a cast of its own")
+        scalar = from_float(compute, outputs[0].code)
+    else:
+        scalar = typed_function(function, compute)
     operands, extents, strides = _turned(b, operands, len(inputs), extents, strides)
     for piece in _pieces(extents, strides):
-        _plan_piece(b, name, typed_function(function, compute), operands, piece, items, cost)
+        _plan_piece(b, name, scalar, operands, piece, items, cost, gated)
+
+
+def plan_check(
+    b: PlanBuilder, name: str, function: Callable[..., Any], compute: str, inputs: Sequence[Operand]
+) -> None:
+    """Add a launch that leaves the status 1 if the scalar function holds for any element of the broadcast inputs."""
+    shape = broadcast_shapes(name, *(operand.spec.shape for operand in inputs))
+    if product(shape) == 0:
+        return
+    strides = [_broadcast_strides(operand.spec, shape) for operand in inputs]
+    shape = tuple(n if any(row[axis] for row in strides) else 1 for axis, n in enumerate(shape))
+    extents, strides = _coalesce(shape, strides)
+    piece = _Piece([0] * len(strides), extents, strides)
+    _plan_piece(b, name, typed_function(function, compute), inputs, piece, (), 1, False)
 
 
 def _prove_shapes(name: str, shape: tuple[int, ...], inputs: Sequence[Operand], outputs: Sequence[Operand]) -> None:
@@ -228,6 +208,7 @@ def _plan_piece(
     piece: _Piece,
     items: tuple[int | None, ...],
     cost: int,
+    gated: bool,
 ) -> None:
     extents, strides, offsets = piece.extents, piece.strides, piece.offsets
     over = _overwritten(operands, strides, len(items))
@@ -236,10 +217,12 @@ def _plan_piece(
     steps = [row[-1] for row in strides]
     pattern = "".join("a" if step == 1 else "s" if step == 0 else "t" for step in steps)
     outer = len(extents) - 1
-    kernel = elementwise_kernel(name, function, pattern, items, outer, over)
+    kernel = elementwise_kernel(name, function, pattern, items, outer, over, gated)
     arguments: list[Any] = [
         operand.array(operand.extent - offset, offset=offset) for operand, offset in zip(operands, offsets, strict=True)
     ]
+    if gated or not items:
+        arguments.append(STATUS)
     if outer:
         arguments += [extents[-1], *extents[:-1], *(step for row in strides for step in row[:-1])]
     arguments += [step for step, letter in zip(steps, pattern, strict=True) if letter == "t"]

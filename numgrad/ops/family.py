@@ -31,7 +31,7 @@ from numgrad import dtypes, registry
 from numgrad.dtypes import dtype as Dtype
 from numgrad.errors import DtypeError, GradError, ShapeError, describe
 from numgrad.kernels import scalar
-from numgrad.kernels.elementwise import broadcast_shapes, plan_elementwise
+from numgrad.kernels.elementwise import broadcast_shapes, plan_check, plan_elementwise
 from numgrad.kernels.source import is_written, passed_through, pushed_forward, sliced, tangent_name
 from numgrad.layout import output_strides
 from numgrad.registry import Op, SavedCall, find
@@ -64,6 +64,8 @@ class Elementwise(Op):
         Names of inputs whose dtype does not have to agree with the others' (a condition).
     cost
         Rough number of elementary operations for one element.
+    modular
+        Names of inputs of which integers count modulo their dtype's range alone, so that numbers beyond it may wrap.
     """
 
     elementwise = True
@@ -79,6 +81,7 @@ class Elementwise(Op):
         accepts: str = "f",
         untyped: Sequence[str] = (),
         cost: int = 1,
+        modular: Sequence[str] = (),
         differentiable: bool = True,
         params: dict[str, Any] | None = None,
         grad_name: str = "",
@@ -91,7 +94,10 @@ class Elementwise(Op):
         self.accepts = accepts
         self.untyped = tuple(untyped)
         self.cost = cost
+        self.modular = tuple(modular)
         self.scalar_forward: ScalarFunction
+        self.integer_forward: ScalarFunction | None = None
+        self.refused: ScalarFunction | None = None
         self.scalar_backward: ScalarFunction | None = None
         self._parts: dict[tuple[tuple[bool, ...], bool], _Part] = {}
         self._pushes: dict[tuple[tuple[int, ...], bool], tuple[tuple[str, ...], ScalarFunction | None]] = {}
@@ -116,6 +122,25 @@ class Elementwise(Op):
             )
         self.scalar_forward = _as_it_is(function)
         return function
+
+    def forward_of_integers(self, function: ScalarFunction) -> ScalarFunction:
+        """Attach the scalar forward of integers, where it is another than that of floating point."""
+        self.integer_forward = function
+        return function
+
+    def refuses(self, function: ScalarFunction) -> ScalarFunction:
+        """Attach what integers have no result: a condition on some inputs, by name. Where it holds `on_status` is asked.
+
+        It is looked at before anything is computed, so that an in-place form has changed nothing then.
+        """
+        self.refused = function
+        return function
+
+    def on_status(self, function: Callable[[int, Any], Exception]) -> Callable[[int, Any], Exception]:
+        """Attach ``(status, params) -> exception``, for the in-place form as well."""
+        if self.in_place is not None:
+            self.in_place.status_function = function
+        return super().on_status(function)
 
     def backward(self, function: ScalarFunction) -> ScalarFunction:
         """Attach the scalar backward ``(g, *saved)``; see the module's text."""
@@ -147,7 +172,15 @@ class Elementwise(Op):
 
     def plan_into(self, b: PlanBuilder, inputs: Sequence[Operand], out: Operand, compute: Dtype) -> None:
         """Add the launch that writes ``out``."""
-        plan_elementwise(b, self.name, self.scalar_forward, self.literals(compute), inputs, [out], cost=self.cost)
+        function, gated = self.scalar_forward, False
+        if compute.category == 1:
+            function = self.integer_forward or function
+            if self.refused is not None:
+                names = self._argument_names()
+                asked = [inputs[names.index(name)] for name in _parameter_names(self.refused)]
+                plan_check(b, f"{self.name}_check", self.refused, compute.code, asked)
+                gated = True
+        plan_elementwise(b, self.name, function, self.literals(compute), inputs, [out], cost=self.cost, gated=gated)
 
     def literals(self, dtype: Dtype) -> str:
         """The dtype of number literals in the scalar functions, for operands of one."""

@@ -100,6 +100,7 @@ from numgrad.tensor.reductions import (
     sum,
     var,
 )
+from numgrad.tensor.selection import masked_fill
 from numgrad.tensor.shaping import (
     cat,
     chunk,
@@ -184,6 +185,7 @@ __all__ = [
     "log1p",
     "logical_not",
     "lt",
+    "masked_fill",
     "max",
     "maximum",
     "mean",

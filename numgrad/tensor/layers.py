@@ -385,7 +385,11 @@ def embedding(input: Tensor, weight: Tensor) -> Tensor:
     ------
     IndexError
         There is no such row.
+    RuntimeError
+        The weight is no matrix.
     """
+    if F.check_tensor("embedding", "weight", weight).ndim != 2:
+        raise RuntimeError(f"embedding: 'weight' must be 2-D, got shape {list(weight.shape)}")
     return ops.index.index_select(weight, F.check_tensor("embedding", "input", input), dim=0)  # type: ignore[no-any-return]
 
 

@@ -16,7 +16,17 @@ from numgrad.engine.tape import TensorBase, modes
 from numgrad.engine.views import change_in_place, check_in_place
 from numgrad.errors import DtypeError, GradError, OperandError
 from numgrad.registry import find
-from numgrad.tensor.arguments import as_element, as_int, as_number, as_operand, cast, check_tensor, result_type
+from numgrad.tensor.arguments import (
+    as_element,
+    as_input,
+    as_int,
+    as_number,
+    as_operand,
+    cast,
+    check_tensor,
+    compared_dtype,
+    result_type,
+)
 
 if TYPE_CHECKING:
     from numgrad.tensor.tensor import Tensor
@@ -34,11 +44,15 @@ def binary(op: Any, x: Any, y: Any) -> Tensor:
         for tensor, number in ((x, y), (y, x)):  # numbers that change no dtype, without asking for it
             if (number.__class__ is int or number.__class__ is float) and isinstance(tensor, TensorBase):
                 dtype = tensor._spec.dtype
-                if dtype.is_floating_point or (number.__class__ is int and not dtype.is_bool):
+                if dtype.is_floating_point or (
+                    dtype.smallest <= number <= dtype.largest and number.__class__ is int and dtype.category
+                ):
                     operands = (constant(number, dtype), y) if number is x else (x, constant(number, dtype))
                     return registry.dispatch(op, operands, op.defaults)  # type: ignore[no-any-return]
     dtype = _result_type(op.name, x, y)
-    return op(as_operand(x, dtype), as_operand(y, dtype))  # type: ignore[no-any-return]
+    if op.result == "bool" and dtype.category == 1:
+        dtype = compared_dtype(dtype, (x, y))
+    return op(as_input(op, 0, x, dtype), as_input(op, 1, y, dtype))  # type: ignore[no-any-return]
 
 
 def _result_type(name: str, *values: Any) -> Dtype:
@@ -243,7 +257,7 @@ def where(condition: Tensor, input: Any, other: Any) -> Tensor:
             f"where expected condition to be a boolean tensor, but got a tensor with dtype {condition.dtype}"
         )
     dtype = _result_type("where", input, other)
-    return _e.where(condition, as_operand(input, dtype), as_operand(other, dtype))  # type: ignore[no-any-return]
+    return _e.where(condition, as_element("where", input, dtype), as_element("where", other, dtype))  # type: ignore[no-any-return]
 
 
 def _unary(op: Any, doc: str, floating: builtins.bool = False) -> Callable[[Tensor], Tensor]:
@@ -297,7 +311,7 @@ isfinite = _unary(_e.isfinite, "True where input is neither NaN nor infinite.", 
 def sign(input: Tensor) -> Tensor:
     """-1, 0 or 1; of bools themselves."""
     is_bool = check_tensor("sign", "input", input)._spec.dtype.is_bool
-    return clone(input) if is_bool else _sign(input)
+    return _e.clone(input) if is_bool else _sign(input)
 
 
 def square(input: Tensor) -> Tensor:
@@ -370,8 +384,9 @@ def in_place(name: str, target: Tensor, *others: Any) -> Tensor:
                 f"derivative for {name}_ is not implemented; do it in no_grad(), or on a detach() of the tensor"
             )
     if common is not dtype or op.in_place is None:
-        return assign(f"{name}_", target, op(cast(target, common), *[as_operand(other, common) for other in others]))
-    operands = [apart(target, as_operand(other, dtype)) for other in others]
+        operands = [as_input(op, place, other, common) for place, other in enumerate(others, 1)]
+        return assign(f"{name}_", target, op(cast(target, common), *operands))
+    operands = [apart(target, as_input(op, place, other, dtype)) for place, other in enumerate(others, 1)]
     return change_in_place(op.in_place, target, *operands)  # type: ignore[no-any-return]
 
 

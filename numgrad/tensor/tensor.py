@@ -603,12 +603,7 @@ class Tensor(Operators):
 
     def masked_fill(self, mask: Tensor, value: Any) -> Tensor:
         """``value``, a number or a tensor without dimensions, where the mask, broadcast, holds; else this tensor."""
-        if isinstance(value, Tensor) and value.ndim:
-            raise RuntimeError(
-                "masked_fill only supports a 0-dimensional value tensor, but got tensor with "
-                f"{value.ndim} dimension(s); use where(mask, value, self)"
-            )
-        return F.where(mask, value, self)
+        return F.masked_fill(self, mask, value)
 
     def eq(self, other: Any) -> Tensor:
         return F.eq(self, other)
