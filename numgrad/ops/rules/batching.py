@@ -31,6 +31,7 @@ from numgrad.ops.view import (
     slice_,
     slice_backward,
     squeeze,
+    tie,
     transpose,
     unsqueeze,
     view,
@@ -97,6 +98,11 @@ def _(batch, x, dims):
 @transpose.batch
 def _(batch, x, dim0, dim1):
     return transpose(x, dim0=dim0 + 1, dim1=dim1 + 1)
+
+
+@tie.batch
+def _(batch, x, other, size):
+    return tie(x, other, size=size)
 
 
 @expand.batch

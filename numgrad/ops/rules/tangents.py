@@ -32,6 +32,7 @@ from numgrad.ops.view import (
     slice_,
     slice_backward,
     squeeze,
+    tie,
     transpose,
     unsqueeze,
     view,
@@ -49,6 +50,7 @@ for _op in (mm, bmm, conv2d_backward_input, conv2d_backward_weight):
     _op.linear_in(_op.inputs[0])
     _op.linear_in(_op.inputs[1])
 cat.linear_in("tensors")
+tie.linear_in("input")
 scatter_add.linear_in("input", "src")
 index_put.linear_in("input", "values")
 
