@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 
+from numgrad import ops
 from numgrad.dtypes import int32, int64
 from numgrad.layout import Size, product
 from numgrad.tensor import functional as T
@@ -289,7 +290,10 @@ def normalize(input: Tensor, p: float = 2.0, dim: int = 1, eps: float = 1e-12) -
     """
     if p not in (1, 2):
         raise ValueError(f"normalize: p is {p}, expected 1 or 2")
-    norm = T.sqrt(T.sum(T.square(input), dim, keepdim=True)) if p == 2 else T.sum(T.abs(input), dim, keepdim=True)
+    if p == 2:
+        norm = ops.reduce.norm(input, dims=T.reduced_dims("normalize", dim, input.ndim), keepdim=True)
+    else:
+        norm = T.sum(T.abs(input), dim, keepdim=True)
     return T.div(input, T.clamp(norm, min=eps))
 
 
