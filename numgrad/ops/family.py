@@ -386,6 +386,7 @@ class _InPlace(Op):
         self.saves, self.saving = self.base.saves, self.base.saving  # type: ignore[method-assign]
         self.backward_function, self.prepared_backward = self.base.backward_function, self.base.prepared_backward  # type: ignore[method-assign]
         self.jvp_function = self.base.jvp_function
+        self.ties = self.base.ties
 
     def _plan(self, b: PlanBuilder, *inputs: Operand, **params: Any) -> None:
         compute = self.base._common_dtype(inputs)

@@ -249,6 +249,11 @@ def leaky_relu(input: Tensor, slope: Any) -> Tensor:
     return binary(_e.leaky_relu, input, slope)
 
 
+def elu(input: Tensor, alpha: Any) -> Tensor:
+    """input where it is positive, else alpha * (exp(input) - 1)."""
+    return _binary(_e.elu, input, alpha)
+
+
 def where(condition: Tensor, input: Any, other: Any) -> Tensor:
     """input where the condition holds, else other."""
     check_tensor("where", "condition", condition)
@@ -299,6 +304,7 @@ erf = _unary(_e.erf, "Error function.", floating=True)
 tanh = _unary(_e.tanh, "Hyperbolic tangent.", floating=True)
 sigmoid = _unary(_e.sigmoid, "1 / (1 + exp(-input)).", floating=True)
 silu = _unary(_e.silu, "input * sigmoid(input).", floating=True)
+log_sigmoid = _unary(_e.log_sigmoid, "log(sigmoid(input)).", floating=True)
 softplus = _unary(_e.softplus, "log(1 + exp(input)).", floating=True)
 floor = _rounding(_e.floor, "Largest integer not above input.")
 ceil = _rounding(_e.ceil, "Smallest integer not below input.")

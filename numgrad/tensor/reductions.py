@@ -11,8 +11,7 @@ from numgrad.dtypes import dtype as Dtype
 from numgrad.engine.tape import TensorBase
 from numgrad.layout import product
 from numgrad.tensor.arguments import cast, check_tensor, reduced_dims, wrap_dim
-from numgrad.tensor.comparison import eq
-from numgrad.tensor.pointwise import abs, div, maximum, minimum, sqrt, square, sub, where
+from numgrad.tensor.pointwise import abs, maximum, minimum, sub
 from numgrad.tensor.shaping import clone, reshape
 
 if TYPE_CHECKING:
@@ -66,20 +65,26 @@ def prod(
 
 def var(input: Tensor, dim: Any = None, keepdim: builtins.bool = False, *, correction: int = 1) -> Tensor:
     """Variance: the squared distances from the mean, summed and divided by n - correction."""
-    dims = reduced_dims("var", dim, input._spec.ndim)
-    count = product([input._spec.shape[d] for d in dims])
-    centred = sub(input, mean(input, dims, keepdim=True)) if dims else sub(input, input)
-    total = _r.sum_(square(centred), dims=dims, keepdim=keepdim)
-    return div(total, float(builtins.max(count - correction, 0)))
+    centred, dims, divisor = _deviations("var", input, dim, correction)
+    return _r.squares(centred, dims=dims, keepdim=keepdim, divisor=divisor)  # type: ignore[no-any-return]
 
 
 def std(input: Tensor, dim: Any = None, keepdim: builtins.bool = False, *, correction: int = 1) -> Tensor:
-    """Standard deviation: the square root of `var`."""
-    return sqrt(var(input, dim, keepdim, correction=correction))
+    """Standard deviation: the square root of `var`. Where it is 0, so is its slope."""
+    centred, dims, divisor = _deviations("std", input, dim, correction)
+    return _r.norm(centred, dims=dims, keepdim=keepdim, divisor=divisor)  # type: ignore[no-any-return]
+
+
+def _deviations(name: str, input: Tensor, dim: Any, correction: int) -> tuple[Tensor, tuple[int, ...], float]:
+    """The distances from the mean, the dimensions, and what the sum of squares is divided by."""
+    dims = reduced_dims(name, dim, input._spec.ndim)
+    count = product([input._spec.shape[d] for d in dims])
+    centred = sub(input, mean(input, dims, keepdim=True)) if dims else sub(input, input)
+    return centred, dims, float(builtins.max(count - correction, 0))
 
 
 def norm(input: Tensor, p: float = 2) -> Tensor:
-    """The p-norm of all elements.
+    """The p-norm of all elements. Where the 2-norm is 0, so are its derivatives of every order.
 
     Raises
     ------
@@ -87,9 +92,7 @@ def norm(input: Tensor, p: float = 2) -> Tensor:
         p is not 1, 2 or inf.
     """
     if p == 2:
-        total = sum(square(input))
-        is_zero = eq(total, 0)  # where the root has no slope; the norm's subgradient there is 0
-        return where(is_zero, total, sqrt(where(is_zero, 1.0, total)))
+        return _r.norm(input, dims=tuple(range(input._spec.ndim)))  # type: ignore[no-any-return]
     if p == 1:
         return sum(abs(input))
     if p == math.inf:

@@ -85,7 +85,9 @@ def _(g):
     return -g
 
 
-absolute = elementwise("abs", accepts="if", oracle=np.abs, doc="Absolute value; its gradient at 0 is 0.")
+absolute = elementwise(
+    "abs", accepts="if", oracle=np.abs, doc="Absolute value; its gradient at 0 and at NaN is 0, as in torch."
+)
 
 
 @absolute.forward
@@ -95,15 +97,20 @@ def _(x):
 
 @absolute.backward
 def _(g, x):
-    return g * scalar.sign(x)
+    return g * scalar.where(x == x, scalar.sign(x), 0)
 
 
-sign = elementwise("sign", accepts="if", oracle=np.sign, doc="-1, 0 or 1; NaN for NaN. Its gradient is 0.")
+sign = elementwise(
+    "sign",
+    accepts="if",
+    oracle=lambda x: np.sign(np.where(np.isnan(x), 0, x)),
+    doc="-1, 0 or 1; 0 for NaN, as in torch. Its gradient is 0.",
+)
 
 
 @sign.forward
 def _(x):
-    return scalar.sign(x)
+    return scalar.where(x > 0, 1, scalar.where(x < 0, -1, 0))
 
 
 @sign.forward_of_integers
@@ -181,8 +188,10 @@ remainder.on_status(_zero_division("remainder", "an integer of other is 0"))
 
 @remainder.backward
 def _(g, x, y):
-    return g, -g * scalar.floor(x / y)
+    return g, -g * scalar.floor_divide(x, y)
 
+
+remainder.tie(("other",), ("input", "other"))
 
 # ---- powers ----------------------------------------------------------------------------------------------------------
 
@@ -218,8 +227,9 @@ pow.on_status(_zero_division("pow", "an integer of input is 0 where exponent is 
 
 @pow.backward
 def _(g, x, y, out):
-    grad_x = scalar.where(y == 0, 0, g * y * scalar.power(x, y - 1))
-    grad_y = scalar.where((x == 0) & (y >= 0), 0, g * out * scalar.log(x))
+    # Where a power is 0 it is multiplied first: the product of the other factors may overflow.
+    grad_x = scalar.where(y == 0, 0, g * (y * scalar.power(x, y - 1)))
+    grad_y = scalar.where((x == 0) & (y >= 0), 0, g * (out * scalar.log(x)))
     return grad_x, grad_y
 
 
@@ -233,7 +243,7 @@ def _(x):
 
 @square.backward
 def _(g, x):
-    return g * (2 * x)
+    return 2 * (g * x)  # overflows only where the gradient does
 
 
 cube = elementwise("cube", accepts="if", grad_name="Pow", oracle=lambda x: x * x * x, doc="input * input * input.")
