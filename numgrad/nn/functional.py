@@ -224,16 +224,13 @@ def group_norm(
 
 
 def normalize(input: Tensor, p: float = 2.0, dim: int = 1, eps: float = 1e-12) -> Tensor:
-    """input divided by its p-norm along ``dim``, or by eps where that is larger; p is 1 or 2.
+    """input divided by its p-norm along ``dim``, or by eps where that is larger; for p see `numgrad.norm`.
 
     >>> import numgrad as ng
     >>> normalize(ng.tensor([[3.0, 4.0]]))
     tensor([[0.6000, 0.8000]])
     """
-    if p not in (1, 2):
-        raise ValueError(f"normalize: p is {p}, expected 1 or 2")
-    norm = T.sqrt(T.sum(T.square(input), dim, keepdim=True)) if p == 2 else T.sum(T.abs(input), dim, keepdim=True)
-    return T.div(input, T.clamp(norm, min=eps))
+    return T.div(input, T.clamp(T.norm(input, p, dim, keepdim=True), min=eps))
 
 
 def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:

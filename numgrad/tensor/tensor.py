@@ -718,15 +718,18 @@ class Tensor(TensorBase):
     def prod(self, dim: int | None = None, keepdim: bool = False) -> Tensor:
         return F.prod(self, dim, keepdim)
 
-    def var(self, dim: Dims = None, keepdim: bool = False, correction: int = 1) -> Tensor:
-        return F.var(self, dim, keepdim, correction=correction)
+    def var(
+        self, dim: Any = None, unbiased: Any = None, keepdim: bool = False, *, correction: Number | None = None
+    ) -> Tensor:
+        return F.var(self, dim, unbiased, keepdim, correction=correction)
 
-    def std(self, dim: Dims = None, keepdim: bool = False, correction: int = 1) -> Tensor:
-        return F.std(self, dim, keepdim, correction=correction)
+    def std(
+        self, dim: Any = None, unbiased: Any = None, keepdim: bool = False, *, correction: Number | None = None
+    ) -> Tensor:
+        return F.std(self, dim, unbiased, keepdim, correction=correction)
 
-    def norm(self, p: float = 2) -> Tensor:
-        """The p-norm of all elements; p is 1, 2 or inf."""
-        return F.norm(self, p)
+    def norm(self, p: Any = "fro", dim: Dims = None, keepdim: bool = False, dtype: Dtype | None = None) -> Tensor:
+        return F.norm(self, p, dim, keepdim, dtype=dtype)
 
     def max(self, dim: int | None = None, keepdim: bool = False) -> Any:
         return F.max(self, dim, keepdim)
