@@ -755,11 +755,11 @@ class Tensor(TensorBase):
     def any(self) -> Tensor:
         return F.any(self)
 
-    def softmax(self, dim: int) -> Tensor:
-        return L.softmax(self, dim)
+    def softmax(self, dim: int, dtype: Dtype | None = None) -> Tensor:
+        return L.softmax(self, dim, dtype)
 
-    def log_softmax(self, dim: int) -> Tensor:
-        return L.log_softmax(self, dim)
+    def log_softmax(self, dim: int, dtype: Dtype | None = None) -> Tensor:
+        return L.log_softmax(self, dim, dtype)
 
     # ---- linear algebra ----------------------------------------------------------------------------------------
 
