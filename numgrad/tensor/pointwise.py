@@ -251,7 +251,7 @@ def leaky_relu(input: Tensor, slope: Any) -> Tensor:
 
 def elu(input: Tensor, alpha: Any) -> Tensor:
     """input where it is positive, else alpha * (exp(input) - 1)."""
-    return _binary(_e.elu, input, alpha)
+    return binary(_e.elu, input, alpha)
 
 
 def where(condition: Tensor, input: Any, other: Any) -> Tensor:

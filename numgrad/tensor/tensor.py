@@ -640,15 +640,18 @@ class Tensor(Operators):
     def prod(self, dim: int | None = None, keepdim: bool = False, dtype: Dtype | None = None) -> Tensor:
         return F.prod(self, dim, keepdim, dtype=dtype)
 
-    def var(self, dim: Dims = None, keepdim: bool = False, correction: int = 1) -> Tensor:
-        return F.var(self, dim, keepdim, correction=correction)
+    def var(
+        self, dim: Any = None, unbiased: Any = None, keepdim: bool = False, *, correction: Number | None = None
+    ) -> Tensor:
+        return F.var(self, dim, unbiased, keepdim, correction=correction)
 
-    def std(self, dim: Dims = None, keepdim: bool = False, correction: int = 1) -> Tensor:
-        return F.std(self, dim, keepdim, correction=correction)
+    def std(
+        self, dim: Any = None, unbiased: Any = None, keepdim: bool = False, *, correction: Number | None = None
+    ) -> Tensor:
+        return F.std(self, dim, unbiased, keepdim, correction=correction)
 
-    def norm(self, p: float = 2) -> Tensor:
-        """The p-norm of all elements; p is 1, 2 or inf."""
-        return F.norm(self, p)
+    def norm(self, p: Any = "fro", dim: Dims = None, keepdim: bool = False, dtype: Dtype | None = None) -> Tensor:
+        return F.norm(self, p, dim, keepdim, dtype=dtype)
 
     def max(self, dim: int | None = None, keepdim: bool = False) -> Any:
         return F.max(self, dim, keepdim)
@@ -674,11 +677,11 @@ class Tensor(Operators):
     def any(self, dim: Dims = None, keepdim: bool = False) -> Tensor:
         return F.any(self, dim, keepdim)
 
-    def softmax(self, dim: int) -> Tensor:
-        return L.softmax(self, dim)
+    def softmax(self, dim: int, dtype: Dtype | None = None) -> Tensor:
+        return L.softmax(self, dim, dtype)
 
-    def log_softmax(self, dim: int) -> Tensor:
-        return L.log_softmax(self, dim)
+    def log_softmax(self, dim: int, dtype: Dtype | None = None) -> Tensor:
+        return L.log_softmax(self, dim, dtype)
 
     # ---- linear algebra ----------------------------------------------------------------------------------------
 

@@ -174,7 +174,8 @@ def _(x):
 
 @gelu_tanh.backward
 def _(g, x):
-    # (1 + tanh(u)) / 2 is sigmoid(2 u), which keeps its digits where it is small. Beyond 32 the slope is 0 or 1, and x**3 overflows.
+    # (1 + tanh(u)) / 2 is sigmoid(2 u), which keeps its digits where it is small. Beyond 32 the slope is 0 or 1, and
+    # x**3 overflows.
     y = scalar.where(x > 32, 32, scalar.where(x < -32, -32, x))
     u2 = 1.5957691216057308 * (y + 0.044715 * y * y * y)
     s = scalar.sigmoid(u2)
