@@ -277,8 +277,10 @@ class PickleMachine(Stack):
 
     def _instance(self, cls: object, arguments: tuple[Any, ...]) -> Placeholder:
         """What stands for an object of a class that is not read."""
-        if type(cls) is not Placeholder or cls.arguments is not None:
+        if type(cls) is not Placeholder:
             raise self.refusal(f"the pickle makes an object of {kind_of(cls)}, which is no class that it may name")
+        if cls.arguments is not None:  # what an unknown function gave
+            return Placeholder(cls.name.removesuffix("()") + "()", (cls, *arguments))
         if cls.name in _MAKERS and arguments and type(arguments[0]) is Placeholder:
             cls, arguments = arguments[0], arguments[1:]
         return Placeholder(cls.name, arguments)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import re
 
 # As long as an integer of 255 bytes, the largest that is read.
@@ -10,6 +9,9 @@ MAX_NUMBER_BYTES = 700
 
 _INTEGER = re.compile(rb"[-+]?[0-9]+")
 _FLOAT = re.compile(rb"[-+]?([0-9]+\.?[0-9]*([eE][-+]?[0-9]+)?|inf|nan)")
+_ESCAPE = re.compile(rb"\\(?:([\\'\"nrt])|x([0-9a-fA-F]{2}))")
+_QUOTED = re.compile(rb"(?:[^\\]|\\[\\'\"nrt]|\\x[0-9a-fA-F]{2})*+", re.DOTALL)
+_LETTERS = {b"n": b"\n", b"r": b"\r", b"t": b"\t"}
 _ENCODINGS = {"utf-8": "utf-8", "utf8": "utf-8", "ascii": "ascii", "latin-1": "latin-1", "latin1": "latin-1"}
 
 
@@ -117,7 +119,14 @@ def quoted(line: bytes) -> str | Octets:
     """
     if len(line) < 2 or line[:1] not in (b"'", b'"') or line[-1:] != line[:1]:
         raise ValueError("no string in quotes")
-    return text_of(codecs.escape_decode(line[1:-1])[0])  # type: ignore[attr-defined]
+    if not _QUOTED.fullmatch(line[1:-1]):
+        raise ValueError("a broken escape")
+    return text_of(_ESCAPE.sub(_unescaped, line[1:-1]))
+
+
+def _unescaped(escape: re.Match[bytes]) -> bytes:
+    letter, digits = escape.groups()
+    return bytes.fromhex(digits.decode()) if digits else _LETTERS.get(letter, letter)
 
 
 def unicode_of(line: bytes) -> str:

@@ -17,7 +17,8 @@ class Placeholder:
     ----------
     name
         The name in the file, such as ``argparse.Namespace``. Where a dict had a key that is read as no key (a float, a
-        tuple), the name of its type, with the key as the one argument.
+        tuple), the name of its type, with the key as the one argument. Where the file calls what an unknown function
+        gave, the function's name with "()", with that as the first argument.
     arguments
         What the file calls the name with; None where it only names it.
     state

@@ -58,7 +58,7 @@ def sniff(source: ByteSource) -> Literal["zip", "legacy", "safetensors"]:
     if plausible or head[4:9] == b"\0\0\0\0{" or source.name.endswith(".safetensors"):
         return "safetensors"
     if any(magic.startswith(head) for magic in LEGACY_MAGICS):
-        raise source.refusal(f"truncated: the file ends within its first {len(head) + 1} bytes")
+        raise source.refusal("truncated: the file ends within its magic number")
     for prefix, what in _STRANGERS:
         if head.startswith(prefix):
             raise source.refusal(f"this is {what}")

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from numgrad.serialization.errors import WeightsFormatError
+from numgrad.serialization.placeholder import Placeholder
 
 # Most of a large pickle is the bytes of arrays. Of objects, 64 MiB describe some 500,000 tensors. The limits keep the
 # memory of Python's objects, which can be 100 times the bytes that ask for them, in proportion. Python's own pickler
@@ -22,6 +23,7 @@ MAX_GROWTH = 4
 FREE_GROWTH_BYTES = 16 << 20
 MAX_MARKS = 1_000
 _MAX_NAMES = 1_000
+_AS_LARGE_AS_TWO_DICTS = {OrderedDict, Placeholder}
 
 
 class Stack:
@@ -100,8 +102,7 @@ class Stack:
         return items
 
     def _push_object(self, value: object) -> None:
-        # An OrderedDict is as large as two dicts.
-        self._objects += 2 if type(value) is OrderedDict else 1
+        self._objects += 2 if type(value) in _AS_LARGE_AS_TWO_DICTS else 1
         if self._objects > self._max_objects:
             raise self.refusal("the pickle makes more objects than fit its length")
         self._stack.append(value)
