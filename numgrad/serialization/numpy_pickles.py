@@ -13,7 +13,7 @@ from numgrad.serialization.errors import shortened
 from numgrad.serialization.records import MAX_DIMS
 
 _CODES = {dtype.array_dtype.str[1:]: dtype for dtype in DTYPES if dtype.name != "bfloat16"}
-_ORDERS = {"<": "little", ">": "big", "=": sys.byteorder, "|": sys.byteorder}
+_ORDERS: dict[str, str] = {"<": "little", ">": "big", "=": sys.byteorder, "|": sys.byteorder}
 
 SCALAR_TYPES = frozenset(dtype.array_dtype.type for dtype in DTYPES)
 
@@ -25,7 +25,7 @@ class DtypeRecord:
 
     def __init__(self, dtype: StoredDtype) -> None:
         self.dtype = dtype
-        self.byteorder = sys.byteorder
+        self.byteorder: str = sys.byteorder
         self.is_complete = False
 
 

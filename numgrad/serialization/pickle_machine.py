@@ -33,7 +33,7 @@ from numgrad.serialization.stack import MAX_OPCODES, Stack
 
 _MAX_NAME_BYTES = 512
 # Integers beyond 32 bits can be chosen to collide, which makes a dict's time quadratic. Optimizers of torch before 0.4
-# had addresses for keys, one for each parameter; so many of them cost at most a tenth of a second.
+# had addresses for keys, one for each parameter; so many keys cost little however they were chosen.
 MAX_WIDE_KEYS = 10_000
 
 _STORAGE_KEY = re.compile(r"[0-9]{1,20}", re.ASCII)
