@@ -33,6 +33,8 @@ def _binary(op: Any, x: Any, y: Any) -> Tensor:
                 dtype = tensor._spec.dtype
                 if dtype.is_floating_point:
                     operands = (constant(number, dtype), y) if number is x else (x, constant(number, dtype))
+                    if number is x and op.commutes:  # as in torch, whose graphs have the tensor first
+                        operands = operands[::-1]
                     return registry.dispatch(op, operands, op.defaults)  # type: ignore[no-any-return]
         for value in (x, y):
             if not isinstance(value, (TensorBase, builtins.bool, builtins.int, builtins.float, np.generic, np.ndarray)):
