@@ -291,7 +291,7 @@ class Op:
 
     def shown_as(self, function: Callable[[Any, Any, Any], tuple[str, Any]]) -> Callable[[Any, Any, Any], Any]:
         """Attach ``(specs of the inputs, needs, params) -> (name, graph_inputs)``, where torch has several nodes for the op."""
-        self.graph_node = function  # type: ignore[method-assign]
+        self.graph_node = function  # type: ignore[method-assign,assignment]
         return function
 
     # ---- use ---------------------------------------------------------------------------------------------------

@@ -8,8 +8,8 @@ import weakref
 from collections.abc import Sequence
 from typing import Any
 
-from numgrad.errors import GradError
 from numgrad.engine.node_types import class_of, stem_of
+from numgrad.errors import GradError
 from numgrad.layout import Spec
 from numgrad.runtime import quick_words
 from numgrad.runtime.memory import Storage
