@@ -17,6 +17,7 @@ of its pixels among themselves, those aside that are zero.
 from __future__ import annotations
 
 import functools
+
 from numgrad.kernels.gemm_rows import lanes, tile_shape
 from numgrad.runtime import simd
 from numgrad.runtime.kernel import Device, Kernel, device, kernel
