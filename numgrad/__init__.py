@@ -69,7 +69,7 @@ from numgrad.tensor.creation import (
     zeros,
     zeros_like,
 )
-from numgrad.tensor.guarded import guard
+from numgrad.tensor.guarded import guard as _guard
 from numgrad.tensor.indexing import gather, index_select, scatter_add
 from numgrad.tensor.layers import (
     adaptive_avg_pool2d,
@@ -392,4 +392,4 @@ __all__ = [
     "zeros_like",
 ]
 
-guard(globals(), __all__)
+_guard(globals(), __all__)
