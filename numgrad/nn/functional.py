@@ -269,7 +269,7 @@ def group_norm(
     tensor([[-1.0000,  1.0000]])
     """
     shape = tuple(input.shape)
-    if len(shape) < 2 or shape[1] % num_groups:
+    if len(shape) < 2 or num_groups < 1 or shape[1] % num_groups:
         raise RuntimeError(
             "Expected number of channels in input to be divisible by num_groups, but got input of shape "
             f"{list(shape)} and num_groups={num_groups}"

@@ -62,6 +62,7 @@ def bmm(input: Tensor, mat2: Tensor) -> Tensor:
 
 def dot(input: Tensor, other: Tensor) -> Tensor:
     """Sum of the products of two vectors of one length."""
+    F.check_tensor("dot", "other", other)
     if input.ndim != 1 or other.ndim != 1 or input.shape != other.shape:
         raise ShapeError(
             f"dot: expected two 1D tensors of one length, but got {list(input.shape)} and {list(other.shape)}"

@@ -704,7 +704,7 @@ class Tensor(Operators):
         return F.view(self, *shape)
 
     def view_as(self, other: Tensor) -> Tensor:
-        return F.view(self, other.shape)
+        return F.view(self, F.check_tensor("view_as", "other", other).shape)
 
     def reshape(self, *shape: Any) -> Tensor:
         return F.reshape(self, *shape)
@@ -735,7 +735,7 @@ class Tensor(Operators):
         return F.expand(self, *size)
 
     def expand_as(self, other: Tensor) -> Tensor:
-        return F.expand(self, *other.shape)
+        return F.expand(self, *F.check_tensor("expand_as", "other", other).shape)
 
     def squeeze(self, dim: Dims = None) -> Tensor:
         return F.squeeze(self, dim)
@@ -801,7 +801,7 @@ class Tensor(Operators):
         return self
 
     def type_as(self, other: Tensor) -> Tensor:
-        return F.cast(self, other.dtype)
+        return F.cast(self, F.check_tensor("type_as", "other", other).dtype)
 
     def float(self) -> Tensor:
         return F.cast(self, dtypes.float32)
