@@ -458,10 +458,10 @@ def elementwise(function: str | ScalarFunction, **options: Any) -> Elementwise:
         return Elementwise(function, **options)
     from numgrad.ops.formula import read
 
-    plain = getattr(function, "py_func", function)
+    program, plain = read(function), getattr(function, "py_func", function)
     options.setdefault("doc", plain.__doc__ or "")
     options.setdefault("oracle", np.vectorize(plain, otypes=[np.float64]))
-    return Derived(read(function), **options)
+    return Derived(program, **options)
 
 
 def _parameter_names(function: ScalarFunction) -> tuple[str, ...]:

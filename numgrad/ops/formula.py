@@ -297,6 +297,9 @@ class _Reader:
         word, function = _OPERATORS[type(kind)]
         if all(map(_is_constant, values)):
             return self._computed(node, function, *values)
+        if not word:
+            hint = ", write `not`" if isinstance(kind, ast.Invert) else ""
+            raise self.fail(node, f"`{type(kind).__name__}` is not supported{hint}")
         atoms = [self.as_atom(node, value) for value in values]
         if isinstance(kind, ast.Not):
             return self._negated(atoms[0])
@@ -304,9 +307,6 @@ class _Reader:
             if not all(map(self.program.is_condition, atoms)):
                 raise self.fail(node, "bits of numbers that are not constant are not to be had; conditions may be combined")
             return self._bits(word, *atoms)
-        if not word:
-            hint = ", write `not`" if isinstance(kind, ast.Invert) else ""
-            raise self.fail(node, f"`{type(kind).__name__}` is not supported{hint}")
         numbers = [self.program.number(atom) for atom in atoms]
         return numbers[0] if word == "same" else self.program.do(word, *numbers)
 
