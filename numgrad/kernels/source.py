@@ -33,7 +33,9 @@ NUMPY_TYPE = {
     "u1": np.uint8,
     "b1": np.bool_,
 }
-_FUTURE = functools.reduce(lambda flags, name: flags | getattr(__future__, name).compiler_flag, __future__.all_feature_names, 0)
+_FUTURE = functools.reduce(
+    lambda flags, name: flags | getattr(__future__, name).compiler_flag, __future__.all_feature_names, 0
+)
 _marking = threading.RLock()  # held while nodes that are kept have other positions
 _Function = ast.FunctionDef | ast.Lambda
 
@@ -133,15 +135,22 @@ def _compiled(text: str, place: int, flags: int) -> list[tuple[_Function, types.
     if not nodes:
         return []
     marks = [
-        (number, each) for number, node in enumerate(nodes, 1) for each in (node, *getattr(node, "decorator_list", ())[:1])
+        (number, each)
+        for number, node in enumerate(nodes, 1)
+        for each in (node, *getattr(node, "decorator_list", ())[:1])
     ]
     with _marking:
         kept = [(node.lineno, node.end_lineno, node.col_offset, node.end_col_offset) for _, node in marks]
         for number, node in marks:
             node.lineno, node.end_lineno, node.col_offset, node.end_col_offset = number, number, 0, 1
         try:
-            whole = compile(ast.Module([*_imports(text), statement], []), "<numgrad source>", "exec", flags, dont_inherit=True)
-        except (SyntaxError, ValueError):  # what a compiler alone refuses, such as a notebook's await outside of a function
+            whole = compile(
+                ast.Module([*_imports(text), statement], []), "<numgrad source>", "exec", flags, dont_inherit=True
+            )
+        except (
+            SyntaxError,
+            ValueError,
+        ):  # what a compiler alone refuses, such as a notebook's await outside of a function
             return []
         finally:
             for (_, node), own in zip(marks, kept, strict=True):
@@ -152,7 +161,8 @@ def _compiled(text: str, place: int, flags: int) -> list[tuple[_Function, types.
 @functools.lru_cache(32)
 def _imports(text: str) -> list[ast.stmt]:
     """The names that a file imports, since a call of what is imported is compiled in another way than one of a method."""
-    names, stack = {}, list(_statements(text))
+    names: dict[str, None] = {}
+    stack: list[ast.AST] = list(_statements(text))
     while stack:
         node = stack.pop()
         if isinstance(node, (ast.Import, ast.ImportFrom)):
@@ -191,7 +201,9 @@ def _same_code(one: types.CodeType, two: types.CodeType) -> bool:
         if isinstance(mine, types.CodeType) and isinstance(other, types.CodeType):
             if not _same_code(mine, other):
                 return False
-        elif type(mine) is not type(other) or (mine != other if isinstance(mine, frozenset) else repr(mine) != repr(other)):
+        elif type(mine) is not type(other) or (
+            mine != other if isinstance(mine, frozenset) else repr(mine) != repr(other)
+        ):
             return False
     return True
 
@@ -260,7 +272,7 @@ class _TypedLiterals(ast.NodeTransformer):
         return self.generic_visit(node)
 
     def visit_Constant(self, node: ast.Constant) -> ast.AST:
-        if type(node.value) not in (int, float):
+        if not isinstance(node.value, (int, float)) or isinstance(node.value, bool):
             return node
         if self.code[0] in "iub" and node.value != int(node.value):
             raise KernelError(
@@ -283,6 +295,7 @@ LITERALS = "numgrad_literals"
 
 
 # ---- parts of a backward ---------------------------------------------------------------------------------------
+
 
 @functools.cache
 def sliced(function: Callable[..., Any], items: tuple[int, ...]) -> tuple[tuple[str, ...], Callable[..., Any]]:

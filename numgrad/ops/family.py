@@ -300,7 +300,9 @@ class Elementwise(Op):
                 if ctx.differentiable:
                     function = self._make_composite(function)
                 else:
-                    function = _fused(f"{self.name}_jvp", reads, ("tangent",), function, (None,), self.cost, self.literals)
+                    function = _fused(
+                        f"{self.name}_jvp", reads, ("tangent",), function, (None,), self.cost, self.literals
+                    )
             push = self._pushes[key] = reads, function
         reads, function = push
         if function is None:

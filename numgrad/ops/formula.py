@@ -36,8 +36,8 @@ _BITS = (ast.BitAnd, ast.BitOr, ast.BitXor)
 # Functions that a formula may call, by the word for them, or by a rule made of others.
 _KNOWN: dict[Any, str] = {
     **{word: name for name, word in WORDS.items()},
-    abs: "absolute", math.fabs: "absolute", np.abs: "absolute", np.fabs: "absolute", pow: "**", math.pow: "**", np.power: "**",
-    max: "first max", min: "first min", np.maximum: "max", np.minimum: "min", np.where: "where", np.sign: "sign",
+    abs: "absolute", math.fabs: "absolute", np.abs: "absolute", np.fabs: "absolute", pow: "**", math.pow: "**",
+    np.power: "**", max: "first max", min: "first min", np.maximum: "max", np.minimum: "min", np.where: "where", np.sign: "sign",
     np.rint: "round", np.round: "round", np.clip: "clip", round: "round", math.isnan: "isnan", np.isnan: "isnan",
     float: "same", np.float64: "same", bool: "bool", np.square: "square", math.hypot: "hypot", np.hypot: "hypot", sum: "sum",
     divmod: "divmod", math.exp: "exp", np.exp: "exp", np.mod: "%", np.floor_divide: "//", np.log2: "log2", np.log10: "log10",
@@ -53,7 +53,9 @@ _ARGUMENTS = {"where": 3, "clip": 3, "power": 2} | dict.fromkeys(
     ("**", "max", "min", "hypot", "divmod", "%", "//", "+", "-", "*", "/", "logical and", "logical or"), 2
 )
 # What Python may compute beforehand: functions without a memory or an effect.
-_PURE = {abs, max, min, round, float, int, bool, pow, len, sum, divmod, range, enumerate, zip, reversed, np.where, np.clip, np.round}
+_PURE = {
+    abs, max, min, round, float, int, bool, pow, len, sum, divmod, range, enumerate, zip, reversed, np.where, np.clip, np.round,
+}  # fmt: skip
 _LISTED = (enumerate, zip, reversed)
 
 
@@ -305,7 +307,9 @@ class _Reader:
             return self._negated(atoms[0])
         if isinstance(kind, _BITS):
             if not all(map(self.program.is_condition, atoms)):
-                raise self.fail(node, "bits of numbers that are not constant are not to be had; conditions may be combined")
+                raise self.fail(
+                    node, "bits of numbers that are not constant are not to be had; conditions may be combined"
+                )
             return self._bits(word, *atoms)
         numbers = [self.program.number(atom) for atom in atoms]
         return numbers[0] if word == "same" else self.program.do(word, *numbers)

@@ -1,4 +1,4 @@
-"""Random formulas as texts, and two judges of them: dual numbers of second order over float64, and over 60 decimal digits.
+"""Random formulas as texts, and two judges of them: dual numbers of second order over float64, and over 250 decimal digits.
 
 Decimal numbers overflow nowhere, so that they tell what a derivative is where float64 would give infinity by infinity.
 """
@@ -6,6 +6,7 @@ Decimal numbers overflow nowhere, so that they tell what a derivative is where f
 from __future__ import annotations
 
 import decimal
+import functools
 import linecache
 import math
 import random
@@ -16,7 +17,13 @@ from typing import Any
 import numpy as np
 
 CONTEXT = decimal.Context(
-    prec=60, Emin=decimal.MIN_EMIN, Emax=decimal.MAX_EMAX, traps=[], clamp=0, capitals=1, rounding=decimal.ROUND_HALF_EVEN
+    prec=250,
+    Emin=decimal.MIN_EMIN,
+    Emax=decimal.MAX_EMAX,
+    traps=[],
+    clamp=0,
+    capitals=1,
+    rounding=decimal.ROUND_HALF_EVEN,
 )
 _UNARY = ("exp", "log1p", "expm1", "tanh", "sqrt", "abs", "log")
 _PATTERNS = (
@@ -113,6 +120,9 @@ class Dual:
     def __rtruediv__(self, other: Any) -> Dual:
         return self._of(other) / self
 
+    def __rmod__(self, other: Any) -> Dual:
+        return self._of(other) % self
+
     def __lt__(self, other: Any) -> bool:
         return bool(self.v < self._of(other).v)
 
@@ -164,12 +174,14 @@ JUDGED = {
 }  # fmt: skip
 
 
-def judged(text: str, point: Sequence[float], direction: Sequence[float], number: Callable[[Any], Any]) -> tuple[Any, ...]:
+def judged(
+    text: str, point: Sequence[float], direction: Sequence[float], number: Callable[[Any], Any]
+) -> tuple[Any, ...]:
     """Value, slope and curvature of a formula along a line, with this class of numbers."""
     x, y = (Dual(number(p), number(d), number(0)) for p, d in zip(point, direction, strict=True))
     with decimal.localcontext(CONTEXT), np.errstate(all="ignore"):
         try:
-            result = function(text, JUDGED)(x, y)
+            result = _judged(text)(x, y)
         except (ArithmeticError, ValueError):
             return (math.nan,) * 3
         if not isinstance(result, Dual):

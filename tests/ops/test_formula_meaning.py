@@ -14,9 +14,7 @@ import numpy as np
 import pytest
 
 import numgrad as ng
-from numgrad import scalar
 from numgrad.errors import KernelError
-from tests.ops import formulas
 
 MODE = "x0"
 BITS = 6
@@ -48,11 +46,13 @@ def test_lambdas_that_stand_in_one_line() -> None:
     f, g = ng.elementwise(lambda x: x * 2), ng.elementwise(lambda x: x * 3)
     h, k = (ng.elementwise(each) for each in (lambda x: x - 1, lambda y: 1 - y))
     assert [value(op, 5.0) for op in (f, g, h, k)] == [10, 15, 4, -4]
-    many = [ng.elementwise(each) for each in (lambda x: x * 1.0, lambda x: x * 1, lambda x: x * -0.0, lambda x: x * 0.0)]
+    many = [
+        ng.elementwise(each) for each in (lambda x: x * 1.0, lambda x: x * 1, lambda x: x * -0.0, lambda x: x * 0.0)
+    ]
     assert [math.copysign(1, value(op, 5.0)) for op in many] == [1, 1, -1, 1]
     nested = (lambda: (lambda x: x + 1, lambda x: x + 2))()
     assert [value(ng.elementwise(each), 1.0) for each in nested] == [2, 3]
-    two = lambda x: (lambda x: x * 7)(x); one = lambda x: x * 7  # noqa: E702, E731
+    two, one = (lambda x: (lambda x: x * 7)(x)), (lambda x: x * 7)
     assert value(ng.elementwise(one), 1.0) == 7
     with pytest.raises(KernelError, match="Lambda"):
         ng.elementwise(two)
@@ -60,7 +60,7 @@ def test_lambdas_that_stand_in_one_line() -> None:
 
 def test_the_same_text_with_other_closures() -> None:
     ops = [ng.elementwise(lambda x, k=k: x * k) for k in (2.0, 3.0)]
-    closed = [ng.elementwise((lambda k: lambda x: x + k)(k)) for k in (2.0, 3.0)]
+    closed = [ng.elementwise(each) for each in ((lambda k: lambda x: x + k)(2.0), (lambda k: lambda x: x + k)(3.0))]
     assert [value(op, 5.0) for op in (*ops, *closed)] == [10, 15, 7, 8]
 
 
@@ -102,7 +102,9 @@ def test_a_file_that_changed_after_the_import(tmp_path: Path) -> None:
     made.f.__code__ = made.f.__code__.replace()  # nothing that was read before is of use
     linecache.clearcache()
     fresh = type(made.f)(made.f.__code__, made.f.__globals__)
-    with pytest.raises(KernelError, match=r"function f \(.*changing.py:1\) is not that of the function: it was changed"):
+    with pytest.raises(
+        KernelError, match=r"function f \(.*changing.py:1\) is not that of the function: it was changed"
+    ):
         ng.elementwise(fresh)
     assert value(ng.elementwise(type(made.g)(made.g.__code__, {})), 1.0) == 5  # its own text is what it was
 
@@ -147,7 +149,7 @@ def test_names_that_collide_with_generated_ones() -> None:
     def drag(v0: Any, k: Any) -> Any:
         return v0 * k + v0
 
-    def all_of_them(g: Any, out: Any, x0: Any, v1: Any, wide_x0: Any, function: Any, result: Any, _T: Any) -> Any:
+    def all_of_them(g: Any, out: Any, x0: Any, v1: Any, wide_x0: Any, function: Any, result: Any, _T: Any) -> Any:  # noqa: N803
         v2 = g * out
         numgrad_literals = v2 - x0
         return numgrad_literals * v1 + wide_x0 * function - result / _T
@@ -204,7 +206,9 @@ def test_a_local_name_is_not_a_global_one() -> None:
         v0 = 3.0
         return y + v0
 
-    with pytest.raises(KernelError, match=r"v0 is read before it is given a value, in f: `v0` \(.*test_formula_meaning.py:\d+\)"):
+    with pytest.raises(
+        KernelError, match=r"v0 is read before it is given a value, in f: `v0` \(.*test_formula_meaning.py:\d+\)"
+    ):
         ng.elementwise(f)
 
 
@@ -261,7 +265,7 @@ MEANINGS: list[Callable[..., Any]] = [
     lambda x, y: x * TABLE[1] + TABLE[-1] * len(TABLE) + sum(TABLE),
     lambda x, y: (x and y) + 2 * (x or y),
     lambda x, y: (x > 0 and y) + (x > 0 or y) + (x and y > 0),
-    lambda x, y: (0.0 and x) + (1.0 and y) + (0.0 or x),
+    lambda x, y: (0.0 and x) + (1.0 and y) + (0.0 or x),  # noqa: SIM223
     lambda x, y: 1.0 if x and not y else 2.0 if not (x or y) else 3.0,
     lambda x, y: (x > 0) * 2 + (y > 0) * 3 + -(x > y) + (True + (x < y)),
     lambda x, y: float((x > 0) ^ (y > 0)) + ((x > 0) & (y > 0)) * 2 + ((x > 0) | (y > 0)) * 4,
@@ -296,17 +300,25 @@ SPECIAL = [0.0, -0.0, 1.0, -1.0, 0.3, -0.1, 5.5, -7.0, 1e-20, 3e30, math.inf, -m
 @pytest.mark.parametrize(
     ("f", "judge"),
     [
-        (lambda x, y: x % y, np.remainder), (lambda x, y: x // y, np.floor_divide),
-        (lambda x, y: divmod(x, y)[0] + 0 * divmod(x, y)[1], lambda x, y: np.floor_divide(x, y) + 0 * np.remainder(x, y)),
-        (lambda x, y: np.maximum(x, y), np.maximum), (lambda x, y: np.minimum(x, y), np.minimum),
+        (lambda x, y: x % y, np.remainder),
+        (lambda x, y: x // y, np.floor_divide),
+        (
+            lambda x, y: divmod(x, y)[0] + 0 * divmod(x, y)[1],
+            lambda x, y: np.floor_divide(x, y) + 0 * np.remainder(x, y),
+        ),
+        (lambda x, y: np.maximum(x, y), np.maximum),
+        (lambda x, y: np.minimum(x, y), np.minimum),
         (lambda x, y: max(x, y), np.vectorize(lambda x, y: max(x, y), otypes=[float])),
         (lambda x, y: min(x, y), np.vectorize(lambda x, y: min(x, y), otypes=[float])),
-        (lambda x, y: x * 0.0 + 0.0 * y, lambda x, y: x * 0.0 + 0.0 * y), (lambda x, y: 0 / x + y, lambda x, y: 0 / x + y),
-        (lambda x, y: x**y, np.power), (lambda x, y: x / y, np.divide), (lambda x, y: np.clip(x, -1, y), lambda x, y: np.minimum(np.maximum(x, -1), y)),
+        (lambda x, y: x * 0.0 + 0.0 * y, lambda x, y: x * 0.0 + 0.0 * y),
+        (lambda x, y: 0 / x + y, lambda x, y: 0 / x + y),
+        (lambda x, y: x**y, np.power),
+        (lambda x, y: x / y, np.divide),
+        (lambda x, y: np.clip(x, -1, y), lambda x, y: np.minimum(np.maximum(x, -1), y)),
         (lambda x, y: (x == y) + 2 * (x != y) + 4 * (x <= y), lambda x, y: (x == y) + 2 * (x != y) + 4 * (x <= y)),
         (lambda x, y: np.where(np.isnan(x), y, x) + np.sign(x), lambda x, y: np.where(np.isnan(x), y, x) + np.sign(x)),
     ],
-)  # fmt: skip
+)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_special_values_are_numpy_s(f: Callable[..., Any], judge: Callable[..., Any], dtype: str) -> None:
     x, y = (a.astype(dtype) for a in np.meshgrid(SPECIAL, SPECIAL))
@@ -327,7 +339,10 @@ def test_and_and_or_have_the_gradient_of_what_they_choose() -> None:
 
 def test_remainders_have_gradients() -> None:
     op = ng.elementwise(lambda x, y: x % y + x // y)
-    x, y = ng.tensor([7.5, -7.5], dtype=ng.float64, requires_grad=True), ng.tensor([2.0, 2.0], dtype=ng.float64, requires_grad=True)
+    x, y = (
+        ng.tensor([7.5, -7.5], dtype=ng.float64, requires_grad=True),
+        ng.tensor([2.0, 2.0], dtype=ng.float64, requires_grad=True),
+    )
     op(x, y).sum().backward()
     assert x.grad is not None
     assert y.grad is not None
@@ -337,15 +352,30 @@ def test_remainders_have_gradients() -> None:
 @pytest.mark.parametrize(
     ("f", "text"),
     [
-        (lambda x: x & 3, "bits of numbers"), (lambda x: x << 1, "LShift"), (lambda x: ~x, "Invert"), (lambda x: ~(x > 0), "write `not`"),
-        (lambda x: x @ x, "MatMult"), (lambda x: x is None, "Is"), (lambda x: x in (1, 2), "In`"), (lambda x: x * (1 // 0), "ZeroDivisionError"),
-        (lambda x: x * (-8.0) ** 0.5, "got complex"), (lambda x: x * "a", "got str"), (lambda x: x + 10**400, "too large"),
-        (lambda x: round(x, 2), "rounding to digits"), (lambda x: np.sin(x, x), "expected 1 argument"), (lambda x: pow(x, 2, 3), "expected 2 arguments"),
-        (lambda x: int(x), "'int' has no derivative"), (lambda x: range(x), "has to be constant"), (lambda x: x[0], "Subscript"),
-        (lambda x: np.random.rand() * x, "'rand' has no derivative"), (lambda x: (x, x), "got tuple"), (lambda x: None, "got NoneType"),
-        (lambda x: (y := x), "NamedExpr"), (lambda x: [x for _ in (1,)][0], "ListComp"),
+        (lambda x: x & 3, "bits of numbers"),
+        (lambda x: x << 1, "LShift"),
+        (lambda x: ~x, "Invert"),
+        (lambda x: ~(x > 0), "write `not`"),
+        (lambda x: x @ x, "MatMult"),
+        (lambda x: x is None, "Is"),
+        (lambda x: x in (1, 2), "In`"),
+        (lambda x: x * (1 // 0), "ZeroDivisionError"),
+        (lambda x: x * (-8.0) ** 0.5, "got complex"),
+        (lambda x: x * "a", "got str"),
+        (lambda x: x + 10**400, "too large"),
+        (lambda x: round(x, 2), "rounding to digits"),
+        (lambda x: np.sin(x, x), "expected 1 argument"),
+        (lambda x: pow(x, 2, 3), "expected 2 arguments"),
+        (lambda x: int(x), "'int' has no derivative"),
+        (lambda x: range(x), "has to be constant"),
+        (lambda x: x[0], "Subscript"),
+        (lambda x: np.random.rand() * x, "'rand' has no derivative"),
+        (lambda x: (x, x), "got tuple"),
+        (lambda x: None, "got NoneType"),
+        (lambda x: (y := x) + y, "NamedExpr"),
+        (lambda x: sum([x for _ in (1,)]), "ListComp"),
     ],
-)  # fmt: skip
+)
 def test_what_cannot_be_compiled_is_refused_by_name_and_line(f: Callable[..., Any], text: str) -> None:
     with pytest.raises(KernelError, match=r"elementwise formula: .*test_formula_meaning.py:\d+") as caught:
         ng.elementwise(f)
