@@ -174,6 +174,11 @@ JUDGED = {
 }  # fmt: skip
 
 
+@functools.cache
+def _judged(text: str) -> Callable[..., Any]:
+    return function(text, JUDGED)
+
+
 def judged(
     text: str, point: Sequence[float], direction: Sequence[float], number: Callable[[Any], Any]
 ) -> tuple[Any, ...]:

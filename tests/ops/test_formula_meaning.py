@@ -392,3 +392,16 @@ def test_globals_are_those_of_the_registration(monkeypatch: pytest.MonkeyPatch) 
         out.sum().backward()
         assert x.grad is not None
         assert (out.item(), x.grad.item()) == (12.0, 6.0)
+
+
+def test_float32_overflows_nowhere_on_the_way_unless_asked_to() -> None:
+    f = lambda x: (x * x) / (x * x + 1)  # noqa: E731
+    x = ng.tensor([1e30, -2e25, 3.0], requires_grad=True)
+    out = ng.elementwise(f)(x)
+    out.sum().backward()
+    assert x.grad is not None
+    np.testing.assert_allclose(out.tolist(), [1, 1, 0.9], rtol=1e-6)
+    np.testing.assert_allclose(x.grad.tolist(), [0, 0, 0.06], rtol=1e-6, atol=1e-38)
+    narrow = ng.elementwise(f, wide=False)(x)
+    assert np.isnan(narrow.tolist()).tolist() == [True, True, False]
+    assert narrow.dtype is ng.float32
