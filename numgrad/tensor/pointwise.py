@@ -207,12 +207,18 @@ def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
 
 def clamp_min(input: Tensor, min: Any) -> Tensor:
     """input, at least min."""
-    return clamp(input, min)
+    return clamp(input, _given("clamp_min", "min", min))
 
 
 def clamp_max(input: Tensor, max: Any) -> Tensor:
     """input, at most max."""
-    return clamp(input, max=max)
+    return clamp(input, max=_given("clamp_max", "max", max))
+
+
+def _given(op: str, name: str, bound: Any) -> Any:
+    if bound is None:
+        raise TypeError(f"{op}(): argument '{name}' must be Tensor or Number, not None")
+    return bound
 
 
 def _bounds(name: str, input: Tensor, min: Any, max: Any) -> tuple[Dtype, list[tuple[Any, Any]]]:
