@@ -704,7 +704,7 @@ class Tensor(Operators):
         return F.view(self, *shape)
 
     def view_as(self, other: Tensor) -> Tensor:
-        return F.view(self, F.check_tensor("view_as", "other", other).shape)
+        return F.view(self, F.shape_of("view_as", other))
 
     def reshape(self, *shape: Any) -> Tensor:
         return F.reshape(self, *shape)
@@ -735,10 +735,10 @@ class Tensor(Operators):
         return F.expand(self, *size)
 
     def expand_as(self, other: Tensor) -> Tensor:
-        return F.expand(self, *F.check_tensor("expand_as", "other", other).shape)
+        return F.expand(self, F.shape_of("expand_as", other))
 
-    def squeeze(self, dim: Dims = None) -> Tensor:
-        return F.squeeze(self, dim)
+    def squeeze(self, dim: Dims = None, *more: builtins.int) -> Tensor:
+        return F.squeeze(self, (dim, *more) if more else dim)  # type: ignore[arg-type]
 
     def unsqueeze(self, dim: int) -> Tensor:
         return F.unsqueeze(self, dim)
