@@ -264,6 +264,42 @@ bad(
     call=lambda: ng.arange(0, 3, -1),
 )
 
+bad(
+    "arange",
+    "bools",
+    error=RuntimeError,
+    match="\"arange\" not implemented for 'Bool'",
+    call=lambda: ng.arange(3, dtype=ng.bool),
+)
+good("linspace", "floats", params={"start": -1.5, "end": 2.0, "steps": 7, "dtype": ng.float64})
+good("linspace", "float32", params={"start": 0.1, "end": -3.0, "steps": 100, "dtype": ng.float32})
+good("linspace", "ints", params={"start": 0, "end": 7, "steps": 4, "dtype": ng.int64})
+good("linspace", "uint8", params={"start": 255, "end": 0, "steps": 9, "dtype": ng.uint8})
+good("linspace", "one", params={"start": 3, "end": 9, "steps": 1, "dtype": ng.int32})
+good("linspace", "nothing", params={"start": 0.0, "end": 1.0, "steps": 0, "dtype": ng.float32})
+good("linspace", "large", params={"start": -1.0, "end": 1.0, "steps": LARGE, "dtype": ng.float64})
+bad(
+    "linspace",
+    "an end beyond the dtype",
+    error=RuntimeError,
+    match="cannot be converted to type uint8 without overflow",
+    params={"start": -1, "end": 5, "steps": 3, "dtype": ng.uint8},
+)
+bad(
+    "linspace",
+    "integers that are no floats",
+    error=RuntimeError,
+    match="expected within 2\\*\\*53",
+    params={"start": 0, "end": 2**60, "steps": 3, "dtype": ng.int64},
+)
+bad(
+    "linspace",
+    "bools",
+    error=RuntimeError,
+    match="\"linspace\" not implemented for 'Bool'",
+    params={"start": 0, "end": 1, "steps": 3, "dtype": ng.bool},
+)
+
 good("to_strides", "columns", normal(2, 3), params={"strides": (1, 2)})
 good("to_strides", "channels last", normal(2, 3, 4, 5), params={"strides": (60, 1, 15, 3)})
 good("to_strides", "rows", normal(2, 3), params={"strides": (3, 1)})
