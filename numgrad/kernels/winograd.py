@@ -47,13 +47,14 @@ from numgrad.kernels.winograd_kernels import (
 )
 from numgrad.kernels.winograd_repair import (
     DROP,
+    FEW,
     FLAG,
-    NORMS,
     OUTPUTS,
     PASS,
     PIXELS,
     TAPS,
     UNWATCHED,
+    WATCHED,
     plan_repair,
     plan_repair_weight,
 )
@@ -135,8 +136,8 @@ def _plan_transform(
     ``flags`` has a word for each unit, from ``first_flag`` on.
     """
     size = len(matrix) ** 2 + len(matrix[0]) ** 2
-    words = b.scratch(dtypes.int64, size, per_worker=True)
-    spare_count = 2 * channels + NORMS
+    words = b.scratch(dtypes.int64, size + FEW, per_worker=True)
+    spare_count = 2 * channels + WATCHED
     spare = b.scratch(source.spec.dtype, spare_count, per_worker=True)
     cost = size * channels
     b.launch(
@@ -248,7 +249,7 @@ class _Filters:
 class _Room:
     """The memory of a worker of `filter_kernel`, for blocks of so many tiles and outputs, in elements.
 
-    It begins with a pixel of zeros, one for what nobody wants and the `NORMS`; then follow, unless filters are ``given``, a panel of them
+    It begins with a pixel of zeros, one for what nobody wants and the room for `WATCHED` elements; then follow, unless filters are ``given``, a panel of them
     as it is read (or nothing where they need not be ``turned`` round) and the transformed ones; then tiles and results.
     """
 
@@ -270,7 +271,7 @@ class _Room:
         self.seen_row, self.made_row = _apart(channels), _apart(output_block)
         self.tuned_plane = _apart(-(-output_block // width) * channels * width)
         self.seen_plane, self.made_plane = _apart(tile_block * self.seen_row), _apart(tile_block * self.made_row)
-        points, begin = (m + 2) ** 2, 2 * max(channels, outputs) + NORMS
+        points, begin = (m + 2) ** 2, 2 * max(channels, outputs) + WATCHED
         self.tuned_begin = begin + (0 if given or turned else 9 * channels * width)
         self.seen_begin = self.tuned_begin + (0 if given else points * self.tuned_plane)
         self.made_begin = self.seen_begin + points * self.seen_plane
@@ -400,7 +401,7 @@ def plan_winograd_weight(
 
 
 class _WeightRoom:
-    """The memory of a worker of `weight_kernel`, in elements: two pixels and the norms; tiles of the input, as [point, panel of channels,
+    """The memory of a worker of `weight_kernel`, in elements: two pixels, what is watched; tiles of the input, as [point, panel of channels,
     tile, channel]; those of the gradient; and sums."""
 
     def __init__(self, m: int, code: str, channels: int, outputs: int, tiles: int) -> None:
@@ -410,7 +411,7 @@ class _WeightRoom:
         self.wanted_row, self.panel = _apart(block), tiles * width
         self.seen_plane, self.wanted_plane = _apart(-(-channels // width) * self.panel), _apart(tiles * self.wanted_row)
         self.sums_plane = _apart(block * channels)
-        self.seen_begin = 2 * max(channels, outputs) + NORMS
+        self.seen_begin = 2 * max(channels, outputs) + WATCHED
         self.wanted_begin = self.seen_begin + points * self.seen_plane
         self.sums_begin = self.wanted_begin + points * self.wanted_plane
         self.count = self.sums_begin + points * self.sums_plane

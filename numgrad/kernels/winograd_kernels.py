@@ -11,7 +11,7 @@ from __future__ import annotations
 import functools
 
 from numgrad.kernels.gemm_rows import lanes, tile_shape
-from numgrad.kernels.winograd_repair import DROP, FLAG, NORMS, OUTPUTS, PASS, PIXELS, TAPS, UNWATCHED, watcher
+from numgrad.kernels.winograd_repair import DROP, FEW, FLAG, OUTPUTS, PASS, PIXELS, TAPS, UNWATCHED, WATCHED, watcher
 from numgrad.runtime import simd
 from numgrad.runtime.kernel import Device, Kernel, device, kernel
 from numgrad.runtime.simd import STORE, address_of
@@ -29,13 +29,26 @@ def transformer(code: str, matrix: Matrix, watched: int = UNWATCHED) -> Device:
     between tiles, first one's origin, elements from one pixel to the next); of the place only the base counts. ``panel``:
     channels that lie side by side in the goal, and the distance of such panels.
 
-    ``words`` is room for all addresses of a tile, ``spare`` for a pixel of zeros, one that nobody reads and the `NORMS`. Where
+    ``words`` is room for all addresses of a tile, ``spare`` for a pixel of zeros, one that nobody reads and the `WATCHED`. Where
     an image's tiles are ``watched``, ``care`` says what happens to uneven ones, and ``flags[first_flag + unit]`` is set.
     """
     rows, columns = len(matrix), len(matrix[0])
-    tile = simd.transform_tile(code, matrix)
-    is_uneven = watcher(code, columns, watched) if watched else None
+    tile = simd.transform_tile(code, matrix, watching=watched != UNWATCHED)
+    list_few, is_uneven = watcher(code, columns, watched) if watched else (None, None)
     vector, itemsize = lanes(code), 4 if code == "f4" else 8
+    side_words = columns**2 + rows**2
+
+    @device
+    def transform_channels(sources, source_shift, goals, goal_shift, few, sums, panel, channels):
+        panel_width, panel_step = panel
+        for first in range(0, channels, panel_width):
+            shift = goal_shift + first // panel_width * panel_step
+            for c in range(0, min(panel_width, channels - first), vector):
+                place, goal_place = (source_shift + first + c) * itemsize, (shift + c) * itemsize
+                if watched:
+                    tile(sources, place, goals, goal_place, address_of(few, 0), address_of(sums, 0))
+                else:
+                    tile(sources, place, goals, goal_place)
 
     @device
     def transform(
@@ -45,7 +58,6 @@ def transformer(code: str, matrix: Matrix, watched: int = UNWATCHED) -> Device:
         height, width, tiles_h, tiles_w, step, origin, pixel_step = image
         source_base, source_plane, source_unit = source_place
         goal_base, goal_plane, goal_unit = goal_place
-        panel_width, panel_step = panel
         for i in range(channels):
             spare[i] = 0
         for i in range(columns * columns):
@@ -75,21 +87,24 @@ def transformer(code: str, matrix: Matrix, watched: int = UNWATCHED) -> Device:
                             words[columns * columns + i * side + j] = found
                 if image_side == 0:
                     source_shift = 0
-                    if watched and care != PASS:
-                        uneven = is_uneven(
-                            words, spare[2 * channels :], (height, width, origin, pixel_step * itemsize), top, left,
-                            (channels + vector - 1) // vector,
-                        )  # fmt: skip
-                        flags[first_flag + unit] = uneven
-                        if uneven and care == DROP:
-                            for i in range(columns * columns):
-                                words[i] = address_of(spare, 0)
                 else:
                     goal_shift = 0
-            for first in range(0, channels, panel_width):
-                shift = goal_shift + first // panel_width * panel_step
-                for c in range(0, min(panel_width, channels - first), vector):
-                    tile(sources, (source_shift + first + c) * itemsize, goals, (shift + c) * itemsize)
+            if watched:
+                here = (height, width, origin, pixel_step * itemsize)
+                few, sums = words[side_words:], spare[2 * channels :]
+                list_few(words, few, here, top, left)
+                for i in range(5 * vector):
+                    sums[i] = 0
+                transform_channels(sources, source_shift, goals, goal_shift, few, sums, panel, channels)
+                if care != PASS:
+                    uneven = is_uneven(words, few, sums, here, top, left, (channels + vector - 1) // vector)
+                    flags[first_flag + unit] = uneven
+                    if uneven and care == DROP:
+                        for i in range(columns * columns):
+                            words[i] = address_of(spare, 0)
+                        transform_channels(sources, source_shift, goals, goal_shift, few, sums, panel, channels)
+            else:
+                transform_channels(sources, source_shift, goals, goal_shift, words, spare, panel, channels)
 
     return transform
 
@@ -97,7 +112,7 @@ def transformer(code: str, matrix: Matrix, watched: int = UNWATCHED) -> Device:
 @functools.cache
 def transform_kernel(code: str, matrix: Matrix, watched: int = UNWATCHED) -> Kernel:
     """The kernel that transforms alone; an item is a unit."""
-    entries = len(matrix) ** 2 + len(matrix[0]) ** 2
+    entries = len(matrix) ** 2 + len(matrix[0]) ** 2 + FEW
     transform_units = transformer(code, matrix, watched)
 
     @kernel(f"{code}[:], {code}[:], {code}[:], i8[:], i8[:], {'i8, ' * 21}")
@@ -121,7 +136,7 @@ def transform_kernel(code: str, matrix: Matrix, watched: int = UNWATCHED) -> Ker
 
 def most_words(m: int) -> int:
     """Words that the transforms of tiles of this side need."""
-    return 2 * (m + 2) ** 2
+    return 2 * (m + 2) ** 2 + FEW
 
 
 @functools.cache
@@ -149,7 +164,7 @@ def filter_kernel(code: str, m: int, output: Matrix, filtering: Matrix, entry: M
         room = room[worker * room_count : (worker + 1) * room_count]
         words = words[worker * words_count : (worker + 1) * words_count]
         # The room: two pixels and norms, a panel of filters as it is read, the transformed filters, tiles and results.
-        packed, own = room[2 * max(channels, outputs) + NORMS :], room[tuned_begin:]
+        packed, own = room[2 * max(channels, outputs) + WATCHED :], room[tuned_begin:]
         seen, made = room[seen_begin:], room[made_begin:]
         for item in range(start, stop):
             first, first_tile = item % output_blocks * output_block, item // output_blocks * tile_block

@@ -7,8 +7,8 @@ uneven if that of some pixel is more than `MOST_UNEVEN` squared times the larges
 or is beyond `HUGEST`. Training data are not: the largest ratio of norms is 2 for the inputs of ResNet18's layers, 4 for
 their gradients, 5 behind max pooling. The decision is the tile's alone, so it depends on no other image and no thread.
 
-Most tiles are let pass by a bound that takes one instruction for each vector: the sum over the whole tile is no smaller than
-the largest pixel's, and each window has one of the four pixels in the middle. An uneven tile is flagged, and after all
+Most tiles are let pass by a bound that takes one instruction for each vector (`simd.transform_tile`): the sum over the whole
+tile is no smaller than the largest pixel's, and each window has one of the four pixels in the middle. An uneven tile is flagged, and after all
 else `repair_kernel` computes its outputs by the direct sum. In the sum over tiles that is a weight's gradient such tiles
 count as zeros, and `repair_weight_kernel` adds what belongs there; a tile of the gradient is flagged by the ratio
 of its pixels among themselves, those aside that are zero.
@@ -25,52 +25,56 @@ from numgrad.runtime.simd import ADD, address_of
 
 MOST_UNEVEN = 32  # a tile's largest pixel, in norms, over the largest in the window of one of its outputs
 HUGEST = {"f4": 2.0**100, "f8": 2.0**900}  # squares of what the transforms do not carry beyond the largest number
-NORMS = 48  # elements of room for the sums of squares of a tile's pixels: 36, in whole lines of a cache
+WATCHED = 128  # elements of room for what is summed while a tile is watched: five vectors, and 36 pixels' norms
 # What tiles are watched for: the windows of 3 x 3 pixels that outputs see, those that the taps of a weight's gradient see,
 # which are as large as the tile's part of the output, or single pixels.
 UNWATCHED, OUTPUTS, TAPS, PIXELS = 0, 1, 2, 3
 PASS, FLAG, DROP = 0, 1, 2  # uneven tiles: not looked for, flagged, flagged and taken as zeros
 SHARE_TILES = 64  # of an item of the repair
-LINES = 4  # pixels whose squares are summed side by side
+FEW = 4  # pixels of a tile that are watched by themselves
 
 
 @functools.cache
-def watcher(code: str, side: int, watched: int) -> Device:
-    """``is_uneven(words, norms, image, top, left, vectors)`` for a tile of ``side`` x ``side`` pixels.
+def watcher(code: str, side: int, watched: int) -> tuple[Device, Device]:
+    """``list_few(words, few, image, top, left)`` and ``is_uneven(words, few, sums, image, top, left, vectors)``.
 
-    ``words`` holds the pixels' addresses, those beyond the image leading to zeros. ``image`` says (height, width, first tile's
-    origin, bytes from one pixel to the next), ``top`` and ``left`` where in it the tile's first pixel is.
+    They are for a tile of ``side`` x ``side`` pixels, whose addresses ``words`` holds, those beyond the image leading to zeros.
+    ``few`` are the addresses of those that `simd.transform_tile` watches by themselves; it leaves its sums in ``sums``, which
+    is room for `WATCHED` elements. ``image`` says (height, width, first tile's origin, bytes from one pixel to the next), ``top`` and
+    ``left`` where in it the tile's first pixel is.
     """
-    many, one = simd.squares_tile(code, LINES), simd.squares_tile(code, 1)
-    groups = side * side // LINES
+    vector, norm_of = lanes(code), simd.norm_tile(code)
+    surely_even, is_even = simd.even_tile(code, True), simd.even_tile(code, False)
     near, far = (2, max(2, side - 3)) if watched == OUTPUTS else (2, 2)
     most_uneven, hugest = float(MOST_UNEVEN**2), HUGEST[code]
 
     @device
-    def least_inside(words, image, top, left, rows, columns, vectors):
-        """No more than the largest norm in any window, since each has one of these pixels."""
-        height, width = image[:2]
-        if watched == TAPS and min(rows, columns) < 3:
-            return -1.0
-        # Where a tile reaches beyond the image, the last pixels inside are in the windows of those outside.
-        up, down = min(near, height - 1 - top), min(far, height - 1 - top)
-        before, behind = min(near, width - 1 - left), min(far, width - 1 - left)
-        least = one(address_of(words, up * side + before), 0, 1, vectors)
-        if far > near:
-            least = min(least, one(address_of(words, up * side + behind), 0, 1, vectors))
-            least = min(least, one(address_of(words, down * side + before), 0, 1, vectors))
-            least = min(least, one(address_of(words, down * side + behind), 0, 1, vectors))
-        return least
+    def extents(image, top, left):
+        """Rows and columns of the tile: of its pixels inside, or of its outputs."""
+        height, width, origin, _ = image
+        if watched == PIXELS:
+            return min(side, height - top), min(side, width - left)
+        return min(side - 2, height - origin - 2 - top), min(side - 2, width - origin - 2 - left)
 
     @device
-    def least_of_last(words, image, top, left, rows, columns, vectors):
-        """The smallest norm of the last four pixels, neighbours of the tile among them where it has but one in a row."""
+    def list_inside(words, few, image, top, left):
+        """Pixels of which each window has one. Where a tile reaches beyond the image, the last pixels inside are in the
+        windows of those outside."""
+        height, width = image[:2]
+        up, down = min(near, height - 1 - top) * side, min(far, height - 1 - top) * side
+        before, behind = min(near, width - 1 - left), min(far, width - 1 - left)
+        few[0], few[1] = words[up + before], words[up + behind]
+        few[2], few[3] = words[down + before], words[down + behind]
+
+    @device
+    def list_last(words, few, image, top, left):
+        """The last pixels: those of a square, which reaches out of the tile where it has but one in a row."""
         _, width, _, pixel_bytes = image
-        last = address_of(words, (rows - 1) * side + columns - 1)
+        rows, columns = extents(image, top, left)
+        last = words[(rows - 1) * side + columns - 1]
         up = width * pixel_bytes if top + rows > 1 else 0
         before = pixel_bytes if left + columns > 1 else 0
-        least = min(one(last, 0, 1, vectors), one(last, -before, 1, vectors))
-        return min(least, min(one(last, -up, 1, vectors), one(last, -up - before, 1, vectors)))
+        few[0], few[1], few[2], few[3] = last, last - before, last - up, last - up - before
 
     @device
     def sees_too_little(norms, most, image, top, left, rows, columns):
@@ -90,35 +94,36 @@ def watcher(code: str, side: int, watched: int) -> Device:
         return False
 
     @device
-    def is_uneven(words, norms, image, top, left, vectors):
-        height, width, origin, _ = image
-        if watched == PIXELS:
-            rows, columns = min(side, height - top), min(side, width - left)
-            least = least_of_last(words, image, top, left, rows, columns, vectors)
-        else:  # the outputs of the tile
-            rows, columns = min(side - 2, height - origin - 2 - top), min(side - 2, width - origin - 2 - left)
-            least = least_inside(words, image, top, left, rows, columns, vectors)
-        total = many(address_of(words, 0), 0, groups, vectors)
-        if total <= most_uneven * least and total <= hugest:
+    def is_uneven(words, few, sums, image, top, left, vectors):
+        rows, columns = extents(image, top, left)
+        limit, most = sums.dtype.type(most_uneven), sums.dtype.type(hugest)
+        # In a small part of the output some of the taps' windows have none of the few.
+        if (watched != TAPS or min(rows, columns) >= 3) and (
+            surely_even(address_of(sums, 0), limit, most) or is_even(address_of(sums, 0), limit, most)
+        ):
             return False
-        most = norms[0] * 0
-        smallest = least + most
+        norms = sums[5 * vector :]
+        most = sums.dtype.type(0)
         for i in range(side * side):
-            norm = one(address_of(words, i), 0, 1, vectors)
-            if not norm <= hugest:
+            norms[i] = norm_of(words[i], vectors)
+            if not norms[i] <= hugest:
                 return True
-            norms[i] = norm
-            most = max(most, norm)
-            if norm > 0 and (smallest == 0 or norm < smallest):
-                smallest = norm
+            most = max(most, norms[i])
         if watched != PIXELS:
             return sees_too_little(norms, most, image, top, left, rows, columns)
-        # A tap that looks beyond the border sees none of a pixel there.
-        if least == 0 and (top == 0 or left == 0 or top + rows == height or left + columns == width):
-            smallest = least
-        return most > most_uneven * smallest
+        # A tap that looks beyond the border sees none of a pixel there, so that zeros count.
+        zeros_count = top == 0 or left == 0 or top + rows == image[0] or left + columns == image[1]
+        smallest = most
+        for i in range(4):
+            norm = norm_of(few[i], vectors)
+            if norm > 0 or zeros_count:
+                smallest = min(smallest, norm)
+        for i in range(side * side):
+            if norms[i] > 0:
+                smallest = min(smallest, norms[i])
+        return most > limit * smallest
 
-    return is_uneven
+    return list_last if watched == PIXELS else list_inside, is_uneven
 
 
 @functools.cache
