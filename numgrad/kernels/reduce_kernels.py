@@ -237,9 +237,7 @@ _INNER = "T[:], O[:], " + "i8, " * (3 + 2 * KEPT + 2 + REDUCED + 3) + "f8"
 _OUTER = "T[:], A[:], O[:], " + "i8, " * (3 + 2 * KEPT + 2 + REDUCED + 6) + "f8"
 
 
-def _inner_kernel(
-    name: str, begin: Device, fold: Device, fold_row: Device, finish: Device, term: Device
-) -> Kernel:
+def _inner_kernel(name: str, begin: Device, fold: Device, fold_row: Device, finish: Device, term: Device) -> Kernel:
     def reduce_inner(
         x, out, n1, n2, n3, s0, s1, s2, s3, o0, o1, o2, o3, m1, m2, t0, t1, t2,
         count, part_length, outputs, divisor, start, stop

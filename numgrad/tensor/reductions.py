@@ -84,7 +84,7 @@ def norm(input: Tensor, p: float = 2) -> Tensor:
     if p == 1:
         return sum(abs(input))
     if p == math.inf:
-        return amax(abs(input))
+        return _r.amax(abs(input), dims=tuple(range(input._spec.ndim)), nans=True)  # type: ignore[no-any-return]
     raise ValueError(f"norm: p is {p}, expected 1, 2 or inf")
 
 
@@ -120,7 +120,7 @@ def _max_or_min(input: Tensor, dim: Any, keepdim: builtins.bool, name: str, whol
     if dim is None:
         if input._spec.numel == 0:
             raise RuntimeError(f"{name}(): Expected reduction dim to be specified for input.numel() == 0.")
-        return whole(input)
+        return whole(input, dims=tuple(range(input._spec.ndim)), nans=True)
     if isinstance(dim, TensorBase):
         return maximum(input, dim) if name == "max" else minimum(input, dim)
     if input._spec.ndim == 0:
@@ -130,12 +130,12 @@ def _max_or_min(input: Tensor, dim: Any, keepdim: builtins.bool, name: str, whol
 
 def max(input: Tensor, dim: Any = None, keepdim: builtins.bool = False) -> Any:
     """The largest element; along ``dim`` a pair (values, indices)."""
-    return _max_or_min(input, dim, keepdim, "max", amax, _r.max_dim)
+    return _max_or_min(input, dim, keepdim, "max", _r.amax, _r.max_dim)
 
 
 def min(input: Tensor, dim: Any = None, keepdim: builtins.bool = False) -> Any:
     """The smallest element; along ``dim`` a pair (values, indices)."""
-    return _max_or_min(input, dim, keepdim, "min", amin, _r.min_dim)
+    return _max_or_min(input, dim, keepdim, "min", _r.amin, _r.min_dim)
 
 
 def _arg(op: Any, input: Tensor, dim: int | None, keepdim: builtins.bool) -> Tensor:

@@ -74,7 +74,9 @@ def _(g):
     return -g
 
 
-absolute = elementwise("abs", accepts="if", oracle=np.abs, doc="Absolute value; its gradient at 0 and at NaN is 0, as in torch.")
+absolute = elementwise(
+    "abs", accepts="if", oracle=np.abs, doc="Absolute value; its gradient at 0 and at NaN is 0, as in torch."
+)
 
 
 @absolute.forward
