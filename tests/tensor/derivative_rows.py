@@ -305,9 +305,9 @@ def scenes(dtype: Any, shape: tuple[int, ...]) -> dict[str, np.ndarray]:
         return x
 
     made = {
-        "normal": base, "zeros": 0 * base, "ones": 0 * base + 1, "equal": 0 * base + 7.25, "ties": np.round(base * 2),
+        "normal": base, "zeros": 0 * base, "equal": 0 * base + 7.25, "ties": np.round(base * 2),
         "a zero": with_some(0.0, 1), "zero twice": with_some(0.0, 1, 2), "inf": with_some(np.inf, 1),
-        "-inf": with_some(-np.inf, 1), "infs": with_some(np.inf, 1, 2), "allinf": 0 * base + np.inf,
+        "-inf": with_some(-np.inf, 1), "allinf": 0 * base + np.inf,
         "-allinf": 0 * base - np.inf, "nan": with_some(np.nan, 1), "huge": base * float(info.max) / 100,
         "big": base * 2.5e19, "tiny": base * float(info.tiny) * 4, "denormal": base * float(info.smallest_subnormal) * 8,
         "small": base * 1e-20, "spread": base * 100.0, "max": 0 * base + float(info.max),
