@@ -19,6 +19,7 @@ the ops of that name, it is the rule for higher orders.
 
 from __future__ import annotations
 
+import copy
 import inspect
 import itertools
 import types
@@ -156,6 +157,19 @@ class Elementwise(Op):
         self.jvp_function = self._run_jvp
         if self.in_place is not None:
             self.in_place.take_backward()
+        return function
+
+    def in_place_backward(self, function: ScalarFunction) -> ScalarFunction:
+        """Attach a scalar backward for the in-place form alone: one that reads ``out``, where the other reads what it is over.
+
+        Else the in-place form keeps a copy of its input for the backward.
+        """
+        assert self.in_place is not None
+        twin = copy.copy(self)
+        twin.in_place, twin._parts, twin._pushes, twin._saving = None, {}, {}, {}
+        twin.backward(function)
+        self.in_place.base = twin
+        self.in_place.take_backward()
         return function
 
     def _argument_names(self) -> tuple[str, ...]:

@@ -23,6 +23,8 @@ from tests.ops.rows import (
 
 # ---- views ------------------------------------------------------------------------------------------------------
 
+good("tie_backward", "zeros", normal(3, 4), normal(2), params={"size": (2,)})
+good("tie_backward", "none", normal(3, 4), normal(2))
 good("view", "flat", normal(3, 4), params={"size": (12,)})
 good("view", "more dimensions", normal(3, 4), params={"size": (3, 2, 1, 2)})
 good("view", "to a scalar", normal(1, 1), params={"size": ()})
@@ -357,9 +359,9 @@ bad(
 
 # ---- reductions over dims ---------------------------------------------------------------------------------------
 
-for name in ("sum", "mean", "prod", "amax", "amin", "any", "all"):
-    make = off_zero if name == "prod" else spread
-    integral = name != "mean"
+for name in ("sum", "mean", "prod", "amax", "amin", "any", "all", "squares", "norm"):
+    make = off_zero if name in ("prod", "norm") else spread
+    integral = name not in ("mean", "squares", "norm")
     good(name, "all dims", make(3, 4), params={"dims": (0, 1)})
     good(name, "rows", make(3, 4), params={"dims": (0,)})
     good(name, "columns, kept", make(3, 4), params={"dims": (1,), "keepdim": True})
@@ -389,7 +391,7 @@ for name in ("sum", "mean", "prod", "amax", "amin", "any", "all"):
         )
     else:
         good(name, "over nothing", normal(3, 0), params={"dims": (1,)}, smooth=name not in ("mean",))
-    function = getattr(ng, name)
+    function = {"squares": ng.var, "norm": ng.std}.get(name) or getattr(ng, name)
     bad(
         name,
         "out of range",
@@ -407,6 +409,16 @@ for name in ("sum", "mean", "prod", "amax", "amin", "any", "all"):
         call=lambda x, f=function: f(x, (0, -2)),
     )
 
+for name in ("squares", "norm"):
+    good(name, "divided", normal(3, 4), params={"dims": (1,), "divisor": 3.0})
+    good(name, "in parts", normal(300, 301), params={"dims": (0, 1), "divisor": 7.0}, small=False)
+    good(name, "columns in parts", normal(70_000, 3), params={"dims": (0,)}, small=False)
+    good(name, "strided", normal(3, 4, 5), params={"dims": (0, 2), "keepdim": True})
+    bad(
+        name, "ints", integers(0, 3, 2), params={"dims": (0,)}, error=RuntimeError,
+        match=f"{name}: expected a floating point tensor",
+    )  # fmt: skip
+good("norm", "zeros", constant([[0.0, 0.0], [3.0, 4.0]]), params={"dims": (1,)}, smooth=False)
 good("prod", "one zero", constant([[2.0, 0.0, 3.0], [1.0, 2.0, 3.0]]), params={"dims": (1,)})
 good("prod", "two zeros", constant([[2.0, 0.0, 0.0], [1.0, 2.0, 3.0]]), params={"dims": (1,)})
 good("prod", "zeros in two dims", constant([[[2.0, 0.0], [1.0, 3.0]]]), params={"dims": (0, 2)})
