@@ -401,7 +401,10 @@ class _InPlace(Op):
         self.backward_function, self.prepared_backward = self.base.backward_function, self.base.prepared_backward  # type: ignore[method-assign]
         self.jvp_function = self.base.jvp_function
         self.ties = self.base.ties
-        self.saved_names, self.graph_node = self.base.saved_names, self.base.graph_node  # type: ignore[method-assign]
+        self.saved_names = self.base.saved_names  # type: ignore[method-assign]
+
+    def graph_node(self, specs: Any, needs: Any, params: Any) -> Any:
+        return self.base.graph_node(specs, needs, params)
 
     def _plan(self, b: PlanBuilder, *inputs: Operand, **params: Any) -> None:
         compute = self.base._common_dtype(inputs)
