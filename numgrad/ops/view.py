@@ -141,6 +141,9 @@ def _(b: PlanBuilder, input: Operand, size: tuple[int, ...]) -> None:
                 f"dimension {axis}.  Target sizes: {list(size)}.  Tensor sizes: {list(spec.shape)}"
             )
         strides.append(stride if extent == size[axis] else 0)
+    for axis in range(missing - 1, -1, -1):
+        if size[axis] == 1 and spec.ndim:  # shown once: its step is over all that is in it
+            strides[axis] = strides[axis + 1] * size[axis + 1]
     b.view(input, size, tuple(strides))
 
 
