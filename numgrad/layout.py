@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from numgrad.dtypes import dtype
+from numgrad.errors import ShapeError
 
 
 class Size(tuple[int, ...]):
@@ -156,6 +157,7 @@ class Spec:
     __slots__ = ("dtype", "extent", "is_contiguous", "is_dense", "is_private", "ndim", "numel", "shape", "strides")
 
     def __init__(self, dtype: dtype, shape: tuple[int, ...], strides: tuple[int, ...]) -> None:
+        _prove(dtype, shape, strides)
         self.dtype = dtype
         self.shape = Size(shape)
         self.strides = strides
@@ -192,6 +194,33 @@ class Spec:
 
     def __repr__(self) -> str:
         return f"Spec({self.dtype.name}, {tuple(self.shape)}, strides={self.strides})"
+
+
+_TOO_LARGE: Final = 1 << 62  # bytes; sums of a few such numbers still fit into the words that kernels count with
+
+
+def _prove(dtype: dtype, shape: tuple[int, ...], strides: tuple[int, ...]) -> None:
+    """Refuse what no kernel may see: every address is made of these numbers.
+
+    Raises
+    ------
+    TypeError
+        An extent or a stride is no Python int.
+    ShapeError
+        An extent is negative, or the memory is larger than addresses are.
+    """
+    for number in (*shape, *strides):
+        if number.__class__ is not int:
+            raise TypeError(f"shape {shape}, strides {tuple(strides)}: expected ints, got {type(number).__name__}")
+    if len(shape) != len(strides):
+        raise ShapeError(f"shape {list(shape)} and strides {list(strides)} have different lengths")
+    if min(shape, default=0) < 0:
+        raise ShapeError(f"Trying to create tensor with negative dimension {min(shape)}: {list(shape)}")
+    if (
+        product(shape)
+        and dtype.itemsize * (1 + sum(n * abs(s) for n, s in zip(shape, strides, strict=True))) > _TOO_LARGE
+    ):
+        raise ShapeError(f"a tensor of shape {list(shape)} and {dtype} is larger than any memory")
 
 
 _MOST_INTERNED: Final = 1 << 13

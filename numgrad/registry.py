@@ -180,6 +180,7 @@ class Op:
         self.linear_groups: tuple[tuple[str, ...], ...] = ()
         self.batch_function: Callable[..., Any] | None = None
         self.composite_function: Callable[..., Any] | None = None
+        self.ties: dict[int, tuple[tuple[int, ...], bool]] = {}  # by the number of the input; see `tie`
         self.plans: dict[tuple[Any, ...], Plan] = {}
         self._saving: dict[tuple[bool, ...], Saving] = {}
         unknown = set(self.saves) - set(self.inputs) - set(self.outputs)
@@ -232,6 +233,15 @@ class Op:
         A product is linear in each of its factors alone: one call for each.
         """
         self.linear_groups = (*self.linear_groups, names)
+
+    def tie(self, gradients: Sequence[str], to: Sequence[str], zeros: bool = True) -> None:
+        """Where the backward is recorded, let the gradients of some inputs depend on others, though by no slope.
+
+        A gradient that is a step function of an input, or that torch computes together with what depends on it, requires a
+        gradient itself in torch, and so it does here. That gradient is 0, or with ``zeros=False`` there is none.
+        """
+        numbers = tuple(self.inputs.index(name) for name in to)
+        self.ties.update({self.inputs.index(name): (numbers, zeros) for name in gradients})
 
     def composite(self, function: Callable[..., Any]) -> Callable[..., Any]:
         """Attach ``(*inputs, **params)``: the same in other ops, which forward mode and `vmap` apply in its place."""

@@ -74,14 +74,17 @@ def run_backward(
                 if captures is None:
                     if hooks is not None:
                         incoming = hooks.on_entry(incoming)
-                    owned = node in pending.owned and hooks is None
-                    accumulate(node.variable, incoming[0], owned, create_graph)
+                    if incoming[0] is not None:  # else a hook took it away
+                        owned = node in pending.owned and hooks is None
+                        accumulate(node.variable, incoming[0], owned, create_graph)
                     if hooks is not None:
                         hooks.on_exit((), incoming)
             elif captures is None or _leads_on(node, pending.useful):
                 if hooks is not None:
                     incoming = hooks.on_entry(incoming)
-                if watched is None:
+                if hooks is not None and all(grad is None for grad in incoming):
+                    outgoing = (None,) * len(node.edges)  # a hook took them away
+                elif watched is None:
                     outgoing = node.apply(incoming, composite)
                 else:
                     outgoing = watched(node, incoming, composite)

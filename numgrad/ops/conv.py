@@ -167,6 +167,9 @@ def _(ctx, grad):
     )
 
 
+conv2d.tie(conv2d.inputs, ("input", "weight"), zeros=False)
+
+
 @conv2d.prepares
 def _(record):
     needs, (x, weight, _), p = record.needs, record.input_specs, record.params._asdict()

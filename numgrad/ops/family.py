@@ -19,6 +19,7 @@ the ops of that name, it is the rule for higher orders.
 
 from __future__ import annotations
 
+import inspect
 import itertools
 import types
 from collections.abc import Callable, Sequence
@@ -30,10 +31,11 @@ from numgrad import dtypes, registry
 from numgrad.dtypes import dtype as Dtype
 from numgrad.errors import DtypeError, GradError, ShapeError, describe
 from numgrad.kernels import scalar
-from numgrad.kernels.elementwise import broadcast_shapes, passed_through, plan_elementwise, pushed_forward, sliced
+from numgrad.kernels.elementwise import broadcast_shapes, plan_check, plan_elementwise
+from numgrad.kernels.source import is_written, passed_through, pushed_forward, sliced, tangent_name
 from numgrad.layout import output_strides
 from numgrad.registry import Op, SavedCall, find
-from numgrad.runtime.kernel import Device, python_function, references
+from numgrad.runtime.kernel import Device, frozen, python_function, references
 from numgrad.runtime.plan import Operand, PlanBuilder
 
 ScalarFunction = Callable[..., Any]
@@ -62,6 +64,8 @@ class Elementwise(Op):
         Names of inputs whose dtype does not have to agree with the others' (a condition).
     cost
         Rough number of elementary operations for one element.
+    modular
+        Names of inputs of which integers count modulo their dtype's range alone, so that numbers beyond it may wrap.
     """
 
     elementwise = True
@@ -77,6 +81,7 @@ class Elementwise(Op):
         accepts: str = "f",
         untyped: Sequence[str] = (),
         cost: int = 1,
+        modular: Sequence[str] = (),
         differentiable: bool = True,
         params: dict[str, Any] | None = None,
         grad_name: str = "",
@@ -89,7 +94,10 @@ class Elementwise(Op):
         self.accepts = accepts
         self.untyped = tuple(untyped)
         self.cost = cost
+        self.modular = tuple(modular)
         self.scalar_forward: ScalarFunction
+        self.integer_forward: ScalarFunction | None = None
+        self.refused: ScalarFunction | None = None
         self.scalar_backward: ScalarFunction | None = None
         self._parts: dict[tuple[tuple[bool, ...], bool], _Part] = {}
         self._pushes: dict[tuple[tuple[int, ...], bool], tuple[tuple[str, ...], ScalarFunction | None]] = {}
@@ -99,9 +107,40 @@ class Elementwise(Op):
         self.in_place = _InPlace(self) if register and result == "same" else None
 
     def forward(self, function: ScalarFunction) -> ScalarFunction:
-        """Attach the scalar forward."""
-        self.scalar_forward = function
+        """Attach the scalar forward.
+
+        Raises
+        ------
+        ValueError
+            It does not have one parameter for each input, without defaults; or one is called ``out``.
+        """
+        names = _parameter_names(function)
+        if len(names) != len(self.inputs) or "out" in names:
+            raise ValueError(
+                f"op {self.name}: its forward has the parameters {list(names)}, expected one for each of the inputs "
+                f"{list(self.inputs)}, none of them called out"
+            )
+        self.scalar_forward = _as_it_is(function)
         return function
+
+    def forward_of_integers(self, function: ScalarFunction) -> ScalarFunction:
+        """Attach the scalar forward of integers, where it is another than that of floating point."""
+        self.integer_forward = function
+        return function
+
+    def refuses(self, function: ScalarFunction) -> ScalarFunction:
+        """Attach what integers have no result: a condition on some inputs, by name. Where it holds `on_status` is asked.
+
+        It is looked at before anything is computed, so that an in-place form has changed nothing then.
+        """
+        self.refused = function
+        return function
+
+    def on_status(self, function: Callable[[int, Any], Exception]) -> Callable[[int, Any], Exception]:
+        """Attach ``(status, params) -> exception``, for the in-place form as well."""
+        if self.in_place is not None:
+            self.in_place.status_function = function
+        return super().on_status(function)
 
     def backward(self, function: ScalarFunction) -> ScalarFunction:
         """Attach the scalar backward ``(g, *saved)``; see the module's text."""
@@ -111,7 +150,7 @@ class Elementwise(Op):
             raise ValueError(
                 f"op {self.name}: its backward reads {unknown}, expected names of the forward's inputs, or 'out'"
             )
-        self.scalar_backward = function
+        self.scalar_backward = function = _as_it_is(function)
         self._grad_word, self.saves = names[0], names[1:]  # under the names that the scalar functions use
         self.backward_function = self._run_backward
         self.jvp_function = self._run_jvp
@@ -133,7 +172,19 @@ class Elementwise(Op):
 
     def plan_into(self, b: PlanBuilder, inputs: Sequence[Operand], out: Operand, compute: Dtype) -> None:
         """Add the launch that writes ``out``."""
-        plan_elementwise(b, self.name, self.scalar_forward, compute.code, inputs, [out], cost=self.cost)
+        function, gated = self.scalar_forward, False
+        if compute.category == 1:
+            function = self.integer_forward or function
+            if self.refused is not None:
+                names = self._argument_names()
+                asked = [inputs[names.index(name)] for name in _parameter_names(self.refused)]
+                plan_check(b, f"{self.name}_check", self.refused, compute.code, asked)
+                gated = True
+        plan_elementwise(b, self.name, function, self.literals(compute), inputs, [out], cost=self.cost, gated=gated)
+
+    def literals(self, dtype: Dtype) -> str:
+        """The dtype of number literals in the scalar functions, for operands of one."""
+        return dtype.code
 
     def _common_dtype(self, inputs: Sequence[Operand]) -> Dtype:
         typed = [(n, x.spec.dtype) for n, x in zip(self.inputs, inputs, strict=True) if n not in self.untyped]
@@ -267,7 +318,8 @@ class Elementwise(Op):
         rows = zip(self.inputs, needs, passed, strict=True)
         outputs = [f"grad_{name}" for name, needed, same in rows if needed and not same]
         suffix = "" if len(outputs) == len(needs) else "".join(name.removeprefix("grad") for name in outputs)
-        return _fused(f"{self.name}_backward{suffix}", reads, outputs, part, tuple(range(len(outputs))), self.cost)
+        items = tuple(range(len(outputs)))
+        return _fused(f"{self.name}_backward{suffix}", reads, outputs, part, items, self.cost, self.literals)
 
     # ---- forward mode -------------------------------------------------------------------------------------------
 
@@ -281,18 +333,26 @@ class Elementwise(Op):
                 if ctx.differentiable:
                     function = self._make_composite(function)
                 else:
-                    function = _fused(f"{self.name}_jvp", reads, ("tangent",), function, (None,), self.cost)
+                    function = _fused(
+                        f"{self.name}_jvp", reads, ("tangent",), function, (None,), self.cost, self.literals
+                    )
             push = self._pushes[key] = reads, function
         reads, function = push
         if function is None:
             return None
-        values = {f"{self._grad_word}_{n}": tangents[n] for n in key[0]}
+        values = {tangent_name(self.scalar_backward, n): tangents[n] for n in key[0]}
         values.update(zip(self._argument_names(), ctx.inputs, strict=True), out=ctx.outputs[0])
         return function(*[values[name] for name in reads])
 
 
 def _fused(
-    name: str, reads: Sequence[str], outputs: Sequence[str], part: ScalarFunction, items: tuple[Any, ...], cost: int
+    name: str,
+    reads: Sequence[str],
+    outputs: Sequence[str],
+    part: ScalarFunction,
+    items: tuple[Any, ...],
+    cost: int,
+    literals: Callable[[Dtype], str],
 ) -> Op:
     """An op that no one calls by name: one launch of a derived scalar function."""
     op = Op(name, reads, outputs=outputs, public=len(outputs), register=False)
@@ -304,7 +364,7 @@ def _fused(
         shape = broadcast_shapes(op.name, *(x.spec.shape for x in inputs))
         strides = output_strides(shape, [x.spec for x in inputs])
         outs = [b.output(dtype, shape, strides) for _ in outputs]
-        plan_elementwise(b, op.name, part, dtype.code, inputs, outs, items, cost=cost)
+        plan_elementwise(b, op.name, part, literals(dtype), inputs, outs, items, cost=cost)
 
     return op
 
@@ -326,6 +386,7 @@ class _InPlace(Op):
         self.saves, self.saving = self.base.saves, self.base.saving  # type: ignore[method-assign]
         self.backward_function, self.prepared_backward = self.base.backward_function, self.base.prepared_backward  # type: ignore[method-assign]
         self.jvp_function = self.base.jvp_function
+        self.ties = self.base.ties
 
     def _plan(self, b: PlanBuilder, *inputs: Operand, **params: Any) -> None:
         compute = self.base._common_dtype(inputs)
@@ -346,13 +407,17 @@ class Derived(Elementwise):
     """
 
     def __init__(self, program: Any, **options: Any) -> None:
-        options.setdefault("inputs", program.parameters)
+        options.setdefault("inputs", program.labels)
         super().__init__(program.name, register=False, **options)
         self.program = program
         self.forward(program.function())
         backward, self._derivatives = program.backward()
         self._ops: dict[int, Any] = {}
         self.backward(backward)
+
+    def literals(self, dtype: Dtype) -> str:
+        """float64 for all of floating point: derived functions compute in the dtype of their literals; see `derive`."""
+        return "f8" if dtype.is_floating_point else dtype.code
 
     def derivative(self, number: int) -> Callable[..., Any]:
         """The derivative by an input: an op, as a function of all inputs, of which those that it does not read may be None."""
@@ -436,8 +501,19 @@ def elementwise(function: str | ScalarFunction, **options: Any) -> Elementwise:
 
 
 def _parameter_names(function: ScalarFunction) -> tuple[str, ...]:
-    code = python_function(function).__code__  # type: ignore[union-attr]
+    plain = python_function(function)
+    if plain is None:
+        raise ValueError(f"got {function!r}, expected a function of numbers that is written in Python")
+    code = plain.__code__
+    if plain.__defaults__ or code.co_kwonlyargcount or code.co_flags & (inspect.CO_VARARGS | inspect.CO_VARKEYWORDS):
+        raise ValueError(f"{plain.__qualname__}: expected parameters by their places, without defaults")
     return code.co_varnames[: code.co_argcount]
+
+
+def _as_it_is(function: ScalarFunction) -> ScalarFunction:
+    """The function with its globals of now: its kernels for other dtypes, and its derivatives, are compiled later."""
+    plain: Any = python_function(function)
+    return plain if is_written(plain) or str(plain.__module__).startswith("numgrad.") else frozen(plain)
 
 
 def _with_ops(function: Any) -> Any:

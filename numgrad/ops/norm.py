@@ -293,6 +293,11 @@ _prepare(batch_norm_eval, training=False, relu=False)
 _prepare(batch_norm_relu_training, training=True, relu=True)
 _prepare(batch_norm_relu_eval, training=False, relu=True)
 
+for _op in (batch_norm_training, batch_norm_eval):
+    _op.tie(("input", "weight", "bias"), ("input", "weight"), zeros=False)
+for _op in (batch_norm_relu_training, batch_norm_relu_eval):
+    _op.tie(("input", "weight", "bias", "residual"), ("input", "weight", "residual"), zeros=False)
+
 # ---- the fused backward of all  ---------------------------------------------------------------------------------
 
 batch_norm_backward = Op(

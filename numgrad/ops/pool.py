@@ -88,6 +88,9 @@ def _(ctx, grad, _indices_grad=None):
     return max_pool2d_backward(grad, indices, size=tuple(ctx.input_specs[0].shape), **window)
 
 
+max_pool2d.tie(("input",), ("input",))
+
+
 def _taps(x: np.ndarray, window: Window, shape: tuple[int, ...], fill: float) -> np.ndarray:
     """The values under each tap [N, C, P, Q, R * S]; ``fill`` beyond the edges."""
     (r, s), (sh, sw), (ph, pw), (dh, dw) = window.kernel_size, window.stride, window.padding, window.dilation
@@ -189,6 +192,9 @@ def _(ctx, grad):
     return avg_pool2d_backward(grad, size=tuple(ctx.input_specs[0].shape), **ctx.params._asdict())
 
 
+avg_pool2d.tie(("input",), ("input",))
+
+
 @avg_pool2d.oracle
 def _(x, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override):
     window = Window(kernel_size, stride, padding)
@@ -274,6 +280,9 @@ def _(b: PlanBuilder, input: Operand, output_size: tuple[int, int]) -> None:
 @adaptive_avg_pool2d.backward
 def _(ctx, grad):
     return adaptive_avg_pool2d_backward(grad, size=tuple(ctx.input_specs[0].shape))
+
+
+adaptive_avg_pool2d.tie(("input",), ("input",))
 
 
 @adaptive_avg_pool2d.oracle

@@ -402,3 +402,29 @@ def _(base, window, size, strides, offset):
     flat = base.ravel().copy()
     _windowed(flat, size, strides, offset)[...] = window
     return flat.reshape(base.shape)
+
+
+# ---- a view that depends on more --------------------------------------------------------------------------------
+
+tie = Op(
+    "tie",
+    ("input", "other"),
+    {"size": None},
+    doc="The input, recorded as depending on ``other``, of which it is no view: with a gradient of zeros of ``size``, or none.",
+)
+
+
+@tie.plan
+def _(b: PlanBuilder, input: Operand, other: Operand, size: tuple[int, ...] | None) -> None:
+    b.view(input, tuple(input.spec.shape), input.spec.strides)
+
+
+@tie.backward
+def _(ctx, grad):
+    size = ctx.params.size
+    return grad, None if size is None else find("full")(size=size, value=0.0, dtype=grad._spec.dtype)
+
+
+@tie.oracle
+def _(x, other, size):
+    return x

@@ -51,6 +51,8 @@ class Adam(Optimizer):
     tensor([0.9000], requires_grad=True)
     """
 
+    _moments = "exp_avg", "exp_avg_sq", "max_exp_avg_sq"
+
     def __init__(
         self,
         params: Params,
@@ -82,6 +84,9 @@ class Adam(Optimizer):
         for index, beta in enumerate(options["betas"]):
             if not 0.0 <= beta < 1.0:
                 raise ValueError(f"Invalid beta parameter at index {index}: {beta}")
+        kinds = [isinstance(beta, kind) for kind in (float, Tensor) for beta in options["betas"][:2]]
+        if not (all(kinds[:2]) or all(kinds[2:])):
+            raise ValueError("betas must be either both floats or both Tensors")
 
     def update(self, group: dict[str, Any], params: list[Tensor], grads: list[Tensor]) -> None:
         states = [self.state[parameter] for parameter in params]
@@ -135,3 +140,9 @@ class AdamW(Adam):
         maximize: bool = False,
     ) -> None:
         super().__init__(params, lr, betas, eps, weight_decay, amsgrad, maximize=maximize, decoupled_weight_decay=True)
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        """As `Optimizer.load_state_dict`; the decay stays decoupled, also with the state of an `Adam`."""
+        super().load_state_dict(state_dict)
+        for group in self.param_groups:
+            group["decoupled_weight_decay"] = True

@@ -47,6 +47,8 @@ class SGD(Optimizer):
     tensor([0.8000], requires_grad=True)
     """
 
+    _moments = ("momentum_buffer",)
+
     def __init__(
         self,
         params: Params,

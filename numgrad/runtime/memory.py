@@ -302,7 +302,7 @@ def _map(size: int) -> tuple[int, Any]:
         return -(-array.ctypes.data // ALIGNMENT) * ALIGNMENT, array
     try:
         mapping = mmap.mmap(-1, size + _HUGE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-    except OSError as error:
+    except (OSError, OverflowError, ValueError) as error:
         raise MemoryError(f"numgrad: the system has no {size} bytes of memory left ({error})") from None
     base = ctypes.addressof(ctypes.c_char.from_buffer(mapping))
     address = -(-base // _HUGE) * _HUGE

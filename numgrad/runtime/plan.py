@@ -43,6 +43,8 @@ class Operand:
 
     def array(self, *shape: int, offset: int = 0) -> Array:
         """A C-contiguous array over this memory from element ``offset`` on; proves that it lies inside."""
+        if any(number.__class__ is not int for number in (offset, *shape)):
+            raise KernelError(f"an array of shape {shape} at {offset}: expected ints")
         if offset < 0 or min(shape, default=0) < 0 or offset + product(shape) > self.extent:
             raise KernelError(
                 f"an array of shape {shape} at {offset} reaches beyond an operand of {self.extent} elements"
@@ -111,6 +113,8 @@ class PlanBuilder:
         """An output that shares an input's memory, from element ``offset`` (of the input) on."""
         self.exposed(source)
         spec = spec_of(source.spec.dtype, shape, strides)
+        if offset.__class__ is not int:
+            raise TypeError(f"a view begins at element {offset!r}, expected an int")
         if spec.numel and (offset < 0 or min(strides, default=0) < 0):
             raise KernelError(f"a view may not reach before its source: offset {offset}, strides {strides}")
         if spec.numel and offset + spec.extent > source.extent:
@@ -173,6 +177,8 @@ class PlanBuilder:
         type variables are bound by the arrays' dtypes, or by ``binding``. ``cost`` is a rough count of elementary
         operations for all of the work (default: one for each unit).
         """
+        if work.__class__ is not int:
+            raise KernelError(f"{kernel.name}: {work!r} units of work, expected an int")
         if work <= 0:
             return
         bound = binding or self._binding(kernel, arguments)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from numgrad import ops, registry
-from numgrad.dtypes import int64
+from numgrad.dtypes import int32, int64
 from numgrad.engine.constants import constant
 from numgrad.errors import ShapeError
 from numgrad.layout import product
@@ -180,7 +180,7 @@ def _named_padding(
     return input, (total[0] // 2, total[1] // 2)
 
 
-def pad(input: Tensor, pad: tuple[int, ...], mode: str = "constant", value: float = 0.0) -> Tensor:
+def pad(input: Tensor, pad: tuple[int, ...], mode: str = "constant", value: float | None = None) -> Tensor:
     """The input with constant margins: (left, right) of the last dimension, then of the one before, …
 
     Raises
@@ -203,7 +203,7 @@ def pad(input: Tensor, pad: tuple[int, ...], mode: str = "constant", value: floa
         for amount, at in ((before, 0), (after, len(pieces) + 1)):
             if amount > 0:
                 shape = (*input.shape[:axis], amount, *input.shape[axis + 1 :])
-                pieces.insert(at, creation.full(shape, value, dtype=input.dtype))
+                pieces.insert(at, creation.full(shape, 0.0 if value is None else value, dtype=input.dtype))
         input = F.cat(pieces, axis) if len(pieces) > 1 else input
     return input
 
@@ -288,17 +288,20 @@ def adaptive_avg_pool2d(input: Tensor, output_size: Any) -> Tensor:
 
 def batch_norm(
     input: Tensor,
+    weight: Tensor | None,
+    bias: Tensor | None,
     running_mean: Tensor | None,
     running_var: Tensor | None,
-    weight: Tensor | None = None,
-    bias: Tensor | None = None,
-    training: bool = False,
-    momentum: float = 0.1,
-    eps: float = 1e-5,
+    training: bool,
+    momentum: float,
+    eps: float,
+    cudnn_enabled: bool = False,
 ) -> Tensor:
     """Normalise each channel of [N, C, ...], by the batch's statistics in training, else by the running ones.
 
+    The order of the arguments is that of ``torch.batch_norm``, which is another than that of `nn.functional.batch_norm`.
     In training the running statistics, if given, are updated in place; the variance that they get is unbiased.
+    ``cudnn_enabled`` says nothing on a CPU.
 
     Raises
     ------
@@ -378,32 +381,58 @@ def layer_norm(
     return ops.layer_norm.layer_norm(input, weight, bias, normalized=len(shape), eps=eps)  # type: ignore[no-any-return]
 
 
-def embedding(input: Tensor, weight: Tensor) -> Tensor:
-    """The rows of weight [V, D] that input (int64, any shape) names.
+def embedding(
+    weight: Tensor, indices: Tensor, padding_idx: int = -1, scale_grad_by_freq: bool = False, sparse: bool = False
+) -> Tensor:
+    """The rows of weight [V, D] that indices (int64 or int32, any shape) name; row padding_idx, if it is one, gets no gradient.
+
+    The order of the arguments is that of ``torch.embedding``; `nn.functional.embedding` has the indices first.
 
     Raises
     ------
+    RuntimeError
+        The indices are not of int64 or int32, or the weight is no matrix.
     IndexError
         There is no such row.
+    NotImplementedError
+        ``scale_grad_by_freq`` or ``sparse``.
     """
-    return ops.index.index_select(weight, F.check_tensor("embedding", "input", input), dim=0)  # type: ignore[no-any-return]
+    if F.check_tensor("embedding", "weight", weight).ndim != 2:
+        raise RuntimeError(f"embedding: 'weight' must be 2-D, got shape {list(weight.shape)}")
+    F.check_tensor("embedding", "indices", indices)
+    for name, value in (("scale_grad_by_freq", scale_grad_by_freq), ("sparse", sparse)):
+        if value:
+            raise NotImplementedError(f"embedding: {name}=True is not implemented; leave it False")
+    if indices.dtype not in (int64, int32):
+        raise RuntimeError(
+            "Expected tensor for argument 'indices' of embedding to have one of the following scalar types: Long, "
+            f"Int; but got {indices.dtype.torch_name} instead"
+        )
+    indices = F.cast(indices, int64)
+    out: Tensor = ops.index.index_select(weight, indices, dim=0)
+    if padding_idx < 0:
+        return out
+    return F.where(F.unsqueeze(F.eq(indices, padding_idx), -1), out.detach(), out)
 
 
 # ---- softmax -------------------------------------------------------------------------------------------------------
 
 
-def _along(op: Any, input: Tensor, dim: int) -> Tensor:
+def _along(op: Any, input: Tensor, dim: int, dtype: Any = None) -> Tensor:
     F.check_tensor(op.name, "input", input)
+    if dtype is not None:
+        input = input.to(dtype)
     if input.ndim == 0:
-        return own(F.reshape(_along(op, F.reshape(input, 1), 0), ()), input)
+        axis = F.wrap_dim(op.name, dim, 0)
+        return own(F.reshape(_along(op, F.reshape(input, 1), axis), ()), input)
     return op(input, dim=F.wrap_dim(op.name, dim, input.ndim))  # type: ignore[no-any-return]
 
 
-def softmax(input: Tensor, dim: int) -> Tensor:
-    """exp(input) / sum(exp(input)) along a dimension."""
-    return _along(ops.loss.softmax, input, dim)
+def softmax(input: Tensor, dim: int, dtype: Any = None) -> Tensor:
+    """exp(input) / sum(exp(input)) along a dimension; with ``dtype`` the input is converted first."""
+    return _along(ops.loss.softmax, input, dim, dtype)
 
 
-def log_softmax(input: Tensor, dim: int) -> Tensor:
+def log_softmax(input: Tensor, dim: int, dtype: Any = None) -> Tensor:
     """The logarithm of `softmax`, exact where that underflows."""
-    return _along(ops.loss.log_softmax, input, dim)
+    return _along(ops.loss.log_softmax, input, dim, dtype)

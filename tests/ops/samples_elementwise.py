@@ -160,6 +160,8 @@ BINARY: dict[str, tuple[Callable[..., Any], str]] = {  # inputs for two shapes; 
     "bitwise_and": (_pair(_rounded, _rounded), "bi"),
     "bitwise_or": (_pair(_rounded, _rounded), "bi"),
     "bitwise_xor": (_pair(_rounded, _rounded), "bi"),
+    "bitwise_left_shift": (_pair(_rounded, _rounded), "i"),
+    "bitwise_right_shift": (_pair(_rounded, _rounded), "i"),
 }
 
 # One generator makes all elementwise kernels: these ops show its every form of broadcasting and layout, for all.
@@ -218,6 +220,11 @@ for name, (inputs, kinds) in BINARY.items():
 
 good("floor_divide", "signs", constant([7, -7, 7, -7], "int64"), constant([2, 2, -2, -2], "int64"))
 good("remainder", "signs", constant([7, -7, 7, -7], "int64"), constant([2, 2, -2, -2], "int64"))
+for name in ("bitwise_left_shift", "bitwise_right_shift"):
+    for dtype in ("uint8", "int8", "int16", "int32", "int64"):
+        low, bits = (0 if dtype == "uint8" else -128), 8 * np.dtype(dtype).itemsize
+        shifts = [0, 1, bits - 2, bits - 1, bits, bits + 1, 65, 127, *([] if dtype == "uint8" else [-1, -128])]
+        good(name, f"{dtype} by up to all bits", integers(low, 127, 40, 1, dtype=dtype), constant(shifts, dtype))
 good("pow", "of negatives by integers", constant([-2.0, -0.5, 3.0]), constant([2.0, 3.0, -2.0]), smooth=False)
 good("maximum", "ties", constant([1.0, 2.0, -0.0]), constant([1.0, 3.0, 0.0]), smooth=False)
 good("minimum", "ties", constant([1.0, 2.0, -0.0]), constant([1.0, 3.0, 0.0]), smooth=False)
@@ -262,4 +269,4 @@ good(
 )
 good("cast", "special to bool", constant([0.0, -0.0, np.inf, np.nan, 1e-30]), params={"dtype": ng.bool}, smooth=False)
 good("cast", "empty", normal(0, 2), params={"dtype": ng.float32}, smooth=False)
-bad("cast", "no dtype", normal(2), error=TypeError, match="expected a dtype", call=lambda x: x.to("float64"))
+bad("cast", "no dtype", normal(2), error=TypeError, match="must be a dtype", call=lambda x: x.to(dtype="float64"))
