@@ -69,6 +69,7 @@ from numgrad.tensor.creation import (
     zeros,
     zeros_like,
 )
+from numgrad.tensor.guarded import guard as _guard
 from numgrad.tensor.indexing import gather, index_select, scatter_add
 from numgrad.tensor.layers import (
     adaptive_avg_pool2d,
@@ -390,3 +391,5 @@ __all__ = [
     "zeros",
     "zeros_like",
 ]
+
+_guard(globals(), __all__)

@@ -144,6 +144,8 @@ class Op:
 
     bilinear = False  # a product of its first two inputs: the gradient of either reads the other, and not itself
     elementwise = False  # each element of the outputs from those at its place of the broadcast inputs
+    commutes = False  # the order of the inputs changes nothing
+    graph_inputs: tuple[int | None, ...] | None = None  # see `graph_node`
 
     def __init__(
         self,
@@ -182,6 +184,7 @@ class Op:
         self.composite_function: Callable[..., Any] | None = None
         self.ties: dict[int, tuple[tuple[int, ...], bool]] = {}  # by the number of the input; see `tie`
         self.plans: dict[tuple[Any, ...], Plan] = {}
+        self.node_classes: dict[Any, type] = {}  # of its nodes, as they are seen
         self._saving: dict[tuple[bool, ...], Saving] = {}
         unknown = set(self.saves) - set(self.inputs) - set(self.outputs)
         if unknown:
@@ -287,6 +290,19 @@ class Op:
     def saved_names(self) -> dict[str, int]:
         """For each name in ``saves``, which input or output it is."""
         return {s: (self.outputs if s in self.outputs else self.inputs).index(s) for s in self.saves}
+
+    def graph_node(self, specs: Any, needs: Any, params: Any) -> tuple[str, tuple[int | None, ...] | None]:
+        """How graphs show a node of this op: its name, and which inputs it lists, both as torch.
+
+        By default `grad_name` and `graph_inputs`: the numbers of the inputs in torch's order, None where torch has another
+        one, or None for all as they are. Replaced by `shown_as`.
+        """
+        return self.grad_name, self.graph_inputs
+
+    def shown_as(self, function: Callable[[Any, Any, Any], tuple[str, Any]]) -> Callable[[Any, Any, Any], Any]:
+        """Attach ``(specs of the inputs, needs, params) -> (name, graph_inputs)``, where torch has several nodes for the op."""
+        self.graph_node = function  # type: ignore[method-assign,assignment]
+        return function
 
     # ---- use ---------------------------------------------------------------------------------------------------
 

@@ -10,6 +10,7 @@ from typing import Any
 from numgrad import registry
 from numgrad.autograd import batched, duals
 from numgrad.engine import dispatch, private
+from numgrad.engine.node_types import class_of
 from numgrad.engine.tape import DETACHED, Node, Record, TensorBase, gradient_edge, lost_history, modes
 from numgrad.engine.views import CUSTOM, check_in_place, fix, follow, refresh
 from numgrad.errors import GradError
@@ -112,6 +113,10 @@ class FunctionNode(Node):
 
     def name(self) -> str:
         return f"{self.function.__name__}Backward"
+
+    def class_to_see(self) -> type[Node]:
+        tensors = tuple([place for place, spec in enumerate(self.input_specs) if spec is not None])
+        return class_of(FunctionNode, self.name(), tensors, None)
 
     @property
     def saved_tensors(self) -> tuple[Any, ...]:
@@ -377,6 +382,8 @@ class _NotTwice(Node):
     """In the place of what a backward that is differentiable once has computed."""
 
     __slots__ = ()
+
+    is_seen = True
 
     def name(self) -> str:
         return "NotTwiceDifferentiable"

@@ -11,6 +11,7 @@ from numgrad.tensor import functional as T
 from numgrad.tensor import layers, pointwise, random
 from numgrad.tensor.attention import scaled_dot_product_attention
 from numgrad.tensor.functional import gelu, sigmoid, tanh
+from numgrad.tensor.guarded import guard as _guard
 from numgrad.tensor.layers import (
     adaptive_avg_pool2d,
     avg_pool2d,
@@ -347,3 +348,6 @@ def embedding(
             raise AssertionError("Padding_idx must be within num_embeddings")
         padding_idx %= rows
     return layers.embedding(weight, input, -1 if padding_idx is None else padding_idx, scale_grad_by_freq, sparse)
+
+
+_guard(globals(), __all__)

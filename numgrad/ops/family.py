@@ -387,6 +387,7 @@ class _InPlace(Op):
         self.backward_function, self.prepared_backward = self.base.backward_function, self.base.prepared_backward  # type: ignore[method-assign]
         self.jvp_function = self.base.jvp_function
         self.ties = self.base.ties
+        self.saved_names, self.graph_node = self.base.saved_names, self.base.graph_node  # type: ignore[method-assign]
 
     def _plan(self, b: PlanBuilder, *inputs: Operand, **params: Any) -> None:
         compute = self.base._common_dtype(inputs)

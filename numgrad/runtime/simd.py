@@ -15,8 +15,8 @@ segment for each tap) share a tile. All places are byte addresses.
 ==================  ============================================================================================
 
 ``mode`` says what happens to the tile: `STORE` it, `ADD` it to what is there, or `STREAM` it past the caches.
-`update_tile` adds to lines in memory; `transform_tile` and `transpose_tile` are what surrounds the others. The
-specifications of all, written as plain sums, are in the tests.
+`update_tile` adds to lines in memory; `transform_tile`, `transpose_tile` and `squares_tile` are what surrounds the others.
+The specifications of all, written as plain sums, are in the tests.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ from numgrad.runtime.kernel import Intrinsic, intrinsic
 from numgrad.runtime.simd_emit import ADD, STORE, STREAM, Tile
 
 __all__ = [
-    "ADD", "DOT_LINES", "STORE", "STREAM", "address_of", "broadcast_tile", "copy_tile", "dot_tile", "fence", "strided_tile",
-    "transform_tile", "transpose_tile", "update_tile", "window_tile",
+    "ADD", "DOT_LINES", "STORE", "STREAM", "address_of", "broadcast_tile", "copy_tile", "dot_tile", "fence", "squares_tile",
+    "strided_tile", "transform_tile", "transpose_tile", "update_tile", "window_tile",
 ]  # fmt: skip
 
 DOT_LINES = 2  # cache lines that a dot tile prefetches with each step
@@ -345,6 +345,41 @@ def fence(typing_context):
         return context.get_dummy_value()
 
     return _words(0), emit
+
+
+def squares_tile(code: str, lines: int) -> Intrinsic:
+    """``tile(table, shift, groups, vectors)``: the sum of the squares in ``groups * lines`` runs of so many whole vectors.
+
+    ``table`` holds the runs' addresses, to which ``shift`` is added. It takes one instruction for a vector, and what is not finite shows in the sum.
+    """
+
+    @intrinsic
+    def tile(typing_context, table, shift, groups, vectors):
+        from numba import types
+
+        def emit(context, builder, signature, args):
+            t = Tile(context, builder, code, lines, 1)
+            table, shift, groups, vectors = args
+
+            def group(index, totals):
+                record = t.advance(t.pointer(table), builder.mul(index, t.word(8 * lines)))
+                runs = [t.advance(t.pointer(t.read_word(record, i)), shift) for i in range(lines)]
+
+                def step(k, totals):
+                    place = builder.mul(k, t.word(t.lanes * t.itemsize))
+                    values = [t.read_vector(t.advance(run, place)) for run in runs]
+                    return [t.multiply_add(v, v, total) for v, total in zip(values, totals, strict=True)]
+
+                return t.loop(vectors, totals, step)
+
+            total, *others = t.loop(groups, t.zeros(lines), group)
+            for other in others:
+                total = builder.fadd(total, other)
+            return t.sum_of_lanes(total)
+
+        return (types.float32 if code == "f4" else types.float64)(*[types.int64] * 4), emit
+
+    return tile
 
 
 def transform_tile(code: str, matrix: tuple[tuple[float, ...], ...]) -> Intrinsic:

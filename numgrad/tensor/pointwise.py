@@ -48,6 +48,8 @@ def binary(op: Any, x: Any, y: Any) -> Tensor:
                     dtype.smallest <= number <= dtype.largest and number.__class__ is int and dtype.category
                 ):
                     operands = (constant(number, dtype), y) if number is x else (x, constant(number, dtype))
+                    if number is x and op.commutes:  # as in torch, whose graphs have the tensor first
+                        operands = operands[::-1]
                     return registry.dispatch(op, operands, op.defaults)  # type: ignore[no-any-return]
     dtype = _result_type(op.name, x, y)
     if op.result == "bool" and dtype.category == 1:

@@ -168,7 +168,8 @@ class Tensor(Operators):
     def grad_fn(self) -> Node | None:
         if self._base is not None:
             views.refresh(self)
-        return self._node
+        node = self._node
+        return None if node is None else node.seen()
 
     @property
     def grad(self) -> Tensor | None:
