@@ -409,22 +409,24 @@ def _(base, window, size, strides, offset):
 tie = Op(
     "tie",
     ("input", "other"),
-    {"size": None},
-    doc="The input, recorded as depending on ``other``, of which it is no view: with a gradient of zeros of ``size``, or none.",
+    {"zeros": False},
+    doc="The input, recorded as depending on ``other``, of which it is no view: with a gradient of zeros, or none.",
 )
 
 
 @tie.plan
-def _(b: PlanBuilder, input: Operand, other: Operand, size: tuple[int, ...] | None) -> None:
+def _(b: PlanBuilder, input: Operand, other: Operand, zeros: bool) -> None:
     b.view(input, tuple(input.spec.shape), input.spec.strides)
 
 
 @tie.backward
 def _(ctx, grad):
-    size = ctx.params.size
-    return grad, None if size is None else find("full")(size=size, value=0.0, dtype=grad._spec.dtype)
+    if not ctx.params.zeros:
+        return grad, None
+    spec = ctx.input_specs[1]
+    return grad, find("full")(size=tuple(spec.shape), value=0.0, dtype=spec.dtype)
 
 
 @tie.oracle
-def _(x, other, size):
+def _(x, other, zeros):
     return x
