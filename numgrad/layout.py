@@ -244,15 +244,55 @@ def spec_of(dtype: dtype, shape: Sequence[int], strides: Sequence[int] | None = 
 
 
 def output_strides(shape: tuple[int, ...], inputs: Sequence[Spec]) -> tuple[int, ...]:
-    """Strides of a new result: those of the first dense input of this shape, else row-major."""
-    for spec in inputs:
-        if tuple(spec.shape) == shape and spec.is_dense and not spec.is_contiguous:
+    """Strides of a new result of inputs that broadcast to this shape.
+
+    The result's axes lie in memory in the order that the inputs show to their user, as torch has it; where that is
+    row-major, in the private order of the first input of this shape that has one, unless a row-major one is before it.
+    """
+    same = [spec for spec in inputs if tuple(spec.shape) == shape]
+    if all(spec.is_contiguous for spec in same) and len(same) == len(inputs):
+        return contiguous_strides(shape)
+    strides = strides_in_order(shape, _memory_order(shape, inputs))
+    if not _same_order(shape, strides, contiguous_strides(shape)):
+        return strides
+    for spec in same:
+        if spec.is_private:
             order = sorted(range(len(shape)), key=lambda axis: (-spec.strides[axis], axis))
-            strides = strides_in_order(shape, order)
-            return private_strides(shape, strides) if spec.is_private else strides
-        if tuple(spec.shape) == shape and spec.is_contiguous:
+            return private_strides(shape, strides_in_order(shape, order))
+        if spec.is_contiguous:
             break
     return contiguous_strides(shape)
+
+
+def _memory_order(shape: tuple[int, ...], inputs: Sequence[Spec]) -> list[int]:
+    """The axes of a result, outermost first: torch's insertion sort by the strides of the first input that tells."""
+    seen = []
+    for spec in inputs:
+        missing = len(shape) - spec.ndim
+        pairs = zip(spec.shape, spec.seen_strides, shape[missing:], strict=True)
+        seen.append([0] * missing + [0 if n == 1 and m != 1 else stride for n, stride, m in pairs])
+
+    def compared(axis: int, other: int) -> int:
+        """1 if ``axis`` has the larger steps, -1 if ``other`` has, 0 if no input tells."""
+        for strides in seen:
+            if strides[axis] and strides[other]:
+                if strides[axis] != strides[other]:
+                    return 1 if strides[axis] > strides[other] else -1
+                if shape[axis] > shape[other]:
+                    return 1
+        return 0
+
+    order = list(range(len(shape)))[::-1]  # the innermost first
+    for start in range(1, len(order)):
+        place = start
+        for before in range(start - 1, -1, -1):
+            told = compared(order[before], order[place])
+            if told > 0:
+                order[before], order[place] = order[place], order[before]
+                place = before
+            elif told < 0:
+                break
+    return order[::-1]
 
 
 def strides_like(spec: Spec, shape: tuple[int, ...]) -> tuple[int, ...]:

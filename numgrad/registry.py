@@ -253,10 +253,12 @@ class Op:
             for number in numbers:
                 grad, edge = made[place], node.edges[number]
                 if grad is not None and edge is not None:
-                    input = find("full")(size=(), value=0.0, dtype=grad._spec.dtype)  # stands for it: nothing is read
+                    spec = node.input_specs[number]
+                    zero = find("full")(size=(), value=0.0, dtype=spec.dtype)
+                    input = find("expand")(zero, size=tuple(spec.shape))  # stands for it: nothing is read
+                    input._base = input._view_node = None
                     input._node, input._output_nr = edge
-                    size = tuple(node.input_specs[number].shape) if zeros else None
-                    made[place] = tied = find("tie_backward")(grad, input, size=size)
+                    made[place] = tied = find("tie_backward")(grad, input, zeros=zeros)
                     tied._base = tied._view_node = None  # nobody else has the gradient without the tie
         return tuple(made)
 

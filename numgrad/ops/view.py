@@ -141,6 +141,9 @@ def _(b: PlanBuilder, input: Operand, size: tuple[int, ...]) -> None:
                 f"dimension {axis}.  Target sizes: {list(size)}.  Tensor sizes: {list(spec.shape)}"
             )
         strides.append(stride if extent == size[axis] else 0)
+    for axis in range(missing - 1, -1, -1):
+        if size[axis] == 1 and spec.ndim:  # shown once: its step is over all that is in it
+            strides[axis] = strides[axis + 1] * size[axis + 1]
     b.view(input, size, tuple(strides))
 
 
@@ -406,22 +409,24 @@ def _(base, window, size, strides, offset):
 tie_backward = Op(
     "tie_backward",
     ("input", "other"),
-    {"size": None},
-    doc="The input, recorded as depending on ``other``, of which it is no view: with a gradient of zeros of ``size``, or none.",
+    {"zeros": False},
+    doc="The input, recorded as depending on ``other``, of which it is no view: with a gradient of zeros, or none.",
 )
 
 
 @tie_backward.plan
-def _(b: PlanBuilder, input: Operand, other: Operand, size: tuple[int, ...] | None) -> None:
+def _(b: PlanBuilder, input: Operand, other: Operand, zeros: bool) -> None:
     b.view(input, tuple(input.spec.shape), input.spec.strides)
 
 
 @tie_backward.backward
 def _(ctx, grad):
-    size = ctx.params.size
-    return grad, None if size is None else find("full")(size=size, value=0.0, dtype=grad._spec.dtype)
+    if not ctx.params.zeros:
+        return grad, None
+    spec = ctx.input_specs[1]
+    return grad, find("full")(size=tuple(spec.shape), value=0.0, dtype=spec.dtype)
 
 
 @tie_backward.oracle
-def _(x, other, size):
+def _(x, other, zeros):
     return x

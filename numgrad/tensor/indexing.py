@@ -36,7 +36,7 @@ def get_item(tensor: Tensor, index: Any) -> Tensor:
     for place, axis in enumerate(kept):
         if axis is None:
             result = ops.view.unsqueeze(result, dim=place)
-    return F.view(result, result.shape) if result is tensor else result
+    return F.permute(result, *range(result.ndim)) if result is tensor else result
 
 
 def set_item(tensor: Tensor, index: Any, value: Any) -> None:

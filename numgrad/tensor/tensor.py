@@ -277,9 +277,11 @@ class Tensor(Operators):
     def data(self, value: Tensor) -> None:
         if not isinstance(value, Tensor):
             raise TypeError(f"Variable data has to be a tensor, but got {type(value).__name__}")
-        # A graph that saved this tensor has to notice, so the versions go on from the higher one.
-        value._storage.version = builtins.max(value._storage.version, self._storage.version) + 1
-        self._storage, self._spec, self._address = value._storage, value._spec, value._address
+        storage = value._storage.share()
+        # As a change through `data`, it is no change to a graph that saved this tensor; one of another layout or dtype
+        # could not be read as the former one, so the graph has to notice.
+        storage.version = self._storage.version + (value._spec is not self._spec)
+        self._storage, self._spec, self._address = storage, value._spec, value._address
         if value._spec.is_private:
             private.moves_with(value, self)
         self._base = self._view_node = self._accumulator = None

@@ -23,7 +23,7 @@ from tests.ops.rows import (
 
 # ---- views ------------------------------------------------------------------------------------------------------
 
-good("tie_backward", "zeros", normal(3, 4), normal(2), params={"size": (2,)})
+good("tie_backward", "zeros", normal(3, 4), normal(2), params={"zeros": True})
 good("tie_backward", "none", normal(3, 4), normal(2))
 good("view", "flat", normal(3, 4), params={"size": (12,)})
 good("view", "more dimensions", normal(3, 4), params={"size": (3, 2, 1, 2)})

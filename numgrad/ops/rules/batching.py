@@ -116,8 +116,8 @@ def _(batch, x, dim0, dim1):
 
 
 @tie_backward.batch
-def _(batch, x, other, size):
-    return tie_backward(batch.all(x)[0], other, size=size)
+def _(batch, x, other, zeros):
+    return tie_backward(batch.all(x)[0], other, zeros=zeros)
 
 
 @expand.batch
