@@ -282,7 +282,11 @@ def where(condition: Tensor, input: Any, other: Any) -> Tensor:
 
 def _unary(op: Any, doc: str, floating: builtins.bool = False) -> Callable[[Tensor], Tensor]:
     def function(input: Tensor) -> Tensor:
-        return _unary_float(op, input) if floating else op(check_tensor(op.name, "input", input))
+        if not isinstance(input, TensorBase):
+            check_tensor(op.name, "input", input)
+        if floating and not input._spec.dtype.is_floating_point:
+            input = cast(input, dtypes.get_default_dtype())
+        return registry.dispatch(op, (input,), op.defaults)  # type: ignore[no-any-return]
 
     function.__name__ = function.__qualname__ = op.name
     function.__doc__ = doc
@@ -388,6 +392,9 @@ def in_place(name: str, target: Tensor, *others: Any) -> Tensor:
     """
     op: Any = find(name)
     dtype = target._spec.dtype
+    is_alike = len(others) == 1 and isinstance(others[0], TensorBase) and others[0]._spec.dtype is dtype
+    if is_alike and dtype.is_floating_point and op.differentiable and op.result == "same" and op.in_place is not None:
+        return change_in_place(op.in_place, target, apart(target, others[0]))  # type: ignore[no-any-return]
     common = dtype
     for other in others:
         kind = other.__class__
@@ -479,8 +486,11 @@ def fill_(target: Tensor, value: Any) -> Tensor:
 
 def apart(target: Tensor, other: Tensor) -> Tensor:
     """``other``, or a copy if it is another view of the target's memory, which would be read while it is written."""
+    one, two = target._storage, other._storage
+    if one is not two and (one._owner is two._owner is None or one.root is not two.root):
+        return other
     same = other._address == target._address and other._spec is target._spec
-    return other if other._storage.root is not target._storage.root or same else _e.clone(other)
+    return other if same else _e.clone(other)
 
 
 def check_writable(name: str, target: Tensor) -> None:

@@ -40,7 +40,8 @@ def sum(input: Tensor, dim: Any = None, keepdim: builtins.bool = False, *, dtype
     >>> ng.sum(ng.ones(2, 3), dim=1)
     tensor([3., 3.])
     """
-    input, dtype = _converted("sum", input, dtype)
+    if dtype is not None or not isinstance(input, TensorBase):
+        input, dtype = _converted("sum", input, dtype)
     total = _r.sum_(input, dims=reduced_dims("sum", dim, input._spec.ndim, keepdim), keepdim=builtins.bool(keepdim))
     return total if dtype is None else cast(total, dtype)  # type: ignore[no-any-return]
 
@@ -53,7 +54,8 @@ def mean(input: Tensor, dim: Any = None, keepdim: builtins.bool = False, *, dtyp
     RuntimeError
         The dtype is not floating point.
     """
-    input, _ = _converted("mean", input, dtype)
+    if dtype is not None or not isinstance(input, TensorBase):
+        input, _ = _converted("mean", input, dtype)
     return _r.mean(input, dims=reduced_dims("mean", dim, input._spec.ndim, keepdim), keepdim=builtins.bool(keepdim))  # type: ignore[no-any-return]
 
 

@@ -35,14 +35,13 @@ def _filled_size(op: str, size: tuple[int, ...], numel: int) -> tuple[int, ...]:
     RuntimeError
         There are more of them, another extent is negative, or the rest does not tell what it stands for.
     """
-    for position, extent in enumerate(size):
-        if extent < -1:
-            raise RuntimeError(f"{op}: invalid shape dimension {extent} at index {position} of shape {list(size)}")
     if -1 not in size:
         return size
     known = product([extent for extent in size if extent != -1])
     if size.count(-1) > 1:
         raise RuntimeError(f"{op}: only one dimension can be inferred, got the shape {list(size)}")
+    if builtins.min(size) < -1:
+        return size  # which the op refuses
     if known == 0 and numel == 0:
         raise ShapeError(
             f"{op}: cannot reshape tensor of 0 elements into shape {list(size)} because the unspecified dimension size -1 can "
@@ -56,7 +55,7 @@ def _filled_size(op: str, size: tuple[int, ...], numel: int) -> tuple[int, ...]:
 def view(input: Tensor, *shape: Any) -> Tensor:
     """The same elements in another shape, over the same memory; one extent may be -1."""
     size = size_of("view", shape)
-    if size and builtins.min(size) < 0:
+    if -1 in size:
         size = _filled_size("view", size, input._spec.numel)
     return view_ops.view.apply((input,), size)  # type: ignore[no-any-return]
 
