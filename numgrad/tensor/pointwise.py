@@ -49,7 +49,7 @@ def _result_type(name: str, *values: Any) -> Dtype:
         raise OperandError(f"{name}: {error}") from None
 
 
-def _joint_dtype(name: str, tensor: Tensor, *others: Any) -> Dtype:
+def joint_dtype(name: str, tensor: Tensor, *others: Any) -> Dtype:
     """The dtype of a tensor and what is combined with it: mostly its own, which is seen without asking for it."""
     dtype = tensor._spec.dtype
     for other in others:
@@ -193,7 +193,7 @@ def pow(input: Any, exponent: Any) -> Tensor:
 def _checked_power(base: Any, exponent: Any) -> Dtype:
     """The dtype of a power, whose exponent may be a number."""
     is_tensor = isinstance(base, TensorBase)
-    dtype = _joint_dtype("pow", base, exponent) if is_tensor else _result_type("pow", base, exponent)  # type: ignore[arg-type]
+    dtype = joint_dtype("pow", base, exponent) if is_tensor else _result_type("pow", base, exponent)  # type: ignore[arg-type]
     number = as_number(exponent)
     if number is not None and number < 0 and dtype.category == 1:
         raise RuntimeError("Integers to negative integer powers are not allowed; convert the base with .float()")
@@ -208,60 +208,6 @@ def maximum(input: Any, other: Any) -> Tensor:
 def minimum(input: Any, other: Any) -> Tensor:
     """The smaller of two, elementwise; NaN if either is."""
     return binary(_e.minimum, input, other)
-
-
-def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
-    """input, at least min and at most max.
-
-    Raises
-    ------
-    RuntimeError
-        Neither bound is given, or the dtype does not have one of them.
-    """
-    dtype = _bounded("clamp", check_tensor("clamp", "input", input), min, max)
-    result = cast(input, dtype)
-    if min is not None:
-        result = binary(_e.maximum if dtype.is_bool else _e.clamp_min, result, min)
-    if max is not None:
-        result = binary(_e.minimum if dtype.is_bool else _e.clamp_max, result, max)
-    return result
-
-
-def clamp_min(input: Tensor, min: Any) -> Tensor:
-    """input, at least min."""
-    return clamp(input, _given("clamp_min", "min", min))
-
-
-def clamp_max(input: Tensor, max: Any) -> Tensor:
-    """input, at most max."""
-    return clamp(input, max=_given("clamp_max", "max", max))
-
-
-def _given(op: str, name: str, bound: Any) -> Any:
-    if bound is None:
-        raise TypeError(f"{op}(): argument '{name}' must be Tensor or Number, not None")
-    return bound
-
-
-def _bounded(name: str, input: Tensor, min: Any, max: Any) -> Dtype:
-    """The dtype of a tensor between bounds.
-
-    Raises
-    ------
-    RuntimeError
-        There are none, or one is a number that the dtype does not have and that would bound nothing right.
-    """
-    bounds = [bound for bound in (min, max) if bound is not None]
-    if not bounds:
-        raise RuntimeError(f"{name}: At least one of 'min' or 'max' must not be None")
-    dtype = _joint_dtype(name, input, *bounds)
-    if dtype.category == 1:
-        for number in map(as_number, bounds):
-            if number is not None and not dtype.smallest <= number <= dtype.largest:
-                raise RuntimeError(
-                    f"{name}: the bound {number} cannot be converted to type {dtype.name} without overflow"
-                )
-    return dtype
 
 
 def leaky_relu(input: Tensor, slope: Any) -> Tensor:
@@ -388,7 +334,7 @@ def in_place(name: str, target: Tensor, *others: Any) -> Tensor:
     """
     op: Any = find(name)
     dtype = target._spec.dtype
-    common = _joint_dtype(f"{name}_", target, *others)
+    common = joint_dtype(f"{name}_", target, *others)
     if op.accepts == "f" and not common.is_floating_point:
         common = dtypes.get_default_dtype()
     if op.result == "same":  # a comparison's is 1 or 0 in any dtype, and flat
@@ -437,20 +383,6 @@ def pow_(target: Tensor, exponent: Any) -> Tensor:
     if dtype.is_bool:
         return assign("pow_", target, pow(target, exponent))
     return in_place("pow", target, exponent)
-
-
-def clamp_(target: Tensor, min: Any = None, max: Any = None) -> Tensor:
-    """`clamp` in place."""
-    dtype = _bounded("clamp_", target, min, max)
-    check_result("clamp_", target, dtype)
-    if dtype is not target._spec.dtype:
-        return assign("clamp_", target, clamp(target, min, max))
-    for bound in (min, max):  # all that can be refused is refused before the first of two changes
-        if isinstance(bound, TensorBase):
-            ops.view.expand(bound, size=tuple(target._spec.shape))
-    if min is not None:
-        in_place("maximum" if dtype.is_bool else "clamp_min", target, min)
-    return target if max is None else in_place("minimum" if dtype.is_bool else "clamp_max", target, max)
 
 
 def fill_(target: Tensor, value: Any) -> Tensor:
