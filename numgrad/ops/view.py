@@ -79,7 +79,7 @@ def _(x, size):
 def reshape(tensor: Any, size: tuple[int, ...]) -> Any:
     """A view if there is one, else a copy."""
     spec = tensor._spec
-    if view_strides(spec, size) is None and product(size) == spec.numel:
+    if product(size) == spec.numel and view_strides(spec, size) is None:
         tensor = find("to_strides")(tensor, strides=contiguous_strides(spec.shape))
     return view(tensor, size=size)
 

@@ -397,10 +397,10 @@ def embedding(input: Tensor, weight: Tensor) -> Tensor:
 
 
 def _along(op: Any, input: Tensor, dim: int) -> Tensor:
-    F.check_tensor(op.name, "input", input)
+    axis = F.wrap_dim(op.name, dim, F.check_tensor(op.name, "input", input).ndim)
     if input.ndim == 0:
-        return own(F.reshape(_along(op, F.reshape(input, 1), 0), ()), input)
-    return op(input, dim=F.wrap_dim(op.name, dim, input.ndim))  # type: ignore[no-any-return]
+        return own(F.reshape(op(F.reshape(input, 1), dim=0), ()), input)
+    return op(input, dim=axis)  # type: ignore[no-any-return]
 
 
 def softmax(input: Tensor, dim: int) -> Tensor:

@@ -139,6 +139,8 @@ class _ValuesIndices(tuple["Tensor", "Tensor"]):
 def _max_or_min(input: Tensor, dim: Any, keepdim: builtins.bool, name: str, whole: Any, along: Any) -> Any:
     check_tensor(name, "input", input)
     if isinstance(dim, TensorBase):
+        if keepdim is not False:
+            raise TypeError(f"{name}(): argument 'keepdim' goes with a dim, and {name} of two tensors has none")
         return maximum(input, dim) if name == "max" else minimum(input, dim)
     reduced_dims(name, None, 0, keepdim)
     if dim is None:
