@@ -189,7 +189,7 @@ class Elementwise(Op):
         function, gated = self.scalar_forward, False
         if compute.category == 1:
             function = self.integer_forward or function
-            if self.refused is not None:
+            if self.refused is not None and out.spec.numel:
                 names = self._argument_names()
                 asked = [inputs[names.index(name)] for name in _parameter_names(self.refused)]
                 plan_check(b, f"{self.name}_check", self.refused, compute.code, asked)

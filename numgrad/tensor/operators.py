@@ -147,6 +147,8 @@ class Operators(TensorBase):
         return F.neg(self)  # type: ignore[arg-type]
 
     def __pos__(self) -> Any:
+        if self._spec.dtype.is_bool:
+            raise RuntimeError("The `+` operator, on a bool tensor is not supported; convert with .long()")
         return self
 
     def __abs__(self) -> Any:
