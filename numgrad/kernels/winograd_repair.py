@@ -25,7 +25,7 @@ from numgrad.runtime.kernel import Device, Kernel, device, kernel
 from numgrad.runtime.plan import Operand, PlanBuilder
 from numgrad.runtime.simd import ADD, address_of
 
-MOST_UNEVEN, MOST_UNEVEN_GRAD = 32, 128
+MOST_UNEVEN, MOST_UNEVEN_GRAD = 32, 1024
 HUGEST = {"f4": 2.0**50, "f8": 2.0**450}  # norms; beyond them transforms may leave the range of numbers
 FEW = 4  # pixels of a tile that are watched by themselves
 # What a tile is watched for: the windows of 3 x 3 pixels that outputs see; those that the taps of a weight's gradient see,
