@@ -281,7 +281,7 @@ class Elementwise(Op):
         rows = zip(self.inputs, needs, passed, strict=True)
         outputs = [f"grad_{name}" for name, needed, same in rows if needed and not same]
         suffix = "" if len(outputs) == len(needs) else "".join(name.removeprefix("grad") for name in outputs)
-        return _fused(f"{self.name}_backward{suffix}", reads, outputs, part, tuple(range(len(outputs))), self.cost)
+        return fused_op(f"{self.name}_backward{suffix}", reads, outputs, part, tuple(range(len(outputs))), self.cost)
 
     # ---- forward mode -------------------------------------------------------------------------------------------
 
@@ -295,7 +295,7 @@ class Elementwise(Op):
                 if ctx.differentiable:
                     function = self._make_composite(function)
                 else:
-                    function = _fused(f"{self.name}_jvp", reads, ("tangent",), function, (None,), self.cost)
+                    function = fused_op(f"{self.name}_jvp", reads, ("tangent",), function, (None,), self.cost)
             push = self._pushes[key] = reads, function
         reads, function = push
         if function is None:
@@ -305,7 +305,7 @@ class Elementwise(Op):
         return function(*[values[name] for name in reads])
 
 
-def _fused(
+def fused_op(
     name: str, reads: Sequence[str], outputs: Sequence[str], part: ScalarFunction, items: tuple[Any, ...], cost: int
 ) -> Op:
     """An op that no one calls by name: one launch of a derived scalar function."""
