@@ -85,7 +85,7 @@ class BatchedTensor(Tensor):
     def __init__(self, payload: Tensor, level: BatchLevel) -> None:
         spec = payload._spec
         self.payload, self.level = payload, level
-        example = spec_of(spec.dtype, tuple(spec.shape[1:]), tuple(spec.strides[1:]))
+        example = spec_of(spec.dtype, tuple(spec.shape[1:]), tuple(spec.seen_strides[1:]))
         TensorBase.__init__(self, payload._storage, example, payload._address)
         self.levels: frozenset[BatchLevel] = frozenset((level,)) | levels_of(payload)
 

@@ -181,7 +181,9 @@ def accumulate(variable: TensorBase, grad: Any, owned: bool, create_graph: bool)
     with _leaf_locks[id(variable) >> 8 & 63]:
         if variable._grad is None:
             spec = variable._spec
-            if not (create_graph or (owned and (grad._spec is spec or _same_layout(spec, grad._spec)))):
+            if owned and not create_graph and grad._spec is not spec and _same_layout(spec, grad._spec):
+                grad._spec = spec  # it may be the leaf's layout alone that is private, or the gradient's
+            elif create_graph or not owned or grad._spec is not spec:
                 strides = spec.strides if spec.is_dense else contiguous_strides(spec.shape)
                 grad = find("to_strides")(grad, strides=strides)
             variable._grad = grad
@@ -194,4 +196,4 @@ def accumulate(variable: TensorBase, grad: Any, owned: bool, create_graph: bool)
 
 
 def _same_layout(spec: Spec, other: Spec) -> bool:
-    return other.is_dense and other.strides == spec.strides
+    return other.is_dense and other.lies_like(spec)

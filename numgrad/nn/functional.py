@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 
 from numgrad.dtypes import dtype as Dtype
 from numgrad.layout import product
@@ -10,7 +11,8 @@ from numgrad.tensor import functional as T
 from numgrad.tensor import layers, pointwise, random
 from numgrad.tensor.attention import scaled_dot_product_attention
 from numgrad.tensor.checked import flag, integer, real
-from numgrad.tensor.functional import gelu, relu, sigmoid, silu, tanh
+from numgrad.tensor.functional import gelu, sigmoid, tanh
+from numgrad.tensor.guarded import guard as _guard
 from numgrad.tensor.layers import (
     adaptive_avg_pool2d,
     avg_pool2d,
@@ -40,6 +42,7 @@ __all__ = [
     "cross_entropy",
     "dropout",
     "elu",
+    "elu_",
     "embedding",
     "gelu",
     "group_norm",
@@ -47,8 +50,10 @@ __all__ = [
     "l1_loss",
     "layer_norm",
     "leaky_relu",
+    "leaky_relu_",
     "linear",
     "log_softmax",
+    "logsigmoid",
     "max_pool2d",
     "mse_loss",
     "nll_loss",
@@ -68,6 +73,21 @@ __all__ = [
 # ---- activations ------------------------------------------------------------------------------------------------
 
 
+def _applied(name: str, function: Callable[..., Tensor], inplace: bool, input: Tensor, *numbers: float) -> Tensor:
+    """An activation, in place or not."""
+    return T.in_place(name, input, *numbers) if inplace else function(input, *numbers)
+
+
+def relu(input: Tensor, inplace: bool = False) -> Tensor:
+    """max(0, input); with ``inplace`` written over input.
+
+    >>> import numgrad as ng
+    >>> relu(ng.tensor([-1.0, 2.0]))
+    tensor([0., 2.])
+    """
+    return _applied("relu", T.relu, inplace, input)
+
+
 def relu_(input: Tensor) -> Tensor:
     """max(0, input), written over input.
 
@@ -78,27 +98,66 @@ def relu_(input: Tensor) -> Tensor:
     return input.relu_()
 
 
+def silu(input: Tensor, inplace: bool = False) -> Tensor:
+    """input * sigmoid(input); with ``inplace`` written over input.
+
+    >>> import numgrad as ng
+    >>> silu(ng.tensor([-1.0, 2.0]))
+    tensor([-0.2689,  1.7616])
+    """
+    return _applied("silu", T.silu, inplace, input)
+
+
 def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = False) -> Tensor:
-    """input where it is positive, else negative_slope * input.
+    """input where it is positive, else negative_slope * input; with ``inplace`` written over input.
 
     >>> import numgrad as ng
     >>> leaky_relu(ng.tensor([-1.0, 2.0]), 0.1)
     tensor([-0.1000,  2.0000])
     """
-    out = pointwise.leaky_relu(input, negative_slope)
-    return input.copy_(out) if inplace else out
+    if inplace and negative_slope < 0:  # the result does not tell where the input was positive
+        return T.assign("leaky_relu_", input, pointwise.leaky_relu(T.clone(input), negative_slope))
+    return _applied("leaky_relu", pointwise.leaky_relu, inplace, input, negative_slope)
+
+
+def leaky_relu_(input: Tensor, negative_slope: float = 0.01) -> Tensor:
+    """`leaky_relu`, written over input.
+
+    >>> import numgrad as ng
+    >>> leaky_relu_(ng.tensor([-1.0, 2.0]), 0.1)
+    tensor([-0.1000,  2.0000])
+    """
+    return leaky_relu(input, negative_slope, True)
 
 
 def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
-    """input where it is positive, else alpha * (exp(input) - 1).
+    """input where it is positive, else alpha * (exp(input) - 1); with ``inplace`` written over input.
 
     >>> import numgrad as ng
     >>> elu(ng.tensor([-1.0, 2.0]))
     tensor([-0.6321,  2.0000])
     """
-    # The clamp keeps the branch that is not taken from overflowing into its gradient.
-    out = T.where(T.gt(input, 0), input, T.mul(T.expm1(T.clamp(input, max=0.0)), alpha))
-    return input.copy_(out) if inplace else out
+    return _applied("elu", pointwise.elu, inplace, input, alpha)
+
+
+def elu_(input: Tensor, alpha: float = 1.0) -> Tensor:
+    """`elu`, written over input.
+
+    >>> import numgrad as ng
+    >>> elu_(ng.tensor([-1.0, 2.0]))
+    tensor([-0.6321,  2.0000])
+    """
+    return elu(input, alpha, True)
+
+
+def logsigmoid(input: Tensor) -> Tensor:
+    """log(1 / (1 + exp(-input))), exact on both sides.
+
+    >>> import numgrad as ng
+    >>> logsigmoid(ng.tensor([0.0, 1.0]))
+    tensor([-0.6931, -0.3133])
+    """
+    return pointwise.log_sigmoid(input)
 
 
 def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tensor:
@@ -111,7 +170,8 @@ def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tenso
     if (beta, threshold) == (1, 20):
         return T.softplus(input)  # which is the input there, but for rounding
     steep = T.mul(input, beta)
-    return T.where(T.gt(steep, threshold), input, T.div(T.softplus(steep), beta))
+    # softplus(x) = -log(sigmoid(-x)), without a threshold of its own.
+    return T.where(T.gt(steep, threshold), input, T.div(T.neg(pointwise.log_sigmoid(T.neg(steep))), beta))
 
 
 def softmax(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: Dtype | None = None) -> Tensor:
@@ -310,3 +370,6 @@ def embedding(
             raise AssertionError("Padding_idx must be within num_embeddings")
         padding_idx %= rows
     return layers.embedding(weight, input, -1 if padding_idx is None else padding_idx, scale_grad_by_freq, sparse)
+
+
+_guard(globals(), __all__)

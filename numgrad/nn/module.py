@@ -6,8 +6,8 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar
 
+from numgrad.dtypes import as_dtype, float32, float64
 from numgrad.dtypes import dtype as Dtype
-from numgrad.dtypes import float32, float64
 from numgrad.nn import state
 from numgrad.nn.hooks import TABLES, Hooked, call_with_hooks
 from numgrad.nn.parameter import Parameter, typename
@@ -392,8 +392,8 @@ class Module(Hooked):
         for value in (*args, *device.values()):
             if isinstance(value, Tensor):
                 dtype = value.dtype
-            elif isinstance(value, Dtype):
-                dtype = value
+            elif isinstance(value, (Dtype, type)):
+                dtype = as_dtype("nn.Module.to", value)
             elif isinstance(value, str):
                 if value.partition(":")[0] != "cpu":
                     raise RuntimeError(
@@ -401,6 +401,7 @@ class Module(Hooked):
                     )
             elif value is not None and not isinstance(value, bool):  # a bool is non_blocking
                 raise TypeError(f"nn.Module.to: got {typename(value)}, expected a dtype, a Tensor or the device 'cpu'")
+        dtype = None if dtype is None else as_dtype("nn.Module.to", dtype)
         if dtype is not None and not dtype.is_floating_point:
             raise TypeError(f"nn.Module.to only accepts floating point dtypes, but got desired dtype={dtype}")
 

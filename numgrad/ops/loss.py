@@ -147,6 +147,9 @@ def _(ctx, grad):
     return nll_loss_backward(grad, target, weight, total, size=tuple(ctx.input_specs[0].shape), **p), None, None
 
 
+nll_loss.tie(("input",), ("input",))
+
+
 def _picked(x: np.ndarray, target: np.ndarray, weight: Any, ignore_index: int) -> tuple[np.ndarray, np.ndarray]:
     """The log-probability and the weight of each target."""
     classes_last = np.moveaxis(x, 1, -1) if x.ndim > 1 else x

@@ -15,7 +15,7 @@ from numgrad.kernels.pool import (
     plan_max_pool2d,
     plan_max_pool2d_backward,
 )
-from numgrad.layout import channels_last_strides, contiguous_strides
+from numgrad.layout import strides_like
 from numgrad.ops.index import gather
 from numgrad.ops.layouts import with_strides
 from numgrad.ops.view import reshape
@@ -23,10 +23,6 @@ from numgrad.registry import Op
 from numgrad.runtime.plan import Operand, PlanBuilder
 
 _WINDOW: dict[str, Any] = {"kernel_size": (1, 1), "stride": (1, 1), "padding": (0, 0)}
-
-
-def _strides_for(spec: Any, shape: tuple[int, ...]) -> tuple[int, ...]:
-    return channels_last_strides(shape) if spec.is_channels_last() else contiguous_strides(shape)
 
 
 def _window(name: str, spec: Any, kernel_size: Any, stride: Any, padding: Any, dilation: Any = (1, 1)) -> Window:
@@ -85,9 +81,9 @@ def _(
     window = _window("max_pool2d", spec, kernel_size, stride, padding, dilation)
     _refuse_dtypes("max_pool2d", spec.dtype, spec.dtype.is_bool)
     shape = _pooled_shape("max_pool2d", spec, window, ceil_mode)
-    strides = _strides_for(spec, shape)
+    strides = strides_like(spec, shape)
     out, indices = b.output(spec.dtype, shape, strides), b.output(dtypes.int64, shape, strides)
-    plan_max_pool2d(b, with_strides(b, input, _strides_for(spec, tuple(spec.shape))), out, indices, window)
+    plan_max_pool2d(b, with_strides(b, input, strides_like(spec, tuple(spec.shape))), out, indices, window)
 
 
 @max_pool2d.backward
@@ -96,6 +92,9 @@ def _(ctx, grad, _indices_grad=None):
     p = ctx.params
     window = {"kernel_size": p.kernel_size, "stride": p.stride, "padding": p.padding, "dilation": p.dilation}
     return max_pool2d_backward(grad, indices, size=tuple(ctx.input_specs[0].shape), **window)
+
+
+max_pool2d.tie(("input",), ("input",))
 
 
 def _taps(x: np.ndarray, window: Window, shape: tuple[int, ...], fill: float) -> np.ndarray:
@@ -152,8 +151,8 @@ def _(
     padding: Any,
     dilation: Any,
 ) -> None:
-    strides = _strides_for(indices.spec, tuple(indices.spec.shape))
-    out = b.output(grad.spec.dtype, size, _strides_for(indices.spec, size))
+    strides = strides_like(indices.spec, tuple(indices.spec.shape))
+    out = b.output(grad.spec.dtype, size, strides_like(indices.spec, size))
     window = Window(kernel_size, stride, padding, dilation)
     plan_max_pool2d_backward(b, with_strides(b, grad, strides), with_strides(b, indices, strides), out, window)
 
@@ -191,13 +190,16 @@ def _(
     if counting["divisor_override"] == 0:
         raise ShapeError("avg_pool2d: divisor must be not zero")
     shape = _pooled_shape("avg_pool2d", spec, window, ceil_mode)
-    out = b.output(spec.dtype, shape, _strides_for(spec, shape))
-    plan_avg_pool2d(b, with_strides(b, input, _strides_for(spec, tuple(spec.shape))), out, window, **counting)
+    out = b.output(spec.dtype, shape, strides_like(spec, shape))
+    plan_avg_pool2d(b, with_strides(b, input, strides_like(spec, tuple(spec.shape))), out, window, **counting)
 
 
 @avg_pool2d.backward
 def _(ctx, grad):
     return avg_pool2d_backward(grad, size=tuple(ctx.input_specs[0].shape), **ctx.params._asdict())
+
+
+avg_pool2d.tie(("input",), ("input",))
 
 
 @avg_pool2d.oracle
@@ -234,8 +236,8 @@ def _(
     ceil_mode: bool,
     **counting: Any,
 ) -> None:
-    strides = _strides_for(grad.spec, tuple(grad.spec.shape))
-    out = b.output(grad.spec.dtype, size, _strides_for(grad.spec, size))
+    strides = strides_like(grad.spec, tuple(grad.spec.shape))
+    out = b.output(grad.spec.dtype, size, strides_like(grad.spec, size))
     plan_avg_pool2d_backward(b, with_strides(b, grad, strides), out, Window(kernel_size, stride, padding), **counting)
 
 
@@ -279,13 +281,16 @@ def _(b: PlanBuilder, input: Operand, output_size: tuple[int, int]) -> None:
         )
     _refuse_dtypes("adaptive_avg_pool2d", spec.dtype, not spec.dtype.is_floating_point)
     shape = (*spec.shape[:2], *output_size)
-    out = b.output(spec.dtype, shape, _strides_for(spec, shape))
-    plan_avg_pool2d(b, with_strides(b, input, _strides_for(spec, tuple(spec.shape))), out, None)
+    out = b.output(spec.dtype, shape, strides_like(spec, shape))
+    plan_avg_pool2d(b, with_strides(b, input, strides_like(spec, tuple(spec.shape))), out, None)
 
 
 @adaptive_avg_pool2d.backward
 def _(ctx, grad):
     return adaptive_avg_pool2d_backward(grad, size=tuple(ctx.input_specs[0].shape))
+
+
+adaptive_avg_pool2d.tie(("input",), ("input",))
 
 
 @adaptive_avg_pool2d.oracle
@@ -310,8 +315,8 @@ adaptive_avg_pool2d_backward = Op(
 
 @adaptive_avg_pool2d_backward.plan
 def _(b: PlanBuilder, grad: Operand, size: Any) -> None:
-    strides = _strides_for(grad.spec, tuple(grad.spec.shape))
-    out = b.output(grad.spec.dtype, size, _strides_for(grad.spec, size))
+    strides = strides_like(grad.spec, tuple(grad.spec.shape))
+    out = b.output(grad.spec.dtype, size, strides_like(grad.spec, size))
     plan_avg_pool2d_backward(b, with_strides(b, grad, strides), out, None)
 
 

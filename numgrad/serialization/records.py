@@ -13,11 +13,15 @@ MAX_DIMS = 64
 
 @dataclass(frozen=True, eq=False)
 class StorageRecord:
-    """A run of elements in the file; ``dtype`` is None where the file holds untyped bytes."""
+    """A run of elements in the file; ``dtype`` is None where the file holds untyped bytes.
+
+    ``location`` is the device that it was saved from.
+    """
 
     key: str
     dtype: StoredDtype | None
     numel: int
+    location: str = "cpu"
 
     @property
     def nbytes(self) -> int:

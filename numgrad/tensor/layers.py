@@ -72,6 +72,7 @@ def bmm(input: Tensor, mat2: Tensor) -> Tensor:
 
 def dot(input: Tensor, other: Tensor) -> Tensor:
     """Sum of the products of two vectors of one length."""
+    F.check_tensor("dot", "other", other)
     if input.ndim != 1 or other.ndim != 1 or input.shape != other.shape:
         raise ShapeError(
             f"dot: expected two 1D tensors of one length, but got {list(input.shape)} and {list(other.shape)}"
@@ -452,13 +453,14 @@ def embedding(
     Raises
     ------
     RuntimeError
-        The indices are not of int64 or int32.
+        The indices are not of int64 or int32, or the weight is no matrix.
     IndexError
         There is no such row.
     NotImplementedError
         ``scale_grad_by_freq`` or ``sparse``.
     """
-    F.check_tensor("embedding", "weight", weight)
+    if F.check_tensor("embedding", "weight", weight).ndim != 2:
+        raise RuntimeError(f"embedding: 'weight' must be 2-D, got shape {list(weight.shape)}")
     F.check_tensor("embedding", "indices", indices)
     for name, value in (("scale_grad_by_freq", scale_grad_by_freq), ("sparse", sparse)):
         if value:
@@ -479,13 +481,12 @@ def embedding(
 
 
 def _along(op: Any, input: Tensor, dim: int, dtype: Any = None) -> Tensor:
-    F.check_tensor(op.name, "input", input)
+    axis = F.wrap_dim(op.name, dim, F.check_tensor(op.name, "input", input).ndim)
     if dtype is not None:
         input = input.to(dtype)
     if input.ndim == 0:
-        axis = F.wrap_dim(op.name, dim, 0)
-        return own(F.reshape(_along(op, F.reshape(input, 1), axis), ()), input)
-    return op(input, dim=F.wrap_dim(op.name, dim, input.ndim))  # type: ignore[no-any-return]
+        return own(F.reshape(op(F.reshape(input, 1), dim=0), ()), input)
+    return op(input, dim=axis)  # type: ignore[no-any-return]
 
 
 def softmax(input: Tensor, dim: int, dtype: Any = None) -> Tensor:

@@ -261,10 +261,7 @@ def huber_loss(input: Tensor, target: Tensor, reduction: str = "mean", delta: fl
     if not delta > 0:
         raise RuntimeError("huber_loss does not support non-positive values for delta.")
     _warn_of_sizes(input, target)
-    error = F.sub(input, target)
-    size = F.abs(error)
-    far = F.mul(F.sub(size, 0.5 * delta), delta)
-    return _reduced(F.where(F.le(size, delta), F.mul(F.square(error), 0.5), far), reduction)
+    return _reduced(ops.elementwise.huber(F.sub(input, target), float(delta)), reduction)
 
 
 def smooth_l1_loss(
@@ -291,7 +288,8 @@ def smooth_l1_loss(
         raise RuntimeError("smooth_l1_loss does not support negative values for beta.")
     if beta == 0:
         return l1_loss(input, target, reduction=reduction)
-    return F.div(huber_loss(input, target, reduction, beta), beta)
+    _warn_of_sizes(input, target)
+    return _reduced(ops.elementwise.smooth_l1(F.sub(input, target), float(beta)), reduction)
 
 
 def binary_cross_entropy_with_logits(
@@ -319,11 +317,7 @@ def binary_cross_entropy_with_logits(
     reduction = legacy_reduction(size_average, reduce, reduction)
     if target.shape != input.shape:
         raise ValueError(f"Target size ({target.shape}) must be the same as input size ({input.shape})")
-    # -log(sigmoid(x)) = softplus(-x), which neither overflows nor loses digits.
-    positive = F.softplus(F.neg(input))
-    if pos_weight is None:
-        loss = F.add(F.mul(F.sub(1, target), input), positive)
-    else:
-        scale = F.add(F.mul(F.sub(pos_weight, 1), target), 1)
-        loss = F.add(F.mul(F.sub(1, target), input), F.mul(scale, positive))
+    dtype = F.result_type(input, target)
+    operands = [F.as_operand(operand, dtype) for operand in (input, target, 1.0 if pos_weight is None else pos_weight)]
+    loss = ops.elementwise.bce_with_logits(*operands)
     return _reduced(loss if weight is None else F.mul(loss, weight), reduction)

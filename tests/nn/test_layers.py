@@ -165,10 +165,11 @@ def test_refused_before_anything_changes() -> None:
         nn.Conv2d(3, 3, 2.5)
 
 
-def test_conv_weight_lies_with_its_channels_last() -> None:
+def test_conv_weight_lies_privately_with_its_channels_last() -> None:
     weight = nn.Conv2d(8, 4, (3, 5), groups=2).weight
     assert tuple(weight.shape) == (4, 4, 3, 5)
-    assert weight.stride() == (60, 1, 20, 4)
+    assert weight.stride() == (60, 15, 5, 1)
+    assert tuple(weight._spec.strides) == (60, 1, 20, 4)
 
 
 def test_relu_in_place() -> None:

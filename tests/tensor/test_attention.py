@@ -96,7 +96,9 @@ def test_float32_and_the_result_lies_with_heads_side_by_side() -> None:
     out, _ = of_numgrad(inputs)
     truth, _ = of_numgrad([x.astype(np.float64) for x in inputs])
     assert np.abs(out - truth).max() < 2e-6
-    assert sdpa(*(ng.tensor(x) for x in inputs)).transpose(1, 2).is_contiguous()
+    assert sdpa(*(ng.tensor(x) for x in inputs)).is_contiguous()
+    side_by_side = [ng.tensor(x.swapaxes(1, 2).copy()).transpose(1, 2) for x in inputs]
+    assert sdpa(*side_by_side).transpose(1, 2).is_contiguous()
 
 
 def test_same_bits_with_any_number_of_threads_and_any_strides() -> None:
