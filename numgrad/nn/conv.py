@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 from numgrad.dtypes import dtype as Dtype
 from numgrad.dtypes import get_default_dtype
@@ -13,6 +14,7 @@ from numgrad.nn.module import Module
 from numgrad.nn.parameter import Parameter
 from numgrad.nn.sizes import Pair, pair
 from numgrad.tensor import creation
+from numgrad.tensor.checked import cpu
 from numgrad.tensor.tensor import Tensor
 
 _PADDING_MODES = ("zeros", "reflect", "replicate", "circular")
@@ -35,6 +37,8 @@ class Conv2d(Module):
         Whether to learn an offset for each output channel.
     padding_mode
         'zeros'; torch's other modes are refused.
+    device
+        'cpu', the only one that there is, or None.
     dtype
         Of the parameters; None: the default dtype.
 
@@ -67,10 +71,11 @@ class Conv2d(Module):
         groups: int = 1,
         bias: bool = True,
         padding_mode: str = "zeros",
-        *,
+        device: Any = None,
         dtype: Dtype | None = None,
     ) -> None:
         super().__init__()
+        cpu("Conv2d", device)
         if groups <= 0:
             raise ValueError("groups must be a positive integer")
         for name, channels in (("in_channels", in_channels), ("out_channels", out_channels)):

@@ -39,6 +39,15 @@ def _checked(b: PlanBuilder, x: Operand, *vectors: tuple[str, Operand | None]) -
     return [None if vector is None else contiguous(b, vector) for _, vector in vectors]
 
 
+def _check_eps(eps: Any, training: bool) -> None:
+    """Refuse a root of nothing, or of less."""
+    if isinstance(eps, (tuple, str)) or eps is None:
+        raise TypeError(f"batch_norm(): argument 'eps' must be float, not {type(eps).__name__}")
+    if eps <= 0.0 and (training or eps < 0.0):
+        wanted = "positive during training" if training else "non-negative"
+        raise ValueError(f"batch_norm eps must be {wanted}, but got {eps}")
+
+
 def _checked_residual(input: Operand, residual: Operand | None) -> None:
     if residual is not None and (
         residual.spec.shape != input.spec.shape or residual.spec.dtype is not input.spec.dtype
@@ -87,6 +96,7 @@ def _plan_training(
     eps: float,
     relu: bool = False,
 ) -> None:
+    _check_eps(eps, training=True)
     _checked_residual(input, residual)
     names = dict(zip(_INPUTS[1:], (weight, bias, running_mean, running_var), strict=True))
     weight, bias, *_ = _checked(b, input, *names.items())
@@ -174,6 +184,7 @@ def _plan_eval(
     eps: float,
     relu: bool = False,
 ) -> None:
+    _check_eps(eps, training=False)
     _checked_residual(input, residual)
     names = dict(zip(_INPUTS[1:], (weight, bias, running_mean, running_var), strict=True))
     weight, bias, running_mean, running_var = _checked(b, input, *names.items())

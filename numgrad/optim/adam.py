@@ -7,7 +7,7 @@ from typing import Any
 
 from numgrad.dtypes import float32
 from numgrad.optim import updates
-from numgrad.optim.optimizer import Optimizer, Params
+from numgrad.optim.optimizer import Optimizer, Params, check_execution
 from numgrad.tensor import creation
 from numgrad.tensor.tensor import Tensor
 
@@ -33,6 +33,10 @@ class Adam(Optimizer):
         Divide by the largest mean of squares so far.
     maximize
         Ascend instead.
+    foreach, capturable, fused
+        Taken for torch's sake; they say how to compute, not what.
+    differentiable
+        False.
     decoupled_weight_decay
         Shrink the parameters by lr * weight_decay directly, as `AdamW`.
 
@@ -62,9 +66,14 @@ class Adam(Optimizer):
         weight_decay: float = 0,
         amsgrad: bool = False,
         *,
+        foreach: bool | None = None,
         maximize: bool = False,
+        capturable: bool = False,
+        differentiable: bool = False,
+        fused: bool | None = None,
         decoupled_weight_decay: bool = False,
     ) -> None:
+        check_execution(foreach, fused, differentiable)
         defaults = {
             "lr": lr,
             "betas": betas,
@@ -141,7 +150,12 @@ class AdamW(Adam):
         amsgrad: bool = False,
         *,
         maximize: bool = False,
+        foreach: bool | None = None,
+        capturable: bool = False,
+        differentiable: bool = False,
+        fused: bool | None = None,
     ) -> None:
+        check_execution(foreach, fused, differentiable)
         super().__init__(params, lr, betas, eps, weight_decay, amsgrad, maximize=maximize, decoupled_weight_decay=True)
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:

@@ -243,6 +243,22 @@ class Optimizer:
         return "\n".join([*lines, ")"])
 
 
+def check_execution(foreach: Any, fused: Any, differentiable: Any) -> None:
+    """What torch's options of how to compute may be; there is one way here, and it computes the same.
+
+    Raises
+    ------
+    NotImplementedError
+        The step itself is to be differentiated.
+    RuntimeError
+        Two ways are asked for at once.
+    """
+    if differentiable:
+        raise NotImplementedError("optimizer: differentiable=True is not implemented; leave it False")
+    if foreach and fused:
+        raise RuntimeError("`fused` and `foreach` cannot be `True` together.")
+
+
 def _without_names(given: list[Any]) -> tuple[list[Any], list[str]]:
     """The tensors of ``(name, tensor)`` pairs, and the names; or the tensors and nothing."""
     named = [isinstance(each, tuple) for each in given]

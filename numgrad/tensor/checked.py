@@ -67,3 +67,17 @@ def real(op: str, name: str, value: Any) -> float:
     ):
         return float(value)  # type: ignore[arg-type]
     raise _refusal(op, name, value, "float")
+
+
+def cpu(op: str, device: Any) -> None:
+    """Refuse every device but the one that there is; None leaves the choice.
+
+    Raises
+    ------
+    RuntimeError
+        The device is another one.
+
+    >>> cpu("Linear", "cpu")
+    """
+    if device is not None and str(device).partition(":")[0] != "cpu":
+        raise RuntimeError(f"{op}: device is {device!r}, expected 'cpu', the only one that numgrad has")

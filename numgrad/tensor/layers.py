@@ -30,6 +30,8 @@ def _pair(op: str, name: str, value: Any) -> tuple[int, int]:
     """
     if value.__class__ is tuple and len(value) == 2 and value[0].__class__ is int and value[1].__class__ is int:
         return value  # type: ignore[no-any-return]
+    if value.__class__ is int:
+        return value, value
     given = tuple(value) if isinstance(value, (tuple, list)) else (value,)
     if len(given) not in (1, 2):
         raise ShapeError(f"{op}: {name} must be a single int or a tuple of two ints, but got {name}={list(given)}")
@@ -167,10 +169,11 @@ def conv2d(
         input, pads = _named_padding(input, weight, padding, steps, spread)
     else:
         pads = _pair("conv2d", "padding", padding)
-    groups = integer("conv2d", "groups", groups)
+    if groups.__class__ is not int:
+        groups = integer("conv2d", "groups", groups)
     unbatched = input._spec.ndim == 3
     batched = F.unsqueeze(input, 0) if unbatched else input
-    if weight._spec.numel == 0 and batched.ndim == 4 and batched.shape[1] == 0:
+    if not weight._spec.numel and batched._spec.ndim == 4 and batched._spec.shape[1] == 0:
         out = _convolved_nothing(batched, weight, bias, steps, pads, spread, groups)
     else:
         out = ops.conv.conv2d.apply((batched, weight, bias), steps, pads, spread, groups)
@@ -265,16 +268,17 @@ def max_pool2d(
         stride=stride,
         padding=padding,
         dilation=_pair("max_pool2d", "dilation", dilation),
-        ceil_mode=flag("max_pool2d", "ceil_mode", ceil_mode),
+        ceil_mode=ceil_mode if ceil_mode is False else flag("max_pool2d", "ceil_mode", ceil_mode),
     )
     return (out, indices) if return_indices else out
 
 
 def _window(name: str, kernel_size: Any, stride: Any, padding: Any) -> tuple[tuple[int, int], ...]:
     """Window, stride and padding of a pooling; the stride is the window if it is None or empty."""
-    window = _pair(name, "kernel_size", kernel_size)
-    whole = stride is None or (isinstance(stride, (tuple, list)) and not stride)
-    return window, window if whole else _pair(name, "stride", stride), _pair(name, "padding", padding)
+    window, pads = _pair(name, "kernel_size", kernel_size), _pair(name, "padding", padding)
+    if stride is None or stride == () or stride == []:
+        return window, window, pads
+    return window, _pair(name, "stride", stride), pads
 
 
 def avg_pool2d(
@@ -303,8 +307,8 @@ def avg_pool2d(
         kernel_size=window,
         stride=stride,
         padding=padding,
-        ceil_mode=flag("avg_pool2d", "ceil_mode", ceil_mode),
-        count_include_pad=flag("avg_pool2d", "count_include_pad", count_include_pad),
+        ceil_mode=ceil_mode if ceil_mode is False else flag("avg_pool2d", "ceil_mode", ceil_mode),
+        count_include_pad=count_include_pad is True or flag("avg_pool2d", "count_include_pad", count_include_pad),
         divisor_override=divisor_override,
     )
 
@@ -325,8 +329,10 @@ def adaptive_avg_pool2d(input: Tensor, output_size: Any) -> Tensor:
     if len(given) != 2:
         raise ShapeError(f"{name}: output_size must be 2, but it has {len(given)} elements")
     size = tuple(
-        n if extent is None else integer(name, "output_size", extent)
-        for extent, n in zip(given, input.shape[-2:], strict=True)
+        [
+            extent if extent.__class__ is int else n if extent is None else integer(name, "output_size", extent)
+            for extent, n in zip(given, input._spec.shape[-2:], strict=True)
+        ]
     )
     if input.ndim == 3 and input.shape[0] == 0:  # no channels: as a batch of no images
         return F.squeeze(ops.pool.adaptive_avg_pool2d(F.unsqueeze(input, 1), output_size=size), 1)
@@ -361,31 +367,13 @@ def batch_norm(
         The shapes or dtypes do not fit, or statistics are missing.
     """
     F.check_tensor("batch_norm", "input", input)
-    momentum, eps = _checked_numbers(training, momentum, eps)
-    if training:
+    if training is True or (training is not False and flag("batch_norm", "training", training)):
+        if momentum.__class__ is not float:
+            momentum = real("batch_norm", "momentum", momentum)
         inputs = input, weight, bias, running_mean, running_var
         return ops.norm.batch_norm_training.apply(inputs, momentum, eps)  # type: ignore[no-any-return]
     _require_statistics(running_mean, running_var)
     return ops.norm.batch_norm_eval(input, weight, bias, running_mean, running_var, eps=eps)  # type: ignore[no-any-return]
-
-
-def _checked_numbers(training: bool, momentum: float, eps: float) -> tuple[float, float]:
-    """``momentum`` and ``eps`` of batch norm.
-
-    Raises
-    ------
-    TypeError
-        One is no number, or ``training`` no bool.
-    ValueError
-        eps is negative, or 0 in training: the root would be of nothing.
-    """
-    if eps.__class__ is not float or momentum.__class__ is not float:
-        momentum, eps = real("batch_norm", "momentum", momentum), real("batch_norm", "eps", eps)
-    if flag("batch_norm", "training", training) and eps <= 0.0:
-        raise ValueError(f"batch_norm eps must be positive during training, but got {eps}")
-    if eps < 0.0:
-        raise ValueError(f"batch_norm eps must be non-negative, but got {eps}")
-    return momentum, eps
 
 
 def count_batch(counter: Tensor) -> None:
@@ -421,7 +409,6 @@ def batch_norm_relu(
         As `batch_norm`, or the residual is of another shape or dtype.
     """
     F.check_tensor("batch_norm", "input", input)
-    momentum, eps = _checked_numbers(training, momentum, eps)
     inputs = input, weight, bias, running_mean, running_var, residual
     if training:
         return ops.norm.batch_norm_relu_training.apply(inputs, momentum, eps)  # type: ignore[no-any-return]

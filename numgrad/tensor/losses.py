@@ -102,9 +102,13 @@ def nll_loss(
         The shapes or dtypes do not fit; the reduction is unknown.
     """
     reduction = legacy_reduction(size_average, reduce, reduction)
+    ignore_index = integer("nll_loss", "ignore_index", ignore_index)
+    return _nll_loss(input, target, weight, ignore_index, reduction)
+
+
+def _nll_loss(input: Tensor, target: Tensor, weight: Tensor | None, ignore_index: int, reduction: str) -> Tensor:
     F.check_tensor("nll_loss", "input", input)
     F.check_tensor("nll_loss", "target", target)
-    ignore_index = integer("nll_loss", "ignore_index", ignore_index)
     if input.ndim == 0:
         raise ValueError("nll_loss: Expected 1 or more dimensions (got 0)")
     batches = input.shape[0], target.shape[0] if target.ndim else 0
@@ -162,7 +166,7 @@ def cross_entropy(
         if ignore_index >= 0:
             raise RuntimeError("cross_entropy: ignore_index is not supported for floating point target")
         return _soft_cross_entropy(logs, target, weight, reduction, label_smoothing, axis)
-    loss = nll_loss(logs, target, weight, ignore_index=ignore_index, reduction=reduction)
+    loss = _nll_loss(logs, target, weight, ignore_index, reduction)
     if label_smoothing == 0.0:
         return loss
     classes = input.shape[axis]
@@ -175,7 +179,7 @@ def cross_entropy(
         else:
             # With -1 for each log-probability the loss is the sum of the targets' weights.
             ones = creation.full(tuple(logs.shape), -1.0, dtype=logs.dtype)
-            total = nll_loss(ones, target, weight, ignore_index=ignore_index, reduction="sum")
+            total = _nll_loss(ones, target, weight, ignore_index, "sum")
         smooth = F.div(F.sum(smooth), total)
     elif reduction == "sum":
         smooth = F.sum(smooth)
@@ -221,9 +225,10 @@ def mse_loss(
     """The squared differences, each times its weight; their mean or sum."""
     reduction = legacy_reduction(size_average, reduce, reduction)
     _warn_of_sizes(input, target)
-    dtype = F.result_type(input, target)
-    error = F.sub(F.as_operand(input, dtype), F.as_operand(target, dtype))
-    return _weighted(F.square(error), input, weight, reduction)
+    if target.dtype is not input.dtype:  # so that a bool is taken beside numbers
+        dtype = F.result_type(input, target)
+        input, target = F.cast(input, dtype), F.cast(target, dtype)
+    return _weighted(F.square(F.sub(input, target)), input, weight, reduction)
 
 
 def l1_loss(

@@ -128,6 +128,51 @@ def _quietly() -> Any:
     return warnings.catch_warnings()
 
 
+BUILT: dict[str, Any] = {
+    "linear": lambda lib: lib.nn.Linear(3, 2, True, "cpu", lib.float64),
+    "linear by name": lambda lib: lib.nn.Linear(3, 2, device="cpu", dtype=lib.float64),
+    "conv": lambda lib: lib.nn.Conv2d(2, 3, 1, 1, 0, 1, 1, False, "zeros", None, lib.float64),
+    "batch norm": lambda lib: lib.nn.BatchNorm2d(3, 1e-5, 0.1, True, True, "cpu", lib.float64, bias=False),
+    "layer norm": lambda lib: lib.nn.LayerNorm(3, 1e-5, True, False, "cpu", lib.float64),
+    "group norm": lambda lib: lib.nn.GroupNorm(1, 3, 1e-5, True, "cpu", lib.float64, bias=False),
+    "embedding": lambda lib: lib.nn.Embedding(3, 2, 0, None, 2.0, False, False, None, False, "cpu", lib.float64),
+    "frozen embedding": lambda lib: lib.nn.Embedding(3, 2, _weight=lib.ones(3, 2), _freeze=True),
+    "attention": lambda lib: lib.nn.MultiheadAttention(4, 2, 0.0, True, False, False, 3, 3, True, "cpu", lib.float64),
+    "transformer": lambda lib: lib.nn.TransformerEncoderLayer(
+        4, 2, 8, 0.0, "relu", 1e-5, True, True, False, "cpu", lib.float64
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BUILT)
+def test_modules_take_device_and_dtype_where_torchs_do(name: str, torch: ModuleType) -> None:
+    found = [
+        [
+            (key, tuple(p.shape), str(p.dtype).split(".")[-1], p.requires_grad)
+            for key, p in BUILT[name](lib).named_parameters()
+        ]
+        for lib in (ng, torch)
+    ]
+    assert found[0] == found[1]
+
+
+def test_other_devices_are_refused() -> None:
+    for make in (lambda: ng.nn.Linear(1, 1, device="cuda"), lambda: ng.nn.TransformerEncoderLayer(2, 1, device="mps")):
+        with pytest.raises(RuntimeError, match="expected 'cpu'"):
+            make()
+
+
+def test_how_an_optimizer_computes_may_be_said() -> None:
+    p = ng.ones(2, requires_grad=True)
+    for make in (ng.optim.SGD, ng.optim.Adam, ng.optim.AdamW):
+        make([p], lr=0.1, foreach=True)
+        make([p], lr=0.1, fused=True, differentiable=False)
+        with pytest.raises(RuntimeError, match="together"):
+            make([p], lr=0.1, foreach=True, fused=True)
+        with pytest.raises(NotImplementedError, match="differentiable"):
+            make([p], lr=0.1, differentiable=True)
+
+
 # ---- names and order --------------------------------------------------------------------------------------------
 
 # numgrad's name of an argument, where torch's is another one, or Python's keyword.
