@@ -27,7 +27,7 @@ from numgrad.serialization.pickle_text import (
 )
 from numgrad.serialization.placeholder import Placeholder
 from numgrad.serialization.rebuild import REBUILDERS, build_array, build_dtype, kind_of
-from numgrad.serialization.records import StorageRecord
+from numgrad.serialization.records import StorageRecord, StorageView
 from numgrad.serialization.short_list import SHORT_LIST, WAY_OUT, Global, hint_about
 from numgrad.serialization.stack import MAX_OPCODES, Stack
 
@@ -253,12 +253,20 @@ class PickleMachine(Stack):
             raise self.refusal(f"a storage's location is {kind_of(location)}, expected a string")
         if type(numel) is not int or not 0 <= numel < 2**63:
             raise self.refusal(f"the size of storage {key} is {shortened(numel)}, expected 0 to 2**63 - 1")
-        if self._legacy and pid[5] is not None:
-            raise self.refusal("a storage is a view of another (torch 0.4 and before): save it with a newer torch")
         known = self.storages.setdefault(key, StorageRecord(key, kind.dtype, numel, location))
         if known.dtype is not kind.dtype or known.numel != numel:
             raise self.refusal(f"storage {key} comes with two types or sizes")
-        self._stack.append(known)
+        self._stack.append(known if not self._legacy or pid[5] is None else self._view_of(known, pid[5]))
+
+    def _view_of(self, storage: StorageRecord, view: Any) -> StorageView:
+        if type(view) is not tuple or len(view) != 3 or type(view[0]) is not str or not _STORAGE_KEY.fullmatch(view[0]):
+            raise self.refusal(f"a view of storage {storage.key} is {kind_of(view)}, expected (key, offset, size)")
+        key, offset, numel = view
+        if storage.dtype is None:
+            raise self.refusal(f"storage {storage.key} is untyped, and comes with a view, which only older torch wrote")
+        if type(offset) is not int or type(numel) is not int or not 0 <= offset <= offset + numel <= storage.numel:
+            raise self.refusal(f"a view reaches outside of storage {storage.key}, which has {storage.numel} elements")
+        return StorageView(storage, key, offset, numel)
 
     def _reduce(self) -> None:
         arguments = self._pop()

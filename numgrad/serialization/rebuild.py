@@ -11,7 +11,7 @@ from numgrad.serialization.errors import shortened
 from numgrad.serialization.numpy_pickles import ArrayRecord, DtypeRecord
 from numgrad.serialization.pickle_text import Octets
 from numgrad.serialization.placeholder import Placeholder
-from numgrad.serialization.records import StorageRecord, TensorRecord, why_not_a_view, without_idle_strides
+from numgrad.serialization.records import StorageRecord, StorageView, TensorRecord, why_not_a_view, without_idle_strides
 from numgrad.serialization.short_list import WAY_OUT, Global
 
 if TYPE_CHECKING:
@@ -24,7 +24,12 @@ def kind_of(value: object) -> str:
     """'a list', 'the name torch.FloatStorage': what a value is, without showing what it holds."""
     if type(value) is Global:
         return f"the name {value.name}"
-    names: dict[type, str] = {StorageRecord: "storage", TensorRecord: "tensor", OrderedDict: "OrderedDict"}
+    names: dict[type, str] = {
+        StorageRecord: "storage",
+        StorageView: "storage",
+        TensorRecord: "tensor",
+        OrderedDict: "OrderedDict",
+    }
     names |= {Octets: "str", ArrayRecord: "ndarray", DtypeRecord: "NumPy dtype"}
     name = names.get(type(value), type(value).__name__)
     return "None" if value is None else f"an {name}" if name[0] in "aeiouO" else f"a {name}"
@@ -187,7 +192,7 @@ def _tensor(machine: PickleMachine, name: str, arguments: Arguments) -> object:
     if not least <= len(arguments) <= most:
         raise machine.refusal(f"{name} is called with {len(arguments)} arguments, expected {least} to {most}")
     storage, offset, size, stride = arguments[:4]
-    if type(storage) is not StorageRecord:
+    if type(storage) not in (StorageRecord, StorageView):
         raise machine.refusal(f"a tensor's storage is {kind_of(storage)}, expected a storage")
     requires_grad, hooks, rest = (*arguments[4:6], arguments[6:]) if least > 4 else (False, None, ())
     dtype = storage.dtype
@@ -203,6 +208,8 @@ def _tensor(machine: PickleMachine, name: str, arguments: Arguments) -> object:
     reason = why_not_a_view(storage, dtype, offset, size, stride) or _why_not_plain(machine, requires_grad, hooks)
     if reason:
         raise machine.refusal(reason)
+    if isinstance(storage, StorageView):
+        storage, offset = storage.root, offset + storage.offset
     return TensorRecord(storage, dtype, offset, size, without_idle_strides(size, stride), requires_grad)
 
 

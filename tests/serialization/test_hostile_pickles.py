@@ -407,10 +407,32 @@ def test_legacy_stream_is_refused_with_its_reason(changed: dict[str, Any], reaso
         load(io.BytesIO(Legacy(six(), **changed).data()))
 
 
-def test_legacy_views_of_storages_are_refused() -> None:
-    pid = ("storage", Name("torch", "FloatStorage"), "7", "cpu", 6, ("8", 0, 6))
-    with pytest.raises(WeightsFormatError, match="view of another"):
-        load(io.BytesIO(Legacy(Pid(pid)).data()))
+def test_views_of_untyped_storages_are_refused() -> None:
+    pid = Pid(("storage", Name("torch.storage", "UntypedStorage"), "7", "cpu", 24, ("8", 0, 24)))
+    with pytest.raises(WeightsFormatError, match="storage 7 is untyped, and comes with a view"):
+        load(io.BytesIO(Legacy(pid).data()))
+
+
+@pytest.mark.parametrize(
+    ("view", "reason"),
+    [
+        (1, "a view of storage 7 is an int"),
+        (("8", 0), "a view of storage 7 is a tuple"),
+        ((8, 0, 6), "a view of storage 7 is a tuple"),
+        (("8", -1, 6), "reaches outside of storage 7, which has 6"),
+        (("8", 0, 7), "reaches outside of storage 7, which has 6"),
+        (("8", 4, 3), "reaches outside of storage 7, which has 6"),
+        (("8", 4, -1), "reaches outside of storage 7, which has 6"),
+        (("8", 0.0, 6), "reaches outside of storage 7, which has 6"),
+        (("8", 2, 2), "reaches element 3 of storage 8, which has 2"),
+        (("8", 6, 0), "reaches element 3 of storage 8, which has 0"),
+    ],
+)
+def test_views_of_storages_are_checked(view: Any, reason: str) -> None:
+    """torch before 0.4 had storages that are parts of others."""
+    pid = Pid(("storage", Name("torch", "FloatStorage"), "7", "cpu", 6, view))
+    with pytest.raises(WeightsFormatError, match=reason):
+        load(io.BytesIO(Legacy([six(), rebuild(pid, 0, (4,), (1,), False, OrderedDict())]).data()))
 
 
 def test_many_overlapping_views_cannot_fill_the_memory() -> None:
