@@ -209,7 +209,8 @@ def _tensor(machine: PickleMachine, name: str, arguments: Arguments) -> object:
     if reason:
         raise machine.refusal(reason)
     if isinstance(storage, StorageView):
-        storage, offset = storage.root, offset + storage.offset
+        offset += storage.offset
+        storage = storage.root
     return TensorRecord(storage, dtype, offset, size, without_idle_strides(size, stride), requires_grad)
 
 
