@@ -26,7 +26,7 @@ from numgrad.serialization.pickle_text import (
     unicode_of,
 )
 from numgrad.serialization.placeholder import Placeholder
-from numgrad.serialization.rebuild import REBUILDERS, build_array, build_dtype, kind_of
+from numgrad.serialization.rebuild import REBUILDERS, bare_tensor, build_array, build_dtype, kind_of
 from numgrad.serialization.records import StorageRecord, StorageView
 from numgrad.serialization.short_list import SHORT_LIST, WAY_OUT, Global, hint_about
 from numgrad.serialization.stack import MAX_OPCODES, Stack
@@ -274,7 +274,8 @@ class PickleMachine(Stack):
         if type(arguments) is not tuple:
             raise self.refusal(f"the pickle calls {kind_of(function)} with {kind_of(arguments)}, expected a tuple")
         if type(function) is Placeholder:
-            self._push_object(self._instance(function, arguments))
+            tensor = bare_tensor(self, function.name, arguments)
+            self._push_object(self._instance(function, arguments) if tensor is None else tensor)
             return
         if type(function) is not Global or function.kind != "function":
             raise self.refusal(f"the pickle calls {kind_of(function)}, which is not a function on the short list")

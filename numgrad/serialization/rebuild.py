@@ -224,6 +224,18 @@ def _parameter(machine: PickleMachine, name: str, arguments: Arguments) -> objec
     return TensorRecord(tensor.storage, tensor.dtype, tensor.offset, tensor.size, tensor.stride, requires_grad)
 
 
+def bare_tensor(machine: PickleMachine, name: str, arguments: Arguments) -> object:
+    """A tensor to which a program has given attributes, without them; None if a call of an unknown name gives none."""
+    if name == "torch._utils._rebuild_parameter_with_state" and len(arguments) == 4:
+        if type(arguments[0]) is TensorRecord:
+            return _parameter(machine, name, arguments[:3])
+    elif name == "torch._tensor._rebuild_from_type_v2" and len(arguments) == 4 and type(arguments[2]) is tuple:
+        function = arguments[0]
+        if type(function) is Global and function.name.startswith("torch._utils._rebuild_tensor"):
+            return _tensor(machine, function.name, arguments[2])
+    return None
+
+
 def _why_not_plain(machine: PickleMachine, requires_grad: object, hooks: object) -> str:
     if type(requires_grad) is not bool:
         return f"a tensor's requires_grad is {kind_of(requires_grad)}, expected a bool"
