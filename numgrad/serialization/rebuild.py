@@ -48,6 +48,8 @@ def _ordered_dict(machine: PickleMachine, name: str, arguments: Arguments) -> ob
         return made
     # Python 2 gives the items to the call, as a list of pairs.
     pairs = arguments[0] if len(arguments) == 1 else None
+    if type(pairs) is list:
+        machine.spend_items(pairs)
     if type(pairs) is not list or not all(type(pair) in (list, tuple) and len(pair) == 2 for pair in pairs):
         raise machine.refusal(f"{name} is called with something else than nothing or one list of pairs")
     for key, value in pairs:
@@ -57,6 +59,8 @@ def _ordered_dict(machine: PickleMachine, name: str, arguments: Arguments) -> ob
 
 def _counter(machine: PickleMachine, name: str, arguments: Arguments) -> object:
     counts = arguments[0] if len(arguments) == 1 else None
+    if type(counts) is dict:
+        machine.spend_items(counts)
     if type(counts) is not dict or not all(type(count) is int for count in counts.values()):
         raise machine.refusal(f"{name} is called with something else than one dict of integers")
     return Counter(counts)
@@ -64,6 +68,8 @@ def _counter(machine: PickleMachine, name: str, arguments: Arguments) -> object:
 
 def _size(machine: PickleMachine, name: str, arguments: Arguments) -> object:
     extents = arguments[0] if len(arguments) == 1 else None
+    if type(extents) is tuple:
+        machine.spend_items(extents)
     if type(extents) is not tuple or not all(type(extent) is int for extent in extents):
         raise machine.refusal(f"{name} is called with something else than one tuple of integers")
     return extents
