@@ -17,7 +17,7 @@ from numgrad.kernels.pool import (
 )
 from numgrad.layout import strides_like
 from numgrad.ops.index import gather
-from numgrad.ops.layouts import with_strides
+from numgrad.ops.layouts import check_floating, unsupported, with_strides
 from numgrad.ops.view import reshape
 from numgrad.registry import Op
 from numgrad.runtime.plan import Operand, PlanBuilder
@@ -73,6 +73,8 @@ def _(
     b: PlanBuilder, input: Operand, kernel_size: Any, stride: Any, padding: Any, dilation: Any, ceil_mode: bool
 ) -> None:
     spec = input.spec
+    if spec.dtype.is_bool:
+        raise unsupported("max_pool2d", input)
     window = _window("max_pool2d", spec, kernel_size, stride, padding, dilation)
     shape = _pooled_shape("max_pool2d", spec, window, ceil_mode)
     strides = strides_like(spec, shape)
@@ -179,6 +181,8 @@ def _(
     b: PlanBuilder, input: Operand, kernel_size: Any, stride: Any, padding: Any, ceil_mode: bool, **counting: Any
 ) -> None:
     spec = input.spec
+    if spec.dtype is not dtypes.int64:
+        check_floating("avg_pool2d", input)
     window = _window("avg_pool2d", spec, kernel_size, stride, padding)
     if counting["divisor_override"] == 0:
         raise ShapeError("avg_pool2d: divisor must be not zero")
@@ -272,6 +276,7 @@ def _(b: PlanBuilder, input: Operand, output_size: tuple[int, int]) -> None:
             f"adaptive_avg_pool2d(): Expected 3D or 4D tensor with non-zero size for non-batch dimensions and a non-negative "
             f"output_size, but got {list(spec.shape)} and {output_size}"
         )
+    check_floating("adaptive_avg_pool2d", input)
     shape = (*spec.shape[:2], *output_size)
     out = b.output(spec.dtype, shape, strides_like(spec, shape))
     plan_avg_pool2d(b, with_strides(b, input, strides_like(spec, tuple(spec.shape))), out, None)
