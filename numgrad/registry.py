@@ -246,6 +246,22 @@ class Op:
         numbers = tuple(self.inputs.index(name) for name in to)
         self.ties.update({self.inputs.index(name): (numbers, zeros) for name in gradients})
 
+    def tied(self, node: Any, grads: Sequence[Any]) -> tuple[Any, ...]:
+        """The gradients that came out of a node, with what `tie` says of them."""
+        made = list(grads)
+        for place, (numbers, zeros) in self.ties.items():
+            for number in numbers:
+                grad, edge = made[place], node.edges[number]
+                if grad is not None and edge is not None:
+                    spec = node.input_specs[number]
+                    zero = find("full")(size=(), value=0.0, dtype=spec.dtype)
+                    input = find("expand")(zero, size=tuple(spec.shape))  # stands for it: nothing is read
+                    input._base = input._view_node = None
+                    input._node, input._output_nr = edge
+                    made[place] = tied = find("tie_backward")(grad, input, zeros=zeros)
+                    tied._base = tied._view_node = None  # nobody else has the gradient without the tie
+        return tuple(made)
+
     def composite(self, function: Callable[..., Any]) -> Callable[..., Any]:
         """Attach ``(*inputs, **params)``: the same in other ops, which forward mode and `vmap` apply in its place."""
         self.composite_function = function

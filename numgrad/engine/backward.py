@@ -75,8 +75,7 @@ def run_backward(
                     if hooks is not None:
                         incoming = hooks.on_entry(incoming)
                     if incoming[0] is not None:  # else a hook took it away
-                        owned = node in pending.owned and hooks is None
-                        accumulate(node.variable, incoming[0], owned, create_graph)
+                        accumulate(node.variable, incoming[0], node in pending.owned and hooks is None, create_graph)
                     if hooks is not None:
                         hooks.on_exit((), incoming)
             elif captures is None or _leads_on(node, pending.useful):

@@ -12,7 +12,6 @@ from typing import Any
 from numgrad.engine.node_types import class_of, stem_of
 from numgrad.errors import GradError
 from numgrad.layout import Spec
-from numgrad.registry import find
 from numgrad.runtime import quick_words
 from numgrad.runtime.memory import Storage
 
@@ -178,23 +177,7 @@ class Node:
         result = backward(Context(self, create_graph), *grads)
         result = result if type(result) is tuple else (result,)
         check_gradients(self, result)
-        return self._tied(result) if create_graph and modes.grad_enabled and record.op.ties else result
-
-    def _tied(self, grads: tuple[Any, ...]) -> tuple[Any, ...]:
-        """The gradients, recorded as depending on inputs on which they depend by no slope; see `registry.Op.tie`."""
-        made = list(grads)
-        for place, (numbers, zeros) in self.op.ties.items():
-            for number in numbers:
-                grad, edge = made[place], self.edges[number]
-                if grad is not None and edge is not None:
-                    spec = self.input_specs[number]
-                    zero = find("full")(size=(), value=0.0, dtype=spec.dtype)
-                    input = find("expand")(zero, size=tuple(spec.shape))  # stands for it: nothing is read
-                    input._base = input._view_node = None
-                    input._node, input._output_nr = edge
-                    made[place] = tied = find("tie")(grad, input, zeros=zeros)
-                    tied._base = tied._view_node = None  # nobody else has the gradient without the tie
-        return tuple(made)
+        return record.op.tied(self, result) if create_graph and record.op.ties and modes.grad_enabled else result
 
     def unpack(self, create_graph: bool) -> list[Any]:
         """The saved tensors, once it is sure that they still hold what they held."""

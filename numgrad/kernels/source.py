@@ -161,7 +161,8 @@ def _compiled(text: str, place: int, flags: int) -> list[tuple[_Function, types.
 @functools.lru_cache(32)
 def _imports(text: str) -> list[ast.stmt]:
     """The names that a file imports, since a call of what is imported is compiled in another way than one of a method."""
-    names, stack = {}, list(_statements(text))
+    names: dict[str, None] = {}
+    stack: list[ast.AST] = list(_statements(text))
     while stack:
         node = stack.pop()
         if isinstance(node, (ast.Import, ast.ImportFrom)):
@@ -271,7 +272,7 @@ class _TypedLiterals(ast.NodeTransformer):
         return self.generic_visit(node)
 
     def visit_Constant(self, node: ast.Constant) -> ast.AST:
-        if type(node.value) not in (int, float):
+        if not isinstance(node.value, (int, float)) or isinstance(node.value, bool):
             return node
         if self.code[0] in "iub" and node.value != int(node.value):
             raise KernelError(

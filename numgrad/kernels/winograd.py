@@ -45,18 +45,7 @@ from numgrad.kernels.winograd_kernels import (
     transform_kernel,
     weight_kernel,
 )
-from numgrad.kernels.winograd_repair import (
-    DROP,
-    FLAG,
-    NORMS,
-    OUTPUTS,
-    PASS,
-    PIXELS,
-    TAPS,
-    UNWATCHED,
-    plan_repair,
-    plan_repair_weight,
-)
+from numgrad.kernels.winograd_repair import FEW, OUTPUTS, PIXELS, TAPS, plan_repair, plan_repair_weight, watched_room
 from numgrad.runtime.kernel import kernel
 from numgrad.runtime.plan import GRAIN_COST, Operand, PlanBuilder
 
@@ -126,22 +115,21 @@ def _plan_transform(
     b: PlanBuilder, matrix: Matrix, source: Operand, goal: Operand, *, units: int, channels: int,
     image_side: int = NEITHER, image: tuple[int, int, int, int, int, int] = (1, 1, 1, 1, 1, 0), first_unit: int = 0,
     source_place: tuple[int, int, int] = (0, 0, 0), goal_place: tuple[int, int, int] = (0, 0, 0),
-    panel: tuple[int, int] | None = None, watched: int = UNWATCHED, care: int = PASS, flags: Operand | None = None,
-    first_flag: int = 0,
+    panel: tuple[int, int] | None = None, flags: Operand | None = None, first_flag: int = 0, watched: int = OUTPUTS,
 ) -> None:  # fmt: skip
     """``image``: height, width, tiles in each, step between tiles and first one's origin; places: base, plane, unit.
 
-    ``panel``: channels that lie side by side in the goal, and the distance of such panels. Where tiles are ``watched``,
-    ``flags`` has a word for each unit, from ``first_flag`` on.
+    ``panel``: channels that lie side by side in the goal, and the distance of such panels. With ``flags``,
+    a word for each unit from ``first_flag`` on, tiles are ``watched``.
     """
     size = len(matrix) ** 2 + len(matrix[0]) ** 2
-    words = b.scratch(dtypes.int64, size, per_worker=True)
-    spare_count = 2 * channels + NORMS
+    words = b.scratch(dtypes.int64, size + FEW, per_worker=True)
+    spare_count = 2 * channels + watched_room(source.code)
     spare = b.scratch(source.spec.dtype, spare_count, per_worker=True)
     cost = size * channels
     b.launch(
-        transform_kernel(source.code, matrix, watched), source.flat, goal.flat, spare.flat, words.flat,
-        (flags or words).flat, first_flag, care, spare_count, image_side, *image, channels, first_unit, *source_place,
+        transform_kernel(source.code, matrix, flags is not None), source.flat, goal.flat, spare.flat, words.flat,
+        (flags or words).flat, first_flag, watched, spare_count, image_side, *image, channels, first_unit, *source_place,
         *goal_place, *(panel or (channels, channels)), channels,
         work=units, grain=2 * GRAIN_COST // cost + 1, cost=units * cost,
     )  # fmt: skip
@@ -248,7 +236,7 @@ class _Filters:
 class _Room:
     """The memory of a worker of `filter_kernel`, for blocks of so many tiles and outputs, in elements.
 
-    It begins with a pixel of zeros, one for what nobody wants and the `NORMS`; then follow, unless filters are ``given``, a panel of them
+    It begins with a pixel of zeros, one for what nobody wants and the what is watched; then follow, unless filters are ``given``, a panel of them
     as it is read (or nothing where they need not be ``turned`` round) and the transformed ones; then tiles and results.
     """
 
@@ -270,7 +258,7 @@ class _Room:
         self.seen_row, self.made_row = _apart(channels), _apart(output_block)
         self.tuned_plane = _apart(-(-output_block // width) * channels * width)
         self.seen_plane, self.made_plane = _apart(tile_block * self.seen_row), _apart(tile_block * self.made_row)
-        points, begin = (m + 2) ** 2, 2 * max(channels, outputs) + NORMS
+        points, begin = (m + 2) ** 2, 2 * max(channels, outputs) + watched_room(code)
         self.tuned_begin = begin + (0 if given or turned else 9 * channels * width)
         self.seen_begin = self.tuned_begin + (0 if given else points * self.tuned_plane)
         self.made_begin = self.seen_begin + points * self.seen_plane
@@ -321,8 +309,7 @@ def _plan_parts(
         count = min(block, tiles - first_tile)
         _plan_transform(
             b, entry, source, seen, units=count, channels=channels, image_side=SOURCE, first_unit=first_tile,
-            image=(*source_size, tiles_h, tiles_w, m, -padding), goal_place=(0, seen_plane, seen_row), watched=OUTPUTS,
-            care=FLAG, flags=flags,
+            image=(*source_size, tiles_h, tiles_w, m, -padding), goal_place=(0, seen_plane, seen_row), flags=flags,
         )  # fmt: skip
         for first in range(0, outputs, part):
             columns = min(part, outputs - first)
@@ -400,7 +387,7 @@ def plan_winograd_weight(
 
 
 class _WeightRoom:
-    """The memory of a worker of `weight_kernel`, in elements: two pixels and the norms; tiles of the input, as [point, panel of channels,
+    """The memory of a worker of `weight_kernel`, in elements: two pixels, what is watched; tiles of the input, as [point, panel of channels,
     tile, channel]; those of the gradient; and sums."""
 
     def __init__(self, m: int, code: str, channels: int, outputs: int, tiles: int) -> None:
@@ -410,7 +397,7 @@ class _WeightRoom:
         self.wanted_row, self.panel = _apart(block), tiles * width
         self.seen_plane, self.wanted_plane = _apart(-(-channels // width) * self.panel), _apart(tiles * self.wanted_row)
         self.sums_plane = _apart(block * channels)
-        self.seen_begin = 2 * max(channels, outputs) + NORMS
+        self.seen_begin = 2 * max(channels, outputs) + watched_room(code)
         self.wanted_begin = self.seen_begin + points * self.seen_plane
         self.sums_begin = self.wanted_begin + points * self.wanted_plane
         self.count = self.sums_begin + points * self.sums_plane
@@ -445,12 +432,12 @@ def _plan_weight_parts(
         _plan_transform(
             b, entry, x, seen, units=count, channels=channels, image_side=SOURCE, first_unit=first_tile,
             image=(*source_size, tiles_h, tiles_w, m, -padding), goal_place=(0, seen_plane, width), panel=(width, panel),
-            watched=TAPS, care=DROP, flags=flags,
+            flags=flags, watched=TAPS,
         )  # fmt: skip
         _plan_transform(
             b, transposed(output), grad_out, wanted, units=count, channels=outputs, image_side=SOURCE,
             first_unit=first_tile, image=(*goal_size, tiles_h, tiles_w, m, 0), goal_place=(0, wanted_plane, row),
-            watched=PIXELS, care=DROP, flags=flags, first_flag=tiles,
+            flags=flags, first_flag=tiles, watched=PIXELS,
         )  # fmt: skip
         for first in range(0, outputs, part):
             rows = min(part, outputs - first)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import functools
 
 from numgrad.kernels.gemm_rows import lanes, tile_shape
-from numgrad.kernels.winograd_repair import DROP, FLAG, NORMS, OUTPUTS, PASS, PIXELS, TAPS, UNWATCHED, watcher
+from numgrad.kernels.winograd_repair import FEW, OUTPUTS, PIXELS, TAPS, watched_room, watcher
 from numgrad.runtime import simd
 from numgrad.runtime.kernel import Device, Kernel, device, kernel
 from numgrad.runtime.simd import STORE, address_of
@@ -21,7 +21,7 @@ SOURCE, GOAL, NEITHER = 0, 1, 2  # which side of a transform is an image
 
 
 @functools.cache
-def transformer(code: str, matrix: Matrix, watched: int = UNWATCHED) -> Device:
+def transformer(code: str, matrix: Matrix, watching: bool = False) -> Device:
     """``transform(...)``: ``matrix @ tile @ matrix.T`` for the units ``start`` to ``stop``, a vector of channels at a time.
 
     What a unit is lies at ``base + i * plane + unit * step`` for the tile's element i, where a place is (base, plane, step).
@@ -29,23 +29,36 @@ def transformer(code: str, matrix: Matrix, watched: int = UNWATCHED) -> Device:
     between tiles, first one's origin, elements from one pixel to the next); of the place only the base counts. ``panel``:
     channels that lie side by side in the goal, and the distance of such panels.
 
-    ``words`` is room for all addresses of a tile, ``spare`` for a pixel of zeros, one that nobody reads and the `NORMS`. Where
-    an image's tiles are ``watched``, ``care`` says what happens to uneven ones, and ``flags[first_flag + unit]`` is set.
+    ``words`` is room for all addresses of a tile, ``spare`` for a pixel of zeros, one that nobody reads and `watched_room`.
+    A ``watching`` one sets ``flags[first_flag + unit]`` for tiles that may be uneven, by what is ``watched``, and takes them as
+    zeros where they are to be summed.
     """
     rows, columns = len(matrix), len(matrix[0])
-    tile = simd.transform_tile(code, matrix)
-    is_uneven = watcher(code, columns, watched) if watched else None
+    tile = simd.transform_tile(code, matrix, watching)
+    list_few, passes = watcher(code)
     vector, itemsize = lanes(code), 4 if code == "f4" else 8
+    side_words = columns**2 + rows**2
+
+    @device
+    def transform_channels(sources, source_shift, goals, goal_shift, few, sums, panel, channels):
+        panel_width, panel_step = panel
+        for first in range(0, channels, panel_width):
+            shift = goal_shift + first // panel_width * panel_step
+            for c in range(0, min(panel_width, channels - first), vector):
+                place, goal_place = (source_shift + first + c) * itemsize, (shift + c) * itemsize
+                if watching:
+                    tile(sources, place, goals, goal_place, address_of(few, 0), address_of(sums, 0))
+                else:
+                    tile(sources, place, goals, goal_place)
 
     @device
     def transform(
-        source, goal, spare, words, flags, first_flag, care, image_side, image, source_place, goal_place, panel, channels,
+        source, goal, spare, words, flags, first_flag, watched, image_side, image, source_place, goal_place, panel, channels,
         start, stop,
     ):  # fmt: skip
         height, width, tiles_h, tiles_w, step, origin, pixel_step = image
         source_base, source_plane, source_unit = source_place
         goal_base, goal_plane, goal_unit = goal_place
-        panel_width, panel_step = panel
         for i in range(channels):
             spare[i] = 0
         for i in range(columns * columns):
@@ -75,41 +88,42 @@ def transformer(code: str, matrix: Matrix, watched: int = UNWATCHED) -> Device:
                             words[columns * columns + i * side + j] = found
                 if image_side == 0:
                     source_shift = 0
-                    if watched and care != PASS:
-                        uneven = is_uneven(
-                            words, spare[2 * channels :], (height, width, origin, pixel_step * itemsize), top, left,
-                            (channels + vector - 1) // vector,
-                        )  # fmt: skip
-                        flags[first_flag + unit] = uneven
-                        if uneven and care == DROP:
-                            for i in range(columns * columns):
-                                words[i] = address_of(spare, 0)
                 else:
                     goal_shift = 0
-            for first in range(0, channels, panel_width):
-                shift = goal_shift + first // panel_width * panel_step
-                for c in range(0, min(panel_width, channels - first), vector):
-                    tile(sources, (source_shift + first + c) * itemsize, goals, (shift + c) * itemsize)
+            if watching:
+                few, sums = words[side_words:], spare[2 * channels :]
+                list_few(words, few, columns, watched, (height, width, origin, pixel_step * itemsize), top, left)
+                for i in range((1 + FEW) * vector):
+                    sums[i] = 0
+                transform_channels(sources, source_shift, goals, goal_shift, few, sums, panel, channels)
+                flagged = not passes(few, sums, watched)
+                flags[first_flag + unit] = flagged
+                if flagged and watched != OUTPUTS:
+                    for i in range(columns * columns):
+                        words[i] = address_of(spare, 0)
+                    transform_channels(sources, source_shift, goals, goal_shift, few, sums, panel, channels)
+            else:
+                transform_channels(sources, source_shift, goals, goal_shift, words, spare, panel, channels)
 
     return transform
 
 
 @functools.cache
-def transform_kernel(code: str, matrix: Matrix, watched: int = UNWATCHED) -> Kernel:
+def transform_kernel(code: str, matrix: Matrix, watching: bool = False) -> Kernel:
     """The kernel that transforms alone; an item is a unit."""
-    entries = len(matrix) ** 2 + len(matrix[0]) ** 2
-    transform_units = transformer(code, matrix, watched)
+    entries = len(matrix) ** 2 + len(matrix[0]) ** 2 + FEW
+    transform_units = transformer(code, matrix, watching)
 
     @kernel(f"{code}[:], {code}[:], {code}[:], i8[:], i8[:], {'i8, ' * 21}")
     def transform(
-        source, goal, spare, words, flags, first_flag, care, spare_count, image_side, height, width, tiles_h, tiles_w, step, origin, pixel_step, first_unit,
-        source_base, source_plane, source_unit, goal_base, goal_plane, goal_unit, panel_width, panel_step, channels,
+        source, goal, spare, words, flags, first_flag, watched, spare_count, image_side, height, width, tiles_h, tiles_w, step,
+        origin, pixel_step, first_unit, source_base, source_plane, source_unit, goal_base, goal_plane, goal_unit, panel_width, panel_step, channels,
         start, stop, worker,
     ):  # fmt: skip
         # Units are counted from the first, but tiles of an image are numbered through.
         transform_units(
             source, goal, spare[worker * spare_count : (worker + 1) * spare_count],
-            words[worker * entries : (worker + 1) * entries], flags, first_flag, care, image_side,
+            words[worker * entries : (worker + 1) * entries], flags, first_flag, watched, image_side,
             (height, width, tiles_h, tiles_w, step, origin, pixel_step),
             (source_base - first_unit * source_unit, source_plane, source_unit),
             (goal_base - first_unit * goal_unit, goal_plane, goal_unit), (panel_width, panel_step), channels,
@@ -121,7 +135,7 @@ def transform_kernel(code: str, matrix: Matrix, watched: int = UNWATCHED) -> Ker
 
 def most_words(m: int) -> int:
     """Words that the transforms of tiles of this side need."""
-    return 2 * (m + 2) ** 2
+    return 2 * (m + 2) ** 2 + FEW
 
 
 @functools.cache
@@ -133,10 +147,10 @@ def filter_kernel(code: str, m: int, output: Matrix, filtering: Matrix, entry: M
     """
     points = (m + 2) ** 2
     transform_filters, finish = transformer(code, filtering), transformer(code, output)
-    transform_tiles = transformer(code, entry, OUTPUTS)
+    transform_tiles = transformer(code, entry, watching=True)
     tile_rows, panel = tile_shape(code, "many")
     tile, turn = simd.strided_tile(code, tile_rows, panel // lanes(code)), simd.transpose_tile(code)
-    vector, itemsize = lanes(code), 4 if code == "f4" else 8
+    vector, itemsize, sums_count = lanes(code), 4 if code == "f4" else 8, watched_room(code)
 
     @kernel(f"{code}[:], {code}[:], {code}[:], {code}[:], i8[:], i8[:], {'i8, ' * 25}")
     def filter_tiles(
@@ -148,8 +162,8 @@ def filter_kernel(code: str, m: int, output: Matrix, filtering: Matrix, entry: M
     ):  # fmt: skip
         room = room[worker * room_count : (worker + 1) * room_count]
         words = words[worker * words_count : (worker + 1) * words_count]
-        # The room: two pixels and norms, a panel of filters as it is read, the transformed filters, tiles and results.
-        packed, own = room[2 * max(channels, outputs) + NORMS :], room[tuned_begin:]
+        # The room: two pixels and what is watched, a panel of filters as it is read, the transformed filters, tiles and results.
+        packed, own = room[2 * max(channels, outputs) + sums_count :], room[tuned_begin:]
         seen, made = room[seen_begin:], room[made_begin:]
         for item in range(start, stop):
             first, first_tile = item % output_blocks * output_block, item // output_blocks * tile_block
@@ -169,11 +183,11 @@ def filter_kernel(code: str, m: int, output: Matrix, filtering: Matrix, entry: M
                                         address_of(packed, (tap * channels + c) * panel + row), panel * itemsize,
                                     )  # fmt: skip
                     transform_filters(
-                        filters, own, room, words, flags, 0, PASS, 2, (1, 1, 1, 1, 1, 0, 1), place,
+                        filters, own, room, words, flags, 0, OUTPUTS, 2, (1, 1, 1, 1, 1, 0, 1), place,
                         ((j - first) * channels, tuned_plane, panel), (panel, 0), count, 0, channels,
                     )  # fmt: skip
             transform_tiles(
-                source, seen, room, words, flags, 0, FLAG if first == 0 else PASS, 0,
+                source, seen, room, words, flags, 0, OUTPUTS, 0,  # each block of outputs sets the same flags
                 (height, width, tiles_h, tiles_w, m, -padding, channels), (0, 0, 0),
                 (-first_tile * seen_row, seen_plane, seen_row), (channels, 0), channels, first_tile, last_tile,
             )  # fmt: skip
@@ -192,7 +206,7 @@ def filter_kernel(code: str, m: int, output: Matrix, filtering: Matrix, entry: M
                             to + i * made_row * itemsize, made_row * itemsize, min(panel, last - j), STORE,
                         )  # fmt: skip
             finish(
-                made, goal, room, words, flags, 0, PASS, 1, (goal_height, goal_width, tiles_h, tiles_w, m, 0, outputs),
+                made, goal, room, words, flags, 0, OUTPUTS, 1, (goal_height, goal_width, tiles_h, tiles_w, m, 0, outputs),
                 (-first_tile * made_row, made_plane, made_row), (first, 0, 0), (last - first, 0), last - first,
                 first_tile, last_tile,
             )  # fmt: skip
@@ -204,7 +218,7 @@ def filter_kernel(code: str, m: int, output: Matrix, filtering: Matrix, entry: M
 def weight_kernel(code: str, m: int, entry: Matrix, spreading: Matrix, closing: Matrix) -> Kernel:
     """The kernel of the weight's gradient for few tiles; an item is a block of outputs."""
     points = (m + 2) ** 2
-    transform_tiles, transform_grad = transformer(code, entry, TAPS), transformer(code, spreading, PIXELS)
+    transform_tiles, transform_grad = (transformer(code, matrix, watching=True) for matrix in (entry, spreading))
     finish = transformer(code, closing)
     tile_rows, panel = tile_shape(code, "many")
     tile = simd.strided_tile(code, tile_rows, panel // lanes(code))
@@ -221,14 +235,14 @@ def weight_kernel(code: str, m: int, entry: Matrix, spreading: Matrix, closing: 
         words = words[worker * words_count : (worker + 1) * words_count]
         seen, wanted, sums = room[seen_begin:], room[wanted_begin:], room[sums_begin:]
         transform_tiles(  # each worker for itself: they set the same flags
-            source, seen, room, words, flags, 0, DROP, 0, (height, width, tiles_h, tiles_w, m, -padding, channels), (0, 0, 0),
+            source, seen, room, words, flags, 0, TAPS, 0, (height, width, tiles_h, tiles_w, m, -padding, channels), (0, 0, 0),
             (0, seen_plane, panel), (panel, panel_step), channels, 0, tiles,
         )  # fmt: skip
         for item in range(start, stop):
             first = item * output_block
             rows = min(outputs, first + output_block) - first
             transform_grad(
-                grad, wanted, room, words, flags, (1 + item) * tiles, DROP, 0,
+                grad, wanted, room, words, flags, (1 + item) * tiles, PIXELS, 0,
                 (goal_height, goal_width, tiles_h, tiles_w, m, 0, outputs), (first, 0, 0),
                 (0, wanted_plane, wanted_row), (rows, 0), rows, 0, tiles,
             )  # fmt: skip
@@ -244,7 +258,7 @@ def weight_kernel(code: str, m: int, entry: Matrix, spreading: Matrix, closing: 
                             min(panel, channels - j), STORE,
                         )  # fmt: skip
             finish(
-                sums, grad_weight, room, words, flags, 0, PASS, 2, (1, 1, 1, 1, 1, 0, 1), (0, sums_plane, channels),
+                sums, grad_weight, room, words, flags, 0, OUTPUTS, 2, (1, 1, 1, 1, 1, 0, 1), (0, sums_plane, channels),
                 (9 * channels * first, channels, 9 * channels), (channels, 0), channels, 0, rows,
             )  # fmt: skip
 

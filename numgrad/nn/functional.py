@@ -6,10 +6,11 @@ import warnings
 from collections.abc import Callable
 
 from numgrad.dtypes import dtype as Dtype
-from numgrad.layout import Size, product
+from numgrad.layout import product
 from numgrad.tensor import functional as T
 from numgrad.tensor import layers, pointwise, random
 from numgrad.tensor.attention import scaled_dot_product_attention
+from numgrad.tensor.checked import flag, integer, real
 from numgrad.tensor.functional import gelu, sigmoid, tanh
 from numgrad.tensor.guarded import guard as _guard
 from numgrad.tensor.layers import (
@@ -114,6 +115,8 @@ def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = Fals
     >>> leaky_relu(ng.tensor([-1.0, 2.0]), 0.1)
     tensor([-0.1000,  2.0000])
     """
+    if inplace and negative_slope < 0:  # the result does not tell where the input was positive
+        return T.assign("leaky_relu_", input, pointwise.leaky_relu(T.clone(input), negative_slope))
     return _applied("leaky_relu", pointwise.leaky_relu, inplace, input, negative_slope)
 
 
@@ -237,7 +240,7 @@ def batch_norm(
     return layers.batch_norm(input, weight, bias, running_mean, running_var, training, momentum, eps)
 
 
-def check_batch_size(shape: Size) -> None:
+def check_batch_size(shape: tuple[int, ...]) -> None:
     """Refuse a batch whose statistics would be those of one value.
 
     Raises
@@ -268,13 +271,31 @@ def group_norm(
     >>> group_norm(ng.tensor([[1.0, 3.0]]), 1)
     tensor([[-1.0000,  1.0000]])
     """
-    shape = tuple(input.shape)
-    if len(shape) < 2 or shape[1] % num_groups:
+    shape = tuple(T.check_tensor("group_norm", "input", input).shape)
+    num_groups, eps = integer("group_norm", "num_groups", num_groups), real("group_norm", "eps", eps)
+    if len(shape) < 2:
+        raise RuntimeError(f"Expected at least 2 dimensions for input tensor but received {len(shape)}")
+    if num_groups <= 0:
+        raise RuntimeError(f"Expected num groups to be greater than 0, got {num_groups}")
+    # The statistics of a group are those of a batch of so many values.
+    check_batch_size((shape[0] * shape[1] // num_groups, num_groups, *shape[2:]))
+    if shape[1] % num_groups:
         raise RuntimeError(
             "Expected number of channels in input to be divisible by num_groups, but got input of shape "
             f"{list(shape)} and num_groups={num_groups}"
         )
-    out = T.reshape(_normed(T.reshape(input, shape[0], num_groups, -1), (2,), eps), shape)
+    for name, parameter in (("weight", weight), ("bias", bias)):
+        if parameter is None:
+            continue
+        if tuple(parameter.shape) != shape[1:2]:
+            raise RuntimeError(
+                f"Expected {name} to be a vector of size equal to the number of channels in input, but got {name} of shape "
+                f"{list(parameter.shape)} and input of shape {list(shape)}"
+            )
+        if parameter.dtype is not input.dtype:
+            raise RuntimeError(f"group_norm: {name} is of {parameter.dtype}, expected the input's dtype, {input.dtype}")
+    rows = T.reshape(input, shape[0], num_groups, product(shape[1:]) // num_groups)
+    out = T.reshape(_normed(rows, (2,), eps), shape)
     form = (1, shape[1], *(1,) * (len(shape) - 2))
     if weight is not None:
         out = T.mul(out, T.reshape(weight, form))
@@ -305,7 +326,7 @@ def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool 
     """
     if not 0.0 <= p <= 1.0:
         raise ValueError(f"dropout probability has to be between 0 and 1, but got {p}")
-    if not training or p == 0:
+    if not flag("dropout", "training", training) or p == 0:
         return input
     out = random.dropout(input, p, True)
     return input.copy_(out) if inplace else out
@@ -344,6 +365,7 @@ def embedding(
         raise NotImplementedError("embedding: max_norm is not implemented; leave it None")
     if padding_idx is not None:
         rows = T.check_tensor("embedding", "weight", weight).shape[0]
+        padding_idx = integer("embedding", "padding_idx", padding_idx)
         if not -rows <= padding_idx < rows:
             raise AssertionError("Padding_idx must be within num_embeddings")
         padding_idx %= rows

@@ -12,6 +12,7 @@ from numgrad.nn.module import Module
 from numgrad.nn.parameter import Parameter
 from numgrad.tensor import creation
 from numgrad.tensor import functional as T
+from numgrad.tensor.checked import integer
 from numgrad.tensor.tensor import Tensor
 
 
@@ -125,6 +126,7 @@ class Embedding(Module):
     ) -> None:
         super().__init__()
         if padding_idx is not None:
+            padding_idx = integer("Embedding", "padding_idx", padding_idx)
             if not -num_embeddings <= padding_idx < num_embeddings:
                 raise AssertionError("Padding_idx must be within num_embeddings")
             padding_idx %= num_embeddings

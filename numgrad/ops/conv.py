@@ -46,6 +46,11 @@ def _geometry(
             f"Given groups={groups}, weight of size {list(weight)}, expected input{list(input)} to have {channels * groups} "
             f"channels, but got {c} channels instead"
         )
+    if k < groups:
+        raise ShapeError(
+            f"Given groups={groups}, expected weight to be at least {groups} at dimension 0, but got weight of size "
+            f"{list(weight)} instead"
+        )
     if k % groups:
         raise ShapeError(
             f"conv2d: Given groups={groups}, expected weight to be divisible by {groups} at dimension 0, but got weight of size "
@@ -59,6 +64,18 @@ def _geometry(
             f"{kernel[1]}). Kernel size can't be greater than actual input size"
         )
     return Conv2dGeometry(n, c, h, w, k, r, s, stride, padding, dilation, groups)
+
+
+def output_extents(input: tuple[int, ...], weight: tuple[int, ...], *params: Any) -> tuple[int, int]:
+    """Height and width of the output, once the shapes are proved to fit; ``params`` as `conv2d` has them.
+
+    Examples
+    --------
+    >>> output_extents((1, 0, 4, 4), (3, 0, 2, 2), (1, 1), (0, 0), (1, 1), 1)
+    (3, 3)
+    """
+    geometry = _geometry(input, weight, *params)
+    return geometry.out_h, geometry.out_w
 
 
 def set_algorithm(name: str | None) -> None:

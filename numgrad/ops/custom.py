@@ -317,7 +317,8 @@ class _Function:
                 plan_fill(b, result, 0)
         own = {result.index for result in results}
         dense = {n: contiguous(b, v) if isinstance(v, Operand) else v for n, v in given.items() if n in self.names}
-        declared, arguments = [], []
+        declared: list[tuple[str, int | str, bool]] = []
+        arguments: list[Any] = []
         for n in self.names:
             value = dense[n]
             if isinstance(value, Operand):

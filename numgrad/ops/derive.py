@@ -176,7 +176,7 @@ class Program:
 def _written(name: str, parameters: tuple[Symbol, ...], steps: list[Step], results: list[Atom]) -> Callable[..., Any]:
     """A function of these steps, which computes in the dtype of its literals."""
     reads = {arg for _, _, args in steps for arg in args if isinstance(arg, Symbol)}
-    wide = {p: f"wide_{p}" for p in parameters if p in reads and p != "g"}
+    wide: dict[Any, str] = {p: f"wide_{p}" for p in parameters if p in reads and p != "g"}
     lines = [f"def formula_{name}({', '.join(parameters)}):"]
     lines += [f"    {own} = {LITERALS}({p})" for p, own in wide.items()]
     lines += [
@@ -269,7 +269,7 @@ class _Slopes:
     def __init__(self, program: Program, parameter: Symbol) -> None:
         self.program, self.do = program, program.do
         self.absolute: dict[Symbol, Atom | None] = {parameter: 1}
-        self.relative: dict[Symbol, Atom | None] = {}
+        self.relative: dict[Any, Atom | None] = {}
         self.signs: dict[Symbol, int] = {}
 
     def of(self, atom: Atom) -> Atom | None:
@@ -306,10 +306,10 @@ class _Slopes:
         elif operation == "tanh_slope":
             sign, ratio = 1, self.times(do("*", -2, do("tanh", x)), self.of(x))
         elif operation == "neg" and self.sign(x) and x in ratios:
-            sign, ratio = -(self.sign(x) or 0), ratios[x]  # type: ignore[index]
+            sign, ratio = -(self.sign(x) or 0), ratios[x]
         elif operation in ("*", "/") and self._grows(args):
             sign = (self.sign(x) or 0) * (self.sign(y) or 0)
-            ratio = self._sum(ratios.get(x), ratios.get(y), "+" if operation == "*" else "-")  # type: ignore[arg-type]
+            ratio = self._sum(ratios.get(x), ratios.get(y), "+" if operation == "*" else "-")
         elif operation in ("+", "-") and self._grows(args):
             second = (self.sign(y) or 0) * (1 if operation == "+" else -1)
             if second == self.sign(x):
@@ -317,11 +317,11 @@ class _Slopes:
                 other = y if operation == "+" else self._negative(y)
                 ratio = self._sum(self._weighted(x, other), self._weighted(other, x))
         elif operation in ("**", "sqrt") and self.sign(x) == 1 and x in ratios and not isinstance(y, Symbol):
-            sign, base = 1, ratios[x]  # type: ignore[index]
-            ratio = None if base is None else do("*", 0.5 if operation == "sqrt" else y, base)  # type: ignore[arg-type]
+            sign, base = 1, ratios[x]
+            ratio = self.times(0.5 if y is None else y, base)
         elif operation == "where" and self._grows(args[1:]) and self.sign(args[1]) == self.sign(args[2]):
             sign = self.sign(args[1])
-            ratio = self._chosen(x, ratios.get(args[1]), ratios.get(args[2]))  # type: ignore[arg-type]
+            ratio = self._chosen(x, ratios.get(args[1]), ratios.get(args[2]))
         if not sign:
             return False
         self.signs[name], ratios[name] = sign, ratio
@@ -350,9 +350,9 @@ class _Slopes:
     def _share(self, part: Any, rest: Any) -> Atom:
         """part / (part + rest), of two of one sign, either of which may be infinite or have underflowed."""
         do, operations = self.do, self.program._operations
-        one, two = ([*operations[a][1:]] if a in operations else [None] for a in (part, rest))
-        if one[0] == two[0] == "exp":
-            quotient = do("exp", do("-", two[1][0], one[1][0]))
+        one, two = operations.get(part), operations.get(rest)
+        if one is not None and two is not None and one[1] == two[1] == "exp":
+            quotient = do("exp", do("-", two[2][0], one[2][0]))
         else:
             quotient = do("/", rest, part)
         return do("/", 1, do("+", 1, quotient))
@@ -371,7 +371,7 @@ class _Slopes:
             return None
         return self.do("where", condition, 0 if one is None else one, 0 if two is None else two)
 
-    def times(self, factor: Atom, slope: Atom | None) -> Atom | None:
+    def times(self, factor: Any, slope: Atom | None) -> Atom | None:
         """A slope times a factor."""
         return None if slope is None else self.do("*", slope, factor)
 
@@ -387,14 +387,14 @@ class _Slopes:
         if operation == "where":
             return self._chosen(x, self.of(args[1]), self.of(args[2]))
         if operation in ("log", "log2", "log10") and x in self.relative:
-            return self.times(_LOGARITHMS[operation], self.relative[x])  # type: ignore[index]
+            return self.times(_LOGARITHMS[operation], self.relative[x])
         if operation == "log1p" and self.sign(x) == 1 and x in self.relative:
-            ratio = self.relative[x]  # type: ignore[index]
+            ratio = self.relative[x]
             return None if ratio is None else self.faded(self._share(x, 1), ratio)
         if operation == "*":
             return self._product(out, x, y)
         if operation == "/" and y in self.relative:
-            ratio, first = self.relative[y], self.of(x)  # type: ignore[index]
+            ratio, first = self.relative[y], self.of(x)
             return self._sum(None if first is None else do("/", first, y), self.times(out, ratio), "-")
         dx, dy = self.of(x), self.of(y)
         if dx is None and dy is None:
@@ -410,15 +410,15 @@ class _Slopes:
             return self._sum(self._of_base(x, y, dx), self._of_exponent(out, x, y, dy))
         if operation == "hypot":
             at_zero = do("==", out, 0)
-            parts = [self.times(do("where", at_zero, 0, do("/", a, out)), d) for a, d in ((x, dx), (y, dy))]
-            return self._sum(*parts)
+            one, two = (self.times(do("where", at_zero, 0, do("/", a, out)), d) for a, d in ((x, dx), (y, dy)))
+            return self._sum(one, two)
         assert dx is not None
         return self._of_function(out, operation, x, dx)
 
     def _product(self, out: Symbol, x: Atom, y: Atom) -> Atom | None:
         for one, other in ((x, y), (y, x)):
             if other in self.relative and one not in self.relative:
-                ratio = self.relative[other]  # type: ignore[index]
+                ratio = self.relative[other]
                 return self._sum(self.times(other, self.of(one)), self.times(out, ratio))
         return self._sum(self.times(y, self.of(x)), self.times(x, self.of(y)))
 
@@ -466,4 +466,4 @@ class _Slopes:
         return do("*", dx, slope())
 
 
-_LOGARITHMS = {"log": 1, "log2": 1 / math.log(2), "log10": 1 / math.log(10)}
+_LOGARITHMS: dict[str, Atom] = {"log": 1, "log2": 1 / math.log(2), "log10": 1 / math.log(10)}

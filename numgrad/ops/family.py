@@ -19,6 +19,7 @@ the ops of that name, it is the rule for higher orders.
 
 from __future__ import annotations
 
+import copy
 import inspect
 import itertools
 import types
@@ -41,7 +42,7 @@ from numgrad.runtime.plan import Operand, PlanBuilder
 ScalarFunction = Callable[..., Any]
 
 
-class _Part(NamedTuple):
+class Part(NamedTuple):
     """The part of a backward that some needed gradients take."""
 
     function: ScalarFunction  # returns the computed ones
@@ -99,7 +100,7 @@ class Elementwise(Op):
         self.integer_forward: ScalarFunction | None = None
         self.refused: ScalarFunction | None = None
         self.scalar_backward: ScalarFunction | None = None
-        self._parts: dict[tuple[tuple[bool, ...], bool], _Part] = {}
+        self._parts: dict[tuple[tuple[bool, ...], bool], Part] = {}
         self._pushes: dict[tuple[tuple[int, ...], bool], tuple[tuple[str, ...], ScalarFunction | None]] = {}
         self.plan_function = self._plan_forward
         if oracle is not None:
@@ -156,6 +157,19 @@ class Elementwise(Op):
         self.jvp_function = self._run_jvp
         if self.in_place is not None:
             self.in_place.take_backward()
+        return function
+
+    def in_place_backward(self, function: ScalarFunction) -> ScalarFunction:
+        """Attach a scalar backward for the in-place form alone: one that reads ``out``, where the other reads what it is over.
+
+        Else the in-place form keeps a copy of its input for the backward.
+        """
+        assert self.in_place is not None
+        twin = copy.copy(self)
+        twin.in_place, twin._parts, twin._pushes, twin._saving = None, {}, {}, {}
+        twin.backward(function)
+        self.in_place.base = twin
+        self.in_place.take_backward()
         return function
 
     def _argument_names(self) -> tuple[str, ...]:
@@ -256,13 +270,13 @@ class Elementwise(Op):
 
         return run
 
-    def _part_for(self, needs: tuple[bool, ...], create_graph: bool) -> _Part:
+    def _part_for(self, needs: tuple[bool, ...], create_graph: bool) -> Part:
         part = self._parts.get((needs, create_graph))
         if part is None:
             part = self._parts[needs, create_graph] = self._make_part(needs, create_graph)
         return part
 
-    def _make_part(self, needs: tuple[bool, ...], create_graph: bool) -> _Part:
+    def _make_part(self, needs: tuple[bool, ...], create_graph: bool) -> Part:
         reads, function = self._part(needs)
         passed = passed_through(self.scalar_backward, len(needs))  # type: ignore[arg-type]
         places = tuple([(self._grad_word, *self.saves).index(name) for name in reads])
@@ -279,7 +293,7 @@ class Elementwise(Op):
             op = self._make_fused(needs, reads, function)
             fused = SavedCall(op, [place - 1 for place in places])
             function = op if op.public > 1 else lambda *inputs: (op(*inputs),)
-        return _Part(function, places, any(places), sources, fused)
+        return Part(function, places, any(places), sources, fused)
 
     def _to_input(self, result: Any, grad: Any, spec: Any) -> Any:
         """A gradient in the shape of its input; a plain number is the gradient of a function that is flat everywhere."""
@@ -387,7 +401,10 @@ class _InPlace(Op):
         self.backward_function, self.prepared_backward = self.base.backward_function, self.base.prepared_backward  # type: ignore[method-assign]
         self.jvp_function = self.base.jvp_function
         self.ties = self.base.ties
-        self.saved_names, self.graph_node = self.base.saved_names, self.base.graph_node  # type: ignore[method-assign]
+        self.saved_names = self.base.saved_names  # type: ignore[method-assign]
+
+    def graph_node(self, specs: Any, needs: Any, params: Any) -> Any:
+        return self.base.graph_node(specs, needs, params)
 
     def _plan(self, b: PlanBuilder, *inputs: Operand, **params: Any) -> None:
         compute = self.base._common_dtype(inputs)
@@ -401,86 +418,21 @@ class _InPlace(Op):
         self.base.plan_into(b, inputs, target, compute)
 
 
-class Derived(Elementwise):
-    """An elementwise op whose backward is found from its forward; see `derive`.
-
-    Its gradient is the incoming one times an op for each derivative, which is of this class again.
-    """
-
-    def __init__(self, program: Any, **options: Any) -> None:
-        options.setdefault("inputs", program.labels)
-        super().__init__(program.name, register=False, **options)
-        self.program = program
-        self.forward(program.function())
-        backward, self._derivatives = program.backward()
-        self._ops: dict[int, Any] = {}
-        self.backward(backward)
-
-    def literals(self, dtype: Dtype) -> str:
-        """float64 for all of floating point: derived functions compute in the dtype of their literals; see `derive`."""
-        return "f8" if dtype.is_floating_point else dtype.code
-
-    def derivative(self, number: int) -> Callable[..., Any]:
-        """The derivative by an input: an op, as a function of all inputs, of which those that it does not read may be None."""
-        found = self._ops.get(number)
-        if found is None:
-            program = self._derivatives[number]
-            if not program.parameters:
-                found = _constant(program.result)
-            else:
-                op, places = Derived(program), [self._argument_names().index(name) for name in program.parameters]
-                found = _of_some(op, places)
-            self._ops[number] = found
-        return found  # type: ignore[no-any-return]
-
-    def _make_part(self, needs: tuple[bool, ...], create_graph: bool) -> _Part:
-        part = super()._make_part(needs, create_graph)
-        wanted = [n for n, source in enumerate(part.sources) if source is not None and source >= 0]
-        if not create_graph or not part.reads:
-            return part
-
-        def composite(grad: Any, *saved: Any) -> tuple[Any, ...]:
-            known = dict(zip(self.saves, saved, strict=True))
-            inputs = [known.get(name) for name in self._argument_names()]
-            return tuple(_times(grad, self.derivative(n)(*inputs)) for n in wanted)
-
-        return _Part(composite, tuple(range(len(self.saves) + 1)), bool(self.saves), part.sources, None)
-
-    def _run_jvp(self, ctx: Any, *tangents: Any) -> Any:
-        if not ctx.differentiable:
-            return super()._run_jvp(ctx, *tangents)
-        total = None
-        for number, tangent in enumerate(tangents):
-            if tangent is not None:
-                term = _times(tangent, self.derivative(number)(*ctx.inputs))
-                total = term if total is None else find("add")(total, term)
-        return total
-
-
-def _times(grad: Any, slope: Any) -> Any:
-    return find("mul")(grad, slope)
-
-
-def _constant(value: Any) -> Callable[..., Any]:
-    return lambda *inputs: value
-
-
-def _of_some(op: Op, places: Sequence[int]) -> Callable[..., Any]:
-    return lambda *inputs: op(*[inputs[place] for place in places])
-
-
 def elementwise(function: str | ScalarFunction, **options: Any) -> Elementwise:
     """Declare an elementwise op; the options are those of `Elementwise`.
 
     Given a name, `Elementwise.forward` and `Elementwise.backward` of what is returned attach the two scalar functions. Given
     a function of numbers, its derivatives are found from its text, of any order: one line makes an op. The function may call
     helpers, branch, and loop over constant ranges; it is made of arithmetic, comparisons, and the functions of
-    `numgrad.scalar`, ``math`` and NumPy. Parameters that have defaults are constants.
+    `numgrad.scalar`, ``math`` and NumPy. Parameters that have defaults are constants, and what it refers to is taken as it is
+    now. float32 is computed in float64 and rounded at the end, so that nothing overflows on the way; ``wide=False`` computes
+    in float32, which is up to twice as fast where there are exponentials.
 
     Raises
     ------
     KernelError
-        The function does something that has no derivative here; the message says what.
+        The function does something that has no derivative here, or its source is not to be had, or is not that of the
+        function any more; the message says what, and in which line.
 
     >>> import numgrad as ng
     >>> @ng.elementwise
@@ -493,12 +445,13 @@ def elementwise(function: str | ScalarFunction, **options: Any) -> Elementwise:
     """
     if isinstance(function, str):
         return Elementwise(function, **options)
+    from numgrad.ops.derived import Derived
     from numgrad.ops.formula import read
 
-    plain = getattr(function, "py_func", function)
+    program, plain = read(function), getattr(function, "py_func", function)
     options.setdefault("doc", plain.__doc__ or "")
     options.setdefault("oracle", np.vectorize(plain, otypes=[np.float64]))
-    return Derived(read(function), **options)
+    return Derived(program, **options)
 
 
 def _parameter_names(function: ScalarFunction) -> tuple[str, ...]:

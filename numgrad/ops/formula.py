@@ -36,8 +36,8 @@ _BITS = (ast.BitAnd, ast.BitOr, ast.BitXor)
 # Functions that a formula may call, by the word for them, or by a rule made of others.
 _KNOWN: dict[Any, str] = {
     **{word: name for name, word in WORDS.items()},
-    abs: "absolute", math.fabs: "absolute", np.abs: "absolute", np.fabs: "absolute", pow: "**", math.pow: "**", np.power: "**",
-    max: "first max", min: "first min", np.maximum: "max", np.minimum: "min", np.where: "where", np.sign: "sign",
+    abs: "absolute", math.fabs: "absolute", np.abs: "absolute", np.fabs: "absolute", pow: "**", math.pow: "**",
+    np.power: "**", max: "first max", min: "first min", np.maximum: "max", np.minimum: "min", np.where: "where", np.sign: "sign",
     np.rint: "round", np.round: "round", np.clip: "clip", round: "round", math.isnan: "isnan", np.isnan: "isnan",
     float: "same", np.float64: "same", bool: "bool", np.square: "square", math.hypot: "hypot", np.hypot: "hypot", sum: "sum",
     divmod: "divmod", math.exp: "exp", np.exp: "exp", np.mod: "%", np.floor_divide: "//", np.log2: "log2", np.log10: "log10",
@@ -54,25 +54,8 @@ _ARGUMENTS = {"where": 3, "clip": 3, "power": 2} | dict.fromkeys(
 )
 # What Python may compute beforehand: functions without a memory or an effect.
 _PURE = {
-    abs,
-    max,
-    min,
-    round,
-    float,
-    int,
-    bool,
-    pow,
-    len,
-    sum,
-    divmod,
-    range,
-    enumerate,
-    zip,
-    reversed,
-    np.where,
-    np.clip,
-    np.round,
-}
+    abs, max, min, round, float, int, bool, pow, len, sum, divmod, range, enumerate, zip, reversed, np.where, np.clip, np.round,
+}  # fmt: skip
 _LISTED = (enumerate, zip, reversed)
 
 
@@ -316,6 +299,9 @@ class _Reader:
         word, function = _OPERATORS[type(kind)]
         if all(map(_is_constant, values)):
             return self._computed(node, function, *values)
+        if not word:
+            hint = ", write `not`" if isinstance(kind, ast.Invert) else ""
+            raise self.fail(node, f"`{type(kind).__name__}` is not supported{hint}")
         atoms = [self.as_atom(node, value) for value in values]
         if isinstance(kind, ast.Not):
             return self._negated(atoms[0])
@@ -325,9 +311,6 @@ class _Reader:
                     node, "bits of numbers that are not constant are not to be had; conditions may be combined"
                 )
             return self._bits(word, *atoms)
-        if not word:
-            hint = ", write `not`" if isinstance(kind, ast.Invert) else ""
-            raise self.fail(node, f"`{type(kind).__name__}` is not supported{hint}")
         numbers = [self.program.number(atom) for atom in atoms]
         return numbers[0] if word == "same" else self.program.do(word, *numbers)
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from numgrad import dtypes
-from numgrad.errors import ShapeError
+from numgrad.errors import DtypeError, ShapeError
 from numgrad.kernels.pool import (
     Window,
     plan_avg_pool2d,
@@ -17,7 +17,7 @@ from numgrad.kernels.pool import (
 )
 from numgrad.layout import strides_like
 from numgrad.ops.index import gather
-from numgrad.ops.layouts import check_floating, unsupported, with_strides
+from numgrad.ops.layouts import with_strides
 from numgrad.ops.view import reshape
 from numgrad.registry import Op
 from numgrad.runtime.plan import Operand, PlanBuilder
@@ -41,6 +41,11 @@ def _window(name: str, spec: Any, kernel_size: Any, stride: Any, padding: Any, d
             f"kernel_size={kernel_size}"
         )
     return Window(kernel_size, stride, padding, dilation)
+
+
+def _refuse_dtypes(name: str, dtype: dtypes.dtype, refused: bool) -> None:
+    if refused:
+        raise DtypeError(f"\"{name}\" not implemented for '{dtype.torch_name}'; convert with .float() first")
 
 
 def _pooled_shape(name: str, spec: Any, window: Window, ceil_mode: bool) -> tuple[int, ...]:
@@ -73,9 +78,8 @@ def _(
     b: PlanBuilder, input: Operand, kernel_size: Any, stride: Any, padding: Any, dilation: Any, ceil_mode: bool
 ) -> None:
     spec = input.spec
-    if spec.dtype.is_bool:
-        raise unsupported("max_pool2d", input)
     window = _window("max_pool2d", spec, kernel_size, stride, padding, dilation)
+    _refuse_dtypes("max_pool2d", spec.dtype, spec.dtype.is_bool)
     shape = _pooled_shape("max_pool2d", spec, window, ceil_mode)
     strides = strides_like(spec, shape)
     out, indices = b.output(spec.dtype, shape, strides), b.output(dtypes.int64, shape, strides)
@@ -181,9 +185,8 @@ def _(
     b: PlanBuilder, input: Operand, kernel_size: Any, stride: Any, padding: Any, ceil_mode: bool, **counting: Any
 ) -> None:
     spec = input.spec
-    if spec.dtype is not dtypes.int64:
-        check_floating("avg_pool2d", input)
     window = _window("avg_pool2d", spec, kernel_size, stride, padding)
+    _refuse_dtypes("avg_pool2d", spec.dtype, not (spec.dtype.is_floating_point or spec.dtype is dtypes.int64))
     if counting["divisor_override"] == 0:
         raise ShapeError("avg_pool2d: divisor must be not zero")
     shape = _pooled_shape("avg_pool2d", spec, window, ceil_mode)
@@ -276,7 +279,7 @@ def _(b: PlanBuilder, input: Operand, output_size: tuple[int, int]) -> None:
             f"adaptive_avg_pool2d(): Expected 3D or 4D tensor with non-zero size for non-batch dimensions and a non-negative "
             f"output_size, but got {list(spec.shape)} and {output_size}"
         )
-    check_floating("adaptive_avg_pool2d", input)
+    _refuse_dtypes("adaptive_avg_pool2d", spec.dtype, not spec.dtype.is_floating_point)
     shape = (*spec.shape[:2], *output_size)
     out = b.output(spec.dtype, shape, strides_like(spec, shape))
     plan_avg_pool2d(b, with_strides(b, input, strides_like(spec, tuple(spec.shape))), out, None)

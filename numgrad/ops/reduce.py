@@ -236,23 +236,24 @@ def _check_not_empty(name: str, spec: Any, dims: tuple[int, ...]) -> None:
             )
 
 
-def chosen(x: Any, extreme: Any) -> Any:
-    """1 where x is its largest or smallest element, or is the NaN that took its place; else 0."""
-    return cast(bitwise_or(eq(x, extreme), isnan(x)), dtype=x.dtype)
+def chosen(x: Any, extreme: Any, nans: bool) -> Any:
+    """1 where x is its largest or smallest element, or, with ``nans``, the NaN that took its place; else 0."""
+    mask = eq(x, extreme)
+    return cast(bitwise_or(mask, isnan(x)) if nans else mask, dtype=x.dtype)
 
 
 def _extreme(name: str, kind: str, oracle: Any) -> Op:
     op = Op(
         name,
         ("input",),
-        _PARAMS,
+        {**_PARAMS, "nans": False},
         saves=("input", "out"),
         doc=f"The {'largest' if kind == 'max' else 'smallest'} element over dims; NaN if there is one. Equal elements "
-        "share the gradient, as in torch.",
+        "share the gradient, as in torch, with ``nans`` also those that are NaN; without, the gradient of NaN is NaN.",
     )
 
     @op.plan
-    def _(b: PlanBuilder, input: Operand, dims: Any, keepdim: bool) -> None:
+    def _(b: PlanBuilder, input: Operand, dims: Any, keepdim: bool, nans: bool) -> None:
         _check_not_empty(name, input.spec, dims)
         plan_reduce(b, kind, input, b.output(input.spec.dtype, _reduced_shape(input.spec.shape, dims, keepdim)), dims)
 
@@ -260,12 +261,12 @@ def _extreme(name: str, kind: str, oracle: Any) -> Op:
     def _(ctx, grad):
         x, out = ctx.saved
         dims, shape = ctx.params.dims, ctx.input_specs[0].shape
-        mask = chosen(x, _with_kept_dims(out, shape, dims))
+        mask = chosen(x, _with_kept_dims(out, shape, dims), ctx.params.nans)
         share = div(_with_kept_dims(grad, shape, dims), sum_(mask, dims=dims, keepdim=True))
         return mul(share, mask)
 
     @op.oracle
-    def _(x, dims, keepdim):
+    def _(x, dims, keepdim, nans):
         return oracle(x, dims, keepdims=keepdim)
 
     return op

@@ -80,7 +80,7 @@ def _(x, size):
 def reshape(tensor: Any, size: tuple[int, ...]) -> Any:
     """A view if there is one, else a copy."""
     spec = tensor._spec
-    if not spec.is_private and view_strides(spec, size) is None and product(size) == spec.numel:
+    if not spec.is_private and product(size) == spec.numel and view_strides(spec, size) is None:
         tensor = find("to_strides")(tensor, strides=contiguous_strides(spec.shape))
     return view(tensor, size=size)
 
@@ -406,20 +406,20 @@ def _(base, window, size, strides, offset):
 
 # ---- a view that depends on more --------------------------------------------------------------------------------
 
-tie = Op(
-    "tie",
+tie_backward = Op(
+    "tie_backward",
     ("input", "other"),
     {"zeros": False},
     doc="The input, recorded as depending on ``other``, of which it is no view: with a gradient of zeros, or none.",
 )
 
 
-@tie.plan
+@tie_backward.plan
 def _(b: PlanBuilder, input: Operand, other: Operand, zeros: bool) -> None:
     b.view(input, tuple(input.spec.shape), input.spec.strides)
 
 
-@tie.backward
+@tie_backward.backward
 def _(ctx, grad):
     if not ctx.params.zeros:
         return grad, None
@@ -427,6 +427,6 @@ def _(ctx, grad):
     return grad, find("full")(size=tuple(spec.shape), value=0.0, dtype=spec.dtype)
 
 
-@tie.oracle
+@tie_backward.oracle
 def _(x, other, zeros):
     return x

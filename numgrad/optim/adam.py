@@ -81,10 +81,13 @@ class Adam(Optimizer):
         for name, text in (("lr", "learning rate"), ("eps", "epsilon value"), ("weight_decay", "weight_decay value")):
             if not options[name] >= 0.0:
                 raise ValueError(f"Invalid {text}: {options[name]}")
-        for index, beta in enumerate(options["betas"]):
-            if not 0.0 <= beta < 1.0:
-                raise ValueError(f"Invalid beta parameter at index {index}: {beta}")
-        kinds = [isinstance(beta, kind) for kind in (float, Tensor) for beta in options["betas"][:2]]
+        betas = options["betas"]
+        for index in range(2):
+            if not 0.0 <= betas[index] < 1.0:
+                raise ValueError(f"Invalid beta parameter at index {index}: {betas[index]}")
+        if len(betas) != 2:
+            raise ValueError(f"Invalid betas: {betas}, expected two")
+        kinds = [isinstance(beta, kind) for kind in (float, Tensor) for beta in betas]
         if not (all(kinds[:2]) or all(kinds[2:])):
             raise ValueError("betas must be either both floats or both Tensors")
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import struct
-import zipfile
 from collections import Counter, OrderedDict
 from collections.abc import Callable
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -16,11 +15,10 @@ from numgrad.serialization.pickle_machine import MAX_WIDE_KEYS
 from numgrad.serialization.placeholder import Placeholder
 from numgrad.serialization.stack import MAX_PICKLE_BYTES
 from numgrad.serialization.tree import MAX_DEPTH
+from numgrad.serialization.zip_writer import ZipWriter
 
 UnpackTensor = Callable[[Any], Unpacked | None]
 
-# torch maps large files, and mapped storages have to be aligned.
-_ALIGNMENT = 64
 _FOLDER = "archive"
 _CONTAINERS = (dict, OrderedDict, Counter, list, tuple)
 
@@ -51,44 +49,13 @@ def write_torch_zip(obj: Any, file: BinaryIO, unpack_tensor: UnpackTensor) -> No
     """
     pickler = _Pickler(unpack_tensor)
     pickled = pickler.dump(obj)
-    with zipfile.ZipFile(cast(BinaryIO, _Stream(file)), "w", zipfile.ZIP_STORED) as archive:
-        _add(archive, "data.pkl", pickled)
-        _add(archive, "byteorder", b"little")
-        for key, (array, dtype) in enumerate(pickler.storages):
-            _add(archive, f"data/{key}", dtype.encode(array))
-        _add(archive, "version", b"3\n")
-
-
-class _Stream:
-    """A file that can only be written on, so that zipfile counts from here and writes sizes after the data.
-
-    This is torch's own layout, works on pipes, and makes an archive in the middle of a file whole in itself.
-    """
-
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
-
-    def write(self, data: bytes, /) -> int:
-        """Pass the bytes on."""
-        return self._file.write(data)
-
-    def flush(self) -> None:
-        """Pass the wish on."""
-        self._file.flush()
-
-
-def _add(archive: zipfile.ZipFile, name: str, data: bytes | memoryview) -> None:
-    # A fixed date, the earliest that zip has, keeps the bytes the same from run to run.
-    entry = zipfile.ZipInfo(f"{_FOLDER}/{name}", (1980, 1, 1, 0, 0, 0))
-    assert archive.fp is not None
-    # Large entries get a zip64 field of 20 bytes, by the rule that zipfile has for it.
-    zip64 = 20 if len(data) * 1.05 > zipfile.ZIP64_LIMIT else 0
-    fixed = archive.fp.tell() + 30 + len(entry.filename) + 4 + zip64
-    entry.extra = struct.pack("<2sH", b"FB", -fixed % _ALIGNMENT) + b"Z" * (-fixed % _ALIGNMENT)
-    entry.file_size = len(data)
-    entry.create_system = 3
-    with archive.open(entry, "w") as out:
-        out.write(data)
+    archive = ZipWriter(file)
+    archive.add(f"{_FOLDER}/data.pkl", pickled)
+    archive.add(f"{_FOLDER}/byteorder", b"little")
+    for key, (array, dtype) in enumerate(pickler.storages):
+        archive.add(f"{_FOLDER}/data/{key}", dtype.encode(array))
+    archive.add(f"{_FOLDER}/version", b"3\n")
+    archive.finish()
 
 
 class _Pickler:

@@ -25,13 +25,14 @@ def wrap_dim(op: str, dim: int, ndim: int) -> int:
     ------
     IndexError
         There is no such dimension.
+    TypeError
+        It is no int.
     """
-    if isinstance(dim, builtins.bool) or not isinstance(dim, (int, np.integer)):
-        raise TypeError(f"{op}(): argument 'dim' must be int, not {type(dim).__name__}")
+    dim = as_int(op, "dim", dim)
     low, high = (-ndim, ndim - 1) if ndim else (-1, 0)
     if not low <= dim <= high:
         raise IndexError(f"{op}: Dimension out of range (expected to be in range of [{low}, {high}], but got {dim})")
-    return int(dim) % builtins.max(ndim, 1)
+    return dim % builtins.max(ndim, 1)
 
 
 def reduced_dims(
@@ -98,7 +99,7 @@ def check_tensor(op: str, name: str, value: Any) -> Any:
 
 
 def as_int(op: str, name: str, value: Any) -> int:
-    """A Python int; NumPy's ints and integer tensors of one element are taken as well.
+    """A Python int; NumPy's ints and integer tensors without dimensions are taken as well.
 
     Raises
     ------
@@ -107,9 +108,15 @@ def as_int(op: str, name: str, value: Any) -> int:
     """
     if value.__class__ is int:
         return value  # type: ignore[no-any-return]
-    if isinstance(value, (builtins.bool, np.bool_)) or not hasattr(value, "__index__"):
+    several = isinstance(value, TensorBase) and value._spec.ndim > 0
+    if several or isinstance(value, (builtins.bool, np.bool_)) or not hasattr(value, "__index__"):
         raise TypeError(f"{op}(): argument '{name}' must be int, not {type(value).__name__}")
     return int(value.__index__())
+
+
+def shape_of(op: str, other: Any) -> tuple[int, ...]:
+    """The shape of an argument that has to be a tensor."""
+    return tuple(check_tensor(op, "other", other)._spec.shape)
 
 
 # ---- numbers beside tensors -------------------------------------------------------------------------------------
@@ -298,7 +305,7 @@ def conversion(
     for value in args:
         if isinstance(value, TensorBase):
             dtype = value._spec.dtype
-        elif isinstance(value, builtins.bool):
+        elif isinstance(value, builtins.bool) and value is not args[0]:
             flags.append(value)
         elif isinstance(value, str):
             device = value

@@ -278,14 +278,25 @@ def _bound(op: str, name: str, value: Any) -> float:
 def linspace(
     start: float, end: float, steps: int, *, dtype: Dtype | None = None, requires_grad: bool = False
 ) -> Tensor:
-    """``steps`` numbers evenly from start to end, both included."""
-    steps = as_int("linspace", "steps", steps)
-    if steps < 0:
+    """``steps`` numbers evenly from start to end, both included; of an integer dtype cut towards 0.
+
+    Raises
+    ------
+    RuntimeError
+        ``steps`` is negative, the dtype does not have one of the ends, or it is bool.
+
+    >>> import numgrad as ng
+    >>> ng.linspace(0, 5, 3, dtype=ng.int64)
+    tensor([0, 2, 5])
+    """
+    count = as_int("linspace", "steps", steps)
+    if count < 0:
         raise RuntimeError("linspace: number of steps must be non-negative")
-    start, end = _bound("linspace", "start", start), _bound("linspace", "end", end)
-    step = (end - start) / (steps - 1) if steps > 1 else 0.0
     chosen = chosen_dtype("linspace", dtype)
-    return finished(ops.creation.arange(start=float(start), step=step, count=steps, dtype=chosen), requires_grad)
+    ends = [_bound("linspace", name, value) for name, value in (("start", start), ("end", end))]
+    first, last = [number if chosen.is_bool else number_within("linspace", number, chosen) for number in ends]
+    made = ops.creation.linspace(start=first, end=last, steps=count, dtype=chosen)
+    return finished(made, requires_grad)
 
 
 def eye(n: int, m: int | None = None, *, dtype: Dtype | None = None, requires_grad: bool = False) -> Tensor:

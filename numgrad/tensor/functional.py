@@ -12,6 +12,7 @@ from numgrad.tensor.arguments import (
     conversion,
     reduced_dims,
     result_type,
+    shape_of,
     size_of,
     wrap_dim,
 )
@@ -210,6 +211,7 @@ __all__ = [
     "rounded_",
     "rsqrt",
     "select",
+    "shape_of",
     "sigmoid",
     "sign",
     "silu",

@@ -36,7 +36,8 @@ def guarded(function: Any, module: str) -> Any:
         try:
             return function(*args, **kwargs)
         except (AttributeError, OverflowError) as error:
-            raise explained(function, args, kwargs, error) from error
+            explanation = explained(function, args, kwargs, error)
+            raise explanation from (None if explanation is error else error)
 
     call.__module__ = module
     return call
@@ -51,6 +52,8 @@ def explained(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any], erro
     TypeError: matmul(): argument 'other' must be Tensor, not int
     """
     name = function.__name__
+    if str(error).startswith("int too big to convert"):  # torch's class and words for numbers beside tensors
+        return error
     if isinstance(error, OverflowError):
         return RuntimeError(f"{name}(): a number is too large for the type that it is converted to ({error})")
     signature = inspect.signature(function)

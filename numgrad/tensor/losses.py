@@ -6,9 +6,11 @@ import warnings
 from typing import TYPE_CHECKING
 
 from numgrad import ops
-from numgrad.errors import ShapeError
+from numgrad.dtypes import int64, uint8
+from numgrad.errors import DtypeError, ShapeError
 from numgrad.tensor import creation
 from numgrad.tensor import functional as F
+from numgrad.tensor.checked import integer
 from numgrad.tensor.layers import log_softmax
 
 if TYPE_CHECKING:
@@ -102,10 +104,20 @@ def nll_loss(
     reduction = legacy_reduction(size_average, reduce, reduction)
     F.check_tensor("nll_loss", "input", input)
     F.check_tensor("nll_loss", "target", target)
-    if input.ndim > 1 and target.ndim > 0 and input.shape[0] != target.shape[0]:
+    ignore_index = integer("nll_loss", "ignore_index", ignore_index)
+    if input.ndim == 0:
+        raise ValueError("nll_loss: Expected 1 or more dimensions (got 0)")
+    batches = input.shape[0], target.shape[0] if target.ndim else 0
+    if input.ndim > 1 and batches[0] != batches[1]:
         raise ValueError(
-            f"nll_loss: Expected input batch_size ({input.shape[0]}) to match target batch_size ({target.shape[0]})."
+            f"nll_loss: Expected input batch_size ({batches[0]}) to match target batch_size ({batches[1]})."
         )
+    if input.ndim == 1 and target.ndim == 1 and batches[1] != 1:
+        raise ValueError(f"nll_loss: For 1D input, 1D target must have size 1, but got target size: {batches[1]}")
+    if not input.is_floating_point():
+        raise DtypeError(f"\"nll_loss\" not implemented for '{input.dtype.torch_name}'; convert with .float() first")
+    if target.dtype is uint8:
+        target = F.cast(target, int64)
     try:
         return ops.loss.nll_loss(input, target, weight, reduction=reduction, ignore_index=ignore_index)  # type: ignore[no-any-return]
     except IndexError as error:
@@ -141,6 +153,7 @@ def cross_entropy(
     reduction = legacy_reduction(size_average, reduce, reduction)
     F.check_tensor("cross_entropy", "input", input)
     F.check_tensor("cross_entropy", "target", target)
+    ignore_index = integer("cross_entropy", "ignore_index", ignore_index)
     if not 0.0 <= label_smoothing <= 1.0:
         raise RuntimeError(f"cross_entropy: label_smoothing must be between 0.0 and 1.0. Got: {label_smoothing}")
     axis = 0 if input.ndim == 1 else 1
@@ -180,6 +193,11 @@ def _soft_cross_entropy(
         raise ShapeError(
             f"cross_entropy: target has shape {list(target.shape)}, expected {list(logs.shape)} for probabilities"
         )
+    if weight is not None and tuple(weight.shape) != (logs.shape[axis],):
+        raise ShapeError(
+            f"cross_entropy: weight tensor should be defined either for all {logs.shape[axis]} classes or no classes but got "
+            f"weight tensor of shape: {list(weight.shape)}"
+        )
     if label_smoothing:
         target = F.add(F.mul(target, 1.0 - label_smoothing), label_smoothing / logs.shape[axis])
     terms = F.neg(F.mul(logs, target))
@@ -187,7 +205,8 @@ def _soft_cross_entropy(
         terms = F.mul(terms, _per_class(weight, logs, axis))
     losses = F.sum(terms, axis)
     if reduction == "mean":
-        return F.div(F.sum(losses), float(max(1, losses.numel())))
+        count = losses.numel() if logs.numel() else 0  # the mean of nothing is NaN
+        return F.div(F.sum(losses), float(count))
     return _reduced(losses, reduction)
 
 
@@ -238,7 +257,7 @@ def huber_loss(input: Tensor, target: Tensor, reduction: str = "mean", delta: fl
     tensor(2.5000)
     """
     check_reduction(reduction)
-    if delta <= 0:
+    if not delta > 0:
         raise RuntimeError("huber_loss does not support non-positive values for delta.")
     _warn_of_sizes(input, target)
     return _reduced(ops.elementwise.huber(_difference(input, target), float(delta)), reduction)
@@ -264,7 +283,7 @@ def smooth_l1_loss(
     tensor(2.7500)
     """
     reduction = legacy_reduction(size_average, reduce, reduction)
-    if beta < 0:
+    if not beta >= 0:
         raise RuntimeError("smooth_l1_loss does not support negative values for beta.")
     if beta == 0:
         return l1_loss(input, target, reduction=reduction)

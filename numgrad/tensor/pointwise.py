@@ -214,24 +214,37 @@ def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
     RuntimeError
         Neither bound is given, or the dtype does not have one of them.
     """
-    bounds = _bounds("clamp", check_tensor("clamp", "input", input), min, max)
+    dtype, bounds = _bounds("clamp", check_tensor("clamp", "input", input), min, max)
+    result = cast(input, dtype)
     for op, bound in bounds:
-        input = binary(op, input, bound)
-    return input
+        result = op(result, as_operand(bound, dtype))
+    return result
 
 
 def clamp_min(input: Tensor, min: Any) -> Tensor:
     """input, at least min."""
-    return clamp(input, min)
+    return clamp(input, _given("clamp_min", "min", min))
 
 
 def clamp_max(input: Tensor, max: Any) -> Tensor:
     """input, at most max."""
-    return clamp(input, max=max)
+    return clamp(input, max=_given("clamp_max", "max", max))
 
 
-def _bounds(name: str, input: Tensor, min: Any, max: Any) -> list[tuple[Any, Any]]:
-    """The bounds that are given, each with its op; a number that the result's dtype does not have bounds nothing right."""
+def _given(op: str, name: str, bound: Any) -> Any:
+    if bound is None:
+        raise TypeError(f"{op}(): argument '{name}' must be Tensor or Number, not None")
+    return bound
+
+
+def _bounds(name: str, input: Tensor, min: Any, max: Any) -> tuple[Dtype, list[tuple[Any, Any]]]:
+    """The result's dtype, and the bounds that are given, each with its op.
+
+    Raises
+    ------
+    RuntimeError
+        There are none, or one is a number that the dtype does not have and that would bound nothing right.
+    """
     bounds = [(op, bound) for op, bound in ((_e.clamp_min, min), (_e.clamp_max, max)) if bound is not None]
     if not bounds:
         raise RuntimeError(f"{name}: At least one of 'min' or 'max' must not be None")
@@ -240,7 +253,7 @@ def _bounds(name: str, input: Tensor, min: Any, max: Any) -> list[tuple[Any, Any
         number = as_number(bound)
         if number is not None and dtype.category == 1 and not dtype.smallest <= number <= dtype.largest:
             raise RuntimeError(f"{name}: the bound {number} cannot be converted to type {dtype.name} without overflow")
-    return [(_OF_BOOLS[op], bound) for op, bound in bounds] if dtype.is_bool else bounds
+    return dtype, [(_OF_BOOLS[op], bound) for op, bound in bounds] if dtype.is_bool else bounds
 
 
 _OF_BOOLS = {_e.clamp_min: _e.maximum, _e.clamp_max: _e.minimum}
@@ -443,8 +456,10 @@ def pow_(target: Tensor, exponent: Any) -> Tensor:
 
 def clamp_(target: Tensor, min: Any = None, max: Any = None) -> Tensor:
     """`clamp` in place."""
-    bounds = _bounds("clamp_", target, min, max)
-    check_result("clamp_", target, _result_type("clamp_", target, *[bound for _, bound in bounds]))
+    dtype, bounds = _bounds("clamp_", target, min, max)
+    check_result("clamp_", target, dtype)
+    if dtype is not target._spec.dtype:
+        return assign("clamp_", target, clamp(target, min, max))
     for _, bound in bounds:  # all that can be refused is refused before the first of two changes
         if isinstance(bound, TensorBase):
             ops.view.expand(bound, size=tuple(target._spec.shape))

@@ -201,7 +201,7 @@ def norm(
             f"linalg.vector_norm cannot compute the {p} norm on an empty tensor because the operation does not have an identity"
         )
     if math.isinf(p):
-        return (_r.amax if p > 0 else _r.amin)(abs(input), dims=dims, keepdim=keepdim)  # type: ignore[no-any-return]
+        return (_r.amax if p > 0 else _r.amin)(abs(input), dims=dims, keepdim=keepdim, nans=True)  # type: ignore[no-any-return]
     if p == 0:
         return _r.sum_(cast(ne(input, 0), spec.dtype), dims=dims, keepdim=keepdim)  # type: ignore[no-any-return]
     if p == 2:
@@ -259,11 +259,13 @@ class _ValuesIndices(tuple["Tensor", "Tensor"]):
 def _max_or_min(input: Tensor, dim: Any, keepdim: builtins.bool, name: str, whole: Any, along: Any) -> Any:
     check_tensor(name, "input", input)
     if isinstance(dim, TensorBase):
+        if keepdim is not False:
+            raise TypeError(f"{name}(): argument 'keepdim' goes with a dim, and {name} of two tensors has none")
         return maximum(input, dim) if name == "max" else minimum(input, dim)
     reduced_dims(name, None, 0, keepdim)
     if dim is None:
         _refuse_nothing(name, input, RuntimeError)
-        return whole(input)
+        return whole(input, dims=tuple(range(input._spec.ndim)), nans=True)
     axis = wrap_dim(name, dim, input._spec.ndim)
     if input._spec.ndim == 0:
         return _ValuesIndices((clone(input), cast(ops.creation.zeros_like(input), dtypes.int64)))
@@ -272,12 +274,12 @@ def _max_or_min(input: Tensor, dim: Any, keepdim: builtins.bool, name: str, whol
 
 def max(input: Tensor, dim: Any = None, keepdim: builtins.bool = False) -> Any:
     """The largest element; along ``dim`` a pair (values, indices)."""
-    return _max_or_min(input, dim, keepdim, "max", amax, _r.max_dim)
+    return _max_or_min(input, dim, keepdim, "max", _r.amax, _r.max_dim)
 
 
 def min(input: Tensor, dim: Any = None, keepdim: builtins.bool = False) -> Any:
     """The smallest element; along ``dim`` a pair (values, indices)."""
-    return _max_or_min(input, dim, keepdim, "min", amin, _r.min_dim)
+    return _max_or_min(input, dim, keepdim, "min", _r.amin, _r.min_dim)
 
 
 def _arg(op: Any, input: Tensor, dim: int | None, keepdim: builtins.bool) -> Tensor:

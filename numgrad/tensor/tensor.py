@@ -706,7 +706,7 @@ class Tensor(Operators):
         return F.view(self, *shape)
 
     def view_as(self, other: Tensor) -> Tensor:
-        return F.view(self, other.shape)
+        return F.view(self, F.shape_of("view_as", other))
 
     def reshape(self, *shape: Any) -> Tensor:
         return F.reshape(self, *shape)
@@ -737,10 +737,10 @@ class Tensor(Operators):
         return F.expand(self, *size)
 
     def expand_as(self, other: Tensor) -> Tensor:
-        return F.expand(self, *other.shape)
+        return F.expand(self, F.shape_of("expand_as", other))
 
-    def squeeze(self, dim: Dims = None) -> Tensor:
-        return F.squeeze(self, dim)
+    def squeeze(self, dim: Dims = None, *more: builtins.int) -> Tensor:
+        return F.squeeze(self, (dim, *more) if more else dim)  # type: ignore[arg-type]
 
     def unsqueeze(self, dim: int) -> Tensor:
         return F.unsqueeze(self, dim)
@@ -803,7 +803,7 @@ class Tensor(Operators):
         return self
 
     def type_as(self, other: Tensor) -> Tensor:
-        return F.cast(self, other.dtype)
+        return F.cast(self, F.check_tensor("type_as", "other", other).dtype)
 
     def float(self) -> Tensor:
         return F.cast(self, dtypes.float32)

@@ -11,10 +11,20 @@ from typing import Any
 import numpy as np
 
 POOL: list[Any] = [None, True, False, 0, 1, -1, 2, 0.5, (0, 1), (1,), "mean", "sum", "none"]
+NAN, INF = float("nan"), float("inf")
+NUMBERS = [-1, -1.0, 0, 0.0, 0.5, 1, 1.0, 1.5, 2, 3, 7, NAN, INF, True, None, "a", (1, 2), [2]]
 MOST = 260  # calls with a given number of extra arguments; of more a sample is drawn
 
 X = np.array([[1.0, -2.0, 0.5], [3.0, 0.25, -1.0]], np.float32)
 IMAGE = (np.arange(2 * 2 * 4 * 4, dtype=np.float32).reshape(2, 2, 4, 4) * 7 % 11) - 4
+
+
+Case = Callable[[Any], Any]
+
+
+def f32(*shape: int) -> np.ndarray:
+    """Values of a shape, positive and negative."""
+    return np.linspace(-1, 2, int(np.prod(shape)), dtype=np.float32).reshape(shape)
 
 
 def tensor(lib: Any, values: Any) -> Any:
@@ -88,10 +98,11 @@ CALLS: dict[str, tuple[Callable[[Any], tuple[Any, ...]], int]] = {
     "reshape": (_x, 2), "permute": (_x, 2), "cat": (lambda lib: ([x(lib), x(lib)],), 2),
     "stack": (lambda lib: ([x(lib), x(lib)],), 2), "where": (lambda lib: (x(lib) > 0,), 2),
     "index_select": (lambda lib: (x(lib), 1, tensor(lib, [2, 0])), 1), "gather": (_index, 1), "T.gather": (_index, 1),
-    "allclose": (_two, 3), "equal": (_two, 1), "maximum": (_two, 1), "matmul": (_x, 1), "dot": (lambda lib: (vector(lib), vector(lib)), 1),
+    "allclose": (_two, 3), "equal": (_two, 1), "maximum": (_two, 1), "matmul": (_x, 1),
+    "dot": (lambda lib: (vector(lib), vector(lib)), 1),
     "full": (_nothing, 3), "zeros": (_nothing, 2), "ones": (_nothing, 2), "arange": (_nothing, 4), "linspace": (_nothing, 4),
     "eye": (_nothing, 2), "zeros_like": (_x, 1), "ones_like": (_x, 1), "full_like": (_x, 2),
-    "bernoulli": (lambda lib: (lib.ones(2),), 1), "dropout": (_x, 3),
+    "bernoulli": (lambda lib: (lib.ones(2),), 1), "dropout": (lambda lib: (x(lib), 1.0), 1),
     "F.mse_loss": (_two, 3), "F.l1_loss": (_two, 3), "F.smooth_l1_loss": (_two, 4), "F.huber_loss": (_two, 2),
     "F.binary_cross_entropy_with_logits": (_probabilities, 4), "F.nll_loss": (_classes, 4), "F.cross_entropy": (_classes, 4),
     "cross entropy of probabilities": (_probabilities, 4), "weighted nll": (lambda lib: (*_classes(lib), vector(lib)), 4),
@@ -102,7 +113,8 @@ CALLS: dict[str, tuple[Callable[[Any], tuple[Any, ...]], int]] = {
     "F.layer_norm": (_x, 2), "F.group_norm": (_image, 3), "F.batch_norm": (_image, 3), "batch_norm": (_image, 4),
     "F.linear": (lambda lib: (x(lib), lib.ones(2, 3)), 2), "conv2d": (_convolution, 4), "F.conv2d": (_convolution, 4),
     "F.max_pool2d": (_image, 4), "F.avg_pool2d": (_image, 4), "F.adaptive_avg_pool2d": (_image, 2),
-    "F.scaled_dot_product_attention": (lambda lib: (x(lib), x(lib), x(lib)), 3),
+    "F.scaled_dot_product_attention": (lambda lib: (x(lib), x(lib), x(lib)), 1),
+    "causal attention": (lambda lib: (x(lib), x(lib), x(lib), None, 0.0), 2),
     **{f"nn.{name}": (_nothing, most) for name, most in {
         "Linear": 4, "Conv2d": 4, "BatchNorm1d": 4, "LayerNorm": 4, "GroupNorm": 4, "Embedding": 4, "MaxPool2d": 6,
         "AvgPool2d": 6, "AdaptiveAvgPool2d": 2, "Dropout": 2, "LeakyReLU": 2, "ELU": 2, "ReLU": 1, "GELU": 1, "SiLU": 1,
@@ -121,6 +133,7 @@ _UNDER = {
     "cross entropy of probabilities": "F.cross_entropy",
     "weighted cross entropy": "F.cross_entropy",
     "weighted nll": "F.nll_loss",
+    "causal attention": "F.scaled_dot_product_attention",
 }
 
 
@@ -165,7 +178,8 @@ def seen(value: Any) -> Any:
         return [{k: v for k, v in group.items() if k not in left_out} for group in value.param_groups]
     if hasattr(value, "named_parameters"):
         extra = [value.reduction] if hasattr(value, "reduction") else []
-        return [repr(value), [(n, tuple(p.shape)) for n, p in value.named_parameters()], *extra]
+        text = repr(value).replace("NonDynamicallyQuantizable", "").replace("(1,)", "(1, 1)")
+        return [text, [(n, tuple(p.shape)) for n, p in value.named_parameters()], *extra]
     return value
 
 

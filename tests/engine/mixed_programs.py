@@ -60,17 +60,43 @@ def described(error: Exception | None) -> str:
 
 NONE, REFUSED = "^-$", "^(refused|class)"
 EXCUSES = [
-    Excuse("to torch a view made before its base required a gradient is a leaf", REFUSED, "", NONE, "a leaf Variable that requires grad"),
-    Excuse("an operand that overlaps with what is written is read as it was before", REFUSED, "", "", "unsupported operation: some elements of"),
-    Excuse("what an expanded view shows many times is written by fill_ alone", REFUSED, "", "more than one element of the written-to tensor", NONE),
+    Excuse(
+        "to torch a view made before its base required a gradient is a leaf",
+        REFUSED,
+        "",
+        NONE,
+        "a leaf Variable that requires grad",
+    ),
+    Excuse(
+        "an operand that overlaps with what is written is read as it was before",
+        REFUSED,
+        "",
+        "",
+        "unsupported operation: some elements of",
+    ),
+    Excuse(
+        "what an expanded view shows many times is written by fill_ alone",
+        REFUSED,
+        "",
+        "more than one element of the written-to tensor",
+        NONE,
+    ),
     Excuse("numgrad's backward reads less than torch's", REFUSED, "", NONE, "modified by an inplace operation"),
     Excuse("numbers of NumPy are assigned as Python's are", REFUSED, "", "", "can't assign a numpy"),
     Excuse("torch has written a part before it refuses", "^values", "", "[a-z]", "[a-z]"),
-    Excuse("torch changes a leaf that requires a gradient, if by a flat function", REFUSED, r"logical_not_\(|(ceil|floor|round|trunc|sign)_\(", "a leaf Variable that requires grad", NONE),
+    Excuse(
+        "torch changes a leaf that requires a gradient, if by a flat function",
+        REFUSED,
+        r"logical_not_\(|(ceil|floor|round|trunc|sign)_\(",
+        "a leaf Variable that requires grad",
+        NONE,
+    ),
     Excuse("what an index takes is row-major", "^(strides|contiguous)", r"\w\[.*(tensor|array|\[\d|t\d|>)"),
     Excuse("with two bounds it is two changes", "^version", r"clamp_\(.*, "),
     Excuse("bools are clamped by numbers, too", REFUSED, "clamp", NONE, "not implemented for 'Bool'"),
-    Excuse("torch's assignment of a number by bytes", REFUSED, "uint8", NONE, "masked_fill_ only supports boolean masks"),
+    Excuse(
+        "torch's assignment of a number by bytes", REFUSED, "uint8", NONE, "masked_fill_ only supports boolean masks"
+    ),
     Excuse("a bool of NumPy's is a bool", "^dtype", r"full\(.*np.bool_"),
     Excuse("numbers are taken where torch wants tensors", REFUSED, r"(maximum|minimum)\(", NONE, "must be Tensor, not"),
 ]
@@ -128,7 +154,10 @@ def shared(names: Sequence[str], ours: Names, theirs: Names) -> str | None:
     """
     for name in names:
         mine, his = ours[name], theirs[name]
-        if type(mine).__module__.partition(".")[0].replace("numgrad", "torch") != type(his).__module__.partition(".")[0]:
+        if (
+            type(mine).__module__.partition(".")[0].replace("numgrad", "torch")
+            != type(his).__module__.partition(".")[0]
+        ):
             return f"type: {name} is {type(mine)}, torch's {type(his)}"
         seen, there = facts(mine), facts(his)
         for fact, value in there.items():
@@ -138,7 +167,9 @@ def shared(names: Sequence[str], ours: Names, theirs: Names) -> str | None:
             continue
         a, b = array_of(mine), array_of(his)
         if not agree(a, b):
-            return f"values: {name} is\n{np.array2string(a, threshold=200)}\ntorch's\n{np.array2string(b, threshold=200)}"
+            return (
+                f"values: {name} is\n{np.array2string(a, threshold=200)}\ntorch's\n{np.array2string(b, threshold=200)}"
+            )
     for name in names:
         if hasattr(ours[name], "numel") or isinstance(ours[name], np.ndarray):
             a, b = array_of(ours[name]), array_of(theirs[name])
@@ -256,7 +287,9 @@ def first_difference(torch: ModuleType, statements: Sequence[Statement]) -> tupl
 def changed(before: Sequence[tuple[str, dict[str, Any], np.ndarray]], names: Names) -> str | None:
     """What a refused statement changed."""
     for name, seen, values in before:
-        if facts(names[name]) != seen or not np.array_equal(array_of(names[name]), values, equal_nan=values.dtype.kind == "f"):
+        if facts(names[name]) != seen or not np.array_equal(
+            array_of(names[name]), values, equal_nan=values.dtype.kind == "f"
+        ):
             return f"{name} was {seen} {values}, is {facts(names[name])} {array_of(names[name])}"
     return None
 

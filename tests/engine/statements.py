@@ -19,7 +19,21 @@ INTEGERS = ("uint8", "int8", "int16", "int32", "int64")
 FLOATS = ("float32", "float64")
 DTYPES = ("bool", *INTEGERS, *FLOATS)
 MOST_ELEMENTS = 400
-SPECIAL = ["nan", "inf", "-inf", "0.0", "-0.0", "1e30", "-1e30", "1e-30", "3e38", "100.0", "-100.0", "16777217.0", "0.5"]
+SPECIAL = [
+    "nan",
+    "inf",
+    "-inf",
+    "0.0",
+    "-0.0",
+    "1e30",
+    "-1e30",
+    "1e-30",
+    "3e38",
+    "100.0",
+    "-100.0",
+    "16777217.0",
+    "0.5",
+]
 
 
 class Statement(NamedTuple):
@@ -44,7 +58,9 @@ class Names(dict[str, Any]):
 
 
 Template = Callable[["Writer", str], "str | None"]
-EXPRESSIONS: dict[str, tuple[str, Template]] = {}  # by name: the group, and what writes an expression of a tensor's name
+EXPRESSIONS: dict[
+    str, tuple[str, Template]
+] = {}  # by name: the group, and what writes an expression of a tensor's name
 ACTIONS: dict[str, tuple[str, Template]] = {}  # the same for statements that define nothing
 
 
@@ -253,7 +269,12 @@ class Writer:
                 name, _, _ = text.partition(" ")
                 if text.startswith(f"{x} ") and name == x:
                     defines = x  # an operator in place binds the name anew
-            if defines in ("",) or kind in ACTIONS or not self.chance(0.06) or groups[kind] in ("view", "gradient", "numpy"):
+            if (
+                defines in ("",)
+                or kind in ACTIONS
+                or not self.chance(0.06)
+                or groups[kind] in ("view", "gradient", "numpy")
+            ):
                 pass
             else:
                 text = f"with lib.no_grad(): {text}"

@@ -50,11 +50,15 @@ VIEWS = {
     "transpose": lambda w, x: f"{x}.transpose({w.dim(x)}, {w.dim(x)})",
     "permute": permute,
     "T": lambda w, x: f"{x}.mT" if w[x].ndim >= 2 else None,
-    "view": lambda w, x: w.choice([f"{x}.view(-1)", f"{x}.view(2, -1)", f"{x}.view({w[x].shape[0]}, -1)"])
-    if w[x].ndim
-    else f"{x}.view(1)",
+    "view": lambda w, x: (
+        w.choice([f"{x}.view(-1)", f"{x}.view(2, -1)", f"{x}.view({w[x].shape[0]}, -1)"])
+        if w[x].ndim
+        else f"{x}.view(1)"
+    ),
     "view dtype": lambda w, x: f"{x}.view_as({w.pick(lambda t: t.shape == w[x].shape)})",
-    "reshape": lambda w, x: w.choice([f"{x}.reshape(-1)", f"{x}.flatten()", f"{x}.flatten({w.dim(x)})", f"{x}.reshape(-1, 2)"]),
+    "reshape": lambda w, x: w.choice(
+        [f"{x}.reshape(-1)", f"{x}.flatten()", f"{x}.flatten({w.dim(x)})", f"{x}.reshape(-1, 2)"]
+    ),
     "basic index": basic_index,
     "basic index 2": basic_index,
     "unsqueeze": lambda w, x: f"{x}.unsqueeze({w.dim(x)})" if w[x].ndim < 4 else None,
@@ -105,7 +109,15 @@ def activations() -> None:
     for name in ("relu", "leaky_relu", "elu"):
         if hasattr(ng.nn.functional, name + "_"):
             action("activation in place", f"F.{name}_", lambda w, x, n=name: f"F.{n}_({x})")
-    modules = {"ReLU": "", "LeakyReLU": "0.2, ", "ELU": "", "SiLU": "", "Hardtanh": "-0.5, 0.75, ", "ReLU6": "", "Dropout": "0.0, "}
+    modules = {
+        "ReLU": "",
+        "LeakyReLU": "0.2, ",
+        "ELU": "",
+        "SiLU": "",
+        "Hardtanh": "-0.5, 0.75, ",
+        "ReLU6": "",
+        "Dropout": "0.0, ",
+    }
     for name, rest in modules.items():
         cls = getattr(ng.nn, name, None)
         if cls is not None and "inplace" in inspect.signature(cls).parameters:
@@ -149,8 +161,16 @@ def power(w: Writer, x: str) -> str:
 expression("binary", "x ** y", power)
 expression("binary", "alpha", lambda w, x: f"{x}.{w.choice(['add', 'sub'])}({w.operand(x)}, alpha={w.small()})")
 expression("binary", "method", lambda w, x: f"{x}.{w.choice(['add', 'sub', 'mul', 'div', 'eq', 'lt'])}({w.operand(x)})")
-expression("binary", "function", lambda w, x: f"lib.{w.choice(['add', 'sub', 'mul', 'div', 'remainder', 'pow'])}({x}, {w.operand(x)})")
-expression("binary", "maximum", lambda w, x: f"{x}.{w.choice(['maximum', 'minimum'])}({w.pick(lambda t: t.shape == w[x].shape)})")
+expression(
+    "binary",
+    "function",
+    lambda w, x: f"lib.{w.choice(['add', 'sub', 'mul', 'div', 'remainder', 'pow'])}({x}, {w.operand(x)})",
+)
+expression(
+    "binary",
+    "maximum",
+    lambda w, x: f"{x}.{w.choice(['maximum', 'minimum'])}({w.pick(lambda t: t.shape == w[x].shape)})",
+)
 expression("mixed", "where", lambda w, x: f"lib.where({w.mask(x)}, {x}, {w.operand(x)})")
 expression("mixed", "where turned", lambda w, x: f"lib.where({w.mask(x)}, {w.operand(x)}, {x})")
 expression("mixed", "where method", lambda w, x: f"{x}.where({w.mask(x)}, {w.operand(x)})")
@@ -180,7 +200,9 @@ for name in ("sum", "mean", "amax", "amin", "var", "std"):
     expression(
         "reduction",
         name,
-        lambda w, x, name=name: f"{x}.{name}({joined(w.dims(x), w.choice(['', 'keepdim=True']) if name not in ('sum', 'mean') else '')})",
+        lambda w, x, name=name: (
+            f"{x}.{name}({joined(w.dims(x), w.choice(['', 'keepdim=True']) if name not in ('sum', 'mean') else '')})"
+        ),
     )
 expression("reduction", "sum dtype", lambda w, x: f"{x}.sum({joined(w.dims(x), f'dtype=lib.{w.choice(DTYPES)}')})")
 for name in ("max", "min"):
@@ -318,37 +340,67 @@ for name in ("add_", "sub_", "mul_", "div_", "fill_", "remainder_", "floor_divid
 for name in (*UNARY, "zero"):
     if has(name + "_"):
         action("method in place", name + "_", lambda w, x, name=name: f"{x}.{name}_()")
-action("method in place", "add_ alpha", lambda w, x: f"{x}.{w.choice(['add_', 'sub_'])}({w.operand(x)}, alpha={w.small()})")
+action(
+    "method in place", "add_ alpha", lambda w, x: f"{x}.{w.choice(['add_', 'sub_'])}({w.operand(x)}, alpha={w.small()})"
+)
 action("method in place", "pow_", lambda w, x: f"{x}.pow_({w.choice(['2', '3', '0.5', '-1', w.operand(x)])})")
 action("method in place", "clamp_", lambda w, x: f"{x}.clamp_({w.number()}, {w.number()})")
 action("method in place", "clamp_ min", lambda w, x: f"{x}.clamp_({w.choice(['min', 'max'])}={w.number()})")
 action("method in place", "masked_fill_", lambda w, x: f"{x}.masked_fill_({w.mask(x)}, {w.number()})")
 action("method in place", "copy_", lambda w, x: f"{x}.copy_({w.pick(lambda t: t.shape == w[x].shape) or x})")
 action("method in place", "copy_ any", lambda w, x: f"{x}.copy_({w.pick()})")
-action("method in place", "index_put_", lambda w, x: f"{x}.index_put_(({w.index(w[x].shape[0], 2)},), {w.choice([f'{x}.sum()', f'lib.tensor({w.value(dtype_of(w[x]))}, dtype={x}.dtype)'])}, accumulate={w.choice(['True', 'False'])})" if w[x].ndim else None)
+action(
+    "method in place",
+    "index_put_",
+    lambda w, x: (
+        f"{x}.index_put_(({w.index(w[x].shape[0], 2)},), {w.choice([f'{x}.sum()', f'lib.tensor({w.value(dtype_of(w[x]))}, dtype={x}.dtype)'])}, accumulate={w.choice(['True', 'False'])})"
+        if w[x].ndim
+        else None
+    ),
+)
 action("method in place", "detach_", lambda w, x: f"{x}.detach_()" if w.chance(0.3) else None)
 action("method in place", "requires_grad_", lambda w, x: f"{x}.requires_grad_({w.choice(['True', 'False', 'True'])})")
-action("method in place", "no_grad in place", lambda w, x: f"with lib.no_grad(): {x}.{w.choice(['add_', 'mul_', 'sub_'])}({w.operand(x)})")
-action("method in place", "no_grad operator", lambda w, x: f"with lib.no_grad(): {x} {w.choice(['+', '-', '*'])}= {w.operand(x)}")
+action(
+    "method in place",
+    "no_grad in place",
+    lambda w, x: f"with lib.no_grad(): {x}.{w.choice(['add_', 'mul_', 'sub_'])}({w.operand(x)})",
+)
+action(
+    "method in place",
+    "no_grad operator",
+    lambda w, x: f"with lib.no_grad(): {x} {w.choice(['+', '-', '*'])}= {w.operand(x)}",
+)
 
 # ---- data, NumPy, gradients ----------------------------------------------------------------------------------------
 
 action("data", "data.add_", lambda w, x: f"{x}.data.{w.choice(['add_', 'mul_', 'sub_'])}({w.operand(x)})")
 action("data", "data.zero_", lambda w, x: f"{x}.data.{w.choice(['zero_()', 'fill_(2)', 'abs_()', 'clamp_(-1, 1)'])}")
 action("data", "data.copy_", lambda w, x: f"{x}.data.copy_({w.pick(lambda t: t.shape == w[x].shape) or x})")
-action("data", "data =", lambda w, x: f"{x}.data = {w.pick(lambda t: t.shape == w[x].shape and t.dtype == w[x].dtype) or x}{w.choice(['.detach().clone()', '.data', '.detach() * 2'])}")
+action(
+    "data",
+    "data =",
+    lambda w, x: (
+        f"{x}.data = {w.pick(lambda t: t.shape == w[x].shape and t.dtype == w[x].dtype) or x}{w.choice(['.detach().clone()', '.data', '.detach() * 2'])}"
+    ),
+)
 action("data", "data[...] =", lambda w, x: f"{x}.data[...] = {w.number()}")
 action("data", "data view", lambda w, x: f"{x}.data.view(-1)[:2].{w.choice(['zero_()', 'mul_(2)', 'fill_(1)'])}")
 
 expression("numpy", "numpy()", lambda w, x: f"{x}.{w.choice(['detach().', 'data.', ''])}numpy()")
-action("numpy", "array[...] =", lambda w, x: f"{w.choice(w.arrays)}[...] {w.choice(['=', '*='])} 2" if w.arrays else None)
+action(
+    "numpy", "array[...] =", lambda w, x: f"{w.choice(w.arrays)}[...] {w.choice(['=', '*='])} 2" if w.arrays else None
+)
 action("numpy", "array.reshape =", lambda w, x: f"{w.choice(w.arrays)}.reshape(-1)[:2] = 1" if w.arrays else None)
 expression("numpy", "from_numpy", lambda w, x: f"lib.from_numpy({w.choice(w.arrays)})" if w.arrays else None)
 
 
 def backward(w: Writer, x: str) -> str | None:
     y = w.pick(differentiable)
-    return f"{y}.{w.choice(['sum()', 'tanh().sum()', '{0}.sum()'.format('mul(2)')])}.backward(retain_graph=True)" if y else None
+    return (
+        f"{y}.{w.choice(['sum()', 'tanh().sum()', '{0}.sum()'.format('mul(2)')])}.backward(retain_graph=True)"
+        if y
+        else None
+    )
 
 
 def grad(w: Writer, x: str) -> str | None:
@@ -365,7 +417,11 @@ def of_grad(w: Writer, x: str) -> str | None:
 action("gradient", "backward", backward)
 expression("gradient", "grad", grad)
 expression("gradient", ".grad", of_grad)
-action("gradient", "grad = None", lambda w, x: f"{leaf}.grad = None" if (leaf := w.pick(lambda t: differentiable(t) and t.is_leaf)) else None)
+action(
+    "gradient",
+    "grad = None",
+    lambda w, x: f"{leaf}.grad = None" if (leaf := w.pick(lambda t: differentiable(t) and t.is_leaf)) else None,
+)
 action("gradient", "retain_grad", lambda w, x: f"{x}.retain_grad()" if differentiable(w[x]) else None)
 
 # ---- layers --------------------------------------------------------------------------------------------------------
@@ -377,7 +433,12 @@ def conv(w: Writer, x: str) -> str | None:
     if t.ndim != 4:
         return None
     weight = w.pick(lambda u: u.ndim == 4 and u.shape[1] == t.shape[1] and u.dtype == t.dtype and u is not t)
-    bias = w.choice(["", f", bias={w.pick(lambda u: u.ndim == 1 and u.dtype == t.dtype and weight is not None and u.shape[0] == w[weight].shape[0])}"])
+    bias = w.choice(
+        [
+            "",
+            f", bias={w.pick(lambda u: u.ndim == 1 and u.dtype == t.dtype and weight is not None and u.shape[0] == w[weight].shape[0])}",
+        ]
+    )
     rest = w.choice(["", ", padding=1", ", stride=2", ", padding=1, stride=2", ", dilation=2, padding=1"])
     return f"F.conv2d({x}, {weight}{bias}{rest})" if weight else None
 
@@ -393,7 +454,9 @@ def image(text: str) -> Any:
 def linear(w: Writer, x: str) -> str | None:
     t = w[x]
     weight = w.pick(lambda u: u.ndim == 2 and t.ndim and u.shape[1] == t.shape[-1] and u.dtype == t.dtype)
-    bias = w.pick(lambda u: u.ndim == 1 and weight is not None and u.shape[0] == w[weight].shape[0] and u.dtype == t.dtype)
+    bias = w.pick(
+        lambda u: u.ndim == 1 and weight is not None and u.shape[0] == w[weight].shape[0] and u.dtype == t.dtype
+    )
     return f"F.linear({x}, {weight}{f', {bias}' if bias else ''})" if weight else None
 
 
@@ -411,5 +474,11 @@ for name, text in LAYERS.items():
     expression("layer", name, image(text))
 expression("layer", "linear", linear)
 expression("layer", "dropout 0", lambda w, x: f"F.dropout({x}, 0.0{w.choice(['', ', training=False'])})")
-expression("layer", "mse_loss", lambda w, x: f"F.{w.choice(['mse_loss', 'l1_loss', 'smooth_l1_loss'])}({x}, {w.pick(lambda t: t.shape == w[x].shape)})")
+expression(
+    "layer",
+    "mse_loss",
+    lambda w, x: (
+        f"F.{w.choice(['mse_loss', 'l1_loss', 'smooth_l1_loss'])}({x}, {w.pick(lambda t: t.shape == w[x].shape)})"
+    ),
+)
 expression("layer", "normalize", lambda w, x: f"F.normalize({x}, dim={w.dim(x)})" if w[x].ndim else None)

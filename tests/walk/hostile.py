@@ -10,10 +10,13 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
+import queue
 import random
 import signal
 import subprocess
 import sys
+import tempfile
+import threading
 import time
 import traceback
 import warnings
@@ -28,6 +31,11 @@ ROOT = Path(__file__).parents[2]
 MEMORY = 12 << 30  # bytes of address space: what asks for more gets a MemoryError
 PATIENCE = 60.0  # seconds without a new call after which a process counts as hung; a kernel may have to be compiled
 REFUSALS = (TypeError, ValueError, RuntimeError, IndexError, NotImplementedError, MemoryError)
+# Faults for the walk's own test, as "3:crash,5:exception": seeds and what is to go wrong there.
+PLANTED = {
+    int(seed): fault
+    for seed, _, fault in (each.partition(":") for each in os.environ.get("NUMGRAD_WALK_FAULT", "").split(",") if each)
+}
 
 
 class WrongError(Exception):
@@ -132,8 +140,11 @@ def judge(seed: int, only: str = "", torch: Any = None) -> str:
 
     call = drawn(seed, only)
     ours, operands, before = made(ng, call)
+    if PLANTED.get(seed):
+        ours, operands, before = _planted(PLANTED[seed])
     if isinstance(ours, Exception):
-        if not isinstance(ours, REFUSALS) or type(ours).__name__ == "KernelError":
+        is_torchs = isinstance(ours, OverflowError) and str(ours).startswith("int too big to convert")
+        if not (isinstance(ours, REFUSALS) or is_torchs) or type(ours).__name__ == "KernelError":
             raise WrongError(f"{type(ours).__name__}: {ours}") from ours
         if before is not None and _state(operands) != before:
             raise WrongError(f"refused ({ours}), but an operand has changed")
@@ -147,6 +158,19 @@ def judge(seed: int, only: str = "", torch: Any = None) -> str:
         return "done alone"
     compared(call[0], ours, theirs)
     return "both done"
+
+
+def _planted(fault: str) -> tuple[Exception, list[Any], Any]:
+    """A fault that the test of the walk plants, to see that it is noticed."""
+    import numgrad as ng
+
+    if fault == "crash":
+        os.kill(os.getpid(), signal.SIGSEGV)
+    operands = [ng.zeros(2)]
+    before = _state(operands)
+    if fault == "change":
+        operands[0].add_(1)
+    return (AttributeError if fault == "exception" else RuntimeError)("planted"), operands, before
 
 
 # ---- processes ----------------------------------------------------------------------------------------------------
@@ -183,52 +207,55 @@ def walk(
     """Make so many calls, or as many as there is time for: what came of them, and all that was wrong."""
     counts: Counter[str] = Counter()
     faults: list[str] = []
-    seed, end, started = begin, begin + calls, time.monotonic()
-    while seed < end and time.monotonic() - started < seconds:
+    seed, end, until = begin, begin + calls, time.monotonic() + seconds
+    while seed < end and time.monotonic() < until:
         command = [sys.executable, "-u", "-m", "tests.walk.hostile", "--work", str(seed), str(end), "--only", only]
-        process = subprocess.Popen(
-            command + ["--torch"] * with_torch, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        )
-        assert process.stdout is not None
-        lines = _Lines(process)
-        current = seed
-        while line := lines.next(PATIENCE):
-            word, number, *rest = line.split(" ", 3)
-            if word == "begin":
-                current = int(number)
-            elif rest:
-                counts[" ".join(rest) if rest[0] != "wrong" else "wrong"] += 1
-                if rest[0] == "wrong":
-                    faults.append(f"seed {number}: {rest[1]}")
-                current = int(number) + 1
-            if time.monotonic() - started > seconds:
-                process.kill()
-                return counts, faults
-        if line is None:
-            process.kill()
-            faults.append(f"seed {current}: hangs: {described(current, only)}")
-        elif process.wait() != 0:
-            faults.append(f"seed {current}: the process died of {_cause(process)}: {described(current, only)}")
-            counts["crashed"] += 1
-        elif current >= end:
-            break
-        seed = current + 1
+        with tempfile.TemporaryFile("w+") as complaints:
+            process = subprocess.Popen(
+                command + ["--torch"] * with_torch, cwd=ROOT, stdout=subprocess.PIPE, stderr=complaints, text=True
+            )
+            seed, cause = _followed(process, seed, until, counts, faults)
+            if cause:
+                counts[cause] += 1
+                code = process.returncode
+                complaints.seek(0)
+                what = signal.Signals(-code).name if code < 0 else f"exit code {code} {complaints.read()[-300:]}"
+                faults.append(f"seed {seed - 1}: {cause} ({what}): {described(seed - 1, only)}")
     return counts, faults
 
 
-def _cause(process: subprocess.Popen[str]) -> str:
-    code = process.returncode
-    text = process.stderr.read()[-300:] if process.stderr else ""
-    return signal.Signals(-code).name if code < 0 else f"exit code {code} {text}"
+def _followed(
+    process: subprocess.Popen[str], seed: int, until: float, counts: Counter[str], faults: list[str]
+) -> tuple[int, str]:
+    """Read what a process prints; the seed to go on with, and 'hangs' or 'dies' if the call before it did."""
+    lines = _Lines(process)
+    cause = ""
+    try:
+        while line := lines.next(PATIENCE):
+            word, number, *rest = line.split(" ", 3)
+            seed = int(number)
+            if word == "end":
+                seed += 1
+                counts["wrong" if rest[0] == "wrong" else " ".join(rest)] += 1
+                if rest[0] == "wrong":
+                    faults.append(f"seed {number}: {rest[1]}")
+            if time.monotonic() > until:
+                return seed, ""
+        cause = "hangs" if line is None else ""
+    finally:
+        if cause or time.monotonic() > until:
+            process.kill()
+        process.wait()
+        lines.close()
+    cause = cause or ("dies" if process.returncode else "")
+    return (seed + 1 if cause else seed), cause
 
 
 class _Lines:
     """Lines of a process, with a limit for the time to the next one."""
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
-        import queue
-        import threading
-
+        self._process = process
         self._queue: queue.Queue[str] = queue.Queue()
         self._thread = threading.Thread(target=self._read, args=(process,), daemon=True)
         self._thread.start()
@@ -241,12 +268,16 @@ class _Lines:
 
     def next(self, seconds: float) -> str | None:
         """The next line; '' at the end, None if none came in time."""
-        import queue
-
         try:
             return self._queue.get(timeout=seconds)
         except queue.Empty:
             return None
+
+    def close(self) -> None:
+        """Wait for the reader of a process that has ended."""
+        self._thread.join()
+        assert self._process.stdout is not None
+        self._process.stdout.close()
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -43,11 +43,17 @@ def _(g, x, slope):
 
 leaky_relu.tie(("input",), ("input",))
 
+
+@leaky_relu.in_place_backward
+def _(g, out, slope):
+    return scalar.where(out > 0, g, g * slope), None  # the sign of the output is the input's, for a slope of at least 0
+
+
 elu = elementwise(
     "elu",
     inputs=("input", "alpha"),
     cost=20,
-    oracle=lambda x, alpha: np.where(x > 0, x, alpha * np.expm1(np.minimum(x, 0))),
+    oracle=lambda x, alpha: np.where(x <= 0, alpha * np.expm1(np.where(x <= 0, x, 0)), x),
     doc="input where it is positive, else alpha * (exp(input) - 1).",
 )
 
@@ -139,7 +145,10 @@ def _(x):
 
 @log_sigmoid.backward
 def _(g, x):
-    return g * scalar.sigmoid(-x)
+    tail = scalar.sigmoid(
+        scalar.where(x > 0, -x, x)
+    )  # which keeps its digits on both sides, and so does its derivative
+    return g * scalar.where(x > 0, tail, 1 - tail)
 
 
 gelu = elementwise(
@@ -174,8 +183,8 @@ def _(x):
 
 @gelu_tanh.backward
 def _(g, x):
-    # (1 + tanh(u)) / 2 is sigmoid(2 u), which keeps its digits where it is small. Beyond 32 the slope is 0 or 1, and
-    # x**3 overflows.
+    # (1 + tanh(u)) / 2 is sigmoid(2 u), which keeps its digits where it is small. Beyond 32 the slope is 0 or 1, and x**3
+    # overflows.
     y = scalar.where(x > 32, 32, scalar.where(x < -32, -32, x))
     u2 = 1.5957691216057308 * (y + 0.044715 * y * y * y)
     s = scalar.sigmoid(u2)

@@ -46,7 +46,7 @@ from numgrad.ops.view import (
     slice_,
     slice_backward,
     squeeze,
-    tie,
+    tie_backward,
     transpose,
     unsqueeze,
     view,
@@ -115,9 +115,9 @@ def _(batch, x, dim0, dim1):
     return transpose(x, dim0=dim0 + 1, dim1=dim1 + 1)
 
 
-@tie.batch
-def _(batch, x, other, size):
-    return tie(x, other, size=size)
+@tie_backward.batch
+def _(batch, x, other, zeros):
+    return tie_backward(batch.all(x)[0], other, zeros=zeros)
 
 
 @expand.batch

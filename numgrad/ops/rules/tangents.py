@@ -45,7 +45,7 @@ from numgrad.ops.view import (
     slice_,
     slice_backward,
     squeeze,
-    tie,
+    tie_backward,
     transpose,
     unsqueeze,
     view,
@@ -63,7 +63,7 @@ for _op in (mm, bmm, conv2d_backward_input, conv2d_backward_weight):
     _op.linear_in(_op.inputs[0])
     _op.linear_in(_op.inputs[1])
 cat.linear_in("tensors")
-tie.linear_in("input")
+tie_backward.linear_in("input")
 scatter_add.linear_in("input", "src")
 index_put.linear_in("input", "values")
 
@@ -127,8 +127,8 @@ def _(ctx, tangent):
 
 
 def _extreme(ctx: Any, tangent: Any) -> Any:
-    (x,), (out,), (dims, keepdim) = ctx.inputs, ctx.outputs, ctx.params
-    mask = chosen(x, _kept(out, x._spec.shape, dims))
+    (x,), (out,), (dims, keepdim, nans) = ctx.inputs, ctx.outputs, ctx.params
+    mask = chosen(x, _kept(out, x._spec.shape, dims), nans)
     total = sum_(mul(tangent, mask), dims=dims, keepdim=keepdim)
     return div(total, sum_(mask, dims=dims, keepdim=keepdim))
 
