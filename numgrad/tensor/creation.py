@@ -201,26 +201,35 @@ def ones(*size: Any, dtype: Dtype | None = None, requires_grad: bool = False) ->
 def zeros_like(input: Tensor, *, dtype: Dtype | None = None, requires_grad: bool = False) -> Tensor:
     """Zeros in the shape of a tensor."""
     chosen = _like("zeros_like", input, dtype)
-    made = ops.creation.zeros_like(input.detach()) if chosen is input.dtype else zeros(input.shape, dtype=chosen)
-    return finished(made, requires_grad)
+    if chosen is input.dtype:
+        return finished(ops.creation.zeros_like(input.detach()), requires_grad)
+    return finished(_laid_as(input, zeros(input.shape, dtype=chosen)), requires_grad)
 
 
 def ones_like(input: Tensor, *, dtype: Dtype | None = None, requires_grad: bool = False) -> Tensor:
     """Ones in the shape of a tensor."""
     chosen = _like("ones_like", input, dtype)
-    return ones(tuple(input.shape), dtype=chosen, requires_grad=requires_grad)
+    return finished(_laid_as(input, ones(tuple(input.shape), dtype=chosen)), requires_grad)
 
 
 def full_like(input: Tensor, fill_value: Any, *, dtype: Dtype | None = None, requires_grad: bool = False) -> Tensor:
     """One value in the shape of a tensor."""
     chosen = _like("full_like", input, dtype)
-    return full(tuple(input.shape), fill_value, dtype=chosen, requires_grad=requires_grad)
+    return finished(_laid_as(input, full(tuple(input.shape), fill_value, dtype=chosen)), requires_grad)
 
 
 def empty_like(input: Tensor, *, dtype: Dtype | None = None, requires_grad: bool = False) -> Tensor:
     """An uninitialised tensor in the shape of another, and in its layout where that is dense."""
     chosen, shape = _like("empty_like", input, dtype), tuple(input.shape)
     return finished(uninitialized(chosen, shape, output_strides(shape, [input._spec])), requires_grad)
+
+
+def _laid_as(input: Tensor, made: Tensor) -> Tensor:
+    """What was made in the shape of ``input``, in its layout where that is dense and seen."""
+    spec = input._spec
+    if spec.is_contiguous or spec.is_private:
+        return made
+    return ops.creation.to_strides(made, strides=output_strides(tuple(spec.shape), [spec]))  # type: ignore[no-any-return]
 
 
 def _like(op: str, input: Tensor, dtype: Any) -> Dtype:

@@ -295,6 +295,8 @@ class Operators(TensorBase):
 
     def sign_(self) -> Any:
         """`sign` in place."""
+        if self.dtype.is_bool:
+            return F.assign("sign_", self, self)  # type: ignore[arg-type]
         return F.in_place("sign", self)  # type: ignore[arg-type]
 
     def expm1_(self) -> Any:

@@ -228,12 +228,19 @@ def minimum(input: Any, other: Any) -> Tensor:
 
 def leaky_relu(input: Tensor, slope: Any) -> Tensor:
     """input where it is positive, else slope * input."""
-    return binary(_e.leaky_relu, input, slope)
+    return _activation(_e.leaky_relu, input, slope)
 
 
 def elu(input: Tensor, alpha: Any) -> Tensor:
     """input where it is positive, else alpha * (exp(input) - 1)."""
-    return binary(_e.elu, input, alpha)
+    return _activation(_e.elu, input, alpha)
+
+
+def _activation(op: Any, input: Tensor, number: Any) -> Tensor:
+    dtype = check_tensor(op.name, "input", input)._spec.dtype
+    if not dtype.is_floating_point:
+        raise DtypeError(f"\"{op.name}\" not implemented for '{dtype.torch_name}'; convert with .float() first")
+    return binary(op, input, number)
 
 
 def where(condition: Tensor, input: Any, other: Any) -> Tensor:
@@ -289,9 +296,9 @@ cos = _unary(_e.cos, "Cosine.", floating=True)
 erf = _unary(_e.erf, "Error function.", floating=True)
 tanh = _unary(_e.tanh, "Hyperbolic tangent.", floating=True)
 sigmoid = _unary(_e.sigmoid, "1 / (1 + exp(-input)).", floating=True)
-silu = _unary(_e.silu, "input * sigmoid(input).", floating=True)
+silu = _unary(_e.silu, "input * sigmoid(input).")
 log_sigmoid = _unary(_e.log_sigmoid, "log(sigmoid(input)).", floating=True)
-softplus = _unary(_e.softplus, "log(1 + exp(input)).", floating=True)
+softplus = _unary(_e.softplus, "log(1 + exp(input)).")
 floor = _rounding(_e.floor, "Largest integer not above input.")
 ceil = _rounding(_e.ceil, "Smallest integer not below input.")
 trunc = _rounding(_e.trunc, "The integer part of input.")
@@ -340,7 +347,7 @@ def gelu(input: Tensor, approximate: str = "none") -> Tensor:
     """
     if approximate not in ("none", "tanh"):
         raise RuntimeError(f"gelu: approximate is {approximate!r}, expected 'none' or 'tanh'")
-    return _unary_float(_e.gelu if approximate == "none" else _e.gelu_tanh, input)
+    return (_e.gelu if approximate == "none" else _e.gelu_tanh)(check_tensor("gelu", "input", input))  # type: ignore[no-any-return]
 
 
 # ---- in place ---------------------------------------------------------------------------------------------------
@@ -401,8 +408,8 @@ def sub_(target: Tensor, other: Any, alpha: Any = 1) -> Tensor:
 
 
 def rounded_(name: str, target: Tensor) -> Tensor:
-    """A rounding in place; integers are what they are."""
-    return target if target._spec.dtype.category == 1 else in_place(name, target)
+    """A rounding in place; integers are what they are, and are changed to that."""
+    return assign(f"{name}_", target, target) if target._spec.dtype.category == 1 else in_place(name, target)
 
 
 def pow_(target: Tensor, exponent: Any) -> Tensor:

@@ -103,14 +103,14 @@ def transpose(input: Tensor, dim0: int, dim1: int) -> Tensor:
     """Two dimensions exchanged."""
     ndim = input._spec.ndim
     first, second = wrap_dim("transpose", dim0, ndim), wrap_dim("transpose", dim1, ndim)
-    return ops.view.transpose(input, dim0=first, dim1=second) if ndim else input  # type: ignore[no-any-return]
+    return ops.view.transpose(input, dim0=first, dim1=second) if ndim else permute(input)  # type: ignore[no-any-return]
 
 
 def t(input: Tensor) -> Tensor:
     """The transpose of a matrix."""
     if input._spec.ndim > 2:
         raise RuntimeError(f"t() expects a tensor with <= 2 dimensions, but self is {input._spec.ndim}D")
-    return transpose(input, 0, 1) if input._spec.ndim == 2 else input
+    return transpose(input, 0, 1) if input._spec.ndim == 2 else permute(input, *range(input._spec.ndim))
 
 
 def expand(input: Tensor, *size: Any) -> Tensor:
