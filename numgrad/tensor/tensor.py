@@ -277,6 +277,8 @@ class Tensor(Operators):
     def data(self, value: Tensor) -> None:
         if not isinstance(value, Tensor):
             raise TypeError(f"Variable data has to be a tensor, but got {type(value).__name__}")
+        if value._storage.root is self._storage.root and value._address == self._address and value._spec is self._spec:
+            return  # as after ``x.data += 1``: it is this memory already
         storage = value._storage.share()
         # As a change through `data`, it is no change to a graph that saved this tensor; one of another layout or dtype
         # could not be read as the former one, so the graph has to notice.

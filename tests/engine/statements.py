@@ -127,7 +127,9 @@ class Writer:
     def dtype(self) -> str:
         if self.flavour in ("images", "floats"):
             return self.choice(["float32"] * 4 + ["float64"] * 3 + ["int64", "bool"])
-        return self.choice([*DTYPES, "float32", "float64", "int64"])
+        return self.choice(
+            [*DTYPES, *["float32"] * 6, *["float64"] * 4, *["int64"] * 4, "bool", "bool", "uint8", "int32"]
+        )
 
     def number(self, dtype: str | None = None) -> str:
         """A Python number or NumPy's, of any dtype."""

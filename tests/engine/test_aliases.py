@@ -98,6 +98,10 @@ def test_new_data_under_a_graph_is_what_its_backward_reads(torch: ModuleType) ->
         assert (w._version, data._version) == (0, 1)
         loss.backward()
         assert w.grad.tolist() == [42, 62]  # who changes .data answers for it
+        view = lib.ones(3)[1:]
+        view.data += 1  # assigns what it is
+        view.add_(1)
+        assert view._version == view._base._version == 1
 
 
 @pytest.mark.parametrize("data", [ng.ones(3), ng.ones(2, dtype=ng.float64), ng.ones(4)[::2]])
