@@ -253,7 +253,8 @@ def differs(name: str, mine: Any, his: Any) -> str | None:
         if seen[fact] != there[fact]:
             return f"{name}: {fact} {seen[fact]}, torch's {there[fact]}"
     a, b = array_of(mine), array_of(his)
-    return None if agree(a, b, 20.0) else f"{name} is\n{a}\ntorch's\n{b}"
+    known = ~np.isnan(b)  # where torch's derivative is NaN, such as that of 0 ** -1, it says nothing
+    return None if agree(a[known], b[known], 20.0) else f"{name} is\n{a}\ntorch's\n{b}"
 
 
 def defined(statements: Sequence[Statement], ours: Names, theirs: Names) -> list[str]:
