@@ -98,6 +98,13 @@ EXCUSES = [
         "torch's assignment of a number by bytes", REFUSED, "uint8", NONE, "masked_fill_ only supports boolean masks"
     ),
     Excuse("a bool of NumPy's is a bool", "^dtype", "np.bool_"),
+    Excuse(
+        "what is assigned is converted",
+        REFUSED,
+        r"\[",
+        NONE,
+        "Index put requires the source and destination dtypes match",
+    ),
     Excuse("bools have powers", REFUSED, r"pow|\*\*", NONE, "\"pow\" not implemented for 'Bool'"),
     Excuse("a bool of NumPy's is a bool", REFUSED, "np.bool_", "Subtraction", NONE),
     Excuse("new data of another layout counts as a change", "^version", r"\.data( [^=]*)?= "),

@@ -323,6 +323,8 @@ def operator_in_place(op: str) -> Any:
         target = x
         if op == "//" and differentiable(w[x]):
             return None
+        if op == "//" and y[0] == "t":
+            y = f"{y}.detach()"
         if w.chance(0.25):
             target = basic_index(w, x) or x
         elif w.chance(0.15):
