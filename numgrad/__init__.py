@@ -29,7 +29,7 @@ from numgrad.dtypes import (
     uint8,
 )
 from numgrad.kernels import scalar
-from numgrad.layout import Size
+from numgrad.layout import Size, channels_last, contiguous_format, memory_format, preserve_format
 from numgrad.ops.custom import custom_op
 from numgrad.ops.family import elementwise
 from numgrad.runtime.threads import get_num_threads, set_num_threads
@@ -74,6 +74,7 @@ from numgrad.tensor.creation import (
     zeros,
     zeros_like,
 )
+from numgrad.tensor.guarded import guard as _guard
 from numgrad.tensor.indexing import gather, index_select, scatter_add
 from numgrad.tensor.layers import (
     adaptive_avg_pool2d,
@@ -102,7 +103,6 @@ from numgrad.tensor.pointwise import (
     abs,
     add,
     ceil,
-    clone,
     cos,
     div,
     erf,
@@ -173,6 +173,7 @@ from numgrad.tensor.reductions import (
 from numgrad.tensor.shaping import (
     cat,
     chunk,
+    clone,
     expand,
     flatten,
     narrow,
@@ -242,12 +243,14 @@ __all__ = [
     "bool",
     "cat",
     "ceil",
+    "channels_last",
     "chunk",
     "clamp",
     "clamp_max",
     "clamp_min",
     "clone",
     "compile",
+    "contiguous_format",
     "conv2d",
     "cos",
     "cross_entropy",
@@ -315,6 +318,7 @@ __all__ = [
     "max_pool2d",
     "maximum",
     "mean",
+    "memory_format",
     "min",
     "minimum",
     "mm",
@@ -333,6 +337,7 @@ __all__ = [
     "optim",
     "permute",
     "pow",
+    "preserve_format",
     "prod",
     "profiler",
     "promote_types",
@@ -388,3 +393,5 @@ __all__ = [
     "zeros",
     "zeros_like",
 ]
+
+_guard(globals(), __all__)

@@ -11,8 +11,12 @@ class ShapeError(RuntimeError):
     """Shapes, strides or sizes of operands do not fit together."""
 
 
-class DtypeError(RuntimeError):
-    """Dtypes of operands do not fit together, or an op does not support one."""
+class DtypeError(NotImplementedError):
+    """Dtypes of operands do not fit together, or an op does not support one: a RuntimeError of torch's finer class."""
+
+
+class OutOfRangeError(IndexError, RuntimeError):
+    """An element of an index names nothing. torch has either class for it, depending on the op."""
 
 
 class GradError(RuntimeError):

@@ -103,7 +103,8 @@ def _convert(file: Path, args: argparse.Namespace, taken: set[Path], row: Row) -
     taken.add(target.resolve())
     if target.exists() and not args.force:
         raise _ConversionError(f"{target} is there: --force writes over it, --output names another file", FILE_SYSTEM)
-    part = _part(load(file, make_tensor=_as_stored), file, args.key)
+    # What is beside the weights, options of a program say, is in the way only where it would have to be written.
+    part = _part(load(file, make_tensor=_as_stored, unknown="skip"), file, args.key)
     row["tensors"] = _count(part)
     row["bytes"] = _write(part, file, None if args.dry_run else target, format, {**_METADATA, **metadata})
 
@@ -148,7 +149,7 @@ def _listed(tree: dict[Any, Any]) -> str:
 
 
 def _count(tree: Any) -> int:
-    if isinstance(tree, Unpacked):
+    if isinstance(tree, (Unpacked, np.ndarray)):
         return 1
     if isinstance(tree, (dict, list, tuple)):
         return sum(map(_count, tree.values() if isinstance(tree, dict) else tree))

@@ -28,7 +28,7 @@ def read_state(path: Path) -> Mapping[str, Any]:
         It is damaged, or holds no state dict.
     """
     try:
-        tree = checkpoint.load(path)
+        tree = checkpoint.load(path, unknown="skip")
     except TypeError as error:  # a dtype that tensors do not have
         raise WeightsFormatError(str(path), str(error).removeprefix("load: ")) from error
     candidates = [tree, *(tree.get(part) for part in _PARTS)] if isinstance(tree, dict) else []

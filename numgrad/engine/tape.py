@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import threading
 import weakref
 from collections.abc import Sequence
 from typing import Any
 
+from numgrad.engine.node_types import class_of, stem_of
 from numgrad.errors import GradError
 from numgrad.layout import Spec
 from numgrad.runtime import quick_words
@@ -104,7 +106,8 @@ class Record:
         self.run: Any = None
         if op is not None:
             self.saving = op.saving(needs)
-            self.run = op.prepared_backward(self)
+            run = op.prepared_backward(self)
+            self.run = run and functools.partial(_first_run, self, run)
             floating = [spec.dtype.is_floating_point for spec in output_specs]
             self._words = quick_words.record_words(self.saving.inputs, self.saving.outputs, floating)
             self.quick = self._words.ctypes.data  # for `quick.apply`
@@ -135,15 +138,33 @@ class Node:
     output_specs = property(lambda self: self.record.output_specs)
 
     makes_results = True  # what `apply` returns is nobody else's, unless it is what came in
+    is_seen = False  # of the class of its name
+    slots: tuple[int | None, ...] | None = None  # of a class of a name: which inputs `next_functions` lists
 
     def name(self) -> str:
         """The name that torch would print, such as 'MulBackward0'."""
-        return str(self.op.grad_name)
+        return str(self.op.graph_node(self.input_specs, self.needs, self.params)[0])
+
+    def seen(self) -> Node:
+        """This node, of the class of its name from now on: to be called before others get it."""
+        if not self.is_seen:
+            self.__class__ = self.class_to_see()
+        return self
+
+    def class_to_see(self) -> type[Node]:
+        """The class that has this node's name, and attributes for what it saved."""
+        name, slots = self.op.graph_node(self.input_specs, self.needs, self.params)
+        return class_of(Node, name, slots, self.op)
 
     @property
     def next_functions(self) -> tuple[tuple[Node | None, int], ...]:
-        """For each input the node that made it and which of that node's outputs it is; (None, 0) where none is needed."""
-        return tuple(edge if edge is not None else (None, 0) for edge in self.edges)
+        """For each input the node that made it and which of that node's outputs it is; (None, 0) where none is needed.
+
+        Inputs are torch's, in its order: those that no gradient could be of, such as indices, are left out.
+        """
+        edges, slots = self.seen().edges, self.slots
+        listed = edges if slots is None else [None if slot is None else edges[slot] for slot in slots]
+        return tuple((None, 0) if edge is None else (edge[0].seen(), edge[1]) for edge in listed)
 
     def apply(self, grads: list[Any], create_graph: bool) -> tuple[Any, ...]:
         """Gradients of the inputs from those of the outputs."""
@@ -154,7 +175,9 @@ class Node:
         if backward is None:
             raise GradError(f"the derivative of {record.op.name} is not implemented")
         result = backward(Context(self, create_graph), *grads)
-        return result if type(result) is tuple else (result,)
+        result = result if type(result) is tuple else (result,)
+        check_gradients(self, result)
+        return record.op.tied(self, result) if create_graph and record.op.ties and modes.grad_enabled else result
 
     def unpack(self, create_graph: bool) -> list[Any]:
         """The saved tensors, once it is sure that they still hold what they held."""
@@ -189,7 +212,7 @@ class Node:
             "one of the variables needed for gradient computation has been modified by an inplace operation: "
             f"[numgrad.{spec.dtype.torch_name}Tensor {list(spec.shape)}], which is "
             + (f"output {outputs[place]}" if place in outputs else "an input")
-            + f" of {self.name().removesuffix('Backward0')}, is at version {tensor._storage.version}; expected version "
+            + f" of {stem_of(self.name())}, is at version {tensor._storage.version}; expected version "
             f"{self.versions[place]} instead. Hint: work on a clone(), or use the op that returns a new tensor; "
             "autograd.set_detect_anomaly(True, check_nan=False) finds the line of the operation that failed to compute its "
             "gradient."
@@ -218,27 +241,54 @@ class Node:
 
         return add_hook(hooks_of(self).before, fn)
 
-    def saved_tensor(self, name: str) -> Any:
-        """What was saved of the input or output of this name; ``self`` and ``result`` are torch's for input and out."""
-        kept = {}
-        if self.op is not None:
-            for place, number in enumerate(self.saving.inputs):
-                if number is not None:
-                    kept[self.op.inputs[number] if number else "self"] = place
-            for place, number in self.saving.outputs:
-                kept[self.op.outputs[number] if number else "result"] = place
-        if name not in kept:
-            raise AttributeError(f"{self.name()} saved no {name!r}, but {list(kept)}")
-        return self.unpack(True)[kept[name]]
+    def saved_tensor(self, is_output: bool, number: int) -> Any:
+        """What was saved of an input or output; None if no gradient that is needed reads it."""
+        inputs, outputs = self.saving
+        places = [place for place, other in outputs if other == number] if is_output else []
+        if not is_output and number in inputs:
+            places = [inputs.index(number)]
+        if not places:
+            return None
+        from numgrad.engine.constants import is_constant
+        from numgrad.registry import find
 
-    # Not by __getattr__: a class that has one reads all of its attributes slowly.
-    _saved_self = property(lambda self: self.saved_tensor("self"))
-    _saved_other = property(lambda self: self.saved_tensor("other"))
-    _saved_exponent = property(lambda self: self.saved_tensor("exponent"))
-    _saved_result = property(lambda self: self.saved_tensor("result"))
+        tensor = self.unpack(True)[places[0]]
+        return find("clone")(tensor) if tensor is not None and is_constant(tensor) else tensor
 
     def __repr__(self) -> str:
         return f"<{self.name()}>"
+
+
+def _first_run(record: Record, run: Any, node: Node, grads: Sequence[Any]) -> Any:
+    """A prepared backward's first run. Its gradients have the same shapes each time, so that later ones need no check."""
+    result = run(node, grads)
+    check_gradients(node, result)
+    record.run = run
+    return result
+
+
+def check_gradients(node: Node, grads: Sequence[Any]) -> None:
+    """Refuse a gradient that is not of its input's shape and dtype: sums and optimizers would go beyond it, or broadcast it.
+
+    Raises
+    ------
+    RuntimeError
+        The op's backward returned one, or what is no tensor.
+    """
+    for position, (grad, spec, edge) in enumerate(zip(grads, node.input_specs, node.edges, strict=False)):
+        if grad is None or edge is None:
+            continue
+        if not isinstance(grad, TensorBase):
+            raise GradError(
+                f"function {node.name()} returned no tensor at index {position}, expected a Tensor or None (got "
+                f"{type(grad).__name__})"
+            )
+        own = grad._spec
+        if own is not spec and (own.shape != spec.shape or own.dtype is not spec.dtype):
+            raise GradError(
+                f"function {node.name()} returned an invalid gradient at index {position} - got {list(own.shape)} of "
+                f"{own.dtype} but expected shape {list(spec.shape)} and {spec.dtype}, as the input has"
+            )
 
 
 def lost_history(tensor: TensorBase | None) -> bool:
@@ -286,6 +336,8 @@ class AccumulateGrad(Node):
         Node.__init__(self, record, ())
         self.variable = variable
         self.hooks = variable._hooks
+
+    is_seen = True
 
     def name(self) -> str:
         return "AccumulateGrad"

@@ -76,20 +76,24 @@ class Module(Hooked):
         tables = self.__dict__
         if isinstance(value, Parameter):
             self._require_tables("parameters")
-            self._forget(name)
+            self._forget(name, but="_parameters")
             self.register_parameter(name, value)
+        elif name in tables.get("_parameters", ()):
+            if value is not None:
+                raise TypeError(
+                    f"cannot assign '{typename(value)}' as parameter '{name}' (numgrad.nn.Parameter or None expected)"
+                )
+            self._parameters[name] = None
         elif isinstance(value, Module):
             self._require_tables("module")
-            self._forget(name)
+            self._forget(name, but="_modules")
             self._modules[name] = value
-        elif value is not None and name in tables.get("_parameters", ()):
-            raise TypeError(
-                f"cannot assign '{typename(value)}' as parameter '{name}' (numgrad.nn.Parameter or None expected)"
-            )
-        elif value is not None and name in tables.get("_modules", ()):
-            raise TypeError(
-                f"cannot assign '{typename(value)}' as child module '{name}' (numgrad.nn.Module or None expected)"
-            )
+        elif name in tables.get("_modules", ()):
+            if value is not None:
+                raise TypeError(
+                    f"cannot assign '{typename(value)}' as child module '{name}' (numgrad.nn.Module or None expected)"
+                )
+            self._modules[name] = None
         elif name in tables.get("_buffers", ()):
             if value is not None and not isinstance(value, Tensor):
                 raise TypeError(
@@ -97,10 +101,6 @@ class Module(Hooked):
                 )
             self._buffers[name] = value
         else:
-            for table in ("_parameters", "_modules"):
-                if name in tables.get(table, ()):
-                    tables[table][name] = None
-                    return
             object.__setattr__(self, name, value)
 
     def __getattr__(self, name: str) -> Any:
@@ -134,13 +134,21 @@ class Module(Hooked):
     def __dir__(self) -> list[str]:
         return sorted({*object.__dir__(self), *self._parameters, *self._buffers, *self._modules})
 
-    def _forget(self, name: str) -> bool:
-        """Remove an attribute from wherever it is, so that it can come back as another kind; False if there is none."""
+    def _forget(self, name: str, but: str = "") -> bool:
+        """Remove an attribute from wherever it is, so that it can come back as another kind; False if there is none.
+
+        In the table ``but`` it stays: what is replaced by its kind keeps its place in the order of a state_dict, of
+        `parameters` and of a `Sequential`.
+        """
         found = False
-        for table in (self.__dict__, self._parameters, self._buffers, self._modules):
-            if name in table:
-                del table[name]
+        tables = self.__dict__
+        for table in ("_parameters", "_buffers", "_modules"):
+            if table != but and name in tables[table]:
+                del tables[table][name]
                 found = True
+        if name in tables:
+            del tables[name]
+            found = True
         self._non_persistent_buffers_set.discard(name)
         return found
 

@@ -55,8 +55,11 @@ view = Op("view", ("input",), {"size": ()}, doc="The same elements in another sh
 
 @view.plan
 def _(b: PlanBuilder, input: Operand, size: tuple[int, ...]) -> None:
+    if min(size, default=0) < 0:
+        raise ShapeError(f"invalid shape dimension {min(size)} in shape '{list(size)}'")
     if product(size) != input.spec.numel:
         raise ShapeError(f"shape '{list(size)}' is invalid for input of size {input.spec.numel}")
+    b.exposed(input)
     strides = view_strides(input.spec, size)
     if strides is None:
         raise ShapeError(
@@ -80,7 +83,7 @@ def _(x, size):
 def reshape(tensor: Any, size: tuple[int, ...]) -> Any:
     """A view if there is one, else a copy."""
     spec = tensor._spec
-    if product(size) == spec.numel and view_strides(spec, size) is None:
+    if not spec.is_private and product(size) == spec.numel and view_strides(spec, size) is None:
         tensor = find("to_strides")(tensor, strides=contiguous_strides(spec.shape))
     return view(tensor, size=size)
 
@@ -141,6 +144,9 @@ def _(b: PlanBuilder, input: Operand, size: tuple[int, ...]) -> None:
                 f"dimension {axis}.  Target sizes: {list(size)}.  Tensor sizes: {list(spec.shape)}"
             )
         strides.append(stride if extent == size[axis] else 0)
+    for axis in range(missing - 1, -1, -1):
+        if size[axis] == 1 and spec.ndim:  # shown once: its step is over all that is in it
+            strides[axis] = strides[axis + 1] * size[axis + 1]
     b.view(input, size, tuple(strides))
 
 
@@ -410,3 +416,31 @@ def _(base, window, size, strides, offset):
     flat = base.ravel().copy()
     _windowed(flat, size, strides, offset)[...] = window
     return flat.reshape(base.shape)
+
+
+# ---- a view that depends on more --------------------------------------------------------------------------------
+
+tie_backward = Op(
+    "tie_backward",
+    ("input", "other"),
+    {"zeros": False},
+    doc="The input, recorded as depending on ``other``, of which it is no view: with a gradient of zeros, or none.",
+)
+
+
+@tie_backward.plan
+def _(b: PlanBuilder, input: Operand, other: Operand, zeros: bool) -> None:
+    b.view(input, tuple(input.spec.shape), input.spec.strides)
+
+
+@tie_backward.backward
+def _(ctx, grad):
+    if not ctx.params.zeros:
+        return grad, None
+    spec = ctx.input_specs[1]
+    return grad, find("full")(size=tuple(spec.shape), value=0.0, dtype=spec.dtype)
+
+
+@tie_backward.oracle
+def _(x, other, zeros):
+    return x

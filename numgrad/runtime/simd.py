@@ -15,22 +15,24 @@ segment for each tap) share a tile. All places are byte addresses.
 ==================  ============================================================================================
 
 ``mode`` says what happens to the tile: `STORE` it, `ADD` it to what is there, or `STREAM` it past the caches.
-`update_tile` adds to lines in memory; `transform_tile` and `transpose_tile` are what surrounds the others. The
-specifications of all, written as plain sums, are in the tests.
+`update_tile` adds to lines in memory; `transform_tile` and `transpose_tile`, `even_tile` and `norm_tile` are what surrounds the others.
+The specifications of all, written as plain sums, are in the tests.
 """
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 from numgrad.runtime.kernel import Intrinsic, intrinsic
 from numgrad.runtime.simd_emit import ADD, STORE, STREAM, Tile
 
 __all__ = [
-    "ADD", "DOT_LINES", "STORE", "STREAM", "address_of", "broadcast_tile", "copy_tile", "dot_tile", "fence", "strided_tile",
-    "transform_tile", "transpose_tile", "update_tile", "window_tile",
+    "ADD", "DOT_LINES", "STORE", "STREAM", "address_of", "broadcast_tile", "copy_tile", "dot_tile", "even_tile", "fence",
+    "norm_tile", "strided_tile", "transform_tile", "transpose_tile", "update_tile", "window_tile",
 ]  # fmt: skip
 
+SQUARES = 4  # sums of them at a time: a transform leaves few registers, and additions take four cycles each
 DOT_LINES = 2  # cache lines that a dot tile prefetches with each step
 
 
@@ -347,18 +349,87 @@ def fence(typing_context):
     return _words(0), emit
 
 
-def transform_tile(code: str, matrix: tuple[tuple[float, ...], ...]) -> Intrinsic:
+def even_tile(code: str, lane_by_lane: bool) -> Intrinsic:
+    """``tile(sums, least, most)``: whether the squares that a watching `transform_tile` has summed are of one size.
+
+    True if the sum over all is at most ``least`` times the smallest of the four others, and in no lane more than ``most``:
+    never if something is not finite. ``lane_by_lane`` takes the smallest in each lane, which is less but sooner done.
+    """
+
+    @intrinsic
+    def tile(typing_context, sums, least, most):
+        from numba import types
+
+        real = types.float32 if code == "f4" else types.float64
+
+        def emit(context, builder, signature, args):
+            t = Tile(context, builder, code, 1, 1)
+            sums, least, most = args
+            total, *few = [t.read_vector(t.pointer(sums), i) for i in range(5)]
+
+            def smaller(x, y):
+                return builder.select(builder.fcmp_ordered("<", x, y), x, y)
+
+            if lane_by_lane:
+                scaled = builder.fmul(functools.reduce(smaller, few), t.in_all_lanes(least))
+                beyond = t.sum_of_lanes(builder.fsub(total, scaled))
+            else:
+                smallest = functools.reduce(smaller, [t.sum_of_lanes(each) for each in few])
+                beyond = builder.fsub(t.sum_of_lanes(total), builder.fmul(smallest, least))
+            fits = builder.bitcast(builder.fcmp_ordered("<=", total, t.in_all_lanes(most)), t.ir.IntType(t.lanes))
+            all_fit = builder.icmp_signed("==", fits, t.ir.Constant(fits.type, -1))
+            return builder.and_(all_fit, builder.fcmp_ordered("<=", beyond, t.ir.Constant(t.element, 0.0)))
+
+        return types.boolean(types.int64, real, real), emit
+
+    return tile
+
+
+def norm_tile(code: str) -> Intrinsic:
+    """``tile(address, vectors)``: the sum of the squares of so many whole vectors."""
+
+    @intrinsic
+    def tile(typing_context, address, vectors):
+        from numba import types
+
+        def emit(context, builder, signature, args):
+            t = Tile(context, builder, code, 1, 1)
+            address, vectors = args
+
+            def step(k, totals):
+                value = t.read_vector(t.advance(t.pointer(address), builder.mul(k, t.word(t.lanes * t.itemsize))))
+                return [t.multiply_add(value, value, totals[0])]
+
+            return t.sum_of_lanes(t.loop(vectors, t.zeros(1), step)[0])
+
+        return (types.float32 if code == "f4" else types.float64)(types.int64, types.int64), emit
+
+    return tile
+
+
+def transform_tile(code: str, matrix: tuple[tuple[float, ...], ...], watching: bool = False) -> Intrinsic:
     """``tile(sources, source_shift, goals, goal_shift)``: ``goal = matrix @ source @ matrix.T``, lane by lane.
 
-    ``sources`` and ``goals`` are addresses of tables of the elements' addresses, row by row.
+    ``sources`` and ``goals`` are addresses of tables of the elements' addresses, row by row. A ``watching`` tile has two more
+    parameters: ``few``, a table of four addresses, and ``sums``, where there are five vectors of sums; it adds the squares of
+    all elements to the first, and those of the four to the others.
     """
     rows, columns = len(matrix), len(matrix[0])
 
-    @intrinsic
-    def tile(typing_context, sources, source_shift, goals, goal_shift):
+    def add_sums(t: Tile, total, few, shift, sums) -> None:
+        builder, place = t.builder, t.pointer(sums)
+        results = [builder.fadd(t.read_vector(place), total)]
+        for i in range(4):
+            value = t.read_vector(t.pointer(builder.add(t.read_word(t.pointer(few), i), shift)))
+            results.append(t.multiply_add(value, value, t.read_vector(place, i + 1)))
+        for i, result in enumerate(results):
+            goal = builder.bitcast(t.advance(place, i * t.lanes * t.itemsize), t.vector.as_pointer())
+            builder.store(result, goal, align=t.itemsize)
+
+    def emit_transform(watching: bool) -> Any:
         def emit(context, builder, signature, args):
             t = Tile(context, builder, code, 1, 1)
-            sources, source_shift, goals, goal_shift = args
+            sources, source_shift, goals, goal_shift, *sums = args
 
             def weighted(factors, values):
                 """The sum of values times factors; None where all of these are 0."""
@@ -394,18 +465,36 @@ def transform_tile(code: str, matrix: tuple[tuple[float, ...], ...]) -> Intrinsi
                 return results
 
             table, written = t.pointer(sources), t.pointer(goals)
-            half = []
+            half, squares = [], t.zeros(SQUARES)
             for j in range(columns):
                 places = [
                     t.pointer(builder.add(t.read_word(table, i * columns + j), source_shift)) for i in range(columns)
                 ]
-                half.append(combined([t.read_vector(place) for place in places]))
+                column = [t.read_vector(place) for place in places]
+                half.append(combined(column))
+                if watching:  # while they are in registers
+                    for i, value in enumerate(column):
+                        squares[i % SQUARES] = t.multiply_add(value, value, squares[i % SQUARES])
+            if watching:
+                add_sums(t, functools.reduce(builder.fadd, squares), sums[0], source_shift, sums[1])
             for i in range(rows):
                 for j, value in enumerate(combined([column[i] for column in half])):
                     place = t.pointer(builder.add(t.read_word(written, i * rows + j), goal_shift), t.vector)
                     builder.store(value, place, align=t.itemsize)
             return context.get_dummy_value()
 
-        return _words(4), emit
+        return emit
+
+    if watching:
+
+        @intrinsic
+        def watching_tile(typing_context, sources, source_shift, goals, goal_shift, few, sums):
+            return _words(6), emit_transform(True)
+
+        return watching_tile
+
+    @intrinsic
+    def tile(typing_context, sources, source_shift, goals, goal_shift):
+        return _words(4), emit_transform(False)
 
     return tile

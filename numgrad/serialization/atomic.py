@@ -14,9 +14,11 @@ from typing import BinaryIO
 def replacing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     """Open a new file that takes the place of ``path`` when the block ends well, and vanishes when it does not.
 
-    The bytes go to a temporary file in the same folder, are flushed to the disk, and only then get the name. The file
-    has the permissions that any new file would have (0666 without the umask). A symbolic link is followed. What is no
-    regular file, such as a pipe or ``/dev/null``, cannot be replaced and is written to directly.
+    The bytes go to a temporary file in the same folder, are flushed to the disk, and only then get the name. Where the
+    system can, the temporary file has no name until then, so that even a killed process leaves nothing. The file has
+    the permissions of the one that it replaces, and its owner and group if this process may give them away; without one,
+    those that any new file would have (0666 without the umask). A symbolic link is followed. What is no regular file,
+    such as a pipe or ``/dev/null``, cannot be replaced and is written to directly.
 
     Raises
     ------
@@ -34,7 +36,11 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     """
     # torch.save writes through a link as well; a rename onto it would leave its target stale.
     target = os.path.realpath(path)
-    if os.path.exists(target) and not stat.S_ISREG(os.stat(target).st_mode):
+    try:
+        before = os.stat(target)
+    except FileNotFoundError:
+        before = None
+    if before is not None and not stat.S_ISREG(before.st_mode):
         with open(target, "wb") as special:
             yield special
         return
@@ -42,22 +48,49 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     # The name is cut so that the temporary one stays within the 255 bytes that file systems allow.
     temporary = os.path.join(folder, f".{name[:40]}.{secrets.token_hex(8)}.tmp")
     try:
-        new = open(temporary, "xb")  # noqa: SIM115 - closed below
-    except OSError as error:
-        # The name that the caller knows says more.
-        raise OSError(error.errno, error.strerror, os.fspath(path)) from None
-    try:
-        with new as file:
+        with _opened(temporary, folder, before, os.fspath(path)) as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
+            if before is not None:
+                _take_over(file.fileno(), before)
+            if isinstance(file.name, int):  # it has no name yet; with a folder, though unused, os.link follows links
+                os.link(f"/proc/self/fd/{file.name}", temporary, src_dir_fd=file.name, follow_symlinks=True)
         os.replace(temporary, target)
     except BaseException:
-        # KeyboardInterrupt too must not leave the temporary file behind.
+        # KeyboardInterrupt too must not leave the temporary file behind, wherever it came.
         with suppress(FileNotFoundError):
             os.unlink(temporary)
         raise
     _sync_folder(folder)
+
+
+def _opened(
+    temporary: str, folder: str, before: os.stat_result | None, path: str | os.PathLike[str] | bytes
+) -> BinaryIO:
+    """A new file, without a name where the system has such files; nobody can read it who could not read the old one."""
+    mode = 0o666 if before is None else stat.S_IMODE(before.st_mode) & 0o600
+    try:
+        try:
+            descriptor = os.open(folder, os.O_WRONLY | os.O_TMPFILE, mode)
+        except (AttributeError, OSError):  # another system or file system, or a folder that is not there: said below
+            return open(temporary, "xb", opener=lambda name, flags: os.open(name, flags, mode))
+        return open(descriptor, "wb")
+    except OSError as error:
+        # The name that the caller knows says more.
+        raise OSError(error.errno, error.strerror, path) from None
+
+
+def _take_over(descriptor: int, before: os.stat_result) -> None:
+    """Give a file the owner, group and permissions of another, as far as this process may."""
+    if not hasattr(os, "fchmod"):  # Windows, where permissions are the folder's
+        return
+    now = os.fstat(descriptor)
+    for owner, group in ((before.st_uid, -1), (-1, before.st_gid)):
+        if (owner, group) not in ((now.st_uid, -1), (-1, now.st_gid)):
+            with suppress(PermissionError):
+                os.fchown(descriptor, owner, group)
+    os.fchmod(descriptor, stat.S_IMODE(before.st_mode))
 
 
 def _sync_folder(folder: str) -> None:

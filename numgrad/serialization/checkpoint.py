@@ -2,31 +2,74 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import IO, Any
 
 import numpy as np
 
 from numgrad import dtypes
 from numgrad.serialization import api
-from numgrad.serialization.api import Format, Path
+from numgrad.serialization.api import Format, Path, Unknown
 from numgrad.serialization.dtypes import Unpacked
 from numgrad.tensor import creation
 from numgrad.tensor.tensor import Tensor
 
 
-def load(file: Path | IO[bytes], *, verify: bool = True) -> Any:
+class _SavedStorage:
+    """What a `map_location` function gets: a storage that is in the CPU's memory, whatever device it was saved from."""
+
+    def cpu(self) -> _SavedStorage:
+        """Itself."""
+        return self
+
+    def cuda(self, *args: Any, **kwargs: Any) -> _SavedStorage:
+        """There is no other device."""
+        raise _no_device("cuda")
+
+
+def load(
+    file: Path | IO[bytes],
+    map_location: Any = None,
+    pickle_module: None = None,
+    *,
+    weights_only: bool | None = None,
+    mmap: bool | None = None,
+    unknown: Unknown | None = None,
+    encoding: str | None = None,
+    verify: bool = True,
+) -> Any:
     """Read a checkpoint, a torch ``.pth`` file of either format or a safetensors file, with tensors.
 
     Nothing in the file is executed. float16 and bfloat16 become float32, in which every value of theirs can be written.
-    See `numgrad.serialization.load` for the parameters, and for what comes back.
+    See `numgrad.serialization.load` for ``encoding`` and ``verify``, and for what comes back.
+
+    Parameters
+    ----------
+    map_location
+        Where the tensors go, which can only be the CPU: 'cpu', a device of that type, a dict from the devices in the
+        file to it, or a function ``(storage, device) -> storage``, which is called for each storage. Wherever they were
+        saved from, they come to the CPU without it as well.
+    pickle_module
+        Must be None: no module runs what a file holds.
+    weights_only
+        True and None: tensors, containers, numbers, strings and NumPy's arrays are read; a file with anything else is
+        refused. False, where torch would make objects of any class, is ``unknown="skip"``.
+    mmap
+        Accepted; all tensors are read into memory.
+    unknown
+        "refuse" (the default) or "skip": objects of other classes, such as an `argparse.Namespace` beside the weights, come
+        as inert `numgrad.serialization.Placeholder`.
 
     Raises
     ------
     WeightsFormatError
         The file is damaged or hostile, or holds what numgrad does not read.
     TypeError
-        A tensor has a dtype that numgrad has not.
+        A tensor has a dtype that numgrad has not; ``map_location`` is none of the above.
+    RuntimeError
+        ``map_location`` asks for another device than the CPU.
+    ValueError
+        ``unknown`` or ``encoding`` is none of theirs; ``weights_only=True`` with ``unknown="skip"``.
     OSError
         The file cannot be opened or read.
 
@@ -35,10 +78,21 @@ def load(file: Path | IO[bytes], *, verify: bool = True) -> Any:
     >>> file = io.BytesIO()
     >>> ng.save({"epoch": 3, "weight": ng.ones(2)}, file)
     >>> _ = file.seek(0)
-    >>> ng.load(file)
+    >>> ng.load(file, map_location="cpu")
     {'epoch': 3, 'weight': tensor([1., 1.])}
     """
-    return api.load(file, make_tensor=as_tensor, verify=verify)
+    if pickle_module is not None:
+        raise TypeError("load: pickle_module has to be None, since nothing runs what a file holds")
+    if not (weights_only is None or isinstance(weights_only, bool)):
+        raise TypeError(f"load: weights_only is {type(weights_only).__name__}, expected a bool or None")
+    if not (mmap is None or isinstance(mmap, bool)):
+        raise TypeError(f"load: mmap is {type(mmap).__name__}, expected a bool or None")
+    if weights_only and unknown == "skip":
+        raise ValueError("load: unknown is 'skip' with weights_only=True, which refuses all but weights; leave one out")
+    if unknown is None:
+        unknown = "skip" if weights_only is False else "refuse"
+    locate = _locator(map_location)
+    return api.load(file, make_tensor=as_tensor, verify=verify, unknown=unknown, encoding=encoding, locate=locate)
 
 
 def save(
@@ -47,7 +101,8 @@ def save(
     """Write a checkpoint that torch or safetensors reads: nested containers of tensors, numbers, strings and None.
 
     The format is safetensors for a path that ends in ``.safetensors``, torch's for all else. A path is written
-    atomically. See `numgrad.serialization.save`.
+    atomically. See `numgrad.serialization.save`. In torch's format NumPy arrays stay arrays, which torch itself reads
+    with ``weights_only=False`` alone; `from_numpy` makes tensors of them. In safetensors there are tensors only.
 
     Raises
     ------
@@ -73,3 +128,42 @@ def as_tensor(array: np.ndarray, dtype_name: str, requires_grad: bool) -> Tensor
 
 def _unpacked(leaf: Any) -> Unpacked | None:
     return Unpacked(leaf._array(), leaf.requires_grad) if isinstance(leaf, Tensor) else None
+
+
+def _locator(map_location: Any) -> Callable[[str], None] | None:
+    """What is to be asked about the device of each storage in the file."""
+    if map_location is None:
+        return None
+    if isinstance(map_location, Mapping):
+        for device in map_location.values():
+            _check_device(device)
+        return None
+    if not callable(map_location):
+        _check_device(map_location)
+        return None
+
+    def locate(location: str) -> None:
+        placed = map_location(_SavedStorage(), location)
+        if placed is not None and not isinstance(placed, _SavedStorage):
+            raise TypeError(
+                f"load: map_location returned {type(placed).__name__} for a storage of {location!r}, expected the storage "
+                "that it was given, or None"
+            )
+
+    return locate
+
+
+def _check_device(device: Any) -> None:
+    kind = device if isinstance(device, str) else getattr(device, "type", None)
+    if not isinstance(kind, str):
+        raise TypeError(
+            f"load: map_location has {type(device).__name__}, expected 'cpu', a device, a dict of them or a function"
+        )
+    if kind.partition(":")[0] != "cpu":
+        raise _no_device(str(device))
+
+
+def _no_device(device: str) -> RuntimeError:
+    return RuntimeError(
+        f"load: map_location asks for the device {device!r}, expected 'cpu', the only one that numgrad has"
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -97,6 +97,15 @@ class Unpacked(NamedTuple):
     def stored(self) -> StoredDtype | None:
         """The type in the file, or None where no file format has one."""
         return by_name(self.dtype_name) if self.dtype_name else of_array(self.array)
+
+
+def array_as_tensor(leaf: Any) -> Unpacked | None:
+    """The default for what a tensor is: a NumPy array.
+
+    >>> array_as_tensor(np.ones(2)).stored.name, array_as_tensor("text")
+    ('float64', None)
+    """
+    return Unpacked(leaf) if isinstance(leaf, np.ndarray) else None
 
 
 # In safetensors' own order of types, which its files are sorted by.

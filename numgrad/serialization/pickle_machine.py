@@ -1,37 +1,46 @@
 """A pickle reader that cannot run anything.
 
 A pickle is a program for a stack machine. Python's own machine imports and calls whatever the program names; this one
-has the few opcodes that tensors in plain containers need, knows every name that it accepts from a table, and never
-imports, looks up or calls anything on the program's behalf. Tensors come out as inert records (records.py).
+has the opcodes that tensors in plain containers need, knows every name that it accepts from a table, and never imports,
+looks up or calls anything on the program's behalf. Tensors come out as inert records (records.py). A name that is not in
+the table is refused, or stands on the stack as the inert `Placeholder` that it comes out as.
 """
 
 from __future__ import annotations
 
 import re
 import struct
-from collections import Counter, OrderedDict
+from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
-from numgrad.serialization.errors import WeightsFormatError, shortened
-from numgrad.serialization.records import StorageRecord, TensorRecord, why_not_a_view, without_idle_strides
-from numgrad.serialization.short_list import SHORT_LIST, Global, hint_about
+from numgrad.serialization.errors import shortened
+from numgrad.serialization.numpy_pickles import ArrayRecord, DtypeRecord
+from numgrad.serialization.pickle_text import (
+    MAX_NUMBER_BYTES,
+    Octets,
+    float_of,
+    integer_of,
+    quoted,
+    text_of,
+    unicode_of,
+)
+from numgrad.serialization.placeholder import Placeholder
+from numgrad.serialization.rebuild import REBUILDERS, bare_tensor, build_array, build_dtype, kind_of
+from numgrad.serialization.records import StorageRecord, StorageView
+from numgrad.serialization.short_list import SHORT_LIST, WAY_OUT, Global, hint_about
+from numgrad.serialization.stack import MAX_OPCODES, Stack
 
-# A pickle of 64 MiB describes some 500,000 tensors. The other limits keep the memory of Python's objects, which can be
-# 100 times the bytes that ask for them, in proportion. Python's own pickler spends 6 bytes and more on each object, so
-# reaching a limit takes a file made for that purpose.
-MAX_PICKLE_BYTES = 64 << 20
-MAX_OPCODES = 10_000_000
-FREE_OBJECTS = 50_000
-BYTES_PER_OBJECT = 6
-MAX_MARKS = 1_000
-_MAX_NAMES = 1_000
 _MAX_NAME_BYTES = 512
+_MOST_ARGUMENTS = 8  # of the functions on the short list
+# Integers beyond 32 bits can be chosen to collide, which makes a dict's time quadratic. Optimizers of torch before 0.4
+# had addresses for keys, one for each parameter; so many keys cost little however they were chosen.
+MAX_WIDE_KEYS = 10_000
 
 _STORAGE_KEY = re.compile(r"[0-9]{1,20}", re.ASCII)
 
 
-class PickleMachine:
+class PickleMachine(Stack):
     """Runs one pickle of a torch checkpoint and gives its containers, scalars and tensor records.
 
     Parameters
@@ -44,6 +53,10 @@ class PickleMachine:
         Where in ``data`` the pickle begins; :attr:`end` is where it ended.
     legacy:
         True for torch's legacy stream, whose storage ids have a sixth field.
+    skip:
+        Whether names that are not on the short list become placeholders; else they are refused.
+    encoding:
+        That of Python 2's strings which are not ASCII; see `pickle_text.Octets.text`.
 
     Examples
     --------
@@ -53,18 +66,22 @@ class PickleMachine:
     ({'epoch': 3}, 21)
     """
 
-    def __init__(self, data: bytes, file: str, start: int = 0, legacy: bool = False) -> None:
-        self._data = data
-        self._file = file
-        self._start = start
+    def __init__(
+        self,
+        data: bytes,
+        file: str,
+        start: int = 0,
+        legacy: bool = False,
+        skip: bool = False,
+        encoding: str | None = None,
+    ) -> None:
+        super().__init__(data, file, start)
         self._legacy = legacy
-        self.end = start
+        self.skip = skip
+        self.encoding = encoding
         self.storages: dict[str, StorageRecord] = {}
-        self._stack: list[Any] = []
-        self._marks: list[list[Any]] = []
-        self._memo: dict[int, Any] = {}
-        self._objects = 0
-        self._max_objects = FREE_OBJECTS + (len(data) - start) // BYTES_PER_OBJECT
+        self.skipped_storages: set[str] = set()
+        self._wide_keys = 0
 
     def run(self) -> Any:
         """Run the pickle to its STOP.
@@ -74,11 +91,12 @@ class PickleMachine:
         WeightsFormatError
             The pickle is truncated or malformed, or asks for anything that is not on the short list.
         """
-        if self._byte() != 0x80:
-            raise self._refusal("a pickle does not begin with its protocol number")
-        protocol = self._byte()
-        if protocol != 2:
-            raise self._refusal(f"the pickle has protocol {protocol}, expected 2, which torch.save uses by default")
+        # Protocols 0 and 1 begin without saying so. The later ones differ in their opcodes, all of which are known here.
+        if self._data[self.end : self.end + 1] == b"\x80":
+            self.end += 1
+            protocol = self._byte()
+            if not 2 <= protocol <= 5:
+                raise self.refusal(f"the pickle has protocol {protocol}, expected 2 to 5")
         handlers = _HANDLERS
         data = self._data
         for _ in range(MAX_OPCODES):
@@ -86,7 +104,7 @@ class PickleMachine:
             try:
                 opcode = data[self.end]
             except IndexError:
-                raise self._refusal("the pickle is truncated") from None
+                raise self.refusal("the pickle is truncated") from None
             self.end += 1
             handler = handlers.get(opcode)
             if handler is not None:
@@ -94,91 +112,32 @@ class PickleMachine:
             elif opcode == _STOP:
                 value = self._pop()
                 if self._stack or self._marks:
-                    raise self._refusal("the pickle stops with more than one value on its stack")
+                    raise self.refusal("the pickle stops with more than one value on its stack")
                 return value
             else:
-                raise self._refusal(f"the pickle uses the opcode {_opcode_name(opcode)}, which checkpoints do not need")
-        raise self._refusal(f"the pickle has more than {MAX_OPCODES} opcodes")
+                raise self.refusal(f"the pickle uses the opcode {_opcode_name(opcode)}, which checkpoints do not need")
+        raise self.refusal(f"the pickle has more than {MAX_OPCODES} opcodes")
 
-    # The machine's parts ----------------------------------------------------------------------------------------------
+    def text(self, value: Octets) -> str:
+        """The text of a string of Python 2.
 
-    def _refusal(self, reason: str) -> WeightsFormatError:
-        return WeightsFormatError(self._file, reason)
-
-    def _take(self, count: int) -> bytes:
-        taken = self._data[self.end : self.end + count]
-        if len(taken) != count:
-            raise self._refusal("the pickle is truncated")
-        self.end += count
-        return taken
-
-    def _byte(self) -> int:
+        Raises
+        ------
+        WeightsFormatError
+            It is not in the encoding that was asked for.
+        """
         try:
-            value = self._data[self.end]
-        except IndexError:
-            raise self._refusal("the pickle is truncated") from None
-        self.end += 1
-        return value
-
-    def _unpack(self, form: struct.Struct) -> Any:
-        try:
-            (value,) = form.unpack_from(self._data, self.end)
-        except struct.error:
-            raise self._refusal("the pickle is truncated") from None
-        self.end += form.size
-        return value
-
-    def _pop(self) -> Any:
-        if not self._stack:
-            raise self._refusal("the pickle takes a value from an empty stack")
-        return self._stack.pop()
-
-    def _top(self) -> Any:
-        if not self._stack:
-            raise self._refusal("the pickle takes a value from an empty stack")
-        return self._stack[-1]
-
-    def _pop_mark(self) -> list[Any]:
-        if not self._marks:
-            raise self._refusal("the pickle returns to a mark that was never set")
-        items = self._stack
-        self._stack = self._marks.pop()
-        return items
-
-    def _push_object(self, value: object) -> None:
-        # An OrderedDict is as large as two dicts.
-        self._objects += 2 if type(value) is OrderedDict else 1
-        if self._objects > self._max_objects:
-            raise self._refusal("the pickle makes more objects than fit its length")
-        self._stack.append(value)
+            return value.text(self.encoding)
+        except UnicodeDecodeError:
+            raise self.refusal(f"a string of Python 2 is not {self.encoding}") from None
 
     # Opcodes ----------------------------------------------------------------------------------------------------------
 
-    def _mark(self) -> None:
-        if len(self._marks) >= MAX_MARKS:
-            raise self._refusal(f"the pickle nests more than {MAX_MARKS} marks")
-        self._marks.append(self._stack)
-        self._stack = []
-
-    def _put(self, index: int) -> None:
-        value = self._top()
-        self._memo[index] = value
-        # A pickler remembers what it makes, and each object once; beside objects there are names, of which few exist.
-        if len(self._memo) > self._objects + _MAX_NAMES:
-            raise self._refusal("the pickle remembers more values than it makes")
-
-    def _get(self, index: int) -> None:
-        if index not in self._memo:
-            raise self._refusal(f"the pickle recalls value {index}, which it never stored")
-        self._stack.append(self._memo[index])
-
-    def _string(self, count: int, encoding: str) -> None:
-        raw = self._take(count)
-        try:
-            text = raw.decode(encoding)
-        except UnicodeDecodeError:
-            raise self._refusal(f"a string in the pickle is not {encoding}") from None
-        self._push_object(text)
+    def _long(self) -> None:
+        count = self._unpack(_UINT32)
+        if count > 255:
+            raise self.refusal(f"an integer of {count} bytes, more than 255")
+        self._push_object(int.from_bytes(self._take(count), "little", signed=True))
 
     def _tuple(self, count: int) -> None:
         items = [self._pop() for _ in range(count)]
@@ -186,153 +145,225 @@ class PickleMachine:
 
     def _set_items(self, items: list[Any]) -> None:
         target = self._top()
-        if type(target) is not dict and type(target) is not OrderedDict:
-            raise self._refusal(f"the pickle sets an item of {_kind(target)}, which is not a dict")
         if len(items) % 2:
-            raise self._refusal("the pickle sets a key without a value")
-        for key, value in zip(items[::2], items[1::2], strict=True):
-            # Integers beyond 32 bits can be chosen to collide, which makes a dict's time quadratic.
-            if type(key) is not str and not (type(key) is int and -(2**31) <= key < 2**31):
-                raise self._refusal(f"a dict has {_kind(key)} for a key, expected a string or a 32-bit integer")
-            if key in target:
-                raise self._refusal(f"a dict has the key {shortened(key)} twice")
-            target[key] = value
+            raise self.refusal("the pickle sets a key without a value")
+        pairs = zip(items[::2], items[1::2], strict=True)
+        if type(target) is Placeholder and target.arguments is not None:
+            target.items.extend(pairs)
+        elif type(target) is dict or type(target) is OrderedDict:
+            for key, value in pairs:
+                self.set_item(target, key, value)
+        else:
+            raise self.refusal(f"the pickle sets an item of {kind_of(target)}, which is not a dict")
+
+    def set_item(self, target: dict[Any, Any], key: Any, value: Any) -> None:
+        """Set one item of a dict that the pickle makes.
+
+        Raises
+        ------
+        WeightsFormatError
+            The key is there already, or is none that can be read.
+        """
+        kind = type(key)
+        if kind is Octets:
+            key = self.text(key)
+        elif kind is int and -(2**63) <= key < 2**63:
+            if not -(2**31) <= key < 2**31:
+                self._wide_keys += 1
+                if self._wide_keys > MAX_WIDE_KEYS:
+                    raise self.refusal(f"dicts have more than {MAX_WIDE_KEYS} integers beyond 32 bits for keys")
+        elif kind is not str and kind is not Placeholder:
+            if not self.skip:
+                raise self.refusal(
+                    f"a dict has {kind_of(key)} for a key, expected a string or a 64-bit integer; {WAY_OUT}"
+                )
+            self._push_object(Placeholder(kind.__name__, (key,)))
+            key = self._stack.pop()
+        if key in target:
+            raise self.refusal(f"a dict has the key {shortened(key)} twice")
+        target[key] = value
 
     def _append(self, items: list[Any]) -> None:
         target = self._top()
-        if type(target) is not list:
-            raise self._refusal(f"the pickle appends to {_kind(target)}, which is not a list")
-        target.extend(items)
+        if type(target) is Placeholder and target.arguments is not None:
+            target.items.extend(items)
+        elif type(target) is list:
+            target.extend(items)
+        else:
+            raise self.refusal(f"the pickle appends to {kind_of(target)}, which is not a list")
 
     def _global(self) -> None:
         lines = []
         for _ in range(2):
             stop = self._data.find(b"\n", self.end, self.end + _MAX_NAME_BYTES)
             if stop < 0:
-                raise self._refusal(f"a name in the pickle does not end within {_MAX_NAME_BYTES} bytes")
+                raise self.refusal(f"a name in the pickle does not end within {_MAX_NAME_BYTES} bytes")
             lines.append(self._take(stop - self.end).decode("ascii", "backslashreplace"))
             self.end += 1
-        name = ".".join(lines)
-        # A dot in the second line means an attribute of an attribute to Python: the joined name would read the same.
-        if name not in SHORT_LIST or "." in lines[1]:
-            raise self._refusal(
+        self._push_name(*lines)
+
+    def _stack_global(self) -> None:
+        name, module = self._pop(), self._pop()
+        if type(name) is not str or type(module) is not str or len(name) + len(module) > _MAX_NAME_BYTES:
+            raise self.refusal(f"a name in the pickle is not two strings of at most {_MAX_NAME_BYTES} characters")
+        self._push_name(module, name)
+
+    def _push_name(self, module: str, attribute: str) -> None:
+        name = f"{module}.{attribute}"
+        # A dot in the second part means an attribute of an attribute to Python: the joined name would read the same.
+        if name in SHORT_LIST and "." not in attribute:
+            self._stack.append(SHORT_LIST[name])
+        else:
+            self._push_object(self._unknown(name))
+
+    def _unknown(self, name: str) -> Placeholder:
+        if not self.skip:
+            raise self.refusal(
                 f"the pickle names {shortened(name)}, which is not on the short list of what is read; "
-                f"{hint_about(name)}"
+                f"{hint_about(name)}; {WAY_OUT}"
             )
-        self._stack.append(SHORT_LIST[name])
+        return Placeholder(name)
 
     def _persistent_id(self) -> None:
         pid = self._pop()
         fields = 6 if self._legacy else 5
         if type(pid) is not tuple or len(pid) < 1:
-            raise self._refusal(f"a storage id is {_kind(pid)}, expected a tuple of {fields}")
-        if pid[0] == "module" and type(pid[0]) is str:
-            raise self._refusal("a whole module was saved, with its source: save its state_dict() instead")
+            raise self.refusal(f"a storage id is {kind_of(pid)}, expected a tuple of {fields}")
+        if type(pid[0]) is str and pid[0] == "module":
+            if not self.skip or len(pid) != 4:
+                raise self.refusal(
+                    f"a whole module was saved, with its source: save its state_dict() instead; {WAY_OUT}"
+                )
+            self._stack.append(pid[1])
+            return
         if type(pid[0]) is not str or pid[0] != "storage" or len(pid) != fields:
-            raise self._refusal(f"a storage id is {_kind(pid)} of {len(pid)}, expected ('storage', ...) of {fields}")
+            raise self.refusal(f"a storage id is {kind_of(pid)} of {len(pid)}, expected ('storage', ...) of {fields}")
         kind, key, location, numel = pid[1:5]
+        if type(kind) is Placeholder and type(key) is str and _STORAGE_KEY.fullmatch(key):
+            if self._legacy:
+                raise self.refusal(
+                    f"the size of a {shortened(kind.name)} is not known, nor so where the next storage is"
+                )
+            self.skipped_storages.add(key)
+            self._push_object(Placeholder(kind.name, (key,)))
+            return
         if type(kind) is not Global or kind.kind != "storage":
-            raise self._refusal(f"a storage's type is {_kind(kind)}, expected one of torch's storage types")
+            raise self.refusal(f"a storage's type is {kind_of(kind)}, expected one of torch's storage types")
         if type(key) is not str or not _STORAGE_KEY.fullmatch(key):
-            raise self._refusal(f"a storage's key is {shortened(key)}, expected 1 to 20 digits")
+            raise self.refusal(f"a storage's key is {shortened(key)}, expected 1 to 20 digits")
         if type(location) is not str:
-            raise self._refusal(f"a storage's location is {_kind(location)}, expected a string")
+            raise self.refusal(f"a storage's location is {kind_of(location)}, expected a string")
         if type(numel) is not int or not 0 <= numel < 2**63:
-            raise self._refusal(f"the size of storage {key} is {shortened(numel)}, expected 0 to 2**63 - 1")
-        if self._legacy and pid[5] is not None:
-            raise self._refusal("a storage is a view of another (torch 0.4 and before): save it with a newer torch")
-        known = self.storages.setdefault(key, StorageRecord(key, kind.dtype, numel))
+            raise self.refusal(f"the size of storage {key} is {shortened(numel)}, expected 0 to 2**63 - 1")
+        known = self.storages.setdefault(key, StorageRecord(key, kind.dtype, numel, location))
         if known.dtype is not kind.dtype or known.numel != numel:
-            raise self._refusal(f"storage {key} comes with two types or sizes")
-        self._stack.append(known)
+            raise self.refusal(f"storage {key} comes with two types or sizes")
+        self._stack.append(known if not self._legacy or pid[5] is None else self._view_of(known, pid[5]))
+
+    def _view_of(self, storage: StorageRecord, view: Any) -> StorageView:
+        if type(view) is not tuple or len(view) != 3 or type(view[0]) is not str or not _STORAGE_KEY.fullmatch(view[0]):
+            raise self.refusal(f"a view of storage {storage.key} is {kind_of(view)}, expected (key, offset, size)")
+        key, offset, numel = view
+        if storage.dtype is None:
+            raise self.refusal(f"storage {storage.key} is untyped, and comes with a view, which only older torch wrote")
+        if type(offset) is not int or type(numel) is not int or not 0 <= offset <= offset + numel <= storage.numel:
+            raise self.refusal(f"a view reaches outside of storage {storage.key}, which has {storage.numel} elements")
+        return StorageView(storage, key, offset, numel)
 
     def _reduce(self) -> None:
         arguments = self._pop()
         function = self._pop()
-        if type(function) is not Global or function.kind != "function":
-            raise self._refusal(f"the pickle calls {_kind(function)}, which is not a function on the short list")
         if type(arguments) is not tuple:
-            raise self._refusal(f"the pickle calls {function.name} with {_kind(arguments)}, expected a tuple")
-        self._push_object(_REBUILDERS[function.name](self, function.name, arguments))
+            raise self.refusal(f"the pickle calls {kind_of(function)} with {kind_of(arguments)}, expected a tuple")
+        if type(function) is Placeholder:
+            tensor = bare_tensor(self, function.name, arguments)
+            self._push_object(self._instance(function, arguments) if tensor is None else tensor)
+            return
+        if type(function) is not Global or function.kind != "function":
+            raise self.refusal(f"the pickle calls {kind_of(function)}, which is not a function on the short list")
+        if len(arguments) <= _MOST_ARGUMENTS and any(type(argument) is Placeholder for argument in arguments):
+            self._push_object(Placeholder(function.name, arguments))
+            return
+        self._push_object(REBUILDERS[function.name](self, function.name, arguments))
+
+    def _instance(self, cls: object, arguments: tuple[Any, ...]) -> Placeholder:
+        """What stands for an object of a class that is not read."""
+        if type(cls) is not Placeholder:
+            raise self.refusal(f"the pickle makes an object of {kind_of(cls)}, which is no class that it may name")
+        if cls.arguments is not None:  # what an unknown function gave
+            self.spend_items(arguments)
+            return Placeholder(cls.name.removesuffix("()") + "()", (cls, *arguments))
+        if cls.name in _MAKERS and arguments and type(arguments[0]) is Placeholder:
+            self.spend_items(arguments)
+            cls, arguments = arguments[0], arguments[1:]
+        return Placeholder(cls.name, arguments)
+
+    def _new_object(self, count: int) -> None:
+        """Opcodes NEWOBJ and NEWOBJ_EX: an object by its class and arguments, the latter's by name as well."""
+        arguments = [self._pop() for _ in range(count)][::-1]
+        cls = self._pop()
+        if type(cls) is Global:
+            raise self.refusal(f"the pickle makes an object of {kind_of(cls)}, which is no class that it may name")
+        if type(arguments[0]) is not tuple or (count == 2 and type(arguments[1]) is not dict):
+            raise self.refusal("the pickle makes an object with something else than a tuple of arguments")
+        if count == 2:
+            self.spend_items(arguments[0])
+        self._push_object(self._instance(cls, arguments[0] if count == 1 else (*arguments[0], arguments[1])))
+
+    def _old_instance(self) -> None:
+        """Opcode INST: an object of one of Python 2's old classes, by its name."""
+        self._global()
+        cls = self._pop()
+        self._push_object(self._instance(cls, tuple(self._pop_mark())))
+
+    def _old_object(self) -> None:
+        """Opcode OBJ: the same, by its class."""
+        cls, *arguments = self._pop_mark() or [None]
+        self._push_object(self._instance(cls, tuple(arguments)))
+
+    def _dict(self) -> None:
+        items = self._pop_mark()
+        self._push_object({})
+        self._set_items(items)
+
+    def _set(self) -> None:
+        """Opcode EMPTY_SET: sets are not read, since what they hold can be chosen to collide."""
+        self._push_object(self._instance(self._unknown("builtins.set"), ()))
+
+    def _frozen_set(self) -> None:
+        items = self._pop_mark()
+        made = self._instance(self._unknown("builtins.frozenset"), ())
+        made.items = items
+        self._push_object(made)
 
     def _build(self) -> None:
         state = self._pop()
         target = self._top()
+        kind = type(target)
+        if kind is ArrayRecord:
+            build_array(self, target, state)
+        elif kind is DtypeRecord:
+            build_dtype(self, target, state)
+        elif kind is Placeholder and target.arguments is not None and target.state is None:
+            target.state = state
+        else:
+            self._set_metadata(target, state)
+
+    def _set_metadata(self, target: Any, state: Any) -> None:
         # torch hangs a module's version numbers on its state dict in this way, and nothing else.
         if type(target) is not OrderedDict or type(state) is not dict or list(state) != ["_metadata"]:
-            raise self._refusal(f"the pickle sets attributes of {_kind(target)}, expected _metadata of an OrderedDict")
+            raise self.refusal(f"the pickle sets attributes of {kind_of(target)}, expected _metadata of an OrderedDict")
         if type(state["_metadata"]) not in (dict, OrderedDict) or hasattr(target, "_metadata"):
-            raise self._refusal("the _metadata of an OrderedDict is not a dict, or comes twice")
+            raise self.refusal("the _metadata of an OrderedDict is not a dict, or comes twice")
         target._metadata = state["_metadata"]  # type: ignore[attr-defined]
 
-    # The calls of the short list --------------------------------------------------------------------------------------
 
-    def _ordered_dict(self, name: str, arguments: tuple[Any, ...]) -> object:
-        if arguments:
-            raise self._refusal(f"{name} is called with arguments, expected none")
-        return OrderedDict()
-
-    def _counter(self, name: str, arguments: tuple[Any, ...]) -> object:
-        counts = arguments[0] if len(arguments) == 1 else None
-        if type(counts) is not dict or not all(type(count) is int for count in counts.values()):
-            raise self._refusal(f"{name} is called with something else than one dict of integers")
-        return Counter(counts)
-
-    def _size(self, name: str, arguments: tuple[Any, ...]) -> object:
-        extents = arguments[0] if len(arguments) == 1 else None
-        if type(extents) is not tuple or not all(type(extent) is int for extent in extents):
-            raise self._refusal(f"{name} is called with something else than one tuple of integers")
-        return extents
-
-    def _tensor(self, name: str, arguments: tuple[Any, ...]) -> object:
-        """All versions of _rebuild_tensor: (storage, offset, size, stride, [grad, hooks, [dtype], [metadata]])."""
-        least, most = {"_rebuild_tensor": (4, 4), "_rebuild_tensor_v2": (6, 7)}.get(name.rpartition(".")[2], (7, 8))
-        if not least <= len(arguments) <= most:
-            raise self._refusal(f"{name} is called with {len(arguments)} arguments, expected {least} to {most}")
-        storage, offset, size, stride = arguments[:4]
-        if type(storage) is not StorageRecord:
-            raise self._refusal(f"a tensor's storage is {_kind(storage)}, expected a storage")
-        requires_grad, hooks, rest = (*arguments[4:6], arguments[6:]) if least > 4 else (False, None, ())
-        dtype = storage.dtype
-        if name.endswith("_v3"):
-            token, *rest = rest
-            if type(token) is not Global or token.kind != "dtype":
-                raise self._refusal(f"a tensor's dtype is {_kind(token)}, expected one of torch's dtypes")
-            dtype = token.dtype
-        if dtype is None:
-            raise self._refusal(f"storage {storage.key} is untyped, and {name} gives its tensor no dtype")
-        if rest and not (rest[0] is None or (type(rest[0]) in (dict, OrderedDict) and not rest[0])):
-            raise self._refusal("a tensor is marked as conjugated or negated: save x.resolve_conj().resolve_neg()")
-        reason = why_not_a_view(storage, dtype, offset, size, stride) or _why_not_plain(requires_grad, hooks)
-        if reason:
-            raise self._refusal(reason)
-        return TensorRecord(storage, dtype, offset, size, without_idle_strides(size, stride), requires_grad)
-
-    def _parameter(self, name: str, arguments: tuple[Any, ...]) -> object:
-        if len(arguments) != 3 or type(arguments[0]) is not TensorRecord:
-            raise self._refusal(f"{name} is called with something else than (tensor, requires_grad, hooks)")
-        tensor, requires_grad, hooks = arguments
-        reason = _why_not_plain(requires_grad, hooks)
-        if reason:
-            raise self._refusal(reason)
-        return TensorRecord(tensor.storage, tensor.dtype, tensor.offset, tensor.size, tensor.stride, requires_grad)
-
-
-def _why_not_plain(requires_grad: object, hooks: object) -> str:
-    if type(requires_grad) is not bool:
-        return f"a tensor's requires_grad is {_kind(requires_grad)}, expected a bool"
-    if hooks is not None and (type(hooks) is not OrderedDict or hooks):
-        return "a tensor comes with backward hooks, which are code"
-    return ""
-
-
-def _kind(value: object) -> str:
-    """'a list', 'the name torch.FloatStorage': what a value is, without showing what it holds."""
-    if type(value) is Global:
-        return f"the name {value.name}"
-    names: dict[type, str] = {StorageRecord: "storage", TensorRecord: "tensor", OrderedDict: "OrderedDict"}
-    name = names.get(type(value), type(value).__name__)
-    return "None" if value is None else f"an {name}" if name[0] in "aeiouO" else f"a {name}"
+# Functions that make an object of the class that is their first argument.
+_MAKERS = {
+    f"{module}.{name}"
+    for module in ("copy_reg", "copyreg")
+    for name in ("_reconstructor", "__newobj__", "__newobj_ex__")
+}
 
 
 def _opcode_name(opcode: int) -> str:
@@ -342,18 +373,13 @@ def _opcode_name(opcode: int) -> str:
     return next((known.name for known in opcodes if known.code == chr(opcode)), f"0x{opcode:02x}")
 
 
-_REBUILDERS: dict[str, Callable[[PickleMachine, str, tuple[Any, ...]], object]] = {
-    "collections.OrderedDict": PickleMachine._ordered_dict,
-    "collections.Counter": PickleMachine._counter,
-    "torch.Size": PickleMachine._size,
-    "torch._utils._rebuild_tensor": PickleMachine._tensor,
-    "torch._utils._rebuild_tensor_v2": PickleMachine._tensor,
-    "torch._utils._rebuild_tensor_v3": PickleMachine._tensor,
-    "torch._utils._rebuild_parameter": PickleMachine._parameter,
-}
+def void(_: object) -> None:
+    """What an opcode drops."""
+
 
 _STOP = ord(".")
 _UINT16, _INT32, _UINT32, _DOUBLE = struct.Struct("<H"), struct.Struct("<i"), struct.Struct("<I"), struct.Struct(">d")
+_UINT64 = struct.Struct("<Q")
 
 _HANDLERS: dict[int, Callable[[PickleMachine], None]] = {
     ord(opcode): handler
@@ -367,9 +393,7 @@ _HANDLERS: dict[int, Callable[[PickleMachine], None]] = {
         "J": lambda m: m._stack.append(m._unpack(_INT32)),
         "\x8a": lambda m: m._stack.append(int.from_bytes(m._take(m._byte()), "little", signed=True)),
         "G": lambda m: m._stack.append(m._unpack(_DOUBLE)),
-        "X": lambda m: m._string(m._unpack(_UINT32), "utf-8"),
-        # Only files that Python 2 wrote have these.
-        "U": lambda m: m._string(m._byte(), "ascii"),
+        "X": lambda m: m._string(m._unpack(_UINT32)),
         ")": lambda m: m._stack.append(()),
         "t": lambda m: m._push_object(tuple(m._pop_mark())),
         "\x85": lambda m: m._tuple(1),
@@ -389,5 +413,38 @@ _HANDLERS: dict[int, Callable[[PickleMachine], None]] = {
         "Q": PickleMachine._persistent_id,
         "R": PickleMachine._reduce,
         "b": PickleMachine._build,
+        # Strings of Python 2, and what it writes integers beyond 32 bits as.
+        "U": lambda m: m._push_object(text_of(m._take(m._byte()))),
+        "T": lambda m: m._push_object(text_of(m._take(m._unpack(_UINT32)))),
+        "I": lambda m: m._text_line(integer_of, "integer that is read", MAX_NUMBER_BYTES),
+        # Protocols 0 and 1.
+        "L": lambda m: m._text_line(integer_of, "integer that is read", MAX_NUMBER_BYTES),
+        "F": lambda m: m._text_line(float_of, "number", MAX_NUMBER_BYTES),
+        "S": lambda m: m._text_line(quoted, "string in quotes"),
+        "V": lambda m: m._text_line(unicode_of, "text"),
+        "l": lambda m: m._push_object(m._pop_mark()),
+        "d": PickleMachine._dict,
+        "p": lambda m: m._put(m._index()),
+        "g": lambda m: m._get(m._index()),
+        "0": lambda m: void(m._pop()),
+        "1": lambda m: void(m._pop_mark()),
+        "i": PickleMachine._old_instance,
+        "o": PickleMachine._old_object,
+        # Protocols 2 to 5.
+        "\x81": lambda m: m._new_object(1),
+        "\x8b": PickleMachine._long,
+        "B": lambda m: m._push_object(m._take(m._unpack(_UINT32))),
+        "C": lambda m: m._push_object(m._take(m._byte())),
+        "\x8c": lambda m: m._string(m._byte()),
+        "\x8d": lambda m: m._string(m._unpack(_UINT64)),
+        "\x8e": lambda m: m._push_object(m._take(m._unpack(_UINT64))),
+        "\x8f": PickleMachine._set,
+        "\x90": lambda m: m._append(m._pop_mark()),
+        "\x91": PickleMachine._frozen_set,
+        "\x92": lambda m: m._new_object(2),
+        "\x93": PickleMachine._stack_global,
+        "\x94": lambda m: m._put(len(m._memo)),
+        "\x95": lambda m: void(m._unpack(_UINT64)),
+        "\x96": lambda m: m._push_object(m._take(m._unpack(_UINT64))),
     }.items()
 }

@@ -7,9 +7,7 @@ import struct
 from collections.abc import Mapping
 from typing import Any, BinaryIO
 
-import numpy as np
-
-from numgrad.serialization.dtypes import DTYPES, Unpacked
+from numgrad.serialization.dtypes import DTYPES, array_as_tensor
 from numgrad.serialization.torch_writer import UnpackTensor
 
 _ORDER = {dtype.name: index for index, dtype in enumerate(DTYPES)}
@@ -47,7 +45,7 @@ def write_safetensors(
             raise TypeError(f"save: safetensors names are strings, not {name!r}")
         if name == "__metadata__":
             raise ValueError("save: safetensors reserves the name '__metadata__'; use the metadata argument")
-        unpacked = Unpacked(tensor) if isinstance(tensor, np.ndarray) else unpack_tensor(tensor)
+        unpacked = unpack_tensor(tensor) or array_as_tensor(tensor)  # the format has no arrays beside tensors
         if unpacked is None:
             raise TypeError(
                 f"save: safetensors holds only tensors, but {name!r} is a {type(tensor).__name__}; save as .pth instead"

@@ -26,8 +26,16 @@ def _short_list() -> dict[str, Global]:
         "torch._utils._rebuild_tensor_v2",
         "torch._utils._rebuild_tensor_v3",
         "torch._utils._rebuild_parameter",
+        "numpy.dtype",
+        "_codecs.encode",
+        # Python 2's module and Python 3's.
+        *(f"{module}.{name}" for module in ("__builtin__", "builtins") for name in ("bytes", "complex")),
+        # NumPy's module before 2.0 and since.
+        *(f"numpy.{core}.multiarray.{name}" for core in ("core", "_core") for name in ("scalar", "_reconstruct")),
+        *(f"numpy.{core}.numeric._frombuffer" for core in ("core", "_core")),
     )
     listed = [Global(name, "function") for name in functions]
+    listed.append(Global("numpy.ndarray", "class"))
     listed.append(Global("torch.storage.UntypedStorage", "storage"))
     for dtype in DTYPES:
         listed.append(Global(f"torch.{dtype.name}", "dtype", dtype))
@@ -49,6 +57,7 @@ _HINTS = (
     (r"torch\.(nn|optim)\..*|torchvision\..*", "a whole object was saved: save its state_dict() instead"),
     (r"torch\.device|numpy\..*|argparse\..*", "save plain numbers, strings and tensors instead"),
 )
+WAY_OUT = "load(..., unknown='skip') reads the rest"
 
 
 def hint_about(name: str) -> str:

@@ -6,13 +6,13 @@ from typing import Literal
 
 from numgrad.serialization.safetensors import MAX_HEADER_BYTES
 from numgrad.serialization.source import ByteSource
-from numgrad.serialization.torch_legacy import LEGACY_MAGIC
+from numgrad.serialization.torch_legacy import LEGACY_MAGICS
 
 _TAR_MAGIC_AT = 257
 
 # What people hand over instead of weights, told by name so that the remedy can be said.
 _STRANGERS = (
-    (b"\x80", "a pickle that torch.save did not write, or wrote with another protocol; numgrad reads protocol 2"),
+    (b"\x80", "a pickle that torch.save did not write"),
     (b"version https://git-lfs", "a Git LFS pointer, not the file that it stands for: fetch it with 'git lfs pull'"),
     (b"<", "a web page (HTML or XML), most likely the error message of a download"),
     (b"\x1f\x8b", "gzip-compressed: decompress it first"),
@@ -45,7 +45,7 @@ def sniff(source: ByteSource) -> Literal["zip", "legacy", "safetensors"]:
         raise source.refusal("the file is empty")
     if head.startswith(b"PK\3\4"):
         return "zip"
-    if head.startswith(LEGACY_MAGIC):
+    if head.startswith(LEGACY_MAGICS):
         return "legacy"
     if head[_TAR_MAGIC_AT : _TAR_MAGIC_AT + 5] == b"ustar":
         raise source.refusal(
@@ -57,8 +57,8 @@ def sniff(source: ByteSource) -> Literal["zip", "legacy", "safetensors"]:
     plausible = len(head) >= 8 and int.from_bytes(head[:8], "little") <= MAX_HEADER_BYTES
     if plausible or head[4:9] == b"\0\0\0\0{" or source.name.endswith(".safetensors"):
         return "safetensors"
-    if len(LEGACY_MAGIC) > len(head) and LEGACY_MAGIC.startswith(head):
-        raise source.refusal("truncated: the file ends within its first 15 bytes")
+    if any(magic.startswith(head) for magic in LEGACY_MAGICS):
+        raise source.refusal("truncated: the file ends within its magic number")
     for prefix, what in _STRANGERS:
         if head.startswith(prefix):
             raise source.refusal(f"this is {what}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,17 @@ FREE_GROWTH_BYTES = 16 << 20
 def keep_array(array: np.ndarray, dtype_name: str, requires_grad: bool) -> np.ndarray:
     """The default maker of tensors: the array as it is."""
     return array
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to read: `api.load` has what they mean."""
+
+    make_tensor: MakeTensor = keep_array
+    verify: bool = True
+    skip: bool = False
+    encoding: str | None = None
+    locate: Callable[[str], None] | None = None
 
 
 class TensorReader:

@@ -5,19 +5,26 @@ from __future__ import annotations
 from typing import Any
 
 from numgrad.serialization.errors import WeightsFormatError
-from numgrad.serialization.pickle_machine import MAX_PICKLE_BYTES, PickleMachine
+from numgrad.serialization.pickle_machine import PickleMachine
 from numgrad.serialization.source import ByteSource
+from numgrad.serialization.stack import MAX_PICKLE_BYTES
 from numgrad.serialization.storages import Extent, read_storages
-from numgrad.serialization.tensors import MakeTensor, TensorReader
+from numgrad.serialization.tensors import Options, TensorReader
 from numgrad.serialization.tree import resolve
 
-# A pickle of the integer 0x1950a86a20f9469cfc6c, which begins every such file.
-LEGACY_MAGIC = bytes.fromhex("80028a0a6cfc9c46f9206aa850192e")
+# A pickle of the integer 0x1950a86a20f9469cfc6c, which begins every such file: in protocol 2, in 0 and 1, 3, and 4 and 5.
+_MAGIC = bytes.fromhex("8a0a6cfc9c46f9206aa850192e")
+LEGACY_MAGICS = (
+    b"\x80\x02" + _MAGIC,
+    b"L119547037146038801333356L\n.",
+    b"\x80\x03" + _MAGIC,
+    *(b"\x80%c\x95\x0d\0\0\0\0\0\0\0" % protocol + _MAGIC for protocol in (4, 5)),
+)
 _PROTOCOL = 1001
 _FIRST_BYTES = 1 << 20
 
 
-def read_torch_legacy(source: ByteSource, make_tensor: MakeTensor) -> Any:
+def read_torch_legacy(source: ByteSource, options: Options) -> Any:
     """The object in a legacy stream: five pickles, then for each storage its element count and its bytes.
 
     Raises
@@ -25,30 +32,45 @@ def read_torch_legacy(source: ByteSource, make_tensor: MakeTensor) -> Any:
     WeightsFormatError
         The file is damaged, hostile, or holds what numgrad does not read.
     """
-    try:
-        tree, storages = _read_pickles(source, min(source.size, _FIRST_BYTES))
-    except WeightsFormatError:
-        # The pickles may reach further. They seldom do, and to read all of a large file for them would take long.
-        tree, storages = _read_pickles(source, min(source.size, MAX_PICKLE_BYTES))
-    return resolve(tree, TensorReader(source, read_storages(source, storages), make_tensor), source.refusal)
+    count = _FIRST_BYTES
+    while True:
+        try:
+            tree, machine, storages = _read_pickles(source, min(source.size, count), options)
+            break
+        except WeightsFormatError:
+            # The pickles may reach further. They seldom do, and to read all of a large file for them would take long.
+            if count >= min(source.size, MAX_PICKLE_BYTES):
+                raise
+            count *= 32
+    locate_all(machine, options)
+    reader = TensorReader(source, read_storages(source, storages), options.make_tensor)
+    return resolve(tree, reader, machine)
 
 
-def _read_pickles(source: ByteSource, count: int) -> tuple[Any, dict[str, Extent]]:
+def locate_all(machine: PickleMachine, options: Options) -> None:
+    """Tell who wants to know from which devices the storages were saved."""
+    if options.locate is not None:
+        for storage in machine.storages.values():
+            options.locate(storage.location)
+
+
+def _read_pickles(source: ByteSource, count: int, options: Options) -> tuple[Any, PickleMachine, dict[str, Extent]]:
     """The tree and the places of its storages, from pickles that lie within the first ``count`` bytes."""
     head = source.read(0, count)
-    if not head.startswith(LEGACY_MAGIC):
+    magic = next((magic for magic in LEGACY_MAGICS if head.startswith(magic)), None)
+    if magic is None:
         raise source.refusal("the file does not begin with the magic number of torch's legacy format")
-    protocol, at = _plain(head, source, len(LEGACY_MAGIC))
+    protocol, at = _plain(head, source, len(magic))
     if type(protocol) is not int or protocol != _PROTOCOL:
         raise source.refusal(f"the legacy protocol version is not {_PROTOCOL}")
     # Says the byte order and C's integer sizes of the writing machine. The data are little-endian all the same.
     system, at = _plain(head, source, at)
     if type(system) is not dict:
         raise source.refusal("the description of the writing system is not a dict")
-    machine = PickleMachine(head, source.name, at, legacy=True)
+    machine = PickleMachine(head, source.name, at, legacy=True, skip=options.skip, encoding=options.encoding)
     tree = machine.run()
     keys, at = _plain(head, source, machine.end)
-    return tree, _storages(source, machine, keys, at)
+    return tree, machine, _storages(source, machine, keys, at)
 
 
 def _plain(head: bytes, source: ByteSource, start: int) -> tuple[Any, int]:

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import struct
-import zipfile
 from collections import Counter, OrderedDict
 from collections.abc import Callable
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO
 
 import numpy as np
 
 from numgrad.serialization.dtypes import StoredDtype, Unpacked
+from numgrad.serialization.errors import shortened
+from numgrad.serialization.pickle_machine import MAX_WIDE_KEYS
+from numgrad.serialization.placeholder import Placeholder
+from numgrad.serialization.stack import MAX_PICKLE_BYTES
 from numgrad.serialization.tree import MAX_DEPTH
+from numgrad.serialization.zip_writer import ZipWriter
 
 UnpackTensor = Callable[[Any], Unpacked | None]
 
-# torch maps large files, and mapped storages have to be aligned.
-_ALIGNMENT = 64
 _FOLDER = "archive"
 _CONTAINERS = (dict, OrderedDict, Counter, list, tuple)
 
@@ -32,11 +34,13 @@ def write_torch_zip(obj: Any, file: BinaryIO, unpack_tensor: UnpackTensor) -> No
     ----------
     obj:
         dict, OrderedDict (with its ``_metadata``), Counter, list and tuple, nested up to 128 deep, of tensors, NumPy
-        arrays, str, int, float, bool and None. NumPy scalars are written as Python's. Keys are str or int.
+        arrays, str, bytes, int, float, complex, bool and None. NumPy scalars are written as Python's. Keys are str, or
+        int of 64 bits.
     file:
         Where to write.
     unpack_tensor:
-        Gives what a tensor holds; None for what is no tensor.
+        Gives what a tensor holds; None for what is no tensor. An array that is none is written as NumPy pickles it,
+        which torch reads with ``weights_only=False`` alone.
 
     Raises
     ------
@@ -45,44 +49,13 @@ def write_torch_zip(obj: Any, file: BinaryIO, unpack_tensor: UnpackTensor) -> No
     """
     pickler = _Pickler(unpack_tensor)
     pickled = pickler.dump(obj)
-    with zipfile.ZipFile(cast(BinaryIO, _Stream(file)), "w", zipfile.ZIP_STORED) as archive:
-        _add(archive, "data.pkl", pickled)
-        _add(archive, "byteorder", b"little")
-        for key, (array, dtype) in enumerate(pickler.storages):
-            _add(archive, f"data/{key}", dtype.encode(array))
-        _add(archive, "version", b"3\n")
-
-
-class _Stream:
-    """A file that can only be written on, so that zipfile counts from here and writes sizes after the data.
-
-    This is torch's own layout, works on pipes, and makes an archive in the middle of a file whole in itself.
-    """
-
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
-
-    def write(self, data: bytes, /) -> int:
-        """Pass the bytes on."""
-        return self._file.write(data)
-
-    def flush(self) -> None:
-        """Pass the wish on."""
-        self._file.flush()
-
-
-def _add(archive: zipfile.ZipFile, name: str, data: bytes | memoryview) -> None:
-    # A fixed date, the earliest that zip has, keeps the bytes the same from run to run.
-    entry = zipfile.ZipInfo(f"{_FOLDER}/{name}", (1980, 1, 1, 0, 0, 0))
-    assert archive.fp is not None
-    # Large entries get a zip64 field of 20 bytes, by the rule that zipfile has for it.
-    zip64 = 20 if len(data) * 1.05 > zipfile.ZIP64_LIMIT else 0
-    fixed = archive.fp.tell() + 30 + len(entry.filename) + 4 + zip64
-    entry.extra = struct.pack("<2sH", b"FB", -fixed % _ALIGNMENT) + b"Z" * (-fixed % _ALIGNMENT)
-    entry.file_size = len(data)
-    entry.create_system = 3
-    with archive.open(entry, "w") as out:
-        out.write(data)
+    archive = ZipWriter(file)
+    archive.add(f"{_FOLDER}/data.pkl", pickled)
+    archive.add(f"{_FOLDER}/byteorder", b"little")
+    for key, (array, dtype) in enumerate(pickler.storages):
+        archive.add(f"{_FOLDER}/data/{key}", dtype.encode(array))
+    archive.add(f"{_FOLDER}/version", b"3\n")
+    archive.finish()
 
 
 class _Pickler:
@@ -96,12 +69,18 @@ class _Pickler:
         self._alive: list[object] = []
         self._open: set[int] = set()
         self._keys: dict[tuple[object, ...], int] = {}
+        self._wide_keys = 0
         self.storages: list[tuple[np.ndarray, StoredDtype]] = []
 
     def dump(self, obj: Any) -> bytes:
         self._out += b"\x80\x02"
         self._save(obj, "the object", 0)
         self._out += b"."
+        if len(self._out) > MAX_PICKLE_BYTES:
+            raise TypeError(
+                f"save: all that is no tensor's takes {len(self._out)} bytes, expected at most {MAX_PICKLE_BYTES}; save "
+                "tensors instead, such as numgrad.from_numpy(array)"
+            )
         return bytes(self._out)
 
     def _save(self, obj: Any, where: str, depth: int) -> None:
@@ -117,6 +96,11 @@ class _Pickler:
             self._out += struct.pack(">cd", b"G", obj)
         elif type(obj) is str:
             self._string(obj, where)
+        elif type(obj) is complex:
+            self._global("__builtin__", "complex")
+            self._out += struct.pack(">cdcd", b"G", obj.real, b"G", obj.imag) + b"\x86R"
+        elif type(obj) is bytes:
+            self._bytes(obj, where)
         elif type(obj) in _CONTAINERS or isinstance(obj, OrderedDict):
             if id(obj) in self._open:
                 raise TypeError(f"save: {where[:200]} contains itself")
@@ -129,13 +113,21 @@ class _Pickler:
             self._open.remove(id(obj))
         elif not self._recalled(("object", id(obj))):
             self._alive.append(obj)
-            unpacked = Unpacked(obj) if isinstance(obj, np.ndarray) else self._unpack_tensor(obj)
-            if unpacked is None:
+            unpacked = self._unpack_tensor(obj)
+            if unpacked is not None:
+                self._tensor(unpacked, where)
+            elif isinstance(obj, np.ndarray):
+                self._array(obj, where)
+            elif isinstance(obj, Placeholder):
+                raise TypeError(
+                    f"save: {where[:200]} is a placeholder of {shortened(obj.name)}, of which load read no object: leave "
+                    "it out"
+                )
+            else:
                 raise TypeError(
                     f"save: {where[:200]} is a {type(obj).__name__}, expected a tensor, array, dict, list, tuple, str, "
                     "number or None; save a module's state_dict() instead of the module"
                 )
-            self._tensor(unpacked, where)
             self._remember(("object", id(obj)))
 
     def _container(self, obj: Any, where: str, depth: int) -> None:
@@ -171,8 +163,13 @@ class _Pickler:
     def _items(self, items: dict[Any, Any], where: str, depth: int) -> None:
         self._out += b"("
         for key, value in items.items():
-            if type(key) is not str and not (type(key) is int and -(2**31) <= key < 2**31):
-                raise TypeError(f"save: {where} has the key {key!r}, expected a str or a 32-bit int")
+            if type(key) is not str and not (type(key) is int and -(2**63) <= key < 2**63):
+                raise TypeError(f"save: {where} has the key {key!r}, expected a str or a 64-bit int")
+            self._wide_keys += type(key) is int and not -(2**31) <= key < 2**31
+            if self._wide_keys > MAX_WIDE_KEYS:
+                raise TypeError(
+                    f"save: {where} has the integer {key} for a key, after {MAX_WIDE_KEYS} of more than 32 bits"
+                )
             place = f"{where}[{key!r}]"
             self._save(key, place, depth)
             self._save(value, place, depth + 1)
@@ -194,6 +191,49 @@ class _Pickler:
         if not typed:
             self._global("torch", dtype.name)
         self._out += b"tR"
+
+    def _array(self, array: np.ndarray, where: str) -> None:
+        """An array as NumPy pickles it: an empty one, then its version, shape, dtype, order and bytes."""
+        dtype = Unpacked(array).stored
+        if dtype is None:
+            raise TypeError(f"save: {where} is an array of dtype {array.dtype}, expected numbers")
+        self._global("numpy._core.multiarray", "_reconstruct")
+        self._out += b"("
+        self._global("numpy", "ndarray")
+        self._ints((0,), where)
+        self._bytes(b"b", where)
+        self._out += b"tR(K\x01"
+        self._ints(array.shape, where)
+        self._numpy_dtype(dtype, where)
+        self._out += b"\x89"
+        self._bytes(bytes(dtype.encode(array)), where)
+        self._out += b"tb"
+
+    def _numpy_dtype(self, dtype: StoredDtype, where: str) -> None:
+        identity = ("numpy dtype", dtype.name)
+        if self._recalled(identity):
+            return
+        self._global("numpy", "dtype")
+        self._string(dtype.array_dtype.str[1:], where)
+        self._out += b"\x89\x88\x87R"
+        self._remember(identity)
+        self._out += b"(K\x03"
+        self._string("|" if dtype.itemsize == 1 else "<", where)
+        self._out += b"NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\0tb"
+
+    def _bytes(self, raw: bytes, where: str) -> None:
+        """Bytes as Python 3 writes them in protocol 2: as text in which each character is a byte."""
+        self._global("_codecs", "encode")
+        # Not remembered by its value: a reader bounds what the bytes of a file may grow to.
+        text = raw.decode("latin-1").encode("utf-8")
+        if len(text) > MAX_PICKLE_BYTES:
+            raise TypeError(
+                f"save: {where} has {len(raw)} bytes that are no tensor's, more than the pickle may have; save a tensor "
+                "instead, such as numgrad.from_numpy(array)"
+            )
+        self._out += struct.pack("<cI", b"X", len(text)) + text
+        self._string("latin1", where)
+        self._out += b"\x86R"
 
     def _storage(self, array: np.ndarray, dtype: StoredDtype, where: str) -> None:
         self._out += b"("

@@ -4,22 +4,24 @@ from __future__ import annotations
 
 from typing import Any
 
-from numgrad.serialization.pickle_machine import MAX_PICKLE_BYTES, PickleMachine
+from numgrad.serialization.pickle_machine import PickleMachine
 from numgrad.serialization.source import ByteSource
+from numgrad.serialization.stack import MAX_PICKLE_BYTES
 from numgrad.serialization.storages import Extent, read_storages
-from numgrad.serialization.tensors import MakeTensor, TensorReader
+from numgrad.serialization.tensors import Options, TensorReader
+from numgrad.serialization.torch_legacy import locate_all
 from numgrad.serialization.tree import resolve
 from numgrad.serialization.zip_archive import Entry, read_checked, read_entries
 
 _MAX_VERSION = 10
 
 
-def read_torch_zip(source: ByteSource, make_tensor: MakeTensor, verify: bool = True) -> Any:
+def read_torch_zip(source: ByteSource, options: Options) -> Any:
     """The object in a zip checkpoint, of any torch since 1.6 and of the writers that imitate it.
 
     Of the archive, ``data.pkl``, ``version`` and the storages under ``data/`` are needed, in any order, under one
     folder of any name; ``byteorder`` is heeded; everything else that torch adds is ignored. The checksums of
-    storages are compared if ``verify`` is set, those of the other three always.
+    storages are compared if the options say so, those of the other three always.
 
     Raises
     ------
@@ -42,13 +44,14 @@ def read_torch_zip(source: ByteSource, make_tensor: MakeTensor, verify: bool = T
         if byteorder not in ("little", "big"):
             raise source.refusal(f"the checkpoint's byteorder is {byteorder!r}, expected 'little' or 'big'")
     pickled = read_checked(source, records["data.pkl"], MAX_PICKLE_BYTES)
-    machine = PickleMachine(pickled, source.name)
+    machine = PickleMachine(pickled, source.name, skip=options.skip, encoding=options.encoding)
     tree = machine.run()
     if machine.end != len(pickled):
         raise source.refusal(f"the pickle is followed by {len(pickled) - machine.end} bytes")
-    extents = _storages(source, records, machine, verify)
-    reader = TensorReader(source, read_storages(source, extents), make_tensor, byteorder)
-    return resolve(tree, reader, source.refusal)
+    extents = _storages(source, records, machine, options.verify)
+    locate_all(machine, options)
+    reader = TensorReader(source, read_storages(source, extents), options.make_tensor, byteorder)
+    return resolve(tree, reader, machine)
 
 
 def _under_one_folder(source: ByteSource, entries: dict[str, Entry]) -> dict[str, Entry]:
@@ -74,7 +77,8 @@ def _storages(source: ByteSource, records: dict[str, Entry], machine: PickleMach
                 f"storage {key} has {entry.size} bytes in the archive, but {storage.nbytes} in the pickle"
             )
         extents[key] = Extent(entry.start, entry.size, entry.crc if verify else None)
+    named = machine.storages.keys() | machine.skipped_storages
     for name in records:
-        if name.startswith("data/") and name.removeprefix("data/") not in machine.storages:
+        if name.startswith("data/") and name.removeprefix("data/") not in named:
             raise source.refusal(f"the archive holds {name!r}, which the pickle does not use")
     return extents

@@ -6,94 +6,142 @@ from collections import Counter, OrderedDict
 from collections.abc import Callable
 from typing import Any
 
-from numgrad.serialization.records import TensorRecord
+from numgrad.serialization.numpy_pickles import SCALAR_TYPES, ArrayRecord
+from numgrad.serialization.pickle_machine import PickleMachine
+from numgrad.serialization.pickle_text import Octets
+from numgrad.serialization.placeholder import Placeholder
+from numgrad.serialization.records import StorageRecord, StorageView, TensorRecord
 
 MAX_DEPTH = 128
 # Shared containers are legal, but walking them visits each as often as it is reached: ten lists that hold each other
 # ten times are 10**10 visits. Every caller walks (to print, to load), so the walk has to be finite in practice.
 MAX_VISITS = 10_000_000
 
-_SCALARS = (type(None), bool, int, float, str)
+_SCALARS = SCALAR_TYPES | {type(None), bool, int, float, complex, str, bytes}
 _CONTAINERS = (dict, OrderedDict, Counter, list, tuple)
 
 # What became of a node, how many containers deep it is, and how many visits a walk over it takes.
 _Done = tuple[Any, int, int]
 
 
-def resolve(root: Any, make_leaf: Callable[[TensorRecord], Any], refusal: Callable[[str], Exception]) -> Any:
+def resolve(root: Any, make_leaf: Callable[[TensorRecord], Any], machine: PickleMachine) -> Any:
     """The tree with every tensor record replaced by what ``make_leaf`` makes of it; lists and dicts change in place.
 
     What is reached twice stays one object that is reached twice. There is no recursion, so a deep tree cannot exhaust
-    Python's stack.
+    Python's stack. A walk ends at a placeholder, so what one holds is a tree of its own, and may lead back to it.
 
     Raises
     ------
-    Exception
-        What ``refusal`` makes of the reason: the tree contains itself, is deeper than 128 or astronomically shared, or
-        holds something that is neither a container, a tensor nor a plain scalar.
+    WeightsFormatError
+        The tree contains itself, is deeper than 128 or astronomically shared, or holds something that is neither a
+        container, a tensor nor a plain scalar.
 
     Examples
     --------
-    >>> resolve({"a": [1, (2.0, None)]}, make_leaf=repr, refusal=ValueError)
+    >>> resolve({"a": [1, (2.0, None)]}, repr, PickleMachine(b"", "a.pth"))
     {'a': [1, (2.0, None)]}
     """
-    done: dict[int, _Done] = {}
-    open_nodes: set[int] = set()
-    todo = [root]
-    while todo:
-        node = todo[-1]
-        kind = type(node)
-        if kind in _SCALARS or id(node) in done:
-            todo.pop()
-        elif kind is TensorRecord:
-            done[id(node)] = (make_leaf(node), 0, 1)
-        elif kind not in _CONTAINERS:
-            name = getattr(node, "name", "a bare storage")
-            raise refusal(f"{name} stands where a tensor, number, string or container was expected")
-        else:
-            children = _children(node)
-            waiting = [child for child in children if type(child) not in _SCALARS and id(child) not in done]
-            if waiting:
-                # The node is looked at again when these are done. One that is open already is its own descendant.
-                open_nodes.add(id(node))
-                if not open_nodes.isdisjoint(map(id, waiting)):
-                    raise refusal(f"a {kind.__name__} contains itself")
-                todo += waiting
+    tree = _Tree(make_leaf, machine)
+    result = tree.resolved(root)
+    while tree.placeholders:
+        placeholder = tree.placeholders.pop()
+        placeholder.arguments = tree.resolved(placeholder.arguments)
+        placeholder.state = tree.resolved(placeholder.state)
+        placeholder.items = tree.resolved(placeholder.items)
+    return result
+
+
+class _Tree:
+    """What was resolved so far, and the placeholders whose contents are still to be."""
+
+    def __init__(self, make_leaf: Callable[[TensorRecord], Any], machine: PickleMachine) -> None:
+        self.placeholders: list[Placeholder] = []
+        self._make_leaf = make_leaf
+        self._machine = machine
+        self._done: dict[int, _Done] = {}
+        # Identities are remembered, so their objects must live as long.
+        self._alive: list[Any] = []
+
+    def resolved(self, root: Any) -> Any:
+        """The tree under one root."""
+        self._alive.append(root)
+        done = self._done
+        open_nodes: set[int] = set()
+        todo = [root]
+        while todo:
+            node = todo[-1]
+            kind = type(node)
+            if kind in _SCALARS or id(node) in done:
+                todo.pop()
+            elif kind not in _CONTAINERS:
+                self._alive.append(node)
+                done[id(node)] = (self._leaf(node), 0, 1)
             else:
-                done[id(node)] = _finished(node, children, done, refusal)
-                open_nodes.discard(id(node))
-    return root if type(root) in _SCALARS else done[id(root)][0]
+                children = _children(node)
+                waiting = [child for child in children if type(child) not in _SCALARS and id(child) not in done]
+                if waiting:
+                    # The node is looked at again when these are done. One that is open already is its own descendant.
+                    open_nodes.add(id(node))
+                    if not open_nodes.isdisjoint(map(id, waiting)):
+                        raise self._machine.refusal(f"a {kind.__name__} contains itself")
+                    todo += waiting
+                else:
+                    done[id(node)] = self._finished(node, children)
+                    open_nodes.discard(id(node))
+        return root if type(root) in _SCALARS else done[id(root)][0]
+
+    def _leaf(self, node: Any) -> Any:
+        kind = type(node)
+        if kind is TensorRecord:
+            return self._make_leaf(node)
+        if kind is Octets:
+            return self._machine.text(node)
+        if kind is ArrayRecord and node.value is not None:
+            node = node.value
+            if type(node) is not Placeholder:
+                return node
+        name = getattr(
+            node,
+            "name",
+            "a bare storage" if kind in (StorageRecord, StorageView) else "a NumPy array or dtype without contents",
+        )
+        if type(node) is not Placeholder:
+            if not self._machine.skip:
+                raise self._machine.refusal(f"{name} stands where a tensor, number, string or container was expected")
+            node = Placeholder(name)
+        self.placeholders.append(node)
+        return node
+
+    def _finished(self, node: Any, children: list[Any]) -> _Done:
+        done = self._done
+        below = [done[id(child)] for child in children if type(child) not in _SCALARS]
+        depth = 1 + max((entry[1] for entry in below), default=0)
+        visits = len(children) + sum(entry[2] for entry in below)
+        if depth > MAX_DEPTH:
+            raise self._machine.refusal(f"containers are nested more than {MAX_DEPTH} deep")
+        if visits > MAX_VISITS:
+            raise self._machine.refusal(f"shared containers would be visited more than {MAX_VISITS} times")
+        if not below:
+            return node, depth, visits
+
+        def new(child: Any) -> Any:
+            return child if type(child) in _SCALARS else done[id(child)][0]
+
+        if isinstance(node, tuple):
+            return tuple(map(new, node)), depth, visits
+        for key, child in node.items() if isinstance(node, dict) else enumerate(node):
+            node[key] = new(child)
+        if _has_metadata(node):
+            node._metadata = new(node._metadata)
+        return node, depth, visits
 
 
 def _children(node: Any) -> list[Any]:
     if isinstance(node, dict):
         metadata = [node.__dict__["_metadata"]] if _has_metadata(node) else []
-        return [*node.values(), *metadata]
+        return [*node.values(), *metadata, *(key for key in node if type(key) is Placeholder)]
     return list(node)
 
 
 def _has_metadata(node: Any) -> bool:
     return type(node) is OrderedDict and "_metadata" in node.__dict__
-
-
-def _finished(node: Any, children: list[Any], done: dict[int, _Done], refusal: Callable[[str], Exception]) -> _Done:
-    below = [done[id(child)] for child in children if type(child) not in _SCALARS]
-    depth = 1 + max((entry[1] for entry in below), default=0)
-    visits = len(children) + sum(entry[2] for entry in below)
-    if depth > MAX_DEPTH:
-        raise refusal(f"containers are nested more than {MAX_DEPTH} deep")
-    if visits > MAX_VISITS:
-        raise refusal(f"shared containers would be visited more than {MAX_VISITS} times")
-    if not below:
-        return node, depth, visits
-
-    def new(child: Any) -> Any:
-        return child if type(child) in _SCALARS else done[id(child)][0]
-
-    if isinstance(node, tuple):
-        return tuple(map(new, node)), depth, visits
-    for key, child in node.items() if isinstance(node, dict) else enumerate(node):
-        node[key] = new(child)
-    if _has_metadata(node):
-        node._metadata = new(node._metadata)
-    return node, depth, visits

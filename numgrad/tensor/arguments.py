@@ -197,6 +197,55 @@ def as_element(op: str, value: Any, dtype: Dtype) -> Tensor:
     return as_operand(value, dtype) if number is None else constant(number_within(op, number, dtype), dtype)  # type: ignore[return-value]
 
 
+def as_input(op: Any, place: int, value: Any, dtype: Dtype) -> Tensor:
+    """As `as_operand`, for an input of an op: a number that the dtype does not have wraps where that makes no difference.
+
+    Raises
+    ------
+    OverflowError
+        It is beyond int64.
+    RuntimeError
+        It would make one.
+    """
+    number = as_number(value)
+    if number is not None and dtype.category == 1 and not dtype.smallest <= number <= dtype.largest:
+        _check_int64(number)
+        if op.inputs[place] not in op.modular:
+            raise RuntimeError(
+                f"{op.name}: value {number} cannot be converted to type {dtype.name} without overflow; convert the tensor with "
+                ".long()"
+            )
+    return as_operand(value, dtype)
+
+
+def compared_dtype(dtype: Dtype, values: tuple[Any, ...]) -> Dtype:
+    """The dtype that has all values of operands that are compared, where promotion gives the integer ``dtype``.
+
+    The number -1, and a tensor without dimensions that holds it, are less than all of uint8, and not 255.
+
+    Raises
+    ------
+    OverflowError
+        There is none: a number is beyond int64.
+    """
+    numbers = [number for value in values if (number := as_number(value)) is not None]
+    for value in values:
+        if isinstance(value, TensorBase):
+            dtype = dtypes.promote_types(dtype, value._spec.dtype)
+        elif isinstance(value, np.ndarray):
+            dtype = dtypes.promote_types(dtype, dtypes.from_numpy_dtype(value.dtype))
+    if all(dtype.smallest <= number <= dtype.largest for number in numbers):
+        return dtype
+    for number in numbers:
+        _check_int64(number)
+    return dtypes.int64
+
+
+def _check_int64(number: Number) -> None:
+    if not dtypes.int64.smallest <= number <= dtypes.int64.largest:
+        raise OverflowError(f"int too big to convert: {number} is beyond int64; convert the tensor with .double()")
+
+
 def _unknown(value: Any) -> OperandError:
     return OperandError(f"expected a Tensor, a number or a NumPy array, got {type(value).__name__}")
 

@@ -126,9 +126,14 @@ def as_tensor(data: Any, dtype: Dtype | None = None) -> Tensor:
 def empty(*size: Any, dtype: Dtype | None = None, requires_grad: bool = False) -> Tensor:
     """A tensor whose elements are whatever the memory held."""
     shape = checked_size("empty", size)
-    spec = spec_of(chosen_dtype("empty", dtype), shape)
+    return finished(uninitialized(chosen_dtype("empty", dtype), shape, None), requires_grad)
+
+
+def uninitialized(dtype: Dtype, shape: tuple[int, ...], strides: tuple[int, ...] | None) -> Tensor:
+    """New memory of this layout, which may be private; None: row-major."""
+    spec = spec_of(dtype, shape, strides)
     storage = memory.allocate(spec.nbytes)
-    return finished(Tensor(storage, spec, storage.address), requires_grad)
+    return Tensor(storage, spec, storage.address)
 
 
 def checked_size(name: str, size: tuple[Any, ...]) -> tuple[int, ...]:
@@ -196,28 +201,35 @@ def ones(*size: Any, dtype: Dtype | None = None, requires_grad: bool = False) ->
 def zeros_like(input: Tensor, *, dtype: Dtype | None = None, requires_grad: bool = False) -> Tensor:
     """Zeros in the shape of a tensor."""
     chosen = _like("zeros_like", input, dtype)
-    made = ops.creation.zeros_like(input.detach()) if chosen is input.dtype else zeros(input.shape, dtype=chosen)
-    return finished(made, requires_grad)
+    if chosen is input.dtype:
+        return finished(ops.creation.zeros_like(input.detach()), requires_grad)
+    return finished(_laid_as(input, zeros(input.shape, dtype=chosen)), requires_grad)
 
 
 def ones_like(input: Tensor, *, dtype: Dtype | None = None, requires_grad: bool = False) -> Tensor:
     """Ones in the shape of a tensor."""
     chosen = _like("ones_like", input, dtype)
-    return ones(tuple(input.shape), dtype=chosen, requires_grad=requires_grad)
+    return finished(_laid_as(input, ones(tuple(input.shape), dtype=chosen)), requires_grad)
 
 
 def full_like(input: Tensor, fill_value: Any, *, dtype: Dtype | None = None, requires_grad: bool = False) -> Tensor:
     """One value in the shape of a tensor."""
     chosen = _like("full_like", input, dtype)
-    return full(tuple(input.shape), fill_value, dtype=chosen, requires_grad=requires_grad)
+    return finished(_laid_as(input, full(tuple(input.shape), fill_value, dtype=chosen)), requires_grad)
 
 
 def empty_like(input: Tensor, *, dtype: Dtype | None = None, requires_grad: bool = False) -> Tensor:
     """An uninitialised tensor in the shape of another, and in its layout where that is dense."""
-    chosen = _like("empty_like", input, dtype)
-    spec = spec_of(chosen, input.shape, output_strides(tuple(input.shape), [input._spec]))
-    storage = memory.allocate(spec.nbytes)
-    return finished(Tensor(storage, spec, storage.address), requires_grad)
+    chosen, shape = _like("empty_like", input, dtype), tuple(input.shape)
+    return finished(uninitialized(chosen, shape, output_strides(shape, [input._spec])), requires_grad)
+
+
+def _laid_as(input: Tensor, made: Tensor) -> Tensor:
+    """What was made in the shape of ``input``, in its layout where that is dense and seen."""
+    spec = input._spec
+    if spec.is_contiguous or spec.is_private:
+        return made
+    return ops.creation.to_strides(made, strides=output_strides(tuple(spec.shape), [spec]))  # type: ignore[no-any-return]
 
 
 def _like(op: str, input: Tensor, dtype: Any) -> Dtype:
@@ -271,14 +283,25 @@ def _bound(op: str, name: str, value: Any) -> float:
 def linspace(
     start: float, end: float, steps: int, *, dtype: Dtype | None = None, requires_grad: bool = False
 ) -> Tensor:
-    """``steps`` numbers evenly from start to end, both included."""
-    steps = as_int("linspace", "steps", steps)
-    if steps < 0:
+    """``steps`` numbers evenly from start to end, both included; of an integer dtype cut towards 0.
+
+    Raises
+    ------
+    RuntimeError
+        ``steps`` is negative, the dtype does not have one of the ends, or it is bool.
+
+    >>> import numgrad as ng
+    >>> ng.linspace(0, 5, 3, dtype=ng.int64)
+    tensor([0, 2, 5])
+    """
+    count = as_int("linspace", "steps", steps)
+    if count < 0:
         raise RuntimeError("linspace: number of steps must be non-negative")
-    start, end = _bound("linspace", "start", start), _bound("linspace", "end", end)
-    step = (end - start) / (steps - 1) if steps > 1 else 0.0
     chosen = chosen_dtype("linspace", dtype)
-    return finished(ops.creation.arange(start=float(start), step=step, count=steps, dtype=chosen), requires_grad)
+    ends = [_bound("linspace", name, value) for name, value in (("start", start), ("end", end))]
+    first, last = [number if chosen.is_bool else number_within("linspace", number, chosen) for number in ends]
+    made = ops.creation.linspace(start=first, end=last, steps=count, dtype=chosen)
+    return finished(made, requires_grad)
 
 
 def eye(n: int, m: int | None = None, *, dtype: Dtype | None = None, requires_grad: bool = False) -> Tensor:

@@ -16,7 +16,17 @@ from numgrad.engine.tape import TensorBase, modes
 from numgrad.engine.views import change_in_place, check_in_place
 from numgrad.errors import DtypeError, GradError, OperandError
 from numgrad.registry import find
-from numgrad.tensor.arguments import as_element, as_int, as_number, as_operand, cast, check_tensor, result_type
+from numgrad.tensor.arguments import (
+    as_element,
+    as_input,
+    as_int,
+    as_number,
+    as_operand,
+    cast,
+    check_tensor,
+    compared_dtype,
+    result_type,
+)
 
 if TYPE_CHECKING:
     from numgrad.tensor.tensor import Tensor
@@ -34,11 +44,17 @@ def binary(op: Any, x: Any, y: Any) -> Tensor:
         for tensor, number in ((x, y), (y, x)):  # numbers that change no dtype, without asking for it
             if (number.__class__ is int or number.__class__ is float) and isinstance(tensor, TensorBase):
                 dtype = tensor._spec.dtype
-                if dtype.is_floating_point or (number.__class__ is int and not dtype.is_bool):
+                if dtype.is_floating_point or (
+                    dtype.smallest <= number <= dtype.largest and number.__class__ is int and dtype.category
+                ):
                     operands = (constant(number, dtype), y) if number is x else (x, constant(number, dtype))
+                    if number is x and op.commutes:  # as in torch, whose graphs have the tensor first
+                        operands = operands[::-1]
                     return registry.dispatch(op, operands, op.defaults)  # type: ignore[no-any-return]
     dtype = _result_type(op.name, x, y)
-    return op(as_operand(x, dtype), as_operand(y, dtype))  # type: ignore[no-any-return]
+    if op.result == "bool" and dtype.category == 1:
+        dtype = compared_dtype(dtype, (x, y))
+    return op(as_input(op, 0, x, dtype), as_input(op, 1, y, dtype))  # type: ignore[no-any-return]
 
 
 def _result_type(name: str, *values: Any) -> Dtype:
@@ -212,7 +228,19 @@ def minimum(input: Any, other: Any) -> Tensor:
 
 def leaky_relu(input: Tensor, slope: Any) -> Tensor:
     """input where it is positive, else slope * input."""
-    return binary(_e.leaky_relu, input, slope)
+    return _activation(_e.leaky_relu, input, slope)
+
+
+def elu(input: Tensor, alpha: Any) -> Tensor:
+    """input where it is positive, else alpha * (exp(input) - 1)."""
+    return _activation(_e.elu, input, alpha)
+
+
+def _activation(op: Any, input: Tensor, number: Any) -> Tensor:
+    dtype = check_tensor(op.name, "input", input)._spec.dtype
+    if not dtype.is_floating_point:
+        raise DtypeError(f"\"{op.name}\" not implemented for '{dtype.torch_name}'; convert with .float() first")
+    return binary(op, input, number)
 
 
 def where(condition: Tensor, input: Any, other: Any) -> Tensor:
@@ -223,12 +251,16 @@ def where(condition: Tensor, input: Any, other: Any) -> Tensor:
             f"where expected condition to be a boolean tensor, but got a tensor with dtype {condition.dtype}"
         )
     dtype = _result_type("where", input, other)
-    return _e.where(condition, as_operand(input, dtype), as_operand(other, dtype))  # type: ignore[no-any-return]
+    return _e.where(condition, as_element("where", input, dtype), as_element("where", other, dtype))  # type: ignore[no-any-return]
 
 
 def _unary(op: Any, doc: str, floating: builtins.bool = False) -> Callable[[Tensor], Tensor]:
     def function(input: Tensor) -> Tensor:
-        return _unary_float(op, input) if floating else op(check_tensor(op.name, "input", input))
+        if not isinstance(input, TensorBase):
+            check_tensor(op.name, "input", input)
+        if floating and not input._spec.dtype.is_floating_point:
+            input = cast(input, dtypes.get_default_dtype())
+        return registry.dispatch(op, (input,), op.defaults)  # type: ignore[no-any-return]
 
     function.__name__ = function.__qualname__ = op.name
     function.__doc__ = doc
@@ -250,7 +282,6 @@ def _rounding(op: Any, doc: str) -> Callable[[Tensor], Tensor]:
 neg = _unary(_e.neg, "-input.")
 abs = _unary(_e.absolute, "Absolute value.")
 relu = _unary(_e.relu, "max(0, input).")
-clone = _unary(_e.clone, "A copy; gradients flow through it.")
 isnan = _unary(_e.isnan, "True where input is NaN.")
 logical_not = _unary(_e.logical_not, "True where input is 0.")
 reciprocal = _unary(_e.reciprocal, "1 / input.", floating=True)
@@ -265,8 +296,9 @@ cos = _unary(_e.cos, "Cosine.", floating=True)
 erf = _unary(_e.erf, "Error function.", floating=True)
 tanh = _unary(_e.tanh, "Hyperbolic tangent.", floating=True)
 sigmoid = _unary(_e.sigmoid, "1 / (1 + exp(-input)).", floating=True)
-silu = _unary(_e.silu, "input * sigmoid(input).", floating=True)
-softplus = _unary(_e.softplus, "log(1 + exp(input)).", floating=True)
+silu = _unary(_e.silu, "input * sigmoid(input).")
+log_sigmoid = _unary(_e.log_sigmoid, "log(sigmoid(input)).", floating=True)
+softplus = _unary(_e.softplus, "log(1 + exp(input)).")
 floor = _rounding(_e.floor, "Largest integer not above input.")
 ceil = _rounding(_e.ceil, "Smallest integer not below input.")
 trunc = _rounding(_e.trunc, "The integer part of input.")
@@ -278,7 +310,7 @@ isfinite = _unary(_e.isfinite, "True where input is neither NaN nor infinite.", 
 def sign(input: Tensor) -> Tensor:
     """-1, 0 or 1; of bools themselves."""
     is_bool = check_tensor("sign", "input", input)._spec.dtype.is_bool
-    return clone(input) if is_bool else _sign(input)
+    return _e.clone(input) if is_bool else _sign(input)
 
 
 def square(input: Tensor) -> Tensor:
@@ -315,7 +347,7 @@ def gelu(input: Tensor, approximate: str = "none") -> Tensor:
     """
     if approximate not in ("none", "tanh"):
         raise RuntimeError(f"gelu: approximate is {approximate!r}, expected 'none' or 'tanh'")
-    return _unary_float(_e.gelu if approximate == "none" else _e.gelu_tanh, input)
+    return (_e.gelu if approximate == "none" else _e.gelu_tanh)(check_tensor("gelu", "input", input))  # type: ignore[no-any-return]
 
 
 # ---- in place ---------------------------------------------------------------------------------------------------
@@ -334,6 +366,9 @@ def in_place(name: str, target: Tensor, *others: Any) -> Tensor:
     """
     op: Any = find(name)
     dtype = target._spec.dtype
+    is_alike = len(others) == 1 and isinstance(others[0], TensorBase) and others[0]._spec.dtype is dtype
+    if is_alike and dtype.is_floating_point and op.differentiable and op.result == "same" and op.in_place is not None:
+        return change_in_place(op.in_place, target, apart(target, others[0]))  # type: ignore[no-any-return]
     common = joint_dtype(f"{name}_", target, *others)
     if op.accepts == "f" and not common.is_floating_point:
         common = dtypes.get_default_dtype()
@@ -344,8 +379,9 @@ def in_place(name: str, target: Tensor, *others: Any) -> Tensor:
                 f"derivative for {name}_ is not implemented; do it in no_grad(), or on a detach() of the tensor"
             )
     if common is not dtype or op.in_place is None:
-        return assign(f"{name}_", target, op(cast(target, common), *[as_operand(other, common) for other in others]))
-    operands = [apart(target, as_operand(other, dtype)) for other in others]
+        operands = [as_input(op, place, other, common) for place, other in enumerate(others, 1)]
+        return assign(f"{name}_", target, op(cast(target, common), *operands))
+    operands = [apart(target, as_input(op, place, other, dtype)) for place, other in enumerate(others, 1)]
     return change_in_place(op.in_place, target, *operands)  # type: ignore[no-any-return]
 
 
@@ -372,8 +408,8 @@ def sub_(target: Tensor, other: Any, alpha: Any = 1) -> Tensor:
 
 
 def rounded_(name: str, target: Tensor) -> Tensor:
-    """A rounding in place; integers are what they are."""
-    return target if target._spec.dtype.category == 1 else in_place(name, target)
+    """A rounding in place; integers are what they are, and are changed to that."""
+    return assign(f"{name}_", target, target) if target._spec.dtype.category == 1 else in_place(name, target)
 
 
 def pow_(target: Tensor, exponent: Any) -> Tensor:
@@ -403,8 +439,11 @@ def fill_(target: Tensor, value: Any) -> Tensor:
 
 def apart(target: Tensor, other: Tensor) -> Tensor:
     """``other``, or a copy if it is another view of the target's memory, which would be read while it is written."""
+    one, two = target._storage, other._storage
+    if one is not two and (one._owner is two._owner is None or one.root is not two.root):
+        return other
     same = other._address == target._address and other._spec is target._spec
-    return other if other._storage is not target._storage or same else clone(other)
+    return other if same else _e.clone(other)
 
 
 def check_writable(name: str, target: Tensor) -> None:

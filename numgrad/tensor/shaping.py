@@ -10,7 +10,16 @@ from numgrad import ops
 from numgrad.engine.tape import TensorBase, modes
 from numgrad.engine.views import MULTIPLE, fix
 from numgrad.errors import ShapeError
-from numgrad.layout import channels_last_strides, contiguous_strides, product
+from numgrad.layout import (
+    as_memory_format,
+    channels_last,
+    channels_last_strides,
+    contiguous_format,
+    contiguous_strides,
+    memory_format,
+    preserve_format,
+    product,
+)
 from numgrad.ops import view as view_ops
 from numgrad.tensor.arguments import as_int, cast, check_tensor, reduced_dims, result_type, size_of, wrap_dim
 
@@ -26,14 +35,13 @@ def _filled_size(op: str, size: tuple[int, ...], numel: int) -> tuple[int, ...]:
     RuntimeError
         There are more of them, another extent is negative, or the rest does not tell what it stands for.
     """
-    for position, extent in enumerate(size):
-        if extent < -1:
-            raise RuntimeError(f"{op}: invalid shape dimension {extent} at index {position} of shape {list(size)}")
     if -1 not in size:
         return size
     known = product([extent for extent in size if extent != -1])
     if size.count(-1) > 1:
         raise RuntimeError(f"{op}: only one dimension can be inferred, got the shape {list(size)}")
+    if builtins.min(size) < -1:
+        return size  # which the op refuses
     if known == 0 and numel == 0:
         raise ShapeError(
             f"{op}: cannot reshape tensor of 0 elements into shape {list(size)} because the unspecified dimension size -1 can "
@@ -47,7 +55,7 @@ def _filled_size(op: str, size: tuple[int, ...], numel: int) -> tuple[int, ...]:
 def view(input: Tensor, *shape: Any) -> Tensor:
     """The same elements in another shape, over the same memory; one extent may be -1."""
     size = size_of("view", shape)
-    if size and builtins.min(size) < 0:
+    if -1 in size:
         size = _filled_size("view", size, input._spec.numel)
     return view_ops.view.apply((input,), size)  # type: ignore[no-any-return]
 
@@ -95,14 +103,14 @@ def transpose(input: Tensor, dim0: int, dim1: int) -> Tensor:
     """Two dimensions exchanged."""
     ndim = input._spec.ndim
     first, second = wrap_dim("transpose", dim0, ndim), wrap_dim("transpose", dim1, ndim)
-    return ops.view.transpose(input, dim0=first, dim1=second) if ndim else input  # type: ignore[no-any-return]
+    return ops.view.transpose(input, dim0=first, dim1=second) if ndim else permute(input)  # type: ignore[no-any-return]
 
 
 def t(input: Tensor) -> Tensor:
     """The transpose of a matrix."""
     if input._spec.ndim > 2:
         raise RuntimeError(f"t() expects a tensor with <= 2 dimensions, but self is {input._spec.ndim}D")
-    return transpose(input, 0, 1) if input._spec.ndim == 2 else input
+    return transpose(input, 0, 1) if input._spec.ndim == 2 else permute(input, *range(input._spec.ndim))
 
 
 def expand(input: Tensor, *size: Any) -> Tensor:
@@ -285,19 +293,48 @@ def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     return cat([unsqueeze(tensor, axis) for tensor in tensors], axis)
 
 
-def contiguous(input: Tensor, memory_format: str = "contiguous_format") -> Tensor:
-    """In row-major order ('contiguous_format') or with the channels last in memory ('channels_last'); itself if it is so."""
+def contiguous(input: Tensor, memory_format: Any = contiguous_format) -> Tensor:
+    """In row-major order (`contiguous_format`) or with the channels last in memory (`channels_last`); itself if it is so.
+
+    >>> import numgrad as ng
+    >>> ng.ones(2, 3, 4, 5).contiguous(memory_format=ng.channels_last).stride()
+    (60, 1, 15, 3)
+    """
+    asked = as_memory_format("contiguous", memory_format, input._spec.ndim)
+    if asked is preserve_format:
+        raise RuntimeError("preserve memory format is unsupported by the contiguous operator")
+    return input if is_contiguous(input, asked) else _in_format(input, asked)
+
+
+def is_contiguous(input: Tensor, memory_format: Any = contiguous_format) -> bool:
+    """Whether the elements lie in this order, as far as a user can see."""
     spec = input._spec
-    if memory_format == "channels_last":
-        if spec.ndim != 4:
-            raise RuntimeError(f"required rank 4 tensor to use channels_last format, got {spec.ndim} dimensions")
-        return (
-            input
-            if spec.is_channels_last()
-            else ops.creation.to_strides(input, strides=channels_last_strides(spec.shape))
-        )
-    if memory_format != "contiguous_format":
-        raise ValueError(
-            f"contiguous: memory_format is {memory_format!r}, expected 'contiguous_format' or 'channels_last'"
-        )
-    return input if spec.is_contiguous else ops.creation.to_strides(input, strides=contiguous_strides(spec.shape))
+    asked = as_memory_format("is_contiguous", memory_format, 4)
+    if asked is channels_last:
+        return spec.is_channels_last() and not spec.is_private
+    return spec.is_contiguous or spec.is_private
+
+
+def clone(input: Tensor, *, memory_format: Any = preserve_format) -> Tensor:
+    """A copy in memory of its own; gradients flow through it. `preserve_format` keeps the order in memory.
+
+    >>> import numgrad as ng
+    >>> x = ng.ones(2)
+    >>> y = x.clone()
+    >>> y[0] = 5
+    >>> x
+    tensor([1., 1.])
+    """
+    asked = as_memory_format("clone", memory_format, input._spec.ndim)
+    return ops.elementwise.clone(input) if asked is preserve_format else _in_format(input, asked)  # type: ignore[no-any-return]
+
+
+def to_format(input: Tensor, memory_format: Any) -> Tensor:
+    """What ``to(memory_format=...)`` returns: the tensor itself if it lies so."""
+    asked = as_memory_format("to", memory_format, input._spec.ndim)
+    return input if asked is preserve_format or is_contiguous(input, asked) else _in_format(input, asked)
+
+
+def _in_format(input: Tensor, asked: memory_format) -> Tensor:
+    order = channels_last_strides if asked is channels_last else contiguous_strides
+    return ops.creation.to_strides(input, strides=order(input._spec.shape))  # type: ignore[no-any-return]

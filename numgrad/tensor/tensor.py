@@ -11,9 +11,9 @@ import numpy as np
 
 from numgrad import dtypes
 from numgrad.dtypes import dtype as Dtype
-from numgrad.engine import dispatch, hooks, views
+from numgrad.engine import dispatch, hooks, private, views
 from numgrad.engine.tape import Node, TensorBase
-from numgrad.layout import Size, spec_of
+from numgrad.layout import Size, contiguous_format, preserve_format, spec_of
 from numgrad.runtime import memory
 from numgrad.tensor import functional as F
 from numgrad.tensor import indexing, inference, printing
@@ -91,7 +91,7 @@ class Tensor(Operators):
 
     def stride(self, dim: int | None = None) -> Any:
         """Elements from one index to the next, for each dimension."""
-        strides = self._spec.strides
+        strides = self._spec.seen_strides
         return strides if dim is None else strides[F.wrap_dim("stride", dim, self.ndim)]
 
     def storage_offset(self) -> int:
@@ -100,11 +100,11 @@ class Tensor(Operators):
 
     def data_ptr(self) -> int:
         """Address of the first element."""
+        private.expose(self)
         return self._address
 
-    def is_contiguous(self) -> bool:
-        """Whether the elements lie in row-major order without gaps."""
-        return self._spec.is_contiguous
+    def is_contiguous(self, memory_format: Any = contiguous_format) -> bool:
+        return F.is_contiguous(self, memory_format)
 
     def is_floating_point(self) -> bool:
         """Whether the dtype is float32 or float64."""
@@ -168,7 +168,8 @@ class Tensor(Operators):
     def grad_fn(self) -> Node | None:
         if self._base is not None:
             views.refresh(self)
-        return self._node
+        node = self._node
+        return None if node is None else node.seen()
 
     @property
     def grad(self) -> Tensor | None:
@@ -219,7 +220,7 @@ class Tensor(Operators):
 
     def detach(self) -> Tensor:
         """The same memory outside of the graph."""
-        return Tensor(self._storage, self._spec, self._address)
+        return private.alias(self, Tensor)  # type: ignore[no-any-return]
 
     def detach_(self) -> Tensor:
         """Take this tensor out of its graph.
@@ -264,16 +265,25 @@ class Tensor(Operators):
 
     @property
     def data(self) -> Tensor:
-        """As `detach`."""
-        return self.detach()
+        """The same memory outside of the graph, and out of autograd's sight: who changes it answers for saved values.
+
+        Changes through `detach` are noticed by a backward that needs what was there before.
+        """
+        alias: Tensor = private.alias(self, Tensor, self._storage.share())
+        inference.carry(self, alias)
+        return alias
 
     @data.setter
     def data(self, value: Tensor) -> None:
         if not isinstance(value, Tensor):
             raise TypeError(f"Variable data has to be a tensor, but got {type(value).__name__}")
-        # A graph that saved this tensor has to notice, so the versions go on from the higher one.
-        value._storage.version = builtins.max(value._storage.version, self._storage.version) + 1
-        self._storage, self._spec, self._address = value._storage, value._spec, value._address
+        storage = value._storage.share()
+        # As a change through `data`, it is no change to a graph that saved this tensor; one of another layout or dtype
+        # could not be read as the former one, so the graph has to notice.
+        storage.version = self._storage.version + (value._spec is not self._spec)
+        self._storage, self._spec, self._address = storage, value._spec, value._address
+        if value._spec.is_private:
+            private.moves_with(value, self)
         self._base = self._view_node = self._accumulator = None
 
     # ---- values in Python and NumPy ----------------------------------------------------------------------------
@@ -288,6 +298,7 @@ class Tensor(Operators):
         """
         if self.requires_grad:
             raise RuntimeError("Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead.")
+        private.expose(self)
         return self._array()
 
     def _array(self) -> np.ndarray:
@@ -384,7 +395,8 @@ class Tensor(Operators):
         if self._node is not None:
             raise RuntimeError("only leaf tensors can be pickled; use .detach() first")
         # Pickle keeps the order of the elements in memory only for C and Fortran: the axes go in that of the strides.
-        order = tuple(sorted(range(self.ndim), key=lambda axis: -self._spec.strides[axis]))
+        strides = self._spec.seen_strides
+        order = tuple(sorted(range(self.ndim), key=lambda axis: -strides[axis]))
         in_memory = np.ascontiguousarray(self._array().transpose(order))
         return _unpickled, (type(self), in_memory, order, self._requires_grad)
 
@@ -594,12 +606,7 @@ class Tensor(Operators):
 
     def masked_fill(self, mask: Tensor, value: Any) -> Tensor:
         """``value``, a number or a tensor without dimensions, where the mask, broadcast, holds; else this tensor."""
-        if isinstance(value, Tensor) and value.ndim:
-            raise RuntimeError(
-                "masked_fill only supports a 0-dimensional value tensor, but got tensor with "
-                f"{value.ndim} dimension(s); use where(mask, value, self)"
-            )
-        return F.where(mask, value, self)
+        return F.masked_fill(self, mask, value)
 
     def eq(self, other: Any) -> Tensor:
         return F.eq(self, other)
@@ -636,15 +643,18 @@ class Tensor(Operators):
     def prod(self, dim: int | None = None, keepdim: bool = False, dtype: Dtype | None = None) -> Tensor:
         return F.prod(self, dim, keepdim, dtype=dtype)
 
-    def var(self, dim: Dims = None, keepdim: bool = False, correction: int = 1) -> Tensor:
-        return F.var(self, dim, keepdim, correction=correction)
+    def var(
+        self, dim: Any = None, unbiased: Any = None, keepdim: bool = False, *, correction: Number | None = None
+    ) -> Tensor:
+        return F.var(self, dim, unbiased, keepdim, correction=correction)
 
-    def std(self, dim: Dims = None, keepdim: bool = False, correction: int = 1) -> Tensor:
-        return F.std(self, dim, keepdim, correction=correction)
+    def std(
+        self, dim: Any = None, unbiased: Any = None, keepdim: bool = False, *, correction: Number | None = None
+    ) -> Tensor:
+        return F.std(self, dim, unbiased, keepdim, correction=correction)
 
-    def norm(self, p: float = 2) -> Tensor:
-        """The p-norm of all elements; p is 1, 2 or inf."""
-        return F.norm(self, p)
+    def norm(self, p: Any = "fro", dim: Dims = None, keepdim: bool = False, dtype: Dtype | None = None) -> Tensor:
+        return F.norm(self, p, dim, keepdim, dtype=dtype)
 
     def max(self, dim: int | None = None, keepdim: bool = False) -> Any:
         return F.max(self, dim, keepdim)
@@ -670,11 +680,11 @@ class Tensor(Operators):
     def any(self, dim: Dims = None, keepdim: bool = False) -> Tensor:
         return F.any(self, dim, keepdim)
 
-    def softmax(self, dim: int) -> Tensor:
-        return L.softmax(self, dim)
+    def softmax(self, dim: int, dtype: Dtype | None = None) -> Tensor:
+        return L.softmax(self, dim, dtype)
 
-    def log_softmax(self, dim: int) -> Tensor:
-        return L.log_softmax(self, dim)
+    def log_softmax(self, dim: int, dtype: Dtype | None = None) -> Tensor:
+        return L.log_softmax(self, dim, dtype)
 
     # ---- linear algebra ----------------------------------------------------------------------------------------
 
@@ -764,10 +774,10 @@ class Tensor(Operators):
 
     # ---- copies and conversions --------------------------------------------------------------------------------
 
-    def clone(self) -> Tensor:
-        return F.clone(self)
+    def clone(self, *, memory_format: Any = preserve_format) -> Tensor:
+        return F.clone(self, memory_format=memory_format)
 
-    def contiguous(self, memory_format: str = "contiguous_format") -> Tensor:
+    def contiguous(self, memory_format: Any = contiguous_format) -> Tensor:
         return F.contiguous(self, memory_format)
 
     def to(
@@ -777,16 +787,16 @@ class Tensor(Operators):
         device: Any = None,
         non_blocking: builtins.bool = False,
         copy: builtins.bool = False,
-        memory_format: str | None = None,
+        memory_format: Any = preserve_format,
     ) -> Tensor:
-        """This tensor in another dtype; itself if it has that already, unless ``copy``.
+        """This tensor in another dtype and memory format; itself if it has both already, unless ``copy``.
 
         Positional arguments may be a dtype, a tensor whose dtype is taken, and the device 'cpu', which is the only one.
         """
         chosen, copy = F.conversion("to", args, dtype, device, copy)
         converted = self if chosen is None else F.cast(self, chosen)
-        if memory_format not in (None, "preserve_format"):
-            converted = F.contiguous(converted, memory_format)  # type: ignore[arg-type]
+        if memory_format is not None:
+            converted = F.to_format(converted, memory_format)
         return F.clone(self) if copy and converted is self else converted
 
     def cpu(self) -> Tensor:

@@ -7,6 +7,7 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from numgrad.engine.node_types import stem_of
 from numgrad.engine.tape import AccumulateGrad, Node
 from numgrad.tensor.tensor import Tensor
 
@@ -155,7 +156,7 @@ def _in_order(roots: list[Tensor]) -> list[Node]:
 
 
 def _described(node: Node, show_saved: bool) -> list[str]:
-    lines = [node.name().removesuffix("0").removesuffix("Backward")]
+    lines = [stem_of(node.name())]
     lines.append(", ".join(_shape(spec) for spec in node.output_specs if spec is not None))
     if show_saved and node.saved.__class__ is list:
         saved = [tensor for tensor in node.saved or () if tensor is not None]

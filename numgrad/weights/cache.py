@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import logging
 import os
+import stat
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -23,6 +24,17 @@ def folder() -> Path:
     """numgrad's own folder of weights: ``$NUMGRAD_HOME/weights``, or that of the platform's cache. Not created here."""
     home = config.HOME()
     return (Path(home).expanduser() if home else config.cache_folder()) / "weights"
+
+
+def warn_of_others(place: Path) -> None:
+    """Log it if other users may change what is in a folder: they can exchange a file after its hash was compared."""
+    facts = place.stat()
+    if not hasattr(os, "geteuid"):
+        return  # Windows: the user's profile folder is closed by its access list
+    if facts.st_uid not in (os.geteuid(), 0):
+        log.warning("%s belongs to another user (%d), who can change the weights in it", place, facts.st_uid)
+    elif facts.st_mode & stat.S_IWOTH and not facts.st_mode & stat.S_ISVTX:
+        log.warning("%s can be written by all users, who can change the weights in it: chmod o-w", place)
 
 
 def torch_folder() -> Path:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import errno
 import logging
 import os
+import stat
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -183,11 +184,12 @@ class _Sink:
         self.source = source
         # A size known only in MiB may be off by its last digit; the hash decides, this stops an endless body.
         self.limit = source.size if source.size_exact else source.size + source.size // 100 + (1 << 20)
+        self._file: IO[bytes] = self._guarded(lambda: _opened(part))
         self.start = _size(part)
         if self.start >= self.limit:
             self.start = 0
+            self._guarded(lambda: self._file.truncate(0))
         self.size = self.start
-        self._file: IO[bytes] = self._guarded(lambda: part.open("r+b" if self.start else "wb"))
         self._file.seek(self.start)
         self._bar: Bar = make_bar(source.file, source.size, self.start, show=progress)
         self._response: requests.Response | None = None
@@ -276,11 +278,30 @@ def _failure_of(error: requests.RequestException, policy: Policy, sink: _Sink) -
     return _TryFailedError(f"{type(error).__name__}: {error}", may_pass=may_pass)
 
 
-def _size(path: Path) -> int:
+def _opened(part: Path) -> IO[bytes]:
+    """What an earlier try left, or a new file. Of a link that somebody else may have put there the link goes, and the file
+    that it leads to stays as it is."""
+    if not _is_own(part):
+        part.unlink(missing_ok=True)
+    own = os.O_RDWR | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
     try:
-        return path.stat().st_size
+        return open(os.open(part, own), "r+b")
+    except FileNotFoundError:
+        return open(os.open(part, own | os.O_CREAT | os.O_EXCL, 0o666), "r+b")
+
+
+def _is_own(path: Path) -> bool:
+    """Whether this is a file that this user made, which has no other name: not somebody else's, behind a link of any kind."""
+    try:
+        facts = path.lstat()
     except OSError:
-        return 0
+        return False
+    ours = not hasattr(os, "geteuid") or facts.st_uid == os.geteuid()
+    return stat.S_ISREG(facts.st_mode) and facts.st_nlink == 1 and ours
+
+
+def _size(path: Path) -> int:
+    return path.lstat().st_size if _is_own(path) else 0
 
 
 @cache

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import sys
@@ -57,7 +58,13 @@ def exclusive(path: Path) -> Iterator[bool]:
 def _acquire(path: Path) -> tuple[int, bool]:
     told = False
     while True:
-        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        try:
+            handle = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o666)
+        except OSError as error:
+            if error.errno != errno.ELOOP:
+                raise
+            path.unlink(missing_ok=True)  # a link that somebody put there: what it leads to is none of ours
+            continue
         try:
             taken = _take(handle)
         except OSError as error:  # some network file systems know no locks

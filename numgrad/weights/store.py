@@ -82,6 +82,7 @@ def _download(
     target = cache.folder() / source.file
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
+        cache.warn_of_others(target.parent)
         with exclusive(_beside(target, "lock")) as alone:
             if not force and cache.is_right(target, source):
                 return target  # another process has brought it while this one waited
@@ -102,7 +103,7 @@ def _beside(target: Path, suffix: str) -> Path:
 
 
 def _require_room(target: Path, source: Source, part: Path) -> None:
-    missing = source.size - (part.stat().st_size if part.exists() else 0)
+    missing = source.size - (part.lstat().st_size if part.is_file() and not part.is_symlink() else 0)
     free = shutil.disk_usage(target.parent).free
     if free < missing:
         reason = f"{os.strerror(errno.ENOSPC)}: {missing / 1e6:.0f} MB are needed, {free / 1e6:.0f} MB are free"

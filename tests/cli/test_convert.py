@@ -12,8 +12,19 @@ import numpy as np
 import pytest
 
 from numgrad.cli import weights as cli
+from numgrad.cli.state_files import read_state
 from numgrad.serialization import Unpacked, load, load_metadata, save
-from tests.serialization.dialects import Legacy, Storage, new_zip, old_zip, tensor
+from tests.serialization.dialects import (
+    Call,
+    Legacy,
+    Name,
+    Storage,
+    new_zip,
+    numpy_array,
+    numpy_scalar,
+    old_zip,
+    tensor,
+)
 
 SIX = np.arange(6, dtype=np.float32).reshape(2, 3)
 HALF = np.arange(4, dtype=np.float16)
@@ -181,6 +192,33 @@ def test_parts_of_a_checkpoint(command: Command, tmp_path: Path) -> None:
     assert load(tmp_path / "a.pth")["epoch"] == 3
     assert "nothing under --key net: it has epoch, nets" in command("a.ckpt", "--key", "net", "--force")[2]
     assert "a int is what is there" in command("a.ckpt", "--key", "epoch", "--key", "x", "--force")[2]
+
+
+@pytest.mark.parametrize("python_2", [False, True])
+def test_what_is_beside_the_weights_is_not_in_the_way(command: Command, tmp_path: Path, python_2: bool) -> None:
+    args = Call(Name("argparse", "Namespace"), (), {"lr": 0.1})
+    best = numpy_scalar(np.float64(0.75), python_2=python_2)
+    tree = {"model": state(), "args": args, "best": best, "history": numpy_array(SIX, python_2=python_2), 2**40: [1]}
+    (tmp_path / "a.pth").write_bytes(Legacy(tree, python_2=python_2).data())
+    code, _, err = command("a.pth")
+    assert code == 1
+    assert "It has tensors under model: --key model takes only those" in err
+    assert command("a.pth", "--key", "model")[0] == 0
+    check(tmp_path / "a.safetensors")
+    code, _, err = command("a.pth", "--to", "pth", "--output", "b.pth")
+    assert code == 1
+    assert "the object['args'] is a placeholder of 'argparse.Namespace'" in err
+    del tree["args"]
+    (tmp_path / "a.pth").write_bytes(Legacy(tree, python_2=python_2).data())
+    assert command("a.pth", "--to", "pth", "--output", "b.pth")[0] == 0
+    assert load(tmp_path / "b.pth")["best"] == 0.75
+    np.testing.assert_array_equal(load(tmp_path / "b.pth")["history"], SIX, strict=True)
+
+
+def test_a_model_s_state_is_found_beside_other_classes(tmp_path: Path) -> None:
+    path = tmp_path / "a.pth"
+    path.write_bytes(old_zip({"args": Call(Name("argparse", "Namespace"), ()), "state_dict": {"w": tensor(SIX, "0")}}))
+    assert list(read_state(path)) == ["w"]
 
 
 @pytest.mark.parametrize(

@@ -61,6 +61,13 @@ class Storage:
     location: str = "cpu"
 
 
+@dataclass(frozen=True)
+class Str2:
+    """A string of Python 2: bytes."""
+
+    raw: bytes
+
+
 @dataclass(eq=False)
 class Raw:
     """Opcodes that go into the pickle as they are."""
@@ -128,15 +135,45 @@ class _Pickler(pickle._Pickler):  # type: ignore[name-defined]
     def save_raw(self, obj: Raw) -> None:
         self.write(obj.opcodes)
 
+    def save_str2(self, obj: Str2) -> None:
+        short = len(obj.raw) < 256
+        self.write(
+            (struct.pack("<cB", b"U", len(obj.raw)) if short else struct.pack("<cI", b"T", len(obj.raw))) + obj.raw
+        )
+        self.memoize(obj)
+
     dispatch[Name] = save_name
     dispatch[Call] = save_call
     dispatch[Raw] = save_raw
+    dispatch[Str2] = save_str2
 
 
-def pickled(obj: Any, legacy: bool = False) -> tuple[bytes, dict[str, Storage]]:
+class _Pickler2(_Pickler):
+    """Python 2's pickler: strings are bytes, integers beyond 32 bits are text, ordered dicts are lists of pairs."""
+
+    dispatch: ClassVar[dict[Any, Any]] = dict(_Pickler.dispatch)
+
+    def save_str(self, obj: str) -> None:
+        self.save(Str2(obj.encode()))
+
+    def save_int(self, obj: int) -> None:
+        if -(2**31) <= obj < 2**31:
+            pickle._Pickler.save_long(self, obj)  # type: ignore[attr-defined]
+        else:
+            self.write(f"I{obj}\n".encode())
+
+    def save_ordered(self, obj: OrderedDict[Any, Any]) -> None:
+        self.save_call(Call(Name("collections", "OrderedDict"), ([[key, value] for key, value in obj.items()],)))
+
+    dispatch[str] = save_str
+    dispatch[int] = save_int
+    dispatch[OrderedDict] = save_ordered
+
+
+def pickled(obj: Any, legacy: bool = False, python_2: bool = False) -> tuple[bytes, dict[str, Storage]]:
     """The pickle of an object that may hold the classes above, and the storages in it by key."""
     out = io.BytesIO()
-    pickler = _Pickler(out, legacy)
+    pickler = (_Pickler2 if python_2 else _Pickler)(out, legacy)
     pickler.dump(obj)
     return out.getvalue(), pickler.storages
 
@@ -154,6 +191,31 @@ def tensor(
     arguments = {"offset": 0, "size": array.shape, "stride": stride, "grad": False, "hooks": OrderedDict()} | changed
     data = Call(Name("torch._utils", "_rebuild_tensor_v2"), (storage or storage_of(array, key), *arguments.values()))
     return Call(Name("torch._utils", "_rebuild_parameter"), (data, True, OrderedDict())) if parameter else data
+
+
+def numpy_dtype(code: str, byteorder: str = "<", python_2: bool = False) -> Call:
+    """A dtype as NumPy pickles it; ``code`` is its kind and size."""
+    flags = (0, 1) if python_2 else (False, True)
+    return Call(Name("numpy", "dtype"), (code, *flags), (3, byteorder, None, None, None, -1, -1, 0))
+
+
+def _octets(raw: bytes, python_2: bool) -> Any:
+    return Str2(raw) if python_2 else Call(Name("_codecs", "encode"), (raw.decode("latin-1"), "latin1"))
+
+
+def numpy_array(array: np.ndarray, core: str = "_core", python_2: bool = False, code: str = "") -> Call:
+    """An array as NumPy pickles it, ``core`` being its module: 'core' before 2.0, '_core' since."""
+    dtype = numpy_dtype(code or array.dtype.str[1:], array.dtype.str[0], python_2)
+    fortran = array.flags.f_contiguous and not array.flags.c_contiguous
+    state = (1, array.shape, dtype, fortran, _octets(array.tobytes("A"), python_2))
+    empty = (Name("numpy", "ndarray"), (0,), _octets(b"b", python_2))
+    return Call(Name(f"numpy.{core}.multiarray", "_reconstruct"), empty, state)
+
+
+def numpy_scalar(value: np.generic, core: str = "core", python_2: bool = False) -> Call:
+    """A scalar as NumPy pickles it."""
+    arguments = (numpy_dtype(value.dtype.str[1:], value.dtype.str[0], python_2), _octets(value.tobytes(), python_2))
+    return Call(Name(f"numpy.{core}.multiarray", "scalar"), arguments)
 
 
 def zip_bytes(entries: list[Entry], zip64: bool = True, comment: bytes = b"") -> bytes:
@@ -230,13 +292,16 @@ class Legacy:
     keys: Any = None
     counts: dict[str, int] = field(default_factory=dict)
     tail: bytes = b""
+    python_2: bool = False
 
     def data(self) -> bytes:
         """The whole stream."""
-        main, storages = pickled(self.obj, legacy=True)
+        main, storages = pickled(self.obj, True, self.python_2)
         keys = sorted(storages) if self.keys is None else self.keys
-        pickles = [pickled(part, legacy=True)[0] for part in (self.magic, self.protocol, self.system)]
-        out = [*pickles, main, pickled(keys, legacy=True)[0]]
+        # The magic number is a long integer in Python 2 as well.
+        pickles = [pickled(self.magic, True)[0]]
+        pickles += [pickled(part, True, self.python_2)[0] for part in (self.protocol, self.system)]
+        out = [*pickles, main, pickled(keys, True, self.python_2)[0]]
         for key in sorted(storages) if not isinstance(keys, list) else keys:
             if key in storages:
                 count = self.counts.get(key, storages[key].numel)

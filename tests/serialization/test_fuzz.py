@@ -16,7 +16,8 @@ TARGETS = targets()
 @pytest.mark.parametrize("name", TARGETS)
 def test_the_seeds_are_read(name: str) -> None:
     for start in TARGETS[name].seeds:
-        assert check(TARGETS[name].as_file(start)) == "read"
+        expected = "read with placeholders" if name == "classes" else "read"
+        assert check(TARGETS[name].as_file(start), TARGETS[name].skip) == expected
 
 
 @pytest.mark.parametrize("name", TARGETS)
@@ -35,7 +36,7 @@ def test_mutations_that_hypothesis_chooses_and_shrinks(name: str) -> None:
     @given(st.randoms(use_true_random=False), st.lists(st.sampled_from(target.words), max_size=4))
     def run(generator: object, extra: list[bytes]) -> None:
         seeds = [start + b"".join(extra) for start in target.seeds] + target.seeds
-        check(target.as_file(mutated(generator, seeds, target.words)))  # type: ignore[arg-type]
+        check(target.as_file(mutated(generator, seeds, target.words)), target.skip)  # type: ignore[arg-type]
 
     run()
 
@@ -48,7 +49,7 @@ def test_arbitrary_bytes(name: str) -> None:
     @settings(max_examples=200, deadline=None, database=None)
     @given(st.binary(max_size=300), st.sampled_from([b"", *(start[:40] for start in target.seeds)]))
     def run(data: bytes, start: bytes) -> None:
-        check(target.as_file(start + data))
+        check(target.as_file(start + data), target.skip)
 
     run()
 

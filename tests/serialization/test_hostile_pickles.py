@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import struct
+import time
+import tracemalloc
 from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
@@ -47,6 +50,24 @@ def calling(value: bytes, arguments: bytes = b")") -> Raw:
     return Raw(value + arguments + b"R")
 
 
+def as_bytes(raw: bytes) -> Call:
+    return call("_codecs.encode", raw.decode("latin-1"), "latin1")
+
+
+def numpy_dtype(code: str, state: Any = (3, "<", None, None, None, -1, -1, 0)) -> Call:
+    return Call(Name("numpy", "dtype"), (code, False, True), state)
+
+
+def reconstructed(cls: Any = None, shape: Any = (0,), state: Any = None) -> Call:
+    arguments = (cls or Name("numpy", "ndarray"), shape, as_bytes(b"b"))
+    return Call(Name("numpy._core.multiarray", "_reconstruct"), arguments, state)
+
+
+def array(shape: Any = (2,), dtype: Any = None, fortran: Any = False, raw: Any = bytes(16)) -> Call:
+    raw = as_bytes(raw) if isinstance(raw, bytes) else raw
+    return reconstructed(state=(1, shape, numpy_dtype("f8") if dtype is None else dtype, fortran, raw))
+
+
 def nested(depth: int) -> Raw:
     return Raw(b"]" * depth + b"a" * (depth - 1))
 
@@ -57,6 +78,7 @@ BILLION_LAUGHS = Raw(b"]" + b"".join(b"q%ch%c\x86" % (i, i) for i in range(1, 41
 NAMES = {
     "os.system": "nothing of it was executed",
     "builtins.eval": "nothing of it was executed",
+    "_codecs.decode": "short list",
     "builtins.getattr": "nothing of it was executed",
     "torch.load": "nothing of it was executed",
     "torch.hub.load": "nothing of it was executed",
@@ -68,20 +90,21 @@ NAMES = {
     "torch._tensor._rebuild_from_type_v2": "attributes",
     "torch._utils._rebuild_nested_tensor": "short list",
     "torch.nn.modules.linear.Linear": "state_dict",
-    "numpy.core.multiarray.scalar": "plain numbers",
+    "numpy.random._pickle.__randomstate_ctor": "plain numbers",
+    "numpy.core.multiarray.fromstring": "plain numbers",
+    "numpy.load": "plain numbers",
+    "codecs.encode": "short list",
+    "copy_reg._reconstructor": "short list",
+    "__builtin__.eval": "nothing of it was executed",
+    "__builtin__.set": "short list",
+    "collections.defaultdict": "short list",
     "argparse.Namespace": "plain numbers",
     "torch.device": "plain numbers",
-    "_codecs.encode": "short list",
 }
 
 OPCODES = {
-    "STACK_GLOBAL": b"\x93", "INST": b"i", "OBJ": b"o", "EXT1": b"\x82", "EXT2": b"\x83", "EXT4": b"\x84",
-    "PERSID": b"P", "NEWOBJ": b"\x81", "NEWOBJ_EX": b"\x92", "BYTEARRAY8": b"\x96", "NEXT_BUFFER": b"\x97",
-    "READONLY_BUFFER": b"\x98", "FRAME": b"\x95", "MEMOIZE": b"\x94", "SHORT_BINUNICODE": b"\x8c",
-    "BINUNICODE8": b"\x8d", "EMPTY_SET": b"\x8f", "ADDITEMS": b"\x90", "FROZENSET": b"\x91", "LONG4": b"\x8b",
-    "BINBYTES": b"B", "SHORT_BINBYTES": b"C", "BINSTRING": b"T", "POP": b"0", "POP_MARK": b"1", "DUP": b"2",
-    "DICT": b"d", "LIST": b"l", "INT": b"I", "LONG": b"L", "FLOAT": b"F", "STRING": b"S", "UNICODE": b"V",
-    "GET": b"g", "PUT": b"p", "PROTO": b"\x80", "0xff": b"\xff",
+    "EXT1": b"\x82", "EXT2": b"\x83", "EXT4": b"\x84", "PERSID": b"P", "NEXT_BUFFER": b"\x97",
+    "READONLY_BUFFER": b"\x98", "DUP": b"2", "PROTO": b"\x80", "0xff": b"\xff",
 }  # fmt: skip
 
 ROWS: dict[str, tuple[Callable[[], Any], str]] = {
@@ -92,7 +115,11 @@ ROWS: dict[str, tuple[Callable[[], Any], str]] = {
     "a call of a type": (lambda: calling(b"ctorch\nFloatStorage\n"), "calls the name torch.FloatStorage"),
     "a call of a string": (lambda: calling(b"X\1\0\0\0a"), "calls a str"),
     "a call with a list": (lambda: calling(b"ccollections\nOrderedDict\n", b"]"), "with a list, expected a tuple"),
-    "OrderedDict of pairs": (lambda: call("collections.OrderedDict", [["a", 1]]), "with arguments"),
+    "OrderedDict of a dict": (lambda: call("collections.OrderedDict", {"a": 1}), "one list of pairs"),
+    "OrderedDict of triples": (lambda: call("collections.OrderedDict", [["a", 1, 2]]), "one list of pairs"),
+    "OrderedDict of two lists": (lambda: call("collections.OrderedDict", [["a", 1]], [["b", 1]]), "one list of pairs"),
+    "OrderedDict of one key twice": (lambda: call("collections.OrderedDict", [["a", 1], ["a", 2]]), "key 'a' twice"),
+    "OrderedDict of a list for a key": (lambda: call("collections.OrderedDict", [[["a"], 1]]), "a list for a key"),
     "Counter of strings": (lambda: call("collections.Counter", {"a": "b"}), "dict of integers"),
     "Size of strings": (lambda: call("torch.Size", ("a",)), "tuple of integers"),
     # the stack machine
@@ -112,13 +139,78 @@ ROWS: dict[str, tuple[Callable[[], Any], str]] = {
     "a string beyond the end": (lambda: Raw(b"X\xff\xff\xff\x7fab"), "truncated"),
     "a string that is not UTF-8": (lambda: Raw(b"X\1\0\0\0\xff"), "not utf-8"),
     "a surrogate": (lambda: Raw(b"X\3\0\0\0\xed\xa0\x80"), "not utf-8"),
-    "a byte string that is not ASCII": (lambda: Raw(b"U\1\xff"), "not ascii"),
+    "a byte string beyond the end": (lambda: Raw(b"T\xff\xff\xff\x7fab"), "truncated"),
+    "a line without end": (lambda: Raw(b"S'ab'"), "does not end"),
+    "a string without quotes": (lambda: Raw(b"Sab\n"), "is no string in quotes"),
+    "a string of two kinds of quotes": (lambda: Raw(b"S'ab\"\n"), "is no string in quotes"),
+    "a string with half an escape": (lambda: Raw(b"S'\\x0'\n"), "is no string in quotes"),
+    "a surrogate by its escape": (lambda: Raw(b"V\\ud800\n"), "is no text"),
+    "an integer in underscores": (lambda: Raw(b"I1_0\n"), "is no integer that is read"),
+    "an integer in spaces": (lambda: Raw(b"I 1\n"), "is no integer that is read"),
+    "an integer of 3000 bits": (lambda: Raw(b"L" + b"9" * 690 + b"L\n"), "is no integer that is read"),
+    "an integer of 5000 digits": (lambda: Raw(b"L" + b"9" * 5000 + b"L\n"), "does not end"),
+    "a long integer of 256 bytes": (lambda: Raw(b"\x8b\0\1\0\0" + bytes(256)), "256 bytes, more than 255"),
+    "a float in hexadecimal": (lambda: Raw(b"F0x1p3\n"), "is no number"),
+    "a float that is a name": (lambda: Raw(b"Finfinity\n"), "is no number"),
+    "a value under a name": (lambda: Raw(b"pabc\n"), "something else than a number"),
+    "a mark that is dropped twice": (lambda: Raw(b"(11"), "never set"),
+    "a dict of three": (lambda: Raw(b"(K\1K\2K\3d"), "key without a value"),
+    "a list for a key": (lambda: Raw(b"(]K\1d"), "a list for a key"),
+    "an empty set": (lambda: Raw(b"\x8f"), "names 'builtins.set'"),
+    "a frozen set": (lambda: Raw(b"(K\1\x91"), "names 'builtins.frozenset'"),
+    "an old instance": (lambda: Raw(b"(ios\nsystem\n"), "names 'os.system'"),
+    "an old object": (lambda: Raw(b"(ctorch\nFloatStorage\no"), "makes an object of the name torch.FloatStorage"),
+    "an old object of nothing": (lambda: Raw(b"(o"), "makes an object of None"),
+    "an object of a function": (lambda: Raw(b"ccollections\nOrderedDict\n)\x81"), "makes an object of the name"),
+    "an object of a class": (lambda: Raw(b"cnumpy\nndarray\n)\x81"), "makes an object of the name numpy.ndarray"),
+    "an object of a number": (lambda: Raw(b"K\1)\x81"), "makes an object of an int"),
+    "a name from numbers": (lambda: Raw(b"K\1K\2\x93"), "not two strings"),
+    "a name from the stack": (lambda: Raw(b"X\2\0\0\0osX\6\0\0\0system\x93"), "names 'os.system'"),
+    "a name of three parts from the stack": (
+        lambda: Raw(b"X\5\0\0\0torchX\x16\0\0\0_utils._rebuild_tensor\x93"), "short list"),
+    # NumPy
+    "a dtype of objects": (lambda: array(dtype=numpy_dtype("O8")), "dtype 'O8' is not numeric"),
+    "a dtype of text": (lambda: array(dtype=numpy_dtype("U5")), "dtype 'U5' is not numeric"),
+    "a dtype of dates": (lambda: array(dtype=numpy_dtype("M8")), "dtype 'M8' is not numeric"),
+    "a dtype of a list": (lambda: call("numpy.dtype", [("a", "f8")], False, True), "dtype a list is not numeric"),
+    "a dtype of two arguments": (lambda: call("numpy.dtype", "f8", False), "\\(code, align, copy\\)"),
+    "a dtype with fields": (lambda: array(dtype=numpy_dtype("f8", (3, "<", None, ("a",), {}, 8, 1, 0))), "has fields"),
+    "a dtype of no order": (lambda: array(dtype=numpy_dtype("f8", (3, "x", None, None, None))), "byte order is 'x'"),
+    "a dtype's state is a dict": (lambda: array(dtype=numpy_dtype("f8", {})), "tuple of 5 to 9"),
+    "a dtype alone": (lambda: [numpy_dtype("f8")], "without contents stands"),
+    "a dtype for an array's dtype": (lambda: array(dtype="f8"), "without a numeric dtype"),
+    "a shape below 0": (lambda: array(shape=(-1,)), "shape is a tuple"),
+    "a shape of floats": (lambda: array(shape=(1.0,)), "shape is a tuple"),
+    "a shape of 65": (lambda: array(shape=(1,) * 65), "shape is a tuple"),
+    "a shape without end": (lambda: array(shape=(0, 2**62)), "larger than an array"),
+    "a shape beyond the bytes": (lambda: array(shape=(2**40,)), "comes with 16 bytes, expected 8796093022208"),
+    "bytes beyond the shape": (lambda: array(raw=bytes(24)), "comes with 24 bytes, expected 16"),
+    "bytes that are a list": (lambda: array(raw=[1, 2]), "a list where the bytes of an array"),
+    "bytes beyond Latin-1": (lambda: array(raw="\u0100" * 16), "beyond the 255th"),
+    "an order of 2": (lambda: array(fortran=2), "order is 2"),
+    "an array without contents": (lambda: reconstructed(), "without contents stands"),
+    "contents twice": (lambda: [array(), Raw(b"Nb")], "contents of a NumPy array come twice"),
+    "an array of a class": (lambda: reconstructed(cls=Name("torch", "FloatStorage")), "expected numpy.ndarray"),
+    "an array of another class": (lambda: reconstructed(cls=Name("numpy", "matrix")), "names 'numpy.matrix'"),
+    "an array that is not empty at first": (lambda: reconstructed(shape=(2,)), "\\(ndarray, \\(0,\\), 'b'\\)"),
+    "a scalar of 7 bytes": (lambda: call("numpy._core.multiarray.scalar", numpy_dtype("f8"), as_bytes(bytes(7))),
+                            "7 bytes, expected 8"),
+    "a scalar alone": (lambda: call("numpy._core.multiarray.scalar", numpy_dtype("f8")), "1 arguments"),
+    "a scalar for a key": (
+        lambda: [Raw(b"}"), call("numpy.core.multiarray.scalar", numpy_dtype("f8"), as_bytes(bytes(8))), Raw(b"K\1s")],
+        "a float64 for a key"),
+    "text encoded as UTF-16": (lambda: call("_codecs.encode", "ab", "utf-16"), "\\(text, 'latin1'\\)"),
+    "text encoded by rot13": (lambda: call("_codecs.encode", "ab", "rot13"), "\\(text, 'latin1'\\)"),
+    "bytes of a list": (lambda: call("__builtin__.bytes", [1]), "called with arguments"),
+    "a complex number of text": (lambda: call("__builtin__.complex", "1j"), "two floats"),
     # dicts
     "a tuple for a key": (lambda: {(1, 2): 3}, "has a tuple for a key"),
     "a float for a key": (lambda: {1.5: 3}, "has a float for a key"),
     "a bool for a key": (lambda: {True: 3}, "has a bool for a key"),
     "None for a key": (lambda: {None: 3}, "has None for a key"),
-    "a huge key": (lambda: {2**61: 3}, "has an int for a key"),
+    "a key of 65 bits": (lambda: {2**63: 3}, "has an int for a key"),
+    "more wide keys than any optimizer": (lambda: {2**40 + i: 0 for i in range(10_001)}, "more than 10000 integers"),
+    "wide keys in many dicts": (lambda: [{2**40 + i: 0} for i in range(10_001)], "more than 10000 integers"),
     "one key twice": (lambda: Raw(b"}(X\1\0\0\0aK\1X\1\0\0\0aK\2u"), "key 'a' twice"),
     # attributes
     "attributes of a dict": (lambda: Raw(b"}}b"), "attributes of a dict"),
@@ -269,9 +361,9 @@ def _with_pickle(data: bytes) -> bytes:
         (b"", "truncated"),
         (b"\x80", "truncated"),
         (b"\x80\x02", "truncated"),
-        (b"}.", "does not begin with its protocol"),
-        (b"\x80\x03}.", "protocol 3, expected 2"),
-        (b"\x80\x04\x95\x02\0\0\0\0\0\0\0}.", "protocol 4, expected 2"),
+        (b"\x80\x01}.", "protocol 1, expected 2 to 5"),
+        (b"\x80\x06}.", "protocol 6, expected 2 to 5"),
+        (b"\x80\x04\x95\x02\0", "truncated"),
         (b"\x80\x02}.}.", "followed by 2 bytes"),
         (b"\x80\x02.", "empty stack"),
     ],
@@ -318,10 +410,32 @@ def test_legacy_stream_is_refused_with_its_reason(changed: dict[str, Any], reaso
         load(io.BytesIO(Legacy(six(), **changed).data()))
 
 
-def test_legacy_views_of_storages_are_refused() -> None:
-    pid = ("storage", Name("torch", "FloatStorage"), "7", "cpu", 6, ("8", 0, 6))
-    with pytest.raises(WeightsFormatError, match="view of another"):
-        load(io.BytesIO(Legacy(Pid(pid)).data()))
+def test_views_of_untyped_storages_are_refused() -> None:
+    pid = Pid(("storage", Name("torch.storage", "UntypedStorage"), "7", "cpu", 24, ("8", 0, 24)))
+    with pytest.raises(WeightsFormatError, match="storage 7 is untyped, and comes with a view"):
+        load(io.BytesIO(Legacy(pid).data()))
+
+
+@pytest.mark.parametrize(
+    ("view", "reason"),
+    [
+        (1, "a view of storage 7 is an int"),
+        (("8", 0), "a view of storage 7 is a tuple"),
+        ((8, 0, 6), "a view of storage 7 is a tuple"),
+        (("8", -1, 6), "reaches outside of storage 7, which has 6"),
+        (("8", 0, 7), "reaches outside of storage 7, which has 6"),
+        (("8", 4, 3), "reaches outside of storage 7, which has 6"),
+        (("8", 4, -1), "reaches outside of storage 7, which has 6"),
+        (("8", 0.0, 6), "reaches outside of storage 7, which has 6"),
+        (("8", 2, 2), "reaches element 3 of storage 8, which has 2"),
+        (("8", 6, 0), "reaches element 3 of storage 8, which has 0"),
+    ],
+)
+def test_views_of_storages_are_checked(view: Any, reason: str) -> None:
+    """torch before 0.4 had storages that are parts of others."""
+    pid = Pid(("storage", Name("torch", "FloatStorage"), "7", "cpu", 6, view))
+    with pytest.raises(WeightsFormatError, match=reason):
+        load(io.BytesIO(Legacy([six(), rebuild(pid, 0, (4,), (1,), False, OrderedDict())]).data()))
 
 
 def test_many_overlapping_views_cannot_fill_the_memory() -> None:
@@ -330,6 +444,46 @@ def test_many_overlapping_views_cannot_fill_the_memory() -> None:
     views = [tensor(array, "0", storage=storage, offset=i, size=(array.size - i,)) for i in range(1, 40)]
     with pytest.raises(WeightsFormatError, match="overlap so much"):
         load(io.BytesIO(old_zip(views)))
+
+
+# A thing of many items is made once, and then copied or walked over once for each few bytes.
+ITEMS = b"K\1" * 20_000
+AMPLIFIED = {
+    "Counter": (b"}(" + b"".join(struct.pack("<ciBB", b"J", i, 75, 1) for i in range(10_000)) + b"u",
+                b"ccollections\nCounter\n", b"\x85R"),
+    "OrderedDict": (b"](" + b"".join(struct.pack("<2scicc", b"](", b"J", i, b"N", b"e") for i in range(10_000)) + b"e",
+                    b"ccollections\nOrderedDict\n", b"\x85R"),
+    "Size": (b"(" + ITEMS + b"t", b"ctorch\nSize\n", b"\x85R"),
+    "an object": (b"(" + ITEMS + b"t", b"cos\npath\n", b"\x81"),
+    "an object with names": (b"(" + ITEMS + b"t", b"cos\npath\n", b"}\x92"),
+    "a call": (b"(" + ITEMS + b"t", b"cos\nsystem\n", b"R"),
+    "a call of what a call gave": (b"(" + ITEMS + b"t", b"cos\nsystem\n)R", b"R"),
+    "a call by copyreg": (b"(cos\npath\n" + ITEMS + b"t", b"ccopyreg\n__newobj__\n", b"R"),
+    "a call of a known function": (b"(cos\npath\n" + ITEMS + b"t", b"ctorch\nSize\n", b"R"),
+    "odd keys": (b"(K\1t", b"}", b"Ns"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", AMPLIFIED)
+def test_a_small_pickle_cannot_ask_for_much(name: str) -> None:
+    """3,000 times the same large thing: refused soon, or made without a copy."""
+    items, function, use = AMPLIFIED[name]
+    data = (
+        b"\x80\x02]"
+        + items
+        + b"q\xc80"
+        + b"".join([b"](" + function + b"h\xc8" + use + b"e0" for _ in range(3_000)])
+        + b"."
+    )
+    tracemalloc.start()
+    started = time.process_time()
+    try:
+        with contextlib.suppress(WeightsFormatError):
+            load(io.BytesIO(_with_pickle(data)), unknown="skip")
+        assert tracemalloc.get_traced_memory()[1] < 100 << 20
+    finally:
+        tracemalloc.stop()
+    assert time.process_time() - started < 10
 
 
 def test_nothing_is_executed(tmp_path: Any) -> None:

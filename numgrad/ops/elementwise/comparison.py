@@ -88,7 +88,9 @@ def _(x):
 
 
 def _logical(name, oracle, doc, inputs=("input", "other")):
-    return elementwise(name, inputs=inputs, accepts="bi", result="same", differentiable=False, oracle=oracle, doc=doc)
+    return elementwise(
+        name, inputs=inputs, accepts="bi", modular=inputs, result="same", differentiable=False, oracle=oracle, doc=doc
+    )
 
 
 bitwise_and = _logical("bitwise_and", np.bitwise_and, "input & other, of bools or integers.")
