@@ -38,10 +38,10 @@ def _reflected(function: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]
 
 
 def _matmul(x: Any, y: Any) -> Any:
-    for value in (x, y):
-        if not isinstance(value, (TensorBase, np.ndarray)):
-            raise OperandError(f"matmul: expected a Tensor or a NumPy array, got {type(value).__name__}")
-    if isinstance(x, np.ndarray) or isinstance(y, np.ndarray):
+    if not (isinstance(x, TensorBase) and isinstance(y, TensorBase)):
+        for value in (x, y):
+            if not isinstance(value, (TensorBase, np.ndarray)):
+                raise OperandError(f"matmul: expected a Tensor or a NumPy array, got {type(value).__name__}")
         dtype = F.result_type(x, y)
         x, y = F.as_operand(x, dtype), F.as_operand(y, dtype)
     return L.matmul(x, y)

@@ -63,6 +63,18 @@ def _result_type(name: str, *values: Any) -> Dtype:
         raise OperandError(f"{name}: {error}") from None
 
 
+def joint_dtype(name: str, tensor: Tensor, *others: Any) -> Dtype:
+    """The dtype of a tensor and what is combined with it: mostly its own, which is seen without asking for it."""
+    dtype = tensor._spec.dtype
+    for other in others:
+        kind = other.__class__
+        if (kind is int and dtype.category) or (kind is float and dtype.is_floating_point):
+            continue
+        if not isinstance(other, TensorBase) or other._spec.dtype is not dtype:
+            return _result_type(name, tensor, *others)
+    return dtype
+
+
 def _float_result(name: str, *values: Any) -> Dtype:
     dtype = _result_type(name, *values)
     return dtype if dtype.is_floating_point else dtypes.get_default_dtype()
@@ -142,6 +154,8 @@ def div(input: Any, other: Any) -> Tensor:
     >>> ng.div(ng.tensor([1, 2]), 2)
     tensor([0.5000, 1.0000])
     """
+    if isinstance(input, TensorBase) and input._spec.dtype.is_floating_point:
+        return binary(_e.div, input, other)
     dtype = _float_result("div", input, other)
     return _e.div(as_operand(input, dtype), as_operand(other, dtype))  # type: ignore[no-any-return]
 
@@ -168,10 +182,14 @@ def pow(input: Any, exponent: Any) -> Tensor:
     >>> ng.pow(ng.tensor([2.0, 3.0]), 3)
     tensor([ 8., 27.])
     """
-    number = as_number(exponent)
-    if number is not None and isinstance(input, TensorBase):
-        dtype = _checked_power(input, number)
-        input = cast(input, dtype)  # type: ignore[arg-type]
+    kind = exponent.__class__
+    is_tensor = isinstance(input, TensorBase)
+    if is_tensor and (kind is int or kind is float) and input._spec.dtype.is_floating_point:
+        number, dtype = exponent, input._spec.dtype
+    else:
+        number, dtype = as_number(exponent), _checked_power(input, exponent)
+    if is_tensor and number is not None:
+        input = cast(input, dtype)
         if number == 2 and not dtype.is_bool:
             return _e.square(input)  # type: ignore[no-any-return]
         if number == 3 and not dtype.is_bool:
@@ -180,7 +198,7 @@ def pow(input: Any, exponent: Any) -> Tensor:
             return _e.sqrt(input)  # type: ignore[no-any-return]
         if number == -1 and dtype.is_floating_point:
             return _e.reciprocal(input)  # type: ignore[no-any-return]
-    if _result_type("pow", input, exponent).is_bool:
+    if dtype.is_bool:
         base, power = as_operand(input, dtypes.bool_), as_operand(exponent, dtypes.bool_)
         return _e.bitwise_or(base, _e.logical_not(power))  # type: ignore[no-any-return]
     return binary(_e.pow, input, exponent)
@@ -188,7 +206,9 @@ def pow(input: Any, exponent: Any) -> Tensor:
 
 def _checked_power(base: Any, exponent: Any) -> Dtype:
     """The dtype of a power, whose exponent may be a number."""
-    dtype, number = _result_type("pow", base, exponent), as_number(exponent)
+    is_tensor = isinstance(base, TensorBase)
+    dtype = joint_dtype("pow", base, exponent) if is_tensor else _result_type("pow", base, exponent)  # type: ignore[arg-type]
+    number = as_number(exponent)
     if number is not None and number < 0 and dtype.category == 1:
         raise RuntimeError("Integers to negative integer powers are not allowed; convert the base with .float()")
     return dtype
@@ -202,59 +222,6 @@ def maximum(input: Any, other: Any) -> Tensor:
 def minimum(input: Any, other: Any) -> Tensor:
     """The smaller of two, elementwise; NaN if either is."""
     return binary(_e.minimum, input, other)
-
-
-def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
-    """input, at least min and at most max.
-
-    Raises
-    ------
-    RuntimeError
-        Neither bound is given, or the dtype does not have one of them.
-    """
-    dtype, bounds = _bounds("clamp", check_tensor("clamp", "input", input), min, max)
-    result = cast(input, dtype)
-    for op, bound in bounds:
-        result = op(result, as_operand(bound, dtype))
-    return result
-
-
-def clamp_min(input: Tensor, min: Any) -> Tensor:
-    """input, at least min."""
-    return clamp(input, _given("clamp_min", "min", min))
-
-
-def clamp_max(input: Tensor, max: Any) -> Tensor:
-    """input, at most max."""
-    return clamp(input, max=_given("clamp_max", "max", max))
-
-
-def _given(op: str, name: str, bound: Any) -> Any:
-    if bound is None:
-        raise TypeError(f"{op}(): argument '{name}' must be Tensor or Number, not None")
-    return bound
-
-
-def _bounds(name: str, input: Tensor, min: Any, max: Any) -> tuple[Dtype, list[tuple[Any, Any]]]:
-    """The result's dtype, and the bounds that are given, each with its op.
-
-    Raises
-    ------
-    RuntimeError
-        There are none, or one is a number that the dtype does not have and that would bound nothing right.
-    """
-    bounds = [(op, bound) for op, bound in ((_e.clamp_min, min), (_e.clamp_max, max)) if bound is not None]
-    if not bounds:
-        raise RuntimeError(f"{name}: At least one of 'min' or 'max' must not be None")
-    dtype = _result_type(name, input, *[bound for _, bound in bounds])
-    for _, bound in bounds:
-        number = as_number(bound)
-        if number is not None and dtype.category == 1 and not dtype.smallest <= number <= dtype.largest:
-            raise RuntimeError(f"{name}: the bound {number} cannot be converted to type {dtype.name} without overflow")
-    return dtype, [(_OF_BOOLS[op], bound) for op, bound in bounds] if dtype.is_bool else bounds
-
-
-_OF_BOOLS = {_e.clamp_min: _e.maximum, _e.clamp_max: _e.minimum}
 
 
 def leaky_relu(input: Tensor, slope: Any) -> Tensor:
@@ -381,14 +348,7 @@ def in_place(name: str, target: Tensor, *others: Any) -> Tensor:
     """
     op: Any = find(name)
     dtype = target._spec.dtype
-    common = dtype
-    for other in others:
-        kind = other.__class__
-        if (kind is int and dtype.category) or (kind is float and dtype.is_floating_point):
-            continue
-        if not isinstance(other, TensorBase) or other._spec.dtype is not dtype:
-            common = _result_type(f"{name}_", target, *others)
-            break
+    common = joint_dtype(f"{name}_", target, *others)
     if op.accepts == "f" and not common.is_floating_point:
         common = dtypes.get_default_dtype()
     if op.result == "same":  # a comparison's is 1 or 0 in any dtype, and flat
@@ -440,20 +400,6 @@ def pow_(target: Tensor, exponent: Any) -> Tensor:
     return in_place("pow", target, exponent)
 
 
-def clamp_(target: Tensor, min: Any = None, max: Any = None) -> Tensor:
-    """`clamp` in place."""
-    dtype, bounds = _bounds("clamp_", target, min, max)
-    check_result("clamp_", target, dtype)
-    if dtype is not target._spec.dtype:
-        return assign("clamp_", target, clamp(target, min, max))
-    for _, bound in bounds:  # all that can be refused is refused before the first of two changes
-        if isinstance(bound, TensorBase):
-            ops.view.expand(bound, size=tuple(target._spec.shape))
-    for op, bound in bounds:
-        in_place(op.name, target, bound)
-    return target
-
-
 def fill_(target: Tensor, value: Any) -> Tensor:
     """Set all elements to one value, a number or a tensor without dimensions."""
     if isinstance(value, TensorBase) and value._spec.ndim:
@@ -498,7 +444,8 @@ def assign(name: str, target: Tensor, result: Tensor) -> Tensor:
 
 def copy_(target: Tensor, src: Any) -> Tensor:
     """Copy ``src``, broadcast and converted, into ``target``'s memory."""
-    if as_number(src) is not None:
-        return fill_(target, src)
-    check_tensor("copy_", "src", src)
+    if not isinstance(src, TensorBase):
+        if as_number(src) is not None:
+            return fill_(target, src)
+        check_tensor("copy_", "src", src)
     return change_in_place(ops.creation.copy_, target, apart(target, src))  # type: ignore[no-any-return]

@@ -59,7 +59,10 @@ def reshape(input: Tensor, *shape: Any) -> Tensor:
     >>> ng.reshape(ng.arange(6), (2, -1)).shape
     numgrad.Size([2, 3])
     """
-    return own(view_ops.reshape(input, _filled_size("reshape", size_of("reshape", shape), input._spec.numel)), input)
+    size = size_of("reshape", shape)
+    if size and builtins.min(size) < 0:
+        size = _filled_size("reshape", size, input._spec.numel)
+    return own(view_ops.reshape(input, size), input)
 
 
 def own(result: Tensor, input: Tensor) -> Tensor:
