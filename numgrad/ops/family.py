@@ -192,9 +192,10 @@ class Elementwise(Op):
             if self.refused is not None and out.spec.numel:
                 names = self._argument_names()
                 asked = [inputs[names.index(name)] for name in _parameter_names(self.refused)]
-                plan_check(b, f"{self.name}_check", self.refused, compute.code, asked)
+                plan_check(b, f"{self.name}_check", self.refused, self.literals(compute), asked)
                 gated = True
-        plan_elementwise(b, self.name, function, self.literals(compute), inputs, [out], cost=self.cost, gated=gated)
+        code = self.literals(compute)
+        plan_elementwise(b, self.name, function, code, inputs, [out], cost=self.cost, gated=gated)
 
     def literals(self, dtype: Dtype) -> str:
         """The dtype of number literals in the scalar functions, for operands of one."""
