@@ -148,7 +148,14 @@ def plan_conv2d_forward(
     right = Right(weight, g.group_k * size, g.group_c, 1, size)
     taps, channels = g.r * g.s, g.group_c
     multiply = functools.partial(
-        plan_rows, b, batch=g.groups, channels=channels, columns=g.group_k, bias=bias, bias_batch=g.group_k, watch=count > 1
+        plan_rows,
+        b,
+        batch=g.groups,
+        channels=channels,
+        columns=g.group_k,
+        bias=bias,
+        bias_batch=g.group_k,
+        watch=count > 1,
     )
     if channels % lanes(x.code) == 0 and (g.pixels <= FEW_PIXELS or 2 * g.group_k <= width):
         watched = multiply("dot", grid, source, right, goal)

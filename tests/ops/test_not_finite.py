@@ -44,7 +44,9 @@ def test_no_more_than_the_oracle_says(sample: Sample) -> None:
         for value in VALUES:
             arrays = [None if x is None else x.copy() for x in sample.arrays()]
             arrays[place][tuple(rng.integers(0, extent) for extent in array.shape)] = value
-            for want, got in zip(expected(sample, arrays), apply(sample.op, tensors(arrays), sample.params), strict=True):
+            for want, got in zip(
+                expected(sample, arrays), apply(sample.op, tensors(arrays), sample.params), strict=True
+            ):
                 if want.dtype.kind == "f" and got.is_floating_point():
                     spoiled = np.isfinite(want) & ~np.isfinite(as_array(got))
                     assert not spoiled.any(), (place, value, np.argwhere(spoiled))
@@ -90,7 +92,7 @@ def test_examples_of_vmapped_convolutions() -> None:
 
     grads = ng.func.vmap(ng.func.grad(loss, argnums=(0, 1)))(x, weight)
     for grad in grads:
-        assert grad[0].isfinite().all() and grad[2].isfinite().all()
+        assert grad.isfinite().flatten(1).all(dim=1).tolist() == [True, False, True]
 
 
 @pytest.mark.parametrize("value", VALUES)
