@@ -219,7 +219,7 @@ def _slope(do: Callable[..., Atom], operation: str, out: Atom, args: tuple[Atom,
         return do("neg", d[0])
     if operation == "**":
         return _power_slope(do, out, x, y, d)
-    if operation in ("floor", "ceil", "trunc", "round", "sign"):
+    if operation in ("floor", "ceil", "trunc", "round", "sign", "floor_divide"):
         return 0
     inner: Callable[[], Atom] | None = {
         "exp": lambda: out,
@@ -230,6 +230,7 @@ def _slope(do: Callable[..., Atom], operation: str, out: Atom, args: tuple[Atom,
         "sin": lambda: do("cos", x),
         "cos": lambda: do("neg", do("sin", x)),
         "tanh": lambda: do("-", 1, do("*", out, out)),
+        "sigmoid": lambda: do("*", out, do("-", 1, out)),
         "erf": lambda: do("*", 1.1283791670955126, do("exp", do("neg", do("*", x, x)))),
         "absolute": lambda: do("sign", x),
     }.get(operation)

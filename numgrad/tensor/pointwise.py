@@ -305,6 +305,13 @@ def _check_result(name: str, target: Tensor, *others: Any) -> None:
             )
 
 
+def leaky_relu_(target: Tensor, slope: float) -> Tensor:
+    """`leaky_relu` in place; only a negative slope takes a copy of the old values for the backward."""
+    _check_result("leaky_relu", target, slope)
+    op: Any = _e.leaky_relu.in_place if slope < 0 else _e.leaky_relu_of_rising
+    return change_in_place(op, target, as_operand(slope, target._spec.dtype))  # type: ignore[no-any-return]
+
+
 def clamp_(target: Tensor, min: Any = None, max: Any = None) -> Tensor:
     """`clamp` in place."""
     bounds = {name: bound for name, bound in (("clamp_min", min), ("clamp_max", max)) if bound is not None}
