@@ -76,7 +76,8 @@ def words(x: Any, y: Any) -> Any:
 
 
 FORMULAS: list[tuple[Callable[..., Any], int]] = [
-    (swish, 1), (leaky, 1), (branches, 2), (where_safe, 1), (horner, 2), (words, 2), (sigmoids, 1), (lambda x, y: x * y + x / (2 + y * y), 2),
+    (swish, 1), (leaky, 1), (branches, 2), (where_safe, 1), (horner, 2), (words, 2), (sigmoids, 1),
+    (lambda x, y: x * y + x / (2 + y * y), 2),
 ]  # fmt: skip
 
 
