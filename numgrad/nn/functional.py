@@ -115,9 +115,7 @@ def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = Fals
     >>> leaky_relu(ng.tensor([-1.0, 2.0]), 0.1)
     tensor([-0.1000,  2.0000])
     """
-    if inplace and negative_slope < 0:  # the result does not tell where the input was positive
-        return T.assign("leaky_relu_", input, pointwise.leaky_relu(T.clone(input), negative_slope))
-    return _applied("leaky_relu", pointwise.leaky_relu, inplace, input, negative_slope)
+    return (pointwise.leaky_relu_ if inplace else pointwise.leaky_relu)(input, negative_slope)
 
 
 def leaky_relu_(input: Tensor, negative_slope: float = 0.01) -> Tensor:

@@ -421,6 +421,13 @@ def pow_(target: Tensor, exponent: Any) -> Tensor:
     return in_place("pow", target, exponent)
 
 
+def leaky_relu_(target: Tensor, slope: float) -> Tensor:
+    """`leaky_relu` in place; only a negative slope takes a copy of the old values for the backward."""
+    if not target._spec.dtype.is_floating_point or slope < 0:
+        return in_place("leaky_relu", target, slope)
+    return change_in_place(_e.leaky_relu_of_rising, target, constant(slope, target._spec.dtype))  # type: ignore[no-any-return]
+
+
 def fill_(target: Tensor, value: Any) -> Tensor:
     """Set all elements to one value, a number or a tensor without dimensions."""
     if isinstance(value, TensorBase) and value._spec.ndim:
