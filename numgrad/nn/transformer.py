@@ -81,7 +81,7 @@ class TransformerEncoderLayer(Module):
         self.dropout1 = Dropout(dropout)
         self.dropout2 = Dropout(dropout)
         if isinstance(activation, str):
-            known = {"relu": F.relu, "gelu": F.gelu}
+            known: dict[str, Callable[[Tensor], Tensor]] = {"relu": F.relu, "gelu": F.gelu}
             if activation not in known:
                 raise RuntimeError(f"activation should be relu/gelu, not {activation}")
             activation = known[activation]
