@@ -37,6 +37,11 @@ from numgrad.tensor.arguments import (
     result_type,
 )
 from numgrad.tensor.attention import scaled_dot_product_attention
+from numgrad.tensor.clamping import (
+    clamp,
+    clamp_max,
+    clamp_min,
+)
 from numgrad.tensor.comparison import (
     allclose,
     bitwise_and,
@@ -98,9 +103,6 @@ from numgrad.tensor.pointwise import (
     abs,
     add,
     ceil,
-    clamp,
-    clamp_max,
-    clamp_min,
     cos,
     div,
     erf,

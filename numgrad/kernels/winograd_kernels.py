@@ -92,11 +92,12 @@ def transformer(code: str, matrix: Matrix, watching: bool = False) -> Device:
                     goal_shift = 0
             if watching:
                 few, sums = words[side_words:], spare[2 * channels :]
-                list_few(words, few, columns, watched, (height, width, origin, pixel_step * itemsize), top, left)
+                here = (height, width, origin, pixel_step * itemsize)
+                has_bound = list_few(words, few, columns, watched, here, top, left)
                 for i in range((1 + FEW) * vector):
                     sums[i] = 0
                 transform_channels(sources, source_shift, goals, goal_shift, few, sums, panel, channels)
-                flagged = not passes(few, sums, watched)
+                flagged = not (has_bound and passes(sums, watched))
                 flags[first_flag + unit] = flagged
                 if flagged and watched != OUTPUTS:
                     for i in range(columns * columns):

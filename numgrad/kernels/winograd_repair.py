@@ -25,7 +25,7 @@ from numgrad.runtime.kernel import Device, Kernel, device, kernel
 from numgrad.runtime.plan import Operand, PlanBuilder
 from numgrad.runtime.simd import ADD, address_of
 
-MOST_UNEVEN, MOST_UNEVEN_GRAD = 32, 128
+MOST_UNEVEN, MOST_UNEVEN_GRAD = 32, 1024
 HUGEST = {"f4": 2.0**50, "f8": 2.0**450}  # norms; beyond them transforms may leave the range of numbers
 FEW = 4  # pixels of a tile that are watched by themselves
 # What a tile is watched for: the windows of 3 x 3 pixels that outputs see; those that the taps of a weight's gradient see,
@@ -44,7 +44,7 @@ def watcher(code: str) -> tuple[Device, Device]:
     """``list_few(words, few, side, watched, image, top, left)`` and ``passes(sums, watched)``.
 
     The first writes the addresses of `FEW` pixels of a tile of ``side`` x ``side`` pixels, whose own addresses ``words`` holds,
-    those beyond the image leading to zeros. ``image`` says (height, width, first tile's origin, bytes from one pixel to the
+    those beyond the image leading to zeros; whether each window has one of them. ``image`` says (height, width, first tile's origin, bytes from one pixel to the
     next), ``top`` and ``left`` where in it the tile's first pixel is.
     """
     surely_even, is_even = simd.even_tile(code, True), simd.even_tile(code, False)
@@ -62,7 +62,7 @@ def watcher(code: str) -> tuple[Device, Device]:
             up = width * pixel_bytes if top + rows > 1 else 0
             before = pixel_bytes if left + columns > 1 else 0
             few[0], few[1], few[2], few[3] = last, last - before, last - up, last - up - before
-            return
+            return True
         # Each window has one of these. Where the tile reaches beyond the image, the last pixels inside are in the windows
         # that begin inside and have those outside.
         last_row, last_column = height - 1 - top, width - 1 - left
@@ -74,18 +74,17 @@ def watcher(code: str) -> tuple[Device, Device]:
         before, behind = min(before, last_column), min(behind, last_column)
         few[0], few[1] = words[up + before], words[up + behind]
         few[2], few[3] = words[down + before], words[down + behind]
-        if watched == TAPS and min(rows, columns) == 1:  # there are three rows of windows, or columns
-            if rows == 1 and columns > 2:
-                few[3] = words[min(1, last_row) * side + before]
-            elif columns == 1 and rows > 2:
-                few[3] = words[up + min(1, last_column)]
-            else:
-                few[3] = 0
+        if watched != TAPS or min(rows, columns) > 1:
+            return True
+        # There are three rows of windows, or columns.
+        if rows == 1:
+            few[3] = words[min(1, last_row) * side + before]
+        else:
+            few[3] = words[up + min(1, last_column)]
+        return max(rows, columns) > 2
 
     @device
-    def passes(few, sums, watched):
-        if few[3] == 0:
-            return False
+    def passes(sums, watched):
         real = sums.dtype.type
         limit = real(most_of_grad if watched == PIXELS else most)
         place = address_of(sums, 0)

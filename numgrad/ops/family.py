@@ -189,7 +189,7 @@ class Elementwise(Op):
         function, gated = self.scalar_forward, False
         if compute.category == 1:
             function = self.integer_forward or function
-            if self.refused is not None:
+            if self.refused is not None and out.spec.numel:
                 names = self._argument_names()
                 asked = [inputs[names.index(name)] for name in _parameter_names(self.refused)]
                 plan_check(b, f"{self.name}_check", self.refused, compute.code, asked)
@@ -333,7 +333,7 @@ class Elementwise(Op):
         outputs = [f"grad_{name}" for name, needed, same in rows if needed and not same]
         suffix = "" if len(outputs) == len(needs) else "".join(name.removeprefix("grad") for name in outputs)
         items = tuple(range(len(outputs)))
-        return _fused(f"{self.name}_backward{suffix}", reads, outputs, part, items, self.cost, self.literals)
+        return fused_op(f"{self.name}_backward{suffix}", reads, outputs, part, items, self.cost, self.literals)
 
     # ---- forward mode -------------------------------------------------------------------------------------------
 
@@ -347,7 +347,7 @@ class Elementwise(Op):
                 if ctx.differentiable:
                     function = self._make_composite(function)
                 else:
-                    function = _fused(
+                    function = fused_op(
                         f"{self.name}_jvp", reads, ("tangent",), function, (None,), self.cost, self.literals
                     )
             push = self._pushes[key] = reads, function
@@ -359,14 +359,19 @@ class Elementwise(Op):
         return function(*[values[name] for name in reads])
 
 
-def _fused(
+def code_of(dtype: Dtype) -> str:
+    """The dtype of number literals in scalar functions, where nothing else is said."""
+    return dtype.code
+
+
+def fused_op(
     name: str,
     reads: Sequence[str],
     outputs: Sequence[str],
     part: ScalarFunction,
     items: tuple[Any, ...],
     cost: int,
-    literals: Callable[[Dtype], str],
+    literals: Callable[[Dtype], str] = code_of,
 ) -> Op:
     """An op that no one calls by name: one launch of a derived scalar function."""
     op = Op(name, reads, outputs=outputs, public=len(outputs), register=False)

@@ -8,11 +8,13 @@ import numpy as np
 
 from numgrad import dtypes
 from numgrad.errors import DtypeError, ShapeError, describe
+from numgrad.kernels import scalar
 from numgrad.kernels.reduce import plan_reduce
 from numgrad.kernels.reduce_index import plan_reduce_index
 from numgrad.layout import product
-from numgrad.ops.creation import arange, cast, cat, full
-from numgrad.ops.elementwise import bitwise_or, div, eq, isnan, mul, where
+from numgrad.ops.creation import arange, cat, full
+from numgrad.ops.elementwise import div, eq, mul, where
+from numgrad.ops.family import fused_op
 from numgrad.ops.view import expand, narrow, permute, reshape, view
 from numgrad.registry import Op
 from numgrad.runtime.plan import Operand, PlanBuilder
@@ -127,7 +129,13 @@ def _(ctx, grad):
     is_flat = eq(out, 0)
     # By a divisor of 0 the norm is infinite, or NaN, wherever x is.
     slope = where(is_flat, 0.0, div(grad, ctx.params.divisor or 1.0))
-    return mul(slope, div(x, where(is_flat, 1.0, out)))
+    length = where(is_flat, 1.0, out)
+    return mul(slope, div(x, length)) if ctx.create_graph else _SCALED(slope, x, length)
+
+
+_SCALED = fused_op(
+    "norm_backward", ("slope", "x", "length"), ("grad_input",), lambda slope, x, n: (slope * (x / n),), (0,), 4
+)
 
 
 @norm.oracle
@@ -236,10 +244,21 @@ def _check_not_empty(name: str, spec: Any, dims: tuple[int, ...]) -> None:
             )
 
 
+_EQUAL = fused_op("equal_backward", ("x", "extreme"), ("mask",), lambda x, m: (scalar.where(x == m, 1, 0),), (0,), 2)
+_EQUAL_OR_NAN = fused_op(
+    "equal_or_nan_backward",
+    ("x", "extreme"),
+    ("mask",),
+    lambda x, m: (scalar.where((x == m) | (x != x), 1, 0),),
+    (0,),
+    2,
+)
+_EQUAL.differentiable = _EQUAL_OR_NAN.differentiable = False
+
+
 def chosen(x: Any, extreme: Any, nans: bool) -> Any:
     """1 where x is its largest or smallest element, or, with ``nans``, the NaN that took its place; else 0."""
-    mask = eq(x, extreme)
-    return cast(bitwise_or(mask, isnan(x)) if nans else mask, dtype=x.dtype)
+    return (_EQUAL_OR_NAN if nans else _EQUAL)(x, extreme)
 
 
 def _extreme(name: str, kind: str, oracle: Any) -> Op:

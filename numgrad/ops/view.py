@@ -54,6 +54,8 @@ view = Op("view", ("input",), {"size": ()}, doc="The same elements in another sh
 
 @view.plan
 def _(b: PlanBuilder, input: Operand, size: tuple[int, ...]) -> None:
+    if min(size, default=0) < 0:
+        raise ShapeError(f"invalid shape dimension {min(size)} in shape '{list(size)}'")
     if product(size) != input.spec.numel:
         raise ShapeError(f"shape '{list(size)}' is invalid for input of size {input.spec.numel}")
     b.exposed(input)

@@ -116,7 +116,7 @@ def _scalar_word(type_name: str, value: Any) -> int:
     elif type_name == "f8":
         packed = struct.pack("<d", value)
     else:
-        packed = struct.pack("<q", int(value))
+        packed = struct.pack("<q", bool(value) if type_name == "b1" else int(value))
     word: int = struct.unpack("<q", packed)[0]
     return word
 

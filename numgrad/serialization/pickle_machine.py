@@ -26,12 +26,13 @@ from numgrad.serialization.pickle_text import (
     unicode_of,
 )
 from numgrad.serialization.placeholder import Placeholder
-from numgrad.serialization.rebuild import REBUILDERS, build_array, build_dtype, kind_of
-from numgrad.serialization.records import StorageRecord
+from numgrad.serialization.rebuild import REBUILDERS, bare_tensor, build_array, build_dtype, kind_of
+from numgrad.serialization.records import StorageRecord, StorageView
 from numgrad.serialization.short_list import SHORT_LIST, WAY_OUT, Global, hint_about
 from numgrad.serialization.stack import MAX_OPCODES, Stack
 
 _MAX_NAME_BYTES = 512
+_MOST_ARGUMENTS = 8  # of the functions on the short list
 # Integers beyond 32 bits can be chosen to collide, which makes a dict's time quadratic. Optimizers of torch before 0.4
 # had addresses for keys, one for each parameter; so many keys cost little however they were chosen.
 MAX_WIDE_KEYS = 10_000
@@ -117,8 +118,6 @@ class PickleMachine(Stack):
                 raise self.refusal(f"the pickle uses the opcode {_opcode_name(opcode)}, which checkpoints do not need")
         raise self.refusal(f"the pickle has more than {MAX_OPCODES} opcodes")
 
-    # Opcodes ----------------------------------------------------------------------------------------------------------
-
     def text(self, value: Octets) -> str:
         """The text of a string of Python 2.
 
@@ -131,6 +130,8 @@ class PickleMachine(Stack):
             return value.text(self.encoding)
         except UnicodeDecodeError:
             raise self.refusal(f"a string of Python 2 is not {self.encoding}") from None
+
+    # Opcodes ----------------------------------------------------------------------------------------------------------
 
     def _long(self) -> None:
         count = self._unpack(_UINT32)
@@ -176,7 +177,8 @@ class PickleMachine(Stack):
                 raise self.refusal(
                     f"a dict has {kind_of(key)} for a key, expected a string or a 64-bit integer; {WAY_OUT}"
                 )
-            key = Placeholder(kind.__name__, (key,))
+            self._push_object(Placeholder(kind.__name__, (key,)))
+            key = self._stack.pop()
         if key in target:
             raise self.refusal(f"a dict has the key {shortened(key)} twice")
         target[key] = value
@@ -253,12 +255,20 @@ class PickleMachine(Stack):
             raise self.refusal(f"a storage's location is {kind_of(location)}, expected a string")
         if type(numel) is not int or not 0 <= numel < 2**63:
             raise self.refusal(f"the size of storage {key} is {shortened(numel)}, expected 0 to 2**63 - 1")
-        if self._legacy and pid[5] is not None:
-            raise self.refusal("a storage is a view of another (torch 0.4 and before): save it with a newer torch")
         known = self.storages.setdefault(key, StorageRecord(key, kind.dtype, numel, location))
         if known.dtype is not kind.dtype or known.numel != numel:
             raise self.refusal(f"storage {key} comes with two types or sizes")
-        self._stack.append(known)
+        self._stack.append(known if not self._legacy or pid[5] is None else self._view_of(known, pid[5]))
+
+    def _view_of(self, storage: StorageRecord, view: Any) -> StorageView:
+        if type(view) is not tuple or len(view) != 3 or type(view[0]) is not str or not _STORAGE_KEY.fullmatch(view[0]):
+            raise self.refusal(f"a view of storage {storage.key} is {kind_of(view)}, expected (key, offset, size)")
+        key, offset, numel = view
+        if storage.dtype is None:
+            raise self.refusal(f"storage {storage.key} is untyped, and comes with a view, which only older torch wrote")
+        if type(offset) is not int or type(numel) is not int or not 0 <= offset <= offset + numel <= storage.numel:
+            raise self.refusal(f"a view reaches outside of storage {storage.key}, which has {storage.numel} elements")
+        return StorageView(storage, key, offset, numel)
 
     def _reduce(self) -> None:
         arguments = self._pop()
@@ -266,11 +276,12 @@ class PickleMachine(Stack):
         if type(arguments) is not tuple:
             raise self.refusal(f"the pickle calls {kind_of(function)} with {kind_of(arguments)}, expected a tuple")
         if type(function) is Placeholder:
-            self._push_object(self._instance(function, arguments))
+            tensor = bare_tensor(self, function.name, arguments)
+            self._push_object(self._instance(function, arguments) if tensor is None else tensor)
             return
         if type(function) is not Global or function.kind != "function":
             raise self.refusal(f"the pickle calls {kind_of(function)}, which is not a function on the short list")
-        if any(type(argument) is Placeholder for argument in arguments):
+        if len(arguments) <= _MOST_ARGUMENTS and any(type(argument) is Placeholder for argument in arguments):
             self._push_object(Placeholder(function.name, arguments))
             return
         self._push_object(REBUILDERS[function.name](self, function.name, arguments))
@@ -280,8 +291,10 @@ class PickleMachine(Stack):
         if type(cls) is not Placeholder:
             raise self.refusal(f"the pickle makes an object of {kind_of(cls)}, which is no class that it may name")
         if cls.arguments is not None:  # what an unknown function gave
+            self.spend_items(arguments)
             return Placeholder(cls.name.removesuffix("()") + "()", (cls, *arguments))
         if cls.name in _MAKERS and arguments and type(arguments[0]) is Placeholder:
+            self.spend_items(arguments)
             cls, arguments = arguments[0], arguments[1:]
         return Placeholder(cls.name, arguments)
 
@@ -293,7 +306,9 @@ class PickleMachine(Stack):
             raise self.refusal(f"the pickle makes an object of {kind_of(cls)}, which is no class that it may name")
         if type(arguments[0]) is not tuple or (count == 2 and type(arguments[1]) is not dict):
             raise self.refusal("the pickle makes an object with something else than a tuple of arguments")
-        self._push_object(self._instance(cls, (*arguments[0], *arguments[1:])))
+        if count == 2:
+            self.spend_items(arguments[0])
+        self._push_object(self._instance(cls, arguments[0] if count == 1 else (*arguments[0], arguments[1])))
 
     def _old_instance(self) -> None:
         """Opcode INST: an object of one of Python 2's old classes, by its name."""
@@ -401,12 +416,12 @@ _HANDLERS: dict[int, Callable[[PickleMachine], None]] = {
         # Strings of Python 2, and what it writes integers beyond 32 bits as.
         "U": lambda m: m._push_object(text_of(m._take(m._byte()))),
         "T": lambda m: m._push_object(text_of(m._take(m._unpack(_UINT32)))),
-        "I": lambda m: m._text_line(integer_of, MAX_NUMBER_BYTES),
+        "I": lambda m: m._text_line(integer_of, "integer that is read", MAX_NUMBER_BYTES),
         # Protocols 0 and 1.
-        "L": lambda m: m._text_line(integer_of, MAX_NUMBER_BYTES),
-        "F": lambda m: m._text_line(float_of, MAX_NUMBER_BYTES),
-        "S": lambda m: m._text_line(quoted),
-        "V": lambda m: m._text_line(unicode_of),
+        "L": lambda m: m._text_line(integer_of, "integer that is read", MAX_NUMBER_BYTES),
+        "F": lambda m: m._text_line(float_of, "number", MAX_NUMBER_BYTES),
+        "S": lambda m: m._text_line(quoted, "string in quotes"),
+        "V": lambda m: m._text_line(unicode_of, "text"),
         "l": lambda m: m._push_object(m._pop_mark()),
         "d": PickleMachine._dict,
         "p": lambda m: m._put(m._index()),

@@ -11,7 +11,7 @@ from numgrad.serialization.errors import shortened
 from numgrad.serialization.numpy_pickles import ArrayRecord, DtypeRecord
 from numgrad.serialization.pickle_text import Octets
 from numgrad.serialization.placeholder import Placeholder
-from numgrad.serialization.records import StorageRecord, TensorRecord, why_not_a_view, without_idle_strides
+from numgrad.serialization.records import StorageRecord, StorageView, TensorRecord, why_not_a_view, without_idle_strides
 from numgrad.serialization.short_list import WAY_OUT, Global
 
 if TYPE_CHECKING:
@@ -24,7 +24,12 @@ def kind_of(value: object) -> str:
     """'a list', 'the name torch.FloatStorage': what a value is, without showing what it holds."""
     if type(value) is Global:
         return f"the name {value.name}"
-    names: dict[type, str] = {StorageRecord: "storage", TensorRecord: "tensor", OrderedDict: "OrderedDict"}
+    names: dict[type, str] = {
+        StorageRecord: "storage",
+        StorageView: "storage",
+        TensorRecord: "tensor",
+        OrderedDict: "OrderedDict",
+    }
     names |= {Octets: "str", ArrayRecord: "ndarray", DtypeRecord: "NumPy dtype"}
     name = names.get(type(value), type(value).__name__)
     return "None" if value is None else f"an {name}" if name[0] in "aeiouO" else f"a {name}"
@@ -43,6 +48,8 @@ def _ordered_dict(machine: PickleMachine, name: str, arguments: Arguments) -> ob
         return made
     # Python 2 gives the items to the call, as a list of pairs.
     pairs = arguments[0] if len(arguments) == 1 else None
+    if type(pairs) is list:
+        machine.spend_items(pairs)
     if type(pairs) is not list or not all(type(pair) in (list, tuple) and len(pair) == 2 for pair in pairs):
         raise machine.refusal(f"{name} is called with something else than nothing or one list of pairs")
     for key, value in pairs:
@@ -52,6 +59,8 @@ def _ordered_dict(machine: PickleMachine, name: str, arguments: Arguments) -> ob
 
 def _counter(machine: PickleMachine, name: str, arguments: Arguments) -> object:
     counts = arguments[0] if len(arguments) == 1 else None
+    if type(counts) is dict:
+        machine.spend_items(counts)
     if type(counts) is not dict or not all(type(count) is int for count in counts.values()):
         raise machine.refusal(f"{name} is called with something else than one dict of integers")
     return Counter(counts)
@@ -59,6 +68,8 @@ def _counter(machine: PickleMachine, name: str, arguments: Arguments) -> object:
 
 def _size(machine: PickleMachine, name: str, arguments: Arguments) -> object:
     extents = arguments[0] if len(arguments) == 1 else None
+    if type(extents) is tuple:
+        machine.spend_items(extents)
     if type(extents) is not tuple or not all(type(extent) is int for extent in extents):
         raise machine.refusal(f"{name} is called with something else than one tuple of integers")
     return extents
@@ -187,7 +198,7 @@ def _tensor(machine: PickleMachine, name: str, arguments: Arguments) -> object:
     if not least <= len(arguments) <= most:
         raise machine.refusal(f"{name} is called with {len(arguments)} arguments, expected {least} to {most}")
     storage, offset, size, stride = arguments[:4]
-    if type(storage) is not StorageRecord:
+    if type(storage) not in (StorageRecord, StorageView):
         raise machine.refusal(f"a tensor's storage is {kind_of(storage)}, expected a storage")
     requires_grad, hooks, rest = (*arguments[4:6], arguments[6:]) if least > 4 else (False, None, ())
     dtype = storage.dtype
@@ -203,6 +214,9 @@ def _tensor(machine: PickleMachine, name: str, arguments: Arguments) -> object:
     reason = why_not_a_view(storage, dtype, offset, size, stride) or _why_not_plain(machine, requires_grad, hooks)
     if reason:
         raise machine.refusal(reason)
+    if isinstance(storage, StorageView):
+        offset += storage.offset
+        storage = storage.root
     return TensorRecord(storage, dtype, offset, size, without_idle_strides(size, stride), requires_grad)
 
 
@@ -214,6 +228,18 @@ def _parameter(machine: PickleMachine, name: str, arguments: Arguments) -> objec
     if reason:
         raise machine.refusal(reason)
     return TensorRecord(tensor.storage, tensor.dtype, tensor.offset, tensor.size, tensor.stride, requires_grad)
+
+
+def bare_tensor(machine: PickleMachine, name: str, arguments: Arguments) -> object:
+    """A tensor to which a program has given attributes, without them; None if a call of an unknown name gives none."""
+    if name == "torch._utils._rebuild_parameter_with_state" and len(arguments) == 4:
+        if type(arguments[0]) is TensorRecord:
+            return _parameter(machine, name, arguments[:3])
+    elif name == "torch._tensor._rebuild_from_type_v2" and len(arguments) == 4 and type(arguments[2]) is tuple:
+        function = arguments[0]
+        if type(function) is Global and function.name.startswith("torch._utils._rebuild_tensor"):
+            return _tensor(machine, function.name, arguments[2])
+    return None
 
 
 def _why_not_plain(machine: PickleMachine, requires_grad: object, hooks: object) -> str:

@@ -30,6 +30,23 @@ class StorageRecord:
 
 
 @dataclass(frozen=True, eq=False)
+class StorageView:
+    """A run of a storage's elements that torch before 0.4 had as a storage of its own."""
+
+    root: StorageRecord
+    key: str
+    offset: int
+    numel: int
+
+    dtype = property(lambda self: self.root.dtype)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that it takes."""
+        return self.numel * self.root.nbytes // max(self.root.numel, 1)
+
+
+@dataclass(frozen=True, eq=False)
 class TensorRecord:
     """A strided view of a storage; offset and strides count elements of ``dtype``."""
 
@@ -71,7 +88,9 @@ def c_strides(size: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(reversed(strides))
 
 
-def why_not_a_view(storage: StorageRecord, dtype: StoredDtype, offset: object, size: object, stride: object) -> str:
+def why_not_a_view(
+    storage: StorageRecord | StorageView, dtype: StoredDtype, offset: object, size: object, stride: object
+) -> str:
     """The reason why these fields describe no safe view of the storage, or '' when they do.
 
     NumPy's as_strided checks nothing, so this is the only thing between a file and foreign memory. All arithmetic is

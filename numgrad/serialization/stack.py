@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sized
 from typing import Any
 
 from numgrad.serialization.errors import WeightsFormatError
@@ -21,6 +21,7 @@ _OBJECT_BYTES = 64 << 20
 # Copies of what the pickle holds once: arrays of one string, say.
 MAX_GROWTH = 4
 FREE_GROWTH_BYTES = 16 << 20
+_BYTES_PER_ITEM = 16
 MAX_MARKS = 1_000
 _MAX_NAMES = 1_000
 _AS_LARGE_AS_TWO_DICTS = {OrderedDict, Placeholder}
@@ -107,6 +108,16 @@ class Stack:
             raise self.refusal("the pickle makes more objects than fit its length")
         self._stack.append(value)
 
+    def spend_items(self, items: Sized) -> None:
+        """Count the items of something that is copied or walked over, and may be so again for each few bytes.
+
+        Raises
+        ------
+        WeightsFormatError
+            They are many times as many as the pickle holds.
+        """
+        self.spend(_BYTES_PER_ITEM * len(items))
+
     def _mark(self) -> None:
         if len(self._marks) >= MAX_MARKS:
             raise self.refusal(f"the pickle nests more than {MAX_MARKS} marks")
@@ -134,12 +145,12 @@ class Stack:
         self.end = stop + 1
         return line
 
-    def _text_line(self, parse: Callable[[bytes], Any], most: int = MAX_PICKLE_BYTES) -> None:
+    def _text_line(self, parse: Callable[[bytes], Any], what: str, most: int = MAX_PICKLE_BYTES) -> None:
         line = self._line(most)
         try:
             value = parse(line)
         except ValueError:
-            raise self.refusal(f"a line of the pickle cannot be read as {parse.__name__} does") from None
+            raise self.refusal(f"a line of the pickle is no {what}") from None
         self._push_object(value)
 
     def _index(self) -> int:

@@ -10,7 +10,7 @@ from numgrad.serialization.numpy_pickles import SCALAR_TYPES, ArrayRecord
 from numgrad.serialization.pickle_machine import PickleMachine
 from numgrad.serialization.pickle_text import Octets
 from numgrad.serialization.placeholder import Placeholder
-from numgrad.serialization.records import StorageRecord, TensorRecord
+from numgrad.serialization.records import StorageRecord, StorageView, TensorRecord
 
 MAX_DEPTH = 128
 # Shared containers are legal, but walking them visits each as often as it is reached: ten lists that hold each other
@@ -101,7 +101,9 @@ class _Tree:
             if type(node) is not Placeholder:
                 return node
         name = getattr(
-            node, "name", "a bare storage" if kind is StorageRecord else "a NumPy array or dtype without contents"
+            node,
+            "name",
+            "a bare storage" if kind in (StorageRecord, StorageView) else "a NumPy array or dtype without contents",
         )
         if type(node) is not Placeholder:
             if not self._machine.skip:

@@ -191,6 +191,10 @@ def as_operand(value: Any, dtype: Dtype) -> Tensor:
 
 def as_element(op: str, value: Any, dtype: Dtype) -> Tensor:
     """As `as_operand`, where the value becomes elements and a number that the dtype does not have is refused."""
+    kind = value.__class__
+    fits = (kind is float and dtype.is_floating_point) or (kind is int and not dtype.is_bool)
+    if fits and dtype.smallest <= value <= dtype.largest:
+        return constant(value, dtype)  # type: ignore[return-value]
     number = as_number(value)
     return as_operand(value, dtype) if number is None else constant(number_within(op, number, dtype), dtype)  # type: ignore[return-value]
 

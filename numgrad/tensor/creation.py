@@ -60,13 +60,14 @@ def tensor(data: Any, *, dtype: Dtype | None = None, requires_grad: bool = False
     """
     chosen = None if dtype is None else dtypes.as_dtype("tensor", dtype)
     if isinstance(data, TensorBase):
-        array = data._array()  # type: ignore[attr-defined]
-    elif isinstance(data, (np.ndarray, np.generic)) or hasattr(data, "__array__"):
+        array, natural = data._array(), data._spec.dtype  # type: ignore[attr-defined]
+    elif isinstance(data, (np.ndarray, np.generic)) or (data.__class__ is not list and hasattr(data, "__array__")):
         array = _known_array(np.asarray(data), chosen)
+        natural = dtypes.from_numpy_dtype(array.dtype)
     else:
-        array = nested.array_of(data, chosen)
-    made = empty(array.shape, dtype=dtypes.from_numpy_dtype(array.dtype))
-    if made.numel():
+        array, natural = nested.array_of(data, chosen)
+    made = empty(array.shape, dtype=natural)
+    if made._spec.numel:
         made._array()[...] = array
     return finished(made if chosen is None else cast(made, chosen), requires_grad)
 
@@ -157,7 +158,9 @@ def _filled(op: str, shape: tuple[int, ...], value: Any, dtype: Dtype) -> Tensor
     if number in (0, 1) and math.copysign(1, number) == 1:
         return ops.creation.full(size=shape, value=number, dtype=dtype)  # type: ignore[no-any-return]
     # As an input, not as a parameter: there would be a plan for each number, and -0.0 would find that of 0.0.
-    return ops.elementwise.clone(ops.view.expand(constant(number, dtype), size=shape))  # type: ignore[no-any-return]
+    single = constant(number, dtype)
+    repeated = Tensor(single._storage, spec_of(dtype, shape, (0,) * len(shape)), single._address)
+    return ops.elementwise.clone(repeated)  # type: ignore[no-any-return]
 
 
 def full(size: Any, fill_value: Any, *, dtype: Dtype | None = None, requires_grad: bool = False) -> Tensor:
@@ -198,26 +201,35 @@ def ones(*size: Any, dtype: Dtype | None = None, requires_grad: bool = False) ->
 def zeros_like(input: Tensor, *, dtype: Dtype | None = None, requires_grad: bool = False) -> Tensor:
     """Zeros in the shape of a tensor."""
     chosen = _like("zeros_like", input, dtype)
-    made = ops.creation.zeros_like(input.detach()) if chosen is input.dtype else zeros(input.shape, dtype=chosen)
-    return finished(made, requires_grad)
+    if chosen is input.dtype:
+        return finished(ops.creation.zeros_like(input.detach()), requires_grad)
+    return finished(_laid_as(input, zeros(input.shape, dtype=chosen)), requires_grad)
 
 
 def ones_like(input: Tensor, *, dtype: Dtype | None = None, requires_grad: bool = False) -> Tensor:
     """Ones in the shape of a tensor."""
     chosen = _like("ones_like", input, dtype)
-    return ones(tuple(input.shape), dtype=chosen, requires_grad=requires_grad)
+    return finished(_laid_as(input, ones(tuple(input.shape), dtype=chosen)), requires_grad)
 
 
 def full_like(input: Tensor, fill_value: Any, *, dtype: Dtype | None = None, requires_grad: bool = False) -> Tensor:
     """One value in the shape of a tensor."""
     chosen = _like("full_like", input, dtype)
-    return full(tuple(input.shape), fill_value, dtype=chosen, requires_grad=requires_grad)
+    return finished(_laid_as(input, full(tuple(input.shape), fill_value, dtype=chosen)), requires_grad)
 
 
 def empty_like(input: Tensor, *, dtype: Dtype | None = None, requires_grad: bool = False) -> Tensor:
     """An uninitialised tensor in the shape of another, and in its layout where that is dense."""
     chosen, shape = _like("empty_like", input, dtype), tuple(input.shape)
     return finished(uninitialized(chosen, shape, output_strides(shape, [input._spec])), requires_grad)
+
+
+def _laid_as(input: Tensor, made: Tensor) -> Tensor:
+    """What was made in the shape of ``input``, in its layout where that is dense and seen."""
+    spec = input._spec
+    if spec.is_contiguous or spec.is_private:
+        return made
+    return ops.creation.to_strides(made, strides=output_strides(tuple(spec.shape), [spec]))  # type: ignore[no-any-return]
 
 
 def _like(op: str, input: Tensor, dtype: Any) -> Dtype:
@@ -260,6 +272,8 @@ def arange(
 
 def _bound(op: str, name: str, value: Any) -> float:
     """A number, or the one of a tensor without dimensions."""
+    if value.__class__ is int or value.__class__ is float:
+        return value  # type: ignore[no-any-return]
     number = as_number(value.item() if isinstance(value, Tensor) and value.ndim == 0 else value)
     if number is None:
         raise TypeError(f"{op}(): argument '{name}' must be Number, not {type(value).__name__}")

@@ -16,6 +16,12 @@ from numgrad.tensor.arguments import (
     size_of,
     wrap_dim,
 )
+from numgrad.tensor.clamping import (
+    clamp,
+    clamp_,
+    clamp_max,
+    clamp_min,
+)
 from numgrad.tensor.comparison import (
     allclose,
     bitwise_and,
@@ -40,10 +46,6 @@ from numgrad.tensor.pointwise import (
     assign,
     ceil,
     check_writable,
-    clamp,
-    clamp_,
-    clamp_max,
-    clamp_min,
     copy_,
     cos,
     div,

@@ -214,6 +214,12 @@ def _soft_cross_entropy(
     return _reduced(losses, reduction)
 
 
+def _difference(input: Tensor, target: Tensor) -> Tensor:
+    """input - target in the dtype that both are promoted to, where a mask is 0 and 1."""
+    dtype = F.result_type(input, target)
+    return F.sub(F.cast(input, dtype), F.cast(target, dtype))
+
+
 def mse_loss(
     input: Tensor,
     target: Tensor,
@@ -225,10 +231,7 @@ def mse_loss(
     """The squared differences, each times its weight; their mean or sum."""
     reduction = legacy_reduction(size_average, reduce, reduction)
     _warn_of_sizes(input, target)
-    if target.dtype is not input.dtype:  # so that a bool is taken beside numbers
-        dtype = F.result_type(input, target)
-        input, target = F.cast(input, dtype), F.cast(target, dtype)
-    return _weighted(F.square(F.sub(input, target)), input, weight, reduction)
+    return _weighted(F.square(_difference(input, target)), input, weight, reduction)
 
 
 def l1_loss(
@@ -261,7 +264,7 @@ def huber_loss(input: Tensor, target: Tensor, reduction: str = "mean", delta: fl
     if not delta > 0:
         raise RuntimeError("huber_loss does not support non-positive values for delta.")
     _warn_of_sizes(input, target)
-    return _reduced(ops.elementwise.huber(F.sub(input, target), float(delta)), reduction)
+    return _reduced(ops.elementwise.huber(_difference(input, target), float(delta)), reduction)
 
 
 def smooth_l1_loss(
@@ -289,7 +292,7 @@ def smooth_l1_loss(
     if beta == 0:
         return l1_loss(input, target, reduction=reduction)
     _warn_of_sizes(input, target)
-    return _reduced(ops.elementwise.smooth_l1(F.sub(input, target), float(beta)), reduction)
+    return _reduced(ops.elementwise.smooth_l1(_difference(input, target), float(beta)), reduction)
 
 
 def binary_cross_entropy_with_logits(

@@ -16,8 +16,8 @@ from numgrad.tensor.arguments import as_number, dtype_of_number, number_within
 _PYTHONS = {bool, int, float}
 
 
-def array_of(data: Any, chosen: Dtype | None) -> np.ndarray:
-    """A number, or sequences of numbers, arrays, and tensors of one element, as an array of the dtype ``chosen``.
+def array_of(data: Any, chosen: Dtype | None) -> tuple[np.ndarray, Dtype]:
+    """A number, or sequences of numbers, arrays, and tensors of one element, as an array, and its dtype: ``chosen``.
 
     Without that, it is the one to which all dtypes in the data are promoted: numbers of Python have the default dtype, int64
     or bool, all else has its own.
@@ -34,10 +34,16 @@ def array_of(data: Any, chosen: Dtype | None) -> np.ndarray:
     reader = _Reader(chosen)
     values, _ = reader.read(data, 0)
     dtype = chosen or (reduce(dtypes.promote_types, reader.kinds) if reader.kinds else dtypes.get_default_dtype())
-    if dtype.category != 1:
-        with np.errstate(over="ignore"):
-            return np.array(values, dtype.numpy)
-    if reader.has_floats:
+    if dtype.category == 1:
+        return _integers(values, dtype, reader.has_floats), dtype
+    if dtype is not dtypes.float32:
+        return np.array(values, dtype.numpy), dtype
+    with np.errstate(over="ignore"):
+        return np.array(values, np.float32), dtype
+
+
+def _integers(values: Any, dtype: Dtype, has_floats: bool) -> np.ndarray:
+    if has_floats:
         objects = np.array(values, object)
         numbers = [number_within("tensor", value, dtype) for value in objects.ravel().tolist()]
         return np.array(numbers, np.int64).astype(dtype.numpy).reshape(objects.shape)
@@ -45,6 +51,8 @@ def array_of(data: Any, chosen: Dtype | None) -> np.ndarray:
         integers = np.array(values, np.int64)
     except OverflowError:
         raise ValueError("tensor: Overflow when unpacking long long: an int has more than 64 bits") from None
+    if dtype is dtypes.int64:
+        return integers
     lowest = -dtype.largest if dtype.smallest == 0 else dtype.smallest
     if integers.size and (integers.min() < lowest or integers.max() > dtype.largest):
         raise RuntimeError(f"tensor: value cannot be converted to type {dtype.name} without overflow")
@@ -65,7 +73,8 @@ class _Reader:
             return self._read_item(data, depth)
         types = set(map(type, data))
         if types <= _PYTHONS:
-            self.kinds.update(dtype_of_number(kind()) for kind in types)
+            for kind in types:
+                self.kinds.add(dtype_of_number(kind()))
             self.has_floats |= float in types
             return (data if isinstance(data, (list, tuple)) else list(data)), (len(data),)
         pairs = [self.read(item, depth + 1) for item in data]

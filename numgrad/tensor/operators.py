@@ -7,8 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from numgrad import registry
+from numgrad.engine.constants import constant
 from numgrad.engine.tape import TensorBase, modes
 from numgrad.errors import OperandError
+from numgrad.registry import find
 from numgrad.tensor import functional as F
 from numgrad.tensor import layers as L
 
@@ -17,6 +20,27 @@ def _operator(function: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
     """A function as an operator's method: what it does not know is left to the other operand's class, and then to Python."""
 
     def operator(self: Any, other: Any) -> Any:
+        try:
+            return function(self, other)
+        except OperandError:
+            return NotImplemented
+
+    return operator
+
+
+def _arithmetic(name: str, function: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+    """As `_operator`, with the common case first: floating point, and a tensor of the same dtype or a Python number."""
+    op = find(name)
+
+    def operator(self: Any, other: Any) -> Any:
+        if isinstance(other, TensorBase):
+            dtype = self._spec.dtype
+            if dtype is other._spec.dtype and dtype.is_floating_point:
+                return registry.dispatch(op, (self, other), op.defaults)
+        elif other.__class__ is float or other.__class__ is int:
+            dtype = self._spec.dtype
+            if dtype.is_floating_point:
+                return registry.dispatch(op, (self, constant(other, dtype)), op.defaults)
         try:
             return function(self, other)
         except OperandError:
@@ -38,10 +62,10 @@ def _reflected(function: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]
 
 
 def _matmul(x: Any, y: Any) -> Any:
-    for value in (x, y):
-        if not isinstance(value, (TensorBase, np.ndarray)):
-            raise OperandError(f"matmul: expected a Tensor or a NumPy array, got {type(value).__name__}")
-    if isinstance(x, np.ndarray) or isinstance(y, np.ndarray):
+    if not (isinstance(x, TensorBase) and isinstance(y, TensorBase)):
+        for value in (x, y):
+            if not isinstance(value, (TensorBase, np.ndarray)):
+                raise OperandError(f"matmul: expected a Tensor or a NumPy array, got {type(value).__name__}")
         dtype = F.result_type(x, y)
         x, y = F.as_operand(x, dtype), F.as_operand(y, dtype)
     return L.matmul(x, y)
@@ -110,10 +134,10 @@ class Operators(TensorBase):
 
     # ---- arithmetic --------------------------------------------------------------------------------------------
 
-    __add__, __radd__, __iadd__ = _operator(F.add), _reflected(F.add), _operator(F.add_)
-    __sub__, __rsub__, __isub__ = _operator(F.sub), _reflected(F.sub), _operator(F.sub_)
-    __mul__, __rmul__ = _operator(F.mul), _reflected(F.mul)
-    __truediv__, __rtruediv__ = _operator(F.div), _reflected(F.div)
+    __add__, __radd__, __iadd__ = _arithmetic("add", F.add), _reflected(F.add), _operator(F.add_)
+    __sub__, __rsub__, __isub__ = _arithmetic("sub", F.sub), _reflected(F.sub), _operator(F.sub_)
+    __mul__, __rmul__ = _arithmetic("mul", F.mul), _reflected(F.mul)
+    __truediv__, __rtruediv__ = _arithmetic("div", F.div), _reflected(F.div)
     __floordiv__, __rfloordiv__ = _operator(F.floor_divide), _reflected(F.floor_divide)
     __mod__, __rmod__ = _operator(F.remainder), _reflected(F.remainder)
     __pow__, __rpow__, __ipow__ = _operator(F.pow), _reflected(F.pow), _operator(F.pow_)
@@ -123,6 +147,8 @@ class Operators(TensorBase):
         return F.neg(self)  # type: ignore[arg-type]
 
     def __pos__(self) -> Any:
+        if self._spec.dtype.is_bool:
+            raise RuntimeError("The `+` operator, on a bool tensor is not supported; convert with .long()")
         return self
 
     def __abs__(self) -> Any:
@@ -269,6 +295,8 @@ class Operators(TensorBase):
 
     def sign_(self) -> Any:
         """`sign` in place."""
+        if self.dtype.is_bool:
+            return F.assign("sign_", self, self)  # type: ignore[arg-type]
         return F.in_place("sign", self)  # type: ignore[arg-type]
 
     def expm1_(self) -> Any:

@@ -66,6 +66,18 @@ def _result_type(name: str, *values: Any) -> Dtype:
         raise OperandError(f"{name}: {error}") from None
 
 
+def joint_dtype(name: str, tensor: Tensor, *others: Any) -> Dtype:
+    """The dtype of a tensor and what is combined with it: mostly its own, which is seen without asking for it."""
+    dtype = tensor._spec.dtype
+    for other in others:
+        kind = other.__class__
+        if (kind is int and dtype.category) or (kind is float and dtype.is_floating_point):
+            continue
+        if not isinstance(other, TensorBase) or other._spec.dtype is not dtype:
+            return _result_type(name, tensor, *others)
+    return dtype
+
+
 def _float_result(name: str, *values: Any) -> Dtype:
     dtype = _result_type(name, *values)
     return dtype if dtype.is_floating_point else dtypes.get_default_dtype()
@@ -149,6 +161,8 @@ def div(input: Any, other: Any) -> Tensor:
     >>> ng.div(ng.tensor([1, 2]), 2)
     tensor([0.5000, 1.0000])
     """
+    if isinstance(input, TensorBase) and input._spec.dtype.is_floating_point:
+        return binary(_e.div, input, other)
     dtype = _float_result("div", input, other)
     return _e.div(as_operand(input, dtype), as_operand(other, dtype))  # type: ignore[no-any-return]
 
@@ -175,10 +189,14 @@ def pow(input: Any, exponent: Any) -> Tensor:
     >>> ng.pow(ng.tensor([2.0, 3.0]), 3)
     tensor([ 8., 27.])
     """
-    number = as_number(exponent)
-    if number is not None and isinstance(input, TensorBase):
-        dtype = _checked_power(input, number)
-        input = cast(input, dtype)  # type: ignore[arg-type]
+    kind = exponent.__class__
+    is_tensor = isinstance(input, TensorBase)
+    if is_tensor and (kind is int or kind is float) and input._spec.dtype.is_floating_point:
+        number, dtype = exponent, input._spec.dtype
+    else:
+        number, dtype = as_number(exponent), _checked_power(input, exponent)
+    if is_tensor and number is not None:
+        input = cast(input, dtype)
         if number == 2 and not dtype.is_bool:
             return _e.square(input)  # type: ignore[no-any-return]
         if number == 3 and not dtype.is_bool:
@@ -187,7 +205,7 @@ def pow(input: Any, exponent: Any) -> Tensor:
             return _e.sqrt(input)  # type: ignore[no-any-return]
         if number == -1 and dtype.is_floating_point:
             return _e.reciprocal(input)  # type: ignore[no-any-return]
-    if _result_type("pow", input, exponent).is_bool:
+    if dtype.is_bool:
         base, power = as_operand(input, dtypes.bool_), as_operand(exponent, dtypes.bool_)
         return _e.bitwise_or(base, _e.logical_not(power))  # type: ignore[no-any-return]
     return binary(_e.pow, input, exponent)
@@ -195,7 +213,9 @@ def pow(input: Any, exponent: Any) -> Tensor:
 
 def _checked_power(base: Any, exponent: Any) -> Dtype:
     """The dtype of a power, whose exponent may be a number."""
-    dtype, number = _result_type("pow", base, exponent), as_number(exponent)
+    is_tensor = isinstance(base, TensorBase)
+    dtype = joint_dtype("pow", base, exponent) if is_tensor else _result_type("pow", base, exponent)  # type: ignore[arg-type]
+    number = as_number(exponent)
     if number is not None and number < 0 and dtype.category == 1:
         raise RuntimeError("Integers to negative integer powers are not allowed; convert the base with .float()")
     return dtype
@@ -211,67 +231,21 @@ def minimum(input: Any, other: Any) -> Tensor:
     return binary(_e.minimum, input, other)
 
 
-def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
-    """input, at least min and at most max.
-
-    Raises
-    ------
-    RuntimeError
-        Neither bound is given, or the dtype does not have one of them.
-    """
-    dtype, bounds = _bounds("clamp", check_tensor("clamp", "input", input), min, max)
-    result = cast(input, dtype)
-    for op, bound in bounds:
-        result = op(result, as_operand(bound, dtype))
-    return result
-
-
-def clamp_min(input: Tensor, min: Any) -> Tensor:
-    """input, at least min."""
-    return clamp(input, _given("clamp_min", "min", min))
-
-
-def clamp_max(input: Tensor, max: Any) -> Tensor:
-    """input, at most max."""
-    return clamp(input, max=_given("clamp_max", "max", max))
-
-
-def _given(op: str, name: str, bound: Any) -> Any:
-    if bound is None:
-        raise TypeError(f"{op}(): argument '{name}' must be Tensor or Number, not None")
-    return bound
-
-
-def _bounds(name: str, input: Tensor, min: Any, max: Any) -> tuple[Dtype, list[tuple[Any, Any]]]:
-    """The result's dtype, and the bounds that are given, each with its op.
-
-    Raises
-    ------
-    RuntimeError
-        There are none, or one is a number that the dtype does not have and that would bound nothing right.
-    """
-    bounds = [(op, bound) for op, bound in ((_e.clamp_min, min), (_e.clamp_max, max)) if bound is not None]
-    if not bounds:
-        raise RuntimeError(f"{name}: At least one of 'min' or 'max' must not be None")
-    dtype = _result_type(name, input, *[bound for _, bound in bounds])
-    for _, bound in bounds:
-        number = as_number(bound)
-        if number is not None and dtype.category == 1 and not dtype.smallest <= number <= dtype.largest:
-            raise RuntimeError(f"{name}: the bound {number} cannot be converted to type {dtype.name} without overflow")
-    return dtype, [(_OF_BOOLS[op], bound) for op, bound in bounds] if dtype.is_bool else bounds
-
-
-_OF_BOOLS = {_e.clamp_min: _e.maximum, _e.clamp_max: _e.minimum}
-
-
 def leaky_relu(input: Tensor, slope: Any) -> Tensor:
     """input where it is positive, else slope * input."""
-    return binary(_e.leaky_relu, input, slope)
+    return _activation(_e.leaky_relu, input, slope)
 
 
 def elu(input: Tensor, alpha: Any) -> Tensor:
     """input where it is positive, else alpha * (exp(input) - 1)."""
-    return binary(_e.elu, input, alpha)
+    return _activation(_e.elu, input, alpha)
+
+
+def _activation(op: Any, input: Tensor, number: Any) -> Tensor:
+    dtype = check_tensor(op.name, "input", input)._spec.dtype
+    if not dtype.is_floating_point:
+        raise DtypeError(f"\"{op.name}\" not implemented for '{dtype.torch_name}'; convert with .float() first")
+    return binary(op, input, number)
 
 
 def where(condition: Tensor, input: Any, other: Any) -> Tensor:
@@ -287,7 +261,11 @@ def where(condition: Tensor, input: Any, other: Any) -> Tensor:
 
 def _unary(op: Any, doc: str, floating: builtins.bool = False) -> Callable[[Tensor], Tensor]:
     def function(input: Tensor) -> Tensor:
-        return _unary_float(op, input) if floating else op(check_tensor(op.name, "input", input))
+        if not isinstance(input, TensorBase):
+            check_tensor(op.name, "input", input)
+        if floating and not input._spec.dtype.is_floating_point:
+            input = cast(input, dtypes.get_default_dtype())
+        return registry.dispatch(op, (input,), op.defaults)  # type: ignore[no-any-return]
 
     function.__name__ = function.__qualname__ = op.name
     function.__doc__ = doc
@@ -323,9 +301,9 @@ cos = _unary(_e.cos, "Cosine.", floating=True)
 erf = _unary(_e.erf, "Error function.", floating=True)
 tanh = _unary(_e.tanh, "Hyperbolic tangent.", floating=True)
 sigmoid = _unary(_e.sigmoid, "1 / (1 + exp(-input)).", floating=True)
-silu = _unary(_e.silu, "input * sigmoid(input).", floating=True)
+silu = _unary(_e.silu, "input * sigmoid(input).")
 log_sigmoid = _unary(_e.log_sigmoid, "log(sigmoid(input)).", floating=True)
-softplus = _unary(_e.softplus, "log(1 + exp(input)).", floating=True)
+softplus = _unary(_e.softplus, "log(1 + exp(input)).")
 floor = _rounding(_e.floor, "Largest integer not above input.")
 ceil = _rounding(_e.ceil, "Smallest integer not below input.")
 trunc = _rounding(_e.trunc, "The integer part of input.")
@@ -374,7 +352,7 @@ def gelu(input: Tensor, approximate: str = "none") -> Tensor:
     """
     if approximate not in ("none", "tanh"):
         raise RuntimeError(f"gelu: approximate is {approximate!r}, expected 'none' or 'tanh'")
-    return _unary_float(_e.gelu if approximate == "none" else _e.gelu_tanh, input)
+    return (_e.gelu if approximate == "none" else _e.gelu_tanh)(check_tensor("gelu", "input", input))  # type: ignore[no-any-return]
 
 
 # ---- in place ---------------------------------------------------------------------------------------------------
@@ -393,14 +371,10 @@ def in_place(name: str, target: Tensor, *others: Any) -> Tensor:
     """
     op: Any = find(name)
     dtype = target._spec.dtype
-    common = dtype
-    for other in others:
-        kind = other.__class__
-        if (kind is int and dtype.category) or (kind is float and dtype.is_floating_point):
-            continue
-        if not isinstance(other, TensorBase) or other._spec.dtype is not dtype:
-            common = _result_type(f"{name}_", target, *others)
-            break
+    is_alike = len(others) == 1 and isinstance(others[0], TensorBase) and others[0]._spec.dtype is dtype
+    if is_alike and dtype.is_floating_point and op.differentiable and op.result == "same" and op.in_place is not None:
+        return change_in_place(op.in_place, target, apart(target, others[0]))  # type: ignore[no-any-return]
+    common = joint_dtype(f"{name}_", target, *others)
     if op.accepts == "f" and not common.is_floating_point:
         common = dtypes.get_default_dtype()
     if op.result == "same":  # a comparison's is 1 or 0 in any dtype, and flat
@@ -439,8 +413,8 @@ def sub_(target: Tensor, other: Any, alpha: Any = 1) -> Tensor:
 
 
 def rounded_(name: str, target: Tensor) -> Tensor:
-    """A rounding in place; integers are what they are."""
-    return target if target._spec.dtype.category == 1 else in_place(name, target)
+    """A rounding in place; integers are what they are, and are changed to that."""
+    return assign(f"{name}_", target, target) if target._spec.dtype.category == 1 else in_place(name, target)
 
 
 def pow_(target: Tensor, exponent: Any) -> Tensor:
@@ -450,20 +424,6 @@ def pow_(target: Tensor, exponent: Any) -> Tensor:
     if dtype.is_bool:
         return assign("pow_", target, pow(target, exponent))
     return in_place("pow", target, exponent)
-
-
-def clamp_(target: Tensor, min: Any = None, max: Any = None) -> Tensor:
-    """`clamp` in place."""
-    dtype, bounds = _bounds("clamp_", target, min, max)
-    check_result("clamp_", target, dtype)
-    if dtype is not target._spec.dtype:
-        return assign("clamp_", target, clamp(target, min, max))
-    for _, bound in bounds:  # all that can be refused is refused before the first of two changes
-        if isinstance(bound, TensorBase):
-            ops.view.expand(bound, size=tuple(target._spec.shape))
-    for op, bound in bounds:
-        in_place(op.name, target, bound)
-    return target
 
 
 def fill_(target: Tensor, value: Any) -> Tensor:
@@ -484,8 +444,11 @@ def fill_(target: Tensor, value: Any) -> Tensor:
 
 def apart(target: Tensor, other: Tensor) -> Tensor:
     """``other``, or a copy if it is another view of the target's memory, which would be read while it is written."""
+    one, two = target._storage, other._storage
+    if one is not two and (one._owner is two._owner is None or one.root is not two.root):
+        return other
     same = other._address == target._address and other._spec is target._spec
-    return other if other._storage.root is not target._storage.root or same else _e.clone(other)
+    return other if same else _e.clone(other)
 
 
 def check_writable(name: str, target: Tensor) -> None:
@@ -510,7 +473,8 @@ def assign(name: str, target: Tensor, result: Tensor) -> Tensor:
 
 def copy_(target: Tensor, src: Any) -> Tensor:
     """Copy ``src``, broadcast and converted, into ``target``'s memory."""
-    if as_number(src) is not None:
-        return fill_(target, src)
-    check_tensor("copy_", "src", src)
+    if not isinstance(src, TensorBase):
+        if as_number(src) is not None:
+            return fill_(target, src)
+        check_tensor("copy_", "src", src)
     return change_in_place(ops.creation.copy_, target, apart(target, src))  # type: ignore[no-any-return]

@@ -24,13 +24,10 @@ if TYPE_CHECKING:
 _r = ops.reduce
 
 
-def _converted(op: str, input: Tensor, dtype: Any) -> tuple[Tensor, Dtype | None]:
-    """The input in the dtype that a reduction is asked to have, and that dtype, if it is."""
-    check_tensor(op, "input", input)
-    if dtype is None:
-        return input, None
-    dtype = dtypes.as_dtype(op, dtype)
-    return cast(input, dtype), dtype
+def _converted(op: str, input: Tensor, dtype: Any) -> tuple[Tensor, Dtype]:
+    """The input in the dtype that a reduction is asked to have, and that dtype."""
+    chosen = dtypes.as_dtype(op, dtype)
+    return cast(check_tensor(op, "input", input), chosen), chosen
 
 
 def sum(input: Tensor, dim: Any = None, keepdim: builtins.bool = False, *, dtype: Dtype | None = None) -> Tensor:
@@ -40,8 +37,9 @@ def sum(input: Tensor, dim: Any = None, keepdim: builtins.bool = False, *, dtype
     >>> ng.sum(ng.ones(2, 3), dim=1)
     tensor([3., 3.])
     """
-    input, dtype = _converted("sum", input, dtype)
-    total = _r.sum_(input, dims=reduced_dims("sum", dim, input._spec.ndim, keepdim), keepdim=builtins.bool(keepdim))
+    if dtype is not None or not isinstance(input, TensorBase):
+        input, dtype = _converted("sum", input, dtype)
+    total = _r.sum_(input, dims=reduced_dims("sum", dim, input._spec.ndim, keepdim), keepdim=keepdim)
     return total if dtype is None else cast(total, dtype)  # type: ignore[no-any-return]
 
 
@@ -53,16 +51,19 @@ def mean(input: Tensor, dim: Any = None, keepdim: builtins.bool = False, *, dtyp
     RuntimeError
         The dtype is not floating point.
     """
-    input, _ = _converted("mean", input, dtype)
-    return _r.mean(input, dims=reduced_dims("mean", dim, input._spec.ndim, keepdim), keepdim=builtins.bool(keepdim))  # type: ignore[no-any-return]
+    if dtype is not None or not isinstance(input, TensorBase):
+        input, _ = _converted("mean", input, dtype)
+    return _r.mean(input, dims=reduced_dims("mean", dim, input._spec.ndim, keepdim), keepdim=keepdim)  # type: ignore[no-any-return]
 
 
 def prod(
     input: Tensor, dim: int | None = None, keepdim: builtins.bool = False, *, dtype: Dtype | None = None
 ) -> Tensor:
     """Product of the elements, over all dimensions or one; of integers in int64, or in ``dtype``."""
-    input, dtype = _converted("prod", input, dtype)
-    product = _r.prod(input, dims=reduced_dims("prod", dim, input._spec.ndim, keepdim), keepdim=builtins.bool(keepdim))
+    if dtype is not None:
+        input, dtype = _converted("prod", input, dtype)
+    ndim = check_tensor("prod", "input", input)._spec.ndim
+    product = _r.prod(input, dims=reduced_dims("prod", dim, ndim, keepdim), keepdim=keepdim)
     return product if dtype is None else cast(product, dtype)  # type: ignore[no-any-return]
 
 
@@ -221,7 +222,7 @@ def _extremum(op: Any, input: Tensor, dim: Any, keepdim: builtins.bool) -> Tenso
     dims = reduced_dims(op.name, dim, check_tensor(op.name, "input", input)._spec.ndim, keepdim)
     if dim is None or (isinstance(dim, (tuple, list)) and not dim):
         _refuse_nothing(op.name, input, RuntimeError)
-    return op(input, dims=dims, keepdim=builtins.bool(keepdim))  # type: ignore[no-any-return]
+    return op(input, dims=dims, keepdim=keepdim)  # type: ignore[no-any-return]
 
 
 def _refuse_nothing(name: str, input: Tensor, error: type[Exception]) -> None:
@@ -269,7 +270,7 @@ def _max_or_min(input: Tensor, dim: Any, keepdim: builtins.bool, name: str, whol
     axis = wrap_dim(name, dim, input._spec.ndim)
     if input._spec.ndim == 0:
         return _ValuesIndices((clone(input), cast(ops.creation.zeros_like(input), dtypes.int64)))
-    return _ValuesIndices(along(input, dim=axis, keepdim=builtins.bool(keepdim)))
+    return _ValuesIndices(along(input, dim=axis, keepdim=keepdim))
 
 
 def max(input: Tensor, dim: Any = None, keepdim: builtins.bool = False) -> Any:
@@ -290,7 +291,7 @@ def _arg(op: Any, input: Tensor, dim: int | None, keepdim: builtins.bool) -> Ten
         _refuse_nothing(op.name, input, IndexError)
         flat = op(reshape(input, -1), dim=0, keepdim=False)
         return reshape(flat, (1,) * ndim) if keepdim else flat
-    return op(input, dim=axis, keepdim=builtins.bool(keepdim))  # type: ignore[no-any-return]
+    return op(input, dim=axis, keepdim=keepdim)  # type: ignore[no-any-return]
 
 
 def argmax(input: Tensor, dim: int | None = None, keepdim: builtins.bool = False) -> Tensor:
@@ -306,7 +307,7 @@ def argmin(input: Tensor, dim: int | None = None, keepdim: builtins.bool = False
 def _truth(op: Any, name: str, input: Tensor, dim: Any, keepdim: builtins.bool) -> Tensor:
     ndim = check_tensor(name, "input", input)._spec.ndim
     dims = reduced_dims(name, dim, ndim, keepdim, empty_means_all=False)
-    found = op(input, dims=dims, keepdim=builtins.bool(keepdim))
+    found = op(input, dims=dims, keepdim=keepdim)
     return (
         cast(found, dtypes.uint8) if input._spec.dtype is dtypes.uint8 else found
     )  # as in torch, where masks were uint8

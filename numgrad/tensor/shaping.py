@@ -35,14 +35,13 @@ def _filled_size(op: str, size: tuple[int, ...], numel: int) -> tuple[int, ...]:
     RuntimeError
         There are more of them, another extent is negative, or the rest does not tell what it stands for.
     """
-    for position, extent in enumerate(size):
-        if extent < -1:
-            raise RuntimeError(f"{op}: invalid shape dimension {extent} at index {position} of shape {list(size)}")
     if -1 not in size:
         return size
     known = product([extent for extent in size if extent != -1])
     if size.count(-1) > 1:
         raise RuntimeError(f"{op}: only one dimension can be inferred, got the shape {list(size)}")
+    if builtins.min(size) < -1:
+        return size  # which the op refuses
     if known == 0 and numel == 0:
         raise ShapeError(
             f"{op}: cannot reshape tensor of 0 elements into shape {list(size)} because the unspecified dimension size -1 can "
@@ -56,7 +55,7 @@ def _filled_size(op: str, size: tuple[int, ...], numel: int) -> tuple[int, ...]:
 def view(input: Tensor, *shape: Any) -> Tensor:
     """The same elements in another shape, over the same memory; one extent may be -1."""
     size = size_of("view", shape)
-    if size and builtins.min(size) < 0:
+    if -1 in size:
         size = _filled_size("view", size, input._spec.numel)
     return view_ops.view.apply((input,), size)  # type: ignore[no-any-return]
 
@@ -68,7 +67,10 @@ def reshape(input: Tensor, *shape: Any) -> Tensor:
     >>> ng.reshape(ng.arange(6), (2, -1)).shape
     numgrad.Size([2, 3])
     """
-    return own(view_ops.reshape(input, _filled_size("reshape", size_of("reshape", shape), input._spec.numel)), input)
+    size = size_of("reshape", shape)
+    if size and builtins.min(size) < 0:
+        size = _filled_size("reshape", size, input._spec.numel)
+    return own(view_ops.reshape(input, size), input)
 
 
 def own(result: Tensor, input: Tensor) -> Tensor:
@@ -101,14 +103,14 @@ def transpose(input: Tensor, dim0: int, dim1: int) -> Tensor:
     """Two dimensions exchanged."""
     ndim = input._spec.ndim
     first, second = wrap_dim("transpose", dim0, ndim), wrap_dim("transpose", dim1, ndim)
-    return ops.view.transpose(input, dim0=first, dim1=second) if ndim else input  # type: ignore[no-any-return]
+    return ops.view.transpose(input, dim0=first, dim1=second) if ndim else permute(input)  # type: ignore[no-any-return]
 
 
 def t(input: Tensor) -> Tensor:
     """The transpose of a matrix."""
     if input._spec.ndim > 2:
         raise RuntimeError(f"t() expects a tensor with <= 2 dimensions, but self is {input._spec.ndim}D")
-    return transpose(input, 0, 1) if input._spec.ndim == 2 else input
+    return transpose(input, 0, 1) if input._spec.ndim == 2 else permute(input, *range(input._spec.ndim))
 
 
 def expand(input: Tensor, *size: Any) -> Tensor:

@@ -137,6 +137,9 @@ def binary(op: str) -> Any:
         y = w.operand(x)
         if op in ("<<", ">>"):
             y = w.choice(["0", "1", "3", "np.int64(2)", "True"]) if y[0] != "t" else y
+        if op == "//" and is_float(w[x]):  # flat here, and refused by torch's backward
+            x = f"{x}.detach()"
+            y = f"{y}.detach()" if y[0] == "t" else y
         return f"{x} {op} {y}" if w.chance(0.6) else f"{y} {op} {x}"
 
     return template
@@ -157,17 +160,16 @@ def power(w: Writer, x: str) -> str:
 
 expression("binary", "x ** y", power)
 expression("binary", "alpha", lambda w, x: f"{x}.{w.choice(['add', 'sub'])}({w.operand(x)}, alpha={w.small()})")
-expression(
-    "binary",
-    "method",
-    lambda w, x: f"{x}.{w.choice(['add', 'sub', 'mul', 'div', 'maximum', 'minimum', 'eq', 'lt'])}({w.operand(x)})",
-)
+expression("binary", "method", lambda w, x: f"{x}.{w.choice(['add', 'sub', 'mul', 'div', 'eq', 'lt'])}({w.operand(x)})")
 expression(
     "binary",
     "function",
-    lambda w, x: (
-        f"lib.{w.choice(['add', 'sub', 'mul', 'div', 'maximum', 'remainder', 'floor_divide', 'pow'])}({x}, {w.operand(x)})"
-    ),
+    lambda w, x: f"lib.{w.choice(['add', 'sub', 'mul', 'div', 'remainder', 'pow'])}({x}, {w.operand(x)})",
+)
+expression(
+    "binary",
+    "maximum",
+    lambda w, x: f"{x}.{w.choice(['maximum', 'minimum'])}({w.pick(lambda t: t.shape == w[x].shape)})",
 )
 expression("mixed", "where", lambda w, x: f"lib.where({w.mask(x)}, {x}, {w.operand(x)})")
 expression("mixed", "where turned", lambda w, x: f"lib.where({w.mask(x)}, {w.operand(x)}, {x})")
@@ -296,7 +298,7 @@ def set_item(w: Writer, x: str) -> str | None:
         return None
     value = w.choice([w.number(), w.operand(x), f"{w.pick()}.sum()"])
     if w.chance(0.35):
-        return f"{target} {w.choice(['+', '-', '*', '/', '//', '%', '**'])}= {value}"
+        return f"{target} {w.choice(['+', '-', '*', '/', '%', '**'])}= {value}"
     return f"{target} = {value}"
 
 
@@ -316,6 +318,8 @@ def operator_in_place(op: str) -> Any:
         if op == "@":
             y = w.pick(lambda t: t.ndim == 2) or y
         target = x
+        if op == "//" and differentiable(w[x]):
+            return None
         if w.chance(0.25):
             target = basic_index(w, x) or x
         elif w.chance(0.15):

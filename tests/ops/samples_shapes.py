@@ -245,6 +245,7 @@ good("full", "bools", params={"size": (3,), "value": True, "dtype": ng.bool})
 good("full", "nothing", params={"size": (0, 2), "value": 1.0, "dtype": ng.float32})
 good("full", "large", params={"size": (LARGE,), "value": 0.1, "dtype": ng.float32})
 bad("full", "negative extent", error=RuntimeError, match="negative dimension", call=lambda: ng.full((2, -1), 0.0))
+good("full", "a fraction as bool", params={"size": (3,), "value": 0.5, "dtype": ng.bool})
 bad("full", "extent is a float", error=TypeError, match="must be tuple of ints", call=lambda: ng.full((2, 1.5), 0.0))
 
 good("zeros_like", "floats", normal(2, 3))

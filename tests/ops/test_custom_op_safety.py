@@ -380,6 +380,22 @@ def test_a_wrong_gradient_is_refused(wrong: Callable[..., Any], text: str, prepa
         assert x.grad is None
 
 
+@pytest.mark.parametrize("tangent", [lambda t: 1.0, lambda t: t.to(ng.float64), lambda t: t[:2]])
+def test_a_wrong_tangent_is_refused(tangent: Callable[..., Any]) -> None:
+    op = _identity(lambda g: g, False)
+    op.jvp(lambda ctx, t: tangent(t))
+    with pytest.raises(RuntimeError):
+        ng.func.jvp(op, (ng.ones(3),), (ng.ones(3),))
+
+
+@pytest.mark.parametrize("rule", [lambda batch, x: x.sum(0), lambda batch, x: x[:1], lambda batch, x: x.sum()])
+def test_a_batching_rule_returns_all_examples(rule: Callable[..., Any]) -> None:
+    op = _identity(lambda g: g, False)
+    op.batch(rule)
+    with pytest.raises(RuntimeError, match="a_test_op: its batching rule returned shape .*expected 4 examples"):
+        ng.func.vmap(op)(ng.ones(4, 3))
+
+
 @pytest.mark.parametrize("shapes", [((3,), (5,)), ((2, 3), (3,)), ((1, 4), (3, 5))], ids=str)
 def test_an_elementwise_plan_proves_its_shapes(shapes: tuple[tuple[int, ...], tuple[int, ...]]) -> None:
     op = Op(NAME, ("x",))

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import struct
+import time
+import tracemalloc
 from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
@@ -138,17 +141,17 @@ ROWS: dict[str, tuple[Callable[[], Any], str]] = {
     "a surrogate": (lambda: Raw(b"X\3\0\0\0\xed\xa0\x80"), "not utf-8"),
     "a byte string beyond the end": (lambda: Raw(b"T\xff\xff\xff\x7fab"), "truncated"),
     "a line without end": (lambda: Raw(b"S'ab'"), "does not end"),
-    "a string without quotes": (lambda: Raw(b"Sab\n"), "as quoted does"),
-    "a string of two kinds of quotes": (lambda: Raw(b"S'ab\"\n"), "as quoted does"),
-    "a string with half an escape": (lambda: Raw(b"S'\\x0'\n"), "as quoted does"),
-    "a surrogate by its escape": (lambda: Raw(b"V\\ud800\n"), "as unicode_of does"),
-    "an integer in underscores": (lambda: Raw(b"I1_0\n"), "as integer_of does"),
-    "an integer in spaces": (lambda: Raw(b"I 1\n"), "as integer_of does"),
-    "an integer of 3000 bits": (lambda: Raw(b"L" + b"9" * 690 + b"L\n"), "as integer_of does"),
+    "a string without quotes": (lambda: Raw(b"Sab\n"), "is no string in quotes"),
+    "a string of two kinds of quotes": (lambda: Raw(b"S'ab\"\n"), "is no string in quotes"),
+    "a string with half an escape": (lambda: Raw(b"S'\\x0'\n"), "is no string in quotes"),
+    "a surrogate by its escape": (lambda: Raw(b"V\\ud800\n"), "is no text"),
+    "an integer in underscores": (lambda: Raw(b"I1_0\n"), "is no integer that is read"),
+    "an integer in spaces": (lambda: Raw(b"I 1\n"), "is no integer that is read"),
+    "an integer of 3000 bits": (lambda: Raw(b"L" + b"9" * 690 + b"L\n"), "is no integer that is read"),
     "an integer of 5000 digits": (lambda: Raw(b"L" + b"9" * 5000 + b"L\n"), "does not end"),
     "a long integer of 256 bytes": (lambda: Raw(b"\x8b\0\1\0\0" + bytes(256)), "256 bytes, more than 255"),
-    "a float in hexadecimal": (lambda: Raw(b"F0x1p3\n"), "as float_of does"),
-    "a float that is a name": (lambda: Raw(b"Finfinity\n"), "as float_of does"),
+    "a float in hexadecimal": (lambda: Raw(b"F0x1p3\n"), "is no number"),
+    "a float that is a name": (lambda: Raw(b"Finfinity\n"), "is no number"),
     "a value under a name": (lambda: Raw(b"pabc\n"), "something else than a number"),
     "a mark that is dropped twice": (lambda: Raw(b"(11"), "never set"),
     "a dict of three": (lambda: Raw(b"(K\1K\2K\3d"), "key without a value"),
@@ -407,10 +410,32 @@ def test_legacy_stream_is_refused_with_its_reason(changed: dict[str, Any], reaso
         load(io.BytesIO(Legacy(six(), **changed).data()))
 
 
-def test_legacy_views_of_storages_are_refused() -> None:
-    pid = ("storage", Name("torch", "FloatStorage"), "7", "cpu", 6, ("8", 0, 6))
-    with pytest.raises(WeightsFormatError, match="view of another"):
-        load(io.BytesIO(Legacy(Pid(pid)).data()))
+def test_views_of_untyped_storages_are_refused() -> None:
+    pid = Pid(("storage", Name("torch.storage", "UntypedStorage"), "7", "cpu", 24, ("8", 0, 24)))
+    with pytest.raises(WeightsFormatError, match="storage 7 is untyped, and comes with a view"):
+        load(io.BytesIO(Legacy(pid).data()))
+
+
+@pytest.mark.parametrize(
+    ("view", "reason"),
+    [
+        (1, "a view of storage 7 is an int"),
+        (("8", 0), "a view of storage 7 is a tuple"),
+        ((8, 0, 6), "a view of storage 7 is a tuple"),
+        (("8", -1, 6), "reaches outside of storage 7, which has 6"),
+        (("8", 0, 7), "reaches outside of storage 7, which has 6"),
+        (("8", 4, 3), "reaches outside of storage 7, which has 6"),
+        (("8", 4, -1), "reaches outside of storage 7, which has 6"),
+        (("8", 0.0, 6), "reaches outside of storage 7, which has 6"),
+        (("8", 2, 2), "reaches element 3 of storage 8, which has 2"),
+        (("8", 6, 0), "reaches element 3 of storage 8, which has 0"),
+    ],
+)
+def test_views_of_storages_are_checked(view: Any, reason: str) -> None:
+    """torch before 0.4 had storages that are parts of others."""
+    pid = Pid(("storage", Name("torch", "FloatStorage"), "7", "cpu", 6, view))
+    with pytest.raises(WeightsFormatError, match=reason):
+        load(io.BytesIO(Legacy([six(), rebuild(pid, 0, (4,), (1,), False, OrderedDict())]).data()))
 
 
 def test_many_overlapping_views_cannot_fill_the_memory() -> None:
@@ -419,6 +444,46 @@ def test_many_overlapping_views_cannot_fill_the_memory() -> None:
     views = [tensor(array, "0", storage=storage, offset=i, size=(array.size - i,)) for i in range(1, 40)]
     with pytest.raises(WeightsFormatError, match="overlap so much"):
         load(io.BytesIO(old_zip(views)))
+
+
+# A thing of many items is made once, and then copied or walked over once for each few bytes.
+ITEMS = b"K\1" * 20_000
+AMPLIFIED = {
+    "Counter": (b"}(" + b"".join(struct.pack("<ciBB", b"J", i, 75, 1) for i in range(10_000)) + b"u",
+                b"ccollections\nCounter\n", b"\x85R"),
+    "OrderedDict": (b"](" + b"".join(struct.pack("<2scicc", b"](", b"J", i, b"N", b"e") for i in range(10_000)) + b"e",
+                    b"ccollections\nOrderedDict\n", b"\x85R"),
+    "Size": (b"(" + ITEMS + b"t", b"ctorch\nSize\n", b"\x85R"),
+    "an object": (b"(" + ITEMS + b"t", b"cos\npath\n", b"\x81"),
+    "an object with names": (b"(" + ITEMS + b"t", b"cos\npath\n", b"}\x92"),
+    "a call": (b"(" + ITEMS + b"t", b"cos\nsystem\n", b"R"),
+    "a call of what a call gave": (b"(" + ITEMS + b"t", b"cos\nsystem\n)R", b"R"),
+    "a call by copyreg": (b"(cos\npath\n" + ITEMS + b"t", b"ccopyreg\n__newobj__\n", b"R"),
+    "a call of a known function": (b"(cos\npath\n" + ITEMS + b"t", b"ctorch\nSize\n", b"R"),
+    "odd keys": (b"(K\1t", b"}", b"Ns"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", AMPLIFIED)
+def test_a_small_pickle_cannot_ask_for_much(name: str) -> None:
+    """3,000 times the same large thing: refused soon, or made without a copy."""
+    items, function, use = AMPLIFIED[name]
+    data = (
+        b"\x80\x02]"
+        + items
+        + b"q\xc80"
+        + b"".join([b"](" + function + b"h\xc8" + use + b"e0" for _ in range(3_000)])
+        + b"."
+    )
+    tracemalloc.start()
+    started = time.process_time()
+    try:
+        with contextlib.suppress(WeightsFormatError):
+            load(io.BytesIO(_with_pickle(data)), unknown="skip")
+        assert tracemalloc.get_traced_memory()[1] < 100 << 20
+    finally:
+        tracemalloc.stop()
+    assert time.process_time() - started < 10
 
 
 def test_nothing_is_executed(tmp_path: Any) -> None:

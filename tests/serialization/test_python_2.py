@@ -15,6 +15,7 @@ from tests.serialization.dialects import (
     Call,
     Legacy,
     Name,
+    Pid,
     Raw,
     Str2,
     numpy_array,
@@ -56,6 +57,20 @@ def test_pairs_may_be_tuples_and_are_dicts_in_dicts() -> None:
     inner = Call(Name("collections", "OrderedDict"), ([("b", 1), ("c", [2])],))
     assert read({"a": inner}) == {"a": OrderedDict(b=1, c=[2])}
     assert read(Call(Name("collections", "OrderedDict"), ([],))) == OrderedDict()
+
+
+def test_a_storage_that_is_a_part_of_another() -> None:
+    """torch before 0.4 wrote it with the other's key, and where in it the part lies."""
+
+    def part(offset: int, count: int, *arguments: Any) -> Call:
+        pid = Pid(("storage", Name("torch", "FloatStorage"), "7", "cpu", 6, (f"8{offset}", offset, count)))
+        return Call(Name("torch._utils", "_rebuild_tensor"), (pid, *arguments))
+
+    whole = tensor(SIX, "7")
+    result = read({"whole": whole, "part": part(2, 4, 0, (4,), (1,)), "end": part(3, 3, 1, (2,), (1,))})
+    np.testing.assert_array_equal(result["whole"], SIX)
+    np.testing.assert_array_equal(result["part"], [2, 3, 4, 5])
+    np.testing.assert_array_equal(result["end"], [4, 5])
 
 
 def test_an_optimizer_s_state_by_the_addresses_of_its_parameters() -> None:

@@ -171,6 +171,19 @@ def test_dtypes_that_numpy_does_not_have_are_refused_by_name(dtype: str, new_for
         load(written({"x": tensor}, new_format))
 
 
+@pytest.mark.parametrize("new_format", [True, False], ids=["zip", "legacy"])
+def test_tensors_with_attributes_are_read_without_them(new_format: bool) -> None:
+    parameter, tensor = torch.nn.Parameter(torch.arange(3.0)), torch.arange(4.0)[1:]
+    parameter.role, tensor.role = "scale", {"of": torch.device("cpu")}
+    obj = {"parameter": parameter, "tensor": tensor}
+    with pytest.raises(WeightsFormatError, match="tensors with attributes are not read; load.*unknown='skip'"):
+        load(written(obj, new_format))
+    result = load(
+        written(obj, new_format), unknown="skip", make_tensor=lambda array, name, grad: (array.tolist(), grad)
+    )
+    assert result == {"parameter": ([0, 1, 2], True), "tensor": ([1, 2, 3], False)}
+
+
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("new_format", [True, False], ids=["zip", "legacy"])
 @pytest.mark.parametrize(

@@ -32,17 +32,19 @@ OPS = {
     "clone": lambda lib, x, y: x.clone(),
     "cast": lambda lib, x, y: x.double(),
     "zeros_like": lambda lib, x, y: lib.zeros_like(x),
+    "ones_like": lambda lib, x, y: lib.ones_like(x, dtype=lib.int32),
+    "full_like": lambda lib, x, y: lib.full_like(x, 2.5),
 }
 
 
 @pytest.mark.parametrize("name", OPS)
 def test_a_result_lies_as_its_operands_do(name: str, torch: ModuleType) -> None:
     seen = 0
-    for seed in range(150):
+    for seed in range(60):
         results = []
         for lib in (ng, torch):
             rng = np.random.default_rng(seed)
-            shape = tuple(int(n) for n in rng.integers(1, 4, int(rng.integers(1, 5))))
+            shape = tuple(int(n) for n in rng.integers(2, 5, int(rng.integers(1, 5))))
             x, y = operand(lib, rng, shape), operand(lib, rng, shape)
             results.append(OPS[name](lib, x, y))
         ours, theirs = results
@@ -51,4 +53,4 @@ def test_a_result_lies_as_its_operands_do(name: str, torch: ModuleType) -> None:
         ]  # of one element, who cares
         assert strides[0] == strides[1], f"seed {seed}: {strides}, {ours.shape}"
         seen += not ours.is_contiguous()
-    assert seen > 20
+    assert seen > 10

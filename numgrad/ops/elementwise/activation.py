@@ -187,5 +187,6 @@ def _(g, x):
     # overflows.
     y = scalar.where(x > 32, 32, scalar.where(x < -32, -32, x))
     u2 = 1.5957691216057308 * (y + 0.044715 * y * y * y)
-    s = scalar.sigmoid(u2)
-    return g * (s + y * (s * scalar.sigmoid(-u2)) * (1.5957691216057308 * (1 + 0.134145 * y * y)))
+    tail = scalar.sigmoid(scalar.where(u2 > 0, -u2, u2))
+    phi = scalar.where(u2 > 0, 1 - tail, tail)
+    return g * (phi + y * (tail * (1 - tail)) * (1.5957691216057308 * (1 + 0.134145 * y * y)))
