@@ -295,7 +295,7 @@ class Operators(TensorBase):
 
     def sign_(self) -> Any:
         """`sign` in place."""
-        if self.dtype.is_bool:
+        if self._spec.dtype.is_bool:
             return F.assign("sign_", self, self)  # type: ignore[arg-type]
         return F.in_place("sign", self)  # type: ignore[arg-type]
 
