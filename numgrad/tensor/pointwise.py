@@ -27,6 +27,7 @@ from numgrad.tensor.arguments import (
     compared_dtype,
     result_type,
 )
+from numgrad.tensor.checked import older_form
 
 if TYPE_CHECKING:
     from numgrad.tensor.tensor import Tensor
@@ -92,7 +93,7 @@ def _unary_float(op: Any, input: Tensor) -> Tensor:
 # ---- functions --------------------------------------------------------------------------------------------------
 
 
-def add(input: Any, other: Any, *, alpha: Any = 1) -> Tensor:
+def add(input: Any, other: Any, *further: Any, alpha: Any = 1) -> Tensor:
     """input + alpha * other.
 
     Raises
@@ -104,13 +105,17 @@ def add(input: Any, other: Any, *, alpha: Any = 1) -> Tensor:
     >>> ng.add(ng.tensor([1.0, 2.0]), 10, alpha=2)
     tensor([21., 22.])
     """
+    if further:
+        other, alpha = older_form("add", other, further, alpha)
     return binary(
         _e.add, input, other if alpha.__class__ is int and alpha == 1 else _scaled("add", input, other, alpha)
     )
 
 
-def sub(input: Any, other: Any, *, alpha: Any = 1) -> Tensor:
+def sub(input: Any, other: Any, *further: Any, alpha: Any = 1) -> Tensor:
     """input - alpha * other."""
+    if further:
+        other, alpha = older_form("sub", other, further, alpha)
     _refuse_bools(input, other)
     return binary(
         _e.sub, input, other if alpha.__class__ is int and alpha == 1 else _scaled("sub", input, other, alpha)
