@@ -278,14 +278,19 @@ class Tensor(Operators):
     def data(self, value: Tensor) -> None:
         if not isinstance(value, Tensor):
             raise TypeError(f"Variable data has to be a tensor, but got {type(value).__name__}")
+        if value._storage.root is self._storage.root and value._address == self._address and value._spec is self._spec:
+            return  # as after ``x.data += 1``: it is this memory already
         storage = value._storage.share()
         # As a change through `data`, it is no change to a graph that saved this tensor; one of another layout or dtype
         # could not be read as the former one, so the graph has to notice.
-        storage.version = self._storage.version + (value._spec is not self._spec)
+        storage.version = self._storage.version
+        if value._spec is not self._spec:
+            storage.version += 1
+            self._accumulator = None
         self._storage, self._spec, self._address = storage, value._spec, value._address
         if value._spec.is_private:
             private.moves_with(value, self)
-        self._base = self._view_node = self._accumulator = None
+        self._base = self._view_node = None
 
     # ---- values in Python and NumPy ----------------------------------------------------------------------------
 
