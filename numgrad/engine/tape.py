@@ -9,9 +9,9 @@ import weakref
 from collections.abc import Sequence
 from typing import Any
 
-from numgrad.engine.node_types import class_of, stem_of
 from numgrad.errors import GradError
 from numgrad.layout import Spec
+from numgrad.node_types import SeenNode, stem_of
 from numgrad.runtime import quick_words
 from numgrad.runtime.memory import Storage
 
@@ -113,7 +113,7 @@ class Record:
             self.quick = self._words.ctypes.data  # for `quick.apply`
 
 
-class Node:
+class Node(SeenNode):
     """One recorded application: its backward, the nodes of its inputs (``edges``), and the saved tensors.
 
     Nodes are numbered as they are made, so the reverse of that order is an order in which every gradient is complete
@@ -138,33 +138,6 @@ class Node:
     output_specs = property(lambda self: self.record.output_specs)
 
     makes_results = True  # what `apply` returns is nobody else's, unless it is what came in
-    is_seen = False  # of the class of its name
-    slots: tuple[int | None, ...] | None = None  # of a class of a name: which inputs `next_functions` lists
-
-    def name(self) -> str:
-        """The name that torch would print, such as 'MulBackward0'."""
-        return str(self.op.graph_node(self.input_specs, self.needs, self.params)[0])
-
-    def seen(self) -> Node:
-        """This node, of the class of its name from now on: to be called before others get it."""
-        if not self.is_seen:
-            self.__class__ = self.class_to_see()
-        return self
-
-    def class_to_see(self) -> type[Node]:
-        """The class that has this node's name, and attributes for what it saved."""
-        name, slots = self.op.graph_node(self.input_specs, self.needs, self.params)
-        return class_of(Node, name, slots, self.op)
-
-    @property
-    def next_functions(self) -> tuple[tuple[Node | None, int], ...]:
-        """For each input the node that made it and which of that node's outputs it is; (None, 0) where none is needed.
-
-        Inputs are torch's, in its order: those that no gradient could be of, such as indices, are left out.
-        """
-        edges, slots = self.seen().edges, self.slots
-        listed = edges if slots is None else [None if slot is None else edges[slot] for slot in slots]
-        return tuple((None, 0) if edge is None else (edge[0].seen(), edge[1]) for edge in listed)
 
     def apply(self, grads: list[Any], create_graph: bool) -> tuple[Any, ...]:
         """Gradients of the inputs from those of the outputs."""

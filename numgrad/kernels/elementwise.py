@@ -16,10 +16,8 @@ import functools
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from numgrad.dtypes import by_code
 from numgrad.errors import KernelError, ShapeError
 from numgrad.kernels.integers import from_float
-from numgrad.kernels.odometer import loop, rows_head, rows_tail
 from numgrad.kernels.source import free_name, function_from, passed_through, typed_function
 from numgrad.kernels.transpose import plan_transpose
 from numgrad.layout import Spec, product
@@ -70,18 +68,82 @@ def elementwise_kernel(
     if not outputs:
         lines.append("    holds = False")
     if outer:
-        lines += rows_head(operands, outer)
-        body, indent = loop(operands, pattern, outputs, count_in, "inner", "_o", over), "        "
+        lines += _rows_head(operands, outer)
+        body, indent = _loop(operands, pattern, outputs, count_in, "inner", "_o", over), "        "
     else:
-        body, indent = loop(operands, pattern, outputs, count_in, "stop - start", "start", over), "    "
+        body, indent = _loop(operands, pattern, outputs, count_in, "stop - start", "start", over), "    "
     lines += [indent + line for line in body]
     if outer > 1:
-        lines += rows_tail(outer)
+        lines += _rows_tail(outer)
     if not outputs:
         lines += ["    if holds:", "        status[0] = 1"]
     generated = function_from("\n".join(lines) + "\n", own_name, {"function": function})
     generated.__name__ = name
     return Kernel(generated, ", ".join(types + ["i8"] * len(scalars)))
+
+
+def _rows_head(operands: list[str], outer: int) -> list[str]:
+    """The odometer: where the first row starts, and where each operand's row does."""
+    lines = ["    rest = start"] if outer > 1 else []
+    for d in reversed(range(1, outer)):
+        lines += [f"    i{d} = rest % n{d}", f"    rest = rest // n{d}"]
+    lines += (
+        ["    i0 = rest", "    for row in range(start, stop):"] if outer > 1 else ["    for i0 in range(start, stop):"]
+    )
+    for operand in operands:
+        offset = " + ".join(f"i{d} * {operand}_s{d}" for d in range(outer))
+        lines.append(f"        {operand}_o = {offset}")
+    return lines
+
+
+def _rows_tail(outer: int) -> list[str]:
+    """The odometer's step: a division for each dimension would take longer than a short row."""
+    lines = []
+    for d in reversed(range(outer)):
+        indent = "    " * (outer - d + 1)
+        lines.append(f"{indent}i{d} += 1")
+        if d:
+            lines += [f"{indent}if i{d} == n{d}:", f"{indent}    i{d} = 0"]
+    return lines
+
+
+def _loop(
+    operands: list[str],
+    pattern: str,
+    outputs: tuple[int | None, ...],
+    count_in: int,
+    extent: str,
+    base: str,
+    over: int | None,
+) -> list[str]:
+    """The inner loop; ``base`` is 'start' (flat) or '_o' (a row's offsets)."""
+    lines: list[str] = []
+    reads: list[str] = []
+    writes: list[str] = []
+    for operand, letter in zip(operands, pattern, strict=True):
+        first = f"{operand}_o" if base == "_o" else "start"
+        if letter == "a":
+            lines.append(f"{operand}_v = {operand}[{first}:{first} + ({extent})]")
+            access = f"{operand}_v[i]"
+        elif letter == "s":
+            lines.append(f"{operand}_v = {operand}[{first if base == '_o' else '0'}]")
+            access = f"{operand}_v"
+        else:
+            lines.append(f"{operand}_b = {first}" + ("" if base == "_o" else f" * {operand}_t"))
+            access = f"{operand}[{operand}_b + i * {operand}_t]"
+        (reads if len(reads) < count_in else writes).append(access)
+    if over is not None:
+        writes = [reads[over]]
+    lines.append(f"for i in range({extent}):")
+    call = f"function({', '.join(reads)})"
+    if not outputs:
+        lines.append(f"    holds = holds | {call}")
+    elif outputs == (None,):
+        lines.append(f"    {writes[0]} = {call}")
+    else:
+        lines.append(f"    result = {call}")
+        lines += [f"    {write} = result[{item}]" for write, item in zip(writes, outputs, strict=True)]
+    return lines
 
 
 # ---- planning ---------------------------------------------------------------------------------------------------
@@ -145,10 +207,11 @@ def plan_elementwise(
     copies = len(inputs) == 1 and passed_through(function, 1) == (True,)
     if copies and plan_transpose(b, inputs[0], outputs[0], extents, strides):
         return
-    if by_code(compute).is_floating_point and any(out.spec.dtype.category == 1 for out in outputs):
+    rounds = any(x.spec.dtype.is_floating_point for x in inputs)
+    if rounds and any(out.spec.dtype.category == 1 for out in outputs):
         if not copies:
-            raise KernelError(f"{name}: computes {compute} for {outputs[0].spec}, expected a cast of its own")
-        scalar = from_float(compute, outputs[0].code)
+            raise KernelError(f"{name}: computes in floating point for {outputs[0].spec}, expected a cast of its own")
+        scalar = from_float(inputs[0].code, outputs[0].code)
     else:
         scalar = typed_function(function, compute)
     operands, extents, strides = _turned(b, operands, len(inputs), extents, strides)

@@ -316,8 +316,10 @@ def plan_rows(
     *, batch: int, channels: int, columns: int, packed: bool = False, bias: Operand | None = None, bias_batch: int = 0,
     accumulate: bool = False, watch: bool = False,
 ) -> Watched | None:  # fmt: skip
-    """Launch `rows_kernel`, and with ``watch`` say what it found. With form "dot", ``right.channel`` is 1; else ``right`` is ``packed`` into panels of the
-    form's width, or ``right.column`` is 1 and ``columns`` a multiple of that width.
+    """Launch `rows_kernel`, and with ``watch`` say what it found.
+
+    With form "dot", ``right.channel`` is 1; else ``right`` is ``packed`` into panels of the form's
+    width, or ``right.column`` is 1 and ``columns`` a multiple of that width.
     """
     code = a.operand.code
     dtype = dtypes.by_code(code)

@@ -23,7 +23,8 @@ points, besides infinity    output, input       weight
 ==========================  ==================  ============
 
 The last are the best of fifteen sets that were tried. The largest error, as a part of the largest element, is 2e-6 with
-them, 4e-7 for m = 2, and 2e-7 for the direct sum. An infinite element makes NaN of its tile's other outputs.
+them, 4e-7 for m = 2, and 2e-7 for the direct sum. Tiles with elements that would spoil outputs which do not see them are
+computed by the direct sum (`winograd_repair`).
 """
 
 from __future__ import annotations
@@ -113,7 +114,7 @@ def add_bias(out, bias, columns, start, stop):
 
 def _plan_transform(
     b: PlanBuilder, matrix: Matrix, source: Operand, goal: Operand, *, units: int, channels: int,
-    image_side: int = NEITHER, image: tuple[int, int, int, int, int, int] = (1, 1, 1, 1, 1, 0), first_unit: int = 0,
+    image_side: int = NEITHER, image: tuple[int, ...] = (1, 1, 1, 1, 1, 0), first_unit: int = 0,
     source_place: tuple[int, int, int] = (0, 0, 0), goal_place: tuple[int, int, int] = (0, 0, 0),
     panel: tuple[int, int] | None = None, flags: Operand | None = None, first_flag: int = 0, watched: int = OUTPUTS,
 ) -> None:  # fmt: skip
@@ -236,8 +237,9 @@ class _Filters:
 class _Room:
     """The memory of a worker of `filter_kernel`, for blocks of so many tiles and outputs, in elements.
 
-    It begins with a pixel of zeros, one for what nobody wants and the what is watched; then follow, unless filters are ``given``, a panel of them
-    as it is read (or nothing where they need not be ``turned`` round) and the transformed ones; then tiles and results.
+    It begins with a pixel of zeros, one for what nobody wants and what is watched; then follow, unless filters are ``given``, a
+    panel of them as it is read (or nothing where they need not be ``turned`` round) and the transformed ones; then tiles and
+    results.
     """
 
     def __init__(
@@ -387,8 +389,8 @@ def plan_winograd_weight(
 
 
 class _WeightRoom:
-    """The memory of a worker of `weight_kernel`, in elements: two pixels, what is watched; tiles of the input, as [point, panel of channels,
-    tile, channel]; those of the gradient; and sums."""
+    """The memory of a worker of `weight_kernel`, in elements: two pixels, what is watched; tiles of the input, as [point,
+    panel of channels, tile, channel]; those of the gradient; and sums."""
 
     def __init__(self, m: int, code: str, channels: int, outputs: int, tiles: int) -> None:
         width, points = tile_shape(code, "many")[1], (m + 2) ** 2

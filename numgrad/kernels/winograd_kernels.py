@@ -118,8 +118,8 @@ def transform_kernel(code: str, matrix: Matrix, watching: bool = False) -> Kerne
     @kernel(f"{code}[:], {code}[:], {code}[:], i8[:], i8[:], {'i8, ' * 21}")
     def transform(
         source, goal, spare, words, flags, first_flag, watched, spare_count, image_side, height, width, tiles_h, tiles_w, step,
-        origin, pixel_step, first_unit, source_base, source_plane, source_unit, goal_base, goal_plane, goal_unit, panel_width, panel_step, channels,
-        start, stop, worker,
+        origin, pixel_step, first_unit, source_base, source_plane, source_unit, goal_base, goal_plane, goal_unit,
+        panel_width, panel_step, channels, start, stop, worker,
     ):  # fmt: skip
         # Units are counted from the first, but tiles of an image are numbered through.
         transform_units(

@@ -9,7 +9,7 @@ the tile's alone, so that it depends on no other image and no thread.
 
 While a tile is transformed, `simd.transform_tile` sums its squares, which is hidden behind its loads and stores. The sum is no
 smaller than any pixel's square, and each window has one of the four pixels that `list_few` finds, so a tile that passes
-`simd.even_tile` is even. Any other is flagged. After all else `repair_kernel` looks at flagged tiles closely, and computes
+`simd_norms.even_tile` is even. Any other is flagged. After all else `repair_kernel` looks at flagged tiles closely, and computes
 the outputs of the uneven ones by the direct sum. A weight's gradient is a sum over tiles: there flagged ones count as zeros,
 those of the input if some tap sees too little, those of the output's gradient if their pixels are uneven among
 themselves (`MOST_UNEVEN_GRAD`), and `repair_weight_kernel` adds what belongs in their place.
@@ -20,7 +20,7 @@ from __future__ import annotations
 import functools
 
 from numgrad.kernels.gemm_rows import lanes, tile_shape
-from numgrad.runtime import simd
+from numgrad.runtime import simd, simd_norms
 from numgrad.runtime.kernel import Device, Kernel, device, kernel
 from numgrad.runtime.plan import Operand, PlanBuilder
 from numgrad.runtime.simd import ADD, address_of
@@ -44,10 +44,10 @@ def watcher(code: str) -> tuple[Device, Device]:
     """``list_few(words, few, side, watched, image, top, left)`` and ``passes(sums, watched)``.
 
     The first writes the addresses of `FEW` pixels of a tile of ``side`` x ``side`` pixels, whose own addresses ``words`` holds,
-    those beyond the image leading to zeros; whether each window has one of them. ``image`` says (height, width, first tile's origin, bytes from one pixel to the
-    next), ``top`` and ``left`` where in it the tile's first pixel is.
+    those beyond the image leading to zeros; it returns whether each window has one of them. ``image`` says (height, width,
+    first tile's origin, bytes from one pixel to the next), ``top`` and ``left`` where in it the tile's first pixel is.
     """
-    surely_even, is_even = simd.even_tile(code, True), simd.even_tile(code, False)
+    surely_even, is_even = simd_norms.even_tile(code, True), simd_norms.even_tile(code, False)
     hugest, most, most_of_grad = HUGEST[code] ** 2, float(MOST_UNEVEN**2), float(MOST_UNEVEN_GRAD**2)
 
     @device
@@ -97,7 +97,7 @@ def watcher(code: str) -> tuple[Device, Device]:
 def repair_kernel(code: str, m: int) -> Kernel:
     """The kernel that computes the outputs of uneven tiles by the direct sum; an item is `SHARE` tiles."""
     vector, side, itemsize = lanes(code), m + 2, 4 if code == "f4" else 8
-    tile, norm_of = simd.strided_tile(code, m, 1), simd.norm_tile(code)
+    tile, norm_of = simd.strided_tile(code, m, 1), simd_norms.norm_tile(code)
     hugest, most_uneven = HUGEST[code] ** 2, float(MOST_UNEVEN**2)
 
     @device
@@ -212,8 +212,8 @@ def repair_weight_kernel(code: str, m: int) -> Kernel:
 
 
 def plan_repair(
-    b: PlanBuilder, m: int, source: Operand, weight: Operand, goal: Operand, flags: Operand, image: tuple[int, ...], channels: int,
-    outputs: int, turned: bool,
+    b: PlanBuilder, m: int, source: Operand, weight: Operand, goal: Operand, flags: Operand, image: tuple[int, ...],
+    channels: int, outputs: int, turned: bool,
 ) -> None:  # fmt: skip
     """Compute the flagged tiles' outputs again; see `winograd.plan_winograd`."""
     code, tiles = source.code, flags.extent
@@ -226,11 +226,10 @@ def plan_repair(
 
 
 def plan_repair_weight(
-    b: PlanBuilder, m: int, grad_out: Operand, x: Operand, grad_weight: Operand, flags: Operand, image: tuple[int, ...], channels: int,
-    outputs: int, output_block: int,
+    b: PlanBuilder, m: int, grad_out: Operand, x: Operand, grad_weight: Operand, flags: Operand, image: tuple[int, ...],
+    channels: int, outputs: int, output_block: int,
 ) -> None:  # fmt: skip
     """Add what flagged tiles contribute; see `winograd.plan_winograd_weight`."""
-    tiles_h, tiles_w = image[4:6]
     blocks = -(-outputs // output_block)
     tiles = flags.extent // (1 + blocks)
     rows = tile_shape(x.code, "many")[0]

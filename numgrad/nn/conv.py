@@ -14,6 +14,7 @@ from numgrad.nn.module import Module
 from numgrad.nn.parameter import Parameter
 from numgrad.nn.sizes import Pair, pair
 from numgrad.tensor import creation
+from numgrad.tensor.arguments import as_int
 from numgrad.tensor.checked import cpu
 from numgrad.tensor.tensor import Tensor
 
@@ -76,10 +77,11 @@ class Conv2d(Module):
     ) -> None:
         super().__init__()
         cpu("Conv2d", device)
+        groups = as_int("Conv2d", "groups", groups)
         if groups <= 0:
             raise ValueError("groups must be a positive integer")
         for name, channels in (("in_channels", in_channels), ("out_channels", out_channels)):
-            if channels % groups:
+            if as_int("Conv2d", name, channels) % groups:
                 raise ValueError(f"{name} must be divisible by groups")
         if isinstance(padding, str):
             if padding not in ("same", "valid"):

@@ -159,18 +159,17 @@ class Elementwise(Op):
             self.in_place.take_backward()
         return function
 
-    def in_place_backward(self, function: ScalarFunction) -> ScalarFunction:
-        """Attach a scalar backward for the in-place form alone: one that reads ``out``, where the other reads what it is over.
+    def in_place_by_result(self, function: ScalarFunction) -> Op:
+        """Another in-place form, whose scalar backward reads ``out`` where the op's own reads what is written over.
 
-        Else the in-place form keeps a copy of its input for the backward.
+        `in_place` keeps a copy of that for its backward.
         """
-        assert self.in_place is not None
         twin = copy.copy(self)
         twin.in_place, twin._parts, twin._pushes, twin._saving = None, {}, {}, {}
         twin.backward(function)
-        self.in_place.base = twin
-        self.in_place.take_backward()
-        return function
+        made = _InPlace(twin)
+        made.take_backward()
+        return made
 
     def _argument_names(self) -> tuple[str, ...]:
         return _parameter_names(self.scalar_forward)
@@ -192,9 +191,10 @@ class Elementwise(Op):
             if self.refused is not None and out.spec.numel:
                 names = self._argument_names()
                 asked = [inputs[names.index(name)] for name in _parameter_names(self.refused)]
-                plan_check(b, f"{self.name}_check", self.refused, compute.code, asked)
+                plan_check(b, f"{self.name}_check", self.refused, self.literals(compute), asked)
                 gated = True
-        plan_elementwise(b, self.name, function, self.literals(compute), inputs, [out], cost=self.cost, gated=gated)
+        code = self.literals(compute)
+        plan_elementwise(b, self.name, function, code, inputs, [out], cost=self.cost, gated=gated)
 
     def literals(self, dtype: Dtype) -> str:
         """The dtype of number literals in the scalar functions, for operands of one."""

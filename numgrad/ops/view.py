@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from numgrad import registry
 from numgrad.errors import ShapeError
 from numgrad.kernels.fill import plan_fill
 from numgrad.kernels.reduce import plan_reduce
@@ -395,8 +396,19 @@ def _(b: PlanBuilder, base: Operand, window: Operand, size: Any, strides: Any, o
 def _(ctx, grad):
     base = ctx.input_specs[0]
     inside = _window_of(grad, base, ctx.params)
-    outside = find("sub")(grad, _on_base(inside, base, ctx.params)) if ctx.needs[0] else None
+    outside = _without_window(grad, inside, base, ctx) if ctx.needs[0] else None
     return outside, inside if ctx.needs[1] else None
+
+
+def _without_window(grad: Any, inside: Any, base: Spec, ctx: Any) -> Any:
+    """A gradient with zeros in the window of its base, whatever it has there: NaN minus NaN would be NaN."""
+    if base.is_dense and not ctx.create_graph and not registry.is_wrapped():
+        laid = with_layout(grad, base.strides)
+        outside = find("clone")(laid) if laid._storage is grad._storage else laid
+        find("copy_")(as_strided(outside, **ctx.params._asdict()), 0)
+        return outside
+    ones = find("add")(find("zeros_like")(inside), 1)
+    return find("where")(find("eq")(_on_base(ones, base, ctx.params), 0), grad, 0)
 
 
 @copy_slices.oracle

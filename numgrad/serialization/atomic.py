@@ -54,8 +54,8 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
             os.fsync(file.fileno())
             if before is not None:
                 _take_over(file.fileno(), before)
-            if isinstance(file.name, int):  # it has no name yet; with a folder, though unused, os.link follows links
-                os.link(f"/proc/self/fd/{file.name}", temporary, src_dir_fd=file.name, follow_symlinks=True)
+            if isinstance(file.name, int):
+                _give_name(file.name, temporary)
         os.replace(temporary, target)
     except BaseException:
         # KeyboardInterrupt too must not leave the temporary file behind, wherever it came.
@@ -72,13 +72,27 @@ def _opened(
     mode = 0o666 if before is None else stat.S_IMODE(before.st_mode) & 0o600
     try:
         try:
-            descriptor = os.open(folder, os.O_WRONLY | os.O_TMPFILE, mode)
+            descriptor = os.open(folder, os.O_RDWR | os.O_TMPFILE, mode)
         except (AttributeError, OSError):  # another system or file system, or a folder that is not there: said below
             return open(temporary, "xb", opener=lambda name, flags: os.open(name, flags, mode))
         return open(descriptor, "wb")
     except OSError as error:
         # The name that the caller knows says more.
         raise OSError(error.errno, error.strerror, path) from None
+
+
+def _give_name(descriptor: int, name: str) -> None:
+    """Give a file that has none its name; where the system does not let files be linked, as Android, give it to a copy."""
+    try:
+        # With a folder, which an absolute path makes no use of, os.link goes through the link that /proc has.
+        os.link(f"/proc/self/fd/{descriptor}", name, src_dir_fd=descriptor, follow_symlinks=True)
+    except OSError:
+        with open(name, "xb", opener=lambda path, flags: os.open(path, flags, 0o600)) as copy:
+            while piece := os.pread(descriptor, 1 << 20, copy.tell()):
+                copy.write(piece)
+            copy.flush()
+            os.fsync(copy.fileno())
+            _take_over(copy.fileno(), os.fstat(descriptor))
 
 
 def _take_over(descriptor: int, before: os.stat_result) -> None:

@@ -23,6 +23,8 @@ class WeightsFormatError(ValueError):
     'a.pth: the file is empty'
     """
 
+    more_may_help = False  # for readers that begin with a part of a file: the bytes ended before what they say did
+
     def __init__(self, path: str, reason: str) -> None:
         # Both go to the base class so that the exception survives pickling, as it must to cross process boundaries.
         super().__init__(path, reason)

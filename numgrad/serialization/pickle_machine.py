@@ -104,7 +104,7 @@ class PickleMachine(Stack):
             try:
                 opcode = data[self.end]
             except IndexError:
-                raise self.refusal("the pickle is truncated") from None
+                raise self.ended("the pickle is truncated") from None
             self.end += 1
             handler = handlers.get(opcode)
             if handler is not None:
@@ -197,7 +197,7 @@ class PickleMachine(Stack):
         for _ in range(2):
             stop = self._data.find(b"\n", self.end, self.end + _MAX_NAME_BYTES)
             if stop < 0:
-                raise self.refusal(f"a name in the pickle does not end within {_MAX_NAME_BYTES} bytes")
+                raise self.ended(f"a name in the pickle does not end within {_MAX_NAME_BYTES} bytes")
             lines.append(self._take(stop - self.end).decode("ascii", "backslashreplace"))
             self.end += 1
         self._push_name(*lines)

@@ -50,6 +50,12 @@ class Stack:
     def refusal(self, reason: str) -> WeightsFormatError:
         return WeightsFormatError(self._file, reason)
 
+    def ended(self, reason: str) -> WeightsFormatError:
+        """The refusal where the bytes end before the pickle does."""
+        error = self.refusal(reason)
+        error.more_may_help = True
+        return error
+
     def spend(self, count: int) -> None:
         """Count bytes that are copied; a refusal when that is more than files need.
 
@@ -65,7 +71,7 @@ class Stack:
     def _take(self, count: int) -> bytes:
         taken = self._data[self.end : self.end + count]
         if len(taken) != count:
-            raise self.refusal("the pickle is truncated")
+            raise self.ended("the pickle is truncated")
         self.end += count
         return taken
 
@@ -73,7 +79,7 @@ class Stack:
         try:
             value = self._data[self.end]
         except IndexError:
-            raise self.refusal("the pickle is truncated") from None
+            raise self.ended("the pickle is truncated") from None
         self.end += 1
         return value
 
@@ -81,7 +87,7 @@ class Stack:
         try:
             (value,) = form.unpack_from(self._data, self.end)
         except struct.error:
-            raise self.refusal("the pickle is truncated") from None
+            raise self.ended("the pickle is truncated") from None
         self.end += form.size
         return value
 
@@ -140,7 +146,7 @@ class Stack:
         """What precedes the next end of a line."""
         stop = self._data.find(b"\n", self.end, self.end + most + 1)
         if stop < 0:
-            raise self.refusal("a line of the pickle does not end, or not within the bytes that it may have")
+            raise self.ended("a line of the pickle does not end, or not within the bytes that it may have")
         line = self._data[self.end : stop]
         self.end = stop + 1
         return line

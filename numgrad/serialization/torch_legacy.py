@@ -37,9 +37,9 @@ def read_torch_legacy(source: ByteSource, options: Options) -> Any:
         try:
             tree, machine, storages = _read_pickles(source, min(source.size, count), options)
             break
-        except WeightsFormatError:
+        except WeightsFormatError as error:
             # The pickles may reach further. They seldom do, and to read all of a large file for them would take long.
-            if count >= min(source.size, MAX_PICKLE_BYTES):
+            if not error.more_may_help or count >= min(source.size, MAX_PICKLE_BYTES):
                 raise
             count *= 32
     locate_all(machine, options)

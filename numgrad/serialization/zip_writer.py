@@ -31,8 +31,8 @@ class ZipWriter:
     >>> archive = ZipWriter(file)
     >>> archive.add("archive/version", b"3\\n")
     >>> archive.finish()
-    >>> file.getvalue()[:4], len(file.getvalue())
-    (b'PK\\x03\\x04', 181)
+    >>> file.getvalue().index(b"3\\n")
+    64
     """
 
     def __init__(self, file: BinaryIO) -> None:

@@ -18,6 +18,7 @@ from numgrad.runtime import memory
 from numgrad.tensor import functional as F
 from numgrad.tensor import indexing, inference, printing
 from numgrad.tensor import layers as L
+from numgrad.tensor.checked import older_form
 from numgrad.tensor.operators import Operators
 
 Number: TypeAlias = bool | int | float
@@ -413,12 +414,16 @@ class Tensor(Operators):
 
     # ---- in place ----------------------------------------------------------------------------------------------
 
-    def add_(self, other: Any, *, alpha: Number = 1) -> Tensor:
+    def add_(self, other: Any, *further: Any, alpha: Number = 1) -> Tensor:
         """Add ``alpha * other`` in place."""
+        if further:
+            other, alpha = older_form("add_", other, further, alpha)
         return F.add_(self, other, alpha)
 
-    def sub_(self, other: Any, *, alpha: Number = 1) -> Tensor:
+    def sub_(self, other: Any, *further: Any, alpha: Number = 1) -> Tensor:
         """Subtract ``alpha * other`` in place."""
+        if further:
+            other, alpha = older_form("sub_", other, further, alpha)
         return F.sub_(self, other, alpha)
 
     def mul_(self, other: Any) -> Tensor:
@@ -519,11 +524,11 @@ class Tensor(Operators):
 
     # ---- elementwise -------------------------------------------------------------------------------------------
 
-    def add(self, other: Any, *, alpha: Number = 1) -> Tensor:
-        return F.add(self, other, alpha=alpha)
+    def add(self, other: Any, *further: Any, alpha: Number = 1) -> Tensor:
+        return F.add(self, other, *further, alpha=alpha)
 
-    def sub(self, other: Any, *, alpha: Number = 1) -> Tensor:
-        return F.sub(self, other, alpha=alpha)
+    def sub(self, other: Any, *further: Any, alpha: Number = 1) -> Tensor:
+        return F.sub(self, other, *further, alpha=alpha)
 
     def mul(self, other: Any) -> Tensor:
         return F.mul(self, other)

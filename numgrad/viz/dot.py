@@ -7,8 +7,8 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from numgrad.engine.node_types import stem_of
 from numgrad.engine.tape import AccumulateGrad, Node
+from numgrad.node_types import stem_of
 from numgrad.tensor.tensor import Tensor
 
 

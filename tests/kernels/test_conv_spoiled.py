@@ -133,7 +133,9 @@ def test_nothing_is_nothing(geometry: Conv2dGeometry, algorithm: str) -> None:
         arrays = [others[0], others[1], others[2]]
         arrays[place] = zeros[place].copy()
         arrays[place][index] = 1e8
-        for got, sight in zip(results(geometry, tuple(arrays), algorithm), seen(geometry, zeros, place, index), strict=True):
+        for got, sight in zip(
+            results(geometry, tuple(arrays), algorithm), seen(geometry, zeros, place, index), strict=True
+        ):
             if sight.any():
                 assert (got[~sight] == 0).all(), (place, index)
 

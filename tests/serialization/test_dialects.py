@@ -9,7 +9,8 @@ from collections import OrderedDict
 import numpy as np
 import pytest
 
-from numgrad.serialization import WeightsFormatError, load
+from numgrad.serialization import WeightsFormatError, load, torch_legacy
+from numgrad.serialization.source import ByteSource
 from tests.serialization.dialects import (
     RESNET18_BYTES,
     Call,
@@ -115,3 +116,21 @@ def test_128_containers_are_read_and_129_are_not() -> None:
     load(io.BytesIO(nested(128)))
     with pytest.raises(WeightsFormatError, match="more than 128 deep"):
         load(io.BytesIO(nested(129)))
+
+
+def test_no_more_of_a_legacy_file_is_read_than_its_pickles_need(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pickles are looked for in a first part of the file, then in more of it, but not after a refusal for another reason."""
+    reads = []
+    real = ByteSource.read
+    monkeypatch.setattr(ByteSource, "read", lambda self, at, count: (reads.append(count), real(self, at, count))[1])
+    monkeypatch.setattr(torch_legacy, "_FIRST_BYTES", 1000)
+    large = tensor(np.zeros(1 << 20, np.float32), "1")
+    load(io.BytesIO(Legacy({"small": tensor(SIX, "0"), "large": large}).data()))
+    assert max(reads) == 1000
+    long = {"text": "a" * 40_000, "large": large}
+    load(io.BytesIO(Legacy(long).data()))
+    assert max(reads) == 1000 * 32**2
+    reads.clear()
+    with pytest.raises(WeightsFormatError, match="names 'os.system'"):
+        load(io.BytesIO(Legacy([Name("os", "system"), long]).data()))
+    assert max(reads) == 1000

@@ -12,6 +12,46 @@ _of_functions: dict[Any, type] = {}
 _MOST_CLASSES = 1 << 12
 
 
+class SeenNode:
+    """What a node shows of itself; the engine's are made of it."""
+
+    __slots__ = ()
+
+    op: Any
+    edges: Any
+    params: Any
+    needs: Any
+    input_specs: Any
+
+    is_seen = False  # of the class of its name
+    slots: tuple[int | None, ...] | None = None  # of a class of a name: which inputs `next_functions` lists
+
+    def name(self) -> str:
+        """The name that torch would print, such as 'MulBackward0'."""
+        return str(self.op.graph_node(self.input_specs, self.needs, self.params)[0])
+
+    def seen(self) -> Any:
+        """This node, of the class of its name from now on: to be called before others get it."""
+        if not self.is_seen:
+            self.__class__ = self.class_to_see()
+        return self
+
+    def class_to_see(self) -> type:
+        """The class that has this node's name, and attributes for what it saved."""
+        name, slots = self.op.graph_node(self.input_specs, self.needs, self.params)
+        return class_of(type(self), name, slots, self.op)
+
+    @property
+    def next_functions(self) -> tuple[tuple[Any, int], ...]:
+        """For each input the node that made it and which of that node's outputs it is; (None, 0) where none is needed.
+
+        Inputs are torch's, in its order: those that no gradient could be of, such as indices, are left out.
+        """
+        edges, slots = self.seen().edges, self.slots
+        listed = edges if slots is None else [None if slot is None else edges[slot] for slot in slots]
+        return tuple((None, 0) if edge is None else (edge[0].seen(), edge[1]) for edge in listed)
+
+
 def class_of(base: type, name: str, slots: tuple[int | None, ...] | None, op: Any) -> type:
     """The subclass of ``base`` for nodes of this name.
 
