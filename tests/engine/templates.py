@@ -137,7 +137,7 @@ def binary(op: str) -> Any:
         y = w.operand(x)
         if op in ("<<", ">>"):
             y = w.choice(["0", "1", "3", "np.int64(2)", "True"]) if y[0] != "t" else y
-        if op == "//" and is_float(w[x]):  # flat here, and refused by torch's backward
+        if op == "//":  # flat here, and refused by torch's backward
             x = f"{x}.detach()"
             y = f"{y}.detach()" if y[0] == "t" else y
         return f"{x} {op} {y}" if w.chance(0.6) else f"{y} {op} {x}"
