@@ -22,6 +22,7 @@ from __future__ import annotations
 import copy
 import inspect
 import itertools
+import operator
 import types
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -359,11 +360,6 @@ class Elementwise(Op):
         return function(*[values[name] for name in reads])
 
 
-def code_of(dtype: Dtype) -> str:
-    """The dtype of number literals in scalar functions, where nothing else is said."""
-    return dtype.code
-
-
 def fused_op(
     name: str,
     reads: Sequence[str],
@@ -371,7 +367,7 @@ def fused_op(
     part: ScalarFunction,
     items: tuple[Any, ...],
     cost: int,
-    literals: Callable[[Dtype], str] = code_of,
+    literals: Callable[[Dtype], str] = operator.attrgetter("code"),
 ) -> Op:
     """An op that no one calls by name: one launch of a derived scalar function."""
     op = Op(name, reads, outputs=outputs, public=len(outputs), register=False)
