@@ -131,10 +131,7 @@ class Elementwise(Op):
         return function
 
     def refuses(self, function: ScalarFunction) -> ScalarFunction:
-        """Attach what integers have no result: a condition on some inputs, by name. Where it holds `on_status` is asked.
-
-        It is looked at before anything is computed, so that an in-place form has changed nothing then.
-        """
+        """Attach a condition on inputs, by name, for which integers have no result: `on_status` is asked, nothing changed."""
         self.refused = function
         return function
 
@@ -194,8 +191,7 @@ class Elementwise(Op):
                 asked = [inputs[names.index(name)] for name in _parameter_names(self.refused)]
                 plan_check(b, f"{self.name}_check", self.refused, self.literals(compute), asked)
                 gated = True
-        code = self.literals(compute)
-        plan_elementwise(b, self.name, function, code, inputs, [out], cost=self.cost, gated=gated)
+        plan_elementwise(b, self.name, function, self.literals(compute), inputs, [out], cost=self.cost, gated=gated)
 
     def literals(self, dtype: Dtype) -> str:
         """The dtype of number literals in the scalar functions, for operands of one."""
