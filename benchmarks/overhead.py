@@ -17,6 +17,8 @@ CASES = {
     "view": 1000,
     "chain of 100 own ops, forward + backward": 10,
     "chain of 100 autograd.Function, forward + backward": 10,
+    "own op of a million elements, checked": 20,
+    "own op of a million elements, checked=False": 20,
     "sum + backward": 200,
     "Linear 16-16, batch 32, records": 500,
     "MLP 2-16-16-1, batch 32, whole step": 20,
@@ -30,7 +32,7 @@ def numgrad_side(threads: int) -> Callable[..., Any]:
 
     if threads:
         ng.set_num_threads(threads)
-    return _job(ng, nn, optim, _pair_of_kernels(ng))
+    return _job(ng, nn, optim, _pair_of_kernels(ng, True), _pair_of_kernels(ng, False))
 
 
 def torch_side(threads: int) -> Callable[..., Any]:
@@ -39,11 +41,11 @@ def torch_side(threads: int) -> Callable[..., Any]:
 
     if threads:
         torch.set_num_threads(threads)
-    return _job(torch, torch.nn, torch.optim, _function(torch))
+    return _job(torch, torch.nn, torch.optim, _function(torch), _function(torch))
 
 
-def _pair_of_kernels(ng: Any) -> Callable[..., Any]:
-    """The square as a registered pair of ``@njit`` kernels."""
+def _pair_of_kernels(ng: Any, checked: bool) -> Callable[..., Any]:
+    """The square as a registered pair of ``@njit`` kernels, with or without the checks of indices."""
     import numba
 
     @numba.njit
@@ -58,7 +60,7 @@ def _pair_of_kernels(ng: Any) -> Callable[..., Any]:
             for j in range(x.shape[1]):
                 grad_x[i, j] = 2 * x[i, j] * grad_out[i, j]
 
-    made: Callable[..., Any] = ng.custom_op("overhead_square", forward, backward)
+    made: Callable[..., Any] = ng.custom_op(f"square_checked_{checked}", forward, backward, checked=checked)
     return made
 
 
@@ -80,11 +82,11 @@ def _function(lib: Any) -> Callable[..., Any]:
     return apply
 
 
-def _job(lib: Any, nn: Any, optim: Any, own: Callable[..., Any]) -> Callable[..., Any]:
+def _job(lib: Any, nn: Any, optim: Any, own: Callable[..., Any], unchecked: Callable[..., Any]) -> Callable[..., Any]:
     """The cases, written once: both libraries have the same names."""
     lib.manual_seed(0)
     x = lib.rand(4, 4, requires_grad=True)
-    plain, other = lib.rand(4, 4), lib.rand(4, 4)
+    plain, other, million = lib.rand(4, 4), lib.rand(4, 4), lib.rand(1000, 1000)
     layer, batch, target = nn.Linear(16, 16), lib.rand(32, 16), lib.rand(32, 1)
     points = lib.rand(32, 2)
     model = nn.Sequential(nn.Linear(2, 16), nn.ReLU(), nn.Linear(16, 16), nn.ReLU(), nn.Linear(16, 1))
@@ -117,6 +119,8 @@ def _job(lib: Any, nn: Any, optim: Any, own: Callable[..., Any]) -> Callable[...
         lambda: plain.view(16),
         lambda: chain(own),
         lambda: chain(function),
+        lambda: own(million),
+        lambda: unchecked(million),
         summed,
         lambda: layer(batch),
         train,

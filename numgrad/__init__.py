@@ -29,7 +29,7 @@ from numgrad.dtypes import (
     uint8,
 )
 from numgrad.kernels import scalar
-from numgrad.layout import Size
+from numgrad.layout import Size, channels_last, contiguous_format, memory_format, preserve_format
 from numgrad.ops.custom import custom_op
 from numgrad.ops.family import elementwise
 from numgrad.runtime.threads import get_num_threads, set_num_threads
@@ -37,6 +37,27 @@ from numgrad.tensor.arguments import (
     result_type,
 )
 from numgrad.tensor.attention import scaled_dot_product_attention
+from numgrad.tensor.clamping import (
+    clamp,
+    clamp_max,
+    clamp_min,
+)
+from numgrad.tensor.comparison import (
+    allclose,
+    bitwise_and,
+    bitwise_left_shift,
+    bitwise_not,
+    bitwise_or,
+    bitwise_right_shift,
+    bitwise_xor,
+    eq,
+    equal,
+    ge,
+    gt,
+    le,
+    lt,
+    ne,
+)
 from numgrad.tensor.creation import (
     arange,
     as_tensor,
@@ -53,6 +74,7 @@ from numgrad.tensor.creation import (
     zeros,
     zeros_like,
 )
+from numgrad.tensor.guarded import guard as _guard
 from numgrad.tensor.indexing import gather, index_select, scatter_add
 from numgrad.tensor.layers import (
     adaptive_avg_pool2d,
@@ -80,36 +102,23 @@ from numgrad.tensor.losses import (
 from numgrad.tensor.pointwise import (
     abs,
     add,
-    allclose,
-    bitwise_and,
-    bitwise_or,
-    bitwise_xor,
     ceil,
-    clamp,
-    clone,
     cos,
     div,
-    eq,
-    equal,
     erf,
     exp,
     expm1,
     floor,
     floor_divide,
-    ge,
     gelu,
-    gt,
     isfinite,
     isnan,
-    le,
     log,
     log1p,
     logical_not,
-    lt,
     maximum,
     minimum,
     mul,
-    ne,
     neg,
     pow,
     reciprocal,
@@ -164,6 +173,7 @@ from numgrad.tensor.reductions import (
 from numgrad.tensor.shaping import (
     cat,
     chunk,
+    clone,
     expand,
     flatten,
     narrow,
@@ -224,16 +234,23 @@ __all__ = [
     "bernoulli",
     "binary_cross_entropy_with_logits",
     "bitwise_and",
+    "bitwise_left_shift",
+    "bitwise_not",
     "bitwise_or",
+    "bitwise_right_shift",
     "bitwise_xor",
     "bmm",
     "bool",
     "cat",
     "ceil",
+    "channels_last",
     "chunk",
     "clamp",
+    "clamp_max",
+    "clamp_min",
     "clone",
     "compile",
+    "contiguous_format",
     "conv2d",
     "cos",
     "cross_entropy",
@@ -301,6 +318,7 @@ __all__ = [
     "max_pool2d",
     "maximum",
     "mean",
+    "memory_format",
     "min",
     "minimum",
     "mm",
@@ -319,6 +337,7 @@ __all__ = [
     "optim",
     "permute",
     "pow",
+    "preserve_format",
     "prod",
     "profiler",
     "promote_types",
@@ -374,3 +393,5 @@ __all__ = [
     "zeros",
     "zeros_like",
 ]
+
+_guard(globals(), __all__)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Final
 
 import numpy as np
@@ -10,7 +11,18 @@ import numpy as np
 class dtype:  # noqa: N801 (torch's name)
     """Type of a tensor's elements. Made by this module alone; compared by identity."""
 
-    __slots__ = ("code", "is_bool", "is_floating_point", "itemsize", "name", "numpy", "rank", "torch_name")
+    __slots__ = (
+        "code",
+        "is_bool",
+        "is_floating_point",
+        "itemsize",
+        "largest",
+        "name",
+        "numpy",
+        "rank",
+        "smallest",
+        "torch_name",
+    )
 
     def __init__(self, name: str, code: str, rank: int, torch_name: str) -> None:
         self.name = name
@@ -21,6 +33,7 @@ class dtype:  # noqa: N801 (torch's name)
         self.is_floating_point = self.numpy.kind == "f"
         self.is_bool = self.numpy.kind == "b"
         self.torch_name = torch_name  # as in torch's messages
+        self.smallest, self.largest = _ends(self.numpy)  # of the finite numbers
 
     def __repr__(self) -> str:
         return f"numgrad.{self.name}"
@@ -32,6 +45,39 @@ class dtype:  # noqa: N801 (torch's name)
     def category(self) -> int:
         """0 bool, 1 integer, 2 floating point: the order of torch's promotion."""
         return 0 if self.is_bool else 2 if self.is_floating_point else 1
+
+    def wrapped(self, value: float) -> float:
+        """An int that an integer dtype does not have counts on from its other end, as sums and products of that dtype do.
+
+        Raises
+        ------
+        OverflowError
+            The int has more than 64 bits.
+
+        >>> int8.wrapped(130), uint8.wrapped(-1), float32.wrapped(300)
+        (-126, 255, 300)
+        """
+        if self.category != 1 or self.smallest <= value <= self.largest or not isinstance(value, int):
+            return value
+        if not -(1 << 63) <= value < 1 << 64:
+            raise OverflowError(f"int too big to convert: {value} has more than 64 bits")
+        bits = 8 * self.itemsize
+        low = value & ((1 << bits) - 1)
+        return low - (1 << bits) if low > self.largest else low
+
+
+def _ends(numpy_dtype: np.dtype) -> tuple[float, float]:
+    if numpy_dtype.kind == "f":  # written out, since NumPy's finfo takes as long as all of this module
+        largest = sys.float_info.max if numpy_dtype.itemsize == 8 else float.fromhex("0x1.fffffep+127")
+        return -largest, largest
+    values = 1 << (8 * numpy_dtype.itemsize)
+    return (
+        (0, 1)
+        if numpy_dtype.kind == "b"
+        else (0, values - 1)
+        if numpy_dtype.kind == "u"
+        else (-values // 2, values // 2 - 1)
+    )
 
 
 bool_: Final = dtype("bool", "b1", 0, "Bool")
@@ -47,6 +93,7 @@ long, int_, float_, double = int64, int32, float32, float64
 ALL: Final = (bool_, uint8, int8, int16, int32, int64, float32, float64)
 _BY_NUMPY: Final = {d.numpy: d for d in ALL}
 _BY_CODE: Final = {d.code: d for d in ALL}
+_BY_TYPE: Final = {bool: bool_, int: int64, float: float64}
 _default = float32
 
 
@@ -77,14 +124,42 @@ def by_code(code: str) -> dtype:
     return _BY_CODE[code]
 
 
+def as_dtype(op: str, value: object, argument: str = "dtype") -> dtype:
+    """A dtype that was given as one, or as Python's ``bool``, ``int`` or ``float``, which stand for bool, int64, float64.
+
+    Raises
+    ------
+    TypeError
+        It was given as something else.
+
+    >>> as_dtype("zeros", float)
+    numgrad.float64
+    """
+    if isinstance(value, dtype):
+        return value
+    known = _BY_TYPE.get(value) if isinstance(value, type) else None
+    if known is None:
+        got = value.__name__ if isinstance(value, type) else repr(value)
+        raise TypeError(
+            f"{op}(): argument '{argument}' must be a dtype such as numgrad.float32 (or Python's bool, int or float), not {got}"
+        )
+    return known
+
+
 def promote_types(first: dtype, second: dtype) -> dtype:
     """The smallest dtype that holds both, by torch's table.
+
+    Raises
+    ------
+    TypeError
+        One is no dtype.
 
     >>> promote_types(int64, float32)
     numgrad.float32
     >>> promote_types(uint8, int8)
     numgrad.int16
     """
+    first, second = as_dtype("promote_types", first, "type1"), as_dtype("promote_types", second, "type2")
     if first is second:
         return first
     low, high = sorted((first, second), key=lambda d: d.rank)

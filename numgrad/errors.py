@@ -11,8 +11,12 @@ class ShapeError(RuntimeError):
     """Shapes, strides or sizes of operands do not fit together."""
 
 
-class DtypeError(RuntimeError):
-    """Dtypes of operands do not fit together, or an op does not support one."""
+class DtypeError(NotImplementedError):
+    """Dtypes of operands do not fit together, or an op does not support one: a RuntimeError of torch's finer class."""
+
+
+class OutOfRangeError(IndexError, RuntimeError):
+    """An element of an index names nothing. torch has either class for it, depending on the op."""
 
 
 class GradError(RuntimeError):
@@ -21,6 +25,10 @@ class GradError(RuntimeError):
 
 class KernelError(RuntimeError):
     """A kernel cannot be compiled, or broke its contract (an out-of-bounds access in the debug mode)."""
+
+
+class OperandError(TypeError):
+    """An operand is neither a tensor, nor a number, nor an array. Operators leave such a one to the other side's class."""
 
 
 def describe(op: str, argument: str, got: object, wanted: object, hint: str = "") -> str:

@@ -1,11 +1,17 @@
-"""Shapes and strides: what a tensor is apart from its memory. Strides count elements; pure functions, no kernels."""
+"""Shapes and strides: what a tensor is apart from its memory. Strides count elements; pure functions, no kernels.
+
+A layout is *private* if an op chose it for speed and nobody asked for it: a convolution writes its channels last, say.
+Kernels see the private strides; users see a row-major tensor, which it becomes as soon as its memory itself is looked
+at (`engine.private`).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 from numgrad.dtypes import dtype
+from numgrad.errors import ShapeError
 
 
 class Size(tuple[int, ...]):
@@ -66,18 +72,96 @@ def channels_last_strides(shape: Sequence[int]) -> tuple[int, ...]:
     return strides_in_order(shape, (0, *range(2, len(shape)), 1))
 
 
+class memory_format:  # noqa: N801 - torch's name
+    """How a tensor lies in memory, as a user asks for it: one of `contiguous_format`, `channels_last`, `preserve_format`.
+
+    >>> channels_last
+    numgrad.channels_last
+    """
+
+    __slots__ = ("name",)
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __repr__(self) -> str:
+        return f"numgrad.{self.name}"
+
+    def __reduce__(self) -> str:
+        return self.name
+
+
+contiguous_format = memory_format("contiguous_format")
+channels_last = memory_format("channels_last")
+preserve_format = memory_format("preserve_format")
+_FORMATS: Final = {each.name: each for each in (contiguous_format, channels_last, preserve_format)}
+
+
+def as_memory_format(name: str, value: Any, ndim: int) -> memory_format:
+    """The memory format that an argument of the function ``name`` says, itself or by its name.
+
+    Raises
+    ------
+    TypeError
+        It is none.
+    RuntimeError
+        ``channels_last`` of a tensor that has not four dimensions.
+    """
+    known = _FORMATS.get(value) if isinstance(value, str) else value
+    if not isinstance(known, memory_format):
+        raise TypeError(
+            f"{name}: memory_format is {value!r}, expected numgrad.contiguous_format, channels_last or preserve_format"
+        )
+    if known is channels_last and ndim != 4:
+        raise RuntimeError(f"required rank 4 tensor to use channels_last format, got {ndim} dimensions")
+    return known
+
+
+class PrivateStrides(tuple[int, ...]):
+    """Dense strides of a private layout; never equal to strides that are not private.
+
+    >>> PrivateStrides((6, 1, 2)) == (6, 1, 2)
+    False
+    """
+
+    __slots__ = ()
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, PrivateStrides) and tuple.__eq__(self, other)
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    def __hash__(self) -> int:
+        return hash((PrivateStrides, *self))
+
+
+def private_strides(shape: Sequence[int], strides: tuple[int, ...]) -> tuple[int, ...]:
+    """These dense strides as a private layout; row-major ones if that is the same order in memory.
+
+    >>> private_strides((2, 3, 4, 5), (60, 1, 15, 3)) == (60, 1, 15, 3)
+    False
+    >>> private_strides((2, 3, 1, 1), (3, 1, 3, 3))
+    (3, 1, 1, 1)
+    """
+    row_major = contiguous_strides(shape)
+    return row_major if _same_order(shape, strides, row_major) else PrivateStrides(strides)
+
+
 class Spec:
     """dtype, shape and strides of a tensor, interned: equal specs are usually one object, so they hash by identity.
 
     Two equal specs that are two objects cost a plan made twice, nothing else.
     """
 
-    __slots__ = ("dtype", "extent", "is_contiguous", "is_dense", "ndim", "numel", "shape", "strides")
+    __slots__ = ("dtype", "extent", "is_contiguous", "is_dense", "is_private", "ndim", "numel", "shape", "strides")
 
     def __init__(self, dtype: dtype, shape: tuple[int, ...], strides: tuple[int, ...]) -> None:
+        _prove(dtype, shape, strides)
         self.dtype = dtype
         self.shape = Size(shape)
         self.strides = strides
+        self.is_private = isinstance(strides, PrivateStrides)
         self.ndim = len(shape)
         self.numel = product(shape)
         self.extent = 0 if self.numel == 0 else 1 + sum((n - 1) * s for n, s in zip(shape, strides, strict=True))
@@ -89,24 +173,67 @@ class Spec:
         """Bytes from the first to the last element."""
         return self.extent * self.dtype.itemsize
 
+    @property
+    def seen_strides(self) -> tuple[int, ...]:
+        """The strides that a user sees: row-major ones where the layout is private."""
+        return contiguous_strides(self.shape) if self.is_private else self.strides
+
     def is_channels_last(self) -> bool:
-        """True if a tensor of four dimensions lies in memory as N H W C."""
+        """True if a tensor of four dimensions lies in memory as N H W C, be it privately."""
         return self.ndim == 4 and (
             self.numel <= 1 or _same_order(self.shape, self.strides, channels_last_strides(self.shape))
         )
+
+    def shows_channels_last(self) -> bool:
+        """True if a user sees that the channels are last, since he asked for it."""
+        return self.is_channels_last() and not (self.is_contiguous or self.is_private)
+
+    def lies_like(self, other: Spec) -> bool:
+        """True if elements at one index have one distance in the memory of both; private or not does not matter."""
+        return _same_order(self.shape, self.strides, other.strides)
 
     def __repr__(self) -> str:
         return f"Spec({self.dtype.name}, {tuple(self.shape)}, strides={self.strides})"
 
 
-_MOST_INTERNED: Final = 1 << 16
+_TOO_LARGE: Final = 1 << 62  # bytes; sums of a few such numbers still fit into the words that kernels count with
+
+
+def _prove(dtype: dtype, shape: tuple[int, ...], strides: tuple[int, ...]) -> None:
+    """Refuse what no kernel may see: every address is made of these numbers.
+
+    Raises
+    ------
+    TypeError
+        An extent or a stride is no Python int.
+    ShapeError
+        An extent is negative, or the memory is larger than addresses are.
+    """
+    for number in (*shape, *strides):
+        if number.__class__ is not int:
+            raise TypeError(f"shape {shape}, strides {tuple(strides)}: expected ints, got {type(number).__name__}")
+    if len(shape) != len(strides):
+        raise ShapeError(f"shape {list(shape)} and strides {list(strides)} have different lengths")
+    if min(shape, default=0) < 0:
+        raise ShapeError(f"Trying to create tensor with negative dimension {min(shape)}: {list(shape)}")
+    if (
+        product(shape)
+        and dtype.itemsize * (1 + sum(n * abs(s) for n, s in zip(shape, strides, strict=True))) > _TOO_LARGE
+    ):
+        raise ShapeError(f"a tensor of shape {list(shape)} and {dtype} is larger than any memory")
+
+
+_MOST_INTERNED: Final = 1 << 13
 _interned: dict[tuple[dtype, tuple[int, ...], tuple[int, ...]], Spec] = {}
 
 
 def spec_of(dtype: dtype, shape: Sequence[int], strides: Sequence[int] | None = None) -> Spec:
     """The spec with these facts; contiguous if no strides are given."""
     shape = tuple(shape)
-    strides = contiguous_strides(shape) if strides is None else tuple(strides)
+    if strides is None:
+        strides = contiguous_strides(shape)
+    elif not isinstance(strides, tuple):
+        strides = tuple(strides)
     key = (dtype, shape, strides)
     found = _interned.get(key)
     if found is None:
@@ -117,13 +244,69 @@ def spec_of(dtype: dtype, shape: Sequence[int], strides: Sequence[int] | None = 
 
 
 def output_strides(shape: tuple[int, ...], inputs: Sequence[Spec]) -> tuple[int, ...]:
-    """Strides of a new result: those of the first dense input of this shape, else row-major."""
-    for spec in inputs:
-        if tuple(spec.shape) == shape and spec.is_dense and not spec.is_contiguous:
-            return strides_in_order(shape, sorted(range(len(shape)), key=lambda axis: (-spec.strides[axis], axis)))
-        if tuple(spec.shape) == shape and spec.is_contiguous:
+    """Strides of a new result of inputs that broadcast to this shape.
+
+    The result's axes lie in memory in the order that the inputs show to their user, as torch has it; where that is
+    row-major, in the private order of the first input of this shape that has one, unless a row-major one is before it.
+    """
+    same = [spec for spec in inputs if tuple(spec.shape) == shape]
+    if all(spec.is_contiguous for spec in same) and len(same) == len(inputs):
+        return contiguous_strides(shape)
+    strides = strides_in_order(shape, _memory_order(shape, inputs))
+    if not _same_order(shape, strides, contiguous_strides(shape)):
+        return strides
+    for spec in same:
+        if spec.is_private:
+            order = sorted(range(len(shape)), key=lambda axis: (-spec.strides[axis], axis))
+            return private_strides(shape, strides_in_order(shape, order))
+        if spec.is_contiguous:
             break
     return contiguous_strides(shape)
+
+
+def _memory_order(shape: tuple[int, ...], inputs: Sequence[Spec]) -> list[int]:
+    """The axes of a result, outermost first: torch's insertion sort by the strides of the first input that tells."""
+    seen = []
+    for spec in inputs:
+        missing = len(shape) - spec.ndim
+        pairs = zip(spec.shape, spec.seen_strides, shape[missing:], strict=True)
+        seen.append([0] * missing + [0 if n == 1 and m != 1 else stride for n, stride, m in pairs])
+
+    def compared(axis: int, other: int) -> int:
+        """1 if ``axis`` has the larger steps, -1 if ``other`` has, 0 if no input tells."""
+        for strides in seen:
+            if strides[axis] and strides[other]:
+                if strides[axis] != strides[other]:
+                    return 1 if strides[axis] > strides[other] else -1
+                if shape[axis] > shape[other]:
+                    return 1
+        return 0
+
+    order = list(range(len(shape)))[::-1]  # the innermost first
+    for start in range(1, len(order)):
+        place = start
+        for before in range(start - 1, -1, -1):
+            told = compared(order[before], order[place])
+            if told > 0:
+                order[before], order[place] = order[place], order[before]
+                place = before
+            elif told < 0:
+                break
+    return order[::-1]
+
+
+def strides_like(spec: Spec, shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Strides of a result N C H W that lies as ``spec`` does: with its channels last, or else row-major."""
+    if not spec.is_channels_last():
+        return contiguous_strides(shape)
+    strides = channels_last_strides(shape)
+    return strides if spec.shows_channels_last() else private_strides(shape, strides)
+
+
+def convolved_strides(shape: tuple[int, ...], *inputs: Spec) -> tuple[int, ...]:
+    """Strides of a convolution's result: channels last, and privately so unless an input shows that it was asked for."""
+    strides = channels_last_strides(shape)
+    return strides if any(spec.shows_channels_last() for spec in inputs) else private_strides(shape, strides)
 
 
 def _same_order(shape: Sequence[int], strides: Sequence[int], wanted: Sequence[int]) -> bool:

@@ -20,7 +20,7 @@ _all: weakref.WeakSet[Op] = weakref.WeakSet()  # also those that have no name of
 # Applies an op to tensors, by way of the wrappers; ops can so call each other without knowing the engine.
 dispatch: Callable[[Op, tuple[Any, ...], tuple[Any, ...]], Any]
 
-_MOST_PLANS = 1 << 12
+_MOST_PLANS = 1 << 12  # of all ops together, some 3 KB each
 
 Wrapper = Callable[[Callable[..., Any], Any, tuple[Any, ...], Any], Any]  # (inner, op, inputs, params)
 _engine: Callable[..., Any]
@@ -182,6 +182,7 @@ class Op:
         self.linear_groups: tuple[tuple[str, ...], ...] = ()
         self.batch_function: Callable[..., Any] | None = None
         self.composite_function: Callable[..., Any] | None = None
+        self.ties: dict[int, tuple[tuple[int, ...], bool]] = {}  # by the number of the input; see `tie`
         self.plans: dict[tuple[Any, ...], Plan] = {}
         self.node_classes: dict[Any, type] = {}  # of its nodes, as they are seen
         self._saving: dict[tuple[bool, ...], Saving] = {}
@@ -235,6 +236,31 @@ class Op:
         A product is linear in each of its factors alone: one call for each.
         """
         self.linear_groups = (*self.linear_groups, names)
+
+    def tie(self, gradients: Sequence[str], to: Sequence[str], zeros: bool = True) -> None:
+        """Where the backward is recorded, let the gradients of some inputs depend on others, though by no slope.
+
+        A gradient that is a step function of an input, or that torch computes together with what depends on it, requires a
+        gradient itself in torch, and so it does here. That gradient is 0, or with ``zeros=False`` there is none.
+        """
+        numbers = tuple(self.inputs.index(name) for name in to)
+        self.ties.update({self.inputs.index(name): (numbers, zeros) for name in gradients})
+
+    def tied(self, node: Any, grads: Sequence[Any]) -> tuple[Any, ...]:
+        """The gradients that came out of a node, with what `tie` says of them."""
+        made = list(grads)
+        for place, (numbers, zeros) in self.ties.items():
+            for number in numbers:
+                grad, edge = made[place], node.edges[number]
+                if grad is not None and edge is not None:
+                    spec = node.input_specs[number]
+                    zero = find("full")(size=(), value=0.0, dtype=spec.dtype)
+                    input = find("expand")(zero, size=tuple(spec.shape))  # stands for it: nothing is read
+                    input._base = input._view_node = None
+                    input._node, input._output_nr = edge
+                    made[place] = tied = find("tie_backward")(grad, input, zeros=zeros)
+                    tied._base = tied._view_node = None  # nobody else has the gradient without the tie
+        return tuple(made)
 
     def composite(self, function: Callable[..., Any]) -> Callable[..., Any]:
         """Attach ``(*inputs, **params)``: the same in other ops, which forward mode and `vmap` apply in its place."""
@@ -323,13 +349,28 @@ class Op:
         self.plan_function(builder, *builder.inputs, **params._asdict())
         plan = builder.finish()
         plan.prepare(self.public, self.differentiable)
-        if len(self.plans) >= _MOST_PLANS:
-            self.plans.clear()
         self.plans[(params, *specs)] = plan
+        _count_plan()
         return plan
 
     def __repr__(self) -> str:
         return f"<numgrad op {self.name}>"
+
+
+_plans_made = 0  # since the last count of those that are kept, and that number
+
+
+def _count_plan() -> None:
+    """Count a new plan. Where shapes never end, the older half of each op's goes when there are too many."""
+    global _plans_made
+    _plans_made += 1
+    if _plans_made < _MOST_PLANS:
+        return
+    for op in list(_all):
+        keys = list(op.plans)
+        for key in keys[: len(keys) // 2]:
+            op.plans.pop(key, None)
+    _plans_made = sum([len(op.plans) for op in list(_all)])
 
 
 def forget_plans() -> None:

@@ -85,7 +85,7 @@ class BatchedTensor(Tensor):
     def __init__(self, payload: Tensor, level: BatchLevel) -> None:
         spec = payload._spec
         self.payload, self.level = payload, level
-        example = spec_of(spec.dtype, tuple(spec.shape[1:]), tuple(spec.strides[1:]))
+        example = spec_of(spec.dtype, tuple(spec.shape[1:]), tuple(spec.seen_strides[1:]))
         TensorBase.__init__(self, payload._storage, example, payload._address)
         self.levels: frozenset[BatchLevel] = frozenset((level,)) | levels_of(payload)
 
@@ -278,6 +278,8 @@ def _applied(
     result: Any = NotImplemented
     if op.batch_function is not None:
         result = op.batch_function(batch, *values, **given)
+        if result is not NotImplemented:
+            _check_examples(op, result, level)
     elif op.elementwise:
         result = elementwise(batch, *values, **given)
     elif op.composite_function is not None:
@@ -287,6 +289,16 @@ def _applied(
     if isinstance(result, tuple):
         return tuple([BatchedTensor(each, level) for each in result])
     return BatchedTensor(result, level)
+
+
+def _check_examples(op: Op, result: Any, level: BatchLevel) -> None:
+    """Refuse what a batching rule returned without one row for each example."""
+    for each in result if isinstance(result, tuple) else (result,):
+        if not each._spec.ndim or each._spec.shape[0] != level.size:
+            raise RuntimeError(
+                f"{op.name}: its batching rule returned shape {list(each._spec.shape)}, expected {level.size} examples in "
+                "dimension 0"
+            )
 
 
 def _one_by_one(

@@ -316,8 +316,13 @@ def _push(op: Op, level: Level, ctx: _Context, tangents: tuple[Any, ...], inputs
 
 def _fitted(tangent: Any, output: Any, others: set[int]) -> Any:
     """A tangent of memory of its own in the shape and layout of its tensor."""
-    if tangent is None or isinstance(tangent, (int, float)):
+    if tangent is None or (isinstance(tangent, (int, float)) and tangent == 0):
         return find("zeros_like")(output)
+    if not isinstance(tangent, TensorBase) or tangent._spec.dtype is not output._spec.dtype:
+        got = tangent._spec.dtype if isinstance(tangent, TensorBase) else f"a {type(tangent).__name__}"
+        raise RuntimeError(
+            f"a forward derivative returned a tangent of {got}, expected {output._spec.dtype} as the output is"
+        )
     shape = tuple(output._spec.shape)
     if tuple(tangent._spec.shape) != shape:
         tangent = find("expand")(tangent, size=shape)

@@ -9,7 +9,7 @@ from typing import Any
 
 from numgrad import registry
 from numgrad.autograd import batched, duals
-from numgrad.engine import dispatch
+from numgrad.engine import dispatch, private
 from numgrad.engine.tape import DETACHED, Node, Record, TensorBase, gradient_edge, lost_history, modes
 from numgrad.engine.views import CUSTOM, check_in_place, fix, follow, refresh
 from numgrad.errors import GradError
@@ -348,6 +348,7 @@ def _recorded(node: FunctionNode, ctx: FunctionCtx, number: int, value: Any, arg
         follow(value)
         return value
     if value._node is not None or value._requires_grad or True in [value is arg for arg in args]:
+        private.expose(value)
         source, value = value, Tensor(value._storage, value._spec, value._address)
         value._base = source if source._base is None else source._base
     if value._base is not None:  # a view, by the forward or by being an input
@@ -363,7 +364,7 @@ def _save(node: FunctionNode, ctx: FunctionCtx, outputs: tuple[Any, ...], made: 
         for number, output in enumerate(outputs):
             if tensor is output and tensor is not None and made[number] is output and output._node is node:
                 numbers.append((place, number))
-                tensor = Tensor(tensor._storage, tensor._spec, tensor._address)  # without its node, or a cycle would be
+                tensor = private.alias(tensor, Tensor)  # without its node, or a cycle would be
                 break
         saved.append(tensor)
     outputs_saved = {place for place, _ in numbers}
@@ -415,7 +416,7 @@ def once_differentiable(fn: Callable[..., Any]) -> Callable[..., Any]:
         marked = []
         for number, each in enumerate(results):
             if isinstance(each, TensorBase):
-                each = Tensor(each._storage, each._spec, each._address)
+                each = private.alias(each, Tensor)
                 each._node, each._output_nr = refusing, number
             marked.append(each)
         return tuple(marked) if isinstance(result, tuple) else marked[0]

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from numgrad.autograd.mutation import allow_mutation_on_saved_tensors
-from numgrad.engine import dispatch
+from numgrad.engine import dispatch, private
 from numgrad.engine.constants import is_constant
 from numgrad.engine.hooks import RemovableHandle, tensor_hooks
 from numgrad.engine.tape import AccumulateGrad, Node, TensorBase, gradient_edge, modes
@@ -245,7 +245,7 @@ class _Packed:
             # One that its own op has changed is left to the check for changes in place; numbers are no tensors.
             if tensor is None or tensor._storage.version != node.versions[place] or is_constant(tensor):
                 continue
-            packed = pack(Tensor(tensor._storage, tensor._spec, tensor._address))
+            packed = pack(private.alias(tensor, Tensor))
             if tensor._storage.version != node.versions[place]:
                 raise RuntimeError(
                     "A saved tensor pack hook is modifying its input in place. Tensors provided as input to pack hook "
@@ -290,7 +290,7 @@ class _Packed:
 
 def _linked(node: Node, tensor: TensorBase, number: int | None, edge: Any) -> TensorBase:
     """The tensor with the history of the saved one: output ``number`` of the node, or what ``edge`` leads to."""
-    linked = Tensor(tensor._storage, tensor._spec, tensor._address)
+    linked: Tensor = private.alias(tensor, Tensor)
     if number is not None:
         if number < len(node.output_specs) and linked.is_floating_point():
             linked._node, linked._output_nr = node, number

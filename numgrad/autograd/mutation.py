@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from numgrad.engine import dispatch
+from numgrad.engine import dispatch, private
 from numgrad.engine.tape import Node, TensorBase, gradient_edge
 from numgrad.runtime import memory
 from numgrad.tensor.tensor import Tensor
@@ -69,6 +69,16 @@ def _note(node: Node) -> None:
             if tensor is not None:
                 nodes = _watched.contexts[-1].setdefault(id(tensor._storage), [])
                 nodes.append(weakref.ref(node))
+
+
+def _moved(old: TensorBase, new: TensorBase) -> None:
+    """Told of tensors whose private layout ends."""
+    for context in _watched.contexts:
+        if id(old._storage) in context:
+            context.setdefault(id(new._storage), []).extend(context.pop(id(old._storage)))
+
+
+private.listeners.append(_moved)
 
 
 def _save(op: Any, inputs: tuple[Any, ...], plan: Any, edges: Any) -> None:

@@ -8,12 +8,25 @@ bits. It is the base of compiled training steps, and the test that nothing compu
 from __future__ import annotations
 
 import ctypes
+import weakref
 from typing import Any
 
 import numpy as np
 
-from numgrad.engine import dispatch
+from numgrad.engine import dispatch, private
+from numgrad.engine.tape import TensorBase
+from numgrad.registry import find
 from numgrad.runtime import memory, program, threads
+
+_recordings: weakref.WeakSet[Recording] = weakref.WeakSet()
+
+
+def _moved(old: TensorBase, new: TensorBase) -> None:
+    for recording in list(_recordings):
+        recording.moved(old, new)
+
+
+private.listeners.append(_moved)
 
 
 class Recording:
@@ -37,6 +50,8 @@ class Recording:
         self._bound: list[tuple[int, np.ndarray, int, int, int]] = []
         self._rows: np.ndarray | None = None
         self._alive: list[Any] = []
+        self._mirrors: list[tuple[TensorBase, TensorBase]] = []
+        _recordings.add(self)
 
     def __enter__(self) -> Recording:
         program.observe(self)
@@ -58,6 +73,11 @@ class Recording:
         """Told by dispatch: memory that was there before must stay as well."""
         self._alive += [tensor._storage for tensor in inputs if tensor is not None]
 
+    def moved(self, old: TensorBase, new: TensorBase) -> None:
+        """Told of a tensor whose private layout has ended: what was recorded goes on to use the old memory."""
+        if any(storage is old._storage for storage in self._alive):
+            self._mirrors.append((old, new))
+
     def __len__(self) -> int:
         return len(self._bound)
 
@@ -75,8 +95,12 @@ class Recording:
             ]
             self._rows = np.array(rows, np.int64).reshape(-1, program.LAUNCH_WORDS)
         self._status[0] = 0
+        for old, new in self._mirrors:
+            find("copy_")(old, new)
         threads.start()
         run = ctypes.CFUNCTYPE(None, *[ctypes.c_int64] * 3)(program.run_bound.address())
         run(threads.ADDRESS, self._rows.ctypes.data, len(self._rows))
+        for old, new in reversed(self._mirrors):
+            find("copy_")(new, old)
         if self._status[0]:
             raise RuntimeError(f"replay: a kernel reported status {self._status[0]}")

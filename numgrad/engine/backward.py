@@ -74,14 +74,16 @@ def run_backward(
                 if captures is None:
                     if hooks is not None:
                         incoming = hooks.on_entry(incoming)
-                    owned = node in pending.owned and hooks is None
-                    accumulate(node.variable, incoming[0], owned, create_graph)
+                    if incoming[0] is not None:  # else a hook took it away
+                        accumulate(node.variable, incoming[0], node in pending.owned and hooks is None, create_graph)
                     if hooks is not None:
                         hooks.on_exit((), incoming)
             elif captures is None or _leads_on(node, pending.useful):
                 if hooks is not None:
                     incoming = hooks.on_entry(incoming)
-                if watched is None:
+                if hooks is not None and all(grad is None for grad in incoming):
+                    outgoing = (None,) * len(node.edges)  # a hook took them away
+                elif watched is None:
                     outgoing = node.apply(incoming, composite)
                 else:
                     outgoing = watched(node, incoming, composite)
@@ -179,7 +181,9 @@ def accumulate(variable: TensorBase, grad: Any, owned: bool, create_graph: bool)
     with _leaf_locks[id(variable) >> 8 & 63]:
         if variable._grad is None:
             spec = variable._spec
-            if not (create_graph or (owned and (grad._spec is spec or _same_layout(spec, grad._spec)))):
+            if owned and not create_graph and grad._spec is not spec and _same_layout(spec, grad._spec):
+                grad._spec = spec  # it may be the leaf's layout alone that is private, or the gradient's
+            elif create_graph or not owned or grad._spec is not spec:
                 strides = spec.strides if spec.is_dense else contiguous_strides(spec.shape)
                 grad = find("to_strides")(grad, strides=strides)
             variable._grad = grad
@@ -192,4 +196,4 @@ def accumulate(variable: TensorBase, grad: Any, owned: bool, create_graph: bool)
 
 
 def _same_layout(spec: Spec, other: Spec) -> bool:
-    return other.is_dense and other.strides == spec.strides
+    return other.is_dense and other.lies_like(spec)

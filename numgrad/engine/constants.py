@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import weakref
+
 import numpy as np
 
 from numgrad.dtypes import dtype as Dtype
@@ -12,6 +14,8 @@ from numgrad.runtime.memory import allocate
 
 _MOST_KEPT = 1 << 12
 _kept: dict[tuple[Dtype, str], TensorBase] = {}
+# All that are alive, by id: graphs go on using one that is not kept any more.
+_alive: weakref.WeakValueDictionary[int, TensorBase] = weakref.WeakValueDictionary()
 
 
 def constant(value: float, dtype: Dtype) -> TensorBase:
@@ -21,14 +25,14 @@ def constant(value: float, dtype: Dtype) -> TensorBase:
     if found is None:
         storage = allocate(dtype.itemsize)
         with np.errstate(over="ignore"):
-            np.asarray(storage).view(dtype.numpy)[0] = value
+            np.asarray(storage).view(dtype.numpy)[0] = dtype.wrapped(value)
         found = dispatch.tensor_class(storage, spec_of(dtype, ()), storage.address)
         if len(_kept) >= _MOST_KEPT:
             _kept.clear()
-        _kept[key] = found
+        _kept[key] = _alive[id(found)] = found
     return found
 
 
 def is_constant(tensor: TensorBase) -> bool:
     """Whether this tensor is a Python number that others may be using as well."""
-    return tensor._spec.ndim == 0 and any(tensor is kept for kept in tuple(_kept.values()))
+    return _alive.get(id(tensor)) is tensor

@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from numgrad import registry
-from numgrad.engine import tape
+from numgrad.engine import private, tape
 from numgrad.engine.tape import Node, Record, TensorBase, gradient_edge, modes
 from numgrad.engine.views import refresh
 from numgrad.errors import KernelError
 from numgrad.registry import Op, SavedCall
 from numgrad.runtime import quick_start
+from numgrad.runtime.kernel import BAD_INDEX, OUT_OF_BOUNDS
 from numgrad.runtime.memory import allocate
-from numgrad.runtime.plan import Plan
-from numgrad.runtime.program import OUT_OF_BOUNDS
+from numgrad.runtime.plan import Plan, PrivateOperandError
 
 tensor_class: type[TensorBase] = TensorBase
 recorders: list[Any] = []  # each is told ``applied(op, inputs, outputs)``
@@ -59,12 +59,19 @@ def _dispatch(op: Op, inputs: tuple[Any, ...], params: Any) -> Any:
         return dispatch(op, _with_constants(op, inputs), params)
     plan = op.plans.get(key)
     if plan is None:
-        plan = op.make_plan(key[1:], params)
+        try:
+            plan = op.make_plan(key[1:], params)
+        except PrivateOperandError as operand:
+            private.expose(inputs[operand.position])
+            return dispatch(op, inputs, params)
     edges = _edges(inputs) if op.differentiable and modes.grad_enabled else None
     if guards:
         for guard in guards:
             guard(op, inputs, plan, edges)
     addresses = [0 if tensor is None else tensor._address for tensor in inputs]
+    for tensor, spec in zip(inputs, key[1:], strict=True):
+        if tensor is not None and tensor._spec is not spec:  # another thread has just exposed it
+            return dispatch(op, inputs, params)
     outputs: list[Any] = []
     for output in plan.outputs:
         if output.source is None:
@@ -169,6 +176,11 @@ def _count_changes(plan: Any, inputs: tuple[Any, ...]) -> None:
 def _status_error(op: Op, status: int, params: Any) -> Exception:
     if status == OUT_OF_BOUNDS:
         return KernelError(f"{op.name}: an index is out of bounds in one of its kernels")
+    if status == BAD_INDEX:
+        return IndexError(
+            f"{op.name}: its kernel indexed an array beyond its shape, or assigned to a slice of another shape. Nothing "
+            "outside of the array was read or written, and there is no result; shape= is where inputs are refused"
+        )
     if op.status_function is None:
         return RuntimeError(f"{op.name}: a kernel reported status {status}")
     return op.status_function(status, params)

@@ -120,7 +120,7 @@ def _checked_tuple(hook: Hook, grads: tuple[Any, ...], changed: Any) -> list[Any
     for old, new in zip(grads, changed, strict=True):
         if old is None and new is not None:
             raise RuntimeError(f"hook {_name(hook)}: can't replace a None gradient with a non-None value")
-    return [old if new is None else _checked(hook, old, new) for old, new in zip(grads, changed, strict=True)]
+    return [None if new is None else _checked(hook, old, new) for old, new in zip(grads, changed, strict=True)]
 
 
 def _name(hook: Hook) -> str:

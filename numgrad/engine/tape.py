@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import threading
 import weakref
@@ -105,7 +106,8 @@ class Record:
         self.run: Any = None
         if op is not None:
             self.saving = op.saving(needs)
-            self.run = op.prepared_backward(self)
+            run = op.prepared_backward(self)
+            self.run = run and functools.partial(_first_run, self, run)
             floating = [spec.dtype.is_floating_point for spec in output_specs]
             self._words = quick_words.record_words(self.saving.inputs, self.saving.outputs, floating)
             self.quick = self._words.ctypes.data  # for `quick.apply`
@@ -146,7 +148,9 @@ class Node(SeenNode):
         if backward is None:
             raise GradError(f"the derivative of {record.op.name} is not implemented")
         result = backward(Context(self, create_graph), *grads)
-        return result if type(result) is tuple else (result,)
+        result = result if type(result) is tuple else (result,)
+        check_gradients(self, result)
+        return record.op.tied(self, result) if create_graph and record.op.ties and modes.grad_enabled else result
 
     def unpack(self, create_graph: bool) -> list[Any]:
         """The saved tensors, once it is sure that they still hold what they held."""
@@ -226,6 +230,38 @@ class Node(SeenNode):
 
     def __repr__(self) -> str:
         return f"<{self.name()}>"
+
+
+def _first_run(record: Record, run: Any, node: Node, grads: Sequence[Any]) -> Any:
+    """A prepared backward's first run. Its gradients have the same shapes each time, so that later ones need no check."""
+    result = run(node, grads)
+    check_gradients(node, result)
+    record.run = run
+    return result
+
+
+def check_gradients(node: Node, grads: Sequence[Any]) -> None:
+    """Refuse a gradient that is not of its input's shape and dtype: sums and optimizers would go beyond it, or broadcast it.
+
+    Raises
+    ------
+    RuntimeError
+        The op's backward returned one, or what is no tensor.
+    """
+    for position, (grad, spec, edge) in enumerate(zip(grads, node.input_specs, node.edges, strict=False)):
+        if grad is None or edge is None:
+            continue
+        if not isinstance(grad, TensorBase):
+            raise GradError(
+                f"function {node.name()} returned no tensor at index {position}, expected a Tensor or None (got "
+                f"{type(grad).__name__})"
+            )
+        own = grad._spec
+        if own is not spec and (own.shape != spec.shape or own.dtype is not spec.dtype):
+            raise GradError(
+                f"function {node.name()} returned an invalid gradient at index {position} - got {list(own.shape)} of "
+                f"{own.dtype} but expected shape {list(spec.shape)} and {spec.dtype}, as the input has"
+            )
 
 
 def lost_history(tensor: TensorBase | None) -> bool:

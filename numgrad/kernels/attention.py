@@ -6,6 +6,9 @@ Keys and values come in whole rows, so a row's softmax is the plain one. What is
 strides will do, and multiplied by the register tiles of `simd`.
 
 The backward works on transposed scores, keys by queries: then the gradients of keys and values read them row by row.
+
+With ``causal``, a block multiplies the zeros of what its queries do not see. That is right unless something there is not
+finite, which shows in a sum: then the sum is taken again over what is seen.
 """
 
 from __future__ import annotations
@@ -68,6 +71,22 @@ def pack_columns(source, begin, row, rows, columns, width, factor, goal):
         for i in range(wanted, width):
             for j in range(columns):
                 out[j * width + i] = zero
+
+
+@device
+def is_spoiled(line, zero):
+    """Whether an element is not finite."""
+    total = zero
+    for j in range(line.shape[0]):
+        total += line[j] * zero
+    return total != 0
+
+
+@device
+def add_row(line, factor, row):
+    """``line += factor * row``."""
+    for j in range(line.shape[0]):
+        line[j] += factor * row[j]
 
 
 @functools.cache
@@ -147,6 +166,14 @@ def forward_kernel(code: str) -> Kernel:
                 logs[unit * queries + first + i] = high + math.log(total)
             begin = ((batch * queries + first) * heads + head) * values
             multiply(words, spare, scores, seen, count, seen, packed_values, values, out, begin, heads * values, STORE)
+            for i in range(count if causal else 0):  # 0 * NaN of a key that the query does not see
+                line = out[begin + i * heads * values :][:values]
+                if is_spoiled(line, zero):
+                    for j in range(line.shape[0]):
+                        line[j] = zero
+                    for t in range(min(seen, first + i + 1)):
+                        row = v[batch * v_batch + head * v_head + t * v_row :][:values]
+                        add_row(line, scores[i * seen + t], row)
 
     return attention_forward
 
@@ -227,8 +254,17 @@ def backward_kernel(code: str) -> Kernel:
                         e = exp(line[j] - high[j])
                         line[j] = e
                         slope[j] = e * (slope[j] - dot[j])
-                multiply(words, spare, p, count, seen, count, packed_g, values, grad_v, to_v, v_out, ADD)
-                multiply(words, spare, d, count, seen, count, packed_q, inner, grad_k, to_k, q_out, ADD)
+                if causal and (is_spoiled(dots[:count], zero) or is_spoiled(logs_here[:count], zero)):
+                    # Query by query: 0 * NaN of one that does not see the key would spoil the key's sum.
+                    for t in range(seen):
+                        for i in range(max(0, t - first), count):
+                            row = grad[o_begin + i * out_row :][:values]
+                            add_row(grad_v[to_v + t * v_out :][:values], p[t * count + i], row)
+                            row = q[q_begin + i * q_row :][:inner]
+                            add_row(grad_k[to_k + t * q_out :][:inner], d[t * count + i] * scale, row)
+                else:
+                    multiply(words, spare, p, count, seen, count, packed_g, values, grad_v, to_v, v_out, ADD)
+                    multiply(words, spare, d, count, seen, count, packed_q, inner, grad_k, to_k, q_out, ADD)
                 for corner in range(0, seen, 8):
                     for i in range(count):
                         for t in range(corner, min(seen, corner + 8)):
@@ -240,6 +276,13 @@ def backward_kernel(code: str) -> Kernel:
                     multiply(
                         words, spare, turned, seen, count, seen, here, wanted, grad_q, to_q + panel * width, q_out, STORE
                     )  # fmt: skip
+                for i in range(count if causal else 0):
+                    line = grad_q[to_q + i * q_out :][:inner]
+                    if is_spoiled(line, zero):
+                        for j in range(line.shape[0]):
+                            line[j] = zero
+                        for t in range(min(seen, first + i + 1)):
+                            add_row(line, turned[i * seen + t], key_rows[t * inner : (t + 1) * inner])
 
     return attention_backward
 

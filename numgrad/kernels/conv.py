@@ -139,24 +139,30 @@ def plan_conv2d_forward(
     if g.folds:
         conv_folded.plan_forward(b, x, weight, bias, out, g)
         return
-    if (count := conv_groups.merged_groups(g, x.code)) > 1:
+    narrow, own_weight, count = g, weight, conv_groups.merged_groups(g, x.code)
+    if count > 1:
         weight, g = conv_groups.plan_spread(b, weight, g, count), conv_groups.merge(g, count)
     size, width = g.filter_size, tile_shape(x.code, "many")[1]
     goal = Rows(out, g.group_k, g.k)
     source, grid = Rows(x, g.group_c, g.c), g.forward_grid
     right = Right(weight, g.group_k * size, g.group_c, 1, size)
     taps, channels = g.r * g.s, g.group_c
+    multiply = functools.partial(
+        plan_rows,
+        b,
+        batch=g.groups,
+        channels=channels,
+        columns=g.group_k,
+        bias=bias,
+        bias_batch=g.group_k,
+        watch=count > 1,
+    )
     if channels % lanes(x.code) == 0 and (g.pixels <= FEW_PIXELS or 2 * g.group_k <= width):
-        plan_rows(
-            b, "dot", grid, source, right, goal, batch=g.groups, channels=channels, columns=g.group_k,
-            bias=bias, bias_batch=g.group_k,
-        )  # fmt: skip
-        return
-    packed = plan_pack(b, right, batch=g.groups, taps=taps, channels=channels, columns=g.group_k, width=width)
-    plan_rows(
-        b, "many", grid, source, Right(packed, 0, 0, 0, 0), goal,
-        batch=g.groups, channels=channels, columns=g.group_k, packed=True, bias=bias, bias_batch=g.group_k,
-    )  # fmt: skip
+        watched = multiply("dot", grid, source, right, goal)
+    else:
+        packed = plan_pack(b, right, batch=g.groups, taps=taps, channels=channels, columns=g.group_k, width=width)
+        watched = multiply("many", grid, source, Right(packed, 0, 0, 0, 0), goal, packed=True)
+    conv_groups.plan_repair(b, watched, source, own_weight, bias, goal, grid, narrow, count, turned=False)
 
 
 def plan_conv2d_backward_input(
@@ -194,27 +200,30 @@ def plan_conv2d_backward_input(
             out_stride=g.c,
         )
         return
-    if (count := conv_groups.merged_groups(g, grad_out.code)) > 1:
+    narrow, own_weight, count = g, weight, conv_groups.merged_groups(g, grad_out.code)
+    if count > 1:
         weight, g = conv_groups.plan_spread(b, weight, g, count), conv_groups.merge(g, count)
     size, taps = g.filter_size, g.r * g.s
     source, goal, grid = Rows(grad_out, g.group_k, g.k), Rows(grad_x, g.group_c, g.c), g.backward_grid
     width = tile_shape(grad_out.code, "many")[1]
+    multiply = functools.partial(
+        plan_rows, b, batch=g.groups, channels=g.group_k, columns=g.group_c, watch=count > 1
+    )  # fmt: skip
+    right = Right(weight, g.group_k * size, g.group_c, size, 1)
+    few_rows, few_columns = tile_shape(grad_out.code, "few")
     if 2 * g.group_c <= width and g.group_k % lanes(grad_out.code) == 0:
         view = Right(weight, g.group_k * size, g.group_c, 1, size)  # packed as [tap, c, k]
         turned = plan_pack(b, view, batch=g.groups, taps=taps, channels=g.group_c, columns=g.group_k, width=g.group_k)
         right = Right(turned, g.group_k * size, g.group_c * g.group_k, 1, g.group_k)
-        plan_rows(b, "dot", grid, source, right, goal, batch=g.groups, channels=g.group_k, columns=g.group_c)
-        return
-    right = Right(weight, g.group_k * size, g.group_c, size, 1)
-    few_rows, few_columns = tile_shape(grad_out.code, "few")
-    multiply = functools.partial(plan_rows, b, batch=g.groups, channels=g.group_k, columns=g.group_c)
-    if g.group_c % few_columns == 0 and grid.rows // (g.stride[0] * g.stride[1]) <= few_rows:
-        multiply("few", grid, source, right, goal)
-        return
-    # Of strided taps, a row sees one in so many; the fewer it sees, the more often unpacked sums go to memory.
-    few = FEW_PIXELS if taps > 1 else FEW_SINGLE * g.stride[0] * g.stride[1]
-    packed = g.group_c % width != 0 or grid.rows > few
-    if packed:
-        panels = plan_pack(b, right, taps=taps, width=width, batch=g.groups, channels=g.group_k, columns=g.group_c)
-        right = Right(panels, 0, 0, 0, 0)
-    multiply("many", grid, source, right, goal, packed=packed)
+        watched = multiply("dot", grid, source, right, goal)
+    elif g.group_c % few_columns == 0 and grid.rows // (g.stride[0] * g.stride[1]) <= few_rows:
+        watched = multiply("few", grid, source, right, goal)
+    else:
+        # Of strided taps, a row sees one in so many; the fewer it sees, the more often unpacked sums go to memory.
+        few = FEW_PIXELS if taps > 1 else FEW_SINGLE * g.stride[0] * g.stride[1]
+        packed = g.group_c % width != 0 or grid.rows > few
+        if packed:
+            panels = plan_pack(b, right, taps=taps, width=width, batch=g.groups, channels=g.group_k, columns=g.group_c)
+            right = Right(panels, 0, 0, 0, 0)
+        watched = multiply("many", grid, source, right, goal, packed=packed)
+    conv_groups.plan_repair(b, watched, source, own_weight, None, goal, grid, narrow, count, turned=True)

@@ -146,6 +146,42 @@ def sums_kernel(code: str, vectors: int) -> Kernel:
     return sum_windows
 
 
+@kernel(f"T[:], T[:], T[:], {'i8, ' * 15}")
+def repair_taps(
+    grad, x, grad_weight, images, out_h, out_w, high, wide, taps_h, taps_w, stride_h, stride_w, step_h, step_w, pad_h, pad_w,
+    channels, outputs, start, stop,
+):  # fmt: skip
+    """Compute again what 0 * NaN has spoiled: sums of taps that do not see the pixel, which lies in the padding for them.
+
+    An item is an output channel.
+    """
+    size = taps_h * taps_w * channels
+    for k in range(start, stop):
+        filters = grad_weight[k * size : (k + 1) * size]
+        is_spoiled = False
+        for i in range(size):
+            if filters[i] - filters[i] != 0:
+                is_spoiled = True
+        for tap in range(taps_h * taps_w if is_spoiled else 0):
+            shift_h, shift_w = tap // taps_w * step_h - pad_h, tap % taps_w * step_w - pad_w
+            for c in range(channels):
+                total, is_seen = 0.0, False
+                for line in range(images * out_h):
+                    image, y = line // out_h, line % out_h * stride_h + shift_h
+                    if is_seen or y < 0 or y >= high:
+                        continue
+                    for column in range(out_w):
+                        seen = column * stride_w + shift_w
+                        if 0 <= seen < wide:
+                            g = grad[(line * out_w + column) * outputs + k]
+                            if g - g != 0:
+                                is_seen = True
+                                break
+                            total += g * x[((image * high + y) * wide + seen) * channels + c]
+                if not is_seen:
+                    filters[tap * channels + c] = total
+
+
 def _plan_padded(b: PlanBuilder, x: Operand, g: Conv2dGeometry) -> tuple[Operand, int, int]:
     """The input with its padding, in scratch memory, and the lines of an image and elements of a line."""
     if g.padding == (0, 0):
@@ -232,3 +268,9 @@ def plan_weight(b: PlanBuilder, grad_out: Operand, x: Operand, grad_weight: Oper
         pack_kernel(code), total.flat, grad_weight.array(size), 1, 1, 1, g.k, rows, rows, 0, 0, 1, g.k,
         work=-(-g.k // PACK_CHANNELS), grain=1, cost=size,
     )  # fmt: skip
+    if g.padding != (0, 0):
+        b.launch(
+            repair_taps, grad_out.array(g.pixels * g.k), x.array(g.n * g.h * g.w * g.c), grad_weight.array(size), g.n, g.out_h,
+            g.out_w, g.h, g.w, g.r, g.s, *g.stride, *g.dilation, *g.padding, g.c, g.k,
+            work=g.k, grain=GRAIN_COST // rows + 1, cost=size,
+        )  # fmt: skip

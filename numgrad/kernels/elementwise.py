@@ -12,207 +12,20 @@ computation: Numba would compute ``1 - x`` in float64 for a float32 ``x``.
 
 from __future__ import annotations
 
-import ast
-import copy
 import functools
-import inspect
-import linecache
-import textwrap
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from numgrad.errors import KernelError, ShapeError
+from numgrad.kernels.integers import from_float
+from numgrad.kernels.source import free_name, function_from, passed_through, typed_function
 from numgrad.kernels.transpose import plan_transpose
 from numgrad.layout import Spec, product
-from numgrad.runtime.kernel import Device, Kernel, references
-from numgrad.runtime.plan import GRAIN_COST, Operand, PlanBuilder
+from numgrad.runtime.kernel import Device, Kernel
+from numgrad.runtime.plan import GRAIN_COST, STATUS, Operand, PlanBuilder
 
 TILE = 32  # elements of an edge of a tile
 TILED_FROM = 1 << 14  # elements in all
-
-_NUMPY_TYPE = {
-    "f4": np.float32,
-    "f8": np.float64,
-    "i1": np.int8,
-    "i2": np.int16,
-    "i4": np.int32,
-    "i8": np.int64,
-    "u1": np.uint8,
-    "b1": np.bool_,
-}
-
-
-# ---- the scalar function ----------------------------------------------------------------------------------------
-
-
-class _TypedLiterals(ast.NodeTransformer):
-    """Wraps number literals as ``_T(literal)``; exponents and indices stay ints."""
-
-    def visit_BinOp(self, node: ast.BinOp) -> ast.AST:
-        node.left = self.visit(node.left)
-        if not (isinstance(node.op, ast.Pow) and isinstance(node.right, ast.Constant)):
-            node.right = self.visit(node.right)
-        return node
-
-    def visit_Subscript(self, node: ast.Subscript) -> ast.AST:
-        node.value = self.visit(node.value)
-        return node
-
-    def visit_Constant(self, node: ast.Constant) -> ast.AST:
-        if type(node.value) not in (int, float):
-            return node
-        return ast.Call(ast.Name("_T", ast.Load()), [node], [])
-
-
-@functools.cache
-def definition(function: Callable[..., Any]) -> ast.FunctionDef:
-    """The scalar function's syntax, as a ``def``; a KernelError if its source cannot be read."""
-    plain = getattr(function, "py_func", function)
-    if hasattr(plain, "__definition__"):
-        return plain.__definition__  # type: ignore[no-any-return]
-    try:
-        source = textwrap.dedent(inspect.getsource(plain))
-    except (OSError, TypeError) as error:
-        raise KernelError(f"the source of the scalar function {plain!r} is not to be had: {error}") from error
-    found = _find_function(source, plain)
-    body: list[ast.stmt] = [ast.Return(found.body)] if isinstance(found, ast.Lambda) else found.body
-    if body and isinstance(body[0], ast.Expr) and isinstance(body[0].value, ast.Constant):
-        body = body[1:]  # the docstring
-    for argument in found.args.args:
-        argument.annotation = None
-    name = plain.__name__ if plain.__name__.isidentifier() and plain.__name__ != "_" else "formula"
-    return ast.FunctionDef(name, found.args, body, [])
-
-
-def _defined(tree: ast.FunctionDef, like: Callable[..., Any], extra: dict[str, Any]) -> Any:
-    """The function that a changed definition describes, with the globals of the original."""
-    plain: Any = getattr(like, "py_func", like)
-    names = {**plain.__globals__, **{n: v for n, v in references(plain) if "." not in n}, **extra}
-    return function_of_definition(tree, names)
-
-
-def function_of_definition(tree: ast.FunctionDef, names: dict[str, Any]) -> Any:
-    """The scalar function that a definition describes; ``names`` are its globals."""
-    text = ast.unparse(ast.fix_missing_locations(ast.Module([tree], [])))
-    made = _function_from(text, tree.name, names)
-    made.__definition__ = tree
-    return made
-
-
-@functools.cache
-def typed_function(function: Callable[..., Any], code: str) -> Device:
-    """The scalar function with its literals in the dtype ``code``, for kernels."""
-    tree = ast.fix_missing_locations(_TypedLiterals().visit(copy.deepcopy(definition(function))))
-    return Device(_defined(tree, function, {"_T": _NUMPY_TYPE[code]}))
-
-
-@functools.cache
-def sliced(function: Callable[..., Any], items: tuple[int, ...]) -> tuple[tuple[str, ...], Callable[..., Any]]:
-    """The part of a scalar function that computes some items of the tuple which it returns.
-
-    Returns the names of the parameters that this part reads, and a function of these that returns a tuple of the items.
-    A function with branches or loops is not taken apart: then it reads all of its parameters.
-    """
-    if not items:
-        return (), tuple
-    tree = copy.deepcopy(definition(function))
-    parameters = [argument.arg for argument in tree.args.args]
-    *statements, last = tree.body
-    value = last.value if isinstance(last, ast.Return) else None
-    straight = all(
-        isinstance(s, ast.Assign) and len(s.targets) == 1 and isinstance(s.targets[0], ast.Name) for s in statements
-    )
-    single = not isinstance(value, ast.Tuple)
-    if value is None or not straight or (single and items != (0,)):
-        result = ", ".join(f"result[{item}]" for item in items) + ","
-        text = f"def {tree.name}({', '.join(parameters)}):\n    result = function({', '.join(parameters)})\n    return {result}\n"
-        wrapper = ast.parse(text).body[0]
-        assert isinstance(wrapper, ast.FunctionDef)
-        return tuple(parameters), _defined(
-            wrapper, function, {"function": Device(getattr(function, "py_func", function))}
-        )
-    wanted = [value] if single else [value.elts[item] for item in items]  # type: ignore[attr-defined]
-    needed = {node.id for expression in wanted for node in ast.walk(expression) if isinstance(node, ast.Name)}
-    kept: list[ast.stmt] = []
-    for statement in reversed(statements):
-        if statement.targets[0].id in needed:  # type: ignore[attr-defined]
-            needed |= {node.id for node in ast.walk(statement.value) if isinstance(node, ast.Name)}  # type: ignore[attr-defined]
-            kept.insert(0, statement)
-    reads = tuple(name for name in parameters if name in needed)
-    tree.args.args = [ast.arg(name) for name in reads]
-    tree.body = [*kept, ast.Return(ast.Tuple(wanted, ast.Load()))]
-    return reads, _defined(tree, function, {})
-
-
-@functools.cache
-def pushed_forward(
-    function: Callable[..., Any], items: tuple[int, ...]
-) -> tuple[tuple[str, ...], Callable[..., Any] | None]:
-    """The forward derivative that a scalar backward implies: the sum of some of its items, each with its own tangent.
-
-    An elementwise op's Jacobian is diagonal, so that what carries a gradient back carries a tangent forward. Returns the
-    parameters, of which ``<grad>_<item>`` are the tangents, and the function; None if it is 0 everywhere.
-    """
-    grad = definition(function).args.args[0].arg
-    reads: dict[str, None] = {}
-    statements: list[ast.stmt] = []
-    total: ast.expr | None = None
-    for item in items:
-        names, part = sliced(function, (item,))
-        if grad not in names:
-            continue  # a constant, and that of a linear map is 0
-        tree = copy.deepcopy(definition(part))
-        *body, last = tree.body
-        local = {s.targets[0].id for s in body if isinstance(s, ast.Assign)} | {grad}  # type: ignore[attr-defined]
-        for node in ast.walk(tree):
-            if isinstance(node, ast.Name) and node.id in local:
-                node.id = f"{node.id}_{item}"
-        reads.update({f"{name}_{item}" if name == grad else name: None for name in names})
-        statements += body
-        value = last.value.elts[0]  # type: ignore[attr-defined]
-        total = value if total is None else ast.BinOp(total, ast.Add(), value)
-    if total is None:
-        return (), None
-    arguments = ast.arguments([], [ast.arg(name) for name in reads], None, [], [], None, [])
-    tree = ast.FunctionDef("tangent", arguments, [*statements, ast.Return(total)], [])
-    whole = {"function": Device(getattr(function, "py_func", function))}  # where the backward is not taken apart
-    return tuple(reads), _defined(tree, function, whole)
-
-
-@functools.cache
-def passed_through(function: Callable[..., Any], count: int) -> tuple[bool, ...]:
-    """For each item of a scalar backward's result, whether it is the function's first parameter as it came."""
-    tree = definition(function)
-    value = tree.body[-1].value if isinstance(tree.body[-1], ast.Return) else None
-    items = value.elts if isinstance(value, ast.Tuple) else [value]
-    first = tree.args.args[0].arg
-    if len(tree.body) > 1 or len(items) != count:
-        return (False,) * count
-    return tuple(isinstance(item, ast.Name) and item.id == first for item in items)
-
-
-def _find_function(source: str, function: Any) -> ast.FunctionDef | ast.Lambda:
-    arguments = function.__code__.co_varnames[: function.__code__.co_argcount]
-    try:
-        tree = ast.parse(source)
-    except SyntaxError:  # a lambda inside a longer expression
-        tree = ast.parse(source[source.index("lambda") :].rstrip().rstrip(",)]}"))
-    for node in ast.walk(tree):
-        if not isinstance(node, (ast.FunctionDef, ast.Lambda)) or tuple(a.arg for a in node.args.args) != arguments:
-            continue
-        if isinstance(node, ast.Lambda) == (function.__name__ == "<lambda>"):
-            return node
-    raise KernelError(f"the source of the scalar function {function!r} was not recognised:\n{source}")
-
-
-def _function_from(text: str, name: str, names: dict[str, Any]) -> Any:
-    """Compile generated source; it can be read in tracebacks and debuggers."""
-    filename = f"<numgrad generated: {name}>"
-    linecache.cache[filename] = (len(text), None, text.splitlines(keepends=True), filename)
-    exec(compile(text, filename, "exec"), names)
-    return names[name]
 
 
 # ---- the kernel around it ---------------------------------------------------------------------------------------
@@ -220,24 +33,40 @@ def _function_from(text: str, name: str, names: dict[str, Any]) -> Any:
 
 @functools.cache
 def elementwise_kernel(
-    name: str, function: Device, pattern: str, outputs: tuple[int | None, ...], outer: int, over: int | None = None
+    name: str,
+    function: Device,
+    pattern: str,
+    outputs: tuple[int | None, ...],
+    outer: int,
+    over: int | None = None,
+    gated: bool = False,
 ) -> Kernel:
     """The kernel for one pattern.
 
     ``pattern`` has a letter for each input and then each output; ``outputs`` tells which item of the function's result
     goes to which output (None: the result itself); ``outer`` is the number of outer dimensions, 0 for the flat form.
     With ``over`` the only output is that input, and no operand of its own: two names of one memory would not vectorise.
+    Without outputs the kernel leaves the status 1 if the function holds anywhere; one that is ``gated`` does nothing
+    where a status was left.
     """
     made = len(outputs) if over is None else 0
     count_in = len(pattern) - made
     operands = [f"x{k}" for k in range(count_in)] + [f"y{k}" for k in range(made)]
     types = [f"A{k}[:]" for k in range(count_in)] + [f"R{k}[:]" for k in range(made)]
+    arrays = list(operands)
+    if gated or not outputs:
+        types, arrays = [*types, "i8[:]"], [*arrays, "status"]
     scalars: list[str] = []
     if outer:
         scalars += ["inner", *(f"n{d}" for d in range(outer))]
         scalars += [f"{operand}_s{d}" for operand in operands for d in range(outer)]
     scalars += [f"{operand}_t" for operand, letter in zip(operands, pattern, strict=True) if letter == "t"]
-    lines = [f"def {name}({', '.join([*operands, *scalars, 'start', 'stop'])}):"]
+    own_name = free_name(f"elementwise_{name}", ())
+    lines = [f"def {own_name}({', '.join([*arrays, *scalars, 'start', 'stop'])}):"]
+    if gated:
+        lines += ["    if status[0] != 0:", "        return"]
+    if not outputs:
+        lines.append("    holds = False")
     if outer:
         lines += _rows_head(operands, outer)
         body, indent = _loop(operands, pattern, outputs, count_in, "inner", "_o", over), "        "
@@ -246,7 +75,10 @@ def elementwise_kernel(
     lines += [indent + line for line in body]
     if outer > 1:
         lines += _rows_tail(outer)
-    generated = _function_from("\n".join(lines) + "\n", name, {"function": function})
+    if not outputs:
+        lines += ["    if holds:", "        status[0] = 1"]
+    generated = function_from("\n".join(lines) + "\n", own_name, {"function": function})
+    generated.__name__ = name
     return Kernel(generated, ", ".join(types + ["i8"] * len(scalars)))
 
 
@@ -304,7 +136,9 @@ def _loop(
         writes = [reads[over]]
     lines.append(f"for i in range({extent}):")
     call = f"function({', '.join(reads)})"
-    if outputs == (None,):
+    if not outputs:
+        lines.append(f"    holds = holds | {call}")
+    elif outputs == (None,):
         lines.append(f"    {writes[0]} = {call}")
     else:
         lines.append(f"    result = {call}")
@@ -349,14 +183,23 @@ def plan_elementwise(
     outputs: Sequence[Operand],
     items: tuple[int | None, ...] = (None,),
     cost: int = 1,
+    gated: bool = False,
 ) -> None:
     """Add the launch of a scalar function over broadcast inputs.
 
-    ``compute`` is the dtype code of its literals, ``items`` as in `elementwise_kernel`, ``cost`` the rough number of
-    elementary operations for one element. All outputs have the shape that the inputs broadcast to.
+    ``compute`` is the dtype code of its literals, ``items`` and ``gated`` are as in `elementwise_kernel`, ``cost`` is the
+    rough number of elementary operations for one element. All outputs have one shape, to which the inputs broadcast. The
+    function's numbers are converted to the outputs' dtypes; of floating point to integers only what is copied is.
+
+    Raises
+    ------
+    ShapeError
+        An input does not broadcast to the outputs' shape, or outputs differ: elements would be read or written that are
+        not there.
     """
     operands = [*inputs, *outputs]
     shape = tuple(outputs[0].spec.shape)
+    _prove_shapes(name, shape, inputs, outputs)
     if product(shape) == 0:
         return
     strides = [_broadcast_strides(operand.spec, shape) for operand in operands]
@@ -364,9 +207,45 @@ def plan_elementwise(
     copies = len(inputs) == 1 and passed_through(function, 1) == (True,)
     if copies and plan_transpose(b, inputs[0], outputs[0], extents, strides):
         return
+    rounds = any(x.spec.dtype.is_floating_point for x in inputs)
+    if rounds and any(out.spec.dtype.category == 1 for out in outputs):
+        if not copies:
+            raise KernelError(f"{name}: computes in floating point for {outputs[0].spec}, expected a cast of its own")
+        scalar = from_float(inputs[0].code, outputs[0].code)
+    else:
+        scalar = typed_function(function, compute)
     operands, extents, strides = _turned(b, operands, len(inputs), extents, strides)
     for piece in _pieces(extents, strides):
-        _plan_piece(b, name, typed_function(function, compute), operands, piece, items, cost)
+        _plan_piece(b, name, scalar, operands, piece, items, cost, gated)
+
+
+def plan_check(
+    b: PlanBuilder, name: str, function: Callable[..., Any], compute: str, inputs: Sequence[Operand]
+) -> None:
+    """Add a launch that leaves the status 1 if the scalar function holds for any element of the broadcast inputs."""
+    shape = broadcast_shapes(name, *(operand.spec.shape for operand in inputs))
+    if product(shape) == 0:
+        return
+    strides = [_broadcast_strides(operand.spec, shape) for operand in inputs]
+    shape = tuple(n if any(row[axis] for row in strides) else 1 for axis, n in enumerate(shape))
+    extents, strides = _coalesce(shape, strides)
+    piece = _Piece([0] * len(strides), extents, strides)
+    _plan_piece(b, name, typed_function(function, compute), inputs, piece, (), 1, False)
+
+
+def _prove_shapes(name: str, shape: tuple[int, ...], inputs: Sequence[Operand], outputs: Sequence[Operand]) -> None:
+    for output in outputs:
+        if tuple(output.spec.shape) != shape:
+            raise ShapeError(
+                f"{name}: the outputs have shapes {list(shape)} and {list(output.spec.shape)}, expected one"
+            )
+    for position, operand in enumerate(inputs):
+        own = tuple(operand.spec.shape)
+        lead = len(shape) - len(own)
+        if lead < 0 or any(extent not in (1, whole) for extent, whole in zip(own, shape[lead:], strict=True)):
+            raise ShapeError(
+                f"{name}: input {position} has shape {list(own)}, which does not broadcast to the output's, {list(shape)}"
+            )
 
 
 def _turned(
@@ -392,6 +271,7 @@ def _plan_piece(
     piece: _Piece,
     items: tuple[int | None, ...],
     cost: int,
+    gated: bool,
 ) -> None:
     extents, strides, offsets = piece.extents, piece.strides, piece.offsets
     over = _overwritten(operands, strides, len(items))
@@ -400,10 +280,12 @@ def _plan_piece(
     steps = [row[-1] for row in strides]
     pattern = "".join("a" if step == 1 else "s" if step == 0 else "t" for step in steps)
     outer = len(extents) - 1
-    kernel = elementwise_kernel(name, function, pattern, items, outer, over)
+    kernel = elementwise_kernel(name, function, pattern, items, outer, over, gated)
     arguments: list[Any] = [
         operand.array(operand.extent - offset, offset=offset) for operand, offset in zip(operands, offsets, strict=True)
     ]
+    if gated or not items:
+        arguments.append(STATUS)
     if outer:
         arguments += [extents[-1], *extents[:-1], *(step for row in strides for step in row[:-1])]
     arguments += [step for step, letter in zip(steps, pattern, strict=True) if letter == "t"]

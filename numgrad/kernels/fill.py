@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from numgrad.runtime.kernel import kernel
 from numgrad.runtime.plan import GRAIN_COST, Operand, PlanBuilder
 
@@ -25,6 +27,28 @@ def integer_ramp(out, first, step, start, stop):
         out[i] = first + i * step
 
 
+@kernel("T[:], f8, f8, f8")
+def line(out, first, last, step, start, stop):
+    end = out.shape[0] - 1
+    half = out.shape[0] // 2
+    for i in range(start, stop):
+        out[i] = first + step * i if i < half or end == 0 else last - step * (end - i)
+
+
+@kernel("T[:], i8, i8, f8")
+def integer_line(out, first, last, step, start, stop):
+    """Cut towards 0, as torch has it; the ends are what they are."""
+    end = out.shape[0] - 1
+    half = out.shape[0] // 2
+    for i in range(start, stop):
+        if i == 0:
+            out[i] = first
+        elif i == end:
+            out[i] = last
+        else:
+            out[i] = np.int64(first + step * i if i < half else last - step * (end - i))
+
+
 def plan_fill(b: PlanBuilder, out: Operand, value: float) -> None:
     """Write ``value`` into all of a dense operand."""
     b.launch(fill, out.flat, value, work=out.extent, grain=GRAIN_COST)
@@ -34,3 +58,14 @@ def plan_ramp(b: PlanBuilder, out: Operand, first: float, step: float) -> None:
     """Write first, first + step, … into a contiguous operand; each value is computed on its own, so errors don't add up."""
     chosen = ramp if out.spec.dtype.is_floating_point else integer_ramp
     b.launch(chosen, out.flat, first, step, work=out.extent, grain=GRAIN_COST)
+
+
+def plan_line(b: PlanBuilder, out: Operand, first: float, last: float) -> None:
+    """Write numbers at even distances from first to last into a contiguous operand, each half counted from its end.
+
+    Integers lie within 2**53, where all of them are floating-point numbers as well.
+    """
+    count = out.extent
+    step = (last - first) / (count - 1) if count > 1 else 0.0
+    chosen = line if out.spec.dtype.is_floating_point else integer_line
+    b.launch(chosen, out.flat, first, last, step, work=count, grain=GRAIN_COST)

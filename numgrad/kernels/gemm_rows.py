@@ -173,9 +173,9 @@ def rows_kernel(code: str, form: str) -> Kernel:
     record, is_dot = 1 + tile_rows, form == "dot"
     floats, scalars = f"{code}[:], " * 5, "i8, " * 41
 
-    @kernel(f"{floats} i8[:], {scalars}")
+    @kernel(f"{floats} i8[:], i8[:], {scalars}")
     def multiply_rows(
-        a, b, bias, out, spare, words,
+        a, b, bias, out, spare, words, flags,
         images, out_h, out_w, source_h, source_w, taps_h, taps_w,
         scale_h, scale_w, step_h, step_w, shift_h, shift_w, divide_h, divide_w,
         a_batch, a_row, b_batch, b_tap, b_channel, b_panel, b_step, ahead, out_batch, out_split, out_row,
@@ -274,6 +274,17 @@ def rows_kernel(code: str, form: str) -> Kernel:
                                 right, b_step * itemsize, later, table + 8 * (place + 1), (g * out_batch + j) * itemsize,
                                 wanted_columns, how,
                             )  # fmt: skip
+            if flags.shape[0] > 0:
+                flags[item] = 0
+                image, y, x = place_of(first_row, grid)
+                for m in range(first_row, last_row):
+                    if m > first_row:
+                        image, y, x = next_place(m, y, x, image, grid)
+                    begin = out_base + ((image * out_h + y) * out_w + x) * out_row + first_column
+                    for g in range(shared):
+                        value = out[begin + g * out_batch]
+                        if value - value != 0:
+                            flags[item] = 1
 
     return multiply_rows
 
@@ -291,20 +302,31 @@ class Rows:
     offset: int = 0
 
 
+class Watched(NamedTuple):
+    """Which of `rows_kernel`'s items had a result that is not finite in the first column of a batch: a word for each, and
+    the rows of each; item ``i`` has the block of rows ``i % row_blocks``."""
+
+    flags: Operand
+    row_block: int
+    row_blocks: int
+
+
 def plan_rows(
     b: PlanBuilder, form: str, grid: Grid, a: Rows, right: Right, out: Rows,
     *, batch: int, channels: int, columns: int, packed: bool = False, bias: Operand | None = None, bias_batch: int = 0,
-    accumulate: bool = False,
-) -> None:  # fmt: skip
-    """Launch `rows_kernel`. With form "dot", ``right.channel`` is 1; else ``right`` is ``packed`` into panels of the
-    form's width, or ``right.column`` is 1 and ``columns`` a multiple of that width.
+    accumulate: bool = False, watch: bool = False,
+) -> Watched | None:  # fmt: skip
+    """Launch `rows_kernel`, and with ``watch`` say what it found.
+
+    With form "dot", ``right.channel`` is 1; else ``right`` is ``packed`` into panels of the form's
+    width, or ``right.column`` is 1 and ``columns`` a multiple of that width.
     """
     code = a.operand.code
     dtype = dtypes.by_code(code)
     tile_rows, tile_columns = tile_shape(code, form)
     rows, taps = grid.rows, grid.taps
     if rows * columns * batch == 0:
-        return
+        return None
     no_bias = b.scratch(dtype, 0)
     bias_array = bias.array(columns + (batch - 1) * bias_batch) if bias else no_bias.array(0)
     if channels * taps == 0:
@@ -312,7 +334,7 @@ def plan_rows(
             b, bias_array, from_offset(out.operand, out.offset), rows=rows, columns=columns, out_row=out.row, batch=batch,
             out_batch=out.batch, bias_batch=bias_batch, accumulate=accumulate,
         )  # fmt: skip
-        return
+        return None
     if packed:
         panels = -(-columns // tile_columns)
         channel_step, step, tap_step = tile_columns, tile_columns, channels * tile_columns
@@ -372,11 +394,13 @@ def plan_rows(
         parts = b.scratch(dtype, splits * out_split)
         goal, goal_array = Rows(parts, rows * columns, columns), parts.flat
     items = batch // shared * splits * row_blocks * column_blocks
+    flags = b.scratch(dtypes.int64, items if watch else 0)
     adds = splits == 1 and (accumulate or bias is not None)
     b.launch(
         rows_kernel(code, form),
         from_offset(a.operand, a.offset), from_offset(right.operand, right.offset),
-        bias_array if splits == 1 else no_bias.array(0), goal_array, spare.flat, words.flat, *grid,
+        bias_array if splits == 1 else no_bias.array(0), goal_array, spare.flat, words.flat, flags.flat,
+        *grid,
         a.batch, a.row, batch_step, tap_step, channel_step, panel_step, step, ahead, goal.batch, out_split, goal.row,
         columns, channels, split_channels, block_channels, row_block, column_block, row_blocks, column_blocks, splits,
         shared, ADD if adds else STORE, bias_batch, zeros, spare_count, tables,
@@ -388,3 +412,4 @@ def plan_rows(
             out.batch, out.row, bias_batch, int(accumulate),
             work=batch * rows, grain=GRAIN_COST // (splits * columns) + 1, cost=batch * rows * columns * splits,
         )  # fmt: skip
+    return Watched(flags, row_block, row_blocks) if watch else None

@@ -1,8 +1,8 @@
 """Reading and writing by index: rows (index_select, embedding, advanced indexing) and elements (gather, scatter).
 
-Negative indices wrap; one out of range leaves the status 1 + its position. Where indices may repeat, the destination is
-divided among work items, each of which walks all indices in their order: sums have the same bits for any number of
-threads, and of several assignments the last wins.
+Indices count from 0; one that names no element, such as -1, leaves the status 1 + its position. Where indices may
+repeat, the destination is divided among work items, each of which walks all indices in their order: sums have the same
+bits for any number of threads, and of several assignments the last wins.
 """
 
 from __future__ import annotations
@@ -24,9 +24,8 @@ MOST_OWNERS = 8  # work items that walk the same indices; more would read more t
 
 
 @device
-def wrapped(index, extent):
-    """The index counted from 0, or -1 if it is out of range."""
-    index = index + extent if index < 0 else index
+def within(index, extent):
+    """The index, or -1 if it is out of range."""
     return index if 0 <= index < extent else -1
 
 
@@ -37,7 +36,7 @@ def wrapped(index, extent):
 def linear_index(index, linear, status, extent, following, start, stop):
     """linear = index, or (following) linear * extent + index: one step from several indices to one."""
     for i in range(start, stop):
-        place = wrapped(index[i], extent)
+        place = within(index[i], extent)
         if place < 0:
             status[0] = 1 + i
             place = 0
@@ -51,7 +50,7 @@ def gather_rows(x, index, out, status, start, stop):
     for unit in range(start, stop):
         o = unit // count
         i = unit - o * count
-        place = wrapped(index[i], x.shape[1])
+        place = within(index[i], x.shape[1])
         if place < 0:
             status[0] = 1 + i
         else:
@@ -79,14 +78,14 @@ def scatter_rows(source, index, out, status, add, zero, skip, row_blocks, rows, 
         if out.shape[2] == 1:
             values, sums = source[o, :, 0], out[o, :, 0]
             for i in range(index.shape[0]):
-                row = wrapped(index[i], out.shape[1])
+                row = within(index[i], out.shape[1])
                 if row < 0:
                     status[0] = 1 + i
                 elif top <= row < bottom and row != skip:
                     sums[row] = sums[row] + values[i] if add else values[i]
             continue
         for i in range(index.shape[0]):
-            row = wrapped(index[i], out.shape[1])
+            row = within(index[i], out.shape[1])
             if row < 0:
                 status[0] = 1 + i
             elif top <= row < bottom and row != skip:
@@ -189,7 +188,7 @@ def gather_elements(x, index, out, status, n1, n2, n3, s0, s1, s2, s3, width, st
         base = place4(row, n1, n2, n3, s0, s1, s2, s3)
         places, y = index[row * width : (row + 1) * width], out[row * width : (row + 1) * width]
         for j in range(y.shape[0]):
-            place = wrapped(places[j], extent)
+            place = within(places[j], extent)
             if place < 0:
                 status[0] = 1 + row * width + j
             else:
@@ -213,7 +212,7 @@ def scatter_elements(
         for i in range(count):
             for j in range(left, right):
                 where = first_index + i * index_step + j * index_column
-                place = wrapped(index[where], extent)
+                place = within(index[where], extent)
                 if place < 0:
                     status[0] = 1 + where
                 else:

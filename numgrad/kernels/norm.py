@@ -211,11 +211,9 @@ def plan_batch_norm_backward(
     if grad_input is None:
         return
     rows, width = (outer, c) if inner == 1 else (outer * c, inner)
-    # With constant statistics the slope is 0, and any finite operand serves as x: one that is read anyway.
-    values = x if training else grad_output
     b.launch(
         batch_norm_backward_columns if inner == 1 else batch_norm_backward_rows,
-        values.array(rows, width), grad_output.array(rows, width), _or_empty(out, x, rows, width), mean.array(c),
+        x.array(rows if training else 0, width), grad_output.array(rows, width), _or_empty(out, x, rows, width), mean.array(c),
         scale.array(c), grad_mean.array(c), slope.array(c), grad_input.array(rows, width),
         _or_empty(grad_residual, x, rows, width), work=rows, grain=_rows_grain(width), cost=2 * rows * width,
     )  # fmt: skip

@@ -263,7 +263,7 @@ def batch_norm_backward_finish(
             for c in range(s.shape[0]):
                 s[c] += other_s[c]
                 q[c] += other_q[c]
-        for c in range(s.shape[0]):
+        for c in range(s.shape[0] if inverse_count > 0 else 0):  # else 0 * NaN would be NaN
             grad_mean[c] = s[c] * inverse_count
             slope[c] = q[c] * inverse_count * np.float64(invstd[c]) * np.float64(invstd[c])
     if weight.shape[0]:
@@ -282,10 +282,21 @@ def batch_norm_backward_finish(
 
 @kernel("T[:, :], T[:, :], T[:, :], T[:], T[:], T[:], T[:], T[:, :], T[:, :]")
 def batch_norm_backward_columns(x, grad, out, mean, scale, grad_mean, slope, grad_input, grad_residual, start, stop):
+    """Without ``x`` the statistics are constant: ``grad_input = scale * g``."""
     masked, kept = out.shape[0] > 0, grad_residual.shape[0] > 0
     zero = mean.dtype.type(0)
     for i in range(start, stop):
-        v, g, y = x[i], grad[i], grad_input[i]
+        g, y = grad[i], grad_input[i]
+        if x.shape[0] == 0:
+            if masked:
+                o, r = out[i], grad_residual[i] if kept else y
+                for j in range(r.shape[0]):
+                    r[j] = choose(o[j] <= zero, zero, g[j])
+                g = r
+            for j in range(y.shape[0]):
+                y[j] = scale[j] * g[j]
+            continue
+        v = x[i]
         if masked and not kept:
             o = out[i]
             for j in range(y.shape[0]):
@@ -303,13 +314,24 @@ def batch_norm_backward_columns(x, grad, out, mean, scale, grad_mean, slope, gra
 
 @kernel("T[:, :], T[:, :], T[:, :], T[:], T[:], T[:], T[:], T[:, :], T[:, :]")
 def batch_norm_backward_rows(x, grad, out, mean, scale, grad_mean, slope, grad_input, grad_residual, start, stop):
+    """Without ``x`` the statistics are constant: ``grad_input = scale * g``."""
     channels = mean.shape[0]
     masked, kept = out.shape[0] > 0, grad_residual.shape[0] > 0
     zero = mean.dtype.type(0)
     for unit in range(start, stop):
         c = unit % channels
         m, k, h, t = mean[c], scale[c], grad_mean[c], slope[c]
-        v, g, y = x[unit], grad[unit], grad_input[unit]
+        g, y = grad[unit], grad_input[unit]
+        if x.shape[0] == 0:
+            if masked:
+                o, r = out[unit], grad_residual[unit] if kept else y
+                for j in range(r.shape[0]):
+                    r[j] = choose(o[j] <= zero, zero, g[j])
+                g = r
+            for j in range(y.shape[0]):
+                y[j] = k * g[j]
+            continue
+        v = x[unit]
         if masked and not kept:
             o = out[unit]
             for j in range(y.shape[0]):

@@ -172,7 +172,7 @@ def avg_pool_forward(x, out, r, s, step_h, step_w, pad_h, pad_w, count_pad, divi
                     for c in range(y.shape[0]):
                         y[c] += v[c]
             share = y.dtype.type(divisor if divisor else rows * window_count(left, right, width, count_pad))
-            if share > zero:
+            if divisor or share > zero:
                 for c in range(y.shape[0]):
                     y[c] /= share
 

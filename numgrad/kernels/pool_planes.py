@@ -157,7 +157,7 @@ def avg_pool_planes(x, out, r, s, step_h, step_w, pad_h, pad_w, count_pad, divis
         for q in range(y.shape[0]):
             columns = count_inside(q * step_w - pad_w, s, width, pad_w, count_pad)
             share = y.dtype.type(divisor if divisor else rows * columns)
-            y[q] = y[q] / share if share > zero else y[q]
+            y[q] = y[q] / share if divisor or share > zero else y[q]
 
 
 @kernel("T[:, :, :], T[:, :, :], T[:], i8, i8, i8, i8, i8, i8, i8, i8")

@@ -1,8 +1,9 @@
 """Random numbers by counter: Philox4x32-10 (Salmon and others, "Parallel random numbers: as easy as 1, 2, 3", 2011).
 
-A generator's state is two int64, (seed, counter), and is data: kernels read it, and a last tiny launch moves the
-counter on, so that a recorded launch gives new numbers each time it runs. Word ``i`` of a stream depends on (seed,
-counter, i) alone, so the bits are the same for any split of the work.
+A generator's state is two int64, (seed, counter), and is data: a first tiny launch moves the counter on, by one atomic
+addition, and hands what it was to the kernels that draw. So a recorded launch gives new numbers each time it runs, and
+threads that draw from one generator never get the same. Word ``i`` of a stream depends on (seed, counter, i) alone, so
+the bits are the same for any split of the work.
 
 Work comes in groups of `BLOCKS` Philox blocks, 4 words of 32 bits each, stored word by word rather than block by block,
 so that everything vectorises: word ``l`` of the group's block ``k`` is at ``l * BLOCKS + k``.
@@ -16,9 +17,11 @@ import numpy as np
 
 from numgrad import dtypes
 from numgrad.errors import KernelError
+from numgrad.kernels.elementwise import plan_check
 from numgrad.kernels.vector_math import log
 from numgrad.runtime.kernel import Kernel, device, kernel
-from numgrad.runtime.plan import Operand, PlanBuilder
+from numgrad.runtime.plan import STATUS, Operand, PlanBuilder
+from numgrad.runtime.words import fetch_add
 
 BLOCKS = 16
 WORDS = 4 * BLOCKS
@@ -209,13 +212,16 @@ def random_permutation(out, state, start, stop):
         out[j] = i
 
 
-@kernel("i8[:], i8")
-def advance_counter(state, blocks, start, stop):
-    state[1] += blocks
+@kernel("i8[:], i8[:], i8[:], i8")
+def reserve(state, reserved, status, blocks, start, stop):
+    """``reserved`` is the state from which so many blocks may be used; nothing is taken where a status was left."""
+    if status[0] == 0:
+        reserved[0] = state[0]
+        reserved[1] = fetch_add(state, 1, blocks)
 
 
 # ---- planning ---------------------------------------------------------------------------------------------------
-# ``state`` is int64 [2], (seed, counter), and is changed in place: each plan moves the counter behind what it used.
+# ``state`` is int64 [2], (seed, counter), and is changed in place: each plan moves the counter behind what it uses.
 
 
 def _launch(
@@ -230,18 +236,22 @@ def _launch(
         if not operand.spec.is_dense:
             raise KernelError(f"{drawn.name}: an operand is {operand.spec}, expected dense")
     numel = operands[-1].spec.numel
+    if numel == 0:
+        return
     groups = -(-numel // per_group)
+    reserved = _reserved(b, state, groups * BLOCKS)
     words = b.scratch(dtypes.int64, WORDS, per_worker=True)
     b.launch(
-        drawn, *[operand.flat for operand in operands], words.flat, state.array(2), *scalars,
+        drawn, *[operand.flat for operand in operands], words.flat, reserved.array(2), *scalars,
         work=groups, grain=GRAIN, cost=groups * WORDS * 8,
     )  # fmt: skip
-    _advance(b, state, groups * BLOCKS)
 
 
-def _advance(b: PlanBuilder, state: Operand, blocks: int) -> None:
-    if blocks:
-        b.launch(advance_counter, state.array(2), blocks, work=1, grain=1)
+def _reserved(b: PlanBuilder, state: Operand, blocks: int) -> Operand:
+    """The state to draw from; the generator's own is behind it then."""
+    reserved = b.scratch(dtypes.int64, 2)
+    b.launch(reserve, state.array(2), reserved.array(2), STATUS, blocks, work=1, grain=1)
+    return reserved
 
 
 def plan_uniform(b: PlanBuilder, out: Operand, state: Operand, low: float = 0.0, high: float = 1.0) -> None:
@@ -271,12 +281,18 @@ def threshold_of(probability: float) -> int:
     return round(probability * (1 << 32))
 
 
+def _is_no_probability(p):
+    return (p < 0) | (p > 1) | (p != p)
+
+
 def plan_bernoulli(b: PlanBuilder, out: Operand, state: Operand, probability: float | Operand) -> None:
     """1 with the given probability, else 0; out has any dtype and is dense.
 
-    ``probability`` may be an operand of out's shape and strides, float32 or float64.
+    ``probability`` may be an operand of out's shape and strides, float32 or float64; the status is 1, and nothing is drawn,
+    if an element of it is no probability.
     """
     if isinstance(probability, Operand):
+        plan_check(b, "bernoulli_check", _is_no_probability, probability.code, [probability])
         _launch(b, bernoulli_each, (probability, out), state, (), WORDS)
     else:
         _launch(b, bernoulli, (out,), state, (threshold_of(probability),), WORDS)
@@ -294,5 +310,5 @@ def plan_dropout(b: PlanBuilder, x: Operand, out: Operand, mask: Operand, state:
 def plan_randperm(b: PlanBuilder, out: Operand, state: Operand) -> None:
     """A random permutation of range(n); out is int64 [n], contiguous."""
     n = out.spec.numel
-    b.launch(random_permutation, out.array(n), state.array(2), work=1 if n else 0, grain=1, cost=64 * n)
-    _advance(b, state, n)
+    if n:
+        b.launch(random_permutation, out.array(n), _reserved(b, state, n).array(2), work=1, grain=1, cost=64 * n)

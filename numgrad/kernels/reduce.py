@@ -21,7 +21,9 @@ from numgrad.kernels.reduce_kernels import (
     ANY,
     BLOCK,
     COLUMNS,
+    FLOAT_NORM,
     FLOAT_PRODUCT,
+    FLOAT_SQUARES,
     FLOAT_SUM,
     INT_PRODUCT,
     INT_SUM,
@@ -44,7 +46,7 @@ MOST_UNITS = 64
 
 
 def _reduction_of(kind: str, floating: bool) -> Reduction:
-    table = {"max": MAX, "min": MIN, "any": ANY, "all": ALL}
+    table = {"max": MAX, "min": MIN, "any": ANY, "all": ALL, "squares": FLOAT_SQUARES, "norm": FLOAT_NORM}
     if kind in ("sum", "mean"):
         return FLOAT_SUM if floating else INT_SUM
     if kind == "prod":
@@ -86,6 +88,8 @@ def in_memory_order(loops: list[Loop]) -> list[Loop]:
 
 def split_dims(x: Spec, out: Spec, dims: tuple[int, ...]) -> tuple[list[Loop], list[Loop]]:
     """Kept and reduced loops; ``out`` has the kept dimensions, or all with extents of 1 where reduced."""
+    if any(not -max(x.ndim, 1) <= dim < max(x.ndim, 1) for dim in dims):
+        raise IndexError(f"reduce: dims {dims} are out of range for {x.ndim} dimensions")
     reduced_dims = {dim % x.ndim for dim in dims} if x.ndim else set()
     kept_dims = [dim for dim in range(x.ndim) if dim not in reduced_dims]
     of_out = kept_dims if out.ndim == x.ndim else range(len(kept_dims))
@@ -132,11 +136,14 @@ def grain_of(unit_cost: int) -> int:
     return max(1, GRAIN_COST // max(unit_cost, 1))
 
 
-def plan_reduce(b: PlanBuilder, kind: str, x: Operand, out: Operand, dims: tuple[int, ...]) -> None:
+def plan_reduce(
+    b: PlanBuilder, kind: str, x: Operand, out: Operand, dims: tuple[int, ...], divisor: float = 1.0
+) -> None:
     """Reduce ``dims`` of ``x`` into ``out``.
 
     kind
-        ``sum prod max min any all`` or ``mean`` (of floating point).
+        ``sum prod max min any all``, or of floating point ``mean``, ``squares`` (their sum, over ``divisor``) or ``norm``
+        (the root of that, which has no range of its own in float32).
     x
         Any shape, strides (0 too) and dtype.
     out
@@ -145,7 +152,8 @@ def plan_reduce(b: PlanBuilder, kind: str, x: Operand, out: Operand, dims: tuple
     """
     reduction = _reduction_of(kind, x.spec.dtype.is_floating_point)
     kept, reduced = split_dims(x.spec, out.spec, dims)
-    divisor = float(product([r.extent for r in reduced])) if kind == "mean" else 1.0
+    if kind == "mean":
+        divisor = float(product([r.extent for r in reduced]))
     rows = _dense_rows(kept, reduced)
     if rows and plan_short_rows(b, kind, x, out, *rows, divisor):
         return
@@ -191,7 +199,9 @@ def _plan(
     units = outputs // width
     parts, part_length = parts_of(count, units * blocks, min(width, COLUMNS))
     result, result_kept, result_columns, step = out, kept, columns, divisor
+    join = reduction.join or reduction
     if parts > 1:
+        reduction = reduction.part or reduction
         result = b.scratch(accumulator, parts * outputs)
         result_kept = _dense(kept, width)
         result_columns = columns and Loop(columns.extent, columns.stride, 1)
@@ -214,7 +224,7 @@ def _plan(
         kept = [Loop(k.extent, r.out_stride, k.out_stride) for k, r in zip(kept, result_kept, strict=True)]
         if columns is not None:
             kept.append(Loop(columns.extent, 1, columns.out_stride))
-        _plan(b, reduction, result, out, kept, [Loop(parts, outputs)], divisor)
+        _plan(b, join, result, out, kept, [Loop(parts, outputs)], divisor)
 
 
 def _dense(kept: list[Loop], step: int) -> list[Loop]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -121,6 +122,17 @@ def begin_first(x, place):
 
 
 @device
+def itself(v):
+    return v
+
+
+@device
+def squared(v):
+    wide = v * 1.0  # in float64, where squares of float32 neither overflow nor vanish
+    return wide * wide
+
+
+@device
 def add(a, v):
     return a + v
 
@@ -194,8 +206,24 @@ def smaller_row(a, row):
 
 
 @device
+def add_squares_row(a, row):
+    for first in range(0, row.shape[0], BLOCK):
+        block = row[first : first + BLOCK]
+        s = 0.0
+        for i in range(block.shape[0]):
+            s += squared(block[i])
+        a += s
+    return a
+
+
+@device
 def divided(a, divisor):
     return a / divisor
+
+
+@device
+def rooted(a, divisor):
+    return math.sqrt(a / divisor)
 
 
 @device
@@ -209,7 +237,7 @@ _INNER = "T[:], O[:], " + "i8, " * (3 + 2 * KEPT + 2 + REDUCED + 3) + "f8"
 _OUTER = "T[:], A[:], O[:], " + "i8, " * (3 + 2 * KEPT + 2 + REDUCED + 6) + "f8"
 
 
-def _inner_kernel(name: str, begin: Device, fold: Device, fold_row: Device, finish: Device) -> Kernel:
+def _inner_kernel(name: str, begin: Device, fold: Device, fold_row: Device, finish: Device, term: Device) -> Kernel:
     def reduce_inner(
         x, out, n1, n2, n3, s0, s1, s2, s3, o0, o1, o2, o3, m1, m2, t0, t1, t2,
         count, part_length, outputs, divisor, start, stop
@@ -228,7 +256,7 @@ def _inner_kernel(name: str, begin: Device, fold: Device, fold_row: Device, fini
                     a = fold_row(a, x[offset : offset + length])
                 else:
                     for i in range(length):
-                        a = fold(a, x[offset + i * t2])
+                        a = fold(a, term(x[offset + i * t2]))
                 place += length
                 if place < last:
                     offset = base + place3(place, m1, m2, t0, t1, t2)
@@ -238,7 +266,7 @@ def _inner_kernel(name: str, begin: Device, fold: Device, fold_row: Device, fini
     return kernel(_INNER, reassociate=True)(reduce_inner)
 
 
-def _outer_kernel(name: str, begin: Device, fold: Device, finish: Device) -> Kernel:
+def _outer_kernel(name: str, begin: Device, fold: Device, finish: Device, term: Device) -> Kernel:
     def reduce_outer(
         x, accumulators, out, n1, n2, n3, s0, s1, s2, s3, o0, o1, o2, o3, m1, m2, t0, t1, t2,
         count, part_length, outputs, columns, column_stride, blocks, divisor, start, stop, worker
@@ -263,12 +291,13 @@ def _outer_kernel(name: str, begin: Device, fold: Device, finish: Device) -> Ker
                     x0, x1 = x[offset : offset + n], x[offset + t2 : offset + t2 + n]
                     x2, x3 = x[offset + 2 * t2 : offset + 2 * t2 + n], x[offset + 3 * t2 : offset + 3 * t2 + n]
                     for j in range(a.shape[0]):
-                        a[j] = fold(a[j], fold(fold(x0[j], x1[j]), fold(x2[j], x3[j])))
+                        first_two, last_two = fold(term(x0[j]), term(x1[j])), fold(term(x2[j]), term(x3[j]))
+                        a[j] = fold(a[j], fold(first_two, last_two))
                     offset += 4 * t2
                 for _ in range(length % 4):
                     x0 = x[offset : offset + n]
                     for j in range(a.shape[0]):
-                        a[j] = fold(a[j], x0[j])
+                        a[j] = fold(a[j], term(x0[j]))
                     offset += t2
                 place += length
                 if place < last:
@@ -288,11 +317,16 @@ def _outer_kernel(name: str, begin: Device, fold: Device, finish: Device) -> Ker
 
 @dataclass(frozen=True)
 class Reduction:
-    """A kind of reduction: its kernels and the type that it accumulates in (None: the input's)."""
+    """A kind of reduction: its kernels and the type that it accumulates in (None: the input's).
+
+    Where it is cut into parts, ``part`` makes them and ``join`` puts them together, unless it does so itself.
+    """
 
     inner: Kernel
     outer: Kernel
     accumulator: dtypes.dtype | None
+    part: Reduction | None = None
+    join: Reduction | None = None
 
 
 def _reduction(
@@ -302,14 +336,23 @@ def _reduction(
     fold: Device,
     fold_row: Device,
     finish: Device = as_it_is,
+    term: Device = itself,
+    part: Reduction | None = None,
+    join: Reduction | None = None,
 ) -> Reduction:
-    return Reduction(
-        _inner_kernel(name, begin, fold, fold_row, finish), _outer_kernel(name, begin, fold, finish), accumulator
-    )
+    inner = _inner_kernel(name, begin, fold, fold_row, finish, term)
+    return Reduction(inner, _outer_kernel(name, begin, fold, finish, term), accumulator, part, join)
 
 
 # `larger` and `smaller` fold any value; a product of few values is not worth kernels of a third kind.
 FLOAT_SUM = _reduction("sum", dtypes.float64, begin_float, add, add_float_row, divided)
+FLOAT_SQUARES = _reduction(
+    "squares", dtypes.float64, begin_float, add, add_squares_row, divided, squared, join=FLOAT_SUM
+)
+FLOAT_NORM = _reduction(
+    "norm", dtypes.float64, begin_float, add, add_squares_row, rooted, squared, FLOAT_SQUARES,
+    _reduction("root", dtypes.float64, begin_float, add, add_float_row, rooted),
+)  # fmt: skip
 INT_SUM = _reduction("sum_int", dtypes.int64, begin_int, add, add_row)
 FLOAT_PRODUCT = _reduction("prod", dtypes.float64, begin_float_product, multiply, multiply_row)
 INT_PRODUCT = _reduction("prod_int", dtypes.int64, begin_int_product, multiply, multiply_row)

@@ -78,6 +78,19 @@ def erf(x):
 
 
 @device
+def sigmoid(x):
+    """1 / (1 + exp(-x)); its derivatives stay finite where exp(-x) is not."""
+    one = type(x)(1)
+    return one / (one + exp(-x))
+
+
+@device
+def floor_divide(x, y):
+    """The floor of x / y."""
+    return x // y
+
+
+@device
 def floor(x):
     """Largest integer not above x."""
     return np.floor(x)

@@ -23,7 +23,8 @@ points, besides infinity    output, input       weight
 ==========================  ==================  ============
 
 The last are the best of fifteen sets that were tried. The largest error, as a part of the largest element, is 2e-6 with
-them, 4e-7 for m = 2, and 2e-7 for the direct sum. An infinite element makes NaN of its tile's other outputs.
+them, 4e-7 for m = 2, and 2e-7 for the direct sum. Tiles with elements that would spoil outputs which do not see them are
+computed by the direct sum (`winograd_repair`).
 """
 
 from __future__ import annotations
@@ -45,6 +46,7 @@ from numgrad.kernels.winograd_kernels import (
     transform_kernel,
     weight_kernel,
 )
+from numgrad.kernels.winograd_repair import FEW, OUTPUTS, PIXELS, TAPS, plan_repair, plan_repair_weight, watched_room
 from numgrad.runtime.kernel import kernel
 from numgrad.runtime.plan import GRAIN_COST, Operand, PlanBuilder
 
@@ -112,21 +114,24 @@ def add_bias(out, bias, columns, start, stop):
 
 def _plan_transform(
     b: PlanBuilder, matrix: Matrix, source: Operand, goal: Operand, *, units: int, channels: int,
-    image_side: int = NEITHER, image: tuple[int, int, int, int, int, int] = (1, 1, 1, 1, 1, 0), first_unit: int = 0,
+    image_side: int = NEITHER, image: tuple[int, ...] = (1, 1, 1, 1, 1, 0), first_unit: int = 0,
     source_place: tuple[int, int, int] = (0, 0, 0), goal_place: tuple[int, int, int] = (0, 0, 0),
-    panel: tuple[int, int] | None = None,
+    panel: tuple[int, int] | None = None, flags: Operand | None = None, first_flag: int = 0, watched: int = OUTPUTS,
 ) -> None:  # fmt: skip
     """``image``: height, width, tiles in each, step between tiles and first one's origin; places: base, plane, unit.
 
-    ``panel``: channels that lie side by side in the goal, and the distance of such panels.
+    ``panel``: channels that lie side by side in the goal, and the distance of such panels. With ``flags``,
+    a word for each unit from ``first_flag`` on, tiles are ``watched``.
     """
     size = len(matrix) ** 2 + len(matrix[0]) ** 2
-    words = b.scratch(dtypes.int64, size, per_worker=True)
-    spare = b.scratch(source.spec.dtype, 2 * channels, per_worker=True)
+    words = b.scratch(dtypes.int64, size + FEW, per_worker=True)
+    spare_count = 2 * channels + watched_room(source.code)
+    spare = b.scratch(source.spec.dtype, spare_count, per_worker=True)
     cost = size * channels
     b.launch(
-        transform_kernel(source.code, matrix), source.flat, goal.flat, spare.flat, words.flat, image_side, *image,
-        channels, first_unit, *source_place, *goal_place, *(panel or (channels, channels)), channels,
+        transform_kernel(source.code, matrix, flags is not None), source.flat, goal.flat, spare.flat, words.flat,
+        (flags or words).flat, first_flag, watched, spare_count, image_side, *image, channels, first_unit, *source_place,
+        *goal_place, *(panel or (channels, channels)), channels,
         work=units, grain=2 * GRAIN_COST // cost + 1, cost=units * cost,
     )  # fmt: skip
 
@@ -181,14 +186,16 @@ def plan_winograd(
     tiles = images * tiles_h * tiles_w
     image = (*source_size, *goal_size, tiles_h, tiles_w, padding)
     filters = _Filters(b, m, weight, channels, outputs, turned)
+    flags = b.scratch(dtypes.int64, tiles)  # of the tiles that are uneven
     block = _many_tiles(tiles, ROOM_BYTES // _Room.tile_bytes(m, code, channels, outputs), rows)
     if is_one_launch(m, code, "input" if turned else "forward", tiles, channels, outputs):
-        _plan_filter(b, _filter_room(m, code, channels, outputs, tiles, turned), source, weight, goal, image, tiles)
+        _plan_filter(b, _filter_room(m, code, channels, outputs, tiles, turned), source, weight, goal, flags, image)
     elif block and (m + 2) ** 2 * channels * outputs * source.spec.dtype.itemsize <= NEAR_BYTES:
         given = _Room(m, code, channels, outputs, block, outputs, given=True, turned=turned)
-        _plan_filter(b, given, source, filters.transformed(0, outputs, outputs), goal, image, tiles)
+        _plan_filter(b, given, source, filters.transformed(0, outputs, outputs), goal, flags, image)
     else:
-        _plan_parts(b, m, source, filters, goal, images, source_size, goal_size, padding)
+        _plan_parts(b, m, source, filters, goal, flags, image)
+    plan_repair(b, m, source, weight, goal, flags, image, channels, outputs, turned)
     if bias is not None:
         count = images * goal_size[0] * goal_size[1]
         b.launch(
@@ -230,8 +237,9 @@ class _Filters:
 class _Room:
     """The memory of a worker of `filter_kernel`, for blocks of so many tiles and outputs, in elements.
 
-    It begins with a pixel of zeros and one for what nobody wants; then follow, unless filters are ``given``, a panel of them
-    as it is read (or nothing where they need not be ``turned`` round) and the transformed ones; then tiles and results.
+    It begins with a pixel of zeros, one for what nobody wants and what is watched; then follow, unless filters are ``given``, a
+    panel of them as it is read (or nothing where they need not be ``turned`` round) and the transformed ones; then tiles and
+    results.
     """
 
     def __init__(
@@ -252,7 +260,7 @@ class _Room:
         self.seen_row, self.made_row = _apart(channels), _apart(output_block)
         self.tuned_plane = _apart(-(-output_block // width) * channels * width)
         self.seen_plane, self.made_plane = _apart(tile_block * self.seen_row), _apart(tile_block * self.made_row)
-        points, begin = (m + 2) ** 2, 2 * max(channels, outputs)
+        points, begin = (m + 2) ** 2, 2 * max(channels, outputs) + watched_room(code)
         self.tuned_begin = begin + (0 if given or turned else 9 * channels * width)
         self.seen_begin = self.tuned_begin + (0 if given else points * self.tuned_plane)
         self.made_begin = self.seen_begin + points * self.seen_plane
@@ -265,10 +273,10 @@ class _Room:
 
 
 def _plan_filter(
-    b: PlanBuilder, room: _Room, source: Operand, weight: Operand, goal: Operand, image: tuple[int, ...], tiles: int
-) -> None:
+    b: PlanBuilder, room: _Room, source: Operand, weight: Operand, goal: Operand, flags: Operand, image: tuple[int, ...]
+) -> None:  # fmt: skip
     """Launch `filter_kernel`, in blocks of the room's sizes."""
-    r, points = room, (room.m + 2) ** 2
+    r, points, tiles = room, (room.m + 2) ** 2, flags.extent
     output_blocks = -(-r.outputs // r.output_block)
     items = -(-tiles // r.tile_block) * output_blocks
     memory = b.scratch(source.spec.dtype, r.count, per_worker=True)
@@ -276,23 +284,21 @@ def _plan_filter(
     cost = points * (tiles * r.channels * r.outputs + (0 if r.given else 16 * r.channels * r.outputs)) // 8
     b.launch(
         filter_kernel(source.code, r.m, *matrices(r.m)), source.flat, weight.flat, goal.flat, memory.flat, words.flat,
-        *image, r.channels, r.outputs, tiles, r.tile_block, r.output_block, output_blocks, int(r.given), int(r.turned),
+        flags.flat, *image, r.channels, r.outputs, tiles, r.tile_block, r.output_block, output_blocks, int(r.given), int(r.turned),
         r.seen_row, r.made_row, r.tuned_plane, r.seen_plane, r.made_plane, r.tuned_begin, r.seen_begin, r.made_begin,
         r.count, most_words(r.m), work=items, grain=1, cost=cost,
     )  # fmt: skip
 
 
 def _plan_parts(
-    b: PlanBuilder, m: int, source: Operand, filters: _Filters, goal: Operand, images: int,
-    source_size: tuple[int, int], goal_size: tuple[int, int], padding: int,
+    b: PlanBuilder, m: int, source: Operand, filters: _Filters, goal: Operand, flags: Operand, image: tuple[int, ...]
 ) -> None:  # fmt: skip
     """Transforms and products as launches of their own, over blocks of tiles and of outputs that fit into the last cache."""
     dtype, code = source.spec.dtype, source.code
     channels, outputs, width = filters.channels, filters.outputs, filters.width
     output, _, entry = matrices(m)
-    points = (m + 2) ** 2
-    tiles_h, tiles_w = -(-goal_size[0] // m), -(-goal_size[1] // m)
-    tiles = images * tiles_h * tiles_w
+    source_size, goal_size, (tiles_h, tiles_w, padding) = image[:2], image[2:4], image[4:]
+    points, tiles = (m + 2) ** 2, flags.extent
     block = _block(tiles, points * (channels + outputs) * dtype.itemsize)
     part = _part(outputs, points * channels * dtype.itemsize, width) if block >= tiles else outputs
     plane = filters.plane(part)
@@ -305,7 +311,7 @@ def _plan_parts(
         count = min(block, tiles - first_tile)
         _plan_transform(
             b, entry, source, seen, units=count, channels=channels, image_side=SOURCE, first_unit=first_tile,
-            image=(*source_size, tiles_h, tiles_w, m, -padding), goal_place=(0, seen_plane, seen_row),
+            image=(*source_size, tiles_h, tiles_w, m, -padding), goal_place=(0, seen_plane, seen_row), flags=flags,
         )  # fmt: skip
         for first in range(0, outputs, part):
             columns = min(part, outputs - first)
@@ -360,49 +366,55 @@ def plan_winograd_weight(
     code = x.code
     tiles_h, tiles_w = -(-goal_size[0] // m), -(-goal_size[1] // m)
     tiles = images * tiles_h * tiles_w
+    image = (*source_size, *goal_size, tiles_h, tiles_w, padding)
     if not is_one_launch(m, code, "weight", tiles, channels, outputs):
-        _plan_weight_parts(b, m, grad_out, x, grad_weight, images, source_size, goal_size, padding, channels, outputs)
+        flags = b.scratch(dtypes.int64, 2 * tiles)  # of the input's uneven tiles, and of the gradient's
+        _plan_weight_parts(b, m, grad_out, x, grad_weight, flags, image, channels, outputs)
+        plan_repair_weight(b, m, grad_out, x, grad_weight, flags, image, channels, outputs, outputs)
         return
     r = _WeightRoom(m, code, channels, outputs, tiles)
+    blocks = -(-outputs // r.output_block)
+    flags = b.scratch(dtypes.int64, (1 + blocks) * tiles)
     memory = b.scratch(x.spec.dtype, r.count, per_worker=True)
     words = b.scratch(dtypes.int64, most_words(m), per_worker=True)
     output, filtering, entry = matrices(m)
     run = weight_kernel(code, m, entry, transposed(output), transposed(filtering))
     b.launch(
-        run, grad_out.flat, x.flat, grad_weight.flat, memory.flat, words.flat, *source_size, *goal_size, tiles_h, tiles_w,
-        padding, channels, outputs, tiles, r.output_block, r.panel, r.wanted_row, r.seen_plane, r.wanted_plane, r.sums_plane,
+        run, grad_out.flat, x.flat, grad_weight.flat, memory.flat, words.flat, flags.flat, *image,
+        channels, outputs, tiles, r.output_block, r.panel, r.wanted_row, r.seen_plane, r.wanted_plane, r.sums_plane,
         r.seen_begin, r.wanted_begin, r.sums_begin, r.count, most_words(m),
-        work=-(-outputs // r.output_block), grain=1, cost=(m + 2) ** 2 * channels * outputs * (tiles + 16) // 8,
+        work=blocks, grain=1, cost=(m + 2) ** 2 * channels * outputs * (tiles + 16) // 8,
     )  # fmt: skip
+    plan_repair_weight(b, m, grad_out, x, grad_weight, flags, image, channels, outputs, r.output_block)
 
 
 class _WeightRoom:
-    """The memory of a worker of `weight_kernel`, in elements: two pixels; tiles of the input, as [point, panel of channels,
-    tile, channel]; those of the gradient; and sums."""
+    """The memory of a worker of `weight_kernel`, in elements: two pixels, what is watched; tiles of the input, as [point,
+    panel of channels, tile, channel]; those of the gradient; and sums."""
 
     def __init__(self, m: int, code: str, channels: int, outputs: int, tiles: int) -> None:
         width, points = tile_shape(code, "many")[1], (m + 2) ** 2
         rows, part = tile_shape(code, "many")[0], _own_outputs(code)
-        self.output_block = block = part if outputs > part or outputs < 2 * rows else _half(outputs, rows)
+        self.output_block = block = part if outputs > part else _half(outputs, max(rows, lanes(code)))
         self.wanted_row, self.panel = _apart(block), tiles * width
         self.seen_plane, self.wanted_plane = _apart(-(-channels // width) * self.panel), _apart(tiles * self.wanted_row)
         self.sums_plane = _apart(block * channels)
-        self.seen_begin = 2 * max(channels, outputs)
+        self.seen_begin = 2 * max(channels, outputs) + watched_room(code)
         self.wanted_begin = self.seen_begin + points * self.seen_plane
         self.sums_begin = self.wanted_begin + points * self.wanted_plane
         self.count = self.sums_begin + points * self.sums_plane
 
 
 def _plan_weight_parts(
-    b: PlanBuilder, m: int, grad_out: Operand, x: Operand, grad_weight: Operand, images: int,
-    source_size: tuple[int, int], goal_size: tuple[int, int], padding: int, channels: int, outputs: int,
+    b: PlanBuilder, m: int, grad_out: Operand, x: Operand, grad_weight: Operand, flags: Operand, image: tuple[int, ...],
+    channels: int, outputs: int,
 ) -> None:  # fmt: skip
     """Transforms and products as launches of their own, over blocks of tiles and of outputs that fit into the last cache."""
     dtype, code = x.spec.dtype, x.code
     output, filtering, entry = matrices(m)
     points, width = (m + 2) ** 2, tile_shape(code, "many")[1]
-    tiles_h, tiles_w = -(-goal_size[0] // m), -(-goal_size[1] // m)
-    tiles = images * tiles_h * tiles_w
+    source_size, goal_size, (tiles_h, tiles_w, padding) = image[:2], image[2:4], image[4:]
+    tiles = flags.extent // 2
     block = _block(tiles, points * (channels + outputs) * dtype.itemsize, LEAST_SUM)
     panel, row = block * width, _apart(outputs)  # seen lies as [point, panel of channels, tile, channel]
     seen_plane, wanted_plane = _apart(-(-channels // width) * panel), _apart(block * row)
@@ -422,10 +434,12 @@ def _plan_weight_parts(
         _plan_transform(
             b, entry, x, seen, units=count, channels=channels, image_side=SOURCE, first_unit=first_tile,
             image=(*source_size, tiles_h, tiles_w, m, -padding), goal_place=(0, seen_plane, width), panel=(width, panel),
+            flags=flags, watched=TAPS,
         )  # fmt: skip
         _plan_transform(
             b, transposed(output), grad_out, wanted, units=count, channels=outputs, image_side=SOURCE,
             first_unit=first_tile, image=(*goal_size, tiles_h, tiles_w, m, 0), goal_place=(0, wanted_plane, row),
+            flags=flags, first_flag=tiles, watched=PIXELS,
         )  # fmt: skip
         for first in range(0, outputs, part):
             rows = min(part, outputs - first)

@@ -13,6 +13,7 @@ from numgrad.nn.module import Module
 from numgrad.nn.parameter import Parameter
 from numgrad.tensor import creation
 from numgrad.tensor import functional as T
+from numgrad.tensor.checked import cpu
 from numgrad.tensor.layers import matmul
 from numgrad.tensor.tensor import Tensor
 
@@ -34,6 +35,8 @@ class MultiheadAttention(Module):
         Widths of key and value, if they are others.
     batch_first
         Whether batches are [N, L, E] instead of [L, N, E].
+    device
+        'cpu', the only one that there is, or None.
     dtype
         Of the parameters; None: the default dtype.
 
@@ -73,9 +76,10 @@ class MultiheadAttention(Module):
         kdim: int | None = None,
         vdim: int | None = None,
         batch_first: bool = False,
-        *,
+        device: Any = None,
         dtype: Dtype | None = None,
     ) -> None:
+        cpu("MultiheadAttention", device)
         if embed_dim <= 0 or num_heads <= 0:
             raise ValueError(
                 "embed_dim and num_heads must be greater than 0, got "

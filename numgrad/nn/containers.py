@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, overload
 
 from numgrad.nn.module import Module, indented
-from numgrad.nn.parameter import Parameter
+from numgrad.nn.parameter import Parameter, typename
 from numgrad.tensor.tensor import Tensor
 
 
@@ -74,23 +74,42 @@ class _Numbered(Module):
             raise TypeError(
                 f"{type(self).__name__}.extend should be called with an iterable, but got {type(modules).__name__}"
             )
-        for module in list(modules):
+        given = list(modules)
+        for module in given:
+            if module is not None and not isinstance(module, Module):
+                raise TypeError(f"{typename(module)} is not a Module subclass")
+        for module in given:
             self.append(module)
         return self
 
     def insert(self, index: int, module: Module) -> Any:
-        """Add a module before the one at ``index``."""
+        """Add a module before the one at ``index``; those behind it get the next number.
+
+        Raises
+        ------
+        AssertionError
+            It is no module.
+        IndexError
+            There is no such place.
+        KeyError
+            A module that would have to move has a name that is no number.
+        """
         if not isinstance(module, Module):
-            raise TypeError(f"{type(module).__name__} is not a Module subclass")
-        if not -len(self) <= index <= len(self):
+            raise AssertionError(f"module should be of type: {Module}, but got {typename(module)}")
+        count, members = len(self), self._modules
+        if not -count <= index <= count:
             raise IndexError(f"Index out of range: {index}")
-        members = list(self._modules.values())
-        members.insert(index, module)
-        self._renumber(members)
+        index = index + count if index < 0 else index
+        for number in range(index, count):
+            if str(number) not in members:
+                raise KeyError(str(number))
+        for number in range(count, index, -1):
+            members[str(number)] = members[str(number - 1)]
+        members[str(index)] = module
         return self
 
-    def pop(self, key: int) -> Any:
-        """Remove a module and return it."""
+    def pop(self, key: int | slice) -> Any:
+        """Remove a module, or a slice, and return it."""
         module = self[key]
         del self[key]
         return module
@@ -124,9 +143,32 @@ class Sequential(_Numbered):
         return type(self)(members)
 
     def __add__(self, other: Sequential) -> Sequential:
-        if not isinstance(other, Sequential):
-            raise ValueError(f"add operator supports only objects of Sequential class, but {type(other)} is given.")
-        return Sequential(*self, *other)
+        return Sequential(*self, *_sequential(other))
+
+    def __iadd__(self, other: Sequential) -> Sequential:
+        return self.extend(_sequential(other))  # type: ignore[no-any-return]
+
+    def __mul__(self, other: int) -> Sequential:
+        return Sequential(*list(self) * self._times(other))
+
+    __rmul__ = __mul__
+
+    def __imul__(self, other: int) -> Sequential:
+        return self.extend(list(self) * (self._times(other) - 1))  # type: ignore[no-any-return]
+
+    def _times(self, count: Any) -> int:
+        """How often the modules are repeated; they share their parameters."""
+        if not isinstance(count, int):
+            raise TypeError(f"unsupported operand type(s) for *: {type(self)} and {type(count)}")
+        if count <= 0:
+            raise ValueError(f"Non-positive multiplication factor {count} for {type(self)}")
+        return count
+
+
+def _sequential(other: Any) -> Sequential:
+    if not isinstance(other, Sequential):
+        raise ValueError(f"add operator supports only objects of Sequential class, but {type(other)} is given.")
+    return other
 
 
 class ModuleList(_Numbered):
@@ -226,18 +268,27 @@ class ModuleDict(Module):
         ------
         TypeError
             It is neither, or a value is no module.
+        ValueError
+            One of the pairs is none.
         """
         if not isinstance(modules, Iterable):
             raise TypeError(
                 "ModuleDict.update should be called with an iterable of key/value pairs, but got "
                 f"{type(modules).__name__}"
             )
-        for name, module in list(modules.items() if isinstance(modules, (Mapping, ModuleDict)) else modules):
+        pairs: list[Any] = list(modules.items() if isinstance(modules, (Mapping, ModuleDict)) else modules)
+        for number, each in enumerate(pairs):
+            what = f"ModuleDict update sequence element #{number}"
+            if not isinstance(each, Iterable):
+                raise TypeError(f"{what} should be Iterable; is {type(each).__name__}")
+            if len(each) != 2:  # type: ignore[arg-type]
+                raise ValueError(f"{what} has length {len(each)}; 2 is required")  # type: ignore[arg-type]
+        for name, module in pairs:
             self[name] = module
 
 
 class ParameterList(Module):
-    """A list of parameters that a `Module` finds; tensors given to it become parameters.
+    """A list of parameters that a `Module` finds; tensors given to it become parameters, other things stay what they are.
 
     >>> import numgrad as ng
     >>> from numgrad import nn
@@ -245,16 +296,17 @@ class ParameterList(Module):
     2
     """
 
-    def __init__(self, values: Iterable[Tensor] | None = None) -> None:
+    def __init__(self, values: Iterable[Any] | None = None) -> None:
         super().__init__()
+        self._size = 0  # attributes with other names than numbers do not belong to the list
         if values is not None:
             self.extend(values)
 
     def __len__(self) -> int:
-        return len(self._parameters)
+        return self._size
 
     def __iter__(self) -> Iterator[Any]:
-        return iter(self._parameters.values())
+        return iter([getattr(self, str(number)) for number in range(self._size)])
 
     @overload
     def __getitem__(self, index: int) -> Any: ...
@@ -263,31 +315,44 @@ class ParameterList(Module):
     def __getitem__(self, index: slice) -> ParameterList: ...
 
     def __getitem__(self, index: int | slice) -> Any:
-        members: list[Any] = list(self._parameters.values())
-        return type(self)(members[index]) if isinstance(index, slice) else members[_position(index, len(members))]
+        if isinstance(index, slice):
+            return type(self)(list(self)[index])
+        return getattr(self, str(_position(index, self._size)))
 
-    def __setitem__(self, index: int, value: Tensor) -> None:
-        place = _position(index, len(self))
-        self.register_parameter(str(place), value if isinstance(value, Parameter) else Parameter(value))
+    def __setitem__(self, index: int, value: Any) -> None:
+        setattr(self, str(_position(index, self._size)), _as_parameter(value))
 
-    def append(self, value: Tensor) -> ParameterList:
+    def __dir__(self) -> list[str]:
+        return [name for name in super().__dir__() if not name.isdigit()]
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        raise RuntimeError("ParameterList should not be called.")
+
+    def append(self, value: Any) -> ParameterList:
         """Add a parameter at the end."""
-        self.register_parameter(str(len(self)), value if isinstance(value, Parameter) else Parameter(value))
+        setattr(self, str(self._size), _as_parameter(value))
+        self._size += 1
         return self
 
-    def extend(self, values: Iterable[Tensor]) -> ParameterList:
+    def extend(self, values: Iterable[Any]) -> ParameterList:
         """Add parameters at the end."""
         if not isinstance(values, Iterable) or isinstance(values, Tensor):
             raise TypeError(f"ParameterList.extend should be called with an iterable, but got {type(values).__name__}")
-        for value in list(values):
+        for value in [_as_parameter(value) for value in values]:
             self.append(value)
         return self
 
     __iadd__ = extend
 
     def extra_repr(self) -> str:
-        return "\n".join(
-            f"  ({name}): Parameter containing: [{value.dtype!r} of size {'x'.join(map(str, value.shape))}]"
-            for name, value in self._parameters.items()
-            if value is not None
-        )
+        lines = []
+        for number, value in enumerate(self):
+            text = f"Object of type: {type(value).__name__}"
+            if isinstance(value, Tensor):
+                text = f"Parameter containing: [{value.dtype!r} of size {'x'.join(map(str, value.shape))}]"
+            lines.append(f"  ({number}): {text}")
+        return "\n".join(lines)
+
+
+def _as_parameter(value: Any) -> Any:
+    return Parameter(value) if isinstance(value, Tensor) and not isinstance(value, Parameter) else value

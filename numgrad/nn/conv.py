@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 from numgrad.dtypes import dtype as Dtype
+from numgrad.dtypes import get_default_dtype
+from numgrad.layout import convolved_strides
 from numgrad.nn import functional as F
 from numgrad.nn import init
 from numgrad.nn.module import Module
 from numgrad.nn.parameter import Parameter
 from numgrad.nn.sizes import Pair, pair
 from numgrad.tensor import creation
+from numgrad.tensor.checked import cpu
 from numgrad.tensor.tensor import Tensor
 
 _PADDING_MODES = ("zeros", "reflect", "replicate", "circular")
@@ -33,11 +37,13 @@ class Conv2d(Module):
         Whether to learn an offset for each output channel.
     padding_mode
         'zeros'; torch's other modes are refused.
+    device
+        'cpu', the only one that there is, or None.
     dtype
         Of the parameters; None: the default dtype.
 
-    The weight has shape [out_channels, in_channels / groups, height, width] and lies in memory with the input channels
-    last, as the kernels read it. It and the bias are drawn evenly from within 1 / sqrt(fan_in) of 0.
+    The weight has shape [out_channels, in_channels / groups, height, width]; its layout is private, with the input channels
+    last, as the kernels read it, until its memory is looked at. It and the bias are drawn evenly from within 1 / sqrt(fan_in) of 0.
 
     Raises
     ------
@@ -65,10 +71,11 @@ class Conv2d(Module):
         groups: int = 1,
         bias: bool = True,
         padding_mode: str = "zeros",
-        *,
+        device: Any = None,
         dtype: Dtype | None = None,
     ) -> None:
         super().__init__()
+        cpu("Conv2d", device)
         if groups <= 0:
             raise ValueError("groups must be a positive integer")
         for name, channels in (("in_channels", in_channels), ("out_channels", out_channels)):
@@ -93,8 +100,9 @@ class Conv2d(Module):
         self.dilation = pair("dilation", dilation)
         self.groups = groups
         self.padding_mode = padding_mode
-        in_memory = creation.empty(out_channels, *self.kernel_size, in_channels // groups, dtype=dtype)
-        self.weight = Parameter(in_memory.permute(0, 3, 1, 2))
+        shape = (out_channels, in_channels // groups, *self.kernel_size)
+        in_memory = creation.uninitialized(dtype or get_default_dtype(), shape, convolved_strides(shape))
+        self.weight = Parameter(in_memory)
         self.register_parameter("bias", Parameter(creation.empty(out_channels, dtype=dtype)) if bias else None)
         self.reset_parameters()
 

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from numgrad.autograd import Function, is_grad_enabled
+from numgrad.tensor import creation
 from numgrad.tensor.tensor import Tensor
 
 _numbers = itertools.count()
@@ -88,6 +89,7 @@ class _Seam(Function):
 
     @staticmethod
     def forward(ctx: Any, *tensors: Tensor) -> Any:
+        ctx.mark_non_differentiable(*[tensor for tensor in tensors if not tensor.requires_grad])
         return tensors
 
     @staticmethod
@@ -110,23 +112,25 @@ class _Watch:
         args, places, node = _behind_seam(args)
         self.count = len(args)
         if node is not None:
-            self.has_inputs = True
-            node.register_hook(lambda grads, _: self._at_inputs(grads, places, len(args)))
+            self.has_inputs, specs = True, _specs(args)
+            node.register_hook(lambda grads, _: self._at_inputs(grads, places, specs))
         return args
 
     def outputs(self, output: Any) -> Any:
         """The outputs, a tensor or a tuple, behind a seam."""
         results, places, node = _behind_seam(output if isinstance(output, tuple) else (output,))
         if node is not None:
-            node.register_prehook(lambda grads: self._at_outputs(grads, places, len(results)))
+            specs = _specs(results)
+            node.register_prehook(lambda grads: self._at_outputs(grads, places, specs))
         return results if isinstance(output, tuple) else results[0]
 
-    def _at_outputs(self, grads: Any, places: list[int], count: int) -> Any:
-        self.grad_output = _spread(grads, places, count)
+    def _at_outputs(self, grads: Any, places: list[int], specs: list[Any]) -> Any:
+        self.grad_output = _spread(grads, places, specs)
         for hook, _ in self.before:
             changed = hook(self.module, self.grad_output)
             if changed is not None:
-                self.grad_output = _replaced("pre", self.grad_output, changed)
+                self.grad_output = _replaced("pre", "grad_output", self.grad_output, changed)
+        grad_output = self.grad_output
         if not self.has_inputs:
             warnings.warn(
                 "Full backward hook is firing when gradients are computed with respect to module outputs since no inputs "
@@ -134,22 +138,31 @@ class _Watch:
                 stacklevel=2,
             )
             for hook, _ in self.after:
-                if hook(self.module, (None,) * self.count, self.grad_output) is not None:
+                changed = hook(self.module, (None,) * self.count, grad_output)
+                if changed is not None and not (isinstance(changed, tuple) and all(each is None for each in changed)):
                     raise RuntimeError(
-                        "backward hook returned a gradient, but no input of the module requires one; return None"
+                        "Backward hook for Modules where no input requires gradient should always return None or None "
+                        "for all gradients."
                     )
-        return tuple(self.grad_output[place] for place in places)
+            self.grad_output = None
+        outgoing = _spread([grad_output[place] for place in places], places, specs, zeros=True)
+        return tuple(None if grads[n] is None else outgoing[place] for n, place in enumerate(places))
 
-    def _at_inputs(self, grads: Any, places: list[int], count: int) -> Any:
+    def _at_inputs(self, grads: Any, places: list[int], specs: list[Any]) -> Any:
         if self.grad_output is None:
             return None  # a second derivative, which does not come through the outputs
-        grad_input = _spread(grads, places, count)
+        grad_input = _spread(grads, places, specs, zeros=True)
         for hook, _ in self.after:
             changed = hook(self.module, grad_input, self.grad_output)
             if changed is not None:
-                grad_input = _replaced("", grad_input, changed)
+                grad_input = _replaced("", "grad_input", grad_input, changed)
         self.grad_output = None
-        return tuple(grad_input[place] for place in places)
+        return tuple(None if grads[n] is None else grad_input[place] for n, place in enumerate(places))
+
+
+def _specs(values: tuple[Any, ...]) -> list[Any]:
+    """Of each value the spec, or None if it is no tensor; the graph need not keep the tensors themselves."""
+    return [value._spec if isinstance(value, Tensor) else None for value in values]
 
 
 def _behind_seam(values: tuple[Any, ...]) -> tuple[tuple[Any, ...], list[int], Any]:
@@ -164,19 +177,25 @@ def _behind_seam(values: tuple[Any, ...]) -> tuple[tuple[Any, ...], list[int], A
     return tuple(seamed), places, node
 
 
-def _spread(grads: Any, places: list[int], count: int) -> tuple[Any, ...]:
-    """Gradients at the places of their tensors, None elsewhere."""
-    found = dict(zip(places, grads, strict=True))
-    return tuple(found.get(place) for place in range(count))
+def _spread(grads: Any, places: list[int], specs: list[Any], zeros: bool = False) -> tuple[Any, ...]:
+    """Gradients at the places of their tensors, None elsewhere; zeros, if wanted, for a tensor that requires none."""
+    spread: list[Any] = [None] * len(specs)
+    for place, grad in zip(places, grads, strict=True):
+        missing = grad is None and zeros
+        spread[place] = creation.zeros(specs[place].shape, dtype=specs[place].dtype) if missing else grad
+    return tuple(spread)
 
 
-def _replaced(kind: str, old: tuple[Any, ...], new: Any) -> tuple[Any, ...]:
-    new = tuple(new) if isinstance(new, (tuple, list)) else (new,)
+def _replaced(kind: str, name: str, old: tuple[Any, ...], new: Any) -> tuple[Any, ...]:
+    if not isinstance(new, (tuple, list)):
+        raise RuntimeError(
+            f"Backward {kind}hook returned {type(new).__name__}, but expected None or a tuple of {len(old)} {name}"
+        )
     if len(new) != len(old):
         raise RuntimeError(
-            f"Backward {kind}hook returned an invalid number of grad, got {len(new)}, but expected {len(old)}"
+            f"Backward {kind}hook returned an invalid number of {name}, got {len(new)}, but expected {len(old)}"
         )
-    return new
+    return tuple(new)
 
 
 class Hooked:

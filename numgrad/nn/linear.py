@@ -12,6 +12,7 @@ from numgrad.nn.module import Module
 from numgrad.nn.parameter import Parameter
 from numgrad.tensor import creation
 from numgrad.tensor import functional as T
+from numgrad.tensor.checked import cpu, integer
 from numgrad.tensor.tensor import Tensor
 
 
@@ -39,6 +40,8 @@ class Linear(Module):
         Sizes of the last dimension of input [..., in_features] and output [..., out_features].
     bias
         Whether to learn an offset.
+    device
+        'cpu', the only one that there is, or None.
     dtype
         Of the parameters; None: the default dtype.
 
@@ -52,8 +55,11 @@ class Linear(Module):
     weight: Parameter
     bias: Parameter | None
 
-    def __init__(self, in_features: int, out_features: int, bias: bool = True, *, dtype: Dtype | None = None) -> None:
+    def __init__(
+        self, in_features: int, out_features: int, bias: bool = True, device: Any = None, dtype: Dtype | None = None
+    ) -> None:
         super().__init__()
+        cpu("Linear", device)
         self.in_features = in_features
         self.out_features = out_features
         self.weight = Parameter(creation.empty(out_features, in_features, dtype=dtype))
@@ -104,6 +110,10 @@ class Embedding(Module):
         Size of the table, whose entries are drawn from the standard normal distribution.
     padding_idx
         A row that is zero at first and gets no gradient.
+    max_norm, norm_type, scale_grad_by_freq, sparse
+        As in torch, of which only the defaults are implemented.
+    device
+        'cpu', the only one that there is, or None.
     dtype
         Of the table; None: the default dtype.
 
@@ -111,6 +121,8 @@ class Embedding(Module):
     ------
     AssertionError
         padding_idx is not a row.
+    NotImplementedError
+        Vectors are to be shortened, or gradients counted or sparse.
 
     >>> import numgrad as ng
     >>> from numgrad import nn
@@ -121,18 +133,39 @@ class Embedding(Module):
     weight: Parameter
 
     def __init__(
-        self, num_embeddings: int, embedding_dim: int, padding_idx: int | None = None, *, dtype: Dtype | None = None
+        self,
+        num_embeddings: int,
+        embedding_dim: int,
+        padding_idx: int | None = None,
+        max_norm: float | None = None,
+        norm_type: float = 2.0,
+        scale_grad_by_freq: bool = False,
+        sparse: bool = False,
+        _weight: Tensor | None = None,
+        _freeze: bool = False,
+        device: Any = None,
+        dtype: Dtype | None = None,
     ) -> None:
         super().__init__()
+        cpu("Embedding", device)
+        for name, value in (("max_norm", max_norm), ("scale_grad_by_freq", scale_grad_by_freq), ("sparse", sparse)):
+            if value is not None and value is not False:
+                raise NotImplementedError(f"Embedding: {name}={value!r} is not implemented; leave it out")
         if padding_idx is not None:
+            padding_idx = integer("Embedding", "padding_idx", padding_idx)
             if not -num_embeddings <= padding_idx < num_embeddings:
                 raise AssertionError("Padding_idx must be within num_embeddings")
             padding_idx %= num_embeddings
         self.num_embeddings = num_embeddings
         self.embedding_dim = embedding_dim
         self.padding_idx = padding_idx
-        self.weight = Parameter(creation.empty(num_embeddings, embedding_dim, dtype=dtype))
-        self.reset_parameters()
+        if _weight is None:
+            self.weight = Parameter(creation.empty(num_embeddings, embedding_dim, dtype=dtype), not _freeze)
+            self.reset_parameters()
+        elif tuple(_weight.shape) != (num_embeddings, embedding_dim):
+            raise AssertionError("Shape of weight does not match num_embeddings and embedding_dim")
+        else:
+            self.weight = Parameter(_weight, not _freeze)
 
     def reset_parameters(self) -> None:
         """Draw the table anew."""

@@ -6,8 +6,8 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar
 
+from numgrad.dtypes import as_dtype, float32, float64
 from numgrad.dtypes import dtype as Dtype
-from numgrad.dtypes import float32, float64
 from numgrad.nn import state
 from numgrad.nn.hooks import TABLES, Hooked, call_with_hooks
 from numgrad.nn.parameter import Parameter, typename
@@ -76,20 +76,24 @@ class Module(Hooked):
         tables = self.__dict__
         if isinstance(value, Parameter):
             self._require_tables("parameters")
-            self._forget(name)
+            self._forget(name, but="_parameters")
             self.register_parameter(name, value)
+        elif name in tables.get("_parameters", ()):
+            if value is not None:
+                raise TypeError(
+                    f"cannot assign '{typename(value)}' as parameter '{name}' (numgrad.nn.Parameter or None expected)"
+                )
+            self._parameters[name] = None
         elif isinstance(value, Module):
             self._require_tables("module")
-            self._forget(name)
+            self._forget(name, but="_modules")
             self._modules[name] = value
-        elif value is not None and name in tables.get("_parameters", ()):
-            raise TypeError(
-                f"cannot assign '{typename(value)}' as parameter '{name}' (numgrad.nn.Parameter or None expected)"
-            )
-        elif value is not None and name in tables.get("_modules", ()):
-            raise TypeError(
-                f"cannot assign '{typename(value)}' as child module '{name}' (numgrad.nn.Module or None expected)"
-            )
+        elif name in tables.get("_modules", ()):
+            if value is not None:
+                raise TypeError(
+                    f"cannot assign '{typename(value)}' as child module '{name}' (numgrad.nn.Module or None expected)"
+                )
+            self._modules[name] = None
         elif name in tables.get("_buffers", ()):
             if value is not None and not isinstance(value, Tensor):
                 raise TypeError(
@@ -97,10 +101,6 @@ class Module(Hooked):
                 )
             self._buffers[name] = value
         else:
-            for table in ("_parameters", "_modules"):
-                if name in tables.get(table, ()):
-                    tables[table][name] = None
-                    return
             object.__setattr__(self, name, value)
 
     def __getattr__(self, name: str) -> Any:
@@ -134,13 +134,21 @@ class Module(Hooked):
     def __dir__(self) -> list[str]:
         return sorted({*object.__dir__(self), *self._parameters, *self._buffers, *self._modules})
 
-    def _forget(self, name: str) -> bool:
-        """Remove an attribute from wherever it is, so that it can come back as another kind; False if there is none."""
+    def _forget(self, name: str, but: str = "") -> bool:
+        """Remove an attribute from wherever it is, so that it can come back as another kind; False if there is none.
+
+        In the table ``but`` it stays: what is replaced by its kind keeps its place in the order of a state_dict, of
+        `parameters` and of a `Sequential`.
+        """
         found = False
-        for table in (self.__dict__, self._parameters, self._buffers, self._modules):
-            if name in table:
-                del table[name]
+        tables = self.__dict__
+        for table in ("_parameters", "_buffers", "_modules"):
+            if table != but and name in tables[table]:
+                del tables[table][name]
                 found = True
+        if name in tables:
+            del tables[name]
+            found = True
         self._non_persistent_buffers_set.discard(name)
         return found
 
@@ -384,8 +392,8 @@ class Module(Hooked):
         for value in (*args, *device.values()):
             if isinstance(value, Tensor):
                 dtype = value.dtype
-            elif isinstance(value, Dtype):
-                dtype = value
+            elif isinstance(value, (Dtype, type)):
+                dtype = as_dtype("nn.Module.to", value)
             elif isinstance(value, str):
                 if value.partition(":")[0] != "cpu":
                     raise RuntimeError(
@@ -393,6 +401,7 @@ class Module(Hooked):
                     )
             elif value is not None and not isinstance(value, bool):  # a bool is non_blocking
                 raise TypeError(f"nn.Module.to: got {typename(value)}, expected a dtype, a Tensor or the device 'cpu'")
+        dtype = None if dtype is None else as_dtype("nn.Module.to", dtype)
         if dtype is not None and not dtype.is_floating_point:
             raise TypeError(f"nn.Module.to only accepts floating point dtypes, but got desired dtype={dtype}")
 

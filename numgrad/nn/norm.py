@@ -12,6 +12,7 @@ from numgrad.nn import init
 from numgrad.nn.module import Module
 from numgrad.nn.parameter import Parameter
 from numgrad.tensor import creation, layers
+from numgrad.tensor.checked import cpu
 from numgrad.tensor.tensor import Tensor
 
 
@@ -40,6 +41,8 @@ class _BatchNorm(Module):
         Whether to learn a scale (1 at first) and, unless ``bias`` is False, a shift (0) for each channel.
     track_running_stats
         Whether to keep running statistics, which eval mode uses; the running variance is the unbiased one.
+    device
+        'cpu', the only one that there is, or None.
     dtype
         Of parameters and statistics; None: the default dtype.
 
@@ -75,11 +78,13 @@ class _BatchNorm(Module):
         momentum: float | None = 0.1,
         affine: bool = True,
         track_running_stats: bool = True,
+        device: Any = None,
+        dtype: Dtype | None = None,
         *,
         bias: bool = True,
-        dtype: Dtype | None = None,
     ) -> None:
         super().__init__()
+        cpu(type(self).__name__, device)
         self.num_features = num_features
         self.eps = eps
         self.momentum = momentum
@@ -169,6 +174,8 @@ class LayerNorm(Module):
         Whether to learn a scale, and (``bias``) a shift, for each place.
     bias
         See there.
+    device
+        'cpu', the only one that there is, or None.
     dtype
         Of the parameters; None: the default dtype.
 
@@ -187,10 +194,11 @@ class LayerNorm(Module):
         eps: float = 1e-5,
         elementwise_affine: bool = True,
         bias: bool = True,
-        *,
+        device: Any = None,
         dtype: Dtype | None = None,
     ) -> None:
         super().__init__()
+        cpu("LayerNorm", device)
         shape = tuple(normalized_shape) if isinstance(normalized_shape, Sequence) else (normalized_shape,)
         self.normalized_shape = shape
         self.eps = eps
@@ -238,11 +246,13 @@ class GroupNorm(Module):
         num_channels: int,
         eps: float = 1e-5,
         affine: bool = True,
+        device: Any = None,
+        dtype: Dtype | None = None,
         *,
         bias: bool = True,
-        dtype: Dtype | None = None,
     ) -> None:
         super().__init__()
+        cpu("GroupNorm", device)
         if num_channels % num_groups:
             raise ValueError(f"num_channels ({num_channels}) must be divisible by num_groups ({num_groups})")
         self.num_groups = num_groups

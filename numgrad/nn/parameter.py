@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from numgrad.engine import private
 from numgrad.engine.tape import TensorBase
 from numgrad.tensor import creation
 from numgrad.tensor.tensor import Tensor
@@ -43,6 +44,8 @@ class Parameter(Tensor):
                 "requires_grad=False"
             )
         TensorBase.__init__(self, data._storage, data._spec, data._address)
+        if data._spec.is_private:
+            private.moves_with(data, self)
         self._requires_grad = bool(requires_grad)
 
 

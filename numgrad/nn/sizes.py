@@ -22,6 +22,8 @@ def pair(name: str, value: Any) -> tuple[int, int]:
     (2, 2)
     """
     values = tuple(value) if isinstance(value, (tuple, list)) else (value, value)
+    if len(values) == 1 and name != "kernel_size":
+        values *= 2
     if len(values) != 2:
         raise RuntimeError(
             f"expected {name} to be a single integer value or a list of 2 values, but got {name}={list(values)}"

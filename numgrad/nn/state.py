@@ -1,6 +1,7 @@
 """What `Module.state_dict` collects, and `Module.load_state_dict` with its report.
 
-Loading goes twice over the tree: the first pass only checks, so that an error leaves every module as it was.
+A state is loaded as a whole or not at all: the tree is checked, everything is converted and every target proved to be
+writable before the first value is copied.
 """
 
 from __future__ import annotations
@@ -9,12 +10,11 @@ from collections import OrderedDict, namedtuple
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from numgrad.autograd import no_grad
+from numgrad.autograd import is_inference_mode_enabled, no_grad
 from numgrad.layout import Size
 from numgrad.nn.parameter import Parameter
-from numgrad.tensor import creation
+from numgrad.tensor import functional as F
+from numgrad.tensor.loading import loadable, loaded
 from numgrad.tensor.tensor import Tensor
 
 if TYPE_CHECKING:
@@ -120,6 +120,8 @@ def load(module: Module, state_dict: Mapping[str, Any], strict: bool, assign: bo
     unexpected: list[str] = []
     errors: list[str] = []
 
+    modules: list[tuple[Module, str]] = []  # children before parents
+
     def check_tree(each: Module, prefix: str, values: dict[str, Any]) -> None:
         local = dict(metadata.get(prefix[:-1], {}))
         for hook, _ in tuple(each._load_state_dict_pre_hooks.values()):
@@ -131,26 +133,44 @@ def load(module: Module, state_dict: Mapping[str, Any], strict: bool, assign: bo
                 below = {key: value for key, value in values.items() if key.startswith(start)}
                 check_tree(child, start, below)
                 values.update(below)
-        for hook, _ in tuple(each._load_state_dict_post_hooks.values()):
+        modules.append((each, prefix))
+
+    check_tree(module, "", values)
+    entries = [] if errors else _entries(modules, values, assign, errors)
+    hooks = [(each, hook) for each, _ in modules for hook, _ in tuple(each._load_state_dict_post_hooks.values())]
+    names_fit = not (strict and (missing or unexpected))
+    if errors or not (names_fit or hooks):
+        raise _refusal(module, strict, missing, unexpected, errors)
+    with no_grad():
+        # Only a hook can still make names fit; until it has, the old values are kept.
+        before = [] if names_fit or assign else [F.clone(mine) for _, _, mine, _ in entries]
+        replaced = _assign(entries) if assign else _copy(entries)
+        for each, hook in hooks:
             if hook(each, LoadResult(missing, unexpected)) is not None:
                 raise RuntimeError(
                     "Hooks registered with register_load_state_dict_post_hook are not expected to return new values; change "
                     "incompatible_keys in place"
                 )
-
-    check_tree(module, "", values)
-    if strict:
-        if unexpected:
-            errors.insert(
-                0, "Unexpected key(s) in state_dict: {}. ".format(", ".join(f'"{key}"' for key in unexpected))
-            )
-        if missing:
-            errors.insert(0, "Missing key(s) in state_dict: {}. ".format(", ".join(f'"{key}"' for key in missing)))
-    if errors:
-        raise RuntimeError(f"Error(s) in loading state_dict for {type(module).__name__}:\n\t" + "\n\t".join(errors))
-    for prefix, each in module.named_modules(remove_duplicate=False):
-        _take(each, values, f"{prefix}." if prefix else "", assign)
+        if strict and (missing or unexpected):
+            for table, name, old in replaced:
+                table[name] = old
+            for (_, _, mine, _), old in zip(entries, before, strict=False):
+                mine.copy_(old)
+            raise _refusal(module, strict, missing, unexpected, errors)
     return LoadResult(missing, unexpected)
+
+
+def _refusal(
+    module: Module, strict: bool, missing: list[str], unexpected: list[str], errors: list[str]
+) -> RuntimeError:
+    """One error with all that does not fit."""
+    lines = [
+        f"{kind} key(s) in state_dict: {', '.join(quoted)}. "
+        for kind, keys in (("Missing", missing), ("Unexpected", unexpected))
+        if strict and (quoted := [f'"{key}"' for key in keys])
+    ]
+    text = "\n\t".join([*lines, *errors])
+    return RuntimeError(f"Error(s) in loading state_dict for {type(module).__name__}:\n\t{text}")
 
 
 def check(
@@ -170,7 +190,7 @@ def check(
             missing.append(key)
             continue
         given = state_dict[key]
-        if not isinstance(given, (Tensor, np.ndarray, np.generic)):
+        if not loadable(given):
             errors.append(
                 f'While copying the parameter named "{key}", expected numgrad.Tensor or Tensor-like object from '
                 "checkpoint "
@@ -190,18 +210,59 @@ def check(
             unexpected.append(key)
 
 
-def _take(module: Module, values: Mapping[str, Any], prefix: str, assign: bool) -> None:
-    """Copy, or assign, what the dict has of a module's own entries."""
-    with no_grad():
+Entry = tuple["dict[str, Any]", str, Tensor, Tensor]  # the module's table, the name in it, its tensor, what replaces it
+
+
+def _check_target(mine: Tensor) -> None:
+    """Refuse memory that the copy would refuse."""
+    F.check_writable("load_state_dict", mine.detach())
+    if mine.is_inference() and not is_inference_mode_enabled():
+        raise RuntimeError("Inplace update to inference tensor outside InferenceMode is not allowed; pass assign=True")
+
+
+def _entries(
+    modules: list[tuple[Module, str]], values: Mapping[str, Any], assign: bool, errors: list[str]
+) -> list[Entry]:
+    """What the dict has of the modules' own entries, as tensors of their shapes; notes what cannot be converted."""
+    entries: list[Entry] = []
+    for module, prefix in modules:
         for name, mine in own_entries(module).items():
-            if prefix + name not in values:
+            key = prefix + name
+            if key not in values:
                 continue
-            given = creation.as_tensor(values[prefix + name])
-            if given.shape != mine.shape:  # one element in one dimension: how scalars were kept before torch 0.4
-                given = given.reshape(())
-            if not assign:
-                mine.copy_(given)
-            elif name in module._parameters:
-                module._parameters[name] = Parameter(given.detach(), requires_grad=mine.requires_grad)
-            else:
-                module._buffers[name] = given
+            try:
+                given = loaded(values[key])
+                if given.shape != mine.shape:  # one element in one dimension: how scalars were kept before torch 0.4
+                    given = given.reshape(())
+                if not assign:
+                    _check_target(mine)
+            except Exception as error:  # of whatever class: it is one of the reasons of the refusal
+                errors.append(
+                    f'While copying the parameter named "{key}", whose dimensions in the model are {mine.shape}, an '
+                    f"exception occurred: {error}."
+                )
+                continue
+            entries.append((module._parameters if name in module._parameters else module._buffers, name, mine, given))
+    return entries
+
+
+def _copy(entries: list[Entry]) -> list[tuple[dict[str, Any], str, Tensor]]:
+    for _, _, mine, given in entries:
+        mine.copy_(given)
+    return []
+
+
+def _assign(entries: list[Entry]) -> list[tuple[dict[str, Any], str, Tensor]]:
+    """Put the given tensors in the places of those that were there, and return these."""
+    replacements: list[Tensor] = []
+    for _, _, mine, given in entries:
+        if isinstance(mine, Parameter) and not isinstance(given, Parameter):
+            given = Parameter(given.detach(), requires_grad=mine.requires_grad)
+        elif isinstance(mine, Parameter):
+            given.requires_grad_(mine.requires_grad)
+        replacements.append(given)
+    replaced = []
+    for (table, name, mine, _), new in zip(entries, replacements, strict=True):
+        table[name] = new
+        replaced.append((table, name, mine))
+    return replaced

@@ -38,6 +38,8 @@ class TransformerEncoderLayer(Module):
         Whether to normalise before attention and network, instead of after the additions.
     bias
         Whether linear layers and norms have an offset.
+    device
+        'cpu', the only one that there is, or None.
     dtype
         Of the parameters; None: the default dtype.
 
@@ -64,11 +66,11 @@ class TransformerEncoderLayer(Module):
         batch_first: bool = False,
         norm_first: bool = False,
         bias: bool = True,
-        *,
+        device: Any = None,
         dtype: Dtype | None = None,
     ) -> None:
         super().__init__()
-        facts: dict[str, Any] = {"bias": bias, "dtype": dtype}
+        facts: dict[str, Any] = {"bias": bias, "device": device, "dtype": dtype}
         self.self_attn = MultiheadAttention(d_model, nhead, dropout=dropout, batch_first=batch_first, **facts)
         self.linear1 = Linear(d_model, dim_feedforward, **facts)
         self.dropout = Dropout(dropout)
@@ -79,7 +81,7 @@ class TransformerEncoderLayer(Module):
         self.dropout1 = Dropout(dropout)
         self.dropout2 = Dropout(dropout)
         if isinstance(activation, str):
-            known = {"relu": F.relu, "gelu": F.gelu}
+            known: dict[str, Callable[[Tensor], Tensor]] = {"relu": F.relu, "gelu": F.gelu}
             if activation not in known:
                 raise RuntimeError(f"activation should be relu/gelu, not {activation}")
             activation = known[activation]

@@ -49,7 +49,7 @@ def _gradients(parameters: Tensor | Iterable[Tensor]) -> list[Tensor]:
 
 
 def get_total_norm(tensors: Iterable[Tensor], norm_type: float = 2.0, error_if_nonfinite: bool = False) -> Tensor:
-    """The norm of all tensors as if they were one vector; ``norm_type`` is 1, 2 or inf.
+    """The norm of all tensors as if they were one vector; ``norm_type`` is a number or inf.
 
     Raises
     ------

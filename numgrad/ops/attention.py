@@ -8,6 +8,7 @@ import numpy as np
 
 from numgrad.errors import DtypeError, ShapeError
 from numgrad.kernels.attention import head_strides, plan_attention, plan_attention_backward
+from numgrad.layout import private_strides
 from numgrad.ops.creation import arange
 from numgrad.ops.elementwise import le, mul, sub, where
 from numgrad.ops.layouts import contiguous, with_strides
@@ -54,7 +55,10 @@ def _(b: PlanBuilder, query: Operand, key: Operand, value: Operand, scale: float
     _checked("attention", query, key, value)
     (batch, heads, queries, _), columns = query.spec.shape, value.spec.shape[3]
     shape = (batch, heads, queries, columns)
-    out = b.output(query.spec.dtype, shape, head_strides(*shape))
+    strides = head_strides(*shape)
+    if query.spec.is_private or query.spec.strides != head_strides(*query.spec.shape):
+        strides = private_strides(shape, strides)  # as in torch, the result seems to lie as the query does
+    out = b.output(query.spec.dtype, shape, strides)
     logs = b.output(query.spec.dtype, shape[:3])
     q, k, v = (_adjacent(b, x) for x in (query, key, value))
     plan_attention(b, q, k, v, out, logs, scale=scale, causal=causal)

@@ -11,7 +11,7 @@ from numgrad.errors import DtypeError, ShapeError
 from numgrad.kernels import conv_choice
 from numgrad.kernels.conv import Conv2dGeometry, plan_conv2d_backward_input, plan_conv2d_forward
 from numgrad.kernels.conv_backward import plan_conv2d_backward_weight
-from numgrad.layout import channels_last_strides
+from numgrad.layout import convolved_strides
 from numgrad.ops.layouts import channels_last, contiguous
 from numgrad.ops.reduce import sum_
 from numgrad.registry import Op, SavedCall, saved_calls
@@ -46,11 +46,18 @@ def _geometry(
             f"Given groups={groups}, weight of size {list(weight)}, expected input{list(input)} to have {channels * groups} "
             f"channels, but got {c} channels instead"
         )
+    if k < groups:
+        raise ShapeError(
+            f"Given groups={groups}, expected weight to be at least {groups} at dimension 0, but got weight of size "
+            f"{list(weight)} instead"
+        )
     if k % groups:
         raise ShapeError(
             f"conv2d: Given groups={groups}, expected weight to be divisible by {groups} at dimension 0, but got weight of size "
             f"{list(weight)} instead"
         )
+    if h == 0 or w == 0:
+        raise ShapeError(f"conv2d: Only zero batch or zero channel inputs are supported, but got input shape: {list(input)}")
     padded = (h + 2 * padding[0], w + 2 * padding[1])
     kernel = (dilation[0] * (r - 1) + 1, dilation[1] * (s - 1) + 1)
     if min(r, s) < 1 or kernel[0] > padded[0] or kernel[1] > padded[1]:
@@ -59,6 +66,18 @@ def _geometry(
             f"{kernel[1]}). Kernel size can't be greater than actual input size"
         )
     return Conv2dGeometry(n, c, h, w, k, r, s, stride, padding, dilation, groups)
+
+
+def output_extents(input: tuple[int, ...], weight: tuple[int, ...], *params: Any) -> tuple[int, int]:
+    """Height and width of the output, once the shapes are proved to fit; ``params`` as `conv2d` has them.
+
+    Examples
+    --------
+    >>> output_extents((1, 0, 4, 4), (3, 0, 2, 2), (1, 1), (0, 0), (1, 1), 1)
+    (3, 3)
+    """
+    geometry = _geometry(input, weight, *params)
+    return geometry.out_h, geometry.out_w
 
 
 def set_algorithm(name: str | None) -> None:
@@ -133,7 +152,7 @@ conv2d = Op(
     grad_name="Convolution",
     doc="""Cross-correlation of input [N, C, H, W] with weight [K, C/groups, R, S], plus bias [K] (or None).
 
-    The output [N, K, P, Q] lies with its channels last in memory.
+    The output [N, K, P, Q] lies with its channels last in memory, privately unless input or weight were made so.
     """,
 )
 conv2d.bilinear = True
@@ -152,7 +171,7 @@ def _(b: PlanBuilder, input: Operand, weight: Operand, bias: Operand | None, **p
             )
         bias = contiguous(b, bias)
     shape = (g.n, g.k, g.out_h, g.out_w)
-    out = b.output(input.spec.dtype, shape, channels_last_strides(shape))
+    out = b.output(input.spec.dtype, shape, convolved_strides(shape, input.spec, weight.spec))
     plan_conv2d_forward(b, channels_last(b, input), channels_last(b, weight), bias, out, g)
 
 
@@ -165,6 +184,9 @@ def _(ctx, grad):
         conv2d_backward_weight(grad, x, size=tuple(w_spec.shape), **p) if ctx.needs[1] else None,
         sum_(grad, dims=(0, 2, 3)) if ctx.needs[2] else None,
     )
+
+
+conv2d.tie(conv2d.inputs, ("input", "weight"), zeros=False)
 
 
 @conv2d.prepares
@@ -223,7 +245,7 @@ conv2d_backward_input.bilinear = True
 def _(b: PlanBuilder, grad: Operand, weight: Operand, size: tuple[int, ...], **params: Any) -> None:
     g = _geometry(size, tuple(weight.spec.shape), **params)
     _check_dtypes(grad, weight)
-    out = b.output(grad.spec.dtype, size, channels_last_strides(size))
+    out = b.output(grad.spec.dtype, size, convolved_strides(size, grad.spec, weight.spec))
     plan_conv2d_backward_input(b, channels_last(b, grad), channels_last(b, weight), out, g)
 
 
@@ -260,7 +282,7 @@ conv2d_backward_weight = Op(
     {"size": (), **_PARAMS},
     saves=("grad", "input"),
     grad_name="ConvolutionBackwardWeight",
-    doc="Gradient of `conv2d` with respect to its weight of shape ``size``; it lies as torch's channels_last.",
+    doc="Gradient of `conv2d` with respect to its weight of shape ``size``.",
 )
 conv2d_backward_weight.bilinear = True
 
@@ -269,7 +291,7 @@ conv2d_backward_weight.bilinear = True
 def _(b: PlanBuilder, grad: Operand, input: Operand, size: tuple[int, ...], **params: Any) -> None:
     g = _geometry(tuple(input.spec.shape), size, **params)
     _check_dtypes(grad, input)
-    out = b.output(grad.spec.dtype, size, channels_last_strides(size))
+    out = b.output(grad.spec.dtype, size, convolved_strides(size, grad.spec, input.spec))
     plan_conv2d_backward_weight(b, channels_last(b, grad), channels_last(b, input), out, g)
 
 
@@ -308,7 +330,9 @@ def _(b: PlanBuilder, grad: Operand, input: Operand, weight: Operand, **params: 
     _check_dtypes(input, weight)
     _check_dtypes(grad, weight)
     shapes = (tuple(input.spec.shape), tuple(weight.spec.shape))
-    of_input, of_weight = (b.output(grad.spec.dtype, shape, channels_last_strides(shape)) for shape in shapes)
+    of_input, of_weight = (
+        b.output(grad.spec.dtype, shape, convolved_strides(shape, input.spec, weight.spec)) for shape in shapes
+    )
     grad, input, weight = (channels_last(b, operand) for operand in (grad, input, weight))
     b.together(
         lambda: plan_conv2d_backward_input(b, grad, weight, of_input, g),

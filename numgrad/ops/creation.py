@@ -8,9 +8,9 @@ import numpy as np
 
 from numgrad.dtypes import dtype as Dtype
 from numgrad.dtypes import float32
-from numgrad.errors import ShapeError
+from numgrad.errors import DtypeError, ShapeError
 from numgrad.kernels.elementwise import broadcast_shapes
-from numgrad.kernels.fill import plan_fill, plan_ramp
+from numgrad.kernels.fill import plan_fill, plan_line, plan_ramp
 from numgrad.layout import contiguous_strides, output_strides
 from numgrad.ops.family import elementwise
 from numgrad.ops.layouts import copied, plan_copy
@@ -60,12 +60,43 @@ arange = Op(
 
 @arange.plan
 def _(b: PlanBuilder, start: float, step: float, count: int, dtype: Dtype) -> None:
+    if dtype.is_bool:
+        raise DtypeError(f"\"arange\" not implemented for '{dtype.torch_name}'; convert with .to(numgrad.bool)")
     plan_ramp(b, b.output(dtype, (count,)), start, step)
 
 
 @arange.oracle
 def _(start, step, count, dtype):
     return (start + step * np.arange(count)).astype(dtype.numpy)
+
+
+linspace = Op(
+    "linspace",
+    (),
+    {"start": 0.0, "end": 1.0, "steps": 0, "dtype": float32},
+    differentiable=False,
+    doc="``steps`` numbers at even distances from start to end, both included; integers are cut towards 0, the ends excepted.",
+)
+_EXACT = 1 << 53  # up to here all integers are floating-point numbers
+
+
+@linspace.plan
+def _(b: PlanBuilder, start: float, end: float, steps: int, dtype: Dtype) -> None:
+    if dtype.is_bool:
+        raise DtypeError(f"\"linspace\" not implemented for '{dtype.torch_name}'; convert with .to(numgrad.bool)")
+    for name, value in (("start", start), ("end", end)):
+        if dtype.category == 1 and not dtype.smallest <= value <= dtype.largest:
+            raise RuntimeError(f"linspace: {name} {value} cannot be converted to type {dtype.name} without overflow")
+        if dtype.category == 1 and steps > 2 and abs(value) > _EXACT:
+            raise RuntimeError(
+                f"linspace: {name} is {value}, expected within 2**53, where distances of integers are exact"
+            )
+    plan_line(b, b.output(dtype, (steps,)), start, end)
+
+
+@linspace.oracle
+def _(start, end, steps, dtype):
+    return np.linspace(start, end, steps).astype(dtype.numpy)
 
 
 cast = elementwise(

@@ -11,27 +11,37 @@
 
     scaled = custom_op("scaled", forward, backward)
 
-Parameter names say everything: in the forward ``out…`` are outputs, names in ``params`` are numbers, the rest inputs; in
-the backward ``grad_out…`` are the outputs' gradients, ``grad_<input>`` what it writes, and other names are inputs or
-outputs of the forward, which are saved. Functions get C-contiguous arrays, write into those that they are given, and
-allocate nothing. One that ends in ``start, stop`` is run in parallel over parts of the first output's first dimension.
+Parameter names say everything: in the forward ``out``, ``out_<anything>`` and ``out<number>`` are outputs, names in ``params``
+are numbers, those with a default are constants, the rest inputs; in the backward ``grad_out…`` are the outputs' gradients,
+``grad_<input>`` what it writes, and other names are inputs or outputs of the forward, which are saved. Functions get
+C-contiguous arrays, read those that are given and write into the others, which hold zeros, and allocate nothing. One that
+ends in ``start, stop`` is run in parallel over parts of the first output's first dimension.
 """
 
 from __future__ import annotations
 
 import functools
 import inspect
+import operator
+import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from numgrad import registry
+from numgrad.dtypes import dtype as Dtype
+from numgrad.dtypes import promote_types
 from numgrad.errors import KernelError, ShapeError
+from numgrad.kernels.fill import plan_fill
 from numgrad.ops.layouts import contiguous
 from numgrad.registry import Op, SavedCall, find
-from numgrad.runtime.kernel import Device, Kernel, python_function
+from numgrad.runtime.kernel import Device, Kernel, frozen, nested_codes, python_function, references
 from numgrad.runtime.plan import GRAIN_COST, Operand, PlanBuilder
 
 ShapeRule = Callable[..., Any]
+
+# What reaches an array's memory by other ways than an index.
+_PAST_CHECKS = {"as_strided", "carray", "ctypes", "data", "farray", "flat"}
+_OUTPUT = re.compile(r"out(put)?(\d+|_\w+)?$")
 
 
 def custom_op(
@@ -40,10 +50,12 @@ def custom_op(
     backward: Callable[..., None] | None = None,
     *,
     shape: ShapeRule | None = None,
+    dtype: Dtype | Sequence[Dtype] | None = None,
     params: dict[str, float] | None = None,
     doc: str = "",
     oracle: Callable[..., Any] | None = None,
     cost: int = 8,
+    checked: bool = True,
 ) -> Op:
     """Register an op of your own; it costs as little as a built-in one, and `autograd.gradcheck` checks it.
 
@@ -52,27 +64,33 @@ def custom_op(
     name
         Unique among all ops.
     forward, backward
-        Functions over arrays, plain or decorated by ``numba.njit``; see the module's text. Without a backward, results
-        require no gradient.
+        Functions over arrays, plain or decorated by ``numba.njit``; see the module's text. What they refer to is taken as it
+        is now. Without a backward, results require no gradient.
     shape
-        From the inputs' shapes to the output's shape, or a tuple with one for each output; it may raise. Default: every
-        output has the first input's shape.
+        From the inputs' shapes to the output's shape, or a tuple with one for each output; it may raise. Default: all
+        inputs have one shape, and so have the outputs.
+    dtype
+        dtype of the outputs, or one for each. Default: what the inputs' dtypes promote to.
     params
-        Names and defaults of numbers that forward and backward take; ints stay ints.
+        Names and defaults of numbers that forward and backward take; what has an int as its default takes ints.
     doc, oracle
         Documentation, and a reference in NumPy for tests.
     cost
         Rough number of elementary operations for one element of the first output, by which work is split.
+    checked
+        Whether each index is checked, which an IndexError reports, and results are zeros before they are written. Without,
+        a wrong index reads or writes memory that is not the arrays', and what is not written holds anything:
+        `benchmarks.overhead` shows what both cost.
 
     Returns
     -------
     Op
-        Call it with tensors, parameters by name.
+        Call it with tensors, parameters by name. Gradients have the dtypes of their inputs.
 
     Raises
     ------
     KernelError
-        A parameter's name fits no rule.
+        A parameter's name or kind fits no rule, or a function refers to what is not there.
     ValueError
         The name is taken.
 
@@ -89,56 +107,129 @@ def custom_op(
     >>> x.grad
     tensor([ 3., 12.])
     """
-    numbers = params or {}
-    names = _names(forward)
-    outputs = [n for n in names if n.startswith("out")]
+    numbers = dict(params or {})
+    written = _Function(name, forward, numbers, checked)
+    names = written.names
+    outputs = [n for n in names if _OUTPUT.match(n)]
     inputs = [n for n in names if n not in outputs and n not in numbers]
     if not inputs or not outputs:
         raise KernelError(
             f"custom_op {name}: forward{tuple(names)} has {len(inputs)} inputs and {len(outputs)} outputs, expected some"
         )
-    saves = _saves(name, backward, inputs, outputs, numbers) if backward is not None else []
-    op = Op(
-        name, inputs, dict(numbers), outputs=outputs, public=len(outputs), saves=saves, doc=doc or f"The custom op {name}.",
+    for parameter, default in numbers.items():
+        _number(name, parameter, default, default)
+    dtypes = _output_dtypes(name, dtype, len(outputs))
+    derived = _Function(name, backward, numbers, checked) if backward is not None else None
+    saves = _saves(name, derived, inputs, outputs, numbers) if derived is not None else []
+    op = CustomOp(
+        name, inputs, numbers, outputs=outputs, public=len(outputs), saves=saves, doc=doc or f"The custom op {name}.",
         differentiable=backward is not None,
     )  # fmt: skip
 
     @op.plan
     def _(b: PlanBuilder, *operands: Operand, **values: float) -> None:
-        shapes = (
-            shape(*[tuple(x.spec.shape) for x in operands])
-            if shape
-            else (tuple(operands[0].spec.shape),) * len(outputs)
-        )
-        if len(outputs) == 1 and shape and not (shapes and isinstance(shapes[0], (tuple, list))):
-            shapes = (shapes,)
-        made = [b.output(operands[0].spec.dtype, tuple(s)) for s in shapes]
-        given = dict(zip(inputs, operands, strict=True)) | dict(zip(outputs, made, strict=True)) | values
-        _launch(b, forward, given, made[0], cost)
+        shapes = _output_shapes(op, shape, operands)
+        common = functools.reduce(promote_types, [x.spec.dtype for x in operands])
+        results = [b.output(given or common, each) for given, each in zip(dtypes, shapes, strict=True)]
+        given = dict(zip(inputs, operands, strict=True)) | dict(zip(outputs, results, strict=True)) | values
+        written.launch(b, given, results, results[0], cost)
 
     if oracle is not None:
         op.oracle(oracle)
-    if backward is not None:
-        _add_backward(op, backward, saves, cost)
+    if derived is not None:
+        _add_backward(op, derived, saves, cost)
     return op
 
 
-def _add_backward(op: Op, function: Callable[..., None], saves: Sequence[str], cost: int) -> None:
-    names = _names(function)
-    results = [n.removeprefix("grad_") for n in names if n.startswith("grad_") and n.removeprefix("grad_") in op.inputs]
+class CustomOp(Op):
+    """An op that `custom_op` made."""
+
+    def __call__(self, *inputs: Any, **params: Any) -> Any:
+        """Apply the op to tensors; parameters by name.
+
+        Raises
+        ------
+        TypeError
+            A parameter is no number, or an int is asked for; or a parameter or the count of inputs is wrong.
+        """
+        if len(inputs) != len(self.inputs):
+            raise TypeError(
+                f"{self.name}: got {len(inputs)} inputs, expected {len(self.inputs)}: {', '.join(self.inputs)}"
+            )
+        defaults = self.defaults._asdict()
+        for name, value in params.items():
+            if name not in defaults:
+                raise TypeError(f"{self.name}: got a parameter {name!r}, expected some of {list(defaults)}")
+            params[name] = _number(self.name, name, value, defaults[name])
+        return super().__call__(*inputs, **params)
+
+
+def _number(op: str, name: str, value: Any, default: float) -> float:
+    """A parameter's value, of its default's type."""
+    if hasattr(value, "__index__") and not hasattr(value, "shape"):
+        value = operator.index(value)
+        if isinstance(default, int) and not -(1 << 63) <= value < 1 << 63:
+            raise OverflowError(f"{op}: parameter {name} is {value}, expected an int of 64 bits")
+        return value if isinstance(default, int) else float(value)
+    if hasattr(value, "dtype") and getattr(value, "shape", None) == () and hasattr(value, "tobytes"):  # NumPy's
+        return _number(op, name, value.item(), default)
+    if not isinstance(value, float) or isinstance(default, int):
+        kind = "an int, as its default is" if isinstance(default, int) else "a number; tensors are inputs"
+        raise TypeError(f"{op}: parameter {name} is {value!r}, expected {kind}")
+    return value
+
+
+def _output_dtypes(name: str, dtype: Any, count: int) -> tuple[Dtype | None, ...]:
+    given = tuple(dtype) if isinstance(dtype, (tuple, list)) else (dtype,) * count
+    if len(given) != count or not all(each is None or isinstance(each, Dtype) for each in given):
+        raise TypeError(
+            f"custom_op {name}: dtype is {dtype!r}, expected a numgrad dtype, or one for each of {count} outputs"
+        )
+    return given
+
+
+def _output_shapes(op: Op, rule: ShapeRule | None, operands: Sequence[Operand]) -> list[tuple[int, ...]]:
+    shapes = [tuple(x.spec.shape) for x in operands]
+    count = len(op.outputs)
+    if rule is None:
+        for name, other in zip(op.inputs, shapes, strict=True):
+            if other != shapes[0]:
+                raise ShapeError(
+                    f"{op.name}: {op.inputs[0]} has shape {list(shapes[0])} and {name} {list(other)}, expected one shape; "
+                    f"expand() the smaller one, make numbers params= of the op, or give custom_op a rule, such as "
+                    f"shape=lambda {', '.join(op.inputs)}: {op.inputs[0]}"
+                )
+        return [shapes[0]] * count
+    result = rule(*shapes)
+    if count == 1 and not (len(result) and isinstance(result[0], (tuple, list))):
+        result = (result,)
+    try:
+        made = [tuple(operator.index(extent) for extent in each) for each in result]
+    except TypeError:
+        made = []
+    if len(made) != count or any(extent < 0 for each in made for extent in each):
+        raise ShapeError(
+            f"{op.name}: its shape rule returned {result!r} for {shapes}, expected {count} shapes of extents not below 0"
+        )
+    return made
+
+
+def _add_backward(op: Op, function: _Function, saves: Sequence[str], cost: int) -> None:
+    results = [n for n in op.inputs if f"grad_{n}" in function.names]
     grads = [f"grad_{output}" for output in op.outputs]
+    likes = _free("likes", op.param_names)  # shapes and dtypes of the results
     backward = Op(
-        f"{op.name}_backward", [*grads, *saves], {**op.defaults._asdict(), "shapes": ()},
+        f"{op.name}_backward", [*grads, *saves], {**op.defaults._asdict(), likes: ()},
         outputs=[f"grad_{n}" for n in results], public=len(results), register=False,
     )  # fmt: skip
 
     @backward.plan
-    def _(b: PlanBuilder, *operands: Operand, shapes: Any, **values: float) -> None:
-        made = [b.output(operands[0].spec.dtype, s) for s in shapes]
+    def _(b: PlanBuilder, *operands: Operand, **values: Any) -> None:
+        made = [b.output(dtype, shape) for shape, dtype in values.pop(likes)]
         given = (
             dict(zip(backward.inputs, operands, strict=True)) | dict(zip(backward.outputs, made, strict=True)) | values
         )
-        _launch(b, function, given, operands[0], cost)
+        function.launch(b, given, made, operands[0], cost)
 
     places = [op.inputs.index(n) for n in results]
     single = len(results) == 1
@@ -150,13 +241,15 @@ def _add_backward(op: Op, function: Callable[..., None], saves: Sequence[str], c
         ]
 
     def params_of(record: Any) -> Any:
-        shapes = tuple([tuple(record.input_specs[place].shape) for place in places])
-        return backward.Params(shapes=shapes, **record.params._asdict())
+        floating = next(spec.dtype for spec in record.output_specs if spec.dtype.is_floating_point)
+        specs = [record.input_specs[place] for place in places]
+        like = tuple((tuple(x.shape), x.dtype if x.dtype.is_floating_point else floating) for x in specs)
+        return backward.Params(**record.params._asdict(), **{likes: like})
 
     @op.backward
     def _(ctx: Any, *incoming: Any) -> tuple[Any, ...]:
         grads = filled(incoming, ctx.node.output_specs)
-        computed = registry.dispatch(backward, (*grads, *ctx.saved), params_of(ctx))
+        computed = registry.dispatch(backward, (*grads, *ctx.saved), params_of(ctx.node.record))
         by_place = dict(zip(places, (computed,) if single else computed, strict=True))
         return tuple(by_place.get(place) if needed else None for place, needed in enumerate(ctx.needs))
 
@@ -180,53 +273,115 @@ def _add_backward(op: Op, function: Callable[..., None], saves: Sequence[str], c
     op.prepares(prepared)
 
 
-def _names(function: Callable[..., None]) -> list[str]:
-    names = list(inspect.signature(python_function(function) or function).parameters)
-    return names[:-2] if names[-2:] == ["start", "stop"] else names
+class _Function:
+    """A user's function over arrays, and how its parameters are given.
+
+    Attributes
+    ----------
+    names
+        The parameters that are given: all but those that have a default and are none of the op's numbers.
+    parallel
+        Whether it ends in ``start, stop``.
+    """
+
+    def __init__(self, op: str, function: Callable[..., None], numbers: dict[str, float], checked: bool) -> None:
+        plain = python_function(function)
+        if plain is None:
+            raise KernelError(f"custom_op {op}: got {function!r}, expected a Python function, plain or by numba.njit")
+        self.op, self.checked = op, checked
+        self.function = frozen(plain)
+        parameters = list(inspect.signature(plain).parameters.values())
+        strange = [p.name for p in parameters if p.kind not in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+        if strange:
+            raise KernelError(
+                f"custom_op {op}: {plain.__name__} has the parameters {strange}, expected each by its name and place"
+            )
+        past = sorted(_words(self.function, set()) & _PAST_CHECKS) if checked else []
+        if past:
+            raise KernelError(
+                f"custom_op {op}: {plain.__name__} uses {', '.join(past)}, of which no index can be checked; index the arrays "
+                "themselves, or pass checked=False"
+            )
+        self.parallel = [p.name for p in parameters[-2:]] == ["start", "stop"]
+        whole = parameters[:-2] if self.parallel else parameters
+        self.constants = {p.name: p.default for p in whole if p.default is not p.empty and p.name not in numbers}
+        self.order = tuple(p.name for p in whole)
+        self.names = [n for n in self.order if n not in self.constants]
+
+    def launch(
+        self, b: PlanBuilder, given: dict[str, Any], results: Sequence[Operand], leading: Operand, cost: int
+    ) -> None:
+        """Add the launch, with ``results`` filled with zeros first."""
+        if self.checked:
+            for result in results:
+                plan_fill(b, result, 0)
+        own = {result.index for result in results}
+        dense = {n: contiguous(b, v) if isinstance(v, Operand) else v for n, v in given.items() if n in self.names}
+        declared: list[tuple[str, int | str, bool]] = []
+        arguments: list[Any] = []
+        for n in self.names:
+            value = dense[n]
+            if isinstance(value, Operand):
+                declared.append((n, value.spec.ndim, value.index not in own))
+                arguments.append(value.array(*(value.spec.shape or (1,))))
+            else:
+                declared.append((n, "i8" if isinstance(value, int) else "f8", False))
+                arguments.append(value)
+        rows = leading.spec.shape[0] if leading.spec.ndim else 1
+        total = leading.spec.numel * cost
+        some = any(result.spec.numel for result in results)
+        b.launch(
+            self._kernel(tuple(declared)), *arguments, work=rows if self.parallel else int(some),
+            grain=max(1, GRAIN_COST * rows // max(1, total)), cost=total,
+        )  # fmt: skip
+
+    @functools.cache  # noqa: B019 (an op is for ever)
+    def _kernel(self, declared: tuple[tuple[str, int | str, bool], ...]) -> Kernel:
+        """The function as a kernel for arrays of these dimensions; a 0-d tensor comes as an array of one element."""
+        types = [
+            kind if isinstance(kind, str) else f"{'const ' * const}T{place}[{', '.join(':' * max(kind, 1))}]"
+            for place, (_, kind, const) in enumerate(declared)
+        ]
+        places = {name: f"a{place}" for place, (name, _, _) in enumerate(declared)}
+        constants = {f"c{place}": value for place, value in enumerate(self.constants.values())}
+        places.update(zip(self.constants, constants, strict=True))
+        called = ", ".join(places[name] for name in self.order) + ", start, stop" * self.parallel
+        text = f"def custom({', '.join(places[name] for name in self.names)}, start, stop):\n    function({called})\n"
+        scope: dict[str, Any] = {"function": Device(self.function), **constants}
+        exec(compile(text, "<numgrad custom op>", "exec"), scope)
+        kernel = Kernel(scope["custom"], ", ".join(types), checked=self.checked)
+        kernel.name = self.op
+        return kernel
 
 
-def _saves(name: str, backward: Callable[..., None], inputs: list[str], outputs: list[str], numbers: Any) -> list[str]:
+def _words(function: Any, seen: set[int]) -> set[str]:
+    """Names of globals and attributes in a function and in those that it calls."""
+    plain = python_function(function)
+    if plain is None or id(plain) in seen:
+        return set()
+    seen.add(id(plain))
+    found = {word for code in nested_codes(plain.__code__) for word in code.co_names}
+    return found.union(*[_words(value, seen) for _, value in references(plain)])
+
+
+def _free(name: str, taken: Sequence[str]) -> str:
+    while name in taken:
+        name += "_"
+    return name
+
+
+def _saves(name: str, backward: _Function, inputs: list[str], outputs: list[str], numbers: Any) -> list[str]:
     known = {*inputs, *outputs}
     gradients = {f"grad_{n}" for n in known}
-    names = _names(backward)
-    strange = [n for n in names if n not in known and n not in gradients and n not in numbers]
+    twice = sorted(known & gradients)
+    if twice:
+        raise KernelError(
+            f"custom_op {name}: {twice} would name inputs and gradients in the backward; choose other names"
+        )
+    strange = [n for n in backward.names if n not in known and n not in gradients and n not in numbers]
     if strange:
         raise KernelError(
             f"custom_op {name}: backward has parameters {strange}; expected gradients {sorted(gradients)}, inputs or outputs of "
             "the forward, or names in params"
         )
-    return [n for n in names if n in known]
-
-
-def _launch(b: PlanBuilder, function: Callable[..., None], given: dict[str, Any], leading: Operand, cost: int) -> None:
-    names = _names(function)
-    dense = {n: contiguous(b, v) if isinstance(v, Operand) else v for n, v in given.items() if n in names}
-    missing = [n for n in names if n not in dense]
-    if missing:
-        raise ShapeError(f"custom_op: no value for the parameters {missing}")
-    types = tuple(
-        (n, dense[n].spec.ndim if isinstance(dense[n], Operand) else None, isinstance(dense[n], int)) for n in names
-    )
-    arguments = [v.array(*(v.spec.shape or (1,))) if isinstance(v, Operand) else v for v in (dense[n] for n in names)]
-    rows = leading.spec.shape[0] if leading.spec.ndim else 1
-    parallel = list(inspect.signature(python_function(function) or function).parameters)[-2:] == ["start", "stop"]
-    total = leading.spec.numel * cost
-    b.launch(
-        _kernel(function, types, parallel), *arguments, work=rows if parallel else int(leading.spec.numel > 0),
-        grain=max(1, GRAIN_COST * rows // max(1, total)), cost=total,
-    )  # fmt: skip
-
-
-@functools.cache
-def _kernel(function: Callable[..., None], types: tuple[tuple[str, int | None, bool], ...], parallel: bool) -> Kernel:
-    """The function as a kernel for arrays of these dimensions; a 0-d tensor comes as an array of one element."""
-    names = [name for name, _, _ in types]
-    declared = [
-        ("i8" if is_int else "f8") if ndim is None else f"T{place}[{', '.join(':' * max(ndim, 1))}]"
-        for place, (_, ndim, is_int) in enumerate(types)
-    ]
-    given = ", ".join(names)
-    text = f"def custom({given}, start, stop):\n    function({given}{', start, stop' if parallel else ''})\n"
-    scope: dict[str, Any] = {"function": Device(python_function(function) or function)}
-    exec(compile(text, "<numgrad custom op>", "exec"), scope)
-    return Kernel(scope["custom"], ", ".join(declared))
+    return [n for n in backward.names if n in known]

@@ -5,6 +5,11 @@ single operations. Helpers that it calls are read in place, loops over constant 
 ``where``, of which both sides are computed. A program's derivative by one of its parameters is a program again, so there
 are derivatives of any order, each compiled to one kernel. A derivative chooses between branches as the function does, and
 never multiplies what it does not choose: where a branch is not defined, its NaN does no harm.
+
+Programs compute in float64, whatever floating dtype comes in and goes out, so that what float32 holds overflows nowhere on
+the way. What overflows all the same does so in exponentials: 1 / (1 + exp(-x)) is 0 at -1000, and by the rule for quotients
+its slope would be infinity by infinity. So steps that are never 0 and grow out of exponentials carry their *relative* slope
+(slope / value), which is finite: that of exp(u) is u's slope, that of a sum the mean of its terms', weighted by their shares.
 """
 
 from __future__ import annotations
@@ -15,16 +20,29 @@ from collections.abc import Callable
 from typing import Any
 
 from numgrad.errors import KernelError
-from numgrad.kernels import scalar
-from numgrad.kernels.elementwise import function_of_definition
+from numgrad.kernels import formula_words, scalar
+from numgrad.kernels.source import LITERALS, function_of_definition
 from numgrad.runtime.kernel import Device
 
-Atom = str | int | float | bool
-Step = tuple[str, str, tuple[Atom, ...]]  # the name that it defines, the operation, what it is applied to
+
+class Symbol(str):
+    """The name of a parameter or of a step."""
+
+    __slots__ = ()
+
+
+Atom = Symbol | int | float | bool
+Step = tuple[Symbol, str, tuple[Atom, ...]]  # the name that it defines, the operation, what it is applied to
 
 _MOST_STEPS = 4000
 _CONDITIONS = {"<", "<=", ">", ">=", "==", "!=", "and", "or", "not", "isnan"}
-WORDS = {name: value for name, value in vars(scalar).items() if isinstance(value, Device)}
+_FLAT = {"floor", "ceil", "trunc", "round", "sign", "//"}
+WORDS = {
+    name: value
+    for module in (scalar, formula_words)
+    for name, value in vars(module).items()
+    if isinstance(value, Device)
+}
 
 
 class Program:
@@ -32,19 +50,25 @@ class Program:
 
     Attributes
     ----------
+    name
+        The function's.
     parameters
-        Names of the arguments.
+        Names of the arguments here, where none can be mistaken for another.
+    labels
+        Their names in the function.
     steps
         What is computed, in order.
     result
         The name, or the number, that is returned.
     """
 
-    def __init__(self, name: str, parameters: tuple[str, ...]) -> None:
-        self.name, self.parameters = name, parameters
+    def __init__(self, name: str, parameters: tuple[Symbol, ...], labels: tuple[str, ...]) -> None:
+        self.name, self.parameters, self.labels = name, parameters, labels
         self.steps: list[Step] = []
         self.result: Atom = 0
-        self._known: dict[tuple[str, tuple[Any, ...]], Atom] = {}
+        self._known: dict[tuple[str, ...], Symbol] = {}
+        self._operations: dict[Symbol, Step] = {}
+        self._conditions: set[Symbol] = set()
 
     # ---- writing one --------------------------------------------------------------------------------------------
 
@@ -53,200 +77,393 @@ class Program:
         simple = _simplified(operation, args)
         if simple is not None:
             return simple
-        key = operation, tuple((type(arg), arg) for arg in args)
+        key = operation, *[arg if isinstance(arg, Symbol) else repr(arg) for arg in args]  # repr tells -0.0 from 0.0
         found = self._known.get(key)
         if found is None:
             if len(self.steps) >= _MOST_STEPS:
                 raise KernelError(
                     f"elementwise {self.name}: the formula has more than {_MOST_STEPS} steps; write its backward"
                 )
-            found = self._known[key] = f"v{len(self.steps)}"
-            self.steps.append((str(found), operation, args))
+            found = self._known[key] = Symbol(f"v{len(self.steps)}")
+            self.steps.append((found, operation, args))
+            self._operations[found] = self.steps[-1]
+            if operation in _CONDITIONS:
+                self._conditions.add(found)
         return found
 
-    def word(self, name: str, args: list[Atom]) -> Atom:
-        """A function of a known name."""
-        do = self.do
-        if name == "same":
-            return args[0]
-        if name == "square":
-            return do("*", args[0], args[0])
-        if name == "hypot":
-            return do("sqrt", do("+", do("*", args[0], args[0]), do("*", args[1], args[1])))
-        if name == "tan":
-            return do("/", do("sin", args[0]), do("cos", args[0]))
-        if name in ("sinh", "cosh"):
-            ahead, behind = do("exp", args[0]), do("exp", do("neg", args[0]))
-            return do("*", 0.5, do("-" if name == "sinh" else "+", ahead, behind))
-        if name in ("log2", "log10"):
-            return do("*", 1 / math.log(2 if name == "log2" else 10), do("log", args[0]))
-        if name in ("max", "min"):
-            total = args[0]
-            for other in args[1:]:
-                ahead = do(">=" if name == "max" else "<=", total, other)
-                total = do("where", do("or", ahead, do("isnan", total)), total, other)
-            return total
-        return do("**" if name == "power" else name, *args)
+    def is_condition(self, atom: Any) -> bool:
+        """Whether this is true or false, and no number."""
+        return atom in self._conditions if isinstance(atom, Symbol) else isinstance(atom, bool)
+
+    def number(self, atom: Atom) -> Atom:
+        """A condition as 1 or 0; numbers as they are."""
+        if isinstance(atom, Symbol):
+            return self.do("where", atom, 1, 0) if atom in self._conditions else atom
+        return int(atom) if isinstance(atom, bool) else atom
+
+    def condition(self, atom: Atom) -> Atom:
+        """Whether a number is not 0; conditions as they are."""
+        if not isinstance(atom, Symbol):
+            return bool(atom)
+        return atom if atom in self._conditions else self.do("!=", atom, 0)
+
+    def choose(self, condition: Atom, one: Atom, two: Atom) -> Atom:
+        """One where the condition holds, else two: a condition if both are, else a number."""
+        if not isinstance(condition, Symbol):
+            return one if condition else two
+        if self.is_condition(one) and self.is_condition(two):
+            return self.do("or", self.do("and", condition, one), self.do("and", self.do("not", condition), two))
+        return self.do("where", condition, self.number(one), self.number(two))
 
     # ---- derivatives --------------------------------------------------------------------------------------------
 
     def derivative(self, number: int) -> Program:
         """The program that computes the derivative by a parameter, of the parameters that it reads."""
-        made = Program(f"{self.name}_by_{self.parameters[number]}", self.parameters)
+        made = Program(f"{self.name}_by_{self.labels[number]}", self.parameters, self.labels)
         made.steps, made._known = list(self.steps), dict(self._known)
-        tangents: dict[Atom, Atom] = {self.parameters[number]: 1}
-        for name, operation, args in self.steps:
-            slopes = [tangents.get(arg, 0) if isinstance(arg, str) else 0 for arg in args]
-            if operation == "where":
-                tangents[name] = made.do("where", args[0], slopes[1], slopes[2])
-            elif operation not in _CONDITIONS and any(slope != 0 or slope is False for slope in slopes):
-                tangents[name] = _slope(made.do, operation, name, args, slopes)
-        made.result = tangents.get(self.result, 0) if isinstance(self.result, str) else 0
+        made._operations, made._conditions = dict(self._operations), set(self._conditions)
+        slopes = _Slopes(made, self.parameters[number])
+        for step in self.steps:
+            slopes.take(*step)
+        slope = slopes.of(self.result)
+        made.result = 0 if slope is None else slope
         return made._needed()
 
     def _needed(self) -> Program:
         """Without the steps and parameters that the result does not depend on."""
+        steps = self._needed_steps()
+        reads = {self.result, *[arg for _, _, args in steps for arg in args]}
+        left = [(p, label) for p, label in zip(self.parameters, self.labels, strict=True) if p in reads]
+        made = Program(self.name, tuple(p for p, _ in left), tuple(label for _, label in left))
+        made.result = made._append(steps, self.result)
+        return made
+
+    def _needed_steps(self) -> list[Step]:
         reads = {self.result}
         kept = []
         for step in reversed(self.steps):
             if step[0] in reads:
-                reads.update(arg for arg in step[2] if isinstance(arg, str))
+                reads.update(arg for arg in step[2] if isinstance(arg, Symbol))
                 kept.append(step)
-        made = Program(self.name, tuple(p for p in self.parameters if p in reads))
-        names: dict[Atom, Atom] = {p: p for p in made.parameters}
-        for name, operation, args in reversed(kept):
-            names[name] = made.do(operation, *[names[arg] if isinstance(arg, str) else arg for arg in args])
-        made.result = names[self.result] if isinstance(self.result, str) else self.result
-        return made
+        return kept[::-1]
+
+    def _append(self, steps: list[Step], result: Atom) -> Atom:
+        """Add steps of another program with the same parameters; what its result is here."""
+        names: dict[Atom, Atom] = {}
+        for name, operation, args in steps:
+            names[name] = self.do(operation, *[names.get(arg, arg) if isinstance(arg, Symbol) else arg for arg in args])
+        return names.get(result, result) if isinstance(result, Symbol) else result
 
     # ---- as functions -------------------------------------------------------------------------------------------
 
     def function(self) -> Callable[..., Any]:
         """The program as a scalar function for kernels."""
-        return _made(self.name, self.parameters, self.steps, [self.result])
+        return _written(self.name, self.parameters, self._needed_steps(), [self.result])
 
     def backward(self) -> tuple[Callable[..., Any], tuple[Program, ...]]:
         """The scalar backward ``(g, *parameters read)``, and the derivatives that it multiplies ``g`` with."""
         derivatives = tuple(self.derivative(number) for number in range(len(self.parameters)))
-        whole = Program(f"{self.name}_backward", self.parameters)
+        whole = Program(f"{self.name}_backward", self.parameters, self.labels)
         results: list[Atom] = []
         for each in derivatives:
-            names: dict[Atom, Atom] = {p: p for p in self.parameters}
-            for name, operation, args in each.steps:
-                names[name] = whole.do(operation, *[names[arg] if isinstance(arg, str) else arg for arg in args])
-            slope = names[each.result] if isinstance(each.result, str) else each.result
-            results.append(whole.do("*", "g", slope))
+            slope = whole._append(each.steps, each.result)
+            flat = not isinstance(slope, Symbol) and slope == 0
+            results.append(0 if flat else whole.do("*", Symbol("g"), slope))
         reads = tuple(p for p in self.parameters if any(p in each.parameters for each in derivatives))
-        return _made(whole.name, ("g", *reads), whole.steps, results), derivatives
+        return _written(whole.name, (Symbol("g"), *reads), whole.steps, results), derivatives
 
 
-def _made(name: str, parameters: tuple[str, ...], steps: list[Step], results: list[Atom]) -> Callable[..., Any]:
-    lines = [f"def {name}({', '.join(parameters)}):"]
-    lines += [f"    {target} = {_text(operation, args)}" for target, operation, args in steps]
+def _written(name: str, parameters: tuple[Symbol, ...], steps: list[Step], results: list[Atom]) -> Callable[..., Any]:
+    """A function of these steps, which computes in the dtype of its literals."""
+    reads = {arg for _, _, args in steps for arg in args if isinstance(arg, Symbol)}
+    wide: dict[Any, str] = {p: f"wide_{p}" for p in parameters if p in reads and p != "g"}
+    lines = [f"def formula_{name}({', '.join(parameters)}):"]
+    lines += [f"    {own} = {LITERALS}({p})" for p, own in wide.items()]
+    lines += [
+        f"    {target} = {_text(operation, [_atom(wide.get(a, a)) for a in args])}" for target, operation, args in steps
+    ]
     lines.append(f"    return {', '.join(_atom(result) for result in results)}")
     tree = ast.parse("\n".join(lines)).body[0]
     assert isinstance(tree, ast.FunctionDef)
     return function_of_definition(tree, dict(WORDS))
 
 
-def _atom(atom: Atom) -> str:
+def _atom(atom: Any) -> str:
     if isinstance(atom, str):
         return atom
     if isinstance(atom, float) and not math.isfinite(atom):
-        return "log(0.0)" if atom < 0 else "-log(0.0)" if atom > 0 else "log(-1.0)"
-    return repr(atom) if atom >= 0 else f"({atom!r})"
+        return "(1e999 - 1e999)" if atom != atom else "1e999" if atom > 0 else "(-1e999)"
+    return repr(atom) if math.copysign(1, atom) > 0 else f"({atom!r})"
 
 
-def _text(operation: str, args: tuple[Atom, ...]) -> str:
-    given = [_atom(arg) for arg in args]
+def _text(operation: str, args: list[str]) -> str:
     if operation == "neg":
-        return f"-{given[0]}"
+        return f"-{args[0]}"
     if operation == "not":
-        return f"not {given[0]}"
-    if operation == "**" and not (type(args[1]) is int and abs(args[1]) <= 64):
-        return f"power({given[0]}, {given[1]})"
+        return f"not {args[0]}"
+    if operation == "**":
+        return f"{args[0]} ** {args[1]}" if _is_small_int(args[1]) else f"power({args[0]}, {args[1]})"
+    if operation in ("and", "or"):
+        return f"{args[0]} {'&' if operation == 'and' else '|'} {args[1]}"
     if operation in WORDS:
-        return f"{operation}({', '.join(given)})"
-    return f"{given[0]} {operation} {given[1]}"
+        return f"{operation}({', '.join(args)})"
+    return f"{args[0]} {operation} {args[1]}"
+
+
+def _is_small_int(text: str) -> bool:
+    return text.strip("(-)").isdigit() and abs(int(text.strip("()"))) <= 64
 
 
 _FOLDED: dict[str, Callable[..., Any]] = {
     "+": lambda a, b: a + b, "-": lambda a, b: a - b, "*": lambda a, b: a * b, "/": lambda a, b: a / b, "**": pow,
-    "neg": lambda a: -a, "<": lambda a, b: a < b, "<=": lambda a, b: a <= b, ">": lambda a, b: a > b,
-    ">=": lambda a, b: a >= b, "==": lambda a, b: a == b, "!=": lambda a, b: a != b, "not": lambda a: not a,
-    "and": lambda a, b: a and b, "or": lambda a, b: a or b,
+    "//": lambda a, b: a // b, "%": lambda a, b: a % b, "neg": lambda a: -a, "<": lambda a, b: a < b,
+    "<=": lambda a, b: a <= b, ">": lambda a, b: a > b, ">=": lambda a, b: a >= b, "==": lambda a, b: a == b,
+    "!=": lambda a, b: a != b, "not": lambda a: not a, "and": lambda a, b: a and b, "or": lambda a, b: a or b,
 }  # fmt: skip
 
 
 def _simplified(operation: str, args: tuple[Atom, ...]) -> Atom | None:
-    """What needs no step: operations on numbers, and with 0 and 1."""
-    if not any(isinstance(arg, str) for arg in args):
+    """What needs no step: operations on numbers, and those that change nothing, not even NaN or the sign of 0."""
+    if not any(isinstance(arg, Symbol) for arg in args):
         try:
-            return _FOLDED[operation](*args) if operation in _FOLDED else WORDS[operation](*args).__float__()  # type: ignore[no-any-return]
+            value = _FOLDED[operation](*args) if operation in _FOLDED else WORDS[operation](*args).__float__()
         except (ArithmeticError, ValueError):
             return None
+        return None if isinstance(value, complex) else value  # type: ignore[no-any-return]
     first, second = args[0], args[1] if len(args) > 1 else None
     if operation == "where":
-        if not isinstance(first, str):
+        if not isinstance(first, Symbol):
             return args[1] if first else args[2]
-        return args[1] if args[1] == args[2] and type(args[1]) is type(args[2]) else None
-    if operation in ("+", "*"):
+        return args[1] if _is_same(args[1], args[2]) else None
+    if operation in ("and", "or"):
         for one, other in ((first, second), (second, first)):
-            if not isinstance(one, str) and one == (0 if operation == "+" else 1):
-                return other
-            if operation == "*" and not isinstance(one, str) and one == 0:
-                return 0
-    if operation == "-" and second == 0:
+            if not isinstance(one, Symbol):  # a condition that is known
+                return other if bool(one) is (operation == "and") else bool(one)
+        return first if first == second else None
+    if operation == "*":
+        return second if _is_number(first, 1) else first if _is_number(second, 1) else None
+    if operation in ("/", "**") and _is_number(second, 1):
         return first
-    if operation == "/" and (first == 0 or second == 1):
-        return first
-    if operation == "**" and not isinstance(second, str) and second in (0, 1):
-        return 1 if second == 0 else first
+    if operation == "**" and _is_number(second, 0):
+        return 1
     return None
 
 
-def _slope(do: Callable[..., Atom], operation: str, out: Atom, args: tuple[Atom, ...], d: list[Atom]) -> Atom:
-    """The derivative of one step, from those of what it is applied to."""
-    x, y = args[0], args[1] if len(args) > 1 else 0
-    if operation in ("+", "-"):
-        return do("neg", d[1]) if operation == "-" and d[0] == 0 else do(operation, d[0], d[1])
-    if operation == "*":
-        return do("+", do("*", d[0], y), do("*", d[1], x))
-    if operation == "/":
-        first = do("/", d[0], y)
-        return first if d[1] == 0 else do("-", first, do("/", do("*", d[1], out), y))
-    if operation == "neg":
-        return do("neg", d[0])
-    if operation == "**":
-        return _power_slope(do, out, x, y, d)
-    if operation in ("floor", "ceil", "trunc", "round", "sign"):
-        return 0
-    inner: Callable[[], Atom] | None = {
-        "exp": lambda: out,
-        "expm1": lambda: do("+", out, 1),
-        "log": lambda: do("/", 1, x),
-        "log1p": lambda: do("/", 1, do("+", 1, x)),
-        "sqrt": lambda: do("/", 0.5, out),
-        "sin": lambda: do("cos", x),
-        "cos": lambda: do("neg", do("sin", x)),
-        "tanh": lambda: do("-", 1, do("*", out, out)),
-        "erf": lambda: do("*", 1.1283791670955126, do("exp", do("neg", do("*", x, x)))),
-        "absolute": lambda: do("sign", x),
-    }.get(operation)
-    if inner is None:
-        raise KernelError(f"elementwise: the derivative of {operation} is not known; write the backward yourself")
-    return do("*", d[0], inner())
+def _is_number(atom: Any, value: float) -> bool:
+    return not isinstance(atom, Symbol) and atom == value
 
 
-def _power_slope(do: Callable[..., Atom], out: Atom, x: Atom, y: Atom, d: list[Atom]) -> Atom:
-    total: Atom = 0
-    if d[0] != 0:
-        if isinstance(y, str):
-            slope = do("where", do("==", y, 0), 0, do("*", y, do("**", x, do("-", y, 1))))
+def _is_same(one: Any, two: Any) -> bool:
+    return type(one) is type(two) and repr(one) == repr(two)
+
+
+class _Slopes:
+    """The slopes of a program's steps by one parameter, as further steps of it; None where there is none.
+
+    Attributes
+    ----------
+    signs
+        Of the steps that are never 0 (but by underflow) and grow out of exponentials: whether they are positive, 1 or -1.
+    """
+
+    def __init__(self, program: Program, parameter: Symbol) -> None:
+        self.program, self.do = program, program.do
+        self.absolute: dict[Symbol, Atom | None] = {parameter: 1}
+        self.relative: dict[Any, Atom | None] = {}
+        self.signs: dict[Symbol, int] = {}
+
+    def of(self, atom: Atom) -> Atom | None:
+        """The slope of a step, of a parameter, or of a number, which has none."""
+        if not isinstance(atom, Symbol):
+            return None
+        if atom not in self.absolute and atom in self.relative:
+            ratio = self.relative[atom]
+            self.absolute[atom] = None if ratio is None else self.faded(atom, ratio)
+        return self.absolute.get(atom)
+
+    def take(self, name: Symbol, operation: str, args: tuple[Atom, ...]) -> None:
+        """Find the slope of one step, from those of what it is applied to."""
+        if operation in _CONDITIONS or operation in _FLAT:
+            return
+        if self._exponential(name, operation, args):
+            return
+        slope = self._slope(name, operation, args)
+        if slope is not None:
+            self.absolute[name] = slope
+
+    # ---- relative slopes ----------------------------------------------------------------------------------------
+
+    def _exponential(self, name: Symbol, operation: str, args: tuple[Atom, ...]) -> bool:
+        """Note a step's sign and relative slope, if it has one."""
+        do, ratios = self.do, self.relative
+        x, y = args[0], args[1] if len(args) > 1 else None
+        sign: int | None = None
+        ratio: Atom | None = None
+        if operation == "exp":
+            sign, ratio = 1, self.of(x)
+        elif operation == "cosh":
+            sign, ratio = 1, self.times(do("tanh", x), self.of(x))
+        elif operation == "tanh_slope":
+            sign, ratio = 1, self.times(do("*", -2, do("tanh", x)), self.of(x))
+        elif operation == "neg" and self.sign(x) and x in ratios:
+            sign, ratio = -(self.sign(x) or 0), ratios[x]
+        elif operation in ("*", "/") and self._grows(args):
+            sign = (self.sign(x) or 0) * (self.sign(y) or 0)
+            ratio = self._sum(ratios.get(x), ratios.get(y), "+" if operation == "*" else "-")
+        elif operation in ("+", "-") and self._grows(args):
+            second = (self.sign(y) or 0) * (1 if operation == "+" else -1)
+            if second == self.sign(x):
+                sign = self.sign(x)
+                other = y if operation == "+" else self._negative(y)
+                ratio = self._sum(self._weighted(x, other), self._weighted(other, x))
+        elif operation in ("**", "sqrt") and self.sign(x) == 1 and x in ratios and not isinstance(y, Symbol):
+            sign, base = 1, ratios[x]
+            ratio = self.times(0.5 if y is None else y, base)
+        elif operation == "where" and self._grows(args[1:]) and self.sign(args[1]) == self.sign(args[2]):
+            sign = self.sign(args[1])
+            ratio = self._chosen(x, ratios.get(args[1]), ratios.get(args[2]))
+        if not sign:
+            return False
+        self.signs[name], ratios[name] = sign, ratio
+        return True
+
+    def sign(self, atom: Any) -> int | None:
+        """1 or -1 for what is known to be positive or negative, else None."""
+        if isinstance(atom, Symbol):
+            return self.signs.get(atom)
+        return 1 if atom > 0 else -1 if atom < 0 else None
+
+    def _grows(self, args: Any) -> bool:
+        return all(self.sign(arg) for arg in args) and any(arg in self.relative for arg in args)
+
+    def _negative(self, atom: Any) -> Atom:
+        negative = self.do("neg", atom)
+        if isinstance(negative, Symbol):
+            self.take(negative, "neg", (atom,))
+        return negative
+
+    def _weighted(self, part: Any, rest: Any) -> Atom | None:
+        """The relative slope of one term of a sum, times its share of the sum."""
+        ratio = self.relative.get(part)
+        return None if ratio is None else self.faded(self._share(part, rest), ratio)
+
+    def _share(self, part: Any, rest: Any) -> Atom:
+        """part / (part + rest), of two of one sign, either of which may be infinite or have underflowed."""
+        do, operations = self.do, self.program._operations
+        one, two = operations.get(part), operations.get(rest)
+        if one is not None and two is not None and one[1] == two[1] == "exp":
+            quotient = do("exp", do("-", two[2][0], one[2][0]))
         else:
-            slope = do("*", y, do("**", x, y - 1))
-        total = do("*", d[0], slope)
-    if d[1] != 0:
+            quotient = do("/", rest, part)
+        return do("/", 1, do("+", 1, quotient))
+
+    # ---- arithmetic with slopes that may be missing ----------------------------------------------------------------
+
+    def _sum(self, one: Atom | None, two: Atom | None, operation: str = "+") -> Atom | None:
+        if two is None:
+            return one
+        if one is None:
+            return two if operation == "+" else self.do("neg", two)
+        return self.do(operation, one, two)
+
+    def _chosen(self, condition: Atom, one: Atom | None, two: Atom | None) -> Atom | None:
+        if one is None and two is None:
+            return None
+        return self.do("where", condition, 0 if one is None else one, 0 if two is None else two)
+
+    def times(self, factor: Any, slope: Atom | None) -> Atom | None:
+        """A slope times a factor."""
+        return None if slope is None else self.do("*", slope, factor)
+
+    def faded(self, factor: Atom, slope: Atom) -> Atom:
+        """A slope times a factor that is 0 only where it has underflowed: then so has the product, infinite slopes or not."""
+        product = self.do("*", factor, slope)
+        return product if not isinstance(slope, Symbol) else self.do("where", self.do("==", factor, 0), 0, product)
+
+    # ---- slopes -------------------------------------------------------------------------------------------------
+
+    def _slope(self, out: Symbol, operation: str, args: tuple[Atom, ...]) -> Atom | None:
+        do, x, y = self.do, args[0], args[1] if len(args) > 1 else 0
+        if operation == "where":
+            return self._chosen(x, self.of(args[1]), self.of(args[2]))
+        if operation in ("log", "log2", "log10") and x in self.relative:
+            return self.times(_LOGARITHMS[operation], self.relative[x])
+        if operation == "log1p" and self.sign(x) == 1 and x in self.relative:
+            ratio = self.relative[x]
+            return None if ratio is None else self.faded(self._share(x, 1), ratio)
+        if operation == "*":
+            return self._product(out, x, y)
+        if operation == "/" and y in self.relative:
+            ratio, first = self.relative[y], self.of(x)
+            return self._sum(None if first is None else do("/", first, y), self.times(out, ratio), "-")
+        dx, dy = self.of(x), self.of(y)
+        if dx is None and dy is None:
+            return None
+        if operation in ("+", "-"):
+            return self._sum(dx, dy, operation)
+        if operation == "/":
+            total = self._sum(dx, self.times(out, dy), "-")
+            return None if total is None else do("/", total, y)
+        if operation == "%":
+            return self._sum(dx, self.times(do("//", x, y), dy), "-")
+        if operation == "**":
+            return self._sum(self._of_base(x, y, dx), self._of_exponent(out, x, y, dy))
+        if operation == "hypot":
+            at_zero = do("==", out, 0)
+            one, two = (self.times(do("where", at_zero, 0, do("/", a, out)), d) for a, d in ((x, dx), (y, dy)))
+            return self._sum(one, two)
+        assert dx is not None
+        return self._of_function(out, operation, x, dx)
+
+    def _product(self, out: Symbol, x: Atom, y: Atom) -> Atom | None:
+        for one, other in ((x, y), (y, x)):
+            if other in self.relative and one not in self.relative:
+                ratio = self.relative[other]
+                return self._sum(self.times(other, self.of(one)), self.times(out, ratio))
+        return self._sum(self.times(y, self.of(x)), self.times(x, self.of(y)))
+
+    def _of_base(self, x: Atom, y: Atom, dx: Atom | None) -> Atom | None:
+        do = self.do
+        if dx is None:
+            return None
+        if isinstance(y, Symbol):
+            return self.times(do("where", do("==", y, 0), 0, do("*", y, do("**", x, do("-", y, 1)))), dx)
+        return self.times(do("*", y, do("**", x, y - 1)), dx)
+
+    def _of_exponent(self, out: Symbol, x: Atom, y: Atom, dy: Atom | None) -> Atom | None:
+        do = self.do
+        if dy is None:
+            return None
         flat = do("and", do("==", x, 0), do(">=", y, 0))
-        total = do("+", total, do("*", d[1], do("where", flat, 0, do("*", out, do("log", x)))))
-    return total
+        return self.times(do("where", flat, 0, self.faded(out, do("log", x))), dy)
+
+    def _of_function(self, out: Symbol, operation: str, x: Atom, dx: Atom) -> Atom:
+        do = self.do
+        if operation == "neg":
+            return do("neg", dx)
+        if operation == "tanh":
+            return self.faded(do("tanh_slope", x), dx)
+        if operation == "erf":
+            return self.faded(do("*", 1.1283791670955126, do("exp", do("neg", do("*", x, x)))), dx)
+        if operation == "expm1":
+            return self.faded(do("exp", x), dx)
+        if operation in _LOGARITHMS:
+            return do("/", do("*", dx, _LOGARITHMS[operation]), x)
+        if operation == "log1p":
+            return do("/", dx, do("+", 1, x))
+        if operation == "sqrt":
+            return do("/", do("*", 0.5, dx), out)
+        if operation == "absolute":
+            return do("*", dx, do("sign", x))
+        slope: Callable[[], Atom] | None = {
+            "sin": lambda: do("cos", x),
+            "cos": lambda: do("neg", do("sin", x)),
+            "tan": lambda: do("+", 1, do("*", out, out)),
+            "sinh": lambda: do("cosh", x),
+        }.get(operation)
+        if slope is None:
+            raise KernelError(f"elementwise: the derivative of {operation} is not known; write the backward yourself")
+        return do("*", dx, slope())
+
+
+_LOGARITHMS: dict[str, Atom] = {"log": 1, "log2": 1 / math.log(2), "log10": 1 / math.log(10)}

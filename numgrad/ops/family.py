@@ -19,6 +19,8 @@ the ops of that name, it is the rule for higher orders.
 
 from __future__ import annotations
 
+import copy
+import inspect
 import itertools
 import types
 from collections.abc import Callable, Sequence
@@ -30,16 +32,17 @@ from numgrad import dtypes, registry
 from numgrad.dtypes import dtype as Dtype
 from numgrad.errors import DtypeError, GradError, ShapeError, describe
 from numgrad.kernels import scalar
-from numgrad.kernels.elementwise import broadcast_shapes, passed_through, plan_elementwise, pushed_forward, sliced
+from numgrad.kernels.elementwise import broadcast_shapes, plan_check, plan_elementwise
+from numgrad.kernels.source import is_written, passed_through, pushed_forward, sliced, tangent_name
 from numgrad.layout import output_strides
 from numgrad.registry import Op, SavedCall, find
-from numgrad.runtime.kernel import Device, python_function, references
+from numgrad.runtime.kernel import Device, frozen, python_function, references
 from numgrad.runtime.plan import Operand, PlanBuilder
 
 ScalarFunction = Callable[..., Any]
 
 
-class _Part(NamedTuple):
+class Part(NamedTuple):
     """The part of a backward that some needed gradients take."""
 
     function: ScalarFunction  # returns the computed ones
@@ -62,6 +65,8 @@ class Elementwise(Op):
         Names of inputs whose dtype does not have to agree with the others' (a condition).
     cost
         Rough number of elementary operations for one element.
+    modular
+        Names of inputs of which integers count modulo their dtype's range alone, so that numbers beyond it may wrap.
     """
 
     elementwise = True
@@ -77,6 +82,7 @@ class Elementwise(Op):
         accepts: str = "f",
         untyped: Sequence[str] = (),
         cost: int = 1,
+        modular: Sequence[str] = (),
         differentiable: bool = True,
         params: dict[str, Any] | None = None,
         grad_name: str = "",
@@ -89,9 +95,12 @@ class Elementwise(Op):
         self.accepts = accepts
         self.untyped = tuple(untyped)
         self.cost = cost
+        self.modular = tuple(modular)
         self.scalar_forward: ScalarFunction
+        self.integer_forward: ScalarFunction | None = None
+        self.refused: ScalarFunction | None = None
         self.scalar_backward: ScalarFunction | None = None
-        self._parts: dict[tuple[tuple[bool, ...], bool], _Part] = {}
+        self._parts: dict[tuple[tuple[bool, ...], bool], Part] = {}
         self._pushes: dict[tuple[tuple[int, ...], bool], tuple[tuple[str, ...], ScalarFunction | None]] = {}
         self.plan_function = self._plan_forward
         if oracle is not None:
@@ -99,9 +108,40 @@ class Elementwise(Op):
         self.in_place = _InPlace(self) if register and result == "same" else None
 
     def forward(self, function: ScalarFunction) -> ScalarFunction:
-        """Attach the scalar forward."""
-        self.scalar_forward = function
+        """Attach the scalar forward.
+
+        Raises
+        ------
+        ValueError
+            It does not have one parameter for each input, without defaults; or one is called ``out``.
+        """
+        names = _parameter_names(function)
+        if len(names) != len(self.inputs) or "out" in names:
+            raise ValueError(
+                f"op {self.name}: its forward has the parameters {list(names)}, expected one for each of the inputs "
+                f"{list(self.inputs)}, none of them called out"
+            )
+        self.scalar_forward = _as_it_is(function)
         return function
+
+    def forward_of_integers(self, function: ScalarFunction) -> ScalarFunction:
+        """Attach the scalar forward of integers, where it is another than that of floating point."""
+        self.integer_forward = function
+        return function
+
+    def refuses(self, function: ScalarFunction) -> ScalarFunction:
+        """Attach what integers have no result: a condition on some inputs, by name. Where it holds `on_status` is asked.
+
+        It is looked at before anything is computed, so that an in-place form has changed nothing then.
+        """
+        self.refused = function
+        return function
+
+    def on_status(self, function: Callable[[int, Any], Exception]) -> Callable[[int, Any], Exception]:
+        """Attach ``(status, params) -> exception``, for the in-place form as well."""
+        if self.in_place is not None:
+            self.in_place.status_function = function
+        return super().on_status(function)
 
     def backward(self, function: ScalarFunction) -> ScalarFunction:
         """Attach the scalar backward ``(g, *saved)``; see the module's text."""
@@ -111,12 +151,25 @@ class Elementwise(Op):
             raise ValueError(
                 f"op {self.name}: its backward reads {unknown}, expected names of the forward's inputs, or 'out'"
             )
-        self.scalar_backward = function
+        self.scalar_backward = function = _as_it_is(function)
         self._grad_word, self.saves = names[0], names[1:]  # under the names that the scalar functions use
         self.backward_function = self._run_backward
         self.jvp_function = self._run_jvp
         if self.in_place is not None:
             self.in_place.take_backward()
+        return function
+
+    def in_place_backward(self, function: ScalarFunction) -> ScalarFunction:
+        """Attach a scalar backward for the in-place form alone: one that reads ``out``, where the other reads what it is over.
+
+        Else the in-place form keeps a copy of its input for the backward.
+        """
+        assert self.in_place is not None
+        twin = copy.copy(self)
+        twin.in_place, twin._parts, twin._pushes, twin._saving = None, {}, {}, {}
+        twin.backward(function)
+        self.in_place.base = twin
+        self.in_place.take_backward()
         return function
 
     def _argument_names(self) -> tuple[str, ...]:
@@ -133,7 +186,20 @@ class Elementwise(Op):
 
     def plan_into(self, b: PlanBuilder, inputs: Sequence[Operand], out: Operand, compute: Dtype) -> None:
         """Add the launch that writes ``out``."""
-        plan_elementwise(b, self.name, self.scalar_forward, compute.code, inputs, [out], cost=self.cost)
+        function, gated = self.scalar_forward, False
+        if compute.category == 1:
+            function = self.integer_forward or function
+            if self.refused is not None and out.spec.numel:
+                names = self._argument_names()
+                asked = [inputs[names.index(name)] for name in _parameter_names(self.refused)]
+                plan_check(b, f"{self.name}_check", self.refused, self.literals(compute), asked)
+                gated = True
+        code = self.literals(compute)
+        plan_elementwise(b, self.name, function, code, inputs, [out], cost=self.cost, gated=gated)
+
+    def literals(self, dtype: Dtype) -> str:
+        """The dtype of number literals in the scalar functions, for operands of one."""
+        return dtype.code
 
     def _common_dtype(self, inputs: Sequence[Operand]) -> Dtype:
         typed = [(n, x.spec.dtype) for n, x in zip(self.inputs, inputs, strict=True) if n not in self.untyped]
@@ -205,13 +271,13 @@ class Elementwise(Op):
 
         return run
 
-    def _part_for(self, needs: tuple[bool, ...], create_graph: bool) -> _Part:
+    def _part_for(self, needs: tuple[bool, ...], create_graph: bool) -> Part:
         part = self._parts.get((needs, create_graph))
         if part is None:
             part = self._parts[needs, create_graph] = self._make_part(needs, create_graph)
         return part
 
-    def _make_part(self, needs: tuple[bool, ...], create_graph: bool) -> _Part:
+    def _make_part(self, needs: tuple[bool, ...], create_graph: bool) -> Part:
         reads, function = self._part(needs)
         passed = passed_through(self.scalar_backward, len(needs))  # type: ignore[arg-type]
         places = tuple([(self._grad_word, *self.saves).index(name) for name in reads])
@@ -228,7 +294,7 @@ class Elementwise(Op):
             op = self._make_fused(needs, reads, function)
             fused = SavedCall(op, [place - 1 for place in places])
             function = op if op.public > 1 else lambda *inputs: (op(*inputs),)
-        return _Part(function, places, any(places), sources, fused)
+        return Part(function, places, any(places), sources, fused)
 
     def _to_input(self, result: Any, grad: Any, spec: Any) -> Any:
         """A gradient in the shape of its input; a plain number is the gradient of a function that is flat everywhere."""
@@ -267,7 +333,8 @@ class Elementwise(Op):
         rows = zip(self.inputs, needs, passed, strict=True)
         outputs = [f"grad_{name}" for name, needed, same in rows if needed and not same]
         suffix = "" if len(outputs) == len(needs) else "".join(name.removeprefix("grad") for name in outputs)
-        return _fused(f"{self.name}_backward{suffix}", reads, outputs, part, tuple(range(len(outputs))), self.cost)
+        items = tuple(range(len(outputs)))
+        return fused_op(f"{self.name}_backward{suffix}", reads, outputs, part, items, self.cost, self.literals)
 
     # ---- forward mode -------------------------------------------------------------------------------------------
 
@@ -281,18 +348,31 @@ class Elementwise(Op):
                 if ctx.differentiable:
                     function = self._make_composite(function)
                 else:
-                    function = _fused(f"{self.name}_jvp", reads, ("tangent",), function, (None,), self.cost)
+                    function = fused_op(
+                        f"{self.name}_jvp", reads, ("tangent",), function, (None,), self.cost, self.literals
+                    )
             push = self._pushes[key] = reads, function
         reads, function = push
         if function is None:
             return None
-        values = {f"{self._grad_word}_{n}": tangents[n] for n in key[0]}
+        values = {tangent_name(self.scalar_backward, n): tangents[n] for n in key[0]}
         values.update(zip(self._argument_names(), ctx.inputs, strict=True), out=ctx.outputs[0])
         return function(*[values[name] for name in reads])
 
 
-def _fused(
-    name: str, reads: Sequence[str], outputs: Sequence[str], part: ScalarFunction, items: tuple[Any, ...], cost: int
+def code_of(dtype: Dtype) -> str:
+    """The dtype of number literals in scalar functions, where nothing else is said."""
+    return dtype.code
+
+
+def fused_op(
+    name: str,
+    reads: Sequence[str],
+    outputs: Sequence[str],
+    part: ScalarFunction,
+    items: tuple[Any, ...],
+    cost: int,
+    literals: Callable[[Dtype], str] = code_of,
 ) -> Op:
     """An op that no one calls by name: one launch of a derived scalar function."""
     op = Op(name, reads, outputs=outputs, public=len(outputs), register=False)
@@ -304,7 +384,7 @@ def _fused(
         shape = broadcast_shapes(op.name, *(x.spec.shape for x in inputs))
         strides = output_strides(shape, [x.spec for x in inputs])
         outs = [b.output(dtype, shape, strides) for _ in outputs]
-        plan_elementwise(b, op.name, part, dtype.code, inputs, outs, items, cost=cost)
+        plan_elementwise(b, op.name, part, literals(dtype), inputs, outs, items, cost=cost)
 
     return op
 
@@ -326,6 +406,7 @@ class _InPlace(Op):
         self.saves, self.saving = self.base.saves, self.base.saving  # type: ignore[method-assign]
         self.backward_function, self.prepared_backward = self.base.backward_function, self.base.prepared_backward  # type: ignore[method-assign]
         self.jvp_function = self.base.jvp_function
+        self.ties = self.base.ties
         self.saved_names = self.base.saved_names  # type: ignore[method-assign]
 
     def graph_node(self, specs: Any, needs: Any, params: Any) -> Any:
@@ -343,82 +424,21 @@ class _InPlace(Op):
         self.base.plan_into(b, inputs, target, compute)
 
 
-class Derived(Elementwise):
-    """An elementwise op whose backward is found from its forward; see `derive`.
-
-    Its gradient is the incoming one times an op for each derivative, which is of this class again.
-    """
-
-    def __init__(self, program: Any, **options: Any) -> None:
-        options.setdefault("inputs", program.parameters)
-        super().__init__(program.name, register=False, **options)
-        self.program = program
-        self.forward(program.function())
-        backward, self._derivatives = program.backward()
-        self._ops: dict[int, Any] = {}
-        self.backward(backward)
-
-    def derivative(self, number: int) -> Callable[..., Any]:
-        """The derivative by an input: an op, as a function of all inputs, of which those that it does not read may be None."""
-        found = self._ops.get(number)
-        if found is None:
-            program = self._derivatives[number]
-            if not program.parameters:
-                found = _constant(program.result)
-            else:
-                op, places = Derived(program), [self._argument_names().index(name) for name in program.parameters]
-                found = _of_some(op, places)
-            self._ops[number] = found
-        return found  # type: ignore[no-any-return]
-
-    def _make_part(self, needs: tuple[bool, ...], create_graph: bool) -> _Part:
-        part = super()._make_part(needs, create_graph)
-        wanted = [n for n, source in enumerate(part.sources) if source is not None and source >= 0]
-        if not create_graph or not part.reads:
-            return part
-
-        def composite(grad: Any, *saved: Any) -> tuple[Any, ...]:
-            known = dict(zip(self.saves, saved, strict=True))
-            inputs = [known.get(name) for name in self._argument_names()]
-            return tuple(_times(grad, self.derivative(n)(*inputs)) for n in wanted)
-
-        return _Part(composite, tuple(range(len(self.saves) + 1)), bool(self.saves), part.sources, None)
-
-    def _run_jvp(self, ctx: Any, *tangents: Any) -> Any:
-        if not ctx.differentiable:
-            return super()._run_jvp(ctx, *tangents)
-        total = None
-        for number, tangent in enumerate(tangents):
-            if tangent is not None:
-                term = _times(tangent, self.derivative(number)(*ctx.inputs))
-                total = term if total is None else find("add")(total, term)
-        return total
-
-
-def _times(grad: Any, slope: Any) -> Any:
-    return find("mul")(grad, slope)
-
-
-def _constant(value: Any) -> Callable[..., Any]:
-    return lambda *inputs: value
-
-
-def _of_some(op: Op, places: Sequence[int]) -> Callable[..., Any]:
-    return lambda *inputs: op(*[inputs[place] for place in places])
-
-
 def elementwise(function: str | ScalarFunction, **options: Any) -> Elementwise:
     """Declare an elementwise op; the options are those of `Elementwise`.
 
     Given a name, `Elementwise.forward` and `Elementwise.backward` of what is returned attach the two scalar functions. Given
     a function of numbers, its derivatives are found from its text, of any order: one line makes an op. The function may call
     helpers, branch, and loop over constant ranges; it is made of arithmetic, comparisons, and the functions of
-    `numgrad.scalar`, ``math`` and NumPy. Parameters that have defaults are constants.
+    `numgrad.scalar`, ``math`` and NumPy. Parameters that have defaults are constants, and what it refers to is taken as it is
+    now. float32 is computed in float64 and rounded at the end, so that nothing overflows on the way; ``wide=False`` computes
+    in float32, which is up to twice as fast where there are exponentials.
 
     Raises
     ------
     KernelError
-        The function does something that has no derivative here; the message says what.
+        The function does something that has no derivative here, or its source is not to be had, or is not that of the
+        function any more; the message says what, and in which line.
 
     >>> import numgrad as ng
     >>> @ng.elementwise
@@ -431,17 +451,29 @@ def elementwise(function: str | ScalarFunction, **options: Any) -> Elementwise:
     """
     if isinstance(function, str):
         return Elementwise(function, **options)
+    from numgrad.ops.derived import Derived
     from numgrad.ops.formula import read
 
-    plain = getattr(function, "py_func", function)
+    program, plain = read(function), getattr(function, "py_func", function)
     options.setdefault("doc", plain.__doc__ or "")
     options.setdefault("oracle", np.vectorize(plain, otypes=[np.float64]))
-    return Derived(read(function), **options)
+    return Derived(program, **options)
 
 
 def _parameter_names(function: ScalarFunction) -> tuple[str, ...]:
-    code = python_function(function).__code__  # type: ignore[union-attr]
+    plain = python_function(function)
+    if plain is None:
+        raise ValueError(f"got {function!r}, expected a function of numbers that is written in Python")
+    code = plain.__code__
+    if plain.__defaults__ or code.co_kwonlyargcount or code.co_flags & (inspect.CO_VARARGS | inspect.CO_VARKEYWORDS):
+        raise ValueError(f"{plain.__qualname__}: expected parameters by their places, without defaults")
     return code.co_varnames[: code.co_argcount]
+
+
+def _as_it_is(function: ScalarFunction) -> ScalarFunction:
+    """The function with its globals of now: its kernels for other dtypes, and its derivatives, are compiled later."""
+    plain: Any = python_function(function)
+    return plain if is_written(plain) or str(plain.__module__).startswith("numgrad.") else frozen(plain)
 
 
 def _with_ops(function: Any) -> Any:

@@ -1,4 +1,7 @@
-"""Reading a scalar function: its syntax, executed on names instead of numbers, writes a `derive.Program`."""
+"""Reading a scalar function: its syntax, executed on names instead of numbers, writes a `derive.Program`.
+
+What does not depend on the arguments is computed by Python itself, with Python's own operators; what does becomes steps.
+"""
 
 from __future__ import annotations
 
@@ -6,31 +9,54 @@ import ast
 import builtins
 import inspect
 import math
+import operator
+import types
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from numgrad.errors import KernelError
-from numgrad.kernels.elementwise import definition
-from numgrad.ops.derive import WORDS, Atom, Program
+from numgrad.kernels.source import definition, place_of
+from numgrad.ops.derive import WORDS, Atom, Program, Symbol
 
-_BINARY = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.Pow: "**"}
-_COMPARE = {ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">=", ast.Eq: "==", ast.NotEq: "!="}
+_OPERATORS: dict[type[ast.AST], tuple[str, Callable[..., Any]]] = {
+    ast.Add: ("+", operator.add), ast.Sub: ("-", operator.sub), ast.Mult: ("*", operator.mul),
+    ast.Div: ("/", operator.truediv), ast.Pow: ("**", operator.pow), ast.FloorDiv: ("//", operator.floordiv),
+    ast.Mod: ("%", operator.mod), ast.MatMult: ("", operator.matmul), ast.LShift: ("", operator.lshift),
+    ast.RShift: ("", operator.rshift), ast.BitAnd: ("and", operator.and_), ast.BitOr: ("or", operator.or_),
+    ast.BitXor: ("!=", operator.xor), ast.UAdd: ("same", operator.pos), ast.USub: ("neg", operator.neg),
+    ast.Not: ("not", operator.not_), ast.Invert: ("", operator.invert), ast.Lt: ("<", operator.lt),
+    ast.LtE: ("<=", operator.le), ast.Gt: (">", operator.gt), ast.GtE: (">=", operator.ge), ast.Eq: ("==", operator.eq),
+    ast.NotEq: ("!=", operator.ne), ast.Is: ("", operator.is_), ast.IsNot: ("", operator.is_not),
+    ast.In: ("", lambda x, y: x in y), ast.NotIn: ("", lambda x, y: x not in y),
+}  # fmt: skip
+_BITS = (ast.BitAnd, ast.BitOr, ast.BitXor)
 
 # Functions that a formula may call, by the word for them, or by a rule made of others.
 _KNOWN: dict[Any, str] = {
     **{word: name for name, word in WORDS.items()},
-    abs: "absolute", math.fabs: "absolute", np.abs: "absolute", np.fabs: "absolute", pow: "**", math.pow: "**", np.power: "**",
-    max: "max", min: "min", np.maximum: "max", np.minimum: "min", np.where: "where", np.sign: "sign", np.rint: "round",
-    round: "round", math.isnan: "isnan", np.isnan: "isnan", float: "same", np.square: "square", math.hypot: "hypot",
-    np.hypot: "hypot", math.tan: "tan", np.tan: "tan", math.sinh: "sinh", np.sinh: "sinh", math.cosh: "cosh", np.cosh: "cosh",
-    math.log2: "log2", np.log2: "log2", math.log10: "log10", np.log10: "log10", math.exp: "exp", np.exp: "exp",
+    abs: "absolute", math.fabs: "absolute", np.abs: "absolute", np.fabs: "absolute", pow: "**", math.pow: "**",
+    np.power: "**", max: "first max", min: "first min", np.maximum: "max", np.minimum: "min", np.where: "where", np.sign: "sign",
+    np.rint: "round", np.round: "round", np.clip: "clip", round: "round", math.isnan: "isnan", np.isnan: "isnan",
+    float: "same", np.float64: "same", bool: "bool", np.square: "square", math.hypot: "hypot", np.hypot: "hypot", sum: "sum",
+    divmod: "divmod", math.exp: "exp", np.exp: "exp", np.mod: "%", np.floor_divide: "//", np.log2: "log2", np.log10: "log10",
+    np.add: "+", np.subtract: "-", np.multiply: "*", np.divide: "/", np.negative: "neg", np.logical_and: "logical and",
+    np.logical_or: "logical or", np.logical_not: "logical not",
 }  # fmt: skip
-for _name in ("expm1", "log", "log1p", "sqrt", "sin", "cos", "tanh", "erf", "floor", "ceil", "trunc"):
+for _name in ("expm1", "log", "log1p", "log2", "log10", "sqrt", "sin", "cos", "tan", "sinh", "cosh", "tanh", "erf", "floor",
+              "ceil", "trunc"):  # fmt: skip
     for _module in (math, np):
         if hasattr(_module, _name):
             _KNOWN[getattr(_module, _name)] = _name
+_ARGUMENTS = {"where": 3, "clip": 3, "power": 2} | dict.fromkeys(
+    ("**", "max", "min", "hypot", "divmod", "%", "//", "+", "-", "*", "/", "logical and", "logical or"), 2
+)
+# What Python may compute beforehand: functions without a memory or an effect.
+_PURE = {
+    abs, max, min, round, float, int, bool, pow, len, sum, divmod, range, enumerate, zip, reversed, np.where, np.clip, np.round,
+}  # fmt: skip
+_LISTED = (enumerate, zip, reversed)
 
 
 def read(function: Callable[..., Any]) -> Program:
@@ -44,13 +70,16 @@ def read(function: Callable[..., Any]) -> Program:
     plain = getattr(function, "py_func", function)
     tree = definition(plain)
     constants = _defaults(plain)
-    parameters = tuple(a.arg for a in tree.args.args if a.arg not in constants)
-    if not parameters or tree.args.vararg or tree.args.kwarg or tree.args.kwonlyargs:
-        raise KernelError(f"elementwise {tree.name}: expected one parameter or more, each by its name and place")
-    program = Program(tree.name, tuple(f"{p}_" if p in WORDS or p == "g" else p for p in parameters))
+    labels = tuple(a.arg for a in tree.args.args if a.arg not in constants)
+    if not labels or tree.args.vararg or tree.args.kwarg or tree.args.kwonlyargs:
+        raise KernelError(
+            f"elementwise {tree.name}: expected one parameter or more, each by its name and place ({place_of(plain)})"
+        )
+    parameters = tuple(Symbol(f"x{place}") for place in range(len(labels)))
+    program = Program(tree.name, parameters, labels)
     reader = _Reader(program, plain, 0)
-    names: dict[str, Any] = dict(zip(parameters, program.parameters, strict=True)) | constants
-    program.result = reader.run(tree.body, names)
+    names: dict[str, Any] = dict(zip(labels, parameters, strict=True)) | constants
+    program.result = program.number(reader.as_atom(tree, reader.run(tree.body, names)))
     return program
 
 
@@ -66,66 +95,86 @@ class _Undefined:
     """In the place of a name that only one branch defines."""
 
 
+class _Nothing:
+    """In the place of a result, where no return is reached."""
+
+
+def _is_constant(value: Any) -> bool:
+    """Whether no step is in it."""
+    return all(map(_is_constant, value)) if isinstance(value, (tuple, list)) else not isinstance(value, Symbol)
+
+
 class _Reader:
     """Executes the syntax of one function; names stand for atoms, or for constants of Python."""
 
     def __init__(self, program: Program, function: Any, depth: int) -> None:
         self.program, self.function, self.depth = program, function, depth
+        self.line = function.__code__.co_firstlineno
+        code = function.__code__
+        self.local = {*code.co_varnames, *code.co_cellvars}
+        self.closure = dict(zip(code.co_freevars, function.__closure__ or (), strict=True))
 
     def fail(self, node: ast.AST, what: str) -> KernelError:
-        name = getattr(self.function, "__name__", "?")
+        text = "" if isinstance(node, ast.FunctionDef) else f": `{ast.unparse(node).splitlines()[0]}`"
+        line = getattr(node, "lineno", self.line)
         return KernelError(
-            f"elementwise {self.program.name}: {what}, in {name}: `{ast.unparse(node).splitlines()[0]}`. Formulas are made of "
+            f"elementwise {self.program.name}: {what}, in {self.function.__name__}{text} "
+            f"({self.function.__code__.co_filename}:{line}). Formulas are made of "
             "arithmetic, comparisons, if, where, loops over constant ranges, and numgrad.scalar's, math's and NumPy's functions; "
             "for others give forward and backward by elementwise('name', ...)"
         )
 
-    def run(self, body: list[ast.stmt], names: dict[str, Any]) -> Atom:
+    def run(self, body: list[ast.stmt], names: dict[str, Any]) -> Any:
         """What the statements return."""
         result = self._block(body, names)
-        if result is None:
+        if result is _Nothing:
             raise self.fail(body[-1] if body else ast.Pass(), "there is a way through that returns nothing")
         return result
 
-    def _block(self, body: list[ast.stmt], names: dict[str, Any]) -> Atom | None:
+    def _block(self, body: list[ast.stmt], names: dict[str, Any]) -> Any:
         for place, statement in enumerate(body):
+            self.line = getattr(statement, "lineno", self.line)
             if isinstance(statement, ast.Return):
                 if statement.value is None:
                     raise self.fail(statement, "it returns nothing")
-                return self.atom(statement.value, names)
+                return self.value(statement.value, names)
             if isinstance(statement, ast.If):
-                found = self._branch(statement, body[place + 1 :], names)
-                if found is not None:
-                    return found[0]
+                result = self._branch(statement, body[place + 1 :], names)
+                if result is not _Undefined:
+                    return result
             else:
                 self._statement(statement, names)
-        return None
+        return _Nothing
 
-    def _branch(self, node: ast.If, rest: list[ast.stmt], names: dict[str, Any]) -> tuple[Atom | None] | None:
-        condition = self.value(node.test, names)
-        if not isinstance(condition, str):  # known beforehand
+    def _branch(self, node: ast.If, rest: list[ast.stmt], names: dict[str, Any]) -> Any:
+        """What an ``if`` and all after it returns; `_Undefined` where it only gives values to names."""
+        condition = self.truth(node.test, names)
+        if not isinstance(condition, Symbol):  # known beforehand
             taken = node.body if condition else node.orelse
             if _returns(node):
-                return (self._block([*taken, *rest], names),)
+                return self._block([*taken, *rest], names)
             self._block(taken, names)
-            return None
+            return _Undefined
         ahead, other = dict(names), dict(names)
         if _returns(node):
             results = [self._block([*part, *rest], each) for part, each in ((node.body, ahead), (node.orelse, other))]
-            if results[0] is None or results[1] is None:
+            if _Nothing in results:
                 raise self.fail(node, "one of its branches returns, and the other returns nothing")
-            return (self.program.do("where", condition, results[0], results[1]),)
+            return self.choose(node, condition, *results)
         self._block(node.body, ahead)
         self._block(node.orelse, other)
-        for name in {*ahead, *other}:
+        for name in dict.fromkeys((*ahead, *other)):
             one, two = ahead.get(name, _Undefined), other.get(name, _Undefined)
-            if one is _Undefined or two is _Undefined:
-                names[name] = _Undefined
-            elif one is two or (type(one) is type(two) and one == two):
-                names[name] = one
-            else:
-                names[name] = self.program.do("where", condition, one, two)
-        return None
+            names[name] = _Undefined if _Undefined in (one, two) else self.choose(node, condition, one, two)
+        return _Undefined
+
+    def choose(self, node: ast.AST, condition: Atom, one: Any, two: Any) -> Any:
+        """A value that depends on a condition."""
+        if one is two:
+            return one
+        if isinstance(one, tuple) and isinstance(two, tuple) and len(one) == len(two):
+            return tuple([self.choose(node, condition, *pair) for pair in zip(one, two, strict=True)])
+        return self.program.choose(condition, self.as_atom(node, one), self.as_atom(node, two))
 
     def _statement(self, node: ast.stmt, names: dict[str, Any]) -> None:
         if isinstance(node, ast.Assign):
@@ -134,8 +183,8 @@ class _Reader:
                 self._assign(target, value, names)
         elif isinstance(node, ast.AnnAssign) and node.value is not None:
             self._assign(node.target, self.value(node.value, names), names)
-        elif isinstance(node, ast.AugAssign):
-            whole = ast.BinOp(ast.Name(getattr(node.target, "id", "?"), ast.Load()), node.op, node.value)
+        elif isinstance(node, ast.AugAssign) and isinstance(node.target, ast.Name):
+            whole = ast.BinOp(ast.Name(node.target.id, ast.Load()), node.op, node.value)
             self._assign(node.target, self.value(whole, names), names)
         elif isinstance(node, ast.For):
             self._loop(node, names)
@@ -147,7 +196,12 @@ class _Reader:
     def _assign(self, target: ast.expr, value: Any, names: dict[str, Any]) -> None:
         if isinstance(target, ast.Name):
             names[target.id] = value
-        elif isinstance(target, ast.Tuple) and isinstance(value, tuple) and len(target.elts) == len(value):
+        elif (
+            isinstance(target, (ast.Tuple, ast.List))
+            and isinstance(value, (tuple, list))
+            and len(target.elts) == len(value)
+            and not any(isinstance(each, ast.Starred) for each in target.elts)
+        ):
             for each, part in zip(target.elts, value, strict=True):
                 self._assign(each, part, names)
         else:
@@ -163,19 +217,31 @@ class _Reader:
 
     # ---- expressions ----------------------------------------------------------------------------------------------
 
-    def atom(self, node: ast.expr, names: dict[str, Any]) -> Atom:
-        """The value of an expression that is a number."""
-        value = self.value(node, names)
+    def as_atom(self, node: ast.AST, value: Any) -> Atom:
+        """A value that is a number, or a step."""
         if isinstance(value, np.generic):
             value = value.item()
-        if not isinstance(value, (str, bool, int, float)):
+        if not isinstance(value, (Symbol, bool, int, float)):
             raise self.fail(node, f"expected a number, got {type(value).__name__}")
+        if isinstance(value, int) and abs(value) > 1 << 53:
+            try:
+                return float(value)
+            except OverflowError as error:
+                raise self.fail(node, str(error)) from None
         return value
+
+    def number(self, node: ast.expr, names: dict[str, Any]) -> Atom:
+        """The value of an expression that is a number."""
+        return self.program.number(self.as_atom(node, self.value(node, names)))
+
+    def truth(self, node: ast.expr, names: dict[str, Any]) -> Atom:
+        """Whether an expression counts as true."""
+        value = self.value(node, names)
+        return self.program.condition(value) if isinstance(value, Symbol) else bool(value)
 
     def value(self, node: ast.expr, names: dict[str, Any]) -> Any:
         """An atom, or an object of Python: a function, a module, a range."""
-        do = self.program.do
-        if isinstance(node, ast.Constant) and not isinstance(node.value, str):
+        if isinstance(node, ast.Constant):
             return node.value
         if isinstance(node, ast.Name):
             return self._named(node, names)
@@ -183,93 +249,219 @@ class _Reader:
             owner = self.value(node.value, names)
             if inspect.ismodule(owner) and hasattr(owner, node.attr):
                 return getattr(owner, node.attr)
-        if isinstance(node, ast.Tuple):
-            return tuple(self.value(each, names) for each in node.elts)
-        if isinstance(node, ast.UnaryOp):
-            operand = self.atom(node.operand, names)
-            if isinstance(node.op, ast.UAdd):
-                return operand
-            return do("not" if isinstance(node.op, (ast.Not, ast.Invert)) else "neg", operand)
-        if isinstance(node, ast.BinOp):
-            return self._binary(node, names)
+        if isinstance(node, (ast.Tuple, ast.List)) and not any(isinstance(each, ast.Starred) for each in node.elts):
+            return tuple([self.value(each, names) for each in node.elts])
+        if isinstance(node, ast.Subscript):
+            owner, index = self.value(node.value, names), self.value(node.slice, names)
+            if not isinstance(owner, Symbol) and _is_constant(index):
+                return self._computed(node, operator.getitem, owner, index)
+        if isinstance(node, (ast.UnaryOp, ast.BinOp)):
+            operands = [node.operand] if isinstance(node, ast.UnaryOp) else [node.left, node.right]
+            return self._operation(node, node.op, [self.value(each, names) for each in operands])
         if isinstance(node, ast.Compare):
             return self._comparison(node, names)
         if isinstance(node, ast.BoolOp):
-            total, *others = [self.atom(each, names) for each in node.values]
-            for other in others:
-                total = do("and" if isinstance(node.op, ast.And) else "or", total, other)
-            return total
+            return self._logic(node, node.values, names)
         if isinstance(node, ast.IfExp):
-            condition = self.atom(node.test, names)
-            if not isinstance(condition, str):
+            condition = self.truth(node.test, names)
+            if not isinstance(condition, Symbol):
                 return self.value(node.body if condition else node.orelse, names)
-            return do("where", condition, self.atom(node.body, names), self.atom(node.orelse, names))
+            return self.choose(node, condition, self.value(node.body, names), self.value(node.orelse, names))
         if isinstance(node, ast.Call):
             return self._call(node, names)
         raise self.fail(node, f"`{type(node).__name__}` is not supported")
+
+    def _computed(self, node: ast.expr, function: Callable[..., Any], *args: Any) -> Any:
+        """What Python makes of constants."""
+        try:
+            return function(*args)
+        except Exception as error:
+            raise self.fail(node, f"{type(error).__name__}: {error}") from error
 
     def _named(self, node: ast.Name, names: dict[str, Any]) -> Any:
         if node.id in names:
             if names[node.id] is _Undefined:
                 raise self.fail(node, f"{node.id} is defined in one branch only")
             return names[node.id]
-        closure = inspect.getclosurevars(self.function)
-        for scope in (closure.nonlocals, self.function.__globals__, vars(builtins)):
+        if node.id in self.local:
+            raise self.fail(node, f"{node.id} is read before it is given a value")
+        if node.id in self.closure:
+            try:
+                return self.closure[node.id].cell_contents
+            except ValueError:
+                raise self.fail(node, f"{node.id} is not defined yet") from None
+        for scope in (self.function.__globals__, vars(builtins)):
             if node.id in scope:
-                value = scope[node.id]
-                return value.item() if isinstance(value, np.generic) else value
+                return scope[node.id]
         raise self.fail(node, f"{node.id} is not defined")
 
-    def _binary(self, node: ast.BinOp, names: dict[str, Any]) -> Atom:
-        do, x, y = self.program.do, self.atom(node.left, names), self.atom(node.right, names)
-        if isinstance(node.op, (ast.BitAnd, ast.BitOr)):
-            return do("and" if isinstance(node.op, ast.BitAnd) else "or", x, y)
-        if isinstance(node.op, (ast.FloorDiv, ast.Mod)):
-            floor = do("floor", do("/", x, y))
-            return floor if isinstance(node.op, ast.FloorDiv) else do("-", x, do("*", y, floor))
-        operation = _BINARY.get(type(node.op))
-        if operation is None:
-            raise self.fail(node, f"`{type(node.op).__name__}` is not supported")
-        return do(operation, x, y)
+    def _operation(self, node: ast.expr, kind: ast.AST, values: list[Any]) -> Any:
+        word, function = _OPERATORS[type(kind)]
+        if all(map(_is_constant, values)):
+            return self._computed(node, function, *values)
+        if not word:
+            hint = ", write `not`" if isinstance(kind, ast.Invert) else ""
+            raise self.fail(node, f"`{type(kind).__name__}` is not supported{hint}")
+        atoms = [self.as_atom(node, value) for value in values]
+        if isinstance(kind, ast.Not):
+            return self._negated(atoms[0])
+        if isinstance(kind, _BITS):
+            if not all(map(self.program.is_condition, atoms)):
+                raise self.fail(
+                    node, "bits of numbers that are not constant are not to be had; conditions may be combined"
+                )
+            return self._bits(word, *atoms)
+        numbers = [self.program.number(atom) for atom in atoms]
+        return numbers[0] if word == "same" else self.program.do(word, *numbers)
 
-    def _comparison(self, node: ast.Compare, names: dict[str, Any]) -> Atom:
-        values = [self.atom(each, names) for each in (node.left, *node.comparators)]
-        total: Atom | None = None
-        for place, operator in enumerate(node.ops):
-            if type(operator) not in _COMPARE:
-                raise self.fail(node, f"`{type(operator).__name__}` is not supported")
-            one = self.program.do(_COMPARE[type(operator)], values[place], values[place + 1])
-            total = one if total is None else self.program.do("and", total, one)
-        assert total is not None
+    def _negated(self, atom: Atom) -> Atom:
+        """``not``."""
+        return self.program.do("not", atom) if self.program.is_condition(atom) else self.program.do("==", atom, 0)
+
+    def _bits(self, word: str, one: Atom, two: Atom) -> Atom:
+        do = self.program.do
+        if word != "!=":
+            return do(word, one, two)
+        return do("or", do("and", one, do("not", two)), do("and", do("not", one), two))
+
+    def _logic(self, node: ast.BoolOp, parts: list[ast.expr], names: dict[str, Any]) -> Any:
+        """``and``, ``or``: one of the values, the last that Python would come to."""
+        first = self.value(parts[0], names)
+        if len(parts) == 1:
+            return first
+        both = isinstance(node.op, ast.And)
+        if not isinstance(first, Symbol):
+            return self._logic(node, parts[1:], names) if bool(first) is both else first
+        later, condition = self._logic(node, parts[1:], names), self.program.condition(first)
+        if self.program.is_condition(first) and self.program.is_condition(later):
+            return self.program.do("and" if both else "or", first, later)
+        return self.choose(node, condition, later, first) if both else self.choose(node, condition, first, later)
+
+    def _comparison(self, node: ast.Compare, names: dict[str, Any]) -> Any:
+        left = self.value(node.left, names)
+        total: Any = None
+        for kind, part in zip(node.ops, node.comparators, strict=True):
+            right = self.value(part, names)
+            one = self._operation(node, kind, [left, right])
+            if total is None:
+                total = one
+            elif isinstance(total, Symbol) or isinstance(one, Symbol):
+                total = self.program.do("and", self.program.condition(total), self.program.condition(one))
+            else:
+                total = total and one
+            left = right
         return total
+
+    # ---- calls ------------------------------------------------------------------------------------------------------
 
     def _call(self, node: ast.Call, names: dict[str, Any]) -> Any:
         function = self.value(node.func, names)
-        if node.keywords or any(isinstance(arg, ast.Starred) for arg in node.args):
-            raise self.fail(node, "functions are called with arguments by their places")
-        if function is range:
-            bounds = [self.value(arg, names) for arg in node.args]
-            if not all(type(bound) is int for bound in bounds):
-                raise self.fail(node, "the range of a loop has to be constant")
-            return range(*bounds)
+        if any(isinstance(arg, ast.Starred) for arg in node.args) or any(each.arg is None for each in node.keywords):
+            raise self.fail(node, "functions are called with arguments by their places or names")
+        given = [self.value(arg, names) for arg in node.args]
+        named = {each.arg: self.value(each.value, names) for each in node.keywords if each.arg is not None}
         try:
-            known = _KNOWN.get(function)
-        except TypeError:
-            known = None
-        if known is not None:
-            return self.program.word(known, [self.atom(arg, names) for arg in node.args])
+            known, pure = _KNOWN.get(function), function in _PURE
+        except TypeError:  # what has no hash
+            known, pure = None, False
+        if pure and function in _LISTED:
+            return self._computed(node, lambda *args: list(function(*args)), *given)
+        if _is_constant([*given, *named.values()]) and (pure or known is not None or _is_mathematics(function)):
+            return self._computed(node, lambda *args: function(*args, **named), *given)
+        if function is range:
+            raise self.fail(node, "the range of a loop has to be constant")
+        if function is len and not isinstance(given[0], Symbol):
+            return len(given[0])
         plain = getattr(function, "py_func", function)
-        if not inspect.isfunction(plain):
+        if known is None and inspect.isfunction(plain):
+            return self._inlined(node, plain, given, named)
+        if known is None:
             raise self.fail(node, f"{getattr(function, '__name__', function)!r} has no derivative that is known")
+        if named:
+            raise self.fail(node, "functions of this kind are called with arguments by their places")
+        return self._word(node, known, given)
+
+    def _inlined(self, node: ast.Call, plain: types.FunctionType, given: list[Any], named: dict[str, Any]) -> Any:
+        """A call of a function that is written in Python: its text, in place."""
         if self.depth > 50:
             raise self.fail(node, "functions call each other more than 50 deep")
-        tree = definition(plain)
-        given = [self.value(arg, names) for arg in node.args]
-        wanted = [a.arg for a in tree.args.args]
-        inner = _defaults(plain) | dict(zip(wanted, given, strict=False))
-        if len(given) > len(wanted) or any(name not in inner for name in wanted):
-            raise self.fail(node, f"{plain.__name__} takes {len(wanted)} arguments, got {len(given)}")
-        return _Reader(self.program, plain, self.depth + 1).run(tree.body, inner)
+        try:
+            bound = inspect.signature(plain, follow_wrapped=False).bind(*given, **named)
+        except TypeError as error:
+            raise self.fail(node, f"{plain.__name__}(): {error}") from None
+        bound.apply_defaults()
+        if plain.__code__.co_flags & (inspect.CO_GENERATOR | inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR):
+            raise self.fail(node, f"{plain.__name__} is no plain function")
+        return _Reader(self.program, plain, self.depth + 1).run(definition(plain).body, dict(bound.arguments))
+
+    def _word(self, node: ast.Call, name: str, given: list[Any]) -> Any:
+        """A function of a known name."""
+        do = self.program.do
+        if name in ("first max", "first min", "sum") and len(given) == 1 and isinstance(given[0], (tuple, list)):
+            given = list(given[0]) if name != "sum" else [0, *given[0]]
+        elif name == "sum":
+            raise self.fail(node, "a sum is of a tuple")
+        if name in ("log", "round") and len(given) == 2:
+            return self._with_second(node, name, given)
+        atoms = [self.as_atom(node, each) for each in given]
+        if name == "where":
+            return self.program.choose(self.program.condition(atoms[0]), *self._counted(node, name, atoms)[1:])
+        if name in ("bool", "logical not"):
+            condition = self.program.condition(*self._counted(node, name, atoms))
+            return condition if name == "bool" else self._negated(condition)
+        if name in ("logical and", "logical or"):
+            return do(name.split()[1], *[self.program.condition(atom) for atom in self._counted(node, name, atoms)])
+        atoms = [self.program.number(atom) for atom in atoms]
+        if name in ("first max", "first min") and len(atoms) > 1:
+            total = atoms[0]
+            for other in atoms[1:]:
+                total = do("where", do(">" if name == "first max" else "<", other, total), other, total)
+            return total
+        if name == "sum":
+            total = atoms[0]
+            for other in atoms[1:]:
+                total = do("+", total, other)
+            return total
+        self._counted(node, name, atoms)
+        x, y = atoms[0], atoms[1] if len(atoms) > 1 else 0
+        if name == "same":
+            return x
+        if name == "square":
+            return do("*", x, x)
+        if name == "divmod":
+            return do("//", x, y), do("%", x, y)
+        if name == "clip":
+            return self._extreme("min", self._extreme("max", x, y), atoms[2])
+        if name in ("max", "min"):
+            return self._extreme(name, x, y)
+        return do("**" if name == "power" else name, *atoms)
+
+    def _extreme(self, name: str, x: Atom, y: Atom) -> Atom:
+        """NumPy's maximum and minimum, which pass NaN."""
+        do = self.program.do
+        return do("where", do("or", do(">=" if name == "max" else "<=", x, y), do("isnan", x)), x, y)
+
+    def _counted(self, node: ast.Call, name: str, atoms: list[Atom]) -> list[Atom]:
+        count = _ARGUMENTS.get(name, 1)
+        if len(atoms) != count:
+            raise self.fail(node, f"expected {count} argument{'s' * (count > 1)}, got {len(atoms)}")
+        return atoms
+
+    def _with_second(self, node: ast.Call, name: str, given: list[Any]) -> Any:
+        """The base of a logarithm; digits of a rounding are refused."""
+        if name == "round":
+            raise self.fail(node, "rounding to digits has no derivative that is known")
+        x, base = (self.program.number(self.as_atom(node, each)) for each in given)
+        return self.program.do("/", self.program.do("log", x), self.program.do("log", base))
+
+
+def _is_mathematics(function: Any) -> bool:
+    """Whether a function is one of numbers that Python or NumPy brings along."""
+    return (
+        isinstance(function, np.ufunc)
+        or (isinstance(function, types.BuiltinFunctionType) and function.__module__ == "math")
+        or (isinstance(function, type) and issubclass(function, np.generic))
+    )
 
 
 def _returns(node: ast.AST) -> bool:

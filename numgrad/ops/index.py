@@ -1,4 +1,4 @@
-"""Reading and writing by index tensors (int64). Negative indices count from the end."""
+"""Reading and writing by index tensors, of int64 or int32. They count from 0: -1 is out of range, as in torch."""
 
 from __future__ import annotations
 
@@ -7,20 +7,33 @@ from typing import Any
 import numpy as np
 
 from numgrad import dtypes
-from numgrad.errors import DtypeError, ShapeError
+from numgrad.errors import DtypeError, OutOfRangeError, ShapeError
 from numgrad.kernels.index import plan_gather_elements, plan_index_scatter, plan_index_select, plan_scatter_elements
+from numgrad.layout import contiguous_strides
 from numgrad.ops.layouts import contiguous, plan_copy
 from numgrad.registry import Op
 from numgrad.runtime.plan import Operand, PlanBuilder
 
 
-def _checked_index(name: str, index: Operand) -> None:
-    if index.spec.dtype is not dtypes.int64:
-        raise DtypeError(f"{name}(): Expected dtype int64 for index, but got {index.spec.dtype}; convert with .long()")
+def _checked_index(b: PlanBuilder, name: str, index: Operand) -> Operand:
+    """The index as kernels take it: int64 and contiguous."""
+    if index.spec.dtype is dtypes.int64:
+        return contiguous(b, index)
+    if index.spec.dtype is not dtypes.int32:
+        raise DtypeError(
+            f"{name}(): Expected dtype int64 or int32 for index, but got {index.spec.dtype}; convert with .long()"
+        )
+    shape = tuple(index.spec.shape)
+    wide = b.scratch(dtypes.int64, index.spec.numel).view(shape, contiguous_strides(shape))
+    plan_copy(b, index, wide)
+    return wide
 
 
 def _out_of_range(status: int, params: Any) -> Exception:
-    return IndexError(f"index out of range: the index at position {status - 1} (row-major) names no element")
+    return OutOfRangeError(
+        f"index out of range: the index at position {status - 1} (row-major) names no element; they count from 0, and only "
+        "tensor[index] counts negative ones from the end"
+    )
 
 
 # ---- rows -------------------------------------------------------------------------------------------------------
@@ -37,10 +50,10 @@ index_select.on_status(_out_of_range)
 
 @index_select.plan
 def _(b: PlanBuilder, input: Operand, index: Operand, dim: int) -> None:
-    _checked_index("index_select", index)
+    index = _checked_index(b, "index_select", index)
     shape = input.spec.shape
     out = b.output(input.spec.dtype, (*shape[:dim], *index.spec.shape, *shape[dim + 1 :]))
-    plan_index_select(b, contiguous(b, input), contiguous(b, index), out, dim)
+    plan_index_select(b, contiguous(b, input), index, out, dim)
 
 
 @index_select.backward
@@ -66,8 +79,9 @@ index_select_backward.on_status(_out_of_range)
 
 @index_select_backward.plan
 def _(b: PlanBuilder, grad: Operand, index: Operand, size: Any, dim: int) -> None:
+    index = _checked_index(b, "index_select_backward", index)
     out = b.output(grad.spec.dtype, size)
-    plan_index_scatter(b, contiguous(b, grad), contiguous(b, index), out, dim, accumulate=True, zero=True)
+    plan_index_scatter(b, contiguous(b, grad), index, out, dim, accumulate=True, zero=True)
 
 
 @index_select_backward.backward
@@ -88,14 +102,19 @@ def _(grad, index, size, dim):
 # ---- elements ---------------------------------------------------------------------------------------------------
 
 
-def _checked_shapes(name: str, input: Operand, index: Operand, dim: int) -> None:
-    _checked_index(name, index)
+def _checked_elements(b: PlanBuilder, name: str, input: Operand, index: Operand, dim: int) -> Operand:
+    """The index as kernels take it, which fits the input's shape; one without elements may have any dtype, as in torch."""
+    if index.spec.numel:
+        index = _checked_index(b, name, index)
+    else:
+        index = b.scratch(dtypes.int64, 0).view(tuple(index.spec.shape), contiguous_strides(index.spec.shape))
     a, i = input.spec.shape, index.spec.shape
     if len(a) != len(i) or any(n > m for axis, (n, m) in enumerate(zip(i, a, strict=False)) if axis != dim):
         raise ShapeError(
             f"{name}: Size does not match at dimension {dim}: expected index {list(i)} to be no larger than self {list(a)} apart "
             f"from dimension {dim}"
         )
+    return index
 
 
 gather = Op(
@@ -110,9 +129,9 @@ gather.on_status(_out_of_range)
 
 @gather.plan
 def _(b: PlanBuilder, input: Operand, index: Operand, dim: int) -> None:
-    _checked_shapes("gather", input, index, dim)
+    index = _checked_elements(b, "gather", input, index, dim)
     out = b.output(input.spec.dtype, tuple(index.spec.shape))
-    plan_gather_elements(b, input, contiguous(b, index), out, dim)
+    plan_gather_elements(b, input, index, out, dim)
 
 
 @gather.backward
@@ -142,7 +161,7 @@ scatter_add.on_status(_out_of_range)
 
 @scatter_add.plan
 def _(b: PlanBuilder, input: Operand, index: Operand, src: Operand, dim: int) -> None:
-    _checked_shapes("scatter_add", input, index, dim)
+    index = _checked_elements(b, "scatter_add", input, index, dim)
     if src.spec.dtype is not input.spec.dtype or src.spec.ndim != index.spec.ndim:
         raise ShapeError(
             f"scatter_add: src is {src.spec}, expected {input.spec.dtype} with index's number of dimensions"
@@ -151,7 +170,7 @@ def _(b: PlanBuilder, input: Operand, index: Operand, src: Operand, dim: int) ->
         raise ShapeError(f"scatter_add: index {list(index.spec.shape)} is larger than src {list(src.spec.shape)}")
     out = b.output(input.spec.dtype, tuple(input.spec.shape))
     plan_copy(b, input, out)
-    plan_scatter_elements(b, src, contiguous(b, index), out, dim, accumulate=True)
+    plan_scatter_elements(b, src, index, out, dim, accumulate=True)
 
 
 @scatter_add.backward
@@ -189,13 +208,13 @@ index_put.on_status(_out_of_range)
 
 @index_put.plan
 def _(b: PlanBuilder, input: Operand, index: Operand, values: Operand, accumulate: bool) -> None:
-    _checked_index("index_put", index)
+    index = _checked_index(b, "index_put", index)
     wanted = (*index.spec.shape, *input.spec.shape[1:])
     if tuple(values.spec.shape) != wanted or values.spec.dtype is not input.spec.dtype:
         raise ShapeError(f"index_put: values is {values.spec}, expected shape {list(wanted)} of {input.spec.dtype}")
     out = b.output(input.spec.dtype, tuple(input.spec.shape))
     plan_copy(b, input, out)
-    plan_index_scatter(b, contiguous(b, values), contiguous(b, index), out, 0, accumulate=accumulate)
+    plan_index_scatter(b, contiguous(b, values), index, out, 0, accumulate=accumulate)
 
 
 @index_put.backward

@@ -4,9 +4,21 @@ from __future__ import annotations
 
 from typing import Any
 
+from numgrad.errors import DtypeError
 from numgrad.kernels.elementwise import plan_elementwise
 from numgrad.layout import channels_last_strides, contiguous_strides
 from numgrad.runtime.plan import Operand, PlanBuilder
+
+
+def check_floating(name: str, x: Operand) -> None:
+    """Refuse what is not of floating point."""
+    if not x.spec.dtype.is_floating_point:
+        raise unsupported(name, x)
+
+
+def unsupported(name: str, x: Operand) -> DtypeError:
+    """The error for an operand of a dtype that the op has no meaning for."""
+    return DtypeError(f"\"{name}\" not implemented for '{x.spec.dtype.torch_name}'; convert with .float() first")
 
 
 def copied(x: Any) -> Any:

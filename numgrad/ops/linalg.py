@@ -6,7 +6,7 @@ import numpy as np
 
 from numgrad.errors import DtypeError, ShapeError
 from numgrad.kernels.gemm import plan_gemm
-from numgrad.ops.layouts import contiguous
+from numgrad.ops.layouts import contiguous, unsupported
 from numgrad.ops.reduce import sum_
 from numgrad.ops.view import transpose
 from numgrad.registry import Op
@@ -19,6 +19,8 @@ def _check_dtypes(name: str, first: Operand, second: Operand) -> None:
             f"{name}: mat1 and mat2 must have the same dtype, but got {first.spec.dtype.torch_name} and "
             f"{second.spec.dtype.torch_name}; convert one with .to(dtype)"
         )
+    if first.spec.dtype.is_bool:
+        raise unsupported(name, first)
 
 
 mm = Op("mm", ("input", "mat2"), saves=("input", "mat2"), doc="Matrix product: [M, K] @ [K, N] gives [M, N].")

@@ -11,7 +11,7 @@ from numgrad.errors import DtypeError, ShapeError
 from numgrad.kernels.softmax import plan_nll_loss, plan_nll_loss_backward, plan_softmax, plan_softmax_backward
 from numgrad.layout import contiguous_strides, output_strides
 from numgrad.ops.elementwise import exp, mul, sub
-from numgrad.ops.layouts import contiguous, with_strides
+from numgrad.ops.layouts import check_floating, contiguous, with_strides
 from numgrad.ops.reduce import sum_
 from numgrad.registry import Op
 from numgrad.runtime.plan import Operand, PlanBuilder
@@ -29,8 +29,7 @@ def _softmax_pair(name: str, log: bool) -> Op:
     @op.plan
     def _(b: PlanBuilder, input: Operand, dim: int) -> None:
         spec = input.spec
-        if not spec.dtype.is_floating_point:
-            raise DtypeError(f"\"{name}\" not implemented for '{spec.dtype.torch_name}'; convert with .float() first")
+        check_floating(name, input)
         strides = output_strides(tuple(spec.shape), [spec])
         out = b.output(spec.dtype, tuple(spec.shape), strides)
         plan_softmax(b, with_strides(b, input, strides), out, dim, log=log)
@@ -111,6 +110,7 @@ def _(
     shape, spec = tuple(input.spec.shape), input.spec
     if reduction not in ("none", "mean", "sum"):
         raise ValueError(f"{reduction} is not a valid value for reduction; expected 'none', 'mean' or 'sum'")
+    check_floating("nll_loss", input)
     if target.spec.dtype is not dtypes.int64:
         raise DtypeError(f"nll_loss: expected target dtype to be Long, but got {target.spec.dtype.torch_name}")
     if not spec.ndim:
@@ -145,6 +145,9 @@ def _(ctx, grad):
     target, weight, total = ctx.saved
     p = ctx.params._asdict()
     return nll_loss_backward(grad, target, weight, total, size=tuple(ctx.input_specs[0].shape), **p), None, None
+
+
+nll_loss.tie(("input",), ("input",))
 
 
 def _picked(x: np.ndarray, target: np.ndarray, weight: Any, ignore_index: int) -> tuple[np.ndarray, np.ndarray]:

@@ -9,7 +9,7 @@ import numpy as np
 
 from numgrad.errors import DtypeError, ShapeError
 from numgrad.kernels.norm import plan_batch_norm, plan_batch_norm_backward
-from numgrad.layout import channels_last_strides, contiguous_strides
+from numgrad.layout import strides_like
 from numgrad.ops.elementwise import le, mul, rsqrt, square, sub, where
 from numgrad.ops.layouts import contiguous, with_strides
 from numgrad.ops.reduce import mean, sum_
@@ -18,12 +18,6 @@ from numgrad.registry import Op, SavedCall, saved_calls
 from numgrad.runtime.plan import Operand, PlanBuilder
 
 _INPUTS = ("input", "weight", "bias", "running_mean", "running_var")
-
-
-def _strides(x: Operand) -> tuple[int, ...]:
-    """The layout that the op works in: channels last if the input lies so, else row-major."""
-    shape = x.spec.shape
-    return channels_last_strides(shape) if x.spec.is_channels_last() else contiguous_strides(shape)
 
 
 def _checked(b: PlanBuilder, x: Operand, *vectors: tuple[str, Operand | None]) -> list[Operand | None]:
@@ -43,6 +37,15 @@ def _checked(b: PlanBuilder, x: Operand, *vectors: tuple[str, Operand | None]) -
         if vector.spec.dtype is not spec.dtype:
             raise DtypeError(f"batch_norm: {name} is of {vector.spec.dtype}, expected {spec.dtype} as input is")
     return [None if vector is None else contiguous(b, vector) for _, vector in vectors]
+
+
+def _check_eps(eps: Any, training: bool) -> None:
+    """Refuse a root of nothing, or of less."""
+    if isinstance(eps, (tuple, str)) or eps is None:
+        raise TypeError(f"batch_norm(): argument 'eps' must be float, not {type(eps).__name__}")
+    if eps <= 0.0 and (training or eps < 0.0):
+        wanted = "positive during training" if training else "non-negative"
+        raise ValueError(f"batch_norm eps must be {wanted}, but got {eps}")
 
 
 def _checked_residual(input: Operand, residual: Operand | None) -> None:
@@ -93,6 +96,7 @@ def _plan_training(
     eps: float,
     relu: bool = False,
 ) -> None:
+    _check_eps(eps, training=True)
     _checked_residual(input, residual)
     names = dict(zip(_INPUTS[1:], (weight, bias, running_mean, running_var), strict=True))
     weight, bias, *_ = _checked(b, input, *names.items())
@@ -106,7 +110,7 @@ def _plan_training(
             if not vector.spec.is_contiguous:
                 raise ShapeError("batch_norm: running statistics must be contiguous, since they are updated in place")
             b.changes(vector)
-    strides = _strides(input)
+    strides = strides_like(input.spec, tuple(input.spec.shape))
     out = b.output(dtype, shape, strides)
     saved_mean, invstd = b.output(dtype, (shape[1],)), b.output(dtype, (shape[1],))
     plan_batch_norm(
@@ -180,10 +184,11 @@ def _plan_eval(
     eps: float,
     relu: bool = False,
 ) -> None:
+    _check_eps(eps, training=False)
     _checked_residual(input, residual)
     names = dict(zip(_INPUTS[1:], (weight, bias, running_mean, running_var), strict=True))
     weight, bias, running_mean, running_var = _checked(b, input, *names.items())
-    strides = _strides(input)
+    strides = strides_like(input.spec, tuple(input.spec.shape))
     out = b.output(input.spec.dtype, tuple(input.spec.shape), strides)
     plan_batch_norm(
         b, with_strides(b, input, strides), weight, bias, running_mean, running_var, out, None, None,
@@ -299,6 +304,11 @@ _prepare(batch_norm_eval, training=False, relu=False)
 _prepare(batch_norm_relu_training, training=True, relu=True)
 _prepare(batch_norm_relu_eval, training=False, relu=True)
 
+for _op in (batch_norm_training, batch_norm_eval):
+    _op.tie(("input", "weight", "bias"), ("input", "weight"), zeros=False)
+for _op in (batch_norm_relu_training, batch_norm_relu_eval):
+    _op.tie(("input", "weight", "bias", "residual"), ("input", "weight", "residual"), zeros=False)
+
 # ---- the fused backward of all  ---------------------------------------------------------------------------------
 
 batch_norm_backward = Op(
@@ -327,7 +337,7 @@ def _plan_backward(
     eps: float,
 ) -> None:
     weight, mean, spread = _checked(b, input, ("weight", weight), ("mean", mean), ("spread", spread))
-    strides = _strides(input)
+    strides = strides_like(input.spec, tuple(input.spec.shape))
     dtype, shape = input.spec.dtype, tuple(input.spec.shape)
     made = [
         b.output(dtype, (shape[1],) if position in (1, 2) else shape, None if position in (1, 2) else strides)

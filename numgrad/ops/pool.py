@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from numgrad import dtypes
-from numgrad.errors import ShapeError
+from numgrad.errors import DtypeError, ShapeError
 from numgrad.kernels.pool import (
     Window,
     plan_avg_pool2d,
@@ -15,7 +15,7 @@ from numgrad.kernels.pool import (
     plan_max_pool2d,
     plan_max_pool2d_backward,
 )
-from numgrad.layout import channels_last_strides, contiguous_strides
+from numgrad.layout import strides_like
 from numgrad.ops.index import gather
 from numgrad.ops.layouts import with_strides
 from numgrad.ops.view import reshape
@@ -23,10 +23,6 @@ from numgrad.registry import Op
 from numgrad.runtime.plan import Operand, PlanBuilder
 
 _WINDOW: dict[str, Any] = {"kernel_size": (1, 1), "stride": (1, 1), "padding": (0, 0)}
-
-
-def _strides_for(spec: Any, shape: tuple[int, ...]) -> tuple[int, ...]:
-    return channels_last_strides(shape) if spec.is_channels_last() else contiguous_strides(shape)
 
 
 def _window(name: str, spec: Any, kernel_size: Any, stride: Any, padding: Any, dilation: Any = (1, 1)) -> Window:
@@ -45,6 +41,11 @@ def _window(name: str, spec: Any, kernel_size: Any, stride: Any, padding: Any, d
             f"kernel_size={kernel_size}"
         )
     return Window(kernel_size, stride, padding, dilation)
+
+
+def _refuse_dtypes(name: str, dtype: dtypes.dtype, refused: bool) -> None:
+    if refused:
+        raise DtypeError(f"\"{name}\" not implemented for '{dtype.torch_name}'; convert with .float() first")
 
 
 def _pooled_shape(name: str, spec: Any, window: Window, ceil_mode: bool) -> tuple[int, ...]:
@@ -78,10 +79,11 @@ def _(
 ) -> None:
     spec = input.spec
     window = _window("max_pool2d", spec, kernel_size, stride, padding, dilation)
+    _refuse_dtypes("max_pool2d", spec.dtype, spec.dtype.is_bool)
     shape = _pooled_shape("max_pool2d", spec, window, ceil_mode)
-    strides = _strides_for(spec, shape)
+    strides = strides_like(spec, shape)
     out, indices = b.output(spec.dtype, shape, strides), b.output(dtypes.int64, shape, strides)
-    plan_max_pool2d(b, with_strides(b, input, _strides_for(spec, tuple(spec.shape))), out, indices, window)
+    plan_max_pool2d(b, with_strides(b, input, strides_like(spec, tuple(spec.shape))), out, indices, window)
 
 
 @max_pool2d.backward
@@ -90,6 +92,9 @@ def _(ctx, grad, _indices_grad=None):
     p = ctx.params
     window = {"kernel_size": p.kernel_size, "stride": p.stride, "padding": p.padding, "dilation": p.dilation}
     return max_pool2d_backward(grad, indices, size=tuple(ctx.input_specs[0].shape), **window)
+
+
+max_pool2d.tie(("input",), ("input",))
 
 
 def _taps(x: np.ndarray, window: Window, shape: tuple[int, ...], fill: float) -> np.ndarray:
@@ -146,8 +151,8 @@ def _(
     padding: Any,
     dilation: Any,
 ) -> None:
-    strides = _strides_for(indices.spec, tuple(indices.spec.shape))
-    out = b.output(grad.spec.dtype, size, _strides_for(indices.spec, size))
+    strides = strides_like(indices.spec, tuple(indices.spec.shape))
+    out = b.output(grad.spec.dtype, size, strides_like(indices.spec, size))
     window = Window(kernel_size, stride, padding, dilation)
     plan_max_pool2d_backward(b, with_strides(b, grad, strides), with_strides(b, indices, strides), out, window)
 
@@ -181,16 +186,20 @@ def _(
 ) -> None:
     spec = input.spec
     window = _window("avg_pool2d", spec, kernel_size, stride, padding)
+    _refuse_dtypes("avg_pool2d", spec.dtype, not (spec.dtype.is_floating_point or spec.dtype is dtypes.int64))
     if counting["divisor_override"] == 0:
         raise ShapeError("avg_pool2d: divisor must be not zero")
     shape = _pooled_shape("avg_pool2d", spec, window, ceil_mode)
-    out = b.output(spec.dtype, shape, _strides_for(spec, shape))
-    plan_avg_pool2d(b, with_strides(b, input, _strides_for(spec, tuple(spec.shape))), out, window, **counting)
+    out = b.output(spec.dtype, shape, strides_like(spec, shape))
+    plan_avg_pool2d(b, with_strides(b, input, strides_like(spec, tuple(spec.shape))), out, window, **counting)
 
 
 @avg_pool2d.backward
 def _(ctx, grad):
     return avg_pool2d_backward(grad, size=tuple(ctx.input_specs[0].shape), **ctx.params._asdict())
+
+
+avg_pool2d.tie(("input",), ("input",))
 
 
 @avg_pool2d.oracle
@@ -227,8 +236,8 @@ def _(
     ceil_mode: bool,
     **counting: Any,
 ) -> None:
-    strides = _strides_for(grad.spec, tuple(grad.spec.shape))
-    out = b.output(grad.spec.dtype, size, _strides_for(grad.spec, size))
+    strides = strides_like(grad.spec, tuple(grad.spec.shape))
+    out = b.output(grad.spec.dtype, size, strides_like(grad.spec, size))
     plan_avg_pool2d_backward(b, with_strides(b, grad, strides), out, Window(kernel_size, stride, padding), **counting)
 
 
@@ -270,14 +279,18 @@ def _(b: PlanBuilder, input: Operand, output_size: tuple[int, int]) -> None:
             f"adaptive_avg_pool2d(): Expected 3D or 4D tensor with non-zero size for non-batch dimensions and a non-negative "
             f"output_size, but got {list(spec.shape)} and {output_size}"
         )
+    _refuse_dtypes("adaptive_avg_pool2d", spec.dtype, not spec.dtype.is_floating_point)
     shape = (*spec.shape[:2], *output_size)
-    out = b.output(spec.dtype, shape, _strides_for(spec, shape))
-    plan_avg_pool2d(b, with_strides(b, input, _strides_for(spec, tuple(spec.shape))), out, None)
+    out = b.output(spec.dtype, shape, strides_like(spec, shape))
+    plan_avg_pool2d(b, with_strides(b, input, strides_like(spec, tuple(spec.shape))), out, None)
 
 
 @adaptive_avg_pool2d.backward
 def _(ctx, grad):
     return adaptive_avg_pool2d_backward(grad, size=tuple(ctx.input_specs[0].shape))
+
+
+adaptive_avg_pool2d.tie(("input",), ("input",))
 
 
 @adaptive_avg_pool2d.oracle
@@ -302,8 +315,8 @@ adaptive_avg_pool2d_backward = Op(
 
 @adaptive_avg_pool2d_backward.plan
 def _(b: PlanBuilder, grad: Operand, size: Any) -> None:
-    strides = _strides_for(grad.spec, tuple(grad.spec.shape))
-    out = b.output(grad.spec.dtype, size, _strides_for(grad.spec, size))
+    strides = strides_like(grad.spec, tuple(grad.spec.shape))
+    out = b.output(grad.spec.dtype, size, strides_like(grad.spec, size))
     plan_avg_pool2d_backward(b, with_strides(b, grad, strides), out, None)
 
 

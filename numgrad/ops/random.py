@@ -26,6 +26,29 @@ def _floating(name: str, dtype: Dtype) -> Dtype:
     return dtype
 
 
+def _check_bounds(name: str, dtype: Dtype, low: float, high: float) -> None:
+    """Refuse ends between which no number can be drawn."""
+    largest = float(np.finfo(_floating(name, dtype).numpy).max)
+    for word, bound in (("from", low), ("to", high)):
+        if not abs(bound) <= largest:
+            raise RuntimeError(
+                f"{name}: {word} is out of bounds for {dtype}, got {bound}, expected a finite number of it"
+            )
+    if low > high:
+        raise RuntimeError(f"{name} expects to return a [from, to) range, but found from={low} > to={high}")
+    if high - low > largest:
+        raise RuntimeError(f"{name} expects to-from <= {largest} ({dtype}), but found from={low} and to={high}")
+
+
+def _check_moments(name: str, dtype: Dtype, mean: float, std: float) -> None:
+    largest = float(np.finfo(_floating(name, dtype).numpy).max)
+    if not std >= 0:
+        raise RuntimeError(f"{name}: normal expects std >= 0.0, but found std {std}")
+    for word, number in (("mean", mean), ("std", std)):
+        if largest < abs(number) < float("inf"):
+            raise RuntimeError(f"{name}: {word} is out of bounds for {dtype}, got {number}")
+
+
 uniform = Op(
     "uniform",
     ("state",),
@@ -37,7 +60,8 @@ uniform = Op(
 
 @uniform.plan
 def _(b: PlanBuilder, state: Operand, size: Any, low: float, high: float, dtype: Dtype) -> None:
-    plan_uniform(b, b.output(_floating("uniform", dtype), size), b.changes(state), low, high)
+    _check_bounds("uniform", dtype, low, high)
+    plan_uniform(b, b.output(dtype, size), b.changes(state), low, high)
 
 
 @uniform.oracle
@@ -56,7 +80,8 @@ normal = Op(
 
 @normal.plan
 def _(b: PlanBuilder, state: Operand, size: Any, mean: float, std: float, dtype: Dtype) -> None:
-    plan_normal(b, b.output(_floating("normal", dtype), size), b.changes(state), mean, std)
+    _check_moments("normal", dtype, mean, std)
+    plan_normal(b, b.output(dtype, size), b.changes(state), mean, std)
 
 
 @normal.oracle
@@ -75,7 +100,7 @@ uniform_ = Op(
 
 @uniform_.plan
 def _(b: PlanBuilder, input: Operand, state: Operand, low: float, high: float) -> None:
-    _floating("uniform_", input.spec.dtype)
+    _check_bounds("uniform_", input.spec.dtype, low, high)
     plan_uniform(b, b.in_place(input), b.changes(state), low, high)
 
 
@@ -95,7 +120,7 @@ normal_ = Op(
 
 @normal_.plan
 def _(b: PlanBuilder, input: Operand, state: Operand, mean: float, std: float) -> None:
-    _floating("normal_", input.spec.dtype)
+    _check_moments("normal_", input.spec.dtype, mean, std)
     plan_normal(b, b.in_place(input), b.changes(state), mean, std)
 
 
@@ -115,10 +140,17 @@ randint = Op(
 
 @randint.plan
 def _(b: PlanBuilder, state: Operand, size: Any, low: int, high: int, dtype: Dtype) -> None:
-    drawn = b.output(dtype, size) if dtype.category == 1 else None
-    if drawn is None:
+    if dtype.category != 1:
         raise DtypeError(f"randint: dtype is {dtype}, expected an integer dtype; convert with .to(dtype)")
-    plan_randint(b, drawn, b.changes(state), low, high)
+    ends = np.iinfo(dtype.numpy)
+    if low >= high:
+        raise RuntimeError(f"random_ expects 'from' to be less than 'to', but got from={low} >= to={high}")
+    for word, number in (("from", low), ("to - 1", high - 1)):
+        if not ends.min <= number <= ends.max:
+            raise RuntimeError(
+                f"randint: {word} is out of bounds for {dtype}, got {number}, expected {ends.min} to {ends.max}"
+            )
+    plan_randint(b, b.output(dtype, size), b.changes(state), low, high)
 
 
 @randint.oracle
@@ -144,6 +176,11 @@ def _(state, n):
 bernoulli = Op(
     "bernoulli", ("input", "state"), differentiable=False, doc="1 with the probability that input gives, else 0."
 )
+
+
+@bernoulli.on_status
+def _(status: int, params: Any) -> Exception:
+    return RuntimeError("bernoulli: Expected p_in >= 0 && p_in <= 1: an element of input is below 0, above 1, or NaN")
 
 
 @bernoulli.plan

@@ -8,11 +8,13 @@ import numpy as np
 
 from numgrad import dtypes
 from numgrad.errors import DtypeError, ShapeError, describe
+from numgrad.kernels import scalar
 from numgrad.kernels.reduce import plan_reduce
 from numgrad.kernels.reduce_index import plan_reduce_index
 from numgrad.layout import product
-from numgrad.ops.creation import arange, cast, cat, full
+from numgrad.ops.creation import arange, cat, full
 from numgrad.ops.elementwise import div, eq, mul, where
+from numgrad.ops.family import fused_op
 from numgrad.ops.view import expand, narrow, permute, reshape, view
 from numgrad.registry import Op
 from numgrad.runtime.plan import Operand, PlanBuilder
@@ -85,7 +87,63 @@ def _(x, dims, keepdim):
     return np.mean(x, dims, keepdims=keepdim)
 
 
-prod = Op("prod", ("input",), _PARAMS, saves=("input", "out"), doc="Product over dims; of bools and integers in int64.")
+def _of_squares(name: str, saves: tuple[str, ...], doc: str) -> Op:
+    op = Op(name, ("input",), {**_PARAMS, "divisor": 1.0}, saves=saves, doc=doc)
+
+    @op.plan
+    def _(b: PlanBuilder, input: Operand, dims: Any, keepdim: bool, divisor: float) -> None:
+        spec = input.spec
+        if not spec.dtype.is_floating_point:
+            raise DtypeError(
+                f"{name}: expected a floating point tensor as input, got {spec.dtype.torch_name}; convert with .float() first"
+            )
+        out = b.output(spec.dtype, _reduced_shape(spec.shape, dims, keepdim))
+        plan_reduce(b, name, input, out, dims, divisor)
+
+    return op
+
+
+squares = _of_squares("squares", ("input",), "Sum of the squares over dims, divided by ``divisor``.")
+norm = _of_squares(
+    "norm",
+    ("input", "out"),
+    "Root of the sum of squares over dims, which is divided by ``divisor`` before. The slope where it is 0 is 0, to any order.",
+)
+
+
+@squares.backward
+def _(ctx, grad):
+    (x,), dims = ctx.saved, ctx.params.dims
+    return mul(x, _with_kept_dims(div(mul(grad, 2.0), ctx.params.divisor), ctx.input_specs[0].shape, dims))
+
+
+@squares.oracle
+def _(x, dims, keepdim, divisor):
+    return np.divide(np.sum(x * x, dims, keepdims=keepdim), divisor)
+
+
+@norm.backward
+def _(ctx, grad):
+    x, out = ctx.saved
+    grad, out = (_with_kept_dims(each, ctx.input_specs[0].shape, ctx.params.dims) for each in (grad, out))
+    is_flat = eq(out, 0)
+    # By a divisor of 0 the norm is infinite, or NaN, wherever x is.
+    slope = where(is_flat, 0.0, div(grad, ctx.params.divisor or 1.0))
+    length = where(is_flat, 1.0, out)
+    return mul(slope, div(x, length)) if ctx.create_graph else _SCALED(slope, x, length)
+
+
+_SCALED = fused_op(
+    "norm_backward", ("slope", "x", "length"), ("grad_input",), lambda slope, x, n: (slope * (x / n),), (0,), 4
+)
+
+
+@norm.oracle
+def _(x, dims, keepdim, divisor):
+    return np.sqrt(np.divide(np.sum(x * x, dims, keepdims=keepdim), divisor))
+
+
+prod = Op("prod", ("input",), _PARAMS, saves=("input",), doc="Product over dims; of bools and integers in int64.")
 
 
 @prod.plan
@@ -124,16 +182,9 @@ def products_of_others(x: Any, dims: tuple[int, ...]) -> Any:
 
 @prod.backward
 def _(ctx, grad):
-    x, out = ctx.saved
-    dims, shape = ctx.params.dims, ctx.input_specs[0].shape
-    if ctx.create_graph:
-        return mul(_with_kept_dims(grad, shape, dims), products_of_others(x, dims))
-    is_zero = eq(x, 0)
-    zeros = sum_(cast(is_zero, dtype=x.dtype), dims=dims, keepdim=True)
-    others = prod(where(is_zero, 1, x), dims=dims, keepdim=True)
-    at_zero = where(eq(zeros, 1), others, 0)
-    elsewhere = where(eq(zeros, 0), div(_with_kept_dims(out, shape, dims), where(is_zero, 1, x)), 0)
-    return mul(_with_kept_dims(grad, shape, dims), where(is_zero, at_zero, elsewhere))
+    (x,), dims = ctx.saved, ctx.params.dims
+    # Not the product divided by x, which is 0 or infinite where the product is.
+    return mul(_with_kept_dims(grad, ctx.input_specs[0].shape, dims), products_of_others(x, dims))
 
 
 @prod.oracle
@@ -193,18 +244,35 @@ def _check_not_empty(name: str, spec: Any, dims: tuple[int, ...]) -> None:
             )
 
 
+_EQUAL = fused_op("equal_backward", ("x", "extreme"), ("mask",), lambda x, m: (scalar.where(x == m, 1, 0),), (0,), 2)
+_EQUAL_OR_NAN = fused_op(
+    "equal_or_nan_backward",
+    ("x", "extreme"),
+    ("mask",),
+    lambda x, m: (scalar.where((x == m) | (x != x), 1, 0),),
+    (0,),
+    2,
+)
+_EQUAL.differentiable = _EQUAL_OR_NAN.differentiable = False
+
+
+def chosen(x: Any, extreme: Any, nans: bool) -> Any:
+    """1 where x is its largest or smallest element, or, with ``nans``, the NaN that took its place; else 0."""
+    return (_EQUAL_OR_NAN if nans else _EQUAL)(x, extreme)
+
+
 def _extreme(name: str, kind: str, oracle: Any) -> Op:
     op = Op(
         name,
         ("input",),
-        _PARAMS,
+        {**_PARAMS, "nans": False},
         saves=("input", "out"),
         doc=f"The {'largest' if kind == 'max' else 'smallest'} element over dims; NaN if there is one. Equal elements "
-        "share the gradient, as in torch.",
+        "share the gradient, as in torch, with ``nans`` also those that are NaN; without, the gradient of NaN is NaN.",
     )
 
     @op.plan
-    def _(b: PlanBuilder, input: Operand, dims: Any, keepdim: bool) -> None:
+    def _(b: PlanBuilder, input: Operand, dims: Any, keepdim: bool, nans: bool) -> None:
         _check_not_empty(name, input.spec, dims)
         plan_reduce(b, kind, input, b.output(input.spec.dtype, _reduced_shape(input.spec.shape, dims, keepdim)), dims)
 
@@ -212,12 +280,12 @@ def _extreme(name: str, kind: str, oracle: Any) -> Op:
     def _(ctx, grad):
         x, out = ctx.saved
         dims, shape = ctx.params.dims, ctx.input_specs[0].shape
-        chosen = cast(eq(x, _with_kept_dims(out, shape, dims)), dtype=x.dtype)
-        share = div(_with_kept_dims(grad, shape, dims), sum_(chosen, dims=dims, keepdim=True))
-        return mul(share, chosen)
+        mask = chosen(x, _with_kept_dims(out, shape, dims), ctx.params.nans)
+        share = div(_with_kept_dims(grad, shape, dims), sum_(mask, dims=dims, keepdim=True))
+        return mul(share, mask)
 
     @op.oracle
-    def _(x, dims, keepdim):
+    def _(x, dims, keepdim, nans):
         return oracle(x, dims, keepdims=keepdim)
 
     return op
@@ -253,8 +321,8 @@ def _extreme_with_index(name: str, kind: str) -> Op:
         dim, shape = ctx.params.dim, ctx.input_specs[0].shape
         places = arange(count=shape[dim], dtype=dtypes.int64)
         places = view(places, size=tuple(shape[dim] if axis == dim else 1 for axis in range(len(shape))))
-        chosen = eq(places, _with_kept_dims(indices, shape, (dim,)))
-        return where(chosen, _with_kept_dims(grad, shape, (dim,)), 0)
+        is_chosen = eq(places, _with_kept_dims(indices, shape, (dim,)))
+        return where(is_chosen, _with_kept_dims(grad, shape, (dim,)), 0)
 
     @op.oracle
     def _(x, dim, keepdim):

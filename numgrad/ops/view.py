@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from numgrad import registry
 from numgrad.errors import ShapeError
 from numgrad.kernels.fill import plan_fill
 from numgrad.kernels.reduce import plan_reduce
@@ -54,8 +55,11 @@ view = Op("view", ("input",), {"size": ()}, doc="The same elements in another sh
 
 @view.plan
 def _(b: PlanBuilder, input: Operand, size: tuple[int, ...]) -> None:
+    if min(size, default=0) < 0:
+        raise ShapeError(f"invalid shape dimension {min(size)} in shape '{list(size)}'")
     if product(size) != input.spec.numel:
         raise ShapeError(f"shape '{list(size)}' is invalid for input of size {input.spec.numel}")
+    b.exposed(input)
     strides = view_strides(input.spec, size)
     if strides is None:
         raise ShapeError(
@@ -79,7 +83,7 @@ def _(x, size):
 def reshape(tensor: Any, size: tuple[int, ...]) -> Any:
     """A view if there is one, else a copy."""
     spec = tensor._spec
-    if view_strides(spec, size) is None and product(size) == spec.numel:
+    if not spec.is_private and product(size) == spec.numel and view_strides(spec, size) is None:
         tensor = find("to_strides")(tensor, strides=contiguous_strides(spec.shape))
     return view(tensor, size=size)
 
@@ -140,6 +144,9 @@ def _(b: PlanBuilder, input: Operand, size: tuple[int, ...]) -> None:
                 f"dimension {axis}.  Target sizes: {list(size)}.  Tensor sizes: {list(spec.shape)}"
             )
         strides.append(stride if extent == size[axis] else 0)
+    for axis in range(missing - 1, -1, -1):
+        if size[axis] == 1 and spec.ndim:  # shown once: its step is over all that is in it
+            strides[axis] = strides[axis + 1] * size[axis + 1]
     b.view(input, size, tuple(strides))
 
 
@@ -389,8 +396,19 @@ def _(b: PlanBuilder, base: Operand, window: Operand, size: Any, strides: Any, o
 def _(ctx, grad):
     base = ctx.input_specs[0]
     inside = _window_of(grad, base, ctx.params)
-    outside = find("sub")(grad, _on_base(inside, base, ctx.params)) if ctx.needs[0] else None
+    outside = _without_window(grad, inside, base, ctx) if ctx.needs[0] else None
     return outside, inside if ctx.needs[1] else None
+
+
+def _without_window(grad: Any, inside: Any, base: Spec, ctx: Any) -> Any:
+    """A gradient with zeros in the window of its base, whatever it has there: NaN minus NaN would be NaN."""
+    if base.is_dense and not ctx.create_graph and not registry.is_wrapped():
+        laid = with_layout(grad, base.strides)
+        outside = find("clone")(laid) if laid._storage is grad._storage else laid
+        find("copy_")(as_strided(outside, **ctx.params._asdict()), 0)
+        return outside
+    ones = find("add")(find("zeros_like")(inside), 1)
+    return find("where")(find("eq")(_on_base(ones, base, ctx.params), 0), grad, 0)
 
 
 @copy_slices.oracle
@@ -398,3 +416,31 @@ def _(base, window, size, strides, offset):
     flat = base.ravel().copy()
     _windowed(flat, size, strides, offset)[...] = window
     return flat.reshape(base.shape)
+
+
+# ---- a view that depends on more --------------------------------------------------------------------------------
+
+tie_backward = Op(
+    "tie_backward",
+    ("input", "other"),
+    {"zeros": False},
+    doc="The input, recorded as depending on ``other``, of which it is no view: with a gradient of zeros, or none.",
+)
+
+
+@tie_backward.plan
+def _(b: PlanBuilder, input: Operand, other: Operand, zeros: bool) -> None:
+    b.view(input, tuple(input.spec.shape), input.spec.strides)
+
+
+@tie_backward.backward
+def _(ctx, grad):
+    if not ctx.params.zeros:
+        return grad, None
+    spec = ctx.input_specs[1]
+    return grad, find("full")(size=tuple(spec.shape), value=0.0, dtype=spec.dtype)
+
+
+@tie_backward.oracle
+def _(x, other, zeros):
+    return x

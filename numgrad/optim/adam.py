@@ -7,7 +7,7 @@ from typing import Any
 
 from numgrad.dtypes import float32
 from numgrad.optim import updates
-from numgrad.optim.optimizer import Optimizer, Params
+from numgrad.optim.optimizer import Optimizer, Params, check_execution
 from numgrad.tensor import creation
 from numgrad.tensor.tensor import Tensor
 
@@ -33,6 +33,10 @@ class Adam(Optimizer):
         Divide by the largest mean of squares so far.
     maximize
         Ascend instead.
+    foreach, capturable, fused
+        Taken for torch's sake; they say how to compute, not what.
+    differentiable
+        False.
     decoupled_weight_decay
         Shrink the parameters by lr * weight_decay directly, as `AdamW`.
 
@@ -51,6 +55,8 @@ class Adam(Optimizer):
     tensor([0.9000], requires_grad=True)
     """
 
+    _moments = "exp_avg", "exp_avg_sq", "max_exp_avg_sq"
+
     def __init__(
         self,
         params: Params,
@@ -60,9 +66,14 @@ class Adam(Optimizer):
         weight_decay: float = 0,
         amsgrad: bool = False,
         *,
+        foreach: bool | None = None,
         maximize: bool = False,
+        capturable: bool = False,
+        differentiable: bool = False,
+        fused: bool | None = None,
         decoupled_weight_decay: bool = False,
     ) -> None:
+        check_execution(foreach, fused, differentiable)
         defaults = {
             "lr": lr,
             "betas": betas,
@@ -79,9 +90,15 @@ class Adam(Optimizer):
         for name, text in (("lr", "learning rate"), ("eps", "epsilon value"), ("weight_decay", "weight_decay value")):
             if not options[name] >= 0.0:
                 raise ValueError(f"Invalid {text}: {options[name]}")
-        for index, beta in enumerate(options["betas"]):
-            if not 0.0 <= beta < 1.0:
-                raise ValueError(f"Invalid beta parameter at index {index}: {beta}")
+        betas = options["betas"]
+        for index in range(2):
+            if not 0.0 <= betas[index] < 1.0:
+                raise ValueError(f"Invalid beta parameter at index {index}: {betas[index]}")
+        if len(betas) != 2:
+            raise ValueError(f"Invalid betas: {betas}, expected two")
+        kinds = [isinstance(beta, kind) for kind in (float, Tensor) for beta in betas]
+        if not (all(kinds[:2]) or all(kinds[2:])):
+            raise ValueError("betas must be either both floats or both Tensors")
 
     def update(self, group: dict[str, Any], params: list[Tensor], grads: list[Tensor]) -> None:
         states = [self.state[parameter] for parameter in params]
@@ -133,5 +150,16 @@ class AdamW(Adam):
         amsgrad: bool = False,
         *,
         maximize: bool = False,
+        foreach: bool | None = None,
+        capturable: bool = False,
+        differentiable: bool = False,
+        fused: bool | None = None,
     ) -> None:
+        check_execution(foreach, fused, differentiable)
         super().__init__(params, lr, betas, eps, weight_decay, amsgrad, maximize=maximize, decoupled_weight_decay=True)
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        """As `Optimizer.load_state_dict`; the decay stays decoupled, also with the state of an `Adam`."""
+        super().load_state_dict(state_dict)
+        for group in self.param_groups:
+            group["decoupled_weight_decay"] = True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import warnings
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
@@ -10,8 +11,10 @@ from typing import Any
 import numpy as np
 
 from numgrad.autograd import enable_grad, no_grad
+from numgrad.dtypes import float32
 from numgrad.tensor import creation
 from numgrad.tensor import functional as T
+from numgrad.tensor.loading import loadable, loaded
 from numgrad.tensor.tensor import Tensor
 
 Params = Iterable[Tensor] | Iterable[dict[str, Any]] | Iterable[tuple[str, Tensor]]
@@ -41,6 +44,8 @@ class Optimizer:
     ValueError
         There is no parameter, one is not a leaf, one is in two groups, or an option has no sense.
     """
+
+    _moments: tuple[str, ...] = ()  # names of the states that have one value for each of the parameter's
 
     def __init__(self, params: Params, defaults: dict[str, Any]) -> None:
         if isinstance(params, Tensor):
@@ -87,7 +92,7 @@ class Optimizer:
                 raise TypeError(
                     f"optimizer can only optimize Tensors, but one of the params is {type(parameter).__name__}"
                 )
-            if not parameter.is_leaf:
+            if not (parameter.is_leaf or parameter.retains_grad):
                 raise ValueError("can't optimize a non-leaf Tensor")
         for name, value in self.defaults.items():
             group.setdefault(name, value)
@@ -165,12 +170,17 @@ class Optimizer:
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """Take over options and state from a `state_dict`, so that training resumes with the same bits.
 
-        Tensors are copied; those of floating point, but for 'step', into the dtype and layout of their parameter.
+        Tensors and NumPy arrays are copied; all but 'step' into the dtype and layout of their parameter. A 'step' that is a
+        number becomes a tensor. After an error nothing has been changed.
 
         Raises
         ------
         ValueError
-            The groups, or their numbers of parameters, differ; nothing has been changed.
+            The groups, or their numbers of parameters, differ.
+        RuntimeError
+            A running mean has another shape than its parameter.
+        TypeError
+            One is no tensor, or an array that holds no real numbers.
         """
         saved_groups = state_dict["param_groups"]
         if len(saved_groups) != len(self.param_groups):
@@ -191,13 +201,36 @@ class Optimizer:
                 state[number] = values
                 continue
             parameter = by_number[number]
+            self._check_state(number, values, parameter)
             state[parameter] = {name: _loaded(name, value, parameter) for name, value in values.items()}
-        groups = [{**saved, "params": mine["params"]} for mine, saved in pairs]
+        groups = []
+        for mine, saved in pairs:
+            options = {name: copy.deepcopy(value) for name, value in saved.items() if name != "params"}
+            groups.append({**options, "params": mine["params"]})
         for group, (mine, _) in zip(groups, pairs, strict=True):
             for name in (*self.defaults, "param_names"):
-                if name in mine and (name not in group or name == "param_names"):
+                if name in mine and name not in group:
                     group[name] = mine[name]
         self.state, self.param_groups = state, groups
+
+    def _check_state(self, number: Any, values: Any, parameter: Tensor) -> None:
+        """Refuse a saved state of a parameter that a later step could only refuse, or read wrongly."""
+        where = f"loaded state dict: the state of parameter {number}"
+        if not isinstance(values, Mapping):
+            raise TypeError(f"{where} is {type(values).__name__}, expected a dict")
+        for name, value in values.items():
+            if name == "step" and not (
+                isinstance(value, (int, float)) or (loadable(value) and np.prod(value.shape) == 1)
+            ):
+                raise TypeError(f"{where} has {type(value).__name__} as 'step', expected a number or a tensor of one")
+            if name not in self._moments or value is None:
+                continue
+            if not loadable(value):
+                raise TypeError(f"{where} has {type(value).__name__} as '{name}', expected a tensor")
+            if tuple(value.shape) != tuple(parameter.shape):
+                raise RuntimeError(
+                    f"{where} has shape {list(value.shape)} as '{name}', expected the parameter's, {list(parameter.shape)}"
+                )
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in self.__dict__.items() if name != "_plan"}
@@ -208,6 +241,22 @@ class Optimizer:
             lines.append(f"Parameter Group {number}")
             lines += [f"    {name}: {group[name]}" for name in sorted(group) if name != "params"]
         return "\n".join([*lines, ")"])
+
+
+def check_execution(foreach: Any, fused: Any, differentiable: Any) -> None:
+    """What torch's options of how to compute may be; there is one way here, and it computes the same.
+
+    Raises
+    ------
+    NotImplementedError
+        The step itself is to be differentiated.
+    RuntimeError
+        Two ways are asked for at once.
+    """
+    if differentiable:
+        raise NotImplementedError("optimizer: differentiable=True is not implemented; leave it False")
+    if foreach and fused:
+        raise RuntimeError("`fused` and `foreach` cannot be `True` together.")
 
 
 def _without_names(given: list[Any]) -> tuple[list[Any], list[str]]:
@@ -221,12 +270,24 @@ def _without_names(given: list[Any]) -> tuple[list[Any], list[str]]:
 
 
 def _loaded(name: str, value: Any, parameter: Tensor) -> Any:
-    """A value of a saved state as one of this parameter's."""
-    if isinstance(value, (np.ndarray, np.generic)):
-        value = creation.tensor(value)
-    if not isinstance(value, Tensor):
-        return value
+    """A value of a saved state as one of this parameter's: of floating point in its dtype and, if it can be, its layout.
+
+    A count of steps becomes a float32 tensor if it is a number, as old checkpoints have it.
+    """
+    if name == "step" and isinstance(value, (int, float)):
+        return creation.tensor(float(value), dtype=float32)
+    if isinstance(value, Mapping):
+        return {key: _loaded(key, each, parameter) for key, each in value.items()}
+    if type(value) in (list, tuple):
+        return type(value)(_loaded("", each, parameter) for each in value)
+    if not loadable(value):
+        return copy.deepcopy(value)
+    tensor = loaded(value)
     with no_grad():
-        if name == "step" or not value.is_floating_point() or value.shape != parameter.shape:
-            return T.clone(value)
-        return creation.zeros_like(parameter).copy_(value)
+        if name == "step":
+            return T.clone(tensor)
+        if not parameter.is_floating_point():
+            return T.clone(tensor)
+        if tensor.shape == parameter.shape:
+            return creation.zeros_like(parameter).copy_(tensor)
+        return T.clone(tensor) if tensor.dtype is parameter.dtype else T.cast(tensor, parameter.dtype)

@@ -7,7 +7,7 @@ from operator import is_not
 from typing import Any
 
 from numgrad.optim import updates
-from numgrad.optim.optimizer import Optimizer, Params
+from numgrad.optim.optimizer import Optimizer, Params, check_execution
 from numgrad.tensor.tensor import Tensor
 
 
@@ -31,6 +31,10 @@ class SGD(Optimizer):
         Look ahead by one more momentum step.
     maximize
         Ascend instead.
+    foreach, fused
+        Taken for torch's sake; they say how to compute, not what.
+    differentiable
+        False.
 
     Raises
     ------
@@ -47,6 +51,8 @@ class SGD(Optimizer):
     tensor([0.8000], requires_grad=True)
     """
 
+    _moments = ("momentum_buffer",)
+
     def __init__(
         self,
         params: Params,
@@ -57,7 +63,11 @@ class SGD(Optimizer):
         nesterov: bool = False,
         *,
         maximize: bool = False,
+        foreach: bool | None = None,
+        differentiable: bool = False,
+        fused: bool | None = None,
     ) -> None:
+        check_execution(foreach, fused, differentiable)
         defaults = {
             "lr": lr,
             "momentum": momentum,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 from numgrad.tensor import updates
@@ -10,7 +12,15 @@ from numgrad.tensor.tensor import Tensor
 
 def sgd(params: list[Tensor], grads: list[Tensor], buffers: list[Tensor | None], **options: Any) -> None:
     """A step of `SGD`; a buffer that is None is made, if there is momentum, as the first gradient."""
-    updates.sgd_(params, grads, buffers, **options)
+    turns = _turns(params)
+    if len(turns) == 1:
+        updates.sgd_(params, grads, buffers, **options)
+        return
+    for places in turns:
+        some_params, some_grads, chosen = _chosen(places, params, grads, buffers)
+        updates.sgd_(some_params, some_grads, chosen, **options)
+        for place, buffer in zip(places, chosen, strict=True):
+            buffers[place] = buffer
 
 
 def adam(
@@ -23,14 +33,37 @@ def adam(
     **options: Any,
 ) -> None:
     """A step of `Adam` after ``steps`` steps of each parameter; ``largest`` is empty without amsgrad."""
-    for step in sorted(set(steps)):
-        chosen = [place for place, count in enumerate(steps) if count == step]
-        updates.adam_(
-            [params[place] for place in chosen],
-            [grads[place] for place in chosen],
-            [means[place] for place in chosen],
-            [squares[place] for place in chosen],
-            [largest[place] for place in chosen] if largest else [],
-            step=step,
-            **options,
-        )
+    turns = _turns(params)
+    for turn, places in enumerate(turns):
+        if turn:  # those of the same parameter, whose means are the same too, have taken a step in an earlier turn
+            earlier = Counter(id(means[place]) for before in turns[:turn] for place in before)
+            counts = {place: steps[place] + earlier[id(means[place])] for place in places}
+        else:
+            counts = {place: steps[place] for place in places}
+        for step in sorted(set(counts.values())):
+            chosen = [place for place in places if counts[place] == step]
+            some = _chosen(chosen, params, grads, means, squares, largest or params)
+            updates.adam_(*some[:4], some[4] if largest else [], step=step, **options)  # type: ignore[arg-type, misc]
+
+
+def _chosen(places: Sequence[int], *columns: list[Any]) -> list[list[Any]]:
+    return [[column[place] for place in places] for column in columns]
+
+
+def _turns(params: list[Tensor]) -> list[Sequence[int]]:
+    """The places of the parameters, those of memory that is there before in a later turn: one launch writes it once.
+
+    A parameter that is listed twice takes two steps, the second from where the first has led, as in torch.
+    """
+    addresses = [parameter._address for parameter in params]
+    if len(set(addresses)) == len(addresses):
+        return [range(len(addresses))]
+    turns: list[list[int]] = []
+    seen: Counter[int] = Counter()
+    for place, address in enumerate(addresses):
+        turn = seen[address]
+        seen[address] += 1
+        if turn == len(turns):
+            turns.append([])
+        turns[turn].append(place)
+    return turns  # type: ignore[return-value]

@@ -65,8 +65,8 @@ def build_kernel(kernel: Kernel, binding: tuple[str, ...]) -> int:
 
         return codegen.compile_kernel(kernel, binding, symbol)
 
-    types = "_".join(f"{p.type}{p.ndim or ''}" for p in kernel.bound(binding))
-    key = _key(kernel.py_func, types, str(kernel.reassociate), str(kernel.takes_worker))
+    types = "_".join(f"{'const' * p.const}{p.type}{p.ndim or ''}" for p in kernel.bound(binding))
+    key = _key(kernel.py_func, types, str(kernel.reassociate), str(kernel.takes_worker), str(kernel.checked))
     return build(Job(kernel.name, key, compile_it))
 
 

@@ -11,7 +11,8 @@ Why every option is as it is:
 - fast-math is ``contract`` alone (fused multiply-add), and ``reassoc`` where a kernel asks for it. Not ``nnan``, ``ninf``:
   NaN and Inf must survive. Not ``arcp``, ``afn``: LLVM then divides by a refined reciprocal estimate, and 1/0 and 1/inf
   become NaN. Not ``nsz``: -0.0 is what NumPy and torch give.
-- bounds checks only in the debug mode, where an index out of range sets the launch's status word.
+- bounds checks in the debug mode and in kernels that ask for them (those of users): an index out of range sets the launch's
+  status word.
 """
 
 from __future__ import annotations
@@ -31,7 +32,17 @@ from numba.np.arrayobj import populate_array
 from numgrad import config
 from numgrad.errors import KernelError
 from numgrad.runtime import numba_ir, target
-from numgrad.runtime.kernel import Device, Intrinsic, Kernel, Parameter, is_vocabulary, python_function, references
+from numgrad.runtime.kernel import (
+    BAD_INDEX,
+    OUT_OF_BOUNDS,
+    Device,
+    Intrinsic,
+    Kernel,
+    Parameter,
+    is_vocabulary,
+    python_function,
+    references,
+)
 
 WORD = ir.IntType(64)
 SYMBOL = "numgrad_entry"  # of the entry, until the object code is made
@@ -68,7 +79,7 @@ _ALLOWED_PREFIXES = (
 )
 
 
-def options(reassociate: bool = False) -> dict[str, Any]:
+def options(reassociate: bool = False, checked: bool = False) -> dict[str, Any]:
     """Numba's options for every function that numgrad compiles."""
     return {
         "_nrt": False,
@@ -76,7 +87,7 @@ def options(reassociate: bool = False) -> dict[str, Any]:
         "no_cpython_wrapper": True,
         "no_cfunc_wrapper": True,
         "error_model": "numpy",
-        "boundscheck": config.DEBUG.is_set(),
+        "boundscheck": checked or config.DEBUG.is_set(),
         "pipeline_class": numba_ir.Pipeline,
         "fastmath": {"contract", "reassoc"} if reassociate else {"contract"},
     }
@@ -94,15 +105,15 @@ def compile_native(name: str, function: Callable[..., Any], arity: int, returns:
 def compile_kernel(kernel: Kernel, binding: tuple[str, ...], symbol: str) -> bytes:
     """Object code of ``entry(slots, start, stop, worker)`` for one binding of the kernel's type variables."""
     parameters = kernel.bound(binding)
-    dispatcher = _Converter(kernel.reassociate).convert(kernel.py_func)
+    dispatcher = _Converter(kernel.reassociate, kernel.checked).convert(kernel.py_func)
     span = (types.int64,) * (3 if kernel.takes_worker else 2)
     compiled = numba_ir.compiled(kernel.name, dispatcher, (*map(_numba_type, parameters), *span))
-    return _object_code(kernel.name, compiled, _write_kernel_entry(compiled, parameters), symbol)
+    return _object_code(kernel.name, compiled, _write_kernel_entry(compiled, parameters, kernel.checked), symbol)
 
 
 def _numba_type(parameter: Parameter) -> Any:
     element = NUMBA_TYPES[parameter.type]
-    return types.Array(element, parameter.ndim, "C") if parameter.ndim else element
+    return types.Array(element, parameter.ndim, "C", readonly=parameter.const) if parameter.ndim else element
 
 
 # ---- Python functions as Numba sees them ------------------------------------------------------------------------
@@ -115,8 +126,8 @@ class _Converter:
     where the original has numgrad's objects, so that kernels can be declared without importing Numba.
     """
 
-    def __init__(self, reassociate: bool) -> None:
-        self.options = options(reassociate)
+    def __init__(self, reassociate: bool, checked: bool = False) -> None:
+        self.options = options(reassociate, checked)
         self.done: dict[int, Any] = {}
 
     def convert(self, function: Any) -> Any:
@@ -159,11 +170,11 @@ class _Converter:
 # Written as LLVM IR: as a Python function for Numba it would be a quarter of the functions that are compiled.
 
 
-def _write_kernel_entry(compiled: Any, parameters: tuple[Parameter, ...]) -> ir.Module:
+def _write_kernel_entry(compiled: Any, parameters: tuple[Parameter, ...], checked: bool) -> ir.Module:
     """``entry(slots, start, stop, worker)``: read each argument out of its slots, call the kernel.
 
-    Word 0 of the slots is the address of the launch's status word; arguments follow in order. A raised error (debug
-    mode) becomes status -1.
+    Word 0 of the slots is the address of the launch's status word; arguments follow in order. A raised error, which can
+    only be an index out of bounds, becomes status BAD_INDEX, or OUT_OF_BOUNDS where nobody but the debug mode checks.
     """
     module, entry = _new_entry(4, ir.VoidType())
     builder = ir.IRBuilder(entry.append_basic_block())
@@ -180,7 +191,7 @@ def _write_kernel_entry(compiled: Any, parameters: tuple[Parameter, ...]) -> ir.
     )
     with builder.if_then(failed, likely=False):
         status = builder.inttoptr(builder.load(slots), WORD.as_pointer())
-        builder.store(ir.Constant(WORD, -1), status)
+        builder.store(ir.Constant(WORD, BAD_INDEX if checked else OUT_OF_BOUNDS), status)
     builder.ret_void()
     return module
 

@@ -11,14 +11,16 @@ nothing and returns nothing. Its last parameters are ``start, stop`` (and, if it
             out[i] = x[i] + y[i]
 
 The declaration gives a type to every parameter but the range: ``f4 f8 i1 i2 i4 i8 u1 b1`` are NumPy's dtypes, any other
-name is a type variable that each launch binds (``T`` above), ``T[:]`` and ``T[:, :]`` are C-contiguous arrays and a bare
-name is a scalar. The author never sees how arguments travel: `codegen` writes the entry from the declaration.
+name is a type variable that each launch binds (``T`` above), ``T[:]`` and ``T[:, :]`` are C-contiguous arrays,
+``const T[:]`` is one that may only be read, and a bare name is a scalar. The author never sees how arguments travel:
+`codegen` writes the entry from the declaration.
 
 A **device function** is a helper that kernels call; an **intrinsic** emits LLVM IR for one.
 """
 
 from __future__ import annotations
 
+import builtins
 import functools
 import hashlib
 import opcode
@@ -27,7 +29,7 @@ import sys
 import threading
 import types
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from numgrad.errors import KernelError
@@ -39,7 +41,9 @@ building = threading.RLock()
 # runs, and every address is this one. None everywhere else.
 rehearsal: list[Any] | None = None
 NO_ADDRESS = 1
-_DECLARED = re.compile(r"^(?P<type>\w+)(?P<dims>\[\s*:(\s*,\s*:)*\s*\])?$")
+OUT_OF_BOUNDS = -1  # status that an index error in the debug mode leaves
+BAD_INDEX = -2  # and one in a kernel that checks its indices always
+_DECLARED = re.compile(r"^(?P<const>const )?(?P<type>\w+)(?P<dims>\[\s*:(\s*,\s*:)*\s*\])?$")
 
 
 @dataclass(frozen=True)
@@ -49,6 +53,7 @@ class Parameter:
     name: str
     type: str  # one of SCALAR_TYPES, or a type variable
     ndim: int
+    const: bool = False  # an array that the kernel may not write to: it does not compile if it does
 
     @property
     def words(self) -> int:
@@ -138,12 +143,15 @@ def native(arity: int, returns: bool = False) -> Callable[[Callable[..., Any]], 
 class Kernel:
     """A declared kernel; `entry` gives the machine code for one binding of its type variables."""
 
-    def __init__(self, function: Callable[..., Any], declaration: str, reassociate: bool = False) -> None:
+    def __init__(
+        self, function: Callable[..., Any], declaration: str, reassociate: bool = False, checked: bool = False
+    ) -> None:
         self.py_func = function
         self.name = function.__name__
         self.__name__ = function.__name__
         self.__doc__ = function.__doc__
         self.reassociate = reassociate
+        self.checked = checked  # each index, whose error is the status BAD_INDEX
         self.parameters, self.takes_worker = _declared_parameters(function, declaration)
         self.variables = tuple(dict.fromkeys(p.type for p in self.parameters if p.type not in SCALAR_TYPES))
         self._entries: dict[tuple[str, ...], int] = {}
@@ -163,7 +171,7 @@ class Kernel:
     def bound(self, binding: tuple[str, ...]) -> tuple[Parameter, ...]:
         """The parameters with type variables replaced."""
         table = dict(zip(self.variables, binding, strict=True))
-        return tuple(Parameter(p.name, table.get(p.type, p.type), p.ndim) for p in self.parameters)
+        return tuple(replace(p, type=table.get(p.type, p.type)) for p in self.parameters)
 
     def __call__(self, *args: Any) -> None:
         """Run the kernel as plain Python over NumPy arrays: the way to step through it in a debugger."""
@@ -207,7 +215,7 @@ def _declared_parameters(function: Callable[..., Any], declaration: str) -> tupl
             raise KernelError(
                 f"kernel {function.__name__}: type of {name} is {text!r}, expected such as 'f4' or 'T[:, :]'"
             )
-        parameters.append(Parameter(name, match["type"], (match["dims"] or "").count(":")))
+        parameters.append(Parameter(name, match["type"], (match["dims"] or "").count(":"), bool(match["const"])))
     return tuple(parameters), takes_worker
 
 
@@ -234,12 +242,9 @@ def references(function: types.FunctionType) -> Iterator[tuple[str, Any]]:
     """
     names: set[str] = set()
     words: set[str] = set()  # attributes among others
-    stack = [function.__code__]
-    while stack:
-        code = stack.pop()
+    for code in nested_codes(function.__code__):
         names.update(_loaded_globals(code))
         words.update(code.co_names)
-        stack.extend(constant for constant in code.co_consts if isinstance(constant, types.CodeType))
     for name in sorted(names):
         if name in function.__globals__:
             value = function.__globals__[name]
@@ -266,6 +271,66 @@ def _loaded_globals(code: types.CodeType) -> frozenset[str]:
             names.add(code.co_names[argument >> 1])  # the lowest bit has another meaning
         argument = argument << 8 if operation == _EXTENDED_ARG else 0
     return frozenset(names)
+
+
+def frozen(function: types.FunctionType, memo: dict[int, Any] | None = None) -> types.FunctionType:
+    """The function with its globals and closure as they are now, and so for all functions that it calls.
+
+    Its kernels for several dtypes are compiled one after the other, and have to agree. Helpers that are plain functions
+    become device functions.
+
+    Raises
+    ------
+    KernelError
+        It refers to a name that is not there.
+    """
+    memo = {} if memo is None else memo
+    code, names = function.__code__, {"__builtins__": function.__globals__.get("__builtins__", builtins)}
+    cells = tuple(types.CellType() for _ in code.co_freevars)
+    memo[id(function)] = made = types.FunctionType(code, names, function.__name__, function.__defaults__, cells)
+    made.__kwdefaults__, made.__doc__, made.__module__ = function.__kwdefaults__, function.__doc__, function.__module__
+    nested = tuple(nested_codes(code))
+    words = {word for each in nested for word in each.co_names}
+    for name in sorted({name for each in nested for name in _loaded_globals(each)}):
+        if name in function.__globals__:
+            names[name] = _frozen_value(function.__globals__[name], words, memo)
+        elif not hasattr(builtins, name):
+            raise KernelError(f"{function.__name__} refers to {name}, which is not defined")
+    for name, cell, copy in zip(code.co_freevars, function.__closure__ or (), cells, strict=True):
+        try:
+            value = cell.cell_contents
+        except ValueError:
+            raise KernelError(f"{function.__name__} refers to {name}, which is not defined yet") from None
+        copy.cell_contents = _frozen_value(value, words, memo)
+    return made
+
+
+def _frozen_value(value: Any, words: set[str], memo: dict[int, Any]) -> Any:
+    if isinstance(value, (Intrinsic, Kernel)) or (isinstance(value, Device) and _is_ours(value.py_func)):
+        return value
+    plain = python_function(value)
+    if plain is not None:
+        return Device(memo[id(plain)] if id(plain) in memo else frozen(plain, memo))
+    if isinstance(value, types.ModuleType) and value.__name__.partition(".")[0] not in _KNOWN_MODULES:
+        copy = types.ModuleType(value.__name__)
+        for word in sorted(words):
+            if hasattr(value, word):
+                setattr(copy, word, _frozen_value(getattr(value, word), words, memo))
+        return copy
+    return value.copy() if type(value).__module__ == "numpy" and hasattr(value, "copy") else value
+
+
+def _is_ours(function: Any) -> bool:
+    return str(getattr(function, "__module__", "")).startswith("numgrad.")
+
+
+def nested_codes(code: types.CodeType) -> Iterator[types.CodeType]:
+    """A function's code and that of the functions in it."""
+    stack = [code]
+    while stack:
+        code = stack.pop()
+        yield code
+        stack.extend(constant for constant in code.co_consts if isinstance(constant, types.CodeType))
 
 
 def is_vocabulary(value: Any) -> bool:

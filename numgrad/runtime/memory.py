@@ -74,15 +74,32 @@ class Storage:
     """One block of memory, shared by all tensors that are views of it.
 
     ``version`` counts in-place changes through any of them, so that autograd can tell when a saved value is gone.
+    ``aliases`` are the tensors that move together when a private layout ends (`engine.private`), if there are several.
     """
 
-    __slots__ = ("__weakref__", "_block", "_owner", "address", "nbytes", "version")
+    __slots__ = ("__weakref__", "_block", "_owner", "address", "aliases", "nbytes", "version")
 
     def __init__(self, address: int, nbytes: int, owner: Any) -> None:
         self.address = address
         self.nbytes = nbytes
         self.version = 0
-        self._owner = owner  # of foreign memory; what the pool hands out has a ``_block`` instead
+        self.aliases: Any = None
+        self._owner = owner  # what keeps foreign memory alive; what the pool hands out has a ``_block`` instead
+
+    def share(self) -> Storage:
+        """Another storage over the same memory, which counts the changes that are made through it by itself."""
+        shared = Storage(self.address, self.nbytes, self.root)
+        shared.aliases = self.aliases
+        return shared
+
+    @property
+    def root(self) -> Storage:
+        """The storage that this one shares the memory of, or itself: two share memory if their roots are one."""
+        return self._owner if isinstance(self._owner, Storage) else self
+
+    def keep_alive(self, other: Storage) -> None:
+        """Let ``other`` live as long as this storage, which is no part of it."""
+        self._owner = (other,)
 
     @property
     def __array_interface__(self) -> dict[str, Any]:
@@ -285,7 +302,7 @@ def _map(size: int) -> tuple[int, Any]:
         return -(-array.ctypes.data // ALIGNMENT) * ALIGNMENT, array
     try:
         mapping = mmap.mmap(-1, size + _HUGE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-    except OSError as error:
+    except (OSError, OverflowError, ValueError) as error:
         raise MemoryError(f"numgrad: the system has no {size} bytes of memory left ({error})") from None
     base = ctypes.addressof(ctypes.c_char.from_buffer(mapping))
     address = -(-base // _HUGE) * _HUGE

@@ -43,6 +43,8 @@ class Operand:
 
     def array(self, *shape: int, offset: int = 0) -> Array:
         """A C-contiguous array over this memory from element ``offset`` on; proves that it lies inside."""
+        if any(number.__class__ is not int for number in (offset, *shape)):
+            raise KernelError(f"an array of shape {shape} at {offset}: expected ints")
         if offset < 0 or min(shape, default=0) < 0 or offset + product(shape) > self.extent:
             raise KernelError(
                 f"an array of shape {shape} at {offset} reaches beyond an operand of {self.extent} elements"
@@ -73,6 +75,14 @@ class Output:
     nbytes: int = 0  # of new memory
 
 
+class PrivateOperandError(Exception):
+    """A plan needs the input ``position`` in the layout that users see; who asked for the plan has to bring it there."""
+
+    def __init__(self, position: int) -> None:
+        super().__init__(position)
+        self.position = position
+
+
 class PlanBuilder:
     """Collects a plan's outputs, scratch memory and launches."""
 
@@ -101,7 +111,10 @@ class PlanBuilder:
 
     def view(self, source: Operand, shape: tuple[int, ...], strides: tuple[int, ...], offset: int = 0) -> None:
         """An output that shares an input's memory, from element ``offset`` (of the input) on."""
+        self.exposed(source)
         spec = spec_of(source.spec.dtype, shape, strides)
+        if offset.__class__ is not int:
+            raise TypeError(f"a view begins at element {offset!r}, expected an int")
         if spec.numel and (offset < 0 or min(strides, default=0) < 0):
             raise KernelError(f"a view may not reach before its source: offset {offset}, strides {strides}")
         if spec.numel and offset + spec.extent > source.extent:
@@ -109,6 +122,11 @@ class PlanBuilder:
                 f"a view of shape {shape}, strides {strides} at {offset} reaches beyond {source.extent} elements"
             )
         self.outputs.append(Output(spec, source.index, offset))
+
+    def exposed(self, source: Operand) -> None:
+        """Say that this plan is about an input's memory, not only about its values: its layout may not be private."""
+        if source.spec.is_private:
+            raise PrivateOperandError(source.index)
 
     def in_place(self, source: Operand) -> Operand:
         """Declare that the output is this input, changed in place.
@@ -159,6 +177,8 @@ class PlanBuilder:
         type variables are bound by the arrays' dtypes, or by ``binding``. ``cost`` is a rough count of elementary
         operations for all of the work (default: one for each unit).
         """
+        if work.__class__ is not int:
+            raise KernelError(f"{kernel.name}: {work!r} units of work, expected an int")
         if work <= 0:
             return
         bound = binding or self._binding(kernel, arguments)

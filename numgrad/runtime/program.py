@@ -29,7 +29,7 @@ import numpy as np
 from numgrad.errors import KernelError
 from numgrad.runtime import pool as _pool
 from numgrad.runtime import threads
-from numgrad.runtime.kernel import Kernel, native
+from numgrad.runtime.kernel import OUT_OF_BOUNDS, Kernel, native
 from numgrad.runtime.objects import built_in, words_for_ever
 from numgrad.runtime.words import (
     acquire_gil,
@@ -50,7 +50,6 @@ HEADER_WORDS, LAUNCH_WORDS, PATCH_WORDS = 6, 5, 3
 PART_WORDS = 4  # of a launch in a pair: entry, bytes from the pair's slots to its own, work, grain
 PAIR_WORDS = 2 + 2 * PART_WORDS  # status, chunks that were taken, the two
 STATUS_ADDRESS = -1  # as an address's index: the launch's status word
-OUT_OF_BOUNDS = -1  # status that an index error in the debug mode leaves
 # Work under which holding the GIL is cheaper than giving it up; in the launch's own cost estimate.
 _GIL_COST = 1 << 15
 _MOST_FRAME_WORDS = 8192  # the frame lies on the launching thread's stack
@@ -117,7 +116,7 @@ def _scalar_word(type_name: str, value: Any) -> int:
     elif type_name == "f8":
         packed = struct.pack("<d", value)
     else:
-        packed = struct.pack("<q", int(value))
+        packed = struct.pack("<q", bool(value) if type_name == "b1" else int(value))
     word: int = struct.unpack("<q", packed)[0]
     return word
 

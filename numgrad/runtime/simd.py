@@ -21,6 +21,7 @@ specifications of all, written as plain sums, are in the tests.
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 from numgrad.runtime.kernel import Intrinsic, intrinsic
@@ -31,6 +32,9 @@ __all__ = [
     "transform_tile", "transpose_tile", "update_tile", "window_tile",
 ]  # fmt: skip
 
+SQUARES = (
+    4  # sums of them that a transform adds to in turn: it leaves few registers, and each addition takes four cycles
+)
 DOT_LINES = 2  # cache lines that a dot tile prefetches with each step
 
 
@@ -347,18 +351,29 @@ def fence(typing_context):
     return _words(0), emit
 
 
-def transform_tile(code: str, matrix: tuple[tuple[float, ...], ...]) -> Intrinsic:
+def transform_tile(code: str, matrix: tuple[tuple[float, ...], ...], watching: bool = False) -> Intrinsic:
     """``tile(sources, source_shift, goals, goal_shift)``: ``goal = matrix @ source @ matrix.T``, lane by lane.
 
-    ``sources`` and ``goals`` are addresses of tables of the elements' addresses, row by row.
+    ``sources`` and ``goals`` are addresses of tables of the elements' addresses, row by row. A ``watching`` tile has two more
+    parameters: ``few``, a table of four addresses, and ``sums``, where there are five vectors of sums; it adds the squares of
+    all elements to the first, and those of the four to the others.
     """
     rows, columns = len(matrix), len(matrix[0])
 
-    @intrinsic
-    def tile(typing_context, sources, source_shift, goals, goal_shift):
+    def add_sums(t: Tile, total, few, shift, sums) -> None:
+        builder, place = t.builder, t.pointer(sums)
+        results = [builder.fadd(t.read_vector(place), total)]
+        for i in range(4):
+            value = t.read_vector(t.pointer(builder.add(t.read_word(t.pointer(few), i), shift)))
+            results.append(t.multiply_add(value, value, t.read_vector(place, i + 1)))
+        for i, result in enumerate(results):
+            goal = builder.bitcast(t.advance(place, i * t.lanes * t.itemsize), t.vector.as_pointer())
+            builder.store(result, goal, align=t.itemsize)
+
+    def emit_transform(watching: bool) -> Any:
         def emit(context, builder, signature, args):
             t = Tile(context, builder, code, 1, 1)
-            sources, source_shift, goals, goal_shift = args
+            sources, source_shift, goals, goal_shift, *sums = args
 
             def weighted(factors, values):
                 """The sum of values times factors; None where all of these are 0."""
@@ -394,18 +409,36 @@ def transform_tile(code: str, matrix: tuple[tuple[float, ...], ...]) -> Intrinsi
                 return results
 
             table, written = t.pointer(sources), t.pointer(goals)
-            half = []
+            half, squares = [], t.zeros(SQUARES)
             for j in range(columns):
                 places = [
                     t.pointer(builder.add(t.read_word(table, i * columns + j), source_shift)) for i in range(columns)
                 ]
-                half.append(combined([t.read_vector(place) for place in places]))
+                column = [t.read_vector(place) for place in places]
+                half.append(combined(column))
+                if watching:  # while they are in registers
+                    for i, value in enumerate(column):
+                        squares[i % SQUARES] = t.multiply_add(value, value, squares[i % SQUARES])
+            if watching:
+                add_sums(t, functools.reduce(builder.fadd, squares), sums[0], source_shift, sums[1])
             for i in range(rows):
                 for j, value in enumerate(combined([column[i] for column in half])):
                     place = t.pointer(builder.add(t.read_word(written, i * rows + j), goal_shift), t.vector)
                     builder.store(value, place, align=t.itemsize)
             return context.get_dummy_value()
 
-        return _words(4), emit
+        return emit
+
+    if watching:
+
+        @intrinsic
+        def watching_tile(typing_context, sources, source_shift, goals, goal_shift, few, sums):
+            return _words(6), emit_transform(True)
+
+        return watching_tile
+
+    @intrinsic
+    def tile(typing_context, sources, source_shift, goals, goal_shift):
+        return _words(4), emit_transform(False)
 
     return tile

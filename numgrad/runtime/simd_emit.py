@@ -45,7 +45,10 @@ class Tile:
 
     def read_broadcast(self, pointer):
         """One element in all lanes."""
-        value = self.read(pointer, self.element, self.itemsize)
+        return self.in_all_lanes(self.read(pointer, self.element, self.itemsize))
+
+    def in_all_lanes(self, value):
+        """A vector of one value."""
         undefined = self.ir.Constant(self.vector, self.ir.Undefined)
         lane = self.ir.IntType(32)
         first = self.builder.insert_element(undefined, value, self.ir.Constant(lane, 0))

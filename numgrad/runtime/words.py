@@ -89,6 +89,26 @@ def atomic_add(typing_context, address, value):
     return _signature(2), emit
 
 
+def _fetch_add(typing_context, array, index, value):
+    """Add to an element of an int64 array, which other threads may do at the same time; the element before."""
+    from numba import types
+
+    def emit(context, builder, signature, args):
+        data = context.make_array(signature.args[0])(context, builder, args[0]).data
+        return builder.atomic_rmw("add", builder.gep(data, [args[1]]), args[2], "seq_cst")
+
+    return types.int64(array, types.int64, types.int64), emit
+
+
+def _add_to_element(array: Any, index: int, value: int) -> int:
+    before = int(array[index])
+    array[index] += value
+    return before
+
+
+fetch_add = Intrinsic(_fetch_add, _add_to_element)
+
+
 @intrinsic
 def compare_and_swap(typing_context, address, expected, value):
     """Write ``value`` if the word is ``expected``; 1 if it was."""

@@ -20,6 +20,7 @@ def scaled_dot_product_attention(
     attn_mask: Tensor | None = None,
     dropout_p: float = 0.0,
     is_causal: bool = False,
+    *,
     scale: float | None = None,
     enable_gqa: bool = False,
 ) -> Tensor:
@@ -46,9 +47,7 @@ def scaled_dot_product_attention(
     Raises
     ------
     RuntimeError
-        Shapes or dtypes do not fit, or there is a mask beside ``is_causal``.
-    ValueError
-        ``dropout_p`` is no probability.
+        Shapes or dtypes do not fit, there is a mask beside ``is_causal``, or ``dropout_p`` is no probability.
 
     >>> import numgrad as ng
     >>> q = ng.ones(1, 2, 3, 4)
@@ -68,7 +67,7 @@ def scaled_dot_product_attention(
     if attn_mask is not None and is_causal:
         raise RuntimeError(f"{name}: Explicit attn_mask should not be set when is_causal=True")
     if not 0.0 <= dropout_p <= 1.0:
-        raise ValueError(f"dropout probability has to be between 0 and 1, but got {dropout_p}")
+        raise RuntimeError(f"{name}: dropout probability has to be between 0 and 1, but got {dropout_p}")
     if query.shape[-1] != key.shape[-1] or key.shape[-2] != value.shape[-2]:
         raise RuntimeError(
             f"{name}: query, key and value have shapes {list(query.shape)}, {list(key.shape)} and {list(value.shape)}, "

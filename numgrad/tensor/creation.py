@@ -9,11 +9,20 @@ import numpy as np
 
 from numgrad import dtypes, ops
 from numgrad.dtypes import dtype as Dtype
+from numgrad.engine.constants import constant
 from numgrad.engine.tape import TensorBase, modes
-from numgrad.layout import output_strides, spec_of
+from numgrad.layout import output_strides, product, spec_of
 from numgrad.runtime import memory
-from numgrad.tensor import inference
-from numgrad.tensor.functional import size_of
+from numgrad.tensor import inference, nested
+from numgrad.tensor.arguments import (
+    as_int,
+    as_number,
+    cast,
+    check_tensor,
+    dtype_of_number,
+    number_within,
+    size_of,
+)
 from numgrad.tensor.tensor import Tensor
 
 
@@ -31,41 +40,48 @@ def finished(made: Tensor, requires_grad: bool) -> Tensor:
 def tensor(data: Any, *, dtype: Dtype | None = None, requires_grad: bool = False) -> Tensor:
     """A tensor with a copy of ``data``: a number, (nested) sequences of numbers, a NumPy array or a tensor.
 
-    Floating-point numbers of Python become the default dtype, integers int64; arrays keep their dtype.
+    Floating-point numbers of Python become the default dtype, integers int64; arrays, and numbers of NumPy, keep their dtype.
+    With ``dtype`` each number is converted to that at once, with all of its digits.
 
     Raises
     ------
     ValueError
-        The sequences are not of one length.
+        The sequences are not of one length, hold tensors of more than one element, or an int of more than 64 bits.
+    TypeError
+        There is no dtype for the data, or ``dtype`` is none.
     RuntimeError
-        ``requires_grad`` with a dtype that is not floating point.
+        ``requires_grad`` with a dtype that is not floating point; something that is no number; a number of Python that an
+        integer ``dtype`` does not have (arrays wrap around, as in torch).
 
     >>> import numgrad as ng
     >>> ng.tensor([[1, 2], [3, 4]])
     tensor([[1, 2],
             [3, 4]])
     """
+    chosen = None if dtype is None else dtypes.as_dtype("tensor", dtype)
     if isinstance(data, TensorBase):
-        array = data._array()  # type: ignore[attr-defined]
-    elif isinstance(data, (np.ndarray, np.generic)):
-        array = np.asarray(data)
+        array, natural = data._array(), data._spec.dtype  # type: ignore[attr-defined]
+    elif isinstance(data, (np.ndarray, np.generic)) or (data.__class__ is not list and hasattr(data, "__array__")):
+        array = _known_array(np.asarray(data), chosen)
+        natural = dtypes.from_numpy_dtype(array.dtype)
     else:
-        array = np.array(_plain(data))
-        if array.dtype == object:
-            raise TypeError(f"tensor: data of type {type(data).__name__} holds something that is not a number")
-        if array.dtype.kind == "f" or array.size == 0:
-            array = array.astype(dtypes.get_default_dtype().numpy)
-    chosen = dtype or dtypes.from_numpy_dtype(array.dtype)
-    made = empty(array.shape, dtype=chosen)
-    if made.numel():
+        array, natural = nested.array_of(data, chosen)
+    made = empty(array.shape, dtype=natural)
+    if made._spec.numel:
         made._array()[...] = array
-    return finished(made, requires_grad)
+    return finished(made if chosen is None else cast(made, chosen), requires_grad)
 
 
-def _plain(data: Any) -> Any:
-    if isinstance(data, (list, tuple)):
-        return [_plain(item) for item in data]
-    return data.item() if isinstance(data, TensorBase) and data._spec.numel == 1 else data  # type: ignore[attr-defined]
+# What NumPy has and numgrad has not, but can hold exactly (or, longer floats and unsigned integers, nearly always).
+_WIDENED = {"e": "f4", "g": "f8", "H": "i4", "I": "i8", "L": "i8", "Q": "i8", "l": "i8", "q": "i8"}
+
+
+def _known_array(array: np.ndarray, chosen: Dtype | None) -> np.ndarray:
+    """The array in a dtype that numgrad has; in another one only if it is to be converted anyway."""
+    if chosen is None or array.dtype.kind not in "biuf":
+        dtypes.from_numpy_dtype(array.dtype)
+        return array
+    return array.astype(_WIDENED.get(array.dtype.char, array.dtype.newbyteorder("=")), copy=False)
 
 
 def from_numpy(array: np.ndarray) -> Tensor:
@@ -81,8 +97,7 @@ def from_numpy(array: np.ndarray) -> Tensor:
     if not isinstance(array, np.ndarray):
         raise TypeError(f"expected np.ndarray (got {type(array).__name__})")
     dtype = dtypes.from_numpy_dtype(array.dtype)
-    usable = array.flags.aligned and array.flags.writeable and array.dtype.isnative
-    if not usable or any(s < 0 or s % array.itemsize for s in array.strides):
+    if not _is_shareable(array):
         raise ValueError(
             f"from_numpy: the array (strides {array.strides}, writeable {array.flags.writeable}) can't be shared; numgrad needs "
             "writeable, aligned, native memory without negative strides: pass array.copy()"
@@ -93,76 +108,132 @@ def from_numpy(array: np.ndarray) -> Tensor:
     return Tensor(storage, spec, storage.address)
 
 
+def _is_shareable(array: np.ndarray) -> bool:
+    usable = array.flags.aligned and array.flags.writeable and array.dtype.isnative
+    return usable and not any(s < 0 or s % array.itemsize for s in array.strides)
+
+
 def as_tensor(data: Any, dtype: Dtype | None = None) -> Tensor:
-    """``data`` as a tensor, without a copy where it can share memory."""
+    """``data`` as a tensor, without a copy where it can share memory; an array that `from_numpy` refuses is copied."""
+    chosen = None if dtype is None else dtypes.as_dtype("as_tensor", dtype)
     if isinstance(data, Tensor):
-        return data if dtype is None else data.to(dtype)
-    if isinstance(data, np.ndarray) and (dtype is None or dtype.numpy == data.dtype):
+        return data if chosen is None else cast(data, chosen)
+    if isinstance(data, np.ndarray) and _is_shareable(data) and (chosen is None or chosen.numpy == data.dtype):
         return from_numpy(data)
-    return tensor(data, dtype=dtype)
+    return tensor(data, dtype=chosen)
 
 
 def empty(*size: Any, dtype: Dtype | None = None, requires_grad: bool = False) -> Tensor:
     """A tensor whose elements are whatever the memory held."""
     shape = checked_size("empty", size)
-    spec = spec_of(dtype or dtypes.get_default_dtype(), shape)
+    return finished(uninitialized(chosen_dtype("empty", dtype), shape, None), requires_grad)
+
+
+def uninitialized(dtype: Dtype, shape: tuple[int, ...], strides: tuple[int, ...] | None) -> Tensor:
+    """New memory of this layout, which may be private; None: row-major."""
+    spec = spec_of(dtype, shape, strides)
     storage = memory.allocate(spec.nbytes)
-    return finished(Tensor(storage, spec, storage.address), requires_grad)
+    return Tensor(storage, spec, storage.address)
 
 
 def checked_size(name: str, size: tuple[Any, ...]) -> tuple[int, ...]:
-    """A shape given as one argument or as many, without negative extents."""
+    """A shape given as one argument or as many, without negative extents, of a size that memory can have."""
     shape = size_of(name, size)
     if any(extent < 0 for extent in shape):
         raise RuntimeError(f"{name}: Trying to create tensor with negative dimension: {list(shape)}")
+    if product([extent for extent in shape if extent]) >= 1 << 60:  # eight bytes each, and addresses have 63 bits
+        raise RuntimeError(f"{name}: Storage size calculation overflowed with sizes={list(shape)}")
     return shape
 
 
-def full(size: Any, fill_value: float, *, dtype: Dtype | None = None, requires_grad: bool = False) -> Tensor:
-    """A tensor filled with one value.
+def chosen_dtype(op: str, dtype: Any, otherwise: Dtype | None = None) -> Dtype:
+    """The dtype that was given to a function, or what it takes otherwise."""
+    if dtype is None:
+        return otherwise or dtypes.get_default_dtype()
+    return dtypes.as_dtype(op, dtype)
+
+
+def _filled(op: str, shape: tuple[int, ...], value: Any, dtype: Dtype) -> Tensor:
+    number = number_within(op, value, dtype)
+    if number in (0, 1) and math.copysign(1, number) == 1:
+        return ops.creation.full(size=shape, value=number, dtype=dtype)  # type: ignore[no-any-return]
+    # As an input, not as a parameter: there would be a plan for each number, and -0.0 would find that of 0.0.
+    single = constant(number, dtype)
+    repeated = Tensor(single._storage, spec_of(dtype, shape, (0,) * len(shape)), single._address)
+    return ops.elementwise.clone(repeated)  # type: ignore[no-any-return]
+
+
+def full(size: Any, fill_value: Any, *, dtype: Dtype | None = None, requires_grad: bool = False) -> Tensor:
+    """A tensor filled with one value, a number or a tensor without dimensions.
+
+    Without ``dtype`` it is bool, int64 or the default dtype, by the kind of number.
+
+    Raises
+    ------
+    TypeError
+        ``fill_value`` is no number.
+    RuntimeError
+        The dtype has no such number.
 
     >>> import numgrad as ng
     >>> ng.full((2,), 7)
     tensor([7, 7])
     """
     shape = checked_size("full", size if isinstance(size, tuple) else (size,))
-    if dtype is None:
-        kinds = {bool: dtypes.bool_, int: dtypes.int64}
-        dtype = kinds.get(type(fill_value), dtypes.get_default_dtype())
-    return finished(ops.creation.full(size=shape, value=fill_value, dtype=dtype), requires_grad)
+    number = as_number(fill_value.item() if isinstance(fill_value, Tensor) and fill_value.ndim == 0 else fill_value)
+    if number is None:
+        raise TypeError(f"full(): argument 'fill_value' must be Number, not {type(fill_value).__name__}")
+    return finished(_filled("full", shape, number, chosen_dtype("full", dtype, dtype_of_number(number))), requires_grad)
 
 
 def zeros(*size: Any, dtype: Dtype | None = None, requires_grad: bool = False) -> Tensor:
     """A tensor of zeros."""
-    return full(checked_size("zeros", size), 0, dtype=dtype or dtypes.get_default_dtype(), requires_grad=requires_grad)
+    made = ops.creation.full(size=checked_size("zeros", size), value=0, dtype=chosen_dtype("zeros", dtype))
+    return finished(made, requires_grad)
 
 
 def ones(*size: Any, dtype: Dtype | None = None, requires_grad: bool = False) -> Tensor:
     """A tensor of ones."""
-    return full(checked_size("ones", size), 1, dtype=dtype or dtypes.get_default_dtype(), requires_grad=requires_grad)
+    made = ops.creation.full(size=checked_size("ones", size), value=1, dtype=chosen_dtype("ones", dtype))
+    return finished(made, requires_grad)
 
 
 def zeros_like(input: Tensor, *, dtype: Dtype | None = None, requires_grad: bool = False) -> Tensor:
     """Zeros in the shape of a tensor."""
-    made = ops.creation.zeros_like(input.detach()) if dtype in (None, input.dtype) else zeros(input.shape, dtype=dtype)
-    return finished(made, requires_grad)
+    chosen = _like("zeros_like", input, dtype)
+    if chosen is input.dtype:
+        return finished(ops.creation.zeros_like(input.detach()), requires_grad)
+    return finished(_laid_as(input, zeros(input.shape, dtype=chosen)), requires_grad)
 
 
 def ones_like(input: Tensor, *, dtype: Dtype | None = None, requires_grad: bool = False) -> Tensor:
     """Ones in the shape of a tensor."""
-    return ones(input.shape, dtype=dtype or input.dtype, requires_grad=requires_grad)
+    chosen = _like("ones_like", input, dtype)
+    return finished(_laid_as(input, ones(tuple(input.shape), dtype=chosen)), requires_grad)
 
 
-def full_like(input: Tensor, fill_value: float, *, dtype: Dtype | None = None, requires_grad: bool = False) -> Tensor:
+def full_like(input: Tensor, fill_value: Any, *, dtype: Dtype | None = None, requires_grad: bool = False) -> Tensor:
     """One value in the shape of a tensor."""
-    return full(tuple(input.shape), fill_value, dtype=dtype or input.dtype, requires_grad=requires_grad)
+    chosen = _like("full_like", input, dtype)
+    return finished(_laid_as(input, full(tuple(input.shape), fill_value, dtype=chosen)), requires_grad)
 
 
-def empty_like(input: Tensor, *, dtype: Dtype | None = None) -> Tensor:
+def empty_like(input: Tensor, *, dtype: Dtype | None = None, requires_grad: bool = False) -> Tensor:
     """An uninitialised tensor in the shape of another, and in its layout where that is dense."""
-    spec = spec_of(dtype or input.dtype, input.shape, output_strides(tuple(input.shape), [input._spec]))
-    storage = memory.allocate(spec.nbytes)
-    return Tensor(storage, spec, storage.address)
+    chosen, shape = _like("empty_like", input, dtype), tuple(input.shape)
+    return finished(uninitialized(chosen, shape, output_strides(shape, [input._spec])), requires_grad)
+
+
+def _laid_as(input: Tensor, made: Tensor) -> Tensor:
+    """What was made in the shape of ``input``, in its layout where that is dense and seen."""
+    spec = input._spec
+    if spec.is_contiguous or spec.is_private:
+        return made
+    return ops.creation.to_strides(made, strides=output_strides(tuple(spec.shape), [spec]))  # type: ignore[no-any-return]
+
+
+def _like(op: str, input: Tensor, dtype: Any) -> Dtype:
+    return chosen_dtype(op, dtype, check_tensor(op, "input", input).dtype)
 
 
 def arange(
@@ -181,29 +252,63 @@ def arange(
     """
     if end is None:
         start, end = 0, start
-    if step == 0:
+    numbers = [_bound("arange", name, value) for name, value in (("start", start), ("end", end), ("step", step))]
+    chosen = None if dtype is None else dtypes.as_dtype("arange", dtype)
+    if not all(map(math.isfinite, numbers)):
+        raise RuntimeError(f"arange: unsupported range: {start} -> {end}")
+    if chosen is not None and chosen.category == 1:
+        numbers = [int(number_within("arange", number, dtypes.int64)) for number in numbers]
+    first, last, stride = numbers
+    if stride == 0:
         raise RuntimeError("arange: step must be nonzero")
-    if (end - start) * step < 0:
+    if (last - first) * stride < 0:
         raise RuntimeError(f"arange: upper bound and lower bound inconsistent with step sign: {start}, {end}, {step}")
-    if dtype is None:
-        floating = any(isinstance(value, float) for value in (start, end, step))
-        dtype = dtypes.get_default_dtype() if floating else dtypes.int64
-    count = math.ceil((end - start) / step)
-    return finished(ops.creation.arange(start=start, step=step, count=count, dtype=dtype), requires_grad)
+    floating = any(isinstance(number, float) for number in numbers)
+    if chosen is None:
+        chosen = dtypes.get_default_dtype() if floating else dtypes.int64
+    count = math.ceil((last - first) / stride) if floating else -((first - last) // stride)
+    return finished(ops.creation.arange(start=first, step=stride, count=int(count), dtype=chosen), requires_grad)
+
+
+def _bound(op: str, name: str, value: Any) -> float:
+    """A number, or the one of a tensor without dimensions."""
+    if value.__class__ is int or value.__class__ is float:
+        return value  # type: ignore[no-any-return]
+    number = as_number(value.item() if isinstance(value, Tensor) and value.ndim == 0 else value)
+    if number is None:
+        raise TypeError(f"{op}(): argument '{name}' must be Number, not {type(value).__name__}")
+    return number
 
 
 def linspace(
     start: float, end: float, steps: int, *, dtype: Dtype | None = None, requires_grad: bool = False
 ) -> Tensor:
-    """``steps`` numbers evenly from start to end, both included."""
-    if steps < 0:
+    """``steps`` numbers evenly from start to end, both included; of an integer dtype cut towards 0.
+
+    Raises
+    ------
+    RuntimeError
+        ``steps`` is negative, the dtype does not have one of the ends, or it is bool.
+
+    >>> import numgrad as ng
+    >>> ng.linspace(0, 5, 3, dtype=ng.int64)
+    tensor([0, 2, 5])
+    """
+    count = as_int("linspace", "steps", steps)
+    if count < 0:
         raise RuntimeError("linspace: number of steps must be non-negative")
-    step = (end - start) / (steps - 1) if steps > 1 else 0.0
-    chosen = dtype or dtypes.get_default_dtype()
-    return finished(ops.creation.arange(start=float(start), step=step, count=steps, dtype=chosen), requires_grad)
+    chosen = chosen_dtype("linspace", dtype)
+    ends = [_bound("linspace", name, value) for name, value in (("start", start), ("end", end))]
+    first, last = [number if chosen.is_bool else number_within("linspace", number, chosen) for number in ends]
+    made = ops.creation.linspace(start=first, end=last, steps=count, dtype=chosen)
+    return finished(made, requires_grad)
 
 
 def eye(n: int, m: int | None = None, *, dtype: Dtype | None = None, requires_grad: bool = False) -> Tensor:
     """Ones on the diagonal, zeros elsewhere."""
-    rows, columns = arange(n).unsqueeze(1), arange(n if m is None else m).unsqueeze(0)
-    return finished((rows == columns).to(dtype or dtypes.get_default_dtype()), requires_grad)
+    extents = [as_int("eye", name, n if value is None else value) for name, value in (("n", n), ("m", m))]
+    for name, extent in zip("nm", extents, strict=True):
+        if extent < 0:
+            raise RuntimeError(f"eye: {name} must be greater or equal to 0, got {extent}")
+    rows, columns = arange(extents[0]).unsqueeze(1), arange(extents[1]).unsqueeze(0)
+    return finished((rows == columns).to(chosen_dtype("eye", dtype)), requires_grad)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import builtins
+import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
 
-from numgrad import ops
+from numgrad import dtypes, ops
 from numgrad.engine.tape import TensorBase
 from numgrad.engine.views import check_in_place
 from numgrad.layout import product
@@ -16,6 +17,8 @@ from numgrad.tensor import functional as F
 
 if TYPE_CHECKING:
     from numgrad.tensor.tensor import Tensor
+
+_MASKS = (dtypes.bool_, dtypes.uint8)  # dtypes of index tensors that tell which elements are meant
 
 
 def get_item(tensor: Tensor, index: Any) -> Tensor:
@@ -33,12 +36,12 @@ def get_item(tensor: Tensor, index: Any) -> Tensor:
     for place, axis in enumerate(kept):
         if axis is None:
             result = ops.view.unsqueeze(result, dim=place)
-    return F.view(result, result.shape) if result is tensor else result
+    return F.permute(result, *range(result.ndim)) if result is tensor else result
 
 
 def set_item(tensor: Tensor, index: Any, value: Any) -> None:
     """``tensor[index] = value``: a copy into the view, or, for index tensors and masks, into the elements they name."""
-    value = F.as_operand(value, tensor.dtype)
+    value = F.as_element("__setitem__", value, tensor.dtype)
     if _is_advanced(index):
         _put("__setitem__", tensor, index, value)
     else:
@@ -51,8 +54,37 @@ def set_item(tensor: Tensor, index: Any, value: Any) -> None:
 
 def _is_array(item: Any) -> bool:
     if isinstance(item, TensorBase):
-        return item._spec.ndim > 0 or item._spec.dtype.is_bool
-    return isinstance(item, (list, np.ndarray, bool, np.bool_))
+        return item._spec.ndim > 0 or item._spec.dtype in _MASKS
+    if isinstance(item, np.ndarray):
+        return item.ndim > 0 or item.dtype in (np.bool_, np.uint8)
+    return isinstance(item, (list, bool, np.bool_))
+
+
+def _as_array(item: Any) -> np.ndarray:
+    """An index tensor, list or array as int64 or, if it is a mask, as bool.
+
+    Raises
+    ------
+    IndexError
+        It is of another dtype than index tensors may have.
+    """
+    array: np.ndarray = item._array() if isinstance(item, TensorBase) else np.asarray(item)  # type: ignore[attr-defined]
+    if array.dtype == np.uint8:  # torch's masks before there were bools; array indices of NumPy are none in Python
+        warnings.warn(
+            "indexing with dtype numgrad.uint8 is now deprecated, please use a dtype numgrad.bool instead: it is a mask.",
+            UserWarning,
+            stacklevel=6,
+        )
+        return array != 0
+    if array.dtype.kind == "b":
+        return array
+    if array.dtype.kind not in "iu" and not (isinstance(item, list) and array.size == 0):
+        raise IndexError(f"tensors used as indices must be long, int, byte or bool tensors, got {array.dtype}")
+    if isinstance(item, TensorBase) and array.dtype.itemsize < 4:
+        raise IndexError(
+            f"tensors used as indices must be long, int, byte or bool tensors, got {array.dtype}; convert with .long()"
+        )
+    return array.astype(np.int64)
 
 
 def _is_advanced(index: Any) -> bool:
@@ -110,7 +142,7 @@ def _split(tensor: Tensor, index: Any) -> tuple[Tensor, Arrays]:
             basic.append(item)
             axis += item is None or isinstance(item, slice)
             continue
-        array = item._array() if isinstance(item, TensorBase) else np.asarray(item)  # type: ignore[attr-defined]
+        array = _as_array(item)
         if array.dtype.kind == "b":
             used = builtins.sum(each is not None for each in basic)
             if array.shape != tuple(tensor.shape[used : used + array.ndim]):
@@ -122,12 +154,10 @@ def _split(tensor: Tensor, index: Any) -> tuple[Tensor, Arrays]:
             for places in np.nonzero(array) if array.ndim else [np.zeros(int(array), np.int64)]:
                 arrays.append((axis, places))
                 axis += 1
-        elif array.dtype.kind in "iu" or array.size == 0:
-            basic.append(slice(None))
-            arrays.append((axis, array.astype(np.int64)))
-            axis += 1
         else:
-            raise IndexError(f"tensors used as indices must be long, int or bool tensors, got {array.dtype}")
+            basic.append(slice(None))
+            arrays.append((axis, array))
+            axis += 1
     return get_item(tensor, tuple(basic)), arrays
 
 
@@ -221,12 +251,26 @@ def _checked(name: str, input: Tensor, dim: int, index: Tensor) -> int:
 def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
     """The slices along a dimension that index (int64, one dimension) names.
 
+    A tensor without dimensions has one slice, itself, and an index without dimensions is one of one element.
+
     Raises
     ------
     IndexError
-        An index is out of range.
+        An index is out of range, or ``index`` is no vector.
+    RuntimeError
+        More or less than one slice of a tensor without dimensions.
     """
-    return ops.index.index_select(input, index, dim=_checked("index_select", input, dim, index))  # type: ignore[no-any-return]
+    axis = _checked("index_select", input, dim, index)
+    if index.ndim > 1:
+        raise IndexError(f"index_select(): Index is supposed to be a vector, got shape {list(index.shape)}")
+    if input.ndim == 0 and index.numel() != 1:
+        raise RuntimeError(f"index_select(): Index to scalar can have only 1 value, got {index.numel()} value(s)")
+    result = ops.index.index_select(_at_least_1d(input), _at_least_1d(index), dim=axis)
+    return result if input.ndim else F.reshape(result, ())
+
+
+def _at_least_1d(tensor: Tensor) -> Tensor:
+    return tensor if tensor.ndim else F.view(tensor, 1)
 
 
 def gather(input: Tensor, dim: int, index: Tensor) -> Tensor:
@@ -237,7 +281,9 @@ def gather(input: Tensor, dim: int, index: Tensor) -> Tensor:
     IndexError
         An index is out of range.
     """
-    return ops.index.gather(input, index, dim=_checked("gather", input, dim, index))  # type: ignore[no-any-return]
+    axis = _checked("gather", input, dim, index)
+    result = ops.index.gather(_at_least_1d(input), _at_least_1d(index), dim=axis)
+    return result if index.ndim else F.reshape(result, ())
 
 
 def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
@@ -248,7 +294,10 @@ def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
     IndexError
         An index is out of range.
     """
-    return ops.index.scatter_add(input, index, src, dim=_checked("scatter_add", input, dim, index))  # type: ignore[no-any-return]
+    axis = _checked("scatter_add", input, dim, index)
+    F.check_tensor("scatter_add", "src", src)
+    result = ops.index.scatter_add(_at_least_1d(input), _at_least_1d(index), _at_least_1d(src), dim=axis)
+    return result if input.ndim else F.reshape(result, ())
 
 
 def _without_leading_ones(value: Tensor, ndim: int) -> Tensor:
@@ -308,14 +357,17 @@ def _with_ellipsis(tensor: Tensor, index: Any) -> list[Any]:
 
 def _mask_ndim(item: Any) -> int:
     """How many dimensions an index array stands for: a mask for all of its own, one of ints for one."""
-    array = item._array() if isinstance(item, TensorBase) else np.asarray(item)  # type: ignore[attr-defined]
-    return array.ndim if array.dtype.kind == "b" else 1
+    if isinstance(item, TensorBase):
+        return item._spec.ndim if item._spec.dtype in _MASKS else 1
+    array = np.asarray(item)
+    return array.ndim if array.dtype in (np.bool_, np.uint8) else 1
 
 
 def _position(item: Any, axis: int, extent: int) -> int:
     single = isinstance(item, TensorBase) and item._spec.ndim == 0 and item._spec.dtype.category == 1
+    single = single or (isinstance(item, np.ndarray) and item.dtype.kind in "iu")
     if isinstance(item, (bool, np.bool_)) or not (isinstance(item, (int, np.integer)) or single):
-        raise TypeError(
+        raise (TypeError if isinstance(item, str) else IndexError)(
             f"tensors are indexed by ints, slices, ..., None, index tensors and masks; got {type(item).__name__} for dimension "
             f"{axis}"
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import weakref
 from typing import Any
 
-from numgrad.engine import dispatch
+from numgrad.engine import dispatch, private
 from numgrad.engine.tape import TensorBase, modes
 from numgrad.errors import GradError
 from numgrad.runtime.memory import Storage
@@ -18,6 +18,15 @@ def mark(tensor: TensorBase) -> None:
     _storages.add(tensor._storage)
     if _guard not in dispatch.guards:
         dispatch.guards.append(_guard)
+
+
+def carry(old: TensorBase, new: TensorBase) -> None:
+    """``new`` has come in the place of ``old``, or is another name of its memory."""
+    if old._storage in _storages:
+        _storages.add(new._storage)
+
+
+private.listeners.append(carry)
 
 
 def is_inference(tensor: TensorBase) -> bool:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from numgrad import ops, registry
-from numgrad.dtypes import int64
+from numgrad.dtypes import int32, int64
 from numgrad.engine.constants import constant
 from numgrad.errors import ShapeError
 from numgrad.layout import product
 from numgrad.ops.linalg import broadcast_batch
 from numgrad.tensor import functional as F
+from numgrad.tensor.checked import flag, integer, real
 from numgrad.tensor.shaping import own
 
 if TYPE_CHECKING:
@@ -18,15 +19,24 @@ if TYPE_CHECKING:
 
 
 def _pair(op: str, name: str, value: Any) -> tuple[int, int]:
-    """An int, or two, as (row, column)."""
+    """An int, or two, as (row, column).
+
+    Raises
+    ------
+    RuntimeError
+        There are not one or two.
+    TypeError
+        They are no ints.
+    """
     if value.__class__ is tuple and len(value) == 2 and value[0].__class__ is int and value[1].__class__ is int:
         return value  # type: ignore[no-any-return]
-    pair = (value, value) if isinstance(value, int) else tuple(value)
-    if len(pair) == 1:
-        pair *= 2
-    if len(pair) != 2 or not all(isinstance(extent, int) and not isinstance(extent, bool) for extent in pair):
-        raise TypeError(f"{op}(): argument '{name}' is {value!r}, expected an int or two")
-    return pair  # type: ignore[return-value]
+    if value.__class__ is int:
+        return value, value
+    given = tuple(value) if isinstance(value, (tuple, list)) else (value,)
+    if len(given) not in (1, 2):
+        raise ShapeError(f"{op}: {name} must be a single int or a tuple of two ints, but got {name}={list(given)}")
+    first, second = (integer(op, name, extent) for extent in (given * 2 if len(given) == 1 else given))
+    return first, second
 
 
 # ---- products ---------------------------------------------------------------------------------------------------
@@ -62,6 +72,7 @@ def bmm(input: Tensor, mat2: Tensor) -> Tensor:
 
 def dot(input: Tensor, other: Tensor) -> Tensor:
     """Sum of the products of two vectors of one length."""
+    F.check_tensor("dot", "other", other)
     if input.ndim != 1 or other.ndim != 1 or input.shape != other.shape:
         raise ShapeError(
             f"dot: expected two 1D tensors of one length, but got {list(input.shape)} and {list(other.shape)}"
@@ -158,10 +169,25 @@ def conv2d(
         input, pads = _named_padding(input, weight, padding, steps, spread)
     else:
         pads = _pair("conv2d", "padding", padding)
+    if groups.__class__ is not int:
+        groups = integer("conv2d", "groups", groups)
     unbatched = input._spec.ndim == 3
     batched = F.unsqueeze(input, 0) if unbatched else input
-    out = ops.conv.conv2d.apply((batched, weight, bias), steps, pads, spread, groups)
+    if not weight._spec.numel and batched._spec.ndim == 4 and batched._spec.shape[1] == 0:
+        out = _convolved_nothing(batched, weight, bias, steps, pads, spread, groups)
+    else:
+        out = ops.conv.conv2d.apply((batched, weight, bias), steps, pads, spread, groups)
     return F.squeeze(out, 0) if unbatched else out
+
+
+def _convolved_nothing(input: Tensor, weight: Tensor, bias: Tensor | None, *window: Any) -> Tensor:
+    """The convolution of no channels, which by torch's rule has none either, also where the weight makes some."""
+    extents = ops.conv.output_extents(tuple(input.shape), tuple(weight.shape), *window)
+    out = F.reshape(input, (input.shape[0], 0, *extents))
+    for parameter in (weight, bias):
+        if parameter is not None:  # it is part of the graph, with a gradient of zeros
+            out = F.mul(out, F.sum(parameter))
+    return out
 
 
 def _named_padding(
@@ -170,7 +196,7 @@ def _named_padding(
     if padding == "valid":
         return input, (0, 0)
     if padding != "same":
-        raise ValueError(f"conv2d: padding is {padding!r}, expected 'valid', 'same', an int or two")
+        raise RuntimeError(f"conv2d: Invalid padding string: {padding!r}, expected 'valid', 'same', an int or two")
     if stride != (1, 1):
         raise RuntimeError("padding='same' is not supported for strided convolutions")
     total = [d * (extent - 1) for d, extent in zip(dilation, weight.shape[2:], strict=True)]
@@ -180,7 +206,7 @@ def _named_padding(
     return input, (total[0] // 2, total[1] // 2)
 
 
-def pad(input: Tensor, pad: tuple[int, ...], mode: str = "constant", value: float = 0.0) -> Tensor:
+def pad(input: Tensor, pad: tuple[int, ...], mode: str = "constant", value: float | None = None) -> Tensor:
     """The input with constant margins: (left, right) of the last dimension, then of the one before, …
 
     Raises
@@ -190,6 +216,8 @@ def pad(input: Tensor, pad: tuple[int, ...], mode: str = "constant", value: floa
     """
     from numgrad.tensor import creation
 
+    if not isinstance(pad, (tuple, list)):
+        raise TypeError(f"pad(): argument 'pad' must be tuple of ints, not {type(pad).__name__}")
     if mode != "constant":
         raise NotImplementedError(f"pad: mode is {mode!r}, expected 'constant'")
     if len(pad) % 2 or len(pad) > 2 * input.ndim:
@@ -203,7 +231,7 @@ def pad(input: Tensor, pad: tuple[int, ...], mode: str = "constant", value: floa
         for amount, at in ((before, 0), (after, len(pieces) + 1)):
             if amount > 0:
                 shape = (*input.shape[:axis], amount, *input.shape[axis + 1 :])
-                pieces.insert(at, creation.full(shape, value, dtype=input.dtype))
+                pieces.insert(at, creation.full(shape, 0.0 if value is None else value, dtype=input.dtype))
         input = F.cat(pieces, axis) if len(pieces) > 1 else input
     return input
 
@@ -232,17 +260,25 @@ def max_pool2d(
         The window does not fit.
     """
     F.check_tensor("max_pool2d", "input", input)
-    window = _pair("max_pool2d", "kernel_size", kernel_size)
+    window, stride, padding = _window("max_pool2d", kernel_size, stride, padding)
     out, indices = _pooled(
         input,
         ops.pool.max_pool2d,
         kernel_size=window,
-        stride=window if stride is None else _pair("max_pool2d", "stride", stride),
-        padding=_pair("max_pool2d", "padding", padding),
+        stride=stride,
+        padding=padding,
         dilation=_pair("max_pool2d", "dilation", dilation),
-        ceil_mode=ceil_mode,
+        ceil_mode=ceil_mode if ceil_mode is False else flag("max_pool2d", "ceil_mode", ceil_mode),
     )
     return (out, indices) if return_indices else out
+
+
+def _window(name: str, kernel_size: Any, stride: Any, padding: Any) -> tuple[tuple[int, int], ...]:
+    """Window, stride and padding of a pooling; the stride is the window if it is None or empty."""
+    window, pads = _pair(name, "kernel_size", kernel_size), _pair(name, "padding", padding)
+    if stride is None or stride == () or stride == []:
+        return window, window, pads
+    return window, _pair(name, "stride", stride), pads
 
 
 def avg_pool2d(
@@ -262,24 +298,44 @@ def avg_pool2d(
         The window does not fit.
     """
     F.check_tensor("avg_pool2d", "input", input)
-    window = _pair("avg_pool2d", "kernel_size", kernel_size)
+    window, stride, padding = _window("avg_pool2d", kernel_size, stride, padding)
+    if divisor_override is not None:
+        divisor_override = integer("avg_pool2d", "divisor_override", divisor_override)
     return _pooled(  # type: ignore[no-any-return]
         input,
         ops.pool.avg_pool2d,
         kernel_size=window,
-        stride=window if stride is None else _pair("avg_pool2d", "stride", stride),
-        padding=_pair("avg_pool2d", "padding", padding),
-        ceil_mode=ceil_mode,
-        count_include_pad=count_include_pad,
+        stride=stride,
+        padding=padding,
+        ceil_mode=ceil_mode if ceil_mode is False else flag("avg_pool2d", "ceil_mode", ceil_mode),
+        count_include_pad=count_include_pad is True or flag("avg_pool2d", "count_include_pad", count_include_pad),
         divisor_override=divisor_override,
     )
 
 
 def adaptive_avg_pool2d(input: Tensor, output_size: Any) -> Tensor:
-    """Means over windows that cut [N, C, H, W] into output_size parts; None keeps an extent."""
-    F.check_tensor("adaptive_avg_pool2d", "input", input)
-    given = (output_size, output_size) if output_size is None or isinstance(output_size, int) else tuple(output_size)
-    size = tuple(n if wanted is None else wanted for wanted, n in zip(given, input.shape[-2:], strict=True))
+    """Means over windows that cut [N, C, H, W] into output_size parts; None keeps an extent.
+
+    Raises
+    ------
+    RuntimeError
+        The input has no image's dimensions, or ``output_size`` is neither one int nor two.
+    """
+    name = "adaptive_avg_pool2d"
+    F.check_tensor(name, "input", input)
+    if input.ndim not in (3, 4):
+        raise ShapeError(f"{name}(): Expected 3D or 4D tensor, but got {list(input.shape)}")
+    given = tuple(output_size) if isinstance(output_size, (tuple, list)) else (output_size, output_size)
+    if len(given) != 2:
+        raise ShapeError(f"{name}: output_size must be 2, but it has {len(given)} elements")
+    size = tuple(
+        [
+            extent if extent.__class__ is int else n if extent is None else integer(name, "output_size", extent)
+            for extent, n in zip(given, input._spec.shape[-2:], strict=True)
+        ]
+    )
+    if input.ndim == 3 and input.shape[0] == 0:  # no channels: as a batch of no images
+        return F.squeeze(ops.pool.adaptive_avg_pool2d(F.unsqueeze(input, 1), output_size=size), 1)
     return _pooled(input, ops.pool.adaptive_avg_pool2d, output_size=size)  # type: ignore[no-any-return]
 
 
@@ -288,17 +344,20 @@ def adaptive_avg_pool2d(input: Tensor, output_size: Any) -> Tensor:
 
 def batch_norm(
     input: Tensor,
+    weight: Tensor | None,
+    bias: Tensor | None,
     running_mean: Tensor | None,
     running_var: Tensor | None,
-    weight: Tensor | None = None,
-    bias: Tensor | None = None,
-    training: bool = False,
-    momentum: float = 0.1,
-    eps: float = 1e-5,
+    training: bool,
+    momentum: float,
+    eps: float,
+    cudnn_enabled: bool = False,
 ) -> Tensor:
     """Normalise each channel of [N, C, ...], by the batch's statistics in training, else by the running ones.
 
+    The order of the arguments is that of ``torch.batch_norm``, which is another than that of `nn.functional.batch_norm`.
     In training the running statistics, if given, are updated in place; the variance that they get is unbiased.
+    ``cudnn_enabled`` says nothing on a CPU.
 
     Raises
     ------
@@ -308,7 +367,9 @@ def batch_norm(
         The shapes or dtypes do not fit, or statistics are missing.
     """
     F.check_tensor("batch_norm", "input", input)
-    if training:
+    if training is True or (training is not False and flag("batch_norm", "training", training)):
+        if momentum.__class__ is not float:
+            momentum = real("batch_norm", "momentum", momentum)
         inputs = input, weight, bias, running_mean, running_var
         return ops.norm.batch_norm_training.apply(inputs, momentum, eps)  # type: ignore[no-any-return]
     _require_statistics(running_mean, running_var)
@@ -369,7 +430,11 @@ def layer_norm(
     RuntimeError
         The input does not end in these dimensions.
     """
-    shape = tuple(normalized_shape)
+    if not isinstance(normalized_shape, (tuple, list)):
+        raise TypeError(
+            f"layer_norm(): argument 'normalized_shape' must be tuple of ints, not {type(normalized_shape).__name__}"
+        )
+    shape, eps = tuple(normalized_shape), real("layer_norm", "eps", eps)
     if tuple(input.shape[input.ndim - len(shape) :]) != shape or not shape:
         raise RuntimeError(
             f"Given normalized_shape={list(shape)}, expected input with shape [*, {', '.join(map(str, shape))}], but got input of "
@@ -378,32 +443,57 @@ def layer_norm(
     return ops.layer_norm.layer_norm(input, weight, bias, normalized=len(shape), eps=eps)  # type: ignore[no-any-return]
 
 
-def embedding(input: Tensor, weight: Tensor) -> Tensor:
-    """The rows of weight [V, D] that input (int64, any shape) names.
+def embedding(
+    weight: Tensor, indices: Tensor, padding_idx: int = -1, scale_grad_by_freq: bool = False, sparse: bool = False
+) -> Tensor:
+    """The rows of weight [V, D] that indices (int64 or int32, any shape) name; row padding_idx, if it is one, gets no gradient.
+
+    The order of the arguments is that of ``torch.embedding``; `nn.functional.embedding` has the indices first.
 
     Raises
     ------
+    RuntimeError
+        The indices are not of int64 or int32, or the weight is no matrix.
     IndexError
         There is no such row.
+    NotImplementedError
+        ``scale_grad_by_freq`` or ``sparse``.
     """
-    return ops.index.index_select(weight, F.check_tensor("embedding", "input", input), dim=0)  # type: ignore[no-any-return]
+    if F.check_tensor("embedding", "weight", weight).ndim != 2:
+        raise RuntimeError(f"embedding: 'weight' must be 2-D, got shape {list(weight.shape)}")
+    F.check_tensor("embedding", "indices", indices)
+    for name, value in (("scale_grad_by_freq", scale_grad_by_freq), ("sparse", sparse)):
+        if value:
+            raise NotImplementedError(f"embedding: {name}=True is not implemented; leave it False")
+    if indices.dtype not in (int64, int32):
+        raise RuntimeError(
+            "Expected tensor for argument 'indices' of embedding to have one of the following scalar types: Long, "
+            f"Int; but got {indices.dtype.torch_name} instead"
+        )
+    indices, padding_idx = F.cast(indices, int64), integer("embedding", "padding_idx", padding_idx)
+    out: Tensor = ops.index.index_select(weight, indices, dim=0)
+    if padding_idx < 0:
+        return out
+    return F.where(F.unsqueeze(F.eq(indices, padding_idx), -1), out.detach(), out)
 
 
 # ---- softmax -------------------------------------------------------------------------------------------------------
 
 
-def _along(op: Any, input: Tensor, dim: int) -> Tensor:
-    F.check_tensor(op.name, "input", input)
+def _along(op: Any, input: Tensor, dim: int, dtype: Any = None) -> Tensor:
+    axis = F.wrap_dim(op.name, dim, F.check_tensor(op.name, "input", input).ndim)
+    if dtype is not None:
+        input = input.to(dtype)
     if input.ndim == 0:
-        return own(F.reshape(_along(op, F.reshape(input, 1), 0), ()), input)
-    return op(input, dim=F.wrap_dim(op.name, dim, input.ndim))  # type: ignore[no-any-return]
+        return own(F.reshape(op(F.reshape(input, 1), dim=0), ()), input)
+    return op(input, dim=axis)  # type: ignore[no-any-return]
 
 
-def softmax(input: Tensor, dim: int) -> Tensor:
-    """exp(input) / sum(exp(input)) along a dimension."""
-    return _along(ops.loss.softmax, input, dim)
+def softmax(input: Tensor, dim: int, dtype: Any = None) -> Tensor:
+    """exp(input) / sum(exp(input)) along a dimension; with ``dtype`` the input is converted first."""
+    return _along(ops.loss.softmax, input, dim, dtype)
 
 
-def log_softmax(input: Tensor, dim: int) -> Tensor:
+def log_softmax(input: Tensor, dim: int, dtype: Any = None) -> Tensor:
     """The logarithm of `softmax`, exact where that underflows."""
-    return _along(ops.loss.log_softmax, input, dim)
+    return _along(ops.loss.log_softmax, input, dim, dtype)

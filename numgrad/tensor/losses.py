@@ -6,9 +6,11 @@ import warnings
 from typing import TYPE_CHECKING
 
 from numgrad import ops
-from numgrad.errors import ShapeError
+from numgrad.dtypes import int64, uint8
+from numgrad.errors import DtypeError, ShapeError
 from numgrad.tensor import creation
 from numgrad.tensor import functional as F
+from numgrad.tensor.checked import integer
 from numgrad.tensor.layers import log_softmax
 
 if TYPE_CHECKING:
@@ -28,6 +30,43 @@ def check_reduction(reduction: str) -> str:
     return reduction
 
 
+def legacy_reduction(size_average: bool | None, reduce: bool | None, reduction: str) -> str:
+    """The reduction that torch's older arguments name, which stand before it in the order; ``reduction`` if both are None.
+
+    Raises
+    ------
+    TypeError
+        One of them is neither None nor a bool: something that was meant for another place.
+    ValueError
+        The reduction is unknown.
+    """
+    if size_average is None and reduce is None:
+        return check_reduction(reduction)
+    for name, value in (("size_average", size_average), ("reduce", reduce)):
+        if value is not None and not isinstance(value, bool):
+            raise TypeError(
+                f"argument '{name}', which stands before 'reduction', must be bool or None, not {type(value).__name__}; give "
+                "what follows by name"
+            )
+    reduction = "none" if reduce is False else "sum" if size_average is False else "mean"
+    warnings.warn(
+        f"size_average and reduce args will be deprecated, please use reduction='{reduction}' instead.",
+        UserWarning,
+        stacklevel=3,
+    )
+    return reduction
+
+
+def _weighted(loss: Tensor, input: Tensor, weight: Tensor | None, reduction: str) -> Tensor:
+    """The reduced loss; of a weighted one the mean is divided by the sum of the weights."""
+    if weight is None:
+        return _reduced(loss, reduction)
+    if F.check_tensor("loss", "weight", weight).shape != input.shape:
+        raise ValueError("Weights and input must have the same size.")
+    loss = F.mul(loss, weight)
+    return F.div(F.sum(loss), F.sum(weight)) if reduction == "mean" else _reduced(loss, reduction)
+
+
 def _reduced(loss: Tensor, reduction: str) -> Tensor:
     if reduction == "none":
         return loss
@@ -45,7 +84,13 @@ def _warn_of_sizes(input: Tensor, target: Tensor) -> None:
 
 
 def nll_loss(
-    input: Tensor, target: Tensor, weight: Tensor | None = None, ignore_index: int = -100, reduction: str = "mean"
+    input: Tensor,
+    target: Tensor,
+    weight: Tensor | None = None,
+    size_average: bool | None = None,
+    ignore_index: int = -100,
+    reduce: bool | None = None,
+    reduction: str = "mean",
 ) -> Tensor:
     """Negative log-likelihood of classes ``target`` under log-probabilities [N, C] or [N, C, d1, ...].
 
@@ -56,12 +101,27 @@ def nll_loss(
     RuntimeError, ValueError
         The shapes or dtypes do not fit; the reduction is unknown.
     """
+    reduction = legacy_reduction(size_average, reduce, reduction)
+    ignore_index = integer("nll_loss", "ignore_index", ignore_index)
+    return _nll_loss(input, target, weight, ignore_index, reduction)
+
+
+def _nll_loss(input: Tensor, target: Tensor, weight: Tensor | None, ignore_index: int, reduction: str) -> Tensor:
     F.check_tensor("nll_loss", "input", input)
     F.check_tensor("nll_loss", "target", target)
-    if input.ndim > 1 and target.ndim > 0 and input.shape[0] != target.shape[0]:
+    if input.ndim == 0:
+        raise ValueError("nll_loss: Expected 1 or more dimensions (got 0)")
+    batches = input.shape[0], target.shape[0] if target.ndim else 0
+    if input.ndim > 1 and batches[0] != batches[1]:
         raise ValueError(
-            f"nll_loss: Expected input batch_size ({input.shape[0]}) to match target batch_size ({target.shape[0]})."
+            f"nll_loss: Expected input batch_size ({batches[0]}) to match target batch_size ({batches[1]})."
         )
+    if input.ndim == 1 and target.ndim == 1 and batches[1] != 1:
+        raise ValueError(f"nll_loss: For 1D input, 1D target must have size 1, but got target size: {batches[1]}")
+    if not input.is_floating_point():
+        raise DtypeError(f"\"nll_loss\" not implemented for '{input.dtype.torch_name}'; convert with .float() first")
+    if target.dtype is uint8:
+        target = F.cast(target, int64)
     try:
         return ops.loss.nll_loss(input, target, weight, reduction=reduction, ignore_index=ignore_index)  # type: ignore[no-any-return]
     except IndexError as error:
@@ -75,7 +135,9 @@ def cross_entropy(
     input: Tensor,
     target: Tensor,
     weight: Tensor | None = None,
+    size_average: bool | None = None,
     ignore_index: int = -100,
+    reduce: bool | None = None,
     reduction: str = "mean",
     label_smoothing: float = 0.0,
 ) -> Tensor:
@@ -92,16 +154,19 @@ def cross_entropy(
     >>> ng.cross_entropy(ng.zeros(2, 4), ng.tensor([0, 3]))
     tensor(1.3863)
     """
+    reduction = legacy_reduction(size_average, reduce, reduction)
     F.check_tensor("cross_entropy", "input", input)
     F.check_tensor("cross_entropy", "target", target)
-    check_reduction(reduction)
+    ignore_index = integer("cross_entropy", "ignore_index", ignore_index)
     if not 0.0 <= label_smoothing <= 1.0:
         raise RuntimeError(f"cross_entropy: label_smoothing must be between 0.0 and 1.0. Got: {label_smoothing}")
     axis = 0 if input.ndim == 1 else 1
     logs = log_softmax(input, axis)
     if target.is_floating_point():
+        if ignore_index >= 0:
+            raise RuntimeError("cross_entropy: ignore_index is not supported for floating point target")
         return _soft_cross_entropy(logs, target, weight, reduction, label_smoothing, axis)
-    loss = nll_loss(logs, target, weight, ignore_index, reduction)
+    loss = _nll_loss(logs, target, weight, ignore_index, reduction)
     if label_smoothing == 0.0:
         return loss
     classes = input.shape[axis]
@@ -113,9 +178,8 @@ def cross_entropy(
             total = F.sum(kept.to(input.dtype))
         else:
             # With -1 for each log-probability the loss is the sum of the targets' weights.
-            total = nll_loss(
-                creation.full(tuple(logs.shape), -1.0, dtype=logs.dtype), target, weight, ignore_index, "sum"
-            )
+            ones = creation.full(tuple(logs.shape), -1.0, dtype=logs.dtype)
+            total = _nll_loss(ones, target, weight, ignore_index, "sum")
         smooth = F.div(F.sum(smooth), total)
     elif reduction == "sum":
         smooth = F.sum(smooth)
@@ -133,6 +197,11 @@ def _soft_cross_entropy(
         raise ShapeError(
             f"cross_entropy: target has shape {list(target.shape)}, expected {list(logs.shape)} for probabilities"
         )
+    if weight is not None and tuple(weight.shape) != (logs.shape[axis],):
+        raise ShapeError(
+            f"cross_entropy: weight tensor should be defined either for all {logs.shape[axis]} classes or no classes but got "
+            f"weight tensor of shape: {list(weight.shape)}"
+        )
     if label_smoothing:
         target = F.add(F.mul(target, 1.0 - label_smoothing), label_smoothing / logs.shape[axis])
     terms = F.neg(F.mul(logs, target))
@@ -140,22 +209,43 @@ def _soft_cross_entropy(
         terms = F.mul(terms, _per_class(weight, logs, axis))
     losses = F.sum(terms, axis)
     if reduction == "mean":
-        return F.div(F.sum(losses), float(max(1, losses.numel())))
+        count = losses.numel() if logs.numel() else 0  # the mean of nothing is NaN
+        return F.div(F.sum(losses), float(count))
     return _reduced(losses, reduction)
 
 
-def mse_loss(input: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
-    """The squared differences, their mean or sum."""
-    check_reduction(reduction)
-    _warn_of_sizes(input, target)
-    return _reduced(F.square(F.sub(input, target)), reduction)
+def _difference(input: Tensor, target: Tensor) -> Tensor:
+    """input - target in the dtype that both are promoted to, where a mask is 0 and 1."""
+    dtype = F.result_type(input, target)
+    return F.sub(F.cast(input, dtype), F.cast(target, dtype))
 
 
-def l1_loss(input: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
-    """The absolute differences, their mean or sum."""
-    check_reduction(reduction)
+def mse_loss(
+    input: Tensor,
+    target: Tensor,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+    weight: Tensor | None = None,
+) -> Tensor:
+    """The squared differences, each times its weight; their mean or sum."""
+    reduction = legacy_reduction(size_average, reduce, reduction)
     _warn_of_sizes(input, target)
-    return _reduced(F.abs(F.sub(input, target)), reduction)
+    return _weighted(F.square(_difference(input, target)), input, weight, reduction)
+
+
+def l1_loss(
+    input: Tensor,
+    target: Tensor,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+    weight: Tensor | None = None,
+) -> Tensor:
+    """The absolute differences, each times its weight; their mean or sum."""
+    reduction = legacy_reduction(size_average, reduce, reduction)
+    _warn_of_sizes(input, target)
+    return _weighted(F.abs(F.sub(input, target)), input, weight, reduction)
 
 
 def huber_loss(input: Tensor, target: Tensor, reduction: str = "mean", delta: float = 1.0) -> Tensor:
@@ -171,16 +261,20 @@ def huber_loss(input: Tensor, target: Tensor, reduction: str = "mean", delta: fl
     tensor(2.5000)
     """
     check_reduction(reduction)
-    if delta <= 0:
+    if not delta > 0:
         raise RuntimeError("huber_loss does not support non-positive values for delta.")
     _warn_of_sizes(input, target)
-    error = F.sub(input, target)
-    size = F.abs(error)
-    far = F.mul(F.sub(size, 0.5 * delta), delta)
-    return _reduced(F.where(F.le(size, delta), F.mul(F.square(error), 0.5), far), reduction)
+    return _reduced(ops.elementwise.huber(_difference(input, target), float(delta)), reduction)
 
 
-def smooth_l1_loss(input: Tensor, target: Tensor, reduction: str = "mean", beta: float = 1.0) -> Tensor:
+def smooth_l1_loss(
+    input: Tensor,
+    target: Tensor,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+    beta: float = 1.0,
+) -> Tensor:
     """The Huber loss with delta = beta, divided by beta; for beta = 0 `l1_loss`.
 
     Raises
@@ -192,17 +286,21 @@ def smooth_l1_loss(input: Tensor, target: Tensor, reduction: str = "mean", beta:
     >>> smooth_l1_loss(ng.tensor([0.0]), ng.tensor([3.0]), beta=0.5)
     tensor(2.7500)
     """
-    if beta < 0:
+    reduction = legacy_reduction(size_average, reduce, reduction)
+    if not beta >= 0:
         raise RuntimeError("smooth_l1_loss does not support negative values for beta.")
     if beta == 0:
-        return l1_loss(input, target, reduction)
-    return F.div(huber_loss(input, target, reduction, beta), beta)
+        return l1_loss(input, target, reduction=reduction)
+    _warn_of_sizes(input, target)
+    return _reduced(ops.elementwise.smooth_l1(_difference(input, target), float(beta)), reduction)
 
 
 def binary_cross_entropy_with_logits(
     input: Tensor,
     target: Tensor,
     weight: Tensor | None = None,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
     reduction: str = "mean",
     pos_weight: Tensor | None = None,
 ) -> Tensor:
@@ -219,14 +317,10 @@ def binary_cross_entropy_with_logits(
     ValueError
         The shapes differ.
     """
-    check_reduction(reduction)
+    reduction = legacy_reduction(size_average, reduce, reduction)
     if target.shape != input.shape:
         raise ValueError(f"Target size ({target.shape}) must be the same as input size ({input.shape})")
-    # -log(sigmoid(x)) = softplus(-x), which neither overflows nor loses digits.
-    positive = F.softplus(F.neg(input))
-    if pos_weight is None:
-        loss = F.add(F.mul(F.sub(1, target), input), positive)
-    else:
-        scale = F.add(F.mul(F.sub(pos_weight, 1), target), 1)
-        loss = F.add(F.mul(F.sub(1, target), input), F.mul(scale, positive))
+    dtype = F.result_type(input, target)
+    operands = [F.as_operand(operand, dtype) for operand in (input, target, 1.0 if pos_weight is None else pos_weight)]
+    loss = ops.elementwise.bce_with_logits(*operands)
     return _reduced(loss if weight is None else F.mul(loss, weight), reduction)

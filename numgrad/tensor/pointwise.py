@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -11,10 +12,21 @@ import numpy as np
 from numgrad import dtypes, ops, registry
 from numgrad.dtypes import dtype as Dtype
 from numgrad.engine.constants import constant
-from numgrad.engine.tape import TensorBase
+from numgrad.engine.tape import TensorBase, modes
 from numgrad.engine.views import change_in_place, check_in_place
+from numgrad.errors import DtypeError, GradError, OperandError
 from numgrad.registry import find
-from numgrad.tensor.arguments import as_operand, cast, check_tensor, result_type
+from numgrad.tensor.arguments import (
+    as_element,
+    as_input,
+    as_int,
+    as_number,
+    as_operand,
+    cast,
+    check_tensor,
+    compared_dtype,
+    result_type,
+)
 
 if TYPE_CHECKING:
     from numgrad.tensor.tensor import Tensor
@@ -23,7 +35,8 @@ if TYPE_CHECKING:
 _e = ops.elementwise
 
 
-def _binary(op: Any, x: Any, y: Any) -> Tensor:
+def binary(op: Any, x: Any, y: Any) -> Tensor:
+    """An op of two operands, tensors, numbers or arrays, in the dtype to which they are promoted."""
     try:
         if x._spec.dtype is y._spec.dtype:
             return registry.dispatch(op, (x, y), op.defaults)  # type: ignore[no-any-return]
@@ -31,22 +44,41 @@ def _binary(op: Any, x: Any, y: Any) -> Tensor:
         for tensor, number in ((x, y), (y, x)):  # numbers that change no dtype, without asking for it
             if (number.__class__ is int or number.__class__ is float) and isinstance(tensor, TensorBase):
                 dtype = tensor._spec.dtype
-                if dtype.is_floating_point:
+                if dtype.is_floating_point or (
+                    dtype.smallest <= number <= dtype.largest and number.__class__ is int and dtype.category
+                ):
                     operands = (constant(number, dtype), y) if number is x else (x, constant(number, dtype))
                     if number is x and op.commutes:  # as in torch, whose graphs have the tensor first
                         operands = operands[::-1]
                     return registry.dispatch(op, operands, op.defaults)  # type: ignore[no-any-return]
-        for value in (x, y):
-            if not isinstance(value, (TensorBase, builtins.bool, builtins.int, builtins.float, np.generic, np.ndarray)):
-                raise TypeError(
-                    f"{op.name}: got an operand of type {type(value).__name__}, expected a Tensor, a number or a NumPy array"
-                ) from None
-    dtype = result_type(x, y)
-    return op(as_operand(x, dtype), as_operand(y, dtype))  # type: ignore[no-any-return]
+    dtype = _result_type(op.name, x, y)
+    if op.result == "bool" and dtype.category == 1:
+        dtype = compared_dtype(dtype, (x, y))
+    return op(as_input(op, 0, x, dtype), as_input(op, 1, y, dtype))  # type: ignore[no-any-return]
 
 
-def _float_result(*values: Any) -> Dtype:
-    dtype = result_type(*values)
+def _result_type(name: str, *values: Any) -> Dtype:
+    """As `result_type`; the error names the operation."""
+    try:
+        return result_type(*values)
+    except OperandError as error:
+        raise OperandError(f"{name}: {error}") from None
+
+
+def joint_dtype(name: str, tensor: Tensor, *others: Any) -> Dtype:
+    """The dtype of a tensor and what is combined with it: mostly its own, which is seen without asking for it."""
+    dtype = tensor._spec.dtype
+    for other in others:
+        kind = other.__class__
+        if (kind is int and dtype.category) or (kind is float and dtype.is_floating_point):
+            continue
+        if not isinstance(other, TensorBase) or other._spec.dtype is not dtype:
+            return _result_type(name, tensor, *others)
+    return dtype
+
+
+def _float_result(name: str, *values: Any) -> Dtype:
+    dtype = _result_type(name, *values)
     return dtype if dtype.is_floating_point else dtypes.get_default_dtype()
 
 
@@ -60,30 +92,61 @@ def _unary_float(op: Any, input: Tensor) -> Tensor:
 # ---- functions --------------------------------------------------------------------------------------------------
 
 
-def add(input: Any, other: Any, *, alpha: float = 1) -> Tensor:
+def add(input: Any, other: Any, *, alpha: Any = 1) -> Tensor:
     """input + alpha * other.
+
+    Raises
+    ------
+    RuntimeError
+        alpha is of floating point, and the result is not.
 
     >>> import numgrad as ng
     >>> ng.add(ng.tensor([1.0, 2.0]), 10, alpha=2)
     tensor([21., 22.])
     """
-    return _binary(_e.add, input, other if alpha == 1 else mul(other, alpha))
+    return binary(
+        _e.add, input, other if alpha.__class__ is int and alpha == 1 else _scaled("add", input, other, alpha)
+    )
 
 
-def sub(input: Any, other: Any, *, alpha: float = 1) -> Tensor:
+def sub(input: Any, other: Any, *, alpha: Any = 1) -> Tensor:
     """input - alpha * other."""
-    for value in (input, other):
-        if isinstance(value, builtins.bool) or (isinstance(value, TensorBase) and value._spec.dtype.is_bool):
+    _refuse_bools(input, other)
+    return binary(
+        _e.sub, input, other if alpha.__class__ is int and alpha == 1 else _scaled("sub", input, other, alpha)
+    )
+
+
+def _refuse_bools(*values: Any) -> None:
+    for value in values:
+        if isinstance(value, (builtins.bool, np.bool_)) or (
+            isinstance(value, TensorBase) and value._spec.dtype.is_bool
+        ):
             raise RuntimeError(
                 "Subtraction, the `-` operator, with a bool tensor is not supported. If you are trying to invert a mask, use "
                 "the `~` or `logical_not()` operator instead."
             )
-    return _binary(_e.sub, input, other if alpha == 1 else mul(other, alpha))
+
+
+def _scaled(name: str, input: Any, other: Any, alpha: Any) -> Any:
+    """alpha * other, in the dtype that the result with ``input`` will have."""
+    factor = as_number(alpha.item() if isinstance(alpha, TensorBase) and alpha._spec.ndim == 0 else alpha)  # type: ignore[attr-defined]
+    if factor is None:
+        raise TypeError(f"{name}(): argument 'alpha' must be Number, not {type(alpha).__name__}")
+    dtype = _result_type(name, input, other)
+    if isinstance(factor, builtins.bool) and not dtype.is_bool:
+        raise RuntimeError(f"{name}: Boolean alpha only supported for Boolean results, and this one is {dtype}")
+    if isinstance(factor, builtins.float) and not dtype.is_floating_point:
+        raise RuntimeError(f"{name}: For integral input tensors, argument alpha must not be a floating point number.")
+    if dtype.is_bool:
+        return mul(as_operand(other, dtype), builtins.bool(factor))
+    number = as_number(other)
+    return mul(as_operand(other, dtype), factor) if number is None else factor * number
 
 
 def mul(input: Any, other: Any) -> Tensor:
     """input * other."""
-    return _binary(_e.mul, input, other)
+    return binary(_e.mul, input, other)
 
 
 def div(input: Any, other: Any) -> Tensor:
@@ -93,18 +156,20 @@ def div(input: Any, other: Any) -> Tensor:
     >>> ng.div(ng.tensor([1, 2]), 2)
     tensor([0.5000, 1.0000])
     """
-    dtype = _float_result(input, other)
+    if isinstance(input, TensorBase) and input._spec.dtype.is_floating_point:
+        return binary(_e.div, input, other)
+    dtype = _float_result("div", input, other)
     return _e.div(as_operand(input, dtype), as_operand(other, dtype))  # type: ignore[no-any-return]
 
 
 def floor_divide(input: Any, other: Any) -> Tensor:
     """The floor of input / other."""
-    return _binary(_e.floor_divide, input, other)
+    return binary(_e.floor_divide, input, other)
 
 
 def remainder(input: Any, other: Any) -> Tensor:
     """input - other * floor(input / other)."""
-    return _binary(_e.remainder, input, other)
+    return binary(_e.remainder, input, other)
 
 
 def pow(input: Any, exponent: Any) -> Tensor:
@@ -119,50 +184,63 @@ def pow(input: Any, exponent: Any) -> Tensor:
     >>> ng.pow(ng.tensor([2.0, 3.0]), 3)
     tensor([ 8., 27.])
     """
-    if isinstance(exponent, (builtins.int, builtins.float)) and isinstance(input, TensorBase):
-        if exponent == 2:
+    kind = exponent.__class__
+    is_tensor = isinstance(input, TensorBase)
+    if is_tensor and (kind is int or kind is float) and input._spec.dtype.is_floating_point:
+        number, dtype = exponent, input._spec.dtype
+    else:
+        number, dtype = as_number(exponent), _checked_power(input, exponent)
+    if is_tensor and number is not None:
+        input = cast(input, dtype)
+        if number == 2 and not dtype.is_bool:
             return _e.square(input)  # type: ignore[no-any-return]
-        if exponent == 3:
+        if number == 3 and not dtype.is_bool:
             return _e.cube(input)  # type: ignore[no-any-return]
-        if exponent == 0.5 and input._spec.dtype.is_floating_point:
+        if number == 0.5 and dtype.is_floating_point:
             return _e.sqrt(input)  # type: ignore[no-any-return]
-        if exponent == -1 and input._spec.dtype.is_floating_point:
+        if number == -1 and dtype.is_floating_point:
             return _e.reciprocal(input)  # type: ignore[no-any-return]
-        if exponent < 0 and result_type(input, exponent).category == 1:
-            raise RuntimeError("Integers to negative integer powers are not allowed; convert the base with .float()")
-    return _binary(_e.pow, input, exponent)
+    if dtype.is_bool:
+        base, power = as_operand(input, dtypes.bool_), as_operand(exponent, dtypes.bool_)
+        return _e.bitwise_or(base, _e.logical_not(power))  # type: ignore[no-any-return]
+    return binary(_e.pow, input, exponent)
+
+
+def _checked_power(base: Any, exponent: Any) -> Dtype:
+    """The dtype of a power, whose exponent may be a number."""
+    is_tensor = isinstance(base, TensorBase)
+    dtype = joint_dtype("pow", base, exponent) if is_tensor else _result_type("pow", base, exponent)  # type: ignore[arg-type]
+    number = as_number(exponent)
+    if number is not None and number < 0 and dtype.category == 1:
+        raise RuntimeError("Integers to negative integer powers are not allowed; convert the base with .float()")
+    return dtype
 
 
 def maximum(input: Any, other: Any) -> Tensor:
     """The larger of two, elementwise; NaN if either is."""
-    return _binary(_e.maximum, input, other)
+    return binary(_e.maximum, input, other)
 
 
 def minimum(input: Any, other: Any) -> Tensor:
     """The smaller of two, elementwise; NaN if either is."""
-    return _binary(_e.minimum, input, other)
-
-
-def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
-    """input, at least min and at most max.
-
-    Raises
-    ------
-    RuntimeError
-        Neither bound is given.
-    """
-    if min is None and max is None:
-        raise RuntimeError("clamp: At least one of 'min' or 'max' must not be None")
-    if min is not None:
-        input = _binary(_e.clamp_min, input, min)
-    if max is not None:
-        input = _binary(_e.clamp_max, input, max)
-    return input
+    return binary(_e.minimum, input, other)
 
 
 def leaky_relu(input: Tensor, slope: Any) -> Tensor:
     """input where it is positive, else slope * input."""
-    return _binary(_e.leaky_relu, input, slope)
+    return _activation(_e.leaky_relu, input, slope)
+
+
+def elu(input: Tensor, alpha: Any) -> Tensor:
+    """input where it is positive, else alpha * (exp(input) - 1)."""
+    return _activation(_e.elu, input, alpha)
+
+
+def _activation(op: Any, input: Tensor, number: Any) -> Tensor:
+    dtype = check_tensor(op.name, "input", input)._spec.dtype
+    if not dtype.is_floating_point:
+        raise DtypeError(f"\"{op.name}\" not implemented for '{dtype.torch_name}'; convert with .float() first")
+    return binary(op, input, number)
 
 
 def where(condition: Tensor, input: Any, other: Any) -> Tensor:
@@ -172,13 +250,17 @@ def where(condition: Tensor, input: Any, other: Any) -> Tensor:
         raise RuntimeError(
             f"where expected condition to be a boolean tensor, but got a tensor with dtype {condition.dtype}"
         )
-    dtype = result_type(input, other)
-    return _e.where(condition, as_operand(input, dtype), as_operand(other, dtype))  # type: ignore[no-any-return]
+    dtype = _result_type("where", input, other)
+    return _e.where(condition, as_element("where", input, dtype), as_element("where", other, dtype))  # type: ignore[no-any-return]
 
 
 def _unary(op: Any, doc: str, floating: builtins.bool = False) -> Callable[[Tensor], Tensor]:
     def function(input: Tensor) -> Tensor:
-        return _unary_float(op, input) if floating else op(check_tensor(op.name, "input", input))
+        if not isinstance(input, TensorBase):
+            check_tensor(op.name, "input", input)
+        if floating and not input._spec.dtype.is_floating_point:
+            input = cast(input, dtypes.get_default_dtype())
+        return registry.dispatch(op, (input,), op.defaults)  # type: ignore[no-any-return]
 
     function.__name__ = function.__qualname__ = op.name
     function.__doc__ = doc
@@ -199,10 +281,7 @@ def _rounding(op: Any, doc: str) -> Callable[[Tensor], Tensor]:
 
 neg = _unary(_e.neg, "-input.")
 abs = _unary(_e.absolute, "Absolute value.")
-sign = _unary(_e.sign, "-1, 0 or 1.")
-square = _unary(_e.square, "input * input.")
 relu = _unary(_e.relu, "max(0, input).")
-clone = _unary(_e.clone, "A copy; gradients flow through it.")
 isnan = _unary(_e.isnan, "True where input is NaN.")
 logical_not = _unary(_e.logical_not, "True where input is 0.")
 reciprocal = _unary(_e.reciprocal, "1 / input.", floating=True)
@@ -217,13 +296,45 @@ cos = _unary(_e.cos, "Cosine.", floating=True)
 erf = _unary(_e.erf, "Error function.", floating=True)
 tanh = _unary(_e.tanh, "Hyperbolic tangent.", floating=True)
 sigmoid = _unary(_e.sigmoid, "1 / (1 + exp(-input)).", floating=True)
-silu = _unary(_e.silu, "input * sigmoid(input).", floating=True)
-softplus = _unary(_e.softplus, "log(1 + exp(input)).", floating=True)
+silu = _unary(_e.silu, "input * sigmoid(input).")
+log_sigmoid = _unary(_e.log_sigmoid, "log(sigmoid(input)).", floating=True)
+softplus = _unary(_e.softplus, "log(1 + exp(input)).")
 floor = _rounding(_e.floor, "Largest integer not above input.")
 ceil = _rounding(_e.ceil, "Smallest integer not below input.")
 trunc = _rounding(_e.trunc, "The integer part of input.")
-round = _rounding(_e.round, "Nearest integer, halves to even.")
+_sign, _square = _unary(_e.sign, ""), _unary(_e.square, "")
+_round = _rounding(_e.round, "")
 isfinite = _unary(_e.isfinite, "True where input is neither NaN nor infinite.", floating=True)
+
+
+def sign(input: Tensor) -> Tensor:
+    """-1, 0 or 1; of bools themselves."""
+    is_bool = check_tensor("sign", "input", input)._spec.dtype.is_bool
+    return _e.clone(input) if is_bool else _sign(input)
+
+
+def square(input: Tensor) -> Tensor:
+    """input * input; of bools in int64."""
+    is_bool = check_tensor("square", "input", input)._spec.dtype.is_bool
+    return _square(cast(input, dtypes.int64) if is_bool else input)
+
+
+def round(input: Tensor, *, decimals: int = 0) -> Tensor:
+    """The nearest integer, halves to even; or the nearest number of so many decimals, negative ones before the point.
+
+    >>> import numgrad as ng
+    >>> ng.round(ng.tensor([0.126, 7.5]), decimals=2)
+    tensor([0.1300, 7.5000])
+    """
+    places = as_int("round", "decimals", decimals)
+    if not places:
+        return _round(input)
+    if not check_tensor("round", "input", input)._spec.dtype.is_floating_point:
+        raise DtypeError(
+            f"round: decimals is {places} for {input.dtype}, expected floating point; convert with .float()"
+        )
+    power = 10.0 ** builtins.abs(places) if builtins.abs(places) <= 308 else math.inf
+    return div(_e.round(mul(input, power)), power) if places > 0 else mul(_e.round(div(input, power)), power)
 
 
 def gelu(input: Tensor, approximate: str = "none") -> Tensor:
@@ -236,35 +347,7 @@ def gelu(input: Tensor, approximate: str = "none") -> Tensor:
     """
     if approximate not in ("none", "tanh"):
         raise RuntimeError(f"gelu: approximate is {approximate!r}, expected 'none' or 'tanh'")
-    return _unary_float(_e.gelu if approximate == "none" else _e.gelu_tanh, input)
-
-
-def _compare(op: Any, symbol: str) -> Callable[[Any, Any], Tensor]:
-    def function(input: Any, other: Any) -> Tensor:
-        return _binary(op, input, other)
-
-    function.__name__ = function.__qualname__ = op.name
-    function.__doc__ = f"input {symbol} other, elementwise."
-    return function
-
-
-eq, ne = _compare(_e.eq, "=="), _compare(_e.ne, "!=")
-lt, le = _compare(_e.lt, "<"), _compare(_e.le, "<=")
-gt, ge = _compare(_e.gt, ">"), _compare(_e.ge, ">=")
-bitwise_and, bitwise_or = _compare(_e.bitwise_and, "&"), _compare(_e.bitwise_or, "|")
-bitwise_xor = _compare(_e.bitwise_xor, "^")
-
-
-def equal(input: Tensor, other: Tensor) -> builtins.bool:
-    """Whether two tensors have the same shape and the same elements."""
-    return input.shape == other.shape and builtins.bool(eq(input, other).all())
-
-
-def allclose(
-    input: Tensor, other: Tensor, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: builtins.bool = False
-) -> builtins.bool:
-    """Whether abs(input - other) <= atol + rtol * abs(other) everywhere."""
-    return builtins.bool(np.allclose(input.detach().numpy(), other.detach().numpy(), rtol, atol, equal_nan))
+    return (_e.gelu if approximate == "none" else _e.gelu_tanh)(check_tensor("gelu", "input", input))  # type: ignore[no-any-return]
 
 
 # ---- in place ---------------------------------------------------------------------------------------------------
@@ -273,46 +356,69 @@ def allclose(
 def in_place(name: str, target: Tensor, *others: Any) -> Tensor:
     """Apply an elementwise op and write its result over ``target``.
 
+    It is computed in the dtype to which all are promoted, which has to be of the target's category or a lower one.
+
     Raises
     ------
     RuntimeError
         The change would make a gradient wrong: the target is a leaf that requires one, or a view that is part of a
         graph; or the result does not fit the target's dtype or shape. Nothing has been changed then.
     """
-    _check_result(name, target, *others)
     op: Any = find(name)
-    if len(others) == 1:
-        return change_in_place(op.in_place, target, apart(target, as_operand(others[0], target._spec.dtype)))  # type: ignore[no-any-return]
-    operands = [as_operand(other, target._spec.dtype) for other in others]
-    return change_in_place(op.in_place, target, *[apart(target, operand) for operand in operands])  # type: ignore[no-any-return]
-
-
-def _check_result(name: str, target: Tensor, *others: Any) -> None:
     dtype = target._spec.dtype
-    category = dtype.category
-    for other in others:
-        if other.__class__ is int and category >= (2 if name == "div" else 1):
-            continue
-        found = result_type(target, other)
-        if found.category > dtype.category or (name == "div" and not dtype.is_floating_point):
-            raise RuntimeError(
-                f"{name}_: result type {(found if name != 'div' else dtypes.get_default_dtype()).torch_name} can't be cast to "
-                f"the desired output type {dtype.torch_name}"
+    is_alike = len(others) == 1 and isinstance(others[0], TensorBase) and others[0]._spec.dtype is dtype
+    if is_alike and dtype.is_floating_point and op.differentiable and op.result == "same" and op.in_place is not None:
+        return change_in_place(op.in_place, target, apart(target, others[0]))  # type: ignore[no-any-return]
+    common = joint_dtype(f"{name}_", target, *others)
+    if op.accepts == "f" and not common.is_floating_point:
+        common = dtypes.get_default_dtype()
+    if op.result == "same":  # a comparison's is 1 or 0 in any dtype, and flat
+        check_result(f"{name}_", target, common)
+        if not op.differentiable and modes.grad_enabled and target.requires_grad:
+            raise GradError(
+                f"derivative for {name}_ is not implemented; do it in no_grad(), or on a detach() of the tensor"
             )
+    if common is not dtype or op.in_place is None:
+        operands = [as_input(op, place, other, common) for place, other in enumerate(others, 1)]
+        return assign(f"{name}_", target, op(cast(target, common), *operands))
+    operands = [apart(target, as_input(op, place, other, dtype)) for place, other in enumerate(others, 1)]
+    return change_in_place(op.in_place, target, *operands)  # type: ignore[no-any-return]
 
 
-def clamp_(target: Tensor, min: Any = None, max: Any = None) -> Tensor:
-    """`clamp` in place."""
-    bounds = {name: bound for name, bound in (("clamp_min", min), ("clamp_max", max)) if bound is not None}
-    if not bounds:
-        raise RuntimeError("clamp_: At least one of 'min' or 'max' must not be None")
-    _check_result("clamp", target, *bounds.values())
-    for bound in bounds.values():  # all that can be refused is refused before the first of two changes
-        if isinstance(bound, TensorBase):
-            ops.view.expand(bound, size=tuple(target._spec.shape))
-    for name, bound in bounds.items():
-        in_place(name, target, bound)
-    return target
+def check_result(name: str, target: Tensor, result: Dtype) -> None:
+    """Refuse to write a result into a tensor whose dtype is of a lower category."""
+    dtype = target._spec.dtype
+    if result.category > dtype.category:
+        raise RuntimeError(
+            f"{name}: result type {result.torch_name} can't be cast to the desired output type {dtype.torch_name}"
+        )
+
+
+def add_(target: Tensor, other: Any, alpha: Any = 1) -> Tensor:
+    """target += alpha * other."""
+    whole = alpha.__class__ is int and alpha == 1
+    return in_place("add", target, other if whole else _scaled("add_", target, other, alpha))
+
+
+def sub_(target: Tensor, other: Any, alpha: Any = 1) -> Tensor:
+    """target -= alpha * other."""
+    _refuse_bools(target, other)
+    whole = alpha.__class__ is int and alpha == 1
+    return in_place("sub", target, other if whole else _scaled("sub_", target, other, alpha))
+
+
+def rounded_(name: str, target: Tensor) -> Tensor:
+    """A rounding in place; integers are what they are, and are changed to that."""
+    return assign(f"{name}_", target, target) if target._spec.dtype.category == 1 else in_place(name, target)
+
+
+def pow_(target: Tensor, exponent: Any) -> Tensor:
+    """target **= exponent."""
+    dtype = _checked_power(target, exponent)
+    check_result("pow_", target, dtype)
+    if dtype.is_bool:
+        return assign("pow_", target, pow(target, exponent))
+    return in_place("pow", target, exponent)
 
 
 def fill_(target: Tensor, value: Any) -> Tensor:
@@ -328,13 +434,16 @@ def fill_(target: Tensor, value: Any) -> Tensor:
         sizes = tuple(1 if twice else n for twice, n in zip(repeated, spec.shape, strict=True))
         fill_(ops.view.slice_(target, starts=(0,) * spec.ndim, steps=(1,) * spec.ndim, sizes=sizes), value)
         return target
-    return copy_(target, as_operand(value, spec.dtype))
+    return copy_(target, as_element("fill_", value, spec.dtype))
 
 
 def apart(target: Tensor, other: Tensor) -> Tensor:
     """``other``, or a copy if it is another view of the target's memory, which would be read while it is written."""
+    one, two = target._storage, other._storage
+    if one is not two and (one._owner is two._owner is None or one.root is not two.root):
+        return other
     same = other._address == target._address and other._spec is target._spec
-    return other if other._storage is not target._storage or same else clone(other)
+    return other if same else _e.clone(other)
 
 
 def check_writable(name: str, target: Tensor) -> None:
@@ -353,14 +462,14 @@ def assign(name: str, target: Tensor, result: Tensor) -> Tensor:
         raise RuntimeError(
             f"{name}: output with shape {list(target.shape)} doesn't match the broadcast shape {list(result.shape)}"
         )
-    if result._spec.dtype.category > target._spec.dtype.category:
-        raise RuntimeError(
-            f"{name}: result type {result.dtype.torch_name} can't be cast to the desired output type {target.dtype.torch_name}"
-        )
+    check_result(name, target, result._spec.dtype)
     return copy_(target, result)
 
 
 def copy_(target: Tensor, src: Any) -> Tensor:
     """Copy ``src``, broadcast and converted, into ``target``'s memory."""
-    check_tensor("copy_", "src", src)
+    if not isinstance(src, TensorBase):
+        if as_number(src) is not None:
+            return fill_(target, src)
+        check_tensor("copy_", "src", src)
     return change_in_place(ops.creation.copy_, target, apart(target, src))  # type: ignore[no-any-return]

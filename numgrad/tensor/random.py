@@ -7,6 +7,7 @@ torch's numbers for the same seed.
 from __future__ import annotations
 
 import os
+import warnings
 from typing import Any
 
 import numpy as np
@@ -14,8 +15,10 @@ import numpy as np
 from numgrad import dtypes, ops, registry
 from numgrad.dtypes import dtype as Dtype
 from numgrad.engine.tape import TensorBase, modes
+from numgrad.errors import DtypeError
 from numgrad.tensor import creation
 from numgrad.tensor import functional as F
+from numgrad.tensor.arguments import as_int
 from numgrad.tensor.tensor import Tensor
 
 
@@ -34,15 +37,19 @@ class Generator:
         self.manual_seed(0)
 
     def manual_seed(self, seed: int) -> Generator:
-        """Start anew from a seed.
+        """Start anew from a seed, an int of 64 bits; negative ones count from the end.
 
         Raises
         ------
         TypeError
             The seed is no int.
+        ValueError
+            It has more than 64 bits.
         """
         if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)):
             raise TypeError(f"manual_seed expected a long, but got {type(seed).__name__}")
+        if not -(1 << 63) <= seed < 1 << 64:
+            raise ValueError(f"manual_seed: seed is {seed}, expected an int of 64 bits: from -2**63 to 2**64 - 1")
         wrapped = (int(seed) + (1 << 63)) % (1 << 64) - (1 << 63)
         self._state._array()[...] = (wrapped, 0)
         return self
@@ -54,8 +61,8 @@ class Generator:
         return seed
 
     def initial_seed(self) -> int:
-        """The seed that the stream started from."""
-        return int(self._state._array()[0])
+        """The seed that the stream started from; of a negative one what it is modulo 2**64, as in torch."""
+        return int(self._state._array()[0]) % (1 << 64)
 
     def get_state(self) -> Tensor:
         """A copy of the state, int64 (seed, counter)."""
@@ -63,6 +70,7 @@ class Generator:
 
     def set_state(self, state: Tensor) -> Generator:
         """Continue from a state that `get_state` gave."""
+        F.check_tensor("set_state", "new_state", state)
         if state.dtype is not dtypes.int64 or tuple(state.shape) != (2,):
             raise TypeError(f"set_state: got {list(state.shape)} of {state.dtype}, expected [2] of numgrad.int64")
         self._state._array()[...] = state._array()
@@ -106,8 +114,26 @@ def set_rng_state(state: Tensor) -> None:
     default_generator.set_state(state)
 
 
-def _state(generator: Generator | None) -> Tensor:
-    return (generator or default_generator)._state
+def _state(name: str, generator: Generator | None) -> Tensor:
+    if generator is None:
+        return default_generator._state
+    if not isinstance(generator, Generator):
+        raise TypeError(f"{name}(): argument 'generator' must be numgrad.Generator, not {type(generator).__name__}")
+    return generator._state
+
+
+def _float(name: str, argument: str, value: Any) -> float:
+    if isinstance(value, str) or not hasattr(value, "__float__"):
+        raise TypeError(f"{name}(): argument '{argument}' must be float, not {type(value).__name__}")
+    return float(value)
+
+
+def _floating(name: str, dtype: Dtype | None) -> Dtype:
+    """The dtype of numbers that are not integers."""
+    chosen = creation.chosen_dtype(name, dtype)
+    if not chosen.is_floating_point:
+        raise DtypeError(f"\"{name}\" not implemented for '{chosen.torch_name}'; pass dtype=numgrad.float32")
+    return chosen
 
 
 def rand(
@@ -120,7 +146,7 @@ def rand(
     (numgrad.Size([5, 5]), True)
     """
     shape = creation.checked_size("rand", size)
-    made = ops.random.uniform(_state(generator), size=shape, dtype=dtype or dtypes.get_default_dtype())
+    made = ops.random.uniform(_state("rand", generator), size=shape, dtype=_floating("rand", dtype))
     return creation.finished(made, requires_grad)
 
 
@@ -129,59 +155,118 @@ def randn(
 ) -> Tensor:
     """Numbers drawn from the standard normal distribution."""
     shape = creation.checked_size("randn", size)
-    made = ops.random.normal(_state(generator), size=shape, dtype=dtype or dtypes.get_default_dtype())
+    made = ops.random.normal(_state("randn", generator), size=shape, dtype=_floating("randn", dtype))
     return creation.finished(made, requires_grad)
 
 
 def randint(
-    low: int, high: Any = None, size: Any = None, *, generator: Generator | None = None, dtype: Dtype | None = None
+    low: Any = None,
+    high: Any = None,
+    size: Any = None,
+    *,
+    generator: Generator | None = None,
+    dtype: Dtype | None = None,
 ) -> Tensor:
-    """Integers drawn evenly from low (0 if it is left out) to high - 1.
+    """Integers drawn evenly from low (0 if it is left out) to high - 1, of int64 or another dtype.
 
     Raises
     ------
     RuntimeError
-        There is no such integer.
+        There is no such integer, or the dtype does not have it.
+    TypeError
+        An end is no int, or the size no tuple.
+
+    >>> import numgrad as ng
+    >>> drawn = ng.randint(3, (100,))
+    >>> drawn.min().item() >= 0, drawn.max().item() < 3
+    (True, True)
     """
-    if size is None:  # randint(high, size)
+    if size is None and isinstance(high, (tuple, list)):  # randint(high, size)
         low, high, size = 0, low, high
-    if low >= high:
-        raise RuntimeError(f"random_ expects 'from' to be less than 'to', but got from={low} >= to={high}")
-    chosen = dtype or dtypes.int64
+    elif high is None:  # randint(high, size=size)
+        low, high = 0, low
+    if not isinstance(size, (tuple, list)):
+        raise TypeError(f"randint(): argument 'size' must be tuple of ints, not {type(size).__name__}")
+    chosen = creation.chosen_dtype("randint", dtype, dtypes.int64)
+    first, end = as_int("randint", "low", 0 if low is None else low), as_int("randint", "high", high)
+    if chosen.is_bool and (first < 0 or end > 2):
+        raise RuntimeError(f"randint: {first} to {end - 1} is out of bounds for {chosen}, expected 0 to 1")
+    if chosen.is_floating_point:
+        exact = 1 << (24 if chosen is dtypes.float32 else 53)
+        if first < -exact or end - 1 > exact:
+            warnings.warn(
+                f"randint: {first} to {end - 1} is out of bounds [-{exact}, {exact}]: {chosen} does not have all integers beyond",
+                UserWarning,
+                stacklevel=2,
+            )
     drawn = chosen if chosen.category == 1 else dtypes.int64
-    made = ops.random.randint(
-        _state(generator), size=creation.checked_size("randint", (size,)), low=int(low), high=int(high), dtype=drawn
-    )
+    shape = creation.checked_size("randint", (size,))
+    made = ops.random.randint(_state("randint", generator), size=shape, low=first, high=end, dtype=drawn)
     return F.cast(made, chosen)
 
 
 def randperm(n: int, *, generator: Generator | None = None) -> Tensor:
-    """The integers from 0 to n - 1 in random order."""
-    if n < 0:
-        raise RuntimeError(f"randperm: n must be non-negative, got {n}")
-    return ops.random.randperm(_state(generator), n=n)  # type: ignore[no-any-return]
+    """The integers from 0 to n - 1 in random order.
+
+    Raises
+    ------
+    RuntimeError
+        n is negative.
+    TypeError
+        n is no int.
+    """
+    count = as_int("randperm", "n", n)
+    if count < 0:
+        raise RuntimeError(f"randperm: n must be non-negative, got {count}")
+    return ops.random.randperm(_state("randperm", generator), n=count)  # type: ignore[no-any-return]
 
 
 def bernoulli(input: Tensor, *, generator: Generator | None = None) -> Tensor:
-    """1 with the probability that the input gives, else 0."""
+    """1 with the probability that the input gives, else 0.
+
+    Raises
+    ------
+    RuntimeError
+        An element of the input is no probability: below 0, above 1, or NaN; or its dtype is not floating point.
+    """
     F.check_tensor("bernoulli", "input", input)
-    return ops.random.bernoulli(input.detach(), _state(generator))  # type: ignore[no-any-return]
+    return ops.random.bernoulli(input.detach(), _state("bernoulli", generator))  # type: ignore[no-any-return]
 
 
 def uniform_(target: Tensor, low: float, high: float) -> Tensor:
-    """Fill a tensor with numbers drawn evenly from [low, high)."""
+    """Fill a tensor with numbers drawn evenly from [low, high).
+
+    Raises
+    ------
+    RuntimeError
+        low is above high, or an end is not a finite number of the tensor's dtype, which is floating point.
+    """
     F.check_writable("uniform_", target)
+    low, high = _float("uniform_", "from", low), _float("uniform_", "to", high)
     if _takes_draws(target):
-        return ops.random.uniform_(target, _state(None), low=float(low), high=float(high))  # type: ignore[no-any-return]
-    return F.copy_(target, rand(target.shape, dtype=target.dtype) * (high - low) + low)
+        return ops.random.uniform_(target, default_generator._state, low=low, high=high)  # type: ignore[no-any-return]
+    drawn = ops.random.uniform(
+        default_generator._state, size=tuple(target.shape), low=low, high=high, dtype=target.dtype
+    )
+    return F.copy_(target, drawn)
 
 
 def normal_(target: Tensor, mean: float, std: float) -> Tensor:
-    """Fill a tensor with numbers drawn from a normal distribution."""
+    """Fill a tensor with numbers drawn from a normal distribution.
+
+    Raises
+    ------
+    RuntimeError
+        std is negative or NaN, or the tensor's dtype is not floating point.
+    """
     F.check_writable("normal_", target)
+    mean, std = _float("normal_", "mean", mean), _float("normal_", "std", std)
     if _takes_draws(target):
-        return ops.random.normal_(target, _state(None), mean=float(mean), std=float(std))  # type: ignore[no-any-return]
-    return F.copy_(target, randn(target.shape, dtype=target.dtype) * std + mean)
+        return ops.random.normal_(target, default_generator._state, mean=mean, std=std)  # type: ignore[no-any-return]
+    drawn = ops.random.normal(
+        default_generator._state, size=tuple(target.shape), mean=mean, std=std, dtype=target.dtype
+    )
+    return F.copy_(target, drawn)
 
 
 def _takes_draws(target: Tensor) -> bool:
@@ -191,11 +276,13 @@ def _takes_draws(target: Tensor) -> bool:
 
 def rand_like(input: Tensor, *, dtype: Dtype | None = None, requires_grad: bool = False) -> Tensor:
     """As `rand`, in the shape of a tensor."""
+    F.check_tensor("rand_like", "input", input)
     return rand(input.shape, dtype=dtype or input.dtype, requires_grad=requires_grad)
 
 
 def randn_like(input: Tensor, *, dtype: Dtype | None = None, requires_grad: bool = False) -> Tensor:
     """As `randn`, in the shape of a tensor."""
+    F.check_tensor("randn_like", "input", input)
     return randn(input.shape, dtype=dtype or input.dtype, requires_grad=requires_grad)
 
 
@@ -204,11 +291,12 @@ def dropout(input: Tensor, p: float = 0.5, training: bool = True) -> Tensor:
 
     Raises
     ------
-    ValueError
+    RuntimeError
         p is no probability.
     """
+    p = _float("dropout", "p", p)
     if not 0.0 <= p <= 1.0:
-        raise ValueError(f"dropout probability has to be between 0 and 1, but got {p}")
+        raise RuntimeError(f"dropout probability has to be between 0 and 1, but got {p}")
     if isinstance(input, TensorBase) and (not training or p == 0.0):
         return input
-    return ops.random.dropout(F.check_tensor("dropout", "input", input), _state(None), p=float(p))  # type: ignore[no-any-return]
+    return ops.random.dropout(F.check_tensor("dropout", "input", input), default_generator._state, p=p)  # type: ignore[no-any-return]

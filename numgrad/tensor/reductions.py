@@ -6,13 +6,16 @@ import builtins
 import math
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from numgrad import dtypes, ops
 from numgrad.dtypes import dtype as Dtype
 from numgrad.engine.tape import TensorBase
 from numgrad.layout import product
 from numgrad.tensor.arguments import cast, check_tensor, reduced_dims, wrap_dim
-from numgrad.tensor.pointwise import abs, clone, div, eq, maximum, minimum, sqrt, square, sub, where
-from numgrad.tensor.shaping import reshape
+from numgrad.tensor.comparison import eq, ne
+from numgrad.tensor.pointwise import abs, maximum, minimum, pow, sub, where
+from numgrad.tensor.shaping import clone, reshape
 
 if TYPE_CHECKING:
     from numgrad.tensor.tensor import Tensor
@@ -21,20 +24,26 @@ if TYPE_CHECKING:
 _r = ops.reduce
 
 
+def _converted(op: str, input: Tensor, dtype: Any) -> tuple[Tensor, Dtype]:
+    """The input in the dtype that a reduction is asked to have, and that dtype."""
+    chosen = dtypes.as_dtype(op, dtype)
+    return cast(check_tensor(op, "input", input), chosen), chosen
+
+
 def sum(input: Tensor, dim: Any = None, keepdim: builtins.bool = False, *, dtype: Dtype | None = None) -> Tensor:
-    """Sum of the elements, over all dimensions or those given; of integers in int64.
+    """Sum of the elements, over all dimensions or those given; of integers in int64, or in ``dtype``.
 
     >>> import numgrad as ng
     >>> ng.sum(ng.ones(2, 3), dim=1)
     tensor([3., 3.])
     """
-    check_tensor("sum", "input", input)
-    if dtype is not None:
-        input = cast(input, dtype)
-    return _r.sum_(input, dims=reduced_dims("sum", dim, input._spec.ndim), keepdim=keepdim)  # type: ignore[no-any-return]
+    if dtype is not None or not isinstance(input, TensorBase):
+        input, dtype = _converted("sum", input, dtype)
+    total = _r.sum_(input, dims=reduced_dims("sum", dim, input._spec.ndim, keepdim), keepdim=keepdim)
+    return total if dtype is None else cast(total, dtype)  # type: ignore[no-any-return]
 
 
-def mean(input: Tensor, dim: Any = None, keepdim: builtins.bool = False) -> Tensor:
+def mean(input: Tensor, dim: Any = None, keepdim: builtins.bool = False, *, dtype: Dtype | None = None) -> Tensor:
     """Mean of the elements, over all dimensions or those given.
 
     Raises
@@ -42,56 +51,193 @@ def mean(input: Tensor, dim: Any = None, keepdim: builtins.bool = False) -> Tens
     RuntimeError
         The dtype is not floating point.
     """
-    check_tensor("mean", "input", input)
-    return _r.mean(input, dims=reduced_dims("mean", dim, input._spec.ndim), keepdim=keepdim)  # type: ignore[no-any-return]
+    if dtype is not None or not isinstance(input, TensorBase):
+        input, _ = _converted("mean", input, dtype)
+    return _r.mean(input, dims=reduced_dims("mean", dim, input._spec.ndim, keepdim), keepdim=keepdim)  # type: ignore[no-any-return]
 
 
-def prod(input: Tensor, dim: int | None = None, keepdim: builtins.bool = False) -> Tensor:
-    """Product of the elements."""
-    return _r.prod(input, dims=reduced_dims("prod", dim, input._spec.ndim), keepdim=keepdim)  # type: ignore[no-any-return]
+def prod(
+    input: Tensor, dim: int | None = None, keepdim: builtins.bool = False, *, dtype: Dtype | None = None
+) -> Tensor:
+    """Product of the elements, over all dimensions or one; of integers in int64, or in ``dtype``."""
+    if dtype is not None:
+        input, dtype = _converted("prod", input, dtype)
+    ndim = check_tensor("prod", "input", input)._spec.ndim
+    product = _r.prod(input, dims=reduced_dims("prod", dim, ndim, keepdim), keepdim=keepdim)
+    return product if dtype is None else cast(product, dtype)  # type: ignore[no-any-return]
 
 
-def var(input: Tensor, dim: Any = None, keepdim: builtins.bool = False, *, correction: int = 1) -> Tensor:
-    """Variance: the squared distances from the mean, summed and divided by n - correction."""
-    dims = reduced_dims("var", dim, input._spec.ndim)
-    count = product([input._spec.shape[d] for d in dims])
-    centred = sub(input, mean(input, dims, keepdim=True)) if dims else sub(input, input)
-    total = _r.sum_(square(centred), dims=dims, keepdim=keepdim)
-    return div(total, float(builtins.max(count - correction, 0)))
+def var(
+    input: Tensor,
+    dim: Any = None,
+    unbiased: builtins.bool | None = None,
+    keepdim: builtins.bool = False,
+    *,
+    correction: float | None = None,
+) -> Tensor:
+    """Variance: the squared distances from the mean, summed and divided by n - correction, which is 1 if it is left out.
 
-
-def std(input: Tensor, dim: Any = None, keepdim: builtins.bool = False, *, correction: int = 1) -> Tensor:
-    """Standard deviation: the square root of `var`."""
-    return sqrt(var(input, dim, keepdim, correction=correction))
-
-
-def norm(input: Tensor, p: float = 2) -> Tensor:
-    """The p-norm of all elements.
+    ``unbiased``, which may also be the only argument, is the older way to say correction 1 (True) or 0 (False).
 
     Raises
     ------
-    ValueError
-        p is not 1, 2 or inf.
+    TypeError
+        Both are given, or something else than a bool as ``unbiased`` or ``keepdim``.
+    RuntimeError
+        The dtype is not floating point.
+
+    >>> import numgrad as ng
+    >>> x = ng.tensor([1.0, 3.0])
+    >>> ng.var(x), ng.var(x, 0, False), ng.var(x, False), ng.var(x, correction=0)
+    (tensor(2.), tensor(1.), tensor(1.), tensor(1.))
     """
-    if p == 2:
-        total = sum(square(input))
-        is_zero = eq(total, 0)  # where the root has no slope; the norm's subgradient there is 0
-        return where(is_zero, total, sqrt(where(is_zero, 1.0, total)))
+    dim, keepdim, correction = _variance_arguments("var", dim, unbiased, keepdim, correction)
+    centred, dims, divisor = _deviations("var", input, dim, correction)
+    return _r.squares(centred, dims=dims, keepdim=keepdim, divisor=divisor)  # type: ignore[no-any-return]
+
+
+def std(
+    input: Tensor,
+    dim: Any = None,
+    unbiased: builtins.bool | None = None,
+    keepdim: builtins.bool = False,
+    *,
+    correction: float | None = None,
+) -> Tensor:
+    """Standard deviation: the square root of `var`, which has the same arguments. Where it is 0, so is its slope."""
+    dim, keepdim, correction = _variance_arguments("std", dim, unbiased, keepdim, correction)
+    centred, dims, divisor = _deviations("std", input, dim, correction)
+    return _r.norm(centred, dims=dims, keepdim=keepdim, divisor=divisor)  # type: ignore[no-any-return]
+
+
+def _variance_arguments(
+    op: str, dim: Any, unbiased: Any, keepdim: Any, correction: Any
+) -> tuple[Any, builtins.bool, float]:
+    """Dimensions, keepdim and correction of both forms: (dim, unbiased, keepdim), or (unbiased), or by keywords."""
+    if isinstance(dim, builtins.bool):
+        if unbiased is not None or keepdim is not False or correction is not None:
+            raise TypeError(
+                f"{op}(): got {dim} as 'dim', which is 'unbiased' if it is the only argument; expected (dim, unbiased, "
+                "keepdim) or (dim, correction=..., keepdim=...)"
+            )
+        dim, unbiased = None, dim
+    for name, value in (("unbiased", False if unbiased is None else unbiased), ("keepdim", keepdim)):
+        if not isinstance(value, builtins.bool):
+            raise TypeError(
+                f"{op}(): argument '{name}' must be bool, not {type(value).__name__}; the order is (dim, unbiased, keepdim), "
+                "and a number is given as correction="
+            )
+    if unbiased is not None and correction is not None:
+        raise TypeError(f"{op}(): got both 'unbiased' and 'correction', which say the same")
+    if correction is None:
+        return dim, keepdim, 0 if unbiased is False else 1
+    if isinstance(correction, TensorBase) or not isinstance(correction, (builtins.int, float, np.number)):
+        raise TypeError(f"{op}(): argument 'correction' must be Number, not {type(correction).__name__}")
+    return dim, keepdim, float(correction)
+
+
+def _deviations(op: str, input: Tensor, dim: Any, correction: float) -> tuple[Tensor, tuple[int, ...], float]:
+    """The distances from the mean, the dimensions, and what the sum of squares is divided by."""
+    if not check_tensor(op, "input", input)._spec.dtype.is_floating_point:
+        raise RuntimeError(
+            f"{op}: std and var only support floating point and complex dtypes; convert with .float() first"
+        )
+    dims = reduced_dims(op, dim, input._spec.ndim)
+    count = product([input._spec.shape[d] for d in dims])
+    centred = sub(input, mean(input, dims, keepdim=True)) if dims else sub(input, input)
+    return centred, dims, float(builtins.max(count - correction, 0))
+
+
+def norm(
+    input: Tensor,
+    p: float | str | None = "fro",
+    dim: Any = None,
+    keepdim: builtins.bool = False,
+    *,
+    dtype: Dtype | None = None,
+) -> Tensor:
+    """The p-norm over all dimensions or those given: sum(abs(input) ** p) ** (1 / p), 'fro' and None being 2.
+
+    Where the 2-norm is 0, so are its derivatives of every order.
+    For inf and -inf it is the largest and the smallest absolute value, for 0 the number of elements that are not 0.
+
+    Raises
+    ------
+    RuntimeError
+        p is another word, the dtype is not floating point, or there is nothing of which to take the extreme.
+    NotImplementedError
+        p is 'nuc'.
+
+    >>> import numgrad as ng
+    >>> x = ng.tensor([[3.0, -4.0], [0.0, 1.0]])
+    >>> ng.norm(x, 1), ng.norm(x, 2, 1), ng.norm(x, float("inf"), dim=0, keepdim=True)
+    (tensor(8.), tensor([5., 1.]), tensor([[3., 4.]]))
+    """
+    check_tensor("norm", "input", input)
+    if isinstance(p, str):
+        if p == "nuc":
+            raise NotImplementedError(
+                "norm: p is 'nuc', the sum of the singular values, which numgrad does not compute"
+            )
+        if p != "fro":
+            raise RuntimeError(f"only valid string values are 'fro' and 'nuc', found {p}")
+        p = 2
+    p = 2 if p is None else p
+    if not isinstance(p, (builtins.int, float, np.number)):
+        raise TypeError(f"norm(): argument 'p' must be a number, 'fro' or None, not {type(p).__name__}")
+    if not isinstance(keepdim, builtins.bool):
+        raise TypeError(f"norm(): argument 'keepdim' must be bool, not {type(keepdim).__name__}")
+    if not input._spec.dtype.is_floating_point:
+        raise RuntimeError(
+            "linalg.vector_norm: Expected a floating point or complex tensor as input. Got "
+            f"{input._spec.dtype.torch_name}; convert with .float() first"
+        )
+    input = input if dtype is None else cast(input, dtype)
+    spec = input._spec
+    dims = reduced_dims("norm", dim, spec.ndim)
     if p == 1:
-        return sum(abs(input))
-    if p == math.inf:
-        return amax(abs(input))
-    raise ValueError(f"norm: p is {p}, expected 1, 2 or inf")
+        return _r.sum_(abs(input), dims=dims, keepdim=keepdim)  # type: ignore[no-any-return]
+    if (p < 0 or p == math.inf) and 0 in [spec.shape[d] for d in dims]:
+        raise RuntimeError(
+            f"linalg.vector_norm cannot compute the {p} norm on an empty tensor because the operation does not have an identity"
+        )
+    if math.isinf(p):
+        return (_r.amax if p > 0 else _r.amin)(abs(input), dims=dims, keepdim=keepdim, nans=True)  # type: ignore[no-any-return]
+    if p == 0:
+        return _r.sum_(cast(ne(input, 0), spec.dtype), dims=dims, keepdim=keepdim)  # type: ignore[no-any-return]
+    if p == 2:
+        return _r.norm(input, dims=dims, keepdim=keepdim)  # type: ignore[no-any-return]
+    total = _r.sum_(_power(input, float(p)), dims=dims, keepdim=keepdim)
+    is_zero = eq(total, 0)  # where the root has no slope; the norm's subgradient there is 0
+    return where(is_zero, total, pow(where(is_zero, 1.0, total), 1.0 / p))
+
+
+def _power(input: Tensor, p: float) -> Tensor:
+    """abs(input) ** p, whose derivatives at 0 are 0."""
+    is_zero = eq(input, 0)
+    return where(is_zero, math.inf if p < 0 else 0.0, pow(where(is_zero, 1.0, abs(input)), p))
+
+
+def _extremum(op: Any, input: Tensor, dim: Any, keepdim: builtins.bool) -> Tensor:
+    dims = reduced_dims(op.name, dim, check_tensor(op.name, "input", input)._spec.ndim, keepdim)
+    if dim is None or (isinstance(dim, (tuple, list)) and not dim):
+        _refuse_nothing(op.name, input, RuntimeError)
+    return op(input, dims=dims, keepdim=keepdim)  # type: ignore[no-any-return]
+
+
+def _refuse_nothing(name: str, input: Tensor, error: type[Exception]) -> None:
+    if input._spec.numel == 0:
+        raise error(f"{name}(): Expected reduction dim to be specified for input.numel() == 0. Specify it with 'dim'.")
 
 
 def amax(input: Tensor, dim: Any = None, keepdim: builtins.bool = False) -> Tensor:
     """The largest element over the given dimensions."""
-    return _r.amax(input, dims=reduced_dims("amax", dim, input._spec.ndim), keepdim=keepdim)  # type: ignore[no-any-return]
+    return _extremum(_r.amax, input, dim, keepdim)
 
 
 def amin(input: Tensor, dim: Any = None, keepdim: builtins.bool = False) -> Tensor:
     """The smallest element over the given dimensions."""
-    return _r.amin(input, dims=reduced_dims("amin", dim, input._spec.ndim), keepdim=keepdim)  # type: ignore[no-any-return]
+    return _extremum(_r.amin, input, dim, keepdim)
 
 
 class _ValuesIndices(tuple["Tensor", "Tensor"]):
@@ -113,35 +259,39 @@ class _ValuesIndices(tuple["Tensor", "Tensor"]):
 
 def _max_or_min(input: Tensor, dim: Any, keepdim: builtins.bool, name: str, whole: Any, along: Any) -> Any:
     check_tensor(name, "input", input)
-    if dim is None:
-        if input._spec.numel == 0:
-            raise RuntimeError(f"{name}(): Expected reduction dim to be specified for input.numel() == 0.")
-        return whole(input)
     if isinstance(dim, TensorBase):
+        if keepdim is not False:
+            raise TypeError(f"{name}(): argument 'keepdim' goes with a dim, and {name} of two tensors has none")
         return maximum(input, dim) if name == "max" else minimum(input, dim)
+    reduced_dims(name, None, 0, keepdim)
+    if dim is None:
+        _refuse_nothing(name, input, RuntimeError)
+        return whole(input, dims=tuple(range(input._spec.ndim)), nans=True)
+    axis = wrap_dim(name, dim, input._spec.ndim)
     if input._spec.ndim == 0:
         return _ValuesIndices((clone(input), cast(ops.creation.zeros_like(input), dtypes.int64)))
-    return _ValuesIndices(along(input, dim=wrap_dim(name, dim, input._spec.ndim), keepdim=keepdim))
+    return _ValuesIndices(along(input, dim=axis, keepdim=keepdim))
 
 
 def max(input: Tensor, dim: Any = None, keepdim: builtins.bool = False) -> Any:
     """The largest element; along ``dim`` a pair (values, indices)."""
-    return _max_or_min(input, dim, keepdim, "max", amax, _r.max_dim)
+    return _max_or_min(input, dim, keepdim, "max", _r.amax, _r.max_dim)
 
 
 def min(input: Tensor, dim: Any = None, keepdim: builtins.bool = False) -> Any:
     """The smallest element; along ``dim`` a pair (values, indices)."""
-    return _max_or_min(input, dim, keepdim, "min", amin, _r.min_dim)
+    return _max_or_min(input, dim, keepdim, "min", _r.amin, _r.min_dim)
 
 
 def _arg(op: Any, input: Tensor, dim: int | None, keepdim: builtins.bool) -> Tensor:
-    check_tensor(op.name, "input", input)
-    if dim is None or input._spec.ndim == 0:
-        if input._spec.numel == 0:
-            raise IndexError(f"{op.name}(): Expected reduction dim to be specified for input.numel() == 0.")
+    ndim = check_tensor(op.name, "input", input)._spec.ndim
+    reduced_dims(op.name, None, ndim, keepdim)
+    axis = 0 if dim is None else wrap_dim(op.name, dim, ndim)
+    if dim is None or ndim == 0:
+        _refuse_nothing(op.name, input, IndexError)
         flat = op(reshape(input, -1), dim=0, keepdim=False)
-        return reshape(flat, (1,) * input._spec.ndim) if keepdim else flat
-    return op(input, dim=wrap_dim(op.name, dim, input._spec.ndim), keepdim=keepdim)  # type: ignore[no-any-return]
+        return reshape(flat, (1,) * ndim) if keepdim else flat
+    return op(input, dim=axis, keepdim=keepdim)  # type: ignore[no-any-return]
 
 
 def argmax(input: Tensor, dim: int | None = None, keepdim: builtins.bool = False) -> Tensor:
@@ -154,11 +304,20 @@ def argmin(input: Tensor, dim: int | None = None, keepdim: builtins.bool = False
     return _arg(_r.argmin, input, dim, keepdim)
 
 
+def _truth(op: Any, name: str, input: Tensor, dim: Any, keepdim: builtins.bool) -> Tensor:
+    ndim = check_tensor(name, "input", input)._spec.ndim
+    dims = reduced_dims(name, dim, ndim, keepdim, empty_means_all=False)
+    found = op(input, dims=dims, keepdim=keepdim)
+    return (
+        cast(found, dtypes.uint8) if input._spec.dtype is dtypes.uint8 else found
+    )  # as in torch, where masks were uint8
+
+
 def any(input: Tensor, dim: Any = None, keepdim: builtins.bool = False) -> Tensor:
-    """Whether any element is not 0."""
-    return _r.any_(input, dims=reduced_dims("any", dim, input._spec.ndim), keepdim=keepdim)  # type: ignore[no-any-return]
+    """Whether any element is not 0, over all dimensions or those given; of none, each element. uint8 of uint8."""
+    return _truth(_r.any_, "any", input, dim, keepdim)
 
 
 def all(input: Tensor, dim: Any = None, keepdim: builtins.bool = False) -> Tensor:
-    """Whether all elements are not 0."""
-    return _r.all_(input, dims=reduced_dims("all", dim, input._spec.ndim), keepdim=keepdim)  # type: ignore[no-any-return]
+    """Whether all elements are not 0, over all dimensions or those given; of none, each element. uint8 of uint8."""
+    return _truth(_r.all_, "all", input, dim, keepdim)

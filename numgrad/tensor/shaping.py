@@ -7,24 +7,46 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from numgrad import ops
-from numgrad.engine.tape import modes
+from numgrad.engine.tape import TensorBase, modes
 from numgrad.engine.views import MULTIPLE, fix
 from numgrad.errors import ShapeError
-from numgrad.layout import channels_last_strides, contiguous_strides, product
+from numgrad.layout import (
+    as_memory_format,
+    channels_last,
+    channels_last_strides,
+    contiguous_format,
+    contiguous_strides,
+    memory_format,
+    preserve_format,
+    product,
+)
 from numgrad.ops import view as view_ops
-from numgrad.tensor.arguments import cast, check_tensor, reduced_dims, result_type, size_of, wrap_dim
+from numgrad.tensor.arguments import as_int, cast, check_tensor, reduced_dims, result_type, size_of, wrap_dim
 
 if TYPE_CHECKING:
     from numgrad.tensor.tensor import Tensor
 
 
 def _filled_size(op: str, size: tuple[int, ...], numel: int) -> tuple[int, ...]:
-    """A shape with its one -1 replaced."""
+    """A shape with its one -1 replaced.
+
+    Raises
+    ------
+    RuntimeError
+        There are more of them, another extent is negative, or the rest does not tell what it stands for.
+    """
     if -1 not in size:
         return size
     known = product([extent for extent in size if extent != -1])
     if size.count(-1) > 1:
         raise RuntimeError(f"{op}: only one dimension can be inferred, got the shape {list(size)}")
+    if builtins.min(size) < -1:
+        return size  # which the op refuses
+    if known == 0 and numel == 0:
+        raise ShapeError(
+            f"{op}: cannot reshape tensor of 0 elements into shape {list(size)} because the unspecified dimension size -1 can "
+            "be any value and is ambiguous"
+        )
     if known == 0 or numel % known:
         raise ShapeError(f"shape '{list(size)}' is invalid for input of size {numel}")
     return tuple(numel // known if extent == -1 else extent for extent in size)
@@ -45,7 +67,10 @@ def reshape(input: Tensor, *shape: Any) -> Tensor:
     >>> ng.reshape(ng.arange(6), (2, -1)).shape
     numgrad.Size([2, 3])
     """
-    return own(view_ops.reshape(input, _filled_size("reshape", size_of("reshape", shape), input._spec.numel)), input)
+    size = size_of("reshape", shape)
+    if size and builtins.min(size) < 0:
+        size = _filled_size("reshape", size, input._spec.numel)
+    return own(view_ops.reshape(input, size), input)
 
 
 def own(result: Tensor, input: Tensor) -> Tensor:
@@ -78,14 +103,14 @@ def transpose(input: Tensor, dim0: int, dim1: int) -> Tensor:
     """Two dimensions exchanged."""
     ndim = input._spec.ndim
     first, second = wrap_dim("transpose", dim0, ndim), wrap_dim("transpose", dim1, ndim)
-    return ops.view.transpose(input, dim0=first, dim1=second) if ndim else input  # type: ignore[no-any-return]
+    return ops.view.transpose(input, dim0=first, dim1=second) if ndim else permute(input)  # type: ignore[no-any-return]
 
 
 def t(input: Tensor) -> Tensor:
     """The transpose of a matrix."""
     if input._spec.ndim > 2:
         raise RuntimeError(f"t() expects a tensor with <= 2 dimensions, but self is {input._spec.ndim}D")
-    return transpose(input, 0, 1) if input._spec.ndim == 2 else input
+    return transpose(input, 0, 1) if input._spec.ndim == 2 else permute(input, *range(input._spec.ndim))
 
 
 def expand(input: Tensor, *size: Any) -> Tensor:
@@ -98,15 +123,20 @@ def expand(input: Tensor, *size: Any) -> Tensor:
             f"expand: the number of sizes provided ({len(given)}) must be greater or equal to the number of dimensions in the "
             f"tensor ({len(shape)})"
         )
-    if -1 in given[:missing]:
-        raise ShapeError(f"expand: -1 is not allowed in a leading, non-existing dimension; sizes are {list(given)}")
+    if given and builtins.min(given) < 0:
+        for axis, extent in enumerate(given):
+            if extent < -1:
+                raise ShapeError(f"expand: invalid size {extent} at index {axis} of {list(given)}; -1 keeps an extent")
+        if -1 in given[:missing]:
+            raise ShapeError(f"expand: -1 is not allowed in a leading, non-existing dimension; sizes are {list(given)}")
     filled = [shape[axis - missing] if extent == -1 else extent for axis, extent in enumerate(given)]
     return ops.view.expand(input, size=tuple(filled))  # type: ignore[no-any-return]
 
 
 def squeeze(input: Tensor, dim: Any = None) -> Tensor:
     """Without the extents of 1, all or those given."""
-    return ops.view.squeeze(input, dims=reduced_dims("squeeze", dim, input._spec.ndim))  # type: ignore[no-any-return]
+    dims = reduced_dims("squeeze", dim, input._spec.ndim, empty_means_all=False)
+    return ops.view.squeeze(input, dims=dims)  # type: ignore[no-any-return]
 
 
 def unsqueeze(input: Tensor, dim: int) -> Tensor:
@@ -119,6 +149,7 @@ def narrow(input: Tensor, dim: int, start: int, length: int) -> Tensor:
     if input._spec.ndim == 0:
         raise RuntimeError("narrow() cannot be applied to a 0-dim tensor.")
     axis = wrap_dim("narrow", dim, input._spec.ndim)
+    start, length = as_int("narrow", "start", start), as_int("narrow", "length", length)
     extent = input._spec.shape[axis]
     if not -extent <= start <= extent:
         raise IndexError(f"narrow: start is {start}, expected in range of [{-extent}, {extent}]")
@@ -134,12 +165,16 @@ def split(input: Tensor, split_size: int | Sequence[int], dim: int = 0) -> tuple
     if input._spec.ndim == 0:
         raise RuntimeError("split expects at least a 1-dimensional tensor")
     extent = input._spec.shape[axis]
-    if isinstance(split_size, builtins.int):
-        if split_size <= 0:
+    if not isinstance(split_size, (tuple, list)):
+        split_size = as_int("split", "split_size", split_size)
+        if split_size < 0 or (split_size == 0 and extent):
             raise RuntimeError(f"split: split_size is {split_size}, expected a positive int")
+        split_size = split_size or 1  # of nothing, the only piece is nothing
         sizes = [builtins.min(split_size, extent - begin) for begin in range(0, builtins.max(extent, 1), split_size)]
     else:
-        sizes = list(split_size)
+        sizes = [as_int("split", "split_size", size) for size in split_size]
+        if sizes and builtins.min(sizes) < 0:
+            raise RuntimeError(f"split: the sizes {sizes} have a negative one, expected non-negative ones")
         if builtins.sum(sizes) != extent:
             raise RuntimeError(
                 f"split: the sizes {sizes} sum to {builtins.sum(sizes)}, expected {extent} (dimension {dim})"
@@ -183,7 +218,7 @@ def select(input: Tensor, dim: int, index: int) -> Tensor:
     """
     if input._spec.ndim == 0:
         raise IndexError("select() cannot be applied to a 0-dim tensor.")
-    axis = wrap_dim("select", dim, input._spec.ndim)
+    axis, index = wrap_dim("select", dim, input._spec.ndim), as_int("select", "index", index)
     extent = input._spec.shape[axis]
     if not -extent <= index < extent:
         raise IndexError(
@@ -194,6 +229,7 @@ def select(input: Tensor, dim: int, index: int) -> Tensor:
 
 def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
     """At most ``chunks`` pieces of equal size along a dimension; the last may be smaller."""
+    chunks = as_int("chunk", "chunks", chunks)
     if chunks <= 0:
         raise RuntimeError(f"chunk: chunks is {chunks}, expected a positive int")
     if input._spec.ndim == 0:
@@ -210,10 +246,11 @@ def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     tensor([[1., 1.],
             [0., 0.]])
     """
+    tensors = _tensors("cat", tensors)
     if not tensors:
         raise ValueError("cat: expected a non-empty list of Tensors")
     for position, tensor in enumerate(tensors):
-        if check_tensor("cat", f"tensors[{position}]", tensor)._spec.ndim == 0:
+        if tensor._spec.ndim == 0:
             raise RuntimeError(f"zero-dimensional tensor (at position {position}) cannot be concatenated")
     dtype = result_type(*tensors)
     # An empty 1-D tensor is a neutral element, by torch's tradition; among vectors it is one of them, with its gradient.
@@ -223,8 +260,26 @@ def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     return ops.creation.cat(*[cast(x, dtype) for x in kept], dim=axis)  # type: ignore[no-any-return]
 
 
+def _tensors(op: str, tensors: Any) -> Sequence[Tensor]:
+    """A list or tuple of tensors.
+
+    Raises
+    ------
+    TypeError
+        It is something else, a tensor for instance.
+    """
+    if not isinstance(tensors, (list, tuple)):
+        if isinstance(tensors, TensorBase) or not hasattr(tensors, "__iter__"):
+            raise TypeError(f"{op}(): argument 'tensors' must be tuple of Tensors, not {type(tensors).__name__}")
+        tensors = list(tensors)
+    for position, tensor in enumerate(tensors):
+        check_tensor(op, f"tensors[{position}]", tensor)
+    return tensors  # type: ignore[no-any-return]
+
+
 def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     """Tensors of one shape joined along a new dimension."""
+    tensors = _tensors("stack", tensors)
     if not tensors:
         raise RuntimeError("stack expects a non-empty TensorList")
     first = tensors[0]._spec.shape
@@ -238,19 +293,48 @@ def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     return cat([unsqueeze(tensor, axis) for tensor in tensors], axis)
 
 
-def contiguous(input: Tensor, memory_format: str = "contiguous_format") -> Tensor:
-    """In row-major order ('contiguous_format') or with the channels last in memory ('channels_last'); itself if it is so."""
+def contiguous(input: Tensor, memory_format: Any = contiguous_format) -> Tensor:
+    """In row-major order (`contiguous_format`) or with the channels last in memory (`channels_last`); itself if it is so.
+
+    >>> import numgrad as ng
+    >>> ng.ones(2, 3, 4, 5).contiguous(memory_format=ng.channels_last).stride()
+    (60, 1, 15, 3)
+    """
+    asked = as_memory_format("contiguous", memory_format, input._spec.ndim)
+    if asked is preserve_format:
+        raise RuntimeError("preserve memory format is unsupported by the contiguous operator")
+    return input if is_contiguous(input, asked) else _in_format(input, asked)
+
+
+def is_contiguous(input: Tensor, memory_format: Any = contiguous_format) -> bool:
+    """Whether the elements lie in this order, as far as a user can see."""
     spec = input._spec
-    if memory_format == "channels_last":
-        if spec.ndim != 4:
-            raise RuntimeError(f"required rank 4 tensor to use channels_last format, got {spec.ndim} dimensions")
-        return (
-            input
-            if spec.is_channels_last()
-            else ops.creation.to_strides(input, strides=channels_last_strides(spec.shape))
-        )
-    if memory_format != "contiguous_format":
-        raise ValueError(
-            f"contiguous: memory_format is {memory_format!r}, expected 'contiguous_format' or 'channels_last'"
-        )
-    return input if spec.is_contiguous else ops.creation.to_strides(input, strides=contiguous_strides(spec.shape))
+    asked = as_memory_format("is_contiguous", memory_format, 4)
+    if asked is channels_last:
+        return spec.is_channels_last() and not spec.is_private
+    return spec.is_contiguous or spec.is_private
+
+
+def clone(input: Tensor, *, memory_format: Any = preserve_format) -> Tensor:
+    """A copy in memory of its own; gradients flow through it. `preserve_format` keeps the order in memory.
+
+    >>> import numgrad as ng
+    >>> x = ng.ones(2)
+    >>> y = x.clone()
+    >>> y[0] = 5
+    >>> x
+    tensor([1., 1.])
+    """
+    asked = as_memory_format("clone", memory_format, input._spec.ndim)
+    return ops.elementwise.clone(input) if asked is preserve_format else _in_format(input, asked)  # type: ignore[no-any-return]
+
+
+def to_format(input: Tensor, memory_format: Any) -> Tensor:
+    """What ``to(memory_format=...)`` returns: the tensor itself if it lies so."""
+    asked = as_memory_format("to", memory_format, input._spec.ndim)
+    return input if asked is preserve_format or is_contiguous(input, asked) else _in_format(input, asked)
+
+
+def _in_format(input: Tensor, asked: memory_format) -> Tensor:
+    order = channels_last_strides if asked is channels_last else contiguous_strides
+    return ops.creation.to_strides(input, strides=order(input._spec.shape))  # type: ignore[no-any-return]

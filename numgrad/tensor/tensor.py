@@ -11,19 +11,20 @@ import numpy as np
 
 from numgrad import dtypes
 from numgrad.dtypes import dtype as Dtype
-from numgrad.engine import dispatch, hooks, views
+from numgrad.engine import dispatch, hooks, private, views
 from numgrad.engine.tape import Node, TensorBase
-from numgrad.layout import Size, spec_of
+from numgrad.layout import Size, contiguous_format, preserve_format, spec_of
 from numgrad.runtime import memory
 from numgrad.tensor import functional as F
 from numgrad.tensor import indexing, inference, printing
 from numgrad.tensor import layers as L
+from numgrad.tensor.operators import Operators
 
 Number: TypeAlias = bool | int | float
 Dims: TypeAlias = int | Sequence[int] | None
 
 
-class Tensor(TensorBase):
+class Tensor(Operators):
     """An array of one dtype that remembers how it was computed.
 
     Made by `numgrad.tensor`, `zeros`, `rand`, `from_numpy` and the like; arithmetic, methods and functions are torch's.
@@ -45,10 +46,6 @@ class Tensor(TensorBase):
     >>> x.grad
     tensor([4., 6.])
     """
-
-    __array_priority__ = 1000
-    # Without this NumPy would take ``array * tensor`` apart element by element.
-    __array_ufunc__ = None
 
     @property
     def _numba_type_(self) -> Any:
@@ -94,7 +91,7 @@ class Tensor(TensorBase):
 
     def stride(self, dim: int | None = None) -> Any:
         """Elements from one index to the next, for each dimension."""
-        strides = self._spec.strides
+        strides = self._spec.seen_strides
         return strides if dim is None else strides[F.wrap_dim("stride", dim, self.ndim)]
 
     def storage_offset(self) -> int:
@@ -103,11 +100,11 @@ class Tensor(TensorBase):
 
     def data_ptr(self) -> int:
         """Address of the first element."""
+        private.expose(self)
         return self._address
 
-    def is_contiguous(self) -> bool:
-        """Whether the elements lie in row-major order without gaps."""
-        return self._spec.is_contiguous
+    def is_contiguous(self, memory_format: Any = contiguous_format) -> bool:
+        return F.is_contiguous(self, memory_format)
 
     def is_floating_point(self) -> bool:
         """Whether the dtype is float32 or float64."""
@@ -135,6 +132,10 @@ class Tensor(TensorBase):
         RuntimeError
             The dtype is not floating point, or the tensor is not a leaf.
         """
+        if not isinstance(requires_grad, (bool, np.bool_)):
+            raise TypeError(
+                f"requires_grad_(): argument 'requires_grad' must be bool, not {type(requires_grad).__name__}"
+            )
         if requires_grad and not self.dtype.is_floating_point:
             raise RuntimeError(f"only Tensors of floating point dtype can require gradients, this one is {self.dtype}")
         if self._node is not None:
@@ -219,7 +220,7 @@ class Tensor(TensorBase):
 
     def detach(self) -> Tensor:
         """The same memory outside of the graph."""
-        return Tensor(self._storage, self._spec, self._address)
+        return private.alias(self, Tensor)  # type: ignore[no-any-return]
 
     def detach_(self) -> Tensor:
         """Take this tensor out of its graph.
@@ -264,16 +265,25 @@ class Tensor(TensorBase):
 
     @property
     def data(self) -> Tensor:
-        """As `detach`."""
-        return self.detach()
+        """The same memory outside of the graph, and out of autograd's sight: who changes it answers for saved values.
+
+        Changes through `detach` are noticed by a backward that needs what was there before.
+        """
+        alias: Tensor = private.alias(self, Tensor, self._storage.share())
+        inference.carry(self, alias)
+        return alias
 
     @data.setter
     def data(self, value: Tensor) -> None:
         if not isinstance(value, Tensor):
             raise TypeError(f"Variable data has to be a tensor, but got {type(value).__name__}")
-        # A graph that saved this tensor has to notice, so the versions go on from the higher one.
-        value._storage.version = builtins.max(value._storage.version, self._storage.version) + 1
-        self._storage, self._spec, self._address = value._storage, value._spec, value._address
+        storage = value._storage.share()
+        # As a change through `data`, it is no change to a graph that saved this tensor; one of another layout or dtype
+        # could not be read as the former one, so the graph has to notice.
+        storage.version = self._storage.version + (value._spec is not self._spec)
+        self._storage, self._spec, self._address = storage, value._spec, value._address
+        if value._spec.is_private:
+            private.moves_with(value, self)
         self._base = self._view_node = self._accumulator = None
 
     # ---- values in Python and NumPy ----------------------------------------------------------------------------
@@ -288,6 +298,7 @@ class Tensor(TensorBase):
         """
         if self.requires_grad:
             raise RuntimeError("Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead.")
+        private.expose(self)
         return self._array()
 
     def _array(self) -> np.ndarray:
@@ -315,10 +326,15 @@ class Tensor(TensorBase):
         return self._array().tolist()
 
     def __float__(self) -> float:
-        return float(self.item())
+        return float(self._only())
 
     def __int__(self) -> int:
-        return int(self.item())
+        return int(self._only())
+
+    def _only(self) -> Any:
+        if self._spec.numel != 1:
+            raise ValueError("only one element tensors can be converted to Python scalars")
+        return self.item()
 
     def __index__(self) -> int:
         if self.dtype.is_floating_point:
@@ -345,9 +361,11 @@ class Tensor(TensorBase):
         return iter(F.unbind(self))
 
     def __contains__(self, value: Number | Tensor) -> bool:
+        if not isinstance(value, TensorBase) and F.as_number(value) is None:
+            raise RuntimeError(
+                f"Tensor.__contains__ only supports Tensor or scalar, but you passed in a {type(value)}."
+            )
         return bool((self == value).any())
-
-    __hash__ = object.__hash__  # of its identity, not of its values
 
     def __repr__(self) -> str:
         return printing.tensor_text(self)
@@ -377,97 +395,10 @@ class Tensor(TensorBase):
         if self._node is not None:
             raise RuntimeError("only leaf tensors can be pickled; use .detach() first")
         # Pickle keeps the order of the elements in memory only for C and Fortran: the axes go in that of the strides.
-        order = tuple(sorted(range(self.ndim), key=lambda axis: -self._spec.strides[axis]))
+        strides = self._spec.seen_strides
+        order = tuple(sorted(range(self.ndim), key=lambda axis: -strides[axis]))
         in_memory = np.ascontiguousarray(self._array().transpose(order))
         return _unpickled, (type(self), in_memory, order, self._requires_grad)
-
-    # ---- arithmetic --------------------------------------------------------------------------------------------
-
-    def __add__(self, other: Any) -> Tensor:
-        return F.add(self, other)
-
-    def __radd__(self, other: Any) -> Tensor:
-        return F.add(other, self)
-
-    def __sub__(self, other: Any) -> Tensor:
-        return F.sub(self, other)
-
-    def __rsub__(self, other: Any) -> Tensor:
-        return F.sub(other, self)
-
-    def __mul__(self, other: Any) -> Tensor:
-        return F.mul(self, other)
-
-    def __rmul__(self, other: Any) -> Tensor:
-        return F.mul(other, self)
-
-    def __truediv__(self, other: Any) -> Tensor:
-        return F.div(self, other)
-
-    def __rtruediv__(self, other: Any) -> Tensor:
-        return F.div(other, self)
-
-    def __floordiv__(self, other: Any) -> Tensor:
-        return F.floor_divide(self, other)
-
-    def __rfloordiv__(self, other: Any) -> Tensor:
-        return F.floor_divide(other, self)
-
-    def __mod__(self, other: Any) -> Tensor:
-        return F.remainder(self, other)
-
-    def __rmod__(self, other: Any) -> Tensor:
-        return F.remainder(other, self)
-
-    def __pow__(self, other: Any) -> Tensor:
-        return F.pow(self, other)
-
-    def __rpow__(self, other: Any) -> Tensor:
-        return F.pow(other, self)
-
-    def __matmul__(self, other: Any) -> Tensor:
-        return L.matmul(self, other)
-
-    def __neg__(self) -> Tensor:
-        return F.neg(self)
-
-    def __pos__(self) -> Tensor:
-        return self
-
-    def __abs__(self) -> Tensor:
-        return F.abs(self)
-
-    def __invert__(self) -> Tensor:
-        return F.logical_not(self) if self.dtype.is_bool else F.bitwise_xor(self, -1)
-
-    def __and__(self, other: Any) -> Tensor:
-        return F.bitwise_and(self, other)
-
-    def __or__(self, other: Any) -> Tensor:
-        return F.bitwise_or(self, other)
-
-    def __xor__(self, other: Any) -> Tensor:
-        return F.bitwise_xor(self, other)
-
-    __rand__, __ror__, __rxor__ = __and__, __or__, __xor__
-
-    def __eq__(self, other: object) -> Tensor:  # type: ignore[override]
-        return F.eq(self, other)
-
-    def __ne__(self, other: object) -> Tensor:  # type: ignore[override]
-        return F.ne(self, other)
-
-    def __lt__(self, other: Any) -> Tensor:
-        return F.lt(self, other)
-
-    def __le__(self, other: Any) -> Tensor:
-        return F.le(self, other)
-
-    def __gt__(self, other: Any) -> Tensor:
-        return F.gt(self, other)
-
-    def __ge__(self, other: Any) -> Tensor:
-        return F.ge(self, other)
 
     def __getitem__(self, index: Any) -> Tensor:
         return indexing.get_item(self, index)
@@ -479,11 +410,11 @@ class Tensor(TensorBase):
 
     def add_(self, other: Any, *, alpha: Number = 1) -> Tensor:
         """Add ``alpha * other`` in place."""
-        return F.in_place("add", self, other if alpha == 1 else F.mul(other, alpha))
+        return F.add_(self, other, alpha)
 
     def sub_(self, other: Any, *, alpha: Number = 1) -> Tensor:
         """Subtract ``alpha * other`` in place."""
-        return F.in_place("sub", self, other if alpha == 1 else F.mul(other, alpha))
+        return F.sub_(self, other, alpha)
 
     def mul_(self, other: Any) -> Tensor:
         """Multiply in place."""
@@ -555,7 +486,7 @@ class Tensor(TensorBase):
 
     def pow_(self, exponent: Any) -> Tensor:
         """`pow` in place."""
-        return F.in_place("pow", self, exponent)
+        return F.pow_(self, exponent)
 
     def clamp_(self, min: Any = None, max: Any = None) -> Tensor:
         """`clamp` in place."""
@@ -580,8 +511,6 @@ class Tensor(TensorBase):
         from numgrad.tensor import random
 
         return random.normal_(self, mean, std)
-
-    __iadd__, __isub__, __imul__, __itruediv__ = add_, sub_, mul_, div_
 
     # ---- elementwise -------------------------------------------------------------------------------------------
 
@@ -660,8 +589,8 @@ class Tensor(TensorBase):
     def trunc(self) -> Tensor:
         return F.trunc(self)
 
-    def round(self) -> Tensor:
-        return F.round(self)
+    def round(self, *, decimals: builtins.int = 0) -> Tensor:
+        return F.round(self, decimals=decimals)
 
     def maximum(self, other: Any) -> Tensor:
         return F.maximum(self, other)
@@ -677,12 +606,7 @@ class Tensor(TensorBase):
 
     def masked_fill(self, mask: Tensor, value: Any) -> Tensor:
         """``value``, a number or a tensor without dimensions, where the mask, broadcast, holds; else this tensor."""
-        if isinstance(value, Tensor) and value.ndim:
-            raise RuntimeError(
-                "masked_fill only supports a 0-dimensional value tensor, but got tensor with "
-                f"{value.ndim} dimension(s); use where(mask, value, self)"
-            )
-        return F.where(mask, value, self)
+        return F.masked_fill(self, mask, value)
 
     def eq(self, other: Any) -> Tensor:
         return F.eq(self, other)
@@ -713,21 +637,24 @@ class Tensor(TensorBase):
     def sum(self, dim: Dims = None, keepdim: bool = False, dtype: Dtype | None = None) -> Tensor:
         return F.sum(self, dim, keepdim, dtype=dtype)
 
-    def mean(self, dim: Dims = None, keepdim: bool = False) -> Tensor:
-        return F.mean(self, dim, keepdim)
+    def mean(self, dim: Dims = None, keepdim: bool = False, dtype: Dtype | None = None) -> Tensor:
+        return F.mean(self, dim, keepdim, dtype=dtype)
 
-    def prod(self, dim: int | None = None, keepdim: bool = False) -> Tensor:
-        return F.prod(self, dim, keepdim)
+    def prod(self, dim: int | None = None, keepdim: bool = False, dtype: Dtype | None = None) -> Tensor:
+        return F.prod(self, dim, keepdim, dtype=dtype)
 
-    def var(self, dim: Dims = None, keepdim: bool = False, correction: int = 1) -> Tensor:
-        return F.var(self, dim, keepdim, correction=correction)
+    def var(
+        self, dim: Any = None, unbiased: Any = None, keepdim: bool = False, *, correction: Number | None = None
+    ) -> Tensor:
+        return F.var(self, dim, unbiased, keepdim, correction=correction)
 
-    def std(self, dim: Dims = None, keepdim: bool = False, correction: int = 1) -> Tensor:
-        return F.std(self, dim, keepdim, correction=correction)
+    def std(
+        self, dim: Any = None, unbiased: Any = None, keepdim: bool = False, *, correction: Number | None = None
+    ) -> Tensor:
+        return F.std(self, dim, unbiased, keepdim, correction=correction)
 
-    def norm(self, p: float = 2) -> Tensor:
-        """The p-norm of all elements; p is 1, 2 or inf."""
-        return F.norm(self, p)
+    def norm(self, p: Any = "fro", dim: Dims = None, keepdim: bool = False, dtype: Dtype | None = None) -> Tensor:
+        return F.norm(self, p, dim, keepdim, dtype=dtype)
 
     def max(self, dim: int | None = None, keepdim: bool = False) -> Any:
         return F.max(self, dim, keepdim)
@@ -747,17 +674,17 @@ class Tensor(TensorBase):
     def argmin(self, dim: int | None = None, keepdim: bool = False) -> Tensor:
         return F.argmin(self, dim, keepdim)
 
-    def all(self) -> Tensor:
-        return F.all(self)
+    def all(self, dim: Dims = None, keepdim: bool = False) -> Tensor:
+        return F.all(self, dim, keepdim)
 
-    def any(self) -> Tensor:
-        return F.any(self)
+    def any(self, dim: Dims = None, keepdim: bool = False) -> Tensor:
+        return F.any(self, dim, keepdim)
 
-    def softmax(self, dim: int) -> Tensor:
-        return L.softmax(self, dim)
+    def softmax(self, dim: int, dtype: Dtype | None = None) -> Tensor:
+        return L.softmax(self, dim, dtype)
 
-    def log_softmax(self, dim: int) -> Tensor:
-        return L.log_softmax(self, dim)
+    def log_softmax(self, dim: int, dtype: Dtype | None = None) -> Tensor:
+        return L.log_softmax(self, dim, dtype)
 
     # ---- linear algebra ----------------------------------------------------------------------------------------
 
@@ -779,7 +706,7 @@ class Tensor(TensorBase):
         return F.view(self, *shape)
 
     def view_as(self, other: Tensor) -> Tensor:
-        return F.view(self, other.shape)
+        return F.view(self, F.shape_of("view_as", other))
 
     def reshape(self, *shape: Any) -> Tensor:
         return F.reshape(self, *shape)
@@ -802,16 +729,18 @@ class Tensor(TensorBase):
 
     @property
     def mT(self) -> Tensor:  # noqa: N802
-        return F.transpose(self, -2, -1)
+        if self.ndim == 1:
+            raise RuntimeError("tensor.mT is only supported on matrices or batches of matrices. Got 1-D tensor.")
+        return self if self.ndim == 0 else F.transpose(self, -2, -1)
 
     def expand(self, *size: Any) -> Tensor:
         return F.expand(self, *size)
 
     def expand_as(self, other: Tensor) -> Tensor:
-        return F.expand(self, *other.shape)
+        return F.expand(self, F.shape_of("expand_as", other))
 
-    def squeeze(self, dim: Dims = None) -> Tensor:
-        return F.squeeze(self, dim)
+    def squeeze(self, dim: Dims = None, *more: builtins.int) -> Tensor:
+        return F.squeeze(self, (dim, *more) if more else dim)  # type: ignore[arg-type]
 
     def unsqueeze(self, dim: int) -> Tensor:
         return F.unsqueeze(self, dim)
@@ -845,27 +774,36 @@ class Tensor(TensorBase):
 
     # ---- copies and conversions --------------------------------------------------------------------------------
 
-    def clone(self) -> Tensor:
-        return F.clone(self)
+    def clone(self, *, memory_format: Any = preserve_format) -> Tensor:
+        return F.clone(self, memory_format=memory_format)
 
-    def contiguous(self, memory_format: str = "contiguous_format") -> Tensor:
+    def contiguous(self, memory_format: Any = contiguous_format) -> Tensor:
         return F.contiguous(self, memory_format)
 
-    def to(self, dtype: Any) -> Tensor:
-        """This tensor in another dtype; itself if it has that already. The device 'cpu' is accepted and is the only one."""
-        if isinstance(dtype, Tensor):
-            dtype = dtype.dtype
-        if dtype == "cpu":
-            return self
-        if not isinstance(dtype, Dtype):
-            raise TypeError(f"to: got {dtype!r}, expected a dtype such as numgrad.float64")
-        return F.cast(self, dtype)
+    def to(
+        self,
+        *args: Any,
+        dtype: Any = None,
+        device: Any = None,
+        non_blocking: builtins.bool = False,
+        copy: builtins.bool = False,
+        memory_format: Any = preserve_format,
+    ) -> Tensor:
+        """This tensor in another dtype and memory format; itself if it has both already, unless ``copy``.
+
+        Positional arguments may be a dtype, a tensor whose dtype is taken, and the device 'cpu', which is the only one.
+        """
+        chosen, copy = F.conversion("to", args, dtype, device, copy)
+        converted = self if chosen is None else F.cast(self, chosen)
+        if memory_format is not None:
+            converted = F.to_format(converted, memory_format)
+        return F.clone(self) if copy and converted is self else converted
 
     def cpu(self) -> Tensor:
         return self
 
     def type_as(self, other: Tensor) -> Tensor:
-        return F.cast(self, other.dtype)
+        return F.cast(self, F.check_tensor("type_as", "other", other).dtype)
 
     def float(self) -> Tensor:
         return F.cast(self, dtypes.float32)
@@ -882,15 +820,32 @@ class Tensor(TensorBase):
     def bool(self) -> Tensor:
         return F.cast(self, dtypes.bool_)
 
-    def new_zeros(self, *size: Any) -> Tensor:
+    def new_tensor(self, data: Any, *, dtype: Dtype | None = None, requires_grad: builtins.bool = False) -> Tensor:
         from numgrad.tensor import creation
 
-        return creation.zeros(*size, dtype=self.dtype)
+        return creation.tensor(data, dtype=dtype or self.dtype, requires_grad=requires_grad)
 
-    def new_tensor(self, data: Any) -> Tensor:
+    def new_empty(self, *size: Any, dtype: Dtype | None = None, requires_grad: builtins.bool = False) -> Tensor:
         from numgrad.tensor import creation
 
-        return creation.tensor(data, dtype=self.dtype)
+        return creation.empty(*size, dtype=dtype or self.dtype, requires_grad=requires_grad)
+
+    def new_zeros(self, *size: Any, dtype: Dtype | None = None, requires_grad: builtins.bool = False) -> Tensor:
+        from numgrad.tensor import creation
+
+        return creation.zeros(*size, dtype=dtype or self.dtype, requires_grad=requires_grad)
+
+    def new_ones(self, *size: Any, dtype: Dtype | None = None, requires_grad: builtins.bool = False) -> Tensor:
+        from numgrad.tensor import creation
+
+        return creation.ones(*size, dtype=dtype or self.dtype, requires_grad=requires_grad)
+
+    def new_full(
+        self, size: Any, fill_value: Any, *, dtype: Dtype | None = None, requires_grad: builtins.bool = False
+    ) -> Tensor:
+        from numgrad.tensor import creation
+
+        return creation.full(size, fill_value, dtype=dtype or self.dtype, requires_grad=requires_grad)
 
 
 def _unpickled(cls: type[Tensor], in_memory: np.ndarray, order: tuple[int, ...], requires_grad: bool) -> Tensor:

@@ -15,6 +15,7 @@ import numpy as np
 from numgrad import ops
 from numgrad.dtypes import dtype as Dtype
 from numgrad.dtypes import int64
+from numgrad.engine.private import expose
 from numgrad.errors import describe
 from numgrad.layout import Spec, spec_of
 from numgrad.runtime import memory
@@ -84,6 +85,11 @@ def adam_(
     averages = [exp_avgs, exp_avg_sqs, max_exp_avg_sqs if amsgrad else [None] * len(params)]
     names = "grad", "exp_avg", "exp_avg_sq", "max_exp_avg_sq"
     proof = _proof(names, 1, None, _specs(params), _specs(grads), *map(_specs, averages))
+    if proof.private:
+        for column, place in proof.private:  # row-major both, as they are to their user
+            expose(params[place])
+            expose(averages[column - 1][place])  # type: ignore[arg-type]
+        proof = _proof(names, 1, None, _specs(params), _specs(grads), *map(_specs, averages))
     _bring(proof, params, grads)
     hyper = _numbers((lr, *betas, eps, weight_decay, decoupled_weight_decay, maximize, amsgrad))
     for dtype, table, grain in _tables(proof, params, grads, *averages):
@@ -106,6 +112,9 @@ class _Proof(NamedTuple):
     """What follows from the specs of parameters and of what belongs to them."""
 
     strange: tuple[tuple[int, int], ...]  # column and place of those that lie in another layout than their parameter
+    private: tuple[
+        tuple[int, int], ...
+    ]  # the same for those that may not be replaced, where one of the layouts is private
     groups: tuple[tuple[Dtype, list[int], ops.update.Pieces, int], ...]  # places of one dtype, their rows, the grain
 
 
@@ -121,14 +130,18 @@ def _proof(
 
     Those of the first ``movable`` columns may lie in memory in another way than their parameter. ``first`` marks places.
     """
-    strange = []
+    strange, private = [], []
     for number, (name, column) in enumerate(zip(names, columns, strict=True)):
         for place, (param, spec) in enumerate(zip(params, column, strict=True)):
-            if spec is not None and not _is_alike(param, spec, name):
-                if number >= movable:
-                    wanted = f"the parameter's, {param.strides}"
-                    raise RuntimeError(describe("optimizer", f"strides of {name}", spec.strides, wanted))
+            if spec is None or _is_alike(param, spec, name):
+                continue
+            if number < movable:
                 strange.append((number, place))
+            elif spec.is_private or param.is_private:
+                private.append((number, place))
+            else:
+                wanted = f"the parameter's, {param.strides}"
+                raise RuntimeError(describe("optimizer", f"strides of {name}", spec.strides, wanted))
     by_dtype: dict[Dtype, list[int]] = {}
     for place, param in enumerate(params):
         if param.numel:
@@ -140,7 +153,7 @@ def _proof(
         present = [True, *[column[places[0]] is not None for column in columns]]
         pieces = ops.update.Pieces(lengths, dtype.itemsize, present, flags)
         groups.append((dtype, places, pieces, ops.update.grain_of(pieces.count, sum(lengths))))
-    return _Proof(tuple(strange), tuple(groups))
+    return _Proof(tuple(strange), tuple(private), tuple(groups))
 
 
 def _is_alike(param: Spec, spec: Spec, name: str) -> bool:
@@ -153,7 +166,7 @@ def _is_alike(param: Spec, spec: Spec, name: str) -> bool:
         raise RuntimeError(
             describe("optimizer", "a parameter", f"not dense (strides {param.strides})", "dense memory", "use .clone()")
         )
-    return spec.strides == param.strides or (spec.is_contiguous and param.is_contiguous)
+    return spec.lies_like(param)
 
 
 def _bring(proof: _Proof, params: Sequence[Tensor], *columns: list[Any]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -87,20 +88,37 @@ def test_a_function_may_not_change_what_autograd_cannot_follow() -> None:
     assert leaf.tolist() == pieces[0].tolist() == [1, 1]
 
 
-def test_new_data_under_a_graph_is_noticed() -> None:
+def test_new_data_under_a_graph_is_what_its_backward_reads(torch: ModuleType) -> None:
+    for lib in (ng, torch):
+        w = lib.tensor([2.0, 3.0], requires_grad=True)
+        loss = (w * w).sum()
+        data = lib.tensor([20.0, 30.0])
+        w.data = data
+        data.add_(1)
+        assert (w._version, data._version) == (0, 1)
+        loss.backward()
+        assert w.grad.tolist() == [42, 62]  # who changes .data answers for it
+
+
+@pytest.mark.parametrize("data", [ng.ones(3), ng.ones(2, dtype=ng.float64), ng.ones(4)[::2]])
+def test_new_data_of_another_layout_under_a_graph_is_noticed(data: ng.Tensor) -> None:
     w = ng.tensor([2.0, 3.0], requires_grad=True)
     loss = (w * w).sum()
-    w.data = ng.tensor([20.0, 30.0])
+    w.data = data
     with pytest.raises(RuntimeError, match="modified by an inplace operation"):
         loss.backward()
-    (w * w).sum().backward()
-    assert w.grad.tolist() == [40, 60]
+    assert w.grad is None
 
 
-def test_a_change_through_data_is_noticed() -> None:
+def test_a_change_through_data_is_not_noticed_and_one_through_detach_is() -> None:
     w = ng.tensor([2.0, 3.0], requires_grad=True)
     loss = (w * w).sum()
     w.data.mul_(10)
+    assert w._version == 0
+    loss.backward()
+    assert w.grad.tolist() == [40, 60]  # torch's, too: who changes .data answers for it
+    loss = (w * w).sum()
+    w.detach().mul_(10)
     with pytest.raises(RuntimeError, match="modified by an inplace operation"):
         loss.backward()
 

@@ -1,5 +1,7 @@
 """Changes in place through views, against torch: values, gradients, or an error in both."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 
@@ -163,3 +165,23 @@ def test_a_refused_change_leaves_everything_as_it_was():
             change()
     assert leaf.tolist() == [1, 1, 1]
     assert leaf._version == 0
+
+
+@pytest.mark.parametrize("create_graph", [False, True])
+@pytest.mark.parametrize("make", [lambda x: x * 1, lambda x: (x * 1).t(), lambda x: x.expand(2, 3, 2)[0] * 1])
+def test_what_a_window_overwrites_has_gradient_zero_though_the_slope_is_not_finite(
+    make: Callable[[ng.Tensor], ng.Tensor], create_graph: bool
+) -> None:
+    for value, exponent in ((-1.0, 1.5), (0.0, 0.5), (0.0, -1.0)):  # slopes NaN, inf, -inf
+        x = ng.ones(3, 2, requires_grad=True)
+        y = make(x)
+        y[0, ...] = value
+        z = (y**exponent).sum()
+        (grad,) = ng.autograd.grad(z, x, create_graph=create_graph)
+        expected = np.full((3, 2), exponent)
+        (expected if y.shape == (3, 2) else expected.T)[0] = 0
+        np.testing.assert_allclose(grad.detach().numpy(), expected)
+        if create_graph:
+            (second,) = ng.autograd.grad((grad * grad).sum(), x)
+            rest = second.numpy()[expected != 0]
+            np.testing.assert_allclose(rest, 2 * exponent * exponent * (exponent - 1), rtol=1e-5)

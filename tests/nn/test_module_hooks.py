@@ -139,7 +139,7 @@ def test_a_change_in_place_of_what_is_watched_is_refused() -> None:
 def test_what_hooks_return_is_checked() -> None:
     layer = nn.Tanh()
     handle = layer.register_full_backward_hook(lambda m, i, o: (i[0], i[0]))
-    with pytest.raises(RuntimeError, match="invalid number of grad, got 2, but expected 1"):
+    with pytest.raises(RuntimeError, match="invalid number of grad_input, got 2, but expected 1"):
         layer(ng.ones(2, requires_grad=True)).sum().backward()
     handle.remove()
     layer.register_state_dict_post_hook(lambda m, d, prefix, local: d)

@@ -47,8 +47,8 @@ def expected(sample: Sample, arrays: Sequence[Any]) -> tuple[np.ndarray, ...]:
 
 
 def as_array(tensor: Any) -> np.ndarray:
-    """A copy of a tensor's values."""
-    return np.array(tensor.detach().numpy())
+    """A copy of a tensor's values, row-major, which leaves its own layout as it is."""
+    return np.array(tensor._array(), order="C")
 
 
 def floating(values: Sequence[Any]) -> list[Any]:

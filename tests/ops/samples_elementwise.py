@@ -57,6 +57,7 @@ UNARY: dict[str, tuple[Maker, bool]] = {  # where it is smooth; whether integers
     "sigmoid": (normal, False),
     "silu": (normal, False),
     "softplus": (normal, False),
+    "log_sigmoid": (normal, False),
     "gelu": (normal, False),
     "gelu_tanh": (normal, False),
     "floor": (off_integers, False),
@@ -150,6 +151,7 @@ BINARY: dict[str, tuple[Callable[..., Any], str]] = {  # inputs for two shapes; 
     "minimum": (_different, "bif"),
     "clamp_min": (_different, "if"),
     "leaky_relu": (_pair(off_zero, normal), "f"),
+    "elu": (_pair(off_zero, normal), "f"),
     "clamp_max": (_different, "if"),
     "eq": (_pair(_rounded, _rounded), "bif"),
     "ne": (_pair(_rounded, _rounded), "bif"),
@@ -160,6 +162,8 @@ BINARY: dict[str, tuple[Callable[..., Any], str]] = {  # inputs for two shapes; 
     "bitwise_and": (_pair(_rounded, _rounded), "bi"),
     "bitwise_or": (_pair(_rounded, _rounded), "bi"),
     "bitwise_xor": (_pair(_rounded, _rounded), "bi"),
+    "bitwise_left_shift": (_pair(_rounded, _rounded), "i"),
+    "bitwise_right_shift": (_pair(_rounded, _rounded), "i"),
 }
 
 # One generator makes all elementwise kernels: these ops show its every form of broadcasting and layout, for all.
@@ -218,6 +222,11 @@ for name, (inputs, kinds) in BINARY.items():
 
 good("floor_divide", "signs", constant([7, -7, 7, -7], "int64"), constant([2, 2, -2, -2], "int64"))
 good("remainder", "signs", constant([7, -7, 7, -7], "int64"), constant([2, 2, -2, -2], "int64"))
+for name in ("bitwise_left_shift", "bitwise_right_shift"):
+    for dtype in ("uint8", "int8", "int16", "int32", "int64"):
+        low, bits = (0 if dtype == "uint8" else -128), 8 * np.dtype(dtype).itemsize
+        shifts = [0, 1, bits - 2, bits - 1, bits, bits + 1, 65, 127, *([] if dtype == "uint8" else [-1, -128])]
+        good(name, f"{dtype} by up to all bits", integers(low, 127, 40, 1, dtype=dtype), constant(shifts, dtype))
 good("pow", "of negatives by integers", constant([-2.0, -0.5, 3.0]), constant([2.0, 3.0, -2.0]), smooth=False)
 good("maximum", "ties", constant([1.0, 2.0, -0.0]), constant([1.0, 3.0, 0.0]), smooth=False)
 good("minimum", "ties", constant([1.0, 2.0, -0.0]), constant([1.0, 3.0, 0.0]), smooth=False)
@@ -245,6 +254,32 @@ bad(
     call=lambda c, x, y: ng.where(c, x, y),
 )
 
+# ---- losses of single elements ----------------------------------------------------------------------------------
+
+
+def _halves(*shape: int) -> Callable[[Rng], np.ndarray]:
+    return lambda rng: np.asarray(rng.integers(0, 3, shape) + 0.5)
+
+
+for name in ("huber", "smooth_l1"):
+    good(name, "matrices", _rounded(3, 4), _halves(3, 4), fixed=(1,))
+    good(name, "number", _rounded(3, 4), constant(1.5), fixed=(1,))
+    good(name, "broadcast", _rounded(4), _halves(3, 1), fixed=(1,))
+    good(name, "empty", normal(0, 3), _halves(3), fixed=(1,))
+    good(name, "large", _rounded(LARGE), constant(1.5), small=False, fixed=(1,))
+    good(name, "special", constant(SPECIAL), constant(1.0), smooth=False, fixed=(1,))
+    bad(name, "ints", integers(0, 3, 2), integers(1, 3, 2), error=RuntimeError, match=f'"{name}" not implemented for')
+    bad(name, "shapes", normal(2, 3), normal(4), error=RuntimeError, match=f"{name}: The size of tensor a")
+good("bce_with_logits", "matrices", off_zero(3, 4), uniform(0.0, 1.0, 3, 4), positive(4))
+good("bce_with_logits", "number", off_zero(3, 4), uniform(0.0, 1.0, 3, 4), constant(1.0))
+good("bce_with_logits", "at 0", constant([0.0, 0.0]), uniform(0.0, 1.0, 2), positive(2), smooth=False)
+good("bce_with_logits", "empty", normal(0, 3), normal(0, 3), constant(1.0))
+good("bce_with_logits", "large", off_zero(LARGE), uniform(0.0, 1.0, LARGE), constant(1.0), small=False)
+good("bce_with_logits", "far", constant([-700.0, -40.0, 40.0, 700.0]), constant([0.0, 0.5, 1.0, 1.0]), constant(2.0))
+good("bce_with_logits", "special", constant(SPECIAL), constant(0.25), constant(1.0), smooth=False)
+bad("bce_with_logits", "shapes", normal(2, 3), normal(4), normal(), error=RuntimeError, match="The size of tensor a")
+bad("bce_with_logits", "dtypes", normal(2), integers(0, 2, 2), normal(), error=RuntimeError, match="dtype of target is")
+
 # ---- conversion -------------------------------------------------------------------------------------------------
 
 for target in (ng.float64, ng.float32, ng.int64, ng.int32, ng.uint8, ng.bool):
@@ -262,4 +297,4 @@ good(
 )
 good("cast", "special to bool", constant([0.0, -0.0, np.inf, np.nan, 1e-30]), params={"dtype": ng.bool}, smooth=False)
 good("cast", "empty", normal(0, 2), params={"dtype": ng.float32}, smooth=False)
-bad("cast", "no dtype", normal(2), error=TypeError, match="expected a dtype", call=lambda x: x.to("float64"))
+bad("cast", "no dtype", normal(2), error=TypeError, match="must be a dtype", call=lambda x: x.to(dtype="float64"))

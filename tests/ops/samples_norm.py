@@ -88,7 +88,7 @@ bad(
     normal(2, 3),
     error=RuntimeError,
     match="Expected running_mean and running_var to be defined",
-    call=lambda x: ng.batch_norm(x, None, None),
+    call=lambda x: ng.batch_norm(x, None, None, None, None, False, 0.1, 1e-5),
 )
 
 

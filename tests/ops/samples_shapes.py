@@ -23,6 +23,8 @@ from tests.ops.rows import (
 
 # ---- views ------------------------------------------------------------------------------------------------------
 
+good("tie_backward", "zeros", normal(3, 4), normal(2), params={"zeros": True})
+good("tie_backward", "none", normal(3, 4), normal(2))
 good("view", "flat", normal(3, 4), params={"size": (12,)})
 good("view", "more dimensions", normal(3, 4), params={"size": (3, 2, 1, 2)})
 good("view", "to a scalar", normal(1, 1), params={"size": ()})
@@ -243,6 +245,7 @@ good("full", "bools", params={"size": (3,), "value": True, "dtype": ng.bool})
 good("full", "nothing", params={"size": (0, 2), "value": 1.0, "dtype": ng.float32})
 good("full", "large", params={"size": (LARGE,), "value": 0.1, "dtype": ng.float32})
 bad("full", "negative extent", error=RuntimeError, match="negative dimension", call=lambda: ng.full((2, -1), 0.0))
+good("full", "a fraction as bool", params={"size": (3,), "value": 0.5, "dtype": ng.bool})
 bad("full", "extent is a float", error=TypeError, match="must be tuple of ints", call=lambda: ng.full((2, 1.5), 0.0))
 
 good("zeros_like", "floats", normal(2, 3))
@@ -262,6 +265,42 @@ bad(
     error=RuntimeError,
     match="upper bound and lower bound inconsistent with step sign",
     call=lambda: ng.arange(0, 3, -1),
+)
+
+bad(
+    "arange",
+    "bools",
+    error=RuntimeError,
+    match="\"arange\" not implemented for 'Bool'",
+    call=lambda: ng.arange(3, dtype=ng.bool),
+)
+good("linspace", "floats", params={"start": -1.5, "end": 2.0, "steps": 7, "dtype": ng.float64})
+good("linspace", "float32", params={"start": 0.1, "end": -3.0, "steps": 100, "dtype": ng.float32})
+good("linspace", "ints", params={"start": 0, "end": 7, "steps": 4, "dtype": ng.int64})
+good("linspace", "uint8", params={"start": 255, "end": 0, "steps": 9, "dtype": ng.uint8})
+good("linspace", "one", params={"start": 3, "end": 9, "steps": 1, "dtype": ng.int32})
+good("linspace", "nothing", params={"start": 0.0, "end": 1.0, "steps": 0, "dtype": ng.float32})
+good("linspace", "large", params={"start": -1.0, "end": 1.0, "steps": LARGE, "dtype": ng.float64})
+bad(
+    "linspace",
+    "an end beyond the dtype",
+    error=RuntimeError,
+    match="cannot be converted to type uint8 without overflow",
+    params={"start": -1, "end": 5, "steps": 3, "dtype": ng.uint8},
+)
+bad(
+    "linspace",
+    "integers that are no floats",
+    error=RuntimeError,
+    match="expected within 2\\*\\*53",
+    params={"start": 0, "end": 2**60, "steps": 3, "dtype": ng.int64},
+)
+bad(
+    "linspace",
+    "bools",
+    error=RuntimeError,
+    match="\"linspace\" not implemented for 'Bool'",
+    params={"start": 0, "end": 1, "steps": 3, "dtype": ng.bool},
 )
 
 good("to_strides", "columns", normal(2, 3), params={"strides": (1, 2)})
@@ -321,9 +360,9 @@ bad(
 
 # ---- reductions over dims ---------------------------------------------------------------------------------------
 
-for name in ("sum", "mean", "prod", "amax", "amin", "any", "all"):
-    make = off_zero if name == "prod" else spread
-    integral = name != "mean"
+for name in ("sum", "mean", "prod", "amax", "amin", "any", "all", "squares", "norm"):
+    make = off_zero if name in ("prod", "norm") else spread
+    integral = name not in ("mean", "squares", "norm")
     good(name, "all dims", make(3, 4), params={"dims": (0, 1)})
     good(name, "rows", make(3, 4), params={"dims": (0,)})
     good(name, "columns, kept", make(3, 4), params={"dims": (1,), "keepdim": True})
@@ -353,7 +392,7 @@ for name in ("sum", "mean", "prod", "amax", "amin", "any", "all"):
         )
     else:
         good(name, "over nothing", normal(3, 0), params={"dims": (1,)}, smooth=name not in ("mean",))
-    function = getattr(ng, name)
+    function = {"squares": ng.var, "norm": ng.std}.get(name) or getattr(ng, name)
     bad(
         name,
         "out of range",
@@ -371,6 +410,16 @@ for name in ("sum", "mean", "prod", "amax", "amin", "any", "all"):
         call=lambda x, f=function: f(x, (0, -2)),
     )
 
+for name in ("squares", "norm"):
+    good(name, "divided", normal(3, 4), params={"dims": (1,), "divisor": 3.0})
+    good(name, "in parts", normal(300, 301), params={"dims": (0, 1), "divisor": 7.0}, small=False)
+    good(name, "columns in parts", normal(70_000, 3), params={"dims": (0,)}, small=False)
+    good(name, "strided", normal(3, 4, 5), params={"dims": (0, 2), "keepdim": True})
+    bad(
+        name, "ints", integers(0, 3, 2), params={"dims": (0,)}, error=RuntimeError,
+        match=f"{name}: expected a floating point tensor",
+    )  # fmt: skip
+good("norm", "zeros", constant([[0.0, 0.0], [3.0, 4.0]]), params={"dims": (1,)}, smooth=False)
 good("prod", "one zero", constant([[2.0, 0.0, 3.0], [1.0, 2.0, 3.0]]), params={"dims": (1,)})
 good("prod", "two zeros", constant([[2.0, 0.0, 0.0], [1.0, 2.0, 3.0]]), params={"dims": (1,)})
 good("prod", "zeros in two dims", constant([[[2.0, 0.0], [1.0, 3.0]]]), params={"dims": (0, 2)})

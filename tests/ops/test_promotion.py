@@ -1,11 +1,14 @@
-"""dtypes of results: torch is asked for every pair of dtypes, with dimensions, without, and as Python numbers."""
+"""dtypes of results: torch is asked for every pair of dtypes, with dimensions, without, and as numbers of Python and NumPy."""
 
 from __future__ import annotations
 
 import itertools
+import operator
+from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 import pytest
 
 import numgrad as ng
@@ -13,10 +16,6 @@ from numgrad import dtypes
 
 NAMES = [d.name for d in dtypes.ALL]
 NUMBERS: list[Any] = [True, 3, 2.5]
-
-
-# Of bools torch makes ints or bools where numgrad refuses: powers, signs, squares.
-NOT_OF_BOOLS = {"pow", "sign", "square"}
 
 
 def dtype_of(lib: ModuleType, x: Any, y: Any, op: str) -> str:
@@ -49,8 +48,6 @@ def test_pairs(op: str, shapes: tuple[Any, Any], torch: ModuleType) -> None:
 def test_numbers(op: str, shape: tuple[int, ...], torch: ModuleType) -> None:
     wrong = {}
     for name, number in itertools.product(NAMES, NUMBERS):
-        if name == "bool" and op in NOT_OF_BOOLS:
-            continue
         for swapped in (False, True):
             found = []
             for lib in (ng, torch):
@@ -103,8 +100,6 @@ def test_promote_types(torch: ModuleType) -> None:
 def test_unary(op: str, torch: ModuleType) -> None:
     found = {}
     for name in NAMES:
-        if name == "bool" and op in NOT_OF_BOOLS:
-            continue
         pair = []
         for lib in (ng, torch):
             try:
@@ -114,3 +109,158 @@ def test_unary(op: str, torch: ModuleType) -> None:
         if pair[0] != pair[1]:
             found[name] = pair
     assert not found
+
+
+# ---- operators, between everything that they take ----------------------------------------------------------------
+
+OPERATORS: dict[str, Callable[[Any, Any], Any]] = {
+    "+": operator.add, "-": operator.sub, "*": operator.mul, "/": operator.truediv, "//": operator.floordiv,
+    "%": operator.mod, "**": operator.pow, "&": operator.and_, "|": operator.or_, "^": operator.xor,
+    "<<": operator.lshift, ">>": operator.rshift, "==": operator.eq, "<": operator.lt, ">=": operator.ge,
+}  # fmt: skip
+IN_PLACE: dict[str, Callable[[Any, Any], Any]] = {
+    "+=": operator.iadd, "-=": operator.isub, "*=": operator.imul, "/=": operator.itruediv, "//=": operator.ifloordiv,
+    "%=": operator.imod, "**=": operator.ipow, "&=": operator.iand, "|=": operator.ior, "^=": operator.ixor,
+    "<<=": operator.ilshift, ">>=": operator.irshift,
+}  # fmt: skip
+SYMBOLS = [*OPERATORS, *IN_PLACE]
+
+# torch takes NumPy's bools for floating-point numbers, which would cost integers their digits; here they are bools.
+OF_NUMPY: list[Any] = [np.int8(3), np.uint8(3), np.int32(3), np.int64(3), np.float32(2.5), np.float64(2.5)]
+
+
+def outcome(lib: ModuleType, symbol: str, x: Any, y: Any) -> Any:
+    """The dtype, shape and values of an operation, or the class of its refusal."""
+    function = OPERATORS.get(symbol) or IN_PLACE[symbol]
+    try:
+        result = function(x, y)
+    except (RuntimeError, TypeError) as error:
+        return "TypeError" if isinstance(error, TypeError) else "RuntimeError"
+    assert symbol in OPERATORS or result is x
+    return str(result.dtype).split(".")[-1], tuple(result.shape), result.tolist()
+
+
+def filled(lib: ModuleType, name: str, shape: tuple[int, ...], value: int = 3) -> Any:
+    return lib.full(shape, value, dtype=getattr(lib, name))
+
+
+@pytest.mark.parametrize("shapes", [((0,), (0,)), ((0,), ()), ((), (0,)), ((), ())], ids=str)
+@pytest.mark.parametrize("symbol", SYMBOLS)
+def test_operators_between_tensors(symbol: str, shapes: tuple[Any, Any], torch: ModuleType) -> None:
+    """With no elements there is nothing to compute, and so nothing to compile."""
+    wrong = {}
+    for first, second in itertools.product(NAMES, NAMES):
+        if symbol.startswith("**") and first == second == "bool":
+            continue  # torch has that power for numbers and not for tensors
+        found = [
+            outcome(lib, symbol, filled(lib, first, shapes[0]), filled(lib, second, shapes[1])) for lib in (ng, torch)
+        ]
+        if found[0] != found[1]:
+            wrong[first, second] = found
+    assert not wrong
+
+
+@pytest.mark.parametrize("shape", [(2,), ()], ids=str)
+@pytest.mark.parametrize("symbol", SYMBOLS)
+def test_operators_beside_numbers(symbol: str, shape: tuple[int, ...], torch: ModuleType) -> None:
+    wrong = {}
+    for name, number in itertools.product(NAMES, NUMBERS + OF_NUMPY):
+        if symbol == "**" and name == "bool" and number is True:
+            continue
+        for swapped in (False, True) if symbol in OPERATORS else (False,):
+            found = []
+            for lib in (ng, torch):
+                x = filled(lib, name, shape)
+                found.append(outcome(lib, symbol, *((number, x) if swapped else (x, number))))
+            if found[0] != found[1] and str(found[0]) != str(found[1]):
+                same = "Error" not in str(found) and found[0][:2] == found[1][:2]
+                if not (same and np.allclose(found[0][2], found[1][2], rtol=1e-6)):
+                    wrong[name, repr(number), swapped] = found
+    assert not wrong
+
+
+@pytest.mark.parametrize("number", [np.bool_(True), np.bool_(False)], ids=str)
+def test_bools_of_numpy_are_bools(number: np.bool_) -> None:
+    for name, symbol in itertools.product(NAMES, SYMBOLS):
+        shape = (0,)
+        found = [outcome(ng, symbol, filled(ng, name, shape), value) for value in (number, bool(number))]
+        assert found[0] == found[1]
+
+
+FUNCTIONS: dict[str, Callable[[Any, Any, Any], Any]] = {
+    "clamp": lambda lib, x, y: lib.clamp(x, y),
+    "clamp max": lambda lib, x, y: lib.clamp(x, max=y),
+    "clamp_": lambda lib, x, y: x.clamp_(y),
+    "clamp_min": lambda lib, x, y: x.clamp_min(y),
+    "clamp_max_": lambda lib, x, y: x.clamp_max_(y),
+    "where": lambda lib, x, y: lib.where(lib.tensor([True, False]), x, y),
+    "where otherwise": lambda lib, x, y: lib.where(lib.tensor([True, False]), y, x),
+    "pow": lambda lib, x, y: lib.pow(x, y),
+    "remainder_": lambda lib, x, y: x.remainder_(y),
+    "floor_divide": lambda lib, x, y: x.floor_divide(y),
+    "bitwise_and_": lambda lib, x, y: x.bitwise_and_(y),
+    "bitwise_left_shift": lambda lib, x, y: lib.bitwise_left_shift(x, y),
+    "eq_": lambda lib, x, y: x.eq_(y),
+    "lt_": lambda lib, x, y: x.lt_(y),
+    "result_type": lambda lib, x, y: lib.ones(0, dtype=lib.result_type(x, y)),
+}
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_functions_beside_numbers_and_0d_tensors(name: str, torch: ModuleType) -> None:
+    wrong = {}
+    others: list[Any] = NUMBERS + OF_NUMPY + NAMES
+    for dtype, shape, other in itertools.product(NAMES, [(2,), ()], others):
+        if name == "pow" and dtype == other == "bool":
+            continue  # torch has that power for numbers and not for tensors
+        if name.startswith("clamp") and dtype == "bool" and other is True:
+            continue  # and these bounds for tensors and not for numbers
+        found = []
+        for lib in (ng, torch):
+            x, y = filled(lib, dtype, shape), filled(lib, other, ()) if isinstance(other, str) else other
+            try:
+                result = FUNCTIONS[name](lib, x, y)
+                found.append(f"{str(result.dtype).split('.')[-1]} {result.tolist()}")
+            except (RuntimeError, TypeError) as error:
+                found.append("TypeError" if isinstance(error, TypeError) else "RuntimeError")
+        if name == "pow":  # its values are compared elsewhere, to some digits
+            found = [each.split()[0] for each in found]
+        if found[0] != found[1]:
+            wrong[dtype, shape, repr(other)] = found
+    assert not wrong
+
+
+@pytest.mark.parametrize("name", ["add", "sub"])
+def test_alpha(name: str, torch: ModuleType) -> None:
+    wrong = {}
+    for first, second, alpha in itertools.product(NAMES, NAMES, [2, 2.5, True, np.int64(2), np.float64(2.5)]):
+        for form in (name, f"{name}_"):
+            found = []
+            for lib in (ng, torch):
+                x, y = filled(lib, first, (2,)), filled(lib, second, (2,))
+                try:
+                    result = getattr(x, form)(y, alpha=alpha)
+                    found.append(f"{str(result.dtype).split('.')[-1]} {result.tolist()}")
+                except RuntimeError:
+                    found.append("refused")
+            if found[0] != found[1]:
+                wrong[first, second, repr(alpha), form] = found
+    assert not wrong
+    assert getattr(ng.zeros(1, dtype=ng.float64), name)(0.1, alpha=3).item() in (0.1 * 3, -(0.1 * 3))
+
+
+def test_result_type_takes_values_and_promote_types_takes_dtypes(torch: ModuleType) -> None:
+    for lib in (ng, torch):
+        x = lib.ones(2)
+        for values in ((lib.int8, lib.float32), (x, lib.float32), (x, None), (x, "a"), (None, None), (x, [1])):
+            with pytest.raises(TypeError):
+                lib.result_type(*values)
+        for types in ((x, lib.int8), ("a", lib.int8), (None, lib.int8)):
+            with pytest.raises(TypeError):
+                lib.promote_types(*types)
+        assert lib.promote_types(lib.int8, float) is lib.float64
+        assert lib.promote_types(bool, int) is lib.int64
+    with pytest.raises(TypeError, match="promote_types"):
+        ng.result_type(ng.int8, ng.float32)
+    with pytest.raises(TypeError):
+        ng.result_type()

@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from numgrad.runtime import simd, target
+from numgrad.runtime import simd, simd_norms, target
 from numgrad.runtime.kernel import Kernel, kernel
-from numgrad.runtime.program import Launch, Program, launch
-from numgrad.runtime.simd import ADD, STORE, STREAM
+from numgrad.runtime.program import Address, Array, Launch, Program, launch
+from numgrad.runtime.simd import ADD, STORE, STREAM, address_of
 
 CODES = ["f4", "f8"]
 FORMS = ["many", "few"]
@@ -82,6 +82,31 @@ def transform_kernel(code: str, matrix: tuple[tuple[float, ...], ...]) -> Kernel
     @kernel("i8, " * 4)
     def call(sources, source_shift, goals, goal_shift, start, stop):
         tile(sources, source_shift, goals, goal_shift)
+
+    return call
+
+
+@functools.cache
+def watching_kernel(code: str, matrix: tuple[tuple[float, ...], ...], lane_by_lane: bool) -> Kernel:
+    """A kernel that transforms one tile and watches it, then says whether its squares are of one size."""
+    tile, even = simd.transform_tile(code, matrix, watching=True), simd_norms.even_tile(code, lane_by_lane)
+
+    @kernel(f"i8[:], {code}[:], i8, i8, i8, i8, i8, {code}, {code}")
+    def call(verdict, sums, sources, source_shift, goals, goal_shift, few, least, most, start, stop):
+        tile(sources, source_shift, goals, goal_shift, few, address_of(sums, 0))
+        verdict[0] = even(address_of(sums, 0), least, most)
+
+    return call
+
+
+@functools.cache
+def norm_kernel(code: str) -> Kernel:
+    """A kernel that sums squares."""
+    norm = simd_norms.norm_tile(code)
+
+    @kernel(f"{code}[:], i8, i8")
+    def call(out, address, vectors, start, stop):
+        out[0] = norm(address, vectors)
 
     return call
 
@@ -261,6 +286,50 @@ def test_transforms(code: str, matrix: tuple[tuple[float, ...], ...]) -> None:
     np.testing.assert_array_equal(goal[:, 2:], expected.astype(code))
 
 
+@pytest.mark.parametrize("code", CODES)
+@pytest.mark.parametrize("lane_by_lane", [False, True])
+def test_watching_transforms(code: str, lane_by_lane: bool) -> None:
+    item, matrix = np.dtype(code).itemsize, ((1.0, 2.0, -3.0), (1.0, -2.0, 0.0))
+    lanes = target.host_target().lanes(item)
+    source, few, goal = (numbers(code, count, lanes + 1) for count in (9, 4, 4))
+    few[:, 1:][few[:, 1:] == 0] = 1
+    tables = [addresses(each, len(each)) for each in (source, goal, few)]
+    begin = numbers(code, 5, lanes) ** 2
+    total = begin[0] + (source[:, 1:] ** 2).sum(0)
+    watched = begin[1:] + few[:, 1:] ** 2
+    smallest = watched.min(0).sum() if lane_by_lane else watched.sum(1).min()
+    ratio = float(np.ceil(total.sum() / smallest))
+    call = watching_kernel(code, matrix, lane_by_lane)
+
+    def verdict(least: float, most: float) -> bool:
+        made, sums = np.full(1, 7), begin.copy()
+        pointers = [tables[0].ctypes.data, item, tables[1].ctypes.data, item, tables[2].ctypes.data]
+        arrays = [Array(Address(0), (1,)), Array(Address(1), (5 * lanes,))]
+        program = Program([Launch(call, (), (*arrays, *pointers, least, most), 1, 1, 1, 1)], 2)
+        assert launch(program, made.ctypes.data, sums.ctypes.data) == 0
+        np.testing.assert_array_equal(sums, [total, *watched])
+        return bool(made[0])
+
+    by = np.array(matrix)
+    assert verdict(ratio, 1e9)
+    expected = np.einsum("ij,jkc,lk->ilc", by, source[:, 1:].reshape(3, 3, lanes), by).reshape(4, lanes)
+    np.testing.assert_array_equal(goal[:, 1:], expected.astype(code))
+    assert not verdict(ratio - 1, 1e9)
+    assert not verdict(ratio, float(total.max()) - 0.5)
+    source[4, 1] = np.nan
+    total = begin[0] + (source[:, 1:] ** 2).sum(0)
+    assert not verdict(1e9, 1e9)
+
+
+@pytest.mark.parametrize("code", CODES)
+def test_norms(code: str) -> None:
+    lanes = target.host_target().lanes(np.dtype(code).itemsize)
+    source, out = numbers(code, 3 * lanes), np.zeros(1, code)
+    arguments = (Array(Address(0), (1,)), source.ctypes.data, 3)
+    assert launch(Program([Launch(norm_kernel(code), (), arguments, 1, 1, 1, 1)], 1), out.ctypes.data) == 0
+    assert out[0] == (source**2).sum()
+
+
 def test_tiles_fit_into_the_registers() -> None:
     for row in target.TARGETS.values():
         for rows, vectors in (row.tiles.many, row.tiles.few):
@@ -293,7 +362,9 @@ forced: Callable[[Any], Any] = pytest.mark.skipif("NUMGRAD_SIMD" in os.environ, 
 @forced
 @pytest.mark.parametrize("name", narrower_targets())
 def test_narrower_vectors(name: str) -> None:
-    in_a_process_of_its_own(name, "tests/runtime/test_simd.py", "-k", "products or squares or transforms or updated")
+    in_a_process_of_its_own(
+        name, "tests/runtime/test_simd.py", "-k", "products or squares or transforms or updated or norms"
+    )
 
 
 @forced

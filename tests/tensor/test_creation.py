@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pytest
@@ -49,7 +51,7 @@ def test_tensor_of_tensors() -> None:
 
 @pytest.mark.parametrize(
     ("data", "error"),
-    [([[1, 2], [3]], ValueError), ("abc", TypeError), ([None], TypeError), ({}, TypeError), ([1j], TypeError)],
+    [([[1, 2], [3]], ValueError), ("abc", TypeError), ([None], RuntimeError), ({}, RuntimeError), ([1j], TypeError)],
 )
 def test_tensor_refuses(data: object, error: type[Exception]) -> None:
     with pytest.raises(error):
@@ -100,10 +102,78 @@ def test_arange_of_floats(start: float, end: float, step: float, torch: object) 
     assert ours.dtype.name == str(theirs.dtype).split(".")[1]
 
 
-@pytest.mark.parametrize(("start", "end", "steps"), [(0, 1, 5), (-2.0, 3.0, 1), (1, 0, 4), (0, 1, 0)])
-def test_linspace(start: float, end: float, steps: int, torch: object) -> None:
-    theirs = torch.linspace(start, end, steps).numpy()  # type: ignore[attr-defined]
-    np.testing.assert_allclose(ng.linspace(start, end, steps).numpy(), theirs, rtol=1e-6, atol=1e-7)
+LINES = [
+    (0, 1, 5),
+    (-2.0, 3.0, 1),
+    (1, 0, 4),
+    (0, 1, 0),
+    (0, 5, 3),
+    (0.5, 5.5, 3),
+    (0.9, 5.9, 2),
+    (-5, 5, 4),
+    (100, -100, 7),
+    (-7, 120, 1000),
+    (0, 4, 197),
+    (0, 127, 127),
+    (3, 3, 5),
+]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int64", "int32", "int16", "int8", "uint8"])
+@pytest.mark.parametrize(("start", "end", "steps"), LINES)
+def test_linspace(start: float, end: float, steps: int, dtype: str, torch: ModuleType) -> None:
+    if dtype == "uint8":
+        start, end = abs(start), abs(end)
+    ours, theirs = (lib.linspace(start, end, steps, dtype=getattr(lib, dtype)).numpy() for lib in (ng, torch))
+    assert ours.dtype == theirs.dtype
+    if ours.dtype.kind == "f":
+        np.testing.assert_allclose(ours, theirs, rtol=1e-6, atol=1e-5)  # torch computes in float32
+        assert (ours[:1].tolist(), ours[-1:].tolist()) == (theirs[:1].tolist(), theirs[-1:].tolist())
+    else:
+        np.testing.assert_array_equal(ours, theirs)
+
+
+@given(st.integers(-(2**40), 2**40), st.integers(-(2**40), 2**40), st.integers(0, 60))
+@settings(max_examples=200, deadline=None)
+def test_linspace_of_ints(start: int, end: int, steps: int) -> None:
+    torch = pytest.importorskip("torch")
+    ours = ng.linspace(start, end, steps, dtype=ng.int64).numpy()
+    np.testing.assert_array_equal(ours, torch.linspace(start, end, steps, dtype=torch.int64).numpy())
+    if steps > 1:
+        assert (ours[0], ours[-1]) == (start, end)
+
+
+@pytest.mark.parametrize(
+    ("call", "error"),
+    [
+        (lambda lib: lib.linspace(0, 256, 3, dtype=lib.uint8), RuntimeError),
+        (lambda lib: lib.linspace(-129, 0, 3, dtype=lib.int8), RuntimeError),
+        (lambda lib: lib.linspace(0, math.nan, 3, dtype=lib.int64), RuntimeError),
+        (lambda lib: lib.linspace(0, math.inf, 3, dtype=lib.int32), RuntimeError),
+        (lambda lib: lib.linspace(0, 1e39, 3), RuntimeError),
+        (lambda lib: lib.linspace(0, 2**63, 3, dtype=lib.int64), RuntimeError),
+        (lambda lib: lib.linspace(0, 1, 3, dtype=lib.bool), RuntimeError),
+        (lambda lib: lib.linspace(0, 5, -1), RuntimeError),
+        (lambda lib: lib.linspace(0, 5, 2.5), TypeError),
+        (lambda lib: lib.linspace(0, 5, True), TypeError),
+        (lambda lib: lib.linspace("a", 5, 3), TypeError),
+        (lambda lib: lib.arange(3, dtype=lib.bool), RuntimeError),
+    ],
+)
+def test_lines_that_are_refused(call: Callable[[Any], Any], error: type[Exception], torch: ModuleType) -> None:
+    for lib in (ng, torch):
+        with pytest.raises(error):
+            call(lib)
+
+
+def test_lines_that_only_numgrad_refuses_or_keeps() -> None:
+    """torch gives 255, 178, 101, 25 for the first, and for the second three times 2**60, which is no end of it."""
+    with pytest.raises(RuntimeError, match="without overflow"):
+        ng.linspace(-1, 25, 4, dtype=ng.uint8)
+    with pytest.raises(RuntimeError, match=r"expected within 2\*\*53"):
+        ng.linspace(2**60 + 1, 2**60 + 9, 3, dtype=ng.int64)
+    ends = [-(2**63), 2**63 - 1]
+    assert ng.linspace(*ends, 2, dtype=ng.int64).tolist() == ends
 
 
 def test_random_numbers_follow_the_seed() -> None:

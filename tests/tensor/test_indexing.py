@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -127,3 +129,154 @@ def test_writing_over_repeated_memory_is_refused() -> None:
         RuntimeError, match="more than one element of the written-to tensor refers to a single memory location"
     ):
         x.add_(1)
+
+
+# ---- dtypes of indices ------------------------------------------------------------------------------------------
+
+BYTES = [
+    np.array([1, 0, 1, 0, 1], np.uint8),
+    np.array([0, 2, 255, 0, 0], np.uint8),
+    np.zeros(5, np.uint8),
+    np.array(1, np.uint8),
+    np.array(0, np.uint8),
+    np.array([[1, 0, 1], [0, 0, 0], [1, 1, 1], [0, 7, 0], [0, 0, 1]], np.uint8),
+]
+
+
+@pytest.mark.parametrize("mask", BYTES, ids=lambda mask: str(mask.tolist()))
+def test_bytes_are_a_mask(mask: np.ndarray, torch: ModuleType) -> None:
+    """As in torch, which warns of them: what is not 0 is taken, in reading and in writing, as an array and as a tensor."""
+    array = np.arange(15.0).reshape(5, 3)
+    for to_index in (lambda lib: lib.tensor(mask), lambda lib: mask):
+        with pytest.warns(UserWarning, match="indexing with dtype .*uint8 is now deprecated"):
+            ours = ng.tensor(array)[to_index(ng)]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            theirs = torch.tensor(array)[to_index(torch)]
+        np.testing.assert_array_equal(ours.numpy(), theirs.numpy())
+        written = ng.tensor(array)
+        with pytest.warns(UserWarning, match="deprecated"):
+            written[to_index(ng)] = -1
+        np.testing.assert_array_equal(written.numpy(), np.where(_bools(mask, array), -1, array))
+        with pytest.warns(UserWarning, match="deprecated"):
+            put = ng.tensor(array).index_put((ng.tensor(mask),), ng.tensor(-1.0, dtype=ng.float64))
+        np.testing.assert_array_equal(put.numpy(), written.numpy())
+
+
+def _bools(mask: np.ndarray, array: np.ndarray) -> np.ndarray:
+    return np.broadcast_to((mask != 0).reshape(mask.shape + (1,) * (array.ndim - mask.ndim)), array.shape)
+
+
+def test_bytes_beside_other_indices(torch: ModuleType) -> None:
+    array = np.arange(15.0).reshape(5, 3)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for lib in (ng, torch):
+            mask = lib.tensor(np.array([1, 0, 1], np.uint8))
+            x = lib.tensor(array)
+            assert x[:, mask].tolist() == array[:, [0, 2]].tolist()
+            assert x[lib.tensor([1, 3]), mask].tolist() == [3.0, 11.0]
+            assert x[-1, mask].tolist() == [12.0, 14.0]
+            with pytest.raises(IndexError, match="The shape of the mask"):
+                x[mask]
+
+
+def test_the_warning_of_bytes_names_the_line() -> None:
+    with pytest.warns(UserWarning, match="deprecated") as caught:
+        ng.ones(3)[ng.tensor([1, 0, 1], dtype=ng.uint8)]
+    assert caught[0].filename == __file__
+
+
+INDICES: dict[str, Any] = {
+    "int8": lambda lib: lib.tensor([1, 0], dtype=lib.int8),
+    "int16": lambda lib: lib.tensor([[1]], dtype=lib.int16),
+    "int32": lambda lib: lib.tensor([1, -5], dtype=lib.int32),
+    "int64": lambda lib: lib.tensor([-1, 4, 0]),
+    "floats": lambda lib: lib.tensor([1.0, 0.0]),
+    "one float": lambda lib: lib.tensor(1.0),
+    "no floats": lambda lib: lib.tensor([]),
+    "one int8": lambda lib: lib.tensor(1, dtype=lib.int8),
+    "one int64": lambda lib: lib.tensor(-2),
+    "an array of int32": lambda lib: np.array([1, 0], np.int32),
+    "an array without dimensions": lambda lib: np.array(-2),
+    "an array of int16": lambda lib: np.array([1, 0], np.int16),
+    "an empty list": lambda lib: [],
+    "a list": lambda lib: [1, -1],
+    "a list of bools": lambda lib: [True, False, False, True, False],
+    "too low": lambda lib: lib.tensor([0, -6]),
+    "too high": lambda lib: lib.tensor([5]),
+    "a float": lambda lib: 1.0,
+    "a complex": lambda lib: 1j,
+    "a dict": lambda lib: {},
+    "a text": lambda lib: "a",
+    "a slice to a float": lambda lib: slice(0, 2.0),
+}
+
+
+@pytest.mark.parametrize("index", INDICES.values(), ids=INDICES)
+def test_dtypes_of_indices(index: Any, torch: ModuleType) -> None:
+    """The same elements as torch, or its class of error."""
+    array = np.arange(15.0).reshape(5, 3)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            theirs = torch.tensor(array)[index(torch)]
+    except (IndexError, TypeError) as error:
+        with pytest.raises(type(error)):
+            ng.tensor(array)[index(ng)]
+        return
+    np.testing.assert_array_equal(ng.tensor(array)[index(ng)].numpy(), theirs.numpy())
+
+
+def _embedding(lib: Any, x: Any, index: Any) -> Any:
+    return lib.nn.functional.embedding(index, x)
+
+
+def _module(lib: Any, x: Any, index: Any) -> Any:
+    layer = lib.nn.Embedding(5, 3)
+    layer.weight = lib.nn.Parameter(x)
+    return layer(index)
+
+
+def _scatter_add(lib: Any, x: Any, index: Any) -> Any:
+    rows = index.unsqueeze(1)
+    return lib.scatter_add(x, 0, rows, lib.ones(*rows.shape, dtype=lib.float64))
+
+
+BY_INDEX: dict[str, Any] = {
+    "embedding": _embedding,
+    "Embedding": _module,
+    "index_select": lambda lib, x, index: lib.index_select(x, 0, index),
+    "Tensor.index_select": lambda lib, x, index: x.index_select(0, index),
+    "gather": lambda lib, x, index: lib.gather(x, 0, index.unsqueeze(1)),
+    "Tensor.gather": lambda lib, x, index: x.gather(1, index.unsqueeze(0)),
+    "scatter_add": _scatter_add,
+    "Tensor.scatter_add": lambda lib, x, index: x.scatter_add(
+        1, index.unsqueeze(0), lib.ones(1, len(index), dtype=lib.float64)
+    ),
+}
+
+
+@pytest.mark.parametrize("dtype", ["int64", "int32", "uint8", "int16", "float32", "bool"])
+@pytest.mark.parametrize("indices", [[0, 2, 1, 2], [0, -1], [-5], [5], [2**31 - 1, 0], []], ids=str)
+@pytest.mark.parametrize("function", BY_INDEX.values(), ids=BY_INDEX)
+def test_functions_of_an_index(function: Any, indices: list[int], dtype: str, torch: ModuleType) -> None:
+    """-1 is out of range where torch says so; the error is of torch's class, and nothing is left of it."""
+    array = np.arange(15.0).reshape(5, 3)
+    kind = np.dtype(dtype)
+    index = np.array(indices, np.int64).astype(kind)
+    x = ng.tensor(array)
+    try:
+        theirs = function(torch, torch.tensor(array), torch.tensor(index))
+    except (IndexError, RuntimeError) as error:
+        with pytest.raises(IndexError if isinstance(error, IndexError) else RuntimeError):
+            function(ng, x, ng.tensor(index))
+    else:
+        np.testing.assert_array_equal(function(ng, x, ng.tensor(index)).detach().numpy(), theirs.detach().numpy())
+    np.testing.assert_array_equal(x.numpy(), array)
+
+
+def test_an_embedding_takes_a_matrix() -> None:
+    for weight in (ng.ones(3), ng.ones(3, 2, 2)):
+        with pytest.raises(RuntimeError, match="'weight' must be 2-D"):
+            ng.nn.functional.embedding(ng.tensor([0]), weight)

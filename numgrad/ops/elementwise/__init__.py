@@ -1,9 +1,11 @@
 """Elementwise ops: each element of the output comes from the elements at the same place of the inputs."""
 
 from numgrad.ops.elementwise.activation import (
+    elu,
     gelu,
     gelu_tanh,
     leaky_relu,
+    log_sigmoid,
     relu,
     sigmoid,
     silu,
@@ -33,7 +35,9 @@ from numgrad.ops.elementwise.arithmetic import (
 )
 from numgrad.ops.elementwise.comparison import (
     bitwise_and,
+    bitwise_left_shift,
     bitwise_or,
+    bitwise_right_shift,
     bitwise_xor,
     eq,
     ge,
@@ -54,6 +58,7 @@ from numgrad.ops.elementwise.exponential import (
     log1p,
     sin,
 )
+from numgrad.ops.elementwise.loss import bce_with_logits, huber, smooth_l1
 from numgrad.ops.elementwise.selection import (
     clamp_max,
     clamp_min,
@@ -66,8 +71,11 @@ from numgrad.ops.elementwise.selection import (
 __all__ = [
     "absolute",
     "add",
+    "bce_with_logits",
     "bitwise_and",
+    "bitwise_left_shift",
     "bitwise_or",
+    "bitwise_right_shift",
     "bitwise_xor",
     "ceil",
     "clamp_max",
@@ -76,6 +84,7 @@ __all__ = [
     "cos",
     "cube",
     "div",
+    "elu",
     "eq",
     "erf",
     "exp",
@@ -86,12 +95,14 @@ __all__ = [
     "gelu",
     "gelu_tanh",
     "gt",
+    "huber",
     "isfinite",
     "isnan",
     "le",
     "leaky_relu",
     "log",
     "log1p",
+    "log_sigmoid",
     "logical_not",
     "lt",
     "maximum",
@@ -109,6 +120,7 @@ __all__ = [
     "sign",
     "silu",
     "sin",
+    "smooth_l1",
     "softplus",
     "sqrt",
     "square",

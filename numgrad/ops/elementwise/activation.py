@@ -21,6 +21,8 @@ def _(g, out):
     return scalar.where(out <= 0, 0, g)
 
 
+relu.tie(("input",), ("input",))
+
 leaky_relu = elementwise(
     "leaky_relu",
     inputs=("input", "slope"),
@@ -37,6 +39,37 @@ def _(x, slope):
 @leaky_relu.backward
 def _(g, x, slope):
     return scalar.where(x > 0, g, g * slope), scalar.where(x > 0, 0, g * x)
+
+
+leaky_relu.tie(("input",), ("input",))
+
+
+@leaky_relu.in_place_backward
+def _(g, out, slope):
+    return scalar.where(out > 0, g, g * slope), None  # the sign of the output is the input's, for a slope of at least 0
+
+
+elu = elementwise(
+    "elu",
+    inputs=("input", "alpha"),
+    cost=20,
+    oracle=lambda x, alpha: np.where(x <= 0, alpha * np.expm1(np.where(x <= 0, x, 0)), x),
+    doc="input where it is positive, else alpha * (exp(input) - 1).",
+)
+
+
+@elu.forward
+def _(x, alpha):
+    return scalar.where(x <= 0, alpha * scalar.expm1(x), x)
+
+
+@elu.backward
+def _(g, x, alpha):
+    below = scalar.where(x < 0, x, 0)  # or the exponential of the side that is not taken would spoil what is 0 times it
+    return (
+        scalar.where(x <= 0, g * alpha * scalar.exp(below), g),
+        g * scalar.expm1(below),
+    )
 
 
 tanh = elementwise("tanh", cost=20, oracle=np.tanh, doc="Hyperbolic tangent.")
@@ -75,7 +108,7 @@ def _(x):
 
 @silu.backward
 def _(g, x):
-    s = 1 / (1 + scalar.exp(-x))
+    s = scalar.sigmoid(x)
     return g * (s * (1 + x * (1 - s)))
 
 
@@ -94,7 +127,28 @@ def _(x):
 
 @softplus.backward
 def _(g, x):
-    return g * scalar.where(x > 20, 1, 1 / (1 + scalar.exp(-x)))
+    return g * scalar.where(x > 20, 1, scalar.sigmoid(x))
+
+
+log_sigmoid = elementwise(
+    "log_sigmoid",
+    cost=30,
+    oracle=lambda x: np.minimum(x, 0) - np.log1p(np.exp(-np.abs(x))),
+    doc="log(1 / (1 + exp(-input))), exact on both sides.",
+)
+
+
+@log_sigmoid.forward
+def _(x):
+    return scalar.where(x < 0, x, 0) - scalar.log1p(scalar.exp(scalar.where(x < 0, x, -x)))
+
+
+@log_sigmoid.backward
+def _(g, x):
+    tail = scalar.sigmoid(
+        scalar.where(x > 0, -x, x)
+    )  # which keeps its digits on both sides, and so does its derivative
+    return g * scalar.where(x > 0, tail, 1 - tail)
 
 
 gelu = elementwise(
@@ -129,6 +183,10 @@ def _(x):
 
 @gelu_tanh.backward
 def _(g, x):
-    t = scalar.tanh(0.7978845608028654 * (x + 0.044715 * x * x * x))
-    slope = 0.7978845608028654 * (1 + 0.134145 * x * x)
-    return g * (0.5 * (1 + t) + 0.5 * x * (1 - t * t) * slope)
+    # (1 + tanh(u)) / 2 is sigmoid(2 u), which keeps its digits where it is small. Beyond 32 the slope is 0 or 1, and x**3
+    # overflows.
+    y = scalar.where(x > 32, 32, scalar.where(x < -32, -32, x))
+    u2 = 1.5957691216057308 * (y + 0.044715 * y * y * y)
+    tail = scalar.sigmoid(scalar.where(u2 > 0, -u2, u2))
+    phi = scalar.where(u2 > 0, 1 - tail, tail)
+    return g * (phi + y * (tail * (1 - tail)) * (1.5957691216057308 * (1 + 0.134145 * y * y)))

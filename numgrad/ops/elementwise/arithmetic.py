@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 
-from numgrad.kernels import scalar
+from numgrad.kernels import integers, scalar
 from numgrad.ops.family import elementwise
+
+
+def _zero_division(op: str, what: str) -> Callable[[int, Any], Exception]:
+    """The error that torch gives where integers have no result."""
+    return lambda status, params: RuntimeError(f"{op}: ZeroDivisionError: {what}; convert with .float()")
+
 
 # ---- arithmetic ------------------------------------------------------------------------------------------------------
 
-add = elementwise("add", inputs=("input", "other"), accepts="bif", oracle=np.add, doc="input + other.")
+BOTH = ("input", "other")
+
+add = elementwise("add", inputs=BOTH, accepts="bif", modular=BOTH, oracle=np.add, doc="input + other.")
 
 
 @add.forward
@@ -22,7 +33,7 @@ def _(g):
     return g, g
 
 
-sub = elementwise("sub", inputs=("input", "other"), accepts="if", oracle=np.subtract, doc="input - other.")
+sub = elementwise("sub", inputs=BOTH, accepts="if", modular=BOTH, oracle=np.subtract, doc="input - other.")
 
 
 @sub.forward
@@ -35,7 +46,7 @@ def _(g):
     return g, -g
 
 
-mul = elementwise("mul", inputs=("input", "other"), accepts="bif", oracle=np.multiply, doc="input * other.")
+mul = elementwise("mul", inputs=BOTH, accepts="bif", modular=BOTH, oracle=np.multiply, doc="input * other.")
 
 
 @mul.forward
@@ -74,7 +85,9 @@ def _(g):
     return -g
 
 
-absolute = elementwise("abs", accepts="if", oracle=np.abs, doc="Absolute value; its gradient at 0 is 0.")
+absolute = elementwise(
+    "abs", accepts="if", oracle=np.abs, doc="Absolute value; its gradient at 0 and at NaN is 0, as in torch."
+)
 
 
 @absolute.forward
@@ -84,15 +97,25 @@ def _(x):
 
 @absolute.backward
 def _(g, x):
-    return g * scalar.sign(x)
+    return g * scalar.where(x == x, scalar.sign(x), 0)
 
 
-sign = elementwise("sign", accepts="if", oracle=np.sign, doc="-1, 0 or 1; NaN for NaN. Its gradient is 0.")
+sign = elementwise(
+    "sign",
+    accepts="if",
+    oracle=lambda x: np.sign(np.where(np.isnan(x), 0, x)),
+    doc="-1, 0 or 1; 0 for NaN, as in torch. Its gradient is 0.",
+)
 
 
 @sign.forward
 def _(x):
-    return scalar.sign(x)
+    return scalar.where(x > 0, 1, scalar.where(x < 0, -1, 0))
+
+
+@sign.forward_of_integers
+def _(x):
+    return integers.sign(x)
 
 
 @sign.backward
@@ -119,7 +142,7 @@ floor_divide = elementwise(
     accepts="if",
     differentiable=False,
     oracle=np.floor_divide,
-    doc="The floor of input / other.",
+    doc="The floor of input / other; integers are not divided by 0, and wrap.",
 )
 
 
@@ -128,12 +151,25 @@ def _(x, y):
     return x // y
 
 
+@floor_divide.forward_of_integers
+def _(x, y):
+    return integers.floor_divide(x, y)
+
+
+@floor_divide.refuses
+def _(y):
+    return y == 0
+
+
+floor_divide.on_status(_zero_division("floor_divide", "an integer of other is 0"))
+
+
 remainder = elementwise(
     "remainder",
     inputs=("input", "other"),
     accepts="if",
     oracle=np.remainder,
-    doc="input - other * floor(input / other): has the sign of the divisor.",
+    doc="input - other * floor(input / other): has the sign of the divisor, which for integers is not 0.",
 )
 
 
@@ -142,10 +178,20 @@ def _(x, y):
     return x % y
 
 
+@remainder.refuses
+def _(y):
+    return y == 0
+
+
+remainder.on_status(_zero_division("remainder", "an integer of other is 0"))
+
+
 @remainder.backward
 def _(g, x, y):
-    return g, -g * scalar.floor(x / y)
+    return g, -g * scalar.floor_divide(x, y)
 
+
+remainder.tie(("other",), ("input", "other"))
 
 # ---- powers ----------------------------------------------------------------------------------------------------------
 
@@ -154,8 +200,10 @@ pow = elementwise(
     inputs=("input", "exponent"),
     accepts="if",
     cost=20,
+    modular=("input",),
     oracle=np.power,
-    doc="input to the power exponent. The gradient with respect to a 0 base, or for the exponent of one, is torch's.",
+    doc="input to the power exponent. The gradient with respect to a 0 base, or for the exponent of one, is torch's. Powers of "
+    "integers wrap; a negative one is cut to an integer, 0 but for 1 and -1, and 0 has none.",
 )
 
 
@@ -164,10 +212,24 @@ def _(x, y):
     return scalar.power(x, y)
 
 
+@pow.forward_of_integers
+def _(x, y):
+    return integers.power(x, y)
+
+
+@pow.refuses
+def _(x, y):
+    return (x == 0) & (y < 0)
+
+
+pow.on_status(_zero_division("pow", "an integer of input is 0 where exponent is negative"))
+
+
 @pow.backward
 def _(g, x, y, out):
-    grad_x = scalar.where(y == 0, 0, g * y * scalar.power(x, y - 1))
-    grad_y = scalar.where((x == 0) & (y >= 0), 0, g * out * scalar.log(x))
+    # Where a power is 0 it is multiplied first: the product of the other factors may overflow.
+    grad_x = scalar.where(y == 0, 0, g * (y * scalar.power(x, y - 1)))
+    grad_y = scalar.where((x == 0) & (y >= 0), 0, g * (out * scalar.log(x)))
     return grad_x, grad_y
 
 
@@ -181,7 +243,7 @@ def _(x):
 
 @square.backward
 def _(g, x):
-    return g * (2 * x)
+    return 2 * (g * x)  # overflows only where the gradient does
 
 
 cube = elementwise("cube", accepts="if", grad_name="Pow", oracle=lambda x: x * x * x, doc="input * input * input.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from numgrad.kernels import scalar
 from numgrad.ops.family import elementwise
 
 # ---- comparisons -----------------------------------------------------------------------------------------------------
@@ -87,7 +88,9 @@ def _(x):
 
 
 def _logical(name, oracle, doc, inputs=("input", "other")):
-    return elementwise(name, inputs=inputs, accepts="bi", result="same", differentiable=False, oracle=oracle, doc=doc)
+    return elementwise(
+        name, inputs=inputs, accepts="bi", modular=inputs, result="same", differentiable=False, oracle=oracle, doc=doc
+    )
 
 
 bitwise_and = _logical("bitwise_and", np.bitwise_and, "input & other, of bools or integers.")
@@ -121,3 +124,31 @@ def _(x, y):
 @logical_not.forward
 def _(x):
     return x == 0
+
+
+# ---- shifts ----------------------------------------------------------------------------------------------------------
+
+
+def _shift(name, symbol, oracle):
+    return elementwise(
+        name,
+        inputs=("input", "other"),
+        accepts="i",
+        differentiable=False,
+        oracle=oracle,
+        doc=f"input {symbol} other, of integers. Shifts by less than 0, or by all bits, shift everything out.",
+    )
+
+
+bitwise_left_shift = _shift("bitwise_left_shift", "<<", np.left_shift)
+bitwise_right_shift = _shift("bitwise_right_shift", ">>", np.right_shift)
+
+
+@bitwise_left_shift.forward
+def _(x, y):
+    return scalar.where((y < 0) | (y > 63), 0, x << (y & 63))
+
+
+@bitwise_right_shift.forward
+def _(x, y):
+    return x >> scalar.where((y < 0) | (y > 63), 63, y)

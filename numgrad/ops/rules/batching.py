@@ -22,7 +22,22 @@ from numgrad.ops.pool import (
     max_pool2d,
     max_pool2d_backward,
 )
-from numgrad.ops.reduce import all_, amax, amin, any_, argmax, argmin, max_dim, mean, min_dim, prod, sum_, sum_to_size
+from numgrad.ops.reduce import (
+    all_,
+    amax,
+    amin,
+    any_,
+    argmax,
+    argmin,
+    max_dim,
+    mean,
+    min_dim,
+    norm,
+    prod,
+    squares,
+    sum_,
+    sum_to_size,
+)
 from numgrad.ops.rules.batch import Batch, folded, unfolded
 from numgrad.ops.view import (
     expand,
@@ -31,6 +46,7 @@ from numgrad.ops.view import (
     slice_,
     slice_backward,
     squeeze,
+    tie_backward,
     transpose,
     unsqueeze,
     view,
@@ -40,11 +56,11 @@ from numgrad.registry import OPS
 # ---- dimensions move by one -------------------------------------------------------------------------------------
 
 
-def _over_dims(batch: Batch, x: Any, dims: Any, keepdim: bool) -> Any:
-    return batch.op(x, dims=tuple(d + 1 for d in dims), keepdim=keepdim)
+def _over_dims(batch: Batch, x: Any, dims: Any, **params: Any) -> Any:
+    return batch.op(x, dims=tuple(d + 1 for d in dims), **params)
 
 
-for _op in (sum_, mean, prod, amax, amin, any_, all_):
+for _op in (sum_, mean, prod, amax, amin, any_, all_, squares, norm):
     _op.batch(_over_dims)
 
 
@@ -97,6 +113,11 @@ def _(batch, x, dims):
 @transpose.batch
 def _(batch, x, dim0, dim1):
     return transpose(x, dim0=dim0 + 1, dim1=dim1 + 1)
+
+
+@tie_backward.batch
+def _(batch, x, other, zeros):
+    return tie_backward(batch.all(x)[0], other, zeros=zeros)
 
 
 @expand.batch

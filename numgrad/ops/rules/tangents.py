@@ -22,7 +22,20 @@ from numgrad.ops.pool import (
     max_pool2d_backward,
 )
 from numgrad.ops.random import dropout
-from numgrad.ops.reduce import amax, amin, max_dim, mean, min_dim, prod, products_of_others, sum_, sum_to_size
+from numgrad.ops.reduce import (
+    amax,
+    amin,
+    chosen,
+    max_dim,
+    mean,
+    min_dim,
+    norm,
+    prod,
+    products_of_others,
+    squares,
+    sum_,
+    sum_to_size,
+)
 from numgrad.ops.view import (
     as_strided,
     as_strided_backward,
@@ -32,6 +45,7 @@ from numgrad.ops.view import (
     slice_,
     slice_backward,
     squeeze,
+    tie_backward,
     transpose,
     unsqueeze,
     view,
@@ -49,6 +63,7 @@ for _op in (mm, bmm, conv2d_backward_input, conv2d_backward_weight):
     _op.linear_in(_op.inputs[0])
     _op.linear_in(_op.inputs[1])
 cat.linear_in("tensors")
+tie_backward.linear_in("input")
 scatter_add.linear_in("input", "src")
 index_put.linear_in("input", "values")
 
@@ -90,6 +105,21 @@ def _kept(tensor: Any, shape: Any, dims: tuple[int, ...]) -> Any:
     return reshape(tensor, tuple(1 if axis in dims else extent for axis, extent in enumerate(shape)))
 
 
+@squares.jvp
+def _(ctx, tangent):
+    (x,), (dims, keepdim, divisor) = ctx.inputs, ctx.params
+    return div(sum_(mul(mul(x, 2.0), tangent), dims=dims, keepdim=keepdim), divisor)
+
+
+@norm.jvp
+def _(ctx, tangent):
+    (x,), (out,), (dims, keepdim, divisor) = ctx.inputs, ctx.outputs, ctx.params
+    is_flat = eq(out, 0)
+    direction = div(x, _kept(where(is_flat, 1.0, out), x._spec.shape, dims))
+    slope = div(sum_(mul(direction, tangent), dims=dims, keepdim=keepdim), divisor or 1.0)
+    return where(is_flat, 0.0, slope)
+
+
 @prod.jvp
 def _(ctx, tangent):
     (x,), dims = ctx.inputs, ctx.params.dims
@@ -97,10 +127,10 @@ def _(ctx, tangent):
 
 
 def _extreme(ctx: Any, tangent: Any) -> Any:
-    (x,), (out,), (dims, keepdim) = ctx.inputs, ctx.outputs, ctx.params
-    chosen = cast(eq(x, _kept(out, x._spec.shape, dims)), dtype=x._spec.dtype)
-    total = sum_(mul(tangent, chosen), dims=dims, keepdim=keepdim)
-    return div(total, sum_(chosen, dims=dims, keepdim=keepdim))
+    (x,), (out,), (dims, keepdim, nans) = ctx.inputs, ctx.outputs, ctx.params
+    mask = chosen(x, _kept(out, x._spec.shape, dims), nans)
+    total = sum_(mul(tangent, mask), dims=dims, keepdim=keepdim)
+    return div(total, sum_(mask, dims=dims, keepdim=keepdim))
 
 
 amax.jvp(_extreme)

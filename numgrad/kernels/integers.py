@@ -1,0 +1,58 @@
+"""Arithmetic of integers as torch has it, which is neither Numba's nor always the processor's: it wraps, and what has no
+result is found before it is computed; and the conversion of floating point to integers.
+"""
+
+from __future__ import annotations
+
+import functools
+
+import numpy as np
+
+from numgrad.runtime.kernel import Device, device
+
+
+@device
+def floor_divide(x, y):
+    """The floor of x / y. The smallest integer by -1 wraps to itself; y is not 0, or nobody reads the result."""
+    return -x if y == -1 else x // y
+
+
+@device
+def power(x, y):
+    """x to the power y, wrapping. A negative power is cut to an integer: 0, but for 1 and -1."""
+    if y < 0:
+        last = 1 - 2 * (y & 1)
+        return 1 if x == 1 else last if x == -1 else 0
+    result, square, rest = np.int64(1), np.int64(x), np.int64(y)
+    while rest:
+        if rest & 1:
+            result *= square
+        square *= square
+        rest >>= 1
+    return result
+
+
+@device
+def sign(x):
+    """-1, 0 or 1."""
+    return 1 if x > 0 else -1 if x < 0 else 0
+
+
+@functools.cache
+def from_float(source: str, target: str) -> Device:
+    """The conversion of a number of dtype ``source`` ('f4', 'f8') to the integers ``target``, defined for all numbers.
+
+    torch's on x86, whatever the processor: cut to an integer of 64 bits for int64 and uint8, of 32 bits for the others;
+    what does not fit, NaN and infinities become the smallest of these; of that the lowest bits are the result. The
+    machine's instructions do as they like: a vector's element and one of the rest at the end differ on one processor.
+    """
+    number = np.float32 if source == "f4" else np.float64
+    # The lowest bits of a float32 beyond 2**31 are 0, whichever way they are cut off.
+    bits = 64 if target == "i8" or (target == "u1" and source == "f8") else 32
+    integer = np.int64 if bits == 64 else np.int32
+    limit, smallest = number(2.0 ** (bits - 1)), integer(-(1 << (bits - 1)))
+
+    def converted(x):
+        return integer(x) if abs(x) < limit else smallest
+
+    return Device(converted)

@@ -1,0 +1,393 @@
+"""The text of scalar functions: found by their code, typed, taken apart, and written as functions again.
+
+A function's syntax is that of which the compiled code is the function's own code. Its line alone would not tell two
+lambdas that stand in it from each other, nor a file that was changed since it was imported.
+"""
+
+from __future__ import annotations
+import __future__
+
+import ast
+import copy
+import functools
+import linecache
+import re
+import threading
+import types
+import weakref
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from numgrad.errors import KernelError
+from numgrad.runtime.kernel import Device, references
+
+NUMPY_TYPE = {
+    "f4": np.float32,
+    "f8": np.float64,
+    "i1": np.int8,
+    "i2": np.int16,
+    "i4": np.int32,
+    "i8": np.int64,
+    "u1": np.uint8,
+    "b1": np.bool_,
+}
+_FUTURE = functools.reduce(
+    lambda flags, name: flags | getattr(__future__, name).compiler_flag, __future__.all_feature_names, 0
+)
+_marking = threading.RLock()  # held while nodes that are kept have other positions
+_Function = ast.FunctionDef | ast.Lambda
+
+# Of functions that were written here.
+_written: weakref.WeakKeyDictionary[Any, ast.FunctionDef] = weakref.WeakKeyDictionary()
+
+
+# ---- from a function to its syntax -----------------------------------------------------------------------------
+
+
+@functools.cache
+def definition(function: Callable[..., Any]) -> ast.FunctionDef:
+    """The scalar function's syntax, as a ``def`` without annotations, defaults and docstring.
+
+    Raises
+    ------
+    KernelError
+        It is no Python function, its source is not there, or is not that of this function any more.
+    """
+    plain = getattr(function, "py_func", function)
+    if not isinstance(plain, types.FunctionType):
+        raise KernelError(f"got {function!r}, expected a function that is written in Python")
+    if plain in _written:
+        return _written[plain]
+    node = _syntax(plain)
+    body: list[ast.stmt] = [ast.Return(node.body, lineno=node.lineno)] if isinstance(node, ast.Lambda) else node.body
+    if body and isinstance(body[0], ast.Expr) and isinstance(body[0].value, ast.Constant) and len(body) > 1:
+        body = body[1:]  # the docstring
+    given = node.args
+    arguments = ast.arguments(
+        [], [ast.arg(each.arg) for each in (*given.posonlyargs, *given.args)], given.vararg and ast.arg(given.vararg.arg),
+        [ast.arg(each.arg) for each in given.kwonlyargs], [None for _ in given.kwonlyargs],
+        given.kwarg and ast.arg(given.kwarg.arg), [],
+    )  # fmt: skip
+    name = plain.__name__ if plain.__name__.isidentifier() and plain.__name__ != "_" else "formula"
+    return ast.FunctionDef(name, arguments, body, [], lineno=node.lineno)
+
+
+def is_written(function: Callable[..., Any]) -> bool:
+    """Whether a function was written by `function_of_definition`."""
+    return function in _written
+
+
+def place_of(function: Callable[..., Any]) -> str:
+    """Where a function is written, for messages."""
+    code = function.__code__  # type: ignore[attr-defined]
+    return f"{code.co_filename}:{code.co_firstlineno}"
+
+
+def _syntax(function: types.FunctionType) -> _Function:
+    code = function.__code__
+    linecache.checkcache(code.co_filename)
+    text = "".join(linecache.getlines(code.co_filename, function.__globals__))
+    who = f"the function {function.__qualname__} ({place_of(function)})"
+    if not text:
+        raise KernelError(f"the source of {who} is not to be had: formulas are read from files, notebooks and doctests")
+    try:
+        statements = _statements(text)
+    except SyntaxError as error:
+        raise KernelError(f"the source of {who} is not to be had: {error}") from error
+    line = code.co_firstlineno
+    near = [place for place, statement in enumerate(statements) if _spans(statement, line)]
+    same = _of_code(code, text, near) or _of_code(code, text, range(len(statements)))
+    if not same:
+        raise KernelError(
+            f"the source of {who} is not that of the function: it was changed after the import, or the function was not "
+            "compiled from it. Import it again"
+        )
+    # Those of the same code compute the same; the one in the same line is the better one to show.
+    return min(same, key=lambda node: abs(_first_line(node) - line))
+
+
+def _of_code(code: types.CodeType, text: str, places: Iterable[int]) -> list[_Function]:
+    """Functions of this code in some statements of a file."""
+    flags = code.co_flags & _FUTURE
+    return [node for place in places for node, other in _compiled(text, place, flags) if _same_code(code, other)]
+
+
+@functools.lru_cache(32)
+def _statements(text: str) -> list[ast.stmt]:
+    return ast.parse(text).body
+
+
+def _first_line(node: Any) -> int:
+    return min([node.lineno, *[each.lineno for each in getattr(node, "decorator_list", ())]])
+
+
+def _spans(statement: ast.stmt, line: int) -> bool:
+    return _first_line(statement) <= line <= (statement.end_lineno or 0)
+
+
+@functools.lru_cache(256)
+def _compiled(text: str, place: int, flags: int) -> list[tuple[_Function, types.CodeType]]:
+    """The functions in one statement of a file, with their code, which is found again by a line number of its own."""
+    statement = _statements(text)[place]
+    nodes = [node for node in ast.walk(statement) if isinstance(node, _Function)]
+    if not nodes:
+        return []
+    marks = [
+        (number, each)
+        for number, node in enumerate(nodes, 1)
+        for each in (node, *getattr(node, "decorator_list", ())[:1])
+    ]
+    with _marking:
+        kept = [(node.lineno, node.end_lineno, node.col_offset, node.end_col_offset) for _, node in marks]
+        for number, node in marks:
+            node.lineno, node.end_lineno, node.col_offset, node.end_col_offset = number, number, 0, 1
+        try:
+            whole = compile(
+                ast.Module([*_imports(text), statement], []), "<numgrad source>", "exec", flags, dont_inherit=True
+            )
+        except (
+            SyntaxError,
+            ValueError,
+        ):  # what a compiler alone refuses, such as a notebook's await outside of a function
+            return []
+        finally:
+            for (_, node), own in zip(marks, kept, strict=True):
+                node.lineno, node.end_lineno, node.col_offset, node.end_col_offset = own
+    return [(nodes[code.co_firstlineno - 1], code) for code in _codes(whole) if _is_function(code, nodes)]
+
+
+@functools.lru_cache(32)
+def _imports(text: str) -> list[ast.stmt]:
+    """The names that a file imports, since a call of what is imported is compiled in another way than one of a method."""
+    names: dict[str, None] = {}
+    stack: list[ast.AST] = list(_statements(text))
+    while stack:
+        node = stack.pop()
+        if isinstance(node, (ast.Import, ast.ImportFrom)):
+            names.update({each.asname or each.name.partition(".")[0]: None for each in node.names})
+        elif not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            stack += [each for each in ast.iter_child_nodes(node) if isinstance(each, (ast.stmt, ast.ExceptHandler))]
+    found = [ast.alias(name) for name in names if name != "*"]
+    return [ast.fix_missing_locations(ast.Import(found, lineno=1, col_offset=0))] if found else []
+
+
+def _is_function(code: types.CodeType, nodes: list[_Function]) -> bool:
+    place = code.co_firstlineno - 1
+    if not 0 <= place < len(nodes):
+        return False
+    return code.co_name == getattr(nodes[place], "name", "<lambda>")
+
+
+def _codes(code: types.CodeType) -> Iterator[types.CodeType]:
+    for constant in code.co_consts:
+        if isinstance(constant, types.CodeType):
+            yield constant
+            yield from _codes(constant)
+
+
+_PARTS = (
+    "co_code", "co_names", "co_varnames", "co_freevars", "co_cellvars", "co_argcount", "co_posonlyargcount",
+    "co_kwonlyargcount", "co_flags", "co_name", "co_exceptiontable",
+)  # fmt: skip
+
+
+def _same_code(one: types.CodeType, two: types.CodeType) -> bool:
+    """Whether two code objects do the same, wherever they stand."""
+    if any(getattr(one, part) != getattr(two, part) for part in _PARTS) or len(one.co_consts) != len(two.co_consts):
+        return False
+    for mine, other in zip(one.co_consts, two.co_consts, strict=True):
+        if isinstance(mine, types.CodeType) and isinstance(other, types.CodeType):
+            if not _same_code(mine, other):
+                return False
+        elif type(mine) is not type(other) or (
+            mine != other if isinstance(mine, frozenset) else repr(mine) != repr(other)
+        ):
+            return False
+    return True
+
+
+# ---- from syntax to a function ---------------------------------------------------------------------------------
+
+
+def defined(tree: ast.FunctionDef, like: Callable[..., Any], extra: dict[str, Any]) -> Any:
+    """The function that a changed definition describes, with the globals of the original."""
+    plain: Any = getattr(like, "py_func", like)
+    names = {**plain.__globals__, **{n: v for n, v in references(plain) if "." not in n}, **extra}
+    return function_of_definition(tree, names)
+
+
+def function_of_definition(tree: ast.FunctionDef, names: dict[str, Any]) -> Any:
+    """The scalar function that a definition describes; ``names`` are its globals."""
+    own = copy.copy(tree)
+    own.name = free_name(tree.name, _names_in(tree))  # or it would stand in the place of a global that it reads
+    text = ast.unparse(ast.fix_missing_locations(ast.Module([own], [])))
+    made = function_from(text, own.name, names)
+    made.__name__ = tree.name
+    _written[made] = tree
+    return made
+
+
+def function_from(text: str, name: str, names: dict[str, Any]) -> Any:
+    """Compile generated source; it can be read in tracebacks and debuggers."""
+    filename = f"<numgrad generated: {name}>"
+    linecache.cache[filename] = (len(text), None, text.splitlines(keepends=True), filename)
+    exec(compile(text, filename, "exec"), names)
+    return names[name]
+
+
+def free_name(name: str, taken: Sequence[str] | set[str]) -> str:
+    """The name, as an identifier that is not taken."""
+    name = re.sub(r"\W", "_", name)
+    while name in taken:
+        name += "_"
+    return name
+
+
+def _names_in(tree: ast.AST) -> set[str]:
+    names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+    return names | {node.arg for node in ast.walk(tree) if isinstance(node, ast.arg)}
+
+
+class _TypedLiterals(ast.NodeTransformer):
+    """Wraps number literals as ``_T(literal)``; exponents, indices and the bounds of loops stay ints."""
+
+    def __init__(self, word: str, code: str, function: Any) -> None:
+        self.word, self.code, self.function = word, code, function
+
+    def visit_BinOp(self, node: ast.BinOp) -> ast.AST:
+        node.left = self.visit(node.left)
+        if not (isinstance(node.op, ast.Pow) and isinstance(node.right, ast.Constant)):
+            node.right = self.visit(node.right)
+        return node
+
+    def visit_Subscript(self, node: ast.Subscript) -> ast.AST:
+        node.value = self.visit(node.value)
+        return node
+
+    def visit_Call(self, node: ast.Call) -> ast.AST:
+        if isinstance(node.func, ast.Name) and node.func.id == "range":
+            return node
+        return self.generic_visit(node)
+
+    def visit_Constant(self, node: ast.Constant) -> ast.AST:
+        if not isinstance(node.value, (int, float)) or isinstance(node.value, bool):
+            return node
+        if self.code[0] in "iub" and node.value != int(node.value):
+            raise KernelError(
+                f"{getattr(self.function, '__name__', 'formula')}: the number {node.value!r} is none of the integers that it is "
+                "computed with; convert the input with .to(dtype) first"
+            )
+        return ast.Call(ast.Name(self.word, ast.Load()), [node], [])
+
+
+@functools.cache
+def typed_function(function: Callable[..., Any], code: str) -> Device:
+    """The scalar function with its literals in the dtype ``code``, for kernels. Generated ones know it as LITERALS."""
+    tree = definition(function)
+    word = free_name("_T", _names_in(tree))
+    tree = ast.fix_missing_locations(_TypedLiterals(word, code, function).visit(copy.deepcopy(tree)))
+    return Device(defined(tree, function, {word: NUMPY_TYPE[code], LITERALS: NUMPY_TYPE[code]}))
+
+
+LITERALS = "numgrad_literals"
+
+
+# ---- parts of a backward ---------------------------------------------------------------------------------------
+
+
+@functools.cache
+def sliced(function: Callable[..., Any], items: tuple[int, ...]) -> tuple[tuple[str, ...], Callable[..., Any]]:
+    """The part of a scalar function that computes some items of the tuple which it returns.
+
+    Returns the names of the parameters that this part reads, and a function of these that returns a tuple of the items.
+    A function with branches or loops is not taken apart: then it reads all of its parameters.
+    """
+    if not items:
+        return (), tuple
+    tree = copy.deepcopy(definition(function))
+    parameters = [argument.arg for argument in tree.args.args]
+    *statements, last = tree.body
+    value = last.value if isinstance(last, ast.Return) else None
+    straight = all(
+        isinstance(s, ast.Assign) and len(s.targets) == 1 and isinstance(s.targets[0], ast.Name) for s in statements
+    ) and not any(isinstance(node, ast.NamedExpr) for node in ast.walk(tree))
+    single = not isinstance(value, ast.Tuple)
+    if value is None or not straight or (single and items != (0,)):
+        whole, result = _word_for_all(tree), free_name("result", parameters)
+        returned = ", ".join(f"{result}[{item}]" for item in items) + ","
+        given = ", ".join(parameters)
+        text = f"def {tree.name}({given}):\n    {result} = {whole}({given})\n    return {returned}\n"
+        wrapper = ast.parse(text).body[0]
+        assert isinstance(wrapper, ast.FunctionDef)
+        return tuple(parameters), defined(wrapper, function, {whole: Device(getattr(function, "py_func", function))})
+    wanted = [value] if single else [value.elts[item] for item in items]  # type: ignore[attr-defined]
+    needed = {node.id for expression in wanted for node in ast.walk(expression) if isinstance(node, ast.Name)}
+    kept: list[ast.stmt] = []
+    for statement in reversed(statements):
+        if statement.targets[0].id in needed:  # type: ignore[attr-defined]
+            needed |= {node.id for node in ast.walk(statement.value) if isinstance(node, ast.Name)}  # type: ignore[attr-defined]
+            kept.insert(0, statement)
+    reads = tuple(name for name in parameters if name in needed)
+    tree.args.args = [ast.arg(name) for name in reads]
+    tree.body = [*kept, ast.Return(ast.Tuple(wanted, ast.Load()))]
+    return reads, defined(tree, function, {})
+
+
+@functools.cache
+def pushed_forward(
+    function: Callable[..., Any], items: tuple[int, ...]
+) -> tuple[tuple[str, ...], Callable[..., Any] | None]:
+    """The forward derivative that a scalar backward implies: the sum of some of its items, each with its own tangent.
+
+    An elementwise op's Jacobian is diagonal, so that what carries a gradient back carries a tangent forward. Returns the
+    parameters, of which those named by `tangent_name` are the tangents, and the function; None if it is 0 everywhere.
+    """
+    whole = definition(function)
+    grad, taken = whole.args.args[0].arg, _names_in(whole)
+    reads: dict[str, None] = {}
+    statements: list[ast.stmt] = []
+    total: ast.expr | None = None
+    for item in items:
+        names, part = sliced(function, (item,))
+        if grad not in names:
+            continue  # a constant, and that of a linear map is 0
+        tree = copy.deepcopy(definition(part))
+        *body, last = tree.body
+        local = {s.targets[0].id for s in body if isinstance(s, ast.Assign)} | {grad}  # type: ignore[attr-defined]
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Name) and node.id in local:
+                node.id = free_name(f"{node.id}_{item}", taken)
+        reads.update({tangent_name(function, item) if name == grad else name: None for name in names})
+        statements += body
+        value = last.value.elts[0]  # type: ignore[attr-defined]
+        total = value if total is None else ast.BinOp(total, ast.Add(), value)
+    if total is None:
+        return (), None
+    arguments = ast.arguments([], [ast.arg(name) for name in reads], None, [], [], None, [])
+    tree = ast.FunctionDef("tangent", arguments, [*statements, ast.Return(total)], [])
+    return tuple(reads), defined(tree, function, {_word_for_all(whole): Device(getattr(function, "py_func", function))})
+
+
+def tangent_name(function: Callable[..., Any], item: int) -> str:
+    """What `pushed_forward` calls the tangent of an input."""
+    tree = definition(function)
+    return free_name(f"{tree.args.args[0].arg}_{item}", _names_in(tree))
+
+
+def _word_for_all(tree: ast.FunctionDef) -> str:
+    """The name, in parts of a function that is not taken apart, of all of it."""
+    return free_name("function", _names_in(tree))
+
+
+@functools.cache
+def passed_through(function: Callable[..., Any], count: int) -> tuple[bool, ...]:
+    """For each item of a scalar backward's result, whether it is the function's first parameter as it came."""
+    tree = definition(function)
+    value = tree.body[-1].value if isinstance(tree.body[-1], ast.Return) else None
+    items = value.elts if isinstance(value, ast.Tuple) else [value]
+    first = tree.args.args[0].arg
+    if len(tree.body) > 1 or len(items) != count:
+        return (False,) * count
+    return tuple(isinstance(item, ast.Name) and item.id == first for item in items)

@@ -1,0 +1,242 @@
+"""Tiles that Winograd's algorithm would spoil: how they are noticed, and how their part is computed as it is written.
+
+A transform mixes the elements of a tile, so an output takes up rounding errors of all of them, and a NaN of any. That does
+harm where a tile is *uneven*: where one of its pixels is so much larger than all that some output sees that this output
+would lose digits to it. Pixels are compared by their norms, over the channels: a tile is uneven if one's is more than
+`MOST_UNEVEN` times the largest in the window of some output, or not finite, or `HUGEST`. Training data are not: the
+largest ratio is 2 for the inputs of ResNet18's layers, 4 for their gradients, 5 behind max pooling. The decision is
+the tile's alone, so that it depends on no other image and no thread.
+
+While a tile is transformed, `simd.transform_tile` sums its squares, which is hidden behind its loads and stores. The sum is no
+smaller than any pixel's square, and each window has one of the four pixels that `list_few` finds, so a tile that passes
+`simd_norms.even_tile` is even. Any other is flagged. After all else `repair_kernel` looks at flagged tiles closely, and computes
+the outputs of the uneven ones by the direct sum. A weight's gradient is a sum over tiles: there flagged ones count as zeros,
+those of the input if some tap sees too little, those of the output's gradient if their pixels are uneven among
+themselves (`MOST_UNEVEN_GRAD`), and `repair_weight_kernel` adds what belongs in their place.
+"""
+
+from __future__ import annotations
+
+import functools
+
+from numgrad.kernels.gemm_rows import lanes, tile_shape
+from numgrad.runtime import simd, simd_norms
+from numgrad.runtime.kernel import Device, Kernel, device, kernel
+from numgrad.runtime.plan import Operand, PlanBuilder
+from numgrad.runtime.simd import ADD, address_of
+
+MOST_UNEVEN, MOST_UNEVEN_GRAD = 32, 1024
+HUGEST = {"f4": 2.0**50, "f8": 2.0**450}  # norms; beyond them transforms may leave the range of numbers
+FEW = 4  # pixels of a tile that are watched by themselves
+# What a tile is watched for: the windows of 3 x 3 pixels that outputs see; those that the taps of a weight's gradient see,
+# which are as large as the tile's part of the output; or single pixels.
+OUTPUTS, TAPS, PIXELS = 0, 1, 2
+SHARE = 16  # tiles of an item of the repair
+
+
+def watched_room(code: str) -> int:
+    """Elements of the sums that a watching transform leaves."""
+    return (1 + FEW) * lanes(code)
+
+
+@functools.cache
+def watcher(code: str) -> tuple[Device, Device]:
+    """``list_few(words, few, side, watched, image, top, left)`` and ``passes(sums, watched)``.
+
+    The first writes the addresses of `FEW` pixels of a tile of ``side`` x ``side`` pixels, whose own addresses ``words`` holds,
+    those beyond the image leading to zeros; it returns whether each window has one of them. ``image`` says (height, width,
+    first tile's origin, bytes from one pixel to the next), ``top`` and ``left`` where in it the tile's first pixel is.
+    """
+    surely_even, is_even = simd_norms.even_tile(code, True), simd_norms.even_tile(code, False)
+    hugest, most, most_of_grad = HUGEST[code] ** 2, float(MOST_UNEVEN**2), float(MOST_UNEVEN_GRAD**2)
+
+    @device
+    def list_few(words, few, side, watched, image, top, left):
+        height, width, origin, pixel_bytes = image
+        seen = 0 if watched == PIXELS else 2
+        rows = min(side - seen, height - origin - seen - top)  # of pixels, or of outputs
+        columns = min(side - seen, width - origin - seen - left)
+        if watched == PIXELS:
+            # The last ones: those of a square, which reaches out of the tile where it has but one in a row.
+            last = words[(rows - 1) * side + columns - 1]
+            up = width * pixel_bytes if top + rows > 1 else 0
+            before = pixel_bytes if left + columns > 1 else 0
+            few[0], few[1], few[2], few[3] = last, last - before, last - up, last - up - before
+            return True
+        # Each window has one of these. Where the tile reaches beyond the image, the last pixels inside are in the windows
+        # that begin inside and have those outside.
+        last_row, last_column = height - 1 - top, width - 1 - left
+        if watched == OUTPUTS:
+            up, down, before, behind = 2, max(2, side - 3), 2, max(2, side - 3)
+        else:
+            up, down, before, behind = min(2, rows - 1), 2, min(2, columns - 1), 2
+        up, down = min(up, last_row) * side, min(down, last_row) * side
+        before, behind = min(before, last_column), min(behind, last_column)
+        few[0], few[1] = words[up + before], words[up + behind]
+        few[2], few[3] = words[down + before], words[down + behind]
+        if watched != TAPS or min(rows, columns) > 1:
+            return True
+        # There are three rows of windows, or columns.
+        if rows == 1:
+            few[3] = words[min(1, last_row) * side + before]
+        else:
+            few[3] = words[up + min(1, last_column)]
+        return max(rows, columns) > 2
+
+    @device
+    def passes(sums, watched):
+        real = sums.dtype.type
+        limit = real(most_of_grad if watched == PIXELS else most)
+        place = address_of(sums, 0)
+        return surely_even(place, limit, real(hugest)) or is_even(place, limit, real(hugest))
+
+    return list_few, passes
+
+
+@functools.cache
+def repair_kernel(code: str, m: int) -> Kernel:
+    """The kernel that computes the outputs of uneven tiles by the direct sum; an item is `SHARE` tiles."""
+    vector, side, itemsize = lanes(code), m + 2, 4 if code == "f4" else 8
+    tile, norm_of = simd.strided_tile(code, m, 1), simd_norms.norm_tile(code)
+    hugest, most_uneven = HUGEST[code] ** 2, float(MOST_UNEVEN**2)
+
+    @device
+    def is_uneven(source, norms, image, top, left, height, width, padding, channels):
+        """Whether one of the tile's outputs sees too little."""
+        most = norms.dtype.type(0)
+        for i in range(side * side):
+            y, x = top + i // side, left + i % side
+            norms[i] = 0
+            if 0 <= y < height and 0 <= x < width:
+                pixel = (image * height + y) * width + x
+                norms[i] = norm_of(address_of(source, pixel * channels), channels // vector)
+                if not norms[i] <= hugest:
+                    return True
+                most = max(most, norms[i])
+        for y in range(min(m, height + padding - 2 - top)):
+            for x in range(min(m, width + padding - 2 - left)):
+                largest = norms[y * side + x]
+                for i in range(9):
+                    largest = max(largest, norms[(y + i // 3) * side + x + i % 3])
+                if most > most_uneven * largest:
+                    return True
+        return False
+
+    @kernel(f"{code}[:], {code}[:], {code}[:], {code}[:], i8[:], {'i8, ' * 12}")
+    def repair_tiles(
+        source, weight, goal, room, flags, height, width, goal_height, goal_width, tiles_h, tiles_w, padding, channels,
+        outputs, tiles, turned, room_count, start, stop, worker,
+    ):  # fmt: skip
+        room = room[worker * room_count : (worker + 1) * room_count]
+        for item in range(start, stop):
+            first_tile, last_tile = item * SHARE, min(tiles, (item + 1) * SHARE)
+            flagged = 0
+            for number in range(first_tile, last_tile):
+                if flags[number]:
+                    image, rest = number // (tiles_h * tiles_w), number % (tiles_h * tiles_w)
+                    top, left = rest // tiles_w * m - padding, rest % tiles_w * m - padding
+                    uneven = is_uneven(source, room, image, top, left, height, width, padding, channels)
+                    flags[number] = uneven
+                    flagged += uneven
+            for first in range(0, outputs if flagged else 0, vector):
+                for i in range(9 * channels * vector):  # the filters as [tap, channel, output]
+                    tap, c, k = i // vector // channels, i // vector % channels, first + i % vector
+                    room[i] = weight[(c * 9 + 8 - tap) * outputs + k if turned else (k * 9 + tap) * channels + c]
+                for number in range(first_tile, last_tile):
+                    if not flags[number]:
+                        continue
+                    image, rest = number // (tiles_h * tiles_w), number % (tiles_h * tiles_w)
+                    top, left = rest // tiles_w * m, rest % tiles_w * m
+                    right = min(goal_width, left + m)
+                    for y in range(top, min(goal_height, top + m)):
+                        goal_line = (image * goal_height + y) * goal_width
+                        for x in range(left, right):
+                            for i in range(vector):
+                                goal[(goal_line + x) * outputs + first + i] = 0
+                        for tap in range(9):
+                            seen_y, shift = y + tap // 3 - padding, tap % 3 - padding
+                            x, end = max(left, -shift), min(right, width - shift)
+                            if 0 <= seen_y < height and x < end:
+                                pixel = (image * height + seen_y) * width + x + shift
+                                tile(
+                                    address_of(source, pixel * channels), channels * itemsize, itemsize, end - x,
+                                    address_of(room, tap * channels * vector), vector * itemsize, channels,
+                                    address_of(goal, (goal_line + x) * outputs + first), outputs * itemsize, vector, ADD,
+                                )  # fmt: skip
+
+    return repair_tiles
+
+
+@functools.cache
+def repair_weight_kernel(code: str, m: int) -> Kernel:
+    """The kernel that adds what flagged tiles contribute to a weight's gradient; an item is a few of the output channels."""
+    rows, vector = tile_shape(code, "many")[0], lanes(code)
+    tile = simd.strided_tile(code, rows, 1)
+    itemsize = 4 if code == "f4" else 8
+
+    @kernel(f"{code}[:], {code}[:], {code}[:], i8[:], {'i8, ' * 12}")
+    def repair_sums(
+        grad, source, grad_weight, flags, height, width, goal_height, goal_width, tiles_h, tiles_w, padding, channels,
+        outputs, tiles, output_block, row_block, start, stop,
+    ):  # fmt: skip
+        """``flags``: those of the source's tiles, then those of the gradient's, of each block of outputs."""
+        for item in range(start, stop):
+            first = item * row_block
+            own_flags = flags[(1 + first // output_block) * tiles :][:tiles]
+            last = min(outputs, first + row_block)
+            for number in range(tiles):
+                if flags[number] == 0 and own_flags[number] == 0:
+                    continue
+                image = number // (tiles_h * tiles_w)
+                rest = number - image * tiles_h * tiles_w
+                top, left = rest // tiles_w * m, rest % tiles_w * m
+                right = min(goal_width, left + m)
+                for y in range(top, min(goal_height, top + m)):
+                    for tap in range(9):
+                        seen_y, shift = y + tap // 3 - padding, tap % 3 - padding
+                        x, end = max(left, -shift), min(right, width - shift)
+                        if seen_y < 0 or seen_y >= height or x >= end:
+                            continue
+                        pixel = (image * height + seen_y) * width + x + shift
+                        goal_pixel = (image * goal_height + y) * goal_width + x
+                        for k in range(first, last, rows):
+                            for c in range(0, channels, vector):
+                                tile(
+                                    address_of(grad, goal_pixel * outputs + k), itemsize, outputs * itemsize,
+                                    min(rows, last - k), address_of(source, pixel * channels + c), channels * itemsize,
+                                    end - x, address_of(grad_weight, (k * 9 + tap) * channels + c), 9 * channels * itemsize,
+                                    vector, ADD,
+                                )  # fmt: skip
+
+    return repair_sums
+
+
+def plan_repair(
+    b: PlanBuilder, m: int, source: Operand, weight: Operand, goal: Operand, flags: Operand, image: tuple[int, ...],
+    channels: int, outputs: int, turned: bool,
+) -> None:  # fmt: skip
+    """Compute the flagged tiles' outputs again; see `winograd.plan_winograd`."""
+    code, tiles = source.code, flags.extent
+    room_count = max(9 * channels * lanes(code), (m + 2) ** 2)
+    room = b.scratch(source.spec.dtype, room_count, per_worker=True)
+    b.launch(
+        repair_kernel(code, m), source.flat, weight.flat, goal.flat, room.flat, flags.flat, *image, channels, outputs,
+        tiles, int(turned), room_count, work=-(-tiles // SHARE), grain=1, cost=tiles,
+    )  # fmt: skip
+
+
+def plan_repair_weight(
+    b: PlanBuilder, m: int, grad_out: Operand, x: Operand, grad_weight: Operand, flags: Operand, image: tuple[int, ...],
+    channels: int, outputs: int, output_block: int,
+) -> None:  # fmt: skip
+    """Add what flagged tiles contribute; see `winograd.plan_winograd_weight`."""
+    blocks = -(-outputs // output_block)
+    tiles = flags.extent // (1 + blocks)
+    rows = tile_shape(x.code, "many")[0]
+    row_block = min(output_block, -(-outputs // (8 * rows)) * rows)
+    if output_block % row_block:
+        row_block = output_block
+    b.launch(
+        repair_weight_kernel(x.code, m), grad_out.flat, x.flat, grad_weight.flat, flags.flat, *image, channels, outputs,
+        tiles, output_block, row_block, work=-(-outputs // row_block), grain=1, cost=tiles * -(-outputs // row_block),
+    )  # fmt: skip

@@ -1,0 +1,86 @@
+"""Losses of single elements, before they are reduced."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from numgrad.kernels import scalar
+from numgrad.ops.family import elementwise
+
+huber = elementwise(
+    "huber",
+    inputs=("error", "delta"),
+    cost=4,
+    grad_name="HuberLoss",
+    oracle=lambda x, delta: np.where(np.abs(x) < delta, 0.5 * x * x, delta * (np.abs(x) - 0.5 * delta)),
+    doc="Half the squared error up to delta, delta * (abs(error) - delta / 2) beyond. delta gets no gradient.",
+)
+
+
+@huber.forward
+def _(x, delta):
+    size = scalar.absolute(x)
+    return scalar.where(size < delta, 0.5 * x * x, delta * (size - 0.5 * delta))
+
+
+@huber.backward
+def _(g, x, delta):
+    return g * scalar.where(x >= delta, delta, scalar.where(x <= -delta, -delta, x)), None
+
+
+smooth_l1 = elementwise(
+    "smooth_l1",
+    inputs=("error", "beta"),
+    cost=4,
+    grad_name="SmoothL1Loss",
+    oracle=lambda x, beta: np.where(np.abs(x) < beta, 0.5 * x * x / beta, np.abs(x) - 0.5 * beta),
+    doc="Half the squared error over beta up to beta, abs(error) - beta / 2 beyond. beta gets no gradient.",
+)
+
+
+@smooth_l1.forward
+def _(x, beta):
+    size = scalar.absolute(x)
+    return scalar.where(size < beta, 0.5 * x * x / beta, size - 0.5 * beta)
+
+
+@smooth_l1.backward
+def _(g, x, beta):
+    return g * scalar.where(x >= beta, 1, scalar.where(x <= -beta, -1, x / beta)), None
+
+
+def _log_sigmoid(x: np.ndarray) -> np.ndarray:
+    return np.minimum(x, 0) - np.log1p(np.exp(-np.abs(x)))
+
+
+bce_with_logits = elementwise(
+    "bce_with_logits",
+    inputs=("input", "target", "pos_weight"),
+    cost=40,
+    grad_name="BinaryCrossEntropyWithLogits",
+    oracle=lambda x, t, p: -(p * t * _log_sigmoid(x) + (1 - t) * _log_sigmoid(-x)),
+    doc="""The cross-entropy of a yes or no whose log-odds are input and whose truth is target.
+
+    -(pos_weight * target * log_sigmoid(input) + (1 - target) * log_sigmoid(-input)), with the digits of both sides far out.
+    """,
+)
+
+
+@bce_with_logits.forward
+def _(x, target, pos_weight):
+    rest = scalar.log1p(scalar.exp(scalar.where(x > 0, -x, x)))  # what the loss is more than a line
+    line = scalar.where(x > 0, (1 - target) * x, -pos_weight * target * x)
+    return line + (1 + (pos_weight - 1) * target) * rest
+
+
+@bce_with_logits.backward
+def _(g, x, target, pos_weight):
+    outward = scalar.where(x > 0, -x, x)  # not -abs(x), whose slope at 0 is 0
+    rest = scalar.log1p(scalar.exp(outward))
+    whole = 1 + (pos_weight - 1) * target
+    by_rest = whole * scalar.sigmoid(outward)
+    return (
+        g * scalar.where(x > 0, (1 - target) - by_rest, by_rest - pos_weight * target),
+        g * (scalar.where(x > 0, -x, -pos_weight * x) + (pos_weight - 1) * rest),
+        g * (target * (rest - scalar.where(x > 0, 0, x))),
+    )

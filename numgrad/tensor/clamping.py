@@ -1,0 +1,85 @@
+"""Bounds: `clamp` and its forms."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from numgrad import ops
+from numgrad.dtypes import dtype as Dtype
+from numgrad.engine.tape import TensorBase
+from numgrad.tensor.arguments import as_number, cast, check_tensor
+from numgrad.tensor.pointwise import assign, binary, check_result, in_place, joint_dtype
+
+if TYPE_CHECKING:
+    from numgrad.tensor.tensor import Tensor
+
+
+_e = ops.elementwise
+
+
+def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
+    """input, at least min and at most max.
+
+    Raises
+    ------
+    RuntimeError
+        Neither bound is given, or the dtype does not have one of them.
+    """
+    dtype = _bounded("clamp", check_tensor("clamp", "input", input), min, max)
+    result = cast(input, dtype)
+    if min is not None:
+        result = binary(_e.maximum if dtype.is_bool else _e.clamp_min, result, min)
+    if max is not None:
+        result = binary(_e.minimum if dtype.is_bool else _e.clamp_max, result, max)
+    return result
+
+
+def clamp_min(input: Tensor, min: Any) -> Tensor:
+    """input, at least min."""
+    return clamp(input, _given("clamp_min", "min", min))
+
+
+def clamp_max(input: Tensor, max: Any) -> Tensor:
+    """input, at most max."""
+    return clamp(input, max=_given("clamp_max", "max", max))
+
+
+def _given(op: str, name: str, bound: Any) -> Any:
+    if bound is None:
+        raise TypeError(f"{op}(): argument '{name}' must be Tensor or Number, not None")
+    return bound
+
+
+def _bounded(name: str, input: Tensor, min: Any, max: Any) -> Dtype:
+    """The dtype of a tensor between bounds.
+
+    Raises
+    ------
+    RuntimeError
+        There are none, or one is a number that the dtype does not have and that would bound nothing right.
+    """
+    bounds = [bound for bound in (min, max) if bound is not None]
+    if not bounds:
+        raise RuntimeError(f"{name}: At least one of 'min' or 'max' must not be None")
+    dtype = joint_dtype(name, input, *bounds)
+    if dtype.category == 1:
+        for number in map(as_number, bounds):
+            if number is not None and not dtype.smallest <= number <= dtype.largest:
+                raise RuntimeError(
+                    f"{name}: the bound {number} cannot be converted to type {dtype.name} without overflow"
+                )
+    return dtype
+
+
+def clamp_(target: Tensor, min: Any = None, max: Any = None) -> Tensor:
+    """`clamp` in place."""
+    dtype = _bounded("clamp_", target, min, max)
+    check_result("clamp_", target, dtype)
+    if dtype is not target._spec.dtype:
+        return assign("clamp_", target, clamp(target, min, max))
+    for bound in (min, max):  # all that can be refused is refused before the first of two changes
+        if isinstance(bound, TensorBase):
+            ops.view.expand(bound, size=tuple(target._spec.shape))
+    if min is not None:
+        in_place("maximum" if dtype.is_bool else "clamp_min", target, min)
+    return target if max is None else in_place("minimum" if dtype.is_bool else "clamp_max", target, max)

@@ -1,0 +1,90 @@
+"""Comparisons, and what is done to bits: torch's names and promotion over the ops."""
+
+from __future__ import annotations
+
+import builtins
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from numgrad import ops
+from numgrad.errors import DtypeError
+from numgrad.tensor.arguments import check_tensor
+from numgrad.tensor.pointwise import binary, logical_not
+
+if TYPE_CHECKING:
+    from numgrad.tensor.tensor import Tensor
+
+_e = ops.elementwise
+
+
+def _compare(op: Any, symbol: str) -> Callable[[Any, Any], Tensor]:
+    def function(input: Any, other: Any) -> Tensor:
+        return binary(op, input, other)
+
+    function.__name__ = function.__qualname__ = op.name
+    function.__doc__ = f"input {symbol} other, elementwise."
+    return function
+
+
+eq, ne = _compare(_e.eq, "=="), _compare(_e.ne, "!=")
+lt, le = _compare(_e.lt, "<"), _compare(_e.le, "<=")
+gt, ge = _compare(_e.gt, ">"), _compare(_e.ge, ">=")
+bitwise_and, bitwise_or = _compare(_e.bitwise_and, "&"), _compare(_e.bitwise_or, "|")
+bitwise_xor = _compare(_e.bitwise_xor, "^")
+
+
+def _shift(op: Any, direction: str) -> Callable[[Any, Any], Tensor]:
+    function = _compare(op, direction)
+    function.__doc__ = (
+        f"input {direction} other, of integers: elementwise, with what is shifted out lost; shifts by less than 0 or by all "
+        "bits shift everything out."
+    )
+    return function
+
+
+bitwise_left_shift, bitwise_right_shift = _shift(_e.bitwise_left_shift, "<<"), _shift(_e.bitwise_right_shift, ">>")
+
+
+def bitwise_not(input: Tensor) -> Tensor:
+    """All bits turned, of integers; not, of bools.
+
+    Raises
+    ------
+    RuntimeError
+        The dtype is floating point.
+    """
+    dtype = check_tensor("bitwise_not", "input", input)._spec.dtype
+    if dtype.is_floating_point:
+        raise DtypeError(f"\"bitwise_not\" not implemented for '{dtype.torch_name}'; it is for integers and bools")
+    return logical_not(input) if dtype.is_bool else bitwise_xor(input, -1 if dtype.smallest else dtype.largest)
+
+
+def equal(input: Tensor, other: Tensor) -> builtins.bool:
+    """Whether two tensors have the same shape and the same elements."""
+    for name, tensor in (("input", input), ("other", other)):
+        check_tensor("equal", name, tensor)
+    return input.shape == other.shape and builtins.bool(eq(input, other).all())
+
+
+def allclose(
+    input: Tensor, other: Tensor, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: builtins.bool = False
+) -> builtins.bool:
+    """Whether abs(input - other) <= atol + rtol * abs(other) everywhere.
+
+    Raises
+    ------
+    RuntimeError
+        The dtypes differ, or a tolerance is negative.
+    """
+    for name, tensor in (("input", input), ("other", other)):
+        check_tensor("allclose", name, tensor)
+    if input.dtype is not other.dtype:
+        raise RuntimeError(
+            f"allclose: {input.dtype.torch_name} did not match {other.dtype.torch_name}; convert one with .to()"
+        )
+    for name, tolerance in (("rtol", rtol), ("atol", atol)):
+        if not tolerance >= 0:
+            raise RuntimeError(f"allclose: {name} must be greater than or equal to zero, but got {tolerance}")
+    return builtins.bool(np.allclose(input.detach().numpy(), other.detach().numpy(), rtol, atol, equal_nan))

@@ -1,0 +1,390 @@
+"""Random programs of all dtypes, in numgrad and in torch: after each statement both have to show the same.
+
+What is compared: which statements are refused, and with which class of exception; of every tensor, after every statement,
+its dtype, shape, strides, version, values (so that memory which is shared in one library is shared in the other); in the
+end who requires a gradient and who is a leaf, the gradients of the leaves, and the gradients of those.
+
+    python -m tests.engine.mixed_programs --count 3000
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from types import ModuleType
+from typing import Any, NamedTuple
+
+import numpy as np
+
+import numgrad as ng
+from tests.engine import templates  # noqa: F401 - registers what programs are made of
+from tests.engine.statements import Names, Statement, Writer
+
+
+class Mismatch(NamedTuple):
+    """What the libraries do not agree about, and after which statement."""
+
+    what: str
+    kind: str
+    text: str
+    at: int  # the statement's position; that behind the last one for gradients
+
+
+class Excuse(NamedTuple):
+    """A difference that docs/autograd.md tells of, or that lies in torch: patterns of all that is known of it."""
+
+    reason: str
+    what: str = ""
+    statement: str = ""
+    ours: str = ""  # the error; "-" is none
+    theirs: str = ""
+
+    def holds(self, what: str, statement: Statement, ours: Exception | None, theirs: Exception | None) -> bool:
+        return all(
+            re.search(pattern, text)
+            for pattern, text in (
+                (self.what, what),
+                (self.statement, statement.text),
+                (self.ours, described(ours)),
+                (self.theirs, described(theirs)),
+            )
+        )
+
+
+def described(error: Exception | None) -> str:
+    return "-" if error is None else f"{type(error).__name__}: {error}"
+
+
+NONE, REFUSED = "^-$", "^(refused|class)"
+EXCUSES = [
+    Excuse(
+        "to torch a view made before its base required a gradient is a leaf",
+        REFUSED,
+        "",
+        NONE,
+        "a leaf Variable that requires grad",
+    ),
+    Excuse(
+        "an operand that overlaps with what is written is read as it was before",
+        REFUSED,
+        "",
+        "",
+        "unsupported operation: some elements of",
+    ),
+    Excuse(
+        "what an expanded view shows many times is written by fill_ alone",
+        REFUSED,
+        "",
+        "more than one element of the written-to tensor",
+        NONE,
+    ),
+    Excuse("numgrad's backward reads less than torch's", REFUSED, "", NONE, "modified by an inplace operation"),
+    Excuse("numbers of NumPy are assigned as Python's are", REFUSED, "", "", "can't assign a numpy"),
+    Excuse("torch has written a part before it refuses", "^values", "", "[a-z]", "[a-z]"),
+    Excuse(
+        "torch changes a leaf that requires a gradient, if by a flat function",
+        REFUSED,
+        r"logical_not_\(|(ceil|floor|round|trunc|sign)_\(",
+        "a leaf Variable that requires grad",
+        NONE,
+    ),
+    Excuse("what an index takes is row-major", "^(strides|contiguous)", r"\w\[.*(tensor|array|\[\d|t\d|>)"),
+    Excuse("with two bounds it is two changes", "^version", r"clamp_\(.*, "),
+    Excuse("bools are clamped by numbers, too", REFUSED, "clamp", NONE, "not implemented for 'Bool'"),
+    Excuse(
+        "torch's assignment of a number by bytes", REFUSED, "uint8", NONE, "masked_fill_ only supports boolean masks"
+    ),
+    Excuse("a bool of NumPy's is a bool", "^dtype", r"full\(.*np.bool_"),
+    Excuse("numbers are taken where torch wants tensors", REFUSED, r"(maximum|minimum)\(", NONE, "must be Tensor, not"),
+]
+
+
+def run(names: Names, text: str) -> Exception | None:
+    try:
+        names.run(text)
+    except Exception as error:
+        return error
+    return None
+
+
+def array_of(value: Any) -> np.ndarray:
+    """The values of a tensor without a look at its memory; torch's zeros may have none."""
+    if isinstance(value, np.ndarray):
+        return value
+    return value._array() if isinstance(value, ng.Tensor) else value.detach().numpy(force=True)
+
+
+def facts(value: Any) -> dict[str, Any]:
+    """What a user sees of a tensor or an array, but for its values and its place in a graph."""
+    if isinstance(value, np.ndarray):
+        return {"dtype": str(value.dtype), "shape": value.shape, "strides": value.strides if value.size else ()}
+    if not hasattr(value, "numel"):
+        return {"value": repr(value)}
+    strides = tuple(s for s, n in zip(value.stride(), value.shape, strict=True) if n != 1)
+    return {
+        "dtype": str(value.dtype).rpartition(".")[2],
+        "shape": tuple(value.shape),
+        "strides": strides if value.numel() else (),
+        "contiguous": value.is_contiguous(),
+        "version": value._version,
+    }
+
+
+TOLERANCE = {"float32": 2e-5, "float64": 1e-10}
+
+
+def agree(ours: np.ndarray, theirs: np.ndarray, slack: float = 1.0) -> bool:
+    """Equal to about the precision of the dtype, given the sizes of the numbers."""
+    if ours.dtype.kind != "f":
+        return bool(np.array_equal(ours, theirs))
+    tolerance = TOLERANCE[str(ours.dtype)] * slack
+    sizes = np.abs(theirs[np.isfinite(theirs)])
+    size = min(max(1.0, float(np.max(sizes, initial=0.0))), 1e6)
+    with np.errstate(all="ignore"):
+        return bool(np.allclose(ours, theirs, rtol=tolerance, atol=tolerance * size, equal_nan=True))
+
+
+def shared(names: Sequence[str], ours: Names, theirs: Names) -> str | None:
+    """Compare all tensors; where they differ in rounding only, ours get torch's values.
+
+    So what jumps (``floor``, ``>``) gets the same input in both.
+    """
+    for name in names:
+        mine, his = ours[name], theirs[name]
+        if (
+            type(mine).__module__.partition(".")[0].replace("numgrad", "torch")
+            != type(his).__module__.partition(".")[0]
+        ):
+            return f"type: {name} is {type(mine)}, torch's {type(his)}"
+        seen, there = facts(mine), facts(his)
+        for fact, value in there.items():
+            if seen[fact] != value:
+                return f"{fact}: {name} has {seen[fact]}, torch's {value}"
+        if "value" in there:
+            continue
+        a, b = array_of(mine), array_of(his)
+        if not agree(a, b):
+            return (
+                f"values: {name} is\n{np.array2string(a, threshold=200)}\ntorch's\n{np.array2string(b, threshold=200)}"
+            )
+    for name in names:
+        if hasattr(ours[name], "numel") or isinstance(ours[name], np.ndarray):
+            a, b = array_of(ours[name]), array_of(theirs[name])
+            if a.dtype.kind == "f" and a.size and a.flags.writeable:
+                a[...] = b
+    return None
+
+
+FINALE = """\
+roots = [t for t in ({tensors}) if t.dtype.is_floating_point and t.requires_grad and t.numel()]
+leaves = [t for t in ({tensors}) if t.requires_grad and t.is_leaf]
+grads = lib.autograd.grad(roots, leaves, [lib.full_like(t, 0.5 + 0.25 * k) for k, t in enumerate(roots)], \
+create_graph=True, allow_unused=True) if roots else []
+parts = [g * g for g in grads if g is not None and g.requires_grad]
+second = lib.autograd.grad(parts, leaves, [lib.ones_like(p) for p in parts], allow_unused=True) if parts else []
+"""
+
+
+# What torch's backward reads of these is not what numgrad's reads: where ``.data`` changed it, gradients differ.
+READS_ELSE = re.compile(r"prod\(|var\(|std\(|\.norm\(")
+BEHIND = re.compile(r"\.data\b|^n\d+\[|n\d+\.reshape")
+
+
+def finale(ours: Names, theirs: Names, tensors: Sequence[str], statements: Sequence[Statement]) -> Mismatch | None:
+    """Compare requires_grad and is_leaf, ``.grad``, gradients and second derivatives."""
+    at = len(statements)
+    for fact in ("requires_grad", "is_leaf"):
+        for name in tensors:
+            mine, his = getattr(ours[name], fact), getattr(theirs[name], fact)
+            if mine != his:
+                return Mismatch(fact, fact, f"{fact}: {name} has {mine}, torch's {his}", at)
+    for name in tensors:
+        if not ours[name].is_leaf:
+            continue
+        mine, his = ours[name].grad, theirs[name].grad
+        if (mine is None) != (his is None):
+            return Mismatch(".grad", ".grad", f"{name}.grad is {mine}, torch's {his}", at)
+        if mine is not None:
+            difference = differs(f"{name}.grad", mine, his)
+            if difference:
+                return Mismatch(".grad", ".grad", difference, at)
+    for line in FINALE.format(tensors=", ".join(tensors) + ",").splitlines():
+        mine, his = run(ours, line), run(theirs, line)
+        if his is not None and mine is None and "modified by an inplace operation" in str(his):
+            return None
+        if (mine is None) != (his is None):
+            return Mismatch("backward", "backward", f"{line}\n  ours:  {mine!r}\n  torch: {his!r}", at)
+        if mine is not None:
+            if not isinstance(mine, expected_class(his)):
+                return Mismatch("backward class", "backward", f"{line}\n  ours:  {mine!r}\n  torch: {his!r}", at)
+            return None
+    if any(BEHIND.search(s.text) for s in statements) and any(READS_ELSE.search(s.text) for s in statements):
+        return None
+    for what in ("grads", "second"):
+        for k, (mine, his) in enumerate(zip(ours[what], theirs[what], strict=False)):
+            if mine is None or his is None:
+                if any(g is not None and bool((g != 0).any()) for g in (mine, his)):
+                    return Mismatch(what, what, f"{what}[{k}] is {mine}, torch's {his}", at)
+                continue
+            difference = differs(f"{what}[{k}]", mine, his)
+            if difference:
+                return Mismatch(what, what, difference, at)
+    return None
+
+
+def differs(name: str, mine: Any, his: Any) -> str | None:
+    seen, there = facts(mine), facts(his)
+    for fact in ("dtype", "shape"):
+        if seen[fact] != there[fact]:
+            return f"{name}: {fact} {seen[fact]}, torch's {there[fact]}"
+    a, b = array_of(mine), array_of(his)
+    return None if agree(a, b, 20.0) else f"{name} is\n{a}\ntorch's\n{b}"
+
+
+def defined(statements: Sequence[Statement], ours: Names, theirs: Names) -> list[str]:
+    names = dict.fromkeys(s.defines for s in statements if s.defines)
+    return [n for n in names if n in ours and n in theirs]
+
+
+def compare(torch: ModuleType, statements: Sequence[Statement]) -> Mismatch | None:
+    """Run the program in both libraries; what is excused is left out of it."""
+    statements = list(statements)
+    while True:
+        mismatch, k = first_difference(torch, statements)
+        if mismatch is not None or k is None:
+            return mismatch
+        statements = without(statements, k)
+
+
+def first_difference(torch: ModuleType, statements: Sequence[Statement]) -> tuple[Mismatch | None, int | None]:
+    """The first mismatch, or the position of the first statement with an excuse; None and None if there is neither."""
+    ours, theirs = Names(ng), Names(torch)
+    for k, statement in enumerate(statements):
+        names = defined(statements[:k], ours, theirs)
+        before = [(name, facts(ours[name]), np.array(array_of(ours[name]))) for name in names if name in ours]
+        mine, his = run(ours, statement.text), run(theirs, statement.text)
+        what, text = "", f"ours:  {mine!r}\ntorch: {his!r}"
+        if (mine is None) != (his is None):
+            what = "refused by us" if his is None else "refused by torch"
+        elif mine is not None and not isinstance(mine, expected_class(his)):
+            what = "class of error"
+        if mine is not None and (difference := changed(before, ours)):
+            return Mismatch("changed though refused", statement.kind, f"{difference}\n{text}", k), k
+        if not what:
+            text = shared(defined(statements[: k + 1], ours, theirs), ours, theirs) or ""
+            what = text.partition(":")[0]
+        if what:
+            if any(excuse.holds(what, statement, mine, his) for excuse in EXCUSES):
+                return None, k
+            return Mismatch(what, statement.kind, text, k), k
+    tensors = [n for n in defined(statements, ours, theirs) if isinstance(ours[n], ng.Tensor)]
+    return finale(ours, theirs, tensors, statements), None
+
+
+def changed(before: Sequence[tuple[str, dict[str, Any], np.ndarray]], names: Names) -> str | None:
+    """What a refused statement changed."""
+    for name, seen, values in before:
+        if facts(names[name]) != seen or not np.array_equal(
+            array_of(names[name]), values, equal_nan=values.dtype.kind == "f"
+        ):
+            return f"{name} was {seen} {values}, is {facts(names[name])} {array_of(names[name])}"
+    return None
+
+
+def expected_class(error: BaseException) -> type[BaseException]:
+    """The class of Python's own that our error has to be of; whether torch has a kernel for a dtype is its own affair."""
+    found = next(cls for cls in type(error).__mro__ if cls.__module__ == "builtins")
+    return RuntimeError if found is NotImplementedError else found
+
+
+def without(statements: Sequence[Statement], k: int) -> list[Statement]:
+    """The program without a statement, and without those that need what it defines."""
+    kept = list(statements[:k])
+    lost = {statements[k].defines} - {""} - {s.defines for s in kept}
+    for statement in statements[k + 1 :]:
+        if lost & set(re.findall(r"\b[tn]\d+\b", statement.text)):
+            lost |= {statement.defines} - {""} - {s.defines for s in kept}
+        else:
+            kept.append(statement)
+    return kept
+
+
+def smallest(torch: ModuleType, statements: list[Statement], mismatch: Mismatch) -> tuple[list[Statement], Mismatch]:
+    """A program with fewer statements that shows a mismatch of the same kind."""
+    statements = statements[: mismatch.at + 1]
+    k = len(statements) - 1
+    while k >= 0:
+        fewer = without(statements, k)
+        again = compare(torch, fewer) if fewer else None
+        if again is not None and (again.what, again.kind) == (mismatch.what, mismatch.kind):
+            statements, mismatch = fewer[: again.at + 1], again
+        k = min(k - 1, len(statements) - 1)
+    return statements, mismatch
+
+
+def as_program(statements: Sequence[Statement], mismatch: Mismatch) -> str:
+    """The program as Python that runs by itself: ``python program.py numgrad`` or ``python program.py torch``."""
+    names = dict.fromkeys(s.defines for s in statements if s.defines.startswith("t"))
+    lines = [
+        "import sys, importlib, numpy as np",
+        "from math import inf, nan",
+        "lib = importlib.import_module(sys.argv[1]); F = lib.nn.functional",
+        *(s.text for s in statements),
+    ]
+    if mismatch.at >= len(statements):
+        lines += FINALE.format(tensors=", ".join(names) + ",").splitlines()
+        lines += ["print(grads, second)"]
+    elif names:
+        lines += [f"print({', '.join(names)})"]
+    return "\n".join(lines)
+
+
+def mismatches(torch: ModuleType, seeds: Iterable[int], shrink: bool = True) -> list[tuple[Mismatch, str]]:
+    """Mismatches of the programs of these seeds, each with a text."""
+    found = []
+    for seed in seeds:
+        statements = Writer(torch, seed).write()
+        mismatch = compare(torch, statements)
+        if mismatch is not None:
+            if shrink:
+                statements, mismatch = smallest(torch, statements, mismatch)
+            text = f"# seed {seed}: {mismatch.what} ({mismatch.kind})\n{as_program(statements, mismatch)}\n"
+            text += "".join(f"# {line}\n" for line in mismatch.text.splitlines())
+            found.append((mismatch, text))
+    return found
+
+
+def main() -> int:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--count", type=int, default=3000)
+    parser.add_argument("--start", type=int, default=0)
+    parser.add_argument("--most", type=int, default=10, help="stop after so many mismatches")
+    parser.add_argument("--kinds", action="store_true", help="count the mismatches by kind, with one example each")
+    given = parser.parse_args()
+    import torch
+
+    torch.set_num_threads(1)
+    wrong: list[tuple[Mismatch, str]] = []
+    seen: Counter[tuple[str, str]] = Counter()
+    for seed in range(given.start, given.start + given.count):
+        for mismatch, text in mismatches(torch, [seed]):
+            wrong.append((mismatch, text))
+            key = mismatch.what, mismatch.kind
+            seen[key] += 1
+            if not given.kinds or seen[key] == 1:
+                sys.stdout.write(text + "\n")
+                sys.stdout.flush()
+        if len(wrong) >= given.most:
+            break
+    for (what, kind), count in seen.most_common():
+        sys.stdout.write(f"{count:5} {what}: {kind}\n")
+    sys.stdout.write(f"{seed + 1 - given.start} programs, {len(wrong)} mismatches\n")
+    return bool(wrong)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,134 @@
+"""A NaN or an infinity reaches the results that see it, and no others: of any op, of other examples, of later queries."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+import pytest
+
+import numgrad as ng
+import numgrad.nn.functional as F
+from numgrad.ops.family import Elementwise
+from numgrad.registry import OPS
+from tests.ops.applying import apply, as_array, expected, tensors
+from tests.ops.rows import Sample
+from tests.ops.samples import all_samples
+from tests.ops.test_batching import ROWS
+
+VALUES = (np.nan, np.inf, -np.inf)
+# A weight meets the zeros of the padding (in torch, too), and this op's base is what it writes into.
+NOT_READ = {("conv2d_backward", "weight"), ("conv2d_backward_input", "weight"), ("copy_slices", "base")}
+
+
+def samples() -> list[Sample]:
+    """Rows with an oracle; of elementwise ops the first alone."""
+    chosen: dict[Any, Sample] = {}
+    for number, sample in enumerate(all_samples()):
+        op = OPS[sample.op]
+        if "state" in op.inputs or op.oracle_function is None or op.public == 0 or not sample.small:
+            continue
+        chosen.setdefault(sample.op if isinstance(op, Elementwise) else number, sample)
+    return list(chosen.values())
+
+
+@pytest.mark.parametrize("sample", samples(), ids=str)
+def test_no_more_than_the_oracle_says(sample: Sample) -> None:
+    rng = np.random.default_rng(0)
+    for place, array in enumerate(sample.arrays()):
+        if array is None or array.dtype.kind != "f" or not array.size:
+            continue
+        if (sample.op, OPS[sample.op].inputs[min(place, len(OPS[sample.op].inputs) - 1)]) in NOT_READ:
+            continue
+        for value in VALUES:
+            arrays = [None if x is None else x.copy() for x in sample.arrays()]
+            arrays[place][tuple(rng.integers(0, extent) for extent in array.shape)] = value
+            for want, got in zip(
+                expected(sample, arrays), apply(sample.op, tensors(arrays), sample.params), strict=True
+            ):
+                if want.dtype.kind == "f" and got.is_floating_point():
+                    spoiled = np.isfinite(want) & ~np.isfinite(as_array(got))
+                    assert not spoiled.any(), (place, value, np.argwhere(spoiled))
+
+
+@pytest.mark.parametrize("sample", ROWS, ids=str)
+def test_other_examples_of_vmap(sample: Sample) -> None:
+    clean = [
+        None if x is None else np.stack([np.roll(x.ravel(), 2 * k).reshape(x.shape) for k in range(3)])
+        for x in sample.arrays()
+    ]
+    planted = [x if x is None or x.dtype.kind != "f" else x.copy() for x in clean]
+    for x in planted:
+        if x is not None and x.dtype.kind == "f":
+            x[1] = np.nan
+
+    def found(arrays: list[Any]) -> list[np.ndarray]:
+        dims = tuple(None if x is None else 0 for x in arrays)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)
+            results = ng.func.vmap(lambda *each: apply(sample.op, each, sample.params), in_dims=dims)(*tensors(arrays))
+        return [as_array(y) for y in results]
+
+    for want, got in zip(found(clean), found(planted), strict=True):
+        scale = np.abs(want[np.isfinite(want)]).max(initial=0.0) if want.dtype.kind == "f" and want.size else 0.0
+        for k in (0, 2):
+            np.testing.assert_allclose(got[k], want[k], rtol=1e-6, atol=1e-6 * scale)
+
+
+def test_groups_of_conv2d() -> None:
+    x = ng.ones(1, 6, 4, 4)
+    x[0, 0, 0, 0] = np.nan
+    out = F.conv2d(x, ng.ones(6, 2, 1, 1), groups=3)
+    assert out.isnan().sum(dim=(0, 2, 3)).tolist() == [1, 1, 0, 0, 0, 0]
+
+
+def test_examples_of_vmapped_convolutions() -> None:
+    x, weight = ng.randn(3, 2, 4, 9, 9), ng.randn(3, 4, 4, 3, 3)
+    x[1] = np.inf
+
+    def loss(image, filters):
+        return F.conv2d(image, filters, padding=1).square().sum()
+
+    grads = ng.func.vmap(ng.func.grad(loss, argnums=(0, 1)))(x, weight)
+    for grad in grads:
+        assert grad.isfinite().flatten(1).all(dim=1).tolist() == [True, False, True]
+
+
+@pytest.mark.parametrize("value", VALUES)
+@pytest.mark.parametrize("place", [0, 5, 63, 64, 79])
+def test_causal_attention(place: int, value: float) -> None:
+    """Query i sees the keys up to i; a key's gradient comes from the queries that see it."""
+    rng = np.random.default_rng(0)
+    clean = [rng.standard_normal((1, 2, 80, 8)).astype("f4") for _ in range(4)]
+
+    def results(arrays: list[np.ndarray]) -> list[np.ndarray]:
+        q, k, v = (ng.tensor(x, requires_grad=True) for x in arrays[:3])
+        out = F.scaled_dot_product_attention(q, k, v, is_causal=True)
+        return [as_array(t) for t in (out, *ng.autograd.grad(out, (q, k, v), ng.tensor(arrays[3])))]
+
+    here, before, after, everything = [place], range(place + 1), range(place, 80), range(80)
+    reached = {  # rows of (output, gradients of query, key, value)
+        0: (here, here, before, before),
+        1: (after, after, everything, everything),
+        2: (after, after, everything, everything),
+        3: ((), here, before, before),
+    }
+    wanted = results(clean)
+    for which, rows in reached.items():
+        arrays = [x.copy() for x in clean]
+        arrays[which][0, 0, place, 3] = value
+        for got, want, touched in zip(results(arrays), wanted, rows, strict=True):
+            others = [row for row in range(80) if row not in touched]
+            np.testing.assert_allclose(got[0, 0, others], want[0, 0, others], rtol=1e-4, atol=1e-5)
+            np.testing.assert_allclose(got[0, 1], want[0, 1], rtol=1e-4, atol=1e-5)
+
+
+def test_batch_norm_of_constant_statistics() -> None:
+    """Each element has a gradient of its own, whose neighbours' NaN is not its."""
+    for layer in (ng.nn.BatchNorm2d(3).eval(), ng.nn.BatchNorm1d(3).eval()):
+        x = ng.randn(4, 3, *(2, 2) * (type(layer) is ng.nn.BatchNorm2d), requires_grad=True)
+        grad = ng.ones(x.shape)
+        grad.view(4, -1)[1, 0] = np.nan
+        (found,) = ng.autograd.grad(layer(x), x, grad)
+        assert found.isnan().sum().item() == 1

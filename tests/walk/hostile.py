@@ -1,0 +1,332 @@
+"""A walk over the whole public surface with hostile arguments: ``python -m tests.walk.hostile --calls 50000``.
+
+Each call is drawn from a seed and made in a process that may die. What is wrong: a crash, a call that does not end, an
+exception of a class that is not documented, an operand that changed although the call was refused, and a value, shape or
+dtype other than torch's where both succeed. ``--show SEED`` runs one call again and prints what came of it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import queue
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import traceback
+import warnings
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+ROOT = Path(__file__).parents[2]
+MEMORY = 12 << 30  # bytes of address space: what asks for more gets a MemoryError
+PATIENCE = 60.0  # seconds without a new call after which a process counts as hung; a kernel may have to be compiled
+REFUSALS = (TypeError, ValueError, RuntimeError, IndexError, NotImplementedError, MemoryError)
+# Faults for the walk's own test, as "3:crash,5:exception": seeds and what is to go wrong there.
+PLANTED = {
+    int(seed): fault
+    for seed, _, fault in (each.partition(":") for each in os.environ.get("NUMGRAD_WALK_FAULT", "").split(",") if each)
+}
+
+
+class WrongError(Exception):
+    """What is wrong with a call."""
+
+
+# ---- one call -----------------------------------------------------------------------------------------------------
+
+
+def drawn(seed: int, only: str = "") -> tuple[str, list[Any], dict[str, Any]]:
+    """The call of a seed: its target, positional and named arguments."""
+    from tests.walk import targets
+
+    rng = random.Random(seed)
+    known = [name for name in targets.names() if only in name]
+    target = known[rng.randrange(len(known))]
+    return target, *targets.arguments(rng, target)
+
+
+def _state(operands: list[Any]) -> list[tuple[Any, ...]]:
+    return [(x._array().tobytes(), x._version, x.requires_grad, x.shape) for x in operands]
+
+
+def made(lib: Any, call: tuple[str, list[Any], dict[str, Any]]) -> tuple[Any, list[Any], Any]:
+    """The call in one of the libraries: its result or exception, and the operands; None if the library has no such name."""
+    from tests.walk import recipes, targets
+
+    target, positional, named = call
+    function = targets.resolve(lib, target)
+    if function is None:
+        return None, [], None
+    operands: list[Any] = []
+    args = [recipes.build(lib, each, operands) for each in positional]
+    kwargs = {name: recipes.build(lib, each, operands) for name, each in named.items()}
+    before = _state(operands) if lib.__name__ == "numgrad" else None
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            result = function(*args, **kwargs)
+            if target == "operator:setitem" or result is None:
+                result = operands[0] if operands else None
+    except Exception as error:  # what it is gets judged by who called
+        return error, operands, before
+    return result, operands, before
+
+
+def _leaves(value: Any) -> Iterator[Any]:
+    if isinstance(value, (tuple, list)):
+        for each in value:
+            yield from _leaves(each)
+    else:
+        yield value
+
+
+def _values(value: Any) -> Any:
+    if hasattr(value, "_array"):
+        return value._array()
+    return value.detach().cpu().numpy()
+
+
+def compared(target: str, ours: Any, theirs: Any) -> None:
+    """Raise if two results differ in structure, dtype, shape or value."""
+    from tests.walk import targets
+
+    mine, his = list(_leaves(ours)), list(_leaves(theirs))
+    if len(mine) != len(his):
+        raise WrongError(f"{len(mine)} results, torch has {len(his)}")
+    for a, b in zip(mine, his, strict=True):
+        is_tensor = hasattr(a, "_spec")
+        if is_tensor != hasattr(b, "untyped_storage"):
+            raise WrongError(f"result is {type(a).__name__}, torch's {type(b).__name__}")
+        if not is_tensor:
+            continue
+        if (a.dtype.name, tuple(a.shape)) != (str(b.dtype).removeprefix("torch."), tuple(b.shape)):
+            raise WrongError(f"result is {a.dtype} {list(a.shape)}, torch's {b.dtype} {list(b.shape)}")
+        if a.requires_grad != b.requires_grad:
+            raise WrongError(f"requires_grad is {a.requires_grad}, torch's {b.requires_grad}")
+        if any(word in target for word in targets.RANDOM):
+            continue
+        x, y = np.asarray(_values(a)), np.asarray(_values(b))
+        if x.dtype.kind != "f":
+            same = np.array_equal(x, y)
+        else:
+            exact = x.dtype.itemsize == 8
+            with np.errstate(all="ignore"):
+                scale = np.abs(y[np.isfinite(y)]).max(initial=0.0)
+                scale = scale if scale < 1e25 else 0.0  # beside huge numbers small ones are compared by themselves
+                same = np.allclose(x, y, 1e-9 if exact else 2e-4, (1e-12 if exact else 1e-5) * scale, equal_nan=True)
+        if not same:
+            raise WrongError(f"values differ: {x.ravel()[:8]} torch's {y.ravel()[:8]}")
+
+
+def judge(seed: int, only: str = "", torch: Any = None) -> str:
+    """Make the call of a seed; what came of it in a word.
+
+    Raises
+    ------
+    WrongError
+        Something is wrong with it.
+    """
+    import numgrad as ng
+
+    call = drawn(seed, only)
+    ours, operands, before = made(ng, call)
+    if PLANTED.get(seed):
+        ours, operands, before = _planted(PLANTED[seed])
+    if isinstance(ours, Exception):
+        is_torchs = isinstance(ours, OverflowError) and str(ours).startswith("int too big to convert")
+        if not (isinstance(ours, REFUSALS) or is_torchs) or type(ours).__name__ == "KernelError":
+            raise WrongError(f"{type(ours).__name__}: {ours}") from ours
+        if before is not None and _state(operands) != before:
+            raise WrongError(f"refused ({ours}), but an operand has changed")
+    if torch is None:
+        return "refused" if isinstance(ours, Exception) else "done"
+    with open(os.devnull, "w") as nothing, contextlib.redirect_stderr(nothing):
+        theirs, _, _ = made(torch, call)
+    if isinstance(ours, Exception):
+        return "both refused" if isinstance(theirs, Exception) else "refused alone"
+    if isinstance(theirs, Exception) or theirs is None:
+        return "done alone"
+    compared(call[0], ours, theirs)
+    return "both done"
+
+
+def _planted(fault: str) -> tuple[Exception, list[Any], Any]:
+    """A fault that the test of the walk plants, to see that it is noticed."""
+    import numgrad as ng
+
+    if fault == "crash":
+        os.kill(os.getpid(), signal.SIGSEGV)
+    operands = [ng.zeros(2)]
+    before = _state(operands)
+    if fault == "change":
+        operands[0].add_(1)
+    return (AttributeError if fault == "exception" else RuntimeError)("planted"), operands, before
+
+
+# ---- processes ----------------------------------------------------------------------------------------------------
+
+
+def work(first: int, last: int, only: str, with_torch: bool) -> None:
+    """The process that makes calls: a line before each, one after."""
+    import resource
+
+    torch = None
+    if with_torch:
+        import torch
+
+        torch.set_num_threads(1)
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    for seed in range(first, last):
+        print("begin", seed, flush=True)
+        try:
+            print("end", seed, judge(seed, only, torch), flush=True)
+        except WrongError as wrong:
+            print("end", seed, "wrong", f"{described(seed, only)}: {wrong}".replace("\n", " ")[:600], flush=True)
+
+
+def described(seed: int, only: str = "") -> str:
+    """The call of a seed, to read."""
+    target, positional, named = drawn(seed, only)
+    words = [repr(each) for each in positional] + [f"{name}={each!r}" for name, each in named.items()]
+    return f"{target}({', '.join(words)})"
+
+
+def walk(
+    calls: int, begin: int = 0, only: str = "", with_torch: bool = False, seconds: float = 1e9
+) -> tuple[Counter[str], list[str]]:
+    """Make so many calls, or as many as there is time for: what came of them, and all that was wrong."""
+    counts: Counter[str] = Counter()
+    faults: list[str] = []
+    seed, end, until = begin, begin + calls, time.monotonic() + seconds
+    while seed < end and time.monotonic() < until:
+        command = [sys.executable, "-u", "-m", "tests.walk.hostile", "--work", str(seed), str(end), "--only", only]
+        with tempfile.TemporaryFile("w+") as complaints:
+            process = subprocess.Popen(
+                command + ["--torch"] * with_torch, cwd=ROOT, stdout=subprocess.PIPE, stderr=complaints, text=True
+            )
+            seed, cause = _followed(process, seed, until, counts, faults)
+            if cause:
+                counts[cause] += 1
+                code = process.returncode
+                complaints.seek(0)
+                what = signal.Signals(-code).name if code < 0 else f"exit code {code} {complaints.read()[-300:]}"
+                faults.append(f"seed {seed - 1}: {cause} ({what}): {described(seed - 1, only)}")
+    return counts, faults
+
+
+def _followed(
+    process: subprocess.Popen[str], seed: int, until: float, counts: Counter[str], faults: list[str]
+) -> tuple[int, str]:
+    """Read what a process prints; the seed to go on with, and 'hangs' or 'dies' if the call before it did."""
+    lines = _Lines(process)
+    cause = ""
+    try:
+        while line := lines.next(PATIENCE):
+            word, number, *rest = line.split(" ", 3)
+            seed = int(number)
+            if word == "end":
+                seed += 1
+                counts["wrong" if rest[0] == "wrong" else " ".join(rest)] += 1
+                if rest[0] == "wrong":
+                    faults.append(f"seed {number}: {rest[1]}")
+            if time.monotonic() > until:
+                return seed, ""
+        cause = "hangs" if line is None else ""
+    finally:
+        if cause or time.monotonic() > until:
+            process.kill()
+        process.wait()
+        lines.close()
+    cause = cause or ("dies" if process.returncode else "")
+    return (seed + 1 if cause else seed), cause
+
+
+class _Lines:
+    """Lines of a process, with a limit for the time to the next one."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self._process = process
+        self._queue: queue.Queue[str] = queue.Queue()
+        self._thread = threading.Thread(target=self._read, args=(process,), daemon=True)
+        self._thread.start()
+
+    def _read(self, process: subprocess.Popen[str]) -> None:
+        assert process.stdout is not None
+        for line in process.stdout:
+            self._queue.put(line.rstrip("\n"))
+        self._queue.put("")
+
+    def next(self, seconds: float) -> str | None:
+        """The next line; '' at the end, None if none came in time."""
+        try:
+            return self._queue.get(timeout=seconds)
+        except queue.Empty:
+            return None
+
+    def close(self) -> None:
+        """Wait for the reader of a process that has ended."""
+        self._thread.join()
+        assert self._process.stdout is not None
+        self._process.stdout.close()
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--calls", type=int, default=2000)
+    parser.add_argument("--begin", type=int, default=0, help="the first seed")
+    parser.add_argument("--only", default="", help="only targets whose name contains this")
+    parser.add_argument("--torch", action="store_true", help="compare with torch")
+    parser.add_argument(
+        "--show", type=int, help="make the call of this seed in this process and print what comes of it"
+    )
+    parser.add_argument("--work", type=int, nargs=2, help=argparse.SUPPRESS)
+    options = parser.parse_args(arguments)
+    if options.work:
+        work(*options.work, options.only, options.torch)
+        return 0
+    if options.show is not None:
+        return show(options.show, options.only, options.torch)
+    counts, faults = walk(options.calls, options.begin, options.only, options.torch)
+    print("\n".join(faults))
+    print(dict(counts), f"{len(faults)} wrong")
+    return bool(faults)
+
+
+def show(seed: int, only: str, with_torch: bool) -> int:
+    """Make one call and print it, its results and what is wrong with it."""
+    import numgrad as ng
+
+    call = drawn(seed, only)
+    print(described(seed, only))
+    libraries: list[Any] = [ng]
+    if with_torch:
+        import torch
+
+        libraries.append(torch)
+    for lib in libraries:
+        result, _, _ = made(lib, call)
+        if isinstance(result, Exception):
+            traceback.print_exception(result)
+        else:
+            print(lib.__name__, result)
+    try:
+        print(judge(seed, only, libraries[1] if with_torch else None))
+    except WrongError as wrong:
+        print("WRONG:", wrong)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
