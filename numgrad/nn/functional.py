@@ -9,8 +9,9 @@ from numgrad.dtypes import dtype as Dtype
 from numgrad.layout import product
 from numgrad.tensor import functional as T
 from numgrad.tensor import layers, pointwise, random
+from numgrad.tensor.arguments import as_int
 from numgrad.tensor.attention import scaled_dot_product_attention
-from numgrad.tensor.checked import flag, integer, real
+from numgrad.tensor.checked import flag, real
 from numgrad.tensor.functional import gelu, sigmoid, tanh
 from numgrad.tensor.guarded import guard as _guard
 from numgrad.tensor.layers import (
@@ -115,9 +116,7 @@ def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = Fals
     >>> leaky_relu(ng.tensor([-1.0, 2.0]), 0.1)
     tensor([-0.1000,  2.0000])
     """
-    if inplace and negative_slope < 0:  # the result does not tell where the input was positive
-        return T.assign("leaky_relu_", input, pointwise.leaky_relu(T.clone(input), negative_slope))
-    return _applied("leaky_relu", pointwise.leaky_relu, inplace, input, negative_slope)
+    return (pointwise.leaky_relu_ if inplace else pointwise.leaky_relu)(input, negative_slope)
 
 
 def leaky_relu_(input: Tensor, negative_slope: float = 0.01) -> Tensor:
@@ -272,7 +271,7 @@ def group_norm(
     tensor([[-1.0000,  1.0000]])
     """
     shape = tuple(T.check_tensor("group_norm", "input", input).shape)
-    num_groups, eps = integer("group_norm", "num_groups", num_groups), real("group_norm", "eps", eps)
+    num_groups, eps = as_int("group_norm", "num_groups", num_groups), real("group_norm", "eps", eps)
     if len(shape) < 2:
         raise RuntimeError(f"Expected at least 2 dimensions for input tensor but received {len(shape)}")
     if num_groups <= 0:
@@ -365,7 +364,7 @@ def embedding(
         raise NotImplementedError("embedding: max_norm is not implemented; leave it None")
     if padding_idx is not None:
         rows = T.check_tensor("embedding", "weight", weight).shape[0]
-        padding_idx = integer("embedding", "padding_idx", padding_idx)
+        padding_idx = as_int("embedding", "padding_idx", padding_idx)
         if not -rows <= padding_idx < rows:
             raise AssertionError("Padding_idx must be within num_embeddings")
         padding_idx %= rows

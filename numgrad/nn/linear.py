@@ -12,7 +12,8 @@ from numgrad.nn.module import Module
 from numgrad.nn.parameter import Parameter
 from numgrad.tensor import creation
 from numgrad.tensor import functional as T
-from numgrad.tensor.checked import cpu, integer
+from numgrad.tensor.arguments import as_int
+from numgrad.tensor.checked import cpu
 from numgrad.tensor.tensor import Tensor
 
 
@@ -152,7 +153,7 @@ class Embedding(Module):
             if value is not None and value is not False:
                 raise NotImplementedError(f"Embedding: {name}={value!r} is not implemented; leave it out")
         if padding_idx is not None:
-            padding_idx = integer("Embedding", "padding_idx", padding_idx)
+            padding_idx = as_int("Embedding", "padding_idx", padding_idx)
             if not -num_embeddings <= padding_idx < num_embeddings:
                 raise AssertionError("Padding_idx must be within num_embeddings")
             padding_idx %= num_embeddings

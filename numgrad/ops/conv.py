@@ -57,7 +57,9 @@ def _geometry(
             f"{list(weight)} instead"
         )
     if h == 0 or w == 0:
-        raise ShapeError(f"conv2d: Only zero batch or zero channel inputs are supported, but got input shape: {list(input)}")
+        raise ShapeError(
+            f"conv2d: Only zero batch or zero channel inputs are supported, but got input shape: {list(input)}"
+        )
     padded = (h + 2 * padding[0], w + 2 * padding[1])
     kernel = (dilation[0] * (r - 1) + 1, dilation[1] * (s - 1) + 1)
     if min(r, s) < 1 or kernel[0] > padded[0] or kernel[1] > padded[1]:

@@ -159,18 +159,17 @@ class Elementwise(Op):
             self.in_place.take_backward()
         return function
 
-    def in_place_backward(self, function: ScalarFunction) -> ScalarFunction:
-        """Attach a scalar backward for the in-place form alone: one that reads ``out``, where the other reads what it is over.
+    def in_place_by_result(self, function: ScalarFunction) -> Op:
+        """Another in-place form, whose scalar backward reads ``out`` where the op's own reads what is written over.
 
-        Else the in-place form keeps a copy of its input for the backward.
+        `in_place` keeps a copy of that for its backward.
         """
-        assert self.in_place is not None
         twin = copy.copy(self)
         twin.in_place, twin._parts, twin._pushes, twin._saving = None, {}, {}, {}
         twin.backward(function)
-        self.in_place.base = twin
-        self.in_place.take_backward()
-        return function
+        made = _InPlace(twin)
+        made.take_backward()
+        return made
 
     def _argument_names(self) -> tuple[str, ...]:
         return _parameter_names(self.scalar_forward)

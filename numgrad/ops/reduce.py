@@ -9,12 +9,14 @@ import numpy as np
 from numgrad import dtypes
 from numgrad.errors import DtypeError, ShapeError, describe
 from numgrad.kernels import scalar
+from numgrad.kernels.products import plan_products_of_others
 from numgrad.kernels.reduce import plan_reduce
 from numgrad.kernels.reduce_index import plan_reduce_index
 from numgrad.layout import product
 from numgrad.ops.creation import arange, cat, full
 from numgrad.ops.elementwise import div, eq, mul, where
 from numgrad.ops.family import fused_op
+from numgrad.ops.layouts import contiguous
 from numgrad.ops.view import expand, narrow, permute, reshape, view
 from numgrad.registry import Op
 from numgrad.runtime.plan import Operand, PlanBuilder
@@ -170,13 +172,23 @@ def _products_of_others(rows: Any) -> Any:
     return narrow(reshape(cat(mul(others, right), mul(others, left), dim=2), (n, count + count % 2)), 1, 0, count)
 
 
-def products_of_others(x: Any, dims: tuple[int, ...]) -> Any:
+_OTHERS = Op("products_of_others", ("rows",), doc="`_products_of_others` in one launch.", register=False)
+
+
+@_OTHERS.plan
+def _(b: PlanBuilder, rows: Operand) -> None:
+    plan_products_of_others(b, contiguous(b, rows), b.output(rows.spec.dtype, tuple(rows.spec.shape)))
+
+
+def products_of_others(x: Any, dims: tuple[int, ...], recorded: bool = True) -> Any:
     """For each element the product of the others that a product over dims multiplies it with."""
     shape = x._spec.shape
     kept = [d for d in range(len(shape)) if d not in dims]
     order = (*kept, *dims)
     form = (product([shape[d] for d in kept]), product([shape[d] for d in dims]))
-    others = reshape(_products_of_others(reshape(permute(x, dims=order), form)), tuple(shape[d] for d in order))
+    rows = reshape(permute(x, dims=order), form)
+    others = _products_of_others(rows) if recorded else _OTHERS(rows)
+    others = reshape(others, tuple(shape[d] for d in order))
     return permute(others, dims=tuple(order.index(d) for d in range(len(shape))))
 
 
@@ -184,7 +196,7 @@ def products_of_others(x: Any, dims: tuple[int, ...]) -> Any:
 def _(ctx, grad):
     (x,), dims = ctx.saved, ctx.params.dims
     # Not the product divided by x, which is 0 or infinite where the product is.
-    return mul(_with_kept_dims(grad, ctx.input_specs[0].shape, dims), products_of_others(x, dims))
+    return mul(_with_kept_dims(grad, ctx.input_specs[0].shape, dims), products_of_others(x, dims, ctx.create_graph))
 
 
 @prod.oracle

@@ -101,6 +101,8 @@ def check_tensor(op: str, name: str, value: Any) -> Any:
 def as_int(op: str, name: str, value: Any) -> int:
     """A Python int; NumPy's ints and integer tensors without dimensions are taken as well.
 
+    A bool would pass for 0 or 1 and stand in a plan's shapes, which are found again by a key that takes 1 for True.
+
     Raises
     ------
     TypeError

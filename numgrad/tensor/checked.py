@@ -1,36 +1,18 @@
-"""Arguments of one kind: an int is no bool, a flag no number; torch's class for what is of another."""
+"""Arguments of one kind, for ints see `arguments.as_int`: a flag is no number; torch's class for what is of another."""
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
 
 from numgrad.engine.tape import TensorBase
+from numgrad.tensor.arguments import as_number
 
 
 def _refusal(op: str, name: str, value: Any, kind: str) -> TypeError:
     return TypeError(f"{op}(): argument '{name}' must be {kind}, not {type(value).__name__}")
-
-
-def integer(op: str, name: str, value: Any) -> int:
-    """An int, also one of NumPy or in a tensor of one element.
-
-    A bool would pass for 0 or 1 and stand in a plan's shapes, which are found again by a key that takes 1 for True.
-
-    Raises
-    ------
-    TypeError
-        It is something else.
-
-    >>> integer("conv2d", "groups", 2)
-    2
-    """
-    if value.__class__ is int:
-        return value  # type: ignore[no-any-return]
-    if isinstance(value, (bool, np.bool_)) or not hasattr(value, "__index__"):
-        raise _refusal(op, name, value, "int")
-    return int(value.__index__())
 
 
 def flag(op: str, name: str, value: Any) -> bool:
@@ -67,6 +49,27 @@ def real(op: str, name: str, value: Any) -> float:
     ):
         return float(value)  # type: ignore[arg-type]
     raise _refusal(op, name, value, "float")
+
+
+def older_form(op: str, alpha: Any, further: tuple[Any, ...], given: Any) -> tuple[Any, Any]:
+    """Other and alpha of ``op(alpha, other)``, the order of torch's first years, with a warning.
+
+    Raises
+    ------
+    TypeError
+        It is not that form: alpha is no number or is given twice, or there is still more.
+    """
+    if len(further) != 1 or as_number(alpha) is None or given.__class__ is not int or given != 1:
+        raise TypeError(
+            f"{op}(): got {1 + len(further)} operands, expected (other, *, alpha) or the older (alpha, other)"
+        )
+    warnings.warn(
+        f"This overload of {op} is deprecated: {op}(Number alpha, Tensor other). Consider using {op}(Tensor other, *, Number "
+        "alpha).",
+        UserWarning,
+        stacklevel=3,
+    )
+    return further[0], alpha
 
 
 def cpu(op: str, device: Any) -> None:

@@ -11,7 +11,8 @@ from numgrad.errors import ShapeError
 from numgrad.layout import product
 from numgrad.ops.linalg import broadcast_batch
 from numgrad.tensor import functional as F
-from numgrad.tensor.checked import flag, integer, real
+from numgrad.tensor.arguments import as_int
+from numgrad.tensor.checked import flag, real
 from numgrad.tensor.shaping import own
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def _pair(op: str, name: str, value: Any) -> tuple[int, int]:
     given = tuple(value) if isinstance(value, (tuple, list)) else (value,)
     if len(given) not in (1, 2):
         raise ShapeError(f"{op}: {name} must be a single int or a tuple of two ints, but got {name}={list(given)}")
-    first, second = (integer(op, name, extent) for extent in (given * 2 if len(given) == 1 else given))
+    first, second = (as_int(op, name, extent) for extent in (given * 2 if len(given) == 1 else given))
     return first, second
 
 
@@ -170,7 +171,7 @@ def conv2d(
     else:
         pads = _pair("conv2d", "padding", padding)
     if groups.__class__ is not int:
-        groups = integer("conv2d", "groups", groups)
+        groups = as_int("conv2d", "groups", groups)
     unbatched = input._spec.ndim == 3
     batched = F.unsqueeze(input, 0) if unbatched else input
     if not weight._spec.numel and batched._spec.ndim == 4 and batched._spec.shape[1] == 0:
@@ -300,7 +301,7 @@ def avg_pool2d(
     F.check_tensor("avg_pool2d", "input", input)
     window, stride, padding = _window("avg_pool2d", kernel_size, stride, padding)
     if divisor_override is not None:
-        divisor_override = integer("avg_pool2d", "divisor_override", divisor_override)
+        divisor_override = as_int("avg_pool2d", "divisor_override", divisor_override)
     return _pooled(  # type: ignore[no-any-return]
         input,
         ops.pool.avg_pool2d,
@@ -330,7 +331,7 @@ def adaptive_avg_pool2d(input: Tensor, output_size: Any) -> Tensor:
         raise ShapeError(f"{name}: output_size must be 2, but it has {len(given)} elements")
     size = tuple(
         [
-            extent if extent.__class__ is int else n if extent is None else integer(name, "output_size", extent)
+            extent if extent.__class__ is int else n if extent is None else as_int(name, "output_size", extent)
             for extent, n in zip(given, input._spec.shape[-2:], strict=True)
         ]
     )
@@ -470,7 +471,7 @@ def embedding(
             "Expected tensor for argument 'indices' of embedding to have one of the following scalar types: Long, "
             f"Int; but got {indices.dtype.torch_name} instead"
         )
-    indices, padding_idx = F.cast(indices, int64), integer("embedding", "padding_idx", padding_idx)
+    indices, padding_idx = F.cast(indices, int64), as_int("embedding", "padding_idx", padding_idx)
     out: Tensor = ops.index.index_select(weight, indices, dim=0)
     if padding_idx < 0:
         return out

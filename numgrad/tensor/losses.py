@@ -10,7 +10,7 @@ from numgrad.dtypes import int64, uint8
 from numgrad.errors import DtypeError, ShapeError
 from numgrad.tensor import creation
 from numgrad.tensor import functional as F
-from numgrad.tensor.checked import integer
+from numgrad.tensor.arguments import as_int
 from numgrad.tensor.layers import log_softmax
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ def nll_loss(
         The shapes or dtypes do not fit; the reduction is unknown.
     """
     reduction = legacy_reduction(size_average, reduce, reduction)
-    ignore_index = integer("nll_loss", "ignore_index", ignore_index)
+    ignore_index = as_int("nll_loss", "ignore_index", ignore_index)
     return _nll_loss(input, target, weight, ignore_index, reduction)
 
 
@@ -157,7 +157,7 @@ def cross_entropy(
     reduction = legacy_reduction(size_average, reduce, reduction)
     F.check_tensor("cross_entropy", "input", input)
     F.check_tensor("cross_entropy", "target", target)
-    ignore_index = integer("cross_entropy", "ignore_index", ignore_index)
+    ignore_index = as_int("cross_entropy", "ignore_index", ignore_index)
     if not 0.0 <= label_smoothing <= 1.0:
         raise RuntimeError(f"cross_entropy: label_smoothing must be between 0.0 and 1.0. Got: {label_smoothing}")
     axis = 0 if input.ndim == 1 else 1

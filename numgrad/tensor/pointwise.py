@@ -27,6 +27,7 @@ from numgrad.tensor.arguments import (
     compared_dtype,
     result_type,
 )
+from numgrad.tensor.checked import older_form
 
 if TYPE_CHECKING:
     from numgrad.tensor.tensor import Tensor
@@ -92,7 +93,7 @@ def _unary_float(op: Any, input: Tensor) -> Tensor:
 # ---- functions --------------------------------------------------------------------------------------------------
 
 
-def add(input: Any, other: Any, *, alpha: Any = 1) -> Tensor:
+def add(input: Any, other: Any, *further: Any, alpha: Any = 1) -> Tensor:
     """input + alpha * other.
 
     Raises
@@ -104,13 +105,17 @@ def add(input: Any, other: Any, *, alpha: Any = 1) -> Tensor:
     >>> ng.add(ng.tensor([1.0, 2.0]), 10, alpha=2)
     tensor([21., 22.])
     """
+    if further:
+        other, alpha = older_form("add", other, further, alpha)
     return binary(
         _e.add, input, other if alpha.__class__ is int and alpha == 1 else _scaled("add", input, other, alpha)
     )
 
 
-def sub(input: Any, other: Any, *, alpha: Any = 1) -> Tensor:
+def sub(input: Any, other: Any, *further: Any, alpha: Any = 1) -> Tensor:
     """input - alpha * other."""
+    if further:
+        other, alpha = older_form("sub", other, further, alpha)
     _refuse_bools(input, other)
     return binary(
         _e.sub, input, other if alpha.__class__ is int and alpha == 1 else _scaled("sub", input, other, alpha)
@@ -419,6 +424,13 @@ def pow_(target: Tensor, exponent: Any) -> Tensor:
     if dtype.is_bool:
         return assign("pow_", target, pow(target, exponent))
     return in_place("pow", target, exponent)
+
+
+def leaky_relu_(target: Tensor, slope: float) -> Tensor:
+    """`leaky_relu` in place; only a negative slope takes a copy of the old values for the backward."""
+    if not target._spec.dtype.is_floating_point or slope < 0:
+        return in_place("leaky_relu", target, slope)
+    return change_in_place(_e.leaky_relu_of_rising, target, constant(slope, target._spec.dtype))  # type: ignore[no-any-return]
 
 
 def fill_(target: Tensor, value: Any) -> Tensor:

@@ -10,7 +10,8 @@ import numpy as np
 
 from numgrad import dtypes, ops
 from numgrad.dtypes import dtype as Dtype
-from numgrad.engine.tape import TensorBase
+from numgrad.engine.tape import TensorBase, modes
+from numgrad.errors import GradError
 from numgrad.layout import product
 from numgrad.tensor.arguments import cast, check_tensor, reduced_dims, wrap_dim
 from numgrad.tensor.comparison import eq, ne
@@ -27,7 +28,10 @@ _r = ops.reduce
 def _converted(op: str, input: Tensor, dtype: Any) -> tuple[Tensor, Dtype]:
     """The input in the dtype that a reduction is asked to have, and that dtype."""
     chosen = dtypes.as_dtype(op, dtype)
-    return cast(check_tensor(op, "input", input), chosen), chosen
+    check_tensor(op, "input", input)
+    if not chosen.is_floating_point and modes.grad_enabled and input.requires_grad:
+        raise GradError(f"{op}: Autograd not support dtype: {chosen.torch_name}; do it in no_grad(), or on a detach()")
+    return cast(input, chosen), chosen
 
 
 def sum(input: Tensor, dim: Any = None, keepdim: builtins.bool = False, *, dtype: Dtype | None = None) -> Tensor:

@@ -18,6 +18,7 @@ from numgrad.runtime import memory
 from numgrad.tensor import functional as F
 from numgrad.tensor import indexing, inference, printing
 from numgrad.tensor import layers as L
+from numgrad.tensor.checked import older_form
 from numgrad.tensor.operators import Operators
 
 Number: TypeAlias = bool | int | float
@@ -277,14 +278,19 @@ class Tensor(Operators):
     def data(self, value: Tensor) -> None:
         if not isinstance(value, Tensor):
             raise TypeError(f"Variable data has to be a tensor, but got {type(value).__name__}")
+        if value._storage.root is self._storage.root and value._address == self._address and value._spec is self._spec:
+            return  # as after ``x.data += 1``: it is this memory already
         storage = value._storage.share()
         # As a change through `data`, it is no change to a graph that saved this tensor; one of another layout or dtype
         # could not be read as the former one, so the graph has to notice.
-        storage.version = self._storage.version + (value._spec is not self._spec)
+        storage.version = self._storage.version
+        if value._spec is not self._spec:
+            storage.version += 1
+            self._accumulator = None
         self._storage, self._spec, self._address = storage, value._spec, value._address
         if value._spec.is_private:
             private.moves_with(value, self)
-        self._base = self._view_node = self._accumulator = None
+        self._base = self._view_node = None
 
     # ---- values in Python and NumPy ----------------------------------------------------------------------------
 
@@ -408,12 +414,16 @@ class Tensor(Operators):
 
     # ---- in place ----------------------------------------------------------------------------------------------
 
-    def add_(self, other: Any, *, alpha: Number = 1) -> Tensor:
+    def add_(self, other: Any, *further: Any, alpha: Number = 1) -> Tensor:
         """Add ``alpha * other`` in place."""
+        if further:
+            other, alpha = older_form("add_", other, further, alpha)
         return F.add_(self, other, alpha)
 
-    def sub_(self, other: Any, *, alpha: Number = 1) -> Tensor:
+    def sub_(self, other: Any, *further: Any, alpha: Number = 1) -> Tensor:
         """Subtract ``alpha * other`` in place."""
+        if further:
+            other, alpha = older_form("sub_", other, further, alpha)
         return F.sub_(self, other, alpha)
 
     def mul_(self, other: Any) -> Tensor:
@@ -514,11 +524,11 @@ class Tensor(Operators):
 
     # ---- elementwise -------------------------------------------------------------------------------------------
 
-    def add(self, other: Any, *, alpha: Number = 1) -> Tensor:
-        return F.add(self, other, alpha=alpha)
+    def add(self, other: Any, *further: Any, alpha: Number = 1) -> Tensor:
+        return F.add(self, other, *further, alpha=alpha)
 
-    def sub(self, other: Any, *, alpha: Number = 1) -> Tensor:
-        return F.sub(self, other, alpha=alpha)
+    def sub(self, other: Any, *further: Any, alpha: Number = 1) -> Tensor:
+        return F.sub(self, other, *further, alpha=alpha)
 
     def mul(self, other: Any) -> Tensor:
         return F.mul(self, other)

@@ -127,7 +127,9 @@ class Writer:
     def dtype(self) -> str:
         if self.flavour in ("images", "floats"):
             return self.choice(["float32"] * 4 + ["float64"] * 3 + ["int64", "bool"])
-        return self.choice([*DTYPES, "float32", "float64", "int64"])
+        return self.choice(
+            [*DTYPES, *["float32"] * 6, *["float64"] * 4, *["int64"] * 4, "bool", "bool", "uint8", "int32"]
+        )
 
     def number(self, dtype: str | None = None) -> str:
         """A Python number or NumPy's, of any dtype."""
@@ -233,7 +235,7 @@ class Writer:
                 order = [int(d) for d in self.rng.permutation(len(shape))]
                 text += f".permute{tuple(order)}.contiguous().permute{tuple(int(d) for d in np.argsort(order))}"
             elif layout == 1 and len(shape) > 0 and shape[0] > 0:
-                text += ".expand(3, *[-1] * %d)" % len(shape) if len(shape) < 3 else "[..., ::2]"
+                text += f".expand(3, {'-1, ' * len(shape)})" if len(shape) < 3 else "[..., ::2]"
             if needs and layout <= 1:
                 text += ".requires_grad_()"
             self.say(f"t{k} = {text}", f"t{k}", "leaf")

@@ -95,9 +95,14 @@ def test_new_data_under_a_graph_is_what_its_backward_reads(torch: ModuleType) ->
         data = lib.tensor([20.0, 30.0])
         w.data = data
         data.add_(1)
+        assert lib.autograd.grad(loss, w, retain_graph=True)[0].tolist() == [42, 62]
         assert (w._version, data._version) == (0, 1)
         loss.backward()
         assert w.grad.tolist() == [42, 62]  # who changes .data answers for it
+        view = lib.ones(3)[1:]
+        view.data += 1  # assigns what it is
+        view.add_(1)
+        assert view._version == view._base._version == 1
 
 
 @pytest.mark.parametrize("data", [ng.ones(3), ng.ones(2, dtype=ng.float64), ng.ones(4)[::2]])

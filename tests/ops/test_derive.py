@@ -61,6 +61,10 @@ def horner(x: Any, y: Any) -> Any:
     return total
 
 
+def sigmoids(x: Any) -> Any:
+    return x * scalar.sigmoid(2 * x) + scalar.floor_divide(x, 0.3)
+
+
 def words(x: Any, y: Any) -> Any:
     """Every word."""
     a = np.exp(x) + np.expm1(y) + math.log(1.5 + x * x) + np.log1p(y * y) + math.sqrt(2 + x)
@@ -72,7 +76,8 @@ def words(x: Any, y: Any) -> Any:
 
 
 FORMULAS: list[tuple[Callable[..., Any], int]] = [
-    (swish, 1), (leaky, 1), (branches, 2), (where_safe, 1), (horner, 2), (words, 2), (lambda x, y: x * y + x / (2 + y * y), 2),
+    (swish, 1), (leaky, 1), (branches, 2), (where_safe, 1), (horner, 2), (words, 2), (sigmoids, 1),
+    (lambda x, y: x * y + x / (2 + y * y), 2),
 ]  # fmt: skip
 
 

@@ -44,9 +44,9 @@ def _(g, x, slope):
 leaky_relu.tie(("input",), ("input",))
 
 
-@leaky_relu.in_place_backward
-def _(g, out, slope):
-    return scalar.where(out > 0, g, g * slope), None  # the sign of the output is the input's, for a slope of at least 0
+@leaky_relu.in_place_by_result
+def leaky_relu_of_rising(g, out, slope):
+    return scalar.where(out > 0, g, g * slope), None  # for slopes of at least 0: the result has the input's sign
 
 
 elu = elementwise(

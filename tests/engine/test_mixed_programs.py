@@ -1,0 +1,69 @@
+"""Random programs of all dtypes against torch; see `mixed_programs`, whose command line runs more of them."""
+
+from __future__ import annotations
+
+from types import ModuleType
+
+import pytest
+
+from tests.engine import mixed_programs
+from tests.engine.statements import Statement, Writer
+
+COUNT, PARTS = 240, 8
+
+
+@pytest.mark.parametrize("part", range(PARTS))
+def test_no_mismatch(part: int, torch: ModuleType) -> None:
+    wrong = mixed_programs.mismatches(torch, range(part * COUNT // PARTS, (part + 1) * COUNT // PARTS))
+    assert not wrong, "\n\n".join(text for _, text in wrong)
+
+
+OURS = "lib.__name__ == 'numgrad'"
+PLANTED = {
+    "values": f"t1 = t0 * (2 if {OURS} else 2.001)",
+    "dtype": f"t1 = t0.to(lib.float32 if {OURS} else lib.float64)",
+    "shape": f"t1 = t0.sum() if {OURS} else t0.sum(0)",
+    "strides": f"t1 = (t0 * 2).T.contiguous() if {OURS} else (t0 * 2).T",
+    "version": f"t1 = (t0 * 1).zero_() if {OURS} else (t0 * 1).zero_().zero_()",
+    "refused by us": f"t1 = t0 @ t0 if {OURS} else t0 + 0",
+    "refused by torch": f"t1 = t0 + 0 if {OURS} else t0 @ t0",
+    "class of error": f"t1 = t0[9] if {OURS} else t0 + 'text'",
+    "requires_grad": f"t1 = t0.detach() * 2 if {OURS} else t0 * 2",
+    "is_leaf": f"t1 = t0 if {OURS} else t0.view(2, 3)",
+    "grads": f"t1 = t0 * t0 if {OURS} else t0 * t0.detach()",
+    "second": f"t1 = t0 * t0 * t0 if {OURS} else (t0 * t0).detach() * t0 + t0 * t0 * 2 - (t0 * t0).detach() * 2 + t0 * 0",
+    ".grad": f"(t0 * (2 if {OURS} else 3)).sum().backward()",
+}
+
+
+@pytest.mark.parametrize("what", PLANTED)
+def test_a_difference_is_noticed(what: str, torch: ModuleType) -> None:
+    text = PLANTED[what]
+    program = [
+        Statement("t0 = lib.tensor([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]], requires_grad=True)", "t0", "leaf"),
+        Statement("t9 = t0.sum()", "t9", "sum"),
+        Statement(text, "t1" if text.startswith("t1") else "", "planted"),
+    ]
+    mismatch, statements = mixed_programs.compare(torch, program)
+    assert mismatch is not None
+    if what != "second":
+        assert mismatch.what == what
+    smaller, again = mixed_programs.smallest(torch, statements, mismatch)
+    assert again.what == mismatch.what
+    assert [s.text for s in smaller] == [program[0].text, text]
+    compile(mixed_programs.as_program(smaller, again), "<program>", "exec")
+
+
+def test_memory_that_is_shared_in_one_library_alone_is_noticed(torch: ModuleType) -> None:
+    program = [
+        Statement("t0 = lib.ones(3)", "t0", "leaf"),
+        Statement(f"t1 = t0.clone() if {OURS} else t0.view(3)", "t1", "planted"),
+        Statement("t1.mul_(2)", "", "change"),
+    ]
+    mismatch, _ = mixed_programs.compare(torch, program)
+    assert mismatch is not None
+    assert mismatch.at == 2
+
+
+def test_a_program_is_that_of_its_seed(torch: ModuleType) -> None:
+    assert Writer(torch, 5).write() == Writer(torch, 5).write()
