@@ -30,8 +30,9 @@ def _softmax_pair(name: str, log: bool) -> Op:
     def _(b: PlanBuilder, input: Operand, dim: int) -> None:
         spec = input.spec
         check_floating(name, input)
-        strides = output_strides(tuple(spec.shape), [spec])
-        out = b.output(spec.dtype, tuple(spec.shape), strides)
+        shape = tuple(spec.shape)
+        strides = output_strides(shape, [spec]) if spec.is_private else contiguous_strides(shape)
+        out = b.output(spec.dtype, shape, strides)
         plan_softmax(b, with_strides(b, input, strides), out, dim, log=log)
 
     @op.oracle

@@ -226,27 +226,27 @@ class Operators(TensorBase):
 
     def eq_(self, other: Any) -> Any:
         """`eq` in place: 1 where it holds, else 0."""
-        return F.in_place("eq", self, other)  # type: ignore[arg-type]
+        return F.assign("eq_", self, F.eq(self, other))  # type: ignore[arg-type]
 
     def ne_(self, other: Any) -> Any:
         """`ne` in place: 1 where it holds, else 0."""
-        return F.in_place("ne", self, other)  # type: ignore[arg-type]
+        return F.assign("ne_", self, F.ne(self, other))  # type: ignore[arg-type]
 
     def lt_(self, other: Any) -> Any:
         """`lt` in place: 1 where it holds, else 0."""
-        return F.in_place("lt", self, other)  # type: ignore[arg-type]
+        return F.assign("lt_", self, F.lt(self, other))  # type: ignore[arg-type]
 
     def le_(self, other: Any) -> Any:
         """`le` in place: 1 where it holds, else 0."""
-        return F.in_place("le", self, other)  # type: ignore[arg-type]
+        return F.assign("le_", self, F.le(self, other))  # type: ignore[arg-type]
 
     def gt_(self, other: Any) -> Any:
         """`gt` in place: 1 where it holds, else 0."""
-        return F.in_place("gt", self, other)  # type: ignore[arg-type]
+        return F.assign("gt_", self, F.gt(self, other))  # type: ignore[arg-type]
 
     def ge_(self, other: Any) -> Any:
         """`ge` in place: 1 where it holds, else 0."""
-        return F.in_place("ge", self, other)  # type: ignore[arg-type]
+        return F.assign("ge_", self, F.ge(self, other))  # type: ignore[arg-type]
 
     def bitwise_not(self) -> Any:
         return F.bitwise_not(self)  # type: ignore[arg-type]

@@ -281,10 +281,10 @@ class Tensor(Operators):
         if value._storage.root is self._storage.root and value._address == self._address and value._spec is self._spec:
             return  # as after ``x.data += 1``: it is this memory already
         storage = value._storage.share()
-        # As a change through `data`, it is no change to a graph that saved this tensor; one of another layout or dtype
+        # As a change through `data`, it is no change to a graph that saved this tensor; one of another shape or dtype
         # could not be read as the former one, so the graph has to notice.
         storage.version = self._storage.version
-        if value._spec is not self._spec:
+        if value.shape != self.shape or value.dtype is not self.dtype:
             storage.version += 1
             self._accumulator = None
         self._storage, self._spec, self._address = storage, value._spec, value._address

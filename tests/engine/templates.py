@@ -344,7 +344,11 @@ for name in ("add_", "sub_", "mul_", "div_", "fill_", "remainder_", "floor_divid
         action("method in place", name, lambda w, x, name=name: f"{x}.{name}({w.operand(x)})")
 for name in (*UNARY, "zero"):
     if has(name + "_"):
-        action("method in place", name + "_", lambda w, x, name=name: f"{x}.{name}_()")
+        action(
+            "method in place",
+            name + "_",
+            lambda w, x, name=name: None if name == "logical_not" and differentiable(w[x]) else f"{x}.{name}_()",
+        )
 action(
     "method in place", "add_ alpha", lambda w, x: f"{x}.{w.choice(['add_', 'sub_'])}({w.operand(x)}, alpha={w.small()})"
 )

@@ -170,3 +170,12 @@ def _gan_losses(lib: Any) -> list[float]:
         steps[1].step()
         found += [float(of_critic), float(of_generator)]
     return found
+
+
+@pytest.mark.parametrize("number", [-2, 300, 0.5, True])
+@pytest.mark.parametrize("name", ["eq_", "ne_", "lt_", "le_", "gt_", "ge_"])
+def test_comparisons_in_place_with_numbers_that_the_dtype_does_not_have(name: str, number: Any) -> None:
+    x = ng.tensor([0, 1, 254, 255], dtype=ng.uint8)
+    expected = getattr(np.array(x.tolist()), f"__{name.strip('_')}__")(number).tolist()  # torch wraps the number
+    assert getattr(x, name)(number) is x
+    assert (x.tolist(), x.dtype, x._version) == (expected, ng.uint8, 1)

@@ -33,6 +33,7 @@ OPS = {
     "cast": lambda lib, x, y: x.double(),
     "zeros_like": lambda lib, x, y: lib.zeros_like(x),
     "ones_like": lambda lib, x, y: lib.ones_like(x, dtype=lib.int32),
+    "softmax": lambda lib, x, y: x.softmax(0),
     "full_like": lambda lib, x, y: lib.full_like(x, 2.5),
 }
 
@@ -53,4 +54,4 @@ def test_a_result_lies_as_its_operands_do(name: str, torch: ModuleType) -> None:
         ]  # of one element, who cares
         assert strides[0] == strides[1], f"seed {seed}: {strides}, {ours.shape}"
         seen += not ours.is_contiguous()
-    assert seen > 10
+    assert seen > 10 or name == "softmax"  # which is row-major
