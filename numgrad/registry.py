@@ -10,6 +10,7 @@ from collections import namedtuple
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+from numgrad.errors import GradError
 from numgrad.layout import Spec
 from numgrad.runtime import quick_words, threads
 from numgrad.runtime.plan import Plan, PlanBuilder
@@ -100,6 +101,45 @@ def saved_calls(inputs: int, *calls: tuple[SavedCall, int | Sequence[int]]) -> C
         return made
 
     return run
+
+
+def first_run(record: Any, run: Any) -> Any:
+    """A prepared backward whose gradients are checked when it first runs. They have the same shapes each time after."""
+    if run is None:
+        return None
+
+    def checked(node: Any, grads: Any) -> Any:
+        result = check_gradients(node, run(node, grads))
+        record.run = run
+        return result
+
+    return checked
+
+
+def check_gradients(node: Any, grads: Any) -> Any:
+    """What an op's backward returned, as a tuple or list, each of its input's shape and dtype.
+
+    Raises
+    ------
+    RuntimeError
+        One is not: sums and optimizers would go beyond it, or broadcast it. Or it is no tensor.
+    """
+    grads = grads if isinstance(grads, (tuple, list)) else (grads,)
+    for position, (grad, spec, edge) in enumerate(zip(grads, node.input_specs, node.edges, strict=False)):
+        if grad is None or edge is None:
+            continue
+        own = getattr(grad, "_spec", None)
+        if own is None:
+            raise GradError(
+                f"function {node.name()} returned no tensor at index {position}, expected a Tensor or None (got "
+                f"{type(grad).__name__})"
+            )
+        if own is not spec and (own.shape != spec.shape or own.dtype is not spec.dtype):
+            raise GradError(
+                f"function {node.name()} returned an invalid gradient at index {position} - got {list(own.shape)} of "
+                f"{own.dtype} but expected shape {list(spec.shape)} and {spec.dtype}, as the input has"
+            )
+    return grads
 
 
 class Saving(NamedTuple):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import weakref
-
 import numpy as np
 
 from numgrad.dtypes import dtype as Dtype
@@ -12,10 +10,8 @@ from numgrad.engine.tape import TensorBase
 from numgrad.layout import spec_of
 from numgrad.runtime.memory import allocate
 
-_MOST_KEPT = 1 << 12
+_MOST_KEPT, _MARK = 1 << 12, object()
 _kept: dict[tuple[Dtype, str], TensorBase] = {}
-# All that are alive, by id: graphs go on using one that is not kept any more.
-_alive: weakref.WeakValueDictionary[int, TensorBase] = weakref.WeakValueDictionary()
 
 
 def constant(value: float, dtype: Dtype) -> TensorBase:
@@ -24,15 +20,16 @@ def constant(value: float, dtype: Dtype) -> TensorBase:
     found = _kept.get(key)
     if found is None:
         storage = allocate(dtype.itemsize)
+        storage._owner = _MARK  # graphs go on using one that is not kept any more
         with np.errstate(over="ignore"):
             np.asarray(storage).view(dtype.numpy)[0] = dtype.wrapped(value)
         found = dispatch.tensor_class(storage, spec_of(dtype, ()), storage.address)
         if len(_kept) >= _MOST_KEPT:
             _kept.clear()
-        _kept[key] = _alive[id(found)] = found
+        _kept[key] = found
     return found
 
 
 def is_constant(tensor: TensorBase) -> bool:
     """Whether this tensor is a Python number that others may be using as well."""
-    return _alive.get(id(tensor)) is tensor
+    return getattr(tensor._storage, "_owner", None) is _MARK

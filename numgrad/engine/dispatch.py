@@ -11,7 +11,7 @@ from numgrad.engine.views import refresh
 from numgrad.errors import KernelError
 from numgrad.registry import Op, SavedCall
 from numgrad.runtime import quick_start
-from numgrad.runtime.kernel import BAD_INDEX, OUT_OF_BOUNDS
+from numgrad.runtime.kernel import OUT_OF_BOUNDS
 from numgrad.runtime.memory import allocate
 from numgrad.runtime.plan import Plan, PrivateOperandError
 
@@ -176,11 +176,6 @@ def _count_changes(plan: Any, inputs: tuple[Any, ...]) -> None:
 def _status_error(op: Op, status: int, params: Any) -> Exception:
     if status == OUT_OF_BOUNDS:
         return KernelError(f"{op.name}: an index is out of bounds in one of its kernels")
-    if status == BAD_INDEX:
-        return IndexError(
-            f"{op.name}: its kernel indexed an array beyond its shape, or assigned to a slice of another shape. Nothing "
-            "outside of the array was read or written, and there is no result; shape= is where inputs are refused"
-        )
     if op.status_function is None:
         return RuntimeError(f"{op.name}: a kernel reported status {status}")
     return op.status_function(status, params)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import itertools
 import threading
 import weakref
@@ -12,6 +11,7 @@ from typing import Any
 from numgrad.errors import GradError
 from numgrad.layout import Spec
 from numgrad.node_types import SeenNode, stem_of
+from numgrad.registry import check_gradients, find, first_run
 from numgrad.runtime import quick_words
 from numgrad.runtime.memory import Storage
 
@@ -26,7 +26,6 @@ FREED = (
     "retain_graph=True if you need to backward through the graph a second time or if you need to access saved tensors "
     "after calling backward."
 )
-
 
 DETACHED = (
     "Trying to use a saved tensor that has been detached in-place, i.e. with .detach_(): its history is gone, and the second "
@@ -102,12 +101,10 @@ class Record:
         self.needs = needs
         self.input_specs = input_specs
         self.output_specs = output_specs
-        self.saving: Any = None
+        self.saving: Any = None if op is None else op.saving(needs)
         self.run: Any = None
         if op is not None:
-            self.saving = op.saving(needs)
-            run = op.prepared_backward(self)
-            self.run = run and functools.partial(_first_run, self, run)
+            self.run = first_run(self, op.prepared_backward(self))
             floating = [spec.dtype.is_floating_point for spec in output_specs]
             self._words = quick_words.record_words(self.saving.inputs, self.saving.outputs, floating)
             self.quick = self._words.ctypes.data  # for `quick.apply`
@@ -147,9 +144,7 @@ class Node(SeenNode):
         backward = record.op.backward_function
         if backward is None:
             raise GradError(f"the derivative of {record.op.name} is not implemented")
-        result = backward(Context(self, create_graph), *grads)
-        result = result if type(result) is tuple else (result,)
-        check_gradients(self, result)
+        result = check_gradients(self, backward(Context(self, create_graph), *grads))
         return record.op.tied(self, result) if create_graph and record.op.ties and modes.grad_enabled else result
 
     def unpack(self, create_graph: bool) -> list[Any]:
@@ -223,45 +218,12 @@ class Node(SeenNode):
         if not places:
             return None
         from numgrad.engine.constants import is_constant
-        from numgrad.registry import find
 
         tensor = self.unpack(True)[places[0]]
         return find("clone")(tensor) if tensor is not None and is_constant(tensor) else tensor
 
     def __repr__(self) -> str:
         return f"<{self.name()}>"
-
-
-def _first_run(record: Record, run: Any, node: Node, grads: Sequence[Any]) -> Any:
-    """A prepared backward's first run. Its gradients have the same shapes each time, so that later ones need no check."""
-    result = run(node, grads)
-    check_gradients(node, result)
-    record.run = run
-    return result
-
-
-def check_gradients(node: Node, grads: Sequence[Any]) -> None:
-    """Refuse a gradient that is not of its input's shape and dtype: sums and optimizers would go beyond it, or broadcast it.
-
-    Raises
-    ------
-    RuntimeError
-        The op's backward returned one, or what is no tensor.
-    """
-    for position, (grad, spec, edge) in enumerate(zip(grads, node.input_specs, node.edges, strict=False)):
-        if grad is None or edge is None:
-            continue
-        if not isinstance(grad, TensorBase):
-            raise GradError(
-                f"function {node.name()} returned no tensor at index {position}, expected a Tensor or None (got "
-                f"{type(grad).__name__})"
-            )
-        own = grad._spec
-        if own is not spec and (own.shape != spec.shape or own.dtype is not spec.dtype):
-            raise GradError(
-                f"function {node.name()} returned an invalid gradient at index {position} - got {list(own.shape)} of "
-                f"{own.dtype} but expected shape {list(spec.shape)} and {spec.dtype}, as the input has"
-            )
 
 
 def lost_history(tensor: TensorBase | None) -> bool:

@@ -119,7 +119,7 @@ def custom_op(
     for parameter, default in numbers.items():
         _number(name, parameter, default, default)
     dtypes = _output_dtypes(name, dtype, len(outputs))
-    derived = _Function(name, backward, numbers, checked) if backward is not None else None
+    derived = _Function(f"{name}_backward", backward, numbers, checked) if backward is not None else None
     saves = _saves(name, derived, inputs, outputs, numbers) if derived is not None else []
     op = CustomOp(
         name, inputs, numbers, outputs=outputs, public=len(outputs), saves=saves, doc=doc or f"The custom op {name}.",
@@ -134,6 +134,7 @@ def custom_op(
         given = dict(zip(inputs, operands, strict=True)) | dict(zip(outputs, results, strict=True)) | values
         written.launch(b, given, results, results[0], cost)
 
+    op.on_status(written.error)
     if oracle is not None:
         op.oracle(oracle)
     if derived is not None:
@@ -231,6 +232,7 @@ def _add_backward(op: Op, function: _Function, saves: Sequence[str], cost: int) 
         )
         function.launch(b, given, made, operands[0], cost)
 
+    backward.on_status(function.error)
     places = [op.inputs.index(n) for n in results]
     single = len(results) == 1
 
@@ -334,6 +336,14 @@ class _Function:
             self._kernel(tuple(declared)), *arguments, work=rows if self.parallel else int(some),
             grain=max(1, GRAIN_COST * rows // max(1, total)), cost=total,
         )  # fmt: skip
+
+    def error(self, status: int, params: Any) -> Exception:
+        """What a status word means."""
+        return IndexError(
+            f"{self.op}: {self.function.__name__}{self.order} indexed an array beyond its shape, or assigned to a slice of "
+            "another shape. Nothing outside of the array was read or written, and there is no result; shape= is where inputs "
+            "are refused"
+        )
 
     @functools.cache  # noqa: B019 (an op is for ever)
     def _kernel(self, declared: tuple[tuple[str, int | str, bool], ...]) -> Kernel:

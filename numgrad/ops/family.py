@@ -22,6 +22,7 @@ from __future__ import annotations
 import copy
 import inspect
 import itertools
+import operator
 import types
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -130,10 +131,7 @@ class Elementwise(Op):
         return function
 
     def refuses(self, function: ScalarFunction) -> ScalarFunction:
-        """Attach what integers have no result: a condition on some inputs, by name. Where it holds `on_status` is asked.
-
-        It is looked at before anything is computed, so that an in-place form has changed nothing then.
-        """
+        """Attach a condition on inputs, by name, for which integers have no result: `on_status` is asked, nothing changed."""
         self.refused = function
         return function
 
@@ -193,8 +191,7 @@ class Elementwise(Op):
                 asked = [inputs[names.index(name)] for name in _parameter_names(self.refused)]
                 plan_check(b, f"{self.name}_check", self.refused, self.literals(compute), asked)
                 gated = True
-        code = self.literals(compute)
-        plan_elementwise(b, self.name, function, code, inputs, [out], cost=self.cost, gated=gated)
+        plan_elementwise(b, self.name, function, self.literals(compute), inputs, [out], cost=self.cost, gated=gated)
 
     def literals(self, dtype: Dtype) -> str:
         """The dtype of number literals in the scalar functions, for operands of one."""
@@ -359,11 +356,6 @@ class Elementwise(Op):
         return function(*[values[name] for name in reads])
 
 
-def code_of(dtype: Dtype) -> str:
-    """The dtype of number literals in scalar functions, where nothing else is said."""
-    return dtype.code
-
-
 def fused_op(
     name: str,
     reads: Sequence[str],
@@ -371,7 +363,7 @@ def fused_op(
     part: ScalarFunction,
     items: tuple[Any, ...],
     cost: int,
-    literals: Callable[[Dtype], str] = code_of,
+    literals: Callable[[Dtype], str] = operator.attrgetter("code"),
 ) -> Op:
     """An op that no one calls by name: one launch of a derived scalar function."""
     op = Op(name, reads, outputs=outputs, public=len(outputs), register=False)

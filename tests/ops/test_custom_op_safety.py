@@ -50,7 +50,7 @@ def test_unequal_shapes_are_refused_without_a_rule(other: Any) -> None:
 def test_an_index_beyond_an_array_is_an_error_in_both_directions(count: int, other: int) -> None:
     op = ng.custom_op(NAME, product, product_backward, shape=lambda x, y: x)
     x, y = ng.ones(count, requires_grad=True), ng.ones(other, requires_grad=True)
-    with pytest.raises(IndexError, match="a_test_op: its kernel indexed an array beyond its shape"):
+    with pytest.raises(IndexError, match=r"a_test_op: product\(.*indexed an array beyond its shape"):
         op(x, y)
 
     def safe(x: Any, y: Any, out: Any) -> None:
