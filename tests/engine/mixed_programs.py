@@ -119,6 +119,7 @@ EXCUSES = [
     Excuse("channels that are last stay so in fewer layers", "^(strides|contiguous)", r"F\.(group_norm|pad)"),
     Excuse("torch takes a softmax of no integers", REFUSED, "softmax", "softmax. not implemented", NONE),
     Excuse("torch wraps numbers to compare in place", "^values", r"(eq|ne|lt|le|gt|ge)_\("),
+    Excuse("gelu of infinity is infinite", "^values", "gelu"),
     Excuse("bools have powers", REFUSED, r"pow|\*\*", NONE, "\"pow\" not implemented for 'Bool'"),
     Excuse("a bool of NumPy's is a bool", REFUSED, "np.bool_", "Subtraction", NONE),
     Excuse("new data of another shape or dtype counts as a change", "^version", r"\.data( [^=]*)?= "),

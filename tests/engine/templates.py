@@ -339,7 +339,7 @@ for op in [*ARITHMETIC, "**"]:
 for op in [*BITS, "@"]:
     action("bits", f"x {op}= y", operator_in_place(op))
 
-for name in ("add_", "sub_", "mul_", "div_", "fill_", "remainder_", "floor_divide_", "eq_", "logical_and_"):
+for name in ("add_", "sub_", "mul_", "div_", "fill_", "remainder_", "eq_", "logical_and_"):
     if has(name):
         action("method in place", name, lambda w, x, name=name: f"{x}.{name}({w.operand(x)})")
 for name in (*UNARY, "zero"):
