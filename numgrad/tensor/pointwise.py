@@ -202,13 +202,18 @@ def pow(input: Any, exponent: Any) -> Tensor:
         if number == 3 and not dtype.is_bool:
             return _e.cube(input)  # type: ignore[no-any-return]
         if number == 0.5 and dtype.is_floating_point:
-            return _e.sqrt(input)  # type: ignore[no-any-return]
+            return _apart_from_its_node(_e.sqrt(input))
         if number == -1 and dtype.is_floating_point:
-            return _e.reciprocal(input)  # type: ignore[no-any-return]
+            return _apart_from_its_node(_e.reciprocal(input))
     if dtype.is_bool:
         base, power = as_operand(input, dtypes.bool_), as_operand(exponent, dtypes.bool_)
         return _e.bitwise_or(base, _e.logical_not(power))  # type: ignore[no-any-return]
     return binary(_e.pow, input, exponent)
+
+
+def _apart_from_its_node(result: Tensor) -> Tensor:
+    """A power that may be changed in place: the backward of a power reads its base, those of these ops the result."""
+    return result if result._node is None else _e.clone(result)  # type: ignore[no-any-return]
 
 
 def _checked_power(base: Any, exponent: Any) -> Dtype:

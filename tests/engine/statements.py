@@ -187,7 +187,7 @@ class Writer:
 
     def mask(self, x: str) -> str:
         name = self.pick(lambda t: str(t.dtype) == "torch.bool" and t.shape == self[x].shape)
-        return name if name and self.chance(0.5) else f"({x}.detach() > {self.small()})"
+        return name if name and self.chance(0.5) else f"({x}.detach() > {self.choice(['0', '0.5', '2', '1', '2.0'])})"
 
     # ---- writing ------------------------------------------------------------------------------------------------
 
