@@ -67,3 +67,34 @@ def test_memory_that_is_shared_in_one_library_alone_is_noticed(torch: ModuleType
 
 def test_a_program_is_that_of_its_seed(torch: ModuleType) -> None:
     assert Writer(torch, 5).write() == Writer(torch, 5).write()
+
+
+LEAF = "t0 = lib.tensor([[2.0, -3.0, 0.5], [1.0, 4.0, -0.25]], requires_grad=True)"
+FOUND = {
+    "new data leaves a leaf its place in the graph": (LEAF, "t1 = t0[lib.tensor([0, 1, 1])]", "t0.data = t0.detach() * 3"),
+    "new data is no change": (LEAF, "t1 = t0 * t0", "t0.data = t0.detach() * 3", "t2 = t0.tanh()"),
+    "data assigned to itself": ("t0 = lib.ones(3)", "t1 = t0[1:]", "t1.data += 1", "t1.mul_(2)"),
+    "a root may be changed": (LEAF, "t1 = t0.abs() ** 0.5", "t1 += 1", "t2 = t0 ** -1", "t2 *= 2"),
+    "flatten of a vector": ("t0 = lib.ones(3, requires_grad=True)", "t1 = t0.flatten()"),
+    "views without dimensions": ("t0 = lib.tensor(1.0, requires_grad=True)", "t1 = t0.transpose(0, -1)", "t2 = t0.t()"),
+    "a sum of integers has no gradient": (LEAF, "t1 = t0.sum(dtype=lib.int64)", "t2 = t0.prod(0, dtype=lib.bool)"),
+    "flat ones have ties": (LEAF, "t1 = (t0 * 1).relu()", "t2 = F.leaky_relu(t0 * 2, 0.1)", "t3 = t0.abs()"),
+    "roundings of integers count": ("t0 = lib.arange(4)", "t0.floor_()", "t0.round_()", "t1 = t0 > 1", "t1.sign_()"),
+    "errors of masks": ("t0 = lib.tensor([2.0, -3.0])", "t1 = F.mse_loss(t0, t0 > 0)", "t2 = F.huber_loss(t0 > 0, t0)"),
+    "layers of integers": (
+        "t0 = lib.arange(16).reshape(1, 1, 4, 4)", "t1 = F.adaptive_avg_pool2d(t0, 2)", "t2 = F.elu(t0)", "t3 = t0[0, 0] > 3",
+        "t4 = t3 @ t3", "t5 = F.max_pool2d(t0 > 3, 2)",
+    ),
+    "strides of results": (
+        "t0 = lib.zeros(4, 6, 2).permute(2, 0, 1)[:, ::2]", "t1 = t0 * 2", "t2 = lib.full_like(t0, 3)", "t3 = t0.softmax(0)",
+        "t4 = lib.zeros(2, 3).T.expand(1, 3, 2) + 0", "t5 = lib.zeros(2, 1).T[:, ::1].mT + 1", "t6 = lib.ones_like(t0.mT)",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FOUND)
+def test_what_programs_found(name: str, torch: ModuleType) -> None:
+    program = [Statement(text, text[:2] if text[2:5] == " = " else "", name) for text in FOUND[name]]
+    mismatch, left = mixed_programs.compare(torch, program)
+    assert mismatch is None, mismatch
+    assert left == program, "nothing of it is excused"
