@@ -426,7 +426,7 @@ def pow_(target: Tensor, exponent: Any) -> Tensor:
     """target **= exponent."""
     dtype = _checked_power(target, exponent)
     check_result("pow_", target, dtype)
-    if dtype.is_bool:
+    if dtype.is_bool or as_number(exponent) == 0.5:  # which is a root: of -inf there is none, and -0.0 has itself
         return assign("pow_", target, pow(target, exponent))
     return in_place("pow", target, exponent)
 

@@ -79,8 +79,9 @@ FOUND = {
     "views without dimensions": ("t0 = lib.tensor(1.0, requires_grad=True)", "t1 = t0.transpose(0, -1)", "t2 = t0.t()"),
     "a sum of integers has no gradient": (LEAF, "t1 = t0.sum(dtype=lib.int64)", "t2 = t0.prod(0, dtype=lib.bool)"),
     "flat ones have ties": (LEAF, "t1 = (t0 * 1).relu()", "t2 = F.leaky_relu(t0 * 2, 0.1)", "t3 = t0.abs()"),
+    "a root in place": ("t0 = lib.tensor([4.0, -inf, -0.0])", "t1 = 1 / t0.pow_(0.5)", "t2 = 1 / t0 ** 0.5"),
     "roundings of integers count": ("t0 = lib.arange(4)", "t0.floor_()", "t0.round_()", "t1 = t0 > 1", "t1.sign_()"),
-    "errors of masks": ("t0 = lib.tensor([2.0, -3.0])", "t1 = F.mse_loss(t0, t0 > 0)", "t2 = F.huber_loss(t0 > 0, t0)"),
+    "errors of masks": ("t0 = lib.tensor([2.0, -3.0])", "t1 = F.mse_loss(t0, t0 > 0)", "t2 = F.huber_loss(t0, t0 > 0)"),
     "layers of integers": (
         "t0 = lib.arange(16).reshape(1, 1, 4, 4)", "t1 = F.adaptive_avg_pool2d(t0, 2)", "t2 = F.elu(t0)", "t3 = t0[0, 0] > 3",
         "t4 = t3 @ t3", "t5 = F.max_pool2d(t0 > 3, 2)",
