@@ -125,6 +125,9 @@ EXCUSES = [
     Excuse("of two faults another is told first", "^class", "argm", "", "does not support bool"),
     Excuse("a quotient by 0 is refused", REFUSED, r"\*\*|np.bool_", "ZeroDivisionError", NONE),
     Excuse("a product changes no shape in place", REFUSED, "@=", "@=: the product has shape", NONE),
+    Excuse(
+        "numbers are converted to the dtype of a new tensor", REFUSED, "new_tensor", NONE, "cannot be interpreted as an"
+    ),
     Excuse("bools have powers", REFUSED, r"pow|\*\*", NONE, "\"pow\" not implemented for 'Bool'"),
     Excuse("new data of another shape or dtype counts as a change", "^version", r"\.data( [^=]*)?= "),
     Excuse(
@@ -248,6 +251,11 @@ def behind_the_back(what: str, statements: Sequence[Statement], theirs: Names) -
     *before, last = statements
     if what == "version":  # views of what got new data count with it in torch
         return any(re.search(r"\.data \S*= ", s.text) for s in before)
+    if what in (
+        "strides",
+        "contiguous",
+    ):  # the gradient of what was padded is a window of the other, as that of cat's parts
+        return GRADIENT.search(last.text) is not None and any("F.pad(" in s.text for s in before)
     if what != "values":
         return False
     if GRADIENT.search(last.text):

@@ -310,6 +310,8 @@ def set_item(w: Writer, x: str) -> str | None:
     if target is None:
         return None
     value = w.choice([w.number(), w.operand(x), f"{w.pick()}.sum()"])
+    if not is_float(w[x]) and value[0] == "t":  # to torch integers can be parts of graphs
+        value += ".detach()"
     if w.chance(0.35):
         return f"{target} {w.choice(['+', '-', '*', '/', '%', '**'])}= {value}"
     return f"{target} = {value}"
