@@ -100,7 +100,7 @@ class Record:
         self.needs = needs
         self.input_specs = input_specs
         self.output_specs = output_specs
-        self.saving: Any = None if op is None else op.saving(needs)
+        self.saving: Any = op and op.saving(needs)
         self.run: Any = None
         if op is not None:
             self.run = first_run(self, op.prepared_backward(self))
