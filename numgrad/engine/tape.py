@@ -101,11 +101,7 @@ class Record:
         self.needs = needs
         self.input_specs = input_specs
         self.output_specs = output_specs
-<<<<<<< HEAD
         self.saving: Any = None
-=======
-        self.saving: Any = op and op.saving(needs)
->>>>>>> h1
         self.run: Any = None
         if op is not None:
             self.saving = op.saving(needs)
