@@ -137,7 +137,7 @@ def binary(op: str) -> Any:
         y = w.operand(x)
         if op in ("<<", ">>"):
             y = w.choice(["0", "1", "3", "np.int64(2)", "True"]) if y[0] != "t" else y
-        if op == "//" and is_float(w[x]):  # flat here, and refused by torch's backward
+        if op == "//":  # flat here, and refused by torch's backward
             x = f"{x}.detach()"
             y = f"{y}.detach()" if y[0] == "t" else y
         return f"{x} {op} {y}" if w.chance(0.6) else f"{y} {op} {x}"
@@ -339,7 +339,7 @@ for op in [*ARITHMETIC, "**"]:
 for op in [*BITS, "@"]:
     action("bits", f"x {op}= y", operator_in_place(op))
 
-for name in ("add_", "sub_", "mul_", "div_", "fill_", "remainder_", "floor_divide_", "eq_", "logical_and_"):
+for name in ("add_", "sub_", "mul_", "div_", "fill_", "remainder_", "eq_", "logical_and_"):
     if has(name):
         action("method in place", name, lambda w, x, name=name: f"{x}.{name}({w.operand(x)})")
 for name in (*UNARY, "zero"):
