@@ -64,7 +64,7 @@ TAKEN_BY_TORCH = {"view", "squeeze", "expand", "permute", "reshape", "new_zeros"
 # A call with two faults is refused for either.
 OTHER_CLASS = {
     "prod", "view", "reshape", "expand", "permute", "split", "unbind", "mean", "amax", "amin", "argmax", "argmin", "max", "min",
-    "flatten", "chunk", "squeeze", "sum",
+    "flatten", "chunk", "squeeze", "sum", "softmax", "log_softmax",
 }  # fmt: skip
 
 
