@@ -101,9 +101,10 @@ class Record:
         self.needs = needs
         self.input_specs = input_specs
         self.output_specs = output_specs
-        self.saving: Any = None if op is None else op.saving(needs)
+        self.saving: Any = None
         self.run: Any = None
         if op is not None:
+            self.saving = op.saving(needs)
             self.run = first_run(self, op.prepared_backward(self))
             floating = [spec.dtype.is_floating_point for spec in output_specs]
             self._words = quick_words.record_words(self.saving.inputs, self.saving.outputs, floating)

@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import math
 import operator
 import re
 from collections.abc import Callable, Sequence
@@ -42,6 +43,19 @@ ShapeRule = Callable[..., Any]
 # What reaches an array's memory by other ways than an index.
 _PAST_CHECKS = {"as_strided", "carray", "ctypes", "data", "farray", "flat"}
 _OUTPUT = re.compile(r"out(put)?(\d+|_\w+)?$")
+
+
+class _NegativeZero(float):
+    """-0.0 as a parameter: plans are found by equal parameters, and -0.0 equals 0.0."""
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _NegativeZero)
+
+    def __hash__(self) -> int:
+        return hash(_NegativeZero)
+
+
+_NEGATIVE_ZERO = _NegativeZero(-0.0)
 
 
 def custom_op(
@@ -177,7 +191,7 @@ def _number(op: str, name: str, value: Any, default: float) -> float:
     if not isinstance(value, float) or isinstance(default, int):
         kind = "an int, as its default is" if isinstance(default, int) else "a number; tensors are inputs"
         raise TypeError(f"{op}: parameter {name} is {value!r}, expected {kind}")
-    return value
+    return _NEGATIVE_ZERO if value == 0 and math.copysign(1.0, value) < 0 else value
 
 
 def _output_dtypes(name: str, dtype: Any, count: int) -> tuple[Dtype | None, ...]:

@@ -384,10 +384,9 @@ class _InPlace(Op):
     """The in-place form of an elementwise op (``add_`` of ``add``): the result is written over the first input."""
 
     def __init__(self, base: Elementwise) -> None:
-        super().__init__(
-            f"{base.name}_", base.inputs, register=False, grad_name=base.grad_name.removesuffix("Backward0")
-        )
+        super().__init__(f"{base.name}_", base.inputs, register=False)
         self.base = base
+        self.graph_node = lambda *facts: base.graph_node(*facts)  # type: ignore[method-assign]
         self.param_names, self.Params, self.defaults = base.param_names, base.Params, base.defaults
         self.plan_function = self._plan
         self.differentiable = base.differentiable
@@ -399,9 +398,6 @@ class _InPlace(Op):
         self.jvp_function = self.base.jvp_function
         self.ties = self.base.ties
         self.saved_names = self.base.saved_names  # type: ignore[method-assign]
-
-    def graph_node(self, specs: Any, needs: Any, params: Any) -> Any:
-        return self.base.graph_node(specs, needs, params)
 
     def _plan(self, b: PlanBuilder, *inputs: Operand, **params: Any) -> None:
         compute = self.base._common_dtype(inputs)

@@ -140,6 +140,8 @@ def as_number(value: Any) -> Number | None:
         return builtins.bool(value)
     if isinstance(value, (int, np.integer)):  # also what is derived from int, such as an IntEnum
         return int(value)
+    if isinstance(value, np.ndarray) and value.ndim == 0:  # NumPy's comparisons make one of a number before they ask
+        return as_number(value[()])
     return float(value) if isinstance(value, (float, np.floating)) else None
 
 

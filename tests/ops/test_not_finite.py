@@ -76,6 +76,23 @@ def test_other_examples_of_vmap(sample: Sample) -> None:
             np.testing.assert_allclose(got[k], want[k], rtol=1e-6, atol=1e-6 * scale)
 
 
+def test_a_pixel_of_conv2d() -> None:
+    weight = ng.randn(64, 64, 3, 3, requires_grad=True)
+    assert ng.ops.conv.algorithms((4, 64, 32, 32), (64, 64, 3, 3), padding=(1, 1))["forward"].algorithm == "winograd4"
+    for value, wrong in ((np.nan, lambda y: ~y.isfinite()), (1e8, lambda y: y != 0)):
+        x = ng.zeros(4, 64, 32, 32)
+        x[1, 2, 8, 9] = value
+        x.requires_grad_()
+        out = F.conv2d(x, weight, padding=1)
+        assert wrong(out).sum().item() == 9 * 64
+        grad = ng.zeros(4, 64, 32, 32)
+        grad[0, 0, 0, 0] = value
+        of_input, of_weight = ng.autograd.grad(out, (x, weight), grad)
+        assert wrong(of_input).sum().item() == 4 * 64
+        if value == 1e8:  # the pixels do not meet
+            assert not of_weight.any()
+
+
 def test_groups_of_conv2d() -> None:
     x = ng.ones(1, 6, 4, 4)
     x[0, 0, 0, 0] = np.nan
