@@ -175,11 +175,15 @@ def facts(value: Any) -> dict[str, Any]:
 TOLERANCE = {"float32": 2e-5, "float64": 1e-10}
 
 
-def agree(ours: np.ndarray, theirs: np.ndarray, slack: float = 1.0) -> bool:
-    """Equal to about the precision of the dtype, given the sizes of the numbers."""
+def precision(names: Sequence[str], theirs: Names) -> float:
+    """What is to be expected of a program that has these tensors: of doubles made from singles no more than of those."""
+    return max(TOLERANCE.get(str(getattr(theirs[name], "dtype", "")).removeprefix("torch."), 1e-10) for name in names)
+
+
+def agree(ours: np.ndarray, theirs: np.ndarray, tolerance: float) -> bool:
+    """Equal to about this precision, given the sizes of the numbers."""
     if ours.dtype.kind != "f":
         return bool(np.array_equal(ours, theirs))
-    tolerance = TOLERANCE[str(ours.dtype)] * slack
     sizes = np.abs(theirs[np.isfinite(theirs)])
     size = min(max(1.0, float(np.max(sizes, initial=0.0))), 1e6)
     with np.errstate(all="ignore"):
@@ -192,6 +196,7 @@ def shared(names: Sequence[str], ours: Names, theirs: Names, ahead: dict[str, in
     So what jumps (``floor``, ``>``) gets the same input in both. ``ahead`` says how many changes torch counted that
     nobody sees, while it added gradients.
     """
+    tolerance = precision(names, theirs) if names else 0.0
     for name in names:
         mine, his = ours[name], theirs[name]
         if (
@@ -208,7 +213,7 @@ def shared(names: Sequence[str], ours: Names, theirs: Names, ahead: dict[str, in
         if "value" in there:
             continue
         a, b = array_of(mine), array_of(his)
-        if not agree(a, b):
+        if not agree(a, b, tolerance):
             return (
                 f"values: {name} is\n{np.array2string(a, threshold=200)}\ntorch's\n{np.array2string(b, threshold=200)}"
             )
@@ -240,7 +245,7 @@ NOT_OURS = (
     "Subtraction, the `-` operator, with a bool tensor is not supported",
 )
 # What torch's backward reads of these is not what numgrad's reads: where ``.data`` changed it, gradients differ.
-READS_ELSE = re.compile(r"prod\(|var\(|std\(|norm|%|remainder")
+READS_ELSE = re.compile(r"prod\(|var\(|std\(|norm|%|remainder|max|min\(")
 NAME = re.compile(r"\b[tn]\d+\b")
 GRADIENT = re.compile(r"autograd\.grad|\.grad\b|backward\(")
 BEHIND = re.compile(r"\.data\b|^n\d+\[|n\d+\.reshape")
@@ -277,14 +282,19 @@ def finale(ours: Names, theirs: Names, tensors: Sequence[str], statements: Seque
             mine = getattr(ours[name], fact)
             if mine != his and ours[name].is_floating_point():  # to torch integers can be parts of graphs
                 return Mismatch(fact, fact, f"{fact}: {name} has {mine}, torch's {his}", at)
+    tolerance = 20 * precision(tensors, theirs) if tensors else 0.0
+    reads_else = any(BEHIND.search(s.text) for s in statements) and (
+        len({str(theirs[name].dtype) for name in tensors}) > 1  # numgrad's backward reads what was converted
+        or any(READS_ELSE.search(s.text) for s in statements)
+    )
     for name in tensors:
-        if not ours[name].is_leaf or not theirs[name].is_leaf:
+        if reads_else or not ours[name].is_leaf or not theirs[name].is_leaf:
             continue
         mine, his = ours[name].grad, theirs[name].grad
         if (mine is None) != (his is None):
             return Mismatch(".grad", ".grad", f"{name}.grad is {mine}, torch's {his}", at)
         if mine is not None:
-            difference = differs(f"{name}.grad", mine, his)
+            difference = differs(f"{name}.grad", mine, his, tolerance)
             if difference:
                 return Mismatch(".grad", ".grad", difference, at)
     for line in FINALE.format(tensors=", ".join(tensors) + ",").splitlines():
@@ -299,10 +309,7 @@ def finale(ours: Names, theirs: Names, tensors: Sequence[str], statements: Seque
             if not isinstance(mine, expected_class(his)):
                 return Mismatch("backward class", "backward", f"{line}\n  ours:  {mine!r}\n  torch: {his!r}", at)
             return None
-    if any(BEHIND.search(s.text) for s in statements) and (
-        len({str(theirs[name].dtype) for name in tensors}) > 1  # numgrad's backward reads what was converted
-        or any(READS_ELSE.search(s.text) for s in statements)
-    ):
+    if reads_else:
         return None
     if any("conv2d" in s.text for s in statements) and not all(np.isfinite(array_of(theirs[n])).all() for n in tensors):
         return None  # a weight's NaN reaches pixels that it does not see, by the gradient of the input
@@ -312,20 +319,20 @@ def finale(ours: Names, theirs: Names, tensors: Sequence[str], statements: Seque
                 if any(g is not None and bool((g != 0).any()) for g in (mine, his)):
                     return Mismatch(what, what, f"{what}[{k}] is {mine}, torch's {his}", at)
                 continue
-            difference = differs(f"{what}[{k}]", mine, his)
+            difference = differs(f"{what}[{k}]", mine, his, tolerance)
             if difference:
                 return Mismatch(what, what, difference, at)
     return None
 
 
-def differs(name: str, mine: Any, his: Any) -> str | None:
+def differs(name: str, mine: Any, his: Any, tolerance: float) -> str | None:
     seen, there = facts(mine), facts(his)
     for fact in ("dtype", "shape"):
         if seen[fact] != there[fact]:
             return f"{name}: {fact} {seen[fact]}, torch's {there[fact]}"
     a, b = array_of(mine), array_of(his)
     known = ~np.isnan(b)  # where torch's derivative is NaN, such as that of 0 ** -1, it says nothing
-    return None if agree(a[known], b[known], 20.0) else f"{name} is\n{a}\ntorch's\n{b}"
+    return None if agree(a[known], b[known], tolerance) else f"{name} is\n{a}\ntorch's\n{b}"
 
 
 def defined(statements: Sequence[Statement], ours: Names, theirs: Names) -> list[str]:
