@@ -6,6 +6,9 @@ that code written against torch catches what it expects. The subclasses below on
 
 from __future__ import annotations
 
+import sys
+import warnings
+
 
 class ShapeError(RuntimeError):
     """Shapes, strides or sizes of operands do not fit together."""
@@ -39,3 +42,11 @@ def describe(op: str, argument: str, got: object, wanted: object, hint: str = ""
     """
     message = f"{op}: {argument} is {got}, expected {wanted}"
     return f"{message}; {hint}" if hint else message
+
+
+def warn(message: str, category: type[Warning] = UserWarning) -> None:
+    """Warn at the line that called numgrad, through however many of its functions."""
+    frame, level = sys._getframe(1), 2
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] == "numgrad":
+        frame, level = frame.f_back, level + 1
+    warnings.warn(message, category, stacklevel=level)

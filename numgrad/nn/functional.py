@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 
 from numgrad.dtypes import dtype as Dtype
+from numgrad.errors import warn
 from numgrad.layout import product
 from numgrad.tensor import functional as T
 from numgrad.tensor import layers, pointwise, random
@@ -76,7 +76,7 @@ __all__ = [
 
 def _applied(name: str, function: Callable[..., Tensor], inplace: bool, input: Tensor, *numbers: float) -> Tensor:
     """An activation, in place or not."""
-    return T.in_place(name, input, *numbers) if inplace else function(input, *numbers)
+    return T.in_place(name, T.check_tensor(name, "input", input), *numbers) if inplace else function(input, *numbers)
 
 
 def relu(input: Tensor, inplace: bool = False) -> Tensor:
@@ -86,7 +86,7 @@ def relu(input: Tensor, inplace: bool = False) -> Tensor:
     >>> relu(ng.tensor([-1.0, 2.0]))
     tensor([0., 2.])
     """
-    return T.in_place("relu", input) if inplace else T.relu(input)
+    return T.in_place("relu", T.check_tensor("relu", "input", input)) if inplace else T.relu(input)
 
 
 def relu_(input: Tensor) -> Tensor:
@@ -180,7 +180,7 @@ def softmax(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: 
     >>> softmax(ng.zeros(1, 4), dim=1)
     tensor([[0.2500, 0.2500, 0.2500, 0.2500]])
     """
-    return layers.softmax(input, implicit_dim("softmax", dim, input.ndim, _stacklevel), dtype)
+    return layers.softmax(input, implicit_dim("softmax", dim, input.ndim), dtype)
 
 
 def log_softmax(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: Dtype | None = None) -> Tensor:
@@ -190,18 +190,14 @@ def log_softmax(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dty
     >>> log_softmax(ng.zeros(1, 2), dim=1)
     tensor([[-0.6931, -0.6931]])
     """
-    return layers.log_softmax(input, implicit_dim("log_softmax", dim, input.ndim, _stacklevel), dtype)
+    return layers.log_softmax(input, implicit_dim("log_softmax", dim, input.ndim), dtype)
 
 
-def implicit_dim(name: str, dim: int | None, ndim: int, stacklevel: int = 3) -> int:
+def implicit_dim(name: str, dim: int | None, ndim: int) -> int:
     """The dimension of a softmax that was left out: 0 for up to one dimension and for three, else 1; with a warning."""
     if dim is not None:
         return dim
-    warnings.warn(
-        f"Implicit dimension choice for {name} has been deprecated. Change the call to include dim=X as an argument.",
-        UserWarning,
-        stacklevel=stacklevel,
-    )
+    warn(f"Implicit dimension choice for {name} has been deprecated. Change the call to include dim=X as an argument.")
     return 0 if ndim in (0, 1, 3) else 1
 
 

@@ -460,6 +460,7 @@ class _Slopes:
             "cos": lambda: do("neg", do("sin", x)),
             "tan": lambda: do("+", 1, do("*", out, out)),
             "sinh": lambda: do("cosh", x),
+            "sigmoid": lambda: do("*", out, do("sigmoid", do("neg", x))),  # 1 - out would lose its digits
         }.get(operation)
         if slope is None:
             raise KernelError(f"elementwise: the derivative of {operation} is not known; write the backward yourself")

@@ -35,7 +35,7 @@ _BITS = (ast.BitAnd, ast.BitOr, ast.BitXor)
 
 # Functions that a formula may call, by the word for them, or by a rule made of others.
 _KNOWN: dict[Any, str] = {
-    **{word: name for name, word in WORDS.items()},
+    **{word: "//" if name == "floor_divide" else name for name, word in WORDS.items()},
     abs: "absolute", math.fabs: "absolute", np.abs: "absolute", np.fabs: "absolute", pow: "**", math.pow: "**",
     np.power: "**", max: "first max", min: "first min", np.maximum: "max", np.minimum: "min", np.where: "where", np.sign: "sign",
     np.rint: "round", np.round: "round", np.clip: "clip", round: "round", math.isnan: "isnan", np.isnan: "isnan",

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import numpy as np
 
 from numgrad.engine.tape import TensorBase
+from numgrad.errors import warn
 from numgrad.tensor.arguments import as_number
 
 
@@ -63,11 +63,9 @@ def older_form(op: str, alpha: Any, further: tuple[Any, ...], given: Any) -> tup
         raise TypeError(
             f"{op}(): got {1 + len(further)} operands, expected (other, *, alpha) or the older (alpha, other)"
         )
-    warnings.warn(
+    warn(
         f"This overload of {op} is deprecated: {op}(Number alpha, Tensor other). Consider using {op}(Tensor other, *, Number "
-        "alpha).",
-        UserWarning,
-        stacklevel=3,
+        "alpha)."
     )
     return further[0], alpha
 

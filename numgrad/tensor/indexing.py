@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import builtins
-import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
@@ -12,6 +11,7 @@ import numpy as np
 from numgrad import dtypes, ops
 from numgrad.engine.tape import TensorBase
 from numgrad.engine.views import check_in_place
+from numgrad.errors import warn
 from numgrad.layout import product
 from numgrad.tensor import functional as F
 
@@ -70,10 +70,8 @@ def _as_array(item: Any) -> np.ndarray:
     """
     array: np.ndarray = item._array() if isinstance(item, TensorBase) else np.asarray(item)  # type: ignore[attr-defined]
     if array.dtype == np.uint8:  # torch's masks before there were bools; array indices of NumPy are none in Python
-        warnings.warn(
-            "indexing with dtype numgrad.uint8 is now deprecated, please use a dtype numgrad.bool instead: it is a mask.",
-            UserWarning,
-            stacklevel=6,
+        warn(
+            "indexing with dtype numgrad.uint8 is now deprecated, please use a dtype numgrad.bool instead: it is a mask."
         )
         return array != 0
     if array.dtype.kind == "b":

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import TYPE_CHECKING
 
 from numgrad import ops
 from numgrad.dtypes import int64, uint8
-from numgrad.errors import DtypeError, ShapeError
+from numgrad.errors import DtypeError, ShapeError, warn
 from numgrad.tensor import creation
 from numgrad.tensor import functional as F
 from numgrad.tensor.arguments import as_int
@@ -49,11 +48,7 @@ def legacy_reduction(size_average: bool | None, reduce: bool | None, reduction: 
                 "what follows by name"
             )
     reduction = "none" if reduce is False else "sum" if size_average is False else "mean"
-    warnings.warn(
-        f"size_average and reduce args will be deprecated, please use reduction='{reduction}' instead.",
-        UserWarning,
-        stacklevel=3,
-    )
+    warn(f"size_average and reduce args will be deprecated, please use reduction='{reduction}' instead.")
     return reduction
 
 
@@ -75,11 +70,9 @@ def _reduced(loss: Tensor, reduction: str) -> Tensor:
 
 def _warn_of_sizes(input: Tensor, target: Tensor) -> None:
     if input.shape != target.shape:
-        warnings.warn(
+        warn(
             f"Using a target size ({target.shape}) that is different to the input size ({input.shape}). This will "
-            "likely lead to incorrect results due to broadcasting. Please ensure they have the same size.",
-            UserWarning,
-            stacklevel=3,
+            "likely lead to incorrect results due to broadcasting. Please ensure they have the same size."
         )
 
 

@@ -7,7 +7,6 @@ torch's numbers for the same seed.
 from __future__ import annotations
 
 import os
-import warnings
 from typing import Any
 
 import numpy as np
@@ -15,7 +14,7 @@ import numpy as np
 from numgrad import dtypes, ops, registry
 from numgrad.dtypes import dtype as Dtype
 from numgrad.engine.tape import TensorBase, modes
-from numgrad.errors import DtypeError
+from numgrad.errors import DtypeError, warn
 from numgrad.tensor import creation
 from numgrad.tensor import functional as F
 from numgrad.tensor.arguments import as_int
@@ -194,10 +193,8 @@ def randint(
     if chosen.is_floating_point:
         exact = 1 << (24 if chosen is dtypes.float32 else 53)
         if first < -exact or end - 1 > exact:
-            warnings.warn(
-                f"randint: {first} to {end - 1} is out of bounds [-{exact}, {exact}]: {chosen} does not have all integers beyond",
-                UserWarning,
-                stacklevel=2,
+            warn(
+                f"randint: {first} to {end - 1} is out of bounds [-{exact}, {exact}]: {chosen} does not have all integers beyond"
             )
     drawn = chosen if chosen.category == 1 else dtypes.int64
     shape = creation.checked_size("randint", (size,))

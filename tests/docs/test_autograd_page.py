@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
+import numpy as np
 import pytest
 
 import numgrad as ng
@@ -71,13 +73,21 @@ def test_what_is_not_read_may_change() -> None:
     assert x.grad.tolist() == [-1, 1]
 
 
-def test_data_is_watched() -> None:
-    for change in (lambda t: t.data.add_(1), lambda t: setattr(t, "data", ng.zeros(2))):
-        x = ng.ones(2, requires_grad=True)
-        y = x.exp() * x
-        change(x)
-        with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+def test_who_changes_data_answers_for_it(torch: ModuleType) -> None:
+    for change in (lambda t, lib: t.data.add_(1), lambda t, lib: setattr(t, "data", lib.zeros(2))):
+        grads = []
+        for lib in (ng, torch):
+            x = lib.ones(2, requires_grad=True)
+            y = x.exp() * x
+            change(x, lib)
             y.sum().backward()
+            grads.append(x.grad.tolist())
+        np.testing.assert_allclose(*grads, rtol=1e-6)
+    x = ng.ones(2, requires_grad=True)
+    y = x.exp() * x
+    x.data = ng.zeros(3)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        y.sum().backward()
 
 
 def test_once_is_once() -> None:

@@ -426,7 +426,7 @@ def test_outputs_of_an_elementwise_plan_have_one_shape() -> None:
 @pytest.mark.parametrize(
     ("made", "name", "value"),
     [
-        (lambda w: w * 3.0, "other", 3.0), (lambda w: 3.0 * w, "self", 3.0), (lambda w: w / 3.0, "other", 3.0),
+        (lambda w: w * 3.0, "other", 3.0), (lambda w: 3.0 * w, "other", 3.0), (lambda w: w / 3.0, "other", 3.0),
         (lambda w: w**3.5, "exponent", 3.5),
     ],
 )  # fmt: skip

@@ -224,13 +224,15 @@ def test_every_op_is_reached() -> None:
 
 # What has no derivative, makes tensors, or is about something else.
 NO_DERIVATIVE = set(
-    "all allclose any arange argmax argmin as_tensor bernoulli bitwise_and bitwise_or bitwise_xor custom_op elementwise empty "
+    "all allclose any arange argmax argmin as_tensor bernoulli bitwise_and bitwise_left_shift bitwise_not "
+    "bitwise_or bitwise_right_shift bitwise_xor custom_op elementwise empty "
     "empty_like eq equal eye floor_divide from_numpy full full_like func ge get_default_dtype get_num_threads get_rng_state gt "
     "initial_seed is_grad_enabled is_inference_mode_enabled isfinite isnan le linspace load logical_not lt manual_seed ne ones "
     "ones_like promote_types rand rand_like randint randn randn_like randperm result_type save seed set_default_dtype "
     "set_num_threads set_rng_state tensor zeros zeros_like".split()
 )
-ELSEWHERE = {"scaled_dot_product_attention"}  # torch has no second derivative of its own; see test_attention
+# torch has no second derivative of its own, see test_attention; one-sided clamps are parts of clamp
+ELSEWHERE = {"scaled_dot_product_attention", "clamp_max", "clamp_min"}
 IN_PLACE = {"relu_", "leaky_relu_", "elu_"}  # see test_in_place
 
 

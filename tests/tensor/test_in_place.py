@@ -168,7 +168,7 @@ def _gan_losses(lib: Any) -> list[float]:
         of_generator = loss(critic(fake), lib.ones(6, 1))
         of_generator.backward()
         steps[1].step()
-        found += [float(of_critic), float(of_generator)]
+        found += [of_critic.item(), of_generator.item()]
     return found
 
 
