@@ -233,6 +233,8 @@ def _edge(place: Place) -> Any:
 
 def _check_differentiable(places: Sequence[Place]) -> None:
     for place in places:
+        if not isinstance(place, (GradientEdge, Tensor)):
+            raise TypeError(f"inputs can only be Tensors or GradientEdges, not {type(place).__name__}")
         if not isinstance(place, GradientEdge) and not place.requires_grad:
             raise RuntimeError("One of the differentiated Tensors does not require grad")
 

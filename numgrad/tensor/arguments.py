@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import math
+import operator
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -82,7 +83,7 @@ def size_of(op: str, size: tuple[Any, ...]) -> tuple[int, ...]:
             raise TypeError(
                 f"{op}(): argument 'size' must be tuple of ints, but found element of type {type(extent).__name__}"
             )
-    return tuple(int(extent) for extent in given)
+    return tuple(operator.index(extent) for extent in given)
 
 
 def check_tensor(op: str, name: str, value: Any) -> Any:

@@ -149,7 +149,8 @@ def _deviations(op: str, input: Tensor, dim: Any, correction: float) -> tuple[Te
     dims = reduced_dims(op, dim, input._spec.ndim)
     count = product([input._spec.shape[d] for d in dims])
     centred = sub(input, mean(input, dims, keepdim=True)) if dims else sub(input, input)
-    return centred, dims, float(builtins.max(count - correction, 0))
+    divisor = float(count - correction) if count else 0.0  # the variance of nothing is NaN
+    return centred, dims, divisor if divisor > 0 else 0.0
 
 
 def norm(
@@ -196,7 +197,7 @@ def norm(
             "linalg.vector_norm: Expected a floating point or complex tensor as input. Got "
             f"{input._spec.dtype.torch_name}; convert with .float() first"
         )
-    input = input if dtype is None else cast(input, dtype)
+    input = input if dtype is None else cast(input, dtypes.as_dtype("norm", dtype))
     spec = input._spec
     dims = reduced_dims("norm", dim, spec.ndim)
     if p == 1:
