@@ -368,4 +368,4 @@ def embedding(
 
 
 # Activations are called often, and ask by themselves.
-_guard(globals(), set(__all__) - {"relu", "silu", "gelu", "sigmoid", "tanh", "leaky_relu"})
+_guard(globals(), set(__all__) - {"relu", "silu", "gelu", "sigmoid", "tanh"})
