@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from numgrad import ops
+from numgrad import dtypes, ops
 from numgrad.dtypes import int64, uint8
 from numgrad.errors import DtypeError, ShapeError, warn
 from numgrad.tensor import creation
@@ -208,8 +208,11 @@ def _soft_cross_entropy(
 
 
 def _difference(input: Tensor, target: Tensor) -> Tensor:
-    """input - target in the dtype that both are promoted to, where a mask is 0 and 1."""
-    dtype = F.result_type(input, target)
+    """input - target in the dtype that both are promoted to, where a mask is 0 and 1.
+
+    As in torch both are broadcast first, so one without dimensions counts as much as the other.
+    """
+    dtype = dtypes.promote_types(input.dtype, target.dtype)
     return F.sub(F.cast(input, dtype), F.cast(target, dtype))
 
 

@@ -103,3 +103,14 @@ def test_class_weights_are_state() -> None:
     loss = nn.CrossEntropyLoss(ng.tensor(WEIGHT))
     assert list(loss.state_dict()) == ["weight"]
     assert list(nn.CrossEntropyLoss().state_dict()) == []
+
+
+@pytest.mark.filterwarnings("ignore:Using a target size")
+@pytest.mark.parametrize("name", ["mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss"])
+def test_a_target_without_dimensions_counts_for_the_dtype(name: str, torch: ModuleType) -> None:
+    results = []
+    for lib in (ng, torch):
+        loss = getattr(lib.nn.functional, name)(lib.ones(3, 2), lib.tensor(0.1, dtype=lib.float64))
+        results.append((str(loss.dtype).rpartition(".")[2], loss.item()))
+    assert results[0][0] == results[1][0]
+    assert results[0][1] == pytest.approx(results[1][1], rel=1e-12)

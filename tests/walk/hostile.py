@@ -46,6 +46,8 @@ EXPLAINED = (
     (("",), "<scalar ('bool_'", "np.bool_ is a bool; torch takes it for a number of floating point"),
     (("",), "<array ('0-d'", "a 0-d array counts as a number; in torch as a tensor with dimensions"),
     (("std", "var", "norm", "normalize"), "values differ", "float64 within; torch overflows, or rounds where all is equal"),
+    (("cat",), "requires_grad", "a vector of nothing among others is left out, and gets no gradient"),
+    (("fill",), "requires_grad", "integers have no gradient; in place torch says that they have"),
     (("gelu",), "values differ", "at infinity the limit; torch's is NaN"),
     (("ne", "eq"), "result is bool", "a complex number is left to Python"),
 )  # fmt: skip
