@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from numgrad import dtypes, ops
+from numgrad import ops
 from numgrad.dtypes import int64, uint8
 from numgrad.errors import DtypeError, ShapeError, warn
 from numgrad.tensor import creation
@@ -208,12 +208,16 @@ def _soft_cross_entropy(
 
 
 def _difference(input: Tensor, target: Tensor) -> Tensor:
-    """input - target in the dtype that both are promoted to, where a mask is 0 and 1.
-
-    As in torch both are broadcast first, so one without dimensions counts as much as the other.
-    """
-    dtype = dtypes.promote_types(input.dtype, target.dtype)
+    """input - target in the dtype that both are promoted to, where a mask is 0 and 1."""
+    dtype = F.result_type(input, target)
     return F.sub(F.cast(input, dtype), F.cast(target, dtype))
+
+
+def _broadcast(input: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+    """Both, with dimensions if one of them has: as in torch they are broadcast first, and count alike for the dtype."""
+    if input.ndim == 0 < target.ndim:
+        return F.expand(input, target.shape), target
+    return input, F.expand(target, input.shape) if target.ndim == 0 < input.ndim else target
 
 
 def mse_loss(
@@ -227,7 +231,7 @@ def mse_loss(
     """The squared differences, each times its weight; their mean or sum."""
     reduction = legacy_reduction(size_average, reduce, reduction)
     _warn_of_sizes(input, target)
-    return _weighted(F.square(_difference(input, target)), input, weight, reduction)
+    return _weighted(F.square(_difference(*_broadcast(input, target))), input, weight, reduction)
 
 
 def l1_loss(
@@ -241,7 +245,7 @@ def l1_loss(
     """The absolute differences, each times its weight; their mean or sum."""
     reduction = legacy_reduction(size_average, reduce, reduction)
     _warn_of_sizes(input, target)
-    return _weighted(F.abs(F.sub(input, target)), input, weight, reduction)
+    return _weighted(F.abs(F.sub(*_broadcast(input, target))), input, weight, reduction)
 
 
 def huber_loss(input: Tensor, target: Tensor, reduction: str = "mean", delta: float = 1.0) -> Tensor:
@@ -288,7 +292,7 @@ def smooth_l1_loss(
     if beta == 0:
         return l1_loss(input, target, reduction=reduction)
     _warn_of_sizes(input, target)
-    return _reduced(ops.elementwise.smooth_l1(_difference(input, target), float(beta)), reduction)
+    return _reduced(ops.elementwise.smooth_l1(_difference(*_broadcast(input, target)), float(beta)), reduction)
 
 
 def binary_cross_entropy_with_logits(
