@@ -113,4 +113,4 @@ def test_a_target_without_dimensions_counts_for_the_dtype(name: str, torch: Modu
         loss = getattr(lib.nn.functional, name)(lib.ones(3, 2), lib.tensor(0.1, dtype=lib.float64))
         results.append((str(loss.dtype).rpartition(".")[2], loss.item()))
     assert results[0][0] == results[1][0]
-    assert results[0][1] == pytest.approx(results[1][1], rel=1e-12)
+    assert results[0][1] == pytest.approx(results[1][1], rel=1e-12 if results[0][0] == "float64" else 1e-6)
