@@ -15,10 +15,7 @@ from numgrad.engine.tape import TensorBase
 
 
 def guard(namespace: dict[str, Any], names: Iterable[str]) -> None:
-    """Wrap the functions of these names in a module's namespace; classes and other values stay.
-
-    The examples of functions that are defined there stay doctests of the module.
-    """
+    """Wrap the functions of these names in a module's namespace; classes and other values stay."""
     module = namespace["__name__"]
     for name in names:
         value = namespace.get(name)  # some modules are imported when they are asked for
@@ -27,8 +24,6 @@ def guard(namespace: dict[str, Any], names: Iterable[str]) -> None:
         if inspect.isfunction(value) and module_of.startswith(("numgrad.tensor.", "numgrad.nn.functional")):
             if module_of == "numgrad.tensor.pointwise":
                 continue
-            if value.__module__ == module:
-                namespace.setdefault("__test__", {})[name] = value
             namespace[name] = guarded(value, module)
 
 

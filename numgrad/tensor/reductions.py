@@ -173,9 +173,10 @@ def norm(
     NotImplementedError
         p is 'nuc'.
 
+    >>> import math
     >>> import numgrad as ng
     >>> x = ng.tensor([[3.0, -4.0], [0.0, 1.0]])
-    >>> ng.norm(x, 1), ng.norm(x, 2, 1), ng.norm(x, float("inf"), dim=0, keepdim=True)
+    >>> ng.norm(x, 1), ng.norm(x, 2, 1), ng.norm(x, math.inf, dim=0, keepdim=True)
     (tensor(8.), tensor([5., 1.]), tensor([[3., 4.]]))
     """
     check_tensor("norm", "input", input)
