@@ -313,7 +313,10 @@ def set_item(w: Writer, x: str) -> str | None:
     if not is_float(w[x]) and value[0] == "t":  # to torch integers can be parts of graphs
         value += ".detach()"
     if w.chance(0.35):
-        return f"{target} {w.choice(['+', '-', '*', '/', '%', '**'])}= {value}"
+        operator = w.choice(["+", "-", "*", "/", "%", "**"])
+        if operator in "/%" and ".sum()" in value:  # where a sum cancels, it is rounding and nothing else
+            value = f"({value} + 7)"
+        return f"{target} {operator}= {value}"
     return f"{target} = {value}"
 
 
