@@ -454,7 +454,7 @@ def test_a_constant_stays_one_when_it_is_not_kept_any_more(monkeypatch: pytest.M
 
 
 def test_a_parameter_of_minus_zero_is_not_that_of_zero() -> None:
-    op = ng.custom_op("scaled_by_parameter", _scale, params={"s": 1.0})
+    op = ng.custom_op(NAME, _scale, params={"s": 1.0})
     for s in (0.0, -0.0, 0.0):
         assert np.signbit(op(ng.ones(2), s=s).numpy()).all() == np.signbit(s)
 
