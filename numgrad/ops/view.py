@@ -11,7 +11,7 @@ from numgrad import registry
 from numgrad.errors import ShapeError
 from numgrad.kernels.fill import plan_fill
 from numgrad.kernels.reduce import plan_reduce
-from numgrad.layout import Spec, contiguous_strides, product
+from numgrad.layout import Spec, contiguous_strides, product, spec_of
 from numgrad.ops.layouts import plan_copy
 from numgrad.registry import Op, find
 from numgrad.runtime.plan import Operand, PlanBuilder
@@ -371,8 +371,9 @@ def _(grad, base_size, base_strides, size, strides, offset):
 
 
 def with_layout(tensor: Any, strides: tuple[int, ...]) -> Any:
-    """The tensor, copied if need be, with these dense strides."""
-    same = all(n == 1 or s == w for n, s, w in zip(tensor._spec.shape, tensor._spec.strides, strides, strict=True))
+    """The tensor, copied if need be, with these dense strides, and private if they are: windows are cut out of it."""
+    wanted = spec_of(tensor._spec.dtype, tensor._spec.shape, strides)
+    same = wanted.is_private == tensor._spec.is_private and wanted.lies_like(tensor._spec)
     return tensor if same else find("to_strides")(tensor, strides=strides)
 
 

@@ -183,6 +183,19 @@ def test_changes_in_place_through_views_have_their_gradients(torch: ModuleType) 
     np.testing.assert_allclose(*grads, rtol=1e-9)
 
 
+def test_a_window_of_channels_last_gets_its_part_of_a_private_gradient(torch: ModuleType) -> None:
+    x, image, weight = images(2, 4, 4, 5).double(), images(2, 3, 5, 6).double(), images(4, 3, 2, 2).double()
+    grads = []
+    for lib in (ng, torch):
+        leaf = lib.tensor(x.numpy()).contiguous(memory_format=lib.channels_last).requires_grad_()
+        factor = lib.conv2d(lib.tensor(image.numpy()), lib.tensor(weight.numpy()))
+        y = leaf.clone()
+        y[:, 1:3].mul_(3)
+        (factor * y * factor).sum().backward()
+        grads.append(leaf.grad.numpy())
+    np.testing.assert_allclose(*grads, rtol=1e-10)
+
+
 def test_versions_go_on_and_exposing_is_no_change() -> None:
     y = private()
     y.mul_(2)
