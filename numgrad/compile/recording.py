@@ -74,6 +74,7 @@ class Recording:
     def launched(self, launched: program.Program, addresses: tuple[int, ...]) -> None:
         """Told by the launch door."""
         self._bound += launched.bound_launches(addresses, self._status.ctypes.data)
+        self._alive.append(launched)
         self.names += launched.names()
 
     def applied(self, op: Any, inputs: tuple[Any, ...], outputs: list[Any]) -> None:
