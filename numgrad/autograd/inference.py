@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from typing import Any
 
 from numgrad.autograd.modes import _GradMode
 from numgrad.engine import dispatch
 from numgrad.engine.tape import modes
+from numgrad.runtime import locks
 from numgrad.tensor.inference import mark
 
 
@@ -24,8 +24,7 @@ class _Marker:
 
 
 _marker = _Marker()
-_lock = threading.Lock()
-_count = 0
+_marking = locks.Membership((dispatch.recorders, _marker))
 
 
 class inference_mode(_GradMode):  # noqa: N801 (torch's name)
@@ -61,24 +60,14 @@ class inference_mode(_GradMode):  # noqa: N801 (torch's name)
         self._modes_before.append((modes.grad_enabled, modes.inference))
         modes.inference = self.mode
         modes.grad_enabled = not self.mode
-        _marking(+1)
+        _marking.enter()
 
     def __exit__(self, *exception: object) -> None:
         modes.grad_enabled, modes.inference = self._modes_before.pop()
-        _marking(-1)
+        _marking.leave()
 
     def _again(self) -> inference_mode:
         return inference_mode(self.mode)
-
-
-def _marking(change: int) -> None:
-    global _count
-    with _lock:
-        _count += change
-        if _count and _marker not in dispatch.recorders:
-            dispatch.recorders.append(_marker)
-        elif not _count and _marker in dispatch.recorders:
-            dispatch.recorders.remove(_marker)
 
 
 def is_inference_mode_enabled() -> bool:

@@ -15,7 +15,6 @@ between two points at which CPython could switch threads, or run a finalizer or 
 
 from __future__ import annotations
 
-import os
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -24,7 +23,7 @@ from typing import Any
 import numpy as np
 
 from numgrad import config
-from numgrad.runtime import objects, pages, pieces
+from numgrad.runtime import locks, objects, pages, pieces
 from numgrad.runtime.kernel import device, native
 from numgrad.runtime.objects import (
     decref,
@@ -54,7 +53,7 @@ _retired: list[_Block] = []  # with guards: what was given back
 _forbidden: deque[_Block] = deque(maxlen=_MOST_FORBIDDEN)  # and cannot be touched any more
 _most_held = 0  # at most so many bytes are held; counted exactly when this passes the bound
 _color = 0
-_lock = threading.RLock()
+_lock = locks.awaited()
 _keepers: list[tuple[int, list[Storage]]] = []  # (thread, what it has made)
 
 # What machine code reads and writes: bytes of blocks that storages hold, and the most that were; then what is in
@@ -384,12 +383,3 @@ def memory_stats() -> dict[str, int]:
 def reset_peak() -> None:
     """Measure ``peak`` anew, from what is in use now."""
     _words[_PEAK] = _words[_LIVE]
-
-
-def _after_fork_in_child() -> None:
-    global _lock
-    _lock = threading.RLock()  # another thread of the parent may have held it
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork_in_child)
