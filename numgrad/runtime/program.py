@@ -370,6 +370,33 @@ def launch(program: Program, *addresses: int) -> int:
         threads.start()
     execute = _execute_table if program.has_table else _execute or _executor()
     status = execute(program.address, *addresses)
+    if observers or status:
+        report(program, addresses, status)
+    return status
+
+
+def executor() -> Callable[..., int]:
+    """What `launch` calls, ``execute(program.address, *addresses) -> status``, for who runs several programs in a loop in C.
+
+    Each has to be made ready before, and its status reported.
+    """
+    return _execute or _executor()
+
+
+def make_ready(program: Program) -> None:
+    """What a program needs before it runs."""
+    if program.splits and not threads.ready:
+        threads.start()
+
+
+def report(program: Program, addresses: tuple[int, ...], status: int) -> None:
+    """Tell of a program that ran.
+
+    Raises
+    ------
+    KernelError
+        In the debug mode: a kernel indexed an array out of its bounds.
+    """
     if status == OUT_OF_BOUNDS:
         raise KernelError(f"an index is out of bounds in one of the kernels: {', '.join(program.names())}")
     if observers:
@@ -377,4 +404,3 @@ def launch(program: Program, *addresses: int) -> int:
         for observed, observer in tuple(observers):
             if observed == thread:
                 observer.launched(program, addresses)
-    return status
