@@ -10,7 +10,7 @@ from numgrad.autograd.batched import BatchedTensor, BatchLevel, at_level, batch_
 from numgrad.func.trees import flatten
 from numgrad.func.trees import spread as spread_tree
 from numgrad.tensor import random
-from numgrad.tensor.functional import cat, narrow, permute
+from numgrad.tensor.shaping import cat, narrow, permute
 from numgrad.tensor.tensor import Tensor
 
 

@@ -27,7 +27,7 @@ from numgrad.models.resnet_weights import (
 )
 from numgrad.models.weights import WeightsEnum
 from numgrad.nn.fusion import norm_relu
-from numgrad.tensor import functional as T
+from numgrad.tensor import shaping
 from numgrad.tensor.tensor import Tensor
 
 NormLayer = Callable[[int], nn.Module]
@@ -256,7 +256,7 @@ class ResNet(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         x = self.maxpool(norm_relu(self.bn1, self.relu, self.conv1(x)))
         x = self.layer4(self.layer3(self.layer2(self.layer1(x))))
-        return self.fc(T.flatten(self.avgpool(x), 1))  # type: ignore[no-any-return]
+        return self.fc(shaping.flatten(self.avgpool(x), 1))  # type: ignore[no-any-return]
 
 
 def _resnet(

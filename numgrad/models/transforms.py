@@ -8,8 +8,7 @@ import numpy as np
 
 from numgrad.dtypes import dtype as Dtype
 from numgrad.dtypes import float32, float64, from_numpy_dtype
-from numgrad.tensor import creation, layers
-from numgrad.tensor import functional as T
+from numgrad.tensor import arguments, creation, layers, pointwise, shaping
 from numgrad.tensor.tensor import Tensor
 
 
@@ -68,9 +67,9 @@ class ImageClassification:
             )
         image = _cropped(image, self.crop_size)
         if not image.is_floating_point():
-            image = T.div(T.cast(image, float32), 255.0)
+            image = pointwise.div(arguments.cast(image, float32), 255.0)
         mean, std = (creation.tensor(each, dtype=image.dtype).reshape(-1, 1, 1) for each in (self.mean, self.std))
-        return T.div(T.sub(image, mean), std)
+        return pointwise.div(pointwise.sub(image, mean), std)
 
     def __repr__(self) -> str:
         return (
@@ -154,10 +153,10 @@ def _resized(image: Tensor, shorter: int) -> Tensor:
     if (new_height, new_width) == (height, width):
         return image
     dtype = image.dtype if image.dtype is float64 else float32
-    out = T.cast(image, dtype)
+    out = arguments.cast(image, dtype)
     out = layers.matmul(out, _weights(width, new_width, dtype).T)
     out = layers.matmul(_weights(height, new_height, dtype), out)
-    return out if image.is_floating_point() else T.cast(T.round(out), image.dtype)
+    return out if image.is_floating_point() else arguments.cast(pointwise.round(out), image.dtype)
 
 
 def _cropped(image: Tensor, size: int) -> Tensor:
@@ -170,7 +169,7 @@ def _cropped(image: Tensor, size: int) -> Tensor:
             for extent in (missing // 2, (missing + 1) // 2):
                 shape[dim] = extent
                 pieces.append(creation.zeros(shape, dtype=image.dtype))
-            image = T.cat([pieces[0], image, pieces[1]], dim)
+            image = shaping.cat([pieces[0], image, pieces[1]], dim)
         elif missing < 0:
-            image = T.narrow(image, dim, round(-missing / 2.0), size)
+            image = shaping.narrow(image, dim, round(-missing / 2.0), size)
     return image

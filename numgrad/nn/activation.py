@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from numgrad.nn import functional as F
 from numgrad.nn.module import Module
-from numgrad.tensor import functional as T
 from numgrad.tensor.tensor import Tensor
 
 
@@ -120,7 +119,7 @@ class Tanh(Module):
     """
 
     def forward(self, input: Tensor) -> Tensor:
-        return T.tanh(input)
+        return F.tanh(input)
 
 
 class Sigmoid(Module):
@@ -133,7 +132,7 @@ class Sigmoid(Module):
     """
 
     def forward(self, input: Tensor) -> Tensor:
-        return T.sigmoid(input)
+        return F.sigmoid(input)
 
 
 class Softplus(Module):

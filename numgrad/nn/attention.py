@@ -11,8 +11,7 @@ from numgrad.nn import init
 from numgrad.nn.linear import Linear
 from numgrad.nn.module import Module
 from numgrad.nn.parameter import Parameter
-from numgrad.tensor import creation
-from numgrad.tensor import functional as T
+from numgrad.tensor import arguments, creation, pointwise, reductions, shaping
 from numgrad.tensor.checked import cpu
 from numgrad.tensor.layers import matmul
 from numgrad.tensor.tensor import Tensor
@@ -152,11 +151,11 @@ class MultiheadAttention(Module):
             raise RuntimeError("Need attn_mask if specifying the is_causal hint.")
         same = query is key and key is value
         if not batched:
-            inputs = [T.unsqueeze(x, 0) for x in (query, key, value)]
+            inputs = [shaping.unsqueeze(x, 0) for x in (query, key, value)]
         elif self.batch_first:
             inputs = [query, key, value]
         else:
-            inputs = [T.transpose(x, 0, 1) for x in (query, key, value)]
+            inputs = [shaping.transpose(x, 0, 1) for x in (query, key, value)]
         for name, x, width in zip(
             ("query", "key", "value"), inputs, (self.embed_dim, self.kdim, self.vdim), strict=True
         ):
@@ -164,7 +163,7 @@ class MultiheadAttention(Module):
                 raise AssertionError(f"was expecting embedding dimension of {width} for {name}, but got {x.shape[-1]}")
         q, k, v = self._packed(inputs[0]) if same and self._qkv_same_embed_dim else self._apart(inputs)
         if key_padding_mask is not None and not batched:
-            key_padding_mask = T.unsqueeze(key_padding_mask, 0)
+            key_padding_mask = shaping.unsqueeze(key_padding_mask, 0)
         if is_causal and key_padding_mask is None and not need_weights:
             mask = None
         else:
@@ -172,35 +171,37 @@ class MultiheadAttention(Module):
         dropped = self.dropout if self.training else 0.0
         weights = None
         if need_weights:
-            scores = matmul(T.mul(q, self.head_dim**-0.5), T.transpose(k, -2, -1))
-            weights = F.softmax(scores if mask is None else T.add(scores, mask), -1)
+            scores = matmul(pointwise.mul(q, self.head_dim**-0.5), shaping.transpose(k, -2, -1))
+            weights = F.softmax(scores if mask is None else pointwise.add(scores, mask), -1)
             weights = F.dropout(weights, dropped) if dropped else weights
             out = matmul(weights, v)
-            weights = T.mean(weights, 1) if average_attn_weights else weights
+            weights = reductions.mean(weights, 1) if average_attn_weights else weights
         else:
             out = F.scaled_dot_product_attention(q, k, v, mask, dropped, is_causal)
-        rows = T.reshape(T.transpose(out, 1, 2), (out.shape[0], out.shape[2], self.embed_dim))
+        rows = shaping.reshape(shaping.transpose(out, 1, 2), (out.shape[0], out.shape[2], self.embed_dim))
         rows = self.out_proj(rows)
         if not batched:
-            return T.squeeze(rows, 0), None if weights is None else T.squeeze(weights, 0)
-        return (rows if self.batch_first else T.transpose(rows, 0, 1)), weights
+            return shaping.squeeze(rows, 0), None if weights is None else shaping.squeeze(weights, 0)
+        return (rows if self.batch_first else shaping.transpose(rows, 0, 1)), weights
 
     def _packed(self, x: Tensor) -> list[Tensor]:
         """Query, key and value [N, heads, L, width] of one input, by one product."""
         assert self.in_proj_weight is not None
         shape = (x.shape[0], x.shape[1], 3, self.num_heads, self.head_dim)
-        made = T.reshape(F.linear(x, self.in_proj_weight, self.in_proj_bias), shape)
-        made = T.permute(made, 2, 0, 3, 1, 4)
+        made = shaping.reshape(F.linear(x, self.in_proj_weight, self.in_proj_bias), shape)
+        made = shaping.permute(made, 2, 0, 3, 1, 4)
         return [made[0], made[1], made[2]]
 
     def _apart(self, inputs: list[Tensor]) -> list[Tensor]:
         weights: Any = (self.q_proj_weight, self.k_proj_weight, self.v_proj_weight)
         if self.in_proj_weight is not None:
-            weights = T.chunk(self.in_proj_weight, 3)
-        biases: Any = (None, None, None) if self.in_proj_bias is None else T.chunk(self.in_proj_bias, 3)
+            weights = shaping.chunk(self.in_proj_weight, 3)
+        biases: Any = (None, None, None) if self.in_proj_bias is None else shaping.chunk(self.in_proj_bias, 3)
         return [
-            T.transpose(
-                T.reshape(F.linear(x, weight, bias), (x.shape[0], x.shape[1], self.num_heads, self.head_dim)), 1, 2
+            shaping.transpose(
+                shaping.reshape(F.linear(x, weight, bias), (x.shape[0], x.shape[1], self.num_heads, self.head_dim)),
+                1,
+                2,
             )
             for x, weight, bias in zip(inputs, weights, biases, strict=True)
         ]
@@ -218,23 +219,23 @@ class MultiheadAttention(Module):
                     f"The shape of the {attn_mask.ndim}D attn_mask is {tuple(attn_mask.shape)}, but should be {wanted}."
                 )
             added = _added("attn_mask", attn_mask, q.dtype)
-            parts.append(added if added.ndim == 2 else T.reshape(added, (batch, self.num_heads, rows, keys)))
+            parts.append(added if added.ndim == 2 else shaping.reshape(added, (batch, self.num_heads, rows, keys)))
         if key_padding_mask is not None:
             if tuple(key_padding_mask.shape) != (batch, keys):
                 raise AssertionError(
                     f"expecting key_padding_mask shape of {(batch, keys)}, but got {tuple(key_padding_mask.shape)}"
                 )
             added = _added("key_padding_mask", key_padding_mask, q.dtype)
-            parts.append(T.reshape(added, (batch, 1, 1, keys)))
+            parts.append(shaping.reshape(added, (batch, 1, 1, keys)))
         if not parts:
             return None
-        return parts[0] if len(parts) == 1 else T.add(*parts)
+        return parts[0] if len(parts) == 1 else pointwise.add(*parts)
 
 
 def _added(name: str, mask: Tensor, dtype: Dtype) -> Tensor:
     """A mask in the form that is added to scores: -infinity where it is True."""
     if mask.dtype is dtypes.bool_:
-        return T.where(mask, creation.tensor(float("-inf"), dtype=dtype), creation.tensor(0.0, dtype=dtype))
+        return pointwise.where(mask, creation.tensor(float("-inf"), dtype=dtype), creation.tensor(0.0, dtype=dtype))
     if not mask.dtype.is_floating_point:
         raise AssertionError(f"only bool and floating types of {name} are supported")
-    return T.cast(mask, dtype)
+    return arguments.cast(mask, dtype)

@@ -8,14 +8,16 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from numgrad import ops
 from numgrad.autograd import no_grad
 from numgrad.dtypes import float64
 from numgrad.layout import product
-from numgrad.tensor import creation
-from numgrad.tensor import functional as T
+from numgrad.tensor import clamping, creation, pointwise
 from numgrad.tensor.tensor import Tensor
 
 _PLAIN = ("linear", "conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d", "sigmoid")
+
+_e = ops.elementwise
 
 
 _local = threading.local()
@@ -157,20 +159,23 @@ def trunc_normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0, a: float 
     low, high = (math.erf((bound - mean) / (std * math.sqrt(2.0))) for bound in (a, b))
     with no_grad():
         drawn = creation.empty(tensor.shape, dtype=float64).uniform_(low, high)
-        values = T.add(T.mul(_inverse_erf(drawn), std * math.sqrt(2.0)), mean)
-        return tensor.copy_(T.clamp(values, a, b))
+        values = pointwise.add(pointwise.mul(_inverse_erf(drawn), std * math.sqrt(2.0)), mean)
+        return tensor.copy_(clamping.clamp(values, a, b))
 
 
 def _inverse_erf(y: Tensor) -> Tensor:
     """x with erf(x) = y, for float64: Winitzki's closed form (2e-3), made exact by three steps of Newton's."""
-    y = T.clamp(y, -1 + 2**-52, 1 - 2**-52)
+    y = clamping.clamp(y, -1 + 2**-52, 1 - 2**-52)
     constant = 0.147
-    log = T.log1p(T.neg(T.square(y)))
-    half = T.add(T.mul(log, 0.5), 2 / (math.pi * constant))
-    x = T.mul(T.sign(y), T.sqrt(T.sub(T.sqrt(T.sub(T.square(half), T.div(log, constant))), half)))
+    log = _e.log1p(_e.neg(pointwise.square(y)))
+    half = pointwise.add(pointwise.mul(log, 0.5), 2 / (math.pi * constant))
+    x = pointwise.mul(
+        pointwise.sign(y),
+        _e.sqrt(pointwise.sub(_e.sqrt(pointwise.sub(pointwise.square(half), pointwise.div(log, constant))), half)),
+    )
     for _ in range(3):
-        slope = T.mul(T.exp(T.neg(T.square(x))), 2 / math.sqrt(math.pi))
-        x = T.sub(x, T.div(T.sub(T.erf(x), y), slope))
+        slope = pointwise.mul(_e.exp(_e.neg(pointwise.square(x))), 2 / math.sqrt(math.pi))
+        x = pointwise.sub(x, pointwise.div(pointwise.sub(_e.erf(x), y), slope))
     return x
 
 

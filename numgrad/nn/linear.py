@@ -10,8 +10,7 @@ from numgrad.nn import functional as F
 from numgrad.nn import init
 from numgrad.nn.module import Module
 from numgrad.nn.parameter import Parameter
-from numgrad.tensor import creation
-from numgrad.tensor import functional as T
+from numgrad.tensor import creation, shaping
 from numgrad.tensor.arguments import as_int
 from numgrad.tensor.checked import cpu
 from numgrad.tensor.tensor import Tensor
@@ -96,7 +95,7 @@ class Flatten(Module):
         self.end_dim = end_dim
 
     def forward(self, input: Tensor) -> Tensor:
-        return T.flatten(input, self.start_dim, self.end_dim)
+        return shaping.flatten(input, self.start_dim, self.end_dim)
 
     def extra_repr(self) -> str:
         return f"start_dim={self.start_dim}, end_dim={self.end_dim}"

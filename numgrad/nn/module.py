@@ -11,7 +11,7 @@ from numgrad.dtypes import dtype as Dtype
 from numgrad.nn import state
 from numgrad.nn.hooks import TABLES, Hooked, call_with_hooks
 from numgrad.nn.parameter import Parameter, typename
-from numgrad.tensor import functional as F
+from numgrad.tensor import arguments, shaping
 from numgrad.tensor.tensor import Tensor
 
 _M = TypeVar("_M", bound="Module")
@@ -407,8 +407,10 @@ class Module(Hooked):
 
         def convert(tensor: Tensor) -> Tensor:
             if dtype is not None and tensor.is_floating_point():
-                tensor = F.cast(tensor, dtype)
-            return F.contiguous(tensor, memory_format) if memory_format is not None and tensor.ndim == 4 else tensor
+                tensor = arguments.cast(tensor, dtype)
+            return (
+                shaping.contiguous(tensor, memory_format) if memory_format is not None and tensor.ndim == 4 else tensor
+            )
 
         return self._apply(convert)
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from numgrad.autograd import is_inference_mode_enabled, no_grad
 from numgrad.layout import Size
 from numgrad.nn.parameter import Parameter
-from numgrad.tensor import functional as F
+from numgrad.tensor import in_place, shaping
 from numgrad.tensor.loading import loadable, loaded
 from numgrad.tensor.tensor import Tensor
 
@@ -143,7 +143,7 @@ def load(module: Module, state_dict: Mapping[str, Any], strict: bool, assign: bo
         raise _refusal(module, strict, missing, unexpected, errors)
     with no_grad():
         # Only a hook can still make names fit; until it has, the old values are kept.
-        before = [] if names_fit or assign else [F.clone(mine) for _, _, mine, _ in entries]
+        before = [] if names_fit or assign else [shaping.clone(mine) for _, _, mine, _ in entries]
         replaced = _assign(entries) if assign else _copy(entries)
         for each, hook in hooks:
             if hook(each, LoadResult(missing, unexpected)) is not None:
@@ -215,7 +215,7 @@ Entry = tuple["dict[str, Any]", str, Tensor, Tensor]  # the module's table, the 
 
 def _check_target(mine: Tensor) -> None:
     """Refuse memory that the copy would refuse."""
-    F.check_writable("load_state_dict", mine.detach())
+    in_place.check_writable("load_state_dict", mine.detach())
     if mine.is_inference() and not is_inference_mode_enabled():
         raise RuntimeError("Inplace update to inference tensor outside InferenceMode is not allowed; pass assign=True")
 

@@ -9,8 +9,7 @@ from typing import Any, TypeVar
 from numgrad.autograd import no_grad
 from numgrad.nn import init
 from numgrad.nn.module import Module
-from numgrad.tensor import creation
-from numgrad.tensor import functional as T
+from numgrad.tensor import arguments, clamping, creation, pointwise, reductions, shaping
 from numgrad.tensor.tensor import Tensor
 
 M = TypeVar("M", bound=Module)
@@ -61,10 +60,10 @@ def get_total_norm(tensors: Iterable[Tensor], norm_type: float = 2.0, error_if_n
     tensor(5.)
     """
     with no_grad():
-        norms = [T.norm(tensor, norm_type) for tensor in tensors]
+        norms = [reductions.norm(tensor, norm_type) for tensor in tensors]
         if not norms:
             return creation.tensor(0.0)
-        total = T.norm(T.stack(norms), norm_type)
+        total = reductions.norm(shaping.stack(norms), norm_type)
     if error_if_nonfinite and not math.isfinite(total.item()):
         raise RuntimeError(
             f"The total norm of order {norm_type} for gradients from `parameters` is non-finite, so it cannot be "
@@ -98,9 +97,9 @@ def clip_grad_norm_(
     gradients = _gradients(parameters)
     total = get_total_norm(gradients, float(norm_type), error_if_nonfinite)
     with no_grad():
-        scale = T.clamp(T.div(float(max_norm), T.add(total, 1e-6)), max=1.0)
+        scale = clamping.clamp(pointwise.div(float(max_norm), pointwise.add(total, 1e-6)), max=1.0)
         for gradient in gradients:
-            gradient.mul_(T.cast(scale, gradient.dtype))
+            gradient.mul_(arguments.cast(scale, gradient.dtype))
     return total
 
 
@@ -117,7 +116,7 @@ def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float) -
     bound = float(clip_value)
     with no_grad():
         for gradient in _gradients(parameters):
-            gradient.copy_(T.clamp(gradient, -bound, bound))
+            gradient.copy_(clamping.clamp(gradient, -bound, bound))
 
 
 def parameters_to_vector(parameters: Iterable[Tensor]) -> Tensor:
@@ -127,7 +126,7 @@ def parameters_to_vector(parameters: Iterable[Tensor]) -> Tensor:
     >>> parameters_to_vector([ng.ones(1, 2), ng.zeros(1)])
     tensor([1., 1., 0.])
     """
-    return T.cat([T.reshape(parameter, -1) for parameter in parameters])
+    return shaping.cat([shaping.reshape(parameter, -1) for parameter in parameters])
 
 
 def vector_to_parameters(vec: Tensor, parameters: Iterable[Tensor]) -> None:
@@ -151,8 +150,8 @@ def vector_to_parameters(vec: Tensor, parameters: Iterable[Tensor]) -> None:
     begin = 0
     with no_grad():
         for parameter in wanted:
-            piece = T.narrow(vec, 0, begin, parameter.numel())
-            parameter.copy_(T.reshape(piece, parameter.shape))
+            piece = shaping.narrow(vec, 0, begin, parameter.numel())
+            parameter.copy_(shaping.reshape(piece, parameter.shape))
             begin += parameter.numel()
 
 

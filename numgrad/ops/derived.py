@@ -46,18 +46,23 @@ class Derived(Elementwise):
             self._ops[number] = found
         return found  # type: ignore[no-any-return]
 
-    def _make_part(self, needs: tuple[bool, ...], create_graph: bool) -> Part:
-        part = super()._make_part(needs, create_graph)
+    def _part(self, needs: tuple[bool, ...], create_graph: bool) -> Part:
+        known = self._parts.get((needs, create_graph))
+        if known is not None:
+            return known
+        part = super()._part(needs, create_graph)
         wanted = [n for n, source in enumerate(part.sources) if source is not None and source >= 0]
         if not create_graph or not part.reads:
             return part
 
         def composite(grad: Any, *saved: Any) -> tuple[Any, ...]:
-            known = dict(zip(self.saves, saved, strict=True))
-            inputs = [known.get(name) for name in self._argument_names()]
+            values = dict(zip(self.saves, saved, strict=True))
+            inputs = [values.get(name) for name in self._argument_names()]
             return tuple(_times(grad, self.derivative(n)(*inputs)) for n in wanted)
 
-        return Part(composite, tuple(range(len(self.saves) + 1)), bool(self.saves), part.sources, None)
+        part = Part(composite, tuple(range(len(self.saves) + 1)), bool(self.saves), part.sources, None)
+        self._parts[needs, create_graph] = part
+        return part
 
     def _run_jvp(self, ctx: Any, *tangents: Any) -> Any:
         if not ctx.differentiable:

@@ -22,8 +22,6 @@ from __future__ import annotations
 import copy
 import inspect
 import itertools
-import operator
-import types
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -31,14 +29,15 @@ import numpy as np
 
 from numgrad import dtypes, registry
 from numgrad.dtypes import dtype as Dtype
-from numgrad.errors import DtypeError, GradError, ShapeError, describe
-from numgrad.kernels import scalar
+from numgrad.errors import DtypeError, ShapeError, describe
 from numgrad.kernels.elementwise import broadcast_shapes, plan_check, plan_elementwise
 from numgrad.kernels.source import is_written, passed_through, pushed_forward, sliced, tangent_name
 from numgrad.layout import output_strides
 from numgrad.ops.declared import check_scalar_function
+from numgrad.ops.fused import fused_op
+from numgrad.ops.on_tensors import on_tensors
 from numgrad.registry import Op, SavedCall, find
-from numgrad.runtime.kernel import Device, frozen, python_function, references
+from numgrad.runtime.kernel import frozen, python_function
 from numgrad.runtime.plan import Operand, PlanBuilder
 
 ScalarFunction = Callable[..., Any]
@@ -69,6 +68,11 @@ class Elementwise(Op):
         Rough number of elementary operations for one element.
     modular
         Names of inputs of which integers count modulo their dtype's range alone, so that numbers beyond it may wrap.
+    homes
+        Where the op is public under its name, as a function of tensors and numbers: see `tensor.surface`. Its ``doc`` is the
+        function's then.
+    promotes
+        Of what is public: integers and bools are converted to the default dtype, where the op takes floating point alone.
     """
 
     elementwise = True
@@ -85,6 +89,8 @@ class Elementwise(Op):
         untyped: Sequence[str] = (),
         cost: int = 1,
         modular: Sequence[str] = (),
+        homes: Sequence[str] = (),
+        promotes: bool = False,
         differentiable: bool = True,
         params: dict[str, Any] | None = None,
         grad_name: str = "",
@@ -98,6 +104,8 @@ class Elementwise(Op):
         self.untyped = tuple(untyped)
         self.cost = cost
         self.modular = tuple(modular)
+        self.homes = tuple(homes)
+        self.promotes = promotes
         self.scalar_forward: ScalarFunction | None = None
         self.integer_forward: ScalarFunction | None = None
         self.refused: ScalarFunction | None = None
@@ -245,10 +253,10 @@ class Elementwise(Op):
     def saves_for(self, needs: tuple[bool, ...]) -> tuple[str, ...]:
         if not self.saves:  # also where the backward is no scalar function (a conversion's)
             return ()
-        reads, _ = self._part(needs)
+        reads, _ = self._slice(needs)
         return tuple(name for name in self.saves if name in reads)
 
-    def _part(self, needs: tuple[bool, ...]) -> tuple[tuple[str, ...], ScalarFunction]:
+    def _slice(self, needs: tuple[bool, ...]) -> tuple[tuple[str, ...], ScalarFunction]:
         """The part of the backward that the needed gradients take, but for those that are the incoming one as it is."""
         assert self.scalar_backward is not None
         passed = passed_through(self.scalar_backward, len(needs))
@@ -259,7 +267,7 @@ class Elementwise(Op):
 
     def _run_backward(self, ctx: Any, grad: Any) -> tuple[Any, ...]:
         needs, create_graph = ctx.needs, ctx.create_graph
-        part = self._part_for(needs, create_graph)
+        part = self._part(needs, create_graph)
         values = [grad, *ctx.saved] if part.reads_saved else (grad,)
         results = part.function(*[values[place] for place in part.reads])
         return tuple(
@@ -273,7 +281,7 @@ class Elementwise(Op):
         """`_run_backward` for one record, where nothing is recorded: all that depends on shapes is decided here."""
         if self.scalar_backward is None:
             return None
-        part = self._part_for(record.needs, create_graph=False)
+        part = self._part(record.needs, create_graph=False)
         fused, inputs, sum_to_size = part.fused, len(record.needs), find("sum_to_size")
         shape = record.output_specs[0].shape
         single = fused is not None and fused.op.public == 1
@@ -296,14 +304,12 @@ class Elementwise(Op):
 
         return run
 
-    def _part_for(self, needs: tuple[bool, ...], create_graph: bool) -> Part:
+    def _part(self, needs: tuple[bool, ...], create_graph: bool) -> Part:
+        """How the needed gradients are computed; it is put together once."""
         part = self._parts.get((needs, create_graph))
-        if part is None:
-            part = self._parts[needs, create_graph] = self._make_part(needs, create_graph)
-        return part
-
-    def _make_part(self, needs: tuple[bool, ...], create_graph: bool) -> Part:
-        reads, function = self._part(needs)
+        if part is not None:
+            return part
+        reads, function = self._slice(needs)
         passed = passed_through(self.scalar_backward, len(needs))  # type: ignore[arg-type]
         places = tuple([(self._grad_word, *self.saves).index(name) for name in reads])
         computed = itertools.count()
@@ -314,12 +320,13 @@ class Elementwise(Op):
         if (
             reads and create_graph
         ):  # without, the gradients are numbers, the same everywhere, or there is nothing to compute
-            function = self._make_composite(function)
+            function = on_tensors(self.name, function)
         elif reads:
             op = self._make_fused(needs, reads, function)
             fused = SavedCall(op, [place - 1 for place in places])
             function = op if op.public > 1 else lambda *inputs: (op(*inputs),)
-        return Part(function, places, any(places), sources, fused)
+        part = self._parts[needs, create_graph] = Part(function, places, any(places), sources, fused)
+        return part
 
     def _to_input(self, result: Any, grad: Any, spec: Any) -> Any:
         """A gradient in the shape of its input; a plain number is the gradient of a function that is flat everywhere."""
@@ -334,23 +341,6 @@ class Elementwise(Op):
     @staticmethod
     def _flat(slope: float, grad: Any) -> Any:
         return find("mul")(grad, slope) if slope else find("zeros_like")(grad)
-
-    def _make_composite(self, part: ScalarFunction) -> ScalarFunction:
-        """The backward on tensors, which can be differentiated again."""
-        on_tensors = _with_ops(part)
-
-        def composite(*args: Any) -> Any:
-            try:
-                return on_tensors(*args)
-            except RuntimeError as error:
-                if "Boolean value of Tensor" not in str(error):
-                    raise
-                raise GradError(
-                    f"the second derivative of {self.name} is not to be had: its backward branches on values; "
-                    "write it with numgrad.scalar.where"
-                ) from error
-
-        return composite
 
     def _make_fused(self, needs: tuple[bool, ...], reads: tuple[str, ...], part: ScalarFunction) -> Op:
         """The op that computes the gradients in one launch, before they are summed to the inputs' shapes."""
@@ -371,7 +361,7 @@ class Elementwise(Op):
             reads, function = pushed_forward(self.scalar_backward, key[0])
             if function is not None:
                 if ctx.differentiable:
-                    function = self._make_composite(function)
+                    function = on_tensors(self.name, function)
                 else:
                     function = fused_op(
                         f"{self.name}_jvp", reads, ("tangent",), function, (None,), self.cost, self.literals
@@ -383,30 +373,6 @@ class Elementwise(Op):
         values = {tangent_name(self.scalar_backward, n): tangents[n] for n in key[0]}
         values.update(zip(self._argument_names(), ctx.inputs, strict=True), out=ctx.outputs[0])
         return function(*[values[name] for name in reads])
-
-
-def fused_op(
-    name: str,
-    reads: Sequence[str],
-    outputs: Sequence[str],
-    part: ScalarFunction,
-    items: tuple[Any, ...],
-    cost: int,
-    literals: Callable[[Dtype], str] = operator.attrgetter("code"),
-) -> Op:
-    """An op that no one calls by name: one launch of a derived scalar function."""
-    op = Op(name, reads, outputs=outputs, public=len(outputs), register=False)
-    op.elementwise = True
-
-    @op.plan
-    def _(b: PlanBuilder, *inputs: Operand) -> None:
-        dtype = next(x.spec.dtype for x in inputs if x.spec.dtype.is_floating_point)
-        shape = broadcast_shapes(op.name, *(x.spec.shape for x in inputs))
-        strides = output_strides(shape, [x.spec for x in inputs])
-        outs = [b.output(dtype, shape, strides) for _ in outputs]
-        plan_elementwise(b, op.name, part, literals(dtype), inputs, outs, items, cost=cost)
-
-    return op
 
 
 class _InPlace(Op):
@@ -490,31 +456,3 @@ def _as_it_is(function: ScalarFunction) -> ScalarFunction:
     """The function with its globals of now: its kernels for other dtypes, and its derivatives, are compiled later."""
     plain: Any = python_function(function)
     return plain if is_written(plain) or str(plain.__module__).startswith("numgrad.") else frozen(plain)
-
-
-def _with_ops(function: Any) -> Any:
-    """The function with each scalar word replaced by the op of that name."""
-    replaced: dict[str, Any] = {}
-    for name, value in references(function):
-        if isinstance(value, types.ModuleType) and value is scalar:
-            replaced[name] = _OpsAsWords()
-        elif isinstance(value, Device):
-            known = getattr(scalar, value.__name__, None) is value
-            replaced[name] = _op_for_word(value.__name__) if known else _with_ops(value.py_func)
-    cells = tuple(
-        types.CellType(replaced.get(name, cell.cell_contents))
-        for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True)
-    )
-    names = {**function.__globals__, **replaced}
-    return types.FunctionType(function.__code__, names, function.__name__, function.__defaults__, cells)
-
-
-def _op_for_word(word: str) -> Callable[..., Any]:
-    return registry.find(scalar.OP_NAMES.get(word, word))
-
-
-class _OpsAsWords:
-    """Stands for the module `scalar` where a backward is evaluated on tensors."""
-
-    def __getattr__(self, word: str) -> Callable[..., Any]:
-        return _op_for_word(word)

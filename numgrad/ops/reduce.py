@@ -15,7 +15,7 @@ from numgrad.kernels.reduce_index import plan_reduce_index
 from numgrad.layout import product
 from numgrad.ops.creation import arange, full
 from numgrad.ops.elementwise import div, eq, mul, where
-from numgrad.ops.family import fused_op
+from numgrad.ops.fused import fused_op
 from numgrad.ops.joining import cat
 from numgrad.ops.layouts import contiguous
 from numgrad.ops.view import expand, narrow, permute, reshape, view

@@ -13,8 +13,7 @@ import numpy as np
 from numgrad.autograd import enable_grad, no_grad
 from numgrad.dtypes import float32
 from numgrad.engine.changes import Changes
-from numgrad.tensor import creation
-from numgrad.tensor import functional as T
+from numgrad.tensor import arguments, creation, shaping
 from numgrad.tensor.loading import loadable, loaded
 from numgrad.tensor.tensor import Tensor
 
@@ -308,9 +307,9 @@ def _loaded(name: str, value: Any, parameter: Tensor) -> Any:
     tensor = loaded(value)
     with no_grad():
         if name == "step":
-            return T.clone(tensor)
+            return shaping.clone(tensor)
         if not parameter.is_floating_point():
-            return T.clone(tensor)
+            return shaping.clone(tensor)
         if tensor.shape == parameter.shape:
             return creation.zeros_like(parameter).copy_(tensor)
-        return T.clone(tensor) if tensor.dtype is parameter.dtype else T.cast(tensor, parameter.dtype)
+        return shaping.clone(tensor) if tensor.dtype is parameter.dtype else arguments.cast(tensor, parameter.dtype)

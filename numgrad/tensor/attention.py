@@ -8,11 +8,12 @@ import numpy as np
 
 from numgrad import dtypes, ops
 from numgrad.layout import product
-from numgrad.tensor import creation, layers, random
-from numgrad.tensor import functional as F
+from numgrad.tensor import arguments, comparison, creation, layers, pointwise, random, reductions, shaping
+from numgrad.tensor.surface import public
 from numgrad.tensor.tensor import Tensor
 
 
+@public("function", "functional")
 def scaled_dot_product_attention(
     query: Tensor,
     key: Tensor,
@@ -56,7 +57,7 @@ def scaled_dot_product_attention(
     """
     name = "scaled_dot_product_attention"
     for word, x in (("query", query), ("key", key), ("value", value)):
-        F.check_tensor(name, word, x)
+        arguments.check_tensor(name, word, x)
         if x.ndim < 2:
             raise RuntimeError(f"{name}: {word} has shape {list(x.shape)}, expected at least 2 dimensions")
         if x.dtype is not query.dtype:
@@ -83,9 +84,9 @@ def scaled_dot_product_attention(
         return _step_by_step(name, query, key, value, attn_mask, dropout_p, is_causal, factor)
     heads = lead if len(lead) == 2 else (1, product(lead))
     if len(lead) != 2:
-        query, key, value = (F.reshape(x, (*heads, *x.shape[-2:])) for x in (query, key, value))
+        query, key, value = (shaping.reshape(x, (*heads, *x.shape[-2:])) for x in (query, key, value))
     out = ops.attention.attention(query, key, value, scale=factor, causal=is_causal)
-    return out if len(lead) == 2 else F.reshape(out, (*lead, *out.shape[-2:]))  # type: ignore[no-any-return]
+    return out if len(lead) == 2 else shaping.reshape(out, (*lead, *out.shape[-2:]))  # type: ignore[no-any-return]
 
 
 def _with_heads(name: str, x: Tensor, query: Tensor) -> Tensor:
@@ -98,31 +99,31 @@ def _with_heads(name: str, x: Tensor, query: Tensor) -> Tensor:
     if have == wanted:
         return x
     lead, tail = x.shape[:-3], x.shape[-2:]
-    spread = F.expand(F.unsqueeze(x, -3), (*lead, have, wanted // have, *tail))
-    return F.reshape(spread, (*lead, wanted, *tail))
+    spread = shaping.expand(shaping.unsqueeze(x, -3), (*lead, have, wanted // have, *tail))
+    return shaping.reshape(spread, (*lead, wanted, *tail))
 
 
 def _step_by_step(
     name: str, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, dropout_p: float, causal: bool, factor: float
 ) -> Tensor:  # fmt: skip
-    scores = layers.matmul(F.mul(query, factor), F.transpose(key, -2, -1))
+    scores = layers.matmul(pointwise.mul(query, factor), shaping.transpose(key, -2, -1))
     if causal:
-        mask = F.ge(F.unsqueeze(creation.arange(query.shape[-2]), 1), creation.arange(key.shape[-2]))
+        mask = comparison.ge(shaping.unsqueeze(creation.arange(query.shape[-2]), 1), creation.arange(key.shape[-2]))
     if mask is None:
         shares = layers.softmax(scores, -1)
     else:
-        F.check_tensor(name, "attn_mask", mask)
+        arguments.check_tensor(name, "attn_mask", mask)
         if mask.dtype is not dtypes.bool_ and mask.dtype is not query.dtype:
             raise RuntimeError(
                 "Expected attn_mask dtype to be bool or float or to match query dtype, but got attn_mask.dtype: "
                 f"{mask.dtype} and  query.dtype: {query.dtype} instead."
             )
         added = mask.dtype is not dtypes.bool_
-        seen = F.gt(mask, -math.inf) if added else mask
+        seen = comparison.gt(mask, -math.inf) if added else mask
         # The lowest number and not -infinity, so that a query which sees nothing has a gradient, 0, and not NaN.
         lowest = float(np.finfo(query.dtype.numpy).min)
-        shares = layers.softmax(F.where(seen, F.add(scores, mask) if added else scores, lowest), -1)
-        shares = F.where(F.any(seen, -1, keepdim=True), shares, 0.0)
+        shares = layers.softmax(pointwise.where(seen, pointwise.add(scores, mask) if added else scores, lowest), -1)
+        shares = pointwise.where(reductions.any(seen, -1, keepdim=True), shares, 0.0)
     if dropout_p:
         shares = random.dropout(shares, dropout_p, True)
     return layers.matmul(shares, value)

@@ -8,7 +8,9 @@ from numgrad import ops
 from numgrad.dtypes import dtype as Dtype
 from numgrad.engine.tape import TensorBase
 from numgrad.tensor.arguments import as_number, cast, check_tensor
-from numgrad.tensor.pointwise import assign, binary, check_result, in_place, joint_dtype
+from numgrad.tensor.in_place import assign, check_result, joint_dtype, overwrite
+from numgrad.tensor.pointwise import binary
+from numgrad.tensor.surface import public
 
 if TYPE_CHECKING:
     from numgrad.tensor.tensor import Tensor
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
 _e = ops.elementwise
 
 
+@public("function", "method")
 def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
     """input, at least min and at most max.
 
@@ -34,11 +37,13 @@ def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
     return result
 
 
+@public("function", "method")
 def clamp_min(input: Tensor, min: Any) -> Tensor:
     """input, at least min."""
     return clamp(input, _given("clamp_min", "min", min))
 
 
+@public("function", "method")
 def clamp_max(input: Tensor, max: Any) -> Tensor:
     """input, at most max."""
     return clamp(input, max=_given("clamp_max", "max", max))
@@ -71,6 +76,7 @@ def _bounded(name: str, input: Tensor, min: Any, max: Any) -> Dtype:
     return dtype
 
 
+@public("method")
 def clamp_(target: Tensor, min: Any = None, max: Any = None) -> Tensor:
     """`clamp` in place."""
     dtype = _bounded("clamp_", target, min, max)
@@ -81,5 +87,17 @@ def clamp_(target: Tensor, min: Any = None, max: Any = None) -> Tensor:
         if isinstance(bound, TensorBase):
             ops.view.expand(bound, size=tuple(target._spec.shape))
     if min is not None:
-        in_place("maximum" if dtype.is_bool else "clamp_min", target, min)
-    return target if max is None else in_place("minimum" if dtype.is_bool else "clamp_max", target, max)
+        overwrite("maximum" if dtype.is_bool else "clamp_min", target, min)
+    return target if max is None else overwrite("minimum" if dtype.is_bool else "clamp_max", target, max)
+
+
+@public("method")
+def clamp_min_(target: Tensor, min: Any) -> Tensor:
+    """`clamp_min` in place."""
+    return clamp_(target, min=_given("clamp_min_", "min", min))
+
+
+@public("method")
+def clamp_max_(target: Tensor, max: Any) -> Tensor:
+    """`clamp_max` in place."""
+    return clamp_(target, max=_given("clamp_max_", "max", max))

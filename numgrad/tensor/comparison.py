@@ -11,7 +11,8 @@ import numpy as np
 from numgrad import ops
 from numgrad.errors import DtypeError
 from numgrad.tensor.arguments import check_tensor
-from numgrad.tensor.pointwise import binary, logical_not
+from numgrad.tensor.pointwise import binary
+from numgrad.tensor.surface import public
 
 if TYPE_CHECKING:
     from numgrad.tensor.tensor import Tensor
@@ -24,15 +25,19 @@ def _compare(op: Any, symbol: str) -> Callable[[Any, Any], Tensor]:
         return binary(op, input, other)
 
     function.__name__ = function.__qualname__ = op.name
-    function.__doc__ = f"input {symbol} other, elementwise."
+    function.__doc__ = f"input {symbol} other, elementwise, broadcast and promoted."
     return function
 
 
-eq, ne = _compare(_e.eq, "=="), _compare(_e.ne, "!=")
-lt, le = _compare(_e.lt, "<"), _compare(_e.le, "<=")
-gt, ge = _compare(_e.gt, ">"), _compare(_e.ge, ">=")
-bitwise_and, bitwise_or = _compare(_e.bitwise_and, "&"), _compare(_e.bitwise_or, "|")
-bitwise_xor = _compare(_e.bitwise_xor, "^")
+def _public(function: Callable[[Any, Any], Tensor]) -> Callable[[Any, Any], Tensor]:
+    return public("function", "method", "in_place")(function)
+
+
+eq, ne = _public(_compare(_e.eq, "==")), _public(_compare(_e.ne, "!="))
+lt, le = _public(_compare(_e.lt, "<")), _public(_compare(_e.le, "<="))
+gt, ge = _public(_compare(_e.gt, ">")), _public(_compare(_e.ge, ">="))
+bitwise_and, bitwise_or = _public(_compare(_e.bitwise_and, "&")), _public(_compare(_e.bitwise_or, "|"))
+bitwise_xor = _public(_compare(_e.bitwise_xor, "^"))
 
 
 def _shift(op: Any, direction: str) -> Callable[[Any, Any], Tensor]:
@@ -44,9 +49,11 @@ def _shift(op: Any, direction: str) -> Callable[[Any, Any], Tensor]:
     return function
 
 
-bitwise_left_shift, bitwise_right_shift = _shift(_e.bitwise_left_shift, "<<"), _shift(_e.bitwise_right_shift, ">>")
+bitwise_left_shift = _public(_shift(_e.bitwise_left_shift, "<<"))
+bitwise_right_shift = _public(_shift(_e.bitwise_right_shift, ">>"))
 
 
+@public("function", "method", "in_place")
 def bitwise_not(input: Tensor) -> Tensor:
     """All bits turned, of integers; not, of bools.
 
@@ -58,9 +65,10 @@ def bitwise_not(input: Tensor) -> Tensor:
     dtype = check_tensor("bitwise_not", "input", input)._spec.dtype
     if dtype.is_floating_point:
         raise DtypeError(f"\"bitwise_not\" not implemented for '{dtype.torch_name}'; it is for integers and bools")
-    return logical_not(input) if dtype.is_bool else bitwise_xor(input, -1 if dtype.smallest else dtype.largest)
+    return _e.logical_not(input) if dtype.is_bool else bitwise_xor(input, -1 if dtype.smallest else dtype.largest)
 
 
+@public("function", "method")
 def equal(input: Tensor, other: Tensor) -> builtins.bool:
     """Whether two tensors have the same shape and the same elements."""
     for name, tensor in (("input", input), ("other", other)):
@@ -68,6 +76,7 @@ def equal(input: Tensor, other: Tensor) -> builtins.bool:
     return input.shape == other.shape and builtins.bool(eq(input, other).all())
 
 
+@public("function", "method")
 def allclose(
     input: Tensor, other: Tensor, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: builtins.bool = False
 ) -> builtins.bool:

@@ -23,6 +23,7 @@ from numgrad.tensor.arguments import (
     number_within,
     size_of,
 )
+from numgrad.tensor.surface import public
 from numgrad.tensor.tensor import Tensor
 
 
@@ -37,6 +38,7 @@ def finished(made: Tensor, requires_grad: bool) -> Tensor:
     return made
 
 
+@public("function")
 def tensor(data: Any, *, dtype: Dtype | None = None, requires_grad: bool = False) -> Tensor:
     """A tensor with a copy of ``data``: a number, (nested) sequences of numbers, a NumPy array or a tensor.
 
@@ -84,6 +86,7 @@ def _known_array(array: np.ndarray, chosen: Dtype | None) -> np.ndarray:
     return array.astype(_WIDENED.get(array.dtype.char, array.dtype.newbyteorder("=")), copy=False)
 
 
+@public("function")
 def from_numpy(array: np.ndarray) -> Tensor:
     """A tensor over a NumPy array's own memory: changes of either show in the other.
 
@@ -113,6 +116,7 @@ def _is_shareable(array: np.ndarray) -> bool:
     return usable and not any(s < 0 or s % array.itemsize for s in array.strides)
 
 
+@public("function")
 def as_tensor(data: Any, dtype: Dtype | None = None) -> Tensor:
     """``data`` as a tensor, without a copy where it can share memory; an array that `from_numpy` refuses is copied."""
     chosen = None if dtype is None else dtypes.as_dtype("as_tensor", dtype)
@@ -123,6 +127,7 @@ def as_tensor(data: Any, dtype: Dtype | None = None) -> Tensor:
     return tensor(data, dtype=chosen)
 
 
+@public("function")
 def empty(*size: Any, dtype: Dtype | None = None, requires_grad: bool = False) -> Tensor:
     """A tensor whose elements are whatever the memory held."""
     shape = checked_size("empty", size)
@@ -163,6 +168,7 @@ def _filled(op: str, shape: tuple[int, ...], value: Any, dtype: Dtype) -> Tensor
     return ops.elementwise.clone(repeated)  # type: ignore[no-any-return]
 
 
+@public("function")
 def full(size: Any, fill_value: Any, *, dtype: Dtype | None = None, requires_grad: bool = False) -> Tensor:
     """A tensor filled with one value, a number or a tensor without dimensions.
 
@@ -186,18 +192,21 @@ def full(size: Any, fill_value: Any, *, dtype: Dtype | None = None, requires_gra
     return finished(_filled("full", shape, number, chosen_dtype("full", dtype, dtype_of_number(number))), requires_grad)
 
 
+@public("function")
 def zeros(*size: Any, dtype: Dtype | None = None, requires_grad: bool = False) -> Tensor:
     """A tensor of zeros."""
     made = ops.creation.full(size=checked_size("zeros", size), value=0, dtype=chosen_dtype("zeros", dtype))
     return finished(made, requires_grad)
 
 
+@public("function")
 def ones(*size: Any, dtype: Dtype | None = None, requires_grad: bool = False) -> Tensor:
     """A tensor of ones."""
     made = ops.creation.full(size=checked_size("ones", size), value=1, dtype=chosen_dtype("ones", dtype))
     return finished(made, requires_grad)
 
 
+@public("function")
 def zeros_like(input: Tensor, *, dtype: Dtype | None = None, requires_grad: bool = False) -> Tensor:
     """Zeros in the shape of a tensor."""
     chosen = _like("zeros_like", input, dtype)
@@ -206,18 +215,21 @@ def zeros_like(input: Tensor, *, dtype: Dtype | None = None, requires_grad: bool
     return finished(_laid_as(input, zeros(input.shape, dtype=chosen)), requires_grad)
 
 
+@public("function")
 def ones_like(input: Tensor, *, dtype: Dtype | None = None, requires_grad: bool = False) -> Tensor:
     """Ones in the shape of a tensor."""
     chosen = _like("ones_like", input, dtype)
     return finished(_laid_as(input, ones(tuple(input.shape), dtype=chosen)), requires_grad)
 
 
+@public("function")
 def full_like(input: Tensor, fill_value: Any, *, dtype: Dtype | None = None, requires_grad: bool = False) -> Tensor:
     """One value in the shape of a tensor."""
     chosen = _like("full_like", input, dtype)
     return finished(_laid_as(input, full(tuple(input.shape), fill_value, dtype=chosen)), requires_grad)
 
 
+@public("function")
 def empty_like(input: Tensor, *, dtype: Dtype | None = None, requires_grad: bool = False) -> Tensor:
     """An uninitialised tensor in the shape of another, and in its layout where that is dense."""
     chosen, shape = _like("empty_like", input, dtype), tuple(input.shape)
@@ -236,6 +248,7 @@ def _like(op: str, input: Tensor, dtype: Any) -> Dtype:
     return chosen_dtype(op, dtype, check_tensor(op, "input", input).dtype)
 
 
+@public("function")
 def arange(
     start: float, end: float | None = None, step: float = 1, *, dtype: Dtype | None = None, requires_grad: bool = False
 ) -> Tensor:
@@ -280,6 +293,7 @@ def _bound(op: str, name: str, value: Any) -> float:
     return number
 
 
+@public("function")
 def linspace(
     start: float, end: float, steps: int, *, dtype: Dtype | None = None, requires_grad: bool = False
 ) -> Tensor:
@@ -304,6 +318,7 @@ def linspace(
     return finished(made, requires_grad)
 
 
+@public("function")
 def eye(n: int, m: int | None = None, *, dtype: Dtype | None = None, requires_grad: bool = False) -> Tensor:
     """Ones on the diagonal, zeros elsewhere."""
     extents = [as_int("eye", name, n if value is None else value) for name, value in (("n", n), ("m", m))]
@@ -312,3 +327,63 @@ def eye(n: int, m: int | None = None, *, dtype: Dtype | None = None, requires_gr
             raise RuntimeError(f"eye: {name} must be greater or equal to 0, got {extent}")
     rows, columns = arange(extents[0]).unsqueeze(1), arange(extents[1]).unsqueeze(0)
     return finished((rows == columns).to(chosen_dtype("eye", dtype)), requires_grad)
+
+
+# ---- of the dtype of a tensor -----------------------------------------------------------------------------------
+
+
+@public("method")
+def new_tensor(input: Tensor, data: Any, *, dtype: Dtype | None = None, requires_grad: bool = False) -> Tensor:
+    """`tensor` of this tensor's dtype, unless another is given.
+
+    >>> import numgrad as ng
+    >>> ng.zeros(1, dtype=ng.float64).new_tensor([1, 2])
+    tensor([1., 2.], dtype=numgrad.float64)
+    """
+    return tensor(data, dtype=dtype or input.dtype, requires_grad=requires_grad)
+
+
+@public("method")
+def new_empty(input: Tensor, *size: Any, dtype: Dtype | None = None, requires_grad: bool = False) -> Tensor:
+    """`empty` of this tensor's dtype, unless another is given.
+
+    >>> import numgrad as ng
+    >>> ng.zeros(1, dtype=ng.float64).new_empty(2, 3).shape
+    numgrad.Size([2, 3])
+    """
+    return empty(*size, dtype=dtype or input.dtype, requires_grad=requires_grad)
+
+
+@public("method")
+def new_zeros(input: Tensor, *size: Any, dtype: Dtype | None = None, requires_grad: bool = False) -> Tensor:
+    """`zeros` of this tensor's dtype, unless another is given.
+
+    >>> import numgrad as ng
+    >>> ng.ones(1, dtype=ng.int64).new_zeros(2)
+    tensor([0, 0])
+    """
+    return zeros(*size, dtype=dtype or input.dtype, requires_grad=requires_grad)
+
+
+@public("method")
+def new_ones(input: Tensor, *size: Any, dtype: Dtype | None = None, requires_grad: bool = False) -> Tensor:
+    """`ones` of this tensor's dtype, unless another is given.
+
+    >>> import numgrad as ng
+    >>> ng.zeros(1, dtype=ng.int64).new_ones(2)
+    tensor([1, 1])
+    """
+    return ones(*size, dtype=dtype or input.dtype, requires_grad=requires_grad)
+
+
+@public("method")
+def new_full(
+    input: Tensor, size: Any, fill_value: Any, *, dtype: Dtype | None = None, requires_grad: bool = False
+) -> Tensor:
+    """`full` of this tensor's dtype, unless another is given.
+
+    >>> import numgrad as ng
+    >>> ng.zeros(1).new_full((2,), 7)
+    tensor([7., 7.])
+    """
+    return full(size, fill_value, dtype=dtype or input.dtype, requires_grad=requires_grad)

@@ -13,7 +13,8 @@ from numgrad.engine.tape import TensorBase
 from numgrad.engine.views import check_in_place
 from numgrad.errors import warn
 from numgrad.layout import product
-from numgrad.tensor import functional as F
+from numgrad.tensor import arguments, in_place, shaping
+from numgrad.tensor.surface import public
 
 if TYPE_CHECKING:
     from numgrad.tensor.tensor import Tensor
@@ -36,17 +37,17 @@ def get_item(tensor: Tensor, index: Any) -> Tensor:
     for place, axis in enumerate(kept):
         if axis is None:
             result = ops.view.unsqueeze(result, dim=place)
-    return F.permute(result, *range(result.ndim)) if result is tensor else result
+    return shaping.permute(result, *range(result.ndim)) if result is tensor else result
 
 
 def set_item(tensor: Tensor, index: Any, value: Any) -> None:
     """``tensor[index] = value``: a copy into the view, or, for index tensors and masks, into the elements they name."""
-    value = F.as_element("__setitem__", value, tensor.dtype)
+    value = arguments.as_element("__setitem__", value, tensor.dtype)
     if _is_advanced(index):
         _put("__setitem__", tensor, index, value)
     else:
         window = get_item(tensor, index)
-        F.copy_(window, _without_leading_ones(value, window.ndim))
+        in_place.copy_(window, _without_leading_ones(value, window.ndim))
 
 
 # ---- index tensors and masks ------------------------------------------------------------------------------------
@@ -110,9 +111,9 @@ class _Rows(NamedTuple):
     @property
     def rows(self) -> Tensor:
         """The view with the indexed dimensions as one, in front."""
-        moved = F.permute(self.view, *self.order)
+        moved = shaping.permute(self.view, *self.order)
         count = len(self.indexed)
-        return F.reshape(moved, (product(moved.shape[:count]), *moved.shape[count:]))
+        return shaping.reshape(moved, (product(moved.shape[:count]), *moved.shape[count:]))
 
     @property
     def result_order(self) -> tuple[int, ...]:
@@ -193,29 +194,32 @@ def _take(tensor: Tensor, index: Any) -> Tensor:
         return ops.index.index_select(found.rows, found.positions, dim=0)  # type: ignore[no-any-return]
     shape, place, count = found.view.shape, found.place, len(found.indexed)
     merged = (*shape[:place], product(shape[place : place + count]), *shape[place + count :])
-    return ops.index.index_select(F.reshape(found.view, merged), found.positions, dim=place)  # type: ignore[no-any-return]
+    return ops.index.index_select(shaping.reshape(found.view, merged), found.positions, dim=place)  # type: ignore[no-any-return]
 
 
 def _put(name: str, tensor: Tensor, index: Any, value: Tensor, accumulate: bool = False) -> None:
     view, arrays = _split(tensor, index)
     check_in_place(name, view, (value,))
     found = _rows_of(view, arrays)
-    value = F.apart(tensor, value)
+    value = in_place.apart(tensor, value)
     rows, order = found.rows, found.result_order
     shape = (*found.positions.shape, *rows.shape[1:])
     wanted = tuple(shape[axis] for axis in order)
     try:
-        values = F.expand(_without_leading_ones(value, len(wanted)), wanted)
+        values = shaping.expand(_without_leading_ones(value, len(wanted)), wanted)
     except RuntimeError:
         raise RuntimeError(
             f"shape mismatch: value tensor of shape {list(value.shape)} cannot be broadcast to indexing result of shape "
             f"{list(wanted)}"
         ) from None
-    changed = ops.index.index_put(rows, found.positions, F.permute(values, *_inverse(order)), accumulate=accumulate)
+    changed = ops.index.index_put(
+        rows, found.positions, shaping.permute(values, *_inverse(order)), accumulate=accumulate
+    )
     moved = tuple(found.view.shape[axis] for axis in found.order)
-    F.copy_(found.view, F.permute(F.reshape(changed, moved), *_inverse(found.order)))
+    in_place.copy_(found.view, shaping.permute(shaping.reshape(changed, moved), *_inverse(found.order)))
 
 
+@public("method")
 def index_put_(tensor: Tensor, indices: Sequence[Any], values: Any, accumulate: bool = False) -> Tensor:
     """Write ``values`` to, or add them to, the elements that the index tensors or masks name, in place.
 
@@ -228,7 +232,7 @@ def index_put_(tensor: Tensor, indices: Sequence[Any], values: Any, accumulate: 
     """
     if not isinstance(indices, (tuple, list)):
         raise TypeError(f"index_put_(): argument 'indices' must be tuple of Tensors, not {type(indices).__name__}")
-    F.check_tensor("index_put_", "values", values)
+    arguments.check_tensor("index_put_", "values", values)
     if values.dtype is not tensor.dtype:
         raise RuntimeError(
             f"Index put requires the source and destination dtypes match, got {tensor.dtype} for the destination and "
@@ -240,12 +244,24 @@ def index_put_(tensor: Tensor, indices: Sequence[Any], values: Any, accumulate: 
     return tensor
 
 
+@public("function", "method")
+def index_put(input: Tensor, indices: Sequence[Any], values: Tensor, accumulate: bool = False) -> Tensor:
+    """A copy of the input with ``values`` written to, or added to, the elements that the index tensors or masks name.
+
+    >>> import numgrad as ng
+    >>> ng.index_put(ng.zeros(3), (ng.tensor([0, 2]),), ng.tensor([1.0, 2.0]))
+    tensor([1., 0., 2.])
+    """
+    return index_put_(shaping.clone(input), indices, values, accumulate)
+
+
 def _checked(name: str, input: Tensor, dim: int, index: Tensor) -> int:
-    F.check_tensor(name, "input", input)
-    F.check_tensor(name, "index", index)
-    return F.wrap_dim(name, dim, input.ndim)
+    arguments.check_tensor(name, "input", input)
+    arguments.check_tensor(name, "index", index)
+    return arguments.wrap_dim(name, dim, input.ndim)
 
 
+@public("function", "method")
 def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
     """The slices along a dimension that index (int64, one dimension) names.
 
@@ -264,13 +280,14 @@ def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
     if input.ndim == 0 and index.numel() != 1:
         raise RuntimeError(f"index_select(): Index to scalar can have only 1 value, got {index.numel()} value(s)")
     result = ops.index.index_select(_at_least_1d(input), _at_least_1d(index), dim=axis)
-    return result if input.ndim else F.reshape(result, ())
+    return result if input.ndim else shaping.reshape(result, ())
 
 
 def _at_least_1d(tensor: Tensor) -> Tensor:
-    return tensor if tensor.ndim else F.view(tensor, 1)
+    return tensor if tensor.ndim else shaping.view(tensor, 1)
 
 
+@public("function", "method")
 def gather(input: Tensor, dim: int, index: Tensor) -> Tensor:
     """out[i][j][k] = input[i][index[i][j][k]][k] for dim 1, and so on.
 
@@ -281,9 +298,10 @@ def gather(input: Tensor, dim: int, index: Tensor) -> Tensor:
     """
     axis = _checked("gather", input, dim, index)
     result = ops.index.gather(_at_least_1d(input), _at_least_1d(index), dim=axis)
-    return result if index.ndim else F.reshape(result, ())
+    return result if index.ndim else shaping.reshape(result, ())
 
 
+@public("function", "method")
 def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
     """input, with src[i][j][k] added at [i][index[i][j][k]][k] for dim 1, and so on.
 
@@ -293,14 +311,14 @@ def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
         An index is out of range.
     """
     axis = _checked("scatter_add", input, dim, index)
-    F.check_tensor("scatter_add", "src", src)
+    arguments.check_tensor("scatter_add", "src", src)
     result = ops.index.scatter_add(_at_least_1d(input), _at_least_1d(index), _at_least_1d(src), dim=axis)
-    return result if input.ndim else F.reshape(result, ())
+    return result if input.ndim else shaping.reshape(result, ())
 
 
 def _without_leading_ones(value: Tensor, ndim: int) -> Tensor:
     while value.ndim > ndim and value.shape[0] == 1:
-        value = F.squeeze(value, 0)
+        value = shaping.squeeze(value, 0)
     return value
 
 

@@ -10,10 +10,11 @@ from numgrad.engine.constants import constant
 from numgrad.errors import ShapeError
 from numgrad.layout import product
 from numgrad.ops.linalg import broadcast_batch
-from numgrad.tensor import functional as F
+from numgrad.tensor import arguments, comparison, pointwise, reductions, shaping
 from numgrad.tensor.arguments import as_int
 from numgrad.tensor.checked import flag, real
 from numgrad.tensor.shaping import own
+from numgrad.tensor.surface import public
 
 if TYPE_CHECKING:
     from numgrad.tensor.tensor import Tensor
@@ -43,6 +44,7 @@ def _pair(op: str, name: str, value: Any) -> tuple[int, int]:
 # ---- products ---------------------------------------------------------------------------------------------------
 
 
+@public("function", "method")
 def mm(input: Tensor, mat2: Tensor) -> Tensor:
     """Matrix product of [M, K] and [K, N].
 
@@ -52,11 +54,12 @@ def mm(input: Tensor, mat2: Tensor) -> Tensor:
         The shapes or dtypes do not fit.
     """
     for name, value in (("input", input), ("mat2", mat2)):
-        if F.check_tensor("mm", name, value)._spec.ndim != 2:
+        if arguments.check_tensor("mm", name, value)._spec.ndim != 2:
             raise ShapeError(f"mm: {name} must be a matrix, but it has shape {list(value.shape)}")
     return ops.linalg.mm(input, mat2)  # type: ignore[no-any-return]
 
 
+@public("function", "method")
 def bmm(input: Tensor, mat2: Tensor) -> Tensor:
     """Matrix products of a batch: [B, M, K] and [B, K, N].
 
@@ -66,21 +69,23 @@ def bmm(input: Tensor, mat2: Tensor) -> Tensor:
         The shapes or dtypes do not fit.
     """
     for name, value in (("input", input), ("mat2", mat2)):
-        if F.check_tensor("bmm", name, value)._spec.ndim != 3:
+        if arguments.check_tensor("bmm", name, value)._spec.ndim != 3:
             raise ShapeError(f"bmm: {name} must be a 3D tensor, but it has shape {list(value.shape)}")
     return ops.linalg.bmm(input, mat2)  # type: ignore[no-any-return]
 
 
+@public("function", "method")
 def dot(input: Tensor, other: Tensor) -> Tensor:
     """Sum of the products of two vectors of one length."""
-    F.check_tensor("dot", "other", other)
+    arguments.check_tensor("dot", "other", other)
     if input.ndim != 1 or other.ndim != 1 or input.shape != other.shape:
         raise ShapeError(
             f"dot: expected two 1D tensors of one length, but got {list(input.shape)} and {list(other.shape)}"
         )
-    return F.squeeze(mm(F.unsqueeze(input, 0), F.unsqueeze(other, 1)))
+    return shaping.squeeze(mm(shaping.unsqueeze(input, 0), shaping.unsqueeze(other, 1)))
 
 
+@public("function", "method")
 def matmul(input: Tensor, other: Tensor) -> Tensor:
     """Matrix product by NumPy's rules: vectors, matrices, and batches of matrices that broadcast.
 
@@ -93,12 +98,12 @@ def matmul(input: Tensor, other: Tensor) -> Tensor:
     >>> ng.matmul(ng.ones(2, 3), ng.ones(3))
     tensor([3., 3.])
     """
-    F.check_tensor("matmul", "input", input)
-    F.check_tensor("matmul", "other", other)
+    arguments.check_tensor("matmul", "input", input)
+    arguments.check_tensor("matmul", "other", other)
     if input.ndim == 0 or other.ndim == 0:
         raise ShapeError("both arguments to matmul need to be at least 1D, but they are 0D and 0D or one of them is")
-    left = F.unsqueeze(input, 0) if input.ndim == 1 else input
-    right = F.unsqueeze(other, 1) if other.ndim == 1 else other
+    left = shaping.unsqueeze(input, 0) if input.ndim == 1 else input
+    right = shaping.unsqueeze(other, 1) if other.ndim == 1 else other
     if left.shape[-1] != right.shape[-2]:
         raise ShapeError(
             f"mat1 and mat2 shapes cannot be multiplied ({'x'.join(map(str, left.shape))} and {'x'.join(map(str, right.shape))})"
@@ -106,18 +111,19 @@ def matmul(input: Tensor, other: Tensor) -> Tensor:
     m, k, n = left.shape[-2], left.shape[-1], right.shape[-1]
     if right.ndim == 2:
         batch = tuple(left.shape[:-2])
-        flat = mm(F.reshape(left, (product(batch) * m, k)) if batch else left, right)
-        result = F.reshape(flat, (*batch, m, n)) if batch else flat
+        flat = mm(shaping.reshape(left, (product(batch) * m, k)) if batch else left, right)
+        result = shaping.reshape(flat, (*batch, m, n)) if batch else flat
     else:
         batch = broadcast_batch(tuple(left.shape[:-2]), tuple(right.shape[:-2]))
-        left = F.reshape(F.expand(left, (*batch, m, k)), (product(batch), m, k))
-        right = F.reshape(F.expand(right, (*batch, k, n)), (product(batch), k, n))
-        result = F.reshape(bmm(left, right), (*batch, m, n))
+        left = shaping.reshape(shaping.expand(left, (*batch, m, k)), (product(batch), m, k))
+        right = shaping.reshape(shaping.expand(right, (*batch, k, n)), (product(batch), k, n))
+        result = shaping.reshape(bmm(left, right), (*batch, m, n))
     if other.ndim == 1:
-        result = F.squeeze(result, -1)
-    return F.squeeze(result, -1 if other.ndim == 1 else -2) if input.ndim == 1 else result
+        result = shaping.squeeze(result, -1)
+    return shaping.squeeze(result, -1 if other.ndim == 1 else -2) if input.ndim == 1 else result
 
 
+@public("function", "functional")
 def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """input [..., in] times the transpose of weight [out, in], plus bias [out].
 
@@ -126,20 +132,21 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     RuntimeError
         The shapes or dtypes do not fit.
     """
-    F.check_tensor("linear", "input", input)
-    if F.check_tensor("linear", "weight", weight).ndim != 2 or input.ndim == 0:
+    arguments.check_tensor("linear", "input", input)
+    if arguments.check_tensor("linear", "weight", weight).ndim != 2 or input.ndim == 0:
         raise ShapeError(
             f"linear: got input {list(input.shape)} and weight {list(weight.shape)}, expected [..., in] and [out, in]"
         )
     shape = tuple(input.shape)
-    flat = input if input.ndim == 2 else F.reshape(input, (product(shape[:-1]), shape[-1]))
+    flat = input if input.ndim == 2 else shaping.reshape(input, (product(shape[:-1]), shape[-1]))
     out = ops.linalg.linear(flat, weight, bias)
-    return out if input.ndim == 2 else F.reshape(out, (*shape[:-1], weight.shape[0]))
+    return out if input.ndim == 2 else shaping.reshape(out, (*shape[:-1], weight.shape[0]))
 
 
 # ---- convolution, pooling: an image without a batch gets one ----------------------------------------------------
 
 
+@public("function", "functional")
 def conv2d(
     input: Tensor,
     weight: Tensor,
@@ -163,8 +170,8 @@ def conv2d(
     tensor([[[[4., 4.],
               [4., 4.]]]])
     """
-    F.check_tensor("conv2d", "input", input)
-    F.check_tensor("conv2d", "weight", weight)
+    arguments.check_tensor("conv2d", "input", input)
+    arguments.check_tensor("conv2d", "weight", weight)
     steps, spread = _pair("conv2d", "stride", stride), _pair("conv2d", "dilation", dilation)
     if isinstance(padding, str):
         input, pads = _named_padding(input, weight, padding, steps, spread)
@@ -173,21 +180,21 @@ def conv2d(
     if groups.__class__ is not int:
         groups = as_int("conv2d", "groups", groups)
     unbatched = input._spec.ndim == 3
-    batched = F.unsqueeze(input, 0) if unbatched else input
+    batched = shaping.unsqueeze(input, 0) if unbatched else input
     if not weight._spec.numel and batched._spec.ndim == 4 and batched._spec.shape[1] == 0:
         out = _convolved_nothing(batched, weight, bias, steps, pads, spread, groups)
     else:
         out = ops.conv.conv2d.apply((batched, weight, bias), steps, pads, spread, groups)
-    return F.squeeze(out, 0) if unbatched else out
+    return shaping.squeeze(out, 0) if unbatched else out
 
 
 def _convolved_nothing(input: Tensor, weight: Tensor, bias: Tensor | None, *window: Any) -> Tensor:
     """The convolution of no channels, which by torch's rule has none either, also where the weight makes some."""
     extents = ops.conv.output_extents(tuple(input.shape), tuple(weight.shape), *window)
-    out = F.reshape(input, (input.shape[0], 0, *extents))
+    out = shaping.reshape(input, (input.shape[0], 0, *extents))
     for parameter in (weight, bias):
         if parameter is not None:  # it is part of the graph, with a gradient of zeros
-            out = F.mul(out, F.sum(parameter))
+            out = pointwise.mul(out, reductions.sum(parameter))
     return out
 
 
@@ -207,6 +214,7 @@ def _named_padding(
     return input, (total[0] // 2, total[1] // 2)
 
 
+@public("functional")
 def pad(input: Tensor, pad: tuple[int, ...], mode: str = "constant", value: float | None = None) -> Tensor:
     """The input with constant margins: (left, right) of the last dimension, then of the one before, …
 
@@ -227,23 +235,26 @@ def pad(input: Tensor, pad: tuple[int, ...], mode: str = "constant", value: floa
         axis = input.ndim - 1 - place // 2
         before, after = pad[place], pad[place + 1]
         if before < 0 or after < 0:
-            input = F.narrow(input, axis, max(0, -before), input.shape[axis] + min(0, before) + min(0, after))
+            input = shaping.narrow(input, axis, max(0, -before), input.shape[axis] + min(0, before) + min(0, after))
         pieces = [input]
         for amount, at in ((before, 0), (after, len(pieces) + 1)):
             if amount > 0:
                 shape = (*input.shape[:axis], amount, *input.shape[axis + 1 :])
                 pieces.insert(at, creation.full(shape, 0.0 if value is None else value, dtype=input.dtype))
-        input = F.cat(pieces, axis) if len(pieces) > 1 else input
+        input = shaping.cat(pieces, axis) if len(pieces) > 1 else input
     return input
 
 
 def _pooled(input: Tensor, op: Any, **params: Any) -> Any:
     if input.ndim != 3:
         return op(input, **params)
-    result = op(F.unsqueeze(input, 0), **params)
-    return tuple(F.squeeze(part, 0) for part in result) if isinstance(result, tuple) else F.squeeze(result, 0)
+    result = op(shaping.unsqueeze(input, 0), **params)
+    return (
+        tuple(shaping.squeeze(part, 0) for part in result) if isinstance(result, tuple) else shaping.squeeze(result, 0)
+    )
 
 
+@public("function", "functional")
 def max_pool2d(
     input: Tensor,
     kernel_size: Any,
@@ -260,7 +271,7 @@ def max_pool2d(
     RuntimeError
         The window does not fit.
     """
-    F.check_tensor("max_pool2d", "input", input)
+    arguments.check_tensor("max_pool2d", "input", input)
     window, stride, padding = _window("max_pool2d", kernel_size, stride, padding)
     out, indices = _pooled(
         input,
@@ -282,6 +293,7 @@ def _window(name: str, kernel_size: Any, stride: Any, padding: Any) -> tuple[tup
     return window, _pair(name, "stride", stride), pads
 
 
+@public("function", "functional")
 def avg_pool2d(
     input: Tensor,
     kernel_size: Any,
@@ -298,7 +310,7 @@ def avg_pool2d(
     RuntimeError
         The window does not fit.
     """
-    F.check_tensor("avg_pool2d", "input", input)
+    arguments.check_tensor("avg_pool2d", "input", input)
     window, stride, padding = _window("avg_pool2d", kernel_size, stride, padding)
     if divisor_override is not None:
         divisor_override = as_int("avg_pool2d", "divisor_override", divisor_override)
@@ -314,6 +326,7 @@ def avg_pool2d(
     )
 
 
+@public("function", "functional")
 def adaptive_avg_pool2d(input: Tensor, output_size: Any) -> Tensor:
     """Means over windows that cut [N, C, H, W] into output_size parts; None keeps an extent.
 
@@ -323,7 +336,7 @@ def adaptive_avg_pool2d(input: Tensor, output_size: Any) -> Tensor:
         The input has no image's dimensions, or ``output_size`` is neither one int nor two.
     """
     name = "adaptive_avg_pool2d"
-    F.check_tensor(name, "input", input)
+    arguments.check_tensor(name, "input", input)
     if input.ndim not in (3, 4):
         raise ShapeError(f"{name}(): Expected 3D or 4D tensor, but got {list(input.shape)}")
     given = tuple(output_size) if isinstance(output_size, (tuple, list)) else (output_size, output_size)
@@ -336,13 +349,14 @@ def adaptive_avg_pool2d(input: Tensor, output_size: Any) -> Tensor:
         ]
     )
     if input.ndim == 3 and input.shape[0] == 0:  # no channels: as a batch of no images
-        return F.squeeze(ops.pool.adaptive_avg_pool2d(F.unsqueeze(input, 1), output_size=size), 1)
+        return shaping.squeeze(ops.pool.adaptive_avg_pool2d(shaping.unsqueeze(input, 1), output_size=size), 1)
     return _pooled(input, ops.pool.adaptive_avg_pool2d, output_size=size)  # type: ignore[no-any-return]
 
 
 # ---- norms ------------------------------------------------------------------------------------------------------
 
 
+@public("function")
 def batch_norm(
     input: Tensor,
     weight: Tensor | None,
@@ -367,7 +381,7 @@ def batch_norm(
     RuntimeError
         The shapes or dtypes do not fit, or statistics are missing.
     """
-    F.check_tensor("batch_norm", "input", input)
+    arguments.check_tensor("batch_norm", "input", input)
     if training is True or (training is not False and flag("batch_norm", "training", training)):
         if momentum.__class__ is not float:
             momentum = real("batch_norm", "momentum", momentum)
@@ -409,7 +423,7 @@ def batch_norm_relu(
     ValueError, RuntimeError
         As `batch_norm`, or the residual is of another shape or dtype.
     """
-    F.check_tensor("batch_norm", "input", input)
+    arguments.check_tensor("batch_norm", "input", input)
     inputs = input, weight, bias, running_mean, running_var, residual
     if training:
         return ops.norm.batch_norm_relu_training.apply(inputs, momentum, eps)  # type: ignore[no-any-return]
@@ -417,6 +431,7 @@ def batch_norm_relu(
     return ops.norm.batch_norm_relu_eval(*inputs, eps=eps)  # type: ignore[no-any-return]
 
 
+@public("function", "functional")
 def layer_norm(
     input: Tensor,
     normalized_shape: tuple[int, ...],
@@ -444,6 +459,7 @@ def layer_norm(
     return ops.layer_norm.layer_norm(input, weight, bias, normalized=len(shape), eps=eps)  # type: ignore[no-any-return]
 
 
+@public("function")
 def embedding(
     weight: Tensor, indices: Tensor, padding_idx: int = -1, scale_grad_by_freq: bool = False, sparse: bool = False
 ) -> Tensor:
@@ -460,9 +476,9 @@ def embedding(
     NotImplementedError
         ``scale_grad_by_freq`` or ``sparse``.
     """
-    if F.check_tensor("embedding", "weight", weight).ndim != 2:
+    if arguments.check_tensor("embedding", "weight", weight).ndim != 2:
         raise RuntimeError(f"embedding: 'weight' must be 2-D, got shape {list(weight.shape)}")
-    F.check_tensor("embedding", "indices", indices)
+    arguments.check_tensor("embedding", "indices", indices)
     for name, value in (("scale_grad_by_freq", scale_grad_by_freq), ("sparse", sparse)):
         if value:
             raise NotImplementedError(f"embedding: {name}=True is not implemented; leave it False")
@@ -471,30 +487,32 @@ def embedding(
             "Expected tensor for argument 'indices' of embedding to have one of the following scalar types: Long, "
             f"Int; but got {indices.dtype.torch_name} instead"
         )
-    indices, padding_idx = F.cast(indices, int64), as_int("embedding", "padding_idx", padding_idx)
+    indices, padding_idx = arguments.cast(indices, int64), as_int("embedding", "padding_idx", padding_idx)
     out: Tensor = ops.index.index_select(weight, indices, dim=0)
     if padding_idx < 0:
         return out
-    return F.where(F.unsqueeze(F.eq(indices, padding_idx), -1), out.detach(), out)
+    return pointwise.where(shaping.unsqueeze(comparison.eq(indices, padding_idx), -1), out.detach(), out)
 
 
 # ---- softmax -------------------------------------------------------------------------------------------------------
 
 
 def _along(op: Any, input: Tensor, dim: int, dtype: Any = None) -> Tensor:
-    axis = F.wrap_dim(op.name, dim, F.check_tensor(op.name, "input", input).ndim)
+    axis = arguments.wrap_dim(op.name, dim, arguments.check_tensor(op.name, "input", input).ndim)
     if dtype is not None:
         input = input.to(dtype)
     if input.ndim == 0:
-        return own(F.reshape(op(F.reshape(input, 1), dim=0), ()), input)
+        return own(shaping.reshape(op(shaping.reshape(input, 1), dim=0), ()), input)
     return op(input, dim=axis)  # type: ignore[no-any-return]
 
 
+@public("function", "method")
 def softmax(input: Tensor, dim: int, dtype: Any = None) -> Tensor:
     """exp(input) / sum(exp(input)) along a dimension; with ``dtype`` the input is converted first."""
     return _along(ops.loss.softmax, input, dim, dtype)
 
 
+@public("function", "method")
 def log_softmax(input: Tensor, dim: int, dtype: Any = None) -> Tensor:
     """The logarithm of `softmax`, exact where that underflows."""
     return _along(ops.loss.log_softmax, input, dim, dtype)

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 from numgrad import ops
 from numgrad.dtypes import int64, uint8
 from numgrad.errors import DtypeError, ShapeError, warn
-from numgrad.tensor import creation
-from numgrad.tensor import functional as F
+from numgrad.tensor import arguments, comparison, creation, pointwise, reductions, shaping
 from numgrad.tensor.arguments import as_int
 from numgrad.tensor.layers import log_softmax
+from numgrad.tensor.surface import public
 
 if TYPE_CHECKING:
     from numgrad.tensor.tensor import Tensor
@@ -56,16 +56,20 @@ def _weighted(loss: Tensor, input: Tensor, weight: Tensor | None, reduction: str
     """The reduced loss; of a weighted one the mean is divided by the sum of the weights."""
     if weight is None:
         return _reduced(loss, reduction)
-    if F.check_tensor("loss", "weight", weight).shape != input.shape:
+    if arguments.check_tensor("loss", "weight", weight).shape != input.shape:
         raise ValueError("Weights and input must have the same size.")
-    loss = F.mul(loss, weight)
-    return F.div(F.sum(loss), F.sum(weight)) if reduction == "mean" else _reduced(loss, reduction)
+    loss = pointwise.mul(loss, weight)
+    return (
+        pointwise.div(reductions.sum(loss), reductions.sum(weight))
+        if reduction == "mean"
+        else _reduced(loss, reduction)
+    )
 
 
 def _reduced(loss: Tensor, reduction: str) -> Tensor:
     if reduction == "none":
         return loss
-    return F.mean(loss) if reduction == "mean" else F.sum(loss)
+    return reductions.mean(loss) if reduction == "mean" else reductions.sum(loss)
 
 
 def _warn_of_sizes(input: Tensor, target: Tensor) -> None:
@@ -76,6 +80,7 @@ def _warn_of_sizes(input: Tensor, target: Tensor) -> None:
         )
 
 
+@public("function", "functional")
 def nll_loss(
     input: Tensor,
     target: Tensor,
@@ -100,8 +105,8 @@ def nll_loss(
 
 
 def _nll_loss(input: Tensor, target: Tensor, weight: Tensor | None, ignore_index: int, reduction: str) -> Tensor:
-    F.check_tensor("nll_loss", "input", input)
-    F.check_tensor("nll_loss", "target", target)
+    arguments.check_tensor("nll_loss", "input", input)
+    arguments.check_tensor("nll_loss", "target", target)
     if input.ndim == 0:
         raise ValueError("nll_loss: Expected 1 or more dimensions (got 0)")
     batches = input.shape[0], target.shape[0] if target.ndim else 0
@@ -114,7 +119,7 @@ def _nll_loss(input: Tensor, target: Tensor, weight: Tensor | None, ignore_index
     if not input.is_floating_point():
         raise DtypeError(f"\"nll_loss\" not implemented for '{input.dtype.torch_name}'; convert with .float() first")
     if target.dtype is uint8:
-        target = F.cast(target, int64)
+        target = arguments.cast(target, int64)
     try:
         return ops.loss.nll_loss(input, target, weight, reduction=reduction, ignore_index=ignore_index)  # type: ignore[no-any-return]
     except IndexError as error:
@@ -124,6 +129,7 @@ def _nll_loss(input: Tensor, target: Tensor, weight: Tensor | None, ignore_index
         raise IndexError(f"Target {wrong} is out of bounds; the classes are 0 to {classes - 1}") from error
 
 
+@public("function", "functional")
 def cross_entropy(
     input: Tensor,
     target: Tensor,
@@ -148,8 +154,8 @@ def cross_entropy(
     tensor(1.3863)
     """
     reduction = legacy_reduction(size_average, reduce, reduction)
-    F.check_tensor("cross_entropy", "input", input)
-    F.check_tensor("cross_entropy", "target", target)
+    arguments.check_tensor("cross_entropy", "input", input)
+    arguments.check_tensor("cross_entropy", "target", target)
     ignore_index = as_int("cross_entropy", "ignore_index", ignore_index)
     if not 0.0 <= label_smoothing <= 1.0:
         raise RuntimeError(f"cross_entropy: label_smoothing must be between 0.0 and 1.0. Got: {label_smoothing}")
@@ -163,24 +169,24 @@ def cross_entropy(
     if label_smoothing == 0.0:
         return loss
     classes = input.shape[axis]
-    kept = F.ne(target, ignore_index)
-    spread = F.mul(logs, _per_class(weight, logs, axis)) if weight is not None else logs
-    smooth = F.where(kept, F.neg(F.sum(spread, axis)), 0.0)
+    kept = comparison.ne(target, ignore_index)
+    spread = pointwise.mul(logs, _per_class(weight, logs, axis)) if weight is not None else logs
+    smooth = pointwise.where(kept, ops.elementwise.neg(reductions.sum(spread, axis)), 0.0)
     if reduction == "mean":
         if weight is None:
-            total = F.sum(kept.to(input.dtype))
+            total = reductions.sum(kept.to(input.dtype))
         else:
             # With -1 for each log-probability the loss is the sum of the targets' weights.
             ones = creation.full(tuple(logs.shape), -1.0, dtype=logs.dtype)
             total = _nll_loss(ones, target, weight, ignore_index, "sum")
-        smooth = F.div(F.sum(smooth), total)
+        smooth = pointwise.div(reductions.sum(smooth), total)
     elif reduction == "sum":
-        smooth = F.sum(smooth)
-    return F.add(F.mul(loss, 1.0 - label_smoothing), F.mul(smooth, label_smoothing / classes))
+        smooth = reductions.sum(smooth)
+    return pointwise.add(pointwise.mul(loss, 1.0 - label_smoothing), pointwise.mul(smooth, label_smoothing / classes))
 
 
 def _per_class(weight: Tensor, like: Tensor, axis: int) -> Tensor:
-    return F.reshape(weight, tuple(-1 if a == axis else 1 for a in range(like.ndim)))
+    return shaping.reshape(weight, tuple(-1 if a == axis else 1 for a in range(like.ndim)))
 
 
 def _soft_cross_entropy(
@@ -196,30 +202,31 @@ def _soft_cross_entropy(
             f"weight tensor of shape: {list(weight.shape)}"
         )
     if label_smoothing:
-        target = F.add(F.mul(target, 1.0 - label_smoothing), label_smoothing / logs.shape[axis])
-    terms = F.neg(F.mul(logs, target))
+        target = pointwise.add(pointwise.mul(target, 1.0 - label_smoothing), label_smoothing / logs.shape[axis])
+    terms = ops.elementwise.neg(pointwise.mul(logs, target))
     if weight is not None:
-        terms = F.mul(terms, _per_class(weight, logs, axis))
-    losses = F.sum(terms, axis)
+        terms = pointwise.mul(terms, _per_class(weight, logs, axis))
+    losses = reductions.sum(terms, axis)
     if reduction == "mean":
         count = losses.numel() if logs.numel() else 0  # the mean of nothing is NaN
-        return F.div(F.sum(losses), float(count))
+        return pointwise.div(reductions.sum(losses), float(count))
     return _reduced(losses, reduction)
 
 
 def _difference(input: Tensor, target: Tensor) -> Tensor:
     """input - target in the dtype that both are promoted to, where a mask is 0 and 1."""
-    dtype = F.result_type(input, target)
-    return F.sub(F.cast(input, dtype), F.cast(target, dtype))
+    dtype = arguments.result_type(input, target)
+    return pointwise.sub(arguments.cast(input, dtype), arguments.cast(target, dtype))
 
 
 def _broadcast(input: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
     """Both, with dimensions if one of them has: as in torch they are broadcast first, and count alike for the dtype."""
     if input.ndim == 0 < target.ndim:
-        return F.expand(input, target.shape), target
-    return input, F.expand(target, input.shape) if target.ndim == 0 < input.ndim else target
+        return shaping.expand(input, target.shape), target
+    return input, shaping.expand(target, input.shape) if target.ndim == 0 < input.ndim else target
 
 
+@public("function", "functional")
 def mse_loss(
     input: Tensor,
     target: Tensor,
@@ -231,9 +238,10 @@ def mse_loss(
     """The squared differences, each times its weight; their mean or sum."""
     reduction = legacy_reduction(size_average, reduce, reduction)
     _warn_of_sizes(input, target)
-    return _weighted(F.square(_difference(*_broadcast(input, target))), input, weight, reduction)
+    return _weighted(pointwise.square(_difference(*_broadcast(input, target))), input, weight, reduction)
 
 
+@public("function", "functional")
 def l1_loss(
     input: Tensor,
     target: Tensor,
@@ -245,9 +253,10 @@ def l1_loss(
     """The absolute differences, each times its weight; their mean or sum."""
     reduction = legacy_reduction(size_average, reduce, reduction)
     _warn_of_sizes(input, target)
-    return _weighted(F.abs(F.sub(*_broadcast(input, target))), input, weight, reduction)
+    return _weighted(ops.elementwise.absolute(pointwise.sub(*_broadcast(input, target))), input, weight, reduction)
 
 
+@public("functional")
 def huber_loss(input: Tensor, target: Tensor, reduction: str = "mean", delta: float = 1.0) -> Tensor:
     """Half the squared error up to delta, delta * (abs(error) - delta / 2) beyond; reduced.
 
@@ -267,6 +276,7 @@ def huber_loss(input: Tensor, target: Tensor, reduction: str = "mean", delta: fl
     return _reduced(ops.elementwise.huber(_difference(input, target), float(delta)), reduction)
 
 
+@public("functional")
 def smooth_l1_loss(
     input: Tensor,
     target: Tensor,
@@ -295,6 +305,7 @@ def smooth_l1_loss(
     return _reduced(ops.elementwise.smooth_l1(_difference(*_broadcast(input, target)), float(beta)), reduction)
 
 
+@public("function", "functional")
 def binary_cross_entropy_with_logits(
     input: Tensor,
     target: Tensor,
@@ -320,7 +331,9 @@ def binary_cross_entropy_with_logits(
     reduction = legacy_reduction(size_average, reduce, reduction)
     if target.shape != input.shape:
         raise ValueError(f"Target size ({target.shape}) must be the same as input size ({input.shape})")
-    dtype = F.result_type(input, target)
-    operands = [F.as_operand(operand, dtype) for operand in (input, target, 1.0 if pos_weight is None else pos_weight)]
+    dtype = arguments.result_type(input, target)
+    operands = [
+        arguments.as_operand(operand, dtype) for operand in (input, target, 1.0 if pos_weight is None else pos_weight)
+    ]
     loss = ops.elementwise.bce_with_logits(*operands)
-    return _reduced(loss if weight is None else F.mul(loss, weight), reduction)
+    return _reduced(loss if weight is None else pointwise.mul(loss, weight), reduction)

@@ -15,9 +15,9 @@ from numgrad import dtypes, ops, registry
 from numgrad.dtypes import dtype as Dtype
 from numgrad.engine.tape import TensorBase, modes
 from numgrad.errors import DtypeError, warn
-from numgrad.tensor import creation
-from numgrad.tensor import functional as F
+from numgrad.tensor import arguments, creation, in_place
 from numgrad.tensor.arguments import as_int
+from numgrad.tensor.surface import public
 from numgrad.tensor.tensor import Tensor
 
 
@@ -69,7 +69,7 @@ class Generator:
 
     def set_state(self, state: Tensor) -> Generator:
         """Continue from a state that `get_state` gave."""
-        F.check_tensor("set_state", "new_state", state)
+        arguments.check_tensor("set_state", "new_state", state)
         if state.dtype is not dtypes.int64 or tuple(state.shape) != (2,):
             raise TypeError(f"set_state: got {list(state.shape)} of {state.dtype}, expected [2] of numgrad.int64")
         self._state._array()[...] = state._array()
@@ -80,6 +80,7 @@ default_generator = Generator()
 default_generator.seed()
 
 
+@public("function")
 def manual_seed(seed: int) -> Generator:
     """Start the default generator anew from a seed.
 
@@ -93,21 +94,25 @@ def manual_seed(seed: int) -> Generator:
     return default_generator.manual_seed(seed)
 
 
+@public("function")
 def initial_seed() -> int:
     """The default generator's seed."""
     return default_generator.initial_seed()
 
 
+@public("function")
 def seed() -> int:
     """Start the default generator anew from a seed that nobody can guess, and return it."""
     return default_generator.seed()
 
 
+@public("function")
 def get_rng_state() -> Tensor:
     """State of the default generator."""
     return default_generator.get_state()
 
 
+@public("function")
 def set_rng_state(state: Tensor) -> None:
     """Continue the default generator from a state that `get_rng_state` gave."""
     default_generator.set_state(state)
@@ -135,6 +140,7 @@ def _floating(name: str, dtype: Dtype | None) -> Dtype:
     return chosen
 
 
+@public("function")
 def rand(
     *size: Any, generator: Generator | None = None, dtype: Dtype | None = None, requires_grad: bool = False
 ) -> Tensor:
@@ -149,6 +155,7 @@ def rand(
     return creation.finished(made, requires_grad)
 
 
+@public("function")
 def randn(
     *size: Any, generator: Generator | None = None, dtype: Dtype | None = None, requires_grad: bool = False
 ) -> Tensor:
@@ -158,6 +165,7 @@ def randn(
     return creation.finished(made, requires_grad)
 
 
+@public("function")
 def randint(
     low: Any = None,
     high: Any = None,
@@ -199,9 +207,10 @@ def randint(
     drawn = chosen if chosen.category == 1 else dtypes.int64
     shape = creation.checked_size("randint", (size,))
     made = ops.random.randint(_state("randint", generator), size=shape, low=first, high=end, dtype=drawn)
-    return F.cast(made, chosen)
+    return arguments.cast(made, chosen)
 
 
+@public("function")
 def randperm(n: int, *, generator: Generator | None = None) -> Tensor:
     """The integers from 0 to n - 1 in random order.
 
@@ -218,6 +227,7 @@ def randperm(n: int, *, generator: Generator | None = None) -> Tensor:
     return ops.random.randperm(_state("randperm", generator), n=count)  # type: ignore[no-any-return]
 
 
+@public("function", "method")
 def bernoulli(input: Tensor, *, generator: Generator | None = None) -> Tensor:
     """1 with the probability that the input gives, else 0.
 
@@ -226,29 +236,31 @@ def bernoulli(input: Tensor, *, generator: Generator | None = None) -> Tensor:
     RuntimeError
         An element of the input is no probability: below 0, above 1, or NaN; or its dtype is not floating point.
     """
-    F.check_tensor("bernoulli", "input", input)
+    arguments.check_tensor("bernoulli", "input", input)
     return ops.random.bernoulli(input.detach(), _state("bernoulli", generator))  # type: ignore[no-any-return]
 
 
-def uniform_(target: Tensor, low: float, high: float) -> Tensor:
-    """Fill a tensor with numbers drawn evenly from [low, high).
+@public("method")
+def uniform_(target: Tensor, a: float = 0.0, b: float = 1.0) -> Tensor:
+    """Fill a tensor with numbers drawn evenly from [a, b).
 
     Raises
     ------
     RuntimeError
-        low is above high, or an end is not a finite number of the tensor's dtype, which is floating point.
+        a is above b, or an end is not a finite number of the tensor's dtype, which is floating point.
     """
-    F.check_writable("uniform_", target)
-    low, high = _float("uniform_", "from", low), _float("uniform_", "to", high)
+    in_place.check_writable("uniform_", target)
+    low, high = _float("uniform_", "from", a), _float("uniform_", "to", b)
     if _takes_draws(target):
         return ops.random.uniform_(target, default_generator._state, low=low, high=high)  # type: ignore[no-any-return]
     drawn = ops.random.uniform(
         default_generator._state, size=tuple(target.shape), low=low, high=high, dtype=target.dtype
     )
-    return F.copy_(target, drawn)
+    return in_place.copy_(target, drawn)
 
 
-def normal_(target: Tensor, mean: float, std: float) -> Tensor:
+@public("method")
+def normal_(target: Tensor, mean: float = 0.0, std: float = 1.0) -> Tensor:
     """Fill a tensor with numbers drawn from a normal distribution.
 
     Raises
@@ -256,14 +268,14 @@ def normal_(target: Tensor, mean: float, std: float) -> Tensor:
     RuntimeError
         std is negative or NaN, or the tensor's dtype is not floating point.
     """
-    F.check_writable("normal_", target)
+    in_place.check_writable("normal_", target)
     mean, std = _float("normal_", "mean", mean), _float("normal_", "std", std)
     if _takes_draws(target):
         return ops.random.normal_(target, default_generator._state, mean=mean, std=std)  # type: ignore[no-any-return]
     drawn = ops.random.normal(
         default_generator._state, size=tuple(target.shape), mean=mean, std=std, dtype=target.dtype
     )
-    return F.copy_(target, drawn)
+    return in_place.copy_(target, drawn)
 
 
 def _takes_draws(target: Tensor) -> bool:
@@ -271,18 +283,21 @@ def _takes_draws(target: Tensor) -> bool:
     return not modes.grad_enabled and not registry.is_wrapped() and target._spec.is_dense
 
 
+@public("function")
 def rand_like(input: Tensor, *, dtype: Dtype | None = None, requires_grad: bool = False) -> Tensor:
     """As `rand`, in the shape of a tensor."""
-    F.check_tensor("rand_like", "input", input)
+    arguments.check_tensor("rand_like", "input", input)
     return rand(input.shape, dtype=dtype or input.dtype, requires_grad=requires_grad)
 
 
+@public("function")
 def randn_like(input: Tensor, *, dtype: Dtype | None = None, requires_grad: bool = False) -> Tensor:
     """As `randn`, in the shape of a tensor."""
-    F.check_tensor("randn_like", "input", input)
+    arguments.check_tensor("randn_like", "input", input)
     return randn(input.shape, dtype=dtype or input.dtype, requires_grad=requires_grad)
 
 
+@public("function")
 def dropout(input: Tensor, p: float = 0.5, training: bool = True) -> Tensor:
     """In training each element is 0 with probability p, else input / (1 - p).
 
@@ -296,4 +311,4 @@ def dropout(input: Tensor, p: float = 0.5, training: bool = True) -> Tensor:
         raise RuntimeError(f"dropout probability has to be between 0 and 1, but got {p}")
     if isinstance(input, TensorBase) and (not training or p == 0.0):
         return input
-    return ops.random.dropout(F.check_tensor("dropout", "input", input), default_generator._state, p=p)  # type: ignore[no-any-return]
+    return ops.random.dropout(arguments.check_tensor("dropout", "input", input), default_generator._state, p=p)  # type: ignore[no-any-return]

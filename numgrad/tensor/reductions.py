@@ -15,8 +15,9 @@ from numgrad.errors import GradError
 from numgrad.layout import product
 from numgrad.tensor.arguments import cast, check_tensor, reduced_dims, wrap_dim
 from numgrad.tensor.comparison import eq, ne
-from numgrad.tensor.pointwise import abs, maximum, minimum, pow, sub, where
+from numgrad.tensor.pointwise import maximum, minimum, pow, sub, where
 from numgrad.tensor.shaping import clone, reshape
+from numgrad.tensor.surface import public
 
 if TYPE_CHECKING:
     from numgrad.tensor.tensor import Tensor
@@ -34,6 +35,7 @@ def _converted(op: str, input: Tensor, dtype: Any) -> tuple[Tensor, Dtype]:
     return cast(input, chosen), chosen
 
 
+@public("function", "method")
 def sum(input: Tensor, dim: Any = None, keepdim: builtins.bool = False, *, dtype: Dtype | None = None) -> Tensor:
     """Sum of the elements, over all dimensions or those given; of integers in int64, or in ``dtype``.
 
@@ -47,6 +49,7 @@ def sum(input: Tensor, dim: Any = None, keepdim: builtins.bool = False, *, dtype
     return total if dtype is None else cast(total, dtype)  # type: ignore[no-any-return]
 
 
+@public("function", "method")
 def mean(input: Tensor, dim: Any = None, keepdim: builtins.bool = False, *, dtype: Dtype | None = None) -> Tensor:
     """Mean of the elements, over all dimensions or those given.
 
@@ -60,6 +63,7 @@ def mean(input: Tensor, dim: Any = None, keepdim: builtins.bool = False, *, dtyp
     return _r.mean(input, dims=reduced_dims("mean", dim, input._spec.ndim, keepdim), keepdim=keepdim)  # type: ignore[no-any-return]
 
 
+@public("function", "method")
 def prod(
     input: Tensor, dim: int | None = None, keepdim: builtins.bool = False, *, dtype: Dtype | None = None
 ) -> Tensor:
@@ -71,6 +75,7 @@ def prod(
     return product if dtype is None else cast(product, dtype)  # type: ignore[no-any-return]
 
 
+@public("function", "method")
 def var(
     input: Tensor,
     dim: Any = None,
@@ -100,6 +105,7 @@ def var(
     return _r.squares(centred, dims=dims, keepdim=keepdim, divisor=divisor)  # type: ignore[no-any-return]
 
 
+@public("function", "method")
 def std(
     input: Tensor,
     dim: Any = None,
@@ -153,6 +159,7 @@ def _deviations(op: str, input: Tensor, dim: Any, correction: float) -> tuple[Te
     return centred, dims, divisor if divisor > 0 else 0.0
 
 
+@public("function", "method")
 def norm(
     input: Tensor,
     p: float | str | None = "fro",
@@ -161,7 +168,7 @@ def norm(
     *,
     dtype: Dtype | None = None,
 ) -> Tensor:
-    """The p-norm over all dimensions or those given: sum(abs(input) ** p) ** (1 / p), 'fro' and None being 2.
+    """The p-norm over all dimensions or those given: sum(ops.elementwise.absolute(input) ** p) ** (1 / p), 'fro' and None being 2.
 
     Where the 2-norm is 0, so are its derivatives of every order.
     For inf and -inf it is the largest and the smallest absolute value, for 0 the number of elements that are not 0.
@@ -202,13 +209,13 @@ def norm(
     spec = input._spec
     dims = reduced_dims("norm", dim, spec.ndim)
     if p == 1:
-        return _r.sum_(abs(input), dims=dims, keepdim=keepdim)  # type: ignore[no-any-return]
+        return _r.sum_(ops.elementwise.absolute(input), dims=dims, keepdim=keepdim)  # type: ignore[no-any-return]
     if (p < 0 or p == math.inf) and 0 in [spec.shape[d] for d in dims]:
         raise RuntimeError(
             f"linalg.vector_norm cannot compute the {p} norm on an empty tensor because the operation does not have an identity"
         )
     if math.isinf(p):
-        return (_r.amax if p > 0 else _r.amin)(abs(input), dims=dims, keepdim=keepdim, nans=True)  # type: ignore[no-any-return]
+        return (_r.amax if p > 0 else _r.amin)(ops.elementwise.absolute(input), dims=dims, keepdim=keepdim, nans=True)  # type: ignore[no-any-return]
     if p == 0:
         return _r.sum_(cast(ne(input, 0), spec.dtype), dims=dims, keepdim=keepdim)  # type: ignore[no-any-return]
     if p == 2:
@@ -221,7 +228,7 @@ def norm(
 def _power(input: Tensor, p: float) -> Tensor:
     """abs(input) ** p, whose derivatives at 0 are 0."""
     is_zero = eq(input, 0)
-    return where(is_zero, math.inf if p < 0 else 0.0, pow(where(is_zero, 1.0, abs(input)), p))
+    return where(is_zero, math.inf if p < 0 else 0.0, pow(where(is_zero, 1.0, ops.elementwise.absolute(input)), p))
 
 
 def _extremum(op: Any, input: Tensor, dim: Any, keepdim: builtins.bool) -> Tensor:
@@ -236,11 +243,13 @@ def _refuse_nothing(name: str, input: Tensor, error: type[Exception]) -> None:
         raise error(f"{name}(): Expected reduction dim to be specified for input.numel() == 0. Specify it with 'dim'.")
 
 
+@public("function", "method")
 def amax(input: Tensor, dim: Any = None, keepdim: builtins.bool = False) -> Tensor:
     """The largest element over the given dimensions."""
     return _extremum(_r.amax, input, dim, keepdim)
 
 
+@public("function", "method")
 def amin(input: Tensor, dim: Any = None, keepdim: builtins.bool = False) -> Tensor:
     """The smallest element over the given dimensions."""
     return _extremum(_r.amin, input, dim, keepdim)
@@ -279,11 +288,13 @@ def _max_or_min(input: Tensor, dim: Any, keepdim: builtins.bool, name: str, whol
     return _ValuesIndices(along(input, dim=axis, keepdim=keepdim))
 
 
+@public("function", "method")
 def max(input: Tensor, dim: Any = None, keepdim: builtins.bool = False) -> Any:
     """The largest element; along ``dim`` a pair (values, indices)."""
     return _max_or_min(input, dim, keepdim, "max", _r.amax, _r.max_dim)
 
 
+@public("function", "method")
 def min(input: Tensor, dim: Any = None, keepdim: builtins.bool = False) -> Any:
     """The smallest element; along ``dim`` a pair (values, indices)."""
     return _max_or_min(input, dim, keepdim, "min", _r.amin, _r.min_dim)
@@ -300,11 +311,13 @@ def _arg(op: Any, input: Tensor, dim: int | None, keepdim: builtins.bool) -> Ten
     return op(input, dim=axis, keepdim=keepdim)  # type: ignore[no-any-return]
 
 
+@public("function", "method")
 def argmax(input: Tensor, dim: int | None = None, keepdim: builtins.bool = False) -> Tensor:
     """Index of the largest element, of all or along ``dim``; the first of equal ones."""
     return _arg(_r.argmax, input, dim, keepdim)
 
 
+@public("function", "method")
 def argmin(input: Tensor, dim: int | None = None, keepdim: builtins.bool = False) -> Tensor:
     """Index of the smallest element, of all or along ``dim``; the first of equal ones."""
     return _arg(_r.argmin, input, dim, keepdim)
@@ -319,11 +332,13 @@ def _truth(op: Any, name: str, input: Tensor, dim: Any, keepdim: builtins.bool) 
     )  # as in torch, where masks were uint8
 
 
+@public("function", "method")
 def any(input: Tensor, dim: Any = None, keepdim: builtins.bool = False) -> Tensor:
     """Whether any element is not 0, over all dimensions or those given; of none, each element. uint8 of uint8."""
     return _truth(_r.any_, "any", input, dim, keepdim)
 
 
+@public("function", "method")
 def all(input: Tensor, dim: Any = None, keepdim: builtins.bool = False) -> Tensor:
     """Whether all elements are not 0, over all dimensions or those given; of none, each element. uint8 of uint8."""
     return _truth(_r.all_, "all", input, dim, keepdim)

@@ -21,7 +21,8 @@ from numgrad.layout import (
     product,
 )
 from numgrad.ops import view as view_ops
-from numgrad.tensor.arguments import as_int, cast, check_tensor, reduced_dims, result_type, size_of, wrap_dim
+from numgrad.tensor.arguments import as_int, cast, check_tensor, reduced_dims, result_type, shape_of, size_of, wrap_dim
+from numgrad.tensor.surface import public
 
 if TYPE_CHECKING:
     from numgrad.tensor.tensor import Tensor
@@ -52,6 +53,7 @@ def _filled_size(op: str, size: tuple[int, ...], numel: int) -> tuple[int, ...]:
     return tuple(numel // known if extent == -1 else extent for extent in size)
 
 
+@public("method")
 def view(input: Tensor, *shape: Any) -> Tensor:
     """The same elements in another shape, over the same memory; one extent may be -1."""
     size = size_of("view", shape)
@@ -60,6 +62,18 @@ def view(input: Tensor, *shape: Any) -> Tensor:
     return view_ops.view.apply((input,), size)  # type: ignore[no-any-return]
 
 
+@public("method")
+def view_as(input: Tensor, other: Tensor) -> Tensor:
+    """`view` in the shape of another tensor.
+
+    >>> import numgrad as ng
+    >>> ng.zeros(6).view_as(ng.zeros(2, 3)).shape
+    numgrad.Size([2, 3])
+    """
+    return view(input, shape_of("view_as", other))
+
+
+@public("function", "method")
 def reshape(input: Tensor, *shape: Any) -> Tensor:
     """The same elements in another shape, over the same memory if that can be; one extent may be -1.
 
@@ -80,6 +94,7 @@ def own(result: Tensor, input: Tensor) -> Tensor:
     return result
 
 
+@public("function", "method")
 def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
     """The dimensions from start_dim to end_dim made one."""
     ndim = input._spec.ndim
@@ -92,6 +107,7 @@ def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
     return reshape(input, (*shape[:first], product(shape[first : last + 1]), *shape[last + 1 :]))
 
 
+@public("function", "method")
 def permute(input: Tensor, *dims: Any) -> Tensor:
     """The dimensions in another order."""
     given = size_of("permute", dims)
@@ -101,6 +117,7 @@ def permute(input: Tensor, *dims: Any) -> Tensor:
     return ops.view.permute(input, dims=tuple(wrap_dim("permute", d, ndim) for d in given))  # type: ignore[no-any-return]
 
 
+@public("function", "method")
 def transpose(input: Tensor, dim0: int, dim1: int) -> Tensor:
     """Two dimensions exchanged."""
     ndim = input._spec.ndim
@@ -108,6 +125,7 @@ def transpose(input: Tensor, dim0: int, dim1: int) -> Tensor:
     return ops.view.transpose(input, dim0=first, dim1=second) if ndim else permute(input)  # type: ignore[no-any-return]
 
 
+@public("function", "method")
 def t(input: Tensor) -> Tensor:
     """The transpose of a matrix."""
     if input._spec.ndim > 2:
@@ -115,6 +133,7 @@ def t(input: Tensor) -> Tensor:
     return transpose(input, 0, 1) if input._spec.ndim == 2 else permute(input, *range(input._spec.ndim))
 
 
+@public("function", "method")
 def expand(input: Tensor, *size: Any) -> Tensor:
     """Extents of 1 repeated without a copy; -1 keeps an extent."""
     given = size_of("expand", size)
@@ -135,17 +154,31 @@ def expand(input: Tensor, *size: Any) -> Tensor:
     return ops.view.expand(input, size=tuple(filled))  # type: ignore[no-any-return]
 
 
+@public("method")
+def expand_as(input: Tensor, other: Tensor) -> Tensor:
+    """`expand` to the shape of another tensor.
+
+    >>> import numgrad as ng
+    >>> ng.zeros(3).expand_as(ng.zeros(2, 3)).shape
+    numgrad.Size([2, 3])
+    """
+    return expand(input, shape_of("expand_as", other))
+
+
+@public("function")
 def squeeze(input: Tensor, dim: Any = None) -> Tensor:
     """Without the extents of 1, all or those given."""
     dims = reduced_dims("squeeze", dim, input._spec.ndim, empty_means_all=False)
     return ops.view.squeeze(input, dims=dims)  # type: ignore[no-any-return]
 
 
+@public("function", "method")
 def unsqueeze(input: Tensor, dim: int) -> Tensor:
     """With a new extent of 1 at ``dim``."""
     return ops.view.unsqueeze(input, dim=wrap_dim("unsqueeze", dim, input._spec.ndim + 1))  # type: ignore[no-any-return]
 
 
+@public("function", "method")
 def narrow(input: Tensor, dim: int, start: int, length: int) -> Tensor:
     """``length`` elements of one dimension, from ``start`` on."""
     if input._spec.ndim == 0:
@@ -161,6 +194,7 @@ def narrow(input: Tensor, dim: int, start: int, length: int) -> Tensor:
     return view_ops.narrow(input, axis, start, length)  # type: ignore[no-any-return]
 
 
+@public("function", "method")
 def split(input: Tensor, split_size: int | Sequence[int], dim: int = 0) -> tuple[Tensor, ...]:
     """Pieces of ``split_size`` along a dimension (the last may be smaller), or of the sizes given."""
     axis = wrap_dim("split", dim, input._spec.ndim)
@@ -184,6 +218,7 @@ def split(input: Tensor, split_size: int | Sequence[int], dim: int = 0) -> tuple
     return _pieces("SplitBackward0", ops.joining.split(input, sizes=tuple(sizes), dim=axis))
 
 
+@public("function", "method")
 def unbind(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
     """The slices along a dimension, without it; views, as those of `split`, that may not be changed in place in a graph.
 
@@ -205,6 +240,7 @@ def _pieces(maker: str, pieces: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
     return pieces
 
 
+@public("function", "method")
 def select(input: Tensor, dim: int, index: int) -> Tensor:
     """The slice at ``index`` of one dimension, without that dimension: a view.
 
@@ -224,6 +260,7 @@ def select(input: Tensor, dim: int, index: int) -> Tensor:
     return ops.view.squeeze(view_ops.narrow(input, axis, index % extent, 1), dims=(axis,))  # type: ignore[no-any-return]
 
 
+@public("function", "method")
 def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
     """At most ``chunks`` pieces of equal size along a dimension; the last may be smaller."""
     chunks = as_int("chunk", "chunks", chunks)
@@ -235,6 +272,7 @@ def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
     return split(input, -(-extent // chunks) if extent else [0] * chunks, dim)
 
 
+@public("function")
 def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     """Tensors joined along an existing dimension; dtypes are promoted.
 
@@ -274,6 +312,7 @@ def _tensors(op: str, tensors: Any) -> Sequence[Tensor]:
     return tensors  # type: ignore[no-any-return]
 
 
+@public("function")
 def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     """Tensors of one shape joined along a new dimension."""
     tensors = _tensors("stack", tensors)
@@ -291,6 +330,7 @@ def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     return ops.joining.stack(*[cast(x, dtype) for x in tensors], dim=axis)  # type: ignore[no-any-return]
 
 
+@public("method")
 def contiguous(input: Tensor, memory_format: Any = contiguous_format) -> Tensor:
     """In row-major order (`contiguous_format`) or with the channels last in memory (`channels_last`); itself if it is so.
 
@@ -304,6 +344,7 @@ def contiguous(input: Tensor, memory_format: Any = contiguous_format) -> Tensor:
     return input if is_contiguous(input, asked) else _in_format(input, asked)
 
 
+@public("method")
 def is_contiguous(input: Tensor, memory_format: Any = contiguous_format) -> bool:
     """Whether the elements lie in this order, as far as a user can see."""
     spec = input._spec
@@ -313,6 +354,7 @@ def is_contiguous(input: Tensor, memory_format: Any = contiguous_format) -> bool
     return spec.is_contiguous or spec.is_private
 
 
+@public("function", "method")
 def clone(input: Tensor, *, memory_format: Any = preserve_format) -> Tensor:
     """A copy in memory of its own; gradients flow through it. `preserve_format` keeps the order in memory.
 

@@ -1,4 +1,4 @@
-"""The Tensor: torch's names over the engine. Methods are one line each; the work is in `functional`."""
+"""The Tensor: what it is, its gradient, its values in Python. Its other methods are functions, which `surface` puts there."""
 
 from __future__ import annotations
 
@@ -13,19 +13,17 @@ from numgrad import dtypes
 from numgrad.dtypes import dtype as Dtype
 from numgrad.engine import dispatch, hooks, private, views
 from numgrad.engine.tape import Node, TensorBase
-from numgrad.layout import Size, contiguous_format, preserve_format, spec_of
+from numgrad.layout import Size, preserve_format, spec_of
 from numgrad.runtime import memory
-from numgrad.tensor import functional as F
-from numgrad.tensor import indexing, inference, printing
-from numgrad.tensor import layers as L
-from numgrad.tensor.checked import older_form
+from numgrad.tensor import arguments, in_place, indexing, inference, pointwise, printing, shaping
+from numgrad.tensor.methods import Methods
 from numgrad.tensor.operators import Operators
 
 Number: TypeAlias = bool | int | float
 Dims: TypeAlias = int | Sequence[int] | None
 
 
-class Tensor(Operators):
+class Tensor(Operators, Methods):
     """An array of one dtype that remembers how it was computed.
 
     Made by `numgrad.tensor`, `zeros`, `rand`, `from_numpy` and the like; arithmetic, methods and functions are torch's.
@@ -74,7 +72,7 @@ class Tensor(Operators):
 
     def size(self, dim: int | None = None) -> Any:
         """The shape, or one extent of it."""
-        return self.shape if dim is None else self.shape[F.wrap_dim("size", dim, self.ndim)]
+        return self.shape if dim is None else self.shape[arguments.wrap_dim("size", dim, self.ndim)]
 
     def dim(self) -> int:
         """Number of dimensions."""
@@ -93,7 +91,7 @@ class Tensor(Operators):
     def stride(self, dim: int | None = None) -> Any:
         """Elements from one index to the next, for each dimension."""
         strides = self._spec.seen_strides
-        return strides if dim is None else strides[F.wrap_dim("stride", dim, self.ndim)]
+        return strides if dim is None else strides[arguments.wrap_dim("stride", dim, self.ndim)]
 
     def storage_offset(self) -> int:
         """Elements between the start of the storage and this tensor."""
@@ -103,9 +101,6 @@ class Tensor(Operators):
         """Address of the first element."""
         private.expose(self)
         return self._address
-
-    def is_contiguous(self, memory_format: Any = contiguous_format) -> bool:
-        return F.is_contiguous(self, memory_format)
 
     def is_floating_point(self) -> bool:
         """Whether the dtype is float32 or float64."""
@@ -364,10 +359,10 @@ class Tensor(Operators):
     def __iter__(self) -> Iterator[Tensor]:
         if self.ndim == 0:
             raise TypeError("iteration over a 0-d tensor")
-        return iter(F.unbind(self))
+        return iter(shaping.unbind(self))
 
     def __contains__(self, value: Number | Tensor) -> bool:
-        if not isinstance(value, TensorBase) and F.as_number(value) is None:
+        if not isinstance(value, TensorBase) and arguments.as_number(value) is None:
             raise RuntimeError(
                 f"Tensor.__contains__ only supports Tensor or scalar, but you passed in a {type(value)}."
             )
@@ -412,383 +407,77 @@ class Tensor(Operators):
     def __setitem__(self, index: Any, value: Any) -> None:
         indexing.set_item(self, index, value)
 
-    # ---- in place ----------------------------------------------------------------------------------------------
-
-    def add_(self, other: Any, *further: Any, alpha: Number = 1) -> Tensor:
-        """Add ``alpha * other`` in place."""
-        if further:
-            other, alpha = older_form("add_", other, further, alpha)
-        return F.add_(self, other, alpha)
-
-    def sub_(self, other: Any, *further: Any, alpha: Number = 1) -> Tensor:
-        """Subtract ``alpha * other`` in place."""
-        if further:
-            other, alpha = older_form("sub_", other, further, alpha)
-        return F.sub_(self, other, alpha)
-
-    def mul_(self, other: Any) -> Tensor:
-        """Multiply in place."""
-        return F.in_place("mul", self, other)
-
-    def div_(self, other: Any) -> Tensor:
-        """Divide in place."""
-        return F.in_place("div", self, other)
+    # ---- methods that are no functions -------------------------------------------------------------------------
 
     def copy_(self, src: Tensor) -> Tensor:
-        """Copy ``src``, broadcast and converted, into this tensor's memory."""
-        return F.copy_(self, src)
+        """Copy ``src``, broadcast and converted, into this tensor's memory.
+
+        >>> import numgrad as ng
+        >>> ng.zeros(3).copy_(ng.tensor(2))
+        tensor([2., 2., 2.])
+        """
+        return in_place.copy_(self, src)
 
     def fill_(self, value: Number | Tensor) -> Tensor:
-        """Set all elements to one value."""
-        return F.fill_(self, value)
+        """Set all elements to one value, a number or a tensor without dimensions.
+
+        >>> import numgrad as ng
+        >>> ng.zeros(3).fill_(7)
+        tensor([7., 7., 7.])
+        """
+        return in_place.fill_(self, value)
 
     def zero_(self) -> Tensor:
-        """Set all elements to 0."""
+        """Set all elements to 0.
+
+        >>> import numgrad as ng
+        >>> ng.ones(3).zero_()
+        tensor([0., 0., 0.])
+        """
         return self.fill_(0)
 
-    def exp_(self) -> Tensor:
-        """`exp` in place."""
-        return F.in_place("exp", self)
-
-    def relu_(self) -> Tensor:
-        """`relu` in place."""
-        return F.in_place("relu", self)
-
-    def neg_(self) -> Tensor:
-        """Negate in place."""
-        return F.in_place("neg", self)
-
-    def abs_(self) -> Tensor:
-        """`abs` in place."""
-        return F.in_place("abs", self)
-
-    def square_(self) -> Tensor:
-        """`square` in place."""
-        return F.in_place("square", self)
-
-    def sqrt_(self) -> Tensor:
-        """`sqrt` in place."""
-        return F.in_place("sqrt", self)
-
-    def reciprocal_(self) -> Tensor:
-        """`reciprocal` in place."""
-        return F.in_place("reciprocal", self)
-
-    def log_(self) -> Tensor:
-        """`log` in place."""
-        return F.in_place("log", self)
-
-    def sin_(self) -> Tensor:
-        """`sin` in place."""
-        return F.in_place("sin", self)
-
-    def cos_(self) -> Tensor:
-        """`cos` in place."""
-        return F.in_place("cos", self)
-
-    def tanh_(self) -> Tensor:
-        """`tanh` in place."""
-        return F.in_place("tanh", self)
-
-    def sigmoid_(self) -> Tensor:
-        """`sigmoid` in place."""
-        return F.in_place("sigmoid", self)
-
-    def pow_(self, exponent: Any) -> Tensor:
-        """`pow` in place."""
-        return F.pow_(self, exponent)
-
-    def clamp_(self, min: Any = None, max: Any = None) -> Tensor:
-        """`clamp` in place."""
-        return F.clamp_(self, min, max)
-
-    def masked_fill_(self, mask: Tensor, value: Any) -> Tensor:
-        """Set the elements where the mask, broadcast, holds to one value."""
-        return F.assign("masked_fill_", self, self.masked_fill(mask, value))
-
-    def index_put_(self, indices: Sequence[Any], values: Tensor, accumulate: builtins.bool = False) -> Tensor:
-        """Write ``values`` to the elements that ``indices``, a tuple of index tensors or masks, name; or add them there."""
-        return indexing.index_put_(self, indices, values, accumulate)
-
-    def uniform_(self, a: float = 0.0, b: float = 1.0) -> Tensor:
-        """Fill with numbers drawn evenly from [a, b)."""
-        from numgrad.tensor import random
-
-        return random.uniform_(self, a, b)
-
-    def normal_(self, mean: float = 0.0, std: float = 1.0) -> Tensor:
-        """Fill with numbers drawn from a normal distribution."""
-        from numgrad.tensor import random
-
-        return random.normal_(self, mean, std)
-
-    # ---- elementwise -------------------------------------------------------------------------------------------
-
-    def add(self, other: Any, *further: Any, alpha: Number = 1) -> Tensor:
-        return F.add(self, other, *further, alpha=alpha)
-
-    def sub(self, other: Any, *further: Any, alpha: Number = 1) -> Tensor:
-        return F.sub(self, other, *further, alpha=alpha)
-
-    def mul(self, other: Any) -> Tensor:
-        return F.mul(self, other)
-
-    def div(self, other: Any) -> Tensor:
-        return F.div(self, other)
-
-    def pow(self, exponent: Any) -> Tensor:
-        return F.pow(self, exponent)
-
-    def neg(self) -> Tensor:
-        return F.neg(self)
-
-    def abs(self) -> Tensor:
-        return F.abs(self)
-
-    def sign(self) -> Tensor:
-        return F.sign(self)
-
-    def reciprocal(self) -> Tensor:
-        return F.reciprocal(self)
-
-    def square(self) -> Tensor:
-        return F.square(self)
-
-    def sqrt(self) -> Tensor:
-        return F.sqrt(self)
-
-    def rsqrt(self) -> Tensor:
-        return F.rsqrt(self)
-
-    def exp(self) -> Tensor:
-        return F.exp(self)
-
-    def expm1(self) -> Tensor:
-        return F.expm1(self)
-
-    def log(self) -> Tensor:
-        return F.log(self)
-
-    def log1p(self) -> Tensor:
-        return F.log1p(self)
-
-    def sin(self) -> Tensor:
-        return F.sin(self)
-
-    def cos(self) -> Tensor:
-        return F.cos(self)
-
-    def erf(self) -> Tensor:
-        return F.erf(self)
-
-    def tanh(self) -> Tensor:
-        return F.tanh(self)
-
-    def sigmoid(self) -> Tensor:
-        return F.sigmoid(self)
-
-    def relu(self) -> Tensor:
-        return F.relu(self)
-
-    def floor(self) -> Tensor:
-        return F.floor(self)
-
-    def ceil(self) -> Tensor:
-        return F.ceil(self)
-
-    def trunc(self) -> Tensor:
-        return F.trunc(self)
-
-    def round(self, *, decimals: builtins.int = 0) -> Tensor:
-        return F.round(self, decimals=decimals)
-
-    def maximum(self, other: Any) -> Tensor:
-        return F.maximum(self, other)
-
-    def minimum(self, other: Any) -> Tensor:
-        return F.minimum(self, other)
-
-    def clamp(self, min: Any = None, max: Any = None) -> Tensor:
-        return F.clamp(self, min, max)
-
     def where(self, condition: Tensor, other: Any) -> Tensor:
-        return F.where(condition, self, other)
+        """This tensor's elements where the condition holds, else those of ``other``.
 
-    def masked_fill(self, mask: Tensor, value: Any) -> Tensor:
-        """``value``, a number or a tensor without dimensions, where the mask, broadcast, holds; else this tensor."""
-        return F.masked_fill(self, mask, value)
+        >>> import numgrad as ng
+        >>> x = ng.tensor([-1.0, 2.0])
+        >>> x.where(x > 0, 0)
+        tensor([0., 2.])
+        """
+        return pointwise.where(condition, self, other)
 
-    def eq(self, other: Any) -> Tensor:
-        return F.eq(self, other)
+    def squeeze(self, dim: Dims = None, *more: builtins.int) -> Tensor:
+        """A view without dimensions of extent 1: all of them, or those that are named.
 
-    def ne(self, other: Any) -> Tensor:
-        return F.ne(self, other)
-
-    def lt(self, other: Any) -> Tensor:
-        return F.lt(self, other)
-
-    def le(self, other: Any) -> Tensor:
-        return F.le(self, other)
-
-    def gt(self, other: Any) -> Tensor:
-        return F.gt(self, other)
-
-    def ge(self, other: Any) -> Tensor:
-        return F.ge(self, other)
-
-    def isnan(self) -> Tensor:
-        return F.isnan(self)
-
-    def isfinite(self) -> Tensor:
-        return F.isfinite(self)
-
-    # ---- reductions --------------------------------------------------------------------------------------------
-
-    def sum(self, dim: Dims = None, keepdim: bool = False, dtype: Dtype | None = None) -> Tensor:
-        return F.sum(self, dim, keepdim, dtype=dtype)
-
-    def mean(self, dim: Dims = None, keepdim: bool = False, dtype: Dtype | None = None) -> Tensor:
-        return F.mean(self, dim, keepdim, dtype=dtype)
-
-    def prod(self, dim: int | None = None, keepdim: bool = False, dtype: Dtype | None = None) -> Tensor:
-        return F.prod(self, dim, keepdim, dtype=dtype)
-
-    def var(
-        self, dim: Any = None, unbiased: Any = None, keepdim: bool = False, *, correction: Number | None = None
-    ) -> Tensor:
-        return F.var(self, dim, unbiased, keepdim, correction=correction)
-
-    def std(
-        self, dim: Any = None, unbiased: Any = None, keepdim: bool = False, *, correction: Number | None = None
-    ) -> Tensor:
-        return F.std(self, dim, unbiased, keepdim, correction=correction)
-
-    def norm(self, p: Any = "fro", dim: Dims = None, keepdim: bool = False, dtype: Dtype | None = None) -> Tensor:
-        return F.norm(self, p, dim, keepdim, dtype=dtype)
-
-    def max(self, dim: int | None = None, keepdim: bool = False) -> Any:
-        return F.max(self, dim, keepdim)
-
-    def min(self, dim: int | None = None, keepdim: bool = False) -> Any:
-        return F.min(self, dim, keepdim)
-
-    def amax(self, dim: Dims = None, keepdim: bool = False) -> Tensor:
-        return F.amax(self, dim, keepdim)
-
-    def amin(self, dim: Dims = None, keepdim: bool = False) -> Tensor:
-        return F.amin(self, dim, keepdim)
-
-    def argmax(self, dim: int | None = None, keepdim: bool = False) -> Tensor:
-        return F.argmax(self, dim, keepdim)
-
-    def argmin(self, dim: int | None = None, keepdim: bool = False) -> Tensor:
-        return F.argmin(self, dim, keepdim)
-
-    def all(self, dim: Dims = None, keepdim: bool = False) -> Tensor:
-        return F.all(self, dim, keepdim)
-
-    def any(self, dim: Dims = None, keepdim: bool = False) -> Tensor:
-        return F.any(self, dim, keepdim)
-
-    def softmax(self, dim: int, dtype: Dtype | None = None) -> Tensor:
-        return L.softmax(self, dim, dtype)
-
-    def log_softmax(self, dim: int, dtype: Dtype | None = None) -> Tensor:
-        return L.log_softmax(self, dim, dtype)
-
-    # ---- linear algebra ----------------------------------------------------------------------------------------
-
-    def matmul(self, other: Tensor) -> Tensor:
-        return L.matmul(self, other)
-
-    def mm(self, mat2: Tensor) -> Tensor:
-        return L.mm(self, mat2)
-
-    def bmm(self, mat2: Tensor) -> Tensor:
-        return L.bmm(self, mat2)
-
-    def dot(self, other: Tensor) -> Tensor:
-        return L.dot(self, other)
-
-    # ---- shape -------------------------------------------------------------------------------------------------
-
-    def view(self, *shape: Any) -> Tensor:
-        return F.view(self, *shape)
-
-    def view_as(self, other: Tensor) -> Tensor:
-        return F.view(self, F.shape_of("view_as", other))
-
-    def reshape(self, *shape: Any) -> Tensor:
-        return F.reshape(self, *shape)
-
-    def flatten(self, start_dim: int = 0, end_dim: int = -1) -> Tensor:
-        return F.flatten(self, start_dim, end_dim)
-
-    def permute(self, *dims: Any) -> Tensor:
-        return F.permute(self, *dims)
-
-    def transpose(self, dim0: int, dim1: int) -> Tensor:
-        return F.transpose(self, dim0, dim1)
-
-    def t(self) -> Tensor:
-        return F.t(self)
+        >>> import numgrad as ng
+        >>> ng.zeros(1, 2, 1).squeeze(0).shape
+        numgrad.Size([2, 1])
+        """
+        return shaping.squeeze(self, (dim, *more) if more else dim)  # type: ignore[arg-type]
 
     @property
     def T(self) -> Tensor:  # noqa: N802
-        return F.permute(self, *reversed(range(self.ndim)))
+        """A view with the dimensions in reverse order.
+
+        >>> import numgrad as ng
+        >>> ng.zeros(2, 3).T.shape
+        numgrad.Size([3, 2])
+        """
+        return shaping.permute(self, *reversed(range(self.ndim)))
 
     @property
     def mT(self) -> Tensor:  # noqa: N802
+        """A view with the last two dimensions exchanged.
+
+        >>> import numgrad as ng
+        >>> ng.zeros(4, 2, 3).mT.shape
+        numgrad.Size([4, 3, 2])
+        """
         if self.ndim == 1:
             raise RuntimeError("tensor.mT is only supported on matrices or batches of matrices. Got 1-D tensor.")
-        return self if self.ndim == 0 else F.transpose(self, -2, -1)
-
-    def expand(self, *size: Any) -> Tensor:
-        return F.expand(self, *size)
-
-    def expand_as(self, other: Tensor) -> Tensor:
-        return F.expand(self, F.shape_of("expand_as", other))
-
-    def squeeze(self, dim: Dims = None, *more: builtins.int) -> Tensor:
-        return F.squeeze(self, (dim, *more) if more else dim)  # type: ignore[arg-type]
-
-    def unsqueeze(self, dim: int) -> Tensor:
-        return F.unsqueeze(self, dim)
-
-    def narrow(self, dim: int, start: int, length: int) -> Tensor:
-        return F.narrow(self, dim, start, length)
-
-    def select(self, dim: int, index: int) -> Tensor:
-        return F.select(self, dim, index)
-
-    def unbind(self, dim: int = 0) -> tuple[Tensor, ...]:
-        return F.unbind(self, dim)
-
-    def index_put(self, indices: Sequence[Any], values: Tensor, accumulate: builtins.bool = False) -> Tensor:
-        return F.clone(self).index_put_(indices, values, accumulate)
-
-    def index_select(self, dim: int, index: Tensor) -> Tensor:
-        return indexing.index_select(self, dim, index)
-
-    def gather(self, dim: int, index: Tensor) -> Tensor:
-        return indexing.gather(self, dim, index)
-
-    def scatter_add(self, dim: int, index: Tensor, src: Tensor) -> Tensor:
-        return indexing.scatter_add(self, dim, index, src)
-
-    def split(self, split_size: int | Sequence[int], dim: int = 0) -> tuple[Tensor, ...]:
-        return F.split(self, split_size, dim)
-
-    def chunk(self, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
-        return F.chunk(self, chunks, dim)
+        return self if self.ndim == 0 else shaping.transpose(self, -2, -1)
 
     # ---- copies and conversions --------------------------------------------------------------------------------
-
-    def clone(self, *, memory_format: Any = preserve_format) -> Tensor:
-        return F.clone(self, memory_format=memory_format)
-
-    def contiguous(self, memory_format: Any = contiguous_format) -> Tensor:
-        return F.contiguous(self, memory_format)
 
     def to(
         self,
@@ -803,59 +492,32 @@ class Tensor(Operators):
 
         Positional arguments may be a dtype, a tensor whose dtype is taken, and the device 'cpu', which is the only one.
         """
-        chosen, copy = F.conversion("to", args, dtype, device, copy)
-        converted = self if chosen is None else F.cast(self, chosen)
+        chosen, copy = arguments.conversion("to", args, dtype, device, copy)
+        converted = self if chosen is None else arguments.cast(self, chosen)
         if memory_format is not None:
-            converted = F.to_format(converted, memory_format)
-        return F.clone(self) if copy and converted is self else converted
+            converted = shaping.to_format(converted, memory_format)
+        return shaping.clone(self) if copy and converted is self else converted
 
     def cpu(self) -> Tensor:
         return self
 
     def type_as(self, other: Tensor) -> Tensor:
-        return F.cast(self, F.check_tensor("type_as", "other", other).dtype)
+        return arguments.cast(self, arguments.check_tensor("type_as", "other", other).dtype)
 
     def float(self) -> Tensor:
-        return F.cast(self, dtypes.float32)
+        return arguments.cast(self, dtypes.float32)
 
     def double(self) -> Tensor:
-        return F.cast(self, dtypes.float64)
+        return arguments.cast(self, dtypes.float64)
 
     def long(self) -> Tensor:
-        return F.cast(self, dtypes.int64)
+        return arguments.cast(self, dtypes.int64)
 
     def int(self) -> Tensor:
-        return F.cast(self, dtypes.int32)
+        return arguments.cast(self, dtypes.int32)
 
     def bool(self) -> Tensor:
-        return F.cast(self, dtypes.bool_)
-
-    def new_tensor(self, data: Any, *, dtype: Dtype | None = None, requires_grad: builtins.bool = False) -> Tensor:
-        from numgrad.tensor import creation
-
-        return creation.tensor(data, dtype=dtype or self.dtype, requires_grad=requires_grad)
-
-    def new_empty(self, *size: Any, dtype: Dtype | None = None, requires_grad: builtins.bool = False) -> Tensor:
-        from numgrad.tensor import creation
-
-        return creation.empty(*size, dtype=dtype or self.dtype, requires_grad=requires_grad)
-
-    def new_zeros(self, *size: Any, dtype: Dtype | None = None, requires_grad: builtins.bool = False) -> Tensor:
-        from numgrad.tensor import creation
-
-        return creation.zeros(*size, dtype=dtype or self.dtype, requires_grad=requires_grad)
-
-    def new_ones(self, *size: Any, dtype: Dtype | None = None, requires_grad: builtins.bool = False) -> Tensor:
-        from numgrad.tensor import creation
-
-        return creation.ones(*size, dtype=dtype or self.dtype, requires_grad=requires_grad)
-
-    def new_full(
-        self, size: Any, fill_value: Any, *, dtype: Dtype | None = None, requires_grad: builtins.bool = False
-    ) -> Tensor:
-        from numgrad.tensor import creation
-
-        return creation.full(size, fill_value, dtype=dtype or self.dtype, requires_grad=requires_grad)
+        return arguments.cast(self, dtypes.bool_)
 
 
 def _unpickled(cls: type[Tensor], in_memory: np.ndarray, order: tuple[int, ...], requires_grad: bool) -> Tensor:

@@ -8,7 +8,18 @@ from numgrad.kernels import scalar
 from numgrad.ops.elementwise.exponential import erf_oracle
 from numgrad.ops.family import elementwise
 
-relu = elementwise("relu", accepts="if", oracle=lambda x: np.where(x <= 0, 0, x), doc="max(0, input); NaN passes.")
+relu = elementwise(
+    "relu",
+    homes=("function", "method", "in_place"),
+    accepts="if",
+    oracle=lambda x: np.where(x <= 0, 0, x),
+    doc="""max(0, input), elementwise; NaN passes.
+
+    >>> import numgrad as ng
+    >>> ng.relu(ng.tensor([-1.0, 2.0]))
+    tensor([0., 2.])
+    """,
+)
 
 
 @relu.forward
@@ -72,7 +83,19 @@ def _(g, x, alpha):
     )
 
 
-tanh = elementwise("tanh", cost=20, oracle=np.tanh, doc="Hyperbolic tangent.")
+tanh = elementwise(
+    "tanh",
+    homes=("function", "method", "in_place", "functional"),
+    promotes=True,
+    cost=20,
+    oracle=np.tanh,
+    doc="""Hyperbolic tangent, elementwise; integers are converted to floating point.
+
+    >>> import numgrad as ng
+    >>> ng.tanh(ng.tensor([0.0, 1.0]))
+    tensor([0.0000, 0.7616])
+    """,
+)
 
 
 @tanh.forward
@@ -85,7 +108,19 @@ def _(g, out):
     return g * (1 - out * out)
 
 
-sigmoid = elementwise("sigmoid", cost=20, oracle=lambda x: 1 / (1 + np.exp(-x)), doc="1 / (1 + exp(-input)).")
+sigmoid = elementwise(
+    "sigmoid",
+    homes=("function", "method", "in_place", "functional"),
+    promotes=True,
+    cost=20,
+    oracle=lambda x: 1 / (1 + np.exp(-x)),
+    doc="""1 / (1 + exp(-input)), elementwise; integers are converted to floating point.
+
+    >>> import numgrad as ng
+    >>> ng.sigmoid(ng.tensor([0.0, 1.0]))
+    tensor([0.5000, 0.7311])
+    """,
+)
 
 
 @sigmoid.forward
@@ -98,7 +133,18 @@ def _(g, out):
     return g * ((1 - out) * out)
 
 
-silu = elementwise("silu", cost=20, oracle=lambda x: x / (1 + np.exp(-x)), doc="input * sigmoid(input).")
+silu = elementwise(
+    "silu",
+    homes=("function",),
+    cost=20,
+    oracle=lambda x: x / (1 + np.exp(-x)),
+    doc="""input * sigmoid(input), elementwise.
+
+    >>> import numgrad as ng
+    >>> ng.silu(ng.tensor([0.0, 1.0]))
+    tensor([0.0000, 0.7311])
+    """,
+)
 
 
 @silu.forward
@@ -114,9 +160,15 @@ def _(g, x):
 
 softplus = elementwise(
     "softplus",
+    homes=("function",),
     cost=30,
     oracle=lambda x: np.where(x > 20, x, np.log1p(np.exp(np.minimum(x, 20)))),
-    doc="log(1 + exp(input)); input itself above 20, as in torch.",
+    doc="""log(1 + exp(input)), elementwise; input itself above 20, as in torch.
+
+    >>> import numgrad as ng
+    >>> ng.softplus(ng.tensor([0.0, 1.0]))
+    tensor([0.6931, 1.3133])
+    """,
 )
 
 

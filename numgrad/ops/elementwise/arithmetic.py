@@ -72,7 +72,18 @@ def _(g, x, y):
     return g / y, -g * (x / y) / y
 
 
-neg = elementwise("neg", accepts="if", oracle=np.negative, doc="-input.")
+neg = elementwise(
+    "neg",
+    homes=("function", "method", "in_place"),
+    accepts="if",
+    oracle=np.negative,
+    doc="""-input, elementwise.
+
+    >>> import numgrad as ng
+    >>> ng.neg(ng.tensor([1.0, -2.0]))
+    tensor([-1.,  2.])
+    """,
+)
 
 
 @neg.forward
@@ -86,7 +97,16 @@ def _(g):
 
 
 absolute = elementwise(
-    "abs", accepts="if", oracle=np.abs, doc="Absolute value; its gradient at 0 and at NaN is 0, as in torch."
+    "abs",
+    homes=("function", "method", "in_place"),
+    accepts="if",
+    oracle=np.abs,
+    doc="""Absolute value, elementwise; its gradient at 0 and at NaN is 0, as in torch.
+
+    >>> import numgrad as ng
+    >>> ng.abs(ng.tensor([1.0, -2.0]))
+    tensor([1., 2.])
+    """,
 )
 
 
@@ -123,7 +143,18 @@ def _(g):
     return 0
 
 
-reciprocal = elementwise("reciprocal", oracle=np.reciprocal, doc="1 / input.")
+reciprocal = elementwise(
+    "reciprocal",
+    homes=("function", "method", "in_place"),
+    promotes=True,
+    oracle=np.reciprocal,
+    doc="""1 / input, elementwise; integers are converted to floating point.
+
+    >>> import numgrad as ng
+    >>> ng.reciprocal(ng.tensor([2.0, -4.0]))
+    tensor([ 0.5000, -0.2500])
+    """,
+)
 
 
 @reciprocal.forward
@@ -259,7 +290,19 @@ def _(g, x):
     return g * (3 * (x * x))
 
 
-sqrt = elementwise("sqrt", oracle=np.sqrt, cost=4, doc="Square root; NaN below 0.")
+sqrt = elementwise(
+    "sqrt",
+    homes=("function", "method", "in_place"),
+    promotes=True,
+    oracle=np.sqrt,
+    cost=4,
+    doc="""Square root, elementwise; NaN below 0. Integers are converted to floating point.
+
+    >>> import numgrad as ng
+    >>> ng.sqrt(ng.tensor([4.0, 9.0]))
+    tensor([2., 3.])
+    """,
+)
 
 
 @sqrt.forward
@@ -272,7 +315,19 @@ def _(g, out):
     return g / (2 * out)
 
 
-rsqrt = elementwise("rsqrt", oracle=lambda x: 1 / np.sqrt(x), cost=4, doc="1 / sqrt(input).")
+rsqrt = elementwise(
+    "rsqrt",
+    homes=("function", "method", "in_place"),
+    promotes=True,
+    oracle=lambda x: 1 / np.sqrt(x),
+    cost=4,
+    doc="""1 / sqrt(input), elementwise; integers are converted to floating point.
+
+    >>> import numgrad as ng
+    >>> ng.rsqrt(ng.tensor([4.0, 16.0]))
+    tensor([0.5000, 0.2500])
+    """,
+)
 
 
 @rsqrt.forward

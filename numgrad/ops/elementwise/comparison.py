@@ -61,7 +61,18 @@ def _(x, y):
 
 
 isnan = elementwise(
-    "isnan", accepts="bif", result="bool", differentiable=False, oracle=np.isnan, doc="True where input is NaN."
+    "isnan",
+    homes=("function", "method"),
+    accepts="bif",
+    result="bool",
+    differentiable=False,
+    oracle=np.isnan,
+    doc="""True where input is NaN.
+
+    >>> import numgrad as ng
+    >>> ng.isnan(ng.tensor([1.0, float("nan")]))
+    tensor([False,  True])
+    """,
 )
 
 
@@ -72,10 +83,17 @@ def _(x):
 
 isfinite = elementwise(
     "isfinite",
+    homes=("function", "method"),
+    promotes=True,
     result="bool",
     differentiable=False,
     oracle=np.isfinite,
-    doc="True where input is not NaN and not infinite.",
+    doc="""True where input is neither NaN nor infinite.
+
+    >>> import numgrad as ng
+    >>> ng.isfinite(ng.tensor([1.0, float("inf")]))
+    tensor([ True, False])
+    """,
 )
 
 
@@ -98,11 +116,17 @@ bitwise_or = _logical("bitwise_or", np.bitwise_or, "input | other, of bools or i
 bitwise_xor = _logical("bitwise_xor", np.bitwise_xor, "input ^ other, of bools or integers.")
 logical_not = elementwise(
     "logical_not",
+    homes=("function", "method", "in_place"),
     accepts="bif",
     result="bool",
     differentiable=False,
     oracle=np.logical_not,
-    doc="True where input is 0.",
+    doc="""True where input is 0.
+
+    >>> import numgrad as ng
+    >>> ng.logical_not(ng.tensor([0, 2]))
+    tensor([ True, False])
+    """,
 )
 
 

@@ -9,7 +9,19 @@ import numpy as np
 from numgrad.kernels import scalar
 from numgrad.ops.family import elementwise
 
-exp = elementwise("exp", cost=16, oracle=np.exp, doc="e to the power input.")
+exp = elementwise(
+    "exp",
+    homes=("function", "method", "in_place"),
+    promotes=True,
+    cost=16,
+    oracle=np.exp,
+    doc="""e to the power input, elementwise; integers are converted to floating point.
+
+    >>> import numgrad as ng
+    >>> ng.exp(ng.tensor([0.0, 1.0]))
+    tensor([1.0000, 2.7183])
+    """,
+)
 
 
 @exp.forward
@@ -22,7 +34,19 @@ def _(g, out):
     return g * out
 
 
-expm1 = elementwise("expm1", cost=16, oracle=np.expm1, doc="exp(input) - 1, exact near 0.")
+expm1 = elementwise(
+    "expm1",
+    homes=("function", "method", "in_place"),
+    promotes=True,
+    cost=16,
+    oracle=np.expm1,
+    doc="""exp(input) - 1, exact near 0, elementwise; integers are converted to floating point.
+
+    >>> import numgrad as ng
+    >>> ng.expm1(ng.tensor([0.0, 1.0]))
+    tensor([0.0000, 1.7183])
+    """,
+)
 
 
 @expm1.forward
@@ -35,7 +59,19 @@ def _(g, out):
     return g * (out + 1)
 
 
-log = elementwise("log", cost=16, oracle=np.log, doc="Natural logarithm; -inf at 0, NaN below.")
+log = elementwise(
+    "log",
+    homes=("function", "method", "in_place"),
+    promotes=True,
+    cost=16,
+    oracle=np.log,
+    doc="""Natural logarithm, elementwise; -inf at 0, NaN below. Integers are converted to floating point.
+
+    >>> import numgrad as ng
+    >>> ng.log(ng.tensor([1.0, 10.0]))
+    tensor([0.0000, 2.3026])
+    """,
+)
 
 
 @log.forward
@@ -48,7 +84,19 @@ def _(g, x):
     return g / x
 
 
-log1p = elementwise("log1p", cost=16, oracle=np.log1p, doc="log(1 + input), exact near 0.")
+log1p = elementwise(
+    "log1p",
+    homes=("function", "method", "in_place"),
+    promotes=True,
+    cost=16,
+    oracle=np.log1p,
+    doc="""log(1 + input), exact near 0, elementwise; integers are converted to floating point.
+
+    >>> import numgrad as ng
+    >>> ng.log1p(ng.tensor([0.0, 9.0]))
+    tensor([0.0000, 2.3026])
+    """,
+)
 
 
 @log1p.forward
@@ -61,7 +109,19 @@ def _(g, x):
     return g / (1 + x)
 
 
-sin = elementwise("sin", cost=16, oracle=np.sin, doc="Sine of an angle in radians.")
+sin = elementwise(
+    "sin",
+    homes=("function", "method", "in_place"),
+    promotes=True,
+    cost=16,
+    oracle=np.sin,
+    doc="""Sine of angles in radians, elementwise; integers are converted to floating point.
+
+    >>> import numgrad as ng
+    >>> ng.sin(ng.tensor([0.0, 1.0]))
+    tensor([0.0000, 0.8415])
+    """,
+)
 
 
 @sin.forward
@@ -74,7 +134,19 @@ def _(g, x):
     return g * scalar.cos(x)
 
 
-cos = elementwise("cos", cost=16, oracle=np.cos, doc="Cosine of an angle in radians.")
+cos = elementwise(
+    "cos",
+    homes=("function", "method", "in_place"),
+    promotes=True,
+    cost=16,
+    oracle=np.cos,
+    doc="""Cosine of angles in radians, elementwise; integers are converted to floating point.
+
+    >>> import numgrad as ng
+    >>> ng.cos(ng.tensor([0.0, 1.0]))
+    tensor([1.0000, 0.5403])
+    """,
+)
 
 
 @cos.forward
@@ -92,7 +164,19 @@ def erf_oracle(x):
     return np.vectorize(math.erf, otypes=[x.dtype])(x)
 
 
-erf = elementwise("erf", cost=20, oracle=erf_oracle, doc="Error function.")
+erf = elementwise(
+    "erf",
+    homes=("function", "method", "in_place"),
+    promotes=True,
+    cost=20,
+    oracle=erf_oracle,
+    doc="""Error function, elementwise; integers are converted to floating point.
+
+    >>> import numgrad as ng
+    >>> ng.erf(ng.tensor([0.0, 1.0]))
+    tensor([0.0000, 0.8427])
+    """,
+)
 
 
 @erf.forward

@@ -1,0 +1,37 @@
+# Written by: python -m tests.contracts.stubs
+from numgrad.tensor.tensor import Tensor
+from numgrad.tensor.activations import elu as elu
+from numgrad.tensor.activations import elu_ as elu_
+from numgrad.tensor.activations import leaky_relu as leaky_relu
+from numgrad.tensor.activations import leaky_relu_ as leaky_relu_
+from numgrad.tensor.activations import log_softmax as log_softmax
+from numgrad.tensor.activations import logsigmoid as logsigmoid
+from numgrad.tensor.activations import relu as relu
+from numgrad.tensor.activations import relu_ as relu_
+from numgrad.tensor.activations import silu as silu
+from numgrad.tensor.activations import softmax as softmax
+from numgrad.tensor.activations import softplus as softplus
+from numgrad.tensor.attention import scaled_dot_product_attention as scaled_dot_product_attention
+from numgrad.tensor.layers import adaptive_avg_pool2d as adaptive_avg_pool2d
+from numgrad.tensor.layers import avg_pool2d as avg_pool2d
+from numgrad.tensor.layers import conv2d as conv2d
+from numgrad.tensor.layers import layer_norm as layer_norm
+from numgrad.tensor.layers import linear as linear
+from numgrad.tensor.layers import max_pool2d as max_pool2d
+from numgrad.tensor.layers import pad as pad
+from numgrad.tensor.losses import binary_cross_entropy_with_logits as binary_cross_entropy_with_logits
+from numgrad.tensor.losses import cross_entropy as cross_entropy
+from numgrad.tensor.losses import huber_loss as huber_loss
+from numgrad.tensor.losses import l1_loss as l1_loss
+from numgrad.tensor.losses import mse_loss as mse_loss
+from numgrad.tensor.losses import nll_loss as nll_loss
+from numgrad.tensor.losses import smooth_l1_loss as smooth_l1_loss
+from numgrad.tensor.network import batch_norm as batch_norm
+from numgrad.tensor.network import dropout as dropout
+from numgrad.tensor.network import embedding as embedding
+from numgrad.tensor.network import group_norm as group_norm
+from numgrad.tensor.network import normalize as normalize
+from numgrad.tensor.pointwise import gelu as gelu
+
+def sigmoid(input: Tensor) -> Tensor: ...
+def tanh(input: Tensor) -> Tensor: ...

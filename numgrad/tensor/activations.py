@@ -1,0 +1,176 @@
+"""Activations as `nn.functional` has them: with numbers for their shapes, and in place if asked."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from numgrad import ops
+from numgrad.dtypes import dtype as Dtype
+from numgrad.engine.constants import constant
+from numgrad.engine.views import change_in_place
+from numgrad.errors import DtypeError, warn
+from numgrad.tensor import arguments, comparison, layers, pointwise
+from numgrad.tensor.in_place import overwrite
+from numgrad.tensor.surface import public
+from numgrad.tensor.tensor import Tensor
+
+_e = ops.elementwise
+
+
+def _activation(op: Any, input: Tensor, number: Any) -> Tensor:
+    dtype = arguments.check_tensor(op.name, "input", input)._spec.dtype
+    if not dtype.is_floating_point:
+        raise DtypeError(f"\"{op.name}\" not implemented for '{dtype.torch_name}'; convert with .float() first")
+    return pointwise.binary(op, input, number)
+
+
+@public("functional", asks=True)
+def relu(input: Tensor, inplace: bool = False) -> Tensor:
+    """max(0, input); with ``inplace`` written over input.
+
+    >>> import numgrad as ng
+    >>> relu(ng.tensor([-1.0, 2.0]))
+    tensor([0., 2.])
+    """
+    return (
+        overwrite("relu", arguments.check_tensor("relu", "input", input))
+        if inplace
+        else pointwise.of_specs["relu"](input)
+    )
+
+
+@public("functional")
+def relu_(input: Tensor) -> Tensor:
+    """max(0, input), written over input.
+
+    >>> import numgrad as ng
+    >>> relu_(ng.tensor([-1.0, 2.0]))
+    tensor([0., 2.])
+    """
+    return input.relu_()
+
+
+@public("functional", asks=True)
+def silu(input: Tensor, inplace: bool = False) -> Tensor:
+    """input * sigmoid(input); with ``inplace`` written over input.
+
+    >>> import numgrad as ng
+    >>> silu(ng.tensor([-1.0, 2.0]))
+    tensor([-0.2689,  1.7616])
+    """
+    return (
+        overwrite("silu", arguments.check_tensor("silu", "input", input))
+        if inplace
+        else pointwise.of_specs["silu"](input)
+    )
+
+
+@public("functional")
+def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = False) -> Tensor:
+    """input where it is positive, else negative_slope * input; with ``inplace`` written over input.
+
+    >>> import numgrad as ng
+    >>> leaky_relu(ng.tensor([-1.0, 2.0]), 0.1)
+    tensor([-0.1000,  2.0000])
+    """
+    if not inplace:
+        return _activation(_e.leaky_relu, input, negative_slope)
+    dtype = arguments.check_tensor("leaky_relu_", "input", input)._spec.dtype
+    if not dtype.is_floating_point or negative_slope < 0:  # which takes a copy of the old values for the backward
+        return overwrite("leaky_relu", input, negative_slope)
+    return change_in_place(_e.leaky_relu_of_rising, input, constant(negative_slope, dtype))  # type: ignore[no-any-return]
+
+
+@public("functional")
+def leaky_relu_(input: Tensor, negative_slope: float = 0.01) -> Tensor:
+    """`leaky_relu`, written over input.
+
+    >>> import numgrad as ng
+    >>> leaky_relu_(ng.tensor([-1.0, 2.0]), 0.1)
+    tensor([-0.1000,  2.0000])
+    """
+    return leaky_relu(input, negative_slope, True)
+
+
+@public("functional")
+def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
+    """input where it is positive, else alpha * (exp(input) - 1); with ``inplace`` written over input.
+
+    >>> import numgrad as ng
+    >>> elu(ng.tensor([-1.0, 2.0]))
+    tensor([-0.6321,  2.0000])
+    """
+    return (
+        overwrite("elu", arguments.check_tensor("elu", "input", input), alpha)
+        if inplace
+        else _activation(_e.elu, input, alpha)
+    )
+
+
+@public("functional")
+def elu_(input: Tensor, alpha: float = 1.0) -> Tensor:
+    """`elu`, written over input.
+
+    >>> import numgrad as ng
+    >>> elu_(ng.tensor([-1.0, 2.0]))
+    tensor([-0.6321,  2.0000])
+    """
+    return elu(input, alpha, True)
+
+
+@public("functional")
+def logsigmoid(input: Tensor) -> Tensor:
+    """log(1 / (1 + exp(-input))), exact on both sides.
+
+    >>> import numgrad as ng
+    >>> logsigmoid(ng.tensor([0.0, 1.0]))
+    tensor([-0.6931, -0.3133])
+    """
+    return _e.log_sigmoid(input)
+
+
+@public("functional")
+def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tensor:
+    """log(1 + exp(beta * input)) / beta; the input itself where beta * input is above the threshold.
+
+    >>> import numgrad as ng
+    >>> softplus(ng.tensor([0.0, 1.0]))
+    tensor([0.6931, 1.3133])
+    """
+    if (beta, threshold) == (1, 20):
+        return pointwise.of_specs["softplus"](input)  # which is the input there, but for rounding
+    steep = pointwise.mul(input, beta)
+    # softplus(x) = -log(sigmoid(-x)), without a threshold of its own.
+    return pointwise.where(
+        comparison.gt(steep, threshold), input, pointwise.div(_e.neg(_e.log_sigmoid(_e.neg(steep))), beta)
+    )
+
+
+@public("functional")
+def softmax(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: Dtype | None = None) -> Tensor:
+    """exp(input), divided by its sum along ``dim``; with ``dtype`` the input is converted first.
+
+    >>> import numgrad as ng
+    >>> softmax(ng.zeros(1, 4), dim=1)
+    tensor([[0.2500, 0.2500, 0.2500, 0.2500]])
+    """
+    return layers.softmax(input, implicit_dim("softmax", dim, input.ndim), dtype)
+
+
+@public("functional")
+def log_softmax(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: Dtype | None = None) -> Tensor:
+    """The logarithm of `softmax`, exact where that underflows.
+
+    >>> import numgrad as ng
+    >>> log_softmax(ng.zeros(1, 2), dim=1)
+    tensor([[-0.6931, -0.6931]])
+    """
+    return layers.log_softmax(input, implicit_dim("log_softmax", dim, input.ndim), dtype)
+
+
+def implicit_dim(name: str, dim: int | None, ndim: int) -> int:
+    """The dimension of a softmax that was left out: 0 for up to one dimension and for three, else 1; with a warning."""
+    if dim is not None:
+        return dim
+    warn(f"Implicit dimension choice for {name} has been deprecated. Change the call to include dim=X as an argument.")
+    return 0 if ndim in (0, 1, 3) else 1

@@ -1,0 +1,154 @@
+"""Results that are written over a tensor: elementwise ops in place, and what any function gives."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from numgrad import dtypes, ops
+from numgrad.dtypes import dtype as Dtype
+from numgrad.engine.tape import TensorBase, modes
+from numgrad.engine.views import change_in_place, check_in_place
+from numgrad.errors import GradError, OperandError
+from numgrad.registry import OPS, find
+from numgrad.tensor.arguments import as_element, as_input, as_number, cast, check_tensor, result_type
+
+if TYPE_CHECKING:
+    from numgrad.tensor.tensor import Tensor
+
+
+def named_result_type(name: str, *values: Any) -> Dtype:
+    """As `result_type`; the error names the operation."""
+    try:
+        return result_type(*values)
+    except OperandError as error:
+        raise OperandError(f"{name}: {error}") from None
+
+
+def joint_dtype(name: str, tensor: Tensor, *others: Any) -> Dtype:
+    """The dtype of a tensor and what is combined with it: mostly its own, which is seen without asking for it."""
+    dtype = tensor._spec.dtype
+    for other in others:
+        kind = other.__class__
+        if (kind is int and dtype.category) or (kind is float and dtype.is_floating_point):
+            continue
+        if not isinstance(other, TensorBase) or other._spec.dtype is not dtype:
+            return named_result_type(name, tensor, *others)
+    return dtype
+
+
+def form_of(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+    """The in-place form of a public function, ``name_``: a method of its first argument.
+
+    An elementwise op of the function's name writes over its first input; any other result is copied there.
+    """
+    op: Any = OPS.get(name)
+    accepts = {*op.accepts, "f"} if getattr(op, "in_place", None) is not None else ()
+
+    def method(self: Tensor, *others: Any, **options: Any) -> Tensor:
+        if "bif"[self._spec.dtype.category] in accepts and not options:
+            return overwrite(name, self, *others)
+        return assign(f"{name}_", self, function(self, *others, **options))
+
+    first, *rest = inspect.signature(function).parameters.values()
+    own = [inspect.Parameter("self", first.kind, annotation="Tensor"), *rest]
+    method.__signature__ = inspect.Signature(own, return_annotation="Tensor")  # type: ignore[attr-defined]
+    method.__name__, method.__qualname__ = f"{name}_", f"Tensor.{name}_"
+    method.__doc__ = f"`{name}`, written over this tensor."
+    return method
+
+
+def overwrite(name: str, target: Tensor, *others: Any) -> Tensor:
+    """Apply an elementwise op and write its result over ``target``.
+
+    It is computed in the dtype to which all are promoted, which has to be of the target's category or a lower one.
+
+    Raises
+    ------
+    RuntimeError
+        The change would make a gradient wrong: the target is a leaf that requires one, or a view that is part of a
+        graph; or the result does not fit the target's dtype or shape. Nothing has been changed then.
+    """
+    op: Any = find(name)
+    dtype = target._spec.dtype
+    is_alike = len(others) == 1 and isinstance(others[0], TensorBase) and others[0]._spec.dtype is dtype
+    if is_alike and dtype.is_floating_point and op.differentiable and op.result == "same" and op.in_place is not None:
+        return change_in_place(op.in_place, target, apart(target, others[0]))  # type: ignore[no-any-return]
+    common = joint_dtype(f"{name}_", target, *others)
+    if op.accepts == "f" and not common.is_floating_point:
+        common = dtypes.get_default_dtype()
+    if op.result == "same":  # a comparison's is 1 or 0 in any dtype, and flat
+        check_result(f"{name}_", target, common)
+        if not op.differentiable and modes.grad_enabled and target.requires_grad:
+            raise GradError(
+                f"derivative for {name}_ is not implemented; do it in no_grad(), or on a detach() of the tensor"
+            )
+    if common is not dtype or op.in_place is None:
+        operands = [as_input(op, place, other, common) for place, other in enumerate(others, 1)]
+        return assign(f"{name}_", target, op(cast(target, common), *operands))
+    operands = [apart(target, as_input(op, place, other, dtype)) for place, other in enumerate(others, 1)]
+    return change_in_place(op.in_place, target, *operands)  # type: ignore[no-any-return]
+
+
+def assign(name: str, target: Tensor, result: Tensor) -> Tensor:
+    """Write ``result``, the outcome of ``name`` on ``target``, over it; it has to fit shape and dtype."""
+    if result._spec.shape != target._spec.shape:
+        raise RuntimeError(
+            f"{name}: output with shape {list(target.shape)} doesn't match the broadcast shape {list(result.shape)}"
+        )
+    check_result(name, target, result._spec.dtype)
+    return copy_(target, result)
+
+
+def check_result(name: str, target: Tensor, result: Dtype) -> None:
+    """Refuse to write a result into a tensor whose dtype is of a lower category."""
+    dtype = target._spec.dtype
+    if result.category > dtype.category:
+        raise RuntimeError(
+            f"{name}: result type {result.torch_name} can't be cast to the desired output type {dtype.torch_name}"
+        )
+
+
+def copy_(target: Tensor, src: Any) -> Tensor:
+    """Copy ``src``, broadcast and converted, into ``target``'s memory."""
+    if not isinstance(src, TensorBase):
+        if as_number(src) is not None:
+            return fill_(target, src)
+        check_tensor("copy_", "src", src)
+    return change_in_place(ops.creation.copy_, target, apart(target, src))  # type: ignore[no-any-return]
+
+
+def fill_(target: Tensor, value: Any) -> Tensor:
+    """Set all elements to one value, a number or a tensor without dimensions."""
+    if isinstance(value, TensorBase) and value._spec.ndim:
+        raise RuntimeError(
+            f"fill_ only supports 0-dimension value tensor but got tensor with {value._spec.ndim} dimensions."
+        )
+    spec = target._spec
+    is_number = not isinstance(value, TensorBase)
+    repeated = [n > 1 and s == 0 for n, s in zip(spec.shape, spec.strides, strict=True)]
+    if is_number and True in repeated:  # one value may be written once to what an expanded view shows many times
+        sizes = tuple(1 if twice else n for twice, n in zip(repeated, spec.shape, strict=True))
+        fill_(ops.view.slice_(target, starts=(0,) * spec.ndim, steps=(1,) * spec.ndim, sizes=sizes), value)
+        return target
+    return copy_(target, as_element("fill_", value, spec.dtype))
+
+
+def apart(target: Tensor, other: Tensor) -> Tensor:
+    """``other``, or a copy if it is another view of the target's memory, which would be read while it is written."""
+    one, two = target._storage, other._storage
+    if one is not two and (one._owner is two._owner is None or one.root is not two.root):
+        return other
+    same = other._address == target._address and other._spec is target._spec
+    return other if same else ops.elementwise.clone(other)
+
+
+def check_writable(name: str, target: Tensor) -> None:
+    """Refuse what `copy_` would refuse, where something else is changed before it: the state of a generator."""
+    check_in_place(name, target, ())
+    if any(n > 1 and s == 0 for n, s in zip(target._spec.shape, target._spec.strides, strict=True)):
+        raise RuntimeError(
+            f"{name}: unsupported operation: more than one element of the written-to tensor refers to a single memory location. "
+            "Please clone() the tensor before performing the operation."
+        )

@@ -1,0 +1,124 @@
+"""Where the functions over tensors are public: said once, with the function itself.
+
+    @public("function", "method", "in_place")
+    def sign(input: Tensor) -> Tensor:
+        ...
+
+makes ``numgrad.sign``, ``Tensor.sign`` and ``Tensor.sign_``. An elementwise op says it in its spec (``homes=``). What
+editors and type checkers see of it is in ``numgrad/__init__.pyi``, ``tensor/methods.pyi`` and ``nn/functional.pyi``, which
+``python -m tests.contracts.stubs`` writes.
+
+The functions take for granted that a tensor is a tensor; to ask each time would cost as much as a small op. What is public
+asks only once something has gone wrong.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from numgrad.engine.tape import TensorBase
+from numgrad.tensor import in_place
+from numgrad.tensor.methods import Methods
+
+# function: of ``numgrad``; method: of Tensor, with the function's first argument as self; in_place: the method with a
+# trailing underscore that writes over self; functional: of ``numgrad.nn.functional``.
+HOMES = ("function", "method", "in_place", "functional")
+_MODULES = {"function": "numgrad", "functional": "numgrad.nn.functional"}
+
+_public: dict[str, dict[str, Callable[..., Any]]] = {home: {} for home in ("function", "method", "functional")}
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def public(*homes: str, name: str = "", asks: bool = False) -> Callable[[F], F]:
+    """Declare a function public.
+
+    Parameters
+    ----------
+    homes
+        Where; see `HOMES`.
+    name
+        Under which name, if not its own.
+    asks
+        The function itself asks whether its arguments are tensors, and is called as it is.
+
+    Raises
+    ------
+    ValueError
+        There is no such home, or the name is taken there.
+    """
+    unknown = set(homes) - set(HOMES)
+    if unknown or not homes:
+        raise ValueError(f"public: got the homes {sorted(homes)}, expected some of {HOMES}")
+
+    def declare(function: F) -> F:
+        own = name or function.__name__
+        module = next((_MODULES[home] for home in homes if home in _MODULES), "numgrad.Tensor")
+        shown = function if asks else guarded(function, own, module)
+        for home in homes:
+            if home == "in_place":
+                _add("method", f"{own}_", in_place.form_of(own, function))
+            else:
+                _add(home, own, shown)
+        return function
+
+    return declare
+
+
+def _add(home: str, name: str, function: Callable[..., Any]) -> None:
+    if name in _public[home]:
+        raise ValueError(f"public: there is a {home} {name} already")
+    _public[home][name] = function
+    if home == "method":
+        setattr(Methods, name, function)
+
+
+def functions_of(home: str) -> dict[str, Callable[..., Any]]:
+    """The public functions at a home, by name."""
+    return dict(_public[home])
+
+
+# ---- what an error says of the arguments -------------------------------------------------------------------------
+
+
+def guarded(function: Any, name: str, module: str) -> Any:
+    """The function for users of ``module``, where pickles find it under its name."""
+
+    @functools.wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return function(*args, **kwargs)
+        except (AttributeError, OverflowError) as error:
+            explanation = explained(function, args, kwargs, error)
+            raise explanation from (None if explanation is error else error)
+
+    call.__module__, call.__name__ = module, name
+    return call
+
+
+def explained(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any], error: Exception) -> Exception:
+    """What an error within a function says of its arguments: one of a type that makes no sense is a TypeError that names it.
+
+    >>> import numgrad as ng
+    >>> ng.matmul(ng.ones(2, 2), 3)
+    Traceback (most recent call last):
+    TypeError: matmul(): argument 'other' must be Tensor, not int
+    """
+    name = function.__name__
+    if str(error).startswith("int too big to convert"):  # torch's class and words for numbers beside tensors
+        return error
+    if isinstance(error, OverflowError):
+        return RuntimeError(f"{name}(): a number is too large for the type that it is converted to ({error})")
+    signature = inspect.signature(function)
+    bound = signature.bind(*args, **kwargs).arguments
+    for parameter, value in bound.items():
+        annotation = str(signature.parameters[parameter].annotation)
+        if annotation == "Tensor" and not isinstance(value, TensorBase):
+            return TypeError(f"{name}(): argument '{parameter}' must be Tensor, not {type(value).__name__}")
+    given = [type(value).__name__ for value in args] + [
+        f"{key}={type(value).__name__}" for key, value in kwargs.items()
+    ]
+    return TypeError(f"{name}() received an invalid combination of arguments - got ({', '.join(given)}); {error}")
