@@ -39,7 +39,7 @@ def relu(input: Tensor, inplace: bool = False) -> Tensor:
     )
 
 
-@public("functional")
+@public("function", "functional")
 def relu_(input: Tensor) -> Tensor:
     """max(0, input), written over input.
 

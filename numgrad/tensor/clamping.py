@@ -76,7 +76,7 @@ def _bounded(name: str, input: Tensor, min: Any, max: Any) -> Dtype:
     return dtype
 
 
-@public("method")
+@public("function", "method")
 def clamp_(target: Tensor, min: Any = None, max: Any = None) -> Tensor:
     """`clamp` in place."""
     dtype = _bounded("clamp_", target, min, max)
@@ -91,13 +91,13 @@ def clamp_(target: Tensor, min: Any = None, max: Any = None) -> Tensor:
     return target if max is None else overwrite("minimum" if dtype.is_bool else "clamp_max", target, max)
 
 
-@public("method")
+@public("function", "method")
 def clamp_min_(target: Tensor, min: Any) -> Tensor:
     """`clamp_min` in place."""
     return clamp_(target, min=_given("clamp_min_", "min", min))
 
 
-@public("method")
+@public("function", "method")
 def clamp_max_(target: Tensor, max: Any) -> Tensor:
     """`clamp_max` in place."""
     return clamp_(target, max=_given("clamp_max_", "max", max))

@@ -219,7 +219,7 @@ def _put(name: str, tensor: Tensor, index: Any, value: Tensor, accumulate: bool 
     in_place.copy_(found.view, shaping.permute(shaping.reshape(changed, moved), *_inverse(found.order)))
 
 
-@public("method")
+@public("function", "method")
 def index_put_(tensor: Tensor, indices: Sequence[Any], values: Any, accumulate: bool = False) -> Tensor:
     """Write ``values`` to, or add them to, the elements that the index tensors or masks name, in place.
 

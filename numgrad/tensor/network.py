@@ -64,7 +64,7 @@ def _normed(input: Tensor, dims: tuple[int, ...], eps: float) -> Tensor:
     )
 
 
-@public("functional")
+@public("function", "functional")
 def group_norm(
     input: Tensor, num_groups: int, weight: Tensor | None = None, bias: Tensor | None = None, eps: float = 1e-5
 ) -> Tensor:

@@ -277,7 +277,7 @@ def _rounding(op: Any, doc: str) -> Callable[[Tensor], Tensor]:
 
     function.__name__ = function.__qualname__ = op.name
     function.__doc__ = doc
-    return public("function", "method", "in_place", asks=True)(function)
+    return public("function", "method", "in_place", "in_place_function", asks=True)(function)
 
 
 floor = _rounding(
@@ -316,14 +316,14 @@ def sign(input: Tensor) -> Tensor:
     return _e.clone(input) if is_bool else _e.sign(input)
 
 
-@public("function", "method", "in_place", asks=True)
+@public("function", "method", "in_place", "in_place_function", asks=True)
 def square(input: Tensor) -> Tensor:
     """input * input; of bools in int64."""
     is_bool = check_tensor("square", "input", input)._spec.dtype.is_bool
     return _e.square(cast(input, dtypes.int64) if is_bool else input)
 
 
-@public("function", "method", "in_place", asks=True)
+@public("function", "method", "in_place", "in_place_function", asks=True)
 def round(input: Tensor, *, decimals: int = 0) -> Tensor:
     """The nearest integer, halves to even; or the nearest number of so many decimals, negative ones before the point.
 

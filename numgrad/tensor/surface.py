@@ -24,9 +24,12 @@ from numgrad.tensor import in_place
 from numgrad.tensor.methods import Methods
 
 # function: of ``numgrad``; method: of Tensor, with the function's first argument as self; in_place: the method with a
-# trailing underscore that writes over self; functional: of ``numgrad.nn.functional``.
-HOMES = ("function", "method", "in_place", "functional")
+# trailing underscore that writes over self; in_place_function: the same as a function of ``numgrad``, where torch has it;
+# functional: of ``numgrad.nn.functional``.
+HOMES = ("function", "method", "in_place", "in_place_function", "functional")
 _MODULES = {"function": "numgrad", "functional": "numgrad.nn.functional"}
+
+_IN_PLACE = {"in_place": "method", "in_place_function": "function"}
 
 _public: dict[str, dict[str, Callable[..., Any]]] = {home: {} for home in ("function", "method", "functional")}
 
@@ -59,10 +62,10 @@ def public(*homes: str, name: str = "", asks: bool = False) -> Callable[[F], F]:
         module = next((_MODULES[home] for home in homes if home in _MODULES), "numgrad.Tensor")
         shown = function if asks else guarded(function, own, module)
         for home in homes:
-            if home == "in_place":
-                _add("method", f"{own}_", in_place.form_of(own, function))
-            else:
+            if home not in _IN_PLACE:
                 _add(home, own, shown)
+        for home in [_IN_PLACE[home] for home in homes if home in _IN_PLACE]:
+            _add(home, f"{own}_", in_place.form_of(own, function))
         return function
 
     return declare

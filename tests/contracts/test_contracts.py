@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import inspect
 import subprocess
 import sys
 from pathlib import Path
@@ -119,43 +118,3 @@ def test_only_plans_and_replays_launch() -> None:
                 assert "launch" not in [alias.name for alias in node.names], name
             if isinstance(node, ast.Attribute) and node.attr == "launch" and isinstance(node.value, ast.Name):
                 assert node.value.id != "program", name
-
-
-# ---- the public surface -----------------------------------------------------------------------------------------
-
-SNAPSHOT = Path(__file__).parent / "public_names.txt"
-
-
-def public_names() -> list[str]:
-    found = [name for name in vars(numgrad) if not name.startswith("_") and name != "annotations"]
-    for module in ("autograd", "nn", "nn.functional", "optim"):
-        owner = numgrad
-        for part in module.split("."):
-            owner = getattr(owner, part)
-        listed = getattr(owner, "__all__", None) or [
-            n for n in vars(owner) if not n.startswith("_") and n != "annotations"
-        ]
-        found += [f"{module}.{name}" for name in listed]
-    found += [f"Tensor.{name}" for name in dir(numgrad.Tensor) if not name.startswith("_")]
-    # Modules show up as names when somebody imports them; which ones is no promise.
-    return sorted(
-        set(found) - {n for n in found if inspect.ismodule(getattr(numgrad, n.split(".")[0], None)) and "." not in n}
-    )
-
-
-def test_the_public_names_are_the_listed_ones() -> None:
-    """A change of the surface shows in a review: run ``python -m tests.contracts.test_contracts`` to accept it."""
-    listed = SNAPSHOT.read_text("utf-8").split()
-    assert public_names() == listed
-
-
-def test_public_functions_are_documented() -> None:
-    names = [name for name in vars(numgrad) if not name.startswith("_")]
-    bare = [
-        n for n in names if inspect.isfunction(getattr(numgrad, n)) and not (getattr(numgrad, n).__doc__ or "").strip()
-    ]
-    assert not bare
-
-
-if __name__ == "__main__":
-    SNAPSHOT.write_text("\n".join(public_names()) + "\n", "utf-8")

@@ -85,7 +85,7 @@ def _(g, x, alpha):
 
 tanh = elementwise(
     "tanh",
-    homes=("function", "method", "in_place", "functional"),
+    homes=("function", "method", "in_place", "in_place_function", "functional"),
     promotes=True,
     cost=20,
     oracle=np.tanh,
@@ -110,7 +110,7 @@ def _(g, out):
 
 sigmoid = elementwise(
     "sigmoid",
-    homes=("function", "method", "in_place", "functional"),
+    homes=("function", "method", "in_place", "in_place_function", "functional"),
     promotes=True,
     cost=20,
     oracle=lambda x: 1 / (1 + np.exp(-x)),

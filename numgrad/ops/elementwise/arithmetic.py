@@ -74,7 +74,7 @@ def _(g, x, y):
 
 neg = elementwise(
     "neg",
-    homes=("function", "method", "in_place"),
+    homes=("function", "method", "in_place", "in_place_function"),
     accepts="if",
     oracle=np.negative,
     doc="""-input, elementwise.
@@ -98,7 +98,7 @@ def _(g):
 
 absolute = elementwise(
     "abs",
-    homes=("function", "method", "in_place"),
+    homes=("function", "method", "in_place", "in_place_function"),
     accepts="if",
     oracle=np.abs,
     doc="""Absolute value, elementwise; its gradient at 0 and at NaN is 0, as in torch.
@@ -145,7 +145,7 @@ def _(g):
 
 reciprocal = elementwise(
     "reciprocal",
-    homes=("function", "method", "in_place"),
+    homes=("function", "method", "in_place", "in_place_function"),
     promotes=True,
     oracle=np.reciprocal,
     doc="""1 / input, elementwise; integers are converted to floating point.
@@ -292,7 +292,7 @@ def _(g, x):
 
 sqrt = elementwise(
     "sqrt",
-    homes=("function", "method", "in_place"),
+    homes=("function", "method", "in_place", "in_place_function"),
     promotes=True,
     oracle=np.sqrt,
     cost=4,
@@ -317,7 +317,7 @@ def _(g, out):
 
 rsqrt = elementwise(
     "rsqrt",
-    homes=("function", "method", "in_place"),
+    homes=("function", "method", "in_place", "in_place_function"),
     promotes=True,
     oracle=lambda x: 1 / np.sqrt(x),
     cost=4,

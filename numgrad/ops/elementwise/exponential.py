@@ -11,7 +11,7 @@ from numgrad.ops.family import elementwise
 
 exp = elementwise(
     "exp",
-    homes=("function", "method", "in_place"),
+    homes=("function", "method", "in_place", "in_place_function"),
     promotes=True,
     cost=16,
     oracle=np.exp,
@@ -36,7 +36,7 @@ def _(g, out):
 
 expm1 = elementwise(
     "expm1",
-    homes=("function", "method", "in_place"),
+    homes=("function", "method", "in_place", "in_place_function"),
     promotes=True,
     cost=16,
     oracle=np.expm1,
@@ -61,7 +61,7 @@ def _(g, out):
 
 log = elementwise(
     "log",
-    homes=("function", "method", "in_place"),
+    homes=("function", "method", "in_place", "in_place_function"),
     promotes=True,
     cost=16,
     oracle=np.log,
@@ -86,7 +86,7 @@ def _(g, x):
 
 log1p = elementwise(
     "log1p",
-    homes=("function", "method", "in_place"),
+    homes=("function", "method", "in_place", "in_place_function"),
     promotes=True,
     cost=16,
     oracle=np.log1p,
@@ -111,7 +111,7 @@ def _(g, x):
 
 sin = elementwise(
     "sin",
-    homes=("function", "method", "in_place"),
+    homes=("function", "method", "in_place", "in_place_function"),
     promotes=True,
     cost=16,
     oracle=np.sin,
@@ -136,7 +136,7 @@ def _(g, x):
 
 cos = elementwise(
     "cos",
-    homes=("function", "method", "in_place"),
+    homes=("function", "method", "in_place", "in_place_function"),
     promotes=True,
     cost=16,
     oracle=np.cos,
@@ -166,7 +166,7 @@ def erf_oracle(x):
 
 erf = elementwise(
     "erf",
-    homes=("function", "method", "in_place"),
+    homes=("function", "method", "in_place", "in_place_function"),
     promotes=True,
     cost=20,
     oracle=erf_oracle,

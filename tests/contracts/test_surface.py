@@ -1,0 +1,109 @@
+"""The public surface: said once, the same for type checkers, documented, and wherever torch has it."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import types
+
+import pytest
+
+import numgrad as ng
+from numgrad.nn import functional
+from numgrad.ops.family import Elementwise
+from numgrad.registry import OPS
+from numgrad.tensor.surface import functions_of, public
+
+from .stubs import PACKAGE, STUBS
+
+HOMES = {"function": ng, "method": ng.Tensor, "functional": functional}
+EVERYWHERE = sorted((home, name) for home in HOMES for name in functions_of(home))
+
+
+@pytest.mark.parametrize("path", STUBS)
+def test_type_checkers_see_what_there_is(path):
+    """After a change of the surface: ``python -m tests.contracts.stubs``."""
+    assert (PACKAGE / path).read_text("utf-8") == STUBS[path]()
+
+
+@pytest.mark.parametrize(("home", "name"), EVERYWHERE, ids=[f"{home}-{name}" for home, name in EVERYWHERE])
+def test_each_is_at_its_home(home, name):
+    assert getattr(HOMES[home], name) is functions_of(home)[name]
+
+
+def test_nothing_of_pythons_own_leaks():
+    names = [name for name in vars(ng) if not name.startswith("_")]
+    modules = [name for name in names if isinstance(getattr(ng, name), types.ModuleType)]
+    assert set(names) - set(modules) - {"annotations"} <= set(ng.__all__)
+    assert all(getattr(ng, name).__name__.startswith("numgrad") for name in modules)
+    assert set(vars(functional)) - set(functional.__all__) <= {n for n in vars(functional) if n.startswith("_")} | {
+        "annotations"
+    }
+
+
+def test_what_is_listed_is_there():
+    for module in (ng, functional, ng.autograd, ng.nn, ng.optim):
+        assert not [name for name in module.__all__ if not hasattr(module, name)]
+
+
+def test_a_function_cannot_be_declared_twice_or_nowhere():
+    with pytest.raises(ValueError, match="there is a function tanh already"):
+        public("function", name="tanh")(lambda input: input)
+    with pytest.raises(ValueError, match="expected some of"):
+        public("methods")
+    with pytest.raises(ValueError, match="expected some of"):
+        public()
+
+
+def test_a_spec_says_where_its_op_is_public():
+    declared = {name: op for name, op in OPS.items() if isinstance(op, Elementwise) and op.homes}
+    assert {"tanh", "exp", "relu"} <= set(declared)
+    for name, op in declared.items():
+        for home in op.homes:
+            written = home.startswith("in_place")
+            owner = HOMES[{"in_place": "method", "in_place_function": "function"}.get(home, home)]
+            assert callable(getattr(owner, f"{name}_" if written else name))
+
+
+# ---- beside torch -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.torch
+def test_it_is_public_wherever_torch_has_it():
+    torch = pytest.importorskip("torch")
+    torchs = {"function": torch, "method": torch.Tensor, "functional": torch.nn.functional}
+    known = {name for _, name in EVERYWHERE}
+    missing = [
+        (home, name)
+        for home, theirs in torchs.items()
+        for name in sorted(known)
+        if callable(getattr(theirs, name, None)) and not hasattr(HOMES[home], name) and not name.startswith("__")
+    ]
+    assert not missing
+
+
+def test_no_name_has_two_definitions():
+    """A function that stands in two files under one name is two functions, unless torch has two as well."""
+    twice = {
+        "batch_norm",
+        "embedding",
+        "softmax",
+        "log_softmax",
+        "relu",
+        "silu",
+        "softplus",
+        "dropout",
+    }  # torch.* and F.*
+    defined: dict[str, list[str]] = {}
+    for path in (PACKAGE / "tensor").glob("*.py"):
+        for node in ast.parse(path.read_text("utf-8")).body:
+            if isinstance(node, ast.FunctionDef) and any(
+                isinstance(each, ast.Call) and getattr(each.func, "id", "") == "public" for each in node.decorator_list
+            ):
+                defined.setdefault(node.name, []).append(path.name)
+    assert {name for name, files in defined.items() if len(files) > 1} <= twice
+
+
+def test_public_functions_are_documented():
+    bare = [(home, name) for home, name in EVERYWHERE if not (inspect.getdoc(functions_of(home)[name]) or "").strip()]
+    assert not bare
