@@ -1,70 +1,42 @@
 """Modules, layers, losses, and what belongs to them: ``from numgrad import nn``. Names and defaults are torch's."""
 
-from numgrad.nn import functional, init, utils
-from numgrad.nn.activation import (
-    ELU,
-    GELU,
-    Dropout,
-    LeakyReLU,
-    LogSoftmax,
-    ReLU,
-    Sigmoid,
-    SiLU,
-    Softmax,
-    Softplus,
-    Tanh,
+from numgrad.nn import (
+    activation,
+    attention,
+    containers,
+    conv,
+    functional,
+    init,
+    linear,
+    loss,
+    module,
+    norm,
+    parameter,
+    pooling,
+    transformer,
+    utils,
 )
-from numgrad.nn.attention import MultiheadAttention
-from numgrad.nn.containers import ModuleDict, ModuleList, ParameterList, Sequential
-from numgrad.nn.conv import Conv2d
-from numgrad.nn.linear import Embedding, Flatten, Identity, Linear
-from numgrad.nn.loss import BCEWithLogitsLoss, CrossEntropyLoss, HuberLoss, L1Loss, MSELoss, NLLLoss, SmoothL1Loss
-from numgrad.nn.module import Module
-from numgrad.nn.norm import BatchNorm1d, BatchNorm2d, GroupNorm, LayerNorm
-from numgrad.nn.parameter import Parameter
-from numgrad.nn.pooling import AdaptiveAvgPool2d, AvgPool2d, MaxPool2d
-from numgrad.nn.transformer import TransformerEncoderLayer
+from numgrad.nn.activation import *  # noqa: F403
+from numgrad.nn.attention import *  # noqa: F403
+from numgrad.nn.containers import *  # noqa: F403
+from numgrad.nn.conv import *  # noqa: F403
+from numgrad.nn.linear import *  # noqa: F403
+from numgrad.nn.loss import *  # noqa: F403
+from numgrad.nn.module import *  # noqa: F403
+from numgrad.nn.norm import *  # noqa: F403
+from numgrad.nn.parameter import *  # noqa: F403
+from numgrad.nn.pooling import *  # noqa: F403
+from numgrad.nn.transformer import *  # noqa: F403
 
-__all__ = [
-    "ELU",
-    "GELU",
-    "AdaptiveAvgPool2d",
-    "AvgPool2d",
-    "BCEWithLogitsLoss",
-    "BatchNorm1d",
-    "BatchNorm2d",
-    "Conv2d",
-    "CrossEntropyLoss",
-    "Dropout",
-    "Embedding",
-    "Flatten",
-    "GroupNorm",
-    "HuberLoss",
-    "Identity",
-    "L1Loss",
-    "LayerNorm",
-    "LeakyReLU",
-    "Linear",
-    "LogSoftmax",
-    "MSELoss",
-    "MaxPool2d",
-    "Module",
-    "ModuleDict",
-    "ModuleList",
-    "MultiheadAttention",
-    "NLLLoss",
-    "Parameter",
-    "ParameterList",
-    "ReLU",
-    "Sequential",
-    "SiLU",
-    "Sigmoid",
-    "SmoothL1Loss",
-    "Softmax",
-    "Softplus",
-    "Tanh",
-    "TransformerEncoderLayer",
-    "functional",
-    "init",
-    "utils",
-]
+__all__ = ["functional", "init", "utils"]
+__all__ += activation.__all__
+__all__ += attention.__all__
+__all__ += containers.__all__
+__all__ += conv.__all__
+__all__ += linear.__all__
+__all__ += loss.__all__
+__all__ += module.__all__
+__all__ += norm.__all__
+__all__ += parameter.__all__
+__all__ += pooling.__all__
+__all__ += transformer.__all__

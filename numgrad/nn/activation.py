@@ -6,6 +6,20 @@ from numgrad.nn import functional as F
 from numgrad.nn.module import Module
 from numgrad.tensor.tensor import Tensor
 
+__all__ = [
+    "ELU",
+    "GELU",
+    "Dropout",
+    "LeakyReLU",
+    "LogSoftmax",
+    "ReLU",
+    "SiLU",
+    "Sigmoid",
+    "Softmax",
+    "Softplus",
+    "Tanh",
+]
+
 
 class ReLU(Module):
     """max(0, input); with ``inplace`` written over the input.

@@ -16,6 +16,8 @@ from numgrad.tensor.checked import cpu
 from numgrad.tensor.layers import matmul
 from numgrad.tensor.tensor import Tensor
 
+__all__ = ["MultiheadAttention"]
+
 
 class MultiheadAttention(Module):
     """Attention of ``num_heads`` heads side by side, with linear maps before and after.

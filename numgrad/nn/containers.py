@@ -11,6 +11,8 @@ from numgrad.nn.module import Module, indented
 from numgrad.nn.parameter import Parameter, typename
 from numgrad.tensor.tensor import Tensor
 
+__all__ = ["ModuleDict", "ModuleList", "ParameterList", "Sequential"]
+
 
 def _position(index: Any, length: int) -> int:
     place = operator.index(index)

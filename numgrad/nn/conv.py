@@ -18,6 +18,8 @@ from numgrad.tensor.arguments import as_int
 from numgrad.tensor.checked import cpu
 from numgrad.tensor.tensor import Tensor
 
+__all__ = ["Conv2d"]
+
 _PADDING_MODES = ("zeros", "reflect", "replicate", "circular")
 
 

@@ -15,6 +15,8 @@ from numgrad.tensor.arguments import as_int
 from numgrad.tensor.checked import cpu
 from numgrad.tensor.tensor import Tensor
 
+__all__ = ["Embedding", "Flatten", "Identity", "Linear"]
+
 
 class Identity(Module):
     """Gives its input back; arguments of the constructor are ignored.

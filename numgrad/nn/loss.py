@@ -7,6 +7,8 @@ from numgrad.nn.module import Module
 from numgrad.tensor.losses import legacy_reduction
 from numgrad.tensor.tensor import Tensor
 
+__all__ = ["BCEWithLogitsLoss", "CrossEntropyLoss", "HuberLoss", "L1Loss", "MSELoss", "NLLLoss", "SmoothL1Loss"]
+
 
 class _Loss(Module):
     """``size_average`` and ``reduce`` are the older form of ``reduction``, and stand before it, as in torch."""

@@ -14,6 +14,8 @@ from numgrad.nn.parameter import Parameter, typename
 from numgrad.tensor import arguments, shaping
 from numgrad.tensor.tensor import Tensor
 
+__all__ = ["Module"]
+
 _M = TypeVar("_M", bound="Module")
 
 

@@ -15,6 +15,8 @@ from numgrad.tensor import creation, layers
 from numgrad.tensor.checked import cpu
 from numgrad.tensor.tensor import Tensor
 
+__all__ = ["BatchNorm1d", "BatchNorm2d", "GroupNorm", "LayerNorm"]
+
 
 def _scale_one_shift_zero(weight: Tensor | None, bias: Tensor | None) -> None:
     if weight is not None:

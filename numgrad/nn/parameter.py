@@ -9,6 +9,8 @@ from numgrad.engine.tape import TensorBase
 from numgrad.tensor import creation
 from numgrad.tensor.tensor import Tensor
 
+__all__ = ["Parameter"]
+
 
 class Parameter(Tensor):
     """A leaf tensor that a `Module` finds when it is assigned to one of its attributes.

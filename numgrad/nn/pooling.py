@@ -10,6 +10,8 @@ from numgrad.nn.module import Module
 from numgrad.nn.sizes import Pair
 from numgrad.tensor.tensor import Tensor
 
+__all__ = ["AdaptiveAvgPool2d", "AvgPool2d", "MaxPool2d"]
+
 
 class MaxPool2d(Module):
     """The largest value under each window of input [N, C, H, W].

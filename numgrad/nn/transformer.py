@@ -14,6 +14,8 @@ from numgrad.nn.module import Module
 from numgrad.nn.norm import LayerNorm
 from numgrad.tensor.tensor import Tensor
 
+__all__ = ["TransformerEncoderLayer"]
+
 
 class TransformerEncoderLayer(Module):
     """Self-attention and a network of two linear layers, each with dropout, the input added, and layer norm.

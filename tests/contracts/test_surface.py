@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import sys
 import types
 
 import pytest
@@ -44,6 +45,18 @@ def test_nothing_of_pythons_own_leaks():
 def test_what_is_listed_is_there():
     for module in (ng, functional, ng.autograd, ng.nn, ng.optim):
         assert not [name for name in module.__all__ if not hasattr(module, name)]
+
+
+def test_every_layer_is_exported():
+    layers = [
+        value
+        for name, module in sys.modules.items()
+        if name.startswith("numgrad.nn.")
+        for value in vars(module).values()
+        if isinstance(value, type) and issubclass(value, ng.nn.Module) and value.__module__ == name
+    ]
+    hidden = [layer for layer in layers if not layer.__name__.startswith("_") and layer.__name__ != "Hooked"]
+    assert not [layer for layer in hidden if layer.__name__ not in ng.nn.__all__]
 
 
 def test_a_function_cannot_be_declared_twice_or_nowhere():
