@@ -14,9 +14,32 @@ from numgrad.engine.tape import gradient_edge
 from numgrad.engine.views import refresh
 from numgrad.layout import Spec
 from numgrad.tensor import creation
+from numgrad.tensor.surface import public
 from numgrad.tensor.tensor import Tensor
 
 Place: TypeAlias = Tensor | GradientEdge
+
+
+@public("method", name="backward", asks=True)
+def _backward_of_one(
+    tensor: Tensor,
+    gradient: Tensor | None = None,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+    inputs: Sequence[Tensor] | None = None,
+) -> None:
+    """Compute the gradient of this tensor with respect to the leaves of its graph, and add it to their ``.grad``.
+
+    ``gradient`` is the cotangent, of this tensor's shape; it may be left out for a tensor of one element, where it is 1.
+    The other arguments, and the errors, are those of `numgrad.autograd.backward`.
+
+    >>> import numgrad as ng
+    >>> x = ng.tensor([1.0, 2.0], requires_grad=True)
+    >>> (x * x).backward(ng.tensor([1.0, 10.0]))
+    >>> x.grad
+    tensor([ 2., 40.])
+    """
+    backward(tensor, gradient, retain_graph, create_graph, inputs=inputs)
 
 
 def backward(

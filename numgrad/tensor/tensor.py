@@ -199,21 +199,6 @@ class Tensor(Operators, Methods):
     def grad(self) -> None:
         self._grad = None
 
-    def backward(
-        self,
-        gradient: Tensor | None = None,
-        retain_graph: bool | None = None,
-        create_graph: bool = False,
-        inputs: Sequence[Tensor] | None = None,
-    ) -> None:
-        """Compute the gradient of this tensor with respect to the leaves of its graph, and add it to their ``.grad``.
-
-        ``gradient`` is the cotangent, of this tensor's shape; it may be left out for a scalar, where it is 1.
-        """
-        from numgrad.autograd import backward
-
-        backward(self, gradient, retain_graph, create_graph, inputs=inputs)
-
     def detach(self) -> Tensor:
         """The same memory outside of the graph."""
         return private.alias(self, Tensor)  # type: ignore[no-any-return]
