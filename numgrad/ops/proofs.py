@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from numgrad.errors import ShapeError
+from numgrad.errors import DtypeError, ShapeError
 
 
 def prove_int(op: str, name: str, value: Any, low: int | None = None, high: int | None = None) -> int:
@@ -93,3 +93,15 @@ def prove_shapes(op: str, names: Sequence[str], operands: Sequence[Any], *shapes
             raise ShapeError(f"{op}: {name} is None, expected a tensor")
         if shape is not None and tuple(operand.spec.shape) != tuple(shape):
             raise ShapeError(f"{op}: {name} has shape {list(operand.spec.shape)}, expected {list(shape)}")
+
+
+def prove_dtype(op: str, name: str, operand: Any, dtype: Any) -> None:
+    """The operand is of this dtype.
+
+    Raises
+    ------
+    DtypeError
+        It is of another.
+    """
+    if operand.spec.dtype is not dtype:
+        raise DtypeError(f"{op}: {name} is of {operand.spec.dtype}, expected {dtype}")
