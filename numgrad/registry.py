@@ -394,7 +394,15 @@ class Op:
         """
         assert self.plan_function is not None, self.name
         builder = PlanBuilder(specs)
-        self.plan_function(builder, *builder.inputs, **params._asdict())
+        try:
+            self.plan_function(builder, *builder.inputs, **params._asdict())
+        except AttributeError as error:
+            if None not in specs:
+                raise
+            raise TypeError(
+                f"{self.name}: input {specs.index(None)} is None, expected a Tensor; of its inputs {list(self.inputs)} it can "
+                "only do without those that the documentation says so of"
+            ) from error
         plan = builder.finish()
         plan.prepare(self.public, self.differentiable)
         if plan.weight <= _HEAVIEST_PLAN:

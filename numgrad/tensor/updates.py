@@ -16,6 +16,7 @@ from numgrad import ops
 from numgrad.dtypes import dtype as Dtype
 from numgrad.dtypes import int64
 from numgrad.engine.private import expose
+from numgrad.engine.tape import tensor_over
 from numgrad.errors import describe
 from numgrad.layout import Spec, spec_of
 from numgrad.runtime import memory
@@ -184,7 +185,7 @@ def _tables(proof: _Proof, *columns: Sequence[Tensor | None]) -> Iterator[tuple[
         table = pieces.table(by_place if len(places) == len(by_place) else by_place[places])
         # As `creation.from_numpy` makes it, without looking at an array that is known.
         storage = memory.Storage(table.__array_interface__["data"][0], table.nbytes, table)
-        yield dtype, Tensor(storage, spec_of(int64, table.shape), storage.address), grain
+        yield dtype, tensor_over(Tensor, storage, spec_of(int64, table.shape), storage.address), grain
 
 
 def _changed(*columns: Sequence[Tensor | None]) -> None:
