@@ -13,12 +13,12 @@ from numgrad.kernels.conv import Conv2dGeometry, plan_conv2d_backward_input, pla
 from numgrad.kernels.conv_backward import plan_conv2d_backward_weight
 from numgrad.layout import convolved_strides
 from numgrad.ops.layouts import channels_last, contiguous
-from numgrad.ops.proofs import prove_int, prove_ints
+from numgrad.ops.proofs import prove_int, prove_ints, prove_shapes
 from numgrad.ops.reduce import sum_
 from numgrad.registry import Op, SavedCall, saved_calls
 from numgrad.runtime.plan import Operand, PlanBuilder
 
-_FARTHEST = 1 << 62  # pixels of a padded image in one direction
+_FARTHEST = (1 << 63) - 1  # pixels of a padded image in one direction
 _PARAMS: dict[str, Any] = {"stride": (1, 1), "padding": (0, 0), "dilation": (1, 1), "groups": 1}
 
 
@@ -159,6 +159,11 @@ def _check_dtypes(first: Operand, second: Operand) -> None:
         )
 
 
+def _check_gradient(grad: Operand, other: Operand, g: Conv2dGeometry) -> None:
+    _check_dtypes(grad, other)
+    prove_shapes("conv2d_backward", ("grad",), (grad,), (g.n, g.k, g.out_h, g.out_w))
+
+
 conv2d = Op(
     "conv2d",
     ("input", "weight", "bias"),
@@ -258,8 +263,8 @@ conv2d_backward_input.bilinear = True
 
 @conv2d_backward_input.plan
 def _(b: PlanBuilder, grad: Operand, weight: Operand, size: tuple[int, ...], **params: Any) -> None:
-    g = _geometry(size, tuple(weight.spec.shape), **params)
-    _check_dtypes(grad, weight)
+    g = _geometry(prove_ints("conv2d_backward_input", "size", size, 4, 0), tuple(weight.spec.shape), **params)
+    _check_gradient(grad, weight, g)
     out = b.output(grad.spec.dtype, size, convolved_strides(size, grad.spec, weight.spec))
     plan_conv2d_backward_input(b, channels_last(b, grad), channels_last(b, weight), out, g)
 
@@ -304,8 +309,8 @@ conv2d_backward_weight.bilinear = True
 
 @conv2d_backward_weight.plan
 def _(b: PlanBuilder, grad: Operand, input: Operand, size: tuple[int, ...], **params: Any) -> None:
-    g = _geometry(tuple(input.spec.shape), size, **params)
-    _check_dtypes(grad, input)
+    g = _geometry(tuple(input.spec.shape), prove_ints("conv2d_backward_weight", "size", size, 4, 0), **params)
+    _check_gradient(grad, input, g)
     out = b.output(grad.spec.dtype, size, convolved_strides(size, grad.spec, input.spec))
     plan_conv2d_backward_weight(b, channels_last(b, grad), channels_last(b, input), out, g)
 
@@ -343,7 +348,7 @@ conv2d_backward = Op(
 def _(b: PlanBuilder, grad: Operand, input: Operand, weight: Operand, **params: Any) -> None:
     g = _geometry(tuple(input.spec.shape), tuple(weight.spec.shape), **params)
     _check_dtypes(input, weight)
-    _check_dtypes(grad, weight)
+    _check_gradient(grad, weight, g)
     shapes = (tuple(input.spec.shape), tuple(weight.spec.shape))
     of_input, of_weight = (
         b.output(grad.spec.dtype, shape, convolved_strides(shape, input.spec, weight.spec)) for shape in shapes

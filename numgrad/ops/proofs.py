@@ -43,8 +43,8 @@ def prove_ints(op: str, name: str, values: Any, count: int | None = None, low: i
     return values
 
 
-def prove_dim(op: str, dim: Any, ndim: int) -> int:
-    """The parameter ``dim``, one of the dimensions, counted from 0.
+def prove_dim(op: str, dim: Any, ndim: int, least: int = 0) -> int:
+    """The parameter ``dim``, one of the dimensions, counted from 0, or with a negative ``least`` from the end.
 
     Raises
     ------
@@ -55,9 +55,9 @@ def prove_dim(op: str, dim: Any, ndim: int) -> int:
     """
     if dim.__class__ is not int:
         raise TypeError(f"{op}: dim is {dim!r}, expected an int")
-    if not 0 <= dim < ndim:
-        raise IndexError(f"{op}: dim is {dim}, expected one of the {ndim} dimensions, counted from 0")
-    return dim
+    if not least <= dim < ndim:
+        raise IndexError(f"{op}: dim is {dim}, expected one of the {ndim} dimensions, {least} to {ndim - 1}")
+    return dim % ndim
 
 
 def prove_dims(op: str, dims: Any, ndim: int) -> tuple[int, ...]:

@@ -8,6 +8,7 @@ layout, too few or too many of them. Each is named before it is made, so that a 
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import sys
 import time
@@ -24,6 +25,7 @@ from tests.ops.applying import tensors
 from tests.ops.samples import SAMPLES
 
 REFUSALS = (TypeError, ValueError, RuntimeError, IndexError, MemoryError)
+MEMORY = 5 << 30  # bytes of address space: what asks for more gets a MemoryError
 SECONDS = 20  # for one call; a kernel may have to be compiled
 HOSTILE_INTS = (-1, -7, 0, 1, 2, 3, 7, 2**31, 2**40, 2**62, 2**63, -(2**63), 2**64)
 OTHERS = (None, True, 1.0, 2.5, float("nan"), float("inf"), "2", Fraction(4, 2), np.int64(2), (), (0, 0), (1,) * 9, b"")
@@ -129,6 +131,7 @@ def main(names: list[str], log: str | None = None) -> int:
     """Make all calls of these ops; prints what is wrong and returns how often that was."""
     faults, count, begin = 0, 0, time.monotonic()
     signal.signal(signal.SIGALRM, _too_long)
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     record = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC) if log else None
     for name in names or sorted(set(SAMPLES) & set(OPS) - set(ADDRESSES)):
         for text, inputs, params in calls(OPS[name]):
