@@ -9,6 +9,7 @@ from collections import namedtuple
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+from numgrad.dtypes import dtype as Dtype
 from numgrad.errors import GradError
 from numgrad.layout import Spec
 from numgrad.runtime import locks, quick_words, threads
@@ -395,13 +396,25 @@ class Op:
         """
         assert self.plan_function is not None, self.name
         builder = PlanBuilder(specs)
-        self.plan_function(builder, *builder.inputs, **params._asdict())
+        try:
+            self.plan_function(builder, *builder.inputs, **params._asdict())
+        except (AttributeError, OverflowError) as error:  # of something that is no tensor, no dtype, no finite number
+            raise TypeError(f"{self.name}: {self._misfit(specs, params)} ({error})") from error
         plan = builder.finish()
         plan.prepare(self.public, self.differentiable)
         if plan.weight <= _HEAVIEST_PLAN:
             self.plans[(params, *specs)] = plan
             _count_plan(plan.weight)
         return plan
+
+    def _misfit(self, specs: tuple[Spec | None, ...], params: Any) -> str:
+        """What is likely to be wrong with the arguments of a plan that asked one of them for what it does not have."""
+        for name, value, default in zip(self.param_names, params, self.defaults, strict=True):
+            if isinstance(default, Dtype) and not isinstance(value, Dtype):
+                return f"{name} is {value!r}, expected a dtype"
+        if None in specs:
+            return f"input {specs.index(None)} is None, expected a Tensor (its inputs are {', '.join(self.inputs)})"
+        return f"the parameters {params} are not of the types that it takes"
 
     def __repr__(self) -> str:
         return f"<numgrad op {self.name}>"

@@ -75,6 +75,10 @@ def _outside(*_: Any) -> Any:
 class BatchedTensor(Tensor):
     """One example of a batch, for the function that `vmap` calls; its values are not to be had."""
 
+    def __new__(cls, *args: Any, **kwargs: Any) -> Any:
+        """Without content, which the constructor gives it."""
+        return object.__new__(cls)
+
     def __init__(self, payload: Tensor, level: BatchLevel) -> None:
         spec = payload._spec
         self.payload, self.level = payload, level

@@ -10,7 +10,7 @@ from typing import Any
 from numgrad import registry
 from numgrad.autograd import batched, duals
 from numgrad.engine import dispatch, private
-from numgrad.engine.tape import DETACHED, Node, Record, TensorBase, gradient_edge, lost_history, modes
+from numgrad.engine.tape import DETACHED, Node, Record, TensorBase, gradient_edge, lost_history, modes, tensor_over
 from numgrad.engine.views import CUSTOM, check_in_place, fix, follow, refresh
 from numgrad.errors import GradError
 from numgrad.node_types import class_of
@@ -349,7 +349,7 @@ def _recorded(node: FunctionNode, ctx: FunctionCtx, number: int, value: Any, arg
         return value
     if value._node is not None or value._requires_grad or True in [value is arg for arg in args]:
         private.expose(value)
-        source, value = value, Tensor(value._storage, value._spec, value._address)
+        source, value = value, tensor_over(Tensor, value._storage, value._spec, value._address)
         value._base = source if source._base is None else source._base
     if value._base is not None:  # a view, by the forward or by being an input
         fix(value, f"Output {number} of {node.name()}", CUSTOM)

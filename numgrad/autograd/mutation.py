@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from numgrad.engine import dispatch, private
-from numgrad.engine.tape import Node, TensorBase, gradient_edge
+from numgrad.engine.tape import Node, TensorBase, gradient_edge, tensor_over
 from numgrad.runtime import locks, memory
 from numgrad.tensor.tensor import Tensor
 
@@ -93,7 +93,7 @@ def _apart(tensor: TensorBase) -> Tensor:
     nbytes, begin = tensor._spec.nbytes, tensor._address - tensor._storage.address
     storage = memory.allocate(nbytes)
     np.asarray(storage)[:nbytes] = np.asarray(tensor._storage)[begin : begin + nbytes]
-    copied = Tensor(storage, tensor._spec, storage.address)
+    copied: Tensor = tensor_over(Tensor, storage, tensor._spec, storage.address)
     edge = gradient_edge(tensor)
     if tensor._node is None and edge is not None:
         copied._requires_grad, copied._accumulator = True, weakref.ref(edge[0])

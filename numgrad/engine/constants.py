@@ -6,7 +6,7 @@ import numpy as np
 
 from numgrad.dtypes import dtype as Dtype
 from numgrad.engine import dispatch
-from numgrad.engine.tape import TensorBase
+from numgrad.engine.tape import TensorBase, tensor_over
 from numgrad.layout import spec_of
 from numgrad.runtime.memory import allocate
 
@@ -23,7 +23,7 @@ def constant(value: float, dtype: Dtype) -> TensorBase:
         storage._owner = _MARK  # graphs go on using one that is not kept any more
         with np.errstate(over="ignore"):
             np.asarray(storage).view(dtype.numpy)[0] = dtype.wrapped(value)
-        found = dispatch.tensor_class(storage, spec_of(dtype, ()), storage.address)
+        found = tensor_over(dispatch.tensor_class, storage, spec_of(dtype, ()), storage.address)
         if len(_kept) >= _MOST_KEPT:
             _kept.clear()
         _kept[key] = found

@@ -6,7 +6,7 @@ from typing import Any
 
 from numgrad import registry
 from numgrad.engine import private, tape
-from numgrad.engine.tape import Node, Record, TensorBase, gradient_edge, modes
+from numgrad.engine.tape import Node, Record, TensorBase, gradient_edge, modes, tensor_over
 from numgrad.engine.views import refresh
 from numgrad.errors import KernelError
 from numgrad.registry import Op, SavedCall
@@ -79,7 +79,7 @@ def _dispatch(op: Op, inputs: tuple[Any, ...], params: Any) -> Any:
         if output.source is None:
             storage = allocate(output.nbytes)
             address = storage.address
-            outputs.append(tensor_class(storage, output.spec, address))  # type: ignore[arg-type]
+            outputs.append(tensor_over(tensor_class, storage, output.spec, address))  # type: ignore[arg-type]
             addresses.append(address)
         elif output.spec is not None:
             outputs.append(_view(inputs[output.source], output))
@@ -118,6 +118,11 @@ def _with_constants(op: Op, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
     """Python numbers as 0-d tensors of the dtype of the other inputs, of floating point if one is."""
     from numgrad.engine.constants import constant
 
+    if any(isinstance(tensor, TensorBase) and not hasattr(tensor, "_spec") for tensor in inputs):
+        raise TypeError(
+            f"{op.name}: got a tensor that was never initialized, by object.__new__ for instance; make tensors by "
+            "numgrad.tensor, zeros, empty and the like"
+        )
     found = [tensor._spec.dtype for tensor in inputs if isinstance(tensor, TensorBase)]
     for value in inputs:
         if not (value is None or isinstance(value, (TensorBase, bool, int, float))) or not found:
@@ -128,7 +133,7 @@ def _with_constants(op: Op, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
 
 def _view(source: TensorBase, output: Any) -> TensorBase:
     address = source._address + output.offset * source._spec.dtype.itemsize
-    view = tensor_class(source._storage, output.spec, address)
+    view: TensorBase = tensor_over(tensor_class, source._storage, output.spec, address)
     view._base = base = source if source._base is None else source._base
     before = None if source._base is None else source._view_node
     if not modes.grad_enabled or before.__class__ is int:
@@ -161,7 +166,7 @@ def _record(
     for place, position in record.saving.outputs:
         tensor = outputs[position]
         # Without its node, or the node would keep itself alive.
-        saved[place] = tensor_class(tensor._storage, tensor._spec, tensor._address)
+        saved[place] = tensor_over(tensor_class, tensor._storage, tensor._spec, tensor._address)
         versions[place] = tensor._storage.version
     for number, spec in enumerate(record.output_specs):
         if spec.dtype.is_floating_point:
@@ -185,8 +190,7 @@ def _status_error(op: Op, status: int, params: Any) -> Exception:
 
 
 def _facts() -> tuple[Any, ...]:
-    tensor = object.__new__(tensor_class)
-    TensorBase.__init__(tensor, None, None, None)  # type: ignore[arg-type]
+    tensor = tensor_over(tensor_class, None, None, None)  # type: ignore[arg-type]
     known = (TensorBase, modes, tape._sequence, gradient_edge, tape._leaf_records)
     nodes = Node(None, ()), tape.AccumulateGrad(tensor)  # type: ignore[arg-type]
     return tensor, *nodes, Plan, Record, known, (recorders, guards, node_watchers)

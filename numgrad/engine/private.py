@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from numgrad.engine.tape import TensorBase, modes
+from numgrad.engine.tape import TensorBase, modes, tensor_over
 from numgrad.layout import Spec, contiguous_strides
 from numgrad.registry import OPS
 from numgrad.runtime import locks
@@ -27,7 +27,7 @@ _moving = locks.renewed()
 
 def alias(tensor: TensorBase, cls: type[TensorBase], storage: Storage | None = None) -> Any:
     """A tensor of class ``cls`` over the same memory, outside of the graph; ``storage`` is another one over that memory."""
-    made = cls(tensor._storage if storage is None else storage, tensor._spec, tensor._address)
+    made = tensor_over(cls, tensor._storage if storage is None else storage, tensor._spec, tensor._address)
     if tensor._spec.is_private:
         moves_with(tensor, made)
     return made

@@ -71,6 +71,13 @@ class TensorBase:
         self._view_node: Node | int | tuple[int, str, str] | None = None
 
 
+def tensor_over(cls: type[Any], storage: Storage, spec: Spec, address: int) -> Any:
+    """A new tensor of this class over memory that is there, whatever the class's own constructor says."""
+    made = object.__new__(cls)
+    TensorBase.__init__(made, storage, spec, address)
+    return made
+
+
 class Modes(threading.local):
     """Each thread's modes."""
 
@@ -166,7 +173,7 @@ class Node(SeenNode):
             saved, forward = list(saved), modes.forward
             for place, number in self.saving.outputs:
                 tensor = saved[place]
-                alias = type(tensor)(tensor._storage, tensor._spec, tensor._address)
+                alias = tensor_over(type(tensor), tensor._storage, tensor._spec, tensor._address)
                 if number < len(self.output_specs) and tensor._spec.dtype.is_floating_point:
                     alias._node, alias._output_nr = self, number
                 if forward is not None:

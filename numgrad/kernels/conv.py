@@ -19,6 +19,7 @@ from numgrad.runtime.plan import Operand, PlanBuilder
 
 FEW_PIXELS = 512  # up to which packing the weight costs more than it gains
 FEW_SINGLE = 8  # the same for a gradient through a single tap
+PADDED_PIXELS, MOST_PADDED = 512, 8  # how many pixels an image with its padding may have, and how many times more
 NARROW = 16  # channels up to which a vector of them would be mostly empty
 
 
@@ -80,8 +81,18 @@ class Conv2dGeometry:
 
     @property
     def folds(self) -> bool:
-        """True if the channels are so few that a row of the kernel is taken as one run of ``s * c`` elements."""
-        return self.groups == 1 and self.c <= NARROW // 2 and self.s > 1 and self.dilation[1] == 1
+        """True if the channels are so few that a row of the kernel is taken as one run of ``s * c`` elements.
+
+        The input is copied with its padding then, which may not be much more than what is read and written anyway.
+        """
+        padded = (self.h + 2 * self.padding[0]) * (self.w + 2 * self.padding[1])
+        return (
+            self.groups == 1
+            and self.c <= NARROW // 2
+            and self.s > 1
+            and self.dilation[1] == 1
+            and padded <= MOST_PADDED * (PADDED_PIXELS + self.h * self.w + self.out_h * self.out_w)
+        )
 
     @property
     def forward_grid(self) -> Grid:

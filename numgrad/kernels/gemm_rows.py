@@ -75,17 +75,26 @@ def plain_grid(rows: int) -> Grid:
 def place_of(m, grid):
     """(image, y, x) of row m. Rows whose sources are divided alike come together, so that they share their taps."""
     images, out_h, out_w, _, _, _, _, _, _, _, _, _, _, divide_h, divide_w = grid
-    for residue_h in range(divide_h):
-        high = (out_h - residue_h + divide_h - 1) // divide_h
-        for residue_w in range(divide_w):
-            wide = (out_w - residue_w + divide_w - 1) // divide_w
-            if m < images * high * wide:
-                image = m // (high * wide)
-                rest = m - image * high * wide
-                y = rest // wide
-                return image, y * divide_h + residue_h, (rest - y * wide) * divide_w + residue_w
-            m -= images * high * wide
-    return -1, 0, 0
+    residue_h, high, m = residue_of(m, out_h, divide_h, images * out_w)
+    residue_w, wide, m = residue_of(m, out_w, divide_w, images * high)
+    image = m // (high * wide)
+    rest = m - image * high * wide
+    y = rest // wide
+    return image, y * divide_h + residue_h, (rest - y * wide) * divide_w + residue_w
+
+
+@device
+def residue_of(m, extent, divide, others):
+    """(residue, places, rest) of item m, where each of ``extent`` places has ``others`` items and they are in the order of
+    their residues by ``divide``; ``rest`` counts from the residue's first item."""
+    less = extent // divide
+    most = extent - less * divide  # residues that have one place more
+    if m < most * (less + 1) * others:
+        residue = m // ((less + 1) * others)
+        return residue, less + 1, m - residue * (less + 1) * others
+    m -= most * (less + 1) * others
+    residue = m // (less * others)
+    return most + residue, less, m - residue * less * others
 
 
 @device

@@ -59,6 +59,11 @@ def _offsets_fit(image: tuple[int, ...], window: Window) -> bool:
     return reach[0] * image[2] + reach[1] < 1 << 31
 
 
+def _by_planes(image: tuple[int, ...], pooled: tuple[int, ...], window: Window) -> bool:
+    """Whether images are taken by planes: tap by tap, of which a row of the window may not have many more than pixels."""
+    return image[3] == 1 and window.kernel_size[1] <= 2 * (image[2] + pooled[2])
+
+
 # ---- max --------------------------------------------------------------------------------------------------------
 
 
@@ -70,17 +75,15 @@ def max_pool_forward(x, out, indices, r, s, step_h, step_w, pad_h, pad_w, dil_h,
     for row in range(start, stop):
         n = row // out_height
         p = row - n * out_height
+        top, bottom = taps_inside(p * step_h - pad_h, dil_h, r, height)
         for q in range(out_width):
             best, where = out[n, p, q], indices[n, p, q]
             fresh = True
-            for i in range(r):
+            first, end = taps_inside(q * step_w - pad_w, dil_w, s, width)
+            for i in range(top, bottom):
                 h = p * step_h - pad_h + i * dil_h
-                if h < 0 or h >= height:
-                    continue
-                for j in range(s):
+                for j in range(first, end):
                     w = q * step_w - pad_w + j * dil_w
-                    if w < 0 or w >= width:
-                        continue
                     v, place = x[n, h, w], h * width + w
                     if fresh:
                         fresh = False
@@ -97,6 +100,13 @@ def max_pool_forward(x, out, indices, r, s, step_h, step_w, pad_h, pad_w, dil_h,
                 for c in range(best.shape[0]):
                     best[c] = lowest
                     where[c] = 0
+
+
+@device
+def taps_inside(at, step, count, extent):
+    """The first of ``count`` taps, ``step`` apart from ``at`` on, that is not before the plane, and the first behind it."""
+    first = 0 if at >= 0 else min(count, (-at + step - 1) // step)
+    return first, first if at >= extent else max(first, min(count, (extent - 1 - at) // step + 1))
 
 
 @device
@@ -122,12 +132,12 @@ def max_pool_backward(grad, indices, grad_input, lines, r, s, step_h, step_w, pa
                 continue
             for q in range(grad.shape[2]):
                 g, where = grad[n, p, q], indices[n, p, q]
-                for j in range(s):
+                first, end = taps_inside(q * step_w - pad_w, dil_w, s, width)
+                for j in range(first, end):
                     w = q * step_w - pad_w + j * dil_w
-                    if 0 <= w < width:
-                        y, place = grad_input[n, h, w], h * width + w
-                        for c in range(y.shape[0]):
-                            y[c] += choose(where[c] == place, g[c], zero)
+                    y, place = grad_input[n, h, w], h * width + w
+                    for c in range(y.shape[0]):
+                        y[c] += choose(where[c] == place, g[c], zero)
 
 
 # ---- average ----------------------------------------------------------------------------------------------------
@@ -261,7 +271,7 @@ def plan_max_pool2d(b: PlanBuilder, x: Operand, out: Operand, indices: Operand, 
     image, pooled, _ = _views("max_pool2d", x, out, indices)
     (r, s), floating = window.kernel_size, x.spec.dtype.is_floating_point
     lowest = -math.inf if floating else 0
-    if floating and image[3] == 1 and _offsets_fit(image, window):
+    if floating and _by_planes(image, pooled, window) and _offsets_fit(image, window):
         offsets = b.scratch(dtypes.int32, pooled[2], per_worker=True)
         _launch_rows(
             b, max_pool_planes, (x.array(*image[:3]), out.array(*pooled[:3]), indices.array(*pooled[:3]), offsets.flat),
@@ -317,7 +327,7 @@ def plan_avg_pool2d(
             return
         window = _even_window(image, pooled)
     r, s = window.kernel_size if window else _adaptive_extents(image, pooled)
-    if window and image[3] == 1:
+    if window and _by_planes(image, pooled, window):
         _launch_rows(
             b, avg_pool_planes, (x.array(*image[:3]), out.array(*pooled[:3])),
             _avg_scalars(window, count_include_pad, divisor_override),
@@ -344,7 +354,7 @@ def plan_avg_pool2d_backward(
     pooled, image = _views("avg_pool2d_backward", grad_output, grad_input)
     window = window or _even_window(image, pooled)
     taps = 1
-    if window and image[3] == 1:
+    if window and _by_planes(image, pooled, window):
         sums = b.scratch(grad_output.spec.dtype, pooled[2], per_worker=True)
         _launch_rows(
             b, avg_pool_backward_planes, (grad_output.array(*pooled[:3]), grad_input.array(*image[:3]), sums.flat),

@@ -35,6 +35,10 @@ class Parameter(Tensor):
     tensor([1., 1.], requires_grad=True)
     """
 
+    def __new__(cls, *args: Any, **kwargs: Any) -> Any:
+        """Without content, which the constructor gives it."""
+        return object.__new__(cls)
+
     def __init__(self, data: Tensor | None = None, requires_grad: bool = True) -> None:
         if data is None:
             data = creation.empty(0)

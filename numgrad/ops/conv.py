@@ -13,10 +13,12 @@ from numgrad.kernels.conv import Conv2dGeometry, plan_conv2d_backward_input, pla
 from numgrad.kernels.conv_backward import plan_conv2d_backward_weight
 from numgrad.layout import convolved_strides
 from numgrad.ops.layouts import channels_last, contiguous
+from numgrad.ops.proofs import prove_int, prove_ints, prove_shapes
 from numgrad.ops.reduce import sum_
 from numgrad.registry import Op, SavedCall, saved_calls
 from numgrad.runtime.plan import Operand, PlanBuilder
 
+_FARTHEST = (1 << 63) - 1  # pixels of a padded image in one direction
 _PARAMS: dict[str, Any] = {"stride": (1, 1), "padding": (0, 0), "dilation": (1, 1), "groups": 1}
 
 
@@ -37,6 +39,9 @@ def _geometry(
             else f"conv2d: weight has shape {list(weight)}, expected 4 dimensions [out_channels, in_channels / groups, kH, kW]"
         )
     (n, c, h, w), (k, channels, r, s) = input, weight
+    prove_int("conv2d", "groups", groups)
+    for name, pair in (("stride", stride), ("padding", padding), ("dilation", dilation)):
+        prove_ints("conv2d", name, pair, 2)
     if groups < 1 or min(stride) < 1 or min(dilation) < 1 or min(padding) < 0:
         raise ShapeError(
             f"conv2d: stride {stride}, dilation {dilation} and groups {groups} must be positive, padding {padding} not negative"
@@ -67,7 +72,15 @@ def _geometry(
             f"conv2d: Calculated padded input size per channel: ({padded[0]} x {padded[1]}). Kernel size: ({kernel[0]} x "
             f"{kernel[1]}). Kernel size can't be greater than actual input size"
         )
-    return Conv2dGeometry(n, c, h, w, k, r, s, stride, padding, dilation, groups)
+    if max(padded) > _FARTHEST:
+        raise ShapeError(
+            f"Given padding={max(padding)}, expected padding to be at most {(_FARTHEST - max(h, w)) // 2} for an input of "
+            f"{h} x {w} pixels"
+        )
+    # A step that is never taken does not count, and could be too large to count with.
+    steps = [min(step, room - size + 1) for step, room, size in zip(stride, padded, kernel, strict=True)]
+    spread = [step if taps > 1 else 1 for step, taps in zip(dilation, (r, s), strict=True)]
+    return Conv2dGeometry(n, c, h, w, k, r, s, (steps[0], steps[1]), padding, (spread[0], spread[1]), groups)
 
 
 def output_extents(input: tuple[int, ...], weight: tuple[int, ...], *params: Any) -> tuple[int, int]:
@@ -144,6 +157,11 @@ def _check_dtypes(first: Operand, second: Operand) -> None:
         raise DtypeError(
             f"conv2d: Input type ({first.spec.dtype}) and weight type ({second.spec.dtype}) should be the same, of floating point"
         )
+
+
+def _check_gradient(grad: Operand, other: Operand, g: Conv2dGeometry) -> None:
+    _check_dtypes(grad, other)
+    prove_shapes("conv2d_backward", ("grad",), (grad,), (g.n, g.k, g.out_h, g.out_w))
 
 
 conv2d = Op(
@@ -245,8 +263,8 @@ conv2d_backward_input.bilinear = True
 
 @conv2d_backward_input.plan
 def _(b: PlanBuilder, grad: Operand, weight: Operand, size: tuple[int, ...], **params: Any) -> None:
-    g = _geometry(size, tuple(weight.spec.shape), **params)
-    _check_dtypes(grad, weight)
+    g = _geometry(prove_ints("conv2d_backward_input", "size", size, 4, 0), tuple(weight.spec.shape), **params)
+    _check_gradient(grad, weight, g)
     out = b.output(grad.spec.dtype, size, convolved_strides(size, grad.spec, weight.spec))
     plan_conv2d_backward_input(b, channels_last(b, grad), channels_last(b, weight), out, g)
 
@@ -291,8 +309,8 @@ conv2d_backward_weight.bilinear = True
 
 @conv2d_backward_weight.plan
 def _(b: PlanBuilder, grad: Operand, input: Operand, size: tuple[int, ...], **params: Any) -> None:
-    g = _geometry(tuple(input.spec.shape), size, **params)
-    _check_dtypes(grad, input)
+    g = _geometry(tuple(input.spec.shape), prove_ints("conv2d_backward_weight", "size", size, 4, 0), **params)
+    _check_gradient(grad, input, g)
     out = b.output(grad.spec.dtype, size, convolved_strides(size, grad.spec, input.spec))
     plan_conv2d_backward_weight(b, channels_last(b, grad), channels_last(b, input), out, g)
 
@@ -330,7 +348,7 @@ conv2d_backward = Op(
 def _(b: PlanBuilder, grad: Operand, input: Operand, weight: Operand, **params: Any) -> None:
     g = _geometry(tuple(input.spec.shape), tuple(weight.spec.shape), **params)
     _check_dtypes(input, weight)
-    _check_dtypes(grad, weight)
+    _check_gradient(grad, weight, g)
     shapes = (tuple(input.spec.shape), tuple(weight.spec.shape))
     of_input, of_weight = (
         b.output(grad.spec.dtype, shape, convolved_strides(shape, input.spec, weight.spec)) for shape in shapes

@@ -11,6 +11,7 @@ from numgrad.errors import DtypeError, OutOfRangeError, ShapeError
 from numgrad.kernels.index import plan_gather_elements, plan_index_scatter, plan_index_select, plan_scatter_elements
 from numgrad.layout import contiguous_strides
 from numgrad.ops.layouts import contiguous, plan_copy
+from numgrad.ops.proofs import prove_dim, prove_ints, prove_shapes
 from numgrad.registry import Op
 from numgrad.runtime.plan import Operand, PlanBuilder
 
@@ -52,6 +53,7 @@ index_select.on_status(_out_of_range)
 def _(b: PlanBuilder, input: Operand, index: Operand, dim: int) -> None:
     index = _checked_index(b, "index_select", index)
     shape = input.spec.shape
+    prove_dim("index_select", dim, len(shape))
     out = b.output(input.spec.dtype, (*shape[:dim], *index.spec.shape, *shape[dim + 1 :]))
     plan_index_select(b, contiguous(b, input), index, out, dim)
 
@@ -80,7 +82,9 @@ index_select_backward.on_status(_out_of_range)
 @index_select_backward.plan
 def _(b: PlanBuilder, grad: Operand, index: Operand, size: Any, dim: int) -> None:
     index = _checked_index(b, "index_select_backward", index)
-    out = b.output(grad.spec.dtype, size)
+    out = b.output(grad.spec.dtype, prove_ints("index_select_backward", "size", size))
+    prove_dim("index_select_backward", dim, len(size))
+    prove_shapes("index_select_backward", ("grad",), (grad,), (*size[:dim], *index.spec.shape, *size[dim + 1 :]))
     plan_index_scatter(b, contiguous(b, grad), index, out, dim, accumulate=True, zero=True)
 
 
@@ -108,6 +112,7 @@ def _checked_elements(b: PlanBuilder, name: str, input: Operand, index: Operand,
         index = _checked_index(b, name, index)
     else:
         index = b.scratch(dtypes.int64, 0).view(tuple(index.spec.shape), contiguous_strides(index.spec.shape))
+    prove_dim(name, dim, max(input.spec.ndim, 1))
     a, i = input.spec.shape, index.spec.shape
     if len(a) != len(i) or any(n > m for axis, (n, m) in enumerate(zip(i, a, strict=False)) if axis != dim):
         raise ShapeError(
@@ -209,6 +214,8 @@ index_put.on_status(_out_of_range)
 @index_put.plan
 def _(b: PlanBuilder, input: Operand, index: Operand, values: Operand, accumulate: bool) -> None:
     index = _checked_index(b, "index_put", index)
+    if not input.spec.ndim:
+        raise IndexError("index_put: the input has no dimensions, expected at least one")
     wanted = (*index.spec.shape, *input.spec.shape[1:])
     if tuple(values.spec.shape) != wanted or values.spec.dtype is not input.spec.dtype:
         raise ShapeError(f"index_put: values is {values.spec}, expected shape {list(wanted)} of {input.spec.dtype}")

@@ -10,6 +10,7 @@ from numgrad.errors import DtypeError, ShapeError
 from numgrad.kernels.layer_norm import plan_layer_norm, plan_layer_norm_backward
 from numgrad.ops.elementwise import mul, rsqrt, square, sub
 from numgrad.ops.layouts import contiguous
+from numgrad.ops.proofs import prove_dtype, prove_int, prove_shapes
 from numgrad.ops.reduce import mean as mean_
 from numgrad.ops.reduce import sum_
 from numgrad.registry import Op
@@ -37,6 +38,7 @@ def _(
     spec = input.spec
     if not spec.dtype.is_floating_point:
         raise DtypeError(f"layer_norm: input is of {spec.dtype}, expected floating point")
+    prove_int("layer_norm", "normalized", normalized, 0, spec.ndim)
     wanted = tuple(spec.shape[spec.ndim - normalized :])
     for name, vector in (("weight", weight), ("bias", bias)):
         if vector is not None and (tuple(vector.spec.shape) != wanted or vector.spec.dtype is not spec.dtype):
@@ -105,7 +107,18 @@ def _(
     needs: Any,
     normalized: int,
 ) -> None:
-    spec = input.spec
+    spec, name = input.spec, "layer_norm_backward"
+    prove_int(name, "normalized", normalized, 0, spec.ndim)
+    if not spec.dtype.is_floating_point:
+        raise DtypeError(f"{name}: input is of {spec.dtype}, expected floating point")
+    rows = _rows_shape(spec, normalized)
+    prove_shapes(name, ("grad", "mean", "rstd"), (grad, mean, rstd), spec.shape, rows, rows)
+    operands = {"grad": grad, "mean": mean, "rstd": rstd}
+    if weight is not None:
+        prove_shapes(name, ("weight",), (weight,), spec.shape[spec.ndim - normalized :])
+        operands["weight"] = weight
+    for word, operand in operands.items():
+        prove_dtype(name, word, operand, spec.dtype)
     shapes = (tuple(spec.shape), *(tuple(spec.shape[spec.ndim - normalized :]),) * 2)
     made = [b.output(spec.dtype, shape) if needed else None for shape, needed in zip(shapes, needs, strict=True)]
     plan_layer_norm_backward(

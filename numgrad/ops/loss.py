@@ -12,6 +12,7 @@ from numgrad.kernels.softmax import plan_nll_loss, plan_nll_loss_backward, plan_
 from numgrad.layout import contiguous_strides, output_strides
 from numgrad.ops.elementwise import exp, mul, sub
 from numgrad.ops.layouts import check_floating, contiguous, with_strides
+from numgrad.ops.proofs import prove_dim, prove_dtype, prove_int, prove_ints, prove_shapes
 from numgrad.ops.reduce import sum_
 from numgrad.registry import Op
 from numgrad.runtime.plan import Operand, PlanBuilder
@@ -31,6 +32,7 @@ def _softmax_pair(name: str, log: bool) -> Op:
         spec = input.spec
         check_floating(name, input)
         shape = tuple(spec.shape)
+        dim = prove_dim(name, dim, max(len(shape), 1), -max(len(shape), 1))
         strides = output_strides(shape, [spec]) if spec.is_private else contiguous_strides(shape)
         out = b.output(spec.dtype, shape, strides)
         plan_softmax(b, with_strides(b, input, strides), out, dim, log=log)
@@ -52,6 +54,10 @@ def _softmax_pair(name: str, log: bool) -> Op:
     @backward.plan
     def _(b: PlanBuilder, grad: Operand, out: Operand, dim: int) -> None:
         shape = tuple(out.spec.shape)
+        dim = prove_dim(f"{name}_backward", dim, max(len(shape), 1), -max(len(shape), 1))
+        check_floating(f"{name}_backward", out)
+        prove_shapes(f"{name}_backward", ("grad",), (grad,), shape)
+        prove_dtype(f"{name}_backward", "grad", grad, out.spec.dtype)
         strides = output_strides(shape, [out.spec])
         made = b.output(out.spec.dtype, shape, strides)
         plan_softmax_backward(b, with_strides(b, grad, strides), with_strides(b, out, strides), made, dim, log=log)
@@ -96,6 +102,14 @@ nll_loss = Op(
 )
 
 
+_INT64 = -(1 << 63), (1 << 63) - 1
+
+
+def _check_reduction(reduction: Any) -> None:
+    if reduction not in ("none", "mean", "sum"):
+        raise ValueError(f"{reduction} is not a valid value for reduction; expected 'none', 'mean' or 'sum'")
+
+
 def _class_layout(spec: Any) -> tuple[int, ...]:
     return (
         spec.strides
@@ -109,8 +123,8 @@ def _(
     b: PlanBuilder, input: Operand, target: Operand, weight: Operand | None, reduction: str, ignore_index: int
 ) -> None:
     shape, spec = tuple(input.spec.shape), input.spec
-    if reduction not in ("none", "mean", "sum"):
-        raise ValueError(f"{reduction} is not a valid value for reduction; expected 'none', 'mean' or 'sum'")
+    _check_reduction(reduction)
+    prove_int("nll_loss", "ignore_index", ignore_index, *_INT64)
     check_floating("nll_loss", input)
     if target.spec.dtype is not dtypes.int64:
         raise DtypeError(f"nll_loss: expected target dtype to be Long, but got {target.spec.dtype.torch_name}")
@@ -182,6 +196,21 @@ nll_loss_backward = Op(
 def _(
     b: PlanBuilder, grad: Operand, target: Operand, weight: Any, total_weight: Operand, size: Any, **counting: Any
 ) -> None:
+    name = "nll_loss_backward"
+    check_floating(name, grad)
+    if not prove_ints(name, "size", size):
+        raise ShapeError(f"{name}: size is (), expected that of an input [C], [N, C] or [N, C, d1, ...]")
+    positions = () if len(size) == 1 else (size[0], *size[2:])
+    classes = size[0] if len(size) == 1 else size[1]
+    _check_reduction(counting["reduction"])
+    prove_int(name, "ignore_index", counting["ignore_index"], *_INT64)
+    whole = counting["reduction"] == "none"
+    prove_shapes(name, ("grad", "target", "total_weight"), (grad, target, total_weight), positions if whole else (), positions, ())
+    prove_dtype(name, "target", target, dtypes.int64)
+    prove_dtype(name, "total_weight", total_weight, grad.spec.dtype)
+    if weight is not None:
+        prove_shapes(name, ("weight",), (weight,), (classes,))
+        prove_dtype(name, "weight", weight, grad.spec.dtype)
     out = b.output(grad.spec.dtype, size)
     plan_nll_loss_backward(
         b, contiguous(b, grad), contiguous(b, target), weight and contiguous(b, weight), total_weight, out, **counting

@@ -12,6 +12,7 @@ from numgrad.kernels.norm import plan_batch_norm, plan_batch_norm_backward
 from numgrad.layout import strides_like
 from numgrad.ops.elementwise import le, mul, rsqrt, square, sub, where
 from numgrad.ops.layouts import contiguous, with_strides
+from numgrad.ops.proofs import prove_dtype, prove_shapes
 from numgrad.ops.reduce import mean, sum_
 from numgrad.ops.view import reshape
 from numgrad.registry import Op, SavedCall, saved_calls
@@ -337,6 +338,12 @@ def _plan_backward(
     eps: float,
 ) -> None:
     weight, mean, spread = _checked(b, input, ("weight", weight), ("mean", mean), ("spread", spread))
+    _check_eps(eps, training=False)
+    prove_shapes("batch_norm_backward", ("grad", "mean", "spread"), (grad, mean, spread), input.spec.shape, None, None)
+    for name, operand in (("grad", grad), ("out", out)):
+        if operand is not None:
+            prove_shapes("batch_norm_backward", (name,), (operand,), input.spec.shape)
+            prove_dtype("batch_norm_backward", name, operand, input.spec.dtype)
     strides = strides_like(input.spec, tuple(input.spec.shape))
     dtype, shape = input.spec.dtype, tuple(input.spec.shape)
     made = [

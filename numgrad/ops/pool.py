@@ -15,13 +15,16 @@ from numgrad.kernels.pool import (
     plan_max_pool2d,
     plan_max_pool2d_backward,
 )
-from numgrad.layout import strides_like
+from numgrad.layout import spec_of, strides_like
 from numgrad.ops.index import gather
 from numgrad.ops.layouts import with_strides
+from numgrad.ops.proofs import prove_dtype, prove_int, prove_ints, prove_shapes
 from numgrad.ops.view import reshape
 from numgrad.registry import Op
 from numgrad.runtime.plan import Operand, PlanBuilder
 
+_FARTHEST = (1 << 63) - 1
+_LARGEST = (1 << 31) - 1  # extent of a window, as in torch
 _WINDOW: dict[str, Any] = {"kernel_size": (1, 1), "stride": (1, 1), "padding": (0, 0)}
 
 
@@ -31,6 +34,14 @@ def _window(name: str, spec: Any, kernel_size: Any, stride: Any, padding: Any, d
         raise ShapeError(
             f"{name}: Expected 3D or 4D (batch mode) tensor with optional 0 dim batch size for input, but got: {list(spec.shape)}"
         )
+    for word, pair in (
+        ("kernel_size", kernel_size),
+        ("stride", stride),
+        ("padding", padding),
+        ("dilation", dilation),
+    ):
+        if max(prove_ints(name, word, pair, 2)) > _LARGEST:
+            raise ShapeError(f"{name}: integer out of range: {word} is {pair}, expected at most {_LARGEST}")
     if min(kernel_size) < 1 or min(stride) < 1 or min(dilation) < 1:
         raise ShapeError(
             f"{name}: kernel_size {kernel_size}, stride {stride} and dilation {dilation} must be greater than zero"
@@ -46,6 +57,12 @@ def _window(name: str, spec: Any, kernel_size: Any, stride: Any, padding: Any, d
 def _refuse_dtypes(name: str, dtype: dtypes.dtype, refused: bool) -> None:
     if refused:
         raise DtypeError(f"\"{name}\" not implemented for '{dtype.torch_name}'; convert with .float() first")
+
+
+def _refuse_average(name: str, dtype: dtypes.dtype, divisor: Any) -> None:
+    _refuse_dtypes(name, dtype, not (dtype.is_floating_point or dtype is dtypes.int64))
+    if divisor is not None and prove_int(name, "divisor_override", divisor, -_FARTHEST, _FARTHEST) == 0:
+        raise ShapeError(f"{name}: divisor must be not zero")
 
 
 def _pooled_shape(name: str, spec: Any, window: Window, ceil_mode: bool) -> tuple[int, ...]:
@@ -151,9 +168,15 @@ def _(
     padding: Any,
     dilation: Any,
 ) -> None:
+    out_spec = spec_of(grad.spec.dtype, prove_ints("max_pool2d_backward", "size", size, 4, 0))
+    window = _window("max_pool2d_backward", out_spec, kernel_size, stride, padding, dilation)
+    shapes = [_pooled_shape("max_pool2d_backward", out_spec, window, ceil_mode) for ceil_mode in (False, True)]
+    shape = shapes[1] if tuple(grad.spec.shape) == shapes[1] else shapes[0]
+    prove_shapes("max_pool2d_backward", ("grad", "indices"), (grad, indices), shape, shape)
+    _refuse_dtypes("max_pool2d_backward", grad.spec.dtype, grad.spec.dtype.is_bool)
+    prove_dtype("max_pool2d_backward", "indices", indices, dtypes.int64)
     strides = strides_like(indices.spec, tuple(indices.spec.shape))
     out = b.output(grad.spec.dtype, size, strides_like(indices.spec, size))
-    window = Window(kernel_size, stride, padding, dilation)
     plan_max_pool2d_backward(b, with_strides(b, grad, strides), with_strides(b, indices, strides), out, window)
 
 
@@ -186,9 +209,7 @@ def _(
 ) -> None:
     spec = input.spec
     window = _window("avg_pool2d", spec, kernel_size, stride, padding)
-    _refuse_dtypes("avg_pool2d", spec.dtype, not (spec.dtype.is_floating_point or spec.dtype is dtypes.int64))
-    if counting["divisor_override"] == 0:
-        raise ShapeError("avg_pool2d: divisor must be not zero")
+    _refuse_average("avg_pool2d", spec.dtype, counting["divisor_override"])
     shape = _pooled_shape("avg_pool2d", spec, window, ceil_mode)
     out = b.output(spec.dtype, shape, strides_like(spec, shape))
     plan_avg_pool2d(b, with_strides(b, input, strides_like(spec, tuple(spec.shape))), out, window, **counting)
@@ -236,9 +257,14 @@ def _(
     ceil_mode: bool,
     **counting: Any,
 ) -> None:
+    name = "avg_pool2d_backward"
+    out_spec = spec_of(grad.spec.dtype, prove_ints(name, "size", size, 4, 0))
+    window = _window(name, out_spec, kernel_size, stride, padding)
+    _refuse_average(name, grad.spec.dtype, counting["divisor_override"])
+    prove_shapes(name, ("grad",), (grad,), _pooled_shape(name, out_spec, window, ceil_mode))
     strides = strides_like(grad.spec, tuple(grad.spec.shape))
     out = b.output(grad.spec.dtype, size, strides_like(grad.spec, size))
-    plan_avg_pool2d_backward(b, with_strides(b, grad, strides), out, Window(kernel_size, stride, padding), **counting)
+    plan_avg_pool2d_backward(b, with_strides(b, grad, strides), out, window, **counting)
 
 
 @avg_pool2d_backward.backward
@@ -274,7 +300,7 @@ adaptive_avg_pool2d = Op(
 @adaptive_avg_pool2d.plan
 def _(b: PlanBuilder, input: Operand, output_size: tuple[int, int]) -> None:
     spec = input.spec
-    if spec.ndim != 4 or 0 in spec.shape[1:] or min(output_size) < 0:
+    if spec.ndim != 4 or 0 in spec.shape[1:] or min(prove_ints("adaptive_avg_pool2d", "output_size", output_size, 2)) < 0:
         raise ShapeError(
             f"adaptive_avg_pool2d(): Expected 3D or 4D tensor with non-zero size for non-batch dimensions and a non-negative "
             f"output_size, but got {list(spec.shape)} and {output_size}"
@@ -315,6 +341,11 @@ adaptive_avg_pool2d_backward = Op(
 
 @adaptive_avg_pool2d_backward.plan
 def _(b: PlanBuilder, grad: Operand, size: Any) -> None:
+    name = "adaptive_avg_pool2d_backward"
+    prove_ints(name, "size", size, 4, 0)
+    _refuse_dtypes(name, grad.spec.dtype, not grad.spec.dtype.is_floating_point)
+    if grad.spec.ndim != 4 or tuple(grad.spec.shape[:2]) != size[:2] or 0 in size[1:]:
+        raise ShapeError(f"{name}: grad has shape {list(grad.spec.shape)}, expected that of an input of {list(size)}")
     strides = strides_like(grad.spec, tuple(grad.spec.shape))
     out = b.output(grad.spec.dtype, size, strides_like(grad.spec, size))
     plan_avg_pool2d_backward(b, with_strides(b, grad, strides), out, None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from numgrad.errors import ShapeError
+from numgrad.errors import DtypeError, ShapeError
 
 
 def prove_int(op: str, name: str, value: Any, low: int | None = None, high: int | None = None) -> int:
@@ -43,8 +43,8 @@ def prove_ints(op: str, name: str, values: Any, count: int | None = None, low: i
     return values
 
 
-def prove_dim(op: str, dim: Any, ndim: int) -> int:
-    """The parameter ``dim``, one of the dimensions, counted from 0.
+def prove_dim(op: str, dim: Any, ndim: int, least: int = 0) -> int:
+    """The parameter ``dim``, one of the dimensions, counted from 0, or with a negative ``least`` from the end.
 
     Raises
     ------
@@ -55,9 +55,9 @@ def prove_dim(op: str, dim: Any, ndim: int) -> int:
     """
     if dim.__class__ is not int:
         raise TypeError(f"{op}: dim is {dim!r}, expected an int")
-    if not 0 <= dim < ndim:
-        raise IndexError(f"{op}: dim is {dim}, expected one of the {ndim} dimensions, counted from 0")
-    return dim
+    if not least <= dim < ndim:
+        raise IndexError(f"{op}: dim is {dim}, expected one of the {ndim} dimensions, {least} to {ndim - 1}")
+    return dim % ndim
 
 
 def prove_dims(op: str, dims: Any, ndim: int) -> tuple[int, ...]:
@@ -93,3 +93,15 @@ def prove_shapes(op: str, names: Sequence[str], operands: Sequence[Any], *shapes
             raise ShapeError(f"{op}: {name} is None, expected a tensor")
         if shape is not None and tuple(operand.spec.shape) != tuple(shape):
             raise ShapeError(f"{op}: {name} has shape {list(operand.spec.shape)}, expected {list(shape)}")
+
+
+def prove_dtype(op: str, name: str, operand: Any, dtype: Any) -> None:
+    """The operand is of this dtype.
+
+    Raises
+    ------
+    DtypeError
+        It is of another.
+    """
+    if operand.spec.dtype is not dtype:
+        raise DtypeError(f"{op}: {name} is of {operand.spec.dtype}, expected {dtype}")

@@ -18,6 +18,7 @@ from numgrad.ops.elementwise import div, eq, mul, where
 from numgrad.ops.fused import fused_op
 from numgrad.ops.joining import cat
 from numgrad.ops.layouts import contiguous
+from numgrad.ops.proofs import prove_dims, prove_ints
 from numgrad.ops.view import expand, narrow, permute, reshape, view
 from numgrad.registry import Op
 from numgrad.runtime.plan import Operand, PlanBuilder
@@ -29,6 +30,12 @@ def _reduced_shape(shape: Any, dims: tuple[int, ...], keepdim: bool) -> tuple[in
     if keepdim:
         return tuple(1 if axis in dims else extent for axis, extent in enumerate(shape))
     return tuple(extent for axis, extent in enumerate(shape) if axis not in dims)
+
+
+def _proved_shape(input: Operand, dims: Any, keepdim: bool) -> tuple[int, ...]:
+    """The shape of a reduction over dims that the input has; one without dimensions has one, as in torch."""
+    shape = input.spec.shape
+    return _reduced_shape(shape, prove_dims("a reduction", dims, max(len(shape), 1)), keepdim)
 
 
 def _with_kept_dims(tensor: Any, shape: Any, dims: tuple[int, ...]) -> Any:
@@ -50,7 +57,7 @@ sum_ = Op("sum", ("input",), _PARAMS, doc="Sum over dims; of bools and integers 
 @sum_.plan
 def _(b: PlanBuilder, input: Operand, dims: Any, keepdim: bool) -> None:
     own = input.spec.dtype
-    out = b.output(own if own.is_floating_point else dtypes.int64, _reduced_shape(input.spec.shape, dims, keepdim))
+    out = b.output(own if own.is_floating_point else dtypes.int64, _proved_shape(input, dims, keepdim))
     plan_reduce(b, "sum", input, out, dims)
 
 
@@ -74,7 +81,7 @@ def _(b: PlanBuilder, input: Operand, dims: Any, keepdim: bool) -> None:
             f"mean(): could not infer output dtype. Input dtype must be either a floating point or complex dtype. Got: "
             f"{input.spec.dtype.torch_name}; convert with .float() first"
         )
-    out = b.output(input.spec.dtype, _reduced_shape(input.spec.shape, dims, keepdim))
+    out = b.output(input.spec.dtype, _proved_shape(input, dims, keepdim))
     plan_reduce(b, "mean", input, out, dims)
 
 
@@ -100,7 +107,7 @@ def _of_squares(name: str, saves: tuple[str, ...], doc: str) -> Op:
             raise DtypeError(
                 f"{name}: expected a floating point tensor as input, got {spec.dtype.torch_name}; convert with .float() first"
             )
-        out = b.output(spec.dtype, _reduced_shape(spec.shape, dims, keepdim))
+        out = b.output(spec.dtype, _proved_shape(input, dims, keepdim))
         plan_reduce(b, name, input, out, dims, divisor)
 
     return op
@@ -152,7 +159,7 @@ prod = Op("prod", ("input",), _PARAMS, saves=("input",), doc="Product over dims;
 @prod.plan
 def _(b: PlanBuilder, input: Operand, dims: Any, keepdim: bool) -> None:
     own = input.spec.dtype
-    out = b.output(own if own.is_floating_point else dtypes.int64, _reduced_shape(input.spec.shape, dims, keepdim))
+    out = b.output(own if own.is_floating_point else dtypes.int64, _proved_shape(input, dims, keepdim))
     plan_reduce(b, "prod", input, out, dims)
 
 
@@ -225,6 +232,7 @@ def _repeated_dims(shape: Any, size: Any) -> tuple[int, ...]:
 @sum_to_size.plan
 def _(b: PlanBuilder, input: Operand, size: tuple[int, ...]) -> None:
     shape = tuple(input.spec.shape)
+    prove_ints("sum_to_size", "size", size)
     if size == shape:
         b.view(input, size, input.spec.strides)
         return
@@ -287,7 +295,7 @@ def _extreme(name: str, kind: str, oracle: Any) -> Op:
     @op.plan
     def _(b: PlanBuilder, input: Operand, dims: Any, keepdim: bool, nans: bool) -> None:
         _check_not_empty(name, input.spec, dims)
-        plan_reduce(b, kind, input, b.output(input.spec.dtype, _reduced_shape(input.spec.shape, dims, keepdim)), dims)
+        plan_reduce(b, kind, input, b.output(input.spec.dtype, _proved_shape(input, dims, keepdim)), dims)
 
     @op.backward
     def _(ctx, grad):
@@ -323,7 +331,7 @@ def _extreme_with_index(name: str, kind: str) -> Op:
     @op.plan
     def _(b: PlanBuilder, input: Operand, dim: int, keepdim: bool) -> None:
         _check_not_empty(name, input.spec, (dim,))
-        shape = _reduced_shape(input.spec.shape, (dim,), keepdim)
+        shape = _proved_shape(input, (dim,), keepdim)
         values = b.output(input.spec.dtype, shape)
         indices = b.output(dtypes.int64, shape)
         plan_reduce_index(b, kind, input, values, indices, (dim,))
@@ -361,7 +369,7 @@ def _arg(name: str, kind: str, oracle: Any) -> Op:
     @op.plan
     def _(b: PlanBuilder, input: Operand, dim: int, keepdim: bool) -> None:
         _check_not_empty(name, input.spec, (dim,))
-        out = b.output(dtypes.int64, _reduced_shape(input.spec.shape, (dim,), keepdim))
+        out = b.output(dtypes.int64, _proved_shape(input, (dim,), keepdim))
         plan_reduce_index(b, kind, input, None, out, (dim,))
 
     @op.oracle
@@ -380,7 +388,7 @@ def _logical(name: str, oracle: Any) -> Op:
 
     @op.plan
     def _(b: PlanBuilder, input: Operand, dims: Any, keepdim: bool) -> None:
-        out = b.output(dtypes.bool_, _reduced_shape(input.spec.shape, dims, keepdim))
+        out = b.output(dtypes.bool_, _proved_shape(input, dims, keepdim))
         plan_reduce(b, name, input, out, dims)
 
     @op.oracle

@@ -13,6 +13,7 @@ from numgrad.kernels.fill import plan_fill
 from numgrad.kernels.reduce import plan_reduce
 from numgrad.layout import Spec, contiguous_strides, product, spec_of
 from numgrad.ops.layouts import plan_copy
+from numgrad.ops.proofs import prove_dim, prove_dims, prove_int, prove_ints, prove_shapes
 from numgrad.registry import Op, find
 from numgrad.runtime.plan import Operand, PlanBuilder
 
@@ -55,7 +56,7 @@ view = Op("view", ("input",), {"size": ()}, doc="The same elements in another sh
 
 @view.plan
 def _(b: PlanBuilder, input: Operand, size: tuple[int, ...]) -> None:
-    if min(size, default=0) < 0:
+    if min(prove_ints("view", "size", size), default=0) < 0:
         raise ShapeError(f"invalid shape dimension {min(size)} in shape '{list(size)}'")
     if product(size) != input.spec.numel:
         raise ShapeError(f"shape '{list(size)}' is invalid for input of size {input.spec.numel}")
@@ -94,7 +95,7 @@ permute = Op("permute", ("input",), {"dims": ()}, doc="The dimensions in another
 @permute.plan
 def _(b: PlanBuilder, input: Operand, dims: tuple[int, ...]) -> None:
     spec = input.spec
-    if sorted(dims) != list(range(spec.ndim)):
+    if sorted(prove_ints("permute", "dims", dims)) != list(range(spec.ndim)):
         raise ShapeError(f"permute: dims {list(dims)} are not an order of the {spec.ndim} dimensions of the input")
     b.view(input, tuple(spec.shape[d] for d in dims), tuple(spec.strides[d] for d in dims))
 
@@ -114,6 +115,8 @@ transpose = Op("transpose", ("input",), {"dim0": 0, "dim1": 1}, doc="Two dimensi
 
 @transpose.plan
 def _(b: PlanBuilder, input: Operand, dim0: int, dim1: int) -> None:
+    prove_dim("transpose", dim0, input.spec.ndim)
+    prove_dim("transpose", dim1, input.spec.ndim)
     order = list(range(input.spec.ndim))
     order[dim0], order[dim1] = order[dim1], order[dim0]
     b.view(input, tuple(input.spec.shape[d] for d in order), tuple(input.spec.strides[d] for d in order))
@@ -135,7 +138,9 @@ expand = Op("expand", ("input",), {"size": ()}, doc="Extents of 1, and new leadi
 @expand.plan
 def _(b: PlanBuilder, input: Operand, size: tuple[int, ...]) -> None:
     spec = input.spec
-    missing = len(size) - spec.ndim
+    missing = len(prove_ints("expand", "size", size)) - spec.ndim
+    if missing < 0:
+        raise ShapeError(f"expand: size {list(size)} has fewer dimensions than the input, {list(spec.shape)}")
     strides = [0] * missing
     for axis, (extent, stride) in enumerate(zip(spec.shape, spec.strides, strict=True), missing):
         if extent not in (1, size[axis]):
@@ -166,6 +171,7 @@ unsqueeze = Op("unsqueeze", ("input",), {"dim": 0}, doc="A new dimension of exte
 @unsqueeze.plan
 def _(b: PlanBuilder, input: Operand, dim: int) -> None:
     spec = input.spec
+    prove_dim("unsqueeze", dim, spec.ndim + 1)
     stride = spec.strides[dim] * spec.shape[dim] if dim < spec.ndim else 1
     b.view(input, (*spec.shape[:dim], 1, *spec.shape[dim:]), (*spec.strides[:dim], stride, *spec.strides[dim:]))
 
@@ -186,6 +192,7 @@ squeeze = Op("squeeze", ("input",), {"dims": ()}, doc="Those of the dimensions `
 @squeeze.plan
 def _(b: PlanBuilder, input: Operand, dims: tuple[int, ...]) -> None:
     spec = input.spec
+    prove_dims("squeeze", dims, max(spec.ndim, 1))
     kept = [axis for axis in range(spec.ndim) if axis not in dims or spec.shape[axis] != 1]
     b.view(input, tuple(spec.shape[a] for a in kept), tuple(spec.strides[a] for a in kept))
 
@@ -209,6 +216,8 @@ slice_ = Op(
 
 
 def _slice_geometry(spec: Spec, starts: Any, steps: Any, sizes: Any) -> tuple[tuple[int, ...], int]:
+    for name, numbers in (("starts", starts), ("steps", steps), ("sizes", sizes)):
+        prove_ints("slice", name, numbers, spec.ndim)
     for axis, (start, step, size) in enumerate(zip(starts, steps, sizes, strict=True)):
         if size < 0 or step < 1 or start < 0 or (size and start + (size - 1) * step >= spec.shape[axis]):
             raise ShapeError(
@@ -345,6 +354,9 @@ def _(b: PlanBuilder, grad: Operand, base_size: Any, base_strides: Any, size: An
     if not out.spec.is_dense:
         raise ShapeError(f"as_strided: the base has strides {base_strides}, expected dense ones for a gradient")
     plan_fill(b, out, 0)
+    prove_ints("as_strided", "strides", strides, len(prove_ints("as_strided", "size", size)))
+    prove_int("as_strided", "offset", offset)
+    prove_shapes("as_strided_backward", ("grad",), (grad,), size)
     if grad.spec.numel == 0:
         return
     repeated = tuple(axis for axis, (n, s) in enumerate(zip(size, strides, strict=True)) if s == 0 and n > 1)
@@ -389,7 +401,9 @@ copy_slices.grad_name = "CopySlices"
 
 @copy_slices.plan
 def _(b: PlanBuilder, base: Operand, window: Operand, size: Any, strides: Any, offset: int) -> None:
+    prove_int("copy_slices", "offset", offset)
     base.view(size, strides, offset)  # proves that the window lies in the base
+    prove_shapes("copy_slices", ("window",), (window,), size)
     b.alias(base)
 
 

@@ -125,13 +125,28 @@ class Pair:
     workers = property(lambda self: min(part.workers for part in self.parts))
 
 
-def _scalar_word(type_name: str, value: Any) -> int:
-    if type_name == "f4":
-        packed = struct.pack("<fi", value, 0)
-    elif type_name == "f8":
-        packed = struct.pack("<d", value)
-    else:
-        packed = struct.pack("<q", bool(value) if type_name == "b1" else int(value))
+def _scalar_word(kernel_name: str, name: str, type_name: str, value: Any) -> int:
+    """The bits of a kernel's scalar argument; what is too large for float32 is infinite.
+
+    Raises
+    ------
+    TypeError
+        It is no number.
+    RuntimeError
+        It is one that the type does not have.
+    """
+    if not isinstance(value, (int, float, np.number, np.bool_)):
+        raise TypeError(f"{kernel_name}: {name} is {value!r}, expected a number")
+    try:
+        if type_name == "f4":
+            with np.errstate(over="ignore"):
+                packed = struct.pack("<fi", np.float32(value), 0)
+        elif type_name == "f8":
+            packed = struct.pack("<d", value)
+        else:
+            packed = struct.pack("<q", bool(value) if type_name == "b1" else int(value))
+    except (struct.error, OverflowError, ValueError) as error:
+        raise RuntimeError(f"{kernel_name}: {name} is {value!r}, which {type_name} cannot hold without overflow") from error
     word: int = struct.unpack("<q", packed)[0]
     return word
 
@@ -192,7 +207,7 @@ class Program:
                 patches += [len(frame), argument.address.index, argument.address.offset]
                 frame += [0, *argument.shape]
             else:
-                frame.append(_scalar_word(parameter.type, argument))
+                frame.append(_scalar_word(launch.kernel.name, parameter.name, parameter.type, argument))
         return launch.kernel.entry(launch.binding)
 
     def names(self) -> list[str]:

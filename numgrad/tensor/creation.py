@@ -10,7 +10,7 @@ import numpy as np
 from numgrad import dtypes, ops
 from numgrad.dtypes import dtype as Dtype
 from numgrad.engine.constants import constant
-from numgrad.engine.tape import TensorBase, modes
+from numgrad.engine.tape import TensorBase, modes, tensor_over
 from numgrad.layout import output_strides, product, spec_of
 from numgrad.runtime import memory
 from numgrad.tensor import inference, nested
@@ -108,7 +108,7 @@ def from_numpy(array: np.ndarray) -> Tensor:
     strides = tuple(s // array.itemsize for s in array.strides)
     spec = spec_of(dtype, array.shape, strides)
     storage = memory.Storage(array.ctypes.data, spec.nbytes, array)
-    return Tensor(storage, spec, storage.address)
+    return tensor_over(Tensor, storage, spec, storage.address)  # type: ignore[no-any-return]
 
 
 def _is_shareable(array: np.ndarray) -> bool:
@@ -138,7 +138,7 @@ def uninitialized(dtype: Dtype, shape: tuple[int, ...], strides: tuple[int, ...]
     """New memory of this layout, which may be private; None: row-major."""
     spec = spec_of(dtype, shape, strides)
     storage = memory.allocate(spec.nbytes)
-    return Tensor(storage, spec, storage.address)
+    return tensor_over(Tensor, storage, spec, storage.address)  # type: ignore[no-any-return]
 
 
 def checked_size(name: str, size: tuple[Any, ...]) -> tuple[int, ...]:
@@ -164,7 +164,7 @@ def _filled(op: str, shape: tuple[int, ...], value: Any, dtype: Dtype) -> Tensor
         return ops.creation.full(size=shape, value=number, dtype=dtype)  # type: ignore[no-any-return]
     # As an input, not as a parameter: there would be a plan for each number, and -0.0 would find that of 0.0.
     single = constant(number, dtype)
-    repeated = Tensor(single._storage, spec_of(dtype, shape, (0,) * len(shape)), single._address)
+    repeated = tensor_over(Tensor, single._storage, spec_of(dtype, shape, (0,) * len(shape)), single._address)
     return ops.elementwise.clone(repeated)  # type: ignore[no-any-return]
 
 

@@ -231,11 +231,12 @@ def pad(input: Tensor, pad: tuple[int, ...], mode: str = "constant", value: floa
         raise NotImplementedError(f"pad: mode is {mode!r}, expected 'constant'")
     if len(pad) % 2 or len(pad) > 2 * input.ndim:
         raise RuntimeError(f"pad: {len(pad)} amounts for {input.ndim} dimensions, expected at most two for each")
+    amounts = [as_int("pad", "pad", amount) for amount in pad]
     for place in range(0, len(pad), 2):
-        axis = input.ndim - 1 - place // 2
-        before, after = pad[place], pad[place + 1]
-        if before < 0 or after < 0:
-            input = shaping.narrow(input, axis, max(0, -before), input.shape[axis] + min(0, before) + min(0, after))
+        axis, (before, after) = input.ndim - 1 - place // 2, amounts[place : place + 2]
+        if (kept := input.shape[axis] + min(0, before) + min(0, after)) < 0:
+            raise RuntimeError(f"pad: {amounts} takes more away than dimension {axis} of {list(input.shape)} has")
+        input = input if kept == input.shape[axis] else shaping.narrow(input, axis, max(0, -before), kept)
         pieces = [input]
         for amount, at in ((before, 0), (after, len(pieces) + 1)):
             if amount > 0:
@@ -447,10 +448,9 @@ def layer_norm(
         The input does not end in these dimensions.
     """
     if not isinstance(normalized_shape, (tuple, list)):
-        raise TypeError(
-            f"layer_norm(): argument 'normalized_shape' must be tuple of ints, not {type(normalized_shape).__name__}"
-        )
-    shape, eps = tuple(normalized_shape), real("layer_norm", "eps", eps)
+        raise TypeError(f"layer_norm(): argument 'normalized_shape' is {normalized_shape!r}, must be tuple of ints")
+    shape = tuple([as_int("layer_norm", "normalized_shape", extent) for extent in normalized_shape])
+    eps = real("layer_norm", "eps", eps)
     if tuple(input.shape[input.ndim - len(shape) :]) != shape or not shape:
         raise RuntimeError(
             f"Given normalized_shape={list(shape)}, expected input with shape [*, {', '.join(map(str, shape))}], but got input of "

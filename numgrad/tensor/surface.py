@@ -119,6 +119,8 @@ def explained(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any], erro
     bound = signature.bind(*args, **kwargs).arguments
     for parameter, value in bound.items():
         annotation = str(signature.parameters[parameter].annotation)
+        if isinstance(value, TensorBase) and not hasattr(value, "_spec"):
+            return TypeError(f"{name}(): argument '{parameter}' is a tensor that was never initialized")
         if annotation == "Tensor" and not isinstance(value, TensorBase):
             return TypeError(f"{name}(): argument '{parameter}' must be Tensor, not {type(value).__name__}")
     given = [type(value).__name__ for value in args] + [

@@ -12,10 +12,11 @@ import numpy as np
 from numgrad import dtypes
 from numgrad.dtypes import dtype as Dtype
 from numgrad.engine import dispatch, hooks, private, views
-from numgrad.engine.tape import Node, TensorBase
+from numgrad.engine.tape import Node, TensorBase, tensor_over
 from numgrad.layout import Size, preserve_format, spec_of
 from numgrad.runtime import memory
 from numgrad.tensor import arguments, in_place, indexing, inference, pointwise, printing, shaping
+from numgrad.tensor.legacy import as_subclass, constructed
 from numgrad.tensor.methods import Methods
 from numgrad.tensor.operators import Operators
 
@@ -45,6 +46,14 @@ class Tensor(Operators, Methods):
     >>> x.grad
     tensor([4., 6.])
     """
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Tensor:
+        """torch's old constructor; see `numgrad.tensor.legacy`."""
+        made = constructed(*args, **kwargs)
+        return made if cls is Tensor else as_subclass(made, cls)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        """Nothing: a class of users need not call it."""
 
     @property
     def _numba_type_(self) -> Any:
@@ -367,8 +376,7 @@ class Tensor(Operators, Methods):
             )
         spec = self._spec if self._spec.is_dense else spec_of(self.dtype, self.shape)
         storage = memory.allocate(spec.nbytes)
-        copied = type(self).__new__(type(self))
-        TensorBase.__init__(copied, storage, spec, storage.address)
+        copied: Tensor = tensor_over(type(self), storage, spec, storage.address)
         memo[id(self)] = copied
         copied._array()[...] = self._array()
         copied._requires_grad = self._requires_grad
@@ -510,8 +518,7 @@ def _unpickled(cls: type[Tensor], in_memory: np.ndarray, order: tuple[int, ...],
 
     made = creation.from_numpy(in_memory)
     made = made.permute(*(order.index(axis) for axis in range(len(order)))) if order else made.reshape(())
-    result = cls.__new__(cls)
-    TensorBase.__init__(result, made._storage, made._spec, made._address)
+    result: Tensor = tensor_over(cls, made._storage, made._spec, made._address)
     result._requires_grad = requires_grad
     return result
 

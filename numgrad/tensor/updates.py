@@ -19,6 +19,7 @@ from numgrad.dtypes import float64, int64
 from numgrad.engine.changes import Changes, planned
 from numgrad.engine.constants import constant
 from numgrad.engine.private import expose
+from numgrad.engine.tape import tensor_over
 from numgrad.errors import describe
 from numgrad.layout import Spec, spec_of
 from numgrad.registry import Op, find
@@ -212,4 +213,4 @@ def _tables(proof: _Proof, *columns: Sequence[Tensor | None]) -> Iterator[tuple[
         table = pieces.table(by_place if len(places) == len(by_place) else by_place[places])
         # As `creation.from_numpy` makes it, without looking at an array that is known.
         storage = memory.Storage(table.__array_interface__["data"][0], table.nbytes, table)
-        yield plan, Tensor(storage, spec, storage.address), options
+        yield plan, tensor_over(Tensor, storage, spec, storage.address), options
