@@ -12,6 +12,7 @@ from numgrad.nn import init
 from numgrad.nn.module import Module
 from numgrad.nn.parameter import Parameter
 from numgrad.tensor import creation, layers
+from numgrad.tensor.arguments import as_int, check_tensor
 from numgrad.tensor.checked import cpu
 from numgrad.tensor.tensor import Tensor
 
@@ -111,6 +112,7 @@ class _BatchNorm(Module):
         _scale_one_shift_zero(self.weight, self.bias)
 
     def _check_input_dim(self, input: Tensor) -> None:
+        check_tensor("batch_norm", "input", input)
         if input.ndim not in self._dims:
             wanted = " or ".join(f"{dims}D" for dims in self._dims)
             raise ValueError(f"expected {wanted} input (got {input.ndim}D input)")
@@ -253,7 +255,10 @@ class GroupNorm(Module):
     ) -> None:
         super().__init__()
         cpu("GroupNorm", device)
-        if num_channels % num_groups:
+        num_groups = as_int("GroupNorm", "num_groups", num_groups)
+        if num_groups <= 0:
+            raise ValueError(f"GroupNorm: num_groups is {num_groups}, expected a positive int")
+        if as_int("GroupNorm", "num_channels", num_channels) % num_groups:
             raise ValueError(f"num_channels ({num_channels}) must be divisible by num_groups ({num_groups})")
         self.num_groups = num_groups
         self.num_channels = num_channels

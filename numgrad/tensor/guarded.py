@@ -1,7 +1,8 @@
 """Public functions as users call them: an argument of a type that makes no sense is a TypeError that names it.
 
 The functions themselves take for granted that a tensor is a tensor; to ask each time would cost as much as a small op. A
-wrapper around what is exported asks only once something has gone wrong.
+wrapper around what is exported asks only once something has gone wrong. What a function of the caller's raised, which was
+given to one of numgrad's, is left as it is.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from typing import Any
 
 from numgrad.engine.tape import TensorBase
 
+_GUARDED = ("numgrad.tensor.", "numgrad.nn.functional", "numgrad.func.", "numgrad.autograd.")
+
 
 def guard(namespace: dict[str, Any], names: Iterable[str]) -> None:
     """Wrap the functions of these names in a module's namespace; classes and other values stay."""
@@ -21,7 +24,7 @@ def guard(namespace: dict[str, Any], names: Iterable[str]) -> None:
         value = namespace.get(name)  # some modules are imported when they are asked for
         module_of = getattr(value, "__module__", "")
         # Elementwise functions ask by themselves, and are called often.
-        if inspect.isfunction(value) and module_of.startswith(("numgrad.tensor.", "numgrad.nn.functional")):
+        if inspect.isfunction(value) and module_of.startswith(_GUARDED):
             if module_of == "numgrad.tensor.pointwise":
                 continue
             namespace[name] = guarded(value, module)
@@ -35,11 +38,23 @@ def guarded(function: Any, module: str) -> Any:
         try:
             return function(*args, **kwargs)
         except (AttributeError, OverflowError) as error:
+            if not _is_ours(error):
+                raise
             explanation = explained(function, args, kwargs, error)
             raise explanation from (None if explanation is error else error)
 
     call.__module__ = module
     return call
+
+
+def _is_ours(error: Exception) -> bool:
+    """Whether nothing but numgrad's own code stood between the call and the error."""
+    trace = error.__traceback__
+    while trace is not None:
+        if trace.tb_frame.f_globals.get("__name__", "").partition(".")[0] != "numgrad":
+            return False
+        trace = trace.tb_next
+    return True
 
 
 def explained(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any], error: Exception) -> Exception:
