@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import faulthandler
 import inspect
 import os
 import random
@@ -39,6 +40,7 @@ PLANTED = {
 }
 
 
+_NORMS = ("BatchNorm1d", "BatchNorm2d", "LayerNorm", "GroupNorm", "BCEWithLogitsLoss", "TransformerEncoderLayer")
 # Where results may be others than torch's: part of the target's name, part of the difference (or of the call), and why.
 EXPLAINED = (
     (("ge", "le", "gt", "lt", "eq", "ne"), "values differ", "torch wraps numbers that the dtype does not have"),
@@ -50,10 +52,16 @@ EXPLAINED = (
     (("cat",), "requires_grad", "a vector of nothing among others is left out, and gets no gradient"),
     (("fill", "setitem"), "requires_grad", "integers have no gradient; in place torch says that they have"),
     (("jacfwd", "hessian", "dual"), "requires_grad is False", "a derivative that is the same everywhere has no gradient"),
+    (("grad", "grad_and_value", "value_and_grad", "jacrev"), "requires_grad is True", "where the value depends on others"),
+    (_NORMS, "'special'", "float64 within; torch overflows"),
+    (_NORMS, "'huge'", "float64 within; torch overflows"),
+    (_NORMS, "'extreme'", "float64 within; torch overflows"),
     (("Generator.get_state", "Generator.seed", "Generator.initial_seed"), "result is", "a generator of another kind"),
+    (("getitem", "setitem"), "list([list(", "a list of lists is one array of positions, as torch announces for later"),
+    (("getitem", "setitem"), "list([<tensor", "as is a list of tensors"),
     (("storage_offset",), "result is 0", "a slice of nothing begins where its base does"),
     (("gelu",), "values differ", "at infinity the limit; torch's is NaN"),
-    (("jvp",), "result is numgrad.float32 [], torch's torch.float64", "a tangent has its primal's dtype"),
+    (("jvp", "jacfwd", "hessian"), "result is numgrad.float32 [], torch's torch.float64", "a tangent has its primal's dtype"),
     (("ne", "eq"), "result is bool", "a complex number is left to Python"),
 )  # fmt: skip
 
@@ -270,14 +278,17 @@ def _beside_torch(seed: int, only: str, torch: Any, call: tuple[str, list[Any], 
     return "both done"
 
 
-def _planted(fault: str) -> tuple[Exception, list[Any], Any]:
+def _planted(fault: str) -> tuple[Any, list[Any], Any]:
     """A fault that the test of the walk plants, to see that it is noticed."""
     import numgrad as ng
+    from numgrad.errors import KernelError
 
     if fault == "crash":
         os.kill(os.getpid(), signal.SIGSEGV)
-    if fault == "hang":
-        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT, signal.SIGTERM])
+    if fault == "deaf":
+        faulthandler.disable()
+        signal.signal(signal.SIGABRT, signal.SIG_IGN)
+    if fault in ("hang", "deaf"):
         time.sleep(1e6)
     operands = [ng.zeros(2)]
     before = _state(operands)
@@ -290,9 +301,10 @@ def _planted(fault: str) -> tuple[Exception, list[Any], Any]:
     if fault == "value":
         return ng.ones(3, 3), operands, before
     if fault == "memory":
-        operands[0]._spec = ng.zeros(3)._spec
+        operands[0]._spec = ng.zeros(300)._spec
         return operands[0], operands, before
-    return (AttributeError if fault == "exception" else RuntimeError)("planted"), operands, before
+    planted = {"exception": AttributeError, "class": KernelError, "environment": LookupError}.get(fault, RuntimeError)
+    return planted(f"planted, NUMGRAD_DEBUG={os.environ.get('NUMGRAD_DEBUG')}"), operands, before
 
 
 # ---- the program --------------------------------------------------------------------------------------------------

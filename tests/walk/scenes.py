@@ -53,7 +53,7 @@ def module(lib: Any, name: str, args: Any, kwargs: Any, training: Any, inputs: A
     yield
     made.train(training)
     yield
-    out = made(*inputs)
+    out = made(*inputs) if inputs else None  # lists of modules are not called
     yield
     parameters = list(made.parameters())
     grads = leaf_gradients(out, parameters)

@@ -14,8 +14,8 @@ _MISSING_INITIAL = (
 )
 
 
-def check_period(scheduler: str, name: str, value: Any) -> None:
-    """Refuse a number of epochs by which the rates' formula divides, if it is 0.
+def check_divisor(scheduler: str, name: str, value: Any) -> None:
+    """Refuse an option by which the rates' formula divides, if it is 0.
 
     Raises
     ------
@@ -23,7 +23,7 @@ def check_period(scheduler: str, name: str, value: Any) -> None:
         It is.
     """
     if value == 0:
-        raise ValueError(f"{scheduler}: {name} is 0, expected a positive number of epochs")
+        raise ValueError(f"{scheduler}: {name} is 0, expected a positive number")
 
 
 class LRScheduler:

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from numgrad.optim.lr_scheduler.base import LRScheduler, check_period
+from numgrad.optim.lr_scheduler.base import LRScheduler, check_divisor
 from numgrad.optim.optimizer import Optimizer
 
 
@@ -79,7 +79,7 @@ class StepLR(LRScheduler):
     """
 
     def __init__(self, optimizer: Optimizer, step_size: int, gamma: float = 0.1, last_epoch: int = -1) -> None:
-        check_period("StepLR", "step_size", step_size)
+        check_divisor("StepLR", "step_size", step_size)
         self.step_size = step_size
         self.gamma = gamma
         super().__init__(optimizer, last_epoch)
@@ -204,7 +204,7 @@ class CosineAnnealingLR(LRScheduler):
     """
 
     def __init__(self, optimizer: Optimizer, T_max: int, eta_min: float = 0.0, last_epoch: int = -1) -> None:  # noqa: N803
-        check_period("CosineAnnealingLR", "T_max", T_max)
+        check_divisor("CosineAnnealingLR", "T_max", T_max)
         self.T_max = T_max
         self.eta_min = eta_min
         super().__init__(optimizer, last_epoch)
