@@ -12,7 +12,7 @@ from numgrad.nn import init
 from numgrad.nn.module import Module
 from numgrad.nn.parameter import Parameter
 from numgrad.tensor import creation, layers
-from numgrad.tensor.arguments import as_int, check_tensor
+from numgrad.tensor.arguments import check_tensor
 from numgrad.tensor.checked import cpu
 from numgrad.tensor.tensor import Tensor
 
@@ -255,10 +255,9 @@ class GroupNorm(Module):
     ) -> None:
         super().__init__()
         cpu("GroupNorm", device)
-        num_groups = as_int("GroupNorm", "num_groups", num_groups)
-        if num_groups <= 0:
-            raise ValueError(f"GroupNorm: num_groups is {num_groups}, expected a positive int")
-        if as_int("GroupNorm", "num_channels", num_channels) % num_groups:
+        if num_groups == 0:
+            raise ValueError("GroupNorm: num_groups is 0, expected a positive int")
+        if num_channels % num_groups:
             raise ValueError(f"num_channels ({num_channels}) must be divisible by num_groups ({num_groups})")
         self.num_groups = num_groups
         self.num_channels = num_channels

@@ -78,7 +78,8 @@ REFUSED: dict[str, tuple[type[Exception], str, Callable[[], Any]]] = {
     "mode of kaiming": (ValueError, "Mode 3", lambda: nn.init.kaiming_uniform_(ng.ones(2, 2), mode=3)),  # type: ignore[arg-type]
     "std of trunc_normal_": (ValueError, "std is 0", lambda: nn.init.trunc_normal_(ng.ones(2), std=0)),
     "groups of GroupNorm": (ValueError, "num_groups is 0", lambda: nn.GroupNorm(0, 4)),
-    "groups of GroupNorm, bool": (TypeError, "num_groups", lambda: nn.GroupNorm(False, 4)),
+    "groups of GroupNorm, bool": (ValueError, "num_groups is 0", lambda: nn.GroupNorm(False, 4)),
+    "dtype of Conv2d": (TypeError, "dtype", lambda: nn.Conv2d(1, 1, 1, dtype=np.float32(1))),  # type: ignore[arg-type]
     "StepLR": (ValueError, "step_size is 0", lambda: _scheduler("StepLR", step_size=0)),
     "CosineAnnealingLR": (ValueError, "T_max is 0", lambda: _scheduler("CosineAnnealingLR", T_max=0)),
     "OneCycleLR": (ValueError, "div_factor is 0", lambda: _scheduler("OneCycleLR", max_lr=1.0, total_steps=9, div_factor=0)),
