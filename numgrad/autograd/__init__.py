@@ -14,6 +14,7 @@ from numgrad.autograd.gradcheck import GradcheckError, gradcheck, gradgradcheck
 from numgrad.autograd.gradients import backward, grad
 from numgrad.autograd.inference import inference_mode, is_inference_mode_enabled
 from numgrad.autograd.modes import enable_grad, is_grad_enabled, no_grad, set_grad_enabled
+from numgrad.tensor.surface import guard as _guard
 from numgrad.tensor.tensor import Tensor as Variable
 
 __all__ = [
@@ -39,3 +40,5 @@ __all__ = [
     "set_detect_anomaly",
     "set_grad_enabled",
 ]
+
+_guard(globals(), ("backward", "grad", "gradcheck", "gradgradcheck"))

@@ -353,6 +353,8 @@ def _vectors(name: str, given: Any, like: Sequence[Tensor]) -> list[Any]:
     if len(vectors) != len(like):
         raise RuntimeError(f"{name} has {len(vectors)} tensors, expected {len(like)}")
     for position, (vector, each) in enumerate(zip(vectors, like, strict=True)):
+        if not isinstance(vector, Tensor):
+            raise TypeError(f"{name} has {type(vector).__name__} at entry {position}, expected a Tensor")
         if vector.shape != each.shape:
             raise RuntimeError(
                 f"{name} has invalid size: entry {position} should be {list(each.shape)} but is {list(vector.shape)}."

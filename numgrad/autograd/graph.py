@@ -15,6 +15,7 @@ from numgrad.engine.hooks import RemovableHandle, tensor_hooks
 from numgrad.engine.tape import AccumulateGrad, Node, TensorBase, gradient_edge, modes
 from numgrad.engine.views import refresh
 from numgrad.runtime import locks
+from numgrad.tensor.arguments import check_tensor
 from numgrad.tensor.tensor import Tensor
 
 __all__ = [
@@ -56,7 +57,7 @@ def get_gradient_edge(tensor: Tensor) -> GradientEdge:
     >>> ng.autograd.grad(y * 3, edge)
     (tensor(3.),)
     """
-    refresh(tensor)
+    refresh(check_tensor("get_gradient_edge", "tensor", tensor))
     edge = gradient_edge(tensor)
     if edge is None:
         raise RuntimeError("It is not possible to get the gradient edge for a Tensor that does not require gradients")
@@ -64,8 +65,17 @@ def get_gradient_edge(tensor: Tensor) -> GradientEdge:
 
 
 def increment_version(tensor: Tensor | Sequence[Tensor]) -> None:
-    """Tell autograd that the memory of these tensors was changed behind its back."""
-    for each in (tensor,) if isinstance(tensor, Tensor) else tensor:
+    """Tell autograd that the memory of these tensors was changed behind its back.
+
+    Raises
+    ------
+    TypeError
+        One is no tensor; none has been counted then.
+    """
+    given = [tensor] if isinstance(tensor, Tensor) else list(tensor)
+    for each in given:
+        check_tensor("increment_version", "tensor", each)
+    for each in given:
         each._storage.version += 1
 
 

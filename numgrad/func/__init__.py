@@ -15,6 +15,7 @@ from numgrad.func.transforms import (
     value_and_grad,
     vjp,
 )
+from numgrad.tensor.surface import guard as _guard
 
 __all__ = [
     "functional_call",
@@ -30,3 +31,5 @@ __all__ = [
     "vjp",
     "vmap",
 ]
+
+_guard(globals(), __all__)

@@ -70,6 +70,15 @@ def _tensors(name: str, tree: Any) -> tuple[list[Tensor], Build]:
     return leaves, build
 
 
+def _given(name: str, what: str, tree: Any) -> list[Tensor]:
+    """The leaves of what the function that a transform returned was called with."""
+    leaves, _ = flatten(tree)
+    for leaf in leaves:
+        if not isinstance(leaf, Tensor):
+            raise TypeError(f"{name}: expected each {what} to be a Tensor, got {type(leaf).__name__}")
+    return leaves
+
+
 def _chosen(args: tuple[Any, ...], argnums: ArgNums, name: str) -> Any:
     numbers = (argnums,) if isinstance(argnums, int) else tuple(argnums)
     if not numbers or any(not -len(args) <= number < len(args) for number in numbers):
@@ -191,7 +200,7 @@ def vjp(func: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
         further = level.depends_on_others(outputs)
 
     def vjp_fn(cotangents: Any, retain_graph: bool = True, create_graph: bool | None = None) -> Any:
-        given, _ = flatten(cotangents)
+        given = _given("vjp", "cotangent", cotangents)
         if len(given) != len(outputs):
             raise RuntimeError(f"vjp: got {len(given)} cotangents, expected {len(outputs)}, one for each output")
         tracked = is_grad_enabled() and any(cotangent.requires_grad for cotangent in given)
@@ -220,7 +229,7 @@ def linearize(func: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[..
         push = functional.tangents_of(outputs, level.leaves, further)
 
     def jvp_fn(*tangents: Any) -> Any:
-        given, _ = flatten(tangents)
+        given = _given("jvp", "tangent", tangents)
         if [tuple(t.shape) for t in given] != [tuple(leaf.shape) for leaf in level.leaves]:
             raise RuntimeError(
                 f"jvp: the tangents have the shapes {[list(t.shape) for t in given]}, expected those of the primals, "

@@ -12,6 +12,7 @@ from numgrad.nn.linear import Linear
 from numgrad.nn.module import Module
 from numgrad.nn.parameter import Parameter
 from numgrad.tensor import arguments, creation, pointwise, reductions, shaping
+from numgrad.tensor.arguments import check_tensor
 from numgrad.tensor.checked import cpu
 from numgrad.tensor.layers import matmul
 from numgrad.tensor.tensor import Tensor
@@ -143,6 +144,8 @@ class MultiheadAttention(Module):
         RuntimeError
             A mask has another shape, or there is none with ``is_causal``.
         """
+        for name, operand in (("query", query), ("key", key), ("value", value)):
+            check_tensor("multi_head_attention", name, operand)
         batched = query.ndim == 3
         if query.ndim not in (2, 3) or key.ndim != query.ndim or value.ndim != query.ndim:
             raise AssertionError(

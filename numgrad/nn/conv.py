@@ -6,7 +6,6 @@ import math
 from typing import Any
 
 from numgrad.dtypes import dtype as Dtype
-from numgrad.dtypes import get_default_dtype
 from numgrad.layout import convolved_strides
 from numgrad.nn import functional as F
 from numgrad.nn import init
@@ -105,7 +104,7 @@ class Conv2d(Module):
         self.groups = groups
         self.padding_mode = padding_mode
         shape = (out_channels, in_channels // groups, *self.kernel_size)
-        in_memory = creation.uninitialized(dtype or get_default_dtype(), shape, convolved_strides(shape))
+        in_memory = creation.uninitialized(creation.chosen_dtype("Conv2d", dtype), shape, convolved_strides(shape))
         self.weight = Parameter(in_memory)
         self.register_parameter("bias", Parameter(creation.empty(out_channels, dtype=dtype)) if bias else None)
         self.reset_parameters()

@@ -143,10 +143,19 @@ def trunc_normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0, a: float 
 
     By inversion: numbers drawn evenly between the distribution's values at a and b go through its inverse.
 
+    Raises
+    ------
+    ValueError
+        std is 0.
+
     >>> import numgrad as ng
     >>> bool((trunc_normal_(ng.empty(100)).abs() <= 2).all())
     True
     """
+    if std == 0:
+        raise ValueError(
+            "trunc_normal_: std is 0, expected another number; for one value everywhere there is constant_"
+        )
     if mean < a - 2 * std or mean > b + 2 * std:
         warnings.warn(
             "mean is more than 2 std from [a, b] in nn.init.trunc_normal_. The distribution of values may be "
@@ -256,7 +265,7 @@ def xavier_normal_(tensor: Tensor, gain: float = 1.0) -> Tensor:
 
 def _kaiming_std(tensor: Tensor, a: float, mode: str, nonlinearity: str) -> float:
     modes = ["fan_in", "fan_out"]
-    if mode.lower() not in modes:
+    if not isinstance(mode, str) or mode.lower() not in modes:
         raise ValueError(f"Mode {mode} not supported, please use one of {modes}")
     fan = fans(tensor)[modes.index(mode.lower())]
     return calculate_gain(nonlinearity, a) / math.sqrt(fan)

@@ -11,7 +11,7 @@ from numgrad.nn import init
 from numgrad.nn.module import Module
 from numgrad.nn.parameter import Parameter
 from numgrad.tensor import creation, shaping
-from numgrad.tensor.arguments import as_int
+from numgrad.tensor.arguments import as_int, check_tensor
 from numgrad.tensor.checked import cpu
 from numgrad.tensor.tensor import Tensor
 
@@ -97,7 +97,7 @@ class Flatten(Module):
         self.end_dim = end_dim
 
     def forward(self, input: Tensor) -> Tensor:
-        return shaping.flatten(input, self.start_dim, self.end_dim)
+        return shaping.flatten(check_tensor("flatten", "input", input), self.start_dim, self.end_dim)
 
     def extra_repr(self) -> str:
         return f"start_dim={self.start_dim}, end_dim={self.end_dim}"

@@ -12,6 +12,7 @@ from numgrad.nn import init
 from numgrad.nn.module import Module
 from numgrad.nn.parameter import Parameter
 from numgrad.tensor import creation, layers
+from numgrad.tensor.arguments import check_tensor
 from numgrad.tensor.checked import cpu
 from numgrad.tensor.tensor import Tensor
 
@@ -113,6 +114,7 @@ class _BatchNorm(Module):
         _scale_one_shift_zero(self.weight, self.bias)
 
     def _check_input_dim(self, input: Tensor) -> None:
+        check_tensor("batch_norm", "input", input)
         if input.ndim not in self._dims:
             wanted = " or ".join(f"{dims}D" for dims in self._dims)
             raise ValueError(f"expected {wanted} input (got {input.ndim}D input)")
@@ -255,6 +257,8 @@ class GroupNorm(Module):
     ) -> None:
         super().__init__()
         cpu("GroupNorm", device)
+        if num_groups == 0:
+            raise ValueError("GroupNorm: num_groups is 0, expected a positive int")
         if num_channels % num_groups:
             raise ValueError(f"num_channels ({num_channels}) must be divisible by num_groups ({num_groups})")
         self.num_groups = num_groups

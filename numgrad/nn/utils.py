@@ -10,6 +10,7 @@ from numgrad.autograd import no_grad
 from numgrad.nn import init
 from numgrad.nn.module import Module
 from numgrad.tensor import arguments, clamping, creation, pointwise, reductions, shaping
+from numgrad.tensor.arguments import check_tensor
 from numgrad.tensor.tensor import Tensor
 
 M = TypeVar("M", bound=Module)
@@ -44,7 +45,9 @@ def skip_init(module_cls: type[M], *args: Any, **kwargs: Any) -> M:
 
 def _gradients(parameters: Tensor | Iterable[Tensor]) -> list[Tensor]:
     given = [parameters] if isinstance(parameters, Tensor) else list(parameters)
-    return [parameter._grad for parameter in given if parameter._grad is not None]
+    return [
+        grad for parameter in given if (grad := check_tensor("clip_grad", "parameters", parameter)._grad) is not None
+    ]
 
 
 def get_total_norm(tensors: Iterable[Tensor], norm_type: float = 2.0, error_if_nonfinite: bool = False) -> Tensor:
@@ -126,7 +129,9 @@ def parameters_to_vector(parameters: Iterable[Tensor]) -> Tensor:
     >>> parameters_to_vector([ng.ones(1, 2), ng.zeros(1)])
     tensor([1., 1., 0.])
     """
-    return shaping.cat([shaping.reshape(parameter, -1) for parameter in parameters])
+    return shaping.cat(
+        [shaping.reshape(check_tensor("parameters_to_vector", "parameters", each), -1) for each in parameters]
+    )
 
 
 def vector_to_parameters(vec: Tensor, parameters: Iterable[Tensor]) -> None:
@@ -143,13 +148,13 @@ def vector_to_parameters(vec: Tensor, parameters: Iterable[Tensor]) -> None:
     >>> x, y
     (tensor([1., 2.]), tensor([3.]))
     """
-    wanted = list(parameters)
-    count = sum(parameter.numel() for parameter in wanted)
-    if vec.ndim != 1 or vec.numel() != count:
+    chosen = [check_tensor("vector_to_parameters", "parameters", each) for each in parameters]
+    count = sum(parameter.numel() for parameter in chosen)
+    if check_tensor("vector_to_parameters", "vec", vec).ndim != 1 or vec.numel() != count:
         raise RuntimeError(f"vector_to_parameters: vec has shape {list(vec.shape)}, expected [{count}]")
     begin = 0
     with no_grad():
-        for parameter in wanted:
+        for parameter in chosen:
             piece = shaping.narrow(vec, 0, begin, parameter.numel())
             parameter.copy_(shaping.reshape(piece, parameter.shape))
             begin += parameter.numel()

@@ -218,6 +218,8 @@ class Optimizer:
             for number, parameter in zip(saved["params"], mine["params"], strict=True)
         }
         state: defaultdict[Any, dict[str, Any]] = defaultdict(dict)
+        if not isinstance(state_dict["state"], Mapping):
+            raise TypeError(f"loaded state dict: 'state' is {type(state_dict['state']).__name__}, expected a dict")
         for number, values in state_dict["state"].items():
             if number not in by_number:
                 state[number] = values

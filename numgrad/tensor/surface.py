@@ -9,14 +9,15 @@ editors and type checkers see of it is in ``numgrad/__init__.pyi``, ``tensor/met
 ``python -m tests.contracts.stubs`` writes.
 
 The functions take for granted that a tensor is a tensor; to ask each time would cost as much as a small op. What is public
-asks only once something has gone wrong.
+asks only once something has gone wrong. What a function of the caller's raised, which was given to one of numgrad's, is left
+as it is.
 """
 
 from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
 from numgrad.engine.tape import TensorBase
@@ -87,6 +88,15 @@ def functions_of(home: str) -> dict[str, Callable[..., Any]]:
 # ---- what an error says of the arguments -------------------------------------------------------------------------
 
 
+def guard(namespace: dict[str, Any], names: Iterable[str]) -> None:
+    """Guard the functions of these names in a package's namespace; classes and other values stay."""
+    package = namespace["__name__"]
+    for name in names:
+        value = namespace[name]
+        if inspect.isfunction(value) and value.__module__.startswith(f"{package}."):
+            namespace[name] = guarded(value, name, package)
+
+
 def guarded(function: Any, name: str, module: str) -> Any:
     """The function for users of ``module``, where pickles find it under its name."""
 
@@ -95,11 +105,23 @@ def guarded(function: Any, name: str, module: str) -> Any:
         try:
             return function(*args, **kwargs)
         except (AttributeError, OverflowError) as error:
+            if not _is_ours(error):
+                raise
             explanation = explained(function, args, kwargs, error)
             raise explanation from (None if explanation is error else error)
 
     call.__module__, call.__name__ = module, name
     return call
+
+
+def _is_ours(error: Exception) -> bool:
+    """Whether nothing but numgrad's own code stood between the call and the error."""
+    trace = error.__traceback__
+    while trace is not None:
+        if trace.tb_frame.f_globals.get("__name__", "").partition(".")[0] != "numgrad":
+            return False
+        trace = trace.tb_next
+    return True
 
 
 def explained(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any], error: Exception) -> Exception:

@@ -63,7 +63,8 @@ def plan_sgd(
     first = tuple([buffer is None for buffer in buffers])
     if momentum and True in first:
         buffers = [creation.empty_like(p) if b is None else b for p, b in zip(params, buffers, strict=True)]
-    proof = _proof(_SGD, ("grad", "momentum_buffer"), 2, first, _specs(params), _specs(grads), _specs(buffers))
+    names = "grad", "momentum_buffer" if momentum else ""
+    proof = _proof(_SGD, names, 2, first, _specs(params), _specs(grads), _specs(buffers))
     _bring(proof, params, grads, buffers)
     hyper = _numbers((lr, momentum, dampening, weight_decay, nesterov, maximize))
     for plan, table, options in _tables(proof, params, grads, buffers):
@@ -100,7 +101,8 @@ def plan_adam(
     """
     amsgrad, grads = bool(max_exp_avg_sqs), list(grads)
     averages = [exp_avgs, exp_avg_sqs, max_exp_avg_sqs if amsgrad else [None] * len(params)]
-    names = "grad", "exp_avg", "exp_avg_sq", "max_exp_avg_sq"
+    names = "grad", "exp_avg", "exp_avg_sq", "max_exp_avg_sq" if amsgrad else ""
+    beta1, beta2 = betas
     proof = _proof(_ADAM, names, 1, None, _specs(params), _specs(grads), *map(_specs, averages))
     if proof.private:
         for column, place in proof.private:  # row-major both, as they are to their user
@@ -108,7 +110,7 @@ def plan_adam(
             expose(averages[column - 1][place])  # type: ignore[arg-type]
         proof = _proof(_ADAM, names, 1, None, _specs(params), _specs(grads), *map(_specs, averages))
     _bring(proof, params, grads)
-    hyper = _numbers((lr, *betas, eps, weight_decay, decoupled_weight_decay, maximize, amsgrad))
+    hyper = _numbers((lr, beta1, beta2, eps, weight_decay, decoupled_weight_decay, maximize, amsgrad))
     for plan, table, options in _tables(proof, params, grads, *averages):
         state = creation.from_numpy(np.array([step, 0.0, 0.0]))
         changes.run(plan, _ADAM, (table, hyper, state), options)
@@ -153,10 +155,14 @@ def _proof(
     params: tuple[Spec, ...],
     *columns: tuple[Spec | None, ...],
 ) -> _Proof:
-    """Check the columns of tensors, each of which has one, or None, for each parameter.
+    """Check the columns of tensors, each of which has one for each parameter, or, where it has no name, None.
 
     Those of the first ``movable`` columns may lie in memory in another way than their parameter. ``first`` marks places.
     """
+    for name, column in zip(names, columns, strict=True):
+        absent = [place for place, spec in enumerate(column) if spec is None]
+        if name and absent:  # the kernel would read at address 0
+            raise RuntimeError(describe("optimizer", f"{name} of parameter {absent[0]}", None, "a Tensor"))
     strange, private = [], []
     for number, (name, column) in enumerate(zip(names, columns, strict=True)):
         for place, (param, spec) in enumerate(zip(params, column, strict=True)):

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import faulthandler
 import inspect
 import os
 import random
@@ -31,7 +32,7 @@ from tests.walk.aftermath import REFUSALS, WrongError
 from tests.walk.processes import Report, Walk
 from tests.walk.recipes import OwnError
 
-MEMORY = 12 << 30  # bytes of address space: what asks for more gets a MemoryError
+MEMORY = 3 << 30  # bytes of address space: what asks for more gets a MemoryError; Python with torch has 0.8 of them
 # Faults for the walk's own test, as "3:crash,5:exception": seeds and what is to go wrong there.
 PLANTED = {
     int(seed): fault
@@ -39,6 +40,8 @@ PLANTED = {
 }
 
 
+_NORMS = ("BatchNorm1d", "BatchNorm2d", "LayerNorm", "GroupNorm", "BCEWithLogitsLoss", "functional_call")
+_MIXED = ("func:", "autograd:", "gradient:")  # float64 of float32 within
 # Where results may be others than torch's: part of the target's name, part of the difference (or of the call), and why.
 EXPLAINED = (
     (("ge", "le", "gt", "lt", "eq", "ne"), "values differ", "torch wraps numbers that the dtype does not have"),
@@ -48,8 +51,18 @@ EXPLAINED = (
     (("",), "<array ('0-d'", "a 0-d array counts as a number; in torch as a tensor with dimensions"),
     (("std", "var", "norm", "normalize"), "values differ", "float64 within; torch overflows, or rounds where all is equal"),
     (("cat",), "requires_grad", "a vector of nothing among others is left out, and gets no gradient"),
-    (("fill",), "requires_grad", "integers have no gradient; in place torch says that they have"),
+    (("fill", "setitem"), "requires_grad", "integers have no gradient; in place torch says that they have"),
+    (("jacfwd", "hessian", "dual"), "requires_grad is False", "a derivative that is the same everywhere has no gradient"),
+    (("grad", "grad_and_value", "value_and_grad", "jacrev"), "requires_grad is True", "where the value depends on others"),
+    (_NORMS, "'special'", "float64 within; torch overflows"),
+    (_NORMS, "'huge'", "float64 within; torch overflows"),
+    (_NORMS, "'extreme'", "float64 within; torch overflows"),
+    (("Generator.get_state", "Generator.seed", "Generator.initial_seed"), "result is", "a generator of another kind"),
+    (("getitem", "setitem"), "list([list(", "a list of lists is one array of positions, as torch announces for later"),
+    (("getitem", "setitem"), "list([<tensor", "as is a list of tensors"),
+    (("storage_offset",), "result is 0", "a slice of nothing begins where its base does"),
     (("gelu",), "values differ", "at infinity the limit; torch's is NaN"),
+    (("jvp", "jacfwd", "hessian"), "result is numgrad.float32 [], torch's torch.float64", "a tangent has its primal's dtype"),
     (("ne", "eq"), "result is bool", "a complex number is left to Python"),
 )  # fmt: skip
 
@@ -93,14 +106,16 @@ def made(lib: Any, call: tuple[str, list[Any], dict[str, Any]]) -> tuple[Any, li
     args = [recipes.build(lib, each, operands) for each in positional]
     kwargs = {name: recipes.build(lib, each, operands) for name, each in named.items()}
     is_ours = lib.__name__ == "numgrad"
-    before = _state(operands) if is_ours else None
+    # Not where the caller's own function changes operands, or a scheduler counts in a tensor that it was given.
+    is_watched = is_ours and "<callable in place>" not in repr(call) and not target.startswith("scheduler:")
+    before = _state(operands) if is_watched else None
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             result = function(*args, **kwargs)
             if inspect.isgenerator(result) and result.gi_code.co_filename == scenes.__file__:
                 while True:
-                    before = _state(operands) if is_ours else None
+                    before = _state(operands) if is_watched else None
                     try:
                         next(result)
                     except StopIteration as end:
@@ -148,33 +163,59 @@ def compared(target: str, ours: Any, theirs: Any) -> None:
             raise WrongError(f"result is {a.dtype} {list(a.shape)}, torch's {b.dtype} {list(b.shape)}")
         if a.requires_grad != b.requires_grad:
             raise WrongError(f"requires_grad is {a.requires_grad}, torch's {b.requires_grad}")
-        if any(word in target for word in targets.RANDOM):
+        if any(word in target.lower() for word in targets.RANDOM):
             continue
         x, y = np.asarray(_values(a)), np.asarray(_values(b))
         if x.dtype.kind != "f":
             same = np.array_equal(x, y)
         else:
-            exact = x.dtype.itemsize == 8
+            exact = x.dtype.itemsize == 8 and not target.startswith(_MIXED)
             with np.errstate(all="ignore"):
                 scale = np.abs(y[np.isfinite(y)]).max(initial=0.0)
+                if target.startswith("module:"):  # gradients beside inputs of about 1
+                    if not np.isfinite(y).all() or scale > 1e25:
+                        continue  # what is computed in float64 within overflows later than in torch
+                    scale = max(scale, 1.0)
                 scale = scale if scale < 1e25 else 0.0  # beside huge numbers small ones are compared by themselves
                 same = np.allclose(x, y, 1e-9 if exact else 2e-4, (1e-12 if exact else 1e-5) * scale, equal_nan=True)
         if not same:
             raise WrongError(f"values differ: {x.ravel()[:8]} torch's {y.ravel()[:8]}")
 
 
+_MISSING = ("has no attribute", "has no setter", "is not an nn.", "is not a buffer", "is not writable")  # torch's words
+_ASSERTED = (
+    "Padding_idx must",
+    "embed_dim must",
+    "query should be",
+    "was expecting embedding",
+    "module should be of type",
+)
+
+
+def _is_callers(error: Exception) -> bool:
+    """Whether a function raised it that was an argument of the call."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return trace is not None and trace.tb_frame.f_code.co_filename.endswith(("recipes.py", "scenes.py"))
+
+
 def is_documented(error: Exception, target: str) -> bool:
     """Whether a call may end so: the classes that docs and torch name, and what an argument itself raised."""
     if type(error).__name__ == "KernelError":
         return False
-    if isinstance(error, (*REFUSALS, OwnError)):
+    if isinstance(error, (*REFUSALS, OwnError)) or _is_callers(error):
         return True
     kind = target.partition(":")[0]
     return (
         (isinstance(error, OverflowError) and str(error).startswith("int too big to convert"))
-        or (isinstance(error, AssertionError) and str(error).startswith("Padding_idx must be within"))
+        or (isinstance(error, AssertionError) and str(error).startswith(_ASSERTED))
         or (isinstance(error, KeyError) and kind in ("object", "scheduler", "optimizer", "file"))
-        or (isinstance(error, AttributeError) and kind in ("object", "attribute") and "has no attribute" in str(error))
+        or (
+            isinstance(error, AttributeError)
+            and kind in ("object", "attribute")
+            and any(word in str(error) for word in _MISSING)
+        )
         or (type(error).__name__ == "GradcheckError" and kind == "autograd")
     )
 
@@ -219,10 +260,10 @@ def judge(seed: int, only: str = "", torch: Any = None, neighbours: Any = None) 
 
 def _beside_torch(seed: int, only: str, torch: Any, call: tuple[str, list[Any], dict[str, Any]], ours: Any) -> str:
     """The same call in torch, compared with ours; what came of both in a word."""
-    print("torch", seed, flush=True)
+    _tell("torch", seed)
     with open(os.devnull, "w") as nothing, contextlib.redirect_stderr(nothing):
         theirs, _, _ = made(torch, call)
-    print("begin", seed, flush=True)
+    _tell("begin", seed)
     if isinstance(ours, Exception):
         return "both refused" if isinstance(theirs, Exception) else "refused alone"
     if isinstance(theirs, Exception) or theirs is None:
@@ -238,14 +279,17 @@ def _beside_torch(seed: int, only: str, torch: Any, call: tuple[str, list[Any], 
     return "both done"
 
 
-def _planted(fault: str) -> tuple[Exception, list[Any], Any]:
+def _planted(fault: str) -> tuple[Any, list[Any], Any]:
     """A fault that the test of the walk plants, to see that it is noticed."""
     import numgrad as ng
+    from numgrad.errors import KernelError
 
     if fault == "crash":
         os.kill(os.getpid(), signal.SIGSEGV)
-    if fault == "hang":
-        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT, signal.SIGTERM])
+    if fault == "deaf":
+        faulthandler.disable()
+        signal.signal(signal.SIGABRT, signal.SIG_IGN)
+    if fault in ("hang", "deaf"):
         time.sleep(1e6)
     operands = [ng.zeros(2)]
     before = _state(operands)
@@ -258,14 +302,21 @@ def _planted(fault: str) -> tuple[Exception, list[Any], Any]:
     if fault == "value":
         return ng.ones(3, 3), operands, before
     if fault == "memory":
-        operands[0]._spec = ng.zeros(3)._spec
+        operands[0]._spec = ng.zeros(300)._spec
         return operands[0], operands, before
-    return (AttributeError if fault == "exception" else RuntimeError)("planted"), operands, before
+    planted = {"exception": AttributeError, "class": KernelError, "environment": LookupError}.get(fault, RuntimeError)
+    return planted(f"planted, NUMGRAD_DEBUG={os.environ.get('NUMGRAD_DEBUG')}"), operands, before
 
 
 # ---- the program --------------------------------------------------------------------------------------------------
 
 _neighbours: list[Any] = []  # of the process that makes calls
+_lines: list[Any] = []  # where it tells what it does
+
+
+def _tell(*words: Any) -> None:
+    if _lines:
+        print(*words, file=_lines[0], flush=True)
 
 
 def work(first: int, last: int, only: str, with_torch: bool) -> None:
@@ -280,14 +331,16 @@ def work(first: int, last: int, only: str, with_torch: bool) -> None:
     from tests.walk import aftermath
 
     _neighbours[:] = [aftermath.Neighbours()]
+    _lines[:] = [os.fdopen(os.dup(1), "w")]
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what a call prints is no line of the walk's
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     for seed in range(first, last):
-        print("begin", seed, flush=True)
+        _tell("begin", seed)
         try:
-            print("end", seed, judge(seed, only, torch, _neighbours[0]).replace(" ", "_"), flush=True)
+            _tell("end", seed, judge(seed, only, torch, _neighbours[0]).replace(" ", "_"))
         except WrongError as wrong:
-            print("end", seed, "wrong", f"{described(seed, only)}: {wrong}".replace("\n", " ")[:900], flush=True)
+            _tell("end", seed, "wrong", f"{described(seed, only)}: {wrong}".replace("\n", " ")[:900])
 
 
 def described(seed: int, only: str = "") -> str:

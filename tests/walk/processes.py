@@ -16,7 +16,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 PATIENCE = 60.0  # seconds without a new call after which a process counts as hung; a kernel may have to be compiled
-_GRACE = 10.0  # seconds for a hung process to write where it is
+GRACE = 10.0  # seconds for a hung process to write where it is
 _CHUNK = 5000  # calls of one process: a new one begins with an empty pool, and shows what depends on that
 
 
@@ -39,6 +39,11 @@ class Report:
 
 
 DONE = ("done", "both done", "done alone", "explained", "too large to compare")
+
+
+def cause_of(code: int) -> str:
+    """What ended a process with this return code."""
+    return signal.Signals(-code).name if code < 0 else f"exit code {code}"
 
 
 class Walk:
@@ -107,7 +112,7 @@ class Walk:
             self.report.counts[cause] += 1
             if "torch" in cause:
                 return
-            what = signal.Signals(-code).name if code < 0 else f"exit code {code}"
+            what = cause_of(code)
             trace = (
                 complaints[complaints.find("Fatal Python error") :]
                 if "Fatal Python error" in complaints
@@ -137,7 +142,7 @@ class Walk:
             if cause:
                 process.send_signal(signal.SIGABRT)  # on which faulthandler writes where it is
                 try:
-                    process.wait(_GRACE)
+                    process.wait(GRACE)
                 except subprocess.TimeoutExpired:
                     cause += " and cannot be stopped"
             if cause or self._is_over():

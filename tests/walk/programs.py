@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 import random
 from collections.abc import Callable
 from typing import Any
@@ -259,7 +260,7 @@ def _of_autograd(rng: Rng, name: str) -> list[Recipe]:
 
 AUTOGRAD = (
     *(f"functional.{name}" for name in (*_FUNCTIONAL, *_PRODUCTS)), "gradcheck", "gradgradcheck", "graph.increment_version",
-    "graph.get_gradient_edge", "forward_ad.make_dual", "forward_ad.unpack_dual", "Variable",
+    "graph.get_gradient_edge", "forward_ad.unpack_dual",
 )  # fmt: skip
 
 
@@ -281,14 +282,23 @@ def _of_gradient(rng: Rng, name: str) -> list[Recipe]:
 
 
 def _of_utils(rng: Rng, name: str) -> list[Recipe]:
-    params, grads = _list(_leaf(rng), _leaf(rng)), _list(_leaf(rng), _leaf(rng))
+    leaves = [_leaf(rng) for _ in range(2)]
+    params, grads = _list(*leaves), _list(*leaves)
     if name == "get_total_norm":
         return [params, grads, _list(), _some(rng, norm_type=1, error_if_nonfinite=True)]
     if name == "vector_to_parameters":
-        return [params, grads, _list(_f(rng, 4)), _given()]
+        count = sum(math.prod(leaf.value[1]) for leaf in leaves)
+        return [params, grads, _list(_f(rng, count)), _given()]
     bound = {"clip_grad_norm_": {"max_norm": 1}, "clip_grad_value_": {"clip_value": 1}}.get(name, {})
     optional = _some(rng, norm_type=3, error_if_nonfinite=True) if name == "clip_grad_norm_" else _given()
     return [params, grads, _list(), mapping(**{**dict(_given(**bound).value), **dict(optional.value)})]
+
+
+def _of_attribute(rng: Rng, name: str) -> list[Recipe]:
+    if name in ("grad", "data") and _flag(rng):
+        leaf = _leaf(rng)
+        return [leaf, leaf]
+    return [tensor(rng), rng.choice((tensor(rng), literal(True)))]
 
 
 def _of_object(rng: Rng, name: str) -> list[Recipe]:
@@ -416,7 +426,7 @@ _KINDS: dict[str, tuple[Callable[[], Any], Callable[[Rng, str], list[Recipe]]]] 
         _of_utils,
     ),
     "object": (_methods, _of_object),
-    "attribute": (lambda: _ATTRIBUTES, lambda rng, name: [tensor(rng), rng.choice((tensor(rng), literal(True)))]),
+    "attribute": (lambda: _ATTRIBUTES, _of_attribute),
     "made": (lambda: CLASSES, lambda rng, name: [_list(*CLASSES[name](rng)), _given()]),
     "file": (lambda: ("spoiled", "cut", "whole"), _of_file),
     "op": (lambda: SAMPLES, _of_op),

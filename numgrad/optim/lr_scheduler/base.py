@@ -14,6 +14,18 @@ _MISSING_INITIAL = (
 )
 
 
+def check_divisor(scheduler: str, name: str, value: Any) -> None:
+    """Refuse an option by which the rates' formula divides, if it is 0.
+
+    Raises
+    ------
+    ValueError
+        It is.
+    """
+    if value == 0:
+        raise ValueError(f"{scheduler}: {name} is 0, expected a positive number")
+
+
 class LRScheduler:
     """Base class: a subclass defines `get_lr`, the rates of the groups for ``last_epoch``.
 

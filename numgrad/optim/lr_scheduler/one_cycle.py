@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from numgrad.optim.lr_scheduler.base import LRScheduler
+from numgrad.optim.lr_scheduler.base import LRScheduler, check_divisor
 from numgrad.optim.optimizer import Optimizer
 
 
@@ -80,6 +80,8 @@ class OneCycleLR(LRScheduler):
             raise ValueError(f"Expected float between 0 and 1 pct_start, but got {pct_start}")
         if anneal_strategy not in ("cos", "linear"):
             raise ValueError(f"anneal_strategy must be one of 'cos' or 'linear', instead got {anneal_strategy}")
+        check_divisor("OneCycleLR", "div_factor", div_factor)
+        check_divisor("OneCycleLR", "final_div_factor", final_div_factor)
         self._anneal_func_type = anneal_strategy
         up, last = float(pct_start * self.total_steps) - 1, self.total_steps - 1
         # (last step, from which rate, to which, from which momentum, to which)

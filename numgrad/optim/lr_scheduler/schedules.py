@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from numgrad.optim.lr_scheduler.base import LRScheduler
+from numgrad.optim.lr_scheduler.base import LRScheduler, check_divisor
 from numgrad.optim.optimizer import Optimizer
 
 
@@ -62,6 +62,11 @@ class LambdaLR(LRScheduler):
 class StepLR(LRScheduler):
     """The rate times ``gamma`` every ``step_size`` epochs.
 
+    Raises
+    ------
+    ValueError
+        step_size is 0.
+
     >>> import numgrad as ng
     >>> from numgrad import optim
     >>> optimizer = optim.SGD([ng.ones(1, requires_grad=True)], lr=1.0, momentum=0.9)
@@ -74,6 +79,7 @@ class StepLR(LRScheduler):
     """
 
     def __init__(self, optimizer: Optimizer, step_size: int, gamma: float = 0.1, last_epoch: int = -1) -> None:
+        check_divisor("StepLR", "step_size", step_size)
         self.step_size = step_size
         self.gamma = gamma
         super().__init__(optimizer, last_epoch)
@@ -181,6 +187,11 @@ class LinearLR(LRScheduler):
 class CosineAnnealingLR(LRScheduler):
     """From the initial rate down to ``eta_min`` along half a cosine of ``T_max`` epochs, and up again: SGDR, 2017.
 
+    Raises
+    ------
+    ValueError
+        T_max is 0.
+
     >>> import numgrad as ng
     >>> from numgrad import optim
     >>> optimizer = optim.SGD([ng.ones(1, requires_grad=True)], lr=1.0, momentum=0.9)
@@ -193,6 +204,7 @@ class CosineAnnealingLR(LRScheduler):
     """
 
     def __init__(self, optimizer: Optimizer, T_max: int, eta_min: float = 0.0, last_epoch: int = -1) -> None:  # noqa: N803
+        check_divisor("CosineAnnealingLR", "T_max", T_max)
         self.T_max = T_max
         self.eta_min = eta_min
         super().__init__(optimizer, last_epoch)
