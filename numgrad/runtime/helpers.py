@@ -13,6 +13,7 @@ and end by themselves when whoever started them is gone.
 
 from __future__ import annotations
 
+import _thread
 import importlib
 import json
 import logging
@@ -20,13 +21,11 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 from numgrad import config
-from numgrad.errors import KernelError
 from numgrad.runtime import build, kernel, store
 from numgrad.runtime.cpus import available_cpus
 
@@ -140,7 +139,8 @@ def main() -> None:
     task = json.loads(sys.argv[1])
     if hasattr(signal, "SIGINT"):
         signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C in the terminal ends it without a word
-    threading.Thread(target=_leave_with_the_parent, daemon=True).start()
+    # `threading` would wait until the thread has begun, for ever where it finds no memory to begin with.
+    _thread.start_new_thread(_leave_with_the_parent, ())
     try:
         jobs = rehearse(task["recipe"], task["arguments"])
         missing = [job for job in jobs if not job.is_stored()]
@@ -150,8 +150,8 @@ def main() -> None:
         begin = len(jobs) - len(jobs) * task["index"] // task["count"]
         for job in reversed([*jobs[begin:], *jobs[:begin]]):
             build.compile_for_others(job)
-    except (ValueError, KernelError) as error:
-        _tell(error=str(error), kind=type(error).__name__)
+    except Exception as error:
+        _tell(error=str(error) or type(error).__name__, kind=type(error).__name__)
     sys.stdout.flush()
     os._exit(0)  # there is nothing to clean up, and Numba takes its time
 
