@@ -70,7 +70,7 @@ def claim_chunks(pool, epoch, worker, generation):
     return mine
 
 
-@native(3)
+@device
 def work_until_stopped(pool, worker, generation):
     """The body of a worker thread."""
     atomic_add(pool + ALIVE, 1)
