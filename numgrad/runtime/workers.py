@@ -11,6 +11,7 @@ word that says so. ``system`` is the address of a few words with what the operat
 from __future__ import annotations
 
 import ctypes
+import errno
 import sys
 
 import numpy as np
@@ -22,7 +23,7 @@ from numgrad.runtime.words import call_system, peek, poke
 HANDLE = 0
 _CREATE, _JOIN, _EXTRA = 0, 8, 16  # words at ``system``
 _STACK_BYTES = 8 << 20  # addresses, not memory: what Linux gives a main thread; others give threads much less
-_FOREVER, _IS_RESERVATION = 0xFFFFFFFF, 0x10000
+_FOREVER, _IS_RESERVATION, _NO_MEMORY = 0xFFFFFFFF, 0x10000, errno.ENOMEM
 
 
 @device
@@ -42,7 +43,7 @@ def posix_join(system, task):
 def windows_start(system, entry, task):
     handle = call_system(peek(system + _CREATE), 0, _STACK_BYTES, entry, task, _IS_RESERVATION, 0)
     poke(task + HANDLE, handle)
-    return 0 if handle != 0 else 1
+    return 0 if handle != 0 else _NO_MEMORY
 
 
 @device
