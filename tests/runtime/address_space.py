@@ -108,12 +108,9 @@ def compiles():
     ng.arange(4096.0, dtype=ng.float64).mul_(3)
 
 def helper():
-    from numgrad.runtime.helpers import Helper
-    started = Helper("tests.runtime.recipes:small", {}, 0, 1, tells=True)
-    try:
-        errors = [message["error"] for message in started.messages() if "error" in message]
-    finally:
-        started.stop()
+    from numgrad.runtime import helpers
+    with helpers.team("tests.runtime.recipes:small", {}, 1) as messages:
+        errors = [message["error"] for message in messages if "error" in message]
     if errors:
         raise RuntimeError(errors[0])
 
