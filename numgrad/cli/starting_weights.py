@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import _thread
 import logging
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -88,6 +88,7 @@ def reachable(url: str, seconds: float = _REACH_SECONDS) -> bool:
         parts = urlsplit(proxy if "//" in proxy else f"//{proxy}", scheme="http")
     host, port = parts.hostname, parts.port or {"https": 443}.get(parts.scheme, 80)
     answers: list[bool] = []
+    at_work = _thread.allocate_lock()
 
     def knock() -> None:
         try:
@@ -95,10 +96,16 @@ def reachable(url: str, seconds: float = _REACH_SECONDS) -> bool:
             answers.append(True)
         except (OSError, UnicodeError):
             pass
+        finally:
+            at_work.release()
 
-    knocking = threading.Thread(target=knock, daemon=True)
-    knocking.start()
-    knocking.join(seconds)
+    at_work.acquire()
+    try:
+        # `threading` would wait until the thread has begun, for ever where it finds no memory to begin with.
+        _thread.start_new_thread(knock, ())
+    except RuntimeError:  # the system has no thread left
+        return False
+    at_work.acquire(timeout=seconds)
     return bool(answers)
 
 

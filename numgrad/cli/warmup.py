@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
-import queue
 import sys
-import threading
 import time
 from typing import Any
 
@@ -79,43 +77,26 @@ def run(args: argparse.Namespace) -> int:
 def _compile(args: argparse.Namespace, jobs: int) -> dict[str, Any]:
     """Start the processes, show what they tell, and put it together; with 'error' and 'kind' if one fails."""
     from numgrad.cli.step import RECIPE, recipe_arguments
-    from numgrad.runtime.helpers import Helper
+    from numgrad.runtime import helpers
 
     begin = time.perf_counter()
-    told: queue.Queue[dict[str, Any] | None] = queue.Queue()
-
-    def listen(helper: Helper) -> None:
-        for message in helper.messages():
-            told.put(message)
-        told.put(None)
-
-    helpers: list[Helper] = []
     total, missing, compiled = 0, 0, []
     bar = None
-    try:
-        for index in range(jobs):
-            helpers.append(Helper(RECIPE, recipe_arguments(args), index, jobs, tells=True))
-            threading.Thread(target=listen, args=(helpers[-1],), daemon=True).start()
-        at_work = jobs
-        while at_work:
-            message = told.get()
-            if message is None:
-                at_work -= 1
-            elif "error" in message:
-                return message
-            elif "total" in message:
-                if not total:
+    with helpers.team(RECIPE, recipe_arguments(args), jobs) as messages:
+        try:
+            for message in messages:
+                if "error" in message:
+                    return message
+                if "total" not in message:
+                    compiled.append(message)
+                    if bar is not None:
+                        bar.done(message["name"])
+                elif not total:
                     total, missing = message["total"], message["missing"]
                     bar = _Bar(missing, show=not args.quiet)
-            else:
-                compiled.append(message)
-                if bar is not None:
-                    bar.done(message["name"])
-    finally:
-        if bar is not None:
-            bar.close()
-        for helper in helpers:
-            helper.stop()
+        finally:
+            if bar is not None:
+                bar.close()
     return {
         "model": args.model,
         "batch_size": args.batch_size,

@@ -13,7 +13,7 @@ from typing import Any
 
 from numgrad.errors import KernelError
 from numgrad.runtime import kernel as kernels
-from numgrad.runtime import loader, store
+from numgrad.runtime import loader, room, store
 from numgrad.runtime.kernel import Kernel, building, fingerprint
 
 _log = logging.getLogger("numgrad.build")
@@ -124,6 +124,7 @@ def compile_for_others(job: Job) -> bool:
 
 
 def _compile(name: str, symbol: str, compile_it: Callable[[str], bytes]) -> bytes:
+    room.require_numba()
     begin = time.perf_counter()
     payload = compile_it(symbol)
     seconds = time.perf_counter() - begin

@@ -13,6 +13,7 @@ and end by themselves when whoever started them is gone.
 
 from __future__ import annotations
 
+import _thread
 import importlib
 import json
 import logging
@@ -20,20 +21,20 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import weakref
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 from numgrad import config
-from numgrad.errors import KernelError
 from numgrad.runtime import build, kernel, locks, store
 from numgrad.runtime.cpus import available_cpus
 
 _log = logging.getLogger("numgrad.helpers")
 _MOST = 4  # by default: each has Numba in memory, 150 MB
 MOST_JOBS = 64
+# Characters of an error: a line of up to 512 bytes is written into a pipe at once by every system, as POSIX has it.
+_LONGEST_ERROR = 400
 # -P: a file of the user's that lies in the current folder hides no module; the parent's own path is given.
 _START = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[1])['path']; from numgrad.runtime.helpers import main; main()"
@@ -58,7 +59,7 @@ def job_count() -> int:
 
 
 class Helper:
-    """One such process; `messages` is what it tells if it ``tells`` anything, `stop` ends it.
+    """One such process, which `stop` ends.
 
     Parameters
     ----------
@@ -66,6 +67,8 @@ class Helper:
         'module:function'; called in the helper with ``arguments``, which JSON can hold.
     index, count
         Which of how many helpers it is: where in the list it begins.
+    tells
+        The descriptor of a pipe for what it has to tell (see `team`), or None.
 
     Raises
     ------
@@ -73,27 +76,23 @@ class Helper:
         There is no interpreter to start, or no process.
     """
 
-    def __init__(self, recipe: str, arguments: Mapping[str, Any], index: int, count: int, tells: bool) -> None:
+    def __init__(self, recipe: str, arguments: Mapping[str, Any], index: int, count: int, tells: int | None) -> None:
         if not sys.executable:
             raise OSError("the interpreter does not know its own path")
         task = {"path": sys.path, "recipe": recipe, "arguments": dict(arguments), "index": index, "count": count}
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-c", _START, json.dumps(task)],
             stdin=subprocess.PIPE,  # that it ends tells the helper that we are gone
-            stdout=subprocess.PIPE if tells else subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL if tells is None else tells,
             stderr=subprocess.DEVNULL,
             text=True,
         )
         self._is_ours = True
         _started.add(self)
 
-    def messages(self) -> Iterator[dict[str, Any]]:
-        """What the helper tells, until it ends: {"total", "missing"}, then {"name", "seconds"} each, or {"error", "kind"}."""
-        assert self._process.stdout is not None
-        for line in self._process.stdout:
-            yield json.loads(line)
-        if self._process.wait():
-            yield {"error": f"a process that compiles ended with code {self._process.returncode}", "kind": "died"}
+    def wait(self) -> int:
+        """Wait until it has ended; its exit code."""
+        return self._process.wait()
 
     def stop(self) -> None:
         """End the process, whatever it is at, and wait until it is gone. In the child of a fork: leave it to the parent."""
@@ -101,17 +100,53 @@ class Helper:
             return
         self._process.kill()  # it holds nothing but claims, which go with it, and files that appear whole or not at all
         self._process.wait()
-        for stream in (self._process.stdin, self._process.stdout):
-            if stream is not None:
-                stream.close()
+        assert self._process.stdin is not None
+        self._process.stdin.close()
 
     def disown(self) -> None:
         """In the child of a fork: the process belongs to the parent, whose end it must not take for ours."""
         self._is_ours = False
         self._process.returncode = 0  # nobody here waits for it, nor warns that nobody does
-        for stream in (self._process.stdin, self._process.stdout):
-            if stream is not None and not stream.closed:
-                stream.buffer.raw.close()  # type: ignore[attr-defined]  # by no lock of a thread that was reading
+        stream = self._process.stdin
+        if stream is not None and not stream.closed:
+            stream.buffer.raw.close()  # type: ignore[attr-defined]  # by no lock of a thread that was writing
+
+
+@contextmanager
+def team(recipe: str, arguments: Mapping[str, Any], count: int) -> Iterator[Iterator[dict[str, Any]]]:
+    """Start ``count`` helpers; gives what they tell, until all have ended: {"total", "missing"}, {"name", "seconds"} for each
+    kernel, {"error", "kind"}. They are stopped at the end.
+
+    All write into one pipe, a line at a time, which the system does not mix: so nobody waits for one of them in
+    particular, dead or alive, and no thread is needed to listen.
+
+    Raises
+    ------
+    OSError
+        No process can be started.
+    """
+    reader, writer = os.pipe()
+    running: list[Helper] = []
+    try:
+        try:
+            for index in range(count):
+                running.append(Helper(recipe, arguments, index, count, tells=writer))
+        finally:
+            os.close(writer)
+        yield _messages(reader, running)
+    finally:
+        for helper in running:
+            helper.stop()
+        os.close(reader)
+
+
+def _messages(reader: int, running: Sequence[Helper]) -> Iterator[dict[str, Any]]:
+    with open(reader, encoding="utf-8", closefd=False) as lines:
+        for line in lines:
+            yield json.loads(line)
+    for helper in running:
+        if code := helper.wait():
+            yield {"error": f"a process that compiles ended with code {code}", "kind": "died"}
 
 
 _started: weakref.WeakSet[Helper] = weakref.WeakSet()
@@ -143,7 +178,7 @@ def on_demand(recipe: str, arguments: Mapping[str, Any]) -> Iterator[None]:
             others = job_count() - 1
             try:
                 for index in range(others):
-                    running.append(Helper(recipe, arguments, index, others, tells=False))
+                    running.append(Helper(recipe, arguments, index, others, tells=None))
             except OSError as error:
                 _log.info("kernels are compiled by this process alone: %s", error)
 
@@ -164,7 +199,8 @@ def main() -> None:
     task = json.loads(sys.argv[1])
     if hasattr(signal, "SIGINT"):
         signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C in the terminal ends it without a word
-    threading.Thread(target=_leave_with_the_parent, daemon=True).start()
+    # `threading` would wait until the thread has begun, for ever where it finds no memory to begin with.
+    _thread.start_new_thread(_leave_with_the_parent, ())
     try:
         jobs = rehearse(task["recipe"], task["arguments"])
         missing = [job for job in jobs if not job.is_stored()]
@@ -174,8 +210,8 @@ def main() -> None:
         begin = len(jobs) - len(jobs) * task["index"] // task["count"]
         for job in reversed([*jobs[begin:], *jobs[:begin]]):
             build.compile_for_others(job)
-    except (ValueError, KernelError) as error:
-        _tell(error=str(error), kind=type(error).__name__)
+    except Exception as error:
+        _tell(error=(str(error) or type(error).__name__)[:_LONGEST_ERROR], kind=type(error).__name__)
     sys.stdout.flush()
     os._exit(0)  # there is nothing to clean up, and Numba takes its time
 

@@ -9,6 +9,8 @@ import ctypes
 import functools
 from typing import Any
 
+from numgrad.runtime import room
+
 # Functions of the interpreter that compiled code calls (`words`, `objects`).
 _PYTHON_SYMBOLS = (
     "PyDict_GetItemWithError PyErr_Occurred PyEval_RestoreThread PyEval_SaveThread PyIter_Next PyList_Append PyList_GetItem"
@@ -21,8 +23,8 @@ _addresses: dict[str, int] = {}
 
 @functools.cache
 def _engine() -> Any:
-    import llvmlite.binding as llvm
-
+    llvm = room.llvm()
+    room.require(room.LOAD_BYTES, "LLVM, which loads kernels,")
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
     for name in _PYTHON_SYMBOLS:
@@ -36,10 +38,16 @@ def _engine() -> Any:
 
 
 def load(payload: bytes, symbol: str) -> int:
-    """Address of ``symbol`` in an object file that becomes part of the process; the symbol must be new to it."""
-    import llvmlite.binding as llvm
+    """Address of ``symbol`` in an object file that becomes part of the process; the symbol must be new to it.
 
+    Raises
+    ------
+    MemoryError
+        There is no room for it.
+    """
     engine = _engine()
+    room.require(room.LOAD_BYTES + 16 * len(payload), "loading a compiled kernel")
+    llvm = room.llvm()
     engine.add_object_file(llvm.ObjectFileRef.from_data(payload))
     engine.finalize_object()
     address: int = engine.get_function_address(symbol)

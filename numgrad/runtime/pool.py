@@ -20,6 +20,7 @@ from numgrad.runtime.words import (
     call_entry,
     compare_and_swap,
     pause,
+    peek,
     release_store,
 )
 
@@ -69,7 +70,7 @@ def claim_chunks(pool, epoch, worker, generation):
     return mine
 
 
-@native(3)
+@device
 def work_until_stopped(pool, worker, generation):
     """The body of a worker thread."""
     atomic_add(pool + ALIVE, 1)
@@ -98,6 +99,17 @@ def work_until_stopped(pool, worker, generation):
                 wait(pool + SYSTEM, pool + WAKES, key, spun - atomic_load(pool + SPINS))
             spun += 1
     atomic_add(pool + ALIVE, -1)
+
+
+TASK_POOL, TASK_WORKER, TASK_GENERATION = 8, 16, 24  # of a worker's task (`workers`)
+TASK_WORDS = 4
+
+
+@native(1, returns=True)
+def work(task):
+    """What a worker's thread is started with."""
+    work_until_stopped(peek(task + TASK_POOL), peek(task + TASK_WORKER), peek(task + TASK_GENERATION))
+    return task  # nobody asks for it
 
 
 @device

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from numgrad import config
+from numgrad.runtime import room
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ TARGETS = {
 @functools.cache
 def host_features() -> dict[str, bool]:
     """LLVM's feature flags of this CPU."""
-    import llvmlite.binding as llvm
+    llvm = room.llvm()
 
     return dict(llvm.get_host_cpu_features())
 
@@ -94,7 +95,7 @@ def host_target() -> Target:
 @functools.cache
 def cpu() -> tuple[str, str]:
     """LLVM's CPU name and feature string to compile for."""
-    import llvmlite.binding as llvm
+    llvm = room.llvm()
 
     off = set(host_target().features_off)
     features = sorted(host_features().items())
@@ -108,7 +109,7 @@ def cpu() -> tuple[str, str]:
 @functools.cache
 def target_machine() -> Any:
     """LLVM's target machine for kernels."""
-    import llvmlite.binding as llvm
+    llvm = room.llvm()
 
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()

@@ -1,7 +1,7 @@
 """The pool's Python half: worker threads are started, counted, dismissed at exit and around a fork.
 
-Workers start at the first launch that is worth splitting. They are daemon threads, each inside one compiled call that
-does not hold the GIL. ``docs/threads.md`` says why what happens here is safe.
+Workers start at the first launch that is worth splitting. They are threads of the operating system's, each in one compiled
+function, that Python knows nothing of (`workers`). ``docs/threads.md`` says why what happens here is safe.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import atexit
 import ctypes
 import logging
-import threading
+import os
 import time
 from collections.abc import Callable
 
@@ -17,8 +17,9 @@ import numpy as np
 
 from numgrad import config
 from numgrad.runtime import kernel as kernels
-from numgrad.runtime import locks, pool, wait
+from numgrad.runtime import locks, pool, wait, workers
 from numgrad.runtime.cpus import available_cpus
+from numgrad.runtime.objects import words_for_ever
 
 _log = logging.getLogger("numgrad.threads")
 MOST_THREADS = 1024
@@ -31,10 +32,12 @@ ctypes.pythonapi.Py_IncRef(ctypes.py_object(_block))  # never freed: at exit a d
 ADDRESS = -(-_block.ctypes.data // pool.LINE) * pool.LINE  # of the pool's words, for the whole life of the process
 _words = _block[(ADDRESS - _block.ctypes.data) // 8 :][: pool.POOL_BYTES // 8]
 _lock = locks.awaited()
-_workers: list[threading.Thread] = []
+_tasks, _ = words_for_ever(MOST_THREADS * pool.TASK_WORDS)
+_tasks = _tasks.reshape(MOST_THREADS, pool.TASK_WORDS)  # of each worker, by its index
 _count = 0
 _spins = 0
 _leaving = False  # the interpreter is: no thread may be started any more
+_COMPILED = (pool.spin, pool.dismiss, pool.work, workers.start, workers.join)
 count_listeners: list[Callable[[], None]] = []  # called after the number of threads has changed
 ready = False  # whether the workers are there; read without the lock before each launch that splits
 
@@ -81,15 +84,15 @@ def start() -> None:
     """Start the workers if they are not there. Called before a launch that may split."""
     global ready
     if kernels.rehearsal is not None:
-        for native in (pool.spin, pool.dismiss, pool.work_until_stopped):
+        for native in _COMPILED:
             native.address()
         ready = True
     while not (ready or _leaving):
         wanted = get_num_threads() - 1
         if wanted:  # compiled without the lock, so that locks are always taken in one order (see `build`)
             _calibrate()
-            pool.dismiss.address()
-            pool.work_until_stopped.address()
+            for native in _COMPILED:
+                native.address()
         with _lock:
             if not (ready or _leaving) and wanted == get_num_threads() - 1:
                 _start(wanted)
@@ -101,18 +104,15 @@ def _start(wanted: int) -> None:
     generation = int(_words[pool.GENERATION // 8])
     _words[pool.SPINS // 8] = _spins
     _words[pool.SYSTEM // 8 :][: wait.SYSTEM_WORDS] = wait.SYSTEM
-    if wanted:
-        body = ctypes.CFUNCTYPE(None, *[ctypes.c_int64] * 3)(pool.work_until_stopped.address())
     for index in range(1, wanted + 1):
-        thread = threading.Thread(target=body, args=(ADDRESS, index, generation), name=f"numgrad-{index}", daemon=True)
-        _workers.append(thread)  # before it starts: an interrupt in between must not lose it
-        try:
-            thread.start()
-        except RuntimeError as error:
-            _workers.pop()
-            _log.warning("launches use %d threads, expected %d: %s", index, wanted + 1, error)
+        task = _tasks[index]
+        task[1:] = ADDRESS, index, generation
+        error = _called(workers.start, 3)(workers.SYSTEM, pool.work.address(), task.ctypes.data)
+        if error:  # no room for its stack, or the user has as many as may be
+            _log.warning("launches use %d threads, expected %d: %s", index, wanted + 1, os.strerror(error))
+            wanted = index - 1
             break
-    _words[pool.THREADS // 8] = len(_workers)
+    _words[pool.THREADS // 8] = wanted
     _words[pool.READY // 8] = ready = True
 
 
@@ -121,18 +121,18 @@ def stop() -> None:
     global ready
     with _lock:
         _words[pool.READY // 8] = ready = False
-        if not _workers:
+        running = np.flatnonzero(_tasks[:, workers.HANDLE])
+        if not len(running):
             return
         _words[pool.THREADS // 8] = 0
-        ctypes.CFUNCTYPE(None, ctypes.c_int64)(pool.dismiss.address())(ADDRESS)
-        for thread in _workers:
-            if thread.is_alive():
-                thread.join()
-        # A thread whose start was interrupted may not count as alive yet; it will find itself dismissed. No worker of
-        # the next generation may run beside one that has the same index, and so the same scratch memory.
-        while _words[pool.ALIVE // 8]:
-            time.sleep(1e-4)
-        _workers.clear()
+        _called(pool.dismiss, 1)(ADDRESS)
+        for index in running:
+            _called(workers.join, 2)(workers.SYSTEM, _tasks[index].ctypes.data)
+
+
+def _called(native: kernels.Native, arity: int) -> Callable[..., int]:
+    """A compiled function over words, which runs without the GIL."""
+    return ctypes.CFUNCTYPE(ctypes.c_int64, *[ctypes.c_int64] * arity)(native.address())
 
 
 def _calibrate() -> None:
@@ -141,7 +141,7 @@ def _calibrate() -> None:
     if _spins:
         return
     turns = 1000
-    run = ctypes.CFUNCTYPE(None, ctypes.c_int64)(pool.spin.address())
+    run = _called(pool.spin, 1)
     seconds = []
     for _ in range(3):
         begin = time.perf_counter()
@@ -164,7 +164,7 @@ def _leave() -> None:
 def _after_fork_in_child() -> None:
     global ready
     ready = False
-    _workers.clear()
+    _tasks[:] = 0
     _words[:] = 0  # another thread of the parent may have held the pool
 
 

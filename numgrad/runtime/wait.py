@@ -45,43 +45,43 @@ _NAP, _LONGEST_NAP = 50, 2000  # microseconds
 @device
 def futex_wait(system, address, expected, attempt):
     function, number = atomic_load(system + WAIT_FUNCTION), atomic_load(system + NUMBER)
-    call_system(function, number, address, _WAIT_PRIVATE, expected & 0xFFFFFFFF, 0)
+    call_system(function, number, address, _WAIT_PRIVATE, expected & 0xFFFFFFFF, 0, 0)
 
 
 @device
 def futex_wake(system, address, count):
     function, number = atomic_load(system + WAKE_FUNCTION), atomic_load(system + NUMBER)
-    return max(0, call_system(function, number, address, _WAKE_PRIVATE, count, 0))
+    return max(0, call_system(function, number, address, _WAKE_PRIVATE, count, 0, 0))
 
 
 @device
 def ulock_wait(system, address, expected, attempt):
     operation = _UL_COMPARE_AND_WAIT | _ULF_NO_ERRNO
-    call_system(atomic_load(system + WAIT_FUNCTION), operation, address, expected & 0xFFFFFFFF, 0, 0)
+    call_system(atomic_load(system + WAIT_FUNCTION), operation, address, expected & 0xFFFFFFFF, 0, 0, 0)
 
 
 @device
 def ulock_wake(system, address, count):
     operation = _UL_COMPARE_AND_WAIT | _ULF_NO_ERRNO | _ULF_WAKE_ALL
-    call_system(atomic_load(system + WAKE_FUNCTION), operation, address, 0, 0, 0)
+    call_system(atomic_load(system + WAKE_FUNCTION), operation, address, 0, 0, 0, 0)
     return 0
 
 
 @device
 def address_wait(system, address, expected, attempt):
-    call_system(atomic_load(system + WAIT_FUNCTION), address, address_of_word(expected), 8, _FOREVER, 0)
+    call_system(atomic_load(system + WAIT_FUNCTION), address, address_of_word(expected), 8, _FOREVER, 0, 0)
 
 
 @device
 def address_wake(system, address, count):
-    call_system(atomic_load(system + WAKE_FUNCTION), address, 0, 0, 0, 0)
+    call_system(atomic_load(system + WAKE_FUNCTION), address, 0, 0, 0, 0, 0)
     return 0
 
 
 @device
 def poll_wait(system, address, expected, attempt):
     nap = min(_NAP << min(attempt, 8), _LONGEST_NAP)
-    call_system(atomic_load(system + WAIT_FUNCTION), nap // atomic_load(system + NUMBER), 0, 0, 0, 0)
+    call_system(atomic_load(system + WAIT_FUNCTION), nap // atomic_load(system + NUMBER), 0, 0, 0, 0, 0)
 
 
 @device

@@ -247,16 +247,16 @@ def address_of_word(typing_context, value):
 
 
 @intrinsic
-def call_system(typing_context, function, a, b, c, d, e):
-    """Call a C function of up to five integer or pointer arguments by its address; what it returns."""
+def call_system(typing_context, function, a, b, c, d, e, f):
+    """Call a C function of up to six integer or pointer arguments by its address; what it returns."""
 
     def emit(context, builder, signature, args):
         from llvmlite import ir
 
-        function_type = ir.FunctionType(ir.IntType(64), [ir.IntType(64)] * 5)
+        function_type = ir.FunctionType(ir.IntType(64), [ir.IntType(64)] * 6)
         return builder.call(builder.inttoptr(args[0], function_type.as_pointer()), args[1:])
 
-    return _signature(6), emit
+    return _signature(7), emit
 
 
 def interpreter_function(name: str, arity: int, result: str = "word") -> Intrinsic:

@@ -1,10 +1,11 @@
-"""Reading the bytes of many tensors, some at a time, with their checksums."""
+"""Reading the bytes of many tensors, two at a time, with their checksums."""
 
 from __future__ import annotations
 
+import _thread
 import zlib
-from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,8 +14,6 @@ from numgrad.serialization.source import ByteSource
 
 # Below this a read takes less time than handing it to another thread.
 _LARGE = 1 << 18
-# One thread is kept waiting by new pages and by checksums, which take as long as the copy from the system's cache.
-_THREADS = 2
 
 
 @dataclass(frozen=True)
@@ -29,34 +28,81 @@ class Extent:
 def read_storages(source: ByteSource, extents: Mapping[str, Extent]) -> dict[str, np.ndarray]:
     """The bytes of all extents by name, in the order in which they lie in the file, with their checksums verified.
 
-    Neither zlib nor a read holds Python's lock, so that two threads read nearly twice as fast where two cores are free.
-    An own array for each, so that none keeps the memory of another alive.
+    Neither zlib nor a read holds Python's lock, so that two threads read nearly twice as fast where two cores are free: one
+    thread is kept waiting by new pages and by checksums, which take as long as the copy from the system's cache. An own
+    array for each, so that none keeps the memory of another alive.
 
     Raises
     ------
     WeightsFormatError
         A checksum is wrong, or the file has become shorter; of several faults, the first in the file.
+    MemoryError
+        There is no room for all.
     """
     in_order = sorted(extents.items(), key=lambda item: item[1].offset)
-    large = sorted((item for item in in_order if item[1].nbytes >= _LARGE), key=lambda item: -item[1].nbytes)
     # Made here and not by the threads, whose memory allocators would keep pages of their own.
     storages = {name: np.empty(extent.nbytes, np.uint8) for name, extent in in_order}
+    large = [item for item in in_order if item[1].nbytes >= _LARGE]
     if len(large) < 2:
         for name, extent in in_order:
             _read(source, name, extent, storages[name])
-        return storages
-    pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="numgrad-load")
-    try:
-        # The largest first, so that the threads end at about the same time.
-        running = {name: pool.submit(_read, source, name, extent, storages[name]) for name, extent in large}
-        for name, extent in in_order:
-            if name in running:
-                running[name].result()
-            else:
-                _read(source, name, extent, storages[name])
-    finally:
-        pool.shutdown(cancel_futures=True)
+    else:
+        _Reading(source, in_order, storages).run()
     return storages
+
+
+class _Reading:
+    """Two threads that take one extent after the other; of them, the caller's waits for nothing that the other has not begun.
+
+    A thread that finds no memory to begin with never begins, and `threading` would wait for it for ever.
+    """
+
+    def __init__(
+        self, source: ByteSource, in_order: Sequence[tuple[str, Extent]], storages: Mapping[str, np.ndarray]
+    ) -> None:
+        self._source, self._in_order, self._storages = source, in_order, storages
+        # Taken from the end: the largest first, so that the threads end at about the same time.
+        self._left = sorted(range(len(in_order)), key=lambda index: in_order[index][1].nbytes)
+        # Until an extent was read: a thread that dies of having no memory may find none to say so.
+        unread = MemoryError(f"load: there was no memory to read {source.name} with")
+        self._faults: list[Exception | None] = [unread] * len(in_order)
+        self._has_begun = False  # set before the other thread takes anything
+        self._running = _thread.allocate_lock()
+
+    def run(self) -> None:
+        """Read everything; raise the first fault in the file, if there is one."""
+        self._running.acquire()
+        try:
+            with suppress(RuntimeError, MemoryError):  # where the system has no thread left, one is enough
+                _thread.start_new_thread(self._help, ())
+            self._take_all()
+        finally:
+            self._left.clear()  # after Ctrl-C
+            if self._has_begun:
+                self._running.acquire()
+        for fault in self._faults:
+            if fault is not None:
+                raise fault
+
+    def _help(self) -> None:
+        self._has_begun = True
+        try:
+            self._take_all()
+        finally:
+            self._running.release()
+
+    def _take_all(self) -> None:
+        while True:
+            try:
+                index = self._left.pop()
+            except IndexError:
+                return
+            name, extent = self._in_order[index]
+            try:
+                _read(self._source, name, extent, self._storages[name])
+                self._faults[index] = None
+            except Exception as fault:
+                self._faults[index] = fault
 
 
 def _read(source: ByteSource, name: str, extent: Extent, raw: np.ndarray) -> None:

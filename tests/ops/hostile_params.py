@@ -95,7 +95,9 @@ def calls(op: Op) -> Iterator[tuple[str, tuple[Any, ...], dict[str, Any]]]:
                 yield f"{sample} {name}={other!r}", inputs, {**values, name: other}
         for place, x in enumerate(inputs):
             for other in hostile_operands(x):
-                what = f"{other.dtype} {list(other.shape)} {other.stride()}" if hasattr(other, "_spec") else repr_of(other)
+                what = (
+                    f"{other.dtype} {list(other.shape)} {other.stride()}" if hasattr(other, "_spec") else repr_of(other)
+                )
                 yield f"{sample} input {place}: {what}", (*inputs[:place], other, *inputs[place + 1 :]), values
         for count in range(len(inputs)):
             yield f"{sample} {count} inputs", inputs[:count], values

@@ -30,7 +30,13 @@ def test_cat_and_stack_of_many(count: int) -> None:
 def test_of_every_dtype_and_layout(dtype: ng.dtype) -> None:
     rng = np.random.default_rng(0)
     base = ng.tensor(rng.integers(0, 2, (4, 6, 5))).to(dtype)
-    kinds = [base, base.permute(2, 1, 0)[:4, :, :4].permute(0, 1, 2), base[:, ::2], base[:, :0], base[:1].expand(4, 6, 5)]
+    kinds = [
+        base,
+        base.permute(2, 1, 0)[:4, :, :4].permute(0, 1, 2),
+        base[:, ::2],
+        base[:, :0],
+        base[:1].expand(4, 6, 5),
+    ]
     parts = [kind[:, :, :4] if kind.shape[2] > 4 else kind for kind in kinds] * 9
     expected = np.concatenate([part.numpy() for part in parts], 1)
     assert np.array_equal(ng.cat(parts, 1).numpy(), expected)

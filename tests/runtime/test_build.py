@@ -347,7 +347,7 @@ def test_words_on_other_machines(triple, spin):
     emit("release_store", place, other)
     emit("atomic_add", place, value)
     emit("compare_and_swap", place, value, other)
-    emit("call_system", value, place, value, other, place, place)
+    emit("call_system", value, place, value, other, place, place, place)
     builder.ret(emit("atomic_load", place))
     parsed = llvm.parse_assembly(str(module))
     text = target.create_target_machine(opt=2).emit_assembly(parsed)

@@ -157,7 +157,7 @@ def functions(machine: Machine, *changes: tuple[str, str]) -> dict[str, Any]:
     names["release_store"] = machine.atomic_store
     names["pause"] = machine.step
     names["device"] = lambda function: function
-    names["native"] = lambda *_: lambda function: function
+    names["native"] = lambda *_, **__: lambda function: function
     names["EVERYBODY"], names["SYSTEM_WORDS"] = 1000, 3
     exec(_compiled(*changes), names)
     return names

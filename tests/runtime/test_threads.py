@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -12,7 +14,7 @@ import time
 import numpy as np
 import pytest
 
-from numgrad.runtime import cpus, pool, program, threads
+from numgrad.runtime import cpus, pool, program, threads, workers
 from numgrad.runtime.kernel import kernel
 from numgrad.runtime.program import Address, Array, Launch, Program
 
@@ -122,30 +124,50 @@ def test_set_num_threads_while_launches_run():
     assert not errors
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc")
 def test_stop_and_start_leave_no_thread_behind():
-    for number in (3, 2, 5):
-        threads.set_num_threads(number)
-        _sums(1000, 10)
-        names = [thread.name for thread in threading.enumerate() if thread.name.startswith("numgrad-")]
-        assert sorted(names) == [f"numgrad-{index}" for index in range(1, number)]
-    threads.stop()
-    assert threads._words[pool.ALIVE // 8] == 0
-    assert not [thread for thread in threading.enumerate() if thread.name.startswith("numgrad-")]
+    script = """
+import os
+from tests.runtime import stress_pool
+from numgrad.runtime import pool, threads
+def count():
+    return len(os.listdir("/proc/self/task"))
+launcher, before = stress_pool.Launcher(1, programs=5), count()
+for number in (3, 2, 5):
+    threads.set_num_threads(number)
+    threads.start()
+    launcher.many()
+    print(count() - before)
+threads.stop()
+print(count() - before, threads._words[pool.ALIVE // 8])
+"""
+    assert processes.output(script) == "2\n1\n4\n0 0\n"
+
+
+def _start_with(monkeypatch, replacement):
+    """Let ``replacement(start, *arguments)`` start the workers."""
+    called = threads._called
+
+    def replaced(native, arity):
+        start = called(native, arity)
+        return (lambda *arguments: replacement(start, *arguments)) if native is workers.start else start
+
+    monkeypatch.setattr(threads, "_called", replaced)
 
 
 def test_an_interrupted_start_is_made_good(monkeypatch):
     threads.set_num_threads(3)
     threads.stop()
-    start = threading.Thread.start
     calls = []
 
-    def interrupted(thread):
-        start(thread)
-        calls.append(thread)
+    def interrupted(start, *arguments):
+        error = start(*arguments)
+        calls.append(arguments)
         if len(calls) == 1:
             raise KeyboardInterrupt
+        return error
 
-    monkeypatch.setattr(threading.Thread, "start", interrupted)
+    _start_with(monkeypatch, interrupted)
     with pytest.raises(KeyboardInterrupt):
         threads.start()
     assert not threads.ready
@@ -154,18 +176,46 @@ def test_an_interrupted_start_is_made_good(monkeypatch):
     assert threads._words[pool.ALIVE // 8] == 2
 
 
-def test_a_system_without_threads_launches_alone(monkeypatch, caplog):
+@pytest.mark.parametrize("started", [0, 1])
+def test_a_system_without_threads_launches_with_those_that_there_are(started, monkeypatch, caplog):
     threads.set_num_threads(3)
     threads.stop()
+    calls = []
 
-    def refuse(thread):
-        raise RuntimeError("can't start new thread")
+    def refuse(start, *arguments):
+        calls.append(arguments)
+        return start(*arguments) if len(calls) <= started else errno.EAGAIN
 
     with monkeypatch.context() as patch:
-        patch.setattr(threading.Thread, "start", refuse)
+        _start_with(patch, refuse)
         assert _sums(1000, 10)[::10].all()
-        assert "launches use 1 threads, expected 3" in caplog.text
+        assert f"launches use {started + 1} threads, expected 3: Resource temporarily" in caplog.text
+        assert threads._words[pool.THREADS // 8] == started
     threads.stop()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="RLIMIT_AS")
+def test_no_room_for_stacks_is_told_and_waited_for_by_nobody():
+    script = """
+import resource
+from tests.runtime import stress_pool
+from numgrad.runtime import threads
+threads.set_num_threads(2)
+launcher = stress_pool.Launcher(1, programs=5)
+launcher.one()
+threads.stop()
+now = next(int(line.split()[1]) << 10 for line in open("/proc/self/status") if line.startswith("VmSize"))
+resource.setrlimit(resource.RLIMIT_AS, (now + (20 << 20), now + (20 << 20)))
+threads.set_num_threads(16)
+threads.start()
+for _ in range(20):
+    launcher.one()
+threads.stop()
+print("well")
+"""
+    done = processes.run(script, timeout=60)
+    assert done.stdout == "well\n", done.stderr
+    assert re.search(r"launches use [1-6] threads, expected 16: Resource temporarily unavailable", done.stderr)
 
 
 @pytest.mark.parametrize("bad", [0, -1, 1.0, "2", True, None, threads.MOST_THREADS + 1])

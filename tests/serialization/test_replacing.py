@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import os
 import pathlib
+import re
 import stat
+import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -13,6 +17,7 @@ import pytest
 
 from numgrad.serialization import load, save
 
+ROOT = pathlib.Path(__file__).parents[2]
 ONES = np.ones((2, 3), np.float32)
 
 
@@ -118,3 +123,88 @@ def test_an_interrupt_at_any_moment_comes_out_as_one(
         assert os.listdir(tmp_path) == ["a.pth"], f"at line {moment}"
         moment += 1 if (kind_of_temporary, format) == ("unnamed", "torch") else 3
     assert moment > 100
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_killed_processes_leave_the_old_file_or_the_new_one() -> None:
+    command = [sys.executable, "-m", "tests.serialization.killed_saves", "--kills", "60"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=280, check=False)
+    assert done.returncode == 0, done.stderr
+    assert ".pth" in done.stdout
+    assert ".safetensors" in done.stdout
+    if has_unnamed_files(pathlib.Path(tempfile.gettempdir())):  # but for one moment, which few kills come upon
+        assert all(int(left) <= 2 for left in re.findall(r"'left': (\d+)", done.stdout)), done.stdout
+
+
+@pytest.fixture
+def another_user(tmp_path: pathlib.Path) -> Iterator[pathlib.Path]:
+    """A folder that can be read and not be written, by a user who is not root."""
+    save({"a": ONES}, tmp_path / "first.pth")  # whatever is imported for it: another user may not be able to
+    with tempfile.TemporaryDirectory() as name:
+        folder = pathlib.Path(name)
+        save({"a": ONES}, folder / "a.pth")
+        (folder / "a.pth").chmod(0o666)
+        folder.chmod(0o555)
+        is_root = os.geteuid() == 0
+        if is_root:
+            os.seteuid(65534)
+        try:
+            yield folder
+        finally:
+            if is_root:
+                os.seteuid(0)
+            folder.chmod(0o755)
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid"), reason="POSIX permissions")
+def test_a_folder_that_cannot_be_written(another_user: pathlib.Path, kind_of_temporary: str) -> None:
+    for name in ("a.pth", "new.pth"):
+        with pytest.raises(PermissionError, match="Permission denied.*pth'"):
+            save({"a": ONES + 1}, another_user / name)
+    assert os.listdir(another_user) == ["a.pth"]
+    np.testing.assert_array_equal(load(another_user / "a.pth")["a"], ONES)
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full here")
+@pytest.mark.parametrize("format", ["torch", "safetensors"])
+def test_a_full_device(format: Any) -> None:
+    with pytest.raises(OSError, match="No space left on device"):
+        save({"a": ONES}, "/dev/full", format=format)
+
+
+@pytest.mark.skipif(sys.platform != "linux" or getattr(os, "geteuid", lambda: 1)() != 0, reason="mounts are root's")
+@pytest.mark.parametrize("format", ["torch", "safetensors"])
+def test_a_full_disk_leaves_the_old_file_and_its_room(
+    format: Any, tmp_path: pathlib.Path, kind_of_temporary: str
+) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    options = ["-t", "tmpfs", "-o", "size=1m", "tmpfs", str(disk)]
+    if subprocess.run(["mount", *options], capture_output=True, check=False).returncode:
+        pytest.skip("nothing can be mounted here")
+    try:
+        path, small, large = disk / "a.pth", {"a": ONES}, {"a": np.zeros(200_000, np.float64)}
+        save(small, path, format=format)
+        path.chmod(0o600)
+        for _ in range(3):
+            with pytest.raises(OSError, match="No space left on device"):
+                save(large, path, format=format)
+            assert os.listdir(disk) == ["a.pth"]
+            np.testing.assert_array_equal(load(path)["a"], ONES)
+        save({"a": ONES + 1}, path, format=format)  # the room that was taken is there again
+        np.testing.assert_array_equal(load(path)["a"], ONES + 1)
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)
+
+
+def test_a_link_to_nothing_gets_a_target_and_a_loop_is_refused(tmp_path: pathlib.Path, kind_of_temporary: str) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "link.pth").symlink_to("folder/target.pth")
+    save({"a": ONES}, tmp_path / "link.pth")
+    assert os.readlink(tmp_path / "link.pth") == "folder/target.pth"
+    assert os.listdir(tmp_path / "folder") == ["target.pth"]
+    (tmp_path / "loop.pth").symlink_to("loop.pth")
+    with pytest.raises(OSError, match="loop"):
+        save({"a": ONES}, tmp_path / "loop.pth")
+    assert sorted(os.listdir(tmp_path)) == ["folder", "link.pth", "loop.pth"]

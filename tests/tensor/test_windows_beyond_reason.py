@@ -58,7 +58,11 @@ def _seen(extent: int, taps: int, params: dict[str, Any], axis: int) -> int:
 
 @pytest.mark.parametrize("step", [2, 3, 7])
 def test_gradients_of_strided_convolutions_are_torchs(step: int, torch: Any) -> None:
-    for shape, weight in (((2, 8, 11, 9), (8, 8, 3, 3)), ((1, 16, 5, 13), (16, 16, 5, 1)), ((2, 4, 6, 6), (4, 4, 1, 1))):
+    for shape, weight in (
+        ((2, 8, 11, 9), (8, 8, 3, 3)),
+        ((1, 16, 5, 13), (16, 16, 5, 1)),
+        ((2, 4, 6, 6), (4, 4, 1, 1)),
+    ):
         results = []
         for lib in (ng, torch):
             x = (lib.arange(float(_count(shape))).reshape(shape) % 7).requires_grad_()
