@@ -244,8 +244,8 @@ def _await_import(name: str) -> None:
 def _after_fork_in_parent() -> None:
     fork = _forking.forks.pop()
     _release(fork.held)
-    if fork.interrupted:
-        _thread.interrupt_main()
+    if fork.interrupted:  # after the fork, which also ends what is raised here
+        threading.Timer(0.05, _thread.interrupt_main).start()
 
 
 def _after_fork_in_child() -> None:
