@@ -227,7 +227,7 @@ def _to_await() -> list[Any]:
 
 def _imports_of_others() -> list[str]:
     """Modules of `_PACKAGES` that other threads are importing, or looking for."""
-    table = getattr(sys.modules["importlib._bootstrap"], "_module_locks", {})  # weak references to locks
+    table = getattr(sys.modules.get("_frozen_importlib"), "_module_locks", {})  # weak references to locks
     owners = [(name, getattr(reference(), "owner", None)) for name, reference in table.copy().items()]
     nobody = (None, threading.get_ident())
     return [name for name, owner in owners if owner not in nobody and name.partition(".")[0] in _PACKAGES]
@@ -241,15 +241,20 @@ def _await_import(name: str) -> None:
         _log.info("%s cannot be imported: %s", name, error)
 
 
+def _fork_done() -> _Fork:
+    # None, if another thread imported this module after the fork had begun.
+    return _forking.forks.pop() if _forking.forks else _Fork()
+
+
 def _after_fork_in_parent() -> None:
-    fork = _forking.forks.pop()
+    fork = _fork_done()
     _release(fork.held)
     if fork.interrupted:  # after the fork, which also ends what is raised here
         threading.Timer(0.05, _thread.interrupt_main).start()
 
 
 def _after_fork_in_child() -> None:
-    _release(_forking.forks.pop().held)
+    _release(_fork_done().held)
     for lock in {*_every, *_to_await()}:
         if lock.acquire(blocking=False):  # nobody's, or this thread's from before
             lock.release()

@@ -268,6 +268,8 @@ class Load:
                     break
                 self.fork()
                 self.counts["forks"] += 1
+                if self.counts["forks"] % 100 == 0:
+                    sys.stderr.write(f"{self.counts['forks']} forks\n")
                 time.sleep(self.chance.random() * 0.02)
         finally:
             self.stopping = True
