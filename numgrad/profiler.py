@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from numgrad import registry
-from numgrad.runtime import program
+from numgrad.runtime import locks, program
+from numgrad.runtime.scope import Scope
 
 _active: list[profile] = []
-_lock = threading.Lock()
 
 
 def _of_product(inputs: Any, out: Any) -> int:
@@ -69,7 +69,7 @@ class Row:
         return self.total / self.calls
 
 
-class profile:  # noqa: N801 (torch's name)
+class profile(Scope):  # noqa: N801 (torch's name)
     """A context that measures every op of the thread that entered it.
 
     The time of an op is all of its time: planning, memory, kernels, recording. Measuring costs about a microsecond an op.
@@ -82,28 +82,37 @@ class profile:  # noqa: N801 (torch's name)
     """
 
     def __init__(self, record_shapes: bool = False) -> None:
+        super().__init__()
         self.record_shapes = record_shapes
         self.events: list[Event] = []
         self.thread = 0
         self.seconds = 0.0
         self._kernels: list[str] = []
         self._begin = 0
+        self._is_running = False
 
     def __enter__(self) -> profile:
+        token = _timing.token()
         self.thread = threading.get_ident()
         program.observe(self)
-        _switch(self, on=True)
+        _active.append(self)
         self._begin = time.perf_counter_ns()
+        self._undo = ((self, "_is_running", self._is_running), self._undo, self._stopped, token)
+        self._is_running = True
         return self
 
-    def __exit__(self, *exception: object) -> None:
+    def _stopped(self) -> None:
+        """Count the time, and tell those who tell this profile to leave it."""
         self.seconds += (time.perf_counter_ns() - self._begin) / 1e9
-        _switch(self, on=False)
+        if self in _active:
+            _active.remove(self)
         program.stop_observing(self)
+        _timing.settle()
 
     def launched(self, launched: program.Program, addresses: tuple[int, ...]) -> None:
         """Told by the launch door."""
-        self._kernels += launched.names()
+        if self._is_running:
+            self._kernels += launched.names()
 
     def applied(self, op: Any, inputs: tuple[Any, ...], outputs: Any, start: int, end: int) -> None:
         """Told of each op."""
@@ -215,21 +224,8 @@ class record_function:  # noqa: N801 (torch's name)
     def __exit__(self, *exception: object) -> None:
         start, thread = self._starts.pop(), threading.get_ident()
         for running in tuple(_active):
-            if running.thread == thread:
+            if running.thread == thread and running._is_running:
                 running.events.append(Event(self.name, start, time.perf_counter_ns() - start, thread, "stretch"))
-
-
-def _switch(who: profile, on: bool) -> None:
-    """While a profile runs, ops go through `_timed` on their way to the engine."""
-    with _lock:
-        if on:
-            _active.append(who)
-            if len(_active) == 1:
-                registry.wrap_dispatch(0, _timed)
-        else:
-            _active.remove(who)
-            if not _active:
-                registry.unwrap_dispatch(_timed)
 
 
 def _timed(inner: Any, op: Any, inputs: tuple[Any, ...], params: Any) -> Any:
@@ -238,6 +234,19 @@ def _timed(inner: Any, op: Any, inputs: tuple[Any, ...], params: Any) -> Any:
     end = time.perf_counter_ns()
     thread = threading.get_ident()
     for running in tuple(_active):
-        if running.thread == thread:
+        if running.thread == thread and running._is_running:
             running.applied(op, inputs, outputs, start, end)
     return outputs
+
+
+# While a profile runs, ops go through `_timed` on their way to the engine.
+_timing = locks.Switch(lambda: registry.wrap_dispatch(0, _timed), lambda: registry.unwrap_dispatch(_timed))
+
+
+def _forget_other_threads() -> None:
+    """In the child of a fork they are not there, and threads that begin may have their numbers."""
+    thread = threading.get_ident()
+    _active[:] = [running for running in _active if running.thread == thread]
+
+
+locks.at_fork(_forget_other_threads)

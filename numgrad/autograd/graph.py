@@ -14,6 +14,8 @@ from numgrad.engine.constants import is_constant
 from numgrad.engine.hooks import RemovableHandle, tensor_hooks
 from numgrad.engine.tape import AccumulateGrad, Node, TensorBase, gradient_edge, modes
 from numgrad.engine.views import refresh
+from numgrad.runtime import locks
+from numgrad.runtime.scope import Scope
 from numgrad.tensor.tensor import Tensor
 
 __all__ = [
@@ -94,7 +96,7 @@ def register_multi_grad_hook(
     """
     if mode not in ("all", "any"):
         raise ValueError(f"Expects mode to be one of ('all', 'any') but got {mode}")
-    lock = threading.Lock()
+    lock = locks.renewed()
     passes: dict[Any, list[Any]] = {}  # for each backward that runs: how many are missing, the gradients
     edges = [get_gradient_edge(tensor) for tensor in tensors]
 
@@ -131,7 +133,7 @@ def register_multi_grad_hook(
 # ---- hooks for what is saved ------------------------------------------------------------------------------------
 
 
-class saved_tensors_hooks:  # noqa: N801 (torch's name)
+class saved_tensors_hooks(Scope):  # noqa: N801 (torch's name)
     """A context in which ``pack_hook`` turns each tensor that an op saves for its backward into something else.
 
     ``unpack_hook`` gets that back when the backward asks for it, and returns a tensor of the same shape, dtype and
@@ -154,18 +156,17 @@ class saved_tensors_hooks:  # noqa: N801 (torch's name)
     """
 
     def __init__(self, pack_hook: Callable[[Tensor], Any], unpack_hook: Callable[[Any], Tensor]) -> None:
+        super().__init__()
         self.pack_hook = pack_hook
         self.unpack_hook = unpack_hook
 
     def __enter__(self) -> None:
         if _disabled.reasons:
             raise RuntimeError(_disabled.reasons[-1])
-        modes.saved_hooks = (*modes.saved_hooks, (self.pack_hook, self.unpack_hook))
-        _watch(+1)
-
-    def __exit__(self, *exception: object) -> None:
-        modes.saved_hooks = modes.saved_hooks[:-1]
-        _watch(-1)
+        token = _packing.token()
+        hooks = (*modes.saved_hooks, (self.pack_hook, self.unpack_hook))
+        self._undo = ((modes, "saved_hooks", modes.saved_hooks), self._undo, _packing.settle, token)
+        modes.saved_hooks = hooks
 
 
 class save_on_cpu(saved_tensors_hooks):  # noqa: N801
@@ -186,34 +187,19 @@ class _Disabled(threading.local):
 _disabled = _Disabled()
 
 
-class disable_saved_tensors_hooks:  # noqa: N801
+class disable_saved_tensors_hooks(Scope):  # noqa: N801
     """A context in which entering `saved_tensors_hooks` raises RuntimeError with this message."""
 
     def __init__(self, error_message: str) -> None:
+        super().__init__()
         self.error_message = error_message
 
     def __enter__(self) -> None:
         if modes.saved_hooks:
             raise RuntimeError(self.error_message)
-        _disabled.reasons = (*_disabled.reasons, self.error_message)
-
-    def __exit__(self, *exception: object) -> None:
-        _disabled.reasons = _disabled.reasons[:-1]
-
-
-_watching = 0
-_lock = threading.Lock()
-
-
-def _watch(change: int) -> None:
-    """The engine tells `pack_node` of new nodes while some thread has hooks."""
-    global _watching
-    with _lock:
-        _watching += change
-        if _watching and pack_node not in dispatch.node_watchers:
-            dispatch.node_watchers.append(pack_node)
-        elif not _watching and pack_node in dispatch.node_watchers:
-            dispatch.node_watchers.remove(pack_node)
+        reasons = (*_disabled.reasons, self.error_message)
+        self._undo = ((_disabled, "reasons", _disabled.reasons), self._undo)
+        _disabled.reasons = reasons
 
 
 def pack_node(node: Node) -> None:
@@ -227,6 +213,10 @@ def pack_node(node: Node) -> None:
         node.saved = _Packed(node, pack, unpack)  # type: ignore[assignment]
     finally:
         modes.grad_enabled, modes.saved_hooks = before, hooks
+
+
+# The engine tells it of new nodes while some thread has hooks.
+_packing = locks.Membership((dispatch.node_watchers, pack_node))
 
 
 class _Packed:

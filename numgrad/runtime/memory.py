@@ -15,14 +15,12 @@ from __future__ import annotations
 
 import ctypes
 import mmap
-import os
-import threading
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from numgrad.runtime import objects
+from numgrad.runtime import locks, objects
 from numgrad.runtime.kernel import device, native
 from numgrad.runtime.objects import (
     decref,
@@ -50,7 +48,7 @@ _by_size: dict[int, list[_Block]] = {}  # the same stacks by bytes asked for
 _owned = 0  # bytes of all blocks; changed under the lock
 _piece: tuple[Any, int, int] = (None, 0, 0)  # owner, next address, bytes left
 _color = 0
-_lock = threading.RLock()
+_lock = locks.awaited()
 _keeping: list[Any] | None = None
 
 # What machine code reads and writes: bytes of blocks that storages hold, and the most that were; then what is in
@@ -362,12 +360,3 @@ def memory_stats() -> dict[str, int]:
 def reset_peak() -> None:
     """Measure ``peak`` anew, from what is in use now."""
     _words[_PEAK] = _words[_LIVE]
-
-
-def _after_fork_in_child() -> None:
-    global _lock
-    _lock = threading.RLock()  # another thread of the parent may have held it
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork_in_child)

@@ -27,8 +27,8 @@ from typing import Any, Protocol
 import numpy as np
 
 from numgrad.errors import KernelError
+from numgrad.runtime import locks, threads
 from numgrad.runtime import pool as _pool
-from numgrad.runtime import threads
 from numgrad.runtime.kernel import OUT_OF_BOUNDS, Kernel, native
 from numgrad.runtime.objects import built_in, words_for_ever
 from numgrad.runtime.words import (
@@ -295,6 +295,15 @@ class Observer(Protocol):
 observers: list[tuple[int, Observer]] = []  # (thread that is observed, observer)
 
 
+def _forget_other_threads() -> None:
+    """In the child of a fork they are not there, and threads that begin may have their numbers."""
+    thread = threading.get_ident()
+    observers[:] = [entry for entry in observers if entry[0] == thread]
+
+
+locks.at_fork(_forget_other_threads)
+
+
 def observe(observer: Observer) -> None:
     """Tell ``observer`` of this thread's launches from now on."""
     observers.append((threading.get_ident(), observer))
@@ -349,6 +358,6 @@ def report(program: Program, addresses: tuple[int, ...], status: int) -> None:
         raise KernelError(f"an index is out of bounds in one of the kernels: {', '.join(program.names())}")
     if observers:
         thread = threading.get_ident()
-        for observed, observer in observers:
+        for observed, observer in tuple(observers):
             if observed == thread:
                 observer.launched(program, addresses)

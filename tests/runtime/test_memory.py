@@ -202,7 +202,7 @@ def test_fork_while_another_thread_has_the_lock():
     def hold():
         with memory._lock:
             held.set()
-            release.wait()
+            release.wait(0.5)  # a fork waits for who has it
 
     thread = threading.Thread(target=hold)
     thread.start()
