@@ -93,21 +93,28 @@ class profile(Scope):  # noqa: N801 (torch's name)
 
     def __enter__(self) -> profile:
         token = _timing.token()
-        self.thread = threading.get_ident()
-        program.observe(self)
-        _active.append(self)
-        self._begin = time.perf_counter_ns()
-        self._undo = ((self, "_is_running", self._is_running), self._undo, self._stopped, token)
-        self._is_running = True
+        try:
+            self.thread = threading.get_ident()
+            program.observe(self)
+            _active.append(self)
+            self._begin = time.perf_counter_ns()
+            self._undo = ((self, "_is_running", self._is_running), self._undo, self._stopped, token)
+            self._is_running = True
+        except BaseException:
+            self._withdraw()
+            raise
         return self
 
     def _stopped(self) -> None:
-        """Count the time, and tell those who tell this profile to leave it."""
         self.seconds += (time.perf_counter_ns() - self._begin) / 1e9
+        self._withdraw()
+        _timing.settle()
+
+    def _withdraw(self) -> None:
+        """Nobody tells this profile of anything any more."""
         if self in _active:
             _active.remove(self)
         program.stop_observing(self)
-        _timing.settle()
 
     def launched(self, launched: program.Program, addresses: tuple[int, ...]) -> None:
         """Told by the launch door."""

@@ -9,6 +9,7 @@ left on or off; and the process goes on to work: what was interrupted, done agai
 from __future__ import annotations
 
 import argparse
+import contextlib
 import dis
 import gc
 import random
@@ -27,18 +28,32 @@ from tests.engine.interruptible import SCENARIOS, Scenario, listeners, unsettled
 _PACKAGE = str(Path(numgrad.__file__).parent)
 
 
-def _checks(name: str) -> bool:
-    """Whether CPython may handle a signal at the end of this instruction."""
-    return name.startswith("CALL") or ("JUMP_BACKWARD" in name and "NO_INTERRUPT" not in name)
+class _Code:
+    """Where in a function a signal may be handled, and who handles what that raises."""
+
+    def __init__(self, code: CodeType) -> None:
+        self.names = {each.offset: each.opname for each in dis.get_instructions(code)}
+        self.handlers = dis._parse_exception_table(code)  # type: ignore[attr-defined]
+
+    def checks(self, offset: int) -> bool:
+        """Whether CPython may handle a signal at the end of this instruction."""
+        name = self.names.get(offset, "")
+        return name.startswith("CALL") or ("JUMP_BACKWARD" in name and "NO_INTERRUPT" not in name)
+
+    def handler(self, offset: int) -> int:
+        """Where it goes on after an exception of this instruction."""
+        return next((each.target for each in self.handlers if each.start <= offset < each.end), -1)
 
 
 class Tracer:
     """Counts the points in numgrad's own code at which a signal could be handled, and raises at one of them.
 
     Some of them are points at which none is handled, as after the return of a Python function: so more is asked than holds.
+    But the last point of a ``with`` or ``try`` is left to signals: a tracer raises before the next instruction, and not in the
+    one that has ended.
     """
 
-    _names: ClassVar[dict[CodeType, dict[int, str]]] = {}
+    _codes: ClassVar[dict[CodeType, _Code]] = {}
 
     def __init__(self, number: int = -1) -> None:
         self.number = number
@@ -47,26 +62,24 @@ class Tracer:
 
     def __call__(self, frame: FrameType, event: str, argument: Any) -> Any:
         """Told of calls; see `sys.settrace`."""
-        if not frame.f_code.co_filename.startswith(_PACKAGE):
+        if not frame.f_code.co_filename.startswith((_PACKAGE, contextlib.__file__)):
             return None
         self._point(frame)
         frame.f_trace_opcodes = True
         frame.f_trace_lines = False
-        names = self._names.get(frame.f_code)
-        if names is None:
-            names = self._names[frame.f_code] = {
-                each.offset: each.opname for each in dis.get_instructions(frame.f_code)
-            }
-        last = ""
+        code = self._codes.get(frame.f_code)
+        if code is None:
+            code = self._codes[frame.f_code] = _Code(frame.f_code)
+        last = -1
 
         def local(frame: FrameType, event: str, argument: Any) -> Any:
             nonlocal last
             if event == "opcode":
-                if _checks(last):
+                if code.checks(last) and code.handler(last) == code.handler(frame.f_lasti):
                     self._point(frame)
-                last = names.get(frame.f_lasti, "")
+                last = frame.f_lasti
             else:
-                last = ""  # an exception, or the return
+                last = -1  # an exception, or the return
             return local
 
         return local
@@ -121,7 +134,7 @@ class Trial:
             sys.settrace(tracer)
             subject.act()
         except KeyboardInterrupt:
-            pass
+            self.check_modes(tracer.where)  # while the traceback keeps frames, and what they hold, alive
         finally:
             sys.settrace(None)
         self.check(subject, tracer.where)
@@ -145,18 +158,22 @@ class Trial:
             while not arrived:
                 time.sleep(0)
         except KeyboardInterrupt:
-            pass
+            self.check_modes(f"after {delay * 1e6:.0f} us")
         finally:
             signal.setitimer(signal.ITIMER_REAL, 0)
             signal.signal(signal.SIGALRM, before)
         self.check(subject, f"after {delay * 1e6:.0f} us")
         return not whole
 
-    def check(self, subject: Any, where: str) -> None:
-        """Raise if something is neither as before nor as after, or if it does not go on."""
+    def check_modes(self, where: str) -> None:
+        """Raise if a mode is not what it is outside of all contexts."""
         wrong = unsettled()
         if wrong:
             raise Broken(f"{self.name}: interrupted {where}: left over: {', '.join(wrong)}")
+
+    def check(self, subject: Any, where: str) -> None:
+        """Raise if something is neither as before nor as after, or if it does not go on."""
+        self.check_modes(where)
         state = subject.state()
         for part, before, after in zip(state, self.before, self.after, strict=True):
             if part not in (before, after):
