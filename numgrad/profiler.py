@@ -89,18 +89,19 @@ class profile(Scope):  # noqa: N801 (torch's name)
         self.seconds = 0.0
         self._kernels: list[str] = []
         self._begin = 0
-        self._is_running = False
+        self._is_over = True
 
     def __enter__(self) -> profile:
         token = _timing.token()
+        before, self._is_over = self._is_over, False
         try:
             self.thread = threading.get_ident()
             program.observe(self)
             _active.append(self)
             self._begin = time.perf_counter_ns()
-            self._undo = ((self, "_is_running", self._is_running), self._undo, self._stopped, token)
-            self._is_running = True
+            self._undo = ((self, "_is_over", before), self._undo, self._stopped, token)
         except BaseException:
+            self._is_over = before
             self._withdraw()
             raise
         return self
@@ -111,14 +112,17 @@ class profile(Scope):  # noqa: N801 (torch's name)
         _timing.settle()
 
     def _withdraw(self) -> None:
-        """Nobody tells this profile of anything any more."""
-        if self in _active:
-            _active.remove(self)
-        program.stop_observing(self)
+        """Once it is over, nobody tells this profile of anything."""
+        if self._is_over:
+            if self in _active:
+                _active.remove(self)
+            program.stop_observing(self)
 
     def launched(self, launched: program.Program, addresses: tuple[int, ...]) -> None:
         """Told by the launch door."""
-        if self._is_running:
+        if self._is_over:  # an interrupt kept it from leaving
+            self._withdraw()
+        else:
             self._kernels += launched.names()
 
     def applied(self, op: Any, inputs: tuple[Any, ...], outputs: Any, start: int, end: int) -> None:
@@ -231,7 +235,7 @@ class record_function:  # noqa: N801 (torch's name)
     def __exit__(self, *exception: object) -> None:
         start, thread = self._starts.pop(), threading.get_ident()
         for running in tuple(_active):
-            if running.thread == thread and running._is_running:
+            if running.thread == thread and not running._is_over:
                 running.events.append(Event(self.name, start, time.perf_counter_ns() - start, thread, "stretch"))
 
 
@@ -241,8 +245,12 @@ def _timed(inner: Any, op: Any, inputs: tuple[Any, ...], params: Any) -> Any:
     end = time.perf_counter_ns()
     thread = threading.get_ident()
     for running in tuple(_active):
-        if running.thread == thread and running._is_running:
+        if running._is_over:  # an interrupt kept it from leaving
+            running._withdraw()
+        elif running.thread == thread:
             running.applied(op, inputs, outputs, start, end)
+    if not _active:
+        _timing.settle()
     return outputs
 
 

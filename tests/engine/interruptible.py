@@ -205,6 +205,18 @@ def _steps(x: Any) -> Any:
     yield x * 3
 
 
+def _hook(of_module: bool) -> Subject:
+    layer, x = nn.Linear(3, 1), ng.ones(3, requires_grad=True)
+    handle = (layer.register_forward_hook if of_module else x.register_hook)(lambda *arguments: None)
+    tables = [reference() for reference in handle._tables]
+
+    def act() -> None:
+        with handle:
+            layer(x).backward()
+
+    return Subject(act, lambda: [[len(table) for table in tables]])
+
+
 def _contexts() -> Subject:
     x = ng.ones(3, requires_grad=True)
 
@@ -314,6 +326,8 @@ SCENARIOS: dict[str, Scenario] = {
     "save": Scenario(lambda: _save(".pth")),
     "save safetensors": Scenario(lambda: _save(".safetensors")),
     "load": Scenario(_load, 5),
+    "hook of a module": Scenario(lambda: _hook(True), 5),
+    "hook of a tensor": Scenario(lambda: _hook(False), 5),
     "contexts": Scenario(_contexts, 30),
     "transforms": Scenario(_transforms, 30),
     "compile": Scenario(_compile, 1),
