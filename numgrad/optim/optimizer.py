@@ -140,14 +140,20 @@ class Optimizer:
             with enable_grad():
                 loss = closure()
         with no_grad():
-            changes = Changes()
-            for group in self.param_groups:
-                params = [parameter for parameter in group["params"] if parameter._grad is not None]
-                if params:
-                    self.plan(changes, group, params, [parameter._grad for parameter in params])
-            changes.call(setattr, self, "_step_count", self._step_count + 1)
+            changes = self._planned()
+            while changes.is_stale:  # tables have addresses
+                changes = self._planned()
             changes.make()
         return loss
+
+    def _planned(self) -> Changes:
+        changes = Changes()
+        for group in self.param_groups:
+            params = [parameter for parameter in group["params"] if parameter._grad is not None]
+            if params:
+                self.plan(changes, group, params, [parameter._grad for parameter in params])
+        changes.call(setattr, self, "_step_count", self._step_count + 1)
+        return changes
 
     def plan(self, changes: Changes, group: dict[str, Any], params: list[Tensor], grads: list[Tensor]) -> None:
         """Add to ``changes`` what a step changes: ``params``, those of the group that have gradients, and their states.

@@ -214,3 +214,33 @@ def test_moments_of_any_kind_are_loaded(kind: str, name: str) -> None:
             np.testing.assert_allclose(value.tolist(), expected[key].tolist(), rtol=2e-3)
     optimizer.param_groups[1]["params"][0].grad = ng.ones(3)
     optimizer.step()
+
+
+def test_a_parameter_that_moves_while_a_step_is_planned_is_written_where_it_is() -> None:
+    """What shows memory ends a private layout: here another user does it between the plans of two groups."""
+    conv = nn.Conv2d(4, 8, 3)
+    x = ng.ones(1, 4, 8, 8).contiguous(memory_format=ng.channels_last)
+    optimizer = optim.SGD([{"params": [conv.weight]}, {"params": [conv.bias]}], 0.5)
+    conv(x).sum().backward()
+    conv.weight.data = ng.ops.creation.to_strides(conv.weight.detach(), strides=_channels_last(conv.weight))
+    assert conv.weight._spec.is_private
+    before, plan = conv.weight.tolist(), optimizer.plan
+    planned = []
+
+    def plan_and_look(changes: Any, group: Any, params: Any, grads: Any) -> None:
+        plan(changes, group, params, grads)
+        planned.append(len(params))
+        conv.weight.detach().numpy()
+
+    optimizer.plan = plan_and_look  # type: ignore[method-assign]
+    optimizer.step()
+    expected = np.array(before) - 0.5 * np.array(conv.weight.grad.tolist())  # type: ignore[union-attr]
+    np.testing.assert_allclose(conv.weight.tolist(), expected, rtol=1e-6)
+    assert len(planned) == 4
+
+
+def _channels_last(tensor: Any) -> Any:
+    from numgrad.layout import PrivateStrides
+
+    n, c, h, w = tensor.shape
+    return PrivateStrides((c * h * w, 1, w * c, c))
