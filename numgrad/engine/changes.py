@@ -102,7 +102,7 @@ class Changes:
             for _, op, inputs, params in self._told:
                 registry.dispatch(op, inputs, params)
             launches, storages = [], self._touched
-        elif self.is_stale:
+        elif self._moves != private.moves:
             again = Changes()
             for _, op, inputs, params in self._told:
                 again.apply(op, inputs, params)

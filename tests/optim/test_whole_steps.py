@@ -242,5 +242,5 @@ def test_a_parameter_that_moves_while_a_step_is_planned_is_written_where_it_is()
 def _channels_last(tensor: Any) -> Any:
     from numgrad.layout import PrivateStrides
 
-    n, c, h, w = tensor.shape
+    _, c, h, w = tensor.shape
     return PrivateStrides((c * h * w, 1, w * c, c))
