@@ -8,7 +8,7 @@ from typing import Any
 from numgrad.autograd.modes import _GradMode
 from numgrad.engine import dispatch
 from numgrad.engine.tape import modes
-from numgrad.runtime.scope import Demand
+from numgrad.runtime import locks
 from numgrad.tensor.inference import mark
 
 
@@ -26,17 +26,7 @@ class _Marker:
 _marker = _Marker()
 
 
-def _mark() -> None:
-    if _marker not in dispatch.recorders:
-        dispatch.recorders.append(_marker)
-
-
-def _mark_no_more() -> None:
-    if _marker in dispatch.recorders:
-        dispatch.recorders.remove(_marker)
-
-
-_marking = Demand(_mark, _mark_no_more)
+_marking = locks.Membership((dispatch.recorders, _marker))
 
 
 class inference_mode(_GradMode):  # noqa: N801 (torch's name)
@@ -70,7 +60,7 @@ class inference_mode(_GradMode):  # noqa: N801 (torch's name)
     def __enter__(self) -> None:
         token = _marking.token()
         before = (modes, "grad_enabled", modes.grad_enabled, modes, "inference", modes.inference)
-        self._undo = (before, self._undo, _marking.tidy, token)
+        self._undo = (before, self._undo, _marking.settle, token)
         modes.inference = self.mode
         modes.grad_enabled = not self.mode
 

@@ -26,7 +26,7 @@ from numgrad.runtime.plan import Plan, PrivateOperandError
 class Changes:
     """Changes that are planned one after the other, and made at once by `make`. Nothing is recorded for a backward."""
 
-    __slots__ = ("_calls", "_changed", "_launches", "_scratch", "_told", "_touched")
+    __slots__ = ("_calls", "_changed", "_launches", "_moves", "_scratch", "_told", "_touched")
 
     def __init__(self) -> None:
         self._launches: list[tuple[int, ...]] = []  # program, addresses
@@ -35,6 +35,14 @@ class Changes:
         self._touched: list[memory.Storage] = []  # and what they do not say
         self._calls: list[tuple[Any, ...]] = []  # function, arguments
         self._scratch: list[memory.Storage] = []
+        self._moves = private.moves
+
+    @property
+    def is_stale(self) -> bool:
+        """Whether a tensor was laid over other memory since this was begun, by what was planned or by another thread; then
+        all has to be planned again. `make` does that by itself for what was planned by `apply`.
+        """
+        return self._moves != private.moves
 
     def apply(self, op: Op, inputs: tuple[Any, ...], params: Any) -> None:
         """Plan an op that makes nothing and changes inputs in place; ``params`` are its ``op.Params``.
@@ -94,6 +102,12 @@ class Changes:
             for _, op, inputs, params in self._told:
                 registry.dispatch(op, inputs, params)
             launches, storages = [], self._touched
+        elif self._moves != private.moves:
+            again = Changes()
+            for _, op, inputs, params in self._told:
+                again.apply(op, inputs, params)
+            self._told, self._scratch, launches = again._told, again._scratch, again._launches
+            storages = again._changed + self._touched
         if not threads.ready:
             for plan, _, _, _ in self._told:
                 program.make_ready(plan.program)  # type: ignore[arg-type]

@@ -5,13 +5,12 @@ from __future__ import annotations
 import math
 import threading
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 from numgrad import ops
 from numgrad.autograd import no_grad
 from numgrad.dtypes import float64
 from numgrad.layout import product
+from numgrad.runtime.scope import Scope
 from numgrad.tensor import clamping, creation, pointwise
 from numgrad.tensor.tensor import Tensor
 
@@ -20,11 +19,14 @@ _PLAIN = ("linear", "conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_tran
 _e = ops.elementwise
 
 
-_local = threading.local()
+class _Skipping(threading.local):
+    skips = False
 
 
-@contextmanager
-def skipped() -> Iterator[None]:
+_local = _Skipping()
+
+
+class skipped(Scope):  # noqa: N801 (a context)
     """While entered, what this thread asks of this module is not done: for modules whose values come from elsewhere.
 
     >>> import numgrad as ng
@@ -32,16 +34,14 @@ def skipped() -> Iterator[None]:
     ...     ones_(ng.zeros(2))
     tensor([0., 0.])
     """
-    before = _skips()
-    _local.skips = True
-    try:
-        yield
-    finally:
-        _local.skips = before
+
+    def __enter__(self) -> None:
+        self._undo = ((_local, "skips", _local.skips), self._undo)
+        _local.skips = True
 
 
 def _skips() -> bool:
-    return getattr(_local, "skips", False)
+    return _local.skips
 
 
 def calculate_gain(nonlinearity: str, param: float | None = None) -> float:

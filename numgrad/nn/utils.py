@@ -7,11 +7,13 @@ from collections.abc import Iterable
 from typing import Any, TypeVar
 
 from numgrad.autograd import no_grad
+from numgrad.engine.changes import Changes
 from numgrad.nn import init
 from numgrad.nn.module import Module
 from numgrad.tensor import arguments, clamping, creation, pointwise, reductions, shaping
 from numgrad.tensor.arguments import check_tensor
 from numgrad.tensor.tensor import Tensor
+from numgrad.tensor.updates import plan_copy, plan_scale
 
 M = TypeVar("M", bound=Module)
 
@@ -101,8 +103,10 @@ def clip_grad_norm_(
     total = get_total_norm(gradients, float(norm_type), error_if_nonfinite)
     with no_grad():
         scale = clamping.clamp(pointwise.div(float(max_norm), pointwise.add(total, 1e-6)), max=1.0)
+        changes = Changes()
         for gradient in gradients:
-            gradient.mul_(arguments.cast(scale, gradient.dtype))
+            plan_scale(changes, gradient, arguments.cast(scale, gradient.dtype))
+        changes.make()
     return total
 
 
@@ -118,8 +122,10 @@ def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float) -
     """
     bound = float(clip_value)
     with no_grad():
+        changes = Changes()
         for gradient in _gradients(parameters):
-            gradient.copy_(clamping.clamp(gradient, -bound, bound))
+            plan_copy(changes, gradient, clamping.clamp(gradient, -bound, bound))
+        changes.make()
 
 
 def parameters_to_vector(parameters: Iterable[Tensor]) -> Tensor:
@@ -154,10 +160,12 @@ def vector_to_parameters(vec: Tensor, parameters: Iterable[Tensor]) -> None:
         raise RuntimeError(f"vector_to_parameters: vec has shape {list(vec.shape)}, expected [{count}]")
     begin = 0
     with no_grad():
+        changes = Changes()
         for parameter in chosen:
             piece = shaping.narrow(vec, 0, begin, parameter.numel())
-            parameter.copy_(shaping.reshape(piece, parameter.shape))
+            plan_copy(changes, parameter, shaping.reshape(piece, parameter.shape))
             begin += parameter.numel()
+        changes.make()
 
 
 __all__ = [

@@ -171,8 +171,5 @@ class AdamW(Adam):
         check_execution(foreach, fused, differentiable)
         super().__init__(params, lr, betas, eps, weight_decay, amsgrad, maximize=maximize, decoupled_weight_decay=True)
 
-    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
-        """As `Optimizer.load_state_dict`; the decay stays decoupled, also with the state of an `Adam`."""
-        super().load_state_dict(state_dict)
-        for group in self.param_groups:
-            group["decoupled_weight_decay"] = True
+    def _complete(self, group: dict[str, Any]) -> None:
+        group["decoupled_weight_decay"] = True  # also with the state of an `Adam`

@@ -16,6 +16,7 @@ from numgrad.engine.changes import Changes
 from numgrad.tensor import arguments, creation, shaping
 from numgrad.tensor.loading import loadable, loaded
 from numgrad.tensor.tensor import Tensor
+from numgrad.tensor.updates import clear_gradients
 
 Params = Iterable[Tensor] | Iterable[dict[str, Any]] | Iterable[tuple[str, Tensor]]
 
@@ -138,14 +139,20 @@ class Optimizer:
             with enable_grad():
                 loss = closure()
         with no_grad():
-            changes = Changes()
-            for group in self.param_groups:
-                params = [parameter for parameter in group["params"] if parameter._grad is not None]
-                if params:
-                    self.plan(changes, group, params, [parameter._grad for parameter in params])
-            changes.call(setattr, self, "_step_count", self._step_count + 1)
+            changes = self._planned()
+            while changes.is_stale:  # tables have addresses
+                changes = self._planned()
             changes.make()
         return loss
+
+    def _planned(self) -> Changes:
+        changes = Changes()
+        for group in self.param_groups:
+            params = [parameter for parameter in group["params"] if parameter._grad is not None]
+            if params:
+                self.plan(changes, group, params, [parameter._grad for parameter in params])
+        changes.call(setattr, self, "_step_count", self._step_count + 1)
+        return changes
 
     def plan(self, changes: Changes, group: dict[str, Any], params: list[Tensor], grads: list[Tensor]) -> None:
         """Add to ``changes`` what a step changes: ``params``, those of the group that have gradients, and their states.
@@ -167,10 +174,7 @@ class Optimizer:
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Drop the gradients of all parameters, or, with ``set_to_none=False``, fill them with zeros."""
-        for group in self.param_groups:
-            for parameter in group["params"]:
-                if parameter._grad is not None:
-                    parameter._grad = None if set_to_none else parameter._grad.detach().zero_()
+        clear_gradients([parameter for group in self.param_groups for parameter in group["params"]], set_to_none)
 
     # ---- state --------------------------------------------------------------------------------------------------
 
@@ -235,7 +239,11 @@ class Optimizer:
             for name in (*self.defaults, "param_names"):
                 if name in mine and name not in group:
                     group[name] = mine[name]
-        self.state, self.param_groups = state, groups
+            self._complete(group)
+        self.state, self.param_groups = state, groups  # two stores, between which nothing can interrupt
+
+    def _complete(self, group: dict[str, Any]) -> None:
+        """Change a group that is about to be taken over from a saved state; for subclasses."""
 
     def _check_state(self, number: Any, values: Any, parameter: Tensor) -> None:
         """Refuse a saved state of a parameter that a later step could only refuse, or read wrongly."""

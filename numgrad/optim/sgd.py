@@ -93,7 +93,8 @@ class SGD(Optimizer):
 
     def plan(self, changes: Changes, group: dict[str, Any], params: list[Tensor], grads: list[Tensor]) -> None:
         momentum = float(group["momentum"])
-        states, held = self.state, [None] * len(params)
+        states = self.state
+        held: list[Tensor | None] = [None] * len(params)
         if momentum:
             held = [states[each].get("momentum_buffer") if each in states else None for each in params]
         buffers = updates.sgd(

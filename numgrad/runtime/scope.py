@@ -1,4 +1,4 @@
-"""`Scope`: contexts whose end cannot be interrupted, and `Demand`: what is on while a context of any thread needs it.
+"""`Scope`: contexts whose end cannot be interrupted.
 
 CPython handles signals, and so raises KeyboardInterrupt, at three kinds of points of Python code in the main thread: at the
 entry of a function, at a jump backwards, and after a call. Stores one after the other have no such point between them. A
@@ -16,11 +16,10 @@ entry of a function, at a jump backwards, and after a call. Stores one after the
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Callable
 from typing import Any
 
-from numgrad.runtime import locks, objects
+from numgrad.runtime import objects
 from numgrad.runtime.kernel import native
 from numgrad.runtime.objects import call_none, decref, incref, set_attribute, tuple_get, tuple_size
 from numgrad.runtime.words import peek, poke, word_to_python
@@ -88,34 +87,3 @@ def _leave_in_rehearsal(self: Scope, *exception: object) -> None:
         stores, self._undo = self._undo[:2]
         for place in range(0, len(stores), 3):
             setattr(*stores[place : place + 3])
-
-
-class _Token:
-    __slots__ = ("__weakref__",)
-
-
-class Demand:
-    """Something of the whole process that is switched on while a scope of any thread needs it.
-
-    A scope keeps a `token` as long as it does. ``on`` and ``off`` switch, and do nothing where that is done already.
-    """
-
-    def __init__(self, on: Callable[[], None], off: Callable[[], None]) -> None:
-        self._on, self._off = on, off
-        self._tokens: list[weakref.ref[_Token]] = []
-        self._lock = locks.awaited()
-
-    def token(self) -> Any:
-        """Switch on, until what is returned is gone and `tidy` was called."""
-        token = _Token()
-        with self._lock:
-            self._tokens.append(weakref.ref(token))
-            self._on()
-        return token
-
-    def tidy(self) -> None:
-        """Switch off if nobody needs it any more."""
-        with self._lock:
-            self._tokens[:] = [reference for reference in self._tokens if reference() is not None]
-            if not self._tokens:
-                self._off()

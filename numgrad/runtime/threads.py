@@ -10,6 +10,7 @@ import atexit
 import ctypes
 import logging
 import os
+import threading
 import time
 from collections.abc import Callable
 

@@ -6,9 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 from numgrad import ops
 from numgrad.dtypes import dtype as Dtype
-from numgrad.engine.tape import TensorBase
-from numgrad.tensor.arguments import as_number, cast, check_tensor
-from numgrad.tensor.in_place import assign, check_result, joint_dtype, overwrite
+from numgrad.engine.changes import Changes
+from numgrad.engine.tape import TensorBase, modes
+from numgrad.engine.views import requires_grad
+from numgrad.registry import find
+from numgrad.tensor.arguments import as_input, as_number, cast, check_tensor
+from numgrad.tensor.in_place import apart, assign, check_result, joint_dtype, overwrite
 from numgrad.tensor.pointwise import binary
 from numgrad.tensor.surface import public
 
@@ -76,6 +79,12 @@ def _bounded(name: str, input: Tensor, min: Any, max: Any) -> Dtype:
     return dtype
 
 
+def _is_followed(*values: Any) -> bool:
+    """Whether a change of one of these tensors, or by them, may have to be recorded; numbers are no tensors."""
+    tensors = [value for value in values if isinstance(value, TensorBase)]
+    return modes.grad_enabled and any(tensor._base is not None or requires_grad(tensor) for tensor in tensors)
+
+
 @public("function", "method")
 def clamp_(target: Tensor, min: Any = None, max: Any = None) -> Tensor:
     """`clamp` in place."""
@@ -86,9 +95,18 @@ def clamp_(target: Tensor, min: Any = None, max: Any = None) -> Tensor:
     for bound in (min, max):  # all that can be refused is refused before the first of two changes
         if isinstance(bound, TensorBase):
             ops.view.expand(bound, size=tuple(target._spec.shape))
+    names = ("maximum", "minimum") if dtype.is_bool else ("clamp_min", "clamp_max")
+    if min is not None and max is not None and not _is_followed(target, min, max):
+        changes = Changes()
+        for name, bound in zip(names, (min, max), strict=True):
+            op: Any = find(name)
+            operand = apart(target, as_input(op, 1, bound, dtype))
+            changes.apply(op.in_place, (target, operand), op.in_place.defaults)
+        changes.make()
+        return target
     if min is not None:
-        overwrite("maximum" if dtype.is_bool else "clamp_min", target, min)
-    return target if max is None else overwrite("minimum" if dtype.is_bool else "clamp_max", target, max)
+        overwrite(names[0], target, min)
+    return target if max is None else overwrite(names[1], target, max)
 
 
 @public("function", "method")

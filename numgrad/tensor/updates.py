@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import functools
 from array import array
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import repeat
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -26,14 +28,14 @@ from numgrad.registry import Op, find
 from numgrad.runtime import memory
 from numgrad.runtime.plan import Plan
 from numgrad.tensor import creation
+from numgrad.tensor.in_place import apart
 from numgrad.tensor.tensor import Tensor
 
 _SGD, _ADAM = ops.update.sgd, ops.update.adam
-_NUMBERS = {
-    _SGD: (spec_of(float64, (6,)),),
-    _ADAM: (spec_of(float64, (8,)), spec_of(float64, (3,))),
-}  # inputs after the table
+# Specs of the inputs after the table.
+_NUMBERS = {_SGD: (spec_of(float64, (6,)),), _ADAM: (spec_of(float64, (8,)), spec_of(float64, (3,)))}
 _add: Op = find("add").in_place  # type: ignore[attr-defined]
+_multiply: Op = find("mul").in_place  # type: ignore[attr-defined]
 
 
 def plan_sgd(
@@ -114,8 +116,9 @@ def plan_adam(
     for plan, table, options in _tables(proof, params, grads, *averages):
         state = creation.from_numpy(np.array([step, 0.0, 0.0]))
         changes.run(plan, _ADAM, (table, hyper, state), options)
-    for column in (params, *averages):
-        changes.touch(column)
+    changes.touch(params)
+    for average in averages:
+        changes.touch(average)
 
 
 def plan_count(changes: Changes, counters: Sequence[Tensor]) -> None:
@@ -123,6 +126,31 @@ def plan_count(changes: Changes, counters: Sequence[Tensor]) -> None:
     for dtype in {counter._spec.dtype for counter in counters}:
         those = [counter for counter in counters if counter._spec.dtype is dtype]
         changes.apply_to_each(_add, those, (constant(1, dtype),), _add.defaults)
+
+
+def plan_copy(changes: Changes, target: Tensor, src: Tensor) -> None:
+    """Plan that ``src`` is copied, broadcast and converted, into ``target``'s memory."""
+    changes.apply(ops.creation.copy_, (target, apart(target, src)), ops.creation.copy_.defaults)
+
+
+def plan_scale(changes: Changes, target: Tensor, factor: Tensor) -> None:
+    """Plan that ``target`` is multiplied by a tensor of its dtype."""
+    changes.apply(_multiply, (target, apart(target, factor)), _multiply.defaults)
+
+
+def clear_gradients(parameters: Iterable[Tensor], set_to_none: bool) -> None:
+    """Drop the gradients of all of these, or fill them with zeros and take them out of the graph."""
+    parameters = list(parameters)
+    if set_to_none:
+        deque(map(setattr, parameters, repeat("_grad"), repeat(None)), maxlen=0)  # see `engine.changes`
+        return
+    changes = Changes()
+    for parameter in parameters:
+        if parameter._grad is not None:
+            grad = parameter._grad.detach()
+            plan_copy(changes, grad, constant(0, grad._spec.dtype))  # type: ignore[arg-type]
+            changes.call(setattr, parameter, "_grad", grad)
+    changes.make()
 
 
 # Steps repeat: numbers change with the schedule, specs seldom, addresses with every step.
