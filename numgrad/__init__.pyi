@@ -64,8 +64,6 @@ from numgrad.tensor.indexing import index_put as index_put
 from numgrad.tensor.indexing import index_put_ as index_put_
 from numgrad.tensor.indexing import index_select as index_select
 from numgrad.tensor.indexing import scatter_add as scatter_add
-from numgrad.tensor.layers import adaptive_avg_pool2d as adaptive_avg_pool2d
-from numgrad.tensor.layers import avg_pool2d as avg_pool2d
 from numgrad.tensor.layers import batch_norm as batch_norm
 from numgrad.tensor.layers import bmm as bmm
 from numgrad.tensor.layers import conv2d as conv2d
@@ -75,7 +73,6 @@ from numgrad.tensor.layers import layer_norm as layer_norm
 from numgrad.tensor.layers import linear as linear
 from numgrad.tensor.layers import log_softmax as log_softmax
 from numgrad.tensor.layers import matmul as matmul
-from numgrad.tensor.layers import max_pool2d as max_pool2d
 from numgrad.tensor.layers import mm as mm
 from numgrad.tensor.layers import softmax as softmax
 from numgrad.tensor.losses import binary_cross_entropy_with_logits as binary_cross_entropy_with_logits
@@ -98,6 +95,9 @@ from numgrad.tensor.pointwise import sign as sign
 from numgrad.tensor.pointwise import square as square
 from numgrad.tensor.pointwise import sub as sub
 from numgrad.tensor.pointwise import where as where
+from numgrad.tensor.pooling import adaptive_avg_pool2d as adaptive_avg_pool2d
+from numgrad.tensor.pooling import avg_pool2d as avg_pool2d
+from numgrad.tensor.pooling import max_pool2d as max_pool2d
 from numgrad.tensor.random import Generator as Generator
 from numgrad.tensor.random import bernoulli as bernoulli
 from numgrad.tensor.random import dropout as dropout
