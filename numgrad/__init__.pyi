@@ -64,6 +64,11 @@ from numgrad.tensor.indexing import index_put as index_put
 from numgrad.tensor.indexing import index_put_ as index_put_
 from numgrad.tensor.indexing import index_select as index_select
 from numgrad.tensor.indexing import scatter_add as scatter_add
+from numgrad.tensor.joining import cat as cat
+from numgrad.tensor.joining import chunk as chunk
+from numgrad.tensor.joining import split as split
+from numgrad.tensor.joining import stack as stack
+from numgrad.tensor.joining import unbind as unbind
 from numgrad.tensor.layers import batch_norm as batch_norm
 from numgrad.tensor.layers import bmm as bmm
 from numgrad.tensor.layers import conv2d as conv2d
@@ -127,8 +132,6 @@ from numgrad.tensor.reductions import std as std
 from numgrad.tensor.reductions import sum as sum
 from numgrad.tensor.reductions import var as var
 from numgrad.tensor.selection import masked_fill as masked_fill
-from numgrad.tensor.shaping import cat as cat
-from numgrad.tensor.shaping import chunk as chunk
 from numgrad.tensor.shaping import clone as clone
 from numgrad.tensor.shaping import expand as expand
 from numgrad.tensor.shaping import flatten as flatten
@@ -136,12 +139,9 @@ from numgrad.tensor.shaping import narrow as narrow
 from numgrad.tensor.shaping import permute as permute
 from numgrad.tensor.shaping import reshape as reshape
 from numgrad.tensor.shaping import select as select
-from numgrad.tensor.shaping import split as split
 from numgrad.tensor.shaping import squeeze as squeeze
-from numgrad.tensor.shaping import stack as stack
 from numgrad.tensor.shaping import t as t
 from numgrad.tensor.shaping import transpose as transpose
-from numgrad.tensor.shaping import unbind as unbind
 from numgrad.tensor.shaping import unsqueeze as unsqueeze
 from numgrad.tensor.tensor import Tensor as Tensor
 

@@ -61,6 +61,10 @@ def bitwise_not(input: Tensor) -> Tensor:
     ------
     RuntimeError
         The dtype is floating point.
+
+    >>> import numgrad as ng
+    >>> ng.bitwise_not(ng.tensor([0, 5])), ng.bitwise_not(ng.tensor([True, False]))
+    (tensor([-1, -6]), tensor([False,  True]))
     """
     dtype = check_tensor("bitwise_not", "input", input)._spec.dtype
     if dtype.is_floating_point:
@@ -70,7 +74,17 @@ def bitwise_not(input: Tensor) -> Tensor:
 
 @public("function", "method")
 def equal(input: Tensor, other: Tensor) -> builtins.bool:
-    """Whether two tensors have the same shape and the same elements."""
+    """Whether two tensors have the same shape and the same elements, as a bool; a NaN equals nothing, dtypes may differ.
+
+    Raises
+    ------
+    TypeError
+        One of them is no tensor.
+
+    >>> import numgrad as ng
+    >>> ng.equal(ng.tensor([1, 2]), ng.tensor([1.0, 2.0])), ng.equal(ng.ones(2), ng.ones(1, 2))
+    (True, False)
+    """
     for name, tensor in (("input", input), ("other", other)):
         check_tensor("equal", name, tensor)
     return input.shape == other.shape and builtins.bool(eq(input, other).all())
@@ -80,12 +94,16 @@ def equal(input: Tensor, other: Tensor) -> builtins.bool:
 def allclose(
     input: Tensor, other: Tensor, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: builtins.bool = False
 ) -> builtins.bool:
-    """Whether abs(input - other) <= atol + rtol * abs(other) everywhere.
+    """Whether abs(input - other) <= atol + rtol * abs(other) everywhere, as a bool; with ``equal_nan`` NaNs are equal.
 
     Raises
     ------
     RuntimeError
         The dtypes differ, or a tolerance is negative.
+
+    >>> import numgrad as ng
+    >>> ng.allclose(ng.tensor([1.0, 2.0]), ng.tensor([1.0, 2.00001]))
+    True
     """
     for name, tensor in (("input", input), ("other", other)):
         check_tensor("allclose", name, tensor)

@@ -10,7 +10,7 @@ from numgrad.engine.constants import constant
 from numgrad.errors import ShapeError
 from numgrad.layout import product
 from numgrad.ops.linalg import broadcast_batch
-from numgrad.tensor import arguments, comparison, pointwise, reductions, shaping
+from numgrad.tensor import arguments, comparison, joining, pointwise, reductions, shaping
 from numgrad.tensor.arguments import as_int
 from numgrad.tensor.checked import flag, pair, real
 from numgrad.tensor.shaping import own
@@ -220,7 +220,7 @@ def pad(input: Tensor, pad: tuple[int, ...], mode: str = "constant", value: floa
             if amount > 0:
                 shape = (*input.shape[:axis], amount, *input.shape[axis + 1 :])
                 pieces.insert(at, creation.full(shape, 0.0 if value is None else value, dtype=input.dtype))
-        input = shaping.cat(pieces, axis) if len(pieces) > 1 else input
+        input = joining.cat(pieces, axis) if len(pieces) > 1 else input
     return input
 
 

@@ -15,7 +15,7 @@ from numgrad.engine import dispatch, hooks, private, views
 from numgrad.engine.tape import Node, TensorBase
 from numgrad.layout import Size, preserve_format, spec_of
 from numgrad.runtime import memory
-from numgrad.tensor import arguments, in_place, indexing, inference, pointwise, printing, shaping
+from numgrad.tensor import arguments, in_place, indexing, inference, joining, pointwise, printing, shaping
 from numgrad.tensor.methods import Methods
 from numgrad.tensor.operators import Operators
 
@@ -359,7 +359,7 @@ class Tensor(Operators, Methods):
     def __iter__(self) -> Iterator[Tensor]:
         if self.ndim == 0:
             raise TypeError("iteration over a 0-d tensor")
-        return iter(shaping.unbind(self))
+        return iter(joining.unbind(self))
 
     def __contains__(self, value: Number | Tensor) -> bool:
         if not isinstance(value, TensorBase) and arguments.as_number(value) is None:
