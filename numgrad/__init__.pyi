@@ -95,7 +95,6 @@ from numgrad.tensor.pointwise import minimum as minimum
 from numgrad.tensor.pointwise import mul as mul
 from numgrad.tensor.pointwise import pow as pow
 from numgrad.tensor.pointwise import remainder as remainder
-from numgrad.tensor.pointwise import round as round
 from numgrad.tensor.pointwise import sign as sign
 from numgrad.tensor.pointwise import square as square
 from numgrad.tensor.pointwise import sub as sub
@@ -131,6 +130,7 @@ from numgrad.tensor.reductions import prod as prod
 from numgrad.tensor.reductions import std as std
 from numgrad.tensor.reductions import sum as sum
 from numgrad.tensor.reductions import var as var
+from numgrad.tensor.rounding import round as round
 from numgrad.tensor.selection import masked_fill as masked_fill
 from numgrad.tensor.shaping import clone as clone
 from numgrad.tensor.shaping import expand as expand
