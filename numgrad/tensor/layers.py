@@ -25,12 +25,16 @@ if TYPE_CHECKING:
 
 @public("function", "method")
 def mm(input: Tensor, mat2: Tensor) -> Tensor:
-    """Matrix product of [M, K] and [K, N].
+    """Matrix product of [M, K] and [K, N], of one dtype.
 
     Raises
     ------
     RuntimeError
-        The shapes or dtypes do not fit.
+        An input is no matrix, the shapes or dtypes do not fit, or they are of bools.
+
+    >>> import numgrad as ng
+    >>> ng.mm(ng.tensor([[1.0, 2.0]]), ng.tensor([[3.0], [4.0]]))
+    tensor([[11.]])
     """
     for name, value in (("input", input), ("mat2", mat2)):
         if arguments.check_tensor("mm", name, value)._spec.ndim != 2:
@@ -40,12 +44,16 @@ def mm(input: Tensor, mat2: Tensor) -> Tensor:
 
 @public("function", "method")
 def bmm(input: Tensor, mat2: Tensor) -> Tensor:
-    """Matrix products of a batch: [B, M, K] and [B, K, N].
+    """Matrix products of a batch: [B, M, K] and [B, K, N], of one dtype. Batches do not broadcast; see `matmul`.
 
     Raises
     ------
     RuntimeError
-        The shapes or dtypes do not fit.
+        An input is not of three dimensions, the shapes or dtypes do not fit, or they are of bools.
+
+    >>> import numgrad as ng
+    >>> ng.bmm(ng.ones(4, 2, 3), ng.ones(4, 3, 5)).shape
+    numgrad.Size([4, 2, 5])
     """
     for name, value in (("input", input), ("mat2", mat2)):
         if arguments.check_tensor("bmm", name, value)._spec.ndim != 3:
@@ -55,7 +63,17 @@ def bmm(input: Tensor, mat2: Tensor) -> Tensor:
 
 @public("function", "method")
 def dot(input: Tensor, other: Tensor) -> Tensor:
-    """Sum of the products of two vectors of one length."""
+    """Sum of the products of two vectors of one length and dtype, without dimensions.
+
+    Raises
+    ------
+    RuntimeError
+        The shapes or dtypes do not fit.
+
+    >>> import numgrad as ng
+    >>> ng.dot(ng.tensor([1, 2]), ng.tensor([3, 4]))
+    tensor(11)
+    """
     arguments.check_tensor("dot", "other", other)
     if input.ndim != 1 or other.ndim != 1 or input.shape != other.shape:
         raise ShapeError(
@@ -104,12 +122,17 @@ def matmul(input: Tensor, other: Tensor) -> Tensor:
 
 @public("function", "functional")
 def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    """input [..., in] times the transpose of weight [out, in], plus bias [out].
+    """input [..., in] times the transpose of weight [out, in], plus bias [out]: [..., out].
 
     Raises
     ------
     RuntimeError
         The shapes or dtypes do not fit.
+
+    >>> import numgrad as ng
+    >>> weight = ng.tensor([[1.0, 1.0], [0.0, 2.0], [1.0, 0.0]])
+    >>> linear(ng.tensor([1.0, 2.0]), weight, bias=ng.tensor([0.0, 0.0, 10.0]))
+    tensor([ 3.,  4., 11.])
     """
     arguments.check_tensor("linear", "input", input)
     if arguments.check_tensor("linear", "weight", weight).ndim != 2 or input.ndim == 0:
@@ -197,10 +220,21 @@ def _named_padding(
 def pad(input: Tensor, pad: tuple[int, ...], mode: str = "constant", value: float | None = None) -> Tensor:
     """The input with constant margins: (left, right) of the last dimension, then of the one before, …
 
+    Negative amounts cut. ``value`` is 0 if it is left out.
+
     Raises
     ------
     NotImplementedError
         The mode is not 'constant'.
+    RuntimeError, IndexError
+        The amounts are not two for each of at most all dimensions, or cut more than there is.
+    TypeError
+        ``pad`` is no tuple of ints.
+
+    >>> import numgrad as ng
+    >>> pad(ng.tensor([[1.0, 2.0]]), (0, 1, 1, 0), value=9)
+    tensor([[9., 9., 9.],
+            [1., 2., 9.]])
     """
     from numgrad.tensor import creation
 
@@ -251,6 +285,12 @@ def batch_norm(
         Training with a single value per channel.
     RuntimeError
         The shapes or dtypes do not fit, or statistics are missing.
+
+    >>> import numgrad as ng
+    >>> mean, variance = ng.tensor([1.0]), ng.tensor([4.0])
+    >>> ng.batch_norm(ng.tensor([[1.0], [3.0]]), None, None, mean, variance, training=False, momentum=0.1, eps=0.0)
+    tensor([[0.],
+            [1.]])
     """
     arguments.check_tensor("batch_norm", "input", input)
     if training is True or (training is not False and flag("batch_norm", "training", training)):
@@ -310,12 +350,19 @@ def layer_norm(
     bias: Tensor | None = None,
     eps: float = 1e-5,
 ) -> Tensor:
-    """Normalise over the last dimensions, which ``normalized_shape`` names.
+    """Normalise over the last dimensions, which ``normalized_shape`` names; then scale by weight and shift by bias, of that shape.
 
     Raises
     ------
     RuntimeError
-        The input does not end in these dimensions.
+        The input does not end in these dimensions or is not of floating point, or weight or bias is of another shape or dtype.
+    TypeError
+        ``normalized_shape`` is no tuple.
+
+    >>> import numgrad as ng
+    >>> layer_norm(ng.tensor([[1.0, 3.0], [0.0, 4.0]]), (2,))
+    tensor([[-1.0000,  1.0000],
+            [-1.0000,  1.0000]])
     """
     if not isinstance(normalized_shape, (tuple, list)):
         raise TypeError(
@@ -346,6 +393,12 @@ def embedding(
         There is no such row.
     NotImplementedError
         ``scale_grad_by_freq`` or ``sparse``.
+
+    >>> import numgrad as ng
+    >>> ng.embedding(ng.tensor([[1.0, 2.0], [3.0, 4.0]]), ng.tensor([1, 0, 1]))
+    tensor([[3., 4.],
+            [1., 2.],
+            [3., 4.]])
     """
     if arguments.check_tensor("embedding", "weight", weight).ndim != 2:
         raise RuntimeError(f"embedding: 'weight' must be 2-D, got shape {list(weight.shape)}")
@@ -379,11 +432,35 @@ def _along(op: Any, input: Tensor, dim: int, dtype: Any = None) -> Tensor:
 
 @public("function", "method")
 def softmax(input: Tensor, dim: int, dtype: Any = None) -> Tensor:
-    """exp(input) / sum(exp(input)) along a dimension; with ``dtype`` the input is converted first."""
+    """exp(input) / sum(exp(input)) along a dimension; with ``dtype`` the input is converted first.
+
+    Raises
+    ------
+    RuntimeError
+        The dtype is not floating point.
+    IndexError
+        There is no such dimension.
+
+    >>> import numgrad as ng
+    >>> ng.softmax(ng.tensor([[1.0, 2.0, 3.0]]), dim=1)
+    tensor([[0.0900, 0.2447, 0.6652]])
+    """
     return _along(ops.loss.softmax, input, dim, dtype)
 
 
 @public("function", "method")
 def log_softmax(input: Tensor, dim: int, dtype: Any = None) -> Tensor:
-    """The logarithm of `softmax`, exact where that underflows."""
+    """The logarithm of `softmax`, exact where that underflows; with ``dtype`` the input is converted first.
+
+    Raises
+    ------
+    RuntimeError
+        The dtype is not floating point.
+    IndexError
+        There is no such dimension.
+
+    >>> import numgrad as ng
+    >>> ng.log_softmax(ng.tensor([0.0, 1000.0]), dim=0)
+    tensor([-1000.,     0.])
+    """
     return _along(ops.loss.log_softmax, input, dim, dtype)

@@ -34,12 +34,23 @@ def max_pool2d(
     ceil_mode: bool = False,
     return_indices: bool = False,
 ) -> Any:
-    """The largest value in each window of [N, C, H, W]; with ``return_indices`` also where in the image it lies.
+    """The largest value in each window of [N, C, H, W] or [C, H, W]; NaN if there is one.
+
+    The stride is the window if it is left out. With ``return_indices`` the result is a pair: where in the image each of the
+    values lies, row-major, is the second.
 
     Raises
     ------
     RuntimeError
-        The window does not fit.
+        The input is no image, or the window does not fit.
+    TypeError
+        An extent is no int.
+
+    >>> import numgrad as ng
+    >>> max_pool2d(ng.arange(16.0).reshape(1, 4, 4), 2, return_indices=True)
+    (tensor([[[ 5.,  7.],
+              [13., 15.]]]), tensor([[[ 5,  7],
+              [13, 15]]]))
     """
     arguments.check_tensor("max_pool2d", "input", input)
     window, stride, padding = _window("max_pool2d", kernel_size, stride, padding)
@@ -73,12 +84,22 @@ def avg_pool2d(
     count_include_pad: bool = True,
     divisor_override: int | None = None,
 ) -> Tensor:
-    """The mean of each window of [N, C, H, W].
+    """The mean of each window of [N, C, H, W] or [C, H, W].
+
+    The stride is the window if it is left out. ``count_include_pad`` says whether padding counts as zeros;
+    ``divisor_override`` is what sums are divided by instead of the window's size.
 
     Raises
     ------
     RuntimeError
-        The window does not fit.
+        The input is no image of floating point, or the window does not fit.
+    TypeError
+        An extent is no int.
+
+    >>> import numgrad as ng
+    >>> avg_pool2d(ng.arange(16.0).reshape(1, 4, 4), (2, 4))
+    tensor([[[ 3.5000],
+             [11.5000]]])
     """
     arguments.check_tensor("avg_pool2d", "input", input)
     window, stride, padding = _window("avg_pool2d", kernel_size, stride, padding)
@@ -98,12 +119,16 @@ def avg_pool2d(
 
 @public("function", "functional")
 def adaptive_avg_pool2d(input: Tensor, output_size: Any) -> Tensor:
-    """Means over windows that cut [N, C, H, W] into output_size parts; None keeps an extent.
+    """Means over windows that cut [N, C, H, W] or [C, H, W] into output_size parts; None keeps an extent.
 
     Raises
     ------
     RuntimeError
-        The input has no image's dimensions, or ``output_size`` is neither one int nor two.
+        The input is no image of floating point, or ``output_size`` is neither one int nor two.
+
+    >>> import numgrad as ng
+    >>> adaptive_avg_pool2d(ng.arange(16.0).reshape(1, 4, 4), (1, 2))
+    tensor([[[6.5000, 8.5000]]])
     """
     name = "adaptive_avg_pool2d"
     arguments.check_tensor(name, "input", input)
