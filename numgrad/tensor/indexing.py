@@ -254,6 +254,11 @@ def index_put_(tensor: Tensor, indices: Sequence[Any], values: Any, accumulate: 
 def index_put(input: Tensor, indices: Sequence[Any], values: Tensor, accumulate: bool = False) -> Tensor:
     """A copy of the input with ``values`` written to, or added to, the elements that the index tensors or masks name.
 
+    Raises
+    ------
+    IndexError, RuntimeError, TypeError
+        As `index_put_`.
+
     >>> import numgrad as ng
     >>> ng.index_put(ng.zeros(3), (ng.tensor([0, 2]),), ng.tensor([1.0, 2.0]))
     tensor([1., 0., 2.])

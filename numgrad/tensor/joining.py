@@ -56,6 +56,11 @@ def split(input: Tensor, split_size: int | Sequence[int], dim: int = 0) -> tuple
 def unbind(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
     """The slices along a dimension, without it; views, as those of `split`, that may not be changed in place in a graph.
 
+    Raises
+    ------
+    IndexError
+        There is no such dimension.
+
     >>> import numgrad as ng
     >>> ng.unbind(ng.tensor([[1, 2], [3, 4]]), 1)
     (tensor([1, 3]), tensor([2, 4]))
@@ -98,7 +103,18 @@ def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
 
 @public("function")
 def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
-    """Tensors joined along an existing dimension; dtypes are promoted.
+    """Tensors joined along an existing dimension; dtypes are promoted. Other extents are the same; an empty vector joins nothing.
+
+    Raises
+    ------
+    ValueError
+        There are no tensors.
+    RuntimeError
+        Other extents differ, or a tensor has no dimensions.
+    IndexError
+        There is no such dimension.
+    TypeError
+        ``tensors`` is one tensor, or holds something else.
 
     >>> import numgrad as ng
     >>> ng.cat([ng.ones(1, 2), ng.zeros(1, 2)])
@@ -144,6 +160,10 @@ def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     ------
     RuntimeError
         There are none, or the shapes differ.
+    IndexError
+        ``dim`` is beyond the dimensions of the result.
+    TypeError
+        ``tensors`` is one tensor, or holds something else.
 
     >>> import numgrad as ng
     >>> ng.stack([ng.tensor([1, 2]), ng.tensor([3, 4])], dim=1)

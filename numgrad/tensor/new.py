@@ -14,6 +14,11 @@ from numgrad.tensor.tensor import Tensor
 def new_tensor(input: Tensor, data: Any, *, dtype: Dtype | None = None, requires_grad: bool = False) -> Tensor:
     """`tensor` of this tensor's dtype, unless another is given.
 
+    Raises
+    ------
+    TypeError, ValueError, RuntimeError
+        As `tensor`.
+
     >>> import numgrad as ng
     >>> ng.zeros(1, dtype=ng.float64).new_tensor([1, 2])
     tensor([1., 2.], dtype=numgrad.float64)
@@ -24,6 +29,11 @@ def new_tensor(input: Tensor, data: Any, *, dtype: Dtype | None = None, requires
 @public("method")
 def new_empty(input: Tensor, *size: Any, dtype: Dtype | None = None, requires_grad: bool = False) -> Tensor:
     """`empty` of this tensor's dtype, unless another is given.
+
+    Raises
+    ------
+    TypeError, RuntimeError
+        As `empty`.
 
     >>> import numgrad as ng
     >>> ng.zeros(1, dtype=ng.float64).new_empty(2, 3).shape
@@ -36,6 +46,11 @@ def new_empty(input: Tensor, *size: Any, dtype: Dtype | None = None, requires_gr
 def new_zeros(input: Tensor, *size: Any, dtype: Dtype | None = None, requires_grad: bool = False) -> Tensor:
     """`zeros` of this tensor's dtype, unless another is given.
 
+    Raises
+    ------
+    TypeError, RuntimeError
+        As `zeros`.
+
     >>> import numgrad as ng
     >>> ng.ones(1, dtype=ng.int64).new_zeros(2)
     tensor([0, 0])
@@ -46,6 +61,11 @@ def new_zeros(input: Tensor, *size: Any, dtype: Dtype | None = None, requires_gr
 @public("method")
 def new_ones(input: Tensor, *size: Any, dtype: Dtype | None = None, requires_grad: bool = False) -> Tensor:
     """`ones` of this tensor's dtype, unless another is given.
+
+    Raises
+    ------
+    TypeError, RuntimeError
+        As `ones`.
 
     >>> import numgrad as ng
     >>> ng.zeros(1, dtype=ng.int64).new_ones(2)
@@ -59,6 +79,11 @@ def new_full(
     input: Tensor, size: Any, fill_value: Any, *, dtype: Dtype | None = None, requires_grad: bool = False
 ) -> Tensor:
     """`full` of this tensor's dtype, unless another is given.
+
+    Raises
+    ------
+    TypeError, RuntimeError
+        As `full`.
 
     >>> import numgrad as ng
     >>> ng.zeros(1).new_full((2,), 7)

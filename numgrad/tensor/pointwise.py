@@ -270,6 +270,11 @@ def maximum(input: Any, other: Any) -> Tensor:
 
     Where both are equal, each gets half of the gradient.
 
+    Raises
+    ------
+    RuntimeError
+        The shapes do not broadcast.
+
     >>> import numgrad as ng
     >>> ng.maximum(ng.tensor([1.0, float("nan")]), ng.tensor([2.0, 0.0]))
     tensor([2., nan])
@@ -282,6 +287,11 @@ def minimum(input: Any, other: Any) -> Tensor:
     """The smaller of two, elementwise and broadcast, in the dtype to which both are promoted; NaN if either is.
 
     Where both are equal, each gets half of the gradient.
+
+    Raises
+    ------
+    RuntimeError
+        The shapes do not broadcast.
 
     >>> import numgrad as ng
     >>> ng.minimum(ng.tensor([1, 5]), 2.5)

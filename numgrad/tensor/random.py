@@ -82,7 +82,14 @@ default_generator.seed()
 
 @public("function")
 def manual_seed(seed: int) -> Generator:
-    """Start the default generator anew from a seed.
+    """Start the default generator anew from a seed, an int of 64 bits, and return it; negative ones count from the end.
+
+    Raises
+    ------
+    TypeError
+        The seed is no int.
+    ValueError
+        It has more than 64 bits.
 
     >>> import numgrad as ng
     >>> _ = ng.manual_seed(0)

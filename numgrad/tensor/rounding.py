@@ -35,6 +35,11 @@ floor = _rounding(
     _e.floor,
     """Largest integer not above input, elementwise; integers are copied.
 
+    Raises
+    ------
+    RuntimeError
+        The input is of bools.
+
     >>> import numgrad as ng
     >>> ng.floor(ng.tensor([-1.5, 2.5]))
     tensor([-2.,  2.])
@@ -44,6 +49,11 @@ ceil = _rounding(
     _e.ceil,
     """Smallest integer not below input, elementwise; integers are copied.
 
+    Raises
+    ------
+    RuntimeError
+        The input is of bools.
+
     >>> import numgrad as ng
     >>> ng.ceil(ng.tensor([-1.5, 2.5]))
     tensor([-1.,  3.])
@@ -52,6 +62,11 @@ ceil = _rounding(
 trunc = _rounding(
     _e.trunc,
     """The integer part of input, elementwise; integers are copied.
+
+    Raises
+    ------
+    RuntimeError
+        The input is of bools.
 
     >>> import numgrad as ng
     >>> ng.trunc(ng.tensor([-1.5, 2.5]))

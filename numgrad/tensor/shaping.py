@@ -75,6 +75,13 @@ def view(input: Tensor, *shape: Any) -> Tensor:
 def view_as(input: Tensor, other: Tensor) -> Tensor:
     """`view` in the shape of another tensor.
 
+    Raises
+    ------
+    RuntimeError
+        As `view`.
+    TypeError
+        ``other`` is no tensor.
+
     >>> import numgrad as ng
     >>> ng.zeros(6).view_as(ng.zeros(2, 3)).shape
     numgrad.Size([2, 3])
@@ -84,7 +91,14 @@ def view_as(input: Tensor, other: Tensor) -> Tensor:
 
 @public("function", "method")
 def reshape(input: Tensor, *shape: Any) -> Tensor:
-    """The same elements in another shape, over the same memory if that can be; one extent may be -1.
+    """The same elements in another shape, over the same memory if that can be. One extent may be -1: it is inferred.
+
+    Raises
+    ------
+    RuntimeError
+        The shape has another number of elements, or more than one extent is -1.
+    TypeError
+        An extent is no int.
 
     >>> import numgrad as ng
     >>> ng.reshape(ng.arange(6), (2, -1)).shape
@@ -226,6 +240,13 @@ def expand(input: Tensor, *size: Any) -> Tensor:
 def expand_as(input: Tensor, other: Tensor) -> Tensor:
     """`expand` to the shape of another tensor.
 
+    Raises
+    ------
+    RuntimeError
+        As `expand`.
+    TypeError
+        ``other`` is no tensor.
+
     >>> import numgrad as ng
     >>> ng.zeros(3).expand_as(ng.zeros(2, 3)).shape
     numgrad.Size([2, 3])
@@ -323,6 +344,13 @@ def select(input: Tensor, dim: int, index: int) -> Tensor:
 def contiguous(input: Tensor, memory_format: Any = contiguous_format) -> Tensor:
     """In row-major order (`contiguous_format`) or with the channels last in memory (`channels_last`); itself if it is so.
 
+    Raises
+    ------
+    RuntimeError
+        The format is `preserve_format`, or `channels_last` for a tensor that is not of four dimensions.
+    TypeError
+        It is no memory format.
+
     >>> import numgrad as ng
     >>> ng.ones(2, 3, 4, 5).contiguous(memory_format=ng.channels_last).stride()
     (60, 1, 15, 3)
@@ -336,6 +364,11 @@ def contiguous(input: Tensor, memory_format: Any = contiguous_format) -> Tensor:
 @public("method")
 def is_contiguous(input: Tensor, memory_format: Any = contiguous_format) -> bool:
     """Whether the elements lie in this order in memory, as far as a user can see.
+
+    Raises
+    ------
+    TypeError
+        ``memory_format`` is none.
 
     >>> import numgrad as ng
     >>> ng.zeros(2, 3).is_contiguous(), ng.zeros(2, 3).t().is_contiguous()
@@ -351,6 +384,13 @@ def is_contiguous(input: Tensor, memory_format: Any = contiguous_format) -> bool
 @public("function", "method")
 def clone(input: Tensor, *, memory_format: Any = preserve_format) -> Tensor:
     """A copy in memory of its own; gradients flow through it. `preserve_format` keeps the order in memory.
+
+    Raises
+    ------
+    RuntimeError
+        The format is `channels_last`, and the tensor is not of four dimensions.
+    TypeError
+        It is no memory format.
 
     >>> import numgrad as ng
     >>> x = ng.ones(2)
