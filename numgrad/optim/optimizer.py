@@ -44,6 +44,18 @@ class Optimizer:
         ``params`` is one tensor, or holds something else than tensors; a group's are a set, which has no order.
     ValueError
         There is no parameter, one is not a leaf, one is in two groups, or an option has no sense.
+
+    >>> import numgrad as ng
+    >>> class SignDescent(ng.optim.Optimizer):
+    ...     def update(self, group, params, grads):
+    ...         for parameter, grad in zip(params, grads):
+    ...             parameter.sub_(grad.sign(), alpha=group["lr"])
+    >>> x = ng.tensor([1.0, -1.0], requires_grad=True)
+    >>> optimizer = SignDescent([x], {"lr": 0.5})
+    >>> (x * x).sum().backward()
+    >>> optimizer.step()
+    >>> x
+    tensor([ 0.5000, -0.5000], requires_grad=True)
     """
 
     _moments: tuple[str, ...] = ()  # names of the states that have one value for each of the parameter's
