@@ -85,6 +85,12 @@ class Optimizer:
         ------
         TypeError, ValueError
             As for the class; nothing has been added.
+
+        >>> import numgrad as ng
+        >>> optimizer = ng.optim.SGD([ng.ones(2, requires_grad=True)], lr=0.1)
+        >>> optimizer.add_param_group({"params": [ng.ones(3, requires_grad=True)], "lr": 0.01})
+        >>> [group["lr"] for group in optimizer.param_groups]
+        [0.1, 0.01]
         """
         if not isinstance(param_group, dict):
             raise TypeError(f"param_group must be a dict, but got {type(param_group)}")
@@ -144,6 +150,14 @@ class Optimizer:
         ------
         RuntimeError
             A gradient or a state does not have its parameter's shape and dtype, or a parameter's memory is not dense.
+
+        >>> import numgrad as ng
+        >>> x = ng.tensor([1.0, 2.0], requires_grad=True)
+        >>> optimizer = ng.optim.SGD([x], lr=0.5)
+        >>> x.sum().backward()
+        >>> optimizer.step()
+        >>> x
+        tensor([0.5000, 1.5000], requires_grad=True)
         """
         loss = None
         if closure is not None:
@@ -178,7 +192,15 @@ class Optimizer:
             changes.call(self.state.__setitem__, parameter, values)
 
     def zero_grad(self, set_to_none: bool = True) -> None:
-        """Drop the gradients of all parameters, or, with ``set_to_none=False``, fill them with zeros."""
+        """Drop the gradients of all parameters, or, with ``set_to_none=False``, fill them with zeros.
+
+        >>> import numgrad as ng
+        >>> x = ng.ones(2, requires_grad=True)
+        >>> x.sum().backward()
+        >>> ng.optim.SGD([x]).zero_grad()
+        >>> x.grad is None
+        True
+        """
         for group in self.param_groups:
             for parameter in group["params"]:
                 if parameter._grad is not None:
@@ -190,6 +212,12 @@ class Optimizer:
         """The options and the state, with parameters replaced by their numbers, in torch's form.
 
         Tensors are those of the optimizer itself, not copies.
+
+        >>> import numgrad as ng
+        >>> optimizer = ng.optim.SGD([ng.ones(2, requires_grad=True)], lr=0.1)
+        >>> saved = optimizer.state_dict()
+        >>> saved["state"], saved["param_groups"][0]["params"]
+        ({}, [0])
         """
         numbers: dict[int, int] = {}
         groups = []
@@ -215,6 +243,13 @@ class Optimizer:
             A running mean has another shape than its parameter.
         TypeError
             One is no tensor, or an array that holds no real numbers.
+
+        >>> import numgrad as ng
+        >>> x = ng.ones(2, requires_grad=True)
+        >>> one, two = ng.optim.SGD([x], lr=0.1), ng.optim.SGD([x], lr=0.2)
+        >>> two.load_state_dict(one.state_dict())
+        >>> two.param_groups[0]["lr"]
+        0.1
         """
         saved_groups = state_dict["param_groups"]
         if len(saved_groups) != len(self.param_groups):

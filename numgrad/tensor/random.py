@@ -36,7 +36,7 @@ class Generator:
         self.manual_seed(0)
 
     def manual_seed(self, seed: int) -> Generator:
-        """Start anew from a seed, an int of 64 bits; negative ones count from the end.
+        """Start anew from a seed, an int of 64 bits, and return the generator; negative ones count from the end.
 
         Raises
         ------
@@ -44,6 +44,10 @@ class Generator:
             The seed is no int.
         ValueError
             It has more than 64 bits.
+
+        >>> import numgrad as ng
+        >>> ng.Generator().manual_seed(-1).initial_seed() == 2**64 - 1
+        True
         """
         if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)):
             raise TypeError(f"manual_seed expected a long, but got {type(seed).__name__}")
@@ -54,21 +58,50 @@ class Generator:
         return self
 
     def seed(self) -> int:
-        """Start anew from a seed that nobody can guess, and return it."""
+        """Start anew from a seed that nobody can guess, and return it.
+
+        >>> import numgrad as ng
+        >>> generator = ng.Generator()
+        >>> generator.seed() == generator.initial_seed()
+        True
+        """
         seed = int.from_bytes(os.urandom(8), "little") >> 1
         self.manual_seed(seed)
         return seed
 
     def initial_seed(self) -> int:
-        """The seed that the stream started from; of a negative one what it is modulo 2**64, as in torch."""
+        """The seed that the stream started from; of a negative one what it is modulo 2**64, as in torch.
+
+        >>> import numgrad as ng
+        >>> ng.Generator().manual_seed(7).initial_seed()
+        7
+        """
         return int(self._state._array()[0]) % (1 << 64)
 
     def get_state(self) -> Tensor:
-        """A copy of the state, int64 (seed, counter)."""
+        """A copy of the state, int64 (seed, counter).
+
+        >>> import numgrad as ng
+        >>> ng.Generator().manual_seed(7).get_state()
+        tensor([7, 0])
+        """
         return creation.tensor(self._state._array())
 
     def set_state(self, state: Tensor) -> Generator:
-        """Continue from a state that `get_state` gave."""
+        """Continue from a state that `get_state` gave, and return the generator.
+
+        Raises
+        ------
+        TypeError
+            The state is no such tensor.
+
+        >>> import numgrad as ng
+        >>> one = ng.Generator().manual_seed(7)
+        >>> drawn = ng.rand(3, generator=one)
+        >>> two = ng.Generator().set_state(one.get_state())
+        >>> ng.equal(ng.rand(3, generator=one), ng.rand(3, generator=two))
+        True
+        """
         arguments.check_tensor("set_state", "new_state", state)
         if state.dtype is not dtypes.int64 or tuple(state.shape) != (2,):
             raise TypeError(f"set_state: got {list(state.shape)} of {state.dtype}, expected [2] of numgrad.int64")

@@ -132,6 +132,26 @@ def test_each_has_documentation_with_an_example(home, name):
     assert "Raises" in text if is_generated(value) else ">>> " in text
 
 
+@pytest.mark.parametrize(
+    "package",
+    [
+        ng.autograd,
+        ng.autograd.forward_ad,
+        ng.func,
+        ng.nn,
+        ng.nn.utils,
+        ng.optim,
+        ng.optim.lr_scheduler,
+        ng.viz,
+    ],
+    ids=lambda package: package.__name__,
+)
+def test_so_has_each_name_of_the_other_packages(package):
+    called = [name for name in package.__all__ if callable(getattr(package, name))]
+    assert called
+    assert not [name for name in called if ">>> " not in (inspect.getdoc(getattr(package, name)) or "")]
+
+
 @pytest.mark.parametrize("name", sorted(pointwise.of_specs))
 def test_the_example_of_a_spec_runs(name):
     """``--doctest-modules`` finds those that stand in a module; a spec's is in the function that is made of it."""
