@@ -64,8 +64,11 @@ from numgrad.tensor.indexing import index_put as index_put
 from numgrad.tensor.indexing import index_put_ as index_put_
 from numgrad.tensor.indexing import index_select as index_select
 from numgrad.tensor.indexing import scatter_add as scatter_add
-from numgrad.tensor.layers import adaptive_avg_pool2d as adaptive_avg_pool2d
-from numgrad.tensor.layers import avg_pool2d as avg_pool2d
+from numgrad.tensor.joining import cat as cat
+from numgrad.tensor.joining import chunk as chunk
+from numgrad.tensor.joining import split as split
+from numgrad.tensor.joining import stack as stack
+from numgrad.tensor.joining import unbind as unbind
 from numgrad.tensor.layers import batch_norm as batch_norm
 from numgrad.tensor.layers import bmm as bmm
 from numgrad.tensor.layers import conv2d as conv2d
@@ -75,7 +78,6 @@ from numgrad.tensor.layers import layer_norm as layer_norm
 from numgrad.tensor.layers import linear as linear
 from numgrad.tensor.layers import log_softmax as log_softmax
 from numgrad.tensor.layers import matmul as matmul
-from numgrad.tensor.layers import max_pool2d as max_pool2d
 from numgrad.tensor.layers import mm as mm
 from numgrad.tensor.layers import softmax as softmax
 from numgrad.tensor.losses import binary_cross_entropy_with_logits as binary_cross_entropy_with_logits
@@ -93,11 +95,13 @@ from numgrad.tensor.pointwise import minimum as minimum
 from numgrad.tensor.pointwise import mul as mul
 from numgrad.tensor.pointwise import pow as pow
 from numgrad.tensor.pointwise import remainder as remainder
-from numgrad.tensor.pointwise import round as round
 from numgrad.tensor.pointwise import sign as sign
 from numgrad.tensor.pointwise import square as square
 from numgrad.tensor.pointwise import sub as sub
 from numgrad.tensor.pointwise import where as where
+from numgrad.tensor.pooling import adaptive_avg_pool2d as adaptive_avg_pool2d
+from numgrad.tensor.pooling import avg_pool2d as avg_pool2d
+from numgrad.tensor.pooling import max_pool2d as max_pool2d
 from numgrad.tensor.random import Generator as Generator
 from numgrad.tensor.random import bernoulli as bernoulli
 from numgrad.tensor.random import dropout as dropout
@@ -126,9 +130,8 @@ from numgrad.tensor.reductions import prod as prod
 from numgrad.tensor.reductions import std as std
 from numgrad.tensor.reductions import sum as sum
 from numgrad.tensor.reductions import var as var
+from numgrad.tensor.rounding import round as round
 from numgrad.tensor.selection import masked_fill as masked_fill
-from numgrad.tensor.shaping import cat as cat
-from numgrad.tensor.shaping import chunk as chunk
 from numgrad.tensor.shaping import clone as clone
 from numgrad.tensor.shaping import expand as expand
 from numgrad.tensor.shaping import flatten as flatten
@@ -136,12 +139,9 @@ from numgrad.tensor.shaping import narrow as narrow
 from numgrad.tensor.shaping import permute as permute
 from numgrad.tensor.shaping import reshape as reshape
 from numgrad.tensor.shaping import select as select
-from numgrad.tensor.shaping import split as split
 from numgrad.tensor.shaping import squeeze as squeeze
-from numgrad.tensor.shaping import stack as stack
 from numgrad.tensor.shaping import t as t
 from numgrad.tensor.shaping import transpose as transpose
-from numgrad.tensor.shaping import unbind as unbind
 from numgrad.tensor.shaping import unsqueeze as unsqueeze
 from numgrad.tensor.tensor import Tensor as Tensor
 

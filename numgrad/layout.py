@@ -26,7 +26,11 @@ class Size(tuple[int, ...]):
     __slots__ = ()
 
     def numel(self) -> int:
-        """Number of elements."""
+        """Number of elements.
+
+        >>> Size((2, 3)).numel()
+        6
+        """
         return product(self)
 
     def __repr__(self) -> str:

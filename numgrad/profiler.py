@@ -38,6 +38,13 @@ class Event:
 
     ``nbytes`` are those of the tensors that an op read and made; ``kernels`` the names of those that it launched. ``flops``
     are the multiplications and additions of matrix products and convolutions, by their definition; 0 for other ops.
+
+    >>> import numgrad as ng
+    >>> with ng.profiler.profile() as p:
+    ...     y = ng.mm(ng.ones(2, 3), ng.ones(3, 4))
+    >>> event = p.events[-1]
+    >>> event.name, event.flops
+    ('mm', 48)
     """
 
     name: str
@@ -53,7 +60,15 @@ class Event:
 
 @dataclass
 class Row:
-    """All events of one name together; times in seconds."""
+    """All events of one name together; times in seconds.
+
+    >>> import numgrad as ng
+    >>> with ng.profiler.profile() as p:
+    ...     y = ng.exp(ng.exp(ng.ones(2)))
+    >>> [row] = [row for row in p.rows() if row.name == "exp"]
+    >>> row.calls, row.total >= row.mean > 0
+    (2, True)
+    """
 
     name: str
     calls: int = 0

@@ -30,6 +30,11 @@ class set_detect_anomaly(Scope):  # noqa: N801 (torch's name)
     ------
     RuntimeError
         In the backward: a function returned NaN.
+
+    >>> import numgrad as ng
+    >>> with ng.autograd.set_detect_anomaly(True, check_nan=False):
+    ...     ng.autograd.is_anomaly_enabled()
+    True
     """
 
     def __init__(self, mode: bool, check_nan: bool = True) -> None:
@@ -78,12 +83,23 @@ class detect_anomaly(set_detect_anomaly):  # noqa: N801
 
 
 def is_anomaly_enabled() -> bool:
-    """Whether anomaly mode is on."""
+    """Whether anomaly mode is on.
+
+    >>> import numgrad as ng
+    >>> ng.autograd.is_anomaly_enabled()
+    False
+    """
     return _enabled
 
 
 def is_anomaly_check_nan_enabled() -> bool:
-    """Whether anomaly mode looks for NaN."""
+    """Whether anomaly mode, where it is on, looks for NaN.
+
+    >>> import numgrad as ng
+    >>> with ng.autograd.set_detect_anomaly(True, check_nan=False):
+    ...     ng.autograd.is_anomaly_check_nan_enabled()
+    False
+    """
     return _check_nan
 
 

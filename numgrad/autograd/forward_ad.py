@@ -22,7 +22,13 @@ __all__ = ["UnpackedDualTensor", "dual_level", "enter_dual_level", "exit_dual_le
 
 
 class UnpackedDualTensor(NamedTuple):
-    """What `unpack_dual` returns; ``tangent`` is None for a tensor that has none at this level."""
+    """What `unpack_dual` returns; ``tangent`` is None for a tensor that has none at this level.
+
+    >>> import numgrad as ng
+    >>> with ng.autograd.forward_ad.dual_level():
+    ...     ng.autograd.forward_ad.unpack_dual(ng.ones(1))
+    UnpackedDualTensor(primal=tensor([1.]), tangent=None)
+    """
 
     primal: Tensor
     tangent: Tensor | None
@@ -48,6 +54,12 @@ def exit_dual_level(*, level: int | None = None) -> None:
     ------
     RuntimeError
         No level is open, or ``level`` is another one than the innermost.
+
+    >>> import numgrad as ng
+    >>> fwAD = ng.autograd.forward_ad
+    >>> level = fwAD.enter_dual_level()
+    >>> dual = fwAD.make_dual(ng.zeros(2), ng.ones(2))
+    >>> fwAD.exit_dual_level()
     """
     current = len(state.levels) - 1
     if current < 0:

@@ -395,7 +395,23 @@ class _NotTwice(Node):
 def once_differentiable(fn: Callable[..., Any]) -> Callable[..., Any]:
     """Mark the ``backward`` of a `Function` as one that cannot be differentiated itself.
 
-    It runs without recording; to differentiate what it returned is an error.
+    It runs without recording; to differentiate what it returned is a RuntimeError.
+
+    >>> import numgrad as ng
+    >>> class Double(ng.autograd.Function):
+    ...     @staticmethod
+    ...     def forward(ctx, x):
+    ...         return x * 2
+    ...
+    ...     @staticmethod
+    ...     @ng.autograd.once_differentiable
+    ...     def backward(ctx, grad):
+    ...         return grad * 2
+    >>> x = ng.ones(1, requires_grad=True)
+    >>> grad = ng.autograd.grad(Double.apply(x), x, create_graph=True)[0]
+    >>> grad.backward()
+    Traceback (most recent call last):
+    numgrad.errors.GradError: trying to differentiate twice a function that was marked with @once_differentiable
     """
 
     @functools.wraps(fn)

@@ -10,7 +10,8 @@ from numgrad.autograd.duals import detached
 from numgrad.autograd.gradients import grad
 from numgrad.autograd.modes import enable_grad, is_grad_enabled
 from numgrad.tensor import creation
-from numgrad.tensor.shaping import cat, narrow, permute, reshape, squeeze, unsqueeze
+from numgrad.tensor.joining import cat
+from numgrad.tensor.shaping import narrow, permute, reshape, squeeze, unsqueeze
 from numgrad.tensor.tensor import Tensor
 
 __all__ = ["hessian", "hvp", "jacobian", "jvp", "vhp", "vjp"]

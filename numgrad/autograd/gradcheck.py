@@ -17,7 +17,16 @@ from numgrad.tensor.tensor import Tensor
 
 
 class GradcheckError(RuntimeError):
-    """An analytical gradient disagrees with finite differences."""
+    """An analytical gradient disagrees with finite differences.
+
+    >>> import numgrad as ng
+    >>> wrong = lambda x: x * x.detach()
+    >>> try:
+    ...     ng.autograd.gradcheck(wrong, ng.ones(1, dtype=ng.float64, requires_grad=True))
+    ... except ng.autograd.GradcheckError as error:
+    ...     print("refused")
+    refused
+    """
 
 
 def gradcheck(

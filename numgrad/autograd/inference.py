@@ -69,5 +69,11 @@ class inference_mode(_GradMode):  # noqa: N801 (torch's name)
 
 
 def is_inference_mode_enabled() -> bool:
-    """Whether this thread is in inference mode."""
+    """Whether this thread is in inference mode.
+
+    >>> import numgrad as ng
+    >>> with ng.inference_mode():
+    ...     ng.is_inference_mode_enabled()
+    True
+    """
     return modes.inference

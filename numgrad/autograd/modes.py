@@ -88,7 +88,14 @@ class no_grad(_GradMode):  # noqa: N801 (torch's name)
 
 
 class enable_grad(_GradMode):  # noqa: N801
-    """Ops are recorded inside, also within `no_grad`."""
+    """Ops are recorded inside, also within `no_grad`. A context, or a decorator.
+
+    >>> import numgrad as ng
+    >>> x = ng.ones(2, requires_grad=True)
+    >>> with ng.no_grad(), ng.enable_grad():
+    ...     (x * 2).requires_grad
+    True
+    """
 
     def __new__(cls, function: Callable[..., Any] | None = None) -> Any:
         made = super().__new__(cls)
@@ -106,6 +113,12 @@ class set_grad_enabled(_GradMode):  # noqa: N801
 
     The call itself switches, as in torch: Ctrl-C between it and the ``with`` that it stands in leaves the mode as set. `no_grad`
     and `enable_grad` switch in the ``with``.
+
+    >>> import numgrad as ng
+    >>> x = ng.ones(2, requires_grad=True)
+    >>> with ng.set_grad_enabled(False):
+    ...     (x * 2).requires_grad
+    False
     """
 
     def __init__(self, mode: bool) -> None:
@@ -124,5 +137,11 @@ class set_grad_enabled(_GradMode):  # noqa: N801
 
 
 def is_grad_enabled() -> bool:
-    """Whether ops are recorded in this thread."""
+    """Whether ops are recorded in this thread.
+
+    >>> import numgrad as ng
+    >>> with ng.no_grad():
+    ...     ng.is_grad_enabled()
+    False
+    """
     return modes.grad_enabled

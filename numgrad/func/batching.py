@@ -10,7 +10,8 @@ from numgrad.autograd.batched import BatchedTensor, BatchLevel, at_level, batch_
 from numgrad.func.trees import flatten
 from numgrad.func.trees import spread as spread_tree
 from numgrad.tensor import random
-from numgrad.tensor.shaping import cat, narrow, permute
+from numgrad.tensor.joining import cat
+from numgrad.tensor.shaping import narrow, permute
 from numgrad.tensor.tensor import Tensor
 
 

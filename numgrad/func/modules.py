@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from operator import setitem
 from typing import Any
 
-from numgrad.tensor.shaping import stack
+from numgrad.tensor.joining import stack
 from numgrad.tensor.tensor import Tensor
 
 

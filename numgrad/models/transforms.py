@@ -8,7 +8,7 @@ import numpy as np
 
 from numgrad.dtypes import dtype as Dtype
 from numgrad.dtypes import float32, float64, from_numpy_dtype
-from numgrad.tensor import arguments, creation, layers, pointwise, shaping
+from numgrad.tensor import arguments, creation, joining, layers, pointwise, rounding, shaping
 from numgrad.tensor.tensor import Tensor
 
 
@@ -156,7 +156,7 @@ def _resized(image: Tensor, shorter: int) -> Tensor:
     out = arguments.cast(image, dtype)
     out = layers.matmul(out, _weights(width, new_width, dtype).T)
     out = layers.matmul(_weights(height, new_height, dtype), out)
-    return out if image.is_floating_point() else arguments.cast(pointwise.round(out), image.dtype)
+    return out if image.is_floating_point() else arguments.cast(rounding.round(out), image.dtype)
 
 
 def _cropped(image: Tensor, size: int) -> Tensor:
@@ -169,7 +169,7 @@ def _cropped(image: Tensor, size: int) -> Tensor:
             for extent in (missing // 2, (missing + 1) // 2):
                 shape[dim] = extent
                 pieces.append(creation.zeros(shape, dtype=image.dtype))
-            image = shaping.cat([pieces[0], image, pieces[1]], dim)
+            image = joining.cat([pieces[0], image, pieces[1]], dim)
         elif missing < 0:
             image = shaping.narrow(image, dim, round(-missing / 2.0), size)
     return image

@@ -11,7 +11,7 @@ from numgrad.nn import init
 from numgrad.nn.linear import Linear
 from numgrad.nn.module import Module
 from numgrad.nn.parameter import Parameter
-from numgrad.tensor import arguments, creation, pointwise, reductions, shaping
+from numgrad.tensor import arguments, creation, joining, pointwise, reductions, shaping
 from numgrad.tensor.arguments import check_tensor
 from numgrad.tensor.checked import cpu
 from numgrad.tensor.layers import matmul
@@ -200,8 +200,8 @@ class MultiheadAttention(Module):
     def _apart(self, inputs: list[Tensor]) -> list[Tensor]:
         weights: Any = (self.q_proj_weight, self.k_proj_weight, self.v_proj_weight)
         if self.in_proj_weight is not None:
-            weights = shaping.chunk(self.in_proj_weight, 3)
-        biases: Any = (None, None, None) if self.in_proj_bias is None else shaping.chunk(self.in_proj_bias, 3)
+            weights = joining.chunk(self.in_proj_weight, 3)
+        biases: Any = (None, None, None) if self.in_proj_bias is None else joining.chunk(self.in_proj_bias, 3)
         return [
             shaping.transpose(
                 shaping.reshape(F.linear(x, weight, bias), (x.shape[0], x.shape[1], self.num_heads, self.head_dim)),

@@ -5,10 +5,11 @@ They are defined in ``numgrad.tensor``, each with the word "functional" (`numgra
 
 from __future__ import annotations
 
-from numgrad.tensor import activations as _activations  # noqa: F401 (what these four declare is public)
+from numgrad.tensor import activations as _activations  # noqa: F401 (what these five declare is public)
 from numgrad.tensor import attention as _attention  # noqa: F401
 from numgrad.tensor import losses as _losses  # noqa: F401
 from numgrad.tensor import network as _network  # noqa: F401
+from numgrad.tensor import pooling as _pooling  # noqa: F401
 from numgrad.tensor.surface import functions_of as _functions_of
 
 globals().update(_functions_of("functional"))

@@ -12,12 +12,9 @@ from numgrad.tensor.activations import silu as silu
 from numgrad.tensor.activations import softmax as softmax
 from numgrad.tensor.activations import softplus as softplus
 from numgrad.tensor.attention import scaled_dot_product_attention as scaled_dot_product_attention
-from numgrad.tensor.layers import adaptive_avg_pool2d as adaptive_avg_pool2d
-from numgrad.tensor.layers import avg_pool2d as avg_pool2d
 from numgrad.tensor.layers import conv2d as conv2d
 from numgrad.tensor.layers import layer_norm as layer_norm
 from numgrad.tensor.layers import linear as linear
-from numgrad.tensor.layers import max_pool2d as max_pool2d
 from numgrad.tensor.layers import pad as pad
 from numgrad.tensor.losses import binary_cross_entropy_with_logits as binary_cross_entropy_with_logits
 from numgrad.tensor.losses import cross_entropy as cross_entropy
@@ -32,6 +29,9 @@ from numgrad.tensor.network import embedding as embedding
 from numgrad.tensor.network import group_norm as group_norm
 from numgrad.tensor.network import normalize as normalize
 from numgrad.tensor.pointwise import gelu as gelu
+from numgrad.tensor.pooling import adaptive_avg_pool2d as adaptive_avg_pool2d
+from numgrad.tensor.pooling import avg_pool2d as avg_pool2d
+from numgrad.tensor.pooling import max_pool2d as max_pool2d
 
 def sigmoid(input: Tensor) -> Tensor: ...
 def tanh(input: Tensor) -> Tensor: ...

@@ -10,7 +10,7 @@ from numgrad.autograd import no_grad
 from numgrad.engine.changes import Changes
 from numgrad.nn import init
 from numgrad.nn.module import Module
-from numgrad.tensor import arguments, clamping, creation, pointwise, reductions, shaping
+from numgrad.tensor import arguments, clamping, creation, joining, pointwise, reductions, shaping
 from numgrad.tensor.arguments import check_tensor
 from numgrad.tensor.tensor import Tensor
 from numgrad.tensor.updates import plan_copy, plan_scale
@@ -68,7 +68,7 @@ def get_total_norm(tensors: Iterable[Tensor], norm_type: float = 2.0, error_if_n
         norms = [reductions.norm(tensor, norm_type) for tensor in tensors]
         if not norms:
             return creation.tensor(0.0)
-        total = reductions.norm(shaping.stack(norms), norm_type)
+        total = reductions.norm(joining.stack(norms), norm_type)
     if error_if_nonfinite and not math.isfinite(total.item()):
         raise RuntimeError(
             f"The total norm of order {norm_type} for gradients from `parameters` is non-finite, so it cannot be "
@@ -135,7 +135,7 @@ def parameters_to_vector(parameters: Iterable[Tensor]) -> Tensor:
     >>> parameters_to_vector([ng.ones(1, 2), ng.zeros(1)])
     tensor([1., 1., 0.])
     """
-    return shaping.cat(
+    return joining.cat(
         [shaping.reshape(check_tensor("parameters_to_vector", "parameters", each), -1) for each in parameters]
     )
 

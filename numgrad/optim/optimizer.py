@@ -45,6 +45,18 @@ class Optimizer:
         ``params`` is one tensor, or holds something else than tensors; a group's are a set, which has no order.
     ValueError
         There is no parameter, one is not a leaf, one is in two groups, or an option has no sense.
+
+    >>> import numgrad as ng
+    >>> class SignDescent(ng.optim.Optimizer):
+    ...     def update(self, group, params, grads):
+    ...         for parameter, grad in zip(params, grads):
+    ...             parameter.sub_(grad.sign(), alpha=group["lr"])
+    >>> x = ng.tensor([1.0, -1.0], requires_grad=True)
+    >>> optimizer = SignDescent([x], {"lr": 0.5})
+    >>> (x * x).sum().backward()
+    >>> optimizer.step()
+    >>> x
+    tensor([ 0.5000, -0.5000], requires_grad=True)
     """
 
     _moments: tuple[str, ...] = ()  # names of the states that have one value for each of the parameter's
@@ -74,6 +86,12 @@ class Optimizer:
         ------
         TypeError, ValueError
             As for the class; nothing has been added.
+
+        >>> import numgrad as ng
+        >>> optimizer = ng.optim.SGD([ng.ones(2, requires_grad=True)], lr=0.1)
+        >>> optimizer.add_param_group({"params": [ng.ones(3, requires_grad=True)], "lr": 0.01})
+        >>> [group["lr"] for group in optimizer.param_groups]
+        [0.1, 0.01]
         """
         if not isinstance(param_group, dict):
             raise TypeError(f"param_group must be a dict, but got {type(param_group)}")
@@ -133,6 +151,14 @@ class Optimizer:
         ------
         RuntimeError
             A gradient or a state does not have its parameter's shape and dtype, or a parameter's memory is not dense.
+
+        >>> import numgrad as ng
+        >>> x = ng.tensor([1.0, 2.0], requires_grad=True)
+        >>> optimizer = ng.optim.SGD([x], lr=0.5)
+        >>> x.sum().backward()
+        >>> optimizer.step()
+        >>> x
+        tensor([0.5000, 1.5000], requires_grad=True)
         """
         loss = None
         if closure is not None:
@@ -173,7 +199,15 @@ class Optimizer:
             changes.call(self.state.__setitem__, parameter, values)
 
     def zero_grad(self, set_to_none: bool = True) -> None:
-        """Drop the gradients of all parameters, or, with ``set_to_none=False``, fill them with zeros."""
+        """Drop the gradients of all parameters, or, with ``set_to_none=False``, fill them with zeros.
+
+        >>> import numgrad as ng
+        >>> x = ng.ones(2, requires_grad=True)
+        >>> x.sum().backward()
+        >>> ng.optim.SGD([x]).zero_grad()
+        >>> x.grad is None
+        True
+        """
         clear_gradients([parameter for group in self.param_groups for parameter in group["params"]], set_to_none)
 
     # ---- state --------------------------------------------------------------------------------------------------
@@ -182,6 +216,12 @@ class Optimizer:
         """The options and the state, with parameters replaced by their numbers, in torch's form.
 
         Tensors are those of the optimizer itself, not copies.
+
+        >>> import numgrad as ng
+        >>> optimizer = ng.optim.SGD([ng.ones(2, requires_grad=True)], lr=0.1)
+        >>> saved = optimizer.state_dict()
+        >>> saved["state"], saved["param_groups"][0]["params"]
+        ({}, [0])
         """
         numbers: dict[int, int] = {}
         groups = []
@@ -207,6 +247,13 @@ class Optimizer:
             A running mean has another shape than its parameter.
         TypeError
             One is no tensor, or an array that holds no real numbers.
+
+        >>> import numgrad as ng
+        >>> x = ng.ones(2, requires_grad=True)
+        >>> one, two = ng.optim.SGD([x], lr=0.1), ng.optim.SGD([x], lr=0.2)
+        >>> two.load_state_dict(one.state_dict())
+        >>> two.param_groups[0]["lr"]
+        0.1
         """
         saved_groups = state_dict["param_groups"]
         if len(saved_groups) != len(self.param_groups):

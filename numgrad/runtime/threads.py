@@ -44,12 +44,16 @@ ready = False  # whether the workers are there; read without the lock before eac
 
 
 def get_num_threads() -> int:
-    """Threads that a launch may use, the calling one included.
+    """Threads that a launch may use, the calling one included: NUMGRAD_NUM_THREADS, or as many as there are CPUs for this process.
 
     Raises
     ------
     ValueError
         NUMGRAD_NUM_THREADS is not a number of threads.
+
+    >>> import numgrad as ng
+    >>> ng.get_num_threads() >= 1
+    True
     """
     global _count
     if not _count:
@@ -67,6 +71,13 @@ def set_num_threads(count: int) -> None:
     ------
     ValueError
         ``count`` is not a number of threads.
+
+    >>> import numgrad as ng
+    >>> before = ng.get_num_threads()
+    >>> ng.set_num_threads(1)
+    >>> ng.get_num_threads()
+    1
+    >>> ng.set_num_threads(before)
     """
     global _count
     if type(count) is not int or not 1 <= count <= MOST_THREADS:

@@ -110,6 +110,14 @@ def save(
         Something in ``obj`` cannot be saved.
     OSError
         The file cannot be written.
+
+    >>> import os, tempfile
+    >>> import numgrad as ng
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = os.path.join(folder, "checkpoint.pth")
+    ...     ng.save({"epoch": 3, "weight": ng.ones(2)}, path)
+    ...     ng.load(path)
+    {'epoch': 3, 'weight': tensor([1., 1.])}
     """
     api.save(obj, file, format=format, unpack_tensor=_unpacked, metadata=metadata)
 

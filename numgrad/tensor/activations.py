@@ -26,7 +26,12 @@ def _activation(op: Any, input: Tensor, number: Any) -> Tensor:
 
 @public("functional", asks=True)
 def relu(input: Tensor, inplace: bool = False) -> Tensor:
-    """max(0, input); with ``inplace`` written over input.
+    """max(0, input); with ``inplace`` written over input. NaN passes.
+
+    Raises
+    ------
+    RuntimeError
+        The input is of bools, or with ``inplace`` autograd cannot follow the change.
 
     >>> import numgrad as ng
     >>> relu(ng.tensor([-1.0, 2.0]))
@@ -41,11 +46,17 @@ def relu(input: Tensor, inplace: bool = False) -> Tensor:
 
 @public("function", "functional")
 def relu_(input: Tensor) -> Tensor:
-    """max(0, input), written over input.
+    """max(0, input), written over input, which is returned.
+
+    Raises
+    ------
+    RuntimeError
+        The input is of bools, or autograd cannot follow the change.
 
     >>> import numgrad as ng
-    >>> relu_(ng.tensor([-1.0, 2.0]))
-    tensor([0., 2.])
+    >>> x = ng.tensor([-1.0, 2.0])
+    >>> relu_(x) is x, x
+    (True, tensor([0., 2.]))
     """
     return input.relu_()
 
@@ -53,6 +64,11 @@ def relu_(input: Tensor) -> Tensor:
 @public("functional", asks=True)
 def silu(input: Tensor, inplace: bool = False) -> Tensor:
     """input * sigmoid(input); with ``inplace`` written over input.
+
+    Raises
+    ------
+    RuntimeError
+        The dtype is not floating point, or with ``inplace`` autograd cannot follow the change.
 
     >>> import numgrad as ng
     >>> silu(ng.tensor([-1.0, 2.0]))
@@ -69,6 +85,11 @@ def silu(input: Tensor, inplace: bool = False) -> Tensor:
 def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = False) -> Tensor:
     """input where it is positive, else negative_slope * input; with ``inplace`` written over input.
 
+    Raises
+    ------
+    RuntimeError
+        The dtype is not floating point, or with ``inplace`` autograd cannot follow the change.
+
     >>> import numgrad as ng
     >>> leaky_relu(ng.tensor([-1.0, 2.0]), 0.1)
     tensor([-0.1000,  2.0000])
@@ -83,7 +104,12 @@ def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = Fals
 
 @public("functional")
 def leaky_relu_(input: Tensor, negative_slope: float = 0.01) -> Tensor:
-    """`leaky_relu`, written over input.
+    """`leaky_relu`, written over input, which is returned.
+
+    Raises
+    ------
+    RuntimeError
+        As `leaky_relu`.
 
     >>> import numgrad as ng
     >>> leaky_relu_(ng.tensor([-1.0, 2.0]), 0.1)
@@ -95,6 +121,11 @@ def leaky_relu_(input: Tensor, negative_slope: float = 0.01) -> Tensor:
 @public("functional")
 def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
     """input where it is positive, else alpha * (exp(input) - 1); with ``inplace`` written over input.
+
+    Raises
+    ------
+    RuntimeError
+        The dtype is not floating point, or with ``inplace`` autograd cannot follow the change.
 
     >>> import numgrad as ng
     >>> elu(ng.tensor([-1.0, 2.0]))
@@ -109,11 +140,16 @@ def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
 
 @public("functional")
 def elu_(input: Tensor, alpha: float = 1.0) -> Tensor:
-    """`elu`, written over input.
+    """`elu`, written over input, which is returned.
+
+    Raises
+    ------
+    RuntimeError
+        As `elu`.
 
     >>> import numgrad as ng
-    >>> elu_(ng.tensor([-1.0, 2.0]))
-    tensor([-0.6321,  2.0000])
+    >>> elu_(ng.tensor([-1.0, 2.0]), alpha=2.0)
+    tensor([-1.2642,  2.0000])
     """
     return elu(input, alpha, True)
 
@@ -121,6 +157,11 @@ def elu_(input: Tensor, alpha: float = 1.0) -> Tensor:
 @public("functional")
 def logsigmoid(input: Tensor) -> Tensor:
     """log(1 / (1 + exp(-input))), exact on both sides.
+
+    Raises
+    ------
+    RuntimeError
+        The dtype is not floating point.
 
     >>> import numgrad as ng
     >>> logsigmoid(ng.tensor([0.0, 1.0]))
@@ -132,6 +173,11 @@ def logsigmoid(input: Tensor) -> Tensor:
 @public("functional")
 def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tensor:
     """log(1 + exp(beta * input)) / beta; the input itself where beta * input is above the threshold.
+
+    Raises
+    ------
+    RuntimeError
+        The dtype is not floating point.
 
     >>> import numgrad as ng
     >>> softplus(ng.tensor([0.0, 1.0]))
@@ -150,6 +196,15 @@ def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tenso
 def softmax(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: Dtype | None = None) -> Tensor:
     """exp(input), divided by its sum along ``dim``; with ``dtype`` the input is converted first.
 
+    Without ``dim`` it is 0 for up to one dimension and for three, else 1, with a warning.
+
+    Raises
+    ------
+    RuntimeError
+        The dtype is not floating point.
+    IndexError
+        There is no such dimension.
+
     >>> import numgrad as ng
     >>> softmax(ng.zeros(1, 4), dim=1)
     tensor([[0.2500, 0.2500, 0.2500, 0.2500]])
@@ -159,7 +214,12 @@ def softmax(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: 
 
 @public("functional")
 def log_softmax(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: Dtype | None = None) -> Tensor:
-    """The logarithm of `softmax`, exact where that underflows.
+    """The logarithm of `softmax`, which has the same arguments; exact where that underflows.
+
+    Raises
+    ------
+    RuntimeError, IndexError
+        As `softmax`.
 
     >>> import numgrad as ng
     >>> log_softmax(ng.zeros(1, 2), dim=1)

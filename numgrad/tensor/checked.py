@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from numgrad.engine.tape import TensorBase
-from numgrad.errors import warn
-from numgrad.tensor.arguments import as_number
+from numgrad.errors import ShapeError, warn
+from numgrad.tensor.arguments import as_int, as_number
 
 
 def _refusal(op: str, name: str, value: Any, kind: str) -> TypeError:
@@ -68,6 +68,30 @@ def older_form(op: str, alpha: Any, further: tuple[Any, ...], given: Any) -> tup
         "alpha)."
     )
     return further[0], alpha
+
+
+def pair(op: str, name: str, value: Any) -> tuple[int, int]:
+    """An int, or two, as (row, column).
+
+    Raises
+    ------
+    RuntimeError
+        There are not one or two.
+    TypeError
+        They are no ints.
+
+    >>> pair("conv2d", "stride", 2)
+    (2, 2)
+    """
+    if value.__class__ is tuple and len(value) == 2 and value[0].__class__ is int and value[1].__class__ is int:
+        return value  # type: ignore[no-any-return]
+    if value.__class__ is int:
+        return value, value
+    given = tuple(value) if isinstance(value, (tuple, list)) else (value,)
+    if len(given) not in (1, 2):
+        raise ShapeError(f"{op}: {name} must be a single int or a tuple of two ints, but got {name}={list(given)}")
+    first, second = (as_int(op, name, extent) for extent in (given * 2 if len(given) == 1 else given))
+    return first, second
 
 
 def cpu(op: str, device: Any) -> None:

@@ -24,12 +24,18 @@ _e = ops.elementwise
 
 @public("function", "method")
 def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
-    """input, at least min and at most max.
+    """input, at least min and at most max; each is a number or a tensor that broadcasts, and one of them may be None.
+
+    The dtype is that to which all are promoted. Where min is above max, the result is max.
 
     Raises
     ------
     RuntimeError
         Neither bound is given, or the dtype does not have one of them.
+
+    >>> import numgrad as ng
+    >>> ng.clamp(ng.tensor([-2.0, 0.5, 3.0]), -1, 1)
+    tensor([-1.0000,  0.5000,  1.0000])
     """
     dtype = _bounded("clamp", check_tensor("clamp", "input", input), min, max)
     result = cast(input, dtype)
@@ -42,13 +48,37 @@ def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
 
 @public("function", "method")
 def clamp_min(input: Tensor, min: Any) -> Tensor:
-    """input, at least min."""
+    """input, at least min, a number or a tensor that broadcasts.
+
+    Raises
+    ------
+    TypeError
+        min is None.
+    RuntimeError
+        The dtype does not have this bound.
+
+    >>> import numgrad as ng
+    >>> ng.clamp_min(ng.tensor([-2, 5]), 0)
+    tensor([0, 5])
+    """
     return clamp(input, _given("clamp_min", "min", min))
 
 
 @public("function", "method")
 def clamp_max(input: Tensor, max: Any) -> Tensor:
-    """input, at most max."""
+    """input, at most max, a number or a tensor that broadcasts.
+
+    Raises
+    ------
+    TypeError
+        max is None.
+    RuntimeError
+        The dtype does not have this bound.
+
+    >>> import numgrad as ng
+    >>> ng.clamp_max(ng.tensor([1.0, 5.0]), ng.tensor([2.0, 9.0]))
+    tensor([1., 5.])
+    """
     return clamp(input, max=_given("clamp_max", "max", max))
 
 
@@ -87,7 +117,17 @@ def _is_followed(*values: Any) -> bool:
 
 @public("function", "method")
 def clamp_(target: Tensor, min: Any = None, max: Any = None) -> Tensor:
-    """`clamp` in place."""
+    """`clamp`, written over this tensor, which is returned.
+
+    Raises
+    ------
+    RuntimeError
+        Neither bound is given, the tensor's dtype does not have one of them, or autograd cannot follow the change.
+
+    >>> import numgrad as ng
+    >>> ng.tensor([-2.0, 0.5]).clamp_(min=0)
+    tensor([0.0000, 0.5000])
+    """
     dtype = _bounded("clamp_", target, min, max)
     check_result("clamp_", target, dtype)
     if dtype is not target._spec.dtype:
@@ -111,11 +151,31 @@ def clamp_(target: Tensor, min: Any = None, max: Any = None) -> Tensor:
 
 @public("function", "method")
 def clamp_min_(target: Tensor, min: Any) -> Tensor:
-    """`clamp_min` in place."""
+    """`clamp_min`, written over this tensor, which is returned.
+
+    Raises
+    ------
+    TypeError, RuntimeError
+        As `clamp_min`, or autograd cannot follow the change.
+
+    >>> import numgrad as ng
+    >>> ng.tensor([-2, 5]).clamp_min_(0)
+    tensor([0, 5])
+    """
     return clamp_(target, min=_given("clamp_min_", "min", min))
 
 
 @public("function", "method")
 def clamp_max_(target: Tensor, max: Any) -> Tensor:
-    """`clamp_max` in place."""
+    """`clamp_max`, written over this tensor, which is returned.
+
+    Raises
+    ------
+    TypeError, RuntimeError
+        As `clamp_max`, or autograd cannot follow the change.
+
+    >>> import numgrad as ng
+    >>> ng.tensor([-2, 5]).clamp_max_(0)
+    tensor([-2,  0])
+    """
     return clamp_(target, max=_given("clamp_max_", "max", max))

@@ -20,37 +20,61 @@ if TYPE_CHECKING:
 _e = ops.elementwise
 
 
-def _compare(op: Any, symbol: str) -> Callable[[Any, Any], Tensor]:
+def _public(op: Any, doc: str, example: str) -> Callable[[Any, Any], Tensor]:
     def function(input: Any, other: Any) -> Tensor:
         return binary(op, input, other)
 
     function.__name__ = function.__qualname__ = op.name
-    function.__doc__ = f"input {symbol} other, elementwise, broadcast and promoted."
-    return function
-
-
-def _public(function: Callable[[Any, Any], Tensor]) -> Callable[[Any, Any], Tensor]:
+    function.__doc__ = f"{doc}\n\n>>> import numgrad as ng\n>>> {example}\n"
     return public("function", "method", "in_place")(function)
 
 
-eq, ne = _public(_compare(_e.eq, "==")), _public(_compare(_e.ne, "!="))
-lt, le = _public(_compare(_e.lt, "<")), _public(_compare(_e.le, "<="))
-gt, ge = _public(_compare(_e.gt, ">")), _public(_compare(_e.ge, ">="))
-bitwise_and, bitwise_or = _public(_compare(_e.bitwise_and, "&")), _public(_compare(_e.bitwise_or, "|"))
-bitwise_xor = _public(_compare(_e.bitwise_xor, "^"))
+def _compare(op: Any, symbol: str, example: str) -> Callable[[Any, Any], Tensor]:
+    doc = f"""input {symbol} other, elementwise: bools of the shape that both broadcast to.
+
+The operands, tensors or numbers, are compared in the dtype to which they are promoted.
+
+Raises
+------
+RuntimeError
+    The shapes do not broadcast.
+TypeError
+    An operand is neither a tensor nor a number nor an array."""
+    return _public(op, doc, example)
 
 
-def _shift(op: Any, direction: str) -> Callable[[Any, Any], Tensor]:
-    function = _compare(op, direction)
-    function.__doc__ = (
-        f"input {direction} other, of integers: elementwise, with what is shifted out lost; shifts by less than 0 or by all "
-        "bits shift everything out."
-    )
-    return function
+eq = _compare(_e.eq, "==", "ng.eq(ng.tensor([1, 2]), 2)\ntensor([False,  True])")
+ne = _compare(_e.ne, "!=", "ng.ne(ng.tensor([1.0, float('nan')]), float('nan'))\ntensor([True, True])")
+lt = _compare(
+    _e.lt, "<", "ng.lt(ng.arange(2), ng.tensor([[0], [1]]))\ntensor([[False, False],\n        [ True, False]])"
+)
+le = _compare(_e.le, "<=", "ng.le(ng.tensor([1, 2, 3]), 2.5)\ntensor([ True,  True, False])")
+gt = _compare(_e.gt, ">", "ng.gt(ng.tensor([0.5, 1.5]), ng.tensor([1, 1]))\ntensor([False,  True])")
+ge = _compare(_e.ge, ">=", "ng.ge(ng.tensor([True, False]), 1)\ntensor([ True, False])")
 
 
-bitwise_left_shift = _public(_shift(_e.bitwise_left_shift, "<<"))
-bitwise_right_shift = _public(_shift(_e.bitwise_right_shift, ">>"))
+def _bitwise(op: Any, symbol: str, example: str, more: str = "") -> Callable[[Any, Any], Tensor]:
+    doc = f"""input {symbol} other, of integers and bools: elementwise, broadcast and promoted.
+{more}
+Raises
+------
+RuntimeError
+    The dtype is floating point, or the shapes do not broadcast."""
+    return _public(op, doc, example)
+
+
+bitwise_and = _bitwise(_e.bitwise_and, "&", "ng.bitwise_and(ng.tensor([6, 5]), 3)\ntensor([2, 1])")
+bitwise_or = _bitwise(_e.bitwise_or, "|", "ng.bitwise_or(ng.tensor([6, 5]), 3)\ntensor([7, 7])")
+bitwise_xor = _bitwise(
+    _e.bitwise_xor, "^", "ng.bitwise_xor(ng.tensor([True, False]), ng.tensor([True, True]))\ntensor([False,  True])"
+)
+_SHIFTED = "\nBits that are shifted out are lost. Shifts by less than 0 or by all bits shift everything out.\n"
+bitwise_left_shift = _bitwise(
+    _e.bitwise_left_shift, "<<", "ng.bitwise_left_shift(ng.tensor([1, 3]), 2)\ntensor([ 4, 12])", _SHIFTED
+)
+bitwise_right_shift = _bitwise(
+    _e.bitwise_right_shift, ">>", "ng.bitwise_right_shift(ng.tensor([-8, 9]), 1)\ntensor([-4,  4])", _SHIFTED
+)
 
 
 @public("function", "method", "in_place")
@@ -61,6 +85,10 @@ def bitwise_not(input: Tensor) -> Tensor:
     ------
     RuntimeError
         The dtype is floating point.
+
+    >>> import numgrad as ng
+    >>> ng.bitwise_not(ng.tensor([0, 5])), ng.bitwise_not(ng.tensor([True, False]))
+    (tensor([-1, -6]), tensor([False,  True]))
     """
     dtype = check_tensor("bitwise_not", "input", input)._spec.dtype
     if dtype.is_floating_point:
@@ -70,7 +98,17 @@ def bitwise_not(input: Tensor) -> Tensor:
 
 @public("function", "method")
 def equal(input: Tensor, other: Tensor) -> builtins.bool:
-    """Whether two tensors have the same shape and the same elements."""
+    """Whether two tensors have the same shape and the same elements, as a bool; a NaN equals nothing, dtypes may differ.
+
+    Raises
+    ------
+    TypeError
+        One of them is no tensor.
+
+    >>> import numgrad as ng
+    >>> ng.equal(ng.tensor([1, 2]), ng.tensor([1.0, 2.0])), ng.equal(ng.ones(2), ng.ones(1, 2))
+    (True, False)
+    """
     for name, tensor in (("input", input), ("other", other)):
         check_tensor("equal", name, tensor)
     return input.shape == other.shape and builtins.bool(eq(input, other).all())
@@ -80,12 +118,16 @@ def equal(input: Tensor, other: Tensor) -> builtins.bool:
 def allclose(
     input: Tensor, other: Tensor, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: builtins.bool = False
 ) -> builtins.bool:
-    """Whether abs(input - other) <= atol + rtol * abs(other) everywhere.
+    """Whether abs(input - other) <= atol + rtol * abs(other) everywhere, as a bool; with ``equal_nan`` NaNs are equal.
 
     Raises
     ------
     RuntimeError
         The dtypes differ, or a tolerance is negative.
+
+    >>> import numgrad as ng
+    >>> ng.allclose(ng.tensor([1.0, 2.0]), ng.tensor([1.0, 2.00001]))
+    True
     """
     for name, tensor in (("input", input), ("other", other)):
         check_tensor("allclose", name, tensor)

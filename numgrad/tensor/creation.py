@@ -96,6 +96,13 @@ def from_numpy(array: np.ndarray) -> Tensor:
         numgrad has no such dtype, or this is no array.
     ValueError
         The array is read-only, misaligned, not in the machine's byte order, or has strides that no tensor can have.
+
+    >>> import numgrad as ng
+    >>> array = np.zeros(3)
+    >>> x = ng.from_numpy(array)
+    >>> array[0] = 7
+    >>> x
+    tensor([7., 0., 0.], dtype=numgrad.float64)
     """
     if not isinstance(array, np.ndarray):
         raise TypeError(f"expected np.ndarray (got {type(array).__name__})")
@@ -118,7 +125,20 @@ def _is_shareable(array: np.ndarray) -> bool:
 
 @public("function")
 def as_tensor(data: Any, dtype: Dtype | None = None) -> Tensor:
-    """``data`` as a tensor, without a copy where it can share memory; an array that `from_numpy` refuses is copied."""
+    """``data`` as a tensor, without a copy where it can share memory; an array that `from_numpy` refuses is copied.
+
+    A tensor of the right dtype is returned as it is, an array of it shares its memory; all else is as `tensor` makes it.
+
+    Raises
+    ------
+    TypeError, ValueError, RuntimeError
+        As `tensor`.
+
+    >>> import numgrad as ng
+    >>> x = ng.ones(2)
+    >>> ng.as_tensor(x) is x, ng.as_tensor([1, 2], dtype=ng.float64)
+    (True, tensor([1., 2.], dtype=numgrad.float64))
+    """
     chosen = None if dtype is None else dtypes.as_dtype("as_tensor", dtype)
     if isinstance(data, Tensor):
         return data if chosen is None else cast(data, chosen)
@@ -129,7 +149,19 @@ def as_tensor(data: Any, dtype: Dtype | None = None) -> Tensor:
 
 @public("function")
 def empty(*size: Any, dtype: Dtype | None = None, requires_grad: bool = False) -> Tensor:
-    """A tensor whose elements are whatever the memory held."""
+    """A tensor of this size, ints or one tuple of them, whose elements are whatever the memory held.
+
+    Raises
+    ------
+    RuntimeError
+        An extent is negative, or ``requires_grad`` with a dtype that is not floating point.
+    TypeError
+        An extent is no int, or ``dtype`` is none.
+
+    >>> import numgrad as ng
+    >>> ng.empty(2, 3).shape
+    numgrad.Size([2, 3])
+    """
     shape = checked_size("empty", size)
     return finished(uninitialized(chosen_dtype("empty", dtype), shape, None), requires_grad)
 
@@ -194,21 +226,56 @@ def full(size: Any, fill_value: Any, *, dtype: Dtype | None = None, requires_gra
 
 @public("function")
 def zeros(*size: Any, dtype: Dtype | None = None, requires_grad: bool = False) -> Tensor:
-    """A tensor of zeros."""
+    """A tensor of zeros of this size, ints or one tuple of them; of the default dtype unless another is given.
+
+    Raises
+    ------
+    RuntimeError
+        An extent is negative, or ``requires_grad`` with a dtype that is not floating point.
+    TypeError
+        An extent is no int, or ``dtype`` is none.
+
+    >>> import numgrad as ng
+    >>> ng.zeros(2, 3)
+    tensor([[0., 0., 0.],
+            [0., 0., 0.]])
+    """
     made = ops.creation.full(size=checked_size("zeros", size), value=0, dtype=chosen_dtype("zeros", dtype))
     return finished(made, requires_grad)
 
 
 @public("function")
 def ones(*size: Any, dtype: Dtype | None = None, requires_grad: bool = False) -> Tensor:
-    """A tensor of ones."""
+    """A tensor of ones of this size, ints or one tuple of them; of the default dtype unless another is given.
+
+    Raises
+    ------
+    RuntimeError, TypeError
+        As `zeros`.
+
+    >>> import numgrad as ng
+    >>> ng.ones((2,), dtype=ng.int64)
+    tensor([1, 1])
+    """
     made = ops.creation.full(size=checked_size("ones", size), value=1, dtype=chosen_dtype("ones", dtype))
     return finished(made, requires_grad)
 
 
 @public("function")
 def zeros_like(input: Tensor, *, dtype: Dtype | None = None, requires_grad: bool = False) -> Tensor:
-    """Zeros in the shape of a tensor."""
+    """Zeros in the shape of a tensor, and of its dtype unless another is given.
+
+    Raises
+    ------
+    TypeError
+        ``input`` is no tensor, or ``dtype`` is none.
+    RuntimeError
+        ``requires_grad`` with a dtype that is not floating point.
+
+    >>> import numgrad as ng
+    >>> ng.zeros_like(ng.tensor([[1, 2]]))
+    tensor([[0, 0]])
+    """
     chosen = _like("zeros_like", input, dtype)
     if chosen is input.dtype:
         return finished(ops.creation.zeros_like(input.detach()), requires_grad)
@@ -217,21 +284,53 @@ def zeros_like(input: Tensor, *, dtype: Dtype | None = None, requires_grad: bool
 
 @public("function")
 def ones_like(input: Tensor, *, dtype: Dtype | None = None, requires_grad: bool = False) -> Tensor:
-    """Ones in the shape of a tensor."""
+    """Ones in the shape of a tensor, and of its dtype unless another is given.
+
+    Raises
+    ------
+    TypeError, RuntimeError
+        As `zeros_like`.
+
+    >>> import numgrad as ng
+    >>> ng.ones_like(ng.tensor([3, 4]), dtype=ng.float32)
+    tensor([1., 1.])
+    """
     chosen = _like("ones_like", input, dtype)
     return finished(_laid_as(input, ones(tuple(input.shape), dtype=chosen)), requires_grad)
 
 
 @public("function")
 def full_like(input: Tensor, fill_value: Any, *, dtype: Dtype | None = None, requires_grad: bool = False) -> Tensor:
-    """One value in the shape of a tensor."""
+    """One value in the shape of a tensor, and of its dtype unless another is given.
+
+    Raises
+    ------
+    TypeError
+        ``input`` is no tensor, ``fill_value`` no number, or ``dtype`` is none.
+    RuntimeError
+        The dtype has no such number, or ``requires_grad`` with a dtype that is not floating point.
+
+    >>> import numgrad as ng
+    >>> ng.full_like(ng.zeros(2), 7)
+    tensor([7., 7.])
+    """
     chosen = _like("full_like", input, dtype)
     return finished(_laid_as(input, full(tuple(input.shape), fill_value, dtype=chosen)), requires_grad)
 
 
 @public("function")
 def empty_like(input: Tensor, *, dtype: Dtype | None = None, requires_grad: bool = False) -> Tensor:
-    """An uninitialised tensor in the shape of another, and in its layout where that is dense."""
+    """An uninitialised tensor in the shape of another, and in its layout where that is dense; of its dtype unless another is given.
+
+    Raises
+    ------
+    TypeError, RuntimeError
+        As `zeros_like`.
+
+    >>> import numgrad as ng
+    >>> ng.empty_like(ng.zeros(2, 3).t()).stride()
+    (1, 3)
+    """
     chosen, shape = _like("empty_like", input, dtype), tuple(input.shape)
     return finished(uninitialized(chosen, shape, output_strides(shape, [input._spec])), requires_grad)
 
@@ -320,70 +419,23 @@ def linspace(
 
 @public("function")
 def eye(n: int, m: int | None = None, *, dtype: Dtype | None = None, requires_grad: bool = False) -> Tensor:
-    """Ones on the diagonal, zeros elsewhere."""
+    """Ones on the diagonal, zeros elsewhere: [n, m], and m is n if it is left out.
+
+    Raises
+    ------
+    RuntimeError
+        An extent is negative.
+    TypeError
+        An extent is no int.
+
+    >>> import numgrad as ng
+    >>> ng.eye(2, 3)
+    tensor([[1., 0., 0.],
+            [0., 1., 0.]])
+    """
     extents = [as_int("eye", name, n if value is None else value) for name, value in (("n", n), ("m", m))]
     for name, extent in zip("nm", extents, strict=True):
         if extent < 0:
             raise RuntimeError(f"eye: {name} must be greater or equal to 0, got {extent}")
     rows, columns = arange(extents[0]).unsqueeze(1), arange(extents[1]).unsqueeze(0)
     return finished((rows == columns).to(chosen_dtype("eye", dtype)), requires_grad)
-
-
-# ---- of the dtype of a tensor -----------------------------------------------------------------------------------
-
-
-@public("method")
-def new_tensor(input: Tensor, data: Any, *, dtype: Dtype | None = None, requires_grad: bool = False) -> Tensor:
-    """`tensor` of this tensor's dtype, unless another is given.
-
-    >>> import numgrad as ng
-    >>> ng.zeros(1, dtype=ng.float64).new_tensor([1, 2])
-    tensor([1., 2.], dtype=numgrad.float64)
-    """
-    return tensor(data, dtype=dtype or input.dtype, requires_grad=requires_grad)
-
-
-@public("method")
-def new_empty(input: Tensor, *size: Any, dtype: Dtype | None = None, requires_grad: bool = False) -> Tensor:
-    """`empty` of this tensor's dtype, unless another is given.
-
-    >>> import numgrad as ng
-    >>> ng.zeros(1, dtype=ng.float64).new_empty(2, 3).shape
-    numgrad.Size([2, 3])
-    """
-    return empty(*size, dtype=dtype or input.dtype, requires_grad=requires_grad)
-
-
-@public("method")
-def new_zeros(input: Tensor, *size: Any, dtype: Dtype | None = None, requires_grad: bool = False) -> Tensor:
-    """`zeros` of this tensor's dtype, unless another is given.
-
-    >>> import numgrad as ng
-    >>> ng.ones(1, dtype=ng.int64).new_zeros(2)
-    tensor([0, 0])
-    """
-    return zeros(*size, dtype=dtype or input.dtype, requires_grad=requires_grad)
-
-
-@public("method")
-def new_ones(input: Tensor, *size: Any, dtype: Dtype | None = None, requires_grad: bool = False) -> Tensor:
-    """`ones` of this tensor's dtype, unless another is given.
-
-    >>> import numgrad as ng
-    >>> ng.zeros(1, dtype=ng.int64).new_ones(2)
-    tensor([1, 1])
-    """
-    return ones(*size, dtype=dtype or input.dtype, requires_grad=requires_grad)
-
-
-@public("method")
-def new_full(
-    input: Tensor, size: Any, fill_value: Any, *, dtype: Dtype | None = None, requires_grad: bool = False
-) -> Tensor:
-    """`full` of this tensor's dtype, unless another is given.
-
-    >>> import numgrad as ng
-    >>> ng.zeros(1).new_full((2,), 7)
-    tensor([7., 7.])
-    """
-    return full(size, fill_value, dtype=dtype or input.dtype, requires_grad=requires_grad)

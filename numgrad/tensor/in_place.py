@@ -55,7 +55,16 @@ def form_of(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
     own = [inspect.Parameter("self", first.kind, annotation="Tensor"), *rest]
     method.__signature__ = inspect.Signature(own, return_annotation="Tensor")  # type: ignore[attr-defined]
     method.__name__, method.__qualname__ = f"{name}_", f"Tensor.{name}_"
-    method.__doc__ = f"`{name}`, written over this tensor."
+    method.__doc__ = f"""`{name}` of this tensor, written over it. Returns this tensor, whose shape and dtype stay.
+
+    Raises
+    ------
+    RuntimeError
+        The result has another shape, or a dtype of a higher category: floating point for integers, either for bools; or
+        autograd cannot follow the change, as of a leaf that requires a gradient. Nothing has been changed then.
+    TypeError
+        As `{name}`.
+    """
     return method
 
 

@@ -229,6 +229,12 @@ def index_put_(tensor: Tensor, indices: Sequence[Any], values: Any, accumulate: 
         An index is out of range, or the index tensors do not broadcast.
     RuntimeError
         ``values`` do not broadcast to the elements, are of another dtype, or autograd cannot follow the change.
+    TypeError
+        ``indices`` is no tuple or list, or ``values`` no tensor.
+
+    >>> import numgrad as ng
+    >>> ng.zeros(3).index_put_((ng.tensor([0, 0]),), ng.tensor([1.0, 2.0]), accumulate=True)
+    tensor([3., 0., 0.])
     """
     if not isinstance(indices, (tuple, list)):
         raise TypeError(f"index_put_(): argument 'indices' must be tuple of Tensors, not {type(indices).__name__}")
@@ -248,6 +254,11 @@ def index_put_(tensor: Tensor, indices: Sequence[Any], values: Any, accumulate: 
 def index_put(input: Tensor, indices: Sequence[Any], values: Tensor, accumulate: bool = False) -> Tensor:
     """A copy of the input with ``values`` written to, or added to, the elements that the index tensors or masks name.
 
+    Raises
+    ------
+    IndexError, RuntimeError, TypeError
+        As `index_put_`.
+
     >>> import numgrad as ng
     >>> ng.index_put(ng.zeros(3), (ng.tensor([0, 2]),), ng.tensor([1.0, 2.0]))
     tensor([1., 0., 2.])
@@ -263,16 +274,21 @@ def _checked(name: str, input: Tensor, dim: int, index: Tensor) -> int:
 
 @public("function", "method")
 def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
-    """The slices along a dimension that index (int64, one dimension) names.
+    """The slices along a dimension that index (int64 or int32, one dimension) names, in its order: a copy.
 
     A tensor without dimensions has one slice, itself, and an index without dimensions is one of one element.
 
     Raises
     ------
     IndexError
-        An index is out of range, or ``index`` is no vector.
+        An index is out of range (negative ones are), or ``index`` is no vector.
     RuntimeError
-        More or less than one slice of a tensor without dimensions.
+        The index is of another dtype; more or less than one slice of a tensor without dimensions.
+
+    >>> import numgrad as ng
+    >>> ng.index_select(ng.tensor([[1, 2], [3, 4]]), 1, ng.tensor([1, 0, 1]))
+    tensor([[2, 1, 2],
+            [4, 3, 4]])
     """
     axis = _checked("index_select", input, dim, index)
     if index.ndim > 1:
@@ -289,12 +305,19 @@ def _at_least_1d(tensor: Tensor) -> Tensor:
 
 @public("function", "method")
 def gather(input: Tensor, dim: int, index: Tensor) -> Tensor:
-    """out[i][j][k] = input[i][index[i][j][k]][k] for dim 1, and so on.
+    """out[i][j][k] = input[i][index[i][j][k]][k] for dim 1, and so on. The result has index's shape.
 
     Raises
     ------
     IndexError
-        An index is out of range.
+        An index is out of range (negative ones are).
+    RuntimeError
+        The index is neither int64 nor int32, or is larger than the input in another dimension than ``dim``.
+
+    >>> import numgrad as ng
+    >>> ng.gather(ng.tensor([[1, 2], [3, 4]]), 1, ng.tensor([[0], [1]]))
+    tensor([[1],
+            [4]])
     """
     axis = _checked("gather", input, dim, index)
     result = ops.index.gather(_at_least_1d(input), _at_least_1d(index), dim=axis)
@@ -303,12 +326,18 @@ def gather(input: Tensor, dim: int, index: Tensor) -> Tensor:
 
 @public("function", "method")
 def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
-    """input, with src[i][j][k] added at [i][index[i][j][k]][k] for dim 1, and so on.
+    """A copy of input with src[i][j][k] added at [i][index[i][j][k]][k] for dim 1, and so on.
 
     Raises
     ------
     IndexError
-        An index is out of range.
+        An index is out of range (negative ones are).
+    RuntimeError
+        The index is neither int64 nor int32, ``src`` is not of the input's dtype, or the index is larger than one of them.
+
+    >>> import numgrad as ng
+    >>> ng.scatter_add(ng.zeros(3), 0, ng.tensor([0, 2, 2]), ng.tensor([1.0, 2.0, 3.0]))
+    tensor([1., 0., 5.])
     """
     axis = _checked("scatter_add", input, dim, index)
     arguments.check_tensor("scatter_add", "src", src)

@@ -1,4 +1,4 @@
-"""The functions of numgrad that networks are made of: products, convolution, norms, pooling, softmax, losses."""
+"""The functions of numgrad that networks are made of: products, convolution, norms, softmax; for others see their files."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from numgrad.engine.constants import constant
 from numgrad.errors import ShapeError
 from numgrad.layout import product
 from numgrad.ops.linalg import broadcast_batch
-from numgrad.tensor import arguments, comparison, pointwise, reductions, shaping
+from numgrad.tensor import arguments, comparison, joining, pointwise, reductions, shaping
 from numgrad.tensor.arguments import as_int
-from numgrad.tensor.checked import flag, real
+from numgrad.tensor.checked import flag, pair, real
 from numgrad.tensor.shaping import own
 from numgrad.tensor.surface import public
 
@@ -20,38 +20,21 @@ if TYPE_CHECKING:
     from numgrad.tensor.tensor import Tensor
 
 
-def _pair(op: str, name: str, value: Any) -> tuple[int, int]:
-    """An int, or two, as (row, column).
-
-    Raises
-    ------
-    RuntimeError
-        There are not one or two.
-    TypeError
-        They are no ints.
-    """
-    if value.__class__ is tuple and len(value) == 2 and value[0].__class__ is int and value[1].__class__ is int:
-        return value  # type: ignore[no-any-return]
-    if value.__class__ is int:
-        return value, value
-    given = tuple(value) if isinstance(value, (tuple, list)) else (value,)
-    if len(given) not in (1, 2):
-        raise ShapeError(f"{op}: {name} must be a single int or a tuple of two ints, but got {name}={list(given)}")
-    first, second = (as_int(op, name, extent) for extent in (given * 2 if len(given) == 1 else given))
-    return first, second
-
-
 # ---- products ---------------------------------------------------------------------------------------------------
 
 
 @public("function", "method")
 def mm(input: Tensor, mat2: Tensor) -> Tensor:
-    """Matrix product of [M, K] and [K, N].
+    """Matrix product of [M, K] and [K, N], of one dtype.
 
     Raises
     ------
     RuntimeError
-        The shapes or dtypes do not fit.
+        An input is no matrix, the shapes or dtypes do not fit, or they are of bools.
+
+    >>> import numgrad as ng
+    >>> ng.mm(ng.tensor([[1.0, 2.0]]), ng.tensor([[3.0], [4.0]]))
+    tensor([[11.]])
     """
     for name, value in (("input", input), ("mat2", mat2)):
         if arguments.check_tensor("mm", name, value)._spec.ndim != 2:
@@ -61,12 +44,16 @@ def mm(input: Tensor, mat2: Tensor) -> Tensor:
 
 @public("function", "method")
 def bmm(input: Tensor, mat2: Tensor) -> Tensor:
-    """Matrix products of a batch: [B, M, K] and [B, K, N].
+    """Matrix products of a batch: [B, M, K] and [B, K, N], of one dtype. Batches do not broadcast; see `matmul`.
 
     Raises
     ------
     RuntimeError
-        The shapes or dtypes do not fit.
+        An input is not of three dimensions, the shapes or dtypes do not fit, or they are of bools.
+
+    >>> import numgrad as ng
+    >>> ng.bmm(ng.ones(4, 2, 3), ng.ones(4, 3, 5)).shape
+    numgrad.Size([4, 2, 5])
     """
     for name, value in (("input", input), ("mat2", mat2)):
         if arguments.check_tensor("bmm", name, value)._spec.ndim != 3:
@@ -76,7 +63,17 @@ def bmm(input: Tensor, mat2: Tensor) -> Tensor:
 
 @public("function", "method")
 def dot(input: Tensor, other: Tensor) -> Tensor:
-    """Sum of the products of two vectors of one length."""
+    """Sum of the products of two vectors of one length and dtype, without dimensions.
+
+    Raises
+    ------
+    RuntimeError
+        The shapes or dtypes do not fit.
+
+    >>> import numgrad as ng
+    >>> ng.dot(ng.tensor([1, 2]), ng.tensor([3, 4]))
+    tensor(11)
+    """
     arguments.check_tensor("dot", "other", other)
     if input.ndim != 1 or other.ndim != 1 or input.shape != other.shape:
         raise ShapeError(
@@ -125,12 +122,17 @@ def matmul(input: Tensor, other: Tensor) -> Tensor:
 
 @public("function", "functional")
 def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    """input [..., in] times the transpose of weight [out, in], plus bias [out].
+    """input [..., in] times the transpose of weight [out, in], plus bias [out]: [..., out].
 
     Raises
     ------
     RuntimeError
         The shapes or dtypes do not fit.
+
+    >>> import numgrad as ng
+    >>> weight = ng.tensor([[1.0, 1.0], [0.0, 2.0], [1.0, 0.0]])
+    >>> linear(ng.tensor([1.0, 2.0]), weight, bias=ng.tensor([0.0, 0.0, 10.0]))
+    tensor([ 3.,  4., 11.])
     """
     arguments.check_tensor("linear", "input", input)
     if arguments.check_tensor("linear", "weight", weight).ndim != 2 or input.ndim == 0:
@@ -143,7 +145,7 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     return out if input.ndim == 2 else shaping.reshape(out, (*shape[:-1], weight.shape[0]))
 
 
-# ---- convolution, pooling: an image without a batch gets one ----------------------------------------------------
+# ---- convolution: an image without a batch gets one -------------------------------------------------------------
 
 
 @public("function", "functional")
@@ -172,11 +174,11 @@ def conv2d(
     """
     arguments.check_tensor("conv2d", "input", input)
     arguments.check_tensor("conv2d", "weight", weight)
-    steps, spread = _pair("conv2d", "stride", stride), _pair("conv2d", "dilation", dilation)
+    steps, spread = pair("conv2d", "stride", stride), pair("conv2d", "dilation", dilation)
     if isinstance(padding, str):
         input, pads = _named_padding(input, weight, padding, steps, spread)
     else:
-        pads = _pair("conv2d", "padding", padding)
+        pads = pair("conv2d", "padding", padding)
     if groups.__class__ is not int:
         groups = as_int("conv2d", "groups", groups)
     unbatched = input._spec.ndim == 3
@@ -218,10 +220,21 @@ def _named_padding(
 def pad(input: Tensor, pad: tuple[int, ...], mode: str = "constant", value: float | None = None) -> Tensor:
     """The input with constant margins: (left, right) of the last dimension, then of the one before, …
 
+    Negative amounts cut. ``value`` is 0 if it is left out.
+
     Raises
     ------
     NotImplementedError
         The mode is not 'constant'.
+    RuntimeError, IndexError
+        The amounts are not two for each of at most all dimensions, or cut more than there is.
+    TypeError
+        ``pad`` is no tuple of ints.
+
+    >>> import numgrad as ng
+    >>> pad(ng.tensor([[1.0, 2.0]]), (0, 1, 1, 0), value=9)
+    tensor([[9., 9., 9.],
+            [1., 2., 9.]])
     """
     from numgrad.tensor import creation
 
@@ -242,116 +255,8 @@ def pad(input: Tensor, pad: tuple[int, ...], mode: str = "constant", value: floa
             if amount > 0:
                 shape = (*input.shape[:axis], amount, *input.shape[axis + 1 :])
                 pieces.insert(at, creation.full(shape, 0.0 if value is None else value, dtype=input.dtype))
-        input = shaping.cat(pieces, axis) if len(pieces) > 1 else input
+        input = joining.cat(pieces, axis) if len(pieces) > 1 else input
     return input
-
-
-def _pooled(input: Tensor, op: Any, **params: Any) -> Any:
-    if input.ndim != 3:
-        return op(input, **params)
-    result = op(shaping.unsqueeze(input, 0), **params)
-    return (
-        tuple(shaping.squeeze(part, 0) for part in result) if isinstance(result, tuple) else shaping.squeeze(result, 0)
-    )
-
-
-@public("function", "functional")
-def max_pool2d(
-    input: Tensor,
-    kernel_size: Any,
-    stride: Any = None,
-    padding: Any = 0,
-    dilation: Any = 1,
-    ceil_mode: bool = False,
-    return_indices: bool = False,
-) -> Any:
-    """The largest value in each window of [N, C, H, W]; with ``return_indices`` also where in the image it lies.
-
-    Raises
-    ------
-    RuntimeError
-        The window does not fit.
-    """
-    arguments.check_tensor("max_pool2d", "input", input)
-    window, stride, padding = _window("max_pool2d", kernel_size, stride, padding)
-    out, indices = _pooled(
-        input,
-        ops.pool.max_pool2d,
-        kernel_size=window,
-        stride=stride,
-        padding=padding,
-        dilation=_pair("max_pool2d", "dilation", dilation),
-        ceil_mode=ceil_mode if ceil_mode is False else flag("max_pool2d", "ceil_mode", ceil_mode),
-    )
-    return (out, indices) if return_indices else out
-
-
-def _window(name: str, kernel_size: Any, stride: Any, padding: Any) -> tuple[tuple[int, int], ...]:
-    """Window, stride and padding of a pooling; the stride is the window if it is None or empty."""
-    window, pads = _pair(name, "kernel_size", kernel_size), _pair(name, "padding", padding)
-    if stride is None or stride == () or stride == []:
-        return window, window, pads
-    return window, _pair(name, "stride", stride), pads
-
-
-@public("function", "functional")
-def avg_pool2d(
-    input: Tensor,
-    kernel_size: Any,
-    stride: Any = None,
-    padding: Any = 0,
-    ceil_mode: bool = False,
-    count_include_pad: bool = True,
-    divisor_override: int | None = None,
-) -> Tensor:
-    """The mean of each window of [N, C, H, W].
-
-    Raises
-    ------
-    RuntimeError
-        The window does not fit.
-    """
-    arguments.check_tensor("avg_pool2d", "input", input)
-    window, stride, padding = _window("avg_pool2d", kernel_size, stride, padding)
-    if divisor_override is not None:
-        divisor_override = as_int("avg_pool2d", "divisor_override", divisor_override)
-    return _pooled(  # type: ignore[no-any-return]
-        input,
-        ops.pool.avg_pool2d,
-        kernel_size=window,
-        stride=stride,
-        padding=padding,
-        ceil_mode=ceil_mode if ceil_mode is False else flag("avg_pool2d", "ceil_mode", ceil_mode),
-        count_include_pad=count_include_pad is True or flag("avg_pool2d", "count_include_pad", count_include_pad),
-        divisor_override=divisor_override,
-    )
-
-
-@public("function", "functional")
-def adaptive_avg_pool2d(input: Tensor, output_size: Any) -> Tensor:
-    """Means over windows that cut [N, C, H, W] into output_size parts; None keeps an extent.
-
-    Raises
-    ------
-    RuntimeError
-        The input has no image's dimensions, or ``output_size`` is neither one int nor two.
-    """
-    name = "adaptive_avg_pool2d"
-    arguments.check_tensor(name, "input", input)
-    if input.ndim not in (3, 4):
-        raise ShapeError(f"{name}(): Expected 3D or 4D tensor, but got {list(input.shape)}")
-    given = tuple(output_size) if isinstance(output_size, (tuple, list)) else (output_size, output_size)
-    if len(given) != 2:
-        raise ShapeError(f"{name}: output_size must be 2, but it has {len(given)} elements")
-    size = tuple(
-        [
-            extent if extent.__class__ is int else n if extent is None else as_int(name, "output_size", extent)
-            for extent, n in zip(given, input._spec.shape[-2:], strict=True)
-        ]
-    )
-    if input.ndim == 3 and input.shape[0] == 0:  # no channels: as a batch of no images
-        return shaping.squeeze(ops.pool.adaptive_avg_pool2d(shaping.unsqueeze(input, 1), output_size=size), 1)
-    return _pooled(input, ops.pool.adaptive_avg_pool2d, output_size=size)  # type: ignore[no-any-return]
 
 
 # ---- norms ------------------------------------------------------------------------------------------------------
@@ -381,6 +286,12 @@ def batch_norm(
         Training with a single value per channel.
     RuntimeError
         The shapes or dtypes do not fit, or statistics are missing.
+
+    >>> import numgrad as ng
+    >>> mean, variance = ng.tensor([1.0]), ng.tensor([4.0])
+    >>> ng.batch_norm(ng.tensor([[1.0], [3.0]]), None, None, mean, variance, training=False, momentum=0.1, eps=0.0)
+    tensor([[0.],
+            [1.]])
     """
     arguments.check_tensor("batch_norm", "input", input)
     if training is True or (training is not False and flag("batch_norm", "training", training)):
@@ -440,12 +351,19 @@ def layer_norm(
     bias: Tensor | None = None,
     eps: float = 1e-5,
 ) -> Tensor:
-    """Normalise over the last dimensions, which ``normalized_shape`` names.
+    """Normalise over the last dimensions, which ``normalized_shape`` names; then scale by weight and shift by bias, of that shape.
 
     Raises
     ------
     RuntimeError
-        The input does not end in these dimensions.
+        The input does not end in these dimensions or is not of floating point, or weight or bias is of another shape or dtype.
+    TypeError
+        ``normalized_shape`` is no tuple.
+
+    >>> import numgrad as ng
+    >>> layer_norm(ng.tensor([[1.0, 3.0], [0.0, 4.0]]), (2,))
+    tensor([[-1.0000,  1.0000],
+            [-1.0000,  1.0000]])
     """
     if not isinstance(normalized_shape, (tuple, list)):
         raise TypeError(f"layer_norm(): argument 'normalized_shape' is {normalized_shape!r}, must be tuple of ints")
@@ -475,6 +393,12 @@ def embedding(
         There is no such row.
     NotImplementedError
         ``scale_grad_by_freq`` or ``sparse``.
+
+    >>> import numgrad as ng
+    >>> ng.embedding(ng.tensor([[1.0, 2.0], [3.0, 4.0]]), ng.tensor([1, 0, 1]))
+    tensor([[3., 4.],
+            [1., 2.],
+            [3., 4.]])
     """
     if arguments.check_tensor("embedding", "weight", weight).ndim != 2:
         raise RuntimeError(f"embedding: 'weight' must be 2-D, got shape {list(weight.shape)}")
@@ -508,11 +432,35 @@ def _along(op: Any, input: Tensor, dim: int, dtype: Any = None) -> Tensor:
 
 @public("function", "method")
 def softmax(input: Tensor, dim: int, dtype: Any = None) -> Tensor:
-    """exp(input) / sum(exp(input)) along a dimension; with ``dtype`` the input is converted first."""
+    """exp(input) / sum(exp(input)) along a dimension; with ``dtype`` the input is converted first.
+
+    Raises
+    ------
+    RuntimeError
+        The dtype is not floating point.
+    IndexError
+        There is no such dimension.
+
+    >>> import numgrad as ng
+    >>> ng.softmax(ng.tensor([[1.0, 2.0, 3.0]]), dim=1)
+    tensor([[0.0900, 0.2447, 0.6652]])
+    """
     return _along(ops.loss.softmax, input, dim, dtype)
 
 
 @public("function", "method")
 def log_softmax(input: Tensor, dim: int, dtype: Any = None) -> Tensor:
-    """The logarithm of `softmax`, exact where that underflows."""
+    """The logarithm of `softmax`, exact where that underflows; with ``dtype`` the input is converted first.
+
+    Raises
+    ------
+    RuntimeError
+        The dtype is not floating point.
+    IndexError
+        There is no such dimension.
+
+    >>> import numgrad as ng
+    >>> ng.log_softmax(ng.tensor([0.0, 1000.0]), dim=0)
+    tensor([-1000.,     0.])
+    """
     return _along(ops.loss.log_softmax, input, dim, dtype)

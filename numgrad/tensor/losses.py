@@ -90,7 +90,10 @@ def nll_loss(
     reduce: bool | None = None,
     reduction: str = "mean",
 ) -> Tensor:
-    """Negative log-likelihood of classes ``target`` under log-probabilities [N, C] or [N, C, d1, ...].
+    """Negative log-likelihood of classes ``target`` under log-probabilities [N, C], [C] or [N, C, d1, ...].
+
+    The target, of int64 or uint8, has the input's shape without C; where it is ``ignore_index`` there is no loss.
+    ``weight`` [C] scales the loss of each class, and the mean is divided by the sum of the weights.
 
     Raises
     ------
@@ -98,6 +101,11 @@ def nll_loss(
         A target is no class.
     RuntimeError, ValueError
         The shapes or dtypes do not fit; the reduction is unknown.
+
+    >>> import numgrad as ng
+    >>> logs = ng.tensor([[-1.0, -2.0], [-3.0, -4.0]])
+    >>> nll_loss(logs, ng.tensor([0, 1])), nll_loss(logs, ng.tensor([0, 1]), reduction="none")
+    (tensor(2.5000), tensor([1., 4.]))
     """
     reduction = legacy_reduction(size_average, reduce, reduction)
     ignore_index = as_int("nll_loss", "ignore_index", ignore_index)
@@ -235,7 +243,21 @@ def mse_loss(
     reduction: str = "mean",
     weight: Tensor | None = None,
 ) -> Tensor:
-    """The squared differences, each times its weight; their mean or sum."""
+    """The squared differences of input and target, which have one shape; their mean, their sum, or ('none') all of them.
+
+    ``weight``, of the same shape, scales each; the mean is divided by its sum. Other shapes are broadcast, with a warning.
+
+    Raises
+    ------
+    ValueError
+        The reduction is unknown, or the weight has another shape.
+    RuntimeError
+        The shapes do not broadcast, or there is no mean of the dtype, one of integers.
+
+    >>> import numgrad as ng
+    >>> mse_loss(ng.tensor([1.0, 2.0]), ng.tensor([0.0, 4.0]))
+    tensor(2.5000)
+    """
     reduction = legacy_reduction(size_average, reduce, reduction)
     _warn_of_sizes(input, target)
     return _weighted(pointwise.square(_difference(*_broadcast(input, target))), input, weight, reduction)
@@ -250,7 +272,21 @@ def l1_loss(
     reduction: str = "mean",
     weight: Tensor | None = None,
 ) -> Tensor:
-    """The absolute differences, each times its weight; their mean or sum."""
+    """The absolute differences of input and target, which have one shape; their mean, their sum, or ('none') all of them.
+
+    ``weight``, of the same shape, scales each; the mean is divided by its sum. Other shapes are broadcast, with a warning.
+
+    Raises
+    ------
+    ValueError
+        The reduction is unknown, or the weight has another shape.
+    RuntimeError
+        The shapes do not broadcast, or there is no mean of the dtype, one of integers.
+
+    >>> import numgrad as ng
+    >>> l1_loss(ng.tensor([1.0, 2.0]), ng.tensor([0.0, 4.0]), reduction="sum")
+    tensor(3.)
+    """
     reduction = legacy_reduction(size_average, reduce, reduction)
     _warn_of_sizes(input, target)
     return _weighted(ops.elementwise.absolute(pointwise.sub(*_broadcast(input, target))), input, weight, reduction)

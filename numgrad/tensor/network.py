@@ -114,6 +114,13 @@ def group_norm(
 def normalize(input: Tensor, p: float = 2.0, dim: int = 1, eps: float = 1e-12) -> Tensor:
     """input divided by its p-norm along ``dim``, or by eps where that is larger; for p see `numgrad.norm`.
 
+    Raises
+    ------
+    RuntimeError
+        The dtype is not floating point.
+    IndexError
+        There is no such dimension.
+
     >>> import numgrad as ng
     >>> normalize(ng.tensor([[3.0, 4.0]]))
     tensor([[0.6000, 0.8000]])

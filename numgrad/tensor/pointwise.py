@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import builtins
-import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -13,12 +12,10 @@ from numgrad import dtypes, ops, registry
 from numgrad.dtypes import dtype as Dtype
 from numgrad.engine.constants import constant
 from numgrad.engine.tape import TensorBase
-from numgrad.errors import DtypeError
 from numgrad.registry import OPS
 from numgrad.tensor.arguments import (
     as_element,
     as_input,
-    as_int,
     as_number,
     as_operand,
     cast,
@@ -75,12 +72,14 @@ def _unary_float(op: Any, input: Tensor) -> Tensor:
 
 @public("function", "method", asks=True)
 def add(input: Any, other: Any, *further: Any, alpha: Any = 1) -> Tensor:
-    """input + alpha * other.
+    """input + alpha * other, elementwise and broadcast, in the dtype to which both are promoted; for bools it is ``or``.
 
     Raises
     ------
     RuntimeError
-        alpha is of floating point, and the result is not.
+        The shapes do not broadcast, or alpha is of floating point and the result is not.
+    TypeError
+        An operand is neither a tensor nor a number nor an array.
 
     >>> import numgrad as ng
     >>> ng.add(ng.tensor([1.0, 2.0]), 10, alpha=2)
@@ -95,7 +94,20 @@ def add(input: Any, other: Any, *further: Any, alpha: Any = 1) -> Tensor:
 
 @public("function", "method", asks=True)
 def sub(input: Any, other: Any, *further: Any, alpha: Any = 1) -> Tensor:
-    """input - alpha * other."""
+    """input - alpha * other, elementwise and broadcast, in the dtype to which both are promoted.
+
+    Raises
+    ------
+    RuntimeError
+        One of them is of bools, or as `add`.
+    TypeError
+        As `add`.
+
+    >>> import numgrad as ng
+    >>> ng.sub(ng.tensor([5, 6]), ng.tensor([[1], [2]]))
+    tensor([[4, 5],
+            [3, 4]])
+    """
     if further:
         other, alpha = older_form("sub", other, further, alpha)
     _refuse_bools(input, other)
@@ -133,13 +145,32 @@ def _scaled(name: str, input: Any, other: Any, alpha: Any) -> Any:
 
 @public("function", "method", "in_place", asks=True)
 def mul(input: Any, other: Any) -> Tensor:
-    """input * other."""
+    """input * other, elementwise and broadcast, in the dtype to which both are promoted; for bools it is ``and``.
+
+    Raises
+    ------
+    RuntimeError
+        The shapes do not broadcast.
+    TypeError
+        An operand is neither a tensor nor a number nor an array.
+
+    >>> import numgrad as ng
+    >>> ng.mul(ng.tensor([1, 2]), 1.5)
+    tensor([1.5000, 3.0000])
+    """
     return binary(_e.mul, input, other)
 
 
 @public("function", "method", "in_place", asks=True)
 def div(input: Any, other: Any) -> Tensor:
-    """input / other; of integers in floating point.
+    """input / other, elementwise and broadcast; of integers and bools in the default dtype.
+
+    Raises
+    ------
+    RuntimeError
+        The shapes do not broadcast.
+    TypeError
+        An operand is neither a tensor nor a number nor an array.
 
     >>> import numgrad as ng
     >>> ng.div(ng.tensor([1, 2]), 2)
@@ -153,13 +184,33 @@ def div(input: Any, other: Any) -> Tensor:
 
 @public("function", "method", "in_place", asks=True)
 def floor_divide(input: Any, other: Any) -> Tensor:
-    """The floor of input / other."""
+    """The floor of input / other, in the dtype to which both are promoted; -7 by 2 is -4.
+
+    Raises
+    ------
+    RuntimeError
+        An integer is divided by 0, both are of bools, or the shapes do not broadcast.
+
+    >>> import numgrad as ng
+    >>> ng.floor_divide(ng.tensor([7, -7]), 2)
+    tensor([ 3, -4])
+    """
     return binary(_e.floor_divide, input, other)
 
 
 @public("function", "method", "in_place", asks=True)
 def remainder(input: Any, other: Any) -> Tensor:
-    """input - other * floor(input / other)."""
+    """input - other * floor(input / other), elementwise: it has the sign of other, as Python's % has.
+
+    Raises
+    ------
+    RuntimeError
+        An integer is divided by 0, both are of bools, or the shapes do not broadcast.
+
+    >>> import numgrad as ng
+    >>> ng.remainder(ng.tensor([7, -7]), 3)
+    tensor([1, 2])
+    """
     return binary(_e.remainder, input, other)
 
 
@@ -215,19 +266,56 @@ def _checked_power(base: Any, exponent: Any) -> Dtype:
 
 @public("function", "method", asks=True)
 def maximum(input: Any, other: Any) -> Tensor:
-    """The larger of two, elementwise; NaN if either is."""
+    """The larger of two, elementwise and broadcast, in the dtype to which both are promoted; NaN if either is.
+
+    Where both are equal, each gets half of the gradient.
+
+    Raises
+    ------
+    RuntimeError
+        The shapes do not broadcast.
+
+    >>> import numgrad as ng
+    >>> ng.maximum(ng.tensor([1.0, float("nan")]), ng.tensor([2.0, 0.0]))
+    tensor([2., nan])
+    """
     return binary(_e.maximum, input, other)
 
 
 @public("function", "method", asks=True)
 def minimum(input: Any, other: Any) -> Tensor:
-    """The smaller of two, elementwise; NaN if either is."""
+    """The smaller of two, elementwise and broadcast, in the dtype to which both are promoted; NaN if either is.
+
+    Where both are equal, each gets half of the gradient.
+
+    Raises
+    ------
+    RuntimeError
+        The shapes do not broadcast.
+
+    >>> import numgrad as ng
+    >>> ng.minimum(ng.tensor([1, 5]), 2.5)
+    tensor([1.0000, 2.5000])
+    """
     return binary(_e.minimum, input, other)
 
 
 @public("function", asks=True)
 def where(condition: Tensor, input: Any, other: Any) -> Tensor:
-    """input where the condition holds, else other."""
+    """input where the condition, a tensor of bools, holds, else other; the three are broadcast, the two promoted.
+
+    Raises
+    ------
+    RuntimeError
+        The condition is of another dtype, or the shapes do not broadcast.
+    TypeError
+        The condition is no tensor.
+
+    >>> import numgrad as ng
+    >>> x = ng.tensor([-1.0, 2.0])
+    >>> ng.where(x > 0, x, 0)
+    tensor([0., 2.])
+    """
     check_tensor("where", "condition", condition)
     if not condition._spec.dtype.is_bool:
         raise RuntimeError(
@@ -268,79 +356,28 @@ def _function_of(op: Any) -> Callable[..., Tensor]:
 of_specs = {op.name: _function_of(op) for op in OPS.values() if getattr(op, "homes", ())}
 
 
-def _rounding(op: Any, doc: str) -> Callable[[Tensor], Tensor]:
-    """Integers are what they are; a copy of them is the result."""
-
-    def function(input: Tensor) -> Tensor:
-        category = check_tensor(op.name, "input", input)._spec.dtype.category
-        return _e.clone(input) if category == 1 else op(input)  # type: ignore[no-any-return]
-
-    function.__name__ = function.__qualname__ = op.name
-    function.__doc__ = doc
-    return public("function", "method", "in_place", "in_place_function", asks=True)(function)
-
-
-floor = _rounding(
-    _e.floor,
-    """Largest integer not above input, elementwise; integers are copied.
-
-    >>> import numgrad as ng
-    >>> ng.floor(ng.tensor([-1.5, 2.5]))
-    tensor([-2.,  2.])
-    """,
-)
-ceil = _rounding(
-    _e.ceil,
-    """Smallest integer not below input, elementwise; integers are copied.
-
-    >>> import numgrad as ng
-    >>> ng.ceil(ng.tensor([-1.5, 2.5]))
-    tensor([-1.,  3.])
-    """,
-)
-trunc = _rounding(
-    _e.trunc,
-    """The integer part of input, elementwise; integers are copied.
-
-    >>> import numgrad as ng
-    >>> ng.trunc(ng.tensor([-1.5, 2.5]))
-    tensor([-1.,  2.])
-    """,
-)
-
-
 @public("function", "method", "in_place", asks=True)
 def sign(input: Tensor) -> Tensor:
-    """-1, 0 or 1; of bools themselves."""
+    """-1, 0 or 1, elementwise, in the input's dtype; of bools themselves. Its gradient is 0.
+
+    >>> import numgrad as ng
+    >>> ng.sign(ng.tensor([-2.5, 0.0, 3.0]))
+    tensor([-1.,  0.,  1.])
+    """
     is_bool = check_tensor("sign", "input", input)._spec.dtype.is_bool
     return _e.clone(input) if is_bool else _e.sign(input)
 
 
 @public("function", "method", "in_place", "in_place_function", asks=True)
 def square(input: Tensor) -> Tensor:
-    """input * input; of bools in int64."""
-    is_bool = check_tensor("square", "input", input)._spec.dtype.is_bool
-    return _e.square(cast(input, dtypes.int64) if is_bool else input)
-
-
-@public("function", "method", "in_place", "in_place_function", asks=True)
-def round(input: Tensor, *, decimals: int = 0) -> Tensor:
-    """The nearest integer, halves to even; or the nearest number of so many decimals, negative ones before the point.
+    """input * input, elementwise, in the input's dtype; of bools in int64.
 
     >>> import numgrad as ng
-    >>> ng.round(ng.tensor([0.126, 7.5]), decimals=2)
-    tensor([0.1300, 7.5000])
+    >>> ng.square(ng.tensor([3.0, -2.0]))
+    tensor([9., 4.])
     """
-    places = as_int("round", "decimals", decimals)
-    if not places:
-        category = check_tensor("round", "input", input)._spec.dtype.category
-        return _e.clone(input) if category == 1 else _e.round(input)
-    if not check_tensor("round", "input", input)._spec.dtype.is_floating_point:
-        raise DtypeError(
-            f"round: decimals is {places} for {input.dtype}, expected floating point; convert with .float()"
-        )
-    power = 10.0 ** builtins.abs(places) if builtins.abs(places) <= 308 else math.inf
-    return div(_e.round(mul(input, power)), power) if places > 0 else mul(_e.round(div(input, power)), power)
+    is_bool = check_tensor("square", "input", input)._spec.dtype.is_bool
+    return _e.square(cast(input, dtypes.int64) if is_bool else input)
 
 
 @public("function", "functional", asks=True)
@@ -350,7 +387,11 @@ def gelu(input: Tensor, approximate: str = "none") -> Tensor:
     Raises
     ------
     RuntimeError
-        ``approximate`` is neither 'none' nor 'tanh'.
+        ``approximate`` is neither 'none' nor 'tanh', or the dtype is not floating point.
+
+    >>> import numgrad as ng
+    >>> ng.gelu(ng.tensor([-1.0, 0.0, 1.0]))
+    tensor([-0.1587,  0.0000,  0.8413])
     """
     if approximate not in ("none", "tanh"):
         raise RuntimeError(f"gelu: approximate is {approximate!r}, expected 'none' or 'tanh'")
@@ -362,7 +403,17 @@ def gelu(input: Tensor, approximate: str = "none") -> Tensor:
 
 @public("method", asks=True)
 def add_(target: Tensor, other: Any, *further: Any, alpha: Any = 1) -> Tensor:
-    """target += alpha * other."""
+    """This tensor += alpha * other; returns this tensor, whose shape and dtype stay.
+
+    Raises
+    ------
+    RuntimeError
+        As `add`; the sum has another shape or a dtype of a higher category; or autograd cannot follow the change.
+
+    >>> import numgrad as ng
+    >>> ng.tensor([1.0, 2.0]).add_(ng.tensor([1, 1]), alpha=3)
+    tensor([4., 5.])
+    """
     if further:
         other, alpha = older_form("add_", other, further, alpha)
     whole = alpha.__class__ is int and alpha == 1
@@ -371,7 +422,17 @@ def add_(target: Tensor, other: Any, *further: Any, alpha: Any = 1) -> Tensor:
 
 @public("method", asks=True)
 def sub_(target: Tensor, other: Any, *further: Any, alpha: Any = 1) -> Tensor:
-    """target -= alpha * other."""
+    """This tensor -= alpha * other; returns this tensor, whose shape and dtype stay.
+
+    Raises
+    ------
+    RuntimeError
+        As `sub`; the difference has another shape or a dtype of a higher category; or autograd cannot follow the change.
+
+    >>> import numgrad as ng
+    >>> ng.tensor([5, 6]).sub_(1)
+    tensor([4, 5])
+    """
     if further:
         other, alpha = older_form("sub_", other, further, alpha)
     _refuse_bools(target, other)
@@ -381,7 +442,17 @@ def sub_(target: Tensor, other: Any, *further: Any, alpha: Any = 1) -> Tensor:
 
 @public("method", asks=True)
 def pow_(target: Tensor, exponent: Any) -> Tensor:
-    """target **= exponent."""
+    """This tensor **= exponent; returns this tensor, whose shape and dtype stay.
+
+    Raises
+    ------
+    RuntimeError
+        As `pow`; the power has another shape or a dtype of a higher category; or autograd cannot follow the change.
+
+    >>> import numgrad as ng
+    >>> ng.tensor([2.0, 3.0]).pow_(2)
+    tensor([4., 9.])
+    """
     dtype = _checked_power(target, exponent)
     check_result("pow_", target, dtype)
     if dtype.is_bool or as_number(exponent) == 0.5:  # which is a root: of -inf there is none, and -0.0 has itself

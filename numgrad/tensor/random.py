@@ -36,7 +36,7 @@ class Generator:
         self.manual_seed(0)
 
     def manual_seed(self, seed: int) -> Generator:
-        """Start anew from a seed, an int of 64 bits; negative ones count from the end.
+        """Start anew from a seed, an int of 64 bits, and return the generator; negative ones count from the end.
 
         Raises
         ------
@@ -44,6 +44,10 @@ class Generator:
             The seed is no int.
         ValueError
             It has more than 64 bits.
+
+        >>> import numgrad as ng
+        >>> ng.Generator().manual_seed(-1).initial_seed() == 2**64 - 1
+        True
         """
         if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)):
             raise TypeError(f"manual_seed expected a long, but got {type(seed).__name__}")
@@ -54,13 +58,24 @@ class Generator:
         return self
 
     def seed(self) -> int:
-        """Start anew from a seed that nobody can guess, and return it."""
+        """Start anew from a seed that nobody can guess, and return it.
+
+        >>> import numgrad as ng
+        >>> generator = ng.Generator()
+        >>> generator.seed() == generator.initial_seed()
+        True
+        """
         seed = int.from_bytes(os.urandom(8), "little") >> 1
         self.manual_seed(seed)
         return seed
 
     def initial_seed(self) -> int:
-        """The seed that the stream started from; of a negative one what it is modulo 2**64, as in torch."""
+        """The seed that the stream started from; of a negative one what it is modulo 2**64, as in torch.
+
+        >>> import numgrad as ng
+        >>> ng.Generator().manual_seed(7).initial_seed()
+        7
+        """
         return int(self._state._array()[0]) % (1 << 64)
 
     def words(self) -> np.ndarray:
@@ -68,11 +83,29 @@ class Generator:
         return self._state._array()  # type: ignore[no-any-return]
 
     def get_state(self) -> Tensor:
-        """A copy of the state, int64 (seed, counter)."""
+        """A copy of the state, int64 (seed, counter).
+
+        >>> import numgrad as ng
+        >>> ng.Generator().manual_seed(7).get_state()
+        tensor([7, 0])
+        """
         return creation.tensor(self._state._array())
 
     def set_state(self, state: Tensor) -> Generator:
-        """Continue from a state that `get_state` gave."""
+        """Continue from a state that `get_state` gave, and return the generator.
+
+        Raises
+        ------
+        TypeError
+            The state is no such tensor.
+
+        >>> import numgrad as ng
+        >>> one = ng.Generator().manual_seed(7)
+        >>> drawn = ng.rand(3, generator=one)
+        >>> two = ng.Generator().set_state(one.get_state())
+        >>> ng.equal(ng.rand(3, generator=one), ng.rand(3, generator=two))
+        True
+        """
         arguments.check_tensor("set_state", "new_state", state)
         if state.dtype is not dtypes.int64 or tuple(state.shape) != (2,):
             raise TypeError(f"set_state: got {list(state.shape)} of {state.dtype}, expected [2] of numgrad.int64")
@@ -86,7 +119,14 @@ default_generator.seed()
 
 @public("function")
 def manual_seed(seed: int) -> Generator:
-    """Start the default generator anew from a seed.
+    """Start the default generator anew from a seed, an int of 64 bits, and return it; negative ones count from the end.
+
+    Raises
+    ------
+    TypeError
+        The seed is no int.
+    ValueError
+        It has more than 64 bits.
 
     >>> import numgrad as ng
     >>> _ = ng.manual_seed(0)
@@ -100,25 +140,58 @@ def manual_seed(seed: int) -> Generator:
 
 @public("function")
 def initial_seed() -> int:
-    """The default generator's seed."""
+    """The seed that the default generator started from.
+
+    >>> import numgrad as ng
+    >>> _ = ng.manual_seed(7)
+    >>> ng.initial_seed()
+    7
+    """
     return default_generator.initial_seed()
 
 
 @public("function")
 def seed() -> int:
-    """Start the default generator anew from a seed that nobody can guess, and return it."""
+    """Start the default generator anew from a seed that nobody can guess, and return it.
+
+    >>> import numgrad as ng
+    >>> number = ng.seed()
+    >>> ng.initial_seed() == number
+    True
+    """
     return default_generator.seed()
 
 
 @public("function")
 def get_rng_state() -> Tensor:
-    """State of the default generator."""
+    """A copy of the default generator's state, of int64, for `set_rng_state`.
+
+    >>> import numgrad as ng
+    >>> state = ng.get_rng_state()
+    >>> drawn = ng.rand(2)
+    >>> ng.set_rng_state(state)
+    >>> ng.equal(drawn, ng.rand(2))
+    True
+    """
     return default_generator.get_state()
 
 
 @public("function")
 def set_rng_state(state: Tensor) -> None:
-    """Continue the default generator from a state that `get_rng_state` gave."""
+    """Continue the default generator from a state that `get_rng_state` gave.
+
+    Raises
+    ------
+    TypeError
+        The state is no such tensor.
+
+    >>> import numgrad as ng
+    >>> state = ng.get_rng_state()
+    >>> drawn = ng.randperm(9)
+    >>> ng.set_rng_state(state)
+    >>> ng.equal(drawn, ng.randperm(9))
+    True
+    """
     default_generator.set_state(state)
 
 
@@ -148,7 +221,14 @@ def _floating(name: str, dtype: Dtype | None) -> Dtype:
 def rand(
     *size: Any, generator: Generator | None = None, dtype: Dtype | None = None, requires_grad: bool = False
 ) -> Tensor:
-    """Numbers drawn evenly from [0, 1).
+    """Numbers drawn evenly from [0, 1), in a tensor of this size, ints or one tuple of them.
+
+    Raises
+    ------
+    RuntimeError
+        An extent is negative, or the dtype is not floating point.
+    TypeError
+        An extent is no int, or ``generator`` no generator.
 
     >>> import numgrad as ng
     >>> ng.rand(5, 5).shape, ng.rand((5, 5), requires_grad=True).requires_grad
@@ -163,7 +243,20 @@ def rand(
 def randn(
     *size: Any, generator: Generator | None = None, dtype: Dtype | None = None, requires_grad: bool = False
 ) -> Tensor:
-    """Numbers drawn from the standard normal distribution."""
+    """Numbers drawn from the standard normal distribution, in a tensor of this size, ints or one tuple of them.
+
+    Raises
+    ------
+    RuntimeError
+        An extent is negative, or the dtype is not floating point.
+    TypeError
+        An extent is no int, or ``generator`` no generator.
+
+    >>> import numgrad as ng
+    >>> x = ng.randn(10000, generator=ng.Generator().manual_seed(0))
+    >>> abs(x.mean().item()) < 0.05, abs(x.std().item() - 1) < 0.05
+    (True, True)
+    """
     shape = creation.checked_size("randn", size)
     made = ops.random.normal(_state("randn", generator), size=shape, dtype=_floating("randn", dtype))
     return creation.finished(made, requires_grad)
@@ -216,14 +309,19 @@ def randint(
 
 @public("function")
 def randperm(n: int, *, generator: Generator | None = None) -> Tensor:
-    """The integers from 0 to n - 1 in random order.
+    """The integers from 0 to n - 1 in random order, of int64.
 
     Raises
     ------
     RuntimeError
         n is negative.
     TypeError
-        n is no int.
+        n is no int, or ``generator`` no generator.
+
+    >>> import numgrad as ng
+    >>> order = ng.randperm(5)
+    >>> sorted(order.tolist())
+    [0, 1, 2, 3, 4]
     """
     count = as_int("randperm", "n", n)
     if count < 0:
@@ -233,12 +331,18 @@ def randperm(n: int, *, generator: Generator | None = None) -> Tensor:
 
 @public("function", "method")
 def bernoulli(input: Tensor, *, generator: Generator | None = None) -> Tensor:
-    """1 with the probability that the input gives, else 0.
+    """1 with the probability that the input gives, else 0; of the input's shape and dtype.
 
     Raises
     ------
     RuntimeError
         An element of the input is no probability: below 0, above 1, or NaN; or its dtype is not floating point.
+    TypeError
+        ``generator`` is no generator.
+
+    >>> import numgrad as ng
+    >>> ng.bernoulli(ng.tensor([0.0, 1.0]))
+    tensor([0., 1.])
     """
     arguments.check_tensor("bernoulli", "input", input)
     return ops.random.bernoulli(input.detach(), _state("bernoulli", generator))  # type: ignore[no-any-return]
@@ -246,12 +350,20 @@ def bernoulli(input: Tensor, *, generator: Generator | None = None) -> Tensor:
 
 @public("method")
 def uniform_(target: Tensor, a: float = 0.0, b: float = 1.0) -> Tensor:
-    """Fill a tensor with numbers drawn evenly from [a, b).
+    """Fill this tensor, which is returned, with numbers drawn evenly from [a, b).
 
     Raises
     ------
     RuntimeError
-        a is above b, or an end is not a finite number of the tensor's dtype, which is floating point.
+        a is above b, or an end is not a finite number of the tensor's dtype, which is floating point; or autograd cannot
+        follow the change.
+    TypeError
+        An end is no number.
+
+    >>> import numgrad as ng
+    >>> x = ng.zeros(100).uniform_(-1, 1)
+    >>> x.min().item() >= -1, x.max().item() < 1
+    (True, True)
     """
     in_place.check_writable("uniform_", target)
     low, high = _float("uniform_", "from", a), _float("uniform_", "to", b)
@@ -265,12 +377,18 @@ def uniform_(target: Tensor, a: float = 0.0, b: float = 1.0) -> Tensor:
 
 @public("method")
 def normal_(target: Tensor, mean: float = 0.0, std: float = 1.0) -> Tensor:
-    """Fill a tensor with numbers drawn from a normal distribution.
+    """Fill this tensor, which is returned, with numbers drawn from a normal distribution.
 
     Raises
     ------
     RuntimeError
-        std is negative or NaN, or the tensor's dtype is not floating point.
+        std is negative or NaN, the tensor's dtype is not floating point, or autograd cannot follow the change.
+    TypeError
+        mean or std is no number.
+
+    >>> import numgrad as ng
+    >>> ng.zeros(3).normal_(mean=5, std=0)
+    tensor([5., 5., 5.])
     """
     in_place.check_writable("normal_", target)
     mean, std = _float("normal_", "mean", mean), _float("normal_", "std", std)
@@ -289,26 +407,55 @@ def _takes_draws(target: Tensor) -> bool:
 
 @public("function")
 def rand_like(input: Tensor, *, dtype: Dtype | None = None, requires_grad: bool = False) -> Tensor:
-    """As `rand`, in the shape of a tensor."""
+    """As `rand`, in the shape of a tensor, and of its dtype unless another is given.
+
+    Raises
+    ------
+    RuntimeError
+        The dtype is not floating point.
+    TypeError
+        ``input`` is no tensor.
+
+    >>> import numgrad as ng
+    >>> ng.rand_like(ng.zeros(2, 3, dtype=ng.int64), dtype=ng.float64).dtype
+    numgrad.float64
+    """
     arguments.check_tensor("rand_like", "input", input)
     return rand(input.shape, dtype=dtype or input.dtype, requires_grad=requires_grad)
 
 
 @public("function")
 def randn_like(input: Tensor, *, dtype: Dtype | None = None, requires_grad: bool = False) -> Tensor:
-    """As `randn`, in the shape of a tensor."""
+    """As `randn`, in the shape of a tensor, and of its dtype unless another is given.
+
+    Raises
+    ------
+    RuntimeError
+        The dtype is not floating point.
+    TypeError
+        ``input`` is no tensor.
+
+    >>> import numgrad as ng
+    >>> ng.randn_like(ng.zeros(2, 3)).shape
+    numgrad.Size([2, 3])
+    """
     arguments.check_tensor("randn_like", "input", input)
     return randn(input.shape, dtype=dtype or input.dtype, requires_grad=requires_grad)
 
 
 @public("function")
 def dropout(input: Tensor, p: float = 0.5, training: bool = True) -> Tensor:
-    """In training each element is 0 with probability p, else input / (1 - p).
+    """In training each element is 0 with probability p, else input / (1 - p); without ``training`` the input itself.
 
     Raises
     ------
     RuntimeError
-        p is no probability.
+        p is no probability, or the dtype is not floating point.
+
+    >>> import numgrad as ng
+    >>> x = ng.dropout(ng.ones(100), 0.5)
+    >>> ((x == 0) | (x == 2)).all()
+    tensor(True)
     """
     p = _float("dropout", "p", p)
     if not 0.0 <= p <= 1.0:

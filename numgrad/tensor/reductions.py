@@ -39,6 +39,13 @@ def _converted(op: str, input: Tensor, dtype: Any) -> tuple[Tensor, Dtype]:
 def sum(input: Tensor, dim: Any = None, keepdim: builtins.bool = False, *, dtype: Dtype | None = None) -> Tensor:
     """Sum of the elements, over all dimensions or those given; of integers in int64, or in ``dtype``.
 
+    Raises
+    ------
+    IndexError
+        There is no such dimension.
+    RuntimeError
+        A dimension is given twice, or ``dtype`` is one that has no gradient where one is recorded.
+
     >>> import numgrad as ng
     >>> ng.sum(ng.ones(2, 3), dim=1)
     tensor([3., 3.])
@@ -51,12 +58,19 @@ def sum(input: Tensor, dim: Any = None, keepdim: builtins.bool = False, *, dtype
 
 @public("function", "method")
 def mean(input: Tensor, dim: Any = None, keepdim: builtins.bool = False, *, dtype: Dtype | None = None) -> Tensor:
-    """Mean of the elements, over all dimensions or those given.
+    """Mean of the elements, over all dimensions or those given; computed in ``dtype``, if it is given. The mean of nothing is NaN.
 
     Raises
     ------
     RuntimeError
-        The dtype is not floating point.
+        The dtype is not floating point, or a dimension is given twice.
+    IndexError
+        There is no such dimension.
+
+    >>> import numgrad as ng
+    >>> ng.mean(ng.tensor([[1.0, 5.0], [3.0, 2.0]]), dim=1, keepdim=True)
+    tensor([[3.0000],
+            [2.5000]])
     """
     if dtype is not None or not isinstance(input, TensorBase):
         input, _ = _converted("mean", input, dtype)
@@ -67,7 +81,19 @@ def mean(input: Tensor, dim: Any = None, keepdim: builtins.bool = False, *, dtyp
 def prod(
     input: Tensor, dim: int | None = None, keepdim: builtins.bool = False, *, dtype: Dtype | None = None
 ) -> Tensor:
-    """Product of the elements, over all dimensions or one; of integers in int64, or in ``dtype``."""
+    """Product of the elements, over all dimensions or one; of integers in int64, or in ``dtype``. The product of nothing is 1.
+
+    Raises
+    ------
+    IndexError
+        There is no such dimension.
+    RuntimeError
+        ``dtype`` is one that has no gradient where one is recorded.
+
+    >>> import numgrad as ng
+    >>> ng.prod(ng.tensor([[1, 2], [3, 4]]), dim=1)
+    tensor([ 2, 12])
+    """
     if dtype is not None:
         input, dtype = _converted("prod", input, dtype)
     ndim = check_tensor("prod", "input", input)._spec.ndim
@@ -114,7 +140,17 @@ def std(
     *,
     correction: float | None = None,
 ) -> Tensor:
-    """Standard deviation: the square root of `var`, which has the same arguments. Where it is 0, so is its slope."""
+    """Standard deviation: the square root of `var`, which has the same arguments. Where it is 0, so is its slope.
+
+    Raises
+    ------
+    TypeError, RuntimeError
+        As `var`.
+
+    >>> import numgrad as ng
+    >>> ng.std(ng.tensor([[1.0, 3.0], [2.0, 2.0]]), dim=1, correction=0)
+    tensor([1., 0.])
+    """
     dim, keepdim, correction = _variance_arguments("std", dim, unbiased, keepdim, correction)
     centred, dims, divisor = _deviations("std", input, dim, correction)
     return _r.norm(centred, dims=dims, keepdim=keepdim, divisor=divisor)  # type: ignore[no-any-return]
@@ -245,13 +281,35 @@ def _refuse_nothing(name: str, input: Tensor, error: type[Exception]) -> None:
 
 @public("function", "method")
 def amax(input: Tensor, dim: Any = None, keepdim: builtins.bool = False) -> Tensor:
-    """The largest element over the given dimensions."""
+    """The largest element over all dimensions or those given; NaN if there is one. Equal ones share the gradient.
+
+    Raises
+    ------
+    IndexError
+        There is no such dimension, or it has no elements.
+    RuntimeError
+        The input has no elements and no dimension is given.
+
+    >>> import numgrad as ng
+    >>> ng.amax(ng.tensor([[1.0, 5.0], [3.0, 2.0]]), dim=(0, 1))
+    tensor(5.)
+    """
     return _extremum(_r.amax, input, dim, keepdim)
 
 
 @public("function", "method")
 def amin(input: Tensor, dim: Any = None, keepdim: builtins.bool = False) -> Tensor:
-    """The smallest element over the given dimensions."""
+    """The smallest element over all dimensions or those given; NaN if there is one. Equal ones share the gradient.
+
+    Raises
+    ------
+    IndexError, RuntimeError
+        As `amax`.
+
+    >>> import numgrad as ng
+    >>> ng.amin(ng.tensor([[1.0, 5.0], [3.0, 2.0]]), dim=0, keepdim=True)
+    tensor([[1., 2.]])
+    """
     return _extremum(_r.amin, input, dim, keepdim)
 
 
@@ -290,13 +348,37 @@ def _max_or_min(input: Tensor, dim: Any, keepdim: builtins.bool, name: str, whol
 
 @public("function", "method")
 def max(input: Tensor, dim: Any = None, keepdim: builtins.bool = False) -> Any:
-    """The largest element; along ``dim`` a pair (values, indices)."""
+    """The largest element; along ``dim`` a pair (values, indices); of two tensors `maximum`. NaN if there is one.
+
+    Raises
+    ------
+    RuntimeError
+        The input has no elements and no dimension is given.
+    IndexError
+        There is no such dimension, or it has no elements.
+
+    >>> import numgrad as ng
+    >>> x = ng.tensor([[1.0, 5.0], [3.0, 2.0]])
+    >>> values, indices = ng.max(x, dim=1)
+    >>> ng.max(x), values, indices
+    (tensor(5.), tensor([5., 3.]), tensor([1, 0]))
+    """
     return _max_or_min(input, dim, keepdim, "max", _r.amax, _r.max_dim)
 
 
 @public("function", "method")
 def min(input: Tensor, dim: Any = None, keepdim: builtins.bool = False) -> Any:
-    """The smallest element; along ``dim`` a pair (values, indices)."""
+    """The smallest element; along ``dim`` a pair (values, indices); of two tensors `minimum`. NaN if there is one.
+
+    Raises
+    ------
+    RuntimeError, IndexError
+        As `max`.
+
+    >>> import numgrad as ng
+    >>> ng.min(ng.tensor([[1.0, 5.0], [3.0, 2.0]]), dim=0).indices
+    tensor([0, 1])
+    """
     return _max_or_min(input, dim, keepdim, "min", _r.amin, _r.min_dim)
 
 
@@ -313,13 +395,34 @@ def _arg(op: Any, input: Tensor, dim: int | None, keepdim: builtins.bool) -> Ten
 
 @public("function", "method")
 def argmax(input: Tensor, dim: int | None = None, keepdim: builtins.bool = False) -> Tensor:
-    """Index of the largest element, of all or along ``dim``; the first of equal ones."""
+    """Index (int64) of the largest element along ``dim``, or in the flattened input; the first of equal ones.
+
+    Raises
+    ------
+    IndexError
+        There is no such dimension, or there are no elements to choose from.
+
+    >>> import numgrad as ng
+    >>> x = ng.tensor([[1.0, 5.0], [5.0, 2.0]])
+    >>> ng.argmax(x), ng.argmax(x, dim=1)
+    (tensor(1), tensor([1, 0]))
+    """
     return _arg(_r.argmax, input, dim, keepdim)
 
 
 @public("function", "method")
 def argmin(input: Tensor, dim: int | None = None, keepdim: builtins.bool = False) -> Tensor:
-    """Index of the smallest element, of all or along ``dim``; the first of equal ones."""
+    """Index (int64) of the smallest element along ``dim``, or in the flattened input; the first of equal ones.
+
+    Raises
+    ------
+    IndexError
+        There is no such dimension, or there are no elements to choose from.
+
+    >>> import numgrad as ng
+    >>> ng.argmin(ng.tensor([[4, 2, 2]]), dim=1, keepdim=True)
+    tensor([[1]])
+    """
     return _arg(_r.argmin, input, dim, keepdim)
 
 
@@ -334,11 +437,31 @@ def _truth(op: Any, name: str, input: Tensor, dim: Any, keepdim: builtins.bool) 
 
 @public("function", "method")
 def any(input: Tensor, dim: Any = None, keepdim: builtins.bool = False) -> Tensor:
-    """Whether any element is not 0, over all dimensions or those given; of none, each element. uint8 of uint8."""
+    """Whether any element is not 0, over all dimensions or those given; of none, each element. uint8 of uint8, else bool.
+
+    Raises
+    ------
+    IndexError
+        There is no such dimension.
+
+    >>> import numgrad as ng
+    >>> ng.any(ng.tensor([0, 3])), ng.any(ng.tensor([]))
+    (tensor(True), tensor(False))
+    """
     return _truth(_r.any_, "any", input, dim, keepdim)
 
 
 @public("function", "method")
 def all(input: Tensor, dim: Any = None, keepdim: builtins.bool = False) -> Tensor:
-    """Whether all elements are not 0, over all dimensions or those given; of none, each element. uint8 of uint8."""
+    """Whether all elements are not 0, over all dimensions or those given; of none, each element. uint8 of uint8, else bool.
+
+    Raises
+    ------
+    IndexError
+        There is no such dimension.
+
+    >>> import numgrad as ng
+    >>> ng.all(ng.tensor([[1, 0], [1, 1]]), dim=1)
+    tensor([False,  True])
+    """
     return _truth(_r.all_, "all", input, dim, keepdim)

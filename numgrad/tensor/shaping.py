@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import builtins
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from numgrad import ops
-from numgrad.engine.tape import TensorBase, modes
-from numgrad.engine.views import MULTIPLE, fix
 from numgrad.errors import ShapeError
 from numgrad.layout import (
     as_memory_format,
@@ -21,7 +18,7 @@ from numgrad.layout import (
     product,
 )
 from numgrad.ops import view as view_ops
-from numgrad.tensor.arguments import as_int, cast, check_tensor, reduced_dims, result_type, shape_of, size_of, wrap_dim
+from numgrad.tensor.arguments import as_int, reduced_dims, shape_of, size_of, wrap_dim
 from numgrad.tensor.surface import public
 
 if TYPE_CHECKING:
@@ -55,7 +52,19 @@ def _filled_size(op: str, size: tuple[int, ...], numel: int) -> tuple[int, ...]:
 
 @public("method")
 def view(input: Tensor, *shape: Any) -> Tensor:
-    """The same elements in another shape, over the same memory; one extent may be -1."""
+    """The same elements in another shape, over the same memory. One extent may be -1: it is inferred.
+
+    Raises
+    ------
+    RuntimeError
+        The shape has another number of elements, or the strides do not allow it without a copy; `reshape` copies then.
+
+    >>> import numgrad as ng
+    >>> x = ng.zeros(4)
+    >>> x.view(2, -1)[0] = 1
+    >>> x
+    tensor([1., 1., 0., 0.])
+    """
     size = size_of("view", shape)
     if -1 in size:
         size = _filled_size("view", size, input._spec.numel)
@@ -66,6 +75,13 @@ def view(input: Tensor, *shape: Any) -> Tensor:
 def view_as(input: Tensor, other: Tensor) -> Tensor:
     """`view` in the shape of another tensor.
 
+    Raises
+    ------
+    RuntimeError
+        As `view`.
+    TypeError
+        ``other`` is no tensor.
+
     >>> import numgrad as ng
     >>> ng.zeros(6).view_as(ng.zeros(2, 3)).shape
     numgrad.Size([2, 3])
@@ -75,7 +91,14 @@ def view_as(input: Tensor, other: Tensor) -> Tensor:
 
 @public("function", "method")
 def reshape(input: Tensor, *shape: Any) -> Tensor:
-    """The same elements in another shape, over the same memory if that can be; one extent may be -1.
+    """The same elements in another shape, over the same memory if that can be. One extent may be -1: it is inferred.
+
+    Raises
+    ------
+    RuntimeError
+        The shape has another number of elements, or more than one extent is -1.
+    TypeError
+        An extent is no int.
 
     >>> import numgrad as ng
     >>> ng.reshape(ng.arange(6), (2, -1)).shape
@@ -96,7 +119,19 @@ def own(result: Tensor, input: Tensor) -> Tensor:
 
 @public("function", "method")
 def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
-    """The dimensions from start_dim to end_dim made one."""
+    """The dimensions from start_dim to end_dim, both included, made one; a view where that can be.
+
+    Raises
+    ------
+    RuntimeError
+        start_dim comes after end_dim.
+    IndexError
+        There is no such dimension.
+
+    >>> import numgrad as ng
+    >>> ng.flatten(ng.zeros(2, 3, 4), start_dim=1).shape
+    numgrad.Size([2, 12])
+    """
     ndim = input._spec.ndim
     first, last = wrap_dim("flatten", start_dim, ndim), wrap_dim("flatten", end_dim, ndim)
     if first > last:
@@ -109,7 +144,19 @@ def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
 
 @public("function", "method")
 def permute(input: Tensor, *dims: Any) -> Tensor:
-    """The dimensions in another order."""
+    """A view with the dimensions in another order.
+
+    Raises
+    ------
+    RuntimeError
+        ``dims`` does not name each dimension once.
+    IndexError
+        There is no such dimension.
+
+    >>> import numgrad as ng
+    >>> ng.zeros(2, 3, 4).permute(2, 0, 1).shape
+    numgrad.Size([4, 2, 3])
+    """
     given = size_of("permute", dims)
     ndim = input._spec.ndim
     if len(given) != ndim:
@@ -119,7 +166,17 @@ def permute(input: Tensor, *dims: Any) -> Tensor:
 
 @public("function", "method")
 def transpose(input: Tensor, dim0: int, dim1: int) -> Tensor:
-    """Two dimensions exchanged."""
+    """A view with two dimensions exchanged.
+
+    Raises
+    ------
+    IndexError
+        There is no such dimension.
+
+    >>> import numgrad as ng
+    >>> ng.transpose(ng.zeros(2, 3, 4), 0, -1).shape
+    numgrad.Size([4, 3, 2])
+    """
     ndim = input._spec.ndim
     first, second = wrap_dim("transpose", dim0, ndim), wrap_dim("transpose", dim1, ndim)
     return ops.view.transpose(input, dim0=first, dim1=second) if ndim else permute(input)  # type: ignore[no-any-return]
@@ -127,7 +184,19 @@ def transpose(input: Tensor, dim0: int, dim1: int) -> Tensor:
 
 @public("function", "method")
 def t(input: Tensor) -> Tensor:
-    """The transpose of a matrix."""
+    """The transpose of a matrix, as a view; vectors and scalars stay as they are.
+
+    Raises
+    ------
+    RuntimeError
+        The input has more than two dimensions.
+
+    >>> import numgrad as ng
+    >>> ng.t(ng.tensor([[1, 2, 3]]))
+    tensor([[1],
+            [2],
+            [3]])
+    """
     if input._spec.ndim > 2:
         raise RuntimeError(f"t() expects a tensor with <= 2 dimensions, but self is {input._spec.ndim}D")
     return transpose(input, 0, 1) if input._spec.ndim == 2 else permute(input, *range(input._spec.ndim))
@@ -135,7 +204,20 @@ def t(input: Tensor) -> Tensor:
 
 @public("function", "method")
 def expand(input: Tensor, *size: Any) -> Tensor:
-    """Extents of 1 repeated without a copy; -1 keeps an extent."""
+    """A view in which extents of 1 are repeated, and new dimensions may come first; -1 keeps an extent.
+
+    Nothing is copied: the repeated elements are the same memory.
+
+    Raises
+    ------
+    RuntimeError
+        An extent that changes is not 1, or there are fewer sizes than dimensions.
+
+    >>> import numgrad as ng
+    >>> ng.tensor([[1], [2]]).expand(-1, 3)
+    tensor([[1, 1, 1],
+            [2, 2, 2]])
+    """
     given = size_of("expand", size)
     shape = input._spec.shape
     missing = len(given) - len(shape)
@@ -158,6 +240,13 @@ def expand(input: Tensor, *size: Any) -> Tensor:
 def expand_as(input: Tensor, other: Tensor) -> Tensor:
     """`expand` to the shape of another tensor.
 
+    Raises
+    ------
+    RuntimeError
+        As `expand`.
+    TypeError
+        ``other`` is no tensor.
+
     >>> import numgrad as ng
     >>> ng.zeros(3).expand_as(ng.zeros(2, 3)).shape
     numgrad.Size([2, 3])
@@ -167,20 +256,53 @@ def expand_as(input: Tensor, other: Tensor) -> Tensor:
 
 @public("function")
 def squeeze(input: Tensor, dim: Any = None) -> Tensor:
-    """Without the extents of 1, all or those given."""
+    """A view without dimensions of extent 1: all of them, or those of ``dim``, an int or several; others stay.
+
+    Raises
+    ------
+    IndexError
+        There is no such dimension.
+
+    >>> import numgrad as ng
+    >>> x = ng.zeros(1, 2, 1)
+    >>> ng.squeeze(x).shape, ng.squeeze(x, 0).shape, ng.squeeze(x, 1).shape
+    (numgrad.Size([2]), numgrad.Size([2, 1]), numgrad.Size([1, 2, 1]))
+    """
     dims = reduced_dims("squeeze", dim, input._spec.ndim, empty_means_all=False)
     return ops.view.squeeze(input, dims=dims)  # type: ignore[no-any-return]
 
 
 @public("function", "method")
 def unsqueeze(input: Tensor, dim: int) -> Tensor:
-    """With a new extent of 1 at ``dim``."""
+    """A view with a new dimension of extent 1 at ``dim``, from -ndim - 1 to ndim.
+
+    Raises
+    ------
+    IndexError
+        ``dim`` is beyond that.
+
+    >>> import numgrad as ng
+    >>> ng.unsqueeze(ng.zeros(3), 0).shape, ng.unsqueeze(ng.zeros(3), -1).shape
+    (numgrad.Size([1, 3]), numgrad.Size([3, 1]))
+    """
     return ops.view.unsqueeze(input, dim=wrap_dim("unsqueeze", dim, input._spec.ndim + 1))  # type: ignore[no-any-return]
 
 
 @public("function", "method")
 def narrow(input: Tensor, dim: int, start: int, length: int) -> Tensor:
-    """``length`` elements of one dimension, from ``start`` on."""
+    """A view of ``length`` elements of one dimension, from ``start`` on; a negative start counts from the end.
+
+    Raises
+    ------
+    RuntimeError
+        There are not that many, or the input has no dimensions.
+    IndexError
+        There is no such dimension or start.
+
+    >>> import numgrad as ng
+    >>> ng.narrow(ng.arange(5), 0, 1, 3)
+    tensor([1, 2, 3])
+    """
     if input._spec.ndim == 0:
         raise RuntimeError("narrow() cannot be applied to a 0-dim tensor.")
     axis = wrap_dim("narrow", dim, input._spec.ndim)
@@ -195,52 +317,6 @@ def narrow(input: Tensor, dim: int, start: int, length: int) -> Tensor:
 
 
 @public("function", "method")
-def split(input: Tensor, split_size: int | Sequence[int], dim: int = 0) -> tuple[Tensor, ...]:
-    """Pieces of ``split_size`` along a dimension (the last may be smaller), or of the sizes given."""
-    axis = wrap_dim("split", dim, input._spec.ndim)
-    if input._spec.ndim == 0:
-        raise RuntimeError("split expects at least a 1-dimensional tensor")
-    extent = input._spec.shape[axis]
-    if not isinstance(split_size, (tuple, list)):
-        split_size = as_int("split", "split_size", split_size)
-        if split_size < 0 or (split_size == 0 and extent):
-            raise RuntimeError(f"split: split_size is {split_size}, expected a positive int")
-        split_size = split_size or 1  # of nothing, the only piece is nothing
-        sizes = [builtins.min(split_size, extent - begin) for begin in range(0, builtins.max(extent, 1), split_size)]
-    else:
-        sizes = [as_int("split", "split_size", size) for size in split_size]
-        if sizes and builtins.min(sizes) < 0:
-            raise RuntimeError(f"split: the sizes {sizes} have a negative one, expected non-negative ones")
-        if builtins.sum(sizes) != extent:
-            raise RuntimeError(
-                f"split: the sizes {sizes} sum to {builtins.sum(sizes)}, expected {extent} (dimension {dim})"
-            )
-    return _pieces("SplitBackward0", ops.joining.split(input, sizes=tuple(sizes), dim=axis))
-
-
-@public("function", "method")
-def unbind(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
-    """The slices along a dimension, without it; views, as those of `split`, that may not be changed in place in a graph.
-
-    >>> import numgrad as ng
-    >>> ng.unbind(ng.tensor([[1, 2], [3, 4]]), 1)
-    (tensor([1, 3]), tensor([2, 4]))
-    """
-    if input._spec.ndim == 0:
-        raise IndexError("unbind: Dimension specified as 0 but tensor has no dimensions")
-    axis = wrap_dim("unbind", dim, input._spec.ndim)
-    return _pieces("UnbindBackward0", ops.joining.unbind(input, dim=axis))
-
-
-def _pieces(maker: str, pieces: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-    """The views of a function that returns several."""
-    for number, piece in enumerate(pieces):
-        if modes.grad_enabled and not isinstance(piece._view_node, int):
-            fix(piece, f"Output {number} of {maker}", MULTIPLE)
-    return pieces
-
-
-@public("function", "method")
 def select(input: Tensor, dim: int, index: int) -> Tensor:
     """The slice at ``index`` of one dimension, without that dimension: a view.
 
@@ -248,6 +324,10 @@ def select(input: Tensor, dim: int, index: int) -> Tensor:
     ------
     IndexError
         There is no such dimension or index.
+
+    >>> import numgrad as ng
+    >>> ng.select(ng.tensor([[1, 2], [3, 4]]), 1, -1)
+    tensor([2, 4])
     """
     if input._spec.ndim == 0:
         raise IndexError("select() cannot be applied to a 0-dim tensor.")
@@ -260,79 +340,16 @@ def select(input: Tensor, dim: int, index: int) -> Tensor:
     return ops.view.squeeze(view_ops.narrow(input, axis, index % extent, 1), dims=(axis,))  # type: ignore[no-any-return]
 
 
-@public("function", "method")
-def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
-    """At most ``chunks`` pieces of equal size along a dimension; the last may be smaller."""
-    chunks = as_int("chunk", "chunks", chunks)
-    if chunks <= 0:
-        raise RuntimeError(f"chunk: chunks is {chunks}, expected a positive int")
-    if input._spec.ndim == 0:
-        raise RuntimeError("chunk expects at least a 1-dimensional tensor")
-    extent = input._spec.shape[wrap_dim("chunk", dim, input._spec.ndim)]
-    return split(input, -(-extent // chunks) if extent else [0] * chunks, dim)
-
-
-@public("function")
-def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
-    """Tensors joined along an existing dimension; dtypes are promoted.
-
-    >>> import numgrad as ng
-    >>> ng.cat([ng.ones(1, 2), ng.zeros(1, 2)])
-    tensor([[1., 1.],
-            [0., 0.]])
-    """
-    tensors = _tensors("cat", tensors)
-    if not tensors:
-        raise ValueError("cat: expected a non-empty list of Tensors")
-    for position, tensor in enumerate(tensors):
-        if tensor._spec.ndim == 0:
-            raise RuntimeError(f"zero-dimensional tensor (at position {position}) cannot be concatenated")
-    dtype = result_type(*tensors)
-    # An empty 1-D tensor is a neutral element, by torch's tradition; among vectors it is one of them, with its gradient.
-    vectors = builtins.all(x._spec.ndim == 1 for x in tensors)
-    kept = [x for x in tensors if vectors or tuple(x._spec.shape) != (0,)] or list(tensors[:1])
-    axis = wrap_dim("cat", dim, kept[0]._spec.ndim)
-    return ops.joining.cat(*[cast(x, dtype) for x in kept], dim=axis)  # type: ignore[no-any-return]
-
-
-def _tensors(op: str, tensors: Any) -> Sequence[Tensor]:
-    """A list or tuple of tensors.
-
-    Raises
-    ------
-    TypeError
-        It is something else, a tensor for instance.
-    """
-    if not isinstance(tensors, (list, tuple)):
-        if isinstance(tensors, TensorBase) or not hasattr(tensors, "__iter__"):
-            raise TypeError(f"{op}(): argument 'tensors' must be tuple of Tensors, not {type(tensors).__name__}")
-        tensors = list(tensors)
-    for position, tensor in enumerate(tensors):
-        check_tensor(op, f"tensors[{position}]", tensor)
-    return tensors  # type: ignore[no-any-return]
-
-
-@public("function")
-def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
-    """Tensors of one shape joined along a new dimension."""
-    tensors = _tensors("stack", tensors)
-    if not tensors:
-        raise RuntimeError("stack expects a non-empty TensorList")
-    first = tensors[0]._spec.shape
-    for position, tensor in enumerate(tensors):
-        if tensor._spec.shape != first:
-            raise RuntimeError(
-                f"stack expects each tensor to be equal size, but got {list(first)} at entry 0 and {list(tensor.shape)} at "
-                f"entry {position}"
-            )
-    axis = wrap_dim("stack", dim, len(first) + 1)
-    dtype = result_type(*tensors)
-    return ops.joining.stack(*[cast(x, dtype) for x in tensors], dim=axis)  # type: ignore[no-any-return]
-
-
 @public("method")
 def contiguous(input: Tensor, memory_format: Any = contiguous_format) -> Tensor:
     """In row-major order (`contiguous_format`) or with the channels last in memory (`channels_last`); itself if it is so.
+
+    Raises
+    ------
+    RuntimeError
+        The format is `preserve_format`, or `channels_last` for a tensor that is not of four dimensions.
+    TypeError
+        It is no memory format.
 
     >>> import numgrad as ng
     >>> ng.ones(2, 3, 4, 5).contiguous(memory_format=ng.channels_last).stride()
@@ -346,7 +363,17 @@ def contiguous(input: Tensor, memory_format: Any = contiguous_format) -> Tensor:
 
 @public("method")
 def is_contiguous(input: Tensor, memory_format: Any = contiguous_format) -> bool:
-    """Whether the elements lie in this order, as far as a user can see."""
+    """Whether the elements lie in this order in memory, as far as a user can see.
+
+    Raises
+    ------
+    TypeError
+        ``memory_format`` is none.
+
+    >>> import numgrad as ng
+    >>> ng.zeros(2, 3).is_contiguous(), ng.zeros(2, 3).t().is_contiguous()
+    (True, False)
+    """
     spec = input._spec
     asked = as_memory_format("is_contiguous", memory_format, 4)
     if asked is channels_last:
@@ -357,6 +384,13 @@ def is_contiguous(input: Tensor, memory_format: Any = contiguous_format) -> bool
 @public("function", "method")
 def clone(input: Tensor, *, memory_format: Any = preserve_format) -> Tensor:
     """A copy in memory of its own; gradients flow through it. `preserve_format` keeps the order in memory.
+
+    Raises
+    ------
+    RuntimeError
+        The format is `channels_last`, and the tensor is not of four dimensions.
+    TypeError
+        It is no memory format.
 
     >>> import numgrad as ng
     >>> x = ng.ones(2)

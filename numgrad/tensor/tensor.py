@@ -15,7 +15,7 @@ from numgrad.engine import dispatch, hooks, private, views
 from numgrad.engine.tape import Node, TensorBase, tensor_over
 from numgrad.layout import Size, preserve_format, spec_of
 from numgrad.runtime import memory
-from numgrad.tensor import arguments, in_place, indexing, inference, pointwise, printing, shaping
+from numgrad.tensor import arguments, in_place, indexing, inference, joining, pointwise, printing, shaping
 from numgrad.tensor.legacy import as_subclass, constructed
 from numgrad.tensor.methods import Methods
 from numgrad.tensor.operators import Operators
@@ -69,50 +69,120 @@ class Tensor(Operators, Methods):
 
     @property
     def shape(self) -> Size:
+        """The extents, a tuple; `size` is torch's method.
+
+        >>> import numgrad as ng
+        >>> x = ng.zeros(2, 3)
+        >>> x.shape, x.shape[0], x.shape.numel()
+        (numgrad.Size([2, 3]), 2, 6)
+        """
         return self._spec.shape
 
     @property
     def dtype(self) -> Dtype:
+        """The type of the elements.
+
+        >>> import numgrad as ng
+        >>> ng.tensor([1.5]).dtype, ng.tensor([1]).dtype
+        (numgrad.float32, numgrad.int64)
+        """
         return self._spec.dtype
 
     @property
     def ndim(self) -> int:
+        """Number of dimensions.
+
+        >>> import numgrad as ng
+        >>> ng.zeros(2, 3).ndim, ng.tensor(7).ndim
+        (2, 0)
+        """
         return self._spec.ndim
 
     def size(self, dim: int | None = None) -> Any:
-        """The shape, or one extent of it."""
+        """The shape, or one extent of it.
+
+        Raises
+        ------
+        IndexError
+            There is no such dimension.
+
+        >>> import numgrad as ng
+        >>> ng.zeros(2, 3).size(), ng.zeros(2, 3).size(-1)
+        (numgrad.Size([2, 3]), 3)
+        """
         return self.shape if dim is None else self.shape[arguments.wrap_dim("size", dim, self.ndim)]
 
     def dim(self) -> int:
-        """Number of dimensions."""
+        """Number of dimensions, as `ndim`.
+
+        >>> import numgrad as ng
+        >>> ng.zeros(2, 3).dim()
+        2
+        """
         return self._spec.ndim
 
     def numel(self) -> int:
-        """Number of elements."""
+        """Number of elements; `nelement` is the same.
+
+        >>> import numgrad as ng
+        >>> ng.zeros(2, 3).numel(), ng.tensor(7).numel()
+        (6, 1)
+        """
         return self._spec.numel
 
     nelement = numel
 
     def element_size(self) -> int:
-        """Bytes of one element."""
+        """Bytes of one element.
+
+        >>> import numgrad as ng
+        >>> ng.zeros(3).element_size(), ng.zeros(3, dtype=ng.bool).element_size()
+        (4, 1)
+        """
         return self.dtype.itemsize
 
     def stride(self, dim: int | None = None) -> Any:
-        """Elements from one index to the next, for each dimension."""
+        """Elements from one index to the next, for each dimension or for one.
+
+        Raises
+        ------
+        IndexError
+            There is no such dimension.
+
+        >>> import numgrad as ng
+        >>> ng.zeros(2, 3).stride(), ng.zeros(2, 3).t().stride(0)
+        ((3, 1), 1)
+        """
         strides = self._spec.seen_strides
         return strides if dim is None else strides[arguments.wrap_dim("stride", dim, self.ndim)]
 
     def storage_offset(self) -> int:
-        """Elements between the start of the storage and this tensor."""
+        """Elements between the start of the storage and this tensor.
+
+        >>> import numgrad as ng
+        >>> ng.zeros(2, 3)[1].storage_offset()
+        3
+        """
         return (self._address - self._storage.address) // self.dtype.itemsize
 
     def data_ptr(self) -> int:
-        """Address of the first element."""
+        """Address of the first element.
+
+        >>> import numgrad as ng
+        >>> x = ng.zeros(2, 3)
+        >>> x[1].data_ptr() - x.data_ptr()
+        12
+        """
         private.expose(self)
         return self._address
 
     def is_floating_point(self) -> bool:
-        """Whether the dtype is float32 or float64."""
+        """Whether the dtype is float32 or float64.
+
+        >>> import numgrad as ng
+        >>> ng.tensor(1.5).is_floating_point(), ng.tensor(1).is_floating_point()
+        (True, False)
+        """
         return self.dtype.is_floating_point
 
     @property
@@ -123,6 +193,15 @@ class Tensor(Operators, Methods):
 
     @property
     def requires_grad(self) -> bool:
+        """Whether gradients flow to this tensor: it was asked of a leaf, or of a leaf that this was computed from.
+
+        Setting it is `requires_grad_`.
+
+        >>> import numgrad as ng
+        >>> x = ng.ones(2, requires_grad=True)
+        >>> (x * 2).requires_grad, x.detach().requires_grad
+        (True, False)
+        """
         return views.requires_grad(self)
 
     @requires_grad.setter
@@ -130,12 +209,18 @@ class Tensor(Operators, Methods):
         self.requires_grad_(value)
 
     def requires_grad_(self, requires_grad: bool = True) -> Tensor:
-        """Start or stop tracking gradients of this leaf.
+        """Start or stop tracking gradients of this leaf, which is returned.
 
         Raises
         ------
         RuntimeError
             The dtype is not floating point, or the tensor is not a leaf.
+        TypeError
+            ``requires_grad`` is no bool.
+
+        >>> import numgrad as ng
+        >>> ng.ones(2).requires_grad_()
+        tensor([1., 1.], requires_grad=True)
         """
         if not isinstance(requires_grad, (bool, np.bool_)):
             raise TypeError(
@@ -156,21 +241,47 @@ class Tensor(Operators, Methods):
         return self
 
     def is_inference(self) -> bool:
-        """Whether this tensor's memory was made in `inference_mode`."""
+        """Whether this tensor's memory was made in `inference_mode`.
+
+        >>> import numgrad as ng
+        >>> with ng.inference_mode():
+        ...     x = ng.ones(2)
+        >>> x.is_inference(), x.clone().is_inference()
+        (True, False)
+        """
         return inference.is_inference(self)
 
     @property
     def output_nr(self) -> int:
-        """Which output of its `grad_fn` this tensor is; 0 for a leaf."""
+        """Which output of its `grad_fn` this tensor is; 0 for a leaf.
+
+        >>> import numgrad as ng
+        >>> first, second = ng.ones(2, 3, requires_grad=True).unbind()
+        >>> first.output_nr, second.output_nr
+        (0, 1)
+        """
         return self._output_nr if self.grad_fn is not None else 0
 
     @property
     def is_leaf(self) -> bool:
-        """True if no recorded op made this tensor."""
+        """Whether no recorded op made this tensor: the user did, or it requires no gradient.
+
+        >>> import numgrad as ng
+        >>> x = ng.ones(2, requires_grad=True)
+        >>> x.is_leaf, (x * 2).is_leaf, ng.ones(2).is_leaf
+        (True, False, True)
+        """
         return not views.requires_grad(self) or (self._node is None and self._requires_grad)
 
     @property
     def grad_fn(self) -> Node | None:
+        """The node of the graph that made this tensor; None for a leaf.
+
+        >>> import numgrad as ng
+        >>> x = ng.ones(2, requires_grad=True)
+        >>> (x * 2).grad_fn, x.grad_fn
+        (<MulBackward0>, None)
+        """
         if self._base is not None:
             views.refresh(self)
         node = self._node
@@ -178,6 +289,24 @@ class Tensor(Operators, Methods):
 
     @property
     def grad(self) -> Tensor | None:
+        """The gradient of a leaf, of its shape and dtype, once a backward has reached it; None before. Those of several add up.
+
+        Assigning a tensor or None replaces it. For tensors that are no leaves see `retain_grad`.
+
+        Raises
+        ------
+        TypeError
+            What is assigned is no tensor.
+        RuntimeError
+            It has another shape or dtype.
+
+        >>> import numgrad as ng
+        >>> x = ng.tensor([1.0, 2.0], requires_grad=True)
+        >>> (x * 3).sum().backward()
+        >>> (x * x).sum().backward()
+        >>> x.grad
+        tensor([5., 7.])
+        """
         if self._node is not None and self._grad is None and not self._retains_grad:
             warnings.warn(
                 "The .grad attribute of a Tensor that is not a leaf Tensor is being accessed. Its .grad attribute "
@@ -209,16 +338,27 @@ class Tensor(Operators, Methods):
         self._grad = None
 
     def detach(self) -> Tensor:
-        """The same memory outside of the graph."""
+        """The same memory outside of the graph; no gradient is required of it.
+
+        >>> import numgrad as ng
+        >>> x = ng.ones(2, requires_grad=True)
+        >>> (x * 2).detach()
+        tensor([2., 2.])
+        """
         return private.alias(self, Tensor)  # type: ignore[no-any-return]
 
     def detach_(self) -> Tensor:
-        """Take this tensor out of its graph.
+        """Take this tensor out of its graph, and return it.
 
         Raises
         ------
         RuntimeError
             It is a view, whose history is that of its base.
+
+        >>> import numgrad as ng
+        >>> y = ng.ones(2, requires_grad=True) * 2
+        >>> y.detach_().requires_grad, y.is_leaf
+        (False, True)
         """
         if self._base is not None:
             raise RuntimeError("Can't detach views in-place. Use detach() instead.")
@@ -231,6 +371,11 @@ class Tensor(Operators, Methods):
 
         Hooks are called in the order of their registration; what is returned has a ``remove()``.
 
+        Raises
+        ------
+        RuntimeError
+            The tensor requires no gradient.
+
         >>> import numgrad as ng
         >>> x = ng.tensor([1.0, 2.0], requires_grad=True)
         >>> handle = x.register_hook(lambda grad: grad * 2)
@@ -241,23 +386,69 @@ class Tensor(Operators, Methods):
         return hooks.add_hook(hooks.tensor_hooks(self), hook)
 
     def register_post_accumulate_grad_hook(self, hook: Callable[[Tensor], None]) -> hooks.RemovableHandle:
-        """Call ``hook(self)`` whenever a backward has added to the ``.grad`` of this leaf."""
+        """Call ``hook(self)`` whenever a backward has added to the ``.grad`` of this leaf.
+
+        What is returned has a ``remove()``.
+
+        Raises
+        ------
+        RuntimeError
+            The tensor is no leaf, or requires no gradient.
+
+        >>> import numgrad as ng
+        >>> x = ng.ones(2, requires_grad=True)
+        >>> handle = x.register_post_accumulate_grad_hook(lambda leaf: print(leaf.grad))
+        >>> (x * 3).sum().backward()
+        tensor([3., 3.])
+        """
         return hooks.add_hook(hooks.accumulation_hooks(self), hook)
 
     def retain_grad(self) -> None:
-        """Keep the gradient in ``.grad``, though this tensor is no leaf; it is seen after all hooks."""
+        """Keep the gradient in ``.grad``, though this tensor is no leaf; it is seen after all hooks.
+
+        Raises
+        ------
+        RuntimeError
+            The tensor requires no gradient.
+
+        >>> import numgrad as ng
+        >>> y = ng.ones(2, requires_grad=True) * 2
+        >>> y.retain_grad()
+        >>> (y * y).sum().backward()
+        >>> y.grad
+        tensor([4., 4.])
+        """
         hooks.retain(self)
 
     @property
     def retains_grad(self) -> bool:
-        """Whether `retain_grad` was called on this tensor, and it is no leaf."""
+        """Whether `retain_grad` was called on this tensor, and it is no leaf.
+
+        >>> import numgrad as ng
+        >>> y = ng.ones(2, requires_grad=True) * 2
+        >>> y.retain_grad()
+        >>> y.retains_grad
+        True
+        """
         return self._retains_grad
 
     @property
     def data(self) -> Tensor:
         """The same memory outside of the graph, and out of autograd's sight: who changes it answers for saved values.
 
-        Changes through `detach` are noticed by a backward that needs what was there before.
+        Changes through `detach` are noticed by a backward that needs what was there before. Assigning a tensor takes its memory,
+        shape and dtype.
+
+        Raises
+        ------
+        TypeError
+            What is assigned is no tensor.
+
+        >>> import numgrad as ng
+        >>> x = ng.ones(2, requires_grad=True)
+        >>> x.data[0] = 5
+        >>> x
+        tensor([5., 1.], requires_grad=True)
         """
         alias: Tensor = private.alias(self, Tensor, self._storage.share())
         inference.carry(self, alias)
@@ -284,12 +475,18 @@ class Tensor(Operators, Methods):
     # ---- values in Python and NumPy ----------------------------------------------------------------------------
 
     def numpy(self) -> np.ndarray:
-        """A NumPy array over the same memory.
+        """A NumPy array over the same memory: changes of either show in the other.
 
         Raises
         ------
         RuntimeError
             The tensor requires a gradient, which NumPy would lose.
+
+        >>> import numgrad as ng
+        >>> x = ng.zeros(3)
+        >>> x.numpy()[1] = 7
+        >>> x
+        tensor([0., 7., 0.])
         """
         if self.requires_grad:
             raise RuntimeError("Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead.")
@@ -311,13 +508,28 @@ class Tensor(Operators, Methods):
         return array.copy() if copy else array
 
     def item(self) -> Any:
-        """The value of a tensor of one element, as a Python number."""
+        """The value of a tensor of one element, as a Python bool, int or float.
+
+        Raises
+        ------
+        RuntimeError
+            There are more elements, or none.
+
+        >>> import numgrad as ng
+        >>> ng.tensor([[2.5]]).item()
+        2.5
+        """
         if self._spec.numel != 1:
             raise RuntimeError(f"a Tensor with {self._spec.numel} elements cannot be converted to Scalar")
         return self._array().item()
 
     def tolist(self) -> Any:
-        """Nested lists of Python numbers."""
+        """Nested lists of Python numbers; one number if there are no dimensions.
+
+        >>> import numgrad as ng
+        >>> ng.tensor([[1, 2], [3, 4]]).tolist(), ng.tensor(5).tolist()
+        ([[1, 2], [3, 4]], 5)
+        """
         return self._array().tolist()
 
     def __float__(self) -> float:
@@ -353,7 +565,7 @@ class Tensor(Operators, Methods):
     def __iter__(self) -> Iterator[Tensor]:
         if self.ndim == 0:
             raise TypeError("iteration over a 0-d tensor")
-        return iter(shaping.unbind(self))
+        return iter(joining.unbind(self))
 
     def __contains__(self, value: Number | Tensor) -> bool:
         if not isinstance(value, TensorBase) and arguments.as_number(value) is None:
@@ -403,7 +615,14 @@ class Tensor(Operators, Methods):
     # ---- methods that are no functions -------------------------------------------------------------------------
 
     def copy_(self, src: Tensor) -> Tensor:
-        """Copy ``src``, broadcast and converted, into this tensor's memory.
+        """Copy ``src``, broadcast and converted, into this tensor's memory. Returns this tensor.
+
+        Raises
+        ------
+        RuntimeError
+            ``src`` does not broadcast to this shape, or autograd cannot follow the change.
+        TypeError
+            ``src`` is neither a tensor nor a number.
 
         >>> import numgrad as ng
         >>> ng.zeros(3).copy_(ng.tensor(2))
@@ -412,7 +631,14 @@ class Tensor(Operators, Methods):
         return in_place.copy_(self, src)
 
     def fill_(self, value: Number | Tensor) -> Tensor:
-        """Set all elements to one value, a number or a tensor without dimensions.
+        """Set all elements to one value, a number or a tensor without dimensions. Returns this tensor.
+
+        Raises
+        ------
+        RuntimeError
+            The dtype has no such number, ``value`` has dimensions, or autograd cannot follow the change.
+        TypeError
+            ``value`` is neither a tensor nor a number.
 
         >>> import numgrad as ng
         >>> ng.zeros(3).fill_(7)
@@ -421,7 +647,12 @@ class Tensor(Operators, Methods):
         return in_place.fill_(self, value)
 
     def zero_(self) -> Tensor:
-        """Set all elements to 0.
+        """Set all elements to 0. Returns this tensor.
+
+        Raises
+        ------
+        RuntimeError
+            Autograd cannot follow the change, as of a leaf that requires a gradient.
 
         >>> import numgrad as ng
         >>> ng.ones(3).zero_()
@@ -430,7 +661,12 @@ class Tensor(Operators, Methods):
         return self.fill_(0)
 
     def where(self, condition: Tensor, other: Any) -> Tensor:
-        """This tensor's elements where the condition holds, else those of ``other``.
+        """This tensor's elements where the condition, a tensor of bools, holds, else those of ``other``, broadcast and promoted.
+
+        Raises
+        ------
+        RuntimeError
+            The condition is of another dtype, or the shapes do not broadcast.
 
         >>> import numgrad as ng
         >>> x = ng.tensor([-1.0, 2.0])
@@ -441,6 +677,11 @@ class Tensor(Operators, Methods):
 
     def squeeze(self, dim: Dims = None, *more: builtins.int) -> Tensor:
         """A view without dimensions of extent 1: all of them, or those that are named.
+
+        Raises
+        ------
+        IndexError
+            There is no such dimension.
 
         >>> import numgrad as ng
         >>> ng.zeros(1, 2, 1).squeeze(0).shape
@@ -461,6 +702,11 @@ class Tensor(Operators, Methods):
     @property
     def mT(self) -> Tensor:  # noqa: N802
         """A view with the last two dimensions exchanged.
+
+        Raises
+        ------
+        RuntimeError
+            There is only one dimension.
 
         >>> import numgrad as ng
         >>> ng.zeros(4, 2, 3).mT.shape
@@ -484,6 +730,18 @@ class Tensor(Operators, Methods):
         """This tensor in another dtype and memory format; itself if it has both already, unless ``copy``.
 
         Positional arguments may be a dtype, a tensor whose dtype is taken, and the device 'cpu', which is the only one.
+
+        Raises
+        ------
+        RuntimeError
+            Another device is asked for.
+        TypeError
+            An argument is none of these.
+
+        >>> import numgrad as ng
+        >>> x = ng.tensor([1.7, -1.7])
+        >>> x.to(ng.int64), x.to("cpu") is x
+        (tensor([ 1, -1]), True)
         """
         chosen, copy = arguments.conversion("to", args, dtype, device, copy)
         converted = self if chosen is None else arguments.cast(self, chosen)
@@ -492,24 +750,72 @@ class Tensor(Operators, Methods):
         return shaping.clone(self) if copy and converted is self else converted
 
     def cpu(self) -> Tensor:
+        """This tensor itself, since there is no other device.
+
+        >>> import numgrad as ng
+        >>> x = ng.ones(2)
+        >>> x.cpu() is x
+        True
+        """
         return self
 
     def type_as(self, other: Tensor) -> Tensor:
+        """This tensor in the dtype of another; itself if it has it.
+
+        Raises
+        ------
+        TypeError
+            ``other`` is no tensor.
+
+        >>> import numgrad as ng
+        >>> ng.tensor([1, 2]).type_as(ng.zeros(1))
+        tensor([1., 2.])
+        """
         return arguments.cast(self, arguments.check_tensor("type_as", "other", other).dtype)
 
     def float(self) -> Tensor:
+        """This tensor in float32; itself if it is so.
+
+        >>> import numgrad as ng
+        >>> ng.tensor([1, 2]).float()
+        tensor([1., 2.])
+        """
         return arguments.cast(self, dtypes.float32)
 
     def double(self) -> Tensor:
+        """This tensor in float64; itself if it is so.
+
+        >>> import numgrad as ng
+        >>> ng.tensor([0.5]).double()
+        tensor([0.5000], dtype=numgrad.float64)
+        """
         return arguments.cast(self, dtypes.float64)
 
     def long(self) -> Tensor:
+        """This tensor in int64, cut towards 0; itself if it is so.
+
+        >>> import numgrad as ng
+        >>> ng.tensor([1.7, -1.7]).long()
+        tensor([ 1, -1])
+        """
         return arguments.cast(self, dtypes.int64)
 
     def int(self) -> Tensor:
+        """This tensor in int32, cut towards 0; itself if it is so.
+
+        >>> import numgrad as ng
+        >>> ng.tensor([2.9]).int()
+        tensor([2], dtype=numgrad.int32)
+        """
         return arguments.cast(self, dtypes.int32)
 
     def bool(self) -> Tensor:
+        """Whether each element is not 0; itself if it is of bools.
+
+        >>> import numgrad as ng
+        >>> ng.tensor([0.0, 0.5, float("nan")]).bool()
+        tensor([False,  True,  True])
+        """
         return arguments.cast(self, dtypes.bool_)
 
 

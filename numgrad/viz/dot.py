@@ -19,6 +19,12 @@ class Drawing:
     ----------
     dot
         The graph in DOT.
+
+    >>> import numgrad as ng
+    >>> x = ng.ones(2, requires_grad=True)
+    >>> drawing = ng.viz.graph((x * 2).sum())
+    >>> drawing.dot.startswith("digraph")
+    True
     """
 
     def __init__(self, dot: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import doctest
 import inspect
 import sys
 import types
@@ -13,6 +14,7 @@ import numgrad as ng
 from numgrad.nn import functional
 from numgrad.ops.family import Elementwise
 from numgrad.registry import OPS
+from numgrad.tensor import in_place, pointwise
 from numgrad.tensor.surface import functions_of, public
 
 from .stubs import PACKAGE, STUBS
@@ -117,6 +119,56 @@ def test_no_name_has_two_definitions():
     assert {name for name, files in defined.items() if len(files) > 1} <= twice
 
 
-def test_public_functions_are_documented():
-    bare = [(home, name) for home, name in EVERYWHERE if not (inspect.getdoc(functions_of(home)[name]) or "").strip()]
-    assert not bare
+# ---- documented -------------------------------------------------------------------------------------------------
+
+# The methods and properties of Tensor that are no functions, and what else is called by its name in the package.
+OTHERS = sorted(
+    [("method", name) for name in dir(ng.Tensor) if not name.startswith("_") and name not in functions_of("method")]
+    + [
+        ("function", name)
+        for name in ng.__all__
+        if callable(getattr(ng, name)) and name not in functions_of("function")
+    ]
+)
+ALL_NAMES = EVERYWHERE + OTHERS
+
+
+def is_generated(value: object) -> bool:
+    """Whether it is the in-place form of a function, whose example is the function's."""
+    return getattr(inspect.unwrap(value), "__module__", "") == in_place.__name__  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("home", "name"), ALL_NAMES, ids=[f"{home}-{name}" for home, name in ALL_NAMES])
+def test_each_has_documentation_with_an_example(home, name):
+    value = getattr(HOMES[home], name)
+    text = inspect.getdoc(value) or ""
+    assert "Raises" in text if is_generated(value) else ">>> " in text
+
+
+@pytest.mark.parametrize(
+    "package",
+    [
+        ng.autograd,
+        ng.autograd.forward_ad,
+        ng.func,
+        ng.nn,
+        ng.nn.utils,
+        ng.optim,
+        ng.optim.lr_scheduler,
+        ng.viz,
+    ],
+    ids=lambda package: package.__name__,
+)
+def test_so_has_each_name_of_the_other_packages(package):
+    called = [name for name in package.__all__ if callable(getattr(package, name))]
+    assert called
+    assert not [name for name in called if ">>> " not in (inspect.getdoc(getattr(package, name)) or "")]
+
+
+@pytest.mark.parametrize("name", sorted(pointwise.of_specs))
+def test_the_example_of_a_spec_runs(name):
+    """``--doctest-modules`` finds those that stand in a module; a spec's is in the function that is made of it."""
+    flags = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
+    [example] = doctest.DocTestFinder().find(pointwise.of_specs[name], name, module=False)
+    assert example.examples
+    doctest.DebugRunner(optionflags=flags).run(example)

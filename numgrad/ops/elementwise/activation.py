@@ -15,6 +15,11 @@ relu = elementwise(
     oracle=lambda x: np.where(x <= 0, 0, x),
     doc="""max(0, input), elementwise; NaN passes.
 
+    Raises
+    ------
+    RuntimeError
+        The input is of bools.
+
     >>> import numgrad as ng
     >>> ng.relu(ng.tensor([-1.0, 2.0]))
     tensor([0., 2.])
@@ -140,6 +145,11 @@ silu = elementwise(
     oracle=lambda x: x / (1 + np.exp(-x)),
     doc="""input * sigmoid(input), elementwise.
 
+    Raises
+    ------
+    RuntimeError
+        The dtype is not floating point.
+
     >>> import numgrad as ng
     >>> ng.silu(ng.tensor([0.0, 1.0]))
     tensor([0.0000, 0.7311])
@@ -164,6 +174,11 @@ softplus = elementwise(
     cost=30,
     oracle=lambda x: np.where(x > 20, x, np.log1p(np.exp(np.minimum(x, 20)))),
     doc="""log(1 + exp(input)), elementwise; input itself above 20, as in torch.
+
+    Raises
+    ------
+    RuntimeError
+        The dtype is not floating point.
 
     >>> import numgrad as ng
     >>> ng.softplus(ng.tensor([0.0, 1.0]))

@@ -79,6 +79,11 @@ neg = elementwise(
     oracle=np.negative,
     doc="""-input, elementwise.
 
+    Raises
+    ------
+    RuntimeError
+        The input is of bools.
+
     >>> import numgrad as ng
     >>> ng.neg(ng.tensor([1.0, -2.0]))
     tensor([-1.,  2.])
@@ -102,6 +107,11 @@ absolute = elementwise(
     accepts="if",
     oracle=np.abs,
     doc="""Absolute value, elementwise; its gradient at 0 and at NaN is 0, as in torch.
+
+    Raises
+    ------
+    RuntimeError
+        The input is of bools.
 
     >>> import numgrad as ng
     >>> ng.abs(ng.tensor([1.0, -2.0]))

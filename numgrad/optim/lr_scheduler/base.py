@@ -43,6 +43,17 @@ class LRScheduler:
         The optimizer is none.
     KeyError
         To resume, the optimizer's state must have been loaded.
+
+    >>> import numgrad as ng
+    >>> class Harmonic(ng.optim.lr_scheduler.LRScheduler):
+    ...     def get_lr(self):
+    ...         return [rate / (self.last_epoch + 1) for rate in self.base_lrs]
+    >>> optimizer = ng.optim.SGD([ng.ones(2, requires_grad=True)], lr=0.5)
+    >>> scheduler = Harmonic(optimizer)
+    >>> optimizer.step()
+    >>> scheduler.step()
+    >>> scheduler.get_last_lr()
+    [0.25]
     """
 
     def __init__(self, optimizer: Optimizer, last_epoch: int = -1) -> None:

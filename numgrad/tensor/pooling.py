@@ -1,0 +1,148 @@
+"""Pooling: one value for each window of an image. An image without a batch gets one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from numgrad import ops
+from numgrad.errors import ShapeError
+from numgrad.tensor import arguments, shaping
+from numgrad.tensor.arguments import as_int
+from numgrad.tensor.checked import flag, pair
+from numgrad.tensor.surface import public
+
+if TYPE_CHECKING:
+    from numgrad.tensor.tensor import Tensor
+
+
+def _pooled(input: Tensor, op: Any, **params: Any) -> Any:
+    if input.ndim != 3:
+        return op(input, **params)
+    result = op(shaping.unsqueeze(input, 0), **params)
+    return (
+        tuple(shaping.squeeze(part, 0) for part in result) if isinstance(result, tuple) else shaping.squeeze(result, 0)
+    )
+
+
+@public("function", "functional")
+def max_pool2d(
+    input: Tensor,
+    kernel_size: Any,
+    stride: Any = None,
+    padding: Any = 0,
+    dilation: Any = 1,
+    ceil_mode: bool = False,
+    return_indices: bool = False,
+) -> Any:
+    """The largest value in each window of [N, C, H, W] or [C, H, W]; NaN if there is one.
+
+    The stride is the window if it is left out. With ``return_indices`` the result is a pair: where in the image each of the
+    values lies, row-major, is the second.
+
+    Raises
+    ------
+    RuntimeError
+        The input is no image, or the window does not fit.
+    TypeError
+        An extent is no int.
+
+    >>> import numgrad as ng
+    >>> max_pool2d(ng.arange(16.0).reshape(1, 4, 4), 2, return_indices=True)
+    (tensor([[[ 5.,  7.],
+              [13., 15.]]]), tensor([[[ 5,  7],
+              [13, 15]]]))
+    """
+    arguments.check_tensor("max_pool2d", "input", input)
+    window, stride, padding = _window("max_pool2d", kernel_size, stride, padding)
+    out, indices = _pooled(
+        input,
+        ops.pool.max_pool2d,
+        kernel_size=window,
+        stride=stride,
+        padding=padding,
+        dilation=pair("max_pool2d", "dilation", dilation),
+        ceil_mode=ceil_mode if ceil_mode is False else flag("max_pool2d", "ceil_mode", ceil_mode),
+    )
+    return (out, indices) if return_indices else out
+
+
+def _window(name: str, kernel_size: Any, stride: Any, padding: Any) -> tuple[tuple[int, int], ...]:
+    """Window, stride and padding of a pooling; the stride is the window if it is None or empty."""
+    window, pads = pair(name, "kernel_size", kernel_size), pair(name, "padding", padding)
+    if stride is None or stride == () or stride == []:
+        return window, window, pads
+    return window, pair(name, "stride", stride), pads
+
+
+@public("function", "functional")
+def avg_pool2d(
+    input: Tensor,
+    kernel_size: Any,
+    stride: Any = None,
+    padding: Any = 0,
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
+    divisor_override: int | None = None,
+) -> Tensor:
+    """The mean of each window of [N, C, H, W] or [C, H, W].
+
+    The stride is the window if it is left out. ``count_include_pad`` says whether padding counts as zeros;
+    ``divisor_override`` is what sums are divided by instead of the window's size.
+
+    Raises
+    ------
+    RuntimeError
+        The input is no image of floating point, or the window does not fit.
+    TypeError
+        An extent is no int.
+
+    >>> import numgrad as ng
+    >>> avg_pool2d(ng.arange(16.0).reshape(1, 4, 4), (2, 4))
+    tensor([[[ 3.5000],
+             [11.5000]]])
+    """
+    arguments.check_tensor("avg_pool2d", "input", input)
+    window, stride, padding = _window("avg_pool2d", kernel_size, stride, padding)
+    if divisor_override is not None:
+        divisor_override = as_int("avg_pool2d", "divisor_override", divisor_override)
+    return _pooled(  # type: ignore[no-any-return]
+        input,
+        ops.pool.avg_pool2d,
+        kernel_size=window,
+        stride=stride,
+        padding=padding,
+        ceil_mode=ceil_mode if ceil_mode is False else flag("avg_pool2d", "ceil_mode", ceil_mode),
+        count_include_pad=count_include_pad is True or flag("avg_pool2d", "count_include_pad", count_include_pad),
+        divisor_override=divisor_override,
+    )
+
+
+@public("function", "functional")
+def adaptive_avg_pool2d(input: Tensor, output_size: Any) -> Tensor:
+    """Means over windows that cut [N, C, H, W] or [C, H, W] into output_size parts; None keeps an extent.
+
+    Raises
+    ------
+    RuntimeError
+        The input is no image of floating point, or ``output_size`` is neither one int nor two.
+
+    >>> import numgrad as ng
+    >>> adaptive_avg_pool2d(ng.arange(16.0).reshape(1, 4, 4), (1, 2))
+    tensor([[[6.5000, 8.5000]]])
+    """
+    name = "adaptive_avg_pool2d"
+    arguments.check_tensor(name, "input", input)
+    if input.ndim not in (3, 4):
+        raise ShapeError(f"{name}(): Expected 3D or 4D tensor, but got {list(input.shape)}")
+    given = tuple(output_size) if isinstance(output_size, (tuple, list)) else (output_size, output_size)
+    if len(given) != 2:
+        raise ShapeError(f"{name}: output_size must be 2, but it has {len(given)} elements")
+    size = tuple(
+        [
+            extent if extent.__class__ is int else n if extent is None else as_int(name, "output_size", extent)
+            for extent, n in zip(given, input._spec.shape[-2:], strict=True)
+        ]
+    )
+    if input.ndim == 3 and input.shape[0] == 0:  # no channels: as a batch of no images
+        return shaping.squeeze(ops.pool.adaptive_avg_pool2d(shaping.unsqueeze(input, 1), output_size=size), 1)
+    return _pooled(input, ops.pool.adaptive_avg_pool2d, output_size=size)  # type: ignore[no-any-return]
