@@ -46,9 +46,7 @@ def join(addresses, table, out, zero, start, stop):
                     out[c + i * out_step] = source[a + i * step]
 
 
-def plan_join(
-    b: PlanBuilder, specs: Sequence[Spec], inputs: np.ndarray, begins: np.ndarray, out: Operand
-) -> None:
+def plan_join(b: PlanBuilder, specs: Sequence[Spec], inputs: np.ndarray, begins: np.ndarray, out: Operand) -> None:
     """Copy the inputs of these numbers, of one dtype and not empty, to ``out``, a contiguous operand.
 
     ``specs`` says for each input of the plan how it is seen, ``begins`` at which element of the result it begins.
@@ -60,7 +58,9 @@ def plan_join(
     strides = contiguous_strides(out.spec.shape)
     pieces = [_pieces(spec, strides) for spec in numbers]
     axes = max(len(extents) for rows in pieces for _, _, extents, _, _ in rows)
-    templates = [np.array([_row(piece, axes, spec) for piece in rows]) for spec, rows in zip(numbers, pieces, strict=True)]
+    templates = [
+        np.array([_row(piece, axes, spec) for piece in rows]) for spec, rows in zip(numbers, pieces, strict=True)
+    ]
     counts = np.array([len(rows) for rows in templates], np.int64)
     first = np.cumsum(counts) - counts  # where in all templates those of a kind begin
     repeats = counts[kinds]

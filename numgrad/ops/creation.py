@@ -11,7 +11,7 @@ from numgrad.dtypes import float32
 from numgrad.errors import DtypeError, ShapeError
 from numgrad.kernels.elementwise import broadcast_shapes
 from numgrad.kernels.fill import plan_fill, plan_line, plan_ramp
-from numgrad.layout import contiguous_strides, output_strides
+from numgrad.layout import output_strides
 from numgrad.ops.family import elementwise
 from numgrad.ops.layouts import copied, plan_copy
 from numgrad.registry import Op

@@ -127,7 +127,9 @@ def _(ctx, *grads):
     return cat(*parts, dim=dim)
 
 
-stack = Op("stack", ("tensors",), {"dim": 0}, doc="Tensors of one shape, any number of them, joined along a new dimension.")
+stack = Op(
+    "stack", ("tensors",), {"dim": 0}, doc="Tensors of one shape, any number of them, joined along a new dimension."
+)
 
 
 @stack.plan
@@ -183,7 +185,11 @@ def _(ctx, *grads):
     if all(grad is None for grad in grads):
         return _zeros(spec, dim, spec.shape[dim])
     shape = (*spec.shape[:dim], *spec.shape[dim + 1 :])
-    unused = find("expand")(full(size=(), value=0.0, dtype=spec.dtype), size=shape) if any(g is None for g in grads) else None
+    unused = (
+        find("expand")(full(size=(), value=0.0, dtype=spec.dtype), size=shape)
+        if any(g is None for g in grads)
+        else None
+    )
     return stack(*[unused if grad is None else grad for grad in grads], dim=dim)
 
 

@@ -205,7 +205,14 @@ def _(
     _check_reduction(counting["reduction"])
     prove_int(name, "ignore_index", counting["ignore_index"], *_INT64)
     whole = counting["reduction"] == "none"
-    prove_shapes(name, ("grad", "target", "total_weight"), (grad, target, total_weight), positions if whole else (), positions, ())
+    prove_shapes(
+        name,
+        ("grad", "target", "total_weight"),
+        (grad, target, total_weight),
+        positions if whole else (),
+        positions,
+        (),
+    )
     prove_dtype(name, "target", target, dtypes.int64)
     prove_dtype(name, "total_weight", total_weight, grad.spec.dtype)
     if weight is not None:

@@ -300,7 +300,11 @@ adaptive_avg_pool2d = Op(
 @adaptive_avg_pool2d.plan
 def _(b: PlanBuilder, input: Operand, output_size: tuple[int, int]) -> None:
     spec = input.spec
-    if spec.ndim != 4 or 0 in spec.shape[1:] or min(prove_ints("adaptive_avg_pool2d", "output_size", output_size, 2)) < 0:
+    if (
+        spec.ndim != 4
+        or 0 in spec.shape[1:]
+        or min(prove_ints("adaptive_avg_pool2d", "output_size", output_size, 2)) < 0
+    ):
         raise ShapeError(
             f"adaptive_avg_pool2d(): Expected 3D or 4D tensor with non-zero size for non-batch dimensions and a non-negative "
             f"output_size, but got {list(spec.shape)} and {output_size}"

@@ -146,7 +146,9 @@ def _scalar_word(kernel_name: str, name: str, type_name: str, value: Any) -> int
         else:
             packed = struct.pack("<q", bool(value) if type_name == "b1" else int(value))
     except (struct.error, OverflowError, ValueError) as error:
-        raise RuntimeError(f"{kernel_name}: {name} is {value!r}, which {type_name} cannot hold without overflow") from error
+        raise RuntimeError(
+            f"{kernel_name}: {name} is {value!r}, which {type_name} cannot hold without overflow"
+        ) from error
     word: int = struct.unpack("<q", packed)[0]
     return word
 

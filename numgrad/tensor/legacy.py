@@ -74,4 +74,3 @@ def as_subclass(made: Tensor, cls: type[Tensor]) -> Tensor:
 
 def _is_extent(value: Any) -> bool:
     return isinstance(value, (int, np.integer)) and not isinstance(value, (bool, np.bool_))
-

@@ -368,14 +368,28 @@ good("stack", "scalars", *[normal() for _ in range(20)])
 good("stack", "many in the middle", *[normal(2, 3) for _ in range(20)], params={"dim": 1})
 good("stack", "empty", normal(0, 3), normal(0, 3), params={"dim": 1})
 good("stack", "bools", bools(2), bools(2))
-bad("stack", "other extents", normal(2, 3), normal(2, 4), error=RuntimeError, match=r"stack: tensor 1 has shape \[2, 4\]")
+bad(
+    "stack",
+    "other extents",
+    normal(2, 3),
+    normal(2, 4),
+    error=RuntimeError,
+    match=r"stack: tensor 1 has shape \[2, 4\]",
+)
 bad("stack", "dim", normal(2), normal(2), error=IndexError, match="stack: dim is 2", params={"dim": 2})
 bad("stack", "nothing", error=RuntimeError, match="stack expects a non-empty TensorList", call=lambda: ng.stack([]))
 good("split", "rows", normal(5, 3), params={"sizes": (2, 0, 3)})
 good("split", "columns", normal(2, 4), params={"sizes": (1, 3), "dim": 1})
 good("split", "one", normal(2, 3), params={"sizes": (2,)})
 good("split", "int64", integers(0, 9, 4), params={"sizes": (1, 3)})
-bad("split", "sum", normal(4), error=RuntimeError, match="split: the sizes sum to 3, expected 4", params={"sizes": (1, 2)})
+bad(
+    "split",
+    "sum",
+    normal(4),
+    error=RuntimeError,
+    match="split: the sizes sum to 3, expected 4",
+    params={"sizes": (1, 2)},
+)
 bad("split", "negative", normal(4), error=ValueError, match="split: sizes", params={"sizes": (-1, 5)})
 bad("split", "dim", normal(4), error=IndexError, match="split: dim is 1", params={"sizes": (4,), "dim": 1})
 good("unbind", "rows", normal(3, 2))
