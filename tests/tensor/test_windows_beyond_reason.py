@@ -146,3 +146,11 @@ def test_the_calls_of_the_report_end() -> None:
     )
     done = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, timeout=120)
     assert (done.returncode, done.stdout) == (0, "refused\n"), done.stderr[-2000:]
+
+
+def test_work_of_months_is_refused() -> None:
+    x = ng.ones(1).expand(2**60)
+    for reduce in (ng.sum, ng.max, ng.argmax, ng.all, ng.norm, ng.softmax):
+        with pytest.raises((RuntimeError, MemoryError)):
+            reduce(*((x, 0) if reduce is ng.softmax else (x,)))
+    assert x[:5].sum().item() == 5
