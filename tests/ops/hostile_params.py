@@ -131,7 +131,7 @@ def _too_long(*_: Any) -> None:
 
 def main(names: list[str], log: str | None = None) -> int:
     """Make all calls of these ops; prints what is wrong and returns how often that was."""
-    faults, count, _begin = 0, 0, time.monotonic()
+    faults, count, begin = 0, 0, time.monotonic()
     signal.signal(signal.SIGALRM, _too_long)
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     record = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC) if log else None
@@ -145,6 +145,8 @@ def main(names: list[str], log: str | None = None) -> int:
             count += 1
             if wrong is not None:
                 faults += 1
+                print(f"{text}: {wrong[:300]}", flush=True)
+    print(f"{count} calls, {faults} faults, {time.monotonic() - begin:.0f} s", flush=True)
     return faults
 
 
