@@ -220,10 +220,8 @@ def _prove(dtype: dtype, shape: tuple[int, ...], strides: tuple[int, ...]) -> No
         raise ShapeError(f"shape {list(shape)} and strides {list(strides)} have different lengths")
     if min(shape, default=0) < 0:
         raise ShapeError(f"Trying to create tensor with negative dimension {min(shape)}: {list(shape)}")
-    if (
-        product(shape)
-        and dtype.itemsize * (1 + sum(n * abs(s) for n, s in zip(shape, strides, strict=True))) > _TOO_LARGE
-    ):
+    elements, reach = product(shape), sum(n * abs(s) for n, s in zip(shape, strides, strict=True))
+    if elements > _TOO_LARGE or (elements and dtype.itemsize * (1 + reach) > _TOO_LARGE):
         raise ShapeError(f"a tensor of shape {list(shape)} and {dtype} is larger than any memory")
 
 

@@ -59,6 +59,11 @@ def _offsets_fit(image: tuple[int, ...], window: Window) -> bool:
     return reach[0] * image[2] + reach[1] < 1 << 31
 
 
+def _taps(image: tuple[int, ...], r: int, s: int) -> int:
+    """How many taps of a window lie inside of an image, at most."""
+    return min(r, image[1]) * min(s, image[2])
+
+
 def _by_planes(image: tuple[int, ...], pooled: tuple[int, ...], window: Window) -> bool:
     """Whether images are taken by planes: tap by tap, of which a row of the window may not have many more than pixels."""
     return image[3] == 1 and window.kernel_size[1] <= 2 * (image[2] + pooled[2])
@@ -276,14 +281,22 @@ def plan_max_pool2d(b: PlanBuilder, x: Operand, out: Operand, indices: Operand, 
         _launch_rows(
             b, max_pool_planes, (x.array(*image[:3]), out.array(*pooled[:3]), indices.array(*pooled[:3]), offsets.flat),
             (r, s, *window.stride, *window.padding, *window.dilation, lowest),
-            pooled[0] * pooled[1], pooled[2] * (r * s + 8),
+            pooled[0] * pooled[1], pooled[2] * (_taps(image, r, s) + 8),
         )  # fmt: skip
         return
     _launch_rows(
         b, max_pool_forward, (x.array(*image), out.array(*pooled), indices.array(*pooled)),
         (r, s, *window.stride, *window.padding, *window.dilation, lowest),
-        pooled[0] * pooled[1], pooled[2] * (pooled[3] * 2 + 8) * r * s,
+        pooled[0] * pooled[1], pooled[2] * (pooled[3] * 2 + 8) * _taps(image, r, s),
     )  # fmt: skip
+
+
+def _windows_over(span: tuple[int, ...], window: Window, pooled: tuple[int, ...]) -> int:
+    """How many windows of this span lie over a pixel, at most."""
+    rows, columns = (
+        max(1, min(-(-n // step), out)) for n, step, out in zip(span, window.stride, pooled[1:3], strict=True)
+    )
+    return rows * columns
 
 
 def plan_max_pool2d_backward(
@@ -292,7 +305,7 @@ def plan_max_pool2d_backward(
     """Gradient of `plan_max_pool2d`: [N, C, P, Q] and its indices to [N, C, H, W], all of one layout."""
     pooled, _, image = _views("max_pool2d_backward", grad_output, indices, grad_input)
     span = tuple(d * (k - 1) + 1 for k, d in zip(window.kernel_size, window.dilation, strict=True))
-    taps = max(1, -(-span[0] // window.stride[0])) * max(1, -(-span[1] // window.stride[1]))
+    taps = _windows_over(span, window, pooled)
     # Each plane by itself, which is less work, if there are some for all threads.
     if image[3] == 1 and image[0] >= ENOUGH_PLANES:
         pixels, outputs = image[1] * image[2], pooled[1] * pooled[2]
@@ -331,13 +344,13 @@ def plan_avg_pool2d(
         _launch_rows(
             b, avg_pool_planes, (x.array(*image[:3]), out.array(*pooled[:3])),
             _avg_scalars(window, count_include_pad, divisor_override),
-            pooled[0] * pooled[1], pooled[2] * (r * s + 8),
+            pooled[0] * pooled[1], pooled[2] * (_taps(image, r, s) + 8),
         )  # fmt: skip
         return
     _launch_rows(
         b, avg_pool_forward, (x.array(*image), out.array(*pooled)),
         _avg_scalars(window, count_include_pad, divisor_override),
-        pooled[0] * pooled[1], pooled[2] * (pooled[3] + 8) * r * s,
+        pooled[0] * pooled[1], pooled[2] * (pooled[3] + 8) * _taps(image, r, s),
     )  # fmt: skip
 
 
@@ -362,9 +375,7 @@ def plan_avg_pool2d_backward(
         )  # fmt: skip
         return
     if window:
-        taps = max(1, -(-window.kernel_size[0] // window.stride[0])) * max(
-            1, -(-window.kernel_size[1] // window.stride[1])
-        )
+        taps = _windows_over(window.kernel_size, window, pooled)
     shares = b.scratch(grad_output.spec.dtype, image[3], per_worker=True)
     _launch_rows(
         b, avg_pool_backward, (grad_output.array(*pooled), grad_input.array(*image), _lines(grad_input, image), shares.flat),

@@ -98,6 +98,8 @@ def _plan_training(
     relu: bool = False,
 ) -> None:
     _check_eps(eps, training=True)
+    if (running_mean is None) != (running_var is None):
+        raise ValueError("running_mean and running_var must either both be None or neither be None")
     _checked_residual(input, residual)
     names = dict(zip(_INPUTS[1:], (weight, bias, running_mean, running_var), strict=True))
     weight, bias, *_ = _checked(b, input, *names.items())

@@ -22,6 +22,7 @@ from numgrad.runtime.program import Address, Array, Constant, Launch, Pair, Prog
 
 STATUS = Array(Address(program.STATUS_ADDRESS), (1,))  # argument for a kernel's parameter "status: i8[:]"
 WEIGHED = 64  # operands that weigh as much as the rest of a plan
+ENDLESS_COST = 1 << 56  # elementary operations that nobody waits for; no kernel can be interrupted
 GRAIN_COST = 1 << 15  # elementary operations in a chunk: about 10 us of work against 0.3 us for a region
 
 
@@ -185,14 +186,24 @@ class PlanBuilder:
     ) -> None:
         """Add a launch of ``kernel`` over ``range(work)``, in chunks of ``grain``.
 
-        Arguments are arrays (`Operand.array`), `STATUS`, `table`, constants or Python numbers, in the order of the kernel's
-        declaration; type variables are bound by the arrays' dtypes, or by ``binding``. ``cost`` is a rough count of elementary
-        operations for all of the work (default: one for each unit).
+        Arguments are arrays (`Operand.array`), `STATUS`, `table`, constants or Python numbers, in the order of the
+        kernel's declaration; type variables are bound by the arrays' dtypes, or by ``binding``. ``cost`` is a rough count
+        of elementary operations for all of the work (default: one for each unit).
+
+        Raises
+        ------
+        RuntimeError
+            It would run for months, which elements that are repeated without a copy can be enough for.
         """
         if work.__class__ is not int:
             raise KernelError(f"{kernel.name}: {work!r} units of work, expected an int")
         if work <= 0:
             return
+        if (cost or work) > ENDLESS_COST:
+            raise RuntimeError(
+                f"{kernel.name}: {cost or work} elementary operations would take months; the operands have that many elements "
+                "only because they are repeated by expand(): reduce them before"
+            )
         bound = binding or self._binding(kernel, arguments)
         # A kernel that has no memory for each worker takes as many as there are when it runs.
         workers = self.workers if kernel.takes_worker else threads.MOST_THREADS

@@ -411,6 +411,7 @@ def _mask_ndim(item: Any) -> int:
 def _position(item: Any, axis: int, extent: int) -> int:
     single = isinstance(item, TensorBase) and item._spec.ndim == 0 and item._spec.dtype.category == 1
     single = single or (isinstance(item, np.ndarray) and item.dtype.kind in "iu")
+    single = single or (not isinstance(item, (TensorBase, np.ndarray)) and hasattr(item, "__index__"))
     if isinstance(item, (bool, np.bool_)) or not (isinstance(item, (int, np.integer)) or single):
         raise (TypeError if isinstance(item, str) else IndexError)(
             f"tensors are indexed by ints, slices, ..., None, index tensors and masks; got {type(item).__name__} for dimension "

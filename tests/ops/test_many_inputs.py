@@ -66,14 +66,17 @@ def test_gradients_of_pieces_come_back_by_one_node() -> None:
         nodes = {piece.grad_fn for piece in pieces}
         assert len(nodes) == 1
         (grad,) = ng.autograd.grad((pieces[0] ** 2).sum() + pieces[-1].sum(), x)
-        assert grad[0].tolist() == [0.0, 2.0] and grad[-1].tolist() == [1.0, 1.0] and grad[1].tolist()[0] in (0.0, 1.0)
+        assert grad[0].tolist() == [0.0, 2.0]
+        assert grad[-1].tolist() == [1.0, 1.0]
+        assert grad[1].tolist()[0] in (0.0, 1.0)
 
 
 def test_parameters_as_a_vector_and_their_norm() -> None:
     parameters = [ng.nn.Parameter(ng.ones(3)) for _ in range(2_100)]
     (ng.nn.utils.parameters_to_vector(parameters) ** 2).sum().backward()
     assert ng.nn.utils.clip_grad_norm_(parameters, 1.0).item() == pytest.approx((4 * 6_300) ** 0.5)
-    assert parameters[-1].grad is not None and parameters[-1].grad[0].item() == pytest.approx(6_300**-0.5, rel=1e-4)
+    assert parameters[-1].grad is not None
+    assert parameters[-1].grad[0].item() == pytest.approx(6_300**-0.5, rel=1e-4)
 
 
 def test_a_recording_of_many_inputs_reads_what_they_hold_now() -> None:
@@ -84,7 +87,8 @@ def test_a_recording_of_many_inputs_reads_what_they_hold_now() -> None:
     parts[1_499].fill_(-1.0)
     OPS["cat"].plans.clear()
     recording.replay()
-    assert joined[-4:].tolist() == [1498.0, 1498.0, -1.0, -1.0] and joined[2].item() == 1.0
+    assert joined[-4:].tolist() == [1498.0, 1498.0, -1.0, -1.0]
+    assert joined[2].item() == 1.0
 
 
 def test_wide_plans_are_not_kept_for_ever() -> None:
