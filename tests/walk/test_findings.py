@@ -166,3 +166,11 @@ def test_an_error_of_the_callers_module_is_left_as_it_is() -> None:
 
     with pytest.raises(AttributeError, match="no_such_layer"):
         ng.func.functional_call(Broken(), {}, _leaf())
+
+
+def test_channels_of_numpy_are_ints() -> None:
+    layer = nn.Conv2d(np.int8(2), np.int16(300), np.int8(3))  # type: ignore[arg-type]
+    assert layer.weight.shape == (300, 2, 3, 3)
+    assert layer(ng.ones(1, 2, 5, 5)).shape == (1, 300, 3, 3)
+    with pytest.raises(RuntimeError, match="overflow"):
+        nn.Conv2d(np.int8(2), 2**62, (2, np.int8(127)))  # type: ignore[arg-type]
