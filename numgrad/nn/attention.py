@@ -12,7 +12,7 @@ from numgrad.nn.linear import Linear
 from numgrad.nn.module import Module
 from numgrad.nn.parameter import Parameter
 from numgrad.tensor import arguments, creation, joining, pointwise, reductions, shaping
-from numgrad.tensor.arguments import check_tensor
+from numgrad.tensor.arguments import as_int, check_tensor
 from numgrad.tensor.checked import cpu
 from numgrad.tensor.layers import matmul
 from numgrad.tensor.tensor import Tensor
@@ -92,8 +92,8 @@ class MultiheadAttention(Module):
                 raise NotImplementedError(f"MultiheadAttention: {name}=True is not implemented; leave it False")
         super().__init__()
         self.embed_dim = embed_dim
-        self.kdim = embed_dim if kdim is None else kdim
-        self.vdim = embed_dim if vdim is None else vdim
+        self.kdim = embed_dim if kdim is None else as_int("MultiheadAttention", "kdim", kdim)
+        self.vdim = embed_dim if vdim is None else as_int("MultiheadAttention", "vdim", vdim)
         self._qkv_same_embed_dim = self.kdim == embed_dim and self.vdim == embed_dim
         self.num_heads = num_heads
         self.dropout = dropout

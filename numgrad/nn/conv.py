@@ -81,8 +81,10 @@ class Conv2d(Module):
         groups = as_int("Conv2d", "groups", groups)
         if groups <= 0:
             raise ValueError("groups must be a positive integer")
+        in_channels = as_int("Conv2d", "in_channels", in_channels)
+        out_channels = as_int("Conv2d", "out_channels", out_channels)
         for name, channels in (("in_channels", in_channels), ("out_channels", out_channels)):
-            if as_int("Conv2d", name, channels) % groups:
+            if channels % groups:
                 raise ValueError(f"{name} must be divisible by groups")
         if isinstance(padding, str):
             if padding not in ("same", "valid"):
@@ -103,7 +105,7 @@ class Conv2d(Module):
         self.dilation = pair("dilation", dilation)
         self.groups = groups
         self.padding_mode = padding_mode
-        shape = (out_channels, in_channels // groups, *self.kernel_size)
+        shape = creation.checked_size("Conv2d", (out_channels, in_channels // groups, *self.kernel_size))
         in_memory = creation.uninitialized(creation.chosen_dtype("Conv2d", dtype), shape, convolved_strides(shape))
         self.weight = Parameter(in_memory)
         self.register_parameter("bias", Parameter(creation.empty(out_channels, dtype=dtype)) if bias else None)

@@ -328,12 +328,15 @@ def work(first: int, last: int, only: str, with_torch: bool) -> None:
         import torch
 
         torch.set_num_threads(1)
+    from numgrad import config
     from tests.walk import aftermath
 
     _neighbours[:] = [aftermath.Neighbours()]
     _lines[:] = [os.fdopen(os.dup(1), "w")]
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what a call prints is no line of the walk's
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    # Guard pages take address space that nothing can use; what counts there is what can be written.
+    limited = resource.RLIMIT_DATA if config.guards_memory() else resource.RLIMIT_AS
+    resource.setrlimit(limited, (MEMORY, MEMORY))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     for seed in range(first, last):
         _tell("begin", seed)

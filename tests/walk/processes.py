@@ -113,12 +113,9 @@ class Walk:
             if "torch" in cause:
                 return
             what = cause_of(code)
-            trace = (
-                complaints[complaints.find("Fatal Python error") :]
-                if "Fatal Python error" in complaints
-                else complaints
-            )
-            trace = "\n    ".join(trace.partition("Extension modules")[0].splitlines()[:25])
+            fatal = complaints.find("Fatal Python error")  # what faulthandler wrote begins with the innermost call
+            shown = complaints.splitlines()[-25:] if fatal < 0 else complaints[fatal:].splitlines()[:25]
+            trace = "\n    ".join(shown)
             fault = f"seed {seed}: {cause} ({what}): {self._describe(seed)}\n    {trace}"  # type: ignore[operator]
             self.report.faults.append(fault)
             self._tell(fault)

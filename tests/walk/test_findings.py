@@ -14,6 +14,7 @@ import pytest
 
 import numgrad as ng
 from numgrad import nn, optim
+from tests.walk.recipes import Index
 
 ROOT = Path(__file__).parents[2]
 STRANGERS = (1.5, True, None, "text", [2, -1], print)
@@ -166,3 +167,19 @@ def test_an_error_of_the_callers_module_is_left_as_it_is() -> None:
 
     with pytest.raises(AttributeError, match="no_such_layer"):
         ng.func.functional_call(Broken(), {}, _leaf())
+
+
+def test_sizes_of_keys_are_ints() -> None:
+    layer = nn.MultiheadAttention(4, 2, kdim=np.int8(3), vdim=Index(5))  # type: ignore[arg-type]
+    assert type(layer.kdim) is type(layer.vdim) is int
+    assert layer(ng.ones(3, 2, 4), ng.ones(3, 2, 3), ng.ones(3, 2, 5))[0].shape == (3, 2, 4)
+    with pytest.raises(TypeError, match="kdim"):
+        nn.MultiheadAttention(4, 2, kdim=3.0)  # type: ignore[arg-type]
+
+
+def test_channels_of_numpy_are_ints() -> None:
+    layer = nn.Conv2d(np.int8(2), np.int16(300), np.int8(3))  # type: ignore[arg-type]
+    assert layer.weight.shape == (300, 2, 3, 3)
+    assert layer(ng.ones(1, 2, 5, 5)).shape == (1, 300, 3, 3)
+    with pytest.raises(RuntimeError, match="overflow"):
+        nn.Conv2d(np.int8(2), 2**62, (2, np.int8(127)))  # type: ignore[arg-type]
