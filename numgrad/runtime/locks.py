@@ -14,8 +14,9 @@ The locks of Numba and llvmlite are awaited as well, and so are the imports that
 a child that asks for a module which another thread was importing would wait for ever. What threads compute is not waited
 for: memory that another one was writing, a gradient or a parameter, is in the child as it was at that moment.
 
-While it waits, a fork holds no lock, but those that its own thread held before. All are reentrant, since a finalizer, a
-signal's handler or a hook may fork, or use numgrad, inside of any of them.
+While it waits, a fork holds no lock but the one that it waited for, and so waits for nobody who waits for it. Unless its
+own thread held one before: all are reentrant, since a finalizer, a signal's handler or a hook may fork, or use numgrad,
+inside of any of them. Only such a fork loses its patience.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ import _thread
 import importlib
 import itertools
 import logging
+import math
 import operator
 import os
 import sys
@@ -35,7 +37,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 _log = logging.getLogger("numgrad.locks")
-_PATIENCE = 60.0  # seconds that a fork waits at most: some kernels' compiling, on a slow machine
+_PATIENCE = 20.0  # seconds that a fork inside of an awaited lock waits for the others: two may need each other's
 # What is imported where it is needed, in any thread. None of it waits for another thread while it is imported.
 _PACKAGES = sys.stdlib_module_names | {"numgrad", "numba", "llvmlite", "numpy"}
 _ROUNDS = 16  # of waiting for imports and locks by turns
@@ -184,7 +186,8 @@ def _release(held: list[Any]) -> None:
 def _before_fork() -> None:
     fork = _Fork()
     _forking.forks.append(fork)
-    deadline = time.monotonic() + _PATIENCE
+    is_inside = any(lock._is_owned() for lock in _to_await())
+    deadline = time.monotonic() + _PATIENCE if is_inside else math.inf
     try:
         for _ in range(_ROUNDS):
             _take_all(fork.held, deadline)
@@ -205,7 +208,7 @@ def _take_all(held: list[Any], deadline: float) -> None:
     """Wait until all awaited locks can be had at once, with none in hand but the one that was waited for."""
     first: list[Any] = []
     while True:
-        _take(held, first, max(deadline - time.monotonic(), 1e-3))
+        _take(held, first, min(max(deadline - time.monotonic(), 1e-3), threading.TIMEOUT_MAX))
         locks = _to_await()
         _take(held, [lock for lock in locks if lock not in held])
         missing = [lock for lock in locks if lock not in held]
@@ -228,7 +231,7 @@ def _to_await() -> list[Any]:
 
 def _imports_of_others() -> list[str]:
     """Modules of `_PACKAGES` that other threads are importing, or looking for."""
-    table = getattr(sys.modules["importlib._bootstrap"], "_module_locks", {})  # weak references to locks
+    table = getattr(sys.modules.get("_frozen_importlib"), "_module_locks", {})  # weak references to locks
     owners = [(name, getattr(reference(), "owner", None)) for name, reference in table.copy().items()]
     nobody = (None, threading.get_ident())
     return [name for name, owner in owners if owner not in nobody and name.partition(".")[0] in _PACKAGES]
@@ -242,15 +245,20 @@ def _await_import(name: str) -> None:
         _log.info("%s cannot be imported: %s", name, error)
 
 
+def _fork_done() -> _Fork:
+    # None, if another thread imported this module after the fork had begun.
+    return _forking.forks.pop() if _forking.forks else _Fork()
+
+
 def _after_fork_in_parent() -> None:
-    fork = _forking.forks.pop()
+    fork = _fork_done()
     _release(fork.held)
-    if fork.interrupted:
-        _thread.interrupt_main()
+    if fork.interrupted:  # after the fork, which also ends what is raised here
+        threading.Timer(0.05, _thread.interrupt_main).start()
 
 
 def _after_fork_in_child() -> None:
-    _release(_forking.forks.pop().held)
+    _release(_fork_done().held)
     for lock in {*_every, *_to_await()}:
         if lock.acquire(blocking=False):  # nobody's, or this thread's from before
             lock.release()

@@ -161,14 +161,38 @@ def _leave() -> None:
         _leaving = True
 
 
+class _Origin(threading.local):
+    """Where the process comes from, if its first thread was not the main one of its parent."""
+
+    is_aside = False  # for the fork that is under way
+    end: _End | None = None
+
+
+class _End:
+    """Goes with its thread."""
+
+    def __del__(self) -> None:
+        stop()
+
+
+_origin = _Origin()
+
+
+def _before_fork() -> None:
+    # A fork copies only the thread that calls it. Without workers there is nothing to lose; they start again, in parent
+    # and child, at the next launch that splits.
+    stop()
+    _origin.is_aside = threading.current_thread() is not threading.main_thread()
+
+
 def _after_fork_in_child() -> None:
     global ready
+    if _origin.is_aside:  # the child runs nothing at exit: it ends with its last thread, which must not be a worker
+        _origin.end = _End()
     ready = False
     _workers.clear()
     _words[:] = 0  # another thread of the parent may have held the pool
 
 
 atexit.register(_leave)
-# A fork copies only the thread that calls it. Without workers there is nothing to lose; they start again, in parent and
-# child, at the next launch that splits.
-locks.at_fork(before=stop, in_child=_after_fork_in_child)
+locks.at_fork(before=_before_fork, in_child=_after_fork_in_child)

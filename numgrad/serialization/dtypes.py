@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -24,7 +23,7 @@ class StoredDtype:
     torch_storage: str | None
     safetensors: str | None
 
-    @cached_property
+    @property
     def itemsize(self) -> int:
         """Bytes per element in the file."""
         return np.dtype(self.code).itemsize

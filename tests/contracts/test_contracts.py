@@ -121,6 +121,27 @@ def test_only_plans_and_replays_launch() -> None:
                 assert node.value.id != "program", name
 
 
+def test_locks_are_made_in_one_place() -> None:
+    """A fork knows all of them, and what is done about it: `runtime.locks`. So nobody else's handlers run at a fork."""
+    makers = set(
+        "Barrier BoundedSemaphore Condition Event Lock LockType RLock Semaphore Timer allocate_lock cached_property "
+        "Queue LifoQueue PriorityQueue SimpleQueue register_at_fork".split()
+    )  # in Python 3.11 a cached_property has a lock, too
+    allowed = {
+        "runtime/locks.py": makers,
+        "profiler.py": {"Event"},  # a class of its own
+        "cli/warmup.py": {"Queue"},  # of one call of a command, which does not fork
+    }
+    for path, tree in TREES.items():
+        name = str(path.relative_to(PACKAGE))
+        names = {
+            *[node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)],
+            *[node.id for node in ast.walk(tree) if isinstance(node, ast.Name)],
+            *[a.name for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) for a in node.names],
+        }
+        assert not names & makers - allowed.get(name, set()), name
+
+
 # ---- the public surface -----------------------------------------------------------------------------------------
 
 SNAPSHOT = Path(__file__).parent / "public_names.txt"

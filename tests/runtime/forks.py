@@ -3,8 +3,8 @@
 Threads train with gradients of more than a megabyte on several workers, accumulate into one leaf, make plans, call kernels
 for the first time, compile, and go in and out of modes and transforms, while forks come from the main thread and from others,
 from hooks, recordings and transforms. Each child trains the same as its parent and has to get the same bits, with
-workers of its own; some compile, some fork again. A child that hangs is made to say where, and ends with its process group.
-The parent's own results are checked all the time.
+workers of its own; some compile, some fork again. A child that hangs is made to say where. The parent's own results are
+checked all the time. ``--exits 50`` ends so many processes while daemon threads of theirs train.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ import numpy as np
 import numgrad as ng
 from numgrad.runtime import threads
 from numgrad.runtime.kernel import Kernel
+from tests.runtime import processes
 
 MOST_SECONDS = 60.0  # for one child
 SHARED = 1 << 21  # elements of the leaf that threads accumulate into, 8 MB
@@ -48,7 +49,7 @@ def child_of(work: Callable[[], None], seconds: float = MOST_SECONDS) -> int:
     if not child:
         code = 1
         try:
-            os.setpgid(0, 0)
+            signal.alarm(int(seconds) + 10)  # it ends, even if its parent does first
             work()
             code = 0
         except BaseException:
@@ -64,11 +65,7 @@ def child_of(work: Callable[[], None], seconds: float = MOST_SECONDS) -> int:
         time.sleep(0.002)
     os.kill(child, signal.SIGABRT)  # with faulthandler: where it hangs
     time.sleep(0.5)
-    for end in (os.killpg, os.kill):  # its group, if it came to make one
-        try:
-            end(child, signal.SIGKILL)
-        except ProcessLookupError:
-            continue
+    os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
     raise AssertionError("a forked child hangs")
 
@@ -271,6 +268,8 @@ class Load:
                     break
                 self.fork()
                 self.counts["forks"] += 1
+                if self.counts["forks"] % 100 == 0:
+                    sys.stderr.write(f"{self.counts['forks']} forks\n")
                 time.sleep(self.chance.random() * 0.02)
         finally:
             self.stopping = True
@@ -282,16 +281,38 @@ class Load:
         assert (self.shared.grad == float(sum(self.added))).all(), "the leaf of several threads has another gradient"
 
 
+EXIT = """
+import random, sys, threading, time
+import numgrad as ng
+from tests.runtime.forks import Load
+ng.set_num_threads(3)
+load = Load(int(sys.argv[1]), trainers=2)
+works = [(load.train, 0), (load.train, 1), (load.accumulate, 0), (load.compile,), (load.plan,), (load.change_modes,)]
+for work in works:
+    threading.Thread(target=load._forever, args=work, daemon=True).start()
+time.sleep(random.Random(int(sys.argv[1])).random() * 0.3)
+"""
+
+
+def end_busy(seed: int) -> None:
+    """A process that ends while its daemon threads are at work: at once, without a word, with code 0."""
+    done = processes.run(EXIT, str(seed), timeout=120)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", ""), (seed, done)
+
+
 def main() -> None:
     """The program."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--forks", type=int, default=1000)
+    parser.add_argument("--exits", type=int, default=0)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     faulthandler.enable()
     # Python 3.12 and later: forking beside threads is what is tested.
     warnings.filterwarnings("ignore", "This process .* is multi-threaded", DeprecationWarning)
     ng.set_num_threads(3)
+    for number in range(options.exits):
+        end_busy(options.seed + number)
     begin = time.monotonic()
     load = Load(options.seed)
     load.run(options.forks)
