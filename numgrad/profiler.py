@@ -11,6 +11,7 @@ from typing import Any
 
 from numgrad import registry
 from numgrad.runtime import locks, program
+from numgrad.runtime.scope import Scope
 
 _active: list[profile] = []
 
@@ -68,7 +69,7 @@ class Row:
         return self.total / self.calls
 
 
-class profile:  # noqa: N801 (torch's name)
+class profile(Scope):  # noqa: N801 (torch's name)
     """A context that measures every op of the thread that entered it.
 
     The time of an op is all of its time: planning, memory, kernels, recording. Measuring costs about a microsecond an op.
@@ -81,30 +82,48 @@ class profile:  # noqa: N801 (torch's name)
     """
 
     def __init__(self, record_shapes: bool = False) -> None:
+        super().__init__()
         self.record_shapes = record_shapes
         self.events: list[Event] = []
         self.thread = 0
         self.seconds = 0.0
         self._kernels: list[str] = []
         self._begin = 0
+        self._is_over = True
 
     def __enter__(self) -> profile:
-        self.thread = threading.get_ident()
-        program.observe(self)
-        _active.append(self)
-        _timing.enter()
-        self._begin = time.perf_counter_ns()
+        token = _timing.token()
+        before, self._is_over = self._is_over, False
+        try:
+            self.thread = threading.get_ident()
+            program.observe(self)
+            _active.append(self)
+            self._begin = time.perf_counter_ns()
+            self._undo = ((self, "_is_over", before), self._undo, self._stopped, token)
+        except BaseException:
+            self._is_over = before
+            self._withdraw()
+            raise
         return self
 
-    def __exit__(self, *exception: object) -> None:
+    def _stopped(self) -> None:
         self.seconds += (time.perf_counter_ns() - self._begin) / 1e9
-        _timing.leave()
-        _active.remove(self)
-        program.stop_observing(self)
+        self._withdraw()
+        _timing.settle()
+
+    def _withdraw(self) -> None:
+        """Once it is over, nobody tells this profile of anything."""
+        if self._is_over:
+            if self in _active:
+                _active.remove(self)
+            program.stop_observing(self)
 
     def launched(self, launched: program.Program, addresses: tuple[int, ...]) -> None:
         """Told by the launch door."""
-        self._kernels += launched.names()
+        if self._is_over:  # an interrupt kept it from leaving
+            self._withdraw()
+        else:
+            self._kernels += launched.names()
 
     def applied(self, op: Any, inputs: tuple[Any, ...], outputs: Any, start: int, end: int) -> None:
         """Told of each op."""
@@ -216,7 +235,7 @@ class record_function:  # noqa: N801 (torch's name)
     def __exit__(self, *exception: object) -> None:
         start, thread = self._starts.pop(), threading.get_ident()
         for running in tuple(_active):
-            if running.thread == thread:
+            if running.thread == thread and not running._is_over:
                 running.events.append(Event(self.name, start, time.perf_counter_ns() - start, thread, "stretch"))
 
 
@@ -226,8 +245,12 @@ def _timed(inner: Any, op: Any, inputs: tuple[Any, ...], params: Any) -> Any:
     end = time.perf_counter_ns()
     thread = threading.get_ident()
     for running in tuple(_active):
-        if running.thread == thread:
+        if running._is_over:  # an interrupt kept it from leaving
+            running._withdraw()
+        elif running.thread == thread:
             running.applied(op, inputs, outputs, start, end)
+    if not _active:
+        _timing.settle()
     return outputs
 
 

@@ -13,13 +13,14 @@ import numpy as np
 
 from numgrad.engine import backward, dispatch
 from numgrad.engine.tape import Node
+from numgrad.runtime.scope import Scope
 
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 _enabled = False
 _check_nan = True
 
 
-class set_detect_anomaly:  # noqa: N801 (torch's name)
+class set_detect_anomaly(Scope):  # noqa: N801 (torch's name)
     """Switch anomaly mode on or off, from here on or, as a context, until its end. It holds for all threads.
 
     While it is on, each op remembers where it was called, which is slow. When the backward of one raises an error, or
@@ -32,14 +33,22 @@ class set_detect_anomaly:  # noqa: N801 (torch's name)
     """
 
     def __init__(self, mode: bool, check_nan: bool = True) -> None:
-        self._before = _enabled, _check_nan
-        _set(mode, check_nan)
+        self._undo = ()
+        self._set(bool(mode), bool(check_nan))
+        _settle()
 
     def __enter__(self) -> None:
         return None
 
-    def __exit__(self, *exception: object) -> None:
-        _set(*self._before)
+    def _set(self, mode: bool, check_nan: bool) -> None:
+        global _enabled, _check_nan
+        module = sys.modules[__name__]
+        before = (module, "_enabled", _enabled, module, "_check_nan", _check_nan, backward, "monitor", backward.monitor)
+        if mode:
+            _watch()
+        self._undo = (before, self._undo, _settle)
+        _enabled, _check_nan = mode, check_nan
+        backward.monitor = _run if mode else None
 
 
 class detect_anomaly(set_detect_anomaly):  # noqa: N801
@@ -61,10 +70,11 @@ class detect_anomaly(set_detect_anomaly):  # noqa: N801
             "debugging.",
             stacklevel=2,
         )
+        self._undo = ()
         self._check = check_nan
 
     def __enter__(self) -> None:
-        super().__init__(True, self._check)
+        self._set(True, self._check)
 
 
 def is_anomaly_enabled() -> bool:
@@ -77,13 +87,17 @@ def is_anomaly_check_nan_enabled() -> bool:
     return _check_nan
 
 
-def _set(mode: bool, check_nan: bool) -> None:
-    global _enabled, _check_nan
-    _enabled, _check_nan = bool(mode), bool(check_nan)
-    backward.monitor = _run if _enabled else None
-    if _enabled and _remember not in dispatch.node_watchers:
+def _watch() -> None:
+    """From now on the engine tells `_remember` of new nodes."""
+    if _remember not in dispatch.node_watchers:
         dispatch.node_watchers.append(_remember)
-    elif not _enabled and _remember in dispatch.node_watchers:
+
+
+def _settle() -> None:
+    """Watch while anomaly mode is on, and only then."""
+    if _enabled:
+        _watch()
+    elif _remember in dispatch.node_watchers:
         dispatch.node_watchers.remove(_remember)
 
 
@@ -95,6 +109,8 @@ _running = _Running()
 
 
 def _remember(node: Node) -> None:
+    if not _enabled:
+        return
     frames = [
         (frame, line)
         for frame, line in traceback.walk_stack(sys._getframe(1))

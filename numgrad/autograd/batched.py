@@ -9,11 +9,10 @@ functions can be put into each other in any order.
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import threading
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from numgrad import registry
@@ -23,6 +22,7 @@ from numgrad.engine.views import change_in_place
 from numgrad.layout import spec_of
 from numgrad.registry import Op, find
 from numgrad.runtime import locks
+from numgrad.runtime.scope import Scope
 from numgrad.tensor.tensor import Tensor
 
 _numbers = itertools.count(1)
@@ -50,22 +50,22 @@ _state = _State()
 _opened = locks.Switch(lambda: registry.wrap_dispatch(1, _batched), lambda: registry.unwrap_dispatch(_batched))
 
 
-@contextlib.contextmanager
-def batch_level(size: int, randomness: str | None = None) -> Iterator[BatchLevel]:
+class batch_level(Scope):  # noqa: N801 (a context, as its siblings)
     """A level for the length of a ``with`` block; with ``randomness`` one that random numbers are drawn for."""
-    from numgrad.ops.rules import batching  # noqa: F401 (says how batches go through ops)
 
-    level = BatchLevel(size, randomness or "same")
-    before = _state.levels
-    if randomness is not None:
-        _state.levels = (*before, level)
-    _opened.enter()
-    try:
-        yield level
-    finally:
-        level.is_open = False
-        _state.levels = before
-        _opened.leave()
+    def __init__(self, size: int, randomness: str | None = None) -> None:
+        from numgrad.ops.rules import batching  # noqa: F401 (says how batches go through ops)
+
+        super().__init__()
+        self.level = BatchLevel(size, randomness or "same")
+        self.levels = _state.levels if randomness is None else (*_state.levels, self.level)
+
+    def __enter__(self) -> BatchLevel:
+        token = _opened.token()
+        before = (self.level, "is_open", False, _state, "levels", _state.levels)
+        self._undo = (before, self._undo, _opened.settle, token)
+        _state.levels = self.levels
+        return self.level
 
 
 def _outside(*_: Any) -> Any:

@@ -7,10 +7,8 @@ thread.
 
 from __future__ import annotations
 
-import contextlib
 import threading
 import weakref
-from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from numgrad import registry
@@ -20,6 +18,7 @@ from numgrad.engine.tape import TensorBase, modes
 from numgrad.engine.views import change_in_place
 from numgrad.registry import Op, find
 from numgrad.runtime import locks
+from numgrad.runtime.scope import Scope
 from numgrad.tensor.tensor import Tensor
 
 
@@ -41,6 +40,7 @@ class Level:
         self.table: dict[int, _Entry] = {}
         self.number = batched.next_number()  # says which batches of `vmap` are inside of this level
         self.hidden: frozenset[int] = frozenset()  # tensors whose tangents are being taken care of
+        self.token: Any = None  # of `_opened`, as long as it is open
 
     def entry(self, tensor: TensorBase) -> _Entry | None:
         found = self.table.get(id(tensor))
@@ -59,6 +59,11 @@ class Level:
             return None
         whole.viewed = True
         return self.set(tensor, _window(whole.tangent, tensor, base)).tangent
+
+    def close(self) -> None:
+        """Free what nobody sees any more."""
+        self.table.clear()
+        _opened.settle()
 
     def set(self, tensor: TensorBase, tangent: Any) -> _Entry:
         """Give the tensor a tangent."""
@@ -94,22 +99,41 @@ class _Carrier:
 _carrier = _Carrier()
 
 
-def open_level() -> int:
-    """Open a level; its number among this thread's, from the outermost, 0."""
+class opened(Scope):  # noqa: N801 (a context, as its siblings)
+    """A level for the length of a ``with`` block, which gets its number among this thread's; the outermost is 0."""
+
+    def __enter__(self) -> int:
+        level = _new_level()
+        levels = (*state.levels, level)
+        number = len(levels) - 1
+        before = (level, "token", None, state, "levels", state.levels, modes, "forward", modes.forward)
+        self._undo = (before, self._undo, level.close)
+        state.levels = levels
+        modes.forward = _carrier
+        return number
+
+
+def _new_level() -> Level:
     from numgrad.ops.rules import tangents  # noqa: F401 (says how tangents go through ops)
 
-    _opened.enter()
-    state.levels = (*state.levels, Level())
-    modes.forward = _carrier
-    return len(state.levels) - 1
+    level = Level()
+    level.token = _opened.token()
+    return level
+
+
+def open_level() -> int:
+    """Open a level; its number among this thread's, from the outermost, 0."""
+    levels = (*state.levels, _new_level())
+    number = len(levels) - 1
+    state.levels, modes.forward = levels, _carrier
+    return number
 
 
 def close_level() -> None:
     """Close the innermost level."""
-    state.levels[-1].table.clear()
-    state.levels = state.levels[:-1]
-    modes.forward = _carrier if state.levels else None
-    _opened.leave()
+    levels, level = state.levels[:-1], state.levels[-1]
+    state.levels, modes.forward, level.token = levels, _carrier if levels else None, None
+    level.close()
 
 
 def is_dual(value: Any) -> bool:
@@ -128,16 +152,19 @@ def detached(tensor: Tensor) -> Tensor:
     return new
 
 
-@contextlib.contextmanager
-def below(number: int) -> Iterator[None]:
+class below(Scope):  # noqa: N801
     """Ops see the levels outside of this one alone: what they compute is this level's tangent."""
-    before, forward = state.levels, modes.forward
-    state.levels = before[:number]
-    modes.forward = _carrier if number else None
-    try:
-        yield
-    finally:
-        state.levels, modes.forward = before, forward
+
+    def __init__(self, number: int) -> None:
+        self._undo = ()
+        self.levels = state.levels[:number]
+
+    def __enter__(self) -> tuple[Level, ...]:
+        before = state.levels
+        self._undo = ((state, "levels", before, modes, "forward", modes.forward), self._undo)
+        state.levels = self.levels
+        modes.forward = _carrier if self.levels else None
+        return before
 
 
 class _Context(NamedTuple):
@@ -149,12 +176,9 @@ class _Context(NamedTuple):
     differentiable: bool
 
 
-@contextlib.contextmanager
-def suspended() -> Iterator[tuple[Level, ...]]:
-    """No level is seen inside; yields those that are open."""
-    levels = state.levels
-    with below(0):
-        yield levels
+def suspended() -> below:
+    """A context in which no level is seen; it gives those that are open."""
+    return below(0)
 
 
 def push_function(

@@ -11,7 +11,6 @@ Levels nest, and belong to their thread.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
 from typing import NamedTuple
 
 from numgrad.autograd import batched, duals
@@ -61,9 +60,8 @@ def exit_dual_level(*, level: int | None = None) -> None:
     duals.close_level()
 
 
-@contextlib.contextmanager
-def dual_level() -> Iterator[int]:
-    """A level for the length of a ``with`` block.
+class dual_level(duals.opened, contextlib.ContextDecorator):  # noqa: N801 (torch's name)
+    """A level for the length of a ``with`` block, which gets its number, or of each call of a decorated function.
 
     >>> import numgrad as ng
     >>> fwAD = ng.autograd.forward_ad
@@ -72,11 +70,6 @@ def dual_level() -> Iterator[int]:
     ...     fwAD.unpack_dual(dual * dual).tangent
     tensor([ 2., 40.])
     """
-    level = enter_dual_level()
-    try:
-        yield level
-    finally:
-        exit_dual_level(level=level)
 
 
 def make_dual(tensor: Tensor, tangent: Tensor, *, level: int | None = None) -> Tensor:

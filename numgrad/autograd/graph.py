@@ -15,6 +15,7 @@ from numgrad.engine.hooks import RemovableHandle, tensor_hooks
 from numgrad.engine.tape import AccumulateGrad, Node, TensorBase, gradient_edge, modes
 from numgrad.engine.views import refresh
 from numgrad.runtime import locks
+from numgrad.runtime.scope import Scope
 from numgrad.tensor.tensor import Tensor
 
 __all__ = [
@@ -132,7 +133,7 @@ def register_multi_grad_hook(
 # ---- hooks for what is saved ------------------------------------------------------------------------------------
 
 
-class saved_tensors_hooks:  # noqa: N801 (torch's name)
+class saved_tensors_hooks(Scope):  # noqa: N801 (torch's name)
     """A context in which ``pack_hook`` turns each tensor that an op saves for its backward into something else.
 
     ``unpack_hook`` gets that back when the backward asks for it, and returns a tensor of the same shape, dtype and
@@ -155,18 +156,17 @@ class saved_tensors_hooks:  # noqa: N801 (torch's name)
     """
 
     def __init__(self, pack_hook: Callable[[Tensor], Any], unpack_hook: Callable[[Any], Tensor]) -> None:
+        super().__init__()
         self.pack_hook = pack_hook
         self.unpack_hook = unpack_hook
 
     def __enter__(self) -> None:
         if _disabled.reasons:
             raise RuntimeError(_disabled.reasons[-1])
-        modes.saved_hooks = (*modes.saved_hooks, (self.pack_hook, self.unpack_hook))
-        _packing.enter()
-
-    def __exit__(self, *exception: object) -> None:
-        modes.saved_hooks = modes.saved_hooks[:-1]
-        _packing.leave()
+        token = _packing.token()
+        hooks = (*modes.saved_hooks, (self.pack_hook, self.unpack_hook))
+        self._undo = ((modes, "saved_hooks", modes.saved_hooks), self._undo, _packing.settle, token)
+        modes.saved_hooks = hooks
 
 
 class save_on_cpu(saved_tensors_hooks):  # noqa: N801
@@ -187,19 +187,19 @@ class _Disabled(threading.local):
 _disabled = _Disabled()
 
 
-class disable_saved_tensors_hooks:  # noqa: N801
+class disable_saved_tensors_hooks(Scope):  # noqa: N801
     """A context in which entering `saved_tensors_hooks` raises RuntimeError with this message."""
 
     def __init__(self, error_message: str) -> None:
+        super().__init__()
         self.error_message = error_message
 
     def __enter__(self) -> None:
         if modes.saved_hooks:
             raise RuntimeError(self.error_message)
-        _disabled.reasons = (*_disabled.reasons, self.error_message)
-
-    def __exit__(self, *exception: object) -> None:
-        _disabled.reasons = _disabled.reasons[:-1]
+        reasons = (*_disabled.reasons, self.error_message)
+        self._undo = ((_disabled, "reasons", _disabled.reasons), self._undo)
+        _disabled.reasons = reasons
 
 
 def pack_node(node: Node) -> None:

@@ -24,6 +24,8 @@ class _Marker:
 
 
 _marker = _Marker()
+
+
 _marking = locks.Membership((dispatch.recorders, _marker))
 
 
@@ -54,17 +56,13 @@ class inference_mode(_GradMode):  # noqa: N801 (torch's name)
     def __init__(self, mode: bool | Callable[..., Any] = True) -> None:
         super().__init__(not mode)
         self.mode = bool(mode)
-        self._modes_before: list[tuple[bool, bool]] = []
 
     def __enter__(self) -> None:
-        self._modes_before.append((modes.grad_enabled, modes.inference))
+        token = _marking.token()
+        before = (modes, "grad_enabled", modes.grad_enabled, modes, "inference", modes.inference)
+        self._undo = (before, self._undo, _marking.settle, token)
         modes.inference = self.mode
         modes.grad_enabled = not self.mode
-        _marking.enter()
-
-    def __exit__(self, *exception: object) -> None:
-        modes.grad_enabled, modes.inference = self._modes_before.pop()
-        _marking.leave()
 
     def _again(self) -> inference_mode:
         return inference_mode(self.mode)

@@ -11,6 +11,7 @@ import numpy as np
 from numgrad.engine import dispatch, private
 from numgrad.engine.tape import Node, TensorBase, gradient_edge
 from numgrad.runtime import locks, memory
+from numgrad.runtime.scope import Scope
 from numgrad.tensor.tensor import Tensor
 
 
@@ -21,7 +22,7 @@ class _Watched(threading.local):
 _watched = _Watched()
 
 
-class allow_mutation_on_saved_tensors:  # noqa: N801 (torch's name)
+class allow_mutation_on_saved_tensors(Scope):  # noqa: N801 (torch's name)
     """A context in which tensors that are saved for a backward may be changed in place: the backward gets the old values.
 
     They are copied right before a change that would reach them, by whatever alias; what nobody changes is not copied. It
@@ -40,12 +41,10 @@ class allow_mutation_on_saved_tensors:  # noqa: N801 (torch's name)
     """
 
     def __enter__(self) -> None:
-        _watched.contexts = (*_watched.contexts, {})
-        _copying.enter()
-
-    def __exit__(self, *exception: object) -> None:
-        _watched.contexts = _watched.contexts[:-1]
-        _copying.leave()
+        token = _copying.token()
+        contexts: Any = (*_watched.contexts, {})
+        self._undo = ((_watched, "contexts", _watched.contexts), self._undo, _copying.settle, token)
+        _watched.contexts = contexts
 
 
 def _note(node: Node) -> None:

@@ -14,6 +14,7 @@ from numgrad.runtime import quick_start
 from numgrad.runtime.kernel import OUT_OF_BOUNDS
 from numgrad.runtime.memory import allocate
 from numgrad.runtime.plan import Plan, PrivateOperandError
+from numgrad.runtime.quick import MOST_INPUTS
 
 tensor_class: type[TensorBase] = TensorBase
 # Lists that other threads change in the meantime: who goes through one goes through a copy.
@@ -141,10 +142,11 @@ def _record(
     op: Op, params: Any, specs: Any, plan: Any, edges: list[Any], inputs: tuple[Any, ...], outputs: list[Any]
 ) -> None:
     """Make the node, and give the outputs their place in the graph."""
-    pattern = sum([1 << place for place, edge in enumerate(edges) if edge is not None])
+    needed = [edge is not None for edge in edges]
+    pattern: Any = bytes(needed) if len(edges) > MOST_INPUTS else sum([1 << n for n, need in enumerate(needed) if need])
     record = plan.records.get(pattern)
     if record is None:
-        needs = tuple([edge is not None for edge in edges])
+        needs = tuple(needed)
         output_specs = [tensor._spec for tensor in outputs[: op.public]]
         record = plan.records[pattern] = Record(op, params, needs, specs, output_specs)
     saved: list[Any] = []

@@ -4,38 +4,55 @@ from __future__ import annotations
 
 import itertools
 import weakref
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable
+from functools import partial
+from operator import call
 from typing import Any
 
 from numgrad.engine.tape import AccumulateGrad, Node, TensorBase
 from numgrad.engine.views import refresh
 from numgrad.registry import find
+from numgrad.runtime.scope import Scope
 
 Hook = Callable[..., Any]
 Table = OrderedDict[int, Hook]
 _numbers = itertools.count()
 
 
-class RemovableHandle:
-    """What registering a hook returns: `remove` takes the hook away; as a context, its end does."""
+class RemovableHandle(Scope):
+    """What registering a hook gives back: `remove` takes the hook away; as a context, its end does.
 
-    def __init__(self, *tables: Table) -> None:
+    What the hook belongs to is not kept alive by it.
+
+    >>> from numgrad import nn
+    >>> model = nn.Identity()
+    >>> handle = model.register_forward_hook(lambda module, args, output: output + 1)
+    >>> model(1)
+    2
+    >>> handle.remove()
+    >>> model(1)
+    1
+    """
+
+    def __init__(self, *tables: OrderedDict[int, Any]) -> None:
+        super().__init__()
         self.id = next(_numbers)
         self._tables = [weakref.ref(table) for table in tables]
 
+    def _removal(self) -> Callable[[], Any]:
+        """A call that takes the hook away: a loop in C that calls functions in C, which nothing can interrupt."""
+        tables = [table for reference in self._tables if (table := reference()) is not None]
+        return partial(deque, map(call, [partial(table.pop, self.id, None) for table in tables]), 0)
+
     def remove(self) -> None:
         """Take the hook away; a second call does nothing."""
-        for reference in self._tables:
-            table = reference()
-            if table is not None:
-                table.pop(self.id, None)
+        self._removal()()
 
     def __enter__(self) -> RemovableHandle:
+        removal = self._removal()
+        self._undo = ((), self._undo, removal)
         return self
-
-    def __exit__(self, *exception: object) -> None:
-        self.remove()
 
 
 class Hooks:

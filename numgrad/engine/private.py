@@ -23,6 +23,7 @@ from numgrad.runtime.memory import Storage
 # Told of tensors over the memory that was left, and over that in its place.
 listeners: list[Callable[[TensorBase, TensorBase], None]] = []
 _moving = locks.renewed()
+moves = 0  # how often memory was left; addresses that were taken before have to be taken again
 
 
 def alias(tensor: TensorBase, cls: type[TensorBase], storage: Storage | None = None) -> Any:
@@ -51,6 +52,7 @@ def expose(tensor: TensorBase) -> None:
     Another thread may be reading the old memory in a kernel, so where there are other threads the old memory lives as
     long as the new.
     """
+    global moves
     if not tensor._spec.is_private:
         return
     with _moving:
@@ -75,6 +77,7 @@ def expose(tensor: TensorBase) -> None:
                 new.version = other._storage.version
         places = [(each, moved[each._storage], laid._spec, laid._address) for each in group.values()]
         _move_all(places)
+        moves += 1
         for old, new in moved.items():
             for listener in listeners:
                 listener(TensorBase(old, spec, old.address), TensorBase(new, laid._spec, new.address))

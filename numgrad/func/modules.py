@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from operator import setitem
 from typing import Any
 
 from numgrad.tensor.functional import stack
@@ -76,8 +77,13 @@ def functional_call(
         args = ()
     elif not isinstance(args, tuple):
         args = (args,)
-    with _swapped(places, tensors, tie_weights):
-        return module(*args, **dict(kwargs or {}))
+    kwargs = dict(kwargs or {})
+    there, back = _swaps(places, tensors, tie_weights)
+    try:
+        deque(there, maxlen=0)
+        return module(*args, **kwargs)
+    finally:
+        deque(back, maxlen=0)
 
 
 def _places(module: Any) -> dict[str, tuple[dict[str, Any], str]]:
@@ -91,22 +97,22 @@ def _places(module: Any) -> dict[str, tuple[dict[str, Any], str]]:
     }
 
 
-@contextmanager
-def _swapped(places: dict[str, tuple[dict[str, Any], str]], tensors: dict[str, Tensor], tie: bool) -> Iterator[None]:
+def _swaps(
+    places: dict[str, tuple[dict[str, Any], str]], tensors: dict[str, Tensor], tie: bool
+) -> tuple[Iterator[None], Iterator[None]]:
+    """Who goes through the first puts the tensors into their places, through the second what was there before.
+
+    It is a loop in C that calls functions in C, so that Ctrl-C comes before it or after it.
+    """
     wanted = dict(tensors)
     if tie:
         by_id = {id(places[key][0][places[key][1]]): tensor for key, tensor in tensors.items()}
         for key, (table, name) in places.items():
             if id(table[name]) in by_id:
                 wanted.setdefault(key, by_id[id(table[name])])
-    before = {key: places[key][0][places[key][1]] for key in wanted}
-    try:
-        for key, tensor in wanted.items():
-            places[key][0][places[key][1]] = tensor
-        yield
-    finally:
-        for key, tensor in before.items():
-            places[key][0][places[key][1]] = tensor
+    tables, names = [places[key][0] for key in wanted], [places[key][1] for key in wanted]
+    before = [table[name] for table, name in zip(tables, names, strict=True)]
+    return map(setitem, tables, names, wanted.values()), map(setitem, tables, names, before)
 
 
 def stack_module_state(models: Sequence[Any]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:

@@ -2,50 +2,15 @@
 
 from __future__ import annotations
 
-import itertools
 import warnings
-import weakref
 from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
 from numgrad.autograd import Function, is_grad_enabled
+from numgrad.engine.hooks import RemovableHandle
 from numgrad.tensor import creation
 from numgrad.tensor.tensor import Tensor
-
-_numbers = itertools.count()
-
-
-class RemovableHandle:
-    """What registering a hook gives back: `remove` takes the hook away; as a context, its end does.
-
-    The module is not kept alive by it.
-
-    >>> from numgrad import nn
-    >>> model = nn.Identity()
-    >>> handle = model.register_forward_hook(lambda module, args, output: output + 1)
-    >>> model(1)
-    2
-    >>> handle.remove()
-    >>> model(1)
-    1
-    """
-
-    def __init__(self, hooks: OrderedDict[int, Any]) -> None:
-        self.id = next(_numbers)
-        self._hooks = weakref.ref(hooks)
-
-    def remove(self) -> None:
-        """Take the hook away; a second call does nothing."""
-        hooks = self._hooks()
-        if hooks is not None:
-            hooks.pop(self.id, None)
-
-    def __enter__(self) -> RemovableHandle:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self.remove()
 
 
 def register(hooks: OrderedDict[int, Any], hook: Any, prepend: bool, with_kwargs: bool) -> RemovableHandle:

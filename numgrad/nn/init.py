@@ -5,12 +5,11 @@ from __future__ import annotations
 import math
 import threading
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 from numgrad.autograd import no_grad
 from numgrad.dtypes import float64
 from numgrad.layout import product
+from numgrad.runtime.scope import Scope
 from numgrad.tensor import creation
 from numgrad.tensor import functional as T
 from numgrad.tensor.tensor import Tensor
@@ -18,11 +17,14 @@ from numgrad.tensor.tensor import Tensor
 _PLAIN = ("linear", "conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d", "sigmoid")
 
 
-_local = threading.local()
+class _Skipping(threading.local):
+    skips = False
 
 
-@contextmanager
-def skipped() -> Iterator[None]:
+_local = _Skipping()
+
+
+class skipped(Scope):  # noqa: N801 (a context)
     """While entered, what this thread asks of this module is not done: for modules whose values come from elsewhere.
 
     >>> import numgrad as ng
@@ -30,16 +32,14 @@ def skipped() -> Iterator[None]:
     ...     ones_(ng.zeros(2))
     tensor([0., 0.])
     """
-    before = _skips()
-    _local.skips = True
-    try:
-        yield
-    finally:
-        _local.skips = before
+
+    def __enter__(self) -> None:
+        self._undo = ((_local, "skips", _local.skips), self._undo)
+        _local.skips = True
 
 
 def _skips() -> bool:
-    return getattr(_local, "skips", False)
+    return _local.skips
 
 
 def calculate_gain(nonlinearity: str, param: float | None = None) -> float:

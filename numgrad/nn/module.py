@@ -13,6 +13,7 @@ from numgrad.nn.hooks import TABLES, Hooked, call_with_hooks
 from numgrad.nn.parameter import Parameter, typename
 from numgrad.tensor import functional as F
 from numgrad.tensor.tensor import Tensor
+from numgrad.tensor.updates import clear_gradients
 
 _M = TypeVar("_M", bound="Module")
 
@@ -364,9 +365,7 @@ class Module(Hooked):
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Drop all gradients, or, with ``set_to_none=False``, fill them with zeros."""
-        for parameter in self.parameters():
-            if parameter._grad is not None:
-                parameter._grad = None if set_to_none else parameter._grad.detach().zero_()
+        clear_gradients(self.parameters(), set_to_none)
 
     # ---- conversions --------------------------------------------------------------------------------------------
 

@@ -8,14 +8,17 @@ from __future__ import annotations
 
 from collections import OrderedDict, namedtuple
 from collections.abc import Mapping
+from operator import setitem
 from typing import TYPE_CHECKING, Any
 
 from numgrad.autograd import is_inference_mode_enabled, no_grad
+from numgrad.engine.changes import Changes
 from numgrad.layout import Size
 from numgrad.nn.parameter import Parameter
 from numgrad.tensor import functional as F
 from numgrad.tensor.loading import loadable, loaded
 from numgrad.tensor.tensor import Tensor
+from numgrad.tensor.updates import plan_copy
 
 if TYPE_CHECKING:
     from numgrad.nn.module import Module
@@ -144,19 +147,23 @@ def load(module: Module, state_dict: Mapping[str, Any], strict: bool, assign: bo
     with no_grad():
         # Only a hook can still make names fit; until it has, the old values are kept.
         before = [] if names_fit or assign else [F.clone(mine) for _, _, mine, _ in entries]
-        replaced = _assign(entries) if assign else _copy(entries)
-        for each, hook in hooks:
-            if hook(each, LoadResult(missing, unexpected)) is not None:
-                raise RuntimeError(
-                    "Hooks registered with register_load_state_dict_post_hook are not expected to return new values; change "
-                    "incompatible_keys in place"
-                )
-        if strict and (missing or unexpected):
-            for table, name, old in replaced:
-                table[name] = old
-            for (_, _, mine, _), old in zip(entries, before, strict=False):
-                mine.copy_(old)
-            raise _refusal(module, strict, missing, unexpected, errors)
+        changes = (_assignment if assign else _copies)(entries)
+        changes.make()
+        try:
+            for each, hook in hooks:
+                if hook(each, LoadResult(missing, unexpected)) is not None:
+                    raise RuntimeError(
+                        "Hooks registered with register_load_state_dict_post_hook are not expected to return new values; "
+                        "change incompatible_keys in place"
+                    )
+            if strict and (missing or unexpected):
+                raise _refusal(module, strict, missing, unexpected, errors)
+        except BaseException:
+            if assign:
+                _restored(entries).make()
+            elif not names_fit:
+                _copies([(*entry[:3], old) for entry, old in zip(entries, before, strict=True)]).make()
+            raise
     return LoadResult(missing, unexpected)
 
 
@@ -246,23 +253,31 @@ def _entries(
     return entries
 
 
-def _copy(entries: list[Entry]) -> list[tuple[dict[str, Any], str, Tensor]]:
+def _copies(entries: list[Entry]) -> Changes:
+    """Plan that the given values are copied."""
+    changes = Changes()
     for _, _, mine, given in entries:
-        mine.copy_(given)
-    return []
+        plan_copy(changes, mine, given)
+    return changes
 
 
-def _assign(entries: list[Entry]) -> list[tuple[dict[str, Any], str, Tensor]]:
-    """Put the given tensors in the places of those that were there, and return these."""
-    replacements: list[Tensor] = []
-    for _, _, mine, given in entries:
+def _assignment(entries: list[Entry]) -> Changes:
+    """Plan that the given tensors come in the places of those that are there."""
+    changes = Changes()
+    for table, name, mine, given in entries:
+        new = given
         if isinstance(mine, Parameter) and not isinstance(given, Parameter):
-            given = Parameter(given.detach(), requires_grad=mine.requires_grad)
-        elif isinstance(mine, Parameter):
-            given.requires_grad_(mine.requires_grad)
-        replacements.append(given)
-    replaced = []
-    for (table, name, mine, _), new in zip(entries, replacements, strict=True):
-        table[name] = new
-        replaced.append((table, name, mine))
-    return replaced
+            new = Parameter(given.detach(), requires_grad=mine.requires_grad)
+        elif isinstance(mine, Parameter) and given.requires_grad != mine.requires_grad:
+            given.detach().requires_grad_(mine.requires_grad)  # refuses what cannot be
+            changes.call(setattr, given, "_requires_grad", mine.requires_grad)
+        changes.call(setitem, table, name, new)
+    return changes
+
+
+def _restored(entries: list[Entry]) -> Changes:
+    """Plan that the tensors that were there are there again."""
+    changes = Changes()
+    for table, name, mine, _ in entries:
+        changes.call(setitem, table, name, mine)
+    return changes

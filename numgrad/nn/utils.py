@@ -7,11 +7,13 @@ from collections.abc import Iterable
 from typing import Any, TypeVar
 
 from numgrad.autograd import no_grad
+from numgrad.engine.changes import Changes
 from numgrad.nn import init
 from numgrad.nn.module import Module
 from numgrad.tensor import creation
 from numgrad.tensor import functional as T
 from numgrad.tensor.tensor import Tensor
+from numgrad.tensor.updates import plan_copy, plan_scale
 
 M = TypeVar("M", bound=Module)
 
@@ -99,8 +101,10 @@ def clip_grad_norm_(
     total = get_total_norm(gradients, float(norm_type), error_if_nonfinite)
     with no_grad():
         scale = T.clamp(T.div(float(max_norm), T.add(total, 1e-6)), max=1.0)
+        changes = Changes()
         for gradient in gradients:
-            gradient.mul_(T.cast(scale, gradient.dtype))
+            plan_scale(changes, gradient, T.cast(scale, gradient.dtype))
+        changes.make()
     return total
 
 
@@ -116,8 +120,10 @@ def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float) -
     """
     bound = float(clip_value)
     with no_grad():
+        changes = Changes()
         for gradient in _gradients(parameters):
-            gradient.copy_(T.clamp(gradient, -bound, bound))
+            plan_copy(changes, gradient, T.clamp(gradient, -bound, bound))
+        changes.make()
 
 
 def parameters_to_vector(parameters: Iterable[Tensor]) -> Tensor:
@@ -150,10 +156,12 @@ def vector_to_parameters(vec: Tensor, parameters: Iterable[Tensor]) -> None:
         raise RuntimeError(f"vector_to_parameters: vec has shape {list(vec.shape)}, expected [{count}]")
     begin = 0
     with no_grad():
+        changes = Changes()
         for parameter in wanted:
             piece = T.narrow(vec, 0, begin, parameter.numel())
-            parameter.copy_(T.reshape(piece, parameter.shape))
+            plan_copy(changes, parameter, T.reshape(piece, parameter.shape))
             begin += parameter.numel()
+        changes.make()
 
 
 __all__ = [

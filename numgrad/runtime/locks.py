@@ -93,10 +93,20 @@ def at_fork(in_child: Callable[[], None], before: Callable[[], None] | None = No
     _handlers.append(Handlers(before, in_child))
 
 
+class _Token:
+    """Says that somebody needs a switch to be on, as long as it lives."""
+
+    __slots__ = ("__weakref__", "thread")
+
+    def __init__(self) -> None:
+        self.thread = threading.get_ident()
+
+
 class Switch:
     """What is on for all threads while at least one of them needs it, such as a wrapper around all ops.
 
-    In the child of a fork it is on only if the thread that lives on needs it.
+    Who needs it holds a `token`. So nothing has to be counted down, which Ctrl-C could prevent: a `runtime.scope.Scope`
+    drops its token as it ends. In the child of a fork it is on only if the thread that lives on needs it.
 
     Parameters
     ----------
@@ -107,43 +117,34 @@ class Switch:
     def __init__(self, turn_on: Callable[[], None], turn_off: Callable[[], None]) -> None:
         self._turn_on, self._turn_off = turn_on, turn_off
         self._lock = awaited()
-        self._users: dict[int, int] = {}  # by thread; who enters in one thread may leave in another
-        self._count = 0
+        self._tokens: list[weakref.ref[_Token]] = []
         self._on = False
         at_fork(self._forget_others)
 
-    def enter(self) -> None:
-        """One more needs it."""
+    def token(self) -> Any:
+        """Turn it on; it may be turned off once what is returned is gone."""
+        token = _Token()
         with self._lock:
-            self._change(+1)
+            self._tokens.append(weakref.ref(token))
             if not self._on:
                 self._turn_on()
                 self._on = True
+        return token
 
-    def leave(self) -> None:
-        """One of them needs it no more."""
+    def settle(self) -> None:
+        """Turn it off if nobody needs it any more."""
         with self._lock:
-            if self._count:  # else who entered was a thread that a fork has left behind
-                self._change(-1)
-                self._settle()
+            self._keep([token for reference in self._tokens if (token := reference()) is not None])
 
-    def _settle(self) -> None:
-        if self._on and not self._count:
+    def _keep(self, tokens: list[_Token]) -> None:
+        self._tokens = [weakref.ref(token) for token in tokens]
+        if self._on and not tokens:
             self._on = False
             self._turn_off()
 
-    def _change(self, step: int) -> None:
-        self._count += step
-        thread = threading.get_ident()
-        self._users[thread] = users = self._users.get(thread, 0) + step
-        if not users:
-            del self._users[thread]
-
     def _forget_others(self) -> None:
-        thread = threading.get_ident()
-        mine = max(self._users.get(thread, 0), 0)
-        self._users, self._count = ({thread: mine} if mine else {}), mine
-        self._settle()
+        thread, tokens = threading.get_ident(), [reference() for reference in self._tokens]
+        self._keep([token for token in tokens if token is not None and token.thread == thread])
 
 
 class Membership(Switch):

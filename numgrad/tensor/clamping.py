@@ -6,9 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 from numgrad import ops
 from numgrad.dtypes import dtype as Dtype
-from numgrad.engine.tape import TensorBase
-from numgrad.tensor.arguments import as_number, cast, check_tensor
-from numgrad.tensor.pointwise import assign, binary, check_result, in_place, joint_dtype
+from numgrad.engine.changes import Changes
+from numgrad.engine.tape import TensorBase, modes
+from numgrad.engine.views import requires_grad
+from numgrad.registry import find
+from numgrad.tensor.arguments import as_input, as_number, cast, check_tensor
+from numgrad.tensor.pointwise import apart, assign, binary, check_result, in_place, joint_dtype
 
 if TYPE_CHECKING:
     from numgrad.tensor.tensor import Tensor
@@ -71,6 +74,12 @@ def _bounded(name: str, input: Tensor, min: Any, max: Any) -> Dtype:
     return dtype
 
 
+def _is_followed(*values: Any) -> bool:
+    """Whether a change of one of these tensors, or by them, may have to be recorded; numbers are no tensors."""
+    tensors = [value for value in values if isinstance(value, TensorBase)]
+    return modes.grad_enabled and any(tensor._base is not None or requires_grad(tensor) for tensor in tensors)
+
+
 def clamp_(target: Tensor, min: Any = None, max: Any = None) -> Tensor:
     """`clamp` in place."""
     dtype = _bounded("clamp_", target, min, max)
@@ -80,6 +89,15 @@ def clamp_(target: Tensor, min: Any = None, max: Any = None) -> Tensor:
     for bound in (min, max):  # all that can be refused is refused before the first of two changes
         if isinstance(bound, TensorBase):
             ops.view.expand(bound, size=tuple(target._spec.shape))
+    names = ("maximum", "minimum") if dtype.is_bool else ("clamp_min", "clamp_max")
+    if min is not None and max is not None and not _is_followed(target, min, max):
+        changes = Changes()
+        for name, bound in zip(names, (min, max), strict=True):
+            op: Any = find(name)
+            operand = apart(target, as_input(op, 1, bound, dtype))
+            changes.apply(op.in_place, (target, operand), op.in_place.defaults)
+        changes.make()
+        return target
     if min is not None:
-        in_place("maximum" if dtype.is_bool else "clamp_min", target, min)
-    return target if max is None else in_place("minimum" if dtype.is_bool else "clamp_max", target, max)
+        in_place(names[0], target, min)
+    return target if max is None else in_place(names[1], target, max)

@@ -11,13 +11,24 @@ from numgrad.errors import GradError
 from numgrad.runtime import locks
 from numgrad.runtime.memory import Storage
 
-_storages: weakref.WeakSet[Storage] = weakref.WeakSet()
+# Not a WeakSet, which an interrupt could prevent from forgetting: here what forgets is written in C.
+_storages: set[weakref.ref[Storage]] = set()
+
+
+def _add(storage: Storage) -> None:
+    _storages.add(weakref.ref(storage, _storages.discard))
+
+
+def _has(storage: Storage) -> bool:
+    return weakref.ref(storage) in _storages
+
+
 _guarding = locks.renewed()  # one that has just been marked must not find a guard that is about to go
 
 
 def mark(tensor: TensorBase) -> None:
     """This tensor's memory was made in inference mode."""
-    _storages.add(tensor._storage)
+    _add(tensor._storage)
     with _guarding:
         if _guard not in dispatch.guards:
             dispatch.guards.append(_guard)
@@ -25,8 +36,8 @@ def mark(tensor: TensorBase) -> None:
 
 def carry(old: TensorBase, new: TensorBase) -> None:
     """``new`` has come in the place of ``old``, or is another name of its memory."""
-    if old._storage in _storages:
-        _storages.add(new._storage)
+    if _has(old._storage):
+        _add(new._storage)
 
 
 private.listeners.append(carry)
@@ -34,7 +45,7 @@ private.listeners.append(carry)
 
 def is_inference(tensor: TensorBase) -> bool:
     """Whether the tensor's memory was made in inference mode."""
-    return bool(_storages) and tensor._storage in _storages
+    return bool(_storages) and _has(tensor._storage)
 
 
 def refuse_saving(tensor: TensorBase) -> None:
@@ -64,7 +75,7 @@ def _guard(op: Any, inputs: tuple[Any, ...], plan: Any, edges: Any) -> None:
     if modes.inference:
         return
     for position in plan.changed:
-        if inputs[position]._storage in _storages:
+        if _has(inputs[position]._storage):
             raise GradError(
                 f"{op.name}: Inplace update to inference tensor outside InferenceMode is not allowed. You can make a clone to "
                 "get a normal tensor before doing inplace update."

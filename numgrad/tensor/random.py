@@ -63,6 +63,10 @@ class Generator:
         """The seed that the stream started from; of a negative one what it is modulo 2**64, as in torch."""
         return int(self._state._array()[0]) % (1 << 64)
 
+    def words(self) -> np.ndarray:
+        """The state itself, int64 (seed, counter), as an array; what is stored there is what numbers are drawn from."""
+        return self._state._array()  # type: ignore[no-any-return]
+
     def get_state(self) -> Tensor:
         """A copy of the state, int64 (seed, counter)."""
         return creation.tensor(self._state._array())

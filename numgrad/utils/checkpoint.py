@@ -180,7 +180,8 @@ class _Run:
         if modes.backward is not None:
             modes.backward.at_end.append(self.forget)
         self.position = 0
-        now = random.get_rng_state() if self.rng_state is not None else None
+        state = random.default_generator.words()
+        now = state.copy()
         try:
             if self.rng_state is not None:
                 random.set_rng_state(self.rng_state)
@@ -189,8 +190,8 @@ class _Run:
         except _Enough:
             pass
         finally:
-            if now is not None:
-                random.set_rng_state(now)
+            if self.rng_state is not None:
+                state[...] = now  # one store, which Ctrl-C cannot prevent
 
     def _take(self, tensor: Tensor) -> None:
         """The pack hook of the second run."""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
+from numgrad.engine.changes import Changes
 from numgrad.optim.optimizer import Optimizer
 
 _MISSING_INITIAL = (
@@ -67,11 +68,29 @@ class LRScheduler:
         self._advance()
 
     def _advance(self) -> None:
+        self._as_a_whole(LRScheduler._next_epoch)
+
+    def _next_epoch(self) -> None:
         self._step_count += 1
         self.last_epoch += 1
         for group, lr in zip(self.optimizer.param_groups, self.get_lr(), strict=True):
             group["lr"] = lr
         self._last_lr = self._rates()
+
+    def _as_a_whole(self, function: Callable[..., None], *args: Any) -> None:
+        """``function(scheduler, *args)`` of a copy of this scheduler, over copies of the groups; then what it has changed is
+        changed here and in the groups, all of it at once. After an error, or Ctrl-C, nothing has been changed.
+        """
+        ahead, optimizer = object.__new__(type(self)), object.__new__(type(self.optimizer))
+        optimizer.__dict__.update(self.optimizer.__dict__)
+        optimizer.param_groups = [dict(group) for group in self.optimizer.param_groups]
+        ahead.__dict__.update({**self.__dict__, "optimizer": optimizer})
+        function(ahead, *args)
+        changes = Changes()
+        for group, after in zip(self.optimizer.param_groups, optimizer.param_groups, strict=True):
+            changes.call(group.update, after)
+        changes.call(self.__dict__.update, {**ahead.__dict__, "optimizer": self.optimizer})
+        changes.make()
 
     @property
     def _is_first(self) -> bool:

@@ -93,7 +93,9 @@ class ReduceLROnPlateau(LRScheduler):
 
     def step(self, metrics: Any) -> None:  # type: ignore[override]
         """Take notice of the metric, and change the rate if it is time."""
-        value = float(metrics)
+        self._as_a_whole(ReduceLROnPlateau._next_metric, float(metrics))
+
+    def _next_metric(self, value: float) -> None:
         self.last_epoch += 1
         if self._is_better(value):
             self.best = value

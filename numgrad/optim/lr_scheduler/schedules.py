@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from numgrad.engine.changes import Changes
 from numgrad.optim.lr_scheduler.base import LRScheduler
 from numgrad.optim.optimizer import Optimizer
 
@@ -53,10 +54,13 @@ class LambdaLR(LRScheduler):
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """Take over a `state_dict`; the functions stay those that were given here."""
-        super().load_state_dict({name: value for name, value in state_dict.items() if name != "lr_lambdas"})
+        changes = Changes()
         for function, attributes in zip(self.lr_lambdas, state_dict["lr_lambdas"], strict=True):
             if attributes is not None:
-                function.__dict__.update(attributes)
+                changes.call(function.__dict__.update, attributes)
+        rest = {name: value for name, value in state_dict.items() if name != "lr_lambdas"}
+        changes.call(self.__dict__.update, rest)
+        changes.make()
 
 
 class StepLR(LRScheduler):
