@@ -17,7 +17,7 @@ import numpy as np
 from numgrad.engine import dispatch, private
 from numgrad.engine.tape import TensorBase
 from numgrad.registry import find
-from numgrad.runtime import memory, program, threads
+from numgrad.runtime import locks, memory, program, threads
 from numgrad.runtime.scope import Scope
 
 _recordings: weakref.WeakSet[Recording] = weakref.WeakSet()
@@ -29,6 +29,17 @@ def _moved(old: TensorBase, new: TensorBase) -> None:
 
 
 private.listeners.append(_moved)
+
+
+def _end_those_of_other_threads() -> None:
+    """In the child of a fork, where threads that begin may have their numbers."""
+    for recording in list(_recordings):
+        if recording._thread not in (None, threading.get_ident()):
+            recording._thread = None
+            recording._withdraw()
+
+
+locks.at_fork(_end_those_of_other_threads)
 
 
 class Recording(Scope):
