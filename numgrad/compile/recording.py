@@ -17,7 +17,8 @@ import numpy as np
 from numgrad.engine import dispatch, private
 from numgrad.engine.tape import TensorBase
 from numgrad.registry import find
-from numgrad.runtime import memory, program, threads
+from numgrad.runtime import locks, memory, program, threads
+from numgrad.runtime.scope import Scope
 
 _recordings: weakref.WeakSet[Recording] = weakref.WeakSet()
 
@@ -30,7 +31,18 @@ def _moved(old: TensorBase, new: TensorBase) -> None:
 private.listeners.append(_moved)
 
 
-class Recording:
+def _end_those_of_other_threads() -> None:
+    """In the child of a fork, where threads that begin may have their numbers."""
+    for recording in list(_recordings):
+        if recording._thread not in (None, threading.get_ident()):
+            recording._thread = None
+            recording._withdraw()
+
+
+locks.at_fork(_end_those_of_other_threads)
+
+
+class Recording(Scope):
     """A context that records what this thread launches; others, inside it or in other threads, record for themselves.
 
     The recording keeps all memory that it saw alive: its addresses stay valid as long as it does.
@@ -46,6 +58,7 @@ class Recording:
     """
 
     def __init__(self) -> None:
+        super().__init__()
         self.names: list[str] = []  # of the kernels, in the order of their launches
         self._status = np.zeros(1, np.int64)
         self._bound: list[tuple[int, np.ndarray, int, int, int]] = []
@@ -59,20 +72,30 @@ class Recording:
         if self._thread is not None:
             raise RuntimeError("Recording: it is recording already; what is inside it takes another Recording()")
         self._rows = None
-        self._thread = threading.get_ident()
-        program.observe(self)
-        dispatch.recorders.append(self)
-        memory.keep_new(self._alive)
+        try:
+            self._thread = threading.get_ident()
+            program.observe(self)
+            dispatch.recorders.append(self)
+            memory.keep_new(self._alive)
+            self._undo = ((self, "_thread", None), self._undo, self._withdraw)
+        except BaseException:
+            self._thread = None
+            self._withdraw()
+            raise
         return self
 
-    def __exit__(self, *exception: object) -> None:
+    def _withdraw(self) -> None:
+        """Once it is over, nobody tells this recording of anything."""
         memory.stop_keeping(self._alive)
-        dispatch.recorders.remove(self)
+        if self in dispatch.recorders:
+            dispatch.recorders.remove(self)
         program.stop_observing(self)
-        self._thread = None
 
     def launched(self, launched: program.Program, addresses: tuple[int, ...]) -> None:
         """Told by the launch door."""
+        if self._thread is None:  # an interrupt kept it from leaving
+            self._withdraw()
+            return
         self._bound += launched.bound_launches(addresses, self._status.ctypes.data)
         self._alive.append(launched)
         self.names += launched.names()

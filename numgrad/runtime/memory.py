@@ -265,6 +265,15 @@ def stop_keeping(kept: list[Any]) -> None:
     _keepers[:] = [entry for entry in _keepers if entry[1] is not kept]
 
 
+def _forget_other_threads() -> None:
+    """In the child of a fork they are not there, and threads that begin may have their numbers."""
+    thread = threading.get_ident()
+    _keepers[:] = [entry for entry in _keepers if entry[0] == thread]
+
+
+locks.at_fork(_forget_other_threads)
+
+
 def borrow(array: np.ndarray) -> Storage:
     """A storage over a NumPy array's own memory, which it keeps alive. The array must be C-contiguous."""
     return Storage(array.ctypes.data, array.nbytes, array)

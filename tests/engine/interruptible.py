@@ -21,12 +21,13 @@ from numgrad.autograd.graph import (
     disable_saved_tensors_hooks,
     saved_tensors_hooks,
 )
+from numgrad.compile import Recording
 from numgrad.engine import backward, dispatch
 from numgrad.engine.tape import modes
 from numgrad.nn import init
 from numgrad.nn.utils import clip_grad_norm_, clip_grad_value_, parameters_to_vector, vector_to_parameters
 from numgrad.optim import lr_scheduler
-from numgrad.runtime import program
+from numgrad.runtime import memory, program
 from numgrad.utils.checkpoint import checkpoint
 
 
@@ -266,6 +267,22 @@ def _transforms() -> Subject:
     return Subject(act, state)
 
 
+def _recording() -> Subject:
+    x = ng.arange(3.0)
+
+    def act() -> None:
+        with Recording() as recording:
+            y = x * 2
+        recording.replay()
+        assert y.tolist() == [0.0, 2.0, 4.0]
+
+    def state() -> list[Any]:
+        _ = ng.ones(1) + 1  # a recording that could not leave does so with the next launch
+        return [list(memory._keepers)]
+
+    return Subject(act, state)
+
+
 _constants = iter(range(1, 1 << 30))
 
 
@@ -328,6 +345,7 @@ SCENARIOS: dict[str, Scenario] = {
     "load": Scenario(_load, 5),
     "hook of a module": Scenario(lambda: _hook(True), 5),
     "hook of a tensor": Scenario(lambda: _hook(False), 5),
+    "recording": Scenario(_recording),
     "contexts": Scenario(_contexts, 30),
     "transforms": Scenario(_transforms, 30),
     "compile": Scenario(_compile, 1),

@@ -140,6 +140,7 @@ class Load:
         self.errors: list[BaseException] = []
         self.counts: Counter[str] = Counter()
         self.chance = random.Random(seed)
+        fresh_kernel(1).entry()
         self.plain = ng.tensor(np.arange(12, dtype=np.float32).reshape(3, 4))
 
     # ---- threads --------------------------------------------------------------------------------------------------
@@ -154,11 +155,12 @@ class Load:
             self.added[number] += number + 1
 
     def compile(self) -> None:
-        self.counts["kernels"] += 1
-        fresh_kernel(self.counts["kernels"]).entry()
         for _ in range(20):
             fresh_kernel(1).entry()
-        time.sleep(0.1)
+        if self.counts["kernels"] * 5 <= self.counts["forks"]:
+            self.counts["kernels"] += 1
+            fresh_kernel(self.counts["kernels"] + 1_000_000 * os.getpid()).entry()
+        time.sleep(0.01)
 
     def plan(self) -> None:
         size = 1 + self.counts["plans"] % 300
@@ -202,7 +204,7 @@ class Load:
         if self.chance.random() < 0.2:
             modes(self.plain)
         if self.chance.random() < 0.05:
-            assert fresh_kernel(1_000_000 + os.getpid()).entry()
+            assert fresh_kernel(1_000_000 * os.getpid()).entry()
         if self.chance.random() < 0.05:
             assert child_of(lambda: self.train(number)) == 0, "a grandchild failed"
         if self.chance.random() < 0.1:
@@ -268,7 +270,7 @@ class Load:
                     break
                 self.fork()
                 self.counts["forks"] += 1
-                if self.counts["forks"] % 100 == 0:
+                if self.counts["forks"] % 50 == 0:
                     sys.stderr.write(f"{self.counts['forks']} forks\n")
                 time.sleep(self.chance.random() * 0.02)
         finally:

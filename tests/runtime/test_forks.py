@@ -251,29 +251,31 @@ print(os.wait()[1], all(lock.acquire(blocking=False) for lock in locks._awaited)
 def test_a_switch_counts_who_needs_it():
     events: list[str] = []
     switch = locks.Switch(lambda: events.append("on"), lambda: events.append("off"))
-    switch.enter()
-    thread = threading.Thread(target=switch.enter)
+    tokens = [switch.token()]
+    thread = threading.Thread(target=lambda: tokens.append(switch.token()))
     thread.start()
     thread.join()
-    switch.leave()
+    tokens.pop()
+    switch.settle()
     assert events == ["on"]
-    switch.leave()  # for the other thread
+    tokens.pop()
+    switch.settle()
     assert events == ["on", "off"]
-    switch.enter()
+    token = switch.token()
     assert events == ["on", "off", "on"]
-    switch.leave()
+    del token
+    switch.settle()
 
 
 def test_modes_of_threads_that_are_not_there_are_off_in_the_child_and_the_own_ones_on():
     script = """
 from numgrad import profiler, registry
-from numgrad.autograd import batched, duals, graph, inference, mutation
+from numgrad.autograd import batched, duals, graph, mutation
 from numgrad.engine import dispatch
-from numgrad.runtime import program
-switches = [m for m in (batched._opened, duals._opened, graph._packing, inference._marking, mutation._copying,
-                        profiler._timing)]
+from numgrad.runtime import memory, program
 def contexts(stack):
     stack.enter_context(ng.inference_mode())
+    stack.enter_context(ng.compile.Recording())
     stack.enter_context(profiler.profile())
     stack.enter_context(graph.saved_tensors_hooks(lambda t: t, lambda t: t))
     stack.enter_context(ng.autograd.graph.allow_mutation_on_saved_tensors())
@@ -291,9 +293,9 @@ thread = beside(other)
 inside.wait()
 def nothing_is_on():
     assert not (registry.wrappers or dispatch.recorders or dispatch.node_watchers or program.observers), registry.wrappers
-    assert not profiler._active and mutation._save not in dispatch.guards
+    assert not (profiler._active or memory._keepers) and mutation._save not in dispatch.guards
 def all_is_on():
-    assert len(registry.wrappers) == 3 and len(dispatch.node_watchers) == 2 and len(program.observers) == 1
+    assert len(registry.wrappers) == 3 and len(dispatch.node_watchers) == 2 and len(program.observers) == 2
 def in_child():
     nothing_is_on()
     x = ng.ones(2, requires_grad=True)
