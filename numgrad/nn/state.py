@@ -12,10 +12,10 @@ from operator import setitem
 from typing import TYPE_CHECKING, Any
 
 from numgrad.autograd import is_inference_mode_enabled, no_grad
-from numgrad.engine.changes import Changes
 from numgrad.layout import Size
 from numgrad.nn.parameter import Parameter
 from numgrad.tensor import in_place, shaping
+from numgrad.tensor.changes import Changes
 from numgrad.tensor.loading import loadable, loaded
 from numgrad.tensor.tensor import Tensor
 from numgrad.tensor.updates import plan_copy

@@ -7,11 +7,11 @@ from collections.abc import Iterable
 from typing import Any, TypeVar
 
 from numgrad.autograd import no_grad
-from numgrad.engine.changes import Changes
 from numgrad.nn import init
 from numgrad.nn.module import Module
 from numgrad.tensor import arguments, clamping, creation, joining, pointwise, reductions, shaping
 from numgrad.tensor.arguments import check_tensor
+from numgrad.tensor.changes import Changes
 from numgrad.tensor.tensor import Tensor
 from numgrad.tensor.updates import plan_copy, plan_scale
 

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from numgrad.dtypes import float32
-from numgrad.engine.changes import Changes
 from numgrad.optim import updates
 from numgrad.optim.optimizer import Optimizer, Params, check_execution
 from numgrad.tensor import creation
+from numgrad.tensor.changes import Changes
 from numgrad.tensor.tensor import Tensor
 from numgrad.tensor.updates import plan_count
 

@@ -12,8 +12,8 @@ import numpy as np
 
 from numgrad.autograd import enable_grad, no_grad
 from numgrad.dtypes import float32
-from numgrad.engine.changes import Changes
 from numgrad.tensor import arguments, creation, shaping
+from numgrad.tensor.changes import Changes
 from numgrad.tensor.loading import loadable, loaded
 from numgrad.tensor.tensor import Tensor
 from numgrad.tensor.updates import clear_gradients

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from operator import is_not
 from typing import Any
 
-from numgrad.engine.changes import Changes
 from numgrad.optim import updates
 from numgrad.optim.optimizer import Optimizer, Params, check_execution
+from numgrad.tensor.changes import Changes
 from numgrad.tensor.tensor import Tensor
 
 

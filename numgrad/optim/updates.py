@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from numgrad.engine.changes import Changes
 from numgrad.tensor import updates
+from numgrad.tensor.changes import Changes
 from numgrad.tensor.tensor import Tensor
 
 

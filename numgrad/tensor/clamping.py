@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 from numgrad import ops
 from numgrad.dtypes import dtype as Dtype
-from numgrad.engine.changes import Changes
 from numgrad.engine.tape import TensorBase, modes
 from numgrad.engine.views import requires_grad
 from numgrad.registry import find
 from numgrad.tensor.arguments import as_input, as_number, cast, check_tensor
+from numgrad.tensor.changes import Changes
 from numgrad.tensor.in_place import apart, assign, check_result, joint_dtype, overwrite
 from numgrad.tensor.pointwise import binary
 from numgrad.tensor.surface import public

@@ -1,7 +1,7 @@
 """One optimizer step for many parameters in one launch: tables of addresses for the ops `sgd` and `adam`.
 
 Kernels follow the addresses in the table, so everything is proved here: dtypes, shapes, layouts, density. Nothing is launched
-here: steps are planned, and whoever has planned all of them makes them at once; see `engine.changes`.
+here: steps are planned, and whoever has planned all of them makes them at once; see `tensor.changes`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ import numpy as np
 from numgrad import ops
 from numgrad.dtypes import dtype as Dtype
 from numgrad.dtypes import float64, int64
-from numgrad.engine.changes import Changes, planned
 from numgrad.engine.constants import constant
 from numgrad.engine.private import expose
 from numgrad.engine.tape import tensor_over
@@ -28,6 +27,7 @@ from numgrad.registry import Op, find
 from numgrad.runtime import memory
 from numgrad.runtime.plan import Plan
 from numgrad.tensor import creation
+from numgrad.tensor.changes import Changes, planned
 from numgrad.tensor.in_place import apart
 from numgrad.tensor.tensor import Tensor
 
@@ -142,7 +142,7 @@ def clear_gradients(parameters: Iterable[Tensor], set_to_none: bool) -> None:
     """Drop the gradients of all of these, or fill them with zeros and take them out of the graph."""
     parameters = list(parameters)
     if set_to_none:
-        deque(map(setattr, parameters, repeat("_grad"), repeat(None)), maxlen=0)  # see `engine.changes`
+        deque(map(setattr, parameters, repeat("_grad"), repeat(None)), maxlen=0)  # see `tensor.changes`
         return
     changes = Changes()
     for parameter in parameters:

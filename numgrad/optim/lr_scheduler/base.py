@@ -6,8 +6,8 @@ import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from numgrad.engine.changes import Changes
 from numgrad.optim.optimizer import Optimizer
+from numgrad.tensor.changes import Changes
 
 _MISSING_INITIAL = (
     "param 'initial_lr' is not specified in param_groups[{}] when resuming a scheduler with last_epoch >= 0: load the "

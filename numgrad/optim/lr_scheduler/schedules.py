@@ -7,9 +7,9 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from numgrad.engine.changes import Changes
 from numgrad.optim.lr_scheduler.base import LRScheduler, check_divisor
 from numgrad.optim.optimizer import Optimizer
+from numgrad.tensor.changes import Changes
 
 
 class LambdaLR(LRScheduler):
