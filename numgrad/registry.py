@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import inspect
-import threading
 import weakref
 from collections import namedtuple
 from collections.abc import Callable, Sequence
@@ -13,7 +12,7 @@ from typing import Any, NamedTuple
 from numgrad.dtypes import dtype as Dtype
 from numgrad.errors import GradError
 from numgrad.layout import Spec
-from numgrad.runtime import quick_words, threads
+from numgrad.runtime import locks, quick_words, threads
 from numgrad.runtime.plan import Plan, PlanBuilder
 
 OPS: dict[str, Op] = {}
@@ -28,8 +27,8 @@ EVERY = 1 << 62  # as the number of public outputs: all that the plan has
 
 Wrapper = Callable[[Callable[..., Any], Any, tuple[Any, ...], Any], Any]  # (inner, op, inputs, params)
 _engine: Callable[..., Any]
-wrappers: list[tuple[int, Wrapper]] = []  # what stands before the engine
-_wrapping = threading.RLock()
+wrappers: list[tuple[int, Wrapper]] = []  # what stands before the engine; replaced as a whole
+_wrapping = locks.awaited()
 
 
 def set_engine(function: Callable[..., Any], saved: Callable[[SavedCall, Any, Any], Any]) -> None:
@@ -44,16 +43,18 @@ def wrap_dispatch(rank: int, wrapper: Wrapper) -> None:
 
     It sees the ops of all threads. Where no wrapper is, nothing is paid for it.
     """
+    global wrappers
     with _wrapping:
-        wrappers.append((rank, wrapper))
-        wrappers.sort(key=lambda pair: pair[0])
+        others = [pair for pair in wrappers if pair[1] is not wrapper]
+        wrappers = sorted([*others, (rank, wrapper)], key=lambda pair: pair[0])
         _chain()
 
 
 def unwrap_dispatch(wrapper: Wrapper) -> None:
     """Take a wrapper away again."""
+    global wrappers
     with _wrapping:
-        wrappers[:] = [pair for pair in wrappers if pair[1] is not wrapper]
+        wrappers = [pair for pair in wrappers if pair[1] is not wrapper]
         _chain()
 
 

@@ -135,13 +135,8 @@ def _store() -> dict[str, Any]:
         folder = None
     if folder is None:
         return {"folder": None, "kernels": 0, "bytes": 0, "bytes_of_all_versions": 0}
-    kernels = [path.stat().st_size for path in folder.glob("*.o")]
-    return {
-        "folder": str(folder),
-        "kernels": len(kernels),
-        "bytes": sum(kernels),
-        "bytes_of_all_versions": sum(path.stat().st_size for path in folder.parent.rglob("*.o")),
-    }
+    kernels, size, of_all = store.usage()
+    return {"folder": str(folder), "kernels": kernels, "bytes": size, "bytes_of_all_versions": of_all}
 
 
 def _weights() -> dict[str, Any]:

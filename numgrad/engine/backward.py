@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
 from heapq import heappop, heappush
@@ -12,12 +11,13 @@ from numgrad.engine.tape import AccumulateGrad, Edge, Node, TensorBase, modes
 from numgrad.errors import GradError
 from numgrad.layout import Spec, contiguous_strides
 from numgrad.registry import find
+from numgrad.runtime import locks
 
 # Runs nodes in place of ``node.apply(grads, create_graph)``, for who wants to see what comes out.
 monitor: Callable[[Node, list[Any], bool], tuple[Any, ...]] | None = None
 
 _WIDE = 16  # edges from which on it pays to count who holds which memory
-_leaf_locks = tuple(threading.RLock() for _ in range(64))  # a leaf's is chosen by its id
+_leaf_locks = tuple(locks.renewed() for _ in range(64))  # a leaf's is chosen by its id
 
 
 class BackwardPass:

@@ -17,6 +17,7 @@ from numgrad.runtime.plan import Plan, PrivateOperandError
 from numgrad.runtime.quick import MOST_INPUTS
 
 tensor_class: type[TensorBase] = TensorBase
+# Lists that other threads change in the meantime: who goes through one goes through a copy.
 recorders: list[Any] = []  # each is told ``applied(op, inputs, outputs)``
 guards: list[Any] = []  # each may refuse: ``guard(op, inputs, plan, edges)``, before anything is done
 node_watchers: list[Any] = []  # each is told of a new node; they see all threads'
@@ -67,7 +68,7 @@ def _dispatch(op: Op, inputs: tuple[Any, ...], params: Any) -> Any:
             return dispatch(op, inputs, params)
     edges = _edges(inputs) if op.differentiable and modes.grad_enabled else None
     if guards:
-        for guard in guards:
+        for guard in tuple(guards):
             guard(op, inputs, plan, edges)
     addresses = [0 if tensor is None else tensor._address for tensor in inputs]
     for tensor, spec in zip(inputs, key[1:], strict=True):
@@ -89,7 +90,7 @@ def _dispatch(op: Op, inputs: tuple[Any, ...], params: Any) -> Any:
         if status:
             raise _status_error(op, status, params)
     if recorders:
-        for recorder in recorders:
+        for recorder in tuple(recorders):
             recorder.applied(op, inputs, outputs)
     if edges is not None:
         _record(op, params, key[1:], plan, edges, inputs, outputs)
@@ -171,7 +172,7 @@ def _record(
         if spec.dtype.is_floating_point:
             outputs[number]._node, outputs[number]._output_nr = node, number
     if node_watchers:
-        for watch in node_watchers:
+        for watch in tuple(node_watchers):
             watch(node)
 
 

@@ -21,13 +21,14 @@ import signal
 import subprocess
 import sys
 import threading
+import weakref
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 from numgrad import config
 from numgrad.errors import KernelError
-from numgrad.runtime import build, kernel, store
+from numgrad.runtime import build, kernel, locks, store
 from numgrad.runtime.cpus import available_cpus
 
 _log = logging.getLogger("numgrad.helpers")
@@ -83,6 +84,8 @@ class Helper:
             stderr=subprocess.DEVNULL,
             text=True,
         )
+        self._is_ours = True
+        _started.add(self)
 
     def messages(self) -> Iterator[dict[str, Any]]:
         """What the helper tells, until it ends: {"total", "missing"}, then {"name", "seconds"} each, or {"error", "kind"}."""
@@ -93,12 +96,33 @@ class Helper:
             yield {"error": f"a process that compiles ended with code {self._process.returncode}", "kind": "died"}
 
     def stop(self) -> None:
-        """End the process, whatever it is at, and wait until it is gone."""
+        """End the process, whatever it is at, and wait until it is gone. In the child of a fork: leave it to the parent."""
+        if not self._is_ours:
+            return
         self._process.kill()  # it holds nothing but claims, which go with it, and files that appear whole or not at all
         self._process.wait()
         for stream in (self._process.stdin, self._process.stdout):
             if stream is not None:
                 stream.close()
+
+    def disown(self) -> None:
+        """In the child of a fork: the process belongs to the parent, whose end it must not take for ours."""
+        self._is_ours = False
+        self._process.returncode = 0  # nobody here waits for it, nor warns that nobody does
+        for stream in (self._process.stdin, self._process.stdout):
+            if stream is not None and not stream.closed:
+                stream.buffer.raw.close()  # type: ignore[attr-defined]  # by no lock of a thread that was reading
+
+
+_started: weakref.WeakSet[Helper] = weakref.WeakSet()
+
+
+def _disown() -> None:
+    for helper in tuple(_started):
+        helper.disown()
+
+
+locks.at_fork(_disown)
 
 
 @contextmanager

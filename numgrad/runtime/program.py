@@ -28,7 +28,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from numgrad.errors import KernelError
-from numgrad.runtime import kernel, threads
+from numgrad.runtime import kernel, locks, threads
 from numgrad.runtime import pool as _pool
 from numgrad.runtime.kernel import OUT_OF_BOUNDS, Kernel, native
 from numgrad.runtime.objects import built_in, words_for_ever
@@ -354,6 +354,15 @@ class Observer(Protocol):
 observers: list[tuple[int, Observer]] = []  # (thread that is observed, observer)
 
 
+def _forget_other_threads() -> None:
+    """In the child of a fork they are not there, and threads that begin may have their numbers."""
+    thread = threading.get_ident()
+    observers[:] = [entry for entry in observers if entry[0] == thread]
+
+
+locks.at_fork(_forget_other_threads)
+
+
 def observe(observer: Observer) -> None:
     """Tell ``observer`` of this thread's launches from now on."""
     observers.append((threading.get_ident(), observer))
@@ -378,11 +387,37 @@ def launch(program: Program, *addresses: int) -> int:
         threads.start()
     execute = _execute_table if program.has_table else _execute or _executor()
     status = execute(program.address, *addresses)
+    if observers or status:
+        report(program, addresses, status)
+    return status
+
+
+def executor() -> Callable[..., int]:
+    """What `launch` calls, ``execute(program.address, *addresses) -> status``, for who runs several programs in a loop in C.
+
+    Each has to be made ready before, and its status reported.
+    """
+    return _execute or _executor()
+
+
+def make_ready(program: Program) -> None:
+    """What a program needs before it runs."""
+    if program.splits and not threads.ready:
+        threads.start()
+
+
+def report(program: Program, addresses: tuple[int, ...], status: int) -> None:
+    """Tell of a program that ran.
+
+    Raises
+    ------
+    KernelError
+        In the debug mode: a kernel indexed an array out of its bounds.
+    """
     if status == OUT_OF_BOUNDS:
         raise KernelError(f"an index is out of bounds in one of the kernels: {', '.join(program.names())}")
     if observers:
         thread = threading.get_ident()
-        for observed, observer in observers:
+        for observed, observer in tuple(observers):
             if observed == thread:
                 observer.launched(program, addresses)
-    return status

@@ -5,10 +5,14 @@ llvmlite, the CPU's name and features and the debug mode (the folder), and of th
 that it calls (the file). A file that is missing, truncated, damaged or foreign means "compile it again", and a folder
 that cannot be written means "keep it in memory": never a wrong number, never a crash.
 
-What lies in the store is executed, so the folder and the files must belong to the user and be closed to others.
+What lies in the store is executed. So the folder and each file must belong to the user, be writable by the user alone, and
+files must be plain ones of no more than `_MOST_BYTES`: not links, pipes, devices or folders. What is not so is never opened
+to be read; the kernel is compiled again, its file takes the place of what lay under its name, and one warning a process
+says what was wrong.
 
 Folders of other keys (older versions, other settings) stay for a while, since they may be in use; `_clean` removes what
-nobody has used for long.
+nobody has used for long. The store's folder may be one in which the user keeps other things: a folder is the store's if
+`_MARK` lies in it, and of its files those are whose names and kinds are what the store writes. Nothing else is removed.
 """
 
 from __future__ import annotations
@@ -19,7 +23,6 @@ import hashlib
 import logging
 import os
 import re
-import shutil
 import stat
 import sys
 import tempfile
@@ -37,7 +40,15 @@ except ImportError:  # Windows
 
 _MAGIC = b"numgrad kernel 1\n"
 _HEAD = len(_MAGIC) + 32
+_MOST_BYTES = 1 << 24  # of a file; the largest of numgrad's own has 0.1 MB
 _DAY = 86400
+_MARK = ".numgrad-kernels"  # a file in each folder of kernels, which says for which key it was made
+# Names of what the store writes, and of the folders that it writes them into.
+_FOLDER, _KERNEL = re.compile("[0-9a-f]{24}"), re.compile(r"\w{1,64}-[0-9a-f]{32}\.o", re.ASCII)
+_TEMPORARY, _CLAIM = (
+    re.compile(r"\.numgrad-new-\w{8}", re.ASCII),
+    re.compile(r"\.claim-\w{1,64}-[0-9a-f]{32}", re.ASCII),
+)
 _KEPT_FOLDERS = 16  # of other keys; those beyond go after a week without use, and any after a quarter of a year
 _log = logging.getLogger("numgrad.store")
 # Settings of Numba's that change the code it makes.
@@ -52,7 +63,7 @@ def base_key() -> str:
         digest.update(path.name.encode() + path.read_bytes())
     settings = [f"{name}={os.environ.get(name)}" for name in _NUMBA_SETTINGS]
     versions = [sys.version, _version("numba"), _version("llvmlite")]
-    parts = [*versions, *target.cpu(), str(config.DEBUG.is_set()), *settings]
+    parts = [*versions, *target.cpu(), str(config.checks_indices()), *settings]
     digest.update("\n".join(parts).encode())
     return digest.hexdigest()[:24]
 
@@ -95,11 +106,17 @@ def _folder() -> tuple[Path | None, str]:
         if not root.is_absolute():
             raise RuntimeError("no home folder")
         place = root / base_key()
-        root.parent.mkdir(parents=True, exist_ok=True)
+        # Closed whatever the umask is: who may write to a folder above could exchange those below.
+        for closed in (*reversed(root.parents), root, place):
+            if not closed.exists():
+                closed.mkdir(mode=0o700, exist_ok=True)
         for closed in (root, place):
-            closed.mkdir(mode=0o700, exist_ok=True)
-        if not (_is_ours(root) and _is_ours(place)):
-            return None, f"{place} must belong to you and be writable by you alone"
+            if not _is_own_folder(closed):
+                reason = (
+                    f"{closed} must belong to you and be writable by you alone (chmod go-w), or choose another folder"
+                )
+                _log.warning("no kernel is loaded or stored: %s by NUMGRAD_KERNEL_STORE", reason)
+                return None, reason
     except (OSError, RuntimeError) as error:
         _log.info("kernels stay in memory: %s", error)
         return None, str(error)
@@ -107,15 +124,31 @@ def _folder() -> tuple[Path | None, str]:
     return place, ""
 
 
-def _is_ours(place: Path) -> bool:
-    if not hasattr(os, "getuid"):
-        return True  # Windows: the user's profile folder is closed by its access list
-    for facts in (place.lstat(), place.stat()):  # a link counts as who made it, too
-        linked = stat.S_ISLNK(facts.st_mode)
-        if facts.st_uid != os.getuid() or (not linked and facts.st_mode & (stat.S_IWGRP | stat.S_IWOTH)):
-            _log.warning("kernel store %s is not used: it must belong to you and be writable by you alone", place)
-            return False
-    return True
+def _is_own_folder(place: Path) -> bool:
+    """Whether a folder, or a link and the folder that it leads to, belong to the user and are closed to others."""
+    link = place.lstat()
+    if not stat.S_ISLNK(link.st_mode):
+        return stat.S_ISDIR(link.st_mode) and _is_closed(link)
+    # A link counts as who made it; its permissions say nothing.
+    return _is_own(link) and place.is_dir() and _is_closed(place.stat())
+
+
+def _is_own(facts: os.stat_result) -> bool:
+    # On Windows the user's profile folder is closed by its access list.
+    return not hasattr(os, "getuid") or facts.st_uid == os.getuid()
+
+
+def _is_closed(facts: os.stat_result) -> bool:
+    return _is_own(facts) and not (hasattr(os, "getuid") and facts.st_mode & (stat.S_IWGRP | stat.S_IWOTH))
+
+
+def _fault(facts: os.stat_result) -> str:
+    """Why a file cannot be a kernel that the user stored; '' if it can."""
+    if not stat.S_ISREG(facts.st_mode):
+        return "is a link, a folder, a pipe or a device"
+    if not _is_closed(facts):
+        return "belongs to another user or can be written by others"
+    return f"has {facts.st_size} bytes" if facts.st_size > _MOST_BYTES else ""
 
 
 def get(name: str, key: str) -> bytes | None:
@@ -125,14 +158,15 @@ def get(name: str, key: str) -> bytes | None:
         return None
     path = place / f"{name}-{key}.o"
     try:
-        with open(path, "rb") as file:
-            if hasattr(os, "getuid") and os.fstat(file.fileno()).st_uid != os.getuid():
-                return None
-            blob = file.read()
+        fault = _fault(path.lstat())  # before it is opened, since opening alone does something to some devices
+        blob = b"" if fault else _read(path)
     except FileNotFoundError:
         return None
     except OSError as error:
         _log.info("stored kernel %s cannot be read: %s", path, error)
+        return None
+    if fault:
+        _warn_of(path, fault)
         return None
     payload = blob[_HEAD:]
     if blob[:_HEAD] == _MAGIC + _digest(name, key, payload):
@@ -141,10 +175,33 @@ def get(name: str, key: str) -> bytes | None:
     return None
 
 
+def _read(path: Path) -> bytes:
+    """The bytes of a plain file of the user's; b"" if what the path leads to has become something else."""
+    flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    with open(path, "rb", opener=lambda name, _: os.open(name, flags)) as file:
+        return b"" if _fault(os.fstat(file.fileno())) else file.read(_MOST_BYTES)
+
+
+_warned = False
+
+
+def _warn_of(path: Path, fault: str) -> None:
+    """Say once in a process that the store has something that is not to be trusted: there may be a hundred such files."""
+    global _warned
+    level, _warned = logging.INFO if _warned else logging.WARNING, True
+    text = (
+        "stored kernel %s is not used, since it %s; compiling it again. See who can write to %s, or remove that folder"
+    )
+    _log.log(level, text, path, fault, path.parent)
+
+
 def has(name: str, key: str) -> bool:
-    """Whether there is a file of it; `get` looks at what is in it."""
+    """Whether there is a file of it that may be read; `get` looks at what is in it."""
     place = folder()
-    return place is not None and (place / f"{name}-{key}.o").exists()
+    try:
+        return place is not None and not _fault((place / f"{name}-{key}.o").lstat())
+    except OSError:
+        return False
 
 
 @contextlib.contextmanager
@@ -162,7 +219,10 @@ def claim(name: str, key: str, patience: float) -> Iterator[bool]:
         deadline = time.monotonic() + patience
         while handle is None:
             try:
-                handle = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o600)
+                handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600)
+                facts = os.fstat(handle)
+                if not _is_claim(facts):
+                    raise OSError(f"{path} is no file of the store's")
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 if os.fstat(handle).st_nlink == 0:  # its holder has just removed it; the name may be another's claim
                     os.close(handle)
@@ -176,6 +236,9 @@ def claim(name: str, key: str, patience: float) -> Iterator[bool]:
                 time.sleep(0.01)
             except OSError as error:  # no room, or a file system without locks
                 _log.info("no claim on kernel %s: %s", name, error)
+                if handle is not None:
+                    os.close(handle)
+                    handle = None
                 break
     try:
         yield at_once
@@ -184,6 +247,10 @@ def claim(name: str, key: str, patience: float) -> Iterator[bool]:
             with contextlib.suppress(OSError):
                 path.unlink()  # while it is held
             os.close(handle)
+
+
+def _is_claim(facts: os.stat_result) -> bool:
+    return stat.S_ISREG(facts.st_mode) and _is_closed(facts) and facts.st_size == 0
 
 
 def is_empty() -> bool:
@@ -197,23 +264,39 @@ def put(name: str, key: str, payload: bytes) -> None:
     place = folder()
     if place is None:
         return
-    temporary = None
     try:
-        handle, temporary = tempfile.mkstemp(dir=place, prefix=".new-")
-        with os.fdopen(handle, "wb") as file:
-            file.write(_MAGIC + _digest(name, key, payload) + payload)
-        os.replace(temporary, place / f"{name}-{key}.o")
+        _write(place / f"{name}-{key}.o", _MAGIC + _digest(name, key, payload) + payload)
     except OSError as error:
         _log.info("kernel %s stays in memory: %s", name, error)
-        if temporary:
-            Path(temporary).unlink(missing_ok=True)
+
+
+def _write(path: Path, content: bytes) -> None:
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".numgrad-new-")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
 
 
 def _digest(name: str, key: str, payload: bytes) -> bytes:
     return hashlib.sha256(f"{name}-{key}\n".encode() + payload).digest()
 
 
-# ---- what nobody has used for long ------------------------------------------------------------------------------
+# ---- folders of kernels, and what nobody has used for long --------------------------------------------------------
+
+
+def _mark_of(place: Path) -> bytes:
+    return f"numgrad made this folder, for kernels with the key {place.name}, and removes it when it is old\n".encode()
+
+
+def _is_marked(place: Path) -> bool:
+    """Whether a folder has the mark of the store, and is no link to one."""
+    with contextlib.suppress(OSError):  # what cannot be read is not the store's
+        return not place.is_symlink() and _read(place / _MARK) == _mark_of(place)
+    return False
 
 
 def _clean(root: Path, live: Path) -> None:
@@ -224,20 +307,69 @@ def _clean(root: Path, live: Path) -> None:
     """
     try:
         now = time.time()
-        fresh = now - live.stat().st_mtime < _DAY and any(live.iterdir())
-        if fresh:
+        marked = _is_marked(live)
+        if marked and now - live.stat().st_mtime < _DAY:
             return
+        if not marked:
+            _write(live / _MARK, _mark_of(live))
         os.utime(live)
-        others = [place for place in root.iterdir() if re.fullmatch("[0-9a-f]{24}", place.name) and place != live]
-        aged = sorted(((now - place.stat().st_mtime) / _DAY, place) for place in others if place.is_dir())
+        others = [place for place in root.iterdir() if _FOLDER.fullmatch(place.name) and place != live]
+        aged = sorted(((now - place.lstat().st_mtime) / _DAY, place) for place in others if _is_marked(place))
         for rank, (days, place) in enumerate(aged):
             if days > 90 or (days > 7 and rank >= _KEPT_FOLDERS):
-                shutil.rmtree(place, ignore_errors=True)
-        for leftover in (
-            *live.glob(".new-*"),
-            *live.glob(".claim-*"),
-        ):  # of processes that were killed while they wrote
-            if now - leftover.stat().st_mtime > _DAY:
+                _remove_folder(place)
+        for leftover in live.iterdir():  # of processes that were killed while they wrote
+            if _is_leftover(leftover) and now - leftover.lstat().st_mtime > _DAY:
                 leftover.unlink(missing_ok=True)
     except OSError as error:
         _log.info("the kernel store is not cleaned: %s", error)
+
+
+def _is_leftover(path: Path) -> bool:
+    if _TEMPORARY.fullmatch(path.name):
+        return _is_plain(path)
+    return _CLAIM.fullmatch(path.name) is not None and _is_claim(path.lstat())
+
+
+def _is_plain(path: Path) -> bool:
+    facts = path.lstat()
+    return stat.S_ISREG(facts.st_mode) and _is_own(facts)
+
+
+def _remove_folder(place: Path) -> None:
+    """Remove what the store wrote into a folder, and the folder if there is nothing else in it."""
+    foreign = False
+    try:
+        for path in place.iterdir():
+            if _is_leftover(path) or (_KERNEL.fullmatch(path.name) and _is_plain(path)):
+                path.unlink(missing_ok=True)
+            elif path.name != _MARK:
+                foreign = True
+        if not foreign:
+            (place / _MARK).unlink(missing_ok=True)
+            place.rmdir()
+    except OSError as error:
+        _log.info("%s is not removed: %s", place, error)
+
+
+def usage() -> tuple[int, int, int]:
+    """How many kernels there are for this process, their bytes, and those of all of the store's folders."""
+    live = folder()
+    if live is None:
+        return 0, 0, 0
+    sizes = {place: _sizes(place) for place in live.parent.iterdir() if place.name == live.name or _is_marked(place)}
+    own = sizes.get(live, [])
+    return len(own), sum(own), sum(map(sum, sizes.values()))
+
+
+def _sizes(place: Path) -> list[int]:
+    """Bytes of each kernel in a folder; other processes may be at it."""
+    sizes = []
+    with contextlib.suppress(OSError), os.scandir(place) as entries:
+        for entry in entries:
+            if _KERNEL.fullmatch(entry.name):
+                with contextlib.suppress(FileNotFoundError):
+                    facts = entry.stat(follow_symlinks=False)
+                    if not _fault(facts):
+                        sizes.append(facts.st_size)
+    return sizes
