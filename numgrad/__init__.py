@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from numgrad import command  # noqa: F401  # isort: skip  (first, for what it does to a process of the command's)
 from numgrad import autograd, compile, config, nn, ops, optim
 from numgrad.autograd import (
     enable_grad,
@@ -193,7 +194,7 @@ from numgrad.tensor.tensor import Tensor
 __version__ = "0.1.0"
 float, double, long = float32, float64, int64
 
-config.start_logging()
+config.start()
 
 if TYPE_CHECKING:
     from numgrad import func, profiler, utils, viz
