@@ -11,6 +11,7 @@ from __future__ import annotations
 import errno
 import logging
 import os
+import re
 import socket
 import stat
 import time
@@ -20,7 +21,7 @@ from functools import cache
 from pathlib import Path
 from types import TracebackType
 from typing import IO, TYPE_CHECKING, Any, TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from numgrad.weights import cache as local
 from numgrad.weights.errors import CacheError
@@ -76,7 +77,7 @@ class Failure:
         >>> print(Failure("https://host/" + 9 * "folder/" + "a.pth", "HTTP 404 Not Found"))
         https://host/.../a.pth: HTTP 404 Not Found
         """
-        parts = urlsplit(self.url)
+        parts = _parts(self.url)
         short = f"{parts.scheme}://{parts.netloc}/.../{parts.path.rpartition('/')[2]}"
         return f"{short if len(short) < len(self.url) > _LONG_URL else self.url}: {self.reason}"
 
@@ -303,17 +304,16 @@ def failure_of(error: Exception, url: str, policy: Policy) -> _TryFailedError:
 
     import requests
 
-    asked = urlsplit(getattr(getattr(error, "request", None), "url", None) or url).hostname
-    host = "the host" if asked == urlsplit(url).hostname else asked  # it was sent on to
+    asked = _parts(getattr(getattr(error, "request", None), "url", None) or url).hostname
+    host = "the host" if asked == _parts(url).hostname else asked  # it was sent on to
     causes = list(_chain(error))
 
     def caused_by(*kinds: type[BaseException]) -> BaseException | None:
         return next((each for each in causes if isinstance(each, kinds)), None)
 
     if isinstance(error, requests.exceptions.ProxyError):
-        answer = next((str(each) for each in causes if "Tunnel connection failed" in str(each)), "")
-        _, _, answer = answer.partition("Tunnel connection failed: ")
-        said = f"refuses: HTTP {answer.rstrip(')')}" if answer else "cannot be reached"
+        answer = re.search(r"Tunnel connection failed: (\d+)", str(error))
+        said = f"refuses: HTTP {answer[1]}" if answer else "cannot be reached"
         return _TryFailedError(f"the proxy on the way {said} (see HTTPS_PROXY, HTTP_PROXY, NO_PROXY)", may_pass=False)
     if caused_by(socket.gaierror):
         return _TryFailedError(f"{host} cannot be looked up: no network, or no such name", may_pass=False)
@@ -337,6 +337,14 @@ def failure_of(error: Exception, url: str, policy: Policy) -> _TryFailedError:
     if isinstance(error, ValueError):  # InvalidURL, InvalidSchema, MissingSchema and their like
         return _TryFailedError("this is no URL that can be asked", may_pass=False)
     return _TryFailedError("the connection broke off", may_pass=True)
+
+
+def _parts(url: str) -> SplitResult:
+    """The parts of a URL; of what is none, the text as its path."""
+    try:
+        return urlsplit(url)
+    except ValueError:
+        return SplitResult("", "", url, "", "")
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
