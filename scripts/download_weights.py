@@ -8,7 +8,11 @@ from __future__ import annotations
 import sys
 
 if __name__ == "__main__":
-    sys.argv[:1] = ["numgrad", "weights", "download"]  # before the import: from then on it is that command, Ctrl-C included
+    sys.argv[:1] = [
+        "numgrad",
+        "weights",
+        "download",
+    ]  # before the import: from then on it is that command, Ctrl-C included
     try:
         from numgrad.cli import main
     except ModuleNotFoundError as error:

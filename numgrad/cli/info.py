@@ -26,7 +26,13 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     add("--json", action="store_true", help="print one JSON object instead of text")
     add("--conv", nargs="?", const="resnet18", metavar="MODEL", help="list the algorithms of a model's convolutions "
         "(default: %(const)s)")  # fmt: skip
-    add("--batch-size", type=positive, default=1, metavar="N", help="images in a batch, for --conv (default: %(default)s)")
+    add(
+        "--batch-size",
+        type=positive,
+        default=1,
+        metavar="N",
+        help="images in a batch, for --conv (default: %(default)s)",
+    )
     add("--image-size", type=positive, default=64, metavar="N", help="pixels a side, for --conv (default: %(default)s)")
     return parser
 
@@ -152,7 +158,10 @@ def _store() -> dict[str, Any]:
 def _weights() -> dict[str, Any]:
     from numgrad import weights
 
-    paths = {entry.name: Path(weights.path(entry.name)) for entry in weights.list_weights()}
+    try:
+        paths = {entry.name: Path(weights.path(entry.name)) for entry in weights.list_weights()}
+    except weights.CacheError:  # no home folder
+        return {"here": {}, "known": len(weights.list_weights())}
     here = {name: str(path) for name, path in paths.items() if path.is_file()}
     return {"here": here, "known": len(paths)}
 

@@ -12,7 +12,19 @@ from contextlib import contextmanager
 from typing import Any, TextIO
 
 # What the commands' own texts have beyond ASCII; other characters come as escapes (\xe9), from which they can be restored.
-_PLAIN = {"…": "...", "×": "x", "·": "*", "–": "-", "—": "-", "µ": "u", "²": "^2", "‘": "'", "’": "'", "“": '"', "”": '"'}
+_PLAIN = {
+    "…": "...",
+    "×": "x",
+    "·": "*",
+    "–": "-",
+    "—": "-",
+    "µ": "u",
+    "²": "^2",
+    "‘": "'",
+    "’": "'",
+    "“": '"',
+    "”": '"',
+}
 _ERRORS = "numgrad.plain"
 
 

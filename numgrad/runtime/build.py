@@ -77,7 +77,9 @@ def _codegen(name: str) -> Any:
     try:
         from numgrad.runtime import codegen
     except ValueError as error:
-        settings = ", ".join(f"{key}={value!r}" for key, value in sorted(os.environ.items()) if key.startswith("NUMBA_"))
+        settings = ", ".join(
+            f"{key}={value!r}" for key, value in sorted(os.environ.items()) if key.startswith("NUMBA_")
+        )
         raise KernelError(
             f"kernel {name} cannot be compiled: Numba refuses a setting among the environment variables {settings}: {error}"
         ) from error
