@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from numgrad import command  # noqa: F401  # isort: skip  (first, for what it does to a process of the command's)
+
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from numgrad import command  # noqa: F401  # isort: skip  (first, for what it does to a process of the command's)
 from numgrad import autograd, compile, config, nn, ops, optim
 from numgrad.autograd import (
     enable_grad,

@@ -98,7 +98,9 @@ def products() -> None:
     for dtype in (ng.float32, ng.float64):
         x, weight = (ng.rand(*shape, dtype=dtype, requires_grad=True) for shape in ((150, 96), (96, 80)))
         (x @ weight).sum().backward()
-        (ng.rand(2, 512, dtype=dtype, requires_grad=True) @ ng.rand(512, 100, dtype=dtype, requires_grad=True)).sum().backward()
+        (
+            ng.rand(2, 512, dtype=dtype, requires_grad=True) @ ng.rand(512, 100, dtype=dtype, requires_grad=True)
+        ).sum().backward()
 
 
 def convolutions() -> None:

@@ -67,14 +67,28 @@ def test_what_the_checks_see() -> None:
     assert len(innermost_loops(loop)) == 1
     assert facts("k", loop, b"")["tiles"] == [{"fused": 8, "by_element": 8, "spills": 1}]
     assert facts("k", loop.replace("v31.s[0]", "v31.4s"), b"")["tiles"][0]["by_element"] == 0
-    assert facts("k", "\tfadd\tz0.s, p0/m, z0.s, z1.s\n", b"")["scalable"] == 3
+    assert facts("k", "\tfadd\tz0.s, p0/m, z0.s, z1.s\n", b"")["scalable"] == 4
     assert not facts("k", loop, b"\x7fELF")["elf"]
 
 
 @pytest.mark.parametrize("row", target.TARGETS)
 def test_features_that_are_off_come_last(row: str) -> None:
     """Or a feature that is on brings back what it implies: f16c brings avx, sve2 brings sve."""
-    names = ("avx", "avx2", "avx512f", "avx512vnni", "avxvnni", "f16c", "fma", "vaes", "sse2", "neon", "sve", "sve2-aes", "sme")
+    names = (
+        "avx",
+        "avx2",
+        "avx512f",
+        "avx512vnni",
+        "avxvnni",
+        "f16c",
+        "fma",
+        "vaes",
+        "sse2",
+        "neon",
+        "sve",
+        "sve2-aes",
+        "sme",
+    )
     text = target.feature_text(dict.fromkeys(names, True), target.TARGETS[row]).split(",")
     off = [feature[1:] for feature in text if feature[0] == "-"]
     assert text == sorted(text, key=lambda feature: feature[0] == "-")

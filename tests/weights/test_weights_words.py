@@ -9,7 +9,7 @@ import os
 import socket
 import ssl
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -49,12 +49,12 @@ def look_ups(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 @pytest.fixture
-def refused() -> Iterator[str]:
+def refused() -> str:
     """A URL where nobody listens."""
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         port = closed.getsockname()[1]
-    yield f"http://127.0.0.1:{port}/a"
+    return f"http://127.0.0.1:{port}/a"
 
 
 def install_urls(install: Install, *urls: str) -> None:
