@@ -1,7 +1,7 @@
 """Whether this process is the command ``numgrad``, and what holds for it before its first line runs.
 
-`numgrad` imports this module first. Importing the rest takes a quarter of a second, in which Ctrl-C has to end a command
-without a traceback, and in which no file may get the number of a stream that was closed when the process began.
+`numgrad` imports this module first. Importing the rest takes a quarter of a second, in which Ctrl-C has to end a
+command without a traceback, and no file may get the number of a stream that was closed when the process began.
 """
 
 from __future__ import annotations

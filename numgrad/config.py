@@ -136,7 +136,7 @@ class _Stderr(logging.StreamHandler):
 
 
 def start() -> None:
-    """Look at the environment: refuse values that mean nothing, and send the log to stderr if NUMGRAD_LOG names a level.
+    """Refuse settings that mean nothing, and send the log to stderr if NUMGRAD_LOG names a level.
 
     A command refuses them by itself, with a line and an exit code.
 

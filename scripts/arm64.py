@@ -1,10 +1,10 @@
 """Run numgrad's tests on an emulated 64-bit Arm: ``python scripts/arm64.py tests/kernels -k gemm``.
 
-Needs Linux on x86-64 with Debian's (or a relative's) ``qemu-user`` and ``apt-get``, no rights of root, a network for the first
-run, and time: a kernel takes half a minute to compile. The first run fetches an Arm Python of the system's release and
-the wheels of numgrad's dependencies into ``--folder`` (600 MB); compiled kernels stay there as well. What follows the options
-goes to pytest; without it, the tests of the micro-kernels run. ``--cpu max,sve-max-vq=2`` has vectors of 256 bits, which
-must change nothing.
+Needs Linux on x86-64 with Debian's (or a relative's) ``qemu-user`` and ``apt-get``, no rights of root, a network for
+the first run, and time: a kernel takes half a minute to compile. The first run fetches an Arm Python of the system's
+release and the wheels of numgrad's dependencies into ``--folder`` (600 MB); compiled kernels stay there as well. What
+follows the options goes to pytest; without it, the tests of the micro-kernels run. ``--cpu max,sve-max-vq=2`` has
+vectors of 256 bits, which must change nothing.
 
 `python -m tests.runtime.arm64` looks at the code of the same kernels without running it, in seconds.
 """
@@ -31,8 +31,10 @@ WHEELS = (
 
 
 def fetch_python(folder: Path) -> None:
-    """Unpack an Arm Python and the libraries that it needs below ``root``: apt with a state of its own, in which nothing is
-    installed, so that it fetches everything."""
+    """Unpack an Arm Python and the libraries that it needs below ``root``.
+
+    This is apt with a state of its own, in which nothing is installed, so that it fetches everything.
+    """
     for name in ("state/lists/partial", "cache/archives/partial", "root"):
         (folder / name).mkdir(parents=True, exist_ok=True)
     (folder / "status").touch()

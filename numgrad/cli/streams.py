@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TextIO
 
-# What the commands' own texts have beyond ASCII; other characters come as escapes (\xe9), from which they can be restored.
+# What the commands' own texts have beyond ASCII; other characters come as escapes (\xe9), which lose nothing.
 _PLAIN = {
     "…": "...",
     "×": "x",

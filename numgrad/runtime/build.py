@@ -81,7 +81,7 @@ def _codegen(name: str) -> Any:
             f"{key}={value!r}" for key, value in sorted(os.environ.items()) if key.startswith("NUMBA_")
         )
         raise KernelError(
-            f"kernel {name} cannot be compiled: Numba refuses a setting among the environment variables {settings}: {error}"
+            f"kernel {name} cannot be compiled: Numba refuses one of the environment variables {settings}: {error}"
         ) from error
     return codegen
 

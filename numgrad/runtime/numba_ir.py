@@ -26,8 +26,8 @@ _NEEDLESS_PASSES = frozenset(
     " LiteralUnroll LiteralPropagationSubPipelinePass NopythonRewrites AnnotateTypes DumpParforDiagnostics".split()
 )
 
-# What Numba's variables (NUMBA_BOUNDSCHECK and so on) would change in a kernel, though not in its key in the store. A dump
-# of LLVM IR is taken before the fast-math flags are put in, and llvmlite then goes on with the text of the dump.
+# What Numba's variables (NUMBA_BOUNDSCHECK and so on) would change in a kernel, though not in its key in the store. A
+# dump of LLVM IR is taken before the fast-math flags are put in, and llvmlite then goes on with the dump's text.
 _SETTINGS: dict[str, Any] = {
     "BOUNDSCHECK": None, "DEBUGINFO_DEFAULT": 0, "EXTEND_VARIABLE_LIFETIMES": 0, "DUMP_LLVM": 0,
 }  # fmt: skip
@@ -68,8 +68,8 @@ def compiled(name: str, dispatcher: Any, argument_types: tuple[Any, ...]) -> Any
     if numba.config.DISABLE_JIT:
         raise KernelError(
             f"kernel {name} cannot be compiled: the environment variable NUMBA_DISABLE_JIT is "
-            f"{os.environ.get('NUMBA_DISABLE_JIT', 'set by a program')!r}, expected 0 or nothing at all. To step through a "
-            "kernel, call it: it is a Python function over NumPy arrays"
+            f"{os.environ.get('NUMBA_DISABLE_JIT', 'set by a program')!r}, expected 0 or nothing at all. To step "
+            "through a kernel, call it: it is a Python function over NumPy arrays"
         )
     try:
         with _ir_only():

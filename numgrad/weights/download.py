@@ -288,6 +288,7 @@ class _Sink:
 def _refusal_of(error: requests.HTTPError, sink: _Sink) -> _TryFailedError:
     """What a server's answer that is no file means."""
     response = error.response
+    assert response is not None  # of what raise_for_status raises
     if response.status_code == 416:
         sink.restart()  # the server's file is shorter than what we have of it
     asked = response.headers.get("Retry-After", "")
