@@ -213,9 +213,9 @@ def test_algorithms_are_chosen_where_they_fit(monkeypatch: pytest.MonkeyPatch) -
         chosen(fitting)
 
 
-# Forward, input, weight. A plain sum of n products in p interleaved parts rounds by up to 0.35 * eps * sqrt(n / p) of the largest
-# output. Forward, few pixels are dot products over 2,304 terms, with a part for each lane of a vector; the gradients' sums
-# are of 64 and 196 terms for each tap.
+# Forward, input, weight. A plain sum of n products in p interleaved parts rounds by up to 0.35 * eps * sqrt(n / p) of the
+# largest output. Forward, few pixels are dot products over 2,304 terms, with a part for each lane of a vector; the
+# gradients' sums are of 64 and 196 terms for each tap.
 ERRORS = {
     "direct": (2e-6 / lanes("f4") ** 0.5, 5e-7, 5e-7),
     "winograd2": (1e-6, 1e-6, 1e-6),

@@ -1,8 +1,8 @@
 """Kernels compiled for 64-bit Arm on any machine, and what their loops are made of: llvmlite's LLVM has that backend.
 
-``python -m tests.runtime.arm64`` compiles what the recipes below need and prints a line for each kernel; ``--all`` adds a
-training step of a ResNet18 and a transformer's; ``--cpu neoverse-v1`` is one with SVE; ``--out FOLDER`` keeps the assembly.
-Nothing is run: `scripts/arm64.py` does that, under an emulator.
+``python -m tests.runtime.arm64`` compiles what the recipes below need and prints a line for each kernel; ``--all`` adds
+a training step of a ResNet18 and a transformer's; ``--cpu neoverse-v1`` is one with SVE; ``--out FOLDER`` keeps the
+assembly. Nothing is run: `scripts/arm64.py` does that, under an emulator.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The kernels' code for 64-bit Arm, made on this machine: it assembles, and the micro-kernels are what they should be."""
+"""The kernels' code for 64-bit Arm, made on this machine: it assembles, and the micro-kernels' loops are tight."""
 
 from __future__ import annotations
 
