@@ -53,7 +53,9 @@ def make_parser(commands: Sequence[str] = tuple(COMMANDS)) -> argparse.ArgumentP
     parser = argparse.ArgumentParser(
         prog="numgrad",
         description="Autograd on the CPU: PyTorch's API, kernels compiled by Numba.",
-        epilog="`numgrad COMMAND --help` shows a command's options; `numgrad info` lists the environment variables.",
+        epilog="`numgrad COMMAND --help` shows a command's options; `numgrad info` lists the environment variables. Exit "
+        "codes: 0 fine, 1 a file is corrupt or does not fit, or memory is short, 2 usage or settings, 3 network, 4 file "
+        "system or stdout, 130 interrupted.",
     )
     parser.add_argument("--version", action=_Version, nargs=0, help="print the version and leave")
     subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
