@@ -65,23 +65,26 @@ def shell(command: tuple[str, ...], after: str = "", **settings: str | None) -> 
     )
 
 
+def _name(value: tuple[str, ...] | int) -> str:
+    return " ".join(value) if isinstance(value, tuple) else str(value)
+
+
 @pytest.mark.parametrize("condition", CONDITIONS)
-def test_every_command_under_a_condition(condition: str) -> None:
+@pytest.mark.parametrize(("command", "code"), COMMANDS, ids=_name)
+def test_every_command_under_a_condition(command: tuple[str, ...], code: int, condition: str) -> None:
     after, settings, if_printed = CONDITIONS[condition]
-    for command, code in COMMANDS:
-        done = shell(command, after, **settings)
-        told = done.stderr.decode("ascii")  # nothing else, in any of these
-        assert "Traceback" not in told, (command, told)
-        assert "Exception ignored" not in told, (command, told)
-        if if_printed is not None and command in ON_STDOUT:
-            assert done.returncode == if_printed, (command, told)
-            last = told.splitlines()[-1:]
-            assert last == [] if "2>&-" in after else "cannot write to stdout: " in last[0], (command, told)
-        elif after.startswith("|"):  # it may have been quicker than the reader
-            assert done.returncode in (code, 1), (command, told)
-            assert "write" not in told, (command, told)
-        else:
-            assert done.returncode == code, (command, told)
+    done = shell(command, after, **settings)
+    told = done.stderr.decode("ascii")  # nothing else, in any of these
+    assert "Traceback" not in told
+    assert "Exception ignored" not in told
+    if if_printed is not None and command in ON_STDOUT:
+        assert done.returncode == if_printed, told
+        assert (told == "") if "2>&-" in after else ("cannot write to stdout: " in told.splitlines()[-1])
+    elif after.startswith("|"):  # it may have been quicker than the reader
+        assert done.returncode in (code, 1), told
+        assert "write" not in told
+    else:
+        assert done.returncode == code, told
 
 
 @pytest.mark.parametrize("script", ["train_step.py", "download_weights.py"])
