@@ -24,7 +24,7 @@ WHEELS = (
     "numpy>=2.0",
     "platformdirs>=3.0",
     "pooch>=1.7",
-    "requests>=2.28",
+    "requests>=2.31",
     "pytest>=8.0",
     "pytest-timeout>=2.3",
 )

@@ -32,7 +32,6 @@ from numgrad.runtime.cpus import available_cpus
 
 _log = logging.getLogger("numgrad.helpers")
 _MOST = 4  # by default: each has Numba in memory, 150 MB
-MOST_JOBS = 64
 # -P: a file of the user's that lies in the current folder hides no module; the parent's own path is given.
 _START = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[1])['path']; from numgrad.runtime.helpers import main; main()"
@@ -47,9 +46,9 @@ def job_count() -> int:
     ValueError
         NUMGRAD_COMPILE_JOBS is not a number of processes.
     """
+    if problem := config.COMPILE_JOBS.problem():
+        raise ValueError(problem)
     text = config.COMPILE_JOBS().strip()
-    if text and not (text.isdecimal() and 1 <= int(text) <= MOST_JOBS):
-        raise ValueError(f"NUMGRAD_COMPILE_JOBS is {text!r}, expected an integer from 1 to {MOST_JOBS}")
     return int(text) if text else min(available_cpus(), _MOST)
 
 

@@ -91,7 +91,7 @@ def host_target() -> Target:
     ValueError
         NUMGRAD_SIMD names no row of the table, or one that this CPU does not have.
     """
-    wanted, best = config.SIMD().lower(), _best()
+    wanted, best = config.SIMD().strip().lower(), _best()
     if wanted == "auto":
         return TARGETS[best]
     order = ("scalar", "avx2", "avx512") if best in ("scalar", "avx2", "avx512") else ("scalar", "neon")
