@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from numgrad import command as _command  # noqa: F401  # isort: skip  (first, for what it does to a process of the command's)
+
 import importlib as _importlib
 
 from numgrad import autograd, compile, config, nn, ops, optim
@@ -45,7 +47,7 @@ from numgrad.tensor.tensor import Tensor
 __version__ = "0.1.0"
 float, double, long = float32, float64, int64
 
-config.start_logging()
+config.start()
 
 
 def __getattr__(name: str) -> object:

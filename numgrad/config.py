@@ -7,50 +7,107 @@ from __future__ import annotations
 
 import logging
 import os
+import re
+import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+from numgrad import command
 
 
 @dataclass(frozen=True)
 class Knob:
-    """One environment variable."""
+    """One environment variable. A value that does not match ``pattern`` is refused, as one that is not ``wanted``."""
 
     name: str
     default: str
     meaning: str
+    pattern: str = ".*"
+    wanted: str = "anything"
 
     def __call__(self) -> str:
         return os.environ.get(self.name) or self.default
 
     def is_set(self) -> bool:
-        """True for any value but '', '0', 'false' and 'no'."""
-        return self().lower() not in ("", "0", "false", "no")
+        """True for any value but '', '0', 'false', 'no' and 'off'."""
+        return self().strip().lower() not in ("", "0", "false", "no", "off")
+
+    def problem(self) -> str:
+        """What is wrong with the variable's value; '' if nothing is.
+
+        >>> Knob("PACE", "fast", "how quick", "fast|slow", "fast or slow").problem()
+        ''
+        """
+        value = self()
+        if not value or re.fullmatch(self.pattern, value.strip(), re.IGNORECASE | re.ASCII | re.DOTALL):
+            return ""
+        return f"the environment variable {self.name} is {value!r}, expected {self.wanted}"
+
+
+_YES_OR_NO = "0|1|false|true|no|yes|off|on"
+
+
+def _one_of(*words: str) -> tuple[str, str]:
+    return "|".join(words), f"one of {', '.join(words)}"
 
 
 NUM_THREADS = Knob(
-    "NUMGRAD_NUM_THREADS", "", "threads that a launch may use; default: the CPUs this process may run on"
+    "NUMGRAD_NUM_THREADS",
+    "",
+    "threads that a launch may use; default: the CPUs this process may run on",
+    "0*([1-9][0-9]{0,2}|10([01][0-9]|2[0-4]))",
+    "an integer from 1 to 1024",
 )
-WAIT = Knob("NUMGRAD_WAIT", "auto", "how idle threads sleep: auto, futex, ulock, address or poll")
+WAIT = Knob(
+    "NUMGRAD_WAIT",
+    "auto",
+    "how idle threads sleep: auto, futex, ulock, address or poll",
+    *_one_of("auto", "futex", "ulock", "address", "poll"),
+)
 DEBUG = Knob(
     "NUMGRAD_DEBUG",
     "0",
     "1: kernels check every index, and a bad one raises KernelError; guard: blocks of memory lie between pages that nobody"
     " may touch, so that an access past an end stops the process",
+    f"{_YES_OR_NO}|guard",
+    "0, 1 or guard",
 )
-SIMD = Knob("NUMGRAD_SIMD", "auto", "vector instructions to use: auto, avx512, avx2, neon or scalar")
+SIMD = Knob(
+    "NUMGRAD_SIMD",
+    "auto",
+    "vector instructions to use: auto, avx512, avx2, neon or scalar",
+    *_one_of("auto", "avx512", "avx2", "neon", "scalar"),
+)
 CONV = Knob(
     "NUMGRAD_CONV",
     "auto",
     "convolution: auto (Winograd's where that pays), direct (rounds least), winograd2, winograd4",
+    *_one_of("auto", "direct", "winograd2", "winograd4"),
 )
 COMPILE_JOBS = Knob(
-    "NUMGRAD_COMPILE_JOBS", "", "processes that compile kernels for a command; default: the CPUs, at most 4"
+    "NUMGRAD_COMPILE_JOBS",
+    "",
+    "processes that compile kernels for a command; default: the CPUs, at most 4",
+    "0*([1-9]|[1-5][0-9]|6[0-4])",
+    "an integer from 1 to 64",
 )
 KERNEL_STORE = Knob("NUMGRAD_KERNEL_STORE", "", "folder of compiled kernels; 'off' keeps them in memory only")
-LOG = Knob("NUMGRAD_LOG", "", "a logging level (debug, info, ...) for numgrad's logger on stderr")
+LOG = Knob(
+    "NUMGRAD_LOG",
+    "",
+    "a logging level (debug, info, ...) for numgrad's logger on stderr",
+    *_one_of("debug", "info", "warning", "error", "critical"),
+)
 HOME = Knob("NUMGRAD_HOME", "", "folder of downloaded weights; default: the platform's cache folder")
-WEIGHTS_URL = Knob("NUMGRAD_WEIGHTS_URL", "", "base URL asked for weights instead of the registry's")
-OFFLINE = Knob("NUMGRAD_OFFLINE", "0", "1: never touch the network")
+WEIGHTS_URL = Knob(
+    "NUMGRAD_WEIGHTS_URL",
+    "",
+    "base URL asked for weights instead of the registry's",
+    "https?://[^/].*",
+    "a URL that begins with http:// or https://",
+)
+OFFLINE = Knob("NUMGRAD_OFFLINE", "0", "1: never touch the network", _YES_OR_NO, "0 or 1")
 
 KNOBS = (NUM_THREADS, WAIT, DEBUG, SIMD, CONV, COMPILE_JOBS, KERNEL_STORE, LOG, HOME, WEIGHTS_URL, OFFLINE)
 
@@ -65,18 +122,47 @@ def guards_memory() -> bool:
     return DEBUG() == "guard"
 
 
-def start_logging() -> None:
-    """Send numgrad's log to stderr from the level that NUMGRAD_LOG names on, if it names one.
+def problem() -> str:
+    """What is wrong with the first of the variables that has a value it cannot have; '' if none has.
+
+    What depends on the machine, such as vector instructions that its CPU lacks, is refused when it is needed.
+    """
+    return next(filter(None, (knob.problem() for knob in KNOBS)), "")
+
+
+class _Stderr(logging.StreamHandler):
+    """A handler that writes to what sys.stderr is at the time."""
+
+    def __init__(self) -> None:
+        logging.Handler.__init__(self)
+
+    @property
+    def stream(self) -> Any:
+        return sys.stderr
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a line, if anybody listens."""
+        if self.stream is not None:
+            super().emit(record)
+
+
+def start() -> None:
+    """Refuse settings that mean nothing, and send the log to stderr if NUMGRAD_LOG names a level.
+
+    A command refuses them by itself, with a line and an exit code.
 
     Raises
     ------
     ValueError
-        There is no such level.
+        A variable has a value that it cannot have.
     """
-    if LOG():
+    wrong = problem()
+    if wrong and not command.is_running():
+        raise ValueError(wrong)
+    if LOG() and not LOG.problem():
         logger = logging.getLogger("numgrad")
-        logger.setLevel(LOG().upper())
-        handler = logging.StreamHandler()
+        logger.setLevel(LOG().strip().upper())
+        handler = _Stderr()
         handler.setFormatter(logging.Formatter("%(name)s: %(message)s"))
         logger.addHandler(handler)
 

@@ -7,7 +7,14 @@ from __future__ import annotations
 
 import sys
 
-from numgrad.cli.weights import main
-
 if __name__ == "__main__":
-    sys.exit(main(["download", *sys.argv[1:]]))
+    sys.argv[:1] = [
+        "numgrad",
+        "weights",
+        "download",
+    ]  # before the import: from then on it is that command, Ctrl-C included
+    try:
+        from numgrad.cli import main
+    except ModuleNotFoundError as error:
+        sys.exit(f"{error}; install numgrad first: python -m pip install .")
+    sys.exit(main())

@@ -8,12 +8,9 @@ from __future__ import annotations
 import sys
 
 if __name__ == "__main__":
+    sys.argv[:1] = ["numgrad", "train-step"]  # before the import: from then on it is that command, Ctrl-C included
     try:
-        from numgrad.cli.train_step import main
-
-        code = main()
+        from numgrad.cli import main
     except ModuleNotFoundError as error:
-        code = f"{error}; install numgrad first: python -m pip install ."
-    except KeyboardInterrupt:  # while the modules are imported; later ones are the command's
-        code = 130
-    sys.exit(code)
+        sys.exit(f"{error}; install numgrad first: python -m pip install .")
+    sys.exit(main())

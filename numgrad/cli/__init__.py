@@ -1,6 +1,8 @@
 """The console command ``numgrad``: ``numgrad train-step``, ``classify``, ``warmup``, ``info``, ``ops``, ``weights``.
 
-Exit codes: 0 fine, 1 a file is corrupt or does not fit, 2 usage, 3 network, 4 file system, 130 interrupted (Ctrl-C).
+Exit codes: 0 fine, 1 a file is corrupt or does not fit, or memory is short, or the reader of a pipe went away, 2 usage
+(arguments or environment variables), 3 network, 4 file system (what is printed cannot be written, too), 130 interrupted
+(Ctrl-C). Whatever a user does, what is told of it is one line on stderr.
 """
 
 from __future__ import annotations
@@ -8,12 +10,15 @@ from __future__ import annotations
 import argparse
 import atexit
 import gc
-import os
+import logging
 import sys
 from collections.abc import Sequence
 from importlib import import_module
 
-OK, FAILED, USAGE, NETWORK, FILE_SYSTEM, INTERRUPTED = 0, 1, 2, 3, 4, 130
+from numgrad.command import INTERRUPTED
+from numgrad.errors import KernelError
+
+OK, FAILED, USAGE, NETWORK, FILE_SYSTEM = 0, 1, 2, 3, 4
 # The module of each command has `add_parser(subparsers)` and `run(args)`. Only the one that is asked for is imported.
 COMMANDS = {
     "train-step": "numgrad.cli.train_step",
@@ -23,6 +28,10 @@ COMMANDS = {
     "ops": "numgrad.cli.ops",
     "weights": "numgrad.cli.weights",
 }
+
+
+# What a user's machine, files and settings may bring about anywhere.
+_EXPECTED = ((KernelError, FAILED), (MemoryError, FAILED), (OSError, FILE_SYSTEM))
 
 
 class _Version(argparse.Action):
@@ -44,7 +53,9 @@ def make_parser(commands: Sequence[str] = tuple(COMMANDS)) -> argparse.ArgumentP
     parser = argparse.ArgumentParser(
         prog="numgrad",
         description="Autograd on the CPU: PyTorch's API, kernels compiled by Numba.",
-        epilog="`numgrad COMMAND --help` shows a command's options; `numgrad info` lists the environment variables.",
+        epilog="`numgrad COMMAND --help` shows a command's options; `numgrad info` lists the environment variables. Exit "
+        "codes: 0 fine, 1 a file is corrupt or does not fit, or memory is short, 2 usage or settings, 3 network, 4 file "
+        "system or stdout, 130 interrupted.",
     )
     parser.add_argument("--version", action=_Version, nargs=0, help="print the version and leave")
     subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
@@ -62,18 +73,48 @@ def main(argv: Sequence[str] | None = None) -> int:
     SystemExit
         With code 2 and a line on stderr if the arguments make no sense, with 0 after ``--help`` and ``--version``.
     """
+    from numgrad.cli.interrupt import Interruptible
+    from numgrad.cli.streams import OutputError, guarded
+
     arguments = list(sys.argv[1:] if argv is None else argv)
     atexit.unregister(gc.freeze)
     atexit.register(gc.freeze)  # else the interpreter, when it ends, looks three times for garbage in all there is
-    try:
-        asked = arguments[:1] if arguments[:1] and arguments[0] in COMMANDS else tuple(COMMANDS)
-        parsed = make_parser(asked).parse_args(arguments)
-        code: int = parsed.run(parsed)
-        sys.stdout.flush()
-        return code
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return INTERRUPTED
-    except BrokenPipeError:  # the reader, such as `head`, has enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # so that the flush at exit does not fail again
-        return FAILED
+    interruptible = Interruptible()
+    with guarded():
+        try:
+            with interruptible:
+                try:
+                    return _run(arguments)
+                finally:
+                    sys.stdout.flush()
+        except KeyboardInterrupt:
+            return _tell("interrupted", INTERRUPTED)
+        except OutputError as error:
+            if isinstance(error.reason, BrokenPipeError):  # the reader, such as `head`, has enough
+                return FAILED
+            return _tell(f"numgrad: cannot write to stdout: {error}", FILE_SYSTEM)
+        except Exception as error:
+            if interruptible.seen:  # somebody has made another exception of it
+                return _tell("interrupted", INTERRUPTED)
+            code = next((code for kind, code in _EXPECTED if isinstance(error, kind)), None)
+            if code is None:
+                raise  # a bug of numgrad's, of which the traceback is wanted
+            logging.getLogger("numgrad.cli").debug("where it happened", exc_info=True)
+            return _tell(f"numgrad: {error}", code)
+
+
+def _run(arguments: list[str]) -> int:
+    from numgrad import config
+
+    asked = arguments[:1] if arguments[:1] and arguments[0] in COMMANDS else tuple(COMMANDS)
+    parsed = make_parser(asked).parse_args(arguments)
+    problem = config.problem()
+    if problem and parsed.command != "info":  # which tells of it, among all else
+        return _tell(f"numgrad: {problem}", USAGE)
+    code: int = parsed.run(parsed)
+    return code
+
+
+def _tell(text: str, code: int) -> int:
+    print(text, file=sys.stderr)
+    return code

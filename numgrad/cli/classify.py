@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from numgrad.cli import FAILED, FILE_SYSTEM, NETWORK, OK, USAGE
 from numgrad.cli.convert import SUFFIXES
+from numgrad.cli.train_step import positive
 
 if TYPE_CHECKING:
     from numgrad.models import WeightsEnum
@@ -43,7 +44,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )
     add = parser.add_argument
     add("images", nargs="+", metavar="IMAGE", help="a picture's file, of any format that Pillow reads")
-    add("--top", type=_positive, default=5, metavar="N", help="classes to show (default: %(default)s)")
+    add("--top", type=positive, default=5, metavar="N", help="classes to show (default: %(default)s)")
     add("--model", metavar="NAME",
         help="a model of numgrad.models (default: that of --weights, or resnet18)")  # fmt: skip
     add("--weights", default="DEFAULT", metavar="NAME|FILE",
@@ -53,12 +54,6 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         help="names of the classes, one a line (default: ImageNet's, for weights of 1000 classes)")  # fmt: skip
     add("--json", action="store_true", help="print one JSON list, and nothing else, on stdout")
     return parser
-
-
-def _positive(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"got {text!r}, expected an integer of at least 1")
-    return int(text)
 
 
 class _RefusedError(Exception):
@@ -71,42 +66,41 @@ class _RefusedError(Exception):
 
 def run(args: argparse.Namespace) -> int:
     """Do what the parsed arguments of `add_parser` say; the exit code. Expected errors are one line on stderr."""
-    from numgrad.cli.interrupt import Interruptible
+    from numgrad.cli import interrupt
     from numgrad.cli.progress import CompileProgress
     from numgrad.serialization.errors import WeightsFormatError
     from numgrad.weights import WeightsError
 
     rows: list[Row] = []
     codes: list[int] = []
-    with Interruptible() as interruptible:
-        try:
-            network = _Network(args)
-            for name in args.images:
-                interruptible.check()
-                try:
-                    picture = read_picture(name)
-                except _RefusedError as error:
-                    rows.append({"image": name, "classes": [], "error": str(error)})
-                    codes.append(_tell(str(error), error.code))
-                    continue
-                # With the first picture, so that a mistyped name is told before a download.
-                with CompileProgress():
-                    classes = network(picture, args.top)
-                rows.append({"image": name, "classes": classes, "error": None})
-                if not args.json:
-                    print(as_text(rows[-1]))
-        except WeightsError as error:
-            from numgrad.cli.weights import exit_code
+    try:
+        network = _Network(args)
+        for name in args.images:
+            interrupt.check()
+            try:
+                picture = read_picture(name)
+            except _RefusedError as error:
+                rows.append({"image": name, "classes": [], "error": str(error)})
+                codes.append(_tell(str(error), error.code))
+                continue
+            # With the first picture, so that a mistyped name is told before a download.
+            with CompileProgress():
+                classes = network(picture, args.top)
+            rows.append({"image": name, "classes": classes, "error": None})
+            if not args.json:
+                print(as_text(rows[-1]))
+    except WeightsError as error:
+        from numgrad.cli.weights import exit_code
 
-            return _tell(str(error), exit_code(error))
-        except WeightsFormatError as error:
-            return _tell(str(error), FAILED)
-        except _RefusedError as error:
-            return _tell(str(error), error.code)
-        except OSError as error:
-            return _tell(f"{error.filename}: {error.strerror}" if error.filename else str(error), FILE_SYSTEM)
-        except ValueError as error:  # a setting of the environment that makes no sense
-            return _tell(str(error), USAGE)
+        return _tell(str(error), exit_code(error))
+    except WeightsFormatError as error:
+        return _tell(str(error), FAILED)
+    except _RefusedError as error:
+        return _tell(str(error), error.code)
+    except OSError as error:
+        return _tell(f"{error.filename}: {error.strerror}" if error.filename else str(error), FILE_SYSTEM)
+    except ValueError as error:  # a setting of the environment that makes no sense
+        return _tell(str(error), USAGE)
     if args.json:
         print(json.dumps(rows, indent=2))
     return next((code for code in _GRAVEST_FIRST if code in codes), OK)

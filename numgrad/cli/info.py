@@ -15,6 +15,7 @@ from typing import Any
 
 from numgrad.cli import OK, USAGE
 from numgrad.cli.machine import cpu_name, megabytes, versions
+from numgrad.cli.train_step import positive
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> argparse.ArgumentParser:
@@ -25,16 +26,26 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     add("--json", action="store_true", help="print one JSON object instead of text")
     add("--conv", nargs="?", const="resnet18", metavar="MODEL", help="list the algorithms of a model's convolutions "
         "(default: %(const)s)")  # fmt: skip
-    add("--batch-size", type=int, default=1, metavar="N", help="images in a batch, for --conv (default: %(default)s)")
-    add("--image-size", type=int, default=64, metavar="N", help="pixels a side, for --conv (default: %(default)s)")
+    add(
+        "--batch-size",
+        type=positive,
+        default=1,
+        metavar="N",
+        help="images in a batch, for --conv (default: %(default)s)",
+    )
+    add("--image-size", type=positive, default=64, metavar="N", help="pixels a side, for --conv (default: %(default)s)")
     return parser
 
 
 def run(args: argparse.Namespace) -> int:
     """Print it; the exit code."""
     if args.conv:
+        from numgrad.errors import KernelError
+
         try:
             rows = convolutions(args.conv, args.batch_size, args.image_size)
+        except KernelError:
+            raise  # not for the arguments' sake
         except (ValueError, RuntimeError) as error:  # no such model, or images that are too small for it
             print(f"numgrad info: {error}", file=sys.stderr)
             return USAGE
@@ -142,7 +153,10 @@ def _store() -> dict[str, Any]:
 def _weights() -> dict[str, Any]:
     from numgrad import weights
 
-    paths = {entry.name: Path(weights.path(entry.name)) for entry in weights.list_weights()}
+    try:
+        paths = {entry.name: Path(weights.path(entry.name)) for entry in weights.list_weights()}
+    except weights.CacheError:  # no home folder
+        return {"here": {}, "known": len(weights.list_weights())}
     here = {name: str(path) for name, path in paths.items() if path.is_file()}
     return {"here": here, "known": len(paths)}
 

@@ -1,4 +1,4 @@
-"""Ctrl-C that is not lost."""
+"""Ctrl-C that is not lost, and that ends a command with one line at any time."""
 
 from __future__ import annotations
 
@@ -8,12 +8,23 @@ import threading
 from types import FrameType, TracebackType
 from typing import Any
 
+from numgrad import command
+
+_entered: list[Interruptible] = []
+
+
+def check() -> None:
+    """Raise KeyboardInterrupt if Ctrl-C was pressed while the command that is running was at something else."""
+    for each in _entered:
+        each.check()
+
 
 class Interruptible:
     """While entered, Ctrl-C raises KeyboardInterrupt, and `check` raises it again if it was swallowed.
 
     Python prints and drops an exception that a finalizer raises, and a signal may arrive in one: memory is given back
     by finalizers all the time. Where Ctrl-C does not interrupt (in other threads, in the background), it stays so.
+    Pressed again, it ends a process of the command's at once, whatever is being tidied up.
     """
 
     def __init__(self) -> None:
@@ -23,15 +34,17 @@ class Interruptible:
 
     def __enter__(self) -> Interruptible:
         in_main = threading.current_thread() is threading.main_thread()
-        if in_main and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-            self._before = signal.signal(signal.SIGINT, self._interrupted)
+        if in_main and signal.getsignal(signal.SIGINT) in (signal.default_int_handler, command.leave):
             self._hook, sys.unraisablehook = sys.unraisablehook, self._unraisable
+            _entered.append(self)
+            self._before = signal.signal(signal.SIGINT, self._interrupted)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
         if self._before is not None:
-            sys.unraisablehook = self._hook
             signal.signal(signal.SIGINT, self._before)
+            sys.unraisablehook = self._hook
+            _entered.remove(self)
 
     def check(self) -> None:
         """Raise KeyboardInterrupt if Ctrl-C was pressed."""
@@ -39,6 +52,8 @@ class Interruptible:
             raise KeyboardInterrupt
 
     def _interrupted(self, number: int, frame: FrameType | None) -> None:
+        if self.seen and command.is_running():
+            command.leave(number, frame)
         self.seen = True
         raise KeyboardInterrupt
 

@@ -17,7 +17,7 @@ def own_version() -> str:
 
         project = Path(__file__).resolve().parents[2] / "pyproject.toml"
         try:
-            return str(tomllib.loads(project.read_text())["project"]["version"]) + "+checkout"
+            return str(tomllib.loads(project.read_text(encoding="utf-8"))["project"]["version"]) + "+checkout"
         except (OSError, KeyError, ValueError):
             return "unknown"
 
@@ -40,7 +40,7 @@ def versions() -> dict[str, str]:
 def cpu_name() -> str:
     """The CPU's name as its maker gives it, where the system tells."""
     try:
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
+        for line in Path("/proc/cpuinfo").read_text(errors="replace").splitlines():
             if line.startswith("model name"):
                 return line.partition(":")[2].strip()
     except OSError:

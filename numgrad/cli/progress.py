@@ -7,7 +7,7 @@ import time
 from types import TracebackType
 from typing import TextIO
 
-from numgrad.runtime import build, locks
+from numgrad.runtime import build, locks, store
 
 _PLAIN_SECONDS = 5.0  # between two lines where there is no terminal
 _LINE = 76
@@ -45,7 +45,8 @@ class CompileProgress:
         build.listeners.remove(self._compiled)
         if not self.kernels:
             return
-        text = f"compiled {self.kernels} kernels in {self.seconds:.1f} s; they are kept for the next run"
+        kept = "they stay in memory" if store.problem() else "they are kept for the next run"
+        text = f"compiled {self.kernels} kernels in {self.seconds:.1f} s; {kept}"
         self._write(f"\r{text:{_LINE}}\n" if self._terminal else f"{text}\n")
 
     def _compiled(self, name: str, seconds: float) -> None:

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import _thread
-import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -65,8 +62,7 @@ def _automatic(model: str) -> Choice:
         server = config.WEIGHTS_URL() or (entry.usable or entry.sources)[0].urls[0]
         if not reachable(server):
             return Choice(None, f"no checkpoint is on this machine and {urlsplit(server).hostname} cannot be reached")
-        with _quiet():
-            return Choice(weights.fetch(model, policy=HASTY))
+        return Choice(weights.fetch(model, policy=HASTY))
     except WeightsError as error:
         return Choice(None, str(error).partition("\n")[0].rstrip("."))
 
@@ -107,15 +103,3 @@ def reachable(url: str, seconds: float = _REACH_SECONDS) -> bool:
         return False
     at_work.acquire(timeout=seconds)
     return bool(answers)
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Without the store's own warnings: one line says what came of it."""
-    logger = logging.getLogger("numgrad.weights")
-    level = logger.level
-    logger.setLevel(logging.CRITICAL)
-    try:
-        yield
-    finally:
-        logger.setLevel(level)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from numgrad.cli.step import Report
 
 _MOST_THREADS = 1024
+_MOST = (1 << 31) - 1
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> argparse.ArgumentParser:
@@ -55,35 +56,36 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 def run(args: argparse.Namespace) -> int:
     """Do what the parsed arguments of `add_parser` say; the exit code. Expected errors are one line on stderr."""
     from numgrad import models
-    from numgrad.cli.interrupt import Interruptible
+    from numgrad.cli import interrupt
     from numgrad.cli.starting_weights import choose
     from numgrad.cli.step import measure
+    from numgrad.errors import KernelError
     from numgrad.runtime import threads
     from numgrad.serialization.errors import WeightsFormatError
     from numgrad.weights import WeightsError
 
-    with Interruptible() as interruptible:
-        try:
-            if args.threads:
-                threads.set_num_threads(args.threads)
-            threads.get_num_threads()  # raises if the environment asks for nonsense
-            models.get_model_builder(args.model)
-            choice = choose(args.weights, args.model)
-            if choice.reason:
-                print(f"using random weights from seed {args.seed}: {choice.reason}", file=sys.stderr)
-            report = measure(args, choice.path, interruptible.check)
-        except WeightsError as error:
-            from numgrad.cli.weights import exit_code
+    try:
+        if args.threads:
+            threads.set_num_threads(args.threads)
+        models.get_model_builder(args.model)
+        choice = choose(args.weights, args.model)
+        if choice.reason:
+            print(f"using random weights from seed {args.seed}: {choice.reason}", file=sys.stderr)
+        report = measure(args, choice.path, interrupt.check)
+    except WeightsError as error:
+        from numgrad.cli.weights import exit_code
 
-            return _tell(str(error), exit_code(error))
-        except WeightsFormatError as error:
-            return _tell(str(error), FAILED)
-        except OSError as error:
-            return _tell(str(error), FILE_SYSTEM)
-        except MemoryError as error:
-            return _tell(f"not enough memory: {error}", FAILED)
-        except ValueError as error:  # the arguments do not fit together, such as a small image in a batch of one
-            return _tell(str(error), USAGE)
+        return _tell(str(error), exit_code(error))
+    except WeightsFormatError as error:
+        return _tell(str(error), FAILED)
+    except OSError as error:
+        return _tell(str(error), FILE_SYSTEM)
+    except MemoryError as error:
+        return _tell(f"not enough memory: {error}", FAILED)
+    except KernelError:
+        raise  # not for the arguments' sake
+    except (RuntimeError, ValueError) as error:  # they do not fit together: a small image in a batch of one
+        return _tell(str(error), USAGE)
     print(json.dumps(as_json(report), indent=2, allow_nan=False) if args.json else as_text(report))
     return OK
 
@@ -103,21 +105,23 @@ def _tell(text: str, code: int) -> int:
 # ---- arguments --------------------------------------------------------------------------------------------------
 
 
-def integer(text: str, low: int, high: int | None = None) -> int:
+def integer(text: str, low: int, high: int) -> int:
     """An argument that has to be a whole number within limits."""
-    wanted = f"an integer from {low} to {high}" if high else f"an integer of at least {low}"
-    try:
-        value = int(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number, expected {wanted}") from None
-    if value < low or (high is not None and value > high):
-        raise argparse.ArgumentTypeError(f"got {value}, expected {wanted}")
+    wanted = f"an integer from {low} to {high}"
+    digits = text.strip().removeprefix("-")
+    if not (digits.isascii() and digits.isdecimal()):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number, expected {wanted}")
+    # Python refuses to read thousands of digits.
+    value = int(text) if len(digits) < 100 else 10**100
+    if not low <= value <= high:
+        shown = text.strip() if len(digits) <= 30 else f"a number of {len(digits)} digits"
+        raise argparse.ArgumentTypeError(f"got {shown}, expected {wanted}")
     return value
 
 
 def positive(text: str) -> int:
-    """An argument that has to be a whole number of at least 1."""
-    return integer(text, 1)
+    """An argument that has to be a whole number from 1 on; no tensor's size can be beyond the highest."""
+    return integer(text, 1, _MOST)
 
 
 def _threads(text: str) -> int:

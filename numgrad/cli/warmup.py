@@ -11,7 +11,7 @@ from typing import Any
 from numgrad.cli import FAILED, FILE_SYSTEM, OK, USAGE
 from numgrad.cli.train_step import integer, positive
 
-_MOST_JOBS = 64  # as in `numgrad.runtime.helpers`, which is imported when the command runs
+_MOST_JOBS = 64  # as of NUMGRAD_COMPILE_JOBS
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> argparse.ArgumentParser:

@@ -14,10 +14,10 @@ from dataclasses import asdict
 from typing import Any
 
 from numgrad import weights
-from numgrad.cli import convert
+from numgrad.cli import FAILED, FILE_SYSTEM, INTERRUPTED, NETWORK, OK, USAGE, convert
 from numgrad.weights import Entry, WeightsError
 
-OK, CORRUPT, USAGE, NETWORK, FILE_SYSTEM, INTERRUPTED = 0, 1, 2, 3, 4, 130
+CORRUPT = FAILED
 _GRAVEST_FIRST = (CORRUPT, FILE_SYSTEM, NETWORK, USAGE)
 
 Row = dict[str, Any]
@@ -92,9 +92,9 @@ def run(args: argparse.Namespace) -> int:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """``numgrad weights`` on its own, for scripts: `argv` is what follows those two words."""
-    parser = argparse.ArgumentParser()
-    add_parser(parser.add_subparsers())
-    return run(parser.parse_args(["weights", *(sys.argv[1:] if argv is None else argv)]))
+    from numgrad import cli
+
+    return cli.main(["weights", *(sys.argv[1:] if argv is None else argv)])
 
 
 def exit_code(error: WeightsError) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import logging
+import os
 import re
 import time
 from collections.abc import Callable
@@ -49,9 +50,7 @@ def native_job(name: str, function: Callable[..., Any], arity: int, returns: boo
     """What has to be compiled for a native function."""
 
     def compile_it(symbol: str) -> bytes:
-        from numgrad.runtime import codegen
-
-        return codegen.compile_native(name, function, arity, returns, symbol)
+        return _codegen(name).compile_native(name, function, arity, returns, symbol)
 
     return Job(name, _key(function, f"{arity}{returns:d}"), compile_it)
 
@@ -60,13 +59,31 @@ def build_kernel(kernel: Kernel, binding: tuple[str, ...]) -> int:
     """Address of a kernel's entry for one binding of its type variables."""
 
     def compile_it(symbol: str) -> bytes:
-        from numgrad.runtime import codegen
-
-        return codegen.compile_kernel(kernel, binding, symbol)
+        return _codegen(kernel.name).compile_kernel(kernel, binding, symbol)
 
     types = "_".join(f"{'const' * p.const}{p.type}{p.ndim or ''}" for p in kernel.bound(binding))
     key = _key(kernel.py_func, types, str(kernel.reassociate), str(kernel.takes_worker), str(kernel.checked))
     return build(Job(kernel.name, key, compile_it))
+
+
+def _codegen(name: str) -> Any:
+    """The compiler, which brings Numba with it.
+
+    Raises
+    ------
+    KernelError
+        Numba refuses the environment.
+    """
+    try:
+        from numgrad.runtime import codegen
+    except ValueError as error:
+        settings = ", ".join(
+            f"{key}={value!r}" for key, value in sorted(os.environ.items()) if key.startswith("NUMBA_")
+        )
+        raise KernelError(
+            f"kernel {name} cannot be compiled: Numba refuses one of the environment variables {settings}: {error}"
+        ) from error
+    return codegen
 
 
 def _key(function: Callable[..., Any], *extra: str) -> str | None:

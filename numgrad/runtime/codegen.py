@@ -210,7 +210,6 @@ def _write_native_entry(compiled: Any, returns: bool) -> ir.Module:
 
 def _new_entry(arity: int, result: ir.Type) -> tuple[ir.Module, ir.Function]:
     module = ir.Module(name="entry")
-    module.triple = llvm.get_process_triple()
     return module, ir.Function(module, ir.FunctionType(result, [WORD] * arity), SYMBOL)
 
 
@@ -251,13 +250,15 @@ def _read(context: Any, builder: ir.IRBuilder, slots: Any, first: int, parameter
 
 
 def _object_code(name: str, compiled: Any, entry: ir.Module, symbol: str) -> bytes:
+    machine = target.target_machine()
     module = llvm.parse_assembly(str(entry))
     module.link_in(compiled.library._final_module, preserve=True)
     module.name = name
+    # Numba's are the same, unless code is made for another kind of machine.
+    module.triple, module.data_layout = target.triple(), str(machine.target_data)
     for function in module.functions:
         if not function.is_declaration and function.name != SYMBOL:
             function.linkage = "internal"
-    machine = target.target_machine()
     tuning = llvm.create_pipeline_tuning_options(speed_level=3)
     passes = llvm.create_pass_builder(machine, tuning)
     passes.getModulePassManager().run(module, passes)

@@ -32,7 +32,6 @@ from numgrad.runtime.cpus import available_cpus
 
 _log = logging.getLogger("numgrad.helpers")
 _MOST = 4  # by default: each has Numba in memory, 150 MB
-MOST_JOBS = 64
 # Characters of an error: a line of up to 512 bytes is written into a pipe at once by every system, as POSIX has it.
 _LONGEST_ERROR = 400
 # -P: a file of the user's that lies in the current folder hides no module; the parent's own path is given.
@@ -49,9 +48,9 @@ def job_count() -> int:
     ValueError
         NUMGRAD_COMPILE_JOBS is not a number of processes.
     """
+    if problem := config.COMPILE_JOBS.problem():
+        raise ValueError(problem)
     text = config.COMPILE_JOBS().strip()
-    if text and not (text.isdecimal() and 1 <= int(text) <= MOST_JOBS):
-        raise ValueError(f"NUMGRAD_COMPILE_JOBS is {text!r}, expected an integer from 1 to {MOST_JOBS}")
     return int(text) if text else min(available_cpus(), _MOST)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -24,6 +25,12 @@ _NEEDLESS_PASSES = frozenset(
     "WithLifting InlineClosureLikes RewriteDynamicRaises MakeFunctionToJitFunction InlineInlinables FindLiterallyCalls"
     " LiteralUnroll LiteralPropagationSubPipelinePass NopythonRewrites AnnotateTypes DumpParforDiagnostics".split()
 )
+
+# What Numba's variables (NUMBA_BOUNDSCHECK and so on) would change in a kernel, though not in its key in the store. A
+# dump of LLVM IR is taken before the fast-math flags are put in, and llvmlite then goes on with the dump's text.
+_SETTINGS: dict[str, Any] = {
+    "BOUNDSCHECK": None, "DEBUGINFO_DEFAULT": 0, "EXTEND_VARIABLE_LIFETIMES": 0, "DUMP_LLVM": 0,
+}  # fmt: skip
 
 
 class _Passes(compiler.PassManager):
@@ -58,6 +65,12 @@ def compiled(name: str, dispatcher: Any, argument_types: tuple[Any, ...]) -> Any
         It does not compile.
     """
     target.apply_to_numba(numba.config)
+    if numba.config.DISABLE_JIT:
+        raise KernelError(
+            f"kernel {name} cannot be compiled: the environment variable NUMBA_DISABLE_JIT is "
+            f"{os.environ.get('NUMBA_DISABLE_JIT', 'set by a program')!r}, expected 0 or nothing at all. To step "
+            "through a kernel, call it: it is a Python function over NumPy arrays"
+        )
     try:
         with _ir_only():
             dispatcher.compile(argument_types)
@@ -91,12 +104,15 @@ def _ir_only() -> Iterator[None]:
     collecting = gc.isenabled()
     with numba.core.compiler_lock.global_compiler_lock:
         own = {(owner, name): vars(owner).get(name) for owner, name in stand_ins}
+        settings = {name: getattr(numba.config, name) for name in _SETTINGS}
         gc.disable()
         try:
             for (owner, name), stand_in in stand_ins.items():
                 setattr(owner, name, stand_in)
+            vars(numba.config).update(_SETTINGS)
             yield
         finally:
+            vars(numba.config).update(settings)
             for (owner, name), method in own.items():
                 if method is None:  # it is a base class's
                     delattr(owner, name)

@@ -30,25 +30,36 @@ class Target:
     registers: int  # how many of them
     tiles: Tiles
     fused: bool = True  # multiply-add is one instruction
-    features_off: tuple[str, ...] = ()  # LLVM features that a forced choice switches off
+    features_off: tuple[str, ...] = ()  # beginnings of the names of LLVM features that must not be used
+    never: tuple[str, ...] = ()  # features that LLVM may take from the CPU's name, whatever the machine says of itself
 
     def lanes(self, itemsize: int) -> int:
         """Elements of ``itemsize`` bytes in one vector."""
         return max(1, self.vector_bytes // itemsize)
 
 
-_AVX512_OFF = ("avx512f", "avx512vl", "avx512bw", "avx512dq", "avx512cd", "evex512", "avx10.1", "avx10.2")
+_AVX512_OFF = ("avx512", "avx10", "evex512")
+# LLVM makes vectors of unknown length of plain loops where it may use SVE, and a sum over such has other bits for each
+# length. Without it, vectors have the width of NEON on every 64-bit Arm, and so sums have the same bits.
+_SCALABLE = ("sve", "sme")
 TARGETS = {
     "avx512": Target("avx512", 64, 32, Tiles(many=(8, 2), few=(4, 4), dot=(4, 6), update=4)),
     "avx2": Target("avx2", 32, 16, Tiles(many=(6, 2), few=(2, 4), dot=(4, 3), update=2), features_off=_AVX512_OFF),
-    "neon": Target("neon", 16, 32, Tiles(many=(8, 2), few=(4, 4), dot=(4, 6), update=4)),
+    "neon": Target(
+        "neon",
+        16,
+        32,
+        Tiles(many=(8, 2), few=(4, 4), dot=(4, 6), update=4),
+        features_off=_SCALABLE,
+        never=_SCALABLE,
+    ),
     "scalar": Target(
         "scalar",
         4,
         16,
         Tiles(many=(4, 2), few=(2, 2), dot=(2, 2), update=1),
         False,
-        (*_AVX512_OFF, "avx", "avx2", "fma"),
+        (*_AVX512_OFF, "avx", "fma"),
     ),
 }
 
@@ -81,7 +92,7 @@ def host_target() -> Target:
     ValueError
         NUMGRAD_SIMD names no row of the table, or one that this CPU does not have.
     """
-    wanted, best = config.SIMD().lower(), _best()
+    wanted, best = config.SIMD().strip().lower(), _best()
     if wanted == "auto":
         return TARGETS[best]
     order = ("scalar", "avx2", "avx512") if best in ("scalar", "avx2", "avx512") else ("scalar", "neon")
@@ -97,13 +108,28 @@ def cpu() -> tuple[str, str]:
     """LLVM's CPU name and feature string to compile for."""
     llvm = room.llvm()
 
-    off = set(host_target().features_off)
-    features = sorted(host_features().items())
-    text = ",".join(
-        ("+" if on and name not in off and not (off and name.startswith("avx512")) else "-") + name
-        for name, on in features
-    )
-    return llvm.get_host_cpu_name(), text
+    return llvm.get_host_cpu_name(), feature_text(host_features(), host_target())
+
+
+def feature_text(features: dict[str, bool], row: Target) -> str:
+    """LLVM's feature string for a row of the table on a CPU with these features.
+
+    What is off comes last: a feature brings along what it implies (``f16c`` brings ``avx``), unless that is taken away
+    after it, with all that needs it.
+
+    >>> feature_text({"avx": True, "f16c": True, "sse2": True}, TARGETS["scalar"])
+    '+f16c,+sse2,-avx'
+    """
+    off = {name for name, on in features.items() if not on or name.startswith(row.features_off)}
+    off.update(row.never)
+    return ",".join([*(f"+{name}" for name in sorted(features.keys() - off)), *(f"-{name}" for name in sorted(off))])
+
+
+def triple() -> str:
+    """LLVM's name of the kind of machine to compile for."""
+    import llvmlite.binding as llvm
+
+    return llvm.get_process_triple()
 
 
 @functools.cache
@@ -114,7 +140,7 @@ def target_machine() -> Any:
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
     name, features = cpu()
-    target = llvm.Target.from_triple(llvm.get_process_triple())
+    target = llvm.Target.from_triple(triple())
     return target.create_target_machine(
         cpu=name, features=features, opt=3, reloc="default", codemodel="jitdefault", jit=True
     )

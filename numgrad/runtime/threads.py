@@ -57,9 +57,9 @@ def get_num_threads() -> int:
     """
     global _count
     if not _count:
+        if problem := config.NUM_THREADS.problem():
+            raise ValueError(problem)
         text = config.NUM_THREADS().strip()
-        if text and not (text.isdecimal() and 1 <= int(text) <= MOST_THREADS):
-            raise ValueError(f"NUMGRAD_NUM_THREADS is {text!r}, expected an integer from 1 to {MOST_THREADS}")
         _count = int(text) if text else min(available_cpus(), MOST_THREADS)
     return _count
 

@@ -123,9 +123,8 @@ _BEST = {"linux": "futex", "darwin": "ulock", "win32": "address"}
 
 
 def _choose() -> tuple[str, Any, Any, tuple[int, ...]]:
-    wanted = config.WAIT().lower()
-    if wanted != "auto" and wanted not in _METHODS:
-        raise ValueError(f"NUMGRAD_WAIT is {wanted!r}, expected auto or one of {', '.join(_METHODS)}")
+    # A word that means nothing is refused at the end of numgrad's import, and by a command with one line.
+    wanted = "auto" if config.WAIT.problem() else config.WAIT().strip().lower()
     for name in (wanted, _BEST.get(sys.platform, "poll"), "poll"):
         if name in _METHODS:
             wait, wake, system = _METHODS[name]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from numgrad.runtime import target
 from numgrad.runtime.kernel import Intrinsic, intrinsic
 
 
@@ -219,7 +220,7 @@ def pause(typing_context):
     def emit(context, builder, signature, args):
         from llvmlite import ir
 
-        triple = str(builder.module.triple).lower()
+        triple = target.triple().lower()
         if triple.startswith(("x86", "amd64", "i686")):
             builder.call(_function(builder, "llvm.x86.sse2.pause", ir.VoidType(), []), [])
         elif triple.startswith(("aarch64", "arm64")):

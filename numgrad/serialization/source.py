@@ -43,6 +43,8 @@ class ByteSource:
             self.size = status.st_size
             if not stat.S_ISREG(status.st_mode):
                 with self._file as pipe:
+                    if stat.S_ISCHR(status.st_mode) and pipe.read(1):
+                        raise self.refusal("this is a device, which may never end; expected a file")
                     self._hold(pipe.read())
         elif hasattr(file, "read"):
             name = getattr(file, "name", None)

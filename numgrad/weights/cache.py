@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import logging
 import os
@@ -21,9 +22,23 @@ _XDG_CACHE_HOME = config.Knob("XDG_CACHE_HOME", "~/.cache", "the parent of torch
 
 
 def folder() -> Path:
-    """numgrad's own folder of weights: ``$NUMGRAD_HOME/weights``, or that of the platform's cache. Not created here."""
+    """numgrad's own folder of weights: ``$NUMGRAD_HOME/weights``, or that of the platform's cache. Not created here.
+
+    Raises
+    ------
+    CacheError
+        If neither the environment nor the system knows a home folder.
+    """
     home = config.HOME()
-    return (Path(home).expanduser() if home else config.cache_folder()) / "weights"
+    try:
+        place = Path(home).expanduser() if home else config.cache_folder()
+    except RuntimeError:
+        place = Path("~")
+    if str(place).startswith("~"):  # some versions of platformdirs leave it so
+        raise CacheError(
+            "find", place, FileNotFoundError(errno.ENOENT, "this user has no home folder, HOME is not set")
+        )
+    return place.absolute() / "weights"
 
 
 def warn_of_others(place: Path) -> None:
@@ -39,8 +54,12 @@ def warn_of_others(place: Path) -> None:
 
 def torch_folder() -> Path:
     """The folder where ``torch.hub`` keeps its downloads; numgrad reads it and never writes there."""
-    home = _TORCH_HOME() or f"{_XDG_CACHE_HOME()}/torch"
-    return Path(home).expanduser() / "hub" / "checkpoints"
+    home = Path(_TORCH_HOME() or f"{_XDG_CACHE_HOME()}/torch")
+    try:
+        home = home.expanduser()
+    except RuntimeError:  # there is no home folder, and so no such file
+        pass
+    return home / "hub" / "checkpoints"
 
 
 def sha256(path: Path) -> str:

@@ -11,14 +11,17 @@ from __future__ import annotations
 import errno
 import logging
 import os
+import re
+import socket
 import stat
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from types import TracebackType
 from typing import IO, TYPE_CHECKING, Any, TypeVar
+from urllib.parse import SplitResult, urlsplit
 
 from numgrad.weights import cache as local
 from numgrad.weights.errors import CacheError
@@ -36,8 +39,10 @@ _CHUNK_BYTES = 1 << 18
 # A try that brought at least this much counts as progress, and the count of failures begins again.
 _PROGRESS_BYTES = 1 << 18
 _LONGEST_WAIT_SECONDS = 30.0
+_LONG_URL = 60
 # Answers that a server gives when it is busy or between two states: worth asking again.
 _PASSING_STATUS = frozenset({408, 416, 425, 429, 500, 502, 503, 504})
+_NO_WAY = (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EADDRNOTAVAIL)
 
 
 @dataclass(frozen=True)
@@ -67,8 +72,14 @@ class Failure:
     wrong_bytes: bool = False
 
     def __str__(self) -> str:
-        """URL and reason, as messages list them."""
-        return f"{self.url}: {self.reason}"
+        """URL and reason in one line, as messages list them: of a long URL the host and the file's name.
+
+        >>> print(Failure("https://host/" + 9 * "folder/" + "a.pth", "HTTP 404 Not Found"))
+        https://host/.../a.pth: HTTP 404 Not Found
+        """
+        parts = _parts(self.url)
+        short = f"{parts.scheme}://{parts.netloc}/.../{parts.path.rpartition('/')[2]}"
+        return f"{short if len(short) < len(self.url) > _LONG_URL else self.url}: {self.reason}"
 
 
 @dataclass
@@ -120,8 +131,11 @@ class Transfer:
             size = _size(self.part)
             failures_in_row = 1 if size - most >= _PROGRESS_BYTES else failures_in_row + 1
             most = max(most, size)
-            if failures_in_row < self.policy.tries:
-                time.sleep(self.policy.wait(failures_in_row, failed.retry_after))
+            if failures_in_row >= (min(2, self.policy.tries) if failed.once_more else self.policy.tries):
+                return False
+            seconds = self.policy.wait(failures_in_row, failed.retry_after)
+            log.info("%s: %s; asking again in %g s", url, failed.reason, seconds)
+            time.sleep(seconds)
         return False
 
     def _wrong_bytes(self, start: int) -> _TryFailedError:
@@ -136,7 +150,7 @@ class Transfer:
 
     def _note(self, url: str, failed: _TryFailedError) -> None:
         self.failures.append(Failure(url, failed.reason, failed.wrong_bytes))
-        log.warning("%s from %s: %s", self.source.file, url, failed.reason)
+        log.debug("%s from %s: %s%s", self.source.file, url, failed.reason, failed.details)
 
     def _request(self, url: str) -> int:
         """Ask `url` for what `part` lacks and append it; the offset at which the server really began."""
@@ -158,22 +172,36 @@ class Transfer:
             )
             try:
                 download(url, sink, None)
-            except requests.RequestException as error:
-                raise _failure_of(error, self.policy, sink) from error
-            except OSError as error:  # a bare socket error; the disk's own come out of the sink as CacheError
-                raise _TryFailedError(f"{type(error).__name__}: {error}", may_pass=True) from error
+            except requests.HTTPError as error:
+                raise _refusal_of(error, sink) from error
+            except (requests.RequestException, OSError) as error:  # the disk's own come out of the sink as CacheError
+                raise failure_of(error, url, self.policy) from error
             return sink.start
 
 
 class _TryFailedError(Exception):
-    """One try failed. `may_pass`: the same URL may work when asked again."""
+    """One try failed. `may_pass`: the same URL may work when asked again; `once_more`: that is not likely."""
 
-    def __init__(self, reason: str, *, may_pass: bool, wrong_bytes: bool = False, retry_after: float = 0.0) -> None:
+    def __init__(
+        self,
+        reason: str,
+        *,
+        may_pass: bool,
+        once_more: bool = False,
+        wrong_bytes: bool = False,
+        retry_after: float = 0.0,
+    ) -> None:
         super().__init__(reason)
         self.reason = reason
         self.may_pass = may_pass
+        self.once_more = once_more
         self.wrong_bytes = wrong_bytes
         self.retry_after = retry_after
+
+    @property
+    def details(self) -> str:
+        """What the libraries below had to say, for the log."""
+        return "".join(f"\n  {type(each).__name__}: {each}" for each in _chain(self.__cause__))
 
 
 class _Sink:
@@ -191,7 +219,8 @@ class _Sink:
             self._guarded(lambda: self._file.truncate(0))
         self.size = self.start
         self._file.seek(self.start)
-        self._bar: Bar = make_bar(source.file, source.size, self.start, show=progress)
+        self._bar = Bar()
+        self._progress = progress
         self._response: requests.Response | None = None
 
     def __enter__(self) -> _Sink:
@@ -227,6 +256,7 @@ class _Sink:
             self.restart()
         if self.source.size_exact and total and total.isdigit() and int(total) != self.source.size:
             raise _TryFailedError(f"offers {total} bytes, expected {self.source.size}", may_pass=False)
+        self._bar = make_bar(self.source.file, self.source.size, self.start, show=self._progress)
 
     def restart(self) -> None:
         """Throw away what is there: the file begins again at its first byte."""
@@ -255,27 +285,77 @@ class _Sink:
             raise CacheError("write", self.part, error) from error
 
 
-def _failure_of(error: requests.RequestException, policy: Policy, sink: _Sink) -> _TryFailedError:
-    """What went wrong, in words, and whether it may pass."""
+def _refusal_of(error: requests.HTTPError, sink: _Sink) -> _TryFailedError:
+    """What a server's answer that is no file means."""
+    response = error.response
+    assert response is not None  # of what raise_for_status raises
+    if response.status_code == 416:
+        sink.restart()  # the server's file is shorter than what we have of it
+    asked = response.headers.get("Retry-After", "")
+    return _TryFailedError(
+        f"HTTP {response.status_code} {response.reason}".rstrip(),
+        may_pass=response.status_code in _PASSING_STATUS,
+        retry_after=float(asked) if asked.isdigit() else 0.0,
+    )
+
+
+def failure_of(error: Exception, url: str, policy: Policy) -> _TryFailedError:
+    """Why no answer came, in words for people, and whether to ask again: not where the same is certain to happen."""
+    import ssl
+
     import requests
 
-    if isinstance(error, requests.HTTPError) and error.response is not None:
-        status = error.response.status_code
-        if status == 416:
-            sink.restart()  # the server's file is shorter than what we have of it
-        asked = error.response.headers.get("Retry-After", "")
-        return _TryFailedError(
-            f"HTTP {status} {error.response.reason}".rstrip(),
-            may_pass=status in _PASSING_STATUS,
-            retry_after=float(asked) if asked.isdigit() else 0.0,
-        )
+    asked = _parts(getattr(getattr(error, "request", None), "url", None) or url).hostname
+    host = "the host" if asked == _parts(url).hostname else asked  # it was sent on to
+    causes = list(_chain(error))
+
+    def caused_by(*kinds: type[BaseException]) -> BaseException | None:
+        return next((each for each in causes if isinstance(each, kinds)), None)
+
+    if isinstance(error, requests.exceptions.ProxyError):
+        answer = re.search(r"Tunnel connection failed: (\d+)", str(error))
+        said = f"refuses: HTTP {answer[1]}" if answer else "cannot be reached"
+        return _TryFailedError(f"the proxy on the way {said} (see HTTPS_PROXY, HTTP_PROXY, NO_PROXY)", may_pass=False)
+    if caused_by(socket.gaierror):
+        return _TryFailedError(f"{host} cannot be looked up: no network, or no such name", may_pass=False)
+    if certificate := caused_by(ssl.SSLCertVerificationError):
+        reason = getattr(certificate, "verify_message", "") or "it cannot be verified"
+        return _TryFailedError(f"{host} has a certificate that is not accepted: {reason}", may_pass=False)
+    if isinstance(error, requests.exceptions.SSLError) or caused_by(ssl.SSLError):
+        return _TryFailedError(f"{host} makes no TLS connection", may_pass=False)
+    if caused_by(ConnectionRefusedError):
+        return _TryFailedError(f"{host} refuses the connection", may_pass=True, once_more=True)
     if isinstance(error, requests.ConnectTimeout):
-        return _TryFailedError(f"no connection within {policy.connect_timeout:g} s", may_pass=True)
+        reason = f"no connection within {policy.connect_timeout:g} s"
+        return _TryFailedError(reason, may_pass=True, once_more=True)
     # While the body is read, requests wraps the timeout in a ConnectionError.
     if isinstance(error, requests.ReadTimeout) or "Read timed out" in str(error):
         return _TryFailedError(f"no data for {policy.read_timeout:g} s", may_pass=True)
-    may_pass = isinstance(error, requests.ConnectionError | requests.exceptions.ChunkedEncodingError)
-    return _TryFailedError(f"{type(error).__name__}: {error}", may_pass=may_pass)
+    if any(isinstance(each, OSError) and each.errno in _NO_WAY for each in causes):
+        return _TryFailedError(f"there is no way to {host}: no network", may_pass=False)
+    if isinstance(error, requests.TooManyRedirects):
+        return _TryFailedError("redirects without end", may_pass=False)
+    if isinstance(error, ValueError):  # InvalidURL, InvalidSchema, MissingSchema and their like
+        return _TryFailedError("this is no URL that can be asked", may_pass=False)
+    return _TryFailedError("the connection broke off", may_pass=True)
+
+
+def _parts(url: str) -> SplitResult:
+    """The parts of a URL; of what is none, the text as its path."""
+    try:
+        return urlsplit(url)
+    except ValueError:
+        return SplitResult("", "", url, "", "")
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    """An exception and what it was made from: the libraries below keep that in one of three places."""
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        yield error
+        reason = getattr(error, "reason", None)
+        error = reason if isinstance(reason, BaseException) else error.__cause__ or error.__context__
 
 
 def _opened(part: Path) -> IO[bytes]:

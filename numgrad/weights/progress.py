@@ -50,7 +50,7 @@ class Line(Bar):
 
 def make_bar(name: str, total: int, done: int, *, show: bool | None) -> Bar:
     """A bar for a download of `total` bytes, `done` of which are there; `show=None`: if stderr is a terminal."""
-    if not (sys.stderr.isatty() if show is None else show):
+    if sys.stderr is None or not (sys.stderr.isatty() if show is None else show):
         return Bar()
     try:
         from tqdm import tqdm  # type: ignore[import-untyped, unused-ignore]

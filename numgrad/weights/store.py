@@ -156,7 +156,10 @@ def _refused_offline(wanted: Entry, sources: tuple[Source, ...]) -> WeightsError
 
 
 def _failed(wanted: Entry, sources: tuple[Source, ...], failures: list[Failure]) -> WeightsError:
-    listed = "\n".join(f"  {failure}" for failure in failures)
+    tries: dict[str, list[Failure]] = {}
+    for failure in failures:
+        tries.setdefault(failure.url, []).append(failure)
+    listed = "\n".join(f"  {each[-1]}{f' ({len(each)} tries)' if len(each) > 1 else ''}" for each in tries.values())
     text = f"{wanted.name}: no source delivered the file.\n{listed}\n{_places(sources)}"
     return HashMismatchError(text) if any(failure.wrong_bytes for failure in failures) else DownloadError(text)
 

@@ -11,8 +11,8 @@ from tests.cli.running import numgrad, one_line
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--steps", "0"], "--steps: got 0, expected an integer of at least 1"),
-        (["--batch-size", "-1"], "--batch-size: got -1, expected an integer of at least 1"),
+        (["--steps", "0"], "--steps: got 0, expected an integer from 1 to 2147483647"),
+        (["--batch-size", "-1"], "--batch-size: got -1, expected an integer from 1 to 2147483647"),
         (["--image-size", "6.4"], "--image-size: '6.4' is not a whole number"),
         (["--threads", "0"], "--threads: got 0, expected an integer from 1 to 1024"),
         (["--threads", "1025"], "--threads: got 1025"),

@@ -47,6 +47,88 @@ def test_a_training_run_is_stopped(command: list[str], seconds: float) -> None:
     assert err.splitlines()[-1] == "interrupted"
 
 
+AT_AN_IMPORT = """
+import os, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
+left = int(sys.argv[1])
+sys.argv[:2] = ["numgrad"]
+class Interrupting:
+    @staticmethod
+    def find_spec(name, path=None, target=None):
+        global left
+        left -= signal.getsignal(signal.SIGINT) is not signal.default_int_handler  # numgrad has run its first lines
+        if left == 0:
+            os.kill(os.getpid(), signal.SIGINT)
+sys.meta_path.insert(0, Interrupting)
+from numgrad.cli import main
+code = main()
+print(left)
+sys.exit(code)
+"""
+
+
+def at_an_import(number: int, *command: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", AT_AN_IMPORT, str(number), *command],
+        env=environment(**ALONE), cwd=ROOT, capture_output=True, text=True, timeout=200, check=False,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("command", [("info",), ("ops", "relu"), ("weights", "list")], ids=lambda command: command[0])
+def test_an_interrupt_during_imports(command: tuple[str, ...]) -> None:
+    count = 10_000 - int(at_an_import(10_000, *command).stdout.splitlines()[-1])
+    assert count > 200  # modules that are looked for
+    for number in [1, 2, 3, 10, *range(25, count, count // 6)]:
+        done = at_an_import(number, *command)
+        assert (done.returncode, done.stderr) == (130, "interrupted\n"), (number, done.stderr)
+
+
+def test_an_interrupt_that_somebody_swallows_or_translates(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from numgrad import cli
+    from numgrad.cli import ops
+
+    def translated(args: object) -> int:
+        try:
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(1)
+        except KeyboardInterrupt:
+            raise ImportError("a module failed to import") from None
+        return 0
+
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        monkeypatch.setattr(ops, "run", translated)
+        assert cli.main(["ops"]) == 130
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert capsys.readouterr().err == "interrupted\n"
+
+
+def test_a_second_interrupt_ends_the_process_at_once() -> None:
+    script = """
+import os, signal, sys, time
+signal.signal(signal.SIGINT, signal.default_int_handler)
+sys.argv[:] = ["numgrad", "ops"]
+from numgrad import cli
+from numgrad.cli import ops
+def stubborn(args):
+    try:
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(9)
+    finally:
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(9)
+ops.run = stubborn
+sys.exit(cli.main())
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script], env=environment(**ALONE), capture_output=True, text=True, timeout=60
+    )
+    assert (done.returncode, done.stderr) == (130, "interrupted\n")
+
+
 class InterruptedWhenFreed:
     """A finalizer that Ctrl-C arrives in."""
 

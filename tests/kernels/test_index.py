@@ -28,7 +28,7 @@ def select(x, index, dim, dims=1, counts=(0,), status=0):
 @pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int64, np.uint8, np.bool_])
 @pytest.mark.parametrize("dim", [0, 1, 2])
 def test_index_select(dim: int, dtype) -> None:
-    x = (rng.standard_normal((5, 7, 3)) * 10).astype(dtype)
+    x = rng.integers(-30, 30, (5, 7, 3)).astype(dtype)  # what becomes of -1.5 as uint8 depends on the processor
     for shape in [(4,), (2, 3), (0,), ()]:
         index = rng.integers(0, x.shape[dim], shape)
         np.testing.assert_array_equal(select(x, index, dim), np.take(x, index, dim))

@@ -14,6 +14,7 @@ import numgrad as ng
 from numgrad import models, nn, optim, weights
 from numgrad.models import resnet
 from numgrad.ops.conv import set_algorithm
+from numgrad.runtime.target import host_target
 from tests.nn.twins import array, copy_state
 
 DEPTHS = {
@@ -197,8 +198,13 @@ def algorithm() -> Iterator[Callable[[str], None]]:
 def test_direct_float32_is_as_good_as_torchs(
     shape: tuple[int, ...], allowed: float, torch: ModuleType, algorithm: Callable[[str], None]
 ) -> None:
-    """No gradient is off by more than two or three times what torch's own is."""
+    """No gradient is off by more than two or three times what torch's own is.
+
+    Where a vector is one number, a dot product is one sum and not several that run beside each other, as torch's are.
+    """
     algorithm("direct")
+    if host_target().name == "scalar":
+        allowed *= 1.5
     for name, (ours, theirs, size) in _errors(shape, torch).items():
         assert ours <= allowed * theirs + 1e-7 * size, name
 

@@ -428,4 +428,4 @@ stress_pool.stress(int(sys.argv[1]), forks=hasattr(os, "fork"))
 
 def test_the_ways_to_wait_are_checked():
     done = processes.run("import numgrad.runtime.wait", NUMGRAD_WAIT="wish")
-    assert "NUMGRAD_WAIT is 'wish', expected auto or one of futex" in done.stderr
+    assert "NUMGRAD_WAIT is 'wish', expected one of auto, futex" in done.stderr

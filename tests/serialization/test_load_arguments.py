@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -161,3 +162,12 @@ def test_equal_arrays_are_no_attack(tmp_path: Path) -> None:
     """A reader bounds what one string of a file may grow to, so each array has bytes of its own."""
     ng.save([np.zeros(1 << 20) for _ in range(8)], tmp_path / "a.pth")
     assert len(ng.load(tmp_path / "a.pth")) == 8
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no devices among its files")
+def test_devices() -> None:
+    """One that never ends is refused at once, and not read until memory is full."""
+    with pytest.raises(WeightsFormatError, match="this is a device, which may never end"):
+        ng.load("/dev/zero")
+    with pytest.raises(WeightsFormatError, match="the file is empty"):
+        ng.load("/dev/null")

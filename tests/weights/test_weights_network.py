@@ -38,10 +38,11 @@ def test_passing_failures_are_tried_again(net: Entry, fetch: Fetch, server: Serv
 def test_passing_failures_that_do_not_pass(
     net: Entry, fetch: Fetch, server: Server, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level("DEBUG", "numgrad.weights")
     server.on("/a.pth", status(503))
     assert fetch().read_bytes() == MIRROR_BODY
     assert len(server.asked("/a.pth")) == QUICK.tries
-    assert caplog.text.count("HTTP 503 Service Unavailable") == QUICK.tries
+    assert caplog.text.count("/a.pth: HTTP 503 Service Unavailable\n") == QUICK.tries
 
 
 def test_second_url_of_one_file(install: Callable[..., Entry], fetch: Fetch, server: Server) -> None:
@@ -82,6 +83,7 @@ def test_silent_server_past_the_timeout(net: Entry, fetch: Fetch, server: Server
 def test_silence_in_the_middle_continues(
     net: Entry, fetch: Fetch, server: Server, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level("DEBUG", "numgrad.weights")
     server.on("/a.pth", stall(BODY, 1 << 20, server.ended), serve(BODY))
     assert fetch().read_bytes() == BODY
     assert "no data for 0.4 s" in caplog.text
@@ -164,6 +166,7 @@ def test_wrong_hash_everywhere(net: Entry, fetch: Fetch, server: Server, cached:
 def test_wrong_length_is_refused_before_the_body(
     net: Entry, fetch: Fetch, server: Server, body: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level("DEBUG", "numgrad.weights")
     server.on("/a.pth", serve(body))
     assert fetch().read_bytes() == MIRROR_BODY
     assert f"offers {len(body)} bytes, expected {len(BODY)}" in caplog.text

@@ -1,0 +1,258 @@
+"""Every command under every condition: streams that are closed, full, left or of few characters; no home; settings."""
+
+from __future__ import annotations
+
+import shlex
+import subprocess
+import sys
+
+import pytest
+
+from numgrad import config
+from tests.cli.running import ALONE
+from tests.runtime.processes import ROOT, environment, run
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs a shell's redirections")
+
+STEP = ("train-step", "--weights", "random", "--image-size", "1")  # too small: refused after a forward's beginning
+# Each command, and its exit code where nothing is in its way.
+COMMANDS: list[tuple[tuple[str, ...], int]] = [
+    (("--help",), 0),
+    (("--version",), 0),
+    (("nonsense",), 2),
+    (("train-step", "--steps", "0"), 2),
+    (("info",), 0),
+    (("ops",), 0),
+    (("ops", "arange"), 0),
+    (("ops", "nonsense"), 2),
+    (("weights", "list"), 0),
+    (("weights", "path", "resnet18"), 4),
+    (("weights", "download", "resnet18"), 3),
+    (("weights", "download", "--all", "--dry-run"), 0),
+    (("weights", "verify", "resnet18"), 4),
+    (("weights", "convert", "/nonexistent.pth"), 4),
+    (("classify", "/nonexistent.jpg"), 4),
+    (("warmup", "--model", "resnet19"), 2),
+]
+ON_STDOUT = [command for command, code in COMMANDS if code == 0 or command[:2] == ("weights", "path")]
+ASCII = {"PYTHONIOENCODING": "ascii"}
+NO_LOCALE = {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
+# What follows the command in a shell, the environment, and the exit code of a command that prints to stdout.
+CONDITIONS: dict[str, tuple[str, dict[str, str], int | None]] = {
+    "stdout is closed": (">&-", {}, 4),
+    "stdout is full": (">/dev/full", {}, 4),
+    "the reader leaves at once": ("| true", {}, None),
+    "the reader takes a line": ("| head -n 1", {}, None),
+    "stderr is closed": ("2>&-", {}, None),
+    "stderr is full": ("2>/dev/full", {}, None),
+    "stdin is closed": ("<&-", {}, None),
+    "all are closed": ("<&- >&- 2>&-", {}, 4),
+    "ASCII": ("", ASCII, None),
+    "no locale": ("", NO_LOCALE, None),
+    "no cache folder": ("", {"HOME": "/dev/null/x", "XDG_CACHE_HOME": "", "NUMGRAD_KERNEL_STORE": ""}, None),
+}
+
+
+def shell(command: tuple[str, ...], after: str = "", **settings: str | None) -> subprocess.CompletedProcess[bytes]:
+    line = f"{shlex.join([sys.executable, '-m', 'numgrad', *command])} {after}"
+    return subprocess.run(
+        ["bash", "-c", f"set -o pipefail; {line}"],
+        env=environment(**{**ALONE, "NUMGRAD_HOME": "/dev/null/x", **settings}),
+        cwd=ROOT,
+        capture_output=True,
+        timeout=250,
+        check=False,
+    )
+
+
+def _name(value: tuple[str, ...] | int) -> str:
+    return " ".join(value) if isinstance(value, tuple) else str(value)
+
+
+@pytest.mark.parametrize("condition", CONDITIONS)
+@pytest.mark.parametrize(("command", "code"), COMMANDS, ids=_name)
+def test_every_command_under_a_condition(command: tuple[str, ...], code: int, condition: str) -> None:
+    after, settings, if_printed = CONDITIONS[condition]
+    done = shell(command, after, **settings)
+    told = done.stderr.decode("ascii")  # nothing else, in any of these
+    assert "Traceback" not in told
+    assert "Exception ignored" not in told
+    if if_printed is not None and command in ON_STDOUT:
+        assert done.returncode == if_printed, told
+        assert (told == "") if "2>&-" in after else ("cannot write to stdout: " in told.splitlines()[-1])
+    elif after.startswith("|"):  # it may have been quicker than the reader
+        assert done.returncode in (code, 1), told
+        assert "write" not in told
+    else:
+        assert done.returncode == code, told
+
+
+@pytest.mark.parametrize("script", ["train_step.py", "download_weights.py"])
+def test_scripts_are_the_commands(script: str) -> None:
+    arguments = ["--help"] if script == "train_step.py" else ["--all", "--dry-run"]
+    for after, code in (("", 0), (">/dev/full", 4), (">&- 2>&-", 4)):
+        line = f"{shlex.join([sys.executable, 'scripts/' + script, *arguments])} {after}"
+        done = subprocess.run(line, shell=True, env=environment(**ALONE), cwd=ROOT, capture_output=True, timeout=100)
+        assert done.returncode == code, done.stderr
+        assert b"Traceback" not in done.stderr
+
+
+def test_characters_that_a_stream_lacks() -> None:
+    assert b"start + step, ...\n" in shell(("ops", "arange"), **ASCII).stdout
+    name = b"/nowhere/caf\xc3\xa9-\xff.pth".decode("utf-8", "surrogateescape")
+    done = shell(("weights", "convert", name), **ASCII)
+    assert done.returncode == 4
+    assert b"/nowhere/caf\\xe9-\xff.pth" in done.stderr
+    done = shell(("weights", "convert", name))
+    assert b"/nowhere/caf\xc3\xa9-\xff.pth" in done.stderr
+
+
+def test_without_a_home_folder() -> None:
+    """Neither HOME nor the system's table of users knows one: nothing comes to lie in the current folder."""
+    script = """
+import pwd, sys
+def nobody(*_): raise KeyError("no such user")
+pwd.getpwuid = nobody
+sys.argv[:1] = ["numgrad"]
+from numgrad.cli import main
+sys.exit(main())
+"""
+    unset = dict.fromkeys(("HOME", "XDG_CACHE_HOME", "TORCH_HOME", "NUMGRAD_HOME", "NUMGRAD_KERNEL_STORE"))
+    for command, code in (
+        (["info"], 0),
+        (["weights", "list"], 4),
+        (["weights", "download", "resnet18"], 4),
+        (["weights", "clear", "--all"], 4),
+        (["warmup", "--jobs", "1"], 4),
+    ):
+        done = run(script, *command, **unset)
+        assert done.returncode == code, (command, done.stderr)
+        assert "Traceback" not in done.stderr
+        if command[0] == "weights":
+            assert "this user has no home folder, HOME is not set" in done.stderr
+            assert "set NUMGRAD_HOME" in done.stderr
+
+
+# ---- numbers
+
+
+INTEGERS = [
+    ("train-step", "--batch-size"), ("train-step", "--image-size"), ("train-step", "--steps"), ("train-step", "--threads"),
+    ("train-step", "--seed"), ("classify", "--top"), ("warmup", "--batch-size"), ("warmup", "--image-size"),
+    ("warmup", "--jobs"), ("info", "--batch-size"), ("info", "--image-size"),
+]  # fmt: skip
+NO_INTEGERS = ["-1", "1.5", "1e3", "", "nan", "0x10", "1_000", "٣", str(10**23), "9" * 5000, "None"]
+
+
+@pytest.mark.parametrize(("command", "option"), INTEGERS)
+def test_integer_options(command: str, option: str, capsys: pytest.CaptureFixture[str]) -> None:
+    from numgrad import cli
+
+    for text in [*NO_INTEGERS, *(["0"] if option != "--seed" else [])]:
+        with pytest.raises(SystemExit) as leaving:
+            cli.main([command, f"{option}={text}", *(["x.jpg"] if command == "classify" else [])])
+        assert leaving.value.code == 2
+        line = capsys.readouterr().err.splitlines()[-1]
+        assert f"argument {option}: " in line
+        assert "expected an integer from " in line
+        assert len(line) < 6000
+
+
+@pytest.mark.parametrize("size", ["2147483647", "20000000"])
+def test_sizes_beyond_all_memory(size: str) -> None:
+    for arguments in (["--batch-size", size], ["--batch-size", size, "--image-size", size]):
+        done = shell(("train-step", "--weights", "random", *arguments))
+        assert done.returncode in (1, 2)
+        assert b"Traceback" not in done.stderr
+        assert done.stderr.decode().splitlines()[-1].startswith("numgrad train-step: ")
+
+
+# ---- settings
+
+NONSENSE = {
+    "NUMGRAD_NUM_THREADS": ["0", "-1", "1.5", "many", "1025", "10" * 3000],
+    "NUMGRAD_WAIT": ["nonsense", "auto,poll"],
+    "NUMGRAD_DEBUG": ["2", "yes please"],
+    "NUMGRAD_SIMD": ["abacus"],
+    "NUMGRAD_CONV": ["fast"],
+    "NUMGRAD_COMPILE_JOBS": ["0", "65", "x"],
+    "NUMGRAD_LOG": ["nonsense", "10"],
+    "NUMGRAD_WEIGHTS_URL": ["nonsense", "file:///etc"],
+    "NUMGRAD_OFFLINE": ["maybe"],
+}
+SENSE = {
+    "NUMGRAD_NUM_THREADS": ["1", "1024", " 2 ", ""], "NUMGRAD_WAIT": ["POLL"], "NUMGRAD_DEBUG": ["1", "guard", "false"],
+    "NUMGRAD_SIMD": ["AVX2"], "NUMGRAD_CONV": ["Direct"], "NUMGRAD_COMPILE_JOBS": ["64"], "NUMGRAD_LOG": ["DEBUG"],
+    "NUMGRAD_WEIGHTS_URL": ["https://mirror.example:8080/x"], "NUMGRAD_OFFLINE": ["yes"],
+    "NUMGRAD_KERNEL_STORE": ["off"], "NUMGRAD_HOME": ["/anywhere"],
+}  # fmt: skip
+
+
+def test_every_setting_is_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    free = {"NUMGRAD_KERNEL_STORE", "NUMGRAD_HOME"}  # any text is a folder's name
+    assert {knob.name for knob in config.KNOBS} == NONSENSE.keys() | free == SENSE.keys()
+    for name in SENSE:
+        monkeypatch.delenv(name, raising=False)
+    for knob in config.KNOBS:
+        for text in SENSE[knob.name]:
+            monkeypatch.setenv(knob.name, text)
+            assert config.problem() == ""
+        for text in NONSENSE.get(knob.name, ()):
+            monkeypatch.setenv(knob.name, text)
+            assert config.problem() == f"the environment variable {knob.name} is {text!r}, expected {knob.wanted}"
+        monkeypatch.delenv(knob.name)
+
+
+@pytest.mark.parametrize("name", NONSENSE)
+def test_a_setting_that_means_nothing(name: str) -> None:
+    """A library refuses it when it is imported, a command with one line; ``info`` shows it."""
+    text = NONSENSE[name][0]
+    done = run("import numgrad", **{name: text})
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith(
+        f"ValueError: the environment variable {name} is {text!r}, expected "
+    )
+    done = shell(("ops", "relu"), **{name: text})
+    assert (done.returncode, done.stdout) == (2, b"")
+    assert done.stderr.decode().startswith(f"numgrad: the environment variable {name} is {text!r}, expected ")
+    assert done.stderr.count(b"\n") == 1
+    done = shell(("info",), **{name: text})
+    assert done.returncode == 0, done.stderr
+    assert repr(text).encode() in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("setting", "words"),
+    [("NUMBA_DISABLE_JIT=1", "NUMBA_DISABLE_JIT is '1'"), ("NUMBA_NUM_THREADS=0", "NUMBA_NUM_THREADS='0'")],
+)
+def test_settings_of_numbas_that_forbid_compiling(setting: str, words: str) -> None:
+    name, _, value = setting.partition("=")
+    settings: dict[str, str | None] = {name: value, "NUMGRAD_KERNEL_STORE": "off"}
+    done = run("import numgrad as ng; ng.ones(3) + 1", **settings)
+    assert "numgrad.errors.KernelError: kernel " in done.stderr
+    assert words in done.stderr.splitlines()[-1]
+    done = shell(STEP, **settings)
+    assert done.returncode == 1
+    assert b"Traceback" not in done.stderr
+    assert words in done.stderr.decode().splitlines()[-1]
+
+
+SUMS = (
+    "import hashlib, numgrad as ng\n"
+    "ng.manual_seed(0)\n"
+    "x = ng.randn(37, 50, requires_grad=True)\n"
+    "(x.exp() * x).softmax(1).mean().backward()\n"
+    "print(hashlib.sha256(x.grad.numpy().tobytes()).hexdigest())\n"
+)
+
+
+@pytest.mark.slow
+def test_other_settings_of_numbas_change_no_bit() -> None:
+    """A dump of LLVM IR used to cost the fused multiply-adds; bounds checks would have come into the store."""
+    digests = set()
+    for setting in ("A=1", "NUMBA_DUMP_LLVM=1", "NUMBA_BOUNDSCHECK=1", "NUMBA_DEBUGINFO=1", "NUMBA_OPT=0"):
+        name, _, value = setting.partition("=")
+        done = run(SUMS, **{name: value, "NUMGRAD_KERNEL_STORE": "off"})
+        assert done.returncode == 0, done.stderr
+        digests.add(done.stdout.splitlines()[-1])
+    assert len(digests) == 1
