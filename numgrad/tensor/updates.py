@@ -245,6 +245,7 @@ def _tables(proof: _Proof, *columns: Sequence[Tensor | None]) -> Iterator[tuple[
     by_place = np.frombuffer(addresses, np.int64).reshape(len(columns), -1).T
     for places, pieces, spec, options, plan in proof.groups:
         table = pieces.table(by_place if len(places) == len(by_place) else by_place[places])
-        # As `creation.from_numpy` makes it, without looking at an array that is known.
-        storage = memory.Storage(table.__array_interface__["data"][0], table.nbytes, table)
+        # As `creation.from_numpy` makes it, without looking at an array that is known. A table lives until the step is made,
+        # and keeps alive what it has only the addresses of: nobody else has the copies that `_bring` made.
+        storage = memory.Storage(table.__array_interface__["data"][0], table.nbytes, (table, columns))
         yield plan, tensor_over(Tensor, storage, spec, storage.address), options

@@ -329,6 +329,7 @@ def work(first: int, last: int, only: str, with_torch: bool) -> None:
 
         torch.set_num_threads(1)
     from numgrad import config
+    from numgrad.runtime import pages
     from tests.walk import aftermath
 
     _neighbours[:] = [aftermath.Neighbours()]
@@ -344,6 +345,8 @@ def work(first: int, last: int, only: str, with_torch: bool) -> None:
             _tell("end", seed, judge(seed, only, torch, _neighbours[0]).replace(" ", "_"))
         except WrongError as wrong:
             _tell("end", seed, "wrong", f"{described(seed, only)}: {wrong}".replace("\n", " ")[:900])
+        if config.guards_memory() and pages.mapped_bytes() > MEMORY // 2:
+            return  # blocks that were freed stay forbidden: another process goes on with the next call
 
 
 def described(seed: int, only: str = "") -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import queue
 import signal
 import subprocess
@@ -125,7 +126,7 @@ class Walk:
         lines = _Lines(process)
         cause, begun, with_torch = "", False, False
         try:
-            while line := lines.next(PATIENCE):
+            while line := lines.next(PATIENCE, process.pid):
                 word, number, *rest = line.split(" ", 3)
                 seed = int(number)
                 begun, with_torch = word != "end", word == "torch"
@@ -173,6 +174,15 @@ class Walk:
             print(line, file=sys.stderr, flush=True)
 
 
+def _used_seconds(pid: int) -> float:
+    """CPU time of a process so far; 0 where the system does not tell."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0.0
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 class _Lines:
     """Lines of a process, with a limit for the time to the next one."""
 
@@ -188,12 +198,18 @@ class _Lines:
             self._queue.put(line.rstrip("\n"))
         self._queue.put("")
 
-    def next(self, seconds: float) -> str | None:
-        """The next line; '' at the end, None if none came in time."""
-        try:
-            return self._queue.get(timeout=seconds)
-        except queue.Empty:
-            return None
+    def next(self, seconds: float, pid: int) -> str | None:
+        """The next line; '' at the end, None if none came in time: of the process's own time, if the machine is busy."""
+        begun = _used_seconds(pid)
+        for _ in range(10):
+            before = _used_seconds(pid)
+            try:
+                return self._queue.get(timeout=seconds)
+            except queue.Empty:
+                used = _used_seconds(pid)
+                if used - begun > seconds or used - before < seconds / 60:  # it runs in circles, or waits for nothing
+                    return None
+        return None
 
     def close(self) -> None:
         """Wait for the reader of a process that has ended."""

@@ -169,6 +169,22 @@ def test_an_error_of_the_callers_module_is_left_as_it_is() -> None:
         ng.func.functional_call(Broken(), {}, _leaf())
 
 
+@pytest.mark.parametrize("name", ["SGD", "Adam", "AdamW"])
+def test_gradients_in_another_layout_live_until_the_step_is_made(name: str) -> None:
+    """Steps of several groups are planned before one is made: the copy of a gradient that lies otherwise has to last."""
+    values = []
+    for is_strided in (True, False):
+        params = [ng.zeros(4, 3, requires_grad=True) for _ in range(4)]
+        for number, p in enumerate(params):
+            wide = ng.full((4, 6), 10.0**number)[:, ::2] if number % 2 else ng.full((3, 4), 10.0**number).T
+            p.grad = wide if is_strided else wide.contiguous()
+        optimizer = getattr(optim, name)([{"params": [p]} for p in params], lr=1.0)
+        for _ in range(3):
+            optimizer.step()
+        values.append([p.tolist() for p in params])
+    assert values[0] == values[1]
+
+
 def test_sizes_of_keys_are_ints() -> None:
     layer = nn.MultiheadAttention(4, 2, kdim=np.int8(3), vdim=Index(5))  # type: ignore[arg-type]
     assert type(layer.kdim) is type(layer.vdim) is int
