@@ -31,7 +31,12 @@ NUM_THREADS = Knob(
     "NUMGRAD_NUM_THREADS", "", "threads that a launch may use; default: the CPUs this process may run on"
 )
 WAIT = Knob("NUMGRAD_WAIT", "auto", "how idle threads sleep: auto, futex, ulock, address or poll")
-DEBUG = Knob("NUMGRAD_DEBUG", "0", "1: kernels check every index, and a bad one raises KernelError")
+DEBUG = Knob(
+    "NUMGRAD_DEBUG",
+    "0",
+    "1: kernels check every index, and a bad one raises KernelError; guard: blocks of memory lie between pages that nobody"
+    " may touch, so that an access past an end stops the process",
+)
 SIMD = Knob("NUMGRAD_SIMD", "auto", "vector instructions to use: auto, avx512, avx2, neon or scalar")
 CONV = Knob(
     "NUMGRAD_CONV",
@@ -48,6 +53,16 @@ WEIGHTS_URL = Knob("NUMGRAD_WEIGHTS_URL", "", "base URL asked for weights instea
 OFFLINE = Knob("NUMGRAD_OFFLINE", "0", "1: never touch the network")
 
 KNOBS = (NUM_THREADS, WAIT, DEBUG, SIMD, CONV, COMPILE_JOBS, KERNEL_STORE, LOG, HOME, WEIGHTS_URL, OFFLINE)
+
+
+def checks_indices() -> bool:
+    """Whether kernels check every index."""
+    return DEBUG.is_set() and not guards_memory()
+
+
+def guards_memory() -> bool:
+    """Whether blocks of memory are guarded."""
+    return DEBUG() == "guard"
 
 
 def start_logging() -> None:

@@ -10,10 +10,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from numgrad import registry
-from numgrad.runtime import program
+from numgrad.runtime import locks, program
 
 _active: list[profile] = []
-_lock = threading.Lock()
 
 
 def _of_product(inputs: Any, out: Any) -> int:
@@ -92,13 +91,15 @@ class profile:  # noqa: N801 (torch's name)
     def __enter__(self) -> profile:
         self.thread = threading.get_ident()
         program.observe(self)
-        _switch(self, on=True)
+        _active.append(self)
+        _timing.enter()
         self._begin = time.perf_counter_ns()
         return self
 
     def __exit__(self, *exception: object) -> None:
         self.seconds += (time.perf_counter_ns() - self._begin) / 1e9
-        _switch(self, on=False)
+        _timing.leave()
+        _active.remove(self)
         program.stop_observing(self)
 
     def launched(self, launched: program.Program, addresses: tuple[int, ...]) -> None:
@@ -219,19 +220,6 @@ class record_function:  # noqa: N801 (torch's name)
                 running.events.append(Event(self.name, start, time.perf_counter_ns() - start, thread, "stretch"))
 
 
-def _switch(who: profile, on: bool) -> None:
-    """While a profile runs, ops go through `_timed` on their way to the engine."""
-    with _lock:
-        if on:
-            _active.append(who)
-            if len(_active) == 1:
-                registry.wrap_dispatch(0, _timed)
-        else:
-            _active.remove(who)
-            if not _active:
-                registry.unwrap_dispatch(_timed)
-
-
 def _timed(inner: Any, op: Any, inputs: tuple[Any, ...], params: Any) -> Any:
     start = time.perf_counter_ns()
     outputs = inner(op, inputs, params)
@@ -241,3 +229,16 @@ def _timed(inner: Any, op: Any, inputs: tuple[Any, ...], params: Any) -> Any:
         if running.thread == thread:
             running.applied(op, inputs, outputs, start, end)
     return outputs
+
+
+# While a profile runs, ops go through `_timed` on their way to the engine.
+_timing = locks.Switch(lambda: registry.wrap_dispatch(0, _timed), lambda: registry.unwrap_dispatch(_timed))
+
+
+def _forget_other_threads() -> None:
+    """In the child of a fork they are not there, and threads that begin may have their numbers."""
+    thread = threading.get_ident()
+    _active[:] = [running for running in _active if running.thread == thread]
+
+
+locks.at_fork(_forget_other_threads)

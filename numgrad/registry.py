@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import inspect
-import threading
 import weakref
 from collections import namedtuple
 from collections.abc import Callable, Sequence
@@ -12,7 +11,7 @@ from typing import Any, NamedTuple
 
 from numgrad.errors import GradError
 from numgrad.layout import Spec
-from numgrad.runtime import quick_words, threads
+from numgrad.runtime import locks, quick_words, threads
 from numgrad.runtime.plan import Plan, PlanBuilder
 
 OPS: dict[str, Op] = {}
@@ -22,11 +21,13 @@ _all: weakref.WeakSet[Op] = weakref.WeakSet()  # also those that have no name of
 dispatch: Callable[[Op, tuple[Any, ...], tuple[Any, ...]], Any]
 
 _MOST_PLANS = 1 << 12  # of all ops together, some 3 KB each
+_HEAVIEST_PLAN = 1 << 9  # of these; what is heavier, with some 30,000 operands, is made anew each time
+EVERY = 1 << 62  # as the number of public outputs: all that the plan has
 
 Wrapper = Callable[[Callable[..., Any], Any, tuple[Any, ...], Any], Any]  # (inner, op, inputs, params)
 _engine: Callable[..., Any]
-wrappers: list[tuple[int, Wrapper]] = []  # what stands before the engine
-_wrapping = threading.RLock()
+wrappers: list[tuple[int, Wrapper]] = []  # what stands before the engine; replaced as a whole
+_wrapping = locks.awaited()
 
 
 def set_engine(function: Callable[..., Any], saved: Callable[[SavedCall, Any, Any], Any]) -> None:
@@ -41,16 +42,18 @@ def wrap_dispatch(rank: int, wrapper: Wrapper) -> None:
 
     It sees the ops of all threads. Where no wrapper is, nothing is paid for it.
     """
+    global wrappers
     with _wrapping:
-        wrappers.append((rank, wrapper))
-        wrappers.sort(key=lambda pair: pair[0])
+        others = [pair for pair in wrappers if pair[1] is not wrapper]
+        wrappers = sorted([*others, (rank, wrapper)], key=lambda pair: pair[0])
         _chain()
 
 
 def unwrap_dispatch(wrapper: Wrapper) -> None:
     """Take a wrapper away again."""
+    global wrappers
     with _wrapping:
-        wrappers[:] = [pair for pair in wrappers if pair[1] is not wrapper]
+        wrappers = [pair for pair in wrappers if pair[1] is not wrapper]
         _chain()
 
 
@@ -149,6 +152,9 @@ class Saving(NamedTuple):
     outputs: tuple[tuple[int, int], ...]
 
 
+_NOTHING_SAVED = Saving((), ())
+
+
 @functools.cache
 def _params_type(names: tuple[str, ...], defaults: tuple[Any, ...]) -> Any:
     """The named tuple for an op's parameters; making one takes longer than the rest of an op, and most have none."""
@@ -167,7 +173,8 @@ class Op:
     params
         Names and defaults of the other arguments; values must be hashable.
     outputs
-        Names of the outputs; the first ``public`` of them are returned, the others are kept for the backward.
+        Names of the outputs; the first ``public`` of them are returned, the others are kept for the backward. With
+        `EVERY` the plan tells how many there are.
     saves
         Which inputs and outputs the backward reads.
     doc
@@ -324,6 +331,8 @@ class Op:
 
     def saving(self, needs: tuple[bool, ...]) -> Saving:
         """What a node keeps when the gradients of these inputs are needed."""
+        if not self.saves:
+            return _NOTHING_SAVED
         found = self._saving.get(needs)
         if found is None:
             wanted = self.saves_for(needs)
@@ -377,7 +386,7 @@ class Op:
         return dispatch(self, inputs, tuple.__new__(self.Params, values))
 
     def make_plan(self, specs: tuple[Spec | None, ...], params: Any) -> Plan:
-        """The plan for one signature; kept in `plans`.
+        """The plan for one signature; kept in `plans`, unless it is one of very many operands.
 
         Raises
         ------
@@ -389,28 +398,29 @@ class Op:
         self.plan_function(builder, *builder.inputs, **params._asdict())
         plan = builder.finish()
         plan.prepare(self.public, self.differentiable)
-        self.plans[(params, *specs)] = plan
-        _count_plan()
+        if plan.weight <= _HEAVIEST_PLAN:
+            self.plans[(params, *specs)] = plan
+            _count_plan(plan.weight)
         return plan
 
     def __repr__(self) -> str:
         return f"<numgrad op {self.name}>"
 
 
-_plans_made = 0  # since the last count of those that are kept, and that number
+_plans_made = 0  # since the last count of those that are kept, and that number; by their weight
 
 
-def _count_plan() -> None:
+def _count_plan(weight: int) -> None:
     """Count a new plan. Where shapes never end, the older half of each op's goes when there are too many."""
     global _plans_made
-    _plans_made += 1
+    _plans_made += weight
     if _plans_made < _MOST_PLANS:
         return
     for op in list(_all):
         keys = list(op.plans)
         for key in keys[: len(keys) // 2]:
             op.plans.pop(key, None)
-    _plans_made = sum([len(op.plans) for op in list(_all)])
+    _plans_made = sum([plan.weight for op in list(_all) for plan in list(op.plans.values())])
 
 
 def forget_plans() -> None:

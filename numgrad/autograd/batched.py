@@ -22,6 +22,7 @@ from numgrad.engine.tape import TensorBase
 from numgrad.engine.views import change_in_place
 from numgrad.layout import spec_of
 from numgrad.registry import Op, find
+from numgrad.runtime import locks
 from numgrad.tensor.tensor import Tensor
 
 _numbers = itertools.count(1)
@@ -46,33 +47,25 @@ class _State(threading.local):
 
 
 _state = _State()
-_open = 0
-_lock = threading.Lock()
+_opened = locks.Switch(lambda: registry.wrap_dispatch(1, _batched), lambda: registry.unwrap_dispatch(_batched))
 
 
 @contextlib.contextmanager
 def batch_level(size: int, randomness: str | None = None) -> Iterator[BatchLevel]:
     """A level for the length of a ``with`` block; with ``randomness`` one that random numbers are drawn for."""
-    global _open
     from numgrad.ops.rules import batching  # noqa: F401 (says how batches go through ops)
 
     level = BatchLevel(size, randomness or "same")
     before = _state.levels
     if randomness is not None:
         _state.levels = (*before, level)
-    with _lock:
-        _open += 1
-        if _open == 1:
-            registry.wrap_dispatch(1, _batched)
+    _opened.enter()
     try:
         yield level
     finally:
         level.is_open = False
         _state.levels = before
-        with _lock:
-            _open -= 1
-            if _open == 0:
-                registry.unwrap_dispatch(_batched)
+        _opened.leave()
 
 
 def _outside(*_: Any) -> Any:

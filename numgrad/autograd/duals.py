@@ -19,6 +19,7 @@ from numgrad.engine import dispatch as engine
 from numgrad.engine.tape import TensorBase, modes
 from numgrad.engine.views import change_in_place
 from numgrad.registry import Op, find
+from numgrad.runtime import locks
 from numgrad.tensor.tensor import Tensor
 
 
@@ -76,8 +77,7 @@ class _State(threading.local):
 
 
 state = _State()
-_open = 0  # levels of all threads
-_lock = threading.Lock()
+_opened = locks.Switch(lambda: registry.wrap_dispatch(2, _dual), lambda: registry.unwrap_dispatch(_dual))
 
 
 class _Carrier:
@@ -96,13 +96,9 @@ _carrier = _Carrier()
 
 def open_level() -> int:
     """Open a level; its number among this thread's, from the outermost, 0."""
-    global _open
     from numgrad.ops.rules import tangents  # noqa: F401 (says how tangents go through ops)
 
-    with _lock:
-        _open += 1
-        if _open == 1:
-            registry.wrap_dispatch(2, _dual)
+    _opened.enter()
     state.levels = (*state.levels, Level())
     modes.forward = _carrier
     return len(state.levels) - 1
@@ -110,14 +106,10 @@ def open_level() -> int:
 
 def close_level() -> None:
     """Close the innermost level."""
-    global _open
     state.levels[-1].table.clear()
     state.levels = state.levels[:-1]
     modes.forward = _carrier if state.levels else None
-    with _lock:
-        _open -= 1
-        if _open == 0:
-            registry.unwrap_dispatch(_dual)
+    _opened.leave()
 
 
 def is_dual(value: Any) -> bool:

@@ -308,7 +308,7 @@ class Function:
         _save(node, ctx, outputs, made)
         ctx._node = weakref.ref(node)
         if dispatch.node_watchers:
-            for watch in dispatch.node_watchers:
+            for watch in tuple(dispatch.node_watchers):
                 watch(node)
         return made if isinstance(output, tuple) else made[0]
 

@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 
 from numgrad.autograd import batched
 from numgrad.autograd.graph import GradientEdge
-from numgrad.autograd.modes import set_grad_enabled
+from numgrad.autograd.modes import _GradMode
 from numgrad.engine.backward import accumulate, run_backward
 from numgrad.engine.tape import gradient_edge
 from numgrad.engine.views import refresh
@@ -86,7 +86,7 @@ def backward(
         run_backward(edges, grads, keep, create_graph)
         return
     found = run_backward(edges, grads, keep, create_graph, [_edge(leaf) for leaf in leaves])
-    with set_grad_enabled(create_graph):
+    with _GradMode(create_graph):
         for leaf, gradient in zip(leaves, found, strict=True):
             if gradient is not None and not leaf._retains_grad:  # one that retains its gradient has it already
                 accumulate(leaf, gradient, False, create_graph)

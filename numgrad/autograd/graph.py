@@ -14,6 +14,7 @@ from numgrad.engine.constants import is_constant
 from numgrad.engine.hooks import RemovableHandle, tensor_hooks
 from numgrad.engine.tape import AccumulateGrad, Node, TensorBase, gradient_edge, modes
 from numgrad.engine.views import refresh
+from numgrad.runtime import locks
 from numgrad.tensor.tensor import Tensor
 
 __all__ = [
@@ -94,7 +95,7 @@ def register_multi_grad_hook(
     """
     if mode not in ("all", "any"):
         raise ValueError(f"Expects mode to be one of ('all', 'any') but got {mode}")
-    lock = threading.Lock()
+    lock = locks.renewed()
     passes: dict[Any, list[Any]] = {}  # for each backward that runs: how many are missing, the gradients
     edges = [get_gradient_edge(tensor) for tensor in tensors]
 
@@ -161,11 +162,11 @@ class saved_tensors_hooks:  # noqa: N801 (torch's name)
         if _disabled.reasons:
             raise RuntimeError(_disabled.reasons[-1])
         modes.saved_hooks = (*modes.saved_hooks, (self.pack_hook, self.unpack_hook))
-        _watch(+1)
+        _packing.enter()
 
     def __exit__(self, *exception: object) -> None:
         modes.saved_hooks = modes.saved_hooks[:-1]
-        _watch(-1)
+        _packing.leave()
 
 
 class save_on_cpu(saved_tensors_hooks):  # noqa: N801
@@ -201,21 +202,6 @@ class disable_saved_tensors_hooks:  # noqa: N801
         _disabled.reasons = _disabled.reasons[:-1]
 
 
-_watching = 0
-_lock = threading.Lock()
-
-
-def _watch(change: int) -> None:
-    """The engine tells `pack_node` of new nodes while some thread has hooks."""
-    global _watching
-    with _lock:
-        _watching += change
-        if _watching and pack_node not in dispatch.node_watchers:
-            dispatch.node_watchers.append(pack_node)
-        elif not _watching and pack_node in dispatch.node_watchers:
-            dispatch.node_watchers.remove(pack_node)
-
-
 def pack_node(node: Node) -> None:
     """Pack what a new node saved, if this thread has hooks."""
     if not modes.saved_hooks or not node.saved:
@@ -227,6 +213,10 @@ def pack_node(node: Node) -> None:
         node.saved = _Packed(node, pack, unpack)  # type: ignore[assignment]
     finally:
         modes.grad_enabled, modes.saved_hooks = before, hooks
+
+
+# The engine tells it of new nodes while some thread has hooks.
+_packing = locks.Membership((dispatch.node_watchers, pack_node))
 
 
 class _Packed:

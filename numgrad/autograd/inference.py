@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from typing import Any
 
 from numgrad.autograd.modes import _GradMode
 from numgrad.engine import dispatch
 from numgrad.engine.tape import modes
+from numgrad.runtime.scope import Demand
 from numgrad.tensor.inference import mark
 
 
@@ -24,8 +24,19 @@ class _Marker:
 
 
 _marker = _Marker()
-_lock = threading.Lock()
-_count = 0
+
+
+def _mark() -> None:
+    if _marker not in dispatch.recorders:
+        dispatch.recorders.append(_marker)
+
+
+def _mark_no_more() -> None:
+    if _marker in dispatch.recorders:
+        dispatch.recorders.remove(_marker)
+
+
+_marking = Demand(_mark, _mark_no_more)
 
 
 class inference_mode(_GradMode):  # noqa: N801 (torch's name)
@@ -55,30 +66,16 @@ class inference_mode(_GradMode):  # noqa: N801 (torch's name)
     def __init__(self, mode: bool | Callable[..., Any] = True) -> None:
         super().__init__(not mode)
         self.mode = bool(mode)
-        self._modes_before: list[tuple[bool, bool]] = []
 
     def __enter__(self) -> None:
-        self._modes_before.append((modes.grad_enabled, modes.inference))
+        token = _marking.token()
+        before = (modes, "grad_enabled", modes.grad_enabled, modes, "inference", modes.inference)
+        self._undo = (before, self._undo, _marking.tidy, token)
         modes.inference = self.mode
         modes.grad_enabled = not self.mode
-        _marking(+1)
-
-    def __exit__(self, *exception: object) -> None:
-        modes.grad_enabled, modes.inference = self._modes_before.pop()
-        _marking(-1)
 
     def _again(self) -> inference_mode:
         return inference_mode(self.mode)
-
-
-def _marking(change: int) -> None:
-    global _count
-    with _lock:
-        _count += change
-        if _count and _marker not in dispatch.recorders:
-            dispatch.recorders.append(_marker)
-        elif not _count and _marker in dispatch.recorders:
-            dispatch.recorders.remove(_marker)
 
 
 def is_inference_mode_enabled() -> bool:

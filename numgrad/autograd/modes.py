@@ -8,23 +8,21 @@ from collections.abc import Callable, Generator
 from typing import Any, TypeVar
 
 from numgrad.engine.tape import modes
+from numgrad.runtime.scope import Scope
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
 
-class _GradMode:
+class _GradMode(Scope):
     """A context, or a decorator, in which recording is on or off. Modes belong to the thread."""
 
     def __init__(self, enabled: bool) -> None:
         self.enabled = enabled
-        self._before: list[bool] = []
+        self._undo = ()
 
     def __enter__(self) -> None:
-        self._before.append(modes.grad_enabled)
+        self._undo = ((modes, "grad_enabled", modes.grad_enabled), self._undo)
         modes.grad_enabled = self.enabled
-
-    def __exit__(self, *exception: object) -> None:
-        modes.grad_enabled = self._before.pop()
 
     def __call__(self, function: _F) -> _F:
         if inspect.isgeneratorfunction(function):
@@ -80,11 +78,13 @@ class no_grad(_GradMode):  # noqa: N801 (torch's name)
 
     def __new__(cls, function: Callable[..., Any] | None = None) -> Any:
         made = super().__new__(cls)
+        if function is None:  # `__init__` follows
+            return made
         made.__init__()  # type: ignore[misc]
-        return made if function is None else made(function)
+        return made(function)
 
     def __init__(self, function: Callable[..., Any] | None = None) -> None:
-        super().__init__(False)
+        self.enabled, self._undo = False, ()
 
 
 class enable_grad(_GradMode):  # noqa: N801
@@ -92,26 +92,34 @@ class enable_grad(_GradMode):  # noqa: N801
 
     def __new__(cls, function: Callable[..., Any] | None = None) -> Any:
         made = super().__new__(cls)
+        if function is None:  # `__init__` follows
+            return made
         made.__init__()  # type: ignore[misc]
-        return made if function is None else made(function)
+        return made(function)
 
     def __init__(self, function: Callable[..., Any] | None = None) -> None:
-        super().__init__(True)
+        self.enabled, self._undo = True, ()
 
 
 class set_grad_enabled(_GradMode):  # noqa: N801
-    """Recording on or off from here on; as a context, until its end."""
+    """Recording on or off from here on; as a context, until its end.
+
+    The call itself switches, as in torch: Ctrl-C between it and the ``with`` that it stands in leaves the mode as set. `no_grad`
+    and `enable_grad` switch in the ``with``.
+    """
 
     def __init__(self, mode: bool) -> None:
-        super().__init__(bool(mode))
-        self._before.append(modes.grad_enabled)
+        self.enabled = bool(mode)
+        self._undo = ((modes, "grad_enabled", modes.grad_enabled), ())
         modes.grad_enabled = self.enabled
 
     def __enter__(self) -> None:
+        if not self._undo:
+            self._undo = ((modes, "grad_enabled", modes.grad_enabled), ())
         modes.grad_enabled = self.enabled
 
     def __call__(self, function: _F) -> _F:
-        modes.grad_enabled = self._before.pop()
+        self.__exit__()
         return super().__call__(function)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from numgrad.engine import dispatch, private
 from numgrad.engine.tape import Node, TensorBase, gradient_edge
-from numgrad.runtime import memory
+from numgrad.runtime import locks, memory
 from numgrad.tensor.tensor import Tensor
 
 
@@ -19,8 +19,6 @@ class _Watched(threading.local):
 
 
 _watched = _Watched()
-_lock = threading.Lock()
-_count = 0
 
 
 class allow_mutation_on_saved_tensors:  # noqa: N801 (torch's name)
@@ -43,23 +41,11 @@ class allow_mutation_on_saved_tensors:  # noqa: N801 (torch's name)
 
     def __enter__(self) -> None:
         _watched.contexts = (*_watched.contexts, {})
-        _switch(+1)
+        _copying.enter()
 
     def __exit__(self, *exception: object) -> None:
         _watched.contexts = _watched.contexts[:-1]
-        _switch(-1)
-
-
-def _switch(change: int) -> None:
-    global _count
-    with _lock:
-        _count += change
-        if _count and _note not in dispatch.node_watchers:
-            dispatch.node_watchers.append(_note)
-            dispatch.guards.append(_save)
-        elif not _count and _note in dispatch.node_watchers:
-            dispatch.node_watchers.remove(_note)
-            dispatch.guards.remove(_save)
+        _copying.leave()
 
 
 def _note(node: Node) -> None:
@@ -90,6 +76,9 @@ def _save(op: Any, inputs: tuple[Any, ...], plan: Any, edges: Any) -> None:
                 node = reference()
                 if node is not None and isinstance(node.saved, list):
                     _copy(node, node.saved, storage)
+
+
+_copying = locks.Membership((dispatch.node_watchers, _note), (dispatch.guards, _save))
 
 
 def _copy(node: Node, saved: list[Any], storage: Any) -> None:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import sys
-import threading
 import time
 from types import TracebackType
 from typing import TextIO
 
-from numgrad.runtime import build
+from numgrad.runtime import build, locks
 
 _PLAIN_SECONDS = 5.0  # between two lines where there is no terminal
 _LINE = 76
@@ -36,7 +35,7 @@ class CompileProgress:
         self.seconds = 0.0
         self._terminal = self.stream.isatty()
         self._told = 0.0
-        self._lock = threading.Lock()
+        self._lock = locks.renewed()
 
     def __enter__(self) -> CompileProgress:
         build.listeners.append(self._compiled)

@@ -8,6 +8,7 @@ bits. It is the base of compiled training steps, and the test that nothing compu
 from __future__ import annotations
 
 import ctypes
+import threading
 import weakref
 from typing import Any
 
@@ -30,7 +31,7 @@ private.listeners.append(_moved)
 
 
 class Recording:
-    """A context that records what this thread launches.
+    """A context that records what this thread launches; others, inside it or in other threads, record for themselves.
 
     The recording keeps all memory that it saw alive: its addresses stay valid as long as it does.
 
@@ -51,27 +52,35 @@ class Recording:
         self._rows: np.ndarray | None = None
         self._alive: list[Any] = []
         self._mirrors: list[tuple[TensorBase, TensorBase]] = []
+        self._thread: int | None = None  # that is recorded now
         _recordings.add(self)
 
     def __enter__(self) -> Recording:
+        if self._thread is not None:
+            raise RuntimeError("Recording: it is recording already; what is inside it takes another Recording()")
+        self._rows = None
+        self._thread = threading.get_ident()
         program.observe(self)
         dispatch.recorders.append(self)
         memory.keep_new(self._alive)
         return self
 
     def __exit__(self, *exception: object) -> None:
-        memory.keep_new(None)
+        memory.stop_keeping(self._alive)
         dispatch.recorders.remove(self)
         program.stop_observing(self)
+        self._thread = None
 
     def launched(self, launched: program.Program, addresses: tuple[int, ...]) -> None:
         """Told by the launch door."""
         self._bound += launched.bound_launches(addresses, self._status.ctypes.data)
+        self._alive.append(launched)
         self.names += launched.names()
 
     def applied(self, op: Any, inputs: tuple[Any, ...], outputs: list[Any]) -> None:
         """Told by dispatch: memory that was there before must stay as well."""
-        self._alive += [tensor._storage for tensor in inputs if tensor is not None]
+        if self._thread == threading.get_ident():
+            self._alive += [tensor._storage for tensor in inputs if tensor is not None]
 
     def moved(self, old: TensorBase, new: TensorBase) -> None:
         """Told of a tensor whose private layout has ended: what was recorded goes on to use the old memory."""
@@ -87,8 +96,13 @@ class Recording:
         Raises
         ------
         RuntimeError
-            A kernel reported a status, such as an index out of range.
+            A kernel reported a status, such as an index out of range; or this thread is recording, which would not see
+            the replay's launches.
         """
+        if any(recording._thread == threading.get_ident() for recording in _recordings):
+            raise RuntimeError(
+                "replay: this thread is recording, and a recording cannot be part of another; leave it first"
+            )
         if self._rows is None:
             rows = [
                 (entry, slots.ctypes.data, work, grain, workers) for entry, slots, work, grain, workers in self._bound

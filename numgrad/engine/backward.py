@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import threading
+from collections import Counter
 from collections.abc import Callable, Sequence
 from heapq import heappop, heappush
 from typing import Any
@@ -11,11 +11,13 @@ from numgrad.engine.tape import AccumulateGrad, Edge, Node, TensorBase, modes
 from numgrad.errors import GradError
 from numgrad.layout import Spec, contiguous_strides
 from numgrad.registry import find
+from numgrad.runtime import locks
 
 # Runs nodes in place of ``node.apply(grads, create_graph)``, for who wants to see what comes out.
 monitor: Callable[[Node, list[Any], bool], tuple[Any, ...]] | None = None
 
-_leaf_locks = tuple(threading.RLock() for _ in range(64))  # a leaf's is chosen by its id
+_WIDE = 16  # edges from which on it pays to count who holds which memory
+_leaf_locks = tuple(locks.renewed() for _ in range(64))  # a leaf's is chosen by its id
 
 
 class BackwardPass:
@@ -113,6 +115,9 @@ def _send(
     """Add gradients to what waits at the ends of ``edges``. They came out of a node into which ``incoming`` went; None:
     they may be in anybody's memory."""
     waiting, useful = pending.slots, pending.useful
+    holders = None
+    if len(edges) > _WIDE and incoming is not None:
+        holders = Counter([id(grad._storage) for grad in (*incoming, *outgoing) if grad is not None])
     for position, edge in enumerate(edges):
         grad = outgoing[position]
         if edge is None or grad is None:
@@ -125,7 +130,9 @@ def _send(
             heappush(pending.heap, (-node.sequence, node))
             if node.__class__ is AccumulateGrad:
                 waiting[node] = [grad]
-                if incoming is not None and _is_new(grad, incoming, outgoing):
+                if incoming is None:
+                    continue
+                if _is_new(grad, incoming, outgoing) if holders is None else holders[id(grad._storage)] == 1:
                     pending.owned.add(node)
                 continue
             slots = waiting[node] = [None] * len(node.record.output_specs)

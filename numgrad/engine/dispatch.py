@@ -14,8 +14,10 @@ from numgrad.runtime import quick_start
 from numgrad.runtime.kernel import OUT_OF_BOUNDS
 from numgrad.runtime.memory import allocate
 from numgrad.runtime.plan import Plan, PrivateOperandError
+from numgrad.runtime.quick import MOST_INPUTS
 
 tensor_class: type[TensorBase] = TensorBase
+# Lists that other threads change in the meantime: who goes through one goes through a copy.
 recorders: list[Any] = []  # each is told ``applied(op, inputs, outputs)``
 guards: list[Any] = []  # each may refuse: ``guard(op, inputs, plan, edges)``, before anything is done
 node_watchers: list[Any] = []  # each is told of a new node; they see all threads'
@@ -66,7 +68,7 @@ def _dispatch(op: Op, inputs: tuple[Any, ...], params: Any) -> Any:
             return dispatch(op, inputs, params)
     edges = _edges(inputs) if op.differentiable and modes.grad_enabled else None
     if guards:
-        for guard in guards:
+        for guard in tuple(guards):
             guard(op, inputs, plan, edges)
     addresses = [0 if tensor is None else tensor._address for tensor in inputs]
     for tensor, spec in zip(inputs, key[1:], strict=True):
@@ -88,7 +90,7 @@ def _dispatch(op: Op, inputs: tuple[Any, ...], params: Any) -> Any:
         if status:
             raise _status_error(op, status, params)
     if recorders:
-        for recorder in recorders:
+        for recorder in tuple(recorders):
             recorder.applied(op, inputs, outputs)
     if edges is not None:
         _record(op, params, key[1:], plan, edges, inputs, outputs)
@@ -140,10 +142,11 @@ def _record(
     op: Op, params: Any, specs: Any, plan: Any, edges: list[Any], inputs: tuple[Any, ...], outputs: list[Any]
 ) -> None:
     """Make the node, and give the outputs their place in the graph."""
-    pattern = sum([1 << place for place, edge in enumerate(edges) if edge is not None])
+    needed = [edge is not None for edge in edges]
+    pattern: Any = bytes(needed) if len(edges) > MOST_INPUTS else sum([1 << n for n, need in enumerate(needed) if need])
     record = plan.records.get(pattern)
     if record is None:
-        needs = tuple([edge is not None for edge in edges])
+        needs = tuple(needed)
         output_specs = [tensor._spec for tensor in outputs[: op.public]]
         record = plan.records[pattern] = Record(op, params, needs, specs, output_specs)
     saved: list[Any] = []
@@ -164,7 +167,7 @@ def _record(
         if spec.dtype.is_floating_point:
             outputs[number]._node, outputs[number]._output_nr = node, number
     if node_watchers:
-        for watch in node_watchers:
+        for watch in tuple(node_watchers):
             watch(node)
 
 

@@ -8,9 +8,7 @@ a node, are `alias`es of each other and move together, so that a change in place
 
 from __future__ import annotations
 
-import os
 import sys
-import threading
 import weakref
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -19,11 +17,12 @@ from typing import Any
 from numgrad.engine.tape import TensorBase, modes
 from numgrad.layout import Spec, contiguous_strides
 from numgrad.registry import OPS
+from numgrad.runtime import locks
 from numgrad.runtime.memory import Storage
 
 # Told of tensors over the memory that was left, and over that in its place.
 listeners: list[Callable[[TensorBase, TensorBase], None]] = []
-_moving = threading.RLock()
+_moving = locks.renewed()
 
 
 def alias(tensor: TensorBase, cls: type[TensorBase], storage: Storage | None = None) -> Any:
@@ -116,12 +115,3 @@ def _saved(tensor: TensorBase) -> Iterator[TensorBase]:
             saved = node.saved[position]  # type: ignore[index]
             if saved is not None and saved._storage is tensor._storage:
                 yield saved
-
-
-def _after_fork_in_child() -> None:
-    global _moving
-    _moving = threading.RLock()  # another thread of the parent may have held it
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork_in_child)

@@ -12,11 +12,11 @@ from numgrad.errors import GradError
 from numgrad.layout import Spec
 from numgrad.node_types import SeenNode, stem_of
 from numgrad.registry import check_gradients, find, first_run
-from numgrad.runtime import quick_words
+from numgrad.runtime import locks, quick_words
 from numgrad.runtime.memory import Storage
 
 _sequence = itertools.count(1)
-_accumulators = threading.RLock()
+_accumulators = locks.renewed()
 _leaf_records: dict[Spec, Record] = {}
 _MOST_RECORDS = 1 << 12
 

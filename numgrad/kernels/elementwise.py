@@ -203,7 +203,7 @@ def plan_elementwise(
     if product(shape) == 0:
         return
     strides = [_broadcast_strides(operand.spec, shape) for operand in operands]
-    extents, strides = _coalesce(shape, strides)
+    extents, strides = coalesce(shape, strides)
     copies = len(inputs) == 1 and passed_through(function, 1) == (True,)
     if copies and plan_transpose(b, inputs[0], outputs[0], extents, strides):
         return
@@ -228,7 +228,7 @@ def plan_check(
         return
     strides = [_broadcast_strides(operand.spec, shape) for operand in inputs]
     shape = tuple(n if any(row[axis] for row in strides) else 1 for axis, n in enumerate(shape))
-    extents, strides = _coalesce(shape, strides)
+    extents, strides = coalesce(shape, strides)
     piece = _Piece([0] * len(strides), extents, strides)
     _plan_piece(b, name, typed_function(function, compute), inputs, piece, (), 1, False)
 
@@ -260,7 +260,7 @@ def _turned(
         copy = b.scratch(operands[place].spec.dtype, product(extents))
         if plan_transpose(b, operands[place], copy, extents, [strides[place], dense]):
             found[place], steps[place] = copy, dense
-    return found, *_coalesce(tuple(extents), steps)
+    return found, *coalesce(tuple(extents), steps)
 
 
 def _plan_piece(
@@ -357,7 +357,7 @@ def _broadcast_strides(spec: Spec, shape: tuple[int, ...]) -> list[int]:
     return [0] * missing + own
 
 
-def _coalesce(shape: tuple[int, ...], strides: list[list[int]]) -> tuple[list[int], list[list[int]]]:
+def coalesce(shape: tuple[int, ...], strides: list[list[int]]) -> tuple[list[int], list[list[int]]]:
     """Drop axes of extent 1, order the rest by the result's strides, and join those that lie in one line in all operands."""
     axes = [axis for axis in range(len(shape)) if shape[axis] != 1]
     axes.sort(key=lambda axis: (-strides[-1][axis], axis))

@@ -12,7 +12,6 @@ import copy
 import functools
 import linecache
 import re
-import threading
 import types
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -21,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from numgrad.errors import KernelError
+from numgrad.runtime import locks
 from numgrad.runtime.kernel import Device, references
 
 NUMPY_TYPE = {
@@ -36,7 +36,7 @@ NUMPY_TYPE = {
 _FUTURE = functools.reduce(
     lambda flags, name: flags | getattr(__future__, name).compiler_flag, __future__.all_feature_names, 0
 )
-_marking = threading.RLock()  # held while nodes that are kept have other positions
+_marking = locks.awaited()  # held while nodes that are kept have other positions
 _Function = ast.FunctionDef | ast.Lambda
 
 # Of functions that were written here.

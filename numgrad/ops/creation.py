@@ -11,7 +11,7 @@ from numgrad.dtypes import float32
 from numgrad.errors import DtypeError, ShapeError
 from numgrad.kernels.elementwise import broadcast_shapes
 from numgrad.kernels.fill import plan_fill, plan_line, plan_ramp
-from numgrad.layout import contiguous_strides, output_strides
+from numgrad.layout import output_strides
 from numgrad.ops.family import elementwise
 from numgrad.ops.layouts import copied, plan_copy
 from numgrad.registry import Op
@@ -175,47 +175,3 @@ def _(ctx, grad):
 @copy_.oracle
 def _(x, src):
     return np.broadcast_to(src, x.shape).astype(x.dtype)
-
-
-cat = Op("cat", ("tensors",), {"dim": 0}, doc="Tensors joined along an existing dimension.")
-
-
-@cat.plan
-def _(b: PlanBuilder, *tensors: Operand, dim: int) -> None:
-    first = tensors[0].spec
-    total = 0
-    for position, tensor in enumerate(tensors):
-        spec = tensor.spec
-        fits = spec.ndim == first.ndim and all(
-            axis == dim or extent == first.shape[axis] for axis, extent in enumerate(spec.shape)
-        )
-        if not fits:
-            raise ShapeError(
-                f"cat: tensor {position} has shape {list(spec.shape)}, expected that of tensor 0, {list(first.shape)}, "
-                f"except in dimension {dim}"
-            )
-        total += spec.shape[dim]
-    shape = (*first.shape[:dim], total, *first.shape[dim + 1 :])
-    out = b.output(first.dtype, shape)
-    strides, begin = contiguous_strides(shape), 0
-    for tensor in tensors:
-        part = out.view(tuple(tensor.spec.shape), strides, begin * strides[dim] if tensor.spec.numel else 0)
-        plan_copy(b, tensor, part)
-        begin += tensor.spec.shape[dim]
-
-
-@cat.backward
-def _(ctx, grad):
-    from numgrad.ops.view import narrow
-
-    grads, begin = [], 0
-    for spec, needed in zip(ctx.input_specs, ctx.needs, strict=True):
-        extent = spec.shape[ctx.params.dim]
-        grads.append(narrow(grad, ctx.params.dim, begin, extent) if needed else None)
-        begin += extent
-    return tuple(grads)
-
-
-@cat.oracle
-def _(*arrays, dim):
-    return np.concatenate(arrays, dim)

@@ -36,6 +36,7 @@ from numgrad.kernels import scalar
 from numgrad.kernels.elementwise import broadcast_shapes, plan_check, plan_elementwise
 from numgrad.kernels.source import is_written, passed_through, pushed_forward, sliced, tangent_name
 from numgrad.layout import output_strides
+from numgrad.ops.declared import check_scalar_function
 from numgrad.registry import Op, SavedCall, find
 from numgrad.runtime.kernel import Device, frozen, python_function, references
 from numgrad.runtime.plan import Operand, PlanBuilder
@@ -97,7 +98,7 @@ class Elementwise(Op):
         self.untyped = tuple(untyped)
         self.cost = cost
         self.modular = tuple(modular)
-        self.scalar_forward: ScalarFunction
+        self.scalar_forward: ScalarFunction | None = None
         self.integer_forward: ScalarFunction | None = None
         self.refused: ScalarFunction | None = None
         self.scalar_backward: ScalarFunction | None = None
@@ -115,6 +116,8 @@ class Elementwise(Op):
         ------
         ValueError
             It does not have one parameter for each input, without defaults; or one is called ``out``.
+        KernelError
+            It uses a word that is not there, or does not return one result on each path.
         """
         names = _parameter_names(function)
         if len(names) != len(self.inputs) or "out" in names:
@@ -122,8 +125,14 @@ class Elementwise(Op):
                 f"op {self.name}: its forward has the parameters {list(names)}, expected one for each of the inputs "
                 f"{list(self.inputs)}, none of them called out"
             )
+        self._check("forward", function, 1)
         self.scalar_forward = _as_it_is(function)
         return function
+
+    def _check(self, part: str, function: ScalarFunction, results: int) -> None:
+        """Of a user's function; numgrad's own are checked by a test, which costs an import nothing."""
+        if not (is_written(function) or str(function.__module__).startswith("numgrad.")):
+            check_scalar_function(self.name, part, function, results)
 
     def forward_of_integers(self, function: ScalarFunction) -> ScalarFunction:
         """Attach the scalar forward of integers, where it is another than that of floating point."""
@@ -142,13 +151,26 @@ class Elementwise(Op):
         return super().on_status(function)
 
     def backward(self, function: ScalarFunction) -> ScalarFunction:
-        """Attach the scalar backward ``(g, *saved)``; see the module's text."""
+        """Attach the scalar backward ``(g, *saved)``; see the module's text.
+
+        Raises
+        ------
+        ValueError
+            Its parameters are not a gradient and then inputs of the forward or ``out``; or there is no forward yet.
+        KernelError
+            It uses a word that is not there, or does not return one gradient for each input.
+        """
         names = _parameter_names(function)
+        if not names:
+            raise ValueError(
+                f"op {self.name}: its backward has no parameters, expected the gradient of the output first"
+            )
         unknown = [name for name in names[1:] if name != "out" and name not in self._argument_names()]
         if unknown:
             raise ValueError(
                 f"op {self.name}: its backward reads {unknown}, expected names of the forward's inputs, or 'out'"
             )
+        self._check("backward", function, len(self.inputs))
         self.scalar_backward = function = _as_it_is(function)
         self._grad_word, self.saves = names[0], names[1:]  # under the names that the scalar functions use
         self.backward_function = self._run_backward
@@ -170,7 +192,14 @@ class Elementwise(Op):
         return made
 
     def _argument_names(self) -> tuple[str, ...]:
-        return _parameter_names(self.scalar_forward)
+        return _parameter_names(self._forward())
+
+    def _forward(self) -> ScalarFunction:
+        if self.scalar_forward is None:
+            raise ValueError(
+                f"op {self.name} has no forward; attach one: @{self.name}.forward above a function of numbers"
+            )
+        return self.scalar_forward
 
     # ---- forward ------------------------------------------------------------------------------------------------
 
@@ -183,7 +212,7 @@ class Elementwise(Op):
 
     def plan_into(self, b: PlanBuilder, inputs: Sequence[Operand], out: Operand, compute: Dtype) -> None:
         """Add the launch that writes ``out``."""
-        function, gated = self.scalar_forward, False
+        function, gated = self._forward(), False
         if compute.category == 1:
             function = self.integer_forward or function
             if self.refused is not None and out.spec.numel:

@@ -13,9 +13,10 @@ from numgrad.kernels.products import plan_products_of_others
 from numgrad.kernels.reduce import plan_reduce
 from numgrad.kernels.reduce_index import plan_reduce_index
 from numgrad.layout import product
-from numgrad.ops.creation import arange, cat, full
+from numgrad.ops.creation import arange, full
 from numgrad.ops.elementwise import div, eq, mul, where
 from numgrad.ops.family import fused_op
+from numgrad.ops.joining import cat
 from numgrad.ops.layouts import contiguous
 from numgrad.ops.view import expand, narrow, permute, reshape, view
 from numgrad.registry import Op

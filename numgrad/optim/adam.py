@@ -6,10 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from numgrad.dtypes import float32
+from numgrad.engine.changes import Changes
 from numgrad.optim import updates
 from numgrad.optim.optimizer import Optimizer, Params, check_execution
 from numgrad.tensor import creation
 from numgrad.tensor.tensor import Tensor
+from numgrad.tensor.updates import plan_count
 
 
 class Adam(Optimizer):
@@ -100,16 +102,14 @@ class Adam(Optimizer):
         if not (all(kinds[:2]) or all(kinds[2:])):
             raise ValueError("betas must be either both floats or both Tensors")
 
-    def update(self, group: dict[str, Any], params: list[Tensor], grads: list[Tensor]) -> None:
-        states = [self.state[parameter] for parameter in params]
-        for parameter, state in zip(params, states, strict=True):
-            if not state:
-                state["step"] = creation.tensor(0.0, dtype=float32)
-                state["exp_avg"] = creation.zeros_like(parameter)
-                state["exp_avg_sq"] = creation.zeros_like(parameter)
-                if group["amsgrad"]:
-                    state["max_exp_avg_sq"] = creation.zeros_like(parameter)
+    def plan(self, changes: Changes, group: dict[str, Any], params: list[Tensor], grads: list[Tensor]) -> None:
+        by_parameter: dict[Tensor, dict[str, Any]] = {}  # one that is listed twice has one state
+        for parameter in params:
+            if parameter not in by_parameter:
+                by_parameter[parameter] = self._state_of(changes, parameter, group)
+        states = [by_parameter[parameter] for parameter in params]
         updates.adam(
+            changes,
             params,
             grads,
             [state["exp_avg"] for state in states],
@@ -123,8 +123,21 @@ class Adam(Optimizer):
             decoupled_weight_decay=bool(group["decoupled_weight_decay"]),
             maximize=bool(group["maximize"]),
         )
-        for state in states:
-            state["step"].add_(1)
+        plan_count(changes, [state["step"] for state in states])
+
+    def _state_of(self, changes: Changes, parameter: Tensor, group: dict[str, Any]) -> dict[str, Any]:
+        """A parameter's state, or the one that it will have."""
+        state = self.state.get(parameter)
+        if not state:
+            state = {
+                "step": creation.tensor(0.0, dtype=float32),
+                "exp_avg": creation.zeros_like(parameter),
+                "exp_avg_sq": creation.zeros_like(parameter),
+            }
+            if group["amsgrad"]:
+                state["max_exp_avg_sq"] = creation.zeros_like(parameter)
+            self._keep(changes, parameter, state)
+        return state
 
 
 class AdamW(Adam):

@@ -12,6 +12,7 @@ import numpy as np
 
 from numgrad.autograd import enable_grad, no_grad
 from numgrad.dtypes import float32
+from numgrad.engine.changes import Changes
 from numgrad.tensor import creation
 from numgrad.tensor import functional as T
 from numgrad.tensor.loading import loadable, loaded
@@ -21,7 +22,8 @@ Params = Iterable[Tensor] | Iterable[dict[str, Any]] | Iterable[tuple[str, Tenso
 
 
 class Optimizer:
-    """Base class of the optimizers. A subclass defines `update`, which changes one group's parameters.
+    """Base class of the optimizers. A subclass defines `update`, which changes one group's parameters, or `plan`, which says
+    how: a step that is planned is taken whole or not at all, whatever is refused and whenever Ctrl-C is pressed.
 
     Parameters
     ----------
@@ -123,25 +125,46 @@ class Optimizer:
     # ---- a step -------------------------------------------------------------------------------------------------
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        """Change every parameter that has a gradient.
+        """Change every parameter that has a gradient: those of all groups, or after an error none.
 
         ``closure``, if given, is called first, to compute the loss anew with its gradients; its result is returned.
+
+        Raises
+        ------
+        RuntimeError
+            A gradient or a state does not have its parameter's shape and dtype, or a parameter's memory is not dense.
         """
         loss = None
         if closure is not None:
             with enable_grad():
                 loss = closure()
         with no_grad():
+            changes = Changes()
             for group in self.param_groups:
-                found = [parameter for parameter in group["params"] if parameter._grad is not None]
-                if found:
-                    self.update(group, found, [parameter._grad for parameter in found])
-        self._step_count += 1
+                params = [parameter for parameter in group["params"] if parameter._grad is not None]
+                if params:
+                    self.plan(changes, group, params, [parameter._grad for parameter in params])
+            changes.call(setattr, self, "_step_count", self._step_count + 1)
+            changes.make()
         return loss
 
+    def plan(self, changes: Changes, group: dict[str, Any], params: list[Tensor], grads: list[Tensor]) -> None:
+        """Add to ``changes`` what a step changes: ``params``, those of the group that have gradients, and their states.
+
+        Nothing may be changed here. The base class's adds a call of `update`.
+        """
+        changes.call(self.update, group, params, grads)
+
     def update(self, group: dict[str, Any], params: list[Tensor], grads: list[Tensor]) -> None:
-        """Change ``params``, those of the group that have gradients; subclasses define it. Nothing is recorded."""
+        """Change ``params``; subclasses define it that do not define `plan`. Nothing is recorded."""
         raise NotImplementedError
+
+    def _keep(self, changes: Changes, parameter: Tensor, values: dict[str, Any]) -> None:
+        """Plan that a parameter's state has these values."""
+        if parameter in self.state:
+            changes.call(self.state[parameter].update, values)
+        else:
+            changes.call(self.state.__setitem__, parameter, values)
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Drop the gradients of all parameters, or, with ``set_to_none=False``, fill them with zeros."""

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from operator import is_not
 from typing import Any
 
+from numgrad.engine.changes import Changes
 from numgrad.optim import updates
 from numgrad.optim.optimizer import Optimizer, Params, check_execution
 from numgrad.tensor.tensor import Tensor
@@ -90,21 +91,24 @@ class SGD(Optimizer):
         if options["nesterov"] and (options["momentum"] <= 0 or options["dampening"] != 0):
             raise ValueError("Nesterov momentum requires a momentum and zero dampening")
 
-    def update(self, group: dict[str, Any], params: list[Tensor], grads: list[Tensor]) -> None:
-        states = [self.state[parameter] for parameter in params] if group["momentum"] else [{} for _ in params]
-        held = [state.get("momentum_buffer") for state in states]
-        buffers = held.copy()
-        updates.sgd(
+    def plan(self, changes: Changes, group: dict[str, Any], params: list[Tensor], grads: list[Tensor]) -> None:
+        momentum = float(group["momentum"])
+        states, held = self.state, [None] * len(params)
+        if momentum:
+            held = [states[each].get("momentum_buffer") if each in states else None for each in params]
+        buffers = updates.sgd(
+            changes,
             params,
             grads,
-            buffers,
+            held,
             lr=float(group["lr"]),
-            momentum=float(group["momentum"]),
+            momentum=momentum,
             dampening=float(group["dampening"]),
             weight_decay=float(group["weight_decay"]),
             nesterov=bool(group["nesterov"]),
             maximize=bool(group["maximize"]),
         )
         if any(map(is_not, buffers, held)):
-            for state, buffer in zip(states, buffers, strict=True):
-                state["momentum_buffer"] = buffer
+            for parameter, buffer, before in zip(params, buffers, held, strict=True):
+                if buffer is not before:
+                    self._keep(changes, parameter, {"momentum_buffer": buffer})

@@ -1,4 +1,4 @@
-"""Where the optimizers' arithmetic is done: one launch changes all parameters of a group in place."""
+"""Where the optimizers' arithmetic is planned: one launch changes all parameters of a group in place."""
 
 from __future__ import annotations
 
@@ -6,24 +6,28 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
+from numgrad.engine.changes import Changes
 from numgrad.tensor import updates
 from numgrad.tensor.tensor import Tensor
 
 
-def sgd(params: list[Tensor], grads: list[Tensor], buffers: list[Tensor | None], **options: Any) -> None:
-    """A step of `SGD`; a buffer that is None is made, if there is momentum, as the first gradient."""
+def sgd(
+    changes: Changes, params: list[Tensor], grads: list[Tensor], buffers: list[Tensor | None], **options: Any
+) -> list[Tensor | None]:
+    """Plan a step of `SGD`; the buffers after it. One that is None is made, if there is momentum, as the first gradient."""
     turns = _turns(params)
     if len(turns) == 1:
-        updates.sgd_(params, grads, buffers, **options)
-        return
+        return updates.plan_sgd(changes, params, grads, buffers, **options)
+    after = buffers.copy()
     for places in turns:
-        some_params, some_grads, chosen = _chosen(places, params, grads, buffers)
-        updates.sgd_(some_params, some_grads, chosen, **options)
-        for place, buffer in zip(places, chosen, strict=True):
-            buffers[place] = buffer
+        planned = updates.plan_sgd(changes, *_chosen(places, params, grads, buffers), **options)  # type: ignore[arg-type]
+        for place, buffer in zip(places, planned, strict=True):
+            after[place] = buffer
+    return after
 
 
 def adam(
+    changes: Changes,
     params: list[Tensor],
     grads: list[Tensor],
     means: list[Tensor],
@@ -32,7 +36,7 @@ def adam(
     steps: list[int],
     **options: Any,
 ) -> None:
-    """A step of `Adam` after ``steps`` steps of each parameter; ``largest`` is empty without amsgrad."""
+    """Plan a step of `Adam` after ``steps`` steps of each parameter; ``largest`` is empty without amsgrad."""
     turns = _turns(params)
     for turn, places in enumerate(turns):
         if turn:  # those of the same parameter, whose means are the same too, have taken a step in an earlier turn
@@ -43,7 +47,7 @@ def adam(
         for step in sorted(set(counts.values())):
             chosen = [place for place in places if counts[place] == step]
             some = _chosen(chosen, params, grads, means, squares, largest or params)
-            updates.adam_(*some[:4], some[4] if largest else [], step=step, **options)  # type: ignore[arg-type, misc]
+            updates.plan_adam(changes, *some[:4], some[4] if largest else [], step=step, **options)  # type: ignore[arg-type, misc]
 
 
 def _chosen(places: Sequence[int], *columns: list[Any]) -> list[list[Any]]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import itertools
 import logging
-import os
 import re
 import time
 from collections.abc import Callable
@@ -136,8 +135,3 @@ def _compile(name: str, symbol: str, compile_it: Callable[[str], bytes]) -> byte
         except Exception:
             _log.exception("a listener of numgrad.runtime.build failed")
     return payload
-
-
-if hasattr(os, "register_at_fork"):
-    # A child copied while another thread compiles would wait for that thread for ever.
-    os.register_at_fork(before=building.acquire, after_in_parent=building.release, after_in_child=building.release)

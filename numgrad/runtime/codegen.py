@@ -87,7 +87,7 @@ def options(reassociate: bool = False, checked: bool = False) -> dict[str, Any]:
         "no_cpython_wrapper": True,
         "no_cfunc_wrapper": True,
         "error_model": "numpy",
-        "boundscheck": checked or config.DEBUG.is_set(),
+        "boundscheck": checked or config.checks_indices(),
         "pipeline_class": numba_ir.Pipeline,
         "fastmath": {"contract", "reassoc"} if reassociate else {"contract"},
     }

@@ -21,12 +21,13 @@ import os
 import signal
 import subprocess
 import sys
+import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 from numgrad import config
-from numgrad.runtime import build, kernel, store
+from numgrad.runtime import build, kernel, locks, store
 from numgrad.runtime.cpus import available_cpus
 
 _log = logging.getLogger("numgrad.helpers")
@@ -86,17 +87,29 @@ class Helper:
             stderr=subprocess.DEVNULL,
             text=True,
         )
+        self._is_ours = True
+        _started.add(self)
 
     def wait(self) -> int:
         """Wait until it has ended; its exit code."""
         return self._process.wait()
 
     def stop(self) -> None:
-        """End the process, whatever it is at, and wait until it is gone."""
+        """End the process, whatever it is at, and wait until it is gone. In the child of a fork: leave it to the parent."""
+        if not self._is_ours:
+            return
         self._process.kill()  # it holds nothing but claims, which go with it, and files that appear whole or not at all
         self._process.wait()
         assert self._process.stdin is not None
         self._process.stdin.close()
+
+    def disown(self) -> None:
+        """In the child of a fork: the process belongs to the parent, whose end it must not take for ours."""
+        self._is_ours = False
+        self._process.returncode = 0  # nobody here waits for it, nor warns that nobody does
+        stream = self._process.stdin
+        if stream is not None and not stream.closed:
+            stream.buffer.raw.close()  # type: ignore[attr-defined]  # by no lock of another thread
 
 
 @contextmanager
@@ -134,6 +147,17 @@ def _messages(reader: int, running: Sequence[Helper]) -> Iterator[dict[str, Any]
     for helper in running:
         if code := helper.wait():
             yield {"error": f"a process that compiles ended with code {code}", "kind": "died"}
+
+
+_started: weakref.WeakSet[Helper] = weakref.WeakSet()
+
+
+def _disown() -> None:
+    for helper in tuple(_started):
+        helper.disown()
+
+
+locks.at_fork(_disown)
 
 
 @contextmanager

@@ -26,17 +26,17 @@ import hashlib
 import opcode
 import re
 import sys
-import threading
 import types
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
 from numgrad.errors import KernelError
+from numgrad.runtime import locks
 
 SCALAR_TYPES = ("f4", "f8", "i1", "i2", "i4", "i8", "u1", "b1")
-# Held while code is compiled or loaded; one lock for all, so that a fork can wait for it (`build`).
-building = threading.RLock()
+# Held while code is compiled or loaded; one lock for all, since LLVM and Numba have one for all, too.
+building = locks.awaited()
 # In a process that only rehearses (`helpers`), the jobs that running would need compiled: nothing is compiled, nothing
 # runs, and every address is this one. None everywhere else.
 rehearsal: list[Any] | None = None

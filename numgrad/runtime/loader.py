@@ -15,8 +15,8 @@ from numgrad.runtime import room
 _PYTHON_SYMBOLS = (
     "PyDict_GetItemWithError PyErr_Occurred PyEval_RestoreThread PyEval_SaveThread PyIter_Next PyList_Append PyList_GetItem"
     " PyList_New PyList_SetItem PyList_SetSlice PyList_Size PyLong_AsLongLong PyLong_FromLongLong PyObject_CallNoArgs"
-    " PyObject_CallOneArg PyObject_GetAttr PyObject_Type PyTuple_New PyTuple_SetItem PyType_GenericAlloc PyType_IsSubtype"
-    " Py_DecRef Py_IncRef"
+    " PyObject_CallOneArg PyObject_GetAttr PyObject_SetAttr PyObject_Type PyTuple_GetItem PyTuple_New PyTuple_SetItem"
+    " PyTuple_Size PyType_GenericAlloc PyType_IsSubtype Py_DecRef Py_IncRef"
 ).split()
 _addresses: dict[str, int] = {}
 

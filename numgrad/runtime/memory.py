@@ -1,10 +1,12 @@
 """Storage: blocks of memory that are given back to a pool when nobody holds them, and handed out again.
 
-Fresh pages cost 0.1 to 0.6 ms per megabyte at first touch, which is most of what a naive training step would spend, so
-a steady-state step should touch none, and where pages must be fresh they should be huge ones (measured: 0.03 to 0.1 ms
-per megabyte). Blocks come in size classes, eight per octave, so that at most an eighth is wasted; a class is a stack,
-so that the block handed out is the one most likely still in cache. Blocks up to two megabytes are cut from larger
-pieces.
+Fresh pages are most of what a naive training step would spend, so a steady-state step should touch none. Blocks come in
+size classes, eight per octave, so that at most an eighth is wasted; a class is a stack, so that the block handed out is
+the one most likely still in cache. Blocks up to two megabytes are cut from larger pieces (`pieces`).
+
+The pool never holds more than twice the most bytes that were in use at once, and 16 MB: before it asks the system for
+pages beyond that, it joins free small blocks for use in other sizes, and gives large ones and whole free pages back. Live
+blocks count as their size class; on top come the pages that small live blocks share with free memory.
 
 Blocks are handed out and taken back by machine code (`take`, `give_back`), which makes the storage, too: 0.1 us for what
 takes 0.55 in Python, and small ops do little else. No lock is taken: a pop or append and the counters beside it happen
@@ -13,16 +15,15 @@ between two points at which CPython could switch threads, or run a finalizer or 
 
 from __future__ import annotations
 
-import ctypes
-import mmap
-import os
 import threading
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from numgrad.runtime import objects
+from numgrad import config
+from numgrad.runtime import locks, objects, pages, pieces
 from numgrad.runtime.kernel import device, native
 from numgrad.runtime.objects import (
     decref,
@@ -36,22 +37,24 @@ from numgrad.runtime.objects import (
     new_like,
     put,
 )
+from numgrad.runtime.pages import ALIGNMENT, HUGE, Guarded, Mapping
 from numgrad.runtime.words import peek, poke, python_to_word, word_to_python
 
-ALIGNMENT = 64
-_HUGE = 2 << 20
-_PIECE = 16 << 20  # small blocks are cut from pieces of so many bytes
-_LARGEST_CUT = _HUGE
-_SPARE = 64 << 20
+_LARGEST_CUT = HUGE
+_SPARE = 16 << 20
 _MOST_SIZES = 1 << 14
+_MOST_FORBIDDEN = 1000
+
+GUARDS = config.guards_memory()  # each block between pages that nobody may touch, and none is handed out twice
 
 _stacks: dict[int, list[_Block]] = {}  # by size class
 _by_size: dict[int, list[_Block]] = {}  # the same stacks by bytes asked for
-_owned = 0  # bytes of all blocks; changed under the lock
-_piece: tuple[Any, int, int] = (None, 0, 0)  # owner, next address, bytes left
+_retired: list[_Block] = []  # with guards: what was given back
+_forbidden: deque[_Block] = deque(maxlen=_MOST_FORBIDDEN)  # and cannot be touched any more
+_most_held = 0  # at most so many bytes are held; counted exactly when this passes the bound
 _color = 0
-_lock = threading.RLock()
-_keeping: list[Any] | None = None
+_lock = locks.awaited()
+_keepers: list[tuple[int, list[Storage]]] = []  # (thread, what it has made)
 
 # What machine code reads and writes: bytes of blocks that storages hold, and the most that were; then what is in
 # `_first_take`.
@@ -109,6 +112,8 @@ class Storage:
 
 def size_class_of(nbytes: int) -> int:
     """Bytes that a block for ``nbytes`` really has."""
+    if GUARDS:
+        return nbytes
     if nbytes <= 512:
         return max(ALIGNMENT, (nbytes + ALIGNMENT - 1) // ALIGNMENT * ALIGNMENT)
     step = 1 << (nbytes.bit_length() - 4)
@@ -236,8 +241,11 @@ def allocate(nbytes: int) -> Storage:
     while storage is None:  # another thread may be quicker
         _add_block(nbytes)
         storage = _take(nbytes)
-    if _keeping is not None:
-        _keeping.append(storage)
+    if _keepers:
+        thread = threading.get_ident()
+        for keeper, kept in _keepers:
+            if keeper == thread:
+                kept.append(storage)
     return storage
 
 
@@ -247,10 +255,14 @@ def stack_of(nbytes: int) -> list[_Block]:
         return _stacks.setdefault(size_class_of(nbytes), [])
 
 
-def keep_new(kept: list[Storage] | None) -> None:
-    """Append every new storage to ``kept`` from now on, so that no block is used twice; None: the end of it."""
-    global _keeping
-    _keeping = kept
+def keep_new(kept: list[Any]) -> None:
+    """Append every storage that this thread makes from now on to ``kept``, so that none of its blocks is used twice."""
+    _keepers.append((threading.get_ident(), kept))
+
+
+def stop_keeping(kept: list[Any]) -> None:
+    """The end of `keep_new`."""
+    _keepers[:] = [entry for entry in _keepers if entry[1] is not kept]
 
 
 def borrow(array: np.ndarray) -> Storage:
@@ -260,114 +272,114 @@ def borrow(array: np.ndarray) -> Storage:
 
 def _add_block(nbytes: int) -> None:
     """Put a block of a size that the pool has none of on its stack."""
-    global _owned
     with _lock:
-        size = size_class_of(nbytes)
         stack = stack_of(nbytes)
         if len(_by_size) > _MOST_SIZES:
             _by_size.clear()
         _by_size[nbytes] = stack
         if stack:
             return
-        _trim(size)
+        new_block = _guarded_block if GUARDS else _new_block
         try:
-            address, owner = _cut(size)
+            stack.append(new_block(size_class_of(nbytes), stack))
         except MemoryError:
             empty_cache()
-            address, owner = _cut(size)
-        _owned += size
-        stack.append(_Block(address, size, owner, stack))
+            stack.append(new_block(size_class_of(nbytes), stack))
 
 
-def _cut(size: int) -> tuple[int, Any]:
-    """Address and owner of memory that no block has: a part of the present piece, or a mapping of its own."""
-    global _piece, _color
-    if size > _LARGEST_CUT:
-        # Blocks that all began at the same place in a page would compete for the same sets of the cache.
-        _color = (_color + 5 * ALIGNMENT) % 4096
-        address, owner = _map(size + _color)
-        return address + _color, owner
-    owner, address, left = _piece
-    if left < size:
-        address, owner = _map(_PIECE)
-        left = _PIECE
-    _piece = (owner, address + size, left - size)
-    return address, owner
+def _new_block(size: int, stack: list[_Block]) -> _Block:
+    """A block of a size class: from free memory whose pages are there, or else from fresh pages."""
+    global _color
+    if size <= _LARGEST_CUT:
+        span = pieces.cut(size, fresh=False)
+        if span is None and (excess := _excess(size)):
+            _join_small()
+            span = pieces.cut(size, fresh=False)
+            if span is None:
+                _give_back(excess)
+        while (span := span or pieces.cut(size, fresh=True)) is None:
+            pieces.add_piece()
+        return _Block(span[0], size, span[1], stack)
+    if excess := _excess(size):
+        _give_back(excess)
+    # Blocks that all began at the same place in a page would compete for the same sets of the cache.
+    _color = (_color + 5 * ALIGNMENT) % 4096
+    mapping = Mapping(size + _color)
+    return _Block(mapping.address + _color, size, mapping, stack)
 
 
-def _map(size: int) -> tuple[int, Any]:
-    """New pages from the system, huge ones where they fit: the first address and what keeps them mapped."""
-    if not hasattr(mmap, "MADV_HUGEPAGE"):
-        array = np.empty(size + ALIGNMENT, np.uint8)
-        return -(-array.ctypes.data // ALIGNMENT) * ALIGNMENT, array
-    try:
-        mapping = mmap.mmap(-1, size + _HUGE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-    except (OSError, OverflowError, ValueError) as error:
-        raise MemoryError(f"numgrad: the system has no {size} bytes of memory left ({error})") from None
-    base = ctypes.addressof(ctypes.c_char.from_buffer(mapping))
-    address = -(-base // _HUGE) * _HUGE
-    huge = (size + _HUGE // 4) // _HUGE * _HUGE  # a last page that would be hardly used stays small
-    if huge:
-        try:
-            mapping.madvise(mmap.MADV_HUGEPAGE, address - base, huge)
-        except OSError:
-            pass  # a kernel without huge pages
-    return address, mapping
+def _guarded_block(size: int, ignored: list[_Block]) -> _Block:
+    while _retired:
+        block = _retired.pop()
+        block.owner.forbid()
+        _forbidden.append(block)
+    guarded = Guarded(size)
+    return _Block(guarded.address, size, guarded, _retired)
 
 
 # ---- what the pool keeps ----------------------------------------------------------------------------------------
 
 
-def _trim(size: int) -> None:
-    """Before ``size`` fresh bytes: keep no more free memory than was ever in use at once, and a little."""
+def _excess(size: int) -> int:
+    """Before ``size`` bytes of fresh pages: how many bytes have to be given back, to be well below the bound."""
+    global _most_held
     live, peak = _words[:2].tolist()
-    limit = max(peak, live + size) + _SPARE
-    if _owned - live > limit:
-        _give_back(_owned - live - limit // 2)
+    bound = 2 * max(peak, live + size) + _SPARE
+    _most_held += size
+    if _most_held <= bound:
+        return 0
+    _most_held = live + _free_bytes() + size
+    return _most_held - max(live + size, bound - bound // 4) if _most_held > bound else 0
 
 
-def _give_back(wanted: int) -> None:
-    """Give at least ``wanted`` bytes of free blocks back to the system, if there are so many; large ones first."""
-    global _owned
-    with _lock:
-        for size in sorted(_stacks, reverse=True):
-            stack = _stacks[size]
-            while stack and wanted > 0:
-                try:
-                    stack.pop()
-                except IndexError:
-                    break
-                _owned -= size
-                wanted -= size
+def _free_bytes() -> int:
+    """Bytes of the pool that nobody uses and the system has given pages for."""
+    return sum([size * len(stack) for size, stack in list(_stacks.items())]) + pieces.touched_bytes()
+
+
+def _join_small() -> None:
+    """Give all free small blocks back to their pieces."""
+    for size, stack in list(_stacks.items()):
+        while size <= _LARGEST_CUT and (block := _pop(stack)):
+            pieces.put_back(block.address, size, block.owner)
+
+
+def _pop(stack: list[_Block]) -> _Block | None:
+    """A block from a stack; None if another thread was quicker."""
+    try:
+        return stack.pop()
+    except IndexError:
+        return None
+
+
+def _give_back(excess: int) -> None:
+    """Give at least ``excess`` free bytes back to the system, if there are so many; large blocks first."""
+    for size in sorted(_stacks, reverse=True):
+        while size > _LARGEST_CUT and excess > 0 and _pop(_stacks[size]):
+            excess -= size
+    if excess > 0:
+        _join_small()
+        pieces.give_back(excess)
 
 
 def empty_cache() -> None:
-    """Give the pool's free blocks back to the system."""
-    global _piece
+    """Give the pool's free memory back to the system: large blocks, and all whole pages between small ones in use."""
     with _lock:
-        _give_back(_owned)
-        _piece = (None, 0, 0)
+        _give_back(1 << 62)
 
 
 def memory_stats() -> dict[str, int]:
-    """Bytes in use now (``live``), the most that were (``peak``), and bytes free in the pool (``pooled``).
+    """Bytes of memory, each a count of all that there is.
 
-    All count whole blocks, so a storage counts as the size of its class.
+    ``live`` are in use now and ``peak`` is the most that were, where each storage counts as the size of its class;
+    ``pooled`` are free, and the pool holds them for what comes next; ``mapped`` is address space, also of pages that
+    nobody has touched.
     """
     with _lock:
         live, peak = _words[:2].tolist()
-        return {"live": live, "peak": peak, "pooled": _owned - live}
+        return {"live": live, "peak": peak, "pooled": _free_bytes(), "mapped": pages.mapped_bytes()}
 
 
 def reset_peak() -> None:
     """Measure ``peak`` anew, from what is in use now."""
     _words[_PEAK] = _words[_LIVE]
-
-
-def _after_fork_in_child() -> None:
-    global _lock
-    _lock = threading.RLock()  # another thread of the parent may have held it
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork_in_child)

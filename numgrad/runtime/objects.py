@@ -25,6 +25,7 @@ type_of = interpreter_function("PyObject_Type", 1)
 is_subtype = interpreter_function("PyType_IsSubtype", 2, "int")
 new_of_type = interpreter_function("PyType_GenericAlloc", 2)
 get_attribute = interpreter_function("PyObject_GetAttr", 2)
+set_attribute = interpreter_function("PyObject_SetAttr", 3, "int")
 call_one = interpreter_function("PyObject_CallOneArg", 2)
 call_none = interpreter_function("PyObject_CallNoArgs", 1)
 error_occurred = interpreter_function("PyErr_Occurred", 0)
@@ -37,6 +38,8 @@ list_append = interpreter_function("PyList_Append", 2, "int")
 list_set_slice = interpreter_function("PyList_SetSlice", 4, "int")
 new_weak_reference = interpreter_function("PyWeakref_NewRef", 2)
 tuple_new = interpreter_function("PyTuple_New", 1)
+tuple_get = interpreter_function("PyTuple_GetItem", 2)
+tuple_size = interpreter_function("PyTuple_Size", 1)
 tuple_set = interpreter_function("PyTuple_SetItem", 3, "int")
 iterator_next = interpreter_function("PyIter_Next", 1)
 
@@ -81,9 +84,21 @@ def built_in_method(cls: type, function: Native) -> Any:
     if kernel.rehearsal is not None:
         function.address()
         return lambda self: None
+    return _method(cls, function, _METH_NOARGS)
+
+
+def built_in_method_of_any(cls: type, function: Native, rehearsed: Callable[..., Any]) -> Any:
+    """``function(self, arguments, count)`` as a method with any arguments of a class; ``rehearsed`` in a rehearsal."""
+    if kernel.rehearsal is not None:
+        function.address()
+        return rehearsed
+    return _method(cls, function, _METH_FASTCALL)
+
+
+def _method(cls: type, function: Native, flags: int) -> Any:
     create = ctypes.pythonapi.PyDescr_NewMethod
     create.restype, create.argtypes = ctypes.py_object, [ctypes.py_object, ctypes.c_void_p]
-    return create(cls, _definition(function, _METH_NOARGS))
+    return create(cls, _definition(function, flags))
 
 
 def words_for_ever(count: int) -> tuple[np.ndarray, int]:

@@ -11,14 +11,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from numgrad.dtypes import dtype as Dtype
 from numgrad.errors import KernelError, ShapeError
 from numgrad.layout import Spec, product, spec_of
 from numgrad.runtime import memory, program, quick_words, threads
 from numgrad.runtime.kernel import Kernel
-from numgrad.runtime.program import Address, Array, Launch, Pair, Program
+from numgrad.runtime.program import Address, Array, Constant, Launch, Pair, Program
 
 STATUS = Array(Address(program.STATUS_ADDRESS), (1,))  # argument for a kernel's parameter "status: i8[:]"
+WEIGHED = 64  # operands that weigh as much as the rest of a plan
 GRAIN_COST = 1 << 15  # elementary operations in a chunk: about 10 us of work against 0.3 us for a region
 
 
@@ -162,6 +165,15 @@ class PlanBuilder:
         self.scratch_bytes.append(extent * dtype.itemsize)
         return self._new_operand("scratch", len(self.scratch_bytes) - 1, spec_of(dtype, (extent,)), extent)
 
+    @property
+    def table(self) -> Array:
+        """The inputs' addresses, for a kernel that reads them out of a table since there may be any number of them."""
+        return Array(Address(program.TABLE_ADDRESS), (len(self.inputs),))
+
+    def constant(self, words: np.ndarray) -> Constant:
+        """An array of int64 that a kernel reads at each call."""
+        return Constant(np.ascontiguousarray(words, np.int64))
+
     def launch(
         self,
         kernel: Kernel,
@@ -173,8 +185,8 @@ class PlanBuilder:
     ) -> None:
         """Add a launch of ``kernel`` over ``range(work)``, in chunks of ``grain``.
 
-        Arguments are arrays (`Operand.array`), `STATUS` or Python numbers, in the order of the kernel's declaration;
-        type variables are bound by the arrays' dtypes, or by ``binding``. ``cost`` is a rough count of elementary
+        Arguments are arrays (`Operand.array`), `STATUS`, `table`, constants or Python numbers, in the order of the kernel's
+        declaration; type variables are bound by the arrays' dtypes, or by ``binding``. ``cost`` is a rough count of elementary
         operations for all of the work (default: one for each unit).
         """
         if work.__class__ is not int:
@@ -210,7 +222,7 @@ class PlanBuilder:
     def _binding(self, kernel: Kernel, arguments: tuple[Any, ...]) -> tuple[str, ...]:
         table: dict[str, str] = {}
         for parameter, argument in zip(kernel.parameters, arguments, strict=True):
-            if not isinstance(argument, Array) or argument is STATUS:
+            if not isinstance(argument, Array) or argument.address.index < 0:
                 continue
             code = self.code_of(argument)
             if parameter.type in kernel.variables:
@@ -245,11 +257,24 @@ class Plan:
         The launches; None for an op that only makes views.
     records
         What the engine notes about this signature: for each pattern of needed gradients, as bits, what nodes share.
+    weight
+        How much of the room for plans it takes; most are 1.
     quick
         For a plan of the common kind, the address of what `quick.apply` reads; else None.
     """
 
-    __slots__ = ("_has_scratch", "_inputs", "_quick_words", "changed", "made", "outputs", "program", "quick", "records")
+    __slots__ = (
+        "_has_scratch",
+        "_inputs",
+        "_quick_words",
+        "changed",
+        "made",
+        "outputs",
+        "program",
+        "quick",
+        "records",
+        "weight",
+    )
 
     def __init__(self, builder: PlanBuilder) -> None:
         self.outputs = tuple(builder.outputs)
@@ -261,6 +286,7 @@ class Plan:
         )
         self._has_scratch = bool(builder.scratch_bytes)
         self._inputs = len(builder.inputs)
+        self.weight = 1 + (len(builder.inputs) + len(builder.outputs)) // WEIGHED
         self.changed = tuple(builder.changed)
         self.records: dict[int, Any] = {}
         self.quick: int | None = None

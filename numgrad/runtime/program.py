@@ -18,6 +18,7 @@ A `Pair` is laid out as a launch of `run_pair`, an item of which is a chunk of o
 
 from __future__ import annotations
 
+import ctypes
 import struct
 import threading
 from collections.abc import Callable, Sequence
@@ -27,8 +28,8 @@ from typing import Any, Protocol
 import numpy as np
 
 from numgrad.errors import KernelError
+from numgrad.runtime import kernel, locks, threads
 from numgrad.runtime import pool as _pool
-from numgrad.runtime import threads
 from numgrad.runtime.kernel import OUT_OF_BOUNDS, Kernel, native
 from numgrad.runtime.objects import built_in, words_for_ever
 from numgrad.runtime.words import (
@@ -50,9 +51,11 @@ HEADER_WORDS, LAUNCH_WORDS, PATCH_WORDS = 6, 5, 3
 PART_WORDS = 4  # of a launch in a pair: entry, bytes from the pair's slots to its own, work, grain
 PAIR_WORDS = 2 + 2 * PART_WORDS  # status, chunks that were taken, the two
 STATUS_ADDRESS = -1  # as an address's index: the launch's status word
+TABLE_ADDRESS = -2  # the table of all addresses that the program is given
 # Work under which holding the GIL is cheaper than giving it up; in the launch's own cost estimate.
 _GIL_COST = 1 << 15
 _MOST_FRAME_WORDS = 8192  # the frame lies on the launching thread's stack
+_MOST_ADDRESSES = 1024  # and so do the addresses, up to this number
 
 
 @dataclass(frozen=True)
@@ -71,9 +74,21 @@ class Array:
     shape: tuple[int, ...]
 
 
+@dataclass(frozen=True, eq=False)
+class Constant:
+    """An argument that is the same at each call: an int64 array, C-contiguous, which lives as long as its program."""
+
+    words: np.ndarray
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Its extents."""
+        return self.words.shape
+
+
 @dataclass(frozen=True)
 class Launch:
-    """One kernel over ``range(work)`` in chunks of ``grain``; arguments are `Array` or Python scalars.
+    """One kernel over ``range(work)`` in chunks of ``grain``; arguments are `Array`, `Constant` or Python scalars.
 
     ``cost`` is a rough count of elementary operations, by which the program decides whether to release the GIL.
     """
@@ -153,6 +168,7 @@ class Program:
         first_patch = HEADER_WORDS + len(heads)
         first_frame = first_patch + len(patches)
         self.splits = any(launch.work > launch.grain for launch in launches)
+        self.has_table = address_count > _MOST_ADDRESSES
         release = sum(launch.cost for launch in launches) > _GIL_COST
         header = [len(self.launches), len(patches) // PATCH_WORDS, len(frame), int(release), first_patch, first_frame]
         self.words = np.array(header + heads + patches + frame, np.int64)
@@ -163,11 +179,14 @@ class Program:
         frame.append(0)  # the status address, written by `execute`
         for parameter, argument in zip(launch.kernel.bound(launch.binding), launch.arguments, strict=True):
             if parameter.ndim:
-                if not isinstance(argument, Array) or len(argument.shape) != parameter.ndim:
+                if not isinstance(argument, (Array, Constant)) or len(argument.shape) != parameter.ndim:
                     raise KernelError(
                         f"{launch.kernel.name}: argument {parameter.name} is {argument!r}, "
                         f"expected an array of {parameter.ndim} dimensions"
                     )
+                if isinstance(argument, Constant):
+                    frame += [argument.words.ctypes.data, *argument.shape]
+                    continue
                 if argument.address.index >= self.address_count:
                     raise KernelError(f"{launch.kernel.name}: {parameter.name} has no address")
                 patches += [len(frame), argument.address.index, argument.address.offset]
@@ -181,20 +200,30 @@ class Program:
         return ["+".join(part.kernel.name for part in launch.parts) for launch in self.launches]
 
     def bound_launches(self, addresses: Sequence[int], status: int) -> list[tuple[int, np.ndarray, int, int, int]]:
-        """(entry, slots, work, grain, workers) of each launch with the addresses written into its slots: what a replay runs."""
+        """(entry, slots, work, grain, workers) of each launch with the addresses written into its slots: what a replay runs.
+
+        It holds as long as the program, which has the constants.
+        """
         count, patch_count, frame_words, _, first_patch, first_frame = self.words[:HEADER_WORDS].tolist()
         frame = self.words[first_frame : first_frame + frame_words].copy()
+        tables: list[int] = []  # words that are the address of the table, which stands behind the launch's slots
         for place in range(first_patch, first_patch + PATCH_WORDS * patch_count, PATCH_WORDS):
             word, index, offset = self.words[place : place + PATCH_WORDS].tolist()
-            frame[word] = status if index == STATUS_ADDRESS else addresses[index] + offset
+            if index == TABLE_ADDRESS:
+                tables.append(word)
+            else:
+                frame[word] = status if index == STATUS_ADDRESS else addresses[index] + offset
         heads = self.words[HEADER_WORDS:first_patch].reshape(count, LAUNCH_WORDS).tolist()
         for head in heads:
             frame[head[1]] = status
         ends = [head[1] for head in heads[1:]] + [frame_words]
-        return [
-            (entry, frame[begin:end].copy(), work, grain, workers)
-            for (entry, begin, work, grain, workers), end in zip(heads, ends, strict=True)
-        ]
+        bound = []
+        for (entry, begin, work, grain, workers), end in zip(heads, ends, strict=True):
+            inside = [word - begin for word in tables if begin <= word < end]
+            slots = np.concatenate((frame[begin:end], np.array(addresses if inside else (), np.int64)))
+            slots[inside] = slots.ctypes.data + 8 * (end - begin)
+            bound.append((entry, slots, work, grain, workers))
+        return bound
 
 
 @native(4)
@@ -234,7 +263,10 @@ def run_program(pool, program, addresses):
     patch = program + 8 * peek(program + 32)
     for _ in range(patches):
         index = peek(patch + 8)
-        address = status if index == STATUS_ADDRESS else peek(addresses + 8 * index)
+        if index >= 0:
+            address = peek(addresses + 8 * index)
+        else:
+            address = status if index == STATUS_ADDRESS else addresses
         poke(frame + 8 * peek(patch), address + peek(patch + 16))
         patch += 8 * PATCH_WORDS
     state = 0
@@ -285,6 +317,16 @@ def _executor() -> Callable[..., int]:
     return _execute
 
 
+def _execute_table(program: int, *addresses: int) -> int:
+    """`execute` for more addresses than a stack should hold."""
+    entry, table = run_program.address(), np.array(addresses, np.int64)
+    if kernel.rehearsal is not None:
+        return 0
+    run = ctypes.PYFUNCTYPE(*[ctypes.c_int64] * 4)(entry)  # which gives the GIL away by itself
+    status: int = run(threads.ADDRESS, program, table.ctypes.data)
+    return status
+
+
 class Observer(Protocol):
     """Something that is told of every launch: a recorder for replay, a profiler."""
 
@@ -293,6 +335,15 @@ class Observer(Protocol):
 
 
 observers: list[tuple[int, Observer]] = []  # (thread that is observed, observer)
+
+
+def _forget_other_threads() -> None:
+    """In the child of a fork they are not there, and threads that begin may have their numbers."""
+    thread = threading.get_ident()
+    observers[:] = [entry for entry in observers if entry[0] == thread]
+
+
+locks.at_fork(_forget_other_threads)
 
 
 def observe(observer: Observer) -> None:
@@ -317,12 +368,39 @@ def launch(program: Program, *addresses: int) -> int:
     """
     if program.splits and not threads.ready:
         threads.start()
-    status = (_execute or _executor())(program.address, *addresses)
+    execute = _execute_table if program.has_table else _execute or _executor()
+    status = execute(program.address, *addresses)
+    if observers or status:
+        report(program, addresses, status)
+    return status
+
+
+def executor() -> Callable[..., int]:
+    """What `launch` calls, ``execute(program.address, *addresses) -> status``, for who runs several programs in a loop in C.
+
+    Each has to be made ready before, and its status reported.
+    """
+    return _execute or _executor()
+
+
+def make_ready(program: Program) -> None:
+    """What a program needs before it runs."""
+    if program.splits and not threads.ready:
+        threads.start()
+
+
+def report(program: Program, addresses: tuple[int, ...], status: int) -> None:
+    """Tell of a program that ran.
+
+    Raises
+    ------
+    KernelError
+        In the debug mode: a kernel indexed an array out of its bounds.
+    """
     if status == OUT_OF_BOUNDS:
         raise KernelError(f"an index is out of bounds in one of the kernels: {', '.join(program.names())}")
     if observers:
         thread = threading.get_ident()
-        for observed, observer in observers:
+        for observed, observer in tuple(observers):
             if observed == thread:
                 observer.launched(program, addresses)
-    return status

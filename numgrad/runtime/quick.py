@@ -83,6 +83,7 @@ PLAN_HEAD, ROW = 8, 40
 NEW, SCRATCH, ITSELF = -1, -2, -3
 NOTHING, OUTPUT = -1, 1 << 20  # in a record's words: saved is nothing; or an output (else an input's number)
 MOST_INPUTS = 60  # which of them need a gradient has to fit into a word
+MOST_OPERANDS = 256  # that a plan makes: what is made lies on the stack
 
 
 @device

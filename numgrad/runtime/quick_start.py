@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import logging
 import sys
-import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from numgrad.errors import KernelError
-from numgrad.runtime import kernel, quick_words
+from numgrad.runtime import kernel, locks, quick_words
 from numgrad.runtime.quick import apply
 
 _PATIENCE = 1 << 12  # calls that Python serves while the store has no `apply`: compiling it takes some seconds
@@ -28,7 +27,7 @@ def connect(facts: Callable[[], tuple[Any, ...]]) -> None:
     has compiled it, or after so many calls that compiling it here pays.
     """
     global run, run_saved, load
-    loading = threading.RLock()
+    loading = locks.awaited()
     calls = 0
 
     def first_run(*args: Any) -> Any:

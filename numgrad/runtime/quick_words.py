@@ -17,6 +17,8 @@ def plan_words(plan: Any, public: int, differentiable: bool) -> np.ndarray | Non
     views = any(output.source is not None and output.spec is not None for output in plan.outputs)
     if (new or plan.changed) if plan.program is None else views:
         return None
+    if len(plan.outputs) + len(plan.made) > quick.MOST_OPERANDS:
+        return None
     rows: list[list[int]] = []
     places = iter(new)
     for nbytes in plan.made:  # of scratch memory, or None

@@ -63,7 +63,7 @@ def base_key() -> str:
         digest.update(path.name.encode() + path.read_bytes())
     settings = [f"{name}={os.environ.get(name)}" for name in _NUMBA_SETTINGS]
     versions = [sys.version, _version("numba"), _version("llvmlite")]
-    parts = [*versions, *target.cpu(), str(config.DEBUG.is_set()), *settings]
+    parts = [*versions, *target.cpu(), str(config.checks_indices()), *settings]
     digest.update("\n".join(parts).encode())
     return digest.hexdigest()[:24]
 

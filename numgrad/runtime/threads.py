@@ -10,7 +10,6 @@ import atexit
 import ctypes
 import logging
 import os
-import threading
 import time
 from collections.abc import Callable
 
@@ -18,7 +17,7 @@ import numpy as np
 
 from numgrad import config
 from numgrad.runtime import kernel as kernels
-from numgrad.runtime import pool, wait, workers
+from numgrad.runtime import locks, pool, wait, workers
 from numgrad.runtime.cpus import available_cpus
 from numgrad.runtime.objects import words_for_ever
 
@@ -32,7 +31,7 @@ _block = np.zeros((pool.POOL_BYTES + pool.LINE) // 8, np.int64)
 ctypes.pythonapi.Py_IncRef(ctypes.py_object(_block))  # never freed: at exit a daemon thread may still be in a launch
 ADDRESS = -(-_block.ctypes.data // pool.LINE) * pool.LINE  # of the pool's words, for the whole life of the process
 _words = _block[(ADDRESS - _block.ctypes.data) // 8 :][: pool.POOL_BYTES // 8]
-_lock = threading.RLock()
+_lock = locks.awaited()
 _tasks, _ = words_for_ever(MOST_THREADS * pool.TASK_WORDS)
 _tasks = _tasks.reshape(MOST_THREADS, pool.TASK_WORDS)  # of each worker, by its index
 _count = 0
@@ -162,24 +161,14 @@ def _leave() -> None:
         _leaving = True
 
 
-def _before_fork() -> None:
-    # A fork copies only the thread that calls it. Without workers there is nothing to lose; they start again, in parent
-    # and child, at the next launch that splits.
-    _lock.acquire()
-    stop()
-
-
-def _after_fork_in_parent() -> None:
-    _lock.release()
-
-
 def _after_fork_in_child() -> None:
-    global _lock
-    _lock = threading.RLock()
+    global ready
+    ready = False
     _tasks[:] = 0
     _words[:] = 0  # another thread of the parent may have held the pool
 
 
 atexit.register(_leave)
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child)
+# A fork copies only the thread that calls it. Without workers there is nothing to lose; they start again, in parent and
+# child, at the next launch that splits.
+locks.at_fork(before=stop, in_child=_after_fork_in_child)

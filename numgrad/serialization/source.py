@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import stat
-import threading
 from types import TracebackType
 from typing import IO, Any, NoReturn
 
 import numpy as np
 
+from numgrad.runtime import locks
 from numgrad.serialization.errors import WeightsFormatError
 
 
@@ -35,7 +35,7 @@ class ByteSource:
     def __init__(self, file: str | os.PathLike[str] | IO[bytes]) -> None:
         self._file: Any = None
         self._memory: memoryview | None = None
-        self._position = threading.Lock()
+        self._position = locks.renewed()
         if isinstance(file, (str, os.PathLike)):
             self.name = os.fsdecode(file)
             self._file = open(file, "rb", buffering=0)  # noqa: SIM115 - closed by __exit__

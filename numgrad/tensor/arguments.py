@@ -283,7 +283,7 @@ def result_type(*values: Any) -> Dtype:
         else:
             raise _unknown(value)
         before = best[rank]
-        best[rank] = dtype if before is None else dtypes.promote_types(before, dtype)
+        best[rank] = dtype if before is None or before is dtype else dtypes.promote_types(before, dtype)
     result: Dtype | None = None
     for candidate in best:
         if candidate is not None and (result is None or candidate.category > result.category):

@@ -8,16 +8,19 @@ from typing import Any
 from numgrad.engine import dispatch, private
 from numgrad.engine.tape import TensorBase, modes
 from numgrad.errors import GradError
+from numgrad.runtime import locks
 from numgrad.runtime.memory import Storage
 
 _storages: weakref.WeakSet[Storage] = weakref.WeakSet()
+_guarding = locks.renewed()  # one that has just been marked must not find a guard that is about to go
 
 
 def mark(tensor: TensorBase) -> None:
     """This tensor's memory was made in inference mode."""
     _storages.add(tensor._storage)
-    if _guard not in dispatch.guards:
-        dispatch.guards.append(_guard)
+    with _guarding:
+        if _guard not in dispatch.guards:
+            dispatch.guards.append(_guard)
 
 
 def carry(old: TensorBase, new: TensorBase) -> None:
@@ -54,8 +57,9 @@ def refuse_requires_grad(tensor: TensorBase) -> None:
 
 def _guard(op: Any, inputs: tuple[Any, ...], plan: Any, edges: Any) -> None:
     if not _storages:
-        if _guard in dispatch.guards:
-            dispatch.guards.remove(_guard)  # nothing to guard any more
+        with _guarding:
+            if not _storages and _guard in dispatch.guards:
+                dispatch.guards.remove(_guard)  # nothing to guard any more
         return
     if modes.inference:
         return

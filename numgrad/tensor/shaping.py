@@ -181,11 +181,7 @@ def split(input: Tensor, split_size: int | Sequence[int], dim: int = 0) -> tuple
             raise RuntimeError(
                 f"split: the sizes {sizes} sum to {builtins.sum(sizes)}, expected {extent} (dimension {dim})"
             )
-    pieces, begin = [], 0
-    for size in sizes:
-        pieces.append(view_ops.narrow(input, axis, begin, size))
-        begin += size
-    return _pieces("Split", pieces)
+    return _pieces("SplitBackward0", ops.joining.split(input, sizes=tuple(sizes), dim=axis))
 
 
 def unbind(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
@@ -198,16 +194,15 @@ def unbind(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
     if input._spec.ndim == 0:
         raise IndexError("unbind: Dimension specified as 0 but tensor has no dimensions")
     axis = wrap_dim("unbind", dim, input._spec.ndim)
-    pieces = [select(input, axis, index) for index in range(input._spec.shape[axis])]
-    return _pieces("Unbind", pieces)
+    return _pieces("UnbindBackward0", ops.joining.unbind(input, dim=axis))
 
 
-def _pieces(maker: str, pieces: list[Tensor]) -> tuple[Tensor, ...]:
+def _pieces(maker: str, pieces: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
     """The views of a function that returns several."""
     for number, piece in enumerate(pieces):
         if modes.grad_enabled and not isinstance(piece._view_node, int):
             fix(piece, f"Output {number} of {maker}", MULTIPLE)
-    return tuple(pieces)
+    return pieces
 
 
 def select(input: Tensor, dim: int, index: int) -> Tensor:
@@ -259,7 +254,7 @@ def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     vectors = builtins.all(x._spec.ndim == 1 for x in tensors)
     kept = [x for x in tensors if vectors or tuple(x._spec.shape) != (0,)] or list(tensors[:1])
     axis = wrap_dim("cat", dim, kept[0]._spec.ndim)
-    return ops.creation.cat(*[cast(x, dtype) for x in kept], dim=axis)  # type: ignore[no-any-return]
+    return ops.joining.cat(*[cast(x, dtype) for x in kept], dim=axis)  # type: ignore[no-any-return]
 
 
 def _tensors(op: str, tensors: Any) -> Sequence[Tensor]:
@@ -292,7 +287,8 @@ def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
                 f"entry {position}"
             )
     axis = wrap_dim("stack", dim, len(first) + 1)
-    return cat([unsqueeze(tensor, axis) for tensor in tensors], axis)
+    dtype = result_type(*tensors)
+    return ops.joining.stack(*[cast(x, dtype) for x in tensors], dim=axis)  # type: ignore[no-any-return]
 
 
 def contiguous(input: Tensor, memory_format: Any = contiguous_format) -> Tensor:

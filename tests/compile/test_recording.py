@@ -1,5 +1,7 @@
 """Recording and replay: the launches of a step are the whole computation."""
 
+import threading
+
 import numpy as np
 import pytest
 
@@ -70,10 +72,69 @@ def test_a_status_in_a_replay_is_an_error():
 
 
 def test_other_threads_are_not_recorded():
-    import threading
-
     with Recording() as recording:
         thread = threading.Thread(target=lambda: ng.ones(5) + 1)
         thread.start()
         thread.join()
     assert len(recording) == 0
+
+
+def test_a_recording_inside_another_leaves_it_its_memory():
+    x = ng.full((1000,), 3.0)
+    with Recording() as outer:
+        before = x * 2
+        with Recording() as inner:
+            within = before + 1
+        after = (before * within).sum()
+    others = [ng.full((1000,), 7.0) for _ in range(50)]
+    x.fill_(5.0)
+    outer.replay()
+    assert after.item() == 1000 * 10 * 11
+    within.fill_(0.0)
+    inner.replay()
+    assert (within.numpy() == 11).all()
+    assert all((other.numpy() == 7).all() for other in others)
+
+
+def test_recordings_in_two_threads_have_their_own_memory():
+    begun, ended = threading.Event(), threading.Event()
+    results = []
+
+    def record():
+        x = ng.full((1000,), 3.0)
+        with Recording() as recording:
+            begun.set()
+            ended.wait()
+            results.append((recording, x, (x * 2 + 1).sum()))
+
+    thread = threading.Thread(target=record)
+    with Recording() as mine:
+        thread.start()
+        begun.wait()
+        y = ng.ones(1000) * 4
+    ended.set()
+    thread.join()
+    recording, x, total = results[0]
+    others = [ng.full((1000,), 7.0) for _ in range(50)]
+    x.fill_(5.0)
+    recording.replay()
+    mine.replay()
+    assert total.item() == 11_000
+    assert (y.numpy() == 4).all()
+    assert all((other.numpy() == 7).all() for other in others)
+
+
+def test_what_a_recording_cannot_do_is_said():
+    with Recording() as recording:
+        y = ng.ones(3) + 1
+        with pytest.raises(RuntimeError, match="recording already"), recording:
+            pass
+        with pytest.raises(RuntimeError, match="part of another"):
+            recording.replay()
+    recording.replay()
+    with recording:  # what comes is appended
+        z = y * 3
+    y.fill_(0)
+    z.fill_(0)
+    recording.replay()
+    assert z.tolist() == [6, 6, 6]

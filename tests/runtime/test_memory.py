@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import gc
 import itertools
+import mmap
 import os
+import signal
 import sys
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from numgrad.runtime import memory
+from numgrad.runtime import memory, pages, pieces
 
-from . import processes
+from . import processes, varying_shapes
 
 
 @pytest.fixture(autouse=True)
@@ -112,7 +115,8 @@ def test_accounts_are_exact_with_threads_and_cycles():
     assert not errors
     stats = memory.memory_stats()
     assert stats["live"] == before["live"]
-    assert stats["pooled"] == sum(block.size for stack in memory._stacks.values() for block in stack)
+    in_stacks = sum(block.size for stack in memory._stacks.values() for block in stack)
+    assert stats["pooled"] == in_stacks + sum(span.size for span in pieces._at.values() if span.touched)
 
 
 def test_no_block_is_handed_out_twice():
@@ -131,18 +135,146 @@ def test_no_block_is_handed_out_twice():
     assert all(end <= start for (_, end), (start, _) in itertools.pairwise(spans))
 
 
-def test_what_is_kept_is_bounded():
+def _bound():
+    return 2 * memory.memory_stats()["peak"] + memory._SPARE
+
+
+def test_what_is_kept_of_large_blocks_is_bounded():
     for megabytes in range(3, 60):  # each of a class of its own, so none is used again
         memory.allocate(megabytes << 20)
         stats = memory.memory_stats()
-        limit = max(stats["peak"], stats["live"]) + memory._SPARE
-        assert stats["pooled"] <= limit + memory.size_class_of(megabytes << 20)
+        assert stats["live"] + stats["pooled"] <= _bound()
     kept = memory.memory_stats()["pooled"]
     step = [memory.allocate(nbytes << 20) for nbytes in (1, 2, 5, 9)]
     del step
     again = [memory.allocate(nbytes << 20) for nbytes in (1, 2, 5, 9)]
     assert memory.memory_stats()["pooled"] <= kept
     del again
+
+
+def _resident():
+    return int(Path("/proc/self/statm").read_text().split()[1]) * mmap.PAGESIZE
+
+
+@pytest.mark.parametrize("largest", [20_000, 1_000_000, 6_000_000])
+def test_what_is_kept_of_random_sizes_is_bounded(largest):
+    chance = np.random.default_rng(largest)
+    before, resident = memory.memory_stats()["live"], _resident() if sys.platform == "linux" else 0
+    held: list[memory.Storage] = []
+    for _ in range(1000):
+        held = [memory.allocate(int(nbytes)) for nbytes in chance.integers(1, largest, chance.integers(1, 30))]
+        for array in map(np.asarray, held[::3]):
+            array[:] = 1
+        del array
+        if chance.random() < 0.01:
+            held = []
+        stats = memory.memory_stats()
+        assert stats["live"] + stats["pooled"] <= _bound()
+    if sys.platform == "linux":
+        assert _resident() - resident <= _bound() + (4 << 20)
+    held.clear()
+    memory.empty_cache()
+    stats = memory.memory_stats()
+    assert (stats["live"], stats["pooled"]) == (before, 0)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="resident memory is read as Linux shows it")
+@pytest.mark.parametrize("workload", varying_shapes.WORKLOADS)
+def test_steps_of_new_shapes_do_not_fill_the_memory(workload):
+    most, bound = varying_shapes.growth(workload, 120)
+    assert most <= bound
+
+
+def test_blocks_of_one_size_serve_another():
+    small = [memory.allocate(10_000) for _ in range(1500)]
+    pinned = small[::100]
+    touched = memory.memory_stats()["peak"]
+    small.clear()
+    pinned = pinned[:3]
+    memory.reset_peak()
+    held = [memory.allocate(900_000) for _ in range(14)]
+    assert memory.memory_stats()["mapped"] - touched < 64 << 20
+    spans = sorted((s.address, s.address + memory.size_class_of(s.nbytes)) for s in [*held, *pinned])
+    assert all(end <= start for (_, end), (start, _) in itertools.pairwise(spans))
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(st.integers(1, 300), st.integers(0, 11), st.sampled_from("ttttg")), max_size=150))
+def test_spans_of_pieces_never_overlap_and_are_never_lost(steps):
+    piece = pages.Mapping(pieces.PIECE)
+    saved = pieces._at.copy(), pieces._until.copy(), {key: list(value) for key, value in pieces._by_size.items()}
+    for each in (pieces._at, pieces._until, *pieces._by_size.values()):
+        each.clear()
+    try:
+        pieces._add(piece, piece.address, pieces.PIECE, False)
+        held: dict[int, tuple[int, int]] = {}
+        for blocks, slot, what in steps:
+            size = blocks * 4096
+            if what == "g":
+                kept = pieces.touched_bytes()
+                pieces.give_back(size)
+                assert pieces.touched_bytes() <= max(0, kept - size) or kept == 0
+                if not pieces._at and not held:  # all was free, and went
+                    pieces._add(piece, piece.address, pieces.PIECE, False)
+            elif slot in held:
+                address, length = held.pop(slot)
+                pieces.put_back(address, length, piece)
+            elif (span := pieces.cut(size, fresh=True)) is not None:
+                assert span[1] is piece
+                held[slot] = span[0], size
+            spans = sorted([*held.values(), *((span.address, span.size) for span in pieces._at.values())])
+            assert sum(size for _, size in spans) == pieces.PIECE
+            assert all(start + size == following for (start, size), (following, _) in itertools.pairwise(spans))
+            flags = {span.address: span.touched for span in pieces._at.values()}
+            assert not any(flags.get(span.address + span.size) is span.touched for span in pieces._at.values())
+            assert (
+                sorted((span.size, span.address) for span in pieces._at.values() if span.touched)
+                == pieces._by_size[True]
+            )
+    finally:
+        for each, kept in zip((pieces._at, pieces._until), saved, strict=False):
+            each.clear()
+            each.update(kept)
+        for key, order in saved[2].items():
+            pieces._by_size[key][:] = order
+
+
+OVERRUN = """
+import ctypes, numgrad as ng
+x = ng.ones({size})
+ng.ones(5)
+address = x.data_ptr()
+value = ctypes.c_float.from_address(address + 4 * {element})
+{then}
+print(value.value)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="guard pages are Linux's")
+@pytest.mark.parametrize(
+    ("size", "element", "then", "crashes"),
+    [
+        (13, 12, "", False),
+        (13, 13, "", True),
+        (4096, 4095, "", False),
+        (4096, 4096, "", True),
+        (4096, -1, "", True),
+        (13, 0, "del x; kept = ng.ones(3), ng.ones(4)", True),
+    ],
+)
+def test_guards(size, element, then, crashes):
+    script = OVERRUN.format(size=size, element=element, then=then)
+    done = processes.run(script, NUMGRAD_DEBUG="guard")
+    if crashes:
+        assert done.returncode == -signal.SIGSEGV
+    else:
+        assert done.stdout.strip() == "1.0", done.stderr
+
+
+def test_guards_show_what_nobody_wrote():
+    script = "import numgrad as ng; print(ng.empty(3), ng.empty(2, dtype=ng.int64), ng.zeros(2) + 1)"
+    printed = processes.output(script, NUMGRAD_DEBUG="guard")
+    assert printed.strip() == "tensor([nan, nan, nan]) tensor([-1, -1]) tensor([1., 1.])"
 
 
 def test_an_array_keeps_its_storage_alive():
@@ -169,7 +301,7 @@ def test_borrowed_memory_is_not_the_pools():
     del array
     assert np.asarray(storage).view(np.float64).sum() == 45
     del storage
-    assert _since(before) == {"live": 0, "peak": 0, "pooled": 0}
+    assert _since(before) == {"live": 0, "peak": 0, "pooled": 0, "mapped": 0}
 
 
 def test_an_impossible_size():
@@ -202,7 +334,7 @@ def test_fork_while_another_thread_has_the_lock():
     def hold():
         with memory._lock:
             held.set()
-            release.wait()
+            release.wait(0.5)  # a fork waits for who has it
 
     thread = threading.Thread(target=hold)
     thread.start()

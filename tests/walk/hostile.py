@@ -1,36 +1,37 @@
 """A walk over the whole public surface with hostile arguments: ``python -m tests.walk.hostile --calls 50000``.
 
-Each call is drawn from a seed and made in a process that may die. What is wrong: a crash, a call that does not end, an
-exception of a class that is not documented, an operand that changed although the call was refused, and a value, shape or
-dtype other than torch's where both succeed. ``--show SEED`` runs one call again and prints what came of it.
+Each call is drawn from a seed and made in a process that may die: functions, methods, operators and indices (`targets`),
+modules, optimizers, schedulers, transforms, files and the ops of the registry (`programs`). What is wrong: a crash, a call
+that does not end, an exception of a class that is not documented, an operand that changed although the call was refused, a
+result that lies outside of its memory or cannot be used, a change to anybody else's memory or to a mode of the library, and
+a value, shape or dtype other than torch's where both succeed. ``--show SEED`` runs one call again and prints what came of it.
+
+``NUMGRAD_DEBUG=1`` and ``NUMGRAD_DEBUG=guard`` reach the processes: an index out of bounds is then an error that the walk
+reports, or a crash whose traceback it prints beside the seed.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import inspect
 import os
-import queue
 import random
 import signal
-import subprocess
 import sys
-import tempfile
-import threading
 import time
 import traceback
 import warnings
-from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-ROOT = Path(__file__).parents[2]
+from tests.walk.aftermath import REFUSALS, WrongError
+from tests.walk.processes import Report, Walk
+from tests.walk.recipes import OwnError
+
 MEMORY = 12 << 30  # bytes of address space: what asks for more gets a MemoryError
-PATIENCE = 60.0  # seconds without a new call after which a process counts as hung; a kernel may have to be compiled
-REFUSALS = (TypeError, ValueError, RuntimeError, IndexError, NotImplementedError, MemoryError)
 # Faults for the walk's own test, as "3:crash,5:exception": seeds and what is to go wrong there.
 PLANTED = {
     int(seed): fault
@@ -63,10 +64,6 @@ def is_explained(call: str, difference: str) -> bool:
     )
 
 
-class WrongError(Exception):
-    """What is wrong with a call."""
-
-
 # ---- one call -----------------------------------------------------------------------------------------------------
 
 
@@ -86,7 +83,7 @@ def _state(operands: list[Any]) -> list[tuple[Any, ...]]:
 
 def made(lib: Any, call: tuple[str, list[Any], dict[str, Any]]) -> tuple[Any, list[Any], Any]:
     """The call in one of the libraries: its result or exception, and the operands; None if the library has no such name."""
-    from tests.walk import recipes, targets
+    from tests.walk import recipes, scenes, targets
 
     target, positional, named = call
     function = targets.resolve(lib, target)
@@ -95,11 +92,20 @@ def made(lib: Any, call: tuple[str, list[Any], dict[str, Any]]) -> tuple[Any, li
     operands: list[Any] = []
     args = [recipes.build(lib, each, operands) for each in positional]
     kwargs = {name: recipes.build(lib, each, operands) for name, each in named.items()}
-    before = _state(operands) if lib.__name__ == "numgrad" else None
+    is_ours = lib.__name__ == "numgrad"
+    before = _state(operands) if is_ours else None
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             result = function(*args, **kwargs)
+            if inspect.isgenerator(result) and result.gi_code.co_filename == scenes.__file__:
+                while True:
+                    before = _state(operands) if is_ours else None
+                    try:
+                        next(result)
+                    except StopIteration as end:
+                        result = end.value
+                        break
             if target == "operator:setitem" or result is None:
                 result = operands[0] if operands else None
     except Exception as error:  # what it is gets judged by who called
@@ -108,6 +114,8 @@ def made(lib: Any, call: tuple[str, list[Any], dict[str, Any]]) -> tuple[Any, li
 
 
 def _leaves(value: Any) -> Iterator[Any]:
+    if isinstance(value, dict):
+        value = [value[key] for key in sorted(value, key=repr)]
     if isinstance(value, (tuple, list)):
         for each in value:
             yield from _leaves(each)
@@ -123,7 +131,7 @@ def _values(value: Any) -> Any:
 
 def compared(target: str, ours: Any, theirs: Any) -> None:
     """Raise if two results differ in structure, dtype, shape or value."""
-    from tests.walk import targets
+    from tests.walk import scenes, targets
 
     mine, his = list(_leaves(ours)), list(_leaves(theirs))
     if len(mine) != len(his):
@@ -133,6 +141,8 @@ def compared(target: str, ours: Any, theirs: Any) -> None:
         if is_tensor != hasattr(b, "untyped_storage"):
             raise WrongError(f"result is {type(a).__name__}, torch's {type(b).__name__}")
         if not is_tensor:
+            if scenes.numbers_differ(a, b):
+                raise WrongError(f"result is {a!r}, torch's {b!r}")
             continue
         if (a.dtype.name, tuple(a.shape)) != (str(b.dtype).removeprefix("torch."), tuple(b.shape)):
             raise WrongError(f"result is {a.dtype} {list(a.shape)}, torch's {b.dtype} {list(b.shape)}")
@@ -153,8 +163,24 @@ def compared(target: str, ours: Any, theirs: Any) -> None:
             raise WrongError(f"values differ: {x.ravel()[:8]} torch's {y.ravel()[:8]}")
 
 
-def judge(seed: int, only: str = "", torch: Any = None) -> str:
-    """Make the call of a seed; what came of it in a word.
+def is_documented(error: Exception, target: str) -> bool:
+    """Whether a call may end so: the classes that docs and torch name, and what an argument itself raised."""
+    if type(error).__name__ == "KernelError":
+        return False
+    if isinstance(error, (*REFUSALS, OwnError)):
+        return True
+    kind = target.partition(":")[0]
+    return (
+        (isinstance(error, OverflowError) and str(error).startswith("int too big to convert"))
+        or (isinstance(error, AssertionError) and str(error).startswith("Padding_idx must be within"))
+        or (isinstance(error, KeyError) and kind in ("object", "scheduler", "optimizer", "file"))
+        or (isinstance(error, AttributeError) and kind in ("object", "attribute") and "has no attribute" in str(error))
+        or (type(error).__name__ == "GradcheckError" and kind == "autograd")
+    )
+
+
+def judge(seed: int, only: str = "", torch: Any = None, neighbours: Any = None) -> str:
+    """Make the call of a seed; what came of it in a word, with the class of the exception behind a slash if it was refused.
 
     Raises
     ------
@@ -162,23 +188,41 @@ def judge(seed: int, only: str = "", torch: Any = None) -> str:
         Something is wrong with it.
     """
     import numgrad as ng
+    from tests.walk import aftermath
 
     call = drawn(seed, only)
     ours, operands, before = made(ng, call)
     if PLANTED.get(seed):
         ours, operands, before = _planted(PLANTED[seed])
     if isinstance(ours, Exception):
-        is_torchs = (isinstance(ours, OverflowError) and str(ours).startswith("int too big to convert")) or (
-            isinstance(ours, AssertionError) and str(ours).startswith("Padding_idx must be within")
-        )
-        if not (isinstance(ours, REFUSALS) or is_torchs) or type(ours).__name__ == "KernelError":
+        if not is_documented(ours, call[0]):
             raise WrongError(f"{type(ours).__name__}: {ours}") from ours
         if before is not None and _state(operands) != before:
             raise WrongError(f"refused ({ours}), but an operand has changed")
-    if torch is None:
-        return "refused" if isinstance(ours, Exception) else "done"
+        refusal = f"/{type(ours).__name__}"
+    if neighbours is not None:
+        neighbours.check()
+        neighbours.renew()
+    aftermath.sane()
+    word = "refused" if isinstance(ours, Exception) else "done"
+    if torch is not None:
+        word = _beside_torch(seed, only, torch, call, ours)
+    if isinstance(ours, Exception):
+        return word + refusal
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        aftermath.used(ours)
+    if neighbours is not None:
+        neighbours.check()
+    return word
+
+
+def _beside_torch(seed: int, only: str, torch: Any, call: tuple[str, list[Any], dict[str, Any]], ours: Any) -> str:
+    """The same call in torch, compared with ours; what came of both in a word."""
+    print("torch", seed, flush=True)
     with open(os.devnull, "w") as nothing, contextlib.redirect_stderr(nothing):
         theirs, _, _ = made(torch, call)
+    print("begin", seed, flush=True)
     if isinstance(ours, Exception):
         return "both refused" if isinstance(theirs, Exception) else "refused alone"
     if isinstance(theirs, Exception) or theirs is None:
@@ -200,14 +244,28 @@ def _planted(fault: str) -> tuple[Exception, list[Any], Any]:
 
     if fault == "crash":
         os.kill(os.getpid(), signal.SIGSEGV)
+    if fault == "hang":
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT, signal.SIGTERM])
+        time.sleep(1e6)
     operands = [ng.zeros(2)]
     before = _state(operands)
     if fault == "change":
         operands[0].add_(1)
+    if fault == "neighbour":
+        _neighbours[0].disturb()
+    if fault == "mode":
+        ng.set_grad_enabled(False)
+    if fault == "value":
+        return ng.ones(3, 3), operands, before
+    if fault == "memory":
+        operands[0]._spec = ng.zeros(3)._spec
+        return operands[0], operands, before
     return (AttributeError if fault == "exception" else RuntimeError)("planted"), operands, before
 
 
-# ---- processes ----------------------------------------------------------------------------------------------------
+# ---- the program --------------------------------------------------------------------------------------------------
+
+_neighbours: list[Any] = []  # of the process that makes calls
 
 
 def work(first: int, last: int, only: str, with_torch: bool) -> None:
@@ -219,13 +277,17 @@ def work(first: int, last: int, only: str, with_torch: bool) -> None:
         import torch
 
         torch.set_num_threads(1)
+    from tests.walk import aftermath
+
+    _neighbours[:] = [aftermath.Neighbours()]
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     for seed in range(first, last):
         print("begin", seed, flush=True)
         try:
-            print("end", seed, judge(seed, only, torch), flush=True)
+            print("end", seed, judge(seed, only, torch, _neighbours[0]).replace(" ", "_"), flush=True)
         except WrongError as wrong:
-            print("end", seed, "wrong", f"{described(seed, only)}: {wrong}".replace("\n", " ")[:600], flush=True)
+            print("end", seed, "wrong", f"{described(seed, only)}: {wrong}".replace("\n", " ")[:900], flush=True)
 
 
 def described(seed: int, only: str = "") -> str:
@@ -236,82 +298,17 @@ def described(seed: int, only: str = "") -> str:
 
 
 def walk(
-    calls: int, begin: int = 0, only: str = "", with_torch: bool = False, seconds: float = 1e9
-) -> tuple[Counter[str], list[str]]:
+    calls: int,
+    begin: int = 0,
+    only: str = "",
+    with_torch: bool = False,
+    seconds: float = 1e9,
+    processes: int = 1,
+    progress: bool = False,
+) -> Report:
     """Make so many calls, or as many as there is time for: what came of them, and all that was wrong."""
-    counts: Counter[str] = Counter()
-    faults: list[str] = []
-    seed, end, until = begin, begin + calls, time.monotonic() + seconds
-    while seed < end and time.monotonic() < until:
-        command = [sys.executable, "-u", "-m", "tests.walk.hostile", "--work", str(seed), str(end), "--only", only]
-        with tempfile.TemporaryFile("w+") as complaints:
-            process = subprocess.Popen(
-                command + ["--torch"] * with_torch, cwd=ROOT, stdout=subprocess.PIPE, stderr=complaints, text=True
-            )
-            seed, cause = _followed(process, seed, until, counts, faults)
-            if cause:
-                counts[cause] += 1
-                code = process.returncode
-                complaints.seek(0)
-                what = signal.Signals(-code).name if code < 0 else f"exit code {code} {complaints.read()[-300:]}"
-                faults.append(f"seed {seed - 1}: {cause} ({what}): {described(seed - 1, only)}")
-    return counts, faults
-
-
-def _followed(
-    process: subprocess.Popen[str], seed: int, until: float, counts: Counter[str], faults: list[str]
-) -> tuple[int, str]:
-    """Read what a process prints; the seed to go on with, and 'hangs' or 'dies' if the call before it did."""
-    lines = _Lines(process)
-    cause = ""
-    try:
-        while line := lines.next(PATIENCE):
-            word, number, *rest = line.split(" ", 3)
-            seed = int(number)
-            if word == "end":
-                seed += 1
-                counts["wrong" if rest[0] == "wrong" else " ".join(rest)] += 1
-                if rest[0] == "wrong":
-                    faults.append(f"seed {number}: {rest[1]}")
-            if time.monotonic() > until:
-                return seed, ""
-        cause = "hangs" if line is None else ""
-    finally:
-        if cause or time.monotonic() > until:
-            process.kill()
-        process.wait()
-        lines.close()
-    cause = cause or ("dies" if process.returncode else "")
-    return (seed + 1 if cause else seed), cause
-
-
-class _Lines:
-    """Lines of a process, with a limit for the time to the next one."""
-
-    def __init__(self, process: subprocess.Popen[str]) -> None:
-        self._process = process
-        self._queue: queue.Queue[str] = queue.Queue()
-        self._thread = threading.Thread(target=self._read, args=(process,), daemon=True)
-        self._thread.start()
-
-    def _read(self, process: subprocess.Popen[str]) -> None:
-        assert process.stdout is not None
-        for line in process.stdout:
-            self._queue.put(line.rstrip("\n"))
-        self._queue.put("")
-
-    def next(self, seconds: float) -> str | None:
-        """The next line; '' at the end, None if none came in time."""
-        try:
-            return self._queue.get(timeout=seconds)
-        except queue.Empty:
-            return None
-
-    def close(self) -> None:
-        """Wait for the reader of a process that has ended."""
-        self._thread.join()
-        assert self._process.stdout is not None
-        self._process.stdout.close()
+    options = ["--only", only, *["--torch"] * with_torch]
+    return Walk(options, seconds, lambda seed: described(seed, only), progress).run(begin, begin + calls, processes)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -321,6 +318,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--begin", type=int, default=0, help="the first seed")
     parser.add_argument("--only", default="", help="only targets whose name contains this")
     parser.add_argument("--torch", action="store_true", help="compare with torch")
+    parser.add_argument("--seconds", type=float, default=1e9, help="end after this time")
+    parser.add_argument("--processes", type=int, default=1, help="how many make calls at the same time")
     parser.add_argument(
         "--show", type=int, help="make the call of this seed in this process and print what comes of it"
     )
@@ -331,10 +330,12 @@ def main(arguments: list[str] | None = None) -> int:
         return 0
     if options.show is not None:
         return show(options.show, options.only, options.torch)
-    counts, faults = walk(options.calls, options.begin, options.only, options.torch)
-    print("\n".join(faults))
-    print(dict(counts), f"{len(faults)} wrong")
-    return bool(faults)
+    report = walk(
+        options.calls, options.begin, options.only, options.torch, options.seconds, options.processes, progress=True
+    )
+    print("\n".join(report.faults))
+    print(report.summary())
+    return bool(report.faults)
 
 
 def show(seed: int, only: str, with_torch: bool) -> int:

@@ -1,4 +1,7 @@
-"""What the walk calls: every public function, method and operator, with plausible arguments for each parameter by its name."""
+"""What the walk calls: every public function, method and operator, with plausible arguments for each parameter by its name.
+
+What takes more than one call is a scene: see `programs` and `scenes`.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ from typing import Any
 
 import numgrad as ng
 from numgrad.nn import functional as F
-from tests.walk import recipes
+from tests.walk import programs, recipes, scenes
 from tests.walk.recipes import Recipe, literal, sequence, tensor
 
 # Not called: what changes the process, what reads and writes files, and makers of ops, which have tests of their own.
@@ -29,6 +32,7 @@ OPERATORS = (
 )  # fmt: skip
 
 
+@functools.cache
 def names() -> list[str]:
     """All targets, as ``function:NAME``, ``functional:NAME``, ``method:NAME`` and ``operator:NAME``."""
     found = [
@@ -42,18 +46,23 @@ def names() -> list[str]:
         for name in dir(ng.Tensor)
         if not name.startswith("_") and callable(getattr(ng.Tensor, name)) and name not in LEFT_OUT
     ]
-    found += [f"operator:{name}" for name in OPERATORS] + ["operator:getitem", "operator:setitem"]
-    return sorted(found)
+    found += [f"init:{name}" for name in dir(ng.nn.init) if _is_public_function(ng.nn.init, name)]
+    found += [f"operator:{name}" for name in OPERATORS] + ["operator:getitem", "operator:setitem"] * 8
+    return sorted(found) + programs.names()
 
 
 def _is_public_function(module: Any, name: str) -> bool:
     value = getattr(module, name)
-    return not name.startswith("_") and inspect.isfunction(value) and name not in ("pair",)
+    return not name.startswith("_") and inspect.isfunction(value) and name not in ("pair", "product", "skipped", "fans")
 
 
 def resolve(lib: Any, target: str) -> Callable[..., Any] | None:
-    """The target in one of the libraries; None if it has none."""
+    """The target in one of the libraries, or the scene that plays it; None if the library has none."""
     kind, _, name = target.partition(":")
+    if kind in scenes.SCENES:
+        return None if kind in ("op", "file") and lib is not ng else functools.partial(scenes.SCENES[kind], lib)
+    if kind == "init":
+        return getattr(lib.nn.init, name, None)  # type: ignore[no-any-return]
     if kind == "function":
         return getattr(lib, name, None)  # type: ignore[no-any-return]
     if kind == "functional":
@@ -99,6 +108,8 @@ def plausible(rng: random.Random, parameter: inspect.Parameter) -> Recipe:
     name = parameter.name
     if name in ("tensors",):
         return sequence(rng, lambda: tensor(rng))
+    if name == "index" and rng.random() < 0.5:
+        return recipes.index(rng)
     if name in _INDEX_WORDS:
         kind = rng.randrange(6)
         if kind < 3:
@@ -119,7 +130,11 @@ def plausible(rng: random.Random, parameter: inspect.Parameter) -> Recipe:
     if name in _NUMBERS:
         return literal(rng.choice((0, 1, 0.5, 2, 1e-5, -1.0)))
     if name == "dtype":
-        return Recipe("dtype", rng.choice((*recipes.FLOATS, *recipes.INTEGERS)))
+        return Recipe("attribute", rng.choice((*recipes.FLOATS, *recipes.INTEGERS)))
+    if name == "memory_format":
+        return Recipe("attribute", rng.choice(("channels_last", "contiguous_format", "preserve_format")))
+    if name in ("func", "function", "fn"):
+        return Recipe("callable", rng.choice(recipes.CALLABLES))
     if name == "reduction":
         return literal(rng.choice(("mean", "sum", "none")))
     if isinstance(parameter.default, bool):
@@ -131,6 +146,8 @@ def plausible(rng: random.Random, parameter: inspect.Parameter) -> Recipe:
 
 def arguments(rng: random.Random, target: str) -> tuple[list[Recipe], dict[str, Recipe]]:
     """Arguments for one call: mostly plausible, and each with some chance anything at all."""
+    if target.partition(":")[0] in scenes.SCENES:
+        return programs.arguments(rng, target), {}
     bold = rng.choice((0.0, 0.1, 0.3, 0.6))
     positional: list[Recipe] = []
     by_name: dict[str, Recipe] = {}
@@ -143,9 +160,11 @@ def arguments(rng: random.Random, target: str) -> tuple[list[Recipe], dict[str, 
             count = rng.choice((1, 2, 3)) if rng.random() < 0.6 else 0
             if count:
                 draw = lambda: literal(rng.choice((0, 1, 2, 3, -1, 6)))  # noqa: E731
-                positional += [recipes.hostile(rng) if rng.random() < bold else draw() for _ in range(count)]
+                positional += [recipes.changed(rng, draw(), bold) for _ in range(count)]
             else:
-                positional.append(sequence(rng, lambda: literal(rng.choice((0, 1, 2, 3, -1)))))
+                positional.append(
+                    recipes.changed(rng, sequence(rng, lambda: literal(rng.choice((0, 1, 2, 3, -1)))), bold)
+                )
             continue
         if parameter.default is not parameter.empty and rng.random() < 0.55:
             skipped = True
@@ -153,8 +172,8 @@ def arguments(rng: random.Random, target: str) -> tuple[list[Recipe], dict[str, 
         made = plausible(rng, parameter)
         if is_self:
             made = tensor(rng)
-        elif rng.random() < bold:
-            made = recipes.hostile(rng)
+        else:
+            made = recipes.changed(rng, made, bold)
         by_keyword = skipped or by_name or (not is_self and number > 1 and rng.random() < 0.3)
         if parameter.kind is parameter.KEYWORD_ONLY or (by_keyword and parameter.kind is not parameter.POSITIONAL_ONLY):
             by_name[parameter.name] = made

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from numgrad.ops.creation import cast, cat, zeros_like
+from numgrad.ops.creation import cast, zeros_like
 from numgrad.ops.elementwise import add, lt, mul
+from numgrad.ops.joining import cat
 from numgrad.ops.random import bernoulli, dropout, randperm, uniform
 from numgrad.ops.view import expand, reshape, unsqueeze, view
 from numgrad.registry import Op

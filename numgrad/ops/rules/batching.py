@@ -7,9 +7,10 @@ from typing import Any
 from numgrad.layout import product
 from numgrad.ops.attention import attention, attention_backward
 from numgrad.ops.conv import conv2d, conv2d_backward_input, conv2d_backward_weight
-from numgrad.ops.creation import cat, full, to_strides, zeros_like
+from numgrad.ops.creation import full, to_strides, zeros_like
 from numgrad.ops.elementwise import add, div, mul
 from numgrad.ops.index import gather, index_put, index_select, index_select_backward, scatter_add
+from numgrad.ops.joining import cat, split, stack, unbind
 from numgrad.ops.layer_norm import layer_norm
 from numgrad.ops.linalg import bmm, linear, mm
 from numgrad.ops.loss import log_softmax, nll_loss, nll_loss_backward, softmax
@@ -82,9 +83,22 @@ for _name in ("softmax_backward", "log_softmax_backward"):
     OPS[_name].batch(_along_dim)
 
 
-@cat.batch
-def _(batch, *tensors, dim):
-    return cat(*batch.all(*tensors), dim=dim + 1)
+def _joined(batch: Batch, *tensors: Any, dim: int) -> Any:
+    return batch.op(*batch.all(*tensors), dim=dim + 1)
+
+
+for _op in (cat, stack):
+    _op.batch(_joined)
+
+
+@unbind.batch
+def _(batch, x, dim):
+    return unbind(x, dim=dim + 1)
+
+
+@split.batch
+def _(batch, x, sizes, dim):
+    return split(x, sizes=sizes, dim=dim + 1)
 
 
 @zeros_like.batch

@@ -6,9 +6,10 @@ from typing import Any
 
 from numgrad.ops.attention import attention, joined, shares_of
 from numgrad.ops.conv import conv2d, conv2d_backward_input, conv2d_backward_weight
-from numgrad.ops.creation import cast, cat, copy_, to_strides, zeros_like
+from numgrad.ops.creation import cast, copy_, to_strides, zeros_like
 from numgrad.ops.elementwise import add, div, eq, exp, le, mul, rsqrt, square, sub, where
 from numgrad.ops.index import gather, index_put, index_select, index_select_backward, scatter_add
+from numgrad.ops.joining import cat, split, stack, unbind
 from numgrad.ops.layer_norm import layer_norm
 from numgrad.ops.linalg import bmm, linear, mm
 from numgrad.ops.loss import log_softmax, nll_loss, nll_loss_backward, softmax
@@ -62,7 +63,8 @@ for _op in (
 for _op in (mm, bmm, conv2d_backward_input, conv2d_backward_weight):
     _op.linear_in(_op.inputs[0])
     _op.linear_in(_op.inputs[1])
-cat.linear_in("tensors")
+for _op in (cat, split, stack, unbind):
+    _op.linear_in(_op.inputs[0])
 tie_backward.linear_in("input")
 scatter_add.linear_in("input", "src")
 index_put.linear_in("input", "values")

@@ -1,0 +1,208 @@
+"""Joining any number of tensors along a dimension, old or new, and the reverse."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import accumulate
+from typing import Any
+
+import numpy as np
+
+from numgrad.errors import DtypeError, ShapeError
+from numgrad.kernels.join import plan_join
+from numgrad.layout import Spec, contiguous_strides, spec_of
+from numgrad.ops.creation import full
+from numgrad.ops.layouts import plan_copy
+from numgrad.ops.proofs import prove_dim, prove_ints
+from numgrad.registry import EVERY, Op, find
+from numgrad.runtime.plan import GRAIN_COST, Operand, PlanBuilder
+
+_FEW = 16  # inputs that are copied by a launch each; more of them by one launch, but for large ones
+_MOST_SINGLE = 64
+
+cat = Op("cat", ("tensors",), {"dim": 0}, doc="Tensors, any number of them, joined along an existing dimension.")
+
+
+@cat.plan
+def _(b: PlanBuilder, *tensors: Operand, dim: int) -> None:
+    _plan_joined(b, "cat", tensors, _specs("cat", tensors), dim)
+
+
+def _specs(op: str, tensors: Sequence[Operand]) -> list[Spec]:
+    if not tensors or any(tensor is None for tensor in tensors):
+        raise ShapeError(f"{op}: got {len(tensors)} inputs, expected at least one tensor and no None")
+    return [tensor.spec for tensor in tensors]
+
+
+def _plan_joined(b: PlanBuilder, op: str, tensors: Sequence[Operand], specs: list[Spec], dim: int) -> None:
+    """Join tensors, seen with these specs, along a dimension of theirs."""
+    first = specs[0]
+    prove_dim(op, dim, first.ndim)
+    kinds = dict.fromkeys(specs)
+    for spec in kinds:
+        if spec.ndim != first.ndim or any(
+            axis != dim and extent != first.shape[axis] for axis, extent in enumerate(spec.shape)
+        ):
+            raise ShapeError(
+                f"{op}: tensor {specs.index(spec)} has shape {list(spec.shape)}, expected that of tensor 0, "
+                f"{list(first.shape)}, except in dimension {dim}"
+            )
+        if spec.dtype is not first.dtype:
+            raise DtypeError(
+                f"{op}: tensor {specs.index(spec)} is of {spec.dtype}, expected {first.dtype}, as tensor 0"
+            )
+    extents = {spec: spec.shape[dim] for spec in kinds}
+    ends = list(accumulate([extents[spec] for spec in specs]))
+    shape = (*first.shape[:dim], ends[-1], *first.shape[dim + 1 :])
+    out = b.output(first.dtype, shape)
+    strides = contiguous_strides(shape)
+    begins = [begin * strides[dim] for begin in (0, *ends[:-1])]
+    if len(tensors) <= _FEW:
+        single = [place for place, spec in enumerate(specs) if spec.numel]
+    else:
+        large = {spec for spec in kinds if spec.numel >= GRAIN_COST}
+        single = [place for place, spec in enumerate(specs) if spec in large][:_MOST_SINGLE] if large else []
+    for place in single:
+        spec = specs[place]
+        source = tensors[place].view(tuple(spec.shape), spec.strides)
+        plan_copy(b, source, out.view(tuple(spec.shape), strides, begins[place]))
+    if len(tensors) > _FEW:
+        joined = np.array([spec.numel > 0 for spec in specs])
+        joined[single] = False
+        plan_join(b, specs, np.flatnonzero(joined), np.array(begins), out)
+
+
+@cat.backward
+def _(ctx, grad):
+    dim = ctx.params.dim
+    pieces = split(grad, sizes=tuple([spec.shape[dim] for spec in ctx.input_specs]), dim=dim)
+    return tuple([piece if needed else None for piece, needed in zip(pieces, ctx.needs, strict=True)])
+
+
+@cat.oracle
+def _(*arrays, dim):
+    return np.concatenate(arrays, dim)
+
+
+split = Op(
+    "split",
+    ("input",),
+    {"sizes": (), "dim": 0},
+    outputs=("pieces",),
+    public=EVERY,
+    doc="Views of the input, one after the other along a dimension, of the given sizes.",
+)
+
+
+@split.plan
+def _(b: PlanBuilder, input: Operand, sizes: tuple[int, ...], dim: int) -> None:
+    spec = input.spec
+    prove_dim("split", dim, spec.ndim)
+    if min(prove_ints("split", "sizes", sizes), default=0) < 0 or sum(sizes) != spec.shape[dim]:
+        raise ShapeError(f"split: the sizes sum to {sum(sizes)}, expected {spec.shape[dim]}, and none of them negative")
+    b.exposed(input)
+    before, after, begin = tuple(spec.shape[:dim]), tuple(spec.shape[dim + 1 :]), 0
+    for size in sizes:
+        b.view(input, (*before, size, *after), spec.strides, begin * spec.strides[dim])
+        begin += size
+
+
+@split.backward
+def _(ctx, *grads):
+    """Joined again, with zeros in the place of pieces that nobody used."""
+    sizes, dim = ctx.params
+    spec = ctx.input_specs[0]
+    parts: list[Any] = []
+    missing = 0
+    for size, grad in zip((*sizes, 0), (*grads, None), strict=True):
+        if grad is None:
+            missing += size
+            continue
+        if missing:
+            parts.append(_zeros(spec, dim, missing))
+            missing = 0
+        parts.append(grad)
+    if missing or not parts:
+        parts.append(_zeros(spec, dim, missing))
+    return cat(*parts, dim=dim)
+
+
+stack = Op(
+    "stack", ("tensors",), {"dim": 0}, doc="Tensors of one shape, any number of them, joined along a new dimension."
+)
+
+
+@stack.plan
+def _(b: PlanBuilder, *tensors: Operand, dim: int) -> None:
+    specs = _specs("stack", tensors)
+    prove_dim("stack", dim, specs[0].ndim + 1)
+    wider = {}
+    for spec in dict.fromkeys(specs):
+        if spec.shape != specs[0].shape:
+            raise ShapeError(
+                f"stack: tensor {specs.index(spec)} has shape {list(spec.shape)}, expected that of tensor 0, "
+                f"{list(specs[0].shape)}"
+            )
+        shape, strides = spec.shape, tuple(spec.strides)
+        wider[spec] = spec_of(spec.dtype, (*shape[:dim], 1, *shape[dim:]), (*strides[:dim], 0, *strides[dim:]))
+    _plan_joined(b, "stack", tensors, [wider[spec] for spec in specs], dim)
+
+
+@stack.backward
+def _(ctx, grad):
+    pieces = unbind(grad, dim=ctx.params.dim)
+    return tuple([piece if needed else None for piece, needed in zip(pieces, ctx.needs, strict=True)])
+
+
+@stack.oracle
+def _(*arrays, dim):
+    return np.stack(arrays, dim)
+
+
+unbind = Op(
+    "unbind",
+    ("input",),
+    {"dim": 0},
+    outputs=("slices",),
+    public=EVERY,
+    doc="Views of the input: its slices along a dimension, without it.",
+)
+
+
+@unbind.plan
+def _(b: PlanBuilder, input: Operand, dim: int) -> None:
+    spec = input.spec
+    prove_dim("unbind", dim, spec.ndim)
+    b.exposed(input)
+    shape, strides = (*spec.shape[:dim], *spec.shape[dim + 1 :]), (*spec.strides[:dim], *spec.strides[dim + 1 :])
+    for index in range(spec.shape[dim]):
+        b.view(input, shape, strides, index * spec.strides[dim])
+
+
+@unbind.backward
+def _(ctx, *grads):
+    dim, spec = ctx.params.dim, ctx.input_specs[0]
+    if all(grad is None for grad in grads):
+        return _zeros(spec, dim, spec.shape[dim])
+    shape = (*spec.shape[:dim], *spec.shape[dim + 1 :])
+    unused = (
+        find("expand")(full(size=(), value=0.0, dtype=spec.dtype), size=shape)
+        if any(g is None for g in grads)
+        else None
+    )
+    return stack(*[unused if grad is None else grad for grad in grads], dim=dim)
+
+
+@unbind.oracle
+def _(x, dim):
+    return tuple(np.moveaxis(x, dim, 0))
+
+
+def _zeros(spec: Any, dim: int, extent: int) -> Any:
+    size = (*spec.shape[:dim], extent, *spec.shape[dim + 1 :])
+    return find("expand")(full(size=(), value=0.0, dtype=spec.dtype), size=size)
+
+
+@split.oracle
+def _(x, sizes, dim):
+    return tuple(np.split(x, np.cumsum(sizes)[:-1], dim))

@@ -1,0 +1,264 @@
+"""Locks, and what a fork does about them: the one place where numgrad makes a lock.
+
+A fork copies the memory of a process and one of its threads. A lock that another thread held stays locked in the child
+for ever, and what it protects may be half-changed. So each lock is one of two kinds:
+
+`awaited`
+    Its holder leaves things for a moment as nobody may find them: the compiler's state, the lists of blocks. A fork
+    waits until nobody has it, and the child finds it free and what it protects whole.
+`renewed`
+    What it protects can be found at any moment, as a slot that is set in one step; or its holder runs code of the
+    user's, for which a fork must not wait. The child gets it free, whoever had it.
+
+The locks of Numba and llvmlite are awaited as well, and so are the imports that numgrad or these may begin in any thread:
+a child that asks for a module which another thread was importing would wait for ever. What threads compute is not waited
+for: memory that another one was writing, a gradient or a parameter, is in the child as it was at that moment.
+
+While it waits, a fork holds no lock, but those that its own thread held before. All are reentrant, since a finalizer, a
+signal's handler or a hook may fork, or use numgrad, inside of any of them.
+"""
+
+from __future__ import annotations
+
+import _thread
+import importlib
+import itertools
+import logging
+import operator
+import os
+import sys
+import threading
+import time
+import weakref
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
+
+_log = logging.getLogger("numgrad.locks")
+_PATIENCE = 60.0  # seconds that a fork waits at most: some kernels' compiling, on a slow machine
+# What is imported where it is needed, in any thread. None of it waits for another thread while it is imported.
+_PACKAGES = sys.stdlib_module_names | {"numgrad", "numba", "llvmlite", "numpy"}
+_ROUNDS = 16  # of waiting for imports and locks by turns
+
+_awaited: list[Any] = []
+_every: weakref.WeakSet[Any] = weakref.WeakSet()
+
+
+class Handlers(NamedTuple):
+    """What else is to be done about a fork; see `at_fork`."""
+
+    before: Callable[[], None] | None
+    in_child: Callable[[], None]
+
+
+_handlers: list[Handlers] = []
+
+
+class _Fork:
+    """One fork on its way: the locks that it holds, and whether Ctrl-C came while it waited for them."""
+
+    def __init__(self) -> None:
+        self.held: list[Any] = []
+        self.interrupted = False
+
+
+class _Forking(threading.local):
+    """The forks that a thread is at."""
+
+    def __init__(self) -> None:
+        self.forks: list[_Fork] = []
+
+
+_forking = _Forking()
+
+
+def awaited() -> Any:
+    """A reentrant lock that forks wait for. Its holder waits for nothing but awaited locks and the compiler."""
+    lock = renewed()
+    _awaited.append(lock)
+    return lock
+
+
+def renewed() -> Any:
+    """A reentrant lock that is free in the child of a fork, unless the thread that forks has it."""
+    lock = threading.RLock()
+    _every.add(lock)
+    return lock
+
+
+def at_fork(in_child: Callable[[], None], before: Callable[[], None] | None = None) -> None:
+    """Call ``before`` when a fork holds all awaited locks, and ``in_child`` in the child, when its locks are free."""
+    _handlers.append(Handlers(before, in_child))
+
+
+class Switch:
+    """What is on for all threads while at least one of them needs it, such as a wrapper around all ops.
+
+    In the child of a fork it is on only if the thread that lives on needs it.
+
+    Parameters
+    ----------
+    turn_on, turn_off
+        Called with a lock held that forks wait for. After Ctrl-C, it may be turned on that is on already.
+    """
+
+    def __init__(self, turn_on: Callable[[], None], turn_off: Callable[[], None]) -> None:
+        self._turn_on, self._turn_off = turn_on, turn_off
+        self._lock = awaited()
+        self._users: dict[int, int] = {}  # by thread; who enters in one thread may leave in another
+        self._count = 0
+        self._on = False
+        at_fork(self._forget_others)
+
+    def enter(self) -> None:
+        """One more needs it."""
+        with self._lock:
+            self._change(+1)
+            if not self._on:
+                self._turn_on()
+                self._on = True
+
+    def leave(self) -> None:
+        """One of them needs it no more."""
+        with self._lock:
+            if self._count:  # else who entered was a thread that a fork has left behind
+                self._change(-1)
+                self._settle()
+
+    def _settle(self) -> None:
+        if self._on and not self._count:
+            self._on = False
+            self._turn_off()
+
+    def _change(self, step: int) -> None:
+        self._count += step
+        thread = threading.get_ident()
+        self._users[thread] = users = self._users.get(thread, 0) + step
+        if not users:
+            del self._users[thread]
+
+    def _forget_others(self) -> None:
+        thread = threading.get_ident()
+        mine = max(self._users.get(thread, 0), 0)
+        self._users, self._count = ({thread: mine} if mine else {}), mine
+        self._settle()
+
+
+class Membership(Switch):
+    """A switch by which something is in lists, which others look through: pairs of a list and an item."""
+
+    def __init__(self, *pairs: tuple[list[Any], Any]) -> None:
+        super().__init__(self._add, self._remove)
+        self._pairs = pairs
+
+    def _add(self) -> None:
+        for items, item in self._pairs:
+            if item not in items:
+                items.append(item)
+
+    def _remove(self) -> None:
+        for items, item in self._pairs:
+            if item in items:
+                items.remove(item)
+
+
+# ---- the fork ---------------------------------------------------------------------------------------------------
+
+_unlock = operator.methodcaller("release")
+_pop = operator.methodcaller("pop")
+
+
+def _take(held: list[Any], locks: Iterable[Any], patience: float = 0.0) -> None:
+    """Append to ``held`` those of the locks that can be had; in one step of Python, so that no Ctrl-C loses one."""
+    locks = tuple(locks)
+    arguments = (True, patience) if patience else (False,)
+    held.extend(itertools.compress(locks, map(operator.methodcaller("acquire", *arguments), locks)))
+
+
+def _release(held: list[Any]) -> None:
+    """Release all that is held; in one step of Python, too."""
+    deque(map(_unlock, map(_pop, itertools.repeat(held, len(held)))), maxlen=0)
+
+
+def _before_fork() -> None:
+    fork = _Fork()
+    _forking.forks.append(fork)
+    deadline = time.monotonic() + _PATIENCE
+    try:
+        for _ in range(_ROUNDS):
+            _take_all(fork.held, deadline)
+            names = _imports_of_others()
+            if not names:
+                break
+            _release(fork.held)  # which an import may need to go on
+            for name in names:
+                _await_import(name)
+        for handlers in tuple(_handlers):
+            if handlers.before is not None:
+                handlers.before()
+    except KeyboardInterrupt:  # the interpreter would print and forget it
+        fork.interrupted = True
+
+
+def _take_all(held: list[Any], deadline: float) -> None:
+    """Wait until all awaited locks can be had at once, with none in hand but the one that was waited for."""
+    first: list[Any] = []
+    while True:
+        _take(held, first, max(deadline - time.monotonic(), 1e-3))
+        locks = _to_await()
+        _take(held, [lock for lock in locks if lock not in held])
+        missing = [lock for lock in locks if lock not in held]
+        if not missing:
+            return
+        if time.monotonic() >= deadline:
+            _log.warning("a fork goes ahead, though %d locks were not free for %.0f s", len(missing), _PATIENCE)
+            return
+        _release(held)
+        first = missing[:1]
+
+
+def _to_await() -> list[Any]:
+    """Awaited locks, with those of Numba and llvmlite, if these are there."""
+    compiler = getattr(sys.modules.get("numba.core.compiler_lock"), "global_compiler_lock", None)
+    library = getattr(sys.modules.get("llvmlite.binding.ffi"), "lib", None)
+    foreign = [getattr(compiler, "_lock", None), getattr(getattr(library, "_lock", None), "_lock", None)]
+    return [*_awaited, *[lock for lock in foreign if hasattr(lock, "_at_fork_reinit")]]
+
+
+def _imports_of_others() -> list[str]:
+    """Modules of `_PACKAGES` that other threads are importing, or looking for."""
+    table = getattr(sys.modules["importlib._bootstrap"], "_module_locks", {})  # weak references to locks
+    owners = [(name, getattr(reference(), "owner", None)) for name, reference in table.copy().items()]
+    nobody = (None, threading.get_ident())
+    return [name for name, owner in owners if owner not in nobody and name.partition(".")[0] in _PACKAGES]
+
+
+def _await_import(name: str) -> None:
+    """Wait until another thread has imported a module."""
+    try:
+        importlib.import_module(name)
+    except ImportError as error:  # there as here
+        _log.info("%s cannot be imported: %s", name, error)
+
+
+def _after_fork_in_parent() -> None:
+    fork = _forking.forks.pop()
+    _release(fork.held)
+    if fork.interrupted:
+        _thread.interrupt_main()
+
+
+def _after_fork_in_child() -> None:
+    _release(_forking.forks.pop().held)
+    for lock in {*_every, *_to_await()}:
+        if lock.acquire(blocking=False):  # nobody's, or this thread's from before
+            lock.release()
+        else:
+            lock._at_fork_reinit()
+    for handlers in _handlers:
+        handlers.in_child()
+
+
+if hasattr(os, "register_at_fork"):
+    # Before there is a lock: a module that registered for its own would be too late for who forks while it is imported.
+    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child)
