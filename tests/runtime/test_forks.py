@@ -77,7 +77,7 @@ print(leaf.grad.tolist())
     assert printed(script) == "0\n[4.0, 4.0, 4.0]\n"
 
 
-@pytest.mark.parametrize("name", ["numgrad.func", "numba", "difflib"])
+@pytest.mark.parametrize("name", ["numgrad.func", "numba", "wave"])
 def test_while_another_thread_imports(name):
     """Its module is looked for, or half-imported: the child would wait for a thread that it does not have."""
     script = """
@@ -337,7 +337,7 @@ handles = [x.register_hook(fork), x.register_post_accumulate_grad_hook(fork)]
 with ng.compile.Recording() as recording:
     y = (x * 2).sum()
     fork()
-    codes.append(child_of(recording.replay, seconds=30))
+    codes.append(child_of(lambda: (x * 2).sum().item(), seconds=30))
 y.backward()
 for handle in handles:
     handle.remove()
