@@ -37,8 +37,9 @@ def test_a_walk_reaches_the_whole_surface() -> None:
     from numgrad.registry import OPS
 
     own = {name for name, op in OPS.items() if (op.plan_function.__module__ or "").startswith("numgrad.")}
-    # Their tables hold addresses: `tensor.updates` proves them.
-    assert {f"op:{name}" for name in own - {"adam", "sgd"}} <= names
+    # Tables of the first two hold addresses, which `tensor.updates` proves; the others have any number of inputs or outputs,
+    # and no rows of samples: their functions are walked.
+    assert {f"op:{name}" for name in own - {"adam", "sgd", "split", "stack", "unbind"}} <= names
     drawn = {hostile.drawn(seed)[0] for seed in range(20000)}
     assert len(drawn) > 0.95 * len(names)
 
