@@ -30,6 +30,10 @@ class KernelError(RuntimeError):
     """A kernel cannot be compiled, or broke its contract (an out-of-bounds access in the debug mode)."""
 
 
+class ProofError(KernelError):
+    """Operands are not what a kernel takes, by the proof before its launch. An op's caller gets a `ShapeError`."""
+
+
 class OperandError(TypeError):
     """An operand is neither a tensor, nor a number, nor an array. Operators leave such a one to the other side's class."""
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from numgrad.dtypes import dtype as Dtype
-from numgrad.errors import GradError
+from numgrad.errors import GradError, ProofError, ShapeError
 from numgrad.layout import Spec
 from numgrad.runtime import locks, quick_words, threads
 from numgrad.runtime.plan import Plan, PlanBuilder
@@ -184,6 +184,13 @@ class Op:
         False for ops whose outputs carry no gradient (comparisons, indices).
     grad_name
         Stem of the node's name, as torch prints it; default: the op's name in camel case.
+    variadic
+        It takes any number of inputs, and ``inputs`` is the one name of them all.
+
+    Raises
+    ------
+    ValueError
+        The name is taken, a name is there twice, or ``saves`` names what there is not.
 
     A planning function is attached by `plan`, the backward by `backward`, a NumPy oracle by `oracle`; see `ops` for
     examples. `jvp` (or `linear_in`) says how tangents go through it, `batch` how a batch of examples does; those of
@@ -207,12 +214,14 @@ class Op:
         differentiable: bool = True,
         grad_name: str = "",
         register: bool = True,
+        variadic: bool = False,
     ) -> None:
         self.name = name
         self.inputs = tuple(inputs)
         self.outputs = tuple(outputs)
         self.public = public
         self.saves = tuple(saves)
+        self.variadic = variadic
         self.doc = inspect.cleandoc(doc)
         self.__doc__ = self.doc
         self.differentiable = differentiable
@@ -234,6 +243,11 @@ class Op:
         self.plans: dict[tuple[Any, ...], Plan] = {}
         self.node_classes: dict[Any, type] = {}  # of its nodes, as they are seen
         self._saving: dict[tuple[bool, ...], Saving] = {}
+        names = (*self.inputs, *self.param_names)
+        if len(set(names)) < len(names) or len(set(self.outputs)) < len(self.outputs):
+            raise ValueError(
+                f"op {name}: inputs and parameters are {names}, outputs {self.outputs}, expected each name once"
+            )
         unknown = set(self.saves) - set(self.inputs) - set(self.outputs)
         if unknown:
             raise ValueError(f"op {name}: saves {sorted(unknown)}, expected names of its inputs or outputs")
@@ -379,6 +393,11 @@ class Op:
         elif tuple(params) == self.param_names:  # without `Params` itself, which takes as long as the op
             values = tuple.__new__(self.Params, params.values())
         else:
+            unknown = [name for name in params if name not in self.param_names]
+            if unknown:
+                raise TypeError(
+                    f"{self.name}: got a parameter {unknown[0]!r}, expected some of {list(self.param_names)}"
+                )
             values = self.Params(**params)
         return dispatch(self, inputs, values)
 
@@ -394,12 +413,27 @@ class Op:
         ShapeError, DtypeError, TypeError, ValueError, IndexError
             The op's shape rule refuses the signature.
         """
-        assert self.plan_function is not None, self.name
+        if self.plan_function is None:
+            raise ValueError(
+                f"op {self.name} has no plan; attach one: @{self.name}.plan above a function of a builder and operands"
+            )
+        if len(specs) != len(self.inputs) and not self.variadic:
+            raise TypeError(
+                f"{self.name}: got {len(specs)} inputs, expected {len(self.inputs)}: {', '.join(self.inputs)}; None for one "
+                "that is left out"
+            )
         builder = PlanBuilder(specs)
         try:
             self.plan_function(builder, *builder.inputs, **params._asdict())
+        except ProofError as error:
+            raise ShapeError(f"{self.name}: the operands do not fit: {error}") from error
         except (AttributeError, OverflowError) as error:  # of something that is no tensor, no dtype, no finite number
             raise TypeError(f"{self.name}: {self._misfit(specs, params)} ({error})") from error
+        if len(builder.outputs) < self.public != EVERY:
+            raise ValueError(
+                f"op {self.name}: its plan makes {len(builder.outputs)} outputs, expected {len(self.outputs)}: "
+                f"{', '.join(self.outputs)}"
+            )
         plan = builder.finish()
         plan.prepare(self.public, self.differentiable)
         if plan.weight <= _HEAVIEST_PLAN:

@@ -8,6 +8,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from numgrad import config, weights
+from numgrad.runtime import locks
 from numgrad.weights import Policy, WeightsError
 
 # `auto` has something to fall back on, so it is not patient.
@@ -84,7 +85,7 @@ def reachable(url: str, seconds: float = _REACH_SECONDS) -> bool:
         parts = urlsplit(proxy if "//" in proxy else f"//{proxy}", scheme="http")
     host, port = parts.hostname, parts.port or {"https": 443}.get(parts.scheme, 80)
     answers: list[bool] = []
-    at_work = _thread.allocate_lock()
+    at_work = locks.latch()
 
     def knock() -> None:
         try:

@@ -128,7 +128,10 @@ def _with_constants(op: Op, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
         if not (value is None or isinstance(value, (TensorBase, bool, int, float))) or not found:
             raise TypeError(f"{op.name}: got an input of type {type(value).__name__}, expected a Tensor")
     dtype = max(found, key=lambda d: d.rank)
-    return tuple(constant(v, dtype) if isinstance(v, (bool, int, float)) else v for v in inputs)
+    try:
+        return tuple(constant(v, dtype) if isinstance(v, (bool, int, float)) else v for v in inputs)
+    except OverflowError as error:
+        raise RuntimeError(f"{op.name}: a number cannot be converted to {dtype} without overflow ({error})") from None
 
 
 def _view(source: TensorBase, output: Any) -> TensorBase:

@@ -18,7 +18,7 @@ import math
 from typing import Any, NamedTuple
 
 from numgrad import dtypes
-from numgrad.errors import KernelError
+from numgrad.errors import ProofError
 from numgrad.kernels.gemm_rows import lanes, tile_shape
 from numgrad.kernels.reduce_kernels import larger_row
 from numgrad.kernels.vector_math import exp
@@ -308,7 +308,7 @@ def _extents(name: str, q: Operand, k: Operand, v: Operand) -> tuple[Heads, list
     strides: list[int] = []
     for operand, shape in zip((q, k, v), wanted, strict=True):
         if tuple(operand.spec.shape) != shape or 0 in shape or (shape[3] > 1 and operand.spec.strides[3] != 1):
-            raise KernelError(f"{name}: an operand is {operand.spec}, expected shape {shape} with adjacent columns")
+            raise ProofError(f"{name}: an operand is {operand.spec}, expected shape {shape} with adjacent columns")
         strides += operand.spec.strides[:3]
     return Heads(batch, heads, queries, keys, inner, values), strides
 
@@ -323,7 +323,7 @@ def _check_layout(name: str, operand: Operand, rows: int, columns: int, e: Heads
     strides = head_strides(*shape)
     same = all(n == 1 or a == b for n, a, b in zip(shape, operand.spec.strides, strides, strict=True))
     if tuple(operand.spec.shape) != shape or not same:
-        raise KernelError(f"{name}: an operand is {operand.spec}, expected shape {shape} with strides {strides}")
+        raise ProofError(f"{name}: an operand is {operand.spec}, expected shape {shape} with strides {strides}")
 
 
 def _up(count: int, width: int) -> int:

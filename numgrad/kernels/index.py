@@ -7,7 +7,7 @@ bits for any number of threads, and of several assignments the last wins.
 
 from __future__ import annotations
 
-from numgrad.errors import KernelError
+from numgrad.errors import ProofError
 from numgrad.kernels.reduce import (
     Loop,
     merged,
@@ -102,7 +102,7 @@ def _row_view(name: str, operand: Operand, dim: int, dims: int) -> tuple[int, in
     """A contiguous operand as (outer, the dims indexed, inner)."""
     spec = operand.spec
     if not spec.is_contiguous:
-        raise KernelError(f"{name}: an operand is {spec}, expected contiguous")
+        raise ProofError(f"{name}: an operand is {spec}, expected contiguous")
     shape = spec.shape
     return product(shape[:dim]), product(shape[dim : dim + dims]), product(shape[dim + dims :])
 
@@ -230,12 +230,12 @@ def plan_gather_elements(b: PlanBuilder, x: Operand, index: Operand, out: Operan
         Contiguous, of one shape; index is int64 and nowhere but at ``dim`` larger than x.
     """
     if not index.spec.is_contiguous or not out.spec.is_contiguous:
-        raise KernelError(f"gather: index is {index.spec} and out {out.spec}, expected contiguous")
+        raise ProofError(f"gather: index is {index.spec} and out {out.spec}, expected contiguous")
     strides, extents = x.spec.strides or (1,), x.spec.shape or (1,)
     shape, places = index.spec.shape or (1,), index.spec.strides or (1,)
     loops = merged([Loop(n, 0 if d == dim else strides[d], places[d]) for d, n in enumerate(shape)])
     if len(loops) > KEPT + 1:
-        raise KernelError(
+        raise ProofError(
             f"gather: the index has {len(loops)} dimensions that do not merge, expected at most {KEPT + 1}"
         )
     grid = [Loop(1, 0)] * (KEPT + 1 - len(loops)) + loops
@@ -261,7 +261,7 @@ def plan_scatter_elements(
         Dense or not, but no two of its elements in one place; it holds its values already.
     """
     if not index.spec.is_contiguous:
-        raise KernelError(f"scatter: index is {index.spec}, expected contiguous")
+        raise ProofError(f"scatter: index is {index.spec}, expected contiguous")
     shape, index_strides = index.spec.shape or (1,), index.spec.strides or (1,)
     out_strides, out_shape = out.spec.strides or (1,), out.spec.shape or (1,)
     broadcast = source.spec.numel == 1
@@ -275,7 +275,7 @@ def plan_scatter_elements(
             n *= lines.pop()[0]
         lines.append((n, *steps))  # type: ignore[arg-type]
     if len(lines) > KEPT + 1:
-        raise KernelError(
+        raise ProofError(
             f"scatter: the index has {len(lines)} dimensions that do not merge, expected at most {KEPT + 2}"
         )
     inner = lines.pop() if lines else (1, 0, 0, 0)

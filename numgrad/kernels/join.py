@@ -7,7 +7,7 @@ from itertools import accumulate
 
 import numpy as np
 
-from numgrad.errors import KernelError
+from numgrad.errors import ProofError
 from numgrad.kernels.elementwise import coalesce
 from numgrad.kernels.update import array_at, grain_of
 from numgrad.layout import Spec, contiguous_strides
@@ -112,4 +112,4 @@ def _prove(table: np.ndarray, axes: int, out: Operand) -> None:
     reach = ((extents - 1) * steps).sum(1) < table[:, SPAN]
     within = table[:, BEGIN] + ((extents - 1) * out_steps).sum(1) < out.extent
     if not (reach.all() and within.all() and (extents > 0).all() and table[:, BEGIN].min() >= 0):
-        raise KernelError("join: a row of the table reaches beyond its operands")
+        raise ProofError("join: a row of the table reaches beyond its operands")

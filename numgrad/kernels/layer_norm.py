@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 
 from numgrad import dtypes
-from numgrad.errors import KernelError
+from numgrad.errors import ProofError
 from numgrad.kernels.reduce import (
     PARTIAL,
     plan_reduce,
@@ -138,7 +138,7 @@ def layer_norm_backward(grad, x, weight, mean, rstd, grad_input, grad_weights, g
 def _rows(name: str, x: Operand, normalized: int, *others: Operand | None) -> tuple[int, int]:
     for operand in (x, *others):
         if operand is not None and not (operand.spec.is_contiguous and operand.spec.shape == x.spec.shape):
-            raise KernelError(
+            raise ProofError(
                 f"{name}: an operand is {operand.spec}, expected contiguous, of shape {tuple(x.spec.shape)}"
             )
     split = x.spec.ndim - normalized

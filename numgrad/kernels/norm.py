@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from numgrad import dtypes
-from numgrad.errors import KernelError
+from numgrad.errors import ProofError
 from numgrad.kernels.norm_kernels import (
     batch_norm_apply_columns,
     batch_norm_apply_rows,
@@ -40,10 +40,10 @@ def channel_view(spec: Spec) -> tuple[int, int, int] | None:
 def _common_view(name: str, x: Operand, others: tuple[Operand | None, ...]) -> tuple[int, int, int]:
     view = channel_view(x.spec)
     if view is None:
-        raise KernelError(f"{name}: the input is {x.spec}, expected contiguous or channels-last")
+        raise ProofError(f"{name}: the input is {x.spec}, expected contiguous or channels-last")
     for other in others:
         if other is not None and (other.spec.shape != x.spec.shape or channel_view(other.spec) != view):
-            raise KernelError(f"{name}: an operand is {other.spec}, expected the layout of the input, {x.spec}")
+            raise ProofError(f"{name}: an operand is {other.spec}, expected the layout of the input, {x.spec}")
     return view
 
 
@@ -131,9 +131,7 @@ def plan_batch_norm(
         mean = save_mean
     else:
         if running_mean is None or running_var is None:
-            raise KernelError(
-                "batch_norm: running_mean and running_var are None, expected statistics when not training"
-            )
+            raise ProofError("batch_norm: running_mean and running_var are None, expected statistics when not training")
         invstd = b.scratch(dtype, c)
         b.launch(
             batch_norm_from_running, running_var.array(c), _or_empty(weight, x, c), _or_empty(bias, x, c),
@@ -174,7 +172,7 @@ def plan_batch_norm_backward(
     """
     outer, c, inner = _common_view("batch_norm_backward", x, (grad_output, out, grad_input, grad_residual))
     if grad_residual is not None and (out is None or grad_input is None):
-        raise KernelError(
+        raise ProofError(
             "batch_norm_backward: grad_residual is wanted, expected with a fused ReLU's output and grad_input"
         )
     dtype = x.spec.dtype

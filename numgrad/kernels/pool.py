@@ -10,7 +10,7 @@ import math
 from dataclasses import dataclass
 
 from numgrad import dtypes
-from numgrad.errors import KernelError
+from numgrad.errors import ProofError
 from numgrad.kernels.pool_planes import (
     avg_pool_backward_planes,
     avg_pool_planes,
@@ -253,7 +253,7 @@ def _views(name: str, *operands: Operand) -> list[tuple[int, int, int, int]]:
     if all(operand.spec.is_contiguous for operand in operands):
         return [_contiguous_view(operand.spec) for operand in operands]
     specs = ", ".join(repr(operand.spec) for operand in operands)
-    raise KernelError(f"{name}: operands are {specs}, expected all contiguous or all channels-last")
+    raise ProofError(f"{name}: operands are {specs}, expected all contiguous or all channels-last")
 
 
 def _contiguous_view(spec: Spec) -> tuple[int, int, int, int]:

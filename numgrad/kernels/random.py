@@ -16,7 +16,7 @@ import math
 import numpy as np
 
 from numgrad import dtypes
-from numgrad.errors import KernelError
+from numgrad.errors import ProofError
 from numgrad.kernels.elementwise import plan_check
 from numgrad.kernels.vector_math import log
 from numgrad.runtime.kernel import Kernel, device, kernel
@@ -234,7 +234,7 @@ def _launch(
 ) -> None:
     for operand in operands:
         if not operand.spec.is_dense:
-            raise KernelError(f"{drawn.name}: an operand is {operand.spec}, expected dense")
+            raise ProofError(f"{drawn.name}: an operand is {operand.spec}, expected dense")
     numel = operands[-1].spec.numel
     if numel == 0:
         return

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from numgrad.errors import KernelError
+from numgrad.errors import ProofError
 from numgrad.kernels.reduce_kernels import (
     ALL,
     ANY,
@@ -95,7 +95,7 @@ def split_dims(x: Spec, out: Spec, dims: tuple[int, ...]) -> tuple[list[Loop], l
     of_out = kept_dims if out.ndim == x.ndim else range(len(kept_dims))
     expected = tuple(x.shape[dim] for dim in kept_dims)
     if out.ndim not in (x.ndim, len(kept_dims)) or tuple(out.shape[dim] for dim in of_out) != expected:
-        raise KernelError(
+        raise ProofError(
             f"reduce: out is of shape {tuple(out.shape)}, expected the dims kept of {tuple(x.shape)}: {expected}"
         )
     kept = [
@@ -253,7 +253,7 @@ def plan_gather(b: PlanBuilder, x: Operand, kept: tuple[Loop, ...], reduced: lis
     """Copy a strided grid into dense scratch memory, kept loops outermost; the loops over the copy."""
     loops = [*kept, *reduced]
     if len(loops) > GATHERED:
-        raise KernelError(
+        raise ProofError(
             f"reduce: the input has {len(loops)} dimensions that do not merge, expected at most {GATHERED}"
         )
     total = product([loop.extent for loop in loops])

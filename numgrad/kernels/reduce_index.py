@@ -7,7 +7,7 @@ first wins, and the first NaN wins over everything, as NumPy and torch have it.
 from __future__ import annotations
 
 from numgrad import dtypes
-from numgrad.errors import KernelError
+from numgrad.errors import ProofError
 from numgrad.kernels.reduce import (
     Loop,
     _dense,
@@ -194,7 +194,7 @@ def plan_reduce_index(
         values has x's dtype, indices int64: the place in the reduced dimensions, flattened in logical order.
     """
     if values is not None and values.spec.strides != indices.spec.strides:
-        raise KernelError(
+        raise ProofError(
             f"max with indices: strides of indices are {indices.spec.strides}, expected {values.spec.strides}"
         )
     kept, reduced = split_dims(x.spec, indices.spec, dims)

@@ -11,7 +11,7 @@ import math
 import numpy as np
 
 from numgrad import dtypes
-from numgrad.errors import KernelError
+from numgrad.errors import ProofError
 from numgrad.kernels.fill import plan_fill
 from numgrad.kernels.reduce import (
     PARTIAL,
@@ -256,7 +256,7 @@ def _common(name: str, dim: int, *operands: Operand) -> tuple[int, int, int]:
     for operand in operands:
         same = operand.spec.shape == first.shape and all(operand.spec.strides[a] == first.strides[a] for a in relevant)
         if view is None or not same:
-            raise KernelError(f"{name}: an operand is {operand.spec}, expected dense and laid out as {first}")
+            raise ProofError(f"{name}: an operand is {operand.spec}, expected dense and laid out as {first}")
     assert view is not None
     return view
 
@@ -308,7 +308,7 @@ def _class_strides(name: str, spec: Spec, target: Spec) -> tuple[int, int, int, 
         return spec.shape[0], 1, 0, spec.strides[0], 0
     expected = (spec.shape[0], *spec.shape[2:])
     if tuple(target.shape) != expected or not target.is_contiguous:
-        raise KernelError(f"{name}: target is {target}, expected contiguous, of shape {expected}")
+        raise ProofError(f"{name}: target is {target}, expected contiguous, of shape {expected}")
     stride, extent = 0, 1
     for axis in range(spec.ndim - 1, 1, -1):
         if spec.shape[axis] == 1:
@@ -316,7 +316,7 @@ def _class_strides(name: str, spec: Spec, target: Spec) -> tuple[int, int, int, 
         if extent == 1:
             stride = spec.strides[axis]
         elif spec.strides[axis] != stride * extent:
-            raise KernelError(f"{name}: the input is {spec}, expected positions that lie at one stride")
+            raise ProofError(f"{name}: the input is {spec}, expected positions that lie at one stride")
         extent *= spec.shape[axis]
     return spec.shape[1], product(spec.shape[2:]), spec.strides[0], spec.strides[1], stride
 
@@ -383,7 +383,7 @@ def plan_nll_loss_backward(
     none = reduction == "none"
     parts, length = _parts_of(positions, classes)
     if not grad_input.spec.is_dense:
-        raise KernelError(f"nll_loss_backward: grad_input is {grad_input.spec}, expected dense")
+        raise ProofError(f"nll_loss_backward: grad_input is {grad_input.spec}, expected dense")
     if strides[1] != 1:
         plan_fill(b, grad_input, 0)
     b.launch(

@@ -20,7 +20,10 @@ from numgrad.runtime.plan import GRAIN_COST, Operand, PlanBuilder
 _FEW = 16  # inputs that are copied by a launch each; more of them by one launch, but for large ones
 _MOST_SINGLE = 64
 
-cat = Op("cat", ("tensors",), {"dim": 0}, doc="Tensors, any number of them, joined along an existing dimension.")
+cat = Op(
+    "cat", ("tensors",), {"dim": 0}, variadic=True,
+    doc="Tensors, any number of them, joined along an existing dimension.",
+)  # fmt: skip
 
 
 @cat.plan
@@ -128,8 +131,9 @@ def _(ctx, *grads):
 
 
 stack = Op(
-    "stack", ("tensors",), {"dim": 0}, doc="Tensors of one shape, any number of them, joined along a new dimension."
-)
+    "stack", ("tensors",), {"dim": 0}, variadic=True,
+    doc="Tensors of one shape, any number of them, joined along a new dimension.",
+)  # fmt: skip
 
 
 @stack.plan

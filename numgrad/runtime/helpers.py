@@ -90,8 +90,8 @@ class Helper:
         _started.add(self)
 
     def wait(self) -> int:
-        """Wait until it has ended; its exit code."""
-        return self._process.wait()
+        """Wait until it has ended; its exit code. In the child of a fork: 0 at once."""
+        return self._process.wait() if self._is_ours else 0
 
     def stop(self) -> None:
         """End the process, whatever it is at, and wait until it is gone. In the child of a fork: leave it to the parent."""

@@ -88,6 +88,11 @@ def renewed() -> Any:
     return lock
 
 
+def latch() -> Any:
+    """A lock of one call, that one thread takes and another releases: a fork leaves it alone, since the call is its parent's."""
+    return _thread.allocate_lock()
+
+
 def at_fork(in_child: Callable[[], None], before: Callable[[], None] | None = None) -> None:
     """Call ``before`` when a fork holds all awaited locks, and ``in_child`` in the child, when its locks are free."""
     _handlers.append(Handlers(before, in_child))

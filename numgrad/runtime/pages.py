@@ -30,16 +30,17 @@ class Mapping:
 
     __slots__ = ("_memory", "_start", "address")
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int, huge: bool = True) -> None:
         self._start = 0
         self._memory: Any
         try:
             if _SYSTEM_ADVISES:
-                self._memory = mmap.mmap(-1, size + HUGE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+                alignment = HUGE if huge else 1
+                self._memory = mmap.mmap(-1, size + alignment - 1, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
                 self._start = ctypes.addressof(ctypes.c_char.from_buffer(self._memory))
-                self.address = -(-self._start // HUGE) * HUGE
+                self.address = -(-self._start // alignment) * alignment
                 # A last page that would be hardly used stays small.
-                self._advise(mmap.MADV_HUGEPAGE, self.address, (size + HUGE // 4) // HUGE * HUGE)
+                self._advise(mmap.MADV_HUGEPAGE, self.address, (size + HUGE // 4) // HUGE * HUGE if huge else 0)
             else:
                 self._memory = np.empty(size + ALIGNMENT, np.uint8)
                 self._start = self._memory.ctypes.data
@@ -96,7 +97,7 @@ class Guarded:
         alignment = min(size & -size, ALIGNMENT) or ALIGNMENT
         inner = max(-(-size // mmap.PAGESIZE), 1) * mmap.PAGESIZE
         self._size = inner + 2 * mmap.PAGESIZE
-        self._mapping = Mapping(self._size)
+        self._mapping = Mapping(self._size, huge=False)
         begin = self._mapping.address + mmap.PAGESIZE
         self.address = begin + (inner - size) // alignment * alignment
         ctypes.memset(begin, 0xFF, inner)

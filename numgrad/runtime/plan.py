@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from numgrad.dtypes import dtype as Dtype
-from numgrad.errors import KernelError, ShapeError
+from numgrad.errors import KernelError, ProofError, ShapeError
 from numgrad.layout import Spec, product, spec_of
 from numgrad.runtime import memory, program, quick_words, threads
 from numgrad.runtime.kernel import Kernel
@@ -48,9 +48,9 @@ class Operand:
     def array(self, *shape: int, offset: int = 0) -> Array:
         """A C-contiguous array over this memory from element ``offset`` on; proves that it lies inside."""
         if any(number.__class__ is not int for number in (offset, *shape)):
-            raise KernelError(f"an array of shape {shape} at {offset}: expected ints")
+            raise ProofError(f"an array of shape {shape} at {offset}: expected ints")
         if offset < 0 or min(shape, default=0) < 0 or offset + product(shape) > self.extent:
-            raise KernelError(
+            raise ProofError(
                 f"an array of shape {shape} at {offset} reaches beyond an operand of {self.extent} elements"
             )
         return Array(Address(self.index, (self.offset + offset) * self.spec.dtype.itemsize), shape)
@@ -59,7 +59,7 @@ class Operand:
         """Part of this memory as an operand of its own; proves that it lies inside."""
         spec = spec_of(self.spec.dtype, shape, strides)
         if offset < 0 or min(strides, default=0) < 0 or offset + spec.extent > self.extent:
-            raise KernelError(
+            raise ProofError(
                 f"a view of shape {shape} and strides {strides} at {offset} reaches beyond {self.extent} elements"
             )
         return Operand(self.index, spec, spec.extent, self.offset + offset)
@@ -120,9 +120,9 @@ class PlanBuilder:
         if offset.__class__ is not int:
             raise TypeError(f"a view begins at element {offset!r}, expected an int")
         if spec.numel and (offset < 0 or min(strides, default=0) < 0):
-            raise KernelError(f"a view may not reach before its source: offset {offset}, strides {strides}")
+            raise ProofError(f"a view may not reach before its source: offset {offset}, strides {strides}")
         if spec.numel and offset + spec.extent > source.extent:
-            raise KernelError(
+            raise ProofError(
                 f"a view of shape {shape}, strides {strides} at {offset} reaches beyond {source.extent} elements"
             )
         self.outputs.append(Output(spec, source.index, offset))
@@ -238,9 +238,9 @@ class PlanBuilder:
             code = self.code_of(argument)
             if parameter.type in kernel.variables:
                 if table.setdefault(parameter.type, code) != code:
-                    raise KernelError(f"{kernel.name}: {parameter.type} is both {table[parameter.type]} and {code}")
+                    raise ProofError(f"{kernel.name}: {parameter.type} is both {table[parameter.type]} and {code}")
             elif parameter.type != code:
-                raise KernelError(f"{kernel.name}: {parameter.name} is of type {code}, expected {parameter.type}")
+                raise ProofError(f"{kernel.name}: {parameter.name} is of type {code}, expected {parameter.type}")
         return tuple(table[name] for name in kernel.variables)
 
     def code_of(self, array: Array) -> str:

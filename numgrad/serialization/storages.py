@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from numgrad.runtime import locks
 from numgrad.serialization.source import ByteSource
 
 # Below this a read takes less time than handing it to another thread.
@@ -67,7 +68,7 @@ class _Reading:
         unread = MemoryError(f"load: there was no memory to read {source.name} with")
         self._faults: list[Exception | None] = [unread] * len(in_order)
         self._has_begun = False  # set before the other thread takes anything
-        self._running = _thread.allocate_lock()
+        self._running = locks.latch()
 
     def run(self) -> None:
         """Read everything; raise the first fault in the file, if there is one."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from numgrad import ops
-from numgrad.errors import DtypeError
+from numgrad.errors import DtypeError, ShapeError
 from numgrad.tensor.arguments import check_tensor
 from numgrad.tensor.pointwise import binary
 from numgrad.tensor.surface import public
@@ -138,4 +138,10 @@ def allclose(
     for name, tolerance in (("rtol", rtol), ("atol", atol)):
         if not tolerance >= 0:
             raise RuntimeError(f"allclose: {name} must be greater than or equal to zero, but got {tolerance}")
+    try:
+        np.broadcast_shapes(input._spec.shape, other._spec.shape)
+    except ValueError:
+        raise ShapeError(
+            f"allclose: shapes {list(input.shape)} and {list(other.shape)} do not broadcast to one"
+        ) from None
     return builtins.bool(np.allclose(input.detach().numpy(), other.detach().numpy(), rtol, atol, equal_nan))

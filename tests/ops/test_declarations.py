@@ -11,9 +11,10 @@ import pytest
 import numgrad as ng
 from numgrad import scalar
 from numgrad.errors import KernelError
+from numgrad.kernels.elementwise import plan_elementwise
 from numgrad.ops.declared import check_scalar_function
 from numgrad.ops.family import Elementwise
-from numgrad.registry import OPS
+from numgrad.registry import OPS, Op
 
 
 def _declared(inputs=("x",), forward=None, backward=None):
@@ -140,3 +141,40 @@ def test_what_cannot_be_told_is_left_to_the_compiler():
     op.backward(lambda g, x, y: (g * y, None))
     _declared("x", lambda x: scalar.where(x > 0, x, 0))
     check_scalar_function("op", "backward", pair, 2)
+
+
+# ---- ops of the registry ----------------------------------------------------------------------------------------
+
+
+def _op(inputs=("x",), plan=None, **options):
+    op = Op("declaration_of_a_test", inputs, register=False, **options)
+    if plan is not None:
+        op.plan(plan)
+    return op
+
+
+def _copy_of_first(b, *inputs):
+    x = inputs[0]
+    plan_elementwise(b, "copy", lambda x: x, x.code, [x], [b.output(x.spec.dtype, x.spec.shape)])
+
+
+OP_MISTAKES = [
+    ("no plan", lambda: _op()(ng.ones(2)), ValueError, "declaration_of_a_test has no plan; attach one: @"),
+    ("no outputs", lambda: _op(plan=lambda b, x: None)(ng.ones(2)), ValueError, "makes 0 outputs, expected 1: out"),
+    ("a name twice", lambda: _op(("x", "x")), ValueError, "expected each name once"),
+    ("an unknown save", lambda: _op(saves=("z",)), ValueError, r"saves \['z'\], expected names of its inputs or outputs"),
+    ("too many", lambda: _op(plan=_copy_of_first)(ng.ones(2), ng.ones(2)), TypeError, "got 2 inputs, expected 1: x"),
+    ("too few", lambda: OPS["add"](ng.ones(2)), TypeError, "add: got 1 inputs, expected 2: input, other"),
+    ("a parameter", lambda: OPS["sum"](ng.ones(2), dimm=(0,)), TypeError, r"sum: got a parameter 'dimm', expected some of \["),
+    ("operands", lambda: OPS["randperm"](ng.ones(2), n=3), RuntimeError, "randperm: the operands do not fit: reserve"),
+    ("a number", lambda: OPS["bitwise_or"](ng.ones(2, dtype=ng.int64), 2**70), RuntimeError, "bitwise_or: a number cannot"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "text"), [row[1:] for row in OP_MISTAKES], ids=[row[0] for row in OP_MISTAKES]
+)
+def test_a_mistake_with_an_op_is_named(make, error, text):
+    with pytest.raises(error, match=text) as caught:
+        make()
+    assert "\n" not in str(caught.value)
