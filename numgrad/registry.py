@@ -429,10 +429,9 @@ class Op:
             raise ShapeError(f"{self.name}: the operands do not fit: {error}") from error
         except (AttributeError, OverflowError) as error:  # of something that is no tensor, no dtype, no finite number
             raise TypeError(f"{self.name}: {self._misfit(specs, params)} ({error})") from error
-        if len(builder.outputs) < self.public != EVERY:
+        if not builder.outputs and self.public not in (0, EVERY):
             raise ValueError(
-                f"op {self.name}: its plan makes {len(builder.outputs)} outputs, expected {len(self.outputs)}: "
-                f"{', '.join(self.outputs)}"
+                f"op {self.name}: its plan makes no output, expected {', '.join(self.outputs)}; b.output(dtype, shape) makes one"
             )
         plan = builder.finish()
         plan.prepare(self.public, self.differentiable)

@@ -22,7 +22,7 @@ Place: TypeAlias = Tensor | GradientEdge
 
 @public("method", name="backward", asks=True)
 def _backward_of_one(
-    tensor: Tensor,
+    self: Tensor,
     gradient: Tensor | None = None,
     retain_graph: bool | None = None,
     create_graph: bool = False,
@@ -39,7 +39,7 @@ def _backward_of_one(
     >>> x.grad
     tensor([ 2., 40.])
     """
-    backward(tensor, gradient, retain_graph, create_graph, inputs=inputs)
+    backward(self, gradient, retain_graph, create_graph, inputs=inputs)
 
 
 def backward(

@@ -160,7 +160,7 @@ def _copy_of_first(b, *inputs):
 
 OP_MISTAKES = [
     ("no plan", lambda: _op()(ng.ones(2)), ValueError, "declaration_of_a_test has no plan; attach one: @"),
-    ("no outputs", lambda: _op(plan=lambda b, x: None)(ng.ones(2)), ValueError, "makes 0 outputs, expected 1: out"),
+    ("no outputs", lambda: _op(plan=lambda b, x: None)(ng.ones(2)), ValueError, "makes no output, expected out"),
     ("a name twice", lambda: _op(("x", "x")), ValueError, "expected each name once"),
     ("an unknown save", lambda: _op(saves=("z",)), ValueError, r"saves \['z'\], expected names of its inputs or outputs"),
     ("too many", lambda: _op(plan=_copy_of_first)(ng.ones(2), ng.ones(2)), TypeError, "got 2 inputs, expected 1: x"),
