@@ -101,8 +101,8 @@ split = Op(
 def _(b: PlanBuilder, input: Operand, sizes: tuple[int, ...], dim: int) -> None:
     spec = input.spec
     prove_dim("split", dim, spec.ndim)
-    if min(prove_ints("split", "sizes", sizes), default=0) < 0 or sum(sizes) != spec.shape[dim]:
-        raise ShapeError(f"split: the sizes sum to {sum(sizes)}, expected {spec.shape[dim]}, and none of them negative")
+    if sum(prove_ints("split", "sizes", sizes, low=0)) != spec.shape[dim]:
+        raise ShapeError(f"split: the sizes sum to {sum(sizes)}, expected {spec.shape[dim]}")
     b.exposed(input)
     before, after, begin = tuple(spec.shape[:dim]), tuple(spec.shape[dim + 1 :]), 0
     for size in sizes:

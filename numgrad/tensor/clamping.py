@@ -116,7 +116,7 @@ def _is_followed(*values: Any) -> bool:
 
 
 @public("function", "method")
-def clamp_(target: Tensor, min: Any = None, max: Any = None) -> Tensor:
+def clamp_(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
     """`clamp`, written over this tensor, which is returned.
 
     Raises
@@ -128,29 +128,29 @@ def clamp_(target: Tensor, min: Any = None, max: Any = None) -> Tensor:
     >>> ng.tensor([-2.0, 0.5]).clamp_(min=0)
     tensor([0.0000, 0.5000])
     """
-    dtype = _bounded("clamp_", target, min, max)
-    check_result("clamp_", target, dtype)
-    if dtype is not target._spec.dtype:
-        return assign("clamp_", target, clamp(target, min, max))
+    dtype = _bounded("clamp_", input, min, max)
+    check_result("clamp_", input, dtype)
+    if dtype is not input._spec.dtype:
+        return assign("clamp_", input, clamp(input, min, max))
     for bound in (min, max):  # all that can be refused is refused before the first of two changes
         if isinstance(bound, TensorBase):
-            ops.view.expand(bound, size=tuple(target._spec.shape))
+            ops.view.expand(bound, size=tuple(input._spec.shape))
     names = ("maximum", "minimum") if dtype.is_bool else ("clamp_min", "clamp_max")
-    if min is not None and max is not None and not _is_followed(target, min, max):
+    if min is not None and max is not None and not _is_followed(input, min, max):
         changes = Changes()
         for name, bound in zip(names, (min, max), strict=True):
             op: Any = find(name)
-            operand = apart(target, as_input(op, 1, bound, dtype))
-            changes.apply(op.in_place, (target, operand), op.in_place.defaults)
+            operand = apart(input, as_input(op, 1, bound, dtype))
+            changes.apply(op.in_place, (input, operand), op.in_place.defaults)
         changes.make()
-        return target
+        return input
     if min is not None:
-        overwrite(names[0], target, min)
-    return target if max is None else overwrite(names[1], target, max)
+        overwrite(names[0], input, min)
+    return input if max is None else overwrite(names[1], input, max)
 
 
 @public("function", "method")
-def clamp_min_(target: Tensor, min: Any) -> Tensor:
+def clamp_min_(input: Tensor, min: Any) -> Tensor:
     """`clamp_min`, written over this tensor, which is returned.
 
     Raises
@@ -162,11 +162,11 @@ def clamp_min_(target: Tensor, min: Any) -> Tensor:
     >>> ng.tensor([-2, 5]).clamp_min_(0)
     tensor([0, 5])
     """
-    return clamp_(target, min=_given("clamp_min_", "min", min))
+    return clamp_(input, min=_given("clamp_min_", "min", min))
 
 
 @public("function", "method")
-def clamp_max_(target: Tensor, max: Any) -> Tensor:
+def clamp_max_(input: Tensor, max: Any) -> Tensor:
     """`clamp_max`, written over this tensor, which is returned.
 
     Raises
@@ -178,4 +178,4 @@ def clamp_max_(target: Tensor, max: Any) -> Tensor:
     >>> ng.tensor([-2, 5]).clamp_max_(0)
     tensor([-2,  0])
     """
-    return clamp_(target, max=_given("clamp_max_", "max", max))
+    return clamp_(input, max=_given("clamp_max_", "max", max))

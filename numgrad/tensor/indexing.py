@@ -220,7 +220,7 @@ def _put(name: str, tensor: Tensor, index: Any, value: Tensor, accumulate: bool 
 
 
 @public("function", "method")
-def index_put_(tensor: Tensor, indices: Sequence[Any], values: Any, accumulate: bool = False) -> Tensor:
+def index_put_(input: Tensor, indices: Sequence[Any], values: Any, accumulate: bool = False) -> Tensor:
     """Write ``values`` to, or add them to, the elements that the index tensors or masks name, in place.
 
     Raises
@@ -230,24 +230,24 @@ def index_put_(tensor: Tensor, indices: Sequence[Any], values: Any, accumulate: 
     RuntimeError
         ``values`` do not broadcast to the elements, are of another dtype, or autograd cannot follow the change.
     TypeError
-        ``indices`` is no tuple or list, or ``values`` no tensor.
+        ``indices`` is no tuple or list, or ``values`` no input.
 
     >>> import numgrad as ng
-    >>> ng.zeros(3).index_put_((ng.tensor([0, 0]),), ng.tensor([1.0, 2.0]), accumulate=True)
-    tensor([3., 0., 0.])
+    >>> ng.zeros(3).index_put_((ng.input([0, 0]),), ng.input([1.0, 2.0]), accumulate=True)
+    input([3., 0., 0.])
     """
     if not isinstance(indices, (tuple, list)):
         raise TypeError(f"index_put_(): argument 'indices' must be tuple of Tensors, not {type(indices).__name__}")
     arguments.check_tensor("index_put_", "values", values)
-    if values.dtype is not tensor.dtype:
+    if values.dtype is not input.dtype:
         raise RuntimeError(
-            f"Index put requires the source and destination dtypes match, got {tensor.dtype} for the destination and "
+            f"Index put requires the source and destination dtypes match, got {input.dtype} for the destination and "
             f"{values.dtype} for the source."
         )
-    check_in_place("index_put_", tensor, (values,))
+    check_in_place("index_put_", input, (values,))
     where = tuple(slice(None) if each is None else each for each in indices)
-    _put("index_put_", tensor, where, values, accumulate)
-    return tensor
+    _put("index_put_", input, where, values, accumulate)
+    return input
 
 
 @public("function", "method")

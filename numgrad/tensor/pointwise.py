@@ -402,7 +402,7 @@ def gelu(input: Tensor, approximate: str = "none") -> Tensor:
 
 
 @public("method", asks=True)
-def add_(target: Tensor, other: Any, *further: Any, alpha: Any = 1) -> Tensor:
+def add_(input: Tensor, other: Any, *further: Any, alpha: Any = 1) -> Tensor:
     """This tensor += alpha * other; returns this tensor, whose shape and dtype stay.
 
     Raises
@@ -417,11 +417,11 @@ def add_(target: Tensor, other: Any, *further: Any, alpha: Any = 1) -> Tensor:
     if further:
         other, alpha = older_form("add_", other, further, alpha)
     whole = alpha.__class__ is int and alpha == 1
-    return overwrite("add", target, other if whole else _scaled("add_", target, other, alpha))
+    return overwrite("add", input, other if whole else _scaled("add_", input, other, alpha))
 
 
 @public("method", asks=True)
-def sub_(target: Tensor, other: Any, *further: Any, alpha: Any = 1) -> Tensor:
+def sub_(input: Tensor, other: Any, *further: Any, alpha: Any = 1) -> Tensor:
     """This tensor -= alpha * other; returns this tensor, whose shape and dtype stay.
 
     Raises
@@ -435,13 +435,13 @@ def sub_(target: Tensor, other: Any, *further: Any, alpha: Any = 1) -> Tensor:
     """
     if further:
         other, alpha = older_form("sub_", other, further, alpha)
-    _refuse_bools(target, other)
+    _refuse_bools(input, other)
     whole = alpha.__class__ is int and alpha == 1
-    return overwrite("sub", target, other if whole else _scaled("sub_", target, other, alpha))
+    return overwrite("sub", input, other if whole else _scaled("sub_", input, other, alpha))
 
 
 @public("method", asks=True)
-def pow_(target: Tensor, exponent: Any) -> Tensor:
+def pow_(input: Tensor, exponent: Any) -> Tensor:
     """This tensor **= exponent; returns this tensor, whose shape and dtype stay.
 
     Raises
@@ -453,8 +453,8 @@ def pow_(target: Tensor, exponent: Any) -> Tensor:
     >>> ng.tensor([2.0, 3.0]).pow_(2)
     tensor([4., 9.])
     """
-    dtype = _checked_power(target, exponent)
-    check_result("pow_", target, dtype)
+    dtype = _checked_power(input, exponent)
+    check_result("pow_", input, dtype)
     if dtype.is_bool or as_number(exponent) == 0.5:  # which is a root: of -inf there is none, and -0.0 has itself
-        return assign("pow_", target, pow(target, exponent))
-    return overwrite("pow", target, exponent)
+        return assign("pow_", input, pow(input, exponent))
+    return overwrite("pow", input, exponent)

@@ -349,7 +349,7 @@ def bernoulli(input: Tensor, *, generator: Generator | None = None) -> Tensor:
 
 
 @public("method")
-def uniform_(target: Tensor, a: float = 0.0, b: float = 1.0) -> Tensor:
+def uniform_(input: Tensor, a: float = 0.0, b: float = 1.0) -> Tensor:
     """Fill this tensor, which is returned, with numbers drawn evenly from [a, b).
 
     Raises
@@ -365,18 +365,16 @@ def uniform_(target: Tensor, a: float = 0.0, b: float = 1.0) -> Tensor:
     >>> x.min().item() >= -1, x.max().item() < 1
     (True, True)
     """
-    in_place.check_writable("uniform_", target)
+    in_place.check_writable("uniform_", input)
     low, high = _float("uniform_", "from", a), _float("uniform_", "to", b)
-    if _takes_draws(target):
-        return ops.random.uniform_(target, default_generator._state, low=low, high=high)  # type: ignore[no-any-return]
-    drawn = ops.random.uniform(
-        default_generator._state, size=tuple(target.shape), low=low, high=high, dtype=target.dtype
-    )
-    return in_place.copy_(target, drawn)
+    if _takes_draws(input):
+        return ops.random.uniform_(input, default_generator._state, low=low, high=high)  # type: ignore[no-any-return]
+    drawn = ops.random.uniform(default_generator._state, size=tuple(input.shape), low=low, high=high, dtype=input.dtype)
+    return in_place.copy_(input, drawn)
 
 
 @public("method")
-def normal_(target: Tensor, mean: float = 0.0, std: float = 1.0) -> Tensor:
+def normal_(input: Tensor, mean: float = 0.0, std: float = 1.0) -> Tensor:
     """Fill this tensor, which is returned, with numbers drawn from a normal distribution.
 
     Raises
@@ -390,14 +388,12 @@ def normal_(target: Tensor, mean: float = 0.0, std: float = 1.0) -> Tensor:
     >>> ng.zeros(3).normal_(mean=5, std=0)
     tensor([5., 5., 5.])
     """
-    in_place.check_writable("normal_", target)
+    in_place.check_writable("normal_", input)
     mean, std = _float("normal_", "mean", mean), _float("normal_", "std", std)
-    if _takes_draws(target):
-        return ops.random.normal_(target, default_generator._state, mean=mean, std=std)  # type: ignore[no-any-return]
-    drawn = ops.random.normal(
-        default_generator._state, size=tuple(target.shape), mean=mean, std=std, dtype=target.dtype
-    )
-    return in_place.copy_(target, drawn)
+    if _takes_draws(input):
+        return ops.random.normal_(input, default_generator._state, mean=mean, std=std)  # type: ignore[no-any-return]
+    drawn = ops.random.normal(default_generator._state, size=tuple(input.shape), mean=mean, std=std, dtype=input.dtype)
+    return in_place.copy_(input, drawn)
 
 
 def _takes_draws(target: Tensor) -> bool:

@@ -195,7 +195,7 @@ def _deviations(op: str, input: Tensor, dim: Any, correction: float) -> tuple[Te
     return centred, dims, divisor if divisor > 0 else 0.0
 
 
-@public("function", "method")
+@public("function")
 def norm(
     input: Tensor,
     p: float | str | None = "fro",
@@ -259,6 +259,23 @@ def norm(
     total = _r.sum_(_power(input, float(p)), dims=dims, keepdim=keepdim)
     is_zero = eq(total, 0)  # where the root has no slope; the norm's subgradient there is 0
     return where(is_zero, total, pow(where(is_zero, 1.0, total), 1.0 / p))
+
+
+@public("method", name="norm")
+def _norm_of_one(
+    input: Tensor,
+    p: float | str | None = "fro",
+    dim: Any = None,
+    keepdim: builtins.bool = False,
+    dtype: Dtype | None = None,
+) -> Tensor:
+    """`numgrad.norm` of this tensor; as in torch, the method takes ``dtype`` by its place, too.
+
+    >>> import numgrad as ng
+    >>> ng.tensor([3.0, 4.0]).norm()
+    tensor(5.)
+    """
+    return norm(input, p, dim, keepdim, dtype=dtype)
 
 
 def _power(input: Tensor, p: float) -> Tensor:

@@ -30,8 +30,6 @@ from numgrad.tensor.methods import Methods
 HOMES = ("function", "method", "in_place", "in_place_function", "functional")
 _MODULES = {"function": "numgrad", "functional": "numgrad.nn.functional"}
 
-_IN_PLACE = {"in_place": "method", "in_place_function": "function"}
-
 _public: dict[str, dict[str, Callable[..., Any]]] = {home: {} for home in ("function", "method", "functional")}
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -63,10 +61,12 @@ def public(*homes: str, name: str = "", asks: bool = False) -> Callable[[F], F]:
         module = next((_MODULES[home] for home in homes if home in _MODULES), "numgrad.Tensor")
         shown = function if asks else guarded(function, own, module)
         for home in homes:
-            if home not in _IN_PLACE:
+            if home in _public:
                 _add(home, own, shown)
-        for home in [_IN_PLACE[home] for home in homes if home in _IN_PLACE]:
-            _add(home, f"{own}_", in_place.form_of(own, function))
+        if "in_place" in homes:
+            _add("method", f"{own}_", in_place.form_of(own, function))
+        if "in_place_function" in homes:
+            _add("function", f"{own}_", guarded(in_place.form_of(own, function), f"{own}_", _MODULES["function"]))
         return function
 
     return declare

@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[2]
 FILES = sorted(PACKAGE.rglob("*.py"))
 TREES = {path: ast.parse(path.read_text("utf-8")) for path in FILES}
 NAMES = [str(path.relative_to(PACKAGE)) for path in FILES]
-MOST_LINES, MOST_ENGINE_LINES = 500, 1250
+MOST_LINES, MOST_ENGINE_LINES = 500, 1300
 # A list of methods of one line each is no easier to read in two files.
 LONGER = {"tensor/tensor.py": 920}
 
