@@ -143,7 +143,7 @@ def grad(
     is_grads_batched
         The cotangents have one dimension more in front, and so have the results; done for all at once, by batching rules.
     materialize_grads
-        Zeros instead of None.
+        Zeros instead of None; with ``create_graph`` they require a gradient, as torch's do.
 
     Returns
     -------
@@ -190,7 +190,7 @@ def grad(
         if gradient is None:
             if materialize_grads:
                 spec = _spec(leaves[position])
-                found[position] = creation.zeros(spec.shape, dtype=spec.dtype)
+                found[position] = creation.zeros(spec.shape, dtype=spec.dtype, requires_grad=create_graph)
             elif not allow_unused:
                 raise RuntimeError(
                     f"The differentiated Tensor at index {position} appears to not have been used in the graph. Set "

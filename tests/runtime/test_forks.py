@@ -224,7 +224,7 @@ from numgrad.runtime import kernel
 def hold():
     with kernel.building:
         held.set()
-        time.sleep(1.0)
+        time.sleep(2.0)
         os.kill(os.getpid(), signal.SIGINT)
         done.wait(20)
 held, done = threading.Event(), threading.Event()

