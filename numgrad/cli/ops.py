@@ -6,6 +6,7 @@ import argparse
 import inspect
 import json
 import sys
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from numgrad.cli import OK, USAGE
@@ -23,6 +24,13 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )
     parser.add_argument("name", nargs="?", metavar="NAME", help="an op's name")
     parser.add_argument("--json", action="store_true", help="print one JSON list instead of text")
+    parser.add_argument(
+        "--kernel",
+        nargs="*",
+        metavar="OPERAND",
+        help="print the loops that the op runs for operands such as 2x3 or 8:float64, one for each of its inputs (none for one "
+        "that is left out; default: vectors of 8 float32), its parameters being the defaults",
+    )
     return parser
 
 
@@ -36,6 +44,20 @@ def run(args: argparse.Namespace) -> int:
     except KeyError as error:
         print(f"numgrad ops: {error.args[0]}", file=sys.stderr)
         return USAGE
+    if args.kernel is not None:
+        if not args.name:
+            print("numgrad ops: --kernel needs the NAME of an op", file=sys.stderr)
+            return USAGE
+        try:
+            print(kernels_as_text(chosen[0], args.kernel))
+        except (RuntimeError, TypeError, ValueError, IndexError) as error:
+            print(
+                f"numgrad ops: {error}; give --kernel operands that fit, such as "
+                f"{' '.join('2x3' for _ in chosen[0].inputs)}",
+                file=sys.stderr,
+            )
+            return USAGE
+        return OK
     if args.json:
         print(json.dumps([describe(op) for op in chosen], indent=2))
     elif args.name:
@@ -66,6 +88,58 @@ def describe(op: Op) -> dict[str, Any]:
         "differentiable": op.differentiable and op.backward_function is not None,
         "defined": _place(scalar or source),
     }
+
+
+def kernels_as_text(op: Op, operands: Sequence[str]) -> str:
+    """The source of the loops that an op runs for operands, in the order of its launches; nothing is compiled or run.
+
+    Raises
+    ------
+    ValueError
+        An operand is no shape, or of no dtype.
+    Exception
+        What the op refuses such operands with.
+
+    >>> import numgrad as ng
+    >>> print(kernels_as_text(ng.registry.find("tanh"), ["4"]))  # doctest: +ELLIPSIS
+    launch of tanh over 4: ...
+    """
+    from numgrad.runtime.plan import PlanBuilder
+    from numgrad.runtime.program import Pair
+
+    specs = [_spec(text) for text in (operands or ["8"] * len(op.inputs))]
+    if len(specs) != len(op.inputs) and not op.variadic:
+        raise TypeError(f"{op.name}: got {len(specs)} operands, expected {len(op.inputs)}: {', '.join(op.inputs)}")
+    if op.plan_function is None:
+        raise ValueError(f"{op.name} has no plan")
+    builder = PlanBuilder(tuple(specs))
+    op.plan_function(builder, *builder.inputs, **op.defaults._asdict())
+    texts = []
+    for launch in builder.launches:
+        for part in launch.parts if isinstance(launch, Pair) else (launch,):
+            kernel = part.kernel
+            bound = ", ".join(f"{each.name}: {each.type}" for each in kernel.bound(part.binding))
+            source = inspect.cleandoc("\n" + inspect.getsource(kernel.py_func))
+            texts.append(f"launch of {kernel.name} over {part.work}: {bound}\n\n{source}")
+    scalar = getattr(op, "scalar_forward", None)
+    if texts and scalar is not None:
+        texts.append(f"where function is\n\n{inspect.cleandoc(chr(10) + inspect.getsource(scalar))}")
+    return "\n\n\n".join(texts) or f"{op.name} launches nothing: it makes views of its inputs"
+
+
+def _spec(text: str) -> Any:
+    """An operand as the command line has it; None for one that is left out."""
+    from numgrad import dtypes
+    from numgrad.layout import spec_of
+
+    if text == "none":
+        return None
+    shape, _, name = text.partition(":")
+    dtype = getattr(dtypes, {"": "float32", "bool": "bool_"}.get(name, name), None)
+    extents = [extent for extent in shape.split("x") if extent]
+    if not isinstance(dtype, dtypes.dtype) or not all(extent.isdecimal() for extent in extents):
+        raise ValueError(f"operand {text!r}: expected a shape such as 2x3, or with a dtype 2x3:float64")
+    return spec_of(dtype, tuple(int(extent) for extent in extents))
 
 
 def _place(function: Any) -> str | None:

@@ -53,6 +53,40 @@ def test_info_lists_the_algorithms_of_convolutions(capsys: pytest.CaptureFixture
     assert "Unknown model resnet19" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (
+            ["tanh", "--kernel"],
+            ["launch of tanh over 8", "def elementwise_tanh(", "where function is", "scalar.tanh(x)"],
+        ),
+        (["add", "--kernel", "2x3", "3:float32"], ["launch of add over", "def elementwise_add("]),
+        (["sum", "--kernel", "4x5:float64"], ["launch of ", "def "]),
+        (["unbind", "--kernel", "2x3"], ["launches nothing"]),
+        (["conv2d", "--kernel", "1x3x8x8", "4x3x3x3", "none"], ["launch of "]),
+    ],
+)
+def test_ops_shows_kernels(capsys: pytest.CaptureFixture[str], arguments: list[str], words: list[str]) -> None:
+    assert cli.main(["ops", *arguments]) == 0
+    text = capsys.readouterr().out
+    assert all(word in text for word in words), text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--kernel"], "--kernel needs the NAME"),
+        (["add", "--kernel", "2x3"], "add: got 1 operands, expected 2"),
+        (["add", "--kernel", "2x3", "4"], "give --kernel operands that fit, such as 2x3 2x3"),
+        (["tanh", "--kernel", "2,3"], "operand '2,3': expected a shape such as 2x3"),
+        (["tanh", "--kernel", "2x3:float99"], "expected a shape such as 2x3, or with a dtype"),
+    ],
+)
+def test_ops_refuses_operands(capsys: pytest.CaptureFixture[str], arguments: list[str], words: str) -> None:
+    assert cli.main(["ops", *arguments]) == 2
+    assert words in capsys.readouterr().err
+
+
 def test_ops_lists_the_registry(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["ops"]) == 0
     names = [line.split()[0] for line in capsys.readouterr().out.splitlines()]
