@@ -97,6 +97,7 @@ def from_numpy(array: np.ndarray) -> Tensor:
     ValueError
         The array is read-only, misaligned, not in the machine's byte order, or has strides that no tensor can have.
 
+    >>> import numpy as np
     >>> import numgrad as ng
     >>> array = np.zeros(3)
     >>> x = ng.from_numpy(array)

@@ -230,11 +230,11 @@ def index_put_(input: Tensor, indices: Sequence[Any], values: Any, accumulate: b
     RuntimeError
         ``values`` do not broadcast to the elements, are of another dtype, or autograd cannot follow the change.
     TypeError
-        ``indices`` is no tuple or list, or ``values`` no input.
+        ``indices`` is no tuple or list, or ``values`` no tensor.
 
     >>> import numgrad as ng
-    >>> ng.zeros(3).index_put_((ng.input([0, 0]),), ng.input([1.0, 2.0]), accumulate=True)
-    input([3., 0., 0.])
+    >>> ng.zeros(3).index_put_((ng.tensor([0, 0]),), ng.tensor([1.0, 2.0]), accumulate=True)
+    tensor([3., 0., 0.])
     """
     if not isinstance(indices, (tuple, list)):
         raise TypeError(f"index_put_(): argument 'indices' must be tuple of Tensors, not {type(indices).__name__}")

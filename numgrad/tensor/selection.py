@@ -22,9 +22,10 @@ def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
     RuntimeError
         The mask is not of bools, the dtype has no such number, or ``value`` has dimensions.
 
+    >>> import math
     >>> import numgrad as ng
     >>> scores = ng.tensor([[1.0, 2.0], [3.0, 4.0]])
-    >>> ng.masked_fill(scores, ng.tensor([False, True]), float("-inf"))
+    >>> ng.masked_fill(scores, ng.tensor([False, True]), -math.inf)
     tensor([[1., -inf],
             [3., -inf]])
     """
