@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import operator
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, overload
 
@@ -164,6 +165,8 @@ class Sequential(_Numbered):
             raise TypeError(f"unsupported operand type(s) for *: {type(self)} and {type(count)}")
         if count <= 0:
             raise ValueError(f"Non-positive multiplication factor {count} for {type(self)}")
+        if count > sys.maxsize:
+            raise ValueError(f"multiplication factor {count} for {type(self)} is more than a list can hold")
         return count
 
 

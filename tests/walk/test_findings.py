@@ -199,3 +199,20 @@ def test_channels_of_numpy_are_ints() -> None:
     assert layer(ng.ones(1, 2, 5, 5)).shape == (1, 300, 3, 3)
     with pytest.raises(RuntimeError, match="overflow"):
         nn.Conv2d(np.int8(2), 2**62, (2, np.int8(127)))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("pct_start", [0.0, 0.1, 0.9, 1.0])
+def test_a_phase_without_steps_is_over(pct_start: float) -> None:
+    schedule = _scheduler("OneCycleLR", max_lr=1.0, total_steps=10, pct_start=pct_start, cycle_momentum=False)
+    rates = []
+    for _ in range(10):
+        rates += schedule.get_last_lr()
+        schedule.optimizer.step()
+        schedule.step()
+    assert all(0 <= rate <= 1 for rate in rates)
+    assert max(rates) > 0.5
+
+
+def test_a_list_cannot_hold_so_many_layers() -> None:
+    with pytest.raises(ValueError, match="more than a list can hold"):
+        nn.Sequential(nn.ReLU()) * 2**64

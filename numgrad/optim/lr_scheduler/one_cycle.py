@@ -136,7 +136,7 @@ class OneCycleLR(LRScheduler):
             for phase in self._schedule_phases:
                 end = phase["end_step"]
                 if step <= end or phase is self._schedule_phases[-1]:
-                    part = (step - begin) / (end - begin)
+                    part = (step - begin) / (end - begin) if end != begin else 1.0  # without steps it is over
                     rates.append(self._between(group[phase["start_lr"]], group[phase["end_lr"]], part))
                     if self.cycle_momentum:
                         ends = group[phase["start_momentum"]], group[phase["end_momentum"]]
