@@ -38,22 +38,16 @@ class set_detect_anomaly(Scope):  # noqa: N801 (torch's name)
     """
 
     def __init__(self, mode: bool, check_nan: bool = True) -> None:
-        self._undo = ()
-        self._set(bool(mode), bool(check_nan))
+        global _enabled, _check_nan
+        mode, check_nan = bool(mode), bool(check_nan)
+        before = _prepared(mode)
+        self._undo = (before, (), _settle)
+        _enabled, _check_nan = mode, check_nan
+        backward.monitor = _run if mode else None
         _settle()
 
     def __enter__(self) -> None:
         return None
-
-    def _set(self, mode: bool, check_nan: bool) -> None:
-        global _enabled, _check_nan
-        module = sys.modules[__name__]
-        before = (module, "_enabled", _enabled, module, "_check_nan", _check_nan, backward, "monitor", backward.monitor)
-        if mode:
-            _watch()
-        self._undo = (before, self._undo, _settle)
-        _enabled, _check_nan = mode, check_nan
-        backward.monitor = _run if mode else None
 
 
 class detect_anomaly(set_detect_anomaly):  # noqa: N801
@@ -79,7 +73,11 @@ class detect_anomaly(set_detect_anomaly):  # noqa: N801
         self._check = check_nan
 
     def __enter__(self) -> None:
-        self._set(True, self._check)
+        global _enabled, _check_nan
+        before = _prepared(True)
+        self._undo = (before, self._undo, _settle)  # from here on stores alone; see `Scope`
+        _enabled, _check_nan = True, self._check
+        backward.monitor = _run
 
 
 def is_anomaly_enabled() -> bool:
@@ -101,6 +99,14 @@ def is_anomaly_check_nan_enabled() -> bool:
     False
     """
     return _check_nan
+
+
+def _prepared(mode: bool) -> tuple[Any, ...]:
+    """What there is now, as a `Scope` restores it; the engine tells of nodes already if anomaly mode is about to be on."""
+    if mode:
+        _watch()
+    module = sys.modules[__name__]
+    return module, "_enabled", _enabled, module, "_check_nan", _check_nan, backward, "monitor", backward.monitor
 
 
 def _watch() -> None:
