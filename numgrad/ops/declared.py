@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 import builtins
 import difflib
+import functools
 import types
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -51,6 +52,16 @@ def check_scalar_function(op: str, part: str, function: Callable[..., Any], resu
         count = len(value.elts) if isinstance(value, ast.Tuple) else 1 if _is_one(value, parameters) else results
         if count != results and not any(isinstance(each, ast.Starred) for each in getattr(value, "elts", ())):
             refuse(node, f"returns {count} result{'s' * (count != 1)}, expected {_results(results)}")
+
+
+@functools.cache
+def without_gradient(backward: Callable[..., Any], count: int) -> tuple[bool, ...]:
+    """For each of an op's ``count`` inputs, whether the scalar backward says None for its gradient: there is none, ever."""
+    returned = [each.value for each in _returns(definition(backward).body)]
+    items = returned[0].elts if len(returned) == 1 and isinstance(returned[0], ast.Tuple) else returned
+    if len(items) != count:  # branches, or a name: then each has one
+        return (False,) * count
+    return tuple(isinstance(item, ast.Constant) and item.value is None for item in items)
 
 
 def _results(count: int) -> str:

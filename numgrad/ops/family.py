@@ -33,7 +33,7 @@ from numgrad.errors import DtypeError, ShapeError, describe
 from numgrad.kernels.elementwise import broadcast_shapes, plan_check, plan_elementwise
 from numgrad.kernels.source import is_written, passed_through, pushed_forward, sliced, tangent_name
 from numgrad.layout import output_strides
-from numgrad.ops.declared import check_scalar_function
+from numgrad.ops.declared import check_scalar_function, without_gradient
 from numgrad.ops.fused import fused_op
 from numgrad.ops.on_tensors import on_tensors
 from numgrad.registry import Op, SavedCall, find
@@ -253,8 +253,14 @@ class Elementwise(Op):
     def saves_for(self, needs: tuple[bool, ...]) -> tuple[str, ...]:
         if not self.saves:  # also where the backward is no scalar function (a conversion's)
             return ()
-        reads, _ = self._slice(needs)
+        reads, _ = self._slice(self._computed(needs))
         return tuple(name for name in self.saves if name in reads)
+
+    def _computed(self, needs: tuple[bool, ...]) -> tuple[bool, ...]:
+        """The needed gradients that there are: a backward may say None for an input."""
+        assert self.scalar_backward is not None
+        absent = without_gradient(self.scalar_backward, len(needs))
+        return tuple([needed and not none for needed, none in zip(needs, absent, strict=True)])
 
     def _slice(self, needs: tuple[bool, ...]) -> tuple[tuple[str, ...], ScalarFunction]:
         """The part of the backward that the needed gradients take, but for those that are the incoming one as it is."""
@@ -309,6 +315,7 @@ class Elementwise(Op):
         part = self._parts.get((needs, create_graph))
         if part is not None:
             return part
+        wanted, needs = needs, self._computed(needs)
         reads, function = self._slice(needs)
         passed = passed_through(self.scalar_backward, len(needs))  # type: ignore[arg-type]
         places = tuple([(self._grad_word, *self.saves).index(name) for name in reads])
@@ -325,7 +332,7 @@ class Elementwise(Op):
             op = self._make_fused(needs, reads, function)
             fused = SavedCall(op, [place - 1 for place in places])
             function = op if op.public > 1 else lambda *inputs: (op(*inputs),)
-        part = self._parts[needs, create_graph] = Part(function, places, any(places), sources, fused)
+        part = self._parts[wanted, create_graph] = Part(function, places, any(places), sources, fused)
         return part
 
     def _to_input(self, result: Any, grad: Any, spec: Any) -> Any:

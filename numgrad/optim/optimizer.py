@@ -67,6 +67,8 @@ class Optimizer:
                 "params argument given to the optimizer should be an iterable of Tensors or dicts, but got "
                 f"numgrad.{params.dtype.torch_name}Tensor"
             )
+        if not isinstance(defaults, dict):
+            raise TypeError(f"Optimizer: defaults is of type {type(defaults).__name__}, expected a dict of options")
         self.defaults = defaults
         self.state: defaultdict[Tensor, dict[str, Any]] = defaultdict(dict)
         self.param_groups: list[dict[str, Any]] = []

@@ -178,3 +178,16 @@ def test_a_mistake_with_an_op_is_named(make, error, text):
     with pytest.raises(error, match=text) as caught:
         make()
     assert "\n" not in str(caught.value)
+
+
+def test_an_input_without_a_gradient():
+    op = _declared(("x", "y"), _product, lambda g, x, y: (g * y, None))
+    for create_graph in (False, True):
+        x, y = ng.tensor([2.0, 3.0], requires_grad=True), ng.tensor([5.0, 7.0], requires_grad=True)
+        grads = ng.autograd.grad(op(x, y).sum(), (x, y), create_graph=create_graph, allow_unused=True)
+        assert grads[0].tolist() == [5, 7]
+        assert grads[1] is None
+        only = ng.autograd.grad(op(x.detach(), y).sum(), y, allow_unused=True, create_graph=create_graph)
+        assert only == (None,)
+    primal, tangent = ng.func.jvp(op, (x.detach(), y.detach()), (ng.ones(2), ng.ones(2)))
+    assert (primal.tolist(), tangent.tolist()) == ([10, 21], [5, 7])

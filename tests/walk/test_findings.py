@@ -216,3 +216,17 @@ def test_a_phase_without_steps_is_over(pct_start: float) -> None:
 def test_a_list_cannot_hold_so_many_layers() -> None:
     with pytest.raises(ValueError, match="more than a list can hold"):
         nn.Sequential(nn.ReLU()) * 2**64
+
+
+@pytest.mark.parametrize("defaults", [None, 3, ng.ones(2), [("lr", 1)]])
+def test_defaults_of_an_optimizer_are_a_dict(defaults: Any) -> None:
+    with pytest.raises(TypeError, match="expected a dict of options"):
+        optim.Optimizer([_leaf()], defaults)
+
+
+@pytest.mark.parametrize("name", ["smooth_l1", "huber"])
+def test_the_threshold_of_a_loss_has_no_gradient(name: str) -> None:
+    x, threshold = _leaf(), ng.ones(2, requires_grad=True)
+    ng.registry.find(name)(x, threshold).sum().backward()
+    assert threshold.grad is None
+    assert x.grad is not None
