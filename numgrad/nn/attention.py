@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from numgrad import dtypes
 from numgrad.dtypes import dtype as Dtype
 from numgrad.nn import functional as F
@@ -82,6 +84,8 @@ class MultiheadAttention(Module):
         dtype: Dtype | None = None,
     ) -> None:
         cpu("MultiheadAttention", device)
+        # NumPy's integers overflow in what follows; what is no integer is refused there, in torch's classes.
+        embed_dim, num_heads = [int(n) if isinstance(n, np.integer) else n for n in (embed_dim, num_heads)]
         if embed_dim <= 0 or num_heads <= 0:
             raise ValueError(
                 "embed_dim and num_heads must be greater than 0, got "

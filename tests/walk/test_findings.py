@@ -230,3 +230,9 @@ def test_the_threshold_of_a_loss_has_no_gradient(name: str) -> None:
     ng.registry.find(name)(x, threshold).sum().backward()
     assert threshold.grad is None
     assert x.grad is not None
+
+
+def test_narrow_numbers_of_heads_count_as_ints() -> None:
+    assert nn.MultiheadAttention(256, np.int8(2)).head_dim == 128
+    with pytest.raises((AssertionError, RuntimeError, MemoryError)):
+        nn.MultiheadAttention(2147483647, np.int8(2))
