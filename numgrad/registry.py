@@ -393,12 +393,13 @@ class Op:
         elif tuple(params) == self.param_names:  # without `Params` itself, which takes as long as the op
             values = tuple.__new__(self.Params, params.values())
         else:
-            unknown = [name for name in params if name not in self.param_names]
-            if unknown:
+            try:
+                values = self.Params(**params)
+            except TypeError:
+                unknown = next(name for name in params if name not in self.param_names)
                 raise TypeError(
-                    f"{self.name}: got a parameter {unknown[0]!r}, expected some of {list(self.param_names)}"
-                )
-            values = self.Params(**params)
+                    f"{self.name}: got a parameter {unknown!r}, expected some of {list(self.param_names)}"
+                ) from None
         return dispatch(self, inputs, values)
 
     def apply(self, inputs: tuple[Any, ...], *values: Any) -> Any:
@@ -413,6 +414,15 @@ class Op:
         ShapeError, DtypeError, TypeError, ValueError, IndexError
             The op's shape rule refuses the signature.
         """
+        plan = self.planned(specs, params).finish()
+        plan.prepare(self.public, self.differentiable)
+        if plan.weight <= _HEAVIEST_PLAN:
+            self.plans[(params, *specs)] = plan
+            _count_plan(plan.weight)
+        return plan
+
+    def planned(self, specs: tuple[Spec | None, ...], params: Any) -> PlanBuilder:
+        """What the planning function makes of one signature, which is proved; nothing is compiled. Errors as `make_plan`."""
         if self.plan_function is None:
             raise ValueError(
                 f"op {self.name} has no plan; attach one: @{self.name}.plan above a function of a builder and operands"
@@ -433,12 +443,7 @@ class Op:
             raise ValueError(
                 f"op {self.name}: its plan makes no output, expected {', '.join(self.outputs)}; b.output(dtype, shape) makes one"
             )
-        plan = builder.finish()
-        plan.prepare(self.public, self.differentiable)
-        if plan.weight <= _HEAVIEST_PLAN:
-            self.plans[(params, *specs)] = plan
-            _count_plan(plan.weight)
-        return plan
+        return builder
 
     def _misfit(self, specs: tuple[Spec | None, ...], params: Any) -> str:
         """What is likely to be wrong with the arguments of a plan that asked one of them for what it does not have."""

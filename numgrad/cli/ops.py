@@ -6,6 +6,7 @@ import argparse
 import inspect
 import json
 import sys
+import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -104,26 +105,19 @@ def kernels_as_text(op: Op, operands: Sequence[str]) -> str:
     >>> print(kernels_as_text(ng.registry.find("tanh"), ["4"]))  # doctest: +ELLIPSIS
     launch of tanh over 4: ...
     """
-    from numgrad.runtime.plan import PlanBuilder
     from numgrad.runtime.program import Pair
 
-    specs = [_spec(text) for text in (operands or ["8"] * len(op.inputs))]
-    if len(specs) != len(op.inputs) and not op.variadic:
-        raise TypeError(f"{op.name}: got {len(specs)} operands, expected {len(op.inputs)}: {', '.join(op.inputs)}")
-    if op.plan_function is None:
-        raise ValueError(f"{op.name} has no plan")
-    builder = PlanBuilder(tuple(specs))
-    op.plan_function(builder, *builder.inputs, **op.defaults._asdict())
+    specs = tuple([_spec(text) for text in (operands or ["8"] * len(op.inputs))])
     texts = []
-    for launch in builder.launches:
+    for launch in op.planned(specs, op.defaults).launches:
         for part in launch.parts if isinstance(launch, Pair) else (launch,):
             kernel = part.kernel
             bound = ", ".join(f"{each.name}: {each.type}" for each in kernel.bound(part.binding))
-            source = inspect.cleandoc("\n" + inspect.getsource(kernel.py_func))
+            source = textwrap.dedent(inspect.getsource(kernel.py_func)).rstrip()
             texts.append(f"launch of {kernel.name} over {part.work}: {bound}\n\n{source}")
     scalar = getattr(op, "scalar_forward", None)
     if texts and scalar is not None:
-        texts.append(f"where function is\n\n{inspect.cleandoc(chr(10) + inspect.getsource(scalar))}")
+        texts.append(f"where function is\n\n{textwrap.dedent(inspect.getsource(scalar)).rstrip()}")
     return "\n\n\n".join(texts) or f"{op.name} launches nothing: it makes views of its inputs"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from numgrad import ops
@@ -15,6 +16,7 @@ from numgrad.tensor.surface import public
 from numgrad.tensor.tensor import Tensor
 
 _e = ops.elementwise
+_relu, _silu, _softplus = (pointwise.of_specs[name] for name in ("relu", "silu", "softplus"))
 
 
 def _activation(op: Any, input: Tensor, number: Any) -> Tensor:
@@ -22,6 +24,17 @@ def _activation(op: Any, input: Tensor, number: Any) -> Tensor:
     if not dtype.is_floating_point:
         raise DtypeError(f"\"{op.name}\" not implemented for '{dtype.torch_name}'; convert with .float() first")
     return pointwise.binary(op, input, number)
+
+
+def _applied(name: str, function: Callable[..., Tensor], inplace: bool, input: Tensor, *numbers: float) -> Tensor:
+    """An activation, in place or not."""
+    if inplace:
+        return overwrite(name, arguments.check_tensor(name, "input", input), *numbers)
+    return function(input, *numbers)
+
+
+def _elu(input: Tensor, alpha: float) -> Tensor:
+    return _activation(_e.elu, input, alpha)
 
 
 @public("functional", asks=True)
@@ -37,11 +50,7 @@ def relu(input: Tensor, inplace: bool = False) -> Tensor:
     >>> relu(ng.tensor([-1.0, 2.0]))
     tensor([0., 2.])
     """
-    return (
-        overwrite("relu", arguments.check_tensor("relu", "input", input))
-        if inplace
-        else pointwise.of_specs["relu"](input)
-    )
+    return _applied("relu", _relu, True, input) if inplace else _relu(input)  # often called, and seldom in place
 
 
 @public("function", "functional")
@@ -74,11 +83,7 @@ def silu(input: Tensor, inplace: bool = False) -> Tensor:
     >>> silu(ng.tensor([-1.0, 2.0]))
     tensor([-0.2689,  1.7616])
     """
-    return (
-        overwrite("silu", arguments.check_tensor("silu", "input", input))
-        if inplace
-        else pointwise.of_specs["silu"](input)
-    )
+    return _applied("silu", _silu, inplace, input)
 
 
 @public("functional")
@@ -131,11 +136,7 @@ def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
     >>> elu(ng.tensor([-1.0, 2.0]))
     tensor([-0.6321,  2.0000])
     """
-    return (
-        overwrite("elu", arguments.check_tensor("elu", "input", input), alpha)
-        if inplace
-        else _activation(_e.elu, input, alpha)
-    )
+    return _applied("elu", _elu, inplace, input, alpha)
 
 
 @public("functional")
@@ -184,7 +185,7 @@ def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tenso
     tensor([0.6931, 1.3133])
     """
     if (beta, threshold) == (1, 20):
-        return pointwise.of_specs["softplus"](input)  # which is the input there, but for rounding
+        return _softplus(input)  # which is the input there, but for rounding
     steep = pointwise.mul(input, beta)
     # softplus(x) = -log(sigmoid(-x)), without a threshold of its own.
     return pointwise.where(

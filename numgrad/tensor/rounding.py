@@ -19,12 +19,15 @@ if TYPE_CHECKING:
 _e = ops.elementwise
 
 
-def _rounding(op: Any, doc: str) -> Callable[[Tensor], Tensor]:
+def _rounded(op: Any, input: Tensor) -> Tensor:
     """Integers are what they are; a copy of them is the result."""
+    category = check_tensor(op.name, "input", input)._spec.dtype.category
+    return _e.clone(input) if category == 1 else op(input)  # type: ignore[no-any-return]
 
+
+def _rounding(op: Any, doc: str) -> Callable[[Tensor], Tensor]:
     def function(input: Tensor) -> Tensor:
-        category = check_tensor(op.name, "input", input)._spec.dtype.category
-        return _e.clone(input) if category == 1 else op(input)  # type: ignore[no-any-return]
+        return _rounded(op, input)
 
     function.__name__ = function.__qualname__ = op.name
     function.__doc__ = doc
@@ -90,8 +93,7 @@ def round(input: Tensor, *, decimals: int = 0) -> Tensor:
     """
     places = as_int("round", "decimals", decimals)
     if not places:
-        category = check_tensor("round", "input", input)._spec.dtype.category
-        return _e.clone(input) if category == 1 else _e.round(input)
+        return _rounded(_e.round, input)
     if not check_tensor("round", "input", input)._spec.dtype.is_floating_point:
         raise DtypeError(
             f"round: decimals is {places} for {input.dtype}, expected floating point; convert with .float()"

@@ -63,10 +63,12 @@ def public(*homes: str, name: str = "", asks: bool = False) -> Callable[[F], F]:
         for home in homes:
             if home in _public:
                 _add(home, own, shown)
-        if "in_place" in homes:
-            _add("method", f"{own}_", in_place.form_of(own, function))
-        if "in_place_function" in homes:
-            _add("function", f"{own}_", guarded(in_place.form_of(own, function), f"{own}_", _MODULES["function"]))
+        if {"in_place", "in_place_function"} & set(homes):
+            form = in_place.form_of(own, function)
+            if "in_place" in homes:
+                _add("method", f"{own}_", form)
+            if "in_place_function" in homes:
+                _add("function", f"{own}_", guarded(form, f"{own}_", _MODULES["function"]))
         return function
 
     return declare

@@ -76,7 +76,7 @@ def test_ops_shows_kernels(capsys: pytest.CaptureFixture[str], arguments: list[s
     ("arguments", "words"),
     [
         (["--kernel"], "--kernel needs the NAME"),
-        (["add", "--kernel", "2x3"], "add: got 1 operands, expected 2"),
+        (["add", "--kernel", "2x3"], "add: got 1 inputs, expected 2"),
         (["add", "--kernel", "2x3", "4"], "give --kernel operands that fit, such as 2x3 2x3"),
         (["tanh", "--kernel", "2,3"], "operand '2,3': expected a shape such as 2x3"),
         (["tanh", "--kernel", "2x3:float99"], "expected a shape such as 2x3, or with a dtype"),
