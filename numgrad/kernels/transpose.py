@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -23,20 +24,37 @@ BLOCK = 64  # elements of the source's line that one unit takes: 4 cache lines o
 ENOUGH = 1 << 12  # elements that are worth it
 
 
+class Lines(NamedTuple):
+    """Lines of both sides, and the grid of the other axes; steps count elements."""
+
+    blocks: int  # of columns
+    n1: int
+    n2: int
+    source_0: int
+    source_1: int
+    source_2: int
+    goal_0: int
+    goal_1: int
+    goal_2: int
+    rows: int
+    columns: int
+    source_step: int  # from row to row
+    goal_step: int  # from column to column
+
+
 @functools.cache
 def transpose_kernel(itemsize: int) -> Kernel:
     """The kernel for elements of 4 or 8 bytes, of whatever type."""
     square = simd.transpose_tile("f4" if itemsize == 4 else "f8")
     lanes = target.host_target().lanes(itemsize)
 
-    @kernel("T[:], T[:], " + "i8, " * 12 + "i8")
-    def transpose(
-        source, goal, blocks, n1, n2, s0, s1, s2, g0, g1, g2, rows, columns, source_step, goal_step, start, stop
-    ):  # fmt: skip
+    @kernel("T[:], T[:], Lines", Lines)
+    def transpose(source, goal, lines, start, stop):
         """``goal[j * goal_step + i] = source[i * source_step + j]`` for i < rows, j < columns, in each of the others.
 
         Work: blocks of `BLOCK` columns.
         """
+        blocks, n1, n2, s0, s1, s2, g0, g1, g2, rows, columns, source_step, goal_step = lines
         for unit in range(start, stop):
             other = unit // blocks
             first = (unit - other * blocks) * BLOCK
@@ -89,9 +107,11 @@ def plan_transpose(
     cost = 2 * min(extents[axis], BLOCK) * extents[last]
     units = product([n for n, _, _ in others]) * blocks
     b.launch(
-        transpose_kernel(itemsize), source.flat, goal.flat, blocks, *[n for n, _, _ in others[1:]],
-        *[step for _, step, _ in others], *[step for _, _, step in others],
-        extents[last], extents[axis], across[last], along[axis],
+        transpose_kernel(itemsize), source.flat, goal.flat,
+        Lines(
+            blocks, *[n for n, _, _ in others[1:]], *[step for _, step, _ in others], *[step for _, _, step in others],
+            rows=extents[last], columns=extents[axis], source_step=across[last], goal_step=along[axis],
+        ),
         work=units, grain=max(1, GRAIN_COST // cost), cost=units * cost,
     )  # fmt: skip
     return True

@@ -61,7 +61,7 @@ def build_kernel(kernel: Kernel, binding: tuple[str, ...]) -> int:
     def compile_it(symbol: str) -> bytes:
         return _codegen(kernel.name).compile_kernel(kernel, binding, symbol)
 
-    types = "_".join(f"{'const' * p.const}{p.type}{p.ndim or ''}" for p in kernel.bound(binding))
+    types = "; ".join(map(str, kernel.bound(binding)))
     key = _key(kernel.py_func, types, str(kernel.reassociate), str(kernel.takes_worker), str(kernel.checked))
     return build(Job(kernel.name, key, compile_it))
 

@@ -112,6 +112,11 @@ def compile_kernel(kernel: Kernel, binding: tuple[str, ...], symbol: str) -> byt
 
 
 def _numba_type(parameter: Parameter) -> Any:
+    if parameter.record is not None:
+        fields = [_numba_type(field) for field in parameter.fields]
+        if len(set(fields)) == 1:
+            return types.NamedUniTuple(fields[0], len(fields), parameter.record)
+        return types.NamedTuple(fields, parameter.record)
     element = NUMBA_TYPES[parameter.type]
     return types.Array(element, parameter.ndim, "C", readonly=parameter.const) if parameter.ndim else element
 
@@ -227,21 +232,27 @@ def _call(module: ir.Module, builder: ir.IRBuilder, compiled: Any, arguments: Se
 def _read(context: Any, builder: ir.IRBuilder, slots: Any, first: int, parameter: Parameter) -> Any:
     """The argument that lies in the slots from word ``first`` on."""
 
-    def place(word: int) -> Any:
+    def slot(word: int) -> Any:
         return builder.gep(slots, [ir.Constant(WORD, word)])
 
+    if parameter.record is not None:
+        values = []
+        for field in parameter.fields:
+            values.append(_read(context, builder, slots, first, field))
+            first += field.words
+        return context.make_tuple(builder, _numba_type(parameter), values)
     element = NUMBA_TYPES[parameter.type]
     stored = context.get_data_type(element)
     if not parameter.ndim:
-        value = builder.load(builder.bitcast(place(first), stored.as_pointer()))
+        value = builder.load(builder.bitcast(slot(first), stored.as_pointer()))
         return context.data_model_manager[element].from_data(builder, value)
     itemsize = ir.Constant(WORD, context.get_abi_sizeof(stored))
-    shape = [builder.load(place(first + 1 + axis)) for axis in range(parameter.ndim)]
+    shape = [builder.load(slot(first + 1 + axis)) for axis in range(parameter.ndim)]
     strides = [itemsize]
     for extent in reversed(shape[1:]):
         strides.insert(0, builder.mul(strides[0], extent))
     array = context.make_array(_numba_type(parameter))(context, builder)
-    data = builder.inttoptr(builder.load(place(first)), array.data.type)
+    data = builder.inttoptr(builder.load(slot(first)), array.data.type)
     populate_array(array, data=data, shape=shape, strides=strides, itemsize=itemsize, meminfo=None)
     return array._getvalue()
 

@@ -12,8 +12,17 @@ nothing and returns nothing. Its last parameters are ``start, stop`` (and, if it
 
 The declaration gives a type to every parameter but the range: ``f4 f8 i1 i2 i4 i8 u1 b1`` are NumPy's dtypes, any other
 name is a type variable that each launch binds (``T`` above), ``T[:]`` and ``T[:, :]`` are C-contiguous arrays,
-``const T[:]`` is one that may only be read, and a bare name is a scalar. The author never sees how arguments travel:
-`codegen` writes the entry from the declaration.
+``const T[:]`` is one that may only be read, and a bare name is a scalar. Numbers that belong together are one record
+(`parameters`)::
+
+    class Steps(NamedTuple):
+        row: int
+        column: int
+
+    @kernel("T[:], T[:], Steps", Steps)
+    def copy(x, out, steps, start, stop): ...
+
+The author never sees how arguments travel: `codegen` writes the entry from the declaration.
 
 A **device function** is a helper that kernels call; an **intrinsic** emits LLVM IR for one.
 """
@@ -24,17 +33,15 @@ import builtins
 import functools
 import hashlib
 import opcode
-import re
 import sys
 import types
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from numgrad.errors import KernelError
 from numgrad.runtime import locks
+from numgrad.runtime.parameters import SCALAR_TYPES, Parameter, declared_parameters
 
-SCALAR_TYPES = ("f4", "f8", "i1", "i2", "i4", "i8", "u1", "b1")
 # Held while code is compiled or loaded; one lock for all, since LLVM and Numba have one for all, too.
 building = locks.awaited()
 # In a process that only rehearses (`helpers`), the jobs that running would need compiled: nothing is compiled, nothing
@@ -43,22 +50,6 @@ rehearsal: list[Any] | None = None
 NO_ADDRESS = 1
 OUT_OF_BOUNDS = -1  # status that an index error in the debug mode leaves
 BAD_INDEX = -2  # and one in a kernel that checks its indices always
-_DECLARED = re.compile(r"^(?P<const>const )?(?P<type>\w+)(?P<dims>\[\s*:(\s*,\s*:)*\s*\])?$")
-
-
-@dataclass(frozen=True)
-class Parameter:
-    """One declared parameter: a scalar (``ndim == 0``) or a C-contiguous array."""
-
-    name: str
-    type: str  # one of SCALAR_TYPES, or a type variable
-    ndim: int
-    const: bool = False  # an array that the kernel may not write to: it does not compile if it does
-
-    @property
-    def words(self) -> int:
-        """Slots that the argument takes: an address and the extents, or the value's bits."""
-        return 1 + self.ndim
 
 
 class Device:
@@ -144,7 +135,12 @@ class Kernel:
     """A declared kernel; `entry` gives the machine code for one binding of its type variables."""
 
     def __init__(
-        self, function: Callable[..., Any], declaration: str, reassociate: bool = False, checked: bool = False
+        self,
+        function: Callable[..., Any],
+        declaration: str,
+        records: Sequence[type] = (),
+        reassociate: bool = False,
+        checked: bool = False,
     ) -> None:
         self.py_func = function
         self.name = function.__name__
@@ -152,8 +148,9 @@ class Kernel:
         self.__doc__ = function.__doc__
         self.reassociate = reassociate
         self.checked = checked  # each index, whose error is the status BAD_INDEX
-        self.parameters, self.takes_worker = _declared_parameters(function, declaration)
-        self.variables = tuple(dict.fromkeys(p.type for p in self.parameters if p.type not in SCALAR_TYPES))
+        self.parameters, self.takes_worker = declared_parameters(function, declaration, records)
+        open_types = [p.type for p in self.parameters if p.record is None and p.type not in SCALAR_TYPES]
+        self.variables = tuple(dict.fromkeys(open_types))
         self._entries: dict[tuple[str, ...], int] = {}
 
     def entry(self, binding: tuple[str, ...] = ()) -> int:
@@ -171,7 +168,7 @@ class Kernel:
     def bound(self, binding: tuple[str, ...]) -> tuple[Parameter, ...]:
         """The parameters with type variables replaced."""
         table = dict(zip(self.variables, binding, strict=True))
-        return tuple(replace(p, type=table.get(p.type, p.type)) for p in self.parameters)
+        return tuple(parameter.bound(table) for parameter in self.parameters)
 
     def __call__(self, *args: Any) -> None:
         """Run the kernel as plain Python over NumPy arrays: the way to step through it in a debugger."""
@@ -181,9 +178,10 @@ class Kernel:
         return f"<numgrad kernel {self.name}>"
 
 
-def kernel(declaration: str, *, reassociate: bool = False) -> Callable[[Callable[..., Any]], Kernel]:
+def kernel(declaration: str, *records: type, reassociate: bool = False) -> Callable[[Callable[..., Any]], Kernel]:
     """Declare a kernel (see the module's text).
 
+    ``records`` are the classes whose names the declaration uses (see `parameters`).
     ``reassociate`` lets LLVM reorder sums, which a floating-point reduction needs to be vectorised; NaN and Inf survive
     either way.
 
@@ -192,31 +190,7 @@ def kernel(declaration: str, *, reassociate: bool = False) -> Callable[[Callable
     KernelError
         The declaration does not fit the function's parameters.
     """
-    return lambda function: Kernel(function, declaration, reassociate)
-
-
-def _declared_parameters(function: Callable[..., Any], declaration: str) -> tuple[tuple[Parameter, ...], bool]:
-    code = function.__code__
-    names = code.co_varnames[: code.co_argcount]
-    takes_worker = names[-1:] == ("worker",)
-    span = names[-3:-1] if takes_worker else names[-2:]
-    if span != ("start", "stop"):
-        raise KernelError(f"kernel {function.__name__}: the last parameters are {span}, expected ('start', 'stop')")
-    names = names[: -3 if takes_worker else -2]
-    declared = [text.strip() for text in re.split(r",(?![^\[]*\])", declaration) if text.strip()]
-    if len(declared) != len(names):
-        raise KernelError(
-            f"kernel {function.__name__}: {len(declared)} types are declared, expected {len(names)} (for {', '.join(names)})"
-        )
-    parameters = []
-    for name, text in zip(names, declared, strict=True):
-        match = _DECLARED.match(text)
-        if not match:
-            raise KernelError(
-                f"kernel {function.__name__}: type of {name} is {text!r}, expected such as 'f4' or 'T[:, :]'"
-            )
-        parameters.append(Parameter(name, match["type"], (match["dims"] or "").count(":"), bool(match["const"])))
-    return tuple(parameters), takes_worker
+    return lambda function: Kernel(function, declaration, records, reassociate)
 
 
 # ---- fingerprints: what a function's machine code depends on -------------------------------------------------------

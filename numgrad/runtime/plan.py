@@ -186,8 +186,8 @@ class PlanBuilder:
     ) -> None:
         """Add a launch of ``kernel`` over ``range(work)``, in chunks of ``grain``.
 
-        Arguments are arrays (`Operand.array`), `STATUS`, `table`, constants or Python numbers, in the order of the
-        kernel's declaration; type variables are bound by the arrays' dtypes, or by ``binding``. ``cost`` is a rough count
+        Arguments are arrays (`Operand.array`), `STATUS`, `table`, constants, records or Python numbers, in the order of
+        the kernel's declaration; type variables are bound by the arrays' dtypes, or by ``binding``. ``cost`` is a rough count
         of elementary operations for all of the work (default: one for each unit).
 
         Raises

@@ -88,7 +88,7 @@ class Constant:
 
 @dataclass(frozen=True)
 class Launch:
-    """One kernel over ``range(work)`` in chunks of ``grain``; arguments are `Array`, `Constant` or Python scalars.
+    """One kernel over ``range(work)`` in chunks of ``grain``; arguments are `Array`, `Constant`, records or Python scalars.
 
     ``cost`` is a rough count of elementary operations, by which the program decides whether to release the GIL.
     """
@@ -125,7 +125,7 @@ class Pair:
     workers = property(lambda self: min(part.workers for part in self.parts))
 
 
-def _scalar_word(kernel_name: str, name: str, type_name: str, value: Any) -> int:
+def _scalar_word(name: str, type_name: str, value: Any) -> int:
     """The bits of a kernel's scalar argument; what is too large for float32 is infinite.
 
     Raises
@@ -136,7 +136,7 @@ def _scalar_word(kernel_name: str, name: str, type_name: str, value: Any) -> int
         It is one that the type does not have.
     """
     if not isinstance(value, (int, float, np.number, np.bool_)):
-        raise TypeError(f"{kernel_name}: {name} is {value!r}, expected a number")
+        raise TypeError(f"{name} is {value!r}, expected a number")
     try:
         if type_name == "f4":
             with np.errstate(over="ignore"):
@@ -146,9 +146,7 @@ def _scalar_word(kernel_name: str, name: str, type_name: str, value: Any) -> int
         else:
             packed = struct.pack("<q", bool(value) if type_name == "b1" else int(value))
     except (struct.error, OverflowError, ValueError) as error:
-        raise RuntimeError(
-            f"{kernel_name}: {name} is {value!r}, which {type_name} cannot hold without overflow"
-        ) from error
+        raise RuntimeError(f"{name} is {value!r}, which {type_name} cannot hold without overflow") from error
     word: int = struct.unpack("<q", packed)[0]
     return word
 
@@ -209,7 +207,8 @@ class Program:
                 patches += [len(frame), argument.address.index, argument.address.offset]
                 frame += [0, *argument.shape]
             else:
-                frame.append(_scalar_word(launch.kernel.name, parameter.name, parameter.type, argument))
+                for name, type_name, value in parameter.scalars(argument, f"{launch.kernel.name}: "):
+                    frame.append(_scalar_word(name, type_name, value))
         return launch.kernel.entry(launch.binding)
 
     def names(self) -> list[str]:
