@@ -7,6 +7,8 @@ bits for any number of threads, and of several assignments the last wins.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from numgrad.errors import ProofError
 from numgrad.kernels.reduce import (
     Loop,
@@ -14,7 +16,9 @@ from numgrad.kernels.reduce import (
 )
 from numgrad.kernels.reduce_kernels import (
     KEPT,
-    place4,
+    Extents4,
+    Steps4,
+    offset4,
 )
 from numgrad.layout import product
 from numgrad.runtime.kernel import device, kernel
@@ -36,11 +40,11 @@ def within(index, extent):
 def linear_index(index, linear, status, extent, following, start, stop):
     """linear = index, or (following) linear * extent + index: one step from several indices to one."""
     for i in range(start, stop):
-        place = within(index[i], extent)
-        if place < 0:
+        number = within(index[i], extent)
+        if number < 0:
             status[0] = 1 + i
-            place = 0
-        linear[i] = linear[i] * extent + place if following else place
+            number = 0
+        linear[i] = linear[i] * extent + number if following else number
 
 
 @kernel("T[:, :, :], i8[:], T[:, :, :], i8[:]")
@@ -50,18 +54,28 @@ def gather_rows(x, index, out, status, start, stop):
     for unit in range(start, stop):
         o = unit // count
         i = unit - o * count
-        place = within(index[i], x.shape[1])
-        if place < 0:
+        row = within(index[i], x.shape[1])
+        if row < 0:
             status[0] = 1 + i
         else:
-            v, y = x[o, place], out[o, i]
+            v, y = x[o, row], out[o, i]
             for j in range(y.shape[0]):
                 y[j] = v[j]
 
 
-@kernel("T[:, :, :], i8[:], T[:, :, :], i8[:], i8, i8, i8, i8, i8, i8, i8")
-def scatter_rows(source, index, out, status, add, zero, skip, row_blocks, rows, column_blocks, columns, start, stop):
+class Blocks(NamedTuple):
+    """How each out[o] is divided among units."""
+
+    row_blocks: int
+    rows: int  # of a block
+    column_blocks: int
+    columns: int
+
+
+@kernel("T[:, :, :], i8[:], T[:, :, :], i8[:], Blocks, i8, i8, i8", Blocks)
+def scatter_rows(source, index, out, status, blocks, add, zero, skip, start, stop):
     """out[o, index[i]] (+)= source[o, i], in order of i; a unit owns a block of rows and columns of one out[o]."""
+    row_blocks, rows, column_blocks, columns = blocks
     nothing = out.dtype.type(0)
     for unit in range(start, stop):
         block = unit // column_blocks
@@ -114,14 +128,14 @@ def plan_linear_index(b: PlanBuilder, indices: list[Operand], extents: tuple[int
         int64, contiguous, of one shape. A bad index leaves the status 1 + its position.
     """
     count = linear.spec.numel
-    for place, (index, extent) in enumerate(zip(indices, extents, strict=True)):
+    for position, (index, extent) in enumerate(zip(indices, extents, strict=True)):
         b.launch(
             linear_index,
             index.array(count),
             linear.array(count),
             STATUS,
             extent,
-            place,
+            position,
             work=count,
             grain=GRAIN_COST // 4,
         )
@@ -172,7 +186,7 @@ def plan_index_scatter(
     cost = (count + extent) * (inner + 8)
     b.launch(
         scatter_rows, source.array(outer, count, inner), index.array(count), out.array(outer, extent, inner), STATUS,
-        int(accumulate), int(zero), skip, row_blocks, rows, column_blocks, columns,
+        Blocks(row_blocks, rows, column_blocks, columns), int(accumulate), int(zero), skip,
         work=outer * row_blocks * column_blocks,
         grain=max(1, GRAIN_COST * row_blocks * column_blocks // max(1, cost)), cost=outer * cost,
     )  # fmt: skip
@@ -181,44 +195,73 @@ def plan_index_scatter(
 # ---- elements ---------------------------------------------------------------------------------------------------
 
 
-@kernel("T[:], i8[:], T[:], i8[:], " + "i8, " * (3 + KEPT) + "i8, i8, i8, i8")
-def gather_elements(x, index, out, status, n1, n2, n3, s0, s1, s2, s3, width, step, extent, stride, start, stop):
-    """Work: rows of ``width`` elements of the index; ``step`` is x's stride along a row, ``stride`` along dim."""
+class Source(NamedTuple):
+    """What `gather_elements` reads: rows of the index, and where in x a row begins."""
+
+    extents: Extents4
+    row: Steps4
+    width: int
+    step: int  # of x along a row
+    extent: int  # of x along dim
+    dim_step: int
+
+
+@kernel("T[:], i8[:], T[:], i8[:], Source", Source)
+def gather_elements(x, index, out, status, source, start, stop):
+    """Work: rows of ``source.width`` elements of the index."""
+    width = source.width
     for row in range(start, stop):
-        base = place4(row, n1, n2, n3, s0, s1, s2, s3)
-        places, y = index[row * width : (row + 1) * width], out[row * width : (row + 1) * width]
+        base = offset4(row, source.extents, source.row)
+        numbers, y = index[row * width : (row + 1) * width], out[row * width : (row + 1) * width]
         for j in range(y.shape[0]):
-            place = within(places[j], extent)
-            if place < 0:
+            number = within(numbers[j], source.extent)
+            if number < 0:
                 status[0] = 1 + row * width + j
             else:
-                y[j] = x[base + place * stride + j * step]
+                y[j] = x[base + number * source.dim_step + j * source.step]
 
 
-@kernel("T[:], i8[:], T[:], i8[:], " + "i8, " * (3 + 3 * KEPT + 12) + "i8")
+class Side(NamedTuple):
+    """Steps of one operand of `scatter_elements`: from line to line, along dim, and from a line to its neighbour."""
+
+    lines: Steps4
+    dim: int
+    column: int
+
+
+class Lines(NamedTuple):
+    """Lines along dim; a unit owns ``columns`` neighbouring ones of ``width``."""
+
+    extents: Extents4
+    count: int  # elements of a line
+    extent: int  # of out along dim
+    width: int
+    blocks: int
+    columns: int
+
+
+@kernel("T[:], i8[:], T[:], i8[:], Lines, Side, Side, Side, i8, i8", Lines, Side)
 def scatter_elements(
-    source, index, out, status, n1, n2, n3, s0, s1, s2, s3, i0, i1, i2, i3, o0, o1, o2, o3,
-    count, source_step, index_step, extent, out_step, width, source_column, index_column, out_column,
-    blocks, columns, add, broadcast, start, stop
+    source, index, out, status, lines, of_source, of_index, of_out, add, broadcast, start, stop
 ):  # fmt: skip
-    """Along dim in order: a unit owns ``columns`` neighbouring lines of out. ``broadcast``: the source is one value."""
+    """Along dim in order: a unit owns some lines of out. ``broadcast``: the source is one value."""
     for unit in range(start, stop):
-        line = unit // blocks
-        left = (unit - line * blocks) * columns
-        right = min(width, left + columns)
-        first_source = place4(line, n1, n2, n3, s0, s1, s2, s3)
-        first_index = place4(line, n1, n2, n3, i0, i1, i2, i3)
-        first_out = place4(line, n1, n2, n3, o0, o1, o2, o3)
-        for i in range(count):
+        line = unit // lines.blocks
+        left = (unit - line * lines.blocks) * lines.columns
+        right = min(lines.width, left + lines.columns)
+        first_source = offset4(line, lines.extents, of_source.lines)
+        first_index = offset4(line, lines.extents, of_index.lines)
+        first_out = offset4(line, lines.extents, of_out.lines)
+        for i in range(lines.count):
             for j in range(left, right):
-                where = first_index + i * index_step + j * index_column
-                place = within(index[where], extent)
-                if place < 0:
-                    status[0] = 1 + where
+                position = first_index + i * of_index.dim + j * of_index.column
+                number = within(index[position], lines.extent)
+                if number < 0:
+                    status[0] = 1 + position
                 else:
-                    value = source[0] if broadcast else source[first_source + i * source_step + j * source_column]
-                    target = first_out + place * out_step + j * out_column
-                    out[target] = out[target] + value if add else value
+                    value = source[0] if broadcast else source[first_source + i * of_source.dim + j * of_source.column]
+                    goal = first_out + number * of_out.dim + j * of_out.column
+                    out[goal] = out[goal] + value if add else value
 
 
 def plan_gather_elements(b: PlanBuilder, x: Operand, index: Operand, out: Operand, dim: int) -> None:
@@ -232,18 +275,20 @@ def plan_gather_elements(b: PlanBuilder, x: Operand, index: Operand, out: Operan
     if not index.spec.is_contiguous or not out.spec.is_contiguous:
         raise ProofError(f"gather: index is {index.spec} and out {out.spec}, expected contiguous")
     strides, extents = x.spec.strides or (1,), x.spec.shape or (1,)
-    shape, places = index.spec.shape or (1,), index.spec.strides or (1,)
-    loops = merged([Loop(n, 0 if d == dim else strides[d], places[d]) for d, n in enumerate(shape)])
+    shape, index_strides = index.spec.shape or (1,), index.spec.strides or (1,)
+    loops = merged([Loop(n, 0 if d == dim else strides[d], index_strides[d]) for d, n in enumerate(shape)])
     if len(loops) > KEPT + 1:
         raise ProofError(
             f"gather: the index has {len(loops)} dimensions that do not merge, expected at most {KEPT + 1}"
         )
     grid = [Loop(1, 0)] * (KEPT + 1 - len(loops)) + loops
     width, rows = grid[-1].extent, index.spec.numel // max(1, grid[-1].extent)
-    b.launch(
-        gather_elements, x.flat, index.flat, out.flat, STATUS,
-        *[loop.extent for loop in grid[1:-1]], *[loop.stride for loop in grid[:-1]],
+    source = Source(
+        Extents4(*[loop.extent for loop in grid[1:-1]]), Steps4(*[loop.stride for loop in grid[:-1]]),
         width, grid[-1].stride, extents[dim], strides[dim],
+    )  # fmt: skip
+    b.launch(
+        gather_elements, x.flat, index.flat, out.flat, STATUS, source,
         work=rows, grain=max(1, GRAIN_COST // (4 * width + 16)), cost=rows * (4 * width + 16),
     )  # fmt: skip
 
@@ -254,11 +299,11 @@ def plan_scatter_elements(
     """torch.scatter_add, or scatter: ``out[i][index[i][j][k]][k] (+)= source[i][j][k]`` (dim 1), in order of j.
 
     source
-        At least index's extents, any strides; or one element (numel 1), for all places.
+        At least index's extents, any strides; or one element (numel 1), for all positions.
     index
         int64, contiguous.
     out
-        Dense or not, but no two of its elements in one place; it holds its values already.
+        Dense or not, but no two of its elements share memory; it holds its values already.
     """
     if not index.spec.is_contiguous:
         raise ProofError(f"scatter: index is {index.spec}, expected contiguous")
@@ -285,10 +330,12 @@ def plan_scatter_elements(
     blocks = -(-inner[0] // columns)
     units = product([line[0] for line in lines]) * blocks
     cost = 8 * shape[dim] * min(columns, inner[0])
+    sides = [
+        Side(Steps4(*[line[side] for line in lines]), steps[dim], inner[side])
+        for side, steps in enumerate((source_strides, index_strides, out_strides), 1)
+    ]
+    grid = Lines(Extents4(*[line[0] for line in lines[1:]]), shape[dim], out_shape[dim], inner[0], blocks, columns)
     b.launch(
-        scatter_elements, source.flat, index.flat, out.flat, STATUS,
-        *[line[0] for line in lines[1:]], *[line[1] for line in lines], *[line[2] for line in lines],
-        *[line[3] for line in lines], shape[dim], source_strides[dim], index_strides[dim],
-        out_shape[dim], out_strides[dim], *inner, blocks, columns, int(accumulate), int(broadcast),
+        scatter_elements, source.flat, index.flat, out.flat, STATUS, grid, *sides, int(accumulate), int(broadcast),
         work=units if index.spec.numel else 0, grain=max(1, GRAIN_COST // max(1, cost)), cost=units * cost,
     )  # fmt: skip

@@ -14,6 +14,7 @@ blocks in the input's type and the blocks in float64.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from numgrad.errors import ProofError
 from numgrad.kernels.reduce_kernels import (
@@ -31,9 +32,16 @@ from numgrad.kernels.reduce_kernels import (
     MAX,
     MIN,
     REDUCED,
+    Columns,
+    Extents3,
+    Extents4,
+    Kept,
+    Reduced,
     Reduction,
-    place3,
-    place4,
+    Steps3,
+    Steps4,
+    offset3,
+    offset4,
 )
 from numgrad.kernels.reduce_short import plan_short_rows
 from numgrad.layout import Spec, product
@@ -99,7 +107,7 @@ def split_dims(x: Spec, out: Spec, dims: tuple[int, ...]) -> tuple[list[Loop], l
             f"reduce: out is of shape {tuple(out.shape)}, expected the dims kept of {tuple(x.shape)}: {expected}"
         )
     kept = [
-        Loop(x.shape[dim], x.strides[dim], out.strides[place]) for dim, place in zip(kept_dims, of_out, strict=True)
+        Loop(x.shape[dim], x.strides[dim], out.strides[out_dim]) for dim, out_dim in zip(kept_dims, of_out, strict=True)
     ]
     return kept, [Loop(x.shape[dim], x.strides[dim]) for dim in sorted(reduced_dims)]
 
@@ -108,25 +116,30 @@ def _extents(loops: list[Loop], room: int) -> list[Loop]:
     return [Loop(1, 0)] * (room - len(loops)) + loops
 
 
-def kept_arguments(kept: list[Loop]) -> list[int]:
-    """n1 n2 n3, s0 .. s3, o0 .. o3."""
+def kept_record(kept: list[Loop]) -> Kept:
+    """The record of kept loops that kernels take."""
     loops = _extents(kept, KEPT)
-    return [k.extent for k in loops[1:]] + [k.stride for k in loops] + [k.out_stride for k in loops]
+    return Kept(
+        Extents4(*[k.extent for k in loops[1:]]),
+        source=Steps4(*[k.stride for k in loops]),
+        result=Steps4(*[k.out_stride for k in loops]),
+    )
 
 
-def reduced_arguments(reduced: list[Loop]) -> list[int]:
-    """m1 m2, t0 t1 t2."""
+def reduced_record(reduced: list[Loop], count: int, part_length: int, outputs: int) -> Reduced:
+    """The record of reduced loops that kernels take."""
     loops = _extents(reduced, REDUCED)
-    return [r.extent for r in loops[1:]] + [r.stride for r in loops]
+    extents, steps = Extents3(*[r.extent for r in loops[1:]]), Steps3(*[r.stride for r in loops])
+    return Reduced(extents, steps, count, part_length, outputs)
 
 
 def parts_of(count: int, units: int, width: int) -> tuple[int, int]:
     """How many parts each of ``units`` reductions over ``count`` steps of ``width`` elements has, and their length."""
-    wanted = min(MOST_UNITS // max(units, 1), count * width * units // PARTIAL)
-    if wanted <= 1:
+    parts = min(MOST_UNITS // max(units, 1), count * width * units // PARTIAL)
+    if parts <= 1:
         return 1, max(count, 1)
     multiple = BLOCK if width == 1 else 4
-    length = -(-count // wanted)
+    length = -(-count // parts)
     length = -(-length // multiple) * multiple
     return -(-count // length), length
 
@@ -206,18 +219,18 @@ def _plan(
         result_kept = _dense(kept, width)
         result_columns = columns and Loop(columns.extent, columns.stride, 1)
         step = 1.0
-    shared = [*kept_arguments(result_kept), *reduced_arguments(reduced), count, part_length, units]
+    records = kept_record(result_kept), reduced_record(reduced, count, part_length, units)
     binding = (x.code, accumulator.code, result.code)
     cost = part_length * min(width, COLUMNS) + 16
     if result_columns is None:
         b.launch(
-            reduction.inner, x.flat, result.flat, *shared, step,
+            reduction.inner, x.flat, result.flat, *records, step,
             work=units * parts, grain=grain_of(cost), cost=outputs * count, binding=binding[::2],
         )  # fmt: skip
     else:
         b.launch(
-            reduction.outer, x.flat, b.scratch(accumulator, COLUMNS, per_worker=True).flat, result.flat, *shared,
-            width, result_columns.out_stride, blocks, step,
+            reduction.outer, x.flat, b.scratch(accumulator, COLUMNS, per_worker=True).flat, result.flat, *records,
+            Columns(width, result_columns.out_stride, blocks), step,
             work=units * parts * blocks, grain=grain_of(cost), cost=outputs * count, binding=binding,
         )  # fmt: skip
     if parts > 1:
@@ -236,17 +249,34 @@ def _dense(kept: list[Loop], step: int) -> list[Loop]:
     return result
 
 
-@kernel("T[:], T[:], " + "i8, " * (2 * GATHERED - 2) + "i8")
-def gather_strided(
-    x, out, n1, n2, n3, n4, n5, n6, n7, s0, s1, s2, s3, s4, s5, s6, s7, start, stop
-):  # fmt: skip
-    """out[i] = the ``i``-th element of a strided grid, by rows of n7."""
+class Outer(NamedTuple):
+    """The four outer loops of a gathered grid and their steps."""
+
+    extents: Extents4
+    steps: Steps4
+
+
+class Rows(NamedTuple):
+    """The inner loops of a gathered grid: planes of rows, and the elements of a row."""
+
+    planes: int
+    extents: Extents3
+    steps: Steps3
+    length: int
+    step: int
+
+
+@kernel("T[:], T[:], Outer, Rows", Outer, Rows)
+def gather_strided(x, out, outer, rows, start, stop):
+    """out[i] = the ``i``-th element of a strided grid, row by row."""
+    inner = rows.planes * rows.extents.n1 * rows.extents.n2
     for row in range(start, stop):
-        high = row // (n4 * n5 * n6)
-        base = place4(high, n1, n2, n3, s0, s1, s2, s3) + place3(row - high * (n4 * n5 * n6), n5, n6, s4, s5, s6)
-        y = out[row * n7 : (row + 1) * n7]
+        high = row // inner
+        base = offset4(high, outer.extents, outer.steps)
+        base += offset3(row - high * inner, rows.extents, rows.steps)
+        y = out[row * rows.length : (row + 1) * rows.length]
         for i in range(y.shape[0]):
-            y[i] = x[base + i * s7]
+            y[i] = x[base + i * rows.step]
 
 
 def plan_gather(b: PlanBuilder, x: Operand, kept: tuple[Loop, ...], reduced: list[Loop]) -> tuple[Operand, list[Loop]]:
@@ -259,8 +289,10 @@ def plan_gather(b: PlanBuilder, x: Operand, kept: tuple[Loop, ...], reduced: lis
     total = product([loop.extent for loop in loops])
     out = b.scratch(x.spec.dtype, total)
     grid = _extents(loops, GATHERED)
+    extents, steps = [loop.extent for loop in grid], [loop.stride for loop in grid]
     b.launch(
-        gather_strided, x.flat, out.flat, *[loop.extent for loop in grid[1:]], *[loop.stride for loop in grid],
+        gather_strided, x.flat, out.flat, Outer(Extents4(*extents[1:4]), Steps4(*steps[:4])),
+        Rows(extents[4], Extents3(*extents[5:7]), Steps3(*steps[4:7]), extents[7], steps[7]),
         work=total // max(1, grid[-1].extent), grain=grain_of(4 * grid[-1].extent), cost=4 * total,
     )  # fmt: skip
     dense = _dense(loops, 1)

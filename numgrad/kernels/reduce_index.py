@@ -6,6 +6,8 @@ first wins, and the first NaN wins over everything, as NumPy and torch have it.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from numgrad import dtypes
 from numgrad.errors import ProofError
 from numgrad.kernels.reduce import (
@@ -13,11 +15,11 @@ from numgrad.kernels.reduce import (
     _dense,
     grain_of,
     in_memory_order,
-    kept_arguments,
+    kept_record,
     merged,
     parts_of,
     plan_gather,
-    reduced_arguments,
+    reduced_record,
     split_dims,
 )
 from numgrad.kernels.reduce_kernels import (
@@ -25,10 +27,15 @@ from numgrad.kernels.reduce_kernels import (
     COLUMNS,
     KEPT,
     REDUCED,
+    Columns,
+    Extents4,
+    Kept,
+    Reduced,
+    Steps4,
     larger,
+    offset3,
+    offset4,
     part_of,
-    place3,
-    place4,
     smaller,
 )
 from numgrad.layout import product
@@ -36,83 +43,92 @@ from numgrad.runtime.kernel import Device, Kernel, device, kernel
 from numgrad.runtime.plan import Operand, PlanBuilder
 
 STRIDE = 64
-_GRID = "i8, " * (3 + 2 * KEPT + 2 + REDUCED)
 
 
 @device
 def is_larger(v, best):
-    """v takes the place of best: larger, or the first NaN."""
+    """v replaces best: larger, or the first NaN."""
     return (v > best) | ((v != v) & (best == best))
 
 
 @device
 def is_smaller(v, best):
-    """v takes the place of best: smaller, or the first NaN."""
+    """v replaces best: smaller, or the first NaN."""
     return (v < best) | ((v != v) & (best == best))
+
+
+class Results(NamedTuple):
+    """The loops over the outputs of partial results, of which the last is the columns."""
+
+    extents: Extents4
+    steps: Steps4
+    columns: int
+    column_step: int
 
 
 @device
 def first_match(row, best):
-    """Place of the first element that is best, or NaN; looked for in strides that vectorise."""
-    place = 0
+    """Position of the first element that is best, or NaN; looked for in strides that vectorise."""
+    position = 0
     for begin in range(0, row.shape[0], STRIDE):
         block = row[begin : begin + STRIDE]
         matches = 0
         for i in range(block.shape[0]):
             matches += (block[i] == best) | (block[i] != block[i])
-        place = begin
+        position = begin
         if matches:
             break
-    while place < row.shape[0] - 1 and row[place] != best and row[place] == row[place]:
-        place += 1
-    return place
+    while position < row.shape[0] - 1 and row[position] != best and row[position] == row[position]:
+        position += 1
+    return position
 
 
 def _inner_kernel(name: str, extreme: Device, better: Device) -> Kernel:
-    def arg_inner(
-        x, values, indices, n1, n2, n3, s0, s1, s2, s3, o0, o1, o2, o3, m1, m2, t0, t1, t2,
-        count, part_length, outputs, start, stop
-    ):  # fmt: skip
+    def arg_inner(x, values, indices, kept, reduced, start, stop):
+        count, part_length, outputs = reduced.count, reduced.part_length, reduced.outputs
+        row_length, step = reduced.extents.n2, reduced.source.s2
         for unit in range(start, stop):
             part = part_of(unit, outputs)
             index = unit - part * outputs
-            base = place4(index, n1, n2, n3, s0, s1, s2, s3)
-            place = part * part_length
-            last = min(count, place + part_length)
-            first, where, where_offset = place, place, base + place3(place, m1, m2, t0, t1, t2)
+            base = offset4(index, kept.extents, kept.source)
+            position = part * part_length
+            last = min(count, position + part_length)
+            first, where, where_offset = position, position, base + offset3(position, reduced.extents, reduced.source)
             best = x[where_offset]
             where_length = 0  # 0: where is exact, else best is the extreme of so many elements from there on
-            while place < last:
-                length = min(min(BLOCK, m2 - (place if place < m2 else place % m2)), last - place)
-                offset = base + place3(place, m1, m2, t0, t1, t2)
-                if t2 == 1:
+            while position < last:
+                length = min(
+                    min(BLOCK, row_length - (position if position < row_length else position % row_length)),
+                    last - position,
+                )
+                offset = base + offset3(position, reduced.extents, reduced.source)
+                if step == 1:
                     row = x[offset : offset + length]
                     v = row[0]
                     for i in range(row.shape[0]):
                         v = extreme(v, row[i])
-                    if better(v, best) or place == first:
-                        best, where, where_offset, where_length = v, place, offset, length
+                    if better(v, best) or position == first:
+                        best, where, where_offset, where_length = v, position, offset, length
                 else:
                     for i in range(length):
-                        v = x[offset + i * t2]
+                        v = x[offset + i * step]
                         if better(v, best):
-                            best, where, where_offset, where_length = v, place + i, offset + i * t2, 0
-                place += length
+                            best, where, where_offset, where_length = v, position + i, offset + i * step, 0
+                position += length
             if where_length:
                 where += first_match(x[where_offset : where_offset + where_length], best)
-            place = place4(index, n1, n2, n3, o0, o1, o2, o3) + part * outputs
-            values[place] = best
-            indices[place] = where
+            goal = offset4(index, kept.extents, kept.result) + part * outputs
+            values[goal] = best
+            indices[goal] = where
 
     arg_inner.__name__ = f"{name}_inner"
-    return kernel(f"T[:], T[:], i8[:], {_GRID} i8, i8, i8")(arg_inner)
+    return kernel("T[:], T[:], i8[:], Kept, Reduced", Kept, Reduced)(arg_inner)
 
 
 def _outer_kernel(name: str, better: Device) -> Kernel:
-    def arg_outer(
-        x, best, where, values, indices, n1, n2, n3, s0, s1, s2, s3, o0, o1, o2, o3, m1, m2, t0, t1, t2,
-        count, part_length, outputs, columns, column_stride, blocks, start, stop, worker
-    ):  # fmt: skip
+    def arg_outer(x, best, where, values, indices, kept, reduced, columns, start, stop, worker):
+        count, part_length, outputs = reduced.count, reduced.part_length, reduced.outputs
+        result_step, blocks = columns.result_step, columns.blocks
         best = best[worker * COLUMNS : (worker + 1) * COLUMNS]
         where = where[worker * COLUMNS : (worker + 1) * COLUMNS]
         for unit in range(start, stop):
@@ -120,36 +136,34 @@ def _outer_kernel(name: str, better: Device) -> Kernel:
             column = (unit - row * blocks) * COLUMNS
             part = part_of(row, outputs)
             index = row - part * outputs
-            n = min(COLUMNS, columns - column)
-            base = place4(index, n1, n2, n3, s0, s1, s2, s3) + column
-            place = part * part_length
+            n = min(COLUMNS, columns.count - column)
+            base = offset4(index, kept.extents, kept.source) + column
+            first_position = part * part_length
             b, w = best[:n], where[:n]
-            offset = base + place3(place, m1, m2, t0, t1, t2)
+            offset = base + offset3(first_position, reduced.extents, reduced.source)
             x0 = x[offset : offset + n]
             for j in range(b.shape[0]):
                 b[j] = x0[j]
-                w[j] = place
-            for step in range(place + 1, min(count, place + part_length)):
-                offset = base + place3(step, m1, m2, t0, t1, t2)
+                w[j] = first_position
+            for position in range(first_position + 1, min(count, first_position + part_length)):
+                offset = base + offset3(position, reduced.extents, reduced.source)
                 x0 = x[offset : offset + n]
                 for j in range(b.shape[0]):
                     v = x0[j]
                     take = better(v, b[j])
                     b[j] = v if take else b[j]
-                    w[j] = step if take else w[j]
-            first = place4(index, n1, n2, n3, o0, o1, o2, o3) + part * outputs * columns + column * column_stride
+                    w[j] = position if take else w[j]
+            first = offset4(index, kept.extents, kept.result) + part * outputs * columns.count + column * result_step
             for j in range(n):
-                values[first + j * column_stride] = b[j]
-                indices[first + j * column_stride] = w[j]
+                values[first + j * result_step] = b[j]
+                indices[first + j * result_step] = w[j]
 
     arg_outer.__name__ = f"{name}_outer"
-    return kernel(f"T[:], T[:], i8[:], T[:], i8[:], {_GRID} i8, i8, i8, i8, i8, i8")(arg_outer)
+    return kernel("T[:], T[:], i8[:], T[:], i8[:], Kept, Reduced, Columns", Kept, Reduced, Columns)(arg_outer)
 
 
 def _combine_kernel(name: str, better: Device) -> Kernel:
-    def arg_combine(
-        part_values, part_indices, values, indices, n1, n2, n3, n4, o0, o1, o2, o3, o4, outputs, parts, start, stop
-    ):
+    def arg_combine(part_values, part_indices, values, indices, results, outputs, parts, start, stop):
         """Partial results of all outputs, part after part, into one each; the first of equal ones wins."""
         for index in range(start, stop):
             best, where = part_values[index], part_indices[index]
@@ -157,13 +171,13 @@ def _combine_kernel(name: str, better: Device) -> Kernel:
                 v = part_values[part * outputs + index]
                 if better(v, best):
                     best, where = v, part_indices[part * outputs + index]
-            row = index // n4
-            place = place4(row, n1, n2, n3, o0, o1, o2, o3) + (index - row * n4) * o4
-            values[place] = best
-            indices[place] = where
+            row = index // results.columns
+            goal = offset4(row, results.extents, results.steps) + (index - row * results.columns) * results.column_step
+            values[goal] = best
+            indices[goal] = where
 
     arg_combine.__name__ = f"{name}_combine"
-    return kernel("T[:], i8[:], T[:], i8[:], " + "i8, " * 10 + "i8")(arg_combine)
+    return kernel("T[:], i8[:], T[:], i8[:], Results, i8, i8", Results)(arg_combine)
 
 
 _KERNELS = {
@@ -191,7 +205,7 @@ def plan_reduce_index(
         Any shape, strides (0 too) and dtype, not empty along ``dims``.
     values, indices
         The kept dimensions in their order, or all of them with extents of 1 where reduced; both have the same strides.
-        values has x's dtype, indices int64: the place in the reduced dimensions, flattened in logical order.
+        values has x's dtype, indices int64: the position in the reduced dimensions, flattened in logical order.
     """
     if values is not None and values.spec.strides != indices.spec.strides:
         raise ProofError(
@@ -229,24 +243,25 @@ def _plan(
         results = b.scratch(x.spec.dtype, parts * outputs), b.scratch(dtypes.int64, parts * outputs)
         result_kept = _dense(kept, width)
         result_columns = columns and Loop(columns.extent, columns.stride, 1)
-    shared = [*kept_arguments(result_kept), *reduced_arguments(reduced), count, part_length, units]
+    records = kept_record(result_kept), reduced_record(reduced, count, part_length, units)
     grain = grain_of(2 * part_length * min(width, COLUMNS) + 16)
     flat = [result.flat for result in results]
     if result_columns is None:
-        b.launch(inner, x.flat, *flat, *shared, work=units * parts, grain=grain, cost=2 * outputs * count)
+        b.launch(inner, x.flat, *flat, *records, work=units * parts, grain=grain, cost=2 * outputs * count)
     else:
         b.launch(
             outer, x.flat,
             b.scratch(x.spec.dtype, COLUMNS, per_worker=True).flat,
             b.scratch(dtypes.int64, COLUMNS, per_worker=True).flat,
-            *flat, *shared, width, result_columns.out_stride, blocks,
+            *flat, *records, Columns(width, result_columns.out_stride, blocks),
             work=units * parts * blocks, grain=grain, cost=2 * outputs * count,
         )  # fmt: skip
     if parts > 1:
         loops = [*kept, columns or Loop(1, 0, 0)]
         loops = [Loop(1, 0)] * (KEPT + 1 - len(loops)) + loops
+        extents, steps = [loop.extent for loop in loops], [loop.out_stride for loop in loops]
+        grid = Results(Extents4(*extents[1:4]), Steps4(*steps[:4]), extents[4], steps[4])
         b.launch(
-            combine, *flat, values.flat, indices.flat,
-            *[loop.extent for loop in loops[1:]], *[loop.out_stride for loop in loops], outputs, parts,
+            combine, *flat, values.flat, indices.flat, grid, outputs, parts,
             work=outputs, grain=grain_of(4 * parts),
         )  # fmt: skip

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from numgrad import dtypes
 from numgrad.runtime.kernel import Device, Kernel, device, intrinsic, kernel
@@ -55,10 +55,70 @@ def _extreme(a: Any, name: str, comparison: str) -> Any:
     return a(a, a), emit
 
 
+class Extents3(NamedTuple):
+    """Of a grid of three loops; the outermost one's is not needed."""
+
+    n1: int
+    n2: int
+
+
+class Extents4(NamedTuple):
+    """Of a grid of four loops; the outermost one's is not needed."""
+
+    n1: int
+    n2: int
+    n3: int
+
+
+class Steps3(NamedTuple):
+    """Elements from one item of each of three loops to the next."""
+
+    s0: int
+    s1: int
+    s2: int
+
+
+class Steps4(NamedTuple):
+    """Elements from one item of each of four loops to the next."""
+
+    s0: int
+    s1: int
+    s2: int
+    s3: int
+
+
+class Kept(NamedTuple):
+    """The loops over a reduction's outputs."""
+
+    extents: Extents4
+    source: Steps4
+    result: Steps4
+
+
+class Reduced(NamedTuple):
+    """The loops over the elements of one output, and how they are cut into parts."""
+
+    extents: Extents3
+    source: Steps3
+    count: int
+    part_length: int
+    outputs: int  # of one part
+
+
+class Columns(NamedTuple):
+    """The outputs of one row, which are accumulated side by side, `COLUMNS` at once."""
+
+    count: int
+    result_step: int
+    blocks: int
+
+
 @device
-def place3(index, n1, n2, s0, s1, s2):
-    """Offset of the ``index``-th position of a grid of extents (any, n1, n2)."""
-    if index < n2:  # merged loops are few and fill the last places: mostly there is nothing to divide
+def offset3(index, extents, steps):
+    """Offset of the ``index``-th position of a grid of three loops."""
+    n1, n2 = extents
+    s0, s1, s2 = steps
+    if index < n2:  # merged loops are few and fill the last positions: mostly there is nothing to divide
         return index * s2
     row = index // n2
     column = (index - row * n2) * s2
@@ -69,12 +129,14 @@ def place3(index, n1, n2, s0, s1, s2):
 
 
 @device
-def place4(index, n1, n2, n3, s0, s1, s2, s3):
-    """Offset of the ``index``-th position of a grid of extents (any, n1, n2, n3)."""
+def offset4(index, extents, steps):
+    """Offset of the ``index``-th position of a grid of four loops."""
+    n1, n2, n3 = extents
+    s0, s1, s2, s3 = steps
     if index < n3:
         return index * s3
     row = index // n3
-    return place3(row, n1, n2, s0, s1, s2) + (index - row * n3) * s3
+    return offset3(row, (n1, n2), (s0, s1, s2)) + (index - row * n3) * s3
 
 
 @device
@@ -87,38 +149,38 @@ def part_of(unit, outputs):
 
 
 @device
-def begin_float(x, place):
+def begin_float(x, position):
     return 0.0
 
 
 @device
-def begin_float_product(x, place):
+def begin_float_product(x, position):
     return 1.0
 
 
 @device
-def begin_int(x, place):
+def begin_int(x, position):
     return 0
 
 
 @device
-def begin_int_product(x, place):
+def begin_int_product(x, position):
     return 1
 
 
 @device
-def begin_false(x, place):
+def begin_false(x, position):
     return False
 
 
 @device
-def begin_true(x, place):
+def begin_true(x, position):
     return True
 
 
 @device
-def begin_first(x, place):
-    return x[place]
+def begin_first(x, position):
+    return x[position]
 
 
 @device
@@ -233,86 +295,89 @@ def as_it_is(a, divisor):
 
 # ---- the two loops ----------------------------------------------------------------------------------------------
 
-_INNER = "T[:], O[:], " + "i8, " * (3 + 2 * KEPT + 2 + REDUCED + 3) + "f8"
-_OUTER = "T[:], A[:], O[:], " + "i8, " * (3 + 2 * KEPT + 2 + REDUCED + 6) + "f8"
-
 
 def _inner_kernel(name: str, begin: Device, fold: Device, fold_row: Device, finish: Device, term: Device) -> Kernel:
-    def reduce_inner(
-        x, out, n1, n2, n3, s0, s1, s2, s3, o0, o1, o2, o3, m1, m2, t0, t1, t2,
-        count, part_length, outputs, divisor, start, stop
-    ):  # fmt: skip
+    def reduce_inner(x, out, kept, reduced, divisor, start, stop):
+        count, part_length, outputs = reduced.count, reduced.part_length, reduced.outputs
+        row_length, step = reduced.extents.n2, reduced.source.s2
         for unit in range(start, stop):
             part = part_of(unit, outputs)
             index = unit - part * outputs
-            base = place4(index, n1, n2, n3, s0, s1, s2, s3)
-            place = part * part_length
-            last = min(count, place + part_length)
-            offset = base + place3(place, m1, m2, t0, t1, t2)
+            base = offset4(index, kept.extents, kept.source)
+            position = part * part_length
+            last = min(count, position + part_length)
+            offset = base + offset3(position, reduced.extents, reduced.source)
             a = begin(x, offset)
-            while place < last:
-                length = min(m2 - (place if place < m2 else place % m2), last - place)
-                if t2 == 1:
+            while position < last:
+                length = min(
+                    row_length - (position if position < row_length else position % row_length), last - position
+                )
+                if step == 1:
                     a = fold_row(a, x[offset : offset + length])
                 else:
                     for i in range(length):
-                        a = fold(a, term(x[offset + i * t2]))
-                place += length
-                if place < last:
-                    offset = base + place3(place, m1, m2, t0, t1, t2)
-            out[place4(index, n1, n2, n3, o0, o1, o2, o3) + part * outputs] = finish(a, divisor)
+                        a = fold(a, term(x[offset + i * step]))
+                position += length
+                if position < last:
+                    offset = base + offset3(position, reduced.extents, reduced.source)
+            out[offset4(index, kept.extents, kept.result) + part * outputs] = finish(a, divisor)
 
     reduce_inner.__name__ = f"{name}_inner"
-    return kernel(_INNER, reassociate=True)(reduce_inner)
+    return kernel("T[:], O[:], Kept, Reduced, f8", Kept, Reduced, reassociate=True)(reduce_inner)
 
 
 def _outer_kernel(name: str, begin: Device, fold: Device, finish: Device, term: Device) -> Kernel:
-    def reduce_outer(
-        x, accumulators, out, n1, n2, n3, s0, s1, s2, s3, o0, o1, o2, o3, m1, m2, t0, t1, t2,
-        count, part_length, outputs, columns, column_stride, blocks, divisor, start, stop, worker
-    ):  # fmt: skip
+    def reduce_outer(x, accumulators, out, kept, reduced, columns, divisor, start, stop, worker):
+        count, part_length, outputs = reduced.count, reduced.part_length, reduced.outputs
+        row_length, step = reduced.extents.n2, reduced.source.s2
+        result_step, blocks = columns.result_step, columns.blocks
         accumulators = accumulators[worker * COLUMNS : (worker + 1) * COLUMNS]
         for unit in range(start, stop):
             row = unit // blocks
             column = (unit - row * blocks) * COLUMNS
             part = part_of(row, outputs)
             index = row - part * outputs
-            n = min(COLUMNS, columns - column)
-            base = place4(index, n1, n2, n3, s0, s1, s2, s3) + column
-            place = part * part_length
-            last = min(count, place + part_length)
+            n = min(COLUMNS, columns.count - column)
+            base = offset4(index, kept.extents, kept.source) + column
+            position = part * part_length
+            last = min(count, position + part_length)
             a = accumulators[:n]
-            offset = base + place3(place, m1, m2, t0, t1, t2)
+            offset = base + offset3(position, reduced.extents, reduced.source)
             for j in range(a.shape[0]):
                 a[j] = begin(x, offset + j)
-            while place < last:
-                length = min(m2 - (place if place < m2 else place % m2), last - place)
+            while position < last:
+                length = min(
+                    row_length - (position if position < row_length else position % row_length), last - position
+                )
                 for _ in range(length // 4):
-                    x0, x1 = x[offset : offset + n], x[offset + t2 : offset + t2 + n]
-                    x2, x3 = x[offset + 2 * t2 : offset + 2 * t2 + n], x[offset + 3 * t2 : offset + 3 * t2 + n]
+                    x0, x1 = x[offset : offset + n], x[offset + step : offset + step + n]
+                    x2, x3 = (
+                        x[offset + 2 * step : offset + 2 * step + n],
+                        x[offset + 3 * step : offset + 3 * step + n],
+                    )
                     for j in range(a.shape[0]):
                         first_two, last_two = fold(term(x0[j]), term(x1[j])), fold(term(x2[j]), term(x3[j]))
                         a[j] = fold(a[j], fold(first_two, last_two))
-                    offset += 4 * t2
+                    offset += 4 * step
                 for _ in range(length % 4):
                     x0 = x[offset : offset + n]
                     for j in range(a.shape[0]):
                         a[j] = fold(a[j], term(x0[j]))
-                    offset += t2
-                place += length
-                if place < last:
-                    offset = base + place3(place, m1, m2, t0, t1, t2)
-            first = place4(index, n1, n2, n3, o0, o1, o2, o3) + part * outputs * columns + column * column_stride
-            if column_stride == 1:
+                    offset += step
+                position += length
+                if position < last:
+                    offset = base + offset3(position, reduced.extents, reduced.source)
+            first = offset4(index, kept.extents, kept.result) + part * outputs * columns.count + column * result_step
+            if result_step == 1:
                 y = out[first : first + n]
                 for j in range(y.shape[0]):
                     y[j] = finish(a[j], divisor)
             else:
                 for j in range(n):
-                    out[first + j * column_stride] = finish(a[j], divisor)
+                    out[first + j * result_step] = finish(a[j], divisor)
 
     reduce_outer.__name__ = f"{name}_outer"
-    return kernel(_OUTER)(reduce_outer)
+    return kernel("T[:], A[:], O[:], Kept, Reduced, Columns, f8", Kept, Reduced, Columns)(reduce_outer)
 
 
 @dataclass(frozen=True)
