@@ -31,6 +31,45 @@ FORWARD_QUERIES, BACKWARD_QUERIES = 128, 64  # in a block
 EXP_COST = 4
 
 
+class Extents(NamedTuple):
+    """Of an attention: query [B, H, L, E], key [B, H, S, E], value [B, H, S, V]."""
+
+    batch: int
+    heads: int
+    queries: int
+    keys: int
+    inner: int
+    values: int
+
+
+class Steps(NamedTuple):
+    """Elements of an operand from one batch, head and row to the next."""
+
+    batch: int
+    head: int
+    row: int
+
+
+class Blocks(NamedTuple):
+    """How the work is divided, and elements of scratch memory that each worker has."""
+
+    queries: int  # of a block
+    room: int
+    words: int
+
+
+class Task(NamedTuple):
+    """What an attention is told beside its arrays."""
+
+    extents: Extents
+    q: Steps
+    k: Steps
+    v: Steps
+    blocks: Blocks
+    causal: int
+    scale: float
+
+
 @device
 def copy_rows(source, begin, row, rows, columns, factor, goal):
     """Rows that lie ``row`` apart, times a factor, one after the other."""
@@ -46,9 +85,9 @@ def pack_rows(source, begin, row, rows, columns, width, factor, goal):
     zero = goal.dtype.type(0)
     for panel in range((columns + width - 1) // width):
         first = panel * width
-        wanted = min(width, columns - first)
+        here = min(width, columns - first)
         for i in range(rows):
-            line = source[begin + i * row + first :][:wanted]
+            line = source[begin + i * row + first :][:here]
             out = goal[(panel * rows + i) * width :][:width]
             for j in range(line.shape[0]):
                 out[j] = line[j] * factor
@@ -62,13 +101,13 @@ def pack_columns(source, begin, row, rows, columns, width, factor, goal):
     zero = goal.dtype.type(0)
     for panel in range((rows + width - 1) // width):
         first = panel * width
-        wanted = min(width, rows - first)
+        here = min(width, rows - first)
         out = goal[panel * columns * width :][: columns * width]
-        for i in range(wanted):
+        for i in range(here):
             line = source[begin + (first + i) * row :][:columns]
             for j in range(line.shape[0]):
                 out[j * width + i] = line[j] * factor
-        for i in range(wanted, width):
+        for i in range(here, width):
             for j in range(columns):
                 out[j * width + i] = zero
 
@@ -121,13 +160,15 @@ def forward_kernel(code: str) -> Kernel:
     """The kernel for one dtype."""
     multiply, width = multiplier(code), tile_shape(code, "many")[1]
 
-    @kernel(f"{code}[:], " * 6 + "i8[:], " + "i8, " * 18 + code, reassociate=True)
-    def attention_forward(
-        q, k, v, out, logs, room, words,
-        heads, queries, keys, inner, values, q_batch, q_head, q_row, k_batch, k_head, k_row, v_batch, v_head, v_row,
-        causal, block, room_count, words_count, scale, start, stop, worker,
-    ):  # fmt: skip
+    @kernel(f"{code}[:], " * 6 + "i8[:], Task", Task, reassociate=True)
+    def attention_forward(q, k, v, out, logs, room, words, task, start, stop, worker):
         """An item is a block of queries of one head."""
+        _, heads, queries, keys, inner, values = task.extents
+        q_batch, q_head, q_row = task.q
+        k_batch, k_head, k_row = task.k
+        v_batch, v_head, v_row = task.v
+        block, room_count, words_count = task.blocks
+        causal, scale = task.causal, out.dtype.type(task.scale)
         one, zero = out.dtype.type(1), out.dtype.type(0)
         blocks = (queries + block - 1) // block
         room = room[worker * room_count : (worker + 1) * room_count]
@@ -183,13 +224,17 @@ def backward_kernel(code: str) -> Kernel:
     """The kernel for one dtype."""
     multiply, width = multiplier(code), tile_shape(code, "many")[1]
 
-    @kernel(f"{code}[:], " * 10 + "i8[:], " + "i8, " * 18 + code, reassociate=True)
+    @kernel(f"{code}[:], " * 10 + "i8[:], Task", Task, reassociate=True)
     def attention_backward(
-        q, k, v, out, logs, grad, grad_q, grad_k, grad_v, room, words,
-        heads, queries, keys, inner, values, q_batch, q_head, q_row, k_batch, k_head, k_row, v_batch, v_head, v_row,
-        causal, block, room_count, words_count, scale, start, stop, worker,
+        q, k, v, out, logs, grad, grad_q, grad_k, grad_v, room, words, task, start, stop, worker
     ):  # fmt: skip
         """An item is a head. With p the probabilities, ``d_scores = p * (grad @ v^T - rowsum(grad * out))``."""
+        _, heads, queries, keys, inner, values = task.extents
+        q_batch, q_head, q_row = task.q
+        k_batch, k_head, k_row = task.k
+        v_batch, v_head, v_row = task.v
+        block, room_count, words_count = task.blocks
+        causal, scale = task.causal, out.dtype.type(task.scale)
         one, zero = out.dtype.type(1), out.dtype.type(0)
         room = room[worker * room_count : (worker + 1) * room_count]
         words = words[worker * words_count : (worker + 1) * words_count]
@@ -271,10 +316,9 @@ def backward_kernel(code: str) -> Kernel:
                             turned[i * seen + t] = d[t * count + i] * scale
                 to_q = ((batch * queries + first) * heads + head) * inner
                 for panel in range((inner + width - 1) // width):  # the keys that are seen lie together in a panel
-                    here = packed_keys[panel * keys * width :]
-                    wanted = min(width, inner - panel * width)
+                    right, columns = packed_keys[panel * keys * width :], min(width, inner - panel * width)
                     multiply(
-                        words, spare, turned, seen, count, seen, here, wanted, grad_q, to_q + panel * width, q_out, STORE
+                        words, spare, turned, seen, count, seen, right, columns, grad_q, to_q + panel * width, q_out, STORE
                     )  # fmt: skip
                 for i in range(count if causal else 0):
                     line = grad_q[to_q + i * q_out :][:inner]
@@ -290,27 +334,16 @@ def backward_kernel(code: str) -> Kernel:
 # ---- planning ---------------------------------------------------------------------------------------------------
 
 
-class Heads(NamedTuple):
-    """Extents of an attention: query [B, H, L, E], key [B, H, S, E], value [B, H, S, V]."""
-
-    batch: int
-    heads: int
-    queries: int
-    keys: int
-    inner: int
-    values: int
-
-
-def _extents(name: str, q: Operand, k: Operand, v: Operand) -> tuple[Heads, list[int]]:
-    """The extents, and batch, head and row strides of all three."""
+def _geometry(name: str, q: Operand, k: Operand, v: Operand) -> tuple[Extents, list[Steps]]:
+    """The extents, and the steps of all three."""
     (batch, heads, queries, inner), (keys, values) = q.spec.shape, v.spec.shape[2:]
-    wanted = ((batch, heads, queries, inner), (batch, heads, keys, inner), (batch, heads, keys, values))
-    strides: list[int] = []
-    for operand, shape in zip((q, k, v), wanted, strict=True):
+    shapes = ((batch, heads, queries, inner), (batch, heads, keys, inner), (batch, heads, keys, values))
+    steps: list[Steps] = []
+    for operand, shape in zip((q, k, v), shapes, strict=True):
         if tuple(operand.spec.shape) != shape or 0 in shape or (shape[3] > 1 and operand.spec.strides[3] != 1):
             raise ProofError(f"{name}: an operand is {operand.spec}, expected shape {shape} with adjacent columns")
-        strides += operand.spec.strides[:3]
-    return Heads(batch, heads, queries, keys, inner, values), strides
+        steps.append(Steps(*operand.spec.strides[:3]))
+    return Extents(batch, heads, queries, keys, inner, values), steps
 
 
 def head_strides(batch: int, heads: int, rows: int, columns: int) -> tuple[int, ...]:
@@ -318,7 +351,7 @@ def head_strides(batch: int, heads: int, rows: int, columns: int) -> tuple[int, 
     return rows * heads * columns, columns, heads * columns, 1
 
 
-def _check_layout(name: str, operand: Operand, rows: int, columns: int, e: Heads) -> None:
+def _check_layout(name: str, operand: Operand, rows: int, columns: int, e: Extents) -> None:
     shape = (e.batch, e.heads, rows, columns)
     strides = head_strides(*shape)
     same = all(n == 1 or a == b for n, a, b in zip(shape, operand.spec.strides, strides, strict=True))
@@ -342,7 +375,7 @@ def plan_attention(
     logs
         [B, H, L], contiguous: the logarithm of each row's sum of exponentials.
     """
-    e, strides = _extents("attention", q, k, v)
+    e, steps = _geometry("attention", q, k, v)
     _check_layout("attention", out, e.queries, e.values, e)
     code, dtype = q.code, q.spec.dtype
     rows, width = tile_shape(code, "many")
@@ -355,7 +388,8 @@ def plan_attention(
     b.launch(
         forward_kernel(code), q.array(q.extent), k.array(k.extent), v.array(v.extent), out.array(out.extent),
         logs.array(logs.extent), b.scratch(dtype, room, per_worker=True).flat,
-        b.scratch(dtypes.int64, words, per_worker=True).flat, *e[1:], *strides, int(causal), block, room, words, scale,
+        b.scratch(dtypes.int64, words, per_worker=True).flat,
+        Task(e, *steps, Blocks(block, room, words), int(causal), scale),
         work=items, grain=1, cost=items * block * e.keys * (e.inner + e.values + 8 * EXP_COST) // 8 + 1,
     )  # fmt: skip
 
@@ -365,7 +399,7 @@ def plan_attention_backward(
     *, scale: float, causal: bool,
 ) -> None:  # fmt: skip
     """Gradients of `plan_attention` into ``grads``, those of q, k and v; all with the strides of `head_strides`."""
-    e, strides = _extents("attention_backward", q, k, v)
+    e, steps = _geometry("attention_backward", q, k, v)
     for operand, count, columns in (
         (out, e.queries, e.values),
         (grad, e.queries, e.values),
@@ -387,6 +421,6 @@ def plan_attention_backward(
         backward_kernel(code), q.array(q.extent), k.array(k.extent), v.array(v.extent), out.array(out.extent),
         logs.array(logs.extent), grad.array(grad.extent), *[g.array(g.extent) for g in grads],
         b.scratch(dtype, room, per_worker=True).flat, b.scratch(dtypes.int64, words, per_worker=True).flat,
-        *e[1:], *strides, int(causal), block, room, words, scale,
+        Task(e, *steps, Blocks(block, room, words), int(causal), scale),
         work=items, grain=1, cost=items * e.queries * e.keys * (3 * e.inner + 2 * e.values + 8 * EXP_COST) // 8 + 1,
     )  # fmt: skip

@@ -56,17 +56,21 @@ def elementwise_kernel(
     arrays = list(operands)
     if gated or not outputs:
         types, arrays = [*types, "i8[:]"], [*arrays, "status"]
-    scalars: list[str] = []
+    fields: list[str] = []
     if outer:
-        scalars += ["inner", *(f"n{d}" for d in range(outer))]
-        scalars += [f"{operand}_s{d}" for operand in operands for d in range(outer)]
-    scalars += [f"{operand}_t" for operand, letter in zip(operands, pattern, strict=True) if letter == "t"]
+        fields += ["inner", *(f"n{d}" for d in range(outer))]
+        fields += [f"{operand}_s{d}" for operand in operands for d in range(outer)]
+    fields += [f"{operand}_t" for operand, letter in zip(operands, pattern, strict=True) if letter == "t"]
+    if fields:
+        types, arrays = [*types, "Grid"], [*arrays, "grid"]
     own_name = free_name(f"elementwise_{name}", ())
-    lines = [f"def {own_name}({', '.join([*arrays, *scalars, 'start', 'stop'])}):"]
+    lines = [f"def {own_name}({', '.join([*arrays, 'start', 'stop'])}):"]
     if gated:
         lines += ["    if status[0] != 0:", "        return"]
     if not outputs:
         lines.append("    holds = False")
+    if fields:
+        lines.append(f"    {', '.join(fields)}{',' if len(fields) == 1 else ''} = grid")
     if outer:
         lines += _rows_head(operands, outer)
         body, indent = _loop(operands, pattern, outputs, count_in, "inner", "_o", over), "        "
@@ -79,7 +83,14 @@ def elementwise_kernel(
         lines += ["    if holds:", "        status[0] = 1"]
     generated = function_from("\n".join(lines) + "\n", own_name, {"function": function})
     generated.__name__ = name
-    return Kernel(generated, ", ".join(types + ["i8"] * len(scalars)))
+    return Kernel(generated, ", ".join(types), [_grid(tuple(fields))] if fields else ())
+
+
+@functools.cache
+def _grid(fields: tuple[str, ...]) -> Any:
+    """The record of a pattern: ``inner`` elements of a row, the outer extents ``n0`` on, each operand's steps over the
+    outer dimensions, ``x0_s0`` on, and along the row, ``x0_t``."""
+    return NamedTuple("Grid", [(field, int) for field in fields])  # type: ignore[misc]
 
 
 def _rows_head(operands: list[str], outer: int) -> list[str]:
@@ -286,9 +297,10 @@ def _plan_piece(
     ]
     if gated or not items:
         arguments.append(STATUS)
-    if outer:
-        arguments += [extents[-1], *extents[:-1], *(step for row in strides for step in row[:-1])]
-    arguments += [step for step, letter in zip(steps, pattern, strict=True) if letter == "t"]
+    numbers = [extents[-1], *extents[:-1], *(step for row in strides for step in row[:-1])] if outer else []
+    numbers += [step for step, letter in zip(steps, pattern, strict=True) if letter == "t"]
+    if numbers:
+        arguments.append(kernel.parameters[-1].record(*numbers))  # type: ignore[misc]
     inner = extents[-1] if outer else 1
     b.launch(
         kernel,

@@ -10,15 +10,13 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from numgrad.errors import ProofError
+from numgrad.kernels.grids import Extents4, Steps4, offset4
 from numgrad.kernels.reduce import (
     Loop,
     merged,
 )
 from numgrad.kernels.reduce_kernels import (
     KEPT,
-    Extents4,
-    Steps4,
-    offset4,
 )
 from numgrad.layout import product
 from numgrad.runtime.kernel import device, kernel
@@ -233,7 +231,7 @@ class Lines(NamedTuple):
     """Lines along dim; a unit owns ``columns`` neighbouring ones of ``width``."""
 
     extents: Extents4
-    count: int  # elements of a line
+    length: int  # of a line
     extent: int  # of out along dim
     width: int
     blocks: int
@@ -252,7 +250,7 @@ def scatter_elements(
         first_source = offset4(line, lines.extents, of_source.lines)
         first_index = offset4(line, lines.extents, of_index.lines)
         first_out = offset4(line, lines.extents, of_out.lines)
-        for i in range(lines.count):
+        for i in range(lines.length):
             for j in range(left, right):
                 position = first_index + i * of_index.dim + j * of_index.column
                 number = within(index[position], lines.extent)

@@ -7,6 +7,7 @@ import math
 from numgrad import dtypes
 from numgrad.errors import ProofError
 from numgrad.kernels.norm_kernels import (
+    Statistics,
     batch_norm_apply_columns,
     batch_norm_apply_rows,
     batch_norm_backward_columns,
@@ -31,8 +32,8 @@ def channel_view(spec: Spec) -> tuple[int, int, int] | None:
     """Memory as (outer, channels, inner); inner is 1 for channels-last and None is for any other layout."""
     n, c, inner = spec.shape[0], spec.shape[1], product(spec.shape[2:])
     relevant = [axis for axis in range(spec.ndim) if spec.shape[axis] != 1]
-    wanted = channels_last_strides(spec.shape)
-    if all(spec.strides[axis] == wanted[axis] for axis in relevant):
+    channels_last = channels_last_strides(spec.shape)
+    if all(spec.strides[axis] == channels_last[axis] for axis in relevant):
         return n * inner, c, 1
     return (n, c, inner) if spec.is_contiguous else None
 
@@ -125,7 +126,7 @@ def plan_batch_norm(
             batch_norm_finish, *part_arrays, _or_empty(weight, x, c), _or_empty(bias, x, c),
             save_mean.array(c), save_invstd.array(c), _or_empty(running_mean, x, c), _or_empty(running_var, x, c),
             scale.array(c), shift.array(c), factor.array(1) if factor else means.array(0),
-            0.0 if isinstance(momentum, Operand) else momentum, eps, outer * inner, length * inner,
+            Statistics(0.0 if isinstance(momentum, Operand) else momentum, eps, outer * inner, length * inner),
             work=c, grain=_rows_grain(8 * parts + 32), cost=c * (8 * parts + 32),
         )  # fmt: skip
         mean = save_mean

@@ -11,6 +11,7 @@ digits; parts are combined by Chan, Golub and LeVeque's formula.
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 
@@ -72,16 +73,26 @@ def batch_norm_stats_rows(x, means, squares, length, start, stop):
         squares[part, c] = q - s * mean
 
 
-@kernel("f8[:, :], f8[:, :], T[:], T[:], T[:], T[:], T[:], T[:], T[:], T[:], f8[:], f8, f8, i8, i8")
+class Statistics(NamedTuple):
+    """How statistics of so many ``values`` were taken, in parts, and how they move the running ones."""
+
+    momentum: float
+    eps: float
+    values: int
+    part_count: int  # values of a part; of the last perhaps fewer
+
+
+@kernel("f8[:, :], f8[:, :], T[:], T[:], T[:], T[:], T[:], T[:], T[:], T[:], f8[:], Statistics", Statistics)
 def batch_norm_finish(
-    means, squares, weight, bias, save_mean, save_invstd, running_mean, running_var, scale, shift,
-    factor, momentum, eps, count, part_count, start, stop
+    means, squares, weight, bias, save_mean, save_invstd, running_mean, running_var, scale, shift, factor, taken,
+    start, stop,
 ):  # fmt: skip
-    """From the parts' statistics (``part_count`` values each, the last fewer): all that is saved, and scale and shift.
+    """From the parts' statistics: all that is saved, and scale and shift. ``factor``, if not empty, is the momentum.
 
     The first part's row becomes the mean and the sum of squares of all.
     """
     parts = means.shape[0]
+    momentum, eps, count, part_count = taken
     if factor.shape[0]:
         momentum = factor[0]
     mean, square = means[0, start:stop], squares[0, start:stop]

@@ -12,6 +12,9 @@ from dataclasses import dataclass
 from numgrad import dtypes
 from numgrad.errors import ProofError
 from numgrad.kernels.pool_planes import (
+    Axis,
+    Means,
+    Windows,
     avg_pool_backward_planes,
     avg_pool_planes,
     max_pool_backward_planes,
@@ -37,6 +40,12 @@ class Window:
     padding: tuple[int, int] = (0, 0)
     dilation: tuple[int, int] = (1, 1)
 
+    @property
+    def record(self) -> Windows:
+        """The window as kernels take it."""
+        rows, columns = zip(self.kernel_size, self.stride, self.padding, self.dilation, strict=True)
+        return Windows(Axis(*rows), Axis(*columns))
+
     def output_extents(self, height: int, width: int, ceil_mode: bool) -> tuple[int, int]:
         """Extents of the output; with ceil_mode windows may reach over the far edge, but must start before it."""
         result = []
@@ -51,6 +60,7 @@ class Window:
 
 
 ENOUGH_PLANES = 16
+_ADAPTIVE = Axis(0, 1, 0, 1)
 
 
 def _offsets_fit(image: tuple[int, ...], window: Window) -> bool:
@@ -72,9 +82,11 @@ def _by_planes(image: tuple[int, ...], pooled: tuple[int, ...], window: Window) 
 # ---- max --------------------------------------------------------------------------------------------------------
 
 
-@kernel("T[:, :, :, :], T[:, :, :, :], i8[:, :, :, :], i8, i8, i8, i8, i8, i8, i8, i8, T")
-def max_pool_forward(x, out, indices, r, s, step_h, step_w, pad_h, pad_w, dil_h, dil_w, lowest, start, stop):
+@kernel("T[:, :, :, :], T[:, :, :, :], i8[:, :, :, :], Windows, T", Windows)
+def max_pool_forward(x, out, indices, windows, lowest, start, stop):
     """Work: rows of the output. Of equal values the first wins, and the last NaN over all, as in torch."""
+    r, step_h, pad_h, dil_h = windows.rows
+    s, step_w, pad_w, dil_w = windows.columns
     height, width = x.shape[1], x.shape[2]
     out_height, out_width = out.shape[1], out.shape[2]
     for row in range(start, stop):
@@ -89,18 +101,18 @@ def max_pool_forward(x, out, indices, r, s, step_h, step_w, pad_h, pad_w, dil_h,
                 h = p * step_h - pad_h + i * dil_h
                 for j in range(first, end):
                     w = q * step_w - pad_w + j * dil_w
-                    v, place = x[n, h, w], h * width + w
+                    v, pixel = x[n, h, w], h * width + w
                     if fresh:
                         fresh = False
                         for c in range(best.shape[0]):
                             best[c] = v[c]
-                            where[c] = place
+                            where[c] = pixel
                     else:
                         for c in range(best.shape[0]):
-                            new, old, known = v[c], best[c], where[c]
+                            new, old, before = v[c], best[c], where[c]
                             take = (new > old) | (new != new)
                             best[c] = new if take else old
-                            where[c] = place if take else known
+                            where[c] = pixel if take else before
             if fresh:
                 for c in range(best.shape[0]):
                     best[c] = lowest
@@ -115,14 +127,16 @@ def taps_inside(at, step, count, extent):
 
 
 @device
-def first_window(place, pad, extent, step):
+def first_window(row, pad, extent, step):
     """The first window that may cover an input row, where a window spans ``extent`` rows."""
-    return max(0, (place + pad - extent + step) // step)
+    return max(0, (row + pad - extent + step) // step)
 
 
-@kernel("T[:, :, :, :], i8[:, :, :, :], T[:, :, :, :], T[:, :], i8, i8, i8, i8, i8, i8, i8, i8")
-def max_pool_backward(grad, indices, grad_input, lines, r, s, step_h, step_w, pad_h, pad_w, dil_h, dil_w, start, stop):
+@kernel("T[:, :, :, :], i8[:, :, :, :], T[:, :, :, :], T[:, :], Windows", Windows)
+def max_pool_backward(grad, indices, grad_input, lines, windows, start, stop):
     """Work: rows of the input, over which the windows go in their order. ``lines`` are grad_input's rows."""
+    r, step_h, pad_h, dil_h = windows.rows
+    s, step_w, pad_w, dil_w = windows.columns
     height, width = grad_input.shape[1], grad_input.shape[2]
     zero = grad.dtype.type(0)
     for row in range(start, stop):
@@ -140,9 +154,9 @@ def max_pool_backward(grad, indices, grad_input, lines, r, s, step_h, step_w, pa
                 first, end = taps_inside(q * step_w - pad_w, dil_w, s, width)
                 for j in range(first, end):
                     w = q * step_w - pad_w + j * dil_w
-                    y, place = grad_input[n, h, w], h * width + w
+                    y, pixel = grad_input[n, h, w], h * width + w
                     for c in range(y.shape[0]):
-                        y[c] += choose(where[c] == place, g[c], zero)
+                        y[c] += choose(where[c] == pixel, g[c], zero)
 
 
 # ---- average ----------------------------------------------------------------------------------------------------
@@ -159,9 +173,12 @@ def window_end(p, extent, outputs, k, step, pad):
     return min(p * step - pad + k, extent + pad) if k else ((p + 1) * extent + outputs - 1) // outputs
 
 
-@kernel("T[:, :, :, :], T[:, :, :, :], i8, i8, i8, i8, i8, i8, i8, i8")
-def avg_pool_forward(x, out, r, s, step_h, step_w, pad_h, pad_w, count_pad, divisor, start, stop):
-    """Work: rows of the output. ``divisor`` 0: the number of pixels in the window."""
+@kernel("T[:, :, :, :], T[:, :, :, :], Windows, Means", Windows, Means)
+def avg_pool_forward(x, out, windows, means, start, stop):
+    """Work: rows of the output."""
+    r, step_h, pad_h, _ = windows.rows
+    s, step_w, pad_w, _ = windows.columns
+    count_pad, divisor = means
     height, width = x.shape[1], x.shape[2]
     out_height, out_width = out.shape[1], out.shape[2]
     zero = x.dtype.type(0)
@@ -192,11 +209,12 @@ def avg_pool_forward(x, out, r, s, step_h, step_w, pad_h, pad_w, count_pad, divi
                     y[c] /= share
 
 
-@kernel("T[:, :, :, :], T[:, :, :, :], T[:, :], T[:], i8, i8, i8, i8, i8, i8, i8, i8")
-def avg_pool_backward(
-    grad, grad_input, lines, shares, r, s, step_h, step_w, pad_h, pad_w, count_pad, divisor, start, stop, worker
-):
+@kernel("T[:, :, :, :], T[:, :, :, :], T[:, :], T[:], Windows, Means", Windows, Means)
+def avg_pool_backward(grad, grad_input, lines, shares, windows, means, start, stop, worker):
     """Work: rows of the input, over which the windows go in their order. ``lines`` are grad_input's rows."""
+    r, step_h, pad_h, _ = windows.rows
+    s, step_w, pad_w, _ = windows.columns
+    count_pad, divisor = means
     height, width, channels = grad_input.shape[1], grad_input.shape[2], grad_input.shape[3]
     out_height, out_width = grad.shape[1], grad.shape[2]
     zero = grad.dtype.type(0)
@@ -235,8 +253,8 @@ def image_view(spec: Spec) -> tuple[bool, tuple[int, int, int, int]] | None:
     """Whether memory is channels-last, and its extents as (images, H, W, channels of one pixel)."""
     n, c, h, w = (1, *spec.shape) if spec.ndim == 3 else spec.shape
     strides = (0, *spec.strides) if spec.ndim == 3 else spec.strides
-    wanted = channels_last_strides((n, c, h, w))
-    if all(extent == 1 or got == want for extent, got, want in zip((n, c, h, w), strides, wanted, strict=True)):
+    channels_last = channels_last_strides((n, c, h, w))
+    if all(extent == 1 or own == last for extent, own, last in zip((n, c, h, w), strides, channels_last, strict=True)):
         return True, (n, h, w, c)
     return (False, (n * c, h, w, 1)) if spec.is_contiguous else None
 
@@ -280,13 +298,13 @@ def plan_max_pool2d(b: PlanBuilder, x: Operand, out: Operand, indices: Operand, 
         offsets = b.scratch(dtypes.int32, pooled[2], per_worker=True)
         _launch_rows(
             b, max_pool_planes, (x.array(*image[:3]), out.array(*pooled[:3]), indices.array(*pooled[:3]), offsets.flat),
-            (r, s, *window.stride, *window.padding, *window.dilation, lowest),
+            (window.record, lowest),
             pooled[0] * pooled[1], pooled[2] * (_taps(image, r, s) + 8),
         )  # fmt: skip
         return
     _launch_rows(
         b, max_pool_forward, (x.array(*image), out.array(*pooled), indices.array(*pooled)),
-        (r, s, *window.stride, *window.padding, *window.dilation, lowest),
+        (window.record, lowest),
         pooled[0] * pooled[1], pooled[2] * (pooled[3] * 2 + 8) * _taps(image, r, s),
     )  # fmt: skip
 
@@ -318,7 +336,7 @@ def plan_max_pool2d_backward(
     _launch_rows(
         b, max_pool_backward,
         (grad_output.array(*pooled), indices.array(*pooled), grad_input.array(*image), _lines(grad_input, image)),
-        (*window.kernel_size, *window.stride, *window.padding, *window.dilation),
+        (window.record,),
         image[0] * image[1], image[2] * (image[3] * 2 + 8) * taps,
     )  # fmt: skip
 
@@ -343,13 +361,13 @@ def plan_avg_pool2d(
     if window and _by_planes(image, pooled, window):
         _launch_rows(
             b, avg_pool_planes, (x.array(*image[:3]), out.array(*pooled[:3])),
-            _avg_scalars(window, count_include_pad, divisor_override),
+            _average(window, count_include_pad, divisor_override),
             pooled[0] * pooled[1], pooled[2] * (_taps(image, r, s) + 8),
         )  # fmt: skip
         return
     _launch_rows(
         b, avg_pool_forward, (x.array(*image), out.array(*pooled)),
-        _avg_scalars(window, count_include_pad, divisor_override),
+        _average(window, count_include_pad, divisor_override),
         pooled[0] * pooled[1], pooled[2] * (pooled[3] + 8) * _taps(image, r, s),
     )  # fmt: skip
 
@@ -371,7 +389,7 @@ def plan_avg_pool2d_backward(
         sums = b.scratch(grad_output.spec.dtype, pooled[2], per_worker=True)
         _launch_rows(
             b, avg_pool_backward_planes, (grad_output.array(*pooled[:3]), grad_input.array(*image[:3]), sums.flat),
-            _avg_scalars(window, count_include_pad, divisor_override), image[0] * image[1], 4 * image[2],
+            _average(window, count_include_pad, divisor_override), image[0] * image[1], 4 * image[2],
         )  # fmt: skip
         return
     if window:
@@ -379,7 +397,7 @@ def plan_avg_pool2d_backward(
     shares = b.scratch(grad_output.spec.dtype, image[3], per_worker=True)
     _launch_rows(
         b, avg_pool_backward, (grad_output.array(*pooled), grad_input.array(*image), _lines(grad_input, image), shares.flat),
-        _avg_scalars(window, count_include_pad, divisor_override),
+        _average(window, count_include_pad, divisor_override),
         image[0] * image[1], image[2] * (image[3] * 2 + 16) * taps,
     )  # fmt: skip
 
@@ -401,7 +419,7 @@ def _adaptive_extents(image: tuple[int, ...], pooled: tuple[int, ...]) -> tuple[
     return -(-image[1] // max(1, pooled[1])), -(-image[2] // max(1, pooled[2]))
 
 
-def _avg_scalars(window: Window | None, count_include_pad: bool, divisor_override: int | None) -> tuple[int, ...]:
+def _average(window: Window | None, count_include_pad: bool, divisor_override: int | None) -> tuple[Windows, Means]:
     if window is None:
-        return (0, 0, 1, 1, 0, 0, 1, 0)
-    return (*window.kernel_size, *window.stride, *window.padding, int(count_include_pad), divisor_override or 0)
+        return Windows(_ADAPTIVE, _ADAPTIVE), Means(1, 0)
+    return window.record, Means(int(count_include_pad), divisor_override or 0)

@@ -1,11 +1,13 @@
 """Pooling of planes that lie row after row, as those of contiguous N C H W do: vectorised along the rows.
 
-A row of outputs is made tap by tap: for each place in the window, one loop over all outputs for which it lies inside the
-plane. The input's elements of one loop lie ``step`` apart; steps of 1 and 2 have loops of their own, in which LLVM reads
+A row of outputs is made tap by tap: each tap has one loop, over all outputs for which it lies inside the plane.
+The input's elements of one loop lie ``step`` apart; steps of 1 and 2 have loops of their own, in which LLVM reads
 whole vectors.
 """
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import numpy as np
 
@@ -14,7 +16,30 @@ from numgrad.kernels.reduce_kernels import (
 )
 from numgrad.runtime.kernel import device, kernel
 
-TWO = np.uint64(2)  # unsigned places are not taken from the end when negative, which would not vectorise
+TWO = np.uint64(2)  # an unsigned index is never counted from the end, which would not vectorise
+
+
+class Axis(NamedTuple):
+    """A window along one axis; ``size`` 0 marks the windows of adaptive pooling."""
+
+    size: int
+    step: int
+    pad: int
+    dilation: int
+
+
+class Windows(NamedTuple):
+    """The windows of a pooling."""
+
+    rows: Axis
+    columns: Axis
+
+
+class Means(NamedTuple):
+    """Of average pooling: whether padding counts, and what sums are divided by (0: the number of pixels)."""
+
+    count_pad: int
+    divisor: int
 
 
 @device
@@ -33,22 +58,22 @@ def end_inside(at, step, extent, outputs):
 
 
 @device
-def take_larger(new, best, known, offset, place):
-    """The better of two values goes to ``best[place]``, and the offset of its tap to ``known``."""
-    old, before = best[place], known[place]
+def take_larger(new, best, offsets, offset, q):
+    """The better of two values goes to ``best[q]``, and the offset of its tap to ``offsets[q]``."""
+    old, before = best[q], offsets[q]
     take = (new > old) | (new != new)
-    best[place] = choose(take, new, old)
-    known[place] = choose(take, offset, before)
+    best[q] = choose(take, new, old)
+    offsets[q] = choose(take, offset, before)
 
 
-@kernel("T[:, :, :], T[:, :, :], i8[:, :, :], i4[:], i8, i8, i8, i8, i8, i8, i8, i8, T")
-def max_pool_planes(
-    x, out, indices, offsets, r, s, step_h, step_w, pad_h, pad_w, dil_h, dil_w, lowest, start, stop, worker
-):
+@kernel("T[:, :, :], T[:, :, :], i8[:, :, :], i4[:], Windows, T", Windows)
+def max_pool_planes(x, out, indices, offsets, windows, lowest, start, stop, worker):
     """Work: rows of the output. Values and indices as `pool.max_pool_forward` gives them."""
+    r, step_h, pad_h, dil_h = windows.rows
+    s, step_w, pad_w, dil_w = windows.columns
     height, width = x.shape[1], x.shape[2]
     out_height, out_width = out.shape[1], out.shape[2]
-    known = offsets[worker * out_width : (worker + 1) * out_width]
+    offsets = offsets[worker * out_width : (worker + 1) * out_width]
     for row in range(start, stop):
         n = row // out_height
         p = row - n * out_height
@@ -60,7 +85,7 @@ def max_pool_planes(
             left = q * step_w - pad_w
             j_first = 0 if left >= 0 else (-left + dil_w - 1) // dil_w
             best[q] = lowest
-            known[q] = np.int32(i_first * dil_h * width + j_first * dil_w)
+            offsets[q] = np.int32(i_first * dil_h * width + j_first * dil_w)
         for i in range(i_first, r):
             h = top + i * dil_h
             if h >= height:
@@ -70,7 +95,7 @@ def max_pool_planes(
                 first, end = first_inside(at, step_w), end_inside(at, step_w, width, out_width)
                 if first >= end:
                     continue
-                v, b, k = x[n, h, at + first * step_w :], best[first:end], known[first:end]
+                v, b, k = x[n, h, at + first * step_w :], best[first:end], offsets[first:end]
                 offset = np.int32(i * dil_h * width + j * dil_w)
                 if step_w == 1:
                     for q in range(b.shape[0]):
@@ -83,7 +108,7 @@ def max_pool_planes(
                         take_larger(v[q * step_w], b, k, offset, q)
         origin = top * width - pad_w
         for q in range(out_width):
-            where[q] = origin + q * step_w + known[q]
+            where[q] = origin + q * step_w + offsets[q]
         if i_first >= r or top + i_first * dil_h >= height:  # no tap of the whole row is inside
             for q in range(out_width):
                 where[q] = 0
@@ -104,9 +129,9 @@ def max_pool_backward_planes(grad, indices, grad_input, start, stop):
         for i in range(y.shape[0]):
             y[i] = zero
         for i in range(g.shape[0]):
-            place = where[i]
-            if 0 <= place < y.shape[0]:
-                y[place] += g[i]
+            pixel = where[i]
+            if 0 <= pixel < y.shape[0]:
+                y[pixel] += g[i]
 
 
 # ---- average ----------------------------------------------------------------------------------------------------
@@ -124,9 +149,12 @@ def count_inside(at, k, extent, pad, count_pad):
     return window_count(at, min(at + k, extent + pad), extent, count_pad)
 
 
-@kernel("T[:, :, :], T[:, :, :], i8, i8, i8, i8, i8, i8, i8, i8")
-def avg_pool_planes(x, out, r, s, step_h, step_w, pad_h, pad_w, count_pad, divisor, start, stop):
+@kernel("T[:, :, :], T[:, :, :], Windows, Means", Windows, Means)
+def avg_pool_planes(x, out, windows, means, start, stop):
     """Work: rows of the output."""
+    r, step_h, pad_h, _ = windows.rows
+    s, step_w, pad_w, _ = windows.columns
+    count_pad, divisor = means
     height, width = x.shape[1], x.shape[2]
     out_height, out_width = out.shape[1], out.shape[2]
     zero = x.dtype.type(0)
@@ -160,11 +188,12 @@ def avg_pool_planes(x, out, r, s, step_h, step_w, pad_h, pad_w, count_pad, divis
             y[q] = y[q] / share if divisor or share > zero else y[q]
 
 
-@kernel("T[:, :, :], T[:, :, :], T[:], i8, i8, i8, i8, i8, i8, i8, i8")
-def avg_pool_backward_planes(
-    grad, grad_input, sums, r, s, step_h, step_w, pad_h, pad_w, count_pad, divisor, start, stop, worker
-):
+@kernel("T[:, :, :], T[:, :, :], T[:], Windows, Means", Windows, Means)
+def avg_pool_backward_planes(grad, grad_input, sums, windows, means, start, stop, worker):
     """Work: rows of the input: first the sums of the windows over it, then each to its columns."""
+    r, step_h, pad_h, _ = windows.rows
+    s, step_w, pad_w, _ = windows.columns
+    count_pad, divisor = means
     height, width = grad_input.shape[1], grad_input.shape[2]
     out_height, out_width = grad.shape[1], grad.shape[2]
     zero = grad.dtype.type(0)

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from numgrad.errors import ProofError
+from numgrad.kernels.grids import Extents3, Extents4, Steps3, Steps4, offset3, offset4
 from numgrad.kernels.reduce_kernels import (
     ALL,
     ANY,
@@ -33,15 +34,9 @@ from numgrad.kernels.reduce_kernels import (
     MIN,
     REDUCED,
     Columns,
-    Extents3,
-    Extents4,
     Kept,
     Reduced,
     Reduction,
-    Steps3,
-    Steps4,
-    offset3,
-    offset4,
 )
 from numgrad.kernels.reduce_short import plan_short_rows
 from numgrad.layout import Spec, product

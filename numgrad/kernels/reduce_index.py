@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from numgrad import dtypes
 from numgrad.errors import ProofError
+from numgrad.kernels.grids import Extents4, Steps4, offset3, offset4
 from numgrad.kernels.reduce import (
     Loop,
     _dense,
@@ -28,13 +29,9 @@ from numgrad.kernels.reduce_kernels import (
     KEPT,
     REDUCED,
     Columns,
-    Extents4,
     Kept,
     Reduced,
-    Steps4,
     larger,
-    offset3,
-    offset4,
     part_of,
     smaller,
 )
@@ -85,7 +82,7 @@ def first_match(row, best):
 
 def _inner_kernel(name: str, extreme: Device, better: Device) -> Kernel:
     def arg_inner(x, values, indices, kept, reduced, start, stop):
-        count, part_length, outputs = reduced.count, reduced.part_length, reduced.outputs
+        count, part_length, outputs = reduced.length, reduced.part_length, reduced.outputs
         row_length, step = reduced.extents.n2, reduced.source.s2
         for unit in range(start, stop):
             part = part_of(unit, outputs)
@@ -127,7 +124,7 @@ def _inner_kernel(name: str, extreme: Device, better: Device) -> Kernel:
 
 def _outer_kernel(name: str, better: Device) -> Kernel:
     def arg_outer(x, best, where, values, indices, kept, reduced, columns, start, stop, worker):
-        count, part_length, outputs = reduced.count, reduced.part_length, reduced.outputs
+        count, part_length, outputs = reduced.length, reduced.part_length, reduced.outputs
         result_step, blocks = columns.result_step, columns.blocks
         best = best[worker * COLUMNS : (worker + 1) * COLUMNS]
         where = where[worker * COLUMNS : (worker + 1) * COLUMNS]
@@ -136,7 +133,7 @@ def _outer_kernel(name: str, better: Device) -> Kernel:
             column = (unit - row * blocks) * COLUMNS
             part = part_of(row, outputs)
             index = row - part * outputs
-            n = min(COLUMNS, columns.count - column)
+            n = min(COLUMNS, columns.width - column)
             base = offset4(index, kept.extents, kept.source) + column
             first_position = part * part_length
             b, w = best[:n], where[:n]
@@ -153,7 +150,7 @@ def _outer_kernel(name: str, better: Device) -> Kernel:
                     take = better(v, b[j])
                     b[j] = v if take else b[j]
                     w[j] = position if take else w[j]
-            first = offset4(index, kept.extents, kept.result) + part * outputs * columns.count + column * result_step
+            first = offset4(index, kept.extents, kept.result) + part * outputs * columns.width + column * result_step
             for j in range(n):
                 values[first + j * result_step] = b[j]
                 indices[first + j * result_step] = w[j]

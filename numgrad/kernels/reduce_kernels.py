@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from numgrad import dtypes
+from numgrad.kernels.grids import Extents3, Extents4, Steps3, Steps4, offset3, offset4
 from numgrad.runtime.kernel import Device, Kernel, device, intrinsic, kernel
 
 KEPT, REDUCED = 4, 3  # loops that the kernels have room for
@@ -55,38 +56,6 @@ def _extreme(a: Any, name: str, comparison: str) -> Any:
     return a(a, a), emit
 
 
-class Extents3(NamedTuple):
-    """Of a grid of three loops; the outermost one's is not needed."""
-
-    n1: int
-    n2: int
-
-
-class Extents4(NamedTuple):
-    """Of a grid of four loops; the outermost one's is not needed."""
-
-    n1: int
-    n2: int
-    n3: int
-
-
-class Steps3(NamedTuple):
-    """Elements from one item of each of three loops to the next."""
-
-    s0: int
-    s1: int
-    s2: int
-
-
-class Steps4(NamedTuple):
-    """Elements from one item of each of four loops to the next."""
-
-    s0: int
-    s1: int
-    s2: int
-    s3: int
-
-
 class Kept(NamedTuple):
     """The loops over a reduction's outputs."""
 
@@ -100,7 +69,7 @@ class Reduced(NamedTuple):
 
     extents: Extents3
     source: Steps3
-    count: int
+    length: int  # of all loops together
     part_length: int
     outputs: int  # of one part
 
@@ -108,35 +77,9 @@ class Reduced(NamedTuple):
 class Columns(NamedTuple):
     """The outputs of one row, which are accumulated side by side, `COLUMNS` at once."""
 
-    count: int
+    width: int
     result_step: int
     blocks: int
-
-
-@device
-def offset3(index, extents, steps):
-    """Offset of the ``index``-th position of a grid of three loops."""
-    n1, n2 = extents
-    s0, s1, s2 = steps
-    if index < n2:  # merged loops are few and fill the last positions: mostly there is nothing to divide
-        return index * s2
-    row = index // n2
-    column = (index - row * n2) * s2
-    if row < n1:
-        return row * s1 + column
-    high = row // n1
-    return high * s0 + (row - high * n1) * s1 + column
-
-
-@device
-def offset4(index, extents, steps):
-    """Offset of the ``index``-th position of a grid of four loops."""
-    n1, n2, n3 = extents
-    s0, s1, s2, s3 = steps
-    if index < n3:
-        return index * s3
-    row = index // n3
-    return offset3(row, (n1, n2), (s0, s1, s2)) + (index - row * n3) * s3
 
 
 @device
@@ -298,7 +241,7 @@ def as_it_is(a, divisor):
 
 def _inner_kernel(name: str, begin: Device, fold: Device, fold_row: Device, finish: Device, term: Device) -> Kernel:
     def reduce_inner(x, out, kept, reduced, divisor, start, stop):
-        count, part_length, outputs = reduced.count, reduced.part_length, reduced.outputs
+        count, part_length, outputs = reduced.length, reduced.part_length, reduced.outputs
         row_length, step = reduced.extents.n2, reduced.source.s2
         for unit in range(start, stop):
             part = part_of(unit, outputs)
@@ -328,7 +271,7 @@ def _inner_kernel(name: str, begin: Device, fold: Device, fold_row: Device, fini
 
 def _outer_kernel(name: str, begin: Device, fold: Device, finish: Device, term: Device) -> Kernel:
     def reduce_outer(x, accumulators, out, kept, reduced, columns, divisor, start, stop, worker):
-        count, part_length, outputs = reduced.count, reduced.part_length, reduced.outputs
+        count, part_length, outputs = reduced.length, reduced.part_length, reduced.outputs
         row_length, step = reduced.extents.n2, reduced.source.s2
         result_step, blocks = columns.result_step, columns.blocks
         accumulators = accumulators[worker * COLUMNS : (worker + 1) * COLUMNS]
@@ -337,7 +280,7 @@ def _outer_kernel(name: str, begin: Device, fold: Device, finish: Device, term: 
             column = (unit - row * blocks) * COLUMNS
             part = part_of(row, outputs)
             index = row - part * outputs
-            n = min(COLUMNS, columns.count - column)
+            n = min(COLUMNS, columns.width - column)
             base = offset4(index, kept.extents, kept.source) + column
             position = part * part_length
             last = min(count, position + part_length)
@@ -367,7 +310,7 @@ def _outer_kernel(name: str, begin: Device, fold: Device, finish: Device, term: 
                 position += length
                 if position < last:
                     offset = base + offset3(position, reduced.extents, reduced.source)
-            first = offset4(index, kept.extents, kept.result) + part * outputs * columns.count + column * result_step
+            first = offset4(index, kept.extents, kept.result) + part * outputs * columns.width + column * result_step
             if result_step == 1:
                 y = out[first : first + n]
                 for j in range(y.shape[0]):

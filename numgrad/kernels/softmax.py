@@ -7,6 +7,7 @@ that lie side by side, vectorised over them.
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 
@@ -164,30 +165,39 @@ def softmax_backward_columns(grad, out, grad_input, total, blocks, logarithm, st
 # ---- negative log-likelihood ------------------------------------------------------------------------------------
 
 
-@kernel("T[:], i8[:], T[:], T[:], f8[:, :], i8[:], i8, i8, i8, i8, i8, i8, i8")
-def nll_forward(
-    x, target, weight, losses, parts, status, classes, inner, stride_n, stride_c, stride_i, ignore, length, start, stop
-):
+class ClassGrid(NamedTuple):
+    """Values [N, classes, inner positions]: extents, and elements from one of each to the next."""
+
+    classes: int
+    inner: int
+    step_n: int
+    step_class: int
+    step_inner: int
+
+
+@kernel("T[:], i8[:], T[:], T[:], f8[:, :], i8[:], ClassGrid, i8, i8", ClassGrid)
+def nll_forward(x, target, weight, losses, parts, status, grid, ignore, length, start, stop):
     """Work: parts of ``length`` positions. losses (not empty: no reduction) or each part's sums of loss and weight."""
     for part in range(start, stop):
         first = part * length
         labels = target[first : first + length]
         total, weights = 0.0, 0.0
         for i in range(labels.shape[0]):
-            label, place = labels[i], first + i
+            label, position = labels[i], first + i
             loss = 0.0
             if label != ignore:
-                if label < 0 or label >= classes:
-                    status[0] = 1 + place
+                if label < 0 or label >= grid.classes:
+                    status[0] = 1 + position
                 else:
-                    n = place // inner
-                    v = x[n * stride_n + label * stride_c + (place - n * inner) * stride_i]
+                    n = position // grid.inner
+                    begin = n * grid.step_n + (position - n * grid.inner) * grid.step_inner
+                    v = x[begin + label * grid.step_class]
                     w = np.float64(weight[label]) if weight.shape[0] else 1.0
                     loss = -w * v
                     total += loss
                     weights += w
             if losses.shape[0]:
-                losses[place] = loss
+                losses[position] = loss
         parts[part, 0] = total
         parts[part, 1] = weights
 
@@ -203,10 +213,9 @@ def nll_finish(parts, loss, total_weight, mean, start, stop):
         loss[0] = total / weights if mean else total
 
 
-@kernel("T[:], i8[:], T[:], T[:], T[:], i8[:], i8, i8, i8, i8, i8, i8, i8, i8")
+@kernel("T[:], i8[:], T[:], T[:], T[:], i8[:], ClassGrid, i8, i8, i8", ClassGrid)
 def nll_backward(
-    grad, target, weight, total_weight, grad_input, status,
-    classes, inner, stride_n, stride_c, stride_i, ignore, reduced, length, start, stop
+    grad, target, weight, total_weight, grad_input, status, grid, ignore, reduced, length, start, stop
 ):  # fmt: skip
     """Work: parts of ``length`` positions. grad is one value if ``reduced``.
 
@@ -217,22 +226,22 @@ def nll_backward(
         first = part * length
         labels = target[first : first + length]
         for i in range(labels.shape[0]):
-            label, place = labels[i], first + i
-            n = place // inner
-            base = n * stride_n + (place - n * inner) * stride_i
-            if stride_c == 1:
-                row = grad_input[base : base + classes]
+            label, position = labels[i], first + i
+            n = position // grid.inner
+            begin = n * grid.step_n + (position - n * grid.inner) * grid.step_inner
+            if grid.step_class == 1:
+                row = grad_input[begin : begin + grid.classes]
                 for c in range(row.shape[0]):
                     row[c] = zero
             if label != ignore:
-                if label < 0 or label >= classes:
-                    status[0] = 1 + place
+                if label < 0 or label >= grid.classes:
+                    status[0] = 1 + position
                 else:
                     w = -(weight[label] if weight.shape[0] else grad.dtype.type(1))
-                    g = grad[0] if reduced else grad[place]
+                    g = grad[0] if reduced else grad[position]
                     if total_weight.shape[0]:
                         w /= total_weight[0]
-                    grad_input[base + label * stride_c] = w * g
+                    grad_input[begin + label * grid.step_class] = w * g
 
 
 # ---- planning ---------------------------------------------------------------------------------------------------
@@ -357,7 +366,7 @@ def plan_nll_loss(
     sums = b.scratch(dtypes.float64, 2 * parts)
     b.launch(
         nll_forward, x.flat, target.flat, _or_empty(weight, x, classes), out.array(positions) if none else x.array(0),
-        sums.array(parts, 2), STATUS, classes, max(1, inner), *strides, ignore_index, length,
+        sums.array(parts, 2), STATUS, ClassGrid(classes, max(1, inner), *strides), ignore_index, length,
         work=parts, grain=1, cost=8 * positions,
     )  # fmt: skip
     b.launch(
@@ -389,7 +398,7 @@ def plan_nll_loss_backward(
     b.launch(
         nll_backward, grad_output.array(positions if none else 1), target.flat, _or_empty(weight, grad_input, classes),
         total_weight.array(1 if reduction == "mean" else 0), grad_input.flat, STATUS,
-        classes, max(1, inner), *strides, ignore_index, int(not none), length,
+        ClassGrid(classes, max(1, inner), *strides), ignore_index, int(not none), length,
         work=parts if positions else 0, grain=1, cost=positions * classes,
     )  # fmt: skip
 
