@@ -389,7 +389,7 @@ def plan_attention(
         forward_kernel(code), q.array(q.extent), k.array(k.extent), v.array(v.extent), out.array(out.extent),
         logs.array(logs.extent), b.scratch(dtype, room, per_worker=True).flat,
         b.scratch(dtypes.int64, words, per_worker=True).flat,
-        Task(e, *steps, Blocks(block, room, words), int(causal), scale),
+        Task(e, steps[0], steps[1], steps[2], Blocks(block, room, words), int(causal), scale),
         work=items, grain=1, cost=items * block * e.keys * (e.inner + e.values + 8 * EXP_COST) // 8 + 1,
     )  # fmt: skip
 
@@ -421,6 +421,6 @@ def plan_attention_backward(
         backward_kernel(code), q.array(q.extent), k.array(k.extent), v.array(v.extent), out.array(out.extent),
         logs.array(logs.extent), grad.array(grad.extent), *[g.array(g.extent) for g in grads],
         b.scratch(dtype, room, per_worker=True).flat, b.scratch(dtypes.int64, words, per_worker=True).flat,
-        Task(e, *steps, Blocks(block, room, words), int(causal), scale),
+        Task(e, steps[0], steps[1], steps[2], Blocks(block, room, words), int(causal), scale),
         work=items, grain=1, cost=items * e.queries * e.keys * (3 * e.inner + 2 * e.values + 8 * EXP_COST) // 8 + 1,
     )  # fmt: skip

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from numgrad.kernels.grids import Extents3, Steps3
 from numgrad.layout import product
 from numgrad.runtime import simd, target
 from numgrad.runtime.kernel import Kernel, kernel
@@ -28,14 +29,9 @@ class Lines(NamedTuple):
     """Lines of both sides, and the grid of the other axes; steps count elements."""
 
     blocks: int  # of columns
-    n1: int
-    n2: int
-    source_0: int
-    source_1: int
-    source_2: int
-    goal_0: int
-    goal_1: int
-    goal_2: int
+    others: Extents3
+    source: Steps3
+    goal: Steps3
     rows: int
     columns: int
     source_step: int  # from row to row
@@ -54,7 +50,10 @@ def transpose_kernel(itemsize: int) -> Kernel:
 
         Work: blocks of `BLOCK` columns.
         """
-        blocks, n1, n2, s0, s1, s2, g0, g1, g2, rows, columns, source_step, goal_step = lines
+        blocks, others, source_steps, goal_steps, rows, columns, source_step, goal_step = lines
+        n1, n2 = others
+        s0, s1, s2 = source_steps
+        g0, g1, g2 = goal_steps
         for unit in range(start, stop):
             other = unit // blocks
             first = (unit - other * blocks) * BLOCK
@@ -76,10 +75,10 @@ def transpose_kernel(itemsize: int) -> Kernel:
                     for k in range(i, i + lanes):
                         y[j * goal_step + k] = x[k * source_step + j]
             for i in range(whole_rows, rows):
-                line, place = x[i * source_step :][: last - first], np.uint64(i)
+                line, position = x[i * source_step :][: last - first], np.uint64(i)
                 for j in range(line.shape[0]):
-                    y[place] = line[j]
-                    place += np.uint64(goal_step)
+                    y[position] = line[j]
+                    position += np.uint64(goal_step)
 
     return transpose
 
@@ -109,7 +108,8 @@ def plan_transpose(
     b.launch(
         transpose_kernel(itemsize), source.flat, goal.flat,
         Lines(
-            blocks, *[n for n, _, _ in others[1:]], *[step for _, step, _ in others], *[step for _, _, step in others],
+            blocks, Extents3(*[n for n, _, _ in others[1:]]), Steps3(*[step for _, step, _ in others]),
+            Steps3(*[step for _, _, step in others]),
             rows=extents[last], columns=extents[axis], source_step=across[last], goal_step=along[axis],
         ),
         work=units, grain=max(1, GRAIN_COST // cost), cost=units * cost,

@@ -28,7 +28,7 @@ class Parameter:
     type: str  # one of SCALAR_TYPES, a type variable, or a record's name
     ndim: int = 0
     const: bool = False  # an array that the kernel may not write to: it does not compile if it does
-    record: type | None = None
+    record: Any = None  # its class
 
     @property
     def fields(self) -> tuple[Parameter, ...]:
