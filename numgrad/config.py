@@ -73,6 +73,13 @@ DEBUG = Knob(
     f"{_YES_OR_NO}|guard",
     "0, 1 or guard",
 )
+PYTHON = Knob(
+    "NUMGRAD_PYTHON",
+    "0",
+    "1: kernels run as plain Python, which a debugger steps through, unless they are written as intrinsics",
+    _YES_OR_NO,
+    "0 or 1",
+)
 SIMD = Knob(
     "NUMGRAD_SIMD",
     "auto",
@@ -109,7 +116,7 @@ WEIGHTS_URL = Knob(
 )
 OFFLINE = Knob("NUMGRAD_OFFLINE", "0", "1: never touch the network", _YES_OR_NO, "0 or 1")
 
-KNOBS = (NUM_THREADS, WAIT, DEBUG, SIMD, CONV, COMPILE_JOBS, KERNEL_STORE, LOG, HOME, WEIGHTS_URL, OFFLINE)
+KNOBS = (NUM_THREADS, WAIT, DEBUG, PYTHON, SIMD, CONV, COMPILE_JOBS, KERNEL_STORE, LOG, HOME, WEIGHTS_URL, OFFLINE)
 
 
 def checks_indices() -> bool:

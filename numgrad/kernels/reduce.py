@@ -124,7 +124,8 @@ def kept_record(kept: list[Loop]) -> Kept:
 def reduced_record(reduced: list[Loop], count: int, part_length: int, outputs: int) -> Reduced:
     """The record of reduced loops that kernels take."""
     loops = _extents(reduced, REDUCED)
-    extents, steps = Extents3(*[r.extent for r in loops[1:]]), Steps3(*[r.stride for r in loops])
+    # Of no elements none is looked up, but a position is divided by the extents.
+    extents, steps = Extents3(*[max(1, r.extent) for r in loops[1:]]), Steps3(*[r.stride for r in loops])
     return Reduced(extents, steps, count, part_length, outputs)
 
 

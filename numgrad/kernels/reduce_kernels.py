@@ -6,6 +6,8 @@ import math
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from numgrad import dtypes
 from numgrad.kernels.grids import Extents3, Extents4, Steps3, Steps4, offset3, offset4
 from numgrad.runtime.kernel import Device, Kernel, device, intrinsic, kernel
@@ -35,6 +37,21 @@ def choose(typing_context, condition, a, b):
         return builder.select(*args)
 
     return a(condition, a, a), emit
+
+
+@larger.in_python
+def _(a, b):
+    return np.maximum(a, b)
+
+
+@smaller.in_python
+def _(a, b):
+    return np.minimum(a, b)
+
+
+@choose.in_python
+def _(condition, a, b):
+    return a if condition else b
 
 
 def _extreme(a: Any, name: str, comparison: str) -> Any:
@@ -93,12 +110,12 @@ def part_of(unit, outputs):
 
 @device
 def begin_float(x, position):
-    return 0.0
+    return np.float64(0)
 
 
 @device
 def begin_float_product(x, position):
-    return 1.0
+    return np.float64(1)
 
 
 @device
@@ -133,7 +150,7 @@ def itself(v):
 
 @device
 def squared(v):
-    wide = v * 1.0  # in float64, where squares of float32 neither overflow nor vanish
+    wide = np.float64(v)  # in which squares of float32 neither overflow nor vanish
     return wide * wide
 
 
@@ -214,7 +231,7 @@ def smaller_row(a, row):
 def add_squares_row(a, row):
     for first in range(0, row.shape[0], BLOCK):
         block = row[first : first + BLOCK]
-        s = 0.0
+        s = np.float64(0)
         for i in range(block.shape[0]):
             s += squared(block[i])
         a += s

@@ -14,6 +14,7 @@ import numpy as np
 
 from numgrad import dtypes
 from numgrad.runtime.kernel import intrinsic, kernel
+from numgrad.runtime.memory import array_over
 from numgrad.runtime.plan import Operand, PlanBuilder
 
 PIECE = 1 << 14  # elements of one row of the table: some 10 us of work
@@ -45,6 +46,11 @@ def array_at(typing_context, address, length, like):
         return value._getvalue()
 
     return array(types.int64, types.int64, like), emit
+
+
+@array_at.in_python
+def _(address, length, like):
+    return array_over(int(address), (int(length),), like.dtype)
 
 
 @kernel("i8[:, :], f8[:], T")
@@ -125,6 +131,11 @@ def type_of(typing_context, like, value):
         return context.cast(builder, args[1], types.float64, like)
 
     return like(like, types.float64), emit
+
+
+@type_of.in_python
+def _(like, value):
+    return type(like)(value)
 
 
 # ---- planning ---------------------------------------------------------------------------------------------------

@@ -18,7 +18,6 @@ Why every option is as it is:
 from __future__ import annotations
 
 import dis
-import types as python_types
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -39,9 +38,8 @@ from numgrad.runtime.kernel import (
     Intrinsic,
     Kernel,
     Parameter,
-    is_vocabulary,
     python_function,
-    references,
+    rebound,
 )
 
 WORD = ir.IntType(64)
@@ -147,23 +145,9 @@ class _Converter:
                 raise KernelError(
                     f"kernel {plain.__name__} has a raise or an assert; a kernel reports through its status word"
                 )
-            converted = numba.njit(**self.options)(self._rebind(plain))
+            converted = numba.njit(**self.options)(rebound(plain, self._value))
         self.done[id(function)] = converted
         return converted
-
-    def _rebind(self, function: python_types.FunctionType) -> python_types.FunctionType:
-        replaced: dict[str, Any] = {}
-        for name, value in references(function):
-            module, dot, word = name.partition(".")
-            if dot:
-                setattr(replaced[module], word, self._value(value))
-            else:
-                replaced[name] = python_types.ModuleType(name) if is_vocabulary(value) else self._value(value)
-        cells = tuple(python_types.CellType(replaced[name]) for name in function.__code__.co_freevars)
-        names = {**function.__globals__, **replaced}
-        copy = python_types.FunctionType(function.__code__, names, function.__name__, function.__defaults__, cells)
-        copy.__kwdefaults__ = function.__kwdefaults__
-        return copy
 
     def _value(self, value: Any) -> Any:
         if isinstance(value, (Device, Kernel)) or (hasattr(value, "py_func") and python_function(value)):

@@ -70,12 +70,17 @@ class Device:
 class Intrinsic(Device):
     """A device function written as LLVM IR; ``emit`` has the form that ``numba.extending.intrinsic`` takes.
 
-    ``reference``, if given, is what it computes, as Python.
+    ``reference``, if there is one (see `in_python`), is what it computes, as Python.
     """
 
     def __init__(self, emit: Callable[..., Any], reference: Callable[..., Any] | None = None) -> None:
         super().__init__(emit)
         self.reference = reference
+
+    def in_python(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Attach the reference: what the intrinsic computes, of NumPy's numbers."""
+        self.reference = function
+        return function
 
     def __call__(self, *args: Any) -> Any:
         if self.reference is None:
@@ -229,6 +234,25 @@ def references(function: types.FunctionType) -> Iterator[tuple[str, Any]]:
                         yield f"{name}.{word}", getattr(value, word)
     for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
         yield name, cell.cell_contents
+
+
+def rebound(function: types.FunctionType, replace: Callable[[Any], Any]) -> types.FunctionType:
+    """A copy of the function for which ``replace(value)`` stands for each global and closure cell that its code reads.
+
+    A module of numgrad's is replaced by one that has its device functions alone, replaced.
+    """
+    replaced: dict[str, Any] = {}
+    for name, value in references(function):
+        module, dot, word = name.partition(".")
+        if dot:
+            setattr(replaced[module], word, replace(value))
+        else:
+            replaced[name] = types.ModuleType(name) if is_vocabulary(value) else replace(value)
+    cells = tuple(types.CellType(replaced[name]) for name in function.__code__.co_freevars)
+    names = {**function.__globals__, **replaced}
+    copy = types.FunctionType(function.__code__, names, function.__name__, function.__defaults__, cells)
+    copy.__kwdefaults__ = function.__kwdefaults__
+    return copy
 
 
 _LOAD_GLOBAL, _EXTENDED_ARG = opcode.opmap["LOAD_GLOBAL"], opcode.EXTENDED_ARG

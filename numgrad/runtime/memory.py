@@ -15,6 +15,8 @@ between two points at which CPython could switch threads, or run a finalizer or 
 
 from __future__ import annotations
 
+import ctypes
+import math
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -277,6 +279,15 @@ locks.at_fork(_forget_other_threads)
 def borrow(array: np.ndarray) -> Storage:
     """A storage over a NumPy array's own memory, which it keeps alive. The array must be C-contiguous."""
     return Storage(array.ctypes.data, array.nbytes, array)
+
+
+def array_over(address: int, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+    """NumPy's array over memory that the caller keeps alive."""
+    nbytes = math.prod(shape) * dtype.itemsize
+    if not nbytes:
+        return np.empty(shape, dtype)
+    memory: Any = (ctypes.c_char * nbytes).from_address(address)
+    return np.frombuffer(memory, dtype).reshape(shape)
 
 
 def _add_block(nbytes: int) -> None:

@@ -27,6 +27,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from numgrad import config
 from numgrad.errors import KernelError
 from numgrad.runtime import kernel, locks, threads
 from numgrad.runtime import pool as _pool
@@ -154,8 +155,10 @@ def _scalar_word(name: str, type_name: str, value: Any) -> int:
 class Program:
     """Launches laid out for compiled code; made once per signature, run many times (see the module's text)."""
 
-    def __init__(self, launches: Sequence[Launch | Pair], address_count: int) -> None:
+    def __init__(self, launches: Sequence[Launch | Pair], address_count: int, stepped: bool | None = None) -> None:
         self.launches = tuple(launches)
+        # Whether `stepping` runs it, and nothing is compiled; by default as the setting has it.
+        self.stepped = config.PYTHON.is_set() if stepped is None else stepped
         self.address_count = address_count
         heads: list[int] = []
         patches: list[int] = []
@@ -163,7 +166,7 @@ class Program:
         for launch in launches:
             begin = len(frame)
             if isinstance(launch, Pair):
-                entry = run_pair.address()
+                entry = kernel.NO_ADDRESS if self.stepped else run_pair.address()
                 frame += [0] * PAIR_WORDS
                 for number, part in enumerate(launch.parts):
                     place = begin + 2 + PART_WORDS * number
@@ -188,6 +191,10 @@ class Program:
         header = [len(self.launches), len(patches) // PATCH_WORDS, len(frame), int(release), first_patch, first_frame]
         self.words = np.array(header + heads + patches + frame, np.int64)
         self.address: int = self.words.ctypes.data
+        if self.stepped:
+            from numgrad.runtime import stepping
+
+            stepping.know(self)
 
     def _lay_out(self, launch: Launch, frame: list[int], patches: list[int]) -> int:
         """Add a launch's slots to the frame; its entry."""
@@ -209,7 +216,7 @@ class Program:
             else:
                 for name, type_name, value in parameter.scalars(argument, f"{launch.kernel.name}: "):
                     frame.append(_scalar_word(name, type_name, value))
-        return launch.kernel.entry(launch.binding)
+        return kernel.NO_ADDRESS if self.stepped else launch.kernel.entry(launch.binding)
 
     def names(self) -> list[str]:
         """The kernels, as launches are run: of a pair both in one."""
@@ -220,6 +227,8 @@ class Program:
 
         It holds as long as the program, which has the constants.
         """
+        if self.stepped:  # a replay is machine code
+            return Program(self.launches, self.address_count, stepped=False).bound_launches(addresses, status)
         count, patch_count, frame_words, _, first_patch, first_frame = self.words[:HEADER_WORDS].tolist()
         frame = self.words[first_frame : first_frame + frame_words].copy()
         tables: list[int] = []  # words that are the address of the table, which stands behind the launch's slots
@@ -327,6 +336,11 @@ _execute: Callable[..., int] | None = None  # once it was asked for
 def _executor() -> Callable[..., int]:
     """`execute` as a built-in function of the interpreter: 0.1 us a call, where ctypes takes 0.5."""
     global _execute
+    if config.PYTHON.is_set():
+        from numgrad.runtime import stepping
+
+        _execute = stepping.execute
+        return _execute
     words, address = words_for_ever(2)
     words[:] = threads.ADDRESS, run_program.address()
     _execute = built_in(execute, address, rehearsed=lambda *_: 0)
@@ -335,6 +349,11 @@ def _executor() -> Callable[..., int]:
 
 def _execute_table(program: int, *addresses: int) -> int:
     """`execute` for more addresses than a stack should hold."""
+    return execute_compiled(program, addresses)
+
+
+def execute_compiled(program: int, addresses: Sequence[int]) -> int:
+    """Run a program, by its address, over a table of addresses."""
     entry, table = run_program.address(), np.array(addresses, np.int64)
     if kernel.rehearsal is not None:
         return 0

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from numgrad import config
 from numgrad.errors import KernelError
 from numgrad.runtime import kernel, locks, quick_words
 from numgrad.runtime.quick import apply
@@ -52,6 +53,8 @@ def _nothing(*_: Any) -> None:
 
 
 def _loaded(facts: Callable[[], tuple[Any, ...]]) -> Sequence[Callable[..., Any]]:
+    if config.PYTHON.is_set():
+        return _nothing, _nothing
     # What `apply` borrows from lists and slots is safe only while no other thread runs Python.
     if not getattr(sys, "_is_gil_enabled", lambda: True)():
         return _nothing, _nothing
