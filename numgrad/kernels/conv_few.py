@@ -93,29 +93,29 @@ def stream_weight_kernel(code: str) -> Kernel:
     write = simd.copy_tile(code, 1, past_caches=True)
 
     @device
-    def sum_pixels(line, grad, source, seen, k):
+    def sum_pixels(line, grad, source, pairs, k):
         """``line = sum over the pixels that a tap sees of grad[pixel, k] * source[pixel]``, written once."""
-        count = seen[0]
+        count = pairs[0]
         if count == 0:
             for c in range(line.shape[0]):
                 line[c] = 0
             return
-        g0, p0 = grad[seen[1] + k], source[seen[2] :]
+        g0, p0 = grad[pairs[1] + k], source[pairs[2] :]
         if count == 1:
             for c in range(line.shape[0]):
                 line[c] = g0 * p0[c]
             return
-        g1, p1 = grad[seen[3] + k], source[seen[4] :]
+        g1, p1 = grad[pairs[3] + k], source[pairs[4] :]
         if count == 2:
             for c in range(line.shape[0]):
                 line[c] = g0 * p0[c] + g1 * p1[c]
             return
-        g2, p2 = grad[seen[5] + k], source[seen[6] :]
+        g2, p2 = grad[pairs[5] + k], source[pairs[6] :]
         if count == 3:
             for c in range(line.shape[0]):
                 line[c] = g0 * p0[c] + g1 * p1[c] + g2 * p2[c]
             return
-        g3, p3 = grad[seen[7] + k], source[seen[8] :]
+        g3, p3 = grad[pairs[7] + k], source[pairs[8] :]
         for c in range(line.shape[0]):
             line[c] = g0 * p0[c] + g1 * p1[c] + g2 * p2[c] + g3 * p3[c]
 
@@ -126,11 +126,11 @@ def stream_weight_kernel(code: str) -> Kernel:
         taps, pixels = grid.taps_h * grid.taps_w, grid.images * grid.out_h * grid.out_w
         words = words[worker * taps * WEIGHT_WORDS : (worker + 1) * taps * WEIGHT_WORDS]
         for tap in range(taps):  # how many pixels it sees, then where each lies in the one and the other
-            seen = words[tap * WEIGHT_WORDS : (tap + 1) * WEIGHT_WORDS]
-            seen[0] = list_pixels(seen[1:], 0, pixels, tap // grid.taps_w, tap % grid.taps_w, grid)
-            for i in range(seen[0]):
-                seen[1 + 2 * i] *= outputs
-                seen[2 + 2 * i] *= channels
+            pairs = words[tap * WEIGHT_WORDS : (tap + 1) * WEIGHT_WORDS]
+            pairs[0] = list_pixels(pairs[1:], 0, pixels, tap // grid.taps_w, tap % grid.taps_w, grid)
+            for i in range(pairs[0]):
+                pairs[1 + 2 * i] *= outputs
+                pairs[2 + 2 * i] *= channels
         for k in range(start, stop):
             for tap in range(taps):
                 begin = (k * taps + tap) * channels

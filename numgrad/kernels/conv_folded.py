@@ -16,7 +16,7 @@ from numgrad.kernels.conv_geometry import Conv2dGeometry
 from numgrad.kernels.conv_outer import plan_add_parts
 from numgrad.kernels.gemm_layout import Blocks, Matrices, Right, block_of
 from numgrad.kernels.gemm_pack import plan_bias, plan_pack, plan_turn
-from numgrad.kernels.gemm_rows import ITEM_COST, WANTED_ITEMS, lanes, tile_shape
+from numgrad.kernels.gemm_rows import ITEM_COST, TARGET_ITEMS, lanes, tile_shape
 from numgrad.kernels.grid import Grid
 from numgrad.runtime import simd
 from numgrad.runtime.kernel import Kernel, kernel
@@ -126,9 +126,7 @@ def sums_kernel(code: str, vectors: int) -> Kernel:
     tile = simd.window_tile(code, tile_rows, vectors)
     itemsize = 4 if code == "f4" else 8
 
-    @kernel(
-        f"{code}[:], {code}[:], {code}[:], {code}[:], i8[:], Windows, Blocks, PixelBlocks", Windows, Blocks, PixelBlocks
-    )
+    @kernel(f"{f'{code}[:], ' * 4} i8[:], Windows, Blocks, PixelBlocks", Windows, Blocks, PixelBlocks)
     def sum_windows(source, grad, parts, room, words, windows, blocks, pixels, start, stop, worker):
         """``parts[split, i, j] = sum over the split's pixels of source[i from the pixel on] * grad[pixel, j]``."""
         high, wide, out_h, out_w, line_step, pixel_step, _, tap_step, run = windows
@@ -244,7 +242,7 @@ def plan_forward(
         plan_bias(b, bias.array(g.k), Matrices(out, 0, g.k), rows=rows, columns=g.k)
     row_block = min(PIXEL_BLOCK // tile_rows, -(-rows // tile_rows)) * tile_rows
     multiplications = rows * g.k * g.filter_size
-    worth = max(1, min(WANTED_ITEMS, multiplications // ITEM_COST))
+    worth = max(1, min(TARGET_ITEMS, multiplications // ITEM_COST))
     if -(-rows // row_block) < worth:
         row_block = -(-rows // (worth * tile_rows)) * tile_rows
     row_blocks, column_block = -(-rows // row_block), -(-g.k // tile_columns) * tile_columns
@@ -274,7 +272,7 @@ def plan_weight(b: PlanBuilder, grad_out: Operand, x: Operand, grad_weight: Oper
         block_h = -(-g.out_h // -(-g.out_h // max(1, PIXEL_BLOCK // block_w)))
     blocks = g.n * -(-g.out_h // block_h) * -(-g.out_w // block_w)
     multiplications = size * g.pixels
-    worth = max(1, min(WANTED_ITEMS, multiplications // ITEM_COST))
+    worth = max(1, min(TARGET_ITEMS, multiplications // ITEM_COST))
     row_blocks = -(-rows // ROW_BLOCK)
     splits = max(1, min(-(-worth // row_blocks), g.pixels // LEAST_PIXELS, blocks))
     row_blocks = min(-(-rows // tile_rows), max(row_blocks, -(-worth // splits)))

@@ -55,9 +55,7 @@ class Groups(NamedTuple):
     columns: int  # of the result
 
 
-@kernel(
-    "T[:], T[:], T[:], T[:], i8[:], Grid, Blocks, Groups, TapSteps, i8, i8", Grid, Blocks, Groups, TapSteps
-)  # fmt: skip
+@kernel("T[:], T[:], T[:], T[:], i8[:], Grid, Blocks, Groups, TapSteps, i8, i8", Grid, Blocks, Groups, TapSteps)
 def repair_groups(source, weight, bias, out, flags, grid, blocks, groups, steps, source_row, out_row, start, stop):
     """Compute again, group by group, what is not finite at a pixel in a set of groups; an item is a block of rows.
 

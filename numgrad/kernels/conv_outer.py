@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from numgrad import dtypes
 from numgrad.kernels.gemm_layout import Blocks, Matrices, Steps
-from numgrad.kernels.gemm_rows import ITEM_COST, WANTED_ITEMS, lanes, tile_shape
+from numgrad.kernels.gemm_rows import ITEM_COST, TARGET_ITEMS, lanes, tile_shape
 from numgrad.kernels.grid import Grid, list_pixels
 from numgrad.runtime import simd
 from numgrad.runtime.kernel import Kernel, device, kernel
@@ -142,10 +142,10 @@ def plan_outer(
     splits, split_pixels = 1, pixels
     multiplications = batch * size * pixels
     # Where pixels alone make work enough, all taps share the rows of a block of them.
-    tap_rows = grid.taps_h if pixels >= WANTED_ITEMS * LEAST_PIXELS else 1
+    tap_rows = grid.taps_h if pixels >= TARGET_ITEMS * LEAST_PIXELS else 1
     taps_h = grid.taps_h // tap_rows
     items = batch * taps_h * row_blocks
-    worth = min(WANTED_ITEMS, multiplications // ITEM_COST)
+    worth = min(TARGET_ITEMS, multiplications // ITEM_COST)
     if items < worth:
         if pixels >= 2 * LEAST_PIXELS:
             splits = min(-(-worth // items), pixels // LEAST_PIXELS)

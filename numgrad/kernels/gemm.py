@@ -75,7 +75,7 @@ def plan_gemm(
     dot_fits = k % vector == 0 and k > 0 and m > 0
     dots = dot_fits and ((right.row == 1 and (m <= SKINNY or n <= NARROW)) or n <= NARROW)
     by_rows = empty or dots or (m <= few_rows and right.column == 1 and n % few_columns == 0)
-    # Steps along a's columns may be far apart; steps along its rows fall on the same places of a cache then.
+    # Steps along a's columns may be far apart; steps along its rows fall on the same lines of a cache then.
     far = k > NEAR_STEPS and left.column * dtype.itemsize >= FAR_BYTES
     if left.column != 1 and k > 1 and not empty and (by_rows or far):
         packed = plan_pack(b, _one_tap(left), batch=batch, taps=1, channels=m, columns=k, width=k)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from numgrad.runtime.kernel import device
@@ -49,8 +48,7 @@ def block_of(item, blocks):
     return first_row, last_row, first_column, last_column, rest // blocks.column_blocks
 
 
-@dataclass(frozen=True)
-class Matrices:
+class Matrices(NamedTuple):
     """Where matrices lie: element (i, j) of number g is element ``g * batch + i * row + j * column`` from ``offset`` on."""
 
     operand: Operand
@@ -75,8 +73,7 @@ class Matrices:
         return Matrices(self.operand, self.batch, self.column, self.row, self.offset)
 
 
-@dataclass(frozen=True)
-class Right:
+class Right(NamedTuple):
     """Where ``b[g, t, c, j]`` lies: element ``g * batch + t * tap + c * channel + j * column`` from ``offset`` on."""
 
     operand: Operand

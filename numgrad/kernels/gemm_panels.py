@@ -11,7 +11,7 @@ import functools
 from typing import NamedTuple
 
 from numgrad.kernels.gemm_layout import Blocks, Matrices, Steps, block_of
-from numgrad.kernels.gemm_rows import ITEM_COST, WANTED_ITEMS, lanes, tile_shape
+from numgrad.kernels.gemm_rows import ITEM_COST, TARGET_ITEMS, lanes, tile_shape
 from numgrad.runtime import simd
 from numgrad.runtime.kernel import Kernel, kernel
 from numgrad.runtime.plan import PlanBuilder
@@ -60,14 +60,14 @@ def panels_kernel(code: str) -> Kernel:
                 for j in range(first_column, last_column, tile_columns):
                     panel = j // tile_columns
                     right = address_of(b, batch * b_steps.batch + panel * b_steps.panel + k * b_steps.step)
-                    columns = min(tile_columns, last_column - j)
+                    columns_left = min(tile_columns, last_column - j)
                     left = address_of(a, batch * a_steps.batch + first_row * a_row + k * a_steps.column)
                     goal = address_of(out, batch * out_steps.batch + first_row * out_row + j)
                     for i in range(0, last_row - first_row, tile_rows):
                         tile(
                             left + i * a_row * itemsize, a_row * itemsize, a_steps.column * itemsize,
                             min(tile_rows, last_row - first_row - i), right, b_steps.step * itemsize, count,
-                            goal + i * out_row * itemsize, out_row * itemsize, columns, block_mode,
+                            goal + i * out_row * itemsize, out_row * itemsize, columns_left, block_mode,
                         )  # fmt: skip
 
     return multiply_panels
@@ -92,7 +92,7 @@ def plan_panels(
     row_blocks = -(-rows // row_block)
     row_block = -(-rows // (row_blocks * tile_rows)) * tile_rows  # equal shares
     column_blocks = 1
-    worth = min(WANTED_ITEMS, multiplications // ITEM_COST)
+    worth = min(TARGET_ITEMS, multiplications // ITEM_COST)
     if batch * row_blocks < worth:
         column_blocks = min(panels, -(-worth // (batch * row_blocks)))
     column_block = -(-panels // column_blocks) * tile_columns

@@ -1,4 +1,4 @@
-"""The kernels behind matrix products and convolutions: products of rows that are found through a grid of taps.
+"""The kernels behind matrix products and convolutions: products of rows that a grid of taps leads to.
 
 What is computed is, for every row ``m`` (a position of the output), batch ``g`` and column ``j``::
 
@@ -28,14 +28,14 @@ from numgrad.runtime.simd import ADD, DOT_LINES, STORE, address_of
 ROW_BLOCK = 64  # rows whose table is made at once
 ITEM_COST = 1 << 18  # multiplications in a chunk: about 5 us
 READ_COST = 8  # multiplications in the time that it takes to read an element of b from memory
-WANTED_ITEMS = 16
+TARGET_ITEMS = 16  # that work is cut into, if it is enough for them
 STREAM_CHANNELS = 8
 SPLIT_CHANNELS = 32  # the fewest that a split sum is cut into
 CHANNEL_BYTES = 1 << 17  # of b's panel that is used before the next rows, unless it is split
 
 
 class RightSteps(NamedTuple):
-    """Elements from one batch, tap, channel and panel of the right operand to the next, and of the register tile's steps."""
+    """Elements of the right operand from one batch, tap, channel and panel to the next, and between the tile's steps."""
 
     batch: int
     tap: int
@@ -45,7 +45,7 @@ class RightSteps(NamedTuple):
 
 
 class RowSteps(NamedTuple):
-    """How far apart lie batches, rows and the like of the operands and of the result."""
+    """Elements from one batch, row and so on to the next, in the operands and in the result."""
 
     a: Steps
     b: RightSteps
@@ -67,17 +67,17 @@ class ChannelSum(NamedTuple):
 
 
 class RowRoom(NamedTuple):
-    """A worker's memory: elements in ``spare``, which are zeros to read and then what nobody reads, and words."""
+    """The memory of a worker."""
 
-    zeros: int
-    spare: int
-    words: int
+    zeros: int  # elements of ``spare`` that are a row of zeros; the others take what is read by nobody
+    spare: int  # elements
+    words: int  # of tables
 
 
 @device
-def write_row(words, index, stride, image, y, x, grid, base, row_bytes, nowhere):
-    """Write the addresses of one row's sources, ``stride`` words apart, a tap each; True if one of them is nowhere."""
-    missing = False
+def write_row(words, index, stride, image, y, x, grid, base, row_bytes, zero_row):
+    """Write the addresses of one row's sources, ``stride`` words apart, a tap each; True if one of them is ``zero_row``."""
+    has_gaps = False
     for r in range(grid.taps_h):
         source_y = y * grid.scale_h + r * grid.step_h + grid.shift_h
         inside_h = source_y >= 0
@@ -96,11 +96,11 @@ def write_row(words, index, stride, image, y, x, grid, base, row_bytes, nowhere)
             if inside:
                 words[index] = line + source_x * row_bytes
             else:
-                words[index] = nowhere
-                missing = True
+                words[index] = zero_row
+                has_gaps = True
             index += stride
             scaled_x += grid.step_w
-    return missing
+    return has_gaps
 
 
 @functools.cache
@@ -126,28 +126,24 @@ def rows_kernel(code: str, form: str) -> Kernel:
         tile = simd.broadcast_tile(code, tile_rows, tile_columns // lanes(code))
         step = 1
     itemsize = 4 if code == "f4" else 8
-    record, is_dot = 1 + tile_rows, form == "dot"
+    tap_words, is_dot = 1 + tile_rows, form == "dot"
     floats = f"{code}[:], " * 5
 
     @kernel(
         f"{floats} i8[:], i8[:], Grid, RowSteps, Blocks, ChannelSum, RowRoom",
-        Grid,
-        RowSteps,
-        Blocks,
-        ChannelSum,
-        RowRoom,
-    )
+        Grid, RowSteps, Blocks, ChannelSum, RowRoom,
+    )  # fmt: skip
     def multiply_rows(a, b, bias, out, spare, words, flags, grid, steps, blocks, sums, room, start, stop, worker):
-        taps, out_steps = grid.taps_h * grid.taps_w, steps.out
+        taps, row_bytes, out_steps = grid.taps_h * grid.taps_w, steps.a.row * itemsize, steps.out
         channels, split_channels, block_channels, splits, shared, mode, ahead = sums
-        spare = spare[worker * room.spare : (worker + 1) * room.spare]  # zeros to read, then a place to write to
+        spare = spare[worker * room.spare : (worker + 1) * room.spare]  # see `RowRoom`
         for i in range(spare.shape[0]):
             spare[i] = 0
         words = words[worker * room.words : (worker + 1) * room.words]
-        nowhere = address_of(spare, 0)
-        nobody = address_of(spare, room.zeros)
+        zero_row = address_of(spare, 0)
+        unread_row = address_of(spare, room.zeros)
         table = address_of(words, 0)
-        tile_words = 1 + tile_rows + taps * record
+        tile_words = 1 + tile_rows + taps * tap_words
         for item in range(start, stop):
             first_row, last_row, first_column, last_column, rest = block_of(item, blocks)
             split = rest % splits
@@ -160,8 +156,8 @@ def rows_kernel(code: str, form: str) -> Kernel:
             image, y, x = position_of(first_row, grid)
             for t in range(count):
                 tile_begin = t * tile_words
-                records = tile_begin + 1 + tile_rows
-                missing = False
+                taps_begin = tile_begin + 1 + tile_rows
+                has_gaps = False
                 for i in range(tile_rows):
                     m = first_row + t * tile_rows + i
                     if m < last_row:
@@ -175,23 +171,23 @@ def rows_kernel(code: str, form: str) -> Kernel:
                                 for j in range(line.shape[0]):
                                     line[j] = bias[(batch + g) * steps.bias_batch + first_column + j]
                         if write_row(
-                            words, records + 1 + i, record, image, y, x, grid, base, steps.a.row * itemsize, nowhere
+                            words, taps_begin + 1 + i, tap_words, image, y, x, grid, base, row_bytes, zero_row
                         ):
-                            missing = True
+                            has_gaps = True
                     else:
-                        words[tile_begin + 1 + i] = nobody - first_column * itemsize
+                        words[tile_begin + 1 + i] = unread_row - first_column * itemsize
                         for tap in range(taps):
-                            words[records + tap * record + 1 + i] = nowhere
+                            words[taps_begin + tap * tap_words + 1 + i] = zero_row
                 kept = 0
                 for tap in range(taps):
-                    source, goal = records + tap * record, records + kept * record
-                    is_kept = not missing
-                    for i in range(1, record if missing else 1):
-                        is_kept = is_kept or words[source + i] != nowhere
+                    source, goal = taps_begin + tap * tap_words, taps_begin + kept * tap_words
+                    is_kept = not has_gaps
+                    for i in range(1, tap_words if has_gaps else 1):
+                        is_kept = is_kept or words[source + i] != zero_row
                     if is_kept:
                         words[goal] = tap * steps.b.tap * itemsize
                         if goal != source:
-                            for i in range(1, record):
+                            for i in range(1, tap_words):
                                 words[goal + i] = words[source + i]
                         kept += 1
                 words[tile_begin] = kept
@@ -205,21 +201,23 @@ def rows_kernel(code: str, form: str) -> Kernel:
                             b, (batch + g) * steps.b.batch + channel * steps.b.channel + panel * steps.b.panel
                         )
                         columns_left = min(tile_columns, last_column - j)
-                        later = ahead * itemsize
+                        next_address = ahead * itemsize
                         if not is_dot:
                             # What follows b's part that is in use, as far as this panel's share of it.
                             share = taps * min(block_channels, last_channel - channel) * tile_columns * itemsize
-                            later += right + (j - first_column) // tile_columns * (share - steps.b.panel * itemsize)
+                            next_address += right + (j - first_column) // tile_columns * (
+                                share - steps.b.panel * itemsize
+                            )
                         for t in range(count):
                             tile_begin = t * tile_words
                             if is_dot:
                                 # Each of the rows' tiles fetches a share of the next columns.
                                 fetched = t * words[tile_begin] * step_count * 64 * DOT_LINES
-                                row_bytes = tile_columns * steps.b.step * itemsize
-                                later = right + row_bytes + fetched if fetched < row_bytes else right
+                                panel_bytes = tile_columns * steps.b.step * itemsize
+                                next_address = right + panel_bytes + fetched if fetched < panel_bytes else right
                             tile(
                                 table + 8 * (tile_begin + 1 + tile_rows), words[tile_begin], step_count,
-                                (g * steps.a.batch + channel) * itemsize, right, steps.b.step * itemsize, later,
+                                (g * steps.a.batch + channel) * itemsize, right, steps.b.step * itemsize, next_address,
                                 table + 8 * (tile_begin + 1), (g * out_steps.batch + j) * itemsize, columns_left, block_mode,
                             )  # fmt: skip
             if flags.shape[0] > 0:
@@ -253,7 +251,7 @@ def plan_rows(
     *, batch: int, channels: int, columns: int, bias: Matrices | None = None, accumulate: bool = False,
     watch: bool = False,
 ) -> Watched | None:  # fmt: skip
-    """Launch `rows_kernel`, and with ``watch`` say what it found; rows of ``a``, ``out`` and ``bias`` are contiguous.
+    """Launch `rows_kernel`, and with ``watch`` return its flags; rows of ``a``, ``out`` and ``bias`` are contiguous.
 
     ``right`` is an operand packed into panels of the form's width, or lies anywhere: with form "dot", ``right.channel`` is
     1 then; else ``right.column`` is 1 and ``columns`` a multiple of that width.
@@ -272,7 +270,6 @@ def plan_rows(
             b, bias_array, out, rows=rows, columns=columns, batch=batch, bias_batch=bias_batch, accumulate=accumulate
         )
         return None
-    is_packed = isinstance(right, Operand)
     if isinstance(right, Operand):
         right_array, panel_step = right.flat, taps * channels * tile_columns
         batch_step = -(-columns // tile_columns) * panel_step
@@ -291,10 +288,10 @@ def plan_rows(
     column_block = -(-columns // tile_columns) * tile_columns
     unit = lanes(code) if form == "dot" else 1
     splits, split_channels = 1, channels
-    worth = min(WANTED_ITEMS, multiplications // ITEM_COST)
+    worth = min(TARGET_ITEMS, multiplications // ITEM_COST)
     if worth > row_blocks * batch:
         pieces = -(-worth // (row_blocks * batch))
-        if pieces > 1 and form != "dot" and not is_packed and channels >= 2 * SPLIT_CHANNELS:
+        if pieces > 1 and form != "dot" and isinstance(right, Right) and channels >= 2 * SPLIT_CHANNELS:
             splits = min(pieces, channels // SPLIT_CHANNELS)
             split_channels = -(-channels // (splits * unit)) * unit
             splits = -(-channels // split_channels)
@@ -310,19 +307,19 @@ def plan_rows(
     # Groups of a convolution, which lie side by side, share their tables.
     shared = 1
     if batch > 1 and a.batch < a.row and out.batch < out.row and splits == 1:
-        most = max(1, batch * row_blocks * column_blocks // WANTED_ITEMS)
+        most = max(1, batch * row_blocks * column_blocks // TARGET_ITEMS)
         shared = max(count for count in range(1, min(batch, most) + 1) if batch % count == 0)
 
     # An unpacked right operand comes from memory: while a few of its channels are used, the next ones are fetched.
     ahead = 0
     if form != "dot":
-        if not is_packed:
+        if isinstance(right, Right):
             block_channels = min(block_channels, STREAM_CHANNELS)
         ahead = block_channels * right_steps.channel
 
-    zeros, words_count = channels + (shared - 1) * a.batch, row_block // tile_rows * (1 + tile_rows) * (1 + taps)
-    spare_count = zeros + column_block + tile_columns + (shared - 1) * out.batch
-    room = RowRoom(zeros, spare_count, words_count)
+    zeros = channels + (shared - 1) * a.batch
+    unread = column_block + tile_columns + (shared - 1) * out.batch
+    room = RowRoom(zeros, zeros + unread, row_block // tile_rows * (1 + tile_rows) * (1 + taps))
     words = b.scratch(dtypes.int64, room.words, per_worker=True)
     spare = b.scratch(dtype, room.spare, per_worker=True)
     goal, out_split = out, 0
@@ -336,8 +333,7 @@ def plan_rows(
     b.launch(
         rows_kernel(code, form), a.array, right_array, bias_array if splits == 1 else no_bias.array(0), goal.array,
         spare.flat, words.flat, flags.flat, grid,
-        RowSteps(a.steps, right_steps, bias_batch, goal.steps, out_split),
-        blocks,
+        RowSteps(a.steps, right_steps, bias_batch, goal.steps, out_split), blocks,
         ChannelSum(channels, split_channels, block_channels, splits, shared, ADD if adds else STORE, ahead),
         room, work=items, grain=ITEM_COST * items // multiplications + 1, cost=multiplications // 8 + 1,
     )  # fmt: skip

@@ -1,4 +1,4 @@
-"""The geometry of convolutions as kernels see it: which pixel of the source each tap sees from each place of the output."""
+"""The geometry of convolutions as kernels see it: which pixel of the source each tap sees from each position of the output."""
 
 from __future__ import annotations
 
