@@ -59,6 +59,7 @@ def numgrad_side(batch_size: int, image_size: int, threads: int, policy: str) ->
     from numgrad import dtypes
     from numgrad.kernels import conv, conv_choice
     from numgrad.kernels.conv_backward import plan_conv2d_backward_weight
+    from numgrad.kernels.conv_geometry import Conv2dGeometry
     from numgrad.layout import spec_of
     from numgrad.runtime import threads as pool
     from numgrad.runtime.plan import PlanBuilder
@@ -74,7 +75,7 @@ def numgrad_side(batch_size: int, image_size: int, threads: int, policy: str) ->
             self._address = -(-self.array.ctypes.data // 64) * 64
 
     for name, _, sizes in layers(batch_size, image_size):
-        g = conv.Conv2dGeometry(**sizes)
+        g = Conv2dGeometry(**sizes)
         x, weight, out = (Memory(n) for n in (g.n * g.h * g.w * g.c, g.k * g.filter_size, g.pixels * g.k))
         plans: dict[str, tuple[Callable[..., None], tuple[Memory, ...], Memory]] = {
             "forward": (lambda b, x, w, o, g=g: conv.plan_conv2d_forward(b, x, w, None, o, g), (x, weight), out),

@@ -44,6 +44,7 @@ def numgrad_side(threads: int) -> Callable[..., dict[str, float]]:
 
     from numgrad import dtypes
     from numgrad.kernels.gemm import plan_gemm
+    from numgrad.kernels.gemm_layout import Matrices
     from numgrad.layout import spec_of
     from numgrad.runtime import threads as pool
     from numgrad.runtime.plan import PlanBuilder
@@ -59,9 +60,14 @@ def numgrad_side(threads: int) -> Callable[..., dict[str, float]]:
 
     for m, n, k, left, right in SHAPES:
         builder = PlanBuilder((spec_of(dtypes.float32, (m * k,)), spec_of(dtypes.float32, (k * n,))))
+        first, second = builder.inputs
+        assert first is not None
+        assert second is not None
         plan_gemm(
-            builder, *builder.inputs, builder.output(dtypes.float32, (m, n)), m=m, n=n, k=k,
-            a_strides=(1, m) if left else (k, 1), b_strides=(1, k) if right else (n, 1), out_stride=n,
+            builder,
+            Matrices(first, 0, 1, m) if left else Matrices(first, 0, k),
+            Matrices(second, 0, 1, k) if right else Matrices(second, 0, n),
+            Matrices(builder.output(dtypes.float32, (m, n)), 0, n), m=m, n=n, k=k,
         )  # fmt: skip
         plan, a, b, out = builder.finish(), Memory(m * k), Memory(k * n), Memory(m * n)
         actions[_name(m, n, k, left, right)] = lambda plan=plan, a=a, b=b, out=out: plan.run(

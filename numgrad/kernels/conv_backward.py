@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from numgrad.kernels import conv_depthwise, conv_few, conv_folded, conv_groups, winograd
-from numgrad.kernels.conv import Conv2dGeometry
 from numgrad.kernels.conv_choice import choose
+from numgrad.kernels.conv_geometry import Conv2dGeometry
 from numgrad.kernels.conv_outer import plan_outer
-from numgrad.kernels.gemm_pack import add_splits
-from numgrad.kernels.gemm_rows import Rows
+from numgrad.kernels.gemm_layout import Matrices
+from numgrad.kernels.gemm_pack import plan_bias
 from numgrad.runtime.plan import Operand, PlanBuilder
 
 
@@ -24,17 +24,13 @@ def plan_conv2d_backward_weight(
         return
     if g.pixels == 0:
         nothing = b.scratch(grad_weight.spec.dtype, 0).array(0)
-        count = g.k * g.filter_size
-        b.launch(add_splits, nothing, nothing, grad_weight.flat, 0, 0, 1, count, 0, 0, 0, 0, work=1, grain=1)
+        plan_bias(b, nothing, Matrices(grad_weight, 0, 0), rows=1, columns=g.k * g.filter_size)
         return
     if g.is_depthwise:
         conv_depthwise.plan_sum_channels(b, grad_out, x, grad_weight, g.forward_grid, g.c)
         return
     if side := choose(g, "weight", x.code, policy).side:
-        winograd.plan_winograd_weight(
-            b, side, grad_out, x, grad_weight, images=g.n, source_size=(g.h, g.w), goal_size=(g.out_h, g.out_w),
-            padding=g.padding[0], channels=g.c, outputs=g.k,
-        )  # fmt: skip
+        winograd.plan_winograd_weight(b, side, grad_out, x, grad_weight, g)
         return
     if conv_few.fits(g, "weight", x.code):
         conv_few.plan_weight(b, grad_out, x, grad_weight, g)
@@ -46,8 +42,8 @@ def plan_conv2d_backward_weight(
     if count > 1:
         wide, g = b.scratch(x.spec.dtype, g.k * g.filter_size * count), conv_groups.merge(g, count)
     plan_outer(
-        b, g.forward_grid, Rows(grad_out, g.group_k, g.k), Rows(x, g.group_c, g.c), wide,
-        swapped=False, batch=g.groups, rows=g.group_k, columns=g.group_c, out_row=g.filter_size, out_tap=g.group_c,
+        b, g.forward_grid, Matrices(grad_out, g.group_k, g.k), Matrices(x, g.group_c, g.c), wide,
+        batch=g.groups, rows=g.group_k, columns=g.group_c, out_row=g.filter_size, out_tap=g.group_c,
     )  # fmt: skip
     if count > 1:
         conv_groups.plan_pick(b, wide, grad_weight, narrow, count)

@@ -14,13 +14,11 @@ NUMGRAD_CONV is the policy of a process, `set_policy` changes it.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from numgrad import config
 from numgrad.kernels import winograd
-
-if TYPE_CHECKING:
-    from numgrad.kernels.conv import Conv2dGeometry
+from numgrad.kernels.conv_geometry import Conv2dGeometry
 
 POLICIES = ("auto", "direct", "winograd2", "winograd4")
 DIRECTIONS = ("forward", "input", "weight")
@@ -96,12 +94,12 @@ def _not_winograd(g: Conv2dGeometry, code: str) -> str:
     """Why Winograd's algorithms are out of the question; empty if they are not."""
     if (g.r, g.s) != (3, 3):
         return f"the kernel is {g.r} x {g.s}, Winograd's is 3 x 3"
-    for name, value, wanted in (
+    for name, value, needed in (
         ("stride", g.stride, (1, 1)),
         ("dilation", g.dilation, (1, 1)),
         ("groups", g.groups, 1),
     ):
-        if value != wanted:
+        if value != needed:
             return f"{name} is {value}"
     if g.padding not in ((0, 0), (1, 1), (2, 2)):
         return f"padding is {g.padding}"

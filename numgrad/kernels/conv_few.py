@@ -10,18 +10,17 @@ no gain: there the register tiles read the weight in its order, too.
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING
 
 from numgrad import dtypes
-from numgrad.kernels.gemm_pack import add_splits
+from numgrad.kernels.conv_geometry import Conv2dGeometry
+from numgrad.kernels.gemm_layout import Matrices
+from numgrad.kernels.gemm_pack import plan_add_splits
 from numgrad.kernels.gemm_rows import lanes
+from numgrad.kernels.grid import Grid, list_pixels
 from numgrad.runtime import simd, target
 from numgrad.runtime.kernel import Kernel, device, kernel
 from numgrad.runtime.plan import GRAIN_COST, Operand, PlanBuilder
 from numgrad.runtime.simd import address_of, fence
-
-if TYPE_CHECKING:
-    from numgrad.kernels.conv import Conv2dGeometry
 
 TOGETHER = 4  # output channels that are read side by side, so that sums are stored less often
 SPLITS = 16  # of the sum over output channels; fixed, so that the bits are
@@ -44,23 +43,6 @@ def fits(geometry: Conv2dGeometry, direction: str, code: str) -> bool:
     )
 
 
-@device
-def list_seen(words, tap, sizes):
-    """Write (pixel of the output, pixel of the input) for those that a tap brings together; how many there are."""
-    images, out_h, out_w, height, width, taps_w, stride_h, stride_w, step_h, step_w, pad_h, pad_w = sizes
-    count = 0
-    for row in range(images * out_h):
-        image = row // out_h
-        y = (row - image * out_h) * stride_h + tap // taps_w * step_h - pad_h
-        for column in range(out_w):
-            x = column * stride_w + tap % taps_w * step_w - pad_w
-            if 0 <= y < height and 0 <= x < width:
-                words[2 * count] = row * out_w + column
-                words[2 * count + 1] = (image * height + y) * width + x
-                count += 1
-    return count
-
-
 @functools.cache
 def stream_input_kernel(code: str) -> Kernel:
     """The kernel for one dtype."""
@@ -69,18 +51,15 @@ def stream_input_kernel(code: str) -> Kernel:
     few = max(1, many // 2)
     update_many, update_few, update_one = (simd.update_tile(code, lines, TOGETHER) for lines in (many, few, 1))
 
-    @kernel(f"{code}[:], {code}[:], {code}[:], i8[:], {'i8, ' * 16}")
-    def stream_input(
-        grad, weight, parts, words, images, out_h, out_w, height, width, taps_h, taps_w, stride_h, stride_w,
-        step_h, step_w, pad_h, pad_w, channels, outputs, share, start, stop, worker,
-    ):  # fmt: skip
+    @kernel(f"{code}[:], {code}[:], {code}[:], i8[:], Grid, i8, i8, i8", Grid)
+    def stream_input(grad, weight, parts, words, grid, channels, outputs, share, start, stop, worker):
         """The input's gradient, as parts to be summed; an item is a share of the output channels."""
-        sizes = (images, out_h, out_w, height, width, taps_w, stride_h, stride_w, step_h, step_w, pad_h, pad_w)
-        taps, part_size = taps_h * taps_w, images * height * width * channels
+        taps, part_size = grid.taps_h * grid.taps_w, grid.images * grid.source_h * grid.source_w * channels
+        pixels = grid.images * grid.out_h * grid.out_w
         words = words[worker * taps * INPUT_WORDS : (worker + 1) * taps * INPUT_WORDS]
         for tap in range(taps):
             pairs = words[tap * INPUT_WORDS + 1 : (tap + 1) * INPUT_WORDS]
-            count = list_seen(pairs, tap, sizes)
+            count = list_pixels(pairs, 0, pixels, tap // grid.taps_w, tap % grid.taps_w, grid)
             words[tap * INPUT_WORDS] = count
             for i in range(count):
                 pairs[2 * i] = address_of(grad, pairs[2 * i] * outputs)
@@ -114,48 +93,44 @@ def stream_weight_kernel(code: str) -> Kernel:
     write = simd.copy_tile(code, 1, past_caches=True)
 
     @device
-    def sum_pixels(line, grad, source, seen, k):
+    def sum_pixels(line, grad, source, pairs, k):
         """``line = sum over the pixels that a tap sees of grad[pixel, k] * source[pixel]``, written once."""
-        count = seen[0]
+        count = pairs[0]
         if count == 0:
             for c in range(line.shape[0]):
                 line[c] = 0
             return
-        g0, p0 = grad[seen[1] + k], source[seen[2] :]
+        g0, p0 = grad[pairs[1] + k], source[pairs[2] :]
         if count == 1:
             for c in range(line.shape[0]):
                 line[c] = g0 * p0[c]
             return
-        g1, p1 = grad[seen[3] + k], source[seen[4] :]
+        g1, p1 = grad[pairs[3] + k], source[pairs[4] :]
         if count == 2:
             for c in range(line.shape[0]):
                 line[c] = g0 * p0[c] + g1 * p1[c]
             return
-        g2, p2 = grad[seen[5] + k], source[seen[6] :]
+        g2, p2 = grad[pairs[5] + k], source[pairs[6] :]
         if count == 3:
             for c in range(line.shape[0]):
                 line[c] = g0 * p0[c] + g1 * p1[c] + g2 * p2[c]
             return
-        g3, p3 = grad[seen[7] + k], source[seen[8] :]
+        g3, p3 = grad[pairs[7] + k], source[pairs[8] :]
         for c in range(line.shape[0]):
             line[c] = g0 * p0[c] + g1 * p1[c] + g2 * p2[c] + g3 * p3[c]
 
-    @kernel(f"{code}[:], {code}[:], {code}[:], {code}[:], i8[:], {'i8, ' * 15}")
-    def stream_weight(
-        grad, source, grad_weight, spare, words, images, out_h, out_w, height, width, taps_h, taps_w, stride_h, stride_w,
-        step_h, step_w, pad_h, pad_w, channels, outputs, start, stop, worker,
-    ):  # fmt: skip
+    @kernel(f"{code}[:], {code}[:], {code}[:], {code}[:], i8[:], Grid, i8, i8", Grid)
+    def stream_weight(grad, source, grad_weight, spare, words, grid, channels, outputs, start, stop, worker):
         """The weight's gradient; an item is an output channel."""
         line = spare[worker * channels : (worker + 1) * channels]
-        sizes = (images, out_h, out_w, height, width, taps_w, stride_h, stride_w, step_h, step_w, pad_h, pad_w)
-        taps = taps_h * taps_w
+        taps, pixels = grid.taps_h * grid.taps_w, grid.images * grid.out_h * grid.out_w
         words = words[worker * taps * WEIGHT_WORDS : (worker + 1) * taps * WEIGHT_WORDS]
         for tap in range(taps):  # how many pixels it sees, then where each lies in the one and the other
-            seen = words[tap * WEIGHT_WORDS : (tap + 1) * WEIGHT_WORDS]
-            seen[0] = list_seen(seen[1:], tap, sizes)
-            for i in range(seen[0]):
-                seen[1 + 2 * i] *= outputs
-                seen[2 + 2 * i] *= channels
+            pairs = words[tap * WEIGHT_WORDS : (tap + 1) * WEIGHT_WORDS]
+            pairs[0] = list_pixels(pairs[1:], 0, pixels, tap // grid.taps_w, tap % grid.taps_w, grid)
+            for i in range(pairs[0]):
+                pairs[1 + 2 * i] *= outputs
+                pairs[2 + 2 * i] *= channels
         for k in range(start, stop):
             for tap in range(taps):
                 begin = (k * taps + tap) * channels
@@ -171,10 +146,6 @@ def stream_weight_kernel(code: str) -> Kernel:
     return stream_weight
 
 
-def _sizes(g: Conv2dGeometry) -> tuple[int, ...]:
-    return (g.n, g.out_h, g.out_w, g.h, g.w, g.r, g.s, *g.stride, *g.dilation, *g.padding, g.c, g.k)
-
-
 def plan_input(b: PlanBuilder, grad_out: Operand, weight: Operand, grad_x: Operand, geometry: Conv2dGeometry) -> None:
     """The gradient of the input."""
     g, pixels = geometry, geometry.n * geometry.h * geometry.w
@@ -183,13 +154,10 @@ def plan_input(b: PlanBuilder, grad_out: Operand, weight: Operand, grad_x: Opera
     words = b.scratch(dtypes.int64, g.r * g.s * INPUT_WORDS, per_worker=True)
     b.launch(
         stream_input_kernel(grad_x.code), grad_out.array(g.pixels * g.k), weight.array(g.k * g.filter_size), parts.flat,
-        words.flat, *_sizes(g), g.k // SPLITS, work=SPLITS, grain=1, cost=g.pixels * weight.extent // 8 + 1,
+        words.flat, g.forward_grid, g.c, g.k, g.k // SPLITS, work=SPLITS, grain=1, cost=g.pixels * weight.extent // 8 + 1,
     )  # fmt: skip
     nothing = b.scratch(grad_x.spec.dtype, 0).array(0)
-    b.launch(
-        add_splits, parts.flat, nothing, grad_x.array(size), SPLITS, size, pixels, g.c, 0, g.c, 0, 0,
-        work=pixels, grain=GRAIN_COST // (SPLITS * g.c) + 1, cost=SPLITS * size,
-    )  # fmt: skip
+    plan_add_splits(b, parts.flat, nothing, Matrices(grad_x, 0, g.c), splits=SPLITS, rows=pixels, columns=g.c)
 
 
 def plan_weight(b: PlanBuilder, grad_out: Operand, x: Operand, grad_weight: Operand, geometry: Conv2dGeometry) -> None:
@@ -199,6 +167,6 @@ def plan_weight(b: PlanBuilder, grad_out: Operand, x: Operand, grad_weight: Oper
     words = b.scratch(dtypes.int64, g.r * g.s * WEIGHT_WORDS, per_worker=True)
     b.launch(
         stream_weight_kernel(x.code), grad_out.array(g.pixels * g.k), x.array(g.n * g.h * g.w * g.c),
-        grad_weight.array(g.k * g.filter_size), spare.flat, words.flat, *_sizes(g),
+        grad_weight.array(g.k * g.filter_size), spare.flat, words.flat, g.forward_grid, g.c, g.k,
         work=g.k, grain=4 * GRAIN_COST // g.filter_size + 1, cost=g.pixels * grad_weight.extent // 8 + 1,
     )  # fmt: skip

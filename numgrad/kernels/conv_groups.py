@@ -3,94 +3,101 @@
 A group of 4 channels fills a quarter of a tile's columns and takes as many tables and copies as a full one. Taken four
 at a time, with a weight that is zero outside of their blocks, groups take the same multiplications and a quarter of all
 else: two to four times faster on ResNeXt50's. But 0 * inf is NaN, so an infinite or NaN element makes NaN of all that the
-groups that are taken with its own have at that place. The products notice that (`gemm_rows.Watched`), and
-`repair_groups` computes such places for each group by itself.
+groups that are taken with its own have at that pixel. The products notice that (`gemm_rows.Watched`), and
+`repair_groups` computes such pixels for each group by itself.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING
+from typing import NamedTuple
 
-from numgrad.kernels.gemm_rows import Grid, Rows, Watched, next_place, place_of, tile_shape
+from numgrad.kernels.conv_geometry import Conv2dGeometry
+from numgrad.kernels.gemm_layout import Blocks, Matrices, TapSteps
+from numgrad.kernels.gemm_rows import Watched, tile_shape
+from numgrad.kernels.grid import Grid, next_position, position_of
 from numgrad.runtime.kernel import kernel
 from numgrad.runtime.plan import GRAIN_COST, Operand, PlanBuilder
-
-if TYPE_CHECKING:
-    from numgrad.kernels.conv import Conv2dGeometry
 
 
 @kernel("T[:], T[:], i8, i8, i8, i8")
 def spread_groups(narrow, wide, taps, channels, group_k, merged, start, stop):
-    """Widen filters of ``channels`` to ``merged`` times as many, with zeros in the others' places; an item is one."""
+    """Widen filters of ``channels`` to ``merged`` times as many, with zeros where the others' channels are; an item is one."""
     for k in range(start, stop):
-        place = k // group_k % merged * channels
+        offset = k // group_k % merged * channels
         for tap in range(taps):
             line = wide[(k * taps + tap) * merged * channels :][: merged * channels]
             for c in range(line.shape[0]):
                 line[c] = 0
-            source, goal = narrow[(k * taps + tap) * channels :][:channels], line[place : place + channels]
+            source, goal = narrow[(k * taps + tap) * channels :][:channels], line[offset : offset + channels]
             for c in range(source.shape[0]):
                 goal[c] = source[c]
 
 
 @kernel("T[:], T[:], i8, i8, i8, i8")
 def pick_groups(wide, narrow, taps, channels, group_k, merged, start, stop):
-    """The opposite of `spread_groups`: what lies in the groups' own places."""
+    """The opposite of `spread_groups`: what belongs to the groups themselves."""
     for k in range(start, stop):
-        place = k // group_k % merged * channels
+        offset = k // group_k % merged * channels
         for tap in range(taps):
-            source = wide[(k * taps + tap) * merged * channels + place :][:channels]
+            source = wide[(k * taps + tap) * merged * channels + offset :][:channels]
             goal = narrow[(k * taps + tap) * channels :][:channels]
             for c in range(source.shape[0]):
                 goal[c] = source[c]
 
 
-@kernel(f"T[:], T[:], T[:], T[:], i8[:], {'i8, ' * 15} {'i8, ' * 13}")
-def repair_groups(
-    source, weight, bias, out, flags, images, out_h, out_w, source_h, source_w, taps_h, taps_w, scale_h, scale_w, step_h,
-    step_w, shift_h, shift_w, divide_h, divide_w, row_block, row_blocks, sets, merged, channels, columns, source_row,
-    out_row, w_group, w_tap, w_channel, w_column, has_bias, start, stop,
-):  # fmt: skip
-    """Compute again, group by group, what is not finite at a place of a set of groups; an item is a block of rows.
+class Groups(NamedTuple):
+    """Groups of a convolution: how many are taken as one, how many such sets there are, and the channels of one group."""
 
-    A group has so many ``channels`` of the source and ``columns`` of the result.
+    merged: int
+    sets: int
+    channels: int  # of the source
+    columns: int  # of the result
+
+
+@kernel("T[:], T[:], T[:], T[:], i8[:], Grid, Blocks, Groups, TapSteps, i8, i8", Grid, Blocks, Groups, TapSteps)
+def repair_groups(source, weight, bias, out, flags, grid, blocks, groups, steps, source_row, out_row, start, stop):
+    """Compute again, group by group, what is not finite at a pixel in a set of groups; an item is a block of rows.
+
+    The weight's ``steps`` go from one group, tap, channel and column to the next.
     """
-    grid = (
-        images, out_h, out_w, source_h, source_w, taps_h, taps_w,
-        scale_h, scale_w, step_h, step_w, shift_h, shift_w, divide_h, divide_w,
-    )  # fmt: skip
-    rows = images * out_h * out_w
+    row_block, merged, channels, columns = blocks.row_block, groups.merged, groups.channels, groups.columns
     for item in range(start, stop):
         flagged = 0
-        for i in range(item, flags.shape[0], row_blocks):
+        for i in range(item, flags.shape[0], blocks.row_blocks):
             flagged |= flags[i]
         if not flagged:
             continue
-        image, y, x = place_of(item * row_block, grid)
-        for m in range(item * row_block, min(rows, (item + 1) * row_block)):
+        image, y, x = position_of(item * row_block, grid)
+        for m in range(item * row_block, min(blocks.rows, (item + 1) * row_block)):
             if m > item * row_block:
-                image, y, x = next_place(m, y, x, image, grid)
-            begin = ((image * out_h + y) * out_w + x) * out_row
-            for group in range(sets * merged):
+                image, y, x = next_position(m, y, x, image, grid)
+            begin = ((image * grid.out_h + y) * grid.out_w + x) * out_row
+            for group in range(groups.sets * merged):
                 if group % merged == 0:
                     value = out[begin + group * columns]
                     is_spoiled = value - value != 0
                 if not is_spoiled:
                     continue
                 for j in range(columns):
-                    total = bias[group * columns + j] if has_bias else out.dtype.type(0)
-                    for tap in range(taps_h * taps_w):
-                        seen_y = y * scale_h + tap // taps_w * step_h + shift_h
-                        seen_x = x * scale_w + tap % taps_w * step_w + shift_w
-                        if seen_y < 0 or seen_x < 0 or seen_y % divide_h != 0 or seen_x % divide_w != 0:
+                    total = bias[group * columns + j] if bias.shape[0] > 0 else out.dtype.type(0)
+                    for tap in range(grid.taps_h * grid.taps_w):
+                        source_y = y * grid.scale_h + tap // grid.taps_w * grid.step_h + grid.shift_h
+                        source_x = x * grid.scale_w + tap % grid.taps_w * grid.step_w + grid.shift_w
+                        if (
+                            source_y < 0
+                            or source_x < 0
+                            or source_y % grid.divide_h != 0
+                            or source_x % grid.divide_w != 0
+                        ):
                             continue
-                        seen_y, seen_x = seen_y // divide_h, seen_x // divide_w
-                        if seen_y < source_h and seen_x < source_w:
-                            pixel = ((image * source_h + seen_y) * source_w + seen_x) * source_row + group * channels
-                            factors = group * w_group + tap * w_tap + j * w_column
+                        source_y, source_x = source_y // grid.divide_h, source_x // grid.divide_w
+                        if source_y < grid.source_h and source_x < grid.source_w:
+                            pixel = (image * grid.source_h + source_y) * grid.source_w + source_x
+                            first = pixel * source_row + group * channels
+                            factors = group * steps.batch + tap * steps.tap + j * steps.column
                             for c in range(channels):
-                                total += source[pixel + c] * weight[factors + c * w_channel]
+                                total += source[first + c] * weight[factors + c * steps.channel]
                     out[begin + group * columns + j] = total
 
 
@@ -120,7 +127,7 @@ def plan_spread(b: PlanBuilder, weight: Operand, geometry: Conv2dGeometry, count
 
 
 def plan_pick(b: PlanBuilder, wide: Operand, weight: Operand, geometry: Conv2dGeometry, count: int) -> None:
-    """The weight's gradient out of one that has the zeros' places, too."""
+    """The weight's gradient out of one that has a value for each zero, too."""
     g = geometry
     b.launch(
         pick_groups, wide.flat, weight.array(g.k * g.filter_size), g.r * g.s, g.group_c, g.group_k, count,
@@ -129,7 +136,7 @@ def plan_pick(b: PlanBuilder, wide: Operand, weight: Operand, geometry: Conv2dGe
 
 
 def plan_repair(
-    b: PlanBuilder, watched: Watched | None, source: Rows, weight: Operand, bias: Operand | None, goal: Rows, grid: Grid,
+    b: PlanBuilder, watched: Watched | None, source: Matrices, weight: Operand, bias: Operand | None, goal: Matrices, grid: Grid,
     geometry: Conv2dGeometry, count: int, *, turned: bool,
 ) -> None:  # fmt: skip
     """Compute again what groups that were taken together have spoiled for each other.
@@ -139,12 +146,12 @@ def plan_repair(
     g = geometry
     if watched is None:
         return
-    inner, outer = (g.group_k, g.group_c) if turned else (g.group_c, g.group_k)
-    of_channel, of_column = (g.filter_size, 1) if turned else (1, g.filter_size)
+    channels, columns = (g.group_k, g.group_c) if turned else (g.group_c, g.group_k)
+    channel_step, column_step = (g.filter_size, 1) if turned else (1, g.filter_size)
     nothing = b.scratch(goal.operand.spec.dtype, 0).array(0)
     b.launch(
         repair_groups, source.operand.flat, weight.array(g.k * g.filter_size), bias.array(g.k) if bias else nothing,
-        goal.operand.flat, watched.flags.flat, *grid, watched.row_block, watched.row_blocks, g.groups // count, count, inner,
-        outer, source.row, goal.row, g.group_k * g.filter_size, g.group_c, of_channel, of_column, int(bias is not None),
-        work=watched.row_blocks, grain=1, cost=watched.flags.extent,
+        goal.operand.flat, watched.flags.flat, grid, watched.blocks, Groups(count, g.groups // count, channels, columns),
+        TapSteps(g.group_k * g.filter_size, g.group_c, channel_step, column_step), source.row, goal.row,
+        work=watched.blocks.row_blocks, grain=1, cost=watched.flags.extent,
     )  # fmt: skip

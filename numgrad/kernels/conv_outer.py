@@ -10,10 +10,12 @@ caches. The sum is cut into fixed blocks of pixels, and large ones into parts th
 from __future__ import annotations
 
 import functools
+from typing import NamedTuple
 
 from numgrad import dtypes
-from numgrad.kernels.gemm_pack import from_offset
-from numgrad.kernels.gemm_rows import ITEM_COST, WANTED_ITEMS, Grid, Rows, lanes, tile_shape
+from numgrad.kernels.gemm_layout import Blocks, Matrices, Steps
+from numgrad.kernels.gemm_rows import ITEM_COST, TARGET_ITEMS, lanes, tile_shape
+from numgrad.kernels.grid import Grid, list_pixels
 from numgrad.runtime import simd
 from numgrad.runtime.kernel import Kernel, device, kernel
 from numgrad.runtime.plan import GRAIN_COST, Operand, PlanBuilder
@@ -25,27 +27,25 @@ LEAST_PIXELS = 512  # of a part of the sum
 STREAM_BYTES = 1 << 21  # a gradient from this size on is written past the caches
 
 
-@device
-def list_pixels(words, first, last, r, s, grid):
-    """Write (pixel, pixel of the source) for those that tap (r, s) sees; how many there are."""
-    _, out_h, out_w, source_h, source_w, _, _, scale_h, scale_w, step_h, step_w, shift_h, shift_w, _, _ = grid
-    image = first // (out_h * out_w)
-    y = first // out_w - image * out_h
-    x = first % out_w
-    kept = 0
-    for pixel in range(first, last):
-        source_y = y * scale_h + r * step_h + shift_h
-        source_x = x * scale_w + s * step_w + shift_w
-        if 0 <= source_y < source_h and 0 <= source_x < source_w:
-            words[2 * kept] = pixel
-            words[2 * kept + 1] = (image * source_h + source_y) * source_w + source_x
-            kept += 1
-        x += 1
-        if x == out_w:
-            x, y = 0, y + 1
-            if y == out_h:
-                y, image = 0, image + 1
-    return kept
+class OuterSteps(NamedTuple):
+    """How far apart lie the rows of both sides, and the result's parts: elements from one of each to the next."""
+
+    left: Steps
+    right: Steps
+    out_batch: int
+    out_split: int
+    out_row: int
+    out_tap: int
+
+
+class PixelSum(NamedTuple):
+    """How the sum over pixels is cut."""
+
+    splits: int
+    split_pixels: int  # of a part that has a result of its own
+    pixel_block: int  # whose rows are copied together
+    tap_rows: int  # rows of the kernel that an item does
+    mode: int  # of the first block of pixels; those after it are added
 
 
 @functools.cache
@@ -57,88 +57,80 @@ def outer_kernel(code: str) -> Kernel:
     itemsize = 4 if code == "f4" else 8
 
     @device
-    def gather(array, begin, row, words, place, kept, wanted, width, room):
-        """Copy ``wanted`` elements, from ``begin`` on, of each listed row of ``array`` into rows of ``width``."""
-        whole = wanted // tile_columns * tile_columns
-        for i in range(kept):
-            first = begin + words[2 * i + place] * row
+    def gather(array, begin, row, words, side, count, columns, width, room):
+        """Copy ``columns`` elements, from ``begin`` on, of each listed row of ``array`` into rows of ``width``."""
+        whole = columns // tile_columns * tile_columns
+        for i in range(count):
+            first = begin + words[2 * i + side] * row
             for j in range(0, whole, tile_columns):
                 copy(address_of(array, first + j), address_of(room, i * width + j))
-            if whole < wanted:
-                source, line = array[first + whole : first + wanted], room[i * width + whole : i * width + wanted]
+            if whole < columns:
+                source, line = array[first + whole : first + columns], room[i * width + whole : i * width + columns]
                 for j in range(line.shape[0]):
                     line[j] = source[j]
 
-    @kernel(f"{code}[:], " * 4 + f"i8[:], {'i8, ' * 37}")
+    @kernel(
+        f"{code}[:], {code}[:], {code}[:], {code}[:], i8[:], Grid, OuterSteps, Blocks, PixelSum, i8, i8",
+        Grid, OuterSteps, Blocks, PixelSum,
+    )  # fmt: skip
     def sum_outer_products(
-        left, right, out, room, words,
-        images, out_h, out_w, source_h, source_w, taps_h, taps_w,
-        scale_h, scale_w, step_h, step_w, shift_h, shift_w, divide_h, divide_w,
-        swapped, left_batch, left_row, right_batch, right_row, out_batch, out_split, out_row, out_tap,
-        rows, columns, split_pixels, pixel_block, row_block, row_blocks, splits, tap_rows, in_place, mode, left_room,
-        room_count, words_count, start, stop, worker,
+        left, right, out, room, words, grid, steps, blocks, sums, in_place, left_room, start, stop, worker
     ):  # fmt: skip
-        grid = (
-            images, out_h, out_w, source_h, source_w, taps_h, taps_w,
-            scale_h, scale_w, step_h, step_w, shift_h, shift_w, divide_h, divide_w,
-        )  # fmt: skip
-        pixels = images * out_h * out_w
+        rows, columns, row_block, _, row_blocks, _ = blocks
+        splits, split_pixels, pixel_block, tap_rows, mode = sums
+        taps_w, left_row, out_row = grid.taps_w, steps.left.row, steps.out_row
+        pixels, room_count = grid.images * grid.out_h * grid.out_w, left_room + pixel_block * tile_columns
         room = room[worker * room_count : (worker + 1) * room_count]
-        words = words[worker * words_count : (worker + 1) * words_count]
+        words = words[worker * 2 * pixel_block : (worker + 1) * 2 * pixel_block]
         left_copy, right_copy = room[:left_room], room[left_room:]
-        if mode == STREAM and (address_of(out, 0) % 64 or out_row * itemsize % 64 or out_tap * itemsize % 64):
+        if mode == STREAM and (address_of(out, 0) % 64 or out_row * itemsize % 64 or steps.out_tap * itemsize % 64):
             mode = STORE
         for item in range(start, stop):
             row_index = item % row_blocks
             rest = item // row_blocks
-            first_r = rest % (taps_h // tap_rows) * tap_rows
-            rest //= taps_h // tap_rows
+            first_r = rest % (grid.taps_h // tap_rows) * tap_rows
+            rest //= grid.taps_h // tap_rows
             split = rest % splits
             batch = rest // splits
             first_row = row_index * row_block
             height = min(rows, first_row + row_block) - first_row
-            left_begin, right_begin = batch * left_batch + first_row, batch * right_batch
+            left_begin, right_begin = batch * steps.left.batch + first_row, batch * steps.right.batch
             first_pixel = split * split_pixels
             last_pixel = min(pixels, first_pixel + split_pixels)
             for pixel in range(first_pixel, last_pixel, pixel_block):
                 until = min(last_pixel, pixel + pixel_block)
-                how = mode if pixel == first_pixel else ADD
+                block_mode = mode if pixel == first_pixel else ADD
                 for tap in range(first_r * taps_w, (first_r + tap_rows) * taps_w):
-                    kept = list_pixels(words, pixel, until, tap // taps_w, tap % taps_w, grid)
-                    if in_place and not swapped:  # all pixels are kept, and the gradient's rows follow each other
+                    count = list_pixels(words, pixel, until, tap // taps_w, tap % taps_w, grid)
+                    if in_place:  # all pixels are listed, and the gradient's rows follow each other
                         left_from, left_step = address_of(left, left_begin + pixel * left_row), left_row * itemsize
                     else:
-                        gather(left, left_begin, left_row, words, swapped, kept, height, row_block, left_copy)
+                        gather(left, left_begin, left_row, words, 0, count, height, row_block, left_copy)
                         left_from, left_step = address_of(left_copy, 0), row_block * itemsize
                     for j in range(0, columns, tile_columns):
-                        wanted = min(tile_columns, columns - j)
-                        if in_place and swapped and wanted == tile_columns:
-                            right_from = address_of(right, right_begin + pixel * right_row + j)
-                            right_step = right_row * itemsize
-                        else:
-                            gather(
-                                right, right_begin + j, right_row, words, 1 - swapped, kept, wanted, tile_columns,
-                                right_copy,
-                            )  # fmt: skip
-                            right_from, right_step = address_of(right_copy, 0), tile_columns * itemsize
-                        begin = batch * out_batch + split * out_split + tap * out_tap
+                        columns_left = min(tile_columns, columns - j)
+                        gather(
+                            right, right_begin + j, steps.right.row, words, 1, count, columns_left, tile_columns, right_copy
+                        )  # fmt: skip
+                        begin = batch * steps.out_batch + split * steps.out_split + tap * steps.out_tap
                         goal = address_of(out, begin + first_row * out_row + j)
                         for i in range(0, height, tile_rows):
                             tile(
-                                left_from + i * itemsize, itemsize, left_step, min(tile_rows, height - i), right_from,
-                                right_step, kept, goal + i * out_row * itemsize, out_row * itemsize, wanted, how,
+                                left_from + i * itemsize, itemsize, left_step, min(tile_rows, height - i),
+                                address_of(right_copy, 0), tile_columns * itemsize, count, goal + i * out_row * itemsize,
+                                out_row * itemsize, columns_left, block_mode,
                             )  # fmt: skip
 
     return sum_outer_products
 
 
 def plan_outer(
-    b: PlanBuilder, grid: Grid, left: Rows, right: Rows, out: Operand,
-    *, swapped: bool, batch: int, rows: int, columns: int, out_row: int, out_tap: int,
+    b: PlanBuilder, grid: Grid, left: Matrices, right: Matrices, out: Operand,
+    *, batch: int, rows: int, columns: int, out_row: int, out_tap: int,
 ) -> None:  # fmt: skip
     """``out[g, i, tap, j] = sum over pixels of left[pixel, i] * right[pixel, j]``, dense over g.
 
-    The row of x is ``right``'s, or ``left``'s where they are ``swapped``; ``out[i, tap, j]`` is at element
+    ``left`` are the gradient's rows, ``right`` those of x; ``out[i, tap, j]`` is at element
     ``i * out_row + tap * out_tap + j``.
     """
     code = out.code
@@ -150,10 +142,10 @@ def plan_outer(
     splits, split_pixels = 1, pixels
     multiplications = batch * size * pixels
     # Where pixels alone make work enough, all taps share the rows of a block of them.
-    tap_rows = grid.taps_h if pixels >= WANTED_ITEMS * LEAST_PIXELS else 1
+    tap_rows = grid.taps_h if pixels >= TARGET_ITEMS * LEAST_PIXELS else 1
     taps_h = grid.taps_h // tap_rows
     items = batch * taps_h * row_blocks
-    worth = min(WANTED_ITEMS, multiplications // ITEM_COST)
+    worth = min(TARGET_ITEMS, multiplications // ITEM_COST)
     if items < worth:
         if pixels >= 2 * LEAST_PIXELS:
             splits = min(-(-worth // items), pixels // LEAST_PIXELS)
@@ -170,16 +162,15 @@ def plan_outer(
     reach_w = (grid.out_w - 1) * grid.scale_w + (grid.taps_w - 1) * grid.step_w + grid.shift_w
     in_place = min(grid.shift_h, grid.shift_w) >= 0 and reach_h < grid.source_h and reach_w < grid.source_w
     left_room = -(-pixel_block * row_block // 16) * 16
-    room_count = left_room + pixel_block * tile_columns
-    room = b.scratch(dtype, room_count, per_worker=True)
+    room = b.scratch(dtype, left_room + pixel_block * tile_columns, per_worker=True)
     words = b.scratch(dtypes.int64, 2 * pixel_block, per_worker=True)
     goal = b.scratch(dtype, splits * batch * size) if splits > 1 else out
     streams = splits == 1 and batch * size * dtype.itemsize >= STREAM_BYTES and pixels <= pixel_block
     b.launch(
-        outer_kernel(code), from_offset(left.operand, left.offset), from_offset(right.operand, right.offset), goal.flat,
-        room.flat, words.flat, *grid, int(swapped), left.batch, left.row, right.batch, right.row, size, batch * size,
-        out_row, out_tap, rows, columns, split_pixels, pixel_block, row_block, row_blocks, splits, tap_rows, int(in_place),
-        STREAM if streams else STORE, left_room, room_count, 2 * pixel_block,
+        outer_kernel(code), left.array, right.array, goal.flat, room.flat, words.flat, grid,
+        OuterSteps(left.steps, right.steps, size, batch * size, out_row, out_tap),
+        Blocks(rows, columns, row_block, columns, row_blocks, 1),
+        PixelSum(splits, split_pixels, pixel_block, tap_rows, STREAM if streams else STORE), int(in_place), left_room,
         work=items, grain=ITEM_COST * items // multiplications + 1, cost=multiplications // 8 + 1,
     )  # fmt: skip
     if splits > 1:

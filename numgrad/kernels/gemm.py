@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import functools
+from typing import NamedTuple
 
-from numgrad.kernels.gemm_pack import Right, from_offset, plan_bias, plan_pack
-from numgrad.kernels.gemm_panels import plan_panels
-from numgrad.kernels.gemm_rows import Rows, lanes, plain_grid, plan_rows, tile_shape
+from numgrad.kernels.gemm_layout import Matrices, Right, Steps
+from numgrad.kernels.gemm_pack import plan_bias, plan_pack
+from numgrad.kernels.gemm_panels import PanelSteps, plan_panels
+from numgrad.kernels.gemm_rows import lanes, plan_rows, tile_shape
+from numgrad.kernels.grid import plain_grid
 from numgrad.runtime.kernel import kernel
 from numgrad.runtime.plan import GRAIN_COST, Operand, PlanBuilder
 
@@ -16,143 +19,109 @@ NEAR_STEPS, FAR_BYTES = 64, 1 << 10  # so many steps, or such short ones, need n
 NARROW = 16  # columns up to which a vector of columns would be mostly empty
 
 
-@kernel("T[:], T[:], T[:], T[:], i8, i8, i8, i8, i8, i8, i8, i8, i8, i8, i8, i8")
-def multiply_integers(
-    a,
-    b,
-    bias,
-    out,
-    m,
-    n,
-    k,
-    a_row,
-    a_column,
-    b_row,
-    b_column,
-    out_row,
-    a_batch,
-    b_batch,
-    out_batch,
-    accumulate,
-    start,
-    stop,
-):
+class Sizes(NamedTuple):
+    """Sizes of a product of matrices: m x k times k x n."""
+
+    m: int
+    n: int
+    k: int
+
+
+@kernel("T[:], T[:], T[:], T[:], Sizes, Steps, Steps, Steps, i8", Sizes, Steps)
+def multiply_integers(a, b, bias, out, sizes, a_steps, b_steps, out_steps, accumulate, start, stop):
     """``out[g, i, j] (+)= sum_p a[g, i, p] * b[g, p, j]`` for any dtype, without vectors; an item is a row."""
+    m, n, k = sizes
     for item in range(start, stop):
         batch = item // m
         i = item - batch * m
-        line = out[batch * out_batch + i * out_row :][:n]
+        line = out[batch * out_steps.batch + i * out_steps.row :][:n]
         if not accumulate:
             for j in range(n):
                 line[j] = bias[j] if bias.shape[0] > 0 else 0
         for p in range(k):
-            left = a[batch * a_batch + i * a_row + p * a_column]
-            begin = batch * b_batch + p * b_row
+            left = a[batch * a_steps.batch + i * a_steps.row + p * a_steps.column]
+            begin = batch * b_steps.batch + p * b_steps.row
             for j in range(n):
-                line[j] += left * b[begin + j * b_column]
+                line[j] += left * b[begin + j * b_steps.column]
 
 
 def plan_gemm(
-    b: PlanBuilder,
-    left: Operand,
-    right: Operand,
-    out: Operand,
-    *,
-    m: int,
-    n: int,
-    k: int,
-    a_strides: tuple[int, ...],
-    b_strides: tuple[int, ...],
-    out_stride: int,
-    batch: int = 1,
-    a_batch: int = 0,
-    b_batch: int = 0,
-    out_batch: int = 0,
-    a_offset: int = 0,
-    b_offset: int = 0,
-    out_offset: int = 0,
-    bias: Operand | None = None,
-    accumulate: bool = False,
-) -> None:
+    b: PlanBuilder, left: Matrices, right: Matrices, out: Matrices, *, m: int, n: int, k: int, batch: int = 1,
+    bias: Operand | None = None, accumulate: bool = False,
+) -> None:  # fmt: skip
     """``out[g] (+)= left[g] (m x k) @ right[g] (k x n) + bias (n)`` for ``batch`` values of g.
 
-    Strides (row, column), batch strides and offsets count elements, so that transposed, sliced and broadcast operands
-    need no copy. Rows of ``out`` are contiguous, ``out_stride`` apart. With ``accumulate`` the product is added to what
-    ``out`` holds, and ``bias`` must be None.
+    Transposed, sliced and broadcast operands need no copy; columns of ``out`` lie side by side. With ``accumulate`` the
+    product is added to what ``out`` holds, and ``bias`` must be None.
     """
     if bias is not None and accumulate:
         raise ValueError("plan_gemm: bias and accumulate exclude each other")
-    code = out.code
+    dtype, code = out.operand.spec.dtype, out.operand.code
     if code not in ("f4", "f8"):
-        no_bias = b.scratch(out.spec.dtype, 0)
+        no_bias = b.scratch(dtype, 0)
         b.launch(
-            multiply_integers, left.array(left.extent - a_offset, offset=a_offset),
-            right.array(right.extent - b_offset, offset=b_offset), bias.array(n) if bias else no_bias.array(0),
-            out.array(out.extent - out_offset, offset=out_offset), m, n, k, *a_strides, *b_strides, out_stride,
-            a_batch, b_batch, out_batch, int(accumulate),
+            multiply_integers, left.array, right.array, bias.array(n) if bias else no_bias.array(0), out.array,
+            Sizes(m, n, k), left.steps, right.steps, out.steps, int(accumulate),
             work=batch * m if n else 0, grain=GRAIN_COST // (n * k + n + 1) + 1, cost=batch * m * n * (k + 1),
         )  # fmt: skip
         return
-    a = Rows(left, a_batch, a_strides[0], a_offset)
-    b_side = Right(right, b_batch, 0, b_strides[0], b_strides[1], b_offset)
-    c = Rows(out, out_batch, out_stride, out_offset)
     vector = lanes(code)
-    if n == 1 and m > 1 and out_stride == 1 and bias is None and a_strides[1] == 1 and k % vector == 0:
-        # A column is written as a row: out^T = right^T @ left^T, with left's rows as columns.
-        if b_strides[0] != 1 and k > 1:
-            dense = plan_pack(
-                b,
-                Right(right, b_batch, 0, 0, b_strides[0], b_offset),
-                batch=batch,
-                taps=1,
-                channels=1,
-                columns=k,
-                width=k,
-            )
-            a = Rows(dense, k, 0)
-        else:
-            a = Rows(right, b_batch, 0, b_offset)
-        b_side = Right(left, a_batch, 0, 1, a_strides[0], a_offset)
-        c = Rows(out, out_batch, 0, out_offset)
-        plan_rows(b, "dot", plain_grid(1), a, b_side, c, batch=batch, channels=k, columns=m, accumulate=accumulate)
+    if n == 1 and m > 1 and out.row == 1 and bias is None and left.column == 1 and k % vector == 0:
+        _plan_column(b, left, right, out, m, k, batch, accumulate)
         return
     empty = batch * m * n * k == 0
     few_rows, few_columns = tile_shape(code, "few")
     width = tile_shape(code, "many")[1]
     dot_fits = k % vector == 0 and k > 0 and m > 0
-    dots = dot_fits and ((b_strides[0] == 1 and (m <= SKINNY or n <= NARROW)) or n <= NARROW)
-    by_rows = empty or dots or (m <= few_rows and b_strides[1] == 1 and n % few_columns == 0)
-    # Steps along a's columns may be far apart; steps along its rows fall on the same places of a cache then.
-    far = k > NEAR_STEPS and a_strides[1] * out.spec.dtype.itemsize >= FAR_BYTES
-    if a_strides[1] != 1 and k > 1 and not empty and (by_rows or far):
-        view = Right(left, a_batch, 0, a_strides[0], a_strides[1], a_offset)
-        a = Rows(plan_pack(b, view, batch=batch, taps=1, channels=m, columns=k, width=k), m * k, k)
-        a_strides = (k, 1)
-    multiply = functools.partial(plan_rows, b, batch=batch, channels=k, columns=n, bias=bias, accumulate=accumulate)
+    dots = dot_fits and ((right.row == 1 and (m <= SKINNY or n <= NARROW)) or n <= NARROW)
+    by_rows = empty or dots or (m <= few_rows and right.column == 1 and n % few_columns == 0)
+    # Steps along a's columns may be far apart; steps along its rows fall on the same lines of a cache then.
+    far = k > NEAR_STEPS and left.column * dtype.itemsize >= FAR_BYTES
+    if left.column != 1 and k > 1 and not empty and (by_rows or far):
+        packed = plan_pack(b, _one_tap(left), batch=batch, taps=1, channels=m, columns=k, width=k)
+        left = Matrices(packed, m * k, k)
+    multiply = functools.partial(
+        plan_rows, b, batch=batch, channels=k, columns=n, bias=Matrices(bias, 0, 0) if bias else None,
+        accumulate=accumulate,
+    )  # fmt: skip
     grid = plain_grid(m)
     if dots:
-        if b_strides[0] != 1:
-            view = Right(right, b_batch, 0, b_strides[1], b_strides[0], b_offset)
-            dense = plan_pack(b, view, batch=batch, taps=1, channels=n, columns=k, width=k)
-            b_side = Right(dense, n * k, 0, 1, k)
-        multiply("dot", grid, a, b_side, c)
+        factors = _one_tap(right)
+        if right.row != 1:
+            dense = plan_pack(b, _one_tap(right.transposed), batch=batch, taps=1, channels=n, columns=k, width=k)
+            factors = Right(dense, n * k, 0, 1, k)
+        multiply("dot", grid, left, factors, out)
         return
     if by_rows:
-        multiply("few", grid, a, b_side, c)
+        multiply("few", grid, left, _one_tap(right), out)
         return
     if bias is not None:
-        plan_bias(
-            b, bias.array(n), from_offset(out, out_offset), rows=m, columns=n, out_row=out_stride, batch=batch,
-            out_batch=out_batch,
-        )  # fmt: skip
-    near = m <= SKINNY or n * k * out.spec.dtype.itemsize <= NEAR_BYTES
-    if b_strides[1] == 1 and n % width == 0 and near:
-        panels, strides = from_offset(right, b_offset), (b_batch, width, b_strides[0])
+        plan_bias(b, bias.array(n), out, rows=m, columns=n, batch=batch)
+    near = m <= SKINNY or n * k * dtype.itemsize <= NEAR_BYTES
+    if right.column == 1 and n % width == 0 and near:
+        panels, steps = right.array, PanelSteps(right.batch, width, right.row)
     else:
-        panels = plan_pack(b, b_side, batch=batch, taps=1, channels=k, columns=n, width=width).flat
-        strides = (-(-n // width) * k * width, k * width, width)
+        panels = plan_pack(b, _one_tap(right), batch=batch, taps=1, channels=k, columns=n, width=width).flat
+        steps = PanelSteps(-(-n // width) * k * width, k * width, width)
     plan_panels(
-        b, code, from_offset(a.operand, a.offset), panels, from_offset(out, out_offset), rows=m, columns=n, steps=k,
-        batch=batch, a_strides=(a.batch, a_strides[0], a_strides[1]), b_strides=strides, out_strides=(out_batch, out_stride),
+        b, left, panels, steps, out, rows=m, columns=n, steps=k, batch=batch,
         accumulate=accumulate or bias is not None,
     )  # fmt: skip
+
+
+def _plan_column(
+    b: PlanBuilder, left: Matrices, right: Matrices, out: Matrices, m: int, k: int, batch: int, accumulate: bool
+) -> None:
+    """A column is written as a row: out^T = right^T @ left^T, with left's rows as columns."""
+    line = Matrices(right.operand, right.batch, 0, offset=right.offset)
+    if right.row != 1 and k > 1:
+        view = Right(right.operand, right.batch, 0, 0, right.row, right.offset)
+        line = Matrices(plan_pack(b, view, batch=batch, taps=1, channels=1, columns=k, width=k), k, 0)
+    factors = _one_tap(left.transposed)
+    goal = Matrices(out.operand, out.batch, 0, offset=out.offset)
+    plan_rows(b, "dot", plain_grid(1), line, factors, goal, batch=batch, channels=k, columns=m, accumulate=accumulate)
+
+
+def _one_tap(right: Matrices) -> Right:
+    """The right operand of a product as that of a convolution with one tap."""
+    return Right(right.operand, right.batch, 0, right.row, right.column, right.offset)

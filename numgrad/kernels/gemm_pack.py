@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from numgrad import dtypes
+from numgrad.kernels.gemm_layout import Matrices, Right, Steps, TapSteps
 from numgrad.runtime import simd, target
 from numgrad.runtime.kernel import Kernel, kernel
 from numgrad.runtime.plan import GRAIN_COST, Operand, PlanBuilder
@@ -17,6 +18,17 @@ PACK_CHANNELS = 64  # whose runs of memory are read whole while they are turned
 TOGETHER = 8
 
 
+class Panels(NamedTuple):
+    """Panels that hold a right operand, ``width`` columns each, and how they are written."""
+
+    panels: int
+    together: int  # panels of an item, 1 unless columns lie side by side
+    taps: int
+    channels: int
+    width: int
+    columns: int
+
+
 @functools.cache
 def pack_kernel(code: str) -> Kernel:
     """The kernel that packs elements of one dtype."""
@@ -24,30 +36,16 @@ def pack_kernel(code: str) -> Kernel:
     itemsize = 4 if code == "f4" else 8
     lanes = target.host_target().lanes(itemsize)
 
-    @kernel(f"{code}[:], {code}[:], i8, i8, i8, i8, i8, i8, i8, i8, i8, i8")
-    def pack_panels(
-        source,
-        out,
-        panels,
-        together,
-        taps,
-        channels,
-        width,
-        columns,
-        batch_step,
-        tap_step,
-        channel_step,
-        column_step,
-        start,
-        stop,
-    ):
+    @kernel(f"{code}[:], {code}[:], Panels, TapSteps", Panels, TapSteps)
+    def pack_panels(source, out, sizes, steps, start, stop):
         """``out[g, panel, t, c, :width] = source[g, t, c, panel * width + ...]``, zeros beyond ``columns``.
 
-        An item is a block of at most `PACK_CHANNELS` channels of one tap, and ``together`` panels, which is 1 unless
-        columns lie side by side.
+        An item is a block of at most `PACK_CHANNELS` channels of one tap, and ``together`` panels.
         """
+        panel_count, together, taps, channels, width, columns = sizes
+        batch_step, tap_step, channel_step, column_step = steps
         blocks = (channels + PACK_CHANNELS - 1) // PACK_CHANNELS
-        shares = (panels + together - 1) // together
+        shares = (panel_count + together - 1) // together
         for item in range(start, stop):
             block = item % blocks
             rest = item // blocks
@@ -58,18 +56,18 @@ def pack_kernel(code: str) -> Kernel:
             first = block * PACK_CHANNELS
             count = min(PACK_CHANNELS, channels - first)
             begin = batch * batch_step + tap * tap_step + first * channel_step + panel * width * column_step
-            place = (((batch * panels + panel) * taps + tap) * channels + first) * width
-            goal = out[place:][: count * width]
-            wanted = min(width, columns - panel * width)
+            goal_begin = (((batch * panel_count + panel) * taps + tap) * channels + first) * width
+            goal = out[goal_begin:][: count * width]
+            filled = min(width, columns - panel * width)
             if column_step == 1:
                 full = min(together, columns // width - panel) if width % lanes == 0 else 0  # panels without an end
                 for c in range(count):
                     for p in range(full):
-                        line, row = place + (p * taps * channels + c) * width, begin + c * channel_step + p * width
+                        line, row = goal_begin + (p * taps * channels + c) * width, begin + c * channel_step + p * width
                         for j in range(0, width, lanes):
                             copy(address_of(source, row + j), address_of(out, line + j))
-                    for p in range(full, min(together, panels - panel)):
-                        line = out[place + (p * taps * channels + c) * width :][:width]
+                    for p in range(full, min(together, panel_count - panel)):
+                        line = out[goal_begin + (p * taps * channels + c) * width :][:width]
                         row = source[begin + c * channel_step + p * width :][
                             : min(width, columns - (panel + p) * width)
                         ]
@@ -80,31 +78,29 @@ def pack_kernel(code: str) -> Kernel:
             else:
                 turned = 0  # columns and channels that are turned by squares
                 if channel_step == 1 and count % lanes == 0:
-                    turned = wanted // lanes * lanes
+                    turned = filled // lanes * lanes
                     for j in range(0, turned, lanes):
                         for c in range(0, count, lanes):
                             transpose(
                                 address_of(source, begin + j * column_step + c), column_step * itemsize,
                                 address_of(goal, c * width + j), width * itemsize,
                             )  # fmt: skip
-                for j in range(turned, wanted):
+                for j in range(turned, filled):
                     for c in range(count):
                         goal[c * width + j] = source[begin + c * channel_step + j * column_step]
-                for j in range(wanted, width):
+                for j in range(filled, width):
                     for c in range(count):
                         goal[c * width + j] = 0
 
     return pack_panels
 
 
-@kernel("T[:], T[:], T[:], i8, i8, i8, i8, i8, i8, i8, i8")
-def add_splits(
-    parts, bias, out, splits, split_step, rows, columns, out_batch, out_row, bias_batch, accumulate, start, stop
-):
+@kernel("T[:], T[:], T[:], i8, i8, i8, i8, Steps, i8, i8", Steps)
+def add_splits(parts, bias, out, splits, split_step, rows, columns, steps, bias_batch, accumulate, start, stop):
     """``out[g, m, :] (+)= bias + the sum of its parts``, parts lying as ``[split, g, m, column]``; an item is a row."""
     for item in range(start, stop):
         batch = item // rows
-        line = out[batch * out_batch + (item - batch * rows) * out_row :][:columns]
+        line = out[batch * steps.batch + (item - batch * rows) * steps.row :][:columns]
         if not accumulate:
             if bias.shape[0] > 0:
                 for j in range(line.shape[0]):
@@ -118,51 +114,53 @@ def add_splits(
                 line[j] += part[j]
 
 
-def plan_bias(
-    b: PlanBuilder, bias: Array, out: Array, *, rows: int, columns: int, out_row: int, batch: int = 1, out_batch: int = 0,
+def plan_add_splits(
+    b: PlanBuilder, parts: Array, bias: Array, out: Matrices, *, splits: int, rows: int, columns: int, batch: int = 1,
     bias_batch: int = 0, accumulate: bool = False,
 ) -> None:  # fmt: skip
-    """``out[g, m, :] = bias[g]`` (zeros, if it is empty), to which products are added; strides count elements.
-
-    With ``accumulate`` nothing is changed: there is nothing to add.
-    """
-    nothing = Array(out.address, (0,))
+    """``out[g, m, :] (+)= bias[g] + the sum of its parts``; an empty bias is none, and with ``accumulate`` none is added."""
+    count = batch * rows * columns
     b.launch(
-        add_splits, nothing, bias, out, 0, 0, rows, columns, out_batch, out_row, bias_batch, int(accumulate),
-        work=batch * rows, grain=GRAIN_COST // columns + 1, cost=batch * rows * columns,
+        add_splits, parts, bias, out.array, splits, count, rows, columns, out.steps, bias_batch, int(accumulate),
+        work=batch * rows, grain=GRAIN_COST // (max(1, splits) * columns) + 1, cost=count * max(1, splits),
     )  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Right:
-    """Where ``b[g, t, c, j]`` lies: element ``g * batch + t * tap + c * channel + j * column`` from ``offset`` on."""
+def plan_bias(
+    b: PlanBuilder, bias: Array, out: Matrices, *, rows: int, columns: int, batch: int = 1, bias_batch: int = 0,
+    accumulate: bool = False,
+) -> None:  # fmt: skip
+    """``out[g, m, :] = bias[g]`` (zeros, if it is empty), to which products are added.
 
-    operand: Operand
-    batch: int
-    tap: int
-    channel: int
-    column: int
-    offset: int = 0
-
-
-def from_offset(operand: Operand, offset: int) -> Array:
-    """All of an operand from an element on."""
-    return operand.array(operand.extent - offset, offset=offset)
+    With ``accumulate`` nothing is changed: there is nothing to add.
+    """
+    plan_add_splits(
+        b, out.operand.array(0), bias, out, splits=0, rows=rows, columns=columns, batch=batch, bias_batch=bias_batch,
+        accumulate=accumulate,
+    )  # fmt: skip
 
 
 def plan_pack(
     b: PlanBuilder, right: Right, *, batch: int, taps: int, channels: int, columns: int, width: int
 ) -> Operand:
     """Pack into panels ``[g, panel, t, c, width]``; the scratch operand that holds them."""
-    panels = -(-columns // width)
-    together = TOGETHER if right.column == 1 else 1
     code = right.operand.code
-    packed = b.scratch(dtypes.by_code(code), batch * panels * taps * channels * width)
+    sizes = Panels(-(-columns // width), TOGETHER if right.column == 1 else 1, taps, channels, width, columns)
+    packed = b.scratch(dtypes.by_code(code), batch * sizes.panels * taps * channels * width)
     blocks = -(-channels // PACK_CHANNELS)
-    item = min(channels, PACK_CHANNELS) * min(panels, together) * width
+    item = min(channels, PACK_CHANNELS) * min(sizes.panels, sizes.together) * width
     b.launch(
-        pack_kernel(code), from_offset(right.operand, right.offset), packed.flat, panels, together, taps, channels, width,
-        columns, right.batch, right.tap, right.channel, right.column,
-        work=batch * -(-panels // together) * taps * blocks, grain=GRAIN_COST // (2 * item + 1) + 1, cost=packed.extent,
+        pack_kernel(code), right.array, packed.flat, sizes, right.steps,
+        work=batch * -(-sizes.panels // sizes.together) * taps * blocks, grain=GRAIN_COST // (2 * item + 1) + 1,
+        cost=packed.extent,
     )  # fmt: skip
     return packed
+
+
+def plan_turn(b: PlanBuilder, source: Operand, goal: Operand, *, rows: int, columns: int) -> None:
+    """``goal = source`` transposed, which has so many rows and columns; both are dense."""
+    b.launch(
+        pack_kernel(source.code), source.array(rows * columns), goal.array(rows * columns),
+        Panels(1, 1, 1, columns, rows, rows), TapSteps(0, 0, 1, columns),
+        work=-(-columns // PACK_CHANNELS), grain=1, cost=rows * columns,
+    )  # fmt: skip

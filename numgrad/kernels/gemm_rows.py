@@ -1,6 +1,6 @@
-"""The kernels behind matrix products and convolutions: products of rows that are found through a grid of taps.
+"""The kernels behind matrix products and convolutions: products of rows that a grid of taps leads to.
 
-What is computed is, for every row ``m`` (a place of the output), batch ``g`` and column ``j``::
+What is computed is, for every row ``m`` (a position of the output), batch ``g`` and column ``j``::
 
     out[g, m, j] = sum over taps t and channels c of  a[g, source(m, t), c] * b[g, t, c, j]
 
@@ -14,146 +14,93 @@ beyond the image looks at a row of zeros, and is left out where all rows of a ti
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from numgrad import dtypes
-from numgrad.kernels.gemm_pack import Right, add_splits, from_offset, plan_bias
+from numgrad.kernels.gemm_layout import Blocks, Matrices, Right, Steps, block_of
+from numgrad.kernels.gemm_pack import plan_add_splits, plan_bias
+from numgrad.kernels.grid import Grid, next_position, position_of
 from numgrad.runtime import simd, target
 from numgrad.runtime.kernel import Kernel, device, kernel
-from numgrad.runtime.plan import GRAIN_COST, Operand, PlanBuilder
+from numgrad.runtime.plan import Operand, PlanBuilder
 from numgrad.runtime.simd import ADD, DOT_LINES, STORE, address_of
 
 ROW_BLOCK = 64  # rows whose table is made at once
 ITEM_COST = 1 << 18  # multiplications in a chunk: about 5 us
 READ_COST = 8  # multiplications in the time that it takes to read an element of b from memory
-WANTED_ITEMS = 16
+TARGET_ITEMS = 16  # that work is cut into, if it is enough for them
 STREAM_CHANNELS = 8
 SPLIT_CHANNELS = 32  # the fewest that a split sum is cut into
 CHANNEL_BYTES = 1 << 17  # of b's panel that is used before the next rows, unless it is split
 
 
-class Grid(NamedTuple):
-    """How rows are places (image, y, x) of an output, and which place of the source a tap (r, s) looks at.
+class RightSteps(NamedTuple):
+    """Elements of the right operand from one batch, tap, channel and panel to the next, and between the tile's steps."""
 
-    ``source_y = (y * scale_h + r * step_h + shift_h) / divide_h``, if that is whole and inside; x likewise.
-    """
-
-    images: int = 1
-    out_h: int = 1
-    out_w: int = 1
-    source_h: int = 1
-    source_w: int = 1
-    taps_h: int = 1
-    taps_w: int = 1
-    scale_h: int = 1
-    scale_w: int = 1
-    step_h: int = 1
-    step_w: int = 1
-    shift_h: int = 0
-    shift_w: int = 0
-    divide_h: int = 1
-    divide_w: int = 1
-
-    @property
-    def rows(self) -> int:
-        """Places of the output."""
-        return self.images * self.out_h * self.out_w
-
-    @property
-    def taps(self) -> int:
-        """Taps of the kernel."""
-        return self.taps_h * self.taps_w
+    batch: int
+    tap: int
+    channel: int
+    panel: int
+    step: int
 
 
-def plain_grid(rows: int) -> Grid:
-    """The grid of a matrix product: one tap, every row is its own source."""
-    return Grid(out_w=rows, source_w=rows)
+class RowSteps(NamedTuple):
+    """Elements from one batch, row and so on to the next, in the operands and in the result."""
+
+    a: Steps
+    b: RightSteps
+    bias_batch: int
+    out: Steps
+    out_split: int
 
 
-@device
-def place_of(m, grid):
-    """(image, y, x) of row m. Rows whose sources are divided alike come together, so that they share their taps."""
-    images, out_h, out_w, _, _, _, _, _, _, _, _, _, _, divide_h, divide_w = grid
-    residue_h, high, m = residue_of(m, out_h, divide_h, images * out_w)
-    residue_w, wide, m = residue_of(m, out_w, divide_w, images * high)
-    image = m // (high * wide)
-    rest = m - image * high * wide
-    y = rest // wide
-    return image, y * divide_h + residue_h, (rest - y * wide) * divide_w + residue_w
+class ChannelSum(NamedTuple):
+    """How the sum over channels is cut."""
+
+    channels: int
+    split_channels: int  # of a part that has a result of its own
+    block_channels: int  # of b's panel that is in use at a time
+    splits: int
+    shared: int  # batches that an item does one after the other, by the same table
+    mode: int  # of the first block of channels; those after it are added
+    ahead: int  # elements of b from what is in use to what is fetched meanwhile
+
+
+class RowRoom(NamedTuple):
+    """The memory of a worker."""
+
+    zeros: int  # elements of ``spare`` that are a row of zeros; the others take what is read by nobody
+    spare: int  # elements
+    words: int  # of tables
 
 
 @device
-def residue_of(m, extent, divide, others):
-    """(residue, places, rest) of item m, where each of ``extent`` places has ``others`` items and they are in the order of
-    their residues by ``divide``; ``rest`` counts from the residue's first item."""
-    less = extent // divide
-    most = extent - less * divide  # residues that have one place more
-    if m < most * (less + 1) * others:
-        residue = m // ((less + 1) * others)
-        return residue, less + 1, m - residue * (less + 1) * others
-    m -= most * (less + 1) * others
-    residue = m // (less * others)
-    return most + residue, less, m - residue * less * others
-
-
-@device
-def next_place(m, y, x, image, grid):
-    """(image, y, x) of row m, from that of the row before: dividing is slow."""
-    _, out_h, out_w, _, _, _, _, _, _, _, _, _, _, divide_h, divide_w = grid
-    x += divide_w
-    if x < out_w:
-        return image, y, x
-    y += divide_h
-    if y < out_h:
-        return image, y, x % divide_w
-    return place_of(m, grid)
-
-
-@device
-def write_row(words, place, stride, image, y, x, grid, base, row_bytes, nowhere):
-    """Write the addresses of one row's sources, ``stride`` words apart, a tap each; True if one of them is nowhere."""
-    (
-        _,
-        _,
-        _,
-        source_h,
-        source_w,
-        taps_h,
-        taps_w,
-        scale_h,
-        scale_w,
-        step_h,
-        step_w,
-        shift_h,
-        shift_w,
-        divide_h,
-        divide_w,
-    ) = grid
-    missing = False
-    for r in range(taps_h):
-        source_y = y * scale_h + r * step_h + shift_h
-        inside = source_y >= 0
-        if divide_h > 1:
-            inside = inside and source_y % divide_h == 0
-            source_y = source_y // divide_h
-        inside = inside and source_y < source_h
-        line = base + (image * source_h + source_y) * source_w * row_bytes
-        source_x = x * scale_w + shift_w
-        for _ in range(taps_w):
-            found, within = source_x, inside and source_x >= 0
-            if divide_w > 1:
-                within = within and source_x % divide_w == 0
-                found = source_x // divide_w
-            within = within and found < source_w
-            if within:
-                words[place] = line + found * row_bytes
+def write_row(words, index, stride, image, y, x, grid, base, row_bytes, zero_row):
+    """Write the addresses of one row's sources, ``stride`` words apart, a tap each; True if one of them is ``zero_row``."""
+    has_gaps = False
+    for r in range(grid.taps_h):
+        source_y = y * grid.scale_h + r * grid.step_h + grid.shift_h
+        inside_h = source_y >= 0
+        if grid.divide_h > 1:
+            inside_h = inside_h and source_y % grid.divide_h == 0
+            source_y = source_y // grid.divide_h
+        inside_h = inside_h and source_y < grid.source_h
+        line = base + (image * grid.source_h + source_y) * grid.source_w * row_bytes
+        scaled_x = x * grid.scale_w + grid.shift_w
+        for _ in range(grid.taps_w):
+            source_x, inside = scaled_x, inside_h and scaled_x >= 0
+            if grid.divide_w > 1:
+                inside = inside and scaled_x % grid.divide_w == 0
+                source_x = scaled_x // grid.divide_w
+            inside = inside and source_x < grid.source_w
+            if inside:
+                words[index] = line + source_x * row_bytes
             else:
-                words[place] = nowhere
-                missing = True
-            place += stride
-            source_x += step_w
-    return missing
+                words[index] = zero_row
+                has_gaps = True
+            index += stride
+            scaled_x += grid.step_w
+    return has_gaps
 
 
 @functools.cache
@@ -179,119 +126,109 @@ def rows_kernel(code: str, form: str) -> Kernel:
         tile = simd.broadcast_tile(code, tile_rows, tile_columns // lanes(code))
         step = 1
     itemsize = 4 if code == "f4" else 8
-    record, is_dot = 1 + tile_rows, form == "dot"
-    floats, scalars = f"{code}[:], " * 5, "i8, " * 41
+    tap_words, is_dot = 1 + tile_rows, form == "dot"
+    floats = f"{code}[:], " * 5
 
-    @kernel(f"{floats} i8[:], i8[:], {scalars}")
-    def multiply_rows(
-        a, b, bias, out, spare, words, flags,
-        images, out_h, out_w, source_h, source_w, taps_h, taps_w,
-        scale_h, scale_w, step_h, step_w, shift_h, shift_w, divide_h, divide_w,
-        a_batch, a_row, b_batch, b_tap, b_channel, b_panel, b_step, ahead, out_batch, out_split, out_row,
-        columns, channels, split_channels, block_channels, row_block, column_block, row_blocks, column_blocks, splits,
-        shared, mode, bias_batch, zeros, spare_count, words_count, start, stop, worker,
-    ):  # fmt: skip
-        grid = (
-            images, out_h, out_w, source_h, source_w, taps_h, taps_w,
-            scale_h, scale_w, step_h, step_w, shift_h, shift_w, divide_h, divide_w,
-        )  # fmt: skip
-        rows, taps = images * out_h * out_w, taps_h * taps_w
-        spare = spare[worker * spare_count : (worker + 1) * spare_count]  # zeros to read, then a place to write to
+    @kernel(
+        f"{floats} i8[:], i8[:], Grid, RowSteps, Blocks, ChannelSum, RowRoom",
+        Grid, RowSteps, Blocks, ChannelSum, RowRoom,
+    )  # fmt: skip
+    def multiply_rows(a, b, bias, out, spare, words, flags, grid, steps, blocks, sums, room, start, stop, worker):
+        taps, row_bytes, out_steps = grid.taps_h * grid.taps_w, steps.a.row * itemsize, steps.out
+        channels, split_channels, block_channels, splits, shared, mode, ahead = sums
+        spare = spare[worker * room.spare : (worker + 1) * room.spare]  # see `RowRoom`
         for i in range(spare.shape[0]):
             spare[i] = 0
-        words = words[worker * words_count : (worker + 1) * words_count]
-        nowhere = address_of(spare, 0)
-        nobody = address_of(spare, zeros)
+        words = words[worker * room.words : (worker + 1) * room.words]
+        zero_row = address_of(spare, 0)
+        unread_row = address_of(spare, room.zeros)
         table = address_of(words, 0)
-        tile_words = 1 + tile_rows + taps * record
+        tile_words = 1 + tile_rows + taps * tap_words
         for item in range(start, stop):
-            row_index = item % row_blocks
-            rest = item // row_blocks
-            column_index = rest % column_blocks
-            rest //= column_blocks
+            first_row, last_row, first_column, last_column, rest = block_of(item, blocks)
             split = rest % splits
             batch = rest // splits * shared  # the first of those that share the table
-            first_row = row_index * row_block
-            last_row = min(rows, first_row + row_block)
-            first_column = column_index * column_block
-            last_column = min(columns, first_column + column_block)
             first_channel = split * split_channels
             last_channel = min(channels, first_channel + split_channels)
-            base = address_of(a, batch * a_batch)
+            base = address_of(a, batch * steps.a.batch)
             count = (last_row - first_row + tile_rows - 1) // tile_rows
-            out_base = batch * out_batch + split * out_split
-            image, y, x = place_of(first_row, grid)
+            out_base = batch * out_steps.batch + split * steps.out_split
+            image, y, x = position_of(first_row, grid)
             for t in range(count):
-                place = t * tile_words
-                records = place + 1 + tile_rows
-                missing = False
+                tile_begin = t * tile_words
+                taps_begin = tile_begin + 1 + tile_rows
+                has_gaps = False
                 for i in range(tile_rows):
                     m = first_row + t * tile_rows + i
                     if m < last_row:
                         if m > first_row:
-                            image, y, x = next_place(m, y, x, image, grid)
-                        begin = out_base + ((image * out_h + y) * out_w + x) * out_row
-                        words[place + 1 + i] = address_of(out, begin)
+                            image, y, x = next_position(m, y, x, image, grid)
+                        begin = out_base + ((image * grid.out_h + y) * grid.out_w + x) * out_steps.row
+                        words[tile_begin + 1 + i] = address_of(out, begin)
                         if bias.shape[0] > 0:
                             for g in range(shared):
-                                line = out[begin + g * out_batch + first_column :][: last_column - first_column]
+                                line = out[begin + g * out_steps.batch + first_column :][: last_column - first_column]
                                 for j in range(line.shape[0]):
-                                    line[j] = bias[(batch + g) * bias_batch + first_column + j]
+                                    line[j] = bias[(batch + g) * steps.bias_batch + first_column + j]
                         if write_row(
-                            words, records + 1 + i, record, image, y, x, grid, base, a_row * itemsize, nowhere
+                            words, taps_begin + 1 + i, tap_words, image, y, x, grid, base, row_bytes, zero_row
                         ):
-                            missing = True
+                            has_gaps = True
                     else:
-                        words[place + 1 + i] = nobody - first_column * itemsize
+                        words[tile_begin + 1 + i] = unread_row - first_column * itemsize
                         for tap in range(taps):
-                            words[records + tap * record + 1 + i] = nowhere
+                            words[taps_begin + tap * tap_words + 1 + i] = zero_row
                 kept = 0
                 for tap in range(taps):
-                    source, goal = records + tap * record, records + kept * record
-                    wanted = not missing
-                    for i in range(1, record if missing else 1):
-                        wanted = wanted or words[source + i] != nowhere
-                    if wanted:
-                        words[goal] = tap * b_tap * itemsize
+                    source, goal = taps_begin + tap * tap_words, taps_begin + kept * tap_words
+                    is_kept = not has_gaps
+                    for i in range(1, tap_words if has_gaps else 1):
+                        is_kept = is_kept or words[source + i] != zero_row
+                    if is_kept:
+                        words[goal] = tap * steps.b.tap * itemsize
                         if goal != source:
-                            for i in range(1, record):
+                            for i in range(1, tap_words):
                                 words[goal + i] = words[source + i]
                         kept += 1
-                words[place] = kept
+                words[tile_begin] = kept
             for g in range(shared):
                 for channel in range(first_channel, last_channel, block_channels):
-                    steps = min(block_channels, last_channel - channel) // step
-                    how = mode if channel == first_channel else ADD
+                    step_count = min(block_channels, last_channel - channel) // step
+                    block_mode = mode if channel == first_channel else ADD
                     for j in range(first_column, last_column, tile_columns):
                         panel = j // tile_columns
-                        right = address_of(b, (batch + g) * b_batch + channel * b_channel + panel * b_panel)
-                        wanted_columns = min(tile_columns, last_column - j)
-                        later = ahead * itemsize
+                        right = address_of(
+                            b, (batch + g) * steps.b.batch + channel * steps.b.channel + panel * steps.b.panel
+                        )
+                        columns_left = min(tile_columns, last_column - j)
+                        next_address = ahead * itemsize
                         if not is_dot:
                             # What follows b's part that is in use, as far as this panel's share of it.
                             share = taps * min(block_channels, last_channel - channel) * tile_columns * itemsize
-                            later += right + (j - first_column) // tile_columns * (share - b_panel * itemsize)
+                            next_address += right + (j - first_column) // tile_columns * (
+                                share - steps.b.panel * itemsize
+                            )
                         for t in range(count):
-                            place = t * tile_words
+                            tile_begin = t * tile_words
                             if is_dot:
                                 # Each of the rows' tiles fetches a share of the next columns.
-                                fetched = t * words[place] * steps * 64 * DOT_LINES
-                                row_bytes = tile_columns * b_step * itemsize
-                                later = right + row_bytes + fetched if fetched < row_bytes else right
+                                fetched = t * words[tile_begin] * step_count * 64 * DOT_LINES
+                                panel_bytes = tile_columns * steps.b.step * itemsize
+                                next_address = right + panel_bytes + fetched if fetched < panel_bytes else right
                             tile(
-                                table + 8 * (place + 1 + tile_rows), words[place], steps, (g * a_batch + channel) * itemsize,
-                                right, b_step * itemsize, later, table + 8 * (place + 1), (g * out_batch + j) * itemsize,
-                                wanted_columns, how,
+                                table + 8 * (tile_begin + 1 + tile_rows), words[tile_begin], step_count,
+                                (g * steps.a.batch + channel) * itemsize, right, steps.b.step * itemsize, next_address,
+                                table + 8 * (tile_begin + 1), (g * out_steps.batch + j) * itemsize, columns_left, block_mode,
                             )  # fmt: skip
             if flags.shape[0] > 0:
                 flags[item] = 0
-                image, y, x = place_of(first_row, grid)
+                image, y, x = position_of(first_row, grid)
                 for m in range(first_row, last_row):
                     if m > first_row:
-                        image, y, x = next_place(m, y, x, image, grid)
-                    begin = out_base + ((image * out_h + y) * out_w + x) * out_row + first_column
+                        image, y, x = next_position(m, y, x, image, grid)
+                    begin = out_base + ((image * grid.out_h + y) * grid.out_w + x) * out_steps.row + first_column
                     for g in range(shared):
-                        value = out[begin + g * out_batch]
+                        value = out[begin + g * out_steps.batch]
                         if value - value != 0:
                             flags[item] = 1
 
@@ -301,34 +238,23 @@ def rows_kernel(code: str, form: str) -> Kernel:
 # ---- planning -------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Rows:
-    """Where rows lie: ``m``-th row of batch ``g`` at element ``g * batch + m * row`` from ``offset`` on."""
-
-    operand: Operand
-    batch: int
-    row: int
-    offset: int = 0
-
-
 class Watched(NamedTuple):
     """Which of `rows_kernel`'s items had a result that is not finite in the first column of a batch: a word for each, and
-    the rows of each; item ``i`` has the block of rows ``i % row_blocks``."""
+    how the result is cut; item ``i`` has the block of rows ``i % row_blocks``."""
 
     flags: Operand
-    row_block: int
-    row_blocks: int
+    blocks: Blocks
 
 
 def plan_rows(
-    b: PlanBuilder, form: str, grid: Grid, a: Rows, right: Right, out: Rows,
-    *, batch: int, channels: int, columns: int, packed: bool = False, bias: Operand | None = None, bias_batch: int = 0,
-    accumulate: bool = False, watch: bool = False,
+    b: PlanBuilder, form: str, grid: Grid, a: Matrices, right: Right | Operand, out: Matrices,
+    *, batch: int, channels: int, columns: int, bias: Matrices | None = None, accumulate: bool = False,
+    watch: bool = False,
 ) -> Watched | None:  # fmt: skip
-    """Launch `rows_kernel`, and with ``watch`` say what it found.
+    """Launch `rows_kernel`, and with ``watch`` return its flags; rows of ``a``, ``out`` and ``bias`` are contiguous.
 
-    With form "dot", ``right.channel`` is 1; else ``right`` is ``packed`` into panels of the form's
-    width, or ``right.column`` is 1 and ``columns`` a multiple of that width.
+    ``right`` is an operand packed into panels of the form's width, or lies anywhere: with form "dot", ``right.channel`` is
+    1 then; else ``right.column`` is 1 and ``columns`` a multiple of that width.
     """
     code = a.operand.code
     dtype = dtypes.by_code(code)
@@ -337,40 +263,40 @@ def plan_rows(
     if rows * columns * batch == 0:
         return None
     no_bias = b.scratch(dtype, 0)
-    bias_array = bias.array(columns + (batch - 1) * bias_batch) if bias else no_bias.array(0)
+    bias_batch = bias.batch if bias else 0
+    bias_array = bias.operand.array(columns + (batch - 1) * bias_batch) if bias else no_bias.array(0)
     if channels * taps == 0:
         plan_bias(
-            b, bias_array, from_offset(out.operand, out.offset), rows=rows, columns=columns, out_row=out.row, batch=batch,
-            out_batch=out.batch, bias_batch=bias_batch, accumulate=accumulate,
-        )  # fmt: skip
+            b, bias_array, out, rows=rows, columns=columns, batch=batch, bias_batch=bias_batch, accumulate=accumulate
+        )
         return None
-    if packed:
-        panels = -(-columns // tile_columns)
-        channel_step, step, tap_step = tile_columns, tile_columns, channels * tile_columns
-        panel_step, batch_step = taps * tap_step, panels * taps * tap_step
+    if isinstance(right, Operand):
+        right_array, panel_step = right.flat, taps * channels * tile_columns
+        batch_step = -(-columns // tile_columns) * panel_step
+        right_steps = RightSteps(batch_step, channels * tile_columns, tile_columns, panel_step, tile_columns)
     elif form == "dot":
-        channel_step, step, tap_step = 1, right.column, right.tap
-        panel_step, batch_step = tile_columns * right.column, right.batch
+        right_array = right.array
+        right_steps = RightSteps(right.batch, right.tap, 1, tile_columns * right.column, right.column)
     else:
-        channel_step, step, tap_step = right.channel, right.channel, right.tap
-        panel_step, batch_step = tile_columns, right.batch
+        right_array = right.array
+        right_steps = RightSteps(right.batch, right.tap, right.channel, tile_columns, right.channel)
 
-    # Of strided taps, a place sees one in so many. For a few rows, reading b takes the time.
+    # Of strided taps, a position sees one in so many. For a few rows, reading b takes the time.
     multiplications = batch * max(rows, READ_COST) * columns * channels * taps // (grid.divide_h * grid.divide_w) + 1
     row_block = min(ROW_BLOCK // tile_rows, -(-rows // tile_rows)) * tile_rows
     row_blocks = -(-rows // row_block)
     column_block = -(-columns // tile_columns) * tile_columns
     unit = lanes(code) if form == "dot" else 1
     splits, split_channels = 1, channels
-    worth = min(WANTED_ITEMS, multiplications // ITEM_COST)
+    worth = min(TARGET_ITEMS, multiplications // ITEM_COST)
     if worth > row_blocks * batch:
-        wanted = -(-worth // (row_blocks * batch))
-        if wanted > 1 and form != "dot" and not packed and channels >= 2 * SPLIT_CHANNELS:
-            splits = min(wanted, channels // SPLIT_CHANNELS)
+        pieces = -(-worth // (row_blocks * batch))
+        if pieces > 1 and form != "dot" and isinstance(right, Right) and channels >= 2 * SPLIT_CHANNELS:
+            splits = min(pieces, channels // SPLIT_CHANNELS)
             split_channels = -(-channels // (splits * unit)) * unit
             splits = -(-channels // split_channels)
-        elif wanted > 1:
-            column_block = max(1, -(-columns // (wanted * tile_columns))) * tile_columns
+        elif pieces > 1:
+            column_block = max(1, -(-columns // (pieces * tile_columns))) * tile_columns
     column_blocks = -(-columns // column_block)
     block_channels = split_channels
     while (
@@ -381,44 +307,39 @@ def plan_rows(
     # Groups of a convolution, which lie side by side, share their tables.
     shared = 1
     if batch > 1 and a.batch < a.row and out.batch < out.row and splits == 1:
-        wanted = max(1, batch * row_blocks * column_blocks // WANTED_ITEMS)
-        shared = max(count for count in range(1, min(batch, wanted) + 1) if batch % count == 0)
+        most = max(1, batch * row_blocks * column_blocks // TARGET_ITEMS)
+        shared = max(count for count in range(1, min(batch, most) + 1) if batch % count == 0)
 
     # An unpacked right operand comes from memory: while a few of its channels are used, the next ones are fetched.
     ahead = 0
     if form != "dot":
-        if not packed:
+        if isinstance(right, Right):
             block_channels = min(block_channels, STREAM_CHANNELS)
-        ahead = block_channels * channel_step
+        ahead = block_channels * right_steps.channel
 
-    tables = row_block // tile_rows * (1 + tile_rows + taps * (1 + tile_rows))
-    words = b.scratch(dtypes.int64, tables, per_worker=True)
     zeros = channels + (shared - 1) * a.batch
-    spare_count = zeros + column_block + tile_columns + (shared - 1) * out.batch
-    spare = b.scratch(dtype, spare_count, per_worker=True)
-    goal, goal_array = out, from_offset(out.operand, out.offset)
-    out_split = 0
+    unread = column_block + tile_columns + (shared - 1) * out.batch
+    room = RowRoom(zeros, zeros + unread, row_block // tile_rows * (1 + tile_rows) * (1 + taps))
+    words = b.scratch(dtypes.int64, room.words, per_worker=True)
+    spare = b.scratch(dtype, room.spare, per_worker=True)
+    goal, out_split = out, 0
     if splits > 1:
         out_split = batch * rows * columns
-        parts = b.scratch(dtype, splits * out_split)
-        goal, goal_array = Rows(parts, rows * columns, columns), parts.flat
+        goal = Matrices(b.scratch(dtype, splits * out_split), rows * columns, columns)
     items = batch // shared * splits * row_blocks * column_blocks
     flags = b.scratch(dtypes.int64, items if watch else 0)
     adds = splits == 1 and (accumulate or bias is not None)
+    blocks = Blocks(rows, columns, row_block, column_block, row_blocks, column_blocks)
     b.launch(
-        rows_kernel(code, form),
-        from_offset(a.operand, a.offset), from_offset(right.operand, right.offset),
-        bias_array if splits == 1 else no_bias.array(0), goal_array, spare.flat, words.flat, flags.flat,
-        *grid,
-        a.batch, a.row, batch_step, tap_step, channel_step, panel_step, step, ahead, goal.batch, out_split, goal.row,
-        columns, channels, split_channels, block_channels, row_block, column_block, row_blocks, column_blocks, splits,
-        shared, ADD if adds else STORE, bias_batch, zeros, spare_count, tables,
-        work=items, grain=ITEM_COST * items // multiplications + 1, cost=multiplications // 8 + 1,
+        rows_kernel(code, form), a.array, right_array, bias_array if splits == 1 else no_bias.array(0), goal.array,
+        spare.flat, words.flat, flags.flat, grid,
+        RowSteps(a.steps, right_steps, bias_batch, goal.steps, out_split), blocks,
+        ChannelSum(channels, split_channels, block_channels, splits, shared, ADD if adds else STORE, ahead),
+        room, work=items, grain=ITEM_COST * items // multiplications + 1, cost=multiplications // 8 + 1,
     )  # fmt: skip
     if splits > 1:
-        b.launch(
-            add_splits, goal_array, bias_array, from_offset(out.operand, out.offset), splits, out_split, rows, columns,
-            out.batch, out.row, bias_batch, int(accumulate),
-            work=batch * rows, grain=GRAIN_COST // (splits * columns) + 1, cost=batch * rows * columns * splits,
+        plan_add_splits(
+            b, goal.array, bias_array, out, splits=splits, rows=rows, columns=columns, batch=batch, bias_batch=bias_batch,
+            accumulate=accumulate,
         )  # fmt: skip
-    return Watched(flags, row_block, row_blocks) if watch else None
+    return Watched(flags, blocks) if watch else None

@@ -33,22 +33,36 @@ import functools
 from fractions import Fraction
 
 from numgrad import dtypes
-from numgrad.kernels.gemm_pack import Right, plan_pack
-from numgrad.kernels.gemm_panels import plan_panels
+from numgrad.kernels.conv_geometry import Conv2dGeometry
+from numgrad.kernels.gemm_layout import Blocks, Matrices, Right
+from numgrad.kernels.gemm_pack import plan_pack
+from numgrad.kernels.gemm_panels import PanelSteps, plan_panels
 from numgrad.kernels.gemm_rows import lanes, tile_shape
-from numgrad.kernels.winograd_kernels import (
+from numgrad.kernels.winograd_kernels import Matrix, filter_kernel, most_words, transform_kernel, weight_kernel
+from numgrad.kernels.winograd_layout import (
+    FEW,
     GOAL,
+    IN_IMAGE,
     NEITHER,
+    NO_IMAGE,
+    OUTPUTS,
+    PIXELS,
     SOURCE,
-    Matrix,
-    filter_kernel,
-    most_words,
-    transform_kernel,
-    weight_kernel,
+    TAPS,
+    Area,
+    FilterRoom,
+    Images,
+    Panel,
+    Points,
+    Tiling,
+    WeightRoom,
+    images_of,
+    watched_room,
 )
-from numgrad.kernels.winograd_repair import FEW, OUTPUTS, PIXELS, TAPS, plan_repair, plan_repair_weight, watched_room
+from numgrad.kernels.winograd_repair import plan_repair, plan_repair_weight
 from numgrad.runtime.kernel import kernel
 from numgrad.runtime.plan import GRAIN_COST, Operand, PlanBuilder
+from numgrad.runtime.program import Array
 
 POINTS = {
     2: (Fraction(0), Fraction(1), Fraction(-1)),
@@ -113,27 +127,31 @@ def add_bias(out, bias, columns, start, stop):
 
 
 def _plan_transform(
-    b: PlanBuilder, matrix: Matrix, source: Operand, goal: Operand, *, units: int, channels: int,
-    image_side: int = NEITHER, image: tuple[int, ...] = (1, 1, 1, 1, 1, 0), first_unit: int = 0,
-    source_place: tuple[int, int, int] = (0, 0, 0), goal_place: tuple[int, int, int] = (0, 0, 0),
-    panel: tuple[int, int] | None = None, flags: Operand | None = None, first_flag: int = 0, watched: int = OUTPUTS,
+    b: PlanBuilder, matrix: Matrix, source: Operand, goal: Operand, *, units: range, channels: int,
+    image: tuple[int, Tiling] = (NEITHER, NO_IMAGE), source_points: Points = IN_IMAGE, goal_points: Points = IN_IMAGE,
+    panel: Panel | None = None, flags: Array | None = None, subject: int = OUTPUTS,
 ) -> None:  # fmt: skip
-    """``image``: height, width, tiles in each, step between tiles and first one's origin; places: base, plane, unit.
+    """Transform units, which are counted from the first except that tiles of an image are numbered through.
 
-    ``panel``: channels that lie side by side in the goal, and the distance of such panels. With ``flags``,
-    a word for each unit from ``first_flag`` on, tiles are ``watched``.
+    ``image`` says on which side there is one, and its tiles. With ``flags``, a word for each tile, these are watched for
+    their ``subject``.
     """
+    image_side, tiling = image
     size = len(matrix) ** 2 + len(matrix[0]) ** 2
     words = b.scratch(dtypes.int64, size + FEW, per_worker=True)
-    spare_count = 2 * channels + watched_room(source.code)
-    spare = b.scratch(source.spec.dtype, spare_count, per_worker=True)
+    spare = b.scratch(source.spec.dtype, 2 * channels + watched_room(source.code), per_worker=True)
     cost = size * channels
     b.launch(
-        transform_kernel(source.code, matrix, flags is not None), source.flat, goal.flat, spare.flat, words.flat,
-        (flags or words).flat, first_flag, watched, spare_count, image_side, *image, channels, first_unit, *source_place,
-        *goal_place, *(panel or (channels, channels)), channels,
-        work=units, grain=2 * GRAIN_COST // cost + 1, cost=units * cost,
+        transform_kernel(source.code, matrix, image_side, flags is not None), source.flat, goal.flat, spare.flat, words.flat,
+        flags or words.flat, subject, tiling, _numbered(source_points, units.start), _numbered(goal_points, units.start),
+        panel or Panel(channels), channels, units.start,
+        work=len(units), grain=2 * GRAIN_COST // cost + 1, cost=len(units) * cost,
     )  # fmt: skip
+
+
+def _numbered(points: Points, first_unit: int) -> Points:
+    """The points of units that are counted from the first, for a kernel that numbers them through."""
+    return Points(points.base - first_unit * points.unit, points.plane, points.unit)
 
 
 def fits(code: str, channels: int, outputs: int) -> bool:
@@ -146,10 +164,11 @@ def is_one_launch(m: int, code: str, direction: str, tiles: int, channels: int, 
     if tiles > 2 * _own_outputs(code):
         return False
     if direction == "weight":
-        room = _WeightRoom(m, code, channels, outputs, tiles).count
+        size = _weight_room(m, code, channels, outputs, tiles).size
     else:
-        room = _filter_room(m, code, channels, outputs, tiles, direction == "input").count
-    return room * (4 if code == "f4" else 8) <= ROOM_BYTES
+        blocks = _own_blocks(code, tiles, outputs)
+        size = _filter_room(m, code, channels, outputs, *blocks, given=False, turned=direction == "input").size
+    return size * (4 if code == "f4" else 8) <= ROOM_BYTES
 
 
 def _own_outputs(code: str) -> int:
@@ -158,11 +177,11 @@ def _own_outputs(code: str) -> int:
     return -(-LEAST_OUTPUTS // width) * width
 
 
-def _filter_room(m: int, code: str, channels: int, outputs: int, tiles: int, turned: bool) -> _Room:
+def _own_blocks(code: str, tiles: int, outputs: int) -> tuple[int, int]:
+    """Tiles and outputs of a block whose filters a worker transforms for itself."""
     part, rows = _own_outputs(code), tile_shape(code, "many")[0]
     # A single block of outputs is halved by tiles, so that there are items for two threads.
-    block = tiles if outputs > part or tiles < 2 * rows else _half(tiles, rows)
-    return _Room(m, code, channels, outputs, block, part, given=False, turned=turned)
+    return (tiles if outputs > part or tiles < 2 * rows else _half(tiles, rows)), part
 
 
 def _half(count: int, rows: int) -> int:
@@ -171,33 +190,31 @@ def _half(count: int, rows: int) -> int:
 
 
 def plan_winograd(
-    b: PlanBuilder, m: int, source: Operand, weight: Operand, goal: Operand, *, images: int,
-    source_size: tuple[int, int], goal_size: tuple[int, int], padding: int, channels: int, outputs: int, turned: bool,
+    b: PlanBuilder, m: int, source: Operand, weight: Operand, goal: Operand, geometry: Conv2dGeometry, *, turned: bool,
     bias: Operand | None = None,
 ) -> None:  # fmt: skip
     """``goal = source`` filtered by ``weight``: the output, or (``turned``) the input's gradient.
 
-    ``channels`` are the source's, ``outputs`` the goal's; the weight lies as [output, tap, channel], or as [channel,
-    tap, output] if ``turned``. There are three ways: each item of a launch does all for some outputs, or for some tiles
-    once the filters are transformed, or, where neither fits into a cache, the parts are launches of their own.
+    There are three ways: each item of a launch does all for some outputs, or for some tiles once the filters are
+    transformed, or, where neither fits into a cache, the parts are launches of their own.
     """
     code, rows = source.code, tile_shape(source.code, "many")[0]
-    tiles_h, tiles_w = -(-goal_size[0] // m), -(-goal_size[1] // m)
-    tiles = images * tiles_h * tiles_w
-    image = (*source_size, *goal_size, tiles_h, tiles_w, padding)
+    images = images_of(geometry, m, turned)
+    channels, outputs, tiles = images.channels, images.outputs, images.tiles
     filters = _Filters(b, m, weight, channels, outputs, turned)
     flags = b.scratch(dtypes.int64, tiles)  # of the tiles that are uneven
-    block = _many_tiles(tiles, ROOM_BYTES // _Room.tile_bytes(m, code, channels, outputs), rows)
+    block = _many_tiles(tiles, ROOM_BYTES // _tile_bytes(m, code, channels, outputs), rows)
     if is_one_launch(m, code, "input" if turned else "forward", tiles, channels, outputs):
-        _plan_filter(b, _filter_room(m, code, channels, outputs, tiles, turned), source, weight, goal, flags, image)
+        blocks = _own_blocks(code, tiles, outputs)
+        _plan_filter(b, m, images, source, weight, goal, flags, *blocks, given=False, turned=turned)
     elif block and (m + 2) ** 2 * channels * outputs * source.spec.dtype.itemsize <= NEAR_BYTES:
-        given = _Room(m, code, channels, outputs, block, outputs, given=True, turned=turned)
-        _plan_filter(b, given, source, filters.transformed(0, outputs, outputs), goal, flags, image)
+        given = filters.transformed(0, outputs, outputs)
+        _plan_filter(b, m, images, source, given, goal, flags, block, outputs, given=True, turned=turned)
     else:
-        _plan_parts(b, m, source, filters, goal, flags, image)
-    plan_repair(b, m, source, weight, goal, flags, image, channels, outputs, turned)
+        _plan_parts(b, m, images, source, filters, goal, flags)
+    plan_repair(b, m, images, source, weight, goal, flags, turned)
     if bias is not None:
-        count = images * goal_size[0] * goal_size[1]
+        count = goal.extent // outputs
         b.launch(
             add_bias, goal.flat, bias.flat, outputs, work=count, grain=GRAIN_COST // outputs + 1, cost=count * outputs
         )
@@ -222,109 +239,101 @@ class _Filters:
         if self.memory is None:
             self.memory = b.scratch(self.weight.spec.dtype, (self.m + 2) ** 2 * plane)
         if self.turned:  # by 180 degrees: what lies as [channel, tap, output] is read from its last tap on
-            place, weights = (8 * outputs + first, -outputs, 9 * outputs), self.weight
+            weights, points = self.weight, Points(8 * outputs + first, -outputs, 9 * outputs)
         else:
             right = Right(self.weight, 0, channels, 1, 9 * channels, 9 * channels * first)
             weights = plan_pack(b, right, batch=1, taps=9, channels=channels, columns=count, width=count)
-            place = (0, channels * count, count)
+            points = Points(0, channels * count, count)
         _plan_transform(
-            b, matrices(self.m)[1], weights, self.memory, units=channels, channels=count, source_place=place,
-            goal_place=(0, plane, width), panel=(width, channels * width),
+            b, matrices(self.m)[1], weights, self.memory, units=range(channels), channels=count, source_points=points,
+            goal_points=Points(0, plane, width), panel=Panel(width, channels * width),
         )  # fmt: skip
         return self.memory
 
 
-class _Room:
-    """The memory of a worker of `filter_kernel`, for blocks of so many tiles and outputs, in elements.
+def _filter_room(
+    m: int, code: str, channels: int, outputs: int, tile_block: int, output_block: int, *, given: bool, turned: bool
+) -> FilterRoom:  # fmt: skip
+    """The memory of a worker of `filter_kernel`, for blocks of so many tiles and outputs."""
+    width, points = tile_shape(code, "many")[1], (m + 2) ** 2
+    panel = channels * width
+    filter_plane, tile_row, product_row = (
+        _apart(-(-output_block // width) * panel),
+        _apart(channels),
+        _apart(output_block),
+    )
+    begin = 2 * max(channels, outputs) + watched_room(code) + (0 if given or turned else 9 * panel)
+    filters = Area(begin, filter_plane, panel)
+    tiles = Area(begin + (0 if given else points * filter_plane), _apart(tile_block * tile_row), tile_row)
+    products = Area(tiles.begin + points * tiles.plane, _apart(tile_block * product_row), product_row)
+    return FilterRoom(filters, tiles, products, products.begin + points * products.plane)
 
-    It begins with a pixel of zeros, one for what nobody wants and what is watched; then follow, unless filters are ``given``, a
-    panel of them as it is read (or nothing where they need not be ``turned`` round) and the transformed ones; then tiles and
-    results.
-    """
 
-    def __init__(
-        self,
-        m: int,
-        code: str,
-        channels: int,
-        outputs: int,
-        tile_block: int,
-        output_block: int,
-        *,
-        given: bool,
-        turned: bool,
-    ) -> None:
-        width = tile_shape(code, "many")[1]
-        self.m, self.channels, self.outputs, self.given, self.turned = m, channels, outputs, given, turned
-        self.tile_block, self.output_block = tile_block, output_block
-        self.seen_row, self.made_row = _apart(channels), _apart(output_block)
-        self.tuned_plane = _apart(-(-output_block // width) * channels * width)
-        self.seen_plane, self.made_plane = _apart(tile_block * self.seen_row), _apart(tile_block * self.made_row)
-        points, begin = (m + 2) ** 2, 2 * max(channels, outputs) + watched_room(code)
-        self.tuned_begin = begin + (0 if given or turned else 9 * channels * width)
-        self.seen_begin = self.tuned_begin + (0 if given else points * self.tuned_plane)
-        self.made_begin = self.seen_begin + points * self.seen_plane
-        self.count = self.made_begin + points * self.made_plane
-
-    @staticmethod
-    def tile_bytes(m: int, code: str, channels: int, outputs: int) -> int:
-        """About what a tile takes."""
-        return (m + 2) ** 2 * (_apart(channels) + _apart(outputs)) * (4 if code == "f4" else 8)
+def _tile_bytes(m: int, code: str, channels: int, outputs: int) -> int:
+    """About what a tile takes of such a room."""
+    return (m + 2) ** 2 * (_apart(channels) + _apart(outputs)) * (4 if code == "f4" else 8)
 
 
 def _plan_filter(
-    b: PlanBuilder, room: _Room, source: Operand, weight: Operand, goal: Operand, flags: Operand, image: tuple[int, ...]
+    b: PlanBuilder, m: int, images: Images, source: Operand, weight: Operand, goal: Operand, flags: Operand,
+    tile_block: int, output_block: int, *, given: bool, turned: bool,
 ) -> None:  # fmt: skip
-    """Launch `filter_kernel`, in blocks of the room's sizes."""
-    r, points, tiles = room, (room.m + 2) ** 2, flags.extent
-    output_blocks = -(-r.outputs // r.output_block)
-    items = -(-tiles // r.tile_block) * output_blocks
-    memory = b.scratch(source.spec.dtype, r.count, per_worker=True)
-    words = b.scratch(dtypes.int64, most_words(r.m), per_worker=True)
-    cost = points * (tiles * r.channels * r.outputs + (0 if r.given else 16 * r.channels * r.outputs)) // 8
+    """Launch `filter_kernel`, in blocks of these sizes."""
+    channels, outputs, tiles, points = images.channels, images.outputs, images.tiles, (m + 2) ** 2
+    room = _filter_room(m, source.code, channels, outputs, tile_block, output_block, given=given, turned=turned)
+    blocks = Blocks(outputs, tiles, output_block, tile_block, -(-outputs // output_block), -(-tiles // tile_block))
+    memory = b.scratch(source.spec.dtype, room.size, per_worker=True)
+    words = b.scratch(dtypes.int64, most_words(m), per_worker=True)
+    cost = points * (tiles * channels * outputs + (0 if given else 16 * channels * outputs)) // 8
     b.launch(
-        filter_kernel(source.code, r.m, *matrices(r.m)), source.flat, weight.flat, goal.flat, memory.flat, words.flat,
-        flags.flat, *image, r.channels, r.outputs, tiles, r.tile_block, r.output_block, output_blocks, int(r.given), int(r.turned),
-        r.seen_row, r.made_row, r.tuned_plane, r.seen_plane, r.made_plane, r.tuned_begin, r.seen_begin, r.made_begin,
-        r.count, most_words(r.m), work=items, grain=1, cost=cost,
+        filter_kernel(source.code, m, *matrices(m)), source.flat, weight.flat, goal.flat, memory.flat, words.flat,
+        flags.flat, images, blocks, room, int(given), int(turned),
+        work=blocks.row_blocks * blocks.column_blocks, grain=1, cost=cost,
     )  # fmt: skip
 
 
 def _plan_parts(
-    b: PlanBuilder, m: int, source: Operand, filters: _Filters, goal: Operand, flags: Operand, image: tuple[int, ...]
+    b: PlanBuilder, m: int, images: Images, source: Operand, filters: _Filters, goal: Operand, flags: Operand
 ) -> None:  # fmt: skip
     """Transforms and products as launches of their own, over blocks of tiles and of outputs that fit into the last cache."""
-    dtype, code = source.spec.dtype, source.code
-    channels, outputs, width = filters.channels, filters.outputs, filters.width
+    dtype, width = source.spec.dtype, filters.width
+    channels, outputs, tiles, tiles_h, tiles_w = (
+        filters.channels,
+        filters.outputs,
+        images.tiles,
+        images.tiles_h,
+        images.tiles_w,
+    )
     output, _, entry = matrices(m)
-    source_size, goal_size, (tiles_h, tiles_w, padding) = image[:2], image[2:4], image[4:]
-    points, tiles = (m + 2) ** 2, flags.extent
+    points = (m + 2) ** 2
     block = _block(tiles, points * (channels + outputs) * dtype.itemsize)
     part = _part(outputs, points * channels * dtype.itemsize, width) if block >= tiles else outputs
-    plane = filters.plane(part)
-    seen_row, made_row = _apart(channels), _apart(outputs)
-    seen_plane, made_plane = _apart(block * seen_row), _apart(block * made_row)
-    seen, made = b.scratch(dtype, points * seen_plane), b.scratch(dtype, points * made_plane)
+    filter_steps = PanelSteps(filters.plane(part), channels * width, width)
+    tile_row, product_row = _apart(channels), _apart(outputs)
+    tile_plane, product_plane = _apart(block * tile_row), _apart(block * product_row)
+    inputs, products = b.scratch(dtype, points * tile_plane), b.scratch(dtype, points * product_plane)
+    source_image = SOURCE, Tiling(images.height, images.width, tiles_h, tiles_w, m, -images.padding, channels)
+    goal_image = GOAL, Tiling(images.goal_height, images.goal_width, tiles_h, tiles_w, m, 0, outputs)
     if part == outputs:
-        tuned = filters.transformed(0, outputs, part)
+        transformed = filters.transformed(0, outputs, part)
     for first_tile in range(0, tiles, block):
-        count = min(block, tiles - first_tile)
+        units = range(first_tile, min(tiles, first_tile + block))
         _plan_transform(
-            b, entry, source, seen, units=count, channels=channels, image_side=SOURCE, first_unit=first_tile,
-            image=(*source_size, tiles_h, tiles_w, m, -padding), goal_place=(0, seen_plane, seen_row), flags=flags,
+            b, entry, source, inputs, units=units, channels=channels, image=source_image,
+            goal_points=Points(0, tile_plane, tile_row), flags=flags.flat,
         )  # fmt: skip
         for first in range(0, outputs, part):
             columns = min(part, outputs - first)
             if part < outputs:
-                tuned = filters.transformed(first, columns, part)
+                transformed = filters.transformed(first, columns, part)
             plan_panels(
-                b, code, seen.flat, tuned.flat, made.array(made.extent - first, offset=first), rows=count,
-                columns=columns, steps=channels, batch=points, a_strides=(seen_plane, seen_row, 1),
-                b_strides=(plane, channels * width, width), out_strides=(made_plane, made_row),
+                b, Matrices(inputs, tile_plane, tile_row), transformed.flat, filter_steps,
+                Matrices(products, product_plane, product_row, offset=first), rows=len(units), columns=columns,
+                steps=channels, batch=points,
             )  # fmt: skip
         _plan_transform(
-            b, output, made, goal, units=count, channels=outputs, image_side=GOAL, first_unit=first_tile,
-            image=(*goal_size, tiles_h, tiles_w, m, 0), source_place=(0, made_plane, made_row),
+            b, output, products, goal, units=units, channels=outputs, image=goal_image,
+            source_points=Points(0, product_plane, product_row),
         )  # fmt: skip
 
 
@@ -339,7 +348,7 @@ def _many_tiles(tiles: int, most: int, rows: int) -> int:
 
 def _apart(count: int) -> int:
     """Elements from one row or matrix to the next: a little more than ``count``, since a multiple of a large power of
-    two would put the same place of all of them into the same few places of a cache.
+    two would put the same element of all of them into the same few lines of a cache.
     """
     return count + 16
 
@@ -359,94 +368,92 @@ def _part(outputs: int, output_bytes: int, width: int) -> int:
 
 
 def plan_winograd_weight(
-    b: PlanBuilder, m: int, grad_out: Operand, x: Operand, grad_weight: Operand, *, images: int,
-    source_size: tuple[int, int], goal_size: tuple[int, int], padding: int, channels: int, outputs: int,
-) -> None:  # fmt: skip
+    b: PlanBuilder, m: int, grad_out: Operand, x: Operand, grad_weight: Operand, geometry: Conv2dGeometry
+) -> None:
     """The gradient of the weight (K 3 3 C): in one launch for few tiles, else the parts as launches of their own."""
-    code = x.code
-    tiles_h, tiles_w = -(-goal_size[0] // m), -(-goal_size[1] // m)
-    tiles = images * tiles_h * tiles_w
-    image = (*source_size, *goal_size, tiles_h, tiles_w, padding)
+    code, images = x.code, images_of(geometry, m)
+    channels, outputs, tiles = images.channels, images.outputs, images.tiles
     if not is_one_launch(m, code, "weight", tiles, channels, outputs):
         flags = b.scratch(dtypes.int64, 2 * tiles)  # of the input's uneven tiles, and of the gradient's
-        _plan_weight_parts(b, m, grad_out, x, grad_weight, flags, image, channels, outputs)
-        plan_repair_weight(b, m, grad_out, x, grad_weight, flags, image, channels, outputs, outputs)
+        _plan_weight_parts(b, m, images, grad_out, x, grad_weight, flags)
+        plan_repair_weight(b, m, images, grad_out, x, grad_weight, flags, outputs)
         return
-    r = _WeightRoom(m, code, channels, outputs, tiles)
-    blocks = -(-outputs // r.output_block)
+    room, block = _weight_room(m, code, channels, outputs, tiles), _weight_block(code, outputs)
+    blocks = -(-outputs // block)
     flags = b.scratch(dtypes.int64, (1 + blocks) * tiles)
-    memory = b.scratch(x.spec.dtype, r.count, per_worker=True)
+    memory = b.scratch(x.spec.dtype, room.size, per_worker=True)
     words = b.scratch(dtypes.int64, most_words(m), per_worker=True)
     output, filtering, entry = matrices(m)
     run = weight_kernel(code, m, entry, transposed(output), transposed(filtering))
     b.launch(
-        run, grad_out.flat, x.flat, grad_weight.flat, memory.flat, words.flat, flags.flat, *image,
-        channels, outputs, tiles, r.output_block, r.panel, r.wanted_row, r.seen_plane, r.wanted_plane, r.sums_plane,
-        r.seen_begin, r.wanted_begin, r.sums_begin, r.count, most_words(m),
+        run, grad_out.flat, x.flat, grad_weight.flat, memory.flat, words.flat, flags.flat, images, room, block,
         work=blocks, grain=1, cost=(m + 2) ** 2 * channels * outputs * (tiles + 16) // 8,
     )  # fmt: skip
-    plan_repair_weight(b, m, grad_out, x, grad_weight, flags, image, channels, outputs, r.output_block)
+    plan_repair_weight(b, m, images, grad_out, x, grad_weight, flags, block)
 
 
-class _WeightRoom:
-    """The memory of a worker of `weight_kernel`, in elements: two pixels, what is watched; tiles of the input, as [point,
-    panel of channels, tile, channel]; those of the gradient; and sums."""
+def _weight_block(code: str, outputs: int) -> int:
+    """Outputs of a block of `weight_kernel`."""
+    part = _own_outputs(code)
+    return part if outputs > part else _half(outputs, max(tile_shape(code, "many")[0], lanes(code)))
 
-    def __init__(self, m: int, code: str, channels: int, outputs: int, tiles: int) -> None:
-        width, points = tile_shape(code, "many")[1], (m + 2) ** 2
-        rows, part = tile_shape(code, "many")[0], _own_outputs(code)
-        self.output_block = block = part if outputs > part else _half(outputs, max(rows, lanes(code)))
-        self.wanted_row, self.panel = _apart(block), tiles * width
-        self.seen_plane, self.wanted_plane = _apart(-(-channels // width) * self.panel), _apart(tiles * self.wanted_row)
-        self.sums_plane = _apart(block * channels)
-        self.seen_begin = 2 * max(channels, outputs) + watched_room(code)
-        self.wanted_begin = self.seen_begin + points * self.seen_plane
-        self.sums_begin = self.wanted_begin + points * self.wanted_plane
-        self.count = self.sums_begin + points * self.sums_plane
+
+def _weight_room(m: int, code: str, channels: int, outputs: int, tiles: int) -> WeightRoom:
+    """The memory of a worker of `weight_kernel`."""
+    width, points, block = tile_shape(code, "many")[1], (m + 2) ** 2, _weight_block(code, outputs)
+    panel, grad_row = tiles * width, _apart(block)
+    inputs = Area(2 * max(channels, outputs) + watched_room(code), _apart(-(-channels // width) * panel), panel)
+    grads = Area(inputs.begin + points * inputs.plane, _apart(tiles * grad_row), grad_row)
+    sums = Area(grads.begin + points * grads.plane, _apart(block * channels), channels)
+    return WeightRoom(inputs, grads, sums, sums.begin + points * sums.plane)
 
 
 def _plan_weight_parts(
-    b: PlanBuilder, m: int, grad_out: Operand, x: Operand, grad_weight: Operand, flags: Operand, image: tuple[int, ...],
-    channels: int, outputs: int,
+    b: PlanBuilder, m: int, images: Images, grad_out: Operand, x: Operand, grad_weight: Operand, flags: Operand
 ) -> None:  # fmt: skip
     """Transforms and products as launches of their own, over blocks of tiles and of outputs that fit into the last cache."""
     dtype, code = x.spec.dtype, x.code
+    channels, outputs, tiles, tiles_h, tiles_w = (
+        images.channels,
+        images.outputs,
+        images.tiles,
+        images.tiles_h,
+        images.tiles_w,
+    )
     output, filtering, entry = matrices(m)
     points, width = (m + 2) ** 2, tile_shape(code, "many")[1]
-    source_size, goal_size, (tiles_h, tiles_w, padding) = image[:2], image[2:4], image[4:]
-    tiles = flags.extent // 2
     block = _block(tiles, points * (channels + outputs) * dtype.itemsize, LEAST_SUM)
-    panel, row = block * width, _apart(outputs)  # seen lies as [point, panel of channels, tile, channel]
-    seen_plane, wanted_plane = _apart(-(-channels // width) * panel), _apart(block * row)
-    seen, wanted = b.scratch(dtype, points * seen_plane), b.scratch(dtype, points * wanted_plane)
+    panel, row = block * width, _apart(outputs)  # the input's tiles lie as [point, panel of channels, tile, channel]
+    tile_plane, grad_plane = _apart(-(-channels // width) * panel), _apart(block * row)
+    inputs, grads = b.scratch(dtype, points * tile_plane), b.scratch(dtype, points * grad_plane)
     part = _part(outputs, points * channels * dtype.itemsize, width) if block >= tiles else outputs
     sums = b.scratch(dtype, points * part * channels)
+    source_image = SOURCE, Tiling(images.height, images.width, tiles_h, tiles_w, m, -images.padding, channels)
+    goal_image = SOURCE, Tiling(images.goal_height, images.goal_width, tiles_h, tiles_w, m, 0, outputs)
 
     def finish(first: int, rows: int) -> None:
         """Transform the sums of some of the outputs."""
         _plan_transform(
-            b, transposed(filtering), sums, grad_weight, units=rows, channels=channels,
-            source_place=(0, part * channels, channels), goal_place=(9 * channels * first, channels, 9 * channels),
+            b, transposed(filtering), sums, grad_weight, units=range(rows), channels=channels,
+            source_points=Points(0, part * channels, channels),
+            goal_points=Points(9 * channels * first, channels, 9 * channels),
         )  # fmt: skip
 
     for first_tile in range(0, tiles, block):
-        count = min(block, tiles - first_tile)
+        units = range(first_tile, min(tiles, first_tile + block))
         _plan_transform(
-            b, entry, x, seen, units=count, channels=channels, image_side=SOURCE, first_unit=first_tile,
-            image=(*source_size, tiles_h, tiles_w, m, -padding), goal_place=(0, seen_plane, width), panel=(width, panel),
-            flags=flags, watched=TAPS,
+            b, entry, x, inputs, units=units, channels=channels, image=source_image,
+            goal_points=Points(0, tile_plane, width), panel=Panel(width, panel), flags=flags.flat, subject=TAPS,
         )  # fmt: skip
         _plan_transform(
-            b, transposed(output), grad_out, wanted, units=count, channels=outputs, image_side=SOURCE,
-            first_unit=first_tile, image=(*goal_size, tiles_h, tiles_w, m, 0), goal_place=(0, wanted_plane, row),
-            flags=flags, first_flag=tiles, watched=PIXELS,
+            b, transposed(output), grad_out, grads, units=units, channels=outputs, image=goal_image,
+            goal_points=Points(0, grad_plane, row), flags=flags.array(tiles, offset=tiles), subject=PIXELS,
         )  # fmt: skip
         for first in range(0, outputs, part):
             rows = min(part, outputs - first)
             plan_panels(
-                b, code, wanted.array(wanted.extent - first, offset=first), seen.flat, sums.flat, rows=rows,
-                columns=channels, steps=count, batch=points, a_strides=(wanted_plane, 1, row),
-                b_strides=(seen_plane, panel, width), out_strides=(part * channels, channels),
+                b, Matrices(grads, grad_plane, 1, row, first), inputs.flat, PanelSteps(tile_plane, panel, width),
+                Matrices(sums, part * channels, channels), rows=rows, columns=channels, steps=len(units), batch=points,
                 accumulate=first_tile > 0,
             )  # fmt: skip
             if part < outputs:

@@ -12,7 +12,7 @@ smaller than any pixel's square, and each window has one of the four pixels that
 `simd_norms.even_tile` is even. Any other is flagged. After all else `repair_kernel` looks at flagged tiles closely, and computes
 the outputs of the uneven ones by the direct sum. A weight's gradient is a sum over tiles: there flagged ones count as zeros,
 those of the input if some tap sees too little, those of the output's gradient if their pixels are uneven among
-themselves (`MOST_UNEVEN_GRAD`), and `repair_weight_kernel` adds what belongs in their place.
+themselves (`MOST_UNEVEN_GRAD`), and `repair_weight_kernel` adds what they would have contributed.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from __future__ import annotations
 import functools
 
 from numgrad.kernels.gemm_rows import lanes, tile_shape
+from numgrad.kernels.winograd_layout import OUTPUTS, PIXELS, TAPS, Images, tile_position
 from numgrad.runtime import simd, simd_norms
 from numgrad.runtime.kernel import Device, Kernel, device, kernel
 from numgrad.runtime.plan import Operand, PlanBuilder
@@ -27,38 +28,31 @@ from numgrad.runtime.simd import ADD, address_of
 
 MOST_UNEVEN, MOST_UNEVEN_GRAD = 32, 1024
 HUGEST = {"f4": 2.0**50, "f8": 2.0**450}  # norms; beyond them transforms may leave the range of numbers
-FEW = 4  # pixels of a tile that are watched by themselves
-# What a tile is watched for: the windows of 3 x 3 pixels that outputs see; those that the taps of a weight's gradient see,
-# which are as large as the tile's part of the output; or single pixels.
-OUTPUTS, TAPS, PIXELS = 0, 1, 2
 SHARE = 16  # tiles of an item of the repair
-
-
-def watched_room(code: str) -> int:
-    """Elements of the sums that a watching transform leaves."""
-    return (1 + FEW) * lanes(code)
 
 
 @functools.cache
 def watcher(code: str) -> tuple[Device, Device]:
-    """``list_few(words, few, side, watched, image, top, left)`` and ``passes(sums, watched)``.
+    """``list_few(words, few, side, subject, tiling, top, left)`` and ``passes(sums, subject)``.
 
     The first writes the addresses of `FEW` pixels of a tile of ``side`` x ``side`` pixels, whose own addresses ``words`` holds,
-    those beyond the image leading to zeros; it returns whether each window has one of them. ``image`` says (height, width,
-    first tile's origin, bytes from one pixel to the next), ``top`` and ``left`` where in it the tile's first pixel is.
+    those beyond the image leading to zeros; it returns whether each window has one of them. ``top`` and ``left`` say where
+    in the image the tile's first pixel is.
     """
     surely_even, is_even = simd_norms.even_tile(code, True), simd_norms.even_tile(code, False)
+    itemsize = 4 if code == "f4" else 8
     hugest, most, most_of_grad = HUGEST[code] ** 2, float(MOST_UNEVEN**2), float(MOST_UNEVEN_GRAD**2)
 
     @device
-    def list_few(words, few, side, watched, image, top, left):
-        height, width, origin, pixel_bytes = image
-        seen = 0 if watched == PIXELS else 2
-        rows = min(side - seen, height - origin - seen - top)  # of pixels, or of outputs
-        columns = min(side - seen, width - origin - seen - left)
-        if watched == PIXELS:
+    def list_few(words, few, side, subject, tiling, top, left):
+        height, width, origin = tiling.height, tiling.width, tiling.origin
+        margin = 0 if subject == PIXELS else 2
+        rows = min(side - margin, height - origin - margin - top)  # of pixels, or of outputs
+        columns = min(side - margin, width - origin - margin - left)
+        if subject == PIXELS:
             # The last ones: those of a square, which reaches out of the tile where it has but one in a row.
             last = words[(rows - 1) * side + columns - 1]
+            pixel_bytes = tiling.pixel_step * itemsize
             up = width * pixel_bytes if top + rows > 1 else 0
             before = pixel_bytes if left + columns > 1 else 0
             few[0], few[1], few[2], few[3] = last, last - before, last - up, last - up - before
@@ -66,7 +60,7 @@ def watcher(code: str) -> tuple[Device, Device]:
         # Each window has one of these. Where the tile reaches beyond the image, the last pixels inside are in the windows
         # that begin inside and have those outside.
         last_row, last_column = height - 1 - top, width - 1 - left
-        if watched == OUTPUTS:
+        if subject == OUTPUTS:
             up, down, before, behind = 2, max(2, side - 3), 2, max(2, side - 3)
         else:
             up, down, before, behind = min(2, rows - 1), 2, min(2, columns - 1), 2
@@ -74,7 +68,7 @@ def watcher(code: str) -> tuple[Device, Device]:
         before, behind = min(before, last_column), min(behind, last_column)
         few[0], few[1] = words[up + before], words[up + behind]
         few[2], few[3] = words[down + before], words[down + behind]
-        if watched != TAPS or min(rows, columns) > 1:
+        if subject != TAPS or min(rows, columns) > 1:
             return True
         # There are three rows of windows, or columns.
         if rows == 1:
@@ -84,11 +78,11 @@ def watcher(code: str) -> tuple[Device, Device]:
         return max(rows, columns) > 2
 
     @device
-    def passes(sums, watched):
+    def passes(sums, subject):
         real = sums.dtype.type
-        limit = real(most_of_grad if watched == PIXELS else most)
-        place = address_of(sums, 0)
-        return surely_even(place, limit, real(hugest)) or is_even(place, limit, real(hugest))
+        limit = real(most_of_grad if subject == PIXELS else most)
+        address = address_of(sums, 0)
+        return surely_even(address, limit, real(hugest)) or is_even(address, limit, real(hugest))
 
     return list_few, passes
 
@@ -101,8 +95,9 @@ def repair_kernel(code: str, m: int) -> Kernel:
     hugest, most_uneven = HUGEST[code] ** 2, float(MOST_UNEVEN**2)
 
     @device
-    def is_uneven(source, norms, image, top, left, height, width, padding, channels):
+    def is_uneven(source, norms, image, top, left, images):
         """Whether one of the tile's outputs sees too little."""
+        height, width, padding, channels = images.height, images.width, images.padding, images.channels
         most = norms.dtype.type(0)
         for i in range(side * side):
             y, x = top + i // side, left + i % side
@@ -122,20 +117,17 @@ def repair_kernel(code: str, m: int) -> Kernel:
                     return True
         return False
 
-    @kernel(f"{code}[:], {code}[:], {code}[:], {code}[:], i8[:], {'i8, ' * 12}")
-    def repair_tiles(
-        source, weight, goal, room, flags, height, width, goal_height, goal_width, tiles_h, tiles_w, padding, channels,
-        outputs, tiles, turned, room_count, start, stop, worker,
-    ):  # fmt: skip
+    @kernel(f"{code}[:], {code}[:], {code}[:], {code}[:], i8[:], Images, i8, i8", Images)
+    def repair_tiles(source, weight, goal, room, flags, images, turned, room_count, start, stop, worker):
+        height, width, goal_height, goal_width, padding, channels, outputs, tiles_h, tiles_w, tiles = images
         room = room[worker * room_count : (worker + 1) * room_count]
         for item in range(start, stop):
             first_tile, last_tile = item * SHARE, min(tiles, (item + 1) * SHARE)
             flagged = 0
             for number in range(first_tile, last_tile):
                 if flags[number]:
-                    image, rest = number // (tiles_h * tiles_w), number % (tiles_h * tiles_w)
-                    top, left = rest // tiles_w * m - padding, rest % tiles_w * m - padding
-                    uneven = is_uneven(source, room, image, top, left, height, width, padding, channels)
+                    image, top, left = tile_position(number, tiles_h, tiles_w, m)
+                    uneven = is_uneven(source, room, image, top - padding, left - padding, images)
                     flags[number] = uneven
                     flagged += uneven
             for first in range(0, outputs if flagged else 0, vector):
@@ -145,8 +137,7 @@ def repair_kernel(code: str, m: int) -> Kernel:
                 for number in range(first_tile, last_tile):
                     if not flags[number]:
                         continue
-                    image, rest = number // (tiles_h * tiles_w), number % (tiles_h * tiles_w)
-                    top, left = rest // tiles_w * m, rest % tiles_w * m
+                    image, top, left = tile_position(number, tiles_h, tiles_w, m)
                     right = min(goal_width, left + m)
                     for y in range(top, min(goal_height, top + m)):
                         goal_line = (image * goal_height + y) * goal_width
@@ -154,10 +145,10 @@ def repair_kernel(code: str, m: int) -> Kernel:
                             for i in range(vector):
                                 goal[(goal_line + x) * outputs + first + i] = 0
                         for tap in range(9):
-                            seen_y, shift = y + tap // 3 - padding, tap % 3 - padding
+                            source_y, shift = y + tap // 3 - padding, tap % 3 - padding
                             x, end = max(left, -shift), min(right, width - shift)
-                            if 0 <= seen_y < height and x < end:
-                                pixel = (image * height + seen_y) * width + x + shift
+                            if 0 <= source_y < height and x < end:
+                                pixel = (image * height + source_y) * width + x + shift
                                 tile(
                                     address_of(source, pixel * channels), channels * itemsize, itemsize, end - x,
                                     address_of(room, tap * channels * vector), vector * itemsize, channels,
@@ -174,12 +165,10 @@ def repair_weight_kernel(code: str, m: int) -> Kernel:
     tile = simd.strided_tile(code, rows, 1)
     itemsize = 4 if code == "f4" else 8
 
-    @kernel(f"{code}[:], {code}[:], {code}[:], i8[:], {'i8, ' * 12}")
-    def repair_sums(
-        grad, source, grad_weight, flags, height, width, goal_height, goal_width, tiles_h, tiles_w, padding, channels,
-        outputs, tiles, output_block, row_block, start, stop,
-    ):  # fmt: skip
+    @kernel(f"{code}[:], {code}[:], {code}[:], i8[:], Images, i8, i8", Images)
+    def repair_sums(grad, source, grad_weight, flags, images, output_block, row_block, start, stop):
         """``flags``: those of the source's tiles, then those of the gradient's, of each block of outputs."""
+        height, width, goal_height, goal_width, padding, channels, outputs, tiles_h, tiles_w, tiles = images
         for item in range(start, stop):
             first = item * row_block
             own_flags = flags[(1 + first // output_block) * tiles :][:tiles]
@@ -187,17 +176,15 @@ def repair_weight_kernel(code: str, m: int) -> Kernel:
             for number in range(tiles):
                 if flags[number] == 0 and own_flags[number] == 0:
                     continue
-                image = number // (tiles_h * tiles_w)
-                rest = number - image * tiles_h * tiles_w
-                top, left = rest // tiles_w * m, rest % tiles_w * m
+                image, top, left = tile_position(number, tiles_h, tiles_w, m)
                 right = min(goal_width, left + m)
                 for y in range(top, min(goal_height, top + m)):
                     for tap in range(9):
-                        seen_y, shift = y + tap // 3 - padding, tap % 3 - padding
+                        source_y, shift = y + tap // 3 - padding, tap % 3 - padding
                         x, end = max(left, -shift), min(right, width - shift)
-                        if seen_y < 0 or seen_y >= height or x >= end:
+                        if source_y < 0 or source_y >= height or x >= end:
                             continue
-                        pixel = (image * height + seen_y) * width + x + shift
+                        pixel = (image * height + source_y) * width + x + shift
                         goal_pixel = (image * goal_height + y) * goal_width + x
                         for k in range(first, last, rows):
                             for c in range(0, channels, vector):
@@ -212,31 +199,29 @@ def repair_weight_kernel(code: str, m: int) -> Kernel:
 
 
 def plan_repair(
-    b: PlanBuilder, m: int, source: Operand, weight: Operand, goal: Operand, flags: Operand, image: tuple[int, ...],
-    channels: int, outputs: int, turned: bool,
+    b: PlanBuilder, m: int, images: Images, source: Operand, weight: Operand, goal: Operand, flags: Operand, turned: bool
 ) -> None:  # fmt: skip
     """Compute the flagged tiles' outputs again; see `winograd.plan_winograd`."""
-    code, tiles = source.code, flags.extent
-    room_count = max(9 * channels * lanes(code), (m + 2) ** 2)
+    code, tiles = source.code, images.tiles
+    room_count = max(9 * images.channels * lanes(code), (m + 2) ** 2)
     room = b.scratch(source.spec.dtype, room_count, per_worker=True)
     b.launch(
-        repair_kernel(code, m), source.flat, weight.flat, goal.flat, room.flat, flags.flat, *image, channels, outputs,
-        tiles, int(turned), room_count, work=-(-tiles // SHARE), grain=1, cost=tiles,
+        repair_kernel(code, m), source.flat, weight.flat, goal.flat, room.flat, flags.flat, images,
+        int(turned), room_count, work=-(-tiles // SHARE), grain=1, cost=tiles,
     )  # fmt: skip
 
 
 def plan_repair_weight(
-    b: PlanBuilder, m: int, grad_out: Operand, x: Operand, grad_weight: Operand, flags: Operand, image: tuple[int, ...],
-    channels: int, outputs: int, output_block: int,
+    b: PlanBuilder, m: int, images: Images, grad_out: Operand, x: Operand, grad_weight: Operand, flags: Operand,
+    output_block: int,
 ) -> None:  # fmt: skip
     """Add what flagged tiles contribute; see `winograd.plan_winograd_weight`."""
-    blocks = -(-outputs // output_block)
-    tiles = flags.extent // (1 + blocks)
+    tiles, outputs = images.tiles, images.outputs
     rows = tile_shape(x.code, "many")[0]
     row_block = min(output_block, -(-outputs // (8 * rows)) * rows)
     if output_block % row_block:
         row_block = output_block
     b.launch(
-        repair_weight_kernel(x.code, m), grad_out.flat, x.flat, grad_weight.flat, flags.flat, *image, channels, outputs,
-        tiles, output_block, row_block, work=-(-outputs // row_block), grain=1, cost=tiles * -(-outputs // row_block),
+        repair_weight_kernel(x.code, m), grad_out.flat, x.flat, grad_weight.flat, flags.flat, images,
+        output_block, row_block, work=-(-outputs // row_block), grain=1, cost=tiles * -(-outputs // row_block),
     )  # fmt: skip

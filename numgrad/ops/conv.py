@@ -9,8 +9,9 @@ import numpy as np
 from numgrad import dtypes, registry
 from numgrad.errors import DtypeError, ShapeError
 from numgrad.kernels import conv_choice
-from numgrad.kernels.conv import Conv2dGeometry, plan_conv2d_backward_input, plan_conv2d_forward
+from numgrad.kernels.conv import plan_conv2d_backward_input, plan_conv2d_forward
 from numgrad.kernels.conv_backward import plan_conv2d_backward_weight
+from numgrad.kernels.conv_geometry import Conv2dGeometry
 from numgrad.layout import convolved_strides
 from numgrad.ops.layouts import channels_last, contiguous
 from numgrad.ops.proofs import prove_int, prove_ints, prove_shapes

@@ -6,6 +6,7 @@ import numpy as np
 
 from numgrad.errors import DtypeError, ShapeError
 from numgrad.kernels.gemm import plan_gemm
+from numgrad.kernels.gemm_layout import Matrices
 from numgrad.ops.layouts import contiguous, unsupported
 from numgrad.ops.reduce import sum_
 from numgrad.ops.view import transpose
@@ -36,7 +37,7 @@ def _(b: PlanBuilder, input: Operand, mat2: Operand) -> None:
     _check_dtypes("mm", input, mat2)
     out = b.output(input.spec.dtype, (m, n))
     plan_gemm(
-        b, input, mat2, out, m=m, n=n, k=k, a_strides=input.spec.strides, b_strides=mat2.spec.strides, out_stride=n
+        b, Matrices(input, 0, *input.spec.strides), Matrices(mat2, 0, *mat2.spec.strides), Matrices(out, 0, n), m=m, n=n, k=k
     )  # fmt: skip
 
 
@@ -73,8 +74,8 @@ def _(b: PlanBuilder, input: Operand, mat2: Operand) -> None:
     _check_dtypes("bmm", input, mat2)
     out = b.output(input.spec.dtype, (batch, m, n))
     plan_gemm(
-        b, input, mat2, out, m=m, n=n, k=k, a_strides=input.spec.strides[1:], b_strides=mat2.spec.strides[1:],
-        out_stride=n, batch=batch, a_batch=input.spec.strides[0], b_batch=mat2.spec.strides[0], out_batch=m * n,
+        b, Matrices(input, *input.spec.strides), Matrices(mat2, *mat2.spec.strides), Matrices(out, m * n, n),
+        m=m, n=n, k=k, batch=batch,
     )  # fmt: skip
 
 
@@ -118,8 +119,8 @@ def _(b: PlanBuilder, input: Operand, weight: Operand, bias: Operand | None) -> 
         bias = contiguous(b, bias)
     out = b.output(input.spec.dtype, (m, n))
     plan_gemm(
-        b, input, weight, out, m=m, n=n, k=k, a_strides=input.spec.strides, b_strides=weight.spec.strides[::-1],
-        out_stride=n, bias=bias,
+        b, Matrices(input, 0, *input.spec.strides), Matrices(weight, 0, *weight.spec.strides).transposed,
+        Matrices(out, 0, n), m=m, n=n, k=k, bias=bias,
     )  # fmt: skip
 
 

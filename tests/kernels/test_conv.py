@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from numgrad import dtypes
-from numgrad.kernels.conv import Conv2dGeometry, plan_conv2d_backward_input, plan_conv2d_forward
+from numgrad.kernels.conv import plan_conv2d_backward_input, plan_conv2d_forward
 from numgrad.kernels.conv_backward import plan_conv2d_backward_weight
 from numgrad.kernels.conv_choice import DIRECTIONS, choose
+from numgrad.kernels.conv_geometry import Conv2dGeometry
 from numgrad.kernels.gemm_rows import lanes
 from numgrad.runtime.plan import Operand, PlanBuilder
 

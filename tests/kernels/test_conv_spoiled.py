@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from numgrad import dtypes
-from numgrad.kernels.conv import Conv2dGeometry, plan_conv2d_backward_input, plan_conv2d_forward
+from numgrad.kernels.conv import plan_conv2d_backward_input, plan_conv2d_forward
 from numgrad.kernels.conv_backward import plan_conv2d_backward_weight
+from numgrad.kernels.conv_geometry import Conv2dGeometry
 from numgrad.runtime.plan import PlanBuilder
 
 from .running import run

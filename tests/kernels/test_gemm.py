@@ -9,6 +9,7 @@ import pytest
 
 from numgrad import dtypes
 from numgrad.kernels.gemm import plan_gemm
+from numgrad.kernels.gemm_layout import Matrices
 from numgrad.runtime.plan import Operand, PlanBuilder
 
 from .running import run
@@ -38,11 +39,10 @@ def check(m: int, n: int, k: int, *, dtype: str, turned: tuple[bool, bool], batc
             if accumulate
             else builder.output(dtypes.from_numpy_dtype(np.dtype(dtype)), (batch, m, n))
         )
+        first, second = Matrices(left, wide_a[0].size, row_a), Matrices(right, wide_b[0].size, row_b)
         plan_gemm(
-            builder, left, right, out, m=m, n=n, k=k,
-            a_strides=(1, row_a) if turned[0] else (row_a, 1), b_strides=(1, row_b) if turned[1] else (row_b, 1),
-            out_stride=n, batch=batch, a_batch=wide_a[0].size, b_batch=wide_b[0].size, out_batch=m * n,
-            bias=extra if bias else None, accumulate=accumulate,
+            builder, first.transposed if turned[0] else first, second.transposed if turned[1] else second,
+            Matrices(out, m * n, n), m=m, n=n, k=k, batch=batch, bias=extra if bias else None, accumulate=accumulate,
         )  # fmt: skip
 
     expected: Any = (a.swapaxes(1, 2) if turned[0] else a) @ (b.swapaxes(1, 2) if turned[1] else b)
@@ -89,8 +89,9 @@ def test_nan_and_infinity_stay_in_their_rows_and_columns(turned: tuple[bool, boo
 
     def plan(builder: PlanBuilder, left: Operand, right: Operand) -> None:
         plan_gemm(
-            builder, left, right, builder.output(dtypes.float32, (m, n)), m=m, n=n, k=k,
-            a_strides=(1, m) if turned[0] else (k, 1), b_strides=(1, k) if turned[1] else (n, 1), out_stride=n,
+            builder, Matrices(left, 0, 1, m) if turned[0] else Matrices(left, 0, k),
+            Matrices(right, 0, 1, k) if turned[1] else Matrices(right, 0, n),
+            Matrices(builder.output(dtypes.float32, (m, n)), 0, n), m=m, n=n, k=k,
         )  # fmt: skip
 
     (got,) = run(plan, a, b)
