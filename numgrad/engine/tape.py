@@ -12,7 +12,8 @@ from numgrad.errors import GradError
 from numgrad.layout import Spec
 from numgrad.node_types import SeenNode, stem_of
 from numgrad.registry import check_gradients, find, first_run
-from numgrad.runtime import locks, quick_words
+from numgrad.runtime import locks
+from numgrad.runtime.fast.write import record_words
 from numgrad.runtime.memory import Storage
 
 _sequence = itertools.count(1)
@@ -114,8 +115,8 @@ class Record:
             self.saving = op.saving(needs)
             self.run = first_run(self, op.prepared_backward(self))
             floating = [spec.dtype.is_floating_point for spec in output_specs]
-            self._words = quick_words.record_words(self.saving.inputs, self.saving.outputs, floating)
-            self.quick = self._words.ctypes.data  # for `quick.apply`
+            self._words = record_words(self.saving.inputs, self.saving.outputs, floating)
+            self.quick = self._words.ctypes.data  # for `fast.apply`
 
 
 class Node(SeenNode):
