@@ -6,6 +6,7 @@ import itertools
 import threading
 import weakref
 from collections.abc import Sequence
+from operator import attrgetter
 from typing import Any
 
 from numgrad.errors import GradError
@@ -136,12 +137,12 @@ class Node(SeenNode):
         self.hooks: Any = None  # or what `hooks.Hooks` says
         self.sequence = next(_sequence)
 
-    op = property(lambda self: self.record.op)
-    params = property(lambda self: self.record.params)
-    needs = property(lambda self: self.record.needs)
-    saving = property(lambda self: self.record.saving)
-    input_specs = property(lambda self: self.record.input_specs)
-    output_specs = property(lambda self: self.record.output_specs)
+    op = property(attrgetter("record.op"))
+    params = property(attrgetter("record.params"))
+    needs = property(attrgetter("record.needs"))
+    saving = property(attrgetter("record.saving"))
+    input_specs = property(attrgetter("record.input_specs"))
+    output_specs = property(attrgetter("record.output_specs"))
 
     makes_results = True  # what `apply` returns is nobody else's, unless it is what came in
 
