@@ -17,6 +17,7 @@ from numgrad.runtime.fast.apply import apply
 
 _PATIENCE = 1 << 12  # calls that Python serves while the store has no `apply`: compiling it takes some seconds
 _LOOK = 1 << 8  # calls from one look into the store to the next
+_FIRST_LOOK = 1 << 4  # it is for ops that are repeated: a process that applies a few saves the time of loading it
 _log = logging.getLogger("numgrad.fast")
 
 run: Callable[..., Any]  # `apply`
@@ -27,7 +28,7 @@ load: Callable[[], None]  # makes machine code of the two now
 def connect(facts: Callable[[], tuple[Any, ...]]) -> None:
     """Set `run`, `run_saved` and `load` for the engine's ``facts``, the arguments of `write.load`.
 
-    At first all is left to Python. `apply` takes over with the first call if the store has it, else when another process
+    At first all is left to Python. `apply` takes over after a few calls if the store has it, else when another process
     has compiled it, or after so many calls that compiling it here pays.
     """
     global run, run_saved, load
@@ -36,10 +37,11 @@ def connect(facts: Callable[[], tuple[Any, ...]]) -> None:
 
     def first_run(*args: Any) -> Any:
         nonlocal calls
-        if calls % _LOOK == 0 and (calls >= _PATIENCE or kernel.rehearsal is not None or apply.job().is_stored()):
+        calls += 1
+        is_looked_for = calls % _LOOK == _FIRST_LOOK and (calls >= _PATIENCE or apply.job().is_stored())
+        if is_looked_for or kernel.rehearsal is not None:
             load_now()
             return run(*args)
-        calls += 1
         return None
 
     def load_now() -> None:
