@@ -104,8 +104,8 @@ def apply_to(words, args, count):
     inputs are held by the caller; the plan and the record, which another thread may throw away during the launch, are held
     here.
     """
-    # Which of these is not so, Python sees to: nobody listens, the plan is there and of the common kind, its threads run,
-    # no view is stale, the record is there. Nothing is made or changed until all of it is known.
+    # Python sees to all that is not so: nobody listens, the plan is there and of the common kind, its threads run, no view
+    # is stale, the record is there. Nothing is made or changed until that is known.
     if listened_to(words) or count > BEFORE_INPUTS + MOST_INPUTS:
         return new_none(words)
     plan_object = find_plan(words, args, count)
