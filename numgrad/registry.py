@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 from numgrad.dtypes import dtype as Dtype
 from numgrad.errors import GradError, ProofError, ShapeError
 from numgrad.layout import Spec
-from numgrad.runtime import locks, quick_words, threads
+from numgrad.runtime import locks, threads
+from numgrad.runtime.fast.write import backward_words
 from numgrad.runtime.plan import Plan, PlanBuilder
 
 OPS: dict[str, Op] = {}
@@ -85,8 +86,8 @@ class SavedCall:
         self.op = op
         self.reads = tuple(reads)
         self.params = op.defaults if params is None else params
-        self._words = quick_words.backward_words(reads)
-        self.quick: int = self._words.ctypes.data  # for `quick.apply`
+        self._words = backward_words(reads)
+        self.quick: int = self._words.ctypes.data  # for `fast.apply`
 
 
 def saved_calls(inputs: int, *calls: tuple[SavedCall, int | Sequence[int]]) -> Callable[[Any, Any], list[Any]]:

@@ -92,8 +92,10 @@ def backward(
         if not leaves:
             raise RuntimeError("`inputs` argument to `backward()` cannot be empty.")
         _check_differentiable(leaves)
-    roots = _as_tuple(tensors)
-    edges = [_root_edge(position, root) for position, root in enumerate(roots)]
+    roots = (tensors,) if isinstance(tensors, Tensor) else _as_tuple(tensors)
+    edges = [_edge(root) for root in roots]
+    if None in edges:
+        raise _needs_no_gradient(edges.index(None))
     grads = _cotangents(roots, grad_tensors)
     if create_graph:
         warnings.warn(
@@ -203,12 +205,14 @@ def _found(roots: Any, leaves: Any, cotangents: list[Any], keep: bool, create_gr
     """Gradients of the leaves, None where nothing arrives. Of batched tensors they are those of the payloads."""
     level = batched.deepest([*roots, *leaves])
     if level is None:
-        edges = [_root_edge(position, root) for position, root in enumerate(roots)]
+        edges = [_edge(root) for root in roots]
+        if None in edges:
+            raise _needs_no_gradient(edges.index(None))
         several = any(isinstance(cotangent, batched.BatchedTensor) for cotangent in cotangents)
         return run_backward(edges, cotangents, keep, create_graph, [_edge(leaf) for leaf in leaves], several)
     for position, root in enumerate(roots):
         if not isinstance(root, GradientEdge) and not root.requires_grad:
-            _root_edge(position, root)  # says so
+            raise _needs_no_gradient(position)
     lowered = [batched.at_level(leaf, level) for leaf in leaves]
     if any(leaf is None for leaf in lowered):
         raise RuntimeError(
@@ -248,10 +252,13 @@ def _spec(place: Place) -> Spec:
 
 
 def _edge(place: Place) -> Any:
+    """Where a gradient of this place goes; None if it needs none."""
     if isinstance(place, GradientEdge):
         return tuple(place)
-    refresh(place)
-    return gradient_edge(place)
+    if place._base is not None:
+        refresh(place)
+    node = place._node
+    return gradient_edge(place) if node is None else (node, place._output_nr)
 
 
 def _check_differentiable(places: Sequence[Place]) -> None:
@@ -262,31 +269,26 @@ def _check_differentiable(places: Sequence[Place]) -> None:
             raise RuntimeError("One of the differentiated Tensors does not require grad")
 
 
-def _root_edge(position: int, root: Place) -> Any:
-    edge = _edge(root)
-    if edge is None:
-        raise RuntimeError(f"element {position} of tensors does not require grad and does not have a grad_fn")
-    return edge
+def _needs_no_gradient(position: int) -> RuntimeError:
+    return RuntimeError(f"element {position} of tensors does not require grad and does not have a grad_fn")
 
 
 def _cotangents(roots: tuple[Any, ...], given: Any) -> list[Tensor]:
-    if given is None:
-        given = [None] * len(roots)
-    elif isinstance(given, (int, float)):
+    if isinstance(given, (int, float)):
         raise TypeError(f"backward: gradient is the number {given}, expected a Tensor of the root's shape, or None")
-    grads = _as_tuple(given)
+    grads = (None,) * len(roots) if given is None else _as_tuple(given)
     if len(grads) != len(roots):
         raise RuntimeError(f"got {len(roots)} tensors and {len(grads)} gradients")
     made = []
     for position, (root, gradient) in enumerate(zip(roots, grads, strict=True)):
-        spec = _spec(root)
+        spec = root._spec if isinstance(root, Tensor) else _spec(root)
         if gradient is None:
             if spec.numel != 1:
                 raise RuntimeError(
                     "grad can be implicitly created only for scalar outputs; this one has shape "
                     f"{list(spec.shape)}: pass gradient=, or reduce it with .sum()"
                 )
-            made.append(creation.ones(spec.shape, dtype=spec.dtype))
+            made.append(creation.ones_of(spec))
             continue
         if not isinstance(gradient, Tensor):
             raise TypeError(f"gradients can be either Tensors or None, but got {type(gradient).__name__}")

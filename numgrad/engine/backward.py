@@ -7,10 +7,11 @@ from collections.abc import Callable, Sequence
 from heapq import heappop, heappush
 from typing import Any
 
+from numgrad import registry
 from numgrad.engine.tape import AccumulateGrad, Edge, Node, TensorBase, modes
 from numgrad.errors import GradError
 from numgrad.layout import Spec, contiguous_strides
-from numgrad.registry import find
+from numgrad.registry import OPS
 from numgrad.runtime import locks
 
 # Runs nodes in place of ``node.apply(grads, create_graph)``, for who wants to see what comes out.
@@ -29,7 +30,6 @@ class BackwardPass:
         self.heap: list[tuple[int, Node]] = []
         self.owned: set[Node] = set()  # waiting leaves whose gradient is in nobody else's memory
         self.useful = useful  # None: all nodes
-        self.add = find("add")
         self.at_end: list[Callable[[], None]] = []
 
     def reaches(self, node: Node) -> bool:
@@ -132,7 +132,12 @@ def _send(
                 waiting[node] = [grad]
                 if incoming is None:
                     continue
-                if _is_new(grad, incoming, outgoing) if holders is None else holders[id(grad._storage)] == 1:
+                if holders is None:
+                    storages = [other._storage for other in (*incoming, *outgoing) if other is not None]
+                    is_new = storages.count(grad._storage) == 1
+                else:
+                    is_new = holders[id(grad._storage)] == 1
+                if is_new:  # in the memory of no other gradient that the engine has in hand here
                     pending.owned.add(node)
                 continue
             slots = waiting[node] = [None] * len(node.record.output_specs)
@@ -140,18 +145,9 @@ def _send(
         if before is None:
             slots[number] = grad
         else:
-            slots[number] = pending.add(before, grad)
+            slots[number] = OPS["add"](before, grad)
             if node.__class__ is AccumulateGrad:
                 pending.owned.add(node)
-
-
-def _is_new(grad: Any, incoming: Sequence[Any], outgoing: Sequence[Any]) -> bool:
-    """Whether one of the outgoing gradients is in the memory of no other one that the engine has in hand here."""
-    storage, found = grad._storage, 0
-    for other in (*incoming, *outgoing):
-        if other is not None and other._storage is storage:
-            found += 1
-    return found == 1
 
 
 def _nodes_above(roots: Sequence[Edge], captured: dict[tuple[Node, int], Any]) -> set[Node]:
@@ -192,12 +188,13 @@ def accumulate(variable: TensorBase, grad: Any, owned: bool, create_graph: bool)
                 grad._spec = spec  # it may be the leaf's layout alone that is private, or the gradient's
             elif create_graph or not owned or grad._spec is not spec:
                 strides = spec.strides if spec.is_dense else contiguous_strides(spec.shape)
-                grad = find("to_strides")(grad, strides=strides)
+                grad = OPS["to_strides"](grad, strides=strides)
             variable._grad = grad
         elif create_graph or variable._grad._node is not None:
-            variable._grad = find("add")(variable._grad, grad)
+            variable._grad = OPS["add"](variable._grad, grad)
         else:
-            find("add").in_place(variable._grad, grad)  # type: ignore[attr-defined]
+            add = OPS["add"].in_place  # type: ignore[attr-defined]
+            registry.dispatch(add, (variable._grad, grad), add.defaults)
     if variable._hooks is not None:
         variable._hooks.on_accumulated(variable)
 

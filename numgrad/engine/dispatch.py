@@ -10,11 +10,11 @@ from numgrad.engine.tape import Node, Record, TensorBase, gradient_edge, modes, 
 from numgrad.engine.views import refresh
 from numgrad.errors import KernelError
 from numgrad.registry import Op, SavedCall
-from numgrad.runtime import quick_start
+from numgrad.runtime.fast import start as fast
+from numgrad.runtime.fast.layout import MOST_INPUTS
 from numgrad.runtime.kernel import OUT_OF_BOUNDS
 from numgrad.runtime.memory import allocate
 from numgrad.runtime.plan import Plan, PrivateOperandError
-from numgrad.runtime.quick import MOST_INPUTS
 
 tensor_class: type[TensorBase] = TensorBase
 # Lists that other threads change in the meantime: who goes through one goes through a copy.
@@ -34,7 +34,7 @@ def dispatch(op: Op, inputs: tuple[Any, ...], params: Any) -> Any:
 
     Everything that can be refused is refused by the op's plan, before memory is allocated or changed.
     """
-    made = quick_start.run(op.plans, params, *inputs)  # the same, for the common kind of op; None: it has done nothing
+    made = fast.run(op.plans, params, *inputs)  # the same, for the common kind of op; None: it has done nothing
     if made is None:
         return _dispatch(op, inputs, params)
     if made.__class__ is int:
@@ -46,7 +46,7 @@ def apply_saved(call: SavedCall, node: Node, grads: list[Any]) -> Any:
     """Apply an op to gradients and to what a node saved."""
     op = call.op
     if not registry.wrappers:
-        made = quick_start.run_saved(op.plans, call.params, node, grads, call.quick)
+        made = fast.run_saved(op.plans, call.params, node, grads, call.quick)
         if made is not None and made.__class__ is not int:
             return made
     saved = node.unpack(False) if max(call.reads) >= 0 else ()
@@ -199,5 +199,5 @@ def _facts() -> tuple[Any, ...]:
     return tensor, *nodes, Plan, Record, known, (recorders, guards, node_watchers)
 
 
-quick_start.connect(_facts)
+fast.connect(_facts)
 registry.set_engine(dispatch, apply_saved)

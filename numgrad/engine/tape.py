@@ -6,13 +6,15 @@ import itertools
 import threading
 import weakref
 from collections.abc import Sequence
+from operator import attrgetter
 from typing import Any
 
 from numgrad.errors import GradError
 from numgrad.layout import Spec
 from numgrad.node_types import SeenNode, stem_of
 from numgrad.registry import check_gradients, find, first_run
-from numgrad.runtime import locks, quick_words
+from numgrad.runtime import locks
+from numgrad.runtime.fast.write import record_words
 from numgrad.runtime.memory import Storage
 
 _sequence = itertools.count(1)
@@ -114,8 +116,8 @@ class Record:
             self.saving = op.saving(needs)
             self.run = first_run(self, op.prepared_backward(self))
             floating = [spec.dtype.is_floating_point for spec in output_specs]
-            self._words = quick_words.record_words(self.saving.inputs, self.saving.outputs, floating)
-            self.quick = self._words.ctypes.data  # for `quick.apply`
+            self._words = record_words(self.saving.inputs, self.saving.outputs, floating)
+            self.quick = self._words.ctypes.data  # for `fast.apply`
 
 
 class Node(SeenNode):
@@ -135,12 +137,12 @@ class Node(SeenNode):
         self.hooks: Any = None  # or what `hooks.Hooks` says
         self.sequence = next(_sequence)
 
-    op = property(lambda self: self.record.op)
-    params = property(lambda self: self.record.params)
-    needs = property(lambda self: self.record.needs)
-    saving = property(lambda self: self.record.saving)
-    input_specs = property(lambda self: self.record.input_specs)
-    output_specs = property(lambda self: self.record.output_specs)
+    op = property(attrgetter("record.op"))
+    params = property(attrgetter("record.params"))
+    needs = property(attrgetter("record.needs"))
+    saving = property(attrgetter("record.saving"))
+    input_specs = property(attrgetter("record.input_specs"))
+    output_specs = property(attrgetter("record.output_specs"))
 
     makes_results = True  # what `apply` returns is nobody else's, unless it is what came in
 

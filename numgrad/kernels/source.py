@@ -14,14 +14,14 @@ import linecache
 import re
 import types
 import weakref
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
 from numgrad.errors import KernelError
 from numgrad.runtime import locks
-from numgrad.runtime.kernel import Device, references
+from numgrad.runtime.kernel import Device, nested_codes, references
 
 NUMPY_TYPE = {
     "f4": np.float32,
@@ -89,15 +89,15 @@ def _syntax(function: types.FunctionType) -> _Function:
     code = function.__code__
     linecache.checkcache(code.co_filename)
     text = "".join(linecache.getlines(code.co_filename, function.__globals__))
-    who = f"the function {function.__qualname__} ({place_of(function)})"
+    line = code.co_firstlineno
+    who = f"the function {function.__qualname__} ({code.co_filename}:{line})"
     if not text:
         raise KernelError(f"the source of {who} is not to be had: formulas are read from files, notebooks and doctests")
     try:
         statements = _statements(text)
     except SyntaxError as error:
         raise KernelError(f"the source of {who} is not to be had: {error}") from error
-    line = code.co_firstlineno
-    near = [place for place, statement in enumerate(statements) if _spans(statement, line)]
+    near = [place for place, each in enumerate(statements) if _first_line(each) <= line <= (each.end_lineno or 0)]
     same = _of_code(code, text, near) or _of_code(code, text, range(len(statements)))
     if not same:
         raise KernelError(
@@ -121,10 +121,6 @@ def _statements(text: str) -> list[ast.stmt]:
 
 def _first_line(node: Any) -> int:
     return min([node.lineno, *[each.lineno for each in getattr(node, "decorator_list", ())]])
-
-
-def _spans(statement: ast.stmt, line: int) -> bool:
-    return _first_line(statement) <= line <= (statement.end_lineno or 0)
 
 
 @functools.lru_cache(256)
@@ -155,7 +151,10 @@ def _compiled(text: str, place: int, flags: int) -> list[tuple[_Function, types.
         finally:
             for (_, node), own in zip(marks, kept, strict=True):
                 node.lineno, node.end_lineno, node.col_offset, node.end_col_offset = own
-    return [(nodes[code.co_firstlineno - 1], code) for code in _codes(whole) if _is_function(code, nodes)]
+    found = [
+        (nodes[code.co_firstlineno - 1], code) for code in nested_codes(whole) if 0 < code.co_firstlineno <= len(nodes)
+    ]
+    return [(node, code) for node, code in found if code.co_name == getattr(node, "name", "<lambda>")]
 
 
 @functools.lru_cache(32)
@@ -171,20 +170,6 @@ def _imports(text: str) -> list[ast.stmt]:
             stack += [each for each in ast.iter_child_nodes(node) if isinstance(each, (ast.stmt, ast.ExceptHandler))]
     found = [ast.alias(name) for name in names if name != "*"]
     return [ast.fix_missing_locations(ast.Import(found, lineno=1, col_offset=0))] if found else []
-
-
-def _is_function(code: types.CodeType, nodes: list[_Function]) -> bool:
-    place = code.co_firstlineno - 1
-    if not 0 <= place < len(nodes):
-        return False
-    return code.co_name == getattr(nodes[place], "name", "<lambda>")
-
-
-def _codes(code: types.CodeType) -> Iterator[types.CodeType]:
-    for constant in code.co_consts:
-        if isinstance(constant, types.CodeType):
-            yield constant
-            yield from _codes(constant)
 
 
 _PARTS = (

@@ -72,9 +72,12 @@ def _codegen(name: str) -> Any:
     Raises
     ------
     KernelError
-        Numba refuses the environment.
+        Numba refuses the environment, or has not what kernels need.
     """
+    from numgrad.runtime import numba_changes
+
     try:
+        numba_changes.require()
         from numgrad.runtime import codegen
     except ValueError as error:
         settings = ", ".join(

@@ -1,4 +1,4 @@
-"""From a declared kernel to object code, by Numba and LLVM. All policy for Numba lives here and in `numba_ir`.
+"""From a declared kernel to object code, by Numba and LLVM. All policy for Numba lives here and in `numba_changes`.
 
 This module imports Numba, so it is imported when something has to be compiled and not before: loading a stored kernel
 needs `loader` alone.
@@ -247,7 +247,7 @@ def _read(context: Any, builder: ir.IRBuilder, slots: Any, first: int, parameter
 def _object_code(name: str, compiled: Any, entry: ir.Module, symbol: str) -> bytes:
     machine = target.target_machine()
     module = llvm.parse_assembly(str(entry))
-    module.link_in(compiled.library._final_module, preserve=True)
+    module.link_in(numba_ir.module_of(compiled), preserve=True)
     module.name = name
     # Numba's are the same, unless code is made for another kind of machine.
     module.triple, module.data_layout = target.triple(), str(machine.target_data)

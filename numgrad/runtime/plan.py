@@ -16,7 +16,8 @@ import numpy as np
 from numgrad.dtypes import dtype as Dtype
 from numgrad.errors import KernelError, ProofError, ShapeError
 from numgrad.layout import Spec, product, spec_of
-from numgrad.runtime import memory, program, quick_words, threads
+from numgrad.runtime import memory, program, threads
+from numgrad.runtime.fast.write import plan_words
 from numgrad.runtime.kernel import Kernel
 from numgrad.runtime.program import Address, Array, Constant, Launch, Pair, Program
 
@@ -271,7 +272,7 @@ class Plan:
     weight
         How much of the room for plans it takes; most are 1.
     quick
-        For a plan of the common kind, the address of what `quick.apply` reads; else None.
+        For a plan of the common kind, the address of what `fast.apply` reads; else None.
     """
 
     __slots__ = (
@@ -305,7 +306,7 @@ class Plan:
 
     def prepare(self, public: int, differentiable: bool) -> None:
         """Set `quick`, for an op with so many outputs that are returned."""
-        self._quick_words = quick_words.plan_words(self, public, differentiable)
+        self._quick_words = plan_words(self, public, differentiable)
         if self._quick_words is not None:
             self.quick = self._quick_words.ctypes.data
 

@@ -59,7 +59,7 @@ _NUMBA_SETTINGS = ("NUMBA_OPT", "NUMBA_LOOP_VECTORIZE", "NUMBA_SLP_VECTORIZE", "
 def base_key() -> str:
     """Hash of everything that all kernels depend on: what the kernels say is in the keys of their files."""
     digest = hashlib.sha256()
-    for path in sorted(Path(__file__).parent.glob("*.py")):
+    for path in sorted(Path(__file__).parent.rglob("*.py")):
         digest.update(path.name.encode() + path.read_bytes())
     settings = [f"{name}={os.environ.get(name)}" for name in _NUMBA_SETTINGS]
     versions = [sys.version, _version("numba"), _version("llvmlite")]

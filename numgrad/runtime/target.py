@@ -144,10 +144,3 @@ def target_machine() -> Any:
     return target.create_target_machine(
         cpu=name, features=features, opt=3, reloc="default", codemodel="jitdefault", jit=True
     )
-
-
-def apply_to_numba(numba_config: Any) -> None:
-    """Make Numba's own optimiser see the same CPU when NUMGRAD_SIMD forces one, and call no library of its choice."""
-    numba_config.DISABLE_INTEL_SVML = True
-    if host_target().features_off:
-        numba_config.CPU_NAME, numba_config.CPU_FEATURES = cpu()

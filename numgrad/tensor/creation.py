@@ -11,7 +11,7 @@ from numgrad import dtypes, ops
 from numgrad.dtypes import dtype as Dtype
 from numgrad.engine.constants import constant
 from numgrad.engine.tape import TensorBase, modes, tensor_over
-from numgrad.layout import output_strides, product, spec_of
+from numgrad.layout import Spec, output_strides, product, spec_of
 from numgrad.runtime import memory
 from numgrad.tensor import inference, nested
 from numgrad.tensor.arguments import (
@@ -260,6 +260,12 @@ def ones(*size: Any, dtype: Dtype | None = None, requires_grad: bool = False) ->
     """
     made = ops.creation.full(size=checked_size("ones", size), value=1, dtype=chosen_dtype("ones", dtype))
     return finished(made, requires_grad)
+
+
+def ones_of(spec: Spec) -> Tensor:
+    """Ones in the shape of a spec and of its dtype: a cotangent that nobody gave."""
+    made = ops.creation.full.apply((), tuple(spec.shape), 1, spec.dtype)
+    return finished(made, False) if modes.inference else made  # type: ignore[no-any-return]
 
 
 @public("function")

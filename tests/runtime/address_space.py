@@ -115,8 +115,8 @@ def helper():
         raise RuntimeError(errors[0])
 
 def fill():
-    from numgrad.runtime import quick_start
-    quick_start.load()
+    from numgrad.runtime.fast import start as fast
+    fast.load()
     ng.save({str(index): ng.ones(500, 1000) for index in range(4)}, task["file"])
 
 limit("start")

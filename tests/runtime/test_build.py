@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import gc
 import logging
 import sys
 
@@ -11,10 +9,8 @@ import numpy as np
 import pytest
 
 from numgrad.errors import KernelError
-from numgrad.kernels.pool import max_pool_forward
-from numgrad.kernels.random import normal_float64
 from numgrad.runtime import build, loader
-from numgrad.runtime.kernel import Kernel, building, device, fingerprint, kernel
+from numgrad.runtime.kernel import building, device, fingerprint, kernel
 
 from . import processes, stress_pool
 from .direct import call
@@ -151,47 +147,6 @@ def test_what_a_kernel_may_not_do(bad, message):
     for _ in range(2):  # nothing is left behind by the first
         with pytest.raises(KernelError, match=message):
             bad.entry()
-
-
-@kernel("T[:], T[:]", reassociate=True)
-def sums_of_squares(x, out, start, stop):
-    for i in range(start, min(stop, out.shape[0])):
-        row = x[i * 8 : (i + 1) * 8]
-        total = row[0] * 0
-        for k in range(row.shape[0]):
-            total += abs(row[k]) * max(row[k], 1)
-        out[i] = total
-
-
-@pytest.mark.parametrize(
-    ("made", "binding"),
-    [(sums_of_squares, ("f4",)), (sums_of_squares, ("i8",)), (max_pool_forward, ("f4",)), (normal_float64, ())],
-    ids=lambda value: value.name if isinstance(value, Kernel) else "".join(value),
-)
-def test_what_numba_is_spared_changes_no_machine_code(monkeypatch, made, binding):
-    from numba.core.compiler_machinery import PassManager
-
-    from numgrad.runtime import codegen, numba_ir
-
-    spared = codegen.compile_kernel(made, binding, "symbol")
-    monkeypatch.setattr(numba_ir, "_canonicalize", numba_ir._post_process)
-    monkeypatch.setattr(numba_ir, "_call_type", numba_ir._resolve_call)
-    monkeypatch.setattr(numba_ir._Passes, "_runPass", PassManager._runPass)
-    assert codegen.compile_kernel(made, binding, "symbol") == spared
-
-
-def test_numba_and_the_garbage_collector_are_left_as_they_were():
-    from numba.core.postproc import PostProcessor
-    from numba.core.types.functions import BaseFunction
-
-    from numgrad.runtime import numba_ir
-
-    for bad in (allocates, sums_of_squares):
-        with pytest.raises(KernelError) if bad is allocates else contextlib.nullcontext():
-            bad.entry(("f8",) if bad.variables else ())
-        assert gc.isenabled()
-        assert PostProcessor.run is numba_ir._post_process
-        assert BaseFunction.get_call_type is numba_ir._resolve_call
 
 
 def test_an_index_out_of_bounds_in_the_debug_mode(tmp_path):

@@ -1,4 +1,7 @@
-"""When ops are applied in machine code: `run` is `quick.apply` once that is there, and leaves all to Python before."""
+"""When ops are applied in machine code: `run` is `apply` once that is there, and leaves all to Python before.
+
+``run = run_saved = nothing`` leaves all to Python for ever.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +12,14 @@ from typing import Any
 
 from numgrad import config
 from numgrad.errors import KernelError
-from numgrad.runtime import kernel, locks, quick_words
-from numgrad.runtime.quick import apply
+from numgrad.runtime import kernel, locks
+from numgrad.runtime.fast import write
+from numgrad.runtime.fast.apply import apply
 
 _PATIENCE = 1 << 12  # calls that Python serves while the store has no `apply`: compiling it takes some seconds
 _LOOK = 1 << 8  # calls from one look into the store to the next
-_log = logging.getLogger("numgrad.quick")
+_FIRST_LOOK = 1 << 4  # it is for ops that are repeated: a process that applies a few saves the time of loading it
+_log = logging.getLogger("numgrad.fast")
 
 run: Callable[..., Any]  # `apply`
 run_saved: Callable[..., Any]  # `apply` for saved tensors
@@ -22,9 +27,9 @@ load: Callable[[], None]  # makes machine code of the two now
 
 
 def connect(facts: Callable[[], tuple[Any, ...]]) -> None:
-    """Set `run`, `run_saved` and `load` for the engine's ``facts``, the arguments of `quick_words.load`.
+    """Set `run`, `run_saved` and `load` for the engine's ``facts``, the arguments of `write.load`.
 
-    At first all is left to Python. `apply` takes over with the first call if the store has it, else when another process
+    At first all is left to Python. `apply` takes over after a few calls if the store has it, else when another process
     has compiled it, or after so many calls that compiling it here pays.
     """
     global run, run_saved, load
@@ -33,10 +38,11 @@ def connect(facts: Callable[[], tuple[Any, ...]]) -> None:
 
     def first_run(*args: Any) -> Any:
         nonlocal calls
-        if calls % _LOOK == 0 and (calls >= _PATIENCE or kernel.rehearsal is not None or apply.job().is_stored()):
+        calls += 1
+        is_looked_for = calls % _LOOK == _FIRST_LOOK and (calls >= _PATIENCE or apply.job().is_stored())
+        if is_looked_for or kernel.rehearsal is not None:
             load_now()
             return run(*args)
-        calls += 1
         return None
 
     def load_now() -> None:
@@ -45,10 +51,10 @@ def connect(facts: Callable[[], tuple[Any, ...]]) -> None:
             if run is first_run:
                 run, run_saved = _loaded(facts)
 
-    run, run_saved, load = first_run, _nothing, load_now
+    run, run_saved, load = first_run, nothing, load_now
 
 
-def _nothing(*_: Any) -> None:
+def nothing(*_: Any) -> None:
     """Leaves everything to Python."""
 
 
@@ -57,9 +63,9 @@ def _loaded(facts: Callable[[], tuple[Any, ...]]) -> Sequence[Callable[..., Any]
         return _nothing, _nothing
     # What `apply` borrows from lists and slots is safe only while no other thread runs Python.
     if not getattr(sys, "_is_gil_enabled", lambda: True)():
-        return _nothing, _nothing
+        return nothing, nothing
     try:
-        return quick_words.load(*facts())
+        return write.load(*facts())
     except KernelError as error:  # an interpreter that keeps its objects in another way
         _log.warning("ops are applied by Python, which is slower: %s", error)
-        return _nothing, _nothing
+        return nothing, nothing

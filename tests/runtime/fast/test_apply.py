@@ -15,13 +15,14 @@ from numgrad.engine import dispatch
 from numgrad.engine.tape import gradient_edge
 from numgrad.errors import KernelError
 from numgrad.ops import elementwise
-from numgrad.runtime import memory, objects, quick_start
+from numgrad.runtime import memory, objects
+from numgrad.runtime.fast import start as fast
 from tests.runtime import processes
 
 
 @pytest.fixture(autouse=True, scope="module")
 def _machine_code():
-    quick_start.load()
+    fast.load()
 
 
 def _leaf(*shape, dtype=ng.float32):
@@ -128,8 +129,8 @@ def test_machine_code_does_what_dispatch_does(case, monkeypatch):
     results = []
     for in_python in (False, True):
         if in_python:
-            monkeypatch.setattr(quick_start, "run", lambda *args: None)
-            monkeypatch.setattr(quick_start, "run_saved", lambda *args: None)
+            monkeypatch.setattr(fast, "run", fast.nothing)
+            monkeypatch.setattr(fast, "run_saved", fast.nothing)
         for _ in range(3):  # the first of them makes plans and records
             x, y = _leaf(3, 4), _leaf(3, 4)
             out = function(x, y)
@@ -208,7 +209,7 @@ def test_memory_that_runs_out_is_an_error_and_nothing_else():
         out = None
         testing.set_nomemory(allocation, allocation + 1)
         try:
-            out = quick_start.run(plans, params, w, y)
+            out = fast.run(plans, params, w, y)
         except MemoryError:
             failures += 1
         finally:
@@ -236,7 +237,7 @@ def test_memory_that_runs_out_during_a_change_in_place():
         before, changed = sys.getrefcount(w), None
         testing.set_nomemory(allocation, allocation + 1)
         try:
-            changed = quick_start.run(op.plans, op.defaults, w, y)
+            changed = fast.run(op.plans, op.defaults, w, y)
         except MemoryError:
             failures += 1
         finally:
@@ -325,7 +326,7 @@ def test_what_is_no_tensor_is_left_to_python():
     _ = ng.ones(3) * ng.ones(3)
     plans, params = elementwise.mul.plans, elementwise.mul.defaults
     for inputs in [(1, 2), ("a", "b"), (ng.ones(3), 2.0), (object.__new__(ng.Tensor), ng.ones(3)), (), (None, None)]:
-        assert quick_start.run(plans, params, *inputs) is None
+        assert fast.run(plans, params, *inputs) is None
 
 
 def test_a_storage_gives_its_block_back_once():
@@ -360,15 +361,15 @@ def test_slots_are_found_where_they_are():
 def test_python_serves_until_machine_code_is_stored(tmp_path):
     script = """
 import numgrad as ng
-from numgrad.runtime import quick_start
+from numgrad.runtime.fast import start as fast
 x = ng.ones(2, requires_grad=True)
 for _ in range(100):
     (x * x).sum().backward()
-print(type(quick_start.run).__name__, x.grad.tolist())
-quick_start.load()
+print(type(fast.run).__name__, x.grad.tolist())
+fast.load()
 x.grad = None
 (x * x).sum().backward()
-print(type(quick_start.run).__name__, x.grad.tolist())
+print(type(fast.run).__name__, x.grad.tolist())
 """
     for at_first in ("function", "builtin_function_or_method"):
         done = processes.run(script, NUMGRAD_KERNEL_STORE=str(tmp_path / "store"))
@@ -380,6 +381,6 @@ def test_an_unknown_interpreter_is_served_by_python(monkeypatch, caplog):
     def refuse(*_):
         raise KernelError("the slot _spec of Tensor is not to be found in its memory")
 
-    monkeypatch.setattr("numgrad.runtime.quick_words.load", refuse)
-    assert [function(1, 2) for function in quick_start._loaded(lambda: ())] == [None, None]
+    monkeypatch.setattr("numgrad.runtime.fast.write.load", refuse)
+    assert [function(1, 2) for function in fast._loaded(lambda: ())] == [None, None]
     assert "ops are applied by Python" in caplog.text

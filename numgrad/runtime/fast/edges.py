@@ -1,10 +1,32 @@
-"""The graph's edges in machine code: which inputs need a gradient, and where it goes. And the words that `quick.apply` reads.
+"""The graph's edges in machine code: which inputs need a gradient, and where it goes.
 
 Leaves get their accumulators here, too, as `engine/tape.py: gradient_edge` makes them.
 """
 
 from __future__ import annotations
 
+from numgrad.runtime.fast.layout import (
+    ACCUMULATOR,
+    BASE,
+    BEFORE_INPUTS,
+    EDGE_OF,
+    FIRST_INPUT,
+    HOOKS,
+    LEAF_RECORDS,
+    LEAF_TEMPLATE,
+    LEAF_VARIABLE,
+    NODE,
+    NODE_HOOKS,
+    NODE_RECORD,
+    NODE_SEQUENCE,
+    NONE,
+    OUTPUT_NR,
+    REQUIRES_GRAD,
+    SEQUENCE,
+    SPEC,
+    TRUE,
+    VIEW_NODE,
+)
 from numgrad.runtime.kernel import device
 from numgrad.runtime.objects import (
     call_none,
@@ -25,24 +47,17 @@ from numgrad.runtime.objects import (
 )
 from numgrad.runtime.words import peek, poke, word_to_python
 
-TENSOR_SLOTS = (
-    "_spec", "_address", "_storage", "_base", "_node", "_view_node", "_requires_grad", "_output_nr", "_accumulator", "_hooks",
-)  # fmt: skip
-NODE_SLOTS = ("record", "edges", "saved", "versions", "sequence", "hooks")
-# Offsets of the words that `apply` reads, as `load` writes them: what there is one of, then where slots lie.
-(
-    SAVED, MEMORY, POOL, RUN, NONE, TRUE, FALSE, LIST, TENSOR_BASE, MODES, GRAD_ENABLED, SEQUENCE, EDGE_OF, LEAF_RECORDS,
-    SPEC, ADDRESS, STORAGE, BASE, NODE, VIEW_NODE, REQUIRES_GRAD, OUTPUT_NR, ACCUMULATOR, HOOKS,
-    NODE_RECORD, NODE_EDGES, NODE_SAVED, NODE_VERSIONS, NODE_SEQUENCE, NODE_HOOKS, LEAF_VARIABLE,
-    STORAGE_VERSION, STORAGE_ADDRESS, PLAN_QUICK, PLAN_RECORDS, RECORD_QUICK, LISTENERS,
-    TENSOR_TEMPLATE, STORAGE_TEMPLATE, NODE_TEMPLATE, LEAF_TEMPLATE, LISTENER,
-) = (8 * place for place in range(42))  # fmt: skip
-
 
 @device
 def field(words, instance, name):
     """What a slot holds, borrowed; 0 if it is empty."""
     return peek(instance + peek(words + name))
+
+
+@device
+def input_at(args, number):
+    """An input of `apply`, borrowed."""
+    return peek(args + FIRST_INPUT + 8 * number)
 
 
 @device
@@ -56,14 +71,14 @@ def new_none(words):
 def pattern_of(words, args, count):
     """Which inputs need a gradient, as bits; -1 if Python has to see to it."""
     none, pattern = peek(words + NONE), 0
-    for place in range(2, count):
+    for place in range(BEFORE_INPUTS, count):
         tensor = peek(args + 8 * place)
         if tensor != none:
             base = field(words, tensor, BASE)
             if base != none and field(words, base, NODE) != field(words, tensor, VIEW_NODE):
                 return -1  # it may be stale
             if field(words, tensor, NODE) != none or field(words, tensor, REQUIRES_GRAD) == peek(words + TRUE):
-                pattern |= 1 << (place - 2)
+                pattern |= 1 << (place - BEFORE_INPUTS)
     return pattern
 
 
@@ -130,12 +145,13 @@ def new_edge(words, tensor):
 @device
 def new_edges(words, args, count, pattern):
     """The list of a node's edges; 0 for an error."""
-    edges = list_new(count - 2)
+    inputs = count - BEFORE_INPUTS
+    edges = list_new(inputs)
     if edges == 0:
         return 0
-    for place in range(count - 2):
+    for place in range(inputs):
         if pattern >> place & 1:
-            edge = new_edge(words, peek(args + 8 * (2 + place)))
+            edge = new_edge(words, input_at(args, place))
             if edge == 0:
                 decref(edges)
                 return 0

@@ -1,0 +1,276 @@
+"""An op of the common kind in machine code: what `dispatch` does for it, in a fifth of the time.
+
+The common kind has a plan already, and nobody listens. `apply` looks the plan up, takes blocks, makes storages and
+tensors, launches, counts the inputs that were changed in place, and records the node. For any other case it returns None
+before anything is seen of it, and `dispatch` does the same in Python. What it does is what `engine/dispatch.py` says, line
+by line; that file is the one to read first, and docs/fast-path.md the next.
+
+Read it from the top: each function stands above those that it calls. All values are words: addresses of objects, ints, and
+addresses of words that `layout` describes. ``words`` are the engine's, ``args`` the arguments, of which ``count`` are given.
+"""
+
+from __future__ import annotations
+
+from numgrad.runtime.fast.edges import field, new_edges, new_none, pattern_of
+from numgrad.runtime.fast.layout import (
+    ARG_GRADS,
+    ARG_NODE,
+    ARG_PARAMS,
+    ARG_PLANS,
+    ARG_READS,
+    BEFORE_INPUTS,
+    CALL_READS,
+    FALSE,
+    FIRST_INPUT,
+    FIRST_LISTENER,
+    FIRST_READ,
+    GRAD_ENABLED,
+    LIST,
+    LISTENERS,
+    MEMORY,
+    MODES,
+    MOST_INPUTS,
+    NODE_SAVED,
+    NODE_VERSIONS,
+    NONE,
+    PAIR_SIZE,
+    PAIR_STORAGE,
+    PAIR_TENSOR,
+    PARTS_WORDS,
+    PLAN_DIFFERENTIABLE,
+    PLAN_OUTPUTS,
+    PLAN_PROGRAM,
+    PLAN_PUBLIC,
+    PLAN_QUICK,
+    PLAN_RECORDS,
+    PLAN_ROWS,
+    PLAN_SEVERAL,
+    PLAN_SPLITS,
+    POOL,
+    RECORD_QUICK,
+    RECORD_SAVED,
+    RUN,
+    SAVED,
+    SPEC,
+    STORAGE,
+    STORAGE_VERSION,
+    TENSOR_BASE,
+    TRUE,
+)
+from numgrad.runtime.fast.results import count_changes, drop, fill_node, fill_outputs, keep_inputs, make_all
+from numgrad.runtime.kernel import device, native
+from numgrad.runtime.memory import put_back
+from numgrad.runtime.objects import (
+    decref,
+    dict_get,
+    error_occurred,
+    get_attribute,
+    incref,
+    is_subtype,
+    list_get,
+    list_size,
+    tuple_new,
+    tuple_set,
+    type_of,
+)
+from numgrad.runtime.pool import READY
+from numgrad.runtime.words import call_native, peek, poke, python_to_word, stack_words, word_to_python
+
+
+@native(3, returns=True)
+def apply(self, args, count):
+    """``apply(plans, params, *inputs)``: the output, or a tuple of them; None if it has done nothing; a status if not 0.
+
+    Or, as the words that it is bound to say, ``apply_saved(plans, params, node, grads, reads)``: the same on gradients and
+    on what the node saved. ``reads`` is the address of a saved call's words. Both are one function, since compiling takes
+    long.
+    """
+    words = python_to_word(self)
+    if peek(words + SAVED) == 0:
+        return apply_to(words, args, count)
+    given = stack_words(BEFORE_INPUTS + MOST_INPUTS)
+    inputs = gathered(words, args, given)
+    made = apply_to(words, given, inputs) if inputs else new_none(words)
+    for place in range(BEFORE_INPUTS, inputs):
+        decref(peek(given + 8 * place))
+    return made
+
+
+@device
+def apply_to(words, args, count):
+    """What `apply` does, for an array of its arguments.
+
+    How it keeps references right: what is made is put into ``made``, and until the launch each way out drops all of it;
+    inputs are held by the caller; the plan and the record, which another thread may throw away during the launch, are held
+    here.
+    """
+    # Python sees to all that is not so: nobody listens, the plan is there and of the common kind, its threads run, no view
+    # is stale, the record is there. Nothing is made or changed until that is known.
+    if listened_to(words) or count > BEFORE_INPUTS + MOST_INPUTS:
+        return new_none(words)
+    plan_object = find_plan(words, args, count)
+    if plan_object == 0:
+        return 0 if error_occurred() else new_none(words)
+    plan = field(words, plan_object, PLAN_QUICK)
+    if plan == peek(words + NONE):
+        return new_none(words)
+    plan = python_to_word(plan)
+    program, rows = peek(plan + PLAN_PROGRAM), peek(plan + PLAN_ROWS)
+    outputs, public = peek(plan + PLAN_OUTPUTS), peek(plan + PLAN_PUBLIC)
+    if peek(plan + PLAN_SPLITS) and peek(peek(words + POOL) + READY) == 0:
+        return new_none(words)
+    recording, record_object, record, saved = 0, 0, 0, 0
+    pattern = pattern_of(words, args, count) if peek(plan + PLAN_DIFFERENTIABLE) else 0
+    if pattern or program == 0:  # else the mode does not matter
+        recording = is_recording(words)
+        if recording == -2:
+            return 0
+        pattern = pattern if recording else 0
+    if pattern < 0 or recording < 0:
+        return new_none(words)
+    if pattern:
+        key = word_to_python(pattern)
+        if key == 0:
+            return 0
+        record_object = dict_get(field(words, plan_object, PLAN_RECORDS), key)
+        decref(key)
+        if record_object == 0:
+            return 0 if error_occurred() else new_none(words)
+        record = python_to_word(field(words, record_object, RECORD_QUICK))
+        saved = peek(record + RECORD_SAVED)
+    # Make all objects and take all blocks. What fails here is undone, and Python does it once more.
+    incref(plan_object)
+    incref(record_object)
+    total = PAIR_SIZE // 8 * outputs + (PARTS_WORDS + saved if pattern else 0)
+    made, blocks, addresses = stack_words(total + 1), stack_words(rows + 1), stack_words(count + rows)
+    for place in range(total):
+        poke(made + 8 * place, 0)
+    for place in range(rows):
+        poke(blocks + 8 * place, 0)
+    edges = new_edges(words, args, count, pattern) if pattern else 0
+    several = peek(plan + PLAN_SEVERAL)
+    result = tuple_new(public) if several else 0
+    ready = (edges != 0 or pattern == 0) and (result != 0 or several == 0) and make_all(words, args, made, plan, record)
+    ready = ready and fill_outputs(words, args, count, made, plan, addresses, blocks, recording)
+    # Launch. Other threads run meanwhile.
+    status = 0
+    if ready and program:
+        status = call_native(peek(words + RUN), peek(words + POOL), program, addresses)
+    for place in range(rows):
+        if peek(blocks + 8 * place):
+            put_back(peek(words + MEMORY), peek(blocks + 8 * place))
+    # Save inputs before changes are counted, so that a change of what is saved is noticed.
+    if ready and status == 0:
+        if pattern:
+            keep_inputs(words, args, made, plan, record)
+        ready = count_changes(words, args, plan) != 0
+    if not ready or status:
+        drop(made, total)
+        decref(edges)
+        decref(result)
+        result = word_to_python(status) if status else 0 if error_occurred() else new_none(words)
+    else:
+        if pattern:
+            fill_node(words, made, plan, record_object, record, edges)
+        for number in range(outputs):
+            decref(peek(made + PAIR_SIZE * number + PAIR_STORAGE))
+            tensor = peek(made + PAIR_SIZE * number + PAIR_TENSOR)
+            if number >= public:
+                decref(tensor)
+            elif several:
+                tuple_set(result, number, tensor)
+            else:
+                result = tensor
+    decref(record_object)
+    decref(plan_object)
+    return result
+
+
+@device
+def listened_to(words):
+    """Whether somebody wants to be told of what ops do."""
+    items = 0
+    for place in range(peek(words + LISTENERS)):
+        items += list_size(peek(words + FIRST_LISTENER + 8 * place))
+    return items != 0
+
+
+@device
+def find_plan(words, args, count):
+    """The plan for these arguments, borrowed; 0 if there is none (yet), or an error."""
+    key = tuple_new(count - 1)
+    if key == 0:
+        return 0
+    params = peek(args + ARG_PARAMS)
+    incref(params)
+    tuple_set(key, 0, params)
+    for place in range(BEFORE_INPUTS, count):
+        tensor = peek(args + 8 * place)
+        spec = peek(words + NONE)
+        if tensor != spec:
+            type_ = type_of(tensor)
+            decref(type_)  # the object holds it
+            spec = field(words, tensor, SPEC) if is_subtype(type_, peek(words + TENSOR_BASE)) else 0
+            if spec == 0:
+                decref(key)
+                return 0
+        incref(spec)
+        tuple_set(key, place - 1, spec)
+    plan = dict_get(peek(args + ARG_PLANS), key)
+    decref(key)
+    return plan
+
+
+@device
+def is_recording(words):
+    """1 if gradients are recorded, 0 if not; -1 if Python has to see to it, -2 for an error."""
+    enabled = get_attribute(peek(words + MODES), peek(words + GRAD_ENABLED))
+    if enabled == 0:
+        return -2
+    decref(enabled)
+    return 1 if enabled == peek(words + TRUE) else 0 if enabled == peek(words + FALSE) else -1
+
+
+# ---- `apply_saved`: gradients and saved tensors become the inputs -------------------------------------------------
+
+
+@device
+def gathered(words, args, given):
+    """Write the arguments of `apply` for those of `apply_saved`, with references; how many there are, 0 for it cannot."""
+    saved, grads = field(words, peek(args + ARG_NODE), NODE_SAVED), peek(args + ARG_GRADS)
+    if not (is_list(words, saved) and is_list(words, grads)):
+        return 0
+    if not unchanged(words, saved, field(words, peek(args + ARG_NODE), NODE_VERSIONS)):
+        return 0
+    reads = python_to_word(peek(args + ARG_READS))
+    inputs = peek(reads + CALL_READS)
+    if inputs > MOST_INPUTS:
+        return 0
+    poke(given + ARG_PLANS, peek(args + ARG_PLANS))
+    poke(given + ARG_PARAMS, peek(args + ARG_PARAMS))
+    for place in range(inputs):
+        read = peek(reads + FIRST_READ + 8 * place)
+        tensor = list_get(saved, read) if read >= 0 else list_get(grads, -1 - read)
+        incref(tensor)  # another thread may free what is saved during the launch
+        poke(given + FIRST_INPUT + 8 * place, tensor)
+    return BEFORE_INPUTS + inputs
+
+
+@device
+def is_list(words, instance):
+    type_ = type_of(instance)
+    decref(type_)
+    return type_ == peek(words + LIST)
+
+
+@device
+def unchanged(words, saved, versions):
+    """Whether what a node saved still holds what it held."""
+    none = peek(words + NONE)
+    for place in range(list_size(saved)):
+        tensor = list_get(saved, place)
+        if tensor != none:
+            now, then = field(words, field(words, tensor, STORAGE), STORAGE_VERSION), list_get(versions, place)
+            if now != then and python_to_word(now) != python_to_word(then):
+                return False
+    return True

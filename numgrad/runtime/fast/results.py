@@ -1,0 +1,249 @@
+"""What `apply` makes: outputs with their memory, and the node that remembers what was done.
+
+It lies in one array, ``made``: a pair for each output, and the parts of the node behind them (`layout.PAIR`, `PARTS`).
+"""
+
+from __future__ import annotations
+
+from numgrad.runtime.fast.edges import field, input_at, new_none
+from numgrad.runtime.fast.layout import (
+    ADDRESS,
+    BASE,
+    BEFORE_INPUTS,
+    FIRST_ALIAS,
+    FIRST_ROW,
+    FIRST_SAVED,
+    ITSELF,
+    MEMORY,
+    NEW,
+    NODE,
+    NODE_EDGES,
+    NODE_RECORD,
+    NODE_SAVED,
+    NODE_SEQUENCE,
+    NODE_TEMPLATE,
+    NODE_VERSIONS,
+    NONE,
+    OUTPUT,
+    OUTPUT_NR,
+    PAIR_SIZE,
+    PAIR_STORAGE,
+    PAIR_TENSOR,
+    PARTS_NODE,
+    PARTS_SAVED,
+    PARTS_SEQUENCE,
+    PARTS_VERSIONS,
+    PARTS_WORDS,
+    PLAN_CHANGED,
+    PLAN_OUTPUTS,
+    PLAN_PUBLIC,
+    PLAN_ROWS,
+    RECORD_SAVED,
+    ROW_KIND,
+    ROW_NBYTES,
+    ROW_ORIGIN,
+    ROW_OUTPUT,
+    ROW_SIZE,
+    ROW_SPEC,
+    SCRATCH,
+    SEQUENCE,
+    SPEC,
+    STORAGE,
+    STORAGE_TEMPLATE,
+    STORAGE_VERSION,
+    TENSOR_TEMPLATE,
+    VIEW_NODE,
+)
+from numgrad.runtime.kernel import device
+from numgrad.runtime.memory import block_address, fill_storage, take_block
+from numgrad.runtime.objects import (
+    decref,
+    incref,
+    iterator_next,
+    list_new,
+    list_set,
+    new_like,
+    put,
+    put_new,
+)
+from numgrad.runtime.words import peek, poke, python_to_word, word_to_python
+
+
+@device
+def drop(made, count):
+    """Drop everything that was made."""
+    for place in range(count):
+        decref(peek(made + 8 * place))
+
+
+@device
+def parts_of(made, plan):
+    """Where the parts of the node lie: behind the outputs."""
+    return made + PAIR_SIZE * peek(plan + PLAN_OUTPUTS)
+
+
+@device
+def make_all(words, args, made, plan, record):
+    """Make all objects, still empty: storages and tensors of the outputs, then the node and what it holds; 0 for an error."""
+    missing = 0
+    for place in range(peek(plan + PLAN_ROWS)):
+        row = plan + FIRST_ROW + ROW_SIZE * place
+        kind, pair = peek(row + ROW_KIND), made + PAIR_SIZE * peek(row + ROW_OUTPUT)
+        if kind != SCRATCH:
+            storage = 0
+            if kind == ITSELF:
+                tensor = input_at(args, peek(row + ROW_ORIGIN))
+                incref(tensor)
+            else:
+                tensor = new_like(words + peek(words + TENSOR_TEMPLATE))
+            if kind == NEW:
+                storage = new_like(words + peek(words + STORAGE_TEMPLATE))
+                missing += storage == 0
+            missing += tensor == 0
+            poke(pair + PAIR_STORAGE, storage)
+            poke(pair + PAIR_TENSOR, tensor)
+    if record:
+        parts, saved = parts_of(made, plan), peek(record + RECORD_SAVED)
+        poke(parts + PARTS_NODE, new_like(words + peek(words + NODE_TEMPLATE)))
+        poke(parts + PARTS_SAVED, list_new(saved))
+        poke(parts + PARTS_VERSIONS, list_new(saved))
+        poke(parts + PARTS_SEQUENCE, iterator_next(peek(words + SEQUENCE)))
+        for number in range(saved):
+            what = peek(record + FIRST_SAVED + 8 * number)
+            alias = new_like(words + peek(words + TENSOR_TEMPLATE)) if what >= OUTPUT else new_none(words)
+            poke(parts + FIRST_ALIAS + 8 * number, alias)
+        for number in range(PARTS_WORDS + saved):
+            missing += peek(parts + 8 * number) == 0
+    return missing == 0
+
+
+@device
+def fill_outputs(words, args, count, made, plan, addresses, blocks, recording):
+    """Give the outputs memory, and write the addresses of all operands; 0 if there is no block, or an error."""
+    memory_words = peek(words + MEMORY)
+    for place in range(BEFORE_INPUTS, count):
+        tensor = peek(args + 8 * place)
+        address = 0 if tensor == peek(words + NONE) else python_to_word(field(words, tensor, ADDRESS))
+        poke(addresses + 8 * (place - BEFORE_INPUTS), address)
+    for place in range(peek(plan + PLAN_ROWS)):
+        row = plan + FIRST_ROW + ROW_SIZE * place
+        kind, pair = peek(row + ROW_KIND), made + PAIR_SIZE * peek(row + ROW_OUTPUT)
+        if kind >= 0:
+            if fill_view(words, peek(pair + PAIR_TENSOR), input_at(args, kind), row, recording) == 0:
+                return 0
+        elif kind != ITSELF:
+            block = take_block(memory_words, peek(row + ROW_ORIGIN))
+            if block == 0:
+                return 0
+            poke(addresses + 8 * (count - BEFORE_INPUTS + place), python_to_word(block_address(block)))
+            if kind == SCRATCH:
+                poke(blocks + 8 * place, block)
+            else:
+                storage, tensor = pair + PAIR_STORAGE, pair + PAIR_TENSOR
+                fill_storage(peek(storage), block, peek(row + ROW_NBYTES))
+                fill_tensor(words, peek(tensor), peek(storage), peek(row + ROW_SPEC), block_address(block))
+    return 1
+
+
+@device
+def fill_tensor(words, tensor, storage, spec, address):
+    put(tensor + peek(words + STORAGE), storage)
+    put(tensor + peek(words + SPEC), spec)
+    put(tensor + peek(words + ADDRESS), address)
+
+
+@device
+def fill_view(words, tensor, source, row, recording):
+    """A view of an input: what `engine/dispatch.py: _view` says; 0 for an error."""
+    address = field(words, source, ADDRESS)
+    incref(address)
+    if peek(row + ROW_ORIGIN):
+        moved = word_to_python(python_to_word(address) + peek(row + ROW_ORIGIN))
+        decref(address)
+        address = moved
+    if address == 0:
+        return 0
+    fill_tensor(words, tensor, field(words, source, STORAGE), peek(row + ROW_SPEC), address)
+    decref(address)
+    base = field(words, source, BASE)
+    if base == peek(words + NONE):
+        base = source
+    # One that cannot be followed was refused by `pattern_of`.
+    node = field(words, base, NODE) if recording else field(words, field(words, source, STORAGE), STORAGE_VERSION)
+    incref(base)
+    put_new(tensor + peek(words + BASE), base)
+    incref(node)
+    put_new(tensor + peek(words + VIEW_NODE), node)
+    return 1
+
+
+@device
+def keep_inputs(words, args, made, plan, record):
+    """Save what the node needs of the inputs, with the versions that they have before changes are counted."""
+    parts = parts_of(made, plan)
+    for number in range(peek(record + RECORD_SAVED)):
+        what, version = peek(record + FIRST_SAVED + 8 * number), 0
+        tensor = peek(parts + FIRST_ALIAS + 8 * number)
+        if what < OUTPUT:
+            poke(parts + FIRST_ALIAS + 8 * number, 0)
+            if what >= 0:
+                decref(tensor)  # None
+                tensor = input_at(args, what)
+                incref(tensor)
+                if tensor != peek(words + NONE):
+                    version = field(words, field(words, tensor, STORAGE), STORAGE_VERSION)
+            keep(peek(parts + PARTS_SAVED), peek(parts + PARTS_VERSIONS), number, tensor, version)
+
+
+@device
+def keep(saved, versions, number, tensor, version):
+    """Put a tensor, whose reference is taken over, and its storage's version (0: there is none) into a node's lists."""
+    list_set(saved, number, tensor)
+    if version == 0:
+        version = word_to_python(0)
+    else:
+        incref(version)
+    list_set(versions, number, version)
+
+
+@device
+def count_changes(words, args, plan):
+    """Count the changes of the inputs that are changed in place; 0 for an error."""
+    places = plan + FIRST_ROW + ROW_SIZE * peek(plan + PLAN_ROWS)
+    for number in range(peek(plan + PLAN_CHANGED)):
+        storage = field(words, input_at(args, peek(places + 8 * number)), STORAGE)
+        version = word_to_python(python_to_word(field(words, storage, STORAGE_VERSION)) + 1)
+        if version == 0:
+            return 0
+        put_new(storage + peek(words + STORAGE_VERSION), version)
+    return 1
+
+
+@device
+def fill_node(words, made, plan, record_object, record, edges):
+    """The record of what was done: what `engine/dispatch.py: _record` says."""
+    parts = parts_of(made, plan)
+    node, saved, versions = peek(parts + PARTS_NODE), peek(parts + PARTS_SAVED), peek(parts + PARTS_VERSIONS)
+    aliases = parts + FIRST_ALIAS
+    put(node + peek(words + NODE_RECORD), record_object)
+    poke(node + peek(words + NODE_EDGES), edges)
+    poke(node + peek(words + NODE_SAVED), saved)
+    poke(node + peek(words + NODE_VERSIONS), versions)
+    poke(node + peek(words + NODE_SEQUENCE), peek(parts + PARTS_SEQUENCE))
+    count = peek(record + RECORD_SAVED)
+    for number in range(count):
+        what = peek(record + FIRST_SAVED + 8 * number)
+        if what >= OUTPUT:
+            tensor = peek(aliases + 8 * number)
+            output = peek(made + PAIR_SIZE * (what - OUTPUT) + PAIR_TENSOR)
+            storage = field(words, output, STORAGE)
+            fill_tensor(words, tensor, storage, field(words, output, SPEC), field(words, output, ADDRESS))
+            keep(saved, versions, number, tensor, field(words, storage, STORAGE_VERSION))
+    differentiable = record + FIRST_SAVED + 8 * count
+    for number in range(peek(plan + PLAN_PUBLIC)):
+        if peek(differentiable + 8 * number):
+            tensor = peek(made + PAIR_SIZE * number + PAIR_TENSOR)
+            incref(node)
+            put_new(tensor + peek(words + NODE), node)
+            put_new(tensor + peek(words + OUTPUT_NR), word_to_python(number))
+    decref(node)

@@ -1,0 +1,126 @@
+"""The words that `apply` reads, written by Python: of a plan, of a record, of a saved call, and of the engine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from numgrad.runtime import memory, objects, program, threads
+from numgrad.runtime.fast import layout
+from numgrad.runtime.fast.apply import apply
+
+
+def plan_words(plan: Any, public: int, differentiable: bool) -> np.ndarray | None:
+    """The words for a plan of the common kind, else None. What they refer to lives as long as the plan."""
+    new = [place for place, output in enumerate(plan.outputs) if output.source is None]
+    views = any(output.source is not None and output.spec is not None for output in plan.outputs)
+    if (new or plan.changed) if plan.program is None else views:
+        return None
+    if len(plan.outputs) + len(plan.made) > layout.MOST_OPERANDS:
+        return None
+    rows: list[list[int]] = []
+
+    def add(kind: int, origin: int, spec: Any = None, nbytes: int | None = None, output: int = 0) -> None:
+        addresses = [0 if each is None else id(each) for each in (spec, nbytes)]
+        rows.append(layout.ROW.filled(kind=kind, origin=origin, spec=addresses[0], nbytes=addresses[1], output=output))
+
+    places = iter(new)
+    for nbytes in plan.made:  # of scratch memory, or None
+        if nbytes is not None:
+            add(layout.SCRATCH, id(memory.stack_of(nbytes)))
+        else:
+            number = next(places)
+            output = plan.outputs[number]
+            add(layout.NEW, id(memory.stack_of(output.nbytes)), output.spec, output.nbytes, number)
+    for number, output in enumerate(plan.outputs):
+        if output.source is not None and output.spec is None:
+            add(layout.ITSELF, output.source, output=number)
+        elif output.source is not None:
+            add(output.source, output.offset * output.spec.dtype.itemsize, output.spec, output=number)
+    words = layout.PLAN.filled(
+        program=0 if plan.program is None else plan.program.address,
+        rows=rows,
+        outputs=len(plan.outputs),
+        public=min(public, len(plan.outputs)),
+        differentiable=int(differentiable),
+        splits=0 if plan.program is None else int(plan.program.splits),
+        several=int(public != 1),
+        changed=plan.changed,
+    )
+    return np.array(words, np.int64)
+
+
+def record_words(
+    inputs: Sequence[int | None], outputs: Sequence[tuple[int, int]], differentiable: Sequence[bool]
+) -> np.ndarray:
+    """The words for a record: the inputs and outputs that nodes save, and which public outputs have a gradient."""
+    saved = [layout.NOTHING if place is None else place for place in inputs]
+    for place, position in outputs:
+        saved[place] = layout.OUTPUT + position
+    return np.array(layout.RECORD.filled(saved=saved, differentiable=[*map(int, differentiable)]), np.int64)
+
+
+def backward_words(reads: Sequence[int]) -> np.ndarray:
+    """The words that `apply_saved` takes the address of."""
+    return np.array(layout.CALL.filled(reads=reads), np.int64)
+
+
+def load(
+    tensor: Any, node: Any, leaf: Any, plan: type, record: type, known: Sequence[Any], listeners: Sequence[list[Any]]
+) -> list[Callable[..., Any]]:
+    """`start.run` and `start.run_saved` for the engine's classes.
+
+    Parameters
+    ----------
+    tensor, node, leaf
+        A new one of each (a leaf's accumulator is a node with a variable), with the values that their slots have at first;
+        empty slots are filled by `apply`.
+    plan, record
+        The classes.
+    known
+        The class of all tensors, the threads' modes, the iterator that numbers nodes, a function that gives the edge of a
+        leaf that has no accumulator, and the accumulators' records by spec.
+    listeners
+        Lists; while one of them has an item, `apply` does nothing.
+
+    Raises
+    ------
+    KernelError
+        A slot is not found: this interpreter keeps its objects in another way.
+    """
+    memory.allocate(0)  # what the pool has to know it gets with the first block
+    owners = {"tensor": tensor, "node": node, "leaf": leaf, "storage": memory.Storage(0, 0, None)}
+    templates = {name: objects.template(owners[owner], empty) for name, (owner, empty) in layout.TEMPLATES.items()}
+    owners |= {"plan": object.__new__(plan), "record": object.__new__(record)}
+    slots = {name: objects.offset_of(owners[owner], slot) for name, (owner, slot) in layout.SLOTS.items()}
+    base, modes, sequence, edge_of, leaf_records = known
+    things = {
+        "none": None,
+        "true": True,
+        "false": False,
+        "list": list,
+        "tensor_base": base,
+        "modes": modes,
+        "grad_enabled": "grad_enabled",
+        "sequence": sequence,
+        "edge_of": edge_of,
+        "leaf_records": leaf_records,
+    }
+    both = []
+    for saved in (0, 1):
+        filled = layout.ENGINE.filled(
+            saved=saved,
+            memory=memory.WORDS,
+            pool=threads.ADDRESS,
+            run=program.run_program.address(),
+            listeners=objects.addresses_of([*listeners, program.observers]),
+            **dict(zip(things, objects.addresses_of([*things.values()]), strict=True)),
+            **slots,
+            **templates,
+        )
+        words, address = objects.words_for_ever(len(filled))
+        words[:] = filled
+        both.append(objects.built_in(apply, address, rehearsed=lambda *_: None))
+    return both

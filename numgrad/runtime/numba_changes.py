@@ -1,0 +1,365 @@
+"""What numgrad changes of Numba while it compiles a kernel, and what of Numba it cannot do without: two tables.
+
+Each row of `CHANGES` saves time, and stands by itself: where this version of Numba does not have what a row replaces, or
+has it with other parameters, the row is left out, with one warning for all of them. `NEEDED` lists what is used and not
+changed; without it there are no kernels. docs/numba.md shows both. Numba is imported when it is about to be changed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import gc
+import importlib
+import inspect
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+from numgrad.errors import KernelError, warn
+from numgrad.runtime import target
+
+
+class NumbaChangeWarning(UserWarning):
+    """This version of Numba has not all that numgrad replaces; kernels are right, and take longer to compile."""
+
+
+class Place(NamedTuple):
+    """Something of Numba's, and what makes the thing that stands there instead out of it."""
+
+    module: str
+    path: str  # in the module: "Class.method", or "NAME"
+    make: Callable[[Any], Any]
+
+
+class Change(NamedTuple):
+    """A row of the table: places that are changed together, or not at all."""
+
+    what: str
+    why: str  # it is valid
+    until: str  # it can go
+    places: tuple[Place, ...]
+
+    def stand_ins(self) -> list[tuple[Any, str, Any]]:
+        """(owner, name, what stands there instead) for each place.
+
+        Raises
+        ------
+        ImportError, AttributeError, TypeError
+            This version of Numba has no such place, or has it with other parameters, or the stand-in misses something.
+        """
+        made = []
+        for module, path, make in self.places:
+            owner, name = _at(module, path)
+            original = getattr(owner, name)
+            stand_in = make(original)
+            if inspect.isfunction(stand_in):
+                wanted, there = (list(inspect.signature(each).parameters) for each in (stand_in, original))
+                if there != wanted:
+                    raise TypeError(f"{module}.{path} takes {', '.join(there)}, expected {', '.join(wanted)}")
+            made.append((owner, name, stand_in))
+        return made
+
+
+def _at(module: str, path: str) -> tuple[Any, str]:
+    """The class or module that something of Numba's belongs to, and its name there."""
+    *owners, name = path.split(".")
+    return functools.reduce(getattr, owners, importlib.import_module(module)), name
+
+
+# ---- stand-ins --------------------------------------------------------------------------------------------------
+
+
+def _only_lay_out(original: Any) -> Any:
+    def _optimize_functions(self: Any, ll_module: Any) -> None:
+        ll_module.data_layout = self._codegen._data_layout
+
+    return _optimize_functions
+
+
+def _do_not_optimize(original: Any) -> Any:
+    def _optimize_final_module(self: Any) -> None:
+        pass
+
+    return _optimize_final_module
+
+
+def _only_mark(original: Any) -> Any:
+    def _finalize_final_module(self: Any) -> None:
+        self._finalized = True
+
+    return _finalize_final_module
+
+
+def _no_pointer(original: Any) -> Any:
+    def get_pointer_to_function(self: Any, name: str) -> int:
+        self._ensure_finalized()
+        return 0
+
+    return get_pointer_to_function
+
+
+def _no_environment(original: Any) -> Any:
+    def set_env(self: Any, env_name: str, env: Any) -> None:
+        pass
+
+    return set_env
+
+
+def _no_wrapper(original: Any) -> Any:
+    def create_cfunc_wrapper(self: Any) -> None:
+        pass
+
+    return create_cfunc_wrapper
+
+
+def _only_run(original: Any) -> Any:
+    def _runPass(self: Any, index: int, pss: Any, internal_state: Any) -> None:  # noqa: N802 (Numba's name)
+        pss.analysis = self._analysis
+        pss.run_initialization(internal_state)
+        pss.run_pass(internal_state)
+        pss.run_finalizer(internal_state)
+
+    return _runPass
+
+
+def _only_canonicalize(original: Any) -> Any:
+    from numba.core.postproc import VariableLifetime
+    from numba.core.transforms import canonicalize_cfg
+
+    def run(self: Any, emit_dels: bool = False, extend_lifetimes: bool = False) -> None:
+        function = self.func_ir
+        if function.is_generator:
+            original(self, emit_dels, extend_lifetimes)
+            return
+        function.blocks = canonicalize_cfg(function.blocks)
+        function.variable_lifetime = VariableLifetime(function.blocks)  # it works out what it is asked for
+        function.generator_info = None
+
+    return run
+
+
+_options: dict[int, tuple[Any, str]] = {}  # of the functions that are being compiled, by the id of their flags
+
+
+def _remember(original: Any) -> Any:
+    from numba.core.targetconfig import ConfigStack, TargetConfig
+
+    flags_now, summary = ConfigStack.top_or_none, TargetConfig.summary
+
+    def get_call_type(self: Any, context: Any, args: tuple[Any, ...], kws: Any) -> Any:
+        if kws:
+            return original(self, context, args, kws)
+        known = vars(self).setdefault("_numgrad_calls", {})
+        flags = flags_now()
+        if id(flags) not in _options:
+            _options[id(flags)] = flags, summary(flags)
+        options = _options[id(flags)][1]
+        found = known.get((args, options))
+        if found is None:
+            signature: Any = original(self, context, args, kws)
+            known[args, options] = signature, self._impl_keys[signature.args]
+            return signature
+        signature, implementation = found
+        self._impl_keys[signature.args] = implementation  # as it would be if it were found again
+        return signature
+
+    return get_call_type
+
+
+def _leave_out(original: Any) -> Any:
+    return original  # the class stays; `numba_ir.Pipeline` has no such pass
+
+
+def _setting(value: Any) -> Callable[[Any], Any]:
+    return lambda original: value
+
+
+# ---- the table --------------------------------------------------------------------------------------------------
+
+_PASSES = "numba.core.untyped_passes"
+_WITHOUT_CALLERS = "numgrad compiles LLVM IR itself, without Numba's code generator"
+
+CHANGES = (
+    Change(
+        "functions are not optimised one by one",
+        "`codegen` optimises the whole module once; by itself Numba would do it twice for each function",
+        _WITHOUT_CALLERS,
+        (Place("numba.core.codegen", "JITCodeLibrary._optimize_functions", _only_lay_out),),
+    ),
+    Change(
+        "a library is not optimised",
+        "as above: what is stored is optimised by `codegen`, with flags and a target of its own",
+        _WITHOUT_CALLERS,
+        (Place("numba.core.codegen", "JITCodeLibrary._optimize_final_module", _do_not_optimize),),
+    ),
+    Change(
+        "no machine code is made, and none is looked for",
+        "nobody calls it: kernels are called by the entry that `codegen` makes",
+        _WITHOUT_CALLERS,
+        (
+            Place("numba.core.codegen", "JITCodeLibrary._finalize_final_module", _only_mark),
+            Place("numba.core.codegen", "JITCodeLibrary.get_pointer_to_function", _no_pointer),
+            # An environment is looked for in the machine code.
+            Place("numba.core.codegen", "JITCPUCodegen.set_env", _no_environment),
+        ),
+    ),
+    Change(
+        "no wrapper for C is made",
+        "nobody calls it; the option `no_cfunc_wrapper` does not reach functions that Numba compiles for itself",
+        "the option reaches them",
+        (Place("numba.core.lowering", "BaseLower.create_cfunc_wrapper", _no_wrapper),),
+    ),
+    Change(
+        "passes are run, and no more",
+        "events, times and texts for errors are for who looks at them; the passes are the same",
+        "Numba makes them only when somebody listens",
+        (Place("numba.core.compiler_machinery", "PassManager._runPass", _only_run),),
+    ),
+    Change(
+        "lives of variables are not worked out",
+        "they say where references are dropped, and no kernel has any; generators, which ask for them, get them",
+        "Numba works them out when they are asked for",
+        (Place("numba.core.postproc", "PostProcessor.run", _only_canonicalize),),
+    ),
+    Change(
+        "a call of one of Numba's own functions is typed once",
+        "what is found depends on the types and on the caller's options, which what is called may inherit; by itself Numba tries "
+        "all candidates anew for each call in each round of inference. A function that gets more candidates is another object",
+        "Numba remembers",
+        (Place("numba.core.types.functions", "BaseFunction.get_call_type", _remember),),
+    ),
+    *(
+        Change(f"the pass {name} is left out", f"a kernel has no {what}", "the pass does nothing where there are none",
+               (Place(module, name, _leave_out),))
+        for name, module, what in (
+            ("WithLifting", _PASSES, "`with`"),
+            ("InlineClosureLikes", _PASSES, "closures or comprehensions"),
+            ("RewriteDynamicRaises", _PASSES, "`raise`"),
+            ("MakeFunctionToJitFunction", _PASSES, "functions inside of it"),
+            ("InlineInlinables", _PASSES, "functions with `inline=`"),
+            ("FindLiterallyCalls", _PASSES, "`literally`"),
+            ("LiteralUnroll", _PASSES, "`literal_unroll`"),
+            ("LiteralPropagationSubPipelinePass", _PASSES, "`literal_unroll`"),
+            ("NopythonRewrites", "numba.core.typed_passes", "array expressions"),
+            ("AnnotateTypes", "numba.core.typed_passes", "reader of its annotated text"),
+            ("DumpParforDiagnostics", "numba.core.typed_passes", "`prange`"),
+        )
+    ),
+    *(
+        Change(f"the setting {name} is {shown}", why, "Numba takes it as an option of a compilation",
+               (Place("numba.core.config", name, make),))
+        for name, shown, make, why in (
+            ("BOUNDSCHECK", "None", _setting(None), "it would change kernels, though not their keys in the store"),
+            ("DEBUGINFO_DEFAULT", "0", _setting(0), "as above"),
+            ("EXTEND_VARIABLE_LIFETIMES", "0", _setting(0), "as above"),
+            # A dump of LLVM IR is taken before the fast-math flags are put in, and llvmlite then goes on with its text.
+            ("DUMP_LLVM", "0", _setting(0), "a dump loses the fast-math flags"),
+            ("CPU_NAME", "the CPU's, where NUMGRAD_SIMD leaves out features",
+             lambda own: target.cpu()[0] if target.host_target().features_off else own,
+             "if Numba optimises after all, then for the CPU that the kernel is for"),
+            ("CPU_FEATURES", "those that NUMGRAD_SIMD leaves, where it leaves some out",
+             lambda own: target.cpu()[1] if target.host_target().features_off else own, "as above"),
+        )
+    ),
+)  # fmt: skip
+
+# (module, name there, what for)
+NEEDED = (
+    ("numba", "njit", "functions are compiled by its dispatchers"),
+    ("numba.extending", "intrinsic", "words of kernels become LLVM IR by it"),
+    ("numba.core.compiler", "CompilerBase", "kernels have a pipeline of their own"),
+    ("numba.core.compiler", "DefaultPassBuilder.define_nopython_pipeline", "the pipeline is Numba's, without some passes"),
+    ("numba.core.compiler", "PassManager.finalize", "as above"),
+    ("numba.core.compiler_lock", "global_compiler_lock", "while Numba is changed nobody else may compile"),
+    ("numba.core.errors", "NumbaError", "what a kernel's author did wrong is told by it"),
+    ("numba.core.callconv", "CPUCallConv.get_function_type", "the entry of a kernel calls it as Numba does"),
+    ("numba.core.base", "BaseContext.get_arg_packer", "as above"),
+    ("numba.core.base", "BaseContext.make_array", "the entry makes arrays of the words of a launch"),
+    ("numba.np.arrayobj", "populate_array", "as above"),
+    ("numba.core.funcdesc", "FunctionDescriptor.llvm_func_name", "the entry calls the function of this name"),
+)  # fmt: skip
+
+
+def lacking(name: str, what_for: str) -> KernelError:
+    """The error for a Numba that no kernel can be compiled with."""
+    import numba
+
+    return KernelError(
+        f"numba {numba.__version__} has no {name}, and no kernel compiles without it ({what_for}); install a version that "
+        "numgrad knows: docs/numba.md names some"
+    )
+
+
+@functools.cache
+def require() -> None:
+    """Refuse a Numba that no kernel can be compiled with, before anything else of it is imported.
+
+    Raises
+    ------
+    KernelError
+        It has not what is needed.
+    """
+    for module, path, what_for in NEEDED:
+        try:
+            getattr(*_at(module, path))
+        except (ImportError, AttributeError):
+            raise lacking(f"{module}.{path}", what_for) from None
+
+
+@functools.cache
+def _stand_ins() -> dict[str, list[tuple[Any, str, Any]]]:
+    """What stands where, by row; rows for which this Numba has no place are left out, and warned of. Errors as `require`."""
+    require()
+    made, left_out = {}, []
+    for change in CHANGES:
+        try:
+            made[change.what] = change.stand_ins()
+        except (ImportError, AttributeError, TypeError) as error:
+            left_out.append(f"{change.what!r} ({error})")
+    if left_out:
+        import numba
+
+        warn(
+            f"numba {numba.__version__} is not as numgrad expects it: kernels are right, but take longer to compile, without "
+            f"{', '.join(left_out)}. Another version of Numba, or of numgrad, may do better",
+            NumbaChangeWarning,
+        )
+    return made
+
+
+def left_out_passes() -> frozenset[str]:
+    """Names of the passes that kernels are compiled without."""
+    rows = _stand_ins()
+    return frozenset(
+        change.places[0].path for change in CHANGES if change.places[0].make is _leave_out and change.what in rows
+    )
+
+
+@contextlib.contextmanager
+def applied() -> Iterator[None]:
+    """While this lasts, Numba is changed as the table says, and makes LLVM IR and no more.
+
+    Numba's own lock keeps other threads' compilations out. The garbage collector rests: it would look through Numba's
+    many small objects again and again, for 8% of the time, and they are no garbage yet.
+    """
+    rows = _stand_ins()
+    from numba.core.compiler_lock import global_compiler_lock
+
+    collecting = gc.isenabled()
+    with global_compiler_lock:
+        stand_ins = [each for row in rows.values() for each in row if getattr(each[0], each[1]) is not each[2]]
+        before = [(owner, name, vars(owner).get(name)) for owner, name, _ in stand_ins]
+        gc.disable()
+        try:
+            for owner, name, stand_in in stand_ins:
+                setattr(owner, name, stand_in)
+            yield
+        finally:
+            for owner, name, own in before:
+                if own is None and inspect.isclass(owner):  # it is a base class's
+                    delattr(owner, name)
+                else:
+                    setattr(owner, name, own)
+            _options.clear()
+            if collecting:
+                gc.enable()
