@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from numgrad.errors import ProofError
-from numgrad.kernels.grids import Extents4, Steps4, offset4
+from numgrad.kernels.loops import Extents4, Steps4, offset4
 from numgrad.kernels.reduce import (
     Loop,
     merged,

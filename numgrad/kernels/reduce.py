@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from numgrad.errors import ProofError
-from numgrad.kernels.grids import Extents3, Extents4, Steps3, Steps4, offset3, offset4
+from numgrad.kernels.loops import Extents3, Extents4, Steps3, Steps4, offset3, offset4
 from numgrad.kernels.reduce_kernels import (
     ALL,
     ANY,

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from numgrad import dtypes
 from numgrad.errors import ProofError
-from numgrad.kernels.grids import Extents4, Steps4, offset3, offset4
+from numgrad.kernels.loops import Extents4, Steps4, offset3, offset4
 from numgrad.kernels.reduce import (
     Loop,
     _dense,

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from numgrad import dtypes
-from numgrad.kernels.grids import Extents3, Extents4, Steps3, Steps4, offset3, offset4
+from numgrad.kernels.loops import Extents3, Extents4, Steps3, Steps4, offset3, offset4
 from numgrad.runtime.kernel import Device, Kernel, device, intrinsic, kernel
 
 KEPT, REDUCED = 4, 3  # loops that the kernels have room for

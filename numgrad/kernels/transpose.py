@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from numgrad.kernels.grids import Extents3, Steps3
+from numgrad.kernels.loops import Extents3, Steps3
 from numgrad.layout import product
 from numgrad.runtime import simd, target
 from numgrad.runtime.kernel import Kernel, kernel

@@ -60,7 +60,7 @@ def nothing(*_: Any) -> None:
 
 def _loaded(facts: Callable[[], tuple[Any, ...]]) -> Sequence[Callable[..., Any]]:
     if config.PYTHON.is_set():
-        return _nothing, _nothing
+        return nothing, nothing
     # What `apply` borrows from lists and slots is safe only while no other thread runs Python.
     if not getattr(sys, "_is_gil_enabled", lambda: True)():
         return nothing, nothing
