@@ -102,22 +102,11 @@ IN_IMAGE = Points(0, 0, 0)
 def images_of(geometry: Conv2dGeometry, m: int, turned: bool = False) -> Images:
     """Those of a convolution with tiles of m x m pixels; ``turned``: of its input's gradient, whose source is the output."""
     g = geometry
-    height, width, goal_height, goal_width, padding, channels, outputs = (
-        g.h,
-        g.w,
-        g.out_h,
-        g.out_w,
-        g.padding[0],
-        g.c,
-        g.k,
-    )
+    source, goal, padding, channels, outputs = (g.h, g.w), (g.out_h, g.out_w), g.padding[0], g.c, g.k
     if turned:
-        height, width, goal_height, goal_width = goal_height, goal_width, height, width
-        padding, channels, outputs = 2 - padding, outputs, channels
-    tiles_h, tiles_w = -(-goal_height // m), -(-goal_width // m)
-    return Images(
-        height, width, goal_height, goal_width, padding, channels, outputs, tiles_h, tiles_w, g.n * tiles_h * tiles_w
-    )  # fmt: skip
+        source, goal, padding, channels, outputs = goal, source, 2 - padding, outputs, channels
+    tiles_h, tiles_w = -(-goal[0] // m), -(-goal[1] // m)
+    return Images(*source, *goal, padding, channels, outputs, tiles_h, tiles_w, g.n * tiles_h * tiles_w)
 
 
 def watched_room(code: str) -> int:
