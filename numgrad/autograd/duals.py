@@ -16,6 +16,7 @@ from numgrad.autograd import batched
 from numgrad.engine import dispatch as engine
 from numgrad.engine.tape import TensorBase, modes
 from numgrad.engine.views import change_in_place
+from numgrad.ops import rules
 from numgrad.registry import Op, find
 from numgrad.runtime import locks
 from numgrad.runtime.scope import Scope
@@ -114,8 +115,6 @@ class opened(Scope):  # noqa: N801 (a context, as its siblings)
 
 
 def _new_level() -> Level:
-    from numgrad.ops.rules import tangents  # noqa: F401 (says how tangents go through ops)
-
     level = Level()
     level.token = _opened.token()
     return level
@@ -229,8 +228,7 @@ def _dual(inner: Any, op: Op, inputs: tuple[Any, ...], params: Any) -> Any:
         return inner(op, inputs, params)
     if op.composite_function is not None:
         return op.composite_function(*inputs, **params._asdict())
-    in_place = op.name.endswith("_")
-    if op.name == "copy_slices":  # the base after a change of a view, whose tangent shares memory with the base's
+    if op.aliases:  # the base after a change of a view, whose tangent shares memory with the base's
         return inner(op, inputs, params)
     if op.differentiable and op.jvp_function is None and not op.linear_groups:
         raise NotImplementedError(
@@ -242,7 +240,7 @@ def _dual(inner: Any, op: Op, inputs: tuple[Any, ...], params: Any) -> Any:
     if any(isinstance(value, (bool, int, float)) for value in inputs):
         inputs = engine._with_constants(op, inputs)
     before = inputs
-    if in_place and op.name != "copy_":
+    if op.mutates and not op.overwrites:
         before = (find("clone")(inputs[0]), *inputs[1:])
     if batch is not None:
         result = _without_own(found, inner, op, inputs, params)
@@ -306,9 +304,7 @@ def _push(op: Op, level: Level, ctx: _Context, tangents: tuple[Any, ...], inputs
     elif op.jvp_function is not None:
         made = op.jvp_function(ctx, *tangents)
     else:
-        from numgrad.ops.rules.tangents import linear_jvp
-
-        made = linear_jvp(op, ctx.inputs, ctx.params, tangents)
+        made = rules.linear(op, ctx.inputs, ctx.params, tangents)
     made = made if isinstance(made, tuple) else (made,)
     if outputs[0] is inputs[0]:
         _change(level, outputs[0], made[0])

@@ -82,6 +82,14 @@ def _(ctx, grad):
     return tuple([piece if needed else None for piece, needed in zip(pieces, ctx.needs, strict=True)])
 
 
+cat.linear_in("tensors")
+
+
+@cat.batch
+def _joined(batch: Any, *tensors: Any, dim: int) -> Any:
+    return batch.op(*batch.all(*tensors), dim=dim + 1)
+
+
 @cat.oracle
 def _(*arrays, dim):
     return np.concatenate(arrays, dim)
@@ -130,6 +138,19 @@ def _(ctx, *grads):
     return cat(*parts, dim=dim)
 
 
+split.linear_in("input")
+
+
+@split.batch
+def _(batch, x, sizes, dim):
+    return split(x, sizes=sizes, dim=dim + 1)
+
+
+@split.oracle
+def _(x, sizes, dim):
+    return tuple(np.split(x, np.cumsum(sizes)[:-1], dim))
+
+
 stack = Op(
     "stack", ("tensors",), {"dim": 0}, variadic=True,
     doc="Tensors of one shape, any number of them, joined along a new dimension.",
@@ -156,6 +177,10 @@ def _(b: PlanBuilder, *tensors: Operand, dim: int) -> None:
 def _(ctx, grad):
     pieces = unbind(grad, dim=ctx.params.dim)
     return tuple([piece if needed else None for piece, needed in zip(pieces, ctx.needs, strict=True)])
+
+
+stack.linear_in("tensors")
+stack.batch(_joined)
 
 
 @stack.oracle
@@ -197,6 +222,14 @@ def _(ctx, *grads):
     return stack(*[unused if grad is None else grad for grad in grads], dim=dim)
 
 
+unbind.linear_in("input")
+
+
+@unbind.batch
+def _(batch, x, dim):
+    return unbind(x, dim=dim + 1)
+
+
 @unbind.oracle
 def _(x, dim):
     return tuple(np.moveaxis(x, dim, 0))
@@ -205,8 +238,3 @@ def _(x, dim):
 def _zeros(spec: Any, dim: int, extent: int) -> Any:
     size = (*spec.shape[:dim], extent, *spec.shape[dim + 1 :])
     return find("expand")(full(size=(), value=0.0, dtype=spec.dtype), size=size)
-
-
-@split.oracle
-def _(x, sizes, dim):
-    return tuple(np.split(x, np.cumsum(sizes)[:-1], dim))
