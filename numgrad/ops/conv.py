@@ -174,6 +174,7 @@ conv2d = Op(
     _PARAMS,
     saves=("input", "weight"),
     node_name="ConvolutionBackward0",
+    self_name="input",
     bilinear=True,
     doc="""Cross-correlation of input [N, C, H, W] with weight [K, C/groups, R, S], plus bias [K] (or None).
 
@@ -275,6 +276,11 @@ def _(batch, x, weight, bias, groups, **params):
     return add(out, reshape(bias, tuple(length if extent < 0 else extent for extent in form)))
 
 
+@conv2d.flops
+def _(inputs, out):
+    return 2 * out.numel * inputs[1].numel // max(inputs[1].shape[0], 1)
+
+
 @conv2d.oracle
 def _(x, weight, bias, **params):
     g = _geometry(x.shape, weight.shape, **params)
@@ -331,6 +337,11 @@ def _(batch, grad, weight, size, groups, **params):
         rules.as_groups(grad), rules.folded(weight), size=shape, groups=batch.size * groups, **params
     )  # fmt: skip
     return rules.from_groups(grads, batch.size)
+
+
+@conv2d_backward_input.flops
+def _(inputs, out):
+    return 2 * inputs[0].numel * inputs[1].numel // max(inputs[1].shape[0], 1)
 
 
 @conv2d_backward_input.oracle
@@ -393,6 +404,11 @@ def _(batch, grad, x, size, groups, **params):
     return rules.unfolded(grads, batch.size)
 
 
+@conv2d_backward_weight.flops
+def _(inputs, out):
+    return 2 * inputs[0].numel * out.numel // max(out.shape[0], 1)
+
+
 @conv2d_backward_weight.oracle
 def _oracle_weight(grad, x, size, **params):
     g = _geometry(x.shape, size, **params)
@@ -425,6 +441,11 @@ def _(b: PlanBuilder, grad: Operand, input: Operand, weight: Operand, **params: 
         lambda: plan_conv2d_backward_input(b, grad, weight, of_input, g),
         lambda: plan_conv2d_backward_weight(b, grad, input, of_weight, g),
     )
+
+
+@conv2d_backward.flops
+def _(inputs, out):
+    return 4 * inputs[0].numel * inputs[2].numel // max(inputs[2].shape[0], 1)
 
 
 @conv2d_backward.oracle

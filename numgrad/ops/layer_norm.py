@@ -25,6 +25,7 @@ layer_norm = Op(
     outputs=("out", "mean", "rstd"),
     saves=("input", "weight", "mean", "rstd"),
     node_name="NativeLayerNormBackward0",
+    self_name="input",
     doc="(input - mean) / sqrt(variance + eps) * weight + bias, with the statistics of the last ``normalized`` dimensions.",
 )
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from numgrad.errors import DtypeError, ShapeError
@@ -24,6 +26,10 @@ def _check_dtypes(name: str, first: Operand, second: Operand) -> None:
         )
     if first.spec.dtype.is_bool:
         raise unsupported(name, first)
+
+
+def _flops(inputs: Any, out: Any) -> int:
+    return 2 * out.numel * inputs[0].shape[-1]  # type: ignore[no-any-return]
 
 
 mm = Op(
@@ -65,6 +71,9 @@ def _(batch, a, b):
     if batch.flags == (True, False):
         return rules.unfolded(mm(rules.folded(a), b), batch.size)
     return bmm(*batch.all(a, b))
+
+
+mm.flops(_flops)
 
 
 @mm.oracle
@@ -115,6 +124,9 @@ def _(batch, a, b):
     return rules.unfolded(bmm(rules.folded(a), rules.folded(b)), batch.size)
 
 
+bmm.flops(_flops)
+
+
 @bmm.oracle
 def _(a, b):
     return a @ b
@@ -124,6 +136,7 @@ linear = Op(
     "linear",
     ("input", "weight", "bias"),
     saves=("input", "weight"),
+    self_name="input",
     bilinear=True,
     doc="input [N, in] times the transpose of weight [out, in], plus bias [out] (or None).",
 )
@@ -184,6 +197,9 @@ def _(batch, x, weight, bias):
     if bias is None:
         return out
     return add(out, unsqueeze(bias, dim=1) if batch.flags[2] else bias)
+
+
+linear.flops(_flops)
 
 
 @linear.oracle

@@ -92,6 +92,7 @@ batch_norm_training = Op(
     outputs=("out", "mean", "invstd"),
     saves=("input", "weight", "mean", "invstd"),
     node_name="NativeBatchNormBackward0",
+    self_name="input",
     graph_inputs=(0, 1, 2),
     doc="""(input - mean) * invstd * weight + bias, for each channel of input [N, C, ...], with the batch's statistics.
 
@@ -202,6 +203,7 @@ batch_norm_eval = Op(
     {"eps": 1e-5},
     saves=("input", "weight", "running_mean", "running_var"),
     node_name="NativeBatchNormBackward0",
+    self_name="input",
     graph_inputs=(0, 1, 2),
     doc="(input - running_mean) / sqrt(running_var + eps) * weight + bias, for each channel of input [N, C, ...].",
 )
@@ -285,6 +287,7 @@ batch_norm_relu_training = Op(
     outputs=("out", "mean", "invstd"),
     saves=("input", "weight", "mean", "invstd", "out"),
     node_name="NativeBatchNormReluBackward0",
+    self_name="input",
     graph_inputs=(0, 1, 2, 5),
     doc="""max(0, batch_norm_training(input, ...) + residual) in one pass; residual, of input's shape, may be None.
 
@@ -299,6 +302,7 @@ batch_norm_relu_eval = Op(
     {"eps": 1e-5},
     saves=("input", "weight", "running_mean", "running_var", "out"),
     node_name="NativeBatchNormReluBackward0",
+    self_name="input",
     graph_inputs=(0, 1, 2, 5),
     doc="max(0, batch_norm_eval(input, ...) + residual) in one pass; residual, of input's shape, may be None.",
 )

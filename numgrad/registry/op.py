@@ -59,6 +59,8 @@ class Op:
     graph_inputs
         The inputs that its nodes list, by their numbers, in torch's order: those that a gradient could be of, and None where
         torch has one that is not there. Default: all as they are.
+    self_name
+        What graphs call the first input where a node has saved it: torch's ``self``, of layers ``input``.
     variadic
         It takes any number of inputs, and ``inputs`` is the one name of them all.
     mutates
@@ -98,6 +100,7 @@ class Op:
         differentiable: bool = True,
         node_name: str = "",
         graph_inputs: tuple[int | None, ...] | None = None,
+        self_name: str = "self",
         register: bool = True,
         variadic: bool = False,
         mutates: bool = False,
@@ -120,7 +123,7 @@ class Op:
         self.__doc__ = self.doc
         self.differentiable = differentiable
         self.node_name = node_name or "".join(part.capitalize() for part in name.split("_")) + "Backward0"
-        self.graph_inputs = graph_inputs
+        self.graph_inputs, self.self_name = graph_inputs, self_name
         params = params or {}
         self.param_names = tuple(params)
         self.Params = _params_type(self.param_names, tuple(params.values()))
@@ -137,6 +140,7 @@ class Op:
         self.draw_function: Callable[..., Any] | None = None
         self.draw_once_function: Callable[..., Any] | None = None
         self.composite_function: Callable[..., Any] | None = None
+        self.flops_function: Callable[..., int] | None = None
         self.ties: dict[int, tuple[tuple[int, ...], bool]] = {}  # by the number of the input; see `tie`
         self.plans: dict[tuple[Any, ...], Plan] = {}
         self.node_classes: dict[Any, type] = {}  # of its nodes, as they are seen
@@ -235,6 +239,14 @@ class Op:
         ``(draw, *inputs, **params)``, ``draw`` as in `draw`, with ``examples`` that are there.
         """
         self.draw_once_function = function
+        return function
+
+    def flops(self, function: Callable[..., int]) -> Callable[..., int]:
+        """Attach ``(specs of the inputs, spec of the first output) -> int``: its multiplications and additions.
+
+        The profiler counts them for products, by their definition, whatever algorithm computes them.
+        """
+        self.flops_function = function
         return function
 
     def saves_for(self, needs: tuple[bool, ...]) -> tuple[str, ...]:
