@@ -153,9 +153,9 @@ def _(
 ) -> None:
     _checked("attention_backward", query, key, value)
     shape, dtype = (*query.spec.shape[:3], value.spec.shape[3]), query.spec.dtype
-    for word, x, wanted in (("grad", grad, shape), ("out", out, shape), ("logs", logs, shape[:3])):
-        if tuple(x.spec.shape) != wanted or x.spec.dtype is not dtype:
-            raise ShapeError(f"attention_backward: {word} is {x.spec}, expected shape {list(wanted)} of {dtype}")
+    for word, x, expected in (("grad", grad, shape), ("out", out, shape), ("logs", logs, shape[:3])):
+        if tuple(x.spec.shape) != expected or x.spec.dtype is not dtype:
+            raise ShapeError(f"attention_backward: {word} is {x.spec}, expected shape {list(expected)} of {dtype}")
     made = [b.output(dtype, s, head_strides(*s)) for s in (tuple(x.spec.shape) for x in (query, key, value))]
     strides = head_strides(*shape)
     q, k, v = (_adjacent(b, x) for x in (query, key, value))

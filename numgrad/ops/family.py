@@ -321,13 +321,19 @@ class Elementwise(Op):
         fused = None
         # Where nothing is read, the gradients are numbers, the same everywhere, or there is nothing to compute.
         if reads and create_graph:
-            function = on_tensors(self.name, function)
+            function, positions = self._composite(function, positions, sources)
         elif reads:
             op = self._make_fused(needs, reads, function)
             fused = SavedCall(op, [position - 1 for position in positions])
             function = op if op.public > 1 else lambda *inputs: (op(*inputs),)
         part = self._parts[key] = Part(function, positions, any(positions), sources, fused)
         return part
+
+    def _composite(
+        self, function: ScalarFunction, positions: tuple[int, ...], sources: tuple[int | None, ...]
+    ) -> tuple[ScalarFunction, tuple[int, ...]]:
+        """The part of the backward that can be differentiated again, and the positions of its arguments."""
+        return on_tensors(self.name, function), positions
 
     def _to_input(self, result: Any, grad: Any, spec: Any) -> Any:
         """A gradient in the shape of its input; a plain number is the gradient of a function that is flat everywhere."""

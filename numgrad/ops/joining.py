@@ -61,14 +61,14 @@ def _plan_joined(b: PlanBuilder, op: str, tensors: Sequence[Operand], specs: lis
     strides = contiguous_strides(shape)
     begins = [begin * strides[dim] for begin in (0, *ends[:-1])]
     if len(tensors) <= _FEW:
-        single = [place for place, spec in enumerate(specs) if spec.numel]
+        single = [position for position, spec in enumerate(specs) if spec.numel]
     else:
         large = {spec for spec in kinds if spec.numel >= GRAIN_COST}
-        single = [place for place, spec in enumerate(specs) if spec in large][:_MOST_SINGLE] if large else []
-    for place in single:
-        spec = specs[place]
-        source = tensors[place].view(tuple(spec.shape), spec.strides)
-        plan_copy(b, source, out.view(tuple(spec.shape), strides, begins[place]))
+        single = [position for position, spec in enumerate(specs) if spec in large][:_MOST_SINGLE] if large else []
+    for position in single:
+        spec = specs[position]
+        source = tensors[position].view(tuple(spec.shape), spec.strides)
+        plan_copy(b, source, out.view(tuple(spec.shape), strides, begins[position]))
     if len(tensors) > _FEW:
         joined = np.array([spec.numel > 0 for spec in specs])
         joined[single] = False

@@ -42,10 +42,10 @@ def _(
     if not spec.dtype.is_floating_point:
         raise DtypeError(f"layer_norm: input is of {spec.dtype}, expected floating point")
     prove_int("layer_norm", "normalized", normalized, 0, spec.ndim)
-    wanted = tuple(spec.shape[spec.ndim - normalized :])
+    shape = tuple(spec.shape[spec.ndim - normalized :])
     for name, vector in (("weight", weight), ("bias", bias)):
-        if vector is not None and (tuple(vector.spec.shape) != wanted or vector.spec.dtype is not spec.dtype):
-            raise ShapeError(f"layer_norm: {name} is {vector.spec}, expected shape {list(wanted)} of {spec.dtype}")
+        if vector is not None and (tuple(vector.spec.shape) != shape or vector.spec.dtype is not spec.dtype):
+            raise ShapeError(f"layer_norm: {name} is {vector.spec}, expected shape {list(shape)} of {spec.dtype}")
     rows = _rows_shape(spec, normalized)
     out, mean, rstd = b.output(spec.dtype, tuple(spec.shape)), b.output(spec.dtype, rows), b.output(spec.dtype, rows)
     weight, bias = [None if vector is None else contiguous(b, vector) for vector in (weight, bias)]

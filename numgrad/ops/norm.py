@@ -46,8 +46,8 @@ def _check_eps(eps: Any, training: bool) -> None:
     if isinstance(eps, (tuple, str)) or eps is None:
         raise TypeError(f"batch_norm(): argument 'eps' must be float, not {type(eps).__name__}")
     if eps <= 0.0 and (training or eps < 0.0):
-        wanted = "positive during training" if training else "non-negative"
-        raise ValueError(f"batch_norm eps must be {wanted}, but got {eps}")
+        kind = "positive during training" if training else "non-negative"
+        raise ValueError(f"batch_norm eps must be {kind}, but got {eps}")
 
 
 def _checked_residual(input: Operand, residual: Operand | None) -> None:
@@ -357,17 +357,17 @@ def _(x, weight, bias, running_mean, running_var, residual, eps):
 
 def _prepare(op: Op, training: bool, relu: bool) -> None:
     """Let nodes of the op run the fused backward; the op's own is made of ops, for gradients that are recorded."""
-    places = (0, 1, 2, 5) if relu else (0, 1, 2)
+    positions = (0, 1, 2, 5) if relu else (0, 1, 2)
     reads = (-1, *range(len(op.saves)))
 
     @op.prepares
     def _(record):
         if not training and (record.needs[3] or record.needs[4]):
             return None  # `backward` refuses it
-        needs = tuple([record.needs[place] for place in places])
+        needs = tuple([record.needs[position] for position in positions])
         backward = batch_norm_relu_backward if relu else batch_norm_backward
         call = SavedCall(backward, reads, backward.Params(needs=needs, training=training, eps=record.params.eps))
-        return saved_calls(len(record.needs), (call, [place for place in places if record.needs[place]]))
+        return saved_calls(len(record.needs), (call, [each for each in positions if record.needs[each]]))
 
 
 _prepare(batch_norm_training, training=True, relu=False)

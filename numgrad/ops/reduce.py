@@ -42,8 +42,8 @@ def _proved_shape(input: Operand, dims: Any, keepdim: bool) -> tuple[int, ...]:
 
 def _with_kept_dims(tensor: Any, shape: Any, dims: tuple[int, ...]) -> Any:
     """A result of a reduction, its reduced dimensions back as extents of 1."""
-    wanted = _reduced_shape(shape, dims, keepdim=True)
-    return tensor if tuple(tensor._spec.shape) == wanted else view(tensor, size=wanted)
+    kept = _reduced_shape(shape, dims, keepdim=True)
+    return tensor if tuple(tensor._spec.shape) == kept else view(tensor, size=kept)
 
 
 def _spread(grad: Any, shape: Any, dims: tuple[int, ...]) -> Any:
