@@ -238,7 +238,7 @@ def _batched(inner: Any, op: Op, inputs: tuple[Any, ...], params: Any) -> Any:
     if level is None:
         return inner(op, inputs, params)
     if any(isinstance(value, (bool, int, float)) for value in inputs):
-        inputs = engine._with_constants(op, inputs)
+        inputs = engine.with_constants(op, inputs)
     payloads = [at_level(tensor, level) for tensor in inputs]
     flags = tuple([payload is not None for payload in payloads])
     values = [
@@ -310,7 +310,7 @@ def _one_by_one(
     results = []
     for index in range(level.size):
         example = [_example(value, index) if flag else value for value, flag in zip(values, flags, strict=True)]
-        results.append(op(*example, **params))
+        results.append(change_in_place(op, *example, **params) if op.mutates else op(*example, **params))
     if not isinstance(results[0], tuple):
         return stacked(results)
     return tuple(stacked(column) for column in zip(*results, strict=True))

@@ -238,7 +238,7 @@ def _dual(inner: Any, op: Op, inputs: tuple[Any, ...], params: Any) -> Any:
     if op.differentiable and modes.saved_hooks and modes.grad_enabled:
         raise NotImplementedError(f"{op.name}: saved-tensor hooks do not carry tangents; leave them or the dual level")
     if any(isinstance(value, (bool, int, float)) for value in inputs):
-        inputs = engine._with_constants(op, inputs)
+        inputs = engine.with_constants(op, inputs)
     before = inputs
     if op.mutates and not op.overwrites:
         before = (find("clone")(inputs[0]), *inputs[1:])

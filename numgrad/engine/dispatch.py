@@ -58,7 +58,7 @@ def _dispatch(op: Op, inputs: tuple[Any, ...], params: Any) -> Any:
     try:
         key = (params, *[None if tensor is None else tensor._spec for tensor in inputs])
     except AttributeError:
-        return dispatch(op, _with_constants(op, inputs), params)
+        return dispatch(op, with_constants(op, inputs), params)
     plan = op.plans.get(key)
     if plan is None:
         try:
@@ -114,7 +114,7 @@ def _edges(inputs: tuple[Any, ...]) -> list[Any] | None:
     return edges
 
 
-def _with_constants(op: Op, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
+def with_constants(op: Op, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
     """Python numbers as 0-d tensors of the dtype of the other inputs, of floating point if one is."""
     from numgrad.engine.constants import constant
 

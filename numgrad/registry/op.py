@@ -219,7 +219,8 @@ class Op:
         """Attach the batching rule ``(batch, *inputs, **params)``: the op for many examples at once.
 
         Inputs that are batched have the examples in dimension 0, the others are the same for all; see
-        `ops.rules.batch.Batch`. It returns the outputs, with the examples in dimension 0, or NotImplemented.
+        `ops.rules.Batch`. It returns the outputs, with the examples in dimension 0, or NotImplemented; of an op that mutates
+        it changes the first input.
         """
         self.batch_function = function
         return function
