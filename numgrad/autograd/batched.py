@@ -170,12 +170,12 @@ def bottom(tensor: Any) -> Any:
 
 def deepest(tensors: Sequence[Any]) -> BatchLevel | None:
     """The level opened last at which one of them is batched."""
-    found: BatchLevel | None = None
+    last: BatchLevel | None = None
     for tensor in tensors:
         for level in levels_of(tensor):
-            if found is None or level.number > found.number:
-                found = level
-    return found
+            if last is None or level.number > last.number:
+                last = level
+    return last
 
 
 def at_level(tensor: Any, level: BatchLevel) -> Any:
@@ -190,8 +190,8 @@ def at_level(tensor: Any, level: BatchLevel) -> Any:
 
 def examples_of(tensor: Any, level: BatchLevel) -> Any:
     """The examples of a level in dimension 0, also if they are all the same."""
-    found = at_level(tensor, level)
-    return rules.repeated(tensor, level.size) if found is None else found
+    examples = at_level(tensor, level)
+    return rules.repeated(tensor, level.size) if examples is None else examples
 
 
 def lifted(tensor: Any, like: Any) -> Any:
@@ -365,13 +365,13 @@ def apply_function(cls: Any, args: tuple[Any, ...]) -> Any:
     """A `Function` on batched arguments: by its ``vmap``, else one example after the other, with a warning."""
     level = deepest(args)
     assert level is not None
-    found = [at_level(arg, level) for arg in args]
+    payloads = [at_level(arg, level) for arg in args]
     from numgrad.autograd.function import Function
 
     rule = cls.vmap
     if rule is not Function.vmap:
-        in_dims = tuple(None if each is None else 0 for each in found)
-        values = tuple(arg if each is None else each for arg, each in zip(args, found, strict=True))
+        in_dims = tuple(None if each is None else 0 for each in payloads)
+        values = tuple(arg if each is None else each for arg, each in zip(args, payloads, strict=True))
         outputs, out_dims = rule(_Info(level), in_dims, *values)
         if not isinstance(outputs, tuple):
             return _at_front(outputs, out_dims, level)
@@ -386,7 +386,7 @@ def apply_function(cls: Any, args: tuple[Any, ...]) -> Any:
     results = []
     for index in range(level.size):
         results.append(
-            cls.apply(*[arg if e is None else _example(e, index) for arg, e in zip(args, found, strict=True)])
+            cls.apply(*[arg if e is None else _example(e, index) for arg, e in zip(args, payloads, strict=True)])
         )
     if not isinstance(results[0], tuple):
         return BatchedTensor(stacked(results), level)

@@ -78,8 +78,8 @@ def vmap(
                 front if dim is None else narrow(front, 0, begin, count) if count < size else front
                 for front, dim in zip(fronts, dims, strict=True)
             ]
-            found, form = _run(func, part, dims, build, kwargs, count, randomness, out_dims)
-            columns.append(found)
+            results_of_part, form = _run(func, part, dims, build, kwargs, count, randomness, out_dims)
+            columns.append(results_of_part)
         _, build_result, where = form
         results = []
         for number, dim in enumerate(where):
