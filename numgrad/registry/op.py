@@ -198,7 +198,13 @@ class Op:
         """The op is linear in these inputs together, the others fixed: its forward derivative is the op itself.
 
         A product is linear in each of its factors alone: one call for each.
+
+        Raises
+        ------
+        ValueError
+            One is no input of the op.
         """
+        self._check_inputs("linear_in", names)
         self.linear_groups = (*self.linear_groups, names)
 
     def tie(self, gradients: Sequence[str], to: Sequence[str], zeros: bool = True) -> None:
@@ -206,9 +212,22 @@ class Op:
 
         A gradient that is a step function of an input, or that torch computes together with what depends on it, requires a
         gradient itself in torch, and so it does here. That gradient is 0, or with ``zeros=False`` there is none.
+
+        Raises
+        ------
+        ValueError
+            One is no input of the op.
         """
+        self._check_inputs("tie", (*gradients, *to))
         numbers = tuple(self.inputs.index(name) for name in to)
         self.ties.update({self.inputs.index(name): (numbers, zeros) for name in gradients})
+
+    def _check_inputs(self, method: str, names: Sequence[str]) -> None:
+        unknown = sorted(set(names) - set(self.inputs))
+        if unknown:
+            raise ValueError(
+                f"op {self.name}: {method} got {unknown}, expected names of its inputs {list(self.inputs)}"
+            )
 
     def composite(self, function: Callable[..., Any]) -> Callable[..., Any]:
         """Attach ``(*inputs, **params)``: the same in other ops, which forward mode and `vmap` apply in its place."""
