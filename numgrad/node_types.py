@@ -80,15 +80,14 @@ def class_of(base: type, name: str, slots: tuple[int | None, ...] | None, op: An
 def saved_names(op: Any) -> dict[str, tuple[bool, int]]:
     """The names of what an op may save, as torch's attributes have them: whether it is an output, and its number.
 
-    The first input is torch's ``self``, but for the layers, and the first output ``result``.
+    The first input has the op's ``self_name``, and the first output is torch's ``result``.
     """
-    layer = "bias" in op.inputs
     names = {}
     for save, number in op.saved_names().items():
         if save in op.outputs:
             names[op.outputs[number] if number else "result"] = (True, number)
         else:
-            names[op.inputs[number] if number or layer else "self"] = (False, number)
+            names[op.inputs[number] if number else op.self_name] = (False, number)
     return names
 
 

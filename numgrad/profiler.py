@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,22 +13,6 @@ from numgrad.runtime import locks, program
 from numgrad.runtime.scope import Scope
 
 _active: list[profile] = []
-
-
-def _of_product(inputs: Any, out: Any) -> int:
-    return 2 * out.numel * inputs[0].shape[-1]  # type: ignore[no-any-return]
-
-
-# Multiplications and additions of the ops that are made of products, from the specs of inputs and output.
-_FLOPS: dict[str, Callable[[Any, Any], int]] = {
-    "mm": _of_product,
-    "bmm": _of_product,
-    "linear": _of_product,
-    "conv2d": lambda inputs, out: 2 * out.numel * inputs[1].numel // max(inputs[1].shape[0], 1),
-    "conv2d_backward": lambda inputs, out: 4 * inputs[0].numel * inputs[2].numel // max(inputs[2].shape[0], 1),
-    "conv2d_backward_input": lambda inputs, out: 2 * inputs[0].numel * inputs[1].numel // max(inputs[1].shape[0], 1),
-    "conv2d_backward_weight": lambda inputs, out: 2 * inputs[0].numel * out.numel // max(out.shape[0], 1),
-}
 
 
 @dataclass(frozen=True)
@@ -148,8 +131,11 @@ class profile(Scope):  # noqa: N801 (torch's name)
         shapes = (
             " ".join(str(tuple(t._spec.shape)) for t in inputs if hasattr(t, "_spec")) if self.record_shapes else ""
         )
-        count = _FLOPS.get(op.name)
-        flops = 0 if count is None else count([getattr(t, "_spec", None) for t in inputs], made[0]._spec)
+        flops = (
+            0
+            if op.flops_function is None
+            else op.flops_function([getattr(t, "_spec", None) for t in inputs], made[0]._spec)
+        )
         kernels = tuple(self._kernels)
         self.events.append(Event(op.name, start, end - start, self.thread, "op", nbytes, shapes, kernels, flops))
         self._kernels = []

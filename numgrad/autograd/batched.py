@@ -20,6 +20,7 @@ from numgrad.engine import dispatch as engine
 from numgrad.engine.tape import TensorBase
 from numgrad.engine.views import change_in_place
 from numgrad.layout import spec_of
+from numgrad.ops import rules
 from numgrad.registry import Op, find
 from numgrad.runtime import locks
 from numgrad.runtime.scope import Scope
@@ -54,8 +55,6 @@ class batch_level(Scope):  # noqa: N801 (a context, as its siblings)
     """A level for the length of a ``with`` block; with ``randomness`` one that random numbers are drawn for."""
 
     def __init__(self, size: int, randomness: str | None = None) -> None:
-        from numgrad.ops.rules import batching  # noqa: F401 (says how batches go through ops)
-
         super().__init__()
         self.level = BatchLevel(size, randomness or "same")
         self.levels = _state.levels if randomness is None else (*_state.levels, self.level)
@@ -171,12 +170,12 @@ def bottom(tensor: Any) -> Any:
 
 def deepest(tensors: Sequence[Any]) -> BatchLevel | None:
     """The level opened last at which one of them is batched."""
-    found: BatchLevel | None = None
+    last: BatchLevel | None = None
     for tensor in tensors:
         for level in levels_of(tensor):
-            if found is None or level.number > found.number:
-                found = level
-    return found
+            if last is None or level.number > last.number:
+                last = level
+    return last
 
 
 def at_level(tensor: Any, level: BatchLevel) -> Any:
@@ -189,15 +188,10 @@ def at_level(tensor: Any, level: BatchLevel) -> Any:
     return BatchedTensor(find("transpose")(inner, dim0=0, dim1=1), tensor.level)
 
 
-def spread(tensor: Any, size: int) -> Any:
-    """The tensor ``size`` times, without a copy, in a new dimension 0."""
-    return find("expand")(find("unsqueeze")(tensor, dim=0), size=(size, *tensor._spec.shape))
-
-
 def examples_of(tensor: Any, level: BatchLevel) -> Any:
     """The examples of a level in dimension 0, also if they are all the same."""
-    found = at_level(tensor, level)
-    return spread(tensor, level.size) if found is None else found
+    examples = at_level(tensor, level)
+    return rules.repeated(tensor, level.size) if examples is None else examples
 
 
 def lifted(tensor: Any, like: Any) -> Any:
@@ -230,7 +224,7 @@ def _lifted(tensor: Any, levels: Any, copy: bool) -> Any:
 def _at_one_more(tensor: Any, level: BatchLevel) -> Any:
     if isinstance(tensor, BatchedTensor) and tensor.level.number > level.number:
         return BatchedTensor(_at_one_more(tensor.payload, level), tensor.level)
-    return BatchedTensor(spread(tensor, level.size), level)
+    return BatchedTensor(rules.repeated(tensor, level.size), level)
 
 
 # ---- what ops go through ----------------------------------------------------------------------------------------
@@ -239,33 +233,33 @@ def _at_one_more(tensor: Any, level: BatchLevel) -> Any:
 def _batched(inner: Any, op: Op, inputs: tuple[Any, ...], params: Any) -> Any:
     """Apply the op to all examples at once."""
     level = deepest(inputs)
-    if "state" in op.inputs and _state.levels:
+    if op.random and _state.levels:
         return _drawn(op, inputs, params, level)
     if level is None:
         return inner(op, inputs, params)
     if any(isinstance(value, (bool, int, float)) for value in inputs):
-        inputs = engine._with_constants(op, inputs)
-    found = [at_level(tensor, level) for tensor in inputs]
-    flags = tuple([each is not None for each in found])
-    values = [tensor if each is None else each for tensor, each in zip(inputs, found, strict=True)]
+        inputs = engine.with_constants(op, inputs)
+    payloads = [at_level(tensor, level) for tensor in inputs]
+    flags = tuple([payload is not None for payload in payloads])
+    values = [
+        tensor if payload is None else payload for tensor, payload in zip(inputs, payloads, strict=True)
+    ]  # fmt: skip
     return _applied(op, inputs, values, flags, params, level)
 
 
 def _applied(
     op: Op, inputs: Sequence[Any], values: Sequence[Any], flags: tuple[bool, ...], params: Any, level: BatchLevel
 ) -> Any:
-    from numgrad.ops.rules.batch import Batch, elementwise
-
-    batch = Batch(op, level.size, flags)
+    batch = rules.Batch(op, level.size, flags)
     given = params._asdict()
-    if op.name.endswith("_") and op.outputs == ("out",) and op.batch_function is None:
-        if not flags[0]:
-            raise RuntimeError(
-                f"vmap: {op.name}: inplace arithmetic is not possible because there is an input with more elements than self: it "
-                "differs from example to example, and self does not. Use the operation that returns a new tensor, or make self "
-                "by zeros_like of a batched tensor"
-            )
-        target, *others = elementwise(batch, *values, apply=False)
+    if op.mutates and not flags[0]:
+        raise RuntimeError(
+            f"vmap: {op.name}: inplace arithmetic is not possible because there is an input with more elements than self: it "
+            "differs from example to example, and self does not. Use the operation that returns a new tensor, or make self "
+            "by zeros_like of a batched tensor"
+        )
+    if op.mutates and op.elementwise and op.batch_function is None:
+        target, *others = rules.elementwise(batch, *values, apply=False)
         if target._spec.ndim != values[0]._spec.ndim:
             raise RuntimeError(
                 f"{op.name}: output with shape {list(inputs[0]._spec.shape)} doesn't match the broadcast shape"
@@ -278,11 +272,13 @@ def _applied(
         if result is not NotImplemented:
             _check_examples(op, result, level)
     elif op.elementwise:
-        result = elementwise(batch, *values, **given)
+        result = rules.elementwise(batch, *values, **given)
     elif op.composite_function is not None:
         return op.composite_function(*inputs, **given)
     if result is NotImplemented:
         result = _one_by_one(op, values, flags, given, level)
+    if op.mutates:
+        return inputs[0]
     if isinstance(result, tuple):
         return tuple([BatchedTensor(each, level) for each in result])
     return BatchedTensor(result, level)
@@ -314,7 +310,7 @@ def _one_by_one(
     results = []
     for index in range(level.size):
         example = [_example(value, index) if flag else value for value, flag in zip(values, flags, strict=True)]
-        results.append(op(*example, **params))
+        results.append(change_in_place(op, *example, **params) if op.mutates else op(*example, **params))
     if not isinstance(results[0], tuple):
         return stacked(results)
     return tuple(stacked(column) for column in zip(*results, strict=True))
@@ -345,16 +341,19 @@ def _drawn(op: Op, inputs: tuple[Any, ...], params: Any, level: BatchLevel | Non
             "vmap: called random operation while in randomness error mode. Please either use the 'same' or 'different' randomness "
             "flags on vmap or perform the randomness operation out of vmap"
         )
-    from numgrad.ops.rules.batch import draw_different, draw_same
-
-    examples = at_level(inputs[0], inner)
+    draw = rules.Draw(op, inner.size, at_level(inputs[0], inner))
+    is_different = inner.randomness == "different"
+    rule = op.draw_function if is_different else op.draw_once_function
     _state.levels = tuple(each for each in running if each is not inner)
     try:
-        if inner.randomness == "different":
-            return BatchedTensor(draw_different(op, inner.size, examples, inputs, params._asdict()), inner)
-        if examples is None:
+        if draw.examples is None and not is_different:
             return op(*inputs, **params._asdict())
-        return BatchedTensor(draw_same(op, examples, inputs, params._asdict()), inner)
+        if rule is None:
+            raise NotImplementedError(
+                f"vmap: {op.name} has no rule for random numbers that are {inner.randomness!r}; attach one by Op."
+                f"{'draw' if is_different else 'draw_once'}, or draw them out of vmap"
+            )
+        return BatchedTensor(rule(draw, *inputs, **params._asdict()), inner)
     finally:
         _state.levels = running
 
@@ -366,13 +365,13 @@ def apply_function(cls: Any, args: tuple[Any, ...]) -> Any:
     """A `Function` on batched arguments: by its ``vmap``, else one example after the other, with a warning."""
     level = deepest(args)
     assert level is not None
-    found = [at_level(arg, level) for arg in args]
+    payloads = [at_level(arg, level) for arg in args]
     from numgrad.autograd.function import Function
 
     rule = cls.vmap
     if rule is not Function.vmap:
-        in_dims = tuple(None if each is None else 0 for each in found)
-        values = tuple(arg if each is None else each for arg, each in zip(args, found, strict=True))
+        in_dims = tuple(None if each is None else 0 for each in payloads)
+        values = tuple(arg if each is None else each for arg, each in zip(args, payloads, strict=True))
         outputs, out_dims = rule(_Info(level), in_dims, *values)
         if not isinstance(outputs, tuple):
             return _at_front(outputs, out_dims, level)
@@ -387,7 +386,7 @@ def apply_function(cls: Any, args: tuple[Any, ...]) -> Any:
     results = []
     for index in range(level.size):
         results.append(
-            cls.apply(*[arg if e is None else _example(e, index) for arg, e in zip(args, found, strict=True)])
+            cls.apply(*[arg if e is None else _example(e, index) for arg, e in zip(args, payloads, strict=True)])
         )
     if not isinstance(results[0], tuple):
         return BatchedTensor(stacked(results), level)

@@ -16,6 +16,7 @@ from numgrad.autograd import batched
 from numgrad.engine import dispatch as engine
 from numgrad.engine.tape import TensorBase, modes
 from numgrad.engine.views import change_in_place
+from numgrad.ops import rules
 from numgrad.registry import Op, find
 from numgrad.runtime import locks
 from numgrad.runtime.scope import Scope
@@ -43,16 +44,16 @@ class Level:
         self.token: Any = None  # of `_opened`, as long as it is open
 
     def entry(self, tensor: TensorBase) -> _Entry | None:
-        found = self.table.get(id(tensor))
-        return found if found is not None and found.reference() is tensor else None
+        entry = self.table.get(id(tensor))
+        return entry if entry is not None and entry.reference() is tensor else None
 
     def find(self, tensor: Any) -> Any:
         """The tensor's tangent, or None."""
         if not isinstance(tensor, TensorBase) or id(tensor) in self.hidden:
             return None
-        found = self.entry(tensor)
-        if found is not None:
-            return found.tangent
+        entry = self.entry(tensor)
+        if entry is not None:
+            return entry.tangent
         base = tensor._base
         whole = None if base is None else self.entry(base)
         if base is None or whole is None or not whole.late:
@@ -73,8 +74,8 @@ class Level:
             if key in table and table[key].reference is reference:
                 del table[key]
 
-        made = table[key] = _Entry(weakref.ref(tensor, forget), tangent)
-        return made
+        entry = table[key] = _Entry(weakref.ref(tensor, forget), tangent)
+        return entry
 
 
 class _State(threading.local):
@@ -114,8 +115,6 @@ class opened(Scope):  # noqa: N801 (a context, as its siblings)
 
 
 def _new_level() -> Level:
-    from numgrad.ops.rules import tangents  # noqa: F401 (says how tangents go through ops)
-
     level = Level()
     level.token = _opened.token()
     return level
@@ -192,13 +191,13 @@ def push_function(
         before, forward = state.levels, modes.forward
         state.levels, modes.forward = levels[:number], _carrier if number else None
         try:
-            made = jvp(*tangents)
-            made = made if isinstance(made, tuple) else (made,)
-            if len(made) != len(outputs):
+            pushed = jvp(*tangents)
+            pushed = pushed if isinstance(pushed, tuple) else (pushed,)
+            if len(pushed) != len(outputs):
                 raise RuntimeError(
-                    f"{name}.jvp returned {len(made)} tangents, expected {len(outputs)}, one for each output"
+                    f"{name}.jvp returned {len(pushed)} tangents, expected {len(outputs)}, one for each output"
                 )
-            for output, tangent in zip(outputs, made, strict=True):
+            for output, tangent in zip(outputs, pushed, strict=True):
                 if not isinstance(output, TensorBase) or tangent is None:
                     continue
                 if not isinstance(tangent, Tensor) or tangent.shape != output._spec.shape:
@@ -217,20 +216,19 @@ def _dual(inner: Any, op: Op, inputs: tuple[Any, ...], params: Any) -> Any:
     levels = state.levels
     if not levels:
         return inner(op, inputs, params)
-    found = []
+    active = []
     batch = batched.deepest(inputs)
     for number, level in enumerate(levels):
         if batch is not None and level.number < batch.number:
             continue  # the examples are inside of this level: their tangents go with the payloads
         tangents = tuple([level.find(tensor) for tensor in inputs])
         if any(tangent is not None for tangent in tangents):
-            found.append((number, level, tangents))
-    if not found:
+            active.append((number, level, tangents))
+    if not active:
         return inner(op, inputs, params)
     if op.composite_function is not None:
         return op.composite_function(*inputs, **params._asdict())
-    in_place = op.name.endswith("_")
-    if op.name == "copy_slices":  # the base after a change of a view, whose tangent shares memory with the base's
+    if op.aliases:  # the base after a change of a view, whose tangent shares memory with the base's
         return inner(op, inputs, params)
     if op.differentiable and op.jvp_function is None and not op.linear_groups:
         raise NotImplementedError(
@@ -240,46 +238,46 @@ def _dual(inner: Any, op: Op, inputs: tuple[Any, ...], params: Any) -> Any:
     if op.differentiable and modes.saved_hooks and modes.grad_enabled:
         raise NotImplementedError(f"{op.name}: saved-tensor hooks do not carry tangents; leave them or the dual level")
     if any(isinstance(value, (bool, int, float)) for value in inputs):
-        inputs = engine._with_constants(op, inputs)
+        inputs = engine.with_constants(op, inputs)
     before = inputs
-    if in_place and op.name != "copy_":
+    if op.mutates and not op.overwrites:
         before = (find("clone")(inputs[0]), *inputs[1:])
     if batch is not None:
-        result = _without_own(found, inner, op, inputs, params)
+        result = _without_own(active, inner, op, inputs, params)
     else:
         result = inner(op, inputs, params)
     outputs = result if isinstance(result, tuple) else (result,)
-    for number, level, tangents in found:
+    for number, level, tangents in active:
         with below(number):
             _push(
                 op, level, _Context(before, outputs, params, _is_differentiable((*inputs, *tangents))), tangents, inputs
             )
-    _give_to_saved(outputs[0], [level for _, level, _ in found])
+    _give_to_saved(outputs[0], [level for _, level, _ in active])
     return result
 
 
-def _without_own(found: list[Any], inner: Any, op: Op, inputs: tuple[Any, ...], params: Any) -> Any:
+def _without_own(active: list[Any], inner: Any, op: Op, inputs: tuple[Any, ...], params: Any) -> Any:
     """The op on the payloads, which carry on with their own tangents, while those of the inputs are seen here alone."""
-    before = [level.hidden for _, level, _ in found]
+    before = [level.hidden for _, level, _ in active]
     try:
-        for _, level, tangents in found:
+        for _, level, tangents in active:
             seen = [id(tensor) for tensor, tangent in zip(inputs, tangents, strict=True) if tangent is not None]
             level.hidden = level.hidden.union(seen)
         return inner(op, inputs, params)
     finally:
-        for (_, level, _), hidden in zip(found, before, strict=True):
+        for (_, level, _), hidden in zip(active, before, strict=True):
             level.hidden = hidden
 
 
 def whole_tangent(level: Level, tensor: Any) -> Any:
     """A tensor's tangent; of a batched one also the part that its payload carries, as both are linear."""
-    found = level.find(tensor)
+    tangent = level.find(tensor)
     if isinstance(tensor, batched.BatchedTensor):
         inner = whole_tangent(level, tensor.payload)
         if inner is not None:
             inner = batched.BatchedTensor(inner, tensor.level)
-            found = inner if found is None else find("add")(found, inner)
-    return found
+            tangent = inner if tangent is None else find("add")(tangent, inner)
+    return tangent
 
 
 def _carries(level: Level, tensor: Any) -> bool:
@@ -302,22 +300,20 @@ def _is_differentiable(values: tuple[Any, ...]) -> bool:
 def _push(op: Op, level: Level, ctx: _Context, tangents: tuple[Any, ...], inputs: tuple[Any, ...]) -> None:
     outputs = ctx.outputs
     if not op.differentiable:
-        made: Any = None
+        pushed: Any = None
     elif op.jvp_function is not None:
-        made = op.jvp_function(ctx, *tangents)
+        pushed = op.jvp_function(ctx, *tangents)
     else:
-        from numgrad.ops.rules.tangents import linear_jvp
-
-        made = linear_jvp(op, ctx.inputs, ctx.params, tangents)
-    made = made if isinstance(made, tuple) else (made,)
+        pushed = rules.linear(op, ctx.inputs, ctx.params, tangents)
+    pushed = pushed if isinstance(pushed, tuple) else (pushed,)
     if outputs[0] is inputs[0]:
-        _change(level, outputs[0], made[0])
+        _change(level, outputs[0], pushed[0])
         return
     if not op.differentiable:
         return
     own = {id(tangent._storage) for tangent in tangents if tangent is not None}
     sources = {id(tensor._storage): tensor for tensor in inputs if isinstance(tensor, TensorBase)}
-    for output, tangent in zip(outputs, made, strict=True):
+    for output, tangent in zip(outputs, pushed, strict=True):
         if not output._spec.dtype.is_floating_point:
             continue
         if batched.bottom(output)._base is not None and id(output._storage) in sources and tangent is not None:

@@ -7,11 +7,10 @@ from collections.abc import Callable, Sequence
 from heapq import heappop, heappush
 from typing import Any
 
-from numgrad import registry
 from numgrad.engine.tape import AccumulateGrad, Edge, Node, TensorBase, modes
 from numgrad.errors import GradError
 from numgrad.layout import Spec, contiguous_strides
-from numgrad.registry import OPS
+from numgrad.registry import OPS, chain
 from numgrad.runtime import locks
 
 # Runs nodes in place of ``node.apply(grads, create_graph)``, for who wants to see what comes out.
@@ -194,7 +193,7 @@ def accumulate(variable: TensorBase, grad: Any, owned: bool, create_graph: bool)
             variable._grad = OPS["add"](variable._grad, grad)
         else:
             add = OPS["add"].in_place  # type: ignore[attr-defined]
-            registry.dispatch(add, (variable._grad, grad), add.defaults)
+            chain.dispatch(add, (variable._grad, grad), add.defaults)
     if variable._hooks is not None:
         variable._hooks.on_accumulated(variable)
 

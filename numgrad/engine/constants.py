@@ -17,17 +17,17 @@ _kept: dict[tuple[Dtype, str], TensorBase] = {}
 def constant(value: float, dtype: Dtype) -> TensorBase:
     """A 0-d tensor of this value. It is shared: never change it."""
     key = (dtype, repr(value))  # repr tells -0.0 from 0.0
-    found = _kept.get(key)
-    if found is None:
+    tensor = _kept.get(key)
+    if tensor is None:
         storage = allocate(dtype.itemsize)
         storage._owner = _MARK  # graphs go on using one that is not kept any more
         with np.errstate(over="ignore"):
             np.asarray(storage).view(dtype.numpy)[0] = dtype.wrapped(value)
-        found = tensor_over(dispatch.tensor_class, storage, spec_of(dtype, ()), storage.address)
+        tensor = tensor_over(dispatch.tensor_class, storage, spec_of(dtype, ()), storage.address)
         if len(_kept) >= _MOST_KEPT:
             _kept.clear()
-        _kept[key] = found
-    return found
+        _kept[key] = tensor
+    return tensor
 
 
 def is_constant(tensor: TensorBase) -> bool:

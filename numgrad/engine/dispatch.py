@@ -9,7 +9,7 @@ from numgrad.engine import private, tape
 from numgrad.engine.tape import Node, Record, TensorBase, gradient_edge, modes, tensor_over
 from numgrad.engine.views import refresh
 from numgrad.errors import KernelError
-from numgrad.registry import Op, SavedCall
+from numgrad.registry import Op, SavedCall, chain
 from numgrad.runtime.fast import start as fast
 from numgrad.runtime.fast.layout import MOST_INPUTS
 from numgrad.runtime.kernel import OUT_OF_BOUNDS
@@ -45,20 +45,20 @@ def dispatch(op: Op, inputs: tuple[Any, ...], params: Any) -> Any:
 def apply_saved(call: SavedCall, node: Node, grads: list[Any]) -> Any:
     """Apply an op to gradients and to what a node saved."""
     op = call.op
-    if not registry.wrappers:
+    if not chain.wrappers:
         made = fast.run_saved(op.plans, call.params, node, grads, call.quick)
         if made is not None and made.__class__ is not int:
             return made
     saved = node.unpack(False) if max(call.reads) >= 0 else ()
     inputs = tuple([saved[place] if place >= 0 else grads[-1 - place] for place in call.reads])
-    return registry.dispatch(op, inputs, call.params)
+    return chain.dispatch(op, inputs, call.params)
 
 
 def _dispatch(op: Op, inputs: tuple[Any, ...], params: Any) -> Any:
     try:
         key = (params, *[None if tensor is None else tensor._spec for tensor in inputs])
     except AttributeError:
-        return dispatch(op, _with_constants(op, inputs), params)
+        return dispatch(op, with_constants(op, inputs), params)
     plan = op.plans.get(key)
     if plan is None:
         try:
@@ -114,7 +114,7 @@ def _edges(inputs: tuple[Any, ...]) -> list[Any] | None:
     return edges
 
 
-def _with_constants(op: Op, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
+def with_constants(op: Op, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
     """Python numbers as 0-d tensors of the dtype of the other inputs, of floating point if one is."""
     from numgrad.engine.constants import constant
 

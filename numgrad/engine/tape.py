@@ -155,7 +155,7 @@ class Node(SeenNode):
         if backward is None:
             raise GradError(f"the derivative of {record.op.name} is not implemented")
         result = check_gradients(self, backward(Context(self, create_graph), *grads))
-        return record.op.tied(self, result) if create_graph and record.op.ties and modes.grad_enabled else result
+        return _tied(self, result) if create_graph and record.op.ties and modes.grad_enabled else result
 
     def unpack(self, create_graph: bool) -> list[Any]:
         """The saved tensors, once it is sure that they still hold what they held."""
@@ -234,6 +234,23 @@ class Node(SeenNode):
 
     def __repr__(self) -> str:
         return f"<{self.name()}>"
+
+
+def _tied(node: Node, grads: Sequence[Any]) -> tuple[Any, ...]:
+    """The gradients that came out of a node, with what `registry.Op.tie` says of them."""
+    gradients = list(grads)
+    for position, (numbers, zeros) in node.op.ties.items():
+        for number in numbers:
+            grad, edge = gradients[position], node.edges[number]
+            if grad is not None and edge is not None:
+                spec = node.input_specs[number]
+                zero = find("full")(size=(), value=0.0, dtype=spec.dtype)
+                input = find("expand")(zero, size=tuple(spec.shape))  # stands for it: nothing is read
+                input._base = input._view_node = None
+                input._node, input._output_nr = edge
+                gradients[position] = tied = find("tie_backward")(grad, input, zeros=zeros)
+                tied._base = tied._view_node = None  # nobody else has the gradient without the tie
+    return tuple(gradients)
 
 
 def lost_history(tensor: TensorBase | None) -> bool:

@@ -6,9 +6,10 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
-from numgrad.autograd.batched import BatchedTensor, BatchLevel, at_level, batch_level, spread
+from numgrad.autograd.batched import BatchedTensor, BatchLevel, at_level, batch_level
 from numgrad.func.trees import flatten
 from numgrad.func.trees import spread as spread_tree
+from numgrad.ops.rules import repeated
 from numgrad.tensor import random
 from numgrad.tensor.joining import cat
 from numgrad.tensor.shaping import narrow, permute
@@ -77,8 +78,8 @@ def vmap(
                 front if dim is None else narrow(front, 0, begin, count) if count < size else front
                 for front, dim in zip(fronts, dims, strict=True)
             ]
-            found, form = _run(func, part, dims, build, kwargs, count, randomness, out_dims)
-            columns.append(found)
+            results_of_part, form = _run(func, part, dims, build, kwargs, count, randomness, out_dims)
+            columns.append(results_of_part)
         _, build_result, where = form
         results = []
         for number, dim in enumerate(where):
@@ -127,7 +128,7 @@ def _unwrapped(value: Any, dim: int | None, level: BatchLevel) -> Any:
             f"vmap: the function must only return Tensors, got type {type(value).__name__}. Did you mean to set out_dims= to None "
             "for output?"
         )
-    return spread(value, level.size) if examples is None else examples
+    return repeated(value, level.size) if examples is None else examples
 
 
 def _moved(tensor: Any, source: int, target: int) -> Any:

@@ -5,7 +5,6 @@ from numgrad.ops import (
     conv,
     creation,
     elementwise,
-    graph_nodes,
     index,
     joining,
     layer_norm,
@@ -17,6 +16,7 @@ from numgrad.ops import (
     reduce,
     update,
     view,
+    window,
 )
 
 __all__ = [
@@ -24,7 +24,6 @@ __all__ = [
     "conv",
     "creation",
     "elementwise",
-    "graph_nodes",
     "index",
     "joining",
     "layer_norm",
@@ -36,4 +35,5 @@ __all__ = [
     "reduce",
     "update",
     "view",
+    "window",
 ]

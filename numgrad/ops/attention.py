@@ -9,6 +9,7 @@ import numpy as np
 from numgrad.errors import DtypeError, ShapeError
 from numgrad.kernels.attention import head_strides, plan_attention, plan_attention_backward
 from numgrad.layout import private_strides
+from numgrad.ops import rules
 from numgrad.ops.creation import arange
 from numgrad.ops.elementwise import le, mul, sub, where
 from numgrad.ops.layouts import contiguous, with_strides
@@ -25,7 +26,7 @@ attention = Op(
     {"scale": 1.0, "causal": False},
     outputs=("out", "logs"),
     saves=("query", "key", "value", "out", "logs"),
-    grad_name="ScaledDotProductFlashAttentionForCpu",
+    node_name="ScaledDotProductFlashAttentionForCpuBackward0",
     doc="""softmax(scale * query @ key^T) @ value for query [B, H, L, E], key [B, H, S, E] and value [B, H, S, V].
 
     With ``causal`` query i sees the keys up to i. No extent may be 0. The result lies in memory as [B, L, H, V].
@@ -70,23 +71,42 @@ def _(ctx, grad):
     p = ctx.params
     if not ctx.create_graph:
         return attention_backward(grad, q, k, v, out, logs, scale=p.scale, causal=p.causal)
-    q, k, v, grad = (joined(x) for x in (q, k, v, grad))
-    shares = shares_of(q, k, p.scale, p.causal)
+    q, k, v, grad = (_joined(x) for x in (q, k, v, grad))
+    shares = _shares_of(q, k, p.scale, p.causal)
     to_shares = bmm(grad, transpose(v, dim0=1, dim1=2))
     to_scores = mul(shares, sub(to_shares, sum_(mul(to_shares, shares), dims=(2,), keepdim=True)))
     to_q, to_k = bmm(to_scores, k), bmm(transpose(to_scores, dim0=1, dim1=2), q)
     to_v = bmm(transpose(shares, dim0=1, dim1=2), grad)
-    found = mul(to_q, p.scale), mul(to_k, p.scale), to_v
-    return tuple(reshape(x, tuple(spec.shape)) for x, spec in zip(found, ctx.input_specs, strict=True))
+    grads = mul(to_q, p.scale), mul(to_k, p.scale), to_v
+    return tuple(reshape(x, tuple(spec.shape)) for x, spec in zip(grads, ctx.input_specs, strict=True))
 
 
-def joined(x: Any) -> Any:
+@attention.jvp
+def _(ctx, *tangents):
+    q, k, v = (_joined(x) for x in ctx.inputs)
+    to_q, to_k, to_v = (None if t is None else _joined(t) for t in tangents)
+    scale = ctx.params.scale
+    shares = _shares_of(q, k, scale, ctx.params.causal)
+    tangent = None if to_v is None else bmm(shares, to_v)
+    if to_q is not None or to_k is not None:
+        from_q = None if to_q is None else bmm(to_q, transpose(k, dim0=1, dim1=2))
+        from_k = None if to_k is None else bmm(q, transpose(to_k, dim0=1, dim1=2))
+        to_scores = mul(rules.added(from_q, from_k), scale)
+        inner = sub(to_scores, sum_(mul(shares, to_scores), dims=(2,), keepdim=True))
+        tangent = rules.added(bmm(mul(shares, inner), v), tangent)
+    return reshape(tangent, tuple(ctx.outputs[0]._spec.shape))
+
+
+attention.batch(rules.of_images)
+
+
+def _joined(x: Any) -> Any:
     """[B, H, rows, columns] as [B * H, rows, columns]."""
     batch, heads, rows, columns = x._spec.shape
     return reshape(x, (batch * heads, rows, columns))
 
 
-def shares_of(q: Any, k: Any, scale: float, causal: bool) -> Any:
+def _shares_of(q: Any, k: Any, scale: float, causal: bool) -> Any:
     """softmax(scale * q @ k^T) for q [N, L, E] and k [N, S, E], in ops."""
     scores = mul(bmm(q, transpose(k, dim0=1, dim1=2)), scale)
     if causal:
@@ -133,9 +153,9 @@ def _(
 ) -> None:
     _checked("attention_backward", query, key, value)
     shape, dtype = (*query.spec.shape[:3], value.spec.shape[3]), query.spec.dtype
-    for word, x, wanted in (("grad", grad, shape), ("out", out, shape), ("logs", logs, shape[:3])):
-        if tuple(x.spec.shape) != wanted or x.spec.dtype is not dtype:
-            raise ShapeError(f"attention_backward: {word} is {x.spec}, expected shape {list(wanted)} of {dtype}")
+    for word, x, expected in (("grad", grad, shape), ("out", out, shape), ("logs", logs, shape[:3])):
+        if tuple(x.spec.shape) != expected or x.spec.dtype is not dtype:
+            raise ShapeError(f"attention_backward: {word} is {x.spec}, expected shape {list(expected)} of {dtype}")
     made = [b.output(dtype, s, head_strides(*s)) for s in (tuple(x.spec.shape) for x in (query, key, value))]
     strides = head_strides(*shape)
     q, k, v = (_adjacent(b, x) for x in (query, key, value))
@@ -143,6 +163,9 @@ def _(
         b, q, k, v, with_strides(b, out, strides), contiguous(b, logs), with_strides(b, grad, strides), made,
         scale=scale, causal=causal,
     )  # fmt: skip
+
+
+attention_backward.batch(rules.of_images)
 
 
 @attention_backward.oracle

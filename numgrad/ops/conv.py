@@ -6,17 +6,20 @@ from typing import Any
 
 import numpy as np
 
-from numgrad import dtypes, registry
+from numgrad import dtypes
 from numgrad.errors import DtypeError, ShapeError
 from numgrad.kernels import conv_choice
 from numgrad.kernels.conv import plan_conv2d_backward_input, plan_conv2d_forward
 from numgrad.kernels.conv_backward import plan_conv2d_backward_weight
 from numgrad.kernels.conv_geometry import Conv2dGeometry
 from numgrad.layout import convolved_strides
+from numgrad.ops import rules
+from numgrad.ops.elementwise import add
 from numgrad.ops.layouts import channels_last, contiguous
 from numgrad.ops.proofs import prove_int, prove_ints, prove_shapes
 from numgrad.ops.reduce import sum_
-from numgrad.registry import Op, SavedCall, saved_calls
+from numgrad.ops.view import reshape
+from numgrad.registry import Op, SavedCall, forget_plans, saved_calls
 from numgrad.runtime.plan import Operand, PlanBuilder
 
 _FARTHEST = (1 << 63) - 1  # pixels of a padded image in one direction
@@ -119,7 +122,7 @@ def set_algorithm(name: str | None) -> None:
     >>> set_algorithm(None)
     """
     conv_choice.set_policy(name)
-    registry.forget_plans()
+    forget_plans()
 
 
 def algorithms(
@@ -170,13 +173,14 @@ conv2d = Op(
     ("input", "weight", "bias"),
     _PARAMS,
     saves=("input", "weight"),
-    grad_name="Convolution",
+    node_name="ConvolutionBackward0",
+    self_name="input",
+    bilinear=True,
     doc="""Cross-correlation of input [N, C, H, W] with weight [K, C/groups, R, S], plus bias [K] (or None).
 
     The output [N, K, P, Q] lies with its channels last in memory, privately unless input or weight were made so.
     """,
 )
-conv2d.bilinear = True
 
 
 @conv2d.plan
@@ -242,6 +246,41 @@ def _windows(x: np.ndarray, g: Conv2dGeometry) -> np.ndarray:
     return out
 
 
+@conv2d.jvp
+def _(ctx, to_x, to_weight, to_bias):
+    x, weight, _ = ctx.inputs
+    params = ctx.params._asdict()
+    tangent = None if to_x is None else conv2d(to_x, weight, None, **params)
+    tangent = rules.added(tangent, None if to_weight is None else conv2d(x, to_weight, None, **params))
+    return rules.added(tangent, None if to_bias is None else reshape(to_bias, (to_bias._spec.numel, 1, 1)))
+
+
+@conv2d.batch
+def _(batch, x, weight, bias, groups, **params):
+    """The examples as images, where they share the weight, else as groups."""
+    if batch.only(0):
+        return rules.unfolded(conv2d(rules.folded(x), weight, bias, groups=groups, **params), batch.size)
+    size = batch.size
+    if batch.only(0, 2):
+        out = rules.unfolded(conv2d(rules.folded(*batch.all(x)), weight, None, groups=groups, **params), size)
+    elif groups == 1 and not batch.flags[0]:
+        out = rules.from_groups(conv2d(x, rules.folded(weight), None, groups=1, **params), size)
+    else:
+        x, weight = batch.all(x, weight)
+        out = conv2d(rules.as_groups(x), rules.folded(weight), None, groups=size * groups, **params)
+        out = rules.from_groups(out, size)
+    if bias is None:
+        return out
+    form = (size, 1, -1, 1, 1) if batch.flags[2] else (-1, 1, 1)
+    length = bias._spec.shape[-1]
+    return add(out, reshape(bias, tuple(length if extent < 0 else extent for extent in form)))
+
+
+@conv2d.flops
+def _(inputs, out):
+    return 2 * out.numel * inputs[1].numel // max(inputs[1].shape[0], 1)
+
+
 @conv2d.oracle
 def _(x, weight, bias, **params):
     g = _geometry(x.shape, weight.shape, **params)
@@ -256,10 +295,10 @@ conv2d_backward_input = Op(
     ("grad", "weight"),
     {"size": (), **_PARAMS},
     saves=("grad", "weight"),
-    grad_name="ConvolutionBackwardInput",
+    node_name="ConvolutionBackwardInputBackward0",
+    bilinear=True,
     doc="Gradient of `conv2d` with respect to its input of shape ``size``: the transposed convolution of the gradient.",
 )
-conv2d_backward_input.bilinear = True
 
 
 @conv2d_backward_input.plan
@@ -279,6 +318,30 @@ def _(ctx, grad):
         conv2d(grad, weight, None, **p) if ctx.needs[0] else None,
         conv2d_backward_weight(g, grad, size=tuple(ctx.input_specs[1].shape), **p) if ctx.needs[1] else None,
     )
+
+
+conv2d_backward_input.linear_in("grad")
+conv2d_backward_input.linear_in("weight")
+
+
+@conv2d_backward_input.batch
+def _(batch, grad, weight, size, groups, **params):
+    n, *image = size
+    if batch.only(0):
+        shape = (batch.size * n, *image)
+        grads = conv2d_backward_input(rules.folded(grad), weight, size=shape, groups=groups, **params)
+        return rules.unfolded(grads, batch.size)
+    grad, weight = batch.all(grad, weight)
+    shape = (n, batch.size * image[0], *image[1:])
+    grads = conv2d_backward_input(
+        rules.as_groups(grad), rules.folded(weight), size=shape, groups=batch.size * groups, **params
+    )  # fmt: skip
+    return rules.from_groups(grads, batch.size)
+
+
+@conv2d_backward_input.flops
+def _(inputs, out):
+    return 2 * inputs[0].numel * inputs[1].numel // max(inputs[1].shape[0], 1)
 
 
 @conv2d_backward_input.oracle
@@ -302,10 +365,10 @@ conv2d_backward_weight = Op(
     ("grad", "input"),
     {"size": (), **_PARAMS},
     saves=("grad", "input"),
-    grad_name="ConvolutionBackwardWeight",
+    node_name="ConvolutionBackwardWeightBackward0",
+    bilinear=True,
     doc="Gradient of `conv2d` with respect to its weight of shape ``size``.",
 )
-conv2d_backward_weight.bilinear = True
 
 
 @conv2d_backward_weight.plan
@@ -325,6 +388,25 @@ def _(ctx, grad):
         conv2d(x, grad, None, **p) if ctx.needs[0] else None,
         conv2d_backward_input(g, grad, size=tuple(ctx.input_specs[1].shape), **p) if ctx.needs[1] else None,
     )
+
+
+conv2d_backward_weight.linear_in("grad")
+conv2d_backward_weight.linear_in("input")
+
+
+@conv2d_backward_weight.batch
+def _(batch, grad, x, size, groups, **params):
+    grad, x = batch.all(grad, x)
+    k, *rest = size
+    grads = conv2d_backward_weight(
+        rules.as_groups(grad), rules.as_groups(x), size=(batch.size * k, *rest), groups=batch.size * groups, **params
+    )  # fmt: skip
+    return rules.unfolded(grads, batch.size)
+
+
+@conv2d_backward_weight.flops
+def _(inputs, out):
+    return 2 * inputs[0].numel * out.numel // max(out.shape[0], 1)
 
 
 @conv2d_backward_weight.oracle
@@ -359,6 +441,11 @@ def _(b: PlanBuilder, grad: Operand, input: Operand, weight: Operand, **params: 
         lambda: plan_conv2d_backward_input(b, grad, weight, of_input, g),
         lambda: plan_conv2d_backward_weight(b, grad, input, of_weight, g),
     )
+
+
+@conv2d_backward.flops
+def _(inputs, out):
+    return 4 * inputs[0].numel * inputs[2].numel // max(inputs[2].shape[0], 1)
 
 
 @conv2d_backward.oracle

@@ -11,7 +11,7 @@ from numgrad.dtypes import float32
 from numgrad.errors import DtypeError, ShapeError
 from numgrad.kernels.elementwise import broadcast_shapes
 from numgrad.kernels.fill import plan_fill, plan_line, plan_ramp
-from numgrad.layout import output_strides
+from numgrad.layout import output_strides, product
 from numgrad.ops.family import elementwise
 from numgrad.ops.layouts import copied, plan_copy
 from numgrad.registry import Op
@@ -45,6 +45,11 @@ zeros_like = Op(
 def _(b: PlanBuilder, input: Operand) -> None:
     shape = tuple(input.spec.shape)
     plan_fill(b, b.output(input.spec.dtype, shape, output_strides(shape, [input.spec])), 0)
+
+
+@zeros_like.batch
+def _(batch, x):
+    return zeros_like(x)
 
 
 zeros_like.oracle(np.zeros_like)
@@ -104,7 +109,7 @@ cast = elementwise(
     accepts="bif",
     result="param",
     params={"dtype": float32},
-    grad_name="ToCopy",
+    node_name="ToCopyBackward0",
     oracle=lambda x, dtype: x.astype(dtype.numpy),
     doc="The input converted to ``dtype``; to bool: whether it is not 0; to integers: truncated.",
 )
@@ -116,12 +121,13 @@ def _cast_backward(ctx: Any, grad: Any) -> tuple[Any, ...]:
 
 
 cast.backward_function = _cast_backward
+cast.linear_in("input")
 
 to_strides = Op(
     "to_strides",
     ("input",),
     {"strides": ()},
-    grad_name="Clone",
+    node_name="CloneBackward0",
     doc="A copy whose elements lie in memory by the given dense strides; the values do not change.",
 )
 
@@ -139,6 +145,14 @@ def _(ctx, grad):
     return grad
 
 
+to_strides.linear_in("input")
+
+
+@to_strides.batch
+def _(batch, x, strides):
+    return to_strides(x, strides=(max(1, product(x._spec.shape[1:])), *strides))
+
+
 @to_strides.oracle
 def _(x, strides):
     return x.copy()
@@ -148,7 +162,9 @@ copy_ = Op(
     "copy_",
     ("input", "src"),
     doc="Copy ``src``, broadcast and converted, into the memory of ``input``, which it returns.",
-    grad_name="CopyBackwards",
+    node_name="CopyBackwards",
+    overwrites=True,
+    elementwise=True,
 )
 
 
@@ -170,6 +186,14 @@ def _(ctx, grad):
         to_src = sum_to_size(grad, size=tuple(src.shape))
         to_src = to_src if src.dtype is grad._spec.dtype else cast(to_src, dtype=src.dtype)
     return zeros_like(grad) if ctx.needs[0] else None, to_src
+
+
+@copy_.jvp
+def _(ctx, _, to_src):
+    if to_src is None:
+        return None
+    dtype = ctx.inputs[0]._spec.dtype
+    return to_src if to_src._spec.dtype is dtype else cast(to_src, dtype=dtype)
 
 
 @copy_.oracle

@@ -28,13 +28,12 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from numgrad import registry
 from numgrad.dtypes import dtype as Dtype
 from numgrad.dtypes import promote_types
 from numgrad.errors import KernelError, ShapeError
 from numgrad.kernels.fill import plan_fill
 from numgrad.ops.layouts import contiguous
-from numgrad.registry import Op, SavedCall, find
+from numgrad.registry import Op, SavedCall, chain, find
 from numgrad.runtime.kernel import Device, Kernel, frozen, nested_codes, python_function, references
 from numgrad.runtime.plan import GRAIN_COST, Operand, PlanBuilder
 
@@ -260,7 +259,7 @@ def _add_backward(op: Op, function: _Function, saves: Sequence[str], cost: int) 
     @op.backward
     def _(ctx: Any, *incoming: Any) -> tuple[Any, ...]:
         grads = filled(incoming, ctx.node.output_specs)
-        computed = registry.dispatch(backward, (*grads, *ctx.saved), params_of(ctx.node.record))
+        computed = chain.dispatch(backward, (*grads, *ctx.saved), params_of(ctx.node.record))
         by_place = dict(zip(places, (computed,) if single else computed, strict=True))
         return tuple(by_place.get(place) if needed else None for place, needed in enumerate(ctx.needs))
 
@@ -273,7 +272,7 @@ def _add_backward(op: Op, function: _Function, saves: Sequence[str], cost: int) 
                 if grad is None:
                     incoming = filled(incoming, record.output_specs)
                     break
-            computed = registry.apply_saved(call, node, incoming)
+            computed = chain.apply_saved(call, node, incoming)
             made: list[Any] = [None] * len(record.needs)
             for row, place in rows:
                 made[place] = computed if single else computed[row]

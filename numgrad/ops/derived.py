@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from numgrad.dtypes import dtype as Dtype
-from numgrad.ops.family import Elementwise, Part
+from numgrad.ops.family import Elementwise, ScalarFunction
 from numgrad.registry import Op, find
 
 
@@ -32,37 +32,29 @@ class Derived(Elementwise):
 
     def derivative(self, number: int) -> Callable[..., Any]:
         """The derivative by an input: an op, as a function of all inputs, of which those that it does not read may be None."""
-        found = self._ops.get(number)
-        if found is None:
+        derivative = self._ops.get(number)
+        if derivative is None:
             program = self._derivatives[number]
-            if not program.parameters:
-                found = _constant(program.result)
+            if program.parameters:
+                positions = [self._argument_names().index(name) for name in program.parameters]
+                derivative = _of_some(Derived(program, self.wide), positions)
             else:
-                op, places = (
-                    Derived(program, self.wide),
-                    [self._argument_names().index(name) for name in program.parameters],
-                )
-                found = _of_some(op, places)
-            self._ops[number] = found
-        return found  # type: ignore[no-any-return]
+                derivative = _constant(program.result)
+            self._ops[number] = derivative
+        return derivative  # type: ignore[no-any-return]
 
-    def _part(self, needs: tuple[bool, ...], create_graph: bool) -> Part:
-        known = self._parts.get((needs, create_graph))
-        if known is not None:
-            return known
-        part = super()._part(needs, create_graph)
-        wanted = [n for n, source in enumerate(part.sources) if source is not None and source >= 0]
-        if not create_graph or not part.reads:
-            return part
+    def _composite(
+        self, function: ScalarFunction, positions: tuple[int, ...], sources: tuple[int | None, ...]
+    ) -> tuple[ScalarFunction, tuple[int, ...]]:
+        """The incoming gradient times the derivatives, which are ops, of all that is saved."""
+        numbers = [number for number, source in enumerate(sources) if source is not None and source >= 0]
 
         def composite(grad: Any, *saved: Any) -> tuple[Any, ...]:
             values = dict(zip(self.saves, saved, strict=True))
             inputs = [values.get(name) for name in self._argument_names()]
-            return tuple(_times(grad, self.derivative(n)(*inputs)) for n in wanted)
+            return tuple(_times(grad, self.derivative(number)(*inputs)) for number in numbers)
 
-        part = Part(composite, tuple(range(len(self.saves) + 1)), bool(self.saves), part.sources, None)
-        self._parts[needs, create_graph] = part
-        return part
+        return composite, tuple(range(len(self.saves) + 1))
 
     def _run_jvp(self, ctx: Any, *tangents: Any) -> Any:
         if not ctx.differentiable:
@@ -83,5 +75,5 @@ def _constant(value: Any) -> Callable[..., Any]:
     return lambda *inputs: value
 
 
-def _of_some(op: Op, places: Sequence[int]) -> Callable[..., Any]:
-    return lambda *inputs: op(*[inputs[place] for place in places])
+def _of_some(op: Op, positions: Sequence[int]) -> Callable[..., Any]:
+    return lambda *inputs: op(*[inputs[position] for position in positions])

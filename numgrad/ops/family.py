@@ -27,7 +27,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from numgrad import dtypes, registry
+from numgrad import dtypes
 from numgrad.dtypes import dtype as Dtype
 from numgrad.errors import DtypeError, ShapeError, describe
 from numgrad.kernels.elementwise import broadcast_shapes, plan_check, plan_elementwise
@@ -36,7 +36,7 @@ from numgrad.layout import output_strides
 from numgrad.ops.declared import check_scalar_function, without_gradient
 from numgrad.ops.fused import fused_op
 from numgrad.ops.on_tensors import on_tensors
-from numgrad.registry import Op, SavedCall, find
+from numgrad.registry import Op, SavedCall, Saving, chain, find
 from numgrad.runtime.kernel import frozen, python_function
 from numgrad.runtime.plan import Operand, PlanBuilder
 
@@ -73,9 +73,9 @@ class Elementwise(Op):
         function's then.
     promotes
         Of what is public: integers and bools are converted to the default dtype, where the op takes floating point alone.
+    options
+        As `Op` has them.
     """
-
-    elementwise = True
 
     def __init__(
         self,
@@ -91,14 +91,10 @@ class Elementwise(Op):
         modular: Sequence[str] = (),
         homes: Sequence[str] = (),
         promotes: bool = False,
-        differentiable: bool = True,
-        params: dict[str, Any] | None = None,
-        grad_name: str = "",
         register: bool = True,
+        **options: Any,
     ) -> None:
-        super().__init__(
-            name, inputs, params, doc=doc, differentiable=differentiable, grad_name=grad_name, register=register
-        )
+        super().__init__(name, inputs, doc=doc, register=register, elementwise=True, **options)
         self.result = result
         self.accepts = accepts
         self.untyped = tuple(untyped)
@@ -182,6 +178,7 @@ class Elementwise(Op):
         self.scalar_backward = function = _as_it_is(function)
         self._grad_word, self.saves = names[0], names[1:]  # under the names that the scalar functions use
         self.backward_function = self._run_backward
+        self.prepare_function = self._prepared_backward
         self.jvp_function = self._run_jvp
         if self.in_place is not None:
             self.in_place.take_backward()
@@ -195,9 +192,9 @@ class Elementwise(Op):
         twin = copy.copy(self)
         twin.in_place, twin._parts, twin._pushes, twin._saving = None, {}, {}, {}
         twin.backward(function)
-        made = _InPlace(twin)
-        made.take_backward()
-        return made
+        in_place = _InPlace(twin)
+        in_place.take_backward()
+        return in_place
 
     def _argument_names(self) -> tuple[str, ...]:
         return _parameter_names(self._forward())
@@ -275,7 +272,7 @@ class Elementwise(Op):
         needs, create_graph = ctx.needs, ctx.create_graph
         part = self._part(needs, create_graph)
         values = [grad, *ctx.saved] if part.reads_saved else (grad,)
-        results = part.function(*[values[place] for place in part.reads])
+        results = part.function(*[values[position] for position in part.reads])
         return tuple(
             [
                 None if source is None else self._to_input(grad if source < 0 else results[source], grad, spec)
@@ -283,30 +280,28 @@ class Elementwise(Op):
             ]
         )
 
-    def prepared_backward(self, record: Any) -> Any:
+    def _prepared_backward(self, record: Any) -> Any:
         """`_run_backward` for one record, where nothing is recorded: all that depends on shapes is decided here."""
-        if self.scalar_backward is None:
-            return None
         part = self._part(record.needs, create_graph=False)
         fused, inputs, sum_to_size = part.fused, len(record.needs), find("sum_to_size")
         shape = record.output_specs[0].shape
         single = fused is not None and fused.op.public == 1
         rows = [
-            (place, source, None if spec.shape == shape else tuple(spec.shape))
-            for place, (source, spec) in enumerate(zip(part.sources, record.input_specs, strict=True))
+            (position, source, None if spec.shape == shape else tuple(spec.shape))
+            for position, (source, spec) in enumerate(zip(part.sources, record.input_specs, strict=True))
             if source is not None
         ]
 
         def run(node: Any, grads: Sequence[Any]) -> list[Any]:
             grad = grads[0]
-            results = part.function() if fused is None else registry.apply_saved(fused, node, grads)
-            made: list[Any] = [None] * inputs
-            for place, source, size in rows:
+            results = part.function() if fused is None else chain.apply_saved(fused, node, grads)
+            gradients: list[Any] = [None] * inputs
+            for position, source, size in rows:
                 result = grad if source < 0 else results if single else results[source]
                 if result.__class__ is float or result.__class__ is int:
                     result = self._flat(result, grad)
-                made[place] = result if size is None else sum_to_size(result, size=size)
-            return made
+                gradients[position] = result if size is None else sum_to_size(result, size=size)
+            return gradients
 
         return run
 
@@ -315,25 +310,30 @@ class Elementwise(Op):
         part = self._parts.get((needs, create_graph))
         if part is not None:
             return part
-        wanted, needs = needs, self._computed(needs)
+        key, needs = (needs, create_graph), self._computed(needs)
         reads, function = self._slice(needs)
         passed = passed_through(self.scalar_backward, len(needs))  # type: ignore[arg-type]
-        places = tuple([(self._grad_word, *self.saves).index(name) for name in reads])
+        positions = tuple([(self._grad_word, *self.saves).index(name) for name in reads])
         computed = itertools.count()
         sources = tuple(
             None if not needed else -1 if same else next(computed) for needed, same in zip(needs, passed, strict=True)
         )
         fused = None
-        if (
-            reads and create_graph
-        ):  # without, the gradients are numbers, the same everywhere, or there is nothing to compute
-            function = on_tensors(self.name, function)
+        # Where nothing is read, the gradients are numbers, the same everywhere, or there is nothing to compute.
+        if reads and create_graph:
+            function, positions = self._composite(function, positions, sources)
         elif reads:
             op = self._make_fused(needs, reads, function)
-            fused = SavedCall(op, [place - 1 for place in places])
+            fused = SavedCall(op, [position - 1 for position in positions])
             function = op if op.public > 1 else lambda *inputs: (op(*inputs),)
-        part = self._parts[wanted, create_graph] = Part(function, places, any(places), sources, fused)
+        part = self._parts[key] = Part(function, positions, any(positions), sources, fused)
         return part
+
+    def _composite(
+        self, function: ScalarFunction, positions: tuple[int, ...], sources: tuple[int | None, ...]
+    ) -> tuple[ScalarFunction, tuple[int, ...]]:
+        """The part of the backward that can be differentiated again, and the positions of its arguments."""
+        return on_tensors(self.name, function), positions
 
     def _to_input(self, result: Any, grad: Any, spec: Any) -> Any:
         """A gradient in the shape of its input; a plain number is the gradient of a function that is flat everywhere."""
@@ -386,20 +386,31 @@ class _InPlace(Op):
     """The in-place form of an elementwise op (``add_`` of ``add``): the result is written over the first input."""
 
     def __init__(self, base: Elementwise) -> None:
-        super().__init__(f"{base.name}_", base.inputs, register=False)
+        super().__init__(
+            f"{base.name}_", base.inputs, base.defaults._asdict(), differentiable=base.differentiable, register=False,
+            mutates=True, elementwise=True,
+        )  # fmt: skip
         self.base = base
-        self.graph_node = lambda *facts: base.graph_node(*facts)  # type: ignore[method-assign]
-        self.param_names, self.Params, self.defaults = base.param_names, base.Params, base.defaults
         self.plan_function = self._plan
-        self.differentiable = base.differentiable
+        self.prepare_function = base.prepared_backward
 
     def take_backward(self) -> None:
         """Save and differentiate as the base op does."""
-        self.saves, self.saving = self.base.saves, self.base.saving  # type: ignore[method-assign]
-        self.backward_function, self.prepared_backward = self.base.backward_function, self.base.prepared_backward  # type: ignore[method-assign]
-        self.jvp_function = self.base.jvp_function
-        self.ties = self.base.ties
-        self.saved_names = self.base.saved_names  # type: ignore[method-assign]
+        base = self.base
+        self.saves, self.ties = base.saves, base.ties
+        self.backward_function, self.jvp_function = base.backward_function, base.jvp_function
+
+    def graph_node(self, specs: Any, needs: Any, params: Any) -> tuple[str, tuple[int | None, ...] | None]:
+        """As the base op's."""
+        return self.base.graph_node(specs, needs, params)
+
+    def saving(self, needs: tuple[bool, ...]) -> Saving:
+        """As the base op's."""
+        return self.base.saving(needs)
+
+    def saved_names(self) -> dict[str, int]:
+        """As the base op's."""
+        return self.base.saved_names()
 
     def _plan(self, b: PlanBuilder, *inputs: Operand, **params: Any) -> None:
         compute = self.base._common_dtype(inputs)
@@ -447,6 +458,11 @@ def elementwise(function: str | ScalarFunction, **options: Any) -> Elementwise:
     options.setdefault("doc", plain.__doc__ or "")
     options.setdefault("oracle", np.vectorize(plain, otypes=[np.float64]))
     return Derived(program, **options)
+
+
+def is_number(specs: Any, needs: Any, position: int) -> bool:
+    """Whether an input of a node may have been a Python number, which is a 0-d tensor without a gradient."""
+    return specs[position].ndim == 0 and not needs[position]
 
 
 def _parameter_names(function: ScalarFunction) -> tuple[str, ...]:

@@ -21,10 +21,12 @@ def fused_op(
     items: tuple[Any, ...],
     cost: int,
     literals: Callable[[Dtype], str] = operator.attrgetter("code"),
+    differentiable: bool = True,
 ) -> Op:
     """An op that no one calls by name: one launch of a derived scalar function."""
-    op = Op(name, reads, outputs=outputs, public=len(outputs), register=False)
-    op.elementwise = True
+    op = Op(
+        name, reads, outputs=outputs, public=len(outputs), differentiable=differentiable, register=False, elementwise=True
+    )  # fmt: skip
 
     @op.plan
     def _(b: PlanBuilder, *inputs: Operand) -> None:

@@ -9,9 +9,12 @@ import numpy as np
 from numgrad import dtypes
 from numgrad.errors import DtypeError, OutOfRangeError, ShapeError
 from numgrad.kernels.index import plan_gather_elements, plan_index_scatter, plan_index_select, plan_scatter_elements
-from numgrad.layout import contiguous_strides
+from numgrad.layout import contiguous_strides, product
+from numgrad.ops import rules
+from numgrad.ops.creation import full
 from numgrad.ops.layouts import contiguous, plan_copy
 from numgrad.ops.proofs import prove_dim, prove_ints, prove_shapes
+from numgrad.ops.view import expand, reshape, slice_backward
 from numgrad.registry import Op
 from numgrad.runtime.plan import Operand, PlanBuilder
 
@@ -37,6 +40,14 @@ def _out_of_range(status: int, params: Any) -> Exception:
     )
 
 
+def _rows_index(index: Any, rest: tuple[int, ...]) -> Any:
+    """[B, ...i] as [B, i, *rest]: for each element of the rest the same row."""
+    b, *shape = index._spec.shape
+    count = product(shape)
+    flat = reshape(index, (b, count, *(1,) * len(rest)))
+    return expand(flat, size=(b, count, *rest))
+
+
 # ---- rows -------------------------------------------------------------------------------------------------------
 
 index_select = Op(
@@ -44,6 +55,7 @@ index_select = Op(
     ("input", "index"),
     {"dim": 0},
     saves=("index",),
+    graph_inputs=(0,),
     doc="The slices of input along ``dim`` that index names; the dimension is replaced by index's shape.",
 )
 index_select.on_status(_out_of_range)
@@ -64,6 +76,22 @@ def _(ctx, grad):
     return index_select_backward(grad, index, size=tuple(ctx.input_specs[0].shape), dim=ctx.params.dim), None
 
 
+index_select.linear_in("input")
+
+
+@index_select.batch
+def _(batch, x, index, dim):
+    if batch.only(0):
+        return index_select(x, index, dim=dim + 1)
+    if batch.only(1):
+        return rules.to_dim(index_select(x, index, dim=dim), dim, 0)
+    shape = tuple(index._spec.shape[1:])
+    moved = rules.to_dim(x, dim + 1, 1)  # [B, D, *rest]
+    size, _, *rest = moved._spec.shape
+    taken = gather(moved, _rows_index(index, tuple(rest)), dim=1)  # [B, i, *rest]
+    return reshape(rules.to_dim(taken, 1, 1 + dim), (size, *rest[:dim], *shape, *rest[dim:]))
+
+
 @index_select.oracle
 def _(x, index, dim):
     return np.take(x, index, dim)
@@ -74,6 +102,7 @@ index_select_backward = Op(
     ("grad", "index"),
     {"size": (), "dim": 0},
     saves=("index",),
+    graph_inputs=(0,),
     doc="Zeros of shape ``size`` to which the gradient's slices are added where `index_select` took them.",
 )
 index_select_backward.on_status(_out_of_range)
@@ -92,6 +121,21 @@ def _(b: PlanBuilder, grad: Operand, index: Operand, size: Any, dim: int) -> Non
 def _(ctx, grad):
     (index,) = ctx.saved
     return index_select(grad, index, dim=ctx.params.dim), None
+
+
+index_select_backward.linear_in("grad")
+
+
+@index_select_backward.batch
+def _(batch, grad, index, size, dim):
+    if batch.only(0):
+        return index_select_backward(grad, index, size=(batch.size, *size), dim=dim + 1)
+    grad, index = batch.all(grad, index)
+    count = product(index._spec.shape[1:])
+    rest = (*size[:dim], *size[dim + 1 :])
+    rows = rules.to_dim(reshape(grad, (batch.size, *size[:dim], count, *size[dim + 1 :])), 1 + dim, 1)
+    zeros = full(size=(batch.size, size[dim], *rest), value=0.0, dtype=grad._spec.dtype)
+    return rules.to_dim(scatter_add(zeros, _rows_index(index, rest), rows, dim=1), 1, 1 + dim)
 
 
 @index_select_backward.oracle
@@ -127,6 +171,7 @@ gather = Op(
     ("input", "index"),
     {"dim": 0},
     saves=("index",),
+    graph_inputs=(0,),
     doc="out[i][j][k] = input[i][index[i][j][k]][k] for dim 1, and so on.",
 )
 gather.on_status(_out_of_range)
@@ -142,10 +187,12 @@ def _(b: PlanBuilder, input: Operand, index: Operand, dim: int) -> None:
 @gather.backward
 def _(ctx, grad):
     (index,) = ctx.saved
-    from numgrad.ops.creation import full
-
     zeros = full(size=tuple(ctx.input_specs[0].shape), value=0.0, dtype=grad.dtype)
     return scatter_add(zeros, index, grad, dim=ctx.params.dim), None
+
+
+gather.linear_in("input")
+gather.batch(rules.along_dim)
 
 
 @gather.oracle
@@ -159,6 +206,7 @@ scatter_add = Op(
     ("input", "index", "src"),
     {"dim": 0},
     saves=("index",),
+    graph_inputs=(0, 2),
     doc="input, with src[i][j][k] added at [i][index[i][j][k]][k] for dim 1, and so on.",
 )
 scatter_add.on_status(_out_of_range)
@@ -183,12 +231,14 @@ def _(ctx, grad):
     (index,) = ctx.saved
     to_src = None
     if ctx.needs[2]:
-        from numgrad.ops.view import slice_backward
-
         to_src, size = gather(grad, index, dim=ctx.params.dim), tuple(ctx.input_specs[2].shape)
         if tuple(to_src._spec.shape) != size:
             to_src = slice_backward(to_src, size=size, starts=(0,) * len(size), steps=(1,) * len(size))
     return grad, None, to_src
+
+
+scatter_add.linear_in("input", "src")
+scatter_add.batch(rules.along_dim)
 
 
 @scatter_add.oracle
@@ -206,6 +256,7 @@ index_put = Op(
     ("input", "index", "values"),
     {"accumulate": False},
     saves=("index",),
+    graph_inputs=(0, 2),
     doc="input, with its rows named by index [n] (of the first dimension) replaced by, or increased by, values' rows.",
 )
 index_put.on_status(_out_of_range)
@@ -230,10 +281,22 @@ def _(ctx, grad):
     to_values = index_select(grad, index, dim=0) if ctx.needs[2] else None
     if ctx.params.accumulate or not ctx.needs[0]:
         return grad, None, to_values
-    from numgrad.ops.creation import full
-
     zeros = full(size=tuple(ctx.input_specs[2].shape), value=0.0, dtype=grad.dtype)
     return index_put(grad, index, zeros), None, to_values
+
+
+index_put.linear_in("input", "values")
+
+
+@index_put.batch
+def _(batch, x, index, values, accumulate):
+    if batch.flags[1]:
+        return NotImplemented
+    x, _, values = batch.all(x, index, values)
+    replaced = index_put(
+        rules.to_dim(x, 0, 1), index, rules.to_dim(values, 0, index._spec.ndim), accumulate=accumulate
+    )  # fmt: skip
+    return rules.to_dim(replaced, 1, 0)
 
 
 @index_put.oracle

@@ -61,14 +61,14 @@ def _plan_joined(b: PlanBuilder, op: str, tensors: Sequence[Operand], specs: lis
     strides = contiguous_strides(shape)
     begins = [begin * strides[dim] for begin in (0, *ends[:-1])]
     if len(tensors) <= _FEW:
-        single = [place for place, spec in enumerate(specs) if spec.numel]
+        single = [position for position, spec in enumerate(specs) if spec.numel]
     else:
         large = {spec for spec in kinds if spec.numel >= GRAIN_COST}
-        single = [place for place, spec in enumerate(specs) if spec in large][:_MOST_SINGLE] if large else []
-    for place in single:
-        spec = specs[place]
-        source = tensors[place].view(tuple(spec.shape), spec.strides)
-        plan_copy(b, source, out.view(tuple(spec.shape), strides, begins[place]))
+        single = [position for position, spec in enumerate(specs) if spec in large][:_MOST_SINGLE] if large else []
+    for position in single:
+        spec = specs[position]
+        source = tensors[position].view(tuple(spec.shape), spec.strides)
+        plan_copy(b, source, out.view(tuple(spec.shape), strides, begins[position]))
     if len(tensors) > _FEW:
         joined = np.array([spec.numel > 0 for spec in specs])
         joined[single] = False
@@ -80,6 +80,14 @@ def _(ctx, grad):
     dim = ctx.params.dim
     pieces = split(grad, sizes=tuple([spec.shape[dim] for spec in ctx.input_specs]), dim=dim)
     return tuple([piece if needed else None for piece, needed in zip(pieces, ctx.needs, strict=True)])
+
+
+cat.linear_in("tensors")
+
+
+@cat.batch
+def _joined(batch: Any, *tensors: Any, dim: int) -> Any:
+    return batch.op(*batch.all(*tensors), dim=dim + 1)
 
 
 @cat.oracle
@@ -130,6 +138,19 @@ def _(ctx, *grads):
     return cat(*parts, dim=dim)
 
 
+split.linear_in("input")
+
+
+@split.batch
+def _(batch, x, sizes, dim):
+    return split(x, sizes=sizes, dim=dim + 1)
+
+
+@split.oracle
+def _(x, sizes, dim):
+    return tuple(np.split(x, np.cumsum(sizes)[:-1], dim))
+
+
 stack = Op(
     "stack", ("tensors",), {"dim": 0}, variadic=True,
     doc="Tensors of one shape, any number of them, joined along a new dimension.",
@@ -156,6 +177,10 @@ def _(b: PlanBuilder, *tensors: Operand, dim: int) -> None:
 def _(ctx, grad):
     pieces = unbind(grad, dim=ctx.params.dim)
     return tuple([piece if needed else None for piece, needed in zip(pieces, ctx.needs, strict=True)])
+
+
+stack.linear_in("tensors")
+stack.batch(_joined)
 
 
 @stack.oracle
@@ -197,6 +222,14 @@ def _(ctx, *grads):
     return stack(*[unused if grad is None else grad for grad in grads], dim=dim)
 
 
+unbind.linear_in("input")
+
+
+@unbind.batch
+def _(batch, x, dim):
+    return unbind(x, dim=dim + 1)
+
+
 @unbind.oracle
 def _(x, dim):
     return tuple(np.moveaxis(x, dim, 0))
@@ -205,8 +238,3 @@ def _(x, dim):
 def _zeros(spec: Any, dim: int, extent: int) -> Any:
     size = (*spec.shape[:dim], extent, *spec.shape[dim + 1 :])
     return find("expand")(full(size=(), value=0.0, dtype=spec.dtype), size=size)
-
-
-@split.oracle
-def _(x, sizes, dim):
-    return tuple(np.split(x, np.cumsum(sizes)[:-1], dim))

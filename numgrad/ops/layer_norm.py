@@ -8,11 +8,13 @@ import numpy as np
 
 from numgrad.errors import DtypeError, ShapeError
 from numgrad.kernels.layer_norm import plan_layer_norm, plan_layer_norm_backward
-from numgrad.ops.elementwise import mul, rsqrt, square, sub
+from numgrad.ops import rules
+from numgrad.ops.elementwise import add, mul, rsqrt, square, sub
 from numgrad.ops.layouts import contiguous
 from numgrad.ops.proofs import prove_dtype, prove_int, prove_shapes
 from numgrad.ops.reduce import mean as mean_
 from numgrad.ops.reduce import sum_
+from numgrad.ops.view import reshape
 from numgrad.registry import Op
 from numgrad.runtime.plan import Operand, PlanBuilder
 
@@ -22,7 +24,8 @@ layer_norm = Op(
     {"normalized": 1, "eps": 1e-5},
     outputs=("out", "mean", "rstd"),
     saves=("input", "weight", "mean", "rstd"),
-    grad_name="NativeLayerNorm",
+    node_name="NativeLayerNormBackward0",
+    self_name="input",
     doc="(input - mean) / sqrt(variance + eps) * weight + bias, with the statistics of the last ``normalized`` dimensions.",
 )
 
@@ -39,10 +42,10 @@ def _(
     if not spec.dtype.is_floating_point:
         raise DtypeError(f"layer_norm: input is of {spec.dtype}, expected floating point")
     prove_int("layer_norm", "normalized", normalized, 0, spec.ndim)
-    wanted = tuple(spec.shape[spec.ndim - normalized :])
+    shape = tuple(spec.shape[spec.ndim - normalized :])
     for name, vector in (("weight", weight), ("bias", bias)):
-        if vector is not None and (tuple(vector.spec.shape) != wanted or vector.spec.dtype is not spec.dtype):
-            raise ShapeError(f"layer_norm: {name} is {vector.spec}, expected shape {list(wanted)} of {spec.dtype}")
+        if vector is not None and (tuple(vector.spec.shape) != shape or vector.spec.dtype is not spec.dtype):
+            raise ShapeError(f"layer_norm: {name} is {vector.spec}, expected shape {list(shape)} of {spec.dtype}")
     rows = _rows_shape(spec, normalized)
     out, mean, rstd = b.output(spec.dtype, tuple(spec.shape)), b.output(spec.dtype, rows), b.output(spec.dtype, rows)
     weight, bias = [None if vector is None else contiguous(b, vector) for vector in (weight, bias)]
@@ -76,6 +79,29 @@ def _(ctx, grad):
 
 
 layer_norm.tie(layer_norm.inputs, layer_norm.inputs, zeros=False)
+
+
+@layer_norm.jvp
+def _(ctx, to_x, to_weight, to_bias):
+    x, weight, _ = ctx.inputs
+    dims = tuple(range(x._spec.ndim - ctx.params.normalized, x._spec.ndim))
+    return rules.affine(*rules.normalized(x, to_x, dims, ctx.params.eps), weight, to_weight, to_bias)
+
+
+@layer_norm.batch
+def _(batch, x, weight, bias, normalized, eps):
+    if batch.only(0):
+        return layer_norm(x, weight, bias, normalized=normalized, eps=eps)
+    x, weight, bias = batch.all(x, weight, bias)
+    out = layer_norm(x, None, None, normalized=normalized, eps=eps)
+    missing = x._spec.ndim - 1 - normalized
+
+    def broadcast(vector: Any) -> Any:
+        b, *shape = vector._spec.shape
+        return reshape(vector, (b, *(1,) * missing, *shape))
+
+    out = out if weight is None else mul(out, broadcast(weight))
+    return out if bias is None else add(out, broadcast(bias))
 
 
 @layer_norm.oracle

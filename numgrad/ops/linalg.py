@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from numgrad.errors import DtypeError, ShapeError
 from numgrad.kernels.gemm import plan_gemm
 from numgrad.kernels.gemm_layout import Matrices
+from numgrad.ops import rules
+from numgrad.ops.elementwise import add
 from numgrad.ops.layouts import contiguous, unsupported
 from numgrad.ops.reduce import sum_
-from numgrad.ops.view import transpose
+from numgrad.ops.view import transpose, unsqueeze
 from numgrad.registry import Op
 from numgrad.runtime.plan import Operand, PlanBuilder
 
@@ -24,9 +28,17 @@ def _check_dtypes(name: str, first: Operand, second: Operand) -> None:
         raise unsupported(name, first)
 
 
-mm = Op("mm", ("input", "mat2"), saves=("input", "mat2"), doc="Matrix product: [M, K] @ [K, N] gives [M, N].")
+def _flops(inputs: Any, out: Any) -> int:
+    return 2 * out.numel * inputs[0].shape[-1]  # type: ignore[no-any-return]
 
-mm.bilinear = True
+
+mm = Op(
+    "mm",
+    ("input", "mat2"),
+    saves=("input", "mat2"),
+    bilinear=True,
+    doc="Matrix product: [M, K] @ [K, N] gives [M, N].",
+)
 
 
 @mm.plan
@@ -50,6 +62,20 @@ def _(ctx, grad):
     )
 
 
+mm.linear_in("input")
+mm.linear_in("mat2")
+
+
+@mm.batch
+def _(batch, a, b):
+    if batch.flags == (True, False):
+        return rules.unfolded(mm(rules.folded(a), b), batch.size)
+    return bmm(*batch.all(a, b))
+
+
+mm.flops(_flops)
+
+
 @mm.oracle
 def _(a, b):
     return a @ b
@@ -59,9 +85,9 @@ bmm = Op(
     "bmm",
     ("input", "mat2"),
     saves=("input", "mat2"),
+    bilinear=True,
     doc="Matrix products of a batch: [B, M, K] @ [B, K, N] gives [B, M, N].",
 )
-bmm.bilinear = True
 
 
 @bmm.plan
@@ -88,6 +114,19 @@ def _(ctx, grad):
     )
 
 
+bmm.linear_in("input")
+bmm.linear_in("mat2")
+
+
+@bmm.batch
+def _(batch, a, b):
+    a, b = batch.all(a, b)
+    return rules.unfolded(bmm(rules.folded(a), rules.folded(b)), batch.size)
+
+
+bmm.flops(_flops)
+
+
 @bmm.oracle
 def _(a, b):
     return a @ b
@@ -97,10 +136,10 @@ linear = Op(
     "linear",
     ("input", "weight", "bias"),
     saves=("input", "weight"),
-    grad_name="Addmm",
+    self_name="input",
+    bilinear=True,
     doc="input [N, in] times the transpose of weight [out, in], plus bias [out] (or None).",
 )
-linear.bilinear = True
 
 
 @linear.plan
@@ -132,6 +171,35 @@ def _(ctx, grad):
         mm(transpose(grad, dim0=0, dim1=1), x) if ctx.needs[1] else None,
         sum_(grad, dims=(0,)) if ctx.needs[2] else None,
     )
+
+
+@linear.shown_as
+def _(specs, needs, params):
+    return ("MmBackward0", (0, 1)) if specs[2] is None else ("AddmmBackward0", (2, 0, 1))
+
+
+@linear.jvp
+def _(ctx, to_x, to_weight, to_bias):
+    x, weight, _ = ctx.inputs
+    tangent = None if to_x is None else linear(to_x, weight, None)
+    tangent = rules.added(tangent, None if to_weight is None else linear(x, to_weight, None))
+    return rules.added(tangent, to_bias)
+
+
+@linear.batch
+def _(batch, x, weight, bias):
+    if batch.only(0):
+        return rules.unfolded(linear(rules.folded(x), weight, bias), batch.size)
+    if batch.only(0, 2):
+        out = rules.unfolded(linear(rules.folded(*batch.all(x)), weight, None), batch.size)
+    else:
+        out = bmm(batch.all(x)[0], transpose(batch.all(x, weight)[1], dim0=1, dim1=2))
+    if bias is None:
+        return out
+    return add(out, unsqueeze(bias, dim=1) if batch.flags[2] else bias)
+
+
+linear.flops(_flops)
 
 
 @linear.oracle

@@ -10,10 +10,13 @@ from numgrad import dtypes
 from numgrad.errors import DtypeError, ShapeError
 from numgrad.kernels.softmax import plan_nll_loss, plan_nll_loss_backward, plan_softmax, plan_softmax_backward
 from numgrad.layout import contiguous_strides, output_strides
-from numgrad.ops.elementwise import exp, mul, sub
+from numgrad.ops import rules
+from numgrad.ops.creation import full
+from numgrad.ops.elementwise import div, exp, mul, sub
 from numgrad.ops.layouts import check_floating, contiguous, with_strides
 from numgrad.ops.proofs import prove_dim, prove_dtype, prove_int, prove_ints, prove_shapes
 from numgrad.ops.reduce import sum_
+from numgrad.ops.view import expand, reshape
 from numgrad.registry import Op
 from numgrad.runtime.plan import Operand, PlanBuilder
 
@@ -73,6 +76,17 @@ def _softmax_pair(name: str, log: bool) -> Op:
         dim = ctx.params.dim
         return composite(grad, out, dim) if ctx.create_graph else backward(grad, out, dim=dim)
 
+    @op.jvp
+    def _(ctx, tangent):
+        (out,) = ctx.outputs
+        dims = (ctx.params.dim % max(out._spec.ndim, 1),)
+        if log:
+            return sub(tangent, sum_(mul(exp(out), tangent), dims=dims, keepdim=True))
+        return mul(out, sub(tangent, sum_(mul(tangent, out), dims=dims, keepdim=True)))
+
+    op.batch(rules.along_dim)
+    backward.batch(rules.along_dim)
+
     @backward.oracle
     def _(grad, out, dim):
         if log:
@@ -94,6 +108,7 @@ nll_loss = Op(
     {"reduction": "mean", "ignore_index": -100},
     outputs=("out", "total_weight"),
     saves=("target", "weight", "total_weight"),
+    graph_inputs=(0,),
     doc="""Minus the log-probability of each target class, weighted and reduced.
 
     input [N, C] or [N, C, d1, ...], target int64 [N] or [N, d1, ...], weight [C] or None. The mean divides by the targets'
@@ -163,6 +178,28 @@ def _(ctx, grad):
 
 
 nll_loss.tie(("input",), ("input",))
+nll_loss.linear_in("input")
+
+
+@nll_loss.batch
+def _(batch, x, target, weight, reduction, ignore_index):
+    if batch.flags[2]:
+        return NotImplemented
+    x, target = batch.all(x, target)
+    shape = tuple(target._spec.shape)
+    if x._spec.ndim > 2:  # [B, N, C, ...], else [B, C]
+        x, target = rules.folded(x), rules.folded(target)
+    counting = {"reduction": "none", "ignore_index": ignore_index}
+    losses = reshape(nll_loss(x, target, weight, **counting), shape)
+    if reduction == "none":
+        return losses
+    dims = tuple(range(1, len(shape)))
+    total = sum_(losses, dims=dims)
+    if reduction == "sum":
+        return total
+    ones = full(size=(1,) * x._spec.ndim, value=-1.0, dtype=x._spec.dtype)  # whose losses are the targets' weights
+    weights = nll_loss(expand(ones, size=tuple(x._spec.shape)), target, weight, **counting)
+    return div(total, sum_(reshape(weights, shape), dims=dims))
 
 
 def _picked(x: np.ndarray, target: np.ndarray, weight: Any, ignore_index: int) -> tuple[np.ndarray, np.ndarray]:
@@ -188,6 +225,7 @@ nll_loss_backward = Op(
     ("grad", "target", "weight", "total_weight"),
     {"size": (), "reduction": "mean", "ignore_index": -100},
     saves=("target", "weight"),
+    graph_inputs=(0,),
     doc="Gradient of `nll_loss` with respect to its input of shape ``size``.",
 )
 
@@ -234,6 +272,28 @@ def _(ctx, grad):
     target, weight = ctx.saved
     p = ctx.params
     return nll_loss(grad, target, weight, reduction=p.reduction, ignore_index=p.ignore_index), None, None, None
+
+
+nll_loss_backward.linear_in("grad")
+
+
+@nll_loss_backward.batch
+def _(batch, grad, target, weight, total_weight, size, reduction, ignore_index):
+    if batch.flags[2]:
+        return NotImplemented
+    grad, target = batch.all(grad, target)
+    if reduction == "mean":
+        grad = div(grad, total_weight)
+    shape = tuple(target._spec.shape)
+    if reduction != "none":
+        grad = expand(reshape(grad, (batch.size, *(1,) * (len(shape) - 1))), size=shape)
+    one = full(size=(), value=1.0, dtype=grad._spec.dtype)
+    counting = {"reduction": "none", "ignore_index": ignore_index}
+    if len(size) == 1:
+        return nll_loss_backward(grad, target, weight, one, size=(batch.size, *size), **counting)
+    shape = (batch.size * size[0], *size[1:])
+    grads = nll_loss_backward(rules.folded(grad), rules.folded(target), weight, one, size=shape, **counting)
+    return rules.unfolded(grads, batch.size)
 
 
 @nll_loss_backward.oracle

@@ -9,8 +9,9 @@ import numpy as np
 
 from numgrad.errors import DtypeError, ShapeError
 from numgrad.kernels.norm import plan_batch_norm, plan_batch_norm_backward
-from numgrad.layout import strides_like
-from numgrad.ops.elementwise import le, mul, rsqrt, square, sub, where
+from numgrad.layout import product, strides_like
+from numgrad.ops import rules
+from numgrad.ops.elementwise import add, le, mul, rsqrt, square, sub, where
 from numgrad.ops.layouts import contiguous, with_strides
 from numgrad.ops.proofs import prove_dtype, prove_shapes
 from numgrad.ops.reduce import mean, sum_
@@ -45,8 +46,8 @@ def _check_eps(eps: Any, training: bool) -> None:
     if isinstance(eps, (tuple, str)) or eps is None:
         raise TypeError(f"batch_norm(): argument 'eps' must be float, not {type(eps).__name__}")
     if eps <= 0.0 and (training or eps < 0.0):
-        wanted = "positive during training" if training else "non-negative"
-        raise ValueError(f"batch_norm eps must be {wanted}, but got {eps}")
+        kind = "positive during training" if training else "non-negative"
+        raise ValueError(f"batch_norm eps must be {kind}, but got {eps}")
 
 
 def _checked_residual(input: Operand, residual: Operand | None) -> None:
@@ -63,8 +64,23 @@ def _channel_dims(ndim: int) -> tuple[int, ...]:
 
 
 def _over_channels(vector: Any, ndim: int) -> Any:
-    """[C] in a form that broadcasts against [N, C, ...]."""
-    return reshape(vector, (1, vector._spec.shape[0], *(1,) * (ndim - 2)))
+    """[C], or None, in a form that broadcasts against [N, C, ...]."""
+    return None if vector is None else reshape(vector, (1, vector._spec.shape[0], *(1,) * (ndim - 2)))
+
+
+def _as_channels(batch: rules.Batch, x: Any, *vectors: Any, **params: Any) -> Any:
+    """The batching rule: the channels of all examples are channels. A residual, if there is one, comes last."""
+    names = batch.op.inputs[1:]
+    for name, vector, flag in zip(names[2:4], vectors[2:4], batch.flags[3:5], strict=True):
+        if vector is not None and not flag and "momentum" in params:
+            raise RuntimeError(
+                f"vmap: batch_norm got a batched tensor as input while {name}, which will be updated in place, was not batched. "
+                "Use eval(), track_running_stats=False, or pass batched buffers by functional_call"
+            )
+    every = batch.all(x, *vectors)
+    flat = [None if vector is None else reshape(vector, (product(vector._spec.shape),)) for vector in every[1:5]]
+    residual = [None if value is None else rules.as_groups(value) for value in every[5:]]
+    return rules.from_groups(batch.op(rules.as_groups(every[0]), *flat, *residual, **params), batch.size)
 
 
 # ---- training ---------------------------------------------------------------------------------------------------
@@ -75,7 +91,9 @@ batch_norm_training = Op(
     {"momentum": 0.1, "eps": 1e-5},
     outputs=("out", "mean", "invstd"),
     saves=("input", "weight", "mean", "invstd"),
-    grad_name="NativeBatchNorm",
+    node_name="NativeBatchNormBackward0",
+    self_name="input",
+    graph_inputs=(0, 1, 2),
     doc="""(input - mean) * invstd * weight + bias, for each channel of input [N, C, ...], with the batch's statistics.
 
     running_mean and running_var (or None) move towards them by ``momentum``; the variance that they get is unbiased.
@@ -156,6 +174,21 @@ def _oracle_normed(x: np.ndarray, m: np.ndarray, v: np.ndarray, weight: Any, bia
     return out if bias is None else out + bias.reshape(form)
 
 
+def _training_tangent(ctx: Any, to_x: Any, to_weight: Any, to_bias: Any) -> Any:
+    x, weight = ctx.inputs[:2]
+    ndim = x._spec.ndim
+    normed, tangent = rules.normalized(x, to_x, _channel_dims(ndim), ctx.params.eps)
+    return rules.affine(normed, tangent, *(_over_channels(v, ndim) for v in (weight, to_weight, to_bias)))
+
+
+@batch_norm_training.jvp
+def _(ctx, *tangents):
+    return _training_tangent(ctx, *tangents[:3])
+
+
+batch_norm_training.batch(_as_channels)
+
+
 @batch_norm_training.oracle
 def _(x, weight, bias, running_mean, running_var, momentum, eps):
     dims = _channel_dims(x.ndim)
@@ -169,7 +202,9 @@ batch_norm_eval = Op(
     _INPUTS,
     {"eps": 1e-5},
     saves=("input", "weight", "running_mean", "running_var"),
-    grad_name="NativeBatchNorm",
+    node_name="NativeBatchNormBackward0",
+    self_name="input",
+    graph_inputs=(0, 1, 2),
     doc="(input - running_mean) / sqrt(running_var + eps) * weight + bias, for each channel of input [N, C, ...].",
 )
 
@@ -221,6 +256,21 @@ def _eval_grads(ctx: Any, grad: Any, x: Any, weight: Any, running_mean: Any, run
     return (mul(grad, scale), *_affine_grads(ctx, grad, normed, dims))
 
 
+def _eval_tangent(ctx: Any, to_x: Any, to_weight: Any, to_bias: Any, to_mean: Any, to_var: Any) -> Any:
+    if to_mean is not None or to_var is not None:
+        raise NotImplementedError("batch_norm: the derivative with respect to running statistics is not implemented")
+    x, weight, _, running_mean, running_var = ctx.inputs[:5]
+    ndim = x._spec.ndim
+    scale = rsqrt(add(_over_channels(running_var, ndim), ctx.params.eps))
+    normed = mul(sub(x, _over_channels(running_mean, ndim)), scale)
+    tangent = None if to_x is None else mul(to_x, scale)
+    return rules.affine(normed, tangent, *(_over_channels(v, ndim) for v in (weight, to_weight, to_bias)))
+
+
+batch_norm_eval.jvp(_eval_tangent)
+batch_norm_eval.batch(_as_channels)
+
+
 @batch_norm_eval.oracle
 def _(x, weight, bias, running_mean, running_var, eps):
     return _oracle_normed(x, running_mean, running_var, weight, bias, eps)
@@ -236,7 +286,9 @@ batch_norm_relu_training = Op(
     {"momentum": 0.1, "eps": 1e-5},
     outputs=("out", "mean", "invstd"),
     saves=("input", "weight", "mean", "invstd", "out"),
-    grad_name="NativeBatchNormRelu",
+    node_name="NativeBatchNormReluBackward0",
+    self_name="input",
+    graph_inputs=(0, 1, 2, 5),
     doc="""max(0, batch_norm_training(input, ...) + residual) in one pass; residual, of input's shape, may be None.
 
     The backward masks by the saved output: where that is not above 0, nothing passes.
@@ -249,10 +301,26 @@ batch_norm_relu_eval = Op(
     _FUSED,
     {"eps": 1e-5},
     saves=("input", "weight", "running_mean", "running_var", "out"),
-    grad_name="NativeBatchNormRelu",
+    node_name="NativeBatchNormReluBackward0",
+    self_name="input",
+    graph_inputs=(0, 1, 2, 5),
     doc="max(0, batch_norm_eval(input, ...) + residual) in one pass; residual, of input's shape, may be None.",
 )
 batch_norm_relu_eval.plan(functools.partial(_plan_eval, relu=True))
+
+
+@batch_norm_relu_training.jvp
+def _(ctx, *tangents):
+    return where(le(ctx.outputs[0], 0), 0.0, rules.added(_training_tangent(ctx, *tangents[:3]), tangents[5]))
+
+
+@batch_norm_relu_eval.jvp
+def _(ctx, *tangents):
+    return where(le(ctx.outputs[0], 0), 0.0, rules.added(_eval_tangent(ctx, *tangents[:5]), tangents[5]))
+
+
+batch_norm_relu_training.batch(_as_channels)
+batch_norm_relu_eval.batch(_as_channels)
 
 
 def _fused_grads(ctx: Any, grad: Any, training: bool) -> tuple[Any, ...]:
@@ -289,17 +357,17 @@ def _(x, weight, bias, running_mean, running_var, residual, eps):
 
 def _prepare(op: Op, training: bool, relu: bool) -> None:
     """Let nodes of the op run the fused backward; the op's own is made of ops, for gradients that are recorded."""
-    places = (0, 1, 2, 5) if relu else (0, 1, 2)
+    positions = (0, 1, 2, 5) if relu else (0, 1, 2)
     reads = (-1, *range(len(op.saves)))
 
     @op.prepares
     def _(record):
         if not training and (record.needs[3] or record.needs[4]):
             return None  # `backward` refuses it
-        needs = tuple([record.needs[place] for place in places])
+        needs = tuple([record.needs[position] for position in positions])
         backward = batch_norm_relu_backward if relu else batch_norm_backward
         call = SavedCall(backward, reads, backward.Params(needs=needs, training=training, eps=record.params.eps))
-        return saved_calls(len(record.needs), (call, [place for place in places if record.needs[place]]))
+        return saved_calls(len(record.needs), (call, [each for each in positions if record.needs[each]]))
 
 
 _prepare(batch_norm_training, training=True, relu=False)

@@ -16,6 +16,7 @@ from numgrad.kernels.pool import (
     plan_max_pool2d_backward,
 )
 from numgrad.layout import spec_of, strides_like
+from numgrad.ops import rules
 from numgrad.ops.index import gather
 from numgrad.ops.layouts import with_strides
 from numgrad.ops.proofs import prove_dtype, prove_int, prove_ints, prove_shapes
@@ -85,7 +86,7 @@ max_pool2d = Op(
     outputs=("out", "indices"),
     public=2,
     saves=("indices",),
-    grad_name="MaxPool2DWithIndices",
+    node_name="MaxPool2DWithIndicesBackward0",
     doc="The largest value in each window, and where it lies in the image, row-major; NaN if there is one.",
 )
 
@@ -112,6 +113,18 @@ def _(ctx, grad, _indices_grad=None):
 
 
 max_pool2d.tie(("input",), ("input",))
+
+
+@max_pool2d.jvp
+def _(ctx, tangent):
+    indices = ctx.outputs[1]
+    n, c, h, w = tangent._spec.shape
+    shape = tuple(indices._spec.shape)
+    flat = gather(reshape(tangent, (n, c, h * w)), reshape(indices, (n, c, shape[2] * shape[3])), dim=2)
+    return reshape(flat, shape), None
+
+
+max_pool2d.batch(rules.of_images)
 
 
 def _taps(x: np.ndarray, window: Window, shape: tuple[int, ...], fill: float) -> np.ndarray:
@@ -153,6 +166,7 @@ max_pool2d_backward = Op(
     ("grad", "indices"),
     {"size": (), **_WINDOW, "dilation": (1, 1)},
     saves=("indices",),
+    graph_inputs=(0,),
     doc="Gradient of `max_pool2d` with respect to its input of shape ``size``: each value goes where the largest one lay.",
 )
 
@@ -189,6 +203,10 @@ def _(ctx, grad):
     return reshape(gather(reshape(grad, (n, c, rows * columns)), places, dim=2), shape), None
 
 
+max_pool2d_backward.linear_in("grad")
+max_pool2d_backward.batch(rules.of_images)
+
+
 @max_pool2d_backward.oracle
 def _(grad, indices, size, **window):
     out = np.zeros((size[0], size[1], size[2] * size[3]), grad.dtype)
@@ -200,7 +218,7 @@ def _(grad, indices, size, **window):
 # ---- average ----------------------------------------------------------------------------------------------------
 
 _AVERAGE = {**_WINDOW, "ceil_mode": False, "count_include_pad": True, "divisor_override": None}
-avg_pool2d = Op("avg_pool2d", ("input",), _AVERAGE, doc="The mean of each window.")
+avg_pool2d = Op("avg_pool2d", ("input",), _AVERAGE, node_name="AvgPool2DBackward0", doc="The mean of each window.")
 
 
 @avg_pool2d.plan
@@ -221,6 +239,10 @@ def _(ctx, grad):
 
 
 avg_pool2d.tie(("input",), ("input",))
+
+
+avg_pool2d.linear_in("input")
+avg_pool2d.batch(rules.of_images)
 
 
 @avg_pool2d.oracle
@@ -284,6 +306,10 @@ def _transposed(forward: Any, grad: np.ndarray, size: Any, params: dict[str, Any
     return out.reshape(size)
 
 
+avg_pool2d_backward.linear_in("grad")
+avg_pool2d_backward.batch(rules.of_images)
+
+
 @avg_pool2d_backward.oracle
 def _(grad, size, **params):
     return _transposed(avg_pool2d.oracle_function, grad, size, params)
@@ -293,6 +319,7 @@ adaptive_avg_pool2d = Op(
     "adaptive_avg_pool2d",
     ("input",),
     {"output_size": (1, 1)},
+    node_name="AdaptiveAvgPool2DBackward0",
     doc="Means of windows that cut the image into output_size parts.",
 )
 
@@ -321,6 +348,10 @@ def _(ctx, grad):
 
 
 adaptive_avg_pool2d.tie(("input",), ("input",))
+
+
+adaptive_avg_pool2d.linear_in("input")
+adaptive_avg_pool2d.batch(rules.of_images)
 
 
 @adaptive_avg_pool2d.oracle
@@ -358,6 +389,10 @@ def _(b: PlanBuilder, grad: Operand, size: Any) -> None:
 @adaptive_avg_pool2d_backward.backward
 def _(ctx, grad):
     return adaptive_avg_pool2d(grad, output_size=tuple(ctx.input_specs[0].shape[2:]))
+
+
+adaptive_avg_pool2d_backward.linear_in("grad")
+adaptive_avg_pool2d_backward.batch(rules.of_images)
 
 
 @adaptive_avg_pool2d_backward.oracle

@@ -11,9 +11,12 @@ from numgrad.dtypes import dtype as Dtype
 from numgrad.errors import DtypeError
 from numgrad.kernels.random import plan_bernoulli, plan_dropout, plan_normal, plan_randint, plan_randperm, plan_uniform
 from numgrad.layout import output_strides
-from numgrad.ops.creation import cast
-from numgrad.ops.elementwise import mul
+from numgrad.ops import rules
+from numgrad.ops.creation import cast, zeros_like
+from numgrad.ops.elementwise import add, lt, mul
+from numgrad.ops.joining import cat
 from numgrad.ops.layouts import with_strides
+from numgrad.ops.view import narrow, reshape, unsqueeze
 from numgrad.registry import Op
 from numgrad.runtime.plan import Operand, PlanBuilder
 
@@ -49,11 +52,26 @@ def _check_moments(name: str, dtype: Dtype, mean: float, std: float) -> None:
             raise RuntimeError(f"{name}: {word} is out of bounds for {dtype}, got {number}")
 
 
+# ---- how numbers are drawn for a batch of examples --------------------------------------------------------------
+
+
+def _by_size(draw: rules.Draw, state: Any, size: Any, **params: Any) -> Any:
+    return draw.op(state, size=(draw.size, *size), **params)
+
+
+def _of_examples(draw: rules.Draw, input: Any, state: Any, **params: Any) -> Any:
+    """Numbers for the elements of an input, which is the examples, or the same for all."""
+    return draw.op(rules.repeated(input, draw.size) if draw.examples is None else draw.examples, state, **params)
+
+
+# ---- ops --------------------------------------------------------------------------------------------------------
+
 uniform = Op(
     "uniform",
     ("state",),
     {"size": (), "low": 0.0, "high": 1.0, "dtype": dtypes.float32},
     differentiable=False,
+    random=True,
     doc="Numbers drawn evenly from [low, high).",
 )
 
@@ -62,6 +80,9 @@ uniform = Op(
 def _(b: PlanBuilder, state: Operand, size: Any, low: float, high: float, dtype: Dtype) -> None:
     _check_bounds("uniform", dtype, low, high)
     plan_uniform(b, b.output(dtype, size), b.changes(state), low, high)
+
+
+uniform.draw(_by_size)
 
 
 @uniform.oracle
@@ -74,6 +95,7 @@ normal = Op(
     ("state",),
     {"size": (), "mean": 0.0, "std": 1.0, "dtype": dtypes.float32},
     differentiable=False,
+    random=True,
     doc="Numbers drawn from a normal distribution.",
 )
 
@@ -82,6 +104,9 @@ normal = Op(
 def _(b: PlanBuilder, state: Operand, size: Any, mean: float, std: float, dtype: Dtype) -> None:
     _check_moments("normal", dtype, mean, std)
     plan_normal(b, b.output(dtype, size), b.changes(state), mean, std)
+
+
+normal.draw(_by_size)
 
 
 @normal.oracle
@@ -94,6 +119,8 @@ uniform_ = Op(
     ("input", "state"),
     {"low": 0.0, "high": 1.0},
     differentiable=False,
+    random=True,
+    overwrites=True,
     doc="Fill the input, whose memory is dense, with numbers drawn evenly from [low, high), in the order of its memory.",
 )
 
@@ -114,6 +141,8 @@ normal_ = Op(
     ("input", "state"),
     {"mean": 0.0, "std": 1.0},
     differentiable=False,
+    random=True,
+    overwrites=True,
     doc="Fill the input, whose memory is dense, with numbers drawn from a normal distribution, in the order of its memory.",
 )
 
@@ -134,6 +163,7 @@ randint = Op(
     ("state",),
     {"size": (), "low": 0, "high": 1, "dtype": dtypes.int64},
     differentiable=False,
+    random=True,
     doc="Integers drawn evenly from low to high - 1.",
 )
 
@@ -153,13 +183,21 @@ def _(b: PlanBuilder, state: Operand, size: Any, low: int, high: int, dtype: Dty
     plan_randint(b, b.output(dtype, size), b.changes(state), low, high)
 
 
+randint.draw(_by_size)
+
+
 @randint.oracle
 def _(state, size, low, high, dtype):
     return (low + high - 1) / 2, np.sqrt(((high - low) ** 2 - 1) / 12)
 
 
 randperm = Op(
-    "randperm", ("state",), {"n": 0}, differentiable=False, doc="The integers from 0 to n - 1 in random order."
+    "randperm",
+    ("state",),
+    {"n": 0},
+    differentiable=False,
+    random=True,
+    doc="The integers from 0 to n - 1 in random order.",
 )
 
 
@@ -168,13 +206,22 @@ def _(b: PlanBuilder, state: Operand, n: int) -> None:
     plan_randperm(b, b.output(dtypes.int64, (n,)), b.changes(state))
 
 
+@randperm.draw
+def _(draw, state, n):
+    return cat(*[unsqueeze(randperm(state, n=n), dim=0) for _ in range(draw.size)], dim=0)
+
+
 @randperm.oracle
 def _(state, n):
     return (n - 1) / 2, np.sqrt((n**2 - 1) / 12)
 
 
 bernoulli = Op(
-    "bernoulli", ("input", "state"), differentiable=False, doc="1 with the probability that input gives, else 0."
+    "bernoulli",
+    ("input", "state"),
+    differentiable=False,
+    random=True,
+    doc="1 with the probability that input gives, else 0.",
 )
 
 
@@ -191,6 +238,16 @@ def _(b: PlanBuilder, input: Operand, state: Operand) -> None:
     plan_bernoulli(b, out, b.changes(state), with_strides(b, input, strides))
 
 
+bernoulli.draw(_of_examples)
+
+
+@bernoulli.draw_once
+def _(draw, input, state):
+    spec = draw.examples._spec
+    drawn = uniform(state, size=tuple(spec.shape[1:]), low=0.0, high=1.0, dtype=spec.dtype)
+    return cast(lt(drawn, draw.examples), dtype=spec.dtype)
+
+
 @bernoulli.oracle
 def _(x, state):
     return x.mean(), np.sqrt(x.mean() * (1 - x.mean()))
@@ -202,6 +259,8 @@ dropout = Op(
     {"p": 0.5},
     outputs=("out", "mask"),
     saves=("mask",),
+    graph_inputs=(0,),
+    random=True,
     doc="Each element is 0 with probability p, else input / (1 - p).",
 )
 
@@ -221,6 +280,21 @@ def _(ctx, grad):
     p = ctx.params.p
     kept = mul(cast(mask, dtype=grad.dtype), 0.0 if p == 1 else 1 / (1 - p))
     return mul(grad, kept), None
+
+
+dropout.draw(_of_examples)
+
+
+@dropout.draw_once
+def _(draw, input, state, p):
+    ones = add(zeros_like(narrow(draw.examples, 0, 0, 1)), 1.0)
+    return mul(draw.examples, dropout(reshape(ones, tuple(draw.examples._spec.shape[1:])), state, p=p))
+
+
+@dropout.composite
+def _(x, state, p):
+    """The mask, which the derivative needs and nobody gets, times the input."""
+    return mul(x, dropout(add(zeros_like(x), 1.0), state, p=p))
 
 
 @dropout.oracle

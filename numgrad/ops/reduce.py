@@ -13,9 +13,11 @@ from numgrad.kernels.products import plan_products_of_others
 from numgrad.kernels.reduce import plan_reduce
 from numgrad.kernels.reduce_index import plan_reduce_index
 from numgrad.layout import product
+from numgrad.ops import rules
 from numgrad.ops.creation import arange, full
 from numgrad.ops.elementwise import div, eq, mul, where
 from numgrad.ops.fused import fused_op
+from numgrad.ops.index import gather
 from numgrad.ops.joining import cat
 from numgrad.ops.layouts import contiguous
 from numgrad.ops.proofs import prove_dims, prove_ints
@@ -40,13 +42,21 @@ def _proved_shape(input: Operand, dims: Any, keepdim: bool) -> tuple[int, ...]:
 
 def _with_kept_dims(tensor: Any, shape: Any, dims: tuple[int, ...]) -> Any:
     """A result of a reduction, its reduced dimensions back as extents of 1."""
-    wanted = _reduced_shape(shape, dims, keepdim=True)
-    return tensor if tuple(tensor._spec.shape) == wanted else view(tensor, size=wanted)
+    kept = _reduced_shape(shape, dims, keepdim=True)
+    return tensor if tuple(tensor._spec.shape) == kept else view(tensor, size=kept)
 
 
 def _spread(grad: Any, shape: Any, dims: tuple[int, ...]) -> Any:
     """The gradient of a sum: the same for each of the elements that were added."""
     return expand(_with_kept_dims(grad, shape, dims), size=tuple(shape))
+
+
+def _shown_as(op: Op, stem: str) -> None:
+    """As torch's two nodes: one without dims, and one with."""
+
+    @op.shown_as
+    def _(specs: Any, needs: Any, params: Any) -> Any:
+        return f"{stem}{0 if len(params.dims) == specs[0].ndim and not params.keepdim else 1}", None
 
 
 # ---- sums -------------------------------------------------------------------------------------------------------
@@ -64,6 +74,11 @@ def _(b: PlanBuilder, input: Operand, dims: Any, keepdim: bool) -> None:
 @sum_.backward
 def _(ctx, grad):
     return _spread(grad, ctx.input_specs[0].shape, ctx.params.dims)
+
+
+sum_.linear_in("input")
+sum_.batch(rules.over_dims)
+_shown_as(sum_, "SumBackward")
 
 
 @sum_.oracle
@@ -90,6 +105,11 @@ def _(ctx, grad):
     shape = ctx.input_specs[0].shape
     count = product([shape[d] for d in ctx.params.dims])
     return _spread(div(grad, float(count)), shape, ctx.params.dims)
+
+
+mean.linear_in("input")
+mean.batch(rules.over_dims)
+_shown_as(mean, "MeanBackward")
 
 
 @mean.oracle
@@ -127,6 +147,15 @@ def _(ctx, grad):
     return mul(x, _with_kept_dims(div(mul(grad, 2.0), ctx.params.divisor), ctx.input_specs[0].shape, dims))
 
 
+@squares.jvp
+def _(ctx, tangent):
+    (x,), (dims, keepdim, divisor) = ctx.inputs, ctx.params
+    return div(sum_(mul(mul(x, 2.0), tangent), dims=dims, keepdim=keepdim), divisor)
+
+
+squares.batch(rules.over_dims)
+
+
 @squares.oracle
 def _(x, dims, keepdim, divisor):
     return np.divide(np.sum(x * x, dims, keepdims=keepdim), divisor)
@@ -146,6 +175,18 @@ def _(ctx, grad):
 _SCALED = fused_op(
     "norm_backward", ("slope", "x", "length"), ("grad_input",), lambda slope, x, n: (slope * (x / n),), (0,), 4
 )
+
+
+@norm.jvp
+def _(ctx, tangent):
+    (x,), (out,), (dims, keepdim, divisor) = ctx.inputs, ctx.outputs, ctx.params
+    is_flat = eq(out, 0)
+    direction = div(x, _with_kept_dims(where(is_flat, 1.0, out), x._spec.shape, dims))
+    slope = div(sum_(mul(direction, tangent), dims=dims, keepdim=keepdim), divisor or 1.0)
+    return where(is_flat, 0.0, slope)
+
+
+norm.batch(rules.over_dims)
 
 
 @norm.oracle
@@ -207,6 +248,16 @@ def _(ctx, grad):
     return mul(_with_kept_dims(grad, ctx.input_specs[0].shape, dims), products_of_others(x, dims, ctx.create_graph))
 
 
+@prod.jvp
+def _(ctx, tangent):
+    (x,), dims = ctx.inputs, ctx.params.dims
+    return sum_(mul(tangent, products_of_others(x, dims)), dims=dims, keepdim=ctx.params.keepdim)
+
+
+prod.batch(rules.over_dims)
+_shown_as(prod, "ProdBackward")
+
+
 @prod.oracle
 def _(x, dims, keepdim):
     return np.prod(x, dims, keepdims=keepdim)
@@ -216,7 +267,6 @@ sum_to_size = Op(
     "sum_to_size",
     ("input",),
     {"size": ()},
-    grad_name="SumToSize",
     doc="Sum over the dimensions that broadcasting to the input's shape would have added or repeated.",
 )
 
@@ -248,6 +298,16 @@ def _(ctx, grad):
     return expand(grad, size=tuple(ctx.input_specs[0].shape))
 
 
+sum_to_size.linear_in("input")
+
+
+@sum_to_size.batch
+def _(batch, x, size):
+    b, *shape = x._spec.shape
+    total = sum_to_size(x, size=(b, *(1,) * (len(shape) - len(size)), *size))
+    return reshape(total, (b, *size))
+
+
 @sum_to_size.oracle
 def _(x, size):
     dims = _repeated_dims(x.shape, size)
@@ -265,16 +325,14 @@ def _check_not_empty(name: str, spec: Any, dims: tuple[int, ...]) -> None:
             )
 
 
-_EQUAL = fused_op("equal_backward", ("x", "extreme"), ("mask",), lambda x, m: (scalar.where(x == m, 1, 0),), (0,), 2)
+_EQUAL = fused_op(
+    "equal_backward", ("x", "extreme"), ("mask",), lambda x, m: (scalar.where(x == m, 1, 0),), (0,), 2,
+    differentiable=False,
+)  # fmt: skip
 _EQUAL_OR_NAN = fused_op(
-    "equal_or_nan_backward",
-    ("x", "extreme"),
-    ("mask",),
-    lambda x, m: (scalar.where((x == m) | (x != x), 1, 0),),
-    (0,),
-    2,
-)
-_EQUAL.differentiable = _EQUAL_OR_NAN.differentiable = False
+    "equal_or_nan_backward", ("x", "extreme"), ("mask",), lambda x, m: (scalar.where((x == m) | (x != x), 1, 0),), (0,), 2,
+    differentiable=False,
+)  # fmt: skip
 
 
 def chosen(x: Any, extreme: Any, nans: bool) -> Any:
@@ -304,6 +362,15 @@ def _extreme(name: str, kind: str, oracle: Any) -> Op:
         mask = chosen(x, _with_kept_dims(out, shape, dims), ctx.params.nans)
         share = div(_with_kept_dims(grad, shape, dims), sum_(mask, dims=dims, keepdim=True))
         return mul(share, mask)
+
+    @op.jvp
+    def _(ctx, tangent):
+        (x,), (out,), (dims, keepdim, nans) = ctx.inputs, ctx.outputs, ctx.params
+        mask = chosen(x, _with_kept_dims(out, x._spec.shape, dims), nans)
+        total = sum_(mul(tangent, mask), dims=dims, keepdim=keepdim)
+        return div(total, sum_(mask, dims=dims, keepdim=keepdim))
+
+    op.batch(rules.over_dims)
 
     @op.oracle
     def _(x, dims, keepdim, nans):
@@ -345,6 +412,15 @@ def _extreme_with_index(name: str, kind: str) -> Op:
         is_chosen = eq(places, _with_kept_dims(indices, shape, (dim,)))
         return where(is_chosen, _with_kept_dims(grad, shape, (dim,)), 0)
 
+    @op.jvp
+    def _(ctx, tangent):
+        dim, shape = ctx.params.dim, tangent._spec.shape
+        indices = ctx.outputs[1]
+        picked = gather(tangent, _with_kept_dims(indices, shape, (dim,)), dim=dim) if shape else tangent
+        return reshape(picked, tuple(indices._spec.shape)), None
+
+    op.batch(rules.along_dim)
+
     @op.oracle
     def _(x, dim, keepdim):
         pick, place = (np.max, np.argmax) if kind == "max" else (np.min, np.argmin)
@@ -372,6 +448,8 @@ def _arg(name: str, kind: str, oracle: Any) -> Op:
         out = b.output(dtypes.int64, _proved_shape(input, (dim,), keepdim))
         plan_reduce_index(b, kind, input, None, out, (dim,))
 
+    op.batch(rules.along_dim)
+
     @op.oracle
     def _(x, dim, keepdim):
         return oracle(x, dim, keepdims=keepdim)
@@ -390,6 +468,8 @@ def _logical(name: str, oracle: Any) -> Op:
     def _(b: PlanBuilder, input: Operand, dims: Any, keepdim: bool) -> None:
         out = b.output(dtypes.bool_, _proved_shape(input, dims, keepdim))
         plan_reduce(b, name, input, out, dims)
+
+    op.batch(rules.over_dims)
 
     @op.oracle
     def _(x, dims, keepdim):

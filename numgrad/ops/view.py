@@ -7,13 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from numgrad import registry
 from numgrad.errors import ShapeError
 from numgrad.kernels.fill import plan_fill
-from numgrad.kernels.reduce import plan_reduce
-from numgrad.layout import Spec, contiguous_strides, product, spec_of
+from numgrad.layout import Spec, contiguous_strides, product
 from numgrad.ops.layouts import plan_copy
-from numgrad.ops.proofs import prove_dim, prove_dims, prove_int, prove_ints, prove_shapes
+from numgrad.ops.proofs import prove_dim, prove_dims, prove_ints
 from numgrad.registry import Op, find
 from numgrad.runtime.plan import Operand, PlanBuilder
 
@@ -76,6 +74,14 @@ def _(ctx, grad):
     return reshape(grad, tuple(ctx.input_specs[0].shape))
 
 
+view.linear_in("input")
+
+
+@view.batch
+def _(batch, x, size):
+    return view(x, size=(batch.size, *size))
+
+
 @view.oracle
 def _(x, size):
     return x.reshape(size)
@@ -105,6 +111,14 @@ def _(ctx, grad):
     return permute(grad, dims=tuple(int(d) for d in np.argsort(ctx.params.dims)))
 
 
+permute.linear_in("input")
+
+
+@permute.batch
+def _(batch, x, dims):
+    return permute(x, dims=(0, *(d + 1 for d in dims)))
+
+
 @permute.oracle
 def _(x, dims):
     return x.transpose(dims)
@@ -125,6 +139,14 @@ def _(b: PlanBuilder, input: Operand, dim0: int, dim1: int) -> None:
 @transpose.backward
 def _(ctx, grad):
     return transpose(grad, dim0=ctx.params.dim0, dim1=ctx.params.dim1)
+
+
+transpose.linear_in("input")
+
+
+@transpose.batch
+def _(batch, x, dim0, dim1):
+    return transpose(x, dim0=dim0 + 1, dim1=dim1 + 1)
 
 
 @transpose.oracle
@@ -160,6 +182,16 @@ def _(ctx, grad):
     return find("sum_to_size")(grad, size=tuple(ctx.input_specs[0].shape))
 
 
+expand.linear_in("input")
+
+
+@expand.batch
+def _(batch, x, size):
+    b, *shape = x._spec.shape
+    x = view(x, size=(b, *(1,) * (len(size) - len(shape)), *shape))
+    return expand(x, size=(b, *size))
+
+
 @expand.oracle
 def _(x, size):
     return np.broadcast_to(x, size)
@@ -181,6 +213,14 @@ def _(ctx, grad):
     return squeeze(grad, dims=(ctx.params.dim,))
 
 
+unsqueeze.linear_in("input")
+
+
+@unsqueeze.batch
+def _(batch, x, dim):
+    return unsqueeze(x, dim=dim + 1)
+
+
 @unsqueeze.oracle
 def _(x, dim):
     return np.expand_dims(x, dim)
@@ -200,6 +240,19 @@ def _(b: PlanBuilder, input: Operand, dims: tuple[int, ...]) -> None:
 @squeeze.backward
 def _(ctx, grad):
     return reshape(grad, tuple(ctx.input_specs[0].shape))
+
+
+squeeze.linear_in("input")
+
+
+@squeeze.shown_as
+def _(specs, needs, params):
+    return f"SqueezeBackward{0 if len(params.dims) == specs[0].ndim else 1}", None
+
+
+@squeeze.batch
+def _(batch, x, dims):
+    return squeeze(x, dims=tuple(d + 1 for d in dims))
 
 
 @squeeze.oracle
@@ -242,6 +295,14 @@ def _(ctx, grad):
     return slice_backward(grad, size=tuple(ctx.input_specs[0].shape), starts=p.starts, steps=p.steps)
 
 
+slice_.linear_in("input")
+
+
+@slice_.batch
+def _(batch, x, starts, steps, sizes):
+    return slice_(x, starts=(0, *starts), steps=(1, *steps), sizes=(batch.size, *sizes))
+
+
 @slice_.oracle
 def _(x, starts, steps, sizes):
     return x[tuple(slice(a, a + n * s, s) if n else slice(0, 0) for a, s, n in zip(starts, steps, sizes, strict=True))]
@@ -270,6 +331,14 @@ def _(ctx, grad):
     return slice_(grad, starts=p.starts, steps=p.steps, sizes=tuple(ctx.input_specs[0].shape))
 
 
+slice_backward.linear_in("grad")
+
+
+@slice_backward.batch
+def _(batch, grad, size, starts, steps):
+    return slice_backward(grad, size=(batch.size, *size), starts=(0, *starts), steps=(1, *steps))
+
+
 @slice_backward.oracle
 def _(g, size, starts, steps):
     out = np.zeros(size, g.dtype)
@@ -284,153 +353,6 @@ def narrow(tensor: Any, dim: int, start: int, length: int) -> Any:
     starts = tuple(start if axis == dim else 0 for axis in range(len(shape)))
     sizes = tuple(length if axis == dim else extent for axis, extent in enumerate(shape))
     return slice_(tensor, starts=starts, steps=(1,) * len(shape), sizes=sizes)
-
-
-# ---- windows on a base: what the histories of changed views are made of ------------------------------------------
-
-_WINDOW: dict[str, Any] = {"size": (), "strides": (), "offset": 0}
-
-as_strided = Op(
-    "as_strided",
-    ("input",),
-    _WINDOW,
-    doc="A window on the memory of a dense input: any shape and strides, from element ``offset`` of its memory on.",
-)
-
-
-@as_strided.plan
-def _(b: PlanBuilder, input: Operand, size: Any, strides: Any, offset: int) -> None:
-    if len(size) != len(strides):
-        raise ShapeError(f"as_strided: size {list(size)} and strides {list(strides)} have different lengths")
-    b.view(input, size, strides, offset)
-
-
-@as_strided.backward
-def _(ctx, grad):
-    return _on_base(grad, ctx.input_specs[0], ctx.params)
-
-
-def _on_base(grad: Any, base: Spec, window: Any) -> Any:
-    """The gradient of a window, in zeros of the shape of its base."""
-    size, strides = tuple(base.shape), base.strides
-    if base.is_dense:
-        return as_strided_backward(grad, base_size=size, base_strides=strides, **window._asdict())
-    # By way of all the memory that the base spans, the gaps between its elements included.
-    span = as_strided_backward(grad, base_size=(base.extent,), base_strides=(1,), **window._asdict())
-    return as_strided(span, size=size, strides=strides, offset=0)
-
-
-def _window_of(grad: Any, base: Spec, window: Any) -> Any:
-    """The window of a gradient in the shape of a base."""
-    if base.is_dense:
-        return as_strided(with_layout(grad, base.strides), **window._asdict())
-    size = tuple(base.shape)
-    span = as_strided_backward(
-        grad, base_size=(base.extent,), base_strides=(1,), size=size, strides=base.strides, offset=0
-    )
-    return as_strided(span, **window._asdict())
-
-
-def _windowed(flat: np.ndarray, size: Any, strides: Any, offset: int) -> np.ndarray:
-    return np.lib.stride_tricks.as_strided(flat[offset:], size, [s * flat.itemsize for s in strides])
-
-
-@as_strided.oracle
-def _(x, size, strides, offset):
-    return _windowed(x.ravel(), size, strides, offset).copy()
-
-
-as_strided_backward = Op(
-    "as_strided_backward",
-    ("grad",),
-    {"base_size": (), "base_strides": (), **_WINDOW},
-    doc="Zeros in the shape and layout of a base, with the gradient in the window; elements seen several times add up.",
-)
-
-
-@as_strided_backward.plan
-def _(b: PlanBuilder, grad: Operand, base_size: Any, base_strides: Any, size: Any, strides: Any, offset: int) -> None:
-    out = b.output(grad.spec.dtype, base_size, base_strides)
-    if not out.spec.is_dense:
-        raise ShapeError(f"as_strided: the base has strides {base_strides}, expected dense ones for a gradient")
-    plan_fill(b, out, 0)
-    prove_ints("as_strided", "strides", strides, len(prove_ints("as_strided", "size", size)))
-    prove_int("as_strided", "offset", offset)
-    prove_shapes("as_strided_backward", ("grad",), (grad,), size)
-    if grad.spec.numel == 0:
-        return
-    repeated = tuple(axis for axis, (n, s) in enumerate(zip(size, strides, strict=True)) if s == 0 and n > 1)
-    kept = tuple(1 if axis in repeated else n for axis, n in enumerate(size))
-    window = out.view(kept, strides, offset)
-    if repeated:
-        plan_reduce(b, "sum", grad, window, repeated)
-    else:
-        plan_copy(b, grad, window)
-
-
-@as_strided_backward.backward
-def _(ctx, grad):
-    p = ctx.params
-    return as_strided(with_layout(grad, p.base_strides), size=p.size, strides=p.strides, offset=p.offset)
-
-
-@as_strided_backward.oracle
-def _(grad, base_size, base_strides, size, strides, offset):
-    flat = np.zeros(product(base_size), grad.dtype)
-    places = _windowed(np.arange(flat.size), size, strides, offset)
-    np.add.at(flat, places.ravel(), grad.ravel())
-    return _windowed(flat, base_size, base_strides, 0).copy()
-
-
-def with_layout(tensor: Any, strides: tuple[int, ...]) -> Any:
-    """The tensor, copied if need be, with these dense strides, and private if they are: windows are cut out of it."""
-    wanted = spec_of(tensor._spec.dtype, tensor._spec.shape, strides)
-    same = wanted.is_private == tensor._spec.is_private and wanted.lies_like(tensor._spec)
-    return tensor if same else find("to_strides")(tensor, strides=strides)
-
-
-copy_slices = Op(
-    "copy_slices",
-    ("base", "window"),
-    _WINDOW,
-    grad_name="CopySlices",
-    doc="The base, whose window has just been changed in place: as before but for the window, whose history is its own.",
-)
-copy_slices.grad_name = "CopySlices"
-
-
-@copy_slices.plan
-def _(b: PlanBuilder, base: Operand, window: Operand, size: Any, strides: Any, offset: int) -> None:
-    prove_int("copy_slices", "offset", offset)
-    base.view(size, strides, offset)  # proves that the window lies in the base
-    prove_shapes("copy_slices", ("window",), (window,), size)
-    b.alias(base)
-
-
-@copy_slices.backward
-def _(ctx, grad):
-    base = ctx.input_specs[0]
-    inside = _window_of(grad, base, ctx.params)
-    outside = _without_window(grad, inside, base, ctx) if ctx.needs[0] else None
-    return outside, inside if ctx.needs[1] else None
-
-
-def _without_window(grad: Any, inside: Any, base: Spec, ctx: Any) -> Any:
-    """A gradient with zeros in the window of its base, whatever it has there: NaN minus NaN would be NaN."""
-    if base.is_dense and not ctx.create_graph and not registry.is_wrapped():
-        laid = with_layout(grad, base.strides)
-        outside = find("clone")(laid) if laid._storage is grad._storage else laid
-        find("copy_")(as_strided(outside, **ctx.params._asdict()), 0)
-        return outside
-    ones = find("add")(find("zeros_like")(inside), 1)
-    return find("where")(find("eq")(_on_base(ones, base, ctx.params), 0), grad, 0)
-
-
-@copy_slices.oracle
-def _(base, window, size, strides, offset):
-    flat = base.ravel().copy()
-    _windowed(flat, size, strides, offset)[...] = window
-    return flat.reshape(base.shape)
 
 
 # ---- a view that depends on more --------------------------------------------------------------------------------
@@ -454,6 +376,14 @@ def _(ctx, grad):
         return grad, None
     spec = ctx.input_specs[1]
     return grad, find("full")(size=tuple(spec.shape), value=0.0, dtype=spec.dtype)
+
+
+tie_backward.linear_in("input")
+
+
+@tie_backward.batch
+def _(batch, x, other, zeros):
+    return tie_backward(batch.all(x)[0], other, zeros=zeros)
 
 
 @tie_backward.oracle

@@ -9,16 +9,16 @@ nothing has to be undone: it comes before the loop or after it.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable
-from itertools import chain, starmap
+from itertools import starmap
 from operator import call
 from typing import Any
 
-from numgrad import registry
 from numgrad.engine import dispatch, private
 from numgrad.engine.tape import TensorBase
 from numgrad.layout import Spec
-from numgrad.registry import Op
+from numgrad.registry import Op, chain
 from numgrad.runtime import memory, program, threads, versions
 from numgrad.runtime.plan import Plan, PrivateOperandError
 
@@ -98,9 +98,9 @@ class Changes:
             In the debug mode: a kernel indexed an array out of its bounds.
         """
         launches, storages = self._launches, self._changed + self._touched
-        if registry.wrappers:
+        if chain.wrappers:
             for _, op, inputs, params in self._told:
-                registry.dispatch(op, inputs, params)
+                chain.dispatch(op, inputs, params)
             launches, storages = [], self._touched
         elif self._moves != private.moves:
             again = Changes()
@@ -112,7 +112,7 @@ class Changes:
             for plan, _, _, _ in self._told:
                 program.make_ready(plan.program)  # type: ignore[arg-type]
         results = list(
-            chain(
+            itertools.chain(
                 starmap(program.executor(), launches),
                 map(versions.counter(), (storages,)),
                 starmap(call, self._calls),

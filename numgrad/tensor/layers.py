@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from numgrad import ops, registry
+from numgrad import ops
 from numgrad.dtypes import int32, int64
 from numgrad.engine.constants import constant
 from numgrad.errors import ShapeError
 from numgrad.layout import product
 from numgrad.ops.linalg import broadcast_batch
+from numgrad.registry import chain
 from numgrad.tensor import arguments, comparison, joining, pointwise, reductions, shaping
 from numgrad.tensor.arguments import as_int
 from numgrad.tensor.checked import flag, pair, real
@@ -307,7 +308,7 @@ def count_batch(counter: Tensor) -> None:
     """Add 1 to a number of batches: `add_`, of which an integer that is no view needs nothing but the launch."""
     if counter._spec.dtype is int64 and counter._base is None:
         op: Any = ops.elementwise.add.in_place
-        registry.dispatch(op, (counter, constant(1, int64)), op.defaults)
+        chain.dispatch(op, (counter, constant(1, int64)), op.defaults)
     else:
         counter.add_(1)
 

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from numgrad import ops, registry
+from numgrad import ops
 from numgrad.engine.constants import constant
 from numgrad.engine.tape import TensorBase, modes
 from numgrad.errors import OperandError
-from numgrad.registry import find
+from numgrad.registry import chain, find
 from numgrad.tensor import arguments, comparison, in_place, layers, pointwise, shaping
 
 _e = ops.elementwise
@@ -38,11 +38,11 @@ def _arithmetic(name: str, function: Callable[[Any, Any], Any]) -> Callable[[Any
         if isinstance(other, TensorBase):
             dtype = self._spec.dtype
             if dtype is other._spec.dtype and dtype.is_floating_point:
-                return registry.dispatch(op, (self, other), op.defaults)
+                return chain.dispatch(op, (self, other), op.defaults)
         elif other.__class__ is float or other.__class__ is int:
             dtype = self._spec.dtype
             if dtype.is_floating_point:
-                return registry.dispatch(op, (self, constant(other, dtype)), op.defaults)
+                return chain.dispatch(op, (self, constant(other, dtype)), op.defaults)
         try:
             return function(self, other)
         except OperandError:

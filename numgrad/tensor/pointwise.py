@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from numgrad import dtypes, ops, registry
+from numgrad import dtypes, ops
 from numgrad.dtypes import dtype as Dtype
 from numgrad.engine.constants import constant
 from numgrad.engine.tape import TensorBase
-from numgrad.registry import OPS
+from numgrad.registry import OPS, chain
 from numgrad.tensor.arguments import (
     as_element,
     as_input,
@@ -37,7 +37,7 @@ def binary(op: Any, x: Any, y: Any) -> Tensor:
     """An op of two operands, tensors, numbers or arrays, in the dtype to which they are promoted."""
     try:
         if x._spec.dtype is y._spec.dtype:
-            return registry.dispatch(op, (x, y), op.defaults)  # type: ignore[no-any-return]
+            return chain.dispatch(op, (x, y), op.defaults)  # type: ignore[no-any-return]
     except AttributeError:  # not both are tensors
         for tensor, number in ((x, y), (y, x)):  # numbers that change no dtype, without asking for it
             if (number.__class__ is int or number.__class__ is float) and isinstance(tensor, TensorBase):
@@ -48,7 +48,7 @@ def binary(op: Any, x: Any, y: Any) -> Tensor:
                     operands = (constant(number, dtype), y) if number is x else (x, constant(number, dtype))
                     if number is x and op.commutes:  # as in torch, whose graphs have the tensor first
                         operands = operands[::-1]
-                    return registry.dispatch(op, operands, op.defaults)  # type: ignore[no-any-return]
+                    return chain.dispatch(op, operands, op.defaults)  # type: ignore[no-any-return]
     dtype = named_result_type(op.name, x, y)
     if op.result == "bool" and dtype.category == 1:
         dtype = compared_dtype(dtype, (x, y))
@@ -64,7 +64,7 @@ def _unary_float(op: Any, input: Tensor) -> Tensor:
     """An op of floating point on any tensor: integers are converted first, as in torch."""
     if not (isinstance(input, TensorBase) and input._spec.dtype.is_floating_point):
         input = cast(check_tensor(op.name, "input", input), dtypes.get_default_dtype())
-    return registry.dispatch(op, (input,), op.defaults)  # type: ignore[no-any-return]
+    return chain.dispatch(op, (input,), op.defaults)  # type: ignore[no-any-return]
 
 
 # ---- functions --------------------------------------------------------------------------------------------------
@@ -333,7 +333,7 @@ def _unary(op: Any) -> Callable[[Tensor], Tensor]:
             check_tensor(op.name, "input", input)
         if promotes and not input._spec.dtype.is_floating_point:
             input = cast(input, dtypes.get_default_dtype())
-        return registry.dispatch(op, (input,), op.defaults)  # type: ignore[no-any-return]
+        return chain.dispatch(op, (input,), op.defaults)  # type: ignore[no-any-return]
 
     return function
 

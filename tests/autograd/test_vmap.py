@@ -9,6 +9,9 @@ import pytest
 
 import numgrad as ng
 from numgrad import nn, registry
+from numgrad.engine.views import change_in_place
+from numgrad.ops.layouts import plan_copy
+from numgrad.registry import OPS, Op
 from tests.autograd.scenarios import agree
 
 
@@ -159,6 +162,38 @@ def test_in_place_on_what_all_examples_share_is_refused() -> None:
     with pytest.raises(RuntimeError, match="inplace arithmetic is not possible"):
         ng.func.vmap(lambda row: shared.add_(row))(ng.ones(2, 3))
     assert shared.tolist() == [0.0, 0.0, 0.0]
+
+
+def test_an_op_in_place_without_a_rule_changes_one_example_after_the_other() -> None:
+    op = Op("first_for_all", ("input",), register=False, mutates=True)
+
+    @op.plan
+    def _(b: Any, input: Any) -> None:
+        first = b.scratch(input.spec.dtype, 1)
+        plan_copy(b, input.view((1,), (1,)), first)
+        plan_copy(b, first.view(tuple(input.spec.shape), (0,)), b.in_place(input))
+
+    @op.backward
+    def _(ctx: Any, grad: Any) -> Any:
+        return ng.cat([grad.sum(0, keepdim=True), ng.zeros(grad.shape[0] - 1)])
+
+    x = ng.tensor([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]], requires_grad=True)
+    y, w = x * 1, ng.tensor([1.0, 10.0, 100.0])
+
+    def change(row: Any) -> Any:
+        changed = change_in_place(op, row)
+        assert changed is row
+        return row * w
+
+    with pytest.warns(UserWarning, match="batching rule for first_for_all: it is applied to 2 examples"):
+        out = ng.func.vmap(change)(y)
+    assert (out.tolist(), y.tolist()) == ([[1, 10, 100], [4, 40, 400]], [[1, 1, 1], [4, 4, 4]])
+    out.sum().backward()
+    assert x.grad.tolist() == [[111, 0, 0], [111, 0, 0]]
+    with pytest.raises(
+        RuntimeError, match="vmap: uniform_ has no rule for random numbers that are 'different'; attach"
+    ):
+        ng.func.vmap(lambda row: OPS["uniform_"](row, ng.get_rng_state()), randomness="different")(ng.ones(2, 3))
 
 
 def test_batched_cotangents() -> None:

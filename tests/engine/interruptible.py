@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 import numgrad as ng
-from numgrad import nn, optim, registry
+from numgrad import nn, optim
 from numgrad.autograd import batched, duals
 from numgrad.autograd import forward_ad as fwd
 from numgrad.autograd.graph import (
@@ -27,6 +27,7 @@ from numgrad.engine.tape import modes
 from numgrad.nn import init
 from numgrad.nn.utils import clip_grad_norm_, clip_grad_value_, parameters_to_vector, vector_to_parameters
 from numgrad.optim import lr_scheduler
+from numgrad.registry import chain
 from numgrad.runtime import memory, program
 from numgrad.utils.checkpoint import checkpoint
 
@@ -369,4 +370,4 @@ def unsettled() -> list[str]:
 
 def listeners() -> list[Any]:
     """Who is told of what ops do, though nobody is there who wants to know."""
-    return [*dispatch.recorders, *dispatch.guards, *dispatch.node_watchers, *registry.wrappers, *program.observers]
+    return [*dispatch.recorders, *dispatch.guards, *dispatch.node_watchers, *chain.wrappers, *program.observers]

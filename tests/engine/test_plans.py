@@ -7,16 +7,17 @@ import pytest
 
 import numgrad as ng
 from numgrad import layout, registry
+from numgrad.registry import plans
 
 
 def kept() -> int:
-    return sum(len(op.plans) for op in list(registry._all))
+    return sum(len(op.plans) for op in list(plans.ops))
 
 
 def test_shapes_that_never_end_leave_a_bounded_number_of_plans(monkeypatch: pytest.MonkeyPatch) -> None:
     registry.forget_plans()
-    monkeypatch.setattr(registry, "_plans_made", 0)
-    monkeypatch.setattr(registry, "_MOST_PLANS", 60)
+    monkeypatch.setattr(plans, "_plans_made", 0)
+    monkeypatch.setattr(plans, "_MOST_PLANS", 60)
     monkeypatch.setattr(layout, "_MOST_INTERNED", 100)
     w = ng.tensor([1.0, -2.0], requires_grad=True)
     most = 0

@@ -27,8 +27,8 @@ ONE_BY_ONE = {
     "as_strided",
     "as_strided_backward",
 }
-SKIPPED = {"copy_slices", "full", "arange", "linspace"} | {
-    name for name, op in OPS.items() if "state" in op.inputs or op.public == 0
+SKIPPED = {"full", "arange", "linspace"} | {
+    name for name, op in OPS.items() if op.random or op.aliases or op.public == 0
 }
 
 
@@ -64,7 +64,7 @@ def patterns(sample: Sample) -> list[tuple[bool, ...]]:
                   for flags in itertools.product([False, True], repeat=count)}  # fmt: skip
     if sample.changes:  # what changes in place must be batched where the input is
         found = {flags for flags in found if all(flags[place] for place in sample.changes if there[place])}
-    if sample.op.endswith("_"):
+    if OPS[sample.op].mutates:
         found = {flags for flags in found if flags[0]}
     return sorted(flags for flags in found if any(flags))
 

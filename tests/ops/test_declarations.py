@@ -163,6 +163,8 @@ OP_MISTAKES = [
     ("no outputs", lambda: _op(plan=lambda b, x: None)(ng.ones(2)), ValueError, "makes no output, expected out"),
     ("a name twice", lambda: _op(("x", "x")), ValueError, "expected each name once"),
     ("an unknown save", lambda: _op(saves=("z",)), ValueError, r"saves \['z'\], expected names of its inputs or outputs"),
+    ("linear in what", lambda: _op().linear_in("z"), ValueError, r"linear_in got \['z'\], expected names of its inputs \['x'\]"),
+    ("tied to what", lambda: _op().tie(("x",), ("z",)), ValueError, r"tie got \['z'\], expected names of its inputs \['x'\]"),
     ("too many", lambda: _op(plan=_copy_of_first)(ng.ones(2), ng.ones(2)), TypeError, "got 2 inputs, expected 1: x"),
     ("too few", lambda: OPS["add"](ng.ones(2)), TypeError, "add: got 1 inputs, expected 2: input, other"),
     ("a parameter", lambda: OPS["sum"](ng.ones(2), dimm=(0,)), TypeError, r"sum: got a parameter 'dimm', expected some of \["),

@@ -27,7 +27,7 @@ def samples() -> list[Sample]:
     chosen: dict[Any, Sample] = {}
     for number, sample in enumerate(all_samples()):
         op = OPS[sample.op]
-        if "state" in op.inputs or op.oracle_function is None or op.public == 0 or not sample.small:
+        if op.random or op.oracle_function is None or op.public == 0 or not sample.small:
             continue
         chosen.setdefault(sample.op if isinstance(op, Elementwise) else number, sample)
     return list(chosen.values())

@@ -16,15 +16,25 @@ from tests.ops.applying import agree, directional
 WRONG = 1.0005
 
 
+class _Planted(Elementwise):
+    """Reads its input in a backward that is a Python function."""
+
+    def saves_for(self, needs: tuple[bool, ...]) -> tuple[str, ...]:
+        return self.saves
+
+    def saved_names(self) -> dict[str, int]:
+        return {"input": 0}
+
+
 def sine(slope: float, curvature: float) -> Elementwise:
     """A sine whose first and second derivatives are off by these factors; in no registry."""
-    op = Elementwise("planted_sine", register=False, doc="A sine.")
+    op = _Planted("planted_sine", register=False, doc="A sine.")
 
     @op.forward
     def _(x):  # type: ignore[no-untyped-def]
         return scalar.sin(x)
 
-    inner = Elementwise("planted_cosine", register=False, doc="A cosine.")
+    inner = _Planted("planted_cosine", register=False, doc="A cosine.")
 
     @inner.forward
     def _(x):  # type: ignore[no-untyped-def]
@@ -32,10 +42,7 @@ def sine(slope: float, curvature: float) -> Elementwise:
 
     inner.backward_function = lambda ctx, g: (g * (-curvature * ng.sin(ctx.saved[0])),)
     op.backward_function = lambda ctx, g: (g * (slope * inner(ctx.saved[0])),)
-    for one in (op, inner):
-        one.saves, one.saved_inputs = ("input",), (("input", 0),)
-        one.saves_for = lambda needs: ("input",)  # type: ignore[method-assign]
-        one.saved_names = lambda: {"input": 0}  # type: ignore[method-assign]
+    op.saves = inner.saves = ("input",)
     return op
 
 

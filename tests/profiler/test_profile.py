@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 import numgrad as ng
-from numgrad import registry
 from numgrad.profiler import profile, record_function
+from numgrad.registry import chain
 
 
 def work() -> None:
@@ -33,7 +33,7 @@ def test_ops_of_forward_and_backward_are_counted() -> None:
 
 
 def test_nothing_is_left_behind() -> None:
-    before = registry.dispatch
+    before = chain.dispatch
     outer, inner = profile(), profile()
 
     def fail() -> None:
@@ -43,7 +43,7 @@ def test_nothing_is_left_behind() -> None:
 
     with pytest.raises(KeyError):
         fail()
-    assert registry.dispatch is before
+    assert chain.dispatch is before
     assert len(outer.events) == len(inner.events) == 2
     ng.ones(2) * 2
     assert len(outer.events) == 2

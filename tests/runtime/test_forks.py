@@ -269,9 +269,10 @@ def test_a_switch_counts_who_needs_it():
 
 def test_modes_of_threads_that_are_not_there_are_off_in_the_child_and_the_own_ones_on():
     script = """
-from numgrad import profiler, registry
+from numgrad import profiler
 from numgrad.autograd import batched, duals, graph, mutation
 from numgrad.engine import dispatch
+from numgrad.registry import chain
 from numgrad.runtime import memory, program
 def contexts(stack):
     stack.enter_context(ng.inference_mode())
@@ -292,10 +293,10 @@ inside, done = threading.Event(), threading.Event()
 thread = beside(other)
 inside.wait()
 def nothing_is_on():
-    assert not (registry.wrappers or dispatch.recorders or dispatch.node_watchers or program.observers), registry.wrappers
+    assert not (chain.wrappers or dispatch.recorders or dispatch.node_watchers or program.observers), chain.wrappers
     assert not (profiler._active or memory._keepers) and mutation._save not in dispatch.guards
 def all_is_on():
-    assert len(registry.wrappers) == 3 and len(dispatch.node_watchers) == 2 and len(program.observers) == 2
+    assert len(chain.wrappers) == 3 and len(dispatch.node_watchers) == 2 and len(program.observers) == 2
 def in_child():
     nothing_is_on()
     x = ng.ones(2, requires_grad=True)

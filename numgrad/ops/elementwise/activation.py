@@ -42,6 +42,7 @@ relu.tie(("input",), ("input",))
 leaky_relu = elementwise(
     "leaky_relu",
     inputs=("input", "slope"),
+    graph_inputs=(0,),
     oracle=lambda x, slope: np.where(x > 0, x, x * slope),
     doc="input where it is positive, else slope * input.",
 )
@@ -237,7 +238,7 @@ def _(g, x):
 gelu_tanh = elementwise(
     "gelu_tanh",
     cost=30,
-    grad_name="Gelu",
+    node_name="GeluBackward0",
     oracle=lambda x: 0.5 * x * (1 + np.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x**3))),
     doc="GELU by its tanh approximation.",
 )

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from numgrad.kernels import integers, scalar
-from numgrad.ops.family import elementwise
+from numgrad.ops.family import elementwise, is_number
 
 
 def _zero_division(op: str, what: str) -> Callable[[int, Any], Exception]:
@@ -20,7 +20,7 @@ def _zero_division(op: str, what: str) -> Callable[[int, Any], Exception]:
 
 BOTH = ("input", "other")
 
-add = elementwise("add", inputs=BOTH, accepts="bif", modular=BOTH, oracle=np.add, doc="input + other.")
+add = elementwise("add", inputs=BOTH, accepts="bif", modular=BOTH, commutes=True, oracle=np.add, doc="input + other.")
 
 
 @add.forward
@@ -46,7 +46,14 @@ def _(g):
     return g, -g
 
 
-mul = elementwise("mul", inputs=BOTH, accepts="bif", modular=BOTH, oracle=np.multiply, doc="input * other.")
+@sub.shown_as
+def _(specs, needs, params):
+    return ("RsubBackward1", (1,)) if is_number(specs, needs, 0) else ("SubBackward0", None)
+
+
+mul = elementwise(
+    "mul", inputs=BOTH, accepts="bif", modular=BOTH, commutes=True, oracle=np.multiply, doc="input * other."
+)
 
 
 @mul.forward
@@ -234,6 +241,12 @@ def _(g, x, y):
 
 remainder.tie(("other",), ("input", "other"))
 
+
+@remainder.shown_as
+def _(specs, needs, params):
+    return ("RemainderBackward0", (0,)) if is_number(specs, needs, 1) else ("RemainderBackward1", None)
+
+
 # ---- powers ----------------------------------------------------------------------------------------------------------
 
 pow = elementwise(
@@ -274,7 +287,14 @@ def _(g, x, y, out):
     return grad_x, grad_y
 
 
-square = elementwise("square", accepts="if", grad_name="Pow", oracle=np.square, doc="input * input.")
+@pow.shown_as
+def _(specs, needs, params):
+    if is_number(specs, needs, 1):
+        return "PowBackward0", (0,)
+    return ("PowBackward2", (1,)) if is_number(specs, needs, 0) else ("PowBackward1", None)
+
+
+square = elementwise("square", accepts="if", node_name="PowBackward0", oracle=np.square, doc="input * input.")
 
 
 @square.forward
@@ -287,7 +307,9 @@ def _(g, x):
     return 2 * (g * x)  # overflows only where the gradient does
 
 
-cube = elementwise("cube", accepts="if", grad_name="Pow", oracle=lambda x: x * x * x, doc="input * input * input.")
+cube = elementwise(
+    "cube", accepts="if", node_name="PowBackward0", oracle=lambda x: x * x * x, doc="input * input * input."
+)
 
 
 @cube.forward

@@ -89,6 +89,7 @@ log1p = elementwise(
     homes=("function", "method", "in_place", "in_place_function"),
     promotes=True,
     cost=16,
+    node_name="Log1PBackward0",
     oracle=np.log1p,
     doc="""log(1 + input), exact near 0, elementwise; integers are converted to floating point.
 

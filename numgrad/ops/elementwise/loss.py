@@ -11,7 +11,7 @@ huber = elementwise(
     "huber",
     inputs=("error", "delta"),
     cost=4,
-    grad_name="HuberLoss",
+    node_name="HuberLossBackward0",
     oracle=lambda x, delta: np.where(np.abs(x) < delta, 0.5 * x * x, delta * (np.abs(x) - 0.5 * delta)),
     doc="Half the squared error up to delta, delta * (abs(error) - delta / 2) beyond. delta gets no gradient.",
 )
@@ -32,7 +32,7 @@ smooth_l1 = elementwise(
     "smooth_l1",
     inputs=("error", "beta"),
     cost=4,
-    grad_name="SmoothL1Loss",
+    node_name="SmoothL1LossBackward0",
     oracle=lambda x, beta: np.where(np.abs(x) < beta, 0.5 * x * x / beta, np.abs(x) - 0.5 * beta),
     doc="Half the squared error over beta up to beta, abs(error) - beta / 2 beyond. beta gets no gradient.",
 )
@@ -57,7 +57,7 @@ bce_with_logits = elementwise(
     "bce_with_logits",
     inputs=("input", "target", "pos_weight"),
     cost=40,
-    grad_name="BinaryCrossEntropyWithLogits",
+    node_name="BinaryCrossEntropyWithLogitsBackward0",
     oracle=lambda x, t, p: -(p * t * _log_sigmoid(x) + (1 - t) * _log_sigmoid(-x)),
     doc="""The cross-entropy of a yes or no whose log-odds are input and whose truth is target.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from numgrad.kernels import scalar
-from numgrad.ops.family import elementwise
+from numgrad.ops.family import elementwise, is_number
 
 # ---- the larger, the smaller, the chosen -----------------------------------------------------------------------------
 
@@ -50,7 +50,7 @@ def _(g, x, y):
 
 
 clamp_min = elementwise(
-    "clamp_min", inputs=("input", "min"), accepts="if", grad_name="Clamp", oracle=np.maximum, doc="input, at least min."
+    "clamp_min", inputs=("input", "min"), accepts="if", oracle=np.maximum, doc="input, at least min."
 )
 
 
@@ -64,8 +64,13 @@ def _(g, x, low):
     return scalar.where(x >= low, g, 0), scalar.where(x < low, g, 0)
 
 
+@clamp_min.shown_as
+def _(specs, needs, params):
+    return ("ClampBackward1", (0,)) if is_number(specs, needs, 1) else ("ClampBackward0", (0, 1, None))
+
+
 clamp_max = elementwise(
-    "clamp_max", inputs=("input", "max"), accepts="if", grad_name="Clamp", oracle=np.minimum, doc="input, at most max."
+    "clamp_max", inputs=("input", "max"), accepts="if", oracle=np.minimum, doc="input, at most max."
 )
 
 
@@ -79,11 +84,17 @@ def _(g, x, high):
     return scalar.where(x <= high, g, 0), scalar.where(x > high, g, 0)
 
 
+@clamp_max.shown_as
+def _(specs, needs, params):
+    return ("ClampBackward1", (0,)) if is_number(specs, needs, 1) else ("ClampBackward0", (0, None, 1))
+
+
 where = elementwise(
     "where",
     inputs=("condition", "input", "other"),
     accepts="bif",
     untyped=("condition",),
+    graph_inputs=(1, 2),
     oracle=np.where,
     doc="input where the (bool) condition holds, else other.",
 )

@@ -1,6 +1,39 @@
-"""How tangents (`tangents`) and batches of examples (`batching`) go through the ops that are not elementwise.
+"""Rules that many ops share: how a batch of examples (`batching`), and how tangents (`tangents`), go through them.
 
-Imported when somebody needs a rule: most programs never do.
+An op declares its rules where it is defined: ``sum_.batch(rules.over_dims)``. What one op alone needs stands in its file.
 """
 
-from __future__ import annotations
+from numgrad.ops.rules.batching import (
+    Batch,
+    Draw,
+    along_dim,
+    as_groups,
+    elementwise,
+    folded,
+    from_groups,
+    of_images,
+    over_dims,
+    repeated,
+    to_dim,
+    unfolded,
+)
+from numgrad.ops.rules.tangents import added, affine, linear, normalized
+
+__all__ = [
+    "Batch",
+    "Draw",
+    "added",
+    "affine",
+    "along_dim",
+    "as_groups",
+    "elementwise",
+    "folded",
+    "from_groups",
+    "linear",
+    "normalized",
+    "of_images",
+    "over_dims",
+    "repeated",
+    "to_dim",
+    "unfolded",
+]

@@ -1,0 +1,27 @@
+"""The registry of ops: the `Op` record and the table (`op`), what an op goes through (`chain`), prepared backwards
+(`saved_calls`), and how many plans are kept (`plans`).
+"""
+
+from numgrad.registry import chain
+from numgrad.registry.chain import is_wrapped, set_engine, unwrap_dispatch, wrap_dispatch
+from numgrad.registry.op import EVERY, OPS, Op, Saving, find
+from numgrad.registry.plans import forget_plans
+from numgrad.registry.saved_calls import SavedCall, check_gradients, first_run, saved_calls
+
+__all__ = [
+    "EVERY",
+    "OPS",
+    "Op",
+    "SavedCall",
+    "Saving",
+    "chain",
+    "check_gradients",
+    "find",
+    "first_run",
+    "forget_plans",
+    "is_wrapped",
+    "saved_calls",
+    "set_engine",
+    "unwrap_dispatch",
+    "wrap_dispatch",
+]

@@ -1,0 +1,84 @@
+"""Prepared backwards: what nodes of one record run where nothing is recorded, and the proof of what a backward returned."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from numgrad.errors import GradError
+from numgrad.registry import chain
+from numgrad.runtime.fast.write import backward_words
+
+if TYPE_CHECKING:
+    from numgrad.registry.op import Op
+
+
+class SavedCall:
+    """An op to be applied to incoming gradients and to what a node saved.
+
+    ``reads`` says for each of the op's inputs which saved tensor it is, or, as -1, -2 and so on, which gradient.
+    """
+
+    def __init__(self, op: Op, reads: Sequence[int], params: Any = None) -> None:
+        self.op = op
+        self.reads = tuple(reads)
+        self.params = op.defaults if params is None else params
+        self._words = backward_words(reads)
+        self.quick: int = self._words.ctypes.data  # for `fast.apply`
+
+
+def saved_calls(inputs: int, *calls: tuple[SavedCall, int | Sequence[int]]) -> Callable[[Any, Any], list[Any]]:
+    """A prepared backward of ``inputs`` gradients: for each call the position of its result, or those of its results."""
+    rows = tuple([(call, where if isinstance(where, int) else -1, where) for call, where in calls])
+
+    def run(node: Any, grads: Any) -> list[Any]:
+        gradients: list[Any] = [None] * inputs
+        for call, position, positions in rows:
+            result = chain.apply_saved(call, node, grads)
+            if position >= 0:
+                gradients[position] = result
+            else:
+                for each, gradient in zip(positions, result, strict=True):  # type: ignore[arg-type]
+                    gradients[each] = gradient
+        return gradients
+
+    return run
+
+
+def first_run(record: Any, run: Any) -> Any:
+    """A prepared backward whose gradients are checked when it first runs. They have the same shapes each time after."""
+    if run is None:
+        return None
+
+    def checked(node: Any, grads: Any) -> Any:
+        result = check_gradients(node, run(node, grads))
+        record.run = run
+        return result
+
+    return checked
+
+
+def check_gradients(node: Any, grads: Any) -> Any:
+    """What an op's backward returned, as a tuple or list, each of its input's shape and dtype.
+
+    Raises
+    ------
+    RuntimeError
+        One is not: sums and optimizers would go beyond it, or broadcast it. Or it is no tensor.
+    """
+    grads = grads if isinstance(grads, (tuple, list)) else (grads,)
+    for position, (grad, spec, edge) in enumerate(zip(grads, node.input_specs, node.edges, strict=False)):
+        if grad is None or edge is None:
+            continue
+        own = getattr(grad, "_spec", None)
+        if own is None:
+            raise GradError(
+                f"function {node.name()} returned no tensor at index {position}, expected a Tensor or None (got "
+                f"{type(grad).__name__})"
+            )
+        if own is not spec and (own.shape != spec.shape or own.dtype is not spec.dtype):
+            raise GradError(
+                f"function {node.name()} returned an invalid gradient at index {position} - got {list(own.shape)} of "
+                f"{own.dtype} but expected shape {list(spec.shape)} and {spec.dtype}, as the input has"
+            )
+    return grads
