@@ -5,10 +5,8 @@ He et al. 2015; Xie et al. 2016; Zagoruyko and Komodakis 2016.
 
 from __future__ import annotations
 
-import threading
 import warnings
 from collections.abc import Callable
-from contextlib import nullcontext
 from typing import Any, ClassVar
 
 from numgrad import nn
@@ -31,24 +29,15 @@ from numgrad.tensor import shaping
 from numgrad.tensor.tensor import Tensor
 
 NormLayer = Callable[[int], nn.Module]
-_local = threading.local()
 
 
 def _conv3x3(inputs: int, outputs: int, stride: int = 1, groups: int = 1, dilation: int = 1) -> nn.Conv2d:
-    """The output is as large as the input, but for the stride."""
-    return _convolution(inputs, outputs, 3, stride, dilation, dilation, groups)
+    """Keeps height and width, but for the stride."""
+    return nn.Conv2d(inputs, outputs, 3, stride, dilation, dilation, groups, bias=False)
 
 
 def _conv1x1(inputs: int, outputs: int, stride: int = 1) -> nn.Conv2d:
-    return _convolution(inputs, outputs, 1, stride)
-
-
-def _convolution(
-    inputs: int, outputs: int, size: int, stride: int, padding: int = 0, dilation: int = 1, groups: int = 1
-) -> nn.Conv2d:
-    """Without a bias; the weight of one that a `ResNet` makes is drawn once, by that."""
-    with nn.init.skipped() if getattr(_local, "makes_resnet", False) else nullcontext():
-        return nn.Conv2d(inputs, outputs, size, stride, padding, dilation, groups, bias=False)
+    return nn.Conv2d(inputs, outputs, 1, stride, bias=False)
 
 
 class BasicBlock(nn.Module):
@@ -198,18 +187,14 @@ class ResNet(nn.Module):
         self.dilation = 1
         self.groups = groups
         self.base_width = width_per_group
-        self.conv1 = nn.utils.skip_init(nn.Conv2d, 3, self.inplanes, kernel_size=7, stride=2, padding=3, bias=False)
+        self.conv1 = nn.Conv2d(3, self.inplanes, kernel_size=7, stride=2, padding=3, bias=False)
         self.bn1 = self._norm_layer(self.inplanes)
         self.relu = nn.ReLU(inplace=True)
         self.maxpool = nn.MaxPool2d(kernel_size=3, stride=2, padding=1)
-        _local.makes_resnet = True
-        try:
-            self.layer1 = self._make_layer(block, 64, layers[0])
-            self.layer2 = self._make_layer(block, 128, layers[1], 2, dilate[0])
-            self.layer3 = self._make_layer(block, 256, layers[2], 2, dilate[1])
-            self.layer4 = self._make_layer(block, 512, layers[3], 2, dilate[2])
-        finally:
-            _local.makes_resnet = False
+        self.layer1 = self._make_layer(block, 64, layers[0])
+        self.layer2 = self._make_layer(block, 128, layers[1], 2, dilate[0])
+        self.layer3 = self._make_layer(block, 256, layers[2], 2, dilate[1])
+        self.layer4 = self._make_layer(block, 512, layers[3], 2, dilate[2])
         self.avgpool = nn.AdaptiveAvgPool2d((1, 1))
         self.fc = nn.Linear(512 * block.expansion, num_classes)
         self._initialise(zero_init_residual)

@@ -26,9 +26,6 @@ def _scale_one_shift_zero(weight: Tensor | None, bias: Tensor | None) -> None:
         init.zeros_(bias)
 
 
-_KEPT = "running_mean", "running_var", "num_batches_tracked", "weight", "bias"
-
-
 class _BatchNorm(Module):
     """Normalises each channel of its input by the mean and the biased variance of the batch.
 
@@ -125,13 +122,13 @@ class _BatchNorm(Module):
     def _normalised(self, function: Callable[..., Tensor], input: Tensor, *more: Any) -> Tensor:
         """``function``, which takes what `functional.batch_norm` does and ``more``, of the input; the batch is counted."""
         self._check_input_dim(input)
-        plainly = self.__class__ is BatchNorm2d or self.__class__ is BatchNorm1d
-        mean, var, counter, weight, bias = self._kept(plainly, *_KEPT)
+        mean, var, weight, bias = self.running_mean, self.running_var, self.weight, self.bias
         if not self.training and mean is not None and var is not None:
             return function(input, mean, var, weight, bias, False, 0.0, self.eps, *more)
         momentum = 0.0 if self.momentum is None else self.momentum
         if not (self.training and self.track_running_stats):
             return function(input, None, None, weight, bias, True, momentum, self.eps, *more)
+        counter = self.num_batches_tracked
         if self.momentum is None and counter is not None:
             momentum = 1.0 / (counter.item() + 1)
         out = function(input, mean, var, weight, bias, True, momentum, self.eps, *more)
