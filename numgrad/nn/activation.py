@@ -1,4 +1,4 @@
-"""Nonlinear layers: each element (or, for softmax, each line of elements) by itself, no parameters."""
+"""Layers without parameters: activations, softmax and dropout. The functions are in `numgrad.nn.functional`."""
 
 from __future__ import annotations
 

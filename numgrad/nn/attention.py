@@ -1,4 +1,4 @@
-"""Attention with several heads."""
+"""Multi-head attention, on which `numgrad.nn.transformer` builds."""
 
 from __future__ import annotations
 
@@ -36,15 +36,15 @@ class MultiheadAttention(Module):
     bias
         Whether the linear maps have an offset.
     kdim, vdim
-        Widths of key and value, if they are others.
+        Widths of key and value, where they differ from embed_dim.
     batch_first
         Whether batches are [N, L, E] instead of [L, N, E].
     device
-        'cpu', the only one that there is, or None.
+        'cpu', the only device, or None.
     dtype
         Of the parameters; None: the default dtype.
 
-    ``add_bias_kv`` and ``add_zero_attn`` are refused.
+    ``add_bias_kv`` and ``add_zero_attn`` have to stay False.
 
     Raises
     ------
@@ -53,7 +53,7 @@ class MultiheadAttention(Module):
     AssertionError
         The width cannot be divided among the heads.
     NotImplementedError
-        ``add_bias_kv`` or ``add_zero_attn``.
+        ``add_bias_kv`` or ``add_zero_attn`` is True.
 
     >>> import numgrad as ng
     >>> from numgrad import nn
@@ -84,15 +84,15 @@ class MultiheadAttention(Module):
         dtype: Dtype | None = None,
     ) -> None:
         cpu("MultiheadAttention", device)
-        # NumPy's integers overflow in what follows; what is no integer is refused there, in torch's classes.
+        # NumPy's integers would overflow below. Other types are refused there, with torch's classes of errors.
         embed_dim, num_heads = [int(n) if isinstance(n, np.integer) else n for n in (embed_dim, num_heads)]
         if embed_dim <= 0 or num_heads <= 0:
             raise ValueError(
                 "embed_dim and num_heads must be greater than 0, got "
                 f"embed_dim={embed_dim} and num_heads={num_heads} instead"
             )
-        for name, wanted in (("add_bias_kv", add_bias_kv), ("add_zero_attn", add_zero_attn)):
-            if wanted:
+        for name, enabled in (("add_bias_kv", add_bias_kv), ("add_zero_attn", add_zero_attn)):
+            if enabled:
                 raise NotImplementedError(f"MultiheadAttention: {name}=True is not implemented; leave it False")
         super().__init__()
         self.embed_dim = embed_dim
@@ -112,8 +112,8 @@ class MultiheadAttention(Module):
             ("in_proj_weight", (3 * embed_dim, embed_dim) if same else None),
             ("in_proj_bias", (3 * embed_dim,) if bias else None),
         ):
-            made = None if shape is None else Parameter(creation.empty(*shape, dtype=dtype))
-            self.register_parameter(name, made)
+            parameter = None if shape is None else Parameter(creation.empty(*shape, dtype=dtype))
+            self.register_parameter(name, parameter)
         self.out_proj = Linear(embed_dim, embed_dim, bias=bias, dtype=dtype)
         self._reset_parameters()
 
@@ -139,14 +139,14 @@ class MultiheadAttention(Module):
         """The output, and the weights (None unless ``need_weights``): [N, L, S], or [N, heads, L, S] if not averaged.
 
         ``key_padding_mask`` [N, S] and ``attn_mask`` [L, S] or [N * heads, L, S] are True where a key is *not* seen, or
-        are added to the scores. ``is_causal`` says that attn_mask is the causal one, which then need not be read.
+        are added to the scores. ``is_causal`` promises that attn_mask is the causal mask, which then need not be read.
 
         Raises
         ------
         AssertionError
             Sizes do not fit.
         RuntimeError
-            A mask has another shape, or there is none with ``is_causal``.
+            A mask has the wrong shape, or ``is_causal`` is given without a mask.
         """
         for name, operand in (("query", query), ("key", key), ("value", value)):
             check_tensor("multi_head_attention", name, operand)
@@ -170,7 +170,7 @@ class MultiheadAttention(Module):
         ):
             if x.shape[-1] != width:
                 raise AssertionError(f"was expecting embedding dimension of {width} for {name}, but got {x.shape[-1]}")
-        q, k, v = self._packed(inputs[0]) if same and self._qkv_same_embed_dim else self._apart(inputs)
+        q, k, v = self._packed(inputs[0]) if same and self._qkv_same_embed_dim else self._separate(inputs)
         if key_padding_mask is not None and not batched:
             key_padding_mask = shaping.unsqueeze(key_padding_mask, 0)
         if is_causal and key_padding_mask is None and not need_weights:
@@ -194,14 +194,15 @@ class MultiheadAttention(Module):
         return (rows if self.batch_first else shaping.transpose(rows, 0, 1)), weights
 
     def _packed(self, x: Tensor) -> list[Tensor]:
-        """Query, key and value [N, heads, L, width] of one input, by one product."""
+        """Query, key and value [N, heads, L, width] of one input, from one matrix product."""
         assert self.in_proj_weight is not None
         shape = (x.shape[0], x.shape[1], 3, self.num_heads, self.head_dim)
-        made = shaping.reshape(F.linear(x, self.in_proj_weight, self.in_proj_bias), shape)
-        made = shaping.permute(made, 2, 0, 3, 1, 4)
-        return [made[0], made[1], made[2]]
+        projected = shaping.reshape(F.linear(x, self.in_proj_weight, self.in_proj_bias), shape)
+        projected = shaping.permute(projected, 2, 0, 3, 1, 4)
+        return [projected[0], projected[1], projected[2]]
 
-    def _apart(self, inputs: list[Tensor]) -> list[Tensor]:
+    def _separate(self, inputs: list[Tensor]) -> list[Tensor]:
+        """Query, key and value [N, heads, L, width], each from its own input."""
         weights: Any = (self.q_proj_weight, self.k_proj_weight, self.v_proj_weight)
         if self.in_proj_weight is not None:
             weights = joining.chunk(self.in_proj_weight, 3)
@@ -216,16 +217,16 @@ class MultiheadAttention(Module):
         ]
 
     def _mask(self, q: Tensor, k: Tensor, attn_mask: Tensor | None, key_padding_mask: Tensor | None) -> Tensor | None:
-        """Both masks as one that is added to the scores [N, heads, L, S]."""
+        """Both masks as one tensor, to be added to the scores [N, heads, L, S]."""
         batch, rows, keys = q.shape[0], q.shape[2], k.shape[2]
         parts = []
         if attn_mask is not None:
-            wanted = (rows, keys) if attn_mask.ndim == 2 else (batch * self.num_heads, rows, keys)
+            expected = (rows, keys) if attn_mask.ndim == 2 else (batch * self.num_heads, rows, keys)
             if attn_mask.ndim not in (2, 3):
                 raise RuntimeError(f"attn_mask's dimension {attn_mask.ndim} is not supported")
-            if tuple(attn_mask.shape) != wanted:
+            if tuple(attn_mask.shape) != expected:
                 raise RuntimeError(
-                    f"The shape of the {attn_mask.ndim}D attn_mask is {tuple(attn_mask.shape)}, but should be {wanted}."
+                    f"The shape of the {attn_mask.ndim}D attn_mask is {tuple(attn_mask.shape)}, but should be {expected}."
                 )
             added = _added("attn_mask", attn_mask, q.dtype)
             parts.append(added if added.ndim == 2 else shaping.reshape(added, (batch, self.num_heads, rows, keys)))
@@ -242,7 +243,7 @@ class MultiheadAttention(Module):
 
 
 def _added(name: str, mask: Tensor, dtype: Dtype) -> Tensor:
-    """A mask in the form that is added to scores: -infinity where it is True."""
+    """A mask as numbers to add to scores: -infinity where it is True."""
     if mask.dtype is dtypes.bool_:
         return pointwise.where(mask, creation.tensor(float("-inf"), dtype=dtype), creation.tensor(0.0, dtype=dtype))
     if not mask.dtype.is_floating_point:

@@ -1,4 +1,4 @@
-"""Modules that hold modules."""
+"""Modules that hold other modules or parameters in order: `Sequential`, `ModuleList`, `ModuleDict`, `ParameterList`."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ __all__ = ["ModuleDict", "ModuleList", "ParameterList", "Sequential"]
 
 
 def _position(index: Any, length: int) -> int:
-    place = operator.index(index)
-    if not -length <= place < length:
-        raise IndexError(f"index {place} is out of range")
-    return place % length
+    position = operator.index(index)
+    if not -length <= position < length:
+        raise IndexError(f"index {position} is out of range")
+    return position % length
 
 
 class _Numbered(Module):
@@ -66,7 +66,7 @@ class _Numbered(Module):
         Raises
         ------
         TypeError
-            It is no module.
+            ``module`` is not a module.
         """
         self.add_module(str(len(self)), module)
         return self
@@ -77,25 +77,25 @@ class _Numbered(Module):
             raise TypeError(
                 f"{type(self).__name__}.extend should be called with an iterable, but got {type(modules).__name__}"
             )
-        given = list(modules)
-        for module in given:
+        members = list(modules)
+        for module in members:
             if module is not None and not isinstance(module, Module):
                 raise TypeError(f"{typename(module)} is not a Module subclass")
-        for module in given:
+        for module in members:
             self.append(module)
         return self
 
     def insert(self, index: int, module: Module) -> Any:
-        """Add a module before the one at ``index``; those behind it get the next number.
+        """Add a module before the one at ``index``; the later ones move up by one number.
 
         Raises
         ------
         AssertionError
-            It is no module.
+            ``module`` is not a module.
         IndexError
-            There is no such place.
+            The index is out of range.
         KeyError
-            A module that would have to move has a name that is no number.
+            A module that would have to move has a name that is not a number.
         """
         if not isinstance(module, Module):
             raise AssertionError(f"module should be of type: {Module}, but got {typename(module)}")
@@ -119,7 +119,7 @@ class _Numbered(Module):
 
 
 class Sequential(_Numbered):
-    """Modules called one after the other, each with the output of the one before.
+    """Modules called one after the other, each with its predecessor's output.
 
     Takes modules, or one dict from names to modules.
 
@@ -177,7 +177,7 @@ def _sequential(other: Any) -> Sequential:
 
 
 class ModuleList(_Numbered):
-    """A list of modules that a `Module` finds; it has no forward.
+    """A list of modules, registered with the module that holds it; it has no forward.
 
     >>> from numgrad import nn
     >>> layers = nn.ModuleList(nn.Linear(2, 2) for _ in range(3))
@@ -214,7 +214,7 @@ class ModuleList(_Numbered):
 
 
 class ModuleDict(Module):
-    """A dict of modules that a `Module` finds; it has no forward and keeps the order of insertion.
+    """A dict of modules in order of insertion, registered with the module that holds it; it has no forward.
 
     >>> from numgrad import nn
     >>> nn.ModuleDict({"a": nn.ReLU()})
@@ -247,11 +247,11 @@ class ModuleDict(Module):
         return key in self._modules
 
     def clear(self) -> None:
-        """Remove all."""
+        """Remove all modules."""
         self._modules.clear()
 
     def pop(self, key: str) -> Any:
-        """Remove the module of a name and return it."""
+        """Remove the module called ``key`` and return it."""
         return self._modules.pop(key)
 
     def keys(self) -> Iterable[str]:
@@ -263,7 +263,7 @@ class ModuleDict(Module):
         return self._modules.values()
 
     def items(self) -> Iterable[tuple[str, Any]]:
-        """Pairs of both."""
+        """Pairs of name and module."""
         return self._modules.items()
 
     def update(self, modules: Mapping[str, Module] | Iterable[tuple[str, Module]]) -> None:
@@ -272,9 +272,9 @@ class ModuleDict(Module):
         Raises
         ------
         TypeError
-            It is neither, or a value is no module.
+            ``modules`` is neither, or a value is not a module.
         ValueError
-            One of the pairs is none.
+            An element of ``modules`` is not a pair.
         """
         if not isinstance(modules, Iterable):
             raise TypeError(
@@ -293,7 +293,7 @@ class ModuleDict(Module):
 
 
 class ParameterList(Module):
-    """A list of parameters that a `Module` finds; tensors given to it become parameters, other things stay what they are.
+    """A list of parameters, registered with the module that holds it. Tensors become parameters; other values stay as they are.
 
     >>> import numgrad as ng
     >>> from numgrad import nn
@@ -303,7 +303,7 @@ class ParameterList(Module):
 
     def __init__(self, values: Iterable[Any] | None = None) -> None:
         super().__init__()
-        self._size = 0  # attributes with other names than numbers do not belong to the list
+        self._size = 0  # attributes whose names are not numbers do not belong to the list
         if values is not None:
             self.extend(values)
 

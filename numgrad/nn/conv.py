@@ -1,4 +1,4 @@
-"""Convolutional layers."""
+"""`Conv2d`, the convolutional layer."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ import math
 from typing import Any
 
 from numgrad.dtypes import dtype as Dtype
+from numgrad.errors import ShapeError
 from numgrad.layout import convolved_strides
 from numgrad.nn import functional as F
 from numgrad.nn import init
 from numgrad.nn.module import Module
 from numgrad.nn.parameter import Parameter
-from numgrad.nn.sizes import Pair, pair
 from numgrad.tensor import creation
 from numgrad.tensor.arguments import as_int
-from numgrad.tensor.checked import cpu
+from numgrad.tensor.checked import Pair, cpu, pair
 from numgrad.tensor.tensor import Tensor
 
 __all__ = ["Conv2d"]
@@ -34,25 +34,26 @@ class Conv2d(Module):
     padding
         Zeros added on each side: an int, a pair, 'valid' (none), or 'same' (the output is as large as the input).
     groups
-        The channels are cut into so many groups that do not see each other.
+        Number of groups that the channels are divided into; no output sees the input of another group.
     bias
         Whether to learn an offset for each output channel.
     padding_mode
         'zeros'; torch's other modes are refused.
     device
-        'cpu', the only one that there is, or None.
+        'cpu', the only device, or None.
     dtype
         Of the parameters; None: the default dtype.
 
     The weight has shape [out_channels, in_channels / groups, height, width]; its layout is private, with the input channels
-    last, as the kernels read it, until its memory is looked at. It and the bias are drawn evenly from within 1 / sqrt(fan_in) of 0.
+    last, as the kernels read it, until its memory is looked at. Weight and bias are drawn from the uniform distribution on
+    [-1 / sqrt(fan_in), 1 / sqrt(fan_in)).
 
     Raises
     ------
     ValueError
-        The channels cannot be divided into the groups, or a padding or its mode is unknown.
+        The channels are not divisible by ``groups``, or the padding or its mode is unknown.
     NotImplementedError
-        The padding mode is one that only torch has.
+        The padding mode is one that torch has and numgrad does not.
 
     >>> from numgrad import nn
     >>> nn.Conv2d(3, 64, kernel_size=7, stride=2, padding=3, bias=False)
@@ -89,7 +90,7 @@ class Conv2d(Module):
         if isinstance(padding, str):
             if padding not in ("same", "valid"):
                 raise ValueError(f"Invalid padding string {padding!r}, should be one of {{'same', 'valid'}}")
-            if padding == "same" and pair("stride", stride) != (1, 1):
+            if padding == "same" and pair("Conv2d", "stride", stride) != (1, 1):
                 raise ValueError("padding='same' is not supported for strided convolutions")
         if padding_mode not in _PADDING_MODES:
             raise ValueError(f"padding_mode must be one of {_PADDING_MODES}, but got padding_mode='{padding_mode}'")
@@ -97,12 +98,14 @@ class Conv2d(Module):
             raise NotImplementedError(
                 f"Conv2d: padding_mode is '{padding_mode}', expected 'zeros', the only one implemented"
             )
+        if isinstance(kernel_size, (tuple, list)) and len(kernel_size) == 1:  # in torch the size of a 1D kernel
+            raise ShapeError(f"Conv2d: kernel_size is {kernel_size}, expected an int or two")
         self.in_channels = in_channels
         self.out_channels = out_channels
-        self.kernel_size = pair("kernel_size", kernel_size)
-        self.stride = pair("stride", stride)
-        self.padding = padding if isinstance(padding, str) else pair("padding", padding)
-        self.dilation = pair("dilation", dilation)
+        self.kernel_size = pair("Conv2d", "kernel_size", kernel_size)
+        self.stride = pair("Conv2d", "stride", stride)
+        self.padding = padding if isinstance(padding, str) else pair("Conv2d", "padding", padding)
+        self.dilation = pair("Conv2d", "dilation", dilation)
         self.groups = groups
         self.padding_mode = padding_mode
         shape = creation.checked_size("Conv2d", (out_channels, in_channels // groups, *self.kernel_size))

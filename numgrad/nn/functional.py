@@ -1,11 +1,11 @@
 """The functions behind the layers: ``from numgrad.nn import functional as F``. Names and arguments are torch's.
 
-They are defined in ``numgrad.tensor``, each with the word "functional" (`numgrad.tensor.surface`).
+They are defined in ``numgrad.tensor``, each declared with "functional" (see `numgrad.tensor.surface`).
 """
 
 from __future__ import annotations
 
-from numgrad.tensor import activations as _activations  # noqa: F401 (what these five declare is public)
+from numgrad.tensor import activations as _activations  # noqa: F401 (these five modules declare the functions)
 from numgrad.tensor import attention as _attention  # noqa: F401
 from numgrad.tensor import losses as _losses  # noqa: F401
 from numgrad.tensor import network as _network  # noqa: F401

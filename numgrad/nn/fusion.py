@@ -1,4 +1,4 @@
-"""Layers that follow each other, computed in one pass where nothing can see the difference."""
+"""Successive layers computed in one pass, where no hook or subclass could see the difference. Used by `numgrad.models`."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from numgrad.nn.norm import BatchNorm1d, BatchNorm2d, _BatchNorm
 from numgrad.tensor import layers
 from numgrad.tensor.tensor import Tensor
 
-# As they were defined: a class whose forward somebody replaced is called.
+# The forwards as they were defined: a class whose forward a user has replaced is called like any other module.
 _FORWARDS = {cls: cls.forward for cls in (BatchNorm1d, BatchNorm2d, ReLU)}
 
 
 def _is_plain(module: Module) -> bool:
-    """Whether calling the module does what its class is known to do, and tells nobody."""
+    """Whether a call of the module would run the forward of its class as defined here, and no hook."""
     forward = _FORWARDS.get(type(module))  # type: ignore[arg-type]
     return (
         forward is not None
@@ -26,8 +26,8 @@ def _is_plain(module: Module) -> bool:
 def norm_relu(norm: Module, relu: Module, input: Tensor, residual: Tensor | None = None) -> Tensor:
     """``relu(norm(input) + residual)``; without a residual ``relu(norm(input))``.
 
-    Batch norm and ReLU run as one op, which reads and writes the activations once, unless one of the modules has hooks or
-    is of another class, such as a subclass; then the modules are called.
+    Batch norm and ReLU run as one op, which reads and writes the activations once. If one of the modules has hooks, or
+    belongs to another class (a subclass, for example), both are called one after the other.
 
     >>> import numgrad as ng
     >>> from numgrad import nn

@@ -1,4 +1,4 @@
-"""The hooks of a module: registering them, calling them, taking them away again."""
+"""The hooks of a module: `Hooked` registers them for `Module`, `call_with_hooks` calls a module between them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def register(hooks: OrderedDict[int, Any], hook: Any, prepend: bool, with_kwargs
 
 
 def call_with_hooks(module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """A module's forward between its hooks; over copies of the tables, since a hook may remove itself."""
+    """Call a module's forward between its hooks. The tables are copied first, since a hook may remove itself."""
     for hook, with_kwargs in tuple(module._forward_pre_hooks.values()):
         changed = hook(module, args, kwargs) if with_kwargs else hook(module, args)
         if changed is None:
@@ -50,7 +50,7 @@ def call_with_hooks(module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) 
 
 
 class _Seam(Function):
-    """Its arguments as they are: a node through which all gradients of a module's inputs, or outputs, pass at once."""
+    """The identity, as one node through which all gradients of a module's inputs, or of its outputs, pass at once."""
 
     @staticmethod
     def forward(ctx: Any, *tensors: Tensor) -> Any:
@@ -63,7 +63,7 @@ class _Seam(Function):
 
 
 class _Watch:
-    """One call of a module whose gradients are watched, between two seams."""
+    """One call of a module with backward hooks; a seam before and a seam after it see the gradients."""
 
     def __init__(self, module: Any) -> None:
         self.module = module
@@ -74,23 +74,23 @@ class _Watch:
 
     def inputs(self, args: tuple[Any, ...]) -> tuple[Any, ...]:
         """The arguments behind a seam."""
-        args, places, node = _behind_seam(args)
+        args, positions, node = _behind_seam(args)
         self.count = len(args)
         if node is not None:
             self.has_inputs, specs = True, _specs(args)
-            node.register_hook(lambda grads, _: self._at_inputs(grads, places, specs))
+            node.register_hook(lambda grads, _: self._at_inputs(grads, positions, specs))
         return args
 
     def outputs(self, output: Any) -> Any:
         """The outputs, a tensor or a tuple, behind a seam."""
-        results, places, node = _behind_seam(output if isinstance(output, tuple) else (output,))
+        results, positions, node = _behind_seam(output if isinstance(output, tuple) else (output,))
         if node is not None:
             specs = _specs(results)
-            node.register_prehook(lambda grads: self._at_outputs(grads, places, specs))
+            node.register_prehook(lambda grads: self._at_outputs(grads, positions, specs))
         return results if isinstance(output, tuple) else results[0]
 
-    def _at_outputs(self, grads: Any, places: list[int], specs: list[Any]) -> Any:
-        self.grad_output = _spread(grads, places, specs)
+    def _at_outputs(self, grads: Any, positions: list[int], specs: list[Any]) -> Any:
+        self.grad_output = _spread(grads, positions, specs)
         for hook, _ in self.before:
             changed = hook(self.module, self.grad_output)
             if changed is not None:
@@ -110,44 +110,47 @@ class _Watch:
                         "for all gradients."
                     )
             self.grad_output = None
-        outgoing = _spread([grad_output[place] for place in places], places, specs, zeros=True)
-        return tuple(None if grads[n] is None else outgoing[place] for n, place in enumerate(places))
+        outgoing = _spread([grad_output[position] for position in positions], positions, specs, zeros=True)
+        return tuple(None if grads[n] is None else outgoing[position] for n, position in enumerate(positions))
 
-    def _at_inputs(self, grads: Any, places: list[int], specs: list[Any]) -> Any:
+    def _at_inputs(self, grads: Any, positions: list[int], specs: list[Any]) -> Any:
         if self.grad_output is None:
             return None  # a second derivative, which does not come through the outputs
-        grad_input = _spread(grads, places, specs, zeros=True)
+        grad_input = _spread(grads, positions, specs, zeros=True)
         for hook, _ in self.after:
             changed = hook(self.module, grad_input, self.grad_output)
             if changed is not None:
                 grad_input = _replaced("", "grad_input", grad_input, changed)
         self.grad_output = None
-        return tuple(None if grads[n] is None else grad_input[place] for n, place in enumerate(places))
+        return tuple(None if grads[n] is None else grad_input[position] for n, position in enumerate(positions))
 
 
 def _specs(values: tuple[Any, ...]) -> list[Any]:
-    """Of each value the spec, or None if it is no tensor; the graph need not keep the tensors themselves."""
+    """The spec of each value, None for what is not a tensor. The hooks keep these, so that the tensors themselves can go."""
     return [value._spec if isinstance(value, Tensor) else None for value in values]
 
 
 def _behind_seam(values: tuple[Any, ...]) -> tuple[tuple[Any, ...], list[int], Any]:
-    """The values with the tensors among them behind a seam, where those are, and its node; None: no gradient is needed."""
-    places = [place for place, value in enumerate(values) if isinstance(value, Tensor)]
-    if not (is_grad_enabled() and any(values[place].requires_grad for place in places)):
-        return values, places, None
+    """The values with their tensors passed through a seam, the tensors' positions, and the seam's node.
+
+    The node is None if no gradient is needed.
+    """
+    positions = [position for position, value in enumerate(values) if isinstance(value, Tensor)]
+    if not (is_grad_enabled() and any(values[position].requires_grad for position in positions)):
+        return values, positions, None
     seamed = list(values)
-    for place, tensor in zip(places, _Seam.apply(*[values[place] for place in places]), strict=True):
-        seamed[place] = tensor
+    for position, tensor in zip(positions, _Seam.apply(*[values[position] for position in positions]), strict=True):
+        seamed[position] = tensor
     node = next(value.grad_fn for value in seamed if isinstance(value, Tensor) and value.grad_fn is not None)
-    return tuple(seamed), places, node
+    return tuple(seamed), positions, node
 
 
-def _spread(grads: Any, places: list[int], specs: list[Any], zeros: bool = False) -> tuple[Any, ...]:
-    """Gradients at the places of their tensors, None elsewhere; zeros, if wanted, for a tensor that requires none."""
+def _spread(grads: Any, positions: list[int], specs: list[Any], zeros: bool = False) -> tuple[Any, ...]:
+    """Gradients at the positions of their tensors, None elsewhere; ``zeros``: zeros for a tensor without a gradient."""
     spread: list[Any] = [None] * len(specs)
-    for place, grad in zip(places, grads, strict=True):
+    for position, grad in zip(positions, grads, strict=True):
         missing = grad is None and zeros
-        spread[place] = creation.zeros(specs[place].shape, dtype=specs[place].dtype) if missing else grad
+        spread[position] = creation.zeros(specs[position].shape, dtype=specs[position].dtype) if missing else grad
     return tuple(spread)
 
 
@@ -164,7 +167,7 @@ def _replaced(kind: str, name: str, old: tuple[Any, ...], new: Any) -> tuple[Any
 
 
 class Hooked:
-    """The part of `Module` that registers hooks. What each returns takes the hook away again."""
+    """The part of `Module` that registers hooks. Each method returns a handle that removes the hook again."""
 
     _forward_hooks: OrderedDict[int, Any]
     _forward_pre_hooks: OrderedDict[int, Any]
@@ -176,7 +179,7 @@ class Hooked:
     _load_state_dict_post_hooks: OrderedDict[int, Any]
 
     def _has_hooks(self) -> bool:
-        """Whether somebody sees a call of the module: then it has to be called."""
+        """Whether a call of the module has to run hooks."""
         return bool(self._forward_hooks or self._forward_pre_hooks or self._backward_hooks or self._backward_pre_hooks)
 
     def register_forward_pre_hook(
@@ -200,16 +203,16 @@ class Hooked:
     def register_full_backward_pre_hook(self, hook: Callable[..., Any], prepend: bool = False) -> RemovableHandle:
         """Call ``hook(module, grad_output)`` before the backward of each call of the module.
 
-        ``grad_output`` has the gradient of each output, None for what is no tensor. A tuple that the hook returns replaces
-        it. The module's output must not be changed in place afterwards.
+        ``grad_output`` has the gradient of each output, None for an output that is not a tensor. A tuple that the hook
+        returns replaces it. The module's output must not be changed in place afterwards.
         """
         return register(self._backward_pre_hooks, hook, prepend, False)
 
     def register_full_backward_hook(self, hook: Callable[..., Any], prepend: bool = False) -> RemovableHandle:
         """Call ``hook(module, grad_input, grad_output)`` when the gradients of a module's inputs are known.
 
-        ``grad_input`` has the gradient of each positional argument, None for what is no tensor or
-        requires none. A tuple that the hook returns replaces it. Inputs and output must not be changed in place.
+        ``grad_input`` has the gradient of each positional argument, None for an argument that is not a tensor or
+        requires no gradient. A tuple that the hook returns replaces it. Inputs and output must not be changed in place.
 
         >>> import numgrad as ng
         >>> from numgrad import nn
@@ -234,7 +237,7 @@ class Hooked:
     def register_load_state_dict_pre_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
         """Call ``hook(module, state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs)``.
 
-        That is before the entries of this module are looked up in ``state_dict``, which the hook may change in place.
+        The call comes before the entries of this module are looked up in ``state_dict``, which the hook may change in place.
         """
         return register(self._load_state_dict_pre_hooks, hook, False, False)
 

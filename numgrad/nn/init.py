@@ -1,4 +1,4 @@
-"""Initial values, written in place without being recorded. Formulas and names are torch's."""
+"""Initial values of parameters, written in place without being recorded. Formulas and names are torch's."""
 
 from __future__ import annotations
 
@@ -27,7 +27,9 @@ _local = _Skipping()
 
 
 class skipped(Scope):  # noqa: N801 (a context)
-    """While entered, what this thread asks of this module is not done: for modules whose values come from elsewhere.
+    """While entered, the functions of this module leave this thread's tensors as they are.
+
+    For modules whose values come from elsewhere, such as a checkpoint.
 
     >>> import numgrad as ng
     >>> with skipped():
@@ -45,12 +47,12 @@ def _skips() -> bool:
 
 
 def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
-    """The factor by which a nonlinearity shrinks standard deviations, to be made up for by the weights before it.
+    """The factor by which the weights before a nonlinearity have to be larger, since it shrinks standard deviations.
 
     Raises
     ------
     ValueError
-        The nonlinearity is unknown, or ``param`` (the slope of 'leaky_relu') is no number.
+        The nonlinearity is unknown, or ``param`` (the slope of 'leaky_relu') is not a number.
 
     >>> calculate_gain("relu") == 2**0.5
     True
@@ -73,7 +75,7 @@ def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
 
 
 def fans(tensor: Tensor) -> tuple[int, int]:
-    """How many inputs each output of a weight [out, in, ...] has, and the other way round.
+    """Fan in and fan out of a weight [out, in, ...]: inputs for each output, outputs for each input.
 
     Raises
     ------
@@ -173,7 +175,7 @@ def trunc_normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0, a: float 
 
 
 def _inverse_erf(y: Tensor) -> Tensor:
-    """x with erf(x) = y, for float64: Winitzki's closed form (2e-3), made exact by three steps of Newton's."""
+    """x with erf(x) = y, for float64: Winitzki's closed form (2e-3), made exact by three steps of Newton's method."""
     y = clamping.clamp(y, -1 + 2**-52, 1 - 2**-52)
     constant = 0.147
     log = _e.log1p(_e.neg(pointwise.square(y)))
@@ -227,7 +229,7 @@ def eye_(tensor: Tensor) -> Tensor:
     Raises
     ------
     ValueError
-        The tensor has not two dimensions.
+        The tensor is not two-dimensional.
 
     >>> import numgrad as ng
     >>> eye_(ng.empty(2, 2))

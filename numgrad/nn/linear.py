@@ -1,4 +1,4 @@
-"""Linear layers and their relatives."""
+"""`Linear`, `Embedding`, `Flatten` and `Identity`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["Embedding", "Flatten", "Identity", "Linear"]
 
 
 class Identity(Module):
-    """Gives its input back; arguments of the constructor are ignored.
+    """Returns its input; the constructor ignores its arguments.
 
     >>> from numgrad import nn
     >>> nn.Identity()(3)
@@ -43,11 +43,11 @@ class Linear(Module):
     bias
         Whether to learn an offset.
     device
-        'cpu', the only one that there is, or None.
+        'cpu', the only device, or None.
     dtype
         Of the parameters; None: the default dtype.
 
-    Weight and bias are drawn evenly from within 1 / sqrt(in_features) of 0.
+    Weight and bias are drawn from the uniform distribution on [-1 / sqrt(in_features), 1 / sqrt(in_features)).
 
     >>> from numgrad import nn
     >>> nn.Linear(20, 30)
@@ -83,7 +83,7 @@ class Linear(Module):
 
 
 class Flatten(Module):
-    """The dimensions from start_dim to end_dim made one; by default all but the first.
+    """Merges the dimensions from start_dim to end_dim into one; by default all but the first.
 
     >>> import numgrad as ng
     >>> from numgrad import nn
@@ -111,11 +111,11 @@ class Embedding(Module):
     num_embeddings, embedding_dim
         Size of the table, whose entries are drawn from the standard normal distribution.
     padding_idx
-        A row that is zero at first and gets no gradient.
+        A row that starts as zeros and gets no gradient.
     max_norm, norm_type, scale_grad_by_freq, sparse
-        As in torch, of which only the defaults are implemented.
+        As in torch; only the defaults are implemented.
     device
-        'cpu', the only one that there is, or None.
+        'cpu', the only device, or None.
     dtype
         Of the table; None: the default dtype.
 
@@ -124,7 +124,7 @@ class Embedding(Module):
     AssertionError
         padding_idx is not a row.
     NotImplementedError
-        Vectors are to be shortened, or gradients counted or sparse.
+        max_norm, scale_grad_by_freq or sparse is given.
 
     >>> import numgrad as ng
     >>> from numgrad import nn

@@ -1,4 +1,4 @@
-"""Losses as modules; the functions are in `numgrad.nn.functional`, which says what they compute and refuse."""
+"""Losses as modules. The functions of `numgrad.nn.functional` define what they compute and refuse."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["BCEWithLogitsLoss", "CrossEntropyLoss", "HuberLoss", "L1Loss", "MSEL
 
 
 class _Loss(Module):
-    """``size_average`` and ``reduce`` are the older form of ``reduction``, and stand before it, as in torch."""
+    """A loss with a ``reduction``. ``size_average`` and ``reduce``, its older form, come before it, as in torch."""
 
     def __init__(self, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean") -> None:
         super().__init__()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 from numgrad.dtypes import as_dtype, float32, float64
@@ -45,16 +46,17 @@ class Module(Hooked):
     ['factor']
     """
 
-    _version = 1  # of the names and meaning of its own entries in a state_dict; kept with them
+    _version = 1  # of the names and meaning of this class's own entries in a state_dict; saved with them
 
     training: bool
-    _parameters: dict[str, Parameter | None]
-    _buffers: dict[str, Tensor | None]
-    _modules: dict[str, Module | None]
+    # The tables of a module's members. These empty ones are seen until `__init__` makes the module's own.
+    _parameters: dict[str, Parameter | None] = MappingProxyType({})  # type: ignore[assignment]
+    _buffers: dict[str, Tensor | None] = MappingProxyType({})  # type: ignore[assignment]
+    _modules: dict[str, Module | None] = MappingProxyType({})  # type: ignore[assignment]
     _non_persistent_buffers_set: set[str]
 
     def __init__(self) -> None:
-        # Straight into __dict__: __setattr__ looks into these tables.
+        # Written into __dict__ directly, since __setattr__ looks into these tables.
         self.__dict__.update(
             training=True,
             _parameters={},
@@ -65,7 +67,7 @@ class Module(Hooked):
         )
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
-        """What the module computes; subclasses define it. Call the module itself, so that hooks run."""
+        """What the module computes; subclasses define it. Call the module itself, so that its hooks run."""
         raise NotImplementedError(f'Module [{type(self).__name__}] is missing the required "forward" function')
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -76,12 +78,11 @@ class Module(Hooked):
     # ---- attributes ---------------------------------------------------------------------------------------------
 
     def __setattr__(self, name: str, value: Any) -> None:
-        tables = self.__dict__
         if isinstance(value, Parameter):
             self._require_tables("parameters")
             self._forget(name, but="_parameters")
             self.register_parameter(name, value)
-        elif name in tables.get("_parameters", ()):
+        elif name in self._parameters:
             if value is not None:
                 raise TypeError(
                     f"cannot assign '{typename(value)}' as parameter '{name}' (numgrad.nn.Parameter or None expected)"
@@ -91,13 +92,13 @@ class Module(Hooked):
             self._require_tables("module")
             self._forget(name, but="_modules")
             self._modules[name] = value
-        elif name in tables.get("_modules", ()):
+        elif name in self._modules:
             if value is not None:
                 raise TypeError(
                     f"cannot assign '{typename(value)}' as child module '{name}' (numgrad.nn.Module or None expected)"
                 )
             self._modules[name] = None
-        elif name in tables.get("_buffers", ()):
+        elif name in self._buffers:
             if value is not None and not isinstance(value, Tensor):
                 raise TypeError(
                     f"cannot assign '{typename(value)}' as buffer '{name}' (numgrad.Tensor or None expected)"
@@ -107,14 +108,12 @@ class Module(Hooked):
             object.__setattr__(self, name, value)
 
     def __getattr__(self, name: str) -> Any:
-        tables = self.__dict__
-        if "_modules" in tables:  # else `__init__` was not called yet
-            if name in (members := tables["_parameters"]):
-                return members[name]
-            if name in (members := tables["_modules"]):
-                return members[name]
-            if name in (members := tables["_buffers"]):
-                return members[name]
+        if name in (parameters := self._parameters):
+            return parameters[name]
+        if name in (modules := self._modules):
+            return modules[name]
+        if name in (buffers := self._buffers):
+            return buffers[name]
         raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
 
     def __delattr__(self, name: str) -> None:
@@ -125,22 +124,22 @@ class Module(Hooked):
         return sorted({*object.__dir__(self), *self._parameters, *self._buffers, *self._modules})
 
     def _forget(self, name: str, but: str = "") -> bool:
-        """Remove an attribute from wherever it is, so that it can come back as another kind; False if there is none.
+        """Remove an attribute from every table, so that it can come back as another kind; False if there is none.
 
-        In the table ``but`` it stays: what is replaced by its kind keeps its place in the order of a state_dict, of
-        `parameters` and of a `Sequential`.
+        It stays in the table ``but``: a member that is replaced by one of its kind keeps its position in the order of a
+        state_dict, of `parameters` and of a `Sequential`.
         """
-        found = False
+        removed = False
         tables = self.__dict__
         for table in ("_parameters", "_buffers", "_modules"):
             if table != but and name in tables[table]:
                 del tables[table][name]
-                found = True
+                removed = True
         if name in tables:
             del tables[name]
-            found = True
+            removed = True
         self._non_persistent_buffers_set.discard(name)
-        return found
+        return removed
 
     def _require_tables(self, what: str) -> None:
         if "_parameters" not in self.__dict__:
@@ -164,7 +163,7 @@ class Module(Hooked):
         AttributeError
             ``Module.__init__`` was not called yet.
         TypeError
-            The name is no string, or ``param`` no `Parameter`.
+            The name is not a string, or ``param`` is not a `Parameter`.
         KeyError
             The name is empty, has a dot, or is taken by another attribute.
         """
@@ -373,7 +372,7 @@ class Module(Hooked):
         Raises
         ------
         TypeError
-            The dtype is not floating point, or an argument is none of these.
+            The dtype is not a floating-point dtype, or an argument has another type.
         RuntimeError
             The device is not the CPU.
         """
@@ -403,7 +402,7 @@ class Module(Hooked):
         return self._apply(convert)
 
     def _apply(self: _M, function: Callable[[Tensor], Tensor]) -> _M:
-        """Replace the memory of each parameter, gradient and buffer by what the function makes of it."""
+        """Replace the memory of each parameter, gradient and buffer by the function's result for it."""
         for module in self.modules():
             for parameter in module._parameters.values():
                 if parameter is not None:
@@ -451,13 +450,13 @@ class Module(Hooked):
         unexpected_keys: list[str],
         error_msgs: list[str],
     ) -> None:
-        """Check this module's own entries; subclasses that read older versions change ``state_dict`` first."""
+        """Check this module's own entries. A subclass that reads older versions changes ``state_dict`` first."""
         state.check(self, state_dict, prefix, strict, missing_keys, unexpected_keys, error_msgs)
 
     # ---- text ---------------------------------------------------------------------------------------------------
 
     def extra_repr(self) -> str:
-        """What stands between the parentheses of the module's own line; subclasses define it."""
+        """The text between the parentheses of the module's own line in its repr; subclasses define it."""
         return ""
 
     def _get_name(self) -> str:
@@ -473,5 +472,5 @@ class Module(Hooked):
 
 
 def indented(text: str) -> str:
-    """A text whose lines, but for the first, stand two columns further to the right."""
+    """The text with every line but the first indented by two spaces."""
     return text.replace("\n", "\n  ")

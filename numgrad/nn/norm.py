@@ -1,4 +1,4 @@
-"""Normalising layers."""
+"""Normalising layers: batch, layer and group norm."""
 
 from __future__ import annotations
 
@@ -36,22 +36,22 @@ class _BatchNorm(Module):
     eps
         Added to the variance.
     momentum
-        How far running statistics move towards the batch's; None: they are the mean of all batches so far.
+        How far running statistics move towards the batch's; None: they are the mean over all batches so far.
     affine
         Whether to learn a scale (1 at first) and, unless ``bias`` is False, a shift (0) for each channel.
     track_running_stats
         Whether to keep running statistics, which eval mode uses; the running variance is the unbiased one.
     device
-        'cpu', the only one that there is, or None.
+        'cpu', the only device, or None.
     dtype
         Of parameters and statistics; None: the default dtype.
 
     Raises
     ------
     ValueError
-        The input has another number of dimensions, or, in train mode, one value for each channel.
+        The input has the wrong number of dimensions or, in train mode, only one value for each channel.
     RuntimeError
-        The input has another number of channels.
+        The input has the wrong number of channels.
 
     >>> import numgrad as ng
     >>> from numgrad import nn
@@ -99,7 +99,7 @@ class _BatchNorm(Module):
         self.reset_parameters()
 
     def reset_running_stats(self) -> None:
-        """Forget all batches: mean 0, variance 1."""
+        """Forget all batches: mean 0, variance 1, no batch counted."""
         if self.track_running_stats:
             self.running_mean.zero_()  # type: ignore[union-attr]
             self.running_var.fill_(1)  # type: ignore[union-attr]
@@ -113,14 +113,14 @@ class _BatchNorm(Module):
     def _check_input_dim(self, input: Tensor) -> None:
         check_tensor("batch_norm", "input", input)
         if input.ndim not in self._dims:
-            wanted = " or ".join(f"{dims}D" for dims in self._dims)
-            raise ValueError(f"expected {wanted} input (got {input.ndim}D input)")
+            expected = " or ".join(f"{dims}D" for dims in self._dims)
+            raise ValueError(f"expected {expected} input (got {input.ndim}D input)")
 
     def forward(self, input: Tensor) -> Tensor:
         return self._normalised(F.batch_norm, input)
 
     def _normalised(self, function: Callable[..., Tensor], input: Tensor, *more: Any) -> Tensor:
-        """``function``, which takes what `functional.batch_norm` does and ``more``, of the input; the batch is counted."""
+        """Call ``function``, which takes the arguments of `functional.batch_norm` and ``more``, and count the batch."""
         self._check_input_dim(input)
         mean, var, weight, bias = self.running_mean, self.running_var, self.weight, self.bias
         if not self.training and mean is not None and var is not None:
@@ -132,7 +132,7 @@ class _BatchNorm(Module):
         if self.momentum is None and counter is not None:
             momentum = 1.0 / (counter.item() + 1)
         out = function(input, mean, var, weight, bias, True, momentum, self.eps, *more)
-        if counter is not None:  # only now: a batch that was refused is none
+        if counter is not None:  # only now: a batch that was refused does not count
             layers.count_batch(counter)
         return out
 
@@ -163,7 +163,7 @@ class BatchNorm2d(_BatchNorm):
 
 
 class LayerNorm(Module):
-    """Normalises each sample over its last dimensions, then scales and shifts each place.
+    """Normalises each sample over its last dimensions, then scales and shifts each element.
 
     Parameters
     ----------
@@ -172,11 +172,11 @@ class LayerNorm(Module):
     eps
         Added to the variance.
     elementwise_affine
-        Whether to learn a scale, and (``bias``) a shift, for each place.
+        Whether to learn a scale and, unless ``bias`` is False, a shift for each element.
     bias
-        See there.
+        See elementwise_affine.
     device
-        'cpu', the only one that there is, or None.
+        'cpu', the only device, or None.
     dtype
         Of the parameters; None: the default dtype.
 
@@ -230,7 +230,7 @@ class GroupNorm(Module):
     Raises
     ------
     ValueError
-        num_channels cannot be divided by num_groups.
+        num_channels is not divisible by num_groups.
 
     >>> import numgrad as ng
     >>> from numgrad import nn

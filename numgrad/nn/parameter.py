@@ -1,4 +1,4 @@
-"""`Parameter`: the tensors that a module learns."""
+"""`Parameter`: a tensor that a module learns."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["Parameter"]
 
 
 class Parameter(Tensor):
-    """A leaf tensor that a `Module` finds when it is assigned to one of its attributes.
+    """A leaf tensor that a `Module` registers when it is assigned to one of its attributes.
 
     Parameters
     ----------
@@ -27,7 +27,7 @@ class Parameter(Tensor):
     TypeError
         ``data`` is not a tensor.
     RuntimeError
-        ``requires_grad`` with a dtype that is not floating point.
+        ``requires_grad`` is True and the dtype is not a floating-point dtype.
 
     >>> import numgrad as ng
     >>> Parameter(ng.ones(2))
@@ -36,7 +36,7 @@ class Parameter(Tensor):
     """
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
-        """Without content, which the constructor gives it."""
+        """An empty object; the constructor fills it."""
         return object.__new__(cls)
 
     def __init__(self, data: Tensor | None = None, requires_grad: bool = True) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from numgrad.nn import functional as F
 from numgrad.nn.module import Module
-from numgrad.nn.sizes import Pair
+from numgrad.tensor.checked import Pair
 from numgrad.tensor.tensor import Tensor
 
 __all__ = ["AdaptiveAvgPool2d", "AvgPool2d", "MaxPool2d"]
@@ -19,10 +19,10 @@ class MaxPool2d(Module):
     Parameters
     ----------
     kernel_size, stride, padding, dilation
-        An int, or a pair for height and width; the stride is the window's size if it is left out. What is padded never
-        wins.
+        An int, or a pair for height and width; the stride is by default the window's size. Padding is never
+        the maximum.
     return_indices
-        Whether to give also where in the image each value lies.
+        Whether to return each value's index in the image as well.
     ceil_mode
         Whether a window may reach beyond the end.
 
@@ -73,13 +73,13 @@ class AvgPool2d(Module):
     Parameters
     ----------
     kernel_size, stride, padding
-        An int, or a pair for height and width; the stride is the window's size if it is left out.
+        An int, or a pair for height and width; the stride is by default the window's size.
     ceil_mode
         Whether a window may reach beyond the end.
     count_include_pad
         Whether the zeros of the padding count.
     divisor_override
-        What to divide by in place of the number of elements.
+        What to divide by instead of the number of elements.
 
     >>> import numgrad as ng
     >>> from numgrad import nn

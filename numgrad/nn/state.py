@@ -25,13 +25,13 @@ if TYPE_CHECKING:
 
 
 class StateDict(OrderedDict[str, Any]):
-    """Tensors by dotted name; ``_metadata`` holds, by the name of each module, the version of its entries."""
+    """Tensors by dotted name; ``_metadata`` holds the version of each module's entries, by the module's name."""
 
     _metadata: OrderedDict[str, dict[str, Any]]
 
 
 class LoadResult(namedtuple("LoadResult", ("missing_keys", "unexpected_keys"))):
-    """What `load` did not use: names that the modules have and the dict lacks, and the other way round."""
+    """The names that `load` could not match: those that the dict lacks, and those that the modules lack."""
 
     __slots__ = ()
     missing_keys: list[str]
@@ -46,7 +46,7 @@ class LoadResult(namedtuple("LoadResult", ("missing_keys", "unexpected_keys"))):
 
 
 def own_entries(module: Module) -> dict[str, Tensor]:
-    """A module's own parameters and persistent buffers, those of its children left out."""
+    """A module's own parameters and persistent buffers, without those of its children."""
     entries: dict[str, Any] = {**module._parameters, **module._buffers}
     kept = {name: value for name, value in entries.items() if name not in module._non_persistent_buffers_set}
     return {name: value for name, value in kept.items() if value is not None}
@@ -62,9 +62,9 @@ def collect(module: Module, destination: Any, prefix: str, keep_vars: bool) -> A
     destination
         A dict to add to; None: a new one.
     prefix
-        What stands before every name.
+        The beginning of every name.
     keep_vars
-        Give the parameters themselves, not detached tensors over their memory.
+        Collect the parameters themselves, not detached tensors that share their memory.
     """
     if destination is None:
         destination = StateDict()
@@ -97,7 +97,7 @@ def load(module: Module, state_dict: Mapping[str, Any], strict: bool, assign: bo
     strict
         Refuse names that are missing or not expected.
     assign
-        Let the modules take the given tensors themselves, in their dtype, in place of copies.
+        Let the modules take the given tensors themselves, with their dtypes, instead of copies.
 
     Returns
     -------
@@ -107,9 +107,9 @@ def load(module: Module, state_dict: Mapping[str, Any], strict: bool, assign: bo
     Raises
     ------
     TypeError
-        ``state_dict`` is no mapping.
+        ``state_dict`` is not a mapping.
     RuntimeError
-        Shapes differ, or (``strict``) names do; the message lists all of them, and nothing has been changed.
+        Shapes differ, or names do and ``strict``. The message lists all of them; nothing has been changed.
 
     >>> from numgrad import nn
     >>> nn.Linear(2, 3).load_state_dict(nn.Linear(2, 3).state_dict())
@@ -145,7 +145,7 @@ def load(module: Module, state_dict: Mapping[str, Any], strict: bool, assign: bo
     if errors or not (names_fit or hooks):
         raise _refusal(module, strict, missing, unexpected, errors)
     with no_grad():
-        # Only a hook can still make names fit; until it has, the old values are kept.
+        # Only a hook can still make the names fit. Until it has, keep the old values.
         before = [] if names_fit or assign else [shaping.clone(mine) for _, _, mine, _ in entries]
         changes = (_assignment if assign else _copies)(entries)
         changes.make()
@@ -170,7 +170,7 @@ def load(module: Module, state_dict: Mapping[str, Any], strict: bool, assign: bo
 def _refusal(
     module: Module, strict: bool, missing: list[str], unexpected: list[str], errors: list[str]
 ) -> RuntimeError:
-    """One error with all that does not fit."""
+    """One error that lists everything that does not fit."""
     lines = [
         f"{kind} key(s) in state_dict: {', '.join(quoted)}. "
         for kind, keys in (("Missing", missing), ("Unexpected", unexpected))
@@ -196,32 +196,32 @@ def check(
         if key not in state_dict:
             missing.append(key)
             continue
-        given = state_dict[key]
-        if not loadable(given):
+        value = state_dict[key]
+        if not loadable(value):
             errors.append(
                 f'While copying the parameter named "{key}", expected numgrad.Tensor or Tensor-like object from '
                 "checkpoint "
-                f"but received {type(given)}"
+                f"but received {type(value)}"
             )
-        elif tuple(given.shape) != tuple(mine.shape) and not (mine.ndim == 0 and tuple(given.shape) == (1,)):
+        elif tuple(value.shape) != tuple(mine.shape) and not (mine.ndim == 0 and tuple(value.shape) == (1,)):
             errors.append(
-                f"size mismatch for {key}: copying a param with shape {Size(given.shape)} from checkpoint, the shape "
+                f"size mismatch for {key}: copying a param with shape {Size(value.shape)} from checkpoint, the shape "
                 f"in current model is {mine.shape}."
             )
     for key in state_dict:
         if not key.startswith(prefix):
             continue
         name, dot, _ = key[len(prefix) :].partition(".")
-        # A dotted rest belongs to a child that reports its own; but not if there is no such child.
+        # A name with a dot belongs to a child, which reports its own; there may be no such child.
         if name not in (module._modules if dot else entries):
             unexpected.append(key)
 
 
-Entry = tuple["dict[str, Any]", str, Tensor, Tensor]  # the module's table, the name in it, its tensor, what replaces it
+Entry = tuple["dict[str, Any]", str, Tensor, Tensor]  # the module's table, the name in it, its tensor, its replacement
 
 
 def _check_target(mine: Tensor) -> None:
-    """Refuse memory that the copy would refuse."""
+    """Refuse a tensor that the copy could not write to."""
     in_place.check_writable("load_state_dict", mine.detach())
     if mine.is_inference() and not is_inference_mode_enabled():
         raise RuntimeError("Inplace update to inference tensor outside InferenceMode is not allowed; pass assign=True")
@@ -230,7 +230,7 @@ def _check_target(mine: Tensor) -> None:
 def _entries(
     modules: list[tuple[Module, str]], values: Mapping[str, Any], assign: bool, errors: list[str]
 ) -> list[Entry]:
-    """What the dict has of the modules' own entries, as tensors of their shapes; notes what cannot be converted."""
+    """The dict's values for the modules' own entries, as tensors of their shapes; adds to ``errors`` what cannot be converted."""
     entries: list[Entry] = []
     for module, prefix in modules:
         for name, mine in own_entries(module).items():
@@ -238,45 +238,45 @@ def _entries(
             if key not in values:
                 continue
             try:
-                given = loaded(values[key])
-                if given.shape != mine.shape:  # one element in one dimension: how scalars were kept before torch 0.4
-                    given = given.reshape(())
+                value = loaded(values[key])
+                if value.shape != mine.shape:  # one element in one dimension: torch saved scalars so before 0.4
+                    value = value.reshape(())
                 if not assign:
                     _check_target(mine)
-            except Exception as error:  # of whatever class: it is one of the reasons of the refusal
+            except Exception as error:  # of any class: it becomes one of the reasons in the refusal
                 errors.append(
                     f'While copying the parameter named "{key}", whose dimensions in the model are {mine.shape}, an '
                     f"exception occurred: {error}."
                 )
                 continue
-            entries.append((module._parameters if name in module._parameters else module._buffers, name, mine, given))
+            entries.append((module._parameters if name in module._parameters else module._buffers, name, mine, value))
     return entries
 
 
 def _copies(entries: list[Entry]) -> Changes:
-    """Plan that the given values are copied."""
+    """The copies of the new values into the modules' tensors."""
     changes = Changes()
-    for _, _, mine, given in entries:
-        plan_copy(changes, mine, given)
+    for _, _, mine, value in entries:
+        plan_copy(changes, mine, value)
     return changes
 
 
 def _assignment(entries: list[Entry]) -> Changes:
-    """Plan that the given tensors come in the places of those that are there."""
+    """The replacement of the modules' tensors by the new ones."""
     changes = Changes()
-    for table, name, mine, given in entries:
-        new = given
-        if isinstance(mine, Parameter) and not isinstance(given, Parameter):
-            new = Parameter(given.detach(), requires_grad=mine.requires_grad)
-        elif isinstance(mine, Parameter) and given.requires_grad != mine.requires_grad:
-            given.detach().requires_grad_(mine.requires_grad)  # refuses what cannot be
-            changes.call(setattr, given, "_requires_grad", mine.requires_grad)
+    for table, name, mine, value in entries:
+        new = value
+        if isinstance(mine, Parameter) and not isinstance(value, Parameter):
+            new = Parameter(value.detach(), requires_grad=mine.requires_grad)
+        elif isinstance(mine, Parameter) and value.requires_grad != mine.requires_grad:
+            value.detach().requires_grad_(mine.requires_grad)  # raises if the dtype cannot require gradients
+            changes.call(setattr, value, "_requires_grad", mine.requires_grad)
         changes.call(setitem, table, name, new)
     return changes
 
 
 def _restored(entries: list[Entry]) -> Changes:
-    """Plan that the tensors that were there are there again."""
+    """The return of the tensors that an assignment replaced."""
     changes = Changes()
     for table, name, mine, _ in entries:
         changes.call(setitem, table, name, mine)

@@ -1,4 +1,4 @@
-"""The layer of a transformer's encoder."""
+"""`TransformerEncoderLayer`, one layer of a transformer's encoder."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["TransformerEncoderLayer"]
 
 
 class TransformerEncoderLayer(Module):
-    """Self-attention and a network of two linear layers, each with dropout, the input added, and layer norm.
+    """Self-attention, then a network of two linear layers, each with dropout, a residual connection and layer norm.
 
     Parameters
     ----------
@@ -29,7 +29,7 @@ class TransformerEncoderLayer(Module):
     dim_feedforward
         Width between the two linear layers.
     dropout
-        The probability, at all four places.
+        The probability of all four dropouts.
     activation
         'relu', 'gelu' or a function.
     layer_norm_eps
@@ -41,14 +41,14 @@ class TransformerEncoderLayer(Module):
     bias
         Whether linear layers and norms have an offset.
     device
-        'cpu', the only one that there is, or None.
+        'cpu', the only device, or None.
     dtype
         Of the parameters; None: the default dtype.
 
     Raises
     ------
     RuntimeError
-        There is no such activation.
+        The activation is unknown.
 
     >>> import numgrad as ng
     >>> from numgrad import nn
@@ -72,21 +72,21 @@ class TransformerEncoderLayer(Module):
         dtype: Dtype | None = None,
     ) -> None:
         super().__init__()
-        facts: dict[str, Any] = {"bias": bias, "device": device, "dtype": dtype}
-        self.self_attn = MultiheadAttention(d_model, nhead, dropout=dropout, batch_first=batch_first, **facts)
-        self.linear1 = Linear(d_model, dim_feedforward, **facts)
+        common: dict[str, Any] = {"bias": bias, "device": device, "dtype": dtype}
+        self.self_attn = MultiheadAttention(d_model, nhead, dropout=dropout, batch_first=batch_first, **common)
+        self.linear1 = Linear(d_model, dim_feedforward, **common)
         self.dropout = Dropout(dropout)
-        self.linear2 = Linear(dim_feedforward, d_model, **facts)
+        self.linear2 = Linear(dim_feedforward, d_model, **common)
         self.norm_first = norm_first
-        self.norm1 = LayerNorm(d_model, eps=layer_norm_eps, **facts)
-        self.norm2 = LayerNorm(d_model, eps=layer_norm_eps, **facts)
+        self.norm1 = LayerNorm(d_model, eps=layer_norm_eps, **common)
+        self.norm2 = LayerNorm(d_model, eps=layer_norm_eps, **common)
         self.dropout1 = Dropout(dropout)
         self.dropout2 = Dropout(dropout)
         if isinstance(activation, str):
-            known: dict[str, Callable[[Tensor], Tensor]] = {"relu": F.relu, "gelu": F.gelu}
-            if activation not in known:
+            activations: dict[str, Callable[[Tensor], Tensor]] = {"relu": F.relu, "gelu": F.gelu}
+            if activation not in activations:
                 raise RuntimeError(f"activation should be relu/gelu, not {activation}")
-            activation = known[activation]
+            activation = activations[activation]
         self.activation = activation
 
     def forward(

@@ -1,4 +1,4 @@
-"""Gradient clipping, parameters as one vector, and modules whose initial values are left out."""
+"""Gradient clipping, parameters as one vector, and modules without initial values."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ M = TypeVar("M", bound=Module)
 
 
 def skip_init(module_cls: type[M], *args: Any, **kwargs: Any) -> M:
-    """A module whose parameters have not got their initial values: whoever calls this gives them others.
+    """A module whose parameters hold no initial values, for a caller that fills them itself.
 
     Parameters
     ----------
@@ -31,7 +31,7 @@ def skip_init(module_cls: type[M], *args: Any, **kwargs: Any) -> M:
     Raises
     ------
     RuntimeError
-        It is no class of modules.
+        ``module_cls`` is not a subclass of `Module`.
 
     >>> from numgrad import nn
     >>> nn.init.ones_(skip_init(nn.Linear, 2, 1).weight)
@@ -41,14 +41,14 @@ def skip_init(module_cls: type[M], *args: Any, **kwargs: Any) -> M:
     if not (isinstance(module_cls, type) and issubclass(module_cls, Module)):
         raise RuntimeError(f"Expected a Module; got {module_cls}")
     with init.skipped():
-        made: M = module_cls(*args, **kwargs)
-    return made
+        module: M = module_cls(*args, **kwargs)
+    return module
 
 
 def _gradients(parameters: Tensor | Iterable[Tensor]) -> list[Tensor]:
-    given = [parameters] if isinstance(parameters, Tensor) else list(parameters)
+    tensors = [parameters] if isinstance(parameters, Tensor) else list(parameters)
     return [
-        grad for parameter in given if (grad := check_tensor("clip_grad", "parameters", parameter)._grad) is not None
+        grad for parameter in tensors if (grad := check_tensor("clip_grad", "parameters", parameter)._grad) is not None
     ]
 
 
@@ -58,7 +58,7 @@ def get_total_norm(tensors: Iterable[Tensor], norm_type: float = 2.0, error_if_n
     Raises
     ------
     RuntimeError
-        The norm is NaN or infinite, and ``error_if_nonfinite``.
+        ``error_if_nonfinite`` is True and the norm is NaN or infinite.
 
     >>> import numgrad as ng
     >>> get_total_norm([ng.tensor([3.0]), ng.tensor([4.0])])
@@ -86,7 +86,7 @@ def clip_grad_norm_(
     Returns
     -------
     Tensor
-        The norm before.
+        The norm before scaling.
 
     Raises
     ------
@@ -146,7 +146,7 @@ def vector_to_parameters(vec: Tensor, parameters: Iterable[Tensor]) -> None:
     Raises
     ------
     RuntimeError
-        The vector has another number of elements; nothing has been changed.
+        The vector has the wrong number of elements; nothing has been changed.
 
     >>> import numgrad as ng
     >>> x, y = ng.zeros(2), ng.zeros(1)

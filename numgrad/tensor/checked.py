@@ -1,8 +1,9 @@
-"""Arguments of one kind, for ints see `arguments.as_int`: a flag is no number; torch's class for what is of another."""
+"""Arguments of one type: flags, real numbers, pairs of ints, devices. For ints and shapes see `arguments`."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -10,18 +11,20 @@ from numgrad.engine.tape import TensorBase
 from numgrad.errors import ShapeError, warn
 from numgrad.tensor.arguments import as_int, as_number
 
+Pair: TypeAlias = int | Sequence[int]  # an argument that is one int for rows and columns, or one for each
+
 
 def _refusal(op: str, name: str, value: Any, kind: str) -> TypeError:
     return TypeError(f"{op}(): argument '{name}' must be {kind}, not {type(value).__name__}")
 
 
 def flag(op: str, name: str, value: Any) -> bool:
-    """A bool, and nothing that only is true or false.
+    """A bool; other values that are true or false are refused.
 
     Raises
     ------
     TypeError
-        It is something else.
+        ``value`` is not a bool.
 
     >>> flag("max_pool2d", "ceil_mode", True)
     True
@@ -32,12 +35,12 @@ def flag(op: str, name: str, value: Any) -> bool:
 
 
 def real(op: str, name: str, value: Any) -> float:
-    """A number, also one of NumPy or in a tensor of one element.
+    """A float, from a number of Python or NumPy or a tensor of one element.
 
     Raises
     ------
     TypeError
-        It is something else.
+        ``value`` is something else.
 
     >>> real("layer_norm", "eps", 1)
     1.0
@@ -51,34 +54,34 @@ def real(op: str, name: str, value: Any) -> float:
     raise _refusal(op, name, value, "float")
 
 
-def older_form(op: str, alpha: Any, further: tuple[Any, ...], given: Any) -> tuple[Any, Any]:
-    """Other and alpha of ``op(alpha, other)``, the order of torch's first years, with a warning.
+def older_form(op: str, alpha: Any, operands: tuple[Any, ...], keyword_alpha: Any) -> tuple[Any, Any]:
+    """Other and alpha of a call ``op(alpha, other)``, the order of torch's first years, with a warning.
 
     Raises
     ------
     TypeError
-        It is not that form: alpha is no number or is given twice, or there is still more.
+        The call does not have this form: alpha is not a number or is given twice, or there are more operands.
     """
-    if len(further) != 1 or as_number(alpha) is None or given.__class__ is not int or given != 1:
+    if len(operands) != 1 or as_number(alpha) is None or keyword_alpha.__class__ is not int or keyword_alpha != 1:
         raise TypeError(
-            f"{op}(): got {1 + len(further)} operands, expected (other, *, alpha) or the older (alpha, other)"
+            f"{op}(): got {1 + len(operands)} operands, expected (other, *, alpha) or the older (alpha, other)"
         )
     warn(
         f"This overload of {op} is deprecated: {op}(Number alpha, Tensor other). Consider using {op}(Tensor other, *, Number "
         "alpha)."
     )
-    return further[0], alpha
+    return operands[0], alpha
 
 
 def pair(op: str, name: str, value: Any) -> tuple[int, int]:
-    """An int, or two, as (row, column).
+    """An argument that is one int, or two, as (row, column).
 
     Raises
     ------
     RuntimeError
-        There are not one or two.
+        There are more than two ints, or none.
     TypeError
-        They are no ints.
+        A value is not an int.
 
     >>> pair("conv2d", "stride", 2)
     (2, 2)
@@ -87,20 +90,20 @@ def pair(op: str, name: str, value: Any) -> tuple[int, int]:
         return value  # type: ignore[no-any-return]
     if value.__class__ is int:
         return value, value
-    given = tuple(value) if isinstance(value, (tuple, list)) else (value,)
-    if len(given) not in (1, 2):
-        raise ShapeError(f"{op}: {name} must be a single int or a tuple of two ints, but got {name}={list(given)}")
-    first, second = (as_int(op, name, extent) for extent in (given * 2 if len(given) == 1 else given))
+    extents = tuple(value) if isinstance(value, (tuple, list)) else (value,)
+    if len(extents) not in (1, 2):
+        raise ShapeError(f"{op}: {name} must be a single int or a tuple of two ints, but got {name}={list(extents)}")
+    first, second = (as_int(op, name, extent) for extent in (extents * 2 if len(extents) == 1 else extents))
     return first, second
 
 
 def cpu(op: str, device: Any) -> None:
-    """Refuse every device but the one that there is; None leaves the choice.
+    """Refuse every device but the CPU and None.
 
     Raises
     ------
     RuntimeError
-        The device is another one.
+        The device is not the CPU.
 
     >>> cpu("Linear", "cpu")
     """

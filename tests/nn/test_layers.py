@@ -159,7 +159,7 @@ def test_refused_before_anything_changes() -> None:
         nn.Conv2d(3, 3, 3, padding_mode="x")
     with pytest.raises(NotImplementedError, match="padding_mode is 'reflect'"):
         nn.Conv2d(3, 3, 3, padding_mode="reflect")
-    with pytest.raises(RuntimeError, match="list of 2 values"):
+    with pytest.raises(RuntimeError, match="tuple of two ints"):
         nn.Conv2d(3, 3, (3, 3, 3))
     with pytest.raises(TypeError, match="must be an int"):
         nn.Conv2d(3, 3, 2.5)
