@@ -1,6 +1,6 @@
 """Models with torchvision's names, arguments and keys, and their pretrained weights."""
 
-from numgrad.models.registry import get_model, get_model_builder, get_model_weights, get_weight, list_models
+from numgrad.models.builders import get_model, get_model_builder, get_model_weights, get_weight, list_models
 from numgrad.models.resnet import (
     BasicBlock,
     Bottleneck,

@@ -1,4 +1,4 @@
-"""Residual networks: ResNet, ResNeXt and Wide ResNet, with torchvision's module tree, so that its checkpoints load.
+"""Residual networks: ResNet, ResNeXt and Wide ResNet. The module tree is torchvision's, so its checkpoints load.
 
 He et al. 2015; Xie et al. 2016; Zagoruyko and Komodakis 2016.
 """
@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 
 from numgrad import nn
-from numgrad.models.registry import register
+from numgrad.models.builders import register
 from numgrad.models.resnet_weights import (
     ResNet18_Weights,
     ResNet34_Weights,
@@ -41,12 +41,12 @@ def _conv1x1(inputs: int, outputs: int, stride: int = 1) -> nn.Conv2d:
 
 
 class BasicBlock(nn.Module):
-    """Two 3x3 convolutions, and the input added: the block of ResNet-18 and 34.
+    """Two 3x3 convolutions and a residual connection: the block of ResNet-18 and 34.
 
     Raises
     ------
     ValueError
-        groups or base_width are not those of a plain ResNet.
+        groups or base_width differ from those of a plain ResNet.
     NotImplementedError
         The dilation is not 1.
 
@@ -90,9 +90,9 @@ class BasicBlock(nn.Module):
 
 
 class Bottleneck(nn.Module):
-    """1x1, 3x3 and 1x1 convolutions, and the input added: the block of the deeper ResNets.
+    """1x1, 3x3 and 1x1 convolutions and a residual connection: the block of the deeper ResNets.
 
-    The stride is in the 3x3 convolution ("ResNet v1.5"), where the original paper has it in the first.
+    The 3x3 convolution has the stride ("ResNet v1.5"); in the original paper the first convolution has it.
 
     >>> import numgrad as ng
     >>> from numgrad import models
@@ -145,18 +145,18 @@ class ResNet(nn.Module):
     num_classes
         Size of the output [N, num_classes].
     zero_init_residual
-        Start the last norm of each block at 0, so that blocks start as the identity.
+        Start the scale of each block's last norm at 0, so that every block starts as the identity.
     groups, width_per_group
-        Of the 3x3 convolutions: ResNeXt's and Wide ResNet's parameters.
+        Groups and width of the 3x3 convolutions: ResNeXt's and Wide ResNet's parameters.
     replace_stride_with_dilation
-        For each of the last three stages, whether it keeps the size and spreads its kernels instead.
+        For each of the last three stages, whether to keep the size and dilate the kernels instead.
     norm_layer
-        Makes a norm from a number of channels; default `nn.BatchNorm2d`.
+        Makes a norm for a number of channels; default `nn.BatchNorm2d`.
 
     Raises
     ------
     ValueError
-        ``replace_stride_with_dilation`` has not three elements.
+        ``replace_stride_with_dilation`` does not have three elements.
 
     >>> import numgrad as ng
     >>> from numgrad import models
@@ -232,11 +232,11 @@ class ResNet(nn.Module):
         if stride != 1 or self.inplanes != outputs:
             downsample = nn.Sequential(_conv1x1(self.inplanes, outputs, stride), self._norm_layer(outputs))
         common = (self.groups, self.base_width)
-        made = [block(self.inplanes, planes, stride, downsample, *common, before, self._norm_layer)]
+        stage = [block(self.inplanes, planes, stride, downsample, *common, before, self._norm_layer)]
         self.inplanes = outputs
         for _ in range(1, blocks):
-            made.append(block(self.inplanes, planes, 1, None, *common, self.dilation, self._norm_layer))
-        return nn.Sequential(*made)
+            stage.append(block(self.inplanes, planes, 1, None, *common, self.dilation, self._norm_layer))
+        return nn.Sequential(*stage)
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.maxpool(norm_relu(self.bn1, self.relu, self.conv1(x)))
@@ -253,14 +253,14 @@ def _resnet(
     config: dict[str, Any],
 ) -> ResNet:
     if "pretrained" in config or isinstance(weights, bool):
-        wanted = config.pop("pretrained", weights)
+        pretrained = config.pop("pretrained", weights)
         warnings.warn(
             "The parameter 'pretrained' is deprecated, please use 'weights' instead, such as "
             f"weights={enum.__name__}.IMAGENET1K_V1.",
             UserWarning,
             stacklevel=3,
         )
-        weights = enum["IMAGENET1K_V1"] if wanted else None
+        weights = enum["IMAGENET1K_V1"] if pretrained else None
     chosen = enum.verify(weights)
     if chosen is None:
         return ResNet(block, layers, **config)
@@ -269,7 +269,7 @@ def _resnet(
         raise ValueError(
             f"The parameter 'num_classes' expected value {classes} but got {config['num_classes']} instead."
         )
-    # First the file: without it there is nothing to build.
+    # The file comes first: without it there is no need to build the model.
     state = chosen.get_state_dict(progress=progress, check_hash=True)
     model = nn.utils.skip_init(ResNet, block, layers, **config)
     model.load_state_dict(state)
@@ -277,7 +277,7 @@ def _resnet(
 
 
 def _fixed(config: dict[str, Any], name: str, value: int) -> None:
-    """Set an argument that makes the model what its name says."""
+    """Set an argument whose value the model's name implies; refuse another value."""
     if config.setdefault(name, value) != value:
         raise ValueError(f"The parameter '{name}' expected value {value} but got {config[name]} instead.")
 
@@ -298,7 +298,7 @@ def resnet18(*, weights: ResNet18_Weights | str | None = None, progress: bool = 
     Raises
     ------
     WeightsError
-        The weights cannot be got; see `numgrad.weights.fetch`.
+        The weights cannot be fetched; see `numgrad.weights.fetch`.
     ValueError
         num_classes is not that of the weights.
 

@@ -1,4 +1,4 @@
-"""The weights of the residual networks: one enum a model, its members those of the registry."""
+"""The pretrained weights of the residual networks: one enum for each model, with the entries of `numgrad.weights`."""
 
 # ruff: noqa: N801 (torchvision's names)
 

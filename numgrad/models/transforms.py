@@ -1,4 +1,4 @@
-"""The preparation of images for classification, as torchvision does it."""
+"""`ImageClassification`: prepares images for a classifier, as torchvision does."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ from numgrad.tensor.tensor import Tensor
 class ImageClassification:
     """Resize the shorter side, cut out the centre, scale to [0, 1], normalise.
 
-    Called with a PIL image (of any mode; it is converted to RGB), or a tensor or array [..., C, H, W] of uint8, or of
-    floating point between 0 and 1. Gives float32 [..., C, crop_size, crop_size] (float64 for float64).
+    Called with a PIL image, which is converted to RGB, or with a tensor or array [..., C, H, W] of uint8, or of floating
+    point between 0 and 1. Returns float32 [..., C, crop_size, crop_size] (float64 for float64).
 
     Parameters
     ----------
     crop_size, resize_size
-        Pixels of the result's sides, and of the shorter side before it is cut.
+        Length in pixels of the result's sides, and of the shorter side before cropping.
     mean, std
-        Of each channel, of values between 0 and 1.
+        Mean and standard deviation of each channel, for values between 0 and 1.
     interpolation
-        'bilinear', the only one: antialiased, as Pillow's.
+        'bilinear', the only one implemented; antialiased, like Pillow's.
 
     Raises
     ------
     TypeError
-        It is called with something else than an image.
+        The argument of the call is not an image.
     ValueError
-        The array has no such shape or dtype, or as many channels as there are means; another interpolation.
+        The array's shape, dtype or number of channels is wrong, or the interpolation is not implemented.
 
     >>> import numgrad as ng
     >>> prepare = ImageClassification(crop_size=224)
@@ -84,7 +84,7 @@ class ImageClassification:
 
 
 def resized_shape(height: int, width: int, shorter: int) -> tuple[int, int]:
-    """Height and width with the shorter side as given and the ratio kept, rounded down.
+    """Height and width after resizing the shorter side; the longer side keeps the ratio, rounded down.
 
     >>> resized_shape(300, 500, 256)
     (256, 426)
@@ -94,7 +94,7 @@ def resized_shape(height: int, width: int, shorter: int) -> tuple[int, int]:
 
 
 def _is_picture(img: Any) -> bool:
-    # Asked by its methods, so that arrays are prepared without Pillow.
+    # Recognised by its methods, so that arrays can be prepared without Pillow.
     return hasattr(img, "convert") and hasattr(img, "resize") and not isinstance(img, (Tensor, np.ndarray))
 
 
@@ -129,10 +129,10 @@ def _checked(img: Any) -> Tensor:
 
 
 def _weights(before: int, after: int, dtype: Dtype) -> Tensor:
-    """The matrix [after, before] of antialiased bilinear resampling: a triangle over each output pixel's place.
+    """The matrix [after, before] of antialiased bilinear resampling: a triangle around the centre of each output pixel.
 
-    When the image shrinks, the triangle is as wide as two output pixels, so that no input pixel is passed over. Places
-    are rounded to the image's dtype, as torch rounds them: far from the corner that moves more than the sums do.
+    When the image shrinks, the triangle is as wide as two output pixels, so that every input pixel counts. Centres are
+    rounded to the image's dtype, as in torch: far from the corner this rounding matters more than that of the sums.
     """
     number = dtype.numpy.type
     scale = number(before / after)
@@ -160,7 +160,7 @@ def _resized(image: Tensor, shorter: int) -> Tensor:
 
 
 def _cropped(image: Tensor, size: int) -> Tensor:
-    """The centre; an image that is smaller gets zeros around it."""
+    """The centre of the image; a smaller image is padded with zeros."""
     for dim in (-2, -1):
         missing = size - image.shape[dim]
         if missing > 0:

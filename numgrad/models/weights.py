@@ -1,4 +1,4 @@
-"""Pretrained weights as members of enums: ``ResNet18_Weights.DEFAULT``. The facts are those of `numgrad.weights`."""
+"""Pretrained weights as members of enums: ``ResNet18_Weights.DEFAULT``. The data come from `numgrad.weights`."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ _E = TypeVar("_E", bound="WeightsEnum")
 class Weights:
     """One set of weights.
 
-    ``url`` is where the file comes from, ``transforms`` makes the preprocessing of its images, ``meta`` holds what is
-    known: 'categories', 'num_params', 'min_size', 'recipe', '_metrics', '_ops', '_file_size'.
+    ``url`` is the file's address. ``transforms`` makes the preprocessing of the model's images. ``meta`` has the keys
+    'categories', 'num_params', 'min_size', 'recipe', '_metrics', '_ops' and '_file_size'.
     """
 
     name: str
@@ -36,7 +36,7 @@ class Weights:
 
 
 class WeightsEnum(enum.Enum):
-    """Base class of the enums: the sets of weights that one model has, and DEFAULT, the best of them.
+    """Base class of the enums of weights: the members are the sets of weights of one model, DEFAULT is the best.
 
     >>> from numgrad.models import ResNet18_Weights
     >>> ResNet18_Weights.DEFAULT
@@ -47,14 +47,14 @@ class WeightsEnum(enum.Enum):
 
     @classmethod
     def verify(cls: type[_E], obj: Any) -> _E | None:
-        """A member, given itself or its name such as 'DEFAULT' or 'ResNet18_Weights.IMAGENET1K_V1'; None for None.
+        """The member for a member or its name, such as 'DEFAULT' or 'ResNet18_Weights.IMAGENET1K_V1'; None for None.
 
         Raises
         ------
         TypeError
-            It is a member of another enum, or something else.
+            ``obj`` is neither a member nor a string.
         KeyError
-            There is no member of that name.
+            There is no member with this name.
         """
         if obj is None or isinstance(obj, cls):
             return obj
@@ -70,25 +70,25 @@ class WeightsEnum(enum.Enum):
         Raises
         ------
         WeightsError
-            It cannot be got, or is not the right file; see `numgrad.weights.fetch`.
+            The file cannot be fetched, or its hash is wrong; see `numgrad.weights.fetch`.
         """
         path = weights.fetch(self.value.name, progress=None if progress else False)
-        # Its whole hash was checked, which covers the checksums inside.
+        # `fetch` has checked the hash of the whole file, so the checksums inside need no check.
         return checkpoint.load(path, verify=False)
 
     @property
     def url(self) -> str:
-        """Where the file comes from."""
+        """The address of the file."""
         return str(self.value.url)
 
     @property
     def transforms(self) -> Callable[..., ImageClassification]:
-        """Called without arguments, it makes the preprocessing of images for these weights."""
+        """A function without arguments that makes the preprocessing of images for these weights."""
         return self.value.transforms  # type: ignore[no-any-return]
 
     @property
     def meta(self) -> dict[str, Any]:
-        """What is known of the weights; see `Weights`."""
+        """Facts about the weights; see `Weights`."""
         return self.value.meta  # type: ignore[no-any-return]
 
     def __repr__(self) -> str:
@@ -96,7 +96,7 @@ class WeightsEnum(enum.Enum):
 
 
 def weights_of(name: str) -> Weights:
-    """The weights that `numgrad.weights` knows by this name, such as 'resnet18.imagenet1k_v1'."""
+    """The weights with this name in `numgrad.weights`, such as 'resnet18.imagenet1k_v1'."""
     entry = weights.entry(name)
     images = entry.preprocessing
     source = (entry.usable or entry.sources)[0]

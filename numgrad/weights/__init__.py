@@ -1,4 +1,4 @@
-"""Pretrained weights: a name to a verified local file. The registry of names is the ``weights`` folder's data.
+"""Pretrained weights: from a name to a verified local file. The top-level ``weights`` folder holds the table of names.
 
 >>> from numgrad import weights
 >>> weights.entry("resnet18").parameters
@@ -6,6 +6,7 @@
 """
 
 from numgrad.weights.download import Policy
+from numgrad.weights.entries import Entry, Preprocessing, Source, categories, entry, list_weights
 from numgrad.weights.errors import (
     CacheError,
     DownloadError,
@@ -16,7 +17,6 @@ from numgrad.weights.errors import (
     UnknownWeightsError,
     WeightsError,
 )
-from numgrad.weights.registry import Entry, Preprocessing, Source, categories, entry, list_weights
 from numgrad.weights.store import cached_path, clear, fetch, path, verify
 
 __all__ = [

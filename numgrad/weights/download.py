@@ -1,9 +1,9 @@
-"""One file from one of several URLs to its place: retries, resuming, and a hash check before the file gets its name.
+"""`Transfer` downloads one file from several URLs, with retries, resuming, and a hash check before the final renaming.
 
-pooch's `HTTPDownloader` does the HTTP: proxies, certificates, redirects, streaming. What surrounds it here is what
-pooch has no means for: several mirrors of one file, continuing a broken download, telling a failure that may pass from
-one that will not, refusing a body of the wrong length before it is fetched, and files with ordinary permissions
-(`pooch.retrieve` leaves them at 0600). pooch is imported when a download begins, not before.
+pooch's `HTTPDownloader` does the HTTP: proxies, certificates, redirects, streaming. This module adds what pooch lacks:
+several mirrors of one file, resuming a broken download, telling temporary failures from lasting ones, refusing a body of
+the wrong length before it is fetched, and files with ordinary permissions (`pooch.retrieve` leaves them at 0600). pooch
+is imported when a download begins.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from typing import IO, TYPE_CHECKING, Any, TypeVar
 from urllib.parse import SplitResult, urlsplit
 
 from numgrad.weights import cache as local
+from numgrad.weights.entries import Source
 from numgrad.weights.errors import CacheError
 from numgrad.weights.progress import Bar, make_bar
-from numgrad.weights.registry import Source
 
 if TYPE_CHECKING:
     import requests
@@ -36,18 +36,18 @@ log = logging.getLogger("numgrad.weights")
 _T = TypeVar("_T")
 
 _CHUNK_BYTES = 1 << 18
-# A try that brought at least this much counts as progress, and the count of failures begins again.
+# After a try that brought at least this much, the count of failures begins again.
 _PROGRESS_BYTES = 1 << 18
 _LONGEST_WAIT_SECONDS = 30.0
 _LONG_URL = 60
-# Answers that a server gives when it is busy or between two states: worth asking again.
+# Answers of a server that is busy or between two states: worth another try.
 _PASSING_STATUS = frozenset({408, 416, 425, 429, 500, 502, 503, 504})
 _NO_WAY = (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EADDRNOTAVAIL)
 
 
 @dataclass(frozen=True)
 class Policy:
-    """How patient a download is. `tries` counts the tries in a row that bring nothing; the waits between them double.
+    """How patient a download is. `tries` limits the fruitless tries in a row; the waits between them double.
 
     >>> Policy(tries=3, backoff=1.0).wait(1), Policy(tries=3, backoff=1.0).wait(2)
     (1.0, 2.0)
@@ -58,21 +58,21 @@ class Policy:
     tries: int = 3
     backoff: float = 1.0
 
-    def wait(self, failures: int, asked: float = 0.0) -> float:
-        """Seconds to wait after that many failures in a row, or as long as the server `asked`, within reason."""
-        return min(max(self.backoff * 2.0 ** (failures - 1), asked), _LONGEST_WAIT_SECONDS)
+    def wait(self, failures: int, retry_after: float = 0.0) -> float:
+        """Seconds to wait after so many failures in a row; at least the server's `retry_after`, within reason."""
+        return min(max(self.backoff * 2.0 ** (failures - 1), retry_after), _LONGEST_WAIT_SECONDS)
 
 
 @dataclass(frozen=True)
 class Failure:
-    """One try that did not bring the file, and why. `wrong_bytes`: it came whole, but is a different file."""
+    """One failed try and its reason. `wrong_bytes`: the download was complete, but it is a different file."""
 
     url: str
     reason: str
     wrong_bytes: bool = False
 
     def __str__(self) -> str:
-        """URL and reason in one line, as messages list them: of a long URL the host and the file's name.
+        """URL and reason in one line, as messages list them. A long URL is cut to its host and the file's name.
 
         >>> print(Failure("https://host/" + 9 * "folder/" + "a.pth", "HTTP 404 Not Found"))
         https://host/.../a.pth: HTTP 404 Not Found
@@ -84,7 +84,7 @@ class Failure:
 
 @dataclass
 class Transfer:
-    """The download of one `source` into `part`, then to `target`; `failures` collects what went wrong on the way."""
+    """The download of one `source` into `part`, which then becomes `target`. `failures` collects the failed tries."""
 
     source: Source
     target: Path
@@ -94,12 +94,12 @@ class Transfer:
     failures: list[Failure] = field(default_factory=list)
 
     def run(self, urls: Sequence[str]) -> bool:
-        """Try each URL in turn; True when `target` is there with the right hash, False when no URL brought it.
+        """Try each URL in turn. Returns True when `target` has the right hash, False when every URL failed.
 
         Raises
         ------
         CacheError
-            If the bytes cannot be written.
+            The bytes cannot be written.
         """
         for url in urls:
             if self._from(url):
@@ -115,7 +115,7 @@ class Transfer:
         while failures_in_row < self.policy.tries:
             start = _size(self.part)
             failed: _TryFailedError | None = None
-            # A whole part is what a process leaves that dies between the last byte and the renaming.
+            # A process that dies between the last byte and the renaming leaves a complete part.
             if not (start and self.source.size_exact and start == self.source.size):
                 try:
                     start = self._request(url)
@@ -144,8 +144,8 @@ class Transfer:
             return _TryFailedError(f"the connection ended after {size} of {self.source.size} bytes", may_pass=True)
         reason = f"wrong bytes: SHA-256 is {local.sha256(self.part)}, expected {self.source.sha256}"
         self.part.unlink(missing_ok=True)
-        # Where the beginning came from an earlier try, that may be the bad half: worth one download from the start.
-        # Where this server sent everything, it would send the same again.
+        # If an earlier try brought the beginning, that half may be the bad one: one download from the start is worth it.
+        # If this server sent everything, it would send the same again.
         return _TryFailedError(reason, may_pass=start > 0, wrong_bytes=True)
 
     def _note(self, url: str, failed: _TryFailedError) -> None:
@@ -153,14 +153,14 @@ class Transfer:
         log.debug("%s from %s: %s%s", self.source.file, url, failed.reason, failed.details)
 
     def _request(self, url: str) -> int:
-        """Ask `url` for what `part` lacks and append it; the offset at which the server really began."""
+        """Request the rest of `part` from `url` and append it. Returns the offset at which the server began."""
         import pooch  # type: ignore[import-untyped, unused-ignore]
         import requests
 
         with _Sink(self.part, self.source, self.progress) as sink:
             headers = {
                 "User-Agent": user_agent(),
-                # A compressed answer has other lengths and offsets than the file.
+                # Lengths and offsets of a compressed answer would differ from the file's.
                 "Accept-Encoding": "identity",
                 **({"Range": f"bytes={sink.start}-"} if sink.start else {}),
             }
@@ -174,13 +174,13 @@ class Transfer:
                 download(url, sink, None)
             except requests.HTTPError as error:
                 raise _refusal_of(error, sink) from error
-            except (requests.RequestException, OSError) as error:  # the disk's own come out of the sink as CacheError
+            except (requests.RequestException, OSError) as error:  # errors of the disk leave the sink as CacheError
                 raise failure_of(error, url, self.policy) from error
             return sink.start
 
 
 class _TryFailedError(Exception):
-    """One try failed. `may_pass`: the same URL may work when asked again; `once_more`: that is not likely."""
+    """One try failed. `may_pass`: another try of the same URL may work; `once_more`: it is worth only one."""
 
     def __init__(
         self,
@@ -200,17 +200,17 @@ class _TryFailedError(Exception):
 
     @property
     def details(self) -> str:
-        """What the libraries below had to say, for the log."""
+        """The messages of the underlying libraries, for the log."""
         return "".join(f"\n  {type(each).__name__}: {each}" for each in _chain(self.__cause__))
 
 
 class _Sink:
-    """The file object that the downloader writes to: continues `part` or starts it anew, as the server answers."""
+    """The file object that the downloader writes to. It continues `part` or starts it again, as the server answers."""
 
     def __init__(self, part: Path, source: Source, progress: bool | None) -> None:
         self.part = part
         self.source = source
-        # A size known only in MiB may be off by its last digit; the hash decides, this stops an endless body.
+        # A size in MiB may be off in its last digit. The hash decides; this limit stops an endless body.
         self.limit = source.size if source.size_exact else source.size + source.size // 100 + (1 << 20)
         self._file: IO[bytes] = self._guarded(lambda: _opened(part))
         self.start = _size(part)
@@ -231,17 +231,17 @@ class _Sink:
         if self._response is not None:
             self._response.close()  # the downloader leaves the connection of a failed try to the garbage collector
         try:
-            # On disk before the file gets its name, so that a power cut cannot leave a hole under the right name.
+            # Flushed to disk before the renaming: a power cut must not leave a file with holes under the final name.
             if kind is None:
                 self._guarded(lambda: os.fsync(self._file.fileno()))
         finally:
             self._file.close()
             no_room = isinstance(error, CacheError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
             if no_room or not self.size:
-                self.part.unlink(missing_ok=True)  # a full disk is nobody's place to keep half a file
+                self.part.unlink(missing_ok=True)  # half a file must not take up a full disk
 
     def check(self, response: requests.Response, **_: Any) -> None:
-        """Look at the answer's head before its body is fetched: where does it begin, and is its length right?"""
+        """Check the offset and the length in the answer's headers before its body is fetched."""
         self._response = response
         if response.is_redirect or response.status_code >= 400:
             return
@@ -259,14 +259,14 @@ class _Sink:
         self._bar = make_bar(self.source.file, self.source.size, self.start, show=self._progress)
 
     def restart(self) -> None:
-        """Throw away what is there: the file begins again at its first byte."""
+        """Empty the file: the download begins again at the first byte."""
         self._guarded(lambda: self._file.truncate(0))
         self._file.seek(0)
         self.start = self.size = 0
         self._bar.reset()
 
     def write(self, data: bytes) -> int:
-        """Append; refuses more than the file can have."""
+        """Append bytes; refuse more than the file can have."""
         if self.size + len(data) > self.limit:
             self.restart()
             raise _TryFailedError(f"sends more than {self.limit} bytes", may_pass=False)
@@ -276,7 +276,7 @@ class _Sink:
         return len(data)
 
     def flush(self) -> None:
-        """Nothing: the downloader asks for it after every chunk, and what is lost is only fetched again."""
+        """Do nothing. The downloader flushes after every chunk; lost bytes would only be fetched again."""
 
     def _guarded(self, action: Callable[[], _T]) -> _T:
         try:
@@ -286,27 +286,27 @@ class _Sink:
 
 
 def _refusal_of(error: requests.HTTPError, sink: _Sink) -> _TryFailedError:
-    """What a server's answer that is no file means."""
+    """The failure for a server's answer with an error status."""
     response = error.response
-    assert response is not None  # of what raise_for_status raises
+    assert response is not None  # every error of raise_for_status has one
     if response.status_code == 416:
-        sink.restart()  # the server's file is shorter than what we have of it
-    asked = response.headers.get("Retry-After", "")
+        sink.restart()  # the server's file is shorter than our part of it
+    retry_after = response.headers.get("Retry-After", "")
     return _TryFailedError(
         f"HTTP {response.status_code} {response.reason}".rstrip(),
         may_pass=response.status_code in _PASSING_STATUS,
-        retry_after=float(asked) if asked.isdigit() else 0.0,
+        retry_after=float(retry_after) if retry_after.isdigit() else 0.0,
     )
 
 
 def failure_of(error: Exception, url: str, policy: Policy) -> _TryFailedError:
-    """Why no answer came, in words for people, and whether to ask again: not where the same is certain to happen."""
+    """The failure for an exception of the network: a readable reason, and whether another try may help."""
     import ssl
 
     import requests
 
-    asked = _parts(getattr(getattr(error, "request", None), "url", None) or url).hostname
-    host = "the host" if asked == _parts(url).hostname else asked  # it was sent on to
+    contacted = _parts(getattr(getattr(error, "request", None), "url", None) or url).hostname
+    host = "the host" if contacted == _parts(url).hostname else contacted  # after a redirect
     causes = list(_chain(error))
 
     def caused_by(*kinds: type[BaseException]) -> BaseException | None:
@@ -336,12 +336,12 @@ def failure_of(error: Exception, url: str, policy: Policy) -> _TryFailedError:
     if isinstance(error, requests.TooManyRedirects):
         return _TryFailedError("redirects without end", may_pass=False)
     if isinstance(error, ValueError):  # InvalidURL, InvalidSchema, MissingSchema and their like
-        return _TryFailedError("this is no URL that can be asked", may_pass=False)
+        return _TryFailedError("this is not a URL that can be requested", may_pass=False)
     return _TryFailedError("the connection broke off", may_pass=True)
 
 
 def _parts(url: str) -> SplitResult:
-    """The parts of a URL; of what is none, the text as its path."""
+    """The parts of a URL; a text that is not a URL becomes the path."""
     try:
         return urlsplit(url)
     except ValueError:
@@ -349,7 +349,7 @@ def _parts(url: str) -> SplitResult:
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
-    """An exception and what it was made from: the libraries below keep that in one of three places."""
+    """An exception and its causes, which the underlying libraries keep in one of three attributes."""
     seen: set[int] = set()
     while error is not None and id(error) not in seen:
         seen.add(id(error))
@@ -359,19 +359,19 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
 
 
 def _opened(part: Path) -> IO[bytes]:
-    """What an earlier try left, or a new file. Of a link that somebody else may have put there the link goes, and the file
-    that it leads to stays as it is."""
+    """The part that an earlier try left, or a new file. A link is removed, and its target stays as it is: another user may
+    have put it there."""
     if not _is_own(part):
         part.unlink(missing_ok=True)
-    own = os.O_RDWR | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+    flags = os.O_RDWR | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
     try:
-        return open(os.open(part, own), "r+b")
+        return open(os.open(part, flags), "r+b")
     except FileNotFoundError:
-        return open(os.open(part, own | os.O_CREAT | os.O_EXCL, 0o666), "r+b")
+        return open(os.open(part, flags | os.O_CREAT | os.O_EXCL, 0o666), "r+b")
 
 
 def _is_own(path: Path) -> bool:
-    """Whether this is a file that this user made, which has no other name: not somebody else's, behind a link of any kind."""
+    """Whether this is a regular file of this user, and no link of any kind leads to or from it."""
     try:
         facts = path.lstat()
     except OSError:
@@ -386,7 +386,7 @@ def _size(path: Path) -> int:
 
 @cache
 def user_agent() -> str:
-    """What numgrad calls itself to servers, some of which refuse unnamed clients."""
+    """The name that numgrad sends to servers; some of them refuse clients without one."""
     from importlib.metadata import PackageNotFoundError, version
 
     try:

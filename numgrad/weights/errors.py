@@ -7,15 +7,15 @@ from pathlib import Path
 
 
 class WeightsError(RuntimeError):
-    """Base class: pretrained weights could not be brought to a verified local file."""
+    """Base class: numgrad could not provide a verified local file of pretrained weights."""
 
 
 class UnknownWeightsError(WeightsError, ValueError):
-    """No weights of that name are in the registry."""
+    """The registry has no weights with this name."""
 
 
 class NotVerifiedError(WeightsError):
-    """The registry does not know the full SHA-256 of these weights, so that no download of them can be trusted."""
+    """The registry does not know the full SHA-256 of these weights, so a download could not be verified."""
 
 
 class NotDownloadedError(WeightsError):
@@ -27,11 +27,11 @@ class OfflineError(NotDownloadedError):
 
 
 class DownloadError(WeightsError):
-    """No source delivered the file; the message lists what each of them answered."""
+    """No source delivered the file. The message lists their answers."""
 
 
 class HashMismatchError(WeightsError):
-    """A file is there, or was delivered, whose bytes are not the ones that the registry vouches for."""
+    """A local or downloaded file does not have the hash in the registry."""
 
 
 class CacheError(WeightsError):
@@ -47,7 +47,7 @@ class CacheError(WeightsError):
 
 
 def how_to_place_by_hand(urls: Sequence[str], sha256: str, target: Path) -> str:
-    """The sentences that tell a user without network how to install a file himself.
+    """Instructions for installing a file without a network.
 
     >>> print(how_to_place_by_hand(["https://host/a.pth"], "ab12", Path("a.pth")))
     To put the file there by hand, get it on a machine that can reach the network and copy it:

@@ -1,4 +1,4 @@
-"""One process at a time per file: an advisory lock that the operating system drops when its holder dies."""
+"""`exclusive`: one process at a time for each file, by a lock that the operating system drops when its holder dies."""
 
 from __future__ import annotations
 
@@ -37,37 +37,37 @@ else:
 
 @contextmanager
 def exclusive(path: Path) -> Iterator[bool]:
-    """Hold the lock file `path`, waiting for whoever has it; yields False where the file system has no locks.
+    """Hold the lock file `path`, after waiting for its holder. Yields False where the file system has no locks.
 
     The lock file is removed at the end. A killed holder leaves it behind, unlocked, and the next one takes it.
 
     Raises
     ------
     OSError
-        If the lock file cannot be created.
+        The lock file cannot be created.
     """
     handle, locked = _acquire(path)
     try:
         yield locked
     finally:
         if locked and sys.platform != "win32":
-            path.unlink(missing_ok=True)  # while it is held: `_acquire` notices that what it waited for is gone
+            path.unlink(missing_ok=True)  # while it is held: the `_acquire` of a waiting process notices
         os.close(handle)
 
 
 def _acquire(path: Path) -> tuple[int, bool]:
-    told = False
+    announced = False
     while True:
         try:
             handle = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o666)
         except OSError as error:
             if error.errno != errno.ELOOP:
                 raise
-            path.unlink(missing_ok=True)  # a link that somebody put there: what it leads to is none of ours
+            path.unlink(missing_ok=True)  # another user may have put this link there
             continue
         try:
             taken = _take(handle)
-        except OSError as error:  # some network file systems know no locks
+        except OSError as error:  # some network file systems have no locks
             log.info("no file locks in %s (%s): going on without", path.parent, error)
             return handle, False
         except BaseException:
@@ -77,14 +77,14 @@ def _acquire(path: Path) -> tuple[int, bool]:
             return handle, True
         os.close(handle)
         if not taken:
-            if not told:
+            if not announced:
                 log.info("waiting for another process that is downloading %s", path.stem)
-                told = True
+                announced = True
             time.sleep(_POLL_SECONDS)
 
 
 def _still_there(path: Path, handle: int) -> bool:
-    """False if the last holder has removed the file that we opened: a lock on it would exclude nobody."""
+    """False if the last holder has removed the opened file: a lock on it would not exclude the others."""
     if sys.platform == "win32":  # pragma: no cover
         return True
     try:

@@ -1,4 +1,4 @@
-"""The progress bar of a download: tqdm's where tqdm is installed, else one plain line on stderr."""
+"""The progress bar of a download: tqdm's where tqdm is installed, otherwise one plain line on stderr."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ import time
 
 
 class Bar:
-    """What a download tells: bytes that came, and that it began again from the start. This one shows nothing."""
+    """The interface through which a download reports its progress. This class shows nothing."""
 
     def update(self, n: int, /) -> None:
-        """`n` more bytes came."""
+        """`n` more bytes have arrived."""
 
     def reset(self) -> None:
-        """Nothing is there any more."""
+        """The download begins again at the first byte."""
 
     def close(self) -> None:
-        """No more bytes will come."""
+        """The download is over."""
 
 
 class Line(Bar):
@@ -27,17 +27,17 @@ class Line(Bar):
         self._shown = 0.0
 
     def update(self, n: int, /) -> None:
-        """Count, and show where the last showing is a while ago."""
+        """Count the bytes, and show the line again after a tenth of a second."""
         self.done += n
         if time.monotonic() - self._shown >= 0.1:
             self._show()
 
     def reset(self) -> None:
-        """Count from nothing again."""
+        """Count from zero again."""
         self.done = 0
 
     def close(self) -> None:
-        """Show the end and leave the line."""
+        """Show the final count and end the line."""
         self._show()
         sys.stderr.write("\n")
 
@@ -49,7 +49,7 @@ class Line(Bar):
 
 
 def make_bar(name: str, total: int, done: int, *, show: bool | None) -> Bar:
-    """A bar for a download of `total` bytes, `done` of which are there; `show=None`: if stderr is a terminal."""
+    """A bar for a download of `total` bytes, `done` of which are on disk; `show=None`: only on a terminal."""
     if sys.stderr is None or not (sys.stderr.isatty() if show is None else show):
         return Bar()
     try:

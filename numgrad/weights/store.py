@@ -1,4 +1,4 @@
-"""Names to verified local files: numgrad's cache first, then torch's, then a download."""
+"""`fetch` and its relatives: from a name to a verified local file, in numgrad's cache, in torch's, or downloaded."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pathlib import Path
 from numgrad import config
 from numgrad.weights import cache
 from numgrad.weights.download import Failure, Policy, Transfer
+from numgrad.weights.entries import Entry, Source, entry, list_weights
 from numgrad.weights.errors import (
     CacheError,
     DownloadError,
@@ -22,35 +23,34 @@ from numgrad.weights.errors import (
     how_to_place_by_hand,
 )
 from numgrad.weights.lock import exclusive
-from numgrad.weights.registry import Entry, Source, entry, list_weights
 
 log = logging.getLogger("numgrad.weights")
 
 
 def fetch(name: str, *, force: bool = False, progress: bool | None = None, policy: Policy | None = None) -> Path:
-    """The local file of these weights, its full SHA-256 checked; downloaded first if it is not here.
+    """The local file of these weights, with its full SHA-256 checked. A missing file is downloaded.
 
     Parameters
     ----------
     name
         As for `entry`.
     force
-        Download even if a good file is here.
+        Download even if there is a good local file.
     progress
-        Show a progress bar on stderr; None: if that is a terminal.
+        Show a progress bar on stderr; None: only on a terminal.
     policy
-        Timeouts, tries and waits; None: the usual ones.
+        Timeouts, tries and waits; None: the defaults.
 
     Raises
     ------
     UnknownWeightsError, NotVerifiedError
-        If the registry has no such name, or not its full hash.
+        The registry does not have the name, or not the file's full hash.
     OfflineError, DownloadError
-        If a download is needed and not allowed, or every source failed.
+        A download is needed and not allowed, or every source failed.
     HashMismatchError
-        If the bytes that are here, or came, are wrong and no source has the right ones.
+        The local or downloaded bytes are wrong, and no source has the right ones.
     CacheError
-        If the cache folder cannot be read or written.
+        The cache folder cannot be read or written.
 
     Examples
     --------
@@ -61,19 +61,19 @@ def fetch(name: str, *, force: bool = False, progress: bool | None = None, polic
 
 
 def fetch_entry(
-    wanted: Entry, *, force: bool = False, progress: bool | None = None, policy: Policy | None = None
+    weights: Entry, *, force: bool = False, progress: bool | None = None, policy: Policy | None = None
 ) -> Path:
     """`fetch` for an entry that need not be in the registry; the same arguments and errors."""
-    sources = _usable(wanted)
-    if not force and (found := cache.find(sources)):
-        return found
+    sources = _usable(weights)
+    if not force and (file := cache.find(sources)):
+        return file
     if config.OFFLINE.is_set():
-        raise _refused_offline(wanted, sources)
+        raise _refused_offline(weights, sources)
     failures: list[Failure] = []
     for source in sources:
-        if found := _download(source, failures, force, progress, policy or Policy()):
-            return found
-    raise _failed(wanted, sources, failures)
+        if file := _download(source, failures, force, progress, policy or Policy()):
+            return file
+    raise _failed(weights, sources, failures)
 
 
 def _download(
@@ -85,8 +85,8 @@ def _download(
         cache.warn_of_others(target.parent)
         with exclusive(_beside(target, "lock")) as alone:
             if not force and cache.is_right(target, source):
-                return target  # another process has brought it while this one waited
-            # Without locks, two processes could write one part: each takes its own, and nothing is resumed.
+                return target  # another process has downloaded it while this one waited
+            # Without locks, two processes could write one part: each gets a part of its own, and none is resumed.
             part = _beside(target, "part" if alone else f"{os.getpid()}.part")
             if force:
                 part.unlink(missing_ok=True)
@@ -111,30 +111,30 @@ def _require_room(target: Path, source: Source, part: Path) -> None:
 
 
 def urls(source: Source) -> tuple[str, ...]:
-    """Where this file is asked for: the registry's URLs, or the file's name under ``NUMGRAD_WEIGHTS_URL``.
+    """The URLs of this file: the registry's, or the one under ``NUMGRAD_WEIGHTS_URL``.
 
-    The variable replaces the registry's URLs and is not merely tried first, so that a closed network that sets it to
-    its own server sees no requests to any other.
+    The variable replaces the registry's URLs and is not merely tried first. A closed network that sets it to its own
+    server sees no requests to any other.
     """
     base = config.WEIGHTS_URL()
     return (f"{base.rstrip('/')}/{source.file}",) if base else source.urls
 
 
-def _usable(wanted: Entry) -> tuple[Source, ...]:
-    if wanted.usable:
-        return wanted.usable
-    first = wanted.sources[0]
-    siblings = [each.name for each in list_weights() if each.model == wanted.model and each.verified]
+def _usable(weights: Entry) -> tuple[Source, ...]:
+    if weights.usable:
+        return weights.usable
+    first = weights.sources[0]
+    siblings = [each.name for each in list_weights() if each.model == weights.model and each.verified]
     instead = f"Use {' or '.join(siblings)}, or get" if siblings else "Get"
     raise NotVerifiedError(
-        f"{wanted.name} is not yet verified: numgrad does not know the full SHA-256 of {first.file}, and the eight "
+        f"{weights.name} is not yet verified: numgrad does not know the full SHA-256 of {first.file}, and the eight "
         f"digits in its name are too few to trust a download. {instead} {first.urls[0]} yourself and, "
         "if you trust what came, load that file with numgrad.load(path)."
     )
 
 
-def _places(sources: tuple[Source, ...]) -> str:
-    """How to install, by hand, the file that numgrad would rather have."""
+def _by_hand(sources: tuple[Source, ...]) -> str:
+    """How to install the preferred file by hand."""
     best = sources[0]
     return how_to_place_by_hand(urls(best), best.sha256 or "", cache.folder() / best.file)
 
@@ -143,47 +143,47 @@ def _corrupt(sources: tuple[Source, ...]) -> list[Path]:
     return [path for path, _ in cache.candidates(sources) if path.parent == cache.folder()]
 
 
-def _refused_offline(wanted: Entry, sources: tuple[Source, ...]) -> WeightsError:
+def _refused_offline(weights: Entry, sources: tuple[Source, ...]) -> WeightsError:
     if corrupt := _corrupt(sources):
         return HashMismatchError(
-            f"{wanted.name}: {corrupt[0]} is corrupt, and NUMGRAD_OFFLINE is set, so that it is not downloaded again.\n"
-            + _places(sources)
+            f"{weights.name}: {corrupt[0]} is corrupt, and NUMGRAD_OFFLINE is set, so that it is not downloaded again.\n"
+            + _by_hand(sources)
         )
     return OfflineError(
-        f"{wanted.name} is not on this machine (looked in {cache.folder()} and {cache.torch_folder()}), and "
-        f"NUMGRAD_OFFLINE is set, so that it is not downloaded.\n{_places(sources)}"
+        f"{weights.name} is not on this machine (looked in {cache.folder()} and {cache.torch_folder()}), and "
+        f"NUMGRAD_OFFLINE is set, so that it is not downloaded.\n{_by_hand(sources)}"
     )
 
 
-def _failed(wanted: Entry, sources: tuple[Source, ...], failures: list[Failure]) -> WeightsError:
+def _failed(weights: Entry, sources: tuple[Source, ...], failures: list[Failure]) -> WeightsError:
     tries: dict[str, list[Failure]] = {}
     for failure in failures:
         tries.setdefault(failure.url, []).append(failure)
     listed = "\n".join(f"  {each[-1]}{f' ({len(each)} tries)' if len(each) > 1 else ''}" for each in tries.values())
-    text = f"{wanted.name}: no source delivered the file.\n{listed}\n{_places(sources)}"
+    text = f"{weights.name}: no source delivered the file.\n{listed}\n{_by_hand(sources)}"
     return HashMismatchError(text) if any(failure.wrong_bytes for failure in failures) else DownloadError(text)
 
 
 def path(name: str) -> Path:
-    """Where these weights lie, or would lie after a download: nothing is hashed or fetched.
+    """The path of these weights' file, present or after a download. Nothing is hashed or fetched.
 
     Raises
     ------
     UnknownWeightsError
-        If there are no weights of that name.
+        There are no weights with this name.
 
     Examples
     --------
     >>> path("resnet18").name
     'resnet18-f37072fd.pth'
     """
-    wanted = entry(name)
-    sources = wanted.usable or wanted.sources
-    return next((found for found, _ in cache.candidates(sources)), cache.folder() / sources[0].file)
+    weights = entry(name)
+    sources = weights.usable or weights.sources
+    return next((file for file, _ in cache.candidates(sources)), cache.folder() / sources[0].file)
 
 
 def cached_path(name: str) -> Path | None:
-    """The local file of these weights, its full SHA-256 checked, or None; never touches the network.
+    """The local file of these weights, with its full SHA-256 checked, or None. Never touches the network.
 
     Raises
     ------
@@ -199,14 +199,14 @@ def cached_path(name: str) -> Path | None:
 
 
 def verify(name: str) -> Path:
-    """Hash the local file of these weights and return its path.
+    """Check the hash of these weights' local file and return its path.
 
     Raises
     ------
     NotDownloadedError
-        If there is no local file.
+        There is no local file.
     HashMismatchError
-        If there is one, and it is corrupt; ``fetch`` replaces it.
+        The local file is corrupt; ``fetch`` replaces it.
     UnknownWeightsError, NotVerifiedError, CacheError
         As for `fetch`.
 
@@ -215,31 +215,33 @@ def verify(name: str) -> Path:
     >>> verify("resnet18")  # doctest: +SKIP
     PosixPath('/home/me/.cache/numgrad/weights/resnet18-f37072fd.pth')
     """
-    wanted = entry(name)
-    sources = _usable(wanted)
-    # numgrad's own files are judged first and alone: a good copy in torch's folder must not hide a bad one here.
-    for found, source in cache.candidates(sources):
-        if found.parent == cache.folder() and not cache.is_right(found, source):
+    weights = entry(name)
+    sources = _usable(weights)
+    # numgrad's own files come first, and alone: a good copy in torch's folder must not hide a bad one here.
+    for file, source in cache.candidates(sources):
+        if file.parent == cache.folder() and not cache.is_right(file, source):
             raise HashMismatchError(
-                f"{wanted.name}: {found} is corrupt: its SHA-256 is {cache.sha256(found)}, expected {source.sha256}. "
-                f"`numgrad weights download {wanted.name}` replaces it.\n{_places(sources)}"
+                f"{weights.name}: {file} is corrupt: its SHA-256 is {cache.sha256(file)}, expected {source.sha256}. "
+                f"`numgrad weights download {weights.name}` replaces it.\n{_by_hand(sources)}"
             )
     if good := cache.find(sources):
         return good
-    raise NotDownloadedError(f"{wanted.name} is not on this machine; `numgrad weights download {wanted.name}` gets it.")
+    raise NotDownloadedError(
+        f"{weights.name} is not on this machine; `numgrad weights download {weights.name}` gets it."
+    )
 
 
 def clear(name: str | None = None, *, dry_run: bool = False) -> list[Path]:
-    """Remove these weights' files, finished or not, from numgrad's cache (all weights' if no name); say which went.
+    """Remove these weights' files from numgrad's cache, finished or not; without a name, those of all weights.
 
-    Torch's folder, and files that the registry does not know, are left alone.
+    Returns the removed paths. Torch's folder, and files that the registry does not know, are left alone.
 
     Raises
     ------
     UnknownWeightsError
-        If there are no weights of that name.
+        There are no weights with this name.
     CacheError
-        If a file cannot be removed.
+        A file cannot be removed.
 
     Examples
     --------

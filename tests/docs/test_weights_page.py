@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from numgrad import cli, weights
-from numgrad.weights import registry
+from numgrad.weights import entries
 from tests.runtime.processes import ROOT
 from tests.serialization.dialects import resnet18_arrays, resnet18_checkpoint
 
@@ -32,7 +32,7 @@ def published(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "home" / "weights" / source.file
     path.parent.mkdir(parents=True)
     path.write_bytes(data)
-    monkeypatch.setitem(registry.table(), entry.name, replace(entry, sources=(source,)))
+    monkeypatch.setitem(entries.table(), entry.name, replace(entry, sources=(source,)))
     monkeypatch.setenv("NUMGRAD_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("NUMGRAD_OFFLINE", "1")
 

@@ -13,7 +13,7 @@ import pytest
 import numgrad as ng
 from numgrad import models, serialization, weights
 from numgrad.models import ResNet18_Weights, ResNet50_Weights, Wide_ResNet50_2_Weights
-from numgrad.models.registry import BUILDERS, ENUMS
+from numgrad.models.builders import BUILDERS, ENUMS
 from tests.nn.twins import array
 
 
@@ -87,10 +87,10 @@ def checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> models.ResNet
     serialization.save(kept, path)
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     source = type(entry.usable[0])(**{**vars(entry.usable[0]), "sha256": digest, "size": path.stat().st_size})
-    from numgrad.weights import registry
+    from numgrad.weights import entries
 
     changed = type(entry)(**{**vars(entry), "sources": (source,)})
-    monkeypatch.setitem(registry.table(), entry.name, changed)
+    monkeypatch.setitem(entries.table(), entry.name, changed)
     monkeypatch.setenv("NUMGRAD_HOME", str(tmp_path))
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "none"))
     monkeypatch.setenv("NUMGRAD_OFFLINE", "1")

@@ -18,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).parent))  # the helpers below are found un
 
 from weights_loopback import BODY, CHILD, MIRROR_BODY, QUICK, ROOT, Server, row_toml, serve, source_toml, status
 
-from numgrad.weights import Entry, registry, store
+from numgrad.weights import Entry, entries, store
 
 
 @pytest.fixture
@@ -70,16 +70,16 @@ def install(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Callabl
     """Make a registry of these rows the one in use; returns the first row's entry."""
     folder = tmp_path / "registry"
     folder.mkdir()
-    common = (registry.data_folder() / "registry.toml").read_text().partition("\n[[weights]]")[0]
+    common = (entries.data_folder() / "registry.toml").read_text().partition("\n[[weights]]")[0]
 
     def make(*rows: str) -> Entry:
         (folder / "registry.toml").write_text(common + "".join(rows))
-        monkeypatch.setattr(registry, "data_folder", lambda: folder)
-        registry.table.cache_clear()
-        return registry.list_weights()[0]
+        monkeypatch.setattr(entries, "data_folder", lambda: folder)
+        entries.table.cache_clear()
+        return entries.list_weights()[0]
 
     yield make
-    registry.table.cache_clear()
+    entries.table.cache_clear()
 
 
 @pytest.fixture

@@ -126,7 +126,7 @@ def test_base_url_replaces_the_registrys(
 @pytest.mark.parametrize("base", ["ftp://127.0.0.1/x", "nonsense"])
 def test_base_url_that_is_none(net: Entry, fetch: Fetch, base: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NUMGRAD_WEIGHTS_URL", base)
-    with pytest.raises(weights.DownloadError, match=r"this is no URL that can be asked"):
+    with pytest.raises(weights.DownloadError, match=r"this is not a URL that can be requested"):
         fetch()
 
 
@@ -202,8 +202,8 @@ def test_home_is_a_file(net: Entry, fetch: Fetch, tmp_path: Path) -> None:
 READ_ONLY = """
 import sys; sys.path.insert(0, {root!r})
 from pathlib import Path
-from numgrad.weights import CacheError, registry, store
-registry.data_folder = lambda: Path(sys.argv[1])
+from numgrad.weights import CacheError, entries, store
+entries.data_folder = lambda: Path(sys.argv[1])
 try:
     print(store.fetch("net", progress=False))
 except CacheError as error:

@@ -132,7 +132,7 @@ def test_a_redirect_to_a_host_that_does_not_answer_names_it(install: Install, fe
 @pytest.mark.parametrize("url", ["file:///etc/passwd", "http://", "http://[::1/a", "ftp://127.0.0.1/a"])
 def test_what_is_no_url(install: Install, fetch: Fetch, url: str) -> None:
     install_urls(install, url)
-    with pytest.raises(weights.DownloadError, match="this is no URL that can be asked"):
+    with pytest.raises(weights.DownloadError, match="this is not a URL that can be requested"):
         fetch()
 
 

@@ -135,8 +135,8 @@ recipe = "https://example.invalid"
 CHILD = """
 import logging, pathlib, sys
 logging.basicConfig(level=logging.INFO, format="%(message)s")
-from numgrad.weights import registry, store
-registry.data_folder = lambda: pathlib.Path(sys.argv[1])
+from numgrad.weights import entries, store
+entries.data_folder = lambda: pathlib.Path(sys.argv[1])
 {prelude}
 print("ready", flush=True)
 print(store.fetch("net", progress=False), flush=True)

@@ -1,4 +1,4 @@
-"""Models by name: `get_model`, `list_models`, and the weights that belong to them."""
+"""The models by name: each model's builder and the enum of its weights. `register` adds a pair; the rest looks them up."""
 
 from __future__ import annotations
 
@@ -16,30 +16,30 @@ _F = TypeVar("_F", bound=Callable[..., Any])
 
 
 def register(enum: type[WeightsEnum]) -> Callable[[_F], _F]:
-    """Decorator of a function that builds a model: it is known by its name from now on, with its weights."""
+    """Decorator of a function that builds a model: enters it, with the enum of its weights, under its own name."""
 
-    def keep(builder: _F) -> _F:
+    def enter(builder: _F) -> _F:
         BUILDERS[builder.__name__] = builder
         ENUMS[builder.__name__] = enum
         return builder
 
-    return keep
+    return enter
 
 
 def list_models(include: Iterable[str] | str | None = None, exclude: Iterable[str] | str | None = None) -> list[str]:
-    """Names of all models, sorted; those that match a shell pattern of ``include``, and none of ``exclude``.
+    """The sorted names of the models that match a shell pattern of ``include`` and none of ``exclude``.
 
     >>> from numgrad import models
     >>> models.list_models("wide*")
     ['wide_resnet101_2', 'wide_resnet50_2']
     """
-    wanted = ["*"] if include is None else [include] if isinstance(include, str) else list(include)
-    unwanted = [] if exclude is None else [exclude] if isinstance(exclude, str) else list(exclude)
+    included = ["*"] if include is None else [include] if isinstance(include, str) else list(include)
+    excluded = [] if exclude is None else [exclude] if isinstance(exclude, str) else list(exclude)
 
     def matches(name: str, patterns: list[str]) -> bool:
         return any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
 
-    return sorted(name for name in BUILDERS if matches(name, wanted) and not matches(name, unwanted))
+    return sorted(name for name in BUILDERS if matches(name, included) and not matches(name, excluded))
 
 
 def get_model_builder(name: str) -> Callable[..., Module]:
@@ -48,7 +48,7 @@ def get_model_builder(name: str) -> Callable[..., Module]:
     Raises
     ------
     ValueError
-        There is none.
+        There is no such model.
 
     >>> from numgrad import models
     >>> models.get_model_builder("resnet18").__name__
@@ -66,7 +66,7 @@ def get_model(name: str, **config: Any) -> Module:
     Raises
     ------
     ValueError
-        There is none of this name.
+        There is no such model.
 
     >>> from numgrad import models
     >>> models.get_model("resnet18", num_classes=10).fc
@@ -76,29 +76,29 @@ def get_model(name: str, **config: Any) -> Module:
 
 
 def get_model_weights(name: Callable[..., Module] | str) -> type[WeightsEnum]:
-    """The enum of the weights of a model, given by its name or its function.
+    """The enum of a model's weights; the model is given by its name or by its function.
 
     Raises
     ------
     ValueError
-        There is none.
+        There is no such model.
 
     >>> from numgrad import models
     >>> list(models.get_model_weights("resnet50"))
     [ResNet50_Weights.IMAGENET1K_V1, ResNet50_Weights.IMAGENET1K_V2]
     """
-    known = name if isinstance(name, str) else getattr(name, "__name__", "")
-    get_model_builder(known)
-    return ENUMS[known.lower()]
+    model = name if isinstance(name, str) else getattr(name, "__name__", "")
+    get_model_builder(model)
+    return ENUMS[model.lower()]
 
 
 def get_weight(name: str) -> WeightsEnum:
-    """The weights of a full name.
+    """The weights with this full name.
 
     Raises
     ------
     ValueError
-        There are none.
+        There are no such weights.
 
     >>> from numgrad import models
     >>> models.get_weight("ResNet50_Weights.IMAGENET1K_V2")

@@ -12,7 +12,7 @@ import pytest
 from weights_loopback import ROOT
 
 from numgrad import weights
-from numgrad.weights import registry
+from numgrad.weights import entries
 
 ENTRIES = weights.list_weights()
 SOURCES = [source for entry in ENTRIES for source in entry.sources]
@@ -45,7 +45,7 @@ def test_row_is_well_formed(entry: weights.Entry) -> None:
     assert entry.gmacs > 1
     assert entry.recipe.startswith("https://github.com/pytorch/vision/")
     assert entry.licence == "BSD-3-Clause"
-    assert (registry.data_folder() / entry.licence_file).is_file()
+    assert (entries.data_folder() / entry.licence_file).is_file()
     assert len(weights.categories(entry.name)) == 1000
     images = entry.preprocessing
     assert (images.crop, images.interpolation) == (224, "bilinear")
@@ -58,7 +58,7 @@ def test_row_is_well_formed(entry: weights.Entry) -> None:
 @pytest.mark.parametrize("source", SOURCES, ids=lambda source: source.file)
 def test_source_is_well_formed(source: weights.Source) -> None:
     assert re.fullmatch(r"[a-z0-9_.-]+-[0-9a-f]{8}\.(pth|safetensors)", source.file)
-    assert source.format in registry.FORMATS
+    assert source.format in entries.FORMATS
     assert (source.format == "safetensors") == source.file.endswith(".safetensors")
     assert source.size > 0
     assert source.urls
@@ -133,11 +133,11 @@ def test_class_names() -> None:
 
 
 def test_a_broken_registry_names_row_and_field() -> None:
-    whole = (registry.data_folder() / "registry.toml").read_text()
+    whole = (entries.data_folder() / "registry.toml").read_text()
     with pytest.raises(weights.WeightsError, match="schema is None"):
-        registry.read("")
+        entries.read("")
     with pytest.raises(weights.WeightsError, match=r"'resnet18.imagenet1k_v1'.*colour"):
-        registry.read(whole.replace("gmacs =", "colour =", 1))
+        entries.read(whole.replace("gmacs =", "colour =", 1))
 
 
 def test_the_data_are_found_in_an_installed_package(tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
-"""The table of pretrained weights: which exist, where they are, and the hash that each file must have.
+"""The table of pretrained weights: an `Entry` for each set, with the addresses of its files and their hashes.
 
-The data are the repository's top-level ``weights/`` folder, which a wheel carries as ``numgrad/weights/_registry``.
-Nothing here touches the network or the cache.
+The data are in the repository's top-level ``weights/`` folder, which a wheel carries as ``numgrad/weights/_registry``.
+Nothing here touches the network or the cache; `store` and `cache` do.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ _PREPROCESSING = ("resize", "crop", "interpolation", "mean", "std")
 class Source:
     """One file that holds the weights. Its URLs all serve the same bytes.
 
-    ``size`` is in bytes; where ``size_exact`` is false, it is known only from a figure in MiB with three decimals.
-    ``sha256`` is None where only the eight digits in the file's name are known.
+    ``size`` is in bytes. Without ``size_exact`` it comes from a figure in MiB with three decimals. ``sha256`` is None
+    where only the eight digits in the file's name are known.
     """
 
     file: str
@@ -39,7 +39,7 @@ class Source:
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """What has to be done to an image before the model sees it: sizes in pixels, channel order RGB."""
+    """How to prepare an image for the model. Sizes are in pixels, the channels are RGB."""
 
     resize: int
     crop: int
@@ -50,7 +50,7 @@ class Preprocessing:
 
 @dataclass(frozen=True)
 class Entry:
-    """One set of pretrained weights. ``acc1`` and ``acc5`` are per cent, ``gmacs`` is per image."""
+    """One set of pretrained weights. ``acc1`` and ``acc5`` are in per cent, ``gmacs`` counts one image."""
 
     name: str
     torchvision: str
@@ -70,22 +70,22 @@ class Entry:
 
     @property
     def usable(self) -> tuple[Source, ...]:
-        """The sources whose full hash is known, best first: the only ones that numgrad downloads or loads."""
+        """The sources whose full hash is known, best first. numgrad downloads and loads no others."""
         return tuple(source for source in self.sources if source.sha256)
 
     @property
     def verified(self) -> bool:
-        """True where at least one source can be checked in full."""
+        """Whether at least one source has a full hash."""
         return bool(self.usable)
 
 
 def data_folder() -> Traversable:
-    """The folder of the registry's data: inside the installed package, or beside it in a checkout.
+    """The folder of the registry's data: in the installed package or, in a checkout, beside it.
 
     Raises
     ------
     WeightsError
-        If neither is there: the installation is incomplete.
+        Neither folder exists: the installation is incomplete.
     """
     installed = resources.files("numgrad.weights") / "_registry"
     checkout = Path(__file__).resolve().parents[2] / "weights"
@@ -107,7 +107,7 @@ def read(text: str) -> tuple[Entry, ...]:
     Raises
     ------
     WeightsError
-        If the text is not a registry of this schema; the message names the row and the field.
+        The text is not a registry of this schema. The message names the row and the field.
     """
     data = tomllib.loads(text)
     if data.get("schema") != SCHEMA:
@@ -127,7 +127,7 @@ def _entry(row: dict[str, Any]) -> Entry:
 
 
 def list_weights() -> tuple[Entry, ...]:
-    """Every set of weights that numgrad knows, the ones that are not yet verified included.
+    """Every set of weights in the table, including those that are not yet verified.
 
     >>> [entry.name for entry in list_weights()][:2]
     ['resnet18.imagenet1k_v1', 'resnet34.imagenet1k_v1']
@@ -136,28 +136,28 @@ def list_weights() -> tuple[Entry, ...]:
 
 
 def entry(name: str) -> Entry:
-    """The entry of a name: ``resnet18.imagenet1k_v1``, torchvision's spelling of it, or a model's name for its default.
+    """The entry with a name: ``resnet18.imagenet1k_v1``, torchvision's spelling of it, or a model's name for its default.
 
     Raises
     ------
     UnknownWeightsError
-        If there is none; the message suggests the nearest names.
+        There is no such entry. The message suggests the nearest names.
 
     Examples
     --------
     >>> entry("resnet18").name, entry("ResNet50_Weights.IMAGENET1K_V1").name
     ('resnet18.imagenet1k_v1', 'resnet50.imagenet1k_v1')
     """
-    # torchvision's `Wide_ResNet50_2_Weights.IMAGENET1K_V1` and our `wide_resnet50_2.imagenet1k_v1` differ in no more.
-    wanted = name.strip().lower().replace("_weights.", ".").removesuffix("_weights").removesuffix(".default")
-    if found := table().get(wanted):
-        return found
+    # From torchvision's spelling, `Wide_ResNet50_2_Weights.IMAGENET1K_V1`, to ours, `wide_resnet50_2.imagenet1k_v1`.
+    key = name.strip().lower().replace("_weights.", ".").removesuffix("_weights").removesuffix(".default")
+    if match := table().get(key):
+        return match
     models = {each.model: each for each in list_weights() if each.default}
-    if found := models.get(wanted):
-        return found
+    if match := models.get(key):
+        return match
     import difflib
 
-    near = difflib.get_close_matches(wanted, [*models, *table()], n=3)
+    near = difflib.get_close_matches(key, [*models, *table()], n=3)
     hint = f"did you mean {' or '.join(near)}?" if near else f"models with weights: {', '.join(models)}"
     raise UnknownWeightsError(f"no pretrained weights are called {name!r}; {hint}")
 
@@ -168,12 +168,12 @@ def _lines(file: str) -> tuple[str, ...]:
 
 
 def categories(name: str) -> tuple[str, ...]:
-    """The class names that the outputs of these weights stand for, in the order of the outputs.
+    """The names of the classes, in the order of the model's outputs.
 
     Raises
     ------
     UnknownWeightsError
-        If there are no weights of that name.
+        There are no weights with this name.
 
     Examples
     --------
