@@ -1,4 +1,4 @@
-"""Adam and AdamW."""
+"""`Adam` and `AdamW`."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ class Adam(Optimizer):
     lr
         Learning rate.
     betas
-        How much is kept of the running means of gradients and of their squares.
+        The shares that are kept of the running means of the gradients and of their squares.
     eps
-        Added to the root, so that nothing is divided by 0.
+        Added to the root, to avoid a division by 0.
     weight_decay
         Strength of the L2 penalty.
     amsgrad
@@ -36,11 +36,11 @@ class Adam(Optimizer):
     maximize
         Ascend instead.
     foreach, capturable, fused
-        Taken for torch's sake; they say how to compute, not what.
+        Accepted for compatibility with torch; they do not change the result.
     differentiable
-        False.
+        Has to be False.
     decoupled_weight_decay
-        Shrink the parameters by lr * weight_decay directly, as `AdamW`.
+        Shrink the parameters by lr * weight_decay directly, as `AdamW` does.
 
     Raises
     ------
@@ -103,7 +103,7 @@ class Adam(Optimizer):
             raise ValueError("betas must be either both floats or both Tensors")
 
     def plan(self, changes: Changes, group: dict[str, Any], params: list[Tensor], grads: list[Tensor]) -> None:
-        by_parameter: dict[Tensor, dict[str, Any]] = {}  # one that is listed twice has one state
+        by_parameter: dict[Tensor, dict[str, Any]] = {}  # a parameter that is listed twice has one state
         for parameter in params:
             if parameter not in by_parameter:
                 by_parameter[parameter] = self._state_of(changes, parameter, group)
@@ -126,7 +126,7 @@ class Adam(Optimizer):
         plan_count(changes, [state["step"] for state in states])
 
     def _state_of(self, changes: Changes, parameter: Tensor, group: dict[str, Any]) -> dict[str, Any]:
-        """A parameter's state, or the one that it will have."""
+        """A parameter's state; for a parameter without one, its planned first state."""
         state = self.state.get(parameter)
         if not state:
             state = {
@@ -172,4 +172,4 @@ class AdamW(Adam):
         super().__init__(params, lr, betas, eps, weight_decay, amsgrad, maximize=maximize, decoupled_weight_decay=True)
 
     def _complete(self, group: dict[str, Any]) -> None:
-        group["decoupled_weight_decay"] = True  # also with the state of an `Adam`
+        group["decoupled_weight_decay"] = True  # even if the state was saved by an `Adam`

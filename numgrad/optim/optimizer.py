@@ -22,29 +22,29 @@ Params = Iterable[Tensor] | Iterable[dict[str, Any]] | Iterable[tuple[str, Tenso
 
 
 class Optimizer:
-    """Base class of the optimizers. A subclass defines `update`, which changes one group's parameters, or `plan`, which says
-    how: a step that is planned is taken whole or not at all, whatever is refused and whenever Ctrl-C is pressed.
+    """Base class of the optimizers. A subclass defines `update`, which changes one group's parameters, or `plan`, which
+    describes the changes. A planned step is taken as a whole or not at all, even after an error or Ctrl-C.
 
     Parameters
     ----------
     params
         Tensors, ``(name, tensor)`` pairs, or dicts: groups with their own options, their tensors under 'params'.
     defaults
-        The options of groups that do not say otherwise.
+        The options of a group that does not set them itself.
 
     Attributes
     ----------
     param_groups
-        The groups: dicts with 'params' and every option, which may be changed between steps.
+        The groups: dicts with 'params' and every option. Options may be changed between steps.
     state
-        What is remembered for each parameter.
+        The state of each parameter, such as its momentum.
 
     Raises
     ------
     TypeError
-        ``params`` is one tensor, or holds something else than tensors; a group's are a set, which has no order.
+        ``params`` is one tensor, holds something that is not a tensor, or is a set, which has no order.
     ValueError
-        There is no parameter, one is not a leaf, one is in two groups, or an option has no sense.
+        There is no parameter, one is not a leaf, one is in two groups, or an option is invalid.
 
     >>> import numgrad as ng
     >>> class SignDescent(ng.optim.Optimizer):
@@ -59,7 +59,7 @@ class Optimizer:
     tensor([ 0.5000, -0.5000], requires_grad=True)
     """
 
-    _moments: tuple[str, ...] = ()  # names of the states that have one value for each of the parameter's
+    _moments: tuple[str, ...] = ()  # names of the states that have the parameter's shape
 
     def __init__(self, params: Params, defaults: dict[str, Any]) -> None:
         if isinstance(params, Tensor):
@@ -72,7 +72,7 @@ class Optimizer:
         self.defaults = defaults
         self.state: defaultdict[Tensor, dict[str, Any]] = defaultdict(dict)
         self.param_groups: list[dict[str, Any]] = []
-        self._step_count = 0  # schedulers ask whether a step was taken
+        self._step_count = 0  # read by schedulers: was a step taken?
         groups: list[Any] = list(params)
         if not groups:
             raise ValueError("optimizer got an empty parameter list")
@@ -82,7 +82,7 @@ class Optimizer:
             self.add_param_group(group)
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
-        """Add a group, such as layers that were frozen before; options that it lacks are the defaults.
+        """Add a group, such as layers that were frozen before; missing options get their defaults.
 
         Raises
         ------
@@ -98,15 +98,15 @@ class Optimizer:
         if not isinstance(param_group, dict):
             raise TypeError(f"param_group must be a dict, but got {type(param_group)}")
         group = dict(param_group)
-        given = group["params"]
-        if isinstance(given, Tensor):
-            given = [given]
-        elif isinstance(given, set):
+        params = group["params"]
+        if isinstance(params, Tensor):
+            params = [params]
+        elif isinstance(params, set):
             raise TypeError(
                 "optimizer parameters need to be organized in ordered collections, but the ordering of tensors in "
                 "sets will change between runs. Please use a list instead."
             )
-        group["params"], names = _without_names(list(given))
+        group["params"], names = _without_names(list(params))
         if names:
             group["param_names"] = names
         for parameter in group["params"]:
@@ -125,8 +125,8 @@ class Optimizer:
                 UserWarning,
                 stacklevel=3,
             )
-        known = {id(parameter) for other in self.param_groups for parameter in other["params"]}
-        if any(id(parameter) in known for parameter in group["params"]):
+        earlier = {id(parameter) for other in self.param_groups for parameter in other["params"]}
+        if any(id(parameter) in earlier for parameter in group["params"]):
             raise ValueError("some parameters appear in more than one parameter group")
         if self.param_groups and ("param_names" in self.param_groups[0]) != bool(names):
             raise ValueError("all optimizer param groups should be with/without names. Name all or none.")
@@ -134,20 +134,20 @@ class Optimizer:
         self.param_groups.append(group)
 
     def check_options(self, options: Mapping[str, Any]) -> None:
-        """Refuse options without sense; subclasses define it.
+        """Refuse invalid options; subclasses define it.
 
         Raises
         ------
         ValueError
-            An option has no sense.
+            An option is invalid.
         """
 
     # ---- a step -------------------------------------------------------------------------------------------------
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        """Change every parameter that has a gradient: those of all groups, or after an error none.
+        """Change every parameter that has a gradient, in all groups; after an error no parameter has been changed.
 
-        ``closure``, if given, is called first, to compute the loss anew with its gradients; its result is returned.
+        ``closure``, if given, is called first to compute the loss and its gradients again; its result is returned.
 
         Raises
         ------
@@ -168,7 +168,7 @@ class Optimizer:
                 loss = closure()
         with no_grad():
             changes = self._planned()
-            while changes.is_stale:  # tables have addresses
+            while changes.is_stale:  # the plan holds addresses that have changed
                 changes = self._planned()
             changes.make()
         return loss
@@ -183,18 +183,18 @@ class Optimizer:
         return changes
 
     def plan(self, changes: Changes, group: dict[str, Any], params: list[Tensor], grads: list[Tensor]) -> None:
-        """Add to ``changes`` what a step changes: ``params``, those of the group that have gradients, and their states.
+        """Add one step of ``params``, the group's parameters that have gradients, and of their states to ``changes``.
 
-        Nothing may be changed here. The base class's adds a call of `update`.
+        Nothing may be changed here. The method of the base class adds a call of `update`.
         """
         changes.call(self.update, group, params, grads)
 
     def update(self, group: dict[str, Any], params: list[Tensor], grads: list[Tensor]) -> None:
-        """Change ``params``; subclasses define it that do not define `plan`. Nothing is recorded."""
+        """Change ``params``; a subclass defines this or `plan`. Nothing is recorded."""
         raise NotImplementedError
 
     def _keep(self, changes: Changes, parameter: Tensor, values: dict[str, Any]) -> None:
-        """Plan that a parameter's state has these values."""
+        """Add the update of a parameter's state to ``changes``."""
         if parameter in self.state:
             changes.call(self.state[parameter].update, values)
         else:
@@ -217,7 +217,7 @@ class Optimizer:
     def state_dict(self) -> dict[str, Any]:
         """The options and the state, with parameters replaced by their numbers, in torch's form.
 
-        Tensors are those of the optimizer itself, not copies.
+        The tensors are the optimizer's own, not copies.
 
         >>> import numgrad as ng
         >>> optimizer = ng.optim.SGD([ng.ones(2, requires_grad=True)], lr=0.1)
@@ -236,9 +236,9 @@ class Optimizer:
         return {"state": state, "param_groups": groups}
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
-        """Take over options and state from a `state_dict`, so that training resumes with the same bits.
+        """Load options and state from a `state_dict`, so that training resumes with the same bits.
 
-        Tensors and NumPy arrays are copied; all but 'step' into the dtype and layout of their parameter. A 'step' that is a
+        Tensors and NumPy arrays are copied, all but 'step' with the dtype and layout of their parameter. A 'step' that is a
         number becomes a tensor. After an error nothing has been changed.
 
         Raises
@@ -246,9 +246,9 @@ class Optimizer:
         ValueError
             The groups, or their numbers of parameters, differ.
         RuntimeError
-            A running mean has another shape than its parameter.
+            The shape of a running mean differs from its parameter's.
         TypeError
-            One is no tensor, or an array that holds no real numbers.
+            A value is not a tensor, or is an array of something other than real numbers.
 
         >>> import numgrad as ng
         >>> x = ng.ones(2, requires_grad=True)
@@ -292,10 +292,10 @@ class Optimizer:
         self.state, self.param_groups = state, groups  # two stores, between which nothing can interrupt
 
     def _complete(self, group: dict[str, Any]) -> None:
-        """Change a group that is about to be taken over from a saved state; for subclasses."""
+        """Complete a group that is being loaded from a saved state; for subclasses."""
 
     def _check_state(self, number: Any, values: Any, parameter: Tensor) -> None:
-        """Refuse a saved state of a parameter that a later step could only refuse, or read wrongly."""
+        """Refuse a saved state with which a later step would fail or compute something else."""
         where = f"loaded state dict: the state of parameter {number}"
         if not isinstance(values, Mapping):
             raise TypeError(f"{where} is {type(values).__name__}, expected a dict")
@@ -325,14 +325,14 @@ class Optimizer:
 
 
 def check_execution(foreach: Any, fused: Any, differentiable: Any) -> None:
-    """What torch's options of how to compute may be; there is one way here, and it computes the same.
+    """Check torch's options that choose an implementation; numgrad has one, which gives the same results.
 
     Raises
     ------
     NotImplementedError
-        The step itself is to be differentiated.
+        ``differentiable`` is True.
     RuntimeError
-        Two ways are asked for at once.
+        Both ``foreach`` and ``fused`` are True.
     """
     if differentiable:
         raise NotImplementedError("optimizer: differentiable=True is not implemented; leave it False")
@@ -340,20 +340,20 @@ def check_execution(foreach: Any, fused: Any, differentiable: Any) -> None:
         raise RuntimeError("`fused` and `foreach` cannot be `True` together.")
 
 
-def _without_names(given: list[Any]) -> tuple[list[Any], list[str]]:
-    """The tensors of ``(name, tensor)`` pairs, and the names; or the tensors and nothing."""
-    named = [isinstance(each, tuple) for each in given]
+def _without_names(params: list[Any]) -> tuple[list[Any], list[str]]:
+    """Tensors and names of ``(name, tensor)`` pairs; for plain tensors, the tensors and no names."""
+    named = [isinstance(each, tuple) for each in params]
     if not any(named):
-        return given, []
+        return params, []
     if not all(named):
         raise ValueError("all optimizer params should be with/without names. Some param names are missing")
-    return [tensor for _, tensor in given], [name for name, _ in given]
+    return [tensor for _, tensor in params], [name for name, _ in params]
 
 
 def _loaded(name: str, value: Any, parameter: Tensor) -> Any:
-    """A value of a saved state as one of this parameter's: of floating point in its dtype and, if it can be, its layout.
+    """A saved value for this parameter's state; floating-point tensors get its dtype and, with its shape, its layout.
 
-    A count of steps becomes a float32 tensor if it is a number, as old checkpoints have it.
+    A number of steps becomes a float32 tensor: old checkpoints hold a Python number.
     """
     if name == "step" and isinstance(value, (int, float)):
         return creation.tensor(float(value), dtype=float32)

@@ -25,7 +25,7 @@ class SGD(Optimizer):
     lr
         Learning rate.
     momentum, dampening
-        How much of the direction so far is kept, and how much of the gradient is left out of it.
+        The share of the previous direction that is kept, and the share of the gradient that is left out.
     weight_decay
         Strength of the L2 penalty.
     nesterov
@@ -33,14 +33,14 @@ class SGD(Optimizer):
     maximize
         Ascend instead.
     foreach, fused
-        Taken for torch's sake; they say how to compute, not what.
+        Accepted for compatibility with torch; they do not change the result.
     differentiable
-        False.
+        Has to be False.
 
     Raises
     ------
     ValueError
-        An option is negative, or ``nesterov`` without momentum or with dampening.
+        An option is negative, or ``nesterov`` is set without momentum or with dampening.
 
     >>> import numgrad as ng
     >>> from numgrad import optim
@@ -94,14 +94,14 @@ class SGD(Optimizer):
     def plan(self, changes: Changes, group: dict[str, Any], params: list[Tensor], grads: list[Tensor]) -> None:
         momentum = float(group["momentum"])
         states = self.state
-        held: list[Tensor | None] = [None] * len(params)
+        previous: list[Tensor | None] = [None] * len(params)
         if momentum:
-            held = [states[each].get("momentum_buffer") if each in states else None for each in params]
+            previous = [states[each].get("momentum_buffer") if each in states else None for each in params]
         buffers = updates.sgd(
             changes,
             params,
             grads,
-            held,
+            previous,
             lr=float(group["lr"]),
             momentum=momentum,
             dampening=float(group["dampening"]),
@@ -109,7 +109,7 @@ class SGD(Optimizer):
             nesterov=bool(group["nesterov"]),
             maximize=bool(group["maximize"]),
         )
-        if any(map(is_not, buffers, held)):
-            for parameter, buffer, before in zip(params, buffers, held, strict=True):
+        if any(map(is_not, buffers, previous)):
+            for parameter, buffer, before in zip(params, buffers, previous, strict=True):
                 if buffer is not before:
                     self._keep(changes, parameter, {"momentum_buffer": buffer})

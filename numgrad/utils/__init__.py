@@ -1,4 +1,4 @@
-"""Helpers for training."""
+"""Helpers for training: `checkpoint`, which trades time for memory."""
 
 from __future__ import annotations
 

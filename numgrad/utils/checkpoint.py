@@ -1,7 +1,7 @@
-"""Activation checkpointing: what the forward would save is thrown away and computed again in the backward.
+"""Activation checkpointing: the forward keeps no saved tensors, and the backward computes them again.
 
-While the function runs, each tensor that an op saves is replaced by a ticket. The first ticket that the backward wants
-to redeem runs the function once more, and the tensors saved then go to the tickets in the same order.
+While the function runs, each tensor that an op saves is replaced by a ticket. The first ticket that the backward
+redeems runs the function once more; the tensors saved by this second run go to the tickets in the same order.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ __all__ = ["CheckpointError", "checkpoint", "checkpoint_sequential"]
 
 
 class CheckpointError(RuntimeError):
-    """The function did not save the same when it was run again."""
+    """The second run of the function saved other tensors than the first."""
 
 
 def checkpoint(
@@ -35,33 +35,34 @@ def checkpoint(
     preserve_rng_state: bool = True,
     **kwargs: Any,
 ) -> Any:
-    """Call ``function(*args, **kwargs)`` without keeping what its ops save; the backward calls it again.
+    """Call ``function(*args, **kwargs)`` without keeping the tensors that its ops save; the backward calls it again.
 
-    Gradients are the same bits as without. Second derivatives, several backwards and keyword arguments work.
+    The gradients are the same bits as without checkpointing. Second derivatives, several backwards and keyword arguments
+    work.
 
     Parameters
     ----------
     function
-        Must do the same when it is called again; changes that it makes (running averages of batch norm) happen twice.
+        Must do the same when it is called again. Its side effects (running averages of batch norm) happen twice.
     use_reentrant
-        torch has two implementations; here there is one, which does what either can.
+        Chooses between torch's two implementations; numgrad has one, which can do what either can.
     context_fn
-        Returns two contexts, for the first run and for the second.
+        Returns two context managers, one for the first run and one for the second.
     determinism_check
-        'default': shapes and dtypes of what is saved are compared; 'none': they are not.
+        'default': compare shapes and dtypes of the saved tensors; 'none': do not.
     debug
-        Has no effect: the errors say as much without.
+        Has no effect: the errors are as detailed without it.
     early_stop
-        Leave the second run as soon as everything was saved again.
+        Leave the second run as soon as all tensors have been saved again.
     preserve_rng_state
-        Random numbers (dropout) are the same in the second run.
+        Draw the same random numbers (dropout) in the second run.
 
     Raises
     ------
     CheckpointError
-        In the backward: the second run saved something else.
+        In the backward: the second run saved other tensors.
     RuntimeError
-        In the backward: an argument was changed in place since.
+        In the backward: an argument has been changed in place.
 
     >>> import numgrad as ng
     >>> x = ng.tensor([1.0, 2.0], requires_grad=True)
@@ -80,14 +81,14 @@ def checkpoint(
 def checkpoint_sequential(
     functions: Any, segments: int, input: Any, use_reentrant: bool | None = None, **kwargs: Any
 ) -> Any:
-    """Call functions one after the other, in so many segments of which all but the last are checkpointed.
+    """Call functions one after the other in a number of segments, all but the last of which are checkpointed.
 
     ``functions`` is a `nn.Sequential` or a sequence; ``kwargs`` go to `checkpoint`.
 
     Raises
     ------
     ValueError
-        There are more segments than functions, or less than one.
+        ``segments`` is less than 1 or more than the number of functions.
     """
     steps = list(functions.children()) if hasattr(functions, "children") else list(functions)
     if not 1 <= segments <= max(len(steps), 1):
@@ -111,7 +112,7 @@ def checkpoint_sequential(
 
 
 class _Ticket:
-    """Stands for one saved tensor until the backward wants it."""
+    """Stands for one saved tensor until the backward needs it."""
 
     __slots__ = ("__weakref__", "run", "tensor")
 
@@ -135,11 +136,11 @@ class _Ticket:
 
 
 class _Enough(Exception):  # noqa: N818 (no error)
-    """The second run has saved all that was saved in the first."""
+    """The second run has saved as many tensors as the first."""
 
 
 class _Run:
-    """One checkpointed call, with all that is needed to make it again."""
+    """One checkpointed call, with everything that is needed to repeat it."""
 
     def __init__(
         self,
@@ -170,7 +171,7 @@ class _Run:
         return ticket
 
     def again(self) -> None:
-        """The second run; fills the tickets that are still in use, until the end of the backward."""
+        """Make the second run, which fills the tickets still in use until the end of the backward."""
         for tensor, version in zip(self.tensors, self.versions, strict=True):
             if tensor._version != version:
                 raise RuntimeError(
@@ -195,23 +196,23 @@ class _Run:
 
     def _take(self, tensor: Tensor) -> None:
         """The pack hook of the second run."""
-        place, self.position = self.position, self.position + 1
-        if place >= len(self.tickets):
+        number, self.position = self.position, self.position + 1
+        if number >= len(self.tickets):
             return
-        found = tuple(tensor.shape), tensor.dtype
-        if self.check and found != self.specs[place]:
+        metadata = tuple(tensor.shape), tensor.dtype
+        if self.check and metadata != self.specs[number]:
             raise CheckpointError(
-                f"checkpoint: recomputed values have different metadata than during the forward pass: saved tensor {place} had "
-                f"{self.specs[place]}, now {found}; the function must do the same when it is called again"
+                f"checkpoint: recomputed values have different metadata than during the forward pass: saved tensor {number} had "
+                f"{self.specs[number]}, now {metadata}; the function must do the same when it is called again"
             )
-        ticket = self.tickets[place]()
+        ticket = self.tickets[number]()
         if ticket is not None:
             ticket.tensor = tensor
         if self.early_stop and self.position == len(self.tickets):
             raise _Enough
 
     def forget(self) -> None:
-        """Let go of the second run's tensors."""
+        """Drop the second run's tensors."""
         for reference in self.tickets:
             ticket = reference()
             if ticket is not None:

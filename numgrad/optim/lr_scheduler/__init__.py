@@ -1,6 +1,6 @@
 """Learning rates that change from step to step. Formulas and names are torch's, so the rates are the same bits.
 
-The formulas go from one rate to the next where they can ("chained"), so that several schedulers may act on one
+Where possible the formulas compute a rate from the one before ("chained"), so that several schedulers may act on one
 optimizer.
 """
 

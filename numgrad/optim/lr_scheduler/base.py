@@ -1,4 +1,4 @@
-"""The base class of the schedulers."""
+"""`LRScheduler`, the base class of the schedulers."""
 
 from __future__ import annotations
 
@@ -16,33 +16,33 @@ _MISSING_INITIAL = (
 
 
 def check_divisor(scheduler: str, name: str, value: Any) -> None:
-    """Refuse an option by which the rates' formula divides, if it is 0.
+    """Refuse 0 for an option that the formula divides by.
 
     Raises
     ------
     ValueError
-        It is.
+        The value is 0.
     """
     if value == 0:
         raise ValueError(f"{scheduler}: {name} is 0, expected a positive number")
 
 
 class LRScheduler:
-    """Base class: a subclass defines `get_lr`, the rates of the groups for ``last_epoch``.
+    """Base class. A subclass defines `get_lr`, the rates of the groups for ``last_epoch``.
 
     Parameters
     ----------
     optimizer
-        Whose groups' 'lr' is set, at once and at each `step`.
+        The optimizer whose groups' 'lr' is set, now and at each `step`.
     last_epoch
-        The last step that was taken, to resume; -1 to start.
+        The number of the last step, to resume; -1 to start.
 
     Raises
     ------
     TypeError
-        The optimizer is none.
+        ``optimizer`` is not an `Optimizer`.
     KeyError
-        To resume, the optimizer's state must have been loaded.
+        ``last_epoch`` asks to resume, and the optimizer's state was not loaded before.
 
     >>> import numgrad as ng
     >>> class Harmonic(ng.optim.lr_scheduler.LRScheduler):
@@ -76,11 +76,11 @@ class LRScheduler:
         raise NotImplementedError
 
     def get_last_lr(self) -> list[float]:
-        """The rates that were set last."""
+        """The most recent rates of the groups."""
         return self._last_lr
 
     def step(self) -> None:
-        """Go on by one epoch (or batch), after the optimizer's step."""
+        """Advance by one epoch (or batch); call it after the optimizer's step."""
         if self._step_count == 1 and self.optimizer._step_count == self._steps_before:
             warnings.warn(
                 "Detected call of `lr_scheduler.step()` before `optimizer.step()`. Call them in the opposite order: "
@@ -101,8 +101,8 @@ class LRScheduler:
         self._last_lr = self._rates()
 
     def _as_a_whole(self, function: Callable[..., None], *args: Any) -> None:
-        """``function(scheduler, *args)`` of a copy of this scheduler, over copies of the groups; then what it has changed is
-        changed here and in the groups, all of it at once. After an error, or Ctrl-C, nothing has been changed.
+        """Call ``function(scheduler, *args)`` with a copy of this scheduler, which holds copies of the groups. Then make its
+        changes here and in the groups, all at once. After an error or Ctrl-C nothing has been changed.
         """
         ahead, optimizer = object.__new__(type(self)), object.__new__(type(self.optimizer))
         optimizer.__dict__.update(self.optimizer.__dict__)
@@ -117,7 +117,7 @@ class LRScheduler:
 
     @property
     def _is_first(self) -> bool:
-        """True while the constructor asks for rates: one that resumes finds the groups' rates as they should be."""
+        """True while the constructor runs: a scheduler that resumes leaves the groups' rates as they are."""
         return self._step_count == 1
 
     def _rates(self) -> list[float]:
@@ -127,10 +127,10 @@ class LRScheduler:
         return [lr * factor for lr in self._rates()]
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything but the optimizer."""
+        """The scheduler's attributes without the optimizer."""
         left_out = ("optimizer", "_steps_before")
         return {name: value for name, value in self.__dict__.items() if name not in left_out}
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
-        """Take over a `state_dict`. The optimizer's own state has the current rate, and is loaded by itself."""
+        """Load a `state_dict`. The optimizer's own state, which has the current rate, is loaded separately."""
         self.__dict__.update(state_dict)

@@ -1,4 +1,4 @@
-"""The one-cycle policy."""
+"""`OneCycleLR`, the one-cycle policy."""
 
 from __future__ import annotations
 
@@ -10,39 +10,40 @@ from numgrad.optim.optimizer import Optimizer
 
 
 class OneCycleLR(LRScheduler):
-    """Up to ``max_lr`` and down far below the start in one cycle, the momentum the other way round; one step a batch.
+    """Raises the rate to ``max_lr`` and lowers it far below the start, in one cycle; the momentum goes the other way.
 
-    Smith and Topin, 2018. The start is ``max_lr / div_factor``, the end the start divided by ``final_div_factor``.
+    Smith and Topin, 2018. Call `step` after each batch. The rate starts at ``max_lr / div_factor`` and ends at the start
+    divided by ``final_div_factor``.
 
     Parameters
     ----------
     optimizer
-        With momentum, or betas of which the first is cycled.
+        An optimizer with momentum, or with betas, whose first is then cycled.
     max_lr
-        The top, for all groups or for each.
+        The highest rate, for all groups or for each.
     total_steps
-        Length of the cycle; or ``epochs`` times ``steps_per_epoch``.
+        Length of the cycle; None: ``epochs`` times ``steps_per_epoch``.
     epochs, steps_per_epoch
-        See there.
+        See total_steps.
     pct_start
-        The part of the cycle that goes up.
+        The share of the cycle in which the rate rises.
     anneal_strategy
         'cos' or 'linear'.
     cycle_momentum
         Whether the momentum goes from ``max_momentum`` to ``base_momentum`` and back.
     base_momentum, max_momentum
-        See there; for all groups or for each.
+        See cycle_momentum; for all groups or for each.
     div_factor, final_div_factor
         See above.
     three_phase
-        Go down as long as up, and only then to the end.
+        Fall back to the start as fast as the rate rose, and only then to the end.
     last_epoch
         As for `LRScheduler`.
 
     Raises
     ------
     ValueError
-        The length is not known or not positive, a step beyond it is asked for, or an option has no sense.
+        The length is missing or not positive, a step goes beyond it, or an option is invalid.
 
     >>> import numgrad as ng
     >>> from numgrad import optim
@@ -84,7 +85,7 @@ class OneCycleLR(LRScheduler):
         check_divisor("OneCycleLR", "final_div_factor", final_div_factor)
         self._anneal_func_type = anneal_strategy
         up, last = float(pct_start * self.total_steps) - 1, self.total_steps - 1
-        # (last step, from which rate, to which, from which momentum, to which)
+        # (last step, start and end of the rate, start and end of the momentum)
         phases: list[tuple[Any, ...]] = [(up, "initial_lr", "max_lr", "max_momentum", "base_momentum")]
         if three_phase:
             down = float(2 * pct_start * self.total_steps) - 2
@@ -136,7 +137,7 @@ class OneCycleLR(LRScheduler):
             for phase in self._schedule_phases:
                 end = phase["end_step"]
                 if step <= end or phase is self._schedule_phases[-1]:
-                    part = (step - begin) / (end - begin) if end != begin else 1.0  # without steps it is over
+                    part = (step - begin) / (end - begin) if end != begin else 1.0  # a phase without steps is over
                     rates.append(self._between(group[phase["start_lr"]], group[phase["end_lr"]], part))
                     if self.cycle_momentum:
                         ends = group[phase["start_momentum"]], group[phase["end_momentum"]]
@@ -147,17 +148,17 @@ class OneCycleLR(LRScheduler):
 
 
 def _total_steps(total: int | None, epochs: int | None, per_epoch: int | None) -> int:
-    given = {"total_steps": total} if total is not None else {"epochs": epochs, "steps_per_epoch": per_epoch}
-    if None in given.values():
+    lengths = {"total_steps": total} if total is not None else {"epochs": epochs, "steps_per_epoch": per_epoch}
+    if None in lengths.values():
         raise ValueError("You must define either total_steps OR (epochs AND steps_per_epoch)")
-    for name, value in given.items():
+    for name, value in lengths.items():
         if not isinstance(value, int) or value <= 0:
             raise ValueError(f"Expected positive integer {name}, but got {value}")
-    return math.prod(given.values())  # type: ignore[arg-type]
+    return math.prod(lengths.values())  # type: ignore[arg-type]
 
 
 def _for_groups(name: str, value: Any, groups: list[Any]) -> list[Any]:
-    """One value for each group, from such a list or from one value for all."""
+    """One value for each group, from a list or from one value for all."""
     if not isinstance(value, (list, tuple)):
         return [value] * len(groups)
     if len(value) != len(groups):

@@ -1,4 +1,4 @@
-"""A rate that follows a metric."""
+"""`ReduceLROnPlateau`, whose rate follows a metric."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from numgrad.optim.optimizer import Optimizer
 
 
 class ReduceLROnPlateau(LRScheduler):
-    """The rate times ``factor`` when a metric has not got better for more than ``patience`` steps.
+    """Multiplies the rate by ``factor`` when a metric has not improved for more than ``patience`` steps.
 
     Parameters
     ----------
     optimizer
-        Whose rate is changed.
+        The optimizer whose rate is changed.
     mode
         'min' or 'max': which way is better.
     factor, patience
         See above.
     threshold, threshold_mode
-        How much counts as better: a part ('rel') or an amount ('abs').
+        The smallest improvement that counts: relative ('rel') or absolute ('abs').
     cooldown
-        Steps after a change that do not count.
+        Number of steps after a change that do not count.
     min_lr
         The lowest rate, for all groups or for each.
     eps
-        Smaller changes are not made.
+        The smallest change of the rate that is made.
 
     Raises
     ------
@@ -92,7 +92,7 @@ class ReduceLROnPlateau(LRScheduler):
         return value < bound if self.mode == "min" else value > bound
 
     def step(self, metrics: Any) -> None:  # type: ignore[override]
-        """Take notice of the metric, and change the rate if it is time."""
+        """Note the metric, and lower the rate if it has not improved for too long."""
         self._as_a_whole(ReduceLROnPlateau._next_metric, float(metrics))
 
     def _next_metric(self, value: float) -> None:

@@ -13,12 +13,12 @@ from numgrad.tensor.changes import Changes
 
 
 class LambdaLR(LRScheduler):
-    """The initial rate times ``lr_lambda(epoch)``; one function, or one for each group.
+    """The initial rate times ``lr_lambda(epoch)``, with one function for all groups or one for each.
 
     Raises
     ------
     ValueError
-        There are not as many functions as groups.
+        The numbers of functions and groups differ.
 
     >>> import numgrad as ng
     >>> from numgrad import optim
@@ -36,30 +36,30 @@ class LambdaLR(LRScheduler):
         last_epoch: int = -1,
     ) -> None:
         count = len(optimizer.param_groups) if isinstance(optimizer, Optimizer) else 0
-        given = list(lr_lambda) if isinstance(lr_lambda, (list, tuple)) else [lr_lambda] * count
-        if isinstance(optimizer, Optimizer) and len(given) != count:
-            raise ValueError(f"Expected {count} lr_lambdas, but got {len(given)}")
-        self.lr_lambdas: list[Any] = given
+        functions = list(lr_lambda) if isinstance(lr_lambda, (list, tuple)) else [lr_lambda] * count
+        if isinstance(optimizer, Optimizer) and len(functions) != count:
+            raise ValueError(f"Expected {count} lr_lambdas, but got {len(functions)}")
+        self.lr_lambdas: list[Any] = functions
         super().__init__(optimizer, last_epoch)
 
     def get_lr(self) -> list[float]:
         return [base * function(self.last_epoch) for base, function in zip(self.base_lrs, self.lr_lambdas, strict=True)]
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything but the optimizer and plain functions; of callable objects, their attributes."""
+        """The scheduler's attributes without the optimizer; callable objects are saved by their attributes, functions not."""
         state = super().state_dict()
         plain = type(lambda: None)
         state["lr_lambdas"] = [None if isinstance(f, plain) else dict(f.__dict__) for f in self.lr_lambdas]
         return state
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
-        """Take over a `state_dict`; the functions stay those that were given here."""
+        """Load a `state_dict`; the functions stay the ones that this scheduler was made with."""
         changes = Changes()
         for function, attributes in zip(self.lr_lambdas, state_dict["lr_lambdas"], strict=True):
             if attributes is not None:
                 changes.call(function.__dict__.update, attributes)
-        rest = {name: value for name, value in state_dict.items() if name != "lr_lambdas"}
-        changes.call(self.__dict__.update, rest)
+        state = {name: value for name, value in state_dict.items() if name != "lr_lambdas"}
+        changes.call(self.__dict__.update, state)
         changes.make()
 
 
