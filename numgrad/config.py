@@ -1,6 +1,6 @@
-"""Every environment variable that numgrad reads: name, default, meaning. Nothing else reads the environment.
+"""Every environment variable that numgrad reads: name, default, meaning. No other module reads the environment.
 
-Values are read when they are asked for, so that tests and programs can set them before first use.
+A value is read on each use, so tests and programs can set it before the first one.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from numgrad import command
 
 @dataclass(frozen=True)
 class Knob:
-    """One environment variable. A value that does not match ``pattern`` is refused, as one that is not ``wanted``."""
+    """One environment variable. Values have to match ``pattern``, which ``expected`` describes in messages."""
 
     name: str
     default: str
     meaning: str
     pattern: str = ".*"
-    wanted: str = "anything"
+    expected: str = "anything"
 
     def __call__(self) -> str:
         return os.environ.get(self.name) or self.default
@@ -34,7 +34,7 @@ class Knob:
         return self().strip().lower() not in ("", "0", "false", "no", "off")
 
     def problem(self) -> str:
-        """What is wrong with the variable's value; '' if nothing is.
+        """The complaint about an invalid value; '' if the value is valid.
 
         >>> Knob("PACE", "fast", "how quick", "fast|slow", "fast or slow").problem()
         ''
@@ -42,7 +42,7 @@ class Knob:
         value = self()
         if not value or re.fullmatch(self.pattern, value.strip(), re.IGNORECASE | re.ASCII | re.DOTALL):
             return ""
-        return f"the environment variable {self.name} is {value!r}, expected {self.wanted}"
+        return f"the environment variable {self.name} is {value!r}, expected {self.expected}"
 
 
 _YES_OR_NO = "0|1|false|true|no|yes|off|on"
@@ -120,7 +120,7 @@ KNOBS = (NUM_THREADS, WAIT, DEBUG, PYTHON, SIMD, CONV, COMPILE_JOBS, KERNEL_STOR
 
 
 def checks_indices() -> bool:
-    """Whether kernels check every index."""
+    """Whether kernels are compiled with a check of every index."""
     return DEBUG.is_set() and not guards_memory()
 
 
@@ -130,15 +130,15 @@ def guards_memory() -> bool:
 
 
 def problem() -> str:
-    """What is wrong with the first of the variables that has a value it cannot have; '' if none has.
+    """The complaint about the first variable with an invalid value; '' if all are valid.
 
-    What depends on the machine, such as vector instructions that its CPU lacks, is refused when it is needed.
+    Values that the machine cannot satisfy, such as vector instructions that its CPU lacks, are refused on use.
     """
     return next(filter(None, (knob.problem() for knob in KNOBS)), "")
 
 
 class _Stderr(logging.StreamHandler):
-    """A handler that writes to what sys.stderr is at the time."""
+    """A handler that writes to the present sys.stderr."""
 
     def __init__(self) -> None:
         logging.Handler.__init__(self)
@@ -148,20 +148,20 @@ class _Stderr(logging.StreamHandler):
         return sys.stderr
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write a line, if anybody listens."""
+        """Write a line, if there is a stderr."""
         if self.stream is not None:
             super().emit(record)
 
 
 def start() -> None:
-    """Refuse settings that mean nothing, and send the log to stderr if NUMGRAD_LOG names a level.
+    """Refuse invalid settings, and send the log to stderr if NUMGRAD_LOG names a level.
 
-    A command refuses them by itself, with a line and an exit code.
+    A command refuses settings itself, with a line on stderr and an exit code.
 
     Raises
     ------
     ValueError
-        A variable has a value that it cannot have.
+        A variable has an invalid value.
     """
     wrong = problem()
     if wrong and not command.is_running():
@@ -175,7 +175,7 @@ def start() -> None:
 
 
 def cache_folder() -> Path:
-    """The folder for things that can be made again (kernels, weights), by the platform's custom; not created here."""
+    """The platform's folder for data that can be restored (kernels, weights); not created here."""
     from platformdirs import user_cache_path
 
     return user_cache_path("numgrad", appauthor=False)

@@ -1,4 +1,4 @@
-"""dtypes, default dtype and torch's promotion rules."""
+"""The dtypes of tensors' elements, the default dtype and torch's promotion rules."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import numpy as np
 
 
 class dtype:  # noqa: N801 (torch's name)
-    """Type of a tensor's elements, such as `numgrad.float32`. Made by this module alone; compared by identity.
+    """Type of a tensor's elements, such as `numgrad.float32`. Only this module makes them, so they compare by identity.
 
     Attributes
     ----------
     itemsize, is_floating_point
         Bytes of one element; whether it is float32 or float64.
     smallest, largest
-        The ends of its finite numbers.
+        The smallest and the largest of its finite numbers.
     numpy
         NumPy's dtype of the same elements.
 
@@ -40,7 +40,7 @@ class dtype:  # noqa: N801 (torch's name)
 
     def __init__(self, name: str, code: str, rank: int, torch_name: str) -> None:
         self.name = name
-        self.code = code  # as kernels declare it
+        self.code = code  # as in kernels' declarations
         self.numpy = np.dtype(name)
         self.itemsize = self.numpy.itemsize
         self.rank = rank
@@ -61,7 +61,7 @@ class dtype:  # noqa: N801 (torch's name)
         return 0 if self.is_bool else 2 if self.is_floating_point else 1
 
     def wrapped(self, value: float) -> float:
-        """An int that an integer dtype does not have counts on from its other end, as sums and products of that dtype do.
+        """A value for this dtype; integers out of range wrap around, as sums and products of integer dtypes do.
 
         Raises
         ------
@@ -81,7 +81,7 @@ class dtype:  # noqa: N801 (torch's name)
 
 
 def _ends(numpy_dtype: np.dtype) -> tuple[float, float]:
-    if numpy_dtype.kind == "f":  # written out, since NumPy's finfo takes as long as all of this module
+    if numpy_dtype.kind == "f":  # written out, since the first np.finfo takes as long as the rest of this module
         largest = sys.float_info.max if numpy_dtype.itemsize == 8 else float.fromhex("0x1.fffffep+127")
         return -largest, largest
     values = 1 << (8 * numpy_dtype.itemsize)
@@ -122,11 +122,11 @@ def from_numpy_dtype(numpy_dtype: np.dtype) -> dtype:
     >>> from_numpy_dtype(np.dtype("float32"))
     numgrad.float32
     """
-    found = _BY_NUMPY.get(np.dtype(numpy_dtype).newbyteorder("="))
-    if found is None:
+    match = _BY_NUMPY.get(np.dtype(numpy_dtype).newbyteorder("="))
+    if match is None:
         names = ", ".join(d.name for d in ALL)
         raise TypeError(f"can't convert np.ndarray of type {numpy_dtype}. The supported types are: {names}.")
-    return found
+    return match
 
 
 def by_code(code: str) -> dtype:
@@ -139,25 +139,25 @@ def by_code(code: str) -> dtype:
 
 
 def as_dtype(op: str, value: object, argument: str = "dtype") -> dtype:
-    """A dtype that was given as one, or as Python's ``bool``, ``int`` or ``float``, which stand for bool, int64, float64.
+    """The dtype that an argument stands for: a dtype, or Python's ``bool``, ``int`` or ``float`` for bool, int64, float64.
 
     Raises
     ------
     TypeError
-        It was given as something else.
+        The argument is something else.
 
     >>> as_dtype("zeros", float)
     numgrad.float64
     """
     if isinstance(value, dtype):
         return value
-    known = _BY_TYPE.get(value) if isinstance(value, type) else None
-    if known is None:
+    match = _BY_TYPE.get(value) if isinstance(value, type) else None
+    if match is None:
         got = value.__name__ if isinstance(value, type) else repr(value)
         raise TypeError(
             f"{op}(): argument '{argument}' must be a dtype such as numgrad.float32 (or Python's bool, int or float), not {got}"
         )
-    return known
+    return match
 
 
 def promote_types(first: dtype, second: dtype) -> dtype:
@@ -166,7 +166,7 @@ def promote_types(first: dtype, second: dtype) -> dtype:
     Raises
     ------
     TypeError
-        One is no dtype.
+        An argument is not a dtype.
 
     >>> promote_types(int64, float32)
     numgrad.float32
@@ -183,7 +183,7 @@ def promote_types(first: dtype, second: dtype) -> dtype:
 
 
 def get_default_dtype() -> dtype:
-    """dtype of new floating-point tensors whose dtype is not given.
+    """The dtype of new floating-point tensors for which none is given.
 
     >>> get_default_dtype()
     numgrad.float32
@@ -192,7 +192,7 @@ def get_default_dtype() -> dtype:
 
 
 def set_default_dtype(d: dtype) -> None:
-    """Set the dtype of new floating-point tensors whose dtype is not given: float32, unless it is set to float64.
+    """Set the dtype of new floating-point tensors for which none is given: float32, unless it is set to float64.
 
     Raises
     ------

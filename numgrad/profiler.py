@@ -1,4 +1,4 @@
-"""Where the time goes: `profile` measures each op, `record_function` marks stretches of one's own."""
+"""`profile` measures the time of each op; `record_function` marks a stretch of code in the profiles."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ _active: list[profile] = []
 
 @dataclass(frozen=True)
 class Event:
-    """One op, or one stretch: when it began and how long it took, in nanoseconds.
+    """One op, or one stretch of code: its start and duration in nanoseconds.
 
-    ``nbytes`` are those of the tensors that an op read and made; ``kernels`` the names of those that it launched. ``flops``
+    ``nbytes`` counts the bytes of an op's inputs and outputs; ``kernels`` has the names of the launched kernels. ``flops``
     are the multiplications and additions of matrix products and convolutions, by their definition; 0 for other ops.
 
     >>> import numgrad as ng
@@ -43,7 +43,7 @@ class Event:
 
 @dataclass
 class Row:
-    """All events of one name together; times in seconds.
+    """The sum of all events with one name; times are in seconds.
 
     >>> import numgrad as ng
     >>> with ng.profiler.profile() as p:
@@ -63,14 +63,14 @@ class Row:
 
     @property
     def mean(self) -> float:
-        """Seconds for one call."""
+        """Mean seconds of a call."""
         return self.total / self.calls
 
 
 class profile(Scope):  # noqa: N801 (torch's name)
     """A context that measures every op of the thread that entered it.
 
-    The time of an op is all of its time: planning, memory, kernels, recording. Measuring costs about a microsecond an op.
+    The time of an op includes planning, memory, kernels and recording. Measuring costs about a microsecond for each op.
 
     >>> import numgrad as ng
     >>> with ng.profiler.profile() as p:
@@ -110,23 +110,23 @@ class profile(Scope):  # noqa: N801 (torch's name)
         _timing.settle()
 
     def _withdraw(self) -> None:
-        """Once it is over, nobody tells this profile of anything."""
+        """Once it is over, stop all reports to this profile."""
         if self._is_over:
             if self in _active:
                 _active.remove(self)
             program.stop_observing(self)
 
     def launched(self, launched: program.Program, addresses: tuple[int, ...]) -> None:
-        """Told by the launch door."""
-        if self._is_over:  # an interrupt kept it from leaving
+        """Called by the launch door after each program."""
+        if self._is_over:  # an interrupt kept the context from being left
             self._withdraw()
         else:
             self._kernels += launched.names()
 
     def applied(self, op: Any, inputs: tuple[Any, ...], outputs: Any, start: int, end: int) -> None:
-        """Told of each op."""
-        made = outputs if isinstance(outputs, tuple) else (outputs,)
-        specs = [tensor._spec for tensor in (*inputs, *made) if hasattr(tensor, "_spec")]
+        """Called after each op."""
+        results = outputs if isinstance(outputs, tuple) else (outputs,)
+        specs = [tensor._spec for tensor in (*inputs, *results) if hasattr(tensor, "_spec")]
         nbytes = sum(spec.numel * spec.dtype.itemsize for spec in specs)
         shapes = (
             " ".join(str(tuple(t._spec.shape)) for t in inputs if hasattr(t, "_spec")) if self.record_shapes else ""
@@ -134,7 +134,7 @@ class profile(Scope):  # noqa: N801 (torch's name)
         flops = (
             0
             if op.flops_function is None
-            else op.flops_function([getattr(t, "_spec", None) for t in inputs], made[0]._spec)
+            else op.flops_function([getattr(t, "_spec", None) for t in inputs], results[0]._spec)
         )
         kernels = tuple(self._kernels)
         self.events.append(Event(op.name, start, end - start, self.thread, "op", nbytes, shapes, kernels, flops))
@@ -143,7 +143,7 @@ class profile(Scope):  # noqa: N801 (torch's name)
     # ---- results -------------------------------------------------------------------------------------------------
 
     def rows(self, sort_by: str = "total") -> list[Row]:
-        """One row for each op and stretch, ops by ``sort_by`` ('total', 'calls', 'mean', 'nbytes', 'flops', 'name').
+        """One row for each name of an op or stretch, sorted by ``sort_by`` ('total', 'calls', 'mean', 'nbytes', 'flops', 'name').
 
         Raises
         ------
@@ -154,21 +154,21 @@ class profile(Scope):  # noqa: N801 (torch's name)
             raise ValueError(
                 f"profile: sort_by is {sort_by!r}, expected 'total', 'calls', 'mean', 'nbytes', 'flops' or 'name'"
             )
-        found: dict[tuple[str, str], Row] = {}
+        rows: dict[tuple[str, str], Row] = {}
         for event in self.events:
             name = f"{event.name} {event.shapes}".rstrip()
-            row = found.setdefault((event.kind, name), Row(name, kind=event.kind))
+            row = rows.setdefault((event.kind, name), Row(name, kind=event.kind))
             row.calls += 1
             row.total += event.duration / 1e9
             row.nbytes += event.nbytes
             row.flops += event.flops
-        whole = sum(row.total for row in found.values() if row.kind == "op")
-        for row in found.values():
-            row.share = row.total / whole if whole else 0.0
-        return sorted(found.values(), key=lambda row: getattr(row, sort_by), reverse=sort_by != "name")
+        op_time = sum(row.total for row in rows.values() if row.kind == "op")
+        for row in rows.values():
+            row.share = row.total / op_time if op_time else 0.0
+        return sorted(rows.values(), key=lambda row: getattr(row, sort_by), reverse=sort_by != "name")
 
     def table(self, sort_by: str = "total", row_limit: int = 100) -> str:
-        """The rows as text, with the time outside of ops at the end."""
+        """The rows as text, with the time outside of ops in the last line."""
         head = ("op", "calls", "time ms", "mean us", "share %", "MB", "GB/s", "GFLOP/s")
         lines: list[tuple[str, ...]] = [head]
         for row in self.rows(sort_by)[:row_limit]:
@@ -189,7 +189,7 @@ class profile(Scope):  # noqa: N801 (torch's name)
         return "\n".join([texts[0], "-" * len(texts[0]), *texts[1:]])
 
     def export_chrome_trace(self, path: Any) -> None:
-        """Write the events for Chrome's ``about:tracing`` or https://ui.perfetto.dev."""
+        """Write the events in the format of Chrome's ``about:tracing`` and https://ui.perfetto.dev."""
         events = [
             {
                 "name": event.name,
@@ -216,7 +216,7 @@ class profile(Scope):  # noqa: N801 (torch's name)
 
 
 class record_function:  # noqa: N801 (torch's name)
-    """A context that appears as one stretch in the profiles that are running.
+    """A context that appears as one stretch in the running profiles of this thread.
 
     >>> import numgrad as ng
     >>> with ng.profiler.profile() as p, ng.profiler.record_function("forward"):
@@ -246,7 +246,7 @@ def _timed(inner: Any, op: Any, inputs: tuple[Any, ...], params: Any) -> Any:
     end = time.perf_counter_ns()
     thread = threading.get_ident()
     for running in tuple(_active):
-        if running._is_over:  # an interrupt kept it from leaving
+        if running._is_over:  # an interrupt kept the context from being left
             running._withdraw()
         elif running.thread == thread:
             running.applied(op, inputs, outputs, start, end)
@@ -260,7 +260,7 @@ _timing = locks.Switch(lambda: registry.wrap_dispatch(0, _timed), lambda: regist
 
 
 def _forget_other_threads() -> None:
-    """In the child of a fork they are not there, and threads that begin may have their numbers."""
+    """Drop the profiles of other threads in the child of a fork, where new threads may get the numbers of the old ones."""
     thread = threading.get_ident()
     _active[:] = [running for running in _active if running.thread == thread]
 

@@ -1,8 +1,8 @@
 """The console command ``numgrad``: ``numgrad train-step``, ``classify``, ``warmup``, ``info``, ``ops``, ``weights``.
 
-Exit codes: 0 fine, 1 a file is corrupt or does not fit, or memory is short, or the reader of a pipe went away, 2 usage
-(arguments or environment variables), 3 network, 4 file system (what is printed cannot be written, too), 130 interrupted
-(Ctrl-C). Whatever a user does, what is told of it is one line on stderr.
+Exit codes: 0 success; 1 a file is corrupt or does not fit, memory is short, or the reader of a pipe went away; 2 usage
+(arguments or environment variables); 3 network; 4 file system, also if stdout cannot be written; 130 interrupted
+(Ctrl-C). An error that a user may cause is reported in one line on stderr.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from numgrad.command import INTERRUPTED
 from numgrad.errors import KernelError
 
 OK, FAILED, USAGE, NETWORK, FILE_SYSTEM = 0, 1, 2, 3, 4
-# The module of each command has `add_parser(subparsers)` and `run(args)`. Only the one that is asked for is imported.
+# The module of each command has `add_parser(subparsers)` and `run(args)`. Only the command in use is imported.
 COMMANDS = {
     "train-step": "numgrad.cli.train_step",
     "classify": "numgrad.cli.classify",
@@ -30,12 +30,12 @@ COMMANDS = {
 }
 
 
-# What a user's machine, files and settings may bring about anywhere.
+# Errors that a user's machine, files and settings may cause anywhere, and their exit codes.
 _EXPECTED = ((KernelError, FAILED), (MemoryError, FAILED), (OSError, FILE_SYSTEM))
 
 
 class _Version(argparse.Action):
-    """``--version``, whose text is looked up when it is asked for."""
+    """``--version``; the text is looked up on use."""
 
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
         from numgrad.cli.machine import own_version
@@ -66,19 +66,19 @@ def make_parser(commands: Sequence[str] = tuple(COMMANDS)) -> argparse.ArgumentP
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line (default: this process's); the exit code.
+    """Run a command line (default: this process's) and return the exit code.
 
     Raises
     ------
     SystemExit
-        With code 2 and a line on stderr if the arguments make no sense, with 0 after ``--help`` and ``--version``.
+        Code 2 and a line on stderr if the arguments are invalid, 0 after ``--help`` and ``--version``.
     """
     from numgrad.cli.interrupt import Interruptible
     from numgrad.cli.streams import OutputError, guarded
 
     arguments = list(sys.argv[1:] if argv is None else argv)
     atexit.unregister(gc.freeze)
-    atexit.register(gc.freeze)  # else the interpreter, when it ends, looks three times for garbage in all there is
+    atexit.register(gc.freeze)  # otherwise the interpreter collects garbage among all objects three times at its end
     interruptible = Interruptible()
     with guarded():
         try:
@@ -94,11 +94,11 @@ def main(argv: Sequence[str] | None = None) -> int:
                 return FAILED
             return _tell(f"numgrad: cannot write to stdout: {error}", FILE_SYSTEM)
         except Exception as error:
-            if interruptible.seen:  # somebody has made another exception of it
+            if interruptible.seen:  # some code has turned it into another exception
                 return _tell("interrupted", INTERRUPTED)
             code = next((code for kind, code in _EXPECTED if isinstance(error, kind)), None)
             if code is None:
-                raise  # a bug of numgrad's, of which the traceback is wanted
+                raise  # a bug in numgrad: keep the traceback
             logging.getLogger("numgrad.cli").debug("where it happened", exc_info=True)
             return _tell(f"numgrad: {error}", code)
 
@@ -106,10 +106,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(arguments: list[str]) -> int:
     from numgrad import config
 
-    asked = arguments[:1] if arguments[:1] and arguments[0] in COMMANDS else tuple(COMMANDS)
-    parsed = make_parser(asked).parse_args(arguments)
+    commands = arguments[:1] if arguments[:1] and arguments[0] in COMMANDS else tuple(COMMANDS)
+    parsed = make_parser(commands).parse_args(arguments)
     problem = config.problem()
-    if problem and parsed.command != "info":  # which tells of it, among all else
+    if problem and parsed.command != "info":  # `info` reports it itself
         return _tell(f"numgrad: {problem}", USAGE)
     code: int = parsed.run(parsed)
     return code

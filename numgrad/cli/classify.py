@@ -1,4 +1,4 @@
-"""``numgrad classify``: what is in a picture, by a network that was trained on ImageNet or by one of your own."""
+"""``numgrad classify``: name the object in a picture, with a network trained on ImageNet or a checkpoint of your own."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from numgrad.nn import Module
 
 _GRAVEST_FIRST = (FAILED, FILE_SYSTEM, NETWORK, USAGE)
-# The shorter side becomes 232 pixels or so: a line of 1 x 10,000 would become a picture of 1.6 GB.
+# The shorter side is resized to about 232 pixels: a picture of 1 x 10,000 pixels would grow to 1.6 GB.
 _MOST_RATIO = 100
 _MODEL = "resnet18"
 _PILLOW = "Pillow is needed to read pictures: pip install 'numgrad[image]'"
@@ -57,7 +57,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 
 class _RefusedError(Exception):
-    """What was asked for cannot be done; ``code`` is the exit code."""
+    """The command cannot do what the arguments say; ``code`` is the exit code."""
 
     def __init__(self, text: str, code: int) -> None:
         super().__init__(text)
@@ -65,7 +65,7 @@ class _RefusedError(Exception):
 
 
 def run(args: argparse.Namespace) -> int:
-    """Do what the parsed arguments of `add_parser` say; the exit code. Expected errors are one line on stderr."""
+    """Run the command with the parsed arguments of `add_parser` and return the exit code. Expected errors take one line."""
     from numgrad.cli import interrupt
     from numgrad.cli.progress import CompileProgress
     from numgrad.serialization.errors import WeightsFormatError
@@ -83,7 +83,7 @@ def run(args: argparse.Namespace) -> int:
                 rows.append({"image": name, "classes": [], "error": str(error)})
                 codes.append(_tell(str(error), error.code))
                 continue
-            # With the first picture, so that a mistyped name is told before a download.
+            # The network is made here, after the first picture is read: a mistyped name is reported before a download.
             with CompileProgress():
                 classes = network(picture, args.top)
             rows.append({"image": name, "classes": classes, "error": None})
@@ -99,7 +99,7 @@ def run(args: argparse.Namespace) -> int:
         return _tell(str(error), error.code)
     except OSError as error:
         return _tell(f"{error.filename}: {error.strerror}" if error.filename else str(error), FILE_SYSTEM)
-    except ValueError as error:  # a setting of the environment that makes no sense
+    except ValueError as error:  # an invalid environment variable
         return _tell(str(error), USAGE)
     if args.json:
         print(json.dumps(rows, indent=2))
@@ -112,7 +112,7 @@ def _tell(text: str, code: int) -> int:
 
 
 def as_text(row: Row) -> str:
-    """One picture's classes for people.
+    """One picture's classes as text.
 
     >>> print(as_text({"image": "a.jpg", "classes": [{"index": 281, "name": "tabby", "probability": 0.8125}]}))
     a.jpg
@@ -124,12 +124,12 @@ def as_text(row: Row) -> str:
 
 
 def read_picture(name: str) -> Any:
-    """A picture as its maker held it: turned as its EXIF data say, in RGB, read to its end.
+    """Read a picture completely, in RGB and turned as its EXIF data say.
 
     Raises
     ------
     _RefusedError
-        It cannot be read, or Pillow is not installed.
+        The picture cannot be read, or Pillow is not installed.
     """
     try:
         from PIL import Image, ImageOps
@@ -137,24 +137,24 @@ def read_picture(name: str) -> Any:
         raise _RefusedError(_PILLOW, USAGE) from None
     try:
         with open(name, "rb") as file, Image.open(file) as picture:
-            # Without the turn a portrait lies on its side; cameras write the turn and not the pixels.
+            # Cameras store a portrait on its side, with the rotation in the EXIF data.
             return _in_rgb(ImageOps.exif_transpose(picture))
     except Image.UnidentifiedImageError:
-        raise _RefusedError(f"{name}: this is no picture of a format that Pillow reads", FAILED) from None
-    except Exception as error:  # what the many formats of Pillow raise for damage is not in their documentation
+        raise _RefusedError(f"{name}: this is not a picture in a format that Pillow reads", FAILED) from None
+    except Exception as error:  # Pillow does not document what its formats raise for damaged files
         if isinstance(error, OSError) and error.errno:
             raise _RefusedError(f"{name}: {error.strerror}", FILE_SYSTEM) from None
         raise _RefusedError(f"{name}: the picture cannot be read: {error}", FAILED) from error
 
 
 def _in_rgb(picture: Any) -> Any:
-    """Three channels of bytes; what is transparent becomes white, as on a page."""
+    """Convert to three channels of bytes; transparent parts become white."""
     from PIL import Image
 
     narrow, wide = sorted(picture.size)
     if wide > _MOST_RATIO * narrow:
         raise ValueError(f"{picture.width} x {picture.height} pixels is too narrow for a network to see")
-    if picture.mode.startswith("I"):  # 16-bit grey, of which Pillow's conversion keeps what is below 256
+    if picture.mode.startswith("I"):  # 16-bit grey, which Pillow's conversion would clip to 255
         picture = picture.convert("I").point(lambda value: value * (1 / 257)).convert("L")
     if "transparency" in picture.info or picture.mode in ("LA", "La", "PA", "RGBA", "RGBa"):
         layered = picture.convert("RGBA")
@@ -163,9 +163,9 @@ def _in_rgb(picture: Any) -> Any:
 
 
 class _Network:
-    """A model with its weights, made when the first picture is there.
+    """A model with its weights, built for the first picture.
 
-    What can be told from the arguments alone is refused at once.
+    Invalid arguments are refused by the constructor.
     """
 
     def __init__(self, args: argparse.Namespace) -> None:
@@ -181,19 +181,21 @@ class _Network:
         from numgrad.autograd import no_grad
 
         if self._model is None:
-            self._model = self._made()
+            self._model = self._build()
         with no_grad():
-            found = self._model(self._prepare(picture).unsqueeze(0)).softmax(1)[0].tolist()
-        if any(math.isnan(probability) for probability in found):
+            probabilities = self._model(self._prepare(picture).unsqueeze(0)).softmax(1)[0].tolist()
+        if any(math.isnan(probability) for probability in probabilities):
             raise _RefusedError(f"the weights of {self._file or self._weights} give NaN", FAILED)
-        likeliest = sorted(range(len(found)), key=lambda index: -found[index])[:top]
-        return [{"index": index, "name": self._name_of(index), "probability": found[index]} for index in likeliest]
+        likeliest = sorted(range(len(probabilities)), key=lambda index: -probabilities[index])[:top]
+        return [
+            {"index": index, "name": self._name_of(index), "probability": probabilities[index]} for index in likeliest
+        ]
 
-    def _made(self) -> Module:
+    def _build(self) -> Module:
         from numgrad import models
 
         builder = models.get_model_builder(self._name)
-        # For a file that is not known, the model's first weights say how pictures are prepared.
+        # For an unknown file, the preprocessing is that of the model's first pretrained weights.
         facts = self._weights or next(iter(models.get_model_weights(self._name)))
         if self._file is None:
             model = builder(weights=self._weights)
@@ -217,26 +219,26 @@ class _Network:
 
 
 def _named(text: str, model: str | None) -> WeightsEnum:
-    """The pretrained weights that ``--weights`` names, of ``--model`` if that is given."""
+    """The pretrained weights called ``text``; they have to belong to ``model``, unless that is None."""
     from numgrad import models, weights
 
-    own = models.get_model_weights(model or _MODEL)
-    if text in own.__members__:
-        return own[text]
+    enum = models.get_model_weights(model or _MODEL)
+    if text in enum.__members__:
+        return enum[text]
     try:
-        found = models.get_weight(weights.entry(text).torchvision)
+        weight = models.get_weight(weights.entry(text).torchvision)
     except weights.UnknownWeightsError as error:
         raise _RefusedError(
-            f"--weights {text}: there is no such file, and {error}; {model or _MODEL} has {', '.join(own.__members__)}",
+            f"--weights {text}: there is no such file, and {error}; {model or _MODEL} has {', '.join(enum.__members__)}",
             FILE_SYSTEM if Path(text).suffix in SUFFIXES or len(Path(text).parts) > 1 else USAGE,
         ) from None
-    if model and not isinstance(found, own):
-        raise _RefusedError(f"--weights {text} are not weights of --model {model}, but of {_model_of(found)}", USAGE)
-    return found
+    if model and not isinstance(weight, enum):
+        raise _RefusedError(f"--weights {text} are not weights of --model {model}, but of {_model_of(weight)}", USAGE)
+    return weight
 
 
 def _weights_of_file(path: Path, model: str | None) -> WeightsEnum | None:
-    """The pretrained weights whose file has this name: they know best how pictures are prepared."""
+    """The pretrained weights whose file has this name, for the sake of their preprocessing; None for other files."""
     from numgrad import models, weights
 
     if path.is_dir():

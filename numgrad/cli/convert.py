@@ -1,4 +1,4 @@
-"""``numgrad weights convert``: a checkpoint in another format, with the same bits."""
+"""``numgrad weights convert``: writes a checkpoint in another format, with the same bits."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ SUFFIXES: dict[str, Format] = {
     ".pth": "torch", ".pt": "torch", ".bin": "torch", ".ckpt": "torch", ".safetensors": "safetensors",
 }  # fmt: skip
 _FORMATS: dict[str, Format] = {"pth": "torch", "safetensors": "safetensors"}
-# What other libraries look for before they take a safetensors file.
+# Other libraries expect this in a safetensors file.
 _METADATA = {"format": "pt"}
 
 Row = dict[str, Any]
 
 
 class _ConversionError(Exception):
-    """What was asked for cannot be done; ``code`` is the exit code."""
+    """A file cannot be converted; ``code`` is the exit code."""
 
     def __init__(self, text: str, code: int) -> None:
         super().__init__(text)
@@ -56,7 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Convert each file, whatever became of the others; the exit code, the gravest one."""
+    """Convert each file, even if others fail, and return the gravest exit code."""
     taken: set[Path] = set()
     rows = [_converted(file, args, taken) for file in args.files]
     codes = [row.pop("code") for row in rows]
@@ -103,7 +103,7 @@ def _convert(file: Path, args: argparse.Namespace, taken: set[Path], row: Row) -
     taken.add(target.resolve())
     if target.exists() and not args.force:
         raise _ConversionError(f"{target} is there: --force writes over it, --output names another file", FILE_SYSTEM)
-    # What is beside the weights, options of a program say, is in the way only where it would have to be written.
+    # Other values beside the weights, such as a program's options, matter only if they would have to be written.
     part = _part(load(file, make_tensor=_as_stored, unknown="skip"), file, args.key)
     row["tensors"] = _count(part)
     row["bytes"] = _write(part, file, None if args.dry_run else target, format, {**_METADATA, **metadata})
@@ -111,20 +111,20 @@ def _convert(file: Path, args: argparse.Namespace, taken: set[Path], row: Row) -
 
 def _target(file: Path, from_safetensors: bool, args: argparse.Namespace) -> tuple[Path, Format]:
     """The file to write, and its format."""
-    wanted = _FORMATS.get(args.to)
+    chosen = _FORMATS.get(args.to)
     if args.output and not args.output.is_dir():
         if len(args.files) > 1:
-            raise _ConversionError(f"--output {args.output} is no folder, and there are several files", USAGE)
-        known = SUFFIXES.get(args.output.suffix)
-        if wanted and known and wanted != known:
+            raise _ConversionError(f"--output {args.output} is not a folder, and there are several files", USAGE)
+        implied = SUFFIXES.get(args.output.suffix)
+        if chosen and implied and chosen != implied:
             raise _ConversionError(f"--output {args.output} does not end as a file of --to {args.to} does", USAGE)
-        format = wanted or known
+        format = chosen or implied
         if format is None:
             raise _ConversionError(
                 f"--output {args.output} ends in none of {', '.join(SUFFIXES)}: say --to pth or --to safetensors", USAGE
             )
         return args.output, format
-    format = wanted or ("torch" if from_safetensors else "safetensors")
+    format = chosen or ("torch" if from_safetensors else "safetensors")
     stem = file.stem if file.suffix in SUFFIXES else file.name
     return (args.output or file.parent) / f"{stem}{'.pth' if format == 'torch' else '.safetensors'}", format
 
@@ -134,7 +134,7 @@ def _as_stored(array: np.ndarray, dtype_name: str, requires_grad: bool) -> Unpac
 
 
 def _part(tree: Any, file: Path, keys: list[str]) -> Any:
-    """What lies under one key after the other."""
+    """The part of a checkpoint under the keys, applied one after the other."""
     for key in keys:
         if not isinstance(tree, dict) or key not in tree:
             has = f"it has {_listed(tree)}" if isinstance(tree, dict) else f"a {type(tree).__name__} is what is there"
@@ -157,7 +157,7 @@ def _count(tree: Any) -> int:
 
 
 class _Counter:
-    """A file that only counts what is written to it."""
+    """A file that counts the bytes written to it and drops them."""
 
     def __init__(self) -> None:
         self.size = 0
@@ -171,7 +171,7 @@ class _Counter:
 
 
 def _write(part: Any, file: Path, target: Path | None, format: Format, metadata: dict[str, str]) -> int:
-    """Write to the target, or nowhere; the number of bytes."""
+    """Write the part to the target, or without a target nowhere, and return the number of bytes."""
     counter = _Counter()
     try:
         save(
@@ -188,7 +188,7 @@ def _write(part: Any, file: Path, target: Path | None, format: Format, metadata:
 
 
 def _hint_of_parts(tree: Any) -> str:
-    """Where the tensors are, for who wants only them."""
+    """A hint at the keys that have tensors under them."""
     if not isinstance(tree, dict):
         return ""
     parts = [name for name, value in tree.items() if isinstance(value, dict) and _count(value)]

@@ -1,6 +1,6 @@
-"""``numgrad info``: versions, CPU, threads, folders and environment variables: what a report of a bug should have.
+"""``numgrad info``: versions, CPU, threads, folders and environment variables, as a bug report should state them.
 
-``numgrad info --conv`` lists which algorithm each convolution of a model uses in which direction, and why.
+``numgrad info --conv`` lists the algorithms of each convolution of a model, one for each direction, and the reasons.
 """
 
 from __future__ import annotations
@@ -38,15 +38,15 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print it; the exit code."""
+    """Run the command and return the exit code."""
     if args.conv:
         from numgrad.errors import KernelError
 
         try:
             rows = convolutions(args.conv, args.batch_size, args.image_size)
         except KernelError:
-            raise  # not for the arguments' sake
-        except (ValueError, RuntimeError) as error:  # no such model, or images that are too small for it
+            raise  # not caused by the arguments
+        except (ValueError, RuntimeError) as error:  # an unknown model, or images that are too small for it
             print(f"numgrad info: {error}", file=sys.stderr)
             return USAGE
         print(json.dumps(rows, indent=2) if args.json else conv_text(rows))
@@ -57,7 +57,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def collect() -> dict[str, Any]:
-    """Everything that the command shows, as plain values.
+    """The facts that the command shows, as plain values.
 
     >>> sorted(collect())
     ['cpu', 'knobs', 'store', 'system', 'threads', 'versions', 'weights']
@@ -80,35 +80,35 @@ def collect() -> dict[str, Any]:
 
 
 def convolutions(model: str, batch_size: int, image_size: int) -> list[dict[str, Any]]:
-    """For each convolution of a model of `numgrad.models`, in the order of their use: its shapes, and its algorithms.
+    """Shapes and algorithms of each convolution of a model of `numgrad.models`, in the order of their use.
 
     Raises
     ------
     ValueError, RuntimeError
-        There is no such model; it cannot take such images.
+        The model is unknown, or cannot take such images.
     """
     import numgrad as ng
     from numgrad.ops.conv import algorithms
 
     rows: list[dict[str, Any]] = []
 
-    def seen(name: str, module: Any, inputs: tuple[Any, ...]) -> None:
+    def note(name: str, module: Any, inputs: tuple[Any, ...]) -> None:
         shapes = tuple(inputs[0].shape), tuple(module.weight.shape)
         params = {key: getattr(module, key) for key in ("stride", "padding", "dilation", "groups")}
-        found = {key: choice._asdict() for key, choice in algorithms(*shapes, **params).items()}
-        rows.append({"name": name, "input": shapes[0], "weight": shapes[1], **params, "algorithms": found})
+        choices = {key: choice._asdict() for key, choice in algorithms(*shapes, **params).items()}
+        rows.append({"name": name, "input": shapes[0], "weight": shapes[1], **params, "algorithms": choices})
 
     network = ng.models.get_model(model).eval()
     for name, module in network.named_modules():
         if isinstance(module, ng.nn.Conv2d):
-            module.register_forward_pre_hook(lambda module, inputs, name=name: seen(name, module, inputs))
+            module.register_forward_pre_hook(lambda module, inputs, name=name: note(name, module, inputs))
     with ng.no_grad():
         network(ng.zeros(batch_size, 3, image_size, image_size))
     return rows
 
 
 def conv_text(rows: list[dict[str, Any]]) -> str:
-    """The table for people: a line for each convolution and direction."""
+    """The rows as text: one line for each convolution and direction."""
     lines = []
     for row in rows:
         sizes = " x ".join(map(str, row["input"])), " x ".join(map(str, row["weight"]))
@@ -118,7 +118,7 @@ def conv_text(rows: list[dict[str, Any]]) -> str:
 
 
 def _target() -> dict[str, Any]:
-    """What kernels are compiled for; the reason where a setting forbids it."""
+    """The target that kernels are compiled for, or the reason why a setting is refused."""
     from numgrad.runtime import target
 
     try:
@@ -137,12 +137,12 @@ def _threads() -> int | str:
 
 
 def _store() -> dict[str, Any]:
-    """The folder of compiled kernels, and what lies in it of this version and of others."""
+    """The folder of compiled kernels, and its contents of this version and of all versions."""
     from numgrad.runtime import store
 
     try:
         folder = store.folder()
-    except ValueError:  # a bad setting, which `_target` tells
+    except ValueError:  # an invalid setting, which `_target` reports
         folder = None
     if folder is None:
         return {"folder": None, "kernels": 0, "bytes": 0, "bytes_of_all_versions": 0}
@@ -162,7 +162,7 @@ def _weights() -> dict[str, Any]:
 
 
 def as_text(facts: dict[str, Any]) -> str:
-    """The facts for people."""
+    """The facts as text."""
     store, threads, cpu = facts["store"], facts["threads"], facts["cpu"]
     lines = [f"{name:11}{version}" for name, version in facts["versions"].items()]
     lines += [

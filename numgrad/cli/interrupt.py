@@ -1,4 +1,4 @@
-"""Ctrl-C that is not lost, and that ends a command with one line at any time."""
+"""`Interruptible`: a Ctrl-C is never lost, and ends a command with one line at any time."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _entered: list[Interruptible] = []
 
 
 def check() -> None:
-    """Raise KeyboardInterrupt if Ctrl-C was pressed while the command that is running was at something else."""
+    """Raise KeyboardInterrupt if Ctrl-C was pressed since the command began and has not ended it."""
     for each in _entered:
         each.check()
 
@@ -22,9 +22,9 @@ def check() -> None:
 class Interruptible:
     """While entered, Ctrl-C raises KeyboardInterrupt, and `check` raises it again if it was swallowed.
 
-    Python prints and drops an exception that a finalizer raises, and a signal may arrive in one: memory is given back
-    by finalizers all the time. Where Ctrl-C does not interrupt (in other threads, in the background), it stays so.
-    Pressed again, it ends a process of the command's at once, whatever is being tidied up.
+    Python prints and drops an exception that a finalizer raises. A signal may arrive in one, since finalizers return
+    memory all the time. Where Ctrl-C does not interrupt (in other threads, in the background), it still does not.
+    A second Ctrl-C ends the process of a command at once, even in the middle of its cleaning up.
     """
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""What is known of the machine and of the installed versions, without importing what is not needed anyway."""
+"""Facts about the machine and the installed versions, with few imports."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def own_version() -> str:
-    """numgrad's version: the installed package's, or what pyproject.toml of a checkout says."""
+    """numgrad's version: the installed package's or, in a checkout, that of pyproject.toml."""
     from importlib.metadata import PackageNotFoundError, version
 
     try:
@@ -33,12 +33,15 @@ def versions() -> dict[str, str]:
         except PackageNotFoundError:
             return "not installed"
 
-    found = {"numgrad": own_version(), "python": platform.python_version()}
-    return {**found, **{package: installed(package) for package in ("numpy", "numba", "llvmlite")}}
+    return {
+        "numgrad": own_version(),
+        "python": platform.python_version(),
+        **{package: installed(package) for package in ("numpy", "numba", "llvmlite")},
+    }
 
 
 def cpu_name() -> str:
-    """The CPU's name as its maker gives it, where the system tells."""
+    """The maker's name of the CPU, or its architecture where the system does not know the name."""
     try:
         for line in Path("/proc/cpuinfo").read_text(errors="replace").splitlines():
             if line.startswith("model name"):
@@ -51,9 +54,9 @@ def cpu_name() -> str:
 
 
 def peak_resident_bytes() -> int | None:
-    """The most memory that this process has had in RAM; None where the system does not tell."""
+    """The largest amount of RAM that this process has used; None where the system does not tell."""
     try:
-        # Not getrusage: on Linux its number includes the parent's memory at the time of the fork.
+        # On Linux the number of getrusage includes the parent's memory at the time of the fork.
         for line in Path("/proc/self/status").read_text().splitlines():
             if line.startswith("VmHWM:"):
                 return int(line.split()[1]) << 10
@@ -68,7 +71,7 @@ def peak_resident_bytes() -> int | None:
 
 
 def megabytes(count: int | None) -> str:
-    """A number of bytes as people read it.
+    """A number of bytes as text.
 
     >>> megabytes(46_830_571), megabytes(None)
     ('46.8 MB', 'unknown')

@@ -1,4 +1,4 @@
-"""``numgrad ops``: the table of ops, or all that is known of one."""
+"""``numgrad ops``: the table of ops, or everything that is known about one of them."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print them; the exit code."""
+    """Run the command and return the exit code."""
     import numgrad.ops  # noqa: F401  (fills the registry)
     from numgrad import registry
 
@@ -71,7 +71,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def describe(op: Op) -> dict[str, Any]:
-    """What the registry has of an op, as plain values.
+    """An op's entry in the registry, as plain values.
 
     >>> import numgrad as ng
     >>> describe(ng.registry.find("tanh"))["saves"]
@@ -87,19 +87,19 @@ def describe(op: Op) -> dict[str, Any]:
         "outputs": list(op.outputs[: op.public]),
         "saves": list(op.saves),
         "differentiable": op.differentiable and op.backward_function is not None,
-        "defined": _place(scalar or source),
+        "defined": _source_line(scalar or source),
     }
 
 
 def kernels_as_text(op: Op, operands: Sequence[str]) -> str:
-    """The source of the loops that an op runs for operands, in the order of its launches; nothing is compiled or run.
+    """The source of the loops that an op runs for these operands, in the order of its launches. Nothing is compiled or run.
 
     Raises
     ------
     ValueError
-        An operand is no shape, or of no dtype.
+        An operand is not a shape, or its dtype is unknown.
     Exception
-        What the op refuses such operands with.
+        The op's own refusal of the operands.
 
     >>> import numgrad as ng
     >>> print(kernels_as_text(ng.registry.find("tanh"), ["4"]))  # doctest: +ELLIPSIS
@@ -122,7 +122,7 @@ def kernels_as_text(op: Op, operands: Sequence[str]) -> str:
 
 
 def _spec(text: str) -> Any:
-    """An operand as the command line has it; None for one that is left out."""
+    """The spec of an operand on the command line; None for an operand that is left out."""
     from numgrad import dtypes
     from numgrad.layout import spec_of
 
@@ -136,13 +136,13 @@ def _spec(text: str) -> Any:
     return spec_of(dtype, tuple(int(extent) for extent in extents))
 
 
-def _place(function: Any) -> str | None:
+def _source_line(function: Any) -> str | None:
     code = getattr(getattr(function, "py_func", function), "__code__", None)
     return f"{code.co_filename}:{code.co_firstlineno}" if code else None
 
 
 def as_text(facts: dict[str, Any]) -> str:
-    """One op for people."""
+    """One op as text."""
     arguments = ", ".join([*facts["inputs"], *(f"{name}={default}" for name, default in facts["params"].items())])
     lines = [f"{facts['name']}({arguments}) -> {', '.join(facts['outputs']) or 'nothing'}", "", facts["doc"], ""]
     if facts["differentiable"]:

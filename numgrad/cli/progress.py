@@ -1,4 +1,4 @@
-"""What a user sees on stderr while kernels are compiled for the first time."""
+"""`CompileProgress`: shows on stderr that kernels are compiled for the first time."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from typing import TextIO
 
 from numgrad.runtime import build, locks, store
 
-_PLAIN_SECONDS = 5.0  # between two lines where there is no terminal
+_PLAIN_SECONDS = 5.0  # between two lines on a stream that is not a terminal
 _LINE = 76
 
 
 class CompileProgress:
-    """While entered, tells of kernels that are compiled: a line that changes on a terminal, else a line now and then.
+    """While entered, reports compiled kernels: in one changing line on a terminal, elsewhere in a line now and then.
 
     Attributes
     ----------
     kernels, seconds
-        How many kernels were compiled, and the time that took.
+        Number of compiled kernels, and the time that they took.
 
-    Nothing is printed if the store has every kernel.
+    Prints nothing if the store has every kernel.
 
     >>> with CompileProgress() as progress:
     ...     pass
@@ -34,7 +34,7 @@ class CompileProgress:
         self.kernels = 0
         self.seconds = 0.0
         self._terminal = self.stream.isatty()
-        self._told = 0.0
+        self._last_report = 0.0
         self._lock = locks.renewed()
 
     def __enter__(self) -> CompileProgress:
@@ -56,9 +56,9 @@ class CompileProgress:
             if self._terminal:
                 text = f"compiling kernels (only once): {self.kernels}, {self.seconds:.1f} s  {name}"
                 self._write(f"\r{text[:_LINE]:{_LINE}}")
-            elif not self._told or time.monotonic() - self._told >= _PLAIN_SECONDS:
-                first = "" if self._told else ", which happens only once"
-                self._told = time.monotonic()
+            elif not self._last_report or time.monotonic() - self._last_report >= _PLAIN_SECONDS:
+                first = "" if self._last_report else ", which happens only once"
+                self._last_report = time.monotonic()
                 self._write(f"compiling kernels{first}: {self.kernels} in {self.seconds:.1f} s\n")
 
     def _write(self, text: str) -> None:
@@ -66,4 +66,4 @@ class CompileProgress:
             self.stream.write(text)
             self.stream.flush()
         except OSError:
-            pass  # nobody reads it
+            pass  # the reader is gone

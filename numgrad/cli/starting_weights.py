@@ -1,4 +1,4 @@
-"""Where the weights of ``numgrad train-step`` come from: a checkpoint, or the seed."""
+"""`choose`: whether the weights of ``numgrad train-step`` come from a checkpoint or from the seed."""
 
 from __future__ import annotations
 
@@ -11,44 +11,44 @@ from numgrad import config, weights
 from numgrad.runtime import locks
 from numgrad.weights import Policy, WeightsError
 
-# `auto` has something to fall back on, so it is not patient.
+# `auto` can fall back on random weights, so it does not wait long.
 HASTY = Policy(connect_timeout=3.0, read_timeout=10.0, tries=1)
 _REACH_SECONDS = 2.0
 
 
 @dataclass(frozen=True)
 class Choice:
-    """The checkpoint to load, or None for weights from the seed, and why that is so."""
+    """The checkpoint to load, or None for weights from the seed, and the reason for that."""
 
     path: Path | None
     reason: str = ""
 
 
-def choose(wanted: str, model: str) -> Choice:
-    """What ``--weights`` means for a model: 'auto', 'imagenet', 'random', or a file's name.
+def choose(text: str, model: str) -> Choice:
+    """The choice for ``--weights``, which is 'auto', 'imagenet', 'random', or a file's name.
 
     Raises
     ------
     WeightsError
-        'imagenet' cannot be had.
+        The pretrained weights of 'imagenet' cannot be fetched.
     FileNotFoundError, IsADirectoryError
         There is no such file.
 
     >>> choose("random", "resnet18")
     Choice(path=None, reason='')
     """
-    if wanted == "random":
+    if text == "random":
         return Choice(None)
-    if wanted == "imagenet":
+    if text == "imagenet":
         return Choice(weights.fetch(model))
-    if wanted == "auto":
+    if text == "auto":
         return _automatic(model)
-    path = Path(wanted)
+    path = Path(text)
     if path.is_dir():
-        raise IsADirectoryError(f"--weights {wanted}: this is a folder, expected a checkpoint's file")
+        raise IsADirectoryError(f"--weights {text}: this is a folder, expected a checkpoint's file")
     if not path.exists():
         raise FileNotFoundError(
-            f"--weights {wanted}: there is no such file (and it is none of the words auto, imagenet and random)"
+            f"--weights {text}: there is no such file (and it is none of the words auto, imagenet and random)"
         )
     return Choice(path)
 
@@ -69,9 +69,9 @@ def _automatic(model: str) -> Choice:
 
 
 def reachable(url: str, seconds: float = _REACH_SECONDS) -> bool:
-    """Whether the server of a URL, or the proxy on the way to it, takes a connection within so many seconds.
+    """Whether the server of a URL, or the proxy before it, accepts a connection within ``seconds``.
 
-    A name server that does not answer makes a look-up take up to half a minute, which no timeout of a socket bounds.
+    The connection is made in a thread: the look-up of a name can take half a minute, whatever the socket's timeout.
 
     >>> reachable("http://127.0.0.1:1/", seconds=1.0)
     False
@@ -98,7 +98,7 @@ def reachable(url: str, seconds: float = _REACH_SECONDS) -> bool:
 
     at_work.acquire()
     try:
-        # `threading` would wait until the thread has begun, for ever where it finds no memory to begin with.
+        # `threading` would wait for the thread to begin, for ever if that fails for lack of memory.
         _thread.start_new_thread(knock, ())
     except RuntimeError:  # the system has no thread left
         return False

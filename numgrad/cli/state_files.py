@@ -1,4 +1,4 @@
-"""A model's state out of a file that a user names."""
+"""`read_state` and `load_state`: a model's state from a user's checkpoint."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from numgrad.serialization import checkpoint
 from numgrad.serialization.errors import WeightsFormatError
 from numgrad.tensor.tensor import Tensor
 
-# Where training programs keep the state dict among epoch, optimizer and the like.
+# The names under which training programs keep the state dict, beside epoch, optimizer and the like.
 _PARTS = ("state_dict", "model_state_dict", "model")
 _LINES, _LINE = 6, 240
-_PREFIX = "module."  # DataParallel's, on every key
+_PREFIX = "module."  # DataParallel puts it before every key
 
 
 def read_state(path: Path) -> Mapping[str, Any]:
-    """The state dict in a checkpoint: the file's own, or what it has under one of the usual names.
+    """The state dict in a checkpoint: the whole file, or its part under one of the usual names.
 
     Raises
     ------
     OSError
         The file cannot be read.
     WeightsFormatError
-        It is damaged, or holds no state dict.
+        The file is damaged, or holds no state dict.
     """
     try:
         tree = checkpoint.load(path, unknown="skip")
@@ -45,12 +45,12 @@ def read_state(path: Path) -> Mapping[str, Any]:
 
 
 def load_state(model: Module, state: Mapping[str, Any], path: Path, name: str) -> None:
-    """Put a state from `read_state` into the model of this name.
+    """Load a state from `read_state` into the model; ``name`` is the model's.
 
     Raises
     ------
     WeightsFormatError
-        It does not fit.
+        The state does not fit the model.
     """
     try:
         model.load_state_dict(state)
@@ -59,7 +59,7 @@ def load_state(model: Module, state: Mapping[str, Any], path: Path, name: str) -
 
 
 def _beginning(text: str) -> str:
-    """Of a message that lists every key of a model, as much as says what is wrong.
+    """The beginning of a message that may list every key of a model.
 
     >>> _beginning("Missing key(s): " + "a, " * 100)[-14:]
     'a, a, a, a,...'

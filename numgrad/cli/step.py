@@ -1,4 +1,4 @@
-"""The step itself: what ``numgrad train-step`` runs and measures."""
+"""`measure`: the training steps that ``numgrad train-step`` runs, and their `Report`."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ PARTS = ("forward", "backward", "optimizer")
 
 @dataclass
 class Report:
-    """What the steps gave and took; times in seconds, by part, as first, median of the others (None if there are
-    none) and all."""
+    """Results and costs of the steps. ``seconds`` has for each part the first time, the median of the others (None if there
+    are none) and all times."""
 
     model: str
     weights: str
@@ -50,7 +50,7 @@ class Report:
 
 
 def measure(args: argparse.Namespace, checkpoint: Path | None, check: Callable[[], None] = lambda: None) -> Report:
-    """Build the model, run the steps, and report.
+    """Build the model, run the steps, and report on them.
 
     Parameters
     ----------
@@ -59,14 +59,14 @@ def measure(args: argparse.Namespace, checkpoint: Path | None, check: Callable[[
     checkpoint
         A file with the model's state dict; None: random weights from the seed.
     check
-        Called between steps; it raises to stop.
+        Called between steps; it raises an exception to stop.
 
     Raises
     ------
     OSError
         The checkpoint cannot be read.
     WeightsFormatError
-        It is damaged, or does not fit the model.
+        The checkpoint is damaged, or does not fit the model.
     ValueError
         The images are too small for the model.
     """
@@ -118,7 +118,7 @@ def build_model(name: str, seed: int, checkpoint: Path | None) -> Module:
     OSError
         The checkpoint cannot be read.
     WeightsFormatError
-        It is damaged, or does not fit the model.
+        The checkpoint is damaged, or does not fit the model.
     """
     random.manual_seed(seed)
     with nullcontext() if checkpoint is None else init.skipped():
@@ -129,7 +129,7 @@ def build_model(name: str, seed: int, checkpoint: Path | None) -> Module:
 
 
 def step(model: Module, images: Tensor, labels: Tensor, optimizer: Any) -> tuple[tuple[float, ...], Tensor]:
-    """One training step; the seconds of its parts, and the loss."""
+    """Make one training step; return the seconds of its parts, and the loss."""
     optimizer.zero_grad()
     begin = time.perf_counter()
     loss = (model(images) - labels).sum()
@@ -164,7 +164,7 @@ def recipe_arguments(args: argparse.Namespace, checkpoint: Path | None = None) -
 
 
 def rehearse(checkpoint: str | None, **options: Any) -> None:
-    """Do what `measure` does, for the sake of the kernels that it needs: the numbers may be anything."""
+    """Run the ops of `measure`, so that their kernels are compiled; the numbers do not matter."""
     args = argparse.Namespace(**options, seed=0, lr=1e-2, momentum=0.9)
     model, images, labels, optimizer = _prepare(args, None if checkpoint is None else Path(checkpoint))
     for _ in range(2):  # an optimizer's second step may differ from its first

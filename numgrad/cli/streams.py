@@ -1,4 +1,4 @@
-"""What commands print to: streams that may be closed, full, a pipe that nobody reads, or of few characters."""
+"""`guarded`: the streams that commands print to. They may be closed, full, without a reader, or short of characters."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TextIO
 
-# What the commands' own texts have beyond ASCII; other characters come as escapes (\xe9), which lose nothing.
+# The commands' own characters beyond ASCII. Others are printed as escapes (\xe9), which lose nothing.
 _PLAIN = {
     "…": "...",
     "×": "x",
@@ -37,7 +37,7 @@ class OutputError(Exception):
 
 
 class _Raw(io.RawIOBase):
-    """A file descriptor of this process. The first failure is handed on, and what is written later goes nowhere."""
+    """A file descriptor of this process. The first failure is passed to ``failed``; later output is dropped."""
 
     def __init__(self, descriptor: int, failed: Callable[[OSError], None]) -> None:
         super().__init__()
@@ -57,7 +57,7 @@ class _Raw(io.RawIOBase):
         while self._failed is not None:
             try:
                 return os.write(self._descriptor, data)
-            except BlockingIOError:  # a pipe that somebody has set so, and that is full for a moment
+            except BlockingIOError:  # a non-blocking pipe that is full for a moment
                 select.select([], [self._descriptor], [])
             except OSError as error:
                 failed, self._failed = self._failed, None
@@ -70,11 +70,11 @@ def _raise(error: OSError) -> None:
 
 
 def _drop(error: OSError) -> None:
-    """Nobody reads it."""
+    """Ignore the failure."""
 
 
 def _plain(error: UnicodeError) -> tuple[str | bytes, int]:
-    """What stands for characters that a stream's encoding lacks. A file's name that is no text keeps its bytes."""
+    """The replacement of characters that a stream's encoding lacks. Undecodable bytes of a file's name stay as they are."""
     if not isinstance(error, UnicodeEncodeError):
         raise error
     parts = []
@@ -91,10 +91,9 @@ codecs.register_error(_ERRORS, _plain)
 
 @contextmanager
 def guarded() -> Iterator[None]:
-    """While entered, print() raises OutputError where stdout cannot be written, and nothing where stderr cannot.
+    """While entered, print() raises OutputError if stdout cannot be written; errors of stderr are ignored.
 
-    No character is refused by either. Streams that somebody else has put in their place (a test, an application that
-    calls `cli.main`) are left alone.
+    Neither refuses any character. Streams that a test or an application has put in their place are left alone.
     """
     before = sys.stdout, sys.stderr
     try:
@@ -107,11 +106,11 @@ def guarded() -> Iterator[None]:
         sys.stdout, sys.stderr = before
 
 
-def _stream(own: TextIO | None, number: int, failed: Callable[[OSError], None]) -> TextIO:
-    encoding = (own and own.encoding) or "utf-8"
-    if sys.platform == "win32" and isinstance(own, io.TextIOWrapper):  # a console's stream is no plain descriptor
-        own.reconfigure(errors=_ERRORS)
-        return own
-    raw = _Raw(own.fileno() if own is not None else number, failed)
+def _stream(stream: TextIO | None, number: int, failed: Callable[[OSError], None]) -> TextIO:
+    encoding = (stream and stream.encoding) or "utf-8"
+    if sys.platform == "win32" and isinstance(stream, io.TextIOWrapper):  # a console is not a plain file descriptor
+        stream.reconfigure(errors=_ERRORS)
+        return stream
+    raw = _Raw(stream.fileno() if stream is not None else number, failed)
     lines = number == 2 or raw.isatty()
     return io.TextIOWrapper(io.BufferedWriter(raw), encoding=encoding, errors=_ERRORS, line_buffering=lines)

@@ -1,4 +1,4 @@
-"""``numgrad train-step``: the training step of the autograd tutorial as a program, with the time that it takes."""
+"""``numgrad train-step``: runs the training step of the autograd tutorial and shows the time that it takes."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 
 def run(args: argparse.Namespace) -> int:
-    """Do what the parsed arguments of `add_parser` say; the exit code. Expected errors are one line on stderr."""
+    """Run the command with the parsed arguments of `add_parser` and return the exit code. Expected errors take one line."""
     from numgrad import models
     from numgrad.cli import interrupt
     from numgrad.cli.starting_weights import choose
@@ -83,15 +83,15 @@ def run(args: argparse.Namespace) -> int:
     except MemoryError as error:
         return _tell(f"not enough memory: {error}", FAILED)
     except KernelError:
-        raise  # not for the arguments' sake
-    except (RuntimeError, ValueError) as error:  # they do not fit together: a small image in a batch of one
+        raise  # not caused by the arguments
+    except (RuntimeError, ValueError) as error:  # arguments that do not fit together: a small image in a batch of one
         return _tell(str(error), USAGE)
     print(json.dumps(as_json(report), indent=2, allow_nan=False) if args.json else as_text(report))
     return OK
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """``numgrad train-step`` on its own, for scripts: `argv` is what follows those words."""
+    """``numgrad train-step`` for scripts; `argv` holds the arguments after these words."""
     from numgrad import cli
 
     return cli.main(["train-step", *(sys.argv[1:] if argv is None else argv)])
@@ -106,21 +106,21 @@ def _tell(text: str, code: int) -> int:
 
 
 def integer(text: str, low: int, high: int) -> int:
-    """An argument that has to be a whole number within limits."""
-    wanted = f"an integer from {low} to {high}"
+    """The value of an argument that has to be a whole number from ``low`` to ``high``."""
+    expected = f"an integer from {low} to {high}"
     digits = text.strip().removeprefix("-")
     if not (digits.isascii() and digits.isdecimal()):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number, expected {wanted}")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number, expected {expected}")
     # Python refuses to read thousands of digits.
     value = int(text) if len(digits) < 100 else 10**100
     if not low <= value <= high:
         shown = text.strip() if len(digits) <= 30 else f"a number of {len(digits)} digits"
-        raise argparse.ArgumentTypeError(f"got {shown}, expected {wanted}")
+        raise argparse.ArgumentTypeError(f"got {shown}, expected {expected}")
     return value
 
 
 def positive(text: str) -> int:
-    """An argument that has to be a whole number from 1 on; no tensor's size can be beyond the highest."""
+    """The value of an argument that has to be a whole number of at least 1, and at most a tensor's largest extent."""
     return integer(text, 1, _MOST)
 
 
@@ -146,7 +146,7 @@ def _not_negative(text: str) -> float:
 
 
 def as_json(report: Report) -> dict[str, Any]:
-    """The report as JSON has it: times in seconds, sizes in bytes; null for what is not finite or not known."""
+    """The report as plain values for JSON: times in seconds, sizes in bytes, None for what is not finite or not known."""
     from numgrad.cli.machine import versions
 
     def plain(value: Any) -> Any:
@@ -161,7 +161,7 @@ def as_json(report: Report) -> dict[str, Any]:
 
 
 def as_text(report: Report) -> str:
-    """The report as a small table."""
+    """The report as a small table in text."""
     from numgrad.cli.machine import megabytes
 
     size = report.image_size

@@ -1,4 +1,4 @@
-"""``numgrad warmup``: compile what a training step needs, in several processes, before it is needed."""
+"""``numgrad warmup``: compiles the kernels of a training step in advance, in several processes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 from numgrad.cli import FAILED, FILE_SYSTEM, OK, USAGE
 from numgrad.cli.train_step import integer, positive
 
-_MOST_JOBS = 64  # as of NUMGRAD_COMPILE_JOBS
+_MOST_JOBS = 64  # the limit of NUMGRAD_COMPILE_JOBS
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> argparse.ArgumentParser:
@@ -50,18 +50,18 @@ def _jobs(text: str) -> int:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Do what the parsed arguments of `add_parser` say; the exit code. Expected errors are one line on stderr."""
+    """Run the command with the parsed arguments of `add_parser` and return the exit code. Expected errors take one line."""
     from numgrad import models
     from numgrad.runtime import helpers, store
 
     try:
         models.get_model_builder(args.model)
         jobs = args.jobs or helpers.job_count()
-        place = store.folder()
+        folder = store.folder()
     except ValueError as error:
         return _tell(str(error), USAGE)
     problem = store.problem()
-    if place is None or problem:
+    if folder is None or problem:
         return _tell(f"there is no store to compile into: {problem}", FILE_SYSTEM)
     try:
         report = _compile(args, jobs)
@@ -69,13 +69,13 @@ def run(args: argparse.Namespace) -> int:
         return _tell(f"no process can be started to compile: {error}", FAILED)
     if "error" in report:
         return _tell(report["error"], USAGE if report["kind"] in ("ValueError", "ShapeError") else FAILED)
-    report["store"] = str(place)
+    report["store"] = str(folder)
     print(json.dumps(report, indent=2) if args.json else _as_text(report))
     return OK
 
 
 def _compile(args: argparse.Namespace, jobs: int) -> dict[str, Any]:
-    """Start the processes, show what they tell, and put it together; with 'error' and 'kind' if one fails."""
+    """Start the processes, show their progress, and sum up their messages; 'error' and 'kind' tell that one has failed."""
     from numgrad.cli.step import RECIPE, recipe_arguments
     from numgrad.runtime import helpers
 
@@ -123,12 +123,12 @@ def _as_text(report: dict[str, Any]) -> str:
 
 
 class _Bar:
-    """Kernels that are compiled, on stderr: tqdm's bar where tqdm is installed, else a line now and then."""
+    """Progress of the compilation on stderr: tqdm's bar where tqdm is installed, otherwise a line now and then."""
 
     def __init__(self, total: int, *, show: bool) -> None:
         self.total, self.count = total, 0
         self._terminal = sys.stderr.isatty()
-        self._told = time.monotonic()
+        self._last_report = time.monotonic()
         self._show = show and total > 0
         self._tqdm: Any = None
         if self._show and self._terminal:
@@ -139,7 +139,7 @@ class _Bar:
             self._tqdm = tqdm(desc="compiling", total=total, unit="kernel", dynamic_ncols=True)
 
     def done(self, name: str) -> None:
-        """One more."""
+        """Count one more kernel."""
         self.count += 1
         if self._tqdm is not None:
             self._tqdm.set_postfix_str(name[:24], refresh=False)
@@ -147,13 +147,13 @@ class _Bar:
         elif self._show and self._terminal:
             sys.stderr.write(f"\r{f'compiling: {self.count} of {self.total}  {name}'[:76]:76}")
             sys.stderr.flush()
-        elif self._show and time.monotonic() - self._told > 5:
-            self._told = time.monotonic()
+        elif self._show and time.monotonic() - self._last_report > 5:
+            self._last_report = time.monotonic()
             sys.stderr.write(f"compiling: {self.count} of {self.total} kernels\n")
             sys.stderr.flush()
 
     def close(self) -> None:
-        """Leave the line."""
+        """End the line."""
         if self._tqdm is not None:
             self._tqdm.close()
         elif self._show and self._terminal:

@@ -1,7 +1,7 @@
-"""``numgrad weights``: list, download, path, verify and clear pretrained weights, convert checkpoints.
+"""``numgrad weights``: lists, downloads, verifies and clears pretrained weights; converts checkpoints.
 
-Exit codes: 0 fine, 1 a file is corrupt, 2 usage (an unknown name, weights that are not yet verified), 3 network, 4 file
-system (no such file, no room, no permission), 130 interrupted. With several names, the gravest one is returned.
+Exit codes: 0 success; 1 a file is corrupt; 2 usage (an unknown name, weights that are not yet verified); 3 network; 4 file
+system (no such file, no room, no permission); 130 interrupted. With several names, the gravest code is returned.
 """
 
 from __future__ import annotations
@@ -73,11 +73,11 @@ def _add_names(parser: argparse.ArgumentParser, everything: str) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Do what the parsed arguments of `add_parser` say; the exit code. Errors go to stderr, never as a traceback."""
+    """Run the command with the parsed arguments of `add_parser` and return the exit code. Errors go to stderr, in one line."""
     try:
         names = getattr(args, "names", ())
         for name in names:
-            weights.entry(name)  # a mistyped last name is told before the first download, not after it
+            weights.entry(name)  # a mistyped last name is reported before the first download
         if names and getattr(args, "all", False):
             return _usage("give names or --all, not both")
         action: Callable[[argparse.Namespace], int] = args.weights_action
@@ -91,14 +91,14 @@ def run(args: argparse.Namespace) -> int:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """``numgrad weights`` on its own, for scripts: `argv` is what follows those two words."""
+    """``numgrad weights`` for scripts; `argv` holds the arguments after these words."""
     from numgrad import cli
 
     return cli.main(["weights", *(sys.argv[1:] if argv is None else argv)])
 
 
 def exit_code(error: WeightsError) -> int:
-    """The exit code that an error stands for."""
+    """The exit code for an error."""
     if isinstance(error, weights.HashMismatchError):
         return CORRUPT
     if isinstance(error, weights.UnknownWeightsError | weights.NotVerifiedError):
@@ -123,14 +123,14 @@ def _gravest(codes: Sequence[int]) -> int:
 
 
 def _entries(args: argparse.Namespace) -> list[Entry]:
-    """What the arguments name, each once; with --all, everything that is verified."""
+    """The entries that the arguments name, each once; with --all, all verified entries."""
     if args.all:
         return [each for each in weights.list_weights() if each.verified]
     return list(dict.fromkeys(weights.entry(name) for name in args.names))
 
 
 def _describe(entry: Entry) -> Row:
-    """One row of the registry and where its file is, without hashing that file."""
+    """An entry as plain values, with its file's path; the file is not hashed."""
     best = (entry.usable or entry.sources)[0]
     path = weights.path(entry.name)
     row = asdict(entry)

@@ -1,4 +1,4 @@
-"""Recording launches and running them again without Python in between."""
+"""`Recording` records the launches of a stretch of code and runs them again without Python in between."""
 
 from numgrad.compile.recording import Recording
 

@@ -1,8 +1,8 @@
 """`Recording`: the launches of a stretch of code, which one compiled loop can run again.
 
-Every number comes out of the launch door, so the list of launches with their addresses is the whole computation. A
-replay reads what its inputs hold now and writes the same memory as the recorded run: with the same inputs the same
-bits. It is the base of compiled training steps, and the test that nothing computes outside the door.
+Every number is computed by a launch, so the list of launches with their addresses is the whole computation. A replay
+reads the present contents of its inputs and writes the same memory as the recorded run: the same inputs give the same
+bits. Recordings are the base of compiled training steps, and they test that nothing computes without a launch.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ private.listeners.append(_moved)
 
 
 def _end_those_of_other_threads() -> None:
-    """In the child of a fork, where threads that begin may have their numbers."""
+    """End the recordings of other threads in the child of a fork, where new threads may get the numbers of the old ones."""
     for recording in list(_recordings):
         if recording._thread not in (None, threading.get_ident()):
             recording._thread = None
@@ -43,9 +43,9 @@ locks.at_fork(_end_those_of_other_threads)
 
 
 class Recording(Scope):
-    """A context that records what this thread launches; others, inside it or in other threads, record for themselves.
+    """A context that records the launches of this thread, independently of other recordings.
 
-    The recording keeps all memory that it saw alive: its addresses stay valid as long as it does.
+    The recording keeps all memory that it saw alive, so its addresses stay valid as long as the recording exists.
 
     >>> import numgrad as ng
     >>> x = ng.ones(3)
@@ -65,7 +65,7 @@ class Recording(Scope):
         self._rows: np.ndarray | None = None
         self._alive: list[Any] = []
         self._mirrors: list[tuple[TensorBase, TensorBase]] = []
-        self._thread: int | None = None  # that is recorded now
+        self._thread: int | None = None  # the thread that is being recorded
         _recordings.add(self)
 
     def __enter__(self) -> Recording:
@@ -85,15 +85,15 @@ class Recording(Scope):
         return self
 
     def _withdraw(self) -> None:
-        """Once it is over, nobody tells this recording of anything."""
+        """Stop all reports to this recording."""
         memory.stop_keeping(self._alive)
         if self in dispatch.recorders:
             dispatch.recorders.remove(self)
         program.stop_observing(self)
 
     def launched(self, launched: program.Program, addresses: tuple[int, ...]) -> None:
-        """Told by the launch door."""
-        if self._thread is None:  # an interrupt kept it from leaving
+        """Called by the launch door after each program."""
+        if self._thread is None:  # an interrupt kept the context from being left
             self._withdraw()
             return
         self._bound += launched.bound_launches(addresses, self._status.ctypes.data)
@@ -101,12 +101,12 @@ class Recording(Scope):
         self.names += launched.names()
 
     def applied(self, op: Any, inputs: tuple[Any, ...], outputs: list[Any]) -> None:
-        """Told by dispatch: memory that was there before must stay as well."""
+        """Called by dispatch after each op: keep the memory that existed before the recording, too."""
         if self._thread == threading.get_ident():
             self._alive += [tensor._storage for tensor in inputs if tensor is not None]
 
     def moved(self, old: TensorBase, new: TensorBase) -> None:
-        """Told of a tensor whose private layout has ended: what was recorded goes on to use the old memory."""
+        """Called for a tensor whose private layout has ended: the recorded launches still use its old memory."""
         if any(storage is old._storage for storage in self._alive):
             self._mirrors.append((old, new))
 
@@ -119,8 +119,8 @@ class Recording(Scope):
         Raises
         ------
         RuntimeError
-            A kernel reported a status, such as an index out of range; or this thread is recording, which would not see
-            the replay's launches.
+            A kernel reported a status, such as an index out of range. Or this thread is recording: that recording would
+            not see the replay's launches.
         """
         if any(recording._thread == threading.get_ident() for recording in _recordings):
             raise RuntimeError(

@@ -1,4 +1,4 @@
-"""Pictures of graphs."""
+"""Pictures of the graph behind a tensor: `graph` draws it, a `Drawing` shows or saves it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The graph behind a tensor, as text in Graphviz's language DOT and, where Graphviz is there, as SVG."""
+"""The graph behind a tensor, in Graphviz's language DOT and, where Graphviz is installed, as SVG."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from numgrad.tensor.tensor import Tensor
 
 
 class Drawing:
-    """A drawn graph. In a notebook it shows itself, as a picture if Graphviz is there.
+    """A drawn graph. A notebook shows it, as a picture if Graphviz is installed.
 
     Attributes
     ----------
@@ -31,7 +31,7 @@ class Drawing:
         self.dot = dot
 
     def svg(self) -> str:
-        """The picture, made by Graphviz's program ``dot``.
+        """The picture in SVG, made by Graphviz's program ``dot``.
 
         Raises
         ------
@@ -50,7 +50,7 @@ class Drawing:
         return done.stdout
 
     def save(self, path: Any) -> None:
-        """Write the picture (a name that ends in ``.svg``) or the text into a file."""
+        """Write the picture (to a path that ends in ``.svg``) or the DOT text (to any other path)."""
         text = self.svg() if str(path).endswith(".svg") else self.dot
         with open(path, "w", encoding="utf-8") as file:
             file.write(text)
@@ -76,26 +76,26 @@ def graph(
     params: Mapping[str, Tensor] | Any = None,
     show_saved: bool = False,
 ) -> Drawing:
-    """Draw what `backward` of these tensors would go through.
+    """Draw the graph that the backward of these tensors would go through.
 
     Parameters
     ----------
     outputs
-        The roots.
+        The tensors whose graph is drawn.
     params
         Names of leaves: a dict from names to tensors, pairs of them, or a module.
     show_saved
-        Also write on each op what it keeps for its backward, and how many bytes that is.
+        Also label each op with its saved tensors and their size in bytes.
 
     Returns
     -------
     Drawing
-        Ops are boxes with the shape of what they make, leaves ellipses with name and shape.
+        Ops are boxes with the shape of their output, leaves are ellipses with name and shape.
 
     Raises
     ------
     ValueError
-        No output requires a gradient: there is no graph.
+        No output requires a gradient, so there is no graph.
 
     >>> import numgrad as ng
     >>> w = ng.ones(2, requires_grad=True)
@@ -117,7 +117,7 @@ def graph(
     order = _in_order([root for root in roots if root.grad_fn is not None])
     if not order:
         raise ValueError("viz.graph: none of the outputs was computed from tensors that require a gradient")
-    number = {node: f"n{place}" for place, node in enumerate(order)}
+    identifier = {node: f"n{index}" for index, node in enumerate(order)}
     lines = [
         "digraph numgrad {",
         "  graph [rankdir=TB];",
@@ -127,17 +127,17 @@ def graph(
         if isinstance(node, AccumulateGrad):
             name = names.get(id(node.variable), "leaf")
             look = ', shape=ellipse, fillcolor="#cfe8cf"'
-            lines.append(f'  {number[node]} [label="{_text(name, _shape(node.variable._spec))}"{look}];')
+            lines.append(f'  {identifier[node]} [label="{_text(name, _shape(node.variable._spec))}"{look}];')
         else:
-            lines.append(f'  {number[node]} [label="{_text(*_described(node, show_saved))}"];')
-    for place, root in enumerate(roots):
+            lines.append(f'  {identifier[node]} [label="{_text(*_described(node, show_saved))}"];')
+    for index, root in enumerate(roots):
         label = _text(names.get(id(root), "output"), _shape(root._spec))
-        lines.append(f'  root{place} [label="{label}", shape=ellipse, fillcolor="#f7d9b0"];')
+        lines.append(f'  root{index} [label="{label}", shape=ellipse, fillcolor="#f7d9b0"];')
     for node in order:
-        lines += [f"  {number[edge[0]]} -> {number[node]};" for edge in node.edges if edge is not None]
-    for place, root in enumerate(roots):
+        lines += [f"  {identifier[edge[0]]} -> {identifier[node]};" for edge in node.edges if edge is not None]
+    for index, root in enumerate(roots):
         if root.grad_fn is not None:
-            lines.append(f"  {number[root.grad_fn]} -> root{place};")
+            lines.append(f"  {identifier[root.grad_fn]} -> root{index};")
     return Drawing("\n".join([*lines, "}"]))
 
 

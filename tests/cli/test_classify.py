@@ -148,7 +148,7 @@ def test_a_bad_picture_does_not_stop_the_others(command: Command, three: Path, t
     assert code == 1
     assert out.startswith("a.png\n")
     said = err.splitlines()
-    assert said[0] == "numgrad classify: text.jpg: this is no picture of a format that Pillow reads"
+    assert said[0] == "numgrad classify: text.jpg: this is not a picture in a format that Pillow reads"
     assert said[1].startswith("numgrad classify: cut.jpg: the picture cannot be read: ")
     assert said[2].endswith("1 x 5000 pixels is too narrow for a network to see")
     assert said[3] == "numgrad classify: .: Is a directory"

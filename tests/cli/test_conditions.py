@@ -199,7 +199,7 @@ def test_every_setting_is_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
             assert config.problem() == ""
         for text in NONSENSE.get(knob.name, ()):
             monkeypatch.setenv(knob.name, text)
-            assert config.problem() == f"the environment variable {knob.name} is {text!r}, expected {knob.wanted}"
+            assert config.problem() == f"the environment variable {knob.name} is {text!r}, expected {knob.expected}"
         monkeypatch.delenv(knob.name)
 
 

@@ -226,7 +226,7 @@ def test_a_model_s_state_is_found_beside_other_classes(tmp_path: Path) -> None:
     [
         (("a.pth", "-o", "a.foo"), 2, "ends in none of .pth, .pt, .bin, .ckpt, .safetensors"),
         (("a.pth", "-o", "b.pth", "--to", "safetensors"), 2, "does not end as a file of --to safetensors does"),
-        (("a.pth", "b.pt", "-o", "c.pth"), 2, "is no folder, and there are several files"),
+        (("a.pth", "b.pt", "-o", "c.pth"), 2, "is not a folder, and there are several files"),
         (("b.pt", "b.bin"), 2, "b.safetensors would be written twice"),
         (("a.pth", "--key", "model"), 2, "nothing under --key model: it has weight, transposed"),
         (("none.pth",), 4, "none.pth: there is no such file"),
