@@ -1,4 +1,4 @@
-"""Gradients: `backward`, `grad`, `Function`, hooks, modes, and `gradcheck`."""
+"""Gradients, with torch's names: `backward` and `grad`, `Function`, grad modes, forward mode, hooks, and `gradcheck`."""
 
 from __future__ import annotations
 

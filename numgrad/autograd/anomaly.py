@@ -1,4 +1,4 @@
-"""Anomaly mode: nodes remember the line of the forward that made them, and NaN in a gradient is an error."""
+"""Anomaly mode: nodes remember the line of the forward that made them, and a NaN in a gradient is an error."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ _check_nan = True
 
 
 class set_detect_anomaly(Scope):  # noqa: N801 (torch's name)
-    """Switch anomaly mode on or off, from here on or, as a context, until its end. It holds for all threads.
+    """Switch anomaly mode on or off; as a context, until its end. The mode holds for all threads.
 
-    While it is on, each op remembers where it was called, which is slow. When the backward of one raises an error, or
-    (``check_nan``) returns NaN, a warning shows that place.
+    While it is on, each op remembers where it was called, which is slow. When the backward of an op raises an error or,
+    with ``check_nan``, returns NaN, a warning shows that traceback.
 
     Raises
     ------
@@ -75,7 +75,7 @@ class detect_anomaly(set_detect_anomaly):  # noqa: N801
     def __enter__(self) -> None:
         global _enabled, _check_nan
         before = _prepared(True)
-        self._undo = (before, self._undo, _settle)  # from here on stores alone; see `Scope`
+        self._undo = (before, self._undo, _settle)  # only stores follow, which Ctrl-C cannot split; see `Scope`
         _enabled, _check_nan = True, self._check
         backward.monitor = _run
 
@@ -91,7 +91,7 @@ def is_anomaly_enabled() -> bool:
 
 
 def is_anomaly_check_nan_enabled() -> bool:
-    """Whether anomaly mode, where it is on, looks for NaN.
+    """Whether anomaly mode, when it is on, checks gradients for NaN.
 
     >>> import numgrad as ng
     >>> with ng.autograd.set_detect_anomaly(True, check_nan=False):
@@ -102,7 +102,7 @@ def is_anomaly_check_nan_enabled() -> bool:
 
 
 def _prepared(mode: bool) -> tuple[Any, ...]:
-    """What there is now, as a `Scope` restores it; the engine tells of nodes already if anomaly mode is about to be on."""
+    """The present state, as a `Scope` restores it. If the mode is being switched on, watching begins first."""
     if mode:
         _watch()
     module = sys.modules[__name__]
@@ -110,13 +110,13 @@ def _prepared(mode: bool) -> tuple[Any, ...]:
 
 
 def _watch() -> None:
-    """From now on the engine tells `_remember` of new nodes."""
+    """Make the engine call `_remember` for each new node."""
     if _remember not in dispatch.node_watchers:
         dispatch.node_watchers.append(_remember)
 
 
 def _settle() -> None:
-    """Watch while anomaly mode is on, and only then."""
+    """Watch new nodes exactly while anomaly mode is on."""
     if _enabled:
         _watch()
     elif _remember in dispatch.node_watchers:
@@ -124,7 +124,7 @@ def _settle() -> None:
 
 
 class _Running(threading.local):
-    nodes: tuple[Node, ...] = ()  # whose backward this thread is in
+    nodes: tuple[Node, ...] = ()  # the nodes whose backwards this thread is running, the innermost last
 
 
 _running = _Running()
@@ -148,27 +148,27 @@ def _run(node: Node, grads: list[Any], create_graph: bool) -> tuple[Any, ...]:
     try:
         outgoing = node.apply(grads, create_graph)
     except Exception:
-        _tell(node)
+        _warn_of(node)
         raise
     finally:
         _running.nodes = before
     if _check_nan:
         for number, grad in enumerate(outgoing):
             if grad is not None and grad.is_floating_point() and np.isnan(grad._array()).any():
-                _tell(node)
+                _warn_of(node)
                 raise RuntimeError(f"Function '{node.name()}' returned nan values in its {number}th output.")
     return outgoing
 
 
-def _tell(node: Node) -> None:
-    place = node.metadata.get("traceback_")
-    if place is None:
+def _warn_of(node: Node) -> None:
+    origin = node.metadata.get("traceback_")
+    if origin is None:
         text = (
             f"Error detected in {node.name()}. No forward pass information available. Enable detect anomaly during forward "
             "pass for more information."
         )
     else:
-        text = f"Error detected in {node.name()}. Traceback of forward call that caused the error:\n{''.join(place)}"
+        text = f"Error detected in {node.name()}. Traceback of forward call that caused the error:\n{''.join(origin)}"
     parent = node.metadata.get("parent_")
     if parent is not None:
         text += f"\nIt was made in the backward of {parent.name()}, whose forward call was:\n"

@@ -1,11 +1,11 @@
-"""Forward mode: dual tensors, whose tangents travel with them through every op that has a forward derivative.
+"""Forward mode: dual tensors carry their tangents through every op that has a forward derivative.
 
     with forward_ad.dual_level():
         dual = forward_ad.make_dual(x, direction)
         primal, tangent = forward_ad.unpack_dual(f(dual))
 
-While a level is open, ops go through `duals` on their way to the engine (`registry.wrap_dispatch`); else nothing is paid.
-Levels nest, and belong to their thread.
+While a level is open, ops pass through `duals` before the engine (`registry.wrap_dispatch`); otherwise they cost nothing
+more. Levels nest, and belong to their thread.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ __all__ = ["UnpackedDualTensor", "dual_level", "enter_dual_level", "exit_dual_le
 
 
 class UnpackedDualTensor(NamedTuple):
-    """What `unpack_dual` returns; ``tangent`` is None for a tensor that has none at this level.
+    """The result of `unpack_dual`; ``tangent`` is None for a tensor without one at this level.
 
     >>> import numgrad as ng
     >>> with ng.autograd.forward_ad.dual_level():
@@ -35,7 +35,7 @@ class UnpackedDualTensor(NamedTuple):
 
 
 def enter_dual_level() -> int:
-    """Open a level, in which `make_dual` makes dual tensors; returns its number, the outermost is 0.
+    """Open a level, in which `make_dual` makes dual tensors, and return its number; the outermost has 0.
 
     >>> import numgrad as ng
     >>> fwAD = ng.autograd.forward_ad
@@ -48,12 +48,12 @@ def enter_dual_level() -> int:
 
 
 def exit_dual_level(*, level: int | None = None) -> None:
-    """Close the innermost level: its tangents are gone.
+    """Close the innermost level and drop its tangents.
 
     Raises
     ------
     RuntimeError
-        No level is open, or ``level`` is another one than the innermost.
+        No level is open, or ``level`` is not the innermost.
 
     >>> import numgrad as ng
     >>> fwAD = ng.autograd.forward_ad
@@ -73,7 +73,7 @@ def exit_dual_level(*, level: int | None = None) -> None:
 
 
 class dual_level(duals.opened, contextlib.ContextDecorator):  # noqa: N801 (torch's name)
-    """A level for the length of a ``with`` block, which gets its number, or of each call of a decorated function.
+    """A level for a ``with`` block, which gets its number, or for each call of a decorated function.
 
     >>> import numgrad as ng
     >>> fwAD = ng.autograd.forward_ad
@@ -90,16 +90,16 @@ def make_dual(tensor: Tensor, tangent: Tensor, *, level: int | None = None) -> T
     Parameters
     ----------
     tensor, tangent
-        Of floating point, of one shape and dtype.
+        Floating-point tensors of one shape and dtype.
     level
         Number of the level; default: the innermost.
 
     Raises
     ------
     RuntimeError
-        No level is open, the tensor is dual at this level already, or shapes or dtypes differ.
+        No level is open, the tensor is already dual at this level, or shapes or dtypes differ.
     ValueError
-        A tensor is not of floating point.
+        A tensor is not a floating-point tensor.
 
     >>> import numgrad as ng
     >>> fwAD = ng.autograd.forward_ad
@@ -139,12 +139,12 @@ def make_dual(tensor: Tensor, tangent: Tensor, *, level: int | None = None) -> T
         )
     with below(number):
         dual: Tensor = find("permute")(tensor, dims=tuple(range(tensor.ndim)))
-        where.set(dual, laid_out(find("clone")(tangent), dual))  # a copy: changes in place change it, too
+        where.set(dual, laid_out(find("clone")(tangent), dual))  # a copy, since changes in place will write to it
     return dual
 
 
 def unpack_dual(tensor: Tensor, *, level: int | None = None) -> UnpackedDualTensor:
-    """``(primal, tangent)`` of a tensor; the tangent is None if it has none at this level.
+    """``(primal, tangent)`` of a tensor; the tangent is None if the tensor has none at this level.
 
     >>> import numgrad as ng
     >>> ng.autograd.forward_ad.unpack_dual(ng.ones(2))

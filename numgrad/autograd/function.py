@@ -1,4 +1,4 @@
-"""`Function`: an op written in Python, with a backward of its own."""
+"""`Function`: a user's op in Python with a backward of its own, its ctx and its nodes."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from numgrad.tensor.tensor import Tensor
 
 
 class FunctionCtx:
-    """What forward and backward of a `Function` share; attributes of one's own may be set freely.
+    """What forward and backward of a `Function` share. Users may set attributes of their own.
 
     Attributes
     ----------
     needs_input_grad
-        For each argument of ``apply``, whether its gradient is asked for.
+        For each argument of ``apply``, whether it needs a gradient.
     saved_tensors
-        In the backward, what `save_for_backward` was given.
+        In the backward, the tensors given to `save_for_backward`.
     """
 
     needs_input_grad: tuple[bool, ...] = ()
@@ -36,7 +36,7 @@ class FunctionCtx:
     _inputs: tuple[Any, ...] = ()  # the tensors among the arguments, while the forward runs
     _non_differentiable: tuple[Any, ...] = ()
     _materialize = True
-    _node: Any = None  # weak reference
+    _node: Any = None  # a weak reference
     _for_forward: tuple[Any, ...] | None = None
     _in_jvp = False
     _recording = False
@@ -62,11 +62,11 @@ class FunctionCtx:
         self._to_save = tensors
 
     def save_for_forward(self, *tensors: Tensor | None) -> None:
-        """Keep tensors for ``jvp``, which reads them as ``ctx.saved_tensors``; default: those of `save_for_backward`."""
+        """Keep tensors for ``jvp``, which reads them as ``ctx.saved_tensors``. Default: those of `save_for_backward`."""
         self._for_forward = tensors
 
     def mark_dirty(self, *tensors: Tensor) -> None:
-        """Say which inputs the forward changes in place; they have to be returned as well.
+        """Declare the inputs that the forward changes in place; the forward has to return them as well.
 
         Raises
         ------
@@ -79,21 +79,21 @@ class FunctionCtx:
         self._dirty = tensors
 
     def mark_non_differentiable(self, *tensors: Tensor) -> None:
-        """Say which outputs have no gradient."""
+        """Declare the outputs that have no gradient."""
         self._non_differentiable = tensors
 
     def set_materialize_grads(self, value: bool) -> None:
-        """Whether the backward gets zeros (the default) or None as the gradient of an output that nobody used."""
+        """Choose whether the backward gets zeros (the default) or None as the gradient of an unused output."""
         self._materialize = bool(value)
 
     @property
     def saved_tensors(self) -> tuple[Any, ...]:
-        """What `save_for_backward` was given.
+        """The tensors given to `save_for_backward`.
 
         Raises
         ------
         RuntimeError
-            It was freed by an earlier backward, or changed in place since.
+            An earlier backward has freed them, or one has been changed in place.
         """
         if self._in_jvp and self._for_forward is not None:
             return self._for_forward
@@ -107,7 +107,7 @@ class FunctionNode(Node):
     __slots__ = ("ctx", "function", "with_history")
     ctx: FunctionCtx
     function: type[Function]
-    with_history: list[bool]  # which saved tensors had one
+    with_history: list[bool]  # for each saved tensor, whether it had a history
 
     makes_results = False
 
@@ -115,19 +115,19 @@ class FunctionNode(Node):
         return f"{self.function.__name__}Backward"
 
     def class_to_see(self) -> type[Node]:
-        tensors = tuple([place for place, spec in enumerate(self.input_specs) if spec is not None])
+        tensors = tuple([position for position, spec in enumerate(self.input_specs) if spec is not None])
         return class_of(FunctionNode, self.name(), tensors, None)
 
     @property
     def saved_tensors(self) -> tuple[Any, ...]:
-        """As the ctx's."""
+        """As `FunctionCtx.saved_tensors`."""
         return tuple(self.unpack(modes.grad_enabled))
 
     def unpack(self, create_graph: bool) -> list[Any]:
         saved = super().unpack(create_graph)
         if create_graph:
-            for tensor, had_one in zip(saved, self.with_history, strict=True):
-                if had_one and lost_history(tensor):
+            for tensor, had_history in zip(saved, self.with_history, strict=True):
+                if had_history and lost_history(tensor):
                     raise GradError(DETACHED)
         return saved
 
@@ -172,27 +172,27 @@ class FunctionNode(Node):
         return tuple(checked)
 
     def _fitted(self, position: int, grad: Any, spec: Any) -> Any:
-        shape, wanted = tuple(grad._spec.shape), tuple(spec.shape)
-        if shape != wanted:
-            lead = len(shape) - len(wanted)
-            if lead < 0 or any(want not in (1, have) for have, want in zip(shape[lead:], wanted, strict=True)):
+        shape, expected = tuple(grad._spec.shape), tuple(spec.shape)
+        if shape != expected:
+            lead = len(shape) - len(expected)
+            if lead < 0 or any(want not in (1, have) for have, want in zip(shape[lead:], expected, strict=True)):
                 raise GradError(
                     f"function {self.name()} returned an invalid gradient at index {position} - got {list(shape)} but "
-                    f"expected shape compatible with {list(wanted)}"
+                    f"expected shape compatible with {list(expected)}"
                 )
-            grad = find("sum_to_size")(grad, size=wanted)
+            grad = find("sum_to_size")(grad, size=expected)
         return grad if grad._spec.dtype is spec.dtype else grad.to(spec.dtype)
 
 
 class Function:
-    """A differentiable function with a backward of one's own: subclass it and call ``apply`` of the class.
+    """Base class of differentiable functions with a backward of their own. Define a subclass and call its ``apply``.
 
-    ``forward(ctx, *args)`` gets any arguments and runs without recording; or ``forward(*args)`` with
-    ``setup_context(ctx, inputs, output)``. ``backward(ctx, *grad_outputs)`` (or ``vjp``) gets one gradient for each output
-    and returns one, or None, for each argument. It is itself recorded under ``create_graph``, so that it can be
-    differentiated as far as it is made of ops on the gradients and on saved inputs and outputs. ``jvp(ctx, *tangents)`` is
-    for forward mode: it returns a tangent for each output. ``vmap(info, in_dims, *args)`` is for batches (`func.vmap`): it
-    returns (outputs, out_dims); without one, examples are computed one by one, and a warning says so.
+    ``forward(ctx, *args)`` gets any arguments and runs without recording. With ``setup_context(ctx, inputs, output)`` it is
+    ``forward(*args)``. ``backward(ctx, *grad_outputs)`` (or ``vjp``) gets one gradient for each output and returns one, or
+    None, for each argument. Under ``create_graph`` the backward is recorded itself, so it can be differentiated as far as
+    it consists of ops on the gradients and on saved inputs and outputs. ``jvp(ctx, *tangents)`` serves forward mode: it
+    returns a tangent for each output. ``vmap(info, in_dims, *args)`` serves `func.vmap`: it returns (outputs, out_dims).
+    Without it, examples are computed one by one, with a warning.
 
     >>> import numgrad as ng
     >>> class Cube(ng.autograd.Function):
@@ -210,7 +210,7 @@ class Function:
     tensor([ 3., 12.])
     """
 
-    _separate = False  # whether setup_context is there
+    _separate = False  # whether the class defines setup_context
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -223,7 +223,7 @@ class Function:
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
-        """Keep what the backward needs, where ``forward`` takes no ctx."""
+        """Keep what the backward needs, if ``forward`` takes no ctx."""
         raise NotImplementedError("setup_context is not implemented.")
 
     @staticmethod
@@ -238,14 +238,14 @@ class Function:
 
     @staticmethod
     def jvp(ctx: Any, *grad_inputs: Any) -> Any:
-        """Tangents of the outputs from those of the arguments, of which each may be None."""
+        """Tangents of the outputs from those of the arguments, each of which may be None."""
         raise NotImplementedError(
             "You must implement the jvp function for custom autograd.Function to use it with forward mode AD."
         )
 
     @staticmethod
     def vmap(info: Any, in_dims: Any, *args: Any) -> Any:
-        """A batching rule for `func.vmap`: (outputs, out_dims) for all examples; ``in_dims`` says where args have them."""
+        """A batching rule for `func.vmap`: (outputs, out_dims) for all examples; ``in_dims`` are the arguments' batch dims."""
         raise NotImplementedError(
             "You must implement the vmap staticmethod for all examples at once; without it they are computed one by one"
         )
@@ -268,7 +268,7 @@ class Function:
         Raises
         ------
         NotImplementedError
-            The class has no forward; or an argument is dual, and the class has no ``jvp``.
+            The class has no forward, or an argument is dual and the class has no ``jvp``.
         """
         if registry.is_wrapped():
             return transformed(cls, args)
@@ -303,25 +303,25 @@ class Function:
                 "If your Function modifies inplace an input that is a view of another Tensor, your Function cannot return more "
                 "than one Tensor. Please change a clone() of the input, or make one Function for each output."
             )
-        made = tuple([_recorded(node, ctx, number, value, args) for number, value in enumerate(outputs)])
+        results = tuple([_recorded(node, ctx, number, value, args) for number, value in enumerate(outputs)])
         record.output_specs = [value._spec if isinstance(value, TensorBase) else None for value in outputs]
-        _save(node, ctx, outputs, made)
+        _save(node, ctx, outputs, results)
         ctx._node = weakref.ref(node)
         if dispatch.node_watchers:
             for watch in tuple(dispatch.node_watchers):
                 watch(node)
-        return made if isinstance(output, tuple) else made[0]
+        return results if isinstance(output, tuple) else results[0]
 
 
 def transformed(cls: type[Function], args: tuple[Any, ...]) -> Any:
-    """Apply a function to arguments of which some may be dual or batched."""
+    """Apply a function to arguments, some of which may be dual or batched."""
     if any(isinstance(arg, batched.BatchedTensor) for arg in args):
         return batched.apply_function(cls, args)
     ctx = FunctionCtx()
     if not any(duals.is_dual(arg) for arg in args):
         return cls._applied(args, ctx)
     if cls.jvp is Function.jvp:
-        cls.jvp(ctx)  # says that it is missing
+        cls.jvp(ctx)  # raises: it is missing
     with duals.suspended() as levels:
         output = cls._applied(args, ctx)
         ctx._in_jvp = True
@@ -337,7 +337,7 @@ def _edge(tensor: Any) -> Any:
 
 
 def _recorded(node: FunctionNode, ctx: FunctionCtx, number: int, value: Any, args: tuple[Any, ...]) -> Any:
-    """An output with its place in the graph; an input that comes out unchanged is another tensor then."""
+    """An output with its history. An input that is returned unchanged becomes another tensor over the same memory."""
     if not isinstance(value, TensorBase) or not value._spec.dtype.is_floating_point:
         return value
     if ctx._non_differentiable and any(value is each for each in ctx._non_differentiable):
@@ -351,26 +351,26 @@ def _recorded(node: FunctionNode, ctx: FunctionCtx, number: int, value: Any, arg
         private.expose(value)
         source, value = value, tensor_over(Tensor, value._storage, value._spec, value._address)
         value._base = source if source._base is None else source._base
-    if value._base is not None:  # a view, by the forward or by being an input
+    if value._base is not None:  # a view that the forward made, or an input
         fix(value, f"Output {number} of {node.name()}", CUSTOM)
     value._node, value._output_nr = node, number
     return value
 
 
-def _save(node: FunctionNode, ctx: FunctionCtx, outputs: tuple[Any, ...], made: tuple[Any, ...]) -> None:
+def _save(node: FunctionNode, ctx: FunctionCtx, outputs: tuple[Any, ...], results: tuple[Any, ...]) -> None:
     saved: list[Any] = []
     numbers = []
-    for place, tensor in enumerate(ctx._to_save):
+    for position, tensor in enumerate(ctx._to_save):
         for number, output in enumerate(outputs):
-            if tensor is output and tensor is not None and made[number] is output and output._node is node:
-                numbers.append((place, number))
-                tensor = private.alias(tensor, Tensor)  # without its node, or a cycle would be
+            if tensor is output and tensor is not None and results[number] is output and output._node is node:
+                numbers.append((position, number))
+                tensor = private.alias(tensor, Tensor)  # without its node, which would make a reference cycle
                 break
         saved.append(tensor)
-    outputs_saved = {place for place, _ in numbers}
+    outputs_saved = {position for position, _ in numbers}
     node.with_history = [
-        tensor is not None and place not in outputs_saved and not lost_history(tensor)
-        for place, tensor in enumerate(saved)
+        tensor is not None and position not in outputs_saved and not lost_history(tensor)
+        for position, tensor in enumerate(saved)
     ]
     node.saved = saved
     node.versions = [0 if tensor is None else tensor._storage.version for tensor in saved]
@@ -379,7 +379,7 @@ def _save(node: FunctionNode, ctx: FunctionCtx, outputs: tuple[Any, ...], made: 
 
 
 class _NotTwice(Node):
-    """In the place of what a backward that is differentiable once has computed."""
+    """The history of the results of a backward that cannot be differentiated itself."""
 
     __slots__ = ()
 
@@ -395,7 +395,7 @@ class _NotTwice(Node):
 def once_differentiable(fn: Callable[..., Any]) -> Callable[..., Any]:
     """Mark the ``backward`` of a `Function` as one that cannot be differentiated itself.
 
-    It runs without recording; to differentiate what it returned is a RuntimeError.
+    It runs without recording. Differentiating its results raises a RuntimeError.
 
     >>> import numgrad as ng
     >>> class Double(ng.autograd.Function):

@@ -1,4 +1,4 @@
-"""Jacobians, Hessians and products with them, of functions of tensors; `numgrad.func` has the same as transforms."""
+"""Jacobians, Hessians and products with them at given inputs; `numgrad.func` has them as transforms of functions."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ def vjp(
     Parameters
     ----------
     func
-        Takes tensors, returns a tensor or a tuple of them.
+        Takes tensors, returns a tensor or a tuple of tensors.
     inputs
-        A tensor or a tuple of them.
+        A tensor or a tuple of tensors.
     v
-        A cotangent of the shape of the output (or a tuple); may be left out for an output of one element.
+        A cotangent of the shape of the output (or a tuple of them); may be left out for an output of one element.
     create_graph
         Whether the results can be differentiated.
     strict
-        An error, instead of zeros, where an output does not depend on an input.
+        Raise an error, instead of returning zeros, where an output does not depend on an input.
 
     Raises
     ------
     RuntimeError
-        ``v`` does not fit the outputs, or ``strict`` finds independence.
+        ``v`` does not fit the outputs, or ``strict`` is set and an output does not depend on an input.
 
     >>> import numgrad as ng
     >>> ng.autograd.functional.vjp(lambda x: x * x, ng.tensor([1.0, 2.0]), ng.tensor([1.0, 10.0]))
@@ -48,8 +48,8 @@ def vjp(
         leaves, single_input = _leaves("vjp", inputs, create_graph)
         outputs, single_output = _outputs("vjp", func(*leaves))
         cotangents = _vectors("v", v, outputs)
-        found = _gradients("vjp", outputs, leaves, cotangents, create_graph, strict)
-    return _result(outputs, single_output, create_graph), _result(found, single_input, create_graph)
+        products = _gradients("vjp", outputs, leaves, cotangents, create_graph, strict)
+    return _result(outputs, single_output, create_graph), _result(products, single_input, create_graph)
 
 
 def jvp(
@@ -66,14 +66,14 @@ def jvp(
     with enable_grad():
         leaves, _ = _leaves("jvp", inputs, create_graph, tracked=create_graph)
         tangents = _vectors("v", v, leaves)
-        primals, found, single = _pushed("jvp", func, leaves, tangents, strict)
-    return _result(primals, single, create_graph), _result(found, single, create_graph)
+        primals, products, single = _pushed("jvp", func, leaves, tangents, strict)
+    return _result(primals, single, create_graph), _result(products, single, create_graph)
 
 
 def _pushed(
     name: str, func: Callable[..., Any], leaves: Sequence[Tensor], tangents: Sequence[Tensor], strict: bool
 ) -> tuple[list[Tensor], list[Tensor], bool]:
-    """The outputs and their tangents, zeros where there is no dependence."""
+    """The outputs, their tangents (zeros for an output that does not depend on the leaves), and whether there is one output."""
     with forward_ad.dual_level():
         duals = [forward_ad.make_dual(leaf, tangent) for leaf, tangent in zip(leaves, tangents, strict=True)]
         outputs, single = _outputs(name, func(*duals))
@@ -89,9 +89,9 @@ def _pushed(
 def tangents_of(
     outputs: Sequence[Tensor], leaves: Sequence[Tensor], create_graph: bool, strict: bool = False
 ) -> Callable[..., list[Tensor]]:
-    """A function from tangents of the leaves to those of the outputs, for outputs that are there already.
+    """A function from tangents of the leaves to tangents of the outputs, for outputs that are already computed.
 
-    The vjp is linear in its cotangent, so that its own vjp, with respect to the cotangent, is the jvp.
+    The vjp is linear in its cotangent, so its own vjp with respect to the cotangent is the jvp.
     """
     dummies = [creation.zeros_like(output.detach()).requires_grad_() for output in outputs]
     back = _gradients("jvp", outputs, leaves, dummies, True, strict)
@@ -101,11 +101,11 @@ def tangents_of(
         if not pairs:
             return [creation.zeros_like(output.detach()) for output in outputs]
         with enable_grad():
-            found = grad(
+            products = grad(
                 [b for b, _ in pairs], dummies, [t for _, t in pairs], retain_graph=True, create_graph=create_graph,
                 materialize_grads=True,
             )  # fmt: skip
-        return list(found)
+        return list(products)
 
     return push
 
@@ -113,7 +113,7 @@ def tangents_of(
 def vhp(
     func: Callable[..., Any], inputs: Any, v: Any = None, create_graph: bool = False, strict: bool = False
 ) -> tuple[Any, Any]:
-    """``(func(*inputs), v^T H)`` for a function of one number; the Hessian is symmetric, so this is `hvp`, and cheaper.
+    """``(func(*inputs), v^T H)`` for a function with one number as its output. The Hessian is symmetric, so this is also `hvp`.
 
     Arguments as for `vjp`; ``v`` has the shape of the inputs.
 
@@ -127,14 +127,14 @@ def vhp(
         outputs, _ = _outputs("vhp", func(*leaves))
         _one_number("vhp", outputs)
         first = _gradients("vhp", outputs, leaves, [None], True, strict)
-        found = _gradients("vhp", first, leaves, vectors, create_graph, strict)
-    return _result(outputs, True, create_graph), _result(found, single, create_graph)
+        products = _gradients("vhp", first, leaves, vectors, create_graph, strict)
+    return _result(outputs, True, create_graph), _result(products, single, create_graph)
 
 
 def hvp(
     func: Callable[..., Any], inputs: Any, v: Any = None, create_graph: bool = False, strict: bool = False
 ) -> tuple[Any, Any]:
-    """``(func(*inputs), H v)`` for a function of one number.
+    """``(func(*inputs), H v)`` for a function with one number as its output.
 
     >>> import numgrad as ng
     >>> ng.autograd.functional.hvp(lambda x, y: (x * x * y).sum(), (ng.ones(1), ng.ones(1)), (ng.ones(1), ng.ones(1)))
@@ -151,22 +151,22 @@ def jacobian(
     vectorize: bool = False,
     strategy: str = "reverse-mode",
 ) -> Any:
-    """The Jacobian of a function: of shape (*output, *input), in tuples as outputs and inputs are.
+    """The Jacobian of a function, of shape (*output, *input), in tuples like the outputs and inputs.
 
     Parameters
     ----------
     func, inputs, create_graph, strict
         As for `vjp`.
     vectorize
-        All rows at once, by batching rules (`func.vmap`); else one after the other.
+        Compute all rows together, by batching rules (`func.vmap`), instead of one after the other.
     strategy
         'reverse-mode': a backward for each element of the output; 'forward-mode': a tangent for each element of the inputs,
-        always all at once.
+        always all together.
 
     Raises
     ------
     ValueError
-        There is no such strategy.
+        The strategy is unknown.
 
     >>> import numgrad as ng
     >>> ng.autograd.functional.jacobian(lambda x: x * x, ng.tensor([1.0, 2.0]))
@@ -196,7 +196,7 @@ def rows_of(
     vectorize: bool = True,
     chunk_size: int | None = None,
 ) -> list[list[Tensor]]:
-    """For each output and input the Jacobian, by a backward for each element of the output."""
+    """The Jacobian of each output by each leaf, from a backward for each element of the output."""
     blocks = []
     for output in outputs:
         count = output.numel()
@@ -208,10 +208,10 @@ def rows_of(
             rows.append(_row_gradients(output, leaves, seeds, create_graph, strict))
         blocks.append(
             [
-                reshape(cat([row[place] for row in rows], 0), (*output.shape, *leaf.shape))
+                reshape(cat([row[position] for row in rows], 0), (*output.shape, *leaf.shape))
                 if rows
                 else creation.zeros(*output.shape, *leaf.shape, dtype=leaf.dtype)
-                for place, leaf in enumerate(leaves)
+                for position, leaf in enumerate(leaves)
             ]
         )
     return blocks
@@ -220,23 +220,23 @@ def rows_of(
 def _row_gradients(
     output: Tensor, leaves: Sequence[Tensor], seeds: Tensor, create_graph: bool, strict: bool
 ) -> list[Tensor]:
-    """Gradients for several cotangents, which are the rows of ``seeds``."""
+    """Gradients of one output for several cotangents, the rows of ``seeds``."""
     if strict and not output.requires_grad:
         raise RuntimeError(
             "jacobian: an output of the function is independent of the inputs; not allowed with strict=True."
         )
-    found: Any = [None] * len(leaves)
+    gradients: Any = [None] * len(leaves)
     if output.requires_grad and len(seeds) == 1:
-        one = grad(output, leaves, squeeze(seeds, 0), True, create_graph, allow_unused=True)
-        found = [each if each is None else unsqueeze(each, 0) for each in one]
+        single = grad(output, leaves, squeeze(seeds, 0), True, create_graph, allow_unused=True)
+        gradients = [each if each is None else unsqueeze(each, 0) for each in single]
     elif output.requires_grad:
-        found = grad(output, leaves, seeds, True, create_graph, allow_unused=True, is_grads_batched=True)
-    if strict and any(each is None for each in found):
-        position = [each is None for each in found].index(True)
+        gradients = grad(output, leaves, seeds, True, create_graph, allow_unused=True, is_grads_batched=True)
+    if strict and any(each is None for each in gradients):
+        position = [each is None for each in gradients].index(True)
         raise RuntimeError(f"jacobian: the outputs are independent of input {position}; not allowed with strict=True.")
     return [
         creation.zeros(len(seeds), *leaf.shape, dtype=leaf.dtype) if each is None else each
-        for each, leaf in zip(found, leaves, strict=True)
+        for each, leaf in zip(gradients, leaves, strict=True)
     ]
 
 
@@ -247,7 +247,7 @@ def columns_of(
     strict: bool = False,
     chunk_size: int | None = None,
 ) -> tuple[list[list[Tensor]], list[Tensor], bool]:
-    """The same by a tangent for each element of the inputs; also the outputs, and whether the function returns one."""
+    """As `rows_of`, from a tangent for each element of the leaves. Also the outputs, and whether there is one output."""
     counts = [leaf.numel() for leaf in leaves]
     total = sum(counts)
     step = max(1, total if chunk_size is None else chunk_size)
@@ -262,8 +262,8 @@ def columns_of(
                 unit = _diagonal(size, count, offset, leaf)
                 tangents.append(batched.BatchedTensor(reshape(unit, (size, *leaf.shape)), level))
                 offset -= count
-            primals, found, single = _pushed(name, func, leaves, tangents, strict)
-            parts.append([batched.examples_of(each, level) for each in found])
+            primals, pushed, single = _pushed(name, func, leaves, tangents, strict)
+            parts.append([batched.examples_of(each, level) for each in pushed])
     blocks: list[list[Tensor]] = []
     for number, primal in enumerate(primals):
         columns, row, begin = cat([part[number] for part in parts], 0), [], 0
@@ -277,7 +277,7 @@ def columns_of(
 
 
 def _diagonal(rows: int, columns: int, offset: int, like: Tensor) -> Tensor:
-    """Ones where the row's number plus ``offset`` is that of the column."""
+    """Ones where the row's number plus ``offset`` is the column's number, zeros elsewhere."""
     numbers = unsqueeze(creation.arange(offset, offset + rows), 1)
     return (numbers == unsqueeze(creation.arange(columns), 0)).to(like.dtype)
 
@@ -290,7 +290,7 @@ def hessian(
     vectorize: bool = False,
     outer_jacobian_strategy: str = "reverse-mode",
 ) -> Any:
-    """The Hessian of a function of one number: of shape (*input, *input), in tuples of tuples for several inputs.
+    """The Hessian of a function with one number as its output, of shape (*input, *input); for several inputs in tuples of tuples.
 
     >>> import numgrad as ng
     >>> ng.autograd.functional.hessian(lambda x: (x**3).sum(), ng.tensor([1.0, 2.0]))
@@ -305,52 +305,54 @@ def hessian(
         _one_number("hessian", outputs)
         return tuple(_gradients("hessian", outputs, leaves, [None], True, strict))
 
-    found = jacobian(
+    blocks = jacobian(
         gradient, (inputs,) if single else inputs, create_graph, strict, vectorize, outer_jacobian_strategy
     )
-    return found[0][0] if single else found
+    return blocks[0][0] if single else blocks
 
 
 # ---- inputs and outputs -----------------------------------------------------------------------------------------
 
 
 def _leaves(name: str, inputs: Any, create_graph: bool, tracked: bool = True) -> tuple[list[Tensor], bool]:
-    """Tensors to differentiate by: new leaves, or with ``create_graph`` the given ones by another name.
+    """Tensors to differentiate by: new leaves or, with ``create_graph``, views of the inputs.
 
-    Where not ``tracked``, forward mode alone will differentiate, and nothing has to be recorded.
+    Forward mode needs no recording, so without ``tracked`` the leaves require no gradient.
     """
     single = isinstance(inputs, Tensor)
-    given = [inputs] if single else list(inputs)
-    for position, value in enumerate(given):
+    values = [inputs] if single else list(inputs)
+    for position, value in enumerate(values):
         if not isinstance(value, Tensor):
             raise TypeError(
                 f"The inputs given to {name} must be either a Tensor or a tuple of Tensors but the value at index {position} "
                 f"has type {type(value).__name__}."
             )
     keep = create_graph and is_grad_enabled()
-    return [v.view(v.shape) if keep and v.requires_grad else detached(v).requires_grad_(tracked) for v in given], single
+    return [
+        v.view(v.shape) if keep and v.requires_grad else detached(v).requires_grad_(tracked) for v in values
+    ], single
 
 
 def _outputs(name: str, outputs: Any) -> tuple[list[Tensor], bool]:
     single = isinstance(outputs, Tensor)
-    found = [outputs] if single else list(outputs)
-    for position, value in enumerate(found):
+    values = [outputs] if single else list(outputs)
+    for position, value in enumerate(values):
         if not isinstance(value, Tensor):
             raise TypeError(
                 f"The outputs of the user-provided function given to {name} must be either a Tensor or a tuple of Tensors "
                 f"but the value at index {position} has type {type(value).__name__}."
             )
-    return found, single
+    return values, single
 
 
-def _vectors(name: str, given: Any, like: Sequence[Tensor]) -> list[Any]:
-    if given is None:
+def _vectors(name: str, value: Any, like: Sequence[Tensor]) -> list[Any]:
+    if value is None:
         if len(like) != 1 or like[0].numel() != 1:
             raise RuntimeError(
                 f"The vector {name} can only be None if the values that it goes with are one single element."
             )
         return [creation.ones_like(like[0].detach())]
-    vectors = [given] if isinstance(given, Tensor) else list(given)
+    vectors = [value] if isinstance(value, Tensor) else list(value)
     if len(vectors) != len(like):
         raise RuntimeError(f"{name} has {len(vectors)} tensors, expected {len(like)}")
     for position, (vector, each) in enumerate(zip(vectors, like, strict=True)):
@@ -380,23 +382,24 @@ def _gradients(
     strict: bool,
     retain: bool | None = None,
 ) -> list[Tensor]:
-    """Gradients, zeros where there is no dependence."""
+    """Gradients, with zeros for a leaf that the outputs do not depend on."""
     pairs = [(output, c) for output, c in zip(outputs, cotangents, strict=True) if output.requires_grad]
     if strict and len(pairs) < len(outputs):
         raise RuntimeError(
             f"{name}: an output of the function is independent of the inputs; not allowed with strict=True."
         )
-    found: Any = [None] * len(leaves)
+    gradients: Any = [None] * len(leaves)
     if pairs:
-        found = grad(
+        gradients = grad(
             [output for output, _ in pairs], leaves, [c for _, c in pairs], allow_unused=True, create_graph=create_graph,
             retain_graph=retain,
         )  # fmt: skip
-    if strict and any(each is None for each in found):
-        position = [each is None for each in found].index(True)
+    if strict and any(each is None for each in gradients):
+        position = [each is None for each in gradients].index(True)
         raise RuntimeError(f"{name}: the outputs are independent of input {position}; not allowed with strict=True.")
     return [
-        creation.zeros_like(leaf.detach()) if each is None else each for each, leaf in zip(found, leaves, strict=True)
+        creation.zeros_like(leaf.detach()) if each is None else each
+        for each, leaf in zip(gradients, leaves, strict=True)
     ]
 
 

@@ -1,4 +1,4 @@
-"""Are the gradients right? `gradcheck` and `gradgradcheck` ask finite differences."""
+"""`gradcheck` and `gradgradcheck` compare gradients, and gradients of gradients, with finite differences."""
 
 from __future__ import annotations
 
@@ -49,36 +49,36 @@ def gradcheck(
 ) -> bool:
     """Compare the Jacobians that `backward` gives with central differences.
 
-    Use float64: in float32 the differences themselves are too rough. Outputs of which none requires a gradient must not
-    change with the inputs.
+    Use float64: in float32 the differences are too inexact. If no output requires a gradient, the outputs must not change
+    with the inputs.
 
     Parameters
     ----------
     func
         Takes the inputs, returns a tensor or a tuple of tensors. It is called often and must return the same each time.
     inputs
-        Tensors, of which those that require a gradient are checked, and other values.
+        Tensors and other values; the tensors that require a gradient are checked.
     eps, atol, rtol
-        Step of the differences, and the tolerances of the comparison. ``rtol`` is a tenth of torch's, with which an error
-        of 0.05 % in a gradient would pass.
+        Step of the differences, and tolerances of the comparison. ``rtol`` is a tenth of torch's, which would let an error
+        of 0.05 % in a gradient pass.
     raise_exception
         False: return False instead of raising `GradcheckError`.
     nondet_tol
-        By how much two backwards over the same values may differ.
+        The largest difference allowed between two backwards over the same values.
     check_undefined_grad
-        Has no effect: the outputs are always checked one by one, while the others have no gradient.
+        Has no effect: the outputs are always checked one by one, with no gradient for the others.
     check_grad_dtypes
-        Gradients must have their inputs' dtypes.
+        Require gradients to have their inputs' dtypes.
     check_batched_grad
-        Several cotangents at once must give what they give one by one.
+        Require several cotangents together to give the same gradients as one by one.
     check_backward_ad, check_forward_ad
         Whether the Jacobians of reverse mode, and those of forward mode, are checked.
     check_batched_forward_grad
-        With ``check_forward_ad``: several tangents at once must give what they give one by one.
+        With ``check_forward_ad``: require several tangents together to give the same results as one by one.
     fast_mode
-        Compare one number for each output and input, ``u^T J v`` with random u and v, instead of all of the Jacobian.
+        Compare one number for each output and input, ``u^T J v`` with random u and v, instead of the whole Jacobian.
     masked
-        There is no masked tensor here: True is refused.
+        Has to be False or None: numgrad has no masked tensors.
 
     Raises
     ------
@@ -87,7 +87,7 @@ def gradcheck(
     ValueError
         No input requires a gradient.
     NotImplementedError
-        A check is asked for that is not there.
+        ``masked`` is True.
 
     >>> import numgrad as ng
     >>> x = ng.randn(3, dtype=ng.float64, requires_grad=True)
@@ -129,14 +129,14 @@ def gradgradcheck(
 ) -> bool:
     """As `gradcheck`, for the gradients of the gradients, with respect to the inputs and to the cotangents.
 
-    A first derivative that is not connected to the graph must be constant: a backward that forgets a dependence is found.
+    A first derivative that is not connected to the graph must be constant; this finds a backward that forgets a dependence.
 
     Parameters
     ----------
     grad_outputs
-        The cotangents; random ones if left out.
+        The cotangents; None: random ones.
     gen_non_contig_grad_outputs
-        Random cotangents with gaps in their memory.
+        Draw random cotangents with gaps in their memory.
     check_rev_over_rev, check_fwd_over_rev
         Whether the gradients are differentiated by reverse mode, and by forward mode.
 
@@ -158,10 +158,10 @@ def gradgradcheck(
 
     def first_order(*args: Any) -> Any:
         inner, weights = args[: len(values)], args[len(values) :]
-        made = [output for output in _outputs(func, inner) if output.requires_grad]
-        wanted = [value for value in inner if isinstance(value, Tensor) and value.requires_grad]
-        found = grad(made, wanted, weights, create_graph=True, allow_unused=True)
-        return tuple(gradient for gradient in found if gradient is not None)
+        roots = [output for output in _outputs(func, inner) if output.requires_grad]
+        leaves = [value for value in inner if isinstance(value, Tensor) and value.requires_grad]
+        gradients = grad(roots, leaves, weights, create_graph=True, allow_unused=True)
+        return tuple(gradient for gradient in gradients if gradient is not None)
 
     if not outputs:
         return True
@@ -252,7 +252,7 @@ class _Check:
                 self._judge(number, position, matrix.T, self._numerical(number, position))
 
     def run_forward(self, batch: bool) -> None:
-        """Tangents against finite differences, one input after the other."""
+        """Compare tangents with finite differences, one input after the other."""
         rng = np.random.default_rng(1)
         for position in self.checked:
             count = self.values[position].numel()
@@ -263,12 +263,12 @@ class _Check:
                 self._judge(number, position, analytical, np.array([self._along(number, position, s) for s in seeds]))
             if batch and rows:
                 with batched.batch_level(len(seeds)) as level:
-                    found = self._tangents(position, seeds, level)
-                for number, together in enumerate(found):
+                    tangents = self._tangents(position, seeds, level)
+                for number, together in enumerate(tangents):
                     self._judge(number, position, np.array([row[number] for row in rows]), together)
 
     def _tangents(self, position: int, seed: np.ndarray, level: Any = None) -> list[np.ndarray]:
-        """The tangents of the outputs for one of an input, or for one of each example of a level."""
+        """The tangents of the outputs for a tangent of one input; with a level, for one tangent of each example."""
         value = self.values[position]
         shape = value.shape if level is None else (len(seed), *value.shape)
         tangent = creation.tensor(seed.reshape(shape), dtype=value.dtype)
@@ -278,12 +278,12 @@ class _Check:
                 value, tangent if level is None else batched.BatchedTensor(tangent, level)
             )
             pairs = [forward_ad.unpack_dual(output) for output in _outputs(self.func, moved)]
-        found = []
+        results = []
         for primal, each in pairs:
             each = creation.zeros(primal.shape, dtype=primal.dtype) if each is None else each.detach()
             flat = each if level is None else batched.examples_of(each, level)
-            found.append(_flat(flat) if level is None else np.array(flat._array(), np.float64).reshape(len(seed), -1))
-        return found
+            results.append(_flat(flat) if level is None else np.array(flat._array(), np.float64).reshape(len(seed), -1))
+        return results
 
     def _judge(self, number: int, position: int, analytical: np.ndarray, numerical: np.ndarray) -> None:
         if np.allclose(analytical, numerical, self.rtol, self.atol, equal_nan=True):
@@ -304,25 +304,25 @@ class _Check:
                 )
 
     def _backwards(self, output: Tensor, seeds: np.ndarray) -> list[np.ndarray]:
-        """For each checked input the rows ``seed^T J``."""
-        wanted = [self.values[position] for position in self.checked]
-        rows: list[list[np.ndarray]] = [[] for _ in wanted]
+        """The rows ``seed^T J`` for each checked input."""
+        leaves = [self.values[position] for position in self.checked]
+        rows: list[list[np.ndarray]] = [[] for _ in leaves]
         for seed in seeds:
             cotangent = creation.tensor(seed.reshape(output.shape), dtype=output.dtype)
-            for place, gradient in enumerate(grad(output, wanted, cotangent, retain_graph=True, allow_unused=True)):
-                if gradient is not None and self.dtypes and gradient.dtype is not wanted[place].dtype:
-                    raise GradcheckError(f"Gradient has dtype {gradient.dtype}, expected {wanted[place].dtype}")
-                rows[place].append(np.zeros(wanted[place].numel()) if gradient is None else _flat(gradient))
+            for index, gradient in enumerate(grad(output, leaves, cotangent, retain_graph=True, allow_unused=True)):
+                if gradient is not None and self.dtypes and gradient.dtype is not leaves[index].dtype:
+                    raise GradcheckError(f"Gradient has dtype {gradient.dtype}, expected {leaves[index].dtype}")
+                rows[index].append(np.zeros(leaves[index].numel()) if gradient is None else _flat(gradient))
         return [
             np.array(each, np.float64).reshape(len(seeds), value.numel())
-            for each, value in zip(rows, wanted, strict=True)
+            for each, value in zip(rows, leaves, strict=True)
         ]
 
     def _compare_batched(self, number: int, output: Tensor, seeds: np.ndarray, expected: list[np.ndarray]) -> None:
-        wanted = [self.values[position] for position in self.checked]
+        leaves = [self.values[position] for position in self.checked]
         cotangents = creation.tensor(seeds.reshape(len(seeds), *output.shape), dtype=output.dtype)
-        found = grad(output, wanted, cotangents, retain_graph=True, allow_unused=True, is_grads_batched=True)
-        for position, gradient, matrix in zip(self.checked, found, expected, strict=True):
+        gradients = grad(output, leaves, cotangents, retain_graph=True, allow_unused=True, is_grads_batched=True)
+        for position, gradient, matrix in zip(self.checked, gradients, expected, strict=True):
             if gradient is not None and not np.allclose(
                 _flat(gradient), matrix.ravel(), self.rtol, self.atol, equal_nan=True
             ):
@@ -333,24 +333,24 @@ class _Check:
     # ---- finite differences --------------------------------------------------------------------------------------
 
     def _numerical(self, number: int, position: int) -> np.ndarray:
-        """The Jacobian, a row for each element of the input."""
+        """The Jacobian from finite differences, with a row for each element of the input."""
         directions: list[Any] = list(np.eye(self.values[position].numel()))
         rows = [self._along(number, position, direction) for direction in directions]
         width = len(rows[0]) if rows else _outputs(self.func, self.values)[number].numel()
         return np.array(rows).reshape(len(rows), width)
 
     def _along(self, number: int, position: int, direction: np.ndarray) -> np.ndarray:
-        """The derivative of the output in one direction of the input."""
+        """The derivative of the output along one direction of the input."""
         above, below = (self._moved(number, position, sign * self.eps * direction) for sign in (1, -1))
         return (above - below) / (2 * self.eps)
 
     def _moved(self, number: int, position: int, step: np.ndarray) -> np.ndarray:
-        """The output where the input is a step further; the input keeps its place in memory and its strides."""
+        """The output for the input plus a step; the input keeps its memory and its strides."""
         value = self.values[position]
         array = value._array()
         step = step.reshape(array.shape)
         if not value._spec.is_dense and any(n > 1 and s == 0 for n, s in zip(value.shape, value.stride(), strict=True)):
-            moved = list(self.values)  # elements share memory, so that they can only be moved in a copy
+            moved = list(self.values)  # elements share memory, so only a copy can be changed
             moved[position] = creation.tensor(array + step, dtype=value.dtype).requires_grad_()
             return _flat(_outputs(self.func, moved)[number])
         before = array.copy()
@@ -368,8 +368,8 @@ def _as_values(inputs: Any) -> tuple[Any, ...]:
 def _outputs(func: Callable[..., Any], values: Sequence[Any]) -> list[Tensor]:
     with enable_grad():
         result = func(*values)
-    made = [result] if isinstance(result, Tensor) else list(result)
-    return [output for output in made if isinstance(output, Tensor) and output.is_floating_point()]
+    outputs = [result] if isinstance(result, Tensor) else list(result)
+    return [output for output in outputs if isinstance(output, Tensor) and output.is_floating_point()]
 
 
 def _flat(tensor: Tensor) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""`backward` and `grad`."""
+"""`backward` and `grad`: check their arguments, and run the engine's backward."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from numgrad.tensor import creation
 from numgrad.tensor.surface import public
 from numgrad.tensor.tensor import Tensor
 
-Place: TypeAlias = Tensor | GradientEdge
+Target: TypeAlias = Tensor | GradientEdge
 
 
 @public("method", name="backward", asks=True)
@@ -30,7 +30,7 @@ def _backward_of_one(
 ) -> None:
     """Compute the gradient of this tensor with respect to the leaves of its graph, and add it to their ``.grad``.
 
-    ``gradient`` is the cotangent, of this tensor's shape; it may be left out for a tensor of one element, where it is 1.
+    ``gradient`` is the cotangent, of this tensor's shape. For a tensor of one element it is 1 by default.
     The other arguments, and the errors, are those of `numgrad.autograd.backward`.
 
     >>> import numgrad as ng
@@ -43,7 +43,7 @@ def _backward_of_one(
 
 
 def backward(
-    tensors: Place | Sequence[Place],
+    tensors: Target | Sequence[Target],
     grad_tensors: Tensor | Sequence[Tensor | None] | None = None,
     retain_graph: bool | None = None,
     create_graph: bool = False,
@@ -59,19 +59,19 @@ def backward(
     grad_tensors
         A cotangent for each root, of its shape; may be left out for a root of one element.
     retain_graph
-        Keep what the forward saved, so that the graph can be gone through again; default: as ``create_graph``.
+        Keep the saved tensors, so that another backward can use the graph; default: ``create_graph``.
     create_graph
         Record the backward itself, so that gradients can be differentiated.
     grad_variables
         The old name of ``grad_tensors``.
     inputs
-        Accumulate into these tensors alone.
+        Accumulate only into these tensors.
 
     Raises
     ------
     RuntimeError
-        A root needs no gradient, has no cotangent, or its graph was freed; or ``inputs`` is empty or holds a tensor
-        that requires no gradient.
+        A root requires no gradient or has no cotangent, its graph was freed, or ``inputs`` is empty or holds a tensor that
+        requires no gradient.
 
     >>> import numgrad as ng
     >>> x = ng.tensor([1.0, 2.0], requires_grad=True)
@@ -110,16 +110,16 @@ def backward(
     if inputs is None:
         run_backward(edges, grads, keep, create_graph)
         return
-    found = run_backward(edges, grads, keep, create_graph, [_edge(leaf) for leaf in leaves])
+    gradients = run_backward(edges, grads, keep, create_graph, [_edge(leaf) for leaf in leaves])
     with _GradMode(create_graph):
-        for leaf, gradient in zip(leaves, found, strict=True):
-            if gradient is not None and not leaf._retains_grad:  # one that retains its gradient has it already
+        for leaf, gradient in zip(leaves, gradients, strict=True):
+            if gradient is not None and not leaf._retains_grad:  # a tensor that retains its gradient already has it
                 accumulate(leaf, gradient, False, create_graph)
 
 
 def grad(
-    outputs: Place | Sequence[Place],
-    inputs: Place | Sequence[Place] | Mapping[Any, Place],
+    outputs: Target | Sequence[Target],
+    inputs: Target | Sequence[Target] | Mapping[Any, Target],
     grad_outputs: Tensor | Sequence[Tensor | None] | None = None,
     retain_graph: bool | None = None,
     create_graph: bool = False,
@@ -128,24 +128,24 @@ def grad(
     is_grads_batched: bool = False,
     materialize_grads: bool = False,
 ) -> Any:
-    """Gradients of ``outputs`` with respect to ``inputs``; no ``.grad`` is touched.
+    """Gradients of ``outputs`` with respect to ``inputs``; every ``.grad`` stays as it is.
 
     Parameters
     ----------
     outputs, inputs
-        Tensors or gradient edges. ``inputs`` may be a dict, and the result is one then.
+        Tensors or gradient edges. If ``inputs`` is a dict, so is the result.
     grad_outputs
         A cotangent for each output; may be left out for an output of one element.
     retain_graph, create_graph
         As for `backward`.
     only_inputs
-        Has to be True, which is all that there is.
+        Has to be True.
     allow_unused
-        None as the gradient of an input that the outputs do not depend on, instead of an error.
+        Return None as the gradient of an input that the outputs do not depend on, instead of raising an error.
     is_grads_batched
-        The cotangents have one dimension more in front, and so have the results; done for all at once, by batching rules.
+        The cotangents and the results have one more dimension in front; batching rules compute all of them together.
     materialize_grads
-        Zeros instead of None; with ``create_graph`` they require a gradient, as torch's do.
+        Return zeros instead of None; with ``create_graph`` they require a gradient, as in torch.
 
     Returns
     -------
@@ -155,7 +155,7 @@ def grad(
     Raises
     ------
     RuntimeError
-        An input needs no gradient, or (unless ``allow_unused``) is not part of the graph; or there is no input.
+        There is no input, or an input requires no gradient or (unless ``allow_unused``) is not part of the graph.
     ValueError
         ``only_inputs`` is False, or arguments contradict each other.
 
@@ -183,26 +183,26 @@ def grad(
         raise RuntimeError("`inputs` argument to `grad()` cannot be empty.")
     _check_differentiable(leaves)
     keep = create_graph if retain_graph is None else retain_graph
-    found: list[Any]
+    gradients: list[Any]
     if is_grads_batched:
-        found = _batched(roots, leaves, grad_outputs, keep, create_graph)
+        gradients = _batched(roots, leaves, grad_outputs, keep, create_graph)
     else:
-        found = _found(roots, leaves, _cotangents(roots, grad_outputs), keep, create_graph)
-    for position, gradient in enumerate(found):
+        gradients = _gradients(roots, leaves, _cotangents(roots, grad_outputs), keep, create_graph)
+    for position, gradient in enumerate(gradients):
         if gradient is None:
             if materialize_grads:
                 spec = _spec(leaves[position])
-                found[position] = creation.zeros(spec.shape, dtype=spec.dtype, requires_grad=create_graph)
+                gradients[position] = creation.zeros(spec.shape, dtype=spec.dtype, requires_grad=create_graph)
             elif not allow_unused:
                 raise RuntimeError(
                     f"The differentiated Tensor at index {position} appears to not have been used in the graph. Set "
                     "allow_unused=True if this is the desired behavior."
                 )
-    return tuple(found)
+    return tuple(gradients)
 
 
-def _found(roots: Any, leaves: Any, cotangents: list[Any], keep: bool, create_graph: bool) -> list[Any]:
-    """Gradients of the leaves, None where nothing arrives. Of batched tensors they are those of the payloads."""
+def _gradients(roots: Any, leaves: Any, cotangents: list[Any], keep: bool, create_graph: bool) -> list[Any]:
+    """Gradients of the leaves, None where no gradient arrives. For batched tensors, the gradients are batched as well."""
     level = batched.deepest([*roots, *leaves])
     if level is None:
         edges = [_edge(root) for root in roots]
@@ -226,12 +226,14 @@ def _found(roots: Any, leaves: Any, cotangents: list[Any], keep: bool, create_gr
     pairs = [(root, c) for root, c in pairs if root is not None]
     if not pairs:
         return [None] * len(leaves)
-    found = _found([root for root, _ in pairs], lowered, [c for _, c in pairs], keep, create_graph)
-    return [None if each is None else batched.BatchedTensor(each, level) for each in found]
+    gradients = _gradients([root for root, _ in pairs], lowered, [c for _, c in pairs], keep, create_graph)
+    return [None if each is None else batched.BatchedTensor(each, level) for each in gradients]
 
 
-def _batched(roots: tuple[Any, ...], leaves: tuple[Any, ...], given: Any, keep: bool, create_graph: bool) -> list[Any]:
-    batches = _as_tuple(given) if given is not None else ()
+def _batched(
+    roots: tuple[Any, ...], leaves: tuple[Any, ...], grad_outputs: Any, keep: bool, create_graph: bool
+) -> list[Any]:
+    batches = _as_tuple(grad_outputs) if grad_outputs is not None else ()
     if len(batches) != len(roots) or any(batch is None or batch.ndim == 0 for batch in batches):
         raise RuntimeError("is_grads_batched: grad_outputs needs a tensor with a batch dimension for each output")
     sizes = {batch.shape[0] for batch in batches}
@@ -239,33 +241,33 @@ def _batched(roots: tuple[Any, ...], leaves: tuple[Any, ...], given: Any, keep: 
         raise RuntimeError(f"is_grads_batched: the cotangents have different numbers of rows: {sorted(sizes)}")
     with batched.batch_level(sizes.pop()) as level:
         cotangents = _cotangents(roots, [batched.BatchedTensor(batch, level) for batch in batches])
-        found = _found(roots, leaves, cotangents, keep, create_graph)
-        return [None if each is None else batched.examples_of(each, level) for each in found]
+        gradients = _gradients(roots, leaves, cotangents, keep, create_graph)
+        return [None if each is None else batched.examples_of(each, level) for each in gradients]
 
 
 def _as_tuple(value: Any) -> tuple[Any, ...]:
     return (value,) if isinstance(value, (Tensor, GradientEdge)) else tuple(value)
 
 
-def _spec(place: Place) -> Spec:
-    return place.node.output_specs[place.output_nr] if isinstance(place, GradientEdge) else place._spec
+def _spec(target: Target) -> Spec:
+    return target.node.output_specs[target.output_nr] if isinstance(target, GradientEdge) else target._spec
 
 
-def _edge(place: Place) -> Any:
-    """Where a gradient of this place goes; None if it needs none."""
-    if isinstance(place, GradientEdge):
-        return tuple(place)
-    if place._base is not None:
-        refresh(place)
-    node = place._node
-    return gradient_edge(place) if node is None else (node, place._output_nr)
+def _edge(target: Target) -> Any:
+    """Where a target's gradient goes; None if the target needs no gradient."""
+    if isinstance(target, GradientEdge):
+        return tuple(target)
+    if target._base is not None:
+        refresh(target)
+    node = target._node
+    return gradient_edge(target) if node is None else (node, target._output_nr)
 
 
-def _check_differentiable(places: Sequence[Place]) -> None:
-    for place in places:
-        if not isinstance(place, (GradientEdge, Tensor)):
-            raise TypeError(f"inputs can only be Tensors or GradientEdges, not {type(place).__name__}")
-        if not isinstance(place, GradientEdge) and not place.requires_grad:
+def _check_differentiable(targets: Sequence[Target]) -> None:
+    for target in targets:
+        if not isinstance(target, (GradientEdge, Tensor)):
+            raise TypeError(f"inputs can only be Tensors or GradientEdges, not {type(target).__name__}")
+        if not isinstance(target, GradientEdge) and not target.requires_grad:
             raise RuntimeError("One of the differentiated Tensors does not require grad")
 
 
@@ -273,13 +275,15 @@ def _needs_no_gradient(position: int) -> RuntimeError:
     return RuntimeError(f"element {position} of tensors does not require grad and does not have a grad_fn")
 
 
-def _cotangents(roots: tuple[Any, ...], given: Any) -> list[Tensor]:
-    if isinstance(given, (int, float)):
-        raise TypeError(f"backward: gradient is the number {given}, expected a Tensor of the root's shape, or None")
-    grads = (None,) * len(roots) if given is None else _as_tuple(given)
+def _cotangents(roots: tuple[Any, ...], grad_outputs: Any) -> list[Tensor]:
+    if isinstance(grad_outputs, (int, float)):
+        raise TypeError(
+            f"backward: gradient is the number {grad_outputs}, expected a Tensor of the root's shape, or None"
+        )
+    grads = (None,) * len(roots) if grad_outputs is None else _as_tuple(grad_outputs)
     if len(grads) != len(roots):
         raise RuntimeError(f"got {len(roots)} tensors and {len(grads)} gradients")
-    made = []
+    cotangents = []
     for position, (root, gradient) in enumerate(zip(roots, grads, strict=True)):
         spec = root._spec if isinstance(root, Tensor) else _spec(root)
         if gradient is None:
@@ -288,7 +292,7 @@ def _cotangents(roots: tuple[Any, ...], given: Any) -> list[Tensor]:
                     "grad can be implicitly created only for scalar outputs; this one has shape "
                     f"{list(spec.shape)}: pass gradient=, or reduce it with .sum()"
                 )
-            made.append(creation.ones_of(spec))
+            cotangents.append(creation.ones_of(spec))
             continue
         if not isinstance(gradient, Tensor):
             raise TypeError(f"gradients can be either Tensors or None, but got {type(gradient).__name__}")
@@ -301,5 +305,5 @@ def _cotangents(roots: tuple[Any, ...], given: Any) -> list[Tensor]:
             raise RuntimeError(
                 f"grad_output[{position}] is of {gradient.dtype}, expected {spec.dtype} as output[{position}] is"
             )
-        made.append(gradient)
-    return made
+        cotangents.append(gradient)
+    return cotangents

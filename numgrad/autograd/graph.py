@@ -1,4 +1,4 @@
-"""The graph behind tensors: nodes, edges, hooks on several tensors, and hooks for what the forward saves."""
+"""``torch.autograd.graph``: nodes, edges, hooks on several tensors, and hooks on saved tensors."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ __all__ = [
 
 
 class GradientEdge(NamedTuple):
-    """A place in the graph that a gradient arrives at: output ``output_nr`` of ``node``.
+    """The point of the graph where a gradient arrives: output ``output_nr`` of ``node``.
 
-    It can stand for a tensor in `autograd.grad` and keeps the graph alive, but not the tensor's memory.
+    It can stand for a tensor in `autograd.grad`. It keeps the graph alive, but not the tensor's memory.
     """
 
     node: Node
@@ -66,17 +66,17 @@ def get_gradient_edge(tensor: Tensor) -> GradientEdge:
 
 
 def increment_version(tensor: Tensor | Sequence[Tensor]) -> None:
-    """Tell autograd that the memory of these tensors was changed behind its back.
+    """Tell autograd that the memory of these tensors was changed without its knowledge.
 
     Raises
     ------
     TypeError
-        One is no tensor; none has been counted then.
+        A value is not a tensor; nothing has been changed.
     """
-    given = [tensor] if isinstance(tensor, Tensor) else list(tensor)
-    for each in given:
+    tensors = [tensor] if isinstance(tensor, Tensor) else list(tensor)
+    for each in tensors:
         check_tensor("increment_version", "tensor", each)
-    for each in given:
+    for each in tensors:
         each._storage.version += 1
 
 
@@ -90,13 +90,13 @@ def register_multi_grad_hook(
     tensors
         Tensors that require a gradient.
     fn
-        With mode 'all' it gets the list of their gradients when the last of them is there (None for those that this
-        backward does not reach); with 'any' the first gradient as soon as it is there.
+        With mode 'all' it gets the list of the gradients when the last one has arrived (None for tensors that this backward
+        does not reach); with 'any' it gets the first gradient that arrives.
 
     Raises
     ------
     ValueError
-        ``mode`` is neither.
+        ``mode`` is neither 'all' nor 'any'.
 
     >>> import numgrad as ng
     >>> a, b = ng.ones(1, requires_grad=True), ng.ones(1, requires_grad=True)
@@ -107,7 +107,7 @@ def register_multi_grad_hook(
     if mode not in ("all", "any"):
         raise ValueError(f"Expects mode to be one of ('all', 'any') but got {mode}")
     lock = locks.renewed()
-    passes: dict[Any, list[Any]] = {}  # for each backward that runs: how many are missing, the gradients
+    passes: dict[Any, list[Any]] = {}  # for each running backward: the number of missing gradients, and the gradients
     edges = [get_gradient_edge(tensor) for tensor in tensors]
 
     def end(running: Any) -> None:
@@ -140,21 +140,21 @@ def register_multi_grad_hook(
     return handle
 
 
-# ---- hooks for what is saved ------------------------------------------------------------------------------------
+# ---- hooks on saved tensors ------------------------------------------------------------------------------------
 
 
 class saved_tensors_hooks(Scope):  # noqa: N801 (torch's name)
     """A context in which ``pack_hook`` turns each tensor that an op saves for its backward into something else.
 
-    ``unpack_hook`` gets that back when the backward asks for it, and returns a tensor of the same shape, dtype and
-    values. Where contexts are nested, the innermost counts. Both run without recording.
+    In the backward, ``unpack_hook`` gets this object and returns a tensor of the same shape, dtype and values. In nested
+    contexts the innermost counts. Both hooks run without recording.
 
-    Memory that a pack hook returns as it is stays under the check for changes in place.
+    A tensor that the pack hook returns unchanged is still checked for changes in place.
 
     Raises
     ------
     RuntimeError
-        Within `disable_saved_tensors_hooks`; or the pack hook changes its argument.
+        Entered within `disable_saved_tensors_hooks`, or the pack hook changes its argument.
 
     >>> import numgrad as ng
     >>> x = ng.tensor([1.0, 2.0], requires_grad=True)
@@ -182,8 +182,8 @@ class saved_tensors_hooks(Scope):  # noqa: N801 (torch's name)
 class save_on_cpu(saved_tensors_hooks):  # noqa: N801
     """A context in which saved tensors are kept in the memory of the CPU.
 
-    That is where all of numgrad's tensors are, so nothing is copied. ``pin_memory`` and ``device_type`` have no meaning
-    and are accepted, so that programs written for accelerators run.
+    All of numgrad's tensors are there, so nothing is copied. ``pin_memory`` and ``device_type`` are accepted without effect,
+    so that programs written for accelerators run.
     """
 
     def __init__(self, pin_memory: bool = False, device_type: str = "cpu") -> None:
@@ -213,7 +213,7 @@ class disable_saved_tensors_hooks(Scope):  # noqa: N801
 
 
 def pack_node(node: Node) -> None:
-    """Pack what a new node saved, if this thread has hooks."""
+    """Pack the saved tensors of a new node, if this thread has hooks."""
     if not modes.saved_hooks or not node.saved:
         return
     pack, unpack = modes.saved_hooks[-1]
@@ -225,47 +225,47 @@ def pack_node(node: Node) -> None:
         modes.grad_enabled, modes.saved_hooks = before, hooks
 
 
-# The engine tells it of new nodes while some thread has hooks.
+# The engine calls `pack_node` for each new node while any thread has hooks.
 _packing = locks.Membership((dispatch.node_watchers, pack_node))
 
 
 class _Packed:
-    """A node's saved tensors, packed; they are unpacked each time that somebody asks."""
+    """A node's packed saved tensors; each access unpacks them again."""
 
     def __init__(self, node: Node, pack: Callable[[Any], Any], unpack: Callable[[Any], Any]) -> None:
         assert node.saved is not None
-        self.plain = list(node.saved)  # what was not packed
+        self.plain = list(node.saved)  # the tensors that were not packed
         self.unpack_hook = unpack
         self.packed: list[Any] = [None] * len(self.plain)
         self.specs: list[Any] = [None if tensor is None else tensor._spec for tensor in self.plain]
         outputs = dict(node.saving.outputs)
-        self.numbers = [outputs.get(place) for place in range(len(self.plain))]  # None: it is no output
+        self.numbers = [outputs.get(index) for index in range(len(self.plain))]  # None: the tensor is not an output
         self.edges = [None if tensor is None else gradient_edge(tensor) for tensor in self.plain]
-        for place, tensor in enumerate(self.plain):
-            # One that its own op has changed is left to the check for changes in place; numbers are no tensors.
-            if tensor is None or tensor._storage.version != node.versions[place] or is_constant(tensor):
+        for index, tensor in enumerate(self.plain):
+            # A tensor that its own op has changed is left to the check for changes in place. Constants stay as they are.
+            if tensor is None or tensor._storage.version != node.versions[index] or is_constant(tensor):
                 continue
             packed = pack(private.alias(tensor, Tensor))
-            if tensor._storage.version != node.versions[place]:
+            if tensor._storage.version != node.versions[index]:
                 raise RuntimeError(
                     "A saved tensor pack hook is modifying its input in place. Tensors provided as input to pack hook "
                     "can not be modified by in-place operations as this can lead to unexpected side-effects; work on a "
                     "clone()."
                 )
-            self.packed[place] = (packed,)
+            self.packed[index] = (packed,)
             if not (isinstance(packed, TensorBase) and packed._storage is tensor._storage):
-                self.plain[place] = None
+                self.plain[index] = None
 
     def __len__(self) -> int:
         return len(self.plain)
 
     def unpack(self, node: Node, create_graph: bool) -> list[Any]:
-        """The tensors; with ``create_graph``, with their places in the graph."""
+        """The tensors; with ``create_graph``, with their history."""
         tensors = list(self.plain)
-        for place, tensor in enumerate(tensors):
-            if tensor is not None and tensor._storage.version != node.versions[place]:
-                raise node.modified(place, tensor)
-        for place, packed in enumerate(self.packed):
+        for index, tensor in enumerate(tensors):
+            if tensor is not None and tensor._storage.version != node.versions[index]:
+                raise node.modified(index, tensor)
+        for index, packed in enumerate(self.packed):
             if packed is None:
                 continue
             before, modes.grad_enabled = modes.grad_enabled, False
@@ -273,14 +273,14 @@ class _Packed:
                 tensor = self.unpack_hook(*packed)
             finally:
                 modes.grad_enabled = before
-            self._check(node, place, tensor)
-            tensors[place] = _linked(node, tensor, self.numbers[place], self.edges[place]) if create_graph else tensor
+            self._check(node, index, tensor)
+            tensors[index] = _linked(node, tensor, self.numbers[index], self.edges[index]) if create_graph else tensor
         return tensors
 
-    def _check(self, node: Node, place: int, tensor: Any) -> None:
+    def _check(self, node: Node, index: int, tensor: Any) -> None:
         if not isinstance(tensor, TensorBase):
             raise TypeError(f"the unpack hook returned {type(tensor).__name__}, expected a Tensor")
-        spec = self.specs[place]
+        spec = self.specs[index]
         if tensor._spec.shape != spec.shape or tensor._spec.dtype is not spec.dtype:
             raise RuntimeError(
                 f"the unpack hook returned a tensor of shape {list(tensor._spec.shape)} and {tensor._spec.dtype}, "
@@ -289,7 +289,7 @@ class _Packed:
 
 
 def _linked(node: Node, tensor: TensorBase, number: int | None, edge: Any) -> TensorBase:
-    """The tensor with the history of the saved one: output ``number`` of the node, or what ``edge`` leads to."""
+    """The tensor with the saved tensor's history: output ``number`` of the node, or the target of ``edge``."""
     linked: Tensor = private.alias(tensor, Tensor)
     if number is not None:
         if number < len(node.output_specs) and linked.is_floating_point():

@@ -1,4 +1,4 @@
-"""`inference_mode`: no recording, and results that no graph may save."""
+"""`inference_mode`: switches recording off, and marks its results so that no graph may save them."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from numgrad.tensor.inference import mark
 
 
 class _Marker:
-    """A recorder that marks what the threads in inference mode make."""
+    """A recorder that marks the results of threads in inference mode."""
 
     def applied(self, op: Any, inputs: tuple[Any, ...], outputs: list[Any]) -> None:
-        """Told by dispatch."""
+        """Called by dispatch after each op."""
         if modes.inference:
             for output in outputs:
                 if not any(tensor is not None and tensor._storage is output._storage for tensor in inputs):
@@ -30,14 +30,14 @@ _marking = locks.Membership((dispatch.recorders, _marker))
 
 
 class inference_mode(_GradMode):  # noqa: N801 (torch's name)
-    """As `no_grad`, and tensors made inside cannot be used in a graph outside: a mistake is an error, not a wrong gradient.
+    """As `no_grad`, but using the results in a graph outside is an error, where `no_grad` would give wrong gradients silently.
 
     A context, or a decorator with or without parentheses.
 
     Parameters
     ----------
     mode
-        False: an ordinary stretch inside an inference mode.
+        False: leave the surrounding inference mode for this context.
 
     >>> import numgrad as ng
     >>> with ng.inference_mode():
@@ -47,11 +47,11 @@ class inference_mode(_GradMode):  # noqa: N801 (torch's name)
     """
 
     def __new__(cls, mode: bool | Callable[..., Any] = True) -> Any:
-        made = super().__new__(cls)
+        context = super().__new__(cls)
         if isinstance(mode, bool):
-            return made
-        inference_mode.__init__(made, True)
-        return made(mode)
+            return context
+        inference_mode.__init__(context, True)
+        return context(mode)
 
     def __init__(self, mode: bool | Callable[..., Any] = True) -> None:
         super().__init__(not mode)

@@ -1,4 +1,4 @@
-"""Switching the recording of gradients off and on, as a context or as a decorator."""
+"""`no_grad`, `enable_grad` and `set_grad_enabled`: contexts and decorators that switch recording off and on."""
 
 from __future__ import annotations
 
@@ -36,26 +36,26 @@ class _GradMode(Scope):
         return wrapped  # type: ignore[return-value]
 
     def _around_steps(self, function: Any) -> Any:
-        """A generator that has the mode while it runs; between its steps its caller has his own."""
+        """A generator that runs in this mode; between its steps the caller's mode holds."""
 
         @functools.wraps(function)
         def wrapped(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
             steps = function(*args, **kwargs)
             resume: Callable[..., Any] = steps.send
-            given: Any = None
+            sent: Any = None
             try:
                 while True:
                     try:
                         with self._again():
-                            made = resume(given)
+                            value = resume(sent)
                     except StopIteration as end:
                         return end.value
                     try:
-                        given, resume = (yield made), steps.send
+                        sent, resume = (yield value), steps.send
                     except GeneratorExit:
                         raise
                     except BaseException as error:
-                        given, resume = error, steps.throw
+                        sent, resume = error, steps.throw
             finally:
                 with self._again():
                     steps.close()
@@ -67,7 +67,7 @@ class _GradMode(Scope):
 
 
 class no_grad(_GradMode):  # noqa: N801 (torch's name)
-    """Ops are not recorded inside: results require no gradient.
+    """A context, or a decorator, in which ops are not recorded: results require no gradient.
 
     >>> import numgrad as ng
     >>> x = ng.ones(2, requires_grad=True)
@@ -77,18 +77,18 @@ class no_grad(_GradMode):  # noqa: N801 (torch's name)
     """
 
     def __new__(cls, function: Callable[..., Any] | None = None) -> Any:
-        made = super().__new__(cls)
+        mode = super().__new__(cls)
         if function is None:  # `__init__` follows
-            return made
-        made.__init__()  # type: ignore[misc]
-        return made(function)
+            return mode
+        mode.__init__()  # type: ignore[misc]
+        return mode(function)
 
     def __init__(self, function: Callable[..., Any] | None = None) -> None:
         self.enabled, self._undo = False, ()
 
 
 class enable_grad(_GradMode):  # noqa: N801
-    """Ops are recorded inside, also within `no_grad`. A context, or a decorator.
+    """A context, or a decorator, in which ops are recorded, even within `no_grad`.
 
     >>> import numgrad as ng
     >>> x = ng.ones(2, requires_grad=True)
@@ -98,21 +98,21 @@ class enable_grad(_GradMode):  # noqa: N801
     """
 
     def __new__(cls, function: Callable[..., Any] | None = None) -> Any:
-        made = super().__new__(cls)
+        mode = super().__new__(cls)
         if function is None:  # `__init__` follows
-            return made
-        made.__init__()  # type: ignore[misc]
-        return made(function)
+            return mode
+        mode.__init__()  # type: ignore[misc]
+        return mode(function)
 
     def __init__(self, function: Callable[..., Any] | None = None) -> None:
         self.enabled, self._undo = True, ()
 
 
 class set_grad_enabled(_GradMode):  # noqa: N801
-    """Recording on or off from here on; as a context, until its end.
+    """Switch recording on or off; as a context, until its end.
 
-    The call itself switches, as in torch: Ctrl-C between it and the ``with`` that it stands in leaves the mode as set. `no_grad`
-    and `enable_grad` switch in the ``with``.
+    The call itself switches, as in torch: Ctrl-C between the call and the entry of its ``with`` leaves the mode as set.
+    `no_grad` and `enable_grad` switch on entry.
 
     >>> import numgrad as ng
     >>> x = ng.ones(2, requires_grad=True)
@@ -137,7 +137,7 @@ class set_grad_enabled(_GradMode):  # noqa: N801
 
 
 def is_grad_enabled() -> bool:
-    """Whether ops are recorded in this thread.
+    """Whether this thread records ops.
 
     >>> import numgrad as ng
     >>> with ng.no_grad():

@@ -1,4 +1,4 @@
-"""`allow_mutation_on_saved_tensors`: what a backward will read is copied before it is changed in place."""
+"""`allow_mutation_on_saved_tensors`: saved tensors are copied before they are changed in place."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from numgrad.tensor.tensor import Tensor
 
 
 class _Watched(threading.local):
-    contexts: tuple[dict[int, list[weakref.ref[Node]]], ...] = ()  # for each storage that was saved from, the nodes
+    contexts: tuple[dict[int, list[weakref.ref[Node]]], ...] = ()  # for each storage with saved tensors, their nodes
 
 
 _watched = _Watched()
@@ -25,8 +25,8 @@ _watched = _Watched()
 class allow_mutation_on_saved_tensors(Scope):  # noqa: N801 (torch's name)
     """A context in which tensors that are saved for a backward may be changed in place: the backward gets the old values.
 
-    They are copied right before a change that would reach them, by whatever alias; what nobody changes is not copied. It
-    holds for the graphs that this thread records inside and for the changes that it makes inside.
+    A saved tensor is copied right before a change reaches its memory, through whatever alias; without a change there is no
+    copy. The context applies to graphs that this thread records inside, and to changes that it makes inside.
 
     >>> import numgrad as ng
     >>> x = ng.ones(2, requires_grad=True)
@@ -48,7 +48,7 @@ class allow_mutation_on_saved_tensors(Scope):  # noqa: N801 (torch's name)
 
 
 def _note(node: Node) -> None:
-    """Told of new nodes."""
+    """Called for each new node: note the storages of its saved tensors."""
     if _watched.contexts and isinstance(node.saved, list):
         for tensor in node.saved:
             if tensor is not None:
@@ -57,7 +57,7 @@ def _note(node: Node) -> None:
 
 
 def _moved(old: TensorBase, new: TensorBase) -> None:
-    """Told of tensors whose private layout ends."""
+    """Called for a tensor whose private layout has ended and which has another storage now."""
     for context in _watched.contexts:
         if id(old._storage) in context:
             context.setdefault(id(new._storage), []).extend(context.pop(id(old._storage)))
@@ -67,7 +67,7 @@ private.listeners.append(_moved)
 
 
 def _save(op: Any, inputs: tuple[Any, ...], plan: Any, edges: Any) -> None:
-    """Told of an op before it is applied: copy what it is about to change."""
+    """Called before an op is applied: copy the saved tensors that it will change."""
     for position in plan.changed if _watched.contexts else ():
         storage = inputs[position]._storage
         for context in _watched.contexts:
@@ -81,14 +81,14 @@ _copying = locks.Membership((dispatch.node_watchers, _note), (dispatch.guards, _
 
 
 def _copy(node: Node, saved: list[Any], storage: Any) -> None:
-    for place, tensor in enumerate(saved):
-        if tensor is not None and tensor._storage is storage and storage.version == node.versions[place]:
-            saved[place] = _apart(tensor)
-            node.versions[place] = saved[place]._storage.version
+    for index, tensor in enumerate(saved):
+        if tensor is not None and tensor._storage is storage and storage.version == node.versions[index]:
+            saved[index] = _apart(tensor)
+            node.versions[index] = saved[index]._storage.version
 
 
 def _apart(tensor: TensorBase) -> Tensor:
-    """A copy in the same layout, gaps included, with the same place in the graph."""
+    """A copy with the same layout, gaps included, and the same history."""
     nbytes, begin = tensor._spec.nbytes, tensor._address - tensor._storage.address
     storage = memory.allocate(nbytes)
     np.asarray(storage)[:nbytes] = np.asarray(tensor._storage)[begin : begin + nbytes]

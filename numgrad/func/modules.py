@@ -1,4 +1,4 @@
-"""Modules as functions of their parameters."""
+"""`functional_call` and `stack_module_state`: modules as functions of their parameters."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def functional_call(
     tie_weights: bool = True,
     strict: bool = False,
 ) -> Any:
-    """Call a module with other tensors in the place of its parameters and buffers; afterwards it has its own again.
+    """Call a module with other tensors in place of its parameters and buffers; afterwards it has its own again.
 
     Parameters
     ----------
@@ -29,18 +29,18 @@ def functional_call(
     parameter_and_buffer_dicts
         Tensors by qualified name, or several such dicts.
     args, kwargs
-        Of the call; one argument that is no tuple is taken as ``(args,)``.
+        Arguments of the call; an ``args`` that is not a tuple stands for ``(args,)``.
     tie_weights
-        A parameter that the module has under several names is replaced under all of them.
+        Replace a parameter that the module has under several names under all of them.
     strict
-        All parameters and buffers have to be given, and nothing else.
+        Require all parameters and buffers.
 
     Raises
     ------
     ValueError
         The dicts overlap.
     RuntimeError
-        A name is unknown, or with ``strict`` one is missing. The module is as before.
+        A name is unknown or, with ``strict``, missing. The module is unchanged.
 
     >>> import numgrad as ng
     >>> layer = ng.nn.Linear(2, 1)
@@ -55,15 +55,15 @@ def functional_call(
     )
     tensors: dict[str, Tensor] = {}
     for each in dicts:
-        again = set(tensors) & set(each)
-        if again:
+        repeated = set(tensors) & set(each)
+        if repeated:
             raise ValueError(
-                f"{sorted(again)} appeared in multiple dictionaries; behavior of functional call is ambiguous"
+                f"{sorted(repeated)} appeared in multiple dictionaries; behavior of functional call is ambiguous"
             )
         tensors.update(each)
-    places = _places(module)
-    unknown = sorted(set(tensors) - set(places))
-    missing = sorted(set(places) - set(tensors)) if strict else []
+    entries = _entries(module)
+    unknown = sorted(set(tensors) - set(entries))
+    missing = sorted(set(entries) - set(tensors)) if strict else []
     if unknown or missing:
         raise RuntimeError(
             "functional_call: "
@@ -78,16 +78,16 @@ def functional_call(
     elif not isinstance(args, tuple):
         args = (args,)
     kwargs = dict(kwargs or {})
-    there, back = _swaps(places, tensors, tie_weights)
+    replacing, restoring = _swaps(entries, tensors, tie_weights)
     try:
-        deque(there, maxlen=0)
+        deque(replacing, maxlen=0)
         return module(*args, **kwargs)
     finally:
-        deque(back, maxlen=0)
+        deque(restoring, maxlen=0)
 
 
-def _places(module: Any) -> dict[str, tuple[dict[str, Any], str]]:
-    """For each qualified name the table that holds the tensor, and its name there."""
+def _entries(module: Any) -> dict[str, tuple[dict[str, Any], str]]:
+    """For each qualified name the table that has the tensor, and the name in this table."""
     return {
         f"{prefix}.{name}" if prefix else name: (table, name)
         for prefix, part in module.named_modules(remove_duplicate=False)
@@ -98,21 +98,21 @@ def _places(module: Any) -> dict[str, tuple[dict[str, Any], str]]:
 
 
 def _swaps(
-    places: dict[str, tuple[dict[str, Any], str]], tensors: dict[str, Tensor], tie: bool
+    entries: dict[str, tuple[dict[str, Any], str]], tensors: dict[str, Tensor], tie: bool
 ) -> tuple[Iterator[None], Iterator[None]]:
-    """Who goes through the first puts the tensors into their places, through the second what was there before.
+    """Two iterators: exhausting the first puts the tensors into the tables, exhausting the second the former ones.
 
-    It is a loop in C that calls functions in C, so that Ctrl-C comes before it or after it.
+    `deque` does that with a loop in C that calls functions in C, so that Ctrl-C can come only before or after it.
     """
-    wanted = dict(tensors)
+    new = dict(tensors)
     if tie:
-        by_id = {id(places[key][0][places[key][1]]): tensor for key, tensor in tensors.items()}
-        for key, (table, name) in places.items():
+        by_id = {id(entries[key][0][entries[key][1]]): tensor for key, tensor in tensors.items()}
+        for key, (table, name) in entries.items():
             if id(table[name]) in by_id:
-                wanted.setdefault(key, by_id[id(table[name])])
-    tables, names = [places[key][0] for key in wanted], [places[key][1] for key in wanted]
-    before = [table[name] for table, name in zip(tables, names, strict=True)]
-    return map(setitem, tables, names, wanted.values()), map(setitem, tables, names, before)
+                new.setdefault(key, by_id[id(table[name])])
+    tables, names = [entries[key][0] for key in new], [entries[key][1] for key in new]
+    former = [table[name] for table, name in zip(tables, names, strict=True)]
+    return map(setitem, tables, names, new.values()), map(setitem, tables, names, former)
 
 
 def stack_module_state(models: Sequence[Any]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
@@ -121,7 +121,7 @@ def stack_module_state(models: Sequence[Any]) -> tuple[dict[str, Tensor], dict[s
     Raises
     ------
     RuntimeError
-        There is no model, or they are of different classes.
+        There is no model, or the models are of different classes.
 
     >>> import numgrad as ng
     >>> params, buffers = ng.func.stack_module_state([ng.nn.Linear(2, 3), ng.nn.Linear(2, 3)])
@@ -135,12 +135,12 @@ def stack_module_state(models: Sequence[Any]) -> tuple[dict[str, Tensor], dict[s
         raise RuntimeError("stack_module_state: Expected all models to be of the same class.")
 
     def stacked(tables: list[dict[str, Tensor]]) -> dict[str, Tensor]:
-        found = {}
+        stacks = {}
         for name in tables[0]:
             column = [table[name] for table in tables]
             needed = any(tensor.requires_grad for tensor in column)
-            found[name] = stack([tensor.detach() for tensor in column]).requires_grad_(needed)
-        return found
+            stacks[name] = stack([tensor.detach() for tensor in column]).requires_grad_(needed)
+        return stacks
 
     return (
         stacked([dict(model.named_parameters()) for model in models]),

@@ -1,4 +1,4 @@
-"""From a function of tensors (or trees of them) to functions that compute its derivatives."""
+"""Transforms that turn a function of tensors (or trees of them) into functions that compute its derivatives."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ ArgNums = int | tuple[int, ...]
 
 
 class _Level:
-    """One transform at work: fresh names for the values that it differentiates by.
+    """One call of a transform, with fresh tensors for the values that it differentiates by.
 
-    Whether the result is to be differentiated further is read off the graph: it is where the outputs depend on tensors
-    other than the fresh ones.
+    The graph shows whether the result will be differentiated further: then the outputs depend on tensors other than the
+    fresh ones.
     """
 
     def __init__(self, values: Any, name: str) -> None:
@@ -45,10 +45,10 @@ class _Level:
         return self.build(self.leaves)
 
     def depends_on_others(self, outputs: list[Tensor]) -> bool:
-        """Whether the outputs are to be differentiated by more than the fresh tensors."""
+        """Whether the outputs depend on leaves other than the fresh tensors."""
         if not self.recording:
             return False
-        own = {id(batched.bottom(leaf)) for leaf in self.leaves}
+        fresh = {id(batched.bottom(leaf)) for leaf in self.leaves}
         stack: list[Node | None] = [output.grad_fn for output in outputs]
         seen = set()
         while stack:
@@ -56,7 +56,7 @@ class _Level:
             if node is None or node in seen:
                 continue
             seen.add(node)
-            if isinstance(node, AccumulateGrad) and id(node.variable) not in own:
+            if isinstance(node, AccumulateGrad) and id(node.variable) not in fresh:
                 return True
             stack.extend(edge[0] for edge in node.edges if edge is not None)
         return False
@@ -70,8 +70,8 @@ def _tensors(name: str, tree: Any) -> tuple[list[Tensor], Build]:
     return leaves, build
 
 
-def _given(name: str, what: str, tree: Any) -> list[Tensor]:
-    """The leaves of what the function that a transform returned was called with."""
+def _leaves(name: str, what: str, tree: Any) -> list[Tensor]:
+    """The leaves of an argument of the function that a transform returned; each has to be a tensor."""
     leaves, _ = flatten(tree)
     for leaf in leaves:
         if not isinstance(leaf, Tensor):
@@ -115,33 +115,33 @@ def grad(func: Callable[..., Any], argnums: ArgNums = 0, has_aux: bool = False) 
     Parameters
     ----------
     func
-        Returns a tensor of one element, or with ``has_aux`` a pair of one and anything else.
+        Returns a tensor of one element or, with ``has_aux``, a pair of such a tensor and anything else.
     argnums
         The position of the argument, or a tuple of positions; arguments may be trees of tensors.
     has_aux
-        The result is (gradient, aux) then.
+        Return (gradient, aux).
 
     Raises
     ------
     RuntimeError
-        The output is not one number, or there is no such argument.
+        The output is not one number, or an argument does not exist.
 
     >>> import numgrad as ng
     >>> ng.func.grad(ng.func.grad(lambda x: x**3))(ng.tensor(2.0))
     tensor(12.)
     """
-    both = grad_and_value(func, argnums, has_aux)
+    with_value = grad_and_value(func, argnums, has_aux)
 
     @functools.wraps(func)
     def wrapped(*args: Any, **kwargs: Any) -> Any:
-        found, value = both(*args, **kwargs)
-        return (found, value[1]) if has_aux else found
+        gradient, value = with_value(*args, **kwargs)
+        return (gradient, value[1]) if has_aux else gradient
 
     return wrapped
 
 
 def grad_and_value(func: Callable[..., Any], argnums: ArgNums = 0, has_aux: bool = False) -> Callable[..., Any]:
-    """As `grad`, for (gradient, value), or (gradient, (value, aux)).
+    """As `grad`, but with the value: returns (gradient, value) or (gradient, (value, aux)).
 
     >>> import numgrad as ng
     >>> ng.func.grad_and_value(lambda x: (x * x).sum())(ng.tensor([1.0, 2.0]))
@@ -157,36 +157,36 @@ def grad_and_value(func: Callable[..., Any], argnums: ArgNums = 0, has_aux: bool
                 shape = list(value.shape) if isinstance(value, Tensor) else type(value).__name__
                 raise RuntimeError(f"grad: Expected function to return a tensor of one element, got {shape}")
             further = level.depends_on_others([value])
-            found: Any = [None] * len(level.leaves)
+            leaf_gradients: Any = [None] * len(level.leaves)
             if value.requires_grad:
-                found = gradients.grad(value, level.leaves, create_graph=further, materialize_grads=True)
+                leaf_gradients = gradients.grad(value, level.leaves, create_graph=further, materialize_grads=True)
             else:
-                found = [creation.zeros_like(leaf) for leaf in level.leaves]
+                leaf_gradients = [creation.zeros_like(leaf) for leaf in level.leaves]
         value, aux = (value, aux) if further else (detached(value), _detached(aux))
-        return level.build(list(found)), ((value, aux) if has_aux else value)
+        return level.build(list(leaf_gradients)), ((value, aux) if has_aux else value)
 
     return wrapped
 
 
 def value_and_grad(func: Callable[..., Any], argnums: ArgNums = 0, has_aux: bool = False) -> Callable[..., Any]:
-    """As `grad_and_value`, the value first.
+    """As `grad_and_value`, with the value first.
 
     >>> import numgrad as ng
     >>> ng.func.value_and_grad(lambda x: (x * x).sum())(ng.tensor([1.0, 2.0]))
     (tensor(5.), tensor([2., 4.]))
     """
-    both = grad_and_value(func, argnums, has_aux)
+    gradient_first = grad_and_value(func, argnums, has_aux)
 
     @functools.wraps(func)
     def wrapped(*args: Any, **kwargs: Any) -> Any:
-        found, value = both(*args, **kwargs)
-        return value, found
+        gradient, value = gradient_first(*args, **kwargs)
+        return value, gradient
 
     return wrapped
 
 
 def vjp(func: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
-    """``(output, vjp_fn)``, with ``has_aux`` also the aux; ``vjp_fn(cotangents)`` returns a tuple, one for each primal.
+    """``(output, vjp_fn)``, or ``(output, vjp_fn, aux)``; ``vjp_fn(cotangents)`` returns a tuple, one entry for each primal.
 
     >>> import numgrad as ng
     >>> output, back = ng.func.vjp(lambda x: x * x, ng.tensor([1.0, 2.0]))
@@ -200,21 +200,21 @@ def vjp(func: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
         further = level.depends_on_others(outputs)
 
     def vjp_fn(cotangents: Any, retain_graph: bool = True, create_graph: bool | None = None) -> Any:
-        given = _given("vjp", "cotangent", cotangents)
-        if len(given) != len(outputs):
-            raise RuntimeError(f"vjp: got {len(given)} cotangents, expected {len(outputs)}, one for each output")
-        tracked = is_grad_enabled() and any(cotangent.requires_grad for cotangent in given)
+        vectors = _leaves("vjp", "cotangent", cotangents)
+        if len(vectors) != len(outputs):
+            raise RuntimeError(f"vjp: got {len(vectors)} cotangents, expected {len(outputs)}, one for each output")
+        tracked = is_grad_enabled() and any(cotangent.requires_grad for cotangent in vectors)
         create = further or tracked if create_graph is None else create_graph
         with enable_grad():
-            found = functional._gradients("vjp", outputs, level.leaves, given, create, False, retain_graph)
-        return level.build(found)
+            products = functional._gradients("vjp", outputs, level.leaves, vectors, create, False, retain_graph)
+        return level.build(products)
 
     shown = output if further else _detached(output)
     return (shown, vjp_fn, aux if further else _detached(aux)) if has_aux else (shown, vjp_fn)
 
 
 def linearize(func: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[..., Any]]:
-    """``(output, jvp_fn)``: the function's value and its derivative there, a linear function of tangents.
+    """``(output, jvp_fn)``: the function's value and its derivative at the primals, a linear function of tangents.
 
     >>> import numgrad as ng
     >>> output, push = ng.func.linearize(lambda x: x * x, ng.tensor([1.0, 2.0]))
@@ -229,14 +229,14 @@ def linearize(func: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[..
         push = functional.tangents_of(outputs, level.leaves, further)
 
     def jvp_fn(*tangents: Any) -> Any:
-        given = _given("jvp", "tangent", tangents)
-        if [tuple(t.shape) for t in given] != [tuple(leaf.shape) for leaf in level.leaves]:
+        vectors = _leaves("jvp", "tangent", tangents)
+        if [tuple(t.shape) for t in vectors] != [tuple(leaf.shape) for leaf in level.leaves]:
             raise RuntimeError(
-                f"jvp: the tangents have the shapes {[list(t.shape) for t in given]}, expected those of the primals, "
+                f"jvp: the tangents have the shapes {[list(t.shape) for t in vectors]}, expected those of the primals, "
                 f"{[list(leaf.shape) for leaf in level.leaves]}"
             )
-        tracked = is_grad_enabled() and any(tangent.requires_grad for tangent in given)
-        return build(push(given, further or tracked))
+        tracked = is_grad_enabled() and any(tangent.requires_grad for tangent in vectors)
+        return build(push(vectors, further or tracked))
 
     return (output if further else _detached(output)), jvp_fn
 
@@ -249,9 +249,9 @@ def jvp(
     strict: bool = False,
     has_aux: bool = False,
 ) -> Any:
-    """``(output, tangent)``, with ``has_aux`` also the aux: the derivative of ``func`` along ``tangents``, by forward mode.
+    """``(output, tangent)``, or ``(output, tangent, aux)``: the derivative of ``func`` along ``tangents``, by forward mode.
 
-    ``strict`` refuses an output that does not depend on the primals; else its tangent is 0.
+    The tangent of an output that does not depend on the primals is 0; with ``strict`` it is an error.
 
     Raises
     ------
@@ -277,8 +277,8 @@ def jvp(
     with forward_ad.dual_level():
         duals = [forward_ad.make_dual(leaf, tangent) for leaf, tangent in zip(leaves, directions, strict=True)]
         output, aux = _split("jvp", func(*build(duals)), has_aux)
-        found, build_output = _tensors("jvp", output)
-        pairs = [forward_ad.unpack_dual(each) for each in found]
+        outputs, build_output = _tensors("jvp", output)
+        pairs = [forward_ad.unpack_dual(each) for each in outputs]
         extras, build_aux = flatten(aux)
         extras = [forward_ad.unpack_dual(each).primal if isinstance(each, Tensor) else each for each in extras]
     if strict and any(pair.tangent is None for pair in pairs):
@@ -297,7 +297,7 @@ def jacrev(
 ) -> Callable[..., Any]:
     """The function that computes the Jacobian, by a backward for each element of the output: best for few outputs.
 
-    The backwards run at once, by batching rules; ``chunk_size`` bounds how many, and with it the memory.
+    Batching rules run the backwards together; ``chunk_size`` bounds their number, and so the memory.
 
     >>> import numgrad as ng
     >>> ng.func.jacrev(lambda x: x * x)(ng.tensor([1.0, 2.0]))
@@ -314,9 +314,9 @@ def jacrev(
             outputs, build = _tensors("jacrev", output)
             further = level.depends_on_others(outputs)
             blocks = functional.rows_of(outputs, level.leaves, further, chunk_size=chunk_size)
-        found = build([level.build(row) for row in blocks])
-        found = found if further else _detached(found)
-        return (found, aux if further else _detached(aux)) if has_aux else found
+        jacobian = build([level.build(row) for row in blocks])
+        jacobian = jacobian if further else _detached(jacobian)
+        return (jacobian, aux if further else _detached(aux)) if has_aux else jacobian
 
     return wrapped
 
@@ -331,8 +331,8 @@ def jacfwd(
 ) -> Callable[..., Any]:
     """The function that computes the Jacobian, by a tangent for each element of the arguments: best for few inputs.
 
-    The function runs once, with all tangents at once, by forward mode and batching rules; ``chunk_size`` bounds how many at a
-    time. Random numbers in it are the same for all tangents, so that ``randomness`` does not matter.
+    The function runs once for all tangents together, by forward mode and batching rules; ``chunk_size`` bounds their number.
+    All tangents see the same random numbers, so ``randomness`` has no effect.
 
     >>> import numgrad as ng
     >>> ng.func.jacfwd(lambda x: ng.stack([x, x * x]))(ng.tensor(3.0))
@@ -359,8 +359,8 @@ def jacfwd(
             return tuple(outputs)
 
         blocks, _, _ = functional.columns_of("jacfwd", flat, leaves, chunk_size=chunk_size)
-        found = kept[0]([build(row) for row in blocks])
-        return (found, kept[1]) if has_aux else found
+        jacobian = kept[0]([build(row) for row in blocks])
+        return (jacobian, kept[1]) if has_aux else jacobian
 
     return wrapped
 
@@ -371,7 +371,7 @@ def _check_chunk(name: str, chunk_size: int | None) -> None:
 
 
 def hessian(func: Callable[..., Any], argnums: ArgNums = 0) -> Callable[..., Any]:
-    """The function that computes the Hessian: forward mode over reverse mode, which is the cheapest way.
+    """The function that computes the Hessian by forward mode over reverse mode, the cheapest way.
 
     >>> import numgrad as ng
     >>> ng.func.hessian(lambda x: (x**3).sum())(ng.tensor([1.0, 2.0]))

@@ -1,4 +1,4 @@
-"""Nested tuples, lists and dicts of tensors, as one flat list and back."""
+"""Trees: nested tuples, lists and dicts of tensors, as one flat list and back. The transforms use them for arguments."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ Build = Callable[[list[Any]], Any]
 
 
 def flatten(tree: Any) -> tuple[list[Any], Build]:
-    """The leaves of a tree, and the function that makes a tree of that form from others.
+    """The leaves of a tree, and a function that builds a tree of the same form from other leaves.
 
     >>> leaves, build = flatten({"a": (1, [2]), "b": 3})
     >>> leaves, build([10, 20, 30])
@@ -39,12 +39,12 @@ def _joined(parts: list[tuple[list[Any], Build]], make: Callable[[list[Any]], An
 
 
 def spread(tree: Any, form: Any, what: str) -> list[Any]:
-    """``tree`` over the leaves of ``form``: a value in the place of a subtree holds for all of its leaves.
+    """A value of ``tree`` for each leaf of ``form``; one value in place of a subtree counts for all of its leaves.
 
     Raises
     ------
     ValueError
-        They do not have the same form.
+        The trees do not have the same form.
     """
     if isinstance(tree, (tuple, list, dict)):
         if (
