@@ -1,4 +1,4 @@
-"""Activations as `nn.functional` has them: with numbers for their shapes, and in place if asked."""
+"""The activations of `nn.functional`, which take parameters and an ``inplace`` flag; `numgrad.nn.activation` calls them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def _activation(op: Any, input: Tensor, number: Any) -> Tensor:
 
 
 def _applied(name: str, function: Callable[..., Tensor], inplace: bool, input: Tensor, *numbers: float) -> Tensor:
-    """An activation, in place or not."""
+    """The activation of ``input``, written over it if ``inplace``."""
     if inplace:
         return overwrite(name, arguments.check_tensor(name, "input", input), *numbers)
     return function(input, *numbers)
@@ -50,7 +50,7 @@ def relu(input: Tensor, inplace: bool = False) -> Tensor:
     >>> relu(ng.tensor([-1.0, 2.0]))
     tensor([0., 2.])
     """
-    return _applied("relu", _relu, True, input) if inplace else _relu(input)  # often called, and seldom in place
+    return _applied("relu", _relu, True, input) if inplace else _relu(input)  # the common case first
 
 
 @public("function", "functional")
@@ -102,7 +102,7 @@ def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = Fals
     if not inplace:
         return _activation(_e.leaky_relu, input, negative_slope)
     dtype = arguments.check_tensor("leaky_relu_", "input", input)._spec.dtype
-    if not dtype.is_floating_point or negative_slope < 0:  # which takes a copy of the old values for the backward
+    if not dtype.is_floating_point or negative_slope < 0:  # the backward needs a copy of the old values
         return overwrite("leaky_relu", input, negative_slope)
     return change_in_place(_e.leaky_relu_of_rising, input, constant(negative_slope, dtype))  # type: ignore[no-any-return]
 
@@ -185,7 +185,7 @@ def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tenso
     tensor([0.6931, 1.3133])
     """
     if (beta, threshold) == (1, 20):
-        return _softplus(input)  # which is the input there, but for rounding
+        return _softplus(input)  # above 20 this is the input, but for rounding
     steep = pointwise.mul(input, beta)
     # softplus(x) = -log(sigmoid(-x)), without a threshold of its own.
     return pointwise.where(
@@ -197,7 +197,7 @@ def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tenso
 def softmax(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: Dtype | None = None) -> Tensor:
     """exp(input), divided by its sum along ``dim``; with ``dtype`` the input is converted first.
 
-    Without ``dim`` it is 0 for up to one dimension and for three, else 1, with a warning.
+    Without ``dim``, dimension 0 (of up to one dimension, or three) or 1 is taken, with a warning.
 
     Raises
     ------
@@ -215,7 +215,7 @@ def softmax(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: 
 
 @public("functional")
 def log_softmax(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: Dtype | None = None) -> Tensor:
-    """The logarithm of `softmax`, which has the same arguments; exact where that underflows.
+    """The logarithm of `softmax`, with the same arguments; exact where softmax underflows.
 
     Raises
     ------
@@ -230,7 +230,7 @@ def log_softmax(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dty
 
 
 def implicit_dim(name: str, dim: int | None, ndim: int) -> int:
-    """The dimension of a softmax that was left out: 0 for up to one dimension and for three, else 1; with a warning."""
+    """The dimension of a softmax. None stands for 0 with up to one dimension or three, otherwise for 1, with a warning."""
     if dim is not None:
         return dim
     warn(f"Implicit dimension choice for {name} has been deprecated. Change the call to include dim=X as an argument.")

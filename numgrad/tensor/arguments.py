@@ -1,4 +1,7 @@
-"""Arguments in torch's forms: dimensions counted from the end, shapes in one or many, numbers, type promotion."""
+"""Checks and conversions of arguments in torch's forms: dimensions, shapes, numbers, type promotion.
+
+The public functions of this package call them before they apply an op.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +30,7 @@ def wrap_dim(op: str, dim: int, ndim: int) -> int:
     IndexError
         There is no such dimension.
     TypeError
-        It is no int.
+        ``dim`` is not an int.
     """
     dim = as_int(op, "dim", dim)
     low, high = (-ndim, ndim - 1) if ndim else (-1, 0)
@@ -39,16 +42,16 @@ def wrap_dim(op: str, dim: int, ndim: int) -> int:
 def reduced_dims(
     op: str, dim: Any, ndim: int, keepdim: Any = False, *, empty_means_all: bool = True
 ) -> tuple[int, ...]:
-    """Sorted dimensions of a reduction: all for None, and, as in torch, for an empty list, but in `any`, `all` and `squeeze`.
+    """The sorted dimensions of a reduction. None means all; so does an empty list, except in `any`, `all` and `squeeze`.
 
     Raises
     ------
     IndexError
         There is no such dimension.
     RuntimeError
-        A dimension is named twice.
+        A dimension is given twice.
     TypeError
-        A dimension is no int, or ``keepdim`` no bool.
+        A dimension is not an int, or ``keepdim`` is not a bool.
     """
     if keepdim is not False and keepdim is not True and not isinstance(keepdim, np.bool_):
         raise TypeError(
@@ -56,11 +59,11 @@ def reduced_dims(
         )
     if dim is None or (empty_means_all and isinstance(dim, (tuple, list)) and not dim):
         return tuple(range(ndim))
-    given = dim if isinstance(dim, (tuple, list)) else (dim,)
-    wrapped = [wrap_dim(op, d, ndim) for d in given]
+    dims = dim if isinstance(dim, (tuple, list)) else (dim,)
+    wrapped = [wrap_dim(op, d, ndim) for d in dims]
     if len(set(wrapped)) != len(wrapped):
         twice = next(d for d in wrapped if wrapped.count(d) > 1)
-        raise RuntimeError(f"{op}: dim {twice} appears multiple times in the list of dims {tuple(given)}")
+        raise RuntimeError(f"{op}: dim {twice} appears multiple times in the list of dims {tuple(dims)}")
     return tuple(sorted(wrapped)) if ndim else ()
 
 
@@ -72,27 +75,27 @@ def size_of(op: str, size: tuple[Any, ...]) -> tuple[int, ...]:
     TypeError
         An extent is not an int.
     """
-    given = size[0] if len(size) == 1 and isinstance(size[0], (tuple, list)) else size
-    for extent in given:
+    extents = size[0] if len(size) == 1 and isinstance(size[0], (tuple, list)) else size
+    for extent in extents:
         if extent.__class__ is not int:
             break
     else:
-        return tuple(given)
-    for extent in given:
+        return tuple(extents)
+    for extent in extents:
         if isinstance(extent, (bool, np.bool_, float, str)) or not hasattr(extent, "__index__"):
             raise TypeError(
                 f"{op}(): argument 'size' must be tuple of ints, but found element of type {type(extent).__name__}"
             )
-    return tuple(operator.index(extent) for extent in given)
+    return tuple(operator.index(extent) for extent in extents)
 
 
 def check_tensor(op: str, name: str, value: Any) -> Any:
-    """``value``, if it is a tensor.
+    """Return ``value`` if it is a tensor.
 
     Raises
     ------
     TypeError
-        It is not.
+        ``value`` is not a tensor.
     """
     if not isinstance(value, TensorBase):
         raise TypeError(f"{op}(): argument '{name}' must be Tensor, not {type(value).__name__}")
@@ -100,14 +103,14 @@ def check_tensor(op: str, name: str, value: Any) -> Any:
 
 
 def as_int(op: str, name: str, value: Any) -> int:
-    """A Python int; NumPy's ints and integer tensors without dimensions are taken as well.
+    """A Python int, from an int, an int of NumPy or an integer tensor without dimensions.
 
-    A bool would pass for 0 or 1 and stand in a plan's shapes, which are found again by a key that takes 1 for True.
+    Bools are refused: a plan with True in its shapes would be taken for the plan with 1, since their keys are equal.
 
     Raises
     ------
     TypeError
-        It is something else, a bool or a float for instance.
+        ``value`` is something else, such as a bool or a float.
     """
     if value.__class__ is int:
         return value  # type: ignore[no-any-return]
@@ -128,7 +131,7 @@ Number: TypeAlias = builtins.bool | int | float
 
 
 def as_number(value: Any) -> Number | None:
-    """A number of Python or NumPy as one of Python's, with all of its digits; None for everything else.
+    """A number of Python or NumPy as a Python number, with all of its digits; None for everything else.
 
     >>> import numpy as np
     >>> as_number(np.int64(3)), as_number(np.float32(0.5)), as_number("3")
@@ -139,27 +142,27 @@ def as_number(value: Any) -> Number | None:
         return value  # type: ignore[no-any-return]
     if isinstance(value, np.bool_):
         return builtins.bool(value)
-    if isinstance(value, (int, np.integer)):  # also what is derived from int, such as an IntEnum
+    if isinstance(value, (int, np.integer)):  # includes subclasses of int, such as an IntEnum
         return int(value)
-    if isinstance(value, np.ndarray) and value.ndim == 0:  # NumPy's comparisons make one of a number before they ask
+    if isinstance(value, np.ndarray) and value.ndim == 0:  # NumPy's comparisons make an array of a number
         return as_number(value[()])
     return float(value) if isinstance(value, (float, np.floating)) else None
 
 
 def dtype_of_number(value: Number) -> Dtype:
-    """The dtype that a Python number has where no tensor decides."""
+    """The dtype of a Python number, unless a tensor beside it decides."""
     if isinstance(value, builtins.bool):
         return dtypes.bool_
     return dtypes.int64 if isinstance(value, int) else dtypes.get_default_dtype()
 
 
 def number_within(op: str, value: Number, dtype: Dtype) -> Number:
-    """A number that is to become an element, as one that the dtype has: fractions are cut off for integers, as in torch.
+    """A number as a value of the dtype, to become an element. Integer dtypes cut off fractions, as in torch.
 
     Raises
     ------
     RuntimeError
-        The dtype has no such number. Negative ints count from the end of unsigned integers, as they do in torch.
+        The dtype has no such number. In unsigned dtypes negative ints count from the end, as in torch.
     """
     if dtype.is_bool:
         return builtins.bool(value)
@@ -177,7 +180,7 @@ def as_operand(value: Any, dtype: Dtype) -> Tensor:
     Raises
     ------
     TypeError
-        It is none of these.
+        ``value`` is none of these.
     """
     if isinstance(value, TensorBase):
         return cast(value, dtype)  # type: ignore[arg-type]
@@ -187,13 +190,13 @@ def as_operand(value: Any, dtype: Dtype) -> Tensor:
     if isinstance(value, (np.ndarray, np.generic)):
         from numgrad.tensor import creation
 
-        # A copy: autograd could not know when somebody changes the array.
+        # A copy, since autograd would not notice a change of the array.
         return cast(creation.tensor(value), dtype)
     raise _unknown(value)
 
 
 def as_element(op: str, value: Any, dtype: Dtype) -> Tensor:
-    """As `as_operand`, where the value becomes elements and a number that the dtype does not have is refused."""
+    """As `as_operand`, for a value that becomes elements: a number that the dtype does not have is refused."""
     kind = value.__class__
     fits = (kind is float and dtype.is_floating_point) or (kind is int and not dtype.is_bool)
     if fits and dtype.smallest <= value <= dtype.largest:
@@ -202,20 +205,20 @@ def as_element(op: str, value: Any, dtype: Dtype) -> Tensor:
     return as_operand(value, dtype) if number is None else constant(number_within(op, number, dtype), dtype)  # type: ignore[return-value]
 
 
-def as_input(op: Any, place: int, value: Any, dtype: Dtype) -> Tensor:
-    """As `as_operand`, for an input of an op: a number that the dtype does not have wraps where that makes no difference.
+def as_input(op: Any, position: int, value: Any, dtype: Dtype) -> Tensor:
+    """As `as_operand`, for an input of an op. A number that the dtype does not have wraps if the op's result allows it.
 
     Raises
     ------
     OverflowError
-        It is beyond int64.
+        The number is beyond int64.
     RuntimeError
-        It would make one.
+        Wrapping the number would change the result.
     """
     number = as_number(value)
     if number is not None and dtype.category == 1 and not dtype.smallest <= number <= dtype.largest:
         _check_int64(number)
-        if op.inputs[place] not in op.modular:
+        if op.inputs[position] not in op.modular:
             raise RuntimeError(
                 f"{op.name}: value {number} cannot be converted to type {dtype.name} without overflow; convert the tensor with "
                 ".long()"
@@ -224,14 +227,14 @@ def as_input(op: Any, place: int, value: Any, dtype: Dtype) -> Tensor:
 
 
 def compared_dtype(dtype: Dtype, values: tuple[Any, ...]) -> Dtype:
-    """The dtype that has all values of operands that are compared, where promotion gives the integer ``dtype``.
+    """The dtype for comparing operands exactly, where promotion gives the integer ``dtype``.
 
-    The number -1, and a tensor without dimensions that holds it, are less than all of uint8, and not 255.
+    The number -1, and a tensor without dimensions that holds it, are less than every uint8; they do not become 255.
 
     Raises
     ------
     OverflowError
-        There is none: a number is beyond int64.
+        A number is beyond int64.
     """
     numbers = [number for value in values if (number := as_number(value)) is not None]
     for value in values:
@@ -258,8 +261,8 @@ def _unknown(value: Any) -> OperandError:
 def result_type(*values: Any) -> Dtype:
     """The dtype of an operation between tensors and numbers, by torch's rules.
 
-    A tensor without dimensions, and a number of Python or NumPy still less, changes the dtype only if it is of a higher
-    category (bool, integer, floating point).
+    Tensors with dimensions come first, then tensors without, then numbers of Python or NumPy. A later kind changes the
+    dtype only if it is of a higher category (bool, integer, floating point).
 
     Raises
     ------
@@ -294,14 +297,14 @@ def result_type(*values: Any) -> Dtype:
 
 
 def cast(input: Tensor, dtype: Dtype) -> Tensor:
-    """In another dtype; the tensor itself if it has that already."""
+    """The tensor in another dtype; itself if it has that dtype already."""
     return input if input._spec.dtype is dtype else ops.creation.cast(input, dtype=dtype)  # type: ignore[no-any-return]
 
 
 def conversion(
     op: str, args: tuple[Any, ...], dtype: Any, device: Any, copy: builtins.bool
 ) -> tuple[Dtype | None, builtins.bool]:
-    """The dtype, if there is one, and whether to copy, of ``to`` in all of torch's forms.
+    """The dtype (or None) and the copy flag of a call of ``to``, in any of torch's forms.
 
     Raises
     ------

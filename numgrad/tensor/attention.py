@@ -1,4 +1,4 @@
-"""Attention, with torch's name and arguments."""
+"""`scaled_dot_product_attention`, with torch's arguments; `numgrad.nn.attention` calls it."""
 
 from __future__ import annotations
 
@@ -27,28 +27,28 @@ def scaled_dot_product_attention(
 ) -> Tensor:
     """softmax(query @ key^T * scale + mask) @ value over the last two dimensions.
 
-    Without a mask and dropout it is one op, which keeps no matrix of scores.
+    Without mask and dropout it is one op, which does not store the matrix of scores.
 
     Parameters
     ----------
     query, key, value
         [..., L, E], [..., S, E] and [..., S, V]; leading dimensions broadcast.
     attn_mask
-        Broadcasts to [..., L, S]: of bool, True where a query sees a key, or of query's dtype, added to the scores. A
-        query that sees no key gets 0.
+        Broadcasts to [..., L, S]. A bool mask is True where a query sees a key; a mask of query's dtype is added to the
+        scores. A query that sees no key gets 0.
     dropout_p
-        The probability with which a share is dropped; also outside of training, so give 0 there.
+        The probability of dropping a weight. It applies outside of training as well, so pass 0 there.
     is_causal
-        Query i sees the keys up to i.
+        Let query i see only the keys up to i.
     scale
-        1 / sqrt(E) if it is None.
+        Factor of the scores; None: 1 / sqrt(E).
     enable_gqa
-        Key and value may have fewer heads (the third dimension from the end), each for as many heads of the query.
+        Allow key and value fewer heads (the third dimension from the end); several heads of the query share one.
 
     Raises
     ------
     RuntimeError
-        Shapes or dtypes do not fit, there is a mask beside ``is_causal``, or ``dropout_p`` is no probability.
+        Shapes or dtypes do not fit, both a mask and ``is_causal`` are given, or ``dropout_p`` is not a probability.
 
     >>> import numgrad as ng
     >>> q = ng.ones(1, 2, 3, 4)
@@ -90,17 +90,17 @@ def scaled_dot_product_attention(
 
 
 def _with_heads(name: str, x: Tensor, query: Tensor) -> Tensor:
-    """Each head of x repeated, so that there are as many as query has."""
-    have, wanted = (t.shape[-3] if t.ndim > 2 else 0 for t in (x, query))
-    if not have or wanted % have:
+    """``x`` with each head repeated, so that it has as many heads as query."""
+    heads, query_heads = (t.shape[-3] if t.ndim > 2 else 0 for t in (x, query))
+    if not heads or query_heads % heads:
         raise RuntimeError(
-            f"{name}: query has {wanted} heads and key or value {have}, expected a multiple when enable_gqa=True"
+            f"{name}: query has {query_heads} heads and key or value {heads}, expected a multiple when enable_gqa=True"
         )
-    if have == wanted:
+    if heads == query_heads:
         return x
     lead, tail = x.shape[:-3], x.shape[-2:]
-    spread = shaping.expand(shaping.unsqueeze(x, -3), (*lead, have, wanted // have, *tail))
-    return shaping.reshape(spread, (*lead, wanted, *tail))
+    spread = shaping.expand(shaping.unsqueeze(x, -3), (*lead, heads, query_heads // heads, *tail))
+    return shaping.reshape(spread, (*lead, query_heads, *tail))
 
 
 def _step_by_step(
@@ -120,7 +120,7 @@ def _step_by_step(
             )
         added = mask.dtype is not dtypes.bool_
         seen = comparison.gt(mask, -math.inf) if added else mask
-        # The lowest number and not -infinity, so that a query which sees nothing has a gradient, 0, and not NaN.
+        # The lowest number instead of -infinity: a query that sees nothing gets the gradient 0 and not NaN.
         lowest = float(np.finfo(query.dtype.numpy).min)
         shares = layers.softmax(pointwise.where(seen, pointwise.add(scores, mask) if added else scores, lowest), -1)
         shares = pointwise.where(reductions.any(seen, -1, keepdim=True), shares, 0.0)

@@ -1,4 +1,4 @@
-"""Bounds: `clamp` and its forms."""
+"""`clamp`, `clamp_min`, `clamp_max` and their in-place forms."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _e = ops.elementwise
 def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
     """input, at least min and at most max; each is a number or a tensor that broadcasts, and one of them may be None.
 
-    The dtype is that to which all are promoted. Where min is above max, the result is max.
+    All operands are promoted to one dtype. Where min is above max, the result is max.
 
     Raises
     ------
@@ -61,7 +61,7 @@ def clamp_min(input: Tensor, min: Any) -> Tensor:
     >>> ng.clamp_min(ng.tensor([-2, 5]), 0)
     tensor([0, 5])
     """
-    return clamp(input, _given("clamp_min", "min", min))
+    return clamp(input, _require_bound("clamp_min", "min", min))
 
 
 @public("function", "method")
@@ -79,22 +79,22 @@ def clamp_max(input: Tensor, max: Any) -> Tensor:
     >>> ng.clamp_max(ng.tensor([1.0, 5.0]), ng.tensor([2.0, 9.0]))
     tensor([1., 5.])
     """
-    return clamp(input, max=_given("clamp_max", "max", max))
+    return clamp(input, max=_require_bound("clamp_max", "max", max))
 
 
-def _given(op: str, name: str, bound: Any) -> Any:
+def _require_bound(op: str, name: str, bound: Any) -> Any:
     if bound is None:
         raise TypeError(f"{op}(): argument '{name}' must be Tensor or Number, not None")
     return bound
 
 
 def _bounded(name: str, input: Tensor, min: Any, max: Any) -> Dtype:
-    """The dtype of a tensor between bounds.
+    """The common dtype of a tensor and its bounds.
 
     Raises
     ------
     RuntimeError
-        There are none, or one is a number that the dtype does not have and that would bound nothing right.
+        There is no bound, or the dtype does not have one of them.
     """
     bounds = [bound for bound in (min, max) if bound is not None]
     if not bounds:
@@ -110,7 +110,7 @@ def _bounded(name: str, input: Tensor, min: Any, max: Any) -> Dtype:
 
 
 def _is_followed(*values: Any) -> bool:
-    """Whether a change of one of these tensors, or by them, may have to be recorded; numbers are no tensors."""
+    """Whether a change of or by one of these values may have to be recorded; numbers never need that."""
     tensors = [value for value in values if isinstance(value, TensorBase)]
     return modes.grad_enabled and any(tensor._base is not None or requires_grad(tensor) for tensor in tensors)
 
@@ -132,7 +132,7 @@ def clamp_(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
     check_result("clamp_", input, dtype)
     if dtype is not input._spec.dtype:
         return assign("clamp_", input, clamp(input, min, max))
-    for bound in (min, max):  # all that can be refused is refused before the first of two changes
+    for bound in (min, max):  # refuse everything before the first of the two changes
         if isinstance(bound, TensorBase):
             ops.view.expand(bound, size=tuple(input._spec.shape))
     names = ("maximum", "minimum") if dtype.is_bool else ("clamp_min", "clamp_max")
@@ -162,7 +162,7 @@ def clamp_min_(input: Tensor, min: Any) -> Tensor:
     >>> ng.tensor([-2, 5]).clamp_min_(0)
     tensor([0, 5])
     """
-    return clamp_(input, min=_given("clamp_min_", "min", min))
+    return clamp_(input, min=_require_bound("clamp_min_", "min", min))
 
 
 @public("function", "method")
@@ -178,4 +178,4 @@ def clamp_max_(input: Tensor, max: Any) -> Tensor:
     >>> ng.tensor([-2, 5]).clamp_max_(0)
     tensor([-2,  0])
     """
-    return clamp_(input, max=_given("clamp_max_", "max", max))
+    return clamp_(input, max=_require_bound("clamp_max_", "max", max))

@@ -1,4 +1,4 @@
-"""Comparisons, and what is done to bits: torch's names and promotion over the ops."""
+"""Comparisons and bitwise functions: torch's names and promotion over the ops."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ def _public(op: Any, doc: str, example: str) -> Callable[[Any, Any], Tensor]:
 def _compare(op: Any, symbol: str, example: str) -> Callable[[Any, Any], Tensor]:
     doc = f"""input {symbol} other, elementwise: bools of the shape that both broadcast to.
 
-The operands, tensors or numbers, are compared in the dtype to which they are promoted.
+The operands, tensors or numbers, are promoted to one dtype.
 
 Raises
 ------
 RuntimeError
     The shapes do not broadcast.
 TypeError
-    An operand is neither a tensor nor a number nor an array."""
+    An operand is not a tensor, number or array."""
     return _public(op, doc, example)
 
 
@@ -79,7 +79,7 @@ bitwise_right_shift = _bitwise(
 
 @public("function", "method", "in_place")
 def bitwise_not(input: Tensor) -> Tensor:
-    """All bits turned, of integers; not, of bools.
+    """The complement of all bits of an integer; for bools, not.
 
     Raises
     ------
@@ -98,12 +98,12 @@ def bitwise_not(input: Tensor) -> Tensor:
 
 @public("function", "method")
 def equal(input: Tensor, other: Tensor) -> builtins.bool:
-    """Whether two tensors have the same shape and the same elements, as a bool; a NaN equals nothing, dtypes may differ.
+    """Whether two tensors have the same shape and the same elements, as a bool. A NaN equals nothing; dtypes may differ.
 
     Raises
     ------
     TypeError
-        One of them is no tensor.
+        An argument is not a tensor.
 
     >>> import numgrad as ng
     >>> ng.equal(ng.tensor([1, 2]), ng.tensor([1.0, 2.0])), ng.equal(ng.ones(2), ng.ones(1, 2))
@@ -118,7 +118,7 @@ def equal(input: Tensor, other: Tensor) -> builtins.bool:
 def allclose(
     input: Tensor, other: Tensor, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: builtins.bool = False
 ) -> builtins.bool:
-    """Whether abs(input - other) <= atol + rtol * abs(other) everywhere, as a bool; with ``equal_nan`` NaNs are equal.
+    """Whether abs(input - other) <= atol + rtol * abs(other) everywhere, as a bool. With ``equal_nan``, NaNs are equal.
 
     Raises
     ------

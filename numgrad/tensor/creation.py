@@ -1,4 +1,4 @@
-"""New tensors."""
+"""New tensors: from data, filled, and ranges. Torch's functions, and helpers that the rest of the package uses."""
 
 from __future__ import annotations
 
@@ -27,32 +27,34 @@ from numgrad.tensor.surface import public
 from numgrad.tensor.tensor import Tensor
 
 
-def finished(made: Tensor, requires_grad: bool) -> Tensor:
-    """A new tensor, as a leaf that requires a gradient if that is wanted."""
+def finished(tensor: Tensor, requires_grad: bool) -> Tensor:
+    """A new tensor, marked as made in inference mode or as a leaf that requires a gradient, where that applies."""
     if modes.inference:
-        inference.mark(made)
+        inference.mark(tensor)
     if requires_grad:
-        if not made.dtype.is_floating_point:
-            raise RuntimeError(f"Only Tensors of floating point dtype can require gradients, this one is {made.dtype}")
-        made._requires_grad = True
-    return made
+        if not tensor.dtype.is_floating_point:
+            raise RuntimeError(
+                f"Only Tensors of floating point dtype can require gradients, this one is {tensor.dtype}"
+            )
+        tensor._requires_grad = True
+    return tensor
 
 
 @public("function")
 def tensor(data: Any, *, dtype: Dtype | None = None, requires_grad: bool = False) -> Tensor:
     """A tensor with a copy of ``data``: a number, (nested) sequences of numbers, a NumPy array or a tensor.
 
-    Floating-point numbers of Python become the default dtype, integers int64; arrays, and numbers of NumPy, keep their dtype.
-    With ``dtype`` each number is converted to that at once, with all of its digits.
+    Python floats get the default dtype, ints int64; arrays and numbers of NumPy keep their dtype. With ``dtype`` each number
+    is converted to it directly, with all of its digits.
 
     Raises
     ------
     ValueError
-        The sequences are not of one length, hold tensors of more than one element, or an int of more than 64 bits.
+        The sequences differ in length, or hold a tensor of more than one element or an int of more than 64 bits.
     TypeError
-        There is no dtype for the data, or ``dtype`` is none.
+        The data have no dtype of numgrad, or ``dtype`` is not a dtype.
     RuntimeError
-        ``requires_grad`` with a dtype that is not floating point; something that is no number; a number of Python that an
+        ``requires_grad`` with a dtype that is not floating point, something that is not a number, or a Python number that an
         integer ``dtype`` does not have (arrays wrap around, as in torch).
 
     >>> import numgrad as ng
@@ -68,18 +70,18 @@ def tensor(data: Any, *, dtype: Dtype | None = None, requires_grad: bool = False
         natural = dtypes.from_numpy_dtype(array.dtype)
     else:
         array, natural = nested.array_of(data, chosen)
-    made = empty(array.shape, dtype=natural)
-    if made._spec.numel:
-        made._array()[...] = array
-    return finished(made if chosen is None else cast(made, chosen), requires_grad)
+    copy = empty(array.shape, dtype=natural)
+    if copy._spec.numel:
+        copy._array()[...] = array
+    return finished(copy if chosen is None else cast(copy, chosen), requires_grad)
 
 
-# What NumPy has and numgrad has not, but can hold exactly (or, longer floats and unsigned integers, nearly always).
+# NumPy's dtypes that numgrad lacks, with dtypes that hold their values (of longer floats and unsigned integers, nearly all).
 _WIDENED = {"e": "f4", "g": "f8", "H": "i4", "I": "i8", "L": "i8", "Q": "i8", "l": "i8", "q": "i8"}
 
 
 def _known_array(array: np.ndarray, chosen: Dtype | None) -> np.ndarray:
-    """The array in a dtype that numgrad has; in another one only if it is to be converted anyway."""
+    """The array in a dtype of numgrad. A foreign dtype is converted only if another dtype was chosen anyway."""
     if chosen is None or array.dtype.kind not in "biuf":
         dtypes.from_numpy_dtype(array.dtype)
         return array
@@ -93,7 +95,7 @@ def from_numpy(array: np.ndarray) -> Tensor:
     Raises
     ------
     TypeError
-        numgrad has no such dtype, or this is no array.
+        numgrad does not have the dtype, or ``array`` is not an array.
     ValueError
         The array is read-only, misaligned, not in the machine's byte order, or has strides that no tensor can have.
 
@@ -128,7 +130,8 @@ def _is_shareable(array: np.ndarray) -> bool:
 def as_tensor(data: Any, dtype: Dtype | None = None) -> Tensor:
     """``data`` as a tensor, without a copy where it can share memory; an array that `from_numpy` refuses is copied.
 
-    A tensor of the right dtype is returned as it is, an array of it shares its memory; all else is as `tensor` makes it.
+    A tensor of the right dtype is returned itself, and an array of the right dtype shares its memory. Everything else is
+    converted by `tensor`.
 
     Raises
     ------
@@ -157,7 +160,7 @@ def empty(*size: Any, dtype: Dtype | None = None, requires_grad: bool = False) -
     RuntimeError
         An extent is negative, or ``requires_grad`` with a dtype that is not floating point.
     TypeError
-        An extent is no int, or ``dtype`` is none.
+        An extent is not an int, or ``dtype`` is not a dtype.
 
     >>> import numgrad as ng
     >>> ng.empty(2, 3).shape
@@ -175,7 +178,7 @@ def uninitialized(dtype: Dtype, shape: tuple[int, ...], strides: tuple[int, ...]
 
 
 def checked_size(name: str, size: tuple[Any, ...]) -> tuple[int, ...]:
-    """A shape given as one argument or as many, without negative extents, of a size that memory can have."""
+    """A shape given as one argument or as several; negative extents and sizes beyond the memory are refused."""
     shape = size_of(name, size)
     if any(extent < 0 for extent in shape):
         raise RuntimeError(f"{name}: Trying to create tensor with negative dimension: {list(shape)}")
@@ -185,7 +188,7 @@ def checked_size(name: str, size: tuple[Any, ...]) -> tuple[int, ...]:
 
 
 def chosen_dtype(op: str, dtype: Any, otherwise: Dtype | None = None) -> Dtype:
-    """The dtype that was given to a function, or what it takes otherwise."""
+    """The dtype given to a function; None: ``otherwise``, or else the default dtype."""
     if dtype is None:
         return otherwise or dtypes.get_default_dtype()
     return dtypes.as_dtype(op, dtype)
@@ -195,7 +198,7 @@ def _filled(op: str, shape: tuple[int, ...], value: Any, dtype: Dtype) -> Tensor
     number = number_within(op, value, dtype)
     if number in (0, 1) and math.copysign(1, number) == 1:
         return ops.creation.full(size=shape, value=number, dtype=dtype)  # type: ignore[no-any-return]
-    # As an input, not as a parameter: there would be a plan for each number, and -0.0 would find that of 0.0.
+    # The number is an input, not a parameter: each parameter has a plan of its own, and -0.0 would share that of 0.0.
     single = constant(number, dtype)
     repeated = tensor_over(Tensor, single._storage, spec_of(dtype, shape, (0,) * len(shape)), single._address)
     return ops.elementwise.clone(repeated)  # type: ignore[no-any-return]
@@ -210,9 +213,9 @@ def full(size: Any, fill_value: Any, *, dtype: Dtype | None = None, requires_gra
     Raises
     ------
     TypeError
-        ``fill_value`` is no number.
+        ``fill_value`` is not a number.
     RuntimeError
-        The dtype has no such number.
+        The dtype does not have the number.
 
     >>> import numgrad as ng
     >>> ng.full((2,), 7)
@@ -234,15 +237,15 @@ def zeros(*size: Any, dtype: Dtype | None = None, requires_grad: bool = False) -
     RuntimeError
         An extent is negative, or ``requires_grad`` with a dtype that is not floating point.
     TypeError
-        An extent is no int, or ``dtype`` is none.
+        An extent is not an int, or ``dtype`` is not a dtype.
 
     >>> import numgrad as ng
     >>> ng.zeros(2, 3)
     tensor([[0., 0., 0.],
             [0., 0., 0.]])
     """
-    made = ops.creation.full(size=checked_size("zeros", size), value=0, dtype=chosen_dtype("zeros", dtype))
-    return finished(made, requires_grad)
+    tensor = ops.creation.full(size=checked_size("zeros", size), value=0, dtype=chosen_dtype("zeros", dtype))
+    return finished(tensor, requires_grad)
 
 
 @public("function")
@@ -258,8 +261,8 @@ def ones(*size: Any, dtype: Dtype | None = None, requires_grad: bool = False) ->
     >>> ng.ones((2,), dtype=ng.int64)
     tensor([1, 1])
     """
-    made = ops.creation.full(size=checked_size("ones", size), value=1, dtype=chosen_dtype("ones", dtype))
-    return finished(made, requires_grad)
+    tensor = ops.creation.full(size=checked_size("ones", size), value=1, dtype=chosen_dtype("ones", dtype))
+    return finished(tensor, requires_grad)
 
 
 def ones_of(spec: Spec) -> Tensor:
@@ -270,12 +273,12 @@ def ones_of(spec: Spec) -> Tensor:
 
 @public("function")
 def zeros_like(input: Tensor, *, dtype: Dtype | None = None, requires_grad: bool = False) -> Tensor:
-    """Zeros in the shape of a tensor, and of its dtype unless another is given.
+    """Zeros in the shape of a tensor, and in its dtype unless another is given.
 
     Raises
     ------
     TypeError
-        ``input`` is no tensor, or ``dtype`` is none.
+        ``input`` is not a tensor, or ``dtype`` is not a dtype.
     RuntimeError
         ``requires_grad`` with a dtype that is not floating point.
 
@@ -291,7 +294,7 @@ def zeros_like(input: Tensor, *, dtype: Dtype | None = None, requires_grad: bool
 
 @public("function")
 def ones_like(input: Tensor, *, dtype: Dtype | None = None, requires_grad: bool = False) -> Tensor:
-    """Ones in the shape of a tensor, and of its dtype unless another is given.
+    """Ones in the shape of a tensor, and in its dtype unless another is given.
 
     Raises
     ------
@@ -308,14 +311,14 @@ def ones_like(input: Tensor, *, dtype: Dtype | None = None, requires_grad: bool 
 
 @public("function")
 def full_like(input: Tensor, fill_value: Any, *, dtype: Dtype | None = None, requires_grad: bool = False) -> Tensor:
-    """One value in the shape of a tensor, and of its dtype unless another is given.
+    """One value in the shape of a tensor, and in its dtype unless another is given.
 
     Raises
     ------
     TypeError
-        ``input`` is no tensor, ``fill_value`` no number, or ``dtype`` is none.
+        ``input`` is not a tensor, ``fill_value`` is not a number, or ``dtype`` is not a dtype.
     RuntimeError
-        The dtype has no such number, or ``requires_grad`` with a dtype that is not floating point.
+        The dtype does not have the number, or ``requires_grad`` with a dtype that is not floating point.
 
     >>> import numgrad as ng
     >>> ng.full_like(ng.zeros(2), 7)
@@ -327,7 +330,7 @@ def full_like(input: Tensor, fill_value: Any, *, dtype: Dtype | None = None, req
 
 @public("function")
 def empty_like(input: Tensor, *, dtype: Dtype | None = None, requires_grad: bool = False) -> Tensor:
-    """An uninitialised tensor in the shape of another, and in its layout where that is dense; of its dtype unless another is given.
+    """An uninitialised tensor with the shape and dtype (unless another is given) of ``input``, and its layout if that is dense.
 
     Raises
     ------
@@ -342,12 +345,12 @@ def empty_like(input: Tensor, *, dtype: Dtype | None = None, requires_grad: bool
     return finished(uninitialized(chosen, shape, output_strides(shape, [input._spec])), requires_grad)
 
 
-def _laid_as(input: Tensor, made: Tensor) -> Tensor:
-    """What was made in the shape of ``input``, in its layout where that is dense and seen."""
+def _laid_as(input: Tensor, tensor: Tensor) -> Tensor:
+    """A tensor of the shape of ``input`` in the layout of ``input``, if that is dense and not private."""
     spec = input._spec
     if spec.is_contiguous or spec.is_private:
-        return made
-    return ops.creation.to_strides(made, strides=output_strides(tuple(spec.shape), [spec]))  # type: ignore[no-any-return]
+        return tensor
+    return ops.creation.to_strides(tensor, strides=output_strides(tuple(spec.shape), [spec]))  # type: ignore[no-any-return]
 
 
 def _like(op: str, input: Tensor, dtype: Any) -> Dtype:
@@ -390,7 +393,7 @@ def arange(
 
 
 def _bound(op: str, name: str, value: Any) -> float:
-    """A number, or the one of a tensor without dimensions."""
+    """A number, given as such or as a tensor without dimensions."""
     if value.__class__ is int or value.__class__ is float:
         return value  # type: ignore[no-any-return]
     number = as_number(value.item() if isinstance(value, Tensor) and value.ndim == 0 else value)
@@ -403,7 +406,7 @@ def _bound(op: str, name: str, value: Any) -> float:
 def linspace(
     start: float, end: float, steps: int, *, dtype: Dtype | None = None, requires_grad: bool = False
 ) -> Tensor:
-    """``steps`` numbers evenly from start to end, both included; of an integer dtype cut towards 0.
+    """``steps`` evenly spaced numbers from start to end, both included; integer dtypes cut them towards 0.
 
     Raises
     ------
@@ -420,20 +423,20 @@ def linspace(
     chosen = chosen_dtype("linspace", dtype)
     ends = [_bound("linspace", name, value) for name, value in (("start", start), ("end", end))]
     first, last = [number if chosen.is_bool else number_within("linspace", number, chosen) for number in ends]
-    made = ops.creation.linspace(start=first, end=last, steps=count, dtype=chosen)
-    return finished(made, requires_grad)
+    tensor = ops.creation.linspace(start=first, end=last, steps=count, dtype=chosen)
+    return finished(tensor, requires_grad)
 
 
 @public("function")
 def eye(n: int, m: int | None = None, *, dtype: Dtype | None = None, requires_grad: bool = False) -> Tensor:
-    """Ones on the diagonal, zeros elsewhere: [n, m], and m is n if it is left out.
+    """Ones on the diagonal, zeros elsewhere: a matrix [n, m], or [n, n] without m.
 
     Raises
     ------
     RuntimeError
         An extent is negative.
     TypeError
-        An extent is no int.
+        An extent is not an int.
 
     >>> import numgrad as ng
     >>> ng.eye(2, 3)

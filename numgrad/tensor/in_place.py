@@ -1,4 +1,4 @@
-"""Results that are written over a tensor: elementwise ops in place, and what any function gives."""
+"""In-place forms: elementwise ops that write over their first input, and results of other functions copied there."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def named_result_type(name: str, *values: Any) -> Dtype:
 
 
 def joint_dtype(name: str, tensor: Tensor, *others: Any) -> Dtype:
-    """The dtype of a tensor and what is combined with it: mostly its own, which is seen without asking for it."""
+    """The dtype of a tensor combined with others: mostly its own, which the first checks show quickly."""
     dtype = tensor._spec.dtype
     for other in others:
         kind = other.__class__
@@ -51,17 +51,17 @@ def form_of(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
             return overwrite(name, self, *others)
         return assign(f"{name}_", self, function(self, *others, **options))
 
-    first, *rest = inspect.signature(function).parameters.values()
-    own = [inspect.Parameter("self", first.kind, annotation="Tensor"), *rest]
-    method.__signature__ = inspect.Signature(own, return_annotation="Tensor")  # type: ignore[attr-defined]
+    first, *others = inspect.signature(function).parameters.values()
+    parameters = [inspect.Parameter("self", first.kind, annotation="Tensor"), *others]
+    method.__signature__ = inspect.Signature(parameters, return_annotation="Tensor")  # type: ignore[attr-defined]
     method.__name__, method.__qualname__ = f"{name}_", f"Tensor.{name}_"
     method.__doc__ = f"""`{name}` of this tensor, written over it. Returns this tensor, whose shape and dtype stay.
 
     Raises
     ------
     RuntimeError
-        The result has another shape, or a dtype of a higher category: floating point for integers, either for bools; or
-        autograd cannot follow the change, as of a leaf that requires a gradient. Nothing has been changed then.
+        The result has another shape, or a dtype of a higher category (floating point for integers, either for bools), or
+        autograd cannot follow the change, for example of a leaf that requires a gradient. Nothing has been changed.
     TypeError
         As `{name}`.
     """
@@ -71,13 +71,13 @@ def form_of(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
 def overwrite(name: str, target: Tensor, *others: Any) -> Tensor:
     """Apply an elementwise op and write its result over ``target``.
 
-    It is computed in the dtype to which all are promoted, which has to be of the target's category or a lower one.
+    The operands are promoted to one dtype, whose category must not be higher than the target's.
 
     Raises
     ------
     RuntimeError
-        The change would make a gradient wrong: the target is a leaf that requires one, or a view that is part of a
-        graph; or the result does not fit the target's dtype or shape. Nothing has been changed then.
+        The change would make a gradient wrong (the target is a leaf that requires one, or a view in a graph), or the result
+        does not fit the target's dtype or shape. Nothing has been changed.
     """
     op: Any = find(name)
     dtype = target._spec.dtype
@@ -87,21 +87,21 @@ def overwrite(name: str, target: Tensor, *others: Any) -> Tensor:
     common = joint_dtype(f"{name}_", target, *others)
     if op.accepts == "f" and not common.is_floating_point:
         common = dtypes.get_default_dtype()
-    if op.result == "same":  # a comparison's is 1 or 0 in any dtype, and flat
+    if op.result == "same":  # a comparison's result is 1 or 0 in any dtype, without a gradient
         check_result(f"{name}_", target, common)
         if not op.differentiable and modes.grad_enabled and target.requires_grad:
             raise GradError(
                 f"derivative for {name}_ is not implemented; do it in no_grad(), or on a detach() of the tensor"
             )
     if common is not dtype or op.in_place is None:
-        operands = [as_input(op, place, other, common) for place, other in enumerate(others, 1)]
+        operands = [as_input(op, position, other, common) for position, other in enumerate(others, 1)]
         return assign(f"{name}_", target, op(cast(target, common), *operands))
-    operands = [apart(target, as_input(op, place, other, dtype)) for place, other in enumerate(others, 1)]
+    operands = [apart(target, as_input(op, position, other, dtype)) for position, other in enumerate(others, 1)]
     return change_in_place(op.in_place, target, *operands)  # type: ignore[no-any-return]
 
 
 def assign(name: str, target: Tensor, result: Tensor) -> Tensor:
-    """Write ``result``, the outcome of ``name`` on ``target``, over it; it has to fit shape and dtype."""
+    """Write the ``result`` of ``name`` over ``target``; it has to fit the target's shape and dtype."""
     if result._spec.shape != target._spec.shape:
         raise RuntimeError(
             f"{name}: output with shape {list(target.shape)} doesn't match the broadcast shape {list(result.shape)}"
@@ -137,7 +137,7 @@ def fill_(target: Tensor, value: Any) -> Tensor:
     spec = target._spec
     is_number = not isinstance(value, TensorBase)
     repeated = [n > 1 and s == 0 for n, s in zip(spec.shape, spec.strides, strict=True)]
-    if is_number and True in repeated:  # one value may be written once to what an expanded view shows many times
+    if is_number and True in repeated:  # write an element that an expanded view repeats only once
         sizes = tuple(1 if twice else n for twice, n in zip(repeated, spec.shape, strict=True))
         fill_(ops.view.slice_(target, starts=(0,) * spec.ndim, steps=(1,) * spec.ndim, sizes=sizes), value)
         return target
@@ -145,16 +145,16 @@ def fill_(target: Tensor, value: Any) -> Tensor:
 
 
 def apart(target: Tensor, other: Tensor) -> Tensor:
-    """``other``, or a copy if it is another view of the target's memory, which would be read while it is written."""
-    one, two = target._storage, other._storage
-    if one is not two and (one._owner is two._owner is None or one.root is not two.root):
+    """``other``, or a copy of it if it overlaps the target's memory, which would be read while it is written."""
+    storage, read = target._storage, other._storage
+    if storage is not read and (storage._owner is read._owner is None or storage.root is not read.root):
         return other
     same = other._address == target._address and other._spec is target._spec
     return other if same else ops.elementwise.clone(other)
 
 
 def check_writable(name: str, target: Tensor) -> None:
-    """Refuse what `copy_` would refuse, where something else is changed before it: the state of a generator."""
+    """Refuse what `copy_` would refuse, before something else is changed, such as the state of a generator."""
     check_in_place(name, target, ())
     if any(n > 1 and s == 0 for n, s in zip(target._spec.shape, target._spec.strides, strict=True)):
         raise RuntimeError(

@@ -1,4 +1,4 @@
-"""Indexing: ints, slices, ``...`` and None give views; index tensors and masks give copies."""
+"""Indexing. Ints, slices, ``...`` and None give views; index tensors and masks give copies."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from numgrad.tensor.surface import public
 if TYPE_CHECKING:
     from numgrad.tensor.tensor import Tensor
 
-_MASKS = (dtypes.bool_, dtypes.uint8)  # dtypes of index tensors that tell which elements are meant
+_MASKS = (dtypes.bool_, dtypes.uint8)  # dtypes of index tensors that are masks
 
 
 def get_item(tensor: Tensor, index: Any) -> Tensor:
@@ -34,14 +34,14 @@ def get_item(tensor: Tensor, index: Any) -> Tensor:
     dropped = tuple(axis for axis in range(len(shape)) if axis not in kept)
     if dropped:
         result = ops.view.squeeze(result, dims=dropped)
-    for place, axis in enumerate(kept):
+    for position, axis in enumerate(kept):
         if axis is None:
-            result = ops.view.unsqueeze(result, dim=place)
+            result = ops.view.unsqueeze(result, dim=position)
     return shaping.permute(result, *range(result.ndim)) if result is tensor else result
 
 
 def set_item(tensor: Tensor, index: Any, value: Any) -> None:
-    """``tensor[index] = value``: a copy into the view, or, for index tensors and masks, into the elements they name."""
+    """``tensor[index] = value``: copies into the view or, for index tensors and masks, into the elements that they name."""
     value = arguments.as_element("__setitem__", value, tensor.dtype)
     if _is_advanced(index):
         _put("__setitem__", tensor, index, value)
@@ -62,15 +62,15 @@ def _is_array(item: Any) -> bool:
 
 
 def _as_array(item: Any) -> np.ndarray:
-    """An index tensor, list or array as int64 or, if it is a mask, as bool.
+    """An index tensor, list or array as an array of int64 or, for a mask, of bool.
 
     Raises
     ------
     IndexError
-        It is of another dtype than index tensors may have.
+        Index tensors cannot have this dtype.
     """
     array: np.ndarray = item._array() if isinstance(item, TensorBase) else np.asarray(item)  # type: ignore[attr-defined]
-    if array.dtype == np.uint8:  # torch's masks before there were bools; array indices of NumPy are none in Python
+    if array.dtype == np.uint8:  # torch's masks before it had bools
         warn(
             "indexing with dtype numgrad.uint8 is now deprecated, please use a dtype numgrad.bool instead: it is a mask."
         )
@@ -91,26 +91,26 @@ def _is_advanced(index: Any) -> bool:
 
 
 class _Rows(NamedTuple):
-    """An index with arrays: what it means on ``view``, the tensor after all that is basic in the index.
+    """An index with arrays, applied to ``view``, the tensor after the basic parts of the index.
 
-    The dimensions ``indexed`` of the view, brought to the front and made one, are rows, of which ``positions`` (int64)
-    names some; the dimensions of ``positions`` go to the place ``place`` of the result.
+    The dimensions ``indexed`` of the view, moved to the front and merged, count rows; ``positions`` (int64) selects rows.
+    In the result the dimensions of ``positions`` begin at dimension ``dim``.
     """
 
     view: Tensor
     indexed: tuple[int, ...]
     positions: Tensor
-    place: int
+    dim: int
 
     @property
     def order(self) -> tuple[int, ...]:
         """The view's dimensions with the indexed ones first."""
-        rest = [axis for axis in range(self.view.ndim) if axis not in self.indexed]
-        return (*self.indexed, *rest)
+        others = [axis for axis in range(self.view.ndim) if axis not in self.indexed]
+        return (*self.indexed, *others)
 
     @property
     def rows(self) -> Tensor:
-        """The view with the indexed dimensions as one, in front."""
+        """The view with the indexed dimensions merged, in front."""
         moved = shaping.permute(self.view, *self.order)
         count = len(self.indexed)
         return shaping.reshape(moved, (product(moved.shape[:count]), *moved.shape[count:]))
@@ -119,8 +119,8 @@ class _Rows(NamedTuple):
     def result_order(self) -> tuple[int, ...]:
         """The dimensions of ``positions`` and of a row in the order of the result."""
         count, total = self.positions.ndim, self.positions.ndim + self.view.ndim - len(self.indexed)
-        rest = range(count, total)
-        return (*rest[: self.place], *range(count), *rest[self.place :])
+        others = range(count, total)
+        return (*others[: self.dim], *range(count), *others[self.dim :])
 
 
 def _inverse(order: tuple[int, ...]) -> tuple[int, ...]:
@@ -131,7 +131,7 @@ Arrays: TypeAlias = list[tuple[int, np.ndarray]]
 
 
 def _split(tensor: Tensor, index: Any) -> tuple[Tensor, Arrays]:
-    """The tensor after all that is basic in the index, and the arrays of the index with the dimensions they stand for."""
+    """The tensor after the basic parts of the index, and the arrays of the index with the dimensions that they index."""
     basic: list[Any] = []  # the index without its arrays
     arrays: Arrays = []
     items = _with_ellipsis(tensor, index)
@@ -150,8 +150,8 @@ def _split(tensor: Tensor, index: Any) -> tuple[Tensor, Arrays]:
                     f"{list(tensor.shape)} at index {used}"
                 )
             basic += [slice(None)] * array.ndim if array.ndim else [None]
-            for places in np.nonzero(array) if array.ndim else [np.zeros(int(array), np.int64)]:
-                arrays.append((axis, places))
+            for positions in np.nonzero(array) if array.ndim else [np.zeros(int(array), np.int64)]:
+                arrays.append((axis, positions))
                 axis += 1
         else:
             basic.append(slice(None))
@@ -170,7 +170,7 @@ def _rows_of(view: Tensor, arrays: Arrays) -> _Rows:
 
 
 def _linear(view: Tensor, arrays: Arrays) -> np.ndarray:
-    """The arrays, broadcast, as one of row-major positions; proves that all are in range."""
+    """The arrays, broadcast and merged into one of row-major positions. Refuses positions out of range."""
     try:
         shape = np.broadcast_shapes(*[array.shape for _, array in arrays])
     except ValueError:
@@ -189,34 +189,34 @@ def _linear(view: Tensor, arrays: Arrays) -> np.ndarray:
 
 
 def _take(tensor: Tensor, index: Any) -> Tensor:
-    found = _rows_of(*_split(tensor, index))
-    if found.place == 0:
-        return ops.index.index_select(found.rows, found.positions, dim=0)  # type: ignore[no-any-return]
-    shape, place, count = found.view.shape, found.place, len(found.indexed)
-    merged = (*shape[:place], product(shape[place : place + count]), *shape[place + count :])
-    return ops.index.index_select(shaping.reshape(found.view, merged), found.positions, dim=place)  # type: ignore[no-any-return]
+    selected = _rows_of(*_split(tensor, index))
+    if selected.dim == 0:
+        return ops.index.index_select(selected.rows, selected.positions, dim=0)  # type: ignore[no-any-return]
+    shape, dim, count = selected.view.shape, selected.dim, len(selected.indexed)
+    merged = (*shape[:dim], product(shape[dim : dim + count]), *shape[dim + count :])
+    return ops.index.index_select(shaping.reshape(selected.view, merged), selected.positions, dim=dim)  # type: ignore[no-any-return]
 
 
 def _put(name: str, tensor: Tensor, index: Any, value: Tensor, accumulate: bool = False) -> None:
     view, arrays = _split(tensor, index)
     check_in_place(name, view, (value,))
-    found = _rows_of(view, arrays)
+    selected = _rows_of(view, arrays)
     value = in_place.apart(tensor, value)
-    rows, order = found.rows, found.result_order
-    shape = (*found.positions.shape, *rows.shape[1:])
-    wanted = tuple(shape[axis] for axis in order)
+    rows, order = selected.rows, selected.result_order
+    shape = (*selected.positions.shape, *rows.shape[1:])
+    expected = tuple(shape[axis] for axis in order)
     try:
-        values = shaping.expand(_without_leading_ones(value, len(wanted)), wanted)
+        values = shaping.expand(_without_leading_ones(value, len(expected)), expected)
     except RuntimeError:
         raise RuntimeError(
             f"shape mismatch: value tensor of shape {list(value.shape)} cannot be broadcast to indexing result of shape "
-            f"{list(wanted)}"
+            f"{list(expected)}"
         ) from None
     changed = ops.index.index_put(
-        rows, found.positions, shaping.permute(values, *_inverse(order)), accumulate=accumulate
+        rows, selected.positions, shaping.permute(values, *_inverse(order)), accumulate=accumulate
     )
-    moved = tuple(found.view.shape[axis] for axis in found.order)
-    in_place.copy_(found.view, shaping.permute(shaping.reshape(changed, moved), *_inverse(found.order)))
+    moved = tuple(selected.view.shape[axis] for axis in selected.order)
+    in_place.copy_(selected.view, shaping.permute(shaping.reshape(changed, moved), *_inverse(selected.order)))
 
 
 @public("function", "method")
@@ -230,7 +230,7 @@ def index_put_(input: Tensor, indices: Sequence[Any], values: Any, accumulate: b
     RuntimeError
         ``values`` do not broadcast to the elements, are of another dtype, or autograd cannot follow the change.
     TypeError
-        ``indices`` is no tuple or list, or ``values`` no tensor.
+        ``indices`` is not a tuple or list, or ``values`` is not a tensor.
 
     >>> import numgrad as ng
     >>> ng.zeros(3).index_put_((ng.tensor([0, 0]),), ng.tensor([1.0, 2.0]), accumulate=True)
@@ -274,16 +274,16 @@ def _checked(name: str, input: Tensor, dim: int, index: Tensor) -> int:
 
 @public("function", "method")
 def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
-    """The slices along a dimension that index (int64 or int32, one dimension) names, in its order: a copy.
+    """The slices along a dimension that ``index`` (int64 or int32, one dimension) selects, in its order; a copy.
 
-    A tensor without dimensions has one slice, itself, and an index without dimensions is one of one element.
+    A tensor without dimensions has one slice, itself. An index without dimensions counts as one of one element.
 
     Raises
     ------
     IndexError
-        An index is out of range (negative ones are), or ``index`` is no vector.
+        An index is out of range (negative ones are), or ``index`` is not a vector.
     RuntimeError
-        The index is of another dtype; more or less than one slice of a tensor without dimensions.
+        The index has the wrong dtype, or selects more or less than one slice of a tensor without dimensions.
 
     >>> import numgrad as ng
     >>> ng.index_select(ng.tensor([[1, 2], [3, 4]]), 1, ng.tensor([1, 0, 1]))
@@ -312,7 +312,7 @@ def gather(input: Tensor, dim: int, index: Tensor) -> Tensor:
     IndexError
         An index is out of range (negative ones are).
     RuntimeError
-        The index is neither int64 nor int32, or is larger than the input in another dimension than ``dim``.
+        The index is neither int64 nor int32, or is larger than the input in a dimension other than ``dim``.
 
     >>> import numgrad as ng
     >>> ng.gather(ng.tensor([[1, 2], [3, 4]]), 1, ng.tensor([[0], [1]]))
@@ -352,7 +352,7 @@ def _without_leading_ones(value: Tensor, ndim: int) -> Tensor:
 
 
 def _parse(tensor: Tensor, index: Any) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...], list[int | None]]:
-    """starts, steps and sizes for each dimension, and the dimensions that stay, with None for each new one."""
+    """Starts, steps and sizes of each dimension, and the remaining dimensions, with None for each new one."""
     items = _with_ellipsis(tensor, index)
     shape = tensor.shape
     starts: list[int] = []
@@ -395,13 +395,13 @@ def _with_ellipsis(tensor: Tensor, index: Any) -> list[Any]:
         raise IndexError(f"too many indices for tensor of dimension {tensor.ndim}: got {used}")
     if builtins.sum(item is Ellipsis for item in items) > 1:
         raise IndexError("an index can only have a single ellipsis ('...')")
-    place = next((i for i, item in enumerate(items) if item is Ellipsis), len(items))
-    items[place : place + 1] = [slice(None)] * (tensor.ndim - used)
+    position = next((i for i, item in enumerate(items) if item is Ellipsis), len(items))
+    items[position : position + 1] = [slice(None)] * (tensor.ndim - used)
     return items
 
 
 def _mask_ndim(item: Any) -> int:
-    """How many dimensions an index array stands for: a mask for all of its own, one of ints for one."""
+    """The number of dimensions that an index array indexes: a mask as many as it has, an array of ints one."""
     if isinstance(item, TensorBase):
         return item._spec.ndim if item._spec.dtype in _MASKS else 1
     array = np.asarray(item)

@@ -1,4 +1,4 @@
-"""Memory that was made in inference mode: it is never part of a graph, and who tries gets told."""
+"""Memory that was made in inference mode. It must not become part of a graph; a guard raises an error if it would."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numgrad.errors import GradError
 from numgrad.runtime import locks
 from numgrad.runtime.memory import Storage
 
-# Not a WeakSet, which an interrupt could prevent from forgetting: here what forgets is written in C.
+# Not a WeakSet: an interrupt could keep its Python code from dropping an entry. Here the callback is written in C.
 _storages: set[weakref.ref[Storage]] = set()
 
 
@@ -23,11 +23,11 @@ def _has(storage: Storage) -> bool:
     return weakref.ref(storage) in _storages
 
 
-_guarding = locks.renewed()  # one that has just been marked must not find a guard that is about to go
+_guarding = locks.renewed()  # `mark` must not rely on a guard that is about to be removed
 
 
 def mark(tensor: TensorBase) -> None:
-    """This tensor's memory was made in inference mode."""
+    """Mark a tensor's memory as made in inference mode."""
     _add(tensor._storage)
     with _guarding:
         if _guard not in dispatch.guards:
@@ -35,7 +35,7 @@ def mark(tensor: TensorBase) -> None:
 
 
 def carry(old: TensorBase, new: TensorBase) -> None:
-    """``new`` has come in the place of ``old``, or is another name of its memory."""
+    """Mark ``new``, which replaces ``old`` or shares its memory, if ``old`` is marked."""
     if _has(old._storage):
         _add(new._storage)
 
@@ -49,7 +49,7 @@ def is_inference(tensor: TensorBase) -> bool:
 
 
 def refuse_saving(tensor: TensorBase) -> None:
-    """Raise if the tensor cannot be saved for a backward."""
+    """Raise an error if the tensor must not be saved for a backward."""
     if is_inference(tensor):
         raise GradError(
             "Inference tensors cannot be saved for backward. Please do not use Tensors created in inference mode in "
@@ -59,7 +59,7 @@ def refuse_saving(tensor: TensorBase) -> None:
 
 
 def refuse_requires_grad(tensor: TensorBase) -> None:
-    """Raise if the tensor cannot become one that requires a gradient."""
+    """Raise an error if the tensor must not start to require a gradient."""
     if not modes.inference and is_inference(tensor):
         raise GradError(
             "Setting requires_grad=True on inference tensor outside InferenceMode is not allowed; clone() it first."

@@ -1,4 +1,4 @@
-"""Joining tensors, and cutting one into several: torch's names and arguments over the ops."""
+"""Functions that join tensors or split them: torch's names and arguments over the ops."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def split(input: Tensor, split_size: int | Sequence[int], dim: int = 0) -> tuple
         split_size = as_int("split", "split_size", split_size)
         if split_size < 0 or (split_size == 0 and extent):
             raise RuntimeError(f"split: split_size is {split_size}, expected a positive int")
-        split_size = split_size or 1  # of nothing, the only piece is nothing
+        split_size = split_size or 1  # an empty dimension has one empty piece
         sizes = [builtins.min(split_size, extent - begin) for begin in range(0, builtins.max(extent, 1), split_size)]
     else:
         sizes = [as_int("split", "split_size", size) for size in split_size]
@@ -54,7 +54,7 @@ def split(input: Tensor, split_size: int | Sequence[int], dim: int = 0) -> tuple
 
 @public("function", "method")
 def unbind(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
-    """The slices along a dimension, without it; views, as those of `split`, that may not be changed in place in a graph.
+    """The slices along a dimension, without it. They are views that, like those of `split`, may not be changed in place in a graph.
 
     Raises
     ------
@@ -72,7 +72,7 @@ def unbind(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
 
 
 def _pieces(maker: str, pieces: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-    """The views of a function that returns several."""
+    """The views of a function that returns several, each marked as such for the check of changes in place."""
     for number, piece in enumerate(pieces):
         if modes.grad_enabled and not isinstance(piece._view_node, int):
             fix(piece, f"Output {number} of {maker}", MULTIPLE)
@@ -103,18 +103,18 @@ def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
 
 @public("function")
 def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
-    """Tensors joined along an existing dimension; dtypes are promoted. Other extents are the same; an empty vector joins nothing.
+    """Tensors joined along an existing dimension. Dtypes are promoted, other extents have to be equal, empty vectors are ignored.
 
     Raises
     ------
     ValueError
-        There are no tensors.
+        ``tensors`` is empty.
     RuntimeError
         Other extents differ, or a tensor has no dimensions.
     IndexError
         There is no such dimension.
     TypeError
-        ``tensors`` is one tensor, or holds something else.
+        ``tensors`` is one tensor, or holds something that is not a tensor.
 
     >>> import numgrad as ng
     >>> ng.cat([ng.ones(1, 2), ng.zeros(1, 2)])
@@ -128,7 +128,7 @@ def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
         if tensor._spec.ndim == 0:
             raise RuntimeError(f"zero-dimensional tensor (at position {position}) cannot be concatenated")
     dtype = result_type(*tensors)
-    # An empty 1-D tensor is a neutral element, by torch's tradition; among vectors it is one of them, with its gradient.
+    # In torch's tradition an empty vector is ignored. Among vectors it is one of them, and gets a gradient.
     vectors = builtins.all(x._spec.ndim == 1 for x in tensors)
     kept = [x for x in tensors if vectors or tuple(x._spec.shape) != (0,)] or list(tensors[:1])
     axis = wrap_dim("cat", dim, kept[0]._spec.ndim)
@@ -136,12 +136,12 @@ def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
 
 
 def _tensors(op: str, tensors: Any) -> Sequence[Tensor]:
-    """A list or tuple of tensors.
+    """Check an argument that has to be a list or tuple of tensors.
 
     Raises
     ------
     TypeError
-        It is something else, a tensor for instance.
+        The argument is something else, such as one tensor.
     """
     if not isinstance(tensors, (list, tuple)):
         if isinstance(tensors, TensorBase) or not hasattr(tensors, "__iter__"):
@@ -159,11 +159,11 @@ def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     Raises
     ------
     RuntimeError
-        There are none, or the shapes differ.
+        ``tensors`` is empty, or the shapes differ.
     IndexError
         ``dim`` is beyond the dimensions of the result.
     TypeError
-        ``tensors`` is one tensor, or holds something else.
+        ``tensors`` is one tensor, or holds something that is not a tensor.
 
     >>> import numgrad as ng
     >>> ng.stack([ng.tensor([1, 2]), ng.tensor([3, 4])], dim=1)

@@ -1,4 +1,8 @@
-"""The functions of numgrad that networks are made of: products, convolution, norms, softmax; for others see their files."""
+"""Layers as ``torch`` itself has them: products, convolution, norms, softmax.
+
+`network` has those whose form in ``torch.nn.functional`` differs; `activations`, `pooling`, `losses` and `attention` the
+other functions of networks.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +18,7 @@ from numgrad.registry import chain
 from numgrad.tensor import arguments, comparison, joining, pointwise, reductions, shaping
 from numgrad.tensor.arguments import as_int
 from numgrad.tensor.checked import flag, pair, real
-from numgrad.tensor.shaping import own
+from numgrad.tensor.shaping import drop_base_of_copy
 from numgrad.tensor.surface import public
 
 if TYPE_CHECKING:
@@ -31,7 +35,7 @@ def mm(input: Tensor, mat2: Tensor) -> Tensor:
     Raises
     ------
     RuntimeError
-        An input is no matrix, the shapes or dtypes do not fit, or they are of bools.
+        An input is not a matrix or is of bools, or the shapes or dtypes do not fit.
 
     >>> import numgrad as ng
     >>> ng.mm(ng.tensor([[1.0, 2.0]]), ng.tensor([[3.0], [4.0]]))
@@ -50,7 +54,7 @@ def bmm(input: Tensor, mat2: Tensor) -> Tensor:
     Raises
     ------
     RuntimeError
-        An input is not of three dimensions, the shapes or dtypes do not fit, or they are of bools.
+        An input is not three-dimensional or is of bools, or the shapes or dtypes do not fit.
 
     >>> import numgrad as ng
     >>> ng.bmm(ng.ones(4, 2, 3), ng.ones(4, 3, 5)).shape
@@ -64,7 +68,7 @@ def bmm(input: Tensor, mat2: Tensor) -> Tensor:
 
 @public("function", "method")
 def dot(input: Tensor, other: Tensor) -> Tensor:
-    """Sum of the products of two vectors of one length and dtype, without dimensions.
+    """The sum of the products of two vectors of one length and dtype, as a tensor without dimensions.
 
     Raises
     ------
@@ -146,7 +150,7 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     return out if input.ndim == 2 else shaping.reshape(out, (*shape[:-1], weight.shape[0]))
 
 
-# ---- convolution: an image without a batch gets one -------------------------------------------------------------
+# ---- convolution -------------------------------------------------------------
 
 
 @public("function", "functional")
@@ -161,7 +165,7 @@ def conv2d(
 ) -> Tensor:
     """Cross-correlation of input [N, C, H, W] (or [C, H, W]) with weight [K, C/groups, R, S].
 
-    ``padding`` is a number of zeros, or two, or 'valid' (none), or 'same' (as many as keep the extents, for stride 1).
+    ``padding`` is a number of zeros, or two numbers, 'valid' (none), or 'same' (as many as keep the extents, for stride 1).
 
     Raises
     ------
@@ -192,11 +196,11 @@ def conv2d(
 
 
 def _convolved_nothing(input: Tensor, weight: Tensor, bias: Tensor | None, *window: Any) -> Tensor:
-    """The convolution of no channels, which by torch's rule has none either, also where the weight makes some."""
+    """The convolution of an input without channels. By torch's rule the output has none either, whatever the weight's shape."""
     extents = ops.conv.output_extents(tuple(input.shape), tuple(weight.shape), *window)
     out = shaping.reshape(input, (input.shape[0], 0, *extents))
     for parameter in (weight, bias):
-        if parameter is not None:  # it is part of the graph, with a gradient of zeros
+        if parameter is not None:  # the parameter is part of the graph, with a gradient of zeros
             out = pointwise.mul(out, reductions.sum(parameter))
     return out
 
@@ -221,16 +225,16 @@ def _named_padding(
 def pad(input: Tensor, pad: tuple[int, ...], mode: str = "constant", value: float | None = None) -> Tensor:
     """The input with constant margins: (left, right) of the last dimension, then of the one before, …
 
-    Negative amounts cut. ``value`` is 0 if it is left out.
+    Negative amounts cut. ``value`` is 0 by default.
 
     Raises
     ------
     NotImplementedError
         The mode is not 'constant'.
     RuntimeError, IndexError
-        The amounts are not two for each of at most all dimensions, or cut more than there is.
+        The number of amounts is odd or too large, or the amounts cut more than a dimension has.
     TypeError
-        ``pad`` is no tuple of ints.
+        ``pad`` is not a tuple of ints.
 
     >>> import numgrad as ng
     >>> pad(ng.tensor([[1.0, 2.0]]), (0, 1, 1, 0), value=9)
@@ -246,8 +250,8 @@ def pad(input: Tensor, pad: tuple[int, ...], mode: str = "constant", value: floa
     if len(pad) % 2 or len(pad) > 2 * input.ndim:
         raise RuntimeError(f"pad: {len(pad)} amounts for {input.ndim} dimensions, expected at most two for each")
     amounts = [as_int("pad", "pad", amount) for amount in pad]
-    for place in range(0, len(pad), 2):
-        axis, (before, after) = input.ndim - 1 - place // 2, amounts[place : place + 2]
+    for number, (before, after) in enumerate(zip(amounts[::2], amounts[1::2], strict=True), 1):
+        axis = input.ndim - number
         if (kept := input.shape[axis] + min(0, before) + min(0, after)) < 0:
             raise RuntimeError(f"pad: {amounts} takes more away than dimension {axis} of {list(input.shape)} has")
         input = input if kept == input.shape[axis] else shaping.narrow(input, axis, max(0, -before), kept)
@@ -275,16 +279,15 @@ def batch_norm(
     eps: float,
     cudnn_enabled: bool = False,
 ) -> Tensor:
-    """Normalise each channel of [N, C, ...], by the batch's statistics in training, else by the running ones.
+    """Normalise each channel of [N, C, ...], in training by the batch's statistics, otherwise by the running ones.
 
-    The order of the arguments is that of ``torch.batch_norm``, which is another than that of `nn.functional.batch_norm`.
-    In training the running statistics, if given, are updated in place; the variance that they get is unbiased.
-    ``cudnn_enabled`` says nothing on a CPU.
+    The order of the arguments is that of ``torch.batch_norm``; `nn.functional.batch_norm` has another. In training the
+    running statistics, if given, are updated in place, with the unbiased variance. ``cudnn_enabled`` has no effect.
 
     Raises
     ------
     ValueError
-        Training with a single value per channel.
+        Training with only one value for each channel.
     RuntimeError
         The shapes or dtypes do not fit, or statistics are missing.
 
@@ -305,7 +308,7 @@ def batch_norm(
 
 
 def count_batch(counter: Tensor) -> None:
-    """Add 1 to a number of batches: `add_`, of which an integer that is no view needs nothing but the launch."""
+    """Add 1 to a counter of batches. For an int64 tensor that is not a view, `add_` comes down to the dispatch of its op."""
     if counter._spec.dtype is int64 and counter._base is None:
         op: Any = ops.elementwise.add.in_place
         chain.dispatch(op, (counter, constant(1, int64)), op.defaults)
@@ -334,7 +337,7 @@ def batch_norm_relu(
     Raises
     ------
     ValueError, RuntimeError
-        As `batch_norm`, or the residual is of another shape or dtype.
+        As `batch_norm`, or the residual's shape or dtype is wrong.
     """
     arguments.check_tensor("batch_norm", "input", input)
     inputs = input, weight, bias, running_mean, running_var, residual
@@ -352,14 +355,15 @@ def layer_norm(
     bias: Tensor | None = None,
     eps: float = 1e-5,
 ) -> Tensor:
-    """Normalise over the last dimensions, which ``normalized_shape`` names; then scale by weight and shift by bias, of that shape.
+    """Normalise over the last dimensions, of shape ``normalized_shape``; then scale by weight and shift by bias.
 
     Raises
     ------
     RuntimeError
-        The input does not end in these dimensions or is not of floating point, or weight or bias is of another shape or dtype.
+        The input's shape does not end in ``normalized_shape``, its dtype is not floating point, or weight or bias has another
+        shape or dtype.
     TypeError
-        ``normalized_shape`` is no tuple.
+        ``normalized_shape`` is not a tuple.
 
     >>> import numgrad as ng
     >>> layer_norm(ng.tensor([[1.0, 3.0], [0.0, 4.0]]), (2,))
@@ -382,18 +386,18 @@ def layer_norm(
 def embedding(
     weight: Tensor, indices: Tensor, padding_idx: int = -1, scale_grad_by_freq: bool = False, sparse: bool = False
 ) -> Tensor:
-    """The rows of weight [V, D] that indices (int64 or int32, any shape) name; row padding_idx, if it is one, gets no gradient.
+    """The rows of weight [V, D] selected by indices (int64 or int32, any shape); row ``padding_idx`` gets no gradient.
 
     The order of the arguments is that of ``torch.embedding``; `nn.functional.embedding` has the indices first.
 
     Raises
     ------
     RuntimeError
-        The indices are not of int64 or int32, or the weight is no matrix.
+        The indices are neither int64 nor int32, or the weight is not a matrix.
     IndexError
-        There is no such row.
+        An index is not that of a row.
     NotImplementedError
-        ``scale_grad_by_freq`` or ``sparse``.
+        ``scale_grad_by_freq`` or ``sparse`` is True.
 
     >>> import numgrad as ng
     >>> ng.embedding(ng.tensor([[1.0, 2.0], [3.0, 4.0]]), ng.tensor([1, 0, 1]))
@@ -427,7 +431,7 @@ def _along(op: Any, input: Tensor, dim: int, dtype: Any = None) -> Tensor:
     if dtype is not None:
         input = input.to(dtype)
     if input.ndim == 0:
-        return own(shaping.reshape(op(shaping.reshape(input, 1), dim=0), ()), input)
+        return drop_base_of_copy(shaping.reshape(op(shaping.reshape(input, 1), dim=0), ()), input)
     return op(input, dim=axis)  # type: ignore[no-any-return]
 
 
@@ -451,7 +455,7 @@ def softmax(input: Tensor, dim: int, dtype: Any = None) -> Tensor:
 
 @public("function", "method")
 def log_softmax(input: Tensor, dim: int, dtype: Any = None) -> Tensor:
-    """The logarithm of `softmax`, exact where that underflows; with ``dtype`` the input is converted first.
+    """The logarithm of `softmax`, exact where softmax underflows; with ``dtype`` the input is converted first.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""What ``Tensor(...)`` makes: torch's old constructor, for which there are `numgrad.tensor`, `empty` and the like."""
+"""`constructed`: torch's old constructor ``Tensor(...)``, superseded by `numgrad.tensor`, `empty` and the like."""
 
 from __future__ import annotations
 
@@ -15,21 +15,22 @@ if TYPE_CHECKING:
 
 
 def constructed(*args: Any, **kwargs: Any) -> Tensor:
-    """An empty tensor; uninitialised memory of a size; a sequence's numbers in the default dtype; or a tensor's alias.
+    """The result of ``Tensor(...)``: an empty tensor, uninitialised memory, a sequence's numbers, or a tensor's alias.
 
     Parameters
     ----------
     args
-        Nothing, the extents as ints, a `Size`, a sequence of numbers, an array, or a tensor, whose memory is shared then.
+        Nothing, the extents as ints, a `Size`, a sequence of numbers or an array (which get the default dtype), or a tensor,
+        whose memory the result shares.
     kwargs
-        ``data``, one of these by its name; ``device``, which is "cpu".
+        ``data``, one of these by name; ``device``, which has to be "cpu".
 
     Raises
     ------
     TypeError
-        They are something else.
+        An argument is something else.
     RuntimeError
-        An extent is negative, or another device is asked for.
+        An extent is negative, or the device is not the CPU.
     """
     from numgrad.tensor import creation
     from numgrad.tensor.checked import cpu
@@ -57,19 +58,19 @@ def constructed(*args: Any, **kwargs: Any) -> Tensor:
         values = first if isinstance(first, np.ndarray) else list(first)
         return creation.tensor(values, dtype=creation.chosen_dtype("Tensor", None))
     if not all(map(_is_extent, args)):
-        given = ", ".join(type(each).__name__ for each in args)
+        types = ", ".join(type(each).__name__ for each in args)
         raise TypeError(
-            f"new() received an invalid combination of arguments - got ({given}), but expected extents as ints, or one "
+            f"new() received an invalid combination of arguments - got ({types}), but expected extents as ints, or one "
             "sequence of numbers. Use numgrad.tensor(data, dtype=...) for numbers"
         )
     return creation.empty(*args)
 
 
-def as_subclass(made: Tensor, cls: type[Tensor]) -> Tensor:
+def as_subclass(tensor: Tensor, cls: type[Tensor]) -> Tensor:
     """The tensor's memory as a tensor of another class."""
-    if made._spec.is_private:
-        private.expose(made)
-    return tensor_over(cls, made._storage, made._spec, made._address)
+    if tensor._spec.is_private:
+        private.expose(tensor)
+    return tensor_over(cls, tensor._storage, tensor._spec, tensor._address)
 
 
 def _is_extent(value: Any) -> bool:

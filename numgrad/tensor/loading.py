@@ -1,4 +1,4 @@
-"""What states are loaded from: tensors and NumPy arrays, in whatever memory, byte order and width an array comes."""
+"""`loaded`: values of a checkpoint as tensors, from arrays of any layout, byte order and width. Modules and optimizers use it."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ import numpy as np
 from numgrad.tensor import creation
 from numgrad.tensor.tensor import Tensor
 
-# NumPy's types that numgrad has not, and the ones that hold all of their values.
+# NumPy's dtypes that numgrad lacks, with dtypes that hold all of their values.
 _WIDER = {"f2": np.float32, "u2": np.int32, "u4": np.int64, "u8": np.int64}
 
 
 def loadable(value: Any) -> bool:
-    """Whether a value of a checkpoint is a tensor or like one, and so has to be a tensor of numbers."""
+    """Whether a value of a checkpoint is a tensor, an array or a NumPy scalar."""
     return isinstance(value, (Tensor, np.ndarray, np.generic))
 
 
 def loaded(value: Any) -> Tensor:
-    """A tensor, array or NumPy scalar of a checkpoint as a tensor; over the array's own memory where that can be.
+    """A tensor, array or NumPy scalar of a checkpoint as a tensor, over the array's own memory if possible.
 
     Arrays that are read-only, unaligned, of the other byte order or with negative strides are copied; float16 becomes
     float32, long double float64, and unsigned integers of two and more bytes signed ones that hold their values.
@@ -27,7 +27,7 @@ def loaded(value: Any) -> Tensor:
     Raises
     ------
     TypeError
-        It does not hold real numbers: complex, objects, text, times, records, or some of them are masked.
+        The array does not hold real numbers (complex, objects, text, times, records), or is masked.
     OverflowError
         An integer is too large for int64.
 
@@ -37,7 +37,7 @@ def loaded(value: Any) -> Tensor:
     if isinstance(value, Tensor):
         return value
     if isinstance(value, np.ma.MaskedArray):
-        raise TypeError("a masked array is no tensor; pass array.filled(...)")
+        raise TypeError("a masked array is not a tensor; pass array.filled(...)")
     array = np.asarray(value)
     if array.dtype.kind not in "biuf":
         raise TypeError(f"an array of dtype {array.dtype} cannot be loaded, expected real numbers or booleans")

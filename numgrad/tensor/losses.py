@@ -1,4 +1,4 @@
-"""Losses."""
+"""Loss functions with torch's names and arguments; `numgrad.nn.loss` has them as modules."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
 
 def check_reduction(reduction: str) -> str:
-    """``reduction``, if it is 'none', 'mean' or 'sum'.
+    """Return ``reduction`` if it is 'none', 'mean' or 'sum'.
 
     Raises
     ------
     ValueError
-        It is something else.
+        ``reduction`` is something else.
     """
     if reduction not in ("none", "mean", "sum"):
         raise ValueError(f"{reduction} is not a valid value for reduction; expected 'none', 'mean' or 'sum'")
@@ -30,12 +30,12 @@ def check_reduction(reduction: str) -> str:
 
 
 def legacy_reduction(size_average: bool | None, reduce: bool | None, reduction: str) -> str:
-    """The reduction that torch's older arguments name, which stand before it in the order; ``reduction`` if both are None.
+    """The reduction that torch's older arguments ask for; ``reduction`` if both are None.
 
     Raises
     ------
     TypeError
-        One of them is neither None nor a bool: something that was meant for another place.
+        An older argument is neither None nor a bool, so it was probably meant for another parameter.
     ValueError
         The reduction is unknown.
     """
@@ -53,7 +53,7 @@ def legacy_reduction(size_average: bool | None, reduce: bool | None, reduction: 
 
 
 def _weighted(loss: Tensor, input: Tensor, weight: Tensor | None, reduction: str) -> Tensor:
-    """The reduced loss; of a weighted one the mean is divided by the sum of the weights."""
+    """The reduced loss. The mean of a weighted loss is divided by the sum of the weights."""
     if weight is None:
         return _reduced(loss, reduction)
     if arguments.check_tensor("loss", "weight", weight).shape != input.shape:
@@ -92,13 +92,13 @@ def nll_loss(
 ) -> Tensor:
     """Negative log-likelihood of classes ``target`` under log-probabilities [N, C], [C] or [N, C, d1, ...].
 
-    The target, of int64 or uint8, has the input's shape without C; where it is ``ignore_index`` there is no loss.
-    ``weight`` [C] scales the loss of each class, and the mean is divided by the sum of the weights.
+    The target (int64 or uint8) has the input's shape without C; elements equal to ``ignore_index`` add no loss. ``weight``
+    [C] scales the loss of each class, and the mean is divided by the sum of the weights.
 
     Raises
     ------
     IndexError
-        A target is no class.
+        A target is not one of the classes.
     RuntimeError, ValueError
         The shapes or dtypes do not fit; the reduction is unknown.
 
@@ -153,7 +153,7 @@ def cross_entropy(
     Raises
     ------
     IndexError
-        A target is no class.
+        A target is not one of the classes.
     RuntimeError, ValueError
         The shapes or dtypes do not fit; the reduction or the smoothing is not valid.
 
@@ -222,13 +222,13 @@ def _soft_cross_entropy(
 
 
 def _difference(input: Tensor, target: Tensor) -> Tensor:
-    """input - target in the dtype that both are promoted to, where a mask is 0 and 1."""
+    """input - target, promoted to one dtype; bools count as 0 and 1."""
     dtype = arguments.result_type(input, target)
     return pointwise.sub(arguments.cast(input, dtype), arguments.cast(target, dtype))
 
 
 def _broadcast(input: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-    """Both, with dimensions if one of them has: as in torch they are broadcast first, and count alike for the dtype."""
+    """Input and target, expanded if one has no dimensions: torch broadcasts first, so both count alike for the dtype."""
     if input.ndim == 0 < target.ndim:
         return shaping.expand(input, target.shape), target
     return input, shaping.expand(target, input.shape) if target.ndim == 0 < input.ndim else target
@@ -243,16 +243,16 @@ def mse_loss(
     reduction: str = "mean",
     weight: Tensor | None = None,
 ) -> Tensor:
-    """The squared differences of input and target, which have one shape; their mean, their sum, or ('none') all of them.
+    """The squared differences of input and target, which have one shape: their mean, their sum, or (with 'none') each of them.
 
-    ``weight``, of the same shape, scales each; the mean is divided by its sum. Other shapes are broadcast, with a warning.
+    ``weight``, of the same shape, scales each; the mean is divided by its sum. Different shapes are broadcast, with a warning.
 
     Raises
     ------
     ValueError
         The reduction is unknown, or the weight has another shape.
     RuntimeError
-        The shapes do not broadcast, or there is no mean of the dtype, one of integers.
+        The shapes do not broadcast, or the mean of integers is asked for.
 
     >>> import numgrad as ng
     >>> mse_loss(ng.tensor([1.0, 2.0]), ng.tensor([0.0, 4.0]))
@@ -272,16 +272,16 @@ def l1_loss(
     reduction: str = "mean",
     weight: Tensor | None = None,
 ) -> Tensor:
-    """The absolute differences of input and target, which have one shape; their mean, their sum, or ('none') all of them.
+    """The absolute differences of input and target, which have one shape: their mean, their sum, or (with 'none') each of them.
 
-    ``weight``, of the same shape, scales each; the mean is divided by its sum. Other shapes are broadcast, with a warning.
+    ``weight``, of the same shape, scales each; the mean is divided by its sum. Different shapes are broadcast, with a warning.
 
     Raises
     ------
     ValueError
         The reduction is unknown, or the weight has another shape.
     RuntimeError
-        The shapes do not broadcast, or there is no mean of the dtype, one of integers.
+        The shapes do not broadcast, or the mean of integers is asked for.
 
     >>> import numgrad as ng
     >>> l1_loss(ng.tensor([1.0, 2.0]), ng.tensor([0.0, 4.0]), reduction="sum")
@@ -351,13 +351,13 @@ def binary_cross_entropy_with_logits(
     reduction: str = "mean",
     pos_weight: Tensor | None = None,
 ) -> Tensor:
-    """The cross-entropy of a yes or no whose log-odds are ``input`` and whose truth is ``target``, between 0 and 1.
+    """The cross-entropy of a binary choice with log-odds ``input`` and ``target`` between 0 and 1.
 
     >>> import numgrad as ng
     >>> binary_cross_entropy_with_logits(ng.zeros(2), ng.tensor([0.0, 1.0]))
     tensor(0.6931)
 
-    ``weight`` scales each loss; ``pos_weight`` only the part of the yes.
+    ``weight`` scales each loss, ``pos_weight`` only its positive part.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""The methods of Tensor that are functions: `surface.public` puts them here. What there is, methods.pyi says."""
+"""`Methods`, the base of Tensor to which `surface.public` adds the methods that are functions; methods.pyi lists them."""
 
 from __future__ import annotations
 

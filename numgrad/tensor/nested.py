@@ -1,4 +1,4 @@
-"""Nested sequences of numbers as arrays: the dtype by what is in them, and each number with all of its digits."""
+"""`array_of`: nested sequences of numbers as arrays, each number with all of its digits. `creation.tensor` uses it."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ _PYTHONS = {bool, int, float}
 
 
 def array_of(data: Any, chosen: Dtype | None) -> tuple[np.ndarray, Dtype]:
-    """A number, or sequences of numbers, arrays, and tensors of one element, as an array, and its dtype: ``chosen``.
+    """The array of a number, or of nested sequences of numbers, arrays and tensors of one element; and its dtype.
 
-    Without that, it is the one to which all dtypes in the data are promoted: numbers of Python have the default dtype, int64
-    or bool, all else has its own.
+    That is ``chosen`` or, if it is None, the dtype to which all dtypes in the data are promoted. Python numbers count as the
+    default dtype, int64 or bool; everything else has its own dtype.
 
     Raises
     ------
     ValueError
-        The sequences are not of one length, hold tensors of more than one element, or an int of more than 64 bits.
+        The sequences differ in length, or hold a tensor of more than one element or an int of more than 64 bits.
     TypeError
-        Numbers and sequences are mixed, or something has no dtype.
+        Numbers and sequences are mixed, or an item has no dtype.
     RuntimeError
-        Something is no number, or the dtype does not have it.
+        An item is not a number, or the dtype does not have it.
     """
     reader = _Reader(chosen)
     values, _ = reader.read(data, 0)
@@ -60,7 +60,7 @@ def _integers(values: Any, dtype: Dtype, has_floats: bool) -> np.ndarray:
 
 
 class _Reader:
-    """Goes through nested sequences once, and notes the dtypes of what is in them."""
+    """Reads nested sequences once, and notes the dtypes of their items."""
 
     def __init__(self, chosen: Dtype | None) -> None:
         self.chosen = chosen
@@ -84,9 +84,9 @@ class _Reader:
                 raise TypeError(
                     f"tensor: numbers and sequences, or sequences of two depths, are mixed at dim {depth + 1}"
                 )
-            for dim, (extent, wanted) in enumerate(zip(other, shape, strict=True), depth + 1):
-                if extent != wanted:
-                    raise ValueError(f"tensor: expected sequence of length {wanted} at dim {dim} (got {extent})")
+            for dim, (extent, expected) in enumerate(zip(other, shape, strict=True), depth + 1):
+                if extent != expected:
+                    raise ValueError(f"tensor: expected sequence of length {expected} at dim {dim} (got {extent})")
         return [values for values, _ in pairs], (len(pairs), *shape)
 
     def _read_item(self, item: Any, depth: int) -> tuple[Any, tuple[int, ...]]:
@@ -123,7 +123,7 @@ class _Reader:
 
 
 def _is_sequence(data: Any) -> bool:
-    """Whether torch would index it: lists, tuples, ranges, and classes that behave so; no text, mapping or set."""
+    """Whether torch would index the data: lists, tuples, ranges and similar classes, but no text, mapping or set."""
     if isinstance(data, (list, tuple)):
         return True
     if isinstance(data, (str, bytes, Mapping, TensorBase, np.ndarray, np.generic)):

@@ -1,4 +1,4 @@
-"""Normalisation, dropout and embedding as `nn.functional` has them."""
+"""Normalisation, dropout and embedding with the arguments of `nn.functional`; `layers` has ``torch``'s forms of them."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ def batch_norm(
     Raises
     ------
     ValueError
-        In training, there is only one value per channel.
+        There is only one value for each channel in training.
     RuntimeError
-        The sizes do not fit, or without ``training`` there are no running statistics.
+        The sizes do not fit, or running statistics are missing without ``training``.
 
     >>> import numgrad as ng
     >>> batch_norm(ng.tensor([[1.0], [3.0]]), None, None, training=True)
@@ -46,12 +46,12 @@ def batch_norm(
 
 
 def check_batch_size(shape: tuple[int, ...]) -> None:
-    """Refuse a batch whose statistics would be those of one value.
+    """Refuse a batch with only one value for each channel, which has no variance.
 
     Raises
     ------
     ValueError
-        There is one value per channel.
+        There is only one value for each channel.
     """
     if len(shape) > 1 and shape[0] * product(shape[2:]) == 1:
         raise ValueError(f"Expected more than 1 value per channel when training, got input size {shape}")
@@ -73,7 +73,7 @@ def group_norm(
     Raises
     ------
     RuntimeError
-        The channels cannot be divided so.
+        The number of channels is not divisible by ``num_groups``.
 
     >>> import numgrad as ng
     >>> group_norm(ng.tensor([[1.0, 3.0]]), 1)
@@ -85,7 +85,7 @@ def group_norm(
         raise RuntimeError(f"Expected at least 2 dimensions for input tensor but received {len(shape)}")
     if num_groups <= 0:
         raise RuntimeError(f"Expected num groups to be greater than 0, got {num_groups}")
-    # The statistics of a group are those of a batch of so many values.
+    # The statistics of a group are taken over as many values as those of a channel in this batch.
     check_batch_size((shape[0] * shape[1] // num_groups, num_groups, *shape[2:]))
     if shape[1] % num_groups:
         raise RuntimeError(
@@ -159,20 +159,20 @@ def embedding(
     scale_grad_by_freq: bool = False,
     sparse: bool = False,
 ) -> Tensor:
-    """The rows of weight [num_embeddings, embedding_dim] that input, of int64 or int32 and any shape, names.
+    """The rows of weight [num_embeddings, embedding_dim] selected by input (int64 or int32, any shape).
 
-    Row ``padding_idx`` gets no gradient. What follows it in torch is refused, unless it is the default.
+    Row ``padding_idx`` gets no gradient. Of the arguments after it only the defaults are implemented.
 
     Raises
     ------
     RuntimeError
-        The input is not of integers.
+        The input's dtype is neither int64 nor int32.
     IndexError
         A row does not exist.
     AssertionError
-        padding_idx is no row.
+        padding_idx is not a row.
     NotImplementedError
-        ``max_norm``, ``scale_grad_by_freq`` or ``sparse``.
+        ``max_norm``, ``scale_grad_by_freq`` or ``sparse`` is given.
 
     >>> import numgrad as ng
     >>> embedding(ng.tensor([1, 1]), ng.tensor([[1.0, 2.0], [3.0, 4.0]]))

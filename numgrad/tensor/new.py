@@ -1,4 +1,4 @@
-"""New tensors of the dtype of another: the methods ``new_*``."""
+"""The methods ``new_*``: new tensors with the dtype of another."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from numgrad.tensor.tensor import Tensor
 
 @public("method")
 def new_tensor(input: Tensor, data: Any, *, dtype: Dtype | None = None, requires_grad: bool = False) -> Tensor:
-    """`tensor` of this tensor's dtype, unless another is given.
+    """`tensor` with this tensor\'s dtype, unless another is given.
 
     Raises
     ------
@@ -28,7 +28,7 @@ def new_tensor(input: Tensor, data: Any, *, dtype: Dtype | None = None, requires
 
 @public("method")
 def new_empty(input: Tensor, *size: Any, dtype: Dtype | None = None, requires_grad: bool = False) -> Tensor:
-    """`empty` of this tensor's dtype, unless another is given.
+    """`empty` with this tensor\'s dtype, unless another is given.
 
     Raises
     ------
@@ -44,7 +44,7 @@ def new_empty(input: Tensor, *size: Any, dtype: Dtype | None = None, requires_gr
 
 @public("method")
 def new_zeros(input: Tensor, *size: Any, dtype: Dtype | None = None, requires_grad: bool = False) -> Tensor:
-    """`zeros` of this tensor's dtype, unless another is given.
+    """`zeros` with this tensor\'s dtype, unless another is given.
 
     Raises
     ------
@@ -60,7 +60,7 @@ def new_zeros(input: Tensor, *size: Any, dtype: Dtype | None = None, requires_gr
 
 @public("method")
 def new_ones(input: Tensor, *size: Any, dtype: Dtype | None = None, requires_grad: bool = False) -> Tensor:
-    """`ones` of this tensor's dtype, unless another is given.
+    """`ones` with this tensor\'s dtype, unless another is given.
 
     Raises
     ------
@@ -78,7 +78,7 @@ def new_ones(input: Tensor, *size: Any, dtype: Dtype | None = None, requires_gra
 def new_full(
     input: Tensor, size: Any, fill_value: Any, *, dtype: Dtype | None = None, requires_grad: bool = False
 ) -> Tensor:
-    """`full` of this tensor's dtype, unless another is given.
+    """`full` with this tensor\'s dtype, unless another is given.
 
     Raises
     ------

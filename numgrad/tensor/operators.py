@@ -1,4 +1,4 @@
-"""What Python's operators do with tensors, and the in-place forms that belong to them."""
+"""`Operators`, the base of Tensor that defines Python's operators, with their reflected and in-place forms."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _e = ops.elementwise
 
 
 def _operator(function: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
-    """A function as an operator's method: what it does not know is left to the other operand's class, and then to Python."""
+    """A function as an operator's method. Unknown operands are left to the other operand's class, and then to Python."""
 
     def operator(self: Any, other: Any) -> Any:
         try:
@@ -31,7 +31,7 @@ def _operator(function: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
 
 
 def _arithmetic(name: str, function: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
-    """As `_operator`, with the common case first: floating point, and a tensor of the same dtype or a Python number."""
+    """As `_operator`, with a shortcut for floating point and a tensor of the same dtype or a Python number."""
     op = find(name)
 
     def operator(self: Any, other: Any) -> Any:
@@ -78,8 +78,8 @@ def _matmul(x: Any, y: Any) -> Any:
 
 
 def _matmul_(target: Any, other: Any) -> Any:
-    """``target @= other``. NumPy's rule, not torch's, which would leave the memory, and all views of it, as it is."""
-    # The product keeps its left factor for the gradient of the right one.
+    """``target @= other``, in place as in NumPy. In torch the name gets a new tensor, and views keep the old values."""
+    # The backward needs the left factor, which is overwritten, for the gradient of the right one.
     kept = shaping.clone(target) if modes.grad_enabled and getattr(other, "requires_grad", False) else target
     product = _matmul(kept, other)
     if product.shape != target.shape:
@@ -177,7 +177,7 @@ class Operators(TensorBase):
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, out: Any = None, **options: Any) -> Any:
         """NumPy's operators: an array and a tensor give a tensor; ``array += tensor`` changes the array.
 
-        What NumPy does element by element otherwise, such as ``np.sin(tensor)``, is refused: it would lose the gradient.
+        Other functions of NumPy, such as ``np.sin(tensor)``, are refused: they would lose the gradient.
         """
         if method != "__call__":
             return NotImplemented
@@ -194,9 +194,9 @@ class Operators(TensorBase):
             )
         return function(*inputs)
 
-    __hash__ = object.__hash__  # of its identity, not of its values
+    __hash__ = object.__hash__  # by identity, not by value
 
 
-# Outside of the class, where a type checker would have to know all functions before it knows Tensor; methods.pyi has them.
+# Set outside of the class, since a type checker would need all functions before it knows Tensor; methods.pyi lists them.
 for _name, _method in operators().items():
     setattr(Operators, _name, _method)

@@ -1,4 +1,4 @@
-"""Elementwise functions, and the in-place forms: torch's names and promotion over the ops."""
+"""Elementwise functions and their in-place forms: torch's names and type promotion over the ops."""
 
 from __future__ import annotations
 
@@ -34,19 +34,19 @@ _e = ops.elementwise
 
 
 def binary(op: Any, x: Any, y: Any) -> Tensor:
-    """An op of two operands, tensors, numbers or arrays, in the dtype to which they are promoted."""
+    """Apply an op to two operands (tensors, numbers or arrays), promoted to one dtype."""
     try:
         if x._spec.dtype is y._spec.dtype:
             return chain.dispatch(op, (x, y), op.defaults)  # type: ignore[no-any-return]
     except AttributeError:  # not both are tensors
-        for tensor, number in ((x, y), (y, x)):  # numbers that change no dtype, without asking for it
+        for tensor, number in ((x, y), (y, x)):  # a shortcut for numbers that do not change the dtype
             if (number.__class__ is int or number.__class__ is float) and isinstance(tensor, TensorBase):
                 dtype = tensor._spec.dtype
                 if dtype.is_floating_point or (
                     dtype.smallest <= number <= dtype.largest and number.__class__ is int and dtype.category
                 ):
                     operands = (constant(number, dtype), y) if number is x else (x, constant(number, dtype))
-                    if number is x and op.commutes:  # as in torch, whose graphs have the tensor first
+                    if number is x and op.commutes:  # torch's graphs have the tensor first
                         operands = operands[::-1]
                     return chain.dispatch(op, operands, op.defaults)  # type: ignore[no-any-return]
     dtype = named_result_type(op.name, x, y)
@@ -61,7 +61,7 @@ def _float_result(name: str, *values: Any) -> Dtype:
 
 
 def _unary_float(op: Any, input: Tensor) -> Tensor:
-    """An op of floating point on any tensor: integers are converted first, as in torch."""
+    """Apply a floating-point op to any tensor; integers are converted first, as in torch."""
     if not (isinstance(input, TensorBase) and input._spec.dtype.is_floating_point):
         input = cast(check_tensor(op.name, "input", input), dtypes.get_default_dtype())
     return chain.dispatch(op, (input,), op.defaults)  # type: ignore[no-any-return]
@@ -77,9 +77,9 @@ def add(input: Any, other: Any, *further: Any, alpha: Any = 1) -> Tensor:
     Raises
     ------
     RuntimeError
-        The shapes do not broadcast, or alpha is of floating point and the result is not.
+        The shapes do not broadcast, or alpha is a float and the result is not of floating point.
     TypeError
-        An operand is neither a tensor nor a number nor an array.
+        An operand is not a tensor, number or array.
 
     >>> import numgrad as ng
     >>> ng.add(ng.tensor([1.0, 2.0]), 10, alpha=2)
@@ -99,7 +99,7 @@ def sub(input: Any, other: Any, *further: Any, alpha: Any = 1) -> Tensor:
     Raises
     ------
     RuntimeError
-        One of them is of bools, or as `add`.
+        An operand is of bools, or as `add`.
     TypeError
         As `add`.
 
@@ -128,7 +128,7 @@ def _refuse_bools(*values: Any) -> None:
 
 
 def _scaled(name: str, input: Any, other: Any, alpha: Any) -> Any:
-    """alpha * other, in the dtype that the result with ``input`` will have."""
+    """alpha * other, in the dtype of the result with ``input``."""
     factor = as_number(alpha.item() if isinstance(alpha, TensorBase) and alpha._spec.ndim == 0 else alpha)  # type: ignore[attr-defined]
     if factor is None:
         raise TypeError(f"{name}(): argument 'alpha' must be Number, not {type(alpha).__name__}")
@@ -152,7 +152,7 @@ def mul(input: Any, other: Any) -> Tensor:
     RuntimeError
         The shapes do not broadcast.
     TypeError
-        An operand is neither a tensor nor a number nor an array.
+        An operand is not a tensor, number or array.
 
     >>> import numgrad as ng
     >>> ng.mul(ng.tensor([1, 2]), 1.5)
@@ -163,14 +163,14 @@ def mul(input: Any, other: Any) -> Tensor:
 
 @public("function", "method", "in_place", asks=True)
 def div(input: Any, other: Any) -> Tensor:
-    """input / other, elementwise and broadcast; of integers and bools in the default dtype.
+    """input / other, elementwise and broadcast; integers and bools give the default dtype.
 
     Raises
     ------
     RuntimeError
         The shapes do not broadcast.
     TypeError
-        An operand is neither a tensor nor a number nor an array.
+        An operand is not a tensor, number or array.
 
     >>> import numgrad as ng
     >>> ng.div(ng.tensor([1, 2]), 2)
@@ -184,7 +184,7 @@ def div(input: Any, other: Any) -> Tensor:
 
 @public("function", "method", "in_place", asks=True)
 def floor_divide(input: Any, other: Any) -> Tensor:
-    """The floor of input / other, in the dtype to which both are promoted; -7 by 2 is -4.
+    """The floor of input / other, in the dtype to which both are promoted; -7 / 2 gives -4.
 
     Raises
     ------
@@ -200,7 +200,7 @@ def floor_divide(input: Any, other: Any) -> Tensor:
 
 @public("function", "method", "in_place", asks=True)
 def remainder(input: Any, other: Any) -> Tensor:
-    """input - other * floor(input / other), elementwise: it has the sign of other, as Python's % has.
+    """input - other * floor(input / other), elementwise. It has the sign of other, like Python's %.
 
     Raises
     ------
@@ -240,22 +240,22 @@ def pow(input: Any, exponent: Any) -> Tensor:
         if number == 3 and not dtype.is_bool:
             return _e.cube(input)  # type: ignore[no-any-return]
         if number == 0.5 and dtype.is_floating_point:
-            return _apart_from_its_node(_e.sqrt(input))
+            return _free_of_its_node(_e.sqrt(input))
         if number == -1 and dtype.is_floating_point:
-            return _apart_from_its_node(_e.reciprocal(input))
+            return _free_of_its_node(_e.reciprocal(input))
     if dtype.is_bool:
         base, power = as_operand(input, dtypes.bool_), as_operand(exponent, dtypes.bool_)
         return _e.bitwise_or(base, _e.logical_not(power))  # type: ignore[no-any-return]
     return binary(_e.pow, input, exponent)
 
 
-def _apart_from_its_node(result: Tensor) -> Tensor:
-    """A power that may be changed in place: the backward of a power reads its base, those of these ops the result."""
+def _free_of_its_node(result: Tensor) -> Tensor:
+    """A power that may be changed in place. The backward of a power reads the base, but sqrt and reciprocal read the result."""
     return result if result._node is None else _e.clone(result)  # type: ignore[no-any-return]
 
 
 def _checked_power(base: Any, exponent: Any) -> Dtype:
-    """The dtype of a power, whose exponent may be a number."""
+    """The dtype of a power. Negative integer powers of integers are refused."""
     is_tensor = isinstance(base, TensorBase)
     dtype = joint_dtype("pow", base, exponent) if is_tensor else named_result_type("pow", base, exponent)  # type: ignore[arg-type]
     number = as_number(exponent)
@@ -268,7 +268,7 @@ def _checked_power(base: Any, exponent: Any) -> Dtype:
 def maximum(input: Any, other: Any) -> Tensor:
     """The larger of two, elementwise and broadcast, in the dtype to which both are promoted; NaN if either is.
 
-    Where both are equal, each gets half of the gradient.
+    Equal elements get half of the gradient each.
 
     Raises
     ------
@@ -286,7 +286,7 @@ def maximum(input: Any, other: Any) -> Tensor:
 def minimum(input: Any, other: Any) -> Tensor:
     """The smaller of two, elementwise and broadcast, in the dtype to which both are promoted; NaN if either is.
 
-    Where both are equal, each gets half of the gradient.
+    Equal elements get half of the gradient each.
 
     Raises
     ------
@@ -302,14 +302,14 @@ def minimum(input: Any, other: Any) -> Tensor:
 
 @public("function", asks=True)
 def where(condition: Tensor, input: Any, other: Any) -> Tensor:
-    """input where the condition, a tensor of bools, holds, else other; the three are broadcast, the two promoted.
+    """input where the condition, a tensor of bools, is True, otherwise other; broadcast and promoted.
 
     Raises
     ------
     RuntimeError
-        The condition is of another dtype, or the shapes do not broadcast.
+        The condition is not of bools, or the shapes do not broadcast.
     TypeError
-        The condition is no tensor.
+        The condition is not a tensor.
 
     >>> import numgrad as ng
     >>> x = ng.tensor([-1.0, 2.0])
@@ -346,7 +346,7 @@ def _binary(op: Any) -> Callable[[Any, Any], Tensor]:
 
 
 def _function_of(op: Any) -> Callable[..., Tensor]:
-    """The public function of an elementwise op that says where it is public."""
+    """The public function of an elementwise op whose spec declares ``homes``."""
     function: Any = (_unary if len(op.inputs) == 1 else _binary)(op)
     function.__name__ = function.__qualname__ = op.name
     function.__doc__ = op.doc
@@ -358,7 +358,7 @@ of_specs = {op.name: _function_of(op) for op in OPS.values() if getattr(op, "hom
 
 @public("function", "method", "in_place", asks=True)
 def sign(input: Tensor) -> Tensor:
-    """-1, 0 or 1, elementwise, in the input's dtype; of bools themselves. Its gradient is 0.
+    """-1, 0 or 1, elementwise, in the input's dtype; bools stay as they are. The gradient is 0.
 
     >>> import numgrad as ng
     >>> ng.sign(ng.tensor([-2.5, 0.0, 3.0]))
@@ -370,7 +370,7 @@ def sign(input: Tensor) -> Tensor:
 
 @public("function", "method", "in_place", "in_place_function", asks=True)
 def square(input: Tensor) -> Tensor:
-    """input * input, elementwise, in the input's dtype; of bools in int64.
+    """input * input, elementwise, in the input's dtype; for bools in int64.
 
     >>> import numgrad as ng
     >>> ng.square(ng.tensor([3.0, -2.0]))
@@ -403,7 +403,7 @@ def gelu(input: Tensor, approximate: str = "none") -> Tensor:
 
 @public("method", asks=True)
 def add_(input: Tensor, other: Any, *further: Any, alpha: Any = 1) -> Tensor:
-    """This tensor += alpha * other; returns this tensor, whose shape and dtype stay.
+    """This tensor += alpha * other. Returns this tensor; its shape and dtype stay.
 
     Raises
     ------
@@ -422,7 +422,7 @@ def add_(input: Tensor, other: Any, *further: Any, alpha: Any = 1) -> Tensor:
 
 @public("method", asks=True)
 def sub_(input: Tensor, other: Any, *further: Any, alpha: Any = 1) -> Tensor:
-    """This tensor -= alpha * other; returns this tensor, whose shape and dtype stay.
+    """This tensor -= alpha * other. Returns this tensor; its shape and dtype stay.
 
     Raises
     ------
@@ -442,7 +442,7 @@ def sub_(input: Tensor, other: Any, *further: Any, alpha: Any = 1) -> Tensor:
 
 @public("method", asks=True)
 def pow_(input: Tensor, exponent: Any) -> Tensor:
-    """This tensor **= exponent; returns this tensor, whose shape and dtype stay.
+    """This tensor **= exponent. Returns this tensor; its shape and dtype stay.
 
     Raises
     ------
@@ -455,6 +455,6 @@ def pow_(input: Tensor, exponent: Any) -> Tensor:
     """
     dtype = _checked_power(input, exponent)
     check_result("pow_", input, dtype)
-    if dtype.is_bool or as_number(exponent) == 0.5:  # which is a root: of -inf there is none, and -0.0 has itself
+    if dtype.is_bool or as_number(exponent) == 0.5:  # a square root: NaN for -inf, and -0.0 for -0.0
         return assign("pow_", input, pow(input, exponent))
     return overwrite("pow", input, exponent)

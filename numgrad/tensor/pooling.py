@@ -1,4 +1,4 @@
-"""Pooling: one value for each window of an image. An image without a batch gets one."""
+"""Pooling functions, which reduce each window of an image to one value. Images may come without a batch dimension."""
 
 from __future__ import annotations
 
@@ -34,17 +34,17 @@ def max_pool2d(
     ceil_mode: bool = False,
     return_indices: bool = False,
 ) -> Any:
-    """The largest value in each window of [N, C, H, W] or [C, H, W]; NaN if there is one.
+    """The largest value in each window of [N, C, H, W] or [C, H, W]; NaN if the window has one.
 
-    The stride is the window if it is left out. With ``return_indices`` the result is a pair: where in the image each of the
-    values lies, row-major, is the second.
+    The stride is by default the window's size. With ``return_indices`` the result is a pair of the values and their
+    row-major positions in the image.
 
     Raises
     ------
     RuntimeError
-        The input is no image, or the window does not fit.
+        The input is not an image, or the window does not fit.
     TypeError
-        An extent is no int.
+        An extent is not an int.
 
     >>> import numgrad as ng
     >>> max_pool2d(ng.arange(16.0).reshape(1, 4, 4), 2, return_indices=True)
@@ -67,7 +67,7 @@ def max_pool2d(
 
 
 def _window(name: str, kernel_size: Any, stride: Any, padding: Any) -> tuple[tuple[int, int], ...]:
-    """Window, stride and padding of a pooling; the stride is the window if it is None or empty."""
+    """Window, stride and padding of a pooling; a stride that is None or empty stands for the window's size."""
     window, pads = pair(name, "kernel_size", kernel_size), pair(name, "padding", padding)
     if stride is None or stride == () or stride == []:
         return window, window, pads
@@ -86,15 +86,15 @@ def avg_pool2d(
 ) -> Tensor:
     """The mean of each window of [N, C, H, W] or [C, H, W].
 
-    The stride is the window if it is left out. ``count_include_pad`` says whether padding counts as zeros;
-    ``divisor_override`` is what sums are divided by instead of the window's size.
+    The stride is by default the window's size. With ``count_include_pad`` padding counts as zeros. ``divisor_override``
+    replaces the number of elements as the divisor of the sums.
 
     Raises
     ------
     RuntimeError
-        The input is no image of floating point, or the window does not fit.
+        The input is not a floating-point image, or the window does not fit.
     TypeError
-        An extent is no int.
+        An extent is not an int.
 
     >>> import numgrad as ng
     >>> avg_pool2d(ng.arange(16.0).reshape(1, 4, 4), (2, 4))
@@ -124,7 +124,7 @@ def adaptive_avg_pool2d(input: Tensor, output_size: Any) -> Tensor:
     Raises
     ------
     RuntimeError
-        The input is no image of floating point, or ``output_size`` is neither one int nor two.
+        The input is not a floating-point image, or ``output_size`` is neither one int nor two.
 
     >>> import numgrad as ng
     >>> adaptive_avg_pool2d(ng.arange(16.0).reshape(1, 4, 4), (1, 2))
@@ -134,15 +134,15 @@ def adaptive_avg_pool2d(input: Tensor, output_size: Any) -> Tensor:
     arguments.check_tensor(name, "input", input)
     if input.ndim not in (3, 4):
         raise ShapeError(f"{name}(): Expected 3D or 4D tensor, but got {list(input.shape)}")
-    given = tuple(output_size) if isinstance(output_size, (tuple, list)) else (output_size, output_size)
-    if len(given) != 2:
-        raise ShapeError(f"{name}: output_size must be 2, but it has {len(given)} elements")
+    extents = tuple(output_size) if isinstance(output_size, (tuple, list)) else (output_size, output_size)
+    if len(extents) != 2:
+        raise ShapeError(f"{name}: output_size must be 2, but it has {len(extents)} elements")
     size = tuple(
         [
             extent if extent.__class__ is int else n if extent is None else as_int(name, "output_size", extent)
-            for extent, n in zip(given, input._spec.shape[-2:], strict=True)
+            for extent, n in zip(extents, input._spec.shape[-2:], strict=True)
         ]
     )
-    if input.ndim == 3 and input.shape[0] == 0:  # no channels: as a batch of no images
+    if input.ndim == 3 and input.shape[0] == 0:  # without channels: pool as an empty batch
         return shaping.squeeze(ops.pool.adaptive_avg_pool2d(shaping.unsqueeze(input, 1), output_size=size), 1)
     return _pooled(input, ops.pool.adaptive_avg_pool2d, output_size=size)  # type: ignore[no-any-return]

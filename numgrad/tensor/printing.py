@@ -1,4 +1,4 @@
-"""Tensors as text, the way torch prints them."""
+"""`tensor_text`: tensors as text, in torch's form."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ PRECISION, THRESHOLD, EDGE_ITEMS, LINE_WIDTH = 4, 1000, 3, 80
 
 
 def tensor_text(tensor: Any) -> str:
-    """``tensor([1., 2.], requires_grad=True)`` and the like."""
+    """The repr of a tensor, such as ``tensor([1., 2.], requires_grad=True)``."""
     prefix = f"{'Parameter containing:' + chr(10) if type(tensor).__name__ == 'Parameter' else ''}tensor("
     suffixes = _suffixes(tensor)
     indent = 7
@@ -48,7 +48,7 @@ def _suffixes(tensor: Any) -> list[str]:
     )
     try:
         node = tensor.grad_fn
-    except GradError:  # a view whose memory changed, which nothing can be computed with
+    except GradError:  # a view that is invalid since its memory was changed
         node = "<Invalid>"
     if node is not None:
         suffixes.append(f"grad_fn={node}")
@@ -73,7 +73,7 @@ def _edges(array: np.ndarray) -> np.ndarray:
 
 
 class _Formatter:
-    """One element as text, and the width that elements have. As in torch, zeros and what is not finite do not count."""
+    """Formats elements to one width. As in torch, zeros, infinities and NaN do not count for the width."""
 
     def __init__(self, text: Any, width: int) -> None:
         self.text, self.width = text, width

@@ -1,6 +1,6 @@
-"""Random tensors and the generator that they are drawn from.
+"""`Generator`, and the functions that draw random tensors from one.
 
-A generator's numbers depend on its seed and on how many were drawn before, not on the number of threads. They are not
+A generator's numbers depend on its seed and on the count of earlier draws, not on the number of threads. They differ from
 torch's numbers for the same seed.
 """
 
@@ -36,14 +36,14 @@ class Generator:
         self.manual_seed(0)
 
     def manual_seed(self, seed: int) -> Generator:
-        """Start anew from a seed, an int of 64 bits, and return the generator; negative ones count from the end.
+        """Restart from a seed, an int of 64 bits, and return the generator. Negative seeds count from the end.
 
         Raises
         ------
         TypeError
-            The seed is no int.
+            The seed is not an int.
         ValueError
-            It has more than 64 bits.
+            The seed has more than 64 bits.
 
         >>> import numgrad as ng
         >>> ng.Generator().manual_seed(-1).initial_seed() == 2**64 - 1
@@ -58,7 +58,7 @@ class Generator:
         return self
 
     def seed(self) -> int:
-        """Start anew from a seed that nobody can guess, and return it.
+        """Restart from an unpredictable seed, and return it.
 
         >>> import numgrad as ng
         >>> generator = ng.Generator()
@@ -70,7 +70,7 @@ class Generator:
         return seed
 
     def initial_seed(self) -> int:
-        """The seed that the stream started from; of a negative one what it is modulo 2**64, as in torch.
+        """The seed that the stream started from; a negative seed is given modulo 2**64, as in torch.
 
         >>> import numgrad as ng
         >>> ng.Generator().manual_seed(7).initial_seed()
@@ -79,7 +79,7 @@ class Generator:
         return int(self._state._array()[0]) % (1 << 64)
 
     def words(self) -> np.ndarray:
-        """The state itself, int64 (seed, counter), as an array; what is stored there is what numbers are drawn from."""
+        """The state itself as an int64 array (seed, counter); writing to it changes the numbers that are drawn next."""
         return self._state._array()  # type: ignore[no-any-return]
 
     def get_state(self) -> Tensor:
@@ -92,12 +92,12 @@ class Generator:
         return creation.tensor(self._state._array())
 
     def set_state(self, state: Tensor) -> Generator:
-        """Continue from a state that `get_state` gave, and return the generator.
+        """Continue from a state returned by `get_state`, and return the generator.
 
         Raises
         ------
         TypeError
-            The state is no such tensor.
+            ``state`` is not a tensor of this kind.
 
         >>> import numgrad as ng
         >>> one = ng.Generator().manual_seed(7)
@@ -119,14 +119,14 @@ default_generator.seed()
 
 @public("function")
 def manual_seed(seed: int) -> Generator:
-    """Start the default generator anew from a seed, an int of 64 bits, and return it; negative ones count from the end.
+    """Restart the default generator from a seed, an int of 64 bits, and return it. Negative seeds count from the end.
 
     Raises
     ------
     TypeError
-        The seed is no int.
+        The seed is not an int.
     ValueError
-        It has more than 64 bits.
+        The seed has more than 64 bits.
 
     >>> import numgrad as ng
     >>> _ = ng.manual_seed(0)
@@ -152,7 +152,7 @@ def initial_seed() -> int:
 
 @public("function")
 def seed() -> int:
-    """Start the default generator anew from a seed that nobody can guess, and return it.
+    """Restart the default generator from an unpredictable seed, and return the seed.
 
     >>> import numgrad as ng
     >>> number = ng.seed()
@@ -178,12 +178,12 @@ def get_rng_state() -> Tensor:
 
 @public("function")
 def set_rng_state(state: Tensor) -> None:
-    """Continue the default generator from a state that `get_rng_state` gave.
+    """Continue the default generator from a state returned by `get_rng_state`.
 
     Raises
     ------
     TypeError
-        The state is no such tensor.
+        ``state`` is not a tensor of this kind.
 
     >>> import numgrad as ng
     >>> state = ng.get_rng_state()
@@ -210,7 +210,7 @@ def _float(name: str, argument: str, value: Any) -> float:
 
 
 def _floating(name: str, dtype: Dtype | None) -> Dtype:
-    """The dtype of numbers that are not integers."""
+    """The dtype chosen for a function that draws floating-point numbers."""
     chosen = creation.chosen_dtype(name, dtype)
     if not chosen.is_floating_point:
         raise DtypeError(f"\"{name}\" not implemented for '{chosen.torch_name}'; pass dtype=numgrad.float32")
@@ -221,36 +221,36 @@ def _floating(name: str, dtype: Dtype | None) -> Dtype:
 def rand(
     *size: Any, generator: Generator | None = None, dtype: Dtype | None = None, requires_grad: bool = False
 ) -> Tensor:
-    """Numbers drawn evenly from [0, 1), in a tensor of this size, ints or one tuple of them.
+    """Uniform random numbers from [0, 1), in a tensor of this size, given as ints or one tuple of them.
 
     Raises
     ------
     RuntimeError
         An extent is negative, or the dtype is not floating point.
     TypeError
-        An extent is no int, or ``generator`` no generator.
+        An extent is not an int, or ``generator`` is not a generator.
 
     >>> import numgrad as ng
     >>> ng.rand(5, 5).shape, ng.rand((5, 5), requires_grad=True).requires_grad
     (numgrad.Size([5, 5]), True)
     """
     shape = creation.checked_size("rand", size)
-    made = ops.random.uniform(_state("rand", generator), size=shape, dtype=_floating("rand", dtype))
-    return creation.finished(made, requires_grad)
+    drawn = ops.random.uniform(_state("rand", generator), size=shape, dtype=_floating("rand", dtype))
+    return creation.finished(drawn, requires_grad)
 
 
 @public("function")
 def randn(
     *size: Any, generator: Generator | None = None, dtype: Dtype | None = None, requires_grad: bool = False
 ) -> Tensor:
-    """Numbers drawn from the standard normal distribution, in a tensor of this size, ints or one tuple of them.
+    """Standard normal random numbers, in a tensor of this size, given as ints or one tuple of them.
 
     Raises
     ------
     RuntimeError
         An extent is negative, or the dtype is not floating point.
     TypeError
-        An extent is no int, or ``generator`` no generator.
+        An extent is not an int, or ``generator`` is not a generator.
 
     >>> import numgrad as ng
     >>> x = ng.randn(10000, generator=ng.Generator().manual_seed(0))
@@ -258,8 +258,8 @@ def randn(
     (True, True)
     """
     shape = creation.checked_size("randn", size)
-    made = ops.random.normal(_state("randn", generator), size=shape, dtype=_floating("randn", dtype))
-    return creation.finished(made, requires_grad)
+    drawn = ops.random.normal(_state("randn", generator), size=shape, dtype=_floating("randn", dtype))
+    return creation.finished(drawn, requires_grad)
 
 
 @public("function")
@@ -271,14 +271,14 @@ def randint(
     generator: Generator | None = None,
     dtype: Dtype | None = None,
 ) -> Tensor:
-    """Integers drawn evenly from low (0 if it is left out) to high - 1, of int64 or another dtype.
+    """Uniform random integers from low (by default 0) to high - 1, of int64 or another dtype.
 
     Raises
     ------
     RuntimeError
-        There is no such integer, or the dtype does not have it.
+        The range is empty, or the dtype does not have all of its integers.
     TypeError
-        An end is no int, or the size no tuple.
+        ``low`` or ``high`` is not an int, or the size is not a tuple.
 
     >>> import numgrad as ng
     >>> drawn = ng.randint(3, (100,))
@@ -301,10 +301,10 @@ def randint(
             warn(
                 f"randint: {first} to {end - 1} is out of bounds [-{exact}, {exact}]: {chosen} does not have all integers beyond"
             )
-    drawn = chosen if chosen.category == 1 else dtypes.int64
+    integer = chosen if chosen.category == 1 else dtypes.int64
     shape = creation.checked_size("randint", (size,))
-    made = ops.random.randint(_state("randint", generator), size=shape, low=first, high=end, dtype=drawn)
-    return arguments.cast(made, chosen)
+    drawn = ops.random.randint(_state("randint", generator), size=shape, low=first, high=end, dtype=integer)
+    return arguments.cast(drawn, chosen)
 
 
 @public("function")
@@ -316,7 +316,7 @@ def randperm(n: int, *, generator: Generator | None = None) -> Tensor:
     RuntimeError
         n is negative.
     TypeError
-        n is no int, or ``generator`` no generator.
+        n is not an int, or ``generator`` is not a generator.
 
     >>> import numgrad as ng
     >>> order = ng.randperm(5)
@@ -331,14 +331,14 @@ def randperm(n: int, *, generator: Generator | None = None) -> Tensor:
 
 @public("function", "method")
 def bernoulli(input: Tensor, *, generator: Generator | None = None) -> Tensor:
-    """1 with the probability that the input gives, else 0; of the input's shape and dtype.
+    """1 with the probability given by the input, otherwise 0; in the input's shape and dtype.
 
     Raises
     ------
     RuntimeError
-        An element of the input is no probability: below 0, above 1, or NaN; or its dtype is not floating point.
+        An element of the input is not a probability (below 0, above 1, or NaN), or the dtype is not floating point.
     TypeError
-        ``generator`` is no generator.
+        ``generator`` is not a generator.
 
     >>> import numgrad as ng
     >>> ng.bernoulli(ng.tensor([0.0, 1.0]))
@@ -350,15 +350,15 @@ def bernoulli(input: Tensor, *, generator: Generator | None = None) -> Tensor:
 
 @public("method")
 def uniform_(input: Tensor, a: float = 0.0, b: float = 1.0) -> Tensor:
-    """Fill this tensor, which is returned, with numbers drawn evenly from [a, b).
+    """Fill this tensor, which is returned, with uniform random numbers from [a, b).
 
     Raises
     ------
     RuntimeError
-        a is above b, or an end is not a finite number of the tensor's dtype, which is floating point; or autograd cannot
+        a is above b, a or b is not a finite number of the tensor's dtype, the dtype is not floating point, or autograd cannot
         follow the change.
     TypeError
-        An end is no number.
+        a or b is not a number.
 
     >>> import numgrad as ng
     >>> x = ng.zeros(100).uniform_(-1, 1)
@@ -375,14 +375,14 @@ def uniform_(input: Tensor, a: float = 0.0, b: float = 1.0) -> Tensor:
 
 @public("method")
 def normal_(input: Tensor, mean: float = 0.0, std: float = 1.0) -> Tensor:
-    """Fill this tensor, which is returned, with numbers drawn from a normal distribution.
+    """Fill this tensor, which is returned, with normal random numbers.
 
     Raises
     ------
     RuntimeError
         std is negative or NaN, the tensor's dtype is not floating point, or autograd cannot follow the change.
     TypeError
-        mean or std is no number.
+        mean or std is not a number.
 
     >>> import numgrad as ng
     >>> ng.zeros(3).normal_(mean=5, std=0)
@@ -397,20 +397,20 @@ def normal_(input: Tensor, mean: float = 0.0, std: float = 1.0) -> Tensor:
 
 
 def _takes_draws(target: Tensor) -> bool:
-    """Whether numbers may be drawn into the tensor's memory: nothing is to be recorded, and it is one block."""
+    """Whether numbers may be drawn directly into the tensor's memory: nothing is recorded, and the memory is dense."""
     return not modes.grad_enabled and not registry.is_wrapped() and target._spec.is_dense
 
 
 @public("function")
 def rand_like(input: Tensor, *, dtype: Dtype | None = None, requires_grad: bool = False) -> Tensor:
-    """As `rand`, in the shape of a tensor, and of its dtype unless another is given.
+    """As `rand`, with the shape of a tensor, and its dtype unless another is given.
 
     Raises
     ------
     RuntimeError
         The dtype is not floating point.
     TypeError
-        ``input`` is no tensor.
+        ``input`` is not a tensor.
 
     >>> import numgrad as ng
     >>> ng.rand_like(ng.zeros(2, 3, dtype=ng.int64), dtype=ng.float64).dtype
@@ -422,14 +422,14 @@ def rand_like(input: Tensor, *, dtype: Dtype | None = None, requires_grad: bool 
 
 @public("function")
 def randn_like(input: Tensor, *, dtype: Dtype | None = None, requires_grad: bool = False) -> Tensor:
-    """As `randn`, in the shape of a tensor, and of its dtype unless another is given.
+    """As `randn`, with the shape of a tensor, and its dtype unless another is given.
 
     Raises
     ------
     RuntimeError
         The dtype is not floating point.
     TypeError
-        ``input`` is no tensor.
+        ``input`` is not a tensor.
 
     >>> import numgrad as ng
     >>> ng.randn_like(ng.zeros(2, 3)).shape
@@ -441,12 +441,12 @@ def randn_like(input: Tensor, *, dtype: Dtype | None = None, requires_grad: bool
 
 @public("function")
 def dropout(input: Tensor, p: float = 0.5, training: bool = True) -> Tensor:
-    """In training each element is 0 with probability p, else input / (1 - p); without ``training`` the input itself.
+    """In training, zero each element with probability p and divide the others by 1 - p; otherwise return the input.
 
     Raises
     ------
     RuntimeError
-        p is no probability, or the dtype is not floating point.
+        p is not a probability, or the dtype is not floating point.
 
     >>> import numgrad as ng
     >>> x = ng.dropout(ng.ones(100), 0.5)

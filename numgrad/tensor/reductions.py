@@ -27,7 +27,7 @@ _r = ops.reduce
 
 
 def _converted(op: str, input: Tensor, dtype: Any) -> tuple[Tensor, Dtype]:
-    """The input in the dtype that a reduction is asked to have, and that dtype."""
+    """The input in the dtype given to a reduction, and that dtype."""
     chosen = dtypes.as_dtype(op, dtype)
     check_tensor(op, "input", input)
     if not chosen.is_floating_point and modes.grad_enabled and input.requires_grad:
@@ -37,14 +37,14 @@ def _converted(op: str, input: Tensor, dtype: Any) -> tuple[Tensor, Dtype]:
 
 @public("function", "method")
 def sum(input: Tensor, dim: Any = None, keepdim: builtins.bool = False, *, dtype: Dtype | None = None) -> Tensor:
-    """Sum of the elements, over all dimensions or those given; of integers in int64, or in ``dtype``.
+    """Sum of the elements, over all dimensions or those given. Integers are summed in int64, or in ``dtype``.
 
     Raises
     ------
     IndexError
         There is no such dimension.
     RuntimeError
-        A dimension is given twice, or ``dtype`` is one that has no gradient where one is recorded.
+        A dimension is given twice, or a gradient is recorded and ``dtype`` is not floating point.
 
     >>> import numgrad as ng
     >>> ng.sum(ng.ones(2, 3), dim=1)
@@ -58,7 +58,7 @@ def sum(input: Tensor, dim: Any = None, keepdim: builtins.bool = False, *, dtype
 
 @public("function", "method")
 def mean(input: Tensor, dim: Any = None, keepdim: builtins.bool = False, *, dtype: Dtype | None = None) -> Tensor:
-    """Mean of the elements, over all dimensions or those given; computed in ``dtype``, if it is given. The mean of nothing is NaN.
+    """Mean of the elements, over all dimensions or those given; computed in ``dtype``, if given. The mean of no elements is NaN.
 
     Raises
     ------
@@ -81,14 +81,14 @@ def mean(input: Tensor, dim: Any = None, keepdim: builtins.bool = False, *, dtyp
 def prod(
     input: Tensor, dim: int | None = None, keepdim: builtins.bool = False, *, dtype: Dtype | None = None
 ) -> Tensor:
-    """Product of the elements, over all dimensions or one; of integers in int64, or in ``dtype``. The product of nothing is 1.
+    """Product of the elements, over all dimensions or one; of integers in int64, or in ``dtype``. The product of no elements is 1.
 
     Raises
     ------
     IndexError
         There is no such dimension.
     RuntimeError
-        ``dtype`` is one that has no gradient where one is recorded.
+        A gradient is recorded and ``dtype`` is not floating point.
 
     >>> import numgrad as ng
     >>> ng.prod(ng.tensor([[1, 2], [3, 4]]), dim=1)
@@ -110,14 +110,14 @@ def var(
     *,
     correction: float | None = None,
 ) -> Tensor:
-    """Variance: the squared distances from the mean, summed and divided by n - correction, which is 1 if it is left out.
+    """Variance: the sum of the squared distances from the mean, divided by n - correction; correction is 1 by default.
 
-    ``unbiased``, which may also be the only argument, is the older way to say correction 1 (True) or 0 (False).
+    ``unbiased``, which may also be the only argument, is the older form of correction 1 (True) or 0 (False).
 
     Raises
     ------
     TypeError
-        Both are given, or something else than a bool as ``unbiased`` or ``keepdim``.
+        Both are given, or ``unbiased`` or ``keepdim`` is not a bool.
     RuntimeError
         The dtype is not floating point.
 
@@ -140,7 +140,7 @@ def std(
     *,
     correction: float | None = None,
 ) -> Tensor:
-    """Standard deviation: the square root of `var`, which has the same arguments. Where it is 0, so is its slope.
+    """Standard deviation: the square root of `var`, with the same arguments. Where it is 0, so is its gradient.
 
     Raises
     ------
@@ -159,7 +159,7 @@ def std(
 def _variance_arguments(
     op: str, dim: Any, unbiased: Any, keepdim: Any, correction: Any
 ) -> tuple[Any, builtins.bool, float]:
-    """Dimensions, keepdim and correction of both forms: (dim, unbiased, keepdim), or (unbiased), or by keywords."""
+    """Dimensions, keepdim and correction from the forms (dim, unbiased, keepdim), (unbiased), or keywords."""
     if isinstance(dim, builtins.bool):
         if unbiased is not None or keepdim is not False or correction is not None:
             raise TypeError(
@@ -183,7 +183,7 @@ def _variance_arguments(
 
 
 def _deviations(op: str, input: Tensor, dim: Any, correction: float) -> tuple[Tensor, tuple[int, ...], float]:
-    """The distances from the mean, the dimensions, and what the sum of squares is divided by."""
+    """The distances from the mean, the dimensions, and the divisor of the sum of squares."""
     if not check_tensor(op, "input", input)._spec.dtype.is_floating_point:
         raise RuntimeError(
             f"{op}: std and var only support floating point and complex dtypes; convert with .float() first"
@@ -191,7 +191,7 @@ def _deviations(op: str, input: Tensor, dim: Any, correction: float) -> tuple[Te
     dims = reduced_dims(op, dim, input._spec.ndim)
     count = product([input._spec.shape[d] for d in dims])
     centred = sub(input, mean(input, dims, keepdim=True)) if dims else sub(input, input)
-    divisor = float(count - correction) if count else 0.0  # the variance of nothing is NaN
+    divisor = float(count - correction) if count else 0.0  # the variance of no elements is NaN
     return centred, dims, divisor if divisor > 0 else 0.0
 
 
@@ -204,15 +204,15 @@ def norm(
     *,
     dtype: Dtype | None = None,
 ) -> Tensor:
-    """The p-norm over all dimensions or those given: sum(ops.elementwise.absolute(input) ** p) ** (1 / p), 'fro' and None being 2.
+    """The p-norm over all dimensions or those given: sum(abs(input) ** p) ** (1 / p). 'fro' and None stand for 2.
 
-    Where the 2-norm is 0, so are its derivatives of every order.
-    For inf and -inf it is the largest and the smallest absolute value, for 0 the number of elements that are not 0.
+    For p = inf and -inf it is the largest and the smallest absolute value, for p = 0 the number of nonzero elements. Where
+    the 2-norm is 0, so are its derivatives of every order.
 
     Raises
     ------
     RuntimeError
-        p is another word, the dtype is not floating point, or there is nothing of which to take the extreme.
+        p is another string, the dtype is not floating point, or there are no elements for an infinite p.
     NotImplementedError
         p is 'nuc'.
 
@@ -257,7 +257,7 @@ def norm(
     if p == 2:
         return _r.norm(input, dims=dims, keepdim=keepdim)  # type: ignore[no-any-return]
     total = _r.sum_(_power(input, float(p)), dims=dims, keepdim=keepdim)
-    is_zero = eq(total, 0)  # where the root has no slope; the norm's subgradient there is 0
+    is_zero = eq(total, 0)  # the root has no derivative there; the norm's subgradient is 0
     return where(is_zero, total, pow(where(is_zero, 1.0, total), 1.0 / p))
 
 
@@ -269,7 +269,7 @@ def _norm_of_one(
     keepdim: builtins.bool = False,
     dtype: Dtype | None = None,
 ) -> Tensor:
-    """`numgrad.norm` of this tensor; as in torch, the method takes ``dtype`` by its place, too.
+    """`numgrad.norm` of this tensor. As in torch, the method also takes ``dtype`` as a positional argument.
 
     >>> import numgrad as ng
     >>> ng.tensor([3.0, 4.0]).norm()
@@ -279,7 +279,7 @@ def _norm_of_one(
 
 
 def _power(input: Tensor, p: float) -> Tensor:
-    """abs(input) ** p, whose derivatives at 0 are 0."""
+    """abs(input) ** p, with derivatives of 0 at 0."""
     is_zero = eq(input, 0)
     return where(is_zero, math.inf if p < 0 else 0.0, pow(where(is_zero, 1.0, ops.elementwise.absolute(input)), p))
 
@@ -298,7 +298,7 @@ def _refuse_nothing(name: str, input: Tensor, error: type[Exception]) -> None:
 
 @public("function", "method")
 def amax(input: Tensor, dim: Any = None, keepdim: builtins.bool = False) -> Tensor:
-    """The largest element over all dimensions or those given; NaN if there is one. Equal ones share the gradient.
+    """The largest element over all dimensions or those given; NaN if there is a NaN. Equal elements share the gradient.
 
     Raises
     ------
@@ -316,7 +316,7 @@ def amax(input: Tensor, dim: Any = None, keepdim: builtins.bool = False) -> Tens
 
 @public("function", "method")
 def amin(input: Tensor, dim: Any = None, keepdim: builtins.bool = False) -> Tensor:
-    """The smallest element over all dimensions or those given; NaN if there is one. Equal ones share the gradient.
+    """The smallest element over all dimensions or those given; NaN if there is a NaN. Equal elements share the gradient.
 
     Raises
     ------
@@ -331,7 +331,7 @@ def amin(input: Tensor, dim: Any = None, keepdim: builtins.bool = False) -> Tens
 
 
 class _ValuesIndices(tuple["Tensor", "Tensor"]):
-    """What `max` and `min` along a dimension return; the parts have names."""
+    """The result of `max` and `min` along a dimension, with its parts as attributes."""
 
     __slots__ = ()
 
@@ -365,7 +365,7 @@ def _max_or_min(input: Tensor, dim: Any, keepdim: builtins.bool, name: str, whol
 
 @public("function", "method")
 def max(input: Tensor, dim: Any = None, keepdim: builtins.bool = False) -> Any:
-    """The largest element; along ``dim`` a pair (values, indices); of two tensors `maximum`. NaN if there is one.
+    """The largest element; along ``dim`` a pair (values, indices); of two tensors `maximum`. NaN if there is a NaN.
 
     Raises
     ------
@@ -385,7 +385,7 @@ def max(input: Tensor, dim: Any = None, keepdim: builtins.bool = False) -> Any:
 
 @public("function", "method")
 def min(input: Tensor, dim: Any = None, keepdim: builtins.bool = False) -> Any:
-    """The smallest element; along ``dim`` a pair (values, indices); of two tensors `minimum`. NaN if there is one.
+    """The smallest element; along ``dim`` a pair (values, indices); of two tensors `minimum`. NaN if there is a NaN.
 
     Raises
     ------
@@ -412,7 +412,7 @@ def _arg(op: Any, input: Tensor, dim: int | None, keepdim: builtins.bool) -> Ten
 
 @public("function", "method")
 def argmax(input: Tensor, dim: int | None = None, keepdim: builtins.bool = False) -> Tensor:
-    """Index (int64) of the largest element along ``dim``, or in the flattened input; the first of equal ones.
+    """Index (int64) of the largest element along ``dim``, or in the flattened input; the first of equal elements.
 
     Raises
     ------
@@ -429,7 +429,7 @@ def argmax(input: Tensor, dim: int | None = None, keepdim: builtins.bool = False
 
 @public("function", "method")
 def argmin(input: Tensor, dim: int | None = None, keepdim: builtins.bool = False) -> Tensor:
-    """Index (int64) of the smallest element along ``dim``, or in the flattened input; the first of equal ones.
+    """Index (int64) of the smallest element along ``dim``, or in the flattened input; the first of equal elements.
 
     Raises
     ------
@@ -446,15 +446,14 @@ def argmin(input: Tensor, dim: int | None = None, keepdim: builtins.bool = False
 def _truth(op: Any, name: str, input: Tensor, dim: Any, keepdim: builtins.bool) -> Tensor:
     ndim = check_tensor(name, "input", input)._spec.ndim
     dims = reduced_dims(name, dim, ndim, keepdim, empty_means_all=False)
-    found = op(input, dims=dims, keepdim=keepdim)
-    return (
-        cast(found, dtypes.uint8) if input._spec.dtype is dtypes.uint8 else found
-    )  # as in torch, where masks were uint8
+    truth = op(input, dims=dims, keepdim=keepdim)
+    # As in torch, where masks were of uint8 once.
+    return cast(truth, dtypes.uint8) if input._spec.dtype is dtypes.uint8 else truth
 
 
 @public("function", "method")
 def any(input: Tensor, dim: Any = None, keepdim: builtins.bool = False) -> Tensor:
-    """Whether any element is not 0, over all dimensions or those given; of none, each element. uint8 of uint8, else bool.
+    """Whether any element is not 0, over all dimensions or those given; ``dim=()``: each element. uint8 gives uint8, others bool.
 
     Raises
     ------
@@ -470,7 +469,7 @@ def any(input: Tensor, dim: Any = None, keepdim: builtins.bool = False) -> Tenso
 
 @public("function", "method")
 def all(input: Tensor, dim: Any = None, keepdim: builtins.bool = False) -> Tensor:
-    """Whether all elements are not 0, over all dimensions or those given; of none, each element. uint8 of uint8, else bool.
+    """Whether all elements are not 0, over all dimensions or those given; ``dim=()``: each element. uint8 gives uint8, others bool.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Rounding: to integers, or to so many decimals."""
+"""`floor`, `ceil`, `trunc` and `round`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _e = ops.elementwise
 
 
 def _rounded(op: Any, input: Tensor) -> Tensor:
-    """Integers are what they are; a copy of them is the result."""
+    """Apply a rounding op; the result for integers is a copy."""
     category = check_tensor(op.name, "input", input)._spec.dtype.category
     return _e.clone(input) if category == 1 else op(input)  # type: ignore[no-any-return]
 
@@ -80,7 +80,7 @@ trunc = _rounding(
 
 @public("function", "method", "in_place", "in_place_function", asks=True)
 def round(input: Tensor, *, decimals: int = 0) -> Tensor:
-    """The nearest integer, halves to even; or the nearest number of so many decimals, negative ones before the point.
+    """The nearest integer, halves to even; with ``decimals`` the nearest number with so many decimals (negative: before the point).
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Choosing among elements by a mask, where the result keeps one operand's dtype."""
+"""`masked_fill`, whose result keeps the input's dtype; `pointwise.where` promotes."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
 @public("function", "method", "in_place")
 def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
-    """``value``, a number or a tensor without dimensions, where the mask, broadcast, holds; else input, whose dtype stays.
+    """``value`` (a number or a tensor without dimensions) where the mask, broadcast, is True, otherwise input. The dtype stays.
 
     Raises
     ------
     RuntimeError
-        The mask is not of bools, the dtype has no such number, or ``value`` has dimensions.
+        The mask is not of bools, the dtype does not have the number, or ``value`` has dimensions.
 
     >>> import math
     >>> import numgrad as ng

@@ -1,4 +1,4 @@
-"""Shapes, views and layouts: torch's names and arguments over the ops."""
+"""Functions of shapes, views and memory formats: torch's names and arguments over the ops."""
 
 from __future__ import annotations
 
@@ -26,38 +26,38 @@ if TYPE_CHECKING:
 
 
 def _filled_size(op: str, size: tuple[int, ...], numel: int) -> tuple[int, ...]:
-    """A shape with its one -1 replaced.
+    """A shape with its -1 replaced by the extent that fits ``numel``.
 
     Raises
     ------
     RuntimeError
-        There are more of them, another extent is negative, or the rest does not tell what it stands for.
+        There is more than one -1, or the other extents do not determine it.
     """
     if -1 not in size:
         return size
-    known = product([extent for extent in size if extent != -1])
+    others = product([extent for extent in size if extent != -1])
     if size.count(-1) > 1:
         raise RuntimeError(f"{op}: only one dimension can be inferred, got the shape {list(size)}")
     if builtins.min(size) < -1:
-        return size  # which the op refuses
-    if known == 0 and numel == 0:
+        return size  # the op refuses it
+    if others == 0 and numel == 0:
         raise ShapeError(
             f"{op}: cannot reshape tensor of 0 elements into shape {list(size)} because the unspecified dimension size -1 can "
             "be any value and is ambiguous"
         )
-    if known == 0 or numel % known:
+    if others == 0 or numel % others:
         raise ShapeError(f"shape '{list(size)}' is invalid for input of size {numel}")
-    return tuple(numel // known if extent == -1 else extent for extent in size)
+    return tuple(numel // others if extent == -1 else extent for extent in size)
 
 
 @public("method")
 def view(input: Tensor, *shape: Any) -> Tensor:
-    """The same elements in another shape, over the same memory. One extent may be -1: it is inferred.
+    """The same elements in another shape, over the same memory. One extent may be -1, to be inferred.
 
     Raises
     ------
     RuntimeError
-        The shape has another number of elements, or the strides do not allow it without a copy; `reshape` copies then.
+        The shape has another number of elements, or the strides require a copy, which `reshape` would make.
 
     >>> import numgrad as ng
     >>> x = ng.zeros(4)
@@ -80,7 +80,7 @@ def view_as(input: Tensor, other: Tensor) -> Tensor:
     RuntimeError
         As `view`.
     TypeError
-        ``other`` is no tensor.
+        ``other`` is not a tensor.
 
     >>> import numgrad as ng
     >>> ng.zeros(6).view_as(ng.zeros(2, 3)).shape
@@ -91,14 +91,14 @@ def view_as(input: Tensor, other: Tensor) -> Tensor:
 
 @public("function", "method")
 def reshape(input: Tensor, *shape: Any) -> Tensor:
-    """The same elements in another shape, over the same memory if that can be. One extent may be -1: it is inferred.
+    """The same elements in another shape, over the same memory if possible. One extent may be -1, to be inferred.
 
     Raises
     ------
     RuntimeError
         The shape has another number of elements, or more than one extent is -1.
     TypeError
-        An extent is no int.
+        An extent is not an int.
 
     >>> import numgrad as ng
     >>> ng.reshape(ng.arange(6), (2, -1)).shape
@@ -107,11 +107,11 @@ def reshape(input: Tensor, *shape: Any) -> Tensor:
     size = size_of("reshape", shape)
     if size and builtins.min(size) < 0:
         size = _filled_size("reshape", size, input._spec.numel)
-    return own(view_ops.reshape(input, size), input)
+    return drop_base_of_copy(view_ops.reshape(input, size), input)
 
 
-def own(result: Tensor, input: Tensor) -> Tensor:
-    """``result``, which is no view for others if it is one of a copy that nobody else has."""
+def drop_base_of_copy(result: Tensor, input: Tensor) -> Tensor:
+    """``result``; a view of a fresh copy of ``input`` no longer counts as a view, since nobody else has the copy."""
     if result._base is not None and result._storage is not input._storage:
         result._base = result._view_node = None
     return result
@@ -119,7 +119,7 @@ def own(result: Tensor, input: Tensor) -> Tensor:
 
 @public("function", "method")
 def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
-    """The dimensions from start_dim to end_dim, both included, made one; a view where that can be.
+    """The dimensions from start_dim to end_dim, both included, merged into one; a view if possible.
 
     Raises
     ------
@@ -149,7 +149,7 @@ def permute(input: Tensor, *dims: Any) -> Tensor:
     Raises
     ------
     RuntimeError
-        ``dims`` does not name each dimension once.
+        ``dims`` does not have each dimension once.
     IndexError
         There is no such dimension.
 
@@ -157,11 +157,11 @@ def permute(input: Tensor, *dims: Any) -> Tensor:
     >>> ng.zeros(2, 3, 4).permute(2, 0, 1).shape
     numgrad.Size([4, 2, 3])
     """
-    given = size_of("permute", dims)
+    order = size_of("permute", dims)
     ndim = input._spec.ndim
-    if len(given) != ndim:
-        raise RuntimeError(f"permute: {len(given)} dims are given, expected {ndim} (the input has {ndim} dimensions)")
-    return ops.view.permute(input, dims=tuple(wrap_dim("permute", d, ndim) for d in given))  # type: ignore[no-any-return]
+    if len(order) != ndim:
+        raise RuntimeError(f"permute: {len(order)} dims are given, expected {ndim} (the input has {ndim} dimensions)")
+    return ops.view.permute(input, dims=tuple(wrap_dim("permute", d, ndim) for d in order))  # type: ignore[no-any-return]
 
 
 @public("function", "method")
@@ -204,35 +204,35 @@ def t(input: Tensor) -> Tensor:
 
 @public("function", "method")
 def expand(input: Tensor, *size: Any) -> Tensor:
-    """A view in which extents of 1 are repeated, and new dimensions may come first; -1 keeps an extent.
+    """A view that repeats dimensions of extent 1, and may have new dimensions in front; -1 keeps an extent.
 
-    Nothing is copied: the repeated elements are the same memory.
+    Nothing is copied: repeated elements share memory.
 
     Raises
     ------
     RuntimeError
-        An extent that changes is not 1, or there are fewer sizes than dimensions.
+        A changed extent is not 1, or there are fewer sizes than dimensions.
 
     >>> import numgrad as ng
     >>> ng.tensor([[1], [2]]).expand(-1, 3)
     tensor([[1, 1, 1],
             [2, 2, 2]])
     """
-    given = size_of("expand", size)
+    sizes = size_of("expand", size)
     shape = input._spec.shape
-    missing = len(given) - len(shape)
+    missing = len(sizes) - len(shape)
     if missing < 0:
         raise ShapeError(
-            f"expand: the number of sizes provided ({len(given)}) must be greater or equal to the number of dimensions in the "
+            f"expand: the number of sizes provided ({len(sizes)}) must be greater or equal to the number of dimensions in the "
             f"tensor ({len(shape)})"
         )
-    if given and builtins.min(given) < 0:
-        for axis, extent in enumerate(given):
+    if sizes and builtins.min(sizes) < 0:
+        for axis, extent in enumerate(sizes):
             if extent < -1:
-                raise ShapeError(f"expand: invalid size {extent} at index {axis} of {list(given)}; -1 keeps an extent")
-        if -1 in given[:missing]:
-            raise ShapeError(f"expand: -1 is not allowed in a leading, non-existing dimension; sizes are {list(given)}")
-    filled = [shape[axis - missing] if extent == -1 else extent for axis, extent in enumerate(given)]
+                raise ShapeError(f"expand: invalid size {extent} at index {axis} of {list(sizes)}; -1 keeps an extent")
+        if -1 in sizes[:missing]:
+            raise ShapeError(f"expand: -1 is not allowed in a leading, non-existing dimension; sizes are {list(sizes)}")
+    filled = [shape[axis - missing] if extent == -1 else extent for axis, extent in enumerate(sizes)]
     return ops.view.expand(input, size=tuple(filled))  # type: ignore[no-any-return]
 
 
@@ -245,7 +245,7 @@ def expand_as(input: Tensor, other: Tensor) -> Tensor:
     RuntimeError
         As `expand`.
     TypeError
-        ``other`` is no tensor.
+        ``other`` is not a tensor.
 
     >>> import numgrad as ng
     >>> ng.zeros(3).expand_as(ng.zeros(2, 3)).shape
@@ -256,7 +256,7 @@ def expand_as(input: Tensor, other: Tensor) -> Tensor:
 
 @public("function")
 def squeeze(input: Tensor, dim: Any = None) -> Tensor:
-    """A view without dimensions of extent 1: all of them, or those of ``dim``, an int or several; others stay.
+    """A view without the dimensions of extent 1: all of them, or only those in ``dim``, an int or several.
 
     Raises
     ------
@@ -279,7 +279,7 @@ def unsqueeze(input: Tensor, dim: int) -> Tensor:
     Raises
     ------
     IndexError
-        ``dim`` is beyond that.
+        ``dim`` is out of this range.
 
     >>> import numgrad as ng
     >>> ng.unsqueeze(ng.zeros(3), 0).shape, ng.unsqueeze(ng.zeros(3), -1).shape
@@ -295,9 +295,9 @@ def narrow(input: Tensor, dim: int, start: int, length: int) -> Tensor:
     Raises
     ------
     RuntimeError
-        There are not that many, or the input has no dimensions.
+        The length is too large, or the input has no dimensions.
     IndexError
-        There is no such dimension or start.
+        There is no such dimension, or ``start`` is out of range.
 
     >>> import numgrad as ng
     >>> ng.narrow(ng.arange(5), 0, 1, 3)
@@ -323,7 +323,7 @@ def select(input: Tensor, dim: int, index: int) -> Tensor:
     Raises
     ------
     IndexError
-        There is no such dimension or index.
+        There is no such dimension, or the index is out of range.
 
     >>> import numgrad as ng
     >>> ng.select(ng.tensor([[1, 2], [3, 4]]), 1, -1)
@@ -342,41 +342,41 @@ def select(input: Tensor, dim: int, index: int) -> Tensor:
 
 @public("method")
 def contiguous(input: Tensor, memory_format: Any = contiguous_format) -> Tensor:
-    """In row-major order (`contiguous_format`) or with the channels last in memory (`channels_last`); itself if it is so.
+    """The tensor in row-major order (`contiguous_format`) or with channels last in memory (`channels_last`); itself if it is so.
 
     Raises
     ------
     RuntimeError
-        The format is `preserve_format`, or `channels_last` for a tensor that is not of four dimensions.
+        The format is `preserve_format`, or `channels_last` for a tensor that is not four-dimensional.
     TypeError
-        It is no memory format.
+        ``memory_format`` is not a memory format.
 
     >>> import numgrad as ng
     >>> ng.ones(2, 3, 4, 5).contiguous(memory_format=ng.channels_last).stride()
     (60, 1, 15, 3)
     """
-    asked = as_memory_format("contiguous", memory_format, input._spec.ndim)
-    if asked is preserve_format:
+    format = as_memory_format("contiguous", memory_format, input._spec.ndim)
+    if format is preserve_format:
         raise RuntimeError("preserve memory format is unsupported by the contiguous operator")
-    return input if is_contiguous(input, asked) else _in_format(input, asked)
+    return input if is_contiguous(input, format) else _in_format(input, format)
 
 
 @public("method")
 def is_contiguous(input: Tensor, memory_format: Any = contiguous_format) -> bool:
-    """Whether the elements lie in this order in memory, as far as a user can see.
+    """Whether the elements lie in this order in memory; a private layout counts as row-major.
 
     Raises
     ------
     TypeError
-        ``memory_format`` is none.
+        ``memory_format`` is not a memory format.
 
     >>> import numgrad as ng
     >>> ng.zeros(2, 3).is_contiguous(), ng.zeros(2, 3).t().is_contiguous()
     (True, False)
     """
     spec = input._spec
-    asked = as_memory_format("is_contiguous", memory_format, 4)
-    if asked is channels_last:
+    format = as_memory_format("is_contiguous", memory_format, 4)
+    if format is channels_last:
         return spec.is_channels_last() and not spec.is_private
     return spec.is_contiguous or spec.is_private
 
@@ -388,9 +388,9 @@ def clone(input: Tensor, *, memory_format: Any = preserve_format) -> Tensor:
     Raises
     ------
     RuntimeError
-        The format is `channels_last`, and the tensor is not of four dimensions.
+        The format is `channels_last`, and the tensor is not four-dimensional.
     TypeError
-        It is no memory format.
+        ``memory_format`` is not a memory format.
 
     >>> import numgrad as ng
     >>> x = ng.ones(2)
@@ -399,16 +399,16 @@ def clone(input: Tensor, *, memory_format: Any = preserve_format) -> Tensor:
     >>> x
     tensor([1., 1.])
     """
-    asked = as_memory_format("clone", memory_format, input._spec.ndim)
-    return ops.elementwise.clone(input) if asked is preserve_format else _in_format(input, asked)  # type: ignore[no-any-return]
+    format = as_memory_format("clone", memory_format, input._spec.ndim)
+    return ops.elementwise.clone(input) if format is preserve_format else _in_format(input, format)  # type: ignore[no-any-return]
 
 
 def to_format(input: Tensor, memory_format: Any) -> Tensor:
-    """What ``to(memory_format=...)`` returns: the tensor itself if it lies so."""
-    asked = as_memory_format("to", memory_format, input._spec.ndim)
-    return input if asked is preserve_format or is_contiguous(input, asked) else _in_format(input, asked)
+    """The tensor in a memory format, for ``to(memory_format=...)``; itself if it has that format already."""
+    format = as_memory_format("to", memory_format, input._spec.ndim)
+    return input if format is preserve_format or is_contiguous(input, format) else _in_format(input, format)
 
 
-def _in_format(input: Tensor, asked: memory_format) -> Tensor:
-    order = channels_last_strides if asked is channels_last else contiguous_strides
+def _in_format(input: Tensor, format: memory_format) -> Tensor:
+    order = channels_last_strides if format is channels_last else contiguous_strides
     return ops.creation.to_strides(input, strides=order(input._spec.shape))  # type: ignore[no-any-return]

@@ -1,16 +1,15 @@
-"""Where the functions over tensors are public: said once, with the function itself.
+"""`public` declares where a function over tensors is public, once, at the function itself.
 
     @public("function", "method", "in_place")
     def sign(input: Tensor) -> Tensor:
         ...
 
-makes ``numgrad.sign``, ``Tensor.sign`` and ``Tensor.sign_``. An elementwise op says it in its spec (``homes=``). What
-editors and type checkers see of it is in ``numgrad/__init__.pyi``, ``tensor/methods.pyi`` and ``nn/functional.pyi``, which
+makes ``numgrad.sign``, ``Tensor.sign`` and ``Tensor.sign_``. An elementwise op declares it in its spec (``homes=``).
+Editors and type checkers read the stubs ``numgrad/__init__.pyi``, ``tensor/methods.pyi`` and ``nn/functional.pyi``, which
 ``python -m tests.contracts.stubs`` writes.
 
-The functions take for granted that a tensor is a tensor; to ask each time would cost as much as a small op. What is public
-asks only once something has gone wrong. What a function of the caller's raised, which was given to one of numgrad's, is left
-as it is.
+The functions assume that a tensor argument is a tensor, since a check would cost as much as a small op. The public form
+checks arguments only after an error, to explain it. An error raised by a function of the caller's stays as it is.
 """
 
 from __future__ import annotations
@@ -24,9 +23,9 @@ from numgrad.engine.tape import TensorBase
 from numgrad.tensor import in_place
 from numgrad.tensor.methods import Methods
 
-# function: of ``numgrad``; method: of Tensor, with the function's first argument as self; in_place: the method with a
-# trailing underscore that writes over self; in_place_function: the same as a function of ``numgrad``, where torch has it;
-# functional: of ``numgrad.nn.functional``.
+# function: in ``numgrad``; method: of Tensor, with the function's first argument as self; in_place: the method with a
+# trailing underscore that writes over self; in_place_function: the same as a function in ``numgrad``, where torch has it;
+# functional: in ``numgrad.nn.functional``.
 HOMES = ("function", "method", "in_place", "in_place_function", "functional")
 _MODULES = {"function": "numgrad", "functional": "numgrad.nn.functional"}
 
@@ -41,34 +40,34 @@ def public(*homes: str, name: str = "", asks: bool = False) -> Callable[[F], F]:
     Parameters
     ----------
     homes
-        Where; see `HOMES`.
+        The places where it is public; see `HOMES`.
     name
-        Under which name, if not its own.
+        Its public name; by default the function's own.
     asks
-        The function itself asks whether its arguments are tensors, and is called as it is.
+        The function checks itself that its arguments are tensors, so it needs no guard.
 
     Raises
     ------
     ValueError
-        There is no such home, or the name is taken there.
+        A home is unknown, or already has the name.
     """
     unknown = set(homes) - set(HOMES)
     if unknown or not homes:
         raise ValueError(f"public: got the homes {sorted(homes)}, expected some of {HOMES}")
 
     def declare(function: F) -> F:
-        own = name or function.__name__
+        public_name = name or function.__name__
         module = next((_MODULES[home] for home in homes if home in _MODULES), "numgrad.Tensor")
-        shown = function if asks else guarded(function, own, module)
+        shown = function if asks else guarded(function, public_name, module)
         for home in homes:
             if home in _public:
-                _add(home, own, shown)
+                _add(home, public_name, shown)
         if {"in_place", "in_place_function"} & set(homes):
-            form = in_place.form_of(own, function)
+            form = in_place.form_of(public_name, function)
             if "in_place" in homes:
-                _add("method", f"{own}_", form)
+                _add("method", f"{public_name}_", form)
             if "in_place_function" in homes:
-                _add("function", f"{own}_", guarded(form, f"{own}_", _MODULES["function"]))
+                _add("function", f"{public_name}_", guarded(form, f"{public_name}_", _MODULES["function"]))
         return function
 
     return declare
@@ -87,11 +86,11 @@ def functions_of(home: str) -> dict[str, Callable[..., Any]]:
     return dict(_public[home])
 
 
-# ---- what an error says of the arguments -------------------------------------------------------------------------
+# ---- errors that name the wrong argument -------------------------------------------------------------------------
 
 
 def guard(namespace: dict[str, Any], names: Iterable[str]) -> None:
-    """Guard the functions of these names in a package's namespace; classes and other values stay."""
+    """Guard the functions with these names in a package's namespace; classes and other values stay as they are."""
     package = namespace["__name__"]
     for name in names:
         value = namespace[name]
@@ -100,7 +99,7 @@ def guard(namespace: dict[str, Any], names: Iterable[str]) -> None:
 
 
 def guarded(function: Any, name: str, module: str) -> Any:
-    """The function for users of ``module``, where pickles find it under its name."""
+    """The public form of a function: it explains errors, and pickles find it under its name in ``module``."""
 
     @functools.wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
@@ -117,7 +116,7 @@ def guarded(function: Any, name: str, module: str) -> Any:
 
 
 def _is_ours(error: Exception) -> bool:
-    """Whether nothing but numgrad's own code stood between the call and the error."""
+    """Whether only numgrad's own code ran between the call and the error."""
     trace = error.__traceback__
     while trace is not None:
         if trace.tb_frame.f_globals.get("__name__", "").partition(".")[0] != "numgrad":
@@ -127,7 +126,7 @@ def _is_ours(error: Exception) -> bool:
 
 
 def explained(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any], error: Exception) -> Exception:
-    """What an error within a function says of its arguments: one of a type that makes no sense is a TypeError that names it.
+    """The error to raise for an error inside a function: a TypeError that names an argument of a wrong type, if there is one.
 
     >>> import numgrad as ng
     >>> ng.matmul(ng.ones(2, 2), 3)
@@ -135,7 +134,7 @@ def explained(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any], erro
     TypeError: matmul(): argument 'other' must be Tensor, not int
     """
     name = function.__name__
-    if str(error).startswith("int too big to convert"):  # torch's class and words for numbers beside tensors
+    if str(error).startswith("int too big to convert"):  # torch's class and text for numbers beside tensors
         return error
     if isinstance(error, OverflowError):
         return RuntimeError(f"{name}(): a number is too large for the type that it is converted to ({error})")
@@ -147,7 +146,7 @@ def explained(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any], erro
             return TypeError(f"{name}(): argument '{parameter}' is a tensor that was never initialized")
         if annotation == "Tensor" and not isinstance(value, TensorBase):
             return TypeError(f"{name}(): argument '{parameter}' must be Tensor, not {type(value).__name__}")
-    given = [type(value).__name__ for value in args] + [
+    types = [type(value).__name__ for value in args] + [
         f"{key}={type(value).__name__}" for key, value in kwargs.items()
     ]
-    return TypeError(f"{name}() received an invalid combination of arguments - got ({', '.join(given)}); {error}")
+    return TypeError(f"{name}() received an invalid combination of arguments - got ({', '.join(types)}); {error}")

@@ -1,4 +1,4 @@
-"""The Tensor: what it is, its gradient, its values in Python. Its other methods are functions, which `surface` puts there."""
+"""`Tensor`: attributes, gradient, values in Python and NumPy. Its other methods are functions that `surface` adds."""
 
 from __future__ import annotations
 
@@ -49,15 +49,15 @@ class Tensor(Operators, Methods):
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Tensor:
         """torch's old constructor; see `numgrad.tensor.legacy`."""
-        made = constructed(*args, **kwargs)
-        return made if cls is Tensor else as_subclass(made, cls)
+        tensor = constructed(*args, **kwargs)
+        return tensor if cls is Tensor else as_subclass(tensor, cls)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        """Nothing: a class of users need not call it."""
+        """Does nothing: users' subclasses need not call it."""
 
     @property
     def _numba_type_(self) -> Any:
-        """Numba asks for this where a tensor is an argument of a compiled function, and would say nothing useful."""
+        """Numba reads this for an argument of a compiled function; without it, its error message would not help."""
         raise TypeError(
             "a numgrad Tensor was given to a function compiled by Numba (@njit), which works on arrays and would lose the "
             "gradient. Make the function an op: numgrad.elementwise(f) for a formula of numbers, numgrad.custom_op(name, "
@@ -65,7 +65,7 @@ class Tensor(Operators, Methods):
             "tensor.detach().numpy()"
         )
 
-    # ---- what it is --------------------------------------------------------------------------------------------
+    # ---- attributes --------------------------------------------------------------------------------------------
 
     @property
     def shape(self) -> Size:
@@ -193,7 +193,7 @@ class Tensor(Operators, Methods):
 
     @property
     def requires_grad(self) -> bool:
-        """Whether gradients flow to this tensor: it was asked of a leaf, or of a leaf that this was computed from.
+        """Whether gradients flow to this tensor: it is a leaf that requires them, or was computed from such a leaf.
 
         Setting it is `requires_grad_`.
 
@@ -216,7 +216,7 @@ class Tensor(Operators, Methods):
         RuntimeError
             The dtype is not floating point, or the tensor is not a leaf.
         TypeError
-            ``requires_grad`` is no bool.
+            ``requires_grad`` is not a bool.
 
         >>> import numgrad as ng
         >>> ng.ones(2).requires_grad_()
@@ -253,7 +253,7 @@ class Tensor(Operators, Methods):
 
     @property
     def output_nr(self) -> int:
-        """Which output of its `grad_fn` this tensor is; 0 for a leaf.
+        """The number of this tensor among the outputs of its `grad_fn`; 0 for a leaf.
 
         >>> import numgrad as ng
         >>> first, second = ng.ones(2, 3, requires_grad=True).unbind()
@@ -264,7 +264,7 @@ class Tensor(Operators, Methods):
 
     @property
     def is_leaf(self) -> bool:
-        """Whether no recorded op made this tensor: the user did, or it requires no gradient.
+        """Whether this tensor was made by the user, not by a recorded op, or requires no gradient.
 
         >>> import numgrad as ng
         >>> x = ng.ones(2, requires_grad=True)
@@ -289,16 +289,16 @@ class Tensor(Operators, Methods):
 
     @property
     def grad(self) -> Tensor | None:
-        """The gradient of a leaf, of its shape and dtype, once a backward has reached it; None before. Those of several add up.
+        """The gradient of a leaf, with its shape and dtype; None until a backward reaches the leaf. Several backwards add up.
 
-        Assigning a tensor or None replaces it. For tensors that are no leaves see `retain_grad`.
+        Assigning a tensor or None replaces it. For tensors that are not leaves see `retain_grad`.
 
         Raises
         ------
         TypeError
-            What is assigned is no tensor.
+            The assigned value is neither a tensor nor None.
         RuntimeError
-            It has another shape or dtype.
+            The assigned tensor has another shape or dtype.
 
         >>> import numgrad as ng
         >>> x = ng.tensor([1.0, 2.0], requires_grad=True)
@@ -338,7 +338,7 @@ class Tensor(Operators, Methods):
         self._grad = None
 
     def detach(self) -> Tensor:
-        """The same memory outside of the graph; no gradient is required of it.
+        """A tensor over the same memory outside of the graph; it requires no gradient.
 
         >>> import numgrad as ng
         >>> x = ng.ones(2, requires_grad=True)
@@ -353,7 +353,7 @@ class Tensor(Operators, Methods):
         Raises
         ------
         RuntimeError
-            It is a view, whose history is that of its base.
+            The tensor is a view, which has the history of its base.
 
         >>> import numgrad as ng
         >>> y = ng.ones(2, requires_grad=True) * 2
@@ -369,7 +369,7 @@ class Tensor(Operators, Methods):
     def register_hook(self, hook: Callable[[Tensor], Tensor | None]) -> hooks.RemovableHandle:
         """Call ``hook(grad)`` whenever the gradient of this tensor is known; a tensor that it returns replaces it.
 
-        Hooks are called in the order of their registration; what is returned has a ``remove()``.
+        Hooks are called in the order of their registration. The ``remove()`` of the result takes the hook away.
 
         Raises
         ------
@@ -388,12 +388,12 @@ class Tensor(Operators, Methods):
     def register_post_accumulate_grad_hook(self, hook: Callable[[Tensor], None]) -> hooks.RemovableHandle:
         """Call ``hook(self)`` whenever a backward has added to the ``.grad`` of this leaf.
 
-        What is returned has a ``remove()``.
+        The ``remove()`` of the result takes the hook away.
 
         Raises
         ------
         RuntimeError
-            The tensor is no leaf, or requires no gradient.
+            The tensor is not a leaf, or requires no gradient.
 
         >>> import numgrad as ng
         >>> x = ng.ones(2, requires_grad=True)
@@ -404,7 +404,7 @@ class Tensor(Operators, Methods):
         return hooks.add_hook(hooks.accumulation_hooks(self), hook)
 
     def retain_grad(self) -> None:
-        """Keep the gradient in ``.grad``, though this tensor is no leaf; it is seen after all hooks.
+        """Keep the gradient in ``.grad``, though this tensor is not a leaf. It is the gradient after all hooks.
 
         Raises
         ------
@@ -422,7 +422,7 @@ class Tensor(Operators, Methods):
 
     @property
     def retains_grad(self) -> bool:
-        """Whether `retain_grad` was called on this tensor, and it is no leaf.
+        """Whether `retain_grad` was called on this tensor and it is not a leaf.
 
         >>> import numgrad as ng
         >>> y = ng.ones(2, requires_grad=True) * 2
@@ -434,15 +434,15 @@ class Tensor(Operators, Methods):
 
     @property
     def data(self) -> Tensor:
-        """The same memory outside of the graph, and out of autograd's sight: who changes it answers for saved values.
+        """The same memory outside of the graph, where autograd does not notice changes: they may falsify gradients.
 
-        Changes through `detach` are noticed by a backward that needs what was there before. Assigning a tensor takes its memory,
-        shape and dtype.
+        A change through `detach`, in contrast, is noticed by a backward that needs the old values. Assigning a tensor takes
+        over its memory, shape and dtype.
 
         Raises
         ------
         TypeError
-            What is assigned is no tensor.
+            The assigned value is not a tensor.
 
         >>> import numgrad as ng
         >>> x = ng.ones(2, requires_grad=True)
@@ -459,10 +459,10 @@ class Tensor(Operators, Methods):
         if not isinstance(value, Tensor):
             raise TypeError(f"Variable data has to be a tensor, but got {type(value).__name__}")
         if value._storage.root is self._storage.root and value._address == self._address and value._spec is self._spec:
-            return  # as after ``x.data += 1``: it is this memory already
+            return  # the memory is the same already, for example after ``x.data += 1``
         storage = value._storage.share()
-        # As a change through `data`, it is no change to a graph that saved this tensor; one of another shape or dtype
-        # could not be read as the former one, so the graph has to notice.
+        # A graph that saved this tensor does not notice the assignment, as with any change through `data`. But it cannot
+        # read another shape or dtype as the saved one, so it has to notice that.
         storage.version = self._storage.version
         if value.shape != self.shape or value.dtype is not self.dtype:
             storage.version += 1
@@ -513,7 +513,7 @@ class Tensor(Operators, Methods):
         Raises
         ------
         RuntimeError
-            There are more elements, or none.
+            The tensor does not have exactly one element.
 
         >>> import numgrad as ng
         >>> ng.tensor([[2.5]]).item()
@@ -600,7 +600,7 @@ class Tensor(Operators, Methods):
     def __reduce_ex__(self, protocol: Any) -> Any:
         if self._node is not None:
             raise RuntimeError("only leaf tensors can be pickled; use .detach() first")
-        # Pickle keeps the order of the elements in memory only for C and Fortran: the axes go in that of the strides.
+        # Pickle keeps the order in memory only for C and Fortran order, so the axes are sorted by their strides.
         strides = self._spec.seen_strides
         order = tuple(sorted(range(self.ndim), key=lambda axis: -strides[axis]))
         in_memory = np.ascontiguousarray(self._array().transpose(order))
@@ -612,7 +612,7 @@ class Tensor(Operators, Methods):
     def __setitem__(self, index: Any, value: Any) -> None:
         indexing.set_item(self, index, value)
 
-    # ---- methods that are no functions -------------------------------------------------------------------------
+    # ---- methods that are not functions -------------------------------------------------------------------------
 
     def copy_(self, src: Tensor) -> Tensor:
         """Copy ``src``, broadcast and converted, into this tensor's memory. Returns this tensor.
@@ -636,7 +636,7 @@ class Tensor(Operators, Methods):
         Raises
         ------
         RuntimeError
-            The dtype has no such number, ``value`` has dimensions, or autograd cannot follow the change.
+            The dtype does not have the number, ``value`` has dimensions, or autograd cannot follow the change.
         TypeError
             ``value`` is neither a tensor nor a number.
 
@@ -652,7 +652,7 @@ class Tensor(Operators, Methods):
         Raises
         ------
         RuntimeError
-            Autograd cannot follow the change, as of a leaf that requires a gradient.
+            Autograd cannot follow the change, for example of a leaf that requires a gradient.
 
         >>> import numgrad as ng
         >>> ng.ones(3).zero_()
@@ -661,12 +661,12 @@ class Tensor(Operators, Methods):
         return self.fill_(0)
 
     def where(self, condition: Tensor, other: Any) -> Tensor:
-        """This tensor's elements where the condition, a tensor of bools, holds, else those of ``other``, broadcast and promoted.
+        """This tensor's elements where the bool condition is True, otherwise those of ``other``, broadcast and promoted.
 
         Raises
         ------
         RuntimeError
-            The condition is of another dtype, or the shapes do not broadcast.
+            The condition is not of bools, or the shapes do not broadcast.
 
         >>> import numgrad as ng
         >>> x = ng.tensor([-1.0, 2.0])
@@ -676,7 +676,7 @@ class Tensor(Operators, Methods):
         return pointwise.where(condition, self, other)
 
     def squeeze(self, dim: Dims = None, *more: builtins.int) -> Tensor:
-        """A view without dimensions of extent 1: all of them, or those that are named.
+        """A view without the dimensions of extent 1: all of them, or only the given ones.
 
         Raises
         ------
@@ -729,14 +729,14 @@ class Tensor(Operators, Methods):
     ) -> Tensor:
         """This tensor in another dtype and memory format; itself if it has both already, unless ``copy``.
 
-        Positional arguments may be a dtype, a tensor whose dtype is taken, and the device 'cpu', which is the only one.
+        Positional arguments may be a dtype, a tensor whose dtype is taken, and 'cpu', the only device.
 
         Raises
         ------
         RuntimeError
-            Another device is asked for.
+            The device is not the CPU.
         TypeError
-            An argument is none of these.
+            An argument is something else.
 
         >>> import numgrad as ng
         >>> x = ng.tensor([1.7, -1.7])
@@ -760,12 +760,12 @@ class Tensor(Operators, Methods):
         return self
 
     def type_as(self, other: Tensor) -> Tensor:
-        """This tensor in the dtype of another; itself if it has it.
+        """This tensor in the dtype of another; itself if it has that dtype already.
 
         Raises
         ------
         TypeError
-            ``other`` is no tensor.
+            ``other`` is not a tensor.
 
         >>> import numgrad as ng
         >>> ng.tensor([1, 2]).type_as(ng.zeros(1))
@@ -774,7 +774,7 @@ class Tensor(Operators, Methods):
         return arguments.cast(self, arguments.check_tensor("type_as", "other", other).dtype)
 
     def float(self) -> Tensor:
-        """This tensor in float32; itself if it is so.
+        """This tensor in float32; itself if it has that dtype.
 
         >>> import numgrad as ng
         >>> ng.tensor([1, 2]).float()
@@ -783,7 +783,7 @@ class Tensor(Operators, Methods):
         return arguments.cast(self, dtypes.float32)
 
     def double(self) -> Tensor:
-        """This tensor in float64; itself if it is so.
+        """This tensor in float64; itself if it has that dtype.
 
         >>> import numgrad as ng
         >>> ng.tensor([0.5]).double()
@@ -792,7 +792,7 @@ class Tensor(Operators, Methods):
         return arguments.cast(self, dtypes.float64)
 
     def long(self) -> Tensor:
-        """This tensor in int64, cut towards 0; itself if it is so.
+        """This tensor in int64, cut towards 0; itself if it has that dtype.
 
         >>> import numgrad as ng
         >>> ng.tensor([1.7, -1.7]).long()
@@ -801,7 +801,7 @@ class Tensor(Operators, Methods):
         return arguments.cast(self, dtypes.int64)
 
     def int(self) -> Tensor:
-        """This tensor in int32, cut towards 0; itself if it is so.
+        """This tensor in int32, cut towards 0; itself if it has that dtype.
 
         >>> import numgrad as ng
         >>> ng.tensor([2.9]).int()
@@ -810,7 +810,7 @@ class Tensor(Operators, Methods):
         return arguments.cast(self, dtypes.int32)
 
     def bool(self) -> Tensor:
-        """Whether each element is not 0; itself if it is of bools.
+        """Whether each element is not 0; itself if it is a tensor of bools.
 
         >>> import numgrad as ng
         >>> ng.tensor([0.0, 0.5, float("nan")]).bool()
@@ -822,9 +822,9 @@ class Tensor(Operators, Methods):
 def _unpickled(cls: type[Tensor], in_memory: np.ndarray, order: tuple[int, ...], requires_grad: bool) -> Tensor:
     from numgrad.tensor import creation
 
-    made = creation.from_numpy(in_memory)
-    made = made.permute(*(order.index(axis) for axis in range(len(order)))) if order else made.reshape(())
-    result: Tensor = tensor_over(cls, made._storage, made._spec, made._address)
+    tensor = creation.from_numpy(in_memory)
+    tensor = tensor.permute(*(order.index(axis) for axis in range(len(order)))) if order else tensor.reshape(())
+    result: Tensor = tensor_over(cls, tensor._storage, tensor._spec, tensor._address)
     result._requires_grad = requires_grad
     return result
 

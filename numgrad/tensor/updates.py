@@ -1,7 +1,7 @@
 """One optimizer step for many parameters in one launch: tables of addresses for the ops `sgd` and `adam`.
 
-Kernels follow the addresses in the table, so everything is proved here: dtypes, shapes, layouts, density. Nothing is launched
-here: steps are planned, and whoever has planned all of them makes them at once; see `tensor.changes`.
+The kernels follow the addresses in a table, so dtypes, shapes, layouts and density are checked here. Nothing is launched
+here: the caller plans all steps and then makes them together; see `tensor.changes`.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def plan_sgd(
 ) -> list[Tensor | None]:
     """Plan SGD in place, by torch's formula, and return the buffers of the step; without momentum they are None.
 
-    A buffer that is None is made and starts as the gradient; one that lies in another layout than its parameter is replaced.
+    A buffer that is None is allocated and starts as the gradient. A buffer with another layout than its parameter is replaced.
 
     Raises
     ------
@@ -67,7 +67,7 @@ def plan_sgd(
         buffers = [creation.empty_like(p) if b is None else b for p, b in zip(params, buffers, strict=True)]
     names = "grad", "momentum_buffer" if momentum else ""
     proof = _proof(_SGD, names, 2, first, _specs(params), _specs(grads), _specs(buffers))
-    _bring(proof, params, grads, buffers)
+    _unify(proof, params, grads, buffers)
     hyper = _numbers((lr, momentum, dampening, weight_decay, nesterov, maximize))
     for plan, table, options in _tables(proof, params, grads, buffers):
         changes.run(plan, _SGD, (table, hyper), options)
@@ -94,7 +94,7 @@ def plan_adam(
 ) -> None:
     """Plan Adam in place, by torch's formula, for parameters that have taken ``step`` steps before this one.
 
-    ``max_exp_avg_sqs`` is empty unless amsgrad is wanted.
+    ``max_exp_avg_sqs`` is empty without amsgrad.
 
     Raises
     ------
@@ -107,11 +107,11 @@ def plan_adam(
     beta1, beta2 = betas
     proof = _proof(_ADAM, names, 1, None, _specs(params), _specs(grads), *map(_specs, averages))
     if proof.private:
-        for column, place in proof.private:  # row-major both, as they are to their user
-            expose(params[place])
-            expose(averages[column - 1][place])  # type: ignore[arg-type]
+        for column, index in proof.private:  # make both row-major
+            expose(params[index])
+            expose(averages[column - 1][index])  # type: ignore[arg-type]
         proof = _proof(_ADAM, names, 1, None, _specs(params), _specs(grads), *map(_specs, averages))
-    _bring(proof, params, grads)
+    _unify(proof, params, grads)
     hyper = _numbers((lr, beta1, beta2, eps, weight_decay, decoupled_weight_decay, maximize, amsgrad))
     for plan, table, options in _tables(proof, params, grads, *averages):
         state = creation.from_numpy(np.array([step, 0.0, 0.0]))
@@ -122,24 +122,24 @@ def plan_adam(
 
 
 def plan_count(changes: Changes, counters: Sequence[Tensor]) -> None:
-    """Plan that 1 is added to each of these tensors."""
+    """Plan the addition of 1 to each of these tensors."""
     for dtype in {counter._spec.dtype for counter in counters}:
         those = [counter for counter in counters if counter._spec.dtype is dtype]
         changes.apply_to_each(_add, those, (constant(1, dtype),), _add.defaults)
 
 
 def plan_copy(changes: Changes, target: Tensor, src: Tensor) -> None:
-    """Plan that ``src`` is copied, broadcast and converted, into ``target``'s memory."""
+    """Plan the copy of ``src``, broadcast and converted, into ``target``'s memory."""
     changes.apply(ops.creation.copy_, (target, apart(target, src)), ops.creation.copy_.defaults)
 
 
 def plan_scale(changes: Changes, target: Tensor, factor: Tensor) -> None:
-    """Plan that ``target`` is multiplied by a tensor of its dtype."""
+    """Plan the multiplication of ``target`` by a tensor of its dtype."""
     changes.apply(_multiply, (target, apart(target, factor)), _multiply.defaults)
 
 
 def clear_gradients(parameters: Iterable[Tensor], set_to_none: bool) -> None:
-    """Drop the gradients of all of these, or fill them with zeros and take them out of the graph."""
+    """Drop the gradients of all parameters, or fill them with zeros and detach them from the graph."""
     parameters = list(parameters)
     if set_to_none:
         deque(map(setattr, parameters, repeat("_grad"), repeat(None)), maxlen=0)  # see `tensor.changes`
@@ -153,7 +153,7 @@ def clear_gradients(parameters: Iterable[Tensor], set_to_none: bool) -> None:
     changes.make()
 
 
-# Steps repeat: numbers change with the schedule, specs seldom, addresses with every step.
+# Steps repeat: numbers change with the schedule, specs rarely, addresses with every step.
 @functools.lru_cache(64)
 def _numbers(values: tuple[float, ...]) -> Tensor:
     return creation.from_numpy(np.array(values, np.float64))
@@ -164,13 +164,13 @@ def _specs(tensors: Sequence[Tensor | None]) -> tuple[Spec | None, ...]:
 
 
 class _Proof(NamedTuple):
-    """What follows from the specs of parameters and of what belongs to them."""
+    """What follows from the specs of the parameters, their gradients and their states."""
 
-    strange: tuple[tuple[int, int], ...]  # column and place of those that lie in another layout than their parameter
-    private: tuple[
-        tuple[int, int], ...
-    ]  # the same for those that may not be replaced, where one of the layouts is private
-    # Places of one dtype, their rows, the table's spec, the op's params, its plan.
+    # Column and index of tensors with another layout than their parameter.
+    strange: tuple[tuple[int, int], ...]
+    # The same for tensors that must not be replaced, where one of the two layouts is private.
+    private: tuple[tuple[int, int], ...]
+    # For each dtype: indices of the parameters, their rows, the table's spec, the op's params, its plan.
     groups: tuple[tuple[list[int], ops.update.Pieces, Spec, Any, Plan], ...]
 
 
@@ -183,44 +183,45 @@ def _proof(
     params: tuple[Spec, ...],
     *columns: tuple[Spec | None, ...],
 ) -> _Proof:
-    """Check the columns of tensors, each of which has one for each parameter, or, where it has no name, None.
+    """Check the columns, which have a tensor for each parameter; columns without a name have None.
 
-    Those of the first ``movable`` columns may lie in memory in another way than their parameter. ``first`` marks places.
+    Tensors of the first ``movable`` columns may have another layout than their parameter. ``first`` marks the parameters
+    whose buffers start with this step.
     """
     for name, column in zip(names, columns, strict=True):
-        absent = [place for place, spec in enumerate(column) if spec is None]
+        absent = [index for index, spec in enumerate(column) if spec is None]
         if name and absent:  # the kernel would read at address 0
             raise RuntimeError(describe("optimizer", f"{name} of parameter {absent[0]}", None, "a Tensor"))
     strange, private = [], []
     for number, (name, column) in enumerate(zip(names, columns, strict=True)):
-        for place, (param, spec) in enumerate(zip(params, column, strict=True)):
+        for index, (param, spec) in enumerate(zip(params, column, strict=True)):
             if spec is None or _is_alike(param, spec, name):
                 continue
             if number < movable:
-                strange.append((number, place))
+                strange.append((number, index))
             elif spec.is_private or param.is_private:
-                private.append((number, place))
+                private.append((number, index))
             else:
-                wanted = f"the parameter's, {param.strides}"
-                raise RuntimeError(describe("optimizer", f"strides of {name}", spec.strides, wanted))
+                expected = f"the parameter's, {param.strides}"
+                raise RuntimeError(describe("optimizer", f"strides of {name}", spec.strides, expected))
     by_dtype: dict[Dtype, list[int]] = {}
-    for place, param in enumerate(params):
+    for index, param in enumerate(params):
         if param.numel:
-            by_dtype.setdefault(param.dtype, []).append(place)
+            by_dtype.setdefault(param.dtype, []).append(index)
     groups = []
-    for dtype, places in by_dtype.items():
-        lengths = [params[place].numel for place in places]
-        flags = () if first is None else ([first[place] for place in places],)
-        present = [True, *[column[places[0]] is not None for column in columns]]
+    for dtype, indices in by_dtype.items():
+        lengths = [params[index].numel for index in indices]
+        flags = () if first is None else ([first[index] for index in indices],)
+        present = [True, *[column[indices[0]] is not None for column in columns]]
         pieces = ops.update.Pieces(lengths, dtype.itemsize, present, flags)
         options = op.Params(dtype=dtype, grain=ops.update.grain_of(pieces.count, sum(lengths)))
         table = spec_of(int64, (pieces.count, len(names) + len(flags) + 2))
-        groups.append((places, pieces, table, options, planned(op, (table, *_NUMBERS[op]), options)))
+        groups.append((indices, pieces, table, options, planned(op, (table, *_NUMBERS[op]), options)))
     return _Proof(tuple(strange), tuple(private), tuple(groups))
 
 
 def _is_alike(param: Spec, spec: Spec, name: str) -> bool:
-    """Whether the elements lie in the order of the parameter's, which they have to fit."""
+    """Whether a tensor has its parameter's layout. Another shape or dtype, or a parameter with gaps, is refused."""
     if spec.shape != param.shape or spec.dtype is not param.dtype:
         raise RuntimeError(
             describe("optimizer", name, f"{list(spec.shape)} of {spec.dtype}", f"{list(param.shape)} of {param.dtype}")
@@ -232,20 +233,20 @@ def _is_alike(param: Spec, spec: Spec, name: str) -> bool:
     return spec.lies_like(param)
 
 
-def _bring(proof: _Proof, params: Sequence[Tensor], *columns: list[Any]) -> None:
-    """Replace tensors that lie in another layout than their parameter by copies that do not."""
-    for number, place in proof.strange:
-        tensor = columns[number][place].detach()
-        columns[number][place] = ops.creation.to_strides(tensor, strides=params[place]._spec.strides)
+def _unify(proof: _Proof, params: Sequence[Tensor], *columns: list[Any]) -> None:
+    """Replace tensors with another layout than their parameter by copies with the parameter's layout."""
+    for number, index in proof.strange:
+        tensor = columns[number][index].detach()
+        columns[number][index] = ops.creation.to_strides(tensor, strides=params[index]._spec.strides)
 
 
 def _tables(proof: _Proof, *columns: Sequence[Tensor | None]) -> Iterator[tuple[Plan, Tensor, Any]]:
-    """For each dtype the op's plan, the table of the addresses in the columns, and the op's params."""
+    """For each dtype the op's plan, the table with the addresses of the columns, and the op's params."""
     addresses = array("q", [0 if tensor is None else tensor._address for column in columns for tensor in column])
-    by_place = np.frombuffer(addresses, np.int64).reshape(len(columns), -1).T
-    for places, pieces, spec, options, plan in proof.groups:
-        table = pieces.table(by_place if len(places) == len(by_place) else by_place[places])
-        # As `creation.from_numpy` makes it, without looking at an array that is known. A table lives until the step is made,
-        # and keeps alive what it has only the addresses of: nobody else has the copies that `_bring` made.
+    by_parameter = np.frombuffer(addresses, np.int64).reshape(len(columns), -1).T
+    for indices, pieces, spec, options, plan in proof.groups:
+        table = pieces.table(by_parameter if len(indices) == len(by_parameter) else by_parameter[indices])
+        # As `creation.from_numpy`, without its checks. The table lives until the step is made, and keeps the columns alive:
+        # only they hold the copies made by `_unify`.
         storage = memory.Storage(table.__array_interface__["data"][0], table.nbytes, (table, columns))
         yield plan, tensor_over(Tensor, storage, spec, storage.address), options
