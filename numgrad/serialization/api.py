@@ -1,4 +1,4 @@
-"""load and save: the two functions through which everything goes."""
+"""`load` and `save` for arrays: the readers and writers of all formats behind two functions."""
 
 from __future__ import annotations
 
@@ -34,46 +34,46 @@ def load(
 ) -> Any:
     """Read a checkpoint: a torch ``.pth`` file of either format, or a safetensors file.
 
-    The format is told from the contents, never from the name. Nothing in the file is executed, whatever it holds; it
-    is read as data by readers that know nothing but containers, numbers, strings and tensors.
+    The contents decide the format, never the name. Nothing in the file is executed, whatever it holds: the readers know
+    only containers, numbers, strings and tensors.
 
     Parameters
     ----------
     file:
         A path, or a binary file object, which is read from its position to its end.
     make_tensor:
-        Called as ``make_tensor(array, dtype_name, requires_grad)`` for every tensor; what it gives takes the tensor's
-        place. The array is C-contiguous, aligned, writable, in native byte order, and independent of the file.
-        ``dtype_name`` is torch's name of the stored dtype; it is the array's own but for "bfloat16", which comes as
-        float32 values. By default the array itself is the result.
+        Called as ``make_tensor(array, dtype_name, requires_grad)`` for every tensor; its result replaces the tensor.
+        The array is C-contiguous, aligned, writable, in native byte order, and independent of the file. ``dtype_name``
+        is torch's name of the stored dtype; only "bfloat16" differs from the array's own dtype, which is float32. By
+        default the array itself is the result.
     verify:
-        Whether to compare tensors with the checksums that torch's zip format has for them, which costs about 0.25 ms
-        per MB, half of it hidden by a second thread where a core is free. False is for callers that have verified a hash of
-        the whole file; it is as safe, but damage to the file then gives wrong numbers.
+        Whether to compare tensors with their checksums in torch's zip format. That costs about 0.25 ms per MB; a second
+        thread hides half of it if a core is free. False is for callers that have verified a hash of the whole file. It is
+        as safe, but a damaged file gives wrong numbers.
     unknown:
-        What becomes of objects of classes that are not read: "refuse", or "skip", which puts an inert `Placeholder` in
-        the place of each and reads the rest. Either way nothing of them is looked up, imported or called.
+        How to treat objects of unknown classes: "refuse" the file, or "skip" them, which leaves an inert `Placeholder`
+        for each and reads the rest. In both cases no class is looked up, imported or called.
     encoding:
-        That of strings which Python 2 wrote and which are not ASCII: 'utf-8', 'latin1' or 'ascii'; by default UTF-8
-        where they are that, else Latin-1.
+        The encoding of strings that Python 2 wrote: 'utf-8', 'latin1' or 'ascii'. The default is UTF-8 for strings that
+        are valid UTF-8, otherwise Latin-1.
     locate:
-        Called with the device that each storage was saved from, such as 'cuda:0', before any is read; it may refuse.
-        All are read into memory.
+        Called with the device of each storage, such as 'cuda:0', before any storage is read; it may raise an error. All
+        storages are read into memory.
 
     Returns
     -------
     object
-        The saved tree: dict, OrderedDict (with torch's ``_metadata``), Counter, list and tuple; a torch.Size is a
-        tuple. NumPy's scalars and arrays of numbers, bytes and complex numbers are what they were. For safetensors, a
-        dict from names to tensors. One tensor that was saved under two names, as tied weights
-        are, is one array under two names; tensors that overlap in another way may come apart.
+        The saved tree of dict, OrderedDict (with torch's ``_metadata``), Counter, list and tuple; a torch.Size becomes a
+        tuple. NumPy's scalars and arrays of numbers, bytes and complex numbers keep their types. For safetensors, a dict
+        from names to tensors. A tensor that was saved under two names, such as a tied weight, is one array under two
+        names; tensors that overlap in another way may become separate.
 
     Raises
     ------
     WeightsFormatError
         The file is damaged or hostile, or holds what numgrad does not read.
     ValueError
-        ``unknown`` or ``encoding`` is none of those above.
+        ``unknown`` or ``encoding`` has another value.
     OSError
         The file cannot be opened or read.
 
@@ -106,8 +106,8 @@ def save(
 ) -> None:
     """Write a checkpoint that torch.load (also with ``weights_only=True``) or safetensors reads.
 
-    A path is written atomically: a crash at any moment leaves the old file or the new one, never half of one, and an
-    object that cannot be saved leaves the old file as it was.
+    A path is written atomically: a crash at any moment leaves either the old file or the new one. An object that cannot
+    be saved leaves the old file unchanged.
 
     Parameters
     ----------
@@ -117,19 +117,19 @@ def save(
     file:
         A path, or a binary file object to write to.
     format:
-        "torch" or "safetensors"; by default, safetensors for a path that ends in ``.safetensors``, torch for all else.
+        "torch" or "safetensors"; by default safetensors for a path that ends in ``.safetensors``, otherwise torch.
     unpack_tensor:
-        Called with every leaf that is no plain scalar; gives an `Unpacked` for a tensor, None for anything else. By
-        default NumPy arrays are the tensors. An array that is none stays an array; see `torch_writer`.
+        Called with every leaf that is not a plain scalar; returns an `Unpacked` for a tensor, None for anything else. By
+        default NumPy arrays are the tensors. Other arrays are saved as arrays; see `torch_writer`.
     metadata:
         For safetensors only: strings by name.
 
     Raises
     ------
     TypeError
-        Something in ``obj`` cannot be saved; the message says where it is.
+        A part of ``obj`` cannot be saved; the message says where it is.
     ValueError
-        The format is unknown, metadata was given for torch's, or a value does not fit the dtype that was asked for.
+        The format is unknown, metadata were given for torch's format, or a value does not fit the requested dtype.
     OSError
         The file cannot be written.
 
@@ -143,8 +143,8 @@ def save(
     {'epoch': '3'}
     """
     if format is None:
-        named_so = isinstance(file, (str, os.PathLike)) and os.fspath(file).endswith(".safetensors")
-        format = "safetensors" if named_so else "torch"
+        has_suffix = isinstance(file, (str, os.PathLike)) and os.fspath(file).endswith(".safetensors")
+        format = "safetensors" if has_suffix else "torch"
     if format not in ("torch", "safetensors"):
         raise ValueError(f"save: format is {format!r}, expected 'torch' or 'safetensors'")
     if metadata and format == "torch":

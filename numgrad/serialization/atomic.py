@@ -1,4 +1,4 @@
-"""Writing a file so that a crash at any moment leaves the old file or the new one, never half of one."""
+"""`replacing`: writes a file so that a crash at any moment leaves either the old file or the new one."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from typing import BinaryIO
 
 @contextmanager
 def replacing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
-    """Open a new file that takes the place of ``path`` when the block ends well, and vanishes when it does not.
+    """Open a new file that replaces ``path`` when the block succeeds, and is removed when it fails.
 
-    The bytes go to a temporary file in the same folder, are flushed to the disk, and only then get the name. Where the
-    system can, the temporary file has no name until then, so that even a killed process leaves nothing. The file has
-    the permissions of the one that it replaces, and its owner and group if this process may give them away; without one,
-    those that any new file would have (0666 without the umask). A symbolic link is followed. What is no regular file,
-    such as a pipe or ``/dev/null``, cannot be replaced and is written to directly.
+    The bytes go to a temporary file in the same folder, which is flushed to the disk and only then renamed. If the system
+    allows, the temporary file has no name until then, so that even a killed process leaves nothing. The file gets the
+    permissions of the one that it replaces and, if this process may set them, its owner and group. A file without a
+    predecessor gets the permissions of any new file (0666 without the umask). A symbolic link is followed. Special files,
+    such as a pipe or ``/dev/null``, cannot be replaced and are written to directly.
 
     Raises
     ------
     OSError
-        The folder does not exist or cannot be written, or the disk is full; ``path`` is then as it was.
+        The folder does not exist or cannot be written, or the disk is full. ``path`` is unchanged.
 
     Examples
     --------
@@ -34,7 +34,7 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     ...     os.listdir(folder)
     ['a.bin']
     """
-    # torch.save writes through a link as well; a rename onto it would leave its target stale.
+    # As torch.save, write through a link; a rename onto the link would leave its target stale.
     target = os.path.realpath(path)
     try:
         before = os.stat(target)
@@ -45,7 +45,7 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
             yield special
         return
     folder, name = os.path.split(target)
-    # The name is cut so that the temporary one stays within the 255 bytes that file systems allow.
+    # The name is cut so that the temporary name stays within the 255 bytes that file systems allow.
     temporary = os.path.join(folder, f".{name[:40]}.{secrets.token_hex(8)}.tmp")
     try:
         with _opened(temporary, folder, before, os.fspath(path)) as file:
@@ -58,7 +58,7 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
                 _give_name(file.name, temporary)
         os.replace(temporary, target)
     except BaseException:
-        # KeyboardInterrupt too must not leave the temporary file behind, wherever it came.
+        # A KeyboardInterrupt must not leave the temporary file behind either.
         with suppress(FileNotFoundError):
             os.unlink(temporary)
         raise
@@ -68,23 +68,23 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
 def _opened(
     temporary: str, folder: str, before: os.stat_result | None, path: str | os.PathLike[str] | bytes
 ) -> BinaryIO:
-    """A new file, without a name where the system has such files; nobody can read it who could not read the old one."""
+    """A new file, without a name if the system allows, that is not readable for more users than the old one."""
     mode = 0o666 if before is None else stat.S_IMODE(before.st_mode) & 0o600
     try:
         try:
             descriptor = os.open(folder, os.O_RDWR | os.O_TMPFILE, mode)
-        except (AttributeError, OSError):  # another system or file system, or a folder that is not there: said below
+        except (AttributeError, OSError):  # unsupported here, or the folder does not exist, which `open` reports
             return open(temporary, "xb", opener=lambda name, flags: os.open(name, flags, mode))
         return open(descriptor, "wb")
     except OSError as error:
-        # The name that the caller knows says more.
+        # Name the caller's path, not the temporary one.
         raise OSError(error.errno, error.strerror, path) from None
 
 
 def _give_name(descriptor: int, name: str) -> None:
-    """Give a file that has none its name; where the system does not let files be linked, as Android, give it to a copy."""
+    """Give a nameless file its name. Where the system does not allow links, as on Android, a copy gets the name."""
     try:
-        # With a folder, which an absolute path makes no use of, os.link goes through the link that /proc has.
+        # The unused src_dir_fd makes os.link follow the link in /proc.
         os.link(f"/proc/self/fd/{descriptor}", name, src_dir_fd=descriptor, follow_symlinks=True)
     except OSError:
         with open(name, "xb", opener=lambda path, flags: os.open(path, flags, 0o600)) as copy:
@@ -96,8 +96,8 @@ def _give_name(descriptor: int, name: str) -> None:
 
 
 def _take_over(descriptor: int, before: os.stat_result) -> None:
-    """Give a file the owner, group and permissions of another, as far as this process may."""
-    if not hasattr(os, "fchmod"):  # Windows, where permissions are the folder's
+    """Give a file the owner, group and permissions in ``before``, as far as this process may."""
+    if not hasattr(os, "fchmod"):  # Windows: permissions come from the folder
         return
     now = os.fstat(descriptor)
     for owner, group in ((before.st_uid, -1), (-1, before.st_gid)):
@@ -108,7 +108,7 @@ def _take_over(descriptor: int, before: os.stat_result) -> None:
 
 
 def _sync_folder(folder: str) -> None:
-    """Flush the new name itself; systems that cannot open folders (Windows) have no need or no way to."""
+    """Flush the new name to the disk. Windows cannot open folders, and is skipped."""
     with suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY)
         try:

@@ -1,4 +1,4 @@
-"""`numgrad.load` and `numgrad.save`: checkpoints as tensors."""
+"""`numgrad.load` and `numgrad.save`: the functions of `api` with Tensors and torch's arguments."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from numgrad.tensor.tensor import Tensor
 
 
 class _SavedStorage:
-    """What a `map_location` function gets: a storage that is in the CPU's memory, whatever device it was saved from."""
+    """The argument of a `map_location` function: a storage in the CPU's memory, whatever device it was saved from."""
 
     def cpu(self) -> _SavedStorage:
-        """Itself."""
+        """Return the storage itself."""
         return self
 
     def cuda(self, *args: Any, **kwargs: Any) -> _SavedStorage:
-        """There is no other device."""
+        """Refuse: there is no such device."""
         raise _no_device("cuda")
 
 
@@ -40,36 +40,36 @@ def load(
 ) -> Any:
     """Read a checkpoint, a torch ``.pth`` file of either format or a safetensors file, with tensors.
 
-    Nothing in the file is executed. float16 and bfloat16 become float32, in which every value of theirs can be written.
-    See `numgrad.serialization.load` for ``encoding`` and ``verify``, and for what comes back.
+    Nothing in the file is executed. float16 and bfloat16 become float32, which has all of their values. See
+    `numgrad.serialization.load` for ``encoding``, ``verify`` and the result.
 
     Parameters
     ----------
     map_location
-        Where the tensors go, which can only be the CPU: 'cpu', a device of that type, a dict from the devices in the
-        file to it, or a function ``(storage, device) -> storage``, which is called for each storage. Wherever they were
-        saved from, they come to the CPU without it as well.
+        The device of the tensors, which can only be the CPU: 'cpu', a device of that type, a dict from the devices in the
+        file to it, or a function ``(storage, device) -> storage``, which is called for each storage. Tensors come to the
+        CPU without it as well, whatever device they were saved from.
     pickle_module
-        Must be None: no module runs what a file holds.
+        Has to be None: nothing executes the contents of a file.
     weights_only
-        True and None: tensors, containers, numbers, strings and NumPy's arrays are read; a file with anything else is
-        refused. False, where torch would make objects of any class, is ``unknown="skip"``.
+        True and None: read tensors, containers, numbers, strings and NumPy arrays, and refuse a file with anything else.
+        False, with which torch would make objects of any class, means ``unknown="skip"``.
     mmap
         Accepted; all tensors are read into memory.
     unknown
-        "refuse" (the default) or "skip": objects of other classes, such as an `argparse.Namespace` beside the weights, come
-        as inert `numgrad.serialization.Placeholder`.
+        "refuse" (the default), or "skip": objects of other classes, such as an `argparse.Namespace` beside the weights,
+        become an inert `numgrad.serialization.Placeholder`.
 
     Raises
     ------
     WeightsFormatError
         The file is damaged or hostile, or holds what numgrad does not read.
     TypeError
-        A tensor has a dtype that numgrad has not; ``map_location`` is none of the above.
+        A tensor has a dtype that numgrad lacks, or ``map_location`` is something else.
     RuntimeError
-        ``map_location`` asks for another device than the CPU.
+        ``map_location`` asks for a device other than the CPU.
     ValueError
-        ``unknown`` or ``encoding`` is none of theirs; ``weights_only=True`` with ``unknown="skip"``.
+        ``unknown`` or ``encoding`` has another value, or ``weights_only=True`` comes with ``unknown="skip"``.
     OSError
         The file cannot be opened or read.
 
@@ -100,14 +100,14 @@ def save(
 ) -> None:
     """Write a checkpoint that torch or safetensors reads: nested containers of tensors, numbers, strings and None.
 
-    The format is safetensors for a path that ends in ``.safetensors``, torch's for all else. A path is written
-    atomically. See `numgrad.serialization.save`. In torch's format NumPy arrays stay arrays, which torch itself reads
-    with ``weights_only=False`` alone; `from_numpy` makes tensors of them. In safetensors there are tensors only.
+    The format is safetensors for a path that ends in ``.safetensors``, otherwise torch's. A path is written atomically;
+    see `numgrad.serialization.save`. In torch's format NumPy arrays stay arrays, which torch itself reads only with
+    ``weights_only=False``; `from_numpy` makes tensors of them. safetensors holds only tensors.
 
     Raises
     ------
     TypeError
-        Something in ``obj`` cannot be saved.
+        A part of ``obj`` cannot be saved.
     OSError
         The file cannot be written.
 
@@ -139,7 +139,7 @@ def _unpacked(leaf: Any) -> Unpacked | None:
 
 
 def _locator(map_location: Any) -> Callable[[str], None] | None:
-    """What is to be asked about the device of each storage in the file."""
+    """The function to call with the device of each storage in the file, or None."""
     if map_location is None:
         return None
     if isinstance(map_location, Mapping):

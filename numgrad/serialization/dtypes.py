@@ -1,4 +1,4 @@
-"""The element types that files hold, under the names that torch, safetensors and NumPy have for them."""
+"""The element types in files, under their names in torch, safetensors and NumPy; and `Unpacked`, a tensor for the writers."""
 
 from __future__ import annotations
 
@@ -13,9 +13,8 @@ import numpy as np
 class StoredDtype:
     """One element type: its names, and the NumPy code of its bytes.
 
-    ``code`` is the type of the bytes in the file. It is the type of the array as well, but for two: bfloat16, which
-    NumPy does not have, is stored as uint16 and read as float32; and a boolean is stored as a byte, of which any value
-    but 0 means True.
+    ``code`` is the type of the bytes in the file. The array has the same type, with two exceptions. NumPy has no bfloat16,
+    so it is stored as uint16 and read as float32. A boolean is stored as a byte, in which any value but 0 means True.
     """
 
     name: str
@@ -34,7 +33,7 @@ class StoredDtype:
         return np.dtype({"bfloat16": "f4", "bool": "?"}.get(self.name, self.code))
 
     def decode(self, raw: np.ndarray, byteorder: str = "little") -> np.ndarray:
-        """Turn bytes (a one-dimensional uint8 array) into elements, without a copy where the bytes can stay.
+        """Turn bytes (a one-dimensional uint8 array) into elements, without a copy if possible.
 
         Examples
         --------
@@ -48,19 +47,19 @@ class StoredDtype:
             truth: np.ndarray = stored != 0
             return truth
         if self.name == "bfloat16":
-            # A bfloat16 is the upper half of the float32 of the same value.
+            # A bfloat16 is the upper half of the float32 with its value.
             wide = stored.astype(np.uint32)
             wide <<= 16
             return wide.view(np.float32)
         return stored.view(self.code)
 
     def encode(self, array: np.ndarray) -> memoryview:
-        """The bytes of elements, in C order and little-endian, as files hold them; a copy only where they are not so.
+        """The bytes of elements for a file, in C order and little-endian; copied only if they differ.
 
         Raises
         ------
         ValueError
-            This is bfloat16, and the float32 values do not fit it.
+            The type is bfloat16, and the float32 values do not fit it.
 
         Examples
         --------
@@ -78,9 +77,9 @@ class StoredDtype:
 
 
 class Unpacked(NamedTuple):
-    """What a tensor holds, as the writers take it; ``dtype_name`` is torch's name of the type to store ('': its own).
+    """A tensor for the writers; ``dtype_name`` is torch's name of the type to store ('': the array's own).
 
-    bfloat16, which NumPy does not have, is given as float32 and named here.
+    bfloat16, which NumPy lacks, is given as float32 with this name.
 
     Examples
     --------
@@ -94,12 +93,12 @@ class Unpacked(NamedTuple):
 
     @property
     def stored(self) -> StoredDtype | None:
-        """The type in the file, or None where no file format has one."""
+        """The type in the file, or None if no file format has it."""
         return by_name(self.dtype_name) if self.dtype_name else of_array(self.array)
 
 
 def array_as_tensor(leaf: Any) -> Unpacked | None:
-    """The default for what a tensor is: a NumPy array.
+    """The default of ``unpack_tensor``, which takes NumPy arrays for tensors.
 
     >>> array_as_tensor(np.ones(2)).stored.name, array_as_tensor("text")
     ('float64', None)
@@ -107,7 +106,7 @@ def array_as_tensor(leaf: Any) -> Unpacked | None:
     return Unpacked(leaf) if isinstance(leaf, np.ndarray) else None
 
 
-# In safetensors' own order of types, which its files are sorted by.
+# In safetensors' order of types, by which its files are sorted.
 DTYPES = (
     StoredDtype("bool", "u1", "BoolStorage", "BOOL"),
     StoredDtype("uint8", "u1", "ByteStorage", "U8"),
@@ -130,12 +129,12 @@ _BY_NAME = {dtype.name: dtype for dtype in DTYPES}
 
 
 def by_name(name: str) -> StoredDtype:
-    """The type of that name, as torch and NumPy spell it.
+    """The type with this name in torch and NumPy.
 
     Raises
     ------
     KeyError
-        There is no such type here.
+        There is no such type.
 
     Examples
     --------
@@ -146,7 +145,7 @@ def by_name(name: str) -> StoredDtype:
 
 
 def of_array(array: np.ndarray) -> StoredDtype | None:
-    """The type that stores this array, or None where no file format has one (strings, objects, long double).
+    """The type that stores this array, or None if no file format has it (strings, objects, long double).
 
     Examples
     --------

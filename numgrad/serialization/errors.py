@@ -1,4 +1,4 @@
-"""The one exception of this package."""
+"""`WeightsFormatError`, the one exception of this package, and values shortened for its messages."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ class WeightsFormatError(ValueError):
 
     Every reader raises this class and no other for the contents of a file. The file system's own errors
     (``FileNotFoundError``, ``PermissionError``) pass through unchanged. It is a ``ValueError`` because the file is a
-    value that does not have the promised form; nothing of it has been executed, and no partial result exists.
+    value without the expected form. Nothing in the file has been executed, and there is no partial result.
 
     Parameters
     ----------
     path:
         The file, or a description such as ``<BytesIO>`` of an in-memory one.
     reason:
-        What came, what was wanted and, where there is something to do, what to do.
+        What the file has, what was expected and, if possible, what to do.
 
     Examples
     --------
@@ -23,10 +23,10 @@ class WeightsFormatError(ValueError):
     'a.pth: the file is empty'
     """
 
-    more_may_help = False  # for readers that begin with a part of a file: the bytes ended before what they say did
+    more_may_help = False  # True if the bytes ended too early, for readers that begin with a part of a file
 
     def __init__(self, path: str, reason: str) -> None:
-        # Both go to the base class so that the exception survives pickling, as it must to cross process boundaries.
+        # Both go to the base class, so that the exception can be pickled and cross process boundaries.
         super().__init__(path, reason)
         self.path = path
         self.reason = reason
@@ -36,7 +36,7 @@ class WeightsFormatError(ValueError):
 
 
 def shortened(value: object) -> str:
-    """A value from a file as messages show it: never long, whatever it is.
+    """A value from a file as a short text for messages.
 
     Examples
     --------
@@ -45,7 +45,7 @@ def shortened(value: object) -> str:
     """
     if type(value) is str:
         return repr(value if len(value) <= 60 else value[:57] + "...")
-    # Python refuses to print integers of some thousand digits.
+    # Python refuses to print integers of thousands of digits.
     if type(value) is int:
         return str(value) if value.bit_length() < 128 else f"an integer of {value.bit_length()} bits"
     return "None" if value is None else str(value) if type(value) is bool else f"a {type(value).__name__}"

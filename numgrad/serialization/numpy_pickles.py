@@ -1,4 +1,4 @@
-"""NumPy's scalars and arrays inside a checkpoint's pickle, read without NumPy's own functions for that."""
+"""Reads NumPy's scalars and arrays inside a checkpoint's pickle, without NumPy's own unpickling functions."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SCALAR_TYPES = frozenset(dtype.array_dtype.type for dtype in DTYPES)
 
 
 class DtypeRecord:
-    """A NumPy dtype that the pickle is making; its byte order comes after it."""
+    """A NumPy dtype that the pickle is building; its byte order comes later."""
 
     __slots__ = ("byteorder", "dtype", "is_complete")
 
@@ -30,7 +30,7 @@ class DtypeRecord:
 
 
 class ArrayRecord:
-    """An array that the pickle is making; ``value`` is None until its contents came."""
+    """An array that the pickle is building; ``value`` is None until its contents come."""
 
     __slots__ = ("value",)
 
@@ -39,7 +39,7 @@ class ArrayRecord:
 
 
 def dtype_of_code(code: object) -> StoredDtype | None:
-    """The numeric dtype of a code such as 'f8', with or without a byte order before it; None for all others.
+    """The numeric dtype of a code such as 'f8', with or without a byte order before it; None for other codes.
 
     Examples
     --------
@@ -50,7 +50,7 @@ def dtype_of_code(code: object) -> StoredDtype | None:
 
 
 def why_no_byteorder(state: object) -> str:
-    """The reason why this is not the state of a plain dtype, or ''.
+    """The reason why a value is not the state of a plain dtype, or ''.
 
     Examples
     --------
@@ -58,7 +58,7 @@ def why_no_byteorder(state: object) -> str:
     ''
     """
     if type(state) is not tuple or not 5 <= len(state) <= 9 or type(state[0]) is not int:
-        return "a NumPy dtype's state is no tuple of 5 to 9 with its version"
+        return "a NumPy dtype's state is not a tuple of 5 to 9 that begins with a version"
     if type(state[1]) is not str or state[1] not in _ORDERS:
         return f"a NumPy dtype's byte order is {shortened(state[1])}, expected '<', '>', '=' or '|'"
     if any(part is not None for part in state[2:5]):
@@ -67,13 +67,13 @@ def why_no_byteorder(state: object) -> str:
 
 
 def set_byteorder(record: DtypeRecord, state: tuple[Any, ...]) -> None:
-    """What a state that `why_no_byteorder` has nothing against says."""
+    """Set the byte order from a state that `why_no_byteorder` has accepted."""
     record.byteorder = _ORDERS[state[1]]
     record.is_complete = True
 
 
 def why_no_array(record: object, shape: object, raw: bytes) -> str:
-    """The reason why bytes are no array of this dtype and shape, or ''.
+    """The reason why bytes are not an array of this dtype and shape, or ''.
 
     Examples
     --------
@@ -93,12 +93,12 @@ def why_no_array(record: object, shape: object, raw: bytes) -> str:
 
 
 def array_of(record: DtypeRecord, shape: tuple[int, ...], raw: bytes, fortran: bool) -> np.ndarray:
-    """The array of bytes that `why_no_array` has nothing against: an own one, writable, in C order.
+    """A new, writable array in C order from bytes that `why_no_array` has accepted.
 
     Raises
     ------
     ValueError
-        This NumPy has no array of so many dimensions.
+        This version of NumPy does not allow so many dimensions.
     """
     elements = record.dtype.decode(np.frombuffer(raw, np.uint8).copy(), record.byteorder)
     array = elements.reshape(shape, order="F" if fortran else "C")

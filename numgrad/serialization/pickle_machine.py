@@ -1,9 +1,9 @@
 """A pickle reader that cannot run anything.
 
-A pickle is a program for a stack machine. Python's own machine imports and calls whatever the program names; this one
-has the opcodes that tensors in plain containers need, knows every name that it accepts from a table, and never imports,
-looks up or calls anything on the program's behalf. Tensors come out as inert records (records.py). A name that is not in
-the table is refused, or stands on the stack as the inert `Placeholder` that it comes out as.
+A pickle is a program for a stack machine. Python's own machine imports and calls whatever the program names. This one has
+the opcodes for tensors in plain containers, accepts only names from a table, and never imports, looks up or calls anything
+for the program. Tensors come out as inert records (records.py). A name outside of the table is refused, or becomes an inert
+`Placeholder`.
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ from numgrad.serialization.stack import MAX_OPCODES, Stack
 _MAX_NAME_BYTES = 512
 _MOST_ARGUMENTS = 8  # of the functions on the short list
 # Integers beyond 32 bits can be chosen to collide, which makes a dict's time quadratic. Optimizers of torch before 0.4
-# had addresses for keys, one for each parameter; so many keys cost little however they were chosen.
+# used addresses as keys, one for each parameter. This many keys cost little, however they were chosen.
 MAX_WIDE_KEYS = 10_000
 
 _STORAGE_KEY = re.compile(r"[0-9]{1,20}", re.ASCII)
 
 
 class PickleMachine(Stack):
-    """Runs one pickle of a torch checkpoint and gives its containers, scalars and tensor records.
+    """Runs one pickle of a torch checkpoint and returns its containers, scalars and tensor records.
 
     Parameters
     ----------
@@ -50,13 +50,13 @@ class PickleMachine(Stack):
     file:
         The file's name, for messages.
     start:
-        Where in ``data`` the pickle begins; :attr:`end` is where it ended.
+        The position in ``data`` where the pickle begins; :attr:`end` is the position after it.
     legacy:
         True for torch's legacy stream, whose storage ids have a sixth field.
     skip:
-        Whether names that are not on the short list become placeholders; else they are refused.
+        Whether names outside of the short list become placeholders; otherwise they are refused.
     encoding:
-        That of Python 2's strings which are not ASCII; see `pickle_text.Octets.text`.
+        The encoding of Python 2's strings; see `pickle_text.Octets.text`.
 
     Examples
     --------
@@ -89,9 +89,9 @@ class PickleMachine(Stack):
         Raises
         ------
         WeightsFormatError
-            The pickle is truncated or malformed, or asks for anything that is not on the short list.
+            The pickle is truncated or malformed, or uses a name outside of the short list.
         """
-        # Protocols 0 and 1 begin without saying so. The later ones differ in their opcodes, all of which are known here.
+        # Protocols 0 and 1 do not state their number. The later protocols only add opcodes, which are all known here.
         if self._data[self.end : self.end + 1] == b"\x80":
             self.end += 1
             protocol = self._byte()
@@ -100,7 +100,7 @@ class PickleMachine(Stack):
         handlers = _HANDLERS
         data = self._data
         for _ in range(MAX_OPCODES):
-            # The reading of a large model's pickle is this loop: `self._byte()` would be a fifth of its time.
+            # This loop takes most of the time for a large model's pickle; calling `self._byte()` would cost a fifth more.
             try:
                 opcode = data[self.end]
             except IndexError:
@@ -124,7 +124,7 @@ class PickleMachine(Stack):
         Raises
         ------
         WeightsFormatError
-            It is not in the encoding that was asked for.
+            The string is not in the requested encoding.
         """
         try:
             return value.text(self.encoding)
@@ -157,12 +157,12 @@ class PickleMachine(Stack):
             raise self.refusal(f"the pickle sets an item of {kind_of(target)}, which is not a dict")
 
     def set_item(self, target: dict[Any, Any], key: Any, value: Any) -> None:
-        """Set one item of a dict that the pickle makes.
+        """Set one item of a dict that the pickle builds.
 
         Raises
         ------
         WeightsFormatError
-            The key is there already, or is none that can be read.
+            The dict has the key already, or the key's type is not read.
         """
         kind = type(key)
         if kind is Octets:
@@ -210,7 +210,7 @@ class PickleMachine(Stack):
 
     def _push_name(self, module: str, attribute: str) -> None:
         name = f"{module}.{attribute}"
-        # A dot in the second part means an attribute of an attribute to Python: the joined name would read the same.
+        # In Python a dot in the attribute means an attribute of an attribute, and the joined name would look the same.
         if name in SHORT_LIST and "." not in attribute:
             self._stack.append(SHORT_LIST[name])
         else:
@@ -242,7 +242,7 @@ class PickleMachine(Stack):
         if type(kind) is Placeholder and type(key) is str and _STORAGE_KEY.fullmatch(key):
             if self._legacy:
                 raise self.refusal(
-                    f"the size of a {shortened(kind.name)} is not known, nor so where the next storage is"
+                    f"the size of a {shortened(kind.name)} is not known, and so neither is the position of the next storage"
                 )
             self.skipped_storages.add(key)
             self._push_object(Placeholder(kind.name, (key,)))
@@ -255,10 +255,10 @@ class PickleMachine(Stack):
             raise self.refusal(f"a storage's location is {kind_of(location)}, expected a string")
         if type(numel) is not int or not 0 <= numel < 2**63:
             raise self.refusal(f"the size of storage {key} is {shortened(numel)}, expected 0 to 2**63 - 1")
-        known = self.storages.setdefault(key, StorageRecord(key, kind.dtype, numel, location))
-        if known.dtype is not kind.dtype or known.numel != numel:
+        storage = self.storages.setdefault(key, StorageRecord(key, kind.dtype, numel, location))
+        if storage.dtype is not kind.dtype or storage.numel != numel:
             raise self.refusal(f"storage {key} comes with two types or sizes")
-        self._stack.append(known if not self._legacy or pid[5] is None else self._view_of(known, pid[5]))
+        self._stack.append(storage if not self._legacy or pid[5] is None else self._view_of(storage, pid[5]))
 
     def _view_of(self, storage: StorageRecord, view: Any) -> StorageView:
         if type(view) is not tuple or len(view) != 3 or type(view[0]) is not str or not _STORAGE_KEY.fullmatch(view[0]):
@@ -287,10 +287,10 @@ class PickleMachine(Stack):
         self._push_object(REBUILDERS[function.name](self, function.name, arguments))
 
     def _instance(self, cls: object, arguments: tuple[Any, ...]) -> Placeholder:
-        """What stands for an object of a class that is not read."""
+        """The placeholder for an object of an unknown class."""
         if type(cls) is not Placeholder:
-            raise self.refusal(f"the pickle makes an object of {kind_of(cls)}, which is no class that it may name")
-        if cls.arguments is not None:  # what an unknown function gave
+            raise self.refusal(f"the pickle makes an object of {kind_of(cls)}, which is not a class that it may name")
+        if cls.arguments is not None:  # the result of an unknown function
             self.spend_items(arguments)
             return Placeholder(cls.name.removesuffix("()") + "()", (cls, *arguments))
         if cls.name in _MAKERS and arguments and type(arguments[0]) is Placeholder:
@@ -299,25 +299,25 @@ class PickleMachine(Stack):
         return Placeholder(cls.name, arguments)
 
     def _new_object(self, count: int) -> None:
-        """Opcodes NEWOBJ and NEWOBJ_EX: an object by its class and arguments, the latter's by name as well."""
+        """Opcodes NEWOBJ and NEWOBJ_EX: an object from its class and arguments, the latter with keyword arguments."""
         arguments = [self._pop() for _ in range(count)][::-1]
         cls = self._pop()
         if type(cls) is Global:
-            raise self.refusal(f"the pickle makes an object of {kind_of(cls)}, which is no class that it may name")
+            raise self.refusal(f"the pickle makes an object of {kind_of(cls)}, which is not a class that it may name")
         if type(arguments[0]) is not tuple or (count == 2 and type(arguments[1]) is not dict):
-            raise self.refusal("the pickle makes an object with something else than a tuple of arguments")
+            raise self.refusal("the pickle makes an object with something other than a tuple of arguments")
         if count == 2:
             self.spend_items(arguments[0])
         self._push_object(self._instance(cls, arguments[0] if count == 1 else (*arguments[0], arguments[1])))
 
     def _old_instance(self) -> None:
-        """Opcode INST: an object of one of Python 2's old classes, by its name."""
+        """Opcode INST: an object of one of Python 2's old classes, given by name."""
         self._global()
         cls = self._pop()
         self._push_object(self._instance(cls, tuple(self._pop_mark())))
 
     def _old_object(self) -> None:
-        """Opcode OBJ: the same, by its class."""
+        """Opcode OBJ: the same, with the class on the stack."""
         cls, *arguments = self._pop_mark() or [None]
         self._push_object(self._instance(cls, tuple(arguments)))
 
@@ -327,14 +327,14 @@ class PickleMachine(Stack):
         self._set_items(items)
 
     def _set(self) -> None:
-        """Opcode EMPTY_SET: sets are not read, since what they hold can be chosen to collide."""
+        """Opcode EMPTY_SET: sets are not read, since their elements can be chosen to collide."""
         self._push_object(self._instance(self._unknown("builtins.set"), ()))
 
     def _frozen_set(self) -> None:
         items = self._pop_mark()
-        made = self._instance(self._unknown("builtins.frozenset"), ())
-        made.items = items
-        self._push_object(made)
+        placeholder = self._instance(self._unknown("builtins.frozenset"), ())
+        placeholder.items = items
+        self._push_object(placeholder)
 
     def _build(self) -> None:
         state = self._pop()
@@ -350,7 +350,7 @@ class PickleMachine(Stack):
             self._set_metadata(target, state)
 
     def _set_metadata(self, target: Any, state: Any) -> None:
-        # torch hangs a module's version numbers on its state dict in this way, and nothing else.
+        # Only torch's version numbers of modules are attached to a state dict in this way.
         if type(target) is not OrderedDict or type(state) is not dict or list(state) != ["_metadata"]:
             raise self.refusal(f"the pickle sets attributes of {kind_of(target)}, expected _metadata of an OrderedDict")
         if type(state["_metadata"]) not in (dict, OrderedDict) or hasattr(target, "_metadata"):
@@ -358,7 +358,7 @@ class PickleMachine(Stack):
         target._metadata = state["_metadata"]  # type: ignore[attr-defined]
 
 
-# Functions that make an object of the class that is their first argument.
+# Functions that make an object of the class given as their first argument.
 _MAKERS = {
     f"{module}.{name}"
     for module in ("copy_reg", "copyreg")
@@ -367,14 +367,14 @@ _MAKERS = {
 
 
 def _opcode_name(opcode: int) -> str:
-    # Only a refusal needs the names, and the module that has them brings Python's own unpickler along.
+    # Imported only for a refusal, since this module imports Python's own unpickler.
     from pickletools import opcodes
 
-    return next((known.name for known in opcodes if known.code == chr(opcode)), f"0x{opcode:02x}")
+    return next((entry.name for entry in opcodes if entry.code == chr(opcode)), f"0x{opcode:02x}")
 
 
 def void(_: object) -> None:
-    """What an opcode drops."""
+    """Drop a value."""
 
 
 _STOP = ord(".")
@@ -413,15 +413,15 @@ _HANDLERS: dict[int, Callable[[PickleMachine], None]] = {
         "Q": PickleMachine._persistent_id,
         "R": PickleMachine._reduce,
         "b": PickleMachine._build,
-        # Strings of Python 2, and what it writes integers beyond 32 bits as.
+        # Strings of Python 2, and its integers beyond 32 bits.
         "U": lambda m: m._push_object(text_of(m._take(m._byte()))),
         "T": lambda m: m._push_object(text_of(m._take(m._unpack(_UINT32)))),
-        "I": lambda m: m._text_line(integer_of, "integer that is read", MAX_NUMBER_BYTES),
+        "I": lambda m: m._text_line(integer_of, "a valid integer", MAX_NUMBER_BYTES),
         # Protocols 0 and 1.
-        "L": lambda m: m._text_line(integer_of, "integer that is read", MAX_NUMBER_BYTES),
-        "F": lambda m: m._text_line(float_of, "number", MAX_NUMBER_BYTES),
-        "S": lambda m: m._text_line(quoted, "string in quotes"),
-        "V": lambda m: m._text_line(unicode_of, "text"),
+        "L": lambda m: m._text_line(integer_of, "a valid integer", MAX_NUMBER_BYTES),
+        "F": lambda m: m._text_line(float_of, "a number", MAX_NUMBER_BYTES),
+        "S": lambda m: m._text_line(quoted, "a quoted string"),
+        "V": lambda m: m._text_line(unicode_of, "valid text"),
         "l": lambda m: m._push_object(m._pop_mark()),
         "d": PickleMachine._dict,
         "p": lambda m: m._put(m._index()),

@@ -1,10 +1,10 @@
-"""The text in a pickle: the lines of protocol 0, and strings of Python 2, whose encoding no file tells."""
+"""Text in a pickle: the lines of protocol 0, and strings of Python 2, whose encoding the file does not state."""
 
 from __future__ import annotations
 
 import re
 
-# As long as an integer of 255 bytes, the largest that is read.
+# The length of an integer of 255 bytes, the largest that is read.
 MAX_NUMBER_BYTES = 700
 
 _INTEGER = re.compile(rb"[-+]?[0-9]+")
@@ -25,12 +25,12 @@ class Octets:
         self._text: str | None = None
 
     def text(self, encoding: str | None) -> str:
-        """The text; without an encoding UTF-8 where it is that, else Latin-1, in which every byte is a character.
+        """The text in this encoding; None: UTF-8 if valid, otherwise Latin-1, in which every byte is a character.
 
         Raises
         ------
         ValueError
-            It is not in this encoding.
+            The bytes are not valid in this encoding.
         """
         if self._text is None:
             try:
@@ -48,7 +48,7 @@ def checked_encoding(encoding: object) -> str | None:
     Raises
     ------
     ValueError
-        It is none that strings are read in.
+        The encoding is not supported.
 
     Examples
     --------
@@ -64,7 +64,7 @@ def checked_encoding(encoding: object) -> str | None:
 
 
 def text_of(raw: bytes) -> str | Octets:
-    """A string of Python 2: text if it is ASCII."""
+    """A string of Python 2: a str if it is ASCII, otherwise `Octets`."""
     return raw.decode("ascii") if raw.isascii() else Octets(raw)
 
 
@@ -74,7 +74,7 @@ def integer_of(line: bytes) -> int | bool:
     Raises
     ------
     ValueError
-        It is no integer.
+        The line is not an integer.
 
     Examples
     --------
@@ -97,7 +97,7 @@ def float_of(line: bytes) -> float:
     Raises
     ------
     ValueError
-        It is no number.
+        The line is not a number.
     """
     if not _FLOAT.fullmatch(line):
         raise ValueError("no number")
@@ -110,7 +110,7 @@ def quoted(line: bytes) -> str | Octets:
     Raises
     ------
     ValueError
-        It is not in quotes, or has a broken escape.
+        The line is not in quotes, or has a broken escape.
 
     Examples
     --------
@@ -135,7 +135,7 @@ def unicode_of(line: bytes) -> str:
     Raises
     ------
     ValueError
-        A broken escape, or a lone surrogate.
+        The line has a broken escape or a lone surrogate.
     """
     text = line.decode("raw-unicode-escape")
     text.encode("utf-8")

@@ -1,4 +1,4 @@
-"""What stands in a loaded checkpoint for the objects that were not read."""
+"""`Placeholder`, which stands in a loaded checkpoint for an object that was not read."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from numgrad.serialization.errors import shortened
 class Placeholder:
     """Stands for an object of a class that numgrad does not read; ``load(..., unknown="skip")`` makes them.
 
-    It holds what the file says of the object and is nothing but data: no class was looked up or imported, nothing was
-    called. It knows no attribute but the four below, so that a program which takes it for the object is told what it is.
+    It holds the file's data about the object; no class was looked up or imported, and nothing was called. It has only the
+    four attributes below, so a program that takes it for the object gets an error that explains it.
 
     Attributes
     ----------
     name
-        The name in the file, such as ``argparse.Namespace``. Where a dict had a key that is read as no key (a float, a
-        tuple), the name of its type, with the key as the one argument. Where the file calls what an unknown function
-        gave, the function's name with "()", with that as the first argument.
+        The name in the file, such as ``argparse.Namespace``. For a dict's key of an unsupported type (a float, a tuple), the
+        name of that type, with the key as the one argument. If the file calls the result of an unknown function, the
+        function's name with "()", with that result as the first argument.
     arguments
-        What the file calls the name with; None where it only names it.
+        The arguments with which the file calls the name; None if it only names it.
     state
         The attributes that the file gives the object, most often a dict; None if it has none.
     items
-        What the file adds to it: of an object like a list its items, of one like a dict (key, value) pairs.
+        The items that the file adds to the object: elements of a list, or (key, value) pairs of a dict.
 
     Examples
     --------
@@ -48,7 +48,7 @@ what the file says of it is in .arguments, .state and .items
         self.items: list[Any] = []
 
     def __getattr__(self, name: str) -> Any:
-        if name in Placeholder.__slots__:  # one that is only being made, by `copy` for example
+        if name in Placeholder.__slots__:  # not initialised yet, for example in `copy`
             raise AttributeError(name)
         raise AttributeError(
             f"{name!r} is not known of this placeholder of {shortened(self.name)}: load reads no objects of that class; "

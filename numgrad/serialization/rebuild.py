@@ -1,4 +1,4 @@
-"""The calls that a checkpoint's pickle may make: checks of their arguments, and the inert things that they give."""
+"""The calls that a checkpoint's pickle may make: checks of their arguments, and their inert results."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Arguments = tuple[Any, ...]
 
 
 def kind_of(value: object) -> str:
-    """'a list', 'the name torch.FloatStorage': what a value is, without showing what it holds."""
+    """The kind of a value for messages, such as 'a list' or 'the name torch.FloatStorage'."""
     if type(value) is Global:
         return f"the name {value.name}"
     names: dict[type, str] = {
@@ -43,18 +43,18 @@ def _is_text(value: object, *texts: str | bytes) -> bool:
 
 
 def _ordered_dict(machine: PickleMachine, name: str, arguments: Arguments) -> object:
-    made: OrderedDict[Any, Any] = OrderedDict()
+    ordered: OrderedDict[Any, Any] = OrderedDict()
     if not arguments:
-        return made
-    # Python 2 gives the items to the call, as a list of pairs.
+        return ordered
+    # Python 2 passes the items as a list of pairs.
     pairs = arguments[0] if len(arguments) == 1 else None
     if type(pairs) is list:
         machine.spend_items(pairs)
     if type(pairs) is not list or not all(type(pair) in (list, tuple) and len(pair) == 2 for pair in pairs):
-        raise machine.refusal(f"{name} is called with something else than nothing or one list of pairs")
+        raise machine.refusal(f"{name} is called with something other than nothing or one list of pairs")
     for key, value in pairs:
-        machine.set_item(made, key, value)
-    return made
+        machine.set_item(ordered, key, value)
+    return ordered
 
 
 def _counter(machine: PickleMachine, name: str, arguments: Arguments) -> object:
@@ -62,7 +62,7 @@ def _counter(machine: PickleMachine, name: str, arguments: Arguments) -> object:
     if type(counts) is dict:
         machine.spend_items(counts)
     if type(counts) is not dict or not all(type(count) is int for count in counts.values()):
-        raise machine.refusal(f"{name} is called with something else than one dict of integers")
+        raise machine.refusal(f"{name} is called with something other than one dict of integers")
     return Counter(counts)
 
 
@@ -71,7 +71,7 @@ def _size(machine: PickleMachine, name: str, arguments: Arguments) -> object:
     if type(extents) is tuple:
         machine.spend_items(extents)
     if type(extents) is not tuple or not all(type(extent) is int for extent in extents):
-        raise machine.refusal(f"{name} is called with something else than one tuple of integers")
+        raise machine.refusal(f"{name} is called with something other than one tuple of integers")
     return extents
 
 
@@ -79,9 +79,9 @@ def _size(machine: PickleMachine, name: str, arguments: Arguments) -> object:
 
 
 def _encode(machine: PickleMachine, name: str, arguments: Arguments) -> object:
-    """How Python 3 writes bytes in protocol 2: as text in which each character is a byte."""
+    """Bytes as Python 3 writes them in protocol 2: as text in which each character is a byte."""
     if len(arguments) != 2 or type(arguments[0]) is not str or not _is_text(arguments[1], "latin1", "latin-1"):
-        raise machine.refusal(f"{name} is called with something else than (text, 'latin1')")
+        raise machine.refusal(f"{name} is called with something other than (text, 'latin1')")
     return _raw(machine, arguments[0])
 
 
@@ -93,7 +93,7 @@ def _bytes(machine: PickleMachine, name: str, arguments: Arguments) -> object:
 
 def _complex(machine: PickleMachine, name: str, arguments: Arguments) -> object:
     if len(arguments) != 2 or not all(type(part) is float for part in arguments):
-        raise machine.refusal(f"{name} is called with something else than two floats")
+        raise machine.refusal(f"{name} is called with something other than two floats")
     return complex(*arguments)
 
 
@@ -116,9 +116,9 @@ def _raw(machine: PickleMachine, value: object) -> bytes:
 
 
 def _dtype(machine: PickleMachine, name: str, arguments: Arguments) -> object:
-    # The other two say whether to align and to copy; Python 2 wrote them as integers.
+    # The flags align and copy; Python 2 wrote them as integers.
     if len(arguments) != 3 or not all(type(flag) in (bool, int) and flag in (0, 1) for flag in arguments[1:]):
-        raise machine.refusal(f"{name} is called with something else than (code, align, copy)")
+        raise machine.refusal(f"{name} is called with something other than (code, align, copy)")
     dtype = numpy_pickles.dtype_of_code(arguments[0])
     if dtype is not None:
         return DtypeRecord(dtype)
@@ -136,7 +136,7 @@ def _scalar(machine: PickleMachine, name: str, arguments: Arguments) -> object:
 def _reconstruct(machine: PickleMachine, name: str, arguments: Arguments) -> object:
     """An array that is still empty; see `build_array`."""
     if len(arguments) != 3 or arguments[1] != (0,) or not _is_text(arguments[2], "b", b"b"):
-        raise machine.refusal(f"{name} is called with something else than (ndarray, (0,), 'b')")
+        raise machine.refusal(f"{name} is called with something other than (ndarray, (0,), 'b')")
     if type(arguments[0]) is not Global or arguments[0].kind != "class":
         raise machine.refusal(f"{name} is called with {kind_of(arguments[0])}, expected numpy.ndarray")
     return ArrayRecord()
@@ -144,13 +144,13 @@ def _reconstruct(machine: PickleMachine, name: str, arguments: Arguments) -> obj
 
 def _frombuffer(machine: PickleMachine, name: str, arguments: Arguments) -> object:
     if len(arguments) != 4 or not _is_text(arguments[3], "C", "F"):
-        raise machine.refusal(f"{name} is called with something else than (bytes, dtype, shape, 'C' or 'F')")
+        raise machine.refusal(f"{name} is called with something other than (bytes, dtype, shape, 'C' or 'F')")
     raw, dtype, shape, order = arguments
     return ArrayRecord(_array(machine, dtype, shape, raw, order == "F"))
 
 
 def build_array(machine: PickleMachine, record: ArrayRecord, state: object) -> None:
-    """Fill an array of `_reconstruct`'s from (version, shape, dtype, whether it is in Fortran's order, bytes)."""
+    """Fill an array from `_reconstruct`; the state is (version, shape, dtype, whether in Fortran order, bytes)."""
     if record.value is not None:
         raise machine.refusal("the contents of a NumPy array come twice")
     if type(state) is not tuple or len(state) != 5 or type(state[0]) is not int:
@@ -166,7 +166,7 @@ def build_array(machine: PickleMachine, record: ArrayRecord, state: object) -> N
 
 
 def build_dtype(machine: PickleMachine, record: DtypeRecord, state: object) -> None:
-    """Give a dtype of `_dtype`'s its byte order."""
+    """Set the byte order of a dtype from `_dtype`."""
     if record.is_complete:
         raise machine.refusal("the state of a NumPy dtype comes twice")
     if reason := numpy_pickles.why_no_byteorder(state):
@@ -181,7 +181,7 @@ def _array(machine: PickleMachine, dtype: object, shape: object, value: object, 
         raise machine.refusal(reason)
     assert isinstance(dtype, DtypeRecord)
     assert isinstance(shape, tuple)
-    # One string may serve many arrays, each of which is a copy.
+    # One string may be copied into many arrays.
     machine.spend(len(raw))
     try:
         return numpy_pickles.array_of(dtype, shape, raw, fortran)
@@ -200,16 +200,16 @@ def _tensor(machine: PickleMachine, name: str, arguments: Arguments) -> object:
     storage, offset, size, stride = arguments[:4]
     if type(storage) not in (StorageRecord, StorageView):
         raise machine.refusal(f"a tensor's storage is {kind_of(storage)}, expected a storage")
-    requires_grad, hooks, rest = (*arguments[4:6], arguments[6:]) if least > 4 else (False, None, ())
+    requires_grad, hooks, options = (*arguments[4:6], arguments[6:]) if least > 4 else (False, None, ())
     dtype = storage.dtype
     if name.endswith("_v3"):
-        token, *rest = rest
+        token, *options = options
         if type(token) is not Global or token.kind != "dtype":
             raise machine.refusal(f"a tensor's dtype is {kind_of(token)}, expected one of torch's dtypes")
         dtype = token.dtype
     if dtype is None:
         raise machine.refusal(f"storage {storage.key} is untyped, and {name} gives its tensor no dtype")
-    if rest and not (rest[0] is None or (type(rest[0]) in (dict, OrderedDict) and not rest[0])):
+    if options and not (options[0] is None or (type(options[0]) in (dict, OrderedDict) and not options[0])):
         raise machine.refusal("a tensor is marked as conjugated or negated: save x.resolve_conj().resolve_neg()")
     reason = why_not_a_view(storage, dtype, offset, size, stride) or _why_not_plain(machine, requires_grad, hooks)
     if reason:
@@ -222,7 +222,7 @@ def _tensor(machine: PickleMachine, name: str, arguments: Arguments) -> object:
 
 def _parameter(machine: PickleMachine, name: str, arguments: Arguments) -> object:
     if len(arguments) != 3 or type(arguments[0]) is not TensorRecord:
-        raise machine.refusal(f"{name} is called with something else than (tensor, requires_grad, hooks)")
+        raise machine.refusal(f"{name} is called with something other than (tensor, requires_grad, hooks)")
     tensor, requires_grad, hooks = arguments
     reason = _why_not_plain(machine, requires_grad, hooks)
     if reason:
@@ -231,7 +231,7 @@ def _parameter(machine: PickleMachine, name: str, arguments: Arguments) -> objec
 
 
 def bare_tensor(machine: PickleMachine, name: str, arguments: Arguments) -> object:
-    """A tensor to which a program has given attributes, without them; None if a call of an unknown name gives none."""
+    """A tensor with attributes, without them; None if the call of an unknown name does not make such a tensor."""
     if name == "torch._utils._rebuild_parameter_with_state" and len(arguments) == 4:
         if type(arguments[0]) is TensorRecord:
             return _parameter(machine, name, arguments[:3])

@@ -1,4 +1,4 @@
-"""What a checkpoint's pickle says about tensors: inert records, checked with plain integers before anything is read."""
+"""Inert records of a pickle's storages and tensors, checked with plain integers before any data are read."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MAX_DIMS = 64
 class StorageRecord:
     """A run of elements in the file; ``dtype`` is None where the file holds untyped bytes.
 
-    ``location`` is the device that it was saved from.
+    ``location`` is the device from which it was saved.
     """
 
     key: str
@@ -31,7 +31,7 @@ class StorageRecord:
 
 @dataclass(frozen=True, eq=False)
 class StorageView:
-    """A run of a storage's elements that torch before 0.4 had as a storage of its own."""
+    """A run of a storage's elements; torch before 0.4 treated it as a storage of its own."""
 
     root: StorageRecord
     key: str
@@ -42,7 +42,7 @@ class StorageView:
 
     @property
     def nbytes(self) -> int:
-        """Bytes that it takes."""
+        """Bytes that the view takes."""
         return self.numel * self.root.nbytes // max(self.root.numel, 1)
 
 
@@ -59,12 +59,12 @@ class TensorRecord:
 
     @property
     def numel(self) -> int:
-        """Elements that the view reaches."""
+        """Number of elements."""
         return math.prod(self.size)
 
     @property
     def covers_storage(self) -> bool:
-        """True when the elements are the whole storage in C order, so that no copy is needed."""
+        """Whether the elements are the whole storage in C order, so that no copy is needed."""
         return (
             self.offset == 0
             and self.numel * self.dtype.itemsize == self.storage.nbytes
@@ -73,7 +73,7 @@ class TensorRecord:
 
 
 def c_strides(size: tuple[int, ...]) -> tuple[int, ...]:
-    """Strides, in elements, of a C-contiguous array; 0 where there is but one index, since it is never stepped.
+    """Strides, in elements, of a C-contiguous array; 0 for dimensions of extent 1, which are never stepped.
 
     Examples
     --------
@@ -91,10 +91,10 @@ def c_strides(size: tuple[int, ...]) -> tuple[int, ...]:
 def why_not_a_view(
     storage: StorageRecord | StorageView, dtype: StoredDtype, offset: object, size: object, stride: object
 ) -> str:
-    """The reason why these fields describe no safe view of the storage, or '' when they do.
+    """The reason why these fields do not describe a safe view of the storage, or '' if they do.
 
-    NumPy's as_strided checks nothing, so this is the only thing between a file and foreign memory. All arithmetic is
-    on Python's unbounded integers, and ``type(x) is int`` since a bool is an int as well.
+    NumPy's as_strided checks nothing, so only this function keeps a file from reaching foreign memory. All arithmetic uses
+    Python's unbounded integers. ``type(x) is int`` excludes bools.
 
     Examples
     --------
@@ -115,7 +115,9 @@ def why_not_a_view(
     if len(size) != len(stride) or len(size) > MAX_DIMS:
         return f"a tensor has {len(size)} sizes and {len(stride)} strides, expected as many, and at most {MAX_DIMS}"
     if storage.nbytes % dtype.itemsize:
-        return f"storage {storage.key} has {storage.nbytes} bytes, which are no whole number of {dtype.name} elements"
+        return (
+            f"storage {storage.key} has {storage.nbytes} bytes, which are not a whole number of {dtype.name} elements"
+        )
     elements = storage.nbytes // dtype.itemsize
     if 0 in size:
         if math.prod(max(extent, 1) for extent in size) * max(dtype.itemsize, 8) >= 2**63:
@@ -133,7 +135,7 @@ def why_not_a_view(
 
 
 def without_idle_strides(size: tuple[int, ...], stride: tuple[int, ...]) -> tuple[int, ...]:
-    """The strides with 0 for every dimension that is never stepped, where files may hold any number."""
+    """The strides with 0 for dimensions that are never stepped, where files may hold any number."""
     return tuple(step if extent > 1 else 0 for extent, step in zip(size, stride, strict=True))
 
 

@@ -1,4 +1,4 @@
-"""The safetensors format: a JSON header of names, types, shapes and offsets, then the bytes."""
+"""Reader of the safetensors format: a JSON header of names, types, shapes and offsets, then the bytes."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from numgrad.serialization.storages import Extent, read_storages
 from numgrad.serialization.tensors import MakeTensor
 
 MAX_HEADER_BYTES = 100_000_000
-# Python's objects are some 30 times as large as the JSON that makes them; these bounds (500,000 tensors or so) keep a
-# header made for the purpose from filling the memory.
+# Python's objects take about 30 times the memory of their JSON. These bounds (for some 500,000 tensors) keep a hostile
+# header from filling the memory.
 MAX_BRACKETS = 1_500_000
 MAX_QUOTES = 10_000_000
 
@@ -42,10 +42,10 @@ def read_safetensors(source: ByteSource, make_tensor: MakeTensor) -> dict[str, A
     Raises
     ------
     WeightsFormatError
-        The file breaks a rule of the format, or has a dtype that NumPy does not.
+        The file breaks a rule of the format, or has a dtype that NumPy lacks.
     """
     tensors, _, data_start = _read_header(source)
-    # Own, aligned arrays: the format does not align its data, and compiled loops need aligned arrays.
+    # Each tensor gets an aligned array of its own: the format does not align data, but compiled loops need that.
     raw = read_storages(
         source,
         {tensor.name: Extent(data_start + tensor.begin, tensor.end - tensor.begin) for tensor in tensors},
@@ -55,7 +55,7 @@ def read_safetensors(source: ByteSource, make_tensor: MakeTensor) -> dict[str, A
         try:
             array = tensor.dtype.decode(raw.pop(tensor.name)).reshape(tensor.shape)
         except ValueError as error:
-            # Older NumPy has fewer dimensions than the bound below.
+            # Older versions of NumPy allow fewer dimensions than MAX_DIMS.
             raise source.refusal(f"NumPy has no array of {len(tensor.shape)} dimensions: {error}") from None
         result[tensor.name] = make_tensor(array, tensor.dtype.name, False)
     return result
@@ -115,7 +115,7 @@ def _parse(source: ByteSource, raw: bytes) -> dict[str, Any]:
         raise source.refusal(f"the safetensors header holds the number {text[:40]}, where only integers may be")
 
     try:
-        # Spaces may follow the JSON, and nothing else; JSON's own white space is wider.
+        # Only spaces may follow the JSON; JSON itself allows other white space.
         text = raw.rstrip(b" ").decode("utf-8")
         if text[-1] != "}":
             raise source.refusal("the safetensors header does not end with '}' and spaces")
@@ -129,7 +129,7 @@ def _parse(source: ByteSource, raw: bytes) -> dict[str, Any]:
     except json.JSONDecodeError as error:
         raise source.refusal(f"the safetensors header is not JSON: {error}") from None
     except ValueError as error:
-        # An integer of more digits than Python converts.
+        # An integer with more digits than Python converts.
         raise source.refusal(f"the safetensors header holds an unreadable number: {error}") from None
     assert isinstance(header, dict)
     return header
@@ -137,16 +137,16 @@ def _parse(source: ByteSource, raw: bytes) -> dict[str, Any]:
 
 def _metadata(source: ByteSource, metadata: Any) -> dict[str, str]:
     if type(metadata) is not dict or not all(type(value) is str for value in metadata.values()):
-        raise source.refusal("__metadata__ is no map from strings to strings")
+        raise source.refusal("__metadata__ is not a map from strings to strings")
     if not all(_is_unicode(key) and _is_unicode(value) for key, value in metadata.items()):
-        raise source.refusal("__metadata__ holds a lone surrogate, which is no character")
+        raise source.refusal("__metadata__ holds a lone surrogate, which is not a character")
     return metadata
 
 
 def _tensor(source: ByteSource, name: str, entry: Any) -> _Tensor:
     shown = shortened(name)
     if not _is_unicode(name):
-        raise source.refusal(f"the tensor name {shown} holds a lone surrogate, which is no character")
+        raise source.refusal(f"the tensor name {shown} holds a lone surrogate, which is not a character")
     if type(entry) is not dict or set(entry) != {"dtype", "shape", "data_offsets"}:
         raise source.refusal(f"{shown} is not described by dtype, shape and data_offsets alone")
     code, shape, offsets = entry["dtype"], entry["shape"], entry["data_offsets"]
@@ -156,12 +156,12 @@ def _tensor(source: ByteSource, name: str, entry: Any) -> _Tensor:
         raise source.refusal(f"{shown} has the unknown dtype {shortened(code)}")
     dtype = _DTYPES[code]
     if type(shape) is not list or len(shape) > MAX_DIMS or not all(_is_size(extent) for extent in shape):
-        raise source.refusal(f"{shown} has a shape that is no list of at most {MAX_DIMS} sizes")
-    # Even next to a zero: the format forbids the overflow, and NumPy has no such array.
+        raise source.refusal(f"{shown} has a shape that is not a list of at most {MAX_DIMS} sizes")
+    # Even if another extent is zero: the format forbids the overflow, and NumPy has no such array.
     if math.prod(max(extent, 1) for extent in shape) * max(dtype.itemsize, 8) >= 2**63:
         raise source.refusal(f"{shown} has a shape larger than an array can be")
     if type(offsets) is not list or len(offsets) != 2 or not all(_is_size(offset) for offset in offsets):
-        raise source.refusal(f"{shown} has data_offsets that are no pair of byte offsets")
+        raise source.refusal(f"{shown} has data_offsets that are not a pair of byte offsets")
     begin, end = offsets
     needed = math.prod(shape) * dtype.itemsize
     if end - begin != needed:

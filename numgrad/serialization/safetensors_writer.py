@@ -16,19 +16,18 @@ _ORDER = {dtype.name: index for index, dtype in enumerate(DTYPES)}
 def write_safetensors(
     tensors: Any, file: BinaryIO, unpack_tensor: UnpackTensor, metadata: Mapping[str, str] | None = None
 ) -> None:
-    """Write named tensors; the widest types first, then by name, so that all data are aligned.
+    """Write named tensors, sorted by falling size of their types and by name, so that all data are aligned.
 
     Parameters
     ----------
     tensors:
-        A dict from names to tensors or NumPy arrays; nothing may be nested.
+        A flat dict from names to tensors or NumPy arrays.
     file:
-        Where to write.
+        The file to write to.
     unpack_tensor:
-        Gives what a tensor holds (whether it requires a gradient is lost: the format cannot hold it); None for what is
-        no tensor.
+        Returns an `Unpacked` for a tensor, None for anything else. The format does not store requires_grad.
     metadata:
-        Strings by name, for people: the format's ``__metadata__``.
+        Strings by name: the format's ``__metadata__``.
 
     Raises
     ------
@@ -45,7 +44,7 @@ def write_safetensors(
             raise TypeError(f"save: safetensors names are strings, not {name!r}")
         if name == "__metadata__":
             raise ValueError("save: safetensors reserves the name '__metadata__'; use the metadata argument")
-        unpacked = unpack_tensor(tensor) or array_as_tensor(tensor)  # the format has no arrays beside tensors
+        unpacked = unpack_tensor(tensor) or array_as_tensor(tensor)  # in this format arrays are tensors
         if unpacked is None:
             raise TypeError(
                 f"save: safetensors holds only tensors, but {name!r} is a {type(tensor).__name__}; save as .pth instead"
@@ -69,7 +68,7 @@ def write_safetensors(
     try:
         text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode("utf-8")
     except UnicodeEncodeError:
-        raise TypeError("save: a name or metadata string holds a lone surrogate, which is no character") from None
+        raise TypeError("save: a name or metadata string holds a lone surrogate, which is not a character") from None
     text += b" " * (-len(text) % 8)
     file.write(struct.pack("<Q", len(text)) + text)
     for _, dtype, array in named:

@@ -1,4 +1,4 @@
-"""The names that a checkpoint's pickle may use, all of them, and what to say about the others."""
+"""All names that a checkpoint's pickle may use, and hints about other names for messages."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def _short_list() -> dict[str, Global]:
 
 SHORT_LIST = _short_list()
 
-# What to tell about names that real checkpoints do hold; the first pattern that matches speaks.
+# Hints about names in real checkpoints; the first matching pattern counts.
 _HINTS = (
     (r"torch\.Q\w+Storage|torch\.q\w+|torch\._utils\._rebuild_qtensor", "quantized tensors are not read"),
     (r"torch\._utils\._rebuild_sparse\w*|torch\.sparse_\w+", "sparse tensors are not read: save x.to_dense()"),
@@ -61,7 +61,7 @@ WAY_OUT = "load(..., unknown='skip') reads the rest"
 
 
 def hint_about(name: str) -> str:
-    """What to tell about a name that is not on the list.
+    """A hint about a name that is not on the list.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Telling formats apart by their first bytes; names and suffixes are never trusted."""
+"""`sniff`: the format of a file, by its first bytes; names and suffixes are not trusted."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numgrad.serialization.torch_legacy import LEGACY_MAGICS
 
 _TAR_MAGIC_AT = 257
 
-# What people hand over instead of weights, told by name so that the remedy can be said.
+# Files that users pass by mistake, named so that the message can suggest a remedy.
 _STRANGERS = (
     (b"\x80", "a pickle that torch.save did not write"),
     (b"version https://git-lfs", "a Git LFS pointer, not the file that it stands for: fetch it with 'git lfs pull'"),
@@ -32,7 +32,7 @@ def sniff(source: ByteSource) -> Literal["zip", "legacy", "safetensors"]:
     Raises
     ------
     WeightsFormatError
-        It is none that numgrad reads; the message says what it is if that can be told.
+        numgrad does not read this format; the message names it if it is known.
 
     Examples
     --------
@@ -52,8 +52,7 @@ def sniff(source: ByteSource) -> Literal["zip", "legacy", "safetensors"]:
             "this is a tar archive, the format of torch before 0.1.10, which cannot be read safely; load it with an "
             "old torch and save it again"
         )
-    # A file of the right suffix, or with a JSON header of a wrong length, is left to the reader for the sake of the
-    # reason that the reader gives.
+    # A file with the right suffix, or with a JSON header of a wrong length, goes to the reader, whose refusal says more.
     plausible = len(head) >= 8 and int.from_bytes(head[:8], "little") <= MAX_HEADER_BYTES
     if plausible or head[4:9] == b"\0\0\0\0{" or source.name.endswith(".safetensors"):
         return "safetensors"

@@ -1,4 +1,4 @@
-"""Random access to the bytes of a file or of an open file object."""
+"""`ByteSource`: random access to the bytes of a file or an open file object."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from numgrad.serialization.errors import WeightsFormatError
 
 
 class ByteSource:
-    """The bytes of one file, read where they are asked for, by any number of threads.
+    """The bytes of one file, which any number of threads may read at any offset.
 
-    Reading is by system calls, not by a memory map: that costs the same one copy, and a file which another process
-    truncates gives a short read here, where a map would kill the process with SIGBUS.
+    Bytes are read by system calls, not through a memory map. Both cost one copy, but if another process truncates the file,
+    a read is short where a map would kill the process with SIGBUS.
 
     Parameters
     ----------
@@ -73,14 +73,14 @@ class ByteSource:
         return WeightsFormatError(self.name, reason)
 
     def read(self, offset: int, count: int) -> bytes:
-        """Exactly ``count`` bytes from ``offset``; raises WeightsFormatError where the file does not hold them."""
+        """Exactly ``count`` bytes from ``offset``; raises WeightsFormatError if the file does not have them."""
         self._check(offset, count)
         if self._memory is not None:
             return bytes(self._memory[offset : offset + count])
         pieces = []
         done = 0
         while done < count:
-            # One call gives 2 GiB at most.
+            # One call reads at most 2 GiB.
             pieces.append(self._some(offset + done, count - done))
             done += len(pieces[-1])
         return b"".join(pieces)
@@ -121,4 +121,4 @@ class ByteSource:
 
     def _check(self, offset: int, count: int) -> None:
         if offset < 0 or count < 0 or offset + count > self.size:
-            raise self.refusal(f"truncated: bytes {offset} to {offset + count} are wanted of {self.size}")
+            raise self.refusal(f"truncated: bytes {offset} to {offset + count} are needed, the file has {self.size}")

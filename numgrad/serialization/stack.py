@@ -1,4 +1,4 @@
-"""What a pickle machine runs on: the bytes that it reads, its stack, marks and memo, and the limits of all of them."""
+"""`Stack`, the base of the pickle machine: its bytes, stack, marks and memo, and their limits."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from typing import Any
 from numgrad.serialization.errors import WeightsFormatError
 from numgrad.serialization.placeholder import Placeholder
 
-# Most of a large pickle is the bytes of arrays. Of objects, 64 MiB describe some 500,000 tensors. The limits keep the
-# memory of Python's objects, which can be 100 times the bytes that ask for them, in proportion. Python's own pickler
-# spends 6 bytes and more on each object, so reaching a limit takes a file made for that purpose.
+# Large pickles consist mostly of the bytes of arrays. 64 MiB of objects describe some 500,000 tensors. Python's objects can
+# take 100 times the bytes that describe them; the limits bound that. Python's own pickler writes at least 6 bytes for each
+# object, so only a file made for that purpose reaches a limit.
 MAX_PICKLE_BYTES = 1 << 30
 MAX_OPCODES = 10_000_000
 FREE_OBJECTS = 50_000
 BYTES_PER_OBJECT = 6
 _OBJECT_BYTES = 64 << 20
-# Copies of what the pickle holds once: arrays of one string, say.
+# For copies of values that the pickle holds once, such as arrays from one string.
 MAX_GROWTH = 4
 FREE_GROWTH_BYTES = 16 << 20
 _BYTES_PER_ITEM = 16
@@ -51,18 +51,18 @@ class Stack:
         return WeightsFormatError(self._file, reason)
 
     def ended(self, reason: str) -> WeightsFormatError:
-        """The refusal where the bytes end before the pickle does."""
+        """The refusal of a pickle whose bytes end too early."""
         error = self.refusal(reason)
         error.more_may_help = True
         return error
 
     def spend(self, count: int) -> None:
-        """Count bytes that are copied; a refusal when that is more than files need.
+        """Count copied bytes, and refuse more than honest files need.
 
         Raises
         ------
         WeightsFormatError
-            It is several times as much as the pickle holds.
+            The copies take several times the size of the pickle.
         """
         self._budget -= count
         if self._budget < 0:
@@ -115,12 +115,12 @@ class Stack:
         self._stack.append(value)
 
     def spend_items(self, items: Sized) -> None:
-        """Count the items of something that is copied or walked over, and may be so again for each few bytes.
+        """Count the items of a container that is copied or walked over, which a few bytes can repeat.
 
         Raises
         ------
         WeightsFormatError
-            They are many times as many as the pickle holds.
+            The items are many times as many as the pickle holds.
         """
         self.spend(_BYTES_PER_ITEM * len(items))
 
@@ -133,7 +133,7 @@ class Stack:
     def _put(self, index: int) -> None:
         value = self._top()
         self._memo[index] = value
-        # A pickler remembers what it makes, and each object once; beside objects there are names, of which few exist.
+        # A pickler remembers each object once, and names, of which there are few.
         if len(self._memo) > self._objects + _MAX_NAMES:
             raise self.refusal("the pickle remembers more values than it makes")
 
@@ -143,7 +143,7 @@ class Stack:
         self._stack.append(self._memo[index])
 
     def _line(self, most: int) -> bytes:
-        """What precedes the next end of a line."""
+        """The bytes before the next line end."""
         stop = self._data.find(b"\n", self.end, self.end + most + 1)
         if stop < 0:
             raise self.ended("a line of the pickle does not end, or not within the bytes that it may have")
@@ -156,13 +156,13 @@ class Stack:
         try:
             value = parse(line)
         except ValueError:
-            raise self.refusal(f"a line of the pickle is no {what}") from None
+            raise self.refusal(f"a line of the pickle is not {what}") from None
         self._push_object(value)
 
     def _index(self) -> int:
         line = self._line(20)
         if not line.isdigit():
-            raise self.refusal("the pickle recalls or stores a value under something else than a number")
+            raise self.refusal("the pickle recalls or stores a value under something other than a number")
         return int(line)
 
     def _string(self, count: int) -> None:

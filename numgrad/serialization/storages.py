@@ -1,4 +1,4 @@
-"""Reading the bytes of many tensors, two at a time, with their checksums."""
+"""`read_storages`: reads the bytes of many tensors in two threads, and compares their checksums."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _LARGE = 1 << 18
 
 @dataclass(frozen=True)
 class Extent:
-    """Where in the file a run of bytes lies; ``crc`` is None where there is no checksum to compare."""
+    """A run of bytes in the file; ``crc`` is None if there is no checksum to compare."""
 
     offset: int
     nbytes: int
@@ -27,21 +27,21 @@ class Extent:
 
 
 def read_storages(source: ByteSource, extents: Mapping[str, Extent]) -> dict[str, np.ndarray]:
-    """The bytes of all extents by name, in the order in which they lie in the file, with their checksums verified.
+    """The bytes of all extents by name, in file order, with verified checksums.
 
-    Neither zlib nor a read holds Python's lock, so that two threads read nearly twice as fast where two cores are free: one
-    thread is kept waiting by new pages and by checksums, which take as long as the copy from the system's cache. An own
-    array for each, so that none keeps the memory of another alive.
+    Reads and zlib release Python's lock, so two threads are nearly twice as fast if two cores are free: new pages and
+    checksums take as long as the copy from the system's cache. Each extent gets an array of its own, so that none keeps the
+    memory of others alive.
 
     Raises
     ------
     WeightsFormatError
-        A checksum is wrong, or the file has become shorter; of several faults, the first in the file.
+        A checksum is wrong, or the file has become shorter. Of several faults, the first in the file is raised.
     MemoryError
-        There is no room for all.
+        There is not enough memory.
     """
     in_order = sorted(extents.items(), key=lambda item: item[1].offset)
-    # Made here and not by the threads, whose memory allocators would keep pages of their own.
+    # Allocated here, since the allocators of other threads would keep pages of their own.
     storages = {name: np.empty(extent.nbytes, np.uint8) for name, extent in in_order}
     large = [item for item in in_order if item[1].nbytes >= _LARGE]
     if len(large) < 2:
@@ -53,18 +53,18 @@ def read_storages(source: ByteSource, extents: Mapping[str, Extent]) -> dict[str
 
 
 class _Reading:
-    """Two threads that take one extent after the other; of them, the caller's waits for nothing that the other has not begun.
+    """Two threads that take one extent after the other. The caller's thread waits only if the other has begun.
 
-    A thread that finds no memory to begin with never begins, and `threading` would wait for it for ever.
+    A thread that lacks the memory to begin never begins, and `threading` would wait for it for ever.
     """
 
     def __init__(
         self, source: ByteSource, in_order: Sequence[tuple[str, Extent]], storages: Mapping[str, np.ndarray]
     ) -> None:
         self._source, self._in_order, self._storages = source, in_order, storages
-        # Taken from the end: the largest first, so that the threads end at about the same time.
+        # Taken from the end, so the largest first: the threads finish at about the same time.
         self._left = sorted(range(len(in_order)), key=lambda index: in_order[index][1].nbytes)
-        # Until an extent was read: a thread that dies of having no memory may find none to say so.
+        # Set in advance: a thread that dies for lack of memory may lack the memory to report it.
         unread = MemoryError(f"load: there was no memory to read {source.name} with")
         self._faults: list[Exception | None] = [unread] * len(in_order)
         self._has_begun = False  # set before the other thread takes anything
@@ -74,7 +74,7 @@ class _Reading:
         """Read everything; raise the first fault in the file, if there is one."""
         self._running.acquire()
         try:
-            with suppress(RuntimeError, MemoryError):  # where the system has no thread left, one is enough
+            with suppress(RuntimeError, MemoryError):  # if the system has no thread left, one is enough
                 _thread.start_new_thread(self._help, ())
             self._take_all()
         finally:

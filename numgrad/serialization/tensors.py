@@ -1,4 +1,4 @@
-"""From tensor records to arrays: applies strides, and keeps memory in proportion."""
+"""`TensorReader`: makes arrays of tensor records. It applies strides, and limits the memory."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from numgrad.serialization.source import ByteSource
 
 MakeTensor = Callable[[np.ndarray, str, bool], Any]
 
-# Tensors that overlap in the file are copied apart, so a small file could ask for much memory. Real files stay near 1
-# (bfloat16, which widens to float32, near 2).
+# Tensors that overlap in the file become separate copies, so a small file could need much memory. The growth of real files
+# is near 1 (near 2 for bfloat16, which widens to float32).
 MAX_GROWTH = 4
 FREE_GROWTH_BYTES = 16 << 20
 
 
 def keep_array(array: np.ndarray, dtype_name: str, requires_grad: bool) -> np.ndarray:
-    """The default maker of tensors: the array as it is."""
+    """The default of ``make_tensor``: the array itself."""
     return array
 
 
 @dataclass(frozen=True)
 class Options:
-    """How to read: `api.load` has what they mean."""
+    """Options of reading; `api.load` describes them."""
 
     make_tensor: MakeTensor = keep_array
     verify: bool = True
@@ -38,9 +38,9 @@ class Options:
 class TensorReader:
     """Makes the tensors of one checkpoint.
 
-    Every array is C-contiguous, aligned, writable and in native byte order, and none refers to the file. Tensors that
-    were the same view of the same storage get the same array, so that tied weights stay tied; tensors that overlap in
-    any other way may become copies.
+    Every array is C-contiguous, aligned, writable, in native byte order and independent of the file. Tensors that were the
+    same view of one storage get the same array, so tied weights stay tied. Tensors that overlap in another way may become
+    copies.
     """
 
     def __init__(
@@ -86,9 +86,9 @@ class TensorReader:
             elements = raw[first : (last + 1) * dtype.itemsize].view(dtype.code)
             strides = [step * dtype.itemsize for step in record.stride]
             view = np.lib.stride_tricks.as_strided(elements, record.size, strides, writeable=False)
-            # One copy puts the elements in C order; only then are they decoded, from bytes as everywhere.
+            # One copy puts the elements in C order. Then they are decoded from bytes, as everywhere.
             in_order = np.array(view, order="C", copy=True).reshape(-1).view(np.uint8)
             return dtype.decode(in_order, self._byteorder).reshape(record.size)
         except ValueError as error:
-            # Older NumPy has fewer dimensions than torch.
+            # Older versions of NumPy allow fewer dimensions than torch.
             raise self._source.refusal(f"NumPy has no array of {len(record.size)} dimensions: {error}") from None

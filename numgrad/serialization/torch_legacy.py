@@ -1,4 +1,4 @@
-"""torch's legacy stream: what torch.save wrote before 1.6, and writes with _use_new_zipfile_serialization=False."""
+"""Reader of torch's legacy stream, the format of torch.save before 1.6 and with _use_new_zipfile_serialization=False."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _FIRST_BYTES = 1 << 20
 
 
 def read_torch_legacy(source: ByteSource, options: Options) -> Any:
-    """The object in a legacy stream: five pickles, then for each storage its element count and its bytes.
+    """The object in a legacy stream, which has five pickles, then the element count and the bytes of each storage.
 
     Raises
     ------
@@ -38,7 +38,7 @@ def read_torch_legacy(source: ByteSource, options: Options) -> Any:
             tree, machine, storages = _read_pickles(source, min(source.size, count), options)
             break
         except WeightsFormatError as error:
-            # The pickles may reach further. They seldom do, and to read all of a large file for them would take long.
+            # The pickles may reach further. That is rare, and reading the whole of a large file at once would take long.
             if not error.more_may_help or count >= min(source.size, MAX_PICKLE_BYTES):
                 raise
             count *= 32
@@ -48,14 +48,14 @@ def read_torch_legacy(source: ByteSource, options: Options) -> Any:
 
 
 def locate_all(machine: PickleMachine, options: Options) -> None:
-    """Tell who wants to know from which devices the storages were saved."""
+    """Call ``options.locate``, if given, with the device of each storage."""
     if options.locate is not None:
         for storage in machine.storages.values():
             options.locate(storage.location)
 
 
 def _read_pickles(source: ByteSource, count: int, options: Options) -> tuple[Any, PickleMachine, dict[str, Extent]]:
-    """The tree and the places of its storages, from pickles that lie within the first ``count`` bytes."""
+    """The tree, the machine and the extents of the storages, from pickles within the first ``count`` bytes."""
     head = source.read(0, count)
     magic = next((magic for magic in LEGACY_MAGICS if head.startswith(magic)), None)
     if magic is None:
@@ -63,7 +63,7 @@ def _read_pickles(source: ByteSource, count: int, options: Options) -> tuple[Any
     protocol, at = _plain(head, source, len(magic))
     if type(protocol) is not int or protocol != _PROTOCOL:
         raise source.refusal(f"the legacy protocol version is not {_PROTOCOL}")
-    # Says the byte order and C's integer sizes of the writing machine. The data are little-endian all the same.
+    # The byte order and C's integer sizes of the writing machine. The data are little-endian in any case.
     system, at = _plain(head, source, at)
     if type(system) is not dict:
         raise source.refusal("the description of the writing system is not a dict")
@@ -82,7 +82,7 @@ def _plain(head: bytes, source: ByteSource, start: int) -> tuple[Any, int]:
 
 
 def _storages(source: ByteSource, machine: PickleMachine, keys: object, at: int) -> dict[str, Extent]:
-    """Where every storage lies, given the list of keys in the order of the data."""
+    """The extent of every storage, given the list of keys in the order of the data."""
     if type(keys) is not list or not all(type(key) is str for key in keys):
         raise source.refusal("the list of storages is not a list of strings")
     if len(set(keys)) != len(keys):

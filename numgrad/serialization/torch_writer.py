@@ -26,9 +26,9 @@ _CONTAINERS = (dict, OrderedDict, Counter, list, tuple)
 def write_torch_zip(obj: Any, file: BinaryIO, unpack_tensor: UnpackTensor) -> None:
     """Write a tree of containers, scalars and tensors as torch.save would.
 
-    The same tree gives the same bytes whenever and wherever it is written. One object that occurs twice is written
-    once and read as one object, and so are two tensors of the same memory, shape and strides (tied weights); tensors
-    that overlap in another way are written apart.
+    The same tree always gives the same bytes. An object that occurs twice is written once and read as one object; so are two
+    tensors of the same memory, shape and strides (tied weights). Tensors that overlap in another way are written
+    separately.
 
     Parameters
     ----------
@@ -37,15 +37,15 @@ def write_torch_zip(obj: Any, file: BinaryIO, unpack_tensor: UnpackTensor) -> No
         arrays, str, bytes, int, float, complex, bool and None. NumPy scalars are written as Python's. Keys are str, or
         int of 64 bits.
     file:
-        Where to write.
+        The file to write to.
     unpack_tensor:
-        Gives what a tensor holds; None for what is no tensor. An array that is none is written as NumPy pickles it,
-        which torch reads with ``weights_only=False`` alone.
+        Returns an `Unpacked` for a tensor, None for anything else. Other arrays are written as NumPy pickles them, which
+        torch reads only with ``weights_only=False``.
 
     Raises
     ------
     TypeError
-        Something in the tree cannot be saved; the message says where it is.
+        A part of the tree cannot be saved; the message says where it is.
     """
     pickler = _Pickler(unpack_tensor)
     pickled = pickler.dump(obj)
@@ -65,7 +65,7 @@ class _Pickler:
         self._unpack_tensor = unpack_tensor
         self._out = bytearray()
         self._memo: dict[object, int] = {}
-        # Identities are remembered, so their objects must live as long.
+        # Objects are remembered by identity, so they must stay alive.
         self._alive: list[object] = []
         self._open: set[int] = set()
         self._keys: dict[tuple[object, ...], int] = {}
@@ -78,7 +78,7 @@ class _Pickler:
         self._out += b"."
         if len(self._out) > MAX_PICKLE_BYTES:
             raise TypeError(
-                f"save: all that is no tensor's takes {len(self._out)} bytes, expected at most {MAX_PICKLE_BYTES}; save "
+                f"save: everything but the tensors takes {len(self._out)} bytes, expected at most {MAX_PICKLE_BYTES}; save "
                 "tensors instead, such as numgrad.from_numpy(array)"
             )
         return bytes(self._out)
@@ -120,8 +120,8 @@ class _Pickler:
                 self._array(obj, where)
             elif isinstance(obj, Placeholder):
                 raise TypeError(
-                    f"save: {where[:200]} is a placeholder of {shortened(obj.name)}, of which load read no object: leave "
-                    "it out"
+                    f"save: {where[:200]} is a placeholder of {shortened(obj.name)}, whose object was not loaded: leave it "
+                    "out"
                 )
             else:
                 raise TypeError(
@@ -132,7 +132,7 @@ class _Pickler:
 
     def _container(self, obj: Any, where: str, depth: int) -> None:
         identity = ("object", id(obj))
-        if type(obj) is dict or isinstance(obj, OrderedDict):  # also a state dict, which is an OrderedDict with a name
+        if type(obj) is dict or isinstance(obj, OrderedDict):  # includes state dicts, a subclass of OrderedDict
             self._out += b"}" if type(obj) is dict else self._called("collections", "OrderedDict", b")")
             self._remember(identity)
             self._items(obj, where, depth)
@@ -170,9 +170,9 @@ class _Pickler:
                 raise TypeError(
                     f"save: {where} has the integer {key} for a key, after {MAX_WIDE_KEYS} of more than 32 bits"
                 )
-            place = f"{where}[{key!r}]"
-            self._save(key, place, depth)
-            self._save(value, place, depth + 1)
+            path = f"{where}[{key!r}]"
+            self._save(key, path, depth)
+            self._save(value, path, depth + 1)
         self._out += b"u"
 
     def _tensor(self, unpacked: Unpacked, where: str) -> None:
@@ -193,7 +193,7 @@ class _Pickler:
         self._out += b"tR"
 
     def _array(self, array: np.ndarray, where: str) -> None:
-        """An array as NumPy pickles it: an empty one, then its version, shape, dtype, order and bytes."""
+        """An array as NumPy pickles it: an empty array, then its version, shape, dtype, order and bytes."""
         dtype = Unpacked(array).stored
         if dtype is None:
             raise TypeError(f"save: {where} is an array of dtype {array.dtype}, expected numbers")
@@ -224,11 +224,11 @@ class _Pickler:
     def _bytes(self, raw: bytes, where: str) -> None:
         """Bytes as Python 3 writes them in protocol 2: as text in which each character is a byte."""
         self._global("_codecs", "encode")
-        # Not remembered by its value: a reader bounds what the bytes of a file may grow to.
+        # Not shared by value, since readers limit how much the bytes of a file may grow.
         text = raw.decode("latin-1").encode("utf-8")
         if len(text) > MAX_PICKLE_BYTES:
             raise TypeError(
-                f"save: {where} has {len(raw)} bytes that are no tensor's, more than the pickle may have; save a tensor "
+                f"save: {where} has {len(raw)} bytes outside of tensors, more than a pickle may have; save a tensor "
                 "instead, such as numgrad.from_numpy(array)"
             )
         self._out += struct.pack("<cI", b"X", len(text)) + text
@@ -242,7 +242,7 @@ class _Pickler:
             self._global("torch", dtype.torch_storage)
         else:
             self._global("torch.storage", "UntypedStorage")
-        # Tied weights come as two tensors of one memory, and stay tied when they share a storage.
+        # Tied weights are two tensors of one memory, and stay tied by sharing a storage.
         memory = (array.__array_interface__["data"][0] if array.size else id(array), array.shape, array.strides, dtype)
         key = self._keys.setdefault(memory, len(self.storages))
         if key == len(self.storages):
@@ -264,7 +264,7 @@ class _Pickler:
         elif -(2**31) <= value < 2**31:
             self._out += struct.pack("<ci", b"J", value)
         else:
-            # One more than a negative number has as many bits as its two's complement needs beside the sign.
+            # A negative number plus one has as many bits as its two's complement needs beside the sign.
             count = (value + (value < 0)).bit_length() // 8 + 1
             if count > 255:
                 raise TypeError(f"save: {where} is an integer of {value.bit_length()} bits, expected less than 2040")
@@ -276,7 +276,7 @@ class _Pickler:
         try:
             raw = text.encode("utf-8")
         except UnicodeEncodeError:
-            raise TypeError(f"save: {where} is a string with a lone surrogate, which is no character") from None
+            raise TypeError(f"save: {where} is a string with a lone surrogate, which is not a character") from None
         self._out += struct.pack("<cI", b"X", len(raw)) + raw
         self._remember(text)
 

@@ -1,4 +1,4 @@
-"""torch's zip checkpoints: the format that torch.save writes since 1.6."""
+"""Reader of torch's zip checkpoints, the format of torch.save since 1.6."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ _MAX_VERSION = 10
 
 
 def read_torch_zip(source: ByteSource, options: Options) -> Any:
-    """The object in a zip checkpoint, of any torch since 1.6 and of the writers that imitate it.
+    """The object in a zip checkpoint, written by torch since 1.6 or by a writer that imitates it.
 
-    Of the archive, ``data.pkl``, ``version`` and the storages under ``data/`` are needed, in any order, under one
-    folder of any name; ``byteorder`` is heeded; everything else that torch adds is ignored. The checksums of
-    storages are compared if the options say so, those of the other three always.
+    The archive needs ``data.pkl``, ``version`` and the storages under ``data/``, in any order, in one folder of any name.
+    ``byteorder`` is read; other entries of torch's are ignored. The checksums of storages are compared if the options ask
+    for it, those of the other three always.
 
     Raises
     ------
@@ -62,7 +62,7 @@ def _under_one_folder(source: ByteSource, entries: dict[str, Entry]) -> dict[str
 
 
 def _storages(source: ByteSource, records: dict[str, Entry], machine: PickleMachine, verify: bool) -> dict[str, Extent]:
-    """Where every storage that the pickle names lies; all are there, of the right size, and nothing else is."""
+    """The extents of the pickle's storages. Each has to exist with the right size, and there may be no others."""
     extents = {}
     for key, storage in machine.storages.items():
         entry = records.get(f"data/{key}")

@@ -1,4 +1,4 @@
-"""The last step of reading: from the containers that a pickle described to the ones that the caller gets."""
+"""`resolve`, the last step of reading: replaces the records in a pickle's containers by the caller's tensors."""
 
 from __future__ import annotations
 
@@ -13,28 +13,28 @@ from numgrad.serialization.placeholder import Placeholder
 from numgrad.serialization.records import StorageRecord, StorageView, TensorRecord
 
 MAX_DEPTH = 128
-# Shared containers are legal, but walking them visits each as often as it is reached: ten lists that hold each other
-# ten times are 10**10 visits. Every caller walks (to print, to load), so the walk has to be finite in practice.
+# Shared containers are legal, but a walk visits each as often as it is reached: ten lists, each with the next one ten times,
+# take 10**10 visits. Every caller walks the tree (to print, to load), so the walk has to end in practice.
 MAX_VISITS = 10_000_000
 
 _SCALARS = SCALAR_TYPES | {type(None), bool, int, float, complex, str, bytes}
 _CONTAINERS = (dict, OrderedDict, Counter, list, tuple)
 
-# What became of a node, how many containers deep it is, and how many visits a walk over it takes.
+# The resolved node, its depth in containers, and the number of visits of a walk over it.
 _Done = tuple[Any, int, int]
 
 
 def resolve(root: Any, make_leaf: Callable[[TensorRecord], Any], machine: PickleMachine) -> Any:
-    """The tree with every tensor record replaced by what ``make_leaf`` makes of it; lists and dicts change in place.
+    """The tree with every tensor record replaced by ``make_leaf`` of it; lists and dicts change in place.
 
-    What is reached twice stays one object that is reached twice. There is no recursion, so a deep tree cannot exhaust
-    Python's stack. A walk ends at a placeholder, so what one holds is a tree of its own, and may lead back to it.
+    An object that is reached twice stays one object. There is no recursion, so a deep tree cannot exhaust Python's stack. A
+    walk ends at a placeholder; its contents are a tree of their own, and may lead back to it.
 
     Raises
     ------
     WeightsFormatError
-        The tree contains itself, is deeper than 128 or astronomically shared, or holds something that is neither a
-        container, a tensor nor a plain scalar.
+        The tree contains itself, is deeper than 128, is shared too often, or holds a value that is not a container, a
+        tensor or a plain scalar.
 
     Examples
     --------
@@ -52,14 +52,14 @@ def resolve(root: Any, make_leaf: Callable[[TensorRecord], Any], machine: Pickle
 
 
 class _Tree:
-    """What was resolved so far, and the placeholders whose contents are still to be."""
+    """The nodes resolved so far, and the placeholders whose contents are not yet resolved."""
 
     def __init__(self, make_leaf: Callable[[TensorRecord], Any], machine: PickleMachine) -> None:
         self.placeholders: list[Placeholder] = []
         self._make_leaf = make_leaf
         self._machine = machine
         self._done: dict[int, _Done] = {}
-        # Identities are remembered, so their objects must live as long.
+        # Nodes are remembered by identity, so they must stay alive.
         self._alive: list[Any] = []
 
     def resolved(self, root: Any) -> Any:
@@ -80,7 +80,7 @@ class _Tree:
                 children = _children(node)
                 waiting = [child for child in children if type(child) not in _SCALARS and id(child) not in done]
                 if waiting:
-                    # The node is looked at again when these are done. One that is open already is its own descendant.
+                    # The node comes up again after these. A node that is already open is its own descendant.
                     open_nodes.add(id(node))
                     if not open_nodes.isdisjoint(map(id, waiting)):
                         raise self._machine.refusal(f"a {kind.__name__} contains itself")

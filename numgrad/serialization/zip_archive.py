@@ -1,8 +1,8 @@
-"""The zip container of torch's checkpoints, read more strictly than zip is read elsewhere.
+"""Reader of the zip container of torch's checkpoints, stricter than other zip readers.
 
-Two zip readers that disagree about one file are how scanners are fooled: torch takes the first of two entries with one
-name and Python's zipfile the last; some read the directory at the end, some the headers in front of the data. So
-whatever could be read in two ways is refused here, and no more of the format is supported than torch writes.
+Scanners are fooled by files that two readers understand differently: of two entries with one name, torch takes the first
+and Python's zipfile the last; some readers use the directory at the end, others the headers before the data. So everything
+ambiguous is refused here, and only the part of the format that torch writes is supported.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _SIZES_FOLLOW = 0x8
 
 @dataclass(frozen=True)
 class Entry:
-    """One stored file: its name, where its bytes lie, how many they are, and their CRC-32."""
+    """One stored file: its name, the position and number of its bytes, and their CRC-32."""
 
     name: str
     header: int
@@ -84,7 +84,7 @@ def read_checked(source: ByteSource, entry: Entry, limit: int) -> bytes:
     Raises
     ------
     WeightsFormatError
-        The entry is larger than ``limit`` or does not have the checksum that the directory says.
+        The entry is larger than ``limit``, or its checksum differs from the directory's.
     """
     if entry.size > limit:
         raise source.refusal(f"{entry.name!r} has {entry.size} bytes, more than {limit}")
@@ -130,7 +130,7 @@ def _find_directory(source: ByteSource) -> _Directory:
 
 
 def _read_entry(source: ByteSource, directory: bytes, at: int, data_end: int) -> tuple[Entry, int]:
-    """The directory's entry at byte ``at``, checked against its header in front of the data; and the next ``at``."""
+    """The directory's entry at byte ``at``, checked against the header before its data; and the next ``at``."""
     if at + _CENTRAL.size > len(directory):
         raise source.refusal("the zip directory is truncated")
     fields = _CENTRAL.unpack_from(directory, at)
@@ -173,23 +173,23 @@ def _checked_name(source: ByteSource, raw: bytes) -> str:
     except UnicodeDecodeError:
         raise source.refusal(f"the zip entry name {raw!r} is not UTF-8") from None
     if "\\" in name or "\0" in name or any(part in ("", ".", "..") for part in name.split("/")):
-        raise source.refusal(f"the zip entry name {name!r} is no plain relative path")
+        raise source.refusal(f"the zip entry name {name!r} is not a plain relative path")
     return name
 
 
 def _wide_fields(
     source: ByteSource, name: str, extra: bytes, size: int, packed: int, header: int
 ) -> tuple[int, int, int]:
-    """The sizes and offset, with those that do not fit 32 bits taken from the zip64 extra field."""
+    """The sizes and the offset; values that do not fit 32 bits come from the zip64 extra field."""
     values = [size, packed, header]
     while len(extra) >= 4:
         kind, count = struct.unpack_from("<2H", extra)
         if kind == 1:
-            wanted = [index for index, value in enumerate(values) if value == 0xFFFFFFFF]
-            if count < 8 * len(wanted) or len(extra) < 4 + count:
+            wide = [index for index, value in enumerate(values) if value == 0xFFFFFFFF]
+            if count < 8 * len(wide) or len(extra) < 4 + count:
                 break
-            for place, index in enumerate(wanted):
-                (values[index],) = struct.unpack_from("<Q", extra, 4 + 8 * place)
+            for number, index in enumerate(wide):
+                (values[index],) = struct.unpack_from("<Q", extra, 4 + 8 * number)
             return values[0], values[1], values[2]
         extra = extra[4 + count :]
     if 0xFFFFFFFF in values:

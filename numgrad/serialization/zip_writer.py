@@ -1,7 +1,7 @@
-"""Writer of the zip container of torch's checkpoints, onto files that can only be written on.
+"""Writer of the zip container of torch's checkpoints, for files that only have ``write``.
 
-Not Python's zipfile: interrupted, that ends a broken archive as if it were whole, or raises something else in the place of
-the interrupt.
+Python's zipfile is not used: after an interrupt it completes the broken archive as if it were whole, or raises another
+exception instead of the interrupt.
 """
 
 from __future__ import annotations
@@ -10,15 +10,15 @@ import struct
 import zlib
 from typing import BinaryIO
 
-# torch maps large files, and mapped storages have to be aligned.
+# torch maps large files into memory, and mapped storages have to be aligned.
 _ALIGNMENT = 64
-# Above this, sizes and offsets are written as 64 bits, as zipfile does: some readers take 32 bits as signed.
+# Above this, sizes and offsets take 64 bits, as in zipfile: some readers treat 32 bits as signed.
 _WIDE = (1 << 31) - 1
 _SENTINEL = 0xFFFFFFFF
 _VERSION, _WIDE_VERSION = 20, 45
 _UNIX = 3
 _SIZES_FOLLOW = 0x8
-# The earliest date that zip has, 1 January 1980: the same tree gives the same bytes whenever it is written.
+# The earliest date of the format, 1 January 1980: the same tree always gives the same bytes.
 _TIME, _DATE = 0, 0x21
 _PERMISSIONS = 0o600 << 16
 
@@ -44,7 +44,7 @@ class ZipWriter:
         """Write one entry, whose data begin at a multiple of 64 bytes."""
         start, raw_name, size, crc = self._at, name.encode(), len(data), zlib.crc32(data)
         wide = size > _WIDE
-        # The field of wide sizes is there before the sizes are known, as zeros.
+        # The field for wide sizes comes before the sizes are known, so it holds zeros.
         field = struct.pack("<2H2Q", 1, 16, 0, 0) if wide else b""
         padding = -(start + 30 + len(raw_name) + 4 + len(field)) % _ALIGNMENT
         fill = struct.pack("<2sH", b"FB", padding) + b"Z" * padding
@@ -65,7 +65,7 @@ class ZipWriter:
         )  # fmt: skip
 
     def finish(self) -> None:
-        """Write the directory and its end; without it, what was written is no archive."""
+        """Write the directory and the end record, which complete the archive."""
         start, count = self._at, len(self._directory)
         for entry in self._directory:
             self._write(entry)
