@@ -161,7 +161,7 @@ def test_refused_before_anything_changes() -> None:
         nn.Conv2d(3, 3, 3, padding_mode="reflect")
     with pytest.raises(RuntimeError, match="tuple of two ints"):
         nn.Conv2d(3, 3, (3, 3, 3))
-    with pytest.raises(TypeError, match="must be an int"):
+    with pytest.raises(TypeError, match="must be int"):
         nn.Conv2d(3, 3, 2.5)
 
 
