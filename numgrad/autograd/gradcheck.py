@@ -183,7 +183,7 @@ def gradgradcheck(
 
 def _refuse_masked(masked: bool | None) -> None:
     if masked:
-        raise NotImplementedError("gradcheck: masked=True is not there; numgrad has no masked tensors")
+        raise NotImplementedError("gradcheck: masked=True is not implemented; numgrad has no masked tensors")
 
 
 class _Check:

@@ -171,7 +171,7 @@ def grad(
             "Expected allow_unused to be True or not passed when materialize_grads=True, but got: allow_unused=False."
         )
     if not only_inputs:
-        raise ValueError("grad: only_inputs=False is not there; use backward() to accumulate into all leaves")
+        raise ValueError("grad: only_inputs=False is not implemented; use backward() to accumulate into all leaves")
     if isinstance(inputs, Mapping):
         values = grad(
             outputs, tuple(inputs.values()), grad_outputs, retain_graph, create_graph, only_inputs, allow_unused,

@@ -182,7 +182,7 @@ class saved_tensors_hooks(Scope):  # noqa: N801 (torch's name)
 class save_on_cpu(saved_tensors_hooks):  # noqa: N801
     """A context in which saved tensors are kept in the memory of the CPU.
 
-    All of numgrad's tensors are there, so nothing is copied. ``pin_memory`` and ``device_type`` are accepted without effect,
+    All tensors are in that memory, so nothing is copied. ``pin_memory`` and ``device_type`` are accepted without effect,
     so that programs written for accelerators run.
     """
 

@@ -51,7 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="the new format (default: what --output ends in; else safetensors, and pth for a safetensors file)")  # fmt: skip
     add("--key", action="append", default=[], metavar="NAME",
         help="take what the checkpoint has under this name, such as model or state_dict; once more for a part of that")  # fmt: skip
-    add("--force", action="store_true", help="write over files that are there")
+    add("--force", action="store_true", help="overwrite existing files")
     add("--dry-run", action="store_true", help="read and check everything, but only say what would be written")
 
 
@@ -102,7 +102,7 @@ def _convert(file: Path, args: argparse.Namespace, taken: set[Path], row: Row) -
         raise _ConversionError(f"{target} would be written twice: convert {file} on its own, with --output", USAGE)
     taken.add(target.resolve())
     if target.exists() and not args.force:
-        raise _ConversionError(f"{target} is there: --force writes over it, --output names another file", FILE_SYSTEM)
+        raise _ConversionError(f"{target} exists: --force overwrites it, --output names another file", FILE_SYSTEM)
     # Other values beside the weights, such as a program's options, matter only if they would have to be written.
     part = _part(load(file, make_tensor=_as_stored, unknown="skip"), file, args.key)
     row["tensors"] = _count(part)
@@ -137,7 +137,11 @@ def _part(tree: Any, file: Path, keys: list[str]) -> Any:
     """The part of a checkpoint under the keys, applied one after the other."""
     for key in keys:
         if not isinstance(tree, dict) or key not in tree:
-            has = f"it has {_listed(tree)}" if isinstance(tree, dict) else f"a {type(tree).__name__} is what is there"
+            has = (
+                f"it has {_listed(tree)}"
+                if isinstance(tree, dict)
+                else f"there is a value of type {type(tree).__name__}"
+            )
             raise _ConversionError(f"{file} has nothing under --key {key}: {has}", USAGE)
         tree = tree[key]
     return tree

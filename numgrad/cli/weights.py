@@ -211,7 +211,7 @@ def _path(args: argparse.Namespace) -> int:
         if not args.json:
             print(row["path"])
         if not row["cached"]:
-            print(f"{row['name']} is not there yet: numgrad weights download {row['name']}", file=sys.stderr)
+            print(f"{row['name']} is not downloaded yet: numgrad weights download {row['name']}", file=sys.stderr)
     return OK if all(row["cached"] for row in rows) else FILE_SYSTEM
 
 

@@ -289,7 +289,7 @@ class Module(Hooked):
         Raises
         ------
         AttributeError
-            There is none.
+            There is no such module.
         """
         module: Any = self
         for name in target.split(".") if target else ():

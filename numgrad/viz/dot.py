@@ -41,7 +41,7 @@ class Drawing:
         program = shutil.which("dot")
         if program is None:
             raise RuntimeError(
-                "viz: the program 'dot' is not there; install Graphviz (https://graphviz.org/download), or paste the text "
+                "viz: the program 'dot' is not installed; install Graphviz (https://graphviz.org/download), or paste the text "
                 "in .dot into a viewer"
             )
         done = subprocess.run([program, "-Tsvg"], input=self.dot, capture_output=True, text=True, check=False)

@@ -53,9 +53,9 @@ REFUSED = {
     "one field twice": (raw('{"a":{"dtype":"U8","dtype":"U8","shape":[0],"data_offsets":[0,0]}}'), "'dtype' twice"),
     "__metadata__ twice": (raw('{"__metadata__":{},"__metadata__":{}}'), "'__metadata__' twice"),
     "one metadatum twice": (raw('{"__metadata__":{"a":"b","a":"c"}}'), "'a' twice"),
-    "metadata of numbers": (safetensors_bytes({"__metadata__": {"a": 1}}), "no map from strings to strings"),
-    "metadata of maps": (safetensors_bytes({"__metadata__": {"a": {}}}), "no map from strings to strings"),
-    "metadata is null": (safetensors_bytes({"__metadata__": None}), "no map from strings to strings"),
+    "metadata of numbers": (safetensors_bytes({"__metadata__": {"a": 1}}), "not a map from strings to strings"),
+    "metadata of maps": (safetensors_bytes({"__metadata__": {"a": {}}}), "not a map from strings to strings"),
+    "metadata is null": (safetensors_bytes({"__metadata__": None}), "not a map from strings to strings"),
     "metadata with a surrogate": (raw('{"__metadata__":{"a":"\\udfff"}}'), "surrogate"),
     # descriptions
     "null for a tensor": (safetensors_bytes({"a": None}), "not described by dtype, shape and data_offsets"),
