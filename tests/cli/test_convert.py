@@ -144,7 +144,7 @@ def test_nothing_is_overwritten_without_force(command: Command, tmp_path: Path) 
     (tmp_path / "a.safetensors").write_bytes(b"mine")
     code, out, err = command("a.pth")
     assert (code, out) == (4, "")
-    assert "a.safetensors exists: --force writes over it" in err
+    assert "a.safetensors exists: --force overwrites it" in err
     assert command("a.pth", "--dry-run")[0] == 4
     assert (tmp_path / "a.safetensors").read_bytes() == b"mine"
     assert command("a.pth", "--to", "pth")[0] == 4
