@@ -266,9 +266,9 @@ def ones(*size: Any, dtype: Dtype | None = None, requires_grad: bool = False) ->
 
 
 def ones_of(spec: Spec) -> Tensor:
-    """Ones in the shape of a spec and of its dtype: a cotangent that nobody gave."""
-    made = ops.creation.full.apply((), tuple(spec.shape), 1, spec.dtype)
-    return finished(made, False) if modes.inference else made  # type: ignore[no-any-return]
+    """Ones with the shape and dtype of a spec, the default cotangent of a backward."""
+    tensor = ops.creation.full.apply((), tuple(spec.shape), 1, spec.dtype)
+    return finished(tensor, False) if modes.inference else tensor  # type: ignore[no-any-return]
 
 
 @public("function")
