@@ -1,12 +1,24 @@
-"""Sealed state: a test that leaves a mode, a default or the number of threads changed fails and spoils no others."""
+"""What holds for all tests: sealed state, the number of processes that run them, and what they cost.
+
+A test that leaves a mode, a default or the number of threads changed fails and spoils no others.
+"""
 
 from __future__ import annotations
 
+import functools
 import gc
-from collections.abc import Iterator
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
+
+from tests import costs, recorded
+
+MOST_PROCESSES = 4  # each takes seconds to start and a gigabyte with torch
 
 
 @pytest.fixture(autouse=True)
@@ -39,8 +51,68 @@ def torch() -> ModuleType:
     return pytest.importorskip("torch", reason="torch, the third opinion, is not installed")
 
 
+@pytest.fixture
+def torch_says(request: pytest.FixtureRequest) -> Callable[[Callable[[ModuleType], Any]], Any]:
+    """Asks torch, or the record of what it said where it is not installed; the answer is plain, as JSON has it."""
+    return functools.partial(recorded.answer, request.node.nodeid.removeprefix("tests/"))
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Tests that ask torch can be selected and deselected with ``-m torch``."""
     for item in items:
         if "torch" in getattr(item, "fixturenames", ()):
             item.add_marker("torch")
+
+
+# ---- processes --------------------------------------------------------------------------------------------------
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config: pytest.Config) -> None:
+    """Folders are run by one process for each CPU, without ``-n``."""
+    if in_parallel(config):
+        config.option.numprocesses, config.option.dist = "auto", "worksteal"
+        config.option.maxprocesses = config.option.maxprocesses or MOST_PROCESSES
+
+
+def in_parallel(config: pytest.Config) -> bool:
+    """Whether whole folders are asked for and nothing else is said: starting processes takes longer than one file."""
+    option = config.option
+    if getattr(option, "numprocesses", 0) is not None or hasattr(config, "workerinput"):
+        return False  # no pytest-xdist, or a number that somebody gave, or a process of those
+    if option.dist != "no" or option.tx or option.capture == "no":
+        return False
+    watched = ("keyword", "collectonly", "usepdb", "trace", "lf", "stepwise")  # the last two are of a plugin
+    return not any(getattr(option, name, None) for name in watched) and all(Path(arg).is_dir() for arg in config.args)
+
+
+# ---- costs ------------------------------------------------------------------------------------------------------
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """The process that runs tests counts its kernels from the first on; those that it starts share their bytecode."""
+    if not getattr(config.option, "tx", None):
+        costs.begin()
+    if os.environ.pop("PYTHONDONTWRITEBYTECODE", ""):
+        # Hundreds of processes are started, and each would compile NumPy's and numgrad's sources: twice the time of a command.
+        folder = tempfile.TemporaryDirectory(prefix="numgrad-bytecode-")
+        os.environ["PYTHONPYCACHEPREFIX"] = folder.name
+        config.add_cleanup(folder.cleanup)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """A process that runs tests for another tells it what they cost; answers that are to be kept are written."""
+    recorded.write()
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["costs"] = costs.own()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Take what another process tells; one that crashed tells nothing."""
+    costs.add(getattr(node, "workeroutput", {}).get("costs", {}))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """The last lines say what the tests cost."""
+    terminalreporter.write_line(costs.summary())

@@ -13,6 +13,7 @@ import pytest
 
 import numgrad as ng
 from numgrad.engine.tape import Node
+from tests import recorded
 
 # Programs that torch records as the same ops. Where a function is one op there and several here, or the other way round
 # (losses, var, indexing, the transpose of a linear layer's weight), the graphs differ, as autograd.md says.
@@ -69,17 +70,22 @@ def tree(node: Any, depth: int = 6) -> Any:
     return type(node).__name__, [(tree(following, depth - 1), number) for following, number in node.next_functions]
 
 
+def facts(lib: ModuleType, program: str) -> tuple[Any, str]:
+    """The tree of a program's graph, and the name of its root."""
+    node = eval(program, surroundings(lib)).grad_fn
+    return tree(node), node.name().removeprefix("torch::autograd::")
+
+
 @pytest.fixture
 def sides(torch: ModuleType) -> tuple[dict[str, Any], dict[str, Any]]:
     return surroundings(ng), surroundings(torch)
 
 
-@pytest.mark.torch
 @pytest.mark.parametrize("program", EACH)
-def test_types_and_entries_are_those_of_torch(program: str, sides: Any) -> None:
-    ours, theirs = (eval(program, side).grad_fn for side in sides)
-    assert tree(ours) == tree(theirs)
-    assert ours.name() == type(ours).__name__ == theirs.name().removeprefix("torch::autograd::")
+def test_types_and_entries_are_those_of_torch(program: str, torch_says: Any) -> None:
+    assert recorded.plain(facts(ng, program)) == torch_says(lambda torch: facts(torch, program))
+    node = eval(program, surroundings(ng)).grad_fn
+    assert node.name() == type(node).__name__
 
 
 @pytest.mark.torch

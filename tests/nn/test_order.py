@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from types import ModuleType
 from typing import Any
 
 import pytest
@@ -205,8 +204,9 @@ def _order(name: str) -> Any:
 
 
 @pytest.mark.parametrize("name", CHANGES)
-def test_the_order_is_torchs(name: str, torch: ModuleType) -> None:
-    (kind, text), (expected, words) = (outcome(_order(name), library) for library in (ours(), theirs(torch)))
+def test_the_order_is_torchs(name: str, torch_says: Any) -> None:
+    kind, text = outcome(_order(name), ours())
+    expected, words = torch_says(lambda torch: outcome(_order(name), theirs(torch)))
     assert kind == expected, text
     assert kind or text == words  # of a refusal the class; the words name modules of the libraries
 

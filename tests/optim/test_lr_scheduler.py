@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from types import ModuleType
 from typing import Any
 
 import pytest
@@ -10,6 +9,7 @@ import pytest
 import numgrad as ng
 from numgrad import nn, optim
 from tests.nn.twins import Library, ours, outcome, theirs
+from tests.recorded import plain
 
 
 def _optimizer(lib: Library, name: str = "SGD", **options: Any) -> Any:
@@ -51,8 +51,9 @@ def _rates(lib: Library, make: Any, name: str, steps: int) -> list[Any]:
 
 @pytest.mark.parametrize("optimizer", ["SGD", "Adam"])
 @pytest.mark.parametrize("name", SCHEDULERS)
-def test_rates_are_torchs(name: str, optimizer: str, torch: ModuleType) -> None:
-    assert _rates(ours(), SCHEDULERS[name], optimizer, 20) == _rates(theirs(torch), SCHEDULERS[name], optimizer, 20)
+def test_rates_are_torchs(name: str, optimizer: str, torch_says: Any) -> None:
+    wanted = torch_says(lambda torch: _rates(theirs(torch), SCHEDULERS[name], optimizer, 20))
+    assert plain(_rates(ours(), SCHEDULERS[name], optimizer, 20)) == wanted
 
 
 PLATEAUS: dict[str, dict[str, Any]] = {
@@ -65,19 +66,19 @@ PLATEAUS: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.mark.parametrize("name", PLATEAUS)
-def test_plateau_is_torchs(name: str, torch: ModuleType) -> None:
+def _plateau(lib: Library, name: str) -> list[Any]:
     metrics = [3, 2, 2.5, 2.1, 1.95, 1.9, 1.9, 1.9, float("nan"), 1.0, 1.0, 1.5, 1.5, 1.5, 0.5, 1, 1, 1]
-    seen: list[list[Any]] = []
-    for lib in (ours(), theirs(torch)):
-        optimizer = _optimizer(lib)
-        scheduler = lib.schedulers.ReduceLROnPlateau(optimizer, **PLATEAUS[name])
-        rates = []
-        for metric in metrics:
-            scheduler.step(lib.t.tensor(metric))
-            rates.append((scheduler.get_last_lr(), scheduler.num_bad_epochs, scheduler.cooldown_counter))
-        seen.append(rates)
-    assert seen[0] == seen[1]
+    scheduler = lib.schedulers.ReduceLROnPlateau(_optimizer(lib), **PLATEAUS[name])
+    seen = []
+    for metric in metrics:
+        scheduler.step(lib.t.tensor(metric))
+        seen.append((scheduler.get_last_lr(), scheduler.num_bad_epochs, scheduler.cooldown_counter))
+    return seen
+
+
+@pytest.mark.parametrize("name", PLATEAUS)
+def test_plateau_is_torchs(name: str, torch_says: Any) -> None:
+    assert plain(_plateau(ours(), name)) == torch_says(lambda torch: _plateau(theirs(torch), name))
 
 
 @pytest.mark.parametrize("name", SCHEDULERS)
@@ -100,19 +101,20 @@ def test_resuming_gives_the_same_rates(name: str) -> None:
         again.step()
 
 
+def _resumed(lib: Library, name: str) -> list[Any]:
+    optimizer = _optimizer(lib)
+    for group in optimizer.param_groups:
+        group["initial_lr"] = group["lr"]
+    scheduler = getattr(lib.schedulers, name)(optimizer, 4 if name != "ExponentialLR" else 0.5, last_epoch=2)
+    optimizer.step()
+    rates = [scheduler.get_last_lr()]
+    scheduler.step()
+    return [*rates, scheduler.get_last_lr()]
+
+
 @pytest.mark.parametrize("name", ["StepLR", "ExponentialLR", "CosineAnnealingLR"])
-def test_last_epoch_resumes(name: str, torch: ModuleType) -> None:
-    seen = []
-    for lib in (ours(), theirs(torch)):
-        optimizer = _optimizer(lib)
-        for group in optimizer.param_groups:
-            group["initial_lr"] = group["lr"]
-        scheduler = getattr(lib.schedulers, name)(optimizer, 4 if name != "ExponentialLR" else 0.5, last_epoch=2)
-        optimizer.step()
-        rates = [scheduler.get_last_lr()]
-        scheduler.step()
-        seen.append([*rates, scheduler.get_last_lr()])
-    assert seen[0] == seen[1]
+def test_last_epoch_resumes(name: str, torch_says: Any) -> None:
+    assert plain(_resumed(ours(), name)) == torch_says(lambda torch: _resumed(theirs(torch), name))
 
 
 CASES: dict[str, Any] = {
@@ -143,8 +145,8 @@ def _beyond(lib: Library) -> None:
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_words_are_torchs(name: str, torch: ModuleType) -> None:
-    assert outcome(CASES[name], ours()) == outcome(CASES[name], theirs(torch))
+def test_words_are_torchs(name: str, torch_says: Any) -> None:
+    assert list(outcome(CASES[name], ours())) == torch_says(lambda torch: outcome(CASES[name], theirs(torch)))
 
 
 def test_scheduler_before_optimizer_warns() -> None:

@@ -139,9 +139,11 @@ CALLS = [
 
 
 @pytest.mark.parametrize("call", CALLS)
-def test_calls(call: str, torch: ModuleType) -> None:
-    ours, theirs = (outcome(lib, call, INPUTS["matrix"](lib)) for lib in (ng, torch))
-    assert ours == theirs
+def test_calls(call: str, torch_says: Any) -> None:
+    def called(lib: ModuleType) -> tuple[bool, str]:
+        return outcome(lib, call, INPUTS["matrix"](lib))
+
+    assert list(called(ng)) == torch_says(called)
 
 
 def test_a_refusal_leaves_the_operand_as_it_was() -> None:
