@@ -57,11 +57,15 @@ def torch_says(request: pytest.FixtureRequest) -> Callable[[Callable[[ModuleType
     return functools.partial(recorded.answer, request.node.nodeid.removeprefix("tests/"))
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests that ask torch can be selected and deselected with ``-m torch``."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Tests that ask torch can be selected with ``-m torch``; those that can never be long enough are only run on demand."""
     for item in items:
         if "torch" in getattr(item, "fixturenames", ()):
             item.add_marker("torch")
+    if "soak" not in config.option.markexpr and not any("::" in arg for arg in config.args):
+        left_out = [item for item in items if item.get_closest_marker("soak")]
+        items[:] = [item for item in items if not item.get_closest_marker("soak")]
+        config.hook.pytest_deselected(items=left_out)
 
 
 # ---- processes --------------------------------------------------------------------------------------------------

@@ -45,12 +45,12 @@ def test_some_ops_refuse_hostile_parameters(tmp_path: Path) -> None:
     run(tmp_path, QUICK)
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_every_op_refuses_hostile_parameters(tmp_path: Path) -> None:
     run(tmp_path, ())
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_no_index_is_out_of_bounds(tmp_path: Path) -> None:
     run(tmp_path, QUICK, NUMGRAD_DEBUG="1")
 

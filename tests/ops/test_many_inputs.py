@@ -113,17 +113,26 @@ def test_the_time_is_linear() -> None:
     assert many < 16 * 6 * few  # 256 times, were it quadratic
 
 
-@pytest.mark.slow
-def test_a_million_inputs_do_not_end_the_process() -> None:
+def test_more_inputs_than_a_stack_holds_do_not_end_the_process() -> None:
+    """A million addresses take 8 MB, the usual stack; a hundred thousand are more than a thread has here."""
     text = (
+        "import threading\n"
         "import numgrad as ng\n"
         "x = ng.ones(1, requires_grad=True)\n"
-        "y = ng.cat([x] * 1_050_000)\n"
-        "y.sum().backward()\n"
-        "assert y.shape == (1_050_000,) and x.grad.item() == 1_050_000\n"
+        "def use(count):\n"
+        "    y = ng.cat([x] * count)\n"
+        "    y.sum().backward()\n"
+        "    assert y.shape == (count,) and x.grad.item() == count, y\n"
+        "    x.grad = None\n"
+        "    print(count)\n"
+        "use(2_000)\n"  # compiles, which takes more stack
+        "threading.stack_size(1 << 18)\n"
+        "thread = threading.Thread(target=use, args=(100_000,))\n"
+        "thread.start()\n"
+        "thread.join()\n"
     )
     done = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, timeout=600)
-    assert done.returncode == 0, done.stderr[-2000:]
+    assert (done.returncode, done.stdout) == (0, "2000\n100000\n"), done.stderr[-2000:]
 
 
 def test_a_table_is_what_the_executor_does_without(monkeypatch: pytest.MonkeyPatch) -> None:
