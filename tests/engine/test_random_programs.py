@@ -10,10 +10,11 @@ from numgrad.engine import dispatch, views
 from tests.engine import random_programs
 
 COUNT, PARTS = 800, 8
+PART = [part if part < 4 else pytest.param(part, marks=pytest.mark.soak) for part in range(PARTS)]
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
-@pytest.mark.parametrize("part", range(PARTS))
+@pytest.mark.parametrize("part", PART)
 def test_no_mismatch(part: int, torch: ModuleType) -> None:
     wrong = random_programs.mismatches(torch, range(part * COUNT // PARTS, (part + 1) * COUNT // PARTS))
     assert not wrong, "\n\n".join(wrong)

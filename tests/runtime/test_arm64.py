@@ -52,7 +52,7 @@ def test_products() -> None:
     assert all(found["tiles"] for found in kernels)
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_all_recipes() -> None:
     kernels = compiled()
     check(kernels)
