@@ -53,6 +53,15 @@ CONDITIONS: dict[str, tuple[str, dict[str, str], int | None]] = {
 }
 
 
+# One command of each kind: text of argparse and of its own, refused by argparse and by itself, without network or weights.
+OF_EACH_KIND = [
+    ("--help",), ("info",), ("nonsense",), ("ops", "nonsense"), ("weights", "path", "resnet18"), ("weights", "download", "resnet18"),
+    ("classify", "/nonexistent.jpg"),
+]  # fmt: skip
+# And what each command says for itself, on which these depend.
+FOR_ALL = ("stdout is full", "all are closed", "ASCII", "no cache folder")
+
+
 def shell(command: tuple[str, ...], after: str = "", **settings: str | None) -> subprocess.CompletedProcess[bytes]:
     line = f"{shlex.join([sys.executable, '-m', 'numgrad', *command])} {after}"
     return subprocess.run(
@@ -65,12 +74,20 @@ def shell(command: tuple[str, ...], after: str = "", **settings: str | None) -> 
     )
 
 
-def _name(value: tuple[str, ...] | int) -> str:
+def _name(value: tuple[str, ...] | int | str) -> str:
     return " ".join(value) if isinstance(value, tuple) else str(value)
 
 
-@pytest.mark.parametrize("condition", CONDITIONS)
-@pytest.mark.parametrize(("command", "code"), COMMANDS, ids=_name)
+@pytest.mark.parametrize(
+    ("command", "code", "condition"),
+    [
+        (command, code, condition)
+        for command, code in COMMANDS
+        for condition in CONDITIONS
+        if command in OF_EACH_KIND or condition in FOR_ALL
+    ],
+    ids=_name,
+)
 def test_every_command_under_a_condition(command: tuple[str, ...], code: int, condition: str) -> None:
     after, settings, if_printed = CONDITIONS[condition]
     done = shell(command, after, **settings)

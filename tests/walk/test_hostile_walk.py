@@ -14,9 +14,9 @@ from tests.walk import aftermath, hostile, processes, programs, recipes, scenes,
 HAS_TORCH = importlib.util.find_spec("torch") is not None
 
 
-@pytest.mark.slow
-def test_hostile_calls_are_answered_or_refused() -> None:
-    report = hostile.walk(6000, with_torch=HAS_TORCH, seconds=120, processes=2)
+@pytest.mark.parametrize(("count", "seconds"), [(600, 60), pytest.param(6000, 120, marks=pytest.mark.soak)])
+def test_hostile_calls_are_answered_or_refused(count: int, seconds: int) -> None:
+    report = hostile.walk(count, with_torch=HAS_TORCH, seconds=seconds, processes=2)
     assert not report.faults, "\n".join(report.faults)
     counts = report.counts
     assert counts.total() > 200, counts
