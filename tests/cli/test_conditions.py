@@ -55,8 +55,8 @@ CONDITIONS: dict[str, tuple[str, dict[str, str], int | None]] = {
 
 # One command of each kind: text of argparse and of its own, refused by argparse and by itself, without network or weights.
 OF_EACH_KIND = [
-    ("--help",), ("info",), ("nonsense",), ("ops", "nonsense"), ("weights", "path", "resnet18"), ("weights", "download", "resnet18"),
-    ("classify", "/nonexistent.jpg"),
+    ("--help",), ("info",), ("nonsense",), ("ops", "nonsense"), ("weights", "path", "resnet18"),
+    ("weights", "download", "resnet18"), ("classify", "/nonexistent.jpg"),
 ]  # fmt: skip
 # And what each command says for itself, on which these depend.
 FOR_ALL = ("stdout is full", "all are closed", "ASCII", "no cache folder")
