@@ -45,6 +45,14 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
+@pytest.fixture(autouse=True, scope="module")
+def _small_heap() -> Iterator[None]:
+    """Nor at what a file of tests leaves, such as Numba's tables: a collection would take most of a second."""
+    yield
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture
 def torch() -> ModuleType:
     """torch, as a third opinion."""

@@ -62,7 +62,6 @@ def test_a_block_is_handed_out_again():
 @settings(max_examples=30, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 3_000_000), st.integers(0, 7)), max_size=60))
 def test_accounts_are_exact(steps):
-    gc.collect()
     memory.empty_cache()
     memory.reset_peak()
     before = memory.memory_stats()
