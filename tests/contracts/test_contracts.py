@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import subprocess
 import sys
 from pathlib import Path
@@ -14,11 +15,16 @@ import numgrad
 PACKAGE = Path(numgrad.__file__).parent
 ROOT = Path(__file__).parents[2]
 FILES = sorted(PACKAGE.rglob("*.py"))
-TREES = {path: ast.parse(path.read_text("utf-8")) for path in FILES}
 NAMES = [str(path.relative_to(PACKAGE)) for path in FILES]
 MOST_LINES, MOST_ENGINE_LINES = 500, 1300
 # What a Tensor is, half of it examples: one class, which is no easier to read in two files.
 LONGER = {"tensor/tensor.py": 920}
+
+
+@functools.cache
+def trees() -> dict[Path, ast.Module]:
+    """The syntax tree of each file."""
+    return {path: ast.parse(path.read_text("utf-8")) for path in FILES}
 
 
 def python(code: str) -> str:
@@ -49,7 +55,7 @@ def test_layers() -> None:
 def test_compilers_are_imported_inside_functions_or_by_those_who_compile() -> None:
     """A kernel's file that imported Numba at its top would make every process pay for it."""
     compiling = {"runtime/codegen.py", "runtime/numba_ir.py"}
-    for path, tree in TREES.items():
+    for path, tree in trees().items():
         if str(path.relative_to(PACKAGE)) in compiling:
             continue
         for node in tree.body:
@@ -73,7 +79,7 @@ def test_the_engine_can_be_read_in_one_sitting() -> None:
 
 
 def test_the_library_does_not_print() -> None:
-    for path, tree in TREES.items():
+    for path, tree in trees().items():
         if path.relative_to(PACKAGE).parts[0] in ("cli", "__main__.py"):
             continue
         calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)]
@@ -81,7 +87,7 @@ def test_the_library_does_not_print() -> None:
 
 
 def test_no_error_is_swallowed_whole() -> None:
-    for path, tree in TREES.items():
+    for path, tree in trees().items():
         for node in ast.walk(tree):
             if isinstance(node, ast.ExceptHandler):
                 silent = all(isinstance(statement, ast.Pass) for statement in node.body)
@@ -93,7 +99,7 @@ def test_no_error_is_swallowed_whole() -> None:
 
 def test_only_the_config_reads_the_environment() -> None:
     allowed = {"config.py"}
-    for path, tree in TREES.items():
+    for path, tree in trees().items():
         if str(path.relative_to(PACKAGE)) in allowed:
             continue
         reads = [
@@ -109,7 +115,7 @@ def test_only_the_config_reads_the_environment() -> None:
 
 def test_only_plans_and_replays_launch() -> None:
     """All numbers come through one door."""
-    for path, tree in TREES.items():
+    for path, tree in trees().items():
         name = str(path.relative_to(PACKAGE))
         if name.split("/")[0] in ("runtime", "compile"):
             continue
@@ -131,7 +137,7 @@ def test_locks_are_made_in_one_place() -> None:
         "profiler.py": {"Event"},  # a class of its own
         "cli/warmup.py": {"Queue"},  # of one call of a command, which does not fork
     }
-    for path, tree in TREES.items():
+    for path, tree in trees().items():
         name = str(path.relative_to(PACKAGE))
         names = {
             *[node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)],
