@@ -14,7 +14,7 @@ from tests.walk import aftermath, hostile, processes, programs, recipes, scenes,
 HAS_TORCH = importlib.util.find_spec("torch") is not None
 
 
-@pytest.mark.parametrize(("count", "seconds"), [(600, 60), pytest.param(6000, 120, marks=pytest.mark.soak)])
+@pytest.mark.parametrize(("count", "seconds"), [(300, 60), pytest.param(6000, 120, marks=pytest.mark.soak)])
 def test_hostile_calls_are_answered_or_refused(count: int, seconds: int) -> None:
     report = hostile.walk(count, with_torch=HAS_TORCH, seconds=seconds, processes=2)
     assert not report.faults, "\n".join(report.faults)
