@@ -18,6 +18,7 @@ import pytest
 
 from tests import costs, recorded
 
+BYTECODE = "NUMGRAD_TESTS_BYTECODE"  # a folder for that of the processes that tests start
 MOST_PROCESSES = 4  # each takes seconds to start and a gigabyte with torch
 
 
@@ -102,14 +103,20 @@ def in_parallel(config: pytest.Config) -> bool:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """The process that runs tests counts its kernels from the first on; those that it starts share their bytecode."""
+    """What runs tests counts its kernels from the first on; the processes that it starts share their bytecode.
+
+    Where none may be written beside the sources, each of those hundreds would compile numgrad again, twice its time.
+    """
+    unwritten = "PYTHONDONTWRITEBYTECODE" in os.environ
+    if unwritten and BYTECODE not in os.environ:
+        folder = tempfile.TemporaryDirectory(prefix="numgrad-bytecode-")
+        os.environ[BYTECODE] = folder.name
+        config.add_cleanup(folder.cleanup)
     if not getattr(config.option, "tx", None):
         costs.begin()
-    if os.environ.pop("PYTHONDONTWRITEBYTECODE", ""):
-        # Hundreds of processes are started, and each would compile NumPy's and numgrad's sources: twice the time of a command.
-        folder = tempfile.TemporaryDirectory(prefix="numgrad-bytecode-")
-        os.environ["PYTHONPYCACHEPREFIX"] = folder.name
-        config.add_cleanup(folder.cleanup)
+        if unwritten:
+            os.environ["PYTHONPYCACHEPREFIX"] = os.environ[BYTECODE]
+            del os.environ["PYTHONDONTWRITEBYTECODE"]
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
