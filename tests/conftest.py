@@ -112,7 +112,7 @@ def pytest_configure(config: pytest.Config) -> None:
         folder = tempfile.TemporaryDirectory(prefix="numgrad-bytecode-")
         os.environ[BYTECODE] = folder.name
         config.add_cleanup(folder.cleanup)
-    if not getattr(config.option, "tx", None):
+    if hasattr(config, "workerinput") or not getattr(config.option, "tx", None):
         costs.begin()
         if unwritten:
             os.environ["PYTHONPYCACHEPREFIX"] = os.environ[BYTECODE]
