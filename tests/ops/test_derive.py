@@ -92,7 +92,7 @@ def test_values_and_two_derivatives(formula: Callable[..., Any], count: int) -> 
     np.testing.assert_allclose(op(*inputs).detach().numpy(), expected, rtol=1e-13, atol=1e-14)
     numerical, analytical, size = directional(lambda *a: (op(*a),), inputs)
     assert agree(numerical, analytical, size, 10), (numerical, analytical)
-    few = [ng.tensor(a.ravel()[:3]).requires_grad_() for a in arrays]
+    few = [ng.tensor(a[:3]).requires_grad_() for a in arrays]  # for the same kernels
     assert ng.autograd.gradcheck(op, few)
     assert ng.autograd.gradgradcheck(op, few)
 

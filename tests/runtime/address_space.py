@@ -57,7 +57,8 @@ def attempt(stage, function):
 def still_whole(stage):
     if ready:
         operand.mul_(1.0)
-        assert [operand.data_ptr() == address, np.array_equal(values, expected)] == [True, True], f"{stage}: changed"
+        np.equal(values, expected, out=equal)  # with bytecode at hand, little is left over from importing
+        assert [operand.data_ptr() == address, equal.all()] == [True, True], f"{stage}: changed"
 
 ready = False
 
@@ -69,10 +70,11 @@ def imports():
     import numgrad as ng
 
 def kernels():
-    global operand, values, expected, address, ready
+    global operand, values, expected, equal, address, ready
     operand = ng.arange(4096.0)
     operand.mul_(1.0)
     values, expected, address = operand.numpy(), np.arange(4096, dtype=np.float32), operand.data_ptr()
+    equal = np.empty(4096, bool)
     ready = True
     assert (operand * 2 + operand).sum().item() == 3 * 4095 * 2048
 
