@@ -108,12 +108,13 @@ class Terminal(io.StringIO):
 
 
 def compiled(stream: io.StringIO) -> str:
+    before = list(build.listeners)
     with CompileProgress(stream) as progress:
-        for listener in tuple(build.listeners):
-            listener("matmul", 0.25)
-            listener("conv2d", 0.5)
+        (listener,) = [each for each in build.listeners if each not in before]
+        listener("matmul", 0.25)
+        listener("conv2d", 0.5)
     assert (progress.kernels, progress.seconds) == (2, 0.75)
-    assert build.listeners == []
+    assert build.listeners == before
     return stream.getvalue()
 
 
