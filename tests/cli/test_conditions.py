@@ -190,6 +190,7 @@ NONSENSE = {
     "NUMGRAD_NUM_THREADS": ["0", "-1", "1.5", "many", "1025", "10" * 3000],
     "NUMGRAD_WAIT": ["nonsense", "auto,poll"],
     "NUMGRAD_DEBUG": ["2", "yes please"],
+    "NUMGRAD_PYTHON": ["2", "guard"],
     "NUMGRAD_SIMD": ["abacus"],
     "NUMGRAD_CONV": ["fast"],
     "NUMGRAD_COMPILE_JOBS": ["0", "65", "x"],
@@ -198,7 +199,7 @@ NONSENSE = {
     "NUMGRAD_OFFLINE": ["maybe"],
 }
 SENSE = {
-    "NUMGRAD_NUM_THREADS": ["1", "1024", " 2 ", ""], "NUMGRAD_WAIT": ["POLL"], "NUMGRAD_DEBUG": ["1", "guard", "false"],
+    "NUMGRAD_NUM_THREADS": ["1", "1024", " 2 ", ""], "NUMGRAD_WAIT": ["POLL"], "NUMGRAD_DEBUG": ["1", "guard", "false"], "NUMGRAD_PYTHON": ["1", "no"],
     "NUMGRAD_SIMD": ["AVX2"], "NUMGRAD_CONV": ["Direct"], "NUMGRAD_COMPILE_JOBS": ["64"], "NUMGRAD_LOG": ["DEBUG"],
     "NUMGRAD_WEIGHTS_URL": ["https://mirror.example:8080/x"], "NUMGRAD_OFFLINE": ["yes"],
     "NUMGRAD_KERNEL_STORE": ["off"], "NUMGRAD_HOME": ["/anywhere"],
