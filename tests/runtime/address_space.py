@@ -31,7 +31,11 @@ import json, os, sys
 task = json.loads(sys.argv[1])
 
 def size(name):
-    return next(int(line.split()[1]) << 10 for line in open("/proc/self/status") if line.startswith(name))
+    """Bytes, or 0 where there is no memory left to read them."""
+    try:
+        return next(int(line.split()[1]) << 10 for line in open("/proc/self/status") if line.startswith(name))
+    except MemoryError:
+        return 0
 
 def limit(stage):
     if task["stage"] == stage:

@@ -77,7 +77,10 @@ def test_numbers_beside_integers_are_those_of_torch(dtype: str, number: Any, tor
                 except RuntimeError as error:
                     found.append(("refused", "ZeroDivision" in str(error)))
             assert found[0][0] == found[1][0], f"{symbol} {swapped}"
-            np.testing.assert_array_equal(found[0][1], found[1][1], err_msg=f"{symbol} {swapped}")
+            if symbol.startswith("**") and found[0][0] == "float32":  # torch's square root is a power on some CPUs
+                np.testing.assert_array_max_ulp(found[0][1], found[1][1], 1)
+            else:
+                np.testing.assert_array_equal(found[0][1], found[1][1], err_msg=f"{symbol} {swapped}")
 
 
 @pytest.mark.parametrize("n", [1, 3, 9, 70, 10_000])
