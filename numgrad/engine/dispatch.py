@@ -46,7 +46,7 @@ def apply_saved(call: SavedCall, node: Node, grads: list[Any]) -> Any:
     """Apply an op to gradients and to what a node saved."""
     op = call.op
     if not chain.wrappers:
-        made = fast.run_saved(op.plans, call.params, node, grads, call.quick)
+        made = fast.run_saved(op.plans, call.params, node, grads, call.fast)
         if made is not None and made.__class__ is not int:
             return made
     saved = node.unpack(False) if max(call.reads) >= 0 else ()

@@ -102,7 +102,7 @@ class Record:
     does what the op's backward does when it is not recorded itself: ``run(node, grads)``.
     """
 
-    __slots__ = ("_words", "input_specs", "needs", "op", "output_specs", "params", "quick", "run", "saving")
+    __slots__ = ("_words", "fast", "input_specs", "needs", "op", "output_specs", "params", "run", "saving")
 
     def __init__(self, op: Any, params: Any, needs: tuple[bool, ...], input_specs: Any, output_specs: Any) -> None:
         self.op = op
@@ -117,7 +117,7 @@ class Record:
             self.run = first_run(self, op.prepared_backward(self))
             floating = [spec.dtype.is_floating_point for spec in output_specs]
             self._words = record_words(self.saving.inputs, self.saving.outputs, floating)
-            self.quick = self._words.ctypes.data  # for `fast.apply`
+            self.fast = self._words.ctypes.data  # for `fast.apply`
 
 
 class Node(SeenNode):

@@ -24,7 +24,7 @@ class SavedCall:
         self.reads = tuple(reads)
         self.params = op.defaults if params is None else params
         self._words = backward_words(reads)
-        self.quick: int = self._words.ctypes.data  # for `fast.apply`
+        self.fast: int = self._words.ctypes.data  # for `fast.apply`
 
 
 def saved_calls(inputs: int, *calls: tuple[SavedCall, int | Sequence[int]]) -> Callable[[Any, Any], list[Any]]:
