@@ -1,4 +1,8 @@
-"""Batching rules, ``(batch, *inputs, **params)``, by which ops are applied to many examples at once, and their parts."""
+"""Batching rules that many ops share: ``(batch, *inputs, **params)`` computes an op for many examples at once.
+
+Specs in ``ops/`` attach these rules (`registry.Op.batch`); `autograd.batched` calls them for each op inside of `vmap`, which
+`func.batching` defines.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +26,7 @@ class Batch:
         self.op, self.size, self.flags = op, size, flags
 
     def all(self, *values: Any) -> tuple[Any, ...]:
-        """The first inputs with the examples in dimension 0; what is the same for all is repeated without a copy."""
+        """The first inputs with the examples in dimension 0; inputs that are the same for all are repeated without a copy."""
         return tuple(
             value if flag or value is None else repeated(value, self.size)
             for value, flag in zip(values, self.flags, strict=False)
