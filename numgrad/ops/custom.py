@@ -143,9 +143,9 @@ def custom_op(
     def _(b: PlanBuilder, *operands: Operand, **values: float) -> None:
         shapes = _output_shapes(op, shape, operands)
         common = functools.reduce(promote_types, [x.spec.dtype for x in operands])
-        results = [b.output(given or common, each) for given, each in zip(dtypes, shapes, strict=True)]
-        given = dict(zip(inputs, operands, strict=True)) | dict(zip(outputs, results, strict=True)) | values
-        written.launch(b, given, results, results[0], cost)
+        results = [b.output(declared or common, each) for declared, each in zip(dtypes, shapes, strict=True)]
+        arguments = dict(zip(inputs, operands, strict=True)) | dict(zip(outputs, results, strict=True)) | values
+        written.launch(b, arguments, results, results[0], cost)
 
     op.on_status(written.error)
     if oracle is not None:
@@ -189,12 +189,12 @@ def _number(op: str, name: str, value: Any, default: float) -> float:
 
 
 def _output_dtypes(name: str, dtype: Any, count: int) -> tuple[Dtype | None, ...]:
-    given = tuple(dtype) if isinstance(dtype, (tuple, list)) else (dtype,) * count
-    if len(given) != count or not all(each is None or isinstance(each, Dtype) for each in given):
+    declared = tuple(dtype) if isinstance(dtype, (tuple, list)) else (dtype,) * count
+    if len(declared) != count or not all(each is None or isinstance(each, Dtype) for each in declared):
         raise TypeError(
             f"custom_op {name}: dtype is {dtype!r}, expected a numgrad dtype, or one for each of {count} outputs"
         )
-    return given
+    return declared
 
 
 def _output_shapes(op: Op, rule: ShapeRule | None, operands: Sequence[Operand]) -> list[tuple[int, ...]]:
@@ -213,14 +213,14 @@ def _output_shapes(op: Op, rule: ShapeRule | None, operands: Sequence[Operand]) 
     if count == 1 and not (len(result) and isinstance(result[0], (tuple, list))):
         result = (result,)
     try:
-        made = [tuple(operator.index(extent) for extent in each) for each in result]
+        output_shapes = [tuple(operator.index(extent) for extent in each) for each in result]
     except TypeError:
-        made = []
-    if len(made) != count or any(extent < 0 for each in made for extent in each):
+        output_shapes = []
+    if len(output_shapes) != count or any(extent < 0 for each in output_shapes for extent in each):
         raise ShapeError(
             f"{op.name}: its shape rule returned {result!r} for {shapes}, expected {count} shapes of extents not below 0"
         )
-    return made
+    return output_shapes
 
 
 def _add_backward(op: Op, function: _Function, saves: Sequence[str], cost: int) -> None:
@@ -234,14 +234,13 @@ def _add_backward(op: Op, function: _Function, saves: Sequence[str], cost: int) 
 
     @backward.plan
     def _(b: PlanBuilder, *operands: Operand, **values: Any) -> None:
-        made = [b.output(dtype, shape) for shape, dtype in values.pop(likes)]
-        given = (
-            dict(zip(backward.inputs, operands, strict=True)) | dict(zip(backward.outputs, made, strict=True)) | values
-        )
-        function.launch(b, given, made, operands[0], cost)
+        gradients = [b.output(dtype, shape) for shape, dtype in values.pop(likes)]
+        arguments = dict(zip(backward.inputs, operands, strict=True))
+        arguments |= dict(zip(backward.outputs, gradients, strict=True)) | values
+        function.launch(b, arguments, gradients, operands[0], cost)
 
     backward.on_status(function.error)
-    places = [op.inputs.index(n) for n in results]
+    numbers = [op.inputs.index(n) for n in results]  # of the inputs that have a gradient
     single = len(results) == 1
 
     def filled(incoming: Sequence[Any], specs: Sequence[Any]) -> list[Any]:
@@ -252,7 +251,7 @@ def _add_backward(op: Op, function: _Function, saves: Sequence[str], cost: int) 
 
     def params_of(record: Any) -> Any:
         floating = next(spec.dtype for spec in record.output_specs if spec.dtype.is_floating_point)
-        specs = [record.input_specs[place] for place in places]
+        specs = [record.input_specs[number] for number in numbers]
         like = tuple((tuple(x.shape), x.dtype if x.dtype.is_floating_point else floating) for x in specs)
         return backward.Params(**record.params._asdict(), **{likes: like})
 
@@ -260,12 +259,12 @@ def _add_backward(op: Op, function: _Function, saves: Sequence[str], cost: int) 
     def _(ctx: Any, *incoming: Any) -> tuple[Any, ...]:
         grads = filled(incoming, ctx.node.output_specs)
         computed = chain.dispatch(backward, (*grads, *ctx.saved), params_of(ctx.node.record))
-        by_place = dict(zip(places, (computed,) if single else computed, strict=True))
-        return tuple(by_place.get(place) if needed else None for place, needed in enumerate(ctx.needs))
+        gradients = dict(zip(numbers, (computed,) if single else computed, strict=True))
+        return tuple(gradients.get(number) if needed else None for number, needed in enumerate(ctx.needs))
 
     def prepared(record: Any) -> Any:
         call = SavedCall(backward, [*range(-1, -1 - len(grads), -1), *range(len(saves))], params_of(record))
-        rows = [(row, place) for row, place in enumerate(places) if record.needs[place]]
+        rows = [(row, number) for row, number in enumerate(numbers) if record.needs[number]]
 
         def run(node: Any, incoming: list[Any]) -> list[Any]:
             for grad in incoming:
@@ -273,10 +272,10 @@ def _add_backward(op: Op, function: _Function, saves: Sequence[str], cost: int) 
                     incoming = filled(incoming, record.output_specs)
                     break
             computed = chain.apply_saved(call, node, incoming)
-            made: list[Any] = [None] * len(record.needs)
-            for row, place in rows:
-                made[place] = computed if single else computed[row]
-            return made
+            gradients: list[Any] = [None] * len(record.needs)
+            for row, number in rows:
+                gradients[number] = computed if single else computed[row]
+            return gradients
 
         return run
 
@@ -319,20 +318,20 @@ class _Function:
         self.names = [n for n in self.order if n not in self.constants]
 
     def launch(
-        self, b: PlanBuilder, given: dict[str, Any], results: Sequence[Operand], leading: Operand, cost: int
+        self, b: PlanBuilder, values: dict[str, Any], results: Sequence[Operand], leading: Operand, cost: int
     ) -> None:
         """Add the launch, with ``results`` filled with zeros first."""
         if self.checked:
             for result in results:
                 plan_fill(b, result, 0)
-        own = {result.index for result in results}
-        dense = {n: contiguous(b, v) if isinstance(v, Operand) else v for n, v in given.items() if n in self.names}
+        result_indices = {result.index for result in results}
+        dense = {n: contiguous(b, v) if isinstance(v, Operand) else v for n, v in values.items() if n in self.names}
         declared: list[tuple[str, int | str, bool]] = []
         arguments: list[Any] = []
         for n in self.names:
             value = dense[n]
             if isinstance(value, Operand):
-                declared.append((n, value.spec.ndim, value.index not in own))
+                declared.append((n, value.spec.ndim, value.index not in result_indices))
                 arguments.append(value.array(*(value.spec.shape or (1,))))
             else:
                 declared.append((n, "i8" if isinstance(value, int) else "f8", False))
@@ -357,14 +356,14 @@ class _Function:
     def _kernel(self, declared: tuple[tuple[str, int | str, bool], ...]) -> Kernel:
         """The function as a kernel for arrays of these dimensions; a 0-d tensor comes as an array of one element."""
         types = [
-            kind if isinstance(kind, str) else f"{'const ' * const}T{place}[{', '.join(':' * max(kind, 1))}]"
-            for place, (_, kind, const) in enumerate(declared)
+            kind if isinstance(kind, str) else f"{'const ' * const}T{number}[{', '.join(':' * max(kind, 1))}]"
+            for number, (_, kind, const) in enumerate(declared)
         ]
-        places = {name: f"a{place}" for place, (name, _, _) in enumerate(declared)}
-        constants = {f"c{place}": value for place, value in enumerate(self.constants.values())}
-        places.update(zip(self.constants, constants, strict=True))
-        called = ", ".join(places[name] for name in self.order) + ", start, stop" * self.parallel
-        text = f"def custom({', '.join(places[name] for name in self.names)}, start, stop):\n    function({called})\n"
+        names = {name: f"a{number}" for number, (name, _, _) in enumerate(declared)}
+        constants = {f"c{number}": value for number, value in enumerate(self.constants.values())}
+        names.update(zip(self.constants, constants, strict=True))
+        called = ", ".join(names[name] for name in self.order) + ", start, stop" * self.parallel
+        text = f"def custom({', '.join(names[name] for name in self.names)}, start, stop):\n    function({called})\n"
         scope: dict[str, Any] = {"function": Device(self.function), **constants}
         exec(compile(text, "<numgrad custom op>", "exec"), scope)
         kernel = Kernel(scope["custom"], ", ".join(types), checked=self.checked)
@@ -378,8 +377,8 @@ def _words(function: Any, seen: set[int]) -> set[str]:
     if plain is None or id(plain) in seen:
         return set()
     seen.add(id(plain))
-    found = {word for code in nested_codes(plain.__code__) for word in code.co_names}
-    return found.union(*[_words(value, seen) for _, value in references(plain)])
+    names = {word for code in nested_codes(plain.__code__) for word in code.co_names}
+    return names.union(*[_words(value, seen) for _, value in references(plain)])
 
 
 def _free(name: str, taken: Sequence[str]) -> str:
@@ -389,17 +388,17 @@ def _free(name: str, taken: Sequence[str]) -> str:
 
 
 def _saves(name: str, backward: _Function, inputs: list[str], outputs: list[str], numbers: Any) -> list[str]:
-    known = {*inputs, *outputs}
-    gradients = {f"grad_{n}" for n in known}
-    twice = sorted(known & gradients)
+    tensors = {*inputs, *outputs}
+    gradients = {f"grad_{n}" for n in tensors}
+    twice = sorted(tensors & gradients)
     if twice:
         raise KernelError(
             f"custom_op {name}: {twice} would name inputs and gradients in the backward; choose other names"
         )
-    strange = [n for n in backward.names if n not in known and n not in gradients and n not in numbers]
+    strange = [n for n in backward.names if n not in tensors and n not in gradients and n not in numbers]
     if strange:
         raise KernelError(
             f"custom_op {name}: backward has parameters {strange}; expected gradients {sorted(gradients)}, inputs or outputs of "
             "the forward, or names in params"
         )
-    return [n for n in backward.names if n in known]
+    return [n for n in backward.names if n in tensors]

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from numgrad.errors import KernelError
-from numgrad.kernels.source import definition, place_of
+from numgrad.kernels.source import definition, location_of
 from numgrad.ops.derive import WORDS, Atom, Program, Symbol
 
 _OPERATORS: dict[type[ast.AST], tuple[str, Callable[..., Any]]] = {
@@ -73,9 +73,9 @@ def read(function: Callable[..., Any]) -> Program:
     labels = tuple(a.arg for a in tree.args.args if a.arg not in constants)
     if not labels or tree.args.vararg or tree.args.kwarg or tree.args.kwonlyargs:
         raise KernelError(
-            f"elementwise {tree.name}: expected one parameter or more, each by its name and place ({place_of(plain)})"
+            f"elementwise {tree.name}: expected one parameter or more, each by its name and place ({location_of(plain)})"
         )
-    parameters = tuple(Symbol(f"x{place}") for place in range(len(labels)))
+    parameters = tuple(Symbol(f"x{number}") for number in range(len(labels)))
     program = Program(tree.name, parameters, labels)
     reader = _Reader(program, plain, 0)
     names: dict[str, Any] = dict(zip(labels, parameters, strict=True)) | constants
@@ -132,14 +132,14 @@ class _Reader:
         return result
 
     def _block(self, body: list[ast.stmt], names: dict[str, Any]) -> Any:
-        for place, statement in enumerate(body):
+        for index, statement in enumerate(body):
             self.line = getattr(statement, "lineno", self.line)
             if isinstance(statement, ast.Return):
                 if statement.value is None:
                     raise self.fail(statement, "it returns nothing")
                 return self.value(statement.value, names)
             if isinstance(statement, ast.If):
-                result = self._branch(statement, body[place + 1 :], names)
+                result = self._branch(statement, body[index + 1 :], names)
                 if result is not _Undefined:
                     return result
             else:
