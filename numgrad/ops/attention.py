@@ -156,11 +156,11 @@ def _(
     for word, x, expected in (("grad", grad, shape), ("out", out, shape), ("logs", logs, shape[:3])):
         if tuple(x.spec.shape) != expected or x.spec.dtype is not dtype:
             raise ShapeError(f"attention_backward: {word} is {x.spec}, expected shape {list(expected)} of {dtype}")
-    made = [b.output(dtype, s, head_strides(*s)) for s in (tuple(x.spec.shape) for x in (query, key, value))]
+    grads = [b.output(dtype, s, head_strides(*s)) for s in (tuple(x.spec.shape) for x in (query, key, value))]
     strides = head_strides(*shape)
     q, k, v = (_adjacent(b, x) for x in (query, key, value))
     plan_attention_backward(
-        b, q, k, v, with_strides(b, out, strides), contiguous(b, logs), with_strides(b, grad, strides), made,
+        b, q, k, v, with_strides(b, out, strides), contiguous(b, logs), with_strides(b, grad, strides), grads,
         scale=scale, causal=causal,
     )  # fmt: skip
 

@@ -66,7 +66,7 @@ class Program:
         self.name, self.parameters, self.labels = name, parameters, labels
         self.steps: list[Step] = []
         self.result: Atom = 0
-        self._known: dict[tuple[str, ...], Symbol] = {}
+        self._symbols: dict[tuple[str, ...], Symbol] = {}
         self._operations: dict[Symbol, Step] = {}
         self._conditions: set[Symbol] = set()
 
@@ -78,18 +78,18 @@ class Program:
         if simple is not None:
             return simple
         key = operation, *[arg if isinstance(arg, Symbol) else repr(arg) for arg in args]  # repr tells -0.0 from 0.0
-        found = self._known.get(key)
-        if found is None:
+        symbol = self._symbols.get(key)
+        if symbol is None:
             if len(self.steps) >= _MOST_STEPS:
                 raise KernelError(
                     f"elementwise {self.name}: the formula has more than {_MOST_STEPS} steps; write its backward"
                 )
-            found = self._known[key] = Symbol(f"v{len(self.steps)}")
-            self.steps.append((found, operation, args))
-            self._operations[found] = self.steps[-1]
+            symbol = self._symbols[key] = Symbol(f"v{len(self.steps)}")
+            self.steps.append((symbol, operation, args))
+            self._operations[symbol] = self.steps[-1]
             if operation in _CONDITIONS:
-                self._conditions.add(found)
-        return found
+                self._conditions.add(symbol)
+        return symbol
 
     def is_condition(self, atom: Any) -> bool:
         """Whether this is true or false, and no number."""
@@ -119,33 +119,33 @@ class Program:
 
     def derivative(self, number: int) -> Program:
         """The program that computes the derivative by a parameter, of the parameters that it reads."""
-        made = Program(f"{self.name}_by_{self.labels[number]}", self.parameters, self.labels)
-        made.steps, made._known = list(self.steps), dict(self._known)
-        made._operations, made._conditions = dict(self._operations), set(self._conditions)
-        slopes = _Slopes(made, self.parameters[number])
+        program = Program(f"{self.name}_by_{self.labels[number]}", self.parameters, self.labels)
+        program.steps, program._symbols = list(self.steps), dict(self._symbols)
+        program._operations, program._conditions = dict(self._operations), set(self._conditions)
+        slopes = _Slopes(program, self.parameters[number])
         for step in self.steps:
             slopes.take(*step)
         slope = slopes.of(self.result)
-        made.result = 0 if slope is None else slope
-        return made._needed()
+        program.result = 0 if slope is None else slope
+        return program._needed()
 
     def _needed(self) -> Program:
         """Without the steps and parameters that the result does not depend on."""
         steps = self._needed_steps()
         reads = {self.result, *[arg for _, _, args in steps for arg in args]}
         left = [(p, label) for p, label in zip(self.parameters, self.labels, strict=True) if p in reads]
-        made = Program(self.name, tuple(p for p, _ in left), tuple(label for _, label in left))
-        made.result = made._append(steps, self.result)
-        return made
+        program = Program(self.name, tuple(p for p, _ in left), tuple(label for _, label in left))
+        program.result = program._append(steps, self.result)
+        return program
 
     def _needed_steps(self) -> list[Step]:
         reads = {self.result}
-        kept = []
+        needed = []
         for step in reversed(self.steps):
             if step[0] in reads:
                 reads.update(arg for arg in step[2] if isinstance(arg, Symbol))
-                kept.append(step)
-        return kept[::-1]
+                needed.append(step)
+        return needed[::-1]
 
     def _append(self, steps: list[Step], result: Atom) -> Atom:
         """Add steps of another program with the same parameters; what its result is here."""

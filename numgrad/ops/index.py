@@ -267,9 +267,9 @@ def _(b: PlanBuilder, input: Operand, index: Operand, values: Operand, accumulat
     index = _checked_index(b, "index_put", index)
     if not input.spec.ndim:
         raise IndexError("index_put: the input has no dimensions, expected at least one")
-    wanted = (*index.spec.shape, *input.spec.shape[1:])
-    if tuple(values.spec.shape) != wanted or values.spec.dtype is not input.spec.dtype:
-        raise ShapeError(f"index_put: values is {values.spec}, expected shape {list(wanted)} of {input.spec.dtype}")
+    expected = (*index.spec.shape, *input.spec.shape[1:])
+    if tuple(values.spec.shape) != expected or values.spec.dtype is not input.spec.dtype:
+        raise ShapeError(f"index_put: values is {values.spec}, expected shape {list(expected)} of {input.spec.dtype}")
     out = b.output(input.spec.dtype, tuple(input.spec.shape))
     plan_copy(b, input, out)
     plan_index_scatter(b, contiguous(b, values), index, out, 0, accumulate=accumulate)

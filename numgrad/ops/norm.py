@@ -416,13 +416,13 @@ def _plan_backward(
             prove_dtype("batch_norm_backward", name, operand, input.spec.dtype)
     strides = strides_like(input.spec, tuple(input.spec.shape))
     dtype, shape = input.spec.dtype, tuple(input.spec.shape)
-    made = [
+    gradients = [
         b.output(dtype, (shape[1],) if position in (1, 2) else shape, None if position in (1, 2) else strides)
         if needed
         else None
         for position, needed in enumerate(needs)
     ]
-    grad_input, grad_weight, grad_bias, grad_residual = (*made, None)[:4]
+    grad_input, grad_weight, grad_bias, grad_residual = (*gradients, None)[:4]
     if grad_residual is not None and grad_input is None:
         grad_input = b.scratch(dtype, input.spec.numel).view(shape, strides)
     plan_batch_norm_backward(

@@ -299,10 +299,10 @@ def _(ctx, grad):
 def _transposed(forward: Any, grad: np.ndarray, size: Any, params: dict[str, Any]) -> np.ndarray:
     """The transpose of a linear map, applied to ``grad``: the map is probed with one image of one 1 at a time."""
     out = np.zeros((*size[:2], size[2] * size[3]), grad.dtype)
-    for place in range(size[2] * size[3]):
+    for pixel in range(size[2] * size[3]):
         probe = np.zeros((1, 1, size[2] * size[3]))
-        probe[..., place] = 1
-        out[..., place] = (grad * forward(probe.reshape(1, 1, *size[2:]), **params)).sum((2, 3))
+        probe[..., pixel] = 1
+        out[..., pixel] = (grad * forward(probe.reshape(1, 1, *size[2:]), **params)).sum((2, 3))
     return out.reshape(size)
 
 

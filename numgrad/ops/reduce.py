@@ -423,8 +423,8 @@ def _extreme_with_index(name: str, kind: str) -> Op:
 
     @op.oracle
     def _(x, dim, keepdim):
-        pick, place = (np.max, np.argmax) if kind == "max" else (np.min, np.argmin)
-        return pick(x, dim, keepdims=keepdim), place(x, dim, keepdims=keepdim)
+        extreme, index_of = (np.max, np.argmax) if kind == "max" else (np.min, np.argmin)
+        return extreme(x, dim, keepdims=keepdim), index_of(x, dim, keepdims=keepdim)
 
     return op
 

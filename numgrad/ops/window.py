@@ -117,8 +117,8 @@ def _(grad, base_size, base_strides, size, strides, offset):
 
 def with_layout(tensor: Any, strides: tuple[int, ...]) -> Any:
     """The tensor, copied if need be, with these dense strides, and private if they are: windows are cut out of it."""
-    wanted = spec_of(tensor._spec.dtype, tensor._spec.shape, strides)
-    same = wanted.is_private == tensor._spec.is_private and wanted.lies_like(tensor._spec)
+    target = spec_of(tensor._spec.dtype, tensor._spec.shape, strides)
+    same = target.is_private == tensor._spec.is_private and target.lies_like(tensor._spec)
     return tensor if same else find("to_strides")(tensor, strides=strides)
 
 

@@ -32,9 +32,9 @@ class Batch:
             for value, flag in zip(values, self.flags, strict=False)
         )
 
-    def only(self, *places: int) -> bool:
+    def only(self, *numbers: int) -> bool:
         """Whether no input but these is batched."""
-        return not any(flag for place, flag in enumerate(self.flags) if place not in places)
+        return not any(flag for number, flag in enumerate(self.flags) if number not in numbers)
 
 
 class Draw(NamedTuple):
