@@ -1,4 +1,4 @@
-"""Attention over heads as one op, so that no matrix of scores is kept."""
+"""Attention over heads as one op, so that no matrix of scores is stored."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def _(b: PlanBuilder, query: Operand, key: Operand, value: Operand, scale: float
     shape = (batch, heads, queries, columns)
     strides = head_strides(*shape)
     if query.spec.is_private or query.spec.strides != head_strides(*query.spec.shape):
-        strides = private_strides(shape, strides)  # as in torch, the result seems to lie as the query does
+        strides = private_strides(shape, strides)  # as in torch, the result shows the layout of the query
     out = b.output(query.spec.dtype, shape, strides)
     logs = b.output(query.spec.dtype, shape[:3])
     q, k, v = (_adjacent(b, x) for x in (query, key, value))

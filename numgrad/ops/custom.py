@@ -11,11 +11,11 @@
 
     scaled = custom_op("scaled", forward, backward)
 
-Parameter names say everything: in the forward ``out``, ``out_<anything>`` and ``out<number>`` are outputs, names in ``params``
-are numbers, those with a default are constants, the rest inputs; in the backward ``grad_out…`` are the outputs' gradients,
-``grad_<input>`` what it writes, and other names are inputs or outputs of the forward, which are saved. Functions get
-C-contiguous arrays, read those that are given and write into the others, which hold zeros, and allocate nothing. One that
-ends in ``start, stop`` is run in parallel over parts of the first output's first dimension.
+The names of parameters declare their kinds. In the forward, ``out``, ``out_<anything>`` and ``out<number>`` are outputs, names
+in ``params`` are numbers, parameters with a default are constants, and all others are inputs. In the backward, ``grad_out…``
+are the outputs' gradients, ``grad_<input>`` are the gradients to write, and other names are saved inputs or outputs of the
+forward. Functions get C-contiguous arrays, read inputs, write outputs, which hold zeros at first, and allocate nothing. A
+function whose last parameters are ``start, stop`` runs in parallel over parts of the first output's first dimension.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from numgrad.runtime.plan import GRAIN_COST, Operand, PlanBuilder
 
 ShapeRule = Callable[..., Any]
 
-# What reaches an array's memory by other ways than an index.
+# Attributes that reach an array's memory without an index.
 _PAST_CHECKS = {"as_strided", "carray", "ctypes", "data", "farray", "flat"}
 _OUTPUT = re.compile(r"out(put)?(\d+|_\w+)?$")
 
@@ -77,23 +77,23 @@ def custom_op(
     name
         Unique among all ops.
     forward, backward
-        Functions over arrays, plain or decorated by ``numba.njit``; see the module's text. What they refer to is taken as it
-        is now. Without a backward, results require no gradient.
+        Functions over arrays, plain or decorated by ``numba.njit``; see the module's text. Globals keep the values that they
+        have now. Without a backward, results require no gradient.
     shape
-        From the inputs' shapes to the output's shape, or a tuple with one for each output; it may raise. Default: all
-        inputs have one shape, and so have the outputs.
+        A function from the inputs' shapes to the output's shape, or to a tuple with one for each output; it may raise.
+        Default: all inputs have one shape, and so have the outputs.
     dtype
-        dtype of the outputs, or one for each. Default: what the inputs' dtypes promote to.
+        dtype of the outputs, or one for each. Default: the promoted dtype of the inputs.
     params
-        Names and defaults of numbers that forward and backward take; what has an int as its default takes ints.
+        Names and defaults of numbers that forward and backward take; those with an int as default take ints.
     doc, oracle
         Documentation, and a reference in NumPy for tests.
     cost
         Rough number of elementary operations for one element of the first output, by which work is split.
     checked
-        Whether each index is checked, which an IndexError reports, and results are zeros before they are written. Without,
-        a wrong index reads or writes memory that is not the arrays', and what is not written holds anything:
-        `benchmarks.overhead` shows what both cost.
+        Whether each index is checked (a wrong one raises IndexError), and results are zeros before they are written. If
+        not, a wrong index reads or writes foreign memory, and elements that are not written are undefined.
+        `benchmarks.overhead` shows the cost of both.
 
     Returns
     -------
@@ -103,7 +103,7 @@ def custom_op(
     Raises
     ------
     KernelError
-        A parameter's name or kind fits no rule, or a function refers to what is not there.
+        A parameter's name or kind fits no rule, or a function refers to a missing name.
     ValueError
         The name is taken.
 
@@ -164,7 +164,8 @@ class CustomOp(Op):
         Raises
         ------
         TypeError
-            A parameter is no number, or an int is asked for; or a parameter or the count of inputs is wrong.
+            A parameter is not a number, or not an int where one is expected; or a parameter's name or the number of inputs
+            is wrong.
         """
         defaults = self.defaults._asdict()
         for name, value in params.items():
@@ -283,14 +284,14 @@ def _add_backward(op: Op, function: _Function, saves: Sequence[str], cost: int) 
 
 
 class _Function:
-    """A user's function over arrays, and how its parameters are given.
+    """A user's function over arrays, and the kinds of its parameters.
 
     Attributes
     ----------
     names
-        The parameters that are given: all but those that have a default and are none of the op's numbers.
+        The parameters that a launch passes: all but constants, which have a default and are not numbers of the op.
     parallel
-        Whether it ends in ``start, stop``.
+        Whether its last parameters are ``start, stop``.
     """
 
     def __init__(self, op: str, function: Callable[..., None], numbers: dict[str, float], checked: bool) -> None:
@@ -345,16 +346,16 @@ class _Function:
         )  # fmt: skip
 
     def error(self, status: int, params: Any) -> Exception:
-        """What a status word means."""
+        """The error for a status word."""
         return IndexError(
             f"{self.op}: {self.function.__name__}{self.order} indexed an array beyond its shape, or assigned to a slice of "
             "another shape. Nothing outside of the array was read or written, and there is no result; shape= is where inputs "
             "are refused"
         )
 
-    @functools.cache  # noqa: B019 (an op is for ever)
+    @functools.cache  # noqa: B019 (ops live for ever)
     def _kernel(self, declared: tuple[tuple[str, int | str, bool], ...]) -> Kernel:
-        """The function as a kernel for arrays of these dimensions; a 0-d tensor comes as an array of one element."""
+        """The function as a kernel for arrays of these dimensions; a 0-d tensor becomes an array of one element."""
         types = [
             kind if isinstance(kind, str) else f"{'const ' * const}T{number}[{', '.join(':' * max(kind, 1))}]"
             for number, (_, kind, const) in enumerate(declared)

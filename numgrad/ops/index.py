@@ -20,7 +20,7 @@ from numgrad.runtime.plan import Operand, PlanBuilder
 
 
 def _checked_index(b: PlanBuilder, name: str, index: Operand) -> Operand:
-    """The index as kernels take it: int64 and contiguous."""
+    """The index as kernels expect it: int64 and contiguous."""
     if index.spec.dtype is dtypes.int64:
         return contiguous(b, index)
     if index.spec.dtype is not dtypes.int32:
@@ -41,7 +41,7 @@ def _out_of_range(status: int, params: Any) -> Exception:
 
 
 def _rows_index(index: Any, rest: tuple[int, ...]) -> Any:
-    """[B, ...i] as [B, i, *rest]: for each element of the rest the same row."""
+    """[B, ...i] as [B, i, *rest]: every element of the rest has the same row."""
     b, *shape = index._spec.shape
     count = product(shape)
     flat = reshape(index, (b, count, *(1,) * len(rest)))
@@ -151,7 +151,7 @@ def _(grad, index, size, dim):
 
 
 def _checked_elements(b: PlanBuilder, name: str, input: Operand, index: Operand, dim: int) -> Operand:
-    """The index as kernels take it, which fits the input's shape; one without elements may have any dtype, as in torch."""
+    """The proved index as kernels expect it; one without elements may have any dtype, as in torch."""
     if index.spec.numel:
         index = _checked_index(b, name, index)
     else:

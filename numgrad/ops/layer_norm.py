@@ -53,7 +53,7 @@ def _(
 
 
 def _filled(grads: Any, needs: tuple[bool, ...]) -> tuple[Any, ...]:
-    """The gradients that were computed, None for the others."""
+    """The computed gradients, and None for the others."""
     computed = iter(grads if isinstance(grads, tuple) else (grads,))
     return tuple(next(computed) if needed else None for needed in needs)
 
@@ -118,7 +118,7 @@ layer_norm_backward = Op(
     {"needs": (True, True, True), "normalized": 1},
     outputs=("grad_input", "grad_weight", "grad_bias"),
     public=3,
-    doc="Gradients of `layer_norm` for input, weight and bias, those that are needed.",
+    doc="The needed gradients of `layer_norm` for input, weight and bias.",
 )
 
 

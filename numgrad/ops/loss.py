@@ -114,7 +114,7 @@ nll_loss = Op(
     doc="""Minus the log-probability of each target class, weighted and reduced.
 
     input [N, C] or [N, C, d1, ...], target int64 [N] or [N, d1, ...], weight [C] or None. The mean divides by the targets'
-    weights; targets equal to ignore_index count nothing.
+    weights; targets equal to ignore_index do not count.
     """,
 )
 

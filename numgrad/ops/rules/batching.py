@@ -19,7 +19,7 @@ class Batch:
     size
         The number of examples.
     flags
-        For each input whether it is batched: its dimension 0 counts the examples then.
+        For each input whether it is batched, with the examples in its dimension 0.
     """
 
     def __init__(self, op: Op, size: int, flags: tuple[bool, ...]) -> None:
@@ -49,7 +49,7 @@ class Draw(NamedTuple):
 
 
 def elementwise(batch: Batch, *values: Any, apply: bool = True, **params: Any) -> Any:
-    """Each element from those at its place: the dimensions that broadcasting would add stand behind that of the examples."""
+    """An elementwise op: dimensions that broadcasting would add are inserted behind that of the examples."""
     ranks = [0 if v is None else v._spec.ndim - flag for v, flag in zip(values, batch.flags, strict=True)]
     most = max(ranks)
     laid = []
@@ -89,7 +89,7 @@ def of_images(batch: Batch, *values: Any, **params: Any) -> Any:
     return unfolded(result, batch.size)
 
 
-# ---- what they are written with ---------------------------------------------------------------------------------
+# ---- parts of rules ---------------------------------------------------------------------------------------------
 
 
 def repeated(value: Any, size: int) -> Any:
@@ -110,7 +110,7 @@ def unfolded(value: Any, size: int) -> Any:
 
 
 def as_groups(x: Any) -> Any:
-    """[B, N, C, ...] as [N, B * C, ...]: the channels of all examples are channels."""
+    """[B, N, C, ...] as [N, B * C, ...]: the channels of all examples become channels."""
     b, n, c, *rest = x._spec.shape
     return _reshape(find("transpose")(x, dim0=0, dim1=1), (n, b * c, *rest))
 
