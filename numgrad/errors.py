@@ -1,6 +1,6 @@
-"""Exception classes of numgrad and the one builder of their messages.
+"""Exception classes of numgrad, and the builder of their messages.
 
-torch's classes are kept (``RuntimeError`` for shapes, ``IndexError`` for indices, ``TypeError`` for argument types), so
+Built-in classes are torch's (``RuntimeError`` for shapes, ``IndexError`` for indices, ``TypeError`` for argument types), so
 that code written against torch catches what it expects. The subclasses below only add a name to catch.
 """
 
@@ -15,15 +15,15 @@ class ShapeError(RuntimeError):
 
 
 class DtypeError(NotImplementedError):
-    """Dtypes of operands do not fit together, or an op does not support one: a RuntimeError of torch's finer class."""
+    """Dtypes of operands do not fit together, or an op does not support one; NotImplementedError is a RuntimeError."""
 
 
 class OutOfRangeError(IndexError, RuntimeError):
-    """An element of an index names nothing. torch has either class for it, depending on the op."""
+    """An element of an index is out of range. torch raises either class, depending on the op."""
 
 
 class GradError(RuntimeError):
-    """A gradient cannot be computed, or not any more."""
+    """A gradient cannot be computed, or no longer."""
 
 
 class KernelError(RuntimeError):
@@ -31,25 +31,25 @@ class KernelError(RuntimeError):
 
 
 class ProofError(KernelError):
-    """Operands are not what a kernel takes, by the proof before its launch. An op's caller gets a `ShapeError`."""
+    """Operands fail the proof before a kernel's launch. An op's caller gets a `ShapeError`."""
 
 
 class OperandError(TypeError):
-    """An operand is neither a tensor, nor a number, nor an array. Operators leave such a one to the other side's class."""
+    """An operand is neither a tensor, nor a number, nor an array. Operators leave it to the class of the other operand."""
 
 
-def describe(op: str, argument: str, got: object, wanted: object, hint: str = "") -> str:
-    """One sentence in the order that readers need: op, argument, what came, what was wanted, what to do.
+def describe(op: str, argument: str, got: object, expected: object, hint: str = "") -> str:
+    """One sentence in the order that readers need: op, argument, what came, what was expected, what to do.
 
     >>> describe("conv2d", "weight.shape[1]", 32, "64 (= input.shape[1] / groups)")
     'conv2d: weight.shape[1] is 32, expected 64 (= input.shape[1] / groups)'
     """
-    message = f"{op}: {argument} is {got}, expected {wanted}"
+    message = f"{op}: {argument} is {got}, expected {expected}"
     return f"{message}; {hint}" if hint else message
 
 
 def warn(message: str, category: type[Warning] = UserWarning) -> None:
-    """Warn at the line that called numgrad, through however many of its functions."""
+    """Warn at the line of the user's code that called numgrad."""
     frame, level = sys._getframe(1), 2
     while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] == "numgrad":
         frame, level = frame.f_back, level + 1

@@ -1,8 +1,8 @@
-"""Shapes and strides: what a tensor is apart from its memory. Strides count elements; pure functions, no kernels.
+"""Shapes and strides: everything about a tensor but its memory. Strides count elements; pure functions, no kernels.
 
-A layout is *private* if an op chose it for speed and nobody asked for it: a convolution writes its channels last, say.
-Kernels see the private strides; users see a row-major tensor, which it becomes as soon as its memory itself is looked
-at (`engine.private`).
+A layout is *private* if an op chose it for speed and no user asked for it: a convolution, say, writes its channels last.
+Kernels see the private strides. Users see a row-major tensor, and it becomes one as soon as its memory itself is read
+(`engine.private`).
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ def channels_last_strides(shape: Sequence[int]) -> tuple[int, ...]:
 
 
 class memory_format:  # noqa: N801 - torch's name
-    """How a tensor lies in memory, as a user asks for it: one of `contiguous_format`, `channels_last`, `preserve_format`.
+    """A layout that a user asks for: one of `contiguous_format`, `channels_last`, `preserve_format`.
 
     >>> channels_last
     numgrad.channels_last
@@ -102,23 +102,23 @@ _FORMATS: Final = {each.name: each for each in (contiguous_format, channels_last
 
 
 def as_memory_format(name: str, value: Any, ndim: int) -> memory_format:
-    """The memory format that an argument of the function ``name`` says, itself or by its name.
+    """The memory format that the function ``name`` got as an argument, itself or as its name.
 
     Raises
     ------
     TypeError
-        It is none.
+        It is not a memory format.
     RuntimeError
-        ``channels_last`` of a tensor that has not four dimensions.
+        ``channels_last`` of a tensor without four dimensions.
     """
-    known = _FORMATS.get(value) if isinstance(value, str) else value
-    if not isinstance(known, memory_format):
+    chosen = _FORMATS.get(value) if isinstance(value, str) else value
+    if not isinstance(chosen, memory_format):
         raise TypeError(
             f"{name}: memory_format is {value!r}, expected numgrad.contiguous_format, channels_last or preserve_format"
         )
-    if known is channels_last and ndim != 4:
+    if chosen is channels_last and ndim != 4:
         raise RuntimeError(f"required rank 4 tensor to use channels_last format, got {ndim} dimensions")
-    return known
+    return chosen
 
 
 class PrivateStrides(tuple[int, ...]):
@@ -141,7 +141,7 @@ class PrivateStrides(tuple[int, ...]):
 
 
 def private_strides(shape: Sequence[int], strides: tuple[int, ...]) -> tuple[int, ...]:
-    """These dense strides as a private layout; row-major ones if that is the same order in memory.
+    """These dense strides as a private layout; row-major ones if the order in memory is the same.
 
     >>> private_strides((2, 3, 4, 5), (60, 1, 15, 3)) == (60, 1, 15, 3)
     False
@@ -155,7 +155,7 @@ def private_strides(shape: Sequence[int], strides: tuple[int, ...]) -> tuple[int
 class Spec:
     """dtype, shape and strides of a tensor, interned: equal specs are usually one object, so they hash by identity.
 
-    Two equal specs that are two objects cost a plan made twice, nothing else.
+    If two equal specs are two objects, only a plan is made twice.
     """
 
     __slots__ = ("dtype", "extent", "is_contiguous", "is_dense", "is_private", "ndim", "numel", "shape", "strides")
@@ -179,39 +179,39 @@ class Spec:
 
     @property
     def seen_strides(self) -> tuple[int, ...]:
-        """The strides that a user sees: row-major ones where the layout is private."""
+        """The strides that a user sees: row-major ones for a private layout."""
         return contiguous_strides(self.shape) if self.is_private else self.strides
 
     def is_channels_last(self) -> bool:
-        """True if a tensor of four dimensions lies in memory as N H W C, be it privately."""
+        """True if a tensor of four dimensions lies in memory as N H W C, privately or not."""
         return self.ndim == 4 and (
             self.numel <= 1 or _same_order(self.shape, self.strides, channels_last_strides(self.shape))
         )
 
     def shows_channels_last(self) -> bool:
-        """True if a user sees that the channels are last, since he asked for it."""
+        """True if a user sees the channels last, having asked for it."""
         return self.is_channels_last() and not (self.is_contiguous or self.is_private)
 
     def lies_like(self, other: Spec) -> bool:
-        """True if elements at one index have one distance in the memory of both; private or not does not matter."""
+        """True if both have the same order in memory, privately or not."""
         return self.numel == 0 or _same_order(self.shape, self.strides, other.strides)
 
     def __repr__(self) -> str:
         return f"Spec({self.dtype.name}, {tuple(self.shape)}, strides={self.strides})"
 
 
-_TOO_LARGE: Final = 1 << 62  # bytes; sums of a few such numbers still fit into the words that kernels count with
+_TOO_LARGE: Final = 1 << 62  # bytes; a few such numbers still add up within a word of a kernel
 
 
 def _prove(dtype: dtype, shape: tuple[int, ...], strides: tuple[int, ...]) -> None:
-    """Refuse what no kernel may see: every address is made of these numbers.
+    """Refuse shapes and strides that no kernel may see: every address is computed from them.
 
     Raises
     ------
     TypeError
-        An extent or a stride is no Python int.
+        An extent or a stride is not a Python int.
     ShapeError
-        An extent is negative, or the memory is larger than addresses are.
+        An extent is negative, or the memory is larger than any address.
     """
     for number in (*shape, *strides):
         if number.__class__ is not int:
@@ -230,26 +230,26 @@ _interned: dict[tuple[dtype, tuple[int, ...], tuple[int, ...]], Spec] = {}
 
 
 def spec_of(dtype: dtype, shape: Sequence[int], strides: Sequence[int] | None = None) -> Spec:
-    """The spec with these facts; contiguous if no strides are given."""
+    """The interned spec; contiguous if no strides are given."""
     shape = tuple(shape)
     if strides is None:
         strides = contiguous_strides(shape)
     elif not isinstance(strides, tuple):
         strides = tuple(strides)
     key = (dtype, shape, strides)
-    found = _interned.get(key)
-    if found is None:
+    spec = _interned.get(key)
+    if spec is None:
         if len(_interned) >= _MOST_INTERNED:
             _interned.clear()
-        found = _interned[key] = Spec(dtype, shape, strides)
-    return found
+        spec = _interned[key] = Spec(dtype, shape, strides)
+    return spec
 
 
 def output_strides(shape: tuple[int, ...], inputs: Sequence[Spec]) -> tuple[int, ...]:
     """Strides of a new result of inputs that broadcast to this shape.
 
-    The result's axes lie in memory in the order that the inputs show to their user, as torch has it; where that is
-    row-major, in the private order of the first input of this shape that has one, unless a row-major one is before it.
+    The axes lie in memory in the order of the strides that users see, as in torch. If that order is row-major, they lie in
+    the private order of the first input of this shape that has one, unless a row-major input comes before it.
     """
     same = [spec for spec in inputs if tuple(spec.shape) == shape]
     if all(spec.is_contiguous for spec in same) and len(same) == len(inputs):
@@ -267,16 +267,16 @@ def output_strides(shape: tuple[int, ...], inputs: Sequence[Spec]) -> tuple[int,
 
 
 def _memory_order(shape: tuple[int, ...], inputs: Sequence[Spec]) -> list[int]:
-    """The axes of a result, outermost first: torch's insertion sort by the strides of the first input that tells."""
-    seen = []
+    """The axes of a result, outermost first: torch's insertion sort by the strides of the first input that decides."""
+    shown_strides = []
     for spec in inputs:
         missing = len(shape) - spec.ndim
         pairs = zip(spec.shape, spec.seen_strides, shape[missing:], strict=True)
-        seen.append([0] * missing + [0 if n == 1 and m != 1 else stride for n, stride, m in pairs])
+        shown_strides.append([0] * missing + [0 if n == 1 and m != 1 else stride for n, stride, m in pairs])
 
     def compared(axis: int, other: int) -> int:
-        """1 if ``axis`` has the larger steps, -1 if ``other`` has, 0 if no input tells."""
-        for strides in seen:
+        """1 if ``axis`` has the larger steps, -1 if ``other`` has, 0 if no input decides."""
+        for strides in shown_strides:
             if strides[axis] and strides[other]:
                 if strides[axis] != strides[other]:
                     return 1 if strides[axis] > strides[other] else -1
@@ -286,19 +286,19 @@ def _memory_order(shape: tuple[int, ...], inputs: Sequence[Spec]) -> list[int]:
 
     order = list(range(len(shape)))[::-1]  # the innermost first
     for start in range(1, len(order)):
-        place = start
+        position = start
         for before in range(start - 1, -1, -1):
-            told = compared(order[before], order[place])
-            if told > 0:
-                order[before], order[place] = order[place], order[before]
-                place = before
-            elif told < 0:
+            sign = compared(order[before], order[position])
+            if sign > 0:
+                order[before], order[position] = order[position], order[before]
+                position = before
+            elif sign < 0:
                 break
     return order[::-1]
 
 
 def strides_like(spec: Spec, shape: tuple[int, ...]) -> tuple[int, ...]:
-    """Strides of a result N C H W that lies as ``spec`` does: with its channels last, or else row-major."""
+    """Strides of a result N C H W in the layout of ``spec``: channels last, or else row-major."""
     if not spec.is_channels_last():
         return contiguous_strides(shape)
     strides = channels_last_strides(shape)
@@ -306,13 +306,13 @@ def strides_like(spec: Spec, shape: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def convolved_strides(shape: tuple[int, ...], *inputs: Spec) -> tuple[int, ...]:
-    """Strides of a convolution's result: channels last, and privately so unless an input shows that it was asked for."""
+    """Strides of a convolution's result: channels last, privately unless a user sees them so in an input."""
     strides = channels_last_strides(shape)
     return strides if any(spec.shows_channels_last() for spec in inputs) else private_strides(shape, strides)
 
 
-def _same_order(shape: Sequence[int], strides: Sequence[int], wanted: Sequence[int]) -> bool:
-    return all(n == 1 or s == w for n, s, w in zip(shape, strides, wanted, strict=True))
+def _same_order(shape: Sequence[int], strides: Sequence[int], expected: Sequence[int]) -> bool:
+    return all(n == 1 or s == w for n, s, w in zip(shape, strides, expected, strict=True))
 
 
 def _overlaps(shape: Sequence[int], strides: Sequence[int]) -> bool:

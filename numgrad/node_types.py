@@ -1,7 +1,7 @@
-"""The classes by which nodes are seen: viewers of graphs read ``type(node).__name__`` and the attributes ``_saved_...``.
+"""Classes of nodes for viewers of graphs, which read ``type(node).__name__`` and the attributes ``_saved_...``.
 
-Nodes are recorded as plain `tape.Node`, all of one class, since the machine code that makes them copies an example. The
-class that has a node's name is made when somebody looks at the node, and given to it then.
+Nodes are recorded as plain `tape.Node`, all of one class, since the machine code that makes them copies an example. A node
+gets the class of its name when somebody looks at it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ _MOST_CLASSES = 1 << 12
 
 
 class SeenNode:
-    """What a node shows of itself; the engine's are made of it."""
+    """The public attributes of a node; base class of the engine's nodes."""
 
     __slots__ = ()
 
@@ -23,29 +23,29 @@ class SeenNode:
     needs: Any
     input_specs: Any
 
-    is_seen = False  # of the class of its name
-    slots: tuple[int | None, ...] | None = None  # of a class of a name: which inputs `next_functions` lists
+    is_seen = False  # whether it has the class of its name
+    slots: tuple[int | None, ...] | None = None  # the inputs that `next_functions` lists
 
     def name(self) -> str:
         """The name that torch would print, such as 'MulBackward0'."""
         return str(self.op.graph_node(self.input_specs, self.needs, self.params)[0])
 
     def seen(self) -> Any:
-        """This node, of the class of its name from now on: to be called before others get it."""
+        """This node, of the class of its name from now on; called before users get it."""
         if not self.is_seen:
             self.__class__ = self.class_to_see()
         return self
 
     def class_to_see(self) -> type:
-        """The class that has this node's name, and attributes for what it saved."""
+        """The class with this node's name, and attributes for its saved tensors."""
         name, slots = self.op.graph_node(self.input_specs, self.needs, self.params)
         return class_of(type(self), name, slots, self.op)
 
     @property
     def next_functions(self) -> tuple[tuple[Any, int], ...]:
-        """For each input the node that made it and which of that node's outputs it is; (None, 0) where none is needed.
+        """For each input the node that made it and its output number; (None, 0) if no gradient is needed.
 
-        Inputs are torch's, in its order: those that no gradient could be of, such as indices, are left out.
+        Inputs are torch's, in its order: those that never have a gradient, such as indices, are left out.
         """
         edges, slots = self.seen().edges, self.slots
         listed = edges if slots is None else [None if slot is None else edges[slot] for slot in slots]
@@ -58,27 +58,27 @@ def class_of(base: type, name: str, slots: tuple[int | None, ...] | None, op: An
     Parameters
     ----------
     base
-        The class that the nodes have.
+        The class of the nodes until then.
     name
-        What the class is called, such as 'MulBackward0'.
+        The name of the class, such as 'MulBackward0'.
     slots
-        For each of `next_functions` the number of the op's input, or None where torch lists what the op does not have;
+        For each of `next_functions` the number of the op's input, or None where torch lists an input that the op lacks;
         None for all inputs in their order.
     op
         The op, whose saved tensors and parameters become attributes; None for the functions of users.
     """
     classes = _of_functions if op is None else op.node_classes
-    made = classes.get((name, slots))
-    if made is None:
+    node_class = classes.get((name, slots))
+    if node_class is None:
         if len(classes) >= _MOST_CLASSES:
             classes.clear()
         members = {"__slots__": (), "__module__": "numgrad.autograd.graph", "is_seen": True, "slots": slots}
-        made = classes.setdefault((name, slots), type(name, (base,), members | _saved(op)))
-    return made
+        node_class = classes.setdefault((name, slots), type(name, (base,), members | _saved(op)))
+    return node_class
 
 
 def saved_names(op: Any) -> dict[str, tuple[bool, int]]:
-    """The names of what an op may save, as torch's attributes have them: whether it is an output, and its number.
+    """The tensors that an op may save, by the name of torch's attribute: whether it is an output, and its number.
 
     The first input has the op's ``self_name``, and the first output is torch's ``result``.
     """
@@ -107,7 +107,7 @@ def _tensor(is_output: bool, number: int) -> property:
 
 
 def stem_of(name: str) -> str:
-    """What a node does, without the part that says that it is a node.
+    """The name of a node without the suffix of nodes.
 
     >>> stem_of("PowBackward1"), stem_of("CopySlices")
     ('Pow', 'CopySlices')

@@ -1,10 +1,13 @@
-"""Batched tensors: tensors that stand for one example each, while ops compute all examples at once.
+"""The machinery of `vmap`: batched tensors, and the wrapper that applies ops to all examples at once.
+
+`func.batching` (the public `vmap`) opens a level here and wraps its arguments; for each op, the wrapper here calls the op's
+rule from `ops.rules.batching` or the op's own file.
 
 A `BatchedTensor` has the shape of one example, and a *payload* with the examples in its dimension 0. While a level is open,
-ops go through `_batched` on their way to the engine: it takes the payloads, applies the op's batching rule
-(`registry.Op.batch`), and wraps what comes out. An op without a rule is applied to one example after the other, and a
-warning says so. Payloads are tensors like others, of a graph or dual or batched at another level, so that transforms of
-functions can be put into each other in any order.
+ops go through `_batched` on their way to the engine. It takes the payloads, applies the op's batching rule
+(`registry.Op.batch`), and wraps the results. An op without a rule is applied to one example after the other, and a warning
+says so. A payload may be any tensor: recorded in a graph, dual, or batched at another level. So transforms of functions nest
+in any order.
 """
 
 from __future__ import annotations
@@ -30,7 +33,7 @@ _numbers = itertools.count(1)
 
 
 def next_number() -> int:
-    """Levels of batches and of tangents are numbered as they are opened."""
+    """The number of a new level, of a batch or of tangents: levels are numbered as they are opened."""
     return next(_numbers)
 
 
@@ -52,7 +55,7 @@ _opened = locks.Switch(lambda: registry.wrap_dispatch(1, _batched), lambda: regi
 
 
 class batch_level(Scope):  # noqa: N801 (a context, as its siblings)
-    """A level for the length of a ``with`` block; with ``randomness`` one that random numbers are drawn for."""
+    """A level for the length of a ``with`` block; with ``randomness``, random ops draw for it."""
 
     def __init__(self, size: int, randomness: str | None = None) -> None:
         super().__init__()
@@ -72,10 +75,10 @@ def _outside(*_: Any) -> Any:
 
 
 class BatchedTensor(Tensor):
-    """One example of a batch, for the function that `vmap` calls; its values are not to be had."""
+    """One example of a batch, for the function that `vmap` calls; its values cannot be read."""
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
-        """Without content, which the constructor gives it."""
+        """An empty instance; the constructor fills it."""
         return object.__new__(cls)
 
     def __init__(self, payload: Tensor, level: BatchLevel) -> None:
@@ -126,7 +129,7 @@ class BatchedTensor(Tensor):
         self.payload.requires_grad_(value)
 
     def requires_grad_(self, requires_grad: bool = True) -> Tensor:
-        """As of other tensors."""
+        """As for other tensors."""
         self.payload.requires_grad_(requires_grad)
         return self
 
@@ -147,7 +150,7 @@ class BatchedTensor(Tensor):
         return BatchedTensor(self.payload.detach(), self.level)
 
     def backward(self, *args: Any, **kwargs: Any) -> None:
-        """Refused: gradients of single examples are what `func.grad` is for."""
+        """Refused: `func.grad` computes gradients of single examples."""
         raise RuntimeError("vmap: backward() inside of vmap would mix the examples; use numgrad.func.grad")
 
     def _refuse(self, *args: Any, **kwargs: Any) -> Any:
@@ -162,14 +165,14 @@ def levels_of(tensor: Any) -> frozenset[BatchLevel]:
 
 
 def bottom(tensor: Any) -> Any:
-    """The tensor in which all examples of all levels are."""
+    """The tensor that holds all examples of all levels."""
     while isinstance(tensor, BatchedTensor):
         tensor = tensor.payload
     return tensor
 
 
 def deepest(tensors: Sequence[Any]) -> BatchLevel | None:
-    """The level opened last at which one of them is batched."""
+    """The last-opened level at which one of the tensors is batched."""
     last: BatchLevel | None = None
     for tensor in tensors:
         for level in levels_of(tensor):
@@ -200,15 +203,15 @@ def lifted(tensor: Any, like: Any) -> Any:
 
 
 def for_each_example(tensor: Any) -> Any:
-    """The tensor, batched at all levels of the `vmap` calls that are running, so that gradients by it are as well.
+    """The tensor, batched at the levels of all running `vmap` calls, so that gradients with respect to it are batched, too.
 
-    The level opened last is its outer one, which is the order in which gradients take the levels off.
+    Its outer level is the one opened last: gradients remove the levels in that order.
     """
     inner: Any = tensor
     number: int | None = None
     while isinstance(inner, BatchedTensor):
         if number is not None and inner.level.number > number:
-            tensor = find("permute")(tensor, dims=tuple(range(tensor._spec.ndim)))  # what ops return is in order
+            tensor = find("permute")(tensor, dims=tuple(range(tensor._spec.ndim)))  # puts the levels in order
             break
         inner, number = inner.payload, inner.level.number
     return _lifted(tensor, _state.levels, copy=False)
@@ -227,7 +230,7 @@ def _at_one_more(tensor: Any, level: BatchLevel) -> Any:
     return BatchedTensor(rules.repeated(tensor, level.size), level)
 
 
-# ---- what ops go through ----------------------------------------------------------------------------------------
+# ---- the wrapper around ops -------------------------------------------------------------------------------------
 
 
 def _batched(inner: Any, op: Op, inputs: tuple[Any, ...], params: Any) -> Any:
@@ -251,7 +254,7 @@ def _applied(
     op: Op, inputs: Sequence[Any], values: Sequence[Any], flags: tuple[bool, ...], params: Any, level: BatchLevel
 ) -> Any:
     batch = rules.Batch(op, level.size, flags)
-    given = params._asdict()
+    arguments = params._asdict()
     if op.mutates and not flags[0]:
         raise RuntimeError(
             f"vmap: {op.name}: inplace arithmetic is not possible because there is an input with more elements than self: it "
@@ -264,19 +267,19 @@ def _applied(
             raise RuntimeError(
                 f"{op.name}: output with shape {list(inputs[0]._spec.shape)} doesn't match the broadcast shape"
             )
-        change_in_place(op, values[0], *others, **given)
+        change_in_place(op, values[0], *others, **arguments)
         return inputs[0]
     result: Any = NotImplemented
     if op.batch_function is not None:
-        result = op.batch_function(batch, *values, **given)
+        result = op.batch_function(batch, *values, **arguments)
         if result is not NotImplemented:
             _check_examples(op, result, level)
     elif op.elementwise:
-        result = rules.elementwise(batch, *values, **given)
+        result = rules.elementwise(batch, *values, **arguments)
     elif op.composite_function is not None:
-        return op.composite_function(*inputs, **given)
+        return op.composite_function(*inputs, **arguments)
     if result is NotImplemented:
-        result = _one_by_one(op, values, flags, given, level)
+        result = _one_by_one(op, values, flags, arguments, level)
     if op.mutates:
         return inputs[0]
     if isinstance(result, tuple):
@@ -285,7 +288,7 @@ def _applied(
 
 
 def _check_examples(op: Op, result: Any, level: BatchLevel) -> None:
-    """Refuse what a batching rule returned without one row for each example."""
+    """Refuse results of a batching rule that do not have one row for each example."""
     for each in result if isinstance(result, tuple) else (result,):
         if not each._spec.ndim or each._spec.shape[0] != level.size:
             raise RuntimeError(
@@ -331,7 +334,7 @@ def stacked(values: Sequence[Any]) -> Any:
 
 
 def _drawn(op: Op, inputs: tuple[Any, ...], params: Any, level: BatchLevel | None) -> Any:
-    """Random numbers, by the wish of the innermost `vmap` first."""
+    """Random numbers, as the innermost `vmap` asks for them."""
     running = _state.levels
     inner = running[-1]
     if level is not None and level.number > inner.number:
@@ -394,7 +397,7 @@ def apply_function(cls: Any, args: tuple[Any, ...]) -> Any:
 
 
 class _Info:
-    """What a ``vmap`` staticmethod gets to know."""
+    """The first argument of a ``vmap`` staticmethod."""
 
     def __init__(self, level: BatchLevel) -> None:
         self.batch_size, self.randomness = level.size, level.randomness

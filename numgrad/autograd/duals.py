@@ -1,8 +1,7 @@
-"""Tangents at work: levels, their tables, and what ops go through while one is open; `forward_ad` is the door to it.
+"""Dual levels, their tables of tangents, and the wrapper around ops while one is open; `forward_ad` is the public side.
 
-A level is a table from tensors to tangents. Levels nest: what level 2 computes is seen by level 1, so derivatives of
-derivatives come out; and a tangent is made of ops, so reverse mode differentiates it as well. Levels belong to their
-thread.
+A level is a table from tensors to tangents. Levels nest: level 1 sees the ops of level 2, which gives derivatives of
+derivatives. Ops compute the tangents, so reverse mode differentiates them as well. Levels belong to their thread.
 """
 
 from __future__ import annotations
@@ -30,8 +29,8 @@ class _Entry:
 
     def __init__(self, reference: Any, tangent: Any) -> None:
         self.reference, self.tangent = reference, tangent
-        self.viewed = False  # the tangent's memory is shared with that of a view's
-        self.late = False  # by a change in place: views that were made before have a part in it
+        self.viewed = False  # whether the tangent shares memory with the tangent of a view
+        self.late = False  # whether a change in place made it: views from before have parts of it
 
 
 class Level:
@@ -39,8 +38,8 @@ class Level:
 
     def __init__(self) -> None:
         self.table: dict[int, _Entry] = {}
-        self.number = batched.next_number()  # says which batches of `vmap` are inside of this level
-        self.hidden: frozenset[int] = frozenset()  # tensors whose tangents are being taken care of
+        self.number = batched.next_number()  # batches of `vmap` with a higher number are inside of this level
+        self.hidden: frozenset[int] = frozenset()  # tensors whose tangents `_without_own` hides
         self.token: Any = None  # of `_opened`, as long as it is open
 
     def entry(self, tensor: TensorBase) -> _Entry | None:
@@ -62,7 +61,7 @@ class Level:
         return self.set(tensor, _window(whole.tangent, tensor, base)).tangent
 
     def close(self) -> None:
-        """Free what nobody sees any more."""
+        """Free the tangents."""
         self.table.clear()
         _opened.settle()
 
@@ -87,7 +86,7 @@ _opened = locks.Switch(lambda: registry.wrap_dispatch(2, _dual), lambda: registr
 
 
 class _Carrier:
-    """What the engine asks to carry tangents to an alias that it makes."""
+    """The engine's way to carry tangents to an alias that it makes."""
 
     def carry(self, old: TensorBase, new: TensorBase) -> None:
         """Give ``new``, an alias of ``old``, its tangents."""
@@ -101,7 +100,7 @@ _carrier = _Carrier()
 
 
 class opened(Scope):  # noqa: N801 (a context, as its siblings)
-    """A level for the length of a ``with`` block, which gets its number among this thread's; the outermost is 0."""
+    """A level for the length of a ``with`` block, which gets its number in this thread; the outermost is 0."""
 
     def __enter__(self) -> int:
         level = _new_level()
@@ -121,7 +120,7 @@ def _new_level() -> Level:
 
 
 def open_level() -> int:
-    """Open a level; its number among this thread's, from the outermost, 0."""
+    """Open a level; its number in this thread, 0 for the outermost."""
     levels = (*state.levels, _new_level())
     number = len(levels) - 1
     state.levels, modes.forward = levels, _carrier
@@ -152,7 +151,7 @@ def detached(tensor: Tensor) -> Tensor:
 
 
 class below(Scope):  # noqa: N801
-    """Ops see the levels outside of this one alone: what they compute is this level's tangent."""
+    """Ops see only the levels outside of this one, while they compute its tangents."""
 
     def __init__(self, number: int) -> None:
         self._undo = ()
@@ -167,7 +166,7 @@ class below(Scope):  # noqa: N801
 
 
 class _Context(NamedTuple):
-    """What a forward derivative sees; see `registry.Op.jvp`."""
+    """The argument of a forward derivative; see `registry.Op.jvp`."""
 
     inputs: tuple[Any, ...]
     outputs: tuple[Any, ...]
@@ -176,7 +175,7 @@ class _Context(NamedTuple):
 
 
 def suspended() -> below:
-    """A context in which no level is seen; it gives those that are open."""
+    """A context in which ops see no level; entering it returns the open ones."""
     return below(0)
 
 
@@ -208,7 +207,7 @@ def push_function(
             state.levels, modes.forward = before, forward
 
 
-# ---- what ops go through ----------------------------------------------------------------------------------------
+# ---- the wrapper around ops -------------------------------------------------------------------------------------
 
 
 def _dual(inner: Any, op: Op, inputs: tuple[Any, ...], params: Any) -> Any:
@@ -220,7 +219,7 @@ def _dual(inner: Any, op: Op, inputs: tuple[Any, ...], params: Any) -> Any:
     batch = batched.deepest(inputs)
     for number, level in enumerate(levels):
         if batch is not None and level.number < batch.number:
-            continue  # the examples are inside of this level: their tangents go with the payloads
+            continue  # the batch is inside of this level: its payloads carry the tangents
         tangents = tuple([level.find(tensor) for tensor in inputs])
         if any(tangent is not None for tangent in tangents):
             active.append((number, level, tangents))
@@ -228,7 +227,7 @@ def _dual(inner: Any, op: Op, inputs: tuple[Any, ...], params: Any) -> Any:
         return inner(op, inputs, params)
     if op.composite_function is not None:
         return op.composite_function(*inputs, **params._asdict())
-    if op.aliases:  # the base after a change of a view, whose tangent shares memory with the base's
+    if op.aliases:  # it returns a base after a change of a view, and their tangents share memory
         return inner(op, inputs, params)
     if op.differentiable and op.jvp_function is None and not op.linear_groups:
         raise NotImplementedError(
@@ -257,7 +256,7 @@ def _dual(inner: Any, op: Op, inputs: tuple[Any, ...], params: Any) -> Any:
 
 
 def _without_own(active: list[Any], inner: Any, op: Op, inputs: tuple[Any, ...], params: Any) -> Any:
-    """The op on the payloads, which carry on with their own tangents, while those of the inputs are seen here alone."""
+    """Apply the op to the payloads, with their own tangents; those of the inputs are hidden meanwhile."""
     before = [level.hidden for _, level, _ in active]
     try:
         for _, level, tangents in active:
@@ -290,7 +289,7 @@ def _carries(level: Level, tensor: Any) -> bool:
 
 
 def _is_differentiable(values: tuple[Any, ...]) -> bool:
-    """Whether what is computed of these will be differentiated by somebody."""
+    """Whether results of these values will be differentiated."""
     tensors = [value for value in values if isinstance(value, Tensor)]
     if modes.grad_enabled and any(tensor.requires_grad for tensor in tensors):
         return True
@@ -311,7 +310,7 @@ def _push(op: Op, level: Level, ctx: _Context, tangents: tuple[Any, ...], inputs
         return
     if not op.differentiable:
         return
-    own = {id(tangent._storage) for tangent in tangents if tangent is not None}
+    storages = {id(tangent._storage) for tangent in tangents if tangent is not None}
     sources = {id(tensor._storage): tensor for tensor in inputs if isinstance(tensor, TensorBase)}
     for output, tangent in zip(outputs, pushed, strict=True):
         if not output._spec.dtype.is_floating_point:
@@ -323,11 +322,11 @@ def _push(op: Op, level: Level, ctx: _Context, tangents: tuple[Any, ...], inputs
                 if entry is not None:
                     entry.viewed = True
             continue
-        level.set(output, _fitted(tangent, output, own))
+        level.set(output, _fitted(tangent, output, storages))
 
 
 def _fitted(tangent: Any, output: Any, others: set[int]) -> Any:
-    """A tangent of memory of its own in the shape and layout of its tensor."""
+    """A tangent in memory of its own, in the shape and layout of its tensor."""
     if tangent is None or (isinstance(tangent, (int, float)) and tangent == 0):
         return find("zeros_like")(output)
     if not isinstance(tangent, TensorBase) or tangent._spec.dtype is not output._spec.dtype:
@@ -343,7 +342,7 @@ def _fitted(tangent: Any, output: Any, others: set[int]) -> Any:
 
 
 def laid_out(tangent: Any, tensor: Any) -> Any:
-    """In the tensor's layout, so that whatever is a view of the one is a view of the other."""
+    """The tangent in the tensor's layout, so that each view of the tensor has a view of the tangent."""
     spec = tensor._spec
     if tangent._spec.strides == spec.strides:
         return tangent
@@ -353,8 +352,8 @@ def laid_out(tangent: Any, tensor: Any) -> Any:
 
 
 def _change(level: Level, target: TensorBase, tangent: Any) -> None:
-    """A change in place: the tangent's memory changes as well, so that those of views do."""
-    level.find(target)  # which makes the entry of a view of a base that was changed
+    """After a change in place, change the tangent in its memory, too, so that tangents of views follow."""
+    level.find(target)  # makes the entry of a view whose base was changed
     entry = level.entry(target)
     if entry is None:
         if tangent is None:
@@ -396,14 +395,14 @@ def _window(whole: Any, view: TensorBase, base: TensorBase) -> Any:
 
 
 def _give_to_saved(output: Any, levels: list[Level]) -> None:
-    """What a node has saved of its outputs is another tensor, which needs the tangent as well."""
+    """Give an output's tangents to the alias of it that its node has saved."""
     node = output._node
     if node is None or not isinstance(node.saved, list):
         return
-    for place, number in node.saving.outputs:
-        kept = node.saved[place]
-        if kept is not None and number == output._output_nr:
+    for slot, number in node.saving.outputs:
+        saved = node.saved[slot]
+        if saved is not None and number == output._output_nr:
             for level in levels:
                 tangent = level.find(output)
                 if tangent is not None:
-                    level.set(kept, tangent)
+                    level.set(saved, tangent)

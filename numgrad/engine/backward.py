@@ -13,21 +13,21 @@ from numgrad.layout import Spec, contiguous_strides
 from numgrad.registry import OPS, chain
 from numgrad.runtime import locks
 
-# Runs nodes in place of ``node.apply(grads, create_graph)``, for who wants to see what comes out.
+# Called in place of ``node.apply(grads, create_graph)``, to inspect the gradients of each node.
 monitor: Callable[[Node, list[Any], bool], tuple[Any, ...]] | None = None
 
-_WIDE = 16  # edges from which on it pays to count who holds which memory
+_WIDE = 16  # edges; from so many on it pays to count the holders of each storage
 _leaf_locks = tuple(locks.renewed() for _ in range(64))  # a leaf's is chosen by its id
 
 
 class BackwardPass:
-    """Gradients on their way: for each waiting node one slot an output, and a heap of the nodes, latest first."""
+    """The waiting nodes: for each a slot for the gradient of every output, and a heap of them, latest first."""
 
     def __init__(self, roots: Sequence[Edge], useful: set[Node] | None) -> None:
         self.roots = roots
         self.slots: dict[Node, list[Any]] = {}
         self.heap: list[tuple[int, Node]] = []
-        self.owned: set[Node] = set()  # waiting leaves whose gradient is in nobody else's memory
+        self.owned: set[Node] = set()  # waiting leaves whose gradient shares memory with no other tensor
         self.useful = useful  # None: all nodes
         self.at_end: list[Callable[[], None]] = []
 
@@ -48,9 +48,9 @@ def run_backward(
 ) -> list[TensorBase | None]:
     """Propagate ``grads`` from ``roots`` to the leaves.
 
-    Without ``captures``, leaves accumulate into ``.grad``. With them, only the nodes on a way to them run, no leaf is
-    touched, and the gradients at these edges are returned (None where nothing arrives). With ``composite``, and where
-    tangents are carried, backwards take the ops that can be differentiated, though nothing is recorded.
+    Without ``captures``, leaves accumulate into ``.grad``. With them, only nodes on a path to them run, no leaf is
+    changed, and the gradients at these edges are returned (None where none arrives). With ``composite``, or while tangents
+    are carried, backwards use differentiable ops, though nothing is recorded.
     """
     composite = create_graph or composite or modes.forward is not None
     captured: dict[tuple[Node, int], Any] = {edge: None for edge in captures or () if edge is not None}
@@ -75,7 +75,7 @@ def run_backward(
                 if captures is None:
                     if hooks is not None:
                         incoming = hooks.on_entry(incoming)
-                    if incoming[0] is not None:  # else a hook took it away
+                    if incoming[0] is not None:  # else a hook removed it
                         accumulate(node.variable, incoming[0], node in pending.owned and hooks is None, create_graph)
                     if hooks is not None:
                         hooks.on_exit((), incoming)
@@ -83,7 +83,7 @@ def run_backward(
                 if hooks is not None:
                     incoming = hooks.on_entry(incoming)
                 if hooks is not None and all(grad is None for grad in incoming):
-                    outgoing = (None,) * len(node.edges)  # a hook took them away
+                    outgoing = (None,) * len(node.edges)  # a hook removed them
                 elif watched is None:
                     outgoing = node.apply(incoming, composite)
                 else:
@@ -111,8 +111,10 @@ def run_backward(
 def _send(
     edges: Sequence[Edge], outgoing: Sequence[Any], incoming: Sequence[Any] | None, pending: BackwardPass
 ) -> None:
-    """Add gradients to what waits at the ends of ``edges``. They came out of a node into which ``incoming`` went; None:
-    they may be in anybody's memory."""
+    """Add gradients to the slots at the ends of ``edges``.
+
+    ``incoming`` are the gradients that went into the node they come from. None: any tensor may share their memory.
+    """
     waiting, useful = pending.slots, pending.useful
     holders = None
     if len(edges) > _WIDE and incoming is not None:
@@ -136,7 +138,7 @@ def _send(
                     is_new = storages.count(grad._storage) == 1
                 else:
                     is_new = holders[id(grad._storage)] == 1
-                if is_new:  # in the memory of no other gradient that the engine has in hand here
+                if is_new:  # no other gradient of this node has its memory
                     pending.owned.add(node)
                 continue
             slots = waiting[node] = [None] * len(node.record.output_specs)
@@ -150,7 +152,7 @@ def _send(
 
 
 def _nodes_above(roots: Sequence[Edge], captured: dict[tuple[Node, int], Any]) -> set[Node]:
-    """Nodes on a way from the roots to a captured edge, the captured nodes included."""
+    """Nodes on a path from the roots to a captured edge, the captured nodes included."""
     below = _below(roots)
     useful = {node for node, _ in captured}.intersection(below)
     for node in sorted(below, key=lambda node: node.sequence):
@@ -176,15 +178,15 @@ def _leads_on(node: Node, useful: set[Node] | None) -> bool:
 
 
 def accumulate(variable: TensorBase, grad: Any, owned: bool, create_graph: bool) -> None:
-    """Add ``grad`` to a leaf's ``.grad``. The first one is kept as it is if the engine owns it, else copied.
+    """Add ``grad`` to a leaf's ``.grad``. The first one is stored as it is if the engine owns it, else copied.
 
-    Threads that do it at once do it one after the other.
+    A lock orders threads that accumulate into the same leaf.
     """
     with _leaf_locks[id(variable) >> 8 & 63]:
         if variable._grad is None:
             spec = variable._spec
             if owned and not create_graph and grad._spec is not spec and _same_layout(spec, grad._spec):
-                grad._spec = spec  # it may be the leaf's layout alone that is private, or the gradient's
+                grad._spec = spec  # one of the two layouts may be private
             elif create_graph or not owned or grad._spec is not spec:
                 strides = spec.strides if spec.is_dense else contiguous_strides(spec.shape)
                 grad = OPS["to_strides"](grad, strides=strides)

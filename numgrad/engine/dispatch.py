@@ -1,4 +1,4 @@
-"""`dispatch`: the one choke point. Look up the plan, allocate the outputs, launch, tell the tape."""
+"""`dispatch`: every op goes through it. Look up the plan, allocate the outputs, launch, record on the tape."""
 
 from __future__ import annotations
 
@@ -17,40 +17,40 @@ from numgrad.runtime.memory import allocate
 from numgrad.runtime.plan import Plan, PrivateOperandError
 
 tensor_class: type[TensorBase] = TensorBase
-# Lists that other threads change in the meantime: who goes through one goes through a copy.
-recorders: list[Any] = []  # each is told ``applied(op, inputs, outputs)``
-guards: list[Any] = []  # each may refuse: ``guard(op, inputs, plan, edges)``, before anything is done
-node_watchers: list[Any] = []  # each is told of a new node; they see all threads'
+# Other threads may change these lists at any time: loops go over copies.
+recorders: list[Any] = []  # ``recorder.applied(op, inputs, outputs)`` is called after each op
+guards: list[Any] = []  # ``guard(op, inputs, plan, edges)`` may refuse an op, before it changes anything
+node_watchers: list[Any] = []  # ``watch(node)`` is called for each new node, of all threads
 
 
 def set_tensor_class(cls: type[TensorBase]) -> None:
-    """The class of the tensors that ops return."""
+    """Set the class of the tensors that ops return."""
     global tensor_class
     tensor_class = cls
 
 
 def dispatch(op: Op, inputs: tuple[Any, ...], params: Any) -> Any:
-    """Apply ``op``. Inputs are tensors, or None where the op allows it; params its other arguments.
+    """Apply ``op``. Inputs are tensors, or None where the op allows it; ``params`` are its other arguments.
 
-    Everything that can be refused is refused by the op's plan, before memory is allocated or changed.
+    The op's plan refuses wrong arguments, before memory is allocated or changed.
     """
-    made = fast.run(op.plans, params, *inputs)  # the same, for the common kind of op; None: it has done nothing
-    if made is None:
+    result = fast.run(op.plans, params, *inputs)  # for the common kind of call; None: it has done nothing
+    if result is None:
         return _dispatch(op, inputs, params)
-    if made.__class__ is int:
-        raise _status_error(op, made, params)
-    return made
+    if result.__class__ is int:
+        raise _status_error(op, result, params)
+    return result
 
 
 def apply_saved(call: SavedCall, node: Node, grads: list[Any]) -> Any:
-    """Apply an op to gradients and to what a node saved."""
+    """Apply an op to gradients and to the saved tensors of a node."""
     op = call.op
     if not chain.wrappers:
-        made = fast.run_saved(op.plans, call.params, node, grads, call.quick)
-        if made is not None and made.__class__ is not int:
-            return made
+        result = fast.run_saved(op.plans, call.params, node, grads, call.fast)
+        if result is not None and result.__class__ is not int:
+            return result
     saved = node.unpack(False) if max(call.reads) >= 0 else ()
-    inputs = tuple([saved[place] if place >= 0 else grads[-1 - place] for place in call.reads])
+    inputs = tuple([saved[read] if read >= 0 else grads[-1 - read] for read in call.reads])
     return chain.dispatch(op, inputs, call.params)
 
 
@@ -115,7 +115,7 @@ def _edges(inputs: tuple[Any, ...]) -> list[Any] | None:
 
 
 def with_constants(op: Op, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Python numbers as 0-d tensors of the dtype of the other inputs, of floating point if one is."""
+    """The inputs with Python numbers as 0-d tensors; their dtype is the highest of the other inputs'."""
     from numgrad.engine.constants import constant
 
     if any(isinstance(tensor, TensorBase) and not hasattr(tensor, "_spec") for tensor in inputs):
@@ -123,11 +123,11 @@ def with_constants(op: Op, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
             f"{op.name}: got a tensor that was never initialized, by object.__new__ for instance; make tensors by "
             "numgrad.tensor, zeros, empty and the like"
         )
-    found = [tensor._spec.dtype for tensor in inputs if isinstance(tensor, TensorBase)]
+    dtypes = [tensor._spec.dtype for tensor in inputs if isinstance(tensor, TensorBase)]
     for value in inputs:
-        if not (value is None or isinstance(value, (TensorBase, bool, int, float))) or not found:
+        if not (value is None or isinstance(value, (TensorBase, bool, int, float))) or not dtypes:
             raise TypeError(f"{op.name}: got an input of type {type(value).__name__}, expected a Tensor")
-    dtype = max(found, key=lambda d: d.rank)
+    dtype = max(dtypes, key=lambda d: d.rank)
     try:
         return tuple(constant(v, dtype) if isinstance(v, (bool, int, float)) else v for v in inputs)
     except OverflowError as error:
@@ -141,7 +141,7 @@ def _view(source: TensorBase, output: Any) -> TensorBase:
     before = None if source._base is None else source._view_node
     if not modes.grad_enabled or before.__class__ is int:
         view._view_node = source._storage.version
-    else:  # a view of one that cannot be followed cannot be either
+    else:  # a view of a view that cannot be followed cannot be followed either
         view._view_node = (source._storage.version, *before[1:]) if before.__class__ is tuple else base._node  # type: ignore[index]
     return view
 
@@ -159,18 +159,18 @@ def _record(
         record = plan.records[pattern] = Record(op, params, needs, specs, output_specs)
     saved: list[Any] = []
     versions: list[int] = []
-    for place in record.saving.inputs:
-        tensor = None if place is None else inputs[place]
+    for number in record.saving.inputs:
+        tensor = None if number is None else inputs[number]
         saved.append(tensor)
         versions.append(0 if tensor is None else tensor._storage.version)
     node = Node(record, edges, saved, versions)
-    if plan.changed:  # counted after what is saved, so that it is noticed
+    if plan.changed:  # counted after the saving of inputs, so that a change of a saved one is noticed
         _count_changes(plan, inputs)
-    for place, position in record.saving.outputs:
-        tensor = outputs[position]
+    for slot, number in record.saving.outputs:
+        tensor = outputs[number]
         # Without its node, or the node would keep itself alive.
-        saved[place] = tensor_over(tensor_class, tensor._storage, tensor._spec, tensor._address)
-        versions[place] = tensor._storage.version
+        saved[slot] = tensor_over(tensor_class, tensor._storage, tensor._spec, tensor._address)
+        versions[slot] = tensor._storage.version
     for number, spec in enumerate(record.output_specs):
         if spec.dtype.is_floating_point:
             outputs[number]._node, outputs[number]._output_nr = node, number
@@ -194,9 +194,9 @@ def _status_error(op: Op, status: int, params: Any) -> Exception:
 
 def _facts() -> tuple[Any, ...]:
     tensor = tensor_over(tensor_class, None, None, None)  # type: ignore[arg-type]
-    known = (TensorBase, modes, tape._sequence, gradient_edge, tape._leaf_records)
+    singletons = (TensorBase, modes, tape._sequence, gradient_edge, tape._leaf_records)
     nodes = Node(None, ()), tape.AccumulateGrad(tensor)  # type: ignore[arg-type]
-    return tensor, *nodes, Plan, Record, known, (recorders, guards, node_watchers)
+    return tensor, *nodes, Plan, Record, singletons, (recorders, guards, node_watchers)
 
 
 fast.connect(_facts)

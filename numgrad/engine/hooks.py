@@ -1,4 +1,4 @@
-"""Hooks of the backward pass: what is called for a gradient on its way, and by whom it may be replaced."""
+"""Hooks of the backward pass: functions that are called with a gradient, and may replace it."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ _numbers = itertools.count()
 
 
 class RemovableHandle(Scope):
-    """What registering a hook gives back: `remove` takes the hook away; as a context, its end does.
+    """The result of registering a hook: `remove` takes the hook away; as a context, its end does.
 
-    What the hook belongs to is not kept alive by it.
+    It does not keep the owner of the hook alive.
 
     >>> from numgrad import nn
     >>> model = nn.Identity()
@@ -73,7 +73,7 @@ class Hooks:
         self.metadata: dict[Any, Any] = {}
 
     def on_tensors(self, node: Node, grads: list[Any]) -> list[Any]:
-        """The gradients after the hooks of the tensors that they belong to; kept in those that retain theirs."""
+        """The gradients after the hooks of their tensors; stored in the tensors that retain theirs."""
         for number, table in self.tensor.items():
             for hook in tuple(table.values()):
                 if grads[number] is not None:
@@ -104,7 +104,7 @@ class Hooks:
         return outgoing
 
     def on_accumulated(self, variable: TensorBase) -> None:
-        """The leaf has its gradient."""
+        """Call the hooks of a leaf that has its gradient."""
         for hook in tuple(self.accumulated.values()):
             hook(variable)
 
@@ -145,7 +145,7 @@ def _name(hook: Hook) -> str:
 
 
 def hooks_of(node: Node) -> Hooks:
-    """The node's hooks, made if it has none yet."""
+    """The node's hooks, made at the first call."""
     if node.hooks is None:
         node.hooks = Hooks()
         if isinstance(node, AccumulateGrad):
@@ -154,7 +154,7 @@ def hooks_of(node: Node) -> Hooks:
 
 
 def hooks_of_tensor(tensor: TensorBase) -> tuple[Hooks, int]:
-    """The hooks that see a tensor's gradient, and the number of the output that the tensor is."""
+    """The hooks for a tensor's gradient, and the tensor's output number."""
     refresh(tensor)
     if tensor._node is not None:
         return hooks_of(tensor._node), tensor._output_nr
@@ -194,7 +194,7 @@ def accumulation_hooks(tensor: TensorBase) -> Table:
     Raises
     ------
     RuntimeError
-        The tensor is no leaf, or requires no gradient.
+        The tensor is not a leaf, or requires no gradient.
     """
     refresh(tensor)
     if tensor._node is not None:
@@ -204,7 +204,7 @@ def accumulation_hooks(tensor: TensorBase) -> Table:
 
 
 def retain(tensor: TensorBase) -> None:
-    """Keep the gradient of a tensor that is no leaf in its ``.grad``.
+    """Store the gradient of a non-leaf tensor in its ``.grad``.
 
     Raises
     ------

@@ -1,9 +1,9 @@
-"""Private layouts: how a tensor whose memory is in an order that nobody asked for becomes the row-major one that it seems.
+"""Private layouts: how a tensor in a private order of memory becomes row-major, as users see it.
 
-A private tensor (`layout.PrivateStrides`) is all of its storage, and no view of it exists: what makes a view asks for
-`expose` first, and so does all that shows memory itself (``numpy()``, ``data_ptr()``). Then its elements are copied into
-row-major order, and the tensor is laid over the copy. Tensors that share a private storage, by ``detach()`` or saved by
-a node, are `alias`es of each other and move together, so that a change in place through one is seen through all.
+A private tensor (`layout.PrivateStrides`) fills its storage, and has no views: every function that makes a view calls
+`expose` first, and so do those that show memory itself (``numpy()``, ``data_ptr()``). `expose` copies the elements into
+row-major order, and lays the tensor over the copy. Tensors that share a private storage, by ``detach()`` or saved by a node,
+are `alias`es of each other and move together, so that a change in place through one is seen through all.
 """
 
 from __future__ import annotations
@@ -20,22 +20,22 @@ from numgrad.registry import OPS
 from numgrad.runtime import locks
 from numgrad.runtime.memory import Storage
 
-# Told of tensors over the memory that was left, and over that in its place.
+# Called with a tensor over the old memory and one over the new.
 listeners: list[Callable[[TensorBase, TensorBase], None]] = []
 _moving = locks.renewed()
-moves = 0  # how often memory was left; addresses that were taken before have to be taken again
+moves = 0  # counts moves to other memory; addresses read before a move are stale
 
 
 def alias(tensor: TensorBase, cls: type[TensorBase], storage: Storage | None = None) -> Any:
-    """A tensor of class ``cls`` over the same memory, outside of the graph; ``storage`` is another one over that memory."""
-    made = tensor_over(cls, tensor._storage if storage is None else storage, tensor._spec, tensor._address)
+    """A tensor of class ``cls`` over the same memory, outside of the graph; ``storage`` replaces its storage."""
+    new = tensor_over(cls, tensor._storage if storage is None else storage, tensor._spec, tensor._address)
     if tensor._spec.is_private:
-        moves_with(tensor, made)
-    return made
+        moves_with(tensor, new)
+    return new
 
 
 def moves_with(tensor: TensorBase, other: TensorBase) -> None:
-    """Say that ``other`` has the private memory of ``tensor``."""
+    """Register ``other`` as a tensor over the private memory of ``tensor``."""
     with _moving:
         group = tensor._storage.aliases
         if group is None:
@@ -47,10 +47,10 @@ def moves_with(tensor: TensorBase, other: TensorBase) -> None:
 
 
 def expose(tensor: TensorBase) -> None:
-    """Make a private tensor row-major in memory, and with it all that share its memory. Others stay as they are.
+    """Make a private tensor row-major in memory, with all tensors that share its memory. Other tensors stay as they are.
 
-    Another thread may be reading the old memory in a kernel, so where there are other threads the old memory lives as
-    long as the new.
+    Another thread may be reading the old memory in a kernel. So if there are other threads, the old memory lives as long as
+    the new.
     """
     global moves
     if not tensor._spec.is_private:
@@ -59,36 +59,36 @@ def expose(tensor: TensorBase) -> None:
         spec, storage = tensor._spec, tensor._storage
         if not spec.is_private:  # another thread was faster
             return
-        laid = _row_major(tensor)
+        row_major = _row_major(tensor)
         group = {id(tensor): tensor}
         for reference in storage.aliases or ():
-            other = reference()  # which may have been given other memory since
+            other = reference()  # it may have moved to other memory since
             if other is not None and other._spec.is_private and other._address == storage.address:
                 group[id(other)] = other
         for saved in [saved for other in group.values() for saved in _saved(other)]:
             group[id(saved)] = saved
-        moved: dict[Storage, Storage] = {storage: laid._storage}
-        laid._storage.version = storage.version
+        moved: dict[Storage, Storage] = {storage: row_major._storage}
+        row_major._storage.version = storage.version
         if len(sys._current_frames()) > 1:
-            laid._storage.keep_alive(storage)
+            row_major._storage.keep_alive(storage)
         for other in group.values():  # those of ``tensor.data`` have storages of their own over this memory
             if other._storage not in moved:
-                new = moved[other._storage] = laid._storage.share()
+                new = moved[other._storage] = row_major._storage.share()
                 new.version = other._storage.version
-        places = [(each, moved[each._storage], laid._spec, laid._address) for each in group.values()]
-        _move_all(places)
+        targets = [(each, moved[each._storage], row_major._spec, row_major._address) for each in group.values()]
+        _move_all(targets)
         moves += 1
         for old, new in moved.items():
             for listener in listeners:
-                listener(TensorBase(old, spec, old.address), TensorBase(new, laid._spec, new.address))
+                listener(TensorBase(old, spec, old.address), TensorBase(new, row_major._spec, new.address))
 
 
-def _move_all(places: Sequence[tuple[TensorBase, Storage, Spec, int]]) -> None:
-    """Lay tensors over other memory, all at once: no thread sees, and no Ctrl-C leaves, a part of it.
+def _move_all(targets: Sequence[tuple[TensorBase, Storage, Spec, int]]) -> None:
+    """Lay tensors over other memory, all at once: no thread sees, and no Ctrl-C leaves, only a part of the moves.
 
     CPython switches threads and handles signals between steps of Python code; here the loop is in C.
     """
-    tensors, storages, specs, addresses = zip(*places, strict=True)
+    tensors, storages, specs, addresses = zip(*targets, strict=True)
     slots = ("_storage", "_spec", "_address")
     values = (*storages, *specs, *addresses)
     names = [name for name in slots for _ in tensors]
@@ -96,7 +96,7 @@ def _move_all(places: Sequence[tuple[TensorBase, Storage, Spec, int]]) -> None:
 
 
 def _row_major(tensor: TensorBase) -> TensorBase:
-    """A copy in row-major order, by an op that those see who record what is launched, but no graph or transform."""
+    """A copy in row-major order, by an op that recorders of launches see, but no graph or transform."""
     from numgrad.engine import dispatch
 
     op = OPS["to_strides"]
@@ -111,7 +111,7 @@ def _row_major(tensor: TensorBase) -> TensorBase:
 
 
 def _saved(tensor: TensorBase) -> Iterator[TensorBase]:
-    """What the node of this tensor saved of it: other tensors in the same memory."""
+    """Saved tensors of this tensor's node in the same memory."""
     node = tensor._node
     if node is not None and node.saved.__class__ is list and node.saving is not None:
         for position, _ in node.saving.outputs:

@@ -1,4 +1,4 @@
-"""The tape: nodes that remember which op made a tensor, from what, and what its backward will need."""
+"""The tape: nodes that record the op and the inputs of a tensor, and the tensors that its backward reads."""
 
 from __future__ import annotations
 
@@ -36,10 +36,11 @@ DETACHED = (
 
 
 class TensorBase:
-    """What the engine knows of a tensor: a view of a storage, and its place in the graph.
+    """A tensor as the engine sees it: a view of a storage, and a position in the graph.
 
-    ``_node`` made the tensor, as its output number ``_output_nr``; a leaf has none. A view has a ``_base``, and knows in
-    ``_view_node`` the base's node when its own was made, or why it cannot be followed; see `views`.
+    ``_node`` made the tensor, as its output number ``_output_nr``; a leaf has none. A view has a ``_base``. Its
+    ``_view_node`` is the node that the base had when the view's own was made, or says why the view cannot be followed; see
+    `views`.
     """
 
     __slots__ = (
@@ -74,10 +75,10 @@ class TensorBase:
 
 
 def tensor_over(cls: type[Any], storage: Storage, spec: Spec, address: int) -> Any:
-    """A new tensor of this class over memory that is there, whatever the class's own constructor says."""
-    made = object.__new__(cls)
-    TensorBase.__init__(made, storage, spec, address)
-    return made
+    """A new tensor of this class over existing memory; the class's own constructor does not run."""
+    tensor = object.__new__(cls)
+    TensorBase.__init__(tensor, storage, spec, address)
+    return tensor
 
 
 class Modes(threading.local):
@@ -85,9 +86,9 @@ class Modes(threading.local):
 
     grad_enabled = True
     backward: Any = None  # the backward pass that runs now
-    saved_hooks: tuple[Any, ...] = ()  # (pack, unpack) for what is saved, the innermost last
+    saved_hooks: tuple[Any, ...] = ()  # (pack, unpack) for saved tensors, the innermost last
     inference = False
-    forward: Any = None  # while tangents are carried, who can ``carry(old, new)`` them to an alias
+    forward: Any = None  # while tangents exist, an object that can ``carry(old, new)`` them to an alias
 
 
 modes = Modes()
@@ -96,13 +97,13 @@ Edge = tuple["Node", int] | None  # a node and the number of its output
 
 
 class Record:
-    """What nodes have in common that record the same op, for the same signature, with the same needed gradients.
+    """The common part of nodes for the same op, the same signature and the same needed gradients.
 
-    ``needs`` says for each input whether its gradient is needed, ``saving`` what is kept for that. ``run`` is None, or
-    does what the op's backward does when it is not recorded itself: ``run(node, grads)``.
+    ``needs`` says for each input whether its gradient is needed, ``saving`` which tensors are kept for that. ``run`` is
+    None, or ``run(node, grads)`` replaces the op's backward when that is not recorded itself.
     """
 
-    __slots__ = ("_words", "input_specs", "needs", "op", "output_specs", "params", "quick", "run", "saving")
+    __slots__ = ("_words", "fast", "input_specs", "needs", "op", "output_specs", "params", "run", "saving")
 
     def __init__(self, op: Any, params: Any, needs: tuple[bool, ...], input_specs: Any, output_specs: Any) -> None:
         self.op = op
@@ -117,7 +118,7 @@ class Record:
             self.run = first_run(self, op.prepared_backward(self))
             floating = [spec.dtype.is_floating_point for spec in output_specs]
             self._words = record_words(self.saving.inputs, self.saving.outputs, floating)
-            self.quick = self._words.ctypes.data  # for `fast.apply`
+            self.fast = self._words.ctypes.data  # for `fast.apply`
 
 
 class Node(SeenNode):
@@ -134,7 +135,7 @@ class Node(SeenNode):
         self.edges = edges
         self.saved: list[Any] | None = saved
         self.versions: list[int] = versions
-        self.hooks: Any = None  # or what `hooks.Hooks` says
+        self.hooks: Any = None  # or a `hooks.Hooks`
         self.sequence = next(_sequence)
 
     op = property(attrgetter("record.op"))
@@ -144,7 +145,7 @@ class Node(SeenNode):
     input_specs = property(attrgetter("record.input_specs"))
     output_specs = property(attrgetter("record.output_specs"))
 
-    makes_results = True  # what `apply` returns is nobody else's, unless it is what came in
+    makes_results = True  # tensors that `apply` returns are new, unless they are those that came in
 
     def apply(self, grads: list[Any], create_graph: bool) -> tuple[Any, ...]:
         """Gradients of the inputs from those of the outputs."""
@@ -158,51 +159,51 @@ class Node(SeenNode):
         return _tied(self, result) if create_graph and record.op.ties and modes.grad_enabled else result
 
     def unpack(self, create_graph: bool) -> list[Any]:
-        """The saved tensors, once it is sure that they still hold what they held."""
+        """The saved tensors, after a check that none has changed."""
         saved = self.saved
         if saved is None:
             raise GradError(FREED)
-        if saved.__class__ is not list:  # packed by somebody who also unpacks it
+        if saved.__class__ is not list:  # packed, by an object that unpacks it
             return saved.unpack(self, create_graph)  # type: ignore[attr-defined,no-any-return]
-        for place, tensor in enumerate(saved):
-            if tensor is not None and tensor._storage.version != self.versions[place]:
-                raise self.modified(place, tensor)
+        for slot, tensor in enumerate(saved):
+            if tensor is not None and tensor._storage.version != self.versions[slot]:
+                raise self.modified(slot, tensor)
         if create_graph:
-            for place, number in enumerate(self.saving.inputs):
-                if number is not None and self.edges[number] is not None and lost_history(saved[place]):
+            for slot, number in enumerate(self.saving.inputs):
+                if number is not None and self.edges[number] is not None and lost_history(saved[slot]):
                     raise GradError(DETACHED)
         if create_graph and self.saving.outputs:
             saved, forward = list(saved), modes.forward
-            for place, number in self.saving.outputs:
-                tensor = saved[place]
+            for slot, number in self.saving.outputs:
+                tensor = saved[slot]
                 alias = tensor_over(type(tensor), tensor._storage, tensor._spec, tensor._address)
                 if number < len(self.output_specs) and tensor._spec.dtype.is_floating_point:
                     alias._node, alias._output_nr = self, number
                 if forward is not None:
                     forward.carry(tensor, alias)
-                saved[place] = alias
+                saved[slot] = alias
         return saved
 
-    def modified(self, place: int, tensor: TensorBase) -> GradError:
-        """The error for a saved tensor that does not hold any more what it held."""
+    def modified(self, slot: int, tensor: TensorBase) -> GradError:
+        """The error for a saved tensor that has changed since."""
         spec, outputs = tensor._spec, dict(self.saving.outputs)
         return GradError(
             "one of the variables needed for gradient computation has been modified by an inplace operation: "
             f"[numgrad.{spec.dtype.torch_name}Tensor {list(spec.shape)}], which is "
-            + (f"output {outputs[place]}" if place in outputs else "an input")
+            + (f"output {outputs[slot]}" if slot in outputs else "an input")
             + f" of {stem_of(self.name())}, is at version {tensor._storage.version}; expected version "
-            f"{self.versions[place]} instead. Hint: work on a clone(), or use the op that returns a new tensor; "
+            f"{self.versions[slot]} instead. Hint: work on a clone(), or use the op that returns a new tensor; "
             "autograd.set_detect_anomaly(True, check_nan=False) finds the line of the operation that failed to compute its "
             "gradient."
         )
 
     def release(self) -> None:
-        """Free the saved tensors; a second backward through this node is an error from now on."""
+        """Free the saved tensors; another backward through this node is an error from now on."""
         self.saved = None
 
     @property
     def metadata(self) -> dict[Any, Any]:
-        """A place for notes of the user."""
+        """A dict for the user's notes."""
         from numgrad.engine.hooks import hooks_of
 
         return hooks_of(self).metadata
@@ -220,16 +221,16 @@ class Node(SeenNode):
         return add_hook(hooks_of(self).before, fn)
 
     def saved_tensor(self, is_output: bool, number: int) -> Any:
-        """What was saved of an input or output; None if no gradient that is needed reads it."""
+        """The saved tensor of an input or output; None if no needed gradient reads it."""
         inputs, outputs = self.saving
-        places = [place for place, other in outputs if other == number] if is_output else []
+        slots = [slot for slot, output in outputs if output == number] if is_output else []
         if not is_output and number in inputs:
-            places = [inputs.index(number)]
-        if not places:
+            slots = [inputs.index(number)]
+        if not slots:
             return None
         from numgrad.engine.constants import is_constant
 
-        tensor = self.unpack(True)[places[0]]
+        tensor = self.unpack(True)[slots[0]]
         return find("clone")(tensor) if tensor is not None and is_constant(tensor) else tensor
 
     def __repr__(self) -> str:
@@ -237,7 +238,7 @@ class Node(SeenNode):
 
 
 def _tied(node: Node, grads: Sequence[Any]) -> tuple[Any, ...]:
-    """The gradients that came out of a node, with what `registry.Op.tie` says of them."""
+    """The gradients that a node returned, with the ties that `registry.Op.tie` declares."""
     gradients = list(grads)
     for position, (numbers, zeros) in node.op.ties.items():
         for number in numbers:
@@ -245,21 +246,21 @@ def _tied(node: Node, grads: Sequence[Any]) -> tuple[Any, ...]:
             if grad is not None and edge is not None:
                 spec = node.input_specs[number]
                 zero = find("full")(size=(), value=0.0, dtype=spec.dtype)
-                input = find("expand")(zero, size=tuple(spec.shape))  # stands for it: nothing is read
+                input = find("expand")(zero, size=tuple(spec.shape))  # a stand-in: nobody reads its values
                 input._base = input._view_node = None
                 input._node, input._output_nr = edge
                 gradients[position] = tied = find("tie_backward")(grad, input, zeros=zeros)
-                tied._base = tied._view_node = None  # nobody else has the gradient without the tie
+                tied._base = tied._view_node = None  # no other tensor is the gradient without the tie
     return tuple(gradients)
 
 
 def lost_history(tensor: TensorBase | None) -> bool:
-    """Whether a saved tensor has none, which had one when it was saved."""
+    """Whether a saved tensor that had a history when it was saved has none now."""
     return tensor is not None and tensor._node is None and not tensor._requires_grad
 
 
 class Context:
-    """What a backward sees of its node; see `registry.Op.backward`."""
+    """The view of its node that a backward gets; see `registry.Op.backward`."""
 
     __slots__ = ("create_graph", "input_specs", "needs", "node", "params")
 
@@ -278,13 +279,13 @@ class Context:
         Raises
         ------
         RuntimeError
-            They were freed by an earlier backward, or changed in place since.
+            An earlier backward freed them, or one was changed in place since.
         """
         return self.node.unpack(self.create_graph)
 
 
 class AccumulateGrad(Node):
-    """The end of the graph at a leaf: adds what arrives to the leaf's ``.grad``."""
+    """The end of the graph at a leaf: adds gradients to the leaf's ``.grad``."""
 
     __slots__ = ("variable",)
 
@@ -314,7 +315,7 @@ def gradient_edge(tensor: TensorBase) -> Edge:
         return None
     accumulator = tensor._accumulator and tensor._accumulator()
     if accumulator is None:
-        with _accumulators:  # graphs that threads make at once share one, or gradients asked for would not arrive
+        with _accumulators:  # graphs of concurrent threads share one, or gradients would not arrive
             before = tensor._accumulator
             accumulator = before and before()
             if accumulator is None:

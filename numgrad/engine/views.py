@@ -5,12 +5,12 @@ made. After a change in place through another alias the base has another node; t
 is used again it gets a new node: that of the same window (``as_strided``) on the base as it is now.
 
 A change in place of a view is a change of its base: the op runs on the view's memory and is recorded on the view, then
-the base gets a node that says "as before, but for this window" (``copy_slices``), and with that every view is stale.
+the base gets a node that means "as before, except in this window" (``copy_slices``). From then on every view is stale.
 
-Three kinds of views cannot be followed: those made while nothing was recorded, and (`fix`) those of a function that
-returns several, and those that come out of a user's Function. In the place of the base's node they keep the version that
-the storage had then, those of the last two kinds with the reason. While gradients are recorded they may not change, nor
-be used once their memory has changed.
+Three kinds of views cannot be followed: those made while nothing was recorded, and (`fix`) those of a function that returns
+several views, and those that a user's Function returns. Instead of the base's node they keep the version of the storage at
+that time; the last two kinds keep the reason, too. While gradients are recorded, such a view must not change, nor be used
+once its memory has changed.
 """
 
 from __future__ import annotations
@@ -42,13 +42,13 @@ def refresh(tensor: TensorBase) -> None:
     RuntimeError
         The view cannot be followed, and its memory has changed since it was made.
     """
-    base, made = tensor._base, tensor._view_node
-    if base is None or base._node is made:
+    base, view_node = tensor._base, tensor._view_node
+    if base is None or base._node is view_node:
         return
     version = tensor._storage.version
-    if isinstance(made, (int, tuple)):
-        if (made if isinstance(made, int) else made[0]) != version and _needs_grad(base):
-            raise GradError(_unfollowed(made, "its base or another view of its base has been"))
+    if isinstance(view_node, (int, tuple)):
+        if (view_node if isinstance(view_node, int) else view_node[0]) != version and _needs_grad(base):
+            raise GradError(_unfollowed(view_node, "its base or another view of its base has been"))
         return
     if base._node is None and base._view_node == version:
         return  # detach_() took the base out of its graph, not this view
@@ -61,13 +61,13 @@ def refresh(tensor: TensorBase) -> None:
 
 
 def fix(view: TensorBase, maker: str, reason: str) -> None:
-    """Say that a view cannot be followed: ``maker`` is its place, such as 'Output 0 of Split'."""
+    """Mark a view that cannot be followed; ``maker`` says where it comes from, such as 'Output 0 of Split'."""
     if view._base is not None:
         view._view_node = (view._storage.version, maker, reason)
 
 
 def requires_grad(tensor: TensorBase) -> bool:
-    """Whether gradients flow to this tensor, be it a stale view; those made while nothing was recorded need none."""
+    """Whether gradients flow to this tensor, even a stale view; views made while nothing was recorded need none."""
     if isinstance(tensor._view_node, tuple):
         return _needs_grad(tensor) or _needs_grad(tensor._base)  # type: ignore[arg-type]
     if not isinstance(tensor._view_node, int):
@@ -76,12 +76,12 @@ def requires_grad(tensor: TensorBase) -> bool:
 
 
 def change_in_place(op: Op, target: TensorBase, *others: TensorBase, **params: Any) -> Any:
-    """Apply an in-place op to ``target``, a view or not, and let its base's history follow.
+    """Apply an in-place op to ``target``, a view or not, and update the history of its base.
 
     Raises
     ------
     RuntimeError
-        Gradients are recorded, and the change would make one wrong. Nothing has been changed then.
+        Gradients are recorded, and the change would make one wrong. Nothing has been changed.
     """
     for tensor in (target, *others):
         if (tensor._node is not None or tensor._requires_grad or tensor._base is not None) and modes.grad_enabled:
@@ -94,14 +94,14 @@ def change_in_place(op: Op, target: TensorBase, *others: TensorBase, **params: A
     original = _saved_original(op, target, others)
     result = op(target, *others, **params)
     if original is not None and target._node is not None:
-        place = target._node.saving.inputs.index(0)
-        target._node.saved[place], target._node.versions[place] = original, original._storage.version  # type: ignore[index]
+        slot = target._node.saving.inputs.index(0)
+        target._node.saved[slot], target._node.versions[slot] = original, original._storage.version  # type: ignore[index]
     follow(target)
     return result
 
 
 def follow(target: TensorBase) -> None:
-    """After a recorded change of ``target``: let its base's history follow."""
+    """Update the history of the base after a recorded change of ``target``."""
     base = target._base
     if base is not None and target._node is not None:
         find("copy_slices")(base, target, **_window(target, base))
@@ -116,13 +116,13 @@ def check_in_place(name: str, target: TensorBase, others: Sequence[TensorBase], 
     """Refuse a change that autograd could not follow, if one is ``recording``; the texts are torch's."""
     if not (modes.grad_enabled if recording is None else recording):
         return
-    base, made = target._base, target._view_node
+    base, view_node = target._base, target._view_node
     tracked = requires_grad(target) or (base is not None and _needs_grad(base))
     if not (tracked or any(requires_grad(other) for other in others)):
         return
     if base is not None:
-        if isinstance(made, (int, tuple)):
-            raise GradError(f"{name}: {_unfollowed(made, 'is being')}")
+        if isinstance(view_node, (int, tuple)):
+            raise GradError(f"{name}: {_unfollowed(view_node, 'is being')}")
         if tracked and base._node is None:
             raise GradError(
                 f"{name}: a view of a leaf Variable that requires grad is being used in an in-place operation. Do it in "
@@ -150,17 +150,17 @@ def _window(view: TensorBase, base: TensorBase) -> dict[str, Any]:
 
 
 def _saved_original(op: Op, target: TensorBase, others: tuple[TensorBase, ...]) -> Any:
-    """A copy of what the backward will read of the target's old value, if it does."""
+    """A copy of the target's old value, if the backward reads it; else None."""
     needs = tuple([_needs_grad(tensor) for tensor in (target, *others)])
     return find("clone")(target) if any(needs) and 0 in op.saving(needs).inputs else None
 
 
-def _unfollowed(made: int | tuple[int, str, str], is_being: str) -> str:
-    if isinstance(made, int):
+def _unfollowed(view_node: int | tuple[int, str, str], is_being: str) -> str:
+    if isinstance(view_node, int):
         return (
             f"A view was created in no_grad mode and {is_being} modified inplace with grad mode enabled. Given that this use "
             "case is ambiguous and error-prone, it is forbidden. You can clarify your code by moving both the view and the "
             "inplace either both inside the no_grad block (if you don't want the inplace to be tracked) or both outside (if you "
             "want the inplace to be tracked)."
         )
-    return f"{made[1]} is a view and {is_being} modified inplace. {made[2]}"
+    return f"{view_node[1]} is a view and {is_being} modified inplace. {view_node[2]}"

@@ -1,4 +1,8 @@
-"""`vmap`: a function of single examples, for a batch of them."""
+"""The public `vmap`: it turns a function of single examples into one of a batch.
+
+It checks and splits the arguments, and calls the function with batched tensors at a level of `autograd.batched`, which applies
+each op by a batching rule from `ops.rules.batching` or the op's own file.
+"""
 
 from __future__ import annotations
 

@@ -1,14 +1,14 @@
 """Attention over heads: ``softmax(scale * q @ k^T) @ v``, a block of queries at a time, forward and backward.
 
-The scores of a block of queries against all keys stay in the caches of the thread that made them; only the logarithm of
-each row's sum of exponentials is kept, from which the backward computes the probabilities again (Dao et al., 2022).
-Keys and values come in whole rows, so a row's softmax is the plain one. What is multiplied is copied first, so that any
-strides will do, and multiplied by the register tiles of `simd`.
+The scores of a block of queries against all keys stay in the caches of their thread. Only the logarithm of each row's sum of
+exponentials is stored, from which the backward recomputes the probabilities (Dao et al., 2022). Keys and values come in whole
+rows, so a row's softmax is the plain one. Operands are copied first, so that any strides will do, and multiplied by the
+register tiles of `simd`.
 
 The backward works on transposed scores, keys by queries: then the gradients of keys and values read them row by row.
 
-With ``causal``, a block multiplies the zeros of what its queries do not see. That is right unless something there is not
-finite, which shows in a sum: then the sum is taken again over what is seen.
+With ``causal``, a block multiplies keys that its queries do not see by zeros. That is right unless one of them is not finite,
+which shows in a sum: then the sum is recomputed over the visible keys.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ EXP_COST = 4
 
 
 class Extents(NamedTuple):
-    """Of an attention: query [B, H, L, E], key [B, H, S, E], value [B, H, S, V]."""
+    """Extents of an attention: query [B, H, L, E], key [B, H, S, E], value [B, H, S, V]."""
 
     batch: int
     heads: int
@@ -51,7 +51,7 @@ class Steps(NamedTuple):
 
 
 class Blocks(NamedTuple):
-    """How the work is divided, and elements of scratch memory that each worker has."""
+    """The division of the work, and the elements of each worker's scratch memory."""
 
     queries: int  # of a block
     room: int
@@ -59,7 +59,7 @@ class Blocks(NamedTuple):
 
 
 class Task(NamedTuple):
-    """What an attention is told beside its arrays."""
+    """The arguments of an attention beside its arrays."""
 
     extents: Extents
     q: Steps
@@ -72,7 +72,7 @@ class Task(NamedTuple):
 
 @device
 def copy_rows(source, begin, row, rows, columns, factor, goal):
-    """Rows that lie ``row`` apart, times a factor, one after the other."""
+    """Copy rows that lie ``row`` apart, times a factor, into dense rows."""
     for i in range(rows):
         line, out = source[begin + i * row :][:columns], goal[i * columns : (i + 1) * columns]
         for j in range(line.shape[0]):
@@ -81,7 +81,7 @@ def copy_rows(source, begin, row, rows, columns, factor, goal):
 
 @device
 def pack_rows(source, begin, row, rows, columns, width, factor, goal):
-    """Rows, times a factor, in panels of ``width`` columns, ``[panel, row, column]``; zeros beyond the columns."""
+    """Copy rows, times a factor, into panels of ``width`` columns, ``[panel, row, column]``; zeros beyond the columns."""
     zero = goal.dtype.type(0)
     for panel in range((columns + width - 1) // width):
         first = panel * width
@@ -97,7 +97,7 @@ def pack_rows(source, begin, row, rows, columns, width, factor, goal):
 
 @device
 def pack_columns(source, begin, row, rows, columns, width, factor, goal):
-    """The transposed matrix in panels: ``[panel of rows, column, row]``; zeros beyond the rows."""
+    """Copy the transposed matrix into panels: ``[panel of rows, column, row]``; zeros beyond the rows."""
     zero = goal.dtype.type(0)
     for panel in range((rows + width - 1) // width):
         first = panel * width
@@ -130,14 +130,14 @@ def add_row(line, factor, row):
 
 @functools.cache
 def multiplier(code: str) -> Device:
-    """Matrix products of what lies in scratch memory, for one dtype."""
+    """Matrix products of operands in scratch memory, for one dtype."""
     tile_rows, tile_columns = tile_shape(code, "many")
     tile = simd.broadcast_tile(code, tile_rows, tile_columns // lanes(code))
     itemsize = 4 if code == "f4" else 8
 
     @device
     def multiply(words, spare, a, a_row, rows, steps, b, columns, out, out_begin, out_row, mode):
-        """``out[i, j] = sum_k a[i, k] * b[k, j]``, b packed into panels; with ``mode`` ADD, added to what is there."""
+        """``out[i, j] = sum_k a[i, k] * b[k, j]``, b packed into panels; with ``mode`` ADD, added to the old values."""
         right, table, nobody = address_of(b, 0), address_of(words, 0), address_of(spare, 0)
         words[0] = 0
         for first in range(0, rows, tile_rows):

@@ -1,8 +1,8 @@
 """Convolutions in two dimensions, channels last: forward and the gradient of the input.
 
-Activations lie as N H W C, weights as K R S C/groups (what torch calls channels_last), dense. Both directions are
-products of rows (`gemm_rows`): the output's pixels are rows, a tap looks at a pixel of the source, and the weight is
-read where it lies or packed into panels, whichever the number of pixels makes cheaper.
+Activations lie as N H W C, weights as K R S C/groups (torch's channels_last), dense. Both directions are
+products of rows (`gemm_rows`): the output's pixels are rows, and a tap reads a pixel of the source. The weight is read in
+place or packed into panels, whichever is cheaper for the number of pixels.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from numgrad.kernels.gemm_pack import plan_pack
 from numgrad.kernels.gemm_rows import lanes, plan_rows, tile_shape
 from numgrad.runtime.plan import Operand, PlanBuilder
 
-FEW_PIXELS = 512  # up to which packing the weight costs more than it gains
+FEW_PIXELS = 512  # packing the weight pays beyond so many
 FEW_SINGLE = 8  # the same for a gradient through a single tap
 
 
 def _check(geometry: Conv2dGeometry, x: Operand, weight: Operand, out: Operand) -> None:
-    """Prove that the operands hold what the geometry says."""
+    """Prove that the operands have the sizes of the geometry."""
     g = geometry
     x.array(g.n * g.h * g.w * g.c)
     weight.array(g.k * g.filter_size)
@@ -113,7 +113,7 @@ def plan_conv2d_backward_input(
     elif g.group_c % few_columns == 0 and grid.rows // (g.stride[0] * g.stride[1]) <= few_rows:
         watched = multiply("few", grid, source, right, goal)
     else:
-        # Of strided taps, a row sees one in so many; the fewer it sees, the more often unpacked sums go to memory.
+        # Of strided taps, a row sees only some; the fewer it sees, the more often unpacked sums go to memory.
         few = FEW_PIXELS if taps > 1 else FEW_SINGLE * g.stride[0] * g.stride[1]
         if g.group_c % width != 0 or grid.rows > few:
             packed = plan_pack(b, right, taps=taps, width=width, batch=g.groups, channels=g.group_k, columns=g.group_c)

@@ -8,8 +8,8 @@
 ``winograd4``     F(4 x 4, 3 x 3): 4 times fewer, and larger transforms; rounds up to ten times more
 ================  ==================================================================================================
 
-A policy is "auto", which takes the cheapest by `cost`, or the name of an algorithm, which is then used where it can be.
-NUMGRAD_CONV is the policy of a process, `set_policy` changes it.
+A policy is "auto", which takes the cheapest by `cost`, or the name of an algorithm, which is then used wherever it applies.
+NUMGRAD_CONV is the policy of a process; `set_policy` changes it.
 """
 
 from __future__ import annotations
@@ -23,22 +23,22 @@ from numgrad.kernels.conv_geometry import Conv2dGeometry
 POLICIES = ("auto", "direct", "winograd2", "winograd4")
 DIRECTIONS = ("forward", "input", "weight")
 SIDES = {"winograd2": 2, "winograd4": 4}  # of a tile of the output
-# What transforming one element of a tile or of a filter takes, in multiplications of the direct sum, measured with two
-# threads, AVX2 and AVX-512. It is little where a worker keeps what it transforms, and much where no cache does.
+# Cost of transforming one element of a tile or of a filter, in multiplications of the direct sum; measured with two
+# threads, AVX2 and AVX-512. It is low if a worker's cache keeps the transformed elements, and high if no cache does.
 OWN_TILE_COST, OWN_FILTER_COST = 4, 3
 TILE_COST = 12
 FILTER_COST = {"forward": 12, "input": 8, "weight": 20}
 FAR_FILTER_COST = {"forward": 30, "input": 20, "weight": 30}
 FAR_BYTES = 12 << 20
-ROWS = 8  # of a register tile: fewer take as long
-# Winograd's has to be this much cheaper than the direct sum: its launches are more, and it rounds more.
+ROWS = 8  # of a register tile: fewer rows take as long
+# Winograd's must be this much cheaper than the direct sum: it has more launches, and rounds more.
 WORTH = 0.8
 
 _policy: str | None = None
 
 
 class Choice(NamedTuple):
-    """The algorithm of a convolution in one direction, and why it is that."""
+    """The algorithm of a convolution in one direction, and the reason for it."""
 
     algorithm: str
     reason: str
@@ -50,7 +50,7 @@ class Choice(NamedTuple):
 
 
 def set_policy(policy: str | None) -> None:
-    """Use one of `POLICIES` from the next plan on; None: what NUMGRAD_CONV says.
+    """Use one of `POLICIES` from the next plan on; None: the one of NUMGRAD_CONV.
 
     Raises
     ------
@@ -91,7 +91,7 @@ def choose(geometry: Conv2dGeometry, direction: str, code: str, policy: str | No
 
 
 def _not_winograd(g: Conv2dGeometry, code: str) -> str:
-    """Why Winograd's algorithms are out of the question; empty if they are not."""
+    """Why Winograd's algorithms do not apply; empty if they do."""
     if (g.r, g.s) != (3, 3):
         return f"the kernel is {g.r} x {g.s}, Winograd's is 3 x 3"
     for name, value, needed in (
@@ -109,7 +109,7 @@ def _not_winograd(g: Conv2dGeometry, code: str) -> str:
 
 
 def cost(geometry: Conv2dGeometry, direction: str, code: str, algorithm: str) -> float:
-    """What an algorithm takes, in multiplications of the direct sum."""
+    """The cost of an algorithm, in multiplications of the direct sum."""
     g = geometry
     filters = g.c * g.k
     if algorithm == "direct":

@@ -1,6 +1,6 @@
 """Convolutions in which every channel has a filter of its own (groups = C = K): no products of matrices, but of rows.
 
-A tap multiplies a row of channels by a row of the weight, which is turned to ``[tap, channel]`` first.
+A tap multiplies a row of channels by a row of the weight, which is transposed to ``[tap, channel]`` first.
 """
 
 from __future__ import annotations

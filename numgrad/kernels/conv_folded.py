@@ -1,9 +1,9 @@
 """Convolutions of few channels, such as the first of a network: a row of the kernel is one run of ``s * c`` elements.
 
-The input is copied with its padding, so that all that a pixel sees lies at fixed distances from its first element. A
-register tile is given the addresses of first elements and walks from there (`simd.window_tile`): for the output along the
-rows of the kernel, for the weight's gradient along the lines of the output. No table of taps is made and no pixel is
-copied, which took as long as the products.
+The input is copied with its padding, so that all elements that a pixel sees lie at fixed distances from the first one. A
+register tile gets the addresses of first elements and walks from there (`simd.window_tile`): for the output along the rows
+of the kernel, for the weight's gradient along the lines of the output. It needs no table of taps and copies no pixel; both
+took as long as the products.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from numgrad.runtime.plan import GRAIN_COST, Operand, PlanBuilder
 from numgrad.runtime.simd import ADD, STORE, address_of
 
 PIXEL_BLOCK = 128  # pixels whose lines stay in the first caches while all tiles use them
-ROW_BLOCK = 160  # elements of a filter that share them
+ROW_BLOCK = 160  # elements of a filter that share these lines
 LEAST_PIXELS = 512  # of a part of the sum over pixels
 
 
@@ -48,7 +48,7 @@ def pad_image(x, out, height, row, pad_h, pad_w, out_height, start, stop):
 
 
 class Windows(NamedTuple):
-    """What the pixels of an output see of padded images; the steps count elements, but for ``line_step``."""
+    """The windows of padded images that an output's pixels see; steps count elements, but for ``line_step``."""
 
     high: int  # lines of an image
     wide: int  # elements of a line
@@ -173,7 +173,7 @@ def sums_kernel(code: str, vectors: int) -> Kernel:
 
 @kernel("T[:], T[:], T[:], Grid, i8, i8", Grid)
 def repair_taps(grad, x, grad_weight, grid, channels, outputs, start, stop):
-    """Compute again what 0 * NaN has spoiled: sums of taps that do not see the pixel, which lies in the padding for them.
+    """Recompute sums that 0 * NaN has spoiled: of taps that do not see the pixel, since it lies in their padding.
 
     An item is an output channel.
     """
@@ -260,7 +260,7 @@ def plan_forward(
 
 
 def plan_weight(b: PlanBuilder, grad_out: Operand, x: Operand, grad_weight: Operand, geometry: Conv2dGeometry) -> None:
-    """The weight's gradient: first as [r, s, c, k], so that vectors are full, in parts that are added and turned."""
+    """The weight's gradient: first as [r, s, c, k], so that vectors are full, in parts that are added and transposed."""
     g, code, dtype = geometry, x.code, x.spec.dtype
     vectors = tile_vectors(code, g.k)
     tile_rows, tile_columns = tile_shape(code, "many")[0], vectors * lanes(code)

@@ -1,4 +1,4 @@
-"""The sizes of a convolution, and what follows from them."""
+"""The sizes of a convolution, and properties derived from them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from numgrad.kernels.grid import Grid
 
-FEW_CHANNELS = 8  # up to which a row of the kernel is taken as one run
+FEW_CHANNELS = 8  # up to so many, a row of the kernel is one run
 PADDED_PIXELS, MOST_PADDED = 512, 8  # how many pixels an image with its padding may have, and how many times more
 
 
@@ -63,14 +63,14 @@ class Conv2dGeometry:
 
     @property
     def is_product(self) -> bool:
-        """True if it is a product of matrices: every pixel by itself."""
+        """True if it is a product of matrices: each pixel sees only itself."""
         return (self.r, self.s, self.groups) == (1, 1, 1) and self.stride == (1, 1) and self.padding == (0, 0)
 
     @property
     def folds(self) -> bool:
         """True if the channels are so few that a row of the kernel is taken as one run of ``s * c`` elements.
 
-        The input is copied with its padding then, which may not be much more than what is read and written anyway.
+        The input is then copied with its padding, which must not be much more than the memory read and written anyway.
         """
         padded = (self.h + 2 * self.padding[0]) * (self.w + 2 * self.padding[1])
         return (

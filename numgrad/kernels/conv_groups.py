@@ -1,10 +1,10 @@
 """Convolutions of many small groups, such as ResNeXt's: several groups are computed as one with zeros between them.
 
-A group of 4 channels fills a quarter of a tile's columns and takes as many tables and copies as a full one. Taken four
-at a time, with a weight that is zero outside of their blocks, groups take the same multiplications and a quarter of all
-else: two to four times faster on ResNeXt50's. But 0 * inf is NaN, so an infinite or NaN element makes NaN of all that the
-groups that are taken with its own have at that pixel. The products notice that (`gemm_rows.Watched`), and
-`repair_groups` computes such pixels for each group by itself.
+A group of 4 channels fills a quarter of a tile's columns, and needs as many tables and copies as a full one. Four groups
+taken as one, with a weight that is zero outside of their blocks, need the same multiplications and a quarter of everything
+else: two to four times faster on ResNeXt50's. But 0 * inf is NaN, so an infinite or NaN element turns the results of all
+groups in its set into NaN at that pixel. The products notice that (`gemm_rows.Watched`), and `repair_groups` computes such
+pixels for each group by itself.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def spread_groups(narrow, wide, taps, channels, group_k, merged, start, stop):
 
 @kernel("T[:], T[:], i8, i8, i8, i8")
 def pick_groups(wide, narrow, taps, channels, group_k, merged, start, stop):
-    """The opposite of `spread_groups`: what belongs to the groups themselves."""
+    """The inverse of `spread_groups`: the blocks of the groups themselves."""
     for k in range(start, stop):
         offset = k // group_k % merged * channels
         for tap in range(taps):
@@ -47,7 +47,7 @@ def pick_groups(wide, narrow, taps, channels, group_k, merged, start, stop):
 
 
 class Groups(NamedTuple):
-    """Groups of a convolution: how many are taken as one, how many such sets there are, and the channels of one group."""
+    """Groups of a convolution: how many are taken as one, the number of such sets, and the channels of one group."""
 
     merged: int
     sets: int
@@ -57,7 +57,7 @@ class Groups(NamedTuple):
 
 @kernel("T[:], T[:], T[:], T[:], i8[:], Grid, Blocks, Groups, TapSteps, i8, i8", Grid, Blocks, Groups, TapSteps)
 def repair_groups(source, weight, bias, out, flags, grid, blocks, groups, steps, source_row, out_row, start, stop):
-    """Compute again, group by group, what is not finite at a pixel in a set of groups; an item is a block of rows.
+    """Recompute, group by group, the pixels of a set of groups that are not finite; an item is a block of rows.
 
     The weight's ``steps`` go from one group, tap, channel and column to the next.
     """
@@ -127,7 +127,7 @@ def plan_spread(b: PlanBuilder, weight: Operand, geometry: Conv2dGeometry, count
 
 
 def plan_pick(b: PlanBuilder, wide: Operand, weight: Operand, geometry: Conv2dGeometry, count: int) -> None:
-    """The weight's gradient out of one that has a value for each zero, too."""
+    """The weight's gradient from one that has values for the zeros, too."""
     g = geometry
     b.launch(
         pick_groups, wide.flat, weight.array(g.k * g.filter_size), g.r * g.s, g.group_c, g.group_k, count,
@@ -139,7 +139,7 @@ def plan_repair(
     b: PlanBuilder, watched: Watched | None, source: Matrices, weight: Operand, bias: Operand | None, goal: Matrices, grid: Grid,
     geometry: Conv2dGeometry, count: int, *, turned: bool,
 ) -> None:  # fmt: skip
-    """Compute again what groups that were taken together have spoiled for each other.
+    """Recompute results that groups of one set have spoiled for each other.
 
     ``geometry`` is that of single groups, ``weight`` has no zeros; ``turned``: the source has the output's channels.
     """

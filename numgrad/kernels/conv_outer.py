@@ -3,8 +3,8 @@
 ``grad_weight[k, r, s, c] = sum over the output's pixels of grad_out[pixel, k] * x[pixel seen through (r, s), c]``
 
 Both rows of a pixel are contiguous in channels-last layout. The pixels that a tap sees inside the image are copied
-together, a block of them at a time, so that the micro-kernel walks over memory at fixed distances that lies in the first
-caches. The sum is cut into fixed blocks of pixels, and large ones into parts that are added later.
+together, a block of them at a time, so that the micro-kernel walks at fixed distances over memory in the first caches. The
+sum is cut into fixed blocks of pixels, and large sums into parts that are added later.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ STREAM_BYTES = 1 << 21  # a gradient from this size on is written past the cache
 
 
 class OuterSteps(NamedTuple):
-    """How far apart lie the rows of both sides, and the result's parts: elements from one of each to the next."""
+    """Elements from one row to the next of both sides, and from one part of the result to the next."""
 
     left: Steps
     right: Steps

@@ -5,9 +5,9 @@ A scalar function such as ``lambda g, out: g * (1 - out * out)`` becomes a kerne
 - *flat*: one loop over the elements, when all operands can be walked along one line;
 - *rows*: an odometer over the outer dimensions and an inner loop, for everything else.
 
-In either, the inner step of each operand is one letter of the kernel's pattern: ``a`` consecutive elements (an array slice, so
-that LLVM vectorises), ``s`` one element for all of the loop, ``t`` a stride. Literals in the scalar function take the type of the
-computation: Numba would compute ``1 - x`` in float64 for a float32 ``x``.
+In either form, the inner step of each operand is one letter of the kernel's pattern: ``a`` consecutive elements (an array
+slice, so that LLVM vectorises), ``s`` one element for the whole loop, ``t`` a stride. Literals in the scalar function take
+the type of the computation: Numba would compute ``1 - x`` in float64 for a float32 ``x``.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ TILE = 32  # elements of an edge of a tile
 TILED_FROM = 1 << 14  # elements in all
 
 
-# ---- the kernel around it ---------------------------------------------------------------------------------------
+# ---- the kernel around a scalar function ------------------------------------------------------------------------
 
 
 @functools.cache
@@ -45,14 +45,14 @@ def elementwise_kernel(
 
     ``pattern`` has a letter for each input and then each output; ``outputs`` tells which item of the function's result
     goes to which output (None: the result itself); ``outer`` is the number of outer dimensions, 0 for the flat form.
-    With ``over`` the only output is that input, and no operand of its own: two names of one memory would not vectorise.
-    Without outputs the kernel leaves the status 1 if the function holds anywhere; one that is ``gated`` does nothing
-    where a status was left.
+    With ``over`` the only output is that input, not an operand of its own: two names of one memory would not vectorise.
+    Without outputs the kernel leaves the status 1 if the function holds for any element. A ``gated`` kernel does nothing if
+    a status was left before.
     """
-    made = len(outputs) if over is None else 0
-    count_in = len(pattern) - made
-    operands = [f"x{k}" for k in range(count_in)] + [f"y{k}" for k in range(made)]
-    types = [f"A{k}[:]" for k in range(count_in)] + [f"R{k}[:]" for k in range(made)]
+    count_out = len(outputs) if over is None else 0
+    count_in = len(pattern) - count_out
+    operands = [f"x{k}" for k in range(count_in)] + [f"y{k}" for k in range(count_out)]
+    types = [f"A{k}[:]" for k in range(count_in)] + [f"R{k}[:]" for k in range(count_out)]
     arrays = list(operands)
     if gated or not outputs:
         types, arrays = [*types, "i8[:]"], [*arrays, "status"]
@@ -94,7 +94,7 @@ def _grid(fields: tuple[str, ...]) -> Any:
 
 
 def _rows_head(operands: list[str], outer: int) -> list[str]:
-    """The odometer: where the first row starts, and where each operand's row does."""
+    """The odometer: the index of the first row, and the offset of each operand's row."""
     lines = ["    rest = start"] if outer > 1 else []
     for d in reversed(range(1, outer)):
         lines += [f"    i{d} = rest % n{d}", f"    rest = rest // n{d}"]
@@ -108,7 +108,7 @@ def _rows_head(operands: list[str], outer: int) -> list[str]:
 
 
 def _rows_tail(outer: int) -> list[str]:
-    """The odometer's step: a division for each dimension would take longer than a short row."""
+    """The odometer's step, without divisions, which would take longer than a short row."""
     lines = []
     for d in reversed(range(outer)):
         indent = "    " * (outer - d + 1)
@@ -199,14 +199,14 @@ def plan_elementwise(
     """Add the launch of a scalar function over broadcast inputs.
 
     ``compute`` is the dtype code of its literals, ``items`` and ``gated`` are as in `elementwise_kernel`, ``cost`` is the
-    rough number of elementary operations for one element. All outputs have one shape, to which the inputs broadcast. The
-    function's numbers are converted to the outputs' dtypes; of floating point to integers only what is copied is.
+    rough number of elementary operations for one element. All outputs have one shape, to which the inputs broadcast.
+    Results are converted to the outputs' dtypes; from floating point to integers only in a plain copy.
 
     Raises
     ------
     ShapeError
-        An input does not broadcast to the outputs' shape, or outputs differ: elements would be read or written that are
-        not there.
+        An input does not broadcast to the outputs' shape, or outputs have different shapes: the kernel would read or write
+        beyond them.
     """
     operands = [*inputs, *outputs]
     shape = tuple(outputs[0].spec.shape)
@@ -251,27 +251,27 @@ def _prove_shapes(name: str, shape: tuple[int, ...], inputs: Sequence[Operand], 
                 f"{name}: the outputs have shapes {list(shape)} and {list(output.spec.shape)}, expected one"
             )
     for position, operand in enumerate(inputs):
-        own = tuple(operand.spec.shape)
-        lead = len(shape) - len(own)
-        if lead < 0 or any(extent not in (1, whole) for extent, whole in zip(own, shape[lead:], strict=True)):
+        extents = tuple(operand.spec.shape)
+        lead = len(shape) - len(extents)
+        if lead < 0 or any(extent not in (1, whole) for extent, whole in zip(extents, shape[lead:], strict=True)):
             raise ShapeError(
-                f"{name}: input {position} has shape {list(own)}, which does not broadcast to the output's, {list(shape)}"
+                f"{name}: input {position} has shape {list(extents)}, which does not broadcast to the output's, {list(shape)}"
             )
 
 
 def _turned(
     b: PlanBuilder, operands: list[Operand], count_in: int, extents: list[int], strides: list[list[int]]
 ) -> tuple[list[Operand], list[int], list[list[int]]]:
-    """Inputs that lie across the result are first copied to lie along it: each is then read once, line by line."""
-    found, steps = list(operands), list(strides)
+    """Copies of inputs that are contiguous along another axis than the result, so that each is read once, line by line."""
+    turned, steps = list(operands), list(strides)
     dense = [product(extents[axis + 1 :]) for axis in range(len(extents))]
-    for place in range(count_in):
-        if _other_line(extents, [strides[place], strides[-1]]) is None:
+    for position in range(count_in):
+        if _other_line(extents, [strides[position], strides[-1]]) is None:
             continue
-        copy = b.scratch(operands[place].spec.dtype, product(extents))
-        if plan_transpose(b, operands[place], copy, extents, [strides[place], dense]):
-            found[place], steps[place] = copy, dense
-    return found, *coalesce(tuple(extents), steps)
+        copy = b.scratch(operands[position].spec.dtype, product(extents))
+        if plan_transpose(b, operands[position], copy, extents, [strides[position], dense]):
+            turned[position], steps[position] = copy, dense
+    return turned, *coalesce(tuple(extents), steps)
 
 
 def _plan_piece(
@@ -312,12 +312,12 @@ def _plan_piece(
 
 
 def _overwritten(operands: Sequence[Operand], strides: list[list[int]], outputs: int) -> int | None:
-    """The input that is the only output's very memory, element by element."""
+    """The input that has the memory of the only output, element by element."""
     out = operands[-1]
-    for place, operand in enumerate(operands[:-1]):
-        same = operand.index == out.index and operand.offset == out.offset and strides[place] == strides[-1]
+    for position, operand in enumerate(operands[:-1]):
+        same = operand.index == out.index and operand.offset == out.offset and strides[position] == strides[-1]
         if outputs == 1 and same and 0 not in strides[-1]:
-            return place
+            return position
     return None
 
 
@@ -330,9 +330,9 @@ class _Piece(NamedTuple):
 
 
 def _pieces(extents: list[int], strides: list[list[int]]) -> list[_Piece]:
-    """All elements; in tiles, where an operand lies along another axis than the result, so that no cache line is read twice.
+    """All elements; in tiles, if an operand lies along another axis than the result, so that no cache line is read twice.
 
-    The tiles are two more axes of the odometer; what they leave over at two edges are pieces of their own.
+    The tiles are two more axes of the odometer; the elements beyond them at two edges are pieces of their own.
     """
     start, last = [0] * len(strides), len(extents) - 1
     axis = _other_line(extents, strides)
@@ -341,14 +341,14 @@ def _pieces(extents: list[int], strides: list[list[int]]) -> list[_Piece]:
     rows, columns = (extents[a] // TILE for a in (axis, last))
     others = [a for a in range(last) if a != axis]
     tiled = [[*(row[a] for a in others), row[axis] * TILE, row[last] * TILE, row[axis], row[last]] for row in strides]
-    found = [_Piece(start, [*(extents[a] for a in others), rows, columns, TILE, TILE], tiled)]
+    pieces = [_Piece(start, [*(extents[a] for a in others), rows, columns, TILE, TILE], tiled)]
     inside = list(extents)
-    for edge, kept in ((axis, rows * TILE), (last, columns * TILE)):
-        rest = list(inside)
-        rest[edge], inside[edge] = inside[edge] - kept, kept
-        if rest[edge]:
-            found.append(_Piece([row[edge] * kept for row in strides], rest, strides))
-    return found
+    for edge, tiled_extent in ((axis, rows * TILE), (last, columns * TILE)):
+        leftover = list(inside)
+        leftover[edge], inside[edge] = inside[edge] - tiled_extent, tiled_extent
+        if leftover[edge]:
+            pieces.append(_Piece([row[edge] * tiled_extent for row in strides], leftover, strides))
+    return pieces
 
 
 def _other_line(extents: list[int], strides: list[list[int]]) -> int | None:
@@ -365,26 +365,26 @@ def _other_line(extents: list[int], strides: list[list[int]]) -> int | None:
 
 def _broadcast_strides(spec: Spec, shape: tuple[int, ...]) -> list[int]:
     missing = len(shape) - spec.ndim
-    own = [0 if extent == 1 else stride for extent, stride in zip(spec.shape, spec.strides, strict=True)]
-    return [0] * missing + own
+    strides = [0 if extent == 1 else stride for extent, stride in zip(spec.shape, spec.strides, strict=True)]
+    return [0] * missing + strides
 
 
 def coalesce(shape: tuple[int, ...], strides: list[list[int]]) -> tuple[list[int], list[list[int]]]:
-    """Drop axes of extent 1, order the rest by the result's strides, and join those that lie in one line in all operands."""
+    """Drop axes of extent 1, order the others by the result's strides, and join those that form one line in all operands."""
     axes = [axis for axis in range(len(shape)) if shape[axis] != 1]
     axes.sort(key=lambda axis: (-strides[-1][axis], axis))
     extents: list[int] = []
     merged: list[list[int]] = [[] for _ in strides]
     for axis in axes:
-        fits = extents and all(row[-1] == own[axis] * shape[axis] for row, own in zip(merged, strides, strict=True))
+        fits = extents and all(row[-1] == steps[axis] * shape[axis] for row, steps in zip(merged, strides, strict=True))
         if fits:
             extents[-1] *= shape[axis]
-            for row, own in zip(merged, strides, strict=True):
-                row[-1] = own[axis]
+            for row, steps in zip(merged, strides, strict=True):
+                row[-1] = steps[axis]
         else:
             extents.append(shape[axis])
-            for row, own in zip(merged, strides, strict=True):
-                row.append(own[axis])
+            for row, steps in zip(merged, strides, strict=True):
+                row.append(steps[axis])
     if not extents:
         return [1], [[1] for _ in strides]
     return extents, merged

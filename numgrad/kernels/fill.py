@@ -1,4 +1,4 @@
-"""Filling memory with one value, or with numbers in a row."""
+"""Filling memory with one value, or with a sequence of numbers."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def line(out, first, last, step, start, stop):
 
 @kernel("T[:], i8, i8, f8")
 def integer_line(out, first, last, step, start, stop):
-    """Cut towards 0, as torch has it; the ends are what they are."""
+    """Rounded towards 0, as in torch; the ends are exact."""
     end = out.shape[0] - 1
     half = out.shape[0] // 2
     for i in range(start, stop):

@@ -13,10 +13,10 @@ from numgrad.kernels.grid import plain_grid
 from numgrad.runtime.kernel import kernel
 from numgrad.runtime.plan import GRAIN_COST, Operand, PlanBuilder
 
-SKINNY = 64  # rows up to which the right operand is read where it lies, since each element of it is used but seldom
-NEAR_BYTES = 1 << 14  # of a right operand that stays in the first cache wherever it lies
+SKINNY = 64  # up to so many rows the right operand is read in place, since each element is used only a few times
+NEAR_BYTES = 1 << 14  # of a right operand that stays in the first cache at any strides
 NEAR_STEPS, FAR_BYTES = 64, 1 << 10  # so many steps, or such short ones, need no copy
-NARROW = 16  # columns up to which a vector of columns would be mostly empty
+NARROW = 16  # up to so many columns, a vector of columns would be mostly empty
 
 
 class Sizes(NamedTuple):
@@ -52,7 +52,7 @@ def plan_gemm(
     """``out[g] (+)= left[g] (m x k) @ right[g] (k x n) + bias (n)`` for ``batch`` values of g.
 
     Transposed, sliced and broadcast operands need no copy; columns of ``out`` lie side by side. With ``accumulate`` the
-    product is added to what ``out`` holds, and ``bias`` must be None.
+    product is added to ``out``, and ``bias`` must be None.
     """
     if bias is not None and accumulate:
         raise ValueError("plan_gemm: bias and accumulate exclude each other")

@@ -1,4 +1,4 @@
-"""Where the operands of products lie, and how a result is cut into blocks: records that kernels take."""
+"""Records for kernels: the layouts of the operands of products, and the blocks of a result."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Blocks(NamedTuple):
 
 @device
 def block_of(item, blocks):
-    """(first row, last row, first column, last column, rest) of an item; ``rest`` numbers what has all blocks."""
+    """(first row, last row, first column, last column, rest) of an item; ``rest`` counts whole sets of blocks."""
     rest = item // blocks.row_blocks
     first_row = item % blocks.row_blocks * blocks.row_block
     first_column = rest % blocks.column_blocks * blocks.column_block
@@ -49,7 +49,7 @@ def block_of(item, blocks):
 
 
 class Matrices(NamedTuple):
-    """Where matrices lie: element (i, j) of number g is element ``g * batch + i * row + j * column`` from ``offset`` on."""
+    """A layout of matrices: element (i, j) of number g is element ``g * batch + i * row + j * column`` from ``offset`` on."""
 
     operand: Operand
     batch: int
@@ -59,7 +59,7 @@ class Matrices(NamedTuple):
 
     @property
     def steps(self) -> Steps:
-        """What a kernel is told of it."""
+        """The record for kernels."""
         return Steps(self.batch, self.row, self.column)
 
     @property
@@ -74,7 +74,7 @@ class Matrices(NamedTuple):
 
 
 class Right(NamedTuple):
-    """Where ``b[g, t, c, j]`` lies: element ``g * batch + t * tap + c * channel + j * column`` from ``offset`` on."""
+    """The layout of ``b[g, t, c, j]``: element ``g * batch + t * tap + c * channel + j * column`` from ``offset`` on."""
 
     operand: Operand
     batch: int
@@ -85,7 +85,7 @@ class Right(NamedTuple):
 
     @property
     def steps(self) -> TapSteps:
-        """What a kernel is told of it."""
+        """The record for kernels."""
         return TapSteps(self.batch, self.tap, self.channel, self.column)
 
     @property

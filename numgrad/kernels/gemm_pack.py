@@ -1,4 +1,4 @@
-"""What surrounds products of rows: packing an operand into panels, and adding up the parts of a split sum."""
+"""Before and after products of rows: packing an operand into panels, and adding up the parts of a split sum."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from numgrad.runtime.plan import GRAIN_COST, Operand, PlanBuilder
 from numgrad.runtime.program import Array
 from numgrad.runtime.simd import address_of
 
-PACK_CHANNELS = 64  # whose runs of memory are read whole while they are turned
+PACK_CHANNELS = 64  # channels whose runs of memory are read whole while they are transposed
 # Panels that a run of columns is copied to: a kilobyte, where a panel's part would be two lines of a cache.
 TOGETHER = 8
 
@@ -118,7 +118,7 @@ def plan_add_splits(
     b: PlanBuilder, parts: Array, bias: Array, out: Matrices, *, splits: int, rows: int, columns: int, batch: int = 1,
     bias_batch: int = 0, accumulate: bool = False,
 ) -> None:  # fmt: skip
-    """``out[g, m, :] (+)= bias[g] + the sum of its parts``; an empty bias is none, and with ``accumulate`` none is added."""
+    """``out[g, m, :] (+)= bias[g] + the sum of its parts``; an empty bias is no bias, and with ``accumulate`` none is added."""
     count = batch * rows * columns
     b.launch(
         add_splits, parts, bias, out.array, splits, count, rows, columns, out.steps, bias_batch, int(accumulate),
@@ -132,7 +132,7 @@ def plan_bias(
 ) -> None:  # fmt: skip
     """``out[g, m, :] = bias[g]`` (zeros, if it is empty), to which products are added.
 
-    With ``accumulate`` nothing is changed: there is nothing to add.
+    With ``accumulate`` nothing is done: products are added to the old values.
     """
     plan_add_splits(
         b, out.operand.array(0), bias, out, splits=0, rows=rows, columns=columns, batch=batch, bias_batch=bias_batch,
@@ -158,7 +158,7 @@ def plan_pack(
 
 
 def plan_turn(b: PlanBuilder, source: Operand, goal: Operand, *, rows: int, columns: int) -> None:
-    """``goal = source`` transposed, which has so many rows and columns; both are dense."""
+    """``goal = source`` transposed; the source has ``rows`` rows and ``columns`` columns, and both are dense."""
     b.launch(
         pack_kernel(source.code), source.array(rows * columns), goal.array(rows * columns),
         Panels(1, 1, 1, columns, rows, rows), TapSteps(0, 0, 1, columns),

@@ -1,7 +1,7 @@
 """Products of matrices whose right operand is packed into panels: the form that has no tables and the least overhead.
 
-``out[g, i, j] (+)= sum over k of a[g, i, k] * b[g, panel of j, k, j]``. The left operand lies at any strides, so both of
-its transpositions are read where they are. The sum is cut into blocks of `DEPTH` steps: a panel of b's block stays in the
+``out[g, i, j] (+)= sum over k of a[g, i, k] * b[g, panel of j, k, j]``. The left operand may have any strides, so
+both of its transpositions are read in place. The sum is cut into blocks of `DEPTH` steps: a panel of b's block stays in the
 first cache while all rows use it, and a's block in the second while all panels do.
 """
 
@@ -32,7 +32,7 @@ class PanelSteps(NamedTuple):
 
 
 class Sum(NamedTuple):
-    """The sum over k: how many steps it has, how many are taken at a time, and the mode of the first of these."""
+    """The sum over k: its steps, the steps taken at a time, and the mode of the first of these blocks."""
 
     steps: int
     depth: int
@@ -98,7 +98,7 @@ def plan_panels(
     column_block = -(-panels // column_blocks) * tile_columns
     column_blocks = -(-columns // column_block)
     items = batch * row_blocks * column_blocks
-    # What is large for its few multiplications is written past the caches: it need not be read first.
+    # A result that is large for its few multiplications is written past the caches: it need not be read first.
     streams = steps <= STREAM_STEPS and batch * rows * columns * (4 if code == "f4" else 8) >= STREAM_BYTES
     mode = ADD if accumulate else STREAM if streams else STORE
     b.launch(
@@ -110,7 +110,7 @@ def plan_panels(
 
 
 def _prove(array: Array, *counts_and_strides: int) -> None:
-    """Prove that an array holds the last element that is addressed; a last count without stride is of neighbours."""
+    """Prove that an array holds the last addressed element; a last count without a stride counts neighbours."""
     counts, strides = counts_and_strides[::2], (*counts_and_strides[1::2], 1)
     last = sum((count - 1) * stride for count, stride in zip(counts, strides, strict=False))
     if last >= array.shape[0]:

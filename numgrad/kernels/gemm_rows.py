@@ -1,14 +1,14 @@
-"""The kernels behind matrix products and convolutions: products of rows that a grid of taps leads to.
+"""The kernels behind matrix products and convolutions: products of rows, which taps of a grid select.
 
-What is computed is, for every row ``m`` (a position of the output), batch ``g`` and column ``j``::
+They compute, for every row ``m`` (a position of the output), batch ``g`` and column ``j``::
 
     out[g, m, j] = sum over taps t and channels c of  a[g, source(m, t), c] * b[g, t, c, j]
 
-A matrix product has one tap and ``source(m) = m``. In a convolution rows are pixels and ``source`` is the pixel that a
-tap of the kernel looks at, so nothing like im2col is ever stored: the micro-kernel is given addresses of rows. A tap
-beyond the image looks at a row of zeros, and is left out where all rows of a tile do so.
+A matrix product has one tap and ``source(m) = m``. In a convolution rows are pixels, and ``source`` is the pixel that a
+tap of the kernel sees. So nothing like im2col is ever stored: the micro-kernel gets addresses of rows. A tap beyond the
+image reads a row of zeros, and is left out if all rows of a tile would read it.
 
-`Grid` says how ``source`` works; `plan_rows` chooses blocks and launches.
+`Grid` defines ``source``; `plan_rows` chooses blocks and launches.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ from numgrad.runtime.simd import ADD, DOT_LINES, STORE, address_of
 
 ROW_BLOCK = 64  # rows whose table is made at once
 ITEM_COST = 1 << 18  # multiplications in a chunk: about 5 us
-READ_COST = 8  # multiplications in the time that it takes to read an element of b from memory
-TARGET_ITEMS = 16  # that work is cut into, if it is enough for them
+READ_COST = 8  # multiplications in the time of reading an element of b from memory
+TARGET_ITEMS = 16  # items that large enough work is cut into
 STREAM_CHANNELS = 8
-SPLIT_CHANNELS = 32  # the fewest that a split sum is cut into
+SPLIT_CHANNELS = 32  # the fewest channels in a part of a split sum
 CHANNEL_BYTES = 1 << 17  # of b's panel that is used before the next rows, unless it is split
 
 
@@ -69,7 +69,7 @@ class ChannelSum(NamedTuple):
 class RowRoom(NamedTuple):
     """The memory of a worker."""
 
-    zeros: int  # elements of ``spare`` that are a row of zeros; the others take what is read by nobody
+    zeros: int  # elements of ``spare`` that are a row of zeros; the others take results that nobody reads
     spare: int  # elements
     words: int  # of tables
 
@@ -178,19 +178,19 @@ def rows_kernel(code: str, form: str) -> Kernel:
                         words[tile_begin + 1 + i] = unread_row - first_column * itemsize
                         for tap in range(taps):
                             words[taps_begin + tap * tap_words + 1 + i] = zero_row
-                kept = 0
+                seen_taps = 0
                 for tap in range(taps):
-                    source, goal = taps_begin + tap * tap_words, taps_begin + kept * tap_words
-                    is_kept = not has_gaps
+                    source, goal = taps_begin + tap * tap_words, taps_begin + seen_taps * tap_words
+                    is_seen = not has_gaps
                     for i in range(1, tap_words if has_gaps else 1):
-                        is_kept = is_kept or words[source + i] != zero_row
-                    if is_kept:
+                        is_seen = is_seen or words[source + i] != zero_row
+                    if is_seen:
                         words[goal] = tap * steps.b.tap * itemsize
                         if goal != source:
                             for i in range(1, tap_words):
                                 words[goal + i] = words[source + i]
-                        kept += 1
-                words[tile_begin] = kept
+                        seen_taps += 1
+                words[tile_begin] = seen_taps
             for g in range(shared):
                 for channel in range(first_channel, last_channel, block_channels):
                     step_count = min(block_channels, last_channel - channel) // step
@@ -203,7 +203,7 @@ def rows_kernel(code: str, form: str) -> Kernel:
                         columns_left = min(tile_columns, last_column - j)
                         next_address = ahead * itemsize
                         if not is_dot:
-                            # What follows b's part that is in use, as far as this panel's share of it.
+                            # The memory behind the part of b in use, up to this panel's share of it.
                             share = taps * min(block_channels, last_channel - channel) * tile_columns * itemsize
                             next_address += right + (j - first_column) // tile_columns * (
                                 share - steps.b.panel * itemsize
@@ -239,8 +239,11 @@ def rows_kernel(code: str, form: str) -> Kernel:
 
 
 class Watched(NamedTuple):
-    """Which of `rows_kernel`'s items had a result that is not finite in the first column of a batch: a word for each, and
-    how the result is cut; item ``i`` has the block of rows ``i % row_blocks``."""
+    """Flags of `rows_kernel`'s items, a word for each, and the blocks of the result.
+
+    A flag is set if a result in the first column of a batch was not finite. Item ``i`` has the block of rows
+    ``i % row_blocks``.
+    """
 
     flags: Operand
     blocks: Blocks
@@ -253,8 +256,8 @@ def plan_rows(
 ) -> Watched | None:  # fmt: skip
     """Launch `rows_kernel`, and with ``watch`` return its flags; rows of ``a``, ``out`` and ``bias`` are contiguous.
 
-    ``right`` is an operand packed into panels of the form's width, or lies anywhere: with form "dot", ``right.channel`` is
-    1 then; else ``right.column`` is 1 and ``columns`` a multiple of that width.
+    ``right`` is packed into panels of the form's width, or read in place. In place, form "dot" needs ``right.channel`` 1;
+    the others need ``right.column`` 1 and ``columns`` a multiple of that width.
     """
     code = a.operand.code
     dtype = dtypes.by_code(code)
@@ -281,7 +284,7 @@ def plan_rows(
         right_array = right.array
         right_steps = RightSteps(right.batch, right.tap, right.channel, tile_columns, right.channel)
 
-    # Of strided taps, a position sees one in so many. For a few rows, reading b takes the time.
+    # Of strided taps, a position sees only some. For a few rows, reading b takes most of the time.
     multiplications = batch * max(rows, READ_COST) * columns * channels * taps // (grid.divide_h * grid.divide_w) + 1
     row_block = min(ROW_BLOCK // tile_rows, -(-rows // tile_rows)) * tile_rows
     row_blocks = -(-rows // row_block)

@@ -1,4 +1,4 @@
-"""The geometry of convolutions as kernels see it: which pixel of the source each tap sees from each position of the output."""
+"""The geometry of convolutions for kernels: which pixel of the source each tap sees from each position of the output."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def plain_grid(rows: int) -> Grid:
 
 @device
 def position_of(m, grid):
-    """(image, y, x) of row m. Rows whose sources are divided alike come together, so that they share their taps."""
+    """(image, y, x) of row m. Rows whose sources have the same residue are neighbours, so that they share their taps."""
     residue_h, high, m = residue_of(m, grid.out_h, grid.divide_h, grid.images * grid.out_w)
     residue_w, wide, m = residue_of(m, grid.out_w, grid.divide_w, grid.images * high)
     image = m // (high * wide)
@@ -58,8 +58,11 @@ def position_of(m, grid):
 
 @device
 def residue_of(m, extent, divide, others):
-    """(residue, count, rest) of item m, where each of ``extent`` positions has ``others`` items and they are in the order of
-    their residues by ``divide``; ``count`` is how many positions have the residue, ``rest`` counts from its first item."""
+    """(residue, count, rest) of item m.
+
+    Each of ``extent`` positions has ``others`` items, which are ordered by the position's residue modulo ``divide``.
+    ``count`` is the number of positions with the residue, ``rest`` counts items from the first of that residue.
+    """
     less = extent // divide
     most = extent - less * divide  # residues that have one position more
     if m < most * (less + 1) * others:
@@ -84,8 +87,10 @@ def next_position(m, y, x, image, grid):
 
 @device
 def list_pixels(words, first, last, r, s, grid):
-    """Write (pixel, pixel of the source) for those from ``first`` to ``last`` from which tap (r, s) sees the source; how
-    many there are. Nothing is divided in such a grid."""
+    """Write (pixel, pixel of the source) for pixels from ``first`` to ``last`` that tap (r, s) sees; their number.
+
+    In such a grid nothing is divided.
+    """
     image = first // (grid.out_h * grid.out_w)
     y = first // grid.out_w - image * grid.out_h
     x = first % grid.out_w

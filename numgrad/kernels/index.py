@@ -1,8 +1,8 @@
 """Reading and writing by index: rows (index_select, embedding, advanced indexing) and elements (gather, scatter).
 
-Indices count from 0; one that names no element, such as -1, leaves the status 1 + its position. Where indices may
-repeat, the destination is divided among work items, each of which walks all indices in their order: sums have the same
-bits for any number of threads, and of several assignments the last wins.
+Indices count from 0; one out of range, such as -1, leaves the status 1 + its position. If indices may repeat, the
+destination is divided among work items, each of which walks all indices in order: sums have the same bits for any number of
+threads, and of several assignments the last wins.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from numgrad.layout import product
 from numgrad.runtime.kernel import device, kernel
 from numgrad.runtime.plan import GRAIN_COST, STATUS, Operand, PlanBuilder
 
-MOST_OWNERS = 8  # work items that walk the same indices; more would read more than they share
+MOST_OWNERS = 8  # work items that walk the same indices; the cost of more would exceed their gain
 
 
 @device
@@ -194,7 +194,7 @@ def plan_index_scatter(
 
 
 class Source(NamedTuple):
-    """What `gather_elements` reads: rows of the index, and where in x a row begins."""
+    """The operands of `gather_elements`: rows of the index, and the first element in x of a row."""
 
     extents: Extents4
     row: Steps4

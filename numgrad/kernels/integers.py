@@ -1,5 +1,7 @@
-"""Arithmetic of integers as torch has it, which is neither Numba's nor always the processor's: it wraps, and what has no
-result is found before it is computed; and the conversion of floating point to integers.
+"""Arithmetic of integers as in torch, and the conversion of floating point to integers.
+
+It differs from Numba's, and sometimes from the processor's: it wraps, and operations without a result are found before they
+are computed.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ from numgrad.runtime.kernel import Device, device
 
 @device
 def floor_divide(x, y):
-    """The floor of x / y. The smallest integer by -1 wraps to itself; y is not 0, or nobody reads the result."""
+    """The floor of x / y. The smallest integer by -1 wraps to itself. Where y is 0, nobody reads the result."""
     return -x if y == -1 else x // y
 
 
@@ -42,12 +44,12 @@ def sign(x):
 def from_float(source: str, target: str) -> Device:
     """The conversion of a number of dtype ``source`` ('f4', 'f8') to the integers ``target``, defined for all numbers.
 
-    torch's on x86, whatever the processor: cut to an integer of 64 bits for int64 and uint8, of 32 bits for the others;
-    what does not fit, NaN and infinities become the smallest of these; of that the lowest bits are the result. The
-    machine's instructions do as they like: a vector's element and one of the rest at the end differ on one processor.
+    It is torch's on x86, on every processor. The number is truncated to an integer of 64 bits for int64 and uint8, of 32
+    bits for the others; numbers out of its range, NaN and infinities become the smallest such integer. The lowest bits are
+    the result. The machine's own instructions may differ even between a vector's element and one in the scalar loop behind it.
     """
     number = np.float32 if source == "f4" else np.float64
-    # The lowest bits of a float32 beyond 2**31 are 0, whichever way they are cut off.
+    # The lowest bits of a float32 beyond 2**31 are 0, whichever way it is truncated.
     bits = 64 if target == "i8" or (target == "u1" and source == "f8") else 32
     integer = np.int64 if bits == 64 else np.int32
     limit, smallest = number(2.0 ** (bits - 1)), integer(-(1 << (bits - 1)))

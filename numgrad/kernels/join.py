@@ -16,7 +16,7 @@ from numgrad.runtime.plan import Operand, PlanBuilder
 
 PIECE = 1 << 14  # elements from which on a source is cut into several rows of the table
 
-ROW_COST = 32  # elements that take as long as reading a row
+ROW_COST = 32  # elements that take as long as reading a row of the table
 
 # Columns of the table; after them, for each axis, the extents, then the steps in the source, then those in the result.
 INPUT, BYTES, SPAN, BEGIN, LINES, AXES = range(6)
@@ -24,7 +24,7 @@ INPUT, BYTES, SPAN, BEGIN, LINES, AXES = range(6)
 
 @kernel("i8[:], i8[:, :], T[:], T")
 def join(addresses, table, out, zero, start, stop):
-    """Work: rows of the table. The last axis is walked in a loop of its own, the others by an odometer."""
+    """Work: rows of the table. The last axis has a loop of its own, the others an odometer."""
     axes = (table.shape[1] - 5) // 3
     last = 4 + axes
     for row in range(start, stop):
@@ -49,12 +49,12 @@ def join(addresses, table, out, zero, start, stop):
 def plan_join(b: PlanBuilder, specs: Sequence[Spec], inputs: np.ndarray, begins: np.ndarray, out: Operand) -> None:
     """Copy the inputs of these numbers, of one dtype and not empty, to ``out``, a contiguous operand.
 
-    ``specs`` says for each input of the plan how it is seen, ``begins`` at which element of the result it begins.
+    For each input of the plan, ``specs`` has its shape and strides, ``begins`` its first element in the result.
     """
     if not len(inputs):
         return
     numbers: dict[Spec, int] = {}
-    kinds = np.array([numbers.setdefault(specs[place], len(numbers)) for place in inputs.tolist()], np.int64)
+    kinds = np.array([numbers.setdefault(specs[number], len(numbers)) for number in inputs.tolist()], np.int64)
     strides = contiguous_strides(out.spec.shape)
     pieces = [_pieces(spec, strides) for spec in numbers]
     axes = max(len(extents) for rows in pieces for _, _, extents, _, _ in rows)
@@ -62,7 +62,7 @@ def plan_join(b: PlanBuilder, specs: Sequence[Spec], inputs: np.ndarray, begins:
         np.array([_row(piece, axes, spec) for piece in rows]) for spec, rows in zip(numbers, pieces, strict=True)
     ]
     counts = np.array([len(rows) for rows in templates], np.int64)
-    first = np.cumsum(counts) - counts  # where in all templates those of a kind begin
+    first = np.cumsum(counts) - counts  # index of a kind's first row among all templates
     repeats = counts[kinds]
     within = np.arange(repeats.sum()) - np.repeat(np.cumsum(repeats) - repeats, repeats)
     table = np.concatenate(templates)[np.repeat(first[kinds], repeats) + within]
@@ -81,18 +81,18 @@ _Piece = tuple[int, int, list[int], list[int], list[int]]  # first element of th
 
 
 def _pieces(spec: Spec, strides: tuple[int, ...]) -> list[_Piece]:
-    """The elements of a source of this layout, cut along the longest axis where there are many."""
+    """The elements of a source of this layout, cut along the longest axis if there are many."""
     extents, (steps, out_steps) = coalesce(tuple(spec.shape), [list(spec.strides), list(strides)])
     longest = max(range(len(extents)), key=extents.__getitem__)
     length = max(1, extents[longest] * PIECE // spec.numel)
     if length >= extents[longest]:
         return [(0, 0, extents, steps, out_steps)]
-    found = []
+    pieces = []
     for begin in range(0, extents[longest], length):
         cut = list(extents)
         cut[longest] = min(length, extents[longest] - begin)
-        found.append((begin * steps[longest], begin * out_steps[longest], cut, steps, out_steps))
-    return found
+        pieces.append((begin * steps[longest], begin * out_steps[longest], cut, steps, out_steps))
+    return pieces
 
 
 def _row(piece: _Piece, axes: int, spec: Spec) -> list[int]:
@@ -107,7 +107,7 @@ def _row(piece: _Piece, axes: int, spec: Spec) -> list[int]:
 
 
 def _prove(table: np.ndarray, axes: int, out: Operand) -> None:
-    """Each row stays within its source, whose layout it was made of, and within the result."""
+    """Prove that each row stays within its source and within the result."""
     extents, steps, out_steps = (table[:, AXES + k * axes : AXES + (k + 1) * axes] for k in range(3))
     reach = ((extents - 1) * steps).sum(1) < table[:, SPAN]
     within = table[:, BEGIN] + ((extents - 1) * out_steps).sum(1) < out.extent

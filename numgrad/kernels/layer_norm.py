@@ -74,7 +74,7 @@ def add_parameters(a, b, g, v, m, k):
 
 @device
 def add_parameters_of_four(a, b, gs, xs, mean, rstd):
-    """The same for four rows at once, which are added up in their own type first."""
+    """The same for four rows at once, which are first added up in their own type."""
     g0, g1, g2, g3 = gs[0], gs[1], gs[2], gs[3]
     v0, v1, v2, v3 = xs[0], xs[1], xs[2], xs[3]
     m0, m1, m2, m3 = mean[0], mean[1], mean[2], mean[3]
@@ -112,7 +112,7 @@ def layer_norm_backward(grad, x, weight, mean, rstd, grad_input, grad_weights, g
                     add_parameters(grad_weights[part], grad_biases[part], g, v, m, k)
             if wants_input:
                 y = grad_input[first + i]
-                # Nothing is stored in a loop that sums: LLVM asks where what is stored lies, and sums in another order.
+                # No stores in a loop that sums: they would make LLVM check for overlaps, and sum in another order.
                 s = 0.0
                 q = 0.0
                 for begin in range(0, g.shape[0], BLOCK):
@@ -164,7 +164,7 @@ def plan_layer_norm(
     """Layer norm over the last ``normalized`` dimensions.
 
     x, out
-        Contiguous, float32 or float64 as everything here.
+        Contiguous, float32 or float64, as are all operands.
     weight, bias
         The normalised dimensions, contiguous, or None.
     mean, rstd
@@ -195,15 +195,15 @@ def plan_layer_norm_backward(
     rows, width = _rows("layer_norm_backward", x, normalized, grad_output, grad_input)
     length = max(-(-PARTIAL // max(1, 4 * width)), -(-rows // MOST_PARTS), 1)
     parts = max(1, -(-rows // length))
-    kept = parts if grad_weight is not None or grad_bias is not None else 0
-    sums = [b.scratch(dtypes.float64, kept * width) for _ in range(2)]
+    sum_rows = parts if grad_weight is not None or grad_bias is not None else 0
+    sums = [b.scratch(dtypes.float64, sum_rows * width) for _ in range(2)]
     b.launch(
         layer_norm_backward, grad_output.array(rows, width), x.array(rows, width), _or_empty(weight, x, width),
         mean.array(rows), rstd.array(rows), x.array(0, 0) if grad_input is None else grad_input.array(rows, width),
-        *[s.array(kept, width) for s in sums], length, work=parts, grain=1, cost=6 * rows * width,
+        *[s.array(sum_rows, width) for s in sums], length, work=parts, grain=1, cost=6 * rows * width,
     )  # fmt: skip
     for total, out in zip(sums, (grad_weight, grad_bias), strict=True):
         if out is not None:
             flat = Operand(out.index, spec_of(out.spec.dtype, (width,)), out.extent)
-            table = Operand(total.index, spec_of(dtypes.float64, (kept, width)), total.extent)
+            table = Operand(total.index, spec_of(dtypes.float64, (sum_rows, width)), total.extent)
             plan_reduce(b, "sum", table, flat, (0,))

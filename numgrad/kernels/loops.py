@@ -44,7 +44,7 @@ def offset3(index, extents, steps):
     """Offset of the ``index``-th position of a grid of three loops."""
     n1, n2 = extents
     s0, s1, s2 = steps
-    if index < n2:  # merged loops are few and fill the last positions: mostly there is nothing to divide
+    if index < n2:  # mostly a few merged loops fill the last positions, and nothing is divided
         return index * s2
     row = index // n2
     column = (index - row * n2) * s2

@@ -83,16 +83,16 @@ def plan_batch_norm(
     """Batch norm: ``out = relu?((x - mean) * invstd * weight + bias (+ residual))``.
 
     x, out, residual
-        [N, C, ...], all channels-last or all contiguous; float32 or float64, as everything else here.
+        [N, C, ...], all channels-last or all contiguous; float32 or float64, as are all operands.
     weight, bias
         [C] or None.
     running_mean, running_var
         [C]. In training they are updated in place, or None; otherwise they give the statistics.
     save_mean, save_invstd
-        [C]; in training the batch's mean and 1 / sqrt(biased variance + eps), for the backward. None if not wanted, and
-        not written without ``training`` or for an empty x.
+        [C]; in training the batch's mean and 1 / sqrt(biased variance + eps), for the backward; or None. Not
+        written without ``training`` or for an empty x.
     momentum
-        The new value's part in the running statistics; an operand (float64, one element) where a replay may change it.
+        The new value's weight in the running statistics; an operand (float64, one element) if a replay may change it.
     """
     outer, c, inner = _common_view("batch_norm", x, (out, residual))
     if x.spec.numel == 0:
@@ -166,8 +166,8 @@ def plan_batch_norm_backward(
     """Gradients of `plan_batch_norm`; those that are None are not computed.
 
     grad_output, x, out, grad_input, grad_residual
-        [N, C, ...], all of one layout. ``out`` is the saved output if a ReLU was fused, and only then may
-        ``grad_residual`` be wanted (without a ReLU it is grad_output itself).
+        [N, C, ...], all of one layout. ``out`` is the saved output if a ReLU was fused, and only then is
+        ``grad_residual`` computed (without a ReLU it is grad_output itself).
     mean, spread
         [C]: in training the saved mean and invstd, otherwise running_mean and running_var.
     """

@@ -1,8 +1,8 @@
 """Batch norm over dim 1, forward and backward, with ReLU and a residual addition fused in.
 
 An input N C H W is read as memory: channels-last as a matrix (N H W, C), whose *columns* are the channels, and
-contiguous as (N, C, H W), where a channel is a set of *rows*. Each has its own small kernels; what they leave per
-channel and part of the input is combined by shared ones in a fixed order.
+contiguous as (N, C, H W), where a channel is a set of *rows*. Each layout has its own small kernels. Shared kernels combine
+their results, one for each channel and part of the input, in a fixed order.
 
 The statistics are sums of differences from the part's first value, in float64, so that a mean far from zero costs no
 digits; parts are combined by Chan, Golub and LeVeque's formula.
@@ -74,7 +74,7 @@ def batch_norm_stats_rows(x, means, squares, length, start, stop):
 
 
 class Statistics(NamedTuple):
-    """How statistics of so many ``values`` were taken, in parts, and how they move the running ones."""
+    """The parts in which statistics of so many ``values`` were computed, and their weight in the running ones."""
 
     momentum: float
     eps: float
@@ -87,7 +87,7 @@ def batch_norm_finish(
     means, squares, weight, bias, save_mean, save_invstd, running_mean, running_var, scale, shift, factor, taken,
     start, stop,
 ):  # fmt: skip
-    """From the parts' statistics: all that is saved, and scale and shift. ``factor``, if not empty, is the momentum.
+    """From the parts' statistics, the saved ones, scale and shift. ``factor``, if not empty, is the momentum.
 
     The first part's row becomes the mean and the sum of squares of all.
     """
@@ -133,7 +133,7 @@ def batch_norm_finish(
 
 @kernel("T[:], T[:], T[:], T[:], T[:], T[:], f8")
 def batch_norm_from_running(running_var, weight, bias, invstd, scale, shift, eps, start, stop):
-    """What `batch_norm_finish` gives, from the running statistics."""
+    """The results of `batch_norm_finish`, from the running statistics."""
     for c in range(start, stop):
         inverse = 1.0 / math.sqrt(running_var[c] + eps)
         invstd[c] = inverse
@@ -294,13 +294,13 @@ def batch_norm_backward_finish(
 @kernel("T[:, :], T[:, :], T[:, :], T[:], T[:], T[:], T[:], T[:, :], T[:, :]")
 def batch_norm_backward_columns(x, grad, out, mean, scale, grad_mean, slope, grad_input, grad_residual, start, stop):
     """Without ``x`` the statistics are constant: ``grad_input = scale * g``."""
-    masked, kept = out.shape[0] > 0, grad_residual.shape[0] > 0
+    masked, has_residual = out.shape[0] > 0, grad_residual.shape[0] > 0
     zero = mean.dtype.type(0)
     for i in range(start, stop):
         g, y = grad[i], grad_input[i]
         if x.shape[0] == 0:
             if masked:
-                o, r = out[i], grad_residual[i] if kept else y
+                o, r = out[i], grad_residual[i] if has_residual else y
                 for j in range(r.shape[0]):
                     r[j] = choose(o[j] <= zero, zero, g[j])
                 g = r
@@ -308,7 +308,7 @@ def batch_norm_backward_columns(x, grad, out, mean, scale, grad_mean, slope, gra
                 y[j] = scale[j] * g[j]
             continue
         v = x[i]
-        if masked and not kept:
+        if masked and not has_residual:
             o = out[i]
             for j in range(y.shape[0]):
                 a = choose(o[j] <= zero, zero, g[j])
@@ -327,7 +327,7 @@ def batch_norm_backward_columns(x, grad, out, mean, scale, grad_mean, slope, gra
 def batch_norm_backward_rows(x, grad, out, mean, scale, grad_mean, slope, grad_input, grad_residual, start, stop):
     """Without ``x`` the statistics are constant: ``grad_input = scale * g``."""
     channels = mean.shape[0]
-    masked, kept = out.shape[0] > 0, grad_residual.shape[0] > 0
+    masked, has_residual = out.shape[0] > 0, grad_residual.shape[0] > 0
     zero = mean.dtype.type(0)
     for unit in range(start, stop):
         c = unit % channels
@@ -335,7 +335,7 @@ def batch_norm_backward_rows(x, grad, out, mean, scale, grad_mean, slope, grad_i
         g, y = grad[unit], grad_input[unit]
         if x.shape[0] == 0:
             if masked:
-                o, r = out[unit], grad_residual[unit] if kept else y
+                o, r = out[unit], grad_residual[unit] if has_residual else y
                 for j in range(r.shape[0]):
                     r[j] = choose(o[j] <= zero, zero, g[j])
                 g = r
@@ -343,7 +343,7 @@ def batch_norm_backward_rows(x, grad, out, mean, scale, grad_mean, slope, grad_i
                 y[j] = k * g[j]
             continue
         v = x[unit]
-        if masked and not kept:
+        if masked and not has_residual:
             o = out[unit]
             for j in range(y.shape[0]):
                 a = choose(o[j] <= zero, zero, g[j])

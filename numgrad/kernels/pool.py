@@ -1,7 +1,7 @@
 """Pooling of images that lie channels-last, vectorised over the channels; contiguous N C H W is N * C images of one.
 
-A backward gathers: each input pixel adds up what the windows over it send, so that no two work items write one element
-and the order of the additions is fixed.
+A backward gathers: each input pixel adds up the gradients of the windows over it. So no two work items write the same
+element, and the order of the additions is fixed.
 """
 
 from __future__ import annotations
@@ -70,12 +70,12 @@ def _offsets_fit(image: tuple[int, ...], window: Window) -> bool:
 
 
 def _taps(image: tuple[int, ...], r: int, s: int) -> int:
-    """How many taps of a window lie inside of an image, at most."""
+    """The most taps of a window inside of an image."""
     return min(r, image[1]) * min(s, image[2])
 
 
 def _by_planes(image: tuple[int, ...], pooled: tuple[int, ...], window: Window) -> bool:
-    """Whether images are taken by planes: tap by tap, of which a row of the window may not have many more than pixels."""
+    """Whether to pool by planes, tap by tap: if a row of the window has not many more taps than pixels."""
     return image[3] == 1 and window.kernel_size[1] <= 2 * (image[2] + pooled[2])
 
 
@@ -84,7 +84,7 @@ def _by_planes(image: tuple[int, ...], pooled: tuple[int, ...], window: Window) 
 
 @kernel("T[:, :, :, :], T[:, :, :, :], i8[:, :, :, :], Windows, T", Windows)
 def max_pool_forward(x, out, indices, windows, lowest, start, stop):
-    """Work: rows of the output. Of equal values the first wins, and the last NaN over all, as in torch."""
+    """Work: rows of the output. Of equal values the first wins, and the last NaN over all others, as in torch."""
     r, step_h, pad_h, dil_h = windows.rows
     s, step_w, pad_w, dil_w = windows.columns
     height, width = x.shape[1], x.shape[2]
@@ -134,7 +134,7 @@ def first_window(row, pad, extent, step):
 
 @kernel("T[:, :, :, :], i8[:, :, :, :], T[:, :, :, :], T[:, :], Windows", Windows)
 def max_pool_backward(grad, indices, grad_input, lines, windows, start, stop):
-    """Work: rows of the input, over which the windows go in their order. ``lines`` are grad_input's rows."""
+    """Work: rows of the input; windows over a row come in order. ``lines`` are grad_input's rows."""
     r, step_h, pad_h, dil_h = windows.rows
     s, step_w, pad_w, dil_w = windows.columns
     height, width = grad_input.shape[1], grad_input.shape[2]
@@ -211,7 +211,7 @@ def avg_pool_forward(x, out, windows, means, start, stop):
 
 @kernel("T[:, :, :, :], T[:, :, :, :], T[:, :], T[:], Windows, Means", Windows, Means)
 def avg_pool_backward(grad, grad_input, lines, shares, windows, means, start, stop, worker):
-    """Work: rows of the input, over which the windows go in their order. ``lines`` are grad_input's rows."""
+    """Work: rows of the input; windows over a row come in order. ``lines`` are grad_input's rows."""
     r, step_h, pad_h, _ = windows.rows
     s, step_w, pad_w, _ = windows.columns
     count_pad, divisor = means
@@ -264,7 +264,7 @@ def _views(name: str, *operands: Operand) -> list[tuple[int, int, int, int]]:
     views = [image_view(operand.spec) for operand in operands]
     for view in views:
         if view is None or view[0] != views[0][0]:  # type: ignore[index]
-            # Where an extent is 1 both layouts may fit; then the other is tried.
+            # If an extent is 1, both layouts may fit; then the other one is tried.
             break
     else:
         return [view[1] for view in views if view]
@@ -310,7 +310,7 @@ def plan_max_pool2d(b: PlanBuilder, x: Operand, out: Operand, indices: Operand, 
 
 
 def _windows_over(span: tuple[int, ...], window: Window, pooled: tuple[int, ...]) -> int:
-    """How many windows of this span lie over a pixel, at most."""
+    """The most windows of this span over a pixel."""
     rows, columns = (
         max(1, min(-(-n // step), out)) for n, step, out in zip(span, window.stride, pooled[1:3], strict=True)
     )
@@ -324,7 +324,7 @@ def plan_max_pool2d_backward(
     pooled, _, image = _views("max_pool2d_backward", grad_output, indices, grad_input)
     span = tuple(d * (k - 1) + 1 for k, d in zip(window.kernel_size, window.dilation, strict=True))
     taps = _windows_over(span, window, pooled)
-    # Each plane by itself, which is less work, if there are some for all threads.
+    # Plane by plane, which is less work, if there are enough planes for all threads.
     if image[3] == 1 and image[0] >= ENOUGH_PLANES:
         pixels, outputs = image[1] * image[2], pooled[1] * pooled[2]
         _launch_rows(

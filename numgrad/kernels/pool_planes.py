@@ -1,8 +1,7 @@
-"""Pooling of planes that lie row after row, as those of contiguous N C H W do: vectorised along the rows.
+"""Pooling of planes that lie row after row, as in contiguous N C H W: vectorised along the rows.
 
-A row of outputs is made tap by tap: each tap has one loop, over all outputs for which it lies inside the plane.
-The input's elements of one loop lie ``step`` apart; steps of 1 and 2 have loops of their own, in which LLVM reads
-whole vectors.
+A row of outputs is computed tap by tap: each tap has one loop, over all outputs for which it lies inside the plane. The
+input's elements of one loop lie ``step`` apart; steps of 1 and 2 have loops of their own, in which LLVM reads whole vectors.
 """
 
 from __future__ import annotations
@@ -44,7 +43,7 @@ class Means(NamedTuple):
 
 @device
 def first_inside(at, step):
-    """The first output whose tap, which lies at ``at`` for output 0, is not before the plane."""
+    """The first output whose tap is not before the plane; for output 0 the tap lies at ``at``."""
     return 0 if at >= 0 else (-at + step - 1) // step
 
 
@@ -80,7 +79,7 @@ def max_pool_planes(x, out, indices, offsets, windows, lowest, start, stop, work
         best, where = out[n, p], indices[n, p]
         top = p * step_h - pad_h
         i_first = 0 if top >= 0 else (-top + dil_h - 1) // dil_h
-        # What no tap beats is at the first one inside: where that is, all values are the lowest.
+        # If no tap beats the first value, all values are the lowest, and the index is that of the first tap inside.
         for q in range(out_width):
             left = q * step_w - pad_w
             j_first = 0 if left >= 0 else (-left + dil_w - 1) // dil_w
@@ -122,7 +121,7 @@ def max_pool_planes(x, out, indices, offsets, windows, lowest, start, stop, work
 
 @kernel("T[:, :], i8[:, :], T[:, :]")
 def max_pool_backward_planes(grad, indices, grad_input, start, stop):
-    """Work: planes, of which each output's gradient goes to its index."""
+    """Work: planes; each output's gradient goes to its index."""
     zero = grad.dtype.type(0)
     for n in range(start, stop):
         g, where, y = grad[n], indices[n], grad_input[n]

@@ -1,4 +1,4 @@
-"""For each element of a row the product of the others: what the derivative of a product is made of."""
+"""For each element of a row the product of the others: the derivative of a product."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from numgrad.runtime.plan import GRAIN_COST, Operand, PlanBuilder
 
 @kernel("T[:], T[:], f8[:], i8")
 def products_of_others(x, out, ahead, count, start, stop):
-    """Work: rows of ``count`` elements. The product of what is before each, then times that of what is behind it."""
+    """Work: rows of ``count`` elements. The product of the elements before each, then times that of those behind it."""
     for row in range(start, stop):
         a, y = x[row * count : (row + 1) * count], out[row * count : (row + 1) * count]
         p = ahead[row * count : (row + 1) * count]

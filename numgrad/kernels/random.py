@@ -1,8 +1,8 @@
 """Random numbers by counter: Philox4x32-10 (Salmon and others, "Parallel random numbers: as easy as 1, 2, 3", 2011).
 
-A generator's state is two int64, (seed, counter), and is data: a first tiny launch moves the counter on, by one atomic
-addition, and hands what it was to the kernels that draw. So a recorded launch gives new numbers each time it runs, and
-threads that draw from one generator never get the same. Word ``i`` of a stream depends on (seed, counter, i) alone, so
+A generator's state is two int64, (seed, counter), and is data: a first tiny launch advances the counter, by one atomic
+addition, and passes its old value to the kernels that draw. So a recorded launch gives new numbers each time it runs, and
+threads that draw from one generator never get the same numbers. Word ``i`` of a stream depends on (seed, counter, i) alone, so
 the bits are the same for any split of the work.
 
 Work comes in groups of `BLOCKS` Philox blocks, 4 words of 32 bits each, stored word by word rather than block by block,
@@ -101,8 +101,8 @@ def radius_of(word):
 def direction_of(word):
     """Cosine and sine of an angle, 24 bits of a word as a part of a whole turn.
 
-    The rest after whole quarter turns is exact, and two short polynomials do, with errors of 1e-7. The C library's
-    functions, which LLVM calls one by one, take three times as long as all else.
+    The rest after whole quarter turns is exact, and two short polynomials suffice, with errors of 1e-7. The C library's
+    functions, which LLVM calls one by one, would take three times as long as the whole kernel.
     """
     bits = np.int32(word >> 8)
     quarter = (bits + np.int32(1 << 21)) >> 22
@@ -203,7 +203,7 @@ def dropout(x, out, mask, words, state, threshold, scale, start, stop, worker):
 
 @kernel("i8[:], i8[:]")
 def random_permutation(out, state, start, stop):
-    """Fisher and Yates's shuffle, by one thread; a Philox block for each place."""
+    """Fisher and Yates's shuffle, by one thread; a Philox block for each position."""
     seed, first = np.uint64(state[0]), np.uint64(state[1])
     for i in range(out.shape[0]):
         a, b, _, _ = philox(seed, first + np.uint64(i))
@@ -214,14 +214,14 @@ def random_permutation(out, state, start, stop):
 
 @kernel("i8[:], i8[:], i8[:], i8")
 def reserve(state, reserved, status, blocks, start, stop):
-    """``reserved`` is the state from which so many blocks may be used; nothing is taken where a status was left."""
+    """``reserved`` is the state from which so many blocks may be used; nothing is reserved if a status was left."""
     if status[0] == 0:
         reserved[0] = state[0]
         reserved[1] = fetch_add(state, 1, blocks)
 
 
 # ---- planning ---------------------------------------------------------------------------------------------------
-# ``state`` is int64 [2], (seed, counter), and is changed in place: each plan moves the counter behind what it uses.
+# ``state`` is int64 [2], (seed, counter), and is changed in place: each plan moves the counter behind its numbers.
 
 
 def _launch(
@@ -248,7 +248,7 @@ def _launch(
 
 
 def _reserved(b: PlanBuilder, state: Operand, blocks: int) -> Operand:
-    """The state to draw from; the generator's own is behind it then."""
+    """The state to draw from; the generator's own counter moves behind it."""
     reserved = b.scratch(dtypes.int64, 2)
     b.launch(reserve, state.array(2), reserved.array(2), STATUS, blocks, work=1, grain=1)
     return reserved
@@ -277,7 +277,7 @@ def plan_randint(b: PlanBuilder, out: Operand, state: Operand, low: int, high: i
 
 
 def threshold_of(probability: float) -> int:
-    """The 32-bit words below it are as many as the probability says."""
+    """The threshold below which a share of ``probability`` of all 32-bit words lies."""
     return round(probability * (1 << 32))
 
 
@@ -288,8 +288,8 @@ def _is_no_probability(p):
 def plan_bernoulli(b: PlanBuilder, out: Operand, state: Operand, probability: float | Operand) -> None:
     """1 with the given probability, else 0; out has any dtype and is dense.
 
-    ``probability`` may be an operand of out's shape and strides, float32 or float64; the status is 1, and nothing is drawn,
-    if an element of it is no probability.
+    ``probability`` may be an operand of out's shape and strides, float32 or float64. If an element of it is not a
+    probability, the status is 1, and nothing is drawn.
     """
     if isinstance(probability, Operand):
         plan_check(b, "bernoulli_check", _is_no_probability, probability.code, [probability])

@@ -1,13 +1,13 @@
 """Reductions over arbitrary dimensions of an arbitrarily strided input.
 
-At plan time the dimensions are sorted, merged and told apart into three shapes of loop:
+At plan time the dimensions are sorted and merged, and a reduction takes one of three forms:
 
 - *inner*: the elements of one output lie next to each other (or at one stride) in rows;
 - *outer*: outputs lie next to each other, so that rows are added up, vectorised over the outputs;
-- whatever fits neither is first gathered into dense scratch memory.
+- an input that fits neither is first gathered into dense scratch memory.
 
-Where there are fewer outputs than there is parallel work, each output's range is cut into parts whose partial results a
-second launch combines in a fixed order, so that the bits depend on the shapes alone. Floating-point sums add short
+If there are too few outputs for all threads, each output's range is cut into parts. A second launch combines the partial
+results in a fixed order, so that the bits depend on the shapes alone. Floating-point sums add short
 blocks in the input's type and the blocks in float64.
 """
 
@@ -70,7 +70,7 @@ class Loop:
 
 
 def merged(loops: list[Loop]) -> list[Loop]:
-    """The same loops in the same order, with neighbours that are one loop in both memories made one."""
+    """The same loops in the same order; neighbours that form one loop in both memories are joined."""
     result: list[Loop] = []
     for loop in loops:
         if loop.extent == 1:
@@ -124,7 +124,7 @@ def kept_record(kept: list[Loop]) -> Kept:
 def reduced_record(reduced: list[Loop], count: int, part_length: int, outputs: int) -> Reduced:
     """The record of reduced loops that kernels take."""
     loops = _extents(reduced, REDUCED)
-    # Of no elements none is looked up, but a position is divided by the extents.
+    # Without elements none is read, but a position is still divided by the extents.
     extents, steps = Extents3(*[max(1, r.extent) for r in loops[1:]]), Steps3(*[r.stride for r in loops])
     return Reduced(extents, steps, count, part_length, outputs)
 
@@ -152,7 +152,7 @@ def plan_reduce(
 
     kind
         ``sum prod max min any all``, or of floating point ``mean``, ``squares`` (their sum, over ``divisor``) or ``norm``
-        (the root of that, which has no range of its own in float32).
+        (the root of that sum, which may overflow float32 where the root does not).
     x
         Any shape, strides (0 too) and dtype.
     out

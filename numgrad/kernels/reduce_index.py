@@ -1,7 +1,7 @@
-"""Reductions that tell where: argmax, argmin, and max and min with indices, over the loops of `reduce`.
+"""Reductions with indices: argmax, argmin, and max and min with indices, over the loops of `reduce`.
 
 The index counts the reduced dimensions in their logical order, so they are merged but never sorted. Of equal values the
-first wins, and the first NaN wins over everything, as NumPy and torch have it.
+first wins, and the first NaN wins over everything, as in NumPy and torch.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class Results(NamedTuple):
 
 @device
 def first_match(row, best):
-    """Position of the first element that is best, or NaN; looked for in strides that vectorise."""
+    """Position of the first element that is best, or NaN; searched in strides that vectorise."""
     position = 0
     for begin in range(0, row.shape[0], STRIDE):
         block = row[begin : begin + STRIDE]
@@ -194,7 +194,7 @@ _KERNELS = {
 def plan_reduce_index(
     b: PlanBuilder, kind: str, x: Operand, values: Operand | None, indices: Operand, dims: tuple[int, ...]
 ) -> None:
-    """Maximum or minimum over ``dims`` and where it lies; for argmax and argmin ``values`` is None.
+    """Maximum or minimum over ``dims``, and its index; for argmax and argmin ``values`` is None.
 
     kind
         ``max`` or ``min``.

@@ -1,4 +1,4 @@
-"""The loops of reductions, and what each kind does with one value, with a row, and with rows side by side."""
+"""The loops of reductions, and the functions of each kind: for one value, for a row, and for rows side by side."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def _(condition, a, b):
 
 
 def _extreme(a: Any, name: str, comparison: str) -> Any:
-    # LLVM vectorises a reduction by its own NaN-propagating maximum, and by no way of writing one with comparisons.
+    # LLVM vectorises a reduction by its own NaN-propagating maximum, but none that is written with comparisons.
     from llvmlite import ir
     from numba import types
     from numba.core import cgutils
@@ -101,11 +101,11 @@ class Columns(NamedTuple):
 
 @device
 def part_of(unit, outputs):
-    """unit // outputs, where most often there is one part."""
+    """unit // outputs; mostly there is one part, and nothing is divided."""
     return 0 if unit < outputs else unit // outputs
 
 
-# ---- what each kind of reduction does with one value, a row, and four rows at once ------------------------------
+# ---- the kinds of reductions: for one value, a row, and four rows at once -----------------------------------------
 
 
 @device
@@ -344,7 +344,7 @@ def _outer_kernel(name: str, begin: Device, fold: Device, finish: Device, term: 
 class Reduction:
     """A kind of reduction: its kernels and the type that it accumulates in (None: the input's).
 
-    Where it is cut into parts, ``part`` makes them and ``join`` puts them together, unless it does so itself.
+    If a reduction is cut into parts, ``part`` computes them and ``join`` combines them; None: the kind itself does.
     """
 
     inner: Kernel

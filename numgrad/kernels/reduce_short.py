@@ -1,7 +1,7 @@
 """Reductions of short rows that lie one after the other: as many rows at once as a vector has lanes.
 
-A loop over one short row is all beginning and end. Here squares of the rows are transposed in registers, and what were
-columns is folded row by row, in the input's own type.
+A loop over one short row is mostly overhead. Here squares of the rows are transposed in registers, and the former columns are
+folded row by row, in the input's own type.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def short_rows_kernel(itemsize: int, kind: str) -> Kernel:
         turned = turned[worker * size : (worker + 1) * size]
         for block in range(start, stop):
             first = block * lanes
-            # The last square of a row reads on in the next rows: what it finds there is not used, but has to be there.
+            # The last square of a row reads on into the next rows: the elements there are not used, but must exist.
             if (first + lanes - 1) * count + size // lanes <= x.shape[0]:
                 for column in range(0, count, lanes):
                     square(

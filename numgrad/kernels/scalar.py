@@ -1,7 +1,7 @@
 """The words that elementwise ops are written in, beside ``+ - * /`` and comparisons.
 
-Each works in three ways: inside a kernel on numbers, called from Python on numbers, and, when a backward is
-differentiated again, on tensors, where the op of the same name takes its place.
+Each works in three ways: on numbers inside a kernel, on numbers in Python, and on tensors when a backward is differentiated
+again; there the op of the same name replaces it.
 
 >>> where(2.0 > 1.0, 3.0, 4.0)
 3.0

@@ -33,7 +33,7 @@ COLUMNS = 256
 EXP_COST = 4  # an exponential, in elementary operations
 
 
-# Nothing is stored in a loop that sums: LLVM asks where what is stored lies, and sums in another order.
+# No stores in a loop that sums: they would make LLVM check for overlaps, and sum in another order.
 
 
 @device
@@ -219,7 +219,7 @@ def nll_backward(
 ):  # fmt: skip
     """Work: parts of ``length`` positions. grad is one value if ``reduced``.
 
-    Where classes lie side by side each writes all of them, else all are 0 before.
+    If classes lie side by side, each position writes all of them; else all are 0 before.
     """
     zero = grad.dtype.type(0)
     for part in range(start, stop):
@@ -357,7 +357,7 @@ def plan_nll_loss(
     out
         target's shape, contiguous, for reduction ``none``; one element for ``sum`` and ``mean``.
     total_weight
-        One element: the sum of the targets' weights, by which the mean divides; the backward wants it.
+        One element: the sum of the targets' weights, by which the mean divides; the backward reads it.
     """
     classes, inner, *strides = _class_strides("nll_loss", x.spec, target.spec)
     positions = target.spec.numel

@@ -1,7 +1,7 @@
-"""The text of scalar functions: found by their code, typed, taken apart, and written as functions again.
+"""The source of scalar functions: found by their code, typed, taken apart, and written as functions again.
 
-A function's syntax is that of which the compiled code is the function's own code. Its line alone would not tell two
-lambdas that stand in it from each other, nor a file that was changed since it was imported.
+A function's syntax is the one that compiles to the function's own code. Its line alone would neither tell two lambdas in one
+line apart, nor notice that the file has changed since its import.
 """
 
 from __future__ import annotations
@@ -36,10 +36,10 @@ NUMPY_TYPE = {
 _FUTURE = functools.reduce(
     lambda flags, name: flags | getattr(__future__, name).compiler_flag, __future__.all_feature_names, 0
 )
-_marking = locks.awaited()  # held while nodes that are kept have other positions
+_marking = locks.awaited()  # held while cached nodes have other positions
 _Function = ast.FunctionDef | ast.Lambda
 
-# Of functions that were written here.
+# The syntax of functions that this module has written.
 _written: weakref.WeakKeyDictionary[Any, ast.FunctionDef] = weakref.WeakKeyDictionary()
 
 
@@ -53,7 +53,7 @@ def definition(function: Callable[..., Any]) -> ast.FunctionDef:
     Raises
     ------
     KernelError
-        It is no Python function, its source is not there, or is not that of this function any more.
+        It is not a Python function, its source is missing, or the source has changed since.
     """
     plain = getattr(function, "py_func", function)
     if not isinstance(plain, types.FunctionType):
@@ -64,11 +64,11 @@ def definition(function: Callable[..., Any]) -> ast.FunctionDef:
     body: list[ast.stmt] = [ast.Return(node.body, lineno=node.lineno)] if isinstance(node, ast.Lambda) else node.body
     if body and isinstance(body[0], ast.Expr) and isinstance(body[0].value, ast.Constant) and len(body) > 1:
         body = body[1:]  # the docstring
-    given = node.args
+    old = node.args
     arguments = ast.arguments(
-        [], [ast.arg(each.arg) for each in (*given.posonlyargs, *given.args)], given.vararg and ast.arg(given.vararg.arg),
-        [ast.arg(each.arg) for each in given.kwonlyargs], [None for _ in given.kwonlyargs],
-        given.kwarg and ast.arg(given.kwarg.arg), [],
+        [], [ast.arg(each.arg) for each in (*old.posonlyargs, *old.args)], old.vararg and ast.arg(old.vararg.arg),
+        [ast.arg(each.arg) for each in old.kwonlyargs], [None for _ in old.kwonlyargs],
+        old.kwarg and ast.arg(old.kwarg.arg), [],
     )  # fmt: skip
     name = plain.__name__ if plain.__name__.isidentifier() and plain.__name__ != "_" else "formula"
     return ast.FunctionDef(name, arguments, body, [], lineno=node.lineno)
@@ -79,8 +79,8 @@ def is_written(function: Callable[..., Any]) -> bool:
     return function in _written
 
 
-def place_of(function: Callable[..., Any]) -> str:
-    """Where a function is written, for messages."""
+def location_of(function: Callable[..., Any]) -> str:
+    """The file and line of a function, for messages."""
     code = function.__code__  # type: ignore[attr-defined]
     return f"{code.co_filename}:{code.co_firstlineno}"
 
@@ -92,26 +92,27 @@ def _syntax(function: types.FunctionType) -> _Function:
     line = code.co_firstlineno
     who = f"the function {function.__qualname__} ({code.co_filename}:{line})"
     if not text:
-        raise KernelError(f"the source of {who} is not to be had: formulas are read from files, notebooks and doctests")
+        raise KernelError(f"the source of {who} cannot be read: formulas are read from files, notebooks and doctests")
     try:
         statements = _statements(text)
     except SyntaxError as error:
-        raise KernelError(f"the source of {who} is not to be had: {error}") from error
-    near = [place for place, each in enumerate(statements) if _first_line(each) <= line <= (each.end_lineno or 0)]
-    same = _of_code(code, text, near) or _of_code(code, text, range(len(statements)))
+        raise KernelError(f"the source of {who} cannot be read: {error}") from error
+    nearby = [index for index, each in enumerate(statements) if _first_line(each) <= line <= (each.end_lineno or 0)]
+    same = _of_code(code, text, nearby) or _of_code(code, text, range(len(statements)))
     if not same:
         raise KernelError(
             f"the source of {who} is not that of the function: it was changed after the import, or the function was not "
             "compiled from it. Import it again"
         )
-    # Those of the same code compute the same; the one in the same line is the better one to show.
+    # All of them compute the same; the nearest line is the best one to show.
     return min(same, key=lambda node: abs(_first_line(node) - line))
 
 
-def _of_code(code: types.CodeType, text: str, places: Iterable[int]) -> list[_Function]:
+def _of_code(code: types.CodeType, text: str, indices: Iterable[int]) -> list[_Function]:
     """Functions of this code in some statements of a file."""
     flags = code.co_flags & _FUTURE
-    return [node for place in places for node, other in _compiled(text, place, flags) if _same_code(code, other)]
+    candidates = [pair for index in indices for pair in _compiled(text, index, flags)]
+    return [node for node, candidate in candidates if _same_code(code, candidate)]
 
 
 @functools.lru_cache(32)
@@ -124,9 +125,9 @@ def _first_line(node: Any) -> int:
 
 
 @functools.lru_cache(256)
-def _compiled(text: str, place: int, flags: int) -> list[tuple[_Function, types.CodeType]]:
-    """The functions in one statement of a file, with their code, which is found again by a line number of its own."""
-    statement = _statements(text)[place]
+def _compiled(text: str, index: int, flags: int) -> list[tuple[_Function, types.CodeType]]:
+    """The functions in one statement of a file, with their code; a line number of its own marks each."""
+    statement = _statements(text)[index]
     nodes = [node for node in ast.walk(statement) if isinstance(node, _Function)]
     if not nodes:
         return []
@@ -136,7 +137,7 @@ def _compiled(text: str, place: int, flags: int) -> list[tuple[_Function, types.
         for each in (node, *getattr(node, "decorator_list", ())[:1])
     ]
     with _marking:
-        kept = [(node.lineno, node.end_lineno, node.col_offset, node.end_col_offset) for _, node in marks]
+        locations = [(node.lineno, node.end_lineno, node.col_offset, node.end_col_offset) for _, node in marks]
         for number, node in marks:
             node.lineno, node.end_lineno, node.col_offset, node.end_col_offset = number, number, 0, 1
         try:
@@ -146,20 +147,20 @@ def _compiled(text: str, place: int, flags: int) -> list[tuple[_Function, types.
         except (
             SyntaxError,
             ValueError,
-        ):  # what a compiler alone refuses, such as a notebook's await outside of a function
+        ):  # only the compiler refuses some code, such as a notebook's await outside of a function
             return []
         finally:
-            for (_, node), own in zip(marks, kept, strict=True):
-                node.lineno, node.end_lineno, node.col_offset, node.end_col_offset = own
-    found = [
+            for (_, node), location in zip(marks, locations, strict=True):
+                node.lineno, node.end_lineno, node.col_offset, node.end_col_offset = location
+    functions = [
         (nodes[code.co_firstlineno - 1], code) for code in nested_codes(whole) if 0 < code.co_firstlineno <= len(nodes)
     ]
-    return [(node, code) for node, code in found if code.co_name == getattr(node, "name", "<lambda>")]
+    return [(node, code) for node, code in functions if code.co_name == getattr(node, "name", "<lambda>")]
 
 
 @functools.lru_cache(32)
 def _imports(text: str) -> list[ast.stmt]:
-    """The names that a file imports, since a call of what is imported is compiled in another way than one of a method."""
+    """Imports of a file's names: calls of imported names compile to other code than calls of methods."""
     names: dict[str, None] = {}
     stack: list[ast.AST] = list(_statements(text))
     while stack:
@@ -168,8 +169,8 @@ def _imports(text: str) -> list[ast.stmt]:
             names.update({each.asname or each.name.partition(".")[0]: None for each in node.names})
         elif not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
             stack += [each for each in ast.iter_child_nodes(node) if isinstance(each, (ast.stmt, ast.ExceptHandler))]
-    found = [ast.alias(name) for name in names if name != "*"]
-    return [ast.fix_missing_locations(ast.Import(found, lineno=1, col_offset=0))] if found else []
+    aliases = [ast.alias(name) for name in names if name != "*"]
+    return [ast.fix_missing_locations(ast.Import(aliases, lineno=1, col_offset=0))] if aliases else []
 
 
 _PARTS = (
@@ -178,16 +179,18 @@ _PARTS = (
 )  # fmt: skip
 
 
-def _same_code(one: types.CodeType, two: types.CodeType) -> bool:
+def _same_code(first: types.CodeType, second: types.CodeType) -> bool:
     """Whether two code objects do the same, wherever they stand."""
-    if any(getattr(one, part) != getattr(two, part) for part in _PARTS) or len(one.co_consts) != len(two.co_consts):
+    if any(getattr(first, part) != getattr(second, part) for part in _PARTS):
         return False
-    for mine, other in zip(one.co_consts, two.co_consts, strict=True):
-        if isinstance(mine, types.CodeType) and isinstance(other, types.CodeType):
-            if not _same_code(mine, other):
+    if len(first.co_consts) != len(second.co_consts):
+        return False
+    for ours, theirs in zip(first.co_consts, second.co_consts, strict=True):
+        if isinstance(ours, types.CodeType) and isinstance(theirs, types.CodeType):
+            if not _same_code(ours, theirs):
                 return False
-        elif type(mine) is not type(other) or (
-            mine != other if isinstance(mine, frozenset) else repr(mine) != repr(other)
+        elif type(ours) is not type(theirs) or (
+            ours != theirs if isinstance(ours, frozenset) else repr(ours) != repr(theirs)
         ):
             return False
     return True
@@ -205,17 +208,17 @@ def defined(tree: ast.FunctionDef, like: Callable[..., Any], extra: dict[str, An
 
 def function_of_definition(tree: ast.FunctionDef, names: dict[str, Any]) -> Any:
     """The scalar function that a definition describes; ``names`` are its globals."""
-    own = copy.copy(tree)
-    own.name = free_name(tree.name, _names_in(tree))  # or it would stand in the place of a global that it reads
-    text = ast.unparse(ast.fix_missing_locations(ast.Module([own], [])))
-    made = function_from(text, own.name, names)
-    made.__name__ = tree.name
-    _written[made] = tree
-    return made
+    renamed = copy.copy(tree)
+    renamed.name = free_name(tree.name, _names_in(tree))  # lest it hide a global that it reads
+    text = ast.unparse(ast.fix_missing_locations(ast.Module([renamed], [])))
+    function = function_from(text, renamed.name, names)
+    function.__name__ = tree.name
+    _written[function] = tree
+    return function
 
 
 def function_from(text: str, name: str, names: dict[str, Any]) -> Any:
-    """Compile generated source; it can be read in tracebacks and debuggers."""
+    """Compile generated source; tracebacks and debuggers show it."""
     filename = f"<numgrad generated: {name}>"
     linecache.cache[filename] = (len(text), None, text.splitlines(keepends=True), filename)
     exec(compile(text, filename, "exec"), names)
@@ -223,7 +226,7 @@ def function_from(text: str, name: str, names: dict[str, Any]) -> Any:
 
 
 def free_name(name: str, taken: Sequence[str] | set[str]) -> str:
-    """The name, as an identifier that is not taken."""
+    """The name as an identifier, changed until it is not taken."""
     name = re.sub(r"\W", "_", name)
     while name in taken:
         name += "_"
@@ -269,7 +272,7 @@ class _TypedLiterals(ast.NodeTransformer):
 
 @functools.cache
 def typed_function(function: Callable[..., Any], code: str) -> Device:
-    """The scalar function with its literals in the dtype ``code``, for kernels. Generated ones know it as LITERALS."""
+    """The scalar function with its literals in the dtype ``code``, for kernels. Generated code calls the dtype LITERALS."""
     tree = definition(function)
     word = free_name("_T", _names_in(tree))
     tree = ast.fix_missing_locations(_TypedLiterals(word, code, function).visit(copy.deepcopy(tree)))
@@ -284,10 +287,10 @@ LITERALS = "numgrad_literals"
 
 @functools.cache
 def sliced(function: Callable[..., Any], items: tuple[int, ...]) -> tuple[tuple[str, ...], Callable[..., Any]]:
-    """The part of a scalar function that computes some items of the tuple which it returns.
+    """The part of a scalar function that computes some items of its result, a tuple.
 
     Returns the names of the parameters that this part reads, and a function of these that returns a tuple of the items.
-    A function with branches or loops is not taken apart: then it reads all of its parameters.
+    A function with branches or loops is not taken apart: its part reads all parameters.
     """
     if not items:
         return (), tuple
@@ -302,21 +305,21 @@ def sliced(function: Callable[..., Any], items: tuple[int, ...]) -> tuple[tuple[
     if value is None or not straight or (single and items != (0,)):
         whole, result = _word_for_all(tree), free_name("result", parameters)
         returned = ", ".join(f"{result}[{item}]" for item in items) + ","
-        given = ", ".join(parameters)
-        text = f"def {tree.name}({given}):\n    {result} = {whole}({given})\n    return {returned}\n"
+        names = ", ".join(parameters)
+        text = f"def {tree.name}({names}):\n    {result} = {whole}({names})\n    return {returned}\n"
         wrapper = ast.parse(text).body[0]
         assert isinstance(wrapper, ast.FunctionDef)
         return tuple(parameters), defined(wrapper, function, {whole: Device(getattr(function, "py_func", function))})
-    wanted = [value] if single else [value.elts[item] for item in items]  # type: ignore[attr-defined]
-    needed = {node.id for expression in wanted for node in ast.walk(expression) if isinstance(node, ast.Name)}
-    kept: list[ast.stmt] = []
+    values = [value] if single else [value.elts[item] for item in items]  # type: ignore[attr-defined]
+    needed = {node.id for expression in values for node in ast.walk(expression) if isinstance(node, ast.Name)}
+    assignments: list[ast.stmt] = []
     for statement in reversed(statements):
         if statement.targets[0].id in needed:  # type: ignore[attr-defined]
             needed |= {node.id for node in ast.walk(statement.value) if isinstance(node, ast.Name)}  # type: ignore[attr-defined]
-            kept.insert(0, statement)
+            assignments.insert(0, statement)
     reads = tuple(name for name in parameters if name in needed)
     tree.args.args = [ast.arg(name) for name in reads]
-    tree.body = [*kept, ast.Return(ast.Tuple(wanted, ast.Load()))]
+    tree.body = [*assignments, ast.Return(ast.Tuple(values, ast.Load()))]
     return reads, defined(tree, function, {})
 
 
@@ -326,7 +329,7 @@ def pushed_forward(
 ) -> tuple[tuple[str, ...], Callable[..., Any] | None]:
     """The forward derivative that a scalar backward implies: the sum of some of its items, each with its own tangent.
 
-    An elementwise op's Jacobian is diagonal, so that what carries a gradient back carries a tangent forward. Returns the
+    An elementwise op's Jacobian is diagonal, so the same factor carries a gradient back and a tangent forward. Returns the
     parameters, of which those named by `tangent_name` are the tangents, and the function; None if it is 0 everywhere.
     """
     whole = definition(function)
@@ -337,7 +340,7 @@ def pushed_forward(
     for item in items:
         names, part = sliced(function, (item,))
         if grad not in names:
-            continue  # a constant, and that of a linear map is 0
+            continue  # a constant; in a linear map it is 0
         tree = copy.deepcopy(definition(part))
         *body, last = tree.body
         local = {s.targets[0].id for s in body if isinstance(s, ast.Assign)} | {grad}  # type: ignore[attr-defined]
@@ -356,19 +359,19 @@ def pushed_forward(
 
 
 def tangent_name(function: Callable[..., Any], item: int) -> str:
-    """What `pushed_forward` calls the tangent of an input."""
+    """The name of an input's tangent in `pushed_forward`."""
     tree = definition(function)
     return free_name(f"{tree.args.args[0].arg}_{item}", _names_in(tree))
 
 
 def _word_for_all(tree: ast.FunctionDef) -> str:
-    """The name, in parts of a function that is not taken apart, of all of it."""
+    """The name of the whole function in parts of one that is not taken apart."""
     return free_name("function", _names_in(tree))
 
 
 @functools.cache
 def passed_through(function: Callable[..., Any], count: int) -> tuple[bool, ...]:
-    """For each item of a scalar backward's result, whether it is the function's first parameter as it came."""
+    """For each item of a scalar backward's result, whether it is the unchanged first parameter."""
     tree = definition(function)
     value = tree.body[-1].value if isinstance(tree.body[-1], ast.Return) else None
     items = value.elts if isinstance(value, ast.Tuple) else [value]

@@ -1,8 +1,7 @@
 """Copies between operands that are contiguous along different axes, by squares that are transposed in registers.
 
-A square has as many rows as a vector has lanes, so that it reads whole cache lines and writes whole ones: whatever lies
-a power of two apart shares few places in a cache, and lines that are not finished at once are gone before they are used
-again.
+A square has as many rows as a vector has lanes, so that it reads and writes whole cache lines. Lines that lie a power of two
+apart share few sets of a cache: one that is not finished at once is evicted before it is used again.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ from numgrad.runtime.simd import address_of
 
 OTHERS = 3  # axes beside the two that the kernel has room for
 BLOCK = 64  # elements of the source's line that one unit takes: 4 cache lines of float32
-ENOUGH = 1 << 12  # elements that are worth it
+ENOUGH = 1 << 12  # elements; below, squares do not pay
 
 
 class Lines(NamedTuple):
@@ -86,7 +85,7 @@ def transpose_kernel(itemsize: int) -> Kernel:
 def plan_transpose(
     b: PlanBuilder, source: Operand, goal: Operand, extents: Sequence[int], strides: Sequence[Sequence[int]]
 ) -> bool:
-    """Copy ``source`` to ``goal``, of one dtype, if squares serve: whether a launch was added.
+    """Copy ``source`` to ``goal``, of one dtype, if squares apply: whether a launch was added.
 
     ``extents`` and ``strides`` (the source's, the goal's) are of one grid over both; the goal's last axis is its line.
     """

@@ -1,7 +1,7 @@
 """Optimizers: one pass over all parameters in one launch.
 
-The tensors are named by a table, int64 rows of addresses and a length, that the planner cuts into pieces of `PIECE`
-elements (`Pieces`); a kernel reads arrays straight from these addresses. Hyper-parameters are float64 data in an
+A table lists the tensors: int64 rows of addresses and a length, which the planner cuts into pieces of `PIECE` elements
+(`Pieces`). A kernel reads arrays straight from these addresses. Hyper-parameters are float64 data in an
 operand, so that a recorded launch sees new values. The arithmetic is in the parameters' type, in torch's order.
 """
 
@@ -25,7 +25,7 @@ ADAM_COLUMNS = ("param", "grad", "exp_avg", "exp_avg_sq", "max_exp_avg_sq", "len
 # Elements of the operands of hyper-parameters.
 SGD_HYPER = ("lr", "momentum", "dampening", "weight_decay", "nesterov", "maximize")
 ADAM_HYPER = ("lr", "beta1", "beta2", "eps", "weight_decay", "decoupled_weight_decay", "maximize", "amsgrad")
-ADAM_STATE = ("step", "step_size", "sqrt_bias_correction2")  # of which only step is the caller's
+ADAM_STATE = ("step", "step_size", "sqrt_bias_correction2")  # the caller reads only step
 
 
 @intrinsic
@@ -62,7 +62,7 @@ def sgd(table, hyper, zero, start, stop):
     for row in range(start, stop):
         length = table[row, 4]
         p, g = array_at(table[row, 0], length, zero), array_at(table[row, 1], length, zero)
-        # A first buffer is the gradient: 0 of the old one, which may hold anything, and all of the new.
+        # A first buffer is the gradient, without the old content, which is undefined.
         first = table[row, 3] != 0
         d, m, k = type_of(zero, decay), type_of(zero, momentum), type_of(zero, 1.0 if first else 1.0 - hyper[2])
         if momentum == 0.0:
@@ -86,7 +86,7 @@ def sgd(table, hyper, zero, start, stop):
 
 @kernel("f8[:], f8[:]")
 def adam_advance(hyper, state, start, stop):
-    """Count the step; the factors that depend on it."""
+    """Count the step, and compute the factors that depend on it."""
     state[0] += 1.0
     state[1] = hyper[0] / (1.0 - hyper[1] ** state[0])
     state[2] = math.sqrt(1.0 - hyper[2] ** state[0])
@@ -98,7 +98,7 @@ def adam(table, hyper, state, zero, start, stop):
     decay, decoupled, amsgrad = hyper[4], hyper[5] != 0.0, hyper[7] != 0.0
     sign = type_of(zero, -1.0 if hyper[6] != 0.0 else 1.0)
     added = type_of(zero, 0.0 if decoupled else decay)
-    kept = type_of(zero, 1.0 - hyper[0] * decay if decoupled else 1.0)
+    retained = type_of(zero, 1.0 - hyper[0] * decay if decoupled else 1.0)
     lerp, remaining, lerp_is_small = type_of(zero, 1.0 - hyper[1]), type_of(zero, hyper[1]), abs(1.0 - hyper[1]) < 0.5
     beta2, new2 = type_of(zero, hyper[2]), type_of(zero, 1.0 - hyper[2])
     eps, step, root = type_of(zero, hyper[3]), type_of(zero, -state[1]), type_of(zero, state[2])
@@ -108,7 +108,7 @@ def adam(table, hyper, state, zero, start, stop):
         mean, square = array_at(table[row, 2], length, zero), array_at(table[row, 3], length, zero)
         largest = array_at(table[row, 4] if amsgrad else table[row, 3], length, zero)
         for i in range(p.shape[0]):
-            v, q = sign * g[i], kept * p[i]
+            v, q = sign * g[i], retained * p[i]
             v = v + added * q if decay != 0.0 else v
             a = mean[i]
             a = a + lerp * (v - a) if lerp_is_small else v - (v - a) * remaining
@@ -142,10 +142,10 @@ def _(like, value):
 
 
 class Pieces:
-    """How tensors of these lengths are cut into rows; flags of each, if there are any, are columns of their own.
+    """The rows of a table for tensors of these lengths; each flag has a column of its own.
 
     A row is ``(*addresses, *flags, length)`` of a piece of at most `PIECE` elements. ``columns`` says for each column of
-    addresses whether there are any (else they are 0), ``count`` how many rows there are.
+    addresses whether it is used (else it is 0). ``count`` is the number of rows.
     """
 
     def __init__(
@@ -156,11 +156,11 @@ class Pieces:
         self._tensor = np.repeat(np.arange(len(pieces)), pieces)
         self._columns = len(columns)
         first = (np.arange(self.count) - np.repeat(np.cumsum(pieces) - pieces, pieces)) * PIECE
-        # What a table of tensors at the address 0 would have.
+        # The table for tensors at the address 0.
         self._rows = np.zeros((self.count, self._columns + len(flags) + 1), np.int64)
         self._rows[:, : self._columns] = first[:, None] * itemsize * np.array(columns)
-        for place, marks in enumerate(flags, self._columns):
-            self._rows[:, place] = np.array(marks, np.int64)[self._tensor]
+        for column, marks in enumerate(flags, self._columns):
+            self._rows[:, column] = np.array(marks, np.int64)[self._tensor]
         self._rows[:, -1] = np.minimum(PIECE, np.array(lengths, np.int64)[self._tensor] - first)
 
     def table(self, addresses: np.ndarray) -> np.ndarray:
@@ -175,7 +175,7 @@ class Pieces:
 
 
 def grain_of(rows: int, elements: int) -> int:
-    """Rows that a chunk takes: as many as have about `PIECE` elements, so that small tensors are not worth a thread each.
+    """Rows of a chunk: as many as have about `PIECE` elements, so that small tensors do not get a thread each.
 
     >>> grain_of(6, 353), grain_of(100, 100 * PIECE)
     (6, 1)

@@ -1,7 +1,7 @@
-"""Mathematical functions that vectorise: LLVM knows no vector form of the C library's, and calls them one by one.
+"""Mathematical functions that vectorise: LLVM has no vector form of the C library's, and calls them one by one.
 
-They are emitted as plain arithmetic on one value, with fused multiply-adds where the order must stand even in a kernel
-that lets LLVM reassociate.
+They are emitted as plain arithmetic on one value, with fused multiply-adds where the order must stay even in a kernel that
+lets LLVM reassociate.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ def _function(name: str, doc: str, reference: Any = None) -> Any:
 
     function.__name__ = function.__qualname__ = name
     function.__doc__ = doc
-    made = intrinsic(function)
-    made.reference = reference or getattr(math, name)
-    return made
+    intrinsic_function = intrinsic(function)
+    intrinsic_function.reference = reference or getattr(math, name)
+    return intrinsic_function
 
 
 exp = _function("exp", "e to the power x, to about one unit in the last place.")
@@ -38,7 +38,7 @@ expm1 = _function("expm1", "exp(x) - 1, exact near 0, to about two units in the 
 erf = _function("erf", "The error function of x, to about one unit in the last place.")
 
 # Polynomials, from the highest power down, for float32 and for float64: least squares at Chebyshev's nodes in 60 digits,
-# weighted so that what is least is the error of the function's result.
+# weighted to minimise the error of the function's result.
 _ERF_NEAR = (  # erf(x) / x - 1 in powers of x**2, for abs(x) < 1
     [7.847259126965687e-05, -0.0008008189323165635, 0.005188098889400459, -0.026853691099714645, 0.11283582247992896,
      -0.3761262556739925, 0.1283791656893225],
@@ -77,7 +77,7 @@ class _Floats:
         self.kind = kind
         self.single = isinstance(kind, ir.FloatType)
         self.integer = ir.IntType(32 if self.single else 64)
-        self.place = 0 if self.single else 1  # of this type's constants
+        self.precision = 0 if self.single else 1  # index of this type's constants
 
     def number(self, value: float) -> Any:
         return self.kind(value)
@@ -105,7 +105,7 @@ class _Floats:
         builder, number, call = self.builder, self.number, self.call
         mantissa, bias, degree = (23, 127, 7) if self.single else (52, 1023, 13)
         lowest, highest = (-104.0, 89.0) if self.single else (-746.0, 710.0)
-        high, low = _LN2_HIGH[self.place], _LN2_LOW[self.place]
+        high, low = _LN2_HIGH[self.precision], _LN2_LOW[self.precision]
         tiny = builder.fcmp_ordered("<", x, number(lowest))
         clipped = builder.select(tiny, number(lowest), x)
         clipped = builder.select(builder.fcmp_ordered(">", clipped, number(highest)), number(highest), clipped)
@@ -128,8 +128,8 @@ class _Floats:
         """exp(x) where neither x nor the result is near the ends of the range; anything for NaN."""
         builder, number, call = self.builder, self.number, self.call
         high, low, mantissa, degree = (
-            _LN2_HIGH[self.place],
-            _LN2_LOW[self.place],
+            _LN2_HIGH[self.precision],
+            _LN2_LOW[self.precision],
             *((23, 7) if self.single else (52, 13)),
         )
         n = call("rint", builder.fmul(x, number(math.log2(math.e))))
@@ -153,10 +153,10 @@ class _Floats:
         """``x + x * near(x**2)`` for abs(x) < 1, else ``1 - exp(-far(abs(x)))`` with the sign of x."""
         builder, number = self.builder, self.number
         size = self.call("fabs", x)
-        small = self.call("fma", x, self.polynomial(builder.fmul(x, x), _ERF_NEAR[self.place]), x)
-        end = number(_ERF_END[self.place])
+        small = self.call("fma", x, self.polynomial(builder.fmul(x, x), _ERF_NEAR[self.precision]), x)
+        end = number(_ERF_END[self.precision])
         clipped = builder.select(builder.fcmp_ordered("<", size, end), size, end)
-        far = self.polynomial(builder.fadd(clipped, number(-1.0)), _ERF_FAR[self.place])
+        far = self.polynomial(builder.fadd(clipped, number(-1.0)), _ERF_FAR[self.precision])
         large = builder.fsub(number(1.0), self._exp_of_some(builder.fneg(far)))
         large = self.call("copysign", large, x)
         return builder.select(builder.fcmp_unordered("<", size, number(1.0)), small, large)
@@ -165,7 +165,7 @@ class _Floats:
         """With ``x = 2**n * m``, m between the roots of 1/2 and of 2, it is ``n ln 2 + log(m)``.
 
         ``log(1 + f) = f - (h - s * (h + r))`` with ``h = f**2 / 2``, ``s = f / (2 + f)`` and r from artanh's series in
-        s**2: f is exact, and what is subtracted from it is small.
+        s**2: f is exact, and only small terms are subtracted from it.
         """
         builder, number, integer = self.builder, self.number, self.integer
         mantissa, smallest = (23, 2.0**-126) if self.single else (52, 2.0**-1022)
@@ -182,16 +182,16 @@ class _Floats:
     def _log_of(self, f: Any, n: Any) -> Any:
         """``n ln 2 + log(1 + f)`` for 1 + f between the roots of 1/2 and of 2."""
         builder, number = self.builder, self.number
-        high, low = _LN2_HIGH[self.place], _LN2_LOW[self.place]
+        high, low = _LN2_HIGH[self.precision], _LN2_LOW[self.precision]
         s = builder.fdiv(f, builder.fadd(f, number(2.0)))
         z = builder.fmul(s, s)
         h = builder.fmul(builder.fmul(f, f), number(0.5))
-        r = builder.fmul(z, self.polynomial(z, _LOG[self.place]))
+        r = builder.fmul(z, self.polynomial(z, _LOG[self.precision]))
         rest = self.call("fma", s, builder.fadd(h, r), builder.fmul(n, number(low)))
         return self.call("fma", n, number(high), builder.fsub(f, builder.fsub(h, rest)))
 
     def _log_at_ends(self, x: Any, result: Any) -> Any:
-        """The logarithm of x where there is none, or an infinite one."""
+        """The result, with NaN, infinities and zero handled."""
         builder, number = self.builder, self.number
         infinite = builder.fcmp_unordered(">=", x, number(math.inf))
         result = builder.select(infinite, x, result)  # of infinity and NaN, those
@@ -207,7 +207,7 @@ class _Floats:
         )
         f = builder.select(near, x, number(0.0))
         small = self._log_of(f, number(0.0))
-        # Of a number this small the sum above loses the sign of 0.
+        # The sum above loses the sign of 0.
         tiny = builder.fcmp_ordered("<", self.call("fabs", x), number(2.0**-30 if self.single else 2.0**-60))
         return builder.select(
             tiny, x, builder.select(near, small, self.log(builder.fadd(x, number(1.0))))

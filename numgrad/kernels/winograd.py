@@ -23,7 +23,7 @@ points, besides infinity    output, input       weight
 ==========================  ==================  ============
 
 The last are the best of fifteen sets that were tried. The largest error, as a part of the largest element, is 2e-6 with
-them, 4e-7 for m = 2, and 2e-7 for the direct sum. Tiles with elements that would spoil outputs which do not see them are
+them, 4e-7 for m = 2, and 2e-7 for the direct sum. A tile with an element that would spoil outputs which do not see it is
 computed by the direct sum (`winograd_repair`).
 """
 
@@ -70,7 +70,7 @@ POINTS = {
 }
 BLOCK_BYTES = 1 << 22  # of transformed tiles that are in use at a time, so that they stay in a cache
 LEAST_SUM = 256  # tiles that are summed before the sums go to memory
-ROOM_BYTES = 3 << 18  # of what a worker transforms for itself, so that it stays in its second cache
+ROOM_BYTES = 3 << 18  # of a worker's own transformed values, so that they stay in its second cache
 NEAR_BYTES = 1 << 22  # of transformed filters that all workers read again and again
 BLOCKS = 8  # of tiles, at the least
 LEAST_OUTPUTS = 32  # of a block of outputs, whose tiles are transformed for it alone
@@ -131,10 +131,10 @@ def _plan_transform(
     image: tuple[int, Tiling] = (NEITHER, NO_IMAGE), source_points: Points = IN_IMAGE, goal_points: Points = IN_IMAGE,
     panel: Panel | None = None, flags: Array | None = None, subject: int = OUTPUTS,
 ) -> None:  # fmt: skip
-    """Transform units, which are counted from the first except that tiles of an image are numbered through.
+    """Transform units, which are counted from the first one; tiles of an image are numbered through all images.
 
-    ``image`` says on which side there is one, and its tiles. With ``flags``, a word for each tile, these are watched for
-    their ``subject``.
+    ``image`` has the side of the transform that is an image, and its tiles. With ``flags``, a word for each tile, tiles are
+    watched for their ``subject``.
     """
     image_side, tiling = image
     size = len(matrix) ** 2 + len(matrix[0]) ** 2
@@ -160,25 +160,25 @@ def fits(code: str, channels: int, outputs: int) -> bool:
 
 
 def is_one_launch(m: int, code: str, direction: str, tiles: int, channels: int, outputs: int) -> bool:
-    """Whether a convolution with so few tiles is one launch, in which each worker has all that it makes in a cache."""
+    """Whether a convolution has so few tiles that it is one launch, with each worker's results in a cache."""
     if tiles > 2 * _own_outputs(code):
         return False
     if direction == "weight":
         size = _weight_room(m, code, channels, outputs, tiles).size
     else:
         blocks = _own_blocks(code, tiles, outputs)
-        size = _filter_room(m, code, channels, outputs, *blocks, given=False, turned=direction == "input").size
+        size = _filter_room(m, code, channels, outputs, *blocks, transformed=False, turned=direction == "input").size
     return size * (4 if code == "f4" else 8) <= ROOM_BYTES
 
 
 def _own_outputs(code: str) -> int:
-    """Outputs of a block whose filters a worker transforms for itself: whole panels."""
+    """Outputs of a block, in whole panels; a worker transforms their filters for itself."""
     width = tile_shape(code, "many")[1]
     return -(-LEAST_OUTPUTS // width) * width
 
 
 def _own_blocks(code: str, tiles: int, outputs: int) -> tuple[int, int]:
-    """Tiles and outputs of a block whose filters a worker transforms for itself."""
+    """Tiles and outputs of a block; a worker transforms its filters for itself."""
     part, rows = _own_outputs(code), tile_shape(code, "many")[0]
     # A single block of outputs is halved by tiles, so that there are items for two threads.
     return (tiles if outputs > part or tiles < 2 * rows else _half(tiles, rows)), part
@@ -195,8 +195,8 @@ def plan_winograd(
 ) -> None:  # fmt: skip
     """``goal = source`` filtered by ``weight``: the output, or (``turned``) the input's gradient.
 
-    There are three ways: each item of a launch does all for some outputs, or for some tiles once the filters are
-    transformed, or, where neither fits into a cache, the parts are launches of their own.
+    There are three ways. Each item of one launch computes some outputs, or, once the filters are transformed, some tiles. If
+    neither fits into a cache, the parts are launches of their own.
     """
     code, rows = source.code, tile_shape(source.code, "many")[0]
     images = images_of(geometry, m, turned)
@@ -206,10 +206,10 @@ def plan_winograd(
     block = _many_tiles(tiles, ROOM_BYTES // _tile_bytes(m, code, channels, outputs), rows)
     if is_one_launch(m, code, "input" if turned else "forward", tiles, channels, outputs):
         blocks = _own_blocks(code, tiles, outputs)
-        _plan_filter(b, m, images, source, weight, goal, flags, *blocks, given=False, turned=turned)
+        _plan_filter(b, m, images, source, weight, goal, flags, *blocks, transformed=False, turned=turned)
     elif block and (m + 2) ** 2 * channels * outputs * source.spec.dtype.itemsize <= NEAR_BYTES:
-        given = filters.transformed(0, outputs, outputs)
-        _plan_filter(b, m, images, source, given, goal, flags, block, outputs, given=True, turned=turned)
+        transformed = filters.transformed(0, outputs, outputs)
+        _plan_filter(b, m, images, source, transformed, goal, flags, block, outputs, transformed=True, turned=turned)
     else:
         _plan_parts(b, m, images, source, filters, goal, flags)
     plan_repair(b, m, images, source, weight, goal, flags, turned)
@@ -221,8 +221,10 @@ def plan_winograd(
 
 
 class _Filters:
-    """The filters of a convolution, to be transformed; they come to lie as [point, panel of outputs, channel, output], so
-    that vectors run over outputs."""
+    """The filters of a convolution, and their transforms.
+
+    Transforms lie as [point, panel of outputs, channel, output], so that vectors run over outputs.
+    """
 
     def __init__(self, b: PlanBuilder, m: int, weight: Operand, channels: int, outputs: int, turned: bool) -> None:
         self.b, self.m, self.weight, self.channels, self.outputs, self.turned = b, m, weight, channels, outputs, turned
@@ -238,7 +240,7 @@ class _Filters:
         b, channels, outputs, width, plane = self.b, self.channels, self.outputs, self.width, self.plane(part)
         if self.memory is None:
             self.memory = b.scratch(self.weight.spec.dtype, (self.m + 2) ** 2 * plane)
-        if self.turned:  # by 180 degrees: what lies as [channel, tap, output] is read from its last tap on
+        if self.turned:  # by 180 degrees: filters lie as [channel, tap, output], and are read from the last tap on
             weights, points = self.weight, Points(8 * outputs + first, -outputs, 9 * outputs)
         else:
             right = Right(self.weight, 0, channels, 1, 9 * channels, 9 * channels * first)
@@ -252,7 +254,7 @@ class _Filters:
 
 
 def _filter_room(
-    m: int, code: str, channels: int, outputs: int, tile_block: int, output_block: int, *, given: bool, turned: bool
+    m: int, code: str, channels: int, outputs: int, tile_block: int, output_block: int, *, transformed: bool, turned: bool
 ) -> FilterRoom:  # fmt: skip
     """The memory of a worker of `filter_kernel`, for blocks of so many tiles and outputs."""
     width, points = tile_shape(code, "many")[1], (m + 2) ** 2
@@ -262,32 +264,34 @@ def _filter_room(
         _apart(channels),
         _apart(output_block),
     )
-    begin = 2 * max(channels, outputs) + watched_room(code) + (0 if given or turned else 9 * panel)
+    begin = 2 * max(channels, outputs) + watched_room(code) + (0 if transformed or turned else 9 * panel)
     filters = Area(begin, filter_plane, panel)
-    tiles = Area(begin + (0 if given else points * filter_plane), _apart(tile_block * tile_row), tile_row)
+    tiles = Area(begin + (0 if transformed else points * filter_plane), _apart(tile_block * tile_row), tile_row)
     products = Area(tiles.begin + points * tiles.plane, _apart(tile_block * product_row), product_row)
     return FilterRoom(filters, tiles, products, products.begin + points * products.plane)
 
 
 def _tile_bytes(m: int, code: str, channels: int, outputs: int) -> int:
-    """About what a tile takes of such a room."""
+    """About the bytes of a tile in a worker's memory."""
     return (m + 2) ** 2 * (_apart(channels) + _apart(outputs)) * (4 if code == "f4" else 8)
 
 
 def _plan_filter(
     b: PlanBuilder, m: int, images: Images, source: Operand, weight: Operand, goal: Operand, flags: Operand,
-    tile_block: int, output_block: int, *, given: bool, turned: bool,
+    tile_block: int, output_block: int, *, transformed: bool, turned: bool,
 ) -> None:  # fmt: skip
     """Launch `filter_kernel`, in blocks of these sizes."""
     channels, outputs, tiles, points = images.channels, images.outputs, images.tiles, (m + 2) ** 2
-    room = _filter_room(m, source.code, channels, outputs, tile_block, output_block, given=given, turned=turned)
+    room = _filter_room(
+        m, source.code, channels, outputs, tile_block, output_block, transformed=transformed, turned=turned
+    )
     blocks = Blocks(outputs, tiles, output_block, tile_block, -(-outputs // output_block), -(-tiles // tile_block))
     memory = b.scratch(source.spec.dtype, room.size, per_worker=True)
     words = b.scratch(dtypes.int64, most_words(m), per_worker=True)
-    cost = points * (tiles * channels * outputs + (0 if given else 16 * channels * outputs)) // 8
+    cost = points * (tiles * channels * outputs + (0 if transformed else 16 * channels * outputs)) // 8
     b.launch(
         filter_kernel(source.code, m, *matrices(m)), source.flat, weight.flat, goal.flat, memory.flat, words.flat,
-        flags.flat, images, blocks, room, int(given), int(turned),
+        flags.flat, images, blocks, room, int(transformed), int(turned),
         work=blocks.row_blocks * blocks.column_blocks, grain=1, cost=cost,
     )  # fmt: skip
 
@@ -338,8 +342,7 @@ def _plan_parts(
 
 
 def _many_tiles(tiles: int, most: int, rows: int) -> int:
-    """Tiles of a block, whole register tiles of so many rows, where there are enough blocks for threads to have equal shares;
-    else 0."""
+    """Tiles of a block, in whole register tiles of ``rows`` rows; 0 if there are too few blocks for equal shares."""
     least = 2 * rows
     if most < least or tiles < BLOCKS * least:
         return 0
@@ -347,8 +350,9 @@ def _many_tiles(tiles: int, most: int, rows: int) -> int:
 
 
 def _apart(count: int) -> int:
-    """Elements from one row or matrix to the next: a little more than ``count``, since a multiple of a large power of
-    two would put the same element of all of them into the same few lines of a cache.
+    """Elements from one row or matrix to the next: a little more than ``count``.
+
+    A multiple of a large power of two would put the same element of all rows into the same few lines of a cache.
     """
     return count + 16
 

@@ -1,9 +1,9 @@
 """The kernels of Winograd's algorithm: transforms alone, and whole convolutions a block at a time.
 
-A transform reads and writes the (m + 2)^2 points of a tile at addresses that are far apart, so what a thread has transformed
-it should also multiply: between the caches of two cores each line costs about what eight multiply-adds of a vector do
-(measured for 64 channels at 16 x 16: 74 us in one thread, 141 in two that pass transformed filters to each other).
-`filter_kernel` and `weight_kernel` keep all that lies between an operand and a result in memory of their own.
+A transform reads and writes the (m + 2)^2 points of a tile at addresses that are far apart. So a thread should multiply the
+points that it has transformed: between the caches of two cores each line costs about as much as eight multiply-adds of a
+vector (measured for 64 channels at 16 x 16: 74 us in one thread, 141 in two that pass transformed filters to each other).
+`filter_kernel` and `weight_kernel` keep all intermediate values in memory of their own.
 """
 
 from __future__ import annotations
@@ -43,11 +43,11 @@ Matrix = tuple[tuple[float, ...], ...]
 def transformer(code: str, matrix: Matrix, image_side: int, watching: bool = False) -> Device:
     """``transform(...)``: ``matrix @ tile @ matrix.T`` for the units ``start`` to ``stop``, a vector of channels at a time.
 
-    On the side that is an image, a unit is a tile of it; the records of `winograd_layout` say what lies where.
+    On the side that is an image, a unit is one of its tiles; the records of `winograd_layout` describe the memory.
 
     ``words`` is room for all addresses of a tile, ``spare`` for a pixel of zeros, one that nobody reads and `watched_room`.
-    A ``watching`` one sets ``flags[unit]`` for tiles that may be uneven, whose ``subject`` is OUTPUTS, TAPS or PIXELS, and
-    takes them as zeros where they are to be summed.
+    A ``watching`` transform sets ``flags[unit]`` for tiles that may be uneven. Their ``subject`` is OUTPUTS, TAPS or PIXELS.
+    Where tiles are summed, it takes flagged ones as zeros.
     """
     rows, columns = len(matrix), len(matrix[0])
     tile = simd.transform_tile(code, matrix, watching)
@@ -123,7 +123,7 @@ def transformer(code: str, matrix: Matrix, image_side: int, watching: bool = Fal
 
 @functools.cache
 def transform_kernel(code: str, matrix: Matrix, image_side: int, watching: bool = False) -> Kernel:
-    """The kernel that transforms alone; an item is a unit, numbered from the first one on."""
+    """The kernel that only transforms; an item is a unit, numbered from the first one on."""
     words_count, sums_count = len(matrix) ** 2 + len(matrix[0]) ** 2 + FEW, watched_room(code)
     transform_units = transformer(code, matrix, image_side, watching)
     arrays = f"{code}[:], {code}[:], {code}[:], i8[:], i8[:]"
@@ -152,7 +152,7 @@ def most_words(m: int) -> int:
 def filter_kernel(code: str, m: int, output: Matrix, filtering: Matrix, entry: Matrix) -> Kernel:
     """The kernel that filters tiles of an image; an item is a block of tiles for a block of outputs.
 
-    The filters are transformed in the item, or ``given``: transformed already.
+    The item transforms the filters, unless they are ``transformed`` already.
     """
     points, words_count = (m + 2) ** 2, most_words(m)
     transform_filters, finish = transformer(code, filtering, NEITHER), transformer(code, output, GOAL)
@@ -164,7 +164,7 @@ def filter_kernel(code: str, m: int, output: Matrix, filtering: Matrix, entry: M
 
     @kernel(f"{arrays}, Images, Blocks, FilterRoom, i8, i8", Images, Blocks, FilterRoom)
     def filter_tiles(
-        source, weight, goal, room, words, flags, images, blocks, areas, given, turned, start, stop, worker
+        source, weight, goal, room, words, flags, images, blocks, areas, transformed, turned, start, stop, worker
     ):
         """``blocks``: rows are outputs, columns tiles."""
         channels, outputs, tiles_h, tiles_w = images.channels, images.outputs, images.tiles_h, images.tiles_w
@@ -175,7 +175,7 @@ def filter_kernel(code: str, m: int, output: Matrix, filtering: Matrix, entry: M
         tiles, products = room[areas.tiles.begin :], room[areas.products.begin :]
         for item in range(start, stop):
             first, last, first_tile, last_tile, _ = block_of(item, blocks)
-            if not given:
+            if not transformed:
                 for j in range(first, last, panel):
                     count = min(panel, last - j)
                     # By 180 degrees: the filter lies as [channel, tap, output], and is read from its last tap on.
@@ -200,7 +200,7 @@ def filter_kernel(code: str, m: int, output: Matrix, filtering: Matrix, entry: M
             )  # fmt: skip
             for point in range(points):
                 for j in range(first, last, panel):
-                    if given:
+                    if transformed:
                         right = address_of(weight, point * filter_plane + j * channels)
                     else:
                         right = address_of(own_filters, point * filter_plane + (j - first) * channels)

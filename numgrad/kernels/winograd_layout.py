@@ -1,6 +1,6 @@
-"""What lies where in Winograd's algorithm: records that its kernels take.
+"""Records for the kernels of Winograd's algorithm, which describe memory.
 
-The points of a tile, (m + 2)^2 of them, are matrices of their own: of tiles and channels, or of channels and outputs.
+Each of the (m + 2)^2 points of a tile has a matrix of its own: of tiles and channels, or of channels and outputs.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from numgrad.runtime.kernel import device
 
 SOURCE, GOAL, NEITHER = 0, 1, 2  # which side of a transform is an image
 FEW = 4  # pixels of a tile that are watched by themselves
-# What a tile is watched for: the windows of 3 x 3 pixels that outputs see; those that the taps of a weight's gradient see,
-# which are as large as the tile's part of the output; or single pixels.
+# Subjects of watching: the windows of 3 x 3 pixels that outputs see; those that the taps of a weight's gradient see, which
+# are as large as the tile's part of the output; or single pixels.
 OUTPUTS, TAPS, PIXELS = 0, 1, 2
 
 
@@ -34,7 +34,7 @@ class Images(NamedTuple):
 
 
 class Tiling(NamedTuple):
-    """The tiles of an image on the side of a transform that is one."""
+    """The tiles of the image that is one side of a transform."""
 
     height: int
     width: int
@@ -46,8 +46,7 @@ class Tiling(NamedTuple):
 
 
 class Points(NamedTuple):
-    """Where a tile's points lie: point i of unit u is at element ``base + i * plane + u * unit``; in an image only the base
-    counts."""
+    """The layout of points: point i of unit u is element ``base + i * plane + u * unit``; an image uses only the base."""
 
     base: int
     plane: int

@@ -1,18 +1,18 @@
-"""Tiles that Winograd's algorithm would spoil: how they are noticed, and how their part is computed as it is written.
+"""Tiles that Winograd's algorithm would spoil: how they are found, and computed by the direct sum.
 
-A transform mixes the elements of a tile, so an output takes up rounding errors of all of them, and a NaN of any. That does
-harm where a tile is *uneven*: where one of its pixels is so much larger than all that some output sees that this output
-would lose digits to it. Pixels are compared by their norms, over the channels: a tile is uneven if one's is more than
-`MOST_UNEVEN` times the largest in the window of some output, or not finite, or `HUGEST`. Training data are not: the
-largest ratio is 2 for the inputs of ResNet18's layers, 4 for their gradients, 5 behind max pooling. The decision is
-the tile's alone, so that it depends on no other image and no thread.
+A transform mixes the elements of a tile, so an output takes rounding errors from all of them, and NaN from any. That does harm
+in an *uneven* tile: one with a pixel so much larger than all pixels of some output's window that this output would lose
+digits. Pixels are compared by their norms over the channels. A tile is uneven if one norm is more than `MOST_UNEVEN` times
+the largest in the window of some output, or not finite, or `HUGEST`. Training data are not uneven: the largest ratio is 2 for
+the inputs of ResNet18's layers, 4 for their gradients, 5 behind max pooling. The decision depends on the tile alone, not on
+another image or a thread.
 
-While a tile is transformed, `simd.transform_tile` sums its squares, which is hidden behind its loads and stores. The sum is no
-smaller than any pixel's square, and each window has one of the four pixels that `list_few` finds, so a tile that passes
-`simd_norms.even_tile` is even. Any other is flagged. After all else `repair_kernel` looks at flagged tiles closely, and computes
-the outputs of the uneven ones by the direct sum. A weight's gradient is a sum over tiles: there flagged ones count as zeros,
-those of the input if some tap sees too little, those of the output's gradient if their pixels are uneven among
-themselves (`MOST_UNEVEN_GRAD`), and `repair_weight_kernel` adds what they would have contributed.
+While `simd.transform_tile` transforms a tile, it sums the squares, at no cost beside its loads and stores. The sum is no smaller
+than any pixel's square, and each window has one of the four pixels that `list_few` finds. So a tile that passes
+`simd_norms.even_tile` is even. Any other tile is flagged. At the end `repair_kernel` checks flagged tiles exactly, and computes
+the outputs of uneven ones by the direct sum. A weight's gradient is a sum over tiles, and flagged tiles count as zeros in it:
+tiles of the input if some tap sees too little, tiles of the output's gradient if their pixels are uneven among themselves
+(`MOST_UNEVEN_GRAD`). `repair_weight_kernel` adds their contributions.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ SHARE = 16  # tiles of an item of the repair
 def watcher(code: str) -> tuple[Device, Device]:
     """``list_few(words, few, side, subject, tiling, top, left)`` and ``passes(sums, subject)``.
 
-    The first writes the addresses of `FEW` pixels of a tile of ``side`` x ``side`` pixels, whose own addresses ``words`` holds,
-    those beyond the image leading to zeros; it returns whether each window has one of them. ``top`` and ``left`` say where
-    in the image the tile's first pixel is.
+    The first writes the addresses of `FEW` pixels of a tile of ``side`` x ``side`` pixels, and returns whether each window has
+    one of them. ``words`` holds the addresses of all pixels; those beyond the image lead to zeros. ``top`` and ``left`` are the
+    position of the tile's first pixel in the image.
     """
     surely_even, is_even = simd_norms.even_tile(code, True), simd_norms.even_tile(code, False)
     itemsize = 4 if code == "f4" else 8

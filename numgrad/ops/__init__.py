@@ -1,4 +1,4 @@
-"""All ops, by families. Importing this package fills the registry; nothing else does."""
+"""All ops, by families. Only importing this package fills the registry."""
 
 from numgrad.ops import (
     attention,

@@ -1,4 +1,4 @@
-"""Attention over heads as one op, so that no matrix of scores is kept."""
+"""Attention over heads as one op, so that no matrix of scores is stored."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def _(b: PlanBuilder, query: Operand, key: Operand, value: Operand, scale: float
     shape = (batch, heads, queries, columns)
     strides = head_strides(*shape)
     if query.spec.is_private or query.spec.strides != head_strides(*query.spec.shape):
-        strides = private_strides(shape, strides)  # as in torch, the result seems to lie as the query does
+        strides = private_strides(shape, strides)  # as in torch, the result shows the layout of the query
     out = b.output(query.spec.dtype, shape, strides)
     logs = b.output(query.spec.dtype, shape[:3])
     q, k, v = (_adjacent(b, x) for x in (query, key, value))
@@ -156,11 +156,11 @@ def _(
     for word, x, expected in (("grad", grad, shape), ("out", out, shape), ("logs", logs, shape[:3])):
         if tuple(x.spec.shape) != expected or x.spec.dtype is not dtype:
             raise ShapeError(f"attention_backward: {word} is {x.spec}, expected shape {list(expected)} of {dtype}")
-    made = [b.output(dtype, s, head_strides(*s)) for s in (tuple(x.spec.shape) for x in (query, key, value))]
+    grads = [b.output(dtype, s, head_strides(*s)) for s in (tuple(x.spec.shape) for x in (query, key, value))]
     strides = head_strides(*shape)
     q, k, v = (_adjacent(b, x) for x in (query, key, value))
     plan_attention_backward(
-        b, q, k, v, with_strides(b, out, strides), contiguous(b, logs), with_strides(b, grad, strides), made,
+        b, q, k, v, with_strides(b, out, strides), contiguous(b, logs), with_strides(b, grad, strides), grads,
         scale=scale, causal=causal,
     )  # fmt: skip
 

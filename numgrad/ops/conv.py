@@ -1,4 +1,4 @@
-"""Convolution in two dimensions. Its two backward ops are convolutions too, so it can be differentiated any number of times."""
+"""Convolution in two dimensions. Its two backward ops are convolutions too, so derivatives of any order exist."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ _PARAMS: dict[str, Any] = {"stride": (1, 1), "padding": (0, 0), "dilation": (1, 
 def _geometry(
     input: tuple[int, ...], weight: tuple[int, ...], stride: Any, padding: Any, dilation: Any, groups: int
 ) -> Conv2dGeometry:
-    """The sizes, once they are proved to fit.
+    """The proved sizes.
 
     Raises
     ------
     ShapeError
-        They do not; the texts are torch's.
+        They do not fit; the texts are torch's.
     """
     if len(input) != 4 or len(weight) != 4:
         raise ShapeError(
@@ -81,14 +81,14 @@ def _geometry(
             f"Given padding={max(padding)}, expected padding to be at most {(_FARTHEST - max(h, w)) // 2} for an input of "
             f"{h} x {w} pixels"
         )
-    # A step that is never taken does not count, and could be too large to count with.
+    # A step that is never taken does not count, and could overflow.
     steps = [min(step, room - size + 1) for step, room, size in zip(stride, padded, kernel, strict=True)]
     spread = [step if taps > 1 else 1 for step, taps in zip(dilation, (r, s), strict=True)]
     return Conv2dGeometry(n, c, h, w, k, r, s, (steps[0], steps[1]), padding, (spread[0], spread[1]), groups)
 
 
 def output_extents(input: tuple[int, ...], weight: tuple[int, ...], *params: Any) -> tuple[int, int]:
-    """Height and width of the output, once the shapes are proved to fit; ``params`` as `conv2d` has them.
+    """Height and width of the output, for proved shapes; ``params`` are those of `conv2d`.
 
     Examples
     --------
@@ -100,14 +100,14 @@ def output_extents(input: tuple[int, ...], weight: tuple[int, ...], *params: Any
 
 
 def set_algorithm(name: str | None) -> None:
-    """Use this algorithm for convolutions from now on, where it can be used.
+    """Use this algorithm for convolutions from now on, wherever it applies.
 
     Parameters
     ----------
     name
-        "auto": what a fixed model of costs finds cheapest. "direct": sums as they are written, which round least.
-        "winograd2", "winograd4": Winograd's. None: what NUMGRAD_CONV says, which is "auto" by default.
-        What was recorded for replay keeps what it was recorded with.
+        "auto": the cheapest by a fixed model of costs. "direct": plain sums, which round least. "winograd2", "winograd4":
+        Winograd's. None: the one of NUMGRAD_CONV, which is "auto" by default. Recordings for replay keep the algorithms
+        that they were recorded with.
 
     Raises
     ------
@@ -128,7 +128,7 @@ def set_algorithm(name: str | None) -> None:
 def algorithms(
     input: tuple[int, ...], weight: tuple[int, ...], dtype: dtypes.dtype = dtypes.float32, **params: Any
 ) -> dict[str, conv_choice.Choice]:
-    """What computes a convolution of these shapes: for each direction the ``algorithm`` and the ``reason``.
+    """The algorithms for a convolution of these shapes: for each direction the ``algorithm`` and the ``reason``.
 
     Parameters
     ----------
@@ -178,7 +178,7 @@ conv2d = Op(
     bilinear=True,
     doc="""Cross-correlation of input [N, C, H, W] with weight [K, C/groups, R, S], plus bias [K] (or None).
 
-    The output [N, K, P, Q] lies with its channels last in memory, privately unless input or weight were made so.
+    The output [N, K, P, Q] lies with its channels last in memory, privately unless input or weight show it.
     """,
 )
 
@@ -218,7 +218,7 @@ conv2d.tie(conv2d.inputs, ("input", "weight"), zeros=False)
 def _(record):
     needs, (x, weight, _), p = record.needs, record.input_specs, record.params._asdict()
     if not (needs[0] or needs[1]):
-        return None  # nothing is saved, and `backward` sees to it that this happens once
+        return None  # nothing is saved; `backward` handles it
     calls: list[tuple[SavedCall, int | tuple[int, int]]] = []
     if needs[0] and needs[1]:
         calls.append((SavedCall(conv2d_backward, (-1, 0, 1), conv2d_backward.Params(**p)), (0, 1)))
@@ -257,7 +257,7 @@ def _(ctx, to_x, to_weight, to_bias):
 
 @conv2d.batch
 def _(batch, x, weight, bias, groups, **params):
-    """The examples as images, where they share the weight, else as groups."""
+    """The examples become images if they share the weight, else groups."""
     if batch.only(0):
         return rules.unfolded(conv2d(rules.folded(x), weight, bias, groups=groups, **params), batch.size)
     size = batch.size
@@ -423,7 +423,7 @@ conv2d_backward = Op(
     _PARAMS,
     outputs=("grad_input", "grad_weight"),
     public=2,
-    doc="What `conv2d_backward_input` and `conv2d_backward_weight` compute, side by side: the one mostly reads, the other writes.",
+    doc="The results of `conv2d_backward_input` and `conv2d_backward_weight`, run side by side: one mostly reads, one writes.",
 )
 
 

@@ -1,4 +1,4 @@
-"""Ops that make tensors from nothing, copy them, and convert them."""
+"""Ops that create, copy and convert tensors."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ linspace = Op(
     (),
     {"start": 0.0, "end": 1.0, "steps": 0, "dtype": float32},
     differentiable=False,
-    doc="``steps`` numbers at even distances from start to end, both included; integers are cut towards 0, the ends excepted.",
+    doc="``steps`` numbers at even distances from start to end, both included; integers are rounded towards 0, except the ends.",
 )
 _EXACT = 1 << 53  # up to here all integers are floating-point numbers
 

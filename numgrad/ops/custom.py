@@ -11,11 +11,11 @@
 
     scaled = custom_op("scaled", forward, backward)
 
-Parameter names say everything: in the forward ``out``, ``out_<anything>`` and ``out<number>`` are outputs, names in ``params``
-are numbers, those with a default are constants, the rest inputs; in the backward ``grad_out…`` are the outputs' gradients,
-``grad_<input>`` what it writes, and other names are inputs or outputs of the forward, which are saved. Functions get
-C-contiguous arrays, read those that are given and write into the others, which hold zeros, and allocate nothing. One that
-ends in ``start, stop`` is run in parallel over parts of the first output's first dimension.
+The names of parameters declare their kinds. In the forward, ``out``, ``out_<anything>`` and ``out<number>`` are outputs, names
+in ``params`` are numbers, parameters with a default are constants, and all others are inputs. In the backward, ``grad_out…``
+are the outputs' gradients, ``grad_<input>`` are the gradients to write, and other names are saved inputs or outputs of the
+forward. Functions get C-contiguous arrays, read inputs, write outputs, which hold zeros at first, and allocate nothing. A
+function whose last parameters are ``start, stop`` runs in parallel over parts of the first output's first dimension.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from numgrad.runtime.plan import GRAIN_COST, Operand, PlanBuilder
 
 ShapeRule = Callable[..., Any]
 
-# What reaches an array's memory by other ways than an index.
+# Attributes that reach an array's memory without an index.
 _PAST_CHECKS = {"as_strided", "carray", "ctypes", "data", "farray", "flat"}
 _OUTPUT = re.compile(r"out(put)?(\d+|_\w+)?$")
 
@@ -77,23 +77,23 @@ def custom_op(
     name
         Unique among all ops.
     forward, backward
-        Functions over arrays, plain or decorated by ``numba.njit``; see the module's text. What they refer to is taken as it
-        is now. Without a backward, results require no gradient.
+        Functions over arrays, plain or decorated by ``numba.njit``; see the module's text. Globals keep the values that they
+        have now. Without a backward, results require no gradient.
     shape
-        From the inputs' shapes to the output's shape, or a tuple with one for each output; it may raise. Default: all
-        inputs have one shape, and so have the outputs.
+        A function from the inputs' shapes to the output's shape, or to a tuple with one for each output; it may raise.
+        Default: all inputs have one shape, and so have the outputs.
     dtype
-        dtype of the outputs, or one for each. Default: what the inputs' dtypes promote to.
+        dtype of the outputs, or one for each. Default: the promoted dtype of the inputs.
     params
-        Names and defaults of numbers that forward and backward take; what has an int as its default takes ints.
+        Names and defaults of numbers that forward and backward take; those with an int as default take ints.
     doc, oracle
         Documentation, and a reference in NumPy for tests.
     cost
         Rough number of elementary operations for one element of the first output, by which work is split.
     checked
-        Whether each index is checked, which an IndexError reports, and results are zeros before they are written. Without,
-        a wrong index reads or writes memory that is not the arrays', and what is not written holds anything:
-        `benchmarks.overhead` shows what both cost.
+        Whether each index is checked (a wrong one raises IndexError), and results are zeros before they are written. If
+        not, a wrong index reads or writes foreign memory, and elements that are not written are undefined.
+        `benchmarks.overhead` shows the cost of both.
 
     Returns
     -------
@@ -103,7 +103,7 @@ def custom_op(
     Raises
     ------
     KernelError
-        A parameter's name or kind fits no rule, or a function refers to what is not there.
+        A parameter's name or kind fits no rule, or a function refers to a missing name.
     ValueError
         The name is taken.
 
@@ -143,9 +143,9 @@ def custom_op(
     def _(b: PlanBuilder, *operands: Operand, **values: float) -> None:
         shapes = _output_shapes(op, shape, operands)
         common = functools.reduce(promote_types, [x.spec.dtype for x in operands])
-        results = [b.output(given or common, each) for given, each in zip(dtypes, shapes, strict=True)]
-        given = dict(zip(inputs, operands, strict=True)) | dict(zip(outputs, results, strict=True)) | values
-        written.launch(b, given, results, results[0], cost)
+        results = [b.output(declared or common, each) for declared, each in zip(dtypes, shapes, strict=True)]
+        arguments = dict(zip(inputs, operands, strict=True)) | dict(zip(outputs, results, strict=True)) | values
+        written.launch(b, arguments, results, results[0], cost)
 
     op.on_status(written.error)
     if oracle is not None:
@@ -164,7 +164,8 @@ class CustomOp(Op):
         Raises
         ------
         TypeError
-            A parameter is no number, or an int is asked for; or a parameter or the count of inputs is wrong.
+            A parameter is not a number, or not an int where one is expected; or a parameter's name or the number of inputs
+            is wrong.
         """
         defaults = self.defaults._asdict()
         for name, value in params.items():
@@ -189,12 +190,12 @@ def _number(op: str, name: str, value: Any, default: float) -> float:
 
 
 def _output_dtypes(name: str, dtype: Any, count: int) -> tuple[Dtype | None, ...]:
-    given = tuple(dtype) if isinstance(dtype, (tuple, list)) else (dtype,) * count
-    if len(given) != count or not all(each is None or isinstance(each, Dtype) for each in given):
+    declared = tuple(dtype) if isinstance(dtype, (tuple, list)) else (dtype,) * count
+    if len(declared) != count or not all(each is None or isinstance(each, Dtype) for each in declared):
         raise TypeError(
             f"custom_op {name}: dtype is {dtype!r}, expected a numgrad dtype, or one for each of {count} outputs"
         )
-    return given
+    return declared
 
 
 def _output_shapes(op: Op, rule: ShapeRule | None, operands: Sequence[Operand]) -> list[tuple[int, ...]]:
@@ -213,14 +214,14 @@ def _output_shapes(op: Op, rule: ShapeRule | None, operands: Sequence[Operand]) 
     if count == 1 and not (len(result) and isinstance(result[0], (tuple, list))):
         result = (result,)
     try:
-        made = [tuple(operator.index(extent) for extent in each) for each in result]
+        output_shapes = [tuple(operator.index(extent) for extent in each) for each in result]
     except TypeError:
-        made = []
-    if len(made) != count or any(extent < 0 for each in made for extent in each):
+        output_shapes = []
+    if len(output_shapes) != count or any(extent < 0 for each in output_shapes for extent in each):
         raise ShapeError(
             f"{op.name}: its shape rule returned {result!r} for {shapes}, expected {count} shapes of extents not below 0"
         )
-    return made
+    return output_shapes
 
 
 def _add_backward(op: Op, function: _Function, saves: Sequence[str], cost: int) -> None:
@@ -234,14 +235,13 @@ def _add_backward(op: Op, function: _Function, saves: Sequence[str], cost: int) 
 
     @backward.plan
     def _(b: PlanBuilder, *operands: Operand, **values: Any) -> None:
-        made = [b.output(dtype, shape) for shape, dtype in values.pop(likes)]
-        given = (
-            dict(zip(backward.inputs, operands, strict=True)) | dict(zip(backward.outputs, made, strict=True)) | values
-        )
-        function.launch(b, given, made, operands[0], cost)
+        gradients = [b.output(dtype, shape) for shape, dtype in values.pop(likes)]
+        arguments = dict(zip(backward.inputs, operands, strict=True))
+        arguments |= dict(zip(backward.outputs, gradients, strict=True)) | values
+        function.launch(b, arguments, gradients, operands[0], cost)
 
     backward.on_status(function.error)
-    places = [op.inputs.index(n) for n in results]
+    numbers = [op.inputs.index(n) for n in results]  # of the inputs that have a gradient
     single = len(results) == 1
 
     def filled(incoming: Sequence[Any], specs: Sequence[Any]) -> list[Any]:
@@ -252,7 +252,7 @@ def _add_backward(op: Op, function: _Function, saves: Sequence[str], cost: int) 
 
     def params_of(record: Any) -> Any:
         floating = next(spec.dtype for spec in record.output_specs if spec.dtype.is_floating_point)
-        specs = [record.input_specs[place] for place in places]
+        specs = [record.input_specs[number] for number in numbers]
         like = tuple((tuple(x.shape), x.dtype if x.dtype.is_floating_point else floating) for x in specs)
         return backward.Params(**record.params._asdict(), **{likes: like})
 
@@ -260,12 +260,12 @@ def _add_backward(op: Op, function: _Function, saves: Sequence[str], cost: int) 
     def _(ctx: Any, *incoming: Any) -> tuple[Any, ...]:
         grads = filled(incoming, ctx.node.output_specs)
         computed = chain.dispatch(backward, (*grads, *ctx.saved), params_of(ctx.node.record))
-        by_place = dict(zip(places, (computed,) if single else computed, strict=True))
-        return tuple(by_place.get(place) if needed else None for place, needed in enumerate(ctx.needs))
+        gradients = dict(zip(numbers, (computed,) if single else computed, strict=True))
+        return tuple(gradients.get(number) if needed else None for number, needed in enumerate(ctx.needs))
 
     def prepared(record: Any) -> Any:
         call = SavedCall(backward, [*range(-1, -1 - len(grads), -1), *range(len(saves))], params_of(record))
-        rows = [(row, place) for row, place in enumerate(places) if record.needs[place]]
+        rows = [(row, number) for row, number in enumerate(numbers) if record.needs[number]]
 
         def run(node: Any, incoming: list[Any]) -> list[Any]:
             for grad in incoming:
@@ -273,10 +273,10 @@ def _add_backward(op: Op, function: _Function, saves: Sequence[str], cost: int) 
                     incoming = filled(incoming, record.output_specs)
                     break
             computed = chain.apply_saved(call, node, incoming)
-            made: list[Any] = [None] * len(record.needs)
-            for row, place in rows:
-                made[place] = computed if single else computed[row]
-            return made
+            gradients: list[Any] = [None] * len(record.needs)
+            for row, number in rows:
+                gradients[number] = computed if single else computed[row]
+            return gradients
 
         return run
 
@@ -284,14 +284,14 @@ def _add_backward(op: Op, function: _Function, saves: Sequence[str], cost: int) 
 
 
 class _Function:
-    """A user's function over arrays, and how its parameters are given.
+    """A user's function over arrays, and the kinds of its parameters.
 
     Attributes
     ----------
     names
-        The parameters that are given: all but those that have a default and are none of the op's numbers.
+        The parameters that a launch passes: all but constants, which have a default and are not numbers of the op.
     parallel
-        Whether it ends in ``start, stop``.
+        Whether its last parameters are ``start, stop``.
     """
 
     def __init__(self, op: str, function: Callable[..., None], numbers: dict[str, float], checked: bool) -> None:
@@ -319,20 +319,20 @@ class _Function:
         self.names = [n for n in self.order if n not in self.constants]
 
     def launch(
-        self, b: PlanBuilder, given: dict[str, Any], results: Sequence[Operand], leading: Operand, cost: int
+        self, b: PlanBuilder, values: dict[str, Any], results: Sequence[Operand], leading: Operand, cost: int
     ) -> None:
         """Add the launch, with ``results`` filled with zeros first."""
         if self.checked:
             for result in results:
                 plan_fill(b, result, 0)
-        own = {result.index for result in results}
-        dense = {n: contiguous(b, v) if isinstance(v, Operand) else v for n, v in given.items() if n in self.names}
+        result_indices = {result.index for result in results}
+        dense = {n: contiguous(b, v) if isinstance(v, Operand) else v for n, v in values.items() if n in self.names}
         declared: list[tuple[str, int | str, bool]] = []
         arguments: list[Any] = []
         for n in self.names:
             value = dense[n]
             if isinstance(value, Operand):
-                declared.append((n, value.spec.ndim, value.index not in own))
+                declared.append((n, value.spec.ndim, value.index not in result_indices))
                 arguments.append(value.array(*(value.spec.shape or (1,))))
             else:
                 declared.append((n, "i8" if isinstance(value, int) else "f8", False))
@@ -346,25 +346,25 @@ class _Function:
         )  # fmt: skip
 
     def error(self, status: int, params: Any) -> Exception:
-        """What a status word means."""
+        """The error for a status word."""
         return IndexError(
             f"{self.op}: {self.function.__name__}{self.order} indexed an array beyond its shape, or assigned to a slice of "
             "another shape. Nothing outside of the array was read or written, and there is no result; shape= is where inputs "
             "are refused"
         )
 
-    @functools.cache  # noqa: B019 (an op is for ever)
+    @functools.cache  # noqa: B019 (ops live for ever)
     def _kernel(self, declared: tuple[tuple[str, int | str, bool], ...]) -> Kernel:
-        """The function as a kernel for arrays of these dimensions; a 0-d tensor comes as an array of one element."""
+        """The function as a kernel for arrays of these dimensions; a 0-d tensor becomes an array of one element."""
         types = [
-            kind if isinstance(kind, str) else f"{'const ' * const}T{place}[{', '.join(':' * max(kind, 1))}]"
-            for place, (_, kind, const) in enumerate(declared)
+            kind if isinstance(kind, str) else f"{'const ' * const}T{number}[{', '.join(':' * max(kind, 1))}]"
+            for number, (_, kind, const) in enumerate(declared)
         ]
-        places = {name: f"a{place}" for place, (name, _, _) in enumerate(declared)}
-        constants = {f"c{place}": value for place, value in enumerate(self.constants.values())}
-        places.update(zip(self.constants, constants, strict=True))
-        called = ", ".join(places[name] for name in self.order) + ", start, stop" * self.parallel
-        text = f"def custom({', '.join(places[name] for name in self.names)}, start, stop):\n    function({called})\n"
+        names = {name: f"a{number}" for number, (name, _, _) in enumerate(declared)}
+        constants = {f"c{number}": value for number, value in enumerate(self.constants.values())}
+        names.update(zip(self.constants, constants, strict=True))
+        called = ", ".join(names[name] for name in self.order) + ", start, stop" * self.parallel
+        text = f"def custom({', '.join(names[name] for name in self.names)}, start, stop):\n    function({called})\n"
         scope: dict[str, Any] = {"function": Device(self.function), **constants}
         exec(compile(text, "<numgrad custom op>", "exec"), scope)
         kernel = Kernel(scope["custom"], ", ".join(types), checked=self.checked)
@@ -378,8 +378,8 @@ def _words(function: Any, seen: set[int]) -> set[str]:
     if plain is None or id(plain) in seen:
         return set()
     seen.add(id(plain))
-    found = {word for code in nested_codes(plain.__code__) for word in code.co_names}
-    return found.union(*[_words(value, seen) for _, value in references(plain)])
+    names = {word for code in nested_codes(plain.__code__) for word in code.co_names}
+    return names.union(*[_words(value, seen) for _, value in references(plain)])
 
 
 def _free(name: str, taken: Sequence[str]) -> str:
@@ -389,17 +389,17 @@ def _free(name: str, taken: Sequence[str]) -> str:
 
 
 def _saves(name: str, backward: _Function, inputs: list[str], outputs: list[str], numbers: Any) -> list[str]:
-    known = {*inputs, *outputs}
-    gradients = {f"grad_{n}" for n in known}
-    twice = sorted(known & gradients)
+    tensors = {*inputs, *outputs}
+    gradients = {f"grad_{n}" for n in tensors}
+    twice = sorted(tensors & gradients)
     if twice:
         raise KernelError(
             f"custom_op {name}: {twice} would name inputs and gradients in the backward; choose other names"
         )
-    strange = [n for n in backward.names if n not in known and n not in gradients and n not in numbers]
+    strange = [n for n in backward.names if n not in tensors and n not in gradients and n not in numbers]
     if strange:
         raise KernelError(
             f"custom_op {name}: backward has parameters {strange}; expected gradients {sorted(gradients)}, inputs or outputs of "
             "the forward, or names in params"
         )
-    return [n for n in backward.names if n in known]
+    return [n for n in backward.names if n in tensors]

@@ -1,6 +1,6 @@
-"""What is wrong with a scalar function is said where it is declared, with the line to mend, and not by the compiler.
+"""Checks of scalar functions where they are declared: errors name the line to fix, before any compiler runs.
 
-It is read off the syntax tree, which the kernels are made from anyway.
+They read the syntax tree, from which the kernels are made.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def check_scalar_function(op: str, part: str, function: Callable[..., Any], resu
     Raises
     ------
     KernelError
-        A module has no such word; a name is not defined; a path returns nothing, or another number of results.
+        A module lacks a word; a name is not defined; a path returns nothing, or another number of results.
     """
     plain: Any = python_function(function)
     tree = definition(plain)
@@ -56,10 +56,10 @@ def check_scalar_function(op: str, part: str, function: Callable[..., Any], resu
 
 @functools.cache
 def without_gradient(backward: Callable[..., Any], count: int) -> tuple[bool, ...]:
-    """For each of an op's ``count`` inputs, whether the scalar backward says None for its gradient: there is none, ever."""
+    """For each of an op's ``count`` inputs, whether the scalar backward returns None for it: it never has a gradient."""
     returned = [each.value for each in _returns(definition(backward).body)]
     items = returned[0].elts if len(returned) == 1 and isinstance(returned[0], ast.Tuple) else returned
-    if len(items) != count:  # branches, or a name: then each has one
+    if len(items) != count:  # branches, or a name: then each input has a gradient
         return (False,) * count
     return tuple(isinstance(item, ast.Constant) and item.value is None for item in items)
 
@@ -69,7 +69,7 @@ def _results(count: int) -> str:
 
 
 def _is_one(value: ast.expr | None, parameters: set[str]) -> bool:
-    """Whether an expression is surely one number; another name, or a call, could be a tuple."""
+    """Whether an expression is certainly one number; a name or a call could be a tuple."""
     if isinstance(value, ast.Name):
         return value.id in parameters
     return isinstance(value, (ast.BinOp, ast.UnaryOp, ast.Compare, ast.BoolOp, ast.Constant))

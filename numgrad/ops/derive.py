@@ -1,15 +1,15 @@
 """Derivatives of scalar functions, by their text: `elementwise(f)` takes one function and finds its backward.
 
 A function is first *read*: its syntax is executed on names instead of numbers, which gives a `Program`, a straight line of
-single operations. Helpers that it calls are read in place, loops over constant ranges unrolled, and branches become
-``where``, of which both sides are computed. A program's derivative by one of its parameters is a program again, so there
-are derivatives of any order, each compiled to one kernel. A derivative chooses between branches as the function does, and
-never multiplies what it does not choose: where a branch is not defined, its NaN does no harm.
+single operations. Helpers are inlined, loops over constant ranges are unrolled, and branches become ``where``, with both sides
+computed. A program's derivative by one of its parameters is a program again, so there are derivatives of any order, each
+compiled to one kernel. A derivative chooses between branches as the function does, and never multiplies the branch that it
+does not choose: where a branch is undefined, its NaN does no harm.
 
-Programs compute in float64, whatever floating dtype comes in and goes out, so that what float32 holds overflows nowhere on
-the way. What overflows all the same does so in exponentials: 1 / (1 + exp(-x)) is 0 at -1000, and by the rule for quotients
-its slope would be infinity by infinity. So steps that are never 0 and grow out of exponentials carry their *relative* slope
-(slope / value), which is finite: that of exp(u) is u's slope, that of a sum the mean of its terms', weighted by their shares.
+Programs compute in float64 for every floating dtype, so that intermediate values in the range of float32 do not overflow.
+Exponentials may overflow all the same: 1 / (1 + exp(-x)) is 0 at -1000, and by the quotient rule its slope would be infinity
+over infinity. So steps that are never 0 and contain exponentials carry their *relative* slope (slope / value), which is finite:
+that of exp(u) is u's slope, that of a sum the mean of its terms', weighted by their shares.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Symbol(str):
 
 
 Atom = Symbol | int | float | bool
-Step = tuple[Symbol, str, tuple[Atom, ...]]  # the name that it defines, the operation, what it is applied to
+Step = tuple[Symbol, str, tuple[Atom, ...]]  # the name that it defines, the operation, its arguments
 
 _MOST_STEPS = 4000
 _CONDITIONS = {"<", "<=", ">", ">=", "==", "!=", "and", "or", "not", "isnan"}
@@ -53,46 +53,46 @@ class Program:
     name
         The function's.
     parameters
-        Names of the arguments here, where none can be mistaken for another.
+        Unique names of the arguments.
     labels
         Their names in the function.
     steps
-        What is computed, in order.
+        The operations, in order.
     result
-        The name, or the number, that is returned.
+        The returned name or number.
     """
 
     def __init__(self, name: str, parameters: tuple[Symbol, ...], labels: tuple[str, ...]) -> None:
         self.name, self.parameters, self.labels = name, parameters, labels
         self.steps: list[Step] = []
         self.result: Atom = 0
-        self._known: dict[tuple[str, ...], Symbol] = {}
+        self._symbols: dict[tuple[str, ...], Symbol] = {}
         self._operations: dict[Symbol, Step] = {}
         self._conditions: set[Symbol] = set()
 
     # ---- writing one --------------------------------------------------------------------------------------------
 
     def do(self, operation: str, *args: Atom) -> Atom:
-        """Add a step, or find the number or the step that it is the same as."""
+        """Add a step, unless an equal step or number exists; its name or the number."""
         simple = _simplified(operation, args)
         if simple is not None:
             return simple
         key = operation, *[arg if isinstance(arg, Symbol) else repr(arg) for arg in args]  # repr tells -0.0 from 0.0
-        found = self._known.get(key)
-        if found is None:
+        symbol = self._symbols.get(key)
+        if symbol is None:
             if len(self.steps) >= _MOST_STEPS:
                 raise KernelError(
                     f"elementwise {self.name}: the formula has more than {_MOST_STEPS} steps; write its backward"
                 )
-            found = self._known[key] = Symbol(f"v{len(self.steps)}")
-            self.steps.append((found, operation, args))
-            self._operations[found] = self.steps[-1]
+            symbol = self._symbols[key] = Symbol(f"v{len(self.steps)}")
+            self.steps.append((symbol, operation, args))
+            self._operations[symbol] = self.steps[-1]
             if operation in _CONDITIONS:
-                self._conditions.add(found)
-        return found
+                self._conditions.add(symbol)
+        return symbol
 
     def is_condition(self, atom: Any) -> bool:
-        """Whether this is true or false, and no number."""
+        """Whether an atom is true or false, and not a number."""
         return atom in self._conditions if isinstance(atom, Symbol) else isinstance(atom, bool)
 
     def number(self, atom: Atom) -> Atom:
@@ -108,7 +108,7 @@ class Program:
         return atom if atom in self._conditions else self.do("!=", atom, 0)
 
     def choose(self, condition: Atom, one: Atom, two: Atom) -> Atom:
-        """One where the condition holds, else two: a condition if both are, else a number."""
+        """``one`` where the condition holds, else ``two``: a condition if both are conditions, else a number."""
         if not isinstance(condition, Symbol):
             return one if condition else two
         if self.is_condition(one) and self.is_condition(two):
@@ -118,37 +118,37 @@ class Program:
     # ---- derivatives --------------------------------------------------------------------------------------------
 
     def derivative(self, number: int) -> Program:
-        """The program that computes the derivative by a parameter, of the parameters that it reads."""
-        made = Program(f"{self.name}_by_{self.labels[number]}", self.parameters, self.labels)
-        made.steps, made._known = list(self.steps), dict(self._known)
-        made._operations, made._conditions = dict(self._operations), set(self._conditions)
-        slopes = _Slopes(made, self.parameters[number])
+        """The program of the derivative by a parameter; its parameters are those that it reads."""
+        program = Program(f"{self.name}_by_{self.labels[number]}", self.parameters, self.labels)
+        program.steps, program._symbols = list(self.steps), dict(self._symbols)
+        program._operations, program._conditions = dict(self._operations), set(self._conditions)
+        slopes = _Slopes(program, self.parameters[number])
         for step in self.steps:
             slopes.take(*step)
         slope = slopes.of(self.result)
-        made.result = 0 if slope is None else slope
-        return made._needed()
+        program.result = 0 if slope is None else slope
+        return program._needed()
 
     def _needed(self) -> Program:
         """Without the steps and parameters that the result does not depend on."""
         steps = self._needed_steps()
         reads = {self.result, *[arg for _, _, args in steps for arg in args]}
         left = [(p, label) for p, label in zip(self.parameters, self.labels, strict=True) if p in reads]
-        made = Program(self.name, tuple(p for p, _ in left), tuple(label for _, label in left))
-        made.result = made._append(steps, self.result)
-        return made
+        program = Program(self.name, tuple(p for p, _ in left), tuple(label for _, label in left))
+        program.result = program._append(steps, self.result)
+        return program
 
     def _needed_steps(self) -> list[Step]:
         reads = {self.result}
-        kept = []
+        needed = []
         for step in reversed(self.steps):
             if step[0] in reads:
                 reads.update(arg for arg in step[2] if isinstance(arg, Symbol))
-                kept.append(step)
-        return kept[::-1]
+                needed.append(step)
+        return needed[::-1]
 
     def _append(self, steps: list[Step], result: Atom) -> Atom:
-        """Add steps of another program with the same parameters; what its result is here."""
+        """Add steps of another program with the same parameters; the atom of its result here."""
         names: dict[Atom, Atom] = {}
         for name, operation, args in steps:
             names[name] = self.do(operation, *[names.get(arg, arg) if isinstance(arg, Symbol) else arg for arg in args])
@@ -223,7 +223,10 @@ _FOLDED: dict[str, Callable[..., Any]] = {
 
 
 def _simplified(operation: str, args: tuple[Atom, ...]) -> Atom | None:
-    """What needs no step: operations on numbers, and those that change nothing, not even NaN or the sign of 0."""
+    """The result of an operation that needs no step; else None.
+
+    These are operations on numbers, and those that change nothing, not even NaN or the sign of 0.
+    """
     if not any(isinstance(arg, Symbol) for arg in args):
         try:
             value = _FOLDED[operation](*args) if operation in _FOLDED else WORDS[operation](*args).__float__()
@@ -237,7 +240,7 @@ def _simplified(operation: str, args: tuple[Atom, ...]) -> Atom | None:
         return args[1] if _is_same(args[1], args[2]) else None
     if operation in ("and", "or"):
         for one, other in ((first, second), (second, first)):
-            if not isinstance(one, Symbol):  # a condition that is known
+            if not isinstance(one, Symbol):  # a constant condition
                 return other if bool(one) is (operation == "and") else bool(one)
         return first if first == second else None
     if operation == "*":
@@ -263,7 +266,7 @@ class _Slopes:
     Attributes
     ----------
     signs
-        Of the steps that are never 0 (but by underflow) and grow out of exponentials: whether they are positive, 1 or -1.
+        1 or -1, for steps that are never 0 (but by underflow) and contain exponentials.
     """
 
     def __init__(self, program: Program, parameter: Symbol) -> None:
@@ -282,7 +285,7 @@ class _Slopes:
         return self.absolute.get(atom)
 
     def take(self, name: Symbol, operation: str, args: tuple[Atom, ...]) -> None:
-        """Find the slope of one step, from those of what it is applied to."""
+        """Find the slope of one step, from those of its arguments."""
         if operation in _CONDITIONS or operation in _FLAT:
             return
         if self._exponential(name, operation, args):
@@ -328,7 +331,7 @@ class _Slopes:
         return True
 
     def sign(self, atom: Any) -> int | None:
-        """1 or -1 for what is known to be positive or negative, else None."""
+        """1 or -1 for atoms that are certainly positive or negative, else None."""
         if isinstance(atom, Symbol):
             return self.signs.get(atom)
         return 1 if atom > 0 else -1 if atom < 0 else None
@@ -348,7 +351,7 @@ class _Slopes:
         return None if ratio is None else self.faded(self._share(part, rest), ratio)
 
     def _share(self, part: Any, rest: Any) -> Atom:
-        """part / (part + rest), of two of one sign, either of which may be infinite or have underflowed."""
+        """part / (part + rest), for two values of one sign, either of which may be infinite or have underflowed."""
         do, operations = self.do, self.program._operations
         one, two = operations.get(part), operations.get(rest)
         if one is not None and two is not None and one[1] == two[1] == "exp":
@@ -376,7 +379,7 @@ class _Slopes:
         return None if slope is None else self.do("*", slope, factor)
 
     def faded(self, factor: Atom, slope: Atom) -> Atom:
-        """A slope times a factor that is 0 only where it has underflowed: then so has the product, infinite slopes or not."""
+        """A slope times a factor that is 0 only by underflow; then the product is 0, even for an infinite slope."""
         product = self.do("*", factor, slope)
         return product if not isinstance(slope, Symbol) else self.do("where", self.do("==", factor, 0), 0, product)
 

@@ -31,7 +31,7 @@ class Derived(Elementwise):
         return "f8" if self.wide and dtype.is_floating_point else dtype.code
 
     def derivative(self, number: int) -> Callable[..., Any]:
-        """The derivative by an input: an op, as a function of all inputs, of which those that it does not read may be None."""
+        """The derivative by an input: an op, as a function of all inputs; inputs that it does not read may be None."""
         derivative = self._ops.get(number)
         if derivative is None:
             program = self._derivatives[number]
@@ -46,7 +46,7 @@ class Derived(Elementwise):
     def _composite(
         self, function: ScalarFunction, positions: tuple[int, ...], sources: tuple[int | None, ...]
     ) -> tuple[ScalarFunction, tuple[int, ...]]:
-        """The incoming gradient times the derivatives, which are ops, of all that is saved."""
+        """The incoming gradient times the derivatives, which are ops on the saved tensors."""
         numbers = [number for number, source in enumerate(sources) if source is not None and source >= 0]
 
         def composite(grad: Any, *saved: Any) -> tuple[Any, ...]:

@@ -10,11 +10,11 @@
     def _(g, out):
         return g * (1 - out * out)
 
-The backward's parameters say what is saved: ``g`` (the gradient of the output) comes first, then inputs of the forward
-by name, and ``out``. It returns one gradient, or a tuple with one for each input.
+The backward's parameters name the saved tensors: after ``g``, the gradient of the output, come inputs of the forward by
+name, and ``out``. It returns one gradient, or a tuple with one for each input.
 
-One text serves twice. Compiled, it is the fused backward kernel. Evaluated on tensors, where ``exp`` or ``where`` are
-the ops of that name, it is the rule for higher orders.
+One source serves twice. Compiled, it is the fused backward kernel. Evaluated on tensors, where ``exp`` or ``where`` are the
+ops of that name, it is the rule for higher orders.
 """
 
 from __future__ import annotations
@@ -44,17 +44,19 @@ ScalarFunction = Callable[..., Any]
 
 
 class Part(NamedTuple):
-    """The part of a backward that some needed gradients take."""
+    """The part of a backward for a pattern of needed gradients."""
 
     function: ScalarFunction  # returns the computed ones
     reads: tuple[int, ...]  # its arguments: 0 the incoming gradient, else a saved tensor counted from 1
     reads_saved: bool
-    sources: tuple[int | None, ...]  # for each input None, -1 for the incoming gradient as it is, or which result
-    fused: SavedCall | None  # the same as one op, where there is one
+    sources: tuple[
+        int | None, ...
+    ]  # for each input None, -1 for the unchanged incoming gradient, or the number of the result
+    fused: SavedCall | None  # the same as one op, if there is one
 
 
 class Elementwise(Op):
-    """An op that computes each element of its output from the elements at the same place of its broadcast inputs.
+    """An op that computes each element of its output from the elements at the same index of its broadcast inputs.
 
     Parameters
     ----------
@@ -67,14 +69,14 @@ class Elementwise(Op):
     cost
         Rough number of elementary operations for one element.
     modular
-        Names of inputs of which integers count modulo their dtype's range alone, so that numbers beyond it may wrap.
+        Names of inputs whose integers matter only modulo the dtype's range, so that numbers beyond it may wrap.
     homes
-        Where the op is public under its name, as a function of tensors and numbers: see `tensor.surface`. Its ``doc`` is the
-        function's then.
+        Where the op is public under its name, as a function of tensors and numbers; see `tensor.surface`. The function
+        has the op's ``doc``.
     promotes
-        Of what is public: integers and bools are converted to the default dtype, where the op takes floating point alone.
+        Whether the public function converts integers and bools to the default dtype, for an op of floating point alone.
     options
-        As `Op` has them.
+        Those of `Op`.
     """
 
     def __init__(
@@ -121,7 +123,7 @@ class Elementwise(Op):
         ValueError
             It does not have one parameter for each input, without defaults; or one is called ``out``.
         KernelError
-            It uses a word that is not there, or does not return one result on each path.
+            It uses an unknown word, or does not return one result on each path.
         """
         names = _parameter_names(function)
         if len(names) != len(self.inputs) or "out" in names:
@@ -134,17 +136,17 @@ class Elementwise(Op):
         return function
 
     def _check(self, part: str, function: ScalarFunction, results: int) -> None:
-        """Of a user's function; numgrad's own are checked by a test, which costs an import nothing."""
+        """Check a user's function; a test checks numgrad's own, to keep its import fast."""
         if not (is_written(function) or str(function.__module__).startswith("numgrad.")):
             check_scalar_function(self.name, part, function, results)
 
     def forward_of_integers(self, function: ScalarFunction) -> ScalarFunction:
-        """Attach the scalar forward of integers, where it is another than that of floating point."""
+        """Attach the scalar forward of integers, if it differs from that of floating point."""
         self.integer_forward = function
         return function
 
     def refuses(self, function: ScalarFunction) -> ScalarFunction:
-        """Attach a condition on inputs, by name, for which integers have no result: `on_status` is asked, nothing changed."""
+        """Attach a condition on inputs, by name, under which integers have no result: `on_status` gives the error."""
         self.refused = function
         return function
 
@@ -162,7 +164,7 @@ class Elementwise(Op):
         ValueError
             Its parameters are not a gradient and then inputs of the forward or ``out``; or there is no forward yet.
         KernelError
-            It uses a word that is not there, or does not return one gradient for each input.
+            It uses an unknown word, or does not return one gradient for each input.
         """
         names = _parameter_names(function)
         if not names:
@@ -185,9 +187,9 @@ class Elementwise(Op):
         return function
 
     def in_place_by_result(self, function: ScalarFunction) -> Op:
-        """Another in-place form, whose scalar backward reads ``out`` where the op's own reads what is written over.
+        """Another in-place form, whose scalar backward reads ``out`` instead of the overwritten input.
 
-        `in_place` keeps a copy of that for its backward.
+        `in_place` copies that input for its backward.
         """
         twin = copy.copy(self)
         twin.in_place, twin._parts, twin._pushes, twin._saving = None, {}, {}, {}
@@ -228,7 +230,7 @@ class Elementwise(Op):
         plan_elementwise(b, self.name, function, self.literals(compute), inputs, [out], cost=self.cost, gated=gated)
 
     def literals(self, dtype: Dtype) -> str:
-        """The dtype of number literals in the scalar functions, for operands of one."""
+        """The dtype of number literals in the scalar functions."""
         return dtype.code
 
     def _common_dtype(self, inputs: Sequence[Operand]) -> Dtype:
@@ -248,19 +250,19 @@ class Elementwise(Op):
         return {name: 0 if name == "out" else arguments.index(name) for name in self.saves}
 
     def saves_for(self, needs: tuple[bool, ...]) -> tuple[str, ...]:
-        if not self.saves:  # also where the backward is no scalar function (a conversion's)
+        if not self.saves:  # also if the backward is not a scalar function (a conversion's)
             return ()
         reads, _ = self._slice(self._computed(needs))
         return tuple(name for name in self.saves if name in reads)
 
     def _computed(self, needs: tuple[bool, ...]) -> tuple[bool, ...]:
-        """The needed gradients that there are: a backward may say None for an input."""
+        """The needed gradients that exist: a backward may return None for an input."""
         assert self.scalar_backward is not None
         absent = without_gradient(self.scalar_backward, len(needs))
         return tuple([needed and not none for needed, none in zip(needs, absent, strict=True)])
 
     def _slice(self, needs: tuple[bool, ...]) -> tuple[tuple[str, ...], ScalarFunction]:
-        """The part of the backward that the needed gradients take, but for those that are the incoming one as it is."""
+        """The part of the backward for the needed gradients, but for those that are the unchanged incoming one."""
         assert self.scalar_backward is not None
         passed = passed_through(self.scalar_backward, len(needs))
         computed = zip(needs, passed, strict=True)
@@ -281,7 +283,7 @@ class Elementwise(Op):
         )
 
     def _prepared_backward(self, record: Any) -> Any:
-        """`_run_backward` for one record, where nothing is recorded: all that depends on shapes is decided here."""
+        """`_run_backward` for one record, if nothing is recorded; decisions that depend on shapes are made here."""
         part = self._part(record.needs, create_graph=False)
         fused, inputs, sum_to_size = part.fused, len(record.needs), find("sum_to_size")
         shape = record.output_specs[0].shape
@@ -306,7 +308,7 @@ class Elementwise(Op):
         return run
 
     def _part(self, needs: tuple[bool, ...], create_graph: bool) -> Part:
-        """How the needed gradients are computed; it is put together once."""
+        """The computation of the needed gradients, built once."""
         part = self._parts.get((needs, create_graph))
         if part is not None:
             return part
@@ -319,7 +321,7 @@ class Elementwise(Op):
             None if not needed else -1 if same else next(computed) for needed, same in zip(needs, passed, strict=True)
         )
         fused = None
-        # Where nothing is read, the gradients are numbers, the same everywhere, or there is nothing to compute.
+        # If it reads nothing, the gradients are constants, or there is nothing to compute.
         if reads and create_graph:
             function, positions = self._composite(function, positions, sources)
         elif reads:
@@ -332,7 +334,7 @@ class Elementwise(Op):
     def _composite(
         self, function: ScalarFunction, positions: tuple[int, ...], sources: tuple[int | None, ...]
     ) -> tuple[ScalarFunction, tuple[int, ...]]:
-        """The part of the backward that can be differentiated again, and the positions of its arguments."""
+        """The differentiable part of the backward, and the positions of its arguments."""
         return on_tensors(self.name, function), positions
 
     def _to_input(self, result: Any, grad: Any, spec: Any) -> Any:
@@ -427,18 +429,18 @@ class _InPlace(Op):
 def elementwise(function: str | ScalarFunction, **options: Any) -> Elementwise:
     """Declare an elementwise op; the options are those of `Elementwise`.
 
-    Given a name, `Elementwise.forward` and `Elementwise.backward` of what is returned attach the two scalar functions. Given
-    a function of numbers, its derivatives are found from its text, of any order: one line makes an op. The function may call
-    helpers, branch, and loop over constant ranges; it is made of arithmetic, comparisons, and the functions of
-    `numgrad.scalar`, ``math`` and NumPy. Parameters that have defaults are constants, and what it refers to is taken as it is
-    now. float32 is computed in float64 and rounded at the end, so that nothing overflows on the way; ``wide=False`` computes
-    in float32, which is up to twice as fast where there are exponentials.
+    Given a name, it returns an op, whose `Elementwise.forward` and `Elementwise.backward` attach the two scalar functions.
+    Given a function of numbers, it finds the derivatives of any order from the source: one line makes an op. The function may
+    call helpers, branch, and loop over constant ranges; it may use arithmetic, comparisons, and the functions of
+    `numgrad.scalar`, ``math`` and NumPy. Parameters with defaults are constants, and globals keep the values that they have
+    now. float32 is computed in float64 and rounded at the end, so that intermediate values do not overflow. ``wide=False``
+    computes in float32, which is up to twice as fast for exponentials.
 
     Raises
     ------
     KernelError
-        The function does something that has no derivative here, or its source is not to be had, or is not that of the
-        function any more; the message says what, and in which line.
+        The function does something without a known derivative, or its source is missing or has changed; the message names
+        the line.
 
     >>> import numgrad as ng
     >>> @ng.elementwise
@@ -476,6 +478,6 @@ def _parameter_names(function: ScalarFunction) -> tuple[str, ...]:
 
 
 def _as_it_is(function: ScalarFunction) -> ScalarFunction:
-    """The function with its globals of now: its kernels for other dtypes, and its derivatives, are compiled later."""
+    """The function with its present globals: kernels for other dtypes, and derivatives, are compiled later."""
     plain: Any = python_function(function)
     return plain if is_written(plain) or str(plain.__module__).startswith("numgrad.") else frozen(plain)

@@ -1,6 +1,6 @@
 """Reading a scalar function: its syntax, executed on names instead of numbers, writes a `derive.Program`.
 
-What does not depend on the arguments is computed by Python itself, with Python's own operators; what does becomes steps.
+Expressions that do not depend on the arguments are computed by Python itself; all others become steps.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from numgrad.errors import KernelError
-from numgrad.kernels.source import definition, place_of
+from numgrad.kernels.source import definition, location_of
 from numgrad.ops.derive import WORDS, Atom, Program, Symbol
 
 _OPERATORS: dict[type[ast.AST], tuple[str, Callable[..., Any]]] = {
@@ -33,7 +33,7 @@ _OPERATORS: dict[type[ast.AST], tuple[str, Callable[..., Any]]] = {
 }  # fmt: skip
 _BITS = (ast.BitAnd, ast.BitOr, ast.BitXor)
 
-# Functions that a formula may call, by the word for them, or by a rule made of others.
+# Functions that a formula may call: each is a word, or a rule made of words.
 _KNOWN: dict[Any, str] = {
     **{word: "//" if name == "floor_divide" else name for name, word in WORDS.items()},
     abs: "absolute", math.fabs: "absolute", np.abs: "absolute", np.fabs: "absolute", pow: "**", math.pow: "**",
@@ -52,7 +52,7 @@ for _name in ("expm1", "log", "log1p", "log2", "log10", "sqrt", "sin", "cos", "t
 _ARGUMENTS = {"where": 3, "clip": 3, "power": 2} | dict.fromkeys(
     ("**", "max", "min", "hypot", "divmod", "%", "//", "+", "-", "*", "/", "logical and", "logical or"), 2
 )
-# What Python may compute beforehand: functions without a memory or an effect.
+# Functions that Python may evaluate beforehand: they have no state and no effects.
 _PURE = {
     abs, max, min, round, float, int, bool, pow, len, sum, divmod, range, enumerate, zip, reversed, np.where, np.clip, np.round,
 }  # fmt: skip
@@ -60,12 +60,12 @@ _LISTED = (enumerate, zip, reversed)
 
 
 def read(function: Callable[..., Any]) -> Program:
-    """The program of a scalar function; parameters that have defaults are constants.
+    """The program of a scalar function; parameters with defaults are constants.
 
     Raises
     ------
     KernelError
-        It does something that has no derivative here; the message says what, and in which line.
+        It does something without a known derivative; the message says what, and in which line.
     """
     plain = getattr(function, "py_func", function)
     tree = definition(plain)
@@ -73,9 +73,9 @@ def read(function: Callable[..., Any]) -> Program:
     labels = tuple(a.arg for a in tree.args.args if a.arg not in constants)
     if not labels or tree.args.vararg or tree.args.kwarg or tree.args.kwonlyargs:
         raise KernelError(
-            f"elementwise {tree.name}: expected one parameter or more, each by its name and place ({place_of(plain)})"
+            f"elementwise {tree.name}: expected one parameter or more, each by its name and place ({location_of(plain)})"
         )
-    parameters = tuple(Symbol(f"x{place}") for place in range(len(labels)))
+    parameters = tuple(Symbol(f"x{number}") for number in range(len(labels)))
     program = Program(tree.name, parameters, labels)
     reader = _Reader(program, plain, 0)
     names: dict[str, Any] = dict(zip(labels, parameters, strict=True)) | constants
@@ -92,15 +92,15 @@ def _defaults(function: Any) -> dict[str, Any]:
 
 
 class _Undefined:
-    """In the place of a name that only one branch defines."""
+    """Stands for a name that only one branch defines."""
 
 
 class _Nothing:
-    """In the place of a result, where no return is reached."""
+    """Stands for a result if no return is reached."""
 
 
 def _is_constant(value: Any) -> bool:
-    """Whether no step is in it."""
+    """Whether a value contains no step."""
     return all(map(_is_constant, value)) if isinstance(value, (tuple, list)) else not isinstance(value, Symbol)
 
 
@@ -125,21 +125,21 @@ class _Reader:
         )
 
     def run(self, body: list[ast.stmt], names: dict[str, Any]) -> Any:
-        """What the statements return."""
+        """The value that the statements return."""
         result = self._block(body, names)
         if result is _Nothing:
-            raise self.fail(body[-1] if body else ast.Pass(), "there is a way through that returns nothing")
+            raise self.fail(body[-1] if body else ast.Pass(), "one path returns nothing")
         return result
 
     def _block(self, body: list[ast.stmt], names: dict[str, Any]) -> Any:
-        for place, statement in enumerate(body):
+        for index, statement in enumerate(body):
             self.line = getattr(statement, "lineno", self.line)
             if isinstance(statement, ast.Return):
                 if statement.value is None:
                     raise self.fail(statement, "it returns nothing")
                 return self.value(statement.value, names)
             if isinstance(statement, ast.If):
-                result = self._branch(statement, body[place + 1 :], names)
+                result = self._branch(statement, body[index + 1 :], names)
                 if result is not _Undefined:
                     return result
             else:
@@ -147,9 +147,9 @@ class _Reader:
         return _Nothing
 
     def _branch(self, node: ast.If, rest: list[ast.stmt], names: dict[str, Any]) -> Any:
-        """What an ``if`` and all after it returns; `_Undefined` where it only gives values to names."""
+        """The value that an ``if`` and the statements after it return; `_Undefined` if it only assigns names."""
         condition = self.truth(node.test, names)
-        if not isinstance(condition, Symbol):  # known beforehand
+        if not isinstance(condition, Symbol):  # a constant
             taken = node.body if condition else node.orelse
             if _returns(node):
                 return self._block([*taken, *rest], names)
@@ -235,7 +235,7 @@ class _Reader:
         return self.program.number(self.as_atom(node, self.value(node, names)))
 
     def truth(self, node: ast.expr, names: dict[str, Any]) -> Atom:
-        """Whether an expression counts as true."""
+        """Whether an expression is true, as a condition."""
         value = self.value(node, names)
         return self.program.condition(value) if isinstance(value, Symbol) else bool(value)
 
@@ -272,7 +272,7 @@ class _Reader:
         raise self.fail(node, f"`{type(node).__name__}` is not supported")
 
     def _computed(self, node: ast.expr, function: Callable[..., Any], *args: Any) -> Any:
-        """What Python makes of constants."""
+        """The value that Python computes from constants."""
         try:
             return function(*args)
         except Exception as error:
@@ -307,9 +307,7 @@ class _Reader:
             return self._negated(atoms[0])
         if isinstance(kind, _BITS):
             if not all(map(self.program.is_condition, atoms)):
-                raise self.fail(
-                    node, "bits of numbers that are not constant are not to be had; conditions may be combined"
-                )
+                raise self.fail(node, "only constants have bits; conditions may be combined")
             return self._bits(word, *atoms)
         numbers = [self.program.number(atom) for atom in atoms]
         return numbers[0] if word == "same" else self.program.do(word, *numbers)
@@ -325,7 +323,7 @@ class _Reader:
         return do("or", do("and", one, do("not", two)), do("and", do("not", one), two))
 
     def _logic(self, node: ast.BoolOp, parts: list[ast.expr], names: dict[str, Any]) -> Any:
-        """``and``, ``or``: one of the values, the last that Python would come to."""
+        """``and``, ``or``: the last value that Python would evaluate."""
         first = self.value(parts[0], names)
         if len(parts) == 1:
             return first
@@ -362,7 +360,7 @@ class _Reader:
         named = {each.arg: self.value(each.value, names) for each in node.keywords if each.arg is not None}
         try:
             known, pure = _KNOWN.get(function), function in _PURE
-        except TypeError:  # what has no hash
+        except TypeError:  # it has no hash
             known, pure = None, False
         if pure and function in _LISTED:
             return self._computed(node, lambda *args: list(function(*args)), *given)
@@ -382,7 +380,7 @@ class _Reader:
         return self._word(node, known, given)
 
     def _inlined(self, node: ast.Call, plain: types.FunctionType, given: list[Any], named: dict[str, Any]) -> Any:
-        """A call of a function that is written in Python: its text, in place."""
+        """A call of a Python function, inlined."""
         if self.depth > 50:
             raise self.fail(node, "functions call each other more than 50 deep")
         try:
@@ -456,7 +454,7 @@ class _Reader:
 
 
 def _is_mathematics(function: Any) -> bool:
-    """Whether a function is one of numbers that Python or NumPy brings along."""
+    """Whether it is a function of numbers from Python or NumPy."""
     return (
         isinstance(function, np.ufunc)
         or (isinstance(function, types.BuiltinFunctionType) and function.__module__ == "math")

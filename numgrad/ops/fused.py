@@ -1,4 +1,4 @@
-"""Ops that nobody calls by name: one launch of a scalar function that was derived."""
+"""Unregistered ops: one launch of a derived scalar function."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def fused_op(
     literals: Callable[[Dtype], str] = operator.attrgetter("code"),
     differentiable: bool = True,
 ) -> Op:
-    """An op that no one calls by name: one launch of a derived scalar function."""
+    """An unregistered op: one launch of a derived scalar function."""
     op = Op(
         name, reads, outputs=outputs, public=len(outputs), differentiable=differentiable, register=False, elementwise=True
     )  # fmt: skip

@@ -20,7 +20,7 @@ from numgrad.runtime.plan import Operand, PlanBuilder
 
 
 def _checked_index(b: PlanBuilder, name: str, index: Operand) -> Operand:
-    """The index as kernels take it: int64 and contiguous."""
+    """The index as kernels expect it: int64 and contiguous."""
     if index.spec.dtype is dtypes.int64:
         return contiguous(b, index)
     if index.spec.dtype is not dtypes.int32:
@@ -41,7 +41,7 @@ def _out_of_range(status: int, params: Any) -> Exception:
 
 
 def _rows_index(index: Any, rest: tuple[int, ...]) -> Any:
-    """[B, ...i] as [B, i, *rest]: for each element of the rest the same row."""
+    """[B, ...i] as [B, i, *rest]: every element of the rest has the same row."""
     b, *shape = index._spec.shape
     count = product(shape)
     flat = reshape(index, (b, count, *(1,) * len(rest)))
@@ -151,7 +151,7 @@ def _(grad, index, size, dim):
 
 
 def _checked_elements(b: PlanBuilder, name: str, input: Operand, index: Operand, dim: int) -> Operand:
-    """The index as kernels take it, which fits the input's shape; one without elements may have any dtype, as in torch."""
+    """The proved index as kernels expect it; one without elements may have any dtype, as in torch."""
     if index.spec.numel:
         index = _checked_index(b, name, index)
     else:
@@ -267,9 +267,9 @@ def _(b: PlanBuilder, input: Operand, index: Operand, values: Operand, accumulat
     index = _checked_index(b, "index_put", index)
     if not input.spec.ndim:
         raise IndexError("index_put: the input has no dimensions, expected at least one")
-    wanted = (*index.spec.shape, *input.spec.shape[1:])
-    if tuple(values.spec.shape) != wanted or values.spec.dtype is not input.spec.dtype:
-        raise ShapeError(f"index_put: values is {values.spec}, expected shape {list(wanted)} of {input.spec.dtype}")
+    expected = (*index.spec.shape, *input.spec.shape[1:])
+    if tuple(values.spec.shape) != expected or values.spec.dtype is not input.spec.dtype:
+        raise ShapeError(f"index_put: values is {values.spec}, expected shape {list(expected)} of {input.spec.dtype}")
     out = b.output(input.spec.dtype, tuple(input.spec.shape))
     plan_copy(b, input, out)
     plan_index_scatter(b, contiguous(b, values), index, out, 0, accumulate=accumulate)

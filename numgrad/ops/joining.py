@@ -17,7 +17,7 @@ from numgrad.ops.proofs import prove_dim, prove_ints
 from numgrad.registry import EVERY, Op, find
 from numgrad.runtime.plan import GRAIN_COST, Operand, PlanBuilder
 
-_FEW = 16  # inputs that are copied by a launch each; more of them by one launch, but for large ones
+_FEW = 16  # inputs with a launch each; more of them share one launch, but for large ones
 _MOST_SINGLE = 64
 
 cat = Op(
@@ -38,7 +38,7 @@ def _specs(op: str, tensors: Sequence[Operand]) -> list[Spec]:
 
 
 def _plan_joined(b: PlanBuilder, op: str, tensors: Sequence[Operand], specs: list[Spec], dim: int) -> None:
-    """Join tensors, seen with these specs, along a dimension of theirs."""
+    """Join tensors, with these specs, along an existing dimension."""
     first = specs[0]
     prove_dim(op, dim, first.ndim)
     kinds = dict.fromkeys(specs)
@@ -120,7 +120,7 @@ def _(b: PlanBuilder, input: Operand, sizes: tuple[int, ...], dim: int) -> None:
 
 @split.backward
 def _(ctx, *grads):
-    """Joined again, with zeros in the place of pieces that nobody used."""
+    """The pieces joined again; unused pieces are zeros."""
     sizes, dim = ctx.params
     spec = ctx.input_specs[0]
     parts: list[Any] = []

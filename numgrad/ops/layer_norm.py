@@ -53,9 +53,9 @@ def _(
 
 
 def _filled(grads: Any, needs: tuple[bool, ...]) -> tuple[Any, ...]:
-    """The gradients that were computed, None for the others."""
-    rest = iter(grads if isinstance(grads, tuple) else (grads,))
-    return tuple(next(rest) if needed else None for needed in needs)
+    """The computed gradients, and None for the others."""
+    computed = iter(grads if isinstance(grads, tuple) else (grads,))
+    return tuple(next(computed) if needed else None for needed in needs)
 
 
 @layer_norm.backward
@@ -118,7 +118,7 @@ layer_norm_backward = Op(
     {"needs": (True, True, True), "normalized": 1},
     outputs=("grad_input", "grad_weight", "grad_bias"),
     public=3,
-    doc="Gradients of `layer_norm` for input, weight and bias, those that are needed.",
+    doc="The needed gradients of `layer_norm` for input, weight and bias.",
 )
 
 
@@ -146,10 +146,10 @@ def _(
     for word, operand in operands.items():
         prove_dtype(name, word, operand, spec.dtype)
     shapes = (tuple(spec.shape), *(tuple(spec.shape[spec.ndim - normalized :]),) * 2)
-    made = [b.output(spec.dtype, shape) if needed else None for shape, needed in zip(shapes, needs, strict=True)]
+    gradients = [b.output(spec.dtype, shape) if needed else None for shape, needed in zip(shapes, needs, strict=True)]
     plan_layer_norm_backward(
         b, contiguous(b, grad), contiguous(b, input), None if weight is None else contiguous(b, weight),
-        contiguous(b, mean), contiguous(b, rstd), *made, normalized=normalized,
+        contiguous(b, mean), contiguous(b, rstd), *gradients, normalized=normalized,
     )  # fmt: skip
 
 

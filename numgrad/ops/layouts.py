@@ -1,4 +1,4 @@
-"""Bringing operands into the memory layout that a kernel wants, in scratch memory."""
+"""Copies of operands in the memory layout that a kernel expects, in scratch memory."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from numgrad.runtime.plan import Operand, PlanBuilder
 
 
 def check_floating(name: str, x: Operand) -> None:
-    """Refuse what is not of floating point."""
+    """Refuse operands that are not of floating point."""
     if not x.spec.dtype.is_floating_point:
         raise unsupported(name, x)
 
 
 def unsupported(name: str, x: Operand) -> DtypeError:
-    """The error for an operand of a dtype that the op has no meaning for."""
+    """The error for an operand of a dtype that the op does not support."""
     return DtypeError(f"\"{name}\" not implemented for '{x.spec.dtype.torch_name}'; convert with .float() first")
 
 
@@ -32,7 +32,7 @@ def plan_copy(b: PlanBuilder, source: Operand, target: Operand) -> None:
 
 
 def with_strides(b: PlanBuilder, x: Operand, strides: tuple[int, ...]) -> Operand:
-    """The operand itself if it has these strides wherever an extent is not 1, else a copy that has."""
+    """The operand itself if it has these strides in all axes longer than 1, else a copy that has them."""
     if all(n == 1 or have == want for n, have, want in zip(x.spec.shape, x.spec.strides, strides, strict=True)):
         return x
     copy = b.scratch(x.spec.dtype, x.spec.numel).view(tuple(x.spec.shape), strides)
@@ -41,7 +41,7 @@ def with_strides(b: PlanBuilder, x: Operand, strides: tuple[int, ...]) -> Operan
 
 
 def channels_last(b: PlanBuilder, x: Operand) -> Operand:
-    """With the channels last in memory."""
+    """The operand with its channels last in memory."""
     return with_strides(b, x, channels_last_strides(x.spec.shape))
 
 

@@ -62,8 +62,10 @@ def _softmax_pair(name: str, log: bool) -> Op:
         prove_shapes(f"{name}_backward", ("grad",), (grad,), shape)
         prove_dtype(f"{name}_backward", "grad", grad, out.spec.dtype)
         strides = output_strides(shape, [out.spec])
-        made = b.output(out.spec.dtype, shape, strides)
-        plan_softmax_backward(b, with_strides(b, grad, strides), with_strides(b, out, strides), made, dim, log=log)
+        grad_input = b.output(out.spec.dtype, shape, strides)
+        plan_softmax_backward(
+            b, with_strides(b, grad, strides), with_strides(b, out, strides), grad_input, dim, log=log
+        )
 
     def composite(grad, out, dim):
         if log:
@@ -112,7 +114,7 @@ nll_loss = Op(
     doc="""Minus the log-probability of each target class, weighted and reduced.
 
     input [N, C] or [N, C, d1, ...], target int64 [N] or [N, d1, ...], weight [C] or None. The mean divides by the targets'
-    weights; targets equal to ignore_index count nothing.
+    weights; targets equal to ignore_index do not count.
     """,
 )
 

@@ -1,4 +1,4 @@
-"""Batch norm. In training the statistics are the batch's, and the running ones are updated in place; else they are used."""
+"""Batch norm. Training uses the batch's statistics, and updates the running ones in place; evaluation uses these."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _INPUTS = ("input", "weight", "bias", "running_mean", "running_var")
 
 
 def _checked(b: PlanBuilder, x: Operand, *vectors: tuple[str, Operand | None]) -> list[Operand | None]:
-    """The vectors, contiguous, once they are proved to have an element for each channel."""
+    """The vectors, contiguous, proved to have one element for each channel."""
     spec = x.spec
     if spec.ndim < 2:
         raise ShapeError(f"batch_norm: input has shape {list(spec.shape)}, expected [N, C] or [N, C, ...]")
@@ -42,7 +42,7 @@ def _checked(b: PlanBuilder, x: Operand, *vectors: tuple[str, Operand | None]) -
 
 
 def _check_eps(eps: Any, training: bool) -> None:
-    """Refuse a root of nothing, or of less."""
+    """Refuse an eps for which a root would not be positive."""
     if isinstance(eps, (tuple, str)) or eps is None:
         raise TypeError(f"batch_norm(): argument 'eps' must be float, not {type(eps).__name__}")
     if eps <= 0.0 and (training or eps < 0.0):
@@ -69,7 +69,7 @@ def _over_channels(vector: Any, ndim: int) -> Any:
 
 
 def _as_channels(batch: rules.Batch, x: Any, *vectors: Any, **params: Any) -> Any:
-    """The batching rule: the channels of all examples are channels. A residual, if there is one, comes last."""
+    """The batching rule: the channels of all examples become channels. A residual, if there is one, comes last."""
     names = batch.op.inputs[1:]
     for name, vector, flag in zip(names[2:4], vectors[2:4], batch.flags[3:5], strict=True):
         if vector is not None and not flag and "momentum" in params:
@@ -96,7 +96,7 @@ batch_norm_training = Op(
     graph_inputs=(0, 1, 2),
     doc="""(input - mean) * invstd * weight + bias, for each channel of input [N, C, ...], with the batch's statistics.
 
-    running_mean and running_var (or None) move towards them by ``momentum``; the variance that they get is unbiased.
+    running_mean and running_var (or None) move towards these by ``momentum``; running_var takes the unbiased variance.
     """,
 )
 
@@ -148,7 +148,7 @@ def _(ctx, grad):
 
 
 def _training_grads(ctx: Any, grad: Any, x: Any, weight: Any) -> tuple[Any, ...]:
-    """The gradients of input, weight and bias in ops that can be differentiated again."""
+    """The gradients of input, weight and bias in differentiable ops."""
     dims, ndim = _channel_dims(x.ndim), x.ndim
     centred = sub(x, mean(x, dims=dims, keepdim=True))
     scale = rsqrt(mean(square(centred), dims=dims, keepdim=True) + ctx.params.eps)
@@ -291,7 +291,7 @@ batch_norm_relu_training = Op(
     graph_inputs=(0, 1, 2, 5),
     doc="""max(0, batch_norm_training(input, ...) + residual) in one pass; residual, of input's shape, may be None.
 
-    The backward masks by the saved output: where that is not above 0, nothing passes.
+    The backward masks by the saved output: where that is not above 0, the gradient is 0.
     """,
 )
 batch_norm_relu_training.plan(functools.partial(_plan_training, relu=True))
@@ -356,7 +356,7 @@ def _(x, weight, bias, running_mean, running_var, residual, eps):
 
 
 def _prepare(op: Op, training: bool, relu: bool) -> None:
-    """Let nodes of the op run the fused backward; the op's own is made of ops, for gradients that are recorded."""
+    """Let nodes of the op run the fused backward; the op's own consists of ops, for recorded gradients."""
     positions = (0, 1, 2, 5) if relu else (0, 1, 2)
     reads = (-1, *range(len(op.saves)))
 
@@ -388,7 +388,7 @@ batch_norm_backward = Op(
     {"needs": (True, True, True), "training": True, "eps": 1e-5},
     outputs=("grad_input", "grad_weight", "grad_bias"),
     public=3,
-    doc="Gradients of batch norm for input, weight and bias, those that are needed; ``spread`` is invstd in training, else the "
+    doc="The needed gradients of batch norm for input, weight and bias; ``spread`` is invstd in training, else the "
     "running variance.",
 )
 
@@ -416,13 +416,13 @@ def _plan_backward(
             prove_dtype("batch_norm_backward", name, operand, input.spec.dtype)
     strides = strides_like(input.spec, tuple(input.spec.shape))
     dtype, shape = input.spec.dtype, tuple(input.spec.shape)
-    made = [
+    gradients = [
         b.output(dtype, (shape[1],) if position in (1, 2) else shape, None if position in (1, 2) else strides)
         if needed
         else None
         for position, needed in enumerate(needs)
     ]
-    grad_input, grad_weight, grad_bias, grad_residual = (*made, None)[:4]
+    grad_input, grad_weight, grad_bias, grad_residual = (*gradients, None)[:4]
     if grad_residual is not None and grad_input is None:
         grad_input = b.scratch(dtype, input.spec.numel).view(shape, strides)
     plan_batch_norm_backward(

@@ -1,4 +1,4 @@
-"""A scalar function evaluated on tensors, where its words are the ops of these names: the rule for higher orders."""
+"""Scalar functions evaluated on tensors, with the ops of the same names as words: the rule for higher orders."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from numgrad.runtime.kernel import Device, references
 
 
 def on_tensors(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
-    """The derivative ``function`` of the op ``name`` on tensors, which can be differentiated again."""
+    """The derivative ``function`` of the op ``name`` on tensors; it is differentiable."""
     with_ops = _with_ops(function)
 
     def composite(*args: Any) -> Any:
@@ -52,7 +52,7 @@ def _op_for_word(word: str) -> Callable[..., Any]:
 
 
 class _OpsAsWords:
-    """Stands for the module `scalar` where a backward is evaluated on tensors."""
+    """Stands for the module `scalar` when a backward is evaluated on tensors."""
 
     def __getattr__(self, word: str) -> Callable[..., Any]:
         return _op_for_word(word)

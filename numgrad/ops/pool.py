@@ -30,7 +30,7 @@ _WINDOW: dict[str, Any] = {"kernel_size": (1, 1), "stride": (1, 1), "padding": (
 
 
 def _window(name: str, spec: Any, kernel_size: Any, stride: Any, padding: Any, dilation: Any = (1, 1)) -> Window:
-    """The window, once it is proved to fit; the texts are torch's."""
+    """The proved window; the texts of errors are torch's."""
     if spec.ndim != 4 or 0 in spec.shape[1:]:
         raise ShapeError(
             f"{name}: Expected 3D or 4D (batch mode) tensor with optional 0 dim batch size for input, but got: {list(spec.shape)}"
@@ -87,7 +87,7 @@ max_pool2d = Op(
     public=2,
     saves=("indices",),
     node_name="MaxPool2DWithIndicesBackward0",
-    doc="The largest value in each window, and where it lies in the image, row-major; NaN if there is one.",
+    doc="The largest value in each window, and its row-major index in the image; NaN if there is one.",
 )
 
 
@@ -143,7 +143,7 @@ def _taps(x: np.ndarray, window: Window, shape: tuple[int, ...], fill: float) ->
 
 
 class _Shape:
-    """What `_pooled_shape` reads of a spec, for arrays."""
+    """The part of a spec that `_pooled_shape` reads, for arrays."""
 
     def __init__(self, array: np.ndarray) -> None:
         self.shape, self.ndim = array.shape, array.ndim
@@ -167,7 +167,7 @@ max_pool2d_backward = Op(
     {"size": (), **_WINDOW, "dilation": (1, 1)},
     saves=("indices",),
     graph_inputs=(0,),
-    doc="Gradient of `max_pool2d` with respect to its input of shape ``size``: each value goes where the largest one lay.",
+    doc="Gradient of `max_pool2d` with respect to its input of shape ``size``: each value goes to the index of the largest one.",
 )
 
 
@@ -297,12 +297,12 @@ def _(ctx, grad):
 
 
 def _transposed(forward: Any, grad: np.ndarray, size: Any, params: dict[str, Any]) -> np.ndarray:
-    """The transpose of a linear map, applied to ``grad``: the map is probed with one image of one 1 at a time."""
+    """The transpose of a linear map, applied to ``grad``: the map is probed with images that have a single 1."""
     out = np.zeros((*size[:2], size[2] * size[3]), grad.dtype)
-    for place in range(size[2] * size[3]):
+    for pixel in range(size[2] * size[3]):
         probe = np.zeros((1, 1, size[2] * size[3]))
-        probe[..., place] = 1
-        out[..., place] = (grad * forward(probe.reshape(1, 1, *size[2:]), **params)).sum((2, 3))
+        probe[..., pixel] = 1
+        out[..., pixel] = (grad * forward(probe.reshape(1, 1, *size[2:]), **params)).sum((2, 3))
     return out.reshape(size)
 
 

@@ -1,4 +1,4 @@
-"""What plans prove of parameters: public functions have checked them, but an op may be called by anybody."""
+"""Proofs of parameters, for plans: public functions have checked them, but anybody may call an op."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def prove_int(op: str, name: str, value: Any, low: int | None = None, high: int 
     Raises
     ------
     TypeError
-        It is no int.
+        It is not an int.
     ValueError
         It is out of the range.
     """
@@ -32,7 +32,7 @@ def prove_ints(op: str, name: str, values: Any, count: int | None = None, low: i
     Raises
     ------
     TypeError
-        It is no tuple, or has another length, or what is in it is no int.
+        It is not a tuple of ints, or has another length.
     ValueError
         One is too small.
     """
@@ -49,7 +49,7 @@ def prove_dim(op: str, dim: Any, ndim: int, least: int = 0) -> int:
     Raises
     ------
     TypeError
-        It is no int.
+        It is not an int.
     IndexError
         There is no such dimension.
     """
@@ -61,32 +61,32 @@ def prove_dim(op: str, dim: Any, ndim: int, least: int = 0) -> int:
 
 
 def prove_dims(op: str, dims: Any, ndim: int) -> tuple[int, ...]:
-    """The parameter ``dims``, a tuple of dimensions, none of them twice.
+    """The parameter ``dims``, a tuple of different dimensions.
 
     Raises
     ------
     TypeError
-        It is no tuple of ints.
+        It is not a tuple of ints.
     IndexError
         There is no such dimension.
     ShapeError
-        One is there twice.
+        A dimension occurs twice.
     """
     prove_ints(op, "dims", dims)
     for dim in dims:
         prove_dim(op, dim, ndim)
     if len(set(dims)) != len(dims):
-        raise ShapeError(f"{op}: a dim is there twice in dims={dims}")
+        raise ShapeError(f"{op}: a dim occurs twice in dims={dims}")
     return dims  # type: ignore[no-any-return]
 
 
 def prove_shapes(op: str, names: Sequence[str], operands: Sequence[Any], *shapes: Sequence[int] | None) -> None:
-    """Each operand has its shape; None for one that has to be there with any.
+    """Prove that each operand has its shape; None for a required operand of any shape.
 
     Raises
     ------
     ShapeError
-        One has another, or is missing.
+        One has another shape, or is missing.
     """
     for name, operand, shape in zip(names, operands, shapes, strict=True):
         if operand is None:
@@ -96,12 +96,12 @@ def prove_shapes(op: str, names: Sequence[str], operands: Sequence[Any], *shapes
 
 
 def prove_dtype(op: str, name: str, operand: Any, dtype: Any) -> None:
-    """The operand is of this dtype.
+    """Prove that the operand is of this dtype.
 
     Raises
     ------
     DtypeError
-        It is of another.
+        It has another dtype.
     """
     if operand.spec.dtype is not dtype:
         raise DtypeError(f"{op}: {name} is of {operand.spec.dtype}, expected {dtype}")

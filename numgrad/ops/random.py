@@ -1,4 +1,4 @@
-"""Random numbers. The generator's state, int64 (seed, counter), is an input that the op moves on."""
+"""Random numbers. The generator's state, int64 (seed, counter), is an input that the op advances."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from numgrad.ops.view import narrow, reshape, unsqueeze
 from numgrad.registry import Op
 from numgrad.runtime.plan import Operand, PlanBuilder
 
-# Oracles know the distribution, not the numbers: they give (mean, standard deviation) to expect.
+# Oracles know the distribution, not the numbers: they return the expected (mean, standard deviation).
 
 
 def _floating(name: str, dtype: Dtype) -> Dtype:
@@ -30,7 +30,7 @@ def _floating(name: str, dtype: Dtype) -> Dtype:
 
 
 def _check_bounds(name: str, dtype: Dtype, low: float, high: float) -> None:
-    """Refuse ends between which no number can be drawn."""
+    """Refuse bounds without a number between them."""
     largest = float(np.finfo(_floating(name, dtype).numpy).max)
     for word, bound in (("from", low), ("to", high)):
         if not abs(bound) <= largest:
@@ -52,7 +52,7 @@ def _check_moments(name: str, dtype: Dtype, mean: float, std: float) -> None:
             raise RuntimeError(f"{name}: {word} is out of bounds for {dtype}, got {number}")
 
 
-# ---- how numbers are drawn for a batch of examples --------------------------------------------------------------
+# ---- draws for a batch of examples ------------------------------------------------------------------------------
 
 
 def _by_size(draw: rules.Draw, state: Any, size: Any, **params: Any) -> Any:
@@ -60,7 +60,7 @@ def _by_size(draw: rules.Draw, state: Any, size: Any, **params: Any) -> Any:
 
 
 def _of_examples(draw: rules.Draw, input: Any, state: Any, **params: Any) -> Any:
-    """Numbers for the elements of an input, which is the examples, or the same for all."""
+    """Numbers for the elements of an input, which holds the examples, or is the same for all."""
     return draw.op(rules.repeated(input, draw.size) if draw.examples is None else draw.examples, state, **params)
 
 
@@ -293,7 +293,7 @@ def _(draw, input, state, p):
 
 @dropout.composite
 def _(x, state, p):
-    """The mask, which the derivative needs and nobody gets, times the input."""
+    """The input times the mask, which only the derivative needs."""
     return mul(x, dropout(add(zeros_like(x), 1.0), state, p=p))
 
 

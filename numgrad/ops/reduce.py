@@ -35,24 +35,24 @@ def _reduced_shape(shape: Any, dims: tuple[int, ...], keepdim: bool) -> tuple[in
 
 
 def _proved_shape(input: Operand, dims: Any, keepdim: bool) -> tuple[int, ...]:
-    """The shape of a reduction over dims that the input has; one without dimensions has one, as in torch."""
+    """The shape of a reduction over dims; a 0-d input counts as one dimension, as in torch."""
     shape = input.spec.shape
     return _reduced_shape(shape, prove_dims("a reduction", dims, max(len(shape), 1)), keepdim)
 
 
 def _with_kept_dims(tensor: Any, shape: Any, dims: tuple[int, ...]) -> Any:
-    """A result of a reduction, its reduced dimensions back as extents of 1."""
+    """A result of a reduction, with its reduced dimensions as extents of 1."""
     kept = _reduced_shape(shape, dims, keepdim=True)
     return tensor if tuple(tensor._spec.shape) == kept else view(tensor, size=kept)
 
 
 def _spread(grad: Any, shape: Any, dims: tuple[int, ...]) -> Any:
-    """The gradient of a sum: the same for each of the elements that were added."""
+    """The gradient of a sum: the same for each added element."""
     return expand(_with_kept_dims(grad, shape, dims), size=tuple(shape))
 
 
 def _shown_as(op: Op, stem: str) -> None:
-    """As torch's two nodes: one without dims, and one with."""
+    """The name of torch's node: one for all dims, one for some."""
 
     @op.shown_as
     def _(specs: Any, needs: Any, params: Any) -> Any:
@@ -137,7 +137,7 @@ squares = _of_squares("squares", ("input",), "Sum of the squares over dims, divi
 norm = _of_squares(
     "norm",
     ("input", "out"),
-    "Root of the sum of squares over dims, which is divided by ``divisor`` before. The slope where it is 0 is 0, to any order.",
+    "Root of the sum of squares over dims, divided by ``divisor`` first. Where it is 0, its derivatives of any order are 0.",
 )
 
 
@@ -207,7 +207,7 @@ def _(b: PlanBuilder, input: Operand, dims: Any, keepdim: bool) -> None:
 def _products_of_others(rows: Any) -> Any:
     """For each element of [N, count] the product of the others in its row: pair by pair up a tree, and down again.
 
-    Zeros do no harm, and it can be differentiated any number of times.
+    Zeros do no harm, and derivatives of any order exist.
     """
     n, count = rows._spec.shape
     if count <= 1:
@@ -230,7 +230,7 @@ def _(b: PlanBuilder, rows: Operand) -> None:
 
 
 def products_of_others(x: Any, dims: tuple[int, ...], recorded: bool = True) -> Any:
-    """For each element the product of the others that a product over dims multiplies it with."""
+    """For each element the product of the other elements in its product over dims."""
     shape = x._spec.shape
     kept = [d for d in range(len(shape)) if d not in dims]
     order = (*kept, *dims)
@@ -244,7 +244,7 @@ def products_of_others(x: Any, dims: tuple[int, ...], recorded: bool = True) -> 
 @prod.backward
 def _(ctx, grad):
     (x,), dims = ctx.saved, ctx.params.dims
-    # Not the product divided by x, which is 0 or infinite where the product is.
+    # Not the product divided by x, which fails where the product is 0 or infinite.
     return mul(_with_kept_dims(grad, ctx.input_specs[0].shape, dims), products_of_others(x, dims, ctx.create_graph))
 
 
@@ -267,7 +267,7 @@ sum_to_size = Op(
     "sum_to_size",
     ("input",),
     {"size": ()},
-    doc="Sum over the dimensions that broadcasting to the input's shape would have added or repeated.",
+    doc="Sum over the dimensions that broadcasting to the input's shape would add or repeat.",
 )
 
 
@@ -336,7 +336,7 @@ _EQUAL_OR_NAN = fused_op(
 
 
 def chosen(x: Any, extreme: Any, nans: bool) -> Any:
-    """1 where x is its largest or smallest element, or, with ``nans``, the NaN that took its place; else 0."""
+    """1 where x is the extreme, or, with ``nans``, the NaN that replaces it; else 0."""
     return (_EQUAL_OR_NAN if nans else _EQUAL)(x, extreme)
 
 
@@ -423,8 +423,8 @@ def _extreme_with_index(name: str, kind: str) -> Op:
 
     @op.oracle
     def _(x, dim, keepdim):
-        pick, place = (np.max, np.argmax) if kind == "max" else (np.min, np.argmin)
-        return pick(x, dim, keepdims=keepdim), place(x, dim, keepdims=keepdim)
+        extreme, index_of = (np.max, np.argmax) if kind == "max" else (np.min, np.argmin)
+        return extreme(x, dim, keepdims=keepdim), index_of(x, dim, keepdims=keepdim)
 
     return op
 

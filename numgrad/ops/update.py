@@ -1,4 +1,4 @@
-"""Optimizer steps over many tensors at once; see `numgrad.tensor.updates`, which makes the tables."""
+"""Optimizer steps over many tensors at once; see `numgrad.tensor.updates`, which builds the tables."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ sgd = Op(
     outputs=(),
     public=0,
     differentiable=False,
-    doc="One step of SGD with momentum for all tensors that the table names by their addresses.",
+    doc="One step of SGD with momentum for all tensors in a table of addresses.",
 )
 
 
@@ -33,7 +33,7 @@ adam = Op(
     outputs=(),
     public=0,
     differentiable=False,
-    doc="One step of Adam or AdamW for all tensors that the table names by their addresses.",
+    doc="One step of Adam or AdamW for all tensors in a table of addresses.",
 )
 
 

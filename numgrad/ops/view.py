@@ -17,9 +17,9 @@ from numgrad.runtime.plan import Operand, PlanBuilder
 
 
 def view_strides(spec: Spec, shape: Sequence[int]) -> tuple[int, ...] | None:
-    """Strides by which ``shape`` walks the elements of ``spec`` in order; None if there are none.
+    """Strides with which ``shape`` visits the elements of ``spec`` in order; None if there are none.
 
-    Each run of axes that lie in one line can be cut anew; a new axis may not span two runs.
+    Each run of axes that form one line can be divided anew; a new axis must not span two runs.
     """
     if spec.numel == 0:
         return contiguous_strides(shape)
@@ -47,7 +47,7 @@ def view_strides(spec: Spec, shape: Sequence[int]) -> tuple[int, ...] | None:
     return tuple(reversed(strides))
 
 
-# ---- one op a kind of view --------------------------------------------------------------------------------------
+# ---- one op for each kind of view -------------------------------------------------------------------------------
 
 view = Op("view", ("input",), {"size": ()}, doc="The same elements in another shape, sharing memory.")
 
@@ -88,7 +88,7 @@ def _(x, size):
 
 
 def reshape(tensor: Any, size: tuple[int, ...]) -> Any:
-    """A view if there is one, else a copy."""
+    """A view if possible, else a copy."""
     spec = tensor._spec
     if not spec.is_private and product(size) == spec.numel and view_strides(spec, size) is None:
         tensor = find("to_strides")(tensor, strides=contiguous_strides(spec.shape))
@@ -172,7 +172,7 @@ def _(b: PlanBuilder, input: Operand, size: tuple[int, ...]) -> None:
             )
         strides.append(stride if extent == size[axis] else 0)
     for axis in range(missing - 1, -1, -1):
-        if size[axis] == 1 and spec.ndim:  # shown once: its step is over all that is in it
+        if size[axis] == 1 and spec.ndim:  # not repeated: its stride spans all inner dimensions
             strides[axis] = strides[axis + 1] * size[axis + 1]
     b.view(input, size, tuple(strides))
 
@@ -226,7 +226,9 @@ def _(x, dim):
     return np.expand_dims(x, dim)
 
 
-squeeze = Op("squeeze", ("input",), {"dims": ()}, doc="Those of the dimensions ``dims`` that have extent 1 removed.")
+squeeze = Op(
+    "squeeze", ("input",), {"dims": ()}, doc="The input without those of the dimensions ``dims`` that have extent 1."
+)
 
 
 @squeeze.plan
@@ -355,13 +357,13 @@ def narrow(tensor: Any, dim: int, start: int, length: int) -> Any:
     return slice_(tensor, starts=starts, steps=(1,) * len(shape), sizes=sizes)
 
 
-# ---- a view that depends on more --------------------------------------------------------------------------------
+# ---- a view that depends on another tensor ----------------------------------------------------------------------
 
 tie_backward = Op(
     "tie_backward",
     ("input", "other"),
     {"zeros": False},
-    doc="The input, recorded as depending on ``other``, of which it is no view: with a gradient of zeros, or none.",
+    doc="The input, recorded as depending on ``other``, whose gradient is zeros, or None.",
 )
 
 

@@ -1,4 +1,4 @@
-"""Windows on the memory of a base: what the histories of views that were changed in place are made of; see `engine.views`."""
+"""Windows on the memory of a base, for the histories of views that are changed in place; see `engine.views`."""
 
 from __future__ import annotations
 
@@ -42,13 +42,13 @@ def _on_base(grad: Any, base: Spec, window: Any) -> Any:
     size, strides = tuple(base.shape), base.strides
     if base.is_dense:
         return as_strided_backward(grad, base_size=size, base_strides=strides, **window._asdict())
-    # By way of all the memory that the base spans, the gaps between its elements included.
+    # Through all the memory that the base spans, the gaps between its elements included.
     span = as_strided_backward(grad, base_size=(base.extent,), base_strides=(1,), **window._asdict())
     return as_strided(span, size=size, strides=strides, offset=0)
 
 
 def _window_of(grad: Any, base: Spec, window: Any) -> Any:
-    """The window of a gradient in the shape of a base."""
+    """The window of a gradient that has the shape of the base."""
     if base.is_dense:
         return as_strided(with_layout(grad, base.strides), **window._asdict())
     size = tuple(base.shape)
@@ -116,9 +116,9 @@ def _(grad, base_size, base_strides, size, strides, offset):
 
 
 def with_layout(tensor: Any, strides: tuple[int, ...]) -> Any:
-    """The tensor, copied if need be, with these dense strides, and private if they are: windows are cut out of it."""
-    wanted = spec_of(tensor._spec.dtype, tensor._spec.shape, strides)
-    same = wanted.is_private == tensor._spec.is_private and wanted.lies_like(tensor._spec)
+    """The tensor, copied if need be, with these dense strides, private or not: windows are cut out of it."""
+    target = spec_of(tensor._spec.dtype, tensor._spec.shape, strides)
+    same = target.is_private == tensor._spec.is_private and target.lies_like(tensor._spec)
     return tensor if same else find("to_strides")(tensor, strides=strides)
 
 
@@ -128,7 +128,7 @@ copy_slices = Op(
     _WINDOW,
     node_name="CopySlices",
     aliases=True,
-    doc="The base, whose window has just been changed in place: as before but for the window, whose history is its own.",
+    doc="The base after a change in place of a window, which keeps a history of its own.",
 )
 
 
@@ -149,7 +149,7 @@ def _(ctx, grad):
 
 
 def _without_window(grad: Any, inside: Any, base: Spec, ctx: Any) -> Any:
-    """A gradient with zeros in the window of its base, whatever it has there: NaN minus NaN would be NaN."""
+    """A gradient with zeros in the window of its base; not by subtraction, since NaN minus NaN is NaN."""
     if base.is_dense and not ctx.create_graph and not is_wrapped():
         laid = with_layout(grad, base.strides)
         outside = find("clone")(laid) if laid._storage is grad._storage else laid

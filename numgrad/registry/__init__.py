@@ -1,5 +1,5 @@
-"""The registry of ops: the `Op` record and the table (`op`), what an op goes through (`chain`), prepared backwards
-(`saved_calls`), and how many plans are kept (`plans`).
+"""The registry of ops: the `Op` record and the table (`op`), the wrappers before the engine (`chain`), prepared backwards
+(`saved_calls`), and the cache of plans (`plans`).
 """
 
 from numgrad.registry import chain

@@ -1,7 +1,7 @@
-"""The way of an op to the engine: through those who stand before it, a profile, a `vmap`, a dual level.
+"""The way of an op to the engine: through wrappers, such as a profile, a `vmap` or a dual level.
 
-What changes while a program runs, `dispatch`, `wrappers` and `apply_saved`, is read here, as ``chain.dispatch``: a name that
-was imported would be what it was then.
+Wrappers change `dispatch`, `wrappers` and `apply_saved` while a program runs. So they are read here, as ``chain.dispatch``:
+a name imported from this module would keep its old value.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ if TYPE_CHECKING:
     from numgrad.registry.op import Op
     from numgrad.registry.saved_calls import SavedCall
 
-# Applies an op to tensors, by way of the wrappers; ops can so call each other without knowing the engine.
+# Applies an op to tensors, through the wrappers; so ops call each other without importing the engine.
 dispatch: Callable[[Op, tuple[Any, ...], tuple[Any, ...]], Any]
-# Does a `SavedCall`: ``apply_saved(call, node, grads)``.
+# Runs a `SavedCall`: ``apply_saved(call, node, grads)``.
 apply_saved: Callable[[SavedCall, Any, Any], Any]
 
 Wrapper = Callable[[Callable[..., Any], Any, tuple[Any, ...], Any], Any]  # (inner, op, inputs, params)
 _engine: Callable[..., Any]
-wrappers: list[tuple[int, Wrapper]] = []  # what stands before the engine; replaced as a whole
+wrappers: list[tuple[int, Wrapper]] = []  # by rank; replaced as a whole
 _wrapping = locks.awaited()
 
 
 def set_engine(function: Callable[..., Any], saved: Callable[[SavedCall, Any, Any], Any]) -> None:
-    """What applies ops in the end, and what does a `SavedCall`: ``saved(call, node, grads)``."""
+    """Set the function that applies ops at the end of the chain, and the one that runs a `SavedCall`."""
     global _engine, apply_saved
     _engine, apply_saved = function, saved
     _link()
@@ -37,7 +37,7 @@ def set_engine(function: Callable[..., Any], saved: Callable[[SavedCall, Any, An
 def wrap_dispatch(rank: int, wrapper: Wrapper) -> None:
     """Put ``wrapper(inner, op, inputs, params)`` between all ops and the engine; of two the higher rank is outside.
 
-    It sees the ops of all threads. Where no wrapper is, nothing is paid for it.
+    It sees the ops of all threads. Without wrappers the chain costs nothing.
     """
     global wrappers
     with _wrapping:
@@ -47,7 +47,7 @@ def wrap_dispatch(rank: int, wrapper: Wrapper) -> None:
 
 
 def unwrap_dispatch(wrapper: Wrapper) -> None:
-    """Take a wrapper away again."""
+    """Take a wrapper away."""
     global wrappers
     with _wrapping:
         wrappers = [pair for pair in wrappers if pair[1] is not wrapper]

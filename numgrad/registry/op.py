@@ -15,11 +15,11 @@ from numgrad.registry import chain, plans
 from numgrad.runtime.plan import Plan, PlanBuilder
 
 OPS: dict[str, Op] = {}
-EVERY = 1 << 62  # as the number of public outputs: all that the plan has
+EVERY = 1 << 62  # as the number of public outputs: all of the plan's
 
 
 class Saving(NamedTuple):
-    """What a node keeps: for each of the op's saves the input's number or None, and (place, number) of the outputs'."""
+    """The tensors that a node saves: for each of the op's saves the input's number or None, and (slot, number) of outputs."""
 
     inputs: tuple[int | None, ...]
     outputs: tuple[tuple[int, int], ...]
@@ -30,7 +30,7 @@ _NOTHING_SAVED = Saving((), ())
 
 @functools.cache
 def _params_type(names: tuple[str, ...], defaults: tuple[Any, ...]) -> Any:
-    """The named tuple for an op's parameters; making one takes longer than the rest of an op, and most have none."""
+    """The named tuple for an op's parameters; making one takes longer than the rest of an op, and most ops have none."""
     return namedtuple("Params", names, defaults=defaults)  # type: ignore[misc]
 
 
@@ -47,45 +47,45 @@ class Op:
         Names and defaults of the other arguments; values must be hashable.
     outputs
         Names of the outputs; the first ``public`` of them are returned, the others are kept for the backward. With
-        `EVERY` the plan tells how many there are.
+        `EVERY` the plan decides how many there are.
     saves
         Which inputs and outputs the backward reads.
     doc
-        Documentation: what it computes, shapes, dtypes, errors, the source of a formula.
+        Documentation: the formula and its source, shapes, dtypes, errors.
     differentiable
         False for ops whose outputs carry no gradient (comparisons, indices).
     node_name
         Name of its nodes, as torch prints it; default: the op's name in camel case, and Backward0.
     graph_inputs
-        The inputs that its nodes list, by their numbers, in torch's order: those that a gradient could be of, and None where
-        torch has one that is not there. Default: all as they are.
+        Numbers of the inputs that its nodes list, in torch's order: those that may have a gradient, and None for an input
+        that only torch's op has. Default: all inputs.
     self_name
-        What graphs call the first input where a node has saved it: torch's ``self``, of layers ``input``.
+        Name of the first input in graphs, if a node has saved it: torch's ``self``, for layers ``input``.
     variadic
-        It takes any number of inputs, and ``inputs`` is the one name of them all.
+        It takes any number of inputs; ``inputs`` is one name for all of them.
     mutates
-        It writes its result over its first input, which it returns.
+        It writes its result over its first input, and returns that.
     overwrites
-        It mutates, and what was there before counts for nothing: no forward derivative asks for it.
+        It mutates, and does not read the old values; no forward derivative needs them.
     aliases
-        It returns its first input as it is: the tangents of that memory are there already.
+        It returns its first input as it is, whose memory has its tangents already.
     random
-        It draws numbers, from a generator's state that it moves on; see `draw`.
+        It draws numbers, and advances the state of a generator; see `draw`.
     bilinear
         A product of its first two inputs: the gradient of either reads the other, and not itself.
     elementwise
-        Each element of the outputs comes from those at its place of the broadcast inputs.
+        Each element of the outputs depends on the elements of the broadcast inputs at the same index.
     commutes
         The order of the inputs changes nothing.
 
     Raises
     ------
     ValueError
-        The name is taken, a name is there twice, or ``saves`` names what there is not.
+        The name is taken, a name occurs twice, or ``saves`` has a name that is neither an input nor an output.
 
     A planning function is attached by `plan`, the backward by `backward`, a NumPy oracle by `oracle`; see `ops` for
-    examples. `jvp` (or `linear_in`) says how tangents go through it, `batch` how a batch of examples does; `ops.rules` has
-    the rules that many ops share. Nobody asks an op for its name to know what it does.
+    examples. `jvp` (or `linear_in`) attaches the forward derivative, `batch` the batching rule; `ops.rules` has the rules
+    that many ops share. No code decides by the name of an op.
     """
 
     def __init__(
@@ -143,7 +143,7 @@ class Op:
         self.flops_function: Callable[..., int] | None = None
         self.ties: dict[int, tuple[tuple[int, ...], bool]] = {}  # by the number of the input; see `tie`
         self.plans: dict[tuple[Any, ...], Plan] = {}
-        self.node_classes: dict[Any, type] = {}  # of its nodes, as they are seen
+        self.node_classes: dict[Any, type] = {}  # of its nodes, once they are seen
         self._saving: dict[tuple[bool, ...], Saving] = {}
         names = (*self.inputs, *self.param_names)
         if len(set(names)) < len(names) or len(set(self.outputs)) < len(self.outputs):
@@ -189,7 +189,7 @@ class Op:
         """Attach the forward derivative ``(ctx, *tangents)``: tangents of the public outputs from those of the inputs.
 
         A tangent is None where an input has none. ``ctx`` has ``inputs``, ``outputs`` and ``params``, and
-        ``ctx.differentiable``: whether the result will be differentiated, and so has to be made of ops.
+        ``ctx.differentiable``: whether the result will be differentiated, and so must be computed by ops.
         """
         self.jvp_function = function
         return function
@@ -202,21 +202,22 @@ class Op:
         Raises
         ------
         ValueError
-            One is no input of the op.
+            A name is not an input of the op.
         """
         self._check_inputs("linear_in", names)
         self.linear_groups = (*self.linear_groups, names)
 
     def tie(self, gradients: Sequence[str], to: Sequence[str], zeros: bool = True) -> None:
-        """Where the backward is recorded, let the gradients of some inputs depend on others, though by no slope.
+        """In a recorded backward, let the gradients of some inputs depend on other inputs, with slope 0.
 
-        A gradient that is a step function of an input, or that torch computes together with what depends on it, requires a
-        gradient itself in torch, and so it does here. That gradient is 0, or with ``zeros=False`` there is none.
+        In torch, a gradient that is a step function of an input requires a gradient itself, and so does one that torch
+        computes together with a gradient that depends on the input. The same holds here. That second gradient is 0, or None
+        with ``zeros=False``.
 
         Raises
         ------
         ValueError
-            One is no input of the op.
+            A name is not an input of the op.
         """
         self._check_inputs("tie", (*gradients, *to))
         numbers = tuple(self.inputs.index(name) for name in to)
@@ -230,33 +231,33 @@ class Op:
             )
 
     def composite(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        """Attach ``(*inputs, **params)``: the same in other ops, which forward mode and `vmap` apply in its place."""
+        """Attach ``(*inputs, **params)``: the op in terms of other ops, which forward mode and `vmap` apply instead."""
         self.composite_function = function
         return function
 
     def batch(self, function: Callable[..., Any]) -> Callable[..., Any]:
         """Attach the batching rule ``(batch, *inputs, **params)``: the op for many examples at once.
 
-        Inputs that are batched have the examples in dimension 0, the others are the same for all; see
-        `ops.rules.Batch`. It returns the outputs, with the examples in dimension 0, or NotImplemented; of an op that mutates
-        it changes the first input.
+        Batched inputs have the examples in dimension 0, the others are the same for all examples; see `ops.rules.Batch`. The
+        rule returns the outputs, with the examples in dimension 0, or NotImplemented. The rule of an op that mutates changes
+        the first input.
         """
         self.batch_function = function
         return function
 
     def draw(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        """Attach how numbers are drawn for each example of their own: ``(draw, *inputs, **params)``, like a batching rule.
+        """Attach the rule that draws other numbers for each example: ``(draw, *inputs, **params)``, like a batching rule.
 
         ``draw`` has the ``op``, the ``size``, and ``examples``: the first input with the examples in dimension 0, or None
-        where it is the same for all. The result has the examples in dimension 0.
+        if it is the same for all. The result has the examples in dimension 0.
         """
         self.draw_function = function
         return function
 
     def draw_once(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        """Attach one draw for all examples, where those differ in the values that it is applied to.
+        """Attach the rule that draws the same numbers for all examples of a batched first input.
 
-        ``(draw, *inputs, **params)``, ``draw`` as in `draw`, with ``examples`` that are there.
+        It is ``(draw, *inputs, **params)``, with ``draw`` as in `draw`; its ``examples`` are never None.
         """
         self.draw_once_function = function
         return function
@@ -270,13 +271,13 @@ class Op:
         return function
 
     def saves_for(self, needs: tuple[bool, ...]) -> tuple[str, ...]:
-        """Which of `saves` the gradients of the needed inputs read; the others are not kept."""
+        """The names in `saves` that the gradients of the needed inputs read; the others are not saved."""
         if self.bilinear:
             return tuple([name for name, other in zip(self.inputs, (needs[1], needs[0]), strict=False) if other])
         return self.saves
 
     def saving(self, needs: tuple[bool, ...]) -> Saving:
-        """What a node keeps when the gradients of these inputs are needed."""
+        """The tensors that a node saves if the gradients of these inputs are needed."""
         if not self.saves:
             return _NOTHING_SAVED
         saving = self._saving.get(needs)
@@ -285,34 +286,34 @@ class Op:
             names = self.saved_names()
             saving = self._saving[needs] = Saving(
                 tuple(names[s] if s in read and s not in self.outputs else None for s in self.saves),
-                tuple((place, names[s]) for place, s in enumerate(self.saves) if s in read and s in self.outputs),
+                tuple((slot, names[s]) for slot, s in enumerate(self.saves) if s in read and s in self.outputs),
             )
         return saving
 
     def prepares(self, function: Callable[[Any], Any]) -> Callable[[Any], Any]:
-        """Attach what finds `prepared_backward`, such as `saved_calls`."""
+        """Attach ``(record) -> prepared backward``, such as a function that calls `saved_calls`."""
         self.prepare_function = function
         return function
 
     def prepared_backward(self, record: Any) -> Any:
-        """None, or what may run in place of `backward` for nodes of this record, if they are not recorded themselves."""
+        """A function to run instead of `backward` for nodes of this record, if it is not recorded itself; or None."""
         return None if self.prepare_function is None else self.prepare_function(record)
 
     def saved_names(self) -> dict[str, int]:
-        """For each name in ``saves``, which input or output it is."""
+        """For each name in ``saves`` the number of the input or output."""
         return {s: (self.outputs if s in self.outputs else self.inputs).index(s) for s in self.saves}
 
     def graph_node(self, specs: Any, needs: Any, params: Any) -> tuple[str, tuple[int | None, ...] | None]:
-        """How graphs show a node of this op: its name, and which inputs it lists, both as torch.
+        """The name of a node of this op in graphs, and the inputs that it lists, both as in torch.
 
-        These are ``node_name`` and ``graph_inputs``, unless `shown_as` says more.
+        These are ``node_name`` and ``graph_inputs``, unless `shown_as` attached a function.
         """
         if self.node_function is not None:
             return self.node_function(specs, needs, params)
         return self.node_name, self.graph_inputs
 
     def shown_as(self, function: Callable[[Any, Any, Any], tuple[str, Any]]) -> Callable[[Any, Any, Any], Any]:
-        """Attach ``(specs of the inputs, needs, params) -> (name, graph_inputs)``, where torch has several nodes for the op."""
+        """Attach ``(specs of the inputs, needs, params) -> (name, graph_inputs)``, for an op with several nodes in torch."""
         self.node_function = function
         return function
 
@@ -322,7 +323,7 @@ class Op:
         """Apply the op to tensors; parameters by name."""
         if not params:
             values = self.defaults
-        elif tuple(params) == self.param_names:  # without `Params` itself, which takes as long as the op
+        elif tuple(params) == self.param_names:  # `Params` itself would take as long as the op
             values = tuple.__new__(self.Params, params.values())
         else:
             try:
@@ -339,7 +340,7 @@ class Op:
         return chain.dispatch(self, inputs, tuple.__new__(self.Params, values))
 
     def make_plan(self, specs: tuple[Spec | None, ...], params: Any) -> Plan:
-        """The plan for one signature; kept in `plans`, unless it is one of very many operands.
+        """The plan for one signature; cached in `plans`, unless it has very many operands.
 
         Raises
         ------
@@ -352,7 +353,7 @@ class Op:
         return plan
 
     def planned(self, specs: tuple[Spec | None, ...], params: Any) -> PlanBuilder:
-        """What the planning function makes of one signature, which is proved; nothing is compiled. Errors as `make_plan`."""
+        """The builder after the planning function, for one signature; nothing is compiled. Errors as `make_plan`."""
         if self.plan_function is None:
             raise ValueError(
                 f"op {self.name} has no plan; attach one: @{self.name}.plan above a function of a builder and operands"
@@ -367,7 +368,7 @@ class Op:
             self.plan_function(builder, *builder.inputs, **params._asdict())
         except ProofError as error:
             raise ShapeError(f"{self.name}: the operands do not fit: {error}") from error
-        except (AttributeError, OverflowError) as error:  # of something that is no tensor, no dtype, no finite number
+        except (AttributeError, OverflowError) as error:  # an argument that is not a tensor, a dtype or a finite number
             raise TypeError(f"{self.name}: {self._misfit(specs, params)} ({error})") from error
         if not builder.outputs and self.public not in (0, EVERY):
             raise ValueError(
@@ -376,12 +377,12 @@ class Op:
         if self.mutates is not _writes_first(builder):
             raise ValueError(
                 f"op {self.name}: its plan {'does not write' if self.mutates else 'writes'} over its first input, expected "
-                f"what it was declared with, mutates={self.mutates}"
+                f"the declared mutates={self.mutates}"
             )
         return builder
 
     def _misfit(self, specs: tuple[Spec | None, ...], params: Any) -> str:
-        """What is likely to be wrong with the arguments of a plan that asked one of them for what it does not have."""
+        """The likely mistake in the arguments of a planning function that failed on one of them."""
         for name, value, default in zip(self.param_names, params, self.defaults, strict=True):
             if isinstance(default, Dtype) and not isinstance(value, Dtype):
                 return f"{name} is {value!r}, expected a dtype"

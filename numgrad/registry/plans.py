@@ -1,4 +1,4 @@
-"""How many plans are kept: those of all ops together are counted, and the older ones go when there are too many."""
+"""The cache of plans: the plans of all ops are counted together, and the older ones go when there are too many."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ if TYPE_CHECKING:
     from numgrad.registry.op import Op
     from numgrad.runtime.plan import Plan
 
-ops: weakref.WeakSet[Op] = weakref.WeakSet()  # also those that have no name of their own: parts of other ops
+ops: weakref.WeakSet[Op] = weakref.WeakSet()  # also unregistered ones, the parts of other ops
 
 _MOST_PLANS = 1 << 12  # of all ops together, some 3 KB each
-_HEAVIEST_PLAN = 1 << 9  # of these; what is heavier, with some 30,000 operands, is made anew each time
-_plans_made = 0  # since the last count of those that are kept, and that number; by their weight
+_HEAVIEST_PLAN = 1 << 9  # in the same unit; a heavier plan, of some 30,000 operands, is made anew each time
+_plans_made = 0  # weight of the plans at the last count, and of those made since
 
 
 def keep(op: Op, key: tuple[Any, ...], plan: Plan) -> None:
-    """Keep the op's plan for one signature, unless it is one of very many operands.
+    """Cache the op's plan for one signature, unless it has very many operands.
 
-    Where shapes never end, the older half of each op's plans goes when there are too many.
+    When there are too many plans, because shapes keep changing, the older half of each op's plans goes.
     """
     global _plans_made
     if plan.weight > _HEAVIEST_PLAN:

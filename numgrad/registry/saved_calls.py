@@ -1,4 +1,4 @@
-"""Prepared backwards: what nodes of one record run where nothing is recorded, and the proof of what a backward returned."""
+"""Prepared backwards, which run instead of an op's backward when that is not recorded; and the check of gradients."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class SavedCall:
-    """An op to be applied to incoming gradients and to what a node saved.
+    """An op to be applied to incoming gradients and to saved tensors of a node.
 
     ``reads`` says for each of the op's inputs which saved tensor it is, or, as -1, -2 and so on, which gradient.
     """
@@ -24,7 +24,7 @@ class SavedCall:
         self.reads = tuple(reads)
         self.params = op.defaults if params is None else params
         self._words = backward_words(reads)
-        self.quick: int = self._words.ctypes.data  # for `fast.apply`
+        self.fast: int = self._words.ctypes.data  # for `fast.apply`
 
 
 def saved_calls(inputs: int, *calls: tuple[SavedCall, int | Sequence[int]]) -> Callable[[Any, Any], list[Any]]:
@@ -46,7 +46,7 @@ def saved_calls(inputs: int, *calls: tuple[SavedCall, int | Sequence[int]]) -> C
 
 
 def first_run(record: Any, run: Any) -> Any:
-    """A prepared backward whose gradients are checked when it first runs. They have the same shapes each time after."""
+    """A prepared backward whose gradients are checked at its first run; later ones have the same shapes."""
     if run is None:
         return None
 
@@ -59,26 +59,26 @@ def first_run(record: Any, run: Any) -> Any:
 
 
 def check_gradients(node: Any, grads: Any) -> Any:
-    """What an op's backward returned, as a tuple or list, each of its input's shape and dtype.
+    """The gradients that an op's backward returned, as a tuple or list; each has its input's shape and dtype.
 
     Raises
     ------
     RuntimeError
-        One is not: sums and optimizers would go beyond it, or broadcast it. Or it is no tensor.
+        One has another shape or dtype: sums and optimizers would broadcast it, or read beyond it. Or it is not a tensor.
     """
     grads = grads if isinstance(grads, (tuple, list)) else (grads,)
     for position, (grad, spec, edge) in enumerate(zip(grads, node.input_specs, node.edges, strict=False)):
         if grad is None or edge is None:
             continue
-        own = getattr(grad, "_spec", None)
-        if own is None:
+        actual = getattr(grad, "_spec", None)
+        if actual is None:
             raise GradError(
                 f"function {node.name()} returned no tensor at index {position}, expected a Tensor or None (got "
                 f"{type(grad).__name__})"
             )
-        if own is not spec and (own.shape != spec.shape or own.dtype is not spec.dtype):
+        if actual is not spec and (actual.shape != spec.shape or actual.dtype is not spec.dtype):
             raise GradError(
-                f"function {node.name()} returned an invalid gradient at index {position} - got {list(own.shape)} of "
-                f"{own.dtype} but expected shape {list(spec.shape)} and {spec.dtype}, as the input has"
+                f"function {node.name()} returned an invalid gradient at index {position} - got {list(actual.shape)} of "
+                f"{actual.dtype} but expected shape {list(spec.shape)} and {spec.dtype}, as the input has"
             )
     return grads

@@ -1,4 +1,4 @@
-"""Where a declared function becomes an address: from the store if it is there, by compiling it otherwise."""
+"""The address of a declared function: loaded from the store if it has it, compiled otherwise."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ _log = logging.getLogger("numgrad.build")
 _unstored = itertools.count()
 _PATIENCE = 60.0  # seconds to wait for another process that compiles the same; no kernel takes half as long
 
-# Called as listener(name, seconds) after each compilation; a command line shows progress with it. What a listener
-# raises is logged and goes no further, since the kernel is there all the same.
+# Called as listener(name, seconds) after each compilation; a command line shows progress with it. An error of a listener
+# is logged and goes no further, since the kernel is compiled all the same.
 listeners: list[Callable[[str, float], None]] = []
-# Called whenever this process is about to compile what the store lacks: others may be asked to help (`helpers`).
+# Called before this process compiles a function that the store lacks: others may be asked to help (`helpers`).
 missing_listeners: list[Callable[[], None]] = []
 
 
@@ -47,7 +47,7 @@ class Job:
 
 
 def native_job(name: str, function: Callable[..., Any], arity: int, returns: bool) -> Job:
-    """What has to be compiled for a native function."""
+    """The job for a native function."""
 
     def compile_it(symbol: str) -> bytes:
         return _codegen(name).compile_native(name, function, arity, returns, symbol)
@@ -72,7 +72,7 @@ def _codegen(name: str) -> Any:
     Raises
     ------
     KernelError
-        Numba refuses the environment, or has not what kernels need.
+        Numba refuses the environment, or lacks a part that kernels need.
     """
     from numgrad.runtime import numba_changes
 
@@ -91,11 +91,11 @@ def _codegen(name: str) -> Any:
 
 def _key(function: Callable[..., Any], *extra: str) -> str | None:
     try:
-        own = fingerprint(function)
+        code_key = fingerprint(function)
     except KernelError as error:
         _log.info("%s: compiled in every process, since %s", function.__name__, error)
         return None
-    return hashlib.sha256("\n".join((own, *extra)).encode()).hexdigest()[:32]
+    return hashlib.sha256("\n".join((code_key, *extra)).encode()).hexdigest()[:32]
 
 
 def build(job: Job) -> int:
@@ -133,7 +133,7 @@ def _payload(job: Job, symbol: str) -> bytes:
 
 
 def compile_for_others(job: Job) -> bool:
-    """Compile for the store alone, unless it is there or another process is at it; whether that was done."""
+    """Compile for the store alone, unless the store has it or another process compiles it; whether that was done."""
     if job.key is None or job.is_stored():
         return False
     with store.claim(job.file_name, job.key, patience=0) as mine:

@@ -5,8 +5,8 @@ needs `loader` alone.
 
 Why every option is as it is:
 
-- ``_nrt=False``: a kernel that allocates does not compile. What is left is pure machine code without reference counts,
-  which can be stored as an object file and loaded by any process on the same kind of CPU.
+- ``_nrt=False``: a kernel that allocates does not compile. The others are pure machine code without reference counts, which
+  can be stored as an object file and loaded by any process on the same kind of CPU.
 - ``error_model="numpy"``: a division by zero gives Inf or NaN, and no exception path spoils vectorisation.
 - fast-math is ``contract`` alone (fused multiply-add), and ``reassoc`` where a kernel asks for it. Not ``nnan``, ``ninf``:
   NaN and Inf must survive. Not ``arcp``, ``afn``: LLVM then divides by a refined reciprocal estimate, and 1/0 and 1/inf
@@ -54,7 +54,7 @@ NUMBA_TYPES = {
     "u1": types.uint8,
     "b1": types.boolean,
 }
-# Symbols that object code may leave to the process: the C library's mathematics and memory functions.
+# Symbols that object code may take from the process: the C library's mathematics and memory functions.
 _ALLOWED_SYMBOLS = frozenset(
     name + suffix
     for name in (
@@ -163,7 +163,7 @@ def _write_kernel_entry(compiled: Any, parameters: tuple[Parameter, ...], checke
     """``entry(slots, start, stop, worker)``: read each argument out of its slots, call the kernel.
 
     Word 0 of the slots is the address of the launch's status word; arguments follow in order. A raised error, which can
-    only be an index out of bounds, becomes status BAD_INDEX, or OUT_OF_BOUNDS where nobody but the debug mode checks.
+    only be an index out of bounds, becomes status BAD_INDEX, or OUT_OF_BOUNDS if only the debug mode checks.
     """
     module, entry = _new_entry(4, ir.VoidType())
     builder = ir.IRBuilder(entry.append_basic_block())
@@ -203,7 +203,7 @@ def _new_entry(arity: int, result: ir.Type) -> tuple[ir.Module, ir.Function]:
 
 
 def _call(module: ir.Module, builder: ir.IRBuilder, compiled: Any, arguments: Sequence[Any]) -> tuple[Any, Any]:
-    """Call by Numba's convention: the code of the outcome, and where the result lies."""
+    """Call by Numba's convention: the status code, and a pointer to the result."""
     context, signature = compiled.target_context, compiled.signature
     function_type = context.call_conv.get_function_type(signature.return_type, signature.args)
     callee = ir.Function(module, function_type, compiled.fndesc.llvm_func_name)
@@ -249,7 +249,7 @@ def _object_code(name: str, compiled: Any, entry: ir.Module, symbol: str) -> byt
     module = llvm.parse_assembly(str(entry))
     module.link_in(numba_ir.module_of(compiled), preserve=True)
     module.name = name
-    # Numba's are the same, unless code is made for another kind of machine.
+    # Numba's are the same, unless the target is another kind of machine.
     module.triple, module.data_layout = target.triple(), str(machine.target_data)
     for function in module.functions:
         if not function.is_declaration and function.name != SYMBOL:

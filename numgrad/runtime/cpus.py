@@ -10,8 +10,8 @@ from pathlib import Path
 def available_cpus() -> int:
     """CPUs that this process may run on, at least 1.
 
-    A quota counts rounded up, so 1.5 CPUs give 2 threads: one thread could not use the last half, and a launch waits
-    only for chunks that somebody has claimed, so threads that the quota puts aside cost little.
+    A quota is rounded up, so 1.5 CPUs give 2 threads: one thread could not use the last half. A launch waits only for
+    claimed chunks, so threads that the quota puts aside cost little.
     """
     if hasattr(os, "sched_getaffinity"):
         count = len(os.sched_getaffinity(0))
@@ -37,12 +37,12 @@ def cgroup_quota(root: Path = Path("/")) -> float | None:
         else:
             continue
         group = Path(path.lstrip("/"))
-        # Inside a container the path may be the host's, which is not to be seen; the mount's top is then our group.
+        # Inside a container the path may be the host's, which is invisible; the mount's top is then our group.
         for mount in mounts:
-            for place in (group, *group.parents):
-                quotas.append(read(root / mount / place))
-    found = [quota for quota in quotas if quota is not None]
-    return min(found, default=None)
+            for level in (group, *group.parents):
+                quotas.append(read(root / mount / level))
+    limits = [quota for quota in quotas if quota is not None]
+    return min(limits, default=None)
 
 
 def _quota_v2(folder: Path) -> float | None:

@@ -1,14 +1,14 @@
 """Processes that compile kernels for this one, and leave them in the store.
 
-A helper is told a *recipe*: a function, by its name, and arguments. It *rehearses* the recipe: everything runs as it
-would, plans are made, but nothing is compiled and no kernel is run, so that what is computed is undefined. What is left
-is the list of kernels that the recipe needs. Each helper goes through that list from a place of its own and compiles
-what is not in the store and what no other process is at (`store.claim`). The process that is helped needs no list: it
-runs, compiles what it comes to first, and finds the rest.
+A helper gets a *recipe*: the name of a function, and arguments. It *rehearses* the recipe: Python runs as usual and makes
+plans, but nothing is compiled and no kernel runs, so values are undefined. The result is the list of kernels that the recipe
+needs. Each helper goes through that list from a start of its own. It compiles the kernels that the store lacks and that no
+other process is compiling (`store.claim`). The process that is helped needs no list: it compiles the kernels that it reaches
+first, and finds the others in the store.
 
-Helpers are processes of the interpreter, started afresh: a fork would copy threads' locks, and a worker of
-`multiprocessing` imports the program's main file. They write nothing but the store, read nothing but their arguments,
-and end by themselves when whoever started them is gone.
+Helpers are new processes of the interpreter: a fork would copy threads' locks, and a worker of `multiprocessing` imports
+the program's main file. They write nothing but the store and read nothing but their arguments. They end by themselves when
+the process that started them is gone.
 """
 
 from __future__ import annotations
@@ -32,16 +32,16 @@ from numgrad.runtime.cpus import available_cpus
 
 _log = logging.getLogger("numgrad.helpers")
 _MOST = 4  # by default: each has Numba in memory, 150 MB
-# Characters of an error: a line of up to 512 bytes is written into a pipe at once by every system, as POSIX has it.
+# Characters of an error: POSIX systems write a line of up to 512 bytes into a pipe at once.
 _LONGEST_ERROR = 400
-# -P: a file of the user's that lies in the current folder hides no module; the parent's own path is given.
+# -P: a file in the current folder hides no module; the parent's own path is passed.
 _START = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[1])['path']; from numgrad.runtime.helpers import main; main()"
 )
 
 
 def job_count() -> int:
-    """How many processes are to compile, this one included.
+    """Number of processes that compile, this one included.
 
     Raises
     ------
@@ -58,21 +58,21 @@ def job_count() -> int:
 
 
 class Helper:
-    """One such process, which `stop` ends.
+    """A process that compiles; `stop` ends it.
 
     Parameters
     ----------
     recipe
         'module:function'; called in the helper with ``arguments``, which JSON can hold.
     index, count
-        Which of how many helpers it is: where in the list it begins.
+        Its number among how many helpers: where in the list it begins.
     tells
-        The descriptor of a pipe for what it has to tell (see `team`), or None.
+        The descriptor of a pipe for its messages (see `team`), or None.
 
     Raises
     ------
     OSError
-        There is no interpreter to start, or no process.
+        The interpreter is unknown, or no process can be started.
     """
 
     def __init__(self, recipe: str, arguments: Mapping[str, Any], index: int, count: int, tells: int | None) -> None:
@@ -81,7 +81,7 @@ class Helper:
         task = {"path": sys.path, "recipe": recipe, "arguments": dict(arguments), "index": index, "count": count}
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-c", _START, json.dumps(task)],
-            stdin=subprocess.PIPE,  # that it ends tells the helper that we are gone
+            stdin=subprocess.PIPE,  # its end tells the helper that we are gone
             stdout=subprocess.DEVNULL if tells is None else tells,
             stderr=subprocess.DEVNULL,
             text=True,
@@ -94,18 +94,18 @@ class Helper:
         return self._process.wait() if self._is_ours else 0
 
     def stop(self) -> None:
-        """End the process, whatever it is at, and wait until it is gone. In the child of a fork: leave it to the parent."""
+        """Kill the process and wait until it is gone. In the child of a fork: leave it to the parent."""
         if not self._is_ours:
             return
-        self._process.kill()  # it holds nothing but claims, which go with it, and files that appear whole or not at all
+        self._process.kill()  # its claims end with it, and its files appear whole or not at all
         self._process.wait()
         assert self._process.stdin is not None
         self._process.stdin.close()
 
     def disown(self) -> None:
-        """In the child of a fork: the process belongs to the parent, whose end it must not take for ours."""
+        """In the child of a fork: the process belongs to the parent, and must not see our end as the parent's."""
         self._is_ours = False
-        self._process.returncode = 0  # nobody here waits for it, nor warns that nobody does
+        self._process.returncode = 0  # no wait for it here, and no warning that nobody waited
         stream = self._process.stdin
         if stream is not None and not stream.closed:
             stream.buffer.raw.close()  # type: ignore[attr-defined]  # by no lock of a thread that was writing
@@ -113,11 +113,11 @@ class Helper:
 
 @contextmanager
 def team(recipe: str, arguments: Mapping[str, Any], count: int) -> Iterator[Iterator[dict[str, Any]]]:
-    """Start ``count`` helpers; gives what they tell, until all have ended: {"total", "missing"}, {"name", "seconds"} for each
-    kernel, {"error", "kind"}. They are stopped at the end.
+    """Start ``count`` helpers, yield their messages, and stop them at the end.
 
-    All write into one pipe, a line at a time, which the system does not mix: so nobody waits for one of them in
-    particular, dead or alive, and no thread is needed to listen.
+    Messages are {"total", "missing"}, {"name", "seconds"} for each kernel, and {"error", "kind"}; they end when all helpers
+    have ended. All write into one pipe, a line at a time, which the system does not mix. So the reader waits for no helper
+    in particular, dead or alive, and needs no thread.
 
     Raises
     ------
@@ -163,17 +163,17 @@ locks.at_fork(_disown)
 def on_demand(recipe: str, arguments: Mapping[str, Any]) -> Iterator[None]:
     """While entered, helpers start as soon as more than one kernel has to be compiled; they are stopped at the end.
 
-    ``recipe`` stands for what the caller is about to run. Without a store, with one CPU, or where no process can be
-    started, everything is compiled here.
+    ``recipe`` needs the same kernels as the caller's next calls. Without a store, with one CPU, or if no process can be
+    started, this process compiles everything.
     """
     running: list[Helper] = []
-    missed, asked = 0, False
+    missed, started = 0, False
 
     def missing() -> None:
-        nonlocal missed, asked
+        nonlocal missed, started
         missed += 1
-        if not asked and (missed > 1 or store.is_empty()) and store.folder() is not None:
-            asked = True
+        if not started and (missed > 1 or store.is_empty()) and store.folder() is not None:
+            started = True
             others = job_count() - 1
             try:
                 for index in range(others):
@@ -194,18 +194,18 @@ def on_demand(recipe: str, arguments: Mapping[str, Any]) -> Iterator[None]:
 
 
 def main() -> None:
-    """A helper's process: rehearse what its argument says, then compile."""
+    """A helper's process: rehearse the recipe in its argument, then compile."""
     task = json.loads(sys.argv[1])
     if hasattr(signal, "SIGINT"):
         signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C in the terminal ends it without a word
-    # `threading` would wait until the thread has begun, for ever where it finds no memory to begin with.
+    # `threading` would wait until the thread has begun: for ever if there is no memory for it.
     _thread.start_new_thread(_leave_with_the_parent, ())
     try:
         jobs = rehearse(task["recipe"], task["arguments"])
         missing = [job for job in jobs if not job.is_stored()]
         _tell(total=len(jobs), missing=len(missing))
         build.listeners.append(lambda name, seconds: _tell(name=name, seconds=seconds))
-        # The first begins at the end, where the process that is helped arrives last.
+        # The first helper begins at the end, which the helped process reaches last.
         begin = len(jobs) - len(jobs) * task["index"] // task["count"]
         for job in reversed([*jobs[begin:], *jobs[:begin]]):
             build.compile_for_others(job)
@@ -216,7 +216,7 @@ def main() -> None:
 
 
 def rehearse(recipe: str, arguments: Mapping[str, Any]) -> list[build.Job]:
-    """The jobs that a recipe needs, each once, in the order in which it comes to them.
+    """The jobs that a recipe needs, each once, in the order of first use.
 
     The process cannot compute any more: its plans have no code.
     """

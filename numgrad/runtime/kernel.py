@@ -1,8 +1,8 @@
 """Kernels, device functions and intrinsics: declared here without Numba, compiled when first launched.
 
 A **kernel** is a serial function over a range of work: it reads arrays, writes into arrays that it is given, allocates
-nothing and returns nothing. Its last parameters are ``start, stop`` (and, if it wants scratch memory of its own,
-``worker``)::
+nothing and returns nothing. Its last parameters are ``start, stop`` (and ``worker``, if it needs scratch memory of its
+own)::
 
     @kernel("T[:], T[:], T[:]")
     def add(x, y, out, start, stop):
@@ -42,14 +42,14 @@ from numgrad.errors import KernelError
 from numgrad.runtime import locks
 from numgrad.runtime.parameters import SCALAR_TYPES, Parameter, declared_parameters
 
-# Held while code is compiled or loaded; one lock for all, since LLVM and Numba have one for all, too.
+# Held while code is compiled or loaded; one lock for all, as in LLVM and Numba.
 building = locks.awaited()
-# In a process that only rehearses (`helpers`), the jobs that running would need compiled: nothing is compiled, nothing
-# runs, and every address is this one. None everywhere else.
+# In a process that only rehearses (`helpers`), the jobs that a real run would compile: nothing is compiled, nothing runs,
+# and every address is `NO_ADDRESS`. None everywhere else.
 rehearsal: list[Any] | None = None
 NO_ADDRESS = 1
-OUT_OF_BOUNDS = -1  # status that an index error in the debug mode leaves
-BAD_INDEX = -2  # and one in a kernel that checks its indices always
+OUT_OF_BOUNDS = -1  # status after an index error in the debug mode
+BAD_INDEX = -2  # status after one in a kernel that always checks its indices
 
 
 class Device:
@@ -70,7 +70,7 @@ class Device:
 class Intrinsic(Device):
     """A device function written as LLVM IR; ``emit`` has the form that ``numba.extending.intrinsic`` takes.
 
-    ``reference``, if there is one (see `in_python`), is what it computes, as Python.
+    ``reference``, if there is one (see `in_python`), computes the same in Python.
     """
 
     def __init__(self, emit: Callable[..., Any], reference: Callable[..., Any] | None = None) -> None:
@@ -78,7 +78,7 @@ class Intrinsic(Device):
         self.reference = reference
 
     def in_python(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        """Attach the reference: what the intrinsic computes, of NumPy's numbers."""
+        """Attach the reference: the intrinsic's computation on NumPy's numbers."""
         self.reference = function
         return function
 
@@ -123,7 +123,7 @@ class Native:
         return self._address
 
     def job(self) -> Any:
-        """What is to be compiled, as `build` sees it; taking the fingerprint lasts some milliseconds."""
+        """The job for `build`; taking the fingerprint lasts some milliseconds."""
         if self._job is None:
             from numgrad.runtime.build import native_job
 
@@ -198,7 +198,7 @@ def kernel(declaration: str, *records: type, reassociate: bool = False) -> Calla
     return lambda function: Kernel(function, declaration, records, reassociate)
 
 
-# ---- fingerprints: what a function's machine code depends on -------------------------------------------------------
+# ---- fingerprints: everything that a function's machine code depends on -----------------------------------------------
 
 
 def fingerprint(function: Callable[..., Any]) -> str:
@@ -220,7 +220,7 @@ def references(function: types.FunctionType) -> Iterator[tuple[str, Any]]:
     For a module of numgrad's, its device functions that the code may read follow, under a dotted name.
     """
     names: set[str] = set()
-    words: set[str] = set()  # attributes among others
+    words: set[str] = set()  # attributes, and others
     for code in nested_codes(function.__code__):
         names.update(_loaded_globals(code))
         words.update(code.co_names)
@@ -272,21 +272,22 @@ def _loaded_globals(code: types.CodeType) -> frozenset[str]:
 
 
 def frozen(function: types.FunctionType, memo: dict[int, Any] | None = None) -> types.FunctionType:
-    """The function with its globals and closure as they are now, and so for all functions that it calls.
+    """A copy of the function, and of all functions that it calls, with globals and closures as they are now.
 
-    Its kernels for several dtypes are compiled one after the other, and have to agree. Helpers that are plain functions
-    become device functions.
+    Its kernels for several dtypes are compiled one after the other, and must agree. Plain functions that it calls become
+    device functions.
 
     Raises
     ------
     KernelError
-        It refers to a name that is not there.
+        It refers to a name that is not defined.
     """
     memo = {} if memo is None else memo
     code, names = function.__code__, {"__builtins__": function.__globals__.get("__builtins__", builtins)}
     cells = tuple(types.CellType() for _ in code.co_freevars)
-    memo[id(function)] = made = types.FunctionType(code, names, function.__name__, function.__defaults__, cells)
-    made.__kwdefaults__, made.__doc__, made.__module__ = function.__kwdefaults__, function.__doc__, function.__module__
+    memo[id(function)] = frozen_copy = types.FunctionType(code, names, function.__name__, function.__defaults__, cells)
+    for attribute in ("__kwdefaults__", "__doc__", "__module__"):
+        setattr(frozen_copy, attribute, getattr(function, attribute))
     nested = tuple(nested_codes(code))
     words = {word for each in nested for word in each.co_names}
     for name in sorted({name for each in nested for name in _loaded_globals(each)}):
@@ -300,7 +301,7 @@ def frozen(function: types.FunctionType, memo: dict[int, Any] | None = None) -> 
         except ValueError:
             raise KernelError(f"{function.__name__} refers to {name}, which is not defined yet") from None
         copy.cell_contents = _frozen_value(value, words, memo)
-    return made
+    return frozen_copy
 
 
 def _frozen_value(value: Any, words: set[str], memo: dict[int, Any]) -> Any:
@@ -332,7 +333,7 @@ def nested_codes(code: types.CodeType) -> Iterator[types.CodeType]:
 
 
 def is_vocabulary(value: Any) -> bool:
-    """True for a module of numgrad's, whose device functions a kernel may name as ``module.word``."""
+    """Whether it is one of numgrad's modules: a kernel may name their device functions as ``module.word``."""
     return isinstance(value, types.ModuleType) and value.__name__.startswith("numgrad.")
 
 

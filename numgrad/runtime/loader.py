@@ -1,4 +1,4 @@
-"""Object code into this process, by ``llvmlite.binding`` alone (Numba is not imported): 0.04 s once, then 0.1 ms each.
+"""Load object code into this process by ``llvmlite.binding`` alone, without Numba: 0.04 s once, then 0.1 ms each.
 
 The caller holds `kernel.building`.
 """
@@ -30,7 +30,7 @@ def _engine() -> Any:
     for name in _PYTHON_SYMBOLS:
         llvm.add_symbol(name, ctypes.cast(getattr(ctypes.pythonapi, name), ctypes.c_void_p).value)
     machine = llvm.Target.from_default_triple().create_target_machine(jit=True)
-    # One engine for all objects: one each would cost ten times as much.
+    # One engine for all objects: one for each would cost ten times as much.
     engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), machine)
     # Never freed: at exit a daemon thread may still be in its code.
     ctypes.pythonapi.Py_IncRef(ctypes.py_object(engine))

@@ -1,22 +1,22 @@
-"""Locks, and what a fork does about them: the one place where numgrad makes a lock.
+"""Locks, and how a fork treats them: the only module of numgrad that makes a lock.
 
 A fork copies the memory of a process and one of its threads. A lock that another thread held stays locked in the child
-for ever, and what it protects may be half-changed. So each lock is one of two kinds:
+for ever, and its data may be half-changed. So each lock is one of two kinds:
 
 `awaited`
-    Its holder leaves things for a moment as nobody may find them: the compiler's state, the lists of blocks. A fork
-    waits until nobody has it, and the child finds it free and what it protects whole.
+    Its data are inconsistent for a moment while it is held: the compiler's state, the lists of blocks. A fork waits until
+    nobody holds it. The child finds the lock free and the data whole.
 `renewed`
-    What it protects can be found at any moment, as a slot that is set in one step; or its holder runs code of the
-    user's, for which a fork must not wait. The child gets it free, whoever had it.
+    Its data are consistent at any moment, such as a slot that is set in one step; or its holder runs the user's code, for
+    which a fork must not wait. The child gets it free, whoever held it.
 
-The locks of Numba and llvmlite are awaited as well, and so are the imports that numgrad or these may begin in any thread:
-a child that asks for a module which another thread was importing would wait for ever. What threads compute is not waited
-for: memory that another one was writing, a gradient or a parameter, is in the child as it was at that moment.
+The locks of Numba and llvmlite are awaited as well, and so are imports that numgrad or these may begin in any thread: a child
+that imports a module which another thread was importing would wait for ever. A fork does not wait for computations: memory
+that another thread was writing, a gradient or a parameter, is in the child as it was at that moment.
 
-While it waits, a fork holds no lock but the one that it waited for, and so waits for nobody who waits for it. Unless its
-own thread held one before: all are reentrant, since a finalizer, a signal's handler or a hook may fork, or use numgrad,
-inside of any of them. Only such a fork loses its patience.
+While it waits, a fork holds no lock but the one that it waited for, so it waits for nobody who waits for it. The exception
+is a thread that already held a lock: all are reentrant, since a finalizer, a signal's handler or a hook may fork, or use
+numgrad, inside of any of them. Only such a fork gives up after a while.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 _log = logging.getLogger("numgrad.locks")
-_PATIENCE = 20.0  # seconds that a fork inside of an awaited lock waits for the others: two may need each other's
-# What is imported where it is needed, in any thread. None of it waits for another thread while it is imported.
+_PATIENCE = 20.0  # seconds that a fork inside of an awaited lock waits: two forks may wait for each other
+# Packages that any thread may import when it needs them. None of them waits for another thread while it is imported.
 _PACKAGES = sys.stdlib_module_names | {"numgrad", "numba", "llvmlite", "numpy"}
 _ROUNDS = 16  # of waiting for imports and locks by turns
 
@@ -47,7 +47,7 @@ _every: weakref.WeakSet[Any] = weakref.WeakSet()
 
 
 class Handlers(NamedTuple):
-    """What else is to be done about a fork; see `at_fork`."""
+    """Functions to call around a fork; see `at_fork`."""
 
     before: Callable[[], None] | None
     in_child: Callable[[], None]
@@ -57,7 +57,7 @@ _handlers: list[Handlers] = []
 
 
 class _Fork:
-    """One fork on its way: the locks that it holds, and whether Ctrl-C came while it waited for them."""
+    """A fork under way: the locks that it holds, and whether Ctrl-C came while it waited for them."""
 
     def __init__(self) -> None:
         self.held: list[Any] = []
@@ -65,7 +65,7 @@ class _Fork:
 
 
 class _Forking(threading.local):
-    """The forks that a thread is at."""
+    """The forks under way in a thread."""
 
     def __init__(self) -> None:
         self.forks: list[_Fork] = []
@@ -89,7 +89,7 @@ def renewed() -> Any:
 
 
 def latch() -> Any:
-    """A lock of one call, that one thread takes and another releases: a fork leaves it alone, since the call is its parent's."""
+    """A lock that one thread takes and another releases, in one call: a fork leaves it alone, for the parent's call."""
     return _thread.allocate_lock()
 
 
@@ -99,7 +99,7 @@ def at_fork(in_child: Callable[[], None], before: Callable[[], None] | None = No
 
 
 class _Token:
-    """Says that somebody needs a switch to be on, as long as it lives."""
+    """Keeps a switch on as long as it lives."""
 
     __slots__ = ("__weakref__", "thread")
 
@@ -108,15 +108,15 @@ class _Token:
 
 
 class Switch:
-    """What is on for all threads while at least one of them needs it, such as a wrapper around all ops.
+    """Something that is on for all threads while at least one of them needs it, such as a wrapper around all ops.
 
-    Who needs it holds a `token`. So nothing has to be counted down, which Ctrl-C could prevent: a `runtime.scope.Scope`
-    drops its token as it ends. In the child of a fork it is on only if the thread that lives on needs it.
+    Each user holds a `token`. So nothing has to be counted down, which Ctrl-C could prevent: a `runtime.scope.Scope` drops
+    its token as it ends. In the child of a fork the switch is on only if the surviving thread needs it.
 
     Parameters
     ----------
     turn_on, turn_off
-        Called with a lock held that forks wait for. After Ctrl-C, it may be turned on that is on already.
+        Called with an awaited lock held. After Ctrl-C, ``turn_on`` may be called when it is on already.
     """
 
     def __init__(self, turn_on: Callable[[], None], turn_off: Callable[[], None]) -> None:
@@ -127,7 +127,7 @@ class Switch:
         at_fork(self._forget_others)
 
     def token(self) -> Any:
-        """Turn it on; it may be turned off once what is returned is gone."""
+        """Turn it on; it may be turned off once the returned token is gone."""
         token = _Token()
         with self._lock:
             self._tokens.append(weakref.ref(token))
@@ -153,7 +153,7 @@ class Switch:
 
 
 class Membership(Switch):
-    """A switch by which something is in lists, which others look through: pairs of a list and an item."""
+    """A switch that puts items into lists which others read: pairs of a list and an item."""
 
     def __init__(self, *pairs: tuple[list[Any], Any]) -> None:
         super().__init__(self._add, self._remove)
@@ -177,14 +177,14 @@ _pop = operator.methodcaller("pop")
 
 
 def _take(held: list[Any], locks: Iterable[Any], patience: float = 0.0) -> None:
-    """Append to ``held`` those of the locks that can be had; in one step of Python, so that no Ctrl-C loses one."""
+    """Append the locks that are free to ``held``; in one step of Python, so that no Ctrl-C loses one."""
     locks = tuple(locks)
     arguments = (True, patience) if patience else (False,)
     held.extend(itertools.compress(locks, map(operator.methodcaller("acquire", *arguments), locks)))
 
 
 def _release(held: list[Any]) -> None:
-    """Release all that is held; in one step of Python, too."""
+    """Release all held locks; in one step of Python, too."""
     deque(map(_unlock, map(_pop, itertools.repeat(held, len(held)))), maxlen=0)
 
 
@@ -199,7 +199,7 @@ def _before_fork() -> None:
             names = _imports_of_others()
             if not names:
                 break
-            _release(fork.held)  # which an import may need to go on
+            _release(fork.held)  # an import may need them to go on
             for name in names:
                 _await_import(name)
         for handlers in tuple(_handlers):
@@ -210,7 +210,7 @@ def _before_fork() -> None:
 
 
 def _take_all(held: list[Any], deadline: float) -> None:
-    """Wait until all awaited locks can be had at once, with none in hand but the one that was waited for."""
+    """Wait until all awaited locks are free at once, holding none but the one waited for."""
     first: list[Any] = []
     while True:
         _take(held, first, min(max(deadline - time.monotonic(), 1e-3), threading.TIMEOUT_MAX))
@@ -227,7 +227,7 @@ def _take_all(held: list[Any], deadline: float) -> None:
 
 
 def _to_await() -> list[Any]:
-    """Awaited locks, with those of Numba and llvmlite, if these are there."""
+    """Awaited locks, with those of Numba and llvmlite if these are imported."""
     compiler = getattr(sys.modules.get("numba.core.compiler_lock"), "global_compiler_lock", None)
     library = getattr(sys.modules.get("llvmlite.binding.ffi"), "lib", None)
     foreign = [getattr(compiler, "_lock", None), getattr(getattr(library, "_lock", None), "_lock", None)]
@@ -235,7 +235,7 @@ def _to_await() -> list[Any]:
 
 
 def _imports_of_others() -> list[str]:
-    """Modules of `_PACKAGES` that other threads are importing, or looking for."""
+    """Modules of `_PACKAGES` that other threads are importing or searching."""
     table = getattr(sys.modules.get("_frozen_importlib"), "_module_locks", {})  # weak references to locks
     owners = [(name, getattr(reference(), "owner", None)) for name, reference in table.copy().items()]
     nobody = (None, threading.get_ident())
@@ -246,7 +246,7 @@ def _await_import(name: str) -> None:
     """Wait until another thread has imported a module."""
     try:
         importlib.import_module(name)
-    except ImportError as error:  # there as here
+    except ImportError as error:  # it failed in the other thread, too
         _log.info("%s cannot be imported: %s", name, error)
 
 
@@ -258,7 +258,7 @@ def _fork_done() -> _Fork:
 def _after_fork_in_parent() -> None:
     fork = _fork_done()
     _release(fork.held)
-    if fork.interrupted:  # after the fork, which also ends what is raised here
+    if fork.interrupted:  # after the fork: it swallows an exception raised here
         threading.Timer(0.05, _thread.interrupt_main).start()
 
 
@@ -274,5 +274,5 @@ def _after_fork_in_child() -> None:
 
 
 if hasattr(os, "register_at_fork"):
-    # Before there is a lock: a module that registered for its own would be too late for who forks while it is imported.
+    # Before any lock exists: a module that registered its own would miss a fork during its import.
     os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child)

@@ -1,16 +1,16 @@
-"""Storage: blocks of memory that are given back to a pool when nobody holds them, and handed out again.
+"""Storage: blocks of memory that return to a pool when nobody holds them, and are handed out again.
 
-Fresh pages are most of what a naive training step would spend, so a steady-state step should touch none. Blocks come in
-size classes, eight per octave, so that at most an eighth is wasted; a class is a stack, so that the block handed out is
-the one most likely still in cache. Blocks up to two megabytes are cut from larger pieces (`pieces`).
+Touching fresh pages would be most of the time of a naive training step, so a steady-state step should touch none. Blocks
+come in size classes, eight per octave, so that at most an eighth is wasted. A class is a stack: the block handed out is the
+one most likely still in cache. Blocks up to two megabytes are cut from larger pieces (`pieces`).
 
-The pool never holds more than twice the most bytes that were in use at once, and 16 MB: before it asks the system for
-pages beyond that, it joins free small blocks for use in other sizes, and gives large ones and whole free pages back. Live
-blocks count as their size class; on top come the pages that small live blocks share with free memory.
+The pool never holds more than twice the peak of bytes in use, and 16 MB. Before it asks the system for pages beyond that, it
+joins free small blocks for use in other sizes, and gives large ones and whole free pages back. Live blocks count as their
+size class; on top come the pages that small live blocks share with free memory.
 
-Blocks are handed out and taken back by machine code (`take`, `give_back`), which makes the storage, too: 0.1 us for what
-takes 0.55 in Python, and small ops do little else. No lock is taken: a pop or append and the counters beside it happen
-between two points at which CPython could switch threads, or run a finalizer or the garbage collector.
+Machine code hands blocks out, makes their storages, and takes blocks back (`take`, `give_back`): 0.1 us instead of 0.55 in
+Python, and small ops do little else. No lock is taken: a pop or append and the counters beside it happen between two points
+at which CPython could switch threads, or run a finalizer or the garbage collector.
 """
 
 from __future__ import annotations
@@ -47,19 +47,18 @@ _SPARE = 16 << 20
 _MOST_SIZES = 1 << 14
 _MOST_FORBIDDEN = 1000
 
-GUARDS = config.guards_memory()  # each block between pages that nobody may touch, and none is handed out twice
+GUARDS = config.guards_memory()  # each block lies between forbidden pages, and none is handed out twice
 
 _stacks: dict[int, list[_Block]] = {}  # by size class
 _by_size: dict[int, list[_Block]] = {}  # the same stacks by bytes asked for
-_retired: list[_Block] = []  # with guards: what was given back
-_forbidden: deque[_Block] = deque(maxlen=_MOST_FORBIDDEN)  # and cannot be touched any more
-_most_held = 0  # at most so many bytes are held; counted exactly when this passes the bound
+_retired: list[_Block] = []  # with guards: blocks that were given back
+_forbidden: deque[_Block] = deque(maxlen=_MOST_FORBIDDEN)  # and those among them that are forbidden now
+_most_held = 0  # an upper bound of the bytes held; counted exactly when it passes the pool's bound
 _color = 0
 _lock = locks.awaited()
-_keepers: list[tuple[int, list[Storage]]] = []  # (thread, what it has made)
+_keepers: list[tuple[int, list[Storage]]] = []  # (thread, its new storages)
 
-# What machine code reads and writes: bytes of blocks that storages hold, and the most that were; then what is in
-# `_first_take`.
+# Words of the machine code: bytes of blocks that storages hold, and their peak; then those that `_first_take` fills in.
 _LIVE, _PEAK, _NONE, _BY_SIZE, _STORAGE = range(5)
 _words, WORDS = objects.words_for_ever(16)
 
@@ -71,14 +70,14 @@ class _Block:
         self.home = WORDS
         self.address = address
         self.size = size
-        self.owner = owner  # what keeps the memory mapped
-        self.stack = stack  # where it lies when it is free
+        self.owner = owner  # keeps the memory mapped
+        self.stack = stack  # which it lies on while it is free
 
 
 class Storage:
     """One block of memory, shared by all tensors that are views of it.
 
-    ``version`` counts in-place changes through any of them, so that autograd can tell when a saved value is gone.
+    ``version`` counts in-place changes through any of them: autograd sees that a saved value is gone.
     ``aliases`` are the tensors that move together when a private layout ends (`engine.private`), if there are several.
     """
 
@@ -89,21 +88,21 @@ class Storage:
         self.nbytes = nbytes
         self.version = 0
         self.aliases: Any = None
-        self._owner = owner  # what keeps foreign memory alive; what the pool hands out has a ``_block`` instead
+        self._owner = owner  # keeps foreign memory alive; memory of the pool has a ``_block`` instead
 
     def share(self) -> Storage:
-        """Another storage over the same memory, which counts the changes that are made through it by itself."""
+        """Another storage over the same memory, with a count of changes of its own."""
         shared = Storage(self.address, self.nbytes, self.root)
         shared.aliases = self.aliases
         return shared
 
     @property
     def root(self) -> Storage:
-        """The storage that this one shares the memory of, or itself: two share memory if their roots are one."""
+        """The storage whose memory this one shares, or itself: two storages share memory if their roots are one."""
         return self._owner if isinstance(self._owner, Storage) else self
 
     def keep_alive(self, other: Storage) -> None:
-        """Let ``other`` live as long as this storage, which is no part of it."""
+        """Let ``other``, which does not overlap this storage, live as long as this one."""
         self._owner = (other,)
 
     @property
@@ -113,7 +112,7 @@ class Storage:
 
 
 def size_class_of(nbytes: int) -> int:
-    """Bytes that a block for ``nbytes`` really has."""
+    """Bytes of the block for a request of ``nbytes``."""
     if GUARDS:
         return nbytes
     if nbytes <= 512:
@@ -153,8 +152,8 @@ def put_back(words, block):
     """Lay a block on its stack, and drop the reference to it; 0 for an error."""
     if list_append(peek(block + _BLOCK_STACK), block) < 0:
         return 0
-    place = words + 8 * _LIVE
-    poke(place, peek(place) - python_to_word(peek(block + _BLOCK_SIZE)))
+    live = words + 8 * _LIVE
+    poke(live, peek(live) - python_to_word(peek(block + _BLOCK_SIZE)))
     decref(block)
     return 1
 
@@ -205,7 +204,7 @@ def give_back(self, ignored):
         if put_back(python_to_word(peek(block + _BLOCK_HOME)), block) == 0:
             return 0
         poke(self + _STORAGE_BLOCK, 0)
-    return word_to_python(0)  # nobody looks at it
+    return word_to_python(0)  # nobody reads it
 
 
 def _first_take(nbytes: int) -> Storage | None:
@@ -214,15 +213,15 @@ def _first_take(nbytes: int) -> Storage | None:
     with _lock:
         if _take is _first_take:
             _words[_NONE], _words[_BY_SIZE] = objects.addresses_of((None, _by_size))
-            made = objects.template(Storage(0, 0, None), ("_block", "address", "nbytes"))
-            _words[_STORAGE : _STORAGE + len(made)] = made
+            template = objects.template(Storage(0, 0, None), ("_block", "address", "nbytes"))
+            _words[_STORAGE : _STORAGE + len(template)] = template
             Storage.__del__ = objects.built_in_method(Storage, give_back)  # type: ignore[attr-defined]
             _take = objects.built_in(take, WORDS, rehearsed=_rehearsed_take)
     return _take(nbytes)
 
 
 def _rehearsed_take(nbytes: int) -> Storage:
-    """Memory that nobody writes, so that it takes no room; it goes with the storage."""
+    """Memory that nobody writes, so that it takes no pages; it is freed with the storage."""
     _add_block(nbytes)
     block = stack_of(nbytes).pop()
     return Storage(block.address, nbytes, block)
@@ -237,38 +236,38 @@ def allocate(nbytes: int) -> Storage:
     Raises
     ------
     MemoryError
-        The system has no more, not even after the pool's free blocks were given back.
+        The system has none left, even after the pool has returned its free blocks.
     """
     storage = _take(nbytes)
-    while storage is None:  # another thread may be quicker
+    while storage is None:  # another thread may take the new block first
         _add_block(nbytes)
         storage = _take(nbytes)
     if _keepers:
         thread = threading.get_ident()
-        for keeper, kept in _keepers:
+        for keeper, storages in _keepers:
             if keeper == thread:
-                kept.append(storage)
+                storages.append(storage)
     return storage
 
 
 def stack_of(nbytes: int) -> list[_Block]:
-    """The free blocks for so many bytes: one list for ever."""
+    """The stack of free blocks for so many bytes: always the same list."""
     with _lock:
         return _stacks.setdefault(size_class_of(nbytes), [])
 
 
-def keep_new(kept: list[Any]) -> None:
-    """Append every storage that this thread makes from now on to ``kept``, so that none of its blocks is used twice."""
-    _keepers.append((threading.get_ident(), kept))
+def keep_new(storages: list[Any]) -> None:
+    """Append each new storage of this thread to ``storages`` from now on, so that none of their blocks is used twice."""
+    _keepers.append((threading.get_ident(), storages))
 
 
-def stop_keeping(kept: list[Any]) -> None:
+def stop_keeping(storages: list[Any]) -> None:
     """The end of `keep_new`."""
-    _keepers[:] = [entry for entry in _keepers if entry[1] is not kept]
+    _keepers[:] = [entry for entry in _keepers if entry[1] is not storages]
 
 
 def _forget_other_threads() -> None:
-    """In the child of a fork they are not there, and threads that begin may have their numbers."""
+    """In the child of a fork they do not exist, and new threads may get their numbers."""
     thread = threading.get_ident()
     _keepers[:] = [entry for entry in _keepers if entry[0] == thread]
 
@@ -291,7 +290,7 @@ def array_over(address: int, shape: tuple[int, ...], dtype: np.dtype) -> np.ndar
 
 
 def _add_block(nbytes: int) -> None:
-    """Put a block of a size that the pool has none of on its stack."""
+    """Put a new block on the stack for a size, unless there is one by now."""
     with _lock:
         stack = stack_of(nbytes)
         if len(_by_size) > _MOST_SIZES:
@@ -308,7 +307,7 @@ def _add_block(nbytes: int) -> None:
 
 
 def _new_block(size: int, stack: list[_Block]) -> _Block:
-    """A block of a size class: from free memory whose pages are there, or else from fresh pages."""
+    """A block of a size class: from free memory with pages, or else from fresh pages."""
     global _color
     if size <= _LARGEST_CUT:
         span = pieces.cut(size, fresh=False)
@@ -322,7 +321,7 @@ def _new_block(size: int, stack: list[_Block]) -> _Block:
         return _Block(span[0], size, span[1], stack)
     if excess := _excess(size):
         _give_back(excess)
-    # Blocks that all began at the same place in a page would compete for the same sets of the cache.
+    # Blocks that all began at the same offset in a page would compete for the same sets of the cache.
     _color = (_color + 5 * ALIGNMENT) % 4096
     mapping = Mapping(size + _color)
     return _Block(mapping.address + _color, size, mapping, stack)
@@ -337,11 +336,11 @@ def _guarded_block(size: int, ignored: list[_Block]) -> _Block:
     return _Block(guarded.address, size, guarded, _retired)
 
 
-# ---- what the pool keeps ----------------------------------------------------------------------------------------
+# ---- the bound on the pool ---------------------------------------------------------------------------------------
 
 
 def _excess(size: int) -> int:
-    """Before ``size`` bytes of fresh pages: how many bytes have to be given back, to be well below the bound."""
+    """How many bytes must be given back before ``size`` bytes of fresh pages, to stay well below the bound."""
     global _most_held
     live, peak = _words[:2].tolist()
     bound = 2 * max(peak, live + size) + _SPARE
@@ -353,7 +352,7 @@ def _excess(size: int) -> int:
 
 
 def _free_bytes() -> int:
-    """Bytes of the pool that nobody uses and the system has given pages for."""
+    """Unused bytes of the pool for which the system has given pages."""
     return sum([size * len(stack) for size, stack in list(_stacks.items())]) + pieces.touched_bytes()
 
 
@@ -365,7 +364,7 @@ def _join_small() -> None:
 
 
 def _pop(stack: list[_Block]) -> _Block | None:
-    """A block from a stack; None if another thread was quicker."""
+    """A block from a stack; None if another thread took the last one."""
     try:
         return stack.pop()
     except IndexError:
@@ -389,11 +388,10 @@ def empty_cache() -> None:
 
 
 def memory_stats() -> dict[str, int]:
-    """Bytes of memory, each a count of all that there is.
+    """Bytes of memory of the whole process.
 
-    ``live`` are in use now and ``peak`` is the most that were, where each storage counts as the size of its class;
-    ``pooled`` are free, and the pool holds them for what comes next; ``mapped`` is address space, also of pages that
-    nobody has touched.
+    ``live`` are in use now, and ``peak`` is the most that ever were; each storage counts as its size class. ``pooled`` are
+    free bytes that the pool holds for later use. ``mapped`` is address space, untouched pages included.
     """
     with _lock:
         live, peak = _words[:2].tolist()
@@ -401,5 +399,5 @@ def memory_stats() -> dict[str, int]:
 
 
 def reset_peak() -> None:
-    """Measure ``peak`` anew, from what is in use now."""
+    """Set ``peak`` to the bytes in use now."""
     _words[_PEAK] = _words[_LIVE]

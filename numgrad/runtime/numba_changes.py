@@ -1,8 +1,8 @@
-"""What numgrad changes of Numba while it compiles a kernel, and what of Numba it cannot do without: two tables.
+"""Two tables: the parts of Numba that numgrad replaces while it compiles a kernel, and those that it cannot do without.
 
-Each row of `CHANGES` saves time, and stands by itself: where this version of Numba does not have what a row replaces, or
-has it with other parameters, the row is left out, with one warning for all of them. `NEEDED` lists what is used and not
-changed; without it there are no kernels. docs/numba.md shows both. Numba is imported when it is about to be changed.
+Each row of `CHANGES` saves time, and stands by itself: if this version of Numba lacks the part, or has it with other
+parameters, the row is left out, with one warning for all of them. `NEEDED` lists the parts that are used unchanged; without
+them no kernel compiles. docs/numba.md shows both. Numba is imported when it is about to be changed.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from numgrad.runtime import target
 
 
 class NumbaChangeWarning(UserWarning):
-    """This version of Numba has not all that numgrad replaces; kernels are right, and take longer to compile."""
+    """This version of Numba lacks parts that numgrad replaces; kernels are right, but take longer to compile."""
 
 
 class Place(NamedTuple):
-    """Something of Numba's, and what makes the thing that stands there instead out of it."""
+    """An attribute of Numba's, and the function that makes its stand-in from the original."""
 
     module: str
     path: str  # in the module: "Class.method", or "NAME"
@@ -40,28 +40,28 @@ class Change(NamedTuple):
     places: tuple[Place, ...]
 
     def stand_ins(self) -> list[tuple[Any, str, Any]]:
-        """(owner, name, what stands there instead) for each place.
+        """(owner, name, stand-in) for each place.
 
         Raises
         ------
         ImportError, AttributeError, TypeError
-            This version of Numba has no such place, or has it with other parameters, or the stand-in misses something.
+            This version of Numba has no such place, or has it with other parameters.
         """
-        made = []
+        stand_ins = []
         for module, path, make in self.places:
             owner, name = _at(module, path)
             original = getattr(owner, name)
             stand_in = make(original)
             if inspect.isfunction(stand_in):
-                wanted, there = (list(inspect.signature(each).parameters) for each in (stand_in, original))
-                if there != wanted:
-                    raise TypeError(f"{module}.{path} takes {', '.join(there)}, expected {', '.join(wanted)}")
-            made.append((owner, name, stand_in))
-        return made
+                expected, actual = (list(inspect.signature(each).parameters) for each in (stand_in, original))
+                if actual != expected:
+                    raise TypeError(f"{module}.{path} takes {', '.join(actual)}, expected {', '.join(expected)}")
+            stand_ins.append((owner, name, stand_in))
+        return stand_ins
 
 
 def _at(module: str, path: str) -> tuple[Any, str]:
-    """The class or module that something of Numba's belongs to, and its name there."""
+    """The class or module that has an attribute of Numba's, and the attribute's name."""
     *owners, name = path.split(".")
     return functools.reduce(getattr, owners, importlib.import_module(module)), name
 
@@ -132,7 +132,7 @@ def _only_canonicalize(original: Any) -> Any:
             original(self, emit_dels, extend_lifetimes)
             return
         function.blocks = canonicalize_cfg(function.blocks)
-        function.variable_lifetime = VariableLifetime(function.blocks)  # it works out what it is asked for
+        function.variable_lifetime = VariableLifetime(function.blocks)  # it computes its parts on demand
         function.generator_info = None
 
     return run
@@ -149,18 +149,18 @@ def _remember(original: Any) -> Any:
     def get_call_type(self: Any, context: Any, args: tuple[Any, ...], kws: Any) -> Any:
         if kws:
             return original(self, context, args, kws)
-        known = vars(self).setdefault("_numgrad_calls", {})
+        typed_calls = vars(self).setdefault("_numgrad_calls", {})
         flags = flags_now()
         if id(flags) not in _options:
             _options[id(flags)] = flags, summary(flags)
         options = _options[id(flags)][1]
-        found = known.get((args, options))
-        if found is None:
+        typed_call = typed_calls.get((args, options))
+        if typed_call is None:
             signature: Any = original(self, context, args, kws)
-            known[args, options] = signature, self._impl_keys[signature.args]
+            typed_calls[args, options] = signature, self._impl_keys[signature.args]
             return signature
-        signature, implementation = found
-        self._impl_keys[signature.args] = implementation  # as it would be if it were found again
+        signature, implementation = typed_call
+        self._impl_keys[signature.args] = implementation  # as resolving it again would do
         return signature
 
     return get_call_type
@@ -193,13 +193,13 @@ CHANGES = (
         (Place("numba.core.codegen", "JITCodeLibrary._optimize_final_module", _do_not_optimize),),
     ),
     Change(
-        "no machine code is made, and none is looked for",
+        "no machine code is made, and none is looked up",
         "nobody calls it: kernels are called by the entry that `codegen` makes",
         _WITHOUT_CALLERS,
         (
             Place("numba.core.codegen", "JITCodeLibrary._finalize_final_module", _only_mark),
             Place("numba.core.codegen", "JITCodeLibrary.get_pointer_to_function", _no_pointer),
-            # An environment is looked for in the machine code.
+            # An environment is looked up in the machine code.
             Place("numba.core.codegen", "JITCPUCodegen.set_env", _no_environment),
         ),
     ),
@@ -211,21 +211,21 @@ CHANGES = (
     ),
     Change(
         "passes are run, and no more",
-        "events, times and texts for errors are for who looks at them; the passes are the same",
+        "nobody reads the events, times and texts for errors; the passes are the same",
         "Numba makes them only when somebody listens",
         (Place("numba.core.compiler_machinery", "PassManager._runPass", _only_run),),
     ),
     Change(
-        "lives of variables are not worked out",
-        "they say where references are dropped, and no kernel has any; generators, which ask for them, get them",
-        "Numba works them out when they are asked for",
+        "lifetimes of variables are not computed",
+        "they say where references are dropped, and no kernel has any; generators, which need them, get them",
+        "Numba computes them on demand",
         (Place("numba.core.postproc", "PostProcessor.run", _only_canonicalize),),
     ),
     Change(
         "a call of one of Numba's own functions is typed once",
-        "what is found depends on the types and on the caller's options, which what is called may inherit; by itself Numba tries "
-        "all candidates anew for each call in each round of inference. A function that gets more candidates is another object",
-        "Numba remembers",
+        "the result depends on the types and on the caller's options, which the callee may inherit; Numba itself tries all "
+        "candidates anew for each call in each round of inference. A function that gets more candidates is another object",
+        "Numba remembers it",
         (Place("numba.core.types.functions", "BaseFunction.get_call_type", _remember),),
     ),
     *(
@@ -255,10 +255,10 @@ CHANGES = (
             # A dump of LLVM IR is taken before the fast-math flags are put in, and llvmlite then goes on with its text.
             ("DUMP_LLVM", "0", _setting(0), "a dump loses the fast-math flags"),
             ("CPU_NAME", "the CPU's, where NUMGRAD_SIMD leaves out features",
-             lambda own: target.cpu()[0] if target.host_target().features_off else own,
+             lambda original: target.cpu()[0] if target.host_target().features_off else original,
              "if Numba optimises after all, then for the CPU that the kernel is for"),
             ("CPU_FEATURES", "those that NUMGRAD_SIMD leaves, where it leaves some out",
-             lambda own: target.cpu()[1] if target.host_target().features_off else own, "as above"),
+             lambda original: target.cpu()[1] if target.host_target().features_off else original, "as above"),
         )
     ),
 )  # fmt: skip
@@ -281,7 +281,7 @@ NEEDED = (
 
 
 def lacking(name: str, what_for: str) -> KernelError:
-    """The error for a Numba that no kernel can be compiled with."""
+    """The error for a version of Numba that compiles no kernel."""
     import numba
 
     return KernelError(
@@ -292,12 +292,12 @@ def lacking(name: str, what_for: str) -> KernelError:
 
 @functools.cache
 def require() -> None:
-    """Refuse a Numba that no kernel can be compiled with, before anything else of it is imported.
+    """Refuse a version of Numba that compiles no kernel, before anything else of it is imported.
 
     Raises
     ------
     KernelError
-        It has not what is needed.
+        It lacks a part that kernels need.
     """
     for module, path, what_for in NEEDED:
         try:
@@ -308,12 +308,12 @@ def require() -> None:
 
 @functools.cache
 def _stand_ins() -> dict[str, list[tuple[Any, str, Any]]]:
-    """What stands where, by row; rows for which this Numba has no place are left out, and warned of. Errors as `require`."""
+    """The stand-ins of each row; rows without a place in this Numba are left out, with a warning. Errors as `require`."""
     require()
-    made, left_out = {}, []
+    rows, left_out = {}, []
     for change in CHANGES:
         try:
-            made[change.what] = change.stand_ins()
+            rows[change.what] = change.stand_ins()
         except (ImportError, AttributeError, TypeError) as error:
             left_out.append(f"{change.what!r} ({error})")
     if left_out:
@@ -324,7 +324,7 @@ def _stand_ins() -> dict[str, list[tuple[Any, str, Any]]]:
             f"{', '.join(left_out)}. Another version of Numba, or of numgrad, may do better",
             NumbaChangeWarning,
         )
-    return made
+    return rows
 
 
 def left_out_passes() -> frozenset[str]:
@@ -337,10 +337,10 @@ def left_out_passes() -> frozenset[str]:
 
 @contextlib.contextmanager
 def applied() -> Iterator[None]:
-    """While this lasts, Numba is changed as the table says, and makes LLVM IR and no more.
+    """Change Numba as the table says: while entered, it makes LLVM IR and no more.
 
-    Numba's own lock keeps other threads' compilations out. The garbage collector rests: it would look through Numba's
-    many small objects again and again, for 8% of the time, and they are no garbage yet.
+    Numba's own lock keeps other threads' compilations out. The garbage collector is off: it would scan Numba's many small
+    objects again and again, for 8% of the time, and find no garbage.
     """
     rows = _stand_ins()
     from numba.core.compiler_lock import global_compiler_lock
@@ -355,11 +355,11 @@ def applied() -> Iterator[None]:
                 setattr(owner, name, stand_in)
             yield
         finally:
-            for owner, name, own in before:
-                if own is None and inspect.isclass(owner):  # it is a base class's
+            for owner, name, original in before:
+                if original is None and inspect.isclass(owner):  # it is a base class's
                     delattr(owner, name)
                 else:
-                    setattr(owner, name, own)
+                    setattr(owner, name, original)
             _options.clear()
             if collecting:
                 gc.enable()

@@ -1,7 +1,7 @@
-"""LLVM IR of a function, by Numba's typing and lowering, and nothing that Numba does besides.
+"""LLVM IR of a function, by Numba's typing and lowering, without its other work.
 
-A first run spends most of its time here. What is left out (`numba_changes`) does nothing to a kernel: the machine code is the
-same to the last byte. This module imports Numba, as `codegen` does.
+A first run spends most of its time here. The steps that are left out (`numba_changes`) have no effect on a kernel: the
+machine code is the same to the last byte. This module imports Numba, as `codegen` does.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from numgrad.runtime import numba_changes
 
 
 class Pipeline(compiler.CompilerBase):
-    """Numba's pipeline without what kernels have no use for."""
+    """Numba's pipeline without the passes that kernels do not need."""
 
     def define_pipelines(self) -> list[compiler.PassManager]:
         passes = compiler.PassManager("numgrad")
@@ -29,7 +29,7 @@ class Pipeline(compiler.CompilerBase):
 
 
 def compiled(name: str, dispatcher: Any, argument_types: tuple[Any, ...]) -> Any:
-    """What Numba makes of a function; its library holds the LLVM IR.
+    """The function as compiled by Numba; its library holds the LLVM IR.
 
     Raises
     ------
@@ -51,7 +51,7 @@ def compiled(name: str, dispatcher: Any, argument_types: tuple[Any, ...]) -> Any
 
 
 def module_of(compiled: Any) -> Any:
-    """The LLVM module of what `compiled` returned."""
+    """The LLVM module of a result of `compiled`."""
     try:
         return compiled.library._final_module
     except AttributeError:

@@ -1,9 +1,9 @@
 """Python objects in machine code: functions that the interpreter calls as its own, and the fields of objects.
 
-A compiled function reads and writes the slots of a few classes of numgrad's. Where a slot lies is measured, not assumed:
-`offset_of` puts a mark into a slot and looks for it. All else is done by the functions of the interpreter's stable C
-interface, so nothing here depends on how an interpreter lays out its objects, but for one fact of CPython, that ``id`` is
-an address. References are counted as in C: a slot holds one, and a function returns a new one.
+A compiled function reads and writes the slots of a few numgrad classes. The offset of a slot is measured, not assumed:
+`offset_of` puts a mark into the slot and looks for it. The functions of the interpreter's stable C interface do the rest. So
+nothing here depends on how an interpreter lays out its objects, but for one fact of CPython: ``id`` is an address.
+References are counted as in C: a slot holds one, and a function returns a new one.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from numgrad.runtime.kernel import Native, device
 from numgrad.runtime.words import interpreter_function, peek, poke
 
 incref = interpreter_function("Py_IncRef", 1, "void")
-decref = interpreter_function("Py_DecRef", 1, "void")  # of 0 it does nothing
+decref = interpreter_function("Py_DecRef", 1, "void")  # does nothing with 0
 type_of = interpreter_function("PyObject_Type", 1)
 is_subtype = interpreter_function("PyType_IsSubtype", 2, "int")
 new_of_type = interpreter_function("PyType_GenericAlloc", 2)
@@ -75,8 +75,8 @@ def built_in(function: Native, owner: int, rehearsed: Callable[..., Any]) -> Cal
         return rehearsed
     create = ctypes.pythonapi.PyCFunction_NewEx
     create.restype, create.argtypes = ctypes.py_object, [ctypes.c_void_p, ctypes.py_object, ctypes.c_void_p]
-    made: Callable[..., Any] = create(_definition(function, _METH_FASTCALL), owner, None)
-    return made
+    wrapper: Callable[..., Any] = create(_definition(function, _METH_FASTCALL), owner, None)
+    return wrapper
 
 
 def built_in_method(cls: type, function: Native) -> Any:
@@ -102,36 +102,36 @@ def _method(cls: type, function: Native, flags: int) -> Any:
 
 
 def words_for_ever(count: int) -> tuple[np.ndarray, int]:
-    """Words that are never freed, and their address: objects may die after the interpreter took modules down."""
+    """Words that are never freed, and their address: objects may die after the interpreter has cleared its modules."""
     words = np.zeros(count, np.int64)
     ctypes.pythonapi.Py_IncRef(ctypes.py_object(words))
     return words, words.ctypes.data
 
 
 def offset_of(instance: Any, name: str) -> int:
-    """Where in an object the reference of a slot lies, in bytes; what the slot holds is replaced.
+    """The offset of a slot in an object, in bytes; the content of the slot is replaced.
 
     Raises
     ------
     KernelError
-        It is not found: this interpreter keeps its objects in another way.
+        It is not found: this interpreter lays out its objects in another way.
     """
     count = type(instance).__basicsize__ // 8
-    found = set(range(count))
+    candidates = set(range(count))
     for _ in range(2):
         mark = object()
         setattr(instance, name, mark)
         words = (ctypes.c_int64 * count).from_address(id(instance))
-        found &= {place for place in range(count) if words[place] == id(mark)}
-    if len(found) != 1:
-        raise KernelError(f"the slot {name} of {type(instance).__name__} is not to be found in its memory")
-    return 8 * found.pop()
+        candidates &= {index for index in range(count) if words[index] == id(mark)}
+    if len(candidates) != 1:
+        raise KernelError(f"the slot {name} of {type(instance).__name__} is not found in its memory")
+    return 8 * candidates.pop()
 
 
 def template(instance: Any, without: Sequence[str]) -> list[int]:
     """Words for `new_like`: the class, the number of slots, and for each slot its offset and its value.
 
-    What the slots ``without`` hold, in the classes that the instance's own are made of, is left empty.
+    The slots ``without`` stay empty.
     """
     cls = type(instance)
     names = [name for owner in cls.__mro__ for name in getattr(owner, "__slots__", ())]
@@ -147,29 +147,29 @@ def template(instance: Any, without: Sequence[str]) -> list[int]:
 @device
 def new_like(words):
     """A new object of a template's class with the template's values; 0 if there is no memory."""
-    made = new_of_type(peek(words), 0)
-    if made != 0:
-        place = words + 16
+    instance = new_of_type(peek(words), 0)
+    if instance != 0:
+        entry = words + 16
         for _ in range(peek(words + 8)):
-            value = peek(place + 8)
+            value = peek(entry + 8)
             incref(value)
-            poke(made + peek(place), value)
-            place += 16
-    return made
+            poke(instance + peek(entry), value)
+            entry += 16
+    return instance
 
 
 @device
-def put(place, value):
-    """Store a new reference to ``value`` where there is none yet."""
+def put(slot, value):
+    """Store a new reference to ``value`` in an empty slot."""
     incref(value)
-    poke(place, value)
+    poke(slot, value)
 
 
 @device
-def put_new(place, value):
-    """Store a reference in the place of another, and drop that."""
-    before = peek(place)
-    poke(place, value)
+def put_new(slot, value):
+    """Replace the reference in a slot, and drop the old one."""
+    before = peek(slot)
+    poke(slot, value)
     decref(before)
 
 

@@ -1,6 +1,6 @@
-"""Pages of memory from the system, and back: the only place that maps any.
+"""Pages of memory from the system, and back: the only module that maps memory.
 
-Fresh pages cost 0.1 to 0.6 ms per megabyte at first touch, huge ones 0.03 to 0.1, so they are asked for where they fit.
+Fresh pages cost 0.1 to 0.6 ms per megabyte at first touch, huge ones 0.03 to 0.1, so huge ones are requested where they fit.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class Mapping:
     Raises
     ------
     MemoryError
-        The system has no more.
+        The system has none left.
     """
 
     __slots__ = ("_memory", "_start", "address")
@@ -39,7 +39,7 @@ class Mapping:
                 self._memory = mmap.mmap(-1, size + alignment - 1, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
                 self._start = ctypes.addressof(ctypes.c_char.from_buffer(self._memory))
                 self.address = -(-self._start // alignment) * alignment
-                # A last page that would be hardly used stays small.
+                # A last page that would hardly be used stays small.
                 self._advise(mmap.MADV_HUGEPAGE, self.address, (size + HUGE // 4) // HUGE * HUGE if huge else 0)
             else:
                 self._memory = np.empty(size + ALIGNMENT, np.uint8)
@@ -53,7 +53,7 @@ class Mapping:
         _mapped.pop(self._start, None)
 
     def _advise(self, advice: int, address: int, size: int) -> None:
-        """Advise the system about whole pages; one that does not take the advice goes on without it."""
+        """Advise the system about whole pages; a system may refuse the advice."""
         if size:
             try:
                 self._memory.madvise(advice, address - self._start, size)
@@ -76,15 +76,15 @@ class Mapping:
 
 
 class Guarded:
-    """Memory for one block of ``NUMGRAD_DEBUG=guard``, between pages that nobody may touch.
+    """Memory for one block of ``NUMGRAD_DEBUG=guard``, between forbidden pages.
 
-    It ends where the forbidden page begins, as far as its alignment allows: the largest power of two, at most 64, that
-    divides ``size``. All its bits are set at first, which are NaN to floats, so that reading what nobody wrote shows.
+    It ends at the second forbidden page, as closely as its alignment allows: the largest power of two, at most 64, that
+    divides ``size``. All its bits are set at first, which is NaN in floats: reading unwritten memory shows.
 
     Raises
     ------
     NotImplementedError
-        On other systems than Linux.
+        The system is not Linux.
     """
 
     __slots__ = ("_mapping", "_size", "address")
@@ -105,13 +105,13 @@ class Guarded:
         _forbid(begin + inner, mmap.PAGESIZE)
 
     def forbid(self) -> None:
-        """Let nobody touch it from now on."""
+        """Forbid any access from now on."""
         self._mapping.discard(self._mapping.address, self._size)
         _forbid(self._mapping.address, self._size)
 
 
 def mapped_bytes() -> int:
-    """Bytes of address space that are mapped here."""
+    """Bytes of address space that this module has mapped."""
     return sum(list(_mapped.values()))
 
 

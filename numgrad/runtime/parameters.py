@@ -1,4 +1,4 @@
-"""What a kernel declares of its parameters: scalars, arrays and records.
+"""The declared parameters of a kernel: scalars, arrays and records.
 
 A **record** is a `NamedTuple` of numbers that belong together, such as the steps of a loop or the geometry of a window.
 Its fields are annotated ``int`` (an int64), ``float`` (a float64) or with another record, and a kernel reads them by
@@ -27,7 +27,7 @@ class Parameter:
     name: str
     type: str  # one of SCALAR_TYPES, a type variable, or a record's name
     ndim: int = 0
-    const: bool = False  # an array that the kernel may not write to: it does not compile if it does
+    const: bool = False  # an array that the kernel may only read: it does not compile if it writes to it
     record: Any = None  # its class
 
     @property
@@ -50,7 +50,7 @@ class Parameter:
         Raises
         ------
         TypeError
-            A record was declared and ``value`` is no instance of it.
+            A record is declared and ``value`` is not an instance of it.
         """
         name = prefix + self.name
         if self.record is None:
@@ -62,7 +62,7 @@ class Parameter:
                 yield from field.scalars(item, f"{name}.")
 
     def __str__(self) -> str:
-        """The declared type, with a record's fields: what a stored kernel's key says of it."""
+        """The declared type, with a record's fields, as in the key of a stored kernel."""
         if self.record is not None:
             return f"{self.type}({', '.join(f'{field.name} {field}' for field in self.fields)})"
         dims = f"[{', '.join(':' * self.ndim)}]" if self.ndim else ""
@@ -114,17 +114,17 @@ def declared_parameters(
         raise KernelError(
             f"{kernel}: {len(declared)} types are declared, expected {len(names)} (for {', '.join(names)})"
         )
-    known = {record.__name__: record for record in records}
+    records_by_name = {record.__name__: record for record in records}
     parameters = []
     for name, text in zip(names, declared, strict=True):
         match = _DECLARED.match(text)
         if not match:
             raise KernelError(f"{kernel}: type of {name} is {text!r}, expected such as 'f4' or 'T[:, :]'")
-        record, ndim = known.get(match["type"]), (match["dims"] or "").count(":")
+        record, ndim = records_by_name.get(match["type"]), (match["dims"] or "").count(":")
         if record is not None and (ndim or match["const"]):
             raise KernelError(f"{kernel}: type of {name} is {text!r}, but a record is passed by itself")
         parameters.append(Parameter(name, match["type"], ndim, bool(match["const"]), record))
-    unused = set(known) - {parameter.type for parameter in parameters}
+    unused = set(records_by_name) - {parameter.type for parameter in parameters}
     if unused:
         raise KernelError(f"{kernel}: no parameter is of type {', '.join(sorted(unused))}, though the record was given")
     return tuple(parameters), takes_worker

@@ -1,9 +1,9 @@
-"""Small blocks are cut from large pieces; what comes back joins what is free beside it, and serves any size again.
+"""Small blocks are cut from large pieces; a returned block joins the free memory beside it, and serves any size again.
 
-What is free is kept as spans, those whose pages the system has given (touched) apart from the others, and the smallest
-that fits is cut. ``_at`` says what is free; a span is taken by taking it out of there, which is one step that nothing can
-interrupt. So a signal, a finalizer or another thread in the middle of a change can lose a span, which only costs its
-bytes, but no memory is ever handed out twice.
+Free memory is a set of spans. Spans whose pages the system has given (touched) are apart from the others, and the smallest
+that fits is cut. ``_at`` holds the free spans; popping a span from it takes the span, in one step that nothing can interrupt.
+So a signal, a finalizer or another thread in the middle of a change can lose a span, which only costs its bytes, but no
+memory is ever handed out twice.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ class _Span:
         self.touched = touched
 
 
-_at: dict[int, _Span] = {}  # by first address: what is free
-_until: dict[int, _Span] = {}  # by end; may hold spans that are not free any more
-_by_size: dict[bool, list[tuple[int, int]]] = {True: [], False: []}  # touched: (size, address) in order; so may these
+_at: dict[int, _Span] = {}  # free spans by first address
+_until: dict[int, _Span] = {}  # by end; may hold spans that are no longer free, as the next
+_by_size: dict[bool, list[tuple[int, int]]] = {True: [], False: []}  # by touched: (size, address) in order
 
 
 def cut(size: int, fresh: bool) -> tuple[int, Mapping] | None:
-    """Address and piece of ``size`` bytes that were free; from untouched pages only if ``fresh``. None: there are none."""
+    """Address and piece of ``size`` free bytes, or None; from untouched pages only if ``fresh``."""
     for touched in (True, False) if fresh else (True,):
         order = _by_size[touched]
         while (index := bisect_left(order, (size, 0))) < len(order):
@@ -64,8 +64,10 @@ def touched_bytes() -> int:
 
 
 def give_back(excess: int) -> None:
-    """Give at least ``excess`` touched bytes back to the system, if there are so many: largest spans first, whole pages of
-    them, and every piece of which nothing is used."""
+    """Give at least ``excess`` touched bytes back to the system, if there are so many.
+
+    It gives whole pages of the largest spans first, then every piece that is free as a whole.
+    """
     for size, address in _by_size[True][::-1]:
         if excess <= 0:
             break
@@ -79,7 +81,7 @@ def give_back(excess: int) -> None:
 
 
 def _add(piece: Mapping, address: int, size: int, touched: bool) -> None:
-    """Make bytes free, as one span with what is free beside them."""
+    """Make bytes free, joined with the free spans beside them."""
     left, right = _until.get(address), _at.get(address + size)
     if left is not None and left.piece is piece and left.touched is touched and _take_out(left):
         address, size = left.address, left.size + size
@@ -92,7 +94,7 @@ def _add(piece: Mapping, address: int, size: int, touched: bool) -> None:
 
 
 def _take_out(span: _Span) -> bool:
-    """Whether the span was free, and is the caller's now."""
+    """Take a span; whether it was still free."""
     if _at.get(span.address) is not span or _at.pop(span.address, None) is not span:
         return False
     _until.pop(span.address + span.size, None)

@@ -1,8 +1,8 @@
 """A plan: what one op does for one signature, as outputs to allocate and launches to run.
 
 An op's shape rule is a planning function: from the specs of its inputs it derives those of its outputs, proves every
-shape, and lists kernel launches. A plan is made once per signature and kept, so planning may be slow and thorough,
-while running one is a look-up, the allocation of outputs and one call into compiled code.
+shape, and lists kernel launches. A plan is made once per signature and kept, so planning may be slow and thorough.
+Running one is a look-up, the allocation of outputs and one call into compiled code.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from numgrad.runtime.program import Address, Array, Constant, Launch, Pair, Prog
 
 STATUS = Array(Address(program.STATUS_ADDRESS), (1,))  # argument for a kernel's parameter "status: i8[:]"
 WEIGHED = 64  # operands that weigh as much as the rest of a plan
-ENDLESS_COST = 1 << 56  # elementary operations that nobody waits for; no kernel can be interrupted
+ENDLESS_COST = 1 << 56  # elementary operations: months of them, and a running kernel cannot be interrupted
 GRAIN_COST = 1 << 15  # elementary operations in a chunk: about 10 us of work against 0.3 us for a region
 
 
@@ -81,7 +81,7 @@ class Output:
 
 
 class PrivateOperandError(Exception):
-    """A plan needs the input ``position`` in the layout that users see; who asked for the plan has to bring it there."""
+    """A plan needs the input ``position`` in the layout that users see; the caller converts it and plans again."""
 
     def __init__(self, position: int) -> None:
         super().__init__(position)
@@ -100,11 +100,11 @@ class PlanBuilder:
         self.scratch_bytes: list[int] = []
         self.launches: list[Launch | Pair] = []
         self._addresses = len(inputs)
-        self._made: list[tuple[str, int, str]] = []  # kind, position among its kind, dtype code
+        self._allocations: list[tuple[str, int, str]] = []  # kind, position among its kind, dtype code
         self.workers = threads.get_num_threads()
 
     def _new_operand(self, kind: str, position: int, spec: Spec, extent: int) -> Operand:
-        self._made.append((kind, position, spec.dtype.code))
+        self._allocations.append((kind, position, spec.dtype.code))
         self._addresses += 1
         return Operand(self._addresses - 1, spec, extent)
 
@@ -129,7 +129,7 @@ class PlanBuilder:
         self.outputs.append(Output(spec, source.index, offset))
 
     def exposed(self, source: Operand) -> None:
-        """Say that this plan is about an input's memory, not only about its values: its layout may not be private."""
+        """Declare that this plan exposes an input's memory, not only its values: the layout must not be private."""
         if source.spec.is_private:
             raise PrivateOperandError(source.index)
 
@@ -139,7 +139,7 @@ class PlanBuilder:
         Raises
         ------
         ShapeError
-            An element of it would be written at several places.
+            Several elements of it are one place in memory.
         """
         if any(n > 1 and s == 0 for n, s in zip(source.spec.shape, source.spec.strides, strict=True)):
             raise ShapeError(
@@ -169,7 +169,7 @@ class PlanBuilder:
 
     @property
     def table(self) -> Array:
-        """The inputs' addresses, for a kernel that reads them out of a table since there may be any number of them."""
+        """The table of the inputs' addresses, for a kernel that takes any number of them."""
         return Array(Address(program.TABLE_ADDRESS), (len(self.inputs),))
 
     def constant(self, words: np.ndarray) -> Constant:
@@ -194,7 +194,7 @@ class PlanBuilder:
         Raises
         ------
         RuntimeError
-            It would run for months, which elements that are repeated without a copy can be enough for.
+            It would run for months. Elements that are repeated without a copy can be so many.
         """
         if work.__class__ is not int:
             raise KernelError(f"{kernel.name}: {work!r} units of work, expected an int")
@@ -211,21 +211,22 @@ class PlanBuilder:
         self.launches.append(Launch(kernel, bound, arguments, work, max(1, grain), cost or work, workers))
 
     def together(self, first: Callable[[], None], second: Callable[[], None]) -> None:
-        """Add the launches of two functions, of which neither needs the other's.
+        """Add the launches of two functions that do not depend on each other.
 
-        The costliest of each run beside each other (see `Pair`), and so do those before and after them, two by two; but
-        small ones run by themselves.
+        The costliest launch of the one runs beside the costliest of the other (see `Pair`), and so do those before and
+        after them, two by two. Small launches run by themselves.
         """
-        before, made = self.launches, []
+        before, sides = self.launches, []
         for plan in (first, second):
             self.launches = []
             plan()
-            made.append(self.launches)
-        one, two = made
+            sides.append(self.launches)
         self.launches = before
-        i, j = (max(range(len(found)), key=lambda k: found[k].cost, default=0) for found in made)
-        for k in range(-max(i, j), max(len(one) - i, len(two) - j)):
-            beside = [found[place] for found, place in ((one, i + k), (two, j + k)) if 0 <= place < len(found)]
+        costliest = [max(range(len(side)), key=lambda k: side[k].cost, default=0) for side in sides]
+        end = max(len(side) - middle for side, middle in zip(sides, costliest, strict=True))
+        for k in range(-max(costliest), end):
+            indices = [middle + k for middle in costliest]
+            beside = [side[index] for side, index in zip(sides, indices, strict=True) if 0 <= index < len(side)]
             if len(beside) == 2 and min(launch.cost for launch in beside) >= GRAIN_COST:
                 self.launches.append(Pair((*beside[0].parts, *beside[1].parts)))  # type: ignore[arg-type]
             else:
@@ -248,7 +249,7 @@ class PlanBuilder:
         """dtype code of the operand that an array lies in."""
         index = array.address.index
         if index >= len(self.inputs):
-            return self._made[index - len(self.inputs)][2]
+            return self._allocations[index - len(self.inputs)][2]
         operand = self.inputs[index]
         assert operand is not None
         return operand.code
@@ -259,7 +260,7 @@ class PlanBuilder:
 
 
 class Plan:
-    """What an op does for one signature; `run` does it.
+    """The outputs and launches of an op for one signature; `run` launches them.
 
     Attributes
     ----------
@@ -268,47 +269,48 @@ class Plan:
     program
         The launches; None for an op that only makes views.
     records
-        What the engine notes about this signature: for each pattern of needed gradients, as bits, what nodes share.
+        The engine's records for this signature: what nodes share, by the pattern of needed gradients, as bits.
     weight
-        How much of the room for plans it takes; most are 1.
-    quick
-        For a plan of the common kind, the address of what `fast.apply` reads; else None.
+        Its share of the room for plans; mostly 1.
+    fast
+        For a plan of the common kind, the address of the words that `fast.apply` reads; else None.
     """
 
     __slots__ = (
+        "_fast_words",
         "_has_scratch",
         "_inputs",
-        "_quick_words",
+        "allocations",
         "changed",
-        "made",
+        "fast",
         "outputs",
         "program",
-        "quick",
         "records",
         "weight",
     )
 
     def __init__(self, builder: PlanBuilder) -> None:
         self.outputs = tuple(builder.outputs)
-        made = builder._made
-        self.program = Program(builder.launches, len(builder.inputs) + len(made)) if builder.launches else None
-        # What is made, in the order of the addresses that follow the inputs': bytes of scratch memory, or None for an output.
-        self.made = tuple(
-            [builder.scratch_bytes[position] if kind == "scratch" else None for kind, position, _ in made]
+        allocations = builder._allocations
+        self.program = Program(builder.launches, len(builder.inputs) + len(allocations)) if builder.launches else None
+        # Operands that the plan allocates, in the order of their addresses, which follow the inputs': bytes of scratch
+        # memory, or None for an output.
+        self.allocations = tuple(
+            [builder.scratch_bytes[position] if kind == "scratch" else None for kind, position, _ in allocations]
         )
         self._has_scratch = bool(builder.scratch_bytes)
         self._inputs = len(builder.inputs)
         self.weight = 1 + (len(builder.inputs) + len(builder.outputs)) // WEIGHED
         self.changed = tuple(builder.changed)
         self.records: dict[int, Any] = {}
-        self.quick: int | None = None
-        self._quick_words: Any = None
+        self.fast: int | None = None
+        self._fast_words: Any = None
 
     def prepare(self, public: int, differentiable: bool) -> None:
-        """Set `quick`, for an op with so many outputs that are returned."""
-        self._quick_words = plan_words(self, public, differentiable)
-        if self._quick_words is not None:
-            self.quick = self._quick_words.ctypes.data
+        """Set `fast`, for an op that returns ``public`` of its outputs."""
+        self._fast_words = plan_words(self, public, differentiable)
+        if self._fast_words is not None:
+            self.fast = self._fast_words.ctypes.data
 
     def run(self, addresses: list[int]) -> int:
         """Launch, given the addresses of the inputs and the new outputs; the launch's status word."""
@@ -318,7 +320,7 @@ class Plan:
         scratch = []  # held until the launch is done
         outputs = iter(addresses[self._inputs :])
         del addresses[self._inputs :]
-        for nbytes in self.made:
+        for nbytes in self.allocations:
             if nbytes is None:
                 addresses.append(next(outputs))
             else:

@@ -1,12 +1,12 @@
 """The pool's compiled half: how a region of work is published, claimed and waited for.
 
 A launch publishes (entry, slots, work, grain) under a new *ticket*, wakes sleepers, claims chunks just as the workers
-do, and waits only for chunks that somebody has claimed: a worker that the scheduler has put aside delays nobody. Idle
-workers spin briefly, then sleep in the kernel. Work is split by ``grain`` alone, never by the number of threads, so
+do, and waits only for claimed chunks: a worker that the scheduler has put aside delays nobody. Idle workers spin briefly,
+then sleep in the kernel. Work is split by ``grain`` alone, never by the number of threads, so
 results have the same bits for any number of them.
 
-One launcher holds the pool at a time; another that comes meanwhile runs its chunks itself, as worker 0 of its own
-launch. ``docs/threads.md`` goes through the interleavings; the comments below name the rule that each line keeps.
+One launcher holds the pool at a time. A second one runs its chunks itself, as worker 0 of its own launch.
+``docs/threads.md`` goes through the interleavings; the comments below name the rule that each line keeps.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ ENTRY, SLOTS, FIRST, END, GRAIN, CHUNKS, WORKERS = (LINE + 8 * i for i in range(
 DONE, WAITING = 2 * LINE, 2 * LINE + 8  # chunks that workers have finished; whether the launcher sleeps on that
 SLEEPING, WAKES = 3 * LINE, 3 * LINE + 8  # whether a worker may be asleep; the word that workers sleep on
 LOCK = 4 * LINE  # 1 while a launcher holds the pool
-# Written by Python when the pool starts or stops. A worker leaves when GENERATION is not its own any more; ALIVE counts
-# those that have not left; THREADS is 0 where there are no workers to share with; READY is 1 once that is settled.
+# Written by Python when the pool starts or stops. A worker leaves when GENERATION is no longer its own. ALIVE counts the
+# workers that have not left. THREADS is the number of workers, and READY is 1 once it is set.
 GENERATION, SPINS, THREADS, READY, SYSTEM = (5 * LINE + 8 * i for i in range(5))
 ALIVE = 6 * LINE
 POOL_BYTES = 7 * LINE
@@ -107,9 +107,9 @@ TASK_WORDS = 4
 
 @native(1, returns=True)
 def work(task):
-    """What a worker's thread is started with."""
+    """The function of a worker's thread."""
     work_until_stopped(peek(task + TASK_POOL), peek(task + TASK_WORKER), peek(task + TASK_GENERATION))
-    return task  # nobody asks for it
+    return task  # nobody reads it
 
 
 @device

@@ -13,7 +13,8 @@ then, per patch       index of the word in the frame, index of the address, byte
 then                  the frame: for each launch its slots (word 0 the status address, then the arguments)
 ====================  ==================================================================
 
-A `Pair` is laid out as a launch of `run_pair`, an item of which is a chunk of one of the two; its slots say where theirs are.
+A `Pair` is laid out as a launch of `run_pair`. Each of its items is a chunk of one of the two launches, whose slots lie
+behind the pair's own.
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ from numgrad.runtime.words import (
 run_region = _pool.run_region
 HEADER_WORDS, LAUNCH_WORDS, PATCH_WORDS = 6, 5, 3
 PART_WORDS = 4  # of a launch in a pair: entry, bytes from the pair's slots to its own, work, grain
-PAIR_WORDS = 2 + 2 * PART_WORDS  # status, chunks that were taken, the two
+PAIR_WORDS = 2 + 2 * PART_WORDS  # status, counts of claimed chunks, the two launches
 STATUS_ADDRESS = -1  # as an address's index: the launch's status word
 TABLE_ADDRESS = -2  # the table of all addresses that the program is given
 # Work under which holding the GIL is cheaper than giving it up; in the launch's own cost estimate.
@@ -100,11 +101,11 @@ class Launch:
     work: int
     grain: int
     cost: int
-    workers: int  # the launch uses at most so many threads, which is what its scratch memory was sized for
+    workers: int  # the most threads of the launch; its scratch memory has room for as many
 
     @property
     def chunks(self) -> int:
-        """Into how many its work is split."""
+        """Number of chunks of its work."""
         return -(-self.work // self.grain)
 
     @property
@@ -115,8 +116,10 @@ class Launch:
 
 @dataclass(frozen=True)
 class Pair:
-    """Two launches of which neither needs the other, run as one: half of the threads begin with the one, half with the
-    other, so that what waits for memory to be read runs beside what waits for it to be written."""
+    """Two independent launches, run as one: half of the threads begin with the first, half with the second.
+
+    So a launch that waits for reads from memory runs beside one that waits for writes.
+    """
 
     parts: tuple[Launch, Launch]
 
@@ -127,14 +130,14 @@ class Pair:
 
 
 def _scalar_word(name: str, type_name: str, value: Any) -> int:
-    """The bits of a kernel's scalar argument; what is too large for float32 is infinite.
+    """The bits of a kernel's scalar argument; a number beyond float32 becomes infinite.
 
     Raises
     ------
     TypeError
-        It is no number.
+        It is not a number.
     RuntimeError
-        It is one that the type does not have.
+        The type cannot hold it.
     """
     if not isinstance(value, (int, float, np.number, np.bool_)):
         raise TypeError(f"{name} is {value!r}, expected a number")
@@ -153,11 +156,11 @@ def _scalar_word(name: str, type_name: str, value: Any) -> int:
 
 
 class Program:
-    """Launches laid out for compiled code; made once per signature, run many times (see the module's text)."""
+    """Launches laid out for compiled code (see the module's text); made once per signature, run many times."""
 
     def __init__(self, launches: Sequence[Launch | Pair], address_count: int, stepped: bool | None = None) -> None:
         self.launches = tuple(launches)
-        # Whether `stepping` runs it, and nothing is compiled; by default as the setting has it.
+        # Whether `stepping` runs it, with nothing compiled; the setting decides by default.
         self.stepped = config.PYTHON.is_set() if stepped is None else stepped
         self.address_count = address_count
         heads: list[int] = []
@@ -169,10 +172,10 @@ class Program:
                 entry = kernel.NO_ADDRESS if self.stepped else run_pair.address()
                 frame += [0] * PAIR_WORDS
                 for number, part in enumerate(launch.parts):
-                    place = begin + 2 + PART_WORDS * number
+                    first = begin + 2 + PART_WORDS * number
                     patches += [len(frame), STATUS_ADDRESS, 0]
                     offset = 8 * (len(frame) - begin)
-                    frame[place : place + PART_WORDS] = [
+                    frame[first : first + PART_WORDS] = [
                         self._lay_out(part, frame, patches),
                         offset,
                         part.work,
@@ -219,21 +222,21 @@ class Program:
         return kernel.NO_ADDRESS if self.stepped else launch.kernel.entry(launch.binding)
 
     def names(self) -> list[str]:
-        """The kernels, as launches are run: of a pair both in one."""
+        """Names of the kernels, one text for each launch; a pair has both in one."""
         return ["+".join(part.kernel.name for part in launch.parts) for launch in self.launches]
 
     def bound_launches(self, addresses: Sequence[int], status: int) -> list[tuple[int, np.ndarray, int, int, int]]:
-        """(entry, slots, work, grain, workers) of each launch with the addresses written into its slots: what a replay runs.
+        """(entry, slots, work, grain, workers) of each launch, with the addresses written into its slots, for a replay.
 
-        It holds as long as the program, which has the constants.
+        They are valid as long as the program, which holds the constants.
         """
         if self.stepped:  # a replay is machine code
             return Program(self.launches, self.address_count, stepped=False).bound_launches(addresses, status)
         count, patch_count, frame_words, _, first_patch, first_frame = self.words[:HEADER_WORDS].tolist()
         frame = self.words[first_frame : first_frame + frame_words].copy()
-        tables: list[int] = []  # words that are the address of the table, which stands behind the launch's slots
-        for place in range(first_patch, first_patch + PATCH_WORDS * patch_count, PATCH_WORDS):
-            word, index, offset = self.words[place : place + PATCH_WORDS].tolist()
+        tables: list[int] = []  # words that hold the address of the table, which lies behind the launch's slots
+        for patch in range(first_patch, first_patch + PATCH_WORDS * patch_count, PATCH_WORDS):
+            word, index, offset = self.words[patch : patch + PATCH_WORDS].tolist()
             if index == TABLE_ADDRESS:
                 tables.append(word)
             else:
@@ -253,8 +256,10 @@ class Program:
 
 @native(4)
 def run_pair(slots, start, stop, worker):
-    """The entry of a `Pair`: each item is the next chunk of the first launch for every other worker, of the second for the
-    others, as long as there are any."""
+    """The entry of a `Pair`: run the next chunks, one an item.
+
+    Every other worker takes chunks of the first launch, the others those of the second, until either has none left.
+    """
     first, second = slots + 16, slots + 16 + 8 * PART_WORDS
     firsts = (peek(first + 16) + peek(first + 24) - 1) // peek(first + 24)
     seconds = (peek(second + 16) + peek(second + 24) - 1) // peek(second + 24)
@@ -262,22 +267,22 @@ def run_pair(slots, start, stop, worker):
         claimed = False
         part, chunk = first, 0
         while not claimed:
-            taken = atomic_load(slots + 8)  # chunks of the first << 32 | of the second
-            of_first, of_second = taken >> 32, taken & 0xFFFFFFFF
+            counts = atomic_load(slots + 8)  # chunks of the first << 32 | of the second
+            of_first, of_second = counts >> 32, counts & 0xFFFFFFFF
             if of_first < firsts and (worker % 2 == 0 or of_second == seconds):
-                part, chunk, following = first, of_first, taken + (1 << 32)
+                part, chunk, following = first, of_first, counts + (1 << 32)
             else:
-                part, chunk, following = second, of_second, taken + 1
+                part, chunk, following = second, of_second, counts + 1
             if of_first + of_second + 1 == firsts + seconds:
                 following = 0  # for the next run
-            claimed = compare_and_swap(slots + 8, taken, following) != 0
+            claimed = compare_and_swap(slots + 8, counts, following) != 0
         work, grain = peek(part + 16), peek(part + 24)
         call_entry(peek(part), slots + peek(part + 8), chunk * grain, min(work, (chunk + 1) * grain), worker)
 
 
 @native(3, returns=True)
 def run_program(pool, program, addresses):
-    """Run a program over an array of addresses; the status word. Others call it by its address, not to contain it."""
+    """Run a program over an array of addresses; the status word. Callers use its address, lest their code contain it."""
     launches, patches, frame_words = peek(program), peek(program + 8), peek(program + 16)
     frame = stack_words(frame_words + 1)
     status = frame + 8 * frame_words
@@ -326,11 +331,11 @@ def execute(self, args, count):
 def run_bound(pool, rows, count):
     """Run ``count`` rows of (entry, slots, work, grain, workers), one after the other: the replay loop."""
     for row in range(count):
-        place = rows + 8 * LAUNCH_WORDS * row
-        run_region(pool, peek(place), peek(place + 8), peek(place + 16), peek(place + 24), peek(place + 32))
+        head = rows + 8 * LAUNCH_WORDS * row
+        run_region(pool, peek(head), peek(head + 8), peek(head + 16), peek(head + 24), peek(head + 32))
 
 
-_execute: Callable[..., int] | None = None  # once it was asked for
+_execute: Callable[..., int] | None = None  # once it is needed
 
 
 def _executor() -> Callable[..., int]:
@@ -357,23 +362,23 @@ def execute_compiled(program: int, addresses: Sequence[int]) -> int:
     entry, table = run_program.address(), np.array(addresses, np.int64)
     if kernel.rehearsal is not None:
         return 0
-    run = ctypes.PYFUNCTYPE(*[ctypes.c_int64] * 4)(entry)  # which gives the GIL away by itself
+    run = ctypes.PYFUNCTYPE(*[ctypes.c_int64] * 4)(entry)  # it releases the GIL itself
     status: int = run(threads.ADDRESS, program, table.ctypes.data)
     return status
 
 
 class Observer(Protocol):
-    """Something that is told of every launch: a recorder for replay, a profiler."""
+    """A listener to launches: a recorder for replay, a profiler."""
 
     def launched(self, program: Program, addresses: tuple[int, ...]) -> None:
         """Called after the program ran."""
 
 
-observers: list[tuple[int, Observer]] = []  # (thread that is observed, observer)
+observers: list[tuple[int, Observer]] = []  # (observed thread, observer)
 
 
 def _forget_other_threads() -> None:
-    """In the child of a fork they are not there, and threads that begin may have their numbers."""
+    """In the child of a fork they do not exist, and new threads may get their numbers."""
     thread = threading.get_ident()
     observers[:] = [entry for entry in observers if entry[0] == thread]
 
@@ -411,21 +416,21 @@ def launch(program: Program, *addresses: int) -> int:
 
 
 def executor() -> Callable[..., int]:
-    """What `launch` calls, ``execute(program.address, *addresses) -> status``, for who runs several programs in a loop in C.
+    """The function ``execute(program.address, *addresses) -> status`` of `launch`, for a loop over programs in C.
 
-    Each has to be made ready before, and its status reported.
+    The caller makes each program ready before (`make_ready`), and reports its status after (`report`).
     """
     return _execute or _executor()
 
 
 def make_ready(program: Program) -> None:
-    """What a program needs before it runs."""
+    """Start the threads that a program needs."""
     if program.splits and not threads.ready:
         threads.start()
 
 
 def report(program: Program, addresses: tuple[int, ...], status: int) -> None:
-    """Tell of a program that ran.
+    """Tell observers of a program that ran, and raise the error that its status stands for.
 
     Raises
     ------

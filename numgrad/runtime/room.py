@@ -1,8 +1,8 @@
-"""Room for what ends the process when it finds none: LLVM is asked for nothing that the system would not give.
+"""Memory for LLVM, checked before each call: LLVM ends the process if it finds none.
 
-LLVM calls ``abort`` where an allocation fails. So before it is called, as much address space as it takes at most is asked of
-the system and given back at once (2 us), and what is not there is a MemoryError that can be handled. Only another thread
-that takes the room in between can still make LLVM fail.
+LLVM calls ``abort`` if an allocation fails. So before a call, the most address space that it takes is requested from the
+system and given back at once (2 us). If the system refuses, a MemoryError is raised, which can be handled. Only another
+thread that takes the room in between can still make LLVM fail.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import sys
 from typing import Any
 
 MB = 1 << 20
-# What was measured, at least doubled; one more megabyte is the least that the C library asks for outside of its main heap.
+# Measured values, at least doubled; the C library requests at least one more megabyte outside of its main heap.
 LOAD_BYTES = 4 * MB  # an object file takes 0.3 MB, and so does making the engine
 COMPILE_BYTES = 64 * MB  # a kernel takes up to 25 MB
 _NUMBA_BYTES = 64 * MB  # 23 MB
@@ -20,7 +20,7 @@ _LLVM_BYTES = 256 * MB  # 158 MB
 
 
 def is_there(nbytes: int) -> bool:
-    """Whether the system has so many bytes of memory to give to this process."""
+    """Whether the system would give this process so many bytes."""
     flags = {} if sys.platform == "win32" else {"flags": mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS}
     try:
         mmap.mmap(-1, nbytes, **flags).close()
@@ -30,7 +30,7 @@ def is_there(nbytes: int) -> bool:
 
 
 def require(nbytes: int, purpose: str) -> None:
-    """Nothing, where there is that much room.
+    """Raise unless there is that much room.
 
     Raises
     ------
@@ -61,12 +61,12 @@ def llvm() -> Any:
 
 
 def require_numba() -> None:
-    """Room to import Numba and to compile a kernel with it.
+    """Raise unless there is room to import Numba and to compile a kernel with it.
 
     Raises
     ------
     MemoryError
-        There is none.
+        There is no room.
     """
     numba = 0 if "numba.core.compiler" in sys.modules else _NUMBA_BYTES
     require(numba + COMPILE_BYTES, "compiling a kernel that is not in the store")

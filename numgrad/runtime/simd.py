@@ -1,22 +1,22 @@
 """SIMD micro-kernels, written as LLVM vector IR: the innermost loops of matrix products and convolutions.
 
-Each computes one register tile of ``rows`` x ``columns`` elements. What is multiplied lies in *segments*: a table of
-int64 words gives, for each segment, where the operands are, so that a matrix product (one segment) and a convolution (a
-segment for each tap) share a tile. All places are byte addresses.
+Each computes one register tile of ``rows`` x ``columns`` elements. The operands lie in *segments*: a table of int64 words
+holds their addresses for each segment. So a matrix product (one segment) and a convolution (a segment for each tap) share a
+tile. All addresses count bytes.
 
 ==================  ============================================================================================
 `broadcast_tile`    ``out[i, j] = sum_s sum_k a_s[i][k] * b_s[k][j]``: rows of a are read along k, b has a vector of
                     columns for each k. Vectors run over j.
 `dot_tile`          ``out[i, j] = sum_s sum_k a_s[i][k] * b_s[j][k]``: both are read along k, and so are vectors; the
                     sum over lanes comes last.
-`strided_tile`      ``out[i, j] = sum_k a[i, k] * b[k][j]``, where everything lies at fixed distances: no table is read.
-`window_tile`       ``out[i, j] = sum_s sum_k a_i[s, k] * b[s, k][j]``: rows of a lie anywhere, and all look at the same
-                    distances from there, along segments of an image's lines.
+`strided_tile`      ``out[i, j] = sum_k a[i, k] * b[k][j]``, with everything at fixed distances: no table is read.
+`window_tile`       ``out[i, j] = sum_s sum_k a_i[s, k] * b[s, k][j]``: rows of a lie anywhere, and each is read at the
+                    same distances from its start, along segments of an image's lines.
 ==================  ============================================================================================
 
-``mode`` says what happens to the tile: `STORE` it, `ADD` it to what is there, or `STREAM` it past the caches.
-`update_tile` adds to lines in memory; `transform_tile` and `transpose_tile` are what surrounds the others. The
-specifications of all, written as plain sums, are in the tests.
+``mode`` says how the tile is written: `STORE` it, `ADD` it to the old values, or `STREAM` it past the caches.
+`update_tile` adds to lines in memory. `transform_tile` and `transpose_tile` prepare operands for the others and convert
+their results. The tests specify all of them as plain sums.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ __all__ = [
 ]  # fmt: skip
 
 SQUARES = (
-    4  # sums of them that a transform adds to in turn: it leaves few registers, and each addition takes four cycles
+    4  # sums that a transform adds squares to in turn: it leaves few registers, and each addition takes four cycles
 )
 DOT_LINES = 2  # cache lines that a dot tile prefetches with each step
 
@@ -62,9 +62,9 @@ def broadcast_tile(code: str, rows: int, vectors: int) -> Intrinsic:
     """``tile(table, segments, steps, a_shift, b, b_step, ahead, out_rows, out_shift, columns, mode)``.
 
     A segment of ``table`` is ``1 + rows`` words: what to add to ``b``, and the address of each row of a (to which
-    ``a_shift`` is added). ``b`` moves by ``b_step`` bytes with each of ``steps``, while as many bytes as are used are
-    prefetched from the address ``ahead`` on. ``out_rows`` is the address of ``rows``
-    words, the addresses of the rows written (plus ``out_shift``), of which the first ``columns`` elements are wanted.
+    ``a_shift`` is added). ``b`` moves by ``b_step`` bytes with each of ``steps``, while as many bytes are prefetched
+    from the address ``ahead`` on. ``out_rows`` is the address of ``rows`` words, the addresses of the rows to write (plus
+    ``out_shift``). The first ``columns`` elements of each are written.
     """
 
     @intrinsic
@@ -100,18 +100,18 @@ def dot_tile(code: str, rows: int, columns: int) -> Intrinsic:
     """``tile(table, segments, steps, a_shift, b, b_step, ahead, out_rows, out_shift, wanted, mode)``.
 
     A segment of ``table`` is ``1 + rows`` words, as in `broadcast_tile`; ``b_step`` is the distance of b's rows, of
-    which ``wanted`` (at least 1) are there; ``steps`` counts whole vectors. With each step `DOT_LINES` cache lines are
+    which ``used_rows`` (at least 1) exist; ``steps`` counts whole vectors. With each step `DOT_LINES` cache lines are
     prefetched from the address ``ahead`` on.
     """
 
     @intrinsic
-    def tile(typing_context, table, segments, steps, a_shift, b, b_step, ahead, out_rows, out_shift, wanted, mode):
+    def tile(typing_context, table, segments, steps, a_shift, b, b_step, ahead, out_rows, out_shift, used_rows, mode):
         def emit(context, builder, signature, args):
             t = Tile(context, builder, code, rows, 1)
-            table, segments, steps, a_shift, b, b_step, ahead, out_rows, out_shift, wanted, mode = args
-            last = builder.sub(wanted, t.word(1))
+            table, segments, steps, a_shift, b, b_step, ahead, out_rows, out_shift, used_rows, mode = args
+            last = builder.sub(used_rows, t.word(1))
             starts = []
-            for j in range(columns):  # rows of b beyond the last wanted one are read as that one
+            for j in range(columns):  # rows of b beyond the last one are read as that one
                 row = builder.select(builder.icmp_signed("<", t.word(j), last), t.word(j), last)
                 starts.append(t.advance(t.pointer(b), builder.mul(row, b_step)))
 
@@ -130,11 +130,11 @@ def dot_tile(code: str, rows: int, columns: int) -> Intrinsic:
                     few, many = (a, right) if rows < columns else (right, a)
                     waiting = [t.read_vector(t.advance(row, offset)) for row in few]
                     results = list(totals)
-                    for place, row in enumerate(many):
+                    for many_index, row in enumerate(many):
                         vector = t.read_vector(t.advance(row, offset))
-                        for other, held in enumerate(waiting):
-                            i, j = (other, place) if few is a else (place, other)
-                            results[i * columns + j] = t.multiply_add(held, vector, totals[i * columns + j])
+                        for few_index, value in enumerate(waiting):
+                            i, j = (few_index, many_index) if few is a else (many_index, few_index)
+                            results[i * columns + j] = t.multiply_add(value, vector, totals[i * columns + j])
                     return [t.advance(later, 64 * DOT_LINES), *results]
 
                 return t.loop(steps, carried, step)
@@ -143,13 +143,13 @@ def dot_tile(code: str, rows: int, columns: int) -> Intrinsic:
             sums = [t.sum_of_lanes(total) for total in totals]
             out = [t.pointer(builder.add(t.read_word(t.pointer(out_rows), i), out_shift)) for i in range(rows)]
             for j in range(columns):
-                with builder.if_then(builder.icmp_signed("<", t.word(j), wanted)):
+                with builder.if_then(builder.icmp_signed("<", t.word(j), used_rows)):
                     for i in range(rows):
-                        place = builder.bitcast(t.advance(out[i], j * t.itemsize), t.element.as_pointer())
-                        before = builder.load(place, align=t.itemsize)
+                        pointer = builder.bitcast(t.advance(out[i], j * t.itemsize), t.element.as_pointer())
+                        before = builder.load(pointer, align=t.itemsize)
                         total = builder.fadd(before, sums[i * columns + j])
                         adds = builder.icmp_signed("==", mode, t.word(ADD))
-                        builder.store(builder.select(adds, total, sums[i * columns + j]), place, align=t.itemsize)
+                        builder.store(builder.select(adds, total, sums[i * columns + j]), pointer, align=t.itemsize)
             return context.get_dummy_value()
 
         return _words(11), emit
@@ -161,17 +161,17 @@ def strided_tile(code: str, rows: int, vectors: int) -> Intrinsic:
     """``tile(a, a_row, a_step, wanted, b, b_step, steps, out, out_row, columns, mode)``.
 
     a's element (i, k) is at ``a + i * a_row + k * a_step``, b's columns for k at ``b + k * b_step``. Of the tile's rows
-    ``wanted`` (at least 1) are there and written, of its columns the first ``columns``.
+    ``used_rows`` (at least 1) exist and are written, of its columns the first ``columns``.
     """
 
     @intrinsic
-    def tile(typing_context, a, a_row, a_step, wanted, b, b_step, steps, out, out_row, columns, mode):
+    def tile(typing_context, a, a_row, a_step, used_rows, b, b_step, steps, out, out_row, columns, mode):
         def emit(context, builder, signature, args):
             t = Tile(context, builder, code, rows, vectors)
-            a, a_row, a_step, wanted, b, b_step, steps, out, out_row, columns, mode = args
-            last = builder.sub(wanted, t.word(1))
+            a, a_row, a_step, used_rows, b, b_step, steps, out, out_row, columns, mode = args
+            last = builder.sub(used_rows, t.word(1))
             left = []
-            for i in range(rows):  # rows beyond the last wanted one are read as that one
+            for i in range(rows):  # rows beyond the last one are read as that one
                 row = builder.select(builder.icmp_signed("<", t.word(i), last), t.word(i), last)
                 left.append(t.pointer(builder.add(a, builder.mul(row, a_row))))
 
@@ -181,7 +181,7 @@ def strided_tile(code: str, rows: int, vectors: int) -> Intrinsic:
                 return [t.advance(b_now, b_step), *results]
 
             totals = t.loop(steps, [t.pointer(b), *t.zeros(rows * vectors)], step)[1:]
-            t.write_rows(totals, out, out_row, wanted, columns, mode)
+            t.write_rows(totals, out, out_row, used_rows, columns, mode)
             return context.get_dummy_value()
 
         return _words(11), emit
@@ -194,7 +194,7 @@ def window_tile(code: str, rows: int, vectors: int) -> Intrinsic:
 
     ``table`` holds the addresses of ``rows`` elements of a, to which ``a_shift`` is added; from there each of ``segments``
     starts ``a_segment`` further, and each of a segment's ``steps`` is ``a_step`` further. b moves on by ``b_step`` with
-    every step, and does not go back with a segment. Of the tile's rows ``wanted`` are written, of its columns the first
+    every step, and does not go back with a segment. Of the tile's rows ``used_rows`` are written, of its columns the first
     ``columns``.
     """
 
@@ -206,7 +206,7 @@ def window_tile(code: str, rows: int, vectors: int) -> Intrinsic:
         a_step,
         a_segment,
         segments,
-        wanted,
+        used_rows,
         b,
         b_step,
         steps,
@@ -217,7 +217,7 @@ def window_tile(code: str, rows: int, vectors: int) -> Intrinsic:
     ):
         def emit(context, builder, signature, args):
             t = Tile(context, builder, code, rows, vectors)
-            table, a_shift, a_step, a_segment, segments, wanted, b, b_step, steps, out, out_row, columns, mode = args
+            table, a_shift, a_step, a_segment, segments, used_rows, b, b_step, steps, out, out_row, columns, mode = args
             records = t.pointer(table)
             left = [t.advance(t.pointer(t.read_word(records, i)), a_shift) for i in range(rows)]
 
@@ -233,7 +233,7 @@ def window_tile(code: str, rows: int, vectors: int) -> Intrinsic:
                 return t.loop(steps, carried, step)
 
             totals = t.loop(segments, [t.pointer(b), *t.zeros(rows * vectors)], segment)[1:]
-            t.write_rows(totals, out, out_row, wanted, columns, mode)
+            t.write_rows(totals, out, out_row, used_rows, columns, mode)
             return context.get_dummy_value()
 
         return _words(13), emit
@@ -265,8 +265,8 @@ def transpose_tile(code: str) -> Intrinsic:
                         rows[i + half] = builder.shuffle_vector(first, second, t.ir.Constant(index, high))
                 half //= 2
             for i, row in enumerate(rows):
-                place = t.pointer(builder.add(goal, builder.mul(t.word(i), goal_row)), t.vector)
-                builder.store(row, place, align=t.itemsize)
+                pointer = t.pointer(builder.add(goal, builder.mul(t.word(i), goal_row)), t.vector)
+                builder.store(row, pointer, align=t.itemsize)
             return context.get_dummy_value()
 
         return _words(4), emit
@@ -277,8 +277,8 @@ def transpose_tile(code: str) -> Intrinsic:
 def copy_tile(code: str, vectors: int, past_caches: bool = False) -> Intrinsic:
     """``tile(source, goal)``: copy ``vectors`` vectors.
 
-    ``past_caches`` writes to memory without reading it first, which only pays for what is not used again soon; the goal
-    has to lie at a multiple of a vector's size, and `fence` has to follow.
+    ``past_caches`` writes to memory without reading it first, which pays only for values that are not used again soon. The
+    goal must then lie at a multiple of a vector's size, and `fence` must follow.
     """
 
     @intrinsic
@@ -287,9 +287,9 @@ def copy_tile(code: str, vectors: int, past_caches: bool = False) -> Intrinsic:
             t = Tile(context, builder, code, 1, vectors)
             values = [t.read_vector(t.pointer(args[0]), j) for j in range(vectors)]
             for j, value in enumerate(values):
-                place = t.advance(t.pointer(args[1]), j * t.lanes * t.itemsize)
+                pointer = t.advance(t.pointer(args[1]), j * t.lanes * t.itemsize)
                 size = t.itemsize * (t.lanes if past_caches else 1)
-                store = builder.store(value, builder.bitcast(place, t.vector.as_pointer()), align=size)
+                store = builder.store(value, builder.bitcast(pointer, t.vector.as_pointer()), align=size)
                 if past_caches:
                     one = t.ir.Constant(t.ir.IntType(32), 1)
                     store.set_metadata("nontemporal", builder.module.add_metadata([one]))
@@ -303,9 +303,9 @@ def copy_tile(code: str, vectors: int, past_caches: bool = False) -> Intrinsic:
 def update_tile(code: str, lines: int, terms: int) -> Intrinsic:
     """``tile(table, factor_shift, line_shift, b, b_row, vectors)``: ``line[i] += sum over t of factor[i][t] * b[t]``.
 
-    ``table`` is the address of ``lines`` pairs of words: where a line's factors are, ``terms`` side by side, and where the
-    line is; the shifts are added to them. Rows of b are ``b_row`` bytes apart, and ``vectors`` vectors long as the lines.
-    The lines must be different ones.
+    ``table`` is the address of ``lines`` pairs of words: the address of a line's factors, ``terms`` side by side, and that of
+    the line. The shifts are added to them. Rows of b are ``b_row`` bytes apart, and ``vectors`` vectors long, as the lines
+    are. No line may occur twice.
     """
 
     @intrinsic
@@ -325,11 +325,11 @@ def update_tile(code: str, lines: int, terms: int) -> Intrinsic:
                 offset = builder.mul(index, t.word(t.lanes * t.itemsize))
                 values = [t.read_vector(t.advance(row, offset)) for row in rows]
                 for i, goal in enumerate(goals):
-                    place = t.advance(goal, offset)
-                    total = t.read_vector(place)
+                    pointer = t.advance(goal, offset)
+                    total = t.read_vector(pointer)
                     for j, value in enumerate(values):
                         total = t.multiply_add(factors[i * terms + j], value, total)
-                    builder.store(total, builder.bitcast(place, t.vector.as_pointer()), align=t.itemsize)
+                    builder.store(total, builder.bitcast(pointer, t.vector.as_pointer()), align=t.itemsize)
                 return []
 
             t.loop(vectors, [], step)
@@ -342,7 +342,7 @@ def update_tile(code: str, lines: int, terms: int) -> Intrinsic:
 
 @intrinsic
 def fence(typing_context):
-    """Whatever was written before, past caches too, is seen by other threads before what follows."""
+    """Other threads see all writes before it, also those past the caches, before any write after it."""
 
     def emit(context, builder, signature, args):
         builder.fence("seq_cst")
@@ -355,19 +355,19 @@ def transform_tile(code: str, matrix: tuple[tuple[float, ...], ...], watching: b
     """``tile(sources, source_shift, goals, goal_shift)``: ``goal = matrix @ source @ matrix.T``, lane by lane.
 
     ``sources`` and ``goals`` are addresses of tables of the elements' addresses, row by row. A ``watching`` tile has two more
-    parameters: ``few``, a table of four addresses, and ``sums``, where there are five vectors of sums; it adds the squares of
-    all elements to the first, and those of the four to the others.
+    parameters: ``few``, a table of four addresses, and ``sums``, the address of five vectors of sums. It adds the squares of
+    all elements to the first sum, and those of the four to the others.
     """
     rows, columns = len(matrix), len(matrix[0])
 
     def add_sums(t: Tile, total, few, shift, sums) -> None:
-        builder, place = t.builder, t.pointer(sums)
-        results = [builder.fadd(t.read_vector(place), total)]
+        builder, pointer = t.builder, t.pointer(sums)
+        results = [builder.fadd(t.read_vector(pointer), total)]
         for i in range(4):
             value = t.read_vector(t.pointer(builder.add(t.read_word(t.pointer(few), i), shift)))
-            results.append(t.multiply_add(value, value, t.read_vector(place, i + 1)))
+            results.append(t.multiply_add(value, value, t.read_vector(pointer, i + 1)))
         for i, result in enumerate(results):
-            goal = builder.bitcast(t.advance(place, i * t.lanes * t.itemsize), t.vector.as_pointer())
+            goal = builder.bitcast(t.advance(pointer, i * t.lanes * t.itemsize), t.vector.as_pointer())
             builder.store(result, goal, align=t.itemsize)
 
     def emit_transform(watching: bool) -> Any:
@@ -376,7 +376,7 @@ def transform_tile(code: str, matrix: tuple[tuple[float, ...], ...], watching: b
             sources, source_shift, goals, goal_shift, *sums = args
 
             def weighted(factors, values):
-                """The sum of values times factors; None where all of these are 0."""
+                """The sum of values times factors; None if all factors are 0."""
                 total = None
                 for factor, value in zip(factors, values, strict=True):
                     if factor == 0:
@@ -393,7 +393,7 @@ def transform_tile(code: str, matrix: tuple[tuple[float, ...], ...], watching: b
                 return total
 
             def combined(values):
-                """``matrix @ values`` for a column of vectors; rows that differ in signs alone share their parts."""
+                """``matrix @ values`` for a column of vectors; rows that differ only in signs share their parts."""
                 results: list[Any] = [None] * rows
                 for i, factors in enumerate(matrix):
                     if results[i] is not None:
@@ -411,10 +411,10 @@ def transform_tile(code: str, matrix: tuple[tuple[float, ...], ...], watching: b
             table, written = t.pointer(sources), t.pointer(goals)
             half, squares = [], t.zeros(SQUARES)
             for j in range(columns):
-                places = [
+                pointers = [
                     t.pointer(builder.add(t.read_word(table, i * columns + j), source_shift)) for i in range(columns)
                 ]
-                column = [t.read_vector(place) for place in places]
+                column = [t.read_vector(pointer) for pointer in pointers]
                 half.append(combined(column))
                 if watching:  # while they are in registers
                     for i, value in enumerate(column):
@@ -423,8 +423,8 @@ def transform_tile(code: str, matrix: tuple[tuple[float, ...], ...], watching: b
                 add_sums(t, functools.reduce(builder.fadd, squares), sums[0], source_shift, sums[1])
             for i in range(rows):
                 for j, value in enumerate(combined([column[i] for column in half])):
-                    place = t.pointer(builder.add(t.read_word(written, i * rows + j), goal_shift), t.vector)
-                    builder.store(value, place, align=t.itemsize)
+                    pointer = t.pointer(builder.add(t.read_word(written, i * rows + j), goal_shift), t.vector)
+                    builder.store(value, pointer, align=t.itemsize)
             return context.get_dummy_value()
 
         return emit

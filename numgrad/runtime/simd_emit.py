@@ -1,4 +1,4 @@
-"""What the micro-kernels of `simd` are put together from: vectors, addresses and loops in LLVM's language."""
+"""The pieces of the micro-kernels of `simd`: vectors, addresses and loops in LLVM's language."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ class Tile:
         return results
 
     def prefetch(self, pointer) -> None:
-        """Ask for the cache line of a place that will be read soon; it need not exist."""
+        """Prefetch the cache line of an address that will be read soon; the address need not be valid."""
         from numba.core import cgutils
 
         small = self.ir.IntType(32)
@@ -89,63 +89,63 @@ class Tile:
         return [self.ir.Constant(self.vector, [0.0] * self.lanes)] * count
 
     def loop(self, count, carried: list[Any], body) -> list[Any]:
-        """``for index in range(count): carried = body(index, carried)``; the values carried out of it."""
+        """``for index in range(count): carried = body(index, carried)``; the values after the last turn."""
         builder = self.builder
         before = builder.block
         head, inside, after = (builder.append_basic_block(name) for name in ("head", "body", "after"))
         builder.branch(head)
         builder.position_at_end(head)
         index = builder.phi(self.ir.IntType(64))
-        places = [builder.phi(value.type) for value in carried]
+        phis = [builder.phi(value.type) for value in carried]
         builder.cbranch(builder.icmp_signed("<", index, count), inside, after)
         builder.position_at_end(inside)
-        results = body(index, places)
+        results = body(index, phis)
         following = builder.add(index, self.word(1))
         end = builder.block
         builder.branch(head)
-        for place, first, result in zip([index, *places], [self.word(0), *carried], [following, *results], strict=True):
-            place.add_incoming(first, before)
-            place.add_incoming(result, end)
+        for phi, first, result in zip([index, *phis], [self.word(0), *carried], [following, *results], strict=True):
+            phi.add_incoming(first, before)
+            phi.add_incoming(result, end)
         builder.position_at_end(after)
-        return places
+        return phis
 
-    def write(self, places: list[Any], totals: list[Any], mode) -> None:
-        """Write vectors to their places, as ``mode`` says."""
+    def write(self, pointers: list[Any], totals: list[Any], mode) -> None:
+        """Write vectors to their addresses, as ``mode`` says."""
         builder, align = self.builder, self.itemsize
-        places = [builder.bitcast(place, self.vector.as_pointer()) for place in places]
+        pointers = [builder.bitcast(pointer, self.vector.as_pointer()) for pointer in pointers]
         choice = builder.switch(mode, store := builder.append_basic_block("store"))
         add, stream, done = (builder.append_basic_block(name) for name in ("add", "stream", "done"))
         choice.add_case(self.word(ADD), add)
         choice.add_case(self.word(STREAM), stream)
         builder.position_at_end(store)
-        for total, place in zip(totals, places, strict=True):
-            builder.store(total, place, align=align)
+        for total, pointer in zip(totals, pointers, strict=True):
+            builder.store(total, pointer, align=align)
         builder.branch(done)
         builder.position_at_end(add)
-        for total, place in zip(totals, places, strict=True):
-            builder.store(builder.fadd(builder.load(place, align=align), total), place, align=align)
+        for total, pointer in zip(totals, pointers, strict=True):
+            builder.store(builder.fadd(builder.load(pointer, align=align), total), pointer, align=align)
         builder.branch(done)
         builder.position_at_end(stream)
         past = builder.module.add_metadata([self.ir.Constant(self.ir.IntType(32), 1)])
-        for total, place in zip(totals, places, strict=True):
-            builder.store(total, place, align=self.lanes * align).set_metadata("nontemporal", past)
+        for total, pointer in zip(totals, pointers, strict=True):
+            builder.store(total, pointer, align=self.lanes * align).set_metadata("nontemporal", past)
         builder.branch(done)
         builder.position_at_end(done)
 
-    def write_part(self, places: list[Any], totals: list[Any], columns, mode) -> None:
-        """Write rows of vectors to their places as ``mode`` says (`STREAM`: as `STORE`), of each row ``columns`` elements."""
+    def write_part(self, pointers: list[Any], totals: list[Any], columns, mode) -> None:
+        """Write ``columns`` elements of each row of vectors, as ``mode`` says (`STREAM`: as `STORE`)."""
         from numba.core import cgutils
 
         ir, builder, small = self.ir, self.builder, self.ir.IntType(32)
         masked = ir.VectorType(ir.IntType(1), self.lanes)
-        kind, place_kind = self.vector, self.vector.as_pointer()
+        kind, pointer_kind = self.vector, self.vector.as_pointer()
         name = f"v{self.lanes}f{8 * self.itemsize}.p0"
         module = builder.module
         load = cgutils.get_or_insert_function(
-            module, ir.FunctionType(kind, [place_kind, small, masked, kind]), f"llvm.masked.load.{name}"
+            module, ir.FunctionType(kind, [pointer_kind, small, masked, kind]), f"llvm.masked.load.{name}"
         )
         store = cgutils.get_or_insert_function(
-            module, ir.FunctionType(ir.VoidType(), [kind, place_kind, small, masked]), f"llvm.masked.store.{name}"
+            module, ir.FunctionType(ir.VoidType(), [kind, pointer_kind, small, masked]), f"llvm.masked.store.{name}"
         )
         align = ir.Constant(small, self.itemsize)
         lane = ir.VectorType(ir.IntType(64), self.lanes)
@@ -159,44 +159,44 @@ class Tile:
         for j in range(self.vectors):
             numbers = ir.Constant(lane, list(range(j * self.lanes, (j + 1) * self.lanes)))
             masks.append(builder.icmp_signed("<", numbers, limit))
-        places = [builder.bitcast(place, place_kind) for place in places]
+        pointers = [builder.bitcast(pointer, pointer_kind) for pointer in pointers]
         with builder.if_else(builder.icmp_signed("==", mode, self.word(ADD))) as (add, other):
             with add:
-                for position, (place, total) in enumerate(zip(places, totals, strict=True)):
+                for position, (pointer, total) in enumerate(zip(pointers, totals, strict=True)):
                     mask = masks[position % self.vectors]
-                    before = builder.call(load, [place, align, mask, ir.Constant(kind, [0.0] * self.lanes)])
-                    builder.call(store, [builder.fadd(before, total), place, align, mask])
+                    before = builder.call(load, [pointer, align, mask, ir.Constant(kind, [0.0] * self.lanes)])
+                    builder.call(store, [builder.fadd(before, total), pointer, align, mask])
             with other:
-                for position, (place, total) in enumerate(zip(places, totals, strict=True)):
-                    builder.call(store, [total, place, align, masks[position % self.vectors]])
+                for position, (pointer, total) in enumerate(zip(pointers, totals, strict=True)):
+                    builder.call(store, [total, pointer, align, masks[position % self.vectors]])
 
     def store_vectors(self, totals: list[Any], out_rows, out_shift, columns, mode) -> None:
-        """Write the tile: whole vectors, or parts of them where fewer ``columns`` are wanted."""
+        """Write the tile: whole vectors, or parts of them if ``columns`` are fewer."""
         builder = self.builder
         width = self.lanes * self.itemsize
         rows = [self.pointer(builder.add(self.read_word(out_rows, i), out_shift)) for i in range(self.rows)]
-        places = [self.advance(rows[i], j * width) for i in range(self.rows) for j in range(self.vectors)]
+        pointers = [self.advance(rows[i], j * width) for i in range(self.rows) for j in range(self.vectors)]
         with builder.if_else(builder.icmp_signed(">=", columns, self.word(self.columns))) as (whole, part):
             with whole:
-                self.write(places, totals, mode)
+                self.write(pointers, totals, mode)
             with part:
-                self.write_part(places, totals, columns, mode)
+                self.write_part(pointers, totals, columns, mode)
 
-    def write_rows(self, totals: list[Any], out, out_row, wanted, columns, mode) -> None:
-        """Write the first ``wanted`` rows of the tile to rows at fixed distances."""
+    def write_rows(self, totals: list[Any], out, out_row, used_rows, columns, mode) -> None:
+        """Write the first ``used_rows`` rows of the tile to rows at fixed distances."""
         builder = self.builder
         width = self.lanes * self.itemsize
         goals = [self.pointer(builder.add(out, builder.mul(self.word(i), out_row))) for i in range(self.rows)]
         whole = builder.icmp_signed(">=", columns, self.word(self.columns))
         for i in range(self.rows):
-            with builder.if_then(builder.icmp_signed("<", self.word(i), wanted)):
-                places = [self.advance(goals[i], j * width) for j in range(self.vectors)]
+            with builder.if_then(builder.icmp_signed("<", self.word(i), used_rows)):
+                pointers = [self.advance(goals[i], j * width) for j in range(self.vectors)]
                 mine = totals[i * self.vectors : (i + 1) * self.vectors]
                 with builder.if_else(whole) as (all_columns, part):
                     with all_columns:
-                        self.write(places, mine, mode)
+                        self.write(pointers, mine, mode)
                     with part:
-                        self.write_part(places, mine, columns, mode)
+                        self.write_part(pointers, mine, columns, mode)
 
     def sum_of_lanes(self, vector):
         """All lanes added up, halves onto halves: the same order on every CPU of one vector width."""

@@ -1,12 +1,12 @@
 """``NUMGRAD_PYTHON=1``: launches as plain Python over NumPy arrays, so that a debugger steps from ``x.tanh()`` into its loop.
 
-A kernel is an ordinary function, and so are the device functions that it calls; this module calls them on arrays over the
-same memory that compiled code would be given, with all of the work in one turn. ``math`` is NumPy's for them, which gives
+A kernel is an ordinary function, and so are the device functions that it calls. This module calls them on arrays over the
+same memory that compiled code would get, with all of the work in one call. For them ``math`` is NumPy's, which gives
 infinities and NaN where Python's raises, and float32 for float32. Results agree with compiled kernels to rounding, not to
 the last bit: nothing is fused, and sums are taken one by one.
 
-What is written as intrinsics (matrix products, convolutions, transposed copies, the optimizers' tables) has no Python form.
-Such a launch runs compiled, among the others, and so does the replay of a recording.
+Kernels on intrinsics (matrix products, convolutions, transposed copies, the optimizers' tables) have no Python form. Such a
+launch runs compiled, among the others, and so does the replay of a recording.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ _programs: weakref.WeakValueDictionary[int, program.Program] = weakref.WeakValue
 
 
 class _NoPythonFormError(Exception):
-    """Something that a kernel calls is an intrinsic without a reference in Python."""
+    """A kernel calls an intrinsic without a reference in Python."""
 
 
-def know(made: program.Program) -> None:
-    """Make a program known by its address, which is what `execute` is called with."""
-    _programs[made.address] = made
+def know(stepped: program.Program) -> None:
+    """Register a program under its address, for `execute`."""
+    _programs[stepped.address] = stepped
 
 
 def execute(address: int, *addresses: int) -> int:
@@ -89,7 +89,7 @@ def _array(parameter: Parameter, argument: Any, addresses: Sequence[int], status
 
 
 def _scalar(parameter: Parameter, value: Any) -> Any:
-    """A number as a kernel computes with it: integers are Python's, since they count, and floats are NumPy's."""
+    """A number as a kernel gets it: integers are Python's, since they count; floats are NumPy's."""
     if parameter.record is not None:
         fields = zip(parameter.fields, value, strict=True)
         return parameter.record(*[_scalar(field, item) for field, item in fields])
@@ -102,7 +102,7 @@ _forms: weakref.WeakKeyDictionary[Kernel, Any] = weakref.WeakKeyDictionary()  # 
 
 
 def _python_form(kernel: Kernel) -> Any:
-    """The kernel as a Python function; None if it calls what has no Python form."""
+    """The kernel as a Python function; None if it calls an intrinsic without a Python form."""
     if kernel not in _forms:
         try:
             _forms[kernel] = _Converter().convert(kernel.py_func)
@@ -150,8 +150,8 @@ def _of_numpy(function: Callable[..., Any]) -> Callable[..., Any]:
     if getattr(math, name, None) is not function:
         return function
     if hasattr(np, name):
-        known: Callable[..., Any] = getattr(np, name)
-        return known
+        numpy_function: Callable[..., Any] = getattr(np, name)
+        return numpy_function
 
     def applied(x: Any) -> Any:
         try:

@@ -1,18 +1,17 @@
-"""The store of compiled kernels: object code in files, right before it is quick.
+"""The store of compiled kernels: object code in files. It is correct first, and fast second.
 
-A file's name holds the key: a hash of the runtime's sources, the versions of Python, Numba and
-llvmlite, the CPU's name and features and the debug mode (the folder), and of the kernel's own code with everything
-that it calls (the file). A file that is missing, truncated, damaged or foreign means "compile it again", and a folder
-that cannot be written means "keep it in memory": never a wrong number, never a crash.
+A path holds the key in two parts. The folder is a hash of the runtime's sources, the versions of Python, Numba and llvmlite,
+the CPU's name and features and the debug mode. The file is a hash of the kernel's own code with everything that it calls. A
+file that is missing, truncated, damaged or foreign means "compile it again", and a folder that cannot be written means "keep
+it in memory": never a wrong number, never a crash.
 
-What lies in the store is executed. So the folder and each file must belong to the user, be writable by the user alone, and
-files must be plain ones of no more than `_MOST_BYTES`: not links, pipes, devices or folders. What is not so is never opened
-to be read; the kernel is compiled again, its file takes the place of what lay under its name, and one warning a process
-says what was wrong.
+Code in the store is executed. So the folder and each file must belong to the user and be writable by the user alone. Files
+must be plain ones of at most `_MOST_BYTES`: not links, pipes, devices or folders. Anything else is never opened for reading.
+The kernel is compiled again, its file replaces whatever had its name, and one warning a process says what was wrong.
 
-Folders of other keys (older versions, other settings) stay for a while, since they may be in use; `_clean` removes what
-nobody has used for long. The store's folder may be one in which the user keeps other things: a folder is the store's if
-`_MARK` lies in it, and of its files those are whose names and kinds are what the store writes. Nothing else is removed.
+Folders of other keys (older versions, other settings) stay for a while, since they may be in use; `_clean` removes those
+that nobody has used for long. The user may keep other things in the store's folder. A subfolder is the store's if it has
+the file `_MARK`, and a file in it is the store's if the store writes such names and kinds. Nothing else is removed.
 """
 
 from __future__ import annotations
@@ -43,7 +42,7 @@ _HEAD = len(_MAGIC) + 32
 _MOST_BYTES = 1 << 24  # of a file; the largest of numgrad's own has 0.1 MB
 _DAY = 86400
 _MARK = ".numgrad-kernels"  # a file in each folder of kernels, which says for which key it was made
-# Names of what the store writes, and of the folders that it writes them into.
+# Names of the store's folders and files.
 _FOLDER, _KERNEL = re.compile("[0-9a-f]{24}"), re.compile(r"\w{1,64}-[0-9a-f]{32}\.o", re.ASCII)
 _TEMPORARY, _CLAIM = (
     re.compile(r"\.numgrad-new-\w{8}", re.ASCII),
@@ -57,7 +56,7 @@ _NUMBA_SETTINGS = ("NUMBA_OPT", "NUMBA_LOOP_VECTORIZE", "NUMBA_SLP_VECTORIZE", "
 
 @functools.cache
 def base_key() -> str:
-    """Hash of everything that all kernels depend on: what the kernels say is in the keys of their files."""
+    """Hash of everything that all kernels depend on; the keys of their files hash their own code."""
     digest = hashlib.sha256()
     for path in sorted(Path(__file__).parent.rglob("*.py")):
         digest.update(path.name.encode() + path.read_bytes())
@@ -69,7 +68,7 @@ def base_key() -> str:
 
 
 def _version(package: str) -> str:
-    """The text that names a package's version, read without importing it (`importlib.metadata` takes 20 ms)."""
+    """The text of a package's version, read without importing it (`importlib.metadata` takes 20 ms)."""
     from importlib.util import find_spec
 
     spec = find_spec(package)
@@ -90,10 +89,10 @@ def folder() -> Path | None:
 
 def problem() -> str:
     """Why kernels are not stored; '' if they are."""
-    place, reason = _folder()
-    if place is None or os.access(place, os.W_OK | os.X_OK):
+    live, reason = _folder()
+    if live is None or os.access(live, os.W_OK | os.X_OK):
         return reason
-    return f"{place} cannot be written"
+    return f"{live} cannot be written"
 
 
 @functools.cache
@@ -105,12 +104,12 @@ def _folder() -> tuple[Path | None, str]:
         root = Path(chosen).absolute() if chosen else config.cache_folder() / "kernels"
         if not root.is_absolute():
             raise RuntimeError("no home folder")
-        place = root / base_key()
-        # Closed whatever the umask is: who may write to a folder above could exchange those below.
-        for closed in (*reversed(root.parents), root, place):
+        live = root / base_key()
+        # Closed whatever the umask is: anybody who may write to a folder could exchange those below it.
+        for closed in (*reversed(root.parents), root, live):
             if not closed.exists():
                 closed.mkdir(mode=0o700, exist_ok=True)
-        for closed in (root, place):
+        for closed in (root, live):
             if not _is_own_folder(closed):
                 reason = (
                     f"{closed} must belong to you and be writable by you alone (chmod go-w), or choose another folder"
@@ -120,17 +119,17 @@ def _folder() -> tuple[Path | None, str]:
     except (OSError, RuntimeError) as error:
         _log.info("kernels stay in memory: %s", error)
         return None, str(error)
-    _clean(root, place)
-    return place, ""
+    _clean(root, live)
+    return live, ""
 
 
-def _is_own_folder(place: Path) -> bool:
-    """Whether a folder, or a link and the folder that it leads to, belong to the user and are closed to others."""
-    link = place.lstat()
+def _is_own_folder(path: Path) -> bool:
+    """Whether a folder (or a link and its target folder) belongs to the user and is closed to others."""
+    link = path.lstat()
     if not stat.S_ISLNK(link.st_mode):
         return stat.S_ISDIR(link.st_mode) and _is_closed(link)
-    # A link counts as who made it; its permissions say nothing.
-    return _is_own(link) and place.is_dir() and _is_closed(place.stat())
+    # Of a link only the owner counts; its permissions say nothing.
+    return _is_own(link) and path.is_dir() and _is_closed(path.stat())
 
 
 def _is_own(facts: os.stat_result) -> bool:
@@ -152,13 +151,13 @@ def _fault(facts: os.stat_result) -> str:
 
 
 def get(name: str, key: str) -> bytes | None:
-    """The stored object code, or None if there is none that can be trusted."""
-    place = folder()
-    if place is None:
+    """The stored object code, or None if there is none to be trusted."""
+    live = folder()
+    if live is None:
         return None
-    path = place / f"{name}-{key}.o"
+    path = live / f"{name}-{key}.o"
     try:
-        fault = _fault(path.lstat())  # before it is opened, since opening alone does something to some devices
+        fault = _fault(path.lstat())  # before it is opened: merely opening some devices has effects
         blob = b"" if fault else _read(path)
     except FileNotFoundError:
         return None
@@ -176,7 +175,7 @@ def get(name: str, key: str) -> bytes | None:
 
 
 def _read(path: Path) -> bytes:
-    """The bytes of a plain file of the user's; b"" if what the path leads to has become something else."""
+    """The bytes of a plain file of the user's; b"" if the path has become something else."""
     flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
     with open(path, "rb", opener=lambda name, _: os.open(name, flags)) as file:
         return b"" if _fault(os.fstat(file.fileno())) else file.read(_MOST_BYTES)
@@ -186,7 +185,7 @@ _warned = False
 
 
 def _warn_of(path: Path, fault: str) -> None:
-    """Say once in a process that the store has something that is not to be trusted: there may be a hundred such files."""
+    """Warn of a file that must not be trusted, once a process: there may be a hundred of them."""
     global _warned
     level, _warned = logging.INFO if _warned else logging.WARNING, True
     text = (
@@ -196,26 +195,26 @@ def _warn_of(path: Path, fault: str) -> None:
 
 
 def has(name: str, key: str) -> bool:
-    """Whether there is a file of it that may be read; `get` looks at what is in it."""
-    place = folder()
+    """Whether the kernel has a file that may be read; `get` checks the content."""
+    live = folder()
     try:
-        return place is not None and not _fault((place / f"{name}-{key}.o").lstat())
+        return live is not None and not _fault((live / f"{name}-{key}.o").lstat())
     except OSError:
         return False
 
 
 @contextlib.contextmanager
 def claim(name: str, key: str, patience: float) -> Iterator[bool]:
-    """While entered, no other process compiles this kernel, unless it lost its patience.
+    """While entered, no other process compiles this kernel, unless its patience ran out.
 
-    Yields True if nobody was at it, False if somebody is or was: then `get` may have it now. The claim is a lock that
-    the system drops when its holder dies. Where there are no locks, everybody is alone.
+    Yields True if nobody else was compiling it, False if somebody is or was: then `get` may have it now. The claim is a lock
+    that the system drops when its holder dies. On a system without locks every process compiles for itself.
     """
-    place = folder()
+    live = folder()
     handle = None
     at_once = True
-    if place is not None and fcntl is not None:
-        path = place / f".claim-{name}-{key}"
+    if live is not None and fcntl is not None:
+        path = live / f".claim-{name}-{key}"
         deadline = time.monotonic() + patience
         while handle is None:
             try:
@@ -255,17 +254,17 @@ def _is_claim(facts: os.stat_result) -> bool:
 
 def is_empty() -> bool:
     """Whether the store has no kernel at all; True where there is no store."""
-    place = folder()
-    return place is None or not any(name.endswith(".o") for name in os.listdir(place))
+    live = folder()
+    return live is None or not any(name.endswith(".o") for name in os.listdir(live))
 
 
 def put(name: str, key: str, payload: bytes) -> None:
     """Store object code; the file appears whole or not at all."""
-    place = folder()
-    if place is None:
+    live = folder()
+    if live is None:
         return
     try:
-        _write(place / f"{name}-{key}.o", _MAGIC + _digest(name, key, payload) + payload)
+        _write(live / f"{name}-{key}.o", _MAGIC + _digest(name, key, payload) + payload)
     except OSError as error:
         _log.info("kernel %s stays in memory: %s", name, error)
 
@@ -285,25 +284,25 @@ def _digest(name: str, key: str, payload: bytes) -> bytes:
     return hashlib.sha256(f"{name}-{key}\n".encode() + payload).digest()
 
 
-# ---- folders of kernels, and what nobody has used for long --------------------------------------------------------
+# ---- folders of kernels, and the removal of old ones -------------------------------------------------------------
 
 
-def _mark_of(place: Path) -> bytes:
-    return f"numgrad made this folder, for kernels with the key {place.name}, and removes it when it is old\n".encode()
+def _mark_of(path: Path) -> bytes:
+    return f"numgrad made this folder, for kernels with the key {path.name}, and removes it when it is old\n".encode()
 
 
-def _is_marked(place: Path) -> bool:
+def _is_marked(path: Path) -> bool:
     """Whether a folder has the mark of the store, and is no link to one."""
-    with contextlib.suppress(OSError):  # what cannot be read is not the store's
-        return not place.is_symlink() and _read(place / _MARK) == _mark_of(place)
+    with contextlib.suppress(OSError):  # an unreadable folder is not the store's
+        return not path.is_symlink() and _read(path / _MARK) == _mark_of(path)
     return False
 
 
 def _clean(root: Path, live: Path) -> None:
-    """Note that the live folder is in use, and remove folders that have not been for long; at most once a day.
+    """Note that the live folder is in use, and remove folders that nobody has used for long; at most once a day.
 
-    A folder's time says when a process last began to use it. One that is removed under a process all the same is only
-    a store that has nothing and takes nothing.
+    A folder's time says when a process last began to use it. A process whose folder is removed all the same only finds a
+    store that has nothing and takes nothing.
     """
     try:
         now = time.time()
@@ -313,11 +312,11 @@ def _clean(root: Path, live: Path) -> None:
         if not marked:
             _write(live / _MARK, _mark_of(live))
         os.utime(live)
-        others = [place for place in root.iterdir() if _FOLDER.fullmatch(place.name) and place != live]
-        aged = sorted(((now - place.lstat().st_mtime) / _DAY, place) for place in others if _is_marked(place))
-        for rank, (days, place) in enumerate(aged):
+        others = [path for path in root.iterdir() if _FOLDER.fullmatch(path.name) and path != live]
+        aged = sorted(((now - path.lstat().st_mtime) / _DAY, path) for path in others if _is_marked(path))
+        for rank, (days, path) in enumerate(aged):
             if days > 90 or (days > 7 and rank >= _KEPT_FOLDERS):
-                _remove_folder(place)
+                _remove_folder(path)
         for leftover in live.iterdir():  # of processes that were killed while they wrote
             if _is_leftover(leftover) and now - leftover.lstat().st_mtime > _DAY:
                 leftover.unlink(missing_ok=True)
@@ -336,36 +335,36 @@ def _is_plain(path: Path) -> bool:
     return stat.S_ISREG(facts.st_mode) and _is_own(facts)
 
 
-def _remove_folder(place: Path) -> None:
-    """Remove what the store wrote into a folder, and the folder if there is nothing else in it."""
+def _remove_folder(old: Path) -> None:
+    """Remove the store's files from a folder, and the folder if nothing else is in it."""
     foreign = False
     try:
-        for path in place.iterdir():
+        for path in old.iterdir():
             if _is_leftover(path) or (_KERNEL.fullmatch(path.name) and _is_plain(path)):
                 path.unlink(missing_ok=True)
             elif path.name != _MARK:
                 foreign = True
         if not foreign:
-            (place / _MARK).unlink(missing_ok=True)
-            place.rmdir()
+            (old / _MARK).unlink(missing_ok=True)
+            old.rmdir()
     except OSError as error:
-        _log.info("%s is not removed: %s", place, error)
+        _log.info("%s is not removed: %s", old, error)
 
 
 def usage() -> tuple[int, int, int]:
-    """How many kernels there are for this process, their bytes, and those of all of the store's folders."""
+    """Number of kernels for this process, their bytes, and the bytes of all folders of the store."""
     live = folder()
     if live is None:
         return 0, 0, 0
-    sizes = {place: _sizes(place) for place in live.parent.iterdir() if place.name == live.name or _is_marked(place)}
-    own = sizes.get(live, [])
-    return len(own), sum(own), sum(map(sum, sizes.values()))
+    sizes = {path: _sizes(path) for path in live.parent.iterdir() if path.name == live.name or _is_marked(path)}
+    kernels = sizes.get(live, [])
+    return len(kernels), sum(kernels), sum(map(sum, sizes.values()))
 
 
-def _sizes(place: Path) -> list[int]:
-    """Bytes of each kernel in a folder; other processes may be at it."""
+def _sizes(path: Path) -> list[int]:
+    """Bytes of each kernel in a folder, which other processes may be changing."""
     sizes = []
-    with contextlib.suppress(OSError), os.scandir(place) as entries:
+    with contextlib.suppress(OSError), os.scandir(path) as entries:
         for entry in entries:
             if _KERNEL.fullmatch(entry.name):
                 with contextlib.suppress(FileNotFoundError):

@@ -1,4 +1,4 @@
-"""The one table of CPUs: which instructions to compile for, and the register tiles that follow from them."""
+"""The table of CPUs: which instructions to compile for, and the register tiles that follow from them."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from numgrad.runtime import room
 class Tiles:
     """Register tiles of `simd`'s micro-kernels: (rows, vectors of columns), and (rows, rows) for dot products."""
 
-    many: tuple[int, int]  # for as many rows as one likes
-    few: tuple[int, int]  # where there are few rows, and the right operand streams by
+    many: tuple[int, int]  # for any number of rows
+    few: tuple[int, int]  # for few rows, while the right operand streams by
     dot: tuple[int, int]
     update: int  # lines that take four terms each at once
 
 
 @dataclass(frozen=True)
 class Target:
-    """What kernels may know of the machine they are compiled for."""
+    """The machine that kernels are compiled for."""
 
     name: str
     vector_bytes: int  # width of a vector register
@@ -31,7 +31,7 @@ class Target:
     tiles: Tiles
     fused: bool = True  # multiply-add is one instruction
     features_off: tuple[str, ...] = ()  # beginnings of the names of LLVM features that must not be used
-    never: tuple[str, ...] = ()  # features that LLVM may take from the CPU's name, whatever the machine says of itself
+    never: tuple[str, ...] = ()  # features that LLVM may take from the CPU's name, even if the machine reports none
 
     def lanes(self, itemsize: int) -> int:
         """Elements of ``itemsize`` bytes in one vector."""
@@ -39,8 +39,8 @@ class Target:
 
 
 _AVX512_OFF = ("avx512", "avx10", "evex512")
-# LLVM makes vectors of unknown length of plain loops where it may use SVE, and a sum over such has other bits for each
-# length. Without it, vectors have the width of NEON on every 64-bit Arm, and so sums have the same bits.
+# With SVE, LLVM compiles plain loops to vectors of unknown length, and a sum has other bits for each length. Without it,
+# vectors have the width of NEON on every 64-bit Arm, and so sums have the same bits.
 _SCALABLE = ("sve", "sme")
 TARGETS = {
     "avx512": Target("avx512", 64, 32, Tiles(many=(8, 2), few=(4, 4), dot=(4, 6), update=4)),
@@ -92,15 +92,15 @@ def host_target() -> Target:
     ValueError
         NUMGRAD_SIMD names no row of the table, or one that this CPU does not have.
     """
-    wanted, best = config.SIMD().strip().lower(), _best()
-    if wanted == "auto":
+    name, best = config.SIMD().strip().lower(), _best()
+    if name == "auto":
         return TARGETS[best]
     order = ("scalar", "avx2", "avx512") if best in ("scalar", "avx2", "avx512") else ("scalar", "neon")
-    if wanted not in order[: order.index(best) + 1]:
+    if name not in order[: order.index(best) + 1]:
         raise ValueError(
-            f"NUMGRAD_SIMD is {wanted!r}, expected auto or one of {', '.join(order[: order.index(best) + 1])}"
+            f"NUMGRAD_SIMD is {name!r}, expected auto or one of {', '.join(order[: order.index(best) + 1])}"
         )
-    return TARGETS[wanted]
+    return TARGETS[name]
 
 
 @functools.cache
@@ -114,8 +114,8 @@ def cpu() -> tuple[str, str]:
 def feature_text(features: dict[str, bool], row: Target) -> str:
     """LLVM's feature string for a row of the table on a CPU with these features.
 
-    What is off comes last: a feature brings along what it implies (``f16c`` brings ``avx``), unless that is taken away
-    after it, with all that needs it.
+    Features that are off come last: a feature brings those that it implies (``f16c`` brings ``avx``), unless one is switched
+    off after it, with all that need it.
 
     >>> feature_text({"avx": True, "f16c": True, "sse2": True}, TARGETS["scalar"])
     '+f16c,+sse2,-avx'
@@ -126,7 +126,7 @@ def feature_text(features: dict[str, bool], row: Target) -> str:
 
 
 def triple() -> str:
-    """LLVM's name of the kind of machine to compile for."""
+    """LLVM's name for the kind of machine to compile for."""
     import llvmlite.binding as llvm
 
     return llvm.get_process_triple()

@@ -1,7 +1,7 @@
 """The pool's Python half: worker threads are started, counted, dismissed at exit and around a fork.
 
-Workers start at the first launch that is worth splitting. They are threads of the operating system's, each in one compiled
-function, that Python knows nothing of (`workers`). ``docs/threads.md`` says why what happens here is safe.
+Workers start at the first launch that is worth splitting. They are threads of the operating system, each in one compiled
+function, and Python does not know them (`workers`). ``docs/threads.md`` says why this module is safe.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from numgrad.runtime.objects import words_for_ever
 
 _log = logging.getLogger("numgrad.threads")
 MOST_THREADS = 1024
-# How long an idle thread spins before it sleeps: about what sleeping and waking costs, and longer than the Python code
+# How long an idle thread spins before it sleeps: about the cost of sleeping and waking, and longer than the Python code
 # between two launches.
 _SPIN_SECONDS = 50e-6
 
@@ -37,10 +37,10 @@ _tasks, _ = words_for_ever(MOST_THREADS * pool.TASK_WORDS)
 _tasks = _tasks.reshape(MOST_THREADS, pool.TASK_WORDS)  # of each worker, by its index
 _count = 0
 _spins = 0
-_leaving = False  # the interpreter is: no thread may be started any more
+_leaving = False  # the interpreter is leaving: no thread may be started any more
 _COMPILED = (pool.spin, pool.dismiss, pool.work, workers.start, workers.join)
 count_listeners: list[Callable[[], None]] = []  # called after the number of threads has changed
-ready = False  # whether the workers are there; read without the lock before each launch that splits
+ready = False  # whether the workers run; read without the lock before each launch that splits
 
 
 def get_num_threads() -> int:
@@ -93,43 +93,43 @@ def set_num_threads(count: int) -> None:
 
 
 def start() -> None:
-    """Start the workers if they are not there. Called before a launch that may split."""
+    """Start the workers unless they run. Called before a launch that may split."""
     global ready
     if kernels.rehearsal is not None:
         for native in _COMPILED:
             native.address()
         ready = True
     while not (ready or _leaving):
-        wanted = get_num_threads() - 1
-        if wanted:  # compiled without the lock, so that locks are always taken in one order (see `build`)
+        worker_count = get_num_threads() - 1
+        if worker_count:  # compiled without the lock, so that locks are always taken in one order (see `build`)
             _calibrate()
             for native in _COMPILED:
                 native.address()
         with _lock:
-            if not (ready or _leaving) and wanted == get_num_threads() - 1:
-                _start(wanted)
+            if not (ready or _leaving) and worker_count == get_num_threads() - 1:
+                _start(worker_count)
 
 
-def _start(wanted: int) -> None:
+def _start(worker_count: int) -> None:
     global ready
-    stop()  # what an interrupted start or stop has left
+    stop()  # leftovers of an interrupted start or stop
     generation = int(_words[pool.GENERATION // 8])
     _words[pool.SPINS // 8] = _spins
     _words[pool.SYSTEM // 8 :][: wait.SYSTEM_WORDS] = wait.SYSTEM
-    for index in range(1, wanted + 1):
+    for index in range(1, worker_count + 1):
         task = _tasks[index]
         task[1:] = ADDRESS, index, generation
         error = _called(workers.start, 3)(workers.SYSTEM, pool.work.address(), task.ctypes.data)
-        if error:  # no room for its stack, or the user has as many as may be
-            _log.warning("launches use %d threads, expected %d: %s", index, wanted + 1, os.strerror(error))
-            wanted = index - 1
+        if error:  # no room for its stack, or the user's limit of threads is reached
+            _log.warning("launches use %d threads, expected %d: %s", index, worker_count + 1, os.strerror(error))
+            worker_count = index - 1
             break
-    _words[pool.THREADS // 8] = wanted
+    _words[pool.THREADS // 8] = worker_count
     _words[pool.READY // 8] = ready = True
 
 
 def stop() -> None:
-    """Dismiss the workers and wait until they are gone; each finishes the chunk that it is at."""
+    """Dismiss the workers and wait until they are gone; each finishes its chunk."""
     global ready
     with _lock:
         _words[pool.READY // 8] = ready = False
@@ -166,7 +166,7 @@ def _calibrate() -> None:
 
 
 def _leave() -> None:
-    """At exit: no worker may come back from compiled code into an interpreter that is being taken down."""
+    """At exit: no worker may return from compiled code into an interpreter that is shutting down."""
     global _leaving
     with _lock:
         stop()
@@ -174,14 +174,14 @@ def _leave() -> None:
 
 
 class _Origin(threading.local):
-    """Where the process comes from, if its first thread was not the main one of its parent."""
+    """How the process began, if its first thread was not the main one of its parent."""
 
-    is_aside = False  # for the fork that is under way
+    is_aside = False  # of the fork under way
     end: _End | None = None
 
 
 class _End:
-    """Goes with its thread."""
+    """Dismisses the workers when its thread ends."""
 
     def __del__(self) -> None:
         stop()

@@ -15,10 +15,10 @@ _VERSION = objects.offset_of(object.__new__(Storage), "version")
 
 @native(3, returns=True)
 def count_changes(self, arguments, count):
-    """``count_changes(storages)``: add 1 to the version of each storage of a list, of a storage twice if it is there twice."""
+    """``count_changes(storages)``: add 1 to the version of each storage of a list, once for each time that it occurs."""
     storages = peek(arguments)
-    for place in range(list_size(storages)):
-        version = list_get(storages, place) + _VERSION
+    for index in range(list_size(storages)):
+        version = list_get(storages, index) + _VERSION
         following = word_to_python(python_to_word(peek(version)) + 1)
         if following == 0:
             return 0

@@ -1,10 +1,10 @@
-"""How a thread sleeps until a word changes: the one place that knows operating systems.
+"""How a thread sleeps until a word changes, by operating system.
 
 The pool needs two things. ``wait(system, address, expected, attempt)`` sleeps while the low half of the word at
 ``address`` is ``expected``; it may come back early, for any reason, and callers look again. ``wake(system, address,
 count)`` wakes up to ``count`` sleepers and gives their number, or 0 if nobody is left asleep. ``system`` is the address
-of a few words with what the operating system's functions need; Python finds those functions and writes their addresses
-there, so compiled code needs no symbol of theirs.
+of a few words for the operating system's functions. Python finds those functions and writes their addresses there, so
+compiled code needs no symbol of theirs.
 
 =========  ==============================================  =====================================================
 method     where                                           what it calls
@@ -16,7 +16,7 @@ poll       anywhere                                        ``usleep`` or ``Sleep
 =========  ==============================================  =====================================================
 
 ``NUMGRAD_WAIT`` forces one of them. Only ``futex`` and ``poll`` have been run by numgrad's tests so far; the other two
-are a call each and fall back to ``poll`` where their function is missing.
+are a call each and fall back to ``poll`` if their function is missing.
 """
 
 from __future__ import annotations
@@ -124,8 +124,8 @@ _BEST = {"linux": "futex", "darwin": "ulock", "win32": "address"}
 
 def _choose() -> tuple[str, Any, Any, tuple[int, ...]]:
     # A word that means nothing is refused at the end of numgrad's import, and by a command with one line.
-    wanted = "auto" if config.WAIT.problem() else config.WAIT().strip().lower()
-    for name in (wanted, _BEST.get(sys.platform, "poll"), "poll"):
+    method = "auto" if config.WAIT.problem() else config.WAIT().strip().lower()
+    for name in (method, _BEST.get(sys.platform, "poll"), "poll"):
         if name in _METHODS:
             wait, wake, system = _METHODS[name]
             try:

@@ -1,4 +1,4 @@
-"""Intrinsics over int64 words and addresses: what the pool and the launch door are written with."""
+"""Intrinsics over int64 words and addresses, in which the pool, the launch door and the fast path are written."""
 
 from __future__ import annotations
 
@@ -190,7 +190,7 @@ def word_to_python(typing_context, value):
 
 @intrinsic
 def release_gil(typing_context):
-    """Let other Python threads run; gives what `acquire_gil` needs."""
+    """Let other Python threads run; returns the state for `acquire_gil`."""
 
     def emit(context, builder, signature, args):
         from llvmlite import ir
@@ -234,22 +234,22 @@ def pause(typing_context):
 
 @intrinsic
 def address_of_word(typing_context, value):
-    """Address of a copy of a word on the stack; it holds until this is called again from the same place."""
+    """Address of a copy of a word on the stack; valid until the next call from the same line."""
 
     def emit(context, builder, signature, args):
         from llvmlite import ir
         from numba.core import cgutils
 
-        place = cgutils.alloca_once(builder, ir.IntType(64))  # once per function, also in a loop
-        builder.store(args[0], place)
-        return builder.ptrtoint(place, ir.IntType(64))
+        slot = cgutils.alloca_once(builder, ir.IntType(64))  # once per function, also in a loop
+        builder.store(args[0], slot)
+        return builder.ptrtoint(slot, ir.IntType(64))
 
     return _signature(1), emit
 
 
 @intrinsic
 def call_system(typing_context, function, a, b, c, d, e, f):
-    """Call a C function of up to six integer or pointer arguments by its address; what it returns."""
+    """Call a C function of up to six integer or pointer arguments by its address; returns its result."""
 
     def emit(context, builder, signature, args):
         from llvmlite import ir

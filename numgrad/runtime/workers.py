@@ -1,11 +1,11 @@
-"""Threads of the operating system that run compiled code and know nothing of Python.
+"""Threads of the operating system that run compiled code, unknown to Python.
 
-A thread of Python's needs memory before its function begins, and whoever starts one waits for it to begin: for ever, where
-that memory is not there. A thread of these needs its stack and nothing else, and the system says at once if there is none.
+A Python thread needs memory before its function begins, and its starter waits for it to begin: for ever, if that memory is
+missing. A thread of this module needs only its stack, and the system says at once if there is none.
 
-A *task* is what a thread is started with: the word HANDLE, which is 0 while there is no such thread, and the words that its
-function reads. `start` and `join` are a compiled call each, so that Ctrl-C cannot come between what the system did and the
-word that says so. ``system`` is the address of a few words with what the operating system's functions need.
+A thread is started with a *task*: the word HANDLE, which is 0 while there is no such thread, and the words that its function
+reads. `start` and `join` are a compiled call each, so that Ctrl-C cannot come between the system's call and the word that
+records it. ``system`` is the address of a few words for the operating system's functions.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from numgrad.runtime.words import call_system, peek, poke
 
 HANDLE = 0
 _CREATE, _JOIN, _EXTRA = 0, 8, 16  # words at ``system``
-_STACK_BYTES = 8 << 20  # addresses, not memory: what Linux gives a main thread; others give threads much less
+_STACK_BYTES = 8 << 20  # addresses, not memory: as for a main thread on Linux; other systems give threads much less
 _FOREVER, _IS_RESERVATION, _NO_MEMORY = 0xFFFFFFFF, 0x10000, errno.ENOMEM
 
 
@@ -57,7 +57,7 @@ _start, _join = (windows_start, windows_join) if sys.platform == "win32" else (p
 
 @native(3, returns=True)
 def start(system, entry, task):
-    """Start a thread that calls ``entry(task)``; 0, or an error of the system's, and then there is no thread."""
+    """Start a thread that calls ``entry(task)``; 0, or the system's error, if no thread was started."""
     return _start(system, entry, task)
 
 

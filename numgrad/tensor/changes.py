@@ -68,7 +68,7 @@ class Changes:
         if plan.program is None:  # there are no elements
             return
         addresses = [0 if tensor is None else tensor._address for tensor in inputs]
-        for nbytes in plan.made:
+        for nbytes in plan.allocations:
             self._scratch.append(memory.allocate(nbytes))  # type: ignore[arg-type]
             addresses.append(self._scratch[-1].address)
         self._launches.append((plan.program.address, *addresses))

@@ -445,7 +445,7 @@ def test_writing_into_what_a_node_saved_changes_no_constant(made: Callable[..., 
 def test_a_constant_stays_one_when_it_is_not_kept_any_more(monkeypatch: pytest.MonkeyPatch) -> None:
     w = ng.ones(2, requires_grad=True)
     out, other = w * 1.2345, w * 1.2345
-    monkeypatch.setattr(constants, "_kept", {})
+    monkeypatch.setattr(constants, "_constants", {})
     with ng.no_grad():
         out.grad_fn._saved_other.fill_(9.0)
     other.sum().backward()

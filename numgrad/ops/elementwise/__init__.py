@@ -1,4 +1,4 @@
-"""Elementwise ops: each element of the output comes from the elements at the same place of the inputs."""
+"""Elementwise ops: each element of the output depends on the elements of the inputs at the same index."""
 
 from numgrad.ops.elementwise.activation import *  # noqa: F403
 from numgrad.ops.elementwise.arithmetic import *  # noqa: F403

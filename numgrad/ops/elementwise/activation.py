@@ -82,7 +82,7 @@ def _(x, alpha):
 
 @elu.backward
 def _(g, x, alpha):
-    below = scalar.where(x < 0, x, 0)  # or the exponential of the side that is not taken would spoil what is 0 times it
+    below = scalar.where(x < 0, x, 0)  # else 0 times the exponential of the other side would be NaN
     return (
         scalar.where(x <= 0, g * alpha * scalar.exp(below), g),
         g * scalar.expm1(below),
@@ -213,9 +213,7 @@ def _(x):
 
 @log_sigmoid.backward
 def _(g, x):
-    tail = scalar.sigmoid(
-        scalar.where(x > 0, -x, x)
-    )  # which keeps its digits on both sides, and so does its derivative
+    tail = scalar.sigmoid(scalar.where(x > 0, -x, x))  # exact on both sides, and so is its derivative
     return g * scalar.where(x > 0, tail, 1 - tail)
 
 
@@ -251,7 +249,7 @@ def _(x):
 
 @gelu_tanh.backward
 def _(g, x):
-    # (1 + tanh(u)) / 2 is sigmoid(2 u), which keeps its digits where it is small. Beyond 32 the slope is 0 or 1, and x**3
+    # (1 + tanh(u)) / 2 is sigmoid(2 u), which stays exact where it is small. Beyond 32 the slope is 0 or 1, and x**3
     # overflows.
     y = scalar.where(x > 32, 32, scalar.where(x < -32, -32, x))
     u2 = 1.5957691216057308 * (y + 0.044715 * y * y * y)

@@ -12,7 +12,7 @@ from numgrad.ops.family import elementwise, is_number
 
 
 def _zero_division(op: str, what: str) -> Callable[[int, Any], Exception]:
-    """The error that torch gives where integers have no result."""
+    """torch's error for integers without a result."""
     return lambda status, params: RuntimeError(f"{op}: ZeroDivisionError: {what}; convert with .float()")
 
 
@@ -257,7 +257,7 @@ pow = elementwise(
     modular=("input",),
     oracle=np.power,
     doc="input to the power exponent. The gradient with respect to a 0 base, or for the exponent of one, is torch's. Powers of "
-    "integers wrap; a negative one is cut to an integer, 0 but for 1 and -1, and 0 has none.",
+    "integers wrap; a negative power is truncated to 0, but for bases 1 and -1, and base 0 has none.",
 )
 
 

@@ -61,14 +61,14 @@ bce_with_logits = elementwise(
     oracle=lambda x, t, p: -(p * t * _log_sigmoid(x) + (1 - t) * _log_sigmoid(-x)),
     doc="""The cross-entropy of a yes or no whose log-odds are input and whose truth is target.
 
-    -(pos_weight * target * log_sigmoid(input) + (1 - target) * log_sigmoid(-input)), with the digits of both sides far out.
+    -(pos_weight * target * log_sigmoid(input) + (1 - target) * log_sigmoid(-input)), exact far out on both sides.
     """,
 )
 
 
 @bce_with_logits.forward
 def _(x, target, pos_weight):
-    rest = scalar.log1p(scalar.exp(scalar.where(x > 0, -x, x)))  # what the loss is more than a line
+    rest = scalar.log1p(scalar.exp(scalar.where(x > 0, -x, x)))  # the loss minus its asymptote
     line = scalar.where(x > 0, (1 - target) * x, -pos_weight * target * x)
     return line + (1 + (pos_weight - 1) * target) * rest
 

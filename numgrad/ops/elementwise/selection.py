@@ -1,4 +1,4 @@
-"""The larger, the smaller, the chosen; copies."""
+"""Maximum, minimum, where; copies."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import numpy as np
 from numgrad.kernels import scalar
 from numgrad.ops.family import elementwise, is_number
 
-# ---- the larger, the smaller, the chosen -----------------------------------------------------------------------------
+# ---- maximum, minimum, where -----------------------------------------------------------------------------------------
 
 maximum = elementwise(
     "maximum",
@@ -112,7 +112,7 @@ def _(g, condition):
 
 # ---- copies and conversions ------------------------------------------------------------------------------------------
 
-clone = elementwise("clone", accepts="bif", oracle=np.copy, doc="A copy, in the input's layout where that is dense.")
+clone = elementwise("clone", accepts="bif", oracle=np.copy, doc="A copy, in the input's layout if that is dense.")
 
 
 @clone.forward

@@ -1,6 +1,6 @@
-"""Rules that many ops share: how a batch of examples (`batching`), and how tangents (`tangents`), go through them.
+"""Rules that many ops share: for a batch of examples (`batching`), and for tangents (`tangents`).
 
-An op declares its rules where it is defined: ``sum_.batch(rules.over_dims)``. What one op alone needs stands in its file.
+An op declares its rules where it is defined: ``sum_.batch(rules.over_dims)``. A rule of one op alone is in the op's file.
 """
 
 from numgrad.ops.rules.batching import (

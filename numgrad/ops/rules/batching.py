@@ -1,4 +1,8 @@
-"""Batching rules, ``(batch, *inputs, **params)``, by which ops are applied to many examples at once, and their parts."""
+"""Batching rules that many ops share: ``(batch, *inputs, **params)`` computes an op for many examples at once.
+
+Specs in ``ops/`` attach these rules (`registry.Op.batch`); `autograd.batched` calls them for each op inside of `vmap`, which
+`func.batching` defines.
+"""
 
 from __future__ import annotations
 
@@ -15,22 +19,22 @@ class Batch:
     size
         The number of examples.
     flags
-        For each input whether it is batched: its dimension 0 counts the examples then.
+        For each input whether it is batched, with the examples in its dimension 0.
     """
 
     def __init__(self, op: Op, size: int, flags: tuple[bool, ...]) -> None:
         self.op, self.size, self.flags = op, size, flags
 
     def all(self, *values: Any) -> tuple[Any, ...]:
-        """The first inputs with the examples in dimension 0; what is the same for all is repeated without a copy."""
+        """The first inputs with the examples in dimension 0; inputs that are the same for all are repeated without a copy."""
         return tuple(
             value if flag or value is None else repeated(value, self.size)
             for value, flag in zip(values, self.flags, strict=False)
         )
 
-    def only(self, *places: int) -> bool:
+    def only(self, *numbers: int) -> bool:
         """Whether no input but these is batched."""
-        return not any(flag for place, flag in enumerate(self.flags) if place not in places)
+        return not any(flag for number, flag in enumerate(self.flags) if number not in numbers)
 
 
 class Draw(NamedTuple):
@@ -45,7 +49,7 @@ class Draw(NamedTuple):
 
 
 def elementwise(batch: Batch, *values: Any, apply: bool = True, **params: Any) -> Any:
-    """Each element from those at its place: the dimensions that broadcasting would add stand behind that of the examples."""
+    """An elementwise op: dimensions that broadcasting would add are inserted behind that of the examples."""
     ranks = [0 if v is None else v._spec.ndim - flag for v, flag in zip(values, batch.flags, strict=True)]
     most = max(ranks)
     laid = []
@@ -85,7 +89,7 @@ def of_images(batch: Batch, *values: Any, **params: Any) -> Any:
     return unfolded(result, batch.size)
 
 
-# ---- what they are written with ---------------------------------------------------------------------------------
+# ---- parts of rules ---------------------------------------------------------------------------------------------
 
 
 def repeated(value: Any, size: int) -> Any:
@@ -106,7 +110,7 @@ def unfolded(value: Any, size: int) -> Any:
 
 
 def as_groups(x: Any) -> Any:
-    """[B, N, C, ...] as [N, B * C, ...]: the channels of all examples are channels."""
+    """[B, N, C, ...] as [N, B * C, ...]: the channels of all examples become channels."""
     b, n, c, *rest = x._spec.shape
     return _reshape(find("transpose")(x, dim0=0, dim1=1), (n, b * c, *rest))
 

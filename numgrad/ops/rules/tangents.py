@@ -1,4 +1,4 @@
-"""Forward derivatives. Elementwise ops have theirs from the scalar backward, linear ones are their own."""
+"""Forward derivatives. Those of elementwise ops come from the scalar backward; a linear op is its own."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def linear(op: Op, inputs: tuple[Any, ...], params: Any, tangents: tuple[Any, ..
 
 
 def added(first: Any, second: Any) -> Any:
-    """The sum of two tangents, of which each may be None."""
+    """The sum of two tangents, each of which may be None."""
     return second if first is None else first if second is None else find("add")(first, second)
 
 

@@ -1,5 +1,5 @@
-"""Ops of the common kind, applied in machine code. What it promises is in docs/fast-path.md.
+"""Ops of the common kind, applied in machine code; docs/fast-path.md lists its promises.
 
-`start` decides whether it is used, `layout` says what it reads, `write` writes that, and `apply` does it, with `results`
-and `edges`.
+`start` decides when machine code takes over. `layout` declares the words that it reads, and `write` writes them. `apply` is
+the code, with `results` and `edges`.
 """

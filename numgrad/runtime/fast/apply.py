@@ -1,12 +1,12 @@
 """An op of the common kind in machine code: what `dispatch` does for it, in a fifth of the time.
 
-The common kind has a plan already, and nobody listens. `apply` looks the plan up, takes blocks, makes storages and
-tensors, launches, counts the inputs that were changed in place, and records the node. For any other case it returns None
-before anything is seen of it, and `dispatch` does the same in Python. What it does is what `engine/dispatch.py` says, line
-by line; that file is the one to read first, and docs/fast-path.md the next.
+A call is of the common kind if its plan exists and nobody listens. `apply` looks the plan up, takes blocks, makes storages
+and tensors, launches, counts the changes of inputs in place, and records the node. In any other case it returns None before
+it has changed anything, and `dispatch` does the same in Python. The code follows `engine/dispatch.py` line by line: read that
+file first, and docs/fast-path.md next.
 
-Read it from the top: each function stands above those that it calls. All values are words: addresses of objects, ints, and
-addresses of words that `layout` describes. ``words`` are the engine's, ``args`` the arguments, of which ``count`` are given.
+Each function stands above those that it calls. All values are words: addresses of objects, ints, and addresses of words that
+`layout` describes. ``words`` is the address of the engine's, ``args`` that of the ``count`` arguments.
 """
 
 from __future__ import annotations
@@ -38,16 +38,16 @@ from numgrad.runtime.fast.layout import (
     PAIR_TENSOR,
     PARTS_WORDS,
     PLAN_DIFFERENTIABLE,
+    PLAN_FAST,
     PLAN_OUTPUTS,
     PLAN_PROGRAM,
     PLAN_PUBLIC,
-    PLAN_QUICK,
     PLAN_RECORDS,
     PLAN_ROWS,
     PLAN_SEVERAL,
     PLAN_SPLITS,
     POOL,
-    RECORD_QUICK,
+    RECORD_FAST,
     RECORD_SAVED,
     RUN,
     SAVED,
@@ -81,37 +81,35 @@ from numgrad.runtime.words import call_native, peek, poke, python_to_word, stack
 def apply(self, args, count):
     """``apply(plans, params, *inputs)``: the output, or a tuple of them; None if it has done nothing; a status if not 0.
 
-    Or, as the words that it is bound to say, ``apply_saved(plans, params, node, grads, reads)``: the same on gradients and
-    on what the node saved. ``reads`` is the address of a saved call's words. Both are one function, since compiling takes
-    long.
+    If the word `SAVED` is set, it is ``apply_saved(plans, params, node, grads, reads)``, which takes gradients and saved
+    tensors as inputs. ``reads`` is the address of a saved call's words. Both are one function, since compiling takes long.
     """
     words = python_to_word(self)
     if peek(words + SAVED) == 0:
         return apply_to(words, args, count)
-    given = stack_words(BEFORE_INPUTS + MOST_INPUTS)
-    inputs = gathered(words, args, given)
-    made = apply_to(words, given, inputs) if inputs else new_none(words)
-    for place in range(BEFORE_INPUTS, inputs):
-        decref(peek(given + 8 * place))
-    return made
+    call_args = stack_words(BEFORE_INPUTS + MOST_INPUTS)
+    inputs = gathered(words, args, call_args)
+    result = apply_to(words, call_args, inputs) if inputs else new_none(words)
+    for position in range(BEFORE_INPUTS, inputs):
+        decref(peek(call_args + 8 * position))
+    return result
 
 
 @device
 def apply_to(words, args, count):
-    """What `apply` does, for an array of its arguments.
+    """`apply`, on an array of its arguments.
 
-    How it keeps references right: what is made is put into ``made``, and until the launch each way out drops all of it;
-    inputs are held by the caller; the plan and the record, which another thread may throw away during the launch, are held
-    here.
+    References: ``objects`` holds each new object, and every way out before the launch drops them all. The caller holds the
+    inputs. The plan and the record are held here, since another thread may drop them during the launch.
     """
-    # Python sees to all that is not so: nobody listens, the plan is there and of the common kind, its threads run, no view
-    # is stale, the record is there. Nothing is made or changed until that is known.
+    # Python takes over unless nobody listens, the plan exists and is of the common kind, its threads run, no view is stale
+    # and the record exists. Nothing is made or changed before all of that is checked.
     if listened_to(words) or count > BEFORE_INPUTS + MOST_INPUTS:
         return new_none(words)
     plan_object = find_plan(words, args, count)
     if plan_object == 0:
         return 0 if error_occurred() else new_none(words)
-    plan = field(words, plan_object, PLAN_QUICK)
+    plan = field(words, plan_object, PLAN_FAST)
     if plan == peek(words + NONE):
         return new_none(words)
     plan = python_to_word(plan)
@@ -136,45 +134,47 @@ def apply_to(words, args, count):
         decref(key)
         if record_object == 0:
             return 0 if error_occurred() else new_none(words)
-        record = python_to_word(field(words, record_object, RECORD_QUICK))
+        record = python_to_word(field(words, record_object, RECORD_FAST))
         saved = peek(record + RECORD_SAVED)
-    # Make all objects and take all blocks. What fails here is undone, and Python does it once more.
+    # Make all objects and take all blocks. A failure here is undone, and Python starts over.
     incref(plan_object)
     incref(record_object)
     total = PAIR_SIZE // 8 * outputs + (PARTS_WORDS + saved if pattern else 0)
-    made, blocks, addresses = stack_words(total + 1), stack_words(rows + 1), stack_words(count + rows)
-    for place in range(total):
-        poke(made + 8 * place, 0)
-    for place in range(rows):
-        poke(blocks + 8 * place, 0)
+    objects, blocks, addresses = stack_words(total + 1), stack_words(rows + 1), stack_words(count + rows)
+    for position in range(total):
+        poke(objects + 8 * position, 0)
+    for position in range(rows):
+        poke(blocks + 8 * position, 0)
     edges = new_edges(words, args, count, pattern) if pattern else 0
     several = peek(plan + PLAN_SEVERAL)
     result = tuple_new(public) if several else 0
-    ready = (edges != 0 or pattern == 0) and (result != 0 or several == 0) and make_all(words, args, made, plan, record)
-    ready = ready and fill_outputs(words, args, count, made, plan, addresses, blocks, recording)
+    ready = (
+        (edges != 0 or pattern == 0) and (result != 0 or several == 0) and make_all(words, args, objects, plan, record)
+    )
+    ready = ready and fill_outputs(words, args, count, objects, plan, addresses, blocks, recording)
     # Launch. Other threads run meanwhile.
     status = 0
     if ready and program:
         status = call_native(peek(words + RUN), peek(words + POOL), program, addresses)
-    for place in range(rows):
-        if peek(blocks + 8 * place):
-            put_back(peek(words + MEMORY), peek(blocks + 8 * place))
+    for position in range(rows):
+        if peek(blocks + 8 * position):
+            put_back(peek(words + MEMORY), peek(blocks + 8 * position))
     # Save inputs before changes are counted, so that a change of what is saved is noticed.
     if ready and status == 0:
         if pattern:
-            keep_inputs(words, args, made, plan, record)
+            keep_inputs(words, args, objects, plan, record)
         ready = count_changes(words, args, plan) != 0
     if not ready or status:
-        drop(made, total)
+        drop(objects, total)
         decref(edges)
         decref(result)
         result = word_to_python(status) if status else 0 if error_occurred() else new_none(words)
     else:
         if pattern:
-            fill_node(words, made, plan, record_object, record, edges)
+            fill_node(words, objects, plan, record_object, record, edges)
         for number in range(outputs):
-            decref(peek(made + PAIR_SIZE * number + PAIR_STORAGE))
-            tensor = peek(made + PAIR_SIZE * number + PAIR_TENSOR)
+            decref(peek(objects + PAIR_SIZE * number + PAIR_STORAGE))
+            tensor = peek(objects + PAIR_SIZE * number + PAIR_TENSOR)
             if number >= public:
                 decref(tensor)
             elif several:
@@ -188,10 +188,10 @@ def apply_to(words, args, count):
 
 @device
 def listened_to(words):
-    """Whether somebody wants to be told of what ops do."""
+    """Whether somebody listens to ops."""
     items = 0
-    for place in range(peek(words + LISTENERS)):
-        items += list_size(peek(words + FIRST_LISTENER + 8 * place))
+    for position in range(peek(words + LISTENERS)):
+        items += list_size(peek(words + FIRST_LISTENER + 8 * position))
     return items != 0
 
 
@@ -204,8 +204,8 @@ def find_plan(words, args, count):
     params = peek(args + ARG_PARAMS)
     incref(params)
     tuple_set(key, 0, params)
-    for place in range(BEFORE_INPUTS, count):
-        tensor = peek(args + 8 * place)
+    for position in range(BEFORE_INPUTS, count):
+        tensor = peek(args + 8 * position)
         spec = peek(words + NONE)
         if tensor != spec:
             type_ = type_of(tensor)
@@ -215,7 +215,7 @@ def find_plan(words, args, count):
                 decref(key)
                 return 0
         incref(spec)
-        tuple_set(key, place - 1, spec)
+        tuple_set(key, position - 1, spec)
     plan = dict_get(peek(args + ARG_PLANS), key)
     decref(key)
     return plan
@@ -223,7 +223,7 @@ def find_plan(words, args, count):
 
 @device
 def is_recording(words):
-    """1 if gradients are recorded, 0 if not; -1 if Python has to see to it, -2 for an error."""
+    """1 if gradients are recorded, 0 if not; -1 if Python has to decide, -2 for an error."""
     enabled = get_attribute(peek(words + MODES), peek(words + GRAD_ENABLED))
     if enabled == 0:
         return -2
@@ -235,8 +235,8 @@ def is_recording(words):
 
 
 @device
-def gathered(words, args, given):
-    """Write the arguments of `apply` for those of `apply_saved`, with references; how many there are, 0 for it cannot."""
+def gathered(words, args, call_args):
+    """Write `apply`'s arguments from those of `apply_saved`, with references; their number, or 0 where Python has to do it."""
     saved, grads = field(words, peek(args + ARG_NODE), NODE_SAVED), peek(args + ARG_GRADS)
     if not (is_list(words, saved) and is_list(words, grads)):
         return 0
@@ -246,13 +246,13 @@ def gathered(words, args, given):
     inputs = peek(reads + CALL_READS)
     if inputs > MOST_INPUTS:
         return 0
-    poke(given + ARG_PLANS, peek(args + ARG_PLANS))
-    poke(given + ARG_PARAMS, peek(args + ARG_PARAMS))
-    for place in range(inputs):
-        read = peek(reads + FIRST_READ + 8 * place)
+    poke(call_args + ARG_PLANS, peek(args + ARG_PLANS))
+    poke(call_args + ARG_PARAMS, peek(args + ARG_PARAMS))
+    for position in range(inputs):
+        read = peek(reads + FIRST_READ + 8 * position)
         tensor = list_get(saved, read) if read >= 0 else list_get(grads, -1 - read)
         incref(tensor)  # another thread may free what is saved during the launch
-        poke(given + FIRST_INPUT + 8 * place, tensor)
+        poke(call_args + FIRST_INPUT + 8 * position, tensor)
     return BEFORE_INPUTS + inputs
 
 
@@ -265,12 +265,12 @@ def is_list(words, instance):
 
 @device
 def unchanged(words, saved, versions):
-    """Whether what a node saved still holds what it held."""
+    """Whether no tensor that a node saved has changed since."""
     none = peek(words + NONE)
-    for place in range(list_size(saved)):
-        tensor = list_get(saved, place)
+    for position in range(list_size(saved)):
+        tensor = list_get(saved, position)
         if tensor != none:
-            now, then = field(words, field(words, tensor, STORAGE), STORAGE_VERSION), list_get(versions, place)
+            now, then = field(words, field(words, tensor, STORAGE), STORAGE_VERSION), list_get(versions, position)
             if now != then and python_to_word(now) != python_to_word(then):
                 return False
     return True

@@ -50,7 +50,7 @@ from numgrad.runtime.words import peek, poke, word_to_python
 
 @device
 def field(words, instance, name):
-    """What a slot holds, borrowed; 0 if it is empty."""
+    """The object in a slot, borrowed; 0 if it is empty."""
     return peek(instance + peek(words + name))
 
 
@@ -69,22 +69,22 @@ def new_none(words):
 
 @device
 def pattern_of(words, args, count):
-    """Which inputs need a gradient, as bits; -1 if Python has to see to it."""
+    """Which inputs need a gradient, as bits; -1 if Python has to decide."""
     none, pattern = peek(words + NONE), 0
-    for place in range(BEFORE_INPUTS, count):
-        tensor = peek(args + 8 * place)
+    for position in range(BEFORE_INPUTS, count):
+        tensor = peek(args + 8 * position)
         if tensor != none:
             base = field(words, tensor, BASE)
             if base != none and field(words, base, NODE) != field(words, tensor, VIEW_NODE):
                 return -1  # it may be stale
             if field(words, tensor, NODE) != none or field(words, tensor, REQUIRES_GRAD) == peek(words + TRUE):
-                pattern |= 1 << (place - BEFORE_INPUTS)
+                pattern |= 1 << (position - BEFORE_INPUTS)
     return pattern
 
 
 @device
 def new_accumulator(words, tensor):
-    """The accumulator of a leaf that has none; 0 for an error, or if Python has to see to it."""
+    """The accumulator of a leaf that has none; 0 for an error, or if Python has to make it."""
     record, before = dict_get(peek(words + LEAF_RECORDS), field(words, tensor, SPEC)), field(words, tensor, ACCUMULATOR)
     if record == 0:
         return 0
@@ -93,7 +93,7 @@ def new_accumulator(words, tensor):
     node, number, reference = new_like(words + peek(words + LEAF_TEMPLATE)), iterator_next(peek(words + SEQUENCE)), 0
     if node and number:
         reference = new_weak_reference(node, 0)
-    # Objects that are made may set off the garbage collector, which may run anything: another one may be there now.
+    # New objects may start the garbage collector, which may run anything: another accumulator may exist now.
     if reference == 0 or field(words, tensor, ACCUMULATOR) != before:
         decref(record)
         decref(number)
@@ -149,13 +149,13 @@ def new_edges(words, args, count, pattern):
     edges = list_new(inputs)
     if edges == 0:
         return 0
-    for place in range(inputs):
-        if pattern >> place & 1:
-            edge = new_edge(words, input_at(args, place))
+    for number in range(inputs):
+        if pattern >> number & 1:
+            edge = new_edge(words, input_at(args, number))
             if edge == 0:
                 decref(edges)
                 return 0
         else:
             edge = new_none(words)
-        list_set(edges, place, edge)
+        list_set(edges, number, edge)
     return edges

@@ -1,6 +1,6 @@
-"""The words that `apply` reads, each declared once: its place, its name, and what it is.
+"""The words that `apply` reads, each declared once: its offset, its name and its meaning.
 
-Machine code takes the place from the constant, ``peek(words + MEMORY)``; Python writes by the name, ``ENGINE.filled(memory=...)``.
+Machine code takes the offset from the constant, ``peek(words + MEMORY)``. Python writes by name, ``ENGINE.filled(memory=...)``.
 Constants are plain ints, since Numba reads globals as constants. They are named as the words are, in capitals; a test
 says so.
 """
@@ -15,7 +15,7 @@ WORD = 8  # bytes
 
 
 class _Field(NamedTuple):
-    kind: str  # 'word', 'count' of a list, 'list' that somebody else counts, or 'block'
+    kind: str  # 'word', 'count' of a list, 'list' whose length another list has, or 'block'
     doc: str
     row: Layout | None = None  # of a list
 
@@ -42,19 +42,19 @@ class Layout:
         self.fields: dict[str, _Field] = {}
 
     def word(self, name: str, doc: str) -> int:
-        """Declare the next word; its place in bytes."""
+        """Declare the next word; its offset in bytes."""
         return self._declared(name, _Field("word", doc))
 
     def count(self, name: str, doc: str, row: Layout | None = None) -> int:
-        """Declare a list of words, or of rows of words, and the word that says how many there are; the place of that."""
+        """Declare a list of words, or of rows of words, and the word that counts them; the offset of that word."""
         return self._declared(name, _Field("count", doc, row))
 
     def uncounted(self, name: str, doc: str) -> None:
-        """Declare a list of words whose length is known from elsewhere."""
+        """Declare a list of words whose length is that of another list."""
         self.fields[name] = _Field("list", doc)
 
     def block(self, name: str, doc: str) -> int:
-        """Declare words that lie somewhere behind, and the word that says where, in bytes from the start; its place."""
+        """Declare words behind the lists, and the word that holds their offset from the start; the offset of that word."""
         return self._declared(name, _Field("block", doc))
 
     def _declared(self, name: str, field: _Field) -> int:
@@ -64,12 +64,12 @@ class Layout:
         return self.size - WORD
 
     def filled(self, **values: int | Sequence[int] | Sequence[list[int]]) -> list[int]:
-        """All words, given by name: ints, and for lists and blocks what is in them.
+        """All words, given by name: ints, and for lists and blocks their content.
 
         Raises
         ------
         TypeError
-            A word is missing, or there is none of the name.
+            A word is missing, or a name is not declared.
         """
         if values.keys() != self.fields.keys():
             wrong = [f"{name} is missing ({self.fields[name].doc})" for name in self.fields if name not in values]
@@ -77,7 +77,7 @@ class Layout:
             raise TypeError(f"the words of {self.name}: {'; '.join(wrong)}")
         words: list[int] = []
         behind: list[int] = []
-        blocks: list[tuple[int, Sequence[int]]] = []  # where the word about it is, and what is in it
+        blocks: list[tuple[int, Sequence[int]]] = []  # the index of its word, and its content
         for name, (kind, _, row) in self.fields.items():
             value = values[name]
             if kind == "word":
@@ -89,19 +89,19 @@ class Layout:
                 if kind == "count":
                     words.append(len(value))  # type: ignore[arg-type]
                 behind += value if row is None else itertools.chain(*value)  # type: ignore[misc,arg-type,operator]
-        for place, block in blocks:
-            words[place] = WORD * (len(words) + len(behind))
+        for index, block in blocks:
+            words[index] = WORD * (len(words) + len(behind))
             behind += block
         return words + behind
 
 
-# ---- the engine: what there is one of, and how its objects are made and used --------------------------------------
+# ---- the engine: its single objects, and how it makes and reads others ---------------------------------------------
 
 ENGINE = Layout("the engine")
-SLOTS: dict[str, tuple[str, str]] = {}  # of words that say where a slot lies in an object: whose, and its name
+SLOTS: dict[str, tuple[str, str]] = {}  # by word that holds a slot's offset in an object: the owner and the slot
 TEMPLATES: dict[
     str, tuple[str, tuple[str, ...]]
-] = {}  # of blocks for `new_like`: whose, and slots that it leaves empty
+] = {}  # by block for `new_like`: the owner, and the slots that it leaves empty
 
 
 def _slot(name: str, owner: str, slot: str) -> int:
@@ -146,9 +146,9 @@ NODE_SEQUENCE = _slot("node_sequence", "node", "sequence")
 NODE_HOOKS = _slot("node_hooks", "node", "hooks")
 LEAF_VARIABLE = _slot("leaf_variable", "leaf", "variable")
 STORAGE_VERSION = _slot("storage_version", "storage", "version")
-PLAN_QUICK = _slot("plan_quick", "plan", "quick")
+PLAN_FAST = _slot("plan_fast", "plan", "fast")
 PLAN_RECORDS = _slot("plan_records", "plan", "records")
-RECORD_QUICK = _slot("record_quick", "record", "quick")
+RECORD_FAST = _slot("record_fast", "record", "fast")
 LISTENERS = ENGINE.count("listeners", "lists; while one of them has an item, Python applies ops")
 TENSOR_TEMPLATE = _template("tensor", "_storage", "_spec", "_address")
 STORAGE_TEMPLATE = _template("storage", "_block", "address", "nbytes")
@@ -156,9 +156,9 @@ NODE_TEMPLATE = _template("node", "record", "edges", "saved", "versions", "seque
 LEAF_TEMPLATE = _template("leaf", "record", "sequence", "hooks", "variable")
 FIRST_LISTENER = ENGINE.size
 
-# ---- a plan: what `plan.quick` is the address of ------------------------------------------------------------------
+# ---- a plan: the words at the address `plan.fast` ------------------------------------------------------------------
 
-ROW = Layout("an operand that a plan makes, or an output that is an input or a view of one")
+ROW = Layout("an operand that a plan allocates, or an output that is an input or a view of one")
 NEW, SCRATCH, ITSELF = -1, -2, -3  # kinds of rows; from 0 on, the number of the input that the output is a view of
 ROW_KIND = ROW.word("kind", "`NEW` output, `SCRATCH` memory, an input `ITSELF`, or of which input it is a view")
 ROW_ORIGIN = ROW.word(
@@ -171,7 +171,7 @@ ROW_SIZE = ROW.size
 
 PLAN = Layout("a plan")
 PLAN_PROGRAM = PLAN.word("program", "address of the program; 0: nothing is launched")
-PLAN_ROWS = PLAN.count("rows", "operands that are made, in the order of their addresses, then other outputs", ROW)
+PLAN_ROWS = PLAN.count("rows", "operands that are allocated, in the order of their addresses, then other outputs", ROW)
 PLAN_OUTPUTS = PLAN.word("outputs", "how many outputs there are")
 PLAN_PUBLIC = PLAN.word("public", "how many of them are returned")
 PLAN_DIFFERENTIABLE = PLAN.word("differentiable", "whether the op is")
@@ -181,17 +181,17 @@ PLAN_CHANGED = PLAN.count("changed", "numbers of the inputs that are changed in 
 FIRST_ROW = PLAN.size
 
 MOST_INPUTS = 60  # which of them need a gradient has to fit into a word
-MOST_OPERANDS = 256  # in rows: what is made for them lies on the stack
+MOST_OPERANDS = 256  # in rows: addresses of their objects lie on the stack
 
-# ---- a record: what `record.quick` is the address of --------------------------------------------------------------
+# ---- a record: the words at the address `record.fast` --------------------------------------------------------------
 
 RECORD = Layout("a record")
-NOTHING, OUTPUT = -1, 1 << 20  # what is saved: nothing; an output, from ``OUTPUT`` on; else the number of an input
-RECORD_SAVED = RECORD.count("saved", "what a node saves, `NOTHING`, an input or an output")
+NOTHING, OUTPUT = -1, 1 << 20  # sources of saved tensors: none; outputs, from ``OUTPUT`` on; else an input's number
+RECORD_SAVED = RECORD.count("saved", "the source of each saved tensor: `NOTHING`, an input or an output")
 RECORD.uncounted("differentiable", "for each output that is returned, whether it gets the node")
 FIRST_SAVED = RECORD.size
 
-# ---- a saved call: what `SavedCall.quick` is the address of -------------------------------------------------------
+# ---- a saved call: the words at the address `SavedCall.fast` -------------------------------------------------------
 
 CALL = Layout("a saved call")
 CALL_READS = CALL.count("reads", "for each input which of the saved tensors it is, or from -1 downwards which gradient")
@@ -211,17 +211,17 @@ ARG_NODE = SAVED_ARGUMENTS.word("node", "the node whose backward runs")
 ARG_GRADS = SAVED_ARGUMENTS.word("grads", "the gradients of its outputs, a list")
 ARG_READS = SAVED_ARGUMENTS.word("reads", "address of the words of the saved call, an int")
 
-# ---- what `apply` makes: for each output a pair, then the parts of the node ---------------------------------------
+# ---- the objects that `apply` makes: for each output a pair, then the parts of the node ----------------------------
 
-PAIR = Layout("what is made for an output")
+PAIR = Layout("the objects of an output")
 PAIR_STORAGE = PAIR.word("storage", "of a new output; else 0")
 PAIR_TENSOR = PAIR.word("tensor", "the output")
 PAIR_SIZE = PAIR.size
 
-PARTS = Layout("what is made for a node")
+PARTS = Layout("the objects of a node")
 PARTS_NODE = PARTS.word("node", "the node")
-PARTS_SAVED = PARTS.word("saved", "the list of what it saves")
-PARTS_VERSIONS = PARTS.word("versions", "the list of the versions of that")
+PARTS_SAVED = PARTS.word("saved", "the list of its saved tensors")
+PARTS_VERSIONS = PARTS.word("versions", "the list of their versions")
 PARTS_SEQUENCE = PARTS.word("sequence", "its number")
 FIRST_ALIAS = PARTS.size  # for each that is saved, None, or the tensor that stands for an output
 PARTS_WORDS = PARTS.size // WORD

@@ -1,6 +1,6 @@
-"""What `apply` makes: outputs with their memory, and the node that remembers what was done.
+"""The objects that `apply` makes: outputs with their memory, and the node that records the op.
 
-It lies in one array, ``made``: a pair for each output, and the parts of the node behind them (`layout.PAIR`, `PARTS`).
+They lie in one array, ``objects``: a pair for each output, then the parts of the node (`layout.PAIR`, `PARTS`).
 """
 
 from __future__ import annotations
@@ -70,25 +70,25 @@ from numgrad.runtime.words import peek, poke, python_to_word, word_to_python
 
 
 @device
-def drop(made, count):
-    """Drop everything that was made."""
-    for place in range(count):
-        decref(peek(made + 8 * place))
+def drop(objects, count):
+    """Drop all new objects."""
+    for position in range(count):
+        decref(peek(objects + 8 * position))
 
 
 @device
-def parts_of(made, plan):
+def parts_of(objects, plan):
     """Where the parts of the node lie: behind the outputs."""
-    return made + PAIR_SIZE * peek(plan + PLAN_OUTPUTS)
+    return objects + PAIR_SIZE * peek(plan + PLAN_OUTPUTS)
 
 
 @device
-def make_all(words, args, made, plan, record):
-    """Make all objects, still empty: storages and tensors of the outputs, then the node and what it holds; 0 for an error."""
+def make_all(words, args, objects, plan, record):
+    """Make all objects, still empty: the outputs' storages and tensors, then the parts of the node; 0 for an error."""
     missing = 0
-    for place in range(peek(plan + PLAN_ROWS)):
-        row = plan + FIRST_ROW + ROW_SIZE * place
-        kind, pair = peek(row + ROW_KIND), made + PAIR_SIZE * peek(row + ROW_OUTPUT)
+    for position in range(peek(plan + PLAN_ROWS)):
+        row = plan + FIRST_ROW + ROW_SIZE * position
+        kind, pair = peek(row + ROW_KIND), objects + PAIR_SIZE * peek(row + ROW_OUTPUT)
         if kind != SCRATCH:
             storage = 0
             if kind == ITSELF:
@@ -103,14 +103,14 @@ def make_all(words, args, made, plan, record):
             poke(pair + PAIR_STORAGE, storage)
             poke(pair + PAIR_TENSOR, tensor)
     if record:
-        parts, saved = parts_of(made, plan), peek(record + RECORD_SAVED)
+        parts, saved = parts_of(objects, plan), peek(record + RECORD_SAVED)
         poke(parts + PARTS_NODE, new_like(words + peek(words + NODE_TEMPLATE)))
         poke(parts + PARTS_SAVED, list_new(saved))
         poke(parts + PARTS_VERSIONS, list_new(saved))
         poke(parts + PARTS_SEQUENCE, iterator_next(peek(words + SEQUENCE)))
         for number in range(saved):
-            what = peek(record + FIRST_SAVED + 8 * number)
-            alias = new_like(words + peek(words + TENSOR_TEMPLATE)) if what >= OUTPUT else new_none(words)
+            source = peek(record + FIRST_SAVED + 8 * number)
+            alias = new_like(words + peek(words + TENSOR_TEMPLATE)) if source >= OUTPUT else new_none(words)
             poke(parts + FIRST_ALIAS + 8 * number, alias)
         for number in range(PARTS_WORDS + saved):
             missing += peek(parts + 8 * number) == 0
@@ -118,16 +118,16 @@ def make_all(words, args, made, plan, record):
 
 
 @device
-def fill_outputs(words, args, count, made, plan, addresses, blocks, recording):
+def fill_outputs(words, args, count, objects, plan, addresses, blocks, recording):
     """Give the outputs memory, and write the addresses of all operands; 0 if there is no block, or an error."""
     memory_words = peek(words + MEMORY)
-    for place in range(BEFORE_INPUTS, count):
-        tensor = peek(args + 8 * place)
+    for position in range(BEFORE_INPUTS, count):
+        tensor = peek(args + 8 * position)
         address = 0 if tensor == peek(words + NONE) else python_to_word(field(words, tensor, ADDRESS))
-        poke(addresses + 8 * (place - BEFORE_INPUTS), address)
-    for place in range(peek(plan + PLAN_ROWS)):
-        row = plan + FIRST_ROW + ROW_SIZE * place
-        kind, pair = peek(row + ROW_KIND), made + PAIR_SIZE * peek(row + ROW_OUTPUT)
+        poke(addresses + 8 * (position - BEFORE_INPUTS), address)
+    for position in range(peek(plan + PLAN_ROWS)):
+        row = plan + FIRST_ROW + ROW_SIZE * position
+        kind, pair = peek(row + ROW_KIND), objects + PAIR_SIZE * peek(row + ROW_OUTPUT)
         if kind >= 0:
             if fill_view(words, peek(pair + PAIR_TENSOR), input_at(args, kind), row, recording) == 0:
                 return 0
@@ -135,9 +135,9 @@ def fill_outputs(words, args, count, made, plan, addresses, blocks, recording):
             block = take_block(memory_words, peek(row + ROW_ORIGIN))
             if block == 0:
                 return 0
-            poke(addresses + 8 * (count - BEFORE_INPUTS + place), python_to_word(block_address(block)))
+            poke(addresses + 8 * (count - BEFORE_INPUTS + position), python_to_word(block_address(block)))
             if kind == SCRATCH:
-                poke(blocks + 8 * place, block)
+                poke(blocks + 8 * position, block)
             else:
                 storage, tensor = pair + PAIR_STORAGE, pair + PAIR_TENSOR
                 fill_storage(peek(storage), block, peek(row + ROW_NBYTES))
@@ -154,7 +154,7 @@ def fill_tensor(words, tensor, storage, spec, address):
 
 @device
 def fill_view(words, tensor, source, row, recording):
-    """A view of an input: what `engine/dispatch.py: _view` says; 0 for an error."""
+    """Make a tensor a view of an input, as `engine/dispatch.py: _view` does; 0 for an error."""
     address = field(words, source, ADDRESS)
     incref(address)
     if peek(row + ROW_ORIGIN):
@@ -168,7 +168,7 @@ def fill_view(words, tensor, source, row, recording):
     base = field(words, source, BASE)
     if base == peek(words + NONE):
         base = source
-    # One that cannot be followed was refused by `pattern_of`.
+    # `pattern_of` has refused views that cannot be followed.
     node = field(words, base, NODE) if recording else field(words, field(words, source, STORAGE), STORAGE_VERSION)
     incref(base)
     put_new(tensor + peek(words + BASE), base)
@@ -178,17 +178,17 @@ def fill_view(words, tensor, source, row, recording):
 
 
 @device
-def keep_inputs(words, args, made, plan, record):
-    """Save what the node needs of the inputs, with the versions that they have before changes are counted."""
-    parts = parts_of(made, plan)
+def keep_inputs(words, args, objects, plan, record):
+    """Save the inputs that the node needs, with their versions from before changes are counted."""
+    parts = parts_of(objects, plan)
     for number in range(peek(record + RECORD_SAVED)):
-        what, version = peek(record + FIRST_SAVED + 8 * number), 0
+        source, version = peek(record + FIRST_SAVED + 8 * number), 0
         tensor = peek(parts + FIRST_ALIAS + 8 * number)
-        if what < OUTPUT:
+        if source < OUTPUT:
             poke(parts + FIRST_ALIAS + 8 * number, 0)
-            if what >= 0:
+            if source >= 0:
                 decref(tensor)  # None
-                tensor = input_at(args, what)
+                tensor = input_at(args, source)
                 incref(tensor)
                 if tensor != peek(words + NONE):
                     version = field(words, field(words, tensor, STORAGE), STORAGE_VERSION)
@@ -209,9 +209,9 @@ def keep(saved, versions, number, tensor, version):
 @device
 def count_changes(words, args, plan):
     """Count the changes of the inputs that are changed in place; 0 for an error."""
-    places = plan + FIRST_ROW + ROW_SIZE * peek(plan + PLAN_ROWS)
+    changed = plan + FIRST_ROW + ROW_SIZE * peek(plan + PLAN_ROWS)
     for number in range(peek(plan + PLAN_CHANGED)):
-        storage = field(words, input_at(args, peek(places + 8 * number)), STORAGE)
+        storage = field(words, input_at(args, peek(changed + 8 * number)), STORAGE)
         version = word_to_python(python_to_word(field(words, storage, STORAGE_VERSION)) + 1)
         if version == 0:
             return 0
@@ -220,9 +220,9 @@ def count_changes(words, args, plan):
 
 
 @device
-def fill_node(words, made, plan, record_object, record, edges):
-    """The record of what was done: what `engine/dispatch.py: _record` says."""
-    parts = parts_of(made, plan)
+def fill_node(words, objects, plan, record_object, record, edges):
+    """Fill the node, as `engine/dispatch.py: _record` does."""
+    parts = parts_of(objects, plan)
     node, saved, versions = peek(parts + PARTS_NODE), peek(parts + PARTS_SAVED), peek(parts + PARTS_VERSIONS)
     aliases = parts + FIRST_ALIAS
     put(node + peek(words + NODE_RECORD), record_object)
@@ -232,17 +232,17 @@ def fill_node(words, made, plan, record_object, record, edges):
     poke(node + peek(words + NODE_SEQUENCE), peek(parts + PARTS_SEQUENCE))
     count = peek(record + RECORD_SAVED)
     for number in range(count):
-        what = peek(record + FIRST_SAVED + 8 * number)
-        if what >= OUTPUT:
+        source = peek(record + FIRST_SAVED + 8 * number)
+        if source >= OUTPUT:
             tensor = peek(aliases + 8 * number)
-            output = peek(made + PAIR_SIZE * (what - OUTPUT) + PAIR_TENSOR)
+            output = peek(objects + PAIR_SIZE * (source - OUTPUT) + PAIR_TENSOR)
             storage = field(words, output, STORAGE)
             fill_tensor(words, tensor, storage, field(words, output, SPEC), field(words, output, ADDRESS))
             keep(saved, versions, number, tensor, field(words, storage, STORAGE_VERSION))
     differentiable = record + FIRST_SAVED + 8 * count
     for number in range(peek(plan + PLAN_PUBLIC)):
         if peek(differentiable + 8 * number):
-            tensor = peek(made + PAIR_SIZE * number + PAIR_TENSOR)
+            tensor = peek(objects + PAIR_SIZE * number + PAIR_TENSOR)
             incref(node)
             put_new(tensor + peek(words + NODE), node)
             put_new(tensor + peek(words + OUTPUT_NR), word_to_python(number))

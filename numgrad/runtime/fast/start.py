@@ -1,6 +1,6 @@
-"""When ops are applied in machine code: `run` is `apply` once that is there, and leaves all to Python before.
+"""When ops are applied in machine code: `run` becomes `apply` once that is loaded; before, Python applies every op.
 
-``run = run_saved = nothing`` leaves all to Python for ever.
+``run = run_saved = nothing`` leaves every op to Python for ever.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from numgrad.runtime.fast.apply import apply
 
 _PATIENCE = 1 << 12  # calls that Python serves while the store has no `apply`: compiling it takes some seconds
 _LOOK = 1 << 8  # calls from one look into the store to the next
-_FIRST_LOOK = 1 << 4  # it is for ops that are repeated: a process that applies a few saves the time of loading it
+_FIRST_LOOK = 1 << 4  # a process that applies only a few ops saves the time of loading it
 _log = logging.getLogger("numgrad.fast")
 
 run: Callable[..., Any]  # `apply`
@@ -29,8 +29,8 @@ load: Callable[[], None]  # makes machine code of the two now
 def connect(facts: Callable[[], tuple[Any, ...]]) -> None:
     """Set `run`, `run_saved` and `load` for the engine's ``facts``, the arguments of `write.load`.
 
-    At first all is left to Python. `apply` takes over after a few calls if the store has it, else when another process
-    has compiled it, or after so many calls that compiling it here pays.
+    Python applies the first ops. `apply` takes over after a few calls if the store has it. Otherwise it takes over when
+    another process has compiled it, or after so many calls that compiling it here pays.
     """
     global run, run_saved, load
     loading = locks.awaited()
@@ -55,17 +55,17 @@ def connect(facts: Callable[[], tuple[Any, ...]]) -> None:
 
 
 def nothing(*_: Any) -> None:
-    """Leaves everything to Python."""
+    """Leave every op to Python."""
 
 
 def _loaded(facts: Callable[[], tuple[Any, ...]]) -> Sequence[Callable[..., Any]]:
     if config.PYTHON.is_set():
         return nothing, nothing
-    # What `apply` borrows from lists and slots is safe only while no other thread runs Python.
+    # References that `apply` borrows from lists and slots are safe only while no other thread runs Python.
     if not getattr(sys, "_is_gil_enabled", lambda: True)():
         return nothing, nothing
     try:
         return write.load(*facts())
-    except KernelError as error:  # an interpreter that keeps its objects in another way
+    except KernelError as error:  # an interpreter that lays out its objects in another way
         _log.warning("ops are applied by Python, which is slower: %s", error)
         return nothing, nothing

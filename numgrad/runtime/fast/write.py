@@ -13,12 +13,12 @@ from numgrad.runtime.fast.apply import apply
 
 
 def plan_words(plan: Any, public: int, differentiable: bool) -> np.ndarray | None:
-    """The words for a plan of the common kind, else None. What they refer to lives as long as the plan."""
-    new = [place for place, output in enumerate(plan.outputs) if output.source is None]
+    """The words for a plan of the common kind, else None. The plan holds the objects that they refer to."""
+    new = [number for number, output in enumerate(plan.outputs) if output.source is None]
     views = any(output.source is not None and output.spec is not None for output in plan.outputs)
     if (new or plan.changed) if plan.program is None else views:
         return None
-    if len(plan.outputs) + len(plan.made) > layout.MOST_OPERANDS:
+    if len(plan.outputs) + len(plan.allocations) > layout.MOST_OPERANDS:
         return None
     rows: list[list[int]] = []
 
@@ -26,12 +26,12 @@ def plan_words(plan: Any, public: int, differentiable: bool) -> np.ndarray | Non
         addresses = [0 if each is None else id(each) for each in (spec, nbytes)]
         rows.append(layout.ROW.filled(kind=kind, origin=origin, spec=addresses[0], nbytes=addresses[1], output=output))
 
-    places = iter(new)
-    for nbytes in plan.made:  # of scratch memory, or None
+    numbers = iter(new)
+    for nbytes in plan.allocations:  # of scratch memory; None: a new output
         if nbytes is not None:
             add(layout.SCRATCH, id(memory.stack_of(nbytes)))
         else:
-            number = next(places)
+            number = next(numbers)
             output = plan.outputs[number]
             add(layout.NEW, id(memory.stack_of(output.nbytes)), output.spec, output.nbytes, number)
     for number, output in enumerate(plan.outputs):
@@ -56,30 +56,36 @@ def record_words(
     inputs: Sequence[int | None], outputs: Sequence[tuple[int, int]], differentiable: Sequence[bool]
 ) -> np.ndarray:
     """The words for a record: the inputs and outputs that nodes save, and which public outputs have a gradient."""
-    saved = [layout.NOTHING if place is None else place for place in inputs]
-    for place, position in outputs:
-        saved[place] = layout.OUTPUT + position
+    saved = [layout.NOTHING if slot is None else slot for slot in inputs]
+    for slot, number in outputs:
+        saved[slot] = layout.OUTPUT + number
     return np.array(layout.RECORD.filled(saved=saved, differentiable=[*map(int, differentiable)]), np.int64)
 
 
 def backward_words(reads: Sequence[int]) -> np.ndarray:
-    """The words that `apply_saved` takes the address of."""
+    """The words for a saved call, whose address `apply_saved` takes."""
     return np.array(layout.CALL.filled(reads=reads), np.int64)
 
 
 def load(
-    tensor: Any, node: Any, leaf: Any, plan: type, record: type, known: Sequence[Any], listeners: Sequence[list[Any]]
+    tensor: Any,
+    node: Any,
+    leaf: Any,
+    plan: type,
+    record: type,
+    singletons: Sequence[Any],
+    listeners: Sequence[list[Any]],
 ) -> list[Callable[..., Any]]:
     """`start.run` and `start.run_saved` for the engine's classes.
 
     Parameters
     ----------
     tensor, node, leaf
-        A new one of each (a leaf's accumulator is a node with a variable), with the values that their slots have at first;
-        empty slots are filled by `apply`.
+        A new one of each, with the first values of its slots; `apply` fills empty slots. A leaf's accumulator is a node
+        with a variable.
     plan, record
         The classes.
-    known
+    singletons
         The class of all tensors, the threads' modes, the iterator that numbers nodes, a function that gives the edge of a
         leaf that has no accumulator, and the accumulators' records by spec.
     listeners
@@ -88,15 +94,15 @@ def load(
     Raises
     ------
     KernelError
-        A slot is not found: this interpreter keeps its objects in another way.
+        A slot is not found: this interpreter lays out its objects in another way.
     """
-    memory.allocate(0)  # what the pool has to know it gets with the first block
+    memory.allocate(0)  # the first block completes the pool's words
     owners = {"tensor": tensor, "node": node, "leaf": leaf, "storage": memory.Storage(0, 0, None)}
     templates = {name: objects.template(owners[owner], empty) for name, (owner, empty) in layout.TEMPLATES.items()}
     owners |= {"plan": object.__new__(plan), "record": object.__new__(record)}
     slots = {name: objects.offset_of(owners[owner], slot) for name, (owner, slot) in layout.SLOTS.items()}
-    base, modes, sequence, edge_of, leaf_records = known
-    things = {
+    base, modes, sequence, edge_of, leaf_records = singletons
+    by_name = {
         "none": None,
         "true": True,
         "false": False,
@@ -108,7 +114,7 @@ def load(
         "edge_of": edge_of,
         "leaf_records": leaf_records,
     }
-    both = []
+    functions = []
     for saved in (0, 1):
         filled = layout.ENGINE.filled(
             saved=saved,
@@ -116,11 +122,11 @@ def load(
             pool=threads.ADDRESS,
             run=program.run_program.address(),
             listeners=objects.addresses_of([*listeners, program.observers]),
-            **dict(zip(things, objects.addresses_of([*things.values()]), strict=True)),
+            **dict(zip(by_name, objects.addresses_of([*by_name.values()]), strict=True)),
             **slots,
             **templates,
         )
         words, address = objects.words_for_ever(len(filled))
         words[:] = filled
-        both.append(objects.built_in(apply, address, rehearsed=lambda *_: None))
-    return both
+        functions.append(objects.built_in(apply, address, rehearsed=lambda *_: None))
+    return functions

@@ -354,7 +354,7 @@ def test_slots_are_found_where_they_are():
     class Open:
         pass
 
-    with pytest.raises(KernelError, match="not to be found"):
+    with pytest.raises(KernelError, match="is not found"):
         objects.offset_of(Open(), "anything")
 
 
@@ -379,7 +379,7 @@ print(type(fast.run).__name__, x.grad.tolist())
 
 def test_an_unknown_interpreter_is_served_by_python(monkeypatch, caplog):
     def refuse(*_):
-        raise KernelError("the slot _spec of Tensor is not to be found in its memory")
+        raise KernelError("the slot _spec of Tensor is not found in its memory")
 
     monkeypatch.setattr("numgrad.runtime.fast.write.load", refuse)
     assert [function(1, 2) for function in fast._loaded(lambda: ())] == [None, None]

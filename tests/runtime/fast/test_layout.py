@@ -84,7 +84,7 @@ def test_a_plan_in_words():
     spec = spec_of(ng.float32, (2, 3))
     plan = SimpleNamespace(
         outputs=(Output(spec, nbytes=24), Output(None, source=1)),
-        made=(None, 64),
+        allocations=(None, 64),
         changed=(1,),
         program=SimpleNamespace(address=77, splits=True),
     )
