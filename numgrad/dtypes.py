@@ -164,7 +164,7 @@ def as_dtype(op: str, value: object, argument: str = "dtype") -> dtype:
     return match
 
 
-def promote_types(first: dtype, second: dtype) -> dtype:
+def promote_types(type1: dtype, type2: dtype) -> dtype:
     """The smallest dtype that holds both, by torch's table.
 
     Raises
@@ -177,7 +177,7 @@ def promote_types(first: dtype, second: dtype) -> dtype:
     >>> promote_types(uint8, int8)
     numgrad.int16
     """
-    first, second = as_dtype("promote_types", first, "type1"), as_dtype("promote_types", second, "type2")
+    first, second = as_dtype("promote_types", type1, "type1"), as_dtype("promote_types", type2, "type2")
     if first is second:
         return first
     low, high = sorted((first, second), key=lambda d: d.rank)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from numgrad import dtypes
-from numgrad.devices import CPU, on_cpu
+from numgrad.devices import on_cpu
 from numgrad.dtypes import dtype as Dtype
 from numgrad.engine.tape import TensorBase
 from numgrad.errors import DeviceError
@@ -251,4 +251,4 @@ def new(input: Tensor, *args: Any, device: Any = None) -> Tensor:
     >>> ng.ones(2).new(3).shape, ng.ones(2).new([1, 2])
     (numgrad.Size([3]), tensor([1., 2.]))
     """
-    return legacy.constructed(*args, device=CPU if device is None else device, dtype=input._spec.dtype)
+    return legacy.constructed(input._spec.dtype, args, {"device": device})

@@ -42,6 +42,13 @@ _DECLARED: dict[str, tuple[str, Any]] = {  # annotation and default
 # ---- NumPy's names, which torch's parser takes -------------------------------------------------------------------
 
 NUMPY = {"axis": "dim", "keepdims": "keepdim", "x": "input", "a": "input", "x1": "input", "x2": "other"}
+# torch's names of arguments that have another name here.
+RENAMED: dict[str, dict[str, str]] = {
+    "dot": {"tensor": "other"},
+    "dropout": {"train": "training"},
+    "split": {"tensor": "input", "split_size_or_sections": "split_size"},
+    "view": {"size": "shape"},
+}
 
 
 def _check_option(name: str, option: str, value: Any) -> None:
@@ -84,13 +91,14 @@ class Call(NamedTuple):
 def translated(
     function: Callable[..., Any], name: str, module: str, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> Call | None:
-    """The call that a call with further keywords stands for; None if the function takes no such keyword."""
+    """The call that a call with further keywords stands for; None if it has none, or one that the function does not take."""
     own = _parameters(function)
     if any(parameter.kind is parameter.VAR_KEYWORD for parameter in own.values()):
         return None
-    takes, has_out = CREATION.get(name, ()), _has_out(name, module)
+    takes, has_out, renamed = CREATION.get(name, ()), _has_out(name, module), {**NUMPY, **RENAMED.get(name, {})}
     call = Call(args, {}, {}, None)
-    for key, value in kwargs.items():
+    for given, value in kwargs.items():
+        key = given if given in own or renamed.get(given) in kwargs else renamed.get(given, given)
         parameter = own.get(key)
         if parameter is not None and parameter.kind is not parameter.VAR_POSITIONAL:
             call.kwargs[key] = value
@@ -100,11 +108,9 @@ def translated(
             call.options[key] = value
         elif key == "out" and has_out:
             call = call._replace(out=value)
-        elif NUMPY.get(key) in own and NUMPY[key] not in kwargs:
-            call.kwargs[NUMPY[key]] = value
         else:
             return None
-    return call
+    return call if call.args is not args or call.kwargs.keys() != kwargs.keys() else None
 
 
 def run(function: Callable[..., Any], name: str, call: Call) -> Any:

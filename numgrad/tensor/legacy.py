@@ -20,18 +20,18 @@ if TYPE_CHECKING:
     from numgrad.tensor.tensor import Tensor
 
 
-def constructed(*args: Any, dtype: Dtype | None = None, **kwargs: Any) -> Tensor:
+def constructed(dtype: Dtype | None, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor:
     """The result of ``Tensor(...)``, or of a dtype's constructor.
 
     That is an empty tensor, uninitialised memory, a sequence's numbers, or a tensor's alias.
 
     Parameters
     ----------
+    dtype
+        The dtype; None: the default dtype.
     args
         Nothing, the extents as ints, a `Size`, a sequence of numbers or an array (which get the dtype), or a tensor, whose
         memory the result shares.
-    dtype
-        By default the default dtype.
     kwargs
         ``data``, one of these by name; ``device``, which has to be "cpu".
 
@@ -102,7 +102,7 @@ class TensorType(type):
     dtype: Dtype
 
     def __call__(cls, *args: Any, **kwargs: Any) -> Any:
-        return constructed(*args, dtype=cls.dtype, **kwargs)
+        return constructed(cls.dtype, args, kwargs)
 
     def __instancecheck__(cls, instance: Any) -> bool:
         return isinstance(instance, TensorBase) and instance._spec.dtype is cls.dtype

@@ -190,13 +190,13 @@ def get_rng_state() -> Tensor:
 
 
 @public("function")
-def set_rng_state(state: Tensor) -> None:
+def set_rng_state(new_state: Tensor) -> None:
     """Continue the default generator from a state returned by `get_rng_state`.
 
     Raises
     ------
     TypeError
-        ``state`` is not a tensor of this kind.
+        ``new_state`` is not a tensor of this kind.
 
     >>> import numgrad as ng
     >>> state = ng.get_rng_state()
@@ -205,7 +205,7 @@ def set_rng_state(state: Tensor) -> None:
     >>> ng.equal(drawn, ng.randperm(9))
     True
     """
-    default_generator.set_state(state)
+    default_generator.set_state(new_state)
 
 
 def _state(name: str, generator: Generator | None) -> Tensor:

@@ -50,7 +50,7 @@ class Tensor(Operators, Attributes, Methods):
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Tensor:
         """torch's old constructor; see `numgrad.tensor.legacy`."""
-        tensor = constructed(*args, **kwargs)
+        tensor = constructed(None, args, kwargs)
         return tensor if cls is Tensor else as_subclass(tensor, cls)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
