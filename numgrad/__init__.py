@@ -15,12 +15,16 @@ from numgrad.autograd import (
     no_grad,
     set_grad_enabled,
 )
+from numgrad.devices import device, get_default_device, set_default_device, strided
 from numgrad.dtypes import bool_ as bool
 from numgrad.dtypes import (
+    can_cast,
     dtype,
+    finfo,
     float32,
     float64,
     get_default_dtype,
+    iinfo,
     int8,
     int16,
     int32,
@@ -34,18 +38,22 @@ from numgrad.layout import Size, channels_last, contiguous_format, memory_format
 from numgrad.ops.custom import custom_op
 from numgrad.ops.family import elementwise
 from numgrad.runtime.threads import get_num_threads, set_num_threads
-from numgrad.tensor import activations as _activations  # noqa: F401 (what these five declare is public)
+from numgrad.tensor import activations as _activations  # noqa: F401 (what these declare is public)
+from numgrad.tensor import conversions as _conversions  # noqa: F401
 from numgrad.tensor import network as _network  # noqa: F401
 from numgrad.tensor import new as _new  # noqa: F401
 from numgrad.tensor import rounding as _rounding  # noqa: F401
 from numgrad.tensor import selection as _selection  # noqa: F401
+from numgrad.tensor import settings as _settings  # noqa: F401
 from numgrad.tensor.arguments import result_type
+from numgrad.tensor.legacy import TYPES as _TYPES
+from numgrad.tensor.legacy import set_default_tensor_type
 from numgrad.tensor.random import Generator
 from numgrad.tensor.surface import functions_of as _functions_of
 from numgrad.tensor.tensor import Tensor
 
 __version__ = "0.1.0"
-float, double, long = float32, float64, int64
+float, double, short, int, long = float32, float64, int16, int32, int64
 
 config.start()
 
@@ -56,45 +64,56 @@ def __getattr__(name: str) -> object:
         from numgrad.serialization import checkpoint
 
         return getattr(checkpoint, name)
-    if name in ("func", "models", "profiler", "utils", "viz", "weights"):
+    if name in ("backends", "cuda", "func", "models", "mps", "profiler", "random", "utils", "viz", "weights"):
         return _importlib.import_module(f"numgrad.{name}")
     raise AttributeError(f"module 'numgrad' has no attribute {name!r}")
 
 
 globals().update(_functions_of("function"))
+globals().update(_TYPES)
 
 __all__ = [
     *_functions_of("function"),
+    *_TYPES,
     "Generator",
     "Size",
     "Tensor",
     "__version__",
     "autograd",
+    "backends",
     "bool",
+    "can_cast",
     "channels_last",
     "compile",
     "contiguous_format",
+    "cuda",
     "custom_op",
+    "device",
     "double",
     "dtype",
     "elementwise",
     "enable_grad",
+    "finfo",
     "float",
     "float32",
     "float64",
     "func",
+    "get_default_device",
     "get_default_dtype",
     "get_num_threads",
+    "iinfo",
     "inference_mode",
-    "int8",
+    "int",
     "int16",
     "int32",
     "int64",
+    "int8",
     "is_grad_enabled",
     "is_inference_mode_enabled",
     "load",
     "long",
     "memory_format",
+    "mps",
     "nn",
     "no_grad",
     "ops",
@@ -102,12 +121,17 @@ __all__ = [
     "preserve_format",
     "profiler",
     "promote_types",
+    "random",
     "result_type",
     "save",
     "scalar",
+    "set_default_device",
     "set_default_dtype",
+    "set_default_tensor_type",
     "set_grad_enabled",
     "set_num_threads",
+    "short",
+    "strided",
     "uint8",
     "utils",
     "viz",

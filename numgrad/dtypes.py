@@ -13,8 +13,8 @@ class dtype:  # noqa: N801 (torch's name)
 
     Attributes
     ----------
-    itemsize, is_floating_point
-        Bytes of one element; whether it is float32 or float64.
+    itemsize, is_floating_point, is_signed, is_complex
+        Bytes of one element; whether it is float32 or float64; whether it has negative numbers; False.
     smallest, largest
         The smallest and the largest of its finite numbers.
     numpy
@@ -28,7 +28,9 @@ class dtype:  # noqa: N801 (torch's name)
     __slots__ = (
         "code",
         "is_bool",
+        "is_complex",
         "is_floating_point",
+        "is_signed",
         "itemsize",
         "largest",
         "name",
@@ -46,8 +48,10 @@ class dtype:  # noqa: N801 (torch's name)
         self.rank = rank
         self.is_floating_point = self.numpy.kind == "f"
         self.is_bool = self.numpy.kind == "b"
+        self.is_complex = False
         self.torch_name = torch_name  # as in torch's messages
         self.smallest, self.largest = _ends(self.numpy)  # of the finite numbers
+        self.is_signed = self.smallest < 0
 
     def __repr__(self) -> str:
         return f"numgrad.{self.name}"
@@ -102,7 +106,7 @@ int32: Final = dtype("int32", "i4", 4, "Int")
 int64: Final = dtype("int64", "i8", 5, "Long")
 float32: Final = dtype("float32", "f4", 6, "Float")
 float64: Final = dtype("float64", "f8", 7, "Double")
-long, int_, float_, double = int64, int32, float32, float64
+short, int_, long, float_, double = int16, int32, int64, float32, float64
 
 ALL: Final = (bool_, uint8, int8, int16, int32, int64, float32, float64)
 _BY_NUMPY: Final = {d.numpy: d for d in ALL}
@@ -160,7 +164,7 @@ def as_dtype(op: str, value: object, argument: str = "dtype") -> dtype:
     return match
 
 
-def promote_types(first: dtype, second: dtype) -> dtype:
+def promote_types(type1: dtype, type2: dtype) -> dtype:
     """The smallest dtype that holds both, by torch's table.
 
     Raises
@@ -173,13 +177,89 @@ def promote_types(first: dtype, second: dtype) -> dtype:
     >>> promote_types(uint8, int8)
     numgrad.int16
     """
-    first, second = as_dtype("promote_types", first, "type1"), as_dtype("promote_types", second, "type2")
+    first, second = as_dtype("promote_types", type1, "type1"), as_dtype("promote_types", type2, "type2")
     if first is second:
         return first
     low, high = sorted((first, second), key=lambda d: d.rank)
     if low is uint8 and high is int8:
         return int16
     return high
+
+
+def can_cast(from_: dtype, to: dtype) -> bool:
+    """Whether torch's promotion rules allow a result of one dtype in a tensor of another: no category is lost.
+
+    Raises
+    ------
+    TypeError
+        An argument is not a dtype.
+
+    >>> can_cast(int64, int8), can_cast(float32, int32)
+    (True, False)
+    """
+    return as_dtype("can_cast", from_, "from_").category <= as_dtype("can_cast", to, "to").category
+
+
+class iinfo:  # noqa: N801 (torch's name)
+    """The limits of an integer dtype: ``min``, ``max``, ``bits``, ``dtype`` (its name).
+
+    Raises
+    ------
+    TypeError
+        The argument is not an integer dtype.
+
+    >>> iinfo(uint8)
+    iinfo(min=0, max=255, dtype=uint8)
+    """
+
+    def __init__(self, type: dtype) -> None:
+        chosen = as_dtype("iinfo", type, "type")
+        if chosen.category != 1:
+            raise TypeError(
+                f"numgrad.iinfo() requires an integer input type, not {chosen}. Use numgrad.finfo for floats"
+            )
+        self.min, self.max = int(chosen.smallest), int(chosen.largest)
+        self.bits, self.dtype = 8 * chosen.itemsize, chosen.name
+
+    def __repr__(self) -> str:
+        return f"iinfo(min={self.min}, max={self.max}, dtype={self.dtype})"
+
+
+class finfo:  # noqa: N801 (torch's name)
+    """The limits of a floating-point dtype, by default the default dtype.
+
+    Attributes
+    ----------
+    min, max, eps
+        The finite ends, and the step from 1 to the next number.
+    tiny, smallest_normal, resolution
+        The smallest positive number with all digits (under two names), and a power of 10 that all digits but the last have.
+    bits, dtype
+        Bits of a number; the dtype's name.
+
+    Raises
+    ------
+    TypeError
+        The argument is not a floating-point dtype.
+
+    >>> import numgrad as ng
+    >>> ng.finfo(ng.float32).eps, ng.finfo(ng.float64).max
+    (1.1920928955078125e-07, 1.7976931348623157e+308)
+    """
+
+    def __init__(self, type: dtype | None = None) -> None:
+        chosen = _default if type is None else as_dtype("finfo", type, "type")
+        if not chosen.is_floating_point:
+            raise TypeError(f"numgrad.finfo() requires a floating point input type, not {chosen}. Use numgrad.iinfo")
+        digits, exponent = (23, -126) if chosen.itemsize == 4 else (52, -1022)
+        self.min, self.max = float(chosen.smallest), float(chosen.largest)
+        self.eps, self.tiny = 2.0**-digits, 2.0**exponent
+        self.smallest_normal, self.resolution = self.tiny, 1e-6 if chosen.itemsize == 4 else 1e-15
+        self.bits, self.dtype = 8 * chosen.itemsize, chosen.name
+
+    def __repr__(self) -> str:
+        names = ("resolution", "min", "max", "eps", "smallest_normal", "tiny")
+        return f"finfo({', '.join(f'{name}={getattr(self, name):g}' for name in names)}, dtype={self.dtype})"
 
 
 def get_default_dtype() -> dtype:

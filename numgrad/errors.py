@@ -26,6 +26,10 @@ class GradError(RuntimeError):
     """A gradient cannot be computed, or no longer."""
 
 
+class DeviceError(RuntimeError, AssertionError):
+    """A device other than the CPU was to be used. torch has either class for it, depending on the device."""
+
+
 class KernelError(RuntimeError):
     """A kernel cannot be compiled, or broke its contract (an out-of-bounds access in the debug mode)."""
 

@@ -7,12 +7,14 @@ from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any, TypeVar
 
-from numgrad.dtypes import as_dtype, float32, float64
+from numgrad.devices import on_cpu
 from numgrad.dtypes import dtype as Dtype
+from numgrad.dtypes import float32, float64
+from numgrad.errors import DeviceError
 from numgrad.nn import state
 from numgrad.nn.hooks import TABLES, Hooked, call_with_hooks
 from numgrad.nn.parameter import Parameter, typename
-from numgrad.tensor import arguments, shaping
+from numgrad.tensor import arguments, legacy, shaping
 from numgrad.tensor.tensor import Tensor
 from numgrad.tensor.updates import clear_gradients
 
@@ -357,13 +359,22 @@ class Module(Hooked):
 
     # ---- conversions --------------------------------------------------------------------------------------------
 
-    def to(self: _M, *args: Any, dtype: Dtype | None = None, memory_format: str | None = None, **device: Any) -> _M:
+    def to(
+        self: _M,
+        *args: Any,
+        device: Any = None,
+        dtype: Dtype | None = None,
+        non_blocking: bool = False,
+        memory_format: Any = None,
+    ) -> _M:
         """Convert floating-point parameters and buffers in place to ``dtype``, or to a memory format.
 
         Parameters
         ----------
         args
-            A dtype, a tensor (whose dtype is taken), or the device 'cpu'.
+            A dtype, a tensor (whose dtype is taken), or the CPU, by its name or as a device.
+        device
+            The CPU.
         dtype
             float32 or float64.
         memory_format
@@ -376,19 +387,7 @@ class Module(Hooked):
         RuntimeError
             The device is not the CPU.
         """
-        for value in (*args, *device.values()):
-            if isinstance(value, Tensor):
-                dtype = value.dtype
-            elif isinstance(value, (Dtype, type)):
-                dtype = as_dtype("nn.Module.to", value)
-            elif isinstance(value, str):
-                if value.partition(":")[0] != "cpu":
-                    raise RuntimeError(
-                        f"nn.Module.to: device is {value!r}, expected 'cpu', the only one that numgrad has"
-                    )
-            elif value is not None and not isinstance(value, bool):  # a bool is non_blocking
-                raise TypeError(f"nn.Module.to: got {typename(value)}, expected a dtype, a Tensor or the device 'cpu'")
-        dtype = None if dtype is None else as_dtype("nn.Module.to", dtype)
+        dtype, _ = arguments.conversion("nn.Module.to", args, dtype, device, False)
         if dtype is not None and not dtype.is_floating_point:
             raise TypeError(f"nn.Module.to only accepts floating point dtypes, but got desired dtype={dtype}")
 
@@ -425,6 +424,27 @@ class Module(Hooked):
     def cpu(self: _M) -> _M:
         """This module: everything is on the CPU."""
         return self
+
+    def cuda(self: _M, device: Any = None) -> _M:
+        """Refused: numgrad computes on the CPU.
+
+        Raises
+        ------
+        RuntimeError
+            Always; the class is an AssertionError as well, as torch's.
+        """
+        on_cpu("nn.Module.cuda", "cuda" if device is None else device)
+        raise DeviceError(f"nn.Module.cuda: Invalid device, must be cuda device, and is {device!r}")
+
+    def to_empty(self: _M, *, device: Any, recurse: bool = True) -> _M:
+        """This module: its memory is on the only device already."""
+        on_cpu("nn.Module.to_empty", device)
+        return self
+
+    def type(self: _M, dst_type: Any) -> _M:
+        """Convert all parameters and buffers to a dtype, or to a type such as `FloatTensor`; see `Tensor.type`."""
+        chosen = legacy.dtype_of(dst_type)
+        return self._apply(lambda tensor: arguments.cast(tensor, chosen))
 
     # ---- state --------------------------------------------------------------------------------------------------
 

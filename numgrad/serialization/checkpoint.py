@@ -28,7 +28,7 @@ class _SavedStorage:
 
 
 def load(
-    file: Path | IO[bytes],
+    f: Path | IO[bytes],
     map_location: Any = None,
     pickle_module: None = None,
     *,
@@ -92,11 +92,11 @@ def load(
     if unknown is None:
         unknown = "skip" if weights_only is False else "refuse"
     locate = _locator(map_location)
-    return api.load(file, make_tensor=as_tensor, verify=verify, unknown=unknown, encoding=encoding, locate=locate)
+    return api.load(f, make_tensor=as_tensor, verify=verify, unknown=unknown, encoding=encoding, locate=locate)
 
 
 def save(
-    obj: Any, file: Path | IO[bytes], *, format: Format | None = None, metadata: Mapping[str, str] | None = None
+    obj: Any, f: Path | IO[bytes], *, format: Format | None = None, metadata: Mapping[str, str] | None = None
 ) -> None:
     """Write a checkpoint that torch or safetensors reads: nested containers of tensors, numbers, strings and None.
 
@@ -119,7 +119,7 @@ def save(
     ...     ng.load(path)
     {'epoch': 3, 'weight': tensor([1., 1.])}
     """
-    api.save(obj, file, format=format, unpack_tensor=_unpacked, metadata=metadata)
+    api.save(obj, f, format=format, unpack_tensor=_unpacked, metadata=metadata)
 
 
 def as_tensor(array: np.ndarray, dtype_name: str, requires_grad: bool) -> Tensor:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from numgrad import dtypes, ops
+from numgrad import devices, dtypes, ops
 from numgrad.dtypes import dtype as Dtype
 from numgrad.engine.constants import constant
 from numgrad.engine.tape import TensorBase
@@ -319,10 +319,9 @@ def conversion(
             dtype = value._spec.dtype
         elif isinstance(value, builtins.bool) and value is not args[0]:
             flags.append(value)
-        elif isinstance(value, str):
+        elif isinstance(value, (str, int, devices.device)):
             device = value
         elif value is not None:
             dtype = dtypes.as_dtype(op, value)
-    if device is not None and str(device).partition(":")[0] != "cpu":
-        raise RuntimeError(f"{op}: device is {device!r}, expected 'cpu', the only one that numgrad has")
+    devices.on_cpu(op, device)
     return (None if dtype is None else dtypes.as_dtype(op, dtype)), copy or (len(flags) > 1 and flags[1])

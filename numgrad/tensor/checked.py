@@ -1,4 +1,4 @@
-"""Arguments of one type: flags, real numbers, pairs of ints, devices. For ints and shapes see `arguments`."""
+"""Arguments of one type: flags, real numbers, pairs of ints, devices (`cpu`). For ints and shapes see `arguments`."""
 
 from __future__ import annotations
 
@@ -7,9 +7,12 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from numgrad.devices import on_cpu as cpu
 from numgrad.engine.tape import TensorBase
 from numgrad.errors import ShapeError, warn
 from numgrad.tensor.arguments import as_int, as_number
+
+__all__ = ["Pair", "cpu", "flag", "older_form", "pair", "real"]
 
 Pair: TypeAlias = int | Sequence[int]  # an argument that is one int for rows and columns, or one for each
 
@@ -95,17 +98,3 @@ def pair(op: str, name: str, value: Any) -> tuple[int, int]:
         raise ShapeError(f"{op}: {name} must be a single int or a tuple of two ints, but got {name}={list(extents)}")
     first, second = (as_int(op, name, extent) for extent in (extents * 2 if len(extents) == 1 else extents))
     return first, second
-
-
-def cpu(op: str, device: Any) -> None:
-    """Refuse every device but the CPU and None.
-
-    Raises
-    ------
-    RuntimeError
-        The device is not the CPU.
-
-    >>> cpu("Linear", "cpu")
-    """
-    if device is not None and str(device).partition(":")[0] != "cpu":
-        raise RuntimeError(f"{op}: device is {device!r}, expected 'cpu', the only one that numgrad has")

@@ -8,12 +8,23 @@ from typing import Any
 import numpy as np
 
 from numgrad import dtypes, ops
+from numgrad.devices import on_cpu
 from numgrad.dtypes import dtype as Dtype
 from numgrad.engine.constants import constant
 from numgrad.engine.tape import TensorBase, modes, tensor_over
-from numgrad.layout import Spec, output_strides, product, spec_of
+from numgrad.layout import (
+    Spec,
+    as_memory_format,
+    channels_last,
+    channels_last_strides,
+    contiguous_format,
+    output_strides,
+    preserve_format,
+    product,
+    spec_of,
+)
 from numgrad.runtime import memory
-from numgrad.tensor import inference, nested
+from numgrad.tensor import inference, nested, shaping
 from numgrad.tensor.arguments import (
     as_int,
     as_number,
@@ -27,8 +38,10 @@ from numgrad.tensor.surface import public
 from numgrad.tensor.tensor import Tensor
 
 
-def finished(tensor: Tensor, requires_grad: bool) -> Tensor:
+def finished(tensor: Tensor, requires_grad: bool, memory_format: Any = preserve_format) -> Tensor:
     """A new tensor, marked as made in inference mode or as a leaf that requires a gradient, where that applies."""
+    if memory_format is not preserve_format and memory_format is not None:
+        tensor = shaping.to_format(tensor, memory_format)
     if modes.inference:
         inference.mark(tensor)
     if requires_grad:
@@ -127,7 +140,7 @@ def _is_shareable(array: np.ndarray) -> bool:
 
 
 @public("function")
-def as_tensor(data: Any, dtype: Dtype | None = None) -> Tensor:
+def as_tensor(data: Any, dtype: Dtype | None = None, device: Any = None) -> Tensor:
     """``data`` as a tensor, without a copy where it can share memory; an array that `from_numpy` refuses is copied.
 
     A tensor of the right dtype is returned itself, and an array of the right dtype shares its memory. Everything else is
@@ -143,6 +156,7 @@ def as_tensor(data: Any, dtype: Dtype | None = None) -> Tensor:
     >>> ng.as_tensor(x) is x, ng.as_tensor([1, 2], dtype=ng.float64)
     (True, tensor([1., 2.], dtype=numgrad.float64))
     """
+    on_cpu("as_tensor", device)
     chosen = None if dtype is None else dtypes.as_dtype("as_tensor", dtype)
     if isinstance(data, Tensor):
         return data if chosen is None else cast(data, chosen)
@@ -152,7 +166,9 @@ def as_tensor(data: Any, dtype: Dtype | None = None) -> Tensor:
 
 
 @public("function")
-def empty(*size: Any, dtype: Dtype | None = None, requires_grad: bool = False) -> Tensor:
+def empty(
+    *size: Any, dtype: Dtype | None = None, requires_grad: bool = False, memory_format: Any = contiguous_format
+) -> Tensor:
     """A tensor of this size, ints or one tuple of them, whose elements are whatever the memory held.
 
     Raises
@@ -167,7 +183,10 @@ def empty(*size: Any, dtype: Dtype | None = None, requires_grad: bool = False) -
     numgrad.Size([2, 3])
     """
     shape = checked_size("empty", size)
-    return finished(uninitialized(chosen_dtype("empty", dtype), shape, None), requires_grad)
+    known = memory_format is None or memory_format is contiguous_format
+    is_last = not known and as_memory_format("empty", memory_format, len(shape)) is channels_last
+    strides = channels_last_strides(shape) if is_last else None
+    return finished(uninitialized(chosen_dtype("empty", dtype), shape, strides), requires_grad)
 
 
 def uninitialized(dtype: Dtype, shape: tuple[int, ...], strides: tuple[int, ...] | None) -> Tensor:
@@ -272,7 +291,9 @@ def ones_of(spec: Spec) -> Tensor:
 
 
 @public("function")
-def zeros_like(input: Tensor, *, dtype: Dtype | None = None, requires_grad: bool = False) -> Tensor:
+def zeros_like(
+    input: Tensor, *, dtype: Dtype | None = None, requires_grad: bool = False, memory_format: Any = preserve_format
+) -> Tensor:
     """Zeros in the shape of a tensor, and in its dtype unless another is given.
 
     Raises
@@ -288,12 +309,14 @@ def zeros_like(input: Tensor, *, dtype: Dtype | None = None, requires_grad: bool
     """
     chosen = _like("zeros_like", input, dtype)
     if chosen is input.dtype:
-        return finished(ops.creation.zeros_like(input.detach()), requires_grad)
-    return finished(_laid_as(input, zeros(input.shape, dtype=chosen)), requires_grad)
+        return finished(ops.creation.zeros_like(input.detach()), requires_grad, memory_format)
+    return finished(_laid_as(input, zeros(input.shape, dtype=chosen)), requires_grad, memory_format)
 
 
 @public("function")
-def ones_like(input: Tensor, *, dtype: Dtype | None = None, requires_grad: bool = False) -> Tensor:
+def ones_like(
+    input: Tensor, *, dtype: Dtype | None = None, requires_grad: bool = False, memory_format: Any = preserve_format
+) -> Tensor:
     """Ones in the shape of a tensor, and in its dtype unless another is given.
 
     Raises
@@ -306,11 +329,18 @@ def ones_like(input: Tensor, *, dtype: Dtype | None = None, requires_grad: bool 
     tensor([1., 1.])
     """
     chosen = _like("ones_like", input, dtype)
-    return finished(_laid_as(input, ones(tuple(input.shape), dtype=chosen)), requires_grad)
+    return finished(_laid_as(input, ones(tuple(input.shape), dtype=chosen)), requires_grad, memory_format)
 
 
 @public("function")
-def full_like(input: Tensor, fill_value: Any, *, dtype: Dtype | None = None, requires_grad: bool = False) -> Tensor:
+def full_like(
+    input: Tensor,
+    fill_value: Any,
+    *,
+    dtype: Dtype | None = None,
+    requires_grad: bool = False,
+    memory_format: Any = preserve_format,
+) -> Tensor:
     """One value in the shape of a tensor, and in its dtype unless another is given.
 
     Raises
@@ -325,11 +355,14 @@ def full_like(input: Tensor, fill_value: Any, *, dtype: Dtype | None = None, req
     tensor([7., 7.])
     """
     chosen = _like("full_like", input, dtype)
-    return finished(_laid_as(input, full(tuple(input.shape), fill_value, dtype=chosen)), requires_grad)
+    filled = full(tuple(input.shape), fill_value, dtype=chosen)
+    return finished(_laid_as(input, filled), requires_grad, memory_format)
 
 
 @public("function")
-def empty_like(input: Tensor, *, dtype: Dtype | None = None, requires_grad: bool = False) -> Tensor:
+def empty_like(
+    input: Tensor, *, dtype: Dtype | None = None, requires_grad: bool = False, memory_format: Any = preserve_format
+) -> Tensor:
     """An uninitialised tensor with the shape and dtype (unless another is given) of ``input``, and its layout if that is dense.
 
     Raises
@@ -342,7 +375,8 @@ def empty_like(input: Tensor, *, dtype: Dtype | None = None, requires_grad: bool
     (1, 3)
     """
     chosen, shape = _like("empty_like", input, dtype), tuple(input.shape)
-    return finished(uninitialized(chosen, shape, output_strides(shape, [input._spec])), requires_grad)
+    like = uninitialized(chosen, shape, output_strides(shape, [input._spec]))
+    return finished(like, requires_grad, memory_format)
 
 
 def _laid_as(input: Tensor, tensor: Tensor) -> Tensor:

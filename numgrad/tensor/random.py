@@ -12,9 +12,11 @@ from typing import Any
 import numpy as np
 
 from numgrad import dtypes, ops, registry
+from numgrad.devices import CPU, device, on_cpu
 from numgrad.dtypes import dtype as Dtype
 from numgrad.engine.tape import TensorBase, modes
 from numgrad.errors import DtypeError, warn
+from numgrad.layout import preserve_format
 from numgrad.tensor import arguments, creation, in_place
 from numgrad.tensor.arguments import as_int
 from numgrad.tensor.surface import public
@@ -22,7 +24,7 @@ from numgrad.tensor.tensor import Tensor
 
 
 class Generator:
-    """A stream of random numbers.
+    """A stream of random numbers on the CPU, the only device.
 
     >>> import numgrad as ng
     >>> a = ng.rand(2, generator=ng.Generator().manual_seed(7))
@@ -31,9 +33,20 @@ class Generator:
     True
     """
 
-    def __init__(self) -> None:
+    def __init__(self, device: Any = None) -> None:
+        on_cpu("Generator", device)
         self._state = creation.from_numpy(np.zeros(2, np.int64))  # seed, counter
         self.manual_seed(0)
+
+    @property
+    def device(self) -> device:
+        """The CPU.
+
+        >>> import numgrad as ng
+        >>> ng.Generator().device
+        device(type='cpu')
+        """
+        return CPU
 
     def manual_seed(self, seed: int) -> Generator:
         """Restart from a seed, an int of 64 bits, and return the generator. Negative seeds count from the end.
@@ -177,13 +190,13 @@ def get_rng_state() -> Tensor:
 
 
 @public("function")
-def set_rng_state(state: Tensor) -> None:
+def set_rng_state(new_state: Tensor) -> None:
     """Continue the default generator from a state returned by `get_rng_state`.
 
     Raises
     ------
     TypeError
-        ``state`` is not a tensor of this kind.
+        ``new_state`` is not a tensor of this kind.
 
     >>> import numgrad as ng
     >>> state = ng.get_rng_state()
@@ -192,7 +205,7 @@ def set_rng_state(state: Tensor) -> None:
     >>> ng.equal(drawn, ng.randperm(9))
     True
     """
-    default_generator.set_state(state)
+    default_generator.set_state(new_state)
 
 
 def _state(name: str, generator: Generator | None) -> Tensor:
@@ -270,6 +283,7 @@ def randint(
     *,
     generator: Generator | None = None,
     dtype: Dtype | None = None,
+    requires_grad: bool = False,
 ) -> Tensor:
     """Uniform random integers from low (by default 0) to high - 1, of int64 or another dtype.
 
@@ -304,17 +318,19 @@ def randint(
     integer = chosen if chosen.category == 1 else dtypes.int64
     shape = creation.checked_size("randint", (size,))
     drawn = ops.random.randint(_state("randint", generator), size=shape, low=first, high=end, dtype=integer)
-    return arguments.cast(drawn, chosen)
+    return creation.finished(arguments.cast(drawn, chosen), requires_grad)
 
 
 @public("function")
-def randperm(n: int, *, generator: Generator | None = None) -> Tensor:
-    """The integers from 0 to n - 1 in random order, of int64.
+def randperm(
+    n: int, *, generator: Generator | None = None, dtype: Dtype | None = None, requires_grad: bool = False
+) -> Tensor:
+    """The integers from 0 to n - 1 in random order, of int64 or another dtype.
 
     Raises
     ------
     RuntimeError
-        n is negative.
+        n is negative, or the dtype does not have all of the integers.
     TypeError
         n is not an int, or ``generator`` is not a generator.
 
@@ -326,7 +342,11 @@ def randperm(n: int, *, generator: Generator | None = None) -> Tensor:
     count = as_int("randperm", "n", n)
     if count < 0:
         raise RuntimeError(f"randperm: n must be non-negative, got {count}")
-    return ops.random.randperm(_state("randperm", generator), n=count)  # type: ignore[no-any-return]
+    chosen = creation.chosen_dtype("randperm", dtype, dtypes.int64)
+    if count and not chosen.is_bool:
+        arguments.number_within("randperm", count - 1, chosen)
+    drawn = ops.random.randperm(_state("randperm", generator), n=count)
+    return creation.finished(arguments.cast(drawn, chosen), requires_grad)
 
 
 @public("function", "method")
@@ -349,7 +369,7 @@ def bernoulli(input: Tensor, *, generator: Generator | None = None) -> Tensor:
 
 
 @public("method")
-def uniform_(input: Tensor, a: float = 0.0, b: float = 1.0) -> Tensor:
+def uniform_(input: Tensor, a: float = 0.0, b: float = 1.0, *, generator: Generator | None = None) -> Tensor:
     """Fill this tensor, which is returned, with uniform random numbers from [a, b).
 
     Raises
@@ -366,15 +386,15 @@ def uniform_(input: Tensor, a: float = 0.0, b: float = 1.0) -> Tensor:
     (True, True)
     """
     in_place.check_writable("uniform_", input)
-    low, high = _float("uniform_", "from", a), _float("uniform_", "to", b)
+    low, high, state = _float("uniform_", "from", a), _float("uniform_", "to", b), _state("uniform_", generator)
     if _takes_draws(input):
-        return ops.random.uniform_(input, default_generator._state, low=low, high=high)  # type: ignore[no-any-return]
-    drawn = ops.random.uniform(default_generator._state, size=tuple(input.shape), low=low, high=high, dtype=input.dtype)
+        return ops.random.uniform_(input, state, low=low, high=high)  # type: ignore[no-any-return]
+    drawn = ops.random.uniform(state, size=tuple(input.shape), low=low, high=high, dtype=input.dtype)
     return in_place.copy_(input, drawn)
 
 
 @public("method")
-def normal_(input: Tensor, mean: float = 0.0, std: float = 1.0) -> Tensor:
+def normal_(input: Tensor, mean: float = 0.0, std: float = 1.0, *, generator: Generator | None = None) -> Tensor:
     """Fill this tensor, which is returned, with normal random numbers.
 
     Raises
@@ -389,10 +409,10 @@ def normal_(input: Tensor, mean: float = 0.0, std: float = 1.0) -> Tensor:
     tensor([5., 5., 5.])
     """
     in_place.check_writable("normal_", input)
-    mean, std = _float("normal_", "mean", mean), _float("normal_", "std", std)
+    mean, std, state = _float("normal_", "mean", mean), _float("normal_", "std", std), _state("normal_", generator)
     if _takes_draws(input):
-        return ops.random.normal_(input, default_generator._state, mean=mean, std=std)  # type: ignore[no-any-return]
-    drawn = ops.random.normal(default_generator._state, size=tuple(input.shape), mean=mean, std=std, dtype=input.dtype)
+        return ops.random.normal_(input, state, mean=mean, std=std)  # type: ignore[no-any-return]
+    drawn = ops.random.normal(state, size=tuple(input.shape), mean=mean, std=std, dtype=input.dtype)
     return in_place.copy_(input, drawn)
 
 
@@ -402,7 +422,14 @@ def _takes_draws(target: Tensor) -> bool:
 
 
 @public("function")
-def rand_like(input: Tensor, *, dtype: Dtype | None = None, requires_grad: bool = False) -> Tensor:
+def rand_like(
+    input: Tensor,
+    *,
+    generator: Generator | None = None,
+    dtype: Dtype | None = None,
+    requires_grad: bool = False,
+    memory_format: Any = preserve_format,
+) -> Tensor:
     """As `rand`, with the shape of a tensor, and its dtype unless another is given.
 
     Raises
@@ -417,11 +444,19 @@ def rand_like(input: Tensor, *, dtype: Dtype | None = None, requires_grad: bool 
     numgrad.float64
     """
     arguments.check_tensor("rand_like", "input", input)
-    return rand(input.shape, dtype=dtype or input.dtype, requires_grad=requires_grad)
+    drawn = rand(input.shape, generator=generator, dtype=dtype or input.dtype)
+    return creation.finished(drawn, requires_grad, memory_format)
 
 
 @public("function")
-def randn_like(input: Tensor, *, dtype: Dtype | None = None, requires_grad: bool = False) -> Tensor:
+def randn_like(
+    input: Tensor,
+    *,
+    generator: Generator | None = None,
+    dtype: Dtype | None = None,
+    requires_grad: bool = False,
+    memory_format: Any = preserve_format,
+) -> Tensor:
     """As `randn`, with the shape of a tensor, and its dtype unless another is given.
 
     Raises
@@ -436,7 +471,8 @@ def randn_like(input: Tensor, *, dtype: Dtype | None = None, requires_grad: bool
     numgrad.Size([2, 3])
     """
     arguments.check_tensor("randn_like", "input", input)
-    return randn(input.shape, dtype=dtype or input.dtype, requires_grad=requires_grad)
+    drawn = randn(input.shape, generator=generator, dtype=dtype or input.dtype)
+    return creation.finished(drawn, requires_grad, memory_format)
 
 
 @public("function")

@@ -9,7 +9,8 @@ Editors and type checkers read the stubs ``numgrad/__init__.pyi``, ``tensor/meth
 ``python -m tests.contracts.stubs`` writes.
 
 The functions assume that a tensor argument is a tensor, since a check would cost as much as a small op. The public form
-checks arguments only after an error, to explain it. An error raised by a function of the caller's stays as it is.
+checks arguments only after an error, to explain it. An error raised by a function of the caller's stays as it is. Keywords
+that all functions of a kind take, such as ``device=`` and ``out=``, are no arguments of the function (`keywords`).
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
 from numgrad.engine.tape import TensorBase
-from numgrad.tensor import in_place
+from numgrad.tensor import in_place, keywords
 from numgrad.tensor.methods import Methods
 
 # function: in ``numgrad``; method: of Tensor, with the function's first argument as self; in_place: the method with a
@@ -44,7 +45,7 @@ def public(*homes: str, name: str = "", asks: bool = False) -> Callable[[F], F]:
     name
         Its public name; by default the function's own.
     asks
-        The function checks itself that its arguments are tensors, so it needs no guard.
+        The function checks itself that its arguments are tensors, so its method needs no guard.
 
     Raises
     ------
@@ -58,10 +59,10 @@ def public(*homes: str, name: str = "", asks: bool = False) -> Callable[[F], F]:
     def declare(function: F) -> F:
         public_name = name or function.__name__
         module = next((_MODULES[home] for home in homes if home in _MODULES), "numgrad.Tensor")
-        shown = function if asks else guarded(function, public_name, module)
+        shown = guarded(function, public_name, module)
         for home in homes:
             if home in _public:
-                _add(home, public_name, shown)
+                _add(home, public_name, function if asks and home != "function" else shown)
         if {"in_place", "in_place_function"} & set(homes):
             form = in_place.form_of(public_name, function)
             if "in_place" in homes:
@@ -99,7 +100,10 @@ def guard(namespace: dict[str, Any], names: Iterable[str]) -> None:
 
 
 def guarded(function: Any, name: str, module: str) -> Any:
-    """The public form of a function: it explains errors, and pickles find it under its name in ``module``."""
+    """The public form of a function: it explains errors, and pickles find it under its name in ``module``.
+
+    It also takes the keywords of `keywords`, which it looks for only when Python could not bind one.
+    """
 
     @functools.wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
@@ -110,8 +114,16 @@ def guarded(function: Any, name: str, module: str) -> Any:
                 raise
             explanation = explained(function, args, kwargs, error)
             raise explanation from (None if explanation is error else error)
+        except TypeError as error:
+            # An error of binding has no frame but this one.
+            bound = not kwargs or (error.__traceback__ is not None and error.__traceback__.tb_next is not None)
+            translated = None if bound else keywords.translated(function, name, module, args, kwargs)
+            if translated is None:
+                raise
+        return keywords.run(call, name, translated)
 
     call.__module__, call.__name__ = module, name
+    call.__signature__ = keywords.signature(function, name, module)  # type: ignore[attr-defined]
     return call
 
 

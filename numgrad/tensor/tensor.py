@@ -16,6 +16,7 @@ from numgrad.engine.tape import Node, TensorBase, tensor_over
 from numgrad.layout import Size, preserve_format, spec_of
 from numgrad.runtime import memory
 from numgrad.tensor import arguments, in_place, indexing, inference, joining, pointwise, printing, shaping
+from numgrad.tensor.attributes import Attributes
 from numgrad.tensor.legacy import as_subclass, constructed
 from numgrad.tensor.methods import Methods
 from numgrad.tensor.operators import Operators
@@ -24,7 +25,7 @@ Number: TypeAlias = bool | int | float
 Dims: TypeAlias = int | Sequence[int] | None
 
 
-class Tensor(Operators, Methods):
+class Tensor(Operators, Attributes, Methods):
     """An array of one dtype that remembers how it was computed.
 
     Made by `numgrad.tensor`, `zeros`, `rand`, `from_numpy` and the like; arithmetic, methods and functions are torch's.
@@ -49,7 +50,7 @@ class Tensor(Operators, Methods):
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Tensor:
         """torch's old constructor; see `numgrad.tensor.legacy`."""
-        tensor = constructed(*args, **kwargs)
+        tensor = constructed(None, args, kwargs)
         return tensor if cls is Tensor else as_subclass(tensor, cls)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -729,7 +730,7 @@ class Tensor(Operators, Methods):
     ) -> Tensor:
         """This tensor in another dtype and memory format; itself if it has both already, unless ``copy``.
 
-        Positional arguments may be a dtype, a tensor whose dtype is taken, and 'cpu', the only device.
+        Positional arguments may be a dtype, a tensor whose dtype is taken, and the only device, by its name or as a `device`.
 
         Raises
         ------
@@ -749,15 +750,15 @@ class Tensor(Operators, Methods):
             converted = shaping.to_format(converted, memory_format)
         return shaping.clone(self) if copy and converted is self else converted
 
-    def cpu(self) -> Tensor:
-        """This tensor itself, since there is no other device.
+    def cpu(self, memory_format: Any = preserve_format) -> Tensor:
+        """This tensor itself, since there is no other device; in another memory format if one is given.
 
         >>> import numgrad as ng
         >>> x = ng.ones(2)
         >>> x.cpu() is x
         True
         """
-        return self
+        return self if memory_format is preserve_format else shaping.to_format(self, memory_format)
 
     def type_as(self, other: Tensor) -> Tensor:
         """This tensor in the dtype of another; itself if it has that dtype already.

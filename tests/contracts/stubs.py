@@ -18,6 +18,7 @@ from types import ModuleType
 from typing import Any
 
 import numgrad
+from numgrad.tensor.legacy import TensorType
 from numgrad.tensor.operators import operators
 from numgrad.tensor.surface import functions_of
 
@@ -68,9 +69,9 @@ def _imports(text: str) -> list[str]:
 
 def _function(name: str, function: Callable[..., Any]) -> str:
     inner = inspect.unwrap(function)
-    if _is_plain(inner):
+    if _is_plain(inner) and inspect.signature(function) == inspect.signature(inner):
         return f"from {inner.__module__} import {inner.__name__} as {name}"
-    return _definition(name, inner)
+    return _definition(name, function)
 
 
 def functional_stub() -> str:
@@ -82,7 +83,11 @@ def package_stub() -> str:
     """The text of ``numgrad/__init__.pyi``."""
     tree = ast.parse((PACKAGE / "__init__.py").read_text("utf-8"))
     functions = functions_of("function")
-    rows = [_function(name, function) for name, function in functions.items()]
+    # The package's own int, float and bool are dtypes.
+    rows = [
+        re.sub(r"(?<![.\w])(int|float|bool)\b(?! *[:(])", r"builtins.\1", row) if row.startswith("def ") else row
+        for row in (_function(name, function) for name, function in functions.items())
+    ]
     known, values = set(functions) | {"__version__"}, ["__version__: str"]
     for node in tree.body:
         if isinstance(node, ast.ImportFrom):
@@ -99,6 +104,8 @@ def package_stub() -> str:
             rows.append(f"from numgrad import {name} as {name}")
         elif isinstance(value, numgrad.dtype):
             values.append(f"{name}: dtype")
+        elif isinstance(value, TensorType):
+            values.append(f"class {name}(Tensor): ...")
         else:
             rows.append(f"from {value.__module__} import {name} as {name}")
     return "\n".join([_module(rows), *values, ""])
@@ -107,8 +114,7 @@ def package_stub() -> str:
 def methods_stub() -> str:
     """The text of ``numgrad/tensor/methods.pyi``."""
     rows = [
-        "    " + _definition(name, inspect.unwrap(function), method=True)
-        for name, function in sorted(functions_of("method").items())
+        "    " + _definition(name, function, method=True) for name, function in sorted(functions_of("method").items())
     ]
     for name, method in operators().items():
         unary = len(inspect.signature(method).parameters) == 1

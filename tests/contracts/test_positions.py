@@ -178,7 +178,7 @@ def test_how_an_optimizer_computes_may_be_said() -> None:
 # numgrad's name of an argument, where torch's is another one, or Python's keyword.
 RENAMED = {
     "self": "input", "tensor": "other", "train": "training", "from": "a", "to": "b", "size": "shape",
-    "split_size_or_sections": "split_size", "new_state": "state", "type1": "first", "type2": "second", "f": "file",
+    "split_size_or_sections": "split_size",
 }  # fmt: skip
 # Arguments that numgrad does not have: they say where or how to compute, or stand behind all that it has.
 ABSENT = {

@@ -174,6 +174,8 @@ def test_to() -> None:
     assert x.to(copy=True) is not x
     assert x.to("cpu", float).dtype is x.to(dtype=float).dtype is ng.float64
     with pytest.raises(TypeError, match="must be a dtype"):
+        x.to(3.0)
+    with pytest.raises(RuntimeError, match="device is 3, expected 'cpu'"):
         x.to(3)
     with pytest.raises(RuntimeError, match="'cpu', the only one"):
         x.to("cuda")
