@@ -5,11 +5,12 @@ They are defined in ``numgrad.tensor``, each declared with "functional" (see `nu
 
 from __future__ import annotations
 
-from numgrad.tensor import activations as _activations  # noqa: F401 (these five modules declare the functions)
+from numgrad.tensor import activations as _activations  # noqa: F401 (these modules declare the functions)
 from numgrad.tensor import attention as _attention  # noqa: F401
 from numgrad.tensor import losses as _losses  # noqa: F401
 from numgrad.tensor import network as _network  # noqa: F401
 from numgrad.tensor import pooling as _pooling  # noqa: F401
+from numgrad.tensor import rectifiers as _rectifiers  # noqa: F401
 from numgrad.tensor.surface import functions_of as _functions_of
 
 globals().update(_functions_of("functional"))
