@@ -14,7 +14,10 @@ from numgrad.tensor import losses as _losses  # noqa: F401
 from numgrad.tensor import margins as _margins  # noqa: F401
 from numgrad.tensor import network as _network  # noqa: F401
 from numgrad.tensor import pooling as _pooling  # noqa: F401
+from numgrad.tensor import pooling_extents as _pooling_extents  # noqa: F401
+from numgrad.tensor import pooling_volumes as _pooling_volumes  # noqa: F401
 from numgrad.tensor import rectifiers as _rectifiers  # noqa: F401
+from numgrad.tensor import resampling as _resampling  # noqa: F401
 from numgrad.tensor.surface import functions_of as _functions_of
 
 globals().update(_functions_of("functional"))
