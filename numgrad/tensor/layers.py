@@ -304,6 +304,27 @@ def batch_norm_relu(
     return ops.norm.batch_norm_relu_eval(*inputs, eps=eps)  # type: ignore[no-any-return]
 
 
+def normed_shape(name: str, input: Tensor, normalized_shape: Any) -> tuple[int, ...]:
+    """The shape of the last dimensions, over which is normalised.
+
+    Raises
+    ------
+    RuntimeError
+        The input's shape does not end in it.
+    TypeError
+        It is no tuple of ints.
+    """
+    if not isinstance(normalized_shape, (tuple, list)):
+        raise TypeError(f"{name}(): argument 'normalized_shape' is {normalized_shape!r}, must be tuple of ints")
+    shape = tuple([as_int(name, "normalized_shape", extent) for extent in normalized_shape])
+    if tuple(input.shape[input.ndim - len(shape) :]) != shape or not shape:
+        raise RuntimeError(
+            f"Given normalized_shape={list(shape)}, expected input with shape [*, {', '.join(map(str, shape))}], but got input of "
+            f"size{list(input.shape)}"
+        )
+    return shape
+
+
 @public("function", "functional")
 def layer_norm(
     input: Tensor,
@@ -327,15 +348,8 @@ def layer_norm(
     tensor([[-1.0000,  1.0000],
             [-1.0000,  1.0000]])
     """
-    if not isinstance(normalized_shape, (tuple, list)):
-        raise TypeError(f"layer_norm(): argument 'normalized_shape' is {normalized_shape!r}, must be tuple of ints")
-    shape = tuple([as_int("layer_norm", "normalized_shape", extent) for extent in normalized_shape])
+    shape = normed_shape("layer_norm", input, normalized_shape)
     eps = real("layer_norm", "eps", eps)
-    if tuple(input.shape[input.ndim - len(shape) :]) != shape or not shape:
-        raise RuntimeError(
-            f"Given normalized_shape={list(shape)}, expected input with shape [*, {', '.join(map(str, shape))}], but got input of "
-            f"size{list(input.shape)}"
-        )
     return ops.layer_norm.layer_norm(input, weight, bias, normalized=len(shape), eps=eps)  # type: ignore[no-any-return]
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from numgrad import ops
 from numgrad.dtypes import dtype as Dtype
 from numgrad.errors import DtypeError
-from numgrad.tensor import activations, arguments, comparison, creation, layers, pointwise, reductions, shaping
+from numgrad.tensor import activations, arguments, comparison, creation, layers, pointwise, random, reductions, shaping
 from numgrad.tensor.checked import real
 from numgrad.tensor.surface import public
 from numgrad.tensor.tensor import Tensor
@@ -321,7 +321,7 @@ def _random_slopes(input: Tensor, lower: float, upper: float) -> Tensor:
     lower, upper = real("rrelu", "lower", lower), real("rrelu", "upper", upper)
     if not lower <= upper:
         raise RuntimeError(f"rrelu: Lower bound {lower} should be less than or equal to the upper bound {upper}")
-    return creation.empty_like(input).uniform_(lower, upper)
+    return pointwise.add(pointwise.mul(random.rand_like(input), upper - lower), lower)
 
 
 @public("function", "functional")
@@ -429,7 +429,7 @@ def gumbel_softmax(logits: Tensor, tau: float = 1, hard: bool = False, eps: floa
     >>> ng.nn.functional.gumbel_softmax(ng.zeros(3, 4), hard=True).sum(1)
     tensor([1., 1., 1.])
     """
-    uniform = creation.empty_like(arguments.check_tensor("gumbel_softmax", "logits", logits)).uniform_()
+    uniform = random.rand_like(arguments.check_tensor("gumbel_softmax", "logits", logits))
     log = pointwise.of_specs["log"]
     gumbels = _e.neg(log(_e.neg(log(uniform))))  # of the number 0, which may be drawn, it is -inf, and never inf
     soft = layers.softmax(pointwise.div(pointwise.add(logits, gumbels), tau), dim)
