@@ -167,8 +167,11 @@ def upsample(
     ValueError, NotImplementedError, RuntimeError
         As `interpolate`.
 
+    >>> import warnings
     >>> import numgrad as ng
-    >>> ng.nn.functional.upsample(ng.ones(1, 1, 2), 3).shape
+    >>> with warnings.catch_warnings():
+    ...     warnings.simplefilter("ignore")
+    ...     ng.nn.functional.upsample(ng.ones(1, 1, 2), 3).shape
     numgrad.Size([1, 1, 3])
     """
     warn("`nn.functional.upsample` is deprecated. Use `nn.functional.interpolate` instead.")
@@ -184,8 +187,11 @@ def upsample_nearest(input: Tensor, size: Any = None, scale_factor: Any = None) 
     ValueError, NotImplementedError, RuntimeError
         As `interpolate`.
 
+    >>> import warnings
     >>> import numgrad as ng
-    >>> ng.nn.functional.upsample_nearest(ng.ones(1, 1, 2), 3).shape
+    >>> with warnings.catch_warnings():
+    ...     warnings.simplefilter("ignore")
+    ...     ng.nn.functional.upsample_nearest(ng.ones(1, 1, 2), 3).shape
     numgrad.Size([1, 1, 3])
     """
     warn("`nn.functional.upsample_nearest` is deprecated. Use `nn.functional.interpolate` instead.")
@@ -201,8 +207,11 @@ def upsample_bilinear(input: Tensor, size: Any = None, scale_factor: Any = None)
     ValueError, NotImplementedError, RuntimeError
         As `interpolate`.
 
+    >>> import warnings
     >>> import numgrad as ng
-    >>> ng.nn.functional.upsample_bilinear(ng.ones(1, 1, 2, 2), 3).shape
+    >>> with warnings.catch_warnings():
+    ...     warnings.simplefilter("ignore")
+    ...     ng.nn.functional.upsample_bilinear(ng.ones(1, 1, 2, 2), 3).shape
     numgrad.Size([1, 1, 3, 3])
     """
     warn("`nn.functional.upsample_bilinear` is deprecated. Use `nn.functional.interpolate` instead.")
