@@ -50,6 +50,13 @@ from numgrad.serialization.checkpoint import save as save
 from numgrad.tensor.activations import relu_ as relu_
 from numgrad.tensor.arguments import result_type as result_type
 from numgrad.tensor.attention import scaled_dot_product_attention as scaled_dot_product_attention
+from numgrad.tensor.categories import bilinear as bilinear
+from numgrad.tensor.channels import alpha_dropout as alpha_dropout
+from numgrad.tensor.channels import channel_shuffle as channel_shuffle
+from numgrad.tensor.channels import feature_alpha_dropout as feature_alpha_dropout
+from numgrad.tensor.channels import pixel_shuffle as pixel_shuffle
+from numgrad.tensor.channels import pixel_unshuffle as pixel_unshuffle
+from numgrad.tensor.channels import rms_norm as rms_norm
 from numgrad.tensor.clamping import clamp_ as clamp_
 from numgrad.tensor.clamping import clamp_max_ as clamp_max_
 from numgrad.tensor.clamping import clamp_min_ as clamp_min_
@@ -62,8 +69,20 @@ from numgrad.tensor.conversions import is_floating_point as is_floating_point
 from numgrad.tensor.conversions import is_signed as is_signed
 from numgrad.tensor.conversions import is_tensor as is_tensor
 from numgrad.tensor.conversions import typename as typename
+from numgrad.tensor.convolutions import conv1d as conv1d
+from numgrad.tensor.convolutions import conv3d as conv3d
+from numgrad.tensor.convolutions import conv_transpose1d as conv_transpose1d
+from numgrad.tensor.convolutions import conv_transpose2d as conv_transpose2d
+from numgrad.tensor.convolutions import conv_transpose3d as conv_transpose3d
 from numgrad.tensor.creation import as_tensor as as_tensor
 from numgrad.tensor.creation import from_numpy as from_numpy
+from numgrad.tensor.distances import cosine_embedding_loss as cosine_embedding_loss
+from numgrad.tensor.distances import cosine_similarity as cosine_similarity
+from numgrad.tensor.distances import hinge_embedding_loss as hinge_embedding_loss
+from numgrad.tensor.distances import margin_ranking_loss as margin_ranking_loss
+from numgrad.tensor.distances import pairwise_distance as pairwise_distance
+from numgrad.tensor.distances import pdist as pdist
+from numgrad.tensor.distances import triplet_margin_loss as triplet_margin_loss
 from numgrad.tensor.indexing import index_put as index_put
 from numgrad.tensor.indexing import index_put_ as index_put_
 from numgrad.tensor.joining import chunk as chunk
@@ -75,6 +94,8 @@ from numgrad.tensor.layers import embedding as embedding
 from numgrad.tensor.layers import layer_norm as layer_norm
 from numgrad.tensor.layers import linear as linear
 from numgrad.tensor.legacy import set_default_tensor_type as set_default_tensor_type
+from numgrad.tensor.likelihoods import kl_div as kl_div
+from numgrad.tensor.likelihoods import poisson_nll_loss as poisson_nll_loss
 from numgrad.tensor.losses import binary_cross_entropy_with_logits as binary_cross_entropy_with_logits
 from numgrad.tensor.losses import cross_entropy as cross_entropy
 from numgrad.tensor.losses import l1_loss as l1_loss
@@ -85,6 +106,10 @@ from numgrad.tensor.pointwise import gelu as gelu
 from numgrad.tensor.pooling import adaptive_avg_pool2d as adaptive_avg_pool2d
 from numgrad.tensor.pooling import avg_pool2d as avg_pool2d
 from numgrad.tensor.pooling import max_pool2d as max_pool2d
+from numgrad.tensor.pooling_extents import adaptive_avg_pool1d as adaptive_avg_pool1d
+from numgrad.tensor.pooling_volumes import avg_pool1d as avg_pool1d
+from numgrad.tensor.pooling_volumes import max_pool1d as max_pool1d
+from numgrad.tensor.pooling_volumes import max_pool3d as max_pool3d
 from numgrad.tensor.random import Generator as Generator
 from numgrad.tensor.random import dropout as dropout
 from numgrad.tensor.random import get_rng_state as get_rng_state
@@ -92,6 +117,15 @@ from numgrad.tensor.random import initial_seed as initial_seed
 from numgrad.tensor.random import manual_seed as manual_seed
 from numgrad.tensor.random import seed as seed
 from numgrad.tensor.random import set_rng_state as set_rng_state
+from numgrad.tensor.rectifiers import celu as celu
+from numgrad.tensor.rectifiers import celu_ as celu_
+from numgrad.tensor.rectifiers import hardshrink as hardshrink
+from numgrad.tensor.rectifiers import prelu as prelu
+from numgrad.tensor.rectifiers import rrelu as rrelu
+from numgrad.tensor.rectifiers import rrelu_ as rrelu_
+from numgrad.tensor.rectifiers import selu as selu
+from numgrad.tensor.rectifiers import selu_ as selu_
+from numgrad.tensor.rectifiers import threshold_ as threshold_
 from numgrad.tensor.selection import masked_fill as masked_fill
 from numgrad.tensor.settings import are_deterministic_algorithms_enabled as are_deterministic_algorithms_enabled
 from numgrad.tensor.settings import get_deterministic_debug_mode as get_deterministic_debug_mode
@@ -222,6 +256,7 @@ def sum(input: Tensor, dim: Any = None, keepdim: builtins.bool = False, *, dtype
 def tanh(input: Tensor, *, out: Any = None) -> Tensor: ...
 def tanh_(self: Tensor) -> Tensor: ...
 def tensor(data: Any, *, dtype: Dtype | None = None, requires_grad: builtins.bool = False, device: Any = None, pin_memory: builtins.bool = False) -> Tensor: ...
+def threshold(input: Tensor, threshold: builtins.float, value: builtins.float, inplace: builtins.bool = False, *, out: Any = None) -> Tensor: ...
 def trunc(input: Tensor, *, out: Any = None) -> Tensor: ...
 def trunc_(self: Tensor) -> Tensor: ...
 def var(input: Tensor, dim: Any = None, unbiased: builtins.bool | None = None, keepdim: builtins.bool = False, *, correction: builtins.float | None = None, out: Any = None) -> Tensor: ...

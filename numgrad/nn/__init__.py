@@ -5,14 +5,20 @@ from numgrad.nn import (
     attention,
     containers,
     conv,
+    distances,
     functional,
     init,
+    likelihoods,
     linear,
     loss,
     module,
     norm,
+    padding,
     parameter,
     pooling,
+    pooling_volumes,
+    rearranging,
+    rectifiers,
     transformer,
     utils,
 )
@@ -20,12 +26,18 @@ from numgrad.nn.activation import *  # noqa: F403
 from numgrad.nn.attention import *  # noqa: F403
 from numgrad.nn.containers import *  # noqa: F403
 from numgrad.nn.conv import *  # noqa: F403
+from numgrad.nn.distances import *  # noqa: F403
+from numgrad.nn.likelihoods import *  # noqa: F403
 from numgrad.nn.linear import *  # noqa: F403
 from numgrad.nn.loss import *  # noqa: F403
 from numgrad.nn.module import *  # noqa: F403
 from numgrad.nn.norm import *  # noqa: F403
+from numgrad.nn.padding import *  # noqa: F403
 from numgrad.nn.parameter import *  # noqa: F403
 from numgrad.nn.pooling import *  # noqa: F403
+from numgrad.nn.pooling_volumes import *  # noqa: F403
+from numgrad.nn.rearranging import *  # noqa: F403
+from numgrad.nn.rectifiers import *  # noqa: F403
 from numgrad.nn.transformer import *  # noqa: F403
 
 __all__ = ["functional", "init", "utils"]
@@ -39,4 +51,10 @@ __all__ += module.__all__
 __all__ += norm.__all__
 __all__ += parameter.__all__
 __all__ += pooling.__all__
+__all__ += distances.__all__
+__all__ += likelihoods.__all__
+__all__ += padding.__all__
+__all__ += pooling_volumes.__all__
+__all__ += rearranging.__all__
+__all__ += rectifiers.__all__
 __all__ += transformer.__all__

@@ -9,7 +9,12 @@ from numgrad.tensor.tensor import Tensor
 __all__ = [
     "ELU",
     "GELU",
+    "AlphaDropout",
     "Dropout",
+    "Dropout1d",
+    "Dropout2d",
+    "Dropout3d",
+    "FeatureAlphaDropout",
     "LeakyReLU",
     "LogSoftmax",
     "ReLU",
@@ -236,3 +241,93 @@ class Dropout(Module):
 
     def extra_repr(self) -> str:
         return f"p={self.p}, inplace={self.inplace}"
+
+
+class Dropout1d(Dropout):
+    """In train mode, zeroes each channel of [N, C, L] or [C, L] with probability p and divides the others by 1 - p.
+
+    Raises
+    ------
+    ValueError
+        p is not between 0 and 1.
+
+    >>> import numgrad as ng
+    >>> from numgrad import nn
+    >>> nn.Dropout1d().eval()(ng.ones(1, 2, 3)).mean()
+    tensor(1.)
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.dropout1d(input, self.p, self.training, self.inplace)
+
+
+class Dropout2d(Dropout):
+    """In train mode, zeroes each channel of [N, C, H, W] with probability p and divides the others by 1 - p.
+
+    Raises
+    ------
+    ValueError
+        p is not between 0 and 1.
+
+    >>> import numgrad as ng
+    >>> from numgrad import nn
+    >>> nn.Dropout2d().eval()(ng.ones(1, 2, 3, 3)).mean()
+    tensor(1.)
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.dropout2d(input, self.p, self.training, self.inplace)
+
+
+class Dropout3d(Dropout):
+    """In train mode, zeroes each channel of [N, C, D, H, W] with probability p and divides the others by 1 - p.
+
+    Raises
+    ------
+    ValueError
+        p is not between 0 and 1.
+
+    >>> import numgrad as ng
+    >>> from numgrad import nn
+    >>> nn.Dropout3d().eval()(ng.ones(1, 2, 3, 3, 3)).mean()
+    tensor(1.)
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.dropout3d(input, self.p, self.training, self.inplace)
+
+
+class AlphaDropout(Dropout):
+    """In train mode, sets each element with probability p to SELU's lowest value, and keeps mean and variance.
+
+    Raises
+    ------
+    ValueError
+        p is not between 0 and 1.
+
+    >>> import numgrad as ng
+    >>> from numgrad import nn
+    >>> nn.AlphaDropout().eval()(ng.ones(2)).mean()
+    tensor(1.)
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.alpha_dropout(input, self.p, self.training, self.inplace)
+
+
+class FeatureAlphaDropout(Dropout):
+    """`AlphaDropout` of whole channels of [N, C, ...].
+
+    Raises
+    ------
+    ValueError
+        p is not between 0 and 1.
+
+    >>> import numgrad as ng
+    >>> from numgrad import nn
+    >>> nn.FeatureAlphaDropout().eval()(ng.ones(1, 2)).mean()
+    tensor(1.)
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.feature_alpha_dropout(input, self.p, self.training, self.inplace)

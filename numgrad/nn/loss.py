@@ -10,7 +10,7 @@ from numgrad.tensor.tensor import Tensor
 __all__ = ["BCEWithLogitsLoss", "CrossEntropyLoss", "HuberLoss", "L1Loss", "MSELoss", "NLLLoss", "SmoothL1Loss"]
 
 
-class _Loss(Module):
+class Loss(Module):
     """A loss with a ``reduction``. ``size_average`` and ``reduce``, its older form, come before it, as in torch."""
 
     def __init__(self, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean") -> None:
@@ -18,7 +18,7 @@ class _Loss(Module):
         self.reduction = legacy_reduction(size_average, reduce, reduction)
 
 
-class MSELoss(_Loss):
+class MSELoss(Loss):
     """(input - target)², reduced by 'mean', 'sum' or 'none'.
 
     >>> import numgrad as ng
@@ -31,7 +31,7 @@ class MSELoss(_Loss):
         return F.mse_loss(input, target, reduction=self.reduction)
 
 
-class L1Loss(_Loss):
+class L1Loss(Loss):
     """abs(input - target), reduced by 'mean', 'sum' or 'none'.
 
     >>> import numgrad as ng
@@ -44,7 +44,7 @@ class L1Loss(_Loss):
         return F.l1_loss(input, target, reduction=self.reduction)
 
 
-class HuberLoss(_Loss):
+class HuberLoss(Loss):
     """Half the squared error up to ``delta``, linear beyond.
 
     >>> import numgrad as ng
@@ -61,7 +61,7 @@ class HuberLoss(_Loss):
         return F.huber_loss(input, target, self.reduction, self.delta)
 
 
-class SmoothL1Loss(_Loss):
+class SmoothL1Loss(Loss):
     """The Huber loss with delta = ``beta``, divided by it.
 
     >>> import numgrad as ng
@@ -84,7 +84,7 @@ class SmoothL1Loss(_Loss):
         return F.smooth_l1_loss(input, target, reduction=self.reduction, beta=self.beta)
 
 
-class BCEWithLogitsLoss(_Loss):
+class BCEWithLogitsLoss(Loss):
     """Binary cross-entropy of log-odds ``input`` and ``target`` between 0 and 1; the weights are buffers.
 
     >>> import numgrad as ng
@@ -114,7 +114,7 @@ class BCEWithLogitsLoss(_Loss):
         )
 
 
-class NLLLoss(_Loss):
+class NLLLoss(Loss):
     """Minus the log-probability of each target class; the class weights are a buffer.
 
     >>> import numgrad as ng
@@ -141,7 +141,7 @@ class NLLLoss(_Loss):
         return F.nll_loss(input, target, self.weight, ignore_index=self.ignore_index, reduction=self.reduction)
 
 
-class CrossEntropyLoss(_Loss):
+class CrossEntropyLoss(Loss):
     """The negative log-likelihood of the softmax of scores [N, C, ...]; the class weights are a buffer.
 
     >>> import numgrad as ng

@@ -146,7 +146,10 @@ class Elementwise(Op):
         return function
 
     def refuses(self, function: ScalarFunction) -> ScalarFunction:
-        """Attach a condition on inputs, by name, under which integers have no result: `on_status` gives the error."""
+        """Attach a condition on inputs, by name, under which there is no result: `on_status` gives the error.
+
+        It is asked of integers, or of floating point where the op takes nothing else.
+        """
         self.refused = function
         return function
 
@@ -222,11 +225,11 @@ class Elementwise(Op):
         function, gated = self._forward(), False
         if compute.category == 1:
             function = self.integer_forward or function
-            if self.refused is not None and out.spec.numel:
-                names = self._argument_names()
-                asked = [inputs[names.index(name)] for name in _parameter_names(self.refused)]
-                plan_check(b, f"{self.name}_check", self.refused, self.literals(compute), asked)
-                gated = True
+        if self.refused is not None and out.spec.numel and compute.category == (1 if "i" in self.accepts else 2):
+            names = self._argument_names()
+            asked = [inputs[names.index(name)] for name in _parameter_names(self.refused)]
+            plan_check(b, f"{self.name}_check", self.refused, self.literals(compute), asked)
+            gated = True
         plan_elementwise(b, self.name, function, self.literals(compute), inputs, [out], cost=self.cost, gated=gated)
 
     def literals(self, dtype: Dtype) -> str:

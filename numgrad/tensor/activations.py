@@ -19,14 +19,21 @@ _e = ops.elementwise
 _relu, _silu, _softplus = (pointwise.of_specs[name] for name in ("relu", "silu", "softplus"))
 
 
-def _activation(op: Any, input: Tensor, number: Any) -> Tensor:
+def activation(op: Any, input: Tensor, number: Any) -> Tensor:
+    """An op of a tensor of floating point and a number or tensor beside it.
+
+    Raises
+    ------
+    RuntimeError
+        The dtype is another.
+    """
     dtype = arguments.check_tensor(op.name, "input", input)._spec.dtype
     if not dtype.is_floating_point:
         raise DtypeError(f"\"{op.name}\" not implemented for '{dtype.torch_name}'; convert with .float() first")
     return pointwise.binary(op, input, number)
 
 
-def _applied(name: str, function: Callable[..., Tensor], inplace: bool, input: Tensor, *numbers: float) -> Tensor:
+def applied(name: str, function: Callable[..., Tensor], inplace: bool, input: Tensor, *numbers: float) -> Tensor:
     """The activation of ``input``, written over it if ``inplace``."""
     if inplace:
         return overwrite(name, arguments.check_tensor(name, "input", input), *numbers)
@@ -34,7 +41,7 @@ def _applied(name: str, function: Callable[..., Tensor], inplace: bool, input: T
 
 
 def _elu(input: Tensor, alpha: float) -> Tensor:
-    return _activation(_e.elu, input, alpha)
+    return activation(_e.elu, input, alpha)
 
 
 @public("functional", asks=True)
@@ -50,7 +57,7 @@ def relu(input: Tensor, inplace: bool = False) -> Tensor:
     >>> relu(ng.tensor([-1.0, 2.0]))
     tensor([0., 2.])
     """
-    return _applied("relu", _relu, True, input) if inplace else _relu(input)  # the common case first
+    return applied("relu", _relu, True, input) if inplace else _relu(input)  # the common case first
 
 
 @public("function", "functional")
@@ -83,7 +90,7 @@ def silu(input: Tensor, inplace: bool = False) -> Tensor:
     >>> silu(ng.tensor([-1.0, 2.0]))
     tensor([-0.2689,  1.7616])
     """
-    return _applied("silu", _silu, inplace, input)
+    return applied("silu", _silu, inplace, input)
 
 
 @public("functional")
@@ -100,7 +107,7 @@ def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = Fals
     tensor([-0.1000,  2.0000])
     """
     if not inplace:
-        return _activation(_e.leaky_relu, input, negative_slope)
+        return activation(_e.leaky_relu, input, negative_slope)
     dtype = arguments.check_tensor("leaky_relu_", "input", input)._spec.dtype
     if not dtype.is_floating_point or negative_slope < 0:  # the backward needs a copy of the old values
         return overwrite("leaky_relu", input, negative_slope)
@@ -136,7 +143,7 @@ def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
     >>> elu(ng.tensor([-1.0, 2.0]))
     tensor([-0.6321,  2.0000])
     """
-    return _applied("elu", _elu, inplace, input, alpha)
+    return applied("elu", _elu, inplace, input, alpha)
 
 
 @public("functional")

@@ -98,3 +98,24 @@ def pair(op: str, name: str, value: Any) -> tuple[int, int]:
         raise ShapeError(f"{op}: {name} must be a single int or a tuple of two ints, but got {name}={list(extents)}")
     first, second = (as_int(op, name, extent) for extent in (extents * 2 if len(extents) == 1 else extents))
     return first, second
+
+
+def several(op: str, name: str, value: Any, count: int) -> tuple[int, ...]:
+    """An argument that is one int for all dimensions, or ``count``.
+
+    Raises
+    ------
+    RuntimeError
+        There are more ints, or fewer.
+    TypeError
+        A value is not an int.
+
+    >>> several("conv3d", "stride", 2, 3)
+    (2, 2, 2)
+    """
+    extents = tuple(value) if isinstance(value, (tuple, list)) else (value,)
+    if len(extents) not in (1, count):
+        words = "a single int" if count == 1 else f"a single int or a tuple of {count} ints"
+        raise ShapeError(f"{op}: {name} must be {words}, but got {name}={list(extents)}")
+    whole = extents * count if len(extents) == 1 else extents
+    return tuple([as_int(op, name, extent) for extent in whole])

@@ -15,7 +15,7 @@ from numgrad.errors import ShapeError
 from numgrad.layout import product
 from numgrad.ops.linalg import broadcast_batch
 from numgrad.registry import chain
-from numgrad.tensor import arguments, comparison, joining, pointwise, reductions, shaping
+from numgrad.tensor import arguments, comparison, margins, pointwise, reductions, shaping
 from numgrad.tensor.arguments import as_int
 from numgrad.tensor.checked import flag, pair, real
 from numgrad.tensor.shaping import drop_base_of_copy
@@ -217,51 +217,8 @@ def _named_padding(
     total = [d * (extent - 1) for d, extent in zip(dilation, weight.shape[2:], strict=True)]
     odd = [amount % 2 for amount in total]
     if any(odd):  # the extra zero goes to the far side
-        input = pad(input, (0, odd[1], 0, odd[0]))
+        input = margins.pad(input, (0, odd[1], 0, odd[0]))
     return input, (total[0] // 2, total[1] // 2)
-
-
-@public("functional")
-def pad(input: Tensor, pad: tuple[int, ...], mode: str = "constant", value: float | None = None) -> Tensor:
-    """The input with constant margins: (left, right) of the last dimension, then of the one before, …
-
-    Negative amounts cut. ``value`` is 0 by default.
-
-    Raises
-    ------
-    NotImplementedError
-        The mode is not 'constant'.
-    RuntimeError, IndexError
-        The number of amounts is odd or too large, or the amounts cut more than a dimension has.
-    TypeError
-        ``pad`` is not a tuple of ints.
-
-    >>> import numgrad as ng
-    >>> pad(ng.tensor([[1.0, 2.0]]), (0, 1, 1, 0), value=9)
-    tensor([[9., 9., 9.],
-            [1., 2., 9.]])
-    """
-    from numgrad.tensor import creation
-
-    if not isinstance(pad, (tuple, list)):
-        raise TypeError(f"pad(): argument 'pad' must be tuple of ints, not {type(pad).__name__}")
-    if mode != "constant":
-        raise NotImplementedError(f"pad: mode is {mode!r}, expected 'constant'")
-    if len(pad) % 2 or len(pad) > 2 * input.ndim:
-        raise RuntimeError(f"pad: {len(pad)} amounts for {input.ndim} dimensions, expected at most two for each")
-    amounts = [as_int("pad", "pad", amount) for amount in pad]
-    for number, (before, after) in enumerate(zip(amounts[::2], amounts[1::2], strict=True), 1):
-        axis = input.ndim - number
-        if (kept := input.shape[axis] + min(0, before) + min(0, after)) < 0:
-            raise RuntimeError(f"pad: {amounts} takes more away than dimension {axis} of {list(input.shape)} has")
-        input = input if kept == input.shape[axis] else shaping.narrow(input, axis, max(0, -before), kept)
-        pieces = [input]
-        for amount, at in ((before, 0), (after, len(pieces) + 1)):
-            if amount > 0:
-                shape = (*input.shape[:axis], amount, *input.shape[axis + 1 :])
-                pieces.insert(at, creation.full(shape, 0.0 if value is None else value, dtype=input.dtype))
-        input = joining.cat(pieces, axis) if len(pieces) > 1 else input
-    return input
 
 
 # ---- norms ------------------------------------------------------------------------------------------------------
@@ -347,6 +304,27 @@ def batch_norm_relu(
     return ops.norm.batch_norm_relu_eval(*inputs, eps=eps)  # type: ignore[no-any-return]
 
 
+def normed_shape(name: str, input: Tensor, normalized_shape: Any) -> tuple[int, ...]:
+    """The shape of the last dimensions, over which is normalised.
+
+    Raises
+    ------
+    RuntimeError
+        The input's shape does not end in it.
+    TypeError
+        It is no tuple of ints.
+    """
+    if not isinstance(normalized_shape, (tuple, list)):
+        raise TypeError(f"{name}(): argument 'normalized_shape' is {normalized_shape!r}, must be tuple of ints")
+    shape = tuple([as_int(name, "normalized_shape", extent) for extent in normalized_shape])
+    if tuple(input.shape[input.ndim - len(shape) :]) != shape or not shape:
+        raise RuntimeError(
+            f"Given normalized_shape={list(shape)}, expected input with shape [*, {', '.join(map(str, shape))}], but got input of "
+            f"size{list(input.shape)}"
+        )
+    return shape
+
+
 @public("function", "functional")
 def layer_norm(
     input: Tensor,
@@ -370,15 +348,8 @@ def layer_norm(
     tensor([[-1.0000,  1.0000],
             [-1.0000,  1.0000]])
     """
-    if not isinstance(normalized_shape, (tuple, list)):
-        raise TypeError(f"layer_norm(): argument 'normalized_shape' is {normalized_shape!r}, must be tuple of ints")
-    shape = tuple([as_int("layer_norm", "normalized_shape", extent) for extent in normalized_shape])
+    shape = normed_shape("layer_norm", input, normalized_shape)
     eps = real("layer_norm", "eps", eps)
-    if tuple(input.shape[input.ndim - len(shape) :]) != shape or not shape:
-        raise RuntimeError(
-            f"Given normalized_shape={list(shape)}, expected input with shape [*, {', '.join(map(str, shape))}], but got input of "
-            f"size{list(input.shape)}"
-        )
     return ops.layer_norm.layer_norm(input, weight, bias, normalized=len(shape), eps=eps)  # type: ignore[no-any-return]
 
 

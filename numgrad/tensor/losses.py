@@ -55,18 +55,17 @@ def legacy_reduction(size_average: bool | None, reduce: bool | None, reduction: 
 def _weighted(loss: Tensor, input: Tensor, weight: Tensor | None, reduction: str) -> Tensor:
     """The reduced loss. The mean of a weighted loss is divided by the sum of the weights."""
     if weight is None:
-        return _reduced(loss, reduction)
+        return reduced(loss, reduction)
     if arguments.check_tensor("loss", "weight", weight).shape != input.shape:
         raise ValueError("Weights and input must have the same size.")
     loss = pointwise.mul(loss, weight)
     return (
-        pointwise.div(reductions.sum(loss), reductions.sum(weight))
-        if reduction == "mean"
-        else _reduced(loss, reduction)
+        pointwise.div(reductions.sum(loss), reductions.sum(weight)) if reduction == "mean" else reduced(loss, reduction)
     )
 
 
-def _reduced(loss: Tensor, reduction: str) -> Tensor:
+def reduced(loss: Tensor, reduction: str) -> Tensor:
+    """The mean of the losses, their sum, or (with 'none') themselves."""
     if reduction == "none":
         return loss
     return reductions.mean(loss) if reduction == "mean" else reductions.sum(loss)
@@ -218,7 +217,7 @@ def _soft_cross_entropy(
     if reduction == "mean":
         count = losses.numel() if logs.numel() else 0  # the mean of nothing is NaN
         return pointwise.div(reductions.sum(losses), float(count))
-    return _reduced(losses, reduction)
+    return reduced(losses, reduction)
 
 
 def _difference(input: Tensor, target: Tensor) -> Tensor:
@@ -309,7 +308,7 @@ def huber_loss(input: Tensor, target: Tensor, reduction: str = "mean", delta: fl
     if not delta > 0:
         raise RuntimeError("huber_loss does not support non-positive values for delta.")
     _warn_of_sizes(input, target)
-    return _reduced(ops.elementwise.huber(_difference(input, target), float(delta)), reduction)
+    return reduced(ops.elementwise.huber(_difference(input, target), float(delta)), reduction)
 
 
 @public("functional")
@@ -338,7 +337,7 @@ def smooth_l1_loss(
     if beta == 0:
         return l1_loss(input, target, reduction=reduction)
     _warn_of_sizes(input, target)
-    return _reduced(ops.elementwise.smooth_l1(_difference(*_broadcast(input, target)), float(beta)), reduction)
+    return reduced(ops.elementwise.smooth_l1(_difference(*_broadcast(input, target)), float(beta)), reduction)
 
 
 @public("function", "functional")
@@ -372,4 +371,4 @@ def binary_cross_entropy_with_logits(
         arguments.as_operand(operand, dtype) for operand in (input, target, 1.0 if pos_weight is None else pos_weight)
     ]
     loss = ops.elementwise.bce_with_logits(*operands)
-    return _reduced(loss if weight is None else pointwise.mul(loss, weight), reduction)
+    return reduced(loss if weight is None else pointwise.mul(loss, weight), reduction)

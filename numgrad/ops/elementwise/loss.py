@@ -84,3 +84,81 @@ def _(g, x, target, pos_weight):
         g * (scalar.where(x > 0, -x, -pos_weight * x) + (pos_weight - 1) * rest),
         g * (target * (rest - scalar.where(x > 0, 0, x))),
     )
+
+
+binary_cross_entropy = elementwise(
+    "binary_cross_entropy",
+    inputs=("input", "target"),
+    cost=40,
+    oracle=lambda x, t: (t - 1) * np.maximum(np.log1p(-x), -100) - t * np.maximum(np.log(x), -100),
+    doc="The cross-entropy of a yes or no with probability input and truth target; logarithms are at least -100, as in torch.",
+)
+
+
+@binary_cross_entropy.forward
+def _(x, target):
+    yes, no = scalar.log(x), scalar.log1p(-x)
+    return (target - 1) * scalar.where(no < -100, -100, no) - target * scalar.where(yes < -100, -100, yes)
+
+
+@binary_cross_entropy.backward
+def _(g, x, target):
+    spread, yes, no = (1 - x) * x, scalar.log(x), scalar.log1p(-x)
+    return (
+        g * ((x - target) / scalar.where(spread > 1e-12, spread, 1e-12)),
+        g * (scalar.where(no < -100, -100, no) - scalar.where(yes < -100, -100, yes)),
+    )
+
+
+@binary_cross_entropy.refuses
+def _(x):
+    return (x < 0) | (x > 1) | (x != x)
+
+
+@binary_cross_entropy.on_status
+def _(status, params):
+    return RuntimeError(
+        "binary_cross_entropy: all elements of input should be between 0 and 1; for log-odds there is "
+        "binary_cross_entropy_with_logits"
+    )
+
+
+kl_divergence = elementwise(
+    "kl_divergence",
+    inputs=("input", "target"),
+    cost=20,
+    node_name="SubBackward0",
+    oracle=lambda x, t: np.where(t == 0, 0, t * np.log(np.where(t == 0, 1, t))) - t * x,
+    doc="target * (log(target) - input), for log-probabilities input; -0 * input where target is 0.",
+)
+
+
+@kl_divergence.forward
+def _(x, target):
+    return scalar.where(target == 0, 0, target * scalar.log(target)) - target * x
+
+
+@kl_divergence.backward
+def _(g, x, target):
+    return -g * target, g * (scalar.log(target) + (1 - x))
+
+
+kl_divergence_of_logs = elementwise(
+    "kl_divergence_of_logs",
+    inputs=("input", "target"),
+    cost=20,
+    node_name="MulBackward0",
+    oracle=lambda x, t: np.exp(t) * (t - x),
+    doc="exp(target) * (target - input), for log-probabilities both.",
+)
+
+
+@kl_divergence_of_logs.forward
+def _(x, target):
+    return scalar.exp(target) * (target - x)
+
+
+@kl_divergence_of_logs.backward
+def _(g, x, target):
+    p = scalar.exp(target)
+    return -g * p, g * (p * (target - x + 1))

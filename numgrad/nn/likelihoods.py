@@ -1,0 +1,199 @@
+"""Losses that are log-likelihoods or margins of classes, as modules; see `loss` for the commonest."""
+
+from __future__ import annotations
+
+from numgrad.nn import functional as F
+from numgrad.nn.loss import Loss
+from numgrad.tensor.tensor import Tensor
+
+__all__ = [
+    "BCELoss",
+    "GaussianNLLLoss",
+    "KLDivLoss",
+    "MultiLabelMarginLoss",
+    "MultiLabelSoftMarginLoss",
+    "MultiMarginLoss",
+    "PoissonNLLLoss",
+    "SoftMarginLoss",
+]
+
+
+class BCELoss(Loss):
+    """Binary cross-entropy of probabilities ``input`` and ``target`` between 0 and 1; the weight is a buffer.
+
+    >>> import numgrad as ng
+    >>> from numgrad import nn
+    >>> nn.BCELoss()(ng.tensor([0.5]), ng.tensor([1.0]))
+    tensor(0.6931)
+    """
+
+    weight: Tensor | None
+
+    def __init__(
+        self,
+        weight: Tensor | None = None,
+        size_average: bool | None = None,
+        reduce: bool | None = None,
+        reduction: str = "mean",
+    ) -> None:
+        super().__init__(size_average, reduce, reduction)
+        self.register_buffer("weight", weight)
+
+    def forward(self, input: Tensor, target: Tensor) -> Tensor:
+        return F.binary_cross_entropy(input, target, self.weight, reduction=self.reduction)
+
+
+class KLDivLoss(Loss):
+    """The Kullback-Leibler divergence of log-probabilities ``input`` from ``target``; see `functional.kl_div`.
+
+    >>> import numgrad as ng
+    >>> from numgrad import nn
+    >>> half = ng.tensor([[0.5, 0.5]])
+    >>> nn.KLDivLoss(reduction="batchmean")(ng.tensor([[0.25, 0.75]]).log(), half)
+    tensor(0.1438)
+    """
+
+    def __init__(
+        self,
+        size_average: bool | None = None,
+        reduce: bool | None = None,
+        reduction: str = "mean",
+        log_target: bool = False,
+    ) -> None:
+        by_batch = reduction == "batchmean" and size_average is None and reduce is None
+        super().__init__(size_average, reduce, "sum" if by_batch else reduction)
+        if by_batch:
+            self.reduction = reduction
+        self.log_target = log_target
+
+    def forward(self, input: Tensor, target: Tensor) -> Tensor:
+        return F.kl_div(input, target, reduction=self.reduction, log_target=self.log_target)
+
+
+class PoissonNLLLoss(Loss):
+    """The negative log-likelihood of counts under Poisson distributions; see `functional.poisson_nll_loss`.
+
+    >>> import numgrad as ng
+    >>> from numgrad import nn
+    >>> nn.PoissonNLLLoss()(ng.zeros(2), ng.tensor([0.0, 3.0]))
+    tensor(1.)
+    """
+
+    def __init__(
+        self,
+        log_input: bool = True,
+        full: bool = False,
+        size_average: bool | None = None,
+        eps: float = 1e-8,
+        reduce: bool | None = None,
+        reduction: str = "mean",
+    ) -> None:
+        super().__init__(size_average, reduce, reduction)
+        self.log_input = log_input
+        self.full = full
+        self.eps = eps
+
+    def forward(self, log_input: Tensor, target: Tensor) -> Tensor:
+        return F.poisson_nll_loss(log_input, target, self.log_input, self.full, eps=self.eps, reduction=self.reduction)
+
+
+class GaussianNLLLoss(Loss):
+    """The negative log-likelihood under normal distributions of given variances; see `functional.gaussian_nll_loss`.
+
+    >>> import numgrad as ng
+    >>> from numgrad import nn
+    >>> nn.GaussianNLLLoss()(ng.zeros(2), ng.tensor([0.0, 2.0]), ng.ones(2))
+    tensor(1.)
+    """
+
+    def __init__(self, *, full: bool = False, eps: float = 1e-6, reduction: str = "mean") -> None:
+        super().__init__(None, None, reduction)
+        self.full = full
+        self.eps = eps
+
+    def forward(self, input: Tensor, target: Tensor, var: Tensor | float) -> Tensor:
+        return F.gaussian_nll_loss(input, target, var, self.full, self.eps, self.reduction)
+
+
+class SoftMarginLoss(Loss):
+    """log(1 + exp(-target * input)), for targets 1 and -1.
+
+    >>> import numgrad as ng
+    >>> from numgrad import nn
+    >>> nn.SoftMarginLoss()(ng.zeros(2), ng.tensor([1.0, -1.0]))
+    tensor(0.6931)
+    """
+
+    def forward(self, input: Tensor, target: Tensor) -> Tensor:
+        return F.soft_margin_loss(input, target, reduction=self.reduction)
+
+
+class MultiLabelSoftMarginLoss(Loss):
+    """The mean over the classes of binary cross-entropies of log-odds; the class weights are a buffer.
+
+    >>> import numgrad as ng
+    >>> from numgrad import nn
+    >>> nn.MultiLabelSoftMarginLoss()(ng.zeros(2, 3), ng.ones(2, 3))
+    tensor(0.6931)
+    """
+
+    weight: Tensor | None
+
+    def __init__(
+        self,
+        weight: Tensor | None = None,
+        size_average: bool | None = None,
+        reduce: bool | None = None,
+        reduction: str = "mean",
+    ) -> None:
+        super().__init__(size_average, reduce, reduction)
+        self.register_buffer("weight", weight)
+
+    def forward(self, input: Tensor, target: Tensor) -> Tensor:
+        return F.multilabel_soft_margin_loss(input, target, self.weight, reduction=self.reduction)
+
+
+class MultiMarginLoss(Loss):
+    """The sum over other classes of max(0, margin - input[target] + input[class])**p, divided by C; the weights are a buffer.
+
+    >>> import numgrad as ng
+    >>> from numgrad import nn
+    >>> nn.MultiMarginLoss()(ng.tensor([[0.1, 0.2, 0.4, 0.8]]), ng.tensor([3]))
+    tensor(0.3250)
+    """
+
+    weight: Tensor | None
+
+    def __init__(
+        self,
+        p: int = 1,
+        margin: float = 1.0,
+        weight: Tensor | None = None,
+        size_average: bool | None = None,
+        reduce: bool | None = None,
+        reduction: str = "mean",
+    ) -> None:
+        super().__init__(size_average, reduce, reduction)
+        if p not in (1, 2):
+            raise ValueError("only p == 1 and p == 2 supported")
+        if weight is not None and weight.ndim != 1:
+            raise ValueError("weight must be one-dimensional")
+        self.register_buffer("weight", weight)
+        self.p = p
+        self.margin = margin
+
+    def forward(self, input: Tensor, target: Tensor) -> Tensor:
+        return F.multi_margin_loss(input, target, self.p, self.margin, self.weight, reduction=self.reduction)
+
+
+class MultiLabelMarginLoss(Loss):
+    """The sum over target and other classes of max(0, 1 - input[target] + input[class]), divided by C.
+
+    >>> import numgrad as ng
+    >>> from numgrad import nn
+    >>> nn.MultiLabelMarginLoss()(ng.tensor([[0.1, 0.2, 0.4, 0.8]]), ng.tensor([[3, 0, -1, 1]]))
+    tensor(0.8500)
+    """
+
+    def forward(self, input: Tensor, target: Tensor) -> Tensor:
+        return F.multilabel_margin_loss(input, target, reduction=self.reduction)

@@ -1,0 +1,117 @@
+"""`pad`: margins of a constant, of the edge, of the mirrored or of the repeated input."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from numgrad import ops
+from numgrad.tensor import arguments, joining, shaping
+from numgrad.tensor.arguments import as_int
+from numgrad.tensor.surface import public
+
+if TYPE_CHECKING:
+    from numgrad.tensor.tensor import Tensor
+
+_MODES = ("constant", "reflect", "replicate", "circular")
+
+
+@public("functional")
+def pad(input: Tensor, pad: tuple[int, ...], mode: str = "constant", value: float | None = None) -> Tensor:
+    """The input with margins: (left, right) of the last dimension, then of the one before, …; negative amounts cut.
+
+    'constant': of ``value``, by default 0. The other modes pad the last one to three dimensions, behind one or two that stay:
+    'reflect' mirrors the input without its edge, 'replicate' repeats the edge, 'circular' goes on from the other side.
+
+    Raises
+    ------
+    NotImplementedError
+        There is no such mode, or not for this number of dimensions.
+    RuntimeError
+        The number of amounts is odd or too large, the amounts cut more than a dimension has, or the margins of 'reflect' or
+        'circular' are too large for the input; a value is given for another mode than 'constant'.
+    TypeError
+        ``pad`` is not a tuple of ints.
+
+    >>> import numgrad as ng
+    >>> pad(ng.tensor([[1.0, 2.0]]), (0, 1, 1, 0), value=9)
+    tensor([[9., 9., 9.],
+            [1., 2., 9.]])
+    >>> pad(ng.tensor([[1.0, 2.0, 3.0]]), (2, 1), mode="reflect")
+    tensor([[3., 2., 1., 2., 3., 2.]])
+    """
+    arguments.check_tensor("pad", "input", input)
+    if not isinstance(pad, (tuple, list)):
+        raise TypeError(f"pad(): argument 'pad' must be tuple of ints, not {type(pad).__name__}")
+    if mode not in _MODES:
+        raise NotImplementedError(f"pad: mode is {mode!r}, expected one of {_MODES}")
+    if len(pad) % 2 or len(pad) > 2 * input.ndim:
+        raise RuntimeError(f"pad: {len(pad)} amounts for {input.ndim} dimensions, expected at most two for each")
+    amounts = [as_int("pad", "pad", amount) for amount in pad]
+    sides = {
+        input.ndim - number: (before, after)
+        for number, (before, after) in enumerate(zip(amounts[::2], amounts[1::2], strict=True), 1)
+    }
+    if mode != "constant":
+        return _continued(input, sides, mode, value)
+    for axis, (before, after) in sides.items():
+        if (kept := input.shape[axis] + min(0, before) + min(0, after)) < 0:
+            raise RuntimeError(f"pad: {amounts} takes more away than dimension {axis} of {list(input.shape)} has")
+        input = input if kept == input.shape[axis] else shaping.narrow(input, axis, max(0, -before), kept)
+    return _framed(input, {a: (max(0, b), max(0, c)) for a, (b, c) in sides.items()}, value or 0)
+
+
+def _framed(input: Tensor, sides: dict[int, tuple[int, int]], value: float) -> Tensor:
+    from numgrad.tensor import creation
+
+    for axis, margins in sides.items():
+        pieces = [
+            creation.full((*input.shape[:axis], amount, *input.shape[axis + 1 :]), value, dtype=input.dtype)
+            if amount
+            else None
+            for amount in margins
+        ]
+        joined = [piece for piece in (pieces[0], input, pieces[1]) if piece is not None]
+        input = joining.cat(joined, axis) if len(joined) > 1 else input
+    return input
+
+
+def _continued(input: Tensor, sides: dict[int, tuple[int, int]], mode: str, value: float | None) -> Tensor:
+    from numgrad.tensor import creation
+
+    if value is not None and value != 0:
+        raise RuntimeError(f'Padding mode "{mode}" doesn\'t take in value argument')
+    if not 1 <= len(sides) <= 3 or input.ndim - len(sides) not in (1, 2):
+        raise NotImplementedError(
+            "Only 2D, 3D, 4D, 5D padding with non-constant padding are supported for now: one to three padded dimensions behind "
+            f"one or two others; got {2 * len(sides)} amounts for {input.ndim} dimensions"
+        )
+    for axis, (before, after) in sides.items():
+        extent = input.shape[axis]
+        most = max(before, after)
+        if extent == 0 or (mode == "reflect" and most >= extent) or (mode == "circular" and most > extent):
+            limit = {"reflect": "less than", "circular": "at most", "replicate": "of a dimension of more than 0, not"}[
+                mode
+            ]
+            raise RuntimeError(
+                f"pad: Padding size should be {limit} the corresponding input dimension, but got: padding ({before}, {after}) "
+                f"at dimension {axis} of input {list(input.shape)}"
+            )
+        if before + after + extent < 1:
+            raise RuntimeError(f"pad: ({before}, {after}) leaves nothing of dimension {axis} of {list(input.shape)}")
+    for axis, (before, after) in sides.items():
+        if before <= 0 and after <= 0:
+            if before or after:
+                input = shaping.narrow(input, axis, -before, input.shape[axis] + before + after)
+            continue
+        extent = input.shape[axis]
+        places = np.arange(-before, extent + after)
+        if mode == "replicate":
+            places = places.clip(0, extent - 1)
+        elif mode == "circular":
+            places %= extent
+        else:
+            places = extent - 1 - abs(extent - 1 - abs(places))
+        input = ops.index.index_select(input, creation.tensor(places), dim=axis)
+    return input

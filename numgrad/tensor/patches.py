@@ -1,0 +1,330 @@
+"""Patches of images as columns, and back; sampling of images where a grid says."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from numgrad import ops
+from numgrad.dtypes import int64
+from numgrad.errors import DtypeError, ShapeError, warn
+from numgrad.tensor import arguments, creation, indexing, layers, margins, pointwise, shaping
+from numgrad.tensor.arguments import as_int
+from numgrad.tensor.checked import pair
+from numgrad.tensor.surface import public
+from numgrad.tensor.tensor import Tensor
+
+_e = ops.elementwise
+
+
+def _columns(
+    name: str, size: tuple[int, int], kernel_size: Any, dilation: Any, padding: Any, stride: Any
+) -> tuple[np.ndarray, tuple[int, int]]:
+    """Where each element of each patch lies in the padded image, [R * S, L], and the amounts of padding.
+
+    Raises
+    ------
+    RuntimeError
+        The patches do not fit.
+    """
+    window, spread = pair(name, "kernel_size", kernel_size), pair(name, "dilation", dilation)
+    pads, steps = pair(name, "padding", padding), pair(name, "stride", stride)
+    if min(window) < 1 or min(spread) < 1 or min(steps) < 1 or min(pads) < 0:
+        raise RuntimeError(
+            f"{name}: kernel_size {window}, dilation {spread} and stride {steps} should be greater than zero, padding {pads} not "
+            "negative"
+        )
+    blocks = [
+        (extent + 2 * pad - gap * (taps - 1) - 1) // step + 1
+        for extent, pad, gap, taps, step in zip(size, pads, spread, window, steps, strict=True)
+    ]
+    if min(blocks) < 1:
+        raise RuntimeError(
+            f"{name}: Given an image of {list(size)}, kernel_size={window}, dilation={spread}, padding={pads}, stride={steps}, "
+            f"calculated shape of the array of sliding blocks as {blocks}, but its components must be at least one."
+        )
+    rows, columns = (
+        np.arange(taps)[:, None] * gap + np.arange(count)[None, :] * step
+        for taps, gap, count, step in zip(window, spread, blocks, steps, strict=True)
+    )  # [R, P] and [S, Q]
+    width = size[1] + 2 * pads[1]
+    places = rows[:, None, :, None] * width + columns[None, :, None, :]
+    return places.reshape(window[0] * window[1], blocks[0] * blocks[1]), pads
+
+
+@public("functional")
+def unfold(input: Tensor, kernel_size: Any, dilation: Any = 1, padding: Any = 0, stride: Any = 1) -> Tensor:
+    """The patches of images [N, C, H, W] (or [C, H, W]) as columns [N, C * R * S, L], L being the number of patches.
+
+    Raises
+    ------
+    RuntimeError
+        The input is not an image, or the patches do not fit.
+
+    >>> import numgrad as ng
+    >>> ng.nn.functional.unfold(ng.arange(4.0).reshape(1, 1, 2, 2), (1, 2))
+    tensor([[[0., 2.],
+             [1., 3.]]])
+    """
+    shape = arguments.check_tensor("unfold", "input", input).shape
+    if len(shape) not in (3, 4) or 0 in shape[-3:]:
+        raise ShapeError(
+            "unfold: Expected 3D or 4D (batch mode) tensor with possibly 0 batch size and other non-zero dimensions for input, "
+            f"but got: {list(shape)}"
+        )
+    batched = shaping.unsqueeze(input, 0) if len(shape) == 3 else input
+    n, c, height, width = batched.shape
+    places, (top, left) = _columns("unfold", (height, width), kernel_size, dilation, padding, stride)
+    padded = margins.pad(batched, (left, left, top, top)) if top or left else batched
+    flat = shaping.reshape(padded, (n, c, (height + 2 * top) * (width + 2 * left)))
+    taken = ops.index.index_select(flat, creation.tensor(places.ravel()), dim=2)
+    out = shaping.reshape(taken, (n, c * places.shape[0], places.shape[1]))
+    return shaping.squeeze(out, 0) if len(shape) == 3 else out
+
+
+@public("functional")
+def fold(
+    input: Tensor, output_size: Any, kernel_size: Any, dilation: Any = 1, padding: Any = 0, stride: Any = 1
+) -> Tensor:
+    """Columns [N, C * R * S, L] (or [C * R * S, L]) added where `unfold` took them, into images [N, C, *output_size].
+
+    Raises
+    ------
+    RuntimeError
+        The columns are not those of such images.
+
+    >>> import numgrad as ng
+    >>> columns = ng.nn.functional.unfold(ng.ones(1, 1, 1, 3), (1, 2))
+    >>> ng.nn.functional.fold(columns, (1, 3), (1, 2))
+    tensor([[[[1., 2., 1.]]]])
+    """
+    shape = arguments.check_tensor("fold", "input", input).shape
+    if len(shape) not in (2, 3) or 0 in shape[-2:]:
+        raise ShapeError(
+            "fold: Expected 2D or 3D (batch mode) tensor for input with possibly 0 batch size and non-zero dimensions for input, "
+            f"but got: {list(shape)}"
+        )
+    batched = shaping.unsqueeze(input, 0) if len(shape) == 2 else input
+    height, width = pair("fold", "output_size", output_size)
+    places, (top, left) = _columns("fold", (height, width), kernel_size, dilation, padding, stride)
+    n, rows, blocks = batched.shape
+    taps, count = places.shape
+    if rows % taps:
+        raise ShapeError(
+            "fold: Expected size of input's dimension 1 to be divisible by the product of kernel_size, but got "
+            f"input.size(1)={rows} and {taps} elements in a patch."
+        )
+    if blocks != count:
+        raise ShapeError(
+            f"fold: Given output_size={[height, width]}, expected size of input's dimension 2 to match the calculated number of "
+            f"sliding blocks {count}, but got input.size(2)={blocks}."
+        )
+    c, high, wide = rows // taps, height + 2 * top, width + 2 * left
+    parts = shaping.reshape(batched, (n, c, taps * count))
+    index = creation.tensor(places.ravel())
+    added = ops.index.index_select_backward(parts, index, size=(n, c, high * wide), dim=2)
+    out = margins.pad(shaping.reshape(added, (n, c, high, wide)), (-left, -left, -top, -top))
+    return shaping.squeeze(out, 0) if len(shape) == 2 else out
+
+
+# ---- grids ------------------------------------------------------------------------------------------------------
+
+
+def _corners(name: str, align_corners: bool | None) -> bool:
+    if align_corners is None:
+        warn(
+            f"{name}: Default grid_sample and affine_grid behavior has changed to align_corners=False since 1.3.0. Please specify "
+            "align_corners=True if the old behavior is desired."
+        )
+    return bool(align_corners)
+
+
+@public("functional")
+def affine_grid(theta: Tensor, size: Any, align_corners: bool | None = None) -> Tensor:
+    """The grid [N, H, W, 2] (or [N, D, H, W, 3]) of an affine map, for `grid_sample`; theta [N, 2, 3] (or [N, 3, 4]).
+
+    ``size`` is the shape [N, C, H, W] (or [N, C, D, H, W]) of the images to come. Coordinates go from -1 to 1, between the
+    centres of the corner pixels with ``align_corners``, else between their outer edges.
+
+    Raises
+    ------
+    ValueError
+        theta is not of floating point or has another shape, or a size is not positive.
+    NotImplementedError
+        ``size`` is neither that of images nor of volumes.
+
+    >>> import numgrad as ng
+    >>> theta = ng.tensor([[[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]])
+    >>> ng.nn.functional.affine_grid(theta, (1, 1, 1, 2), align_corners=False)
+    tensor([[[[-0.5000,  0.0000],
+              [ 0.5000,  0.0000]]]])
+    """
+    aligned = _corners("affine_grid", align_corners)
+    if not arguments.check_tensor("affine_grid", "theta", theta).is_floating_point():
+        raise ValueError(f"Expected theta to have floating point type, but got {theta.dtype}")
+    shape = tuple(as_int("affine_grid", "size", extent) for extent in size)
+    if len(shape) not in (4, 5):
+        raise NotImplementedError(
+            f"affine_grid only supports 4D and 5D sizes, for 2D and 3D affine transforms, respectively. Got size {list(shape)}."
+        )
+    dims = len(shape) - 2
+    if theta.ndim != 3 or tuple(theta.shape[1:]) != (dims, dims + 1):
+        raise ValueError(
+            f"Expected a batch of {dims}D affine matrices of shape Nx{dims}x{dims + 1} for size {list(shape)}. Got "
+            f"{list(theta.shape)}."
+        )
+    if min(shape) <= 0:
+        raise ValueError(f"Expected non-zero, positive output size. Got {list(shape)}")
+    axes = []
+    for extent in shape[2:]:
+        whole = np.linspace(-1, 1, extent) if extent > 1 else np.zeros(1)
+        axes.append(whole if aligned else whole * (extent - 1) / extent)
+    points = np.stack([*np.meshgrid(*axes, indexing="ij")[::-1], np.ones(shape[2:])], -1).reshape(-1, dims + 1)
+    base = creation.tensor(points, dtype=theta.dtype)
+    grid = layers.matmul(base, shaping.transpose(theta, 1, 2))
+    return shaping.reshape(grid, (shape[0], *shape[2:], dims))
+
+
+@public("functional")
+def grid_sample(
+    input: Tensor,
+    grid: Tensor,
+    mode: str = "bilinear",
+    padding_mode: str = "zeros",
+    align_corners: bool | None = None,
+) -> Tensor:
+    """Images [N, C, H, W] (or volumes [N, C, D, H, W]) at the points [N, P, Q, 2] (or [N, O, P, Q, 3]) of a grid, (x, y, z).
+
+    Coordinates go from -1 to 1, between the centres of the corner pixels with ``align_corners``, else between their outer
+    edges. Beyond them there are zeros, the 'border', or the image's 'reflection'.
+
+    Parameters
+    ----------
+    mode
+        'bilinear' (of volumes trilinear), 'nearest', or for images 'bicubic'.
+
+    Raises
+    ------
+    ValueError
+        There is no such mode.
+    RuntimeError
+        The shapes or dtypes do not fit.
+
+    >>> import numgrad as ng
+    >>> image = ng.tensor([[[[1.0, 2.0, 4.0]]]])
+    >>> ng.nn.functional.grid_sample(image, ng.tensor([[[[0.0, 0.0], [0.5, 0.0]]]]), align_corners=True)
+    tensor([[[[2., 3.]]]])
+    """
+    if mode not in ("bilinear", "nearest", "bicubic"):
+        raise ValueError(
+            f"nn.functional.grid_sample(): expected mode to be 'bilinear', 'nearest' or 'bicubic', but got: '{mode}'"
+        )
+    if padding_mode not in ("zeros", "border", "reflection"):
+        raise ValueError(
+            "nn.functional.grid_sample(): expected padding_mode to be 'zeros', 'border', or 'reflection', but got: "
+            f"'{padding_mode}'"
+        )
+    aligned = _corners("grid_sample", align_corners)
+    arguments.check_tensor("grid_sample", "input", input)
+    arguments.check_tensor("grid_sample", "grid", grid)
+    dims = input.ndim - 2
+    if dims not in (2, 3) or grid.ndim != input.ndim or grid.shape[-1] != dims or grid.shape[0] != input.shape[0]:
+        raise ShapeError(
+            "grid_sampler(): expected 4D or 5D input and grid with same number of dimensions and batch size, and the grid to have "
+            f"size {dims} in last dimension, but got input with sizes {list(input.shape)} and grid with sizes {list(grid.shape)}"
+        )
+    if mode == "bicubic" and dims == 3:
+        raise RuntimeError("grid_sampler(): bicubic interpolation only supports 4D input")
+    if input.dtype is not grid.dtype or not input.is_floating_point():
+        raise DtypeError(
+            f"grid_sampler(): expected input and grid to have same dtype, of floating point, but input has {input.dtype} and grid "
+            f"{grid.dtype}"
+        )
+    if 0 in input.shape[1:]:
+        raise ShapeError(
+            f"grid_sampler(): expected input to have non-empty spatial dimensions, but input has sizes {list(input.shape)}"
+        )
+    return _sampled(input, grid, mode, padding_mode, aligned)
+
+
+def _sampled(input: Tensor, grid: Tensor, mode: str, padding_mode: str, aligned: bool) -> Tensor:
+    """Each point is a weighted sum of the pixels under it: rows of channels, times a row of weights."""
+    n, c, *image = input.shape
+    dims, dtype, out_image = len(image), grid.dtype, tuple(grid.shape[1:-1])
+    points = grid.numel() // dims
+
+    def of_axes(numbers: list[float]) -> Tensor:
+        return creation.tensor(numbers, dtype=dtype)
+
+    extents = image[::-1]  # x comes first
+    scale = of_axes([(extent - 1) / 2 if aligned else extent / 2 for extent in extents])
+    at = pointwise.add(
+        pointwise.mul(shaping.reshape(grid, (points, 1, dims)), scale),
+        of_axes([(extent - 1) / 2 for extent in extents]),
+    )
+    if mode != "bicubic":
+        at = _inside(at, extents, padding_mode, aligned)
+    if mode == "nearest":
+        taps, pixels = 1, _e.round(at.detach())
+        weights = pointwise.add(pointwise.mul(at, 0), 1)  # of slope 0, but not without one
+    else:
+        signs, shifts, powers = _WEIGHTS[mode]
+        taps, low = len(signs), _e.floor(at.detach())
+        column = (taps, 1)
+        near = np.arange(taps) - (1 if taps == 4 else 0)
+        pixels = pointwise.add(low, shaping.reshape(creation.tensor(near, dtype=dtype), column))
+        distance = pointwise.add(
+            pointwise.mul(pointwise.sub(at, low), shaping.reshape(of_axes(signs), column)),
+            shaping.reshape(of_axes(shifts), column),
+        )
+        weights = distance
+        if powers:
+            weights = shaping.reshape(of_axes(powers[0]), column)
+            for power in powers[1:]:
+                weights = pointwise.add(pointwise.mul(weights, distance), shaping.reshape(of_axes(power), column))
+            pixels = _inside(pixels, extents, padding_mode, aligned)
+    inside = (pixels >= 0) & (pixels <= of_axes([extent - 1 for extent in extents]))
+    weights, pixels = pointwise.where(inside, weights, 0), pointwise.where(inside, pixels, 0).to(int64)
+    index = creation.tensor(np.arange(n).repeat(points // max(n, 1)).reshape(points, *(1,) * dims))
+    product = None
+    for axis in range(dims):  # from the slowest dimension, the last coordinate, on
+        shape = (points, *(taps if each == axis else 1 for each in range(dims)))
+        index = pointwise.add(
+            pointwise.mul(index, image[axis]), shaping.reshape(shaping.select(pixels, 2, dims - 1 - axis), shape)
+        )
+        weight = shaping.reshape(shaping.select(weights, 2, dims - 1 - axis), shape)
+        product = weight if product is None else pointwise.mul(product, weight)
+    rows = shaping.reshape(shaping.permute(input, 0, *range(2, dims + 2), 1), (-1, c))
+    under = indexing.index_select(rows, 0, shaping.reshape(index, -1))
+    sums = layers.bmm(shaping.reshape(product, (points, 1, -1)), shaping.reshape(under, (points, taps**dims, c)))
+    out = shaping.reshape(sums, (n, *out_image, c))
+    return shaping.contiguous(shaping.permute(out, 0, dims + 1, *range(1, dims + 1)))
+
+
+# Of a point between two pixels the distance to each tap, as sign * fraction + shift, and the polynomial of the distance that
+# is the weight, from the highest power on: none for the distance itself, and for cubic convolution Keys' with a = -3/4.
+_WEIGHTS: dict[str, tuple[list[float], list[float], list[list[float]]]] = {
+    "bilinear": ([-1, 1], [1, 0], []),
+    "bicubic": (
+        [1, 1, -1, -1],
+        [1, 0, 1, 2],
+        [[-0.75, 1.25, 1.25, -0.75], [3.75, -2.25, -2.25, 3.75], [-6, 0, 0, -6], [3, 1, 1, 3]],
+    ),
+}
+
+
+def _inside(at: Tensor, extents: list[int], padding_mode: str, aligned: bool) -> Tensor:
+    """Positions brought into the image, as 'border' and 'reflection' say."""
+    if padding_mode == "zeros":
+        return at
+    if padding_mode == "reflection":
+        edge = 0.0 if aligned else -0.5
+        span = creation.tensor([max(extent - 1, 1) if aligned else extent for extent in extents], dtype=at.dtype)
+        beyond = pointwise.of_specs["abs"](pointwise.sub(at, edge))
+        flips = _e.floor(pointwise.div(beyond.detach(), span))
+        rest = pointwise.sub(beyond, pointwise.mul(flips, span))
+        turned = pointwise.remainder(flips, 2) != 0
+        at = pointwise.add(pointwise.where(turned, pointwise.sub(span, rest), rest), edge)
+    highest = creation.tensor([extent - 1 for extent in extents], dtype=at.dtype)
+    return _e.hardtanh(at, creation.zeros(len(extents), dtype=at.dtype), highest)  # type: ignore[no-any-return]

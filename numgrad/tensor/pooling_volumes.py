@@ -1,0 +1,289 @@
+"""Pooling in one and three dimensions and by p-norms: made of the ops of two dimensions."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from numgrad import ops
+from numgrad.errors import ShapeError
+from numgrad.tensor import arguments, indexing, pointwise, pooling, shaping
+from numgrad.tensor.checked import real, several
+from numgrad.tensor.surface import public
+
+if TYPE_CHECKING:
+    from numgrad.tensor.tensor import Tensor
+
+_e = ops.elementwise
+
+
+def batched(name: str, input: Tensor, ndim: int) -> tuple[Tensor, bool]:
+    """The input with a batch, and whether it came without; ``ndim`` extents follow the channels.
+
+    Raises
+    ------
+    RuntimeError
+        It has another number of dimensions, or one of them is empty.
+    """
+    shape = arguments.check_tensor(name, "input", input).shape
+    if len(shape) not in (ndim + 1, ndim + 2) or 0 in shape[-ndim - 1 :]:
+        raise ShapeError(
+            f"{name}: Expected {ndim + 1}D or {ndim + 2}D (batch mode) tensor with optional 0 dim batch size for input, but "
+            f"got: {list(shape)}"
+        )
+    return (input, False) if len(shape) == ndim + 2 else (shaping.unsqueeze(input, 0), True)
+
+
+def unbatched(out: Any, alone: bool) -> Any:
+    """The result, or each of several, without its batch of one where the input came alone."""
+    if not alone:
+        return out
+    return tuple(shaping.squeeze(part, 0) for part in out) if isinstance(out, tuple) else shaping.squeeze(out, 0)
+
+
+def windows_of(name: str, ndim: int, kernel_size: Any, stride: Any, *others: tuple[str, Any]) -> list[tuple[int, ...]]:
+    """Window, stride (by default the window) and the other arguments, each of ``ndim`` ints.
+
+    Raises
+    ------
+    RuntimeError, TypeError
+        One has another number of them, or is none.
+    """
+    window = several(name, "kernel_size", kernel_size, ndim)
+    steps = window if stride is None or stride == () or stride == [] else several(name, "stride", stride, ndim)
+    return [window, steps, *(several(name, word, value, ndim) for word, value in others)]
+
+
+# ---- windows ----------------------------------------------------------------------------------------------------
+
+
+@public("function", "functional")
+def max_pool1d(
+    input: Tensor,
+    kernel_size: Any,
+    stride: Any = None,
+    padding: Any = 0,
+    dilation: Any = 1,
+    ceil_mode: bool = False,
+    return_indices: bool = False,
+) -> Any:
+    """The largest value in each window of [N, C, L] or [C, L]; NaN if the window has one.
+
+    The stride is by default the window's size. With ``return_indices`` the result is a pair of the values and their
+    positions.
+
+    Raises
+    ------
+    RuntimeError
+        The input has another number of dimensions, or the window does not fit.
+    TypeError
+        An extent is not an int.
+
+    >>> import numgrad as ng
+    >>> ng.nn.functional.max_pool1d(ng.tensor([[1.0, 3.0, 2.0, 0.0]]), 2, return_indices=True)
+    (tensor([[3., 2.]]), tensor([[1, 2]]))
+    """
+    name = "max_pool1d"
+    images, alone = batched(name, input, 1)
+    (window,), (step,), (pad,), (spread,) = windows_of(
+        name, 1, kernel_size, stride, ("padding", padding), ("dilation", dilation)
+    )
+    out = pooling.max_pool2d(
+        shaping.unsqueeze(images, 2), (1, window), (1, step), (0, pad), (1, spread), ceil_mode, return_indices
+    )
+    out = tuple(shaping.squeeze(part, 2) for part in out) if return_indices else shaping.squeeze(out, 2)
+    return unbatched(out, alone)
+
+
+@public("function", "functional")
+def avg_pool1d(
+    input: Tensor,
+    kernel_size: Any,
+    stride: Any = None,
+    padding: Any = 0,
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
+) -> Tensor:
+    """The mean of each window of [N, C, L] or [C, L]; with ``count_include_pad`` padding counts as zeros.
+
+    Raises
+    ------
+    RuntimeError
+        The input has another number of dimensions or is not of floating point, or the window does not fit.
+    TypeError
+        An extent is not an int.
+
+    >>> import numgrad as ng
+    >>> ng.nn.functional.avg_pool1d(ng.tensor([[1.0, 3.0, 2.0, 0.0]]), 2)
+    tensor([[2., 1.]])
+    """
+    name = "avg_pool1d"
+    images, alone = batched(name, input, 1)
+    (window,), (step,), (pad,) = windows_of(name, 1, kernel_size, stride, ("padding", padding))
+    out = pooling.avg_pool2d(
+        shaping.unsqueeze(images, 2), (1, window), (1, step), (0, pad), ceil_mode, count_include_pad
+    )
+    return unbatched(shaping.squeeze(out, 2), alone)  # type: ignore[no-any-return]
+
+
+def planes_of(input: Tensor) -> Tensor:
+    """[N, C, D, H, W] as images [N, C * D, H, W]."""
+    n, c, d, h, w = input.shape
+    return shaping.reshape(input, (n, c * d, h, w))
+
+
+def columns_of(images: Tensor, depth: int) -> Tensor:
+    """Images [N, C * D, P, Q] as columns [N, C, D, P * Q]."""
+    n, planes, p, q = images.shape
+    return shaping.reshape(images, (n, planes // depth, depth, p * q))
+
+
+def volumes_of(columns: Tensor, image: tuple[int, ...]) -> Tensor:
+    """Columns [N, C, D, P * Q] as [N, C, D, P, Q]."""
+    return shaping.reshape(columns, (*columns.shape[:3], *image))
+
+
+@public("function", "functional")
+def max_pool3d(
+    input: Tensor,
+    kernel_size: Any,
+    stride: Any = None,
+    padding: Any = 0,
+    dilation: Any = 1,
+    ceil_mode: bool = False,
+    return_indices: bool = False,
+) -> Any:
+    """The largest value in each window of [N, C, D, H, W] or [C, D, H, W]; NaN if the window has one.
+
+    The stride is by default the window's size. With ``return_indices`` the result is a pair of the values and their
+    row-major positions in the volume.
+
+    Raises
+    ------
+    RuntimeError
+        The input has another number of dimensions, or the window does not fit.
+    TypeError
+        An extent is not an int.
+
+    >>> import numgrad as ng
+    >>> ng.nn.functional.max_pool3d(ng.arange(8.0).reshape(1, 2, 2, 2), 2, return_indices=True)
+    (tensor([[[[7.]]]]), tensor([[[[7]]]]))
+    """
+    name = "max_pool3d"
+    images, alone = batched(name, input, 3)
+    window, steps, pads, spread = windows_of(name, 3, kernel_size, stride, ("padding", padding), ("dilation", dilation))
+    depth, height, width = images.shape[2:]
+    values, within = pooling.max_pool2d(planes_of(images), window[1:], steps[1:], pads[1:], spread[1:], ceil_mode, True)
+    image = values.shape[2:]
+    best, chosen = pooling.max_pool2d(
+        columns_of(values, depth), (window[0], 1), (steps[0], 1), (pads[0], 0), (spread[0], 1), ceil_mode, True
+    )
+    out = volumes_of(best, image)
+    if not return_indices:
+        return unbatched(out, alone)
+    n, c, planes, pixels = best.shape
+    flat = shaping.reshape(chosen, (n, c, planes * pixels))  # positions among the columns' D * P * Q
+    of_planes = indexing.gather(shaping.reshape(within, (n, c, depth * pixels)), 2, flat)
+    places = pointwise.add(pointwise.mul(pointwise.floor_divide(flat, pixels), height * width), of_planes)
+    return unbatched((out, shaping.reshape(places, out.shape)), alone)
+
+
+@public("functional")
+def avg_pool3d(
+    input: Tensor,
+    kernel_size: Any,
+    stride: Any = None,
+    padding: Any = 0,
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
+    divisor_override: int | None = None,
+) -> Tensor:
+    """The mean of each window of [N, C, D, H, W] or [C, D, H, W].
+
+    With ``count_include_pad`` padding counts as zeros. ``divisor_override`` replaces the number of elements as the divisor.
+
+    Raises
+    ------
+    RuntimeError
+        The input has another number of dimensions or is not of floating point, or the window does not fit.
+    TypeError
+        An extent is not an int.
+
+    >>> import numgrad as ng
+    >>> ng.nn.functional.avg_pool3d(ng.arange(8.0).reshape(1, 2, 2, 2), 2)
+    tensor([[[[3.5000]]]])
+    """
+    name = "avg_pool3d"
+    images, alone = batched(name, input, 3)
+    window, steps, pads = windows_of(name, 3, kernel_size, stride, ("padding", padding))
+    whole = None if divisor_override is None else 1
+    means = pooling.avg_pool2d(planes_of(images), window[1:], steps[1:], pads[1:], ceil_mode, count_include_pad, whole)
+    out = pooling.avg_pool2d(
+        columns_of(means, images.shape[2]), (window[0], 1), (steps[0], 1), (pads[0], 0), ceil_mode, count_include_pad,
+        divisor_override,
+    )  # fmt: skip
+    return unbatched(volumes_of(out, means.shape[2:]), alone)  # type: ignore[no-any-return]
+
+
+@public("functional")
+def lp_pool1d(input: Tensor, norm_type: float, kernel_size: int, stride: Any = None, ceil_mode: bool = False) -> Tensor:
+    """The sum of input ** norm_type in each window of [N, C, L] or [C, L], to the power 1 / norm_type; 0 of a negative sum.
+
+    Raises
+    ------
+    RuntimeError
+        The input has another number of dimensions, or the window does not fit.
+
+    >>> import numgrad as ng
+    >>> ng.nn.functional.lp_pool1d(ng.tensor([[3.0, 4.0]]), 2, 2)
+    tensor([[5.]])
+    """
+    powers = pointwise.pow(
+        arguments.check_tensor("lp_pool1d", "input", input), real("lp_pool1d", "norm_type", norm_type)
+    )
+    (count,) = several("lp_pool1d", "kernel_size", kernel_size, 1)
+    return _root(avg_pool1d(powers, kernel_size, stride, 0, ceil_mode), count, norm_type)
+
+
+@public("functional")
+def lp_pool2d(input: Tensor, norm_type: float, kernel_size: Any, stride: Any = None, ceil_mode: bool = False) -> Tensor:
+    """The sum of input ** norm_type in each window of [N, C, H, W], to the power 1 / norm_type; 0 of a negative sum.
+
+    Raises
+    ------
+    RuntimeError
+        The input has another number of dimensions, or the window does not fit.
+
+    >>> import numgrad as ng
+    >>> ng.nn.functional.lp_pool2d(ng.tensor([[[3.0, 4.0]]]), 2, (1, 2))
+    tensor([[[5.]]])
+    """
+    powers = pointwise.pow(
+        arguments.check_tensor("lp_pool2d", "input", input), real("lp_pool2d", "norm_type", norm_type)
+    )
+    count = math.prod(several("lp_pool2d", "kernel_size", kernel_size, 2))
+    return _root(pooling.avg_pool2d(powers, kernel_size, stride, 0, ceil_mode), count, norm_type)
+
+
+@public("functional")
+def lp_pool3d(input: Tensor, norm_type: float, kernel_size: Any, stride: Any = None, ceil_mode: bool = False) -> Tensor:
+    """The sum of input ** norm_type in each window of [N, C, D, H, W], to the power 1 / norm_type; 0 of a negative sum.
+
+    Raises
+    ------
+    RuntimeError
+        The input has another number of dimensions, or the window does not fit.
+
+    >>> import numgrad as ng
+    >>> ng.nn.functional.lp_pool3d(ng.tensor([[[[3.0, 4.0]]]]), 2, (1, 1, 2))
+    tensor([[[[5.]]]])
+    """
+    powers = pointwise.pow(
+        arguments.check_tensor("lp_pool3d", "input", input), real("lp_pool3d", "norm_type", norm_type)
+    )
+    count = math.prod(several("lp_pool3d", "kernel_size", kernel_size, 3))
+    return _root(avg_pool3d(powers, kernel_size, stride, 0, ceil_mode), count, norm_type)
+
+
+def _root(means: Tensor, count: int, norm_type: float) -> Tensor:
+    return pointwise.pow(pointwise.mul(pointwise.of_specs["relu"](means), count), 1.0 / norm_type)
