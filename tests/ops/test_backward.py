@@ -214,6 +214,7 @@ SAVES_ALL = {
     "batch_norm_relu_eval",
     "layer_norm",
     "attention",
+    "recurrence",
 }
 
 
