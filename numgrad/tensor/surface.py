@@ -105,14 +105,32 @@ def guarded(function: Any, name: str, module: str) -> Any:
     def call(*args: Any, **kwargs: Any) -> Any:
         try:
             return function(*args, **kwargs)
+        except TypeError:
+            renamed = _by_torchs_names(function, kwargs)
+            if renamed is None:
+                raise
         except (AttributeError, OverflowError) as error:
             if not _is_ours(error):
                 raise
             explanation = explained(function, args, kwargs, error)
             raise explanation from (None if explanation is error else error)
+        return call(*args, **renamed)
 
     call.__module__, call.__name__ = module, name
     return call
+
+
+_NUMPYS_NAMES = {"axis": "dim", "keepdims": "keepdim", "x": "input", "a": "input", "x1": "input", "x2": "other"}
+
+
+def _by_torchs_names(function: Any, kwargs: dict[str, Any]) -> dict[str, Any] | None:
+    """The keywords of a call that did not begin, NumPy's names replaced by torch's, which takes both; None if none is there."""
+    known = inspect.signature(function).parameters
+    renamed = {
+        _NUMPYS_NAMES[name] if name not in known and _NUMPYS_NAMES.get(name) in known else name: value
+        for name, value in kwargs.items()
+    }
+    return renamed if renamed.keys() != kwargs.keys() and len(renamed) == len(kwargs) else None
 
 
 def _is_ours(error: Exception) -> bool:
