@@ -40,11 +40,16 @@ from numgrad.ops.family import elementwise
 from numgrad.runtime.threads import get_num_threads, set_num_threads
 from numgrad.tensor import activations as _activations  # noqa: F401 (what these declare is public)
 from numgrad.tensor import conversions as _conversions  # noqa: F401
+from numgrad.tensor import counting as _counting  # noqa: F401
 from numgrad.tensor import network as _network  # noqa: F401
 from numgrad.tensor import new as _new  # noqa: F401
+from numgrad.tensor import quantiles as _quantiles  # noqa: F401
 from numgrad.tensor import rounding as _rounding  # noqa: F401
+from numgrad.tensor import scans as _scans  # noqa: F401
 from numgrad.tensor import selection as _selection  # noqa: F401
 from numgrad.tensor import settings as _settings  # noqa: F401
+from numgrad.tensor import sorting as _sorting  # noqa: F401
+from numgrad.tensor import statistics as _statistics  # noqa: F401
 from numgrad.tensor.arguments import result_type
 from numgrad.tensor.legacy import TYPES as _TYPES
 from numgrad.tensor.legacy import set_default_tensor_type

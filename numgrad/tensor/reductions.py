@@ -16,6 +16,7 @@ from numgrad.layout import product
 from numgrad.tensor.arguments import cast, check_tensor, reduced_dims, wrap_dim
 from numgrad.tensor.comparison import eq, ne
 from numgrad.tensor.pointwise import maximum, minimum, pow, sub, where
+from numgrad.tensor.results import MaxResult, MinResult
 from numgrad.tensor.shaping import clone, reshape
 from numgrad.tensor.surface import public
 
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 _r = ops.reduce
 
 
-def _converted(op: str, input: Tensor, dtype: Any) -> tuple[Tensor, Dtype]:
+def converted(op: str, input: Tensor, dtype: Any) -> tuple[Tensor, Dtype]:
     """The input in the dtype given to a reduction, and that dtype."""
     chosen = dtypes.as_dtype(op, dtype)
     check_tensor(op, "input", input)
@@ -51,7 +52,7 @@ def sum(input: Tensor, dim: Any = None, keepdim: builtins.bool = False, *, dtype
     tensor([3., 3.])
     """
     if dtype is not None or not isinstance(input, TensorBase):
-        input, dtype = _converted("sum", input, dtype)
+        input, dtype = converted("sum", input, dtype)
     total = _r.sum_(input, dims=reduced_dims("sum", dim, input._spec.ndim, keepdim), keepdim=keepdim)
     return total if dtype is None else cast(total, dtype)  # type: ignore[no-any-return]
 
@@ -73,7 +74,7 @@ def mean(input: Tensor, dim: Any = None, keepdim: builtins.bool = False, *, dtyp
             [2.5000]])
     """
     if dtype is not None or not isinstance(input, TensorBase):
-        input, _ = _converted("mean", input, dtype)
+        input, _ = converted("mean", input, dtype)
     return _r.mean(input, dims=reduced_dims("mean", dim, input._spec.ndim, keepdim), keepdim=keepdim)  # type: ignore[no-any-return]
 
 
@@ -95,7 +96,7 @@ def prod(
     tensor([ 2, 12])
     """
     if dtype is not None:
-        input, dtype = _converted("prod", input, dtype)
+        input, dtype = converted("prod", input, dtype)
     ndim = check_tensor("prod", "input", input)._spec.ndim
     product = _r.prod(input, dims=reduced_dims("prod", dim, ndim, keepdim), keepdim=keepdim)
     return product if dtype is None else cast(product, dtype)  # type: ignore[no-any-return]
@@ -330,25 +331,14 @@ def amin(input: Tensor, dim: Any = None, keepdim: builtins.bool = False) -> Tens
     return _extremum(_r.amin, input, dim, keepdim)
 
 
-class _ValuesIndices(tuple["Tensor", "Tensor"]):
-    """The result of `max` and `min` along a dimension, with its parts as attributes."""
-
-    __slots__ = ()
-
-    @property
-    def values(self) -> Tensor:
-        return self[0]
-
-    @property
-    def indices(self) -> Tensor:
-        return self[1]
-
-    def __repr__(self) -> str:
-        return f"numgrad.return_types.max(\nvalues={self[0]!r},\nindices={self[1]!r})"
-
-
-def _max_or_min(input: Tensor, dim: Any, keepdim: builtins.bool, name: str, whole: Any, along: Any) -> Any:
+def _max_or_min(
+    input: Tensor, dim: Any, keepdim: builtins.bool, other: Any, name: str, whole: Any, along: Any, result: Any
+) -> Any:
     check_tensor(name, "input", input)
+    if other is not None:
+        if dim is not None:
+            raise TypeError(f"{name}(): got both 'dim' and 'other', expected one of them")
+        dim = check_tensor(name, "other", other)
     if isinstance(dim, TensorBase):
         if keepdim is not False:
             raise TypeError(f"{name}(): argument 'keepdim' goes with a dim, and {name} of two tensors has none")
@@ -359,12 +349,12 @@ def _max_or_min(input: Tensor, dim: Any, keepdim: builtins.bool, name: str, whol
         return whole(input, dims=tuple(range(input._spec.ndim)), nans=True)
     axis = wrap_dim(name, dim, input._spec.ndim)
     if input._spec.ndim == 0:
-        return _ValuesIndices((clone(input), cast(ops.creation.zeros_like(input), dtypes.int64)))
-    return _ValuesIndices(along(input, dim=axis, keepdim=keepdim))
+        return result((clone(input), cast(ops.creation.zeros_like(input), dtypes.int64)))
+    return result(along(input, dim=axis, keepdim=keepdim))
 
 
 @public("function", "method")
-def max(input: Tensor, dim: Any = None, keepdim: builtins.bool = False) -> Any:
+def max(input: Tensor, dim: Any = None, keepdim: builtins.bool = False, *, other: Any = None) -> Any:
     """The largest element; along ``dim`` a pair (values, indices); of two tensors `maximum`. NaN if there is a NaN.
 
     Raises
@@ -380,11 +370,11 @@ def max(input: Tensor, dim: Any = None, keepdim: builtins.bool = False) -> Any:
     >>> ng.max(x), values, indices
     (tensor(5.), tensor([5., 3.]), tensor([1, 0]))
     """
-    return _max_or_min(input, dim, keepdim, "max", _r.amax, _r.max_dim)
+    return _max_or_min(input, dim, keepdim, other, "max", _r.amax, _r.max_dim, MaxResult)
 
 
 @public("function", "method")
-def min(input: Tensor, dim: Any = None, keepdim: builtins.bool = False) -> Any:
+def min(input: Tensor, dim: Any = None, keepdim: builtins.bool = False, *, other: Any = None) -> Any:
     """The smallest element; along ``dim`` a pair (values, indices); of two tensors `minimum`. NaN if there is a NaN.
 
     Raises
@@ -396,7 +386,7 @@ def min(input: Tensor, dim: Any = None, keepdim: builtins.bool = False) -> Any:
     >>> ng.min(ng.tensor([[1.0, 5.0], [3.0, 2.0]]), dim=0).indices
     tensor([0, 1])
     """
-    return _max_or_min(input, dim, keepdim, "min", _r.amin, _r.min_dim)
+    return _max_or_min(input, dim, keepdim, other, "min", _r.amin, _r.min_dim, MinResult)
 
 
 def _arg(op: Any, input: Tensor, dim: int | None, keepdim: builtins.bool) -> Tensor:

@@ -1,0 +1,306 @@
+"""Scans along the middle of three dimensions: running sums, products and extremes, and recurrences of the first order.
+
+A unit of work is one line, or several that lie side by side in memory and are walked together. Running sums of few and
+long lines are cut into parts by their lengths alone: the sums of the parts come first, then each part begins with what
+is before it. So the bits are the same for any number of threads. Products are not cut: that of a part may overflow
+where what is before it is 0.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+from numgrad import dtypes
+from numgrad.errors import ProofError
+from numgrad.kernels import scalar
+from numgrad.layout import product
+from numgrad.runtime.kernel import Device, Kernel, device, kernel
+from numgrad.runtime.plan import GRAIN_COST, Operand, PlanBuilder
+
+COLUMNS = 64  # lines that are walked together
+BLOCK = 128  # elements that are compared with an extreme at once
+PART = 1 << 14  # elements of a part of a line
+MOST_PARTS = 64
+
+
+class Walk(NamedTuple):
+    """How units walk through [outer, length, width]: blocks of columns, parts of lines, and from which end."""
+
+    length: int
+    width: int
+    blocks: int
+    parts: int
+    part_length: int
+    reverse: int
+
+
+@device
+def added(total, x):
+    """The next of running sums."""
+    return total + x
+
+
+@device
+def multiplied(total, x):
+    """The next of running products."""
+    return total * x
+
+
+def _running(name: str, step: Device) -> Kernel:
+    def running(x, out, before, totals, walk, start, stop, worker):
+        length, width = walk.length, walk.width
+        own = totals[worker * COLUMNS : (worker + 1) * COLUMNS]
+        for unit in range(start, stop):
+            part = unit % walk.parts
+            block = unit // walk.parts
+            o = block // walk.blocks
+            begin = part * walk.part_length
+            count = min(length, begin + walk.part_length) - begin
+            first = o * length * width
+            if width == 1:
+                first += length - begin - count if walk.reverse else begin
+                v, y = x[first : first + count], out[first : first + count]
+                total = before[unit]
+                if walk.reverse:
+                    for i in range(count):
+                        total = step(total, v[count - 1 - i])
+                        y[count - 1 - i] = total
+                else:
+                    for i in range(count):
+                        total = step(total, v[i])
+                        y[i] = total
+                continue
+            left = (block - o * walk.blocks) * COLUMNS
+            columns = min(COLUMNS, width - left)
+            t = own[:columns]
+            for j in range(t.shape[0]):
+                t[j] = before[unit]
+            for i in range(count):
+                place = first + left + (length - 1 - i if walk.reverse else i) * width
+                v, y = x[place : place + columns], out[place : place + columns]
+                for j in range(y.shape[0]):
+                    t[j] = step(t[j], v[j])
+                    y[j] = t[j]
+
+    running.__name__ = f"running_{name}"
+    return kernel("T[:], R[:], A[:], A[:], Walk", Walk)(running)
+
+
+_RUNNING = {"sum": _running("sum", added), "product": _running("product", multiplied)}
+
+
+@kernel("A[:], i8")
+def begin_lines(before, value, start, stop):
+    """What is before the first element of each line."""
+    for i in range(start, stop):
+        before[i] = value
+
+
+@kernel("T[:], A[:], Walk", Walk, reassociate=True)
+def add_parts(x, totals, walk, start, stop):
+    """Sums of the parts of lines of one column; work: all parts."""
+    length = walk.length
+    for unit in range(start, stop):
+        o = unit // walk.parts
+        begin = (unit - o * walk.parts) * walk.part_length
+        end = min(length, begin + walk.part_length)
+        line = x[o * length : (o + 1) * length]
+        v = line[length - end : length - begin] if walk.reverse else line[begin:end]
+        total = totals.dtype.type(0)
+        for i in range(v.shape[0]):
+            total += v[i]
+        totals[unit] = total
+
+
+@kernel("A[:], A[:], i8")
+def add_before(totals, before, parts, start, stop):
+    """For each part the sum of those before it; work: lines."""
+    for line in range(start, stop):
+        total = totals.dtype.type(0)
+        for unit in range(line * parts, (line + 1) * parts):
+            before[unit] = total
+            total += totals[unit]
+
+
+@device
+def not_below(x, best):
+    """x takes the place of the largest so far; the last of equal ones does, and the last NaN."""
+    return (x != x) | (x >= best)
+
+
+@device
+def not_above(x, best):
+    """x takes the place of the smallest so far; the last of equal ones does, and the last NaN."""
+    return (x != x) | (x <= best)
+
+
+def _running_extreme(name: str, replaces: Device) -> Kernel:
+    def running(x, values, indices, walk, start, stop):
+        length, width = walk.length, walk.width
+        for unit in range(start, stop):
+            o = unit // walk.blocks
+            first = o * length * width
+            if width == 1:
+                best, place = x[first], 0
+                for begin in range(0, length, BLOCK):
+                    here, end = first + begin, first + min(length, begin + BLOCK)
+                    v, y, places = x[here:end], values[here:end], indices[here:end]
+                    later = 0
+                    for i in range(v.shape[0]):
+                        later += replaces(v[i], best)
+                    if later:
+                        for i in range(v.shape[0]):
+                            if replaces(v[i], best):
+                                best, place = v[i], begin + i
+                            y[i] = best
+                            places[i] = place
+                    else:
+                        for i in range(y.shape[0]):
+                            y[i] = best
+                            places[i] = place
+                continue
+            left = (unit - o * walk.blocks) * COLUMNS
+            columns = min(COLUMNS, width - left)
+            place = first + left
+            for j in range(columns):
+                values[place + j] = x[place + j]
+                indices[place + j] = 0
+            for i in range(1, length):
+                place += width
+                v = x[place : place + columns]
+                last, y = values[place - width : place - width + columns], values[place : place + columns]
+                found, places = indices[place - width : place - width + columns], indices[place : place + columns]
+                for j in range(y.shape[0]):
+                    take = replaces(v[j], last[j])
+                    y[j] = v[j] if take else last[j]
+                    places[j] = i if take else found[j]
+
+    running.__name__ = f"running_{name}"
+    return kernel("T[:], T[:], i8[:], Walk", Walk)(running)
+
+
+_EXTREMES = {"max": _running_extreme("max", not_below), "min": _running_extreme("min", not_above)}
+
+
+@kernel("T[:], T[:], f8[:], f8[:], Walk", Walk)
+def running_logsumexp(x, out, tops, sums, walk, start, stop, worker):
+    """log(exp(x[0]) + ... + exp(x[i])): the largest so far, and the sum of the exponentials of the distances from it."""
+    tops = tops[worker * COLUMNS : (worker + 1) * COLUMNS]
+    sums = sums[worker * COLUMNS : (worker + 1) * COLUMNS]
+    for unit in range(start, stop):
+        o = unit // walk.blocks
+        left = (unit - o * walk.blocks) * COLUMNS
+        columns = min(COLUMNS, walk.width - left)
+        for j in range(columns):
+            tops[j] = -math.inf
+            sums[j] = 0.0
+        for i in range(walk.length):
+            place = (o * walk.length + i) * walk.width + left
+            for j in range(columns):
+                v, top, total = x[place + j], tops[j], sums[j]
+                if v == top:  # infinite ones, too, whose distance is no number
+                    total += 1.0
+                elif v < top:
+                    total += scalar.exp(v - top)
+                elif top == top:
+                    total = total * scalar.exp(top - v) + 1.0
+                    tops[j] = v
+                else:
+                    total = top
+                sums[j] = total
+                out[place + j] = tops[j] + scalar.log(total)
+
+
+@kernel("T[:], T[:], T[:], f8[:], Walk", Walk)
+def recur(x, factor, out, totals, walk, start, stop, worker):
+    """out[i] = x[i] + factor[i] * out[i - 1], or with ``reverse`` + factor[i] * out[i + 1]; there is nothing before the first."""
+    length, width = walk.length, walk.width
+    own = totals[worker * COLUMNS : (worker + 1) * COLUMNS]
+    for unit in range(start, stop):
+        o = unit // walk.blocks
+        left = (unit - o * walk.blocks) * COLUMNS
+        columns = min(COLUMNS, width - left)
+        t = own[:columns]
+        for i in range(length):
+            place = (o * length + (length - 1 - i if walk.reverse else i)) * width + left
+            v, f, y = x[place : place + columns], factor[place : place + columns], out[place : place + columns]
+            if i == 0:  # not 0 times the factor, which may be infinite
+                for j in range(y.shape[0]):
+                    t[j] = v[j]
+                    y[j] = v[j]
+            else:
+                for j in range(y.shape[0]):
+                    t[j] = v[j] + f[j] * t[j]
+                    y[j] = t[j]
+
+
+# ---- planning ---------------------------------------------------------------------------------------------------
+
+
+def _walk(name: str, dim: int, *operands: Operand, reverse: bool = False) -> tuple[Walk, int]:
+    """How contiguous operands of one shape are walked along ``dim``, in one part; and the number of units."""
+    shape = tuple(operands[0].spec.shape)
+    for operand in operands:
+        if not operand.spec.is_contiguous or tuple(operand.spec.shape) != shape:
+            raise ProofError(f"{name}: an operand is {operand.spec}, expected contiguous, of shape {list(shape)}")
+    length, width = shape[dim], product(shape[dim + 1 :])
+    blocks = -(-width // COLUMNS)
+    units = product(shape[:dim]) * blocks if length else 0
+    return Walk(length, width, blocks, 1, length, int(reverse)), units
+
+
+def _work(walk: Walk, units: int, cost: int) -> dict[str, int]:
+    """Work and grain of units that cost so much for an element."""
+    cost *= walk.part_length * min(walk.width, COLUMNS)
+    return {"work": units, "grain": max(1, GRAIN_COST // max(1, cost)), "cost": cost * units}
+
+
+def plan_running(b: PlanBuilder, kind: str, x: Operand, out: Operand, dim: int, *, reverse: bool = False) -> None:
+    """Running sums (kind ``sum``) or products (``product``) along ``dim``, from its end with ``reverse``.
+
+    x, out
+        Contiguous, of one shape. out's dtype is x's for floating point, which is added up in float64, or else int64.
+    """
+    walk, lines = _walk(f"running {kind}", dim, x, out, reverse=reverse)
+    if not lines:
+        return
+    wide = dtypes.float64 if out.spec.dtype.is_floating_point else dtypes.int64
+    parts = min(MOST_PARTS // lines, walk.length // PART) if kind == "sum" and walk.width == 1 else 1
+    if parts > 1:
+        part_length = -(-walk.length // parts)
+        walk = walk._replace(parts=-(-walk.length // part_length), part_length=part_length)
+    units = lines * walk.parts
+    before = b.scratch(wide, units)
+    if parts > 1:
+        sums = b.scratch(wide, units)
+        b.launch(add_parts, x.flat, sums.flat, walk, **_work(walk, units, 1))
+        b.launch(add_before, sums.flat, before.flat, walk.parts, work=lines, grain=1 + GRAIN_COST // walk.parts)
+    else:
+        b.launch(begin_lines, before.flat, int(kind == "product"), work=lines, grain=GRAIN_COST)
+    totals = b.scratch(wide, COLUMNS, per_worker=True)
+    b.launch(_RUNNING[kind], x.flat, out.flat, before.flat, totals.flat, walk, **_work(walk, units, 4))
+
+
+def plan_running_extreme(b: PlanBuilder, kind: str, x: Operand, values: Operand, indices: Operand, dim: int) -> None:
+    """The largest (kind ``max``) or smallest (``min``) so far along ``dim``, and where it is: the last of equal ones, or of NaNs.
+
+    x, values, indices
+        Contiguous, of one shape. values has x's dtype, indices int64.
+    """
+    walk, units = _walk(f"running {kind}", dim, x, values, indices)
+    b.launch(_EXTREMES[kind], x.flat, values.flat, indices.flat, walk, **_work(walk, units, 4))
+
+
+def plan_running_logsumexp(b: PlanBuilder, x: Operand, out: Operand, dim: int) -> None:
+    """The logarithm of the running sum of exponentials along ``dim``; both are contiguous, of floating point and of one shape."""
+    walk, units = _walk("running logsumexp", dim, x, out)
+    tops, sums = (b.scratch(dtypes.float64, COLUMNS, per_worker=True).flat for _ in range(2))
+    b.launch(running_logsumexp, x.flat, out.flat, tops, sums, walk, **_work(walk, units, 40))
+
+
+def plan_recurrence(b: PlanBuilder, x: Operand, factor: Operand, out: Operand, dim: int, *, reverse: bool) -> None:
+    """out[i] = x[i] + factor[i] * out[i - 1] along ``dim``; all are contiguous, of one shape and floating-point dtype."""
+    walk, units = _walk("recurrence", dim, x, factor, out, reverse=reverse)
+    totals = b.scratch(dtypes.float64, COLUMNS, per_worker=True)
+    b.launch(recur, x.flat, factor.flat, out.flat, totals.flat, walk, **_work(walk, units, 4))
