@@ -215,11 +215,13 @@ SAVES_ALL = {
     "layer_norm",
     "attention",
 }
+# These read some of it only where elements are equal, or 0.
+IN_RARE_CASES = {"scatter_prod", "scatter_amax", "scatter_amin"}
 
 
 @pytest.mark.parametrize(
     ("sample", "position"),
-    [(s, p) for s in FIRST for p in takes_gradient(s) if s.op not in SAVES_ALL | {"pow"}],
+    [(s, p) for s in FIRST for p in takes_gradient(s) if s.op not in SAVES_ALL | {"pow", *IN_RARE_CASES}],
     ids=str,
 )
 def test_what_is_saved_is_read(sample: Sample, position: int) -> None:
