@@ -163,6 +163,73 @@ row("masked_select of a scalar", lambda lib, x: x.masked_select(x.detach() > 0),
 row("masked_scatter", lambda lib, x, m, s: x.masked_scatter(m, s), f64(2, 3), _MASK, f64(4))
 row("masked_scatter in place", lambda lib, x, m, s: (x * 1).masked_scatter_(m[0], s), f64(2, 3), _MASK, f64(2, 2))
 
+# ---- diagonals, triangles, windows ------------------------------------------------------------------------------
+
+for _offset in (-4, -1, 0, 2, 9):
+    row(f"tril {_offset}", lambda lib, x, k=_offset: [lib.tril(x, k), x.tril(diagonal=k)], f64(3, 4))
+    row(f"triu {_offset}", lambda lib, x, k=_offset: [lib.triu(x, k), (x * 1).triu_(k)], f64(2, 3, 3))
+    row(
+        f"indices of triangles {_offset}", lambda lib, k=_offset: [lib.tril_indices(3, 4, k), lib.triu_indices(4, 3, k)]
+    )
+    row(f"diag {_offset}", lambda lib, x, y, k=_offset: [lib.diag(x, k), y.diag(k)], f64(3), f64(2, 4))
+    row(f"diagonal {_offset}", lambda lib, x, k=_offset: [lib.diagonal(x, k), x.diagonal(k, 2, 0)], f64(3, 2, 3))
+    row(f"diag_embed {_offset}", lambda lib, x, k=_offset: [lib.diag_embed(x, k), x.diag_embed(k, 0, 2)], f64(2, 3))
+row("diagflat", lambda lib, x: lib.diagflat(x, 1), f64(2, 2))
+row("diagonal_scatter", lambda lib, x, s: x.diagonal_scatter(s, 1), f64(3, 3), f64(2))
+row(
+    "fill_diagonal_",
+    lambda lib, x: [(x * 1).fill_diagonal_(2.5), lib.zeros(7, 2).fill_diagonal_(1, wrap=True)],
+    f64(2, 3),
+)
+row("fill_diagonal_ of a cube", lambda lib, x: (x * 1).fill_diagonal_(1.0), f64(2, 2, 2))
+row("trace", lambda lib, x: [lib.trace(x), x.trace()], f64(2, 3))
+row("unfold", lambda lib, x: [x.unfold(1, 3, 2), x.unfold(0, 2, 2), x.unfold(-1, 0, 1)], f64(2, 7))
+row("unfold of a scalar", lambda lib, x: [x.unfold(0, 1, 1), x.unfold(0, 0, 1)], f64())
+row("as_strided", lambda lib, x: lib.as_strided(x, (2, 2), (3, 1), 1), f64(2, 4), batches=False)
+row("as_strided overlapping", lambda lib, x: x.as_strided((3, 3), (1, 1)), f64(6), batches=False)
+row("as_strided of a view", lambda lib, x: x.detach()[1:].as_strided((2,), (2,), 0), f64(6), batches=False)
+row(
+    "as_strided_scatter",
+    lambda lib, x, s: x.as_strided_scatter(s, (2,), (2,), 1),
+    f64(4),
+    f64(2),
+    batches=False,
+    torchs_gradient=False,
+)
+
+# ---- shapes -----------------------------------------------------------------------------------------------------
+
+row("ravel", lambda lib, x: [lib.ravel(x), x.t().ravel()], f64(2, 3))
+row("reshape_as", lambda lib, x, y: x.reshape_as(y), f64(2, 3), f64(6, 1))
+row("resize", lambda lib, x: x.resize(3, 2), f64(2, 3))
+row("ndimension", lambda lib, x: x.ndimension(), f64(2, 3), batches=False)
+row("swapaxes", lambda lib, x: [lib.swapaxes(x, 0, -1), x.swapdims(0, 1)], f64(2, 3, 4))
+row("movedim", lambda lib, x: [lib.movedim(x, 0, -1), x.moveaxis((0, 2), (1, 0)), x.movedim([-1], [0])], f64(2, 3, 4))
+row("unflatten", lambda lib, x: [lib.unflatten(x, 1, (2, -1)), x.unflatten(0, (1, 2))], f64(2, 4))
+row("squeeze_", lambda lib, x: [(x * 2).squeeze_(), (x * 2).squeeze_(0), (x * 2).squeeze_((0, 2))], f64(1, 2, 1))
+row("unsqueeze_", lambda lib, x: [(x * 2).unsqueeze_(0), (x * 2).unsqueeze_(-1)], f64(2))
+row("transpose_", lambda lib, x: [(x * 2).transpose_(0, 1), (x * 2).t_(), (x * 2).swapaxes_(0, -1)], f64(2, 3))
+row("select_scatter", lambda lib, x, s: x.select_scatter(s, 1, -1), f64(2, 3), f64(2))
+row("slice_scatter", lambda lib, x, s: lib.slice_scatter(x, s, 1, 0, None, 2), f64(2, 3), f64(2, 2))
+row("narrow_copy", lambda lib, x: x.narrow_copy(1, 1, 2), f64(2, 3))
+row("tensor_split", lambda lib, x: [lib.tensor_split(x, n) for n in (1, 2, 3, 7)], f64(5, 2))
+row("tensor_split at", lambda lib, x: [x.tensor_split((1, 3), 0), x.tensor_split((3, 1, -1, 9))], f64(5, 2))
+row("tensor_split by a tensor", lambda lib, x, i: [x.tensor_split(i), x.tensor_split(i[0])], f64(5), [2, 4])
+row("hsplit", lambda lib, x: [lib.hsplit(x, 2), x.vsplit(1), x[0].hsplit((1,)), x[None].dsplit(4)], f64(2, 4))
+row(
+    "split by other names",
+    lambda lib, x: [x.split_with_sizes([1, 3]), lib.unsafe_split(x, 3), x.unsafe_chunk(2)],
+    f64(4),
+)
+row(
+    "nonzero", lambda lib, x: [lib.nonzero(x), x.nonzero(as_tuple=True), lib.argwhere(x), lib.where(x)], i64(0, 2, 3, 4)
+)
+row("nonzero of a scalar", lambda lib, x: [lib.nonzero(x), lib.nonzero(x, as_tuple=True), x.argwhere()], np.array(3))
+row("nonzero of nothing", lambda lib, x: [lib.nonzero(x), x.nonzero(as_tuple=True)], np.zeros((0, 2), np.int64))
+row("nonzero of NaN", lambda lib, x: lib.nonzero(x), np.array([0.0, np.nan, np.inf, -0.0]), smooth=False, batches=False)
+row("nonzero_static", lambda lib, x: [lib.nonzero_static(x, size=n) for n in (0, 1, 5)], i64(0, 2, 2, 2))
+row("unravel_index", lambda lib, x: lib.unravel_index(x, (3, 4)), [[0, 5], [11, 7]])
+
 
 @pytest.mark.torch
 @pytest.mark.parametrize("row", row, ids=str)
@@ -221,6 +288,35 @@ REFUSED: dict[str, Any] = {
     "take_along_dim of other ranks": lambda lib: lib.take_along_dim(lib.ones(2, 2), lib.tensor([0]), 0),
     "masked_select by integers": lambda lib: lib.zeros(3).masked_select(lib.tensor([1, 0, 1])),
     "masked_scatter of too few": lambda lib: lib.zeros(3).masked_scatter(lib.tensor([True] * 3), lib.ones(2)),
+    "tril of a vector": lambda lib: lib.tril(lib.ones(2)),
+    "tril_indices of floats": lambda lib: lib.tril_indices(2, 2, dtype=lib.float32),
+    "diagonal of one dim": lambda lib: lib.diagonal(lib.ones(2, 2), 0, 1, 1),
+    "diagonal of a vector": lambda lib: lib.diagonal(lib.ones(2)),
+    "diag of a cube": lambda lib: lib.diag(lib.ones(2, 2, 2)),
+    "diagonal_scatter of another shape": lambda lib: lib.diagonal_scatter(lib.ones(2, 2), lib.ones(3)),
+    "fill_diagonal_ of a vector": lambda lib: lib.ones(2).fill_diagonal_(1),
+    "fill_diagonal_ of a box": lambda lib: lib.ones(2, 2, 3).fill_diagonal_(1),
+    "trace of a vector": lambda lib: lib.trace(lib.ones(2)),
+    "unfold too much": lambda lib: lib.ones(2).unfold(0, 3, 1),
+    "unfold by nothing": lambda lib: lib.ones(2).unfold(0, 1, 0),
+    "as_strided too far": lambda lib: lib.ones(2).as_strided((3,), (1,)),
+    "as_strided backwards": lambda lib: lib.ones(2).as_strided((2,), (-1,), 1),
+    "as_strided of other lengths": lambda lib: lib.ones(2).as_strided((2,), (1, 1)),
+    "resize to another count": lambda lib: lib.ones(2).resize(3),
+    "resize_ of one with a gradient": lambda lib: lib.ones(2, requires_grad=True).resize_(3),
+    "resize_ to a negative extent": lambda lib: lib.ones(2).resize_(-1),
+    "movedim twice": lambda lib: lib.ones(2, 2).movedim((0, 0), (0, 1)),
+    "movedim of other lengths": lambda lib: lib.ones(2, 2).movedim((0, 1), (0,)),
+    "unflatten otherwise": lambda lib: lib.ones(4).unflatten(0, (3, 2)),
+    "squeeze_ of a leaf": lambda lib: lib.ones(1, requires_grad=True).squeeze_(),
+    "unsqueeze_ of a view of a leaf": lambda lib: lib.ones(2, requires_grad=True)[:1].unsqueeze_(0),
+    "select_scatter of another shape": lambda lib: lib.ones(2, 2).select_scatter(lib.ones(3), 0, 0),
+    "tensor_split into none": lambda lib: lib.ones(2).tensor_split(0),
+    "tensor_split of a scalar": lambda lib: lib.tensor(1.0).tensor_split(1),
+    "hsplit unevenly": lambda lib: lib.ones(3).hsplit(2),
+    "vsplit of a vector": lambda lib: lib.ones(2).vsplit(1),
+    "unravel_index of floats": lambda lib: lib.unravel_index(lib.ones(2), (2,)),
+    "where with one value": lambda lib: lib.where(lib.ones(2) > 0, lib.ones(2)),
 }
 
 
@@ -231,3 +327,41 @@ def test_refusals_have_torchs_class(label: str, torch: ModuleType) -> None:
         REFUSED[label](torch)
     with pytest.raises(theirs.type):
         REFUSED[label](ng)
+
+
+def test_a_tensor_that_became_a_view_of_itself_keeps_its_history() -> None:
+    x = ng.tensor([[1.0, 2.0, 3.0]], requires_grad=True)
+    y = x * 2
+    first = y[0]
+    y.squeeze_(0)
+    y[1] = 7.0
+    assert (y.shape, first.tolist(), y.tolist()) == ((3,), [2.0, 7.0, 6.0], [2.0, 7.0, 6.0])
+    (first * ng.tensor([1.0, 10.0, 100.0])).sum().backward()
+    assert x.grad.tolist() == [[2.0, 0.0, 200.0]]
+
+
+def test_a_graph_notices_that_what_it_saved_has_another_shape() -> None:
+    x = ng.ones(1, 2, requires_grad=True)
+    y = x * 1
+    out = (y * y).sum()
+    y.squeeze_()
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        out.backward()
+
+
+def test_a_resized_tensor_keeps_its_elements() -> None:
+    x = ng.arange(4)
+    y = x[2:]
+    assert x.resize_(2, 3).flatten()[:4].tolist() == [0, 1, 2, 3]
+    assert (y.tolist(), x.is_contiguous()) == ([2, 3], True)
+    assert x.resize_(2).tolist() == [0, 1]
+    with pytest.raises(RuntimeError, match="this tensor is a view"):
+        y.resize_(9)
+
+
+def test_a_view_of_strides_is_a_view() -> None:
+    x = ng.zeros(4)
+    x.as_strided((2,), (3,))[1] = 5
+    x.unfold(0, 2, 1)[0, 1].fill_(3)
+    assert x.tolist() == [0.0, 3.0, 0.0, 5.0]
+    assert x[2:].as_strided((2,), (1,), 0).tolist() == [0.0, 3.0]
