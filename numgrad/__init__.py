@@ -42,6 +42,7 @@ from numgrad.tensor import network as _network  # noqa: F401
 from numgrad.tensor import new as _new  # noqa: F401
 from numgrad.tensor import nonzeros as _nonzeros  # noqa: F401
 from numgrad.tensor import placing as _placing  # noqa: F401
+from numgrad.tensor import products as _products  # noqa: F401
 from numgrad.tensor import repeating as _repeating  # noqa: F401
 from numgrad.tensor import reshaping as _reshaping  # noqa: F401
 from numgrad.tensor import rounding as _rounding  # noqa: F401

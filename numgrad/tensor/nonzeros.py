@@ -90,10 +90,10 @@ def unravel_index(indices: Tensor, shape: Any) -> tuple[Tensor, ...]:
 
     Raises
     ------
-    RuntimeError
-        The indices are not integers, or an extent is negative.
+    TypeError
+        The indices are not integers.
     ValueError
-        As RuntimeError, where torch raises it: an extent is negative.
+        An extent is negative.
 
     >>> import numgrad as ng
     >>> ng.unravel_index(ng.tensor([1, 5]), (2, 3))
@@ -101,7 +101,7 @@ def unravel_index(indices: Tensor, shape: Any) -> tuple[Tensor, ...]:
     """
     check_tensor("unravel_index", "indices", indices)
     if indices._spec.dtype.category != 1:
-        raise ValueError(f"expected 'indices' to be integer dtype, but got {indices._spec.dtype}")
+        raise TypeError(f"expected 'indices' to be integer dtype, but got {indices._spec.dtype}")
     extents = size_of("unravel_index", (tuple(shape) if isinstance(shape, (tuple, list)) else (shape,),))
     if builtins.min(extents, default=0) < 0:
         raise ValueError(f"'shape' cannot have negative values, but got {extents}")
