@@ -41,14 +41,24 @@ from numgrad.runtime.threads import get_num_threads, set_num_threads
 from numgrad.tensor import activations as _activations  # noqa: F401 (what these declare is public)
 from numgrad.tensor import conversions as _conversions  # noqa: F401
 from numgrad.tensor import counting as _counting  # noqa: F401
+from numgrad.tensor import diagonals as _diagonals  # noqa: F401
+from numgrad.tensor import grids as _grids  # noqa: F401
+from numgrad.tensor import in_place_views as _in_place_views  # noqa: F401
 from numgrad.tensor import network as _network  # noqa: F401
 from numgrad.tensor import new as _new  # noqa: F401
+from numgrad.tensor import nonzeros as _nonzeros  # noqa: F401
+from numgrad.tensor import placing as _placing  # noqa: F401
+from numgrad.tensor import products as _products  # noqa: F401
 from numgrad.tensor import quantiles as _quantiles  # noqa: F401
+from numgrad.tensor import repeating as _repeating  # noqa: F401
+from numgrad.tensor import reshaping as _reshaping  # noqa: F401
 from numgrad.tensor import rounding as _rounding  # noqa: F401
 from numgrad.tensor import scans as _scans  # noqa: F401
+from numgrad.tensor import scattering as _scattering  # noqa: F401
 from numgrad.tensor import selection as _selection  # noqa: F401
 from numgrad.tensor import settings as _settings  # noqa: F401
 from numgrad.tensor import sorting as _sorting  # noqa: F401
+from numgrad.tensor import splitting as _splitting  # noqa: F401
 from numgrad.tensor import statistics as _statistics  # noqa: F401
 from numgrad.tensor.arguments import result_type
 from numgrad.tensor.legacy import TYPES as _TYPES

@@ -23,12 +23,27 @@ from numgrad.runtime.kernel import device, kernel
 from numgrad.runtime.plan import GRAIN_COST, STATUS, Operand, PlanBuilder
 
 MOST_OWNERS = 8  # work items that walk the same indices; the cost of more would exceed their gain
+REPLACE, ADD, MULTIPLY, LARGEST, SMALLEST = range(5)  # what `scatter_elements` makes of an element and a value
 
 
 @device
 def within(index, extent):
     """The index, or -1 if it is out of range."""
     return index if 0 <= index < extent else -1
+
+
+@device
+def combined(old, value, way):
+    """An element and a value that comes to it. NaN stays, as in torch."""
+    if way == ADD:
+        return old + value
+    if way == MULTIPLY:
+        return old * value
+    if way == LARGEST:
+        return value if value > old or value != value else old
+    if way == SMALLEST:
+        return value if value < old or value != value else old
+    return value
 
 
 # ---- rows -------------------------------------------------------------------------------------------------------
@@ -240,7 +255,7 @@ class Lines(NamedTuple):
 
 @kernel("T[:], i8[:], T[:], i8[:], Lines, Side, Side, Side, i8, i8", Lines, Side)
 def scatter_elements(
-    source, index, out, status, lines, of_source, of_index, of_out, add, broadcast, start, stop
+    source, index, out, status, lines, of_source, of_index, of_out, way, broadcast, start, stop
 ):  # fmt: skip
     """Along dim in order: a unit owns some lines of out. ``broadcast``: the source is one value."""
     for unit in range(start, stop):
@@ -259,7 +274,7 @@ def scatter_elements(
                 else:
                     value = source[0] if broadcast else source[first_source + i * of_source.dim + j * of_source.column]
                     goal = first_out + number * of_out.dim + j * of_out.column
-                    out[goal] = out[goal] + value if add else value
+                    out[goal] = combined(out[goal], value, way)
 
 
 def plan_gather_elements(b: PlanBuilder, x: Operand, index: Operand, out: Operand, dim: int) -> None:
@@ -292,9 +307,12 @@ def plan_gather_elements(b: PlanBuilder, x: Operand, index: Operand, out: Operan
 
 
 def plan_scatter_elements(
-    b: PlanBuilder, source: Operand, index: Operand, out: Operand, dim: int, *, accumulate: bool = True
+    b: PlanBuilder, source: Operand, index: Operand, out: Operand, dim: int, way: int = ADD
 ) -> None:
-    """torch.scatter_add, or scatter: ``out[i][index[i][j][k]][k] (+)= source[i][j][k]`` (dim 1), in order of j.
+    """torch.scatter_add, scatter, scatter_reduce: ``out[i][index[i][j][k]][k] (+)= source[i][j][k]`` (dim 1), in order of j.
+
+    way
+        What becomes of an element: `REPLACE`, `ADD`, `MULTIPLY`, `LARGEST`, `SMALLEST`.
 
     source
         At least index's extents, any strides; or one element (numel 1), for all positions.
@@ -334,6 +352,6 @@ def plan_scatter_elements(
     ]
     grid = Lines(Extents4(*[line[0] for line in lines[1:]]), shape[dim], out_shape[dim], inner[0], blocks, columns)
     b.launch(
-        scatter_elements, source.flat, index.flat, out.flat, STATUS, grid, *sides, int(accumulate), int(broadcast),
+        scatter_elements, source.flat, index.flat, out.flat, STATUS, grid, *sides, way, int(broadcast),
         work=units if index.spec.numel else 0, grain=max(1, GRAIN_COST // max(1, cost)), cost=units * cost,
     )  # fmt: skip

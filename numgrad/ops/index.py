@@ -33,7 +33,7 @@ def _checked_index(b: PlanBuilder, name: str, index: Operand) -> Operand:
     return wide
 
 
-def _out_of_range(status: int, params: Any) -> Exception:
+def out_of_range(status: int, params: Any) -> Exception:
     return OutOfRangeError(
         f"index out of range: the index at position {status - 1} (row-major) names no element; they count from 0, and only "
         "tensor[index] counts negative ones from the end"
@@ -58,7 +58,7 @@ index_select = Op(
     graph_inputs=(0,),
     doc="The slices of input along ``dim`` that index names; the dimension is replaced by index's shape.",
 )
-index_select.on_status(_out_of_range)
+index_select.on_status(out_of_range)
 
 
 @index_select.plan
@@ -105,7 +105,7 @@ index_select_backward = Op(
     graph_inputs=(0,),
     doc="Zeros of shape ``size`` to which the gradient's slices are added where `index_select` took them.",
 )
-index_select_backward.on_status(_out_of_range)
+index_select_backward.on_status(out_of_range)
 
 
 @index_select_backward.plan
@@ -150,7 +150,7 @@ def _(grad, index, size, dim):
 # ---- elements ---------------------------------------------------------------------------------------------------
 
 
-def _checked_elements(b: PlanBuilder, name: str, input: Operand, index: Operand, dim: int) -> Operand:
+def checked_elements(b: PlanBuilder, name: str, input: Operand, index: Operand, dim: int) -> Operand:
     """The proved index as kernels expect it; one without elements may have any dtype, as in torch."""
     if index.spec.numel:
         index = _checked_index(b, name, index)
@@ -174,12 +174,12 @@ gather = Op(
     graph_inputs=(0,),
     doc="out[i][j][k] = input[i][index[i][j][k]][k] for dim 1, and so on.",
 )
-gather.on_status(_out_of_range)
+gather.on_status(out_of_range)
 
 
 @gather.plan
 def _(b: PlanBuilder, input: Operand, index: Operand, dim: int) -> None:
-    index = _checked_elements(b, "gather", input, index, dim)
+    index = checked_elements(b, "gather", input, index, dim)
     out = b.output(input.spec.dtype, tuple(index.spec.shape))
     plan_gather_elements(b, input, index, out, dim)
 
@@ -209,12 +209,12 @@ scatter_add = Op(
     graph_inputs=(0, 2),
     doc="input, with src[i][j][k] added at [i][index[i][j][k]][k] for dim 1, and so on.",
 )
-scatter_add.on_status(_out_of_range)
+scatter_add.on_status(out_of_range)
 
 
 @scatter_add.plan
 def _(b: PlanBuilder, input: Operand, index: Operand, src: Operand, dim: int) -> None:
-    index = _checked_elements(b, "scatter_add", input, index, dim)
+    index = checked_elements(b, "scatter_add", input, index, dim)
     if src.spec.dtype is not input.spec.dtype or src.spec.ndim != index.spec.ndim:
         raise ShapeError(
             f"scatter_add: src is {src.spec}, expected {input.spec.dtype} with index's number of dimensions"
@@ -223,7 +223,7 @@ def _(b: PlanBuilder, input: Operand, index: Operand, src: Operand, dim: int) ->
         raise ShapeError(f"scatter_add: index {list(index.spec.shape)} is larger than src {list(src.spec.shape)}")
     out = b.output(input.spec.dtype, tuple(input.spec.shape))
     plan_copy(b, input, out)
-    plan_scatter_elements(b, src, index, out, dim, accumulate=True)
+    plan_scatter_elements(b, src, index, out, dim)
 
 
 @scatter_add.backward
@@ -254,56 +254,56 @@ def _(x, index, src, dim):
 index_put = Op(
     "index_put",
     ("input", "index", "values"),
-    {"accumulate": False},
+    {"accumulate": False, "dim": 0},
     saves=("index",),
     graph_inputs=(0, 2),
-    doc="input, with its rows named by index [n] (of the first dimension) replaced by, or increased by, values' rows.",
+    doc="input, with its slices along ``dim`` that index names replaced by, or increased by, those of values.",
 )
-index_put.on_status(_out_of_range)
+index_put.on_status(out_of_range)
 
 
 @index_put.plan
-def _(b: PlanBuilder, input: Operand, index: Operand, values: Operand, accumulate: bool) -> None:
+def _(b: PlanBuilder, input: Operand, index: Operand, values: Operand, accumulate: bool, dim: int) -> None:
     index = _checked_index(b, "index_put", index)
-    if not input.spec.ndim:
+    shape = tuple(input.spec.shape)
+    if not shape:
         raise IndexError("index_put: the input has no dimensions, expected at least one")
-    expected = (*index.spec.shape, *input.spec.shape[1:])
+    prove_dim("index_put", dim, len(shape))
+    expected = (*shape[:dim], *index.spec.shape, *shape[dim + 1 :])
     if tuple(values.spec.shape) != expected or values.spec.dtype is not input.spec.dtype:
         raise ShapeError(f"index_put: values is {values.spec}, expected shape {list(expected)} of {input.spec.dtype}")
-    out = b.output(input.spec.dtype, tuple(input.spec.shape))
+    out = b.output(input.spec.dtype, shape)
     plan_copy(b, input, out)
-    plan_index_scatter(b, contiguous(b, values), index, out, 0, accumulate=accumulate)
+    plan_index_scatter(b, contiguous(b, values), index, out, dim, accumulate=accumulate)
 
 
 @index_put.backward
 def _(ctx, grad):
-    (index,) = ctx.saved
-    to_values = index_select(grad, index, dim=0) if ctx.needs[2] else None
+    (index,), dim = ctx.saved, ctx.params.dim
+    to_values = index_select(grad, index, dim=dim) if ctx.needs[2] else None
     if ctx.params.accumulate or not ctx.needs[0]:
         return grad, None, to_values
     zeros = full(size=tuple(ctx.input_specs[2].shape), value=0.0, dtype=grad.dtype)
-    return index_put(grad, index, zeros), None, to_values
+    return index_put(grad, index, zeros, dim=dim), None, to_values
 
 
 index_put.linear_in("input", "values")
 
 
 @index_put.batch
-def _(batch, x, index, values, accumulate):
+def _(batch, x, index, values, accumulate, dim):
     if batch.flags[1]:
         return NotImplemented
     x, _, values = batch.all(x, index, values)
-    replaced = index_put(
-        rules.to_dim(x, 0, 1), index, rules.to_dim(values, 0, index._spec.ndim), accumulate=accumulate
-    )  # fmt: skip
-    return rules.to_dim(replaced, 1, 0)
+    return index_put(x, index, values, accumulate=accumulate, dim=dim + 1)
 
 
 @index_put.oracle
-def _(x, index, values, accumulate):
+def _(x, index, values, accumulate, dim):
     out = x.copy()
+    places = (slice(None),) * dim + (index,)
     if accumulate:
-        np.add.at(out, index, values)
+        np.add.at(out, places, values)
     else:
-        out[index] = values
+        out[places] = values
     return out

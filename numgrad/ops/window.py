@@ -6,12 +6,14 @@ from typing import Any
 
 import numpy as np
 
+from numgrad.dtypes import int64
 from numgrad.errors import ShapeError
 from numgrad.kernels.fill import plan_fill
 from numgrad.kernels.reduce import plan_reduce
 from numgrad.layout import Spec, product, spec_of
 from numgrad.ops.layouts import plan_copy
 from numgrad.ops.proofs import prove_int, prove_ints, prove_shapes
+from numgrad.ops.view import reshape
 from numgrad.registry import Op, find, is_wrapped
 from numgrad.runtime.plan import Operand, PlanBuilder
 
@@ -40,11 +42,38 @@ def _(ctx, grad):
 def _on_base(grad: Any, base: Spec, window: Any) -> Any:
     """The gradient of a window, in zeros of the shape of its base."""
     size, strides = tuple(base.shape), base.strides
+    if _may_overlap(window.size, window.strides):
+        positions = _positions(window)
+        count = product(window.size)
+        flat = reshape(grad, (count,))
+        span = find("index_select_backward")(flat, reshape(positions, (count,)), size=(base.extent,), dim=0)
+        return as_strided(span, size=size, strides=strides, offset=0)
     if base.is_dense:
         return as_strided_backward(grad, base_size=size, base_strides=strides, **window._asdict())
     # Through all the memory that the base spans, the gaps between its elements included.
     span = as_strided_backward(grad, base_size=(base.extent,), base_strides=(1,), **window._asdict())
     return as_strided(span, size=size, strides=strides, offset=0)
+
+
+def _may_overlap(size: Any, strides: Any) -> bool:
+    """Whether an element may be seen at several places that are not one place repeated."""
+    reach = 0
+    for stride, extent in sorted(zip(strides, size, strict=True)):
+        if extent > 1 and stride:
+            if stride <= reach:
+                return True
+            reach += (extent - 1) * stride
+    return False
+
+
+def _positions(window: Any) -> Any:
+    """The places of a window's elements in the memory of its base."""
+    total = find("full")(size=(), value=window.offset, dtype=int64)
+    for axis, (extent, stride) in enumerate(zip(window.size, window.strides, strict=True)):
+        line = find("arange")(start=0, step=max(stride, 1), count=extent, dtype=int64)
+        line = line if stride else find("zeros_like")(line)
+        total = find("add")(total, reshape(line, (extent, *(1,) * (len(window.size) - axis - 1))))
+    return total
 
 
 def _window_of(grad: Any, base: Spec, window: Any) -> Any:
@@ -87,6 +116,8 @@ def _(b: PlanBuilder, grad: Operand, base_size: Any, base_strides: Any, size: An
     prove_ints("as_strided", "strides", strides, len(prove_ints("as_strided", "size", size)))
     prove_int("as_strided", "offset", offset)
     prove_shapes("as_strided_backward", ("grad",), (grad,), size)
+    if _may_overlap(size, strides):
+        raise ShapeError(f"as_strided_backward: a window of strides {strides} and size {list(size)} may overlap itself")
     if grad.spec.numel == 0:
         return
     repeated = tuple(axis for axis, (n, s) in enumerate(zip(size, strides, strict=True)) if s == 0 and n > 1)

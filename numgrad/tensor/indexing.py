@@ -324,7 +324,7 @@ def gather(input: Tensor, dim: int, index: Tensor) -> Tensor:
     return result if index.ndim else shaping.reshape(result, ())
 
 
-@public("function", "method")
+@public("function", "method", "in_place")
 def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
     """A copy of input with src[i][j][k] added at [i][index[i][j][k]][k] for dim 1, and so on.
 

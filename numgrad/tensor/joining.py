@@ -121,7 +121,7 @@ def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     tensor([[1., 1.],
             [0., 0.]])
     """
-    tensors = _tensors("cat", tensors)
+    tensors = list_of("cat", tensors)
     if not tensors:
         raise ValueError("cat: expected a non-empty list of Tensors")
     for position, tensor in enumerate(tensors):
@@ -135,7 +135,7 @@ def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     return ops.joining.cat(*[cast(x, dtype) for x in kept], dim=axis)  # type: ignore[no-any-return]
 
 
-def _tensors(op: str, tensors: Any) -> Sequence[Tensor]:
+def list_of(op: str, tensors: Any) -> Sequence[Tensor]:
     """Check an argument that has to be a list or tuple of tensors.
 
     Raises
@@ -170,7 +170,7 @@ def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     tensor([[1, 3],
             [2, 4]])
     """
-    tensors = _tensors("stack", tensors)
+    tensors = list_of("stack", tensors)
     if not tensors:
         raise RuntimeError("stack expects a non-empty TensorList")
     first = tensors[0]._spec.shape

@@ -301,15 +301,17 @@ def minimum(input: Any, other: Any) -> Tensor:
 
 
 @public("function", asks=True)
-def where(condition: Tensor, input: Any, other: Any) -> Tensor:
+def where(condition: Tensor, input: Any = None, other: Any = None) -> Any:
     """input where the condition, a tensor of bools, is True, otherwise other; broadcast and promoted.
+
+    With a condition alone, of any dtype, where it is not 0: ``nonzero(condition, as_tuple=True)``.
 
     Raises
     ------
     RuntimeError
         The condition is not of bools, or the shapes do not broadcast.
     TypeError
-        The condition is not a tensor.
+        The condition is not a tensor, or there is only one of input and other.
 
     >>> import numgrad as ng
     >>> x = ng.tensor([-1.0, 2.0])
@@ -317,6 +319,10 @@ def where(condition: Tensor, input: Any, other: Any) -> Tensor:
     tensor([0., 2.])
     """
     check_tensor("where", "condition", condition)
+    if input is None and other is None:
+        from numgrad.tensor import nonzeros
+
+        return nonzeros.nonzero(condition, as_tuple=True)
     if not condition._spec.dtype.is_bool:
         raise RuntimeError(
             f"where expected condition to be a boolean tensor, but got a tensor with dtype {condition.dtype}"

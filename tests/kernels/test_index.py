@@ -5,6 +5,7 @@ import pytest
 
 from numgrad import dtypes
 from numgrad.kernels.index import (
+    REPLACE,
     plan_gather_elements,
     plan_index_scatter,
     plan_index_select,
@@ -150,8 +151,8 @@ def test_gather_and_scatter(shape, index_shape, dtype) -> None:
             target = list(position)
             target[dim] = index[position]
             put[tuple(target)] = part[position]
-        np.testing.assert_array_equal(scatter_elements(source, index, x.copy(), dim, accumulate=False), put)
-        filled = scatter_elements(np.full((), 3, dtype), index, x.copy(), dim, accumulate=False)
+        np.testing.assert_array_equal(scatter_elements(source, index, x.copy(), dim, way=REPLACE), put)
+        filled = scatter_elements(np.full((), 3, dtype), index, x.copy(), dim, way=REPLACE)
         assert (filled[where] == 3).all()
 
 

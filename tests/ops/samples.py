@@ -11,6 +11,7 @@ from tests.ops import (
     samples_networks,
     samples_norm,
     samples_scans,
+    samples_scatter,
     samples_shapes,
 )
 from tests.ops.rows import REFUSALS, SAMPLES, Refusal, Sample
@@ -24,6 +25,7 @@ FAMILIES = (
     samples_norm,
     samples_attention,
     samples_scans,
+    samples_scatter,
 )
 
 

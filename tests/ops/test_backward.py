@@ -216,9 +216,13 @@ NOT_READ = {
         for position in positions
     },
 }
+# These read some of it only where elements are equal, or 0.
+IN_RARE_CASES = {"scatter_prod", "scatter_amax", "scatter_amin"}
 
 
-@pytest.mark.parametrize(("sample", "position"), [(s, p) for s in FIRST for p in takes_gradient(s)], ids=str)
+@pytest.mark.parametrize(
+    ("sample", "position"), [(s, p) for s in FIRST for p in takes_gradient(s) if s.op not in IN_RARE_CASES], ids=str
+)
 def test_what_is_saved_is_read(sample: Sample, position: int) -> None:
     """Another value in a saved tensor gives another gradient: nothing is kept for nothing."""
     op = OPS[sample.op]

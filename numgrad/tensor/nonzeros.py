@@ -1,0 +1,113 @@
+"""Where elements are not 0: `nonzero` and `argwhere`; positions in row-major order as indices: `unravel_index`."""
+
+from __future__ import annotations
+
+import builtins
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from numgrad import dtypes
+from numgrad.layout import product
+from numgrad.tensor import pointwise
+from numgrad.tensor.arguments import as_int, check_tensor, size_of
+from numgrad.tensor.surface import public
+
+if TYPE_CHECKING:
+    from numgrad.tensor.tensor import Tensor
+
+
+@public("function", "method")
+def nonzero(input: Tensor, *, as_tuple: builtins.bool = False) -> Any:
+    """The indices of the elements that are not 0, in row-major order, [count, ndim] of int64. NaN is not 0.
+
+    With ``as_tuple`` a vector for each dimension, as an index of a tensor needs them; a scalar counts as a vector then.
+
+    >>> import numgrad as ng
+    >>> x = ng.tensor([[0, 1], [2, 0]])
+    >>> ng.nonzero(x)
+    tensor([[0, 1],
+            [1, 0]])
+    >>> x[ng.nonzero(x, as_tuple=True)]
+    tensor([1, 2])
+    """
+    from numgrad.tensor import creation
+
+    array = input._array()
+    if as_tuple:
+        indices = np.nonzero(array if array.ndim else array.reshape(1))
+        return tuple(creation.from_numpy(np.ascontiguousarray(each, np.int64)) for each in indices)
+    return creation.from_numpy(np.ascontiguousarray(_rows(array)))
+
+
+def _rows(array: np.ndarray) -> np.ndarray:
+    """The indices of the elements that are not 0, as rows."""
+    if array.ndim == 0:
+        return np.empty((int(bool(array)), 0), np.int64)
+    return np.argwhere(array).astype(np.int64, copy=False)
+
+
+@public("function", "method")
+def argwhere(input: Tensor) -> Tensor:
+    """The indices of the elements that are not 0, in row-major order, [count, ndim] of int64, as `nonzero`.
+
+    >>> import numgrad as ng
+    >>> ng.argwhere(ng.tensor([0, 3, 0, 4]))
+    tensor([[1],
+            [3]])
+    """
+    return nonzero(input)  # type: ignore[no-any-return]
+
+
+@public("function", "method")
+def nonzero_static(input: Tensor, *, size: int, fill_value: int = -1) -> Tensor:
+    """The first ``size`` rows of `nonzero`, and rows of ``fill_value`` where there are fewer.
+
+    Raises
+    ------
+    RuntimeError
+        ``size`` is negative.
+
+    >>> import numgrad as ng
+    >>> ng.nonzero_static(ng.tensor([0, 3]), size=2)
+    tensor([[ 1],
+            [-1]])
+    """
+    from numgrad.tensor import creation
+
+    count = as_int("nonzero_static", "size", size)
+    if count < 0:
+        raise RuntimeError(f"nonzero_static: 'size' must be an non-negative integer, got {count}")
+    rows = _rows(input._array())[:count]
+    padded = np.full((count, input._spec.ndim), as_int("nonzero_static", "fill_value", fill_value), np.int64)
+    padded[: len(rows)] = rows
+    return creation.from_numpy(padded)
+
+
+@public("function")
+def unravel_index(indices: Tensor, shape: Any) -> tuple[Tensor, ...]:
+    """Positions in the row-major order of a shape as indices, a tensor for each dimension.
+
+    Raises
+    ------
+    TypeError
+        The indices are not integers.
+    ValueError
+        An extent is negative.
+
+    >>> import numgrad as ng
+    >>> ng.unravel_index(ng.tensor([1, 5]), (2, 3))
+    (tensor([0, 1]), tensor([1, 2]))
+    """
+    check_tensor("unravel_index", "indices", indices)
+    if indices._spec.dtype.category != 1:
+        raise TypeError(f"expected 'indices' to be integer dtype, but got {indices._spec.dtype}")
+    extents = size_of("unravel_index", (tuple(shape) if isinstance(shape, (tuple, list)) else (shape,),))
+    if builtins.min(extents, default=0) < 0:
+        raise ValueError(f"'shape' cannot have negative values, but got {extents}")
+    wide = indices if indices._spec.dtype is dtypes.int64 else indices.long()
+    parts = []
+    for axis, extent in enumerate(extents):
+        step = product(extents[axis + 1 :])
+        parts.append(pointwise.remainder(pointwise.floor_divide(wide, step), extent))
+    return tuple(parts)
