@@ -31,6 +31,7 @@ from numgrad import config
 from numgrad.errors import KernelError
 from numgrad.runtime import kernel, locks, threads
 from numgrad.runtime import pool as _pool
+from numgrad.runtime.host import HostCall
 from numgrad.runtime.kernel import OUT_OF_BOUNDS, Kernel, native
 from numgrad.runtime.objects import built_in, words_for_ever
 from numgrad.runtime.words import (
@@ -365,7 +366,7 @@ def execute_compiled(program: int, addresses: Sequence[int]) -> int:
 class Observer(Protocol):
     """Something that is told of every launch: a recorder for replay, a profiler."""
 
-    def launched(self, program: Program, addresses: tuple[int, ...]) -> None:
+    def launched(self, program: Program | HostCall, addresses: tuple[int, ...]) -> None:
         """Called after the program ran."""
 
 
@@ -391,7 +392,7 @@ def stop_observing(observer: Observer) -> None:
     observers[:] = [entry for entry in observers if entry[1] is not observer]
 
 
-def launch(program: Program, *addresses: int) -> int:
+def launch(program: Program | HostCall, *addresses: int) -> int:
     """Run a program over the given addresses; the status word that its kernels left (0: nothing to report).
 
     The caller has proved that each address holds what the program's shapes say.
@@ -401,10 +402,13 @@ def launch(program: Program, *addresses: int) -> int:
     KernelError
         In the debug mode: a kernel indexed an array out of its bounds.
     """
-    if program.splits and not threads.ready:
-        threads.start()
-    execute = _execute_table if program.has_table else _execute or _executor()
-    status = execute(program.address, *addresses)
+    if isinstance(program, HostCall):
+        status = program.run(addresses)
+    else:
+        if program.splits and not threads.ready:
+            threads.start()
+        execute = _execute_table if program.has_table else _execute or _executor()
+        status = execute(program.address, *addresses)
     if observers or status:
         report(program, addresses, status)
     return status
@@ -424,7 +428,7 @@ def make_ready(program: Program) -> None:
         threads.start()
 
 
-def report(program: Program, addresses: tuple[int, ...], status: int) -> None:
+def report(program: Program | HostCall, addresses: tuple[int, ...], status: int) -> None:
     """Tell of a program that ran.
 
     Raises
