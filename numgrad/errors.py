@@ -9,6 +9,8 @@ from __future__ import annotations
 import sys
 import warnings
 
+import numpy as np
+
 
 class ShapeError(RuntimeError):
     """Shapes, strides or sizes of operands do not fit together."""
@@ -40,6 +42,13 @@ class ProofError(KernelError):
 
 class OperandError(TypeError):
     """An operand is neither a tensor, nor a number, nor an array. Operators leave it to the class of the other operand."""
+
+
+class LinAlgError(RuntimeError, np.linalg.LinAlgError):
+    """A matrix is not what a function of linear algebra takes: singular, not positive definite, without convergence.
+
+    It is ``numgrad.linalg.LinAlgError``, and caught as NumPy's as well.
+    """
 
 
 def describe(op: str, argument: str, got: object, expected: object, hint: str = "") -> str:

@@ -10,6 +10,7 @@ from typing import Any
 
 from numgrad import registry
 from numgrad.runtime import locks, program
+from numgrad.runtime.host import HostCall
 from numgrad.runtime.scope import Scope
 
 _active: list[profile] = []
@@ -116,7 +117,7 @@ class profile(Scope):  # noqa: N801 (torch's name)
                 _active.remove(self)
             program.stop_observing(self)
 
-    def launched(self, launched: program.Program, addresses: tuple[int, ...]) -> None:
+    def launched(self, launched: program.Program | HostCall, addresses: tuple[int, ...]) -> None:
         """Called by the launch door after each program."""
         if self._is_over:  # an interrupt kept the context from being left
             self._withdraw()

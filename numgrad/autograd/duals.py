@@ -251,7 +251,8 @@ def _dual(inner: Any, op: Op, inputs: tuple[Any, ...], params: Any) -> Any:
             _push(
                 op, level, _Context(before, outputs, params, _is_differentiable((*inputs, *tangents))), tangents, inputs
             )
-    _give_to_saved(outputs[0], [level for _, level, _ in active])
+    for output in outputs:
+        _give_to_saved(output, [level for _, level, _ in active])
     return result
 
 

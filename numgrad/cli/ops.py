@@ -109,7 +109,11 @@ def kernels_as_text(op: Op, operands: Sequence[str]) -> str:
 
     specs = tuple([_spec(text) for text in (operands or ["8"] * len(op.inputs))])
     texts = []
-    for launch in op.planned(specs, op.defaults).launches:
+    planned = op.planned(specs, op.defaults)
+    if planned.call is not None:
+        source = textwrap.dedent(inspect.getsource(planned.call.function)).rstrip()
+        return f"call of {op.name} over NumPy's arrays\n\n{source}"
+    for launch in planned.launches:
         for part in launch.parts if isinstance(launch, Pair) else (launch,):
             kernel = part.kernel
             bound = ", ".join(f"{each.name}: {each.type}" for each in kernel.bound(part.binding))

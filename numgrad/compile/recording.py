@@ -8,8 +8,11 @@ bits. Recordings are the base of compiled training steps, and they test that not
 from __future__ import annotations
 
 import ctypes
+import functools
+import itertools
 import threading
 import weakref
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -18,6 +21,7 @@ from numgrad.engine import dispatch, private
 from numgrad.engine.tape import TensorBase
 from numgrad.registry import find
 from numgrad.runtime import locks, memory, program, threads
+from numgrad.runtime.host import HostCall
 from numgrad.runtime.scope import Scope
 
 _recordings: weakref.WeakSet[Recording] = weakref.WeakSet()
@@ -61,8 +65,9 @@ class Recording(Scope):
         super().__init__()
         self.names: list[str] = []  # of the kernels, in the order of their launches
         self._status = np.zeros(1, np.int64)
-        self._bound: list[tuple[int, np.ndarray, int, int, int]] = []
-        self._rows: np.ndarray | None = None
+        # In their order: launches as `bound_launches` gives them, and calls of the host.
+        self._bound: list[tuple[int, np.ndarray, int, int, int] | Callable[[], int]] = []
+        self._stretches: list[np.ndarray | Callable[[], int]] | None = None
         self._alive: list[Any] = []
         self._mirrors: list[tuple[TensorBase, TensorBase]] = []
         self._thread: int | None = None  # the thread that is being recorded
@@ -71,7 +76,7 @@ class Recording(Scope):
     def __enter__(self) -> Recording:
         if self._thread is not None:
             raise RuntimeError("Recording: it is recording already; what is inside it takes another Recording()")
-        self._rows = None
+        self._stretches = None
         try:
             self._thread = threading.get_ident()
             program.observe(self)
@@ -91,12 +96,15 @@ class Recording(Scope):
             dispatch.recorders.remove(self)
         program.stop_observing(self)
 
-    def launched(self, launched: program.Program, addresses: tuple[int, ...]) -> None:
+    def launched(self, launched: program.Program | HostCall, addresses: tuple[int, ...]) -> None:
         """Called by the launch door after each program."""
         if self._thread is None:  # an interrupt kept the context from being left
             self._withdraw()
             return
-        self._bound += launched.bound_launches(addresses, self._status.ctypes.data)
+        if isinstance(launched, HostCall):
+            self._bound.append(functools.partial(launched.run, addresses))
+        else:
+            self._bound += launched.bound_launches(addresses, self._status.ctypes.data)
         self._alive.append(launched)
         self.names += launched.names()
 
@@ -113,6 +121,17 @@ class Recording(Scope):
     def __len__(self) -> int:
         return len(self._bound)
 
+    def _in_stretches(self) -> list[np.ndarray | Callable[[], int]]:
+        """What was recorded, with the launches between two calls of the host as one table of rows."""
+        stretches: list[np.ndarray | Callable[[], int]] = []
+        for is_call, several in itertools.groupby(self._bound, callable):
+            if is_call:
+                stretches += several  # type: ignore[arg-type]
+            else:
+                rows = [(entry, slots.ctypes.data, *others) for entry, slots, *others in several]  # type: ignore[misc]
+                stretches.append(np.array(rows, np.int64).reshape(-1, program.LAUNCH_WORDS))
+        return stretches
+
     def replay(self) -> None:
         """Run all launches again, in their order.
 
@@ -126,17 +145,18 @@ class Recording(Scope):
             raise RuntimeError(
                 "replay: this thread is recording, and a recording cannot be part of another; leave it first"
             )
-        if self._rows is None:
-            rows = [
-                (entry, slots.ctypes.data, work, grain, workers) for entry, slots, work, grain, workers in self._bound
-            ]
-            self._rows = np.array(rows, np.int64).reshape(-1, program.LAUNCH_WORDS)
+        if self._stretches is None:
+            self._stretches = self._in_stretches()
         self._status[0] = 0
         for old, new in self._mirrors:
             find("copy_")(old, new)
         threads.start()
         run = ctypes.CFUNCTYPE(None, *[ctypes.c_int64] * 3)(program.run_bound.address())
-        run(threads.ADDRESS, self._rows.ctypes.data, len(self._rows))
+        for stretch in self._stretches:
+            if isinstance(stretch, np.ndarray):
+                run(threads.ADDRESS, stretch.ctypes.data, len(stretch))
+            else:
+                self._status[0] = stretch() or self._status[0]
         for old, new in reversed(self._mirrors):
             find("copy_")(new, old)
         if self._status[0]:

@@ -7,7 +7,7 @@ Running one is a look-up, the allocation of outputs and one call into compiled c
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +18,7 @@ from numgrad.errors import KernelError, ProofError, ShapeError
 from numgrad.layout import Spec, product, spec_of
 from numgrad.runtime import memory, program, threads
 from numgrad.runtime.fast.write import plan_words
+from numgrad.runtime.host import HostArray, HostCall
 from numgrad.runtime.kernel import Kernel
 from numgrad.runtime.program import Address, Array, Constant, Launch, Pair, Program
 
@@ -99,6 +100,7 @@ class PlanBuilder:
         self.changed: list[int] = []  # inputs whose memory the launches change
         self.scratch_bytes: list[int] = []
         self.launches: list[Launch | Pair] = []
+        self.call: HostCall | None = None  # in the place of launches
         self._addresses = len(inputs)
         self._allocations: list[tuple[str, int, str]] = []  # kind, position among its kind, dtype code
         self.workers = threads.get_num_threads()
@@ -210,6 +212,25 @@ class PlanBuilder:
         workers = self.workers if kernel.takes_worker else threads.MOST_THREADS
         self.launches.append(Launch(kernel, bound, arguments, work, max(1, grain), cost or work, workers))
 
+    def host_call(
+        self, function: Callable[..., int | None], inputs: Sequence[Operand], outputs: Sequence[Operand], **params: Any
+    ) -> None:
+        """Let the plan be one call of ``function(*inputs, *outputs, **params)`` over NumPy arrays; see `runtime.host`.
+
+        Raises
+        ------
+        KernelError
+            The plan has launches, or a call already.
+        """
+        if self.launches or self.call is not None:
+            raise KernelError(f"{function.__name__}: a plan is either one call of the host or launches of kernels")
+        arrays = [
+            HostArray(each.index, each.offset * each.spec.dtype.itemsize, each.spec, writable)
+            for operands, writable in ((inputs, False), (outputs, True))
+            for each in operands
+        ]
+        self.call = HostCall(function, arrays, params)
+
     def together(self, first: Callable[[], None], second: Callable[[], None]) -> None:
         """Add the launches of two functions that do not depend on each other.
 
@@ -267,7 +288,7 @@ class Plan:
     outputs
         How each output comes about.
     program
-        The launches; None for an op that only makes views.
+        The launches, or the call of the host; None for an op that only makes views.
     records
         The engine's records for this signature: what nodes share, by the pattern of needed gradients, as bits.
     weight
@@ -292,7 +313,9 @@ class Plan:
     def __init__(self, builder: PlanBuilder) -> None:
         self.outputs = tuple(builder.outputs)
         allocations = builder._allocations
-        self.program = Program(builder.launches, len(builder.inputs) + len(allocations)) if builder.launches else None
+        self.program: Program | HostCall | None = builder.call
+        if builder.launches:
+            self.program = Program(builder.launches, len(builder.inputs) + len(allocations))
         # Operands that the plan allocates, in the order of their addresses, which follow the inputs': bytes of scratch
         # memory, or None for an output.
         self.allocations = tuple(

@@ -32,6 +32,7 @@ from numgrad import config
 from numgrad.errors import KernelError
 from numgrad.runtime import kernel, locks, threads
 from numgrad.runtime import pool as _pool
+from numgrad.runtime.host import HostCall
 from numgrad.runtime.kernel import OUT_OF_BOUNDS, Kernel, native
 from numgrad.runtime.objects import built_in, words_for_ever
 from numgrad.runtime.words import (
@@ -370,7 +371,7 @@ def execute_compiled(program: int, addresses: Sequence[int]) -> int:
 class Observer(Protocol):
     """A listener to launches: a recorder for replay, a profiler."""
 
-    def launched(self, program: Program, addresses: tuple[int, ...]) -> None:
+    def launched(self, program: Program | HostCall, addresses: tuple[int, ...]) -> None:
         """Called after the program ran."""
 
 
@@ -396,7 +397,7 @@ def stop_observing(observer: Observer) -> None:
     observers[:] = [entry for entry in observers if entry[1] is not observer]
 
 
-def launch(program: Program, *addresses: int) -> int:
+def launch(program: Program | HostCall, *addresses: int) -> int:
     """Run a program over the given addresses; the status word that its kernels left (0: nothing to report).
 
     The caller has proved that each address holds what the program's shapes say.
@@ -406,10 +407,13 @@ def launch(program: Program, *addresses: int) -> int:
     KernelError
         In the debug mode: a kernel indexed an array out of its bounds.
     """
-    if program.splits and not threads.ready:
-        threads.start()
-    execute = _execute_table if program.has_table else _execute or _executor()
-    status = execute(program.address, *addresses)
+    if isinstance(program, HostCall):
+        status = program.run(addresses)
+    else:
+        if program.splits and not threads.ready:
+            threads.start()
+        execute = _execute_table if program.has_table else _execute or _executor()
+        status = execute(program.address, *addresses)
     if observers or status:
         report(program, addresses, status)
     return status
@@ -429,7 +433,7 @@ def make_ready(program: Program) -> None:
         threads.start()
 
 
-def report(program: Program, addresses: tuple[int, ...], status: int) -> None:
+def report(program: Program | HostCall, addresses: tuple[int, ...], status: int) -> None:
     """Tell observers of a program that ran, and raise the error that its status stands for.
 
     Raises

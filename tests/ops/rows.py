@@ -68,6 +68,9 @@ def as_dtype(x: Any, dtype: str) -> Any:
 
 
 SAMPLES: dict[str, list[Sample]] = {}
+# For ops that take only some tensors, such as symmetric matrices: a function that makes the inputs out of any, of tensors as
+# of arrays, by which whoever varies a row's inputs stays within what the op takes.
+THROUGH: dict[str, Callable[..., Any]] = {}
 REFUSALS: dict[str, list[Refusal]] = {}
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from tests.ops import (
     samples_attention,
     samples_elementwise,
+    samples_linalg,
     samples_networks,
     samples_norm,
     samples_scans,
@@ -26,6 +27,7 @@ FAMILIES = (
     samples_attention,
     samples_scans,
     samples_scatter,
+    samples_linalg,
 )
 
 

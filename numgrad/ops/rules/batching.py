@@ -78,6 +78,11 @@ def along_dim(batch: Batch, *values: Any, dim: int, **params: Any) -> Any:
     return parts if isinstance(result, tuple) else parts[0]
 
 
+def leading(batch: Batch, *values: Any, **params: Any) -> Any:
+    """An op of tensors that have the same dimensions before those it is about: the examples are one more in front."""
+    return batch.op(*batch.all(*values), **params)
+
+
 def of_images(batch: Batch, *values: Any, **params: Any) -> Any:
     """An op of images [N, C, H, W], or heads [B, H, rows, columns], each for itself."""
     if "size" in params:

@@ -10,10 +10,13 @@ import numpy as np
 from numgrad.runtime import memory, objects, program, threads
 from numgrad.runtime.fast import layout
 from numgrad.runtime.fast.apply import apply
+from numgrad.runtime.host import HostCall
 
 
 def plan_words(plan: Any, public: int, differentiable: bool) -> np.ndarray | None:
     """The words for a plan of the common kind, else None. The plan holds the objects that they refer to."""
+    if isinstance(plan.program, HostCall):
+        return None
     new = [number for number, output in enumerate(plan.outputs) if output.source is None]
     views = any(output.source is not None and output.spec is not None for output in plan.outputs)
     if (new or plan.changed) if plan.program is None else views:

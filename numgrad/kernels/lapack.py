@@ -1,0 +1,347 @@
+"""Linear algebra of the host: LAPACK as NumPy brings it, over arrays ``[..., rows, columns]`` of matrices.
+
+Each function reads its first arrays and writes the others, as `runtime.host` calls them, and returns a status: 0, or which
+matrix of a batch fails at which column. Errors of NumPy name no matrix, so what fails is looked for one by one.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+Array = np.ndarray
+_BLOCK = 32  # rows of a triangle that are substituted one by one, before the rows behind them in one product
+
+
+def failure(info: Array) -> int:
+    """The status for the first matrix with an ``info`` that is not 0; `place_of` takes it apart."""
+    failed = np.flatnonzero(info)
+    if not failed.size:
+        return 0
+    place = int(failed[0])
+    return ((place + 1 if info.ndim else 0) << 32) | int(info.flat[place])
+
+
+def place_of(status: int) -> tuple[int | None, int]:
+    """The matrix of a batch, or None for a single one, and its ``info``."""
+    place, info = divmod(status, 1 << 32)
+    return (place - 1 if place else None), info
+
+
+def _in_row(matrices: Array) -> Array:
+    """A copy as [matrices, rows, columns]."""
+    return matrices.reshape(math.prod(matrices.shape[:-2]), *matrices.shape[-2:]).copy()
+
+
+# ---- factors ----------------------------------------------------------------------------------------------------
+
+
+def cholesky(a: Array, out: Array, info: Array, upper: bool, check_errors: bool) -> int:
+    """The triangular factor of symmetric matrices, of which one triangle is read; NaN where there is none."""
+    source, target = (a.swapaxes(-1, -2), out.swapaxes(-1, -2)) if upper else (a, out)
+    info[...] = 0
+    try:
+        target[...] = np.linalg.cholesky(source)
+        unknown = np.isnan(np.einsum("...ii->...i", target))  # which some versions of LAPACK do not see
+        info[...] = np.where(unknown.any(-1), unknown.argmax(-1) + 1, 0) if unknown.size else 0
+    except np.linalg.LinAlgError:
+        for place in np.ndindex(info.shape):
+            info[place] = _first_minor(source[place])
+            target[place] = np.nan if info[place] else np.linalg.cholesky(source[place])
+    return failure(info) if check_errors else 0
+
+
+def _first_minor(matrix: Array) -> int:
+    """The order of the smallest leading part that is not positive definite; 0 if all are."""
+    good, bad = 0, len(matrix) + 1
+    while bad - good > 1:
+        order = (good + bad) // 2
+        try:
+            np.linalg.cholesky(matrix[:order, :order])
+            good = order
+        except np.linalg.LinAlgError:
+            bad = order
+    return 0 if bad > len(matrix) else bad
+
+
+def lu(a: Array, out: Array, pivots: Array, info: Array, pivot: bool, check_errors: bool) -> int:
+    """The factors of P A = L U in one array, and the rows, from 1, that were exchanged; blocked, right-looking."""
+    out[...] = a
+    info[...] = 0
+    rows, columns = a.shape[-2:]
+    count = min(rows, columns)
+    pivots[...] = np.arange(1, count + 1)
+    flat = _in_row(out)
+    which, exchanged, failed = np.arange(len(flat)), pivots.reshape(len(flat), count), info.reshape(len(flat))
+    for begin in range(0, count, _BLOCK):
+        end = min(begin + _BLOCK, count)
+        for k in range(begin, end):
+            if pivot:
+                row = k + np.abs(flat[:, k:, k]).argmax(1)
+                exchanged[:, k] = row + 1
+                one, other = flat[which, k], flat[which, row]
+                flat[which, k], flat[which, row] = other, one
+            head = flat[:, k, k, None]
+            failed[(head[:, 0] == 0) & (failed == 0)] = k + 1
+            column = flat[:, k + 1 :, k]
+            column /= np.where(head == 0, 1, head)
+            flat[:, k + 1 :, k + 1 : end] -= column[:, :, None] * flat[:, k, None, k + 1 : end]
+        if end < columns:
+            right = flat[:, begin:end, end:]
+            _substitute(flat[:, begin:end, begin:end], right, False, True)
+            flat[:, end:, end:] -= flat[:, end:, begin:end] @ right
+    out[...] = flat.reshape(out.shape)
+    pivots[...] = exchanged.reshape(pivots.shape)
+    info[...] = failed.reshape(info.shape)
+    return failure(info) if check_errors else 0
+
+
+def permutation(pivots: Array, out: Array) -> int:
+    """The matrices P of A = P L U, by the exchanges of rows; the status is 1 for a row that there is not."""
+    rows = out.shape[-1]
+    if pivots.size and (pivots.min() < 1 or pivots.max() > rows):
+        return 1
+    out[...] = 0
+    for place in np.ndindex(out.shape[:-2]):
+        order = np.arange(rows)
+        for k, row in enumerate(pivots[place] - 1):
+            order[[k, row]] = order[[row, k]]
+        out[place][order, np.arange(rows)] = 1
+    return 0
+
+
+def qr(a: Array, q: Array, r: Array, mode: str) -> int:
+    """Orthogonal and triangular factors; ``q`` stays empty in the mode 'r'."""
+    if mode == "r":
+        r[...] = np.linalg.qr(a, "r")
+    else:
+        q[...], r[...] = np.linalg.qr(a, mode)
+    return 0
+
+
+# ---- spectra ----------------------------------------------------------------------------------------------------
+
+
+def _by_matrix(function: object, a: Array, outputs: tuple[Array, ...], *args: object) -> int:
+    """Apply one of NumPy's functions; the status of the first matrix for which there is no finite result."""
+    try:
+        found = function(a, *args)  # type: ignore[operator]
+        for out, value in zip(outputs, found if isinstance(found, tuple) else (found,), strict=True):
+            out[...] = value
+        finite = np.isfinite(outputs[min(len(outputs) - 1, 1) if len(outputs) == 3 else 0]).all(-1)
+        return failure(np.asarray(~finite).astype(np.int32))
+    except np.linalg.LinAlgError:
+        for number, place in enumerate(np.ndindex(a.shape[:-2])):
+            try:
+                function(a[place], *args)  # type: ignore[operator]
+            except np.linalg.LinAlgError:
+                return ((number + 1 if place else 0) << 32) | 1
+        raise
+
+
+def eigh(a: Array, values: Array, vectors: Array, uplo: str) -> int:
+    """Eigenvalues, ascending, and eigenvectors of symmetric matrices, of which one triangle is read."""
+    return _by_matrix(np.linalg.eigh, a, (values, vectors), uplo)
+
+
+def eigvalsh(a: Array, values: Array, uplo: str) -> int:
+    """Eigenvalues alone."""
+    return _by_matrix(np.linalg.eigvalsh, a, (values,), uplo)
+
+
+def svd(a: Array, u: Array, s: Array, vh: Array, full_matrices: bool) -> int:
+    """Singular values, descending, and both kinds of singular vectors."""
+    return _by_matrix(np.linalg.svd, a, (u, s, vh), full_matrices)
+
+
+def svdvals(a: Array, s: Array) -> int:
+    """Singular values alone."""
+    return _by_matrix(_values_of, a, (s,))
+
+
+def _values_of(a: Array) -> Array:
+    return np.linalg.svd(a, compute_uv=False)
+
+
+def pinv(a: Array, *others: Array, hermitian: bool, with_atol: bool) -> int:
+    """Pseudoinverses, of the singular values above the larger of ``atol`` and ``rtol`` times the largest."""
+    *tolerances, out = others
+    atol, rtol = (tolerances[0] if with_atol else 0.0), tolerances[-1]
+    if not a.size:
+        out[...] = 0
+        return 0
+    try:
+        if hermitian:
+            values, u = np.linalg.eigh(a)
+            vh = u.swapaxes(-1, -2)
+        else:
+            u, values, vh = np.linalg.svd(a, full_matrices=False)
+    except np.linalg.LinAlgError:
+        return 1
+    size = np.abs(values)
+    large = size > np.maximum(atol, rtol * size.max(-1))[..., None]
+    inverse = np.where(large, 1 / np.where(large, values, 1), 0).astype(a.dtype)
+    out[...] = (vh.swapaxes(-1, -2) * inverse[..., None, :]) @ u.swapaxes(-1, -2)
+    return 0
+
+
+def lstsq(a: Array, b: Array, x: Array, rank: Array, rcond: float) -> int:
+    """Solutions of least squares, of the smallest norm, with ranks."""
+    for number, place in enumerate(np.ndindex(rank.shape)):
+        try:
+            x[place], _, rank[place], _ = np.linalg.lstsq(a[place], b[place], rcond)
+        except np.linalg.LinAlgError:
+            return ((number + 1 if place else 0) << 32) | 1
+    return 0
+
+
+# ---- systems ----------------------------------------------------------------------------------------------------
+
+
+def solve(a: Array, b: Array, out: Array, info: Array, check_errors: bool) -> int:
+    """Solutions of A X = B; NaN where A is singular."""
+    info[...] = 0
+    try:
+        out[...] = np.linalg.solve(a, b)
+    except np.linalg.LinAlgError:
+        for place in np.ndindex(info.shape):
+            info[place] = _zero_pivot(a[place])
+            out[place] = np.nan if info[place] else np.linalg.solve(a[place], b[place])
+    return failure(info) if check_errors else 0
+
+
+def inverse(a: Array, out: Array, info: Array, check_errors: bool) -> int:
+    """Inverses; NaN where A is singular."""
+    info[...] = 0
+    try:
+        out[...] = np.linalg.inv(a)
+    except np.linalg.LinAlgError:
+        for place in np.ndindex(info.shape):
+            info[place] = _zero_pivot(a[place])
+            out[place] = np.nan if info[place] else np.linalg.inv(a[place])
+    return failure(info) if check_errors else 0
+
+
+def _zero_pivot(matrix: Array) -> int:
+    """The first column, from 1, in which elimination finds nothing; 0 for a matrix that NumPy inverts."""
+    try:
+        np.linalg.inv(matrix)
+    except np.linalg.LinAlgError:
+        info = np.zeros((), np.int32)
+        lu(matrix, np.empty_like(matrix), np.empty(len(matrix), np.int32), info, True, False)
+        return int(info) or len(matrix)  # what rounds to another number than 0 here is the last one
+    return 0
+
+
+def solve_triangular(a: Array, b: Array, out: Array, upper: bool, unitriangular: bool) -> int:
+    """Solutions of A X = B by substitution, reading one triangle of A; a zero on the diagonal gives inf and NaN."""
+    flat = _in_row(b)
+    _substitute(_in_row(a), flat, upper, unitriangular)
+    out[...] = flat.reshape(out.shape)
+    return 0
+
+
+def _substitute(a: Array, x: Array, upper: bool, unit: bool) -> None:
+    """Replace the right sides ``x`` [matrices, n, k] by the solutions."""
+    n = a.shape[-1]
+    for begin in range(0, n, _BLOCK):
+        block = range(begin, min(begin + _BLOCK, n))
+        solved = None
+        for place in block:
+            row = n - 1 - place if upper else place
+            if solved is not None:
+                x[:, row] -= (a[:, row, None, solved] @ x[:, solved])[:, 0]
+            if not unit:
+                x[:, row] /= a[:, row, row, None]
+            solved = slice(row, n - begin) if upper else slice(begin, row + 1)
+        rest = slice(0, n - block.stop) if upper else slice(block.stop, n)
+        if block.stop < n:
+            x[:, rest] -= a[:, rest, solved] @ x[:, solved]
+
+
+def det(a: Array, out: Array) -> int:
+    """Determinants."""
+    out[...] = np.linalg.det(a)
+    return 0
+
+
+def slogdet(a: Array, sign: Array, logabsdet: Array) -> int:
+    """Signs and logarithms of the absolute values of determinants."""
+    sign[...], logabsdet[...] = np.linalg.slogdet(a)
+    return 0
+
+
+def cofactor(a: Array, out: Array) -> int:
+    """det(A) inv(A)^T, by the inverse where it keeps half of the digits and by singular values elsewhere."""
+    sizes = np.finfo(a.dtype)
+    for place in np.ndindex(a.shape[:-2]):
+        matrix = a[place]
+        try:
+            inverted = np.linalg.inv(matrix)
+            scale = np.abs(matrix).sum(0).max(initial=0) * np.abs(inverted).sum(0).max(initial=0)
+            if scale < sizes.eps**-0.5:
+                out[place] = np.linalg.det(matrix) * inverted.T
+                continue
+            u, s, vh = np.linalg.svd(matrix)
+        except np.linalg.LinAlgError:
+            try:
+                u, s, vh = np.linalg.svd(matrix)
+            except np.linalg.LinAlgError:
+                out[place] = np.nan
+                continue
+        others = np.where(np.eye(len(s), dtype=bool), 1, s).prod(-1)
+        out[place] = np.linalg.det(u) * np.linalg.det(vh) * ((u * others) @ vh)
+    return 0
+
+
+# ---- functions --------------------------------------------------------------------------------------------------
+
+# The numerator of Pade's approximant of order 13, and the 1-norm up to which it has all digits of float64 (Higham 2005).
+_PADE = (
+    64764752532480000.0, 32382376266240000.0, 7771770303897600.0, 1187353796428800.0, 129060195264000.0,
+    10559470521600.0, 670442572800.0, 33522128640.0, 1323241920.0, 40840800.0, 960960.0, 16380.0, 182.0, 1.0,
+)  # fmt: skip
+_PADE_NORM = 5.371920351148152
+
+
+def matrix_exp(a: Array, out: Array) -> int:
+    """Exponentials by scaling, Pade's approximant and squaring, in float64."""
+    if not a.size:
+        return 0
+    wide = a.astype(np.float64)
+    size = np.abs(wide).sum(-2).max(-1)
+    times = np.ceil(np.log2(np.maximum(np.where(np.isfinite(size), size, 0), _PADE_NORM) / _PADE_NORM)).astype(int)
+    wide = wide / np.exp2(times)[..., None, None]
+    c, one = _PADE, np.eye(a.shape[-1])
+    two = wide @ wide
+    four = two @ two
+    six = two @ four
+    odd = wide @ (six @ (c[13] * six + c[11] * four + c[9] * two) + c[7] * six + c[5] * four + c[3] * two + c[1] * one)
+    even = six @ (c[12] * six + c[10] * four + c[8] * two) + c[6] * six + c[4] * four + c[2] * two + c[0] * one
+    try:
+        power = np.linalg.solve(even - odd, even + odd)
+    except np.linalg.LinAlgError:  # of numbers that are not finite
+        power = np.full_like(wide, np.nan)
+    for k in range(int(times.max())):
+        power = np.where((k < times)[..., None, None], power @ power, power)
+    out[...] = power
+    return 0
+
+
+def band(x: Array, out: Array, low: int, high: int, diagonal: float) -> int:
+    """The elements whose column is ``low`` to ``high`` behind their row, the others 0; the diagonal times a factor."""
+    rows, columns = x.shape[-2:]
+    behind = np.arange(columns) - np.arange(rows)[:, None]
+    out[...] = np.where((low <= behind) & (behind <= high), x, 0)
+    if diagonal != 1:
+        np.einsum("...ii->...i", out[..., : min(rows, columns), : min(rows, columns)])[...] *= diagonal
+    return 0
+
+
+def with_diagonal(x: Array, values: Array, out: Array) -> int:
+    """The matrices with other values on their diagonals."""
+    count = values.shape[-1]
+    out[...] = x
+    np.einsum("...ii->...i", out[..., :count, :count])[...] = values
+    return 0
