@@ -5,6 +5,7 @@ from __future__ import annotations
 from numgrad import command as _command  # noqa: F401  # isort: skip  (first, for what it does to a process of the command's)
 
 import importlib as _importlib
+import math as _math
 
 from numgrad import autograd, compile, config, nn, ops, optim
 from numgrad.autograd import (
@@ -34,7 +35,8 @@ from numgrad.layout import Size, channels_last, contiguous_format, memory_format
 from numgrad.ops.custom import custom_op
 from numgrad.ops.family import elementwise
 from numgrad.runtime.threads import get_num_threads, set_num_threads
-from numgrad.tensor import activations as _activations  # noqa: F401 (what these five declare is public)
+from numgrad.tensor import activations as _activations  # noqa: F401 (what these six declare is public)
+from numgrad.tensor import aliases as _aliases  # noqa: F401
 from numgrad.tensor import network as _network  # noqa: F401
 from numgrad.tensor import new as _new  # noqa: F401
 from numgrad.tensor import rounding as _rounding  # noqa: F401
@@ -46,6 +48,7 @@ from numgrad.tensor.tensor import Tensor
 
 __version__ = "0.1.0"
 float, double, long = float32, float64, int64
+pi, e, inf, nan, newaxis = _math.pi, _math.e, _math.inf, _math.nan, None
 
 config.start()
 
@@ -56,7 +59,7 @@ def __getattr__(name: str) -> object:
         from numgrad.serialization import checkpoint
 
         return getattr(checkpoint, name)
-    if name in ("func", "models", "profiler", "utils", "viz", "weights"):
+    if name in ("func", "models", "profiler", "special", "utils", "viz", "weights"):
         return _importlib.import_module(f"numgrad.{name}")
     raise AttributeError(f"module 'numgrad' has no attribute {name!r}")
 
@@ -77,6 +80,7 @@ __all__ = [
     "custom_op",
     "double",
     "dtype",
+    "e",
     "elementwise",
     "enable_grad",
     "float",
@@ -85,6 +89,7 @@ __all__ = [
     "func",
     "get_default_dtype",
     "get_num_threads",
+    "inf",
     "inference_mode",
     "int8",
     "int16",
@@ -95,10 +100,13 @@ __all__ = [
     "load",
     "long",
     "memory_format",
+    "nan",
+    "newaxis",
     "nn",
     "no_grad",
     "ops",
     "optim",
+    "pi",
     "preserve_format",
     "profiler",
     "promote_types",
@@ -108,6 +116,7 @@ __all__ = [
     "set_default_dtype",
     "set_grad_enabled",
     "set_num_threads",
+    "special",
     "uint8",
     "utils",
     "viz",

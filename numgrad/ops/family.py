@@ -73,6 +73,8 @@ class Elementwise(Op):
         function's then.
     promotes
         Of what is public: integers and bools are converted to the default dtype, where the op takes floating point alone.
+    tensors
+        Of what is public: it takes tensors alone, no numbers.
     options
         As `Op` has them.
     """
@@ -91,6 +93,7 @@ class Elementwise(Op):
         modular: Sequence[str] = (),
         homes: Sequence[str] = (),
         promotes: bool = False,
+        tensors: bool = False,
         register: bool = True,
         **options: Any,
     ) -> None:
@@ -102,6 +105,7 @@ class Elementwise(Op):
         self.modular = tuple(modular)
         self.homes = tuple(homes)
         self.promotes = promotes
+        self.tensors = tensors
         self.scalar_forward: ScalarFunction | None = None
         self.integer_forward: ScalarFunction | None = None
         self.refused: ScalarFunction | None = None

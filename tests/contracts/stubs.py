@@ -1,8 +1,8 @@
 """What type checkers and editors see of the public functions: ``python -m tests.contracts.stubs`` writes it anew.
 
 The functions say themselves where they are public (`numgrad.tensor.surface`), which is done when numgrad is imported. The
-stubs say the same without an import: ``numgrad/__init__.pyi``, ``numgrad/nn/functional.pyi`` and
-``numgrad/tensor/methods.pyi``.
+stubs say the same without an import: ``numgrad/__init__.pyi``, ``numgrad/nn/functional.pyi``,
+``numgrad/special.pyi`` and ``numgrad/tensor/methods.pyi``.
 """
 
 from __future__ import annotations
@@ -78,6 +78,11 @@ def functional_stub() -> str:
     return _module([_function(name, function) for name, function in functions_of("functional").items()])
 
 
+def special_stub() -> str:
+    """The text of ``numgrad/special.pyi``."""
+    return _module([_function(name, function) for name, function in functions_of("special").items()])
+
+
 def package_stub() -> str:
     """The text of ``numgrad/__init__.pyi``."""
     tree = ast.parse((PACKAGE / "__init__.py").read_text("utf-8"))
@@ -99,9 +104,11 @@ def package_stub() -> str:
             rows.append(f"from numgrad import {name} as {name}")
         elif isinstance(value, numgrad.dtype):
             values.append(f"{name}: dtype")
+        elif value is None or isinstance(value, float):
+            values.append(f"{name}: {'None' if value is None else 'builtins.float'}")
         else:
             rows.append(f"from {value.__module__} import {name} as {name}")
-    return "\n".join([_module(rows), *values, ""])
+    return "\n".join([_module(["import builtins", *rows]), *values, ""])
 
 
 def methods_stub() -> str:
@@ -127,6 +134,7 @@ def _module(rows: list[str]) -> str:
 STUBS: dict[str, Callable[[], str]] = {
     "__init__.pyi": package_stub,
     "nn/functional.pyi": functional_stub,
+    "special.pyi": special_stub,
     "tensor/methods.pyi": methods_stub,
 }
 
@@ -139,4 +147,5 @@ def main() -> None:
 
 if __name__ == "__main__":
     importlib.import_module("numgrad.nn.functional")
+    importlib.import_module("numgrad.special")
     main()

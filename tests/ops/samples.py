@@ -5,12 +5,19 @@ A new op needs at least one row of each kind, in the file of its family; a test 
 
 from __future__ import annotations
 
-from tests.ops import samples_attention, samples_elementwise, samples_networks, samples_norm, samples_shapes
+from tests.ops import (
+    samples_attention,
+    samples_elementwise,
+    samples_networks,
+    samples_norm,
+    samples_pointwise,
+    samples_shapes,
+)
 from tests.ops.rows import REFUSALS, SAMPLES, Refusal, Sample
 
 __all__ = ["REFUSALS", "SAMPLES", "Refusal", "Sample", "all_refusals", "all_samples"]
 
-FAMILIES = (samples_elementwise, samples_shapes, samples_networks, samples_norm, samples_attention)
+FAMILIES = (samples_elementwise, samples_pointwise, samples_shapes, samples_networks, samples_norm, samples_attention)
 
 
 def all_samples() -> list[Sample]:
