@@ -5,6 +5,7 @@ from __future__ import annotations
 from numgrad import command as _command  # noqa: F401  # isort: skip  (first, for what it does to a process of the command's)
 
 import importlib as _importlib
+import math as _math
 
 from numgrad import autograd, compile, config, nn, ops, optim
 from numgrad.autograd import (
@@ -39,6 +40,7 @@ from numgrad.ops.custom import custom_op
 from numgrad.ops.family import elementwise
 from numgrad.runtime.threads import get_num_threads, set_num_threads
 from numgrad.tensor import activations as _activations  # noqa: F401 (what these declare is public)
+from numgrad.tensor import aliases as _aliases  # noqa: F401
 from numgrad.tensor import conversions as _conversions  # noqa: F401
 from numgrad.tensor import counting as _counting  # noqa: F401
 from numgrad.tensor import diagonals as _diagonals  # noqa: F401
@@ -69,6 +71,7 @@ from numgrad.tensor.tensor import Tensor
 
 __version__ = "0.1.0"
 float, double, short, int, long = float32, float64, int16, int32, int64
+pi, e, inf, nan, newaxis = _math.pi, _math.e, _math.inf, _math.nan, None
 
 config.start()
 
@@ -79,7 +82,19 @@ def __getattr__(name: str) -> object:
         from numgrad.serialization import checkpoint
 
         return getattr(checkpoint, name)
-    if name in ("backends", "cuda", "func", "models", "mps", "profiler", "random", "utils", "viz", "weights"):
+    if name in (
+        "backends",
+        "cuda",
+        "func",
+        "models",
+        "mps",
+        "profiler",
+        "random",
+        "special",
+        "utils",
+        "viz",
+        "weights",
+    ):
         return _importlib.import_module(f"numgrad.{name}")
     raise AttributeError(f"module 'numgrad' has no attribute {name!r}")
 
@@ -106,6 +121,7 @@ __all__ = [
     "device",
     "double",
     "dtype",
+    "e",
     "elementwise",
     "enable_grad",
     "finfo",
@@ -117,6 +133,7 @@ __all__ = [
     "get_default_dtype",
     "get_num_threads",
     "iinfo",
+    "inf",
     "inference_mode",
     "int",
     "int16",
@@ -129,10 +146,13 @@ __all__ = [
     "long",
     "memory_format",
     "mps",
+    "nan",
+    "newaxis",
     "nn",
     "no_grad",
     "ops",
     "optim",
+    "pi",
     "preserve_format",
     "profiler",
     "promote_types",
@@ -147,6 +167,7 @@ __all__ = [
     "set_num_threads",
     "short",
     "strided",
+    "special",
     "uint8",
     "utils",
     "viz",

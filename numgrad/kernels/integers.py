@@ -40,6 +40,29 @@ def sign(x):
     return 1 if x > 0 else -1 if x < 0 else 0
 
 
+@device
+def fmod(x, y):
+    """The remainder of x / y cut to an integer, with the sign of x; y is not 0, or nobody reads the result."""
+    remainder = x - x if y == -1 else x % y
+    return remainder - y if remainder != 0 and (x < 0) != (y < 0) else remainder
+
+
+@device
+def gcd(x, y):
+    """The greatest common divisor of abs(x) and abs(y), by Euclid; that of 0 and 0 is 0."""
+    x, y = abs(np.int64(x)), abs(np.int64(y))
+    while y != 0:
+        x, y = y, x % y
+    return abs(x)
+
+
+@device
+def lcm(x, y):
+    """The least common multiple of abs(x) and abs(y), wrapping; 0 if either is."""
+    divisor = gcd(x, y)
+    return np.int64(0) if divisor == 0 else abs(np.int64(x) // divisor * np.int64(y))
+
+
 @functools.cache
 def from_float(source: str, target: str) -> Device:
     """The conversion of a number of dtype ``source`` ('f4', 'f8') to the integers ``target``, defined for all numbers.

@@ -48,6 +48,24 @@ def log1p(x):
 
 
 @device
+def log2(x):
+    """Logarithm to base 2."""
+    return np.log2(x)
+
+
+@device
+def log10(x):
+    """Logarithm to base 10."""
+    return math.log10(x)
+
+
+@device
+def exp2(x):
+    """2 to the power x."""
+    return np.exp2(x)
+
+
+@device
 def sqrt(x):
     """Square root."""
     return math.sqrt(x)
@@ -66,6 +84,72 @@ def cos(x):
 
 
 @device
+def tan(x):
+    """Tangent."""
+    return math.tan(x)
+
+
+@device
+def asin(x):
+    """The angle whose sine is x; NaN beyond -1 and 1."""
+    return math.asin(x)
+
+
+@device
+def acos(x):
+    """The angle from 0 to pi whose cosine is x; NaN beyond -1 and 1."""
+    return math.acos(x)
+
+
+@device
+def atan(x):
+    """The angle whose tangent is x."""
+    return math.atan(x)
+
+
+@device
+def atan2(y, x):
+    """The angle of the point (x, y), from -pi to pi."""
+    return math.atan2(y, x)
+
+
+@device
+def hypot(x, y):
+    """The length of (x, y), without overflow."""
+    return math.hypot(x, y)
+
+
+@device
+def sinh(x):
+    """Hyperbolic sine, exact near 0."""
+    return math.sinh(x)
+
+
+@device
+def cosh(x):
+    """Hyperbolic cosine."""
+    return math.cosh(x)
+
+
+@device
+def asinh(x):
+    """Inverse hyperbolic sine, exact near 0."""
+    return math.asinh(x)
+
+
+@device
+def acosh(x):
+    """Inverse hyperbolic cosine; NaN below 1."""
+    return math.acosh(x)
+
+
+@device
+def atanh(x):
+    """Inverse hyperbolic tangent; infinite at -1 and 1, NaN beyond."""
+    return math.atanh(x)
+
+
+@device
 def tanh(x):
     """Hyperbolic tangent."""
     return vector_math.tanh(x)
@@ -75,6 +159,12 @@ def tanh(x):
 def erf(x):
     """Error function."""
     return vector_math.erf(x)
+
+
+@device
+def erfc(x):
+    """1 - erf(x), exact where erf(x) is near 1."""
+    return math.erfc(x)
 
 
 @device
@@ -130,6 +220,18 @@ def absolute(x):
 def power(x, y):
     """x to the power y."""
     return x**y
+
+
+@device
+def fmod(x, y):
+    """The remainder of x / y cut to an integer, with the sign of x."""
+    return np.fmod(x, y)
+
+
+@device
+def copysign(x, y):
+    """The magnitude of x with the sign of y."""
+    return np.copysign(x, y)
 
 
 @device

@@ -75,6 +75,8 @@ class Elementwise(Op):
         has the op's ``doc``.
     promotes
         Whether the public function converts integers and bools to the default dtype, for an op of floating point alone.
+    tensors
+        Whether the public function takes tensors alone, no numbers.
     options
         Those of `Op`.
     """
@@ -93,6 +95,7 @@ class Elementwise(Op):
         modular: Sequence[str] = (),
         homes: Sequence[str] = (),
         promotes: bool = False,
+        tensors: bool = False,
         register: bool = True,
         **options: Any,
     ) -> None:
@@ -104,6 +107,7 @@ class Elementwise(Op):
         self.modular = tuple(modular)
         self.homes = tuple(homes)
         self.promotes = promotes
+        self.tensors = tensors
         self.scalar_forward: ScalarFunction | None = None
         self.integer_forward: ScalarFunction | None = None
         self.refused: ScalarFunction | None = None

@@ -8,8 +8,10 @@ from typing import Any
 
 from numgrad import registry
 from numgrad.errors import GradError
-from numgrad.kernels import scalar
+from numgrad.kernels import scalar, special
 from numgrad.runtime.kernel import Device, references
+
+_WORDS = (scalar, special)
 
 
 def on_tensors(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
@@ -34,10 +36,10 @@ def _with_ops(function: Any) -> Any:
     """The function with each scalar word replaced by the op of that name."""
     replaced: dict[str, Any] = {}
     for name, value in references(function):
-        if isinstance(value, types.ModuleType) and value is scalar:
+        if isinstance(value, types.ModuleType) and value in _WORDS:
             replaced[name] = _OpsAsWords()
         elif isinstance(value, Device):
-            known = getattr(scalar, value.__name__, None) is value
+            known = any(getattr(words, value.__name__, None) is value for words in _WORDS)
             replaced[name] = _op_for_word(value.__name__) if known else _with_ops(value.py_func)
     cells = tuple(
         types.CellType(replaced.get(name, cell.cell_contents))
@@ -52,7 +54,7 @@ def _op_for_word(word: str) -> Callable[..., Any]:
 
 
 class _OpsAsWords:
-    """Stands for the module `scalar` when a backward is evaluated on tensors."""
+    """Stands for a module of words when a backward is evaluated on tensors."""
 
     def __getattr__(self, word: str) -> Callable[..., Any]:
         return _op_for_word(word)

@@ -406,7 +406,7 @@ def _along(op: Any, input: Tensor, dim: int, dtype: Any = None) -> Tensor:
     return op(input, dim=axis)  # type: ignore[no-any-return]
 
 
-@public("function", "method")
+@public("function", "method", "special")
 def softmax(input: Tensor, dim: int, dtype: Any = None) -> Tensor:
     """exp(input) / sum(exp(input)) along a dimension; with ``dtype`` the input is converted first.
 
@@ -424,7 +424,7 @@ def softmax(input: Tensor, dim: int, dtype: Any = None) -> Tensor:
     return _along(ops.loss.softmax, input, dim, dtype)
 
 
-@public("function", "method")
+@public("function", "method", "special")
 def log_softmax(input: Tensor, dim: int, dtype: Any = None) -> Tensor:
     """The logarithm of `softmax`, exact where softmax underflows; with ``dtype`` the input is converted first.
 

@@ -55,6 +55,14 @@ def binary(op: Any, x: Any, y: Any) -> Tensor:
     return op(as_input(op, 0, x, dtype), as_input(op, 1, y, dtype))  # type: ignore[no-any-return]
 
 
+def of_floats(op: Any, input: Any, other: Any) -> Tensor:
+    """Apply a floating-point op to two operands; integers and bools are converted to the default dtype."""
+    if isinstance(input, TensorBase) and input._spec.dtype.is_floating_point:
+        return binary(op, input, other)
+    dtype = _float_result(op.name, input, other)
+    return op(as_operand(input, dtype), as_operand(other, dtype))  # type: ignore[no-any-return]
+
+
 def _float_result(name: str, *values: Any) -> Dtype:
     dtype = named_result_type(name, *values)
     return dtype if dtype.is_floating_point else dtypes.get_default_dtype()
@@ -162,24 +170,36 @@ def mul(input: Any, other: Any) -> Tensor:
 
 
 @public("function", "method", "in_place", asks=True)
-def div(input: Any, other: Any) -> Tensor:
+def div(input: Any, other: Any, *, rounding_mode: str | None = None) -> Tensor:
     """input / other, elementwise and broadcast; integers and bools give the default dtype.
+
+    With ``rounding_mode`` 'floor' or 'trunc' the quotient is rounded down, or towards 0, in the dtype to which both are
+    promoted.
 
     Raises
     ------
     RuntimeError
-        The shapes do not broadcast.
+        The shapes do not broadcast; there is no such rounding mode, or with one an integer is divided by 0.
     TypeError
         An operand is not a tensor, number or array.
 
     >>> import numgrad as ng
     >>> ng.div(ng.tensor([1, 2]), 2)
     tensor([0.5000, 1.0000])
+    >>> ng.div(ng.tensor([-7, 7]), 2, rounding_mode="trunc")
+    tensor([-3,  3])
     """
-    if isinstance(input, TensorBase) and input._spec.dtype.is_floating_point:
-        return binary(_e.div, input, other)
-    dtype = _float_result("div", input, other)
-    return _e.div(as_operand(input, dtype), as_operand(other, dtype))  # type: ignore[no-any-return]
+    if rounding_mode is None:
+        return of_floats(_e.div, input, other)
+    if rounding_mode == "floor":
+        return binary(_e.floor_divide, input, other)
+    if rounding_mode != "trunc":
+        raise RuntimeError(
+            f"div expected rounding_mode to be one of None, 'trunc', or 'floor' but found {rounding_mode!r}"
+        )
+    if named_result_type("div", input, other).is_floating_point:
+        return _e.trunc(binary(_e.div, input, other))  # type: ignore[no-any-return]
+    return binary(_e.floor_divide, sub(input, binary(_e.fmod, input, other)), other)
 
 
 @public("function", "method", "in_place", asks=True)
@@ -345,10 +365,15 @@ def _unary(op: Any) -> Callable[[Tensor], Tensor]:
 
 
 def _binary(op: Any) -> Callable[[Any, Any], Tensor]:
-    def function(input: Any, other: Any) -> Tensor:
-        return binary(op, input, other)
+    applied = of_floats if op.promotes else binary
 
-    return function
+    def function(input: Any, other: Any) -> Tensor:
+        return applied(op, input, other)
+
+    def of_tensors(input: Tensor, other: Tensor) -> Tensor:
+        return applied(op, check_tensor(op.name, "input", input), check_tensor(op.name, "other", other))
+
+    return of_tensors if op.tensors else function
 
 
 def _function_of(op: Any) -> Callable[..., Tensor]:

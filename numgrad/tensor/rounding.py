@@ -78,7 +78,7 @@ trunc = _rounding(
 )
 
 
-@public("function", "method", "in_place", "in_place_function", asks=True)
+@public("function", "method", "in_place", "in_place_function", "special", asks=True)
 def round(input: Tensor, *, decimals: int = 0) -> Tensor:
     """The nearest integer, halves to even; with ``decimals`` the nearest number with so many decimals (negative: before the point).
 

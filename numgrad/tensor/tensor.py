@@ -187,6 +187,32 @@ class Tensor(Operators, Attributes, Methods):
         return self.dtype.is_floating_point
 
     @property
+    def real(self) -> Tensor:
+        """The real part: of a real tensor the tensor itself.
+
+        >>> import numgrad as ng
+        >>> ng.tensor([1.0, 2.0]).real
+        tensor([1., 2.])
+        """
+        return self
+
+    @property
+    def imag(self) -> Tensor:
+        """The imaginary part, which real tensors do not have.
+
+        Raises
+        ------
+        RuntimeError
+            Always: numgrad has no complex dtypes.
+
+        >>> import numgrad as ng
+        >>> ng.ones(2).imag
+        Traceback (most recent call last):
+        RuntimeError: imag is not implemented for tensors with non-complex dtypes.
+        """
+        raise RuntimeError("imag is not implemented for tensors with non-complex dtypes.")
+
+    @property
     def _version(self) -> int:
         return self._storage.version
 

@@ -1,8 +1,8 @@
 """What type checkers and editors see of the public functions: ``python -m tests.contracts.stubs`` writes it anew.
 
 The functions say themselves where they are public (`numgrad.tensor.surface`), which is done when numgrad is imported. The
-stubs say the same without an import: ``numgrad/__init__.pyi``, ``numgrad/nn/functional.pyi`` and
-``numgrad/tensor/methods.pyi``.
+stubs say the same without an import: ``numgrad/__init__.pyi``, ``numgrad/nn/functional.pyi``,
+``numgrad/special.pyi`` and ``numgrad/tensor/methods.pyi``.
 """
 
 from __future__ import annotations
@@ -79,6 +79,11 @@ def functional_stub() -> str:
     return _module([_function(name, function) for name, function in functions_of("functional").items()])
 
 
+def special_stub() -> str:
+    """The text of ``numgrad/special.pyi``."""
+    return _module([_function(name, function) for name, function in functions_of("special").items()])
+
+
 def package_stub() -> str:
     """The text of ``numgrad/__init__.pyi``."""
     tree = ast.parse((PACKAGE / "__init__.py").read_text("utf-8"))
@@ -106,9 +111,11 @@ def package_stub() -> str:
             values.append(f"{name}: dtype")
         elif isinstance(value, TensorType):
             values.append(f"class {name}(Tensor): ...")
+        elif value is None or isinstance(value, float):
+            values.append(f"{name}: {'None' if value is None else 'builtins.float'}")
         else:
             rows.append(f"from {value.__module__} import {name} as {name}")
-    return "\n".join([_module(rows), *values, ""])
+    return "\n".join([_module(["import builtins", *rows]), *values, ""])
 
 
 def methods_stub() -> str:
@@ -133,6 +140,7 @@ def _module(rows: list[str]) -> str:
 STUBS: dict[str, Callable[[], str]] = {
     "__init__.pyi": package_stub,
     "nn/functional.pyi": functional_stub,
+    "special.pyi": special_stub,
     "tensor/methods.pyi": methods_stub,
 }
 
@@ -145,4 +153,5 @@ def main() -> None:
 
 if __name__ == "__main__":
     importlib.import_module("numgrad.nn.functional")
+    importlib.import_module("numgrad.special")
     main()

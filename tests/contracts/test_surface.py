@@ -19,7 +19,7 @@ from numgrad.tensor.surface import functions_of, public
 
 from .stubs import PACKAGE, STUBS
 
-HOMES = {"function": ng, "method": ng.Tensor, "functional": functional}
+HOMES = {"function": ng, "method": ng.Tensor, "functional": functional, "special": ng.special}
 EVERYWHERE = sorted((home, name) for home in HOMES for name in functions_of(home))
 
 
@@ -45,7 +45,7 @@ def test_nothing_of_pythons_own_leaks():
 
 
 def test_what_is_listed_is_there():
-    for module in (ng, functional, ng.autograd, ng.nn, ng.optim):
+    for module in (ng, functional, ng.autograd, ng.nn, ng.optim, ng.special):
         assert not [name for name in module.__all__ if not hasattr(module, name)]
 
 
@@ -86,7 +86,7 @@ def test_a_spec_says_where_its_op_is_public():
 @pytest.mark.torch
 def test_it_is_public_wherever_torch_has_it():
     torch = pytest.importorskip("torch")
-    torchs = {"function": torch, "method": torch.Tensor, "functional": torch.nn.functional}
+    torchs = {"function": torch, "method": torch.Tensor, "functional": torch.nn.functional, "special": torch.special}
     known = {name for _, name in EVERYWHERE}
     missing = [
         (home, name)

@@ -11,6 +11,7 @@ from tests.ops import (
     samples_linalg,
     samples_networks,
     samples_norm,
+    samples_pointwise,
     samples_scans,
     samples_scatter,
     samples_shapes,
@@ -21,6 +22,7 @@ __all__ = ["REFUSALS", "SAMPLES", "Refusal", "Sample", "all_refusals", "all_samp
 
 FAMILIES = (
     samples_elementwise,
+    samples_pointwise,
     samples_shapes,
     samples_networks,
     samples_norm,

@@ -11,7 +11,7 @@ from numgrad.kernels import integers, scalar
 from numgrad.ops.family import elementwise, is_number
 
 
-def _zero_division(op: str, what: str) -> Callable[[int, Any], Exception]:
+def zero_division(op: str, what: str) -> Callable[[int, Any], Exception]:
     """torch's error for integers without a result."""
     return lambda status, params: RuntimeError(f"{op}: ZeroDivisionError: {what}; convert with .float()")
 
@@ -209,7 +209,7 @@ def _(y):
     return y == 0
 
 
-floor_divide.on_status(_zero_division("floor_divide", "an integer of other is 0"))
+floor_divide.on_status(zero_division("floor_divide", "an integer of other is 0"))
 
 
 remainder = elementwise(
@@ -231,7 +231,7 @@ def _(y):
     return y == 0
 
 
-remainder.on_status(_zero_division("remainder", "an integer of other is 0"))
+remainder.on_status(zero_division("remainder", "an integer of other is 0"))
 
 
 @remainder.backward
@@ -276,7 +276,7 @@ def _(x, y):
     return (x == 0) & (y < 0)
 
 
-pow.on_status(_zero_division("pow", "an integer of input is 0 where exponent is negative"))
+pow.on_status(zero_division("pow", "an integer of input is 0 where exponent is negative"))
 
 
 @pow.backward

@@ -102,6 +102,69 @@ def _(x):
     return x - x == 0
 
 
+isinf = elementwise(
+    "isinf",
+    homes=("function", "method"),
+    promotes=True,
+    result="bool",
+    differentiable=False,
+    oracle=np.isinf,
+    doc="""True where input is infinite.
+
+    >>> import numgrad as ng
+    >>> ng.isinf(ng.tensor([1.0, float("-inf"), float("nan")]))
+    tensor([False,  True, False])
+    """,
+)
+
+
+@isinf.forward
+def _(x):
+    return scalar.absolute(x) == 1e999
+
+
+signbit = elementwise(
+    "signbit",
+    homes=("function", "method"),
+    accepts="bif",
+    result="bool",
+    differentiable=False,
+    oracle=lambda x: np.signbit(x) if x.dtype.kind == "f" else x < 0,
+    doc="""True where the sign is minus, also of -0.0 and NaN.
+
+    >>> import numgrad as ng
+    >>> ng.signbit(ng.tensor([1.0, -0.0, -2.0]))
+    tensor([False,  True,  True])
+    """,
+)
+
+
+@signbit.forward
+def _(x):
+    return scalar.copysign(1, x) < 0
+
+
+@signbit.forward_of_integers
+def _(x):
+    return x < 0
+
+
+isclose = elementwise(
+    "isclose",
+    inputs=("input", "other", "rtol", "atol"),
+    result="bool",
+    differentiable=False,
+    oracle=np.isclose,
+    doc="True where input and other are equal, or abs(input - other) <= atol + abs(rtol * other) and finite.",
+)
+
+
+@isclose.forward
+def _(x, y, rtol, atol):
+    gap = scalar.absolute(x - y)
+    return (x == y) | ((gap <= atol + scalar.absolute(rtol * y)) & (gap - gap == 0))
+
+
 # ---- logic -----------------------------------------------------------------------------------------------------------
 
 
@@ -128,6 +191,50 @@ logical_not = elementwise(
     tensor([ True, False])
     """,
 )
+
+
+def _of_truth(name, word, oracle, result):
+    return elementwise(
+        name,
+        inputs=("input", "other"),
+        homes=("function", "method", "in_place"),
+        tensors=True,
+        accepts="bif",
+        result="bool",
+        differentiable=False,
+        oracle=oracle,
+        doc=f"""True where input {word} other is not 0; elementwise, broadcast and promoted. NaN is not 0.
+
+    Raises
+    ------
+    RuntimeError
+        The shapes do not broadcast.
+
+    >>> import numgrad as ng
+    >>> ng.{name}(ng.tensor([0, 0, 2, 2]), ng.tensor([0.0, 1.0, 0.0, 1.0]))
+    tensor([{result}])
+    """,
+    )
+
+
+logical_and = _of_truth("logical_and", "and", np.logical_and, "False, False, False,  True")
+logical_or = _of_truth("logical_or", "or", np.logical_or, "False,  True,  True,  True")
+logical_xor = _of_truth("logical_xor", "or, but not both,", np.logical_xor, "False,  True,  True, False")
+
+
+@logical_and.forward
+def _(x, y):
+    return (x != 0) & (y != 0)
+
+
+@logical_or.forward
+def _(x, y):
+    return (x != 0) | (y != 0)
+
+
+@logical_xor.forward
+def _(x, y):
+    return (x != 0) != (y != 0)
 
 
 @bitwise_and.forward

@@ -36,7 +36,7 @@ def _(g, out):
 
 expm1 = elementwise(
     "expm1",
-    homes=("function", "method", "in_place", "in_place_function"),
+    homes=("function", "method", "in_place", "in_place_function", "special"),
     promotes=True,
     cost=16,
     oracle=np.expm1,
@@ -86,7 +86,7 @@ def _(g, x):
 
 log1p = elementwise(
     "log1p",
-    homes=("function", "method", "in_place", "in_place_function"),
+    homes=("function", "method", "in_place", "in_place_function", "special"),
     promotes=True,
     cost=16,
     node_name="Log1PBackward0",
@@ -167,7 +167,7 @@ def erf_oracle(x):
 
 erf = elementwise(
     "erf",
-    homes=("function", "method", "in_place", "in_place_function"),
+    homes=("function", "method", "in_place", "in_place_function", "special"),
     promotes=True,
     cost=20,
     oracle=erf_oracle,

@@ -1,0 +1,138 @@
+"""What the special functions are checked by: integrals and inversions, slow and of other formulas than the kernels'."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+
+def each(function: Any) -> Any:
+    """The function of arrays that applies one of numbers; in float64, as the ops do."""
+
+    def oracle(*arrays: Any) -> Any:
+        arrays = np.broadcast_arrays(*arrays)
+        values = [function(*map(float, row)) for row in zip(*[x.ravel() for x in arrays], strict=True)]
+        return np.array(values, np.float64).reshape(arrays[0].shape).astype(arrays[0].dtype)
+
+    return oracle
+
+
+def quadrature(function: Any, low: float, high: float, count: int = 400) -> float:
+    """The integral of a smooth function, by Gauss and Legendre's formula on pieces."""
+    nodes, weights = np.polynomial.legendre.leggauss(20)
+    edges = np.linspace(low, high, count + 1)
+    middles, halves = (edges[1:] + edges[:-1]) / 2, (edges[1:] - edges[:-1]) / 2
+    return float(np.sum(function(middles[:, None] + halves[:, None] * nodes) * weights * halves[:, None]))
+
+
+def erfcx_of(x: float) -> float:
+    """The integral of exp(-t**2 - 2 x t) over positive t, times 2 / sqrt(pi)."""
+    if not math.isfinite(x):
+        return x if x != x else 0.0 if x > 0 else math.inf
+    if x < 0:
+        return 2 * math.exp(x * x) - erfcx_of(-x)
+    end = min(10.0, 40 / x if x else 10.0)
+    return 2 / math.sqrt(math.pi) * quadrature(lambda t: np.exp(-t * t - 2 * x * t), 0, end)
+
+
+def solved(function: Any, y: float, low: float, high: float) -> float:
+    """Where an increasing function is y, by bisection."""
+    if math.isnan(y) or not function(low) <= y <= function(high):
+        return math.nan
+    for _ in range(200):
+        middle = (low + high) / 2
+        low, high = (middle, high) if function(middle) < y else (low, middle)
+    return high
+
+
+def erfinv_of(y: float) -> float:
+    return math.copysign(math.inf, y) if abs(y) == 1 else math.copysign(solved(math.erf, abs(y), 0.0, 7.0), y)
+
+
+def ndtr_of(x: float) -> float:
+    return math.erfc(-x / math.sqrt(2)) / 2
+
+
+def log_ndtr_of(x: float) -> float:
+    if x > -10:
+        return math.log(ndtr_of(x)) if x < 5 else math.log1p(-ndtr_of(-x))
+    return math.log(erfcx_of(-x / math.sqrt(2)) / 2) - x * x / 2 if x > -1e150 else -math.inf if x == x else x
+
+
+def ndtri_of(p: float) -> float:
+    return {0.0: -math.inf, 1.0: math.inf}.get(p) or solved(ndtr_of, p, -38.0, 9.0)
+
+
+def lgamma_of(x: float) -> float:
+    if math.isinf(x) or (x <= 0 and x == math.floor(x)):
+        return math.inf
+    return math.lgamma(x)
+
+
+def digamma_of(x: float) -> float:
+    """By Gauss's integral: log(x) less that of (1 / (1 - exp(-t)) - 1 / t) * exp(-x t), from 12 on, and the recurrence."""
+    if x == 0 or math.isinf(x):
+        return math.copysign(math.inf, -x) if x == 0 else x if x > 0 else math.nan
+    if x != x or (x < 0 and x == math.floor(x)):
+        return math.nan
+    total = 0.0
+    while x < 12:
+        total, x = total - 1 / x, x + 1
+    return total + math.log(x) - quadrature(lambda t: (-1 / np.expm1(-t) - 1 / t) * np.exp(-x * t), 0, 40 / x)
+
+
+def zeta_of(x: float, q: float) -> float:
+    """By the integral of t**(x - 1) * exp(-q t) / (1 - exp(-t)) over gamma(x), and the recurrence up to q > 1."""
+    if x == 1:
+        return math.inf
+    if not x > 1 or q != q:
+        return math.nan
+    if q <= 0 and q == math.floor(q):
+        return math.inf
+    if math.isinf(x) or math.isinf(q):
+        return math.nan if math.isinf(q) and q < 0 else 0.0 if math.isinf(q) or q > 1 else 1.0 if q == 1 else math.inf
+    if q <= 0 and x != math.floor(x):
+        return math.nan
+    total = 0.0
+    while q < 4:
+        total, q = total + q**-x, q + 1
+
+    def integrand(u: Any) -> Any:  # with t = u**4, smooth at 0
+        t = u**4
+        return np.exp((x - 1) * np.log(t) - q * t - math.lgamma(x)) / -np.expm1(-t) * 4 * u**3
+
+    return total + quadrature(integrand, 0, ((40 + 4 * x) / q) ** 0.25)
+
+
+def polygamma_of(x: float, n: float) -> float:
+    if n == 0:
+        return digamma_of(x)
+    return (-1.0) ** (n + 1) * (math.factorial(int(n)) * zeta_of(n + 1, x))
+
+
+def bessel(order: int) -> Any:
+    """exp(-abs(x)) * I(x) of this order, by its integral over angles: the rule of middles is exact for periodic functions."""
+
+    def of(x: float) -> float:
+        if math.isinf(x):
+            return 0.0
+        angles = (np.arange(4096) + 0.5) * (math.pi / 4096)
+        if abs(x) < 1e5:
+            return float(np.mean(np.exp(x * np.cos(angles) - abs(x)) * np.cos(order * angles)))
+        return math.copysign(1, x) ** order / math.sqrt(2 * math.pi * abs(x))
+
+    return of
+
+
+def grown(of: Any) -> Any:
+    def grown(x: float) -> float:
+        if x != x or abs(x) > 720:
+            return math.copysign(math.inf, of(x)) if x == x and abs(x) < math.inf else x if of is bessel1 else abs(x)
+        return of(x) * math.exp(abs(x) / 2) * math.exp(abs(x) / 2)  # type: ignore[no-any-return]
+
+    return grown
+
+
+bessel0, bessel1 = bessel(0), bessel(1)
