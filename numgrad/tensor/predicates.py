@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from numgrad import dtypes, ops
 from numgrad.dtypes import dtype as Dtype
 from numgrad.engine.constants import constant
-from numgrad.engine.tape import TensorBase
 from numgrad.tensor import comparison, creation
 from numgrad.tensor.arguments import as_number, cast, check_tensor
 from numgrad.tensor.surface import public
@@ -91,64 +90,6 @@ def isreal(input: Tensor) -> Tensor:
 
 
 # ---- of tensors ------------------------------------------------------------------------------------------------------
-
-
-@public("function", asks=True)
-def is_tensor(obj: Any) -> builtins.bool:
-    """Whether something is a tensor.
-
-    >>> import numgrad as ng
-    >>> ng.is_tensor(ng.ones(2)), ng.is_tensor([1.0, 1.0])
-    (True, False)
-    """
-    return isinstance(obj, TensorBase)
-
-
-@public("function")
-def is_floating_point(input: Tensor) -> builtins.bool:
-    """Whether the dtype is float32 or float64.
-
-    >>> import numgrad as ng
-    >>> ng.is_floating_point(ng.ones(2)), ng.is_floating_point(ng.arange(2))
-    (True, False)
-    """
-    return check_tensor("is_floating_point", "input", input)._spec.dtype.is_floating_point  # type: ignore[no-any-return]
-
-
-@public("function", "method")
-def is_complex(input: Tensor) -> builtins.bool:
-    """Whether the dtype is a complex one: numgrad has none.
-
-    >>> import numgrad as ng
-    >>> ng.is_complex(ng.ones(2))
-    False
-    """
-    check_tensor("is_complex", "input", input)
-    return False
-
-
-@public("function", "method")
-def is_signed(input: Tensor) -> builtins.bool:
-    """Whether the dtype has negative numbers.
-
-    >>> import numgrad as ng
-    >>> ng.is_signed(ng.ones(2)), ng.is_signed(ng.ones(2, dtype=ng.uint8))
-    (True, False)
-    """
-    dtype = check_tensor("is_signed", "input", input)._spec.dtype
-    return not dtype.is_bool and dtype.smallest < 0  # type: ignore[no-any-return]
-
-
-@public("function", "method")
-def is_conj(input: Tensor) -> builtins.bool:
-    """Whether the tensor is a conjugate that was not computed yet: no real one is.
-
-    >>> import numgrad as ng
-    >>> ng.is_conj(ng.ones(2).conj())
-    False
-    """
-    check_tensor("is_conj", "input", input)
-    return False
 
 
 @public("function", "method")

@@ -188,42 +188,6 @@ def count_nonzero(input: Tensor, dim: Any = None) -> Tensor:
     return sum(ne(check_tensor("count_nonzero", "input", input).detach(), 0), dim)
 
 
-@public("function", "method")
-def is_nonzero(input: Tensor) -> builtins.bool:
-    """Whether the only element is not 0, as a bool.
-
-    Raises
-    ------
-    RuntimeError
-        There is more than one element, or none.
-
-    >>> import numgrad as ng
-    >>> ng.is_nonzero(ng.tensor([0.0])), ng.is_nonzero(ng.tensor(True))
-    (False, True)
-    """
-    return builtins.bool(check_tensor("is_nonzero", "input", input))
-
-
-@public("function", "method")
-def dist(input: Tensor, other: Tensor, p: Any = 2) -> Tensor:
-    """The p-norm of input - other; see `norm`.
-
-    Raises
-    ------
-    RuntimeError
-        The shapes do not broadcast, or the difference is not of floating point.
-
-    >>> import numgrad as ng
-    >>> ng.dist(ng.tensor([1.0, 2.0]), ng.tensor([4.0, 6.0]))
-    tensor(5.)
-    """
-    check_tensor("dist", "input", input)
-    check_tensor("dist", "other", other)
-    if as_number(p) is None:
-        raise TypeError(f"dist(): argument 'p' must be Number, not {type(p).__name__}")
-    return norm(sub(input, other), p)
-
-
 @public("function", "method", "in_place")
 def renorm(input: Tensor, p: float, dim: int, maxnorm: float) -> Tensor:
     """The input with those slices along ``dim`` whose p-norm is above ``maxnorm`` scaled down to it.
