@@ -132,12 +132,14 @@ def _has_out(name: str, module: str) -> bool:
     return module == "numgrad" and name in outputs.FUNCTIONS
 
 
-def signature(function: Callable[..., Any], name: str, module: str) -> inspect.Signature:
-    """A public function's signature with the keywords that it takes beyond its own."""
-    own = inspect.signature(function)
+def signature(function: Callable[..., Any], name: str, module: str) -> inspect.Signature | None:
+    """A public function's signature with the keywords that it takes beyond its own; None if there are none."""
     further = (*(("out",) if _has_out(name, module) else ()), *CREATION.get(name, ()))
+    if not further:  # signatures are taken while numgrad is imported
+        return None
+    own = inspect.signature(function)
     added = [_declared(option) for option in further if option not in own.parameters]
-    return own.replace(parameters=[*own.parameters.values(), *added]) if added else own
+    return own.replace(parameters=[*own.parameters.values(), *added]) if added else None
 
 
 @functools.cache

@@ -136,7 +136,9 @@ def guarded(function: Any, name: str, module: str) -> Any:
         return keywords.run(call, name, translated)
 
     call.__module__, call.__name__ = module, name
-    call.__signature__ = keywords.signature(function, name, module)  # type: ignore[attr-defined]
+    extended = keywords.signature(function, name, module)
+    if extended is not None:
+        call.__signature__ = extended  # type: ignore[attr-defined]
     return call
 
 
