@@ -63,7 +63,7 @@ class ChannelSum(NamedTuple):
     splits: int
     shared: int  # batches that an item does one after the other, by the same table
     mode: int  # of the first block of channels; those after it are added
-    ahead: int  # elements of b from what is in use to what is fetched meanwhile
+    ahead: int  # elements of b from those in use to those fetched meanwhile
 
 
 class RowRoom(NamedTuple):

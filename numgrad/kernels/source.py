@@ -264,8 +264,8 @@ class _TypedLiterals(ast.NodeTransformer):
             return node
         if self.code[0] in "iub" and node.value != int(node.value):
             raise KernelError(
-                f"{getattr(self.function, '__name__', 'formula')}: the number {node.value!r} is none of the integers that it is "
-                "computed with; convert the input with .to(dtype) first"
+                f"{getattr(self.function, '__name__', 'formula')}: the number {node.value!r} is not an integer, but it is "
+                "computed with integers; convert the input with .to(dtype) first"
             )
         return ast.Call(ast.Name(self.word, ast.Load()), [node], [])
 

@@ -389,7 +389,7 @@ class _Reader:
             raise self.fail(node, f"{plain.__name__}(): {error}") from None
         bound.apply_defaults()
         if plain.__code__.co_flags & (inspect.CO_GENERATOR | inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR):
-            raise self.fail(node, f"{plain.__name__} is no plain function")
+            raise self.fail(node, f"{plain.__name__} is not a plain function")
         return _Reader(self.program, plain, self.depth + 1).run(definition(plain).body, dict(bound.arguments))
 
     def _word(self, node: ast.Call, name: str, given: list[Any]) -> Any:
