@@ -15,18 +15,18 @@ _BLOCK = 32  # rows of a triangle that are substituted one by one, before the ro
 
 
 def failure(info: Array) -> int:
-    """The status for the first matrix with an ``info`` that is not 0; `place_of` takes it apart."""
+    """The status for the first matrix with an ``info`` that is not 0; `matrix_of` takes it apart."""
     failed = np.flatnonzero(info)
     if not failed.size:
         return 0
-    place = int(failed[0])
-    return ((place + 1 if info.ndim else 0) << 32) | int(info.flat[place])
+    number = int(failed[0])
+    return ((number + 1 if info.ndim else 0) << 32) | int(info.flat[number])
 
 
-def place_of(status: int) -> tuple[int | None, int]:
+def matrix_of(status: int) -> tuple[int | None, int]:
     """The matrix of a batch, or None for a single one, and its ``info``."""
-    place, info = divmod(status, 1 << 32)
-    return (place - 1 if place else None), info
+    number, info = divmod(status, 1 << 32)
+    return (number - 1 if number else None), info
 
 
 def _in_row(matrices: Array) -> Array:
@@ -46,9 +46,9 @@ def cholesky(a: Array, out: Array, info: Array, upper: bool, check_errors: bool)
         unknown = np.isnan(np.einsum("...ii->...i", target))  # which some versions of LAPACK do not see
         info[...] = np.where(unknown.any(-1), unknown.argmax(-1) + 1, 0) if unknown.size else 0
     except np.linalg.LinAlgError:
-        for place in np.ndindex(info.shape):
-            info[place] = _first_minor(source[place])
-            target[place] = np.nan if info[place] else np.linalg.cholesky(source[place])
+        for index in np.ndindex(info.shape):
+            info[index] = _first_minor(source[index])
+            target[index] = np.nan if info[index] else np.linalg.cholesky(source[index])
     return failure(info) if check_errors else 0
 
 
@@ -103,11 +103,11 @@ def permutation(pivots: Array, out: Array) -> int:
     if pivots.size and (pivots.min() < 1 or pivots.max() > rows):
         return 1
     out[...] = 0
-    for place in np.ndindex(out.shape[:-2]):
+    for index in np.ndindex(out.shape[:-2]):
         order = np.arange(rows)
-        for k, row in enumerate(pivots[place] - 1):
+        for k, row in enumerate(pivots[index] - 1):
             order[[k, row]] = order[[row, k]]
-        out[place][order, np.arange(rows)] = 1
+        out[index][order, np.arange(rows)] = 1
     return 0
 
 
@@ -126,17 +126,17 @@ def qr(a: Array, q: Array, r: Array, mode: str) -> int:
 def _by_matrix(function: object, a: Array, outputs: tuple[Array, ...], *args: object) -> int:
     """Apply one of NumPy's functions; the status of the first matrix for which there is no finite result."""
     try:
-        found = function(a, *args)  # type: ignore[operator]
-        for out, value in zip(outputs, found if isinstance(found, tuple) else (found,), strict=True):
+        results = function(a, *args)  # type: ignore[operator]
+        for out, value in zip(outputs, results if isinstance(results, tuple) else (results,), strict=True):
             out[...] = value
         finite = np.isfinite(outputs[min(len(outputs) - 1, 1) if len(outputs) == 3 else 0]).all(-1)
         return failure(np.asarray(~finite).astype(np.int32))
     except np.linalg.LinAlgError:
-        for number, place in enumerate(np.ndindex(a.shape[:-2])):
+        for number, index in enumerate(np.ndindex(a.shape[:-2])):
             try:
-                function(a[place], *args)  # type: ignore[operator]
+                function(a[index], *args)  # type: ignore[operator]
             except np.linalg.LinAlgError:
-                return ((number + 1 if place else 0) << 32) | 1
+                return ((number + 1 if index else 0) << 32) | 1
         raise
 
 
@@ -188,11 +188,11 @@ def pinv(a: Array, *others: Array, hermitian: bool, with_atol: bool) -> int:
 
 def lstsq(a: Array, b: Array, x: Array, rank: Array, rcond: float) -> int:
     """Solutions of least squares, of the smallest norm, with ranks."""
-    for number, place in enumerate(np.ndindex(rank.shape)):
+    for number, index in enumerate(np.ndindex(rank.shape)):
         try:
-            x[place], _, rank[place], _ = np.linalg.lstsq(a[place], b[place], rcond)
+            x[index], _, rank[index], _ = np.linalg.lstsq(a[index], b[index], rcond)
         except np.linalg.LinAlgError:
-            return ((number + 1 if place else 0) << 32) | 1
+            return ((number + 1 if index else 0) << 32) | 1
     return 0
 
 
@@ -205,9 +205,9 @@ def solve(a: Array, b: Array, out: Array, info: Array, check_errors: bool) -> in
     try:
         out[...] = np.linalg.solve(a, b)
     except np.linalg.LinAlgError:
-        for place in np.ndindex(info.shape):
-            info[place] = _zero_pivot(a[place])
-            out[place] = np.nan if info[place] else np.linalg.solve(a[place], b[place])
+        for index in np.ndindex(info.shape):
+            info[index] = _zero_pivot(a[index])
+            out[index] = np.nan if info[index] else np.linalg.solve(a[index], b[index])
     return failure(info) if check_errors else 0
 
 
@@ -217,9 +217,9 @@ def inverse(a: Array, out: Array, info: Array, check_errors: bool) -> int:
     try:
         out[...] = np.linalg.inv(a)
     except np.linalg.LinAlgError:
-        for place in np.ndindex(info.shape):
-            info[place] = _zero_pivot(a[place])
-            out[place] = np.nan if info[place] else np.linalg.inv(a[place])
+        for index in np.ndindex(info.shape):
+            info[index] = _zero_pivot(a[index])
+            out[index] = np.nan if info[index] else np.linalg.inv(a[index])
     return failure(info) if check_errors else 0
 
 
@@ -248,8 +248,8 @@ def _substitute(a: Array, x: Array, upper: bool, unit: bool) -> None:
     for begin in range(0, n, _BLOCK):
         block = range(begin, min(begin + _BLOCK, n))
         solved = None
-        for place in block:
-            row = n - 1 - place if upper else place
+        for step in block:
+            row = n - 1 - step if upper else step
             if solved is not None:
                 x[:, row] -= (a[:, row, None, solved] @ x[:, solved])[:, 0]
             if not unit:
@@ -275,23 +275,23 @@ def slogdet(a: Array, sign: Array, logabsdet: Array) -> int:
 def cofactor(a: Array, out: Array) -> int:
     """det(A) inv(A)^T, by the inverse where it keeps half of the digits and by singular values elsewhere."""
     sizes = np.finfo(a.dtype)
-    for place in np.ndindex(a.shape[:-2]):
-        matrix = a[place]
+    for index in np.ndindex(a.shape[:-2]):
+        matrix = a[index]
         try:
             inverted = np.linalg.inv(matrix)
             scale = np.abs(matrix).sum(0).max(initial=0) * np.abs(inverted).sum(0).max(initial=0)
             if scale < sizes.eps**-0.5:
-                out[place] = np.linalg.det(matrix) * inverted.T
+                out[index] = np.linalg.det(matrix) * inverted.T
                 continue
             u, s, vh = np.linalg.svd(matrix)
         except np.linalg.LinAlgError:
             try:
                 u, s, vh = np.linalg.svd(matrix)
             except np.linalg.LinAlgError:
-                out[place] = np.nan
+                out[index] = np.nan
                 continue
         others = np.where(np.eye(len(s), dtype=bool), 1, s).prod(-1)
-        out[place] = np.linalg.det(u) * np.linalg.det(vh) * ((u * others) @ vh)
+        out[index] = np.linalg.det(u) * np.linalg.det(vh) * ((u * others) @ vh)
     return 0
 
 

@@ -77,8 +77,8 @@ def _running(name: str, step: Device) -> Kernel:
             for j in range(t.shape[0]):
                 t[j] = before[unit]
             for i in range(count):
-                place = first + left + (length - 1 - i if walk.reverse else i) * width
-                v, y = x[place : place + columns], out[place : place + columns]
+                offset = first + left + (length - 1 - i if walk.reverse else i) * width
+                v, y = x[offset : offset + columns], out[offset : offset + columns]
                 for j in range(y.shape[0]):
                     t[j] = step(t[j], v[j])
                     y[j] = t[j]
@@ -142,39 +142,42 @@ def _running_extreme(name: str, replaces: Device) -> Kernel:
             o = unit // walk.blocks
             first = o * length * width
             if width == 1:
-                best, place = x[first], 0
+                best, position = x[first], 0
                 for begin in range(0, length, BLOCK):
                     here, end = first + begin, first + min(length, begin + BLOCK)
-                    v, y, places = x[here:end], values[here:end], indices[here:end]
+                    v, y, positions = x[here:end], values[here:end], indices[here:end]
                     later = 0
                     for i in range(v.shape[0]):
                         later += replaces(v[i], best)
                     if later:
                         for i in range(v.shape[0]):
                             if replaces(v[i], best):
-                                best, place = v[i], begin + i
+                                best, position = v[i], begin + i
                             y[i] = best
-                            places[i] = place
+                            positions[i] = position
                     else:
                         for i in range(y.shape[0]):
                             y[i] = best
-                            places[i] = place
+                            positions[i] = position
                 continue
             left = (unit - o * walk.blocks) * COLUMNS
             columns = min(COLUMNS, width - left)
-            place = first + left
+            offset = first + left
             for j in range(columns):
-                values[place + j] = x[place + j]
-                indices[place + j] = 0
+                values[offset + j] = x[offset + j]
+                indices[offset + j] = 0
             for i in range(1, length):
-                place += width
-                v = x[place : place + columns]
-                last, y = values[place - width : place - width + columns], values[place : place + columns]
-                found, places = indices[place - width : place - width + columns], indices[place : place + columns]
+                offset += width
+                v = x[offset : offset + columns]
+                last, y = values[offset - width : offset - width + columns], values[offset : offset + columns]
+                previous, positions = (
+                    indices[offset - width : offset - width + columns],
+                    indices[offset : offset + columns],
+                )
                 for j in range(y.shape[0]):
                     take = replaces(v[j], last[j])
                     y[j] = v[j] if take else last[j]
-                    places[j] = i if take else found[j]
+                    positions[j] = i if take else previous[j]
 
     running.__name__ = f"running_{name}"
     return kernel("T[:], T[:], i8[:], Walk", Walk)(running)
@@ -196,9 +199,9 @@ def running_logsumexp(x, out, tops, sums, walk, start, stop, worker):
             tops[j] = -math.inf
             sums[j] = 0.0
         for i in range(walk.length):
-            place = (o * walk.length + i) * walk.width + left
+            offset = (o * walk.length + i) * walk.width + left
             for j in range(columns):
-                v, top, total = x[place + j], tops[j], sums[j]
+                v, top, total = x[offset + j], tops[j], sums[j]
                 if v == top:  # infinite ones, too, whose distance is no number
                     total += 1.0
                 elif v < top:
@@ -209,7 +212,7 @@ def running_logsumexp(x, out, tops, sums, walk, start, stop, worker):
                 else:
                     total = top
                 sums[j] = total
-                out[place + j] = tops[j] + scalar.log(total)
+                out[offset + j] = tops[j] + scalar.log(total)
 
 
 @kernel("T[:], T[:], T[:], f8[:], Walk", Walk)
@@ -223,8 +226,8 @@ def recur(x, factor, out, totals, walk, start, stop, worker):
         columns = min(COLUMNS, width - left)
         t = own[:columns]
         for i in range(length):
-            place = (o * length + (length - 1 - i if walk.reverse else i)) * width + left
-            v, f, y = x[place : place + columns], factor[place : place + columns], out[place : place + columns]
+            offset = (o * length + (length - 1 - i if walk.reverse else i)) * width + left
+            v, f, y = x[offset : offset + columns], factor[offset : offset + columns], out[offset : offset + columns]
             if i == 0:  # not 0 times the factor, which may be infinite
                 for j in range(y.shape[0]):
                     t[j] = v[j]

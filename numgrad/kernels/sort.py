@@ -18,7 +18,7 @@ from numgrad.runtime.plan import GRAIN_COST, Operand, PlanBuilder
 INSERTED = 48  # elements of a line that is sorted by insertion
 BINS = 256
 BLOCK = 256  # elements that are compared with a limit at once
-SPARE = 16  # places for candidates beside twice those that are wanted
+SPARE = 16  # room for candidates, beside twice the selected elements
 
 
 # ---- keys -------------------------------------------------------------------------------------------------------
@@ -75,15 +75,15 @@ def order_keys(x, keys, descending, start, stop):
 
 
 @device
-def insert(keys, places, count):
-    """Sort the first ``count`` keys, and the places with them."""
+def insert(keys, positions, count):
+    """Sort the first ``count`` keys, and the positions with them."""
     for i in range(1, count):
-        key, place = keys[i], places[i]
+        key, position = keys[i], positions[i]
         j = i - 1
         while j >= 0 and keys[j] > key:
-            keys[j + 1], places[j + 1] = keys[j], places[j]
+            keys[j + 1], positions[j + 1] = keys[j], positions[j]
             j -= 1
-        keys[j + 1], places[j + 1] = key, place
+        keys[j + 1], positions[j + 1] = key, position
 
 
 def _kernels(width: int) -> tuple[Kernel, Kernel]:
@@ -91,10 +91,10 @@ def _kernels(width: int) -> tuple[Kernel, Kernel]:
     last = width - 1
 
     @device
-    def sort_keys(keys, places, spare_keys, spare_places, counts, count):
-        """Sort the first ``count`` keys, and the places with them; the spare arrays have room for as many."""
+    def sort_keys(keys, positions, spare_keys, spare_positions, counts, count):
+        """Sort the first ``count`` keys, and the positions with them; the spare arrays have room for as many."""
         if count <= INSERTED:
-            insert(keys, places, count)
+            insert(keys, positions, count)
             return
         for b in range(BINS * width):
             counts[b] = 0
@@ -111,33 +111,33 @@ def _kernels(width: int) -> tuple[Kernel, Kernel]:
                 continue  # all have the same byte
             total = 0
             for b in range(BINS):
-                found = bins[b ^ flip]
+                bin_size = bins[b ^ flip]
                 bins[b ^ flip] = total
-                total += found
+                total += bin_size
             if is_spare:
                 for i in range(count):
                     key = spare_keys[i]
                     b = (np.int64(key) >> shift) & (BINS - 1)
                     goal = bins[b]
                     bins[b] = goal + 1
-                    keys[goal], places[goal] = key, spare_places[i]
+                    keys[goal], positions[goal] = key, spare_positions[i]
             else:
                 for i in range(count):
                     key = keys[i]
                     b = (np.int64(key) >> shift) & (BINS - 1)
                     goal = bins[b]
                     bins[b] = goal + 1
-                    spare_keys[goal], spare_places[goal] = key, places[i]
+                    spare_keys[goal], spare_positions[goal] = key, positions[i]
             is_spare = not is_spare
         if is_spare:
             for i in range(count):
-                keys[i], places[i] = spare_keys[i], spare_places[i]
+                keys[i], positions[i] = spare_keys[i], spare_positions[i]
 
-    def sort_lines(keys, indices, spare_keys, places, counts, length, start, stop, worker):
+    def sort_lines(keys, indices, spare_keys, positions, counts, length, start, stop, worker):
         """Work: lines. Their keys are sorted as well."""
         spare = spare_keys[worker * length : (worker + 1) * length]
-        own = places[2 * worker * length : (2 * worker + 1) * length]
-        other = places[(2 * worker + 1) * length : (2 * worker + 2) * length]
+        own = positions[2 * worker * length : (2 * worker + 1) * length]
+        other = positions[(2 * worker + 1) * length : (2 * worker + 2) * length]
         bins = counts[worker * BINS * width : (worker + 1) * BINS * width]
         for line in range(start, stop):
             k, out = keys[line * length : (line + 1) * length], indices[line * length : (line + 1) * length]
@@ -147,13 +147,13 @@ def _kernels(width: int) -> tuple[Kernel, Kernel]:
             for i in range(length):
                 out[i] = own[i]
 
-    def select_lines(keys, indices, candidates, places, counts, select, start, stop, worker):
+    def select_lines(keys, indices, candidates, positions, counts, select, start, stop, worker):
         """Work: lines. Candidates below a limit are collected, and sorted where their room is full."""
-        length, wanted, room, first = select.length, select.wanted, select.room, select.first
+        length, end, room, first = select.length, select.end, select.room, select.first
         own_keys = candidates[2 * worker * room : (2 * worker + 1) * room]
         other_keys = candidates[(2 * worker + 1) * room : (2 * worker + 2) * room]
-        own = places[2 * worker * room : (2 * worker + 1) * room]
-        other = places[(2 * worker + 1) * room : (2 * worker + 2) * room]
+        own = positions[2 * worker * room : (2 * worker + 1) * room]
+        other = positions[(2 * worker + 1) * room : (2 * worker + 2) * room]
         bins = counts[worker * BINS * width : (worker + 1) * BINS * width]
         for line in range(start, stop):
             k = keys[line * length : (line + 1) * length]
@@ -173,10 +173,10 @@ def _kernels(width: int) -> tuple[Kernel, Kernel]:
                     size += 1
                     if size == room:
                         sort_keys(own_keys, own, other_keys, other, bins, size)
-                        size, has_limit, limit = wanted, True, own_keys[wanted - 1]
+                        size, has_limit, limit = end, True, own_keys[end - 1]
             sort_keys(own_keys, own, other_keys, other, bins, size)
-            out = indices[line * (wanted - first) : (line + 1) * (wanted - first)]
-            for i in range(wanted - first):
+            out = indices[line * (end - first) : (line + 1) * (end - first)]
+            for i in range(end - first):
                 out[i] = own[first + i]
 
     return (
@@ -186,10 +186,10 @@ def _kernels(width: int) -> tuple[Kernel, Kernel]:
 
 
 class Select(NamedTuple):
-    """Which elements of a sorted line are wanted, from ``first`` up to ``wanted``, and the room for candidates."""
+    """The selected elements of a sorted line, from ``first`` up to ``end``, and the room for candidates."""
 
     length: int
-    wanted: int
+    end: int
     first: int
     room: int
 
@@ -245,7 +245,7 @@ def _keys(b: PlanBuilder, name: str, x: Operand, descending: bool) -> tuple[Oper
     return keys, x.spec.numel // max(1, length), length
 
 
-def _places(b: PlanBuilder, count: int) -> Operand:
+def _positions(b: PlanBuilder, count: int) -> Operand:
     return b.scratch(dtypes.int32 if count <= dtypes.int32.largest else dtypes.int64, 2 * count, per_worker=True)
 
 
@@ -262,33 +262,33 @@ def plan_sort(b: PlanBuilder, x: Operand, indices: Operand, *, descending: bool)
     cost = 16 * width * length + 8 * BINS
     b.launch(
         _KERNELS[width][0], keys.flat, indices.array(lines * length),
-        b.scratch(kind, length, per_worker=True).flat, _places(b, length).flat,
+        b.scratch(kind, length, per_worker=True).flat, _positions(b, length).flat,
         b.scratch(dtypes.int64, BINS * width, per_worker=True).flat, length,
         work=lines if length else 0, grain=max(1, GRAIN_COST // cost), cost=lines * cost,
     )  # fmt: skip
 
 
 def plan_select(
-    b: PlanBuilder, x: Operand, indices: Operand, *, wanted: int, first: int = 0, descending: bool
+    b: PlanBuilder, x: Operand, indices: Operand, *, end: int, first: int = 0, descending: bool
 ) -> None:  # fmt: skip
-    """The indices of a sorted line from ``first`` up to ``wanted``, without sorting all of it.
+    """The indices of a sorted line from ``first`` up to ``end``, without sorting all of it.
 
     x
-        Contiguous lines along the last dimension, any dtype, with at least ``wanted`` elements.
+        Contiguous lines along the last dimension, any dtype, with at least ``end`` elements.
     indices
-        int64, contiguous: x's shape with a last extent of ``wanted - first``.
+        int64, contiguous: x's shape with a last extent of ``end - first``.
     """
     keys, lines, length = _keys(b, "select", x, descending)
-    if not 0 <= first <= wanted <= length:
-        raise ProofError(f"select: elements {first} to {wanted} of lines of {length}")
+    if not 0 <= first <= end <= length:
+        raise ProofError(f"select: elements {first} to {end} of lines of {length}")
     kind, width = keys.spec.dtype, keys.spec.dtype.itemsize
-    room = min(length, 2 * wanted + SPARE)
+    room = min(length, 2 * end + SPARE)
     cost = 4 * length + 16 * width * room + 8 * BINS
     b.launch(
-        _KERNELS[width][1], keys.flat, indices.array(lines * (wanted - first)),
-        b.scratch(kind, 2 * room, per_worker=True).flat, _places(b, room).flat,
-        b.scratch(dtypes.int64, BINS * width, per_worker=True).flat, Select(length, wanted, first, room),
-        work=lines if wanted > first else 0, grain=max(1, GRAIN_COST // cost), cost=lines * cost,
+        _KERNELS[width][1], keys.flat, indices.array(lines * (end - first)),
+        b.scratch(kind, 2 * room, per_worker=True).flat, _positions(b, room).flat,
+        b.scratch(dtypes.int64, BINS * width, per_worker=True).flat, Select(length, end, first, room),
+        work=lines if end > first else 0, grain=max(1, GRAIN_COST // cost), cost=lines * cost,
     )  # fmt: skip
 
 

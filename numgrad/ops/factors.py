@@ -89,8 +89,8 @@ cholesky_ex.batch(rules.leading)
 
 @cholesky_ex.oracle
 def _(a, upper, check_errors):
-    found = np.linalg.cholesky(a.swapaxes(-1, -2) if upper else a)
-    return found.swapaxes(-1, -2) if upper else found, np.zeros(a.shape[:-2], np.int32)
+    factor = np.linalg.cholesky(a.swapaxes(-1, -2) if upper else a)
+    return factor.swapaxes(-1, -2) if upper else factor, np.zeros(a.shape[:-2], np.int32)
 
 
 # ---- QR ---------------------------------------------------------------------------------------------------------
@@ -310,11 +310,11 @@ def _(a, pivot, check_errors):
     out, (m, n) = a.copy(), a.shape[-2:]
     pivots = np.zeros((*a.shape[:-2], min(m, n)), np.int32)
     info = np.zeros(a.shape[:-2], np.int32)
-    for place in np.ndindex(a.shape[:-2]):
-        matrix = out[place]
+    for index in np.ndindex(a.shape[:-2]):
+        matrix = out[index]
         for k in range(min(m, n)):
             row = k + (int(np.argmax(np.abs(matrix[k:, k]))) if pivot else 0)
-            pivots[(*place, k)] = row + 1
+            pivots[(*index, k)] = row + 1
             matrix[[k, row]] = matrix[[row, k]]
             for i in range(k + 1, m):
                 matrix[i, k] /= matrix[k, k]
@@ -354,8 +354,8 @@ permutation.batch(rules.leading)
 @permutation.oracle
 def _(pivots, rows, dtype):
     out = np.broadcast_to(np.eye(rows), (*pivots.shape[:-1], rows, rows)).copy()
-    for place in np.ndindex(pivots.shape[:-1]):
+    for index in np.ndindex(pivots.shape[:-1]):
         for k in reversed(range(pivots.shape[-1])):
-            other = pivots[(*place, k)] - 1
-            out[place][[k, other]] = out[place][[other, k]]
+            other = pivots[(*index, k)] - 1
+            out[index][[k, other]] = out[index][[other, k]]
     return out

@@ -74,8 +74,8 @@ def failed(name: str, text: str) -> Callable[[int, Any], LinAlgError]:
     """What makes the error of a status: which matrix of a batch it is, and ``text`` with its ``{info}``."""
 
     def error(status: int, params: Any) -> LinAlgError:
-        place, info = lapack.place_of(status)
-        where = "" if place is None else f"(Batch element {place}): "
+        number, info = lapack.matrix_of(status)
+        where = "" if number is None else f"(Batch element {number}): "
         return LinAlgError(f"{name}: {where}{text.format(info=info)}")
 
     return error

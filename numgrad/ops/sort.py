@@ -55,13 +55,13 @@ class _Lines:
 
 
 def _plan(
-    b: PlanBuilder, input: Operand, dim: int, wanted: int | None, first: int, descending: bool, keepdim: bool = True
+    b: PlanBuilder, input: Operand, dim: int, end: int | None, first: int, descending: bool, keepdim: bool = True
 ) -> None:
-    """Values and indices of the sorted elements from ``first`` up to ``wanted``, or (None) of all in the input's layout."""
+    """Values and indices of the sorted elements from ``first`` up to ``end``, or (None) of all in the input's layout."""
     shape = tuple(input.spec.shape)
-    length = shape[dim] if wanted is None else wanted - first
+    length = shape[dim] if end is None else end - first
     result = (*shape[:dim], length, *shape[dim + 1 :])
-    strides = output_strides(shape, [input.spec]) if wanted is None else contiguous_strides(result)
+    strides = output_strides(shape, [input.spec]) if end is None else contiguous_strides(result)
     shown, shown_strides = result, strides
     if not keepdim:
         shown, shown_strides = ((*each[:dim], *each[dim + 1 :]) for each in (result, strides))
@@ -73,10 +73,10 @@ def _plan(
     values, indices = values.view(result, tuple(strides)), indices.view(result, tuple(strides))
     lines = _Lines(b, tuple(strides), dim)
     x, places, chosen = lines.of(input), lines.for_output(indices), lines.for_output(values)
-    if wanted is None:
+    if end is None:
         plan_sort(b, x, places, descending=descending)
     else:
-        plan_select(b, x, places, wanted=wanted, first=first, descending=descending)
+        plan_select(b, x, places, end=end, first=first, descending=descending)
     plan_gather_elements(b, x, places, chosen, len(shape) - 1)
     lines.finish(places, indices)
     lines.finish(chosen, values)
@@ -242,5 +242,5 @@ def _(lines, values, right):
     if lines.ndim == 1:
         return np.searchsorted(lines, values, side)
     rows = lines.reshape(-1, lines.shape[-1]), values.reshape(-1, values.shape[-1])
-    found = [np.searchsorted(line, row, side) for line, row in zip(*rows, strict=True)]
-    return np.array(found, np.int64).reshape(values.shape)
+    positions = [np.searchsorted(line, row, side) for line, row in zip(*rows, strict=True)]
+    return np.array(positions, np.int64).reshape(values.shape)

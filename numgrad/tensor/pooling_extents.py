@@ -96,22 +96,24 @@ def _adaptive_max(name: str, input: Tensor, output_size: Any, ndim: int) -> tupl
     images, alone = batched(name, input, ndim)
     image = tuple(images.shape[2:])
     size = _extents(name, output_size, image)
-    place = np.zeros((1, 1), np.int64)
+    positions = np.zeros((1, 1), np.int64)
     for extent, parts in zip(image, size, strict=True):
         starts = np.arange(parts) * extent // max(parts, 1)
         ends = -(-np.arange(1, parts + 1) * extent // max(parts, 1))
         longest = int((ends - starts).max(initial=1))
         taps = np.minimum(starts[:, None] + np.arange(longest), ends[:, None] - 1)  # [parts, longest]
-        place = (place[:, None, :, None] * extent + taps[None, :, None, :]).reshape(len(place) * parts, -1)
+        positions = (positions[:, None, :, None] * extent + taps[None, :, None, :]).reshape(len(positions) * parts, -1)
     n, c = images.shape[:2]
     flat = shaping.reshape(images, (n, c, math.prod(image)))
-    windows = ops.index.index_select(flat, creation.tensor(place), dim=2)
+    windows = ops.index.index_select(flat, creation.tensor(positions), dim=2)
     if 0 in size:
         windows = shaping.reshape(windows, (n, c, *size))
         return unbatched((windows, windows.to(int64)), alone)  # type: ignore[no-any-return]
     values, chosen = reductions.max(windows, -1)
-    rows = np.arange(place.shape[0]) * place.shape[1]
-    places = ops.index.index_select(creation.tensor(place.ravel()), pointwise.add(chosen, creation.tensor(rows)), dim=0)
+    rows = np.arange(positions.shape[0]) * positions.shape[1]
+    places = ops.index.index_select(
+        creation.tensor(positions.ravel()), pointwise.add(chosen, creation.tensor(rows)), dim=0
+    )
     shape = (n, c, *size)
     return unbatched((shaping.reshape(values, shape), shaping.reshape(places, shape)), alone)  # type: ignore[no-any-return]
 
