@@ -17,11 +17,12 @@ from numgrad.autograd import (
     set_grad_enabled,
 )
 from numgrad.devices import device, get_default_device, set_default_device, strided
-from numgrad.dtypes import bool_ as bool
 from numgrad.dtypes import (
+    bfloat16,
     can_cast,
     dtype,
     finfo,
+    float16,
     float32,
     float64,
     get_default_dtype,
@@ -34,6 +35,7 @@ from numgrad.dtypes import (
     set_default_dtype,
     uint8,
 )
+from numgrad.dtypes import bool_ as bool
 from numgrad.kernels import scalar
 from numgrad.layout import Size, channels_last, contiguous_format, memory_format, preserve_format
 from numgrad.ops.custom import custom_op
@@ -70,7 +72,7 @@ from numgrad.tensor.surface import functions_of as _functions_of
 from numgrad.tensor.tensor import Tensor
 
 __version__ = "0.1.0"
-float, double, short, int, long = float32, float64, int16, int32, int64
+half, float, double, short, int, long = float16, float32, float64, int16, int32, int64
 pi, e, inf, nan, newaxis = _math.pi, _math.e, _math.inf, _math.nan, None
 
 config.start()
@@ -111,6 +113,7 @@ __all__ = [
     "__version__",
     "autograd",
     "backends",
+    "bfloat16",
     "bool",
     "can_cast",
     "channels_last",
@@ -126,12 +129,14 @@ __all__ = [
     "enable_grad",
     "finfo",
     "float",
+    "float16",
     "float32",
     "float64",
     "func",
     "get_default_device",
     "get_default_dtype",
     "get_num_threads",
+    "half",
     "iinfo",
     "inf",
     "inference_mode",

@@ -7,6 +7,8 @@ from typing import Final
 
 import numpy as np
 
+_LARGEST_HALF: Final = {"float16": 65504.0, "bfloat16": float.fromhex("0x1.fep+127")}
+
 
 class dtype:  # noqa: N801 (torch's name)
     """Type of a tensor's elements, such as `numgrad.float32`. Only this module makes them, so they compare by identity.
@@ -14,11 +16,13 @@ class dtype:  # noqa: N801 (torch's name)
     Attributes
     ----------
     itemsize, is_floating_point, is_signed, is_complex
-        Bytes of one element; whether it is float32 or float64; whether it has negative numbers; False.
+        Bytes of one element; whether it is floating point; whether it has negative numbers; False.
+    is_half
+        Whether it is float16 or bfloat16, with which is computed as float32.
     smallest, largest
         The smallest and the largest of its finite numbers.
     numpy
-        NumPy's dtype of the same elements.
+        NumPy's dtype of the same elements; of bfloat16, which NumPy lacks, that of its bits.
 
     >>> import numgrad as ng
     >>> ng.int8.itemsize, ng.int8.is_floating_point, ng.int8.largest, ng.int8.numpy
@@ -30,6 +34,7 @@ class dtype:  # noqa: N801 (torch's name)
         "is_bool",
         "is_complex",
         "is_floating_point",
+        "is_half",
         "is_signed",
         "itemsize",
         "largest",
@@ -43,14 +48,16 @@ class dtype:  # noqa: N801 (torch's name)
     def __init__(self, name: str, code: str, rank: int, torch_name: str) -> None:
         self.name = name
         self.code = code  # as in kernels' declarations
-        self.numpy = np.dtype(name)
+        self.numpy = np.dtype("uint16" if name == "bfloat16" else name)
         self.itemsize = self.numpy.itemsize
         self.rank = rank
-        self.is_floating_point = self.numpy.kind == "f"
+        self.is_floating_point = "float" in name
+        self.is_half = name in _LARGEST_HALF
         self.is_bool = self.numpy.kind == "b"
         self.is_complex = False
         self.torch_name = torch_name  # as in torch's messages
-        self.smallest, self.largest = _ends(self.numpy)  # of the finite numbers
+        largest = _LARGEST_HALF.get(name)
+        self.smallest, self.largest = (-largest, largest) if largest else _ends(self.numpy)  # of the finite numbers
         self.is_signed = self.smallest < 0
 
     def __repr__(self) -> str:
@@ -104,12 +111,15 @@ int8: Final = dtype("int8", "i1", 2, "Char")
 int16: Final = dtype("int16", "i2", 3, "Short")
 int32: Final = dtype("int32", "i4", 4, "Int")
 int64: Final = dtype("int64", "i8", 5, "Long")
-float32: Final = dtype("float32", "f4", 6, "Float")
-float64: Final = dtype("float64", "f8", 7, "Double")
+float16: Final = dtype("float16", "i2", 6, "Half")
+bfloat16: Final = dtype("bfloat16", "i2", 7, "BFloat16")
+float32: Final = dtype("float32", "f4", 8, "Float")
+float64: Final = dtype("float64", "f8", 9, "Double")
+half = float16
 short, int_, long, float_, double = int16, int32, int64, float32, float64
 
-ALL: Final = (bool_, uint8, int8, int16, int32, int64, float32, float64)
-_BY_NUMPY: Final = {d.numpy: d for d in ALL}
+ALL: Final = (bool_, uint8, int8, int16, int32, int64, float32, float64)  # those that kernels compute with
+_BY_NUMPY: Final = {d.numpy: d for d in (*ALL, float16)}
 _BY_CODE: Final = {d.code: d for d in ALL}
 _BY_TYPE: Final = {bool: bool_, int: int64, float: float64}
 _default = float32
@@ -183,6 +193,8 @@ def promote_types(type1: dtype, type2: dtype) -> dtype:
     low, high = sorted((first, second), key=lambda d: d.rank)
     if low is uint8 and high is int8:
         return int16
+    if low is float16 and high is bfloat16:
+        return float32
     return high
 
 
@@ -225,6 +237,15 @@ class iinfo:  # noqa: N801 (torch's name)
         return f"iinfo(min={self.min}, max={self.max}, dtype={self.dtype})"
 
 
+# Bits behind the point, the smallest exponent, and the resolution.
+_DIGITS: Final = {
+    "float16": (10, -14, 1e-3),
+    "bfloat16": (7, -126, 1e-2),
+    "float32": (23, -126, 1e-6),
+    "float64": (52, -1022, 1e-15),
+}
+
+
 class finfo:  # noqa: N801 (torch's name)
     """The limits of a floating-point dtype, by default the default dtype.
 
@@ -251,10 +272,10 @@ class finfo:  # noqa: N801 (torch's name)
         chosen = _default if type is None else as_dtype("finfo", type, "type")
         if not chosen.is_floating_point:
             raise TypeError(f"numgrad.finfo() requires a floating point input type, not {chosen}. Use numgrad.iinfo")
-        digits, exponent = (23, -126) if chosen.itemsize == 4 else (52, -1022)
+        digits, exponent, self.resolution = _DIGITS[chosen.name]
         self.min, self.max = float(chosen.smallest), float(chosen.largest)
         self.eps, self.tiny = 2.0**-digits, 2.0**exponent
-        self.smallest_normal, self.resolution = self.tiny, 1e-6 if chosen.itemsize == 4 else 1e-15
+        self.smallest_normal = self.tiny
         self.bits, self.dtype = 8 * chosen.itemsize, chosen.name
 
     def __repr__(self) -> str:
@@ -286,6 +307,6 @@ def set_default_dtype(d: dtype) -> None:
     >>> ng.set_default_dtype(ng.float32)
     """
     global _default
-    if not isinstance(d, dtype) or not d.is_floating_point:
+    if not isinstance(d, dtype) or not d.is_floating_point or d.is_half:
         raise TypeError(f"set_default_dtype: d is {d!r}, expected numgrad.float32 or numgrad.float64")
     _default = d

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from numgrad import registry
 from numgrad.dtypes import dtype as Dtype
+from numgrad.dtypes import float32
 from numgrad.engine import dispatch
 from numgrad.engine.tape import TensorBase, tensor_over
 from numgrad.layout import spec_of
@@ -19,10 +21,14 @@ def constant(value: float, dtype: Dtype) -> TensorBase:
     key = (dtype, repr(value))  # repr tells -0.0 from 0.0
     tensor = _constants.get(key)
     if tensor is None:
-        storage = allocate(dtype.itemsize)
+        if dtype.is_half:
+            cast = registry.find("cast")
+            storage = dispatch.dispatch(cast, (constant(value, float32),), cast.Params(dtype))._storage
+        else:
+            storage = allocate(dtype.itemsize)
+            with np.errstate(over="ignore"):
+                np.asarray(storage).view(dtype.numpy)[0] = dtype.wrapped(value)
         storage._owner = _MARK  # graphs may still use one that has left the cache
-        with np.errstate(over="ignore"):
-            np.asarray(storage).view(dtype.numpy)[0] = dtype.wrapped(value)
         tensor = tensor_over(dispatch.tensor_class, storage, spec_of(dtype, ()), storage.address)
         if len(_constants) >= _MOST_CONSTANTS:
             _constants.clear()

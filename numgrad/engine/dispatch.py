@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from numgrad import registry
-from numgrad.engine import private, tape
+from numgrad.engine import halves, private, tape
 from numgrad.engine.tape import Node, Record, TensorBase, gradient_edge, modes, tensor_over
 from numgrad.engine.views import refresh
 from numgrad.errors import KernelError
-from numgrad.registry import Op, SavedCall, chain
+from numgrad.registry import Op, SavedCall, chain, half_of
 from numgrad.runtime.fast import start as fast
 from numgrad.runtime.fast.layout import MOST_INPUTS
 from numgrad.runtime.kernel import OUT_OF_BOUNDS
@@ -62,6 +62,9 @@ def _dispatch(op: Op, inputs: tuple[Any, ...], params: Any) -> Any:
     plan = op.plans.get(key)
     if plan is None:
         try:
+            half = None if op.halves else half_of(key[1:], params)
+            if half is not None and not halves.is_view(op, inputs, params):
+                return halves.widened(dispatch, op, inputs, params, half)
             plan = op.make_plan(key[1:], params)
         except PrivateOperandError as operand:
             private.expose(inputs[operand.position])

@@ -16,7 +16,8 @@ import functools
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from numgrad.errors import KernelError, ShapeError
+from numgrad.errors import DtypeError, KernelError, ShapeError
+from numgrad.kernels.halves import conversion
 from numgrad.kernels.integers import from_float
 from numgrad.kernels.source import free_name, function_from, passed_through, typed_function
 from numgrad.kernels.transpose import plan_transpose
@@ -216,10 +217,17 @@ def plan_elementwise(
     strides = [_broadcast_strides(operand.spec, shape) for operand in operands]
     extents, strides = coalesce(shape, strides)
     copies = len(inputs) == 1 and passed_through(function, 1) == (True,)
-    if copies and plan_transpose(b, inputs[0], outputs[0], extents, strides):
+    converts = any(each.spec.dtype.is_half for each in operands)
+    converts = converts and (not copies or inputs[0].spec.dtype is not outputs[0].spec.dtype)
+    if converts and not copies:
+        kind = next(each.spec.dtype for each in operands if each.spec.dtype.is_half)
+        raise DtypeError(f"\"{name}\" not implemented for '{kind.torch_name}'; convert with .float() first")
+    if copies and not converts and plan_transpose(b, inputs[0], outputs[0], extents, strides):
         return
     rounds = any(x.spec.dtype.is_floating_point for x in inputs)
-    if rounds and any(out.spec.dtype.category == 1 for out in outputs):
+    if converts:
+        scalar = conversion(inputs[0].spec.dtype, outputs[0].spec.dtype)
+    elif rounds and any(out.spec.dtype.category == 1 for out in outputs):
         if not copies:
             raise KernelError(f"{name}: computes in floating point for {outputs[0].spec}, expected a cast of its own")
         scalar = from_float(inputs[0].code, outputs[0].code)

@@ -91,7 +91,6 @@ from numgrad.tensor.rectifiers import celu as celu
 from numgrad.tensor.rectifiers import celu_ as celu_
 from numgrad.tensor.rectifiers import glu as glu
 from numgrad.tensor.rectifiers import gumbel_softmax as gumbel_softmax
-from numgrad.tensor.rectifiers import hardshrink as hardshrink
 from numgrad.tensor.rectifiers import hardsigmoid as hardsigmoid
 from numgrad.tensor.rectifiers import hardswish as hardswish
 from numgrad.tensor.rectifiers import hardtanh as hardtanh
@@ -112,6 +111,7 @@ from numgrad.tensor.resampling import upsample as upsample
 from numgrad.tensor.resampling import upsample_bilinear as upsample_bilinear
 from numgrad.tensor.resampling import upsample_nearest as upsample_nearest
 
+def hardshrink(input: Tensor, lambd: float = 0.5, *, out: Any = None) -> Tensor: ...
 def sigmoid(input: Tensor) -> Tensor: ...
 def softsign(input: Tensor) -> Tensor: ...
 def tanh(input: Tensor) -> Tensor: ...

@@ -8,8 +8,8 @@ from types import MappingProxyType
 from typing import Any, TypeVar
 
 from numgrad.devices import on_cpu
+from numgrad.dtypes import bfloat16, float16, float32, float64
 from numgrad.dtypes import dtype as Dtype
-from numgrad.dtypes import float32, float64
 from numgrad.errors import DeviceError
 from numgrad.nn import state
 from numgrad.nn.hooks import TABLES, Hooked, call_with_hooks
@@ -376,7 +376,7 @@ class Module(Hooked):
         device
             The CPU.
         dtype
-            float32 or float64.
+            A floating-point dtype.
         memory_format
             'channels_last' or 'contiguous_format', for four-dimensional parameters and buffers.
 
@@ -420,6 +420,14 @@ class Module(Hooked):
     def double(self: _M) -> _M:
         """Convert to float64."""
         return self.to(float64)
+
+    def half(self: _M) -> _M:
+        """Convert to float16."""
+        return self.to(float16)
+
+    def bfloat16(self: _M) -> _M:
+        """Convert to bfloat16."""
+        return self.to(bfloat16)
 
     def cpu(self: _M) -> _M:
         """This module: everything is on the CPU."""

@@ -122,6 +122,7 @@ def _cast_backward(ctx: Any, grad: Any) -> tuple[Any, ...]:
 
 cast.backward_function = _cast_backward
 cast.linear_in("input")
+cast.halves = True
 
 to_strides = Op(
     "to_strides",
@@ -146,6 +147,7 @@ def _(ctx, grad):
 
 
 to_strides.linear_in("input")
+to_strides.halves = True
 
 
 @to_strides.batch
@@ -174,6 +176,9 @@ def _(b: PlanBuilder, input: Operand, src: Operand) -> None:
     if broadcast_shapes("copy_", shape, src.spec.shape) != shape:
         raise ShapeError(f"copy_: src has shape {list(src.spec.shape)}, which does not broadcast to {list(shape)}")
     plan_copy(b, src, b.in_place(input))
+
+
+copy_.halves = True
 
 
 @copy_.backward

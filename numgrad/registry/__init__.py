@@ -4,7 +4,7 @@
 
 from numgrad.registry import chain
 from numgrad.registry.chain import is_wrapped, set_engine, unwrap_dispatch, wrap_dispatch
-from numgrad.registry.op import EVERY, OPS, Op, Saving, find
+from numgrad.registry.op import EVERY, OPS, Op, Saving, find, half_of
 from numgrad.registry.plans import forget_plans
 from numgrad.registry.saved_calls import SavedCall, check_gradients, first_run, saved_calls
 
@@ -19,6 +19,7 @@ __all__ = [
     "find",
     "first_run",
     "forget_plans",
+    "half_of",
     "is_wrapped",
     "saved_calls",
     "set_engine",

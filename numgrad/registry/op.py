@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from numgrad.dtypes import dtype as Dtype
-from numgrad.errors import ProofError, ShapeError
+from numgrad.errors import DtypeError, ProofError, ShapeError
 from numgrad.layout import Spec
 from numgrad.registry import chain, plans
 from numgrad.runtime.plan import Plan, PlanBuilder
@@ -143,6 +143,7 @@ class Op:
         self.flops_function: Callable[..., int] | None = None
         self.ties: dict[int, tuple[tuple[int, ...], bool]] = {}  # by the number of the input; see `tie`
         self.plans: dict[tuple[Any, ...], Plan] = {}
+        self.halves = False  # whether the plan takes float16 and bfloat16 as they are
         self.node_classes: dict[Any, type] = {}  # of its nodes, once they are seen
         self._saving: dict[tuple[bool, ...], Saving] = {}
         names = (*self.inputs, *self.param_names)
@@ -374,6 +375,9 @@ class Op:
             raise ValueError(
                 f"op {self.name}: its plan makes no output, expected {', '.join(self.outputs)}; b.output(dtype, shape) makes one"
             )
+        half = None if self.halves or not builder.launches else half_of(specs, params)
+        if half is not None:  # its kernels would take the bits for an int16
+            raise DtypeError(f"\"{self.name}\" not implemented for '{half.torch_name}'; convert with .float() first")
         if self.mutates is not _writes_first(builder):
             raise ValueError(
                 f"op {self.name}: its plan {'does not write' if self.mutates else 'writes'} over its first input, expected "
@@ -392,6 +396,17 @@ class Op:
 
     def __repr__(self) -> str:
         return f"<numgrad op {self.name}>"
+
+
+def half_of(specs: Sequence[Spec | None], params: Any) -> Dtype | None:
+    """The half among the dtypes of operands and parameters; None if there is none."""
+    for spec in specs:
+        if spec is not None and spec.dtype.is_half:
+            return spec.dtype
+    for value in params:
+        if value.__class__ is Dtype and value.is_half:
+            return value  # type: ignore[no-any-return]
+    return None
 
 
 def _writes_first(builder: PlanBuilder) -> bool:

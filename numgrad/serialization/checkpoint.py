@@ -12,6 +12,7 @@ from numgrad.serialization import api
 from numgrad.serialization.api import Format, Path, Unknown
 from numgrad.serialization.dtypes import Unpacked
 from numgrad.tensor import creation
+from numgrad.tensor.arguments import cast
 from numgrad.tensor.tensor import Tensor
 
 
@@ -40,7 +41,7 @@ def load(
 ) -> Any:
     """Read a checkpoint, a torch ``.pth`` file of either format or a safetensors file, with tensors.
 
-    Nothing in the file is executed. float16 and bfloat16 become float32, which has all of their values. See
+    Nothing in the file is executed. Tensors of bfloat16 share no memory, also where they did. See
     `numgrad.serialization.load` for ``encoding``, ``verify`` and the result.
 
     Parameters
@@ -124,18 +125,21 @@ def save(
 
 def as_tensor(array: np.ndarray, dtype_name: str, requires_grad: bool) -> Tensor:
     """A tensor over an array that a checkpoint's reader made."""
-    if array.dtype == np.float16:
-        array = array.astype(np.float32)
     try:
         dtypes.from_numpy_dtype(array.dtype)
     except TypeError as error:
         raise TypeError(f"load: the file holds a tensor of dtype {dtype_name}, which numgrad does not have") from error
     tensor = creation.from_numpy(array)
+    if dtype_name == "bfloat16":  # read as float32, since NumPy has no such dtype
+        tensor = cast(tensor, dtypes.bfloat16)
     return tensor.requires_grad_() if requires_grad and tensor.is_floating_point() else tensor
 
 
 def _unpacked(leaf: Any) -> Unpacked | None:
-    return Unpacked(leaf._array(), leaf.requires_grad) if isinstance(leaf, Tensor) else None
+    if not isinstance(leaf, Tensor):
+        return None
+    name = "bfloat16" if leaf.dtype is dtypes.bfloat16 else ""
+    return Unpacked(leaf._values(), leaf.requires_grad, name)
 
 
 def _locator(map_location: Any) -> Callable[[str], None] | None:

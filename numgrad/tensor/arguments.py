@@ -168,6 +168,8 @@ def number_within(op: str, value: Number, dtype: Dtype) -> Number:
         return builtins.bool(value)
     if dtype.is_floating_point and isinstance(value, float) and not math.isfinite(value):
         return value
+    if dtype.is_half:  # too large a number becomes infinite
+        return float(value)
     lowest = -dtype.largest if dtype.smallest == 0 and isinstance(value, int) else dtype.smallest
     if lowest <= value <= dtype.largest:
         return float(value) if dtype.is_floating_point else math.trunc(value)

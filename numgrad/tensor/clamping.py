@@ -130,7 +130,7 @@ def clamp_(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
     """
     dtype = _bounded("clamp_", input, min, max)
     check_result("clamp_", input, dtype)
-    if dtype is not input._spec.dtype:
+    if dtype is not input._spec.dtype or dtype.is_half:
         return assign("clamp_", input, clamp(input, min, max))
     for bound in (min, max):  # refuse everything before the first of the two changes
         if isinstance(bound, TensorBase):

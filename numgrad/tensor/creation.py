@@ -82,7 +82,8 @@ def tensor(data: Any, *, dtype: Dtype | None = None, requires_grad: bool = False
         array = _known_array(np.asarray(data), chosen)
         natural = dtypes.from_numpy_dtype(array.dtype)
     else:
-        array, natural = nested.array_of(data, chosen)
+        # Numbers become halves by way of float32, as everything does.
+        array, natural = nested.array_of(data, dtypes.float32 if chosen is not None and chosen.is_half else chosen)
     copy = empty(array.shape, dtype=natural)
     if copy._spec.numel:
         copy._array()[...] = array

@@ -93,7 +93,7 @@ def overwrite(name: str, target: Tensor, *others: Any) -> Tensor:
             raise GradError(
                 f"derivative for {name}_ is not implemented; do it in no_grad(), or on a detach() of the tensor"
             )
-    if common is not dtype or op.in_place is None:
+    if common is not dtype or dtype.is_half or op.in_place is None:
         operands = [as_input(op, position, other, common) for position, other in enumerate(others, 1)]
         return assign(f"{name}_", target, op(cast(target, common), *operands))
     operands = [apart(target, as_input(op, position, other, dtype)) for position, other in enumerate(others, 1)]

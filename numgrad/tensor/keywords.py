@@ -45,7 +45,11 @@ NUMPY = {"axis": "dim", "keepdims": "keepdim", "x": "input", "a": "input", "x1":
 # torch's names of arguments that have another name here.
 RENAMED: dict[str, dict[str, str]] = {
     "dot": {"tensor": "other"},
-    "dropout": {"train": "training"},
+    **{name: {"train": "training"} for name in ("dropout", "alpha_dropout", "feature_alpha_dropout")},
+    **{
+        name: {"indices": "indices_or_sections", "sections": "indices_or_sections"}
+        for name in ("tensor_split", "hsplit", "vsplit", "dsplit")
+    },
     "split": {"tensor": "input", "split_size_or_sections": "split_size"},
     "view": {"size": "shape"},
 }

@@ -139,6 +139,8 @@ TYPES = {
         _type_of(dtypes.int8, "ng.CharTensor([1])\n    tensor([1], dtype=numgrad.int8)"),
         _type_of(dtypes.uint8, "ng.ByteTensor([1])\n    tensor([1], dtype=numgrad.uint8)"),
         _type_of(dtypes.bool_, "ng.BoolTensor([0, 1])\n    tensor([False,  True])"),
+        _type_of(dtypes.float16, "ng.HalfTensor([1])\n    tensor([1.], dtype=numgrad.float16)"),
+        _type_of(dtypes.bfloat16, "ng.BFloat16Tensor([1])\n    tensor([1.], dtype=numgrad.bfloat16)"),
     ]
 }
 

@@ -17,7 +17,7 @@ def tensor_text(tensor: Any) -> str:
     prefix = f"{'Parameter containing:' + chr(10) if type(tensor).__name__ == 'Parameter' else ''}tensor("
     suffixes = _suffixes(tensor)
     indent = 7
-    array = tensor._array()
+    array = tensor._values()
     if array.size == 0:
         body = "[]"
         if array.ndim != 1:

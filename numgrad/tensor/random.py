@@ -418,7 +418,12 @@ def normal_(input: Tensor, mean: float = 0.0, std: float = 1.0, *, generator: Ge
 
 def _takes_draws(target: Tensor) -> bool:
     """Whether numbers may be drawn directly into the tensor's memory: nothing is recorded, and the memory is dense."""
-    return not modes.grad_enabled and not registry.is_wrapped() and target._spec.is_dense
+    return (
+        not modes.grad_enabled
+        and not registry.is_wrapped()
+        and target._spec.is_dense
+        and not target._spec.dtype.is_half
+    )
 
 
 @public("function")

@@ -517,8 +517,14 @@ class Tensor(Operators, Attributes, Methods):
         """
         if self.requires_grad:
             raise RuntimeError("Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead.")
+        if self.dtype is dtypes.bfloat16:
+            raise TypeError("Got unsupported ScalarType BFloat16: NumPy has no such dtype; convert with .float() first")
         private.expose(self)
         return self._array()
+
+    def _values(self) -> np.ndarray:
+        """The elements as numbers of NumPy's: of bfloat16, which it lacks, a copy in float32."""
+        return (arguments.cast(self.detach(), dtypes.float32) if self.dtype is dtypes.bfloat16 else self)._array()
 
     def _array(self) -> np.ndarray:
         spec = self._spec
@@ -548,7 +554,7 @@ class Tensor(Operators, Attributes, Methods):
         """
         if self._spec.numel != 1:
             raise RuntimeError(f"a Tensor with {self._spec.numel} elements cannot be converted to Scalar")
-        return self._array().item()
+        return self._values().item()
 
     def tolist(self) -> Any:
         """Nested lists of Python numbers; one number if there are no dimensions.
@@ -557,7 +563,7 @@ class Tensor(Operators, Attributes, Methods):
         >>> ng.tensor([[1, 2], [3, 4]]).tolist(), ng.tensor(5).tolist()
         ([[1, 2], [3, 4]], 5)
         """
-        return self._array().tolist()
+        return self._values().tolist()
 
     def __float__(self) -> float:
         return float(self._only())
@@ -631,7 +637,9 @@ class Tensor(Operators, Attributes, Methods):
         strides = self._spec.seen_strides
         order = tuple(sorted(range(self.ndim), key=lambda axis: -strides[axis]))
         in_memory = np.ascontiguousarray(self._array().transpose(order))
-        return _unpickled, (type(self), in_memory, order, self._requires_grad)
+        # The bits of bfloat16 are no numbers of NumPy's.
+        bits = (self.dtype,) if self.dtype is dtypes.bfloat16 else ()
+        return _unpickled, (type(self), in_memory, order, self._requires_grad, *bits)
 
     def __getitem__(self, index: Any) -> Tensor:
         return indexing.get_item(self, index)
@@ -809,6 +817,24 @@ class Tensor(Operators, Attributes, Methods):
         """
         return arguments.cast(self, dtypes.float32)
 
+    def half(self) -> Tensor:
+        """This tensor in float16, each number rounded to the nearest; itself if it has that dtype.
+
+        >>> import numgrad as ng
+        >>> ng.tensor([0.1]).half()
+        tensor([0.1000], dtype=numgrad.float16)
+        """
+        return arguments.cast(self, dtypes.float16)
+
+    def bfloat16(self) -> Tensor:
+        """This tensor in bfloat16, each number rounded to the nearest; itself if it has that dtype.
+
+        >>> import numgrad as ng
+        >>> ng.tensor([0.1]).bfloat16()
+        tensor([0.1001], dtype=numgrad.bfloat16)
+        """
+        return arguments.cast(self, dtypes.bfloat16)
+
     def double(self) -> Tensor:
         """This tensor in float64; itself if it has that dtype.
 
@@ -846,10 +872,16 @@ class Tensor(Operators, Attributes, Methods):
         return arguments.cast(self, dtypes.bool_)
 
 
-def _unpickled(cls: type[Tensor], in_memory: np.ndarray, order: tuple[int, ...], requires_grad: bool) -> Tensor:
+def _unpickled(
+    cls: type[Tensor], in_memory: np.ndarray, order: tuple[int, ...], requires_grad: bool, dtype: Dtype | None = None
+) -> Tensor:
     from numgrad.tensor import creation
 
-    tensor = creation.from_numpy(in_memory)
+    if dtype is None:
+        tensor = creation.from_numpy(in_memory)
+    else:
+        tensor = creation.empty(in_memory.shape, dtype=dtype)
+        tensor._array()[...] = in_memory
     tensor = tensor.permute(*(order.index(axis) for axis in range(len(order)))) if order else tensor.reshape(())
     result: Tensor = tensor_over(cls, tensor._storage, tensor._spec, tensor._address)
     result._requires_grad = requires_grad

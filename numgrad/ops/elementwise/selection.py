@@ -113,6 +113,7 @@ def _(g, condition):
 # ---- copies and conversions ------------------------------------------------------------------------------------------
 
 clone = elementwise("clone", accepts="bif", oracle=np.copy, doc="A copy, in the input's layout if that is dense.")
+clone.halves = True
 
 
 @clone.forward
