@@ -8,6 +8,7 @@ from numgrad import backends as backends
 from numgrad import compile as compile
 from numgrad import cuda as cuda
 from numgrad import func as func
+from numgrad import linalg as linalg
 from numgrad import models as models
 from numgrad import mps as mps
 from numgrad import nn as nn
@@ -108,6 +109,20 @@ from numgrad.tensor.grids import combinations as combinations
 from numgrad.tensor.grids import meshgrid as meshgrid
 from numgrad.tensor.grids import vander as vander
 from numgrad.tensor.in_place_views import as_strided_ as as_strided_
+from numgrad.tensor.creation import full as full
+from numgrad.tensor.creation import full_like as full_like
+from numgrad.tensor.creation import linspace as linspace
+from numgrad.tensor.creation import ones as ones
+from numgrad.tensor.creation import ones_like as ones_like
+from numgrad.tensor.creation import tensor as tensor
+from numgrad.tensor.creation import zeros as zeros
+from numgrad.tensor.creation import zeros_like as zeros_like
+from numgrad.tensor.decompositions import _older_cholesky as cholesky
+from numgrad.tensor.decompositions import _older_qr as qr
+from numgrad.tensor.decompositions import _older_svd as svd
+from numgrad.tensor.decompositions import cholesky_inverse as cholesky_inverse
+from numgrad.tensor.decompositions import cholesky_solve as cholesky_solve
+from numgrad.tensor.indexing import gather as gather
 from numgrad.tensor.indexing import index_put as index_put
 from numgrad.tensor.indexing import index_put_ as index_put_
 from numgrad.tensor.joining import chunk as chunk
@@ -221,6 +236,14 @@ from numgrad.tensor.statistics import count_nonzero as count_nonzero
 from numgrad.tensor.statistics import cov as cov
 from numgrad.tensor.statistics import std_mean as std_mean
 from numgrad.tensor.statistics import var_mean as var_mean
+from numgrad.tensor.systems import det as det
+from numgrad.tensor.systems import inverse as inverse
+from numgrad.tensor.systems import logdet as logdet
+from numgrad.tensor.systems import matrix_exp as matrix_exp
+from numgrad.tensor.systems import matrix_power as matrix_power
+from numgrad.tensor.systems import pinverse as pinverse
+from numgrad.tensor.systems import slogdet as slogdet
+from numgrad.tensor.systems import triangular_solve as triangular_solve
 from numgrad.tensor.tensor import Tensor as Tensor
 import builtins
 
