@@ -141,11 +141,14 @@ solve_triangular.batch(rules.leading)
 
 @solve_triangular.oracle
 def _(a, b, upper, unitriangular):
-    a = np.triu(a) if upper else np.tril(a)
-    if unitriangular:
-        places = np.arange(a.shape[-1])
-        a[..., places, places] = 1
-    return np.linalg.solve(a, b)
+    """Substitution, one row after the other."""
+    x, n = np.zeros_like(b), a.shape[-1]
+    for k in reversed(range(n)) if upper else range(n):
+        known = range(k + 1, n) if upper else range(k)
+        x[..., k, :] = b[..., k, :] - sum(a[..., k, j, None] * x[..., j, :] for j in known)
+        if not unitriangular:
+            x[..., k, :] /= a[..., k, k, None]
+    return x
 
 
 inv_ex = Op(
@@ -360,7 +363,8 @@ def _pinv_tangent(a: Any, p: Any, tangent: Any) -> Any:
 
 @pinv.backward
 def _(ctx, grad):
-    return _pinv_gradient(*ctx.saved, grad), None, None
+    a, out = ctx.saved
+    return _pinv_gradient(a, out, grad), None, None
 
 
 @pinv.jvp
