@@ -119,7 +119,6 @@ from numgrad.tensor.creation import zeros as zeros
 from numgrad.tensor.creation import zeros_like as zeros_like
 from numgrad.tensor.decompositions import _older_cholesky as cholesky
 from numgrad.tensor.decompositions import _older_qr as qr
-from numgrad.tensor.decompositions import _older_svd as svd
 from numgrad.tensor.decompositions import cholesky_inverse as cholesky_inverse
 from numgrad.tensor.decompositions import cholesky_solve as cholesky_solve
 from numgrad.tensor.indexing import gather as gather
@@ -141,6 +140,8 @@ from numgrad.tensor.losses import cross_entropy as cross_entropy
 from numgrad.tensor.losses import l1_loss as l1_loss
 from numgrad.tensor.losses import mse_loss as mse_loss
 from numgrad.tensor.losses import nll_loss as nll_loss
+from numgrad.tensor.matrix_products import _older_matrix_exp as matrix_exp
+from numgrad.tensor.matrix_products import _older_matrix_power as matrix_power
 from numgrad.tensor.network import group_norm as group_norm
 from numgrad.tensor.nonzeros import argwhere as argwhere
 from numgrad.tensor.nonzeros import nonzero_static as nonzero_static
@@ -237,12 +238,12 @@ from numgrad.tensor.statistics import cov as cov
 from numgrad.tensor.statistics import std_mean as std_mean
 from numgrad.tensor.statistics import var_mean as var_mean
 from numgrad.tensor.systems import det as det
+from numgrad.tensor.spectra import _older_svd as svd
+from numgrad.tensor.systems import _older_det as det
+from numgrad.tensor.systems import _older_slogdet as slogdet
 from numgrad.tensor.systems import inverse as inverse
 from numgrad.tensor.systems import logdet as logdet
-from numgrad.tensor.systems import matrix_exp as matrix_exp
-from numgrad.tensor.systems import matrix_power as matrix_power
 from numgrad.tensor.systems import pinverse as pinverse
-from numgrad.tensor.systems import slogdet as slogdet
 from numgrad.tensor.systems import triangular_solve as triangular_solve
 from numgrad.tensor.tensor import Tensor as Tensor
 import builtins

@@ -1,4 +1,4 @@
-"""Factorizations of matrices: Cholesky, QR, LU, eigenvalues, singular values, and what follows from them at once."""
+"""Factorizations into triangles: Cholesky, QR, LU, and solutions by their factors."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from numgrad.tensor.surface import public
 if TYPE_CHECKING:
     from numgrad.tensor.tensor import Tensor
 
-_f, _s, _e = ops.factors, ops.systems, ops.spectra
+_f, _s = ops.factors, ops.systems
 
 # ---- Cholesky ---------------------------------------------------------------------------------------------------
 
@@ -90,8 +90,8 @@ def _older_cholesky(input: Tensor, upper: bool = False) -> Tensor:
 
 
 @public("function", "method")
-def cholesky_solve(input: Tensor, L: Tensor, upper: bool = False) -> Tensor:
-    """X of A X = input [..., n, k], for the Cholesky factor L [..., n, n] of A, with ``upper`` the upper one; both broadcast.
+def cholesky_solve(input: Tensor, input2: Tensor, upper: bool = False) -> Tensor:
+    """X of A X = input [..., n, k], for input2 [..., n, n], the Cholesky factor of A, with ``upper`` the upper one. Both broadcast.
 
     Raises
     ------
@@ -104,33 +104,33 @@ def cholesky_solve(input: Tensor, L: Tensor, upper: bool = False) -> Tensor:
     """
     name = "cholesky_solve"
     check_two_dims(name, input, "input")
-    check_square(name, L, "L")
+    check_square(name, input2, "input2")
     upper = check_flag(name, "upper", upper)
-    n, (rows, columns) = L._spec.shape[-1], input._spec.shape[-2:]
+    n, (rows, columns) = input2._spec.shape[-1], input._spec.shape[-2:]
     if rows != n:
         raise ShapeError(
             f"Incompatible matrix sizes for cholesky_solve: each A matrix is {n} by {n} but each b matrix is {rows} by {columns}"
         )
-    factor, right = broadcast(L, input)
+    factor, right = broadcast(input2, input)
     low = transposed(factor) if upper else factor
     return _s.solve_triangular(transposed(low), _s.solve_triangular(low, right), upper=True)  # type: ignore[no-any-return]
 
 
 @public("function", "method")
-def cholesky_inverse(L: Tensor, upper: bool = False) -> Tensor:
-    """The inverse of A [..., n, n], for its Cholesky factor L, with ``upper`` the upper one.
+def cholesky_inverse(input: Tensor, upper: bool = False) -> Tensor:
+    """The inverse of A [..., n, n], for input, its Cholesky factor, with ``upper`` the upper one.
 
     Raises
     ------
     RuntimeError
-        L has less than two dimensions, is not square or not of floating point.
+        It has less than two dimensions, is not square or not of floating point.
 
     >>> import numgrad as ng
     >>> ng.cholesky_inverse(ng.tensor([[2.0]]))
     tensor([[0.2500]])
     """
-    check_floating("cholesky_inverse", check_square("cholesky_inverse", L))
-    return cholesky_solve(_m.identity(L, L._spec.shape[-1]), L, upper)
+    check_floating("cholesky_inverse", check_square("cholesky_inverse", input, "input"))
+    return cholesky_solve(_m.identity(input, input._spec.shape[-1]), input, upper)
 
 
 # ---- QR ---------------------------------------------------------------------------------------------------------
@@ -206,9 +206,9 @@ def householder_product(A: Tensor, tau: Tensor) -> Tensor:
     ones = creation.full((*batch, n), 1.0, dtype=A._spec.dtype)
     vectors = _m.with_diagonal(_m.lower(A, -1), ones)
     result = _m.with_diagonal(creation.zeros(*batch, m, n, dtype=A._spec.dtype), ones)
-    for place in reversed(range(k)):
-        v = shaping.narrow(vectors, -1, place, 1)
-        scale = shaping.unsqueeze(shaping.narrow(tau, -1, place, 1), -1)
+    for index in reversed(range(k)):
+        v = shaping.narrow(vectors, -1, index, 1)
+        scale = shaping.unsqueeze(shaping.narrow(tau, -1, index, 1), -1)
         result = result - scale * v * layers.matmul(transposed(v), result)
     return result
 
@@ -331,171 +331,3 @@ def lu_solve(LU: Tensor, pivots: Tensor, B: Tensor, *, left: bool = True, adjoin
         return layers.matmul(order, _s.solve_triangular(back, inner, upper=True, unitriangular=True))
     inner = _s.solve_triangular(both, layers.matmul(transposed(order), right), unitriangular=True)
     return _s.solve_triangular(both, inner, upper=True)  # type: ignore[no-any-return]
-
-
-# ---- eigenvalues ------------------------------------------------------------------------------------------------
-
-
-def _triangle(UPLO: Any) -> str:
-    if not isinstance(UPLO, str) or UPLO.upper() not in ("L", "U"):
-        raise RuntimeError(f"Expected UPLO argument to be 'L' or 'U', but got {UPLO}")
-    return UPLO.upper()
-
-
-@public("linalg")
-def eigh(A: Tensor, UPLO: str = "L") -> Any:
-    """``(eigenvalues, eigenvectors)`` of symmetric A [..., n, n]: the values ascending, the vectors as columns.
-
-    The triangle ``UPLO`` of A is read. Any vector may have the other sign, and those of equal values be any basis: gradients
-    of the vectors exist where the values are distinct, and mean something for functions in which the signs do not matter.
-    Gradients of the values exist everywhere.
-
-    Raises
-    ------
-    LinAlgError
-        The algorithm does not converge, as for NaN.
-    RuntimeError
-        A has less than two dimensions, is not square or not of floating point, or ``UPLO`` is neither 'L' nor 'U'.
-
-    >>> import numgrad as ng
-    >>> ng.linalg.eigh(ng.tensor([[2.0, 0.0], [0.0, 1.0]])).eigenvalues
-    tensor([1., 2.])
-    """
-    found = _e.eigh(check_square("linalg.eigh", A), UPLO=_triangle(UPLO))
-    return named("linalg_eigh", ("eigenvalues", "eigenvectors"), found)
-
-
-@public("linalg")
-def eigvalsh(A: Tensor, UPLO: str = "L") -> Tensor:
-    """The eigenvalues [..., n], ascending, of symmetric A [..., n, n], of which the triangle ``UPLO`` is read.
-
-    Raises
-    ------
-    LinAlgError
-        The algorithm does not converge, as for NaN.
-    RuntimeError
-        As `eigh`.
-
-    >>> import numgrad as ng
-    >>> ng.linalg.eigvalsh(ng.tensor([[0.0, 1.0], [1.0, 0.0]]))
-    tensor([-1.,  1.])
-    """
-    return _e.eigvalsh(check_square("linalg.eigh", A), UPLO=_triangle(UPLO))  # type: ignore[no-any-return]
-
-
-def _complex(name: str, instead: str) -> RuntimeError:
-    return NotImplementedError(
-        f"linalg.{name}: the eigenvalues of a matrix that is not symmetric are complex numbers, which numgrad does not have; of a "
-        f"symmetric matrix linalg.{instead} gives them"
-    )
-
-
-@public("linalg")
-def eig(A: Tensor) -> Any:
-    """Refused: its results are complex numbers, which numgrad does not have. Of symmetric matrices `eigh` gives them.
-
-    Raises
-    ------
-    NotImplementedError
-        Always.
-
-    >>> import numgrad as ng
-    >>> ng.linalg.eig(ng.eye(2))
-    Traceback (most recent call last):
-    NotImplementedError: linalg.eig: the eigenvalues of a matrix that is not symmetric are complex numbers, which numgrad does not have; of a symmetric matrix linalg.eigh gives them
-    """  # noqa: E501
-    raise _complex("eig", "eigh")
-
-
-@public("linalg")
-def eigvals(A: Tensor) -> Tensor:
-    """Refused: its results are complex numbers, which numgrad does not have. Of symmetric matrices `eigvalsh` gives them.
-
-    Raises
-    ------
-    NotImplementedError
-        Always.
-
-    >>> import numgrad as ng
-    >>> ng.linalg.eigvals(ng.eye(2))
-    Traceback (most recent call last):
-    NotImplementedError: linalg.eigvals: the eigenvalues of a matrix that is not symmetric are complex numbers, which numgrad does not have; of a symmetric matrix linalg.eigvalsh gives them
-    """  # noqa: E501
-    raise _complex("eigvals", "eigvalsh")
-
-
-# ---- singular values --------------------------------------------------------------------------------------------
-
-
-def _check_driver(driver: Any) -> None:
-    if driver is not None:
-        raise RuntimeError("linalg.svd: keyword argument `driver` is only supported on CUDA inputs, expected None")
-
-
-@public("linalg")
-def svd(A: Tensor, full_matrices: bool = True, *, driver: str | None = None) -> Any:
-    """``(U, S, Vh)`` of A = U diag(S) Vh, for A [..., m, n] and k = min(m, n); S [..., k] is descending.
-
-    U is [..., m, m] and Vh [..., n, n], or with ``full_matrices=False`` [..., m, k] and [..., k, n]. Both vectors of a singular
-    value may have the other sign, and those of equal values be any basis: gradients of the vectors exist where the values
-    are distinct, and not 0 if m != n, and mean something for functions in which the signs do not matter. Gradients of the
-    values exist everywhere; `svdvals` is for these alone.
-
-    Raises
-    ------
-    LinAlgError
-        A has an element that is not finite.
-    RuntimeError
-        A has less than two dimensions or is not of floating point, or a driver is given, which is for other devices.
-
-    >>> import numgrad as ng
-    >>> ng.linalg.svd(ng.tensor([[3.0, 0.0], [0.0, 5.0]])).S
-    tensor([5., 3.])
-    """
-    _check_driver(driver)
-    full = check_flag("linalg.svd", "full_matrices", full_matrices)
-    return named("linalg_svd", ("U", "S", "Vh"), _e.svd(check_two_dims("linalg.svd", A), full_matrices=full))
-
-
-@public("linalg")
-def svdvals(A: Tensor, *, driver: str | None = None) -> Tensor:
-    """The singular values [..., min(m, n)], descending, of A [..., m, n].
-
-    Raises
-    ------
-    LinAlgError
-        A has an element that is not finite.
-    RuntimeError
-        As `svd`.
-
-    >>> import numgrad as ng
-    >>> ng.linalg.svdvals(ng.tensor([[3.0, 0.0], [0.0, -5.0]]))
-    tensor([5., 3.])
-    """
-    _check_driver(driver)
-    return _e.svdvals(check_two_dims("linalg.svd", A))  # type: ignore[no-any-return]
-
-
-@public("function", "method", name="svd")
-def _older_svd(input: Tensor, some: bool = True, compute_uv: bool = True) -> Any:
-    """``(U, S, V)`` of input = U diag(S) V^T: `linalg.svd`, but with V in the place of its transpose, and reduced by default.
-
-    Without ``compute_uv`` U and V are zeros.
-
-    Raises
-    ------
-    RuntimeError
-        As `linalg.svd`.
-
-    >>> import numgrad as ng
-    >>> ng.svd(ng.ones(3, 2)).V.shape
-    numgrad.Size([2, 2])
-    """
-    check_two_dims("linalg.svd", input)
-    some, compute = check_flag("svd", "some", some), check_flag("svd", "compute_uv", compute_uv)
-    if compute:
-        u, s, vh = _e.svd(input, full_matrices=not some)
-        return named("svd", ("U", "S", "V"), (u, s, transposed(vh)))
-    *batch, m, n = input._spec.shape
-    u, v = (creation.zeros(*batch, each, each, dtype=input._spec.dtype) for each in (m, n))
-    return named("svd", ("U", "S", "V"), (u, svdvals(input), v))

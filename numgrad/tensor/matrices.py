@@ -129,6 +129,6 @@ class Named(tuple[Any, ...]):
 
 def named(of: str, names: Sequence[str], values: Sequence[Any]) -> Any:
     """The results of a function of this name, whose parts have these names."""
-    made = Named(values)
-    made._of, made._names = of, tuple(names)
-    return made
+    result = Named(values)
+    result._of, result._names = of, tuple(names)
+    return result

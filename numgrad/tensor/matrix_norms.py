@@ -13,8 +13,8 @@ from numgrad.errors import ShapeError
 from numgrad.ops import matrices as _m
 from numgrad.tensor import creation, reductions, shaping
 from numgrad.tensor.arguments import as_int, as_number, cast, check_tensor, wrap_dim
-from numgrad.tensor.decompositions import eigvalsh, svdvals
 from numgrad.tensor.matrices import check_flag, check_floating, check_square, check_two_dims, tolerances
+from numgrad.tensor.spectra import eigvalsh, svdvals
 from numgrad.tensor.surface import public
 
 if TYPE_CHECKING:
@@ -225,7 +225,7 @@ def cond(A: Tensor, p: float | str | None = None) -> Tensor:
     if p is None or (number is not None and abs(number) == 2):
         values = svdvals(A)
         k = values._spec.shape[-1]
-        large, small = (shaping.select(values, -1, place) for place in (0, k - 1))
+        large, small = (shaping.select(values, -1, index) for index in (0, k - 1))
         return small / large if number == -2 else large / small
     inverse, info = ops.systems.inv_ex(check_square(name, A))
     order: Any = p
@@ -294,7 +294,7 @@ def linalg_cross(x: Tensor, y: Tensor, *, dim: int = -1) -> Tensor:
         )
 
     def turned(each: Tensor, places: tuple[int, int, int]) -> Tensor:
-        parts = [shaping.narrow(each, axis, place, 1) for place in places]
+        parts = [shaping.narrow(each, axis, index, 1) for index in places]
         return ops.joining.cat(*parts, dim=axis)  # type: ignore[no-any-return]
 
     one, two = (1, 2, 0), (2, 0, 1)

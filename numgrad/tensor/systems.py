@@ -1,19 +1,15 @@
-"""Linear systems: solutions, inverses, determinants, powers and exponentials of matrices, least squares."""
+"""Linear systems: solutions, inverses, determinants, least squares."""
 
 from __future__ import annotations
 
-import builtins
 import math
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from numgrad import ops
 from numgrad.dtypes import int64
 from numgrad.errors import ShapeError
-from numgrad.layout import product
 from numgrad.tensor import creation, layers, matrix_norms, shaping
-from numgrad.tensor.arguments import as_int, check_tensor, shape_of, wrap_dim
-from numgrad.tensor.decompositions import svdvals
+from numgrad.tensor.arguments import check_tensor
 from numgrad.tensor.matrices import (
     broadcast,
     check_flag,
@@ -25,6 +21,7 @@ from numgrad.tensor.matrices import (
     tolerances,
     transposed,
 )
+from numgrad.tensor.spectra import svdvals
 from numgrad.tensor.surface import public
 
 if TYPE_CHECKING:
@@ -97,8 +94,10 @@ def solve_ex(A: Tensor, B: Tensor, *, left: bool = True, check_errors: bool = Fa
     >>> ng.linalg.solve_ex(ng.ones(2, 2), ng.ones(2)).info
     tensor(2, dtype=numgrad.int32)
     """
-    found = _solved("linalg.solve_ex", A, B, left, check_flag("linalg.solve_ex", "check_errors", check_errors))
-    return named("linalg_solve_ex", ("result", "info"), found)
+    result_and_info = _solved(
+        "linalg.solve_ex", A, B, left, check_flag("linalg.solve_ex", "check_errors", check_errors)
+    )
+    return named("linalg_solve_ex", ("result", "info"), result_and_info)
 
 
 @public("linalg")
@@ -167,8 +166,8 @@ def triangular_solve(
     upper = check_flag("triangular_solve", "upper", upper)
     check_two_dims("triangular_solve", A)
     matrix = transposed(A) if flipped else A
-    found = solve_triangular(matrix, input, upper=upper != flipped, unitriangular=unitriangular)
-    return named("triangular_solve", ("solution", "cloned_coefficient"), (found, shaping.clone(A)))
+    solution = solve_triangular(matrix, input, upper=upper != flipped, unitriangular=unitriangular)
+    return named("triangular_solve", ("solution", "cloned_coefficient"), (solution, shaping.clone(A)))
 
 
 # ---- inverses ---------------------------------------------------------------------------------------------------
@@ -225,8 +224,8 @@ def inv_ex(A: Tensor, *, check_errors: bool = False) -> Any:
     tensor(1, dtype=numgrad.int32)
     """
     flag = check_flag("linalg.inv_ex", "check_errors", check_errors)
-    found = _s.inv_ex(check_square("linalg.inv", A), check_errors=flag)
-    return named("linalg_inv_ex", ("inverse", "info"), found)
+    result_and_info = _s.inv_ex(check_square("linalg.inv", A), check_errors=flag)
+    return named("linalg_inv_ex", ("inverse", "info"), result_and_info)
 
 
 @public("linalg")
@@ -257,8 +256,8 @@ def pinv(
             [0.0000, 0.0000]])
     """
     check_floating("linalg.pinv", check_two_dims("linalg.pinv", A))
-    found = tolerances("linalg.pinv", A, atol, rcond if rtol is None else rtol)
-    return _s.pinv(A, *found, hermitian=check_flag("linalg.pinv", "hermitian", hermitian))  # type: ignore[no-any-return]
+    limits = tolerances("linalg.pinv", A, atol, rcond if rtol is None else rtol)
+    return _s.pinv(A, *limits, hermitian=check_flag("linalg.pinv", "hermitian", hermitian))  # type: ignore[no-any-return]
 
 
 @public("function", "method")
@@ -280,7 +279,7 @@ def pinverse(input: Tensor, rcond: float = 1e-15) -> Tensor:
 # ---- determinants -----------------------------------------------------------------------------------------------
 
 
-@public("function", "method", "linalg")
+@public("linalg")
 def det(A: Tensor) -> Tensor:
     """The determinants [...] of A [..., n, n]. Singular matrices have a gradient, and second ones where they are not.
 
@@ -296,7 +295,23 @@ def det(A: Tensor) -> Tensor:
     return _s.det(check_square("linalg.det", A))  # type: ignore[no-any-return]
 
 
-@public("function", "method", "linalg")
+@public("function", "method", name="det")
+def _older_det(input: Tensor) -> Tensor:
+    """`linalg.det`.
+
+    Raises
+    ------
+    RuntimeError
+        As `linalg.det`.
+
+    >>> import numgrad as ng
+    >>> ng.det(ng.tensor([[2.0]]))
+    tensor(2.)
+    """
+    return det(input)
+
+
+@public("linalg")
 def slogdet(A: Tensor) -> Any:
     """``(sign, logabsdet)`` of A [..., n, n]: det(A) = sign * exp(logabsdet), without overflow. 0 and -inf of singular ones.
 
@@ -311,6 +326,22 @@ def slogdet(A: Tensor) -> Any:
     (tensor(-1.), tensor(0.))
     """
     return named("linalg_slogdet", ("sign", "logabsdet"), _s.slogdet(check_square("linalg.slogdet", A)))
+
+
+@public("function", "method", name="slogdet")
+def _older_slogdet(input: Tensor) -> Any:
+    """`linalg.slogdet`.
+
+    Raises
+    ------
+    RuntimeError
+        As `linalg.slogdet`.
+
+    >>> import numgrad as ng
+    >>> ng.slogdet(ng.tensor([[-1.0]])).sign
+    tensor(-1.)
+    """
+    return slogdet(input)
 
 
 @public("function", "method")
@@ -328,58 +359,6 @@ def logdet(input: Tensor) -> Tensor:
     """
     sign, logabsdet = _s.slogdet(check_square("logdet", input))
     return ops.elementwise.where(ops.elementwise.lt(sign, 0), math.nan, logabsdet)  # type: ignore[no-any-return]
-
-
-# ---- powers and exponentials ------------------------------------------------------------------------------------
-
-
-@public("linalg", "function", "method")
-def matrix_power(A: Tensor, n: int) -> Tensor:
-    """The n-th power of A [..., k, k], by squaring; of the inverse for a negative n, and the identity for 0.
-
-    Raises
-    ------
-    LinAlgError
-        n is negative, and a matrix singular.
-    RuntimeError
-        A has less than two dimensions or is not square.
-
-    >>> import numgrad as ng
-    >>> ng.linalg.matrix_power(ng.tensor([[1.0, 1.0], [0.0, 1.0]]), 5)
-    tensor([[1., 5.],
-            [0., 1.]])
-    """
-    name = "linalg.matrix_power"
-    check_square(name, A)
-    exponent = as_int("linalg_matrix_power", "n", n)
-    if exponent == 0:
-        one = creation.eye(A._spec.shape[-1], dtype=A._spec.dtype)
-        return shaping.clone(shaping.expand(one, tuple(A._spec.shape)))
-    base = inv(A) if exponent < 0 else A
-    exponent, result = abs(exponent), None
-    while exponent:
-        if exponent & 1:
-            result = base if result is None else layers.matmul(result, base)
-        exponent >>= 1
-        base = layers.matmul(base, base) if exponent else base
-    return shaping.clone(A) if result is A else result  # type: ignore[return-value]
-
-
-@public("linalg", "function", "method")
-def matrix_exp(A: Tensor) -> Tensor:
-    """The exponential of A [..., n, n], as of a power series, not of its elements (Higham, 2005).
-
-    Raises
-    ------
-    RuntimeError
-        A has less than two dimensions, is not square or not of floating point.
-
-    >>> import numgrad as ng
-    >>> ng.linalg.matrix_exp(ng.tensor([[0.0, 1.0], [0.0, 0.0]]))
-    tensor([[1., 1.],
-            [0., 1.]])
-    """
-    return _s.matrix_exp(check_square("linalg.matrix_exp", A))  # type: ignore[no-any-return]
 
 
 # ---- least squares ----------------------------------------------------------------------------------------------
@@ -434,109 +413,3 @@ def lstsq(A: Tensor, B: Tensor, rcond: float | None = None, *, driver: str | Non
     solution = shaping.squeeze(solution, -1) if is_vector else solution
     parts = ("solution", "residuals", "rank", "singular_values")
     return named("linalg_lstsq", parts, (solution, residuals, rank, values))
-
-
-# ---- tensors as matrices ----------------------------------------------------------------------------------------
-
-
-@public("linalg")
-def tensorinv(A: Tensor, ind: int = 2) -> Tensor:
-    """The inverse of A as a map from its dimensions behind ``ind`` to those before: of shape A.shape[ind:] + A.shape[:ind].
-
-    Raises
-    ------
-    RuntimeError
-        ``ind`` is not positive, or the two parts of the shape have not the same product.
-    LinAlgError
-        The matrix is singular.
-
-    >>> import numgrad as ng
-    >>> ng.linalg.tensorinv(ng.eye(6).reshape(2, 3, 6)).shape
-    numgrad.Size([6, 2, 3])
-    """
-    shape, place = tuple(check_tensor("linalg_tensorinv", "self", A)._spec.shape), as_int("tensorinv", "ind", ind)
-    if place <= 0:
-        raise RuntimeError(f"Expected a strictly positive integer for 'ind', but got {place}")
-    rows, columns = product(shape[:place]), product(shape[place:])
-    if rows != columns:
-        raise ShapeError(
-            "Expected self to satisfy the requirement prod(self.shape[ind:]) == prod(self.shape[:ind]), but got "
-            f"{columns} != {rows}"
-        )
-    return shaping.reshape(inv(shaping.reshape(A, (rows, columns))), (*shape[place:], *shape[:place]))
-
-
-@public("linalg")
-def tensorsolve(A: Tensor, B: Tensor, dims: Sequence[int] | None = None) -> Tensor:
-    """X of tensordot(A, X) = B: A of shape B.shape + X.shape; ``dims`` of A are moved to its end before.
-
-    Raises
-    ------
-    RuntimeError
-        The elements of A are not those of a square matrix with as many rows as B has elements.
-    LinAlgError
-        The matrix is singular.
-
-    >>> import numgrad as ng
-    >>> ng.linalg.tensorsolve(ng.eye(6).reshape(6, 2, 3), ng.arange(6.0))
-    tensor([[0., 1., 2.],
-            [3., 4., 5.]])
-    """
-    check_tensor("linalg_tensorsolve", "self", A)
-    rank = A._spec.ndim
-    if dims is not None:
-        last = [wrap_dim("tensorsolve", each, rank) for each in dims]
-        A = shaping.permute(A, [axis for axis in range(rank) if axis not in last] + last)
-    rows, rest = product(shape_of("linalg_tensorsolve", B)), tuple(A._spec.shape[B._spec.ndim :])
-    if product(rest) != rows or A._spec.numel != rows * rows:
-        raise ShapeError(
-            "Expected self to satisfy the requirement prod(self.shape[other.ndim:]) == prod(self.shape[:other.ndim]), but got "
-            f"{product(rest)} != {product(tuple(A._spec.shape[: B._spec.ndim]))}"
-        )
-    return shaping.reshape(solve(shaping.reshape(A, (rows, rows)), shaping.reshape(B, (rows,))), rest)
-
-
-@public("linalg")
-def multi_dot(tensors: Sequence[Tensor]) -> Tensor:
-    """The product of matrices, in the order of the fewest multiplications; the first and the last may be vectors.
-
-    Raises
-    ------
-    RuntimeError
-        There are less than two, or the shapes do not fit.
-
-    >>> import numgrad as ng
-    >>> ng.linalg.multi_dot([ng.ones(2, 3), ng.ones(3, 4), ng.ones(4)])
-    tensor([12., 12.])
-    """
-    each = list(tensors)
-    if len(each) < 2:
-        raise RuntimeError(f"multi_dot(): expected at least 2 tensors but got {len(each)}")
-    for place, x in enumerate(each):
-        ranks = (1, 2) if place in (0, len(each) - 1) else (2,)
-        if check_tensor("multi_dot", "tensors", x)._spec.ndim not in ranks:
-            raise ShapeError(
-                f"multi_dot(): tensor {place} must be {' or '.join(f'{rank}D' for rank in ranks)} but got {x._spec.ndim}D"
-            )
-    sizes = [1 if each[0]._spec.ndim == 1 else each[0]._spec.shape[0]]
-    for x in each:
-        sizes.append(1 if x is each[-1] and x._spec.ndim == 1 else x._spec.shape[-1])
-    count = len(each)
-    costs = {(i, i): 0 for i in range(count)}
-    splits: dict[tuple[int, int], int] = {}
-    for length in range(1, count):
-        for i in range(count - length):
-            j = i + length
-            found = [
-                (costs[i, k] + costs[k + 1, j] + sizes[i] * sizes[k + 1] * sizes[j + 1], k)
-                for k in builtins.range(i, j)
-            ]
-            costs[i, j], splits[i, j] = min(found)
-
-    def chain(i: int, j: int) -> Tensor:
-        if i == j:
-            return each[i]
-        k = splits[i, j]
-        return layers.matmul(chain(i, k), chain(k + 1, j))
-
-    return chain(0, count - 1)
