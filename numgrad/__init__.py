@@ -7,7 +7,7 @@ from numgrad import command as _command  # noqa: F401  # isort: skip  (first, fo
 import importlib as _importlib
 import math as _math
 
-from numgrad import autograd, compile, config, nn, ops, optim
+from numgrad import autograd, compile, config, linalg, nn, ops, optim
 from numgrad.autograd import (
     enable_grad,
     inference_mode,
@@ -147,6 +147,7 @@ __all__ = [
     "int8",
     "is_grad_enabled",
     "is_inference_mode_enabled",
+    "linalg",
     "load",
     "long",
     "memory_format",

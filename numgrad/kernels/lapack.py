@@ -7,6 +7,8 @@ matrix of a batch fails at which column. Errors of NumPy name no matrix, so what
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -116,48 +118,58 @@ def qr(a: Array, q: Array, r: Array, mode: str) -> int:
     if mode == "r":
         r[...] = np.linalg.qr(a, "r")
     else:
-        q[...], r[...] = np.linalg.qr(a, mode)
+        q[...], r[...] = np.linalg.qr(a, mode)  # type: ignore[call-overload]
     return 0
 
 
 # ---- spectra ----------------------------------------------------------------------------------------------------
 
 
-def _by_matrix(function: object, a: Array, outputs: tuple[Array, ...], *args: object) -> int:
-    """Apply one of NumPy's functions; the status of the first matrix for which there is no finite result."""
+def _by_matrix(function: Callable[..., Any], seen: Array, a: Array, outputs: tuple[Array, ...], *args: Any) -> int:
+    """Apply one of NumPy's functions; the status of the first matrix with numbers that are not finite, or no convergence.
+
+    ``seen`` is the part of the matrices that is read. Iterations over such numbers need not end.
+    """
+    status = failure(np.asarray(~np.isfinite(seen).all((-2, -1))).astype(np.int32))
+    if status:
+        return status
     try:
-        results = function(a, *args)  # type: ignore[operator]
+        results = function(a, *args)
         for out, value in zip(outputs, results if isinstance(results, tuple) else (results,), strict=True):
             out[...] = value
-        finite = np.isfinite(outputs[min(len(outputs) - 1, 1) if len(outputs) == 3 else 0]).all(-1)
-        return failure(np.asarray(~finite).astype(np.int32))
     except np.linalg.LinAlgError:
         for number, index in enumerate(np.ndindex(a.shape[:-2])):
             try:
-                function(a[index], *args)  # type: ignore[operator]
+                function(a[index], *args)
             except np.linalg.LinAlgError:
                 return ((number + 1 if index else 0) << 32) | 1
         raise
+    return 0
+
+
+def _read(a: Array, uplo: str) -> Array:
+    """The triangle that is read, with zeros beside it."""
+    return np.tril(a) if uplo == "L" else np.triu(a)
 
 
 def eigh(a: Array, values: Array, vectors: Array, uplo: str) -> int:
     """Eigenvalues, ascending, and eigenvectors of symmetric matrices, of which one triangle is read."""
-    return _by_matrix(np.linalg.eigh, a, (values, vectors), uplo)
+    return _by_matrix(np.linalg.eigh, _read(a, uplo), a, (values, vectors), uplo)
 
 
 def eigvalsh(a: Array, values: Array, uplo: str) -> int:
     """Eigenvalues alone."""
-    return _by_matrix(np.linalg.eigvalsh, a, (values,), uplo)
+    return _by_matrix(np.linalg.eigvalsh, _read(a, uplo), a, (values,), uplo)
 
 
 def svd(a: Array, u: Array, s: Array, vh: Array, full_matrices: bool) -> int:
     """Singular values, descending, and both kinds of singular vectors."""
-    return _by_matrix(np.linalg.svd, a, (u, s, vh), full_matrices)
+    return _by_matrix(np.linalg.svd, a, a, (u, s, vh), full_matrices)
 
 
 def svdvals(a: Array, s: Array) -> int:
     """Singular values alone."""
-    return _by_matrix(_values_of, a, (s,))
+    return _by_matrix(_values_of, a, a, (s,))
 
 
 def _values_of(a: Array) -> Array:
@@ -171,6 +183,8 @@ def pinv(a: Array, *others: Array, hermitian: bool, with_atol: bool) -> int:
     if not a.size:
         out[...] = 0
         return 0
+    if not np.isfinite(a).all():
+        return 1
     try:
         if hermitian:
             values, u = np.linalg.eigh(a)
@@ -188,11 +202,17 @@ def pinv(a: Array, *others: Array, hermitian: bool, with_atol: bool) -> int:
 
 def lstsq(a: Array, b: Array, x: Array, rank: Array, rcond: float) -> int:
     """Solutions of least squares, of the smallest norm, with ranks."""
+    status = failure(np.asarray(~np.isfinite(a).all((-2, -1))).astype(np.int32))
+    if status:
+        return status
+    finite = np.isfinite(b).all(-2, keepdims=True)
+    right = np.where(finite, b, 0)
     for number, index in enumerate(np.ndindex(rank.shape)):
         try:
-            x[index], _, rank[index], _ = np.linalg.lstsq(a[index], b[index], rcond)
+            x[index], _, rank[index], _ = np.linalg.lstsq(a[index], right[index], rcond)
         except np.linalg.LinAlgError:
             return ((number + 1 if index else 0) << 32) | 1
+    x[...] = np.where(finite, x, np.nan)
     return 0
 
 
@@ -280,7 +300,7 @@ def cofactor(a: Array, out: Array) -> int:
         try:
             inverted = np.linalg.inv(matrix)
             scale = np.abs(matrix).sum(0).max(initial=0) * np.abs(inverted).sum(0).max(initial=0)
-            if scale < sizes.eps**-0.5:
+            if scale < sizes.eps**-0.5 or not np.isfinite(matrix).all():
                 out[index] = np.linalg.det(matrix) * inverted.T
                 continue
             u, s, vh = np.linalg.svd(matrix)

@@ -57,7 +57,7 @@ def _(status, params):
 
 
 @cholesky_ex.plan
-def _(b: PlanBuilder, A: Operand, upper: bool, check_errors: bool) -> None:  # noqa: N803 (torch's names)
+def _(b: PlanBuilder, A: Operand, upper: bool, check_errors: bool) -> None:
     batch, _, _ = check_matrices("linalg.cholesky", A, square=True)
     prove_flags("linalg.cholesky", upper=upper, check_errors=check_errors)
     out, info = b.output(A.spec.dtype, tuple(A.spec.shape)), b.output(dtypes.int32, batch)
@@ -112,7 +112,7 @@ _MODES = ("reduced", "complete", "r")
 
 
 @qr.plan
-def _(b: PlanBuilder, A: Operand, mode: str) -> None:  # noqa: N803
+def _(b: PlanBuilder, A: Operand, mode: str) -> None:
     batch, m, n = check_matrices("linalg.qr", A)
     if mode not in _MODES:
         raise ValueError(
@@ -219,7 +219,7 @@ lu_factor_ex.on_status(
 
 
 @lu_factor_ex.plan
-def _(b: PlanBuilder, A: Operand, pivot: bool, check_errors: bool) -> None:  # noqa: N803
+def _(b: PlanBuilder, A: Operand, pivot: bool, check_errors: bool) -> None:
     batch, m, n = check_matrices("linalg.lu_factor", A)
     prove_flags("linalg.lu_factor", pivot=pivot, check_errors=check_errors)
     outputs = [

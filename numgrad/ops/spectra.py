@@ -41,7 +41,7 @@ _UNSETTLED = (
 )
 
 
-def _check_symmetric(name: str, A: Operand, UPLO: str) -> tuple[int, ...]:  # noqa: N803 (torch's names)
+def _check_symmetric(name: str, A: Operand, UPLO: str) -> tuple[int, ...]:
     batch, n, _ = check_matrices(name, A, square=True)
     if not isinstance(UPLO, str) or UPLO.upper() not in ("L", "U"):
         raise ValueError(f"Expected UPLO argument to be 'L' or 'U', but got {UPLO}")
@@ -63,7 +63,7 @@ eigh.on_status(failed("linalg.eigh", _UNSETTLED))
 
 
 @eigh.plan
-def _(b: PlanBuilder, A: Operand, UPLO: str) -> None:  # noqa: N803
+def _(b: PlanBuilder, A: Operand, UPLO: str) -> None:
     values = b.output(A.spec.dtype, _check_symmetric("linalg.eigh", A, UPLO))
     b.host_call(lapack.eigh, [A], [values, b.output(A.spec.dtype, tuple(A.spec.shape))], uplo=UPLO.upper())
 
@@ -96,7 +96,7 @@ eigh.batch(rules.leading)
 
 
 @eigh.oracle
-def _(a, UPLO):  # noqa: N803
+def _(a, UPLO):
     return tuple(np.linalg.eigh(a, UPLO))
 
 
@@ -112,7 +112,7 @@ eigvalsh.on_status(failed("linalg.eigh", _UNSETTLED))
 
 
 @eigvalsh.plan
-def _(b: PlanBuilder, A: Operand, UPLO: str) -> None:  # noqa: N803
+def _(b: PlanBuilder, A: Operand, UPLO: str) -> None:
     values = b.output(A.spec.dtype, _check_symmetric("linalg.eigh", A, UPLO))
     b.host_call(lapack.eigvalsh, [A], [values], uplo=UPLO.upper())
 
@@ -133,7 +133,7 @@ eigvalsh.batch(rules.leading)
 
 
 @eigvalsh.oracle
-def _(a, UPLO):  # noqa: N803
+def _(a, UPLO):
     return np.linalg.eigvalsh(a, UPLO)
 
 
@@ -157,7 +157,7 @@ svd.on_status(failed("linalg.svd", _NOT_FINITE))
 
 
 @svd.plan
-def _(b: PlanBuilder, A: Operand, full_matrices: bool) -> None:  # noqa: N803
+def _(b: PlanBuilder, A: Operand, full_matrices: bool) -> None:
     batch, m, n = check_matrices("linalg.svd", A)
     prove_flags("linalg.svd", full_matrices=full_matrices)
     k = min(m, n)
@@ -240,7 +240,7 @@ svdvals.on_status(failed("linalg.svd", _NOT_FINITE))
 
 
 @svdvals.plan
-def _(b: PlanBuilder, A: Operand) -> None:  # noqa: N803
+def _(b: PlanBuilder, A: Operand) -> None:
     batch, m, n = check_matrices("linalg.svd", A)
     b.host_call(lapack.svdvals, [A], [b.output(A.spec.dtype, (*batch, min(m, n)))])
 

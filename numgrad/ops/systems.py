@@ -65,7 +65,7 @@ solve_ex.on_status(failed("torch.linalg.solve", "The solver failed because the i
 
 
 @solve_ex.plan
-def _(b: PlanBuilder, A: Operand, B: Operand, check_errors: bool) -> None:  # noqa: N803 (torch's names)
+def _(b: PlanBuilder, A: Operand, B: Operand, check_errors: bool) -> None:
     _check_system("linalg.solve", A, B)
     prove_flags("linalg.solve", check_errors=check_errors)
     out, info = b.output(A.spec.dtype, tuple(B.spec.shape)), b.output(dtypes.int32, tuple(A.spec.shape[:-2]))
@@ -108,7 +108,7 @@ solve_triangular = Op(
 
 
 @solve_triangular.plan
-def _(b: PlanBuilder, A: Operand, B: Operand, upper: bool, unitriangular: bool) -> None:  # noqa: N803
+def _(b: PlanBuilder, A: Operand, B: Operand, upper: bool, unitriangular: bool) -> None:
     _check_system("linalg.solve_triangular", A, B)
     prove_flags("linalg.solve_triangular", upper=upper, unitriangular=unitriangular)
     out = b.output(A.spec.dtype, tuple(B.spec.shape))
@@ -141,11 +141,14 @@ solve_triangular.batch(rules.leading)
 
 @solve_triangular.oracle
 def _(a, b, upper, unitriangular):
-    a = np.triu(a) if upper else np.tril(a)
-    if unitriangular:
-        places = np.arange(a.shape[-1])
-        a[..., places, places] = 1
-    return np.linalg.solve(a, b)
+    """Substitution, one row after the other."""
+    x, n = np.zeros_like(b), a.shape[-1]
+    for k in reversed(range(n)) if upper else range(n):
+        known = range(k + 1, n) if upper else range(k)
+        x[..., k, :] = b[..., k, :] - sum(a[..., k, j, None] * x[..., j, :] for j in known)
+        if not unitriangular:
+            x[..., k, :] /= a[..., k, k, None]
+    return x
 
 
 inv_ex = Op(
@@ -166,7 +169,7 @@ inv_ex.on_status(
 
 
 @inv_ex.plan
-def _(b: PlanBuilder, A: Operand, check_errors: bool) -> None:  # noqa: N803
+def _(b: PlanBuilder, A: Operand, check_errors: bool) -> None:
     batch, _, _ = check_matrices("linalg.inv", A, square=True)
     prove_flags("linalg.inv", check_errors=check_errors)
     out, info = b.output(A.spec.dtype, tuple(A.spec.shape)), b.output(dtypes.int32, batch)
@@ -204,7 +207,7 @@ det = Op(
 
 
 @det.plan
-def _(b: PlanBuilder, A: Operand) -> None:  # noqa: N803
+def _(b: PlanBuilder, A: Operand) -> None:
     batch, _, _ = check_matrices("linalg.det", A, square=True)
     b.host_call(lapack.det, [A], [b.output(A.spec.dtype, batch)])
 
@@ -241,7 +244,7 @@ cofactor = Op(
 
 
 @cofactor.plan
-def _(b: PlanBuilder, A: Operand) -> None:  # noqa: N803
+def _(b: PlanBuilder, A: Operand) -> None:
     check_matrices("cofactor", A, square=True)
     b.host_call(lapack.cofactor, [A], [b.output(A.spec.dtype, tuple(A.spec.shape))])
 
@@ -278,7 +281,7 @@ slogdet = Op(
 
 
 @slogdet.plan
-def _(b: PlanBuilder, A: Operand) -> None:  # noqa: N803
+def _(b: PlanBuilder, A: Operand) -> None:
     batch, _, _ = check_matrices("linalg.slogdet", A, square=True)
     b.host_call(lapack.slogdet, [A], [b.output(A.spec.dtype, batch), b.output(A.spec.dtype, batch)])
 
@@ -326,7 +329,7 @@ def _(status, params):
 
 
 @pinv.plan
-def _(b: PlanBuilder, A: Operand, atol: Operand | None, rtol: Operand, hermitian: bool) -> None:  # noqa: N803
+def _(b: PlanBuilder, A: Operand, atol: Operand | None, rtol: Operand, hermitian: bool) -> None:
     batch, m, n = check_matrices("linalg.pinv", A, square=hermitian)
     prove_flags("linalg.pinv", hermitian=hermitian)
     tolerances = [rtol] if atol is None else [atol, rtol]
@@ -360,7 +363,8 @@ def _pinv_tangent(a: Any, p: Any, tangent: Any) -> Any:
 
 @pinv.backward
 def _(ctx, grad):
-    return _pinv_gradient(*ctx.saved, grad), None, None
+    a, out = ctx.saved
+    return _pinv_gradient(a, out, grad), None, None
 
 
 @pinv.jvp
@@ -396,7 +400,7 @@ lstsq.on_status(
 
 
 @lstsq.plan
-def _(b: PlanBuilder, A: Operand, B: Operand, rcond: float) -> None:  # noqa: N803
+def _(b: PlanBuilder, A: Operand, B: Operand, rcond: float) -> None:
     batch, m, n = check_matrices("torch.linalg.lstsq", A)
     check_matrices("torch.linalg.lstsq", B, letter="B")
     check_alike("torch.linalg.lstsq", A, B)
@@ -454,7 +458,7 @@ matrix_exp = Op(
 
 
 @matrix_exp.plan
-def _(b: PlanBuilder, A: Operand) -> None:  # noqa: N803
+def _(b: PlanBuilder, A: Operand) -> None:
     check_matrices("linalg.matrix_exp", A, square=True)
     b.host_call(lapack.matrix_exp, [A], [b.output(A.spec.dtype, tuple(A.spec.shape))])
 

@@ -71,7 +71,7 @@ class Changes:
         for nbytes in plan.allocations:
             self._scratch.append(memory.allocate(nbytes))  # type: ignore[arg-type]
             addresses.append(self._scratch[-1].address)
-        self._launches.append((plan.program.address, *addresses))
+        self._launches.append((plan.program.address, *addresses))  # type: ignore[union-attr]  # no call of the host changes one
         self._ops.append((plan, op, inputs, params))
         for position in plan.changed:
             self._changed.append(inputs[position]._storage)

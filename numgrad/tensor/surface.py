@@ -5,8 +5,8 @@
         ...
 
 makes ``numgrad.sign``, ``Tensor.sign`` and ``Tensor.sign_``. An elementwise op declares it in its spec (``homes=``).
-Editors and type checkers read the stubs ``numgrad/__init__.pyi``, ``special.pyi``, ``tensor/methods.pyi`` and
-``nn/functional.pyi``, which ``python -m tests.contracts.stubs`` writes.
+Editors and type checkers read the stubs ``numgrad/__init__.pyi``, ``linalg.pyi``, ``special.pyi``, ``tensor/methods.pyi``
+and ``nn/functional.pyi``, which ``python -m tests.contracts.stubs`` writes.
 
 The functions assume that a tensor argument is a tensor, since a check would cost as much as a small op. The public form
 checks arguments only after an error, to explain it. An error raised by a function of the caller's stays as it is. Keywords
@@ -26,13 +26,16 @@ from numgrad.tensor.methods import Methods
 
 # function: in ``numgrad``; method: of Tensor, with the function's first argument as self; in_place: the method with a
 # trailing underscore that writes over self; in_place_function: the same as a function in ``numgrad``, where torch has it;
-# functional: in ``numgrad.nn.functional``; special: in ``numgrad.special``.
-HOMES = ("function", "method", "in_place", "in_place_function", "functional", "special")
-_MODULES = {"function": "numgrad", "functional": "numgrad.nn.functional", "special": "numgrad.special"}
-
-_public: dict[str, dict[str, Callable[..., Any]]] = {
-    home: {} for home in ("function", "method", "functional", "special")
+# functional: in ``numgrad.nn.functional``; linalg: in ``numgrad.linalg``; special: in ``numgrad.special``.
+HOMES = ("function", "method", "in_place", "in_place_function", "functional", "linalg", "special")
+_MODULES = {
+    "function": "numgrad",
+    "functional": "numgrad.nn.functional",
+    "linalg": "numgrad.linalg",
+    "special": "numgrad.special",
 }
+
+_public: dict[str, dict[str, Callable[..., Any]]] = {home: {} for home in ("method", *_MODULES)}
 
 F = TypeVar("F", bound=Callable[..., Any])
 

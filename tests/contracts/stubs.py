@@ -1,7 +1,7 @@
 """What type checkers and editors see of the public functions: ``python -m tests.contracts.stubs`` writes it anew.
 
 The functions say themselves where they are public (`numgrad.tensor.surface`), which is done when numgrad is imported. The
-stubs say the same without an import: ``numgrad/__init__.pyi``, ``numgrad/nn/functional.pyi``,
+stubs say the same without an import: ``numgrad/__init__.pyi``, ``numgrad/linalg.pyi``, ``numgrad/nn/functional.pyi``,
 ``numgrad/special.pyi`` and ``numgrad/tensor/methods.pyi``.
 """
 
@@ -84,6 +84,12 @@ def special_stub() -> str:
     return _module([_function(name, function) for name, function in functions_of("special").items()])
 
 
+def linalg_stub() -> str:
+    """The text of ``numgrad/linalg.pyi``."""
+    rows = [_function(name, function) for name, function in functions_of("linalg").items()]
+    return _module(["from numgrad.errors import LinAlgError as LinAlgError", *rows])
+
+
 def package_stub() -> str:
     """The text of ``numgrad/__init__.pyi``."""
     tree = ast.parse((PACKAGE / "__init__.py").read_text("utf-8"))
@@ -139,6 +145,7 @@ def _module(rows: list[str]) -> str:
 
 STUBS: dict[str, Callable[[], str]] = {
     "__init__.pyi": package_stub,
+    "linalg.pyi": linalg_stub,
     "nn/functional.pyi": functional_stub,
     "special.pyi": special_stub,
     "tensor/methods.pyi": methods_stub,
