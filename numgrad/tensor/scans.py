@@ -206,8 +206,10 @@ def _sample_points(op: str, y: Tensor, x: Any, dx: Any, dim: int) -> tuple[int, 
     if x is not None:
         return axis, _steps(op, y, check_tensor(op, "x", x), axis)
     number = 1 if dx is None else as_number(dx)
-    if number is None or isinstance(dx, bool):
-        raise RuntimeError(f"{op}: Currently, we only support dx as a real number, not {type(dx).__name__}")
+    if number is None:
+        raise TypeError(f"{op}(): argument 'dx' must be Number, not {type(dx).__name__}")
+    if isinstance(number, bool):
+        raise RuntimeError(f"{op}: Currently, we only support dx as a real number, not bool")
     return axis, number
 
 
