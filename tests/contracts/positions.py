@@ -91,7 +91,7 @@ CALLS: dict[str, tuple[Callable[[Any], tuple[Any, ...]], int]] = {
             "add": 2, "sub": 2, "mul": 1, "div": 1, "pow": 1, "eq": 1, "lt": 1, "round": 1, "sign": 1, "t": 1, "clone": 1,
             "cumsum": 1, "cumprod": 1, "cummax": 1, "logcumsumexp": 1, "diff": 2, "sort": 2, "argsort": 2, "topk": 2,
             "kthvalue": 2, "median": 2, "mode": 2, "quantile": 2, "nansum": 2, "nanmean": 2, "logsumexp": 2,
-            "count_nonzero": 1, "unique": 2, "unique_consecutive": 2, "histc": 2, "renorm": 3,
+            "count_nonzero": 1, "unique": 2, "histc": 2, "renorm": 3,
         }.items()
     },
     **{f"T.{name}": (_x, most) for name, most in {
