@@ -9,7 +9,7 @@ where what is before it is 0.
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from numgrad import dtypes
 from numgrad.errors import ProofError
@@ -253,7 +253,7 @@ def _walk(name: str, dim: int, *operands: Operand, reverse: bool = False) -> tup
     return Walk(length, width, blocks, 1, length, int(reverse)), units
 
 
-def _work(walk: Walk, units: int, cost: int) -> dict[str, int]:
+def _work(walk: Walk, units: int, cost: int) -> dict[str, Any]:
     """Work and grain of units that cost so much for an element."""
     cost *= walk.part_length * min(walk.width, COLUMNS)
     return {"work": units, "grain": max(1, GRAIN_COST // max(1, cost)), "cost": cost * units}

@@ -6,7 +6,7 @@ so the bits are the same for any number of threads. Short lines are sorted by in
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -40,7 +40,7 @@ def ordered(typing_context, x):
         if not of_floats:
             if value.type.width == width:
                 return value
-            is_signed = isinstance(x, types.Integer) and x.signed
+            is_signed = getattr(x, "signed", False)  # a bool has no such attribute
             return (builder.sext if is_signed else builder.zext)(value, kind)
         bits = builder.bitcast(builder.fadd(value, value.type(0.0)), kind)  # -0.0 is 0.0
         turned = builder.xor(bits, builder.lshr(builder.ashr(bits, kind(width - 1)), kind(1)))
@@ -55,7 +55,7 @@ def _(x):
         return np.int64(x) if x.dtype.itemsize == 8 else np.int32(x)
     kind = np.int64 if x.dtype.itemsize == 8 else np.int32
     largest = np.iinfo(kind).max
-    bits = (x + x.dtype.type(0)).view(kind)
+    bits: Any = (x + x.dtype.type(0)).view(kind)
     return kind(largest) if x != x else bits ^ (largest if bits < 0 else 0)
 
 
@@ -117,16 +117,16 @@ def _kernels(width: int) -> tuple[Kernel, Kernel]:
             if is_spare:
                 for i in range(count):
                     key = spare_keys[i]
-                    b = (np.int64(key) >> shift) & (BINS - 1)
-                    goal = bins[b]
-                    bins[b] = goal + 1
+                    bin = (np.int64(key) >> shift) & (BINS - 1)
+                    goal = bins[bin]
+                    bins[bin] = goal + 1
                     keys[goal], positions[goal] = key, spare_positions[i]
             else:
                 for i in range(count):
                     key = keys[i]
-                    b = (np.int64(key) >> shift) & (BINS - 1)
-                    goal = bins[b]
-                    bins[b] = goal + 1
+                    bin = (np.int64(key) >> shift) & (BINS - 1)
+                    goal = bins[bin]
+                    bins[bin] = goal + 1
                     spare_keys[goal], spare_positions[goal] = key, positions[i]
             is_spare = not is_spare
         if is_spare:

@@ -238,7 +238,7 @@ def _(batch, lines, values, right):
 
 @searchsorted.oracle
 def _(lines, values, right):
-    side = "right" if right else "left"
+    side: Any = "right" if right else "left"
     if lines.ndim == 1:
         return np.searchsorted(lines, values, side)
     rows = lines.reshape(-1, lines.shape[-1]), values.reshape(-1, values.shape[-1])

@@ -221,7 +221,9 @@ def histc(input: Tensor, bins: int = 100, min: Any = 0, max: Any = 0) -> Tensor:
     """
     array = _numbers("histc", "input", input)
     bins = _checked_bins("histc", array, bins)
-    low, high = _range_of("histc", *(_extremes(array) if min == max and array.size else (min, max)), 1.0)
+    if min == max and array.size:
+        min, max = _extremes(array)
+    low, high = _range_of("histc", min, max, 1.0)
     wide = high - low > np.finfo(array.dtype).max  # the width has no number of this dtype
     edges = np.array([low, high], np.float64 if wide else array.dtype)
     inside = array[(array >= edges[0]) & (array <= edges[1])]
@@ -273,7 +275,8 @@ def histogram(
         count = _checked_bins("histogram", array, bins)
         if range is None:
             range = _extremes(array) if array.size else (0, 1)
-        low, high = _range_of("histogram", *_two_bounds(range), 0.5)
+        low, high = _two_bounds(range)
+        low, high = _range_of("histogram", low, high, 0.5)
         edges = np.linspace(low, high, count + 1).astype(array.dtype)
     heights = None if weight is None else _numbers("histogram", "weight", weight)
     if heights is not None and (heights.shape != array.shape or heights.dtype != array.dtype):

@@ -175,13 +175,16 @@ def _checked_quantiles(name: str, input: Tensor, q: Any, keepdim: Any, interpola
         if not 0 <= number <= 1:
             raise RuntimeError(f"{name}() q must be in the range [0, 1] but got {number}")
         return tensor(float(number), dtype=spec.dtype)
-    if q._spec.ndim > 1:
-        raise RuntimeError(f"{name}() q must be a scalar or 1D tensor, got shape {list(q.shape)}")
-    if q._spec.dtype is not spec.dtype:
-        raise RuntimeError(f"{name}() q tensor must be same dtype as the input tensor: {q.dtype}, not {input.dtype}")
-    if not builtins.all(0 <= number <= 1 for number in view(q.detach(), -1).tolist()):
+    vector: Any = q
+    if vector.ndim > 1:
+        raise RuntimeError(f"{name}() q must be a scalar or 1D tensor, got shape {list(vector.shape)}")
+    if vector.dtype is not spec.dtype:
+        raise RuntimeError(
+            f"{name}() q tensor must be same dtype as the input tensor: {vector.dtype}, not {input.dtype}"
+        )
+    if not builtins.all(0 <= number <= 1 for number in view(vector.detach(), -1).tolist()):
         raise RuntimeError(f"{name}() q values must be in the range [0, 1]")
-    return q  # type: ignore[return-value]
+    return vector  # type: ignore[no-any-return]
 
 
 def _quantile(name: str, input: Tensor, q: Any, dim: Any, keepdim: Any, interpolation: Any, skips: bool) -> Tensor:
@@ -217,7 +220,8 @@ def _of_lines(lines: Tensor, q: Tensor, interpolation: str, skips: bool) -> Tens
     below = still.floor()
     low, high = (gather(values, -1, cast(rank, dtypes.int64)) for rank in (below, still.ceil()))
     if interpolation == "midpoint":
-        weight, near, far = 0.5, high, low
+        weight: Any = 0.5
+        near, far = high, low
     else:  # from the nearer of the two, so that equal ones give themselves, and no difference overflows
         weight = sub(ranks, below)
         is_low = lt(weight.detach(), 0.5)

@@ -160,7 +160,7 @@ def diff(
     ndim = check_tensor("diff", "input", input)._spec.ndim
     if ndim == 0:
         raise RuntimeError("diff expects input to be at least one-dimensional; got a tensor without dimensions")
-    n, axis = as_int("diff", "n", n), wrap_dim("diff", dim, ndim)
+    n = as_int("diff", "n", n)
     if n < 0:
         raise RuntimeError(f"diff: order must be non-negative but got {n}")
     for name, other in (("prepend", prepend), ("append", append)):
@@ -168,10 +168,11 @@ def diff(
             raise RuntimeError(
                 f"diff expects prepend or append to be the same dimension as input; {name} has shape {list(other.shape)}"
             )
+    if n == 0:
+        return clone(input)
+    axis = wrap_dim("diff", dim, ndim)
     parts = [part for part in (prepend, input, append) if part is not None]
     result = cat(parts, axis) if len(parts) > 1 else input
-    if n == 0:
-        return clone(result)
     for _ in range(min(n, result._spec.shape[axis] or 1)):
         before, after = _pairs(result, axis)
         result = ne(after, before) if result._spec.dtype.is_bool else sub(after, before)
@@ -206,8 +207,10 @@ def _sample_points(op: str, y: Tensor, x: Any, dx: Any, dim: int) -> tuple[int, 
     if x is not None:
         return axis, _steps(op, y, check_tensor(op, "x", x), axis)
     number = 1 if dx is None else as_number(dx)
-    if number is None or isinstance(dx, bool):
-        raise RuntimeError(f"{op}: Currently, we only support dx as a real number, not {type(dx).__name__}")
+    if number is None:
+        raise TypeError(f"{op}(): argument 'dx' must be Number, not {type(dx).__name__}")
+    if isinstance(number, bool):
+        raise RuntimeError(f"{op}: Currently, we only support dx as a real number, not bool")
     return axis, number
 
 

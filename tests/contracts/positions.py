@@ -89,6 +89,9 @@ CALLS: dict[str, tuple[Callable[[Any], tuple[Any, ...]], int]] = {
             "argmax": 2, "argmin": 2, "all": 2, "any": 2, "softmax": 2, "log_softmax": 2, "squeeze": 1, "unsqueeze": 1,
             "flatten": 2, "transpose": 2, "narrow": 3, "select": 2, "unbind": 1, "split": 2, "chunk": 2, "clamp": 2,
             "add": 2, "sub": 2, "mul": 1, "div": 1, "pow": 1, "eq": 1, "lt": 1, "round": 1, "sign": 1, "t": 1, "clone": 1,
+            "cumsum": 1, "cumprod": 1, "cummax": 1, "logcumsumexp": 1, "diff": 2, "sort": 2, "argsort": 2, "topk": 2,
+            "kthvalue": 2, "median": 2, "mode": 2, "quantile": 2, "nansum": 2, "nanmean": 2, "logsumexp": 2,
+            "count_nonzero": 1, "unique": 2, "histc": 2, "renorm": 3,
         }.items()
     },
     **{f"T.{name}": (_x, most) for name, most in {

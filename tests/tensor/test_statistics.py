@@ -5,6 +5,7 @@ The oracles of the ops stand with them; what is composed of ops is compared here
 
 from __future__ import annotations
 
+import pickle
 import warnings
 from types import ModuleType
 from typing import Any
@@ -231,3 +232,95 @@ def test_gradients_beside_torch(name: str, torch: ModuleType) -> None:
         ours, theirs = gradients(ng, text, TIED[name]), gradients(torch, text, TIED[name])
         for mine, judge in zip(ours, theirs, strict=False):
             np.testing.assert_allclose(mine, judge, 1e-7, 1e-9, err_msg=f"{text} of {name}")
+
+
+# ---- long lines, layouts ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int64", "uint8"])
+def test_long_lines(dtype: str) -> None:
+    """Lines that are sorted by their bytes, with equal elements, in random order, in order and backwards."""
+    rng = np.random.default_rng(0)
+    array = np.stack([each := rng.integers(-90, 90, 1500) * 0.25, np.sort(each), np.sort(each)[::-1], each * 0])
+    array = (array % 50 if dtype == "uint8" else array).astype(dtype)
+    for descending in (False, True):
+        values, indices = ng.sort(ng.tensor(array), descending=descending)
+        order = np.argsort(-array.astype(float) if descending else array, 1, kind="stable")
+        assert np.array_equal(indices.numpy(), order)
+        assert np.array_equal(values.numpy(), np.take_along_axis(array, order, 1))
+        for k in (1, 40, 700):
+            assert np.array_equal(ng.topk(ng.tensor(array), k, largest=descending).indices.numpy(), order[:, :k])
+
+
+def test_bits_do_not_depend_on_threads() -> None:
+    rng = np.random.default_rng(1)
+    x, few = ng.tensor(rng.normal(size=200_000).astype(np.float32)), ng.tensor(rng.normal(size=(3, 50_000)))
+    results, before = [], ng.get_num_threads()
+    for threads in (1, 2, 3):
+        ng.set_num_threads(threads)
+        results.append(
+            [ng.cumsum(x, 0), ng.cumsum(few, 1), ng.cummax(few, 1).indices, ng.sort(few).indices, *ng.topk(x, 9)]
+        )
+    ng.set_num_threads(before)
+    for other in results[1:]:
+        assert all(np.array_equal(a.numpy(), b.numpy()) for a, b in zip(results[0], other, strict=True))
+
+
+LAYOUTS = [
+    "x.sort(0)", "x.sort(-1)[1]", "x.topk(2, 1)", "x.cumsum(0)", "x.cumprod(1)", "x.cummax(0)", "x.logcumsumexp(1)",
+    "x.kthvalue(1, 0)", "x.median(1)", "x.quantile(0.5, 0)", "x.logsumexp(1)", "x.nansum(0)", "x.diff()",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", LAYOUTS)
+def test_strides_are_torchs(text: str, torch: ModuleType) -> None:
+    array = np.random.default_rng(2).normal(size=(4, 3, 5))
+    for axes in ((0, 1, 2), (2, 0, 1), (1, 2, 0)):
+        for cut in (slice(None), slice(0, 3, 2)):
+            ours, theirs = (eval(text, {"x": lib.tensor(array).permute(*axes)[:, cut]}) for lib in (ng, torch))
+            for mine, judge in zip(_parts(ours), _parts(theirs), strict=True):
+                assert mine.stride() == judge.stride()
+                np.testing.assert_allclose(mine.numpy(), judge.numpy(), 1e-12, 1e-12)
+
+
+def test_results_have_names() -> None:
+    result = ng.sort(ng.tensor([2, 1]))
+    assert repr(result) == "numgrad.return_types.sort(\nvalues=tensor([1, 2]),\nindices=tensor([1, 0]))"
+    assert [part.tolist() for part in pickle.loads(pickle.dumps(result))] == [[1, 2], [1, 0]]
+    assert ng.tensor([2, 1]).min(0).indices.tolist() == 1
+    assert "return_types.min" in repr(ng.tensor([2, 1]).min(0))
+
+
+# ---- refusals ---------------------------------------------------------------------------------------------------
+
+REFUSED = """
+x.cumsum(2) | x.cumsum() | x.cumsum('a') | x.cummax(None) | lib.cumsum([1], 0) | x.long().logcumsumexp(0) | x.diff(n=-1)
+lib.tensor(1.0).diff() | x.diff(prepend=x[0]) | lib.trapezoid(x, x, dx=1) | lib.trapezoid(x, x[0][:2]) | lib.trapezoid(x > 0)
+lib.trapezoid(x, dx='a') | x.sort(3) | x.sort(0, 1) | lib.sort(3) | x.topk(9) | x.topk(-1) | x.topk(1.5) | x.topk(1, 5)
+x.kthvalue(0) | x.kthvalue(9) | lib.zeros(0, 2).kthvalue(1, 0) | lib.zeros(0, 2).median(0) | x.median(keepdim=True) | x.mode(4)
+x.quantile(2.0) | x.quantile(x) | x.quantile(0.5, interpolation='cubic') | x.long().quantile(0.5) | x.quantile('a')
+x.quantile(lib.tensor([2.0])) | x.quantile(lib.tensor([0.5]).double()) | lib.zeros(0).quantile(0.5) | x.long().nanmean()
+x.logsumexp() | x.logsumexp(4) | x.logsumexp((0, 0)) | x.aminmax(dim=5) | lib.zeros(0).aminmax() | x.count_nonzero((0, 0))
+x.is_nonzero() | x.dist(3) | x.dist(lib.ones(7)) | x.renorm(0, 0, 1) | x.renorm(2, 0, -1.0)
+x[0].renorm(2, 0, 1) | x.renorm(2, 5, 1)
+lib.ones(2, 2, 2).cov() | (x > 0).cov() | x.cov(fweights=x[0]) | x.cov(aweights=lib.arange(3)) | x.cov(aweights=x[0])
+lib.ones(2, 2, 2).corrcoef() | x.unique(dim=3) | x.unique(sorted=2) | x.unique_consecutive(dim=3) | lib.zeros(2, 0).unique(dim=0)
+x.histc(0) | x.histc(3, 2, 1) | x.histc(3, 0, INF) | lib.histogram(x, 0) | lib.histogram(x, lib.arange(3)) | lib.bincount(x)
+lib.bincount(lib.tensor([-1])) | lib.bincount(lib.tensor([[1]])) | lib.bincount(lib.tensor([1]), minlength=-1)
+lib.bincount(lib.tensor([1]), lib.ones(2)) | lib.searchsorted(x, 1.0) | lib.searchsorted(x, lib.ones(3, 2))
+lib.searchsorted(x[0], x, side='middle') | lib.searchsorted(x[0], x, side='left', right=True) | lib.bucketize(x, x)
+lib.searchsorted(x[0], x, sorter=x[0]) | lib.searchsorted(x[0], x, sorter=lib.arange(2))
+lib.bucketize(x, 3) | lib.max(x, 0, other=x)
+lib.searchsorted(x[0], x, sorter=lib.tensor([0, 1, 9])) | lib.sum(x, axis=0, dim=0)
+lib.sum(x, axes=0) | x.long().cumsum_(0, dtype=lib.float32)
+"""
+
+
+@pytest.mark.parametrize("text", [text.strip() for text in REFUSED.replace("\n", "|").split("|") if text.strip()])
+def test_refusals(text: str, torch: ModuleType) -> None:
+    array = np.array([[1.0, -2.0, 0.5], [3.0, 0.25, -1.0]], np.float32)
+    ours, theirs = outcome(ng, text, array), outcome(torch, text, array)
+    assert isinstance(theirs, Exception), theirs
+    assert isinstance(ours, Exception), ours
+    assert isinstance(ours, type(theirs)) or isinstance(theirs, NotImplementedError), (ours, theirs)
+    assert len(str(ours)) > 20
