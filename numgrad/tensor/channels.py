@@ -225,6 +225,33 @@ def instance_norm(
     return shaping.reshape(out, shape)
 
 
+@public("function", name="instance_norm")
+def instance_norm_by_position(
+    input: Tensor,
+    weight: Tensor | None,
+    bias: Tensor | None,
+    running_mean: Tensor | None,
+    running_var: Tensor | None,
+    use_input_stats: bool,
+    momentum: float,
+    eps: float,
+    cudnn_enabled: bool = False,
+) -> Tensor:
+    """`nn.functional.instance_norm` in the order of ``torch.instance_norm``; the last argument has no meaning here.
+
+    Raises
+    ------
+    ValueError, RuntimeError
+        As there.
+
+    >>> import numgrad as ng
+    >>> ng.instance_norm(ng.tensor([[[1.0, 3.0]]]), None, None, None, None, True, 0.1, 1e-5)
+    tensor([[[-1.0000,  1.0000]]])
+    """
+    flag("instance_norm", "cudnn_enabled", cudnn_enabled)
+    return instance_norm(input, running_mean, running_var, weight, bias, use_input_stats, momentum, eps)
+
+
 @public("function", "functional")
 def rms_norm(
     input: Tensor, normalized_shape: tuple[int, ...], weight: Tensor | None = None, eps: float | None = None

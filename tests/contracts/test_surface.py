@@ -83,6 +83,13 @@ def test_a_spec_says_where_its_op_is_public():
 # ---- beside torch -----------------------------------------------------------------------------------------------
 
 
+# Names that torch has twice, for two functions of which numgrad has one.
+ANOTHERS = {
+    ("function", "embedding_bag"): "returns the bags' sizes and offsets as well",
+    ("method", "unfold"): "windows of one dimension, not patches of images",
+}
+
+
 @pytest.mark.torch
 def test_it_is_public_wherever_torch_has_it():
     torch = pytest.importorskip("torch")
@@ -94,7 +101,7 @@ def test_it_is_public_wherever_torch_has_it():
         for name in sorted(known)
         if callable(getattr(theirs, name, None)) and not hasattr(HOMES[home], name) and not name.startswith("__")
     ]
-    assert not missing
+    assert set(missing) <= set(ANOTHERS)
 
 
 def test_no_name_has_two_definitions():
