@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 from numgrad import ops
 from numgrad.errors import ShapeError, warn
@@ -212,14 +213,16 @@ def instance_norm(
     if not use_input_stats and (running_mean is None or running_var is None):
         raise RuntimeError("Expected running_mean and running_var to be defined when use_input_stats is false")
     n, c = shape[:2]
-    repeated = [
-        value if value is None else shaping.reshape(shaping.expand(value, (n, *value.shape)), -1)
-        for value in (weight, bias, running_mean, running_var)
-    ]
+
+    def repeated(parameter: Tensor | None) -> Any:
+        return None if parameter is None else shaping.reshape(shaping.expand(parameter, (n, *parameter.shape)), -1)
+
+    mean, var = repeated(running_mean), repeated(running_var)
     images = shaping.reshape(input, (1, n * c, *shape[2:]))
-    out = layers.batch_norm(images, *repeated, use_input_stats, momentum, eps)
+    scale, shift = repeated(weight), repeated(bias)
+    out = layers.batch_norm(images, scale, shift, mean, var, use_input_stats, momentum, eps)
     if use_input_stats:
-        for running, moved in zip((running_mean, running_var), repeated[2:], strict=True):
+        for running, moved in ((running_mean, mean), (running_var, var)):
             if running is not None:
                 running.copy_(reductions.mean(shaping.reshape(moved, (n, c)), 0))
     return shaping.reshape(out, shape)
