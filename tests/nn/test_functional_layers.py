@@ -63,6 +63,13 @@ LAYERS: dict[str, tuple[Callable[[Any], Any], tuple[int, ...]]] = {
     "ConvTranspose1d": (lambda nn: nn.ConvTranspose1d(4, 6, 3, 2, 1, 1, 2), SHAPES[1]),
     "ConvTranspose2d": (lambda nn: nn.ConvTranspose2d(4, 3, 3, (2, 1), bias=False), SHAPES[2]),
     "ConvTranspose3d": (lambda nn: nn.ConvTranspose3d(4, 3, 2, 2), SHAPES[3]),
+    "InstanceNorm1d": (lambda nn: nn.InstanceNorm1d(4, affine=True, track_running_stats=True), SHAPES[1]),
+    "InstanceNorm2d": (lambda nn: nn.InstanceNorm2d(4), SHAPES[2]),
+    "InstanceNorm2d of one": (lambda nn: nn.InstanceNorm2d(4), SHAPES[2][1:]),
+    "InstanceNorm3d": (lambda nn: nn.InstanceNorm3d(4, track_running_stats=True).eval(), SHAPES[3]),
+    "BatchNorm3d": (lambda nn: nn.BatchNorm3d(4), SHAPES[3]),
+    "RMSNorm": (lambda nn: nn.RMSNorm((6, 5), 1e-4), SHAPES[2]),
+    "LocalResponseNorm": (lambda nn: nn.LocalResponseNorm(3, 0.5), SHAPES[2]),
 }  # fmt: skip
 
 
@@ -80,6 +87,25 @@ def test_a_layer_is_torchs(name: str, torch: ModuleType) -> None:
     x = np.random.default_rng(3).normal(size=shape).astype(np.float32)
     got, want = mine(ng.tensor(x)), theirs(torch.tensor(x))
     np.testing.assert_allclose(got.detach().numpy(), want.detach().numpy(), rtol=2e-5, atol=2e-5)
+
+
+@pytest.mark.torch
+def test_layers_of_several_inputs_are_torchs(torch: ModuleType) -> None:
+    mine, theirs = ng.nn.Bilinear(2, 3, 4), torch.nn.Bilinear(2, 3, 4)
+    mine.load_state_dict({k: ng.tensor(v.numpy()) for k, v in theirs.state_dict().items()})
+    assert repr(mine) == repr(theirs)
+    x, y = np.ones((5, 2), np.float32), np.full((5, 3), 0.5, np.float32)
+    want = theirs(torch.tensor(x), torch.tensor(y)).detach().numpy()
+    np.testing.assert_allclose(mine(ng.tensor(x), ng.tensor(y)).detach().numpy(), want, rtol=1e-5, atol=1e-6)
+    bag, torchs = (
+        ng.nn.EmbeddingBag(4, 3, mode="sum", padding_idx=1),
+        torch.nn.EmbeddingBag(4, 3, mode="sum", padding_idx=1),
+    )
+    bag.load_state_dict({k: ng.tensor(v.numpy()) for k, v in torchs.state_dict().items()})
+    assert repr(bag) == repr(torchs)
+    ids, offsets = [0, 1, 2, 3], [0, 0, 3]
+    want = torchs(torch.tensor(ids), torch.tensor(offsets)).detach().numpy()
+    np.testing.assert_allclose(bag(ng.tensor(ids), ng.tensor(offsets)).detach().numpy(), want, rtol=1e-5)
 
 
 def test_an_output_size_is_chosen() -> None:
