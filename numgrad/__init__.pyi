@@ -56,6 +56,7 @@ from numgrad.tensor.categories import bilinear as bilinear
 from numgrad.tensor.channels import alpha_dropout as alpha_dropout
 from numgrad.tensor.channels import channel_shuffle as channel_shuffle
 from numgrad.tensor.channels import feature_alpha_dropout as feature_alpha_dropout
+from numgrad.tensor.channels import instance_norm_by_position as instance_norm
 from numgrad.tensor.channels import pixel_shuffle as pixel_shuffle
 from numgrad.tensor.channels import pixel_unshuffle as pixel_unshuffle
 from numgrad.tensor.channels import rms_norm as rms_norm
@@ -139,6 +140,7 @@ from numgrad.tensor.pooling import adaptive_avg_pool2d as adaptive_avg_pool2d
 from numgrad.tensor.pooling import avg_pool2d as avg_pool2d
 from numgrad.tensor.pooling import max_pool2d as max_pool2d
 from numgrad.tensor.pooling_extents import adaptive_avg_pool1d as adaptive_avg_pool1d
+from numgrad.tensor.pooling_extents import adaptive_max_pool1d_with_indices as adaptive_max_pool1d
 from numgrad.tensor.pooling_volumes import avg_pool1d as avg_pool1d
 from numgrad.tensor.pooling_volumes import max_pool1d as max_pool1d
 from numgrad.tensor.pooling_volumes import max_pool3d as max_pool3d

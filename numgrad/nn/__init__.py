@@ -5,6 +5,7 @@ from numgrad.nn import (
     attention,
     containers,
     conv,
+    convolutions,
     distances,
     functional,
     init,
@@ -26,6 +27,7 @@ from numgrad.nn.activation import *  # noqa: F403
 from numgrad.nn.attention import *  # noqa: F403
 from numgrad.nn.containers import *  # noqa: F403
 from numgrad.nn.conv import *  # noqa: F403
+from numgrad.nn.convolutions import *  # noqa: F403
 from numgrad.nn.distances import *  # noqa: F403
 from numgrad.nn.likelihoods import *  # noqa: F403
 from numgrad.nn.linear import *  # noqa: F403
@@ -57,4 +59,5 @@ __all__ += padding.__all__
 __all__ += pooling_volumes.__all__
 __all__ += rearranging.__all__
 __all__ += rectifiers.__all__
+__all__ += convolutions.__all__
 __all__ += transformer.__all__

@@ -19,7 +19,23 @@ from numgrad.tensor.tensor import Tensor
 
 __all__ = ["Conv2d"]
 
-_PADDING_MODES = ("zeros", "reflect", "replicate", "circular")
+PADDING_MODES = ("zeros", "reflect", "replicate", "circular")
+
+
+def margins_of(
+    padding: tuple[int, ...] | str, kernel_size: tuple[int, ...], dilation: tuple[int, ...]
+) -> tuple[int, ...]:
+    """The padding of both sides, from the last dimension on, as `functional.pad` takes it.
+
+    >>> margins_of("same", (2, 3), (1, 1))
+    (1, 1, 0, 1)
+    """
+    if padding == "valid":
+        return (0,) * (2 * len(kernel_size))
+    if isinstance(padding, str):
+        total = [gap * (taps - 1) for gap, taps in zip(dilation, kernel_size, strict=True)]
+        return tuple(side for whole in reversed(total) for side in (whole // 2, whole - whole // 2))
+    return tuple(amount for amount in reversed(padding) for _ in range(2))
 
 
 class Conv2d(Module):
@@ -38,7 +54,7 @@ class Conv2d(Module):
     bias
         Whether to learn an offset for each output channel.
     padding_mode
-        'zeros'; torch's other modes are refused.
+        'zeros', or one of the modes of `functional.pad`: 'reflect', 'replicate', 'circular'.
     device
         'cpu', the only device, or None.
     dtype
@@ -52,8 +68,6 @@ class Conv2d(Module):
     ------
     ValueError
         The channels are not divisible by ``groups``, or the padding or its mode is unknown.
-    NotImplementedError
-        The padding mode is one that torch has and numgrad does not.
 
     >>> from numgrad import nn
     >>> nn.Conv2d(3, 64, kernel_size=7, stride=2, padding=3, bias=False)
@@ -92,12 +106,8 @@ class Conv2d(Module):
                 raise ValueError(f"Invalid padding string {padding!r}, should be one of {{'same', 'valid'}}")
             if padding == "same" and pair("Conv2d", "stride", stride) != (1, 1):
                 raise ValueError("padding='same' is not supported for strided convolutions")
-        if padding_mode not in _PADDING_MODES:
-            raise ValueError(f"padding_mode must be one of {_PADDING_MODES}, but got padding_mode='{padding_mode}'")
-        if padding_mode != "zeros":
-            raise NotImplementedError(
-                f"Conv2d: padding_mode is '{padding_mode}', expected 'zeros', the only one implemented"
-            )
+        if padding_mode not in PADDING_MODES:
+            raise ValueError(f"padding_mode must be one of {PADDING_MODES}, but got padding_mode='{padding_mode}'")
         if isinstance(kernel_size, (tuple, list)) and len(kernel_size) == 1:  # in torch the size of a 1D kernel
             raise ShapeError(f"Conv2d: kernel_size is {kernel_size}, expected an int or two")
         self.in_channels = in_channels
@@ -123,7 +133,11 @@ class Conv2d(Module):
             init.uniform_(self.bias, -bound, bound)
 
     def forward(self, input: Tensor) -> Tensor:
-        return F.conv2d(input, self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups)
+        padding = self.padding
+        if self.padding_mode != "zeros":
+            input = F.pad(input, margins_of(padding, self.kernel_size, self.dilation), mode=self.padding_mode)
+            padding = 0
+        return F.conv2d(input, self.weight, self.bias, self.stride, padding, self.dilation, self.groups)
 
     def extra_repr(self) -> str:
         text = f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}, stride={self.stride}"
@@ -133,4 +147,6 @@ class Conv2d(Module):
             text += f", dilation={self.dilation}"
         if self.groups != 1:
             text += f", groups={self.groups}"
-        return text if self.bias is not None else text + ", bias=False"
+        if self.bias is None:
+            text += ", bias=False"
+        return text if self.padding_mode == "zeros" else f"{text}, padding_mode={self.padding_mode}"

@@ -1,4 +1,4 @@
-"""`Linear`, `Embedding`, `Flatten` and `Identity`."""
+"""`Linear`, `Bilinear`, `Embedding`, `EmbeddingBag`, `Flatten` and `Identity`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from numgrad.tensor.arguments import as_int, check_tensor
 from numgrad.tensor.checked import cpu
 from numgrad.tensor.tensor import Tensor
 
-__all__ = ["Embedding", "Flatten", "Identity", "Linear"]
+__all__ = ["Bilinear", "Embedding", "EmbeddingBag", "Flatten", "Identity", "Linear"]
 
 
 class Identity(Module):
@@ -181,3 +181,132 @@ class Embedding(Module):
     def extra_repr(self) -> str:
         padding = "" if self.padding_idx is None else f", padding_idx={self.padding_idx}"
         return f"{self.num_embeddings}, {self.embedding_dim}{padding}"
+
+
+class EmbeddingBag(Module):
+    """Sums, means or maxima of bags of rows of a table; see `functional.embedding_bag`. The table is drawn as `Embedding`'s.
+
+    Raises
+    ------
+    AssertionError
+        padding_idx is not a row, or the given table has another shape.
+    NotImplementedError
+        max_norm, scale_grad_by_freq or sparse is given.
+
+    >>> import numgrad as ng
+    >>> from numgrad import nn
+    >>> nn.EmbeddingBag(10, 3)(ng.tensor([[1, 2], [3, 4]])).shape
+    numgrad.Size([2, 3])
+    """
+
+    weight: Parameter
+
+    def __init__(
+        self,
+        num_embeddings: int,
+        embedding_dim: int,
+        max_norm: float | None = None,
+        norm_type: float = 2.0,
+        scale_grad_by_freq: bool = False,
+        mode: str = "mean",
+        sparse: bool = False,
+        _weight: Tensor | None = None,
+        include_last_offset: bool = False,
+        padding_idx: int | None = None,
+        device: Any = None,
+        dtype: Dtype | None = None,
+    ) -> None:
+        super().__init__()
+        cpu("EmbeddingBag", device)
+        for name, value in (("max_norm", max_norm), ("scale_grad_by_freq", scale_grad_by_freq), ("sparse", sparse)):
+            if value is not None and value is not False:
+                raise NotImplementedError(f"EmbeddingBag: {name}={value!r} is not implemented; leave it out")
+        if padding_idx is not None:
+            padding_idx = as_int("EmbeddingBag", "padding_idx", padding_idx)
+            if not -num_embeddings <= padding_idx < num_embeddings:
+                raise AssertionError("padding_idx must be within num_embeddings")
+            padding_idx %= num_embeddings
+        self.num_embeddings = num_embeddings
+        self.embedding_dim = embedding_dim
+        self.padding_idx = padding_idx
+        self.mode = mode
+        self.include_last_offset = include_last_offset
+        if _weight is None:
+            self.weight = Parameter(creation.empty(num_embeddings, embedding_dim, dtype=dtype))
+            self.reset_parameters()
+        elif tuple(_weight.shape) != (num_embeddings, embedding_dim):
+            raise AssertionError("Shape of weight does not match num_embeddings and embedding_dim")
+        else:
+            self.weight = Parameter(_weight)
+
+    def reset_parameters(self) -> None:
+        """Redraw the table."""
+        init.normal_(self.weight)
+        if self.padding_idx is not None:
+            init.zeros_(self.weight.detach()[self.padding_idx])
+
+    def forward(self, input: Tensor, offsets: Tensor | None = None, per_sample_weights: Tensor | None = None) -> Tensor:
+        return F.embedding_bag(
+            input, self.weight, offsets,
+            mode=self.mode, per_sample_weights=per_sample_weights, include_last_offset=self.include_last_offset,
+            padding_idx=self.padding_idx,
+        )  # fmt: skip
+
+    def extra_repr(self) -> str:
+        padding = "" if self.padding_idx is None else f", padding_idx={self.padding_idx}"
+        return f"{self.num_embeddings}, {self.embedding_dim}, mode={self.mode!r}{padding}"
+
+
+class Bilinear(Module):
+    """The sum over i and j of input1[..., i] * weight[k, i, j] * input2[..., j], plus bias[k], with learnt weights.
+
+    Raises
+    ------
+    ValueError
+        in1_features is not positive.
+
+    >>> import numgrad as ng
+    >>> from numgrad import nn
+    >>> nn.Bilinear(2, 3, 4)(ng.ones(5, 2), ng.ones(5, 3)).shape
+    numgrad.Size([5, 4])
+    """
+
+    weight: Parameter
+    bias: Parameter | None
+
+    def __init__(
+        self,
+        in1_features: int,
+        in2_features: int,
+        out_features: int,
+        bias: bool = True,
+        device: Any = None,
+        dtype: Dtype | None = None,
+    ) -> None:
+        super().__init__()
+        cpu("Bilinear", device)
+        self.in1_features = as_int("Bilinear", "in1_features", in1_features)
+        self.in2_features = as_int("Bilinear", "in2_features", in2_features)
+        self.out_features = as_int("Bilinear", "out_features", out_features)
+        if self.in1_features <= 0:
+            raise ValueError(f"in1_features must be > 0, but got (in1_features={in1_features})")
+        shape = (self.out_features, self.in1_features, self.in2_features)
+        self.weight = Parameter(creation.empty(*shape, dtype=dtype))
+        self.register_parameter("bias", Parameter(creation.empty(self.out_features, dtype=dtype)) if bias else None)
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Redraw weight and bias."""
+        bound = 1 / math.sqrt(self.in1_features)
+        init.uniform_(self.weight, -bound, bound)
+        if self.bias is not None:
+            init.uniform_(self.bias, -bound, bound)
+
+    def forward(self, input1: Tensor, input2: Tensor) -> Tensor:
+        return F.bilinear(input1, input2, self.weight, self.bias)
+
+    def extra_repr(self) -> str:
+        return (
+            f"in1_features={self.in1_features}, in2_features={self.in2_features}, out_features={self.out_features}, "
+            f"bias={self.bias is not None}"
+        )

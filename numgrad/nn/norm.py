@@ -1,4 +1,4 @@
-"""Normalising layers: batch, layer and group norm."""
+"""Normalising layers: batch, instance, layer, group and RMS norm, and normalisation across channels."""
 
 from __future__ import annotations
 
@@ -7,16 +7,28 @@ from typing import Any
 
 from numgrad import dtypes
 from numgrad.dtypes import dtype as Dtype
+from numgrad.errors import warn
 from numgrad.nn import functional as F
 from numgrad.nn import init
 from numgrad.nn.module import Module
 from numgrad.nn.parameter import Parameter
-from numgrad.tensor import creation, layers
+from numgrad.tensor import creation, layers, shaping
 from numgrad.tensor.arguments import check_tensor
 from numgrad.tensor.checked import cpu
 from numgrad.tensor.tensor import Tensor
 
-__all__ = ["BatchNorm1d", "BatchNorm2d", "GroupNorm", "LayerNorm"]
+__all__ = [
+    "BatchNorm1d",
+    "BatchNorm2d",
+    "BatchNorm3d",
+    "GroupNorm",
+    "InstanceNorm1d",
+    "InstanceNorm2d",
+    "InstanceNorm3d",
+    "LayerNorm",
+    "LocalResponseNorm",
+    "RMSNorm",
+]
 
 
 def _scale_one_shift_zero(weight: Tensor | None, bias: Tensor | None) -> None:
@@ -160,6 +172,145 @@ class BatchNorm1d(_BatchNorm):
 class BatchNorm2d(_BatchNorm):
     __doc__ = (_BatchNorm.__doc__ or "").replace("of its input", "of its input [N, C, H, W]", 1)
     _dims = (4,)
+
+
+class BatchNorm3d(_BatchNorm):
+    __doc__ = (_BatchNorm.__doc__ or "").replace("of its input", "of its input [N, C, D, H, W]", 1)
+    _dims = (5,)
+
+
+class _InstanceNorm(_BatchNorm):
+    """Normalises each channel of each image by its mean and its biased variance; an input without a batch is one image.
+
+    The arguments are `BatchNorm2d`'s, but that nothing is learnt and no running statistics are kept by default.
+
+    Raises
+    ------
+    ValueError
+        The input has the wrong number of dimensions, with ``affine`` the wrong number of channels, or only one value for each
+        channel of an image.
+
+    >>> import numgrad as ng
+    >>> from numgrad import nn
+    >>> nn.InstanceNorm1d(2)(ng.ones(3, 2, 4)).shape
+    numgrad.Size([3, 2, 4])
+    """
+
+    def __init__(
+        self,
+        num_features: int,
+        eps: float = 1e-5,
+        momentum: float | None = 0.1,
+        affine: bool = False,
+        track_running_stats: bool = False,
+        device: Any = None,
+        dtype: Dtype | None = None,
+        *,
+        bias: bool = True,
+    ) -> None:
+        super().__init__(num_features, eps, momentum, affine, track_running_stats, device, dtype, bias=bias)
+
+    def forward(self, input: Tensor) -> Tensor:
+        self._check_input_dim(input)
+        alone = input.ndim == self._dims[0]
+        axis = 0 if alone else 1
+        if input.shape[axis] != self.num_features:
+            if self.affine:
+                raise ValueError(
+                    f"expected input's size at dim={axis} to match num_features ({self.num_features}), but got: "
+                    f"{input.shape[axis]}."
+                )
+            warn(
+                f"input's size at dim={axis} does not match num_features. You can silence this warning by not passing in "
+                "num_features, which is not used because affine=False"
+            )
+        images = shaping.unsqueeze(input, 0) if alone else input
+        fresh = self.training or not self.track_running_stats
+        momentum = 0.0 if self.momentum is None else self.momentum
+        out = F.instance_norm(
+            images, self.running_mean, self.running_var, self.weight, self.bias, fresh, momentum, self.eps
+        )
+        return shaping.squeeze(out, 0) if alone else out
+
+
+class InstanceNorm1d(_InstanceNorm):
+    __doc__ = (_InstanceNorm.__doc__ or "").replace("of each image", "of each row of its input [N, C, L]", 1)
+    _dims = (2, 3)
+
+
+class InstanceNorm2d(_InstanceNorm):
+    __doc__ = (_InstanceNorm.__doc__ or "").replace("of each image", "of each image of its input [N, C, H, W]", 1)
+    _dims = (3, 4)
+
+
+class InstanceNorm3d(_InstanceNorm):
+    __doc__ = (_InstanceNorm.__doc__ or "").replace("of each image", "of each volume of its input [N, C, D, H, W]", 1)
+    _dims = (4, 5)
+
+
+class LocalResponseNorm(Module):
+    """input / (k + alpha * mean of the squares of ``size`` channels around each) ** beta.
+
+    >>> import numgrad as ng
+    >>> from numgrad import nn
+    >>> nn.LocalResponseNorm(2)(ng.ones(1, 4, 3)).shape
+    numgrad.Size([1, 4, 3])
+    """
+
+    def __init__(self, size: int, alpha: float = 0.0001, beta: float = 0.75, k: float = 1.0) -> None:
+        super().__init__()
+        self.size = size
+        self.alpha = alpha
+        self.beta = beta
+        self.k = k
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.local_response_norm(input, self.size, self.alpha, self.beta, self.k)
+
+    def extra_repr(self) -> str:
+        return f"{self.size}, alpha={self.alpha}, beta={self.beta}, k={self.k}"
+
+
+class RMSNorm(Module):
+    """Divides each sample by the root of the mean of its squares over its last dimensions, then scales each element.
+
+    ``eps`` is by default the distance of 1 to the next number of the input's dtype.
+
+    >>> import numgrad as ng
+    >>> from numgrad import nn
+    >>> nn.RMSNorm(2, elementwise_affine=False)(ng.tensor([3.0, 4.0]))
+    tensor([0.8485, 1.1314])
+    """
+
+    weight: Parameter | None
+
+    def __init__(
+        self,
+        normalized_shape: int | Sequence[int],
+        eps: float | None = None,
+        elementwise_affine: bool = True,
+        device: Any = None,
+        dtype: Dtype | None = None,
+    ) -> None:
+        super().__init__()
+        cpu("RMSNorm", device)
+        shape = tuple(normalized_shape) if isinstance(normalized_shape, Sequence) else (normalized_shape,)
+        self.normalized_shape = shape
+        self.eps = eps
+        self.elementwise_affine = elementwise_affine
+        learnt = Parameter(creation.empty(shape, dtype=dtype)) if elementwise_affine else None
+        self.register_parameter("weight", learnt)
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Scale 1."""
+        _scale_one_shift_zero(self.weight, None)
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.rms_norm(input, self.normalized_shape, self.weight, self.eps)
+
+    def extra_repr(self) -> str:
+        return f"{self.normalized_shape}, eps={self.eps}, elementwise_affine={self.elementwise_affine}"
 
 
 class LayerNorm(Module):

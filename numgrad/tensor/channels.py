@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 from numgrad import ops
 from numgrad.errors import ShapeError, warn
@@ -212,17 +213,46 @@ def instance_norm(
     if not use_input_stats and (running_mean is None or running_var is None):
         raise RuntimeError("Expected running_mean and running_var to be defined when use_input_stats is false")
     n, c = shape[:2]
-    repeated = [
-        value if value is None else shaping.reshape(shaping.expand(value, (n, *value.shape)), -1)
-        for value in (weight, bias, running_mean, running_var)
-    ]
+
+    def repeated(parameter: Tensor | None) -> Any:
+        return None if parameter is None else shaping.reshape(shaping.expand(parameter, (n, *parameter.shape)), -1)
+
+    mean, var = repeated(running_mean), repeated(running_var)
     images = shaping.reshape(input, (1, n * c, *shape[2:]))
-    out = layers.batch_norm(images, *repeated, use_input_stats, momentum, eps)
+    scale, shift = repeated(weight), repeated(bias)
+    out = layers.batch_norm(images, scale, shift, mean, var, use_input_stats, momentum, eps)
     if use_input_stats:
-        for running, moved in zip((running_mean, running_var), repeated[2:], strict=True):
+        for running, moved in ((running_mean, mean), (running_var, var)):
             if running is not None:
                 running.copy_(reductions.mean(shaping.reshape(moved, (n, c)), 0))
     return shaping.reshape(out, shape)
+
+
+@public("function", name="instance_norm")
+def instance_norm_by_position(
+    input: Tensor,
+    weight: Tensor | None,
+    bias: Tensor | None,
+    running_mean: Tensor | None,
+    running_var: Tensor | None,
+    use_input_stats: bool,
+    momentum: float,
+    eps: float,
+    cudnn_enabled: bool = False,
+) -> Tensor:
+    """`nn.functional.instance_norm` in the order of ``torch.instance_norm``; the last argument has no meaning here.
+
+    Raises
+    ------
+    ValueError, RuntimeError
+        As there.
+
+    >>> import numgrad as ng
+    >>> ng.instance_norm(ng.tensor([[[1.0, 3.0]]]), None, None, None, None, True, 0.1, 1e-5)
+    tensor([[[-1.0000,  1.0000]]])
+    """
+    flag("instance_norm", "cudnn_enabled", cudnn_enabled)
+    return instance_norm(input, running_mean, running_var, weight, bias, use_input_stats, momentum, eps)
 
 
 @public("function", "functional")

@@ -287,14 +287,14 @@ def _sampled(input: Tensor, grid: Tensor, mode: str, padding_mode: str, aligned:
     inside = (pixels >= 0) & (pixels <= of_axes([extent - 1 for extent in extents]))
     weights, pixels = pointwise.where(inside, weights, 0), pointwise.where(inside, pixels, 0).to(int64)
     index = creation.tensor(np.arange(n).repeat(points // max(n, 1)).reshape(points, *(1,) * dims))
-    product = None
+    product = creation.ones(1, dtype=dtype)
     for axis in range(dims):  # from the slowest dimension, the last coordinate, on
         shape = (points, *(taps if each == axis else 1 for each in range(dims)))
         index = pointwise.add(
             pointwise.mul(index, image[axis]), shaping.reshape(shaping.select(pixels, 2, dims - 1 - axis), shape)
         )
         weight = shaping.reshape(shaping.select(weights, 2, dims - 1 - axis), shape)
-        product = weight if product is None else pointwise.mul(product, weight)
+        product = pointwise.mul(product, weight) if axis else weight
     rows = shaping.reshape(shaping.permute(input, 0, *range(2, dims + 2), 1), (-1, c))
     under = indexing.index_select(rows, 0, shaping.reshape(index, -1))
     sums = layers.bmm(shaping.reshape(product, (points, 1, -1)), shaping.reshape(under, (points, taps**dims, c)))

@@ -135,6 +135,22 @@ def adaptive_max_pool1d(input: Tensor, output_size: Any, return_indices: bool = 
     return (out, places) if flag("adaptive_max_pool1d", "return_indices", return_indices) else out
 
 
+@public("function", name="adaptive_max_pool1d")
+def adaptive_max_pool1d_with_indices(input: Tensor, output_size: Any) -> tuple[Tensor, Tensor]:
+    """`nn.functional.adaptive_max_pool1d` with the positions, as ``torch.adaptive_max_pool1d`` returns both.
+
+    Raises
+    ------
+    RuntimeError
+        As there.
+
+    >>> import numgrad as ng
+    >>> ng.adaptive_max_pool1d(ng.arange(4.0).reshape(1, 4), 2)
+    (tensor([[1., 3.]]), tensor([[1, 3]]))
+    """
+    return _adaptive_max("adaptive_max_pool1d", input, output_size, 1)
+
+
 @public("functional")
 def adaptive_max_pool2d(input: Tensor, output_size: Any, return_indices: bool = False) -> Any:
     """The largest values of windows that cut [N, C, H, W] or [C, H, W] into output_size parts; None keeps an extent.

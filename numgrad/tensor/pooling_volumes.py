@@ -226,7 +226,7 @@ def avg_pool3d(
 
 
 @public("functional")
-def lp_pool1d(input: Tensor, norm_type: float, kernel_size: int, stride: Any = None, ceil_mode: bool = False) -> Tensor:
+def lp_pool1d(input: Tensor, norm_type: float, kernel_size: Any, stride: Any = None, ceil_mode: bool = False) -> Tensor:
     """The sum of input ** norm_type in each window of [N, C, L] or [C, L], to the power 1 / norm_type; 0 of a negative sum.
 
     Raises

@@ -202,6 +202,17 @@ ORDER = {
     "load": "its further arguments are given by name only",
     "split": "the first two have other names",
     "gelu": "approximate may also be given by position",
+    **dict.fromkeys(
+        (
+            "cosine_embedding_loss",
+            "hinge_embedding_loss",
+            "kl_div",
+            "margin_ranking_loss",
+            "poisson_nll_loss",
+            "triplet_margin_loss",
+        ),
+        "as in nn.functional: the number that torch's own form has for a reduction is refused",
+    ),
 }
 
 

@@ -59,7 +59,9 @@ def test_every_layer_is_exported():
         for value in vars(module).values()
         if isinstance(value, type) and issubclass(value, ng.nn.Module) and value.__module__ == name
     ]
-    hidden = [layer for layer in layers if not layer.__name__.startswith("_") and layer.__name__ != "Hooked"]
+    hidden = [
+        layer for layer in layers if not layer.__name__.startswith("_") and layer.__name__ not in ("Hooked", "Loss")
+    ]
     assert not [layer for layer in hidden if layer.__name__ not in ng.nn.__all__]
 
 
@@ -85,6 +87,12 @@ def test_a_spec_says_where_its_op_is_public():
 # ---- beside torch -----------------------------------------------------------------------------------------------
 
 
+# Names that torch has twice, for two functions of which numgrad has one.
+ANOTHERS = {
+    ("function", "embedding_bag"): "returns the bags' sizes and offsets as well",
+}
+
+
 @pytest.mark.torch
 def test_it_is_public_wherever_torch_has_it():
     torch = pytest.importorskip("torch")
@@ -96,7 +104,7 @@ def test_it_is_public_wherever_torch_has_it():
         for name in sorted(known)
         if callable(getattr(theirs, name, None)) and not hasattr(HOMES[home], name) and not name.startswith("__")
     ]
-    assert not missing
+    assert set(missing) <= set(ANOTHERS)
 
 
 def test_no_name_has_two_definitions():
@@ -110,6 +118,7 @@ def test_no_name_has_two_definitions():
         "silu",
         "softplus",
         "dropout",
+        "unfold",
     }  # torch.* and F.*
     defined: dict[str, list[str]] = {}
     for path in (PACKAGE / "tensor").glob("*.py"):

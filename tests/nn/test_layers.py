@@ -157,8 +157,8 @@ def test_refused_before_anything_changes() -> None:
         nn.Conv2d(3, 3, 3, padding="x")
     with pytest.raises(ValueError, match="padding_mode must be one of"):
         nn.Conv2d(3, 3, 3, padding_mode="x")
-    with pytest.raises(NotImplementedError, match="padding_mode is 'reflect'"):
-        nn.Conv2d(3, 3, 3, padding_mode="reflect")
+    with pytest.raises(RuntimeError, match="less than the corresponding input dimension"):
+        nn.Conv2d(3, 3, 3, padding=2, padding_mode="reflect")(ng.ones(1, 3, 2, 2))
     with pytest.raises(RuntimeError, match="tuple of two ints"):
         nn.Conv2d(3, 3, (3, 3, 3))
     with pytest.raises(TypeError, match="must be int"):

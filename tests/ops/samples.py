@@ -8,6 +8,7 @@ from __future__ import annotations
 from tests.ops import (
     samples_attention,
     samples_elementwise,
+    samples_functional,
     samples_linalg,
     samples_networks,
     samples_norm,
@@ -30,6 +31,7 @@ FAMILIES = (
     samples_scans,
     samples_scatter,
     samples_linalg,
+    samples_functional,
 )
 
 

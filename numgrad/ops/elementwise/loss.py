@@ -103,7 +103,9 @@ def _(x, target):
 
 @binary_cross_entropy.backward
 def _(g, x, target):
-    spread, yes, no = (1 - x) * x, scalar.log(x), scalar.log1p(-x)
+    spread = (1 - x) * x
+    yes = scalar.log(x)
+    no = scalar.log1p(-x)
     return (
         g * ((x - target) / scalar.where(spread > 1e-12, spread, 1e-12)),
         g * (scalar.where(no < -100, -100, no) - scalar.where(yes < -100, -100, yes)),

@@ -87,7 +87,7 @@ def _(x):
 
 @hardsigmoid.backward
 def _(g, x):
-    return scalar.where((x <= -3) | (x >= 3), 0, g / 6)
+    return scalar.where((x > -3) & (x < 3), g / 6, 0)
 
 
 hardsigmoid.tie(("input",), ("input",))
@@ -133,7 +133,7 @@ softshrink = elementwise(
     "softshrink",
     inputs=("input", "lambd"),
     graph_inputs=(0,),
-    oracle=lambda x, lambd: np.where(x > lambd, x - lambd, np.where(x < -lambd, x + lambd, 0)),
+    oracle=lambda x, lambd: np.where(x > lambd, x - lambd, np.where(x < -lambd, x + lambd, 0 * x)),
     doc="input moved towards 0 by lambd, 0 where it is nearer. lambd gets no gradient.",
 )
 

@@ -1,0 +1,86 @@
+"""Rows of the ops of activations with corners, of losses of probabilities, and of interpolation."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.ops.rows import bad, constant, good, integers, normal, off_integers, off_zero, positive, uniform
+
+# ---- activations ------------------------------------------------------------------------------------------------
+
+NUMBERS: dict[str, tuple[float, ...]] = {
+    "selu": (),
+    "celu": (1.5,),
+    "mish": (),
+    "softsign": (),
+    "hardsigmoid": (),
+    "hardswish": (),
+    "hardtanh": (-1.05, 0.97),
+    "softshrink": (0.47,),
+    "hardshrink": (1.2,),
+    "threshold": (0.3, -4.0),
+}
+FAR = [-800.0, -40.0, -20.5, 19.5, 20.5, 60.0, 800.0]
+
+for name, numbers in NUMBERS.items():
+    beside = [constant(number) for number in numbers]
+    fixed = tuple(range(1, len(numbers) + 1))
+    good(name, "matrix", off_integers(3, 4), *beside, fixed=fixed)
+    good(name, "far", constant(FAR), *beside, fixed=fixed, small=False, tolerance=30.0)  # differences of 800
+    good(name, "empty", normal(0, 3), *beside, fixed=fixed)
+    kind = {"error": RuntimeError, "match": "not implemented for 'Long'"}
+    if name in ("hardtanh", "threshold"):
+        bad(name, "dtypes", normal(2), *[integers(0, 2) for _ in numbers], error=RuntimeError, match="dtype of")
+    else:
+        bad(name, "int64", integers(0, 3, 2), *[integers(1, 2) for _ in numbers], **kind)
+good("hardtanh", "integers", integers(-5, 5, 3, 4), constant(-2, "int64"), constant(2, "int64"), smooth=False)
+
+# ---- losses -----------------------------------------------------------------------------------------------------
+
+good("binary_cross_entropy", "matrices", uniform(0.1, 0.9, 3, 4), uniform(0.1, 0.9, 3, 4))
+good("binary_cross_entropy", "broadcast", uniform(0.1, 0.9, 3, 4), uniform(0.1, 0.9, 4))
+good("binary_cross_entropy", "edges", constant([0.0, 1.0, 0.0, 1.0]), constant([0.0, 1.0, 1.0, 0.0]), smooth=False)
+good("binary_cross_entropy", "empty", normal(0, 3), normal(0, 3))
+bad(
+    "binary_cross_entropy",
+    "no probability",
+    constant([0.5, 1.5]),
+    constant([0.5, 0.5]),
+    error=RuntimeError,
+    match="all elements of input should be between 0 and 1",
+)
+for name in ("kl_divergence", "kl_divergence_of_logs"):
+    good(name, "matrices", normal(3, 4), positive(3, 4))
+    good(name, "broadcast", normal(3, 1), positive(4))
+    bad(name, "int64", integers(0, 2, 3), integers(0, 2, 3), error=RuntimeError, match="not implemented for 'Long'")
+good("kl_divergence", "target 0", normal(3), constant([0.0, 0.5, 0.0]), smooth=False)
+
+# ---- interpolation ----------------------------------------------------------------------------------------------
+
+
+def _way(dim: int, size: int, mode: str, step: float, aligned: bool = False) -> dict[str, Any]:
+    return {"dim": dim, "size": size, "mode": mode, "step": step, "aligned": aligned}
+
+
+for label, shape, way in (
+    ("nearest", (2, 3, 5), _way(2, 8, "nearest", 5 / 8)),
+    ("nearest-exact", (2, 3, 5), _way(2, 8, "nearest-exact", 5 / 8)),
+    ("linear", (2, 3, 5), _way(2, 8, "linear", 5 / 8)),
+    ("linear, fewer", (2, 3, 5), _way(2, 2, "linear", 5 / 2)),
+    ("linear, aligned", (2, 3, 4, 2), _way(2, 7, "linear", 0.5, True)),
+    ("cubic", (2, 2, 3, 4), _way(2, 5, "cubic", 3 / 5)),
+    ("cubic, aligned", (2, 5), _way(1, 3, "cubic", 2.0, True)),
+    ("first dimension", (4, 3), _way(0, 6, "linear", 4 / 6)),
+    ("one element", (2, 1), _way(1, 3, "linear", 1 / 3)),
+    ("nothing", (0, 3), _way(1, 4, "linear", 3 / 4)),
+):
+    good("resample", label, normal(*shape), params=way)
+    whole = tuple(way["size"] if axis == way["dim"] else extent for axis, extent in enumerate(shape))
+    good("resample_backward", label, normal(*whole), params={**way, "size": shape[way["dim"]]})
+good("resample", "large", normal(40, 50, 60), params=_way(1, 100, "linear", 0.5), small=False)
+for name in ("resample", "resample_backward"):
+    bad(name, "mode", normal(2, 3), params=_way(1, 4, "round", 1.0), error=ValueError, match="mode is 'round'")
+    bad(name, "step", normal(2, 3), params=_way(1, 4, "linear", -1.0), error=ValueError, match="step is -1.0")
+    bad(name, "int64", integers(0, 3, 2, 3), params=_way(1, 4, "linear", 1.0), error=RuntimeError, match="'Long'")
+
+good("selu", "off 0", off_zero(5))
