@@ -86,6 +86,17 @@ def ndimension(input: Tensor) -> int:
     return input._spec.ndim
 
 
+@public("function")
+def numel(input: Tensor) -> int:
+    """Number of elements.
+
+    >>> import numgrad as ng
+    >>> ng.numel(ng.zeros(2, 3))
+    6
+    """
+    return input._spec.numel
+
+
 @public("function", "method")
 def swapaxes(input: Tensor, axis0: int, axis1: int) -> Tensor:
     """`transpose` by another name.
