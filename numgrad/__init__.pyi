@@ -109,6 +109,7 @@ from numgrad.tensor.grids import combinations as combinations
 from numgrad.tensor.grids import meshgrid as meshgrid
 from numgrad.tensor.grids import vander as vander
 from numgrad.tensor.in_place_views import as_strided_ as as_strided_
+from numgrad.tensor.in_place_views import resize_as_ as resize_as_
 from numgrad.tensor.indexing import index_put as index_put
 from numgrad.tensor.indexing import index_put_ as index_put_
 from numgrad.tensor.joining import chunk as chunk
@@ -154,6 +155,9 @@ from numgrad.tensor.predicates import positive as positive
 from numgrad.tensor.printing import set_printoptions as set_printoptions
 from numgrad.tensor.products import cdist as cdist
 from numgrad.tensor.products import chain_matmul as chain_matmul
+from numgrad.tensor.ramps import fill as fill
+from numgrad.tensor.ramps import fill_ as fill_
+from numgrad.tensor.ramps import zero_ as zero_
 from numgrad.tensor.random import Generator as Generator
 from numgrad.tensor.random import dropout as dropout
 from numgrad.tensor.random import get_rng_state as get_rng_state
@@ -243,6 +247,7 @@ def addcdiv(input: Tensor, tensor1: Any, tensor2: Any, *further: Any, value: Any
 def addcmul(input: Tensor, tensor1: Any, tensor2: Any, *further: Any, value: Any = 1, out: Any = None) -> Tensor: ...
 def addmm(input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: Any = 1, alpha: Any = 1, out: Any = None) -> Tensor: ...
 def addmv(input: Tensor, mat: Tensor, vec: Tensor, *, beta: Any = 1, alpha: Any = 1, out: Any = None) -> Tensor: ...
+def addmv_(self: Tensor, mat: Tensor, vec: Tensor, *, beta: Any = 1, alpha: Any = 1) -> Tensor: ...
 def addr(input: Tensor, vec1: Tensor, vec2: Tensor, *, beta: Any = 1, alpha: Any = 1, out: Any = None) -> Tensor: ...
 def all(input: Tensor, dim: Any = None, keepdim: builtins.bool = False, *, out: Any = None) -> Tensor: ...
 def amax(input: Tensor, dim: Any = None, keepdim: builtins.bool = False, *, out: Any = None) -> Tensor: ...

@@ -65,7 +65,7 @@ def einsum(*args: Any) -> Tensor:
     for position, tensor in enumerate(operands):
         check_tensor("einsum", f"operands[{position}]", tensor)
     ranks = tuple(tensor._spec.ndim for tensor in operands)
-    terms, output = _read(equation, ranks) if isinstance(equation, str) else _labelled(*equation, ranks)
+    terms, output = _read(equation, ranks) if isinstance(equation, str) else _labelled(equation[0], equation[1], ranks)
     taken = [
         _diagonals(tensor, labels, position)
         for position, (tensor, labels) in enumerate(zip(operands, terms, strict=True))

@@ -219,7 +219,7 @@ def addmm(input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: Any = 1, alpha: An
     return _plus("addmm", input, layers.mm(mat1, mat2), beta, alpha)
 
 
-@public("function", "method", "in_place")
+@public("function", "method", "in_place", "in_place_function")
 def addmv(input: Tensor, mat: Tensor, vec: Tensor, *, beta: Any = 1, alpha: Any = 1) -> Tensor:
     """beta * input + alpha * (mat @ vec), for a matrix [n, m] and a vector [m]; the input broadcasts to [n].
 

@@ -349,3 +349,70 @@ def map_(input: Tensor, tensor: Tensor, callable: Callable[[Any, Any], Any]) -> 
     tensor([4., 6.])
     """
     return _mapped("map_", input, callable, tensor)
+
+
+@public("method")
+def map2_(input: Tensor, x: Tensor, y: Tensor, callable: Callable[[Any, Any, Any], Any]) -> Tensor:
+    """Replace each element by what a Python function makes of it and those of two other tensors. Returns this tensor.
+
+    Raises
+    ------
+    RuntimeError
+        A tensor requires a gradient.
+
+    >>> import numgrad as ng
+    >>> ng.tensor([1.0]).map2_(ng.tensor([2.0]), ng.tensor([3.0]), lambda a, b, c: a + b * c)
+    tensor([7.])
+    """
+    return _mapped("map2_", input, callable, x, y)
+
+
+# ---- filled -----------------------------------------------------------------------------------------------------
+
+
+@public("function")
+def fill(input: Tensor, value: Any) -> Tensor:
+    """A tensor in the shape and dtype of the input, of one value, a number or a tensor without dimensions.
+
+    Raises
+    ------
+    RuntimeError
+        The dtype does not have the number, or ``value`` has dimensions.
+
+    >>> import numgrad as ng
+    >>> ng.fill(ng.zeros(2), 7)
+    tensor([7., 7.])
+    """
+    return in_place.fill_(ops.elementwise.clone(check_tensor("fill", "input", input)), value)
+
+
+@public("function")
+def fill_(input: Tensor, value: Any) -> Tensor:
+    """`Tensor.fill_` as a function.
+
+    Raises
+    ------
+    RuntimeError
+        As `Tensor.fill_`.
+
+    >>> import numgrad as ng
+    >>> ng.fill_(ng.zeros(2), 7)
+    tensor([7., 7.])
+    """
+    return in_place.fill_(check_tensor("fill_", "input", input), value)
+
+
+@public("function")
+def zero_(input: Tensor) -> Tensor:
+    """`Tensor.zero_` as a function.
+
+    Raises
+    ------
+    RuntimeError
+        As `Tensor.zero_`.
+
+    >>> import numgrad as ng
+    >>> ng.zero_(ng.ones(2))
+    tensor([0., 0.])
+    """
+    return in_place.fill_(check_tensor("zero_", "input", input), 0)
