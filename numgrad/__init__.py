@@ -54,9 +54,11 @@ from numgrad.tensor import nonzeros as _nonzeros  # noqa: F401
 from numgrad.tensor import placing as _placing  # noqa: F401
 from numgrad.tensor import products as _products  # noqa: F401
 from numgrad.tensor import quantiles as _quantiles  # noqa: F401
+from numgrad.tensor import ramps as _ramps  # noqa: F401
 from numgrad.tensor import repeating as _repeating  # noqa: F401
 from numgrad.tensor import reshaping as _reshaping  # noqa: F401
 from numgrad.tensor import rounding as _rounding  # noqa: F401
+from numgrad.tensor import sampling as _sampling  # noqa: F401
 from numgrad.tensor import scans as _scans  # noqa: F401
 from numgrad.tensor import scattering as _scattering  # noqa: F401
 from numgrad.tensor import selection as _selection  # noqa: F401
@@ -93,6 +95,7 @@ def __getattr__(name: str) -> object:
         "profiler",
         "random",
         "special",
+        "testing",
         "utils",
         "viz",
         "weights",
@@ -172,8 +175,9 @@ __all__ = [
     "set_grad_enabled",
     "set_num_threads",
     "short",
-    "strided",
     "special",
+    "strided",
+    "testing",
     "uint8",
     "utils",
     "viz",

@@ -76,6 +76,24 @@ def gather_rows(x, index, out, status, start, stop):
                 y[j] = v[j]
 
 
+@kernel("T[:, :, :], T[:, :, :], i8")
+def reverse_rows(x, out, lines, start, stop):
+    """out[o, i] = x[o, n - 1 - i]; work: rows of out. With ``lines`` the elements of each x[0, i] in reverse order."""
+    for unit in range(start, stop):
+        if lines:
+            v, y = x[0, unit], out[0, unit]
+            last = y.shape[0] - 1
+            for j in range(y.shape[0]):
+                y[j] = v[last - j]
+        else:
+            n = x.shape[1]
+            o = unit // n
+            i = unit - o * n
+            v, y = x[o, n - 1 - i], out[o, i]
+            for j in range(y.shape[0]):
+                y[j] = v[j]
+
+
 class Blocks(NamedTuple):
     """How each out[o] is divided among units."""
 
@@ -169,6 +187,18 @@ def plan_index_select(b: PlanBuilder, x: Operand, index: Operand, out: Operand, 
     b.launch(
         gather_rows, x.array(outer, extent, inner), index.array(count), out.array(outer, count, inner), STATUS,
         work=outer * count, grain=max(1, GRAIN_COST // (inner + 8)), cost=outer * count * (inner + 8),
+    )  # fmt: skip
+
+
+def plan_reverse(b: PlanBuilder, x: Operand, out: Operand, dim: int) -> None:
+    """``out[..., i, ...] = x[..., n - 1 - i, ...]`` at ``dim``; both contiguous, of one shape and dtype."""
+    outer, extent, inner = _row_view("reverse", x, dim, 1)
+    lines = inner == 1
+    shape = (1, outer, extent) if lines else (outer, extent, inner)
+    length = shape[2]
+    b.launch(
+        reverse_rows, x.array(*shape), out.array(*shape), int(lines),
+        work=shape[0] * shape[1], grain=max(1, GRAIN_COST // (length + 8)), cost=shape[0] * shape[1] * (length + 8),
     )  # fmt: skip
 
 

@@ -8,7 +8,13 @@ import numpy as np
 
 from numgrad import dtypes
 from numgrad.errors import DtypeError, OutOfRangeError, ShapeError
-from numgrad.kernels.index import plan_gather_elements, plan_index_scatter, plan_index_select, plan_scatter_elements
+from numgrad.kernels.index import (
+    plan_gather_elements,
+    plan_index_scatter,
+    plan_index_select,
+    plan_reverse,
+    plan_scatter_elements,
+)
 from numgrad.layout import contiguous_strides, product
 from numgrad.ops import rules
 from numgrad.ops.creation import full
@@ -145,6 +151,29 @@ def _(grad, index, size, dim):
     moved = np.moveaxis(grad, range(dim, dim + ndim), range(ndim)).reshape(index.size, *size[:dim], *size[dim + 1 :])
     np.add.at(np.moveaxis(out, dim, 0), index.ravel(), moved)
     return out
+
+
+flip = Op("flip", ("input",), {"dim": 0}, doc="The slices of input along ``dim`` in reverse order.")
+
+
+@flip.plan
+def _(b: PlanBuilder, input: Operand, dim: int) -> None:
+    prove_dim("flip", dim, input.spec.ndim)
+    plan_reverse(b, contiguous(b, input), b.output(input.spec.dtype, tuple(input.spec.shape)), dim)
+
+
+@flip.backward
+def _(ctx, grad):
+    return flip(grad, dim=ctx.params.dim)
+
+
+flip.linear_in("input")
+flip.batch(rules.along_dim)
+
+
+@flip.oracle
+def _(x, dim):
+    return np.flip(x, dim)
 
 
 # ---- elements ---------------------------------------------------------------------------------------------------

@@ -30,7 +30,7 @@ def _plan(b: PlanBuilder, name: str, input: Operand, index: Operand, src: Operan
 
 
 def _places(index: np.ndarray, dim: int) -> tuple[Any, ...]:
-    places = list(np.indices(index.shape))
+    places: list[Any] = list(np.indices(index.shape))
     if places:
         places[dim] = index
     return tuple(places)

@@ -292,8 +292,8 @@ def trace(input: Tensor) -> Tensor:
 # ---- windows ----------------------------------------------------------------------------------------------------
 
 
-@public("method")
-def unfold(input: Tensor, dimension: int, size: int, step: int) -> Tensor:
+@public("method", name="unfold")
+def sliding_windows(input: Tensor, dimension: int, size: int, step: int) -> Tensor:
     """A view of windows of ``size`` elements along a dimension, ``step`` apart; a window is the new last dimension.
 
     Raises

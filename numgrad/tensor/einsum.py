@@ -65,7 +65,7 @@ def einsum(*args: Any) -> Tensor:
     for position, tensor in enumerate(operands):
         check_tensor("einsum", f"operands[{position}]", tensor)
     ranks = tuple(tensor._spec.ndim for tensor in operands)
-    terms, output = _read(equation, ranks) if isinstance(equation, str) else _labelled(*equation, ranks)
+    terms, output = _read(equation, ranks) if isinstance(equation, str) else _labelled(equation[0], equation[1], ranks)
     taken = [
         _diagonals(tensor, labels, position)
         for position, (tensor, labels) in enumerate(zip(operands, terms, strict=True))
@@ -78,7 +78,7 @@ def einsum(*args: Any) -> Tensor:
         parts = [part for position, part in enumerate(parts) if position not in (first, second)]
         kept = {*output, *itertools.chain.from_iterable(labels for _, labels in parts)}
         parts.append(_contracted(*one, *other, kept))
-    return _finished(*parts[0], output, extents)
+    return _finished(*parts[0], output, extents, len(operands) > 1)
 
 
 # ---- reading ----------------------------------------------------------------------------------------------------
@@ -311,7 +311,7 @@ def _contracted(
     labels = (*batch, *rows, *columns)
     if not inner:
         first = _spread(left, left_labels, (*batch, *rows), len(columns))
-        second = shaping.permute(right, *[right_labels.index(label) for label in (*batch, *columns)])
+        second = _in_order(right, right_labels, (*batch, *columns))
         shape = second._spec.shape
         second = (
             shaping.view(second, (*shape[: len(batch)], *(1,) * len(rows), *shape[len(batch) :])) if rows else second
@@ -324,7 +324,14 @@ def _contracted(
     first = _matrices(left, left_labels, extents, batch, rows, inner)
     second = _matrices(right, right_labels, extents, batch, inner, columns)
     multiplied = layers.bmm(first, second) if batch else layers.mm(first, second)
+    if len(batch) < 2 and len(rows) == len(columns) == 1:
+        return multiplied, labels
     return shaping.reshape(multiplied, tuple(extents[label] for label in labels)), labels
+
+
+def _in_order(tensor: Tensor, labels: Labels, order: Labels) -> Tensor:
+    """The operand with its dimensions in this order."""
+    return tensor if labels == order else shaping.permute(tensor, *[labels.index(label) for label in order])
 
 
 def _summed(tensor: Tensor, labels: Labels, needed: set[int]) -> tuple[Tensor, Labels]:
@@ -338,7 +345,7 @@ def _summed(tensor: Tensor, labels: Labels, needed: set[int]) -> tuple[Tensor, L
 
 def _spread(tensor: Tensor, labels: Labels, order: Labels, more: int) -> Tensor:
     """The dimensions in this order, and so many of extent 1 behind them."""
-    tensor = shaping.permute(tensor, *[labels.index(label) for label in order])
+    tensor = _in_order(tensor, labels, order)
     return shaping.view(tensor, (*tensor._spec.shape, *(1,) * more)) if more else tensor
 
 
@@ -346,13 +353,21 @@ def _matrices(
     tensor: Tensor, labels: Labels, extents: dict[int, int], batch: list[int], rows: list[int], columns: list[int]
 ) -> Tensor:
     """The operand as matrices of merged rows and columns, [batch, rows, columns], or [rows, columns] without a batch."""
-    tensor = shaping.permute(tensor, *[labels.index(label) for label in (*batch, *rows, *columns)])
+    tensor = _in_order(tensor, labels, (*batch, *rows, *columns))
     groups = (batch, rows, columns) if batch else (rows, columns)
+    if all(len(group) == 1 for group in groups):
+        return tensor
     return shaping.reshape(tensor, tuple(product([extents[label] for label in group]) for group in groups))
 
 
-def _finished(tensor: Tensor, labels: Labels, output: Labels, extents: dict[int, int]) -> Tensor:
-    """The last operand, summed and in the output's order."""
+def _finished(tensor: Tensor, labels: Labels, output: Labels, extents: dict[int, int], is_new: builtins.bool) -> Tensor:
+    """The last operand, summed and in the output's order; ``is_new`` says that it is none of the caller's."""
+    if (
+        labels == output
+        and is_new
+        and all(extents[label] == n for label, n in zip(labels, tensor._spec.shape, strict=True))
+    ):
+        return tensor
     dims = tuple(axis for axis, label in enumerate(labels) if label not in output)
     if dims:
         tensor, labels = reductions.sum(tensor, dims), tuple(label for label in labels if label in output)

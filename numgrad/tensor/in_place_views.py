@@ -200,7 +200,7 @@ def resize_(input: Tensor, *sizes: Any, memory_format: Any = shaping.contiguous_
     return input
 
 
-@public("method")
+@public("function", "method")
 def resize_as_(input: Tensor, the_template: Tensor, *, memory_format: Any = shaping.contiguous_format) -> Tensor:
     """`resize_` to the shape of another tensor. Returns this tensor.
 

@@ -1,15 +1,96 @@
-"""`tensor_text`: tensors as text, in torch's form."""
+"""`tensor_text`: tensors as text, in torch's form; `set_printoptions` changes it."""
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from numgrad.errors import GradError
+from numgrad.tensor.arguments import as_int, as_number
+from numgrad.tensor.surface import public
 
-PRECISION, THRESHOLD, EDGE_ITEMS, LINE_WIDTH = 4, 1000, 3, 80
+
+@dataclass(frozen=True)
+class PrintOptions:
+    """How tensors are printed: digits after the point, from how many elements on a summary, its edges, and the lines' width.
+
+    ``sci_mode`` is None where the numbers themselves decide on the scientific notation.
+    """
+
+    precision: int = 4
+    threshold: float = 1000
+    edgeitems: int = 3
+    linewidth: int = 80
+    sci_mode: bool | None = None
+
+
+_PROFILES = {
+    "default": PrintOptions(),
+    "short": PrintOptions(precision=2, edgeitems=2),
+    "full": PrintOptions(threshold=math.inf),
+}
+_current = [PrintOptions()]
+
+
+@public("function")
+def set_printoptions(
+    precision: int | None = None,
+    threshold: float | None = None,
+    edgeitems: int | None = None,
+    linewidth: int | None = None,
+    profile: str | None = None,
+    sci_mode: bool | None = None,
+) -> None:
+    """Say how tensors are printed. What is None stays as it is, but for ``sci_mode``.
+
+    Parameters
+    ----------
+    precision
+        Digits after the point; 4 at first.
+    threshold
+        From more elements than this a summary is printed; 1000 at first.
+    edgeitems
+        Elements at each end of a dimension in a summary; 3 at first.
+    linewidth
+        Characters of a line; 80 at first.
+    profile
+        'default', 'short' (2 digits, 2 elements at each end) or 'full' (no summaries), under the other options.
+    sci_mode
+        Whether numbers are in scientific notation; None: where their sizes ask for it.
+
+    Raises
+    ------
+    ValueError
+        There is no such profile, or a number is negative.
+    TypeError
+        A number is not an int.
+
+    >>> import numgrad as ng
+    >>> ng.set_printoptions(precision=2)
+    >>> ng.tensor([1.12345])
+    tensor([1.12])
+    >>> ng.set_printoptions(profile="default")
+    >>> ng.tensor([1.12345])
+    tensor([1.1235])
+    """
+    if profile is not None and profile not in _PROFILES:
+        raise ValueError(f"set_printoptions: profile is {profile!r}, expected 'default', 'short' or 'full'")
+    changes: dict[str, Any] = {"sci_mode": sci_mode}
+    for name, value in (("precision", precision), ("edgeitems", edgeitems), ("linewidth", linewidth)):
+        if value is not None:
+            changes[name] = as_int("set_printoptions", name, value)
+    if threshold is not None:
+        number = as_number(threshold)
+        if number is None or number != number:
+            raise TypeError(f"set_printoptions(): argument 'threshold' must be Number, not {threshold!r}")
+        changes["threshold"] = number
+    for name, value in changes.items():
+        if name != "sci_mode" and value < 0:
+            raise ValueError(f"set_printoptions: {name} is {value}, expected a number that is not negative")
+    _current[0] = replace(_current[0] if profile is None else _PROFILES[profile], **changes)
 
 
 def tensor_text(tensor: Any) -> str:
@@ -23,12 +104,14 @@ def tensor_text(tensor: Any) -> str:
         if array.ndim != 1:
             suffixes.insert(0, f"size={tuple(array.shape)}")
     else:
+        if not _current[0].edgeitems:
+            suffixes.insert(0, f"size={tuple(array.shape)}")
         body = _array_text(array, indent)
     lines = body.split("\n")
     text = prefix + body
     used = len(lines[-1]) + 2 + (indent if len(lines) == 1 else 0)
     for suffix in suffixes:
-        if used + len(suffix) + 2 > LINE_WIDTH:
+        if used + len(suffix) + 2 > _current[0].linewidth:
             text += ",\n" + " " * indent + suffix
             used = indent + len(suffix)
         else:
@@ -58,16 +141,17 @@ def _suffixes(tensor: Any) -> list[str]:
 
 
 def _array_text(array: np.ndarray, indent: int) -> str:
-    summarise = array.size > THRESHOLD
+    summarise = array.size > _current[0].threshold
     shown = _edges(array) if summarise else array
     return _nested(array, indent, summarise, _formatter(shown))
 
 
 def _edges(array: np.ndarray) -> np.ndarray:
     """The elements that a summary shows."""
+    edge = _current[0].edgeitems
     for axis in range(array.ndim):
-        if array.shape[axis] > 2 * EDGE_ITEMS:
-            ends = [*range(EDGE_ITEMS), *range(array.shape[axis] - EDGE_ITEMS, array.shape[axis])]
+        if array.shape[axis] > 2 * edge:
+            ends = [*range(edge), *range(array.shape[axis] - edge, array.shape[axis])]
             array = array.take(ends, axis)
     return array
 
@@ -84,21 +168,20 @@ class _Formatter:
 
 def _formatter(shown: np.ndarray) -> _Formatter:
     if shown.dtype.kind != "f":
-        width = max(len(str(value)) for value in shown.ravel().tolist())
+        width = max((len(str(value)) for value in shown.ravel().tolist()), default=1)
         return _Formatter(str, width)
     with np.errstate(all="ignore"):
         counted = shown[np.isfinite(shown) & (shown != 0)].astype(np.float64).ravel()
         values = np.abs(counted)
+    precision, scientific = _current[0].precision, _current[0].sci_mode
     if values.size == 0:
         style = "{:.0f}."
     else:
         low, high = float(values.min()), float(values.max())
-        if bool((values == np.ceil(values)).all()):
-            scientific = high / low > 1000.0 or high > 1.0e8
-            style = "{:." + str(PRECISION) + "e}" if scientific else "{:.0f}."
-        else:
-            scientific = high / low > 1000.0 or high > 1.0e8 or low < 1.0e-4
-            style = "{:." + str(PRECISION) + ("e}" if scientific else "f}")
+        integral = bool((values == np.ceil(values)).all())
+        if scientific is None:
+            scientific = high / low > 1000.0 or high > 1.0e8 or (low < 1.0e-4 and not integral)
+        style = f"{{:.{precision}e}}" if scientific else "{:.0f}." if integral else f"{{:.{precision}f}}"
 
     def text(value: float) -> str:
         return style.format(value) if math.isfinite(value) else str(value)
@@ -109,11 +192,12 @@ def _formatter(shown: np.ndarray) -> _Formatter:
 def _nested(array: np.ndarray, indent: int, summarise: bool, text: _Formatter) -> str:
     if array.ndim == 0:
         return str(text(array.item()))
-    cut = summarise and array.shape[0] > 2 * EDGE_ITEMS
-    parts = [*array[:EDGE_ITEMS], None, *array[-EDGE_ITEMS:]] if cut else list(array)
+    edge = _current[0].edgeitems
+    cut = summarise and array.shape[0] > 2 * edge
+    parts = [*array[:edge], None, *array[array.shape[0] - edge :]] if cut else list(array)
     if array.ndim == 1:
-        items = [" ..." if part is None else text(part.item()) for part in parts]
-        per_line = max(1, (LINE_WIDTH - indent) // (max(1, text.width) + 2))
+        items = [(" ..." if edge else "...") if part is None else text(part.item()) for part in parts]
+        per_line = max(1, (_current[0].linewidth - indent) // (max(1, text.width) + 2))
         rows = [", ".join(items[begin : begin + per_line]) for begin in range(0, len(items), per_line)]
         return "[" + (",\n" + " " * (indent + 1)).join(rows) + "]"
     blocks = ["..." if part is None else _nested(part, indent + 1, summarise, text) for part in parts]

@@ -8,10 +8,9 @@ import itertools
 from typing import TYPE_CHECKING, Any
 
 from numgrad.errors import DtypeError, ShapeError, warn
-from numgrad.layout import product
 from numgrad.tensor import einsum as sums
 from numgrad.tensor import layers, pointwise, reductions, shaping
-from numgrad.tensor.arguments import as_number, check_tensor
+from numgrad.tensor.arguments import as_number, cast, check_tensor, result_type
 from numgrad.tensor.surface import public
 
 if TYPE_CHECKING:
@@ -219,7 +218,7 @@ def addmm(input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: Any = 1, alpha: An
     return _plus("addmm", input, layers.mm(mat1, mat2), beta, alpha)
 
 
-@public("function", "method", "in_place")
+@public("function", "method", "in_place", "in_place_function")
 def addmv(input: Tensor, mat: Tensor, vec: Tensor, *, beta: Any = 1, alpha: Any = 1) -> Tensor:
     """beta * input + alpha * (mat @ vec), for a matrix [n, m] and a vector [m]; the input broadcasts to [n].
 
@@ -237,7 +236,7 @@ def addmv(input: Tensor, mat: Tensor, vec: Tensor, *, beta: Any = 1, alpha: Any 
 
 @public("function", "method", "in_place")
 def addr(input: Tensor, vec1: Tensor, vec2: Tensor, *, beta: Any = 1, alpha: Any = 1) -> Tensor:
-    """beta * input + alpha * outer(vec1, vec2); the input broadcasts to [n, m].
+    """beta * input + alpha * outer(vec1, vec2); the input broadcasts to [n, m], and dtypes are promoted.
 
     Raises
     ------
@@ -249,7 +248,9 @@ def addr(input: Tensor, vec1: Tensor, vec2: Tensor, *, beta: Any = 1, alpha: Any
     tensor([[3., 4.],
             [6., 8.]])
     """
-    return _plus("addr", input, outer(vec1, vec2), beta, alpha)
+    multiplied = outer(vec1, vec2)
+    dtype = result_type(input, multiplied)
+    return _plus("addr", cast(input, dtype), cast(multiplied, dtype), beta, alpha)
 
 
 @public("function", "method", "in_place")
@@ -292,7 +293,7 @@ def addbmm(input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: Any = 1, alph
 
 # ---- distances --------------------------------------------------------------------------------------------------
 
-_MOST_DIFFERENCES = 1 << 21  # elements; for more the distances come out of one matrix product
+_MOST_ROWS = 25  # of either; for more the distances come out of one matrix product, as in torch
 _MODES = (
     "use_mm_for_euclid_dist_if_necessary",
     "use_mm_for_euclid_dist",
@@ -338,7 +339,7 @@ def cdist(x1: Tensor, x2: Tensor, p: float = 2.0, compute_mode: str = "use_mm_fo
     if not power >= 0:
         raise RuntimeError(f"cdist only supports non-negative p values, got {p}")
     (rows, width), columns = x1._spec.shape[-2:], x2._spec.shape[-2]
-    many = product(x1._spec.shape[:-2]) * rows * columns * width > _MOST_DIFFERENCES
+    many = rows > _MOST_ROWS or columns > _MOST_ROWS
     if power == 2 and compute_mode != _MODES[2] and (many or compute_mode == _MODES[1]):
         return _euclidean(x1, x2)
     differences = pointwise.sub(shaping.unsqueeze(x1, -2), shaping.unsqueeze(x2, -3))

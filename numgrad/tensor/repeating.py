@@ -184,12 +184,16 @@ def flip(input: Tensor, *dims: Any) -> Tensor:
     """
     ndim = input._spec.ndim
     axes = reduced_dims("flip", size_of("flip", dims), ndim, empty_means_all=False)
+    spec = input._spec
+    if spec.is_dense and not spec.is_contiguous and not spec.is_private:  # the result lies in memory as the input does
+        order = sorted(range(ndim), key=lambda axis: (-spec.strides[axis], axis))
+        flipped = flip(shaping.permute(input, *order), *[order.index(axis) for axis in axes])
+        back = shaping.permute(flipped, *[order.index(axis) for axis in range(ndim)])
+        return shaping.drop_base_of_copy(back, input)
     result = input
     for axis in axes:
-        extent = input._spec.shape[axis]
-        if extent > 1:
-            order = ops.creation.arange(start=extent - 1, step=-1, count=extent, dtype=dtypes.int64)
-            result = ops.index.index_select(result, order, dim=axis)
+        if input._spec.shape[axis] > 1:
+            result = ops.index.flip(result, dim=axis)
     return shaping.clone(input) if result is input else result
 
 

@@ -9,7 +9,7 @@ from numgrad import ops
 from numgrad.engine.tape import tensor_over
 from numgrad.errors import warn
 from numgrad.layout import product, spec_of
-from numgrad.tensor import shaping
+from numgrad.tensor import reductions, shaping
 from numgrad.tensor.arguments import as_int, shape_of, size_of, wrap_dim
 from numgrad.tensor.diagonals import replaced
 from numgrad.tensor.surface import public
@@ -84,6 +84,41 @@ def ndimension(input: Tensor) -> int:
     2
     """
     return input._spec.ndim
+
+
+@public("method")
+def sum_to_size(input: Tensor, *size: Any) -> Tensor:
+    """The sum over what broadcasting from this size to the input's shape would repeat.
+
+    Raises
+    ------
+    RuntimeError
+        The size does not broadcast to the input's shape.
+
+    >>> import numgrad as ng
+    >>> ng.ones(2, 3).sum_to_size(2, 1)
+    tensor([[3.],
+            [3.]])
+    """
+    extents = size_of("sum_to_size", size)
+    shape = tuple(input._spec.shape)
+    missing = len(shape) - len(extents)
+    if missing < 0 or any(n not in (1, m) for n, m in zip(extents, shape[missing:], strict=True)):
+        raise RuntimeError(f"size {list(extents)} is not expandable to size {list(shape)}.")
+    dims = (*range(missing), *(missing + axis for axis, n in enumerate(extents) if n == 1 != shape[missing + axis]))
+    summed = reductions.sum(input, dims, True) if dims else shaping.permute(input, *range(len(shape)))
+    return shaping.view(summed, extents) if missing else summed
+
+
+@public("function")
+def numel(input: Tensor) -> int:
+    """Number of elements.
+
+    >>> import numgrad as ng
+    >>> ng.numel(ng.zeros(2, 3))
+    6
+    """
+    return input._spec.numel
 
 
 @public("function", "method")

@@ -178,7 +178,8 @@ def test_how_an_optimizer_computes_may_be_said() -> None:
 # numgrad's name of an argument, where torch's is another one, or Python's keyword.
 RENAMED = {
     "self": "input", "tensor": "other", "train": "training", "from": "a", "to": "b", "size": "shape",
-    "split_size_or_sections": "split_size",
+    "split_size_or_sections": "split_size", "sections": "indices_or_sections", "indices": "indices_or_sections",
+    "tensor_indices_or_sections": "indices_or_sections",
 }  # fmt: skip
 # Arguments that numgrad does not have: they say where or how to compute, or stand behind all that it has.
 ABSENT = {

@@ -47,6 +47,13 @@ good(
     params={"accumulate": True, "dim": 1},
 )  # fmt: skip
 
+good("flip", "rows", normal(3, 4))
+good("flip", "columns", normal(3, 4), params={"dim": 1})
+good("flip", "middle", normal(2, 3, 4), params={"dim": 1})
+good("flip", "int64", integers(0, 9, 5))
+good("flip", "empty", normal(2, 0))
+bad("flip", "no such dim", normal(3), params={"dim": 1}, error=IndexError, match="expected one of the 1 dimensions")
+
 # ---- views ------------------------------------------------------------------------------------------------------
 
 good("diagonal", "main", normal(3, 4))

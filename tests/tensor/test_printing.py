@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from types import ModuleType
 from typing import Any
 
@@ -136,3 +137,58 @@ def test_format() -> None:
     assert f"{ng.tensor(2.5):.2f}" == "2.50"
     assert f"{ng.tensor(3)}" == "3"
     assert "tensor([1.])" in f"{ng.ones(1)}"
+
+
+OPTIONS: list[dict[str, object]] = [
+    {"precision": 2},
+    {"precision": 0},
+    {"precision": 7, "linewidth": 30},
+    {"threshold": 5, "edgeitems": 1},
+    {"threshold": 5, "edgeitems": 0},
+    {"linewidth": 40},
+    {"sci_mode": True},
+    {"sci_mode": False},
+    {"profile": "short"},
+    {"profile": "full"},
+    {"profile": "short", "precision": 6},
+]
+
+
+@pytest.fixture
+def printoptions(torch: ModuleType) -> Iterator[None]:
+    """Options are as they were after the test."""
+    yield
+    for lib in (ng, torch):
+        lib.set_printoptions(profile="default")
+
+
+@pytest.mark.parametrize("options", OPTIONS, ids=str)
+def test_options_have_torchs_effect(options: dict[str, object], torch: ModuleType, printoptions: None) -> None:
+    names = [
+        "scalar",
+        "integral floats",
+        "fractions",
+        "ratio above 1000",
+        "nan",
+        "zeros",
+        "ints",
+        "matrix",
+        "wide matrix",
+    ]
+    names += ["row of many", "summarised", "summarised matrix", "large", "empty"]
+    for name in names:
+        for lib in (ng, torch):
+            lib.set_printoptions(profile="default")
+            lib.set_printoptions(**options)
+        array = ARRAYS[name] if ARRAYS[name].dtype.kind != "f" else ARRAYS[name].astype(np.float32)
+        assert repr(ng.tensor(array)) == repr(torch.tensor(array)), name
+
+
+def test_options_that_make_no_sense_are_refused() -> None:
+    with pytest.raises(ValueError, match="expected 'default', 'short' or 'full'"):
+        ng.set_printoptions(profile="long")
+    with pytest.raises(ValueError, match="precision is -1"):
+        ng.set_printoptions(precision=-1)
+    with pytest.raises(TypeError, match="'linewidth' must be int"):
+        ng.set_printoptions(linewidth=1.5)
+    assert repr(ng.tensor([1.12345])) == "tensor([1.1235])"

@@ -209,6 +209,13 @@ row("unflatten", lambda lib, x: [lib.unflatten(x, 1, (2, -1)), x.unflatten(0, (1
 row("squeeze_", lambda lib, x: [(x * 2).squeeze_(), (x * 2).squeeze_(0), (x * 2).squeeze_((0, 2))], f64(1, 2, 1))
 row("unsqueeze_", lambda lib, x: [(x * 2).unsqueeze_(0), (x * 2).unsqueeze_(-1)], f64(2))
 row("transpose_", lambda lib, x: [(x * 2).transpose_(0, 1), (x * 2).t_(), (x * 2).swapaxes_(0, -1)], f64(2, 3))
+row(
+    "sum_to_size",
+    lambda lib, x: [x.sum_to_size(2, 1), x.sum_to_size(3), x.sum_to_size(()), x.sum_to_size(2, 3)],
+    f64(2, 3),
+)
+row("fill", lambda lib, x, v: [lib.fill(x, 2.0), lib.fill(x, v)], f64(2), f64(), torchs_gradient=False)
+row("filled by functions", lambda lib: [lib.fill_(lib.ones(2), 3), lib.zero_(lib.ones(2))])
 row("select_scatter", lambda lib, x, s: x.select_scatter(s, 1, -1), f64(2, 3), f64(2))
 row("slice_scatter", lambda lib, x, s: lib.slice_scatter(x, s, 1, 0, None, 2), f64(2, 3), f64(2, 2))
 row("narrow_copy", lambda lib, x: x.narrow_copy(1, 1, 2), f64(2, 3))
@@ -310,6 +317,7 @@ REFUSED: dict[str, Any] = {
     "unflatten otherwise": lambda lib: lib.ones(4).unflatten(0, (3, 2)),
     "squeeze_ of a leaf": lambda lib: lib.ones(1, requires_grad=True).squeeze_(),
     "unsqueeze_ of a view of a leaf": lambda lib: lib.ones(2, requires_grad=True)[:1].unsqueeze_(0),
+    "sum_to_size of another": lambda lib: lib.ones(2, 3).sum_to_size(2),
     "select_scatter of another shape": lambda lib: lib.ones(2, 2).select_scatter(lib.ones(3), 0, 0),
     "tensor_split into none": lambda lib: lib.ones(2).tensor_split(0),
     "tensor_split of a scalar": lambda lib: lib.tensor(1.0).tensor_split(1),
