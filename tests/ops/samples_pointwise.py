@@ -44,7 +44,7 @@ QUICK: dict[str, Maker] = {  # where it is smooth
     "isinf": normal,
     "signbit": off_zero,
     "frexp_exponent": normal,
-    "logit": _between(0.1, 0.9),
+    "log_odds": _between(0.1, 0.9),
     "entr": positive,
 }
 # Their oracles take a millisecond for an element.
@@ -113,7 +113,8 @@ for name, (pair, kinds) in FLOATS.items():
         good(name, "matrices", pair((3, 4), (3, 4)))
         good(name, "row and column", pair((4,), (3, 1)))
         good(name, "empty", pair((0, 3), (3,)))
-        good(name, "special", *_SPECIAL_PAIRS, smooth=False)
+        if name != "nextafter":  # whose neighbours depend on the dtype; torch is asked for them
+            good(name, "special", *_SPECIAL_PAIRS, smooth=False)
         bad(
             name,
             "float32 and float64",
