@@ -81,10 +81,10 @@ def alias(name: str, of: str, home: str = "") -> None:
     if home:
         _add(home, name, _public["function"][of])
         return
-    for place in ("function", "method", "functional"):
+    for each in ("function", "method", "functional"):
         for suffix in ("", "_"):
-            if f"{of}{suffix}" in _public[place]:
-                _add(place, f"{name}{suffix}", _public[place][f"{of}{suffix}"])
+            if f"{of}{suffix}" in _public[each]:
+                _add(each, f"{name}{suffix}", _public[each][f"{of}{suffix}"])
 
 
 def _add(home: str, name: str, function: Callable[..., Any]) -> None:

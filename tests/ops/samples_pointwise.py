@@ -173,7 +173,8 @@ bad("addcmul", "bools", *[bools(2)] * 4, error=RuntimeError, match="\"addcmul\" 
 good("addcdiv", "matrices", normal(3, 4), normal(4), off_zero(3, 1), constant(0.5))
 good("addcdiv", "empty", normal(0, 4), normal(4), off_zero(4), constant(0.5))
 bad("addcdiv", "int64", *[integers(1, 3, 2)] * 4, error=RuntimeError, match="\"addcdiv\" not implemented for 'Long'")
-good("nan_to_num", "matrix", normal(3, 4), constant(0.0), constant(1.0), constant(-1.0), fixed=(1, 2, 3))
+REPLACED = [[0.5, np.inf, -1.2], [np.nan, 2.0, -np.inf]]
+good("nan_to_num", "matrix", constant(REPLACED), constant(0.0), constant(1.0), constant(-1.0), fixed=(1, 2, 3))
 good("nan_to_num", "special", constant(SPECIAL), constant(5.0), constant(6.0), constant(7.0), smooth=False)
 bad("nan_to_num", "text", normal(2), error=TypeError, match="must be float", call=lambda x: ng.nan_to_num(x, "0"))
 good("isclose", "matrix", normal(3, 4), normal(3, 4), constant(0.5), constant(0.1))
