@@ -415,6 +415,14 @@ class _Slopes:
             at_zero = do("==", out, 0)
             one, two = (self.times(do("where", at_zero, 0, do("/", a, out)), d) for a, d in ((x, dx), (y, dy)))
             return self._sum(one, two)
+        if operation == "atan2":
+            length = do("hypot", x, y)
+            one, two = do("/", do("/", y, length), length), do("/", do("/", x, length), length)
+            return self._sum(self.times(one, dx), self.times(two, dy), "-")
+        if operation == "fmod":
+            return self._sum(dx, self.times(do("trunc", do("/", x, y)), dy), "-")
+        if operation == "copysign":
+            return self.times(do("*", do("sign", x), do("copysign", 1, y)), dx)
         assert dx is not None
         return self._of_function(out, operation, x, dx)
 
@@ -458,11 +466,24 @@ class _Slopes:
             return do("/", do("*", 0.5, dx), out)
         if operation == "absolute":
             return do("*", dx, do("sign", x))
+        if operation in ("asin", "acos", "atanh"):  # the factors are exact near 1, where x * x has lost its digits
+            product = do("*", do("-", 1, x), do("+", 1, x))
+            quotient = do("/", dx, product if operation == "atanh" else do("sqrt", product))
+            return do("neg", quotient) if operation == "acos" else quotient
+        if operation == "acosh":
+            return do("/", dx, do("*", do("sqrt", do("-", x, 1)), do("sqrt", do("+", x, 1))))
+        if operation == "atan":
+            return do("/", dx, do("+", 1, do("*", x, x)))
+        if operation == "asinh":
+            return do("/", dx, do("hypot", x, 1))
+        if operation == "erfc":
+            return self.faded(do("*", -1.1283791670955126, do("exp", do("neg", do("*", x, x)))), dx)
         slope: Callable[[], Atom] | None = {
             "sin": lambda: do("cos", x),
             "cos": lambda: do("neg", do("sin", x)),
             "tan": lambda: do("+", 1, do("*", out, out)),
             "sinh": lambda: do("cosh", x),
+            "exp2": lambda: do("*", out, math.log(2)),
             "sigmoid": lambda: do("*", out, do("sigmoid", do("neg", x))),  # 1 - out would lose its digits
         }.get(operation)
         if slope is None:

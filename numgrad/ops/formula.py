@@ -42,16 +42,19 @@ _KNOWN: dict[Any, str] = {
     float: "same", np.float64: "same", bool: "bool", np.square: "square", math.hypot: "hypot", np.hypot: "hypot", sum: "sum",
     divmod: "divmod", math.exp: "exp", np.exp: "exp", np.mod: "%", np.floor_divide: "//", np.log2: "log2", np.log10: "log10",
     np.add: "+", np.subtract: "-", np.multiply: "*", np.divide: "/", np.negative: "neg", np.logical_and: "logical and",
-    np.logical_or: "logical or", np.logical_not: "logical not",
+    np.logical_or: "logical or", np.logical_not: "logical not", np.arcsin: "asin", np.arccos: "acos", np.arctan: "atan",
+    np.arcsinh: "asinh", np.arccosh: "acosh", np.arctanh: "atanh", np.arctan2: "atan2",
 }  # fmt: skip
 for _name in ("expm1", "log", "log1p", "log2", "log10", "sqrt", "sin", "cos", "tan", "sinh", "cosh", "tanh", "erf", "floor",
-              "ceil", "trunc"):  # fmt: skip
+              "ceil", "trunc", "asin", "acos", "atan", "asinh", "acosh", "atanh", "atan2", "exp2", "erfc", "fmod",
+              "copysign"):  # fmt: skip
     for _module in (math, np):
         if hasattr(_module, _name):
             _KNOWN[getattr(_module, _name)] = _name
 _ARGUMENTS = {"where": 3, "clip": 3, "power": 2} | dict.fromkeys(
-    ("**", "max", "min", "hypot", "divmod", "%", "//", "+", "-", "*", "/", "logical and", "logical or"), 2
-)
+    ("**", "max", "min", "hypot", "atan2", "fmod", "copysign", "divmod", "%", "//", "+", "-", "*", "/", "logical and",
+     "logical or"), 2
+)  # fmt: skip
 # Functions that Python may evaluate beforehand: they have no state and no effects.
 _PURE = {
     abs, max, min, round, float, int, bool, pow, len, sum, divmod, range, enumerate, zip, reversed, np.where, np.clip, np.round,

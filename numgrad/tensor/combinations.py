@@ -165,7 +165,7 @@ def _over(name: str, input: Tensor, terms: list[Tensor]) -> Tensor:
     return overwrite(name, input, *terms[1:])
 
 
-@public("function", "method", "in_place", "in_place_function")
+@public("function", "method")
 def nan_to_num(input: Tensor, nan: Any = 0.0, posinf: Any = None, neginf: Any = None) -> Tensor:
     """input with numbers in the place of NaN, of infinity, and of minus infinity; integers and bools are copied.
 
@@ -181,21 +181,41 @@ def nan_to_num(input: Tensor, nan: Any = 0.0, posinf: Any = None, neginf: Any = 
     >>> ng.nan_to_num(ng.tensor([1.0, float("nan"), float("inf")]), posinf=9)
     tensor([1., 0., 9.])
     """
-    dtype = check_tensor("nan_to_num", "input", input)._spec.dtype
-    if not dtype.is_floating_point:
-        return _e.clone(input)  # type: ignore[no-any-return]
+    values = _replacements("nan_to_num", input, nan, posinf, neginf)
+    return _e.nan_to_num(input, *values) if values else _e.clone(input)  # type: ignore[no-any-return]
+
+
+@public("function", "method")
+def nan_to_num_(input: Tensor, nan: Any = 0.0, posinf: Any = None, neginf: Any = None) -> Tensor:
+    """`nan_to_num`, written over this tensor, which is returned.
+
+    Raises
+    ------
+    TypeError
+        As `nan_to_num`.
+    RuntimeError
+        Autograd cannot follow the change.
+
+    >>> import numgrad as ng
+    >>> ng.tensor([1.0, float("nan")]).nan_to_num_(2.0)
+    tensor([1., 2.])
+    """
+    values = _replacements("nan_to_num_", input, nan, posinf, neginf)
+    return overwrite("nan_to_num", input, *values) if values else input
+
+
+def _replacements(name: str, input: Tensor, nan: Any, posinf: Any, neginf: Any) -> list[Any]:
+    """The numbers that replace NaN and the infinities, as tensors; none for integers."""
+    dtype = check_tensor(name, "input", input)._spec.dtype
     values = []
-    for name, value, absent in (
-        ("nan", nan, 0.0),
-        ("posinf", posinf, dtype.largest),
-        ("neginf", neginf, dtype.smallest),
-    ):
-        number = as_number(absent if value is None else value)
+    defaults = (("nan", nan, 0.0), ("posinf", posinf, dtype.largest), ("neginf", neginf, dtype.smallest))
+    for parameter, value, default in defaults:
+        number = as_number(default if value is None else value)
         if number is None:
-            raise TypeError(f"nan_to_num(): argument '{name}' must be float, not {type(value).__name__}")
+            raise TypeError(f"{name}(): argument '{parameter}' must be float, not {type(value).__name__}")
         beyond = not dtype.smallest <= number <= dtype.largest and number == number
-        values.append(constant(math.copysign(math.inf, number) if beyond else float(number), dtype))
-    return _e.nan_to_num(input, *values)  # type: ignore[no-any-return]
+        values.append(math.copysign(math.inf, number) if beyond else float(number))
+    return [constant(value, dtype) for value in values] if dtype.is_floating_point else []
 
 
 @public("function", "method", "in_place")

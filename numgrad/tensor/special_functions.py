@@ -91,7 +91,7 @@ def mvlgamma(input: Tensor, p: int) -> Tensor:
 
 
 @public("function", "method", "in_place", "in_place_function", "special")
-def logit(input: Tensor, eps: float | None = None) -> Tensor:
+def logit(input: Tensor, eps: builtins.float | None = None) -> Tensor:
     """log(input / (1 - input)), elementwise; with ``eps`` of input clamped to [eps, 1 - eps].
 
     Without ``eps`` it is NaN below 0 and above 1. Integers are converted to floating point.
@@ -111,4 +111,4 @@ def logit(input: Tensor, eps: float | None = None) -> Tensor:
         if number is None:
             raise TypeError(f"logit(): argument 'eps' must be float, not {type(eps).__name__}")
         x = clamp(x, number, 1 - number)
-    return _e.logit(x)  # type: ignore[no-any-return]
+    return _e.log_odds(x)  # type: ignore[no-any-return]

@@ -44,7 +44,7 @@ QUICK: dict[str, Maker] = {  # where it is smooth
     "isinf": normal,
     "signbit": off_zero,
     "frexp_exponent": normal,
-    "logit": _between(0.1, 0.9),
+    "log_odds": _between(0.1, 0.9),
     "entr": positive,
 }
 # Their oracles take a millisecond for an element.
@@ -113,7 +113,8 @@ for name, (pair, kinds) in FLOATS.items():
         good(name, "matrices", pair((3, 4), (3, 4)))
         good(name, "row and column", pair((4,), (3, 1)))
         good(name, "empty", pair((0, 3), (3,)))
-        good(name, "special", *_SPECIAL_PAIRS, smooth=False)
+        if name != "nextafter":  # whose neighbours depend on the dtype; torch is asked for them
+            good(name, "special", *_SPECIAL_PAIRS, smooth=False)
         bad(
             name,
             "float32 and float64",
@@ -172,7 +173,8 @@ bad("addcmul", "bools", *[bools(2)] * 4, error=RuntimeError, match="\"addcmul\" 
 good("addcdiv", "matrices", normal(3, 4), normal(4), off_zero(3, 1), constant(0.5))
 good("addcdiv", "empty", normal(0, 4), normal(4), off_zero(4), constant(0.5))
 bad("addcdiv", "int64", *[integers(1, 3, 2)] * 4, error=RuntimeError, match="\"addcdiv\" not implemented for 'Long'")
-good("nan_to_num", "matrix", normal(3, 4), constant(0.0), constant(1.0), constant(-1.0), fixed=(1, 2, 3))
+REPLACED = [[0.5, np.inf, -1.2], [np.nan, 2.0, -np.inf]]
+good("nan_to_num", "matrix", constant(REPLACED), constant(0.0), constant(1.0), constant(-1.0), fixed=(1, 2, 3))
 good("nan_to_num", "special", constant(SPECIAL), constant(5.0), constant(6.0), constant(7.0), smooth=False)
 bad("nan_to_num", "text", normal(2), error=TypeError, match="must be float", call=lambda x: ng.nan_to_num(x, "0"))
 good("isclose", "matrix", normal(3, 4), normal(3, 4), constant(0.5), constant(0.1))

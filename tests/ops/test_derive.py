@@ -75,8 +75,21 @@ def words(x: Any, y: Any) -> Any:
     )
 
 
+def inverses(x: Any, y: Any) -> Any:
+    """The words for angles, inverses and remainders."""
+    a = (
+        math.asin(x / 2)
+        + np.arccos(y / 2)
+        + np.arctan(x * y)
+        + math.asinh(x)
+        + math.acosh(x * x + 1.5)
+        + np.arctanh(y / 3)
+    )
+    return a + math.atan2(x, y + 3) * np.exp2(y) - math.erfc(x) * y + math.fmod(x + 5, 2.3) + np.copysign(x, y + 3)
+
+
 FORMULAS: list[tuple[Callable[..., Any], int]] = [
-    (swish, 1), (leaky, 1), (branches, 2), (where_safe, 1), (horner, 2), (words, 2), (sigmoids, 1),
+    (swish, 1), (leaky, 1), (branches, 2), (where_safe, 1), (horner, 2), (words, 2), (inverses, 2), (sigmoids, 1),
     (lambda x, y: x * y + x / (2 + y * y), 2),
 ]  # fmt: skip
 

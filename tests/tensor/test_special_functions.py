@@ -84,7 +84,10 @@ def test_of_one_tensor(name):
     for values in ([value for value in SPECIAL if value not in NOT_JUDGED.get(name, ())], WIDE, SMOOTH):
         for dtype in ("float64", "float32"):
             x, y = both(torch, values, dtype)
-            compare(function(ng, name)(x), function(torch, name)(y), f"{name} {dtype} {values}", rough)
+            wanted = function(torch, name)(y)
+            if wanted.dtype is torch.float32 and name != "nan_to_num":  # torch's own loses digits
+                wanted = function(torch, name)(y.double()).float()
+            compare(function(ng, name)(x), wanted, f"{name} {dtype} {values}", rough)
     for values, dtype in (
         ([0, 1, 2, -3], "int64"),
         ([True, False], "bool"),

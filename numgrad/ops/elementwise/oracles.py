@@ -99,11 +99,11 @@ def zeta_of(x: float, q: float) -> float:
     while q < 4:
         total, q = total + q**-x, q + 1
 
-    def integrand(u: Any) -> Any:  # with t = u**4, smooth at 0
-        t = u**4
-        return np.exp((x - 1) * np.log(t) - q * t - math.lgamma(x)) / -np.expm1(-t) * 4 * u**3
+    def integrand(u: Any) -> Any:  # with t = u**12, smooth at 0
+        t = u**12
+        return np.exp((x - 1) * np.log(t) - q * t - math.lgamma(x)) / -np.expm1(-t) * 12 * u**11
 
-    return total + quadrature(integrand, 0, ((40 + 4 * x) / q) ** 0.25)
+    return total + quadrature(integrand, 0, ((40 + 4 * x) / q) ** (1 / 12))
 
 
 def polygamma_of(x: float, n: float) -> float:

@@ -407,21 +407,25 @@ def _(g, x):
     return g * (-1 - scalar.log(x))
 
 
-def _logit_oracle(x):
+def _log_odds_oracle(x):
     with np.errstate(all="ignore"):
         return np.log(x / (1 - x))
 
 
-logit = elementwise(
-    "logit", cost=20, oracle=_logit_oracle, doc="log(input / (1 - input)); NaN below 0 and above 1, as its gradient is."
+log_odds = elementwise(
+    "log_odds",
+    cost=20,
+    node_name="LogitBackward0",
+    oracle=_log_odds_oracle,
+    doc="log(input / (1 - input)); NaN below 0 and above 1, as its gradient is.",
 )
 
 
-@logit.forward
+@log_odds.forward
 def _(x):
     return scalar.log(x / (1 - x))
 
 
-@logit.backward
+@log_odds.backward
 def _(g, x, out):
     return scalar.where(out == out, g / (x * (1 - x)), out)
