@@ -8,8 +8,9 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, overload
 
-from numgrad.nn.module import Module, indented
+from numgrad.nn.module import Module
 from numgrad.nn.parameter import Parameter, typename
+from numgrad.tensor.printing import indented
 from numgrad.tensor.tensor import Tensor
 
 __all__ = ["ModuleDict", "ModuleList", "ParameterList", "Sequential"]

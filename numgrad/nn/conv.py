@@ -133,7 +133,7 @@ class Conv2d(Module):
             init.uniform_(self.bias, -bound, bound)
 
     def forward(self, input: Tensor) -> Tensor:
-        padding = self.padding
+        padding: Any = self.padding
         if self.padding_mode != "zeros":
             input = F.pad(input, margins_of(padding, self.kernel_size, self.dilation), mode=self.padding_mode)
             padding = 0

@@ -66,10 +66,8 @@ class _Convolution(Module):
         if padding_mode not in PADDING_MODES:
             raise ValueError(f"padding_mode must be one of {PADDING_MODES}, but got padding_mode='{padding_mode}'")
         self.padding_mode = padding_mode
-        channels = (self.in_channels, self.out_channels // self.groups)
-        if not self._transposed:
-            channels = (self.out_channels, self.in_channels // self.groups)
-        shape = creation.checked_size(name, (*channels, *self.kernel_size))
+        first, second = (in_channels, out_channels) if self._transposed else (out_channels, in_channels)
+        shape = creation.checked_size(name, (first, second // self.groups, *self.kernel_size))
         self.weight = Parameter(creation.empty(*shape, dtype=dtype))
         learnt = flag(name, "bias", bias)
         self.register_parameter("bias", Parameter(creation.empty(self.out_channels, dtype=dtype)) if learnt else None)

@@ -15,6 +15,7 @@ from numgrad.nn import state
 from numgrad.nn.hooks import TABLES, Hooked, call_with_hooks
 from numgrad.nn.parameter import Parameter, typename
 from numgrad.tensor import arguments, legacy, shaping
+from numgrad.tensor.printing import indented
 from numgrad.tensor.tensor import Tensor
 from numgrad.tensor.updates import clear_gradients
 
@@ -497,8 +498,3 @@ class Module(Hooked):
         if not children and len(lines) <= 1:
             return f"{self._get_name()}({extra})"
         return "\n  ".join([f"{self._get_name()}(", *lines, *children]) + "\n)"
-
-
-def indented(text: str) -> str:
-    """The text with every line but the first indented by two spaces."""
-    return text.replace("\n", "\n  ")

@@ -202,3 +202,8 @@ def _nested(array: np.ndarray, indent: int, summarise: bool, text: _Formatter) -
         return "[" + (",\n" + " " * (indent + 1)).join(rows) + "]"
     blocks = ["..." if part is None else _nested(part, indent + 1, summarise, text) for part in parts]
     return "[" + ("," + "\n" * (array.ndim - 1) + " " * (indent + 1)).join(blocks) + "]"
+
+
+def indented(text: str) -> str:
+    """The text with every line but the first indented by two spaces."""
+    return text.replace("\n", "\n  ")

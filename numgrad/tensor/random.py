@@ -1,8 +1,5 @@
-"""`Generator`, and the functions that draw random tensors from one.
-
-A generator's numbers depend on its seed and on the count of earlier draws, not on the number of threads. They differ from
-torch's numbers for the same seed.
-"""
+"""`Generator`, and the functions that draw random tensors from one: its numbers depend on its seed and the draws before,
+not on the number of threads, and are others than torch's."""
 
 from __future__ import annotations
 

@@ -11,6 +11,7 @@ import numpy as np
 from numgrad import dtypes, ops
 from numgrad.engine.tape import TensorBase
 from numgrad.errors import DtypeError
+from numgrad.layout import preserve_format
 from numgrad.tensor import arguments, creation, grids, in_place, pointwise, random, reductions, shaping
 from numgrad.tensor.arguments import as_int, as_number, check_tensor
 from numgrad.tensor.random import Generator
@@ -209,7 +210,14 @@ def _of_numpy(name: str, generator: Generator | None) -> np.random.Generator:
 
 @public("function")
 def randint_like(
-    input: Tensor, low: Any, high: Any = None, *, generator: Generator | None = None, dtype: Any = None
+    input: Tensor,
+    low: Any,
+    high: Any = None,
+    *,
+    generator: Generator | None = None,
+    dtype: Any = None,
+    requires_grad: builtins.bool = False,
+    memory_format: Any = preserve_format,
 ) -> Tensor:
     """As `randint`, with the shape of a tensor, and its dtype unless another is given.
 
@@ -225,7 +233,8 @@ def randint_like(
     check_tensor("randint_like", "input", input)
     first, end = (0, low) if high is None else (low, high)
     chosen = dtype or input._spec.dtype
-    return random.randint(first, end, tuple(input._spec.shape), generator=generator, dtype=chosen)
+    drawn = random.randint(first, end, tuple(input._spec.shape), generator=generator, dtype=chosen)
+    return creation.finished(drawn, requires_grad, memory_format)
 
 
 # ---- in place ---------------------------------------------------------------------------------------------------
