@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from numgrad import registry
-from numgrad.engine import halves, private, tape
+from numgrad.engine import private, tape
 from numgrad.engine.tape import Node, Record, TensorBase, gradient_edge, modes, tensor_over
 from numgrad.engine.views import refresh
 from numgrad.errors import KernelError
@@ -27,6 +27,9 @@ def set_tensor_class(cls: type[TensorBase]) -> None:
     """Set the class of the tensors that ops return."""
     global tensor_class
     tensor_class = cls
+
+
+half_dispatch: Any = None  # how an op runs whose kernels do not take its float16 or bfloat16; `tensor.halves` sets it
 
 
 def dispatch(op: Op, inputs: tuple[Any, ...], params: Any) -> Any:
@@ -63,8 +66,8 @@ def _dispatch(op: Op, inputs: tuple[Any, ...], params: Any) -> Any:
     if plan is None:
         try:
             half = None if op.halves else half_of(key[1:], params)
-            if half is not None and not halves.is_view(op, inputs, params):
-                return halves.widened(dispatch, op, inputs, params, half)
+            if half is not None and (widened := half_dispatch(op, inputs, params, half)) is not NotImplemented:
+                return widened
             plan = op.make_plan(key[1:], params)
         except PrivateOperandError as operand:
             private.expose(inputs[operand.position])

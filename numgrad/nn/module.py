@@ -435,13 +435,7 @@ class Module(Hooked):
         return self
 
     def cuda(self: _M, device: Any = None) -> _M:
-        """Refused: numgrad computes on the CPU.
-
-        Raises
-        ------
-        RuntimeError
-            Always; the class is an AssertionError as well, as torch's.
-        """
+        """Refused, with a RuntimeError that is an AssertionError as well, as torch's: numgrad computes on the CPU."""
         on_cpu("nn.Module.cuda", "cuda" if device is None else device)
         raise DeviceError(f"nn.Module.cuda: Invalid device, must be cuda device, and is {device!r}")
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from numgrad import dtypes, ops, registry
-from numgrad.devices import CPU, device, on_cpu
+from numgrad.devices import CPU, on_cpu
 from numgrad.dtypes import dtype as Dtype
 from numgrad.engine.tape import TensorBase, modes
 from numgrad.errors import DtypeError, warn
@@ -30,20 +30,12 @@ class Generator:
     True
     """
 
+    device = CPU
+
     def __init__(self, device: Any = None) -> None:
         on_cpu("Generator", device)
         self._state = creation.from_numpy(np.zeros(2, np.int64))  # seed, counter
         self.manual_seed(0)
-
-    @property
-    def device(self) -> device:
-        """The CPU.
-
-        >>> import numgrad as ng
-        >>> ng.Generator().device
-        device(type='cpu')
-        """
-        return CPU
 
     def manual_seed(self, seed: int) -> Generator:
         """Restart from a seed, an int of 64 bits, and return the generator. Negative seeds count from the end.

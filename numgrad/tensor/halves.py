@@ -11,13 +11,13 @@ from typing import Any
 from numgrad import registry
 from numgrad.dtypes import dtype as Dtype
 from numgrad.dtypes import float32
-from numgrad.engine import private
+from numgrad.engine import dispatch, private
 from numgrad.layout import spec_of
 from numgrad.registry import Op
 
 
-def is_view(op: Op, inputs: tuple[Any, ...], params: Any) -> bool:
-    """Whether the op computes nothing: its result is a view of an operand, in float32 as in a half."""
+def half_dispatch(op: Op, inputs: tuple[Any, ...], params: Any, half: Dtype) -> Any:
+    """The results of an op on halves; NotImplemented if it computes nothing: then its result is a view, of halves too."""
     specs: list[Any] = []
     for tensor in inputs:
         if tensor is not None and tensor._spec.dtype.is_half:
@@ -27,27 +27,32 @@ def is_view(op: Op, inputs: tuple[Any, ...], params: Any) -> bool:
             specs.append(None if tensor is None else tensor._spec)
     wide = _wide(params)
     plan = op.plans.get((wide, *specs)) or op.make_plan(tuple(specs), wide)
-    return plan.program is None and any(output.source is not None for output in plan.outputs)
+    is_view = plan.program is None and any(output.source is not None for output in plan.outputs)
+    return NotImplemented if is_view else _widened(op, inputs, params, half)
 
 
 def _wide(params: Any) -> Any:
     return type(params)(*[float32 if value.__class__ is Dtype and value.is_half else value for value in params])
 
 
-def widened(apply: Any, op: Op, inputs: tuple[Any, ...], params: Any, half: Dtype) -> Any:
-    """The results of an op on halves, computed by ``apply`` in float32; what it wrote over is copied back."""
+def _widened(op: Op, inputs: tuple[Any, ...], params: Any, half: Dtype) -> Any:
+    """The results of an op, computed in float32; what it wrote over is copied back."""
     cast = registry.find("cast")
     to_float, to_half = cast.Params(float32), cast.Params(half)
     wide = [
-        apply(cast, (each,), to_float) if each is not None and each._spec.dtype.is_half else each for each in inputs
+        dispatch.dispatch(cast, (each,), to_float) if each is not None and each._spec.dtype.is_half else each
+        for each in inputs
     ]
     versions = [None if each is None else each._storage.version for each in wide]
-    results = apply(op, tuple(wide), _wide(params))
+    results = dispatch.dispatch(op, tuple(wide), _wide(params))
     results = list(results) if op.public > 1 else [results]
     for before, after, version in zip(inputs, wide, versions, strict=True):
         if after is not before and after._storage.version != version:
             copy_ = registry.find("copy_")
-            apply(copy_, (before, after), copy_.defaults)
+            dispatch.dispatch(copy_, (before, after), copy_.defaults)
             results = [before if each is after else each for each in results]
-    narrow = [apply(cast, (each,), to_half) if each._spec.dtype is float32 else each for each in results]
+    narrow = [dispatch.dispatch(cast, (each,), to_half) if each._spec.dtype is float32 else each for each in results]
     return tuple(narrow) if op.public > 1 else narrow[0]
+
+
+dispatch.half_dispatch = half_dispatch
