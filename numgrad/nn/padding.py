@@ -36,7 +36,10 @@ class _Pad(Module):
 
     def __init__(self, padding: int | Sequence[int]) -> None:
         super().__init__()
-        self.padding = several(type(self).__name__, "padding", padding, 2 * self._ndim)
+        name = type(self).__name__
+        if isinstance(padding, (tuple, list)) and len(padding) != 2 * self._ndim:
+            raise TypeError(f"{name}: padding is {padding}, expected an int or {2 * self._ndim} of them")
+        self.padding = several(name, "padding", padding, 2 * self._ndim)
 
     def forward(self, input: Tensor) -> Tensor:
         return F.pad(input, self.padding, self._mode)

@@ -102,7 +102,9 @@ def _adaptive_max(name: str, input: Tensor, output_size: Any, ndim: int) -> tupl
         ends = -(-np.arange(1, parts + 1) * extent // max(parts, 1))
         longest = int((ends - starts).max(initial=1))
         taps = np.minimum(starts[:, None] + np.arange(longest), ends[:, None] - 1)  # [parts, longest]
-        positions = (positions[:, None, :, None] * extent + taps[None, :, None, :]).reshape(len(positions) * parts, -1)
+        rows, columns = positions.shape
+        positions = positions[:, None, :, None] * extent + taps[None, :, None, :]
+        positions = positions.reshape(rows * parts, columns * longest)
     n, c = images.shape[:2]
     flat = shaping.reshape(images, (n, c, math.prod(image)))
     windows = ops.index.index_select(flat, creation.tensor(positions), dim=2)

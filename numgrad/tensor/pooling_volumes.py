@@ -227,7 +227,7 @@ def avg_pool3d(
 
 @public("functional")
 def lp_pool1d(input: Tensor, norm_type: float, kernel_size: Any, stride: Any = None, ceil_mode: bool = False) -> Tensor:
-    """The sum of input ** norm_type in each window of [N, C, L] or [C, L], to the power 1 / norm_type; 0 of a negative sum.
+    """The sum of input ** norm_type in each window of [N, C, L] or [C, L], to the power 1 / norm_type.
 
     Raises
     ------
@@ -247,7 +247,7 @@ def lp_pool1d(input: Tensor, norm_type: float, kernel_size: Any, stride: Any = N
 
 @public("functional")
 def lp_pool2d(input: Tensor, norm_type: float, kernel_size: Any, stride: Any = None, ceil_mode: bool = False) -> Tensor:
-    """The sum of input ** norm_type in each window of [N, C, H, W], to the power 1 / norm_type; 0 of a negative sum.
+    """The sum of input ** norm_type in each window of [N, C, H, W], to the power 1 / norm_type.
 
     Raises
     ------
@@ -267,7 +267,7 @@ def lp_pool2d(input: Tensor, norm_type: float, kernel_size: Any, stride: Any = N
 
 @public("functional")
 def lp_pool3d(input: Tensor, norm_type: float, kernel_size: Any, stride: Any = None, ceil_mode: bool = False) -> Tensor:
-    """The sum of input ** norm_type in each window of [N, C, D, H, W], to the power 1 / norm_type; 0 of a negative sum.
+    """The sum of input ** norm_type in each window of [N, C, D, H, W], to the power 1 / norm_type.
 
     Raises
     ------
@@ -286,4 +286,4 @@ def lp_pool3d(input: Tensor, norm_type: float, kernel_size: Any, stride: Any = N
 
 
 def _root(means: Tensor, count: int, norm_type: float) -> Tensor:
-    return pointwise.pow(pointwise.mul(pointwise.of_specs["relu"](means), count), 1.0 / norm_type)
+    return pointwise.pow(pointwise.mul(means, count), 1.0 / norm_type)

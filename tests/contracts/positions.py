@@ -55,6 +55,10 @@ def _probabilities(lib: Any) -> tuple[Any, ...]:
     return x(lib), tensor(lib, np.full((2, 3), 1 / 3, np.float32))
 
 
+def _probabilities_of_two(lib: Any) -> tuple[Any, ...]:
+    return tensor(lib, np.full((2, 3), 0.25, np.float32)), tensor(lib, np.full((2, 3), 0.5, np.float32))
+
+
 def _image(lib: Any) -> tuple[Any, ...]:
     return (tensor(lib, IMAGE),)
 
@@ -117,6 +121,9 @@ CALLS: dict[str, tuple[Callable[[Any], tuple[Any, ...]], int]] = {
     "F.linear": (lambda lib: (x(lib), lib.ones(2, 3)), 2), "conv2d": (_convolution, 4), "F.conv2d": (_convolution, 4),
     "F.max_pool2d": (_image, 4), "F.avg_pool2d": (_image, 4), "F.adaptive_avg_pool2d": (_image, 2),
     "F.scaled_dot_product_attention": (lambda lib: (x(lib), x(lib), x(lib)), 1),
+    "F.celu": (_x, 2), "F.hardtanh": (_x, 2), "F.interpolate": (_image, 2), "F.cosine_similarity": (_two, 2),
+    "F.binary_cross_entropy": (_probabilities_of_two, 2), "F.kl_div": (_probabilities, 2), "F.unfold": (_image, 2),
+    "F.conv_transpose2d": (_convolution, 3),
     "causal attention": (lambda lib: (x(lib), x(lib), x(lib), None, 0.0), 2),
     **{f"nn.{name}": (_nothing, most) for name, most in {
         "Linear": 4, "Conv2d": 4, "BatchNorm1d": 4, "LayerNorm": 4, "GroupNorm": 4, "Embedding": 4, "MaxPool2d": 6,

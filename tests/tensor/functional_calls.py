@@ -139,6 +139,7 @@ for ceil_mode in (False, True):
     call("lp_pool2d", between(1, 2, 5, 5), further=(2.0, 2), ceil_mode=ceil_mode)
 call("max_pool3d", distinct(2, 5, 6, 5), further=((1, 2, 3),), dilation=(2, 1, 1))
 call("lp_pool1d", between(2, 6), further=(3.0, 2, 1))
+call("lp_pool1d", normal(2, 6), further=(1.0, 2, 1))
 call("adaptive_avg_pool1d", normal(2, 3, 7), further=(3,))
 call("adaptive_avg_pool3d", normal(1, 2, 5, 4, 7), further=((3, None, 2),))
 call("adaptive_max_pool1d", distinct(2, 3, 7), further=(3, True))

@@ -129,6 +129,12 @@ def test_extreme_magnitudes_stay_finite() -> None:
     assert F.soft_margin_loss(far, ng.tensor([1.0, 1.0, -1.0, -1.0]), reduction="none").isfinite().all()
 
 
+def test_pooling_to_nothing() -> None:
+    values, places = F.adaptive_max_pool2d(ng.ones(1, 2, 3, 3), (0, 2), return_indices=True)
+    assert values.shape == places.shape == (1, 2, 0, 2)
+    assert F.adaptive_avg_pool3d(ng.ones(1, 2, 3, 3, 3), (1, 0, 2)).shape == (1, 2, 1, 0, 2)
+
+
 def test_in_place_forms() -> None:
     for name, further in (
         ("selu_", ()),
@@ -210,7 +216,7 @@ REFUSALS: list[tuple[Any, type[Exception], str]] = [
     ),
     (lambda: F.dropout1d(ng.ones(1)), RuntimeError, "Expected 2D or 3D"),
     (lambda: ng.nn.TripletMarginLoss(margin=-1.0), ValueError, "greater than 0"),
-    (lambda: ng.nn.ReflectionPad2d((1, 2)), RuntimeError, "padding must be"),
+    (lambda: ng.nn.ReflectionPad2d((1, 2)), TypeError, "an int or 4 of them"),
     (lambda: ng.nn.Unflatten(1, (2, 4))(ng.ones(1, 6)), RuntimeError, "multiply up"),
 ]
 
