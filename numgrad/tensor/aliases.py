@@ -18,5 +18,8 @@ for _name, _of in {
 }.items():  # fmt: skip
     alias(_name, _of)
 
-for _name, _of in {"expit": "sigmoid", "gammaln": "lgamma", "multigammaln": "mvlgamma", "psi": "digamma"}.items():
+for _name, _of in {
+    "expit": "sigmoid", "gammaln": "lgamma", "modified_bessel_i0": "i0", "modified_bessel_i1": "i1", "multigammaln": "mvlgamma",
+    "psi": "digamma",
+}.items():  # fmt: skip
     alias(_name, _of, home="special")

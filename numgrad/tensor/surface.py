@@ -82,7 +82,7 @@ def public(*homes: str, name: str = "", asks: bool = False) -> Callable[[F], F]:
 def alias(name: str, of: str, home: str = "") -> None:
     """Make a public function, with its in-place form, public under another name, at its homes; or a function at one ``home``."""
     if home:
-        _add(home, name, _public["function"][of])
+        _add(home, name, _public[home].get(of) or _public["function"][of])
         return
     for target in ("function", "method", "functional"):
         for suffix in ("", "_"):
