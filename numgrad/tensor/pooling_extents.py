@@ -112,9 +112,9 @@ def _adaptive_max(name: str, input: Tensor, output_size: Any, ndim: int) -> tupl
         windows = shaping.reshape(windows, (n, c, *size))
         return unbatched((windows, windows.to(int64)), alone)  # type: ignore[no-any-return]
     values, chosen = reductions.max(windows, -1)
-    rows = np.arange(positions.shape[0]) * positions.shape[1]
+    first = np.arange(positions.shape[0]) * positions.shape[1]
     places = ops.index.index_select(
-        creation.tensor(positions.ravel()), pointwise.add(chosen, creation.tensor(rows)), dim=0
+        creation.tensor(positions.ravel()), pointwise.add(chosen, creation.tensor(first)), dim=0
     )
     shape = (n, c, *size)
     return unbatched((shaping.reshape(values, shape), shaping.reshape(places, shape)), alone)  # type: ignore[no-any-return]

@@ -16,7 +16,7 @@ PACKAGE = Path(numgrad.__file__).parent
 ROOT = Path(__file__).parents[2]
 FILES = sorted(PACKAGE.rglob("*.py"))
 NAMES = [str(path.relative_to(PACKAGE)) for path in FILES]
-MOST_LINES, MOST_ENGINE_LINES = 500, 1350
+MOST_LINES, MOST_ENGINE_LINES = 500, 1300
 # What a Tensor is, half of it examples: one class, which is no easier to read in two files.
 LONGER = {"tensor/tensor.py": 920}
 
