@@ -80,7 +80,7 @@ def mvlgamma(input: Tensor, p: int) -> Tensor:
 
     >>> import numgrad as ng
     >>> ng.mvlgamma(ng.tensor([2.0, 3.0]), 2)
-    tensor([0.4516, 1.8379])
+    tensor([0.4516, 1.5502])
     """
     order = as_int("mvlgamma", "p", p)
     if order < 1:
