@@ -122,7 +122,7 @@ def _chebyshev(x, coefficients):
 @device
 def _exp_of_square(x, factor):
     """exp(factor * x**2): the rounding of the square would cost x**2 units in the last place."""
-    high = math.floor(x * 64.0) / 64.0
+    high = scalar.floor(x * 64.0) / 64.0
     return scalar.exp(factor * (high * high)) * scalar.exp(factor * ((x - high) * (x + high)))
 
 
@@ -142,8 +142,8 @@ def digamma(x):
     if x == 0.0:
         return scalar.copysign(math.inf, -x)
     if x < 0.0:
-        fraction = x - math.floor(x + 0.5)  # of both signs: that of a small x is x
-        if x == math.floor(x):
+        fraction = x - scalar.floor(x + 0.5)  # of both signs: that of a small x is x
+        if x == scalar.floor(x):
             return math.nan
         return _digamma_above(1.0 - x) - math.pi / math.tan(math.pi * fraction)
     return _digamma_above(x)
@@ -187,10 +187,10 @@ def zeta(x, q):
         return math.nan
     if q > 0.0:
         return _zeta_above(x, q)
-    whole = math.floor(q)
+    whole = scalar.floor(q)
     if q == whole:
         return math.inf
-    if x != math.floor(x):
+    if x != scalar.floor(x):
         return math.nan
     fraction = q - whole
     sign = 1.0 - 2.0 * (x % 2.0)
@@ -204,10 +204,12 @@ def _zeta_above(x, q):
         return (1.0 / (x - 1.0) + 1.0 / (2.0 * q)) * q ** (1.0 - x)
     total, a = 0.0, q
     b = a**-x
-    while a <= 10.0 + x and b >= 1e-17 * total:
+    while a <= 10.0 + x and b > 1e-17 * total:
         total += b
         a += 1.0
         b = a**-x
+    if b <= 1e-17 * total:  # also where both are infinite, or b has underflowed
+        return total
     total += b * a / (x - 1.0) + 0.5 * b
     rising, k = x, 0.0
     b = b / a
@@ -228,7 +230,7 @@ def polygamma(x, n):
     x, n = float(x), float(n)
     if n == 0.0:
         return digamma(x)
-    if not n >= 0.0 or n != math.floor(n):
+    if not n >= 0.0 or n != scalar.floor(n):
         return math.nan
     factorial, k = 1.0, 2.0
     while k <= n and k <= 171.0:
