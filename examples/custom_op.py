@@ -7,15 +7,15 @@ from numgrad import scalar
 
 # ---- a formula for one element: broadcasting, strides, dtypes and threads come by themselves --------------------
 
-softsign = ng.elementwise("softsign", oracle=lambda x: x / (1 + np.abs(x)), doc="input / (1 + |input|).")
+squash = ng.elementwise("squash", oracle=lambda x: x / (1 + np.abs(x)), doc="input / (1 + |input|).")
 
 
-@softsign.forward
+@squash.forward
 def _(x):
     return x / (1 + scalar.absolute(x))
 
 
-@softsign.backward
+@squash.backward
 def _(g, x):  # g is the gradient of the output; x is saved because it is named here
     d = 1 + scalar.absolute(x)
     return g / (d * d)
@@ -49,7 +49,7 @@ smoothed = ng.custom_op("smoothed", forward, backward, params={"decay": 0.9})
 if __name__ == "__main__":
     ng.manual_seed(0)
     x = ng.randn(3, 5, dtype=ng.float64, requires_grad=True)
-    print("softsign:", ng.autograd.gradcheck(softsign, x), "twice:", ng.autograd.gradgradcheck(softsign, x))
+    print("squash:", ng.autograd.gradcheck(squash, x), "twice:", ng.autograd.gradgradcheck(squash, x))
     print("smoothed:", ng.autograd.gradcheck(lambda x: smoothed(x, decay=0.5), x))
-    smoothed(softsign(x), decay=0.8).sum().backward()
+    smoothed(squash(x), decay=0.8).sum().backward()
     print("gradient:", x.grad[0])

@@ -24,7 +24,7 @@ import numgrad as ng
 from numgrad.nn import functional as F
 from tests.ops import rows, rows_of_the_page, test_backward, test_forward
 
-(sample,), (refusal,) = rows.SAMPLES["softsign"], rows.REFUSALS["softsign"]
+(sample,), (refusal,) = rows.SAMPLES["squash"], rows.REFUSALS["squash"]
 for dtype in ("float64", "float32"):
     test_forward.test_forward_is_the_oracle_and_operands_stay(sample, dtype)
 for layout in test_forward.LAYOUTS:
@@ -35,13 +35,13 @@ test_backward.test_second_derivatives(sample)
 test_backward.test_the_fused_backward_is_the_composite_rule(sample)
 
 x = ng.tensor([1.0, -3.0], dtype=ng.float64, requires_grad=True)
-for y in (ng.softsign(x), x.softsign(), F.softsign(x), ng.nn.Softsign()(x), ng.ops.elementwise.softsign(x)):
+for y in (ng.squash(x), x.squash(), F.squash(x), ng.nn.Squash()(x), ng.ops.elementwise.squash(x)):
     assert y.tolist() == [0.5, -0.75], y
-assert ng.autograd.gradcheck(ng.softsign, x) and ng.autograd.gradgradcheck(ng.softsign, x)
-primal, tangent = ng.func.jvp(ng.softsign, (x.detach(),), (ng.ones(2, dtype=ng.float64),))
+assert ng.autograd.gradcheck(ng.squash, x) and ng.autograd.gradgradcheck(ng.squash, x)
+primal, tangent = ng.func.jvp(ng.squash, (x.detach(),), (ng.ones(2, dtype=ng.float64),))
 assert np.allclose(tangent.numpy(), [0.25, 1 / 16])
-assert ng.func.vmap(ng.softsign)(x.detach().reshape(2, 1)).shape == (2, 1)
-assert "ng.softsign(" in ng.softsign.__doc__
+assert ng.func.vmap(ng.squash)(x.detach().reshape(2, 1)).shape == (2, 1)
+assert "ng.squash(" in ng.squash.__doc__
 print("public")
 """
 
@@ -64,7 +64,7 @@ def test_the_op_passes_and_is_public(tmp_path: Path) -> None:
     with (tmp_path / "numgrad/ops/elementwise/activation.py").open("a") as file:
         file.write(SPEC)
     layers = tmp_path / "numgrad/nn/activation.py"
-    layers.write_text(layers.read_text("utf-8").replace("__all__ = [", '__all__ = ["Softsign", ', 1) + LAYER, "utf-8")
+    layers.write_text(layers.read_text("utf-8").replace("__all__ = [", '__all__ = ["Squash", ', 1) + LAYER, "utf-8")
     (tmp_path / "tests/ops/rows_of_the_page.py").write_text(ROWS, "utf-8")
     environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
     done = subprocess.run(
@@ -81,4 +81,4 @@ def test_every_link_and_path_is_there() -> None:
 
 
 def test_the_page_is_about_this_package() -> None:
-    assert not hasattr(ng, "softsign")
+    assert not hasattr(ng, "squash")

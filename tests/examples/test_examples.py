@@ -33,7 +33,7 @@ def test_an_example_is_short_and_says_how_to_run_it(path: Path) -> None:
 def test_custom_op(capsys: pytest.CaptureFixture[str]) -> None:
     runpy.run_path(str(ROOT / "examples" / "custom_op.py"), run_name="__main__")
     printed = capsys.readouterr().out
-    assert "softsign: True twice: True\nsmoothed: True\n" in printed
+    assert "squash: True twice: True\nsmoothed: True\n" in printed
 
 
 def test_train_mlp(capsys: pytest.CaptureFixture[str]) -> None:
