@@ -239,6 +239,9 @@ def index_put_(input: Tensor, indices: Sequence[Any], values: Any, accumulate: b
     if not isinstance(indices, (tuple, list)):
         raise TypeError(f"index_put_(): argument 'indices' must be tuple of Tensors, not {type(indices).__name__}")
     arguments.check_tensor("index_put_", "values", values)
+    for index in indices:  # whose dtypes torch refuses before that of the values
+        if isinstance(index, TensorBase) and index._spec.ndim and not index._spec.dtype.is_bool:
+            _as_array(index)
     if values.dtype is not input.dtype:
         raise RuntimeError(
             f"Index put requires the source and destination dtypes match, got {input.dtype} for the destination and "
