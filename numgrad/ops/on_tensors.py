@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import types
 from collections.abc import Callable
 from typing import Any
 
 from numgrad import registry
 from numgrad.errors import GradError
 from numgrad.kernels import scalar, special
-from numgrad.runtime.kernel import Device, references
+from numgrad.runtime.kernel import Device, rebound
 
 _WORDS = (scalar, special)
 
@@ -34,27 +33,13 @@ def on_tensors(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
 
 def _with_ops(function: Any) -> Any:
     """The function with each scalar word replaced by the op of that name."""
-    replaced: dict[str, Any] = {}
-    for name, value in references(function):
-        if isinstance(value, types.ModuleType) and value in _WORDS:
-            replaced[name] = _OpsAsWords()
-        elif isinstance(value, Device):
-            known = any(getattr(words, value.__name__, None) is value for words in _WORDS)
-            replaced[name] = _op_for_word(value.__name__) if known else _with_ops(value.py_func)
-    cells = tuple(
-        types.CellType(replaced.get(name, cell.cell_contents))
-        for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True)
-    )
-    names = {**function.__globals__, **replaced}
-    return types.FunctionType(function.__code__, names, function.__name__, function.__defaults__, cells)
+    return rebound(function, _tensor_form)
 
 
-def _op_for_word(word: str) -> Callable[..., Any]:
-    return registry.find(scalar.OP_NAMES.get(word, word))
-
-
-class _OpsAsWords:
-    """Stands for a module of words when a backward is evaluated on tensors."""
-
-    def __getattr__(self, word: str) -> Callable[..., Any]:
-        return _op_for_word(word)
+def _tensor_form(value: Any) -> Any:
+    if not isinstance(value, Device):
+        return value
+    word = value.__name__
+    if any(getattr(words, word, None) is value for words in _WORDS):
+        return registry.find(scalar.OP_NAMES.get(word, word))
+    return _with_ops(value.py_func)
