@@ -17,10 +17,27 @@ from numgrad.tensor.keywords import CREATION
 CREATED = {
     "arange": (3,), "empty": (2,), "eye": (2,), "full": ((2,), 1.0), "linspace": (0, 1, 3), "ones": (2,), "rand": (2,),
     "randint": (3, (2,)), "randn": (2,), "randperm": (3,), "tensor": ([1.0],), "zeros": (2,), "as_tensor": ([1.0],),
-    "tril_indices": (2, 2), "triu_indices": (2, 2),
+    "tril_indices": (2, 2), "triu_indices": (2, 2), "empty_strided": ((2,), (1,)), "logspace": (0, 1, 3),
+    "normal": (0.0, 1.0, (2,)), "range": (0, 3), "scalar_tensor": (1.0,),
+    **{f"{name}_window": (4,) for name in ("bartlett", "blackman", "hamming", "hann", "kaiser")},
 }  # fmt: skip
-LIKE = {"empty_like": (), "full_like": (1.0,), "ones_like": (), "rand_like": (), "randn_like": (), "zeros_like": ()}
-NEW = {"new_empty": (2,), "new_full": ((2,), 1.0), "new_ones": (2,), "new_zeros": (2,), "new_tensor": ([1.0],)}
+LIKE = {
+    "randint_like": (3,),
+    "empty_like": (),
+    "full_like": (1.0,),
+    "ones_like": (),
+    "rand_like": (),
+    "randn_like": (),
+    "zeros_like": (),
+}
+NEW = {
+    "new_empty_strided": ((2,), (1,)),
+    "new_empty": (2,),
+    "new_full": ((2,), 1.0),
+    "new_ones": (2,),
+    "new_zeros": (2,),
+    "new_tensor": ([1.0],),
+}
 CALLS: dict[str, Any] = {
     **{name: (lambda n=name, a=args, **k: getattr(ng, n)(*a, **k)) for name, args in CREATED.items()},
     **{name: (lambda n=name, a=args, **k: getattr(ng, n)(ng.ones(2), *a, **k)) for name, args in LIKE.items()},
