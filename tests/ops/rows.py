@@ -64,7 +64,8 @@ def as_dtype(x: Any, dtype: str) -> Any:
     if x is None:
         return None
     x = np.asarray(x)
-    return x.astype(dtype) if x.dtype.kind == "f" else x
+    with np.errstate(over="ignore"):
+        return x.astype(dtype) if x.dtype.kind == "f" else x
 
 
 SAMPLES: dict[str, list[Sample]] = {}

@@ -14,6 +14,8 @@ from numgrad.backends import cudnn
 from numgrad.errors import DeviceError
 from numgrad.tensor.keywords import CREATION
 
+pytestmark = pytest.mark.filterwarnings("ignore:range is deprecated")
+
 CREATED = {
     "arange": (3,), "empty": (2,), "eye": (2,), "full": ((2,), 1.0), "linspace": (0, 1, 3), "ones": (2,), "rand": (2,),
     "randint": (3, (2,)), "randn": (2,), "randperm": (3,), "tensor": ([1.0],), "zeros": (2,), "as_tensor": ([1.0],),

@@ -124,6 +124,55 @@ MODULES: dict[str, Callable[[Rng], tuple[list[Any], Recipe, list[Recipe]]]] = {
 }  # fmt: skip
 
 
+def _fixed(fill: str) -> Recipe:
+    return Recipe("tensor", ("float32", (2, 3), "plain", fill, 0))
+
+
+def _plain(args: list[Any], *shapes: tuple[int, ...]) -> Callable[[Rng], tuple[list[Any], Recipe, list[Recipe]]]:
+    """A module with these arguments, for inputs of these shapes."""
+    return lambda rng: (args, _given(), [_f(rng, *shape) for shape in shapes])
+
+
+_LINE, _IMAGE, _VOLUME = (2, 3, 6), (2, 3, 6, 6), (2, 3, 4, 4, 4)
+_BY_RANK = {"1d": _LINE, "2d": _IMAGE, "3d": _VOLUME}
+_PAIR = (2, 3), (2, 3)
+MODULES |= {
+    **{f"{kind}{rank}": _plain([2], shape) for rank, shape in _BY_RANK.items() for kind in (
+        "AdaptiveAvgPool", "AdaptiveMaxPool", "AvgPool", "MaxPool", "ReflectionPad", "ReplicationPad", "CircularPad", "ZeroPad",
+    ) if f"{kind}{rank}" not in MODULES},
+    **{f"LPPool{rank}": _plain([2, 2], shape) for rank, shape in _BY_RANK.items()},
+    **{f"ConstantPad{rank}": _plain([1, 0.5], shape) for rank, shape in _BY_RANK.items()},
+    **{f"Dropout{rank}": _plain([0.5], shape) for rank, shape in _BY_RANK.items()},
+    **{f"InstanceNorm{rank}": _plain([3], shape) for rank, shape in _BY_RANK.items()},
+    **{f"ConvTranspose{rank}": _plain([3, 2, 2], shape) for rank, shape in _BY_RANK.items()},
+    **{f"MaxUnpool{rank}": lambda rng, s=shape: ([2], _given(), [_f(rng, *s), _l(*s)]) for rank, shape in _BY_RANK.items()},
+    "Conv1d": _plain([3, 2, 2], _LINE), "Conv3d": _plain([3, 2, 2], _VOLUME), "BatchNorm3d": _plain([3], _VOLUME),
+    "LocalResponseNorm": _plain([2], _IMAGE), "RMSNorm": _plain([3], (4, 3)), "Bilinear": _plain([3, 4, 2], (2, 3), (2, 4)),
+    "EmbeddingBag": lambda rng: ([5, 3], _given(), [_l(2, 2)]), "PReLU": _plain([3], _IMAGE),
+    "CosineSimilarity": _plain([], *_PAIR), "PairwiseDistance": _plain([], *_PAIR), "GLU": _plain([], (2, 4)),
+    "ChannelShuffle": _plain([3], _IMAGE), "PixelShuffle": _plain([2], (1, 4, 2, 2)), "PixelUnshuffle": _plain([2], _IMAGE),
+    "Unfold": _plain([2], _IMAGE), "Fold": _plain([(3, 3), 2], (1, 4, 4)), "Unflatten": _plain([1, (1, 3)], (2, 3)),
+    "Upsample": _plain([None, 2], _IMAGE), "UpsamplingBilinear2d": _plain([None, 2], _IMAGE),
+    "UpsamplingNearest2d": _plain([None, 2], _IMAGE), "Softmax2d": _plain([], _IMAGE), "Softmin": _plain([1], (2, 3)),
+    "Threshold": _plain([0.1, 20], (2, 3)),
+    **{name: _plain([], (2, 3)) for name in (
+        "AlphaDropout", "CELU", "FeatureAlphaDropout", "Hardshrink", "Hardsigmoid", "Hardswish", "Hardtanh", "LogSigmoid", "Mish",
+        "RReLU", "ReLU6", "SELU", "Softshrink", "Softsign", "Tanhshrink",
+    )},
+    **{name: _plain([], *_PAIR) for name in (
+        "HingeEmbeddingLoss", "KLDivLoss", "MultiLabelSoftMarginLoss", "PoissonNLLLoss", "SoftMarginLoss",
+    )},
+    # Probabilities, a variance; and no NaN, which torch compares as if it were small.
+    "BCELoss": lambda rng: ([], _given(), [_fixed("zero"), _fixed("zero")]),
+    "GaussianNLLLoss": lambda rng: ([], _given(), [_f(rng, 2, 3), _f(rng, 2, 3), _fixed("zero")]),
+    "CosineEmbeddingLoss": _plain([], *_PAIR, (2,)),
+    "MarginRankingLoss": _plain([], (2,), (2,), (2,)), "TripletMarginLoss": _plain([], *_PAIR, (2, 3)),
+    "TripletMarginWithDistanceLoss": _plain([], *_PAIR, (2, 3)),
+    "MultiLabelMarginLoss": lambda rng: ([], _given(), [_fixed("normal"), _l(2, 3)]),
+    "MultiMarginLoss": lambda rng: ([], _given(), [_f(rng, 2, 3), _l(2)]),
+}  # fmt: skip
+
+
 def _module(name: str) -> Recipe:
     return Recipe("module", name)
 

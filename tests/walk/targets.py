@@ -24,7 +24,8 @@ LEFT_OUT = {
     "is_grad_enabled", "is_inference_mode_enabled", "data_ptr", "register_hook", "register_post_accumulate_grad_hook",
 }  # fmt: skip
 # Compared by shape and dtype alone.
-RANDOM = ("rand", "dropout", "bernoulli", "normal", "uniform", "empty", "multinomial", "gumbel")
+RANDOM = ("rand", "dropout", "bernoulli", "normal", "uniform", "empty", "multinomial", "gumbel", "rrelu", "poisson", "exponential",
+          "geometric", "cauchy", "binomial")  # fmt: skip
 OPERATORS = (
     "add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "and_", "or_", "xor", "matmul", "eq", "ne", "lt", "le", "gt",
     "ge", "neg", "invert", "iadd", "isub", "imul", "itruediv", "ifloordiv", "ipow", "imod", "iand", "ior", "ixor",
