@@ -31,7 +31,7 @@ def taps_of(extent: int, count: int, mode: str, step: float, aligned: bool) -> T
 
     >>> places, weights = taps_of(2, 4, "linear", 0.5, False)
     >>> places.tolist(), weights.tolist()
-    ([[0, 1], [0, 1], [0, 1], [1, 1]], [[1.0, 0.0], [0.75, 0.25], [0.25, 0.75], [0.75, 0.25]])
+    ([[0, 1], [0, 1], [0, 1], [1, 1]], [[1.0, 0.0], [0.75, 0.25], [0.25, 0.75], [1.0, 0.0]])
     """
     index = np.arange(count)
     if mode in ("nearest", "nearest-exact"):  # in float32 whatever the dtype, as in torch

@@ -178,7 +178,7 @@ def nan_to_num(input: Tensor, nan: Any = 0.0, posinf: Any = None, neginf: Any = 
         A value is not a number.
 
     >>> import numgrad as ng
-    >>> ng.nan_to_num(ng.tensor([1.0, float("nan"), float("inf")]), posinf=9)
+    >>> ng.nan_to_num(ng.tensor([1.0, ng.nan, ng.inf]), posinf=9)
     tensor([1., 0., 9.])
     """
     values = _replacements("nan_to_num", input, nan, posinf, neginf)
@@ -197,7 +197,7 @@ def nan_to_num_(input: Tensor, nan: Any = 0.0, posinf: Any = None, neginf: Any =
         Autograd cannot follow the change.
 
     >>> import numgrad as ng
-    >>> ng.tensor([1.0, float("nan")]).nan_to_num_(2.0)
+    >>> ng.tensor([1.0, ng.nan]).nan_to_num_(2.0)
     tensor([1., 2.])
     """
     values = _replacements("nan_to_num_", input, nan, posinf, neginf)

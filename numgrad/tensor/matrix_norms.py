@@ -89,7 +89,7 @@ def matrix_norm(
 
     >>> import numgrad as ng
     >>> A = ng.tensor([[1.0, -2.0], [3.0, 4.0]])
-    >>> ng.linalg.matrix_norm(A, 1), ng.linalg.matrix_norm(A, float("inf"))
+    >>> ng.linalg.matrix_norm(A, 1), ng.linalg.matrix_norm(A, ng.inf)
     (tensor(6.), tensor(7.))
     """
     name = "linalg.matrix_norm"

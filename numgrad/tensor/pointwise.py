@@ -296,7 +296,7 @@ def maximum(input: Any, other: Any) -> Tensor:
         The shapes do not broadcast.
 
     >>> import numgrad as ng
-    >>> ng.maximum(ng.tensor([1.0, float("nan")]), ng.tensor([2.0, 0.0]))
+    >>> ng.maximum(ng.tensor([1.0, ng.nan]), ng.tensor([2.0, 0.0]))
     tensor([2., nan])
     """
     return binary(_e.maximum, input, other)

@@ -61,7 +61,7 @@ def isposinf(input: Tensor) -> Tensor:
     """True where input is infinity.
 
     >>> import numgrad as ng
-    >>> ng.isposinf(ng.tensor([float("inf"), float("-inf"), 1.0]))
+    >>> ng.isposinf(ng.tensor([ng.inf, -ng.inf, 1.0]))
     tensor([ True, False, False])
     """
     return comparison.eq(check_tensor("isposinf", "input", input), float("inf"))
@@ -72,7 +72,7 @@ def isneginf(input: Tensor) -> Tensor:
     """True where input is minus infinity.
 
     >>> import numgrad as ng
-    >>> ng.isneginf(ng.tensor([float("inf"), float("-inf"), 1.0]))
+    >>> ng.isneginf(ng.tensor([ng.inf, -ng.inf, 1.0]))
     tensor([False,  True, False])
     """
     return comparison.eq(check_tensor("isneginf", "input", input), float("-inf"))

@@ -866,7 +866,7 @@ class Tensor(Operators, Attributes, Methods):
         """Whether each element is not 0; itself if it is a tensor of bools.
 
         >>> import numgrad as ng
-        >>> ng.tensor([0.0, 0.5, float("nan")]).bool()
+        >>> ng.tensor([0.0, 0.5, ng.nan]).bool()
         tensor([False,  True,  True])
         """
         return arguments.cast(self, dtypes.bool_)

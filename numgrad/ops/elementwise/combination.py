@@ -297,7 +297,7 @@ def _extreme(name, symbol, oracle, result):
         The shapes do not broadcast.
 
     >>> import numgrad as ng
-    >>> ng.{name}(ng.tensor([1.0, float("nan")]), ng.tensor([2.0, 0.0]))
+    >>> ng.{name}(ng.tensor([1.0, ng.nan]), ng.tensor([2.0, 0.0]))
     tensor({result})
     """,
     )

@@ -70,7 +70,7 @@ isnan = elementwise(
     doc="""True where input is NaN.
 
     >>> import numgrad as ng
-    >>> ng.isnan(ng.tensor([1.0, float("nan")]))
+    >>> ng.isnan(ng.tensor([1.0, ng.nan]))
     tensor([False,  True])
     """,
 )
@@ -91,7 +91,7 @@ isfinite = elementwise(
     doc="""True where input is neither NaN nor infinite.
 
     >>> import numgrad as ng
-    >>> ng.isfinite(ng.tensor([1.0, float("inf")]))
+    >>> ng.isfinite(ng.tensor([1.0, ng.inf]))
     tensor([ True, False])
     """,
 )
@@ -112,7 +112,7 @@ isinf = elementwise(
     doc="""True where input is infinite.
 
     >>> import numgrad as ng
-    >>> ng.isinf(ng.tensor([1.0, float("-inf"), float("nan")]))
+    >>> ng.isinf(ng.tensor([1.0, -ng.inf, ng.nan]))
     tensor([False,  True, False])
     """,
 )
