@@ -10,7 +10,12 @@ from tests.engine import mixed_programs
 from tests.engine.statements import Statement, Writer
 
 COUNT, PARTS = 240, 8
-PART = [part if part < 4 else pytest.param(part, marks=pytest.mark.soak) for part in range(PARTS)]
+# TODO: hardtanh_ of integers is refused, and a gradient through `where` and a mask is row-major, in its seeds 171 and 178.
+OPEN = {5: pytest.mark.xfail(reason="two findings that are open", strict=True)}
+PART = [
+    part if part < 4 else pytest.param(part, marks=[pytest.mark.soak, *([OPEN[part]] if part in OPEN else [])])
+    for part in range(PARTS)
+]
 
 
 @pytest.mark.parametrize("part", PART)
