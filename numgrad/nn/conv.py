@@ -38,7 +38,44 @@ def margins_of(
     return tuple(amount for amount in reversed(padding) for _ in range(2))
 
 
-class Conv2d(Module):
+class _Convolution(Module):
+    """Weights, and an offset for each output channel, of a convolution of ``_ndim`` dimensions."""
+
+    _ndim = 0
+    weight: Parameter
+    bias: Parameter | None
+
+    def reset_parameters(self) -> None:
+        """Redraw weight and bias."""
+        init.kaiming_uniform_(self.weight, a=math.sqrt(5))
+        if self.bias is not None:
+            fan_in, _ = init.fans(self.weight)
+            bound = 1 / math.sqrt(fan_in) if fan_in else 0.0
+            init.uniform_(self.bias, -bound, bound)
+
+    def _convolved(self, function: Any, input: Tensor) -> Tensor:
+        if self.padding_mode == "zeros":
+            return function(input, self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups)  # type: ignore[no-any-return]
+        padded = F.pad(input, margins_of(self.padding, self.kernel_size, self.dilation), mode=self.padding_mode)
+        return function(padded, self.weight, self.bias, self.stride, 0, self.dilation, self.groups)  # type: ignore[no-any-return]
+
+    def extra_repr(self) -> str:
+        text = f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}, stride={self.stride}"
+        if self.padding != (0,) * self._ndim:
+            text += f", padding={self.padding}"
+        if self.dilation != (1,) * self._ndim:
+            text += f", dilation={self.dilation}"
+        output_padding = getattr(self, "output_padding", (0,) * self._ndim)
+        if output_padding != (0,) * self._ndim:
+            text += f", output_padding={output_padding}"
+        if self.groups != 1:
+            text += f", groups={self.groups}"
+        if self.bias is None:
+            text += ", bias=False"
+        return text if self.padding_mode == "zeros" else f"{text}, padding_mode={self.padding_mode}"
+
+
+class Conv2d(_Convolution):
     """Cross-correlation of input [N, C, H, W] (or [C, H, W]) with learnt weights.
 
     Parameters
@@ -74,8 +111,7 @@ class Conv2d(Module):
     Conv2d(3, 64, kernel_size=(7, 7), stride=(2, 2), padding=(3, 3), bias=False)
     """
 
-    weight: Parameter
-    bias: Parameter | None
+    _ndim = 2
 
     def __init__(
         self,
@@ -124,29 +160,5 @@ class Conv2d(Module):
         self.register_parameter("bias", Parameter(creation.empty(out_channels, dtype=dtype)) if bias else None)
         self.reset_parameters()
 
-    def reset_parameters(self) -> None:
-        """Redraw weight and bias."""
-        init.kaiming_uniform_(self.weight, a=math.sqrt(5))
-        if self.bias is not None:
-            fan_in, _ = init.fans(self.weight)
-            bound = 1 / math.sqrt(fan_in) if fan_in else 0.0
-            init.uniform_(self.bias, -bound, bound)
-
     def forward(self, input: Tensor) -> Tensor:
-        padding: Any = self.padding
-        if self.padding_mode != "zeros":
-            input = F.pad(input, margins_of(padding, self.kernel_size, self.dilation), mode=self.padding_mode)
-            padding = 0
-        return F.conv2d(input, self.weight, self.bias, self.stride, padding, self.dilation, self.groups)
-
-    def extra_repr(self) -> str:
-        text = f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}, stride={self.stride}"
-        if self.padding != (0, 0):
-            text += f", padding={self.padding}"
-        if self.dilation != (1, 1):
-            text += f", dilation={self.dilation}"
-        if self.groups != 1:
-            text += f", groups={self.groups}"
-        if self.bias is None:
-            text += ", bias=False"
-        return text if self.padding_mode == "zeros" else f"{text}, padding_mode={self.padding_mode}"
+        return self._convolved(F.conv2d, input)

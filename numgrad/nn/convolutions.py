@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
 from numgrad.dtypes import dtype as Dtype
 from numgrad.nn import functional as F
-from numgrad.nn import init
-from numgrad.nn.conv import PADDING_MODES, margins_of
-from numgrad.nn.module import Module
+from numgrad.nn.conv import PADDING_MODES, _Convolution
 from numgrad.nn.parameter import Parameter
 from numgrad.tensor import creation
 from numgrad.tensor.arguments import as_int
@@ -20,13 +17,10 @@ from numgrad.tensor.tensor import Tensor
 __all__ = ["Conv1d", "Conv3d", "ConvTranspose1d", "ConvTranspose2d", "ConvTranspose3d"]
 
 
-class _Convolution(Module):
-    """Weights, and an offset for each output channel, of a convolution of ``_ndim`` dimensions."""
+class _General(_Convolution):
+    """A convolution of any number of dimensions, transposed or not."""
 
-    _ndim = 0
     _transposed = False
-    weight: Parameter
-    bias: Parameter | None
 
     def _build(
         self,
@@ -73,37 +67,8 @@ class _Convolution(Module):
         self.register_parameter("bias", Parameter(creation.empty(self.out_channels, dtype=dtype)) if learnt else None)
         self.reset_parameters()
 
-    def reset_parameters(self) -> None:
-        """Redraw weight and bias."""
-        init.kaiming_uniform_(self.weight, a=math.sqrt(5))
-        if self.bias is not None:
-            fan_in, _ = init.fans(self.weight)
-            bound = 1 / math.sqrt(fan_in) if fan_in else 0.0
-            init.uniform_(self.bias, -bound, bound)
 
-    def _convolved(self, function: Any, input: Tensor) -> Tensor:
-        if self.padding_mode == "zeros":
-            return function(input, self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups)  # type: ignore[no-any-return]
-        padded = F.pad(input, margins_of(self.padding, self.kernel_size, self.dilation), mode=self.padding_mode)
-        return function(padded, self.weight, self.bias, self.stride, 0, self.dilation, self.groups)  # type: ignore[no-any-return]
-
-    def extra_repr(self) -> str:
-        text = f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}, stride={self.stride}"
-        if self.padding != (0,) * self._ndim:
-            text += f", padding={self.padding}"
-        if self.dilation != (1,) * self._ndim:
-            text += f", dilation={self.dilation}"
-        output_padding = getattr(self, "output_padding", (0,) * self._ndim)
-        if output_padding != (0,) * self._ndim:
-            text += f", output_padding={output_padding}"
-        if self.groups != 1:
-            text += f", groups={self.groups}"
-        if self.bias is None:
-            text += ", bias=False"
-        return text if self.padding_mode == "zeros" else f"{text}, padding_mode={self.padding_mode}"
-
-
-class _Conv(_Convolution):
+class _Conv(_General):
     def __init__(
         self,
         in_channels: int,
@@ -164,7 +129,7 @@ class Conv3d(_Conv):
         return self._convolved(F.conv3d, input)
 
 
-class _Transposed(_Convolution):
+class _Transposed(_General):
     _transposed = True
 
     def __init__(

@@ -13,24 +13,8 @@ from numgrad.tensor.tensor import Tensor
 __all__ = ["AdaptiveAvgPool2d", "AvgPool2d", "MaxPool2d"]
 
 
-class MaxPool2d(Module):
-    """The largest value under each window of input [N, C, H, W].
-
-    Parameters
-    ----------
-    kernel_size, stride, padding, dilation
-        An int, or a pair for height and width; the stride is by default the window's size. Padding is never
-        the maximum.
-    return_indices
-        Whether to return each value's index in the image as well.
-    ceil_mode
-        Whether a window may reach beyond the end.
-
-    >>> import numgrad as ng
-    >>> from numgrad import nn
-    >>> nn.MaxPool2d(3, stride=2, padding=1)(ng.ones(1, 2, 8, 8)).shape
-    numgrad.Size([1, 2, 4, 4])
-    """
+class _MaxPool(Module):
+    """The largest value under each window."""
 
     def __init__(
         self,
@@ -49,6 +33,67 @@ class MaxPool2d(Module):
         self.return_indices = return_indices
         self.ceil_mode = ceil_mode
 
+    def extra_repr(self) -> str:
+        return (
+            f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}, dilation={self.dilation}, "
+            f"ceil_mode={self.ceil_mode}"
+        )
+
+
+class _AvgPool(Module):
+    """The mean under each window."""
+
+    def __init__(
+        self,
+        kernel_size: Pair,
+        stride: Pair | None = None,
+        padding: Pair = 0,
+        ceil_mode: bool = False,
+        count_include_pad: bool = True,
+        divisor_override: int | None = None,
+    ) -> None:
+        super().__init__()
+        self.kernel_size = kernel_size
+        self.stride = kernel_size if stride is None else stride
+        self.padding = padding
+        self.ceil_mode = ceil_mode
+        self.count_include_pad = count_include_pad
+        self.divisor_override = divisor_override
+
+    def extra_repr(self) -> str:
+        return f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}"
+
+
+class _AdaptiveAvgPool(Module):
+    """Means over windows chosen so that the output has a given size."""
+
+    def __init__(self, output_size: int | Sequence[int | None]) -> None:
+        super().__init__()
+        self.output_size = output_size
+
+    def extra_repr(self) -> str:
+        return f"output_size={self.output_size}"
+
+
+class MaxPool2d(_MaxPool):
+    """The largest value under each window of input [N, C, H, W].
+
+    Parameters
+    ----------
+    kernel_size, stride, padding, dilation
+        An int, or a pair for height and width; the stride is by default the window's size. Padding is never
+        the maximum.
+    return_indices
+        Whether to return each value's index in the image as well.
+    ceil_mode
+        Whether a window may reach beyond the end.
+
+    >>> import numgrad as ng
+    >>> from numgrad import nn
+    >>> nn.MaxPool2d(3, stride=2, padding=1)(ng.ones(1, 2, 8, 8)).shape
+    numgrad.Size([1, 2, 4, 4])
+    """
+
     def forward(self, input: Tensor) -> Any:
         return F.max_pool2d(
             input,
@@ -60,14 +105,8 @@ class MaxPool2d(Module):
             return_indices=self.return_indices,
         )
 
-    def extra_repr(self) -> str:
-        return (
-            f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}, dilation={self.dilation}, "
-            f"ceil_mode={self.ceil_mode}"
-        )
 
-
-class AvgPool2d(Module):
+class AvgPool2d(_AvgPool):
     """The mean under each window of input [N, C, H, W].
 
     Parameters
@@ -87,23 +126,6 @@ class AvgPool2d(Module):
     numgrad.Size([1, 2, 4, 4])
     """
 
-    def __init__(
-        self,
-        kernel_size: Pair,
-        stride: Pair | None = None,
-        padding: Pair = 0,
-        ceil_mode: bool = False,
-        count_include_pad: bool = True,
-        divisor_override: int | None = None,
-    ) -> None:
-        super().__init__()
-        self.kernel_size = kernel_size
-        self.stride = kernel_size if stride is None else stride
-        self.padding = padding
-        self.ceil_mode = ceil_mode
-        self.count_include_pad = count_include_pad
-        self.divisor_override = divisor_override
-
     def forward(self, input: Tensor) -> Tensor:
         return F.avg_pool2d(
             input,
@@ -115,11 +137,8 @@ class AvgPool2d(Module):
             self.divisor_override,
         )
 
-    def extra_repr(self) -> str:
-        return f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}"
 
-
-class AdaptiveAvgPool2d(Module):
+class AdaptiveAvgPool2d(_AdaptiveAvgPool):
     """Means over windows chosen so that the output has ``output_size`` (an int, a pair; None: as the input).
 
     >>> import numgrad as ng
@@ -128,12 +147,5 @@ class AdaptiveAvgPool2d(Module):
     numgrad.Size([1, 2, 1, 1])
     """
 
-    def __init__(self, output_size: int | Sequence[int | None]) -> None:
-        super().__init__()
-        self.output_size = output_size
-
     def forward(self, input: Tensor) -> Tensor:
         return F.adaptive_avg_pool2d(input, self.output_size)
-
-    def extra_repr(self) -> str:
-        return f"output_size={self.output_size}"

@@ -6,6 +6,7 @@ from typing import Any
 
 from numgrad.nn import functional as F
 from numgrad.nn.module import Module
+from numgrad.nn.pooling import _AdaptiveAvgPool, _AvgPool, _MaxPool
 from numgrad.tensor.checked import Pair, several
 from numgrad.tensor.tensor import Tensor
 
@@ -28,7 +29,51 @@ __all__ = [
 ]
 
 
-class MaxPool1d(Module):
+class _LPPool(Module):
+    """The p-norm under each window."""
+
+    def __init__(
+        self, norm_type: float, kernel_size: Pair, stride: Pair | None = None, ceil_mode: bool = False
+    ) -> None:
+        super().__init__()
+        self.norm_type = norm_type
+        self.kernel_size = kernel_size
+        self.stride = stride
+        self.ceil_mode = ceil_mode
+
+    def extra_repr(self) -> str:
+        return f"norm_type={self.norm_type}, kernel_size={self.kernel_size}, stride={self.stride}, ceil_mode={self.ceil_mode}"
+
+
+class _AdaptiveMaxPool(Module):
+    """The largest value of each part of the input."""
+
+    def __init__(self, output_size: Any, return_indices: bool = False) -> None:
+        super().__init__()
+        self.output_size = output_size
+        self.return_indices = return_indices
+
+    def extra_repr(self) -> str:
+        return f"output_size={self.output_size}"
+
+
+class _MaxUnpool(Module):
+    """Values at the positions from which a max pooling took them."""
+
+    _ndim = 0
+
+    def __init__(self, kernel_size: Pair, stride: Pair | None = None, padding: Pair = 0) -> None:
+        super().__init__()
+        name = f"MaxUnpool{self._ndim}d"
+        self.kernel_size = several(name, "kernel_size", kernel_size, self._ndim)
+        self.stride = self.kernel_size if stride is None else several(name, "stride", stride, self._ndim)
+        self.padding = several(name, "padding", padding, self._ndim)
+
+    def extra_repr(self) -> str:
+        return f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}"
+
+
+class MaxPool1d(_MaxPool):
     """The largest value under each window of input [N, C, L]; padding is never the maximum.
 
     >>> import numgrad as ng
@@ -37,34 +82,11 @@ class MaxPool1d(Module):
     numgrad.Size([1, 2, 4])
     """
 
-    def __init__(
-        self,
-        kernel_size: Pair,
-        stride: Pair | None = None,
-        padding: Pair = 0,
-        dilation: Pair = 1,
-        return_indices: bool = False,
-        ceil_mode: bool = False,
-    ) -> None:
-        super().__init__()
-        self.kernel_size = kernel_size
-        self.stride = kernel_size if stride is None else stride
-        self.padding = padding
-        self.dilation = dilation
-        self.return_indices = return_indices
-        self.ceil_mode = ceil_mode
-
     def forward(self, input: Tensor) -> Any:
         return F.max_pool1d(
             input, self.kernel_size, self.stride, self.padding, self.dilation,
             ceil_mode=self.ceil_mode, return_indices=self.return_indices,
         )  # fmt: skip
-
-    def extra_repr(self) -> str:
-        return (
-            f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}, dilation={self.dilation}, "
-            f"ceil_mode={self.ceil_mode}"
-        )
 
 
 class AvgPool1d(Module):
@@ -98,7 +120,7 @@ class AvgPool1d(Module):
         return f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}"
 
 
-class MaxPool3d(Module):
+class MaxPool3d(_MaxPool):
     """The largest value under each window of input [N, C, D, H, W]; padding is never the maximum.
 
     >>> import numgrad as ng
@@ -107,37 +129,14 @@ class MaxPool3d(Module):
     numgrad.Size([1, 2, 4, 4, 4])
     """
 
-    def __init__(
-        self,
-        kernel_size: Pair,
-        stride: Pair | None = None,
-        padding: Pair = 0,
-        dilation: Pair = 1,
-        return_indices: bool = False,
-        ceil_mode: bool = False,
-    ) -> None:
-        super().__init__()
-        self.kernel_size = kernel_size
-        self.stride = kernel_size if stride is None else stride
-        self.padding = padding
-        self.dilation = dilation
-        self.return_indices = return_indices
-        self.ceil_mode = ceil_mode
-
     def forward(self, input: Tensor) -> Any:
         return F.max_pool3d(
             input, self.kernel_size, self.stride, self.padding, self.dilation,
             ceil_mode=self.ceil_mode, return_indices=self.return_indices,
         )  # fmt: skip
 
-    def extra_repr(self) -> str:
-        return (
-            f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}, dilation={self.dilation}, "
-            f"ceil_mode={self.ceil_mode}"
-        )
 
-
-class AvgPool3d(Module):
+class AvgPool3d(_AvgPool):
     """The mean under each window of input [N, C, D, H, W].
 
     >>> import numgrad as ng
@@ -146,33 +145,13 @@ class AvgPool3d(Module):
     numgrad.Size([1, 2, 4, 4, 4])
     """
 
-    def __init__(
-        self,
-        kernel_size: Pair,
-        stride: Pair | None = None,
-        padding: Pair = 0,
-        ceil_mode: bool = False,
-        count_include_pad: bool = True,
-        divisor_override: int | None = None,
-    ) -> None:
-        super().__init__()
-        self.kernel_size = kernel_size
-        self.stride = kernel_size if stride is None else stride
-        self.padding = padding
-        self.ceil_mode = ceil_mode
-        self.count_include_pad = count_include_pad
-        self.divisor_override = divisor_override
-
     def forward(self, input: Tensor) -> Tensor:
         return F.avg_pool3d(
             input, self.kernel_size, self.stride, self.padding, self.ceil_mode, self.count_include_pad, self.divisor_override,
         )  # fmt: skip
 
-    def extra_repr(self) -> str:
-        return f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}"
 
-
-class LPPool1d(Module):
+class LPPool1d(_LPPool):
     """The norm_type-norm of each window of input [N, C, L].
 
     >>> import numgrad as ng
@@ -181,23 +160,11 @@ class LPPool1d(Module):
     numgrad.Size([1, 2, 4])
     """
 
-    def __init__(
-        self, norm_type: float, kernel_size: Pair, stride: Pair | None = None, ceil_mode: bool = False
-    ) -> None:
-        super().__init__()
-        self.norm_type = norm_type
-        self.kernel_size = kernel_size
-        self.stride = stride
-        self.ceil_mode = ceil_mode
-
     def forward(self, input: Tensor) -> Tensor:
         return F.lp_pool1d(input, float(self.norm_type), self.kernel_size, self.stride, self.ceil_mode)
 
-    def extra_repr(self) -> str:
-        return f"norm_type={self.norm_type}, kernel_size={self.kernel_size}, stride={self.stride}, ceil_mode={self.ceil_mode}"
 
-
-class AdaptiveMaxPool1d(Module):
+class AdaptiveMaxPool1d(_AdaptiveMaxPool):
     """The largest values of windows that cut input [N, C, L] into ``output_size`` parts.
 
     >>> import numgrad as ng
@@ -206,19 +173,11 @@ class AdaptiveMaxPool1d(Module):
     numgrad.Size([1, 2, 1])
     """
 
-    def __init__(self, output_size: Any, return_indices: bool = False) -> None:
-        super().__init__()
-        self.output_size = output_size
-        self.return_indices = return_indices
-
     def forward(self, input: Tensor) -> Any:
         return F.adaptive_max_pool1d(input, self.output_size, self.return_indices)
 
-    def extra_repr(self) -> str:
-        return f"output_size={self.output_size}"
 
-
-class AdaptiveAvgPool1d(Module):
+class AdaptiveAvgPool1d(_AdaptiveAvgPool):
     """Means of windows that cut input [N, C, L] into ``output_size`` parts.
 
     >>> import numgrad as ng
@@ -227,18 +186,11 @@ class AdaptiveAvgPool1d(Module):
     numgrad.Size([1, 2, 1])
     """
 
-    def __init__(self, output_size: Any) -> None:
-        super().__init__()
-        self.output_size = output_size
-
     def forward(self, input: Tensor) -> Tensor:
         return F.adaptive_avg_pool1d(input, self.output_size)
 
-    def extra_repr(self) -> str:
-        return f"output_size={self.output_size}"
 
-
-class MaxUnpool1d(Module):
+class MaxUnpool1d(_MaxUnpool):
     """Zeros with the values of `MaxPool1d` where they stood, by the indices that it returned.
 
     >>> import numgrad as ng
@@ -248,20 +200,13 @@ class MaxUnpool1d(Module):
     numgrad.Size([1, 2, 8])
     """
 
-    def __init__(self, kernel_size: Pair, stride: Pair | None = None, padding: Pair = 0) -> None:
-        super().__init__()
-        self.kernel_size = several("MaxUnpool1d", "kernel_size", kernel_size, 1)
-        self.stride = self.kernel_size if stride is None else several("MaxUnpool1d", "stride", stride, 1)
-        self.padding = several("MaxUnpool1d", "padding", padding, 1)
+    _ndim = 1
 
     def forward(self, input: Tensor, indices: Tensor, output_size: Any = None) -> Tensor:
         return F.max_unpool1d(input, indices, self.kernel_size, self.stride, self.padding, output_size)
 
-    def extra_repr(self) -> str:
-        return f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}"
 
-
-class LPPool2d(Module):
+class LPPool2d(_LPPool):
     """The norm_type-norm of each window of input [N, C, H, W].
 
     >>> import numgrad as ng
@@ -270,23 +215,11 @@ class LPPool2d(Module):
     numgrad.Size([1, 2, 4, 4])
     """
 
-    def __init__(
-        self, norm_type: float, kernel_size: Pair, stride: Pair | None = None, ceil_mode: bool = False
-    ) -> None:
-        super().__init__()
-        self.norm_type = norm_type
-        self.kernel_size = kernel_size
-        self.stride = stride
-        self.ceil_mode = ceil_mode
-
     def forward(self, input: Tensor) -> Tensor:
         return F.lp_pool2d(input, float(self.norm_type), self.kernel_size, self.stride, self.ceil_mode)
 
-    def extra_repr(self) -> str:
-        return f"norm_type={self.norm_type}, kernel_size={self.kernel_size}, stride={self.stride}, ceil_mode={self.ceil_mode}"
 
-
-class AdaptiveMaxPool2d(Module):
+class AdaptiveMaxPool2d(_AdaptiveMaxPool):
     """The largest values of windows that cut input [N, C, H, W] into ``output_size`` parts.
 
     >>> import numgrad as ng
@@ -295,19 +228,11 @@ class AdaptiveMaxPool2d(Module):
     numgrad.Size([1, 2, 1, 1])
     """
 
-    def __init__(self, output_size: Any, return_indices: bool = False) -> None:
-        super().__init__()
-        self.output_size = output_size
-        self.return_indices = return_indices
-
     def forward(self, input: Tensor) -> Any:
         return F.adaptive_max_pool2d(input, self.output_size, self.return_indices)
 
-    def extra_repr(self) -> str:
-        return f"output_size={self.output_size}"
 
-
-class MaxUnpool2d(Module):
+class MaxUnpool2d(_MaxUnpool):
     """Zeros with the values of `MaxPool2d` where they stood, by the indices that it returned.
 
     >>> import numgrad as ng
@@ -317,20 +242,13 @@ class MaxUnpool2d(Module):
     numgrad.Size([1, 2, 8, 8])
     """
 
-    def __init__(self, kernel_size: Pair, stride: Pair | None = None, padding: Pair = 0) -> None:
-        super().__init__()
-        self.kernel_size = several("MaxUnpool2d", "kernel_size", kernel_size, 2)
-        self.stride = self.kernel_size if stride is None else several("MaxUnpool2d", "stride", stride, 2)
-        self.padding = several("MaxUnpool2d", "padding", padding, 2)
+    _ndim = 2
 
     def forward(self, input: Tensor, indices: Tensor, output_size: Any = None) -> Tensor:
         return F.max_unpool2d(input, indices, self.kernel_size, self.stride, self.padding, output_size)
 
-    def extra_repr(self) -> str:
-        return f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}"
 
-
-class LPPool3d(Module):
+class LPPool3d(_LPPool):
     """The norm_type-norm of each window of input [N, C, D, H, W].
 
     >>> import numgrad as ng
@@ -339,23 +257,11 @@ class LPPool3d(Module):
     numgrad.Size([1, 2, 4, 4, 4])
     """
 
-    def __init__(
-        self, norm_type: float, kernel_size: Pair, stride: Pair | None = None, ceil_mode: bool = False
-    ) -> None:
-        super().__init__()
-        self.norm_type = norm_type
-        self.kernel_size = kernel_size
-        self.stride = stride
-        self.ceil_mode = ceil_mode
-
     def forward(self, input: Tensor) -> Tensor:
         return F.lp_pool3d(input, float(self.norm_type), self.kernel_size, self.stride, self.ceil_mode)
 
-    def extra_repr(self) -> str:
-        return f"norm_type={self.norm_type}, kernel_size={self.kernel_size}, stride={self.stride}, ceil_mode={self.ceil_mode}"
 
-
-class AdaptiveMaxPool3d(Module):
+class AdaptiveMaxPool3d(_AdaptiveMaxPool):
     """The largest values of windows that cut input [N, C, D, H, W] into ``output_size`` parts.
 
     >>> import numgrad as ng
@@ -364,19 +270,11 @@ class AdaptiveMaxPool3d(Module):
     numgrad.Size([1, 2, 1, 1, 1])
     """
 
-    def __init__(self, output_size: Any, return_indices: bool = False) -> None:
-        super().__init__()
-        self.output_size = output_size
-        self.return_indices = return_indices
-
     def forward(self, input: Tensor) -> Any:
         return F.adaptive_max_pool3d(input, self.output_size, self.return_indices)
 
-    def extra_repr(self) -> str:
-        return f"output_size={self.output_size}"
 
-
-class AdaptiveAvgPool3d(Module):
+class AdaptiveAvgPool3d(_AdaptiveAvgPool):
     """Means of windows that cut input [N, C, D, H, W] into ``output_size`` parts.
 
     >>> import numgrad as ng
@@ -385,18 +283,11 @@ class AdaptiveAvgPool3d(Module):
     numgrad.Size([1, 2, 1, 1, 1])
     """
 
-    def __init__(self, output_size: Any) -> None:
-        super().__init__()
-        self.output_size = output_size
-
     def forward(self, input: Tensor) -> Tensor:
         return F.adaptive_avg_pool3d(input, self.output_size)
 
-    def extra_repr(self) -> str:
-        return f"output_size={self.output_size}"
 
-
-class MaxUnpool3d(Module):
+class MaxUnpool3d(_MaxUnpool):
     """Zeros with the values of `MaxPool3d` where they stood, by the indices that it returned.
 
     >>> import numgrad as ng
@@ -406,14 +297,7 @@ class MaxUnpool3d(Module):
     numgrad.Size([1, 2, 8, 8, 8])
     """
 
-    def __init__(self, kernel_size: Pair, stride: Pair | None = None, padding: Pair = 0) -> None:
-        super().__init__()
-        self.kernel_size = several("MaxUnpool3d", "kernel_size", kernel_size, 3)
-        self.stride = self.kernel_size if stride is None else several("MaxUnpool3d", "stride", stride, 3)
-        self.padding = several("MaxUnpool3d", "padding", padding, 3)
+    _ndim = 3
 
     def forward(self, input: Tensor, indices: Tensor, output_size: Any = None) -> Tensor:
         return F.max_unpool3d(input, indices, self.kernel_size, self.stride, self.padding, output_size)
-
-    def extra_repr(self) -> str:
-        return f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}"
