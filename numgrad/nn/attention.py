@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from numgrad import dtypes
+from numgrad.devices import on_cpu
 from numgrad.dtypes import dtype as Dtype
 from numgrad.nn import functional as F
 from numgrad.nn import init
@@ -15,7 +16,6 @@ from numgrad.nn.module import Module
 from numgrad.nn.parameter import Parameter
 from numgrad.tensor import arguments, creation, joining, pointwise, reductions, shaping
 from numgrad.tensor.arguments import as_int, check_tensor
-from numgrad.tensor.checked import cpu
 from numgrad.tensor.layers import matmul
 from numgrad.tensor.tensor import Tensor
 
@@ -83,7 +83,7 @@ class MultiheadAttention(Module):
         device: Any = None,
         dtype: Dtype | None = None,
     ) -> None:
-        cpu("MultiheadAttention", device)
+        on_cpu("MultiheadAttention", device)
         # NumPy's integers would overflow below. Other types are refused there, with torch's classes of errors.
         embed_dim, num_heads = [int(n) if isinstance(n, np.integer) else n for n in (embed_dim, num_heads)]
         if embed_dim <= 0 or num_heads <= 0:

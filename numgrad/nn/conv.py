@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from numgrad.devices import on_cpu
 from numgrad.dtypes import dtype as Dtype
 from numgrad.errors import ShapeError
 from numgrad.layout import convolved_strides
@@ -14,7 +15,7 @@ from numgrad.nn.module import Module
 from numgrad.nn.parameter import Parameter
 from numgrad.tensor import creation
 from numgrad.tensor.arguments import as_int
-from numgrad.tensor.checked import Pair, cpu, pair
+from numgrad.tensor.checked import Pair, pair
 from numgrad.tensor.tensor import Tensor
 
 __all__ = ["Conv2d"]
@@ -128,7 +129,7 @@ class Conv2d(_Convolution):
         dtype: Dtype | None = None,
     ) -> None:
         super().__init__()
-        cpu("Conv2d", device)
+        on_cpu("Conv2d", device)
         groups = as_int("Conv2d", "groups", groups)
         if groups <= 0:
             raise ValueError("groups must be a positive integer")

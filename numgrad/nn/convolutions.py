@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from numgrad.devices import on_cpu
 from numgrad.dtypes import dtype as Dtype
 from numgrad.nn import functional as F
 from numgrad.nn.conv import PADDING_MODES, _Convolution
 from numgrad.nn.parameter import Parameter
 from numgrad.tensor import creation
 from numgrad.tensor.arguments import as_int
-from numgrad.tensor.checked import Pair, cpu, flag, several
+from numgrad.tensor.checked import Pair, flag, several
 from numgrad.tensor.tensor import Tensor
 
 __all__ = ["Conv1d", "Conv3d", "ConvTranspose1d", "ConvTranspose2d", "ConvTranspose3d"]
@@ -37,7 +38,7 @@ class _General(_Convolution):
         dtype: Dtype | None,
     ) -> None:
         name = type(self).__name__
-        cpu(name, device)
+        on_cpu(name, device)
         self.groups = as_int(name, "groups", groups)
         if self.groups <= 0:
             raise ValueError("groups must be a positive integer")

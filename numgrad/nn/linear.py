@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from numgrad.devices import on_cpu
 from numgrad.dtypes import dtype as Dtype
 from numgrad.nn import functional as F
 from numgrad.nn import init
@@ -12,7 +13,6 @@ from numgrad.nn.module import Module
 from numgrad.nn.parameter import Parameter
 from numgrad.tensor import creation, shaping
 from numgrad.tensor.arguments import as_int, check_tensor
-from numgrad.tensor.checked import cpu
 from numgrad.tensor.tensor import Tensor
 
 __all__ = ["Bilinear", "Embedding", "EmbeddingBag", "Flatten", "Identity", "Linear"]
@@ -61,7 +61,7 @@ class Linear(Module):
         self, in_features: int, out_features: int, bias: bool = True, device: Any = None, dtype: Dtype | None = None
     ) -> None:
         super().__init__()
-        cpu("Linear", device)
+        on_cpu("Linear", device)
         self.in_features = in_features
         self.out_features = out_features
         self.weight = Parameter(creation.empty(out_features, in_features, dtype=dtype))
@@ -149,7 +149,7 @@ class Embedding(Module):
         dtype: Dtype | None = None,
     ) -> None:
         super().__init__()
-        cpu("Embedding", device)
+        on_cpu("Embedding", device)
         for name, value in (("max_norm", max_norm), ("scale_grad_by_freq", scale_grad_by_freq), ("sparse", sparse)):
             if value is not None and value is not False:
                 raise NotImplementedError(f"Embedding: {name}={value!r} is not implemented; leave it out")
@@ -217,7 +217,7 @@ class EmbeddingBag(Module):
         dtype: Dtype | None = None,
     ) -> None:
         super().__init__()
-        cpu("EmbeddingBag", device)
+        on_cpu("EmbeddingBag", device)
         for name, value in (("max_norm", max_norm), ("scale_grad_by_freq", scale_grad_by_freq), ("sparse", sparse)):
             if value is not None and value is not False:
                 raise NotImplementedError(f"EmbeddingBag: {name}={value!r} is not implemented; leave it out")
@@ -284,7 +284,7 @@ class Bilinear(Module):
         dtype: Dtype | None = None,
     ) -> None:
         super().__init__()
-        cpu("Bilinear", device)
+        on_cpu("Bilinear", device)
         self.in1_features = as_int("Bilinear", "in1_features", in1_features)
         self.in2_features = as_int("Bilinear", "in2_features", in2_features)
         self.out_features = as_int("Bilinear", "out_features", out_features)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from numgrad import dtypes
+from numgrad.devices import on_cpu
 from numgrad.dtypes import dtype as Dtype
 from numgrad.errors import warn
 from numgrad.nn import functional as F
@@ -14,7 +15,6 @@ from numgrad.nn.module import Module
 from numgrad.nn.parameter import Parameter
 from numgrad.tensor import creation, layers, shaping
 from numgrad.tensor.arguments import check_tensor
-from numgrad.tensor.checked import cpu
 from numgrad.tensor.tensor import Tensor
 
 __all__ = [
@@ -96,7 +96,7 @@ class _BatchNorm(Module):
         bias: bool = True,
     ) -> None:
         super().__init__()
-        cpu(type(self).__name__, device)
+        on_cpu(type(self).__name__, device)
         self.num_features = num_features
         self.eps = eps
         self.momentum = momentum
@@ -293,7 +293,7 @@ class RMSNorm(Module):
         dtype: Dtype | None = None,
     ) -> None:
         super().__init__()
-        cpu("RMSNorm", device)
+        on_cpu("RMSNorm", device)
         shape = tuple(normalized_shape) if isinstance(normalized_shape, Sequence) else (normalized_shape,)
         self.normalized_shape = shape
         self.eps = eps
@@ -350,7 +350,7 @@ class LayerNorm(Module):
         dtype: Dtype | None = None,
     ) -> None:
         super().__init__()
-        cpu("LayerNorm", device)
+        on_cpu("LayerNorm", device)
         shape = tuple(normalized_shape) if isinstance(normalized_shape, Sequence) else (normalized_shape,)
         self.normalized_shape = shape
         self.eps = eps
@@ -404,7 +404,7 @@ class GroupNorm(Module):
         bias: bool = True,
     ) -> None:
         super().__init__()
-        cpu("GroupNorm", device)
+        on_cpu("GroupNorm", device)
         if num_groups == 0:
             raise ValueError("GroupNorm: num_groups is 0, expected a positive int")
         if num_channels % num_groups:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from numgrad.devices import on_cpu
 from numgrad.dtypes import dtype as Dtype
 from numgrad.errors import warn
 from numgrad.nn import functional as F
@@ -12,7 +13,6 @@ from numgrad.nn.module import Module
 from numgrad.nn.parameter import Parameter
 from numgrad.tensor import creation
 from numgrad.tensor.arguments import as_int
-from numgrad.tensor.checked import cpu
 from numgrad.tensor.tensor import Tensor
 
 __all__ = [
@@ -320,7 +320,7 @@ class PReLU(Module):
         self, num_parameters: int = 1, init: float = 0.25, device: Any = None, dtype: Dtype | None = None
     ) -> None:
         super().__init__()
-        cpu("PReLU", device)
+        on_cpu("PReLU", device)
         self.num_parameters = as_int("PReLU", "num_parameters", num_parameters)
         self.init = init
         self.weight = Parameter(creation.empty(self.num_parameters, dtype=dtype))

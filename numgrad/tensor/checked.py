@@ -1,4 +1,4 @@
-"""Arguments of one type: flags, real numbers, pairs of ints, devices (`cpu`). For ints and shapes see `arguments`."""
+"""Arguments of one type: flags, real numbers, pairs of ints. For ints and shapes see `arguments`."""
 
 from __future__ import annotations
 
@@ -7,12 +7,11 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from numgrad.devices import on_cpu as cpu
 from numgrad.engine.tape import TensorBase
 from numgrad.errors import ShapeError, warn
 from numgrad.tensor.arguments import as_int, as_number
 
-__all__ = ["Pair", "cpu", "flag", "older_form", "pair", "real"]
+__all__ = ["Pair", "flag", "older_form", "pair", "real", "several"]
 
 Pair: TypeAlias = int | Sequence[int]  # an argument that is one int for rows and columns, or one for each
 

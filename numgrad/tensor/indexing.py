@@ -70,6 +70,8 @@ def _as_array(item: Any) -> np.ndarray:
         Index tensors cannot have this dtype.
     """
     array: np.ndarray = item._array() if isinstance(item, TensorBase) else np.asarray(item)  # type: ignore[attr-defined]
+    if not (isinstance(item, list) and array.size == 0):
+        _refuse_index_dtype(array.dtype, isinstance(item, TensorBase))
     if array.dtype == np.uint8:  # torch's masks before it had bools
         warn(
             "indexing with dtype numgrad.uint8 is now deprecated, please use a dtype numgrad.bool instead: it is a mask."
@@ -77,13 +79,19 @@ def _as_array(item: Any) -> np.ndarray:
         return array != 0
     if array.dtype.kind == "b":
         return array
-    if array.dtype.kind not in "iu" and not (isinstance(item, list) and array.size == 0):
-        raise IndexError(f"tensors used as indices must be long, int, byte or bool tensors, got {array.dtype}")
-    if isinstance(item, TensorBase) and array.dtype.itemsize < 4:
-        raise IndexError(
-            f"tensors used as indices must be long, int, byte or bool tensors, got {array.dtype}; convert with .long()"
-        )
     return array.astype(np.int64)
+
+
+def _refuse_index_dtype(dtype: np.dtype, of_tensor: bool) -> None:
+    """Refuse what counts nothing, and narrow integers of tensors, which torch refuses; masks pass."""
+    if dtype.kind == "b" or dtype == np.uint8:
+        return
+    if dtype.kind not in "iu":
+        raise IndexError(f"tensors used as indices must be long, int, byte or bool tensors, got {dtype}")
+    if of_tensor and dtype.itemsize < 4:
+        raise IndexError(
+            f"tensors used as indices must be long, int, byte or bool tensors, got {dtype}; convert with .long()"
+        )
 
 
 def _is_advanced(index: Any) -> bool:
@@ -240,8 +248,8 @@ def index_put_(input: Tensor, indices: Sequence[Any], values: Any, accumulate: b
         raise TypeError(f"index_put_(): argument 'indices' must be tuple of Tensors, not {type(indices).__name__}")
     arguments.check_tensor("index_put_", "values", values)
     for index in indices:  # whose dtypes torch refuses before that of the values
-        if isinstance(index, TensorBase) and index._spec.ndim and not index._spec.dtype.is_bool:
-            _as_array(index)
+        if isinstance(index, TensorBase) and index._spec.ndim:
+            _refuse_index_dtype(index._spec.dtype.numpy, of_tensor=True)
     if values.dtype is not input.dtype:
         raise RuntimeError(
             f"Index put requires the source and destination dtypes match, got {input.dtype} for the destination and "

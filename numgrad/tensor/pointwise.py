@@ -68,13 +68,6 @@ def _float_result(name: str, *values: Any) -> Dtype:
     return dtype if dtype.is_floating_point else dtypes.get_default_dtype()
 
 
-def _unary_float(op: Any, input: Tensor) -> Tensor:
-    """Apply a floating-point op to any tensor; integers are converted first, as in torch."""
-    if not (isinstance(input, TensorBase) and input._spec.dtype.is_floating_point):
-        input = cast(check_tensor(op.name, "input", input), dtypes.get_default_dtype())
-    return chain.dispatch(op, (input,), op.defaults)  # type: ignore[no-any-return]
-
-
 # ---- functions --------------------------------------------------------------------------------------------------
 
 
