@@ -2,46 +2,35 @@
 
 from __future__ import annotations
 
+import functools
 import math
-from typing import Any
 
 import numpy as np
 
 from numgrad.kernels import scalar, special
 from numgrad.ops.elementwise import oracles
-from numgrad.ops.family import Elementwise, elementwise
+from numgrad.ops.elementwise.unary import EVERYWHERE, floating
+from numgrad.ops.family import elementwise
 from numgrad.runtime.kernel import device
 
 BOTH = ("input", "other")
-HOMES: dict[str, tuple[str, ...]] = {
-    "erfc": ("function", "method", "in_place", "in_place_function", "special"),
-    "erfinv": ("function", "method", "in_place", "special"),
-    "lgamma": ("function", "method", "in_place"),
-    "digamma": ("function", "method", "in_place", "special"),
-    "i0": ("function", "method", "in_place", "in_place_function", "special"),
-}
-
-
-def _function(name: str, oracle: Any, what: str, example: str, result: str) -> Elementwise:
-    """An op of one input, which takes integers as floating point."""
-    doc = f"""{what}, elementwise. Integers are converted to floating point.
-
-    It is computed in float64, and a float32 result is rounded once.
-
-    >>> import numgrad as ng
-    >>> ng.special.{name}(ng.tensor({example}))
-    tensor({result})
-    """
-    if name == "lgamma":
-        doc = doc.replace("special.", "")
-    homes = HOMES.get(name, ("special",))
-    return elementwise(name, homes=homes, promotes=True, cost=60, oracle=oracle, doc=doc)
+_floating = functools.partial(
+    floating,
+    homes=("special",),
+    cost=60,
+    note="\n\n    It is computed in float64, and a float32 result is rounded once.",
+)
 
 
 # ---- error functions -------------------------------------------------------------------------------------------------
 
-erfc = _function(
-    "erfc", oracles.each(math.erfc), "1 - erf(input), exact where that is small", "[0.0, 1.0]", "[1.0000, 0.1573]"
+erfc = _floating(
+    "erfc",
+    oracles.each(math.erfc),
+    "1 - erf(input), exact where that is small",
+    "[0.0, 1.0]",
+    "[1.0000, 0.1573]",
+    homes=(*EVERYWHERE, "special"),
 )
 
 
@@ -55,7 +44,7 @@ def _(g, x):
     return g * -1.1283791670955126 * scalar.exp(-x * x)
 
 
-erfcx = _function(
+erfcx = _floating(
     "erfcx", oracles.each(oracles.erfcx_of), "exp(input**2) * erfc(input)", "[0.0, 100.0]", "[1.0000, 0.0056]"
 )
 
@@ -75,10 +64,14 @@ def _erfcx_slope(x):
     return 2.0 * x * special.erfcx(x) - 1.1283791670955126
 
 
-erfinv = _function(
-    "erfinv", oracles.each(oracles.erfinv_of), "The inverse of erf, infinite at -1 and 1 and NaN beyond", "[0.0, 0.5]",
+erfinv = _floating(
+    "erfinv",
+    oracles.each(oracles.erfinv_of),
+    "The inverse of erf, infinite at -1 and 1 and NaN beyond",
+    "[0.0, 0.5]",
     "[0.0000, 0.4769]",
-)  # fmt: skip
+    homes=("function", "method", "in_place", "special"),
+)
 
 
 @erfinv.forward
@@ -91,7 +84,7 @@ def _(g, out):
     return g * (0.886226925452758 * scalar.exp(out * out))
 
 
-ndtr = _function(
+ndtr = _floating(
     "ndtr", oracles.each(oracles.ndtr_of), "The cumulative function of the standard normal distribution", "[0.0, 1.0]",
     "[0.5000, 0.8413]",
 )  # fmt: skip
@@ -107,7 +100,7 @@ def _(g, x):
     return g * (0.3989422804014327 * scalar.exp(-0.5 * x * x))
 
 
-log_ndtr = _function(
+log_ndtr = _floating(
     "log_ndtr", oracles.each(oracles.log_ndtr_of), "The logarithm of ndtr, exact where that is 0", "[0.0, -4.0]",
     "[ -0.6931, -10.3601]",
 )  # fmt: skip
@@ -128,7 +121,7 @@ def _log_ndtr_slope(x):
     return 0.7978845608028654 / special.erfcx(x * -0.7071067811865476)
 
 
-ndtri = _function(
+ndtri = _floating(
     "ndtri", oracles.each(oracles.ndtri_of), "The inverse of ndtr, infinite at 0 and 1 and NaN beyond", "[0.5, 0.975]",
     "[0.0000, 1.9600]",
 )  # fmt: skip
@@ -147,10 +140,14 @@ def _(g, out):
 # ---- gamma and its relatives -----------------------------------------------------------------------------------------
 
 
-lgamma = _function(
-    "lgamma", oracles.each(oracles.lgamma_of), "The logarithm of the absolute value of the gamma function", "[1.0, 5.0]",
+lgamma = _floating(
+    "lgamma",
+    oracles.each(oracles.lgamma_of),
+    "The logarithm of the absolute value of the gamma function",
+    "[1.0, 5.0]",
     "[0.0000, 3.1781]",
-)  # fmt: skip
+    homes=("function", "method", "in_place"),
+)
 
 
 @lgamma.forward
@@ -163,10 +160,14 @@ def _(g, x):
     return g * special.digamma(x)
 
 
-digamma = _function(
-    "digamma", oracles.each(oracles.digamma_of), "The derivative of lgamma: infinite at 0, NaN at negative integers", "[1.0, 5.0]",
+digamma = _floating(
+    "digamma",
+    oracles.each(oracles.digamma_of),
+    "The derivative of lgamma: infinite at 0, NaN at negative integers",
+    "[1.0, 5.0]",
     "[-0.5772,  1.5061]",
-)  # fmt: skip
+    homes=("function", "method", "in_place", "special"),
+)
 
 
 @digamma.forward
@@ -235,18 +236,22 @@ def _(g, x, n):
 # ---- modified Bessel functions ---------------------------------------------------------------------------------------
 
 
-i0 = _function(
-    "i0", oracles.each(oracles.grown(oracles.bessel0)), "The modified Bessel function of the first kind of order 0", "[0.0, 1.0]",
+i0 = _floating(
+    "i0",
+    oracles.each(oracles.grown(oracles.bessel0)),
+    "The modified Bessel function of the first kind of order 0",
+    "[0.0, 1.0]",
     "[1.0000, 1.2661]",
-)  # fmt: skip
-i0e = _function(
+    homes=(*EVERYWHERE, "special"),
+)
+i0e = _floating(
     "i0e", oracles.each(oracles.bessel0), "exp(-abs(input)) * i0(input)", "[0.0, 1000.0]", "[1.0000, 0.0126]"
 )
-i1 = _function(
+i1 = _floating(
     "i1", oracles.each(oracles.grown(oracles.bessel1)), "The modified Bessel function of the first kind of order 1", "[0.0, 1.0]",
     "[0.0000, 0.5652]",
 )  # fmt: skip
-i1e = _function(
+i1e = _floating(
     "i1e", oracles.each(oracles.bessel1), "exp(-abs(input)) * i1(input)", "[0.0, 1000.0]", "[0.0000, 0.0126]"
 )
 
@@ -392,7 +397,7 @@ def _entr_oracle(x):
         return np.where(x > 0, -x * np.log(x), np.where(x == 0, 0, np.where(x < 0, -np.inf, x))).astype(x.dtype)
 
 
-entr = _function(
+entr = _floating(
     "entr", _entr_oracle, "-input * log(input), 0 at 0 and -inf below", "[0.0, 0.5, -1.0]", "[0.0000, 0.3466,   -inf]"
 )
 

@@ -2,29 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from numgrad.kernels import scalar
-from numgrad.ops.family import Elementwise, elementwise
+from numgrad.ops.elementwise.unary import EVERYWHERE, floating
+from numgrad.ops.family import elementwise
 from numgrad.runtime.kernel import device
 
-EVERYWHERE = ("function", "method", "in_place", "in_place_function")
-
-
-def _function(name: str, oracle: Any, what: str, example: str, result: str, *further: str) -> Elementwise:
-    """An op of one input with four homes and further ones, which takes integers as floating point."""
-    doc = f"""{what}, elementwise. Integers are converted to floating point.
-
-    >>> import numgrad as ng
-    >>> ng.{name}(ng.tensor({example}))
-    tensor({result})
-    """
-    return elementwise(name, homes=(*EVERYWHERE, *further), promotes=True, cost=20, oracle=oracle, doc=doc)
-
-
-tan = _function("tan", np.tan, "Tangent of angles in radians", "[0.0, 1.0]", "[0.0000, 1.5574]")
+tan = floating("tan", np.tan, "Tangent of angles in radians", "[0.0, 1.0]", "[0.0000, 1.5574]")
 
 
 @tan.forward
@@ -37,7 +22,7 @@ def _(g, out):
     return g * (1 + out * out)
 
 
-asin = _function(
+asin = floating(
     "asin", np.arcsin, "The angle whose sine is input, NaN beyond -1 and 1", "[0.0, 1.0]", "[0.0000, 1.5708]"
 )
 
@@ -52,7 +37,7 @@ def _(g, x):
     return g / scalar.sqrt((1 - x) * (1 + x))
 
 
-acos = _function(
+acos = floating(
     "acos", np.arccos, "The angle from 0 to pi whose cosine is input, NaN beyond -1 and 1", "[1.0, -1.0]",
     "[0.0000, 3.1416]",
 )  # fmt: skip
@@ -68,7 +53,7 @@ def _(g, x):
     return -g / scalar.sqrt((1 - x) * (1 + x))
 
 
-atan = _function("atan", np.arctan, "The angle whose tangent is input", "[0.0, 1.0]", "[0.0000, 0.7854]")
+atan = floating("atan", np.arctan, "The angle whose tangent is input", "[0.0, 1.0]", "[0.0000, 0.7854]")
 
 
 @atan.forward
@@ -81,7 +66,7 @@ def _(g, x):
     return g / (1 + x * x)
 
 
-sinh = _function("sinh", np.sinh, "Hyperbolic sine", "[0.0, 1.0]", "[0.0000, 1.1752]")
+sinh = floating("sinh", np.sinh, "Hyperbolic sine", "[0.0, 1.0]", "[0.0000, 1.1752]")
 
 
 @sinh.forward
@@ -94,7 +79,7 @@ def _(g, x):
     return g * scalar.cosh(x)
 
 
-cosh = _function("cosh", np.cosh, "Hyperbolic cosine", "[0.0, 1.0]", "[1.0000, 1.5431]")
+cosh = floating("cosh", np.cosh, "Hyperbolic cosine", "[0.0, 1.0]", "[1.0000, 1.5431]")
 
 
 @cosh.forward
@@ -107,7 +92,7 @@ def _(g, x):
     return g * scalar.sinh(x)
 
 
-asinh = _function("asinh", np.arcsinh, "Inverse hyperbolic sine", "[0.0, 1.0]", "[0.0000, 0.8814]")
+asinh = floating("asinh", np.arcsinh, "Inverse hyperbolic sine", "[0.0, 1.0]", "[0.0000, 0.8814]")
 
 
 @asinh.forward
@@ -120,7 +105,7 @@ def _(g, x):
     return g / scalar.hypot(x, 1)
 
 
-acosh = _function("acosh", np.arccosh, "Inverse hyperbolic cosine, NaN below 1", "[1.0, 2.0]", "[0.0000, 1.3170]")
+acosh = floating("acosh", np.arccosh, "Inverse hyperbolic cosine, NaN below 1", "[1.0, 2.0]", "[0.0000, 1.3170]")
 
 
 @acosh.forward
@@ -133,7 +118,7 @@ def _(g, x):
     return g / (scalar.sqrt(x - 1) * scalar.sqrt(x + 1))
 
 
-atanh = _function(
+atanh = floating(
     "atanh", np.arctanh, "Inverse hyperbolic tangent, infinite at -1 and 1 and NaN beyond", "[0.0, 0.5]",
     "[0.0000, 0.5493]",
 )  # fmt: skip
@@ -149,7 +134,7 @@ def _(g, x):
     return g / ((1 - x) * (1 + x))
 
 
-log2 = _function("log2", np.log2, "Logarithm to base 2, -inf at 0, NaN below", "[1.0, 8.0]", "[0., 3.]")
+log2 = floating("log2", np.log2, "Logarithm to base 2, -inf at 0, NaN below", "[1.0, 8.0]", "[0., 3.]")
 
 
 @log2.forward
@@ -162,7 +147,7 @@ def _(g, x):
     return g / (x * 0.6931471805599453)
 
 
-log10 = _function("log10", np.log10, "Logarithm to base 10, -inf at 0, NaN below", "[1.0, 1000.0]", "[0., 3.]")
+log10 = floating("log10", np.log10, "Logarithm to base 10, -inf at 0, NaN below", "[1.0, 1000.0]", "[0., 3.]")
 
 
 @log10.forward
@@ -175,7 +160,7 @@ def _(g, x):
     return g / (x * 2.302585092994046)
 
 
-exp2 = _function("exp2", np.exp2, "2 to the power input", "[0.0, 3.0]", "[1., 8.]", "special")
+exp2 = floating("exp2", np.exp2, "2 to the power input", "[0.0, 3.0]", "[1., 8.]", homes=(*EVERYWHERE, "special"))
 
 
 @exp2.forward
@@ -193,8 +178,13 @@ def _sinc_oracle(x):
         return np.sinc(x)
 
 
-sinc = _function(
-    "sinc", _sinc_oracle, "sin(pi * input) / (pi * input), 1 at 0", "[0.0, 0.5]", "[1.0000, 0.6366]", "special"
+sinc = floating(
+    "sinc",
+    _sinc_oracle,
+    "sin(pi * input) / (pi * input), 1 at 0",
+    "[0.0, 0.5]",
+    "[1.0000, 0.6366]",
+    homes=(*EVERYWHERE, "special"),
 )
 
 
