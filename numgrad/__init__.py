@@ -87,8 +87,15 @@ def __getattr__(name: str) -> object:
         from numgrad.serialization import checkpoint
 
         return getattr(checkpoint, name)
+    if name == "autocast":
+        from numgrad.amp import autocast
+
+        return autocast
     if name in (
+        "accelerator",
+        "amp",
         "backends",
+        "cpu",
         "cuda",
         "func",
         "models",
@@ -115,6 +122,9 @@ __all__ = [
     "Size",
     "Tensor",
     "__version__",
+    "accelerator",
+    "amp",
+    "autocast",
     "autograd",
     "backends",
     "bfloat16",
@@ -123,6 +133,7 @@ __all__ = [
     "channels_last",
     "compile",
     "contiguous_format",
+    "cpu",
     "cuda",
     "custom_op",
     "device",

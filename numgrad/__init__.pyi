@@ -3,9 +3,12 @@ from collections.abc import Sequence
 from numgrad.dtypes import dtype as Dtype
 from typing import Any
 import builtins
+from numgrad import accelerator as accelerator
+from numgrad import amp as amp
 from numgrad import autograd as autograd
 from numgrad import backends as backends
 from numgrad import compile as compile
+from numgrad import cpu as cpu
 from numgrad import cuda as cuda
 from numgrad import func as func
 from numgrad import linalg as linalg
@@ -21,6 +24,7 @@ from numgrad import testing as testing
 from numgrad import utils as utils
 from numgrad import viz as viz
 from numgrad import weights as weights
+from numgrad.amp.autocast_mode import autocast as autocast
 from numgrad.autograd import enable_grad as enable_grad
 from numgrad.autograd import inference_mode as inference_mode
 from numgrad.autograd import is_grad_enabled as is_grad_enabled
