@@ -23,8 +23,8 @@ from numgrad.runtime.kernel import device
 from numgrad.runtime.plan import Operand, PlanBuilder
 
 __all__ = [
-    "Pieces", "Update", "adadelta", "adagrad", "adam", "adamax", "asgd", "grain_of", "nadam", "radam", "rmsprop", "rprop",
-    "sgd",
+    "Pieces", "Update", "adadelta", "adagrad", "adam", "adamax", "asgd", "average", "grain_of", "nadam", "radam",
+    "rmsprop", "rprop", "sgd",
 ]  # fmt: skip
 
 
@@ -155,6 +155,20 @@ def _(p, g, prev, step_size, sign, etaminus, etaplus, lowest, highest):
     g = 0 if turn < 0 else g
     p = p - step_size if g > 0 else p + step_size if g < 0 else p
     return p, g, step_size
+
+
+# Not a step, but a mean of models: the "gradient" is the other model's parameter.
+average = Update("average", (), ())
+
+
+@average.each_parameter
+def _(weight):
+    return weight, 1 - weight
+
+
+@average.each_element
+def _(p, g, weight, rest):
+    return (lerp(p, g, weight, rest),)
 
 
 # ---- by the squares of gradients --------------------------------------------------------------------------------

@@ -1,6 +1,6 @@
 """Optimizers and learning-rate schedulers: ``from numgrad import optim``. Names and defaults are torch's."""
 
-from numgrad.optim import lr_scheduler
+from numgrad.optim import lr_scheduler, swa_utils
 from numgrad.optim.adadelta import Adadelta
 from numgrad.optim.adafactor import Adafactor
 from numgrad.optim.adagrad import Adagrad
@@ -34,4 +34,5 @@ __all__ = [
     "RMSprop",
     "Rprop",
     "lr_scheduler",
+    "swa_utils",
 ]

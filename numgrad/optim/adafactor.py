@@ -47,8 +47,9 @@ class Adafactor(ComposedOptimizer):
     >>> optimizer = optim.Adafactor([x], lr=0.1)
     >>> (5 * x).sum().backward()
     >>> optimizer.step()
-    >>> x[0]
-    tensor([0.9000, 0.9000], grad_fn=<SelectBackward0>)
+    >>> x.detach()
+    tensor([[0.9000, 0.9000],
+            [0.9000, 0.9000]])
     """
 
     def __init__(

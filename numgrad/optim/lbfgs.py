@@ -181,7 +181,7 @@ class _Search:
         previous_loss = state.get("prev_loss")
         for iteration in range(1, group["max_iter"] + 1):
             state["n_iter"] += 1
-            lr = float(group["lr"])
+            lr = float(group["lr"]) if isinstance(group["lr"], Tensor) else group["lr"]
             if state["n_iter"] == 1:
                 direction, step = grad.neg(), min(1.0, 1.0 / grad.abs().sum()) * lr
                 memory.clear()
@@ -212,7 +212,10 @@ class _Search:
                 break
             if abs(loss - previous_loss) < tolerance_change:
                 break
-        state.update(d=direction, t=step, **memory.state(), prev_flat_grad=previous, prev_loss=previous_loss)
+        if memory.shares is not None:
+            state["al"] = memory.shares
+        state.update(d=direction, t=step, old_dirs=memory.dirs, old_stps=memory.steps, ro=memory.ro)
+        state.update(H_diag=memory.diagonal, prev_flat_grad=previous, prev_loss=previous_loss)
         return first, state
 
 
@@ -256,8 +259,3 @@ class _Memory:
         for k in range(len(self.dirs)):
             r = r.add(self.steps[k], alpha=float(shares[k] - self.dirs[k].dot(r) * self.ro[k]))
         return r
-
-    def state(self) -> dict[str, Any]:
-        """Under torch's names."""
-        state = {"old_dirs": self.dirs, "old_stps": self.steps, "ro": self.ro, "H_diag": self.diagonal}
-        return state if self.shares is None else {"al": self.shares, **state}

@@ -50,7 +50,7 @@ class NAdam(FormulaOptimizer):
     >>> (5 * x).sum().backward()
     >>> optimizer.step()
     >>> x
-    tensor([0.9000], requires_grad=True)
+    tensor([0.8944], requires_grad=True)
     """
 
     _op = ops.update.nadam

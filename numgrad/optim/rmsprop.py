@@ -45,11 +45,11 @@ class RMSprop(FormulaOptimizer):
     >>> import numgrad as ng
     >>> from numgrad import optim
     >>> x = ng.tensor([1.0], requires_grad=True)
-    >>> optimizer = optim.RMSprop([x], lr=0.1)
+    >>> optimizer = optim.RMSprop([x], lr=0.01)
     >>> (5 * x).sum().backward()
     >>> optimizer.step()
     >>> x
-    tensor([0.0000], requires_grad=True)
+    tensor([0.9000], requires_grad=True)
     """
 
     _op = ops.update.rmsprop
