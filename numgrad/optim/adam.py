@@ -87,6 +87,7 @@ class Adam(FormulaOptimizer):
             "decoupled_weight_decay": decoupled_weight_decay,
         }
         self.check_options(defaults)
+        defaults["betas"] = tuple(beta.squeeze() if isinstance(beta, Tensor) else beta for beta in betas)
         super().__init__(params, defaults)
 
     def check_options(self, options: Mapping[str, Any]) -> None:

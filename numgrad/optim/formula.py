@@ -95,7 +95,7 @@ class FormulaOptimizer(Optimizer):
             if name in rule.counts:
                 state[name] = creation.tensor(number, dtype=count_dtype())
             else:
-                state[name] = creation.zeros_like(parameter) if number == 0 else creation.full_like(parameter, number)
+                state[name] = creation.zeros_like(parameter).fill_(number)  # in the layout of the parameter
         return state
 
     def _counted(self, changes: Changes, name: str, params: list[Tensor], column: list[Tensor]) -> list[Tensor]:
