@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterable, Mapping, MutableMapping, MutableSequence, Sequence
+from collections.abc import Callable, Mapping, MutableMapping, MutableSequence, Sequence
 from typing import Any
 
 import numpy as np
@@ -68,11 +68,11 @@ def collate(batch: Sequence[Any], *, collate_fn_map: _Functions | None = None) -
     if function is not None:
         return function(batch, collate_fn_map=collate_fn_map)
 
-    def together(values: Iterable[Any]) -> Any:
-        return collate(list(values), collate_fn_map=collate_fn_map)
+    def together(values: Sequence[Any]) -> Any:
+        return collate(values, collate_fn_map=collate_fn_map)
 
     if isinstance(first, Mapping):
-        return _same_mapping(first, {key: together(sample[key] for sample in batch) for key in first})
+        return _same_mapping(first, {key: together([sample[key] for sample in batch]) for key in first})
     if isinstance(first, tuple) and hasattr(first, "_fields"):
         return type(first)(*(together(values) for values in zip(*batch, strict=False)))
     if isinstance(first, Sequence):

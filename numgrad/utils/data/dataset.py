@@ -107,7 +107,7 @@ class TensorDataset(Dataset[tuple[Tensor, ...]]):
         return self.tensors[0].size(0)  # type: ignore[no-any-return]
 
     def _collated_batch(self, indices: list[int]) -> list[Tensor] | None:
-        if type(self).__getitem__ is not TensorDataset.__getitem__:
+        if type(self).__getitem__ is not TensorDataset.__getitem__ or hasattr(self, "__getitems__"):
             return None  # a subclass, whose samples are others
         return rows(self.tensors, indices)
 

@@ -99,7 +99,7 @@ class Failure:
             if self.kind is KeyError:
                 error = KeyError(_Lines(message))
             elif getattr(self.kind, "message", None):
-                error = self.kind(message=message)
+                error = self.kind(message=message)  # type: ignore[call-arg]
             else:
                 error = self.kind(message)
         except Exception:  # whatever that class's own code raises for these arguments
