@@ -90,6 +90,7 @@ def __getattr__(name: str) -> object:
     if name in (
         "backends",
         "cuda",
+        "datasets",
         "func",
         "models",
         "mps",
@@ -97,6 +98,7 @@ def __getattr__(name: str) -> object:
         "random",
         "special",
         "testing",
+        "transforms",
         "utils",
         "viz",
         "weights",
