@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from numgrad.transforms.classification import ImageClassification
-from numgrad.transforms.functional import resized_shape
+from numgrad.transforms.geometry import resized_shape
 
 __all__ = ["ImageClassification", "resized_shape"]

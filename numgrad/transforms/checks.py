@@ -28,7 +28,7 @@ def margins(padding: Any, fill: Any, padding_mode: Any) -> tuple[int, int, int, 
         raise TypeError("Got inappropriate padding_mode arg")
     if padding_mode not in _PADDING_MODES:
         raise ValueError("Padding mode should be either constant, edge, reflect or symmetric")
-    sides = [padding] if isinstance(padding, numbers.Number) else list(padding)
+    sides: list[Any] = [padding] if isinstance(padding, numbers.Number) else list(padding)
     if len(sides) not in (1, 2, 4):
         raise ValueError(f"Padding must be an int or a 1, 2, or 4 element tuple, not a {len(sides)} element tuple")
     left, top, right, bottom = sides * (4 // len(sides))

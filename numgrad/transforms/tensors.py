@@ -37,7 +37,7 @@ def pad(img: Tensor, padding: Sequence[int], fill: float, padding_mode: str) -> 
     check_image(img)
     left, top, right, bottom = padding
     if padding_mode == "constant":
-        return F.pad(img, [left, right, top, bottom], value=fill)
+        return F.pad(img, (left, right, top, bottom), value=fill)
     for dim, before, after in ((-1, left, right), (-2, top, bottom)):
         extent = img.shape[dim]
         kept = np.arange(extent)[max(-before, 0) : extent - max(-after, 0)]
@@ -186,9 +186,9 @@ def _grid(matrix: Sequence[float], before: tuple[int, int], after: tuple[int, in
 
 def warped_size(matrix: Sequence[float], height: int, width: int) -> tuple[int, int]:
     """The height and width that hold the whole image after its turn by the matrix."""
-    corners = np.float32([[x * width, y * height, 1] for x in (-0.5, 0.5) for y in (-0.5, 0.5)])
-    moved = corners @ np.float32(matrix).reshape(2, 3).T
-    shift = np.float32([0.5 * width, 0.5 * height])
+    corners = np.array([[x * width, y * height, 1] for x in (-0.5, 0.5) for y in (-0.5, 0.5)], np.float32)
+    moved = corners @ np.array(matrix, np.float32).reshape(2, 3).T
+    shift = np.array([0.5 * width, 0.5 * height], np.float32)
     least, most = (np.trunc((each + shift) / 1e-4) * 1e-4 for each in (moved.min(0), moved.max(0)))
     across, down = np.ceil(most.astype(np.float32)) - np.floor(least.astype(np.float32))
     return int(down), int(across)

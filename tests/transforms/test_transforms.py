@@ -197,7 +197,6 @@ def test_texts():
 
 
 def test_models_have_the_same_preparation():
-    from numgrad.models.transforms import ImageClassification, resized_shape
+    from numgrad.models.transforms import ImageClassification
 
     assert ImageClassification is T.ImageClassification
-    assert resized_shape is F.resized_shape
