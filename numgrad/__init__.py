@@ -90,6 +90,7 @@ def __getattr__(name: str) -> object:
     if name in (
         "backends",
         "cuda",
+        "distributions",
         "func",
         "models",
         "mps",
@@ -126,6 +127,7 @@ __all__ = [
     "cuda",
     "custom_op",
     "device",
+    "distributions",
     "double",
     "dtype",
     "e",
