@@ -9,6 +9,7 @@ from tests.ops import (
     samples_attention,
     samples_elementwise,
     samples_functional,
+    samples_gammas,
     samples_linalg,
     samples_networks,
     samples_norm,
@@ -32,6 +33,7 @@ FAMILIES = (
     samples_scatter,
     samples_linalg,
     samples_functional,
+    samples_gammas,
 )
 
 
