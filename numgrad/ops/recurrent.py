@@ -105,6 +105,19 @@ def _(x, weight_ih, weight_hh, bias, hidden, cell, batch_sizes, reverse):
     return oracle(step, x, weight_ih, bias, (hidden, cell), batch_sizes, reverse)
 
 
+def projected_lstm(
+    x: Any, weight_ih: Any, weight_hh: Any, weight_hr: Any, bias: Any, hidden: Any, cell: Any,
+    batch_sizes: tuple[int, ...], reverse: bool,
+) -> tuple[Any, ...]:  # fmt: skip
+    """An LSTM whose hidden states are multiplied by ``weight_hr`` [size, width], step by step in other ops: (out, cells)."""
+
+    def step(products: Any, weight: Any, hidden: Any, cell: Any) -> tuple[Any, ...]:
+        hidden, cell, _ = _lstm_step(products, weight, hidden, cell)
+        return linear(hidden, weight_hr, None), cell
+
+    return tuple(forward_steps(step, x, weight_ih, weight_hh, bias, (hidden, cell), batch_sizes, reverse))
+
+
 lstm_layer_backward = Op(
     "lstm_layer_backward",
     ("grad", "grad_cells", "weight_hh", "hidden", "cell", "out", "cells", "gates"),
