@@ -31,7 +31,8 @@ def _biases(kind: str, b_ih: Tensor | None, b_hh: Tensor | None) -> tuple[Tensor
     if b_ih is None or b_hh is None:
         if kind != "gru" or b_ih is b_hh:
             return b_ih if b_hh is None else b_hh, None
-        b_ih, b_hh = (creation.zeros_like(each or other) for each, other in ((b_ih, b_hh), (b_hh, b_ih)))
+        zeros = creation.zeros_like(b_hh if b_ih is None else b_ih)
+        b_ih, b_hh = zeros if b_ih is None else b_ih, zeros if b_hh is None else b_hh
     if kind != "gru":
         return pointwise.add(b_ih, b_hh), None
     width = b_ih.shape[0] // 3
