@@ -22,8 +22,9 @@ from numgrad.kernels.recurrent import (
     plan_recurrent_backward,
     plan_states_before,
 )
+from numgrad.ops import rules
 from numgrad.ops.creation import full
-from numgrad.ops.elementwise import mul, sub
+from numgrad.ops.elementwise import add, mul, sub
 from numgrad.ops.joining import cat, split
 from numgrad.ops.layouts import check_floating, contiguous
 from numgrad.ops.linalg import linear, mm
@@ -130,7 +131,7 @@ def plan_backward_layer(
     plan_states_before(b, out, hidden, before, **steps)
 
 
-# ---- the steps in other ops, for derivatives of higher order, tangents and batches ------------------------------
+# ---- the steps in other ops, for derivatives of higher order and tangents ------------------------------
 
 
 def _order(count: int, reverse: bool) -> Sequence[int]:
@@ -153,22 +154,19 @@ def parts(x: Any, count: int) -> tuple[Any, ...]:
     return split(x, sizes=(x._spec.shape[1] // count,) * count, dim=1)  # type: ignore[no-any-return]
 
 
-def forward_steps(
-    step: Callable[..., tuple[Any, ...]], x: Any, weight_ih: Any, weight_hh: Any, bias: Any, initial: tuple[Any, ...],
-    batch_sizes: tuple[int, ...], reverse: bool,
-) -> list[Any]:  # fmt: skip
-    """Of all steps the states, and what ``step(products, weight_hh, *states)`` returns beside them."""
-    products = split(linear(x, weight_ih, bias), sizes=batch_sizes, dim=0)
+def run_steps(
+    step: Callable[..., tuple[Any, ...]], initial: tuple[Any, ...], batch_sizes: tuple[int, ...], reverse: bool
+) -> list[Any]:
+    """The states of all steps: ``step(t, *states before)`` returns those of step t."""
     states: Sequence[Any] = initial
     results: list[Any] = [None] * len(batch_sizes)
     for t in _order(len(batch_sizes), reverse):
         states = [_adapted(state, first, batch_sizes[t]) for state, first in zip(states, initial, strict=True)]
-        results[t] = step(products[t], weight_hh, *states)
-        states = results[t][: len(initial)]
+        states = results[t] = step(t, *states)
     return [cat(*parts, dim=0) for parts in zip(*results, strict=True)]
 
 
-def states_before(states: Any, first: Any, batch_sizes: tuple[int, ...], reverse: bool) -> list[Any]:
+def pieces_before(states: Any, first: Any, batch_sizes: tuple[int, ...], reverse: bool) -> list[Any]:
     """For each step the states that it reads."""
     pieces = split(states, sizes=batch_sizes, dim=0)
     result: list[Any] = [None] * len(batch_sizes)
@@ -177,6 +175,11 @@ def states_before(states: Any, first: Any, batch_sizes: tuple[int, ...], reverse
         result[t] = _adapted(state, first, batch_sizes[t])
         state = pieces[t]
     return result
+
+
+def states_before(states: Any, first: Any, batch_sizes: tuple[int, ...], reverse: bool) -> Any:
+    """The states that each row reads."""
+    return cat(*pieces_before(states, first, batch_sizes, reverse), dim=0)
 
 
 def zeros(like: Any, rows: int) -> Any:
@@ -215,6 +218,15 @@ def slope(y: Any) -> Any:
 
 def tanh_slope(y: Any) -> Any:
     return sub(1.0, mul(y, y))
+
+
+def pushed_product(x: Any, weight: Any, to_x: Any, to_weight: Any, to_bias: Any = None) -> Any:
+    """The tangent of x @ weight.T + bias from those of the three, each of which may be None."""
+    tangent = None if to_x is None else linear(to_x, weight, None)
+    tangent = rules.added(tangent, None if to_weight is None else linear(x, to_weight, None))
+    if tangent is None:
+        tangent = full(size=(rows_in(x), rows_in(weight)), value=0.0, dtype=x._spec.dtype)
+    return tangent if to_bias is None else add(tangent, to_bias)
 
 
 def _turned(x: Any) -> Any:

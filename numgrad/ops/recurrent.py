@@ -11,19 +11,21 @@ from typing import Any
 import numpy as np
 
 from numgrad.ops import rules
-from numgrad.ops.elementwise import add, gt, mul, relu, sigmoid, sub, tanh, where
+from numgrad.ops.elementwise import add, gt, mul, sigmoid, sub, tanh, where
 from numgrad.ops.joining import cat, split
 from numgrad.ops.linalg import linear, mm
 from numgrad.ops.recurrences import (
     backward_steps,
-    forward_steps,
     gradients,
     oracle,
     oracle_back,
     parts,
+    pieces_before,
     plan_backward_layer,
     plan_layer,
+    pushed_product,
     rows_in,
+    run_steps,
     slope,
     squashed,
     states_before,
@@ -56,43 +58,59 @@ lstm_layer = Op(
 
 @lstm_layer.plan
 def _(
-    b: PlanBuilder,
-    input: Operand,
-    weight_ih: Operand,
-    weight_hh: Operand,
-    bias: Any,
-    hidden: Operand,
-    cell: Operand,
-    batch_sizes: Any,
-    reverse: Any,
-) -> None:
+    b: PlanBuilder, input: Operand, weight_ih: Operand, weight_hh: Operand, bias: Any, hidden: Operand,
+    cell: Operand, batch_sizes: Any, reverse: Any,
+) -> None:  # fmt: skip
     steps = (batch_sizes, reverse)
     plan_layer(b, "lstm_layer", "lstm", input, weight_ih, weight_hh, bias, hidden, *steps, cell=cell)
 
 
-def _lstm_step(products: Any, weight: Any, hidden: Any, cell: Any) -> tuple[Any, ...]:
+def _lstm_gates(products: Any, hidden: Any, weight: Any) -> tuple[Any, ...]:
+    """The gates from the products with the input, and the hidden states before."""
     taken, kept, new, shown = parts(add(products, linear(hidden, weight, None)), 4)
-    gates = sigmoid(taken), sigmoid(kept), tanh(new), sigmoid(shown)
-    cell = add(mul(gates[1], cell), mul(gates[0], gates[2]))
-    return mul(gates[3], tanh(cell)), cell, cat(*gates, dim=1)
-
-
-@lstm_layer.composite
-def _(x, weight_ih, weight_hh, bias, hidden, cell, batch_sizes, reverse):
-    results = forward_steps(_lstm_step, x, weight_ih, weight_hh, bias, (hidden, cell), batch_sizes, reverse)
-    return tuple(results[:2])
+    return sigmoid(taken), sigmoid(kept), tanh(new), sigmoid(shown)
 
 
 @lstm_layer.backward
 def _(ctx, grad, grad_cells):
     x, weight_ih, weight_hh, bias, hidden, cell, out, cells, gates = ctx.saved
-    steps = ctx.params._asdict()
+    steps, back = ctx.params._asdict(), lstm_layer_backward
     if ctx.create_graph:
-        out, cells, gates = forward_steps(_lstm_step, x, weight_ih, weight_hh, bias, (hidden, cell), **steps)
-    back = lstm_layer_backward.composite_function if ctx.create_graph else lstm_layer_backward
+        before = states_before(out, hidden, **steps)
+        gates, back = cat(*_lstm_gates(linear(x, weight_ih, bias), before, weight_hh), dim=1), _lstm_back
     grad = zeros(out, rows_in(out)) if grad is None else grad
     grads, before, to_hidden, to_cell = back(grad, grad_cells, weight_hh, hidden, cell, out, cells, gates, **steps)
     return *gradients(ctx, x, weight_ih, (grads,), grads, before), to_hidden, to_cell
+
+
+@lstm_layer.jvp
+def _(ctx, to_x, to_ih, to_hh, to_bias, to_hidden, to_cell):
+    x, weight_ih, weight_hh, bias, hidden, cell = ctx.inputs
+    (out, cells), steps = ctx.outputs, ctx.params._asdict()
+    before, high = states_before(out, hidden, **steps), tanh(cells)
+    taken, kept, new, shown = _lstm_gates(linear(x, weight_ih, bias), before, weight_hh)
+    to_products = add(
+        pushed_product(x, weight_ih, to_x, to_ih, to_bias), pushed_product(before, weight_hh, None, to_hh)
+    )
+    cell_slopes = (
+        mul(slope(taken), new), mul(slope(kept), states_before(cells, cell, **steps)), mul(tanh_slope(new), taken)
+    )  # fmt: skip
+    rows = to_products, cat(*cell_slopes, dim=1), kept, mul(slope(shown), high), mul(tanh_slope(high), shown)
+    pieces = [split(each, sizes=steps["batch_sizes"], dim=0) for each in rows]
+
+    def step(t: int, to_hidden: Any, to_cell: Any) -> tuple[Any, ...]:
+        products, slopes, kept, of_shown, of_cell = (each[t] for each in pieces)
+        *to_gates, to_shown = parts(add(products, linear(to_hidden, weight_hh, None)), 4)
+        to_cell = mul(kept, to_cell)
+        for tangent, factor in zip(to_gates, parts(slopes, 3), strict=True):
+            to_cell = add(to_cell, mul(tangent, factor))
+        return add(mul(of_shown, to_shown), mul(of_cell, to_cell)), to_cell
+
+    initial = [zeros(cell, rows_in(cell)) if tangent is None else tangent for tangent in (to_hidden, to_cell)]
+    return tuple(run_steps(step, tuple(initial), **steps))
+
+
+lstm_layer.batch(rules.of_sequences)
 
 
 @lstm_layer.oracle
@@ -110,12 +128,14 @@ def projected_lstm(
     batch_sizes: tuple[int, ...], reverse: bool,
 ) -> tuple[Any, ...]:  # fmt: skip
     """An LSTM whose hidden states are multiplied by ``weight_hr`` [size, width], step by step in other ops: (out, cells)."""
+    products = split(linear(x, weight_ih, bias), sizes=batch_sizes, dim=0)
 
-    def step(products: Any, weight: Any, hidden: Any, cell: Any) -> tuple[Any, ...]:
-        hidden, cell, _ = _lstm_step(products, weight, hidden, cell)
-        return linear(hidden, weight_hr, None), cell
+    def step(t: int, hidden: Any, cell: Any) -> tuple[Any, ...]:
+        taken, kept, new, shown = _lstm_gates(products[t], hidden, weight_hh)
+        cell = add(mul(kept, cell), mul(taken, new))
+        return linear(mul(shown, tanh(cell)), weight_hr, None), cell
 
-    return tuple(forward_steps(step, x, weight_ih, weight_hh, bias, (hidden, cell), batch_sizes, reverse))
+    return tuple(run_steps(step, (hidden, cell), batch_sizes, reverse))
 
 
 lstm_layer_backward = Op(
@@ -133,30 +153,27 @@ lstm_layer_backward = Op(
 
 @lstm_layer_backward.plan
 def _(
-    b: PlanBuilder,
-    grad: Operand,
-    grad_cells: Any,
-    weight_hh: Operand,
-    hidden: Operand,
-    cell: Operand,
-    out: Operand,
-    cells: Operand,
-    gates: Operand,
-    batch_sizes: Any,
-    reverse: Any,
-) -> None:
+    b: PlanBuilder, grad: Operand, grad_cells: Any, weight_hh: Operand, hidden: Operand, cell: Operand,
+    out: Operand, cells: Operand, gates: Operand, batch_sizes: Any, reverse: Any,
+) -> None:  # fmt: skip
     plan_backward_layer(
         b, "lstm_layer_backward", "lstm", grad, weight_hh, hidden, out, batch_sizes, reverse, gates=gates,
         grad_cells=grad_cells, cell=cell, cells=cells,
     )  # fmt: skip
 
 
-@lstm_layer_backward.composite
-def _(grad, grad_cells, weight, hidden, cell, out, cells, gates, batch_sizes, reverse):
+lstm_layer_backward.batch(rules.of_sequences)
+
+
+def _lstm_back(
+    grad: Any, grad_cells: Any, weight: Any, hidden: Any, cell: Any, out: Any, cells: Any, gates: Any,
+    batch_sizes: tuple[int, ...], reverse: bool,
+) -> tuple[Any, ...]:  # fmt: skip
+    """`lstm_layer_backward` in other ops."""
     steps = {"batch_sizes": batch_sizes, "reverse": reverse}
     grad, gates, cells_now = (split(x, sizes=batch_sizes, dim=0) for x in (grad, gates, cells))
     extra = (None,) * len(grad) if grad_cells is None else split(grad_cells, sizes=batch_sizes, dim=0)
-    cells_before = states_before(cells, cell, **steps)
+    cells_before = pieces_before(cells, cell, **steps)
 
     def step(t: int, to_hidden: Any, to_cell: Any) -> Any:
         taken, kept, new, shown = parts(gates[t], 4)
@@ -172,7 +189,7 @@ def _(grad, grad_cells, weight, hidden, cell, out, cells, gates, batch_sizes, re
         return (mm(grads, weight), mul(to_cell, kept)), (grads,)
 
     (to_hidden, to_cell), (grads,) = backward_steps(step, (hidden, cell), **steps)
-    return grads, cat(*states_before(out, hidden, **steps), dim=0), to_hidden, to_cell
+    return grads, states_before(out, hidden, **steps), to_hidden, to_cell
 
 
 @lstm_layer_backward.oracle
@@ -210,53 +227,60 @@ gru_layer = Op(
 
 @gru_layer.plan
 def _(
-    b: PlanBuilder,
-    input: Operand,
-    weight_ih: Operand,
-    weight_hh: Operand,
-    bias: Any,
-    bias_hidden: Any,
-    hidden: Operand,
-    batch_sizes: Any,
-    reverse: Any,
-) -> None:
+    b: PlanBuilder, input: Operand, weight_ih: Operand, weight_hh: Operand, bias: Any, bias_hidden: Any,
+    hidden: Operand, batch_sizes: Any, reverse: Any,
+) -> None:  # fmt: skip
     steps = (batch_sizes, reverse)
     plan_layer(b, "gru_layer", "gru", input, weight_ih, weight_hh, bias, hidden, *steps, bias_hidden=bias_hidden)
 
 
-def _gru_forward(
-    x: Any, weight_ih: Any, weight_hh: Any, bias: Any, bias_hidden: Any, hidden: Any, **steps: Any
-) -> list[Any]:
-    """The hidden states and the gates of all steps."""
-
-    def step(products: Any, weight: Any, hidden: Any) -> tuple[Any, ...]:
-        (reset, update, new), (to_reset, to_update, product) = (
-            parts(each, 3) for each in (products, linear(hidden, weight, None))
-        )
-        product = product if bias_hidden is None else add(product, bias_hidden)
-        reset, update = sigmoid(add(reset, to_reset)), sigmoid(add(update, to_update))
-        new = tanh(add(new, mul(reset, product)))
-        return add(mul(sub(hidden, new), update), new), cat(reset, update, new, product, dim=1)
-
-    return forward_steps(step, x, weight_ih, weight_hh, bias, (hidden,), **steps)
-
-
-@gru_layer.composite
-def _(x, weight_ih, weight_hh, bias, bias_hidden, hidden, batch_sizes, reverse):
-    return _gru_forward(x, weight_ih, weight_hh, bias, bias_hidden, hidden, batch_sizes=batch_sizes, reverse=reverse)[0]
+def _gru_gates(x: Any, weight_ih: Any, weight_hh: Any, bias: Any, bias_hidden: Any, before: Any) -> tuple[Any, ...]:
+    """The gates of all rows, and the products that the reset gates multiply, from the hidden states before."""
+    reset, update, new = parts(linear(x, weight_ih, bias), 3)
+    to_reset, to_update, product = parts(linear(before, weight_hh, None), 3)
+    product = product if bias_hidden is None else add(product, bias_hidden)
+    reset, update = sigmoid(add(reset, to_reset)), sigmoid(add(update, to_update))
+    return reset, update, tanh(add(new, mul(reset, product))), product
 
 
 @gru_layer.backward
 def _(ctx, grad):
     x, weight_ih, weight_hh, bias, bias_hidden, hidden, out, gates = ctx.saved
-    steps = ctx.params._asdict()
+    steps, back = ctx.params._asdict(), gru_layer_backward
     if ctx.create_graph:
-        out, gates = _gru_forward(x, weight_ih, weight_hh, bias, bias_hidden, hidden, **steps)
-    back = gru_layer_backward.composite_function if ctx.create_graph else gru_layer_backward
+        before = states_before(out, hidden, **steps)
+        gates, back = cat(*_gru_gates(x, weight_ih, weight_hh, bias, bias_hidden, before), dim=1), _gru_back
     grads, last, before, to_hidden = back(grad, weight_hh, hidden, out, gates, **steps)
     to_products = narrow(grads, 1, 0, 2 * before._spec.shape[1]), last
     to_bias_hidden = sum_(last, dims=(0,)) if ctx.needs[4] else None
     return *gradients(ctx, x, weight_ih, to_products, grads, before), to_bias_hidden, to_hidden
+
+
+@gru_layer.jvp
+def _(ctx, to_x, to_ih, to_hh, to_bias, to_bias_hidden, to_hidden):
+    x, weight_ih, weight_hh, bias, bias_hidden, hidden = ctx.inputs
+    (out,), steps = ctx.outputs, ctx.params._asdict()
+    before = states_before(out, hidden, **steps)
+    reset, update, new, product = _gru_gates(x, weight_ih, weight_hh, bias, bias_hidden, before)
+    from_input = parts(pushed_product(x, weight_ih, to_x, to_ih, to_bias), 3)
+    *from_hidden, to_product = parts(pushed_product(before, weight_hh, None, to_hh), 3)
+    to_product = rules.added(to_product, to_bias_hidden)
+    to_products = cat(*map(add, from_input[:2], from_hidden), to_product, dim=1)
+    slopes = slope(reset), slope(update), mul(sub(1.0, update), tanh_slope(new))
+    rows = to_products, from_input[2], cat(*slopes, dim=1), reset, product, update, sub(before, new)
+    pieces = [split(each, sizes=steps["batch_sizes"], dim=0) for each in rows]
+
+    def step(t: int, to_hidden: Any) -> tuple[Any, ...]:
+        products, to_new, slopes, reset, product, update, change = (each[t] for each in pieces)
+        to_reset, to_update, to_product = parts(add(products, linear(to_hidden, weight_hh, None)), 3)
+        of_reset, of_update, of_new = parts(slopes, 3)
+        to_new = add(to_new, add(mul(mul(to_reset, of_reset), product), mul(reset, to_product)))
+        return (add(add(mul(mul(to_update, of_update), change), mul(update, to_hidden)), mul(of_new, to_new)),)
+
+    return run_steps(step, (zeros(hidden, rows_in(hidden)) if to_hidden is None else to_hidden,), **steps)[0]
+
+
+gru_layer.batch(rules.of_sequences)
 
 
 @gru_layer.oracle
@@ -286,24 +310,23 @@ gru_layer_backward = Op(
 
 @gru_layer_backward.plan
 def _(
-    b: PlanBuilder,
-    grad: Operand,
-    weight_hh: Operand,
-    hidden: Operand,
-    out: Operand,
-    gates: Operand,
-    batch_sizes: Any,
-    reverse: Any,
-) -> None:
+    b: PlanBuilder, grad: Operand, weight_hh: Operand, hidden: Operand, out: Operand, gates: Operand,
+    batch_sizes: Any, reverse: Any,
+) -> None:  # fmt: skip
     name = "gru_layer_backward"
     plan_backward_layer(b, name, "gru", grad, weight_hh, hidden, out, batch_sizes, reverse, gates=gates)
 
 
-@gru_layer_backward.composite
-def _(grad, weight, hidden, out, gates, batch_sizes, reverse):
+gru_layer_backward.batch(rules.of_sequences)
+
+
+def _gru_back(
+    grad: Any, weight: Any, hidden: Any, out: Any, gates: Any, batch_sizes: tuple[int, ...], reverse: bool
+) -> tuple[Any, ...]:
+    """`gru_layer_backward` in other ops."""
     steps = {"batch_sizes": batch_sizes, "reverse": reverse}
     grad, gates = (split(x, sizes=batch_sizes, dim=0) for x in (grad, gates))
-    before = states_before(out, hidden, **steps)
+    before = pieces_before(out, hidden, **steps)
 
     def step(t: int, to_hidden: Any) -> Any:
         reset, update, new, product = parts(gates[t], 4)
@@ -356,36 +379,41 @@ def _prove_nonlinearity(name: str, nonlinearity: Any) -> None:
 
 @rnn_layer.plan
 def _(
-    b: PlanBuilder,
-    input: Operand,
-    weight_ih: Operand,
-    weight_hh: Operand,
-    bias: Any,
-    hidden: Operand,
-    nonlinearity: Any,
-    batch_sizes: Any,
-    reverse: Any,
-) -> None:
+    b: PlanBuilder, input: Operand, weight_ih: Operand, weight_hh: Operand, bias: Any, hidden: Operand,
+    nonlinearity: Any, batch_sizes: Any, reverse: Any,
+) -> None:  # fmt: skip
     _prove_nonlinearity("rnn_layer", nonlinearity)
     plan_layer(b, "rnn_layer", nonlinearity, input, weight_ih, weight_hh, bias, hidden, batch_sizes, reverse)
-
-
-@rnn_layer.composite
-def _(x, weight_ih, weight_hh, bias, hidden, nonlinearity, batch_sizes, reverse):
-    squash = tanh if nonlinearity == "tanh" else relu
-
-    def step(products: Any, weight: Any, hidden: Any) -> tuple[Any, ...]:
-        return (squash(add(products, linear(hidden, weight, None))),)
-
-    return forward_steps(step, x, weight_ih, weight_hh, bias, (hidden,), batch_sizes, reverse)[0]
 
 
 @rnn_layer.backward
 def _(ctx, grad):
     x, weight_ih, weight_hh, hidden, out = ctx.saved
-    back = rnn_layer_backward.composite_function if ctx.create_graph else rnn_layer_backward
+    back = _rnn_back if ctx.create_graph else rnn_layer_backward
     grads, before, to_hidden = back(grad, weight_hh, hidden, out, **ctx.params._asdict())
     return *gradients(ctx, x, weight_ih, (grads,), grads, before), to_hidden
+
+
+def _sloped(value: Any, out: Any, nonlinearity: str) -> Any:
+    """A value times the derivative of the nonlinearity where it was ``out``."""
+    return mul(value, tanh_slope(out)) if nonlinearity == "tanh" else where(gt(out, 0.0), value, 0.0)
+
+
+@rnn_layer.jvp
+def _(ctx, to_x, to_ih, to_hh, to_bias, to_hidden):
+    x, weight_ih, weight_hh, _, hidden = ctx.inputs
+    (out,), (nonlinearity, *steps) = ctx.outputs, ctx.params
+    before = states_before(out, hidden, *steps)
+    rows = add(pushed_product(x, weight_ih, to_x, to_ih, to_bias), pushed_product(before, weight_hh, None, to_hh))
+    products, outs = (split(each, sizes=steps[0], dim=0) for each in (rows, out))
+
+    def step(t: int, to_hidden: Any) -> tuple[Any, ...]:
+        return (_sloped(add(products[t], linear(to_hidden, weight_hh, None)), outs[t], nonlinearity),)
+
+    return run_steps(step, (zeros(hidden, rows_in(hidden)) if to_hidden is None else to_hidden,), *steps)[0]
+
+
+rnn_layer.batch(rules.of_sequences)
 
 
 @rnn_layer.oracle
@@ -412,32 +440,29 @@ rnn_layer_backward = Op(
 
 @rnn_layer_backward.plan
 def _(
-    b: PlanBuilder,
-    grad: Operand,
-    weight_hh: Operand,
-    hidden: Operand,
-    out: Operand,
-    nonlinearity: Any,
-    batch_sizes: Any,
-    reverse: Any,
-) -> None:
+    b: PlanBuilder, grad: Operand, weight_hh: Operand, hidden: Operand, out: Operand, nonlinearity: Any,
+    batch_sizes: Any, reverse: Any,
+) -> None:  # fmt: skip
     _prove_nonlinearity("rnn_layer_backward", nonlinearity)
     plan_backward_layer(b, "rnn_layer_backward", nonlinearity, grad, weight_hh, hidden, out, batch_sizes, reverse)
 
 
-@rnn_layer_backward.composite
-def _(grad, weight, hidden, out, nonlinearity, batch_sizes, reverse):
+rnn_layer_backward.batch(rules.of_sequences)
+
+
+def _rnn_back(
+    grad: Any, weight: Any, hidden: Any, out: Any, nonlinearity: str, batch_sizes: tuple[int, ...], reverse: bool
+) -> tuple[Any, ...]:
+    """`rnn_layer_backward` in other ops."""
     steps = {"batch_sizes": batch_sizes, "reverse": reverse}
     grad, outs = (split(x, sizes=batch_sizes, dim=0) for x in (grad, out))
 
     def step(t: int, to_hidden: Any) -> Any:
-        to_hidden = add(to_hidden, grad[t])
-        is_tanh = nonlinearity == "tanh"
-        grads = mul(to_hidden, tanh_slope(outs[t])) if is_tanh else where(gt(outs[t], 0.0), to_hidden, 0.0)
+        grads = _sloped(add(to_hidden, grad[t]), outs[t], nonlinearity)
         return (mm(grads, weight),), (grads,)
 
     (to_hidden,), (grads,) = backward_steps(step, (hidden,), **steps)
-    return grads, cat(*states_before(out, hidden, **steps), dim=0), to_hidden
+    return grads, states_before(out, hidden, **steps), to_hidden
 
 
 @rnn_layer_backward.oracle
