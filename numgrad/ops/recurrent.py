@@ -74,7 +74,8 @@ def _lstm_gates(products: Any, hidden: Any, weight: Any) -> tuple[Any, ...]:
 @lstm_layer.backward
 def _(ctx, grad, grad_cells):
     x, weight_ih, weight_hh, bias, hidden, cell, out, cells, gates = ctx.saved
-    steps, back = ctx.params._asdict(), lstm_layer_backward
+    steps = ctx.params._asdict()
+    back: Any = lstm_layer_backward
     if ctx.create_graph:
         before = states_before(out, hidden, **steps)
         gates, back = cat(*_lstm_gates(linear(x, weight_ih, bias), before, weight_hh), dim=1), _lstm_back
@@ -170,7 +171,7 @@ def _lstm_back(
     batch_sizes: tuple[int, ...], reverse: bool,
 ) -> tuple[Any, ...]:  # fmt: skip
     """`lstm_layer_backward` in other ops."""
-    steps = {"batch_sizes": batch_sizes, "reverse": reverse}
+    steps: Any = {"batch_sizes": batch_sizes, "reverse": reverse}
     grad, gates, cells_now = (split(x, sizes=batch_sizes, dim=0) for x in (grad, gates, cells))
     extra = (None,) * len(grad) if grad_cells is None else split(grad_cells, sizes=batch_sizes, dim=0)
     cells_before = pieces_before(cells, cell, **steps)
@@ -198,9 +199,9 @@ def _(grad, grad_cells, weight, hidden, cell, out, cells, gates, batch_sizes, re
         taken, kept, new, shown = np.split(gates, 4, 1)
         to_hidden, high = to_hidden + grad, np.tanh(cells)
         to_cell = to_cell + grad_cells + to_hidden * shown * (1 - high**2)
-        slopes = to_cell * new * taken * (1 - taken), to_cell * cell_before * kept * (1 - kept)
-        slopes = *slopes, to_cell * taken * (1 - new**2), to_hidden * high * shown * (1 - shown)
-        grads = np.concatenate(slopes, 1)
+        to_taken, to_kept = to_cell * new * taken * (1 - taken), to_cell * cell_before * kept * (1 - kept)
+        to_new, to_shown = to_cell * taken * (1 - new**2), to_hidden * high * shown * (1 - shown)
+        grads = np.concatenate((to_taken, to_kept, to_new, to_shown), 1)
         return (grads @ weight, to_cell * kept), (grads, before)
 
     rows = grad, np.zeros_like(grad) if grad_cells is None else grad_cells, cells, gates
@@ -246,7 +247,8 @@ def _gru_gates(x: Any, weight_ih: Any, weight_hh: Any, bias: Any, bias_hidden: A
 @gru_layer.backward
 def _(ctx, grad):
     x, weight_ih, weight_hh, bias, bias_hidden, hidden, out, gates = ctx.saved
-    steps, back = ctx.params._asdict(), gru_layer_backward
+    steps = ctx.params._asdict()
+    back: Any = gru_layer_backward
     if ctx.create_graph:
         before = states_before(out, hidden, **steps)
         gates, back = cat(*_gru_gates(x, weight_ih, weight_hh, bias, bias_hidden, before), dim=1), _gru_back
@@ -324,7 +326,7 @@ def _gru_back(
     grad: Any, weight: Any, hidden: Any, out: Any, gates: Any, batch_sizes: tuple[int, ...], reverse: bool
 ) -> tuple[Any, ...]:
     """`gru_layer_backward` in other ops."""
-    steps = {"batch_sizes": batch_sizes, "reverse": reverse}
+    steps: Any = {"batch_sizes": batch_sizes, "reverse": reverse}
     grad, gates = (split(x, sizes=batch_sizes, dim=0) for x in (grad, gates))
     before = pieces_before(out, hidden, **steps)
 
@@ -454,7 +456,7 @@ def _rnn_back(
     grad: Any, weight: Any, hidden: Any, out: Any, nonlinearity: str, batch_sizes: tuple[int, ...], reverse: bool
 ) -> tuple[Any, ...]:
     """`rnn_layer_backward` in other ops."""
-    steps = {"batch_sizes": batch_sizes, "reverse": reverse}
+    steps: Any = {"batch_sizes": batch_sizes, "reverse": reverse}
     grad, outs = (split(x, sizes=batch_sizes, dim=0) for x in (grad, out))
 
     def step(t: int, to_hidden: Any) -> Any:

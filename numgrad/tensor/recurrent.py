@@ -31,7 +31,8 @@ def _biases(kind: str, b_ih: Tensor | None, b_hh: Tensor | None) -> tuple[Tensor
     if b_ih is None or b_hh is None:
         if kind != "gru" or b_ih is b_hh:
             return b_ih if b_hh is None else b_hh, None
-        zeros = creation.zeros_like(b_hh if b_ih is None else b_ih)
+        given: Any = b_hh if b_ih is None else b_ih
+        zeros = creation.zeros_like(given)
         b_ih, b_hh = zeros if b_ih is None else b_ih, zeros if b_hh is None else b_hh
     if kind != "gru":
         return pointwise.add(b_ih, b_hh), None
@@ -48,7 +49,8 @@ def _layer(
     w_ih, w_hh, *projection = weights
     bias, bias_hidden = _biases(kind, *biases)
     if projection:
-        return ops.projected_lstm(x, w_ih, w_hh, *projection, bias, *states, batch_sizes, reverse)
+        hidden, cell = states
+        return ops.projected_lstm(x, w_ih, w_hh, projection[0], bias, hidden, cell, batch_sizes, reverse)
     if kind == "lstm":
         return ops.lstm_layer(x, w_ih, w_hh, bias, *states, batch_sizes=batch_sizes, reverse=reverse)  # type: ignore[no-any-return]
     if kind == "gru":
