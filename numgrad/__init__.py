@@ -56,6 +56,7 @@ from numgrad.tensor import placing as _placing  # noqa: F401
 from numgrad.tensor import products as _products  # noqa: F401
 from numgrad.tensor import quantiles as _quantiles  # noqa: F401
 from numgrad.tensor import ramps as _ramps  # noqa: F401
+from numgrad.tensor import recurrent as _recurrent  # noqa: F401
 from numgrad.tensor import repeating as _repeating  # noqa: F401
 from numgrad.tensor import reshaping as _reshaping  # noqa: F401
 from numgrad.tensor import rounding as _rounding  # noqa: F401

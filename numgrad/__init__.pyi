@@ -180,6 +180,14 @@ from numgrad.tensor.rectifiers import rrelu_ as rrelu_
 from numgrad.tensor.rectifiers import selu as selu
 from numgrad.tensor.rectifiers import selu_ as selu_
 from numgrad.tensor.rectifiers import threshold_ as threshold_
+from numgrad.tensor.recurrent import gru as gru
+from numgrad.tensor.recurrent import gru_cell as gru_cell
+from numgrad.tensor.recurrent import lstm as lstm
+from numgrad.tensor.recurrent import lstm_cell as lstm_cell
+from numgrad.tensor.recurrent import rnn_relu as rnn_relu
+from numgrad.tensor.recurrent import rnn_relu_cell as rnn_relu_cell
+from numgrad.tensor.recurrent import rnn_tanh as rnn_tanh
+from numgrad.tensor.recurrent import rnn_tanh_cell as rnn_tanh_cell
 from numgrad.tensor.repeating import flip as flip
 from numgrad.tensor.repeating import fliplr as fliplr
 from numgrad.tensor.repeating import flipud as flipud

@@ -20,6 +20,8 @@ from numgrad.nn import (
     pooling_volumes,
     rearranging,
     rectifiers,
+    recurrent,
+    recurrent_cells,
     transformer,
     utils,
 )
@@ -40,6 +42,8 @@ from numgrad.nn.pooling import *  # noqa: F403
 from numgrad.nn.pooling_volumes import *  # noqa: F403
 from numgrad.nn.rearranging import *  # noqa: F403
 from numgrad.nn.rectifiers import *  # noqa: F403
+from numgrad.nn.recurrent import *  # noqa: F403
+from numgrad.nn.recurrent_cells import *  # noqa: F403
 from numgrad.nn.transformer import *  # noqa: F403
 
 __all__ = ["functional", "init", "utils"]
@@ -60,4 +64,6 @@ __all__ += pooling_volumes.__all__
 __all__ += rearranging.__all__
 __all__ += rectifiers.__all__
 __all__ += convolutions.__all__
+__all__ += recurrent.__all__
+__all__ += recurrent_cells.__all__
 __all__ += transformer.__all__

@@ -165,6 +165,7 @@ def test_each_has_documentation_with_an_example(home, name):
         ng.func,
         ng.nn,
         ng.nn.utils,
+        ng.nn.utils.rnn,
         ng.optim,
         ng.optim.lr_scheduler,
         ng.viz,

@@ -14,6 +14,7 @@ from tests.ops import (
     samples_networks,
     samples_norm,
     samples_pointwise,
+    samples_recurrent,
     samples_scans,
     samples_scatter,
     samples_shapes,
@@ -25,6 +26,7 @@ __all__ = ["REFUSALS", "SAMPLES", "Refusal", "Sample", "all_refusals", "all_samp
 FAMILIES = (
     samples_elementwise,
     samples_pointwise,
+    samples_recurrent,
     samples_shapes,
     samples_networks,
     samples_norm,

@@ -105,6 +105,14 @@ MODULES: dict[str, Callable[[Rng], tuple[list[Any], Recipe, list[Recipe]]]] = {
               norm_first=_flag(rng), bias=_flag(rng)),
         [_f(rng, 3, 2, 4)],
     ),
+    **{name: lambda rng, more=more: (
+        [3, 2], _some(rng, num_layers=2, bias=_flag(rng), batch_first=_flag(rng), bidirectional=_flag(rng), dtype=_TYPE, **more),
+        [_f(rng, *rng.choice(((4, 2, 3), (4, 3))))],
+    ) for name, more in {"RNN": {"nonlinearity": "relu"}, "LSTM": {"proj_size": 1}, "GRU": {}}.items()},
+    **{name: lambda rng: ([3, 2], _some(rng, bias=_flag(rng), dtype=_TYPE), [_f(rng, *rng.choice(((4, 3), (3,))))])
+       for name in ("RNNCell", "LSTMCell", "GRUCell")},
+    "RNNBase": lambda rng: (["GRU", 3, 2], _some(rng, num_layers=2, bias=_flag(rng)), []),
+    "RNNCellBase": lambda rng: ([3, 2, _flag(rng), 3], _given(), []),
     "ReLU": _activation(inplace=True), "SiLU": _activation(inplace=True), "Tanh": _activation(), "Sigmoid": _activation(),
     "LeakyReLU": _activation(negative_slope=0.1, inplace=False), "ELU": _activation(alpha=2.0, inplace=False),
     "GELU": _activation(approximate="tanh"), "Softplus": _activation(beta=2.0, threshold=5),
@@ -495,7 +503,7 @@ _KINDS: dict[str, tuple[Callable[[], Any], Callable[[Rng, str], list[Recipe]]]] 
         ],
     ),
     "in_utils": (
-        lambda: [name for name in ng.nn.utils.__all__ if name != "skip_init"],
+        lambda: [name for name in ng.nn.utils.__all__ if name != "skip_init" and callable(getattr(ng.nn.utils, name))],
         _of_utils,
     ),
     "object": (_methods, _of_object),
