@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from numgrad import ops
-from numgrad.dtypes import as_dtype
+from numgrad.dtypes import as_dtype, int64
 from numgrad.dtypes import dtype as Dtype
-from numgrad.errors import ShapeError
+from numgrad.errors import DtypeError, ShapeError
 from numgrad.ops import matrices as _m
 from numgrad.tensor import creation, reductions, shaping
 from numgrad.tensor.arguments import as_int, as_number, cast, check_tensor, wrap_dim
@@ -318,6 +318,9 @@ def vander(x: Tensor, *, N: int | None = None) -> Tensor:
     """
     if check_tensor("linalg_vander", "x", x)._spec.ndim == 0:
         raise ShapeError("linalg.vander: x must be at least 1D, but it is 0D")
+    if x._spec.dtype.is_bool:
+        raise DtypeError("linalg.vander supports floating point and integer tensors, but got Bool")
+    x = x if x._spec.dtype.is_floating_point else cast(x, int64)
     count = x._spec.shape[-1] if N is None else as_int("linalg_vander", "N", N)
     if count <= 1 and N is not None:
         raise RuntimeError(f"N must be greater than 1, got {count}")
