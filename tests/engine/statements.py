@@ -44,11 +44,22 @@ class Statement(NamedTuple):
     kind: str
 
 
+# What statements of the whole surface call.
+HELPERS = """\
+def fit(t, shape): return t.reshape(-1)[lib.from_numpy(np.resize(np.arange(t.numel()), shape))]
+def definite(m): return m @ m.T / 9 + lib.diag(lib.arange(1.0, len(m) + 1, dtype=m.dtype))
+def parts(r): return [p for each in r for p in parts(each)] if isinstance(r, (tuple, list)) and r else [r]
+def part(r, k): return parts(r)[k % len(parts(r))]
+def told(r): return str([(str(p.dtype).rpartition(".")[2], list(p.shape)) for p in parts(r)])
+"""
+
+
 class Names(dict[str, Any]):
     """The names that a program in one library has."""
 
     def __init__(self, lib: ModuleType) -> None:
         super().__init__(lib=lib, F=lib.nn.functional, np=np, inf=float("inf"), nan=float("nan"))
+        self.run(HELPERS)
 
     def run(self, text: str) -> None:
         """Run a statement."""
@@ -210,6 +221,15 @@ class Writer:
                     self.tensors.append(defines)
         self.statements.append(Statement(text, defines, kind))
         return None
+
+    def say_if(self, text: str, defines: str, kind: str) -> bool:
+        """As `say`, but of what torch refuses most is dropped; whether it took it."""
+        before = len(self.statements)
+        if self.say(text, defines, kind) is None:
+            return len(self.statements) > before
+        if not self.chance(0.2) or sum(1 for s in self.statements if s.kind == kind) > 3:
+            del self.statements[before:]
+        return False
 
     def fresh(self) -> str:
         return f"t{sum(1 for s in self.statements if s.defines)}"
