@@ -34,7 +34,7 @@ def described(error: Exception | None) -> str:
 
 
 NONE, REFUSED = "^-$", "^(refused|class)"
-SIGNATURE = "TypeError.*(unexpected keyword|invalid combination of arguments|missing|must be Tensor, not)"
+SIGNATURE = r"TypeError.*(unexpected keyword|invalid combination of arguments|missing|must be [\w ]+, not|takes \d+ positional)"
 FLAT = "(heaviside|nextafter|floor_divide)"
 DECOMPOSITIONS = "inv|solve|lstsq|cholesky|eig|svd|qr|lu_factor|linalg.lu|householder|matrix_power|pinv|lu_solve"
 EXCUSES = [
@@ -65,7 +65,7 @@ EXCUSES = [
     Excuse(
         "torch changes a leaf that requires a gradient, if by a flat function",
         REFUSED,
-        r"logical_not_\(|(ceil|floor|round|trunc|sign)_\(",
+        r"logical_\w+_\(|(ceil|floor|round|trunc|sign)_\(",
         "a leaf Variable that requires grad",
         NONE,
     ),
@@ -95,7 +95,7 @@ EXCUSES = [
     Excuse("an integer is no part of a graph", REFUSED, "", NONE, "Autograd not support dtype"),
     Excuse("channels that are last stay so in fewer layers", "^(strides|contiguous)", r"F\.(group_norm|pad)"),
     Excuse("torch takes a softmax of no integers", REFUSED, "softmax", "softmax. not implemented", NONE),
-    Excuse("torch wraps numbers to compare in place", "^values", r"(eq|ne|lt|le|gt|ge)_\("),
+    Excuse("torch wraps numbers to compare", "^values", r"\b(eq|ne|lt|le|gt|ge|less|less_equal|greater|greater_equal|not_equal)_?\("),
     Excuse("gelu of infinity is infinite", "^values", "gelu"),
     Excuse("what is filled by a mask lies as it did", "^(strides|contiguous)", r"masked_fill\(|where\("),
     Excuse("a power lies as its exponent", "^(strides|contiguous)", r"\*\* t"),
@@ -117,8 +117,10 @@ EXCUSES = [
     ),
     Excuse("numbers are taken where torch wants tensors", REFUSED, r"(maximum|minimum)\(", NONE, "must be Tensor, not"),
     # ---- the whole surface ------------------------------------------------------------------------------------------
-    Excuse("what is not implemented says so", REFUSED, "", "NotImplementedError", NONE),
-    Excuse("torch has no kernel for a dtype", REFUSED, "", NONE, "not implemented for '|supported for (Bool|bool)"),
+    Excuse("what is not implemented says so", REFUSED, "", "NotImplementedError"),
+    Excuse("torch factors on the CPU with pivots alone", REFUSED, "lu", NONE, "not implemented on the CPU"),
+    Excuse("parts that torch calls unsafe are views like others", "^version", "unsafe_"),
+    Excuse("torch has no kernel for a dtype", REFUSED, "", NONE, "not implemented for '|supported for (Bool|bool)|not differentiable with"),
     Excuse("a function takes what its other homes take, and numbers as tensors", REFUSED, "", NONE, SIGNATURE),
     Excuse("of two faults another is told first", "^class", "", "", SIGNATURE),
     Excuse("torch's functions beside those of nn.functional reduce nothing by default", "^shape", r"lib\.(\w+_loss|kl_div|\w+_logits)\("),
@@ -130,6 +132,8 @@ EXCUSES = [
     Excuse("memory that a result is given is row-major", "^(strides|contiguous)", "out="),
     Excuse("rows that differ are row-major", "^(strides|contiguous)", "unique"),
     Excuse("losses take their reduction by name", REFUSED, "_loss", "which stands before 'reduction'", NONE),
+    Excuse("of several NaN the first is the largest", "^values", "adaptive_max_pool.*return_indices|adaptive_max_pool1d"),
+    Excuse("the determinant of NaN has a sign", "^values", "slogdet"),
     Excuse("i0 of infinity is infinite", "^values", "i0"),
     Excuse("factors and solutions are row-major", "^(strides|contiguous)", DECOMPOSITIONS),
     Excuse("positions are row-major", "^(strides|contiguous)", "nonzero|unravel_index|argwhere"),
@@ -150,6 +154,7 @@ NOT_OURS = (
     "derivative for .* is not implemented",
     "In-place (elu|leakyReLu) backward calculation",
     "INTERNAL ASSERT FAILED",
+    "is not differentiable with respect to argument",
     "This view is the output of a function that returns multiple views",
     "Subtraction, the `-` operator, with a bool tensor is not supported",
 )

@@ -92,7 +92,7 @@ def written(w: Writer, target: Target) -> str | None:
     x = w.pick(lambda t: t.numel() > 0) or w.pick()
     if x is None:
         return None
-    draw = Draw(w, x, *target)
+    draw, is_random = Draw(w, x, *target), surface_calls.is_random(target.name)
     base = target.name.rstrip("_")
     changes = target.name.endswith("_") or base.endswith("_")
     fitting = surface_calls.FITTING.get(target.name) or surface_calls.FITTING.get(base)
@@ -112,7 +112,7 @@ def written(w: Writer, target: Target) -> str | None:
         required = parameter.default is parameter.empty
         if not required and not w.chance(0.03 if parameter.name in surface_calls.RARE else 0.3):
             continue
-        if text is None or (parameter.name == "out" and target.home == "method"):
+        if text is None or (parameter.name == "out" and target.home == "method") or (parameter.name == "inplace" and is_random):
             continue
         if parameter.kind is parameter.KEYWORD_ONLY or (not required and (options or len(given) < number or w.chance(0.5))):
             options.append(f"{parameter.name}={text}")
@@ -120,7 +120,6 @@ def written(w: Writer, target: Target) -> str | None:
             given.append(text)
         else:
             options.append(f"{parameter.name}={text}")
-    is_random = surface_calls.is_random(target.name)
     if changes and given and given[0] == x and (is_random or w.chance(0.75)):
         given[0] = f"{x}.clone()"
     rest = ", ".join([*given[1:], *options])
@@ -148,7 +147,7 @@ def program(torch: ModuleType, target: Target, seed: int, known: list[Target]) -
     """A program about a target: its call, calls of two others, and statements of the usual kinds on what they give."""
     number = zlib.crc32(f"{target} {seed}".encode())
     w = Writer(torch, number)
-    w.flavour = w.choice(["floats", "floats", "floats", "mixed", "special"])
+    w.flavour = w.choice(["floats", "floats", "floats", "mixed"])  # of special values see `tensor.test_derivatives`
     w.start()
     for each in (target, None, partner(number, known), None, target, None, partner(number + 1, known)):
         if each is not None:

@@ -47,8 +47,8 @@ class Draw:
         return f"definite({m})"
 
     def m(self, *shape: int) -> str:
-        """Matrices that are far from singular."""
-        return f"({self.f(*shape)} * 0.1 + lib.eye({shape[-1]}, dtype=lib.{self.dtype}) * 3)"
+        """Matrices that are far from singular, and whose singular values differ."""
+        return f"well({self.f(*shape)})"
 
     def i(self, low: int, high: int, *shape: int, dtype: str = "int64") -> str:
         """Integers from low up to, not including, high."""
@@ -71,7 +71,9 @@ class Draw:
     def any(self) -> str:
         """The tensor itself, sometimes brought between 0 and 1, where more functions are defined."""
         is_float = str(self.w[self.x].dtype).removeprefix("torch.") in FLOATS
-        return f"{self.x}.sigmoid()" if is_float and not self.name.endswith("_") and self.w.chance(0.35) else self.x
+        compared = any(word in self.name for word in ("max", "min", "median", "mode", "sort"))  # which is itself to the last bit
+        inside = is_float and not compared and not self.name.endswith("_")
+        return f"{self.x}.sigmoid()" if inside and self.w.chance(0.35) else self.x
 
     def tensor(self) -> str:
         """A tensor that broadcasts with it."""
@@ -217,12 +219,12 @@ FITTING: dict[str, Fitting] = {
     **dict.fromkeys(("cholesky", "cholesky_ex", "cholesky_inverse"), lambda d: [d.s(3)]),
     **dict.fromkeys(("eigh", "eigvalsh"), lambda d: [d.s(3)]), "trace": lambda d: [d.f(3, 4)],
     **dict.fromkeys(("eig", "eigvals"), lambda d: [d.s(3)]), "matrix_power": lambda d: [d.m(3, 3), d.one("0", "2", "3", "-1")],
-    **dict.fromkeys(("pinv", "pinverse", "svdvals", "matrix_rank"), lambda d: [f"{d.f(4, 3)} + lib.eye(4, dtype=lib.{d.dtype})[:, :3] * 9"]),
-    **dict.fromkeys(("svd", "qr"), lambda d: [f"{d.f(4, 3)} + lib.eye(4, dtype=lib.{d.dtype})[:, :3] * 9"]),
+    **dict.fromkeys(("pinv", "pinverse", "svdvals", "matrix_rank"), lambda d: [d.m(4, 3)]),
+    **dict.fromkeys(("svd", "qr"), lambda d: [d.m(4, 3)]),
     "cholesky_solve": lambda d: [d.f(3, 2), f"lib.linalg.cholesky({d.s(3)})"], "solve": lambda d: [d.m(3, 3), d.f(3, 2)],
     "solve_ex": lambda d: [d.m(3, 3), d.f(3, 2)], "solve_triangular": lambda d: [d.m(3, 3), d.f(3, 2)],
     "triangular_solve": lambda d: [d.f(3, 2), d.m(3, 3)], "lu_solve": lambda d: [f"lib.linalg.lu_factor({(a := d.m(3, 3))})[0]", f"lib.linalg.lu_factor({a})[1]", d.f(3, 2)],
-    "lstsq": lambda d: [f"{d.f(4, 3)} + lib.eye(4, dtype=lib.{d.dtype})[:, :3] * 9", d.f(4, 2)],
+    "lstsq": lambda d: [d.m(4, 3), d.f(4, 2)],
     "householder_product": lambda d: [d.f(4, 3), d.f(3)], "tensorinv": lambda d: [f"{d.m(6, 6)}.reshape(2, 3, 6)", "ind=2"],
     "tensorsolve": lambda d: [f"{d.m(6, 6)}.reshape(2, 3, 6)", d.f(2, 3)], "vander": lambda d: [d.f(4)],
     "matrix_norm": lambda d: [d.f(3, 4)], "diagonal": lambda d: [d.one(d.f(3, 4), d.f(2, 3, 4))],
