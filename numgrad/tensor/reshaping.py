@@ -10,7 +10,7 @@ from numgrad.engine.tape import tensor_over
 from numgrad.errors import warn
 from numgrad.layout import product, spec_of
 from numgrad.tensor import reductions, shaping
-from numgrad.tensor.arguments import as_int, shape_of, size_of, wrap_dim
+from numgrad.tensor.arguments import as_int, check_tensor, shape_of, size_of, wrap_dim
 from numgrad.tensor.diagonals import replaced
 from numgrad.tensor.surface import public
 
@@ -216,7 +216,7 @@ def unflatten(input: Tensor, dim: int, sizes: Any) -> Tensor:
     >>> ng.unflatten(ng.zeros(2, 6), 1, (-1, 3)).shape
     numgrad.Size([2, 2, 3])
     """
-    axis = wrap_dim("unflatten", dim, input._spec.ndim)
+    axis = wrap_dim("unflatten", dim, check_tensor("unflatten", "input", input)._spec.ndim)
     extents = size_of("unflatten", (tuple(sizes) if isinstance(sizes, (tuple, list)) else (sizes,),))
     if not extents:
         raise RuntimeError("unflatten: sizes must be non-empty")

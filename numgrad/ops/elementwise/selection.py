@@ -94,6 +94,7 @@ where = elementwise(
     inputs=("condition", "input", "other"),
     accepts="bif",
     untyped=("condition",),
+    leads=("condition",),
     graph_inputs=(1, 2),
     oracle=np.where,
     doc="input where the (bool) condition holds, else other.",
