@@ -1,48 +1,16 @@
-"""Gradient clipping, parameters as one vector, and modules without initial values."""
+"""Gradient clipping."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from typing import Any, TypeVar
 
 from numgrad.autograd import no_grad
-from numgrad.nn import init
-from numgrad.nn.module import Module
-from numgrad.tensor import arguments, clamping, creation, joining, pointwise, reductions, shaping
+from numgrad.tensor import arguments, clamping, creation, joining, pointwise, reductions
 from numgrad.tensor.arguments import check_tensor
 from numgrad.tensor.changes import Changes
 from numgrad.tensor.tensor import Tensor
 from numgrad.tensor.updates import plan_copy, plan_scale
-
-M = TypeVar("M", bound=Module)
-
-
-def skip_init(module_cls: type[M], *args: Any, **kwargs: Any) -> M:
-    """A module whose parameters hold no initial values, for a caller that fills them itself.
-
-    Parameters
-    ----------
-    module_cls
-        The module's class.
-    args, kwargs
-        Arguments of its constructor.
-
-    Raises
-    ------
-    RuntimeError
-        ``module_cls`` is not a subclass of `Module`.
-
-    >>> from numgrad import nn
-    >>> nn.init.ones_(skip_init(nn.Linear, 2, 1).weight)
-    Parameter containing:
-    tensor([[1., 1.]], requires_grad=True)
-    """
-    if not (isinstance(module_cls, type) and issubclass(module_cls, Module)):
-        raise RuntimeError(f"Expected a Module; got {module_cls}")
-    with init.skipped():
-        module: M = module_cls(*args, **kwargs)
-    return module
 
 
 def _gradients(parameters: Tensor | Iterable[Tensor]) -> list[Tensor]:
@@ -128,51 +96,4 @@ def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float) -
         changes.make()
 
 
-def parameters_to_vector(parameters: Iterable[Tensor]) -> Tensor:
-    """All parameters, flattened, one after the other; gradients flow through it.
-
-    >>> import numgrad as ng
-    >>> parameters_to_vector([ng.ones(1, 2), ng.zeros(1)])
-    tensor([1., 1., 0.])
-    """
-    return joining.cat(
-        [shaping.reshape(check_tensor("parameters_to_vector", "parameters", each), -1) for each in parameters]
-    )
-
-
-def vector_to_parameters(vec: Tensor, parameters: Iterable[Tensor]) -> None:
-    """Copy the pieces of a vector into the parameters.
-
-    Raises
-    ------
-    RuntimeError
-        The vector has the wrong number of elements; nothing has been changed.
-
-    >>> import numgrad as ng
-    >>> x, y = ng.zeros(2), ng.zeros(1)
-    >>> vector_to_parameters(ng.tensor([1.0, 2.0, 3.0]), [x, y])
-    >>> x, y
-    (tensor([1., 2.]), tensor([3.]))
-    """
-    chosen = [check_tensor("vector_to_parameters", "parameters", each) for each in parameters]
-    count = sum(parameter.numel() for parameter in chosen)
-    if check_tensor("vector_to_parameters", "vec", vec).ndim != 1 or vec.numel() != count:
-        raise RuntimeError(f"vector_to_parameters: vec has shape {list(vec.shape)}, expected [{count}]")
-    begin = 0
-    with no_grad():
-        changes = Changes()
-        for parameter in chosen:
-            piece = shaping.narrow(vec, 0, begin, parameter.numel())
-            plan_copy(changes, parameter, shaping.reshape(piece, parameter.shape))
-            begin += parameter.numel()
-        changes.make()
-
-
-__all__ = [
-    "clip_grad_norm_",
-    "clip_grad_value_",
-    "get_total_norm",
-    "parameters_to_vector",
-    "skip_init",
-    "vector_to_parameters",
-]
+__all__ = ["clip_grad_norm_", "clip_grad_value_", "get_total_norm"]
