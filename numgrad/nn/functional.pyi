@@ -13,6 +13,7 @@ from numgrad.tensor.activations import silu as silu
 from numgrad.tensor.activations import softmax as softmax
 from numgrad.tensor.activations import softplus as softplus
 from numgrad.tensor.attention import scaled_dot_product_attention as scaled_dot_product_attention
+from numgrad.tensor.attention_heads import multi_head_attention_forward as multi_head_attention_forward
 from numgrad.tensor.categories import bilinear as bilinear
 from numgrad.tensor.categories import embedding_bag as embedding_bag
 from numgrad.tensor.categories import one_hot as one_hot

@@ -82,6 +82,15 @@ class Linear(Module):
         return f"in_features={self.in_features}, out_features={self.out_features}, bias={self.bias is not None}"
 
 
+class NonDynamicallyQuantizableLinear(Linear):
+    """A `Linear` under the name by which torch keeps it from being quantized; reprs have it.
+
+    >>> from numgrad import nn
+    >>> nn.MultiheadAttention(4, 2).out_proj
+    NonDynamicallyQuantizableLinear(in_features=4, out_features=4, bias=True)
+    """
+
+
 class Flatten(Module):
     """Merges the dimensions from start_dim to end_dim into one; by default all but the first.
 
