@@ -2,13 +2,18 @@
 
 from numgrad.nn import (
     activation,
+    adaptive,
     attention,
+    batchnorm,
     containers,
     conv,
     convolutions,
+    data_parallel,
     distances,
+    embeddings,
     functional,
     init,
+    lazy,
     likelihoods,
     linear,
     loss,
@@ -16,6 +21,7 @@ from numgrad.nn import (
     norm,
     padding,
     parameter,
+    parameter_containers,
     pooling,
     pooling_volumes,
     rearranging,
@@ -24,11 +30,16 @@ from numgrad.nn import (
     utils,
 )
 from numgrad.nn.activation import *  # noqa: F403
+from numgrad.nn.adaptive import *  # noqa: F403
 from numgrad.nn.attention import *  # noqa: F403
+from numgrad.nn.batchnorm import *  # noqa: F403
 from numgrad.nn.containers import *  # noqa: F403
 from numgrad.nn.conv import *  # noqa: F403
 from numgrad.nn.convolutions import *  # noqa: F403
+from numgrad.nn.data_parallel import *  # noqa: F403
 from numgrad.nn.distances import *  # noqa: F403
+from numgrad.nn.embeddings import *  # noqa: F403
+from numgrad.nn.lazy import *  # noqa: F403
 from numgrad.nn.likelihoods import *  # noqa: F403
 from numgrad.nn.linear import *  # noqa: F403
 from numgrad.nn.loss import *  # noqa: F403
@@ -36,6 +47,7 @@ from numgrad.nn.module import *  # noqa: F403
 from numgrad.nn.norm import *  # noqa: F403
 from numgrad.nn.padding import *  # noqa: F403
 from numgrad.nn.parameter import *  # noqa: F403
+from numgrad.nn.parameter_containers import *  # noqa: F403
 from numgrad.nn.pooling import *  # noqa: F403
 from numgrad.nn.pooling_volumes import *  # noqa: F403
 from numgrad.nn.rearranging import *  # noqa: F403
@@ -44,14 +56,20 @@ from numgrad.nn.transformer import *  # noqa: F403
 
 __all__ = ["functional", "init", "utils"]
 __all__ += activation.__all__
+__all__ += adaptive.__all__
 __all__ += attention.__all__
+__all__ += batchnorm.__all__
 __all__ += containers.__all__
 __all__ += conv.__all__
+__all__ += data_parallel.__all__
+__all__ += embeddings.__all__
+__all__ += lazy.__all__
 __all__ += linear.__all__
 __all__ += loss.__all__
 __all__ += module.__all__
 __all__ += norm.__all__
 __all__ += parameter.__all__
+__all__ += parameter_containers.__all__
 __all__ += pooling.__all__
 __all__ += distances.__all__
 __all__ += likelihoods.__all__
