@@ -269,7 +269,7 @@ def _replaced(kind: str, name: str, old: tuple[Any, ...], new: Any) -> tuple[Any
     return tuple(new)
 
 
-class _WithoutModule:
+class WithoutModule:
     """A hook of a load that does not take the module, as one that does."""
 
     def __init__(self, hook: Callable[..., Any]) -> None:
@@ -421,7 +421,7 @@ class Hooked:
         self, hook: Callable[..., Any], with_module: bool = False
     ) -> RemovableHandle:
         """`register_load_state_dict_pre_hook`, but that the hook does not get the module."""
-        return register(self._load_state_dict_pre_hooks, hook if with_module else _WithoutModule(hook))
+        return register(self._load_state_dict_pre_hooks, hook if with_module else WithoutModule(hook))
 
     def register_load_state_dict_pre_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
         """Call ``hook(module, state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs)``.
