@@ -5,21 +5,24 @@ from numgrad.nn import (
     adaptive,
     attention,
     batchnorm,
+    common_types,
     containers,
     conv,
     convolutions,
-    data_parallel,
     distances,
     embeddings,
     functional,
+    grad,
     init,
     lazy,
     likelihoods,
     linear,
     loss,
     module,
+    modules,
     norm,
     padding,
+    parallel,
     parameter,
     parameter_containers,
     pooling,
@@ -36,7 +39,6 @@ from numgrad.nn.batchnorm import *  # noqa: F403
 from numgrad.nn.containers import *  # noqa: F403
 from numgrad.nn.conv import *  # noqa: F403
 from numgrad.nn.convolutions import *  # noqa: F403
-from numgrad.nn.data_parallel import *  # noqa: F403
 from numgrad.nn.distances import *  # noqa: F403
 from numgrad.nn.embeddings import *  # noqa: F403
 from numgrad.nn.lazy import *  # noqa: F403
@@ -46,7 +48,9 @@ from numgrad.nn.loss import *  # noqa: F403
 from numgrad.nn.module import *  # noqa: F403
 from numgrad.nn.norm import *  # noqa: F403
 from numgrad.nn.padding import *  # noqa: F403
+from numgrad.nn.parallel import DataParallel as DataParallel
 from numgrad.nn.parameter import *  # noqa: F403
+from numgrad.nn.parameter import factory_kwargs as factory_kwargs
 from numgrad.nn.parameter_containers import *  # noqa: F403
 from numgrad.nn.pooling import *  # noqa: F403
 from numgrad.nn.pooling_volumes import *  # noqa: F403
@@ -54,14 +58,14 @@ from numgrad.nn.rearranging import *  # noqa: F403
 from numgrad.nn.rectifiers import *  # noqa: F403
 from numgrad.nn.transformer import *  # noqa: F403
 
-__all__ = ["functional", "init", "utils"]
+__all__ = ["common_types", "factory_kwargs", "functional", "grad", "init", "modules", "parallel", "parameter", "utils"]
 __all__ += activation.__all__
 __all__ += adaptive.__all__
 __all__ += attention.__all__
 __all__ += batchnorm.__all__
 __all__ += containers.__all__
 __all__ += conv.__all__
-__all__ += data_parallel.__all__
+__all__ += ["DataParallel"]
 __all__ += embeddings.__all__
 __all__ += lazy.__all__
 __all__ += linear.__all__

@@ -56,6 +56,7 @@ from numgrad.tensor.losses import binary_cross_entropy_with_logits as binary_cro
 from numgrad.tensor.losses import cross_entropy as cross_entropy
 from numgrad.tensor.losses import huber_loss as huber_loss
 from numgrad.tensor.losses import l1_loss as l1_loss
+from numgrad.tensor.losses import linear_cross_entropy as linear_cross_entropy
 from numgrad.tensor.losses import mse_loss as mse_loss
 from numgrad.tensor.losses import nll_loss as nll_loss
 from numgrad.tensor.losses import smooth_l1_loss as smooth_l1_loss

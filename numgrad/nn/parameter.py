@@ -268,3 +268,31 @@ def typename(value: Any) -> str:
         return f"numgrad.{value.dtype.torch_name}Tensor"
     cls = type(value)
     return cls.__qualname__ if cls.__module__ == "builtins" else f"{cls.__module__}.{cls.__qualname__}"
+
+
+def factory_kwargs(kwargs: dict[str, Any] | None) -> dict[str, Any]:
+    """The device, dtype and memory format among the keywords of a module, for the functions that make its tensors.
+
+    Those in ``kwargs["factory_kwargs"]`` count as well.
+
+    Raises
+    ------
+    TypeError
+        There are others, or one is there twice.
+
+    >>> factory_kwargs({"dtype": "a", "factory_kwargs": {"device": "cpu"}})
+    {'device': 'cpu', 'dtype': 'a'}
+    """
+    if kwargs is None:
+        return {}
+    names = "device", "dtype", "memory_format"
+    unknown = set(kwargs) - {*names, "factory_kwargs"}
+    if unknown:
+        raise TypeError(f"unexpected kwargs {unknown}")
+    given = dict(kwargs.get("factory_kwargs", {}))
+    for name in names:
+        if name in kwargs:
+            if name in given:
+                raise TypeError(f"{name} specified twice, in **kwargs and in factory_kwargs")
+            given[name] = kwargs[name]
+    return given

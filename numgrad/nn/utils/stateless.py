@@ -7,8 +7,8 @@ from typing import Any
 
 from numgrad.autograd import stateless
 from numgrad.errors import warn
-from numgrad.nn.data_parallel import DataParallel
 from numgrad.nn.module import Module
+from numgrad.nn.parallel import DataParallel
 from numgrad.tensor.tensor import Tensor
 
 __all__ = ["functional_call"]

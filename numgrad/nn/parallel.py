@@ -1,4 +1,4 @@
-"""`DataParallel`, which over one CPU is its module under another name."""
+"""`DataParallel` and its function, which over one CPU call their module."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from numgrad.nn.module import Module
 
-__all__ = ["DataParallel"]
+__all__ = ["DataParallel", "data_parallel"]
 
 
 class DataParallel(Module):
@@ -40,3 +40,20 @@ class DataParallel(Module):
 
     def forward(self, *inputs: Any, **kwargs: Any) -> Any:
         return self.module(*inputs, **kwargs)
+
+
+def data_parallel(
+    module: Module,
+    inputs: Any,
+    device_ids: Sequence[Any] | None = None,
+    output_device: Any = None,
+    dim: int = 0,
+    module_kwargs: dict[str, Any] | None = None,
+) -> Any:
+    """Call a module; ``inputs`` is a tuple of its arguments, or the only one. The other arguments are `DataParallel`'s.
+
+    >>> import numgrad as ng
+    >>> data_parallel(ng.nn.ReLU(), ng.tensor([-1.0, 2.0]))
+    tensor([0., 2.])
+    """
+    return module(*(inputs if isinstance(inputs, tuple) else (inputs,)), **(module_kwargs or {}))
