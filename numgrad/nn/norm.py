@@ -49,6 +49,8 @@ class LocalResponseNorm(Module):
 class CrossMapLRN2d(Module):
     """`LocalResponseNorm` of images [N, C, H, W], each channel with the ``size`` around it, under its older name.
 
+    torch's sums begin with a channel too many from the middle of the first ``size`` on, and its gradients without it.
+
     Raises
     ------
     ValueError
