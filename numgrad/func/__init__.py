@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from numgrad.autograd.stateless import functional_call, stack_module_state
 from numgrad.func.batching import vmap
-from numgrad.func.modules import functional_call, stack_module_state
 from numgrad.func.transforms import (
     grad,
     grad_and_value,

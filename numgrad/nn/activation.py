@@ -215,7 +215,21 @@ class LogSoftmax(Module):
         return f"dim={self.dim}"
 
 
-class Dropout(Module):
+class _Dropout(Module):
+    """Zeroes with probability p in train mode."""
+
+    def __init__(self, p: float = 0.5, inplace: bool = False) -> None:
+        super().__init__()
+        if not 0 <= p <= 1:
+            raise ValueError(f"dropout probability has to be between 0 and 1, but got {p}")
+        self.p = p
+        self.inplace = inplace
+
+    def extra_repr(self) -> str:
+        return f"p={self.p}, inplace={self.inplace}"
+
+
+class Dropout(_Dropout):
     """In train mode, zeroes each element with probability p and divides the others by 1 - p; in eval mode does nothing.
 
     Raises
@@ -229,21 +243,11 @@ class Dropout(Module):
     tensor([1., 1.])
     """
 
-    def __init__(self, p: float = 0.5, inplace: bool = False) -> None:
-        super().__init__()
-        if not 0 <= p <= 1:
-            raise ValueError(f"dropout probability has to be between 0 and 1, but got {p}")
-        self.p = p
-        self.inplace = inplace
-
     def forward(self, input: Tensor) -> Tensor:
         return F.dropout(input, self.p, self.training, self.inplace)
 
-    def extra_repr(self) -> str:
-        return f"p={self.p}, inplace={self.inplace}"
 
-
-class Dropout1d(Dropout):
+class Dropout1d(_Dropout):
     """In train mode, zeroes each channel of [N, C, L] or [C, L] with probability p and divides the others by 1 - p.
 
     Raises
@@ -261,7 +265,7 @@ class Dropout1d(Dropout):
         return F.dropout1d(input, self.p, self.training, self.inplace)
 
 
-class Dropout2d(Dropout):
+class Dropout2d(_Dropout):
     """In train mode, zeroes each channel of [N, C, H, W] with probability p and divides the others by 1 - p.
 
     Raises
@@ -279,7 +283,7 @@ class Dropout2d(Dropout):
         return F.dropout2d(input, self.p, self.training, self.inplace)
 
 
-class Dropout3d(Dropout):
+class Dropout3d(_Dropout):
     """In train mode, zeroes each channel of [N, C, D, H, W] with probability p and divides the others by 1 - p.
 
     Raises
@@ -297,7 +301,7 @@ class Dropout3d(Dropout):
         return F.dropout3d(input, self.p, self.training, self.inplace)
 
 
-class AlphaDropout(Dropout):
+class AlphaDropout(_Dropout):
     """In train mode, sets each element with probability p to SELU's lowest value, and keeps mean and variance.
 
     Raises
@@ -315,7 +319,7 @@ class AlphaDropout(Dropout):
         return F.alpha_dropout(input, self.p, self.training, self.inplace)
 
 
-class FeatureAlphaDropout(Dropout):
+class FeatureAlphaDropout(_Dropout):
     """`AlphaDropout` of whole channels of [N, C, ...].
 
     Raises

@@ -1,4 +1,4 @@
-"""Modules that hold other modules or parameters in order: `Sequential`, `ModuleList`, `ModuleDict`, `ParameterList`."""
+"""Modules that hold other modules in order: `Sequential`, `ModuleList`, `ModuleDict`."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ import itertools
 import operator
 import sys
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, overload
+from typing import Any
 
+from numgrad.errors import warn
 from numgrad.nn.module import Module
-from numgrad.nn.parameter import Parameter, typename
+from numgrad.nn.parameter import typename
 from numgrad.tensor.printing import indented
-from numgrad.tensor.tensor import Tensor
 
-__all__ = ["ModuleDict", "ModuleList", "ParameterList", "Sequential"]
+__all__ = ["Container", "ModuleDict", "ModuleList", "Sequential"]
 
 
-def _position(index: Any, length: int) -> int:
+def position_in(index: Any, length: int) -> int:
     position = operator.index(index)
     if not -length <= position < length:
         raise IndexError(f"index {position} is out of range")
@@ -36,21 +36,21 @@ class _Numbered(Module):
         members = list(self._modules.values())
         if isinstance(index, slice):
             return self._of(dict(list(self._modules.items())[index]))
-        return members[_position(index, len(members))]
+        return members[position_in(index, len(members))]
 
     def _of(self, members: dict[str, Any]) -> Any:
         """A slice of this container; a Sequential keeps the names, as torch's does."""
         raise NotImplementedError
 
     def __setitem__(self, index: int, module: Module) -> None:
-        setattr(self, list(self._modules)[_position(index, len(self))], module)
+        setattr(self, list(self._modules)[position_in(index, len(self))], module)
 
     def __delitem__(self, index: int | slice) -> None:
         members = list(self._modules.values())
         if isinstance(index, slice):
             del members[index]
         else:
-            del members[_position(index, len(members))]
+            del members[position_in(index, len(members))]
         self._renumber(members)
 
     def _renumber(self, members: Iterable[Any]) -> None:
@@ -293,72 +293,24 @@ class ModuleDict(Module):
             self[name] = module
 
 
-class ParameterList(Module):
-    """A list of parameters, registered with the module that holds it. Tensors become parameters; other values stay as they are.
+class Container(Module):
+    """A module with the given modules under their names; older than `Sequential` and `ModuleList`, which are the better ones.
 
-    >>> import numgrad as ng
+    >>> import warnings
     >>> from numgrad import nn
-    >>> len(nn.ParameterList([ng.ones(2), ng.ones(3)]))
-    2
+    >>> with warnings.catch_warnings():
+    ...     warnings.simplefilter("ignore")
+    ...     nn.Container(a=nn.ReLU())
+    Container(
+      (a): ReLU()
+    )
     """
 
-    def __init__(self, values: Iterable[Any] | None = None) -> None:
+    def __init__(self, **kwargs: Any) -> None:
+        warn(
+            "`nn.Container` is deprecated. All of its functionality is now implemented in `nn.Module`. Subclass that instead.",
+            FutureWarning,
+        )
         super().__init__()
-        self._size = 0  # attributes whose names are not numbers do not belong to the list
-        if values is not None:
-            self.extend(values)
-
-    def __len__(self) -> int:
-        return self._size
-
-    def __iter__(self) -> Iterator[Any]:
-        return iter([getattr(self, str(number)) for number in range(self._size)])
-
-    @overload
-    def __getitem__(self, index: int) -> Any: ...
-
-    @overload
-    def __getitem__(self, index: slice) -> ParameterList: ...
-
-    def __getitem__(self, index: int | slice) -> Any:
-        if isinstance(index, slice):
-            return type(self)(list(self)[index])
-        return getattr(self, str(_position(index, self._size)))
-
-    def __setitem__(self, index: int, value: Any) -> None:
-        setattr(self, str(_position(index, self._size)), _as_parameter(value))
-
-    def __dir__(self) -> list[str]:
-        return [name for name in super().__dir__() if not name.isdigit()]
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        raise RuntimeError("ParameterList should not be called.")
-
-    def append(self, value: Any) -> ParameterList:
-        """Add a parameter at the end."""
-        setattr(self, str(self._size), _as_parameter(value))
-        self._size += 1
-        return self
-
-    def extend(self, values: Iterable[Any]) -> ParameterList:
-        """Add parameters at the end."""
-        if not isinstance(values, Iterable) or isinstance(values, Tensor):
-            raise TypeError(f"ParameterList.extend should be called with an iterable, but got {type(values).__name__}")
-        for value in [_as_parameter(value) for value in values]:
-            self.append(value)
-        return self
-
-    __iadd__ = extend
-
-    def extra_repr(self) -> str:
-        lines = []
-        for number, value in enumerate(self):
-            text = f"Object of type: {type(value).__name__}"
-            if isinstance(value, Tensor):
-                text = f"Parameter containing: [{value.dtype!r} of size {'x'.join(map(str, value.shape))}]"
-            lines.append(f"  ({number}): {text}")
-        return "\n".join(lines)
-
-
-def _as_parameter(value: Any) -> Any:
-    return Parameter(value) if isinstance(value, Tensor) and not isinstance(value, Parameter) else value
+        for name, module in kwargs.items():
+            self.add_module(name, module)

@@ -1,4 +1,4 @@
-"""`Conv2d`, the convolutional layer."""
+"""`Conv2d`, the convolutional layer, and what those of other dimensions share with it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from numgrad.nn.module import Module
 from numgrad.nn.parameter import Parameter
 from numgrad.tensor import creation
 from numgrad.tensor.arguments import as_int
-from numgrad.tensor.checked import Pair, pair
+from numgrad.tensor.checked import Pair, several
 from numgrad.tensor.tensor import Tensor
 
 __all__ = ["Conv2d"]
@@ -43,8 +43,65 @@ class _Convolution(Module):
     """Weights, and an offset for each output channel, of a convolution of ``_ndim`` dimensions."""
 
     _ndim = 0
+    transposed = False
     weight: Parameter
     bias: Parameter | None
+
+    def _build(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: Pair,
+        stride: Pair,
+        padding: Pair | str,
+        dilation: Pair,
+        groups: int,
+        bias: bool,
+        padding_mode: str,
+        device: Any,
+        dtype: Dtype | None,
+    ) -> None:
+        name = type(self).__name__
+        on_cpu(name, device)
+        self.groups = as_int(name, "groups", groups)
+        if self.groups <= 0:
+            raise ValueError("groups must be a positive integer")
+        self.in_channels = as_int(name, "in_channels", in_channels)
+        self.out_channels = as_int(name, "out_channels", out_channels)
+        for word, channels in (("in_channels", self.in_channels), ("out_channels", self.out_channels)):
+            if channels % self.groups:
+                raise ValueError(f"{word} must be divisible by groups")
+        if (
+            isinstance(kernel_size, (tuple, list)) and len(kernel_size) == 1 < self._ndim
+        ):  # in torch the size of a 1D kernel
+            raise ShapeError(f"{name}: kernel_size is {kernel_size}, expected an int or {self._ndim}")
+        self.kernel_size = several(name, "kernel_size", kernel_size, self._ndim)
+        self.stride = several(name, "stride", stride, self._ndim)
+        self.dilation = several(name, "dilation", dilation, self._ndim)
+        if isinstance(padding, str):
+            if padding not in ("same", "valid"):
+                raise ValueError(f"Invalid padding string {padding!r}, should be one of {{'same', 'valid'}}")
+            if padding == "same" and set(self.stride) != {1}:
+                raise ValueError("padding='same' is not supported for strided convolutions")
+            self.padding: tuple[int, ...] | str = padding
+        else:
+            self.padding = several(name, "padding", padding, self._ndim)
+        if padding_mode not in PADDING_MODES:
+            raise ValueError(f"padding_mode must be one of {PADDING_MODES}, but got padding_mode='{padding_mode}'")
+        self.padding_mode = padding_mode
+        self.output_padding = (0,) * self._ndim
+        self.weight = Parameter(self._uninitialized(dtype))
+        self.register_parameter("bias", Parameter(creation.empty(self.out_channels, dtype=dtype)) if bias else None)
+        self.reset_parameters()
+
+    def _uninitialized(self, dtype: Dtype | None) -> Tensor:
+        """Memory for the weight."""
+        return creation.empty(*self._weight_shape(), dtype=dtype)
+
+    def _weight_shape(self) -> tuple[int, ...]:
+        channels = (self.in_channels, self.out_channels) if self.transposed else (self.out_channels, self.in_channels)
+        size = (channels[0], channels[1] // self.groups, *self.kernel_size)
+        return tuple(creation.checked_size(type(self).__name__, size))
 
     def reset_parameters(self) -> None:
         """Redraw weight and bias."""
@@ -66,9 +123,8 @@ class _Convolution(Module):
             text += f", padding={self.padding}"
         if self.dilation != (1,) * self._ndim:
             text += f", dilation={self.dilation}"
-        output_padding = getattr(self, "output_padding", (0,) * self._ndim)
-        if output_padding != (0,) * self._ndim:
-            text += f", output_padding={output_padding}"
+        if self.output_padding != (0,) * self._ndim:
+            text += f", output_padding={self.output_padding}"
         if self.groups != 1:
             text += f", groups={self.groups}"
         if self.bias is None:
@@ -76,7 +132,28 @@ class _Convolution(Module):
         return text if self.padding_mode == "zeros" else f"{text}, padding_mode={self.padding_mode}"
 
 
-class Conv2d(_Convolution):
+class _Conv(_Convolution):
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: Pair,
+        stride: Pair = 1,
+        padding: Pair | str = 0,
+        dilation: Pair = 1,
+        groups: int = 1,
+        bias: bool = True,
+        padding_mode: str = "zeros",
+        device: Any = None,
+        dtype: Dtype | None = None,
+    ) -> None:
+        super().__init__()
+        self._build(
+            in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias, padding_mode, device, dtype
+        )  # fmt: skip
+
+
+class Conv2d(_Conv):
     """Cross-correlation of input [N, C, H, W] (or [C, H, W]) with learnt weights.
 
     Parameters
@@ -114,52 +191,9 @@ class Conv2d(_Convolution):
 
     _ndim = 2
 
-    def __init__(
-        self,
-        in_channels: int,
-        out_channels: int,
-        kernel_size: Pair,
-        stride: Pair = 1,
-        padding: Pair | str = 0,
-        dilation: Pair = 1,
-        groups: int = 1,
-        bias: bool = True,
-        padding_mode: str = "zeros",
-        device: Any = None,
-        dtype: Dtype | None = None,
-    ) -> None:
-        super().__init__()
-        on_cpu("Conv2d", device)
-        groups = as_int("Conv2d", "groups", groups)
-        if groups <= 0:
-            raise ValueError("groups must be a positive integer")
-        in_channels = as_int("Conv2d", "in_channels", in_channels)
-        out_channels = as_int("Conv2d", "out_channels", out_channels)
-        for name, channels in (("in_channels", in_channels), ("out_channels", out_channels)):
-            if channels % groups:
-                raise ValueError(f"{name} must be divisible by groups")
-        if isinstance(padding, str):
-            if padding not in ("same", "valid"):
-                raise ValueError(f"Invalid padding string {padding!r}, should be one of {{'same', 'valid'}}")
-            if padding == "same" and pair("Conv2d", "stride", stride) != (1, 1):
-                raise ValueError("padding='same' is not supported for strided convolutions")
-        if padding_mode not in PADDING_MODES:
-            raise ValueError(f"padding_mode must be one of {PADDING_MODES}, but got padding_mode='{padding_mode}'")
-        if isinstance(kernel_size, (tuple, list)) and len(kernel_size) == 1:  # in torch the size of a 1D kernel
-            raise ShapeError(f"Conv2d: kernel_size is {kernel_size}, expected an int or two")
-        self.in_channels = in_channels
-        self.out_channels = out_channels
-        self.kernel_size = pair("Conv2d", "kernel_size", kernel_size)
-        self.stride = pair("Conv2d", "stride", stride)
-        self.padding = padding if isinstance(padding, str) else pair("Conv2d", "padding", padding)
-        self.dilation = pair("Conv2d", "dilation", dilation)
-        self.groups = groups
-        self.padding_mode = padding_mode
-        shape = creation.checked_size("Conv2d", (out_channels, in_channels // groups, *self.kernel_size))
-        in_memory = creation.uninitialized(creation.chosen_dtype("Conv2d", dtype), shape, convolved_strides(shape))
-        self.weight = Parameter(in_memory)
-        self.register_parameter("bias", Parameter(creation.empty(out_channels, dtype=dtype)) if bias else None)
-        self.reset_parameters()
+    def _uninitialized(self, dtype: Dtype | None) -> Tensor:
+        shape = self._weight_shape()
+        return creation.uninitialized(creation.chosen_dtype("Conv2d", dtype), shape, convolved_strides(shape))
 
     def forward(self, input: Tensor) -> Tensor:
         return self._convolved(F.conv2d, input)

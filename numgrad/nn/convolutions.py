@@ -5,89 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from numgrad.devices import on_cpu
 from numgrad.dtypes import dtype as Dtype
 from numgrad.nn import functional as F
-from numgrad.nn.conv import PADDING_MODES, _Convolution
-from numgrad.nn.parameter import Parameter
-from numgrad.tensor import creation
-from numgrad.tensor.arguments import as_int
-from numgrad.tensor.checked import Pair, flag, several
+from numgrad.nn.conv import _Conv, _Convolution
+from numgrad.tensor.checked import Pair, several
 from numgrad.tensor.tensor import Tensor
 
 __all__ = ["Conv1d", "Conv3d", "ConvTranspose1d", "ConvTranspose2d", "ConvTranspose3d"]
-
-
-class _General(_Convolution):
-    """A convolution of any number of dimensions, transposed or not."""
-
-    _transposed = False
-
-    def _build(
-        self,
-        in_channels: int,
-        out_channels: int,
-        kernel_size: Pair,
-        stride: Pair,
-        padding: Pair | str,
-        dilation: Pair,
-        groups: int,
-        bias: bool,
-        padding_mode: str,
-        device: Any,
-        dtype: Dtype | None,
-    ) -> None:
-        name = type(self).__name__
-        on_cpu(name, device)
-        self.groups = as_int(name, "groups", groups)
-        if self.groups <= 0:
-            raise ValueError("groups must be a positive integer")
-        self.in_channels = as_int(name, "in_channels", in_channels)
-        self.out_channels = as_int(name, "out_channels", out_channels)
-        for word, channels in (("in_channels", self.in_channels), ("out_channels", self.out_channels)):
-            if channels % self.groups:
-                raise ValueError(f"{word} must be divisible by groups")
-        self.kernel_size = several(name, "kernel_size", kernel_size, self._ndim)
-        self.stride = several(name, "stride", stride, self._ndim)
-        self.dilation = several(name, "dilation", dilation, self._ndim)
-        if isinstance(padding, str):
-            if padding not in ("same", "valid"):
-                raise ValueError(f"Invalid padding string {padding!r}, should be one of {{'same', 'valid'}}")
-            if padding == "same" and set(self.stride) != {1}:
-                raise ValueError("padding='same' is not supported for strided convolutions")
-            self.padding: tuple[int, ...] | str = padding
-        else:
-            self.padding = several(name, "padding", padding, self._ndim)
-        if padding_mode not in PADDING_MODES:
-            raise ValueError(f"padding_mode must be one of {PADDING_MODES}, but got padding_mode='{padding_mode}'")
-        self.padding_mode = padding_mode
-        first, second = (in_channels, out_channels) if self._transposed else (out_channels, in_channels)
-        shape = creation.checked_size(name, (first, second // self.groups, *self.kernel_size))
-        self.weight = Parameter(creation.empty(*shape, dtype=dtype))
-        learnt = flag(name, "bias", bias)
-        self.register_parameter("bias", Parameter(creation.empty(self.out_channels, dtype=dtype)) if learnt else None)
-        self.reset_parameters()
-
-
-class _Conv(_General):
-    def __init__(
-        self,
-        in_channels: int,
-        out_channels: int,
-        kernel_size: Pair,
-        stride: Pair = 1,
-        padding: Pair | str = 0,
-        dilation: Pair = 1,
-        groups: int = 1,
-        bias: bool = True,
-        padding_mode: str = "zeros",
-        device: Any = None,
-        dtype: Dtype | None = None,
-    ) -> None:
-        super().__init__()
-        self._build(
-            in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias, padding_mode, device, dtype
-        )  # fmt: skip
 
 
 class Conv1d(_Conv):
@@ -130,8 +54,8 @@ class Conv3d(_Conv):
         return self._convolved(F.conv3d, input)
 
 
-class _Transposed(_General):
-    _transposed = True
+class _Transposed(_Convolution):
+    transposed = True
 
     def __init__(
         self,
@@ -153,10 +77,10 @@ class _Transposed(_General):
         if padding_mode != "zeros":
             raise ValueError(f'Only "zeros" padding mode is supported for {name}')
         padding = several(name, "padding", padding, self._ndim)
-        self.output_padding = several(name, "output_padding", output_padding, self._ndim)
         self._build(
             in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias, padding_mode, device, dtype
         )  # fmt: skip
+        self.output_padding = several(name, "output_padding", output_padding, self._ndim)
 
     def _longer_by(self, input: Tensor, output_size: Sequence[int] | None) -> tuple[int, ...]:
         """The output padding that gives the output this size, with or without batch and channels.

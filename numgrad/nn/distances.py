@@ -170,7 +170,7 @@ class TripletMarginWithDistanceLoss(Loss):
         super().__init__(None, None, reduction)
         if not margin > 0:
             raise ValueError(f"{type(self).__name__}: expected margin to be greater than 0, got {margin} instead")
-        self.distance_function = distance_function or F.pairwise_distance
+        self.distance_function = PairwiseDistance() if distance_function is None else distance_function
         self.margin = margin
         self.swap = swap
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from numgrad.tensor import activations as _activations  # noqa: F401 (these modules declare the functions)
 from numgrad.tensor import attention as _attention  # noqa: F401
+from numgrad.tensor import attention_heads as _attention_heads  # noqa: F401
 from numgrad.tensor import categories as _categories  # noqa: F401
 from numgrad.tensor import channels as _channels  # noqa: F401
 from numgrad.tensor import convolutions as _convolutions  # noqa: F401

@@ -13,6 +13,7 @@ from numgrad.tensor.activations import silu as silu
 from numgrad.tensor.activations import softmax as softmax
 from numgrad.tensor.activations import softplus as softplus
 from numgrad.tensor.attention import scaled_dot_product_attention as scaled_dot_product_attention
+from numgrad.tensor.attention_heads import multi_head_attention_forward as multi_head_attention_forward
 from numgrad.tensor.categories import bilinear as bilinear
 from numgrad.tensor.categories import embedding_bag as embedding_bag
 from numgrad.tensor.categories import one_hot as one_hot
@@ -55,6 +56,7 @@ from numgrad.tensor.losses import binary_cross_entropy_with_logits as binary_cro
 from numgrad.tensor.losses import cross_entropy as cross_entropy
 from numgrad.tensor.losses import huber_loss as huber_loss
 from numgrad.tensor.losses import l1_loss as l1_loss
+from numgrad.tensor.losses import linear_cross_entropy as linear_cross_entropy
 from numgrad.tensor.losses import mse_loss as mse_loss
 from numgrad.tensor.losses import nll_loss as nll_loss
 from numgrad.tensor.losses import smooth_l1_loss as smooth_l1_loss

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from numgrad.nn.activation import ReLU
+from numgrad.nn.batchnorm import BatchNorm1d, BatchNorm2d, _BatchNorm
 from numgrad.nn.module import Module
-from numgrad.nn.norm import BatchNorm1d, BatchNorm2d, _BatchNorm
 from numgrad.tensor import layers
 from numgrad.tensor.tensor import Tensor
 

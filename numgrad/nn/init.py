@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import threading
 import warnings
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
 
 from numgrad import ops
 from numgrad.autograd import no_grad
 from numgrad.dtypes import float64
+from numgrad.errors import warn
 from numgrad.layout import product
 from numgrad.runtime.scope import Scope
-from numgrad.tensor import clamping, creation, pointwise
+from numgrad.tensor import clamping, creation, decompositions, diagonals, pointwise, random, shaping
+from numgrad.tensor.random import Generator
 from numgrad.tensor.tensor import Tensor
 
 _PLAIN = ("linear", "conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d", "sigmoid")
@@ -100,7 +107,7 @@ def _is_empty(tensor: Tensor) -> bool:
     return False
 
 
-def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0) -> Tensor:
+def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0, generator: Generator | None = None) -> Tensor:
     """Numbers drawn evenly from [a, b).
 
     Raises
@@ -117,10 +124,10 @@ def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0) -> Tensor:
     if _skips():
         return tensor
     with no_grad():
-        return tensor.uniform_(a, b)
+        return tensor.uniform_(a, b, generator=generator)
 
 
-def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0) -> Tensor:
+def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0, generator: Generator | None = None) -> Tensor:
     """Numbers drawn from a normal distribution.
 
     Raises
@@ -137,10 +144,17 @@ def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0) -> Tensor:
     if _skips():
         return tensor
     with no_grad():
-        return tensor.normal_(mean, std)
+        return tensor.normal_(mean, std, generator=generator)
 
 
-def trunc_normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0, a: float = -2.0, b: float = 2.0) -> Tensor:
+def trunc_normal_(
+    tensor: Tensor,
+    mean: float = 0.0,
+    std: float = 1.0,
+    a: float = -2.0,
+    b: float = 2.0,
+    generator: Generator | None = None,
+) -> Tensor:
     """Numbers drawn from a normal distribution cut off at a and b.
 
     By inversion: numbers drawn evenly between the distribution's values at a and b go through its inverse.
@@ -169,7 +183,7 @@ def trunc_normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0, a: float 
         return tensor
     low, high = (math.erf((bound - mean) / (std * math.sqrt(2.0))) for bound in (a, b))
     with no_grad():
-        drawn = creation.empty(tensor.shape, dtype=float64).uniform_(low, high)
+        drawn = creation.empty(tensor.shape, dtype=float64).uniform_(low, high, generator=generator)
         values = pointwise.add(pointwise.mul(_inverse_erf(drawn), std * math.sqrt(2.0)), mean)
         return tensor.copy_(clamping.clamp(values, a, b))
 
@@ -244,7 +258,7 @@ def eye_(tensor: Tensor) -> Tensor:
         return tensor.copy_(creation.eye(*tensor.shape, dtype=tensor.dtype))
 
 
-def xavier_uniform_(tensor: Tensor, gain: float = 1.0) -> Tensor:
+def xavier_uniform_(tensor: Tensor, gain: float = 1.0, generator: Generator | None = None) -> Tensor:
     """Drawn evenly from (-bound, bound), bound = gain * sqrt(6 / (fan_in + fan_out)): Glorot and Bengio, 2010.
 
     >>> import numgrad as ng
@@ -252,17 +266,17 @@ def xavier_uniform_(tensor: Tensor, gain: float = 1.0) -> Tensor:
     numgrad.Size([2, 3])
     """
     bound = gain * math.sqrt(2.0 / sum(fans(tensor))) * math.sqrt(3.0)
-    return uniform_(tensor, -bound, bound)
+    return uniform_(tensor, -bound, bound, generator)
 
 
-def xavier_normal_(tensor: Tensor, gain: float = 1.0) -> Tensor:
+def xavier_normal_(tensor: Tensor, gain: float = 1.0, generator: Generator | None = None) -> Tensor:
     """Normal with std = gain * sqrt(2 / (fan_in + fan_out)): Glorot and Bengio, 2010.
 
     >>> import numgrad as ng
     >>> xavier_normal_(ng.empty(2, 3)).shape
     numgrad.Size([2, 3])
     """
-    return normal_(tensor, 0.0, gain * math.sqrt(2.0 / sum(fans(tensor))))
+    return normal_(tensor, 0.0, gain * math.sqrt(2.0 / sum(fans(tensor))), generator)
 
 
 def _kaiming_std(tensor: Tensor, a: float, mode: str, nonlinearity: str) -> float:
@@ -273,7 +287,13 @@ def _kaiming_std(tensor: Tensor, a: float, mode: str, nonlinearity: str) -> floa
     return calculate_gain(nonlinearity, a) / math.sqrt(fan)
 
 
-def kaiming_uniform_(tensor: Tensor, a: float = 0, mode: str = "fan_in", nonlinearity: str = "leaky_relu") -> Tensor:
+def kaiming_uniform_(
+    tensor: Tensor,
+    a: float = 0,
+    mode: str = "fan_in",
+    nonlinearity: str = "leaky_relu",
+    generator: Generator | None = None,
+) -> Tensor:
     """Drawn evenly from (-bound, bound), bound = gain * sqrt(3 / fan): He et al., 2015.
 
     Parameters
@@ -286,6 +306,8 @@ def kaiming_uniform_(tensor: Tensor, a: float = 0, mode: str = "fan_in", nonline
         'fan_in' keeps the size of activations, 'fan_out' that of gradients.
     nonlinearity
         What follows; see `calculate_gain`.
+    generator
+        The generator to draw from; None: the default one. All functions of this module that draw take it.
 
     Raises
     ------
@@ -299,10 +321,16 @@ def kaiming_uniform_(tensor: Tensor, a: float = 0, mode: str = "fan_in", nonline
     if _is_empty(tensor):
         return tensor
     bound = math.sqrt(3.0) * _kaiming_std(tensor, a, mode, nonlinearity)
-    return uniform_(tensor, -bound, bound)
+    return uniform_(tensor, -bound, bound, generator)
 
 
-def kaiming_normal_(tensor: Tensor, a: float = 0, mode: str = "fan_in", nonlinearity: str = "leaky_relu") -> Tensor:
+def kaiming_normal_(
+    tensor: Tensor,
+    a: float = 0,
+    mode: str = "fan_in",
+    nonlinearity: str = "leaky_relu",
+    generator: Generator | None = None,
+) -> Tensor:
     """Normal with std = gain / sqrt(fan); arguments and errors of `kaiming_uniform_`.
 
     >>> import numgrad as ng
@@ -311,4 +339,120 @@ def kaiming_normal_(tensor: Tensor, a: float = 0, mode: str = "fan_in", nonlinea
     """
     if _is_empty(tensor):
         return tensor
-    return normal_(tensor, 0.0, _kaiming_std(tensor, a, mode, nonlinearity))
+    return normal_(tensor, 0.0, _kaiming_std(tensor, a, mode, nonlinearity), generator)
+
+
+def orthogonal_(tensor: Tensor, gain: float = 1, generator: Generator | None = None) -> Tensor:
+    """A random matrix [out, in * ...] whose rows or columns, whichever are fewer, are orthonormal, times gain.
+
+    Saxe, McClelland and Ganguli, 2013.
+
+    Raises
+    ------
+    ValueError
+        The tensor has fewer than two dimensions.
+
+    >>> import numgrad as ng
+    >>> weight = orthogonal_(ng.empty(2, 3))
+    >>> ng.allclose(weight @ weight.T, ng.eye(2), atol=1e-5)
+    True
+    """
+    if tensor.ndim < 2:
+        raise ValueError("Only tensors with 2 or more dimensions are supported")
+    if _skips() or tensor.numel() == 0:
+        return tensor
+    rows = tensor.shape[0]
+    columns = tensor.numel() // rows
+    with no_grad():
+        drawn = creation.empty(rows, columns, dtype=tensor.dtype).normal_(0, 1, generator=generator)
+        q, r = decompositions.qr(shaping.t(drawn) if rows < columns else drawn)
+        q = pointwise.mul(q, pointwise.sign(diagonals.diagonal(r)))
+        q = shaping.t(q) if rows < columns else q
+        return tensor.copy_(pointwise.mul(shaping.reshape(q, tensor.shape), gain))
+
+
+def sparse_(tensor: Tensor, sparsity: float, std: float = 0.01, generator: Generator | None = None) -> Tensor:
+    """Normal numbers, of which in each column of a matrix a part of ``sparsity`` is 0: Martens, 2010.
+
+    Raises
+    ------
+    ValueError
+        The tensor is not two-dimensional.
+
+    >>> import numgrad as ng
+    >>> (sparse_(ng.empty(10, 3), 0.7) == 0).sum(0)
+    tensor([7, 7, 7])
+    """
+    if tensor.ndim != 2:
+        raise ValueError("Only tensors with 2 dimensions are supported")
+    if _skips():
+        return tensor
+    rows, columns = tensor.shape
+    zeros = math.ceil(sparsity * rows)
+    with no_grad():
+        normal_(tensor, 0, std, generator)
+        for column in range(columns):
+            tensor[random.randperm(rows, generator=generator)[:zeros], column] = 0
+    return tensor
+
+
+def dirac_(tensor: Tensor, groups: int = 1) -> Tensor:
+    """The weight [out, in, ...] of a convolution, of one to three dimensions, that passes as many channels as it can.
+
+    Raises
+    ------
+    ValueError
+        The tensor has another number of dimensions, or ``out`` is not divisible by groups.
+
+    >>> import numgrad as ng
+    >>> dirac_(ng.empty(2, 2, 3))[1]
+    tensor([[0., 0., 0.],
+            [0., 1., 0.]])
+    """
+    if tensor.ndim not in (3, 4, 5):
+        raise ValueError("Only tensors with 3, 4, or 5 dimensions are supported")
+    if tensor.shape[0] % groups:
+        raise ValueError("dim 0 must be divisible by groups")
+    if _skips():
+        return tensor
+    of_group = tensor.shape[0] // groups
+    values = np.zeros(tensor.shape)
+    centre = tuple(extent // 2 for extent in tensor.shape[2:])
+    for group in range(groups):
+        for channel in range(min(of_group, tensor.shape[1])):
+            values[(group * of_group + channel, channel, *centre)] = 1
+    with no_grad():
+        return tensor.copy_(creation.tensor(values, dtype=tensor.dtype))
+
+
+# ---- older names ------------------------------------------------------------------------------------------------
+
+
+def _older(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """A function by its name without the underscore, which warns of that."""
+    new = function.__name__
+    old = new.removesuffix("_")
+
+    @functools.wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Tensor:
+        warn(f"`nn.init.{old}` is now deprecated in favor of `nn.init.{new}`.", FutureWarning)
+        return function(*args, **kwargs)
+
+    call.__name__ = call.__qualname__ = old
+    call.__doc__ = f"`{new}` by its older name, of which it warns."
+    return call
+
+
+uniform = _older(uniform_)
+normal = _older(normal_)
+constant = _older(constant_)
+eye = _older(eye_)
+dirac = _older(dirac_)
+xavier_uniform = _older(xavier_uniform_)
+xavier_normal = _older(xavier_normal_)
+kaiming_uniform = _older(kaiming_uniform_)
+kaiming_normal = _older(kaiming_normal_)
+orthogonal = _older(orthogonal_)
+sparse = _older(sparse_)
+
+_calculate_fan_in_and_fan_out = fans  # by which programs know it

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from numgrad.dtypes import dtype as Dtype
+from numgrad.layout import product
 from numgrad.nn import functional as F
+from numgrad.nn.linear import Linear
 from numgrad.nn.loss import Loss
+from numgrad.tensor import shaping
 from numgrad.tensor.tensor import Tensor
 
 __all__ = [
     "BCELoss",
     "GaussianNLLLoss",
     "KLDivLoss",
+    "LinearCrossEntropyLoss",
     "MultiLabelMarginLoss",
     "MultiLabelSoftMarginLoss",
     "MultiMarginLoss",
@@ -197,3 +204,87 @@ class MultiLabelMarginLoss(Loss):
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         return F.multilabel_margin_loss(input, target, reduction=self.reduction)
+
+
+class LinearCrossEntropyLoss(Loss):
+    """The cross-entropy of the scores of a linear layer of its own; see `functional.linear_cross_entropy`.
+
+    Parameters
+    ----------
+    in_features, num_classes
+        Extent of the input [N, in_features], and number of classes.
+    out_features
+        Further extents (d1, ...) of scores [N, num_classes, d1, ...].
+    bias
+        Whether the layer has an offset.
+    device
+        'cpu', the only device, or None.
+    dtype
+        Of the parameters; None: the default dtype.
+    reduction, weight, ignore_index, label_smoothing
+        Those of `CrossEntropyLoss`; the class weights are a buffer.
+    options
+        Has to be None.
+
+    Raises
+    ------
+    RuntimeError
+        The class weights have another shape, or the smoothing is not between 0 and 1.
+
+    >>> import numgrad as ng
+    >>> from numgrad import nn
+    >>> nn.LinearCrossEntropyLoss(3, 4)(ng.ones(2, 3), ng.tensor([0, 1])).shape
+    numgrad.Size([])
+    """
+
+    weight: Tensor | None
+
+    def __init__(
+        self,
+        in_features: int,
+        num_classes: int,
+        *,
+        out_features: tuple[int, ...] = (),
+        bias: bool = False,
+        device: Any = None,
+        dtype: Dtype | None = None,
+        reduction: str = "mean",
+        weight: Tensor | None = None,
+        ignore_index: int | None = None,
+        label_smoothing: float = 0.0,
+        options: None = None,
+    ) -> None:
+        if weight is not None and tuple(weight.shape) != (num_classes,):
+            raise RuntimeError(f"expected weight shape to be {(num_classes,)}, got {tuple(weight.shape)}")
+        if not 0 <= label_smoothing <= 1.0:
+            raise RuntimeError(f"expected label_smoothing to be in range [0, 1], got {label_smoothing}")
+        super().__init__(reduction=reduction)
+        self.register_buffer("weight", weight)
+        self.num_classes = num_classes
+        self.out_features = out_features
+        self.ignore_index = ignore_index
+        self.label_smoothing = label_smoothing
+        self.linear = Linear(in_features, num_classes * product(out_features), bias, device, dtype)
+        self.options = options
+
+    def forward(self, input: Tensor, target: Tensor) -> Tensor:
+        outputs = (self.num_classes, *self.out_features)
+        bias = self.linear.bias
+        return F.linear_cross_entropy(
+            input,
+            shaping.reshape(self.linear.weight, (*outputs, self.linear.in_features)),
+            target,
+            linear_bias=None if bias is None else shaping.reshape(bias, outputs),
+            weight=self.weight,
+            reduction=self.reduction,
+            ignore_index=self.ignore_index,
+            label_smoothing=self.label_smoothing,
+            options=self.options,
+        )
+
+    def extra_repr(self) -> str:
+        return (
+            f"in_features={self.linear.in_features}, num_classes={self.num_classes}, out_features={self.out_features}, "
+            f"bias={self.linear.bias is not None}, reduction={self.reduction}, ignore_index={self.ignore_index}, "
+            f"label_smoothing={self.label_smoothing}, options={self.options}"
+        )

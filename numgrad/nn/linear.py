@@ -1,4 +1,4 @@
-"""`Linear`, `Bilinear`, `Embedding`, `EmbeddingBag`, `Flatten` and `Identity`."""
+"""`Linear`, `Bilinear`, `Flatten` and `Identity`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from numgrad.tensor import creation, shaping
 from numgrad.tensor.arguments import as_int, check_tensor
 from numgrad.tensor.tensor import Tensor
 
-__all__ = ["Bilinear", "Embedding", "EmbeddingBag", "Flatten", "Identity", "Linear"]
+__all__ = ["Bilinear", "Flatten", "Identity", "Linear"]
 
 
 class Identity(Module):
@@ -82,6 +82,15 @@ class Linear(Module):
         return f"in_features={self.in_features}, out_features={self.out_features}, bias={self.bias is not None}"
 
 
+class NonDynamicallyQuantizableLinear(Linear):
+    """A `Linear` under the name by which torch keeps it from being quantized; reprs have it.
+
+    >>> from numgrad import nn
+    >>> nn.MultiheadAttention(4, 2).out_proj
+    NonDynamicallyQuantizableLinear(in_features=4, out_features=4, bias=True)
+    """
+
+
 class Flatten(Module):
     """Merges the dimensions from start_dim to end_dim into one; by default all but the first.
 
@@ -101,160 +110,6 @@ class Flatten(Module):
 
     def extra_repr(self) -> str:
         return f"start_dim={self.start_dim}, end_dim={self.end_dim}"
-
-
-class Embedding(Module):
-    """A table [num_embeddings, embedding_dim] of vectors, looked up by integers of any shape.
-
-    Parameters
-    ----------
-    num_embeddings, embedding_dim
-        Size of the table, whose entries are drawn from the standard normal distribution.
-    padding_idx
-        A row that starts as zeros and gets no gradient.
-    max_norm, norm_type, scale_grad_by_freq, sparse
-        As in torch; only the defaults are implemented.
-    device
-        'cpu', the only device, or None.
-    dtype
-        Of the table; None: the default dtype.
-
-    Raises
-    ------
-    AssertionError
-        padding_idx is not a row.
-    NotImplementedError
-        max_norm, scale_grad_by_freq or sparse is given.
-
-    >>> import numgrad as ng
-    >>> from numgrad import nn
-    >>> nn.Embedding(10, 3)(ng.tensor([[1, 2]])).shape
-    numgrad.Size([1, 2, 3])
-    """
-
-    weight: Parameter
-
-    def __init__(
-        self,
-        num_embeddings: int,
-        embedding_dim: int,
-        padding_idx: int | None = None,
-        max_norm: float | None = None,
-        norm_type: float = 2.0,
-        scale_grad_by_freq: bool = False,
-        sparse: bool = False,
-        _weight: Tensor | None = None,
-        _freeze: bool = False,
-        device: Any = None,
-        dtype: Dtype | None = None,
-    ) -> None:
-        super().__init__()
-        on_cpu("Embedding", device)
-        for name, value in (("max_norm", max_norm), ("scale_grad_by_freq", scale_grad_by_freq), ("sparse", sparse)):
-            if value is not None and value is not False:
-                raise NotImplementedError(f"Embedding: {name}={value!r} is not implemented; leave it out")
-        if padding_idx is not None:
-            padding_idx = as_int("Embedding", "padding_idx", padding_idx)
-            if not -num_embeddings <= padding_idx < num_embeddings:
-                raise AssertionError("Padding_idx must be within num_embeddings")
-            padding_idx %= num_embeddings
-        self.num_embeddings = num_embeddings
-        self.embedding_dim = embedding_dim
-        self.padding_idx = padding_idx
-        if _weight is None:
-            self.weight = Parameter(creation.empty(num_embeddings, embedding_dim, dtype=dtype), not _freeze)
-            self.reset_parameters()
-        elif tuple(_weight.shape) != (num_embeddings, embedding_dim):
-            raise AssertionError("Shape of weight does not match num_embeddings and embedding_dim")
-        else:
-            self.weight = Parameter(_weight, not _freeze)
-
-    def reset_parameters(self) -> None:
-        """Redraw the table."""
-        init.normal_(self.weight)
-        if self.padding_idx is not None:
-            init.zeros_(self.weight.detach()[self.padding_idx])
-
-    def forward(self, input: Tensor) -> Tensor:
-        return F.embedding(input, self.weight, self.padding_idx)
-
-    def extra_repr(self) -> str:
-        padding = "" if self.padding_idx is None else f", padding_idx={self.padding_idx}"
-        return f"{self.num_embeddings}, {self.embedding_dim}{padding}"
-
-
-class EmbeddingBag(Module):
-    """Sums, means or maxima of bags of rows of a table; see `functional.embedding_bag`. The table is drawn as `Embedding`'s.
-
-    Raises
-    ------
-    AssertionError
-        padding_idx is not a row, or the given table has another shape.
-    NotImplementedError
-        max_norm, scale_grad_by_freq or sparse is given.
-
-    >>> import numgrad as ng
-    >>> from numgrad import nn
-    >>> nn.EmbeddingBag(10, 3)(ng.tensor([[1, 2], [3, 4]])).shape
-    numgrad.Size([2, 3])
-    """
-
-    weight: Parameter
-
-    def __init__(
-        self,
-        num_embeddings: int,
-        embedding_dim: int,
-        max_norm: float | None = None,
-        norm_type: float = 2.0,
-        scale_grad_by_freq: bool = False,
-        mode: str = "mean",
-        sparse: bool = False,
-        _weight: Tensor | None = None,
-        include_last_offset: bool = False,
-        padding_idx: int | None = None,
-        device: Any = None,
-        dtype: Dtype | None = None,
-    ) -> None:
-        super().__init__()
-        on_cpu("EmbeddingBag", device)
-        for name, value in (("max_norm", max_norm), ("scale_grad_by_freq", scale_grad_by_freq), ("sparse", sparse)):
-            if value is not None and value is not False:
-                raise NotImplementedError(f"EmbeddingBag: {name}={value!r} is not implemented; leave it out")
-        if padding_idx is not None:
-            padding_idx = as_int("EmbeddingBag", "padding_idx", padding_idx)
-            if not -num_embeddings <= padding_idx < num_embeddings:
-                raise AssertionError("padding_idx must be within num_embeddings")
-            padding_idx %= num_embeddings
-        self.num_embeddings = num_embeddings
-        self.embedding_dim = embedding_dim
-        self.padding_idx = padding_idx
-        self.mode = mode
-        self.include_last_offset = include_last_offset
-        if _weight is None:
-            self.weight = Parameter(creation.empty(num_embeddings, embedding_dim, dtype=dtype))
-            self.reset_parameters()
-        elif tuple(_weight.shape) != (num_embeddings, embedding_dim):
-            raise AssertionError("Shape of weight does not match num_embeddings and embedding_dim")
-        else:
-            self.weight = Parameter(_weight)
-
-    def reset_parameters(self) -> None:
-        """Redraw the table."""
-        init.normal_(self.weight)
-        if self.padding_idx is not None:
-            init.zeros_(self.weight.detach()[self.padding_idx])
-
-    def forward(self, input: Tensor, offsets: Tensor | None = None, per_sample_weights: Tensor | None = None) -> Tensor:
-        return F.embedding_bag(
-            input, self.weight, offsets,
-            mode=self.mode, per_sample_weights=per_sample_weights, include_last_offset=self.include_last_offset,
-            padding_idx=self.padding_idx,
-        )  # fmt: skip
-
-    def extra_repr(self) -> str:
-        padding = "" if self.padding_idx is None else f", padding_idx={self.padding_idx}"
-        return f"{self.num_embeddings}, {self.embedding_dim}, mode={self.mode!r}{padding}"
 
 
 class Bilinear(Module):

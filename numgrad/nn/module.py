@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, TypeVar
 
-from numgrad.devices import on_cpu
-from numgrad.dtypes import bfloat16, float16, float32, float64
-from numgrad.dtypes import dtype as Dtype
-from numgrad.errors import DeviceError
-from numgrad.nn import state
+from numgrad.errors import warn
+from numgrad.nn import global_hooks, state
+from numgrad.nn.conversions import Converted
 from numgrad.nn.hooks import TABLES, Hooked, call_with_hooks
-from numgrad.nn.parameter import Parameter, typename
-from numgrad.tensor import arguments, legacy, shaping
+from numgrad.nn.parameter import Buffer, Parameter, typename
 from numgrad.tensor.printing import indented
 from numgrad.tensor.tensor import Tensor
 from numgrad.tensor.updates import clear_gradients
@@ -24,7 +21,7 @@ __all__ = ["Module"]
 _M = TypeVar("_M", bound="Module")
 
 
-class Module(Hooked):
+class Module(Hooked, Converted, state.Stateful):
     """Base class of everything with parameters.
 
     A subclass calls ``super().__init__()``, assigns parameters and submodules to attributes, and defines ``forward``.
@@ -49,6 +46,8 @@ class Module(Hooked):
     ['factor']
     """
 
+    call_super_init = False  # whether `__init__` passes its arguments on to the next class, for multiple inheritance
+    dump_patches = False
     _version = 1  # of the names and meaning of this class's own entries in a state_dict; saved with them
 
     training: bool
@@ -58,7 +57,12 @@ class Module(Hooked):
     _modules: dict[str, Module | None] = MappingProxyType({})  # type: ignore[assignment]
     _non_persistent_buffers_set: set[str]
 
-    def __init__(self) -> None:
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        if not self.call_super_init and (args or kwargs):
+            name = type(self).__name__
+            if kwargs:
+                raise TypeError(f"{name}.__init__() got an unexpected keyword argument '{next(iter(kwargs))}'")
+            raise TypeError(f"{name}.__init__() takes 1 positional argument but {len(args) + 1} were given")
         # Written into __dict__ directly, since __setattr__ looks into these tables.
         self.__dict__.update(
             training=True,
@@ -66,8 +70,11 @@ class Module(Hooked):
             _buffers={},
             _non_persistent_buffers_set=set(),
             _modules={},
+            _is_full_backward_hook=None,
             **{table: OrderedDict() for table in TABLES},
         )
+        if self.call_super_init:
+            super().__init__(*args, **kwargs)
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """What the module computes; subclasses define it. Call the module itself, so that its hooks run."""
@@ -77,6 +84,17 @@ class Module(Hooked):
         if not self._has_hooks():
             return self.forward(*args, **kwargs)
         return call_with_hooks(self, args, kwargs)
+
+    _call_impl = __call__  # the name by which wrappers of modules call it
+
+    def compile(self, *args: Any, **kwargs: Any) -> None:
+        """Accepted and without effect: kernels are compiled when they are first needed, whatever calls them."""
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        for table in TABLES:  # a pickle of an older version has not all of them
+            self.__dict__.setdefault(table, OrderedDict())
+        self.__dict__.setdefault("_is_full_backward_hook", None)
 
     # ---- attributes ---------------------------------------------------------------------------------------------
 
@@ -94,19 +112,21 @@ class Module(Hooked):
         elif isinstance(value, Module):
             self._require_tables("module")
             self._forget(name, but="_modules")
-            self._modules[name] = value
+            self._register_module(name, value)
         elif name in self._modules:
             if value is not None:
                 raise TypeError(
                     f"cannot assign '{typename(value)}' as child module '{name}' (numgrad.nn.Module or None expected)"
                 )
-            self._modules[name] = None
-        elif name in self._buffers:
+            self._register_module(name, None)
+        elif isinstance(value, Buffer) or name in self._buffers:
             if value is not None and not isinstance(value, Tensor):
                 raise TypeError(
-                    f"cannot assign '{typename(value)}' as buffer '{name}' (numgrad.Tensor or None expected)"
+                    f"cannot assign '{typename(value)}' as buffer '{name}' (numgrad.nn.Buffer, numgrad.Tensor or None "
+                    "expected)"
                 )
-            self._buffers[name] = value
+            is_own = isinstance(value, Buffer)
+            self.register_buffer(name, value, value.persistent if is_own else self._is_persistent(name))
         else:
             object.__setattr__(self, name, value)
 
@@ -125,6 +145,13 @@ class Module(Hooked):
 
     def __dir__(self) -> list[str]:
         return sorted({*object.__dir__(self), *self._parameters, *self._buffers, *self._modules})
+
+    def _is_persistent(self, name: str) -> bool:
+        return name not in self._non_persistent_buffers_set
+
+    def _register_module(self, name: str, module: Module | None) -> None:
+        hooks = global_hooks._global_module_registration_hooks
+        self._modules[name] = global_hooks.registered(hooks, self, name, module) if hooks else module
 
     def _forget(self, name: str, but: str = "") -> bool:
         """Remove an attribute from every table, so that it can come back as another kind; False if there is none.
@@ -182,6 +209,9 @@ class Module(Hooked):
                 f"Cannot assign non-leaf Tensor to parameter '{name}'. Model parameters must be created explicitly. To "
                 f"express '{name}' as a function of another Tensor, compute the value in the forward() method."
             )
+        hooks = global_hooks._global_parameter_registration_hooks
+        if hooks and param is not None:
+            param = global_hooks.registered(hooks, self, name, param)
         self._parameters[name] = param
 
     def register_buffer(self, name: str, tensor: Tensor | None, persistent: bool = True) -> None:
@@ -207,7 +237,8 @@ class Module(Hooked):
             raise TypeError(
                 f"cannot assign '{typename(tensor)}' object to buffer '{name}' (numgrad.Tensor or None required)"
             )
-        self._buffers[name] = tensor
+        hooks = global_hooks._global_buffer_registration_hooks
+        self._buffers[name] = global_hooks.registered(hooks, self, name, tensor) if hooks else tensor
         if persistent:
             self._non_persistent_buffers_set.discard(name)
         else:
@@ -219,106 +250,11 @@ class Module(Hooked):
         if module is not None and not isinstance(module, Module):
             raise TypeError(f"{typename(module)} is not a Module subclass")
         self._check_name("module", name, "_modules")
-        self._modules[name] = module
+        self._register_module(name, module)
 
-    register_module = add_module
-
-    # ---- walking the tree ---------------------------------------------------------------------------------------
-
-    def named_children(self) -> Iterator[tuple[str, Module]]:
-        """The direct submodules with their names, each module once."""
-        seen = set()
-        for name, module in self._modules.items():
-            if module is not None and module not in seen:
-                seen.add(module)
-                yield name, module
-
-    def children(self) -> Iterator[Module]:
-        """The direct submodules."""
-        return (module for _, module in self.named_children())
-
-    def named_modules(
-        self, memo: set[Module] | None = None, prefix: str = "", remove_duplicate: bool = True
-    ) -> Iterator[tuple[str, Module]]:
-        """This module and all below it with their dotted names, parents first."""
-        memo = set() if memo is None else memo
-        if self in memo:
-            return
-        if remove_duplicate:
-            memo.add(self)
-        yield prefix, self
-        for name, module in self._modules.items():
-            if module is not None:
-                yield from module.named_modules(memo, f"{prefix}.{name}" if prefix else name, remove_duplicate)
-
-    def modules(self) -> Iterator[Module]:
-        """This module and all below it."""
-        return (module for _, module in self.named_modules())
-
-    def _named_members(self, table: str, prefix: str, recurse: bool, once: bool) -> Iterator[tuple[str, Any]]:
-        modules = self.named_modules(prefix=prefix, remove_duplicate=once) if recurse else iter([(prefix, self)])
-        seen: set[int] = set()
-        for path, module in modules:
-            for name, value in module.__dict__[table].items():
-                if value is None or id(value) in seen:
-                    continue
-                if once:
-                    seen.add(id(value))
-                yield f"{path}.{name}" if path else name, value
-
-    def named_parameters(
-        self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
-    ) -> Iterator[tuple[str, Parameter]]:
-        """Parameters of this module (and of all below it) with their dotted names, each parameter once."""
-        return self._named_members("_parameters", prefix, recurse, remove_duplicate)
-
-    def parameters(self, recurse: bool = True) -> Iterator[Parameter]:
-        """Parameters of this module (and of all below it)."""
-        return (parameter for _, parameter in self.named_parameters(recurse=recurse))
-
-    def named_buffers(
-        self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
-    ) -> Iterator[tuple[str, Tensor]]:
-        """Buffers of this module (and of all below it) with their dotted names."""
-        return self._named_members("_buffers", prefix, recurse, remove_duplicate)
-
-    def buffers(self, recurse: bool = True) -> Iterator[Tensor]:
-        """Buffers of this module (and of all below it)."""
-        return (buffer for _, buffer in self.named_buffers(recurse=recurse))
-
-    def get_submodule(self, target: str) -> Module:
-        """The module at a dotted name; '' is this one.
-
-        Raises
-        ------
-        AttributeError
-            There is no such module.
-        """
-        module: Any = self
-        for name in target.split(".") if target else ():
-            if not hasattr(module, name):
-                raise AttributeError(f"{type(module).__name__} has no attribute `{name}`")
-            module = getattr(module, name)
-            if not isinstance(module, Module):
-                raise AttributeError(f"`{name}` is not an nn.Module")
-        return module
-
-    def _get_member(self, target: str, table: str, kind: str) -> Any:
-        path, _, name = target.rpartition(".")
-        module = self.get_submodule(path)
-        if not hasattr(module, name):
-            raise AttributeError(f"{type(module).__name__} has no attribute `{name}`")
-        if name not in module.__dict__[table]:
-            raise AttributeError(f"`{name}` is not {kind}")
-        return module.__dict__[table][name]
-
-    def get_parameter(self, target: str) -> Parameter:
-        """The parameter at a dotted name; AttributeError if there is none."""
-        return self._get_member(target, "_parameters", "an nn.Parameter")  # type: ignore[no-any-return]
-
-    def get_buffer(self, target: str) -> Tensor:
-        """The buffer at a dotted name; AttributeError if there is none."""
-        return self._get_member(target, "_buffers", "a buffer")  # type: ignore[no-any-return]
+    def register_module(self, name: str, module: Module | None) -> None:
+        """`add_module` by another name."""
+        self.add_module(name, module)
 
     # ---- modes and gradients ------------------------------------------------------------------------------------
 
@@ -358,104 +294,24 @@ class Module(Hooked):
         """Drop all gradients, or, with ``set_to_none=False``, fill them with zeros."""
         clear_gradients(self.parameters(), set_to_none)
 
-    # ---- conversions --------------------------------------------------------------------------------------------
-
-    def to(
-        self: _M,
-        *args: Any,
-        device: Any = None,
-        dtype: Dtype | None = None,
-        non_blocking: bool = False,
-        memory_format: Any = None,
-    ) -> _M:
-        """Convert floating-point parameters and buffers in place to ``dtype``, or to a memory format.
-
-        Parameters
-        ----------
-        args
-            A dtype, a tensor (whose dtype is taken), or the CPU, by its name or as a device.
-        device
-            The CPU.
-        dtype
-            A floating-point dtype.
-        memory_format
-            'channels_last' or 'contiguous_format', for four-dimensional parameters and buffers.
-
-        Raises
-        ------
-        TypeError
-            The dtype is not a floating-point dtype, or an argument has another type.
-        RuntimeError
-            The device is not the CPU.
-        """
-        dtype, _ = arguments.conversion("nn.Module.to", args, dtype, device, False)
-        if dtype is not None and not dtype.is_floating_point:
-            raise TypeError(f"nn.Module.to only accepts floating point dtypes, but got desired dtype={dtype}")
-
-        def convert(tensor: Tensor) -> Tensor:
-            if dtype is not None and tensor.is_floating_point():
-                tensor = arguments.cast(tensor, dtype)
-            return (
-                shaping.contiguous(tensor, memory_format) if memory_format is not None and tensor.ndim == 4 else tensor
-            )
-
-        return self._apply(convert)
-
-    def _apply(self: _M, function: Callable[[Tensor], Tensor]) -> _M:
-        """Replace the memory of each parameter, gradient and buffer by the function's result for it."""
-        for module in self.modules():
-            for parameter in module._parameters.values():
-                if parameter is not None:
-                    parameter.data = function(parameter.detach())
-                    if parameter._grad is not None:
-                        parameter._grad = function(parameter._grad.detach())
-            for name, buffer in module._buffers.items():
-                if buffer is not None:
-                    module._buffers[name] = function(buffer)
-        return self
-
-    def float(self: _M) -> _M:
-        """Convert to float32."""
-        return self.to(float32)
-
-    def double(self: _M) -> _M:
-        """Convert to float64."""
-        return self.to(float64)
-
-    def half(self: _M) -> _M:
-        """Convert to float16."""
-        return self.to(float16)
-
-    def bfloat16(self: _M) -> _M:
-        """Convert to bfloat16."""
-        return self.to(bfloat16)
-
-    def cpu(self: _M) -> _M:
-        """This module: everything is on the CPU."""
-        return self
-
-    def cuda(self: _M, device: Any = None) -> _M:
-        """Refused, with a RuntimeError that is an AssertionError as well, as torch's: numgrad computes on the CPU."""
-        on_cpu("nn.Module.cuda", "cuda" if device is None else device)
-        raise DeviceError(f"nn.Module.cuda: Invalid device, must be cuda device, and is {device!r}")
-
-    def to_empty(self: _M, *, device: Any, recurse: bool = True) -> _M:
-        """This module: its memory is on the only device already."""
-        on_cpu("nn.Module.to_empty", device)
-        return self
-
-    def type(self: _M, dst_type: Any) -> _M:
-        """Convert all parameters and buffers to a dtype, or to a type such as `FloatTensor`; see `Tensor.type`."""
-        chosen = legacy.dtype_of(dst_type)
-        return self._apply(lambda tensor: arguments.cast(tensor, chosen))
-
     # ---- state --------------------------------------------------------------------------------------------------
 
     def state_dict(
-        self, *, destination: Any = None, prefix: str = "", keep_vars: bool = False
-    ) -> OrderedDict[str, Tensor]:
+        self, *args: Any, destination: Any = None, prefix: str = "", keep_vars: bool = False
+    ) -> OrderedDict[str, Any]:
         """All parameters and persistent buffers by their dotted names; see `numgrad.nn.state.collect`."""
+        if args:
+            warn("Positional args are being deprecated, use kwargs instead.", FutureWarning)
+            given = (*args[:3], *(destination, prefix, keep_vars)[len(args) :])
+            destination, prefix, keep_vars = (
+                by_name or by_position
+                for by_name, by_position in zip((destination, prefix, keep_vars), given, strict=True)
+            )
         return state.collect(self, destination, prefix, keep_vars)
+
+    def _save_to_state_dict(self, destination: dict[str, Any], prefix: str, keep_vars: bool) -> None:
+        """Put this module's own entries into ``destination``. A subclass may put others."""
+        state.save(self, destination, prefix, keep_vars)
 
     def load_state_dict(
         self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False

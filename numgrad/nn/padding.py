@@ -213,7 +213,15 @@ class ReplicationPad3d(_Pad):
     _mode = "replicate"
 
 
-class ZeroPad1d(_Pad):
+class _ZeroPad(_ConstantPad):
+    def __init__(self, padding: int | Sequence[int]) -> None:
+        super().__init__(padding, 0.0)
+
+    def extra_repr(self) -> str:
+        return str(self.padding)
+
+
+class ZeroPad1d(_ZeroPad, ConstantPad1d):
     """Margins of zeros of the input [C, L] or [N, C, L].
 
     >>> import numgrad as ng
@@ -225,7 +233,7 @@ class ZeroPad1d(_Pad):
     _ndim = 1
 
 
-class ZeroPad2d(_Pad):
+class ZeroPad2d(_ZeroPad, ConstantPad2d):
     """Margins of zeros of the input [C, H, W] or [N, C, H, W].
 
     >>> import numgrad as ng
@@ -237,7 +245,7 @@ class ZeroPad2d(_Pad):
     _ndim = 2
 
 
-class ZeroPad3d(_Pad):
+class ZeroPad3d(_ZeroPad, ConstantPad3d):
     """Margins of zeros of the input [C, D, H, W] or [N, C, D, H, W].
 
     >>> import numgrad as ng

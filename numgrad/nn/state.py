@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from numgrad.autograd import is_inference_mode_enabled, no_grad
 from numgrad.layout import Size
-from numgrad.nn.parameter import Parameter
-from numgrad.tensor import in_place, shaping
+from numgrad.nn.hooks import MayReplace
+from numgrad.nn.parameter import Parameter, UninitializedTensorMixin, is_lazy
+from numgrad.tensor import creation, in_place, shaping
 from numgrad.tensor.changes import Changes
 from numgrad.tensor.loading import loadable, loaded
 from numgrad.tensor.tensor import Tensor
@@ -22,6 +23,25 @@ from numgrad.tensor.updates import plan_copy
 
 if TYPE_CHECKING:
     from numgrad.nn.module import Module
+
+
+EXTRA_STATE = "_extra_state"  # the name under which a dict has the extra state of a module
+
+
+class Stateful:
+    """The part of `Module` that says what it has in a ``state_dict`` besides tensors."""
+
+    def get_extra_state(self) -> Any:
+        """What `state_dict` has of a module besides its tensors. A subclass that has something defines it."""
+        raise RuntimeError("get_extra_state is called of modules that define it: this one does not")
+
+    def set_extra_state(self, state: Any) -> None:
+        """Take what `get_extra_state` gave. A subclass that defines one defines both."""
+        raise RuntimeError("set_extra_state is called of modules that define it: this one does not")
+
+    def _defines(self, method: str) -> bool:
+        """Whether the class has a method of its own in the place of one of these."""
+        return getattr(type(self), method) is not getattr(Stateful, method)
 
 
 class StateDict(OrderedDict[str, Any]):
@@ -72,17 +92,28 @@ def collect(module: Module, destination: Any, prefix: str, keep_vars: bool) -> A
     local = {"version": module._version}
     if hasattr(destination, "_metadata"):
         destination._metadata[prefix[:-1]] = local
-    for hook, _ in tuple(module._state_dict_pre_hooks.values()):
+    for hook in tuple(module._state_dict_pre_hooks.values()):
         hook(module, prefix, keep_vars)
-    for name, value in own_entries(module).items():
-        destination[prefix + name] = value if keep_vars else value.detach()
+    module._save_to_state_dict(destination, prefix, keep_vars)
     for name, child in module._modules.items():
         if child is not None:
             child.state_dict(destination=destination, prefix=f"{prefix}{name}.", keep_vars=keep_vars)
-    for hook, _ in tuple(module._state_dict_hooks.values()):
-        if hook(module, destination, prefix, local) is not None:
+    for hook in tuple(module._state_dict_hooks.values()):
+        changed = hook(module, destination, prefix, local)
+        if changed is None:
+            continue
+        if not isinstance(hook, MayReplace):
             raise RuntimeError("state_dict post-hook must return None; it may change the state_dict in place")
+        destination = changed
     return destination
+
+
+def save(module: Module, destination: dict[str, Any], prefix: str, keep_vars: bool) -> None:
+    """Put a module's own entries into a dict: parameters, persistent buffers, and its extra state if it defines one."""
+    for name, value in own_entries(module).items():
+        destination[prefix + name] = value if keep_vars or is_lazy(value) else value.detach()
+    if module._defines("get_extra_state"):
+        destination[prefix + EXTRA_STATE] = module.get_extra_state()
 
 
 def load(module: Module, state_dict: Mapping[str, Any], strict: bool, assign: bool) -> LoadResult:
@@ -127,7 +158,7 @@ def load(module: Module, state_dict: Mapping[str, Any], strict: bool, assign: bo
 
     def check_tree(each: Module, prefix: str, values: dict[str, Any]) -> None:
         local = dict(metadata.get(prefix[:-1], {}))
-        for hook, _ in tuple(each._load_state_dict_pre_hooks.values()):
+        for hook in tuple(each._load_state_dict_pre_hooks.values()):
             hook(each, values, prefix, local, strict, missing, unexpected, errors)
         each._load_from_state_dict(values, prefix, local, strict, missing, unexpected, errors)
         for name, child in each._modules.items():
@@ -140,16 +171,24 @@ def load(module: Module, state_dict: Mapping[str, Any], strict: bool, assign: bo
 
     check_tree(module, "", values)
     entries = [] if errors else _entries(modules, values, assign, errors)
-    hooks = [(each, hook) for each, _ in modules for hook, _ in tuple(each._load_state_dict_post_hooks.values())]
+    hooks = [(each, hook) for each, _ in modules for hook in tuple(each._load_state_dict_post_hooks.values())]
+    extras = [
+        (each, values[prefix + EXTRA_STATE])
+        for each, prefix in modules
+        if prefix + EXTRA_STATE in values and each._defines("set_extra_state")
+    ]
     names_fit = not (strict and (missing or unexpected))
     if errors or not (names_fit or hooks):
         raise _refusal(module, strict, missing, unexpected, errors)
     with no_grad():
-        # Only a hook can still make the names fit. Until it has, keep the old values.
-        before = [] if names_fit or assign else [shaping.clone(mine) for _, _, mine, _ in entries]
+        # Only a hook can still make the names fit. Until it has, and until modules have their extra states, keep the old values.
+        kept = not assign and (extras or not names_fit)
+        before = [mine if is_lazy(mine) else shaping.clone(mine) for _, _, mine, _ in entries] if kept else []
         changes = (_assignment if assign else _copies)(entries)
         changes.make()
         try:
+            for each, extra in extras:
+                each.set_extra_state(extra)
             for each, hook in hooks:
                 if hook(each, LoadResult(missing, unexpected)) is not None:
                     raise RuntimeError(
@@ -161,8 +200,10 @@ def load(module: Module, state_dict: Mapping[str, Any], strict: bool, assign: bo
         except BaseException:
             if assign:
                 _restored(entries).make()
-            elif not names_fit:
-                _copies([(*entry[:3], old) for entry, old in zip(entries, before, strict=True)]).make()
+            elif kept:
+                _copies(
+                    [(*entry[:3], old) for entry, old in zip(entries, before, strict=True) if entry[2] is not old]
+                ).make()
             raise
     return LoadResult(missing, unexpected)
 
@@ -203,13 +244,20 @@ def check(
                 "checkpoint "
                 f"but received {type(value)}"
             )
+        elif is_lazy(mine):
+            continue  # it will have the value's shape
         elif tuple(value.shape) != tuple(mine.shape) and not (mine.ndim == 0 and tuple(value.shape) == (1,)):
             errors.append(
                 f"size mismatch for {key}: copying a param with shape {Size(value.shape)} from checkpoint, the shape "
                 f"in current model is {mine.shape}."
             )
+    extra = prefix + EXTRA_STATE
+    if module._defines("set_extra_state") and extra not in state_dict:
+        missing.append(extra)
+    if extra in state_dict and not module._defines("set_extra_state"):
+        unexpected.append(extra)
     for key in state_dict:
-        if not key.startswith(prefix):
+        if not key.startswith(prefix) or key == extra:
             continue
         name, dot, _ = key[len(prefix) :].partition(".")
         # A name with a dot belongs to a child, which reports its own; there may be no such child.
@@ -237,11 +285,15 @@ def _entries(
             key = prefix + name
             if key not in values:
                 continue
+            if is_lazy(values[key]):  # as lazy as the module's own, or refused before
+                continue
             try:
                 value = loaded(values[key])
-                if value.shape != mine.shape:  # one element in one dimension: torch saved scalars so before 0.4
+                if (
+                    not is_lazy(mine) and value.shape != mine.shape
+                ):  # one element in one dimension: torch saved scalars so before 0.4
                     value = value.reshape(())
-                if not assign:
+                if not assign and not is_lazy(mine):
                     _check_target(mine)
             except Exception as error:  # of any class: it becomes one of the reasons in the refusal
                 errors.append(
@@ -257,7 +309,12 @@ def _copies(entries: list[Entry]) -> Changes:
     """The copies of the new values into the modules' tensors."""
     changes = Changes()
     for _, _, mine, value in entries:
-        plan_copy(changes, mine, value)
+        target = mine
+        if isinstance(mine, UninitializedTensorMixin):
+            target = creation.empty(tuple(value.shape), dtype=mine.dtype)
+            for step in mine.becoming(target):
+                changes.call(setattr, *step)
+        plan_copy(changes, target, value)
     return changes
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from numgrad import ops
 from numgrad.dtypes import int32, int64
 from numgrad.errors import DtypeError, ShapeError
-from numgrad.tensor import arguments, comparison, creation, indexing, layers, pointwise, reductions, shaping
+from numgrad.tensor import arguments, comparison, creation, indexing, layers, network, pointwise, reductions, shaping
 from numgrad.tensor.arguments import as_int
 from numgrad.tensor.surface import public
 from numgrad.tensor.tensor import Tensor
@@ -137,7 +137,8 @@ def embedding_bag(
 
     The bags are the rows of input [B, N], or of input [N] the parts that begin at ``offsets`` [B]; with
     ``include_last_offset`` the last of these says where the last bag ends. Rows ``padding_idx`` do not count.
-    ``per_sample_weights`` of input's shape scale the rows of sums.
+    ``per_sample_weights`` of input's shape scale the rows of sums. ``max_norm``, ``norm_type`` and ``scale_grad_by_freq`` are
+    those of `embedding`.
 
     Raises
     ------
@@ -146,7 +147,7 @@ def embedding_bag(
     IndexError
         A row does not exist.
     NotImplementedError
-        ``max_norm``, ``scale_grad_by_freq`` or ``sparse`` is given; or ``per_sample_weights`` with another mode than 'sum'.
+        ``sparse`` is True; or ``per_sample_weights`` is given with another mode than 'sum'.
     RuntimeError
         The offsets do not begin with 0 and rise, or the input's dtype is neither int64 nor int32.
 
@@ -156,11 +157,8 @@ def embedding_bag(
     tensor([[2., 3.],
             [5., 6.]])
     """
-    for name, value in (("max_norm", max_norm), ("scale_grad_by_freq", scale_grad_by_freq), ("sparse", sparse)):
-        if value:
-            raise NotImplementedError(
-                f"embedding_bag: {name} is not implemented; leave it {'None' if name == 'max_norm' else False}"
-            )
+    if sparse:
+        raise NotImplementedError("embedding_bag: sparse=True is not implemented; leave it False")
     arguments.check_tensor("embedding_bag", "input", input)
     if arguments.check_tensor("embedding_bag", "weight", weight).ndim != 2:
         raise ValueError(f"weight has to be a 2D Tensor, but got Tensor of dimension {weight.ndim}")
@@ -170,6 +168,8 @@ def embedding_bag(
         )
     if mode not in ("sum", "mean", "max"):
         raise ValueError("mode has to be one of sum, mean or max")
+    if mode == "max" and scale_grad_by_freq:
+        raise ValueError("max mode does not support scaling the gradient by the frequency")
     if per_sample_weights is not None:
         if per_sample_weights.shape != input.shape:
             raise ValueError(
@@ -188,8 +188,13 @@ def embedding_bag(
             raise RuntimeError(f"embedding_bag: padding_idx must be within the number of embeddings, but got {number}")
         kept = np.asarray(input.tolist()).reshape(-1)[: len(bags)] != number % weight.shape[0]
         places, bags = places[kept], bags[kept]
+    if max_norm is not None:
+        network.shorten_rows(weight, input, max_norm, norm_type)
     order = creation.tensor(places)
-    rows = indexing.index_select(weight, 0, indexing.index_select(shaping.reshape(input, -1), 0, order))
+    selected = indexing.index_select(shaping.reshape(input, -1), 0, order)
+    rows = indexing.index_select(weight, 0, selected)
+    if scale_grad_by_freq:
+        layers.scaled_by_frequency(rows, selected)
     sizes = np.bincount(bags, minlength=count)
     if mode == "max":
         return _maxima(rows, sizes)

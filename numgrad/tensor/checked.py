@@ -114,7 +114,7 @@ def several(op: str, name: str, value: Any, count: int) -> tuple[int, ...]:
     """
     extents = tuple(value) if isinstance(value, (tuple, list)) else (value,)
     if len(extents) not in (1, count):
-        words = "a single int" if count == 1 else f"a single int or a tuple of {count} ints"
+        words = "a single int" if count == 1 else f"a single int or a tuple of {'two' if count == 2 else count} ints"
         raise ShapeError(f"{op}: {name} must be {words}, but got {name}={list(extents)}")
     whole = extents * count if len(extents) == 1 else extents
     return tuple([as_int(op, name, extent) for extent in whole])

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from numgrad import ops
 from numgrad.dtypes import int32, int64
 from numgrad.engine.constants import constant
@@ -368,7 +370,9 @@ def embedding(
     IndexError
         An index is not that of a row.
     NotImplementedError
-        ``scale_grad_by_freq`` or ``sparse`` is True.
+        ``sparse`` is True.
+
+    With ``scale_grad_by_freq`` the gradient of a row is divided by the number of times it is selected.
 
     >>> import numgrad as ng
     >>> ng.embedding(ng.tensor([[1.0, 2.0], [3.0, 4.0]]), ng.tensor([1, 0, 1]))
@@ -379,9 +383,8 @@ def embedding(
     if arguments.check_tensor("embedding", "weight", weight).ndim != 2:
         raise RuntimeError(f"embedding: 'weight' must be 2-D, got shape {list(weight.shape)}")
     arguments.check_tensor("embedding", "indices", indices)
-    for name, value in (("scale_grad_by_freq", scale_grad_by_freq), ("sparse", sparse)):
-        if value:
-            raise NotImplementedError(f"embedding: {name}=True is not implemented; leave it False")
+    if sparse:
+        raise NotImplementedError("embedding: sparse=True is not implemented; leave it False")
     if indices.dtype not in (int64, int32):
         raise RuntimeError(
             "Expected tensor for argument 'indices' of embedding to have one of the following scalar types: Long, "
@@ -389,9 +392,30 @@ def embedding(
         )
     indices, padding_idx = arguments.cast(indices, int64), as_int("embedding", "padding_idx", padding_idx)
     out: Tensor = ops.index.index_select(weight, indices, dim=0)
+    if scale_grad_by_freq:
+        scaled_by_frequency(out, indices)
     if padding_idx < 0:
         return out
     return pointwise.where(shaping.unsqueeze(comparison.eq(indices, padding_idx), -1), out.detach(), out)
+
+
+def scaled_by_frequency(rows: Tensor, indices: Tensor) -> None:
+    """Let the gradient of rows, selected by indices, be divided by the number of times that each index is there.
+
+    >>> import numgrad as ng
+    >>> table = ng.ones(2, 1, requires_grad=True)
+    >>> rows = table[ng.tensor([0, 0, 1])]
+    >>> scaled_by_frequency(rows, ng.tensor([0, 0, 1]))
+    >>> rows.sum().backward()
+    >>> table.grad.flatten()
+    tensor([1., 1.])
+    """
+    from numgrad.tensor import creation  # which needs tensors, which need this module
+
+    if rows.requires_grad:
+        _, inverse, counts = np.unique(indices._array(), return_inverse=True, return_counts=True)
+        shares = creation.tensor((1 / counts)[inverse.reshape(indices.shape)], dtype=rows.dtype)
+        rows.register_hook(lambda grad: pointwise.mul(grad, shaping.unsqueeze(shares, -1)))
 
 
 # ---- softmax -------------------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from numgrad.dtypes import int64, uint8
 from numgrad.errors import DtypeError, ShapeError, warn
 from numgrad.tensor import arguments, comparison, creation, pointwise, reductions, shaping
 from numgrad.tensor.arguments import as_int
-from numgrad.tensor.layers import log_softmax
+from numgrad.tensor.layers import linear, log_softmax
 from numgrad.tensor.surface import public
 
 if TYPE_CHECKING:
@@ -372,3 +372,73 @@ def binary_cross_entropy_with_logits(
     ]
     loss = ops.elementwise.bce_with_logits(*operands)
     return reduced(loss if weight is None else pointwise.mul(loss, weight), reduction)
+
+
+@public("functional")
+def linear_cross_entropy(
+    input: Tensor,
+    linear_weight: Tensor,
+    target: Tensor,
+    *,
+    linear_bias: Tensor | None = None,
+    weight: Tensor | None = None,
+    reduction: str = "mean",
+    ignore_index: int | None = None,
+    label_smoothing: float = 0.0,
+    options: None = None,
+) -> Tensor:
+    """`cross_entropy` of the scores that a linear map gives for input [N, K] or [K].
+
+    Parameters
+    ----------
+    input
+        The input.
+    linear_weight, linear_bias
+        The map's weight [C, K] and offset [C]; or [C, d1, ..., K] and [C, d1, ...], for scores [N, C, d1, ...].
+    target, weight, reduction, label_smoothing
+        Those of `cross_entropy`.
+    ignore_index
+        The class that does not count; None: -100.
+    options
+        Has to be None: the loss is not computed piece by piece.
+
+    Raises
+    ------
+    RuntimeError
+        The shapes do not fit, or ``ignore_index`` is given for probabilities.
+    NotImplementedError
+        ``options`` is given.
+
+    >>> import numgrad as ng
+    >>> linear_cross_entropy(ng.ones(2, 3), ng.zeros(4, 3), ng.tensor([0, 1]))
+    tensor(1.3863)
+    """
+    if options is not None:
+        raise NotImplementedError("linear_cross_entropy: options are not implemented; leave them None")
+    if input.ndim not in (1, 2):
+        raise ShapeError(f"expected input with dimensionality 1 or 2, got {input.ndim}")
+    if linear_weight.ndim < 2:
+        raise ShapeError(f"expected linear_weight with dimensionality at least 2, got {linear_weight.ndim}")
+    if input.shape[-1] != linear_weight.shape[-1]:
+        raise ShapeError(
+            f"expected equal input and linear_weight last dimensions (in_features), got {input.shape[-1]} and "
+            f"{linear_weight.shape[-1]}, respectively"
+        )
+    outputs = tuple(linear_weight.shape[:-1])
+    if linear_bias is not None and tuple(linear_bias.shape) != outputs:
+        raise ShapeError(f"expected linear_bias shape {outputs}, got {tuple(linear_bias.shape)}")
+    if len(outputs) > 1 and input.ndim == 1:
+        raise ShapeError(
+            f"K-dimensional loss defined by linear_weight shape {tuple(linear_weight.shape)} requires batched input, (N, "
+            f"{input.shape[-1]}), got unbatched input with shape {tuple(input.shape)}"
+        )
+    shape = (*input.shape[:-1], *outputs)
+    if tuple(target.shape) == shape and ignore_index is not None:
+        raise RuntimeError("ignore_index cannot be specified when target contains probabilities")
+    matrix = shaping.reshape(linear_weight, (-1, input.shape[-1]))
+    bias = None if linear_bias is None else shaping.reshape(linear_bias, -1)
+    scores = shaping.reshape(linear(input, matrix, bias), shape)
+    ignored = -100 if ignore_index is None else ignore_index
+    return cross_entropy(
+        scores, target, weight, ignore_index=ignored, reduction=reduction, label_smoothing=label_smoothing
+    )

@@ -2,9 +2,22 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from numgrad import ops
 from numgrad.layout import product
-from numgrad.tensor import arguments, clamping, layers, pointwise, random, reductions, shaping
+from numgrad.tensor import (
+    arguments,
+    clamping,
+    creation,
+    indexing,
+    layers,
+    pointwise,
+    random,
+    reductions,
+    shaping,
+    statistics,
+)
 from numgrad.tensor.arguments import as_int
 from numgrad.tensor.checked import flag, real
 from numgrad.tensor.surface import public
@@ -161,7 +174,9 @@ def embedding(
 ) -> Tensor:
     """The rows of weight [num_embeddings, embedding_dim] selected by input (int64 or int32, any shape).
 
-    Row ``padding_idx`` gets no gradient. Of the arguments after it only the defaults are implemented.
+    Row ``padding_idx`` gets no gradient. Rows whose ``norm_type``-norm is larger than ``max_norm`` are first made as long as
+    that, in ``weight`` itself. With ``scale_grad_by_freq`` the gradient of a row is divided by the number of times it is
+    selected.
 
     Raises
     ------
@@ -172,19 +187,42 @@ def embedding(
     AssertionError
         padding_idx is not a row.
     NotImplementedError
-        ``max_norm``, ``scale_grad_by_freq`` or ``sparse`` is given.
+        ``sparse`` is True.
 
     >>> import numgrad as ng
     >>> embedding(ng.tensor([1, 1]), ng.tensor([[1.0, 2.0], [3.0, 4.0]]))
     tensor([[3., 4.],
             [3., 4.]])
     """
-    if max_norm is not None:
-        raise NotImplementedError("embedding: max_norm is not implemented; leave it None")
     if padding_idx is not None:
         rows = arguments.check_tensor("embedding", "weight", weight).shape[0]
         padding_idx = as_int("embedding", "padding_idx", padding_idx)
         if not -rows <= padding_idx < rows:
             raise AssertionError("Padding_idx must be within num_embeddings")
         padding_idx %= rows
+    if sparse:
+        raise NotImplementedError("embedding: sparse=True is not implemented; leave it False")
+    if max_norm is not None:
+        shorten_rows(weight, input, max_norm, norm_type)
     return layers.embedding(weight, input, -1 if padding_idx is None else padding_idx, scale_grad_by_freq, sparse)
+
+
+def shorten_rows(weight: Tensor, indices: Tensor, max_norm: float, norm_type: float) -> None:
+    """Make the rows of a table that indices select at most as long as ``max_norm``, in place.
+
+    Raises
+    ------
+    IndexError
+        A row does not exist; nothing is changed.
+
+    >>> import numgrad as ng
+    >>> table = ng.tensor([[3.0, 4.0], [6.0, 8.0]])
+    >>> shorten_rows(table, ng.tensor([0]), 1.0, 2.0)
+    >>> table
+    tensor([[0.6000, 0.8000],
+            [6.0000, 8.0000]])
+    """
+    table = weight.detach()
+    numbers = creation.tensor(np.unique(indices._array()).astype(np.int64))
+    short = statistics.renorm(indexing.index_select(table, 0, numbers), float(norm_type), 0, float(max_norm))
+    table.index_copy_(0, numbers, short)

@@ -204,6 +204,6 @@ def _nested(array: np.ndarray, indent: int, summarise: bool, text: _Formatter) -
     return "[" + ("," + "\n" * (array.ndim - 1) + " " * (indent + 1)).join(blocks) + "]"
 
 
-def indented(text: str) -> str:
-    """The text with every line but the first indented by two spaces."""
-    return text.replace("\n", "\n  ")
+def indented(text: str, width: int = 2) -> str:
+    """The text with every line but the first indented by some spaces."""
+    return text.replace("\n", "\n" + " " * width)

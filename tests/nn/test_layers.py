@@ -1,8 +1,7 @@
-"""Layers against torch's, with the same weights: outputs, gradients, buffers, texts and refusals."""
+"""Layers: texts and refusals, and what `test_every_module` does not ask of each."""
 
 from __future__ import annotations
 
-from functools import partial
 from types import ModuleType
 from typing import Any
 
@@ -11,101 +10,9 @@ import pytest
 
 import numgrad as ng
 from numgrad import nn
-from tests.nn.twins import Library, array, copy_state, ours, outcome, theirs
-
-# name: (layer, shape of the input)
-LAYERS: dict[str, tuple[Any, tuple[int, ...]]] = {
-    "linear": (lambda nn: nn.Linear(4, 3), (5, 4)),
-    "linear without bias": (lambda nn: nn.Linear(4, 3, bias=False), (2, 5, 4)),
-    "linear vector": (lambda nn: nn.Linear(4, 3), (4,)),
-    "conv": (lambda nn: nn.Conv2d(4, 6, 3, stride=2, padding=1), (2, 4, 9, 7)),
-    "conv pair": (lambda nn: nn.Conv2d(3, 4, (3, 2), (1, 2), (0, 1), (2, 1), bias=False), (2, 3, 8, 9)),
-    "conv groups": (lambda nn: nn.Conv2d(4, 8, 3, groups=2), (2, 4, 6, 6)),
-    "conv depthwise": (lambda nn: nn.Conv2d(4, 4, 3, groups=4, padding=1), (2, 4, 6, 6)),
-    "conv same": (lambda nn: nn.Conv2d(3, 4, (3, 5), padding="same", dilation=2), (2, 3, 8, 9)),
-    "conv same, even kernel": (lambda nn: nn.Conv2d(3, 4, (4, 2), padding="same"), (2, 3, 8, 9)),
-    "conv valid": (lambda nn: nn.Conv2d(3, 4, 3, padding="valid"), (2, 3, 8, 9)),
-    "conv without batch": (lambda nn: nn.Conv2d(3, 4, 3), (3, 8, 9)),
-    "batch norm 1d": (lambda nn: nn.BatchNorm1d(3), (6, 3)),
-    "batch norm 1d, length": (lambda nn: nn.BatchNorm1d(3), (4, 3, 5)),
-    "batch norm": (lambda nn: nn.BatchNorm2d(3), (4, 3, 2, 2)),
-    "batch norm, cumulative": (lambda nn: nn.BatchNorm2d(3, momentum=None), (4, 3, 2, 2)),
-    "batch norm, no affine": (lambda nn: nn.BatchNorm2d(3, affine=False, eps=0.1), (4, 3, 2, 2)),
-    "batch norm, no bias": (lambda nn: nn.BatchNorm2d(3, bias=False), (4, 3, 2, 2)),
-    "batch norm, no statistics": (lambda nn: nn.BatchNorm2d(3, track_running_stats=False), (4, 3, 2, 2)),
-    "layer norm": (lambda nn: nn.LayerNorm((3, 4)), (2, 3, 4)),
-    "layer norm, no bias": (lambda nn: nn.LayerNorm(4, bias=False), (2, 3, 4)),
-    "layer norm, plain": (lambda nn: nn.LayerNorm(4, elementwise_affine=False), (2, 3, 4)),
-    "group norm": (lambda nn: nn.GroupNorm(2, 4), (2, 4, 3, 2)),
-    "group norm, plain": (lambda nn: nn.GroupNorm(2, 4, affine=False), (2, 4, 3)),
-    "relu": (lambda nn: nn.ReLU(), (3, 4)),
-    "leaky relu": (lambda nn: nn.LeakyReLU(0.2), (3, 4)),
-    "elu": (lambda nn: nn.ELU(0.7), (3, 4)),
-    "gelu": (lambda nn: nn.GELU(), (3, 4)),
-    "gelu tanh": (lambda nn: nn.GELU("tanh"), (3, 4)),
-    "silu": (lambda nn: nn.SiLU(), (3, 4)),
-    "tanh": (lambda nn: nn.Tanh(), (3, 4)),
-    "sigmoid": (lambda nn: nn.Sigmoid(), (3, 4)),
-    "softplus": (lambda nn: nn.Softplus(), (3, 4)),
-    "softplus, steep": (lambda nn: nn.Softplus(2.0, 1.0), (3, 4)),
-    "softmax": (lambda nn: nn.Softmax(1), (3, 4, 2)),
-    "log softmax": (lambda nn: nn.LogSoftmax(dim=-1), (3, 4)),
-    "max pool": (lambda nn: nn.MaxPool2d(3, 2, 1), (2, 3, 7, 8)),
-    "max pool, ceil": (lambda nn: nn.MaxPool2d((2, 3), ceil_mode=True), (2, 3, 7, 8)),
-    "avg pool": (lambda nn: nn.AvgPool2d(3, 2, 1), (2, 3, 7, 8)),
-    "avg pool, no pad": (lambda nn: nn.AvgPool2d(2, padding=1, count_include_pad=False), (2, 3, 7, 8)),
-    "adaptive pool": (lambda nn: nn.AdaptiveAvgPool2d((1, 1)), (2, 3, 7, 8)),
-    "adaptive pool, uneven": (lambda nn: nn.AdaptiveAvgPool2d((3, None)), (2, 3, 7, 8)),
-    "flatten": (lambda nn: nn.Flatten(), (2, 3, 4)),
-    "flatten end": (lambda nn: nn.Flatten(0, 1), (2, 3, 4)),
-    "identity": (lambda nn: nn.Identity(3, a=4), (2, 3)),
-    "dropout in eval": (lambda nn: nn.Dropout(0.5).eval(), (2, 3)),
-}
-
-
-def _randomised(layer: Any, torch: ModuleType, rng: np.random.Generator) -> Any:
-    """torch's layer in float64, with parameters that are not all 0 or 1."""
-    layer = layer.double()
-    with torch.no_grad():
-        for parameter in layer.parameters():
-            parameter.copy_(torch.tensor(rng.normal(size=tuple(parameter.shape))))
-    return layer
-
-
-@pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel:UserWarning")
-@pytest.mark.parametrize("name", LAYERS)
-def test_numbers_are_torchs(name: str, torch: ModuleType) -> None:
-    make, shape = LAYERS[name]
-    rng = np.random.default_rng(3)
-    wanted, layer = _randomised(make(torch.nn), torch, rng), make(nn).double()
-    copy_state(wanted, layer)
-    for training in (True, True, False):
-        layer.train(training and layer.training)
-        wanted.train(training and wanted.training)
-        values = rng.normal(size=shape)
-        x, y = ng.tensor(values, requires_grad=True), torch.tensor(values, requires_grad=True)
-        out, expected = layer(x), wanted(y)
-        assert tuple(out.shape) == tuple(expected.shape)
-        np.testing.assert_allclose(array(out), array(expected), rtol=1e-10, atol=1e-12)
-        cotangent = rng.normal(size=tuple(out.shape))
-        layer.zero_grad()
-        wanted.zero_grad()
-        out.backward(ng.tensor(cotangent))
-        expected.backward(torch.tensor(cotangent))
-        np.testing.assert_allclose(array(x.grad), array(y.grad), rtol=1e-9, atol=1e-12)
-        for parameter, other in zip(layer.parameters(), wanted.parameters(), strict=True):
-            np.testing.assert_allclose(array(parameter.grad), array(other.grad), rtol=1e-9, atol=1e-12)
-    for (key, value), (other_key, other) in zip(layer.state_dict().items(), wanted.state_dict().items(), strict=True):
-        assert key == other_key
-        np.testing.assert_allclose(array(value), array(other), rtol=1e-12, err_msg=key)
-
-
-def _made(make: Any, lib: Library) -> Any:
-    return make(lib.nn)
-
+from tests.nn.twins import array, copy_state, ours, outcome, theirs
 
 TEXTS: dict[str, Any] = {
-    **{f"repr {name}": partial(_made, make) for name, (make, _) in LAYERS.items()},
     "repr relu in place": lambda lib: lib.nn.ReLU(inplace=True),
     "repr leaky in place": lambda lib: lib.nn.LeakyReLU(0.2, True),
     "repr silu in place": lambda lib: lib.nn.SiLU(inplace=True),
@@ -233,3 +140,14 @@ def test_normalize(p: float, torch: ModuleType) -> None:
     values[1] = 0
     out = nn.functional.normalize(ng.tensor(values), p)
     np.testing.assert_allclose(array(out), array(torch.nn.functional.normalize(torch.tensor(values), p)), rtol=1e-12)
+
+
+def test_an_output_size_is_chosen() -> None:
+    layer = nn.ConvTranspose2d(1, 1, 3, stride=2, padding=1)
+    x = ng.ones(1, 1, 4, 4)
+    assert layer(x, (8, 7)).shape == (1, 1, 8, 7)
+    assert layer(x, output_size=(1, 1, 7, 8)).shape == (1, 1, 7, 8)
+    with pytest.raises(ValueError, match=r"valid sizes range from \[7, 7\] to \[8, 8\]"):
+        layer(x, (9, 7))
+    with pytest.raises(ValueError, match="output_size must have 2 or 4"):
+        layer(x, (9,))

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable
 
 from numgrad.autograd import no_grad
+from numgrad.errors import warn
 from numgrad.tensor import arguments, clamping, creation, joining, pointwise, reductions
 from numgrad.tensor.arguments import check_tensor
 from numgrad.tensor.changes import Changes
@@ -20,8 +21,13 @@ def _gradients(parameters: Tensor | Iterable[Tensor]) -> list[Tensor]:
     ]
 
 
-def get_total_norm(tensors: Iterable[Tensor], norm_type: float = 2.0, error_if_nonfinite: bool = False) -> Tensor:
-    """The norm of all tensors as if they were one vector; ``norm_type`` is a number or inf.
+def get_total_norm(
+    tensors: Tensor | Iterable[Tensor],
+    norm_type: float = 2.0,
+    error_if_nonfinite: bool = False,
+    foreach: bool | None = None,
+) -> Tensor:
+    """The norm of all tensors as if they were one vector; ``norm_type`` is a number or inf, ``foreach`` without effect.
 
     Raises
     ------
@@ -33,7 +39,8 @@ def get_total_norm(tensors: Iterable[Tensor], norm_type: float = 2.0, error_if_n
     tensor(5.)
     """
     with no_grad():
-        norms = [reductions.norm(tensor, norm_type) for tensor in tensors]
+        each = [tensors] if isinstance(tensors, Tensor) else tensors
+        norms = [reductions.norm(tensor, norm_type) for tensor in each]
         if not norms:
             return creation.tensor(0.0)
         total = reductions.norm(joining.stack(norms), norm_type)
@@ -47,9 +54,13 @@ def get_total_norm(tensors: Iterable[Tensor], norm_type: float = 2.0, error_if_n
 
 
 def clip_grad_norm_(
-    parameters: Tensor | Iterable[Tensor], max_norm: float, norm_type: float = 2.0, error_if_nonfinite: bool = False
+    parameters: Tensor | Iterable[Tensor],
+    max_norm: float,
+    norm_type: float = 2.0,
+    error_if_nonfinite: bool = False,
+    foreach: bool | None = None,
 ) -> Tensor:
-    """Scale all gradients in place so that together they have at most the norm ``max_norm``.
+    """Scale all gradients in place so that together they have at most the norm ``max_norm``; ``foreach`` is without effect.
 
     Returns
     -------
@@ -69,17 +80,58 @@ def clip_grad_norm_(
     """
     gradients = _gradients(parameters)
     total = get_total_norm(gradients, float(norm_type), error_if_nonfinite)
+    _scale_down(gradients, max_norm, total)
+    return total
+
+
+def clip_grads_with_norm_(
+    parameters: Tensor | Iterable[Tensor], max_norm: float, total_norm: Tensor, foreach: bool | None = None
+) -> None:
+    """Scale all gradients in place by max_norm / total_norm if that is less than 1; ``foreach`` is without effect.
+
+    >>> import numgrad as ng
+    >>> x = ng.tensor([3.0, 4.0], requires_grad=True)
+    >>> (x * x / 2).sum().backward()
+    >>> clip_grads_with_norm_([x], 1.0, ng.tensor(10.0))
+    >>> x.grad
+    tensor([0.3000, 0.4000])
+    """
+    _scale_down(_gradients(parameters), max_norm, total_norm)
+
+
+def _scale_down(gradients: list[Tensor], max_norm: float, total: Tensor) -> None:
     with no_grad():
         scale = clamping.clamp(pointwise.div(float(max_norm), pointwise.add(total, 1e-6)), max=1.0)
         changes = Changes()
         for gradient in gradients:
             plan_scale(changes, gradient, arguments.cast(scale, gradient.dtype))
         changes.make()
-    return total
 
 
-def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float) -> None:
-    """Limit every element of every gradient, in place, to [-clip_value, clip_value].
+def clip_grad_norm(
+    parameters: Tensor | Iterable[Tensor],
+    max_norm: float,
+    norm_type: float = 2.0,
+    error_if_nonfinite: bool = False,
+    foreach: bool | None = None,
+) -> Tensor:
+    """`clip_grad_norm_` by its older name, of which it warns.
+
+    >>> import warnings
+    >>> with warnings.catch_warnings():
+    ...     warnings.simplefilter("ignore")
+    ...     clip_grad_norm([], 1.0)
+    tensor(0.)
+    """
+    warn(
+        "`numgrad.nn.utils.clip_grad_norm` is now deprecated in favor of `numgrad.nn.utils.clip_grad_norm_`.",
+        FutureWarning,
+    )
+    return clip_grad_norm_(parameters, max_norm, norm_type, error_if_nonfinite, foreach)
+
+
+def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float, foreach: bool | None = None) -> None:
+    """Limit every element of every gradient, in place, to [-clip_value, clip_value]; ``foreach`` is without effect.
 
     >>> import numgrad as ng
     >>> x = ng.tensor([3.0, -0.1], requires_grad=True)
@@ -96,4 +148,10 @@ def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float) -
         changes.make()
 
 
-__all__ = ["clip_grad_norm_", "clip_grad_value_", "get_total_norm"]
+__all__ = [
+    "clip_grad_norm",
+    "clip_grad_norm_",
+    "clip_grad_value_",
+    "clip_grads_with_norm_",
+    "get_total_norm",
+]

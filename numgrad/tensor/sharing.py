@@ -1,0 +1,25 @@
+"""Tensors in memory that processes share."""
+
+from __future__ import annotations
+
+import mmap
+
+import numpy as np
+
+from numgrad.tensor import creation
+from numgrad.tensor.tensor import Tensor
+
+
+def shared(tensor: Tensor) -> Tensor:
+    """The values in new memory, which this process shares with those that are forked from it later.
+
+    >>> import numgrad as ng
+    >>> shared(ng.ones(2))
+    tensor([1., 1.])
+    """
+    nbytes = tensor.numel() * tensor.element_size()
+    if not nbytes:
+        return tensor
+    memory = creation.from_numpy(np.frombuffer(mmap.mmap(-1, nbytes), np.uint8))
+    copied: Tensor = memory.view(tensor.dtype).view(tensor.shape)
+    return copied.copy_(tensor.detach())
