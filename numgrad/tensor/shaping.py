@@ -203,6 +203,29 @@ def t(input: Tensor) -> Tensor:
 
 
 @public("function", "method")
+def adjoint(input: Tensor) -> Tensor:
+    """A view with the last two dimensions exchanged: the adjoint matrices, of real numbers.
+
+    Raises
+    ------
+    RuntimeError
+        There is only one dimension.
+
+    >>> import numgrad as ng
+    >>> ng.adjoint(ng.zeros(4, 2, 3)).shape
+    numgrad.Size([4, 3, 2])
+    """
+    return of_matrices("adjoint()", input)
+
+
+def of_matrices(name: str, input: Tensor) -> Tensor:
+    """The matrices of a tensor transposed, for one of its attributes; a tensor without dimensions itself."""
+    if input._spec.ndim == 1:
+        raise RuntimeError(f"tensor.{name} is only supported on matrices or batches of matrices. Got 1-D tensor.")
+    return input if input._spec.ndim == 0 else transpose(input, -2, -1)
+
+
+@public("function", "method")
 def expand(input: Tensor, *size: Any) -> Tensor:
     """A view that repeats dimensions of extent 1, and may have new dimensions in front; -1 keeps an extent.
 

@@ -724,33 +724,6 @@ class Tensor(Operators, Attributes, Methods):
         """
         return shaping.squeeze(self, (dim, *more) if more else dim)  # type: ignore[arg-type]
 
-    @property
-    def T(self) -> Tensor:  # noqa: N802
-        """A view with the dimensions in reverse order.
-
-        >>> import numgrad as ng
-        >>> ng.zeros(2, 3).T.shape
-        numgrad.Size([3, 2])
-        """
-        return shaping.permute(self, *reversed(range(self.ndim)))
-
-    @property
-    def mT(self) -> Tensor:  # noqa: N802
-        """A view with the last two dimensions exchanged.
-
-        Raises
-        ------
-        RuntimeError
-            There is only one dimension.
-
-        >>> import numgrad as ng
-        >>> ng.zeros(4, 2, 3).mT.shape
-        numgrad.Size([4, 3, 2])
-        """
-        if self.ndim == 1:
-            raise RuntimeError("tensor.mT is only supported on matrices or batches of matrices. Got 1-D tensor.")
-        return self if self.ndim == 0 else shaping.transpose(self, -2, -1)
-
     # ---- copies and conversions --------------------------------------------------------------------------------
 
     def to(
