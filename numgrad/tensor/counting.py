@@ -165,8 +165,8 @@ def isin(
     if not isinstance(elements, TensorBase) and not isinstance(test_elements, TensorBase):
         raise TypeError("isin(): got two numbers, expected a tensor for one of elements and test_elements")
     dtype = result_type(elements, test_elements)
-    arrays = [cast(as_operand(value, dtype), dtype).detach()._values() for value in (elements, test_elements)]
-    return _tensor(np.isin(*arrays, invert=invert))
+    some, others = (cast(as_operand(value, dtype), dtype).detach()._values() for value in (elements, test_elements))
+    return _tensor(np.isin(some, others, invert=invert))
 
 
 # ---- bins -------------------------------------------------------------------------------------------------------

@@ -3,6 +3,8 @@ from collections.abc import Callable
 from collections.abc import Sequence
 from numgrad.dtypes import dtype as Dtype
 from numgrad.tensor.random import Generator
+from numgrad.tensor.storages import TypedStorage
+from numgrad.tensor.storages import UntypedStorage
 from numgrad.tensor.tensor import Tensor
 from typing import Any
 import builtins

@@ -6,6 +6,7 @@ import builtins
 from typing import TYPE_CHECKING, Any
 
 from numgrad import ops
+from numgrad.dtypes import dtype as Dtype
 from numgrad.errors import ShapeError
 from numgrad.layout import (
     as_memory_format,
@@ -18,7 +19,7 @@ from numgrad.layout import (
     product,
 )
 from numgrad.ops import view as view_ops
-from numgrad.tensor.arguments import as_int, reduced_dims, shape_of, size_of, wrap_dim
+from numgrad.tensor.arguments import as_int, cast, reduced_dims, shape_of, size_of, wrap_dim
 from numgrad.tensor.surface import public
 
 if TYPE_CHECKING:
@@ -430,6 +431,12 @@ def to_format(input: Tensor, memory_format: Any) -> Tensor:
     """The tensor in a memory format, for ``to(memory_format=...)``; itself if it has that format already."""
     format = as_memory_format("to", memory_format, input._spec.ndim)
     return input if format is preserve_format or is_contiguous(input, format) else _in_format(input, format)
+
+
+def converted(input: Tensor, dtype: Dtype, memory_format: Any) -> Tensor:
+    """The tensor in another dtype and in a memory format, for ``float()`` and the like."""
+    result = cast(input, dtype)
+    return result if memory_format is preserve_format else to_format(result, memory_format)
 
 
 def _in_format(input: Tensor, format: memory_format) -> Tensor:

@@ -67,7 +67,7 @@ def _spacings(spacing: Any, count: int) -> list[Any]:
 
 
 def _number(value: Any) -> float:
-    number = as_number(value.item() if isinstance(value, TensorBase) and not value._spec.ndim else value)
+    number = as_number(value.item() if isinstance(value, TensorBase) and not value._spec.ndim else value)  # type: ignore[attr-defined]
     if number is None:
         raise TypeError(f"gradient(): argument 'spacing' must be Number, not {type(value).__name__}")
     return number
@@ -77,21 +77,22 @@ def _slopes(input: Tensor, axis: int, step: Any, edge_order: int) -> Tensor:
     """The estimates along one dimension, whose points have a distance or coordinates."""
     count, ndim = input._spec.shape[axis], input._spec.ndim
     differences = sub(narrow(input, axis, 1, count - 1), narrow(input, axis, 0, count - 1))
+    near: Any = 0.5
+    far: Any = 0.5
+    gaps: Tensor | None = None
     if isinstance(step, TensorBase):
+        coordinates: Any = step
         if step._spec.ndim != 1 or step._spec.numel != count:
             raise RuntimeError(
                 f"torch.gradient expected coordinates of shape [{count}] for dimension {axis}, got {list(step._spec.shape)}"
             )
-        gaps = sub(narrow(step, 0, 1, count - 1), narrow(step, 0, 0, count - 1))
+        gaps = sub(narrow(coordinates, 0, 1, count - 1), narrow(coordinates, 0, 0, count - 1))
         gaps = reshape(gaps, tuple(-1 if each == axis else 1 for each in range(ndim)))
         chords = div(differences, gaps)  # the slopes between neighbours
         before, after = narrow(gaps, axis, 0, count - 2), narrow(gaps, axis, 1, count - 2)
         near, far = div(after, add(before, after)), div(before, add(before, after))
-        ends = [(gaps, place) for place in (0, count - 2)]
     else:
         chords = div(differences, step)
-        near = far = 0.5
-        ends = []
     inner = add(mul(narrow(chords, axis, 0, count - 2), near), mul(narrow(chords, axis, 1, count - 2), far))
     edges = []
     for place, next_place in ((0, 1), (count - 2, count - 3)):
@@ -99,8 +100,11 @@ def _slopes(input: Tensor, axis: int, step: Any, edge_order: int) -> Tensor:
         if edge_order == 2:
             # The chord beside it says how the slope changes.
             beside = narrow(chords, axis, next_place, 1)
-            own = narrow(ends[0][0], axis, place, 1) if ends else 1
-            both = add(own, narrow(ends[0][0], axis, next_place, 1)) if ends else 2
-            edge = add(edge, mul(sub(edge, beside), div(own, both)))
+            if gaps is None:
+                part: Any = 0.5
+            else:
+                own = narrow(gaps, axis, place, 1)
+                part = div(own, add(own, narrow(gaps, axis, next_place, 1)))
+            edge = add(edge, mul(sub(edge, beside), part))
         edges.append(edge)
     return cat([edges[0], inner, edges[1]], axis)
