@@ -17,6 +17,7 @@ from numgrad.nn import (
     padding,
     parameter,
     pooling,
+    pooling_fractions,
     pooling_volumes,
     rearranging,
     rectifiers,
@@ -37,6 +38,7 @@ from numgrad.nn.norm import *  # noqa: F403
 from numgrad.nn.padding import *  # noqa: F403
 from numgrad.nn.parameter import *  # noqa: F403
 from numgrad.nn.pooling import *  # noqa: F403
+from numgrad.nn.pooling_fractions import *  # noqa: F403
 from numgrad.nn.pooling_volumes import *  # noqa: F403
 from numgrad.nn.rearranging import *  # noqa: F403
 from numgrad.nn.rectifiers import *  # noqa: F403
@@ -56,7 +58,7 @@ __all__ += pooling.__all__
 __all__ += distances.__all__
 __all__ += likelihoods.__all__
 __all__ += padding.__all__
-__all__ += pooling_volumes.__all__
+__all__ += pooling_fractions.__all__ + pooling_volumes.__all__
 __all__ += rearranging.__all__
 __all__ += rectifiers.__all__
 __all__ += convolutions.__all__
