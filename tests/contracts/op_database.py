@@ -89,6 +89,10 @@ def converted(value: Any) -> Any:
         if value.is_complex() or value.dtype is torch.bfloat16:
             raise NotImplementedError(f"a tensor of {value.dtype}")
         dtype = getattr(ng, str(value.dtype).removeprefix("torch."))
+        if value.untyped_storage().nbytes() != value.numel() * value.element_size():  # a window on more
+            whole = torch.empty(0, dtype=value.dtype).set_(value.untyped_storage())
+            base = ng.from_numpy(whole.numpy().copy())
+            return base.as_strided(tuple(value.shape), value.stride(), value.storage_offset())
         # NumPy has no array without dimensions that is no number.
         array = value.detach().numpy().copy(order="K")
         return ng.from_numpy(array) if value.dim() else ng.tensor(value.item(), dtype=dtype)
@@ -116,8 +120,11 @@ def called(row: Any) -> Callable[..., Any]:
     return (lambda tensor: mine.__get__(tensor)) if isinstance(mine, property) else mine
 
 
-def unlike(mine: Any, theirs: Any, tolerance: float) -> str:
-    """How a result differs from torch's; '' if it does not. A tolerance of infinity compares shapes and dtypes."""
+def unlike(mine: Any, theirs: Any, tolerance: float, sizes: bool = False) -> str:
+    """How a result differs from torch's; '' if it does not. A tolerance of infinity compares shapes and dtypes.
+
+    With ``sizes`` elements may have another sign.
+    """
     import torch
 
     if isinstance(theirs, torch.Tensor):
@@ -130,13 +137,14 @@ def unlike(mine: Any, theirs: Any, tolerance: float) -> str:
         if tolerance == np.inf:
             return ""
         got, expected = (np.asarray(each.detach().double().numpy()) for each in (mine, theirs))
+        got, expected = (np.abs(each) if sizes else each for each in (got, expected))
         scale = max(1.0, float(np.abs(expected[np.isfinite(expected)]).max(initial=0)))
         close = np.allclose(got, expected, rtol=tolerance, atol=tolerance * scale, equal_nan=True)
         return "" if close else f"values {got.ravel()[:3]}, not {expected.ravel()[:3]}"
     if isinstance(theirs, (tuple, list)):
         if not isinstance(mine, (tuple, list)) or len(mine) != len(theirs):
             return f"{type(mine).__name__}, not {len(theirs)} results"
-        return next(filter(None, map(unlike, mine, theirs, itertools.repeat(tolerance))), "")
+        return next(filter(None, map(unlike, mine, theirs, itertools.repeat(tolerance), itertools.repeat(sizes))), "")
     if isinstance(theirs, torch.dtype):
         return "" if str(mine).removeprefix("numgrad.") == str(theirs).removeprefix("torch.") else f"{mine}"
     if isinstance(theirs, float) and tolerance < np.inf:
@@ -144,14 +152,14 @@ def unlike(mine: Any, theirs: Any, tolerance: float) -> str:
     return "" if mine == theirs or tolerance == np.inf else f"{mine!r}, not {theirs!r}"
 
 
-def compared(row: Any, dtype: Any, tolerance: float) -> Iterator[tuple[str, str]]:
+def compared(row: Any, dtype: Any, tolerance: float, sizes: bool = False) -> Iterator[tuple[str, str]]:
     """For each of the row's first samples that is not as in torch: what differs, and the arguments."""
     function = called(row)
     for number, sample in enumerate(itertools.islice(row.sample_inputs("cpu", dtype, requires_grad=False), SAMPLES)):
         try:
             arguments = converted([sample.input, *sample.args]), converted(sample.kwargs)
             expected = row.op(sample.input, *sample.args, **sample.kwargs)
-            text = unlike(function(*arguments[0], **arguments[1]), expected, tolerance)
+            text = unlike(function(*arguments[0], **arguments[1]), expected, tolerance, sizes)
         except Exception as error:
             text = f"{type(error).__name__}: {str(error)[:200]}"
         if text:
