@@ -26,6 +26,7 @@ from numgrad.nn import (
     parameter,
     parameter_containers,
     pooling,
+    pooling_fractions,
     pooling_volumes,
     rearranging,
     rectifiers,
@@ -55,6 +56,7 @@ from numgrad.nn.parameter import *  # noqa: F403
 from numgrad.nn.parameter import factory_kwargs as factory_kwargs
 from numgrad.nn.parameter_containers import *  # noqa: F403
 from numgrad.nn.pooling import *  # noqa: F403
+from numgrad.nn.pooling_fractions import *  # noqa: F403
 from numgrad.nn.pooling_volumes import *  # noqa: F403
 from numgrad.nn.rearranging import *  # noqa: F403
 from numgrad.nn.rectifiers import *  # noqa: F403
@@ -82,7 +84,7 @@ __all__ += pooling.__all__
 __all__ += distances.__all__
 __all__ += likelihoods.__all__
 __all__ += padding.__all__
-__all__ += pooling_volumes.__all__
+__all__ += pooling_fractions.__all__ + pooling_volumes.__all__
 __all__ += rearranging.__all__
 __all__ += rectifiers.__all__
 __all__ += convolutions.__all__

@@ -15,7 +15,7 @@ from numgrad import ops
 from numgrad.autograd import no_grad
 from numgrad.dtypes import int64
 from numgrad.nn.module import Module
-from numgrad.nn.norm import _BatchNorm, _InstanceNorm
+from numgrad.nn.batchnorm import _BatchNorm, _InstanceNorm
 from numgrad.optim.lr_scheduler.base import LRScheduler, for_groups
 from numgrad.optim.optimizer import Optimizer
 from numgrad.tensor import creation

@@ -262,7 +262,7 @@ def lu_factor_ex(A: Tensor, *, pivot: bool = True, check_errors: bool = False) -
     return named("linalg_lu_factor_ex", ("LU", "pivots", "info"), _f.lu_factor_ex(A, **flags))
 
 
-def _order(pivots: Tensor, like: Tensor) -> Tensor:
+def permutation_of(pivots: Tensor, like: Tensor) -> Tensor:
     """The matrices P of A = P L U."""
     return _f.permutation(pivots, rows=like._spec.shape[-2], dtype=like._spec.dtype)  # type: ignore[no-any-return]
 
@@ -291,7 +291,7 @@ def lu(A: Tensor, *, pivot: bool = True) -> Any:
     k = min(m, n)
     ones = creation.full((*batch, k), 1.0, dtype=A._spec.dtype)
     low = _m.with_diagonal(_m.lower(shaping.narrow(both, -1, 0, k), -1), ones)
-    order = _order(pivots, A) if pivot else creation.empty(0, dtype=A._spec.dtype)
+    order = permutation_of(pivots, A) if pivot else creation.empty(0, dtype=A._spec.dtype)
     return named("linalg_lu", ("P", "L", "U"), (order, low, _m.upper(shaping.narrow(both, -2, 0, k))))
 
 
@@ -323,7 +323,7 @@ def lu_solve(LU: Tensor, pivots: Tensor, B: Tensor, *, left: bool = True, adjoin
             f"{name}: got LU {list(LU._spec.shape)}, pivots {list(pivots._spec.shape)} and B {list(B._spec.shape)}, expected "
             "[..., n, n], [..., n] and [..., n, k]"
         )
-    order, _ = broadcast(_order(pivots, LU), B)
+    order, _ = broadcast(permutation_of(pivots, LU), B)
     both, right = broadcast(LU, B)
     if adjoint:
         back = transposed(both)

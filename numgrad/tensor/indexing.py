@@ -331,6 +331,8 @@ def gather(input: Tensor, dim: int, index: Tensor) -> Tensor:
             [4]])
     """
     axis = _checked("gather", input, dim, index)
+    if not index._spec.numel:  # it need not fit, as in torch
+        return shaping.reshape(shaping.narrow(shaping.flatten(input), 0, 0, 0), tuple(index._spec.shape))
     result = ops.index.gather(_at_least_1d(input), _at_least_1d(index), dim=axis)
     return result if index.ndim else shaping.reshape(result, ())
 

@@ -116,6 +116,12 @@ def matrix_norm(
     return result if keepdim else ops.view.squeeze(result, dims=tuple(sorted((first, second))))  # type: ignore[no-any-return]
 
 
+def nuclear_norm(input: Tensor, dim: Any, keepdim: bool, dtype: Dtype | None) -> Tensor:
+    """`matrix_norm` of order 'nuc' for `numgrad.norm`, over all dimensions if ``dim`` is None."""
+    dims = tuple(range(input._spec.ndim)) if dim is None and input._spec.ndim > 1 else (-2, -1) if dim is None else dim
+    return matrix_norm(input, "nuc", dims, keepdim, dtype=dtype)
+
+
 @public("linalg", name="norm")
 def linalg_norm(
     A: Tensor,
@@ -299,6 +305,27 @@ def linalg_cross(x: Tensor, y: Tensor, *, dim: int = -1) -> Tensor:
 
     one, two = (1, 2, 0), (2, 0, 1)
     return turned(x, one) * turned(y, two) - turned(x, two) * turned(y, one)
+
+
+@public("function", "method")
+def cross(input: Tensor, other: Tensor, dim: int | None = None) -> Tensor:
+    """`linalg.cross` along ``dim``, by default the first one of three elements.
+
+    Raises
+    ------
+    RuntimeError
+        As `linalg.cross`, or there is no dimension of three elements.
+
+    >>> import numgrad as ng
+    >>> ng.cross(ng.tensor([1.0, 0.0, 0.0]), ng.tensor([0.0, 1.0, 0.0]))
+    tensor([0., 0., 1.])
+    """
+    if dim is None:
+        shape = check_tensor("cross", "self", input)._spec.shape
+        if 3 not in shape:
+            raise ShapeError(f"no dimension of size 3 in input, which has the shape {list(shape)}")
+        dim = shape.index(3)
+    return linalg_cross(input, other, dim=dim)
 
 
 @public("linalg")

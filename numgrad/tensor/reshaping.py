@@ -328,11 +328,16 @@ def slice_scatter(
     >>> ng.slice_scatter(ng.zeros(4), ng.ones(2), start=1, end=4, step=2)
     tensor([0., 1., 0., 1.])
     """
-    axis = wrap_dim("slice_scatter", dim, input._spec.ndim)
-    if as_int("slice_scatter", "step", step) <= 0:
-        raise RuntimeError(f"slice_scatter: slice step must be positive, got {step}")
-    cut = (slice(None),) * axis + (slice(start, end, step),)
-    return replaced("slice_scatter", input, src, lambda copy: copy[cut])
+    window = cut("slice_scatter", input, dim, start, end, step)
+    return replaced("slice_scatter", input, src, lambda copy: copy[window])
+
+
+def cut(name: str, input: Tensor, dim: int, start: int | None, end: int | None, step: int) -> tuple[slice, ...]:
+    """The index of ``start:end:step`` of a dimension; errors as of `slice_scatter`."""
+    axis = wrap_dim(name, dim, input._spec.ndim)
+    if as_int(name, "step", step) <= 0:
+        raise RuntimeError(f"{name}: slice step must be positive, got {step}")
+    return (slice(None),) * axis + (slice(start, end, step),)
 
 
 @public("function", "method")

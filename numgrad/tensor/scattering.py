@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from numgrad import dtypes, ops
 from numgrad.engine.constants import constant
 from numgrad.engine.tape import TensorBase
-from numgrad.tensor import in_place, pointwise, shaping
+from numgrad.tensor import comparison, in_place, pointwise, shaping
 from numgrad.tensor.arguments import as_element, cast, check_tensor, wrap_dim
 from numgrad.tensor.surface import public
 
@@ -185,6 +185,8 @@ def _neutral(reduce: str, dtype: Any) -> Tensor:
 def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Tensor:
     """`gather` with the other dimensions broadcast to each other; without ``dim`` the elements count as a vector.
 
+    Along ``dim`` negative indices count from the end.
+
     Raises
     ------
     IndexError
@@ -219,4 +221,5 @@ def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Te
         shape[axis : axis + 1] = [1]
     common = list(grids.broadcast_shapes(*map(tuple, shapes)))
     sizes = [(*common[:axis], x._spec.shape[axis], *common[axis + 1 :]) for x in (input, indices)]
-    return indexing.gather(shaping.expand(input, sizes[0]), axis, shaping.expand(indices, sizes[1]))
+    from_front = pointwise.where(comparison.lt(indices, 0), pointwise.add(indices, input._spec.shape[axis]), indices)
+    return indexing.gather(shaping.expand(input, sizes[0]), axis, shaping.expand(from_front, sizes[1]))

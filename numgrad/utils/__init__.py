@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from numgrad.utils import checkpoint, data
+from numgrad.utils.swapping import swap_tensors
 
-__all__ = ["checkpoint", "data"]
+__all__ = ["checkpoint", "data", "swap_tensors"]

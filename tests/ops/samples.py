@@ -6,6 +6,7 @@ A new op needs at least one row of each kind, in the file of its family; a test 
 from __future__ import annotations
 
 from tests.ops import (
+    samples_alignments,
     samples_attention,
     samples_elementwise,
     samples_functional,
@@ -31,6 +32,7 @@ FAMILIES = (
     samples_networks,
     samples_norm,
     samples_attention,
+    samples_alignments,
     samples_scans,
     samples_scatter,
     samples_linalg,
