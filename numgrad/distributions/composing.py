@@ -390,5 +390,5 @@ def _reshaped(shape: Any, before: Size, behind: Size) -> Size:
     if cut < 0:
         raise ValueError(_FEW)
     if Size(shape[cut:]) != before:
-        raise ValueError(f"Shape mismatch: expected {Size(shape[cut:])} but got {before}")
+        raise ValueError(f"Shape mismatch: expected {shape[cut:]} but got {before}")
     return Size((*shape[:cut], *behind))

@@ -162,10 +162,11 @@ class _IndependentConstraint(_Wrapping):
 
     def check(self, value: Tensor) -> Tensor:
         result = self.base_constraint.check(value)
-        kept = result.dim() - self.reinterpreted_batch_ndims
-        if kept < 0:
+        if result.dim() < self.reinterpreted_batch_ndims:
             raise ValueError(f"Expected value.dim() >= {self.event_dim} but got {value.dim()}")
-        return result.reshape((*result.shape[:kept], -1)).all(-1)
+        for _ in range(self.reinterpreted_batch_ndims):
+            result = result.all(-1)
+        return result
 
     def __repr__(self) -> str:
         return f"{type(self).__name__[1:]}({self.base_constraint!r}, {self.reinterpreted_batch_ndims})"
@@ -181,11 +182,9 @@ class MixtureSameFamilyConstraint(_Wrapping):
     """
 
     def check(self, value: Tensor) -> Tensor:
-        kept = value.dim() - self.event_dim
-        if kept < 0:
+        if value.dim() < self.event_dim:
             raise ValueError(f"Expected value.dim() >= {self.event_dim} but got {value.dim()}")
-        result = self.base_constraint.check(value.unsqueeze(-1 - self.event_dim))
-        return result.reshape((*result.shape[:kept], -1)).all(-1)
+        return self.base_constraint.check(value.unsqueeze(-1 - self.event_dim)).all(-1)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.base_constraint!r})"

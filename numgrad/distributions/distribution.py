@@ -239,7 +239,7 @@ class Distribution:
         shape, rank = value.shape, len(self._event_shape)
         if Size(shape[len(shape) - rank :]) != self._event_shape:
             raise ValueError(f"The right-most size of value must match event_shape: {shape} vs {self._event_shape}.")
-        expected = self._batch_shape + self._event_shape
+        expected = self._extended_shape()
         for actual, own in zip(reversed(shape), reversed(expected), strict=False):
             if actual not in (1, own) and own != 1:
                 raise ValueError(f"Value is not broadcastable with batch_shape+event_shape: {shape} vs {expected}.")

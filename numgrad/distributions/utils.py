@@ -69,9 +69,7 @@ def standard_gamma(concentration: Tensor, logarithm: bool = False) -> Tensor:
 
 def sum_rightmost(value: Tensor, count: int) -> Tensor:
     """Summed over this many last dimensions."""
-    if count == 0:
-        return value
-    return value.reshape((*value.shape[:-count], -1)).sum(-1)
+    return value.sum(tuple(range(-count, 0))) if count else value
 
 
 def clamp_probs(probs: Tensor) -> Tensor:
