@@ -37,10 +37,10 @@ _SERIES = 20.0  # concentrations below have few terms
 
 
 @device
-def log_slope(a, log_x):
+def log_gamma_slope(a, log_x):
     """d log x / da of a standard gamma number of concentration a; x is given by its logarithm."""
     a, log_x = np.float64(a), np.float64(log_x)
-    if not (a > 0.0 and a < math.inf and log_x < math.inf):  # NaN as well
+    if not (a > 0.0 and a < math.inf) or log_x != log_x:
         return math.nan
     x = scalar.exp(log_x)
     if x == math.inf:

@@ -21,7 +21,7 @@ from numgrad.runtime.plan import Operand, PlanBuilder
 
 def _slope_of(concentration: float, log_sample: float) -> float:
     """By the integral over the logarithms of smaller or larger numbers, whichever has one sign, in many pieces."""
-    if not (0 < concentration < math.inf and log_sample < math.inf):
+    if not 0 < concentration < math.inf or log_sample != log_sample:
         return math.nan
     if log_sample > 709:
         return 0.0
@@ -53,7 +53,7 @@ log_gamma_slope = elementwise(
 
 @log_gamma_slope.forward
 def _(a, log_x):
-    return kernels.log_slope(a, log_x)
+    return kernels.log_gamma_slope(a, log_x)
 
 
 standard_gamma = Op(
