@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from numgrad.distributions import constraints
-from numgrad.distributions.constraints import Constraint, _check_that
+from numgrad.distributions.constraint import Constraint, _check_that
 from numgrad.distributions.utils import lazy_property, sum_rightmost
 from numgrad.layout import Size
 from numgrad.tensor import creation

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
+from numgrad.distributions.constraint import Constraint, _check_that, _Dependent, _DependentProperty, is_dependent
 from numgrad.dtypes import bool_, finfo
 from numgrad.tensor import creation, decompositions, joining, predicates, spectra
 from numgrad.tensor.tensor import Tensor
@@ -45,88 +46,6 @@ __all__ = [
 ]
 
 
-class Constraint:
-    """A region; `check` says for each event of ``event_dim`` dimensions whether it lies within.
-
-    >>> import numgrad as ng
-    >>> ng.distributions.constraints.positive.check(ng.tensor([-1.0, 2.0]))
-    tensor([False,  True])
-    """
-
-    is_discrete: Any = False
-    event_dim: Any = 0
-
-    def check(self, value: Tensor) -> Tensor:
-        """Whether each event of a tensor lies within: bool, without the dimensions of an event."""
-        raise NotImplementedError
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__[1:]}()"
-
-
-class _Dependent(Constraint):
-    """A region that depends on other values, which only an object knows."""
-
-    def __init__(self, *, is_discrete: Any = NotImplemented, event_dim: Any = NotImplemented) -> None:
-        self._is_discrete = is_discrete
-        self._event_dim = event_dim
-
-    @property
-    def is_discrete(self) -> Any:
-        if self._is_discrete is NotImplemented:
-            raise NotImplementedError(".is_discrete cannot be determined statically")
-        return self._is_discrete
-
-    @property
-    def event_dim(self) -> Any:
-        if self._event_dim is NotImplemented:
-            raise NotImplementedError(".event_dim cannot be determined statically")
-        return self._event_dim
-
-    def __call__(self, *, is_discrete: Any = NotImplemented, event_dim: Any = NotImplemented) -> _Dependent:
-        return _Dependent(
-            is_discrete=self._is_discrete if is_discrete is NotImplemented else is_discrete,
-            event_dim=self._event_dim if event_dim is NotImplemented else event_dim,
-        )
-
-    def check(self, value: Tensor) -> Tensor:
-        raise ValueError("Cannot determine validity of dependent constraint")
-
-
-def is_dependent(constraint: Any) -> bool:
-    """Whether the region depends on other values.
-
-    >>> import numgrad as ng
-    >>> ng.distributions.constraints.is_dependent(ng.distributions.Uniform.support)
-    True
-    """
-    return isinstance(constraint, _Dependent)
-
-
-class _DependentProperty(property, _Dependent):
-    """A property whose value is a constraint, and which is one itself when the class is asked."""
-
-    def __init__(
-        self,
-        fn: Callable[..., Any] | None = None,
-        *,
-        is_discrete: Any = NotImplemented,
-        event_dim: Any = NotImplemented,
-    ) -> None:
-        super().__init__(fn)
-        self._is_discrete = is_discrete
-        self._event_dim = event_dim
-
-    def __call__(self, fn: Callable[..., Any]) -> _DependentProperty:  # type: ignore[override]
-        return _DependentProperty(fn, is_discrete=self._is_discrete, event_dim=self._event_dim)
-
-
-def _check_that(condition: bool, text: str) -> None:
-    """torch's kind of error for wrong arguments of constraints and transforms."""
-    if not condition:
-        raise AssertionError(text)
-
-
 class _Wrapping(Constraint):
     """Of the same kind as another constraint."""
 
@@ -147,7 +66,12 @@ class _Wrapping(Constraint):
 
 
 class _IndependentConstraint(_Wrapping):
-    """Another constraint whose last dimensions are one event: all of it has to lie within."""
+    """Another constraint whose last dimensions are one event: all of it has to lie within.
+
+    >>> import numgrad as ng
+    >>> ng.distributions.constraints.independent(ng.distributions.constraints.positive, 1).check(ng.tensor([[1.0, 2.0], [0.0, 1.0]]))
+    tensor([ True, False])
+    """
 
     def __init__(self, base_constraint: Constraint, reinterpreted_batch_ndims: int) -> None:
         super().__init__(base_constraint)
@@ -216,6 +140,13 @@ class _Bounded(Constraint):
 
 
 class _IntegerInterval(_Bounded):
+    """Whole numbers from one bound to another.
+
+    >>> import numgrad as ng
+    >>> ng.distributions.constraints.integer_interval(0, 2).check(ng.tensor([2.0, 1.5]))
+    tensor([ True, False])
+    """
+
     is_discrete = True
 
     def __init__(self, lower_bound: Any, upper_bound: Any) -> None:
@@ -247,6 +178,13 @@ class _IntegerGreaterThan(_Bounded):
 
 
 class _GreaterThan(_Bounded):
+    """Numbers above a bound.
+
+    >>> import numgrad as ng
+    >>> ng.distributions.constraints.greater_than(1.0).check(ng.tensor([1.0, 1.5]))
+    tensor([False,  True])
+    """
+
     def __init__(self, lower_bound: Any) -> None:
         self.lower_bound = lower_bound
 
@@ -255,6 +193,13 @@ class _GreaterThan(_Bounded):
 
 
 class _GreaterThanEq(_Bounded):
+    """Numbers from a bound on.
+
+    >>> import numgrad as ng
+    >>> ng.distributions.constraints.greater_than_eq(1.0).check(ng.tensor([1.0, 0.5]))
+    tensor([ True, False])
+    """
+
     def __init__(self, lower_bound: Any) -> None:
         self.lower_bound = lower_bound
 
@@ -263,6 +208,13 @@ class _GreaterThanEq(_Bounded):
 
 
 class _LessThan(_Bounded):
+    """Numbers below a bound.
+
+    >>> import numgrad as ng
+    >>> ng.distributions.constraints.less_than(1.0).check(ng.tensor([1.0, 0.5]))
+    tensor([False,  True])
+    """
+
     def __init__(self, upper_bound: Any) -> None:
         self.upper_bound = upper_bound
 
@@ -271,6 +223,13 @@ class _LessThan(_Bounded):
 
 
 class _Interval(_Bounded):
+    """Numbers from one bound to another.
+
+    >>> import numgrad as ng
+    >>> ng.distributions.constraints.interval(0.0, 1.0).check(ng.tensor([1.0, 1.5]))
+    tensor([ True, False])
+    """
+
     def __init__(self, lower_bound: Any, upper_bound: Any) -> None:
         self.lower_bound = lower_bound
         self.upper_bound = upper_bound
@@ -280,7 +239,12 @@ class _Interval(_Bounded):
 
 
 class _HalfOpenInterval(_Interval):
-    """Without the upper bound."""
+    """Numbers from one bound to another, without that.
+
+    >>> import numgrad as ng
+    >>> ng.distributions.constraints.half_open_interval(0.0, 1.0).check(ng.tensor([1.0, 0.0]))
+    tensor([False,  True])
+    """
 
     def check(self, value: Tensor) -> Tensor:
         return (value >= self.lower_bound) & (value < self.upper_bound)
@@ -307,7 +271,12 @@ class _Simplex(Constraint):
 
 
 class _Multinomial(Constraint):
-    """Counts that are not negative; their sum is at most the bound, as in torch."""
+    """Counts that are not negative; their sum is at most the bound, as in torch.
+
+    >>> import numgrad as ng
+    >>> ng.distributions.constraints.multinomial(3).check(ng.tensor([[1, 2], [2, 2]]))
+    tensor([ True, False])
+    """
 
     is_discrete = True
     event_dim = 1
@@ -401,7 +370,13 @@ class _Parts(Constraint):
 
 
 class _Cat(_Parts):
-    """One constraint for each of the parts of these lengths that are joined along a dimension."""
+    """One constraint for each of the parts of these lengths that are joined along a dimension.
+
+    >>> import numgrad as ng
+    >>> from numgrad.distributions.constraints import cat, positive, real
+    >>> cat([real, positive], 0, [2, 1]).check(ng.tensor([-1.0, 1.0, -1.0]))
+    tensor([ True,  True, False])
+    """
 
     def __init__(self, cseq: Sequence[Constraint], dim: int = 0, lengths: Sequence[int] | None = None) -> None:
         super().__init__(cseq, dim)
@@ -420,7 +395,13 @@ class _Cat(_Parts):
 
 
 class _Stack(_Parts):
-    """One constraint for each index of a dimension."""
+    """One constraint for each index of a dimension.
+
+    >>> import numgrad as ng
+    >>> from numgrad.distributions.constraints import positive, real, stack
+    >>> stack([real, positive], 1).check(ng.tensor([[-1.0, -1.0]]))
+    tensor([[ True, False]])
+    """
 
     @property
     def event_dim(self) -> Any:

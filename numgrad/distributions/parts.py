@@ -7,7 +7,7 @@ from typing import Any
 
 from numgrad.distributions import constraints
 from numgrad.distributions.composing import Transform
-from numgrad.distributions.constraints import _check_that
+from numgrad.distributions.constraint import _check_that
 from numgrad.distributions.utils import lazy_property, sum_rightmost
 from numgrad.tensor import joining
 from numgrad.tensor.tensor import Tensor

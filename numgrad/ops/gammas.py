@@ -110,6 +110,12 @@ def _(draw, concentration, state, logarithm, period):
     return standard_gamma(draw.examples, state, logarithm=logarithm, period=one)
 
 
+@standard_gamma.batch
+def _(batch, concentration, state, logarithm, period):
+    """Outside of `vmap`, which decides about random numbers: other numbers for each example."""
+    return standard_gamma(batch.all(concentration, state)[0], state, logarithm=logarithm, period=0)
+
+
 @standard_gamma.oracle
 def _(concentration, state, logarithm, period):
     if logarithm:
