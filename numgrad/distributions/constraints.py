@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from numgrad.distributions.constraint import Constraint, _check_that, _Dependent, _DependentProperty, is_dependent
+from numgrad.distributions.utils import all_true
 from numgrad.dtypes import bool_, finfo
 from numgrad.tensor import creation, decompositions, joining, predicates, spectra
 from numgrad.tensor.tensor import Tensor
@@ -69,7 +70,8 @@ class _IndependentConstraint(_Wrapping):
     """Another constraint whose last dimensions are one event: all of it has to lie within.
 
     >>> import numgrad as ng
-    >>> ng.distributions.constraints.independent(ng.distributions.constraints.positive, 1).check(ng.tensor([[1.0, 2.0], [0.0, 1.0]]))
+    >>> from numgrad.distributions.constraints import independent, positive
+    >>> independent(positive, 1).check(ng.tensor([[1.0, 2.0], [0.0, 1.0]]))
     tensor([ True, False])
     """
 
@@ -332,7 +334,7 @@ class _Symmetric(_Square):
 class _PositiveSemidefinite(_Symmetric):
     def check(self, value: Tensor) -> Tensor:
         symmetric = super().check(value)
-        if not symmetric.all():
+        if not all_true(symmetric):
             return symmetric
         return (spectra.eigvalsh(value.detach()) >= 0).all(-1)
 
@@ -340,7 +342,7 @@ class _PositiveSemidefinite(_Symmetric):
 class _PositiveDefinite(_Symmetric):
     def check(self, value: Tensor) -> Tensor:
         symmetric = super().check(value)
-        if not symmetric.all():
+        if not all_true(symmetric):
             return symmetric
         return decompositions.cholesky_ex(value.detach())[1] == 0
 

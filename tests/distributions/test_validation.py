@@ -184,3 +184,26 @@ def test_a_policy_learns() -> None:
     loc = ng.zeros((), requires_grad=True)
     D.Normal(loc, 1.0).rsample((4000,)).pow(2).mean().backward()
     assert abs(loc.grad.item()) < 0.15
+
+
+def test_many_examples() -> None:
+    """`vmap` draws for each example, and checks the parameters of all."""
+    rates = ng.tensor([0.5, 2.0, 7.0])
+    for make in (
+        D.Exponential,
+        lambda x: D.Normal(x, x),
+        lambda x: D.Gamma(x, 1.0),
+        lambda x: D.Laplace(x, x),
+        D.Poisson,
+    ):
+        log_probs = ng.func.vmap(lambda x, make=make: make(x).log_prob(ng.tensor([1.0, 2.0])))(rates)
+        want = make(rates.unsqueeze(-1)).log_prob(ng.tensor([1.0, 2.0]))
+        np.testing.assert_allclose(log_probs.numpy(), want.numpy(), rtol=1e-5)
+    for make in (D.Exponential, lambda x: D.Cauchy(x, x), lambda x: D.Beta(x, 2.0), lambda x: D.StudentT(x)):
+        drawn = ng.func.vmap(lambda x, make=make: make(x).rsample((2,)), randomness="different")(rates)
+        assert tuple(drawn.shape) == (3, 2)
+        assert len(set(drawn.ravel().tolist())) == 6
+    with pytest.raises((ValueError, RuntimeError)):
+        ng.func.vmap(lambda x: D.Exponential(x).mean)(ng.tensor([1.0, -1.0]))
+    grads = ng.func.vmap(ng.func.grad(lambda x: D.kl_divergence(D.Normal(x, 1.0), D.Normal(0.0, 1.0))))(rates)
+    np.testing.assert_allclose(grads.numpy(), rates.numpy(), rtol=1e-6)
