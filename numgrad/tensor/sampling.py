@@ -177,7 +177,7 @@ def poisson(input: Tensor, generator: Generator | None = None) -> Tensor:
     if rates.size and not (rates >= 0).all():
         raise RuntimeError("poisson: invalid Poisson rate, expected rate to be non-negative")
     drawn = _of_numpy("poisson", generator).poisson(rates)
-    return creation.tensor(drawn.astype(rates.dtype))
+    return creation.tensor(np.asarray(drawn).astype(rates.dtype))
 
 
 @public("function")

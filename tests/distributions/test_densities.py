@@ -114,6 +114,7 @@ def test_edges_of_supports() -> None:
     assert D.Bernoulli(tensor([0.0, 1.0])).log_prob(tensor([0.0, 1.0])).abs().max() < 1e-12
     assert D.Geometric(tensor(1.0)).log_prob(tensor(0.0)).item() == 0
     assert D.Poisson(tensor(0.0)).log_prob(tensor([0.0, 1.0])).tolist() == [0, -np.inf]
+    assert D.Poisson(3).sample().dtype == ng.float32
     assert D.Poisson(tensor(0.0)).sample((3,)).tolist() == [0, 0, 0]
     assert D.NegativeBinomial(tensor(0.0), tensor(0.3)).log_prob(tensor(0.0)).item() == 0
     assert D.NegativeBinomial(tensor(0.0), tensor(0.3)).sample((2,)).tolist() == [0, 0]
