@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 import re
 import warnings
 from typing import Any
@@ -10,7 +12,7 @@ import numpy as np
 import pytest
 
 import numgrad as ng
-from tests.distributions.cases import ALL, of_torch, tensor
+from tests.distributions.cases import ALL, of_torch, tensor, values_of
 
 D = ng.distributions
 
@@ -103,6 +105,16 @@ def test_expanded_distributions_check_as_before() -> None:
     with pytest.raises(ValueError, match="to be within the support"):
         checked.log_prob(ng.tensor(-1.0))
     assert D.Exponential(1.0, validate_args=False).expand((2,)).log_prob(ng.tensor(-1.0)).tolist() == [1, 1]
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_copies_and_pickles_are_alike(name: str) -> None:
+    distribution = ALL[name].make(D, tensor)
+    values = values_of(distribution)
+    for twin in (copy.deepcopy(distribution), pickle.loads(pickle.dumps(distribution))):
+        assert repr(twin) == repr(distribution)
+        assert twin.log_prob(values).tolist() == distribution.log_prob(values).tolist()
+        assert values_of(twin).tolist() == values.tolist()
 
 
 @pytest.mark.parametrize("name", ALL)
