@@ -67,8 +67,9 @@ def _series(a, x, below):
     added = math.inf
     while added > 1e-17 * total:
         k += 1.0
-        term *= x / k
-        harmonic += 1.0 / k
+        inverse = 1.0 / k
+        term *= x * inverse
+        harmonic += inverse
         added = term * (harmonic + below)
         total += added
     return total / a
@@ -79,7 +80,7 @@ def _integral(a, x, distance, sign):
     """Of what lies above x (sign 1) or below it (-1), from whose mean logarithm log x has this distance."""
     drift = max(sign * (x - a), 0.0)
     end = 2.0 * _END / (drift + math.sqrt(drift * drift + 2.0 * _END * x))
-    for _ in range(4):  # Newton's steps to where the exponent, which is concave, is -34
+    for _ in range(3):  # Newton's steps to where the exponent, which is concave, is -34
         moved = sign * end
         excess = x * math.expm1(moved) - a * moved - _END
         end -= excess / (sign * (x * scalar.exp(moved) - a))
