@@ -10,6 +10,7 @@ from numgrad import backends as backends
 from numgrad import compile as compile
 from numgrad import cpu as cpu
 from numgrad import cuda as cuda
+from numgrad import distributions as distributions
 from numgrad import func as func
 from numgrad import linalg as linalg
 from numgrad import models as models

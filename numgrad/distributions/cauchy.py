@@ -8,7 +8,8 @@ from typing import Any
 
 from numgrad.distributions import constraints
 from numgrad.distributions.distribution import Distribution
-from numgrad.distributions.utils import broadcast_all
+from numgrad.distributions.utils import broadcast_all, standard_uniform
+from numgrad.dtypes import float64
 from numgrad.layout import Size
 from numgrad.tensor import creation
 from numgrad.tensor.tensor import Tensor
@@ -46,7 +47,8 @@ class Cauchy(Distribution):
         return creation.full(self._extended_shape(), math.inf, dtype=self.loc.dtype)
 
     def rsample(self, sample_shape: Sequence[int] = Size(())) -> Tensor:
-        return self.loc + self.loc.new_empty(self._extended_shape(sample_shape)).cauchy_() * self.scale
+        turn = standard_uniform(self._extended_shape(sample_shape), float64) - 0.5
+        return self.loc + (math.pi * turn).tan().to(self.loc.dtype) * self.scale
 
     def log_prob(self, value: Tensor) -> Tensor:
         if self._validate_args:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from numgrad.distributions import constraints
-from numgrad.distributions.constraints import Constraint, _check_that
+from numgrad.distributions.constraint import Constraint, _check_that
 from numgrad.distributions.utils import lazy_property, sum_rightmost
 from numgrad.layout import Size
 from numgrad.tensor import creation
@@ -131,6 +131,9 @@ class _InverseTransform(Transform):
     def __init__(self, transform: Transform) -> None:
         super().__init__(cache_size=transform._cache_size)
         self._inv = transform
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__  # all that it is
 
     @constraints.dependent_property(is_discrete=False)
     def domain(self) -> Any:
@@ -390,5 +393,5 @@ def _reshaped(shape: Any, before: Size, behind: Size) -> Size:
     if cut < 0:
         raise ValueError(_FEW)
     if Size(shape[cut:]) != before:
-        raise ValueError(f"Shape mismatch: expected {Size(shape[cut:])} but got {before}")
+        raise ValueError(f"Shape mismatch: expected {shape[cut:]} but got {before}")
     return Size((*shape[:cut], *behind))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
+from numgrad.distributions.constraint import Constraint, _check_that, _Dependent, _DependentProperty, is_dependent
+from numgrad.distributions.utils import all_true
 from numgrad.dtypes import bool_, finfo
 from numgrad.tensor import creation, decompositions, joining, predicates, spectra
 from numgrad.tensor.tensor import Tensor
@@ -45,88 +47,6 @@ __all__ = [
 ]
 
 
-class Constraint:
-    """A region; `check` says for each event of ``event_dim`` dimensions whether it lies within.
-
-    >>> import numgrad as ng
-    >>> ng.distributions.constraints.positive.check(ng.tensor([-1.0, 2.0]))
-    tensor([False,  True])
-    """
-
-    is_discrete: Any = False
-    event_dim: Any = 0
-
-    def check(self, value: Tensor) -> Tensor:
-        """Whether each event of a tensor lies within: bool, without the dimensions of an event."""
-        raise NotImplementedError
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__[1:]}()"
-
-
-class _Dependent(Constraint):
-    """A region that depends on other values, which only an object knows."""
-
-    def __init__(self, *, is_discrete: Any = NotImplemented, event_dim: Any = NotImplemented) -> None:
-        self._is_discrete = is_discrete
-        self._event_dim = event_dim
-
-    @property
-    def is_discrete(self) -> Any:
-        if self._is_discrete is NotImplemented:
-            raise NotImplementedError(".is_discrete cannot be determined statically")
-        return self._is_discrete
-
-    @property
-    def event_dim(self) -> Any:
-        if self._event_dim is NotImplemented:
-            raise NotImplementedError(".event_dim cannot be determined statically")
-        return self._event_dim
-
-    def __call__(self, *, is_discrete: Any = NotImplemented, event_dim: Any = NotImplemented) -> _Dependent:
-        return _Dependent(
-            is_discrete=self._is_discrete if is_discrete is NotImplemented else is_discrete,
-            event_dim=self._event_dim if event_dim is NotImplemented else event_dim,
-        )
-
-    def check(self, value: Tensor) -> Tensor:
-        raise ValueError("Cannot determine validity of dependent constraint")
-
-
-def is_dependent(constraint: Any) -> bool:
-    """Whether the region depends on other values.
-
-    >>> import numgrad as ng
-    >>> ng.distributions.constraints.is_dependent(ng.distributions.Uniform.support)
-    True
-    """
-    return isinstance(constraint, _Dependent)
-
-
-class _DependentProperty(property, _Dependent):
-    """A property whose value is a constraint, and which is one itself when the class is asked."""
-
-    def __init__(
-        self,
-        fn: Callable[..., Any] | None = None,
-        *,
-        is_discrete: Any = NotImplemented,
-        event_dim: Any = NotImplemented,
-    ) -> None:
-        super().__init__(fn)
-        self._is_discrete = is_discrete
-        self._event_dim = event_dim
-
-    def __call__(self, fn: Callable[..., Any]) -> _DependentProperty:  # type: ignore[override]
-        return _DependentProperty(fn, is_discrete=self._is_discrete, event_dim=self._event_dim)
-
-
-def _check_that(condition: bool, text: str) -> None:
-    """torch's kind of error for wrong arguments of constraints and transforms."""
-    if not condition:
-        raise AssertionError(text)
-
-
 class _Wrapping(Constraint):
     """Of the same kind as another constraint."""
 
@@ -147,7 +67,13 @@ class _Wrapping(Constraint):
 
 
 class _IndependentConstraint(_Wrapping):
-    """Another constraint whose last dimensions are one event: all of it has to lie within."""
+    """Another constraint whose last dimensions are one event: all of it has to lie within.
+
+    >>> import numgrad as ng
+    >>> from numgrad.distributions.constraints import independent, positive
+    >>> independent(positive, 1).check(ng.tensor([[1.0, 2.0], [0.0, 1.0]]))
+    tensor([ True, False])
+    """
 
     def __init__(self, base_constraint: Constraint, reinterpreted_batch_ndims: int) -> None:
         super().__init__(base_constraint)
@@ -162,10 +88,11 @@ class _IndependentConstraint(_Wrapping):
 
     def check(self, value: Tensor) -> Tensor:
         result = self.base_constraint.check(value)
-        kept = result.dim() - self.reinterpreted_batch_ndims
-        if kept < 0:
+        if result.dim() < self.reinterpreted_batch_ndims:
             raise ValueError(f"Expected value.dim() >= {self.event_dim} but got {value.dim()}")
-        return result.reshape((*result.shape[:kept], -1)).all(-1)
+        for _ in range(self.reinterpreted_batch_ndims):
+            result = result.all(-1)
+        return result
 
     def __repr__(self) -> str:
         return f"{type(self).__name__[1:]}({self.base_constraint!r}, {self.reinterpreted_batch_ndims})"
@@ -181,11 +108,9 @@ class MixtureSameFamilyConstraint(_Wrapping):
     """
 
     def check(self, value: Tensor) -> Tensor:
-        kept = value.dim() - self.event_dim
-        if kept < 0:
+        if value.dim() < self.event_dim:
             raise ValueError(f"Expected value.dim() >= {self.event_dim} but got {value.dim()}")
-        result = self.base_constraint.check(value.unsqueeze(-1 - self.event_dim))
-        return result.reshape((*result.shape[:kept], -1)).all(-1)
+        return self.base_constraint.check(value.unsqueeze(-1 - self.event_dim)).all(-1)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.base_constraint!r})"
@@ -217,6 +142,13 @@ class _Bounded(Constraint):
 
 
 class _IntegerInterval(_Bounded):
+    """Whole numbers from one bound to another.
+
+    >>> import numgrad as ng
+    >>> ng.distributions.constraints.integer_interval(0, 2).check(ng.tensor([2.0, 1.5]))
+    tensor([ True, False])
+    """
+
     is_discrete = True
 
     def __init__(self, lower_bound: Any, upper_bound: Any) -> None:
@@ -248,6 +180,13 @@ class _IntegerGreaterThan(_Bounded):
 
 
 class _GreaterThan(_Bounded):
+    """Numbers above a bound.
+
+    >>> import numgrad as ng
+    >>> ng.distributions.constraints.greater_than(1.0).check(ng.tensor([1.0, 1.5]))
+    tensor([False,  True])
+    """
+
     def __init__(self, lower_bound: Any) -> None:
         self.lower_bound = lower_bound
 
@@ -256,6 +195,13 @@ class _GreaterThan(_Bounded):
 
 
 class _GreaterThanEq(_Bounded):
+    """Numbers from a bound on.
+
+    >>> import numgrad as ng
+    >>> ng.distributions.constraints.greater_than_eq(1.0).check(ng.tensor([1.0, 0.5]))
+    tensor([ True, False])
+    """
+
     def __init__(self, lower_bound: Any) -> None:
         self.lower_bound = lower_bound
 
@@ -264,6 +210,13 @@ class _GreaterThanEq(_Bounded):
 
 
 class _LessThan(_Bounded):
+    """Numbers below a bound.
+
+    >>> import numgrad as ng
+    >>> ng.distributions.constraints.less_than(1.0).check(ng.tensor([1.0, 0.5]))
+    tensor([False,  True])
+    """
+
     def __init__(self, upper_bound: Any) -> None:
         self.upper_bound = upper_bound
 
@@ -272,6 +225,13 @@ class _LessThan(_Bounded):
 
 
 class _Interval(_Bounded):
+    """Numbers from one bound to another.
+
+    >>> import numgrad as ng
+    >>> ng.distributions.constraints.interval(0.0, 1.0).check(ng.tensor([1.0, 1.5]))
+    tensor([ True, False])
+    """
+
     def __init__(self, lower_bound: Any, upper_bound: Any) -> None:
         self.lower_bound = lower_bound
         self.upper_bound = upper_bound
@@ -281,7 +241,12 @@ class _Interval(_Bounded):
 
 
 class _HalfOpenInterval(_Interval):
-    """Without the upper bound."""
+    """Numbers from one bound to another, without that.
+
+    >>> import numgrad as ng
+    >>> ng.distributions.constraints.half_open_interval(0.0, 1.0).check(ng.tensor([1.0, 0.0]))
+    tensor([False,  True])
+    """
 
     def check(self, value: Tensor) -> Tensor:
         return (value >= self.lower_bound) & (value < self.upper_bound)
@@ -308,7 +273,12 @@ class _Simplex(Constraint):
 
 
 class _Multinomial(Constraint):
-    """Counts that are not negative; their sum is at most the bound, as in torch."""
+    """Counts that are not negative; their sum is at most the bound, as in torch.
+
+    >>> import numgrad as ng
+    >>> ng.distributions.constraints.multinomial(3).check(ng.tensor([[1, 2], [2, 2]]))
+    tensor([ True, False])
+    """
 
     is_discrete = True
     event_dim = 1
@@ -364,7 +334,7 @@ class _Symmetric(_Square):
 class _PositiveSemidefinite(_Symmetric):
     def check(self, value: Tensor) -> Tensor:
         symmetric = super().check(value)
-        if not symmetric.all():
+        if not all_true(symmetric):
             return symmetric
         return (spectra.eigvalsh(value.detach()) >= 0).all(-1)
 
@@ -372,7 +342,7 @@ class _PositiveSemidefinite(_Symmetric):
 class _PositiveDefinite(_Symmetric):
     def check(self, value: Tensor) -> Tensor:
         symmetric = super().check(value)
-        if not symmetric.all():
+        if not all_true(symmetric):
             return symmetric
         return decompositions.cholesky_ex(value.detach())[1] == 0
 
@@ -402,7 +372,13 @@ class _Parts(Constraint):
 
 
 class _Cat(_Parts):
-    """One constraint for each of the parts of these lengths that are joined along a dimension."""
+    """One constraint for each of the parts of these lengths that are joined along a dimension.
+
+    >>> import numgrad as ng
+    >>> from numgrad.distributions.constraints import cat, positive, real
+    >>> cat([real, positive], 0, [2, 1]).check(ng.tensor([-1.0, 1.0, -1.0]))
+    tensor([ True,  True, False])
+    """
 
     def __init__(self, cseq: Sequence[Constraint], dim: int = 0, lengths: Sequence[int] | None = None) -> None:
         super().__init__(cseq, dim)
@@ -421,7 +397,13 @@ class _Cat(_Parts):
 
 
 class _Stack(_Parts):
-    """One constraint for each index of a dimension."""
+    """One constraint for each index of a dimension.
+
+    >>> import numgrad as ng
+    >>> from numgrad.distributions.constraints import positive, real, stack
+    >>> stack([real, positive], 1).check(ng.tensor([[-1.0, -1.0]]))
+    tensor([[ True, False]])
+    """
 
     @property
     def event_dim(self) -> Any:

@@ -8,7 +8,7 @@ from typing import Any
 from numgrad.distributions import constraints
 from numgrad.distributions.exp_family import ExponentialFamily
 from numgrad.distributions.probabilities import OfProbabilities
-from numgrad.distributions.utils import broadcast_all, clamp_probs, standard_uniform
+from numgrad.distributions.utils import all_true, broadcast_all, clamp_probs, standard_uniform
 from numgrad.layout import Size
 from numgrad.tensor import losses, pointwise
 from numgrad.tensor.tensor import Tensor
@@ -48,7 +48,7 @@ class ContinuousBernoulli(OfProbabilities, ExponentialFamily):
     ) -> None:
         self._take(probs, logits)
         if probs is not None:
-            if validate_args is not None and not self.arg_constraints["probs"].check(self.probs).all():
+            if validate_args is not None and not all_true(self.arg_constraints["probs"].check(self.probs)):
                 raise ValueError("The parameter probs has invalid values")
             self.probs = clamp_probs(self.probs)
         self._lims = lims

@@ -9,7 +9,7 @@ from typing import Any
 from numgrad.autograd import no_grad
 from numgrad.distributions import constraints
 from numgrad.distributions.constraints import Constraint
-from numgrad.distributions.utils import lazy_property
+from numgrad.distributions.utils import all_true, lazy_property
 from numgrad.layout import Size
 from numgrad.tensor.tensor import Tensor
 
@@ -90,7 +90,7 @@ class Distribution:
             if constraints.is_dependent(constraint) or is_lazy:
                 continue
             value = getattr(self, name)
-            if not constraint.check(value).all():
+            if not all_true(constraint.check(value)):
                 raise ValueError(
                     f"Expected parameter {name} ({type(value).__name__} of shape {tuple(value.shape)}) of distribution "
                     f"{self!r} to satisfy the constraint {constraint!r}, but found invalid values:\n{value}"
@@ -239,7 +239,7 @@ class Distribution:
         shape, rank = value.shape, len(self._event_shape)
         if Size(shape[len(shape) - rank :]) != self._event_shape:
             raise ValueError(f"The right-most size of value must match event_shape: {shape} vs {self._event_shape}.")
-        expected = self._batch_shape + self._event_shape
+        expected = self._extended_shape()
         for actual, own in zip(reversed(shape), reversed(expected), strict=False):
             if actual not in (1, own) and own != 1:
                 raise ValueError(f"Value is not broadcastable with batch_shape+event_shape: {shape} vs {expected}.")
@@ -252,7 +252,7 @@ class Distribution:
                 stacklevel=3,
             )
             return
-        if not support.check(value).all():
+        if not all_true(support.check(value)):
             raise ValueError(
                 f"Expected value argument ({type(value).__name__} of shape {tuple(shape)}) to be within the support "
                 f"({support!r}) of the distribution {self!r}, but found invalid values:\n{value}"

@@ -7,7 +7,7 @@ from typing import Any
 
 from numgrad.distributions import constraints
 from numgrad.distributions.exp_family import ExponentialFamily
-from numgrad.distributions.utils import broadcast_all
+from numgrad.distributions.utils import broadcast_all, standard_exponential
 from numgrad.layout import Size
 from numgrad.tensor import creation
 from numgrad.tensor.tensor import Tensor
@@ -50,7 +50,7 @@ class Exponential(ExponentialFamily):
         return self.rate.pow(-2)
 
     def rsample(self, sample_shape: Sequence[int] = Size(())) -> Tensor:
-        return self.rate.new_empty(self._extended_shape(sample_shape)).exponential_() / self.rate
+        return standard_exponential(self._extended_shape(sample_shape), self.rate.dtype) / self.rate
 
     def log_prob(self, value: Tensor) -> Tensor:
         if self._validate_args:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from numgrad import ops
 from numgrad.distributions import constraints
 from numgrad.distributions.exp_family import ExponentialFamily
 from numgrad.distributions.utils import broadcast_all, standard_gamma
@@ -63,6 +64,11 @@ class Gamma(ExponentialFamily):
     def entropy(self) -> Tensor:
         a = self.concentration
         return a - self.rate.log() + a.lgamma() + (1 - a) * a.digamma()
+
+    def cdf(self, value: Tensor) -> Tensor:
+        if self._validate_args:
+            self._validate_sample(value)
+        return ops.elementwise.igamma(self.concentration, self.rate * value)  # type: ignore[no-any-return]
 
     @property
     def _natural_params(self) -> tuple[Tensor, ...]:

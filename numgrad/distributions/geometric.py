@@ -8,7 +8,7 @@ from typing import Any
 from numgrad.autograd import no_grad
 from numgrad.distributions import constraints
 from numgrad.distributions.probabilities import OfProbabilities
-from numgrad.distributions.utils import broadcast_all, standard_uniform
+from numgrad.distributions.utils import all_true, broadcast_all, standard_uniform
 from numgrad.dtypes import finfo
 from numgrad.layout import Size
 from numgrad.tensor import creation, losses, pointwise
@@ -41,7 +41,7 @@ class Geometric(OfProbabilities):
         if self._validate_args and probs is not None:
             value = self.probs
             valid = value > 0
-            if not valid.all():
+            if not all_true(valid):
                 raise ValueError(
                     f"Expected parameter probs ({type(value).__name__} of shape {tuple(value.shape)}) of distribution {self!r} "
                     f"to be positive but found invalid values:\n{value.detach()[~valid]}"

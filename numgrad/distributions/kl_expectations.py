@@ -195,10 +195,8 @@ _register(Uniform, Pareto, _pareto, lambda p, q: p.low < q.scale)
 
 
 def _infinite(p: Any, q: Any) -> Tensor:
-    dtype = next(value.dtype for value in vars(p).values() if isinstance(value, Tensor))
-    return creation.full(
-        tuple(grids.broadcast_shapes(tuple(p.batch_shape), tuple(q.batch_shape))), math.inf, dtype=dtype
-    )
+    shape = grids.broadcast_shapes(tuple(p.batch_shape), tuple(q.batch_shape))
+    return creation.full(tuple(shape), math.inf, dtype=p.mean.dtype)
 
 
 _BOUNDED = (Beta, ContinuousBernoulli, Pareto, Uniform)

@@ -29,7 +29,7 @@ from numgrad.distributions.pareto import Pareto
 from numgrad.distributions.poisson import Poisson
 from numgrad.distributions.transformed_distribution import TransformedDistribution
 from numgrad.distributions.uniform import Uniform
-from numgrad.distributions.utils import euler_constant, sum_rightmost
+from numgrad.distributions.utils import all_true, euler_constant, sum_rightmost
 from numgrad.tensor import activations, grids, pointwise, systems
 from numgrad.tensor.tensor import Tensor
 
@@ -51,7 +51,7 @@ def _(p: Any, q: Any) -> Tensor:
 
 @register_kl(Binomial, Binomial)
 def _(p: Any, q: Any) -> Tensor:
-    if (p.total_count < q.total_count).any():
+    if not all_true(p.total_count >= q.total_count):
         raise NotImplementedError("KL between Binomials where q.total_count > p.total_count is not implemented")
     of_one = p.probs * (p.logits - q.logits) + (-p.probs).log1p() - (-q.probs).log1p()
     return pointwise.where(p.total_count > q.total_count, math.inf, p.total_count * of_one)

@@ -8,8 +8,8 @@ from typing import Any
 
 from numgrad.distributions import constraints
 from numgrad.distributions.distribution import Distribution
-from numgrad.distributions.utils import broadcast_all
-from numgrad.dtypes import finfo
+from numgrad.distributions.utils import broadcast_all, standard_uniform
+from numgrad.dtypes import float64
 from numgrad.layout import Size
 from numgrad.tensor.tensor import Tensor
 
@@ -50,9 +50,8 @@ class Laplace(Distribution):
         return math.sqrt(2) * self.scale
 
     def rsample(self, sample_shape: Sequence[int] = Size(())) -> Tensor:
-        eps = finfo(self.loc.dtype).eps
-        u = self.loc.new_empty(self._extended_shape(sample_shape)).uniform_(eps - 1, 1)
-        return self.loc - self.scale * (u.sign() * (-u.abs()).log1p())
+        u = 2 * standard_uniform(self._extended_shape(sample_shape), float64) - (1 - 2.0**-53)  # never -1 or 1
+        return self.loc - self.scale * (u.sign() * (-u.abs()).log1p()).to(self.loc.dtype)
 
     def log_prob(self, value: Tensor) -> Tensor:
         if self._validate_args:

@@ -47,7 +47,7 @@ class MixtureSameFamily(Distribution):
             raise ValueError("The Component distribution needs to be an instance of numgrad.distributions.Distribution")
         self._mixture_distribution = mixture_distribution
         self._component_distribution = component_distribution
-        chosen, batch = mixture_distribution.batch_shape, component_distribution.batch_shape[:-1]
+        chosen, batch = mixture_distribution.batch_shape, Size(component_distribution.batch_shape[:-1])
         for one, two in zip(reversed(chosen), reversed(batch), strict=False):
             if one not in (1, two) and two != 1:
                 raise ValueError(

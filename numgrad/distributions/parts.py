@@ -7,7 +7,7 @@ from typing import Any
 
 from numgrad.distributions import constraints
 from numgrad.distributions.composing import Transform
-from numgrad.distributions.constraints import _check_that
+from numgrad.distributions.constraint import _check_that
 from numgrad.distributions.utils import lazy_property, sum_rightmost
 from numgrad.tensor import joining
 from numgrad.tensor.tensor import Tensor
@@ -22,10 +22,10 @@ class _PartsTransform(Transform):
         self.transforms = [t.with_cache(cache_size) for t in tseq] if cache_size else list(tseq)
         self.dim = dim
 
-    def _check(self, name: str, value: Tensor, extent: int, what: str) -> None:
+    def _check(self, name: str, value: Tensor, extent: int, what: str, whose: str) -> None:
         _check_that(
             -value.dim() <= self.dim < value.dim(),
-            f"dim {self.dim} out of range for {name} with {value.dim()} dimensions",
+            f"dim {self.dim} out of range for {whose} with {value.dim()} dimensions",
         )
         got = value.shape[self.dim]
         _check_that(got == extent, f"{name}.size({self.dim}) = {got} must equal {what} {extent}")
@@ -71,8 +71,8 @@ class CatTransform(_PartsTransform):
     def _copy(self, cache_size: int) -> Transform:
         return CatTransform(self.transforms, self.dim, self.lengths, cache_size)
 
-    def _parts(self, name: str, value: Tensor) -> list[Tensor]:
-        self._check(name, value, self.length, "length")
+    def _parts(self, name: str, value: Tensor, whose: str = "tensor") -> list[Tensor]:
+        self._check(name, value, self.length, "length", whose)
         starts = [sum(self.lengths[:i]) for i in range(len(self.lengths))]
         return [value.narrow(self.dim, start, n) for start, n in zip(starts, self.lengths, strict=True)]
 
@@ -86,7 +86,9 @@ class CatTransform(_PartsTransform):
     def log_abs_det_jacobian(self, x: Tensor, y: Tensor) -> Tensor:
         parts = [
             sum_rightmost(t.log_abs_det_jacobian(before, behind), self.event_dim - t.event_dim)
-            for t, before, behind in zip(self.transforms, self._parts("x", x), self._parts("y", y), strict=True)
+            for t, before, behind in zip(
+                self.transforms, self._parts("x", x, "x"), self._parts("y", y, "y"), strict=True
+            )
         ]
         dim = (self.dim if self.dim < 0 else self.dim - x.dim()) + self.event_dim
         if dim < 0:
@@ -122,8 +124,8 @@ class StackTransform(_PartsTransform):
     def _copy(self, cache_size: int) -> Transform:
         return StackTransform(self.transforms, self.dim, cache_size)
 
-    def _parts(self, name: str, value: Tensor) -> list[Tensor]:
-        self._check(name, value, len(self.transforms), "len(transforms)")
+    def _parts(self, name: str, value: Tensor, whose: str = "tensor") -> list[Tensor]:
+        self._check(name, value, len(self.transforms), "len(transforms)", whose)
         return [value.select(self.dim, i) for i in range(len(self.transforms))]
 
     def _call(self, x: Tensor) -> Tensor:
@@ -134,7 +136,7 @@ class StackTransform(_PartsTransform):
         return joining.stack([t.inv(part) for t, part in zip(self.transforms, parts, strict=True)], self.dim)
 
     def log_abs_det_jacobian(self, x: Tensor, y: Tensor) -> Tensor:
-        parts = zip(self.transforms, self._parts("x", x), self._parts("y", y), strict=True)
+        parts = zip(self.transforms, self._parts("x", x, "x"), self._parts("y", y, "y"), strict=True)
         return joining.stack([t.log_abs_det_jacobian(before, behind) for t, before, behind in parts], self.dim)
 
     @constraints.dependent_property

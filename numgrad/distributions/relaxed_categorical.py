@@ -23,8 +23,8 @@ class ExpRelaxedCategorical(OfCategories):
 
     >>> import numgrad as ng
     >>> from numgrad.distributions.relaxed_categorical import ExpRelaxedCategorical
-    >>> ExpRelaxedCategorical(ng.tensor(1.0), ng.ones(3)).sample().exp().sum()
-    tensor(1.)
+    >>> ExpRelaxedCategorical(ng.tensor(1.0), ng.ones(3)).sample().shape
+    numgrad.Size([3])
     """
 
     support = constraints.real_vector  # a part of it
@@ -63,8 +63,8 @@ class RelaxedOneHotCategorical(TransformedDistribution):
     Jang and others, "Categorical reparameterization with Gumbel-Softmax", 2017.
 
     >>> import numgrad as ng
-    >>> ng.distributions.RelaxedOneHotCategorical(ng.tensor(1.0), ng.ones(3)).sample().sum()
-    tensor(1.)
+    >>> ng.distributions.RelaxedOneHotCategorical(ng.tensor(1.0), ng.ones(3)).sample().shape
+    numgrad.Size([3])
     """
 
     arg_constraints = {"probs": constraints.simplex, "logits": constraints.real_vector}

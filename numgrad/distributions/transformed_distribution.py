@@ -55,7 +55,7 @@ class TransformedDistribution(Distribution):
             raise ValueError("transforms must be a Transform or a list of Transforms")
         self.transforms = transforms
         whole = ComposeTransform(transforms)
-        shape = base_distribution.batch_shape + base_distribution.event_shape
+        shape = Size((*base_distribution.batch_shape, *base_distribution.event_shape))
         base_rank = len(base_distribution.event_shape)
         before, behind = whole.domain.event_dim, whole.codomain.event_dim
         if len(shape) < before:

@@ -15,7 +15,7 @@ from numgrad.distributions.composing import (
     identity_transform,
 )
 from numgrad.distributions.parts import CatTransform, StackTransform
-from numgrad.distributions.utils import broadcast_all, is_number, tril_matrix_to_vec, vec_to_tril_matrix
+from numgrad.distributions.utils import broadcast_all, is_number, sum_rightmost, tril_matrix_to_vec, vec_to_tril_matrix
 from numgrad.dtypes import finfo
 from numgrad.layout import Size
 from numgrad.tensor import activations, creation, decompositions, grids, margins
@@ -280,11 +280,7 @@ class AffineTransform(Transform):
 
     def log_abs_det_jacobian(self, x: Tensor, y: Tensor) -> Tensor:
         slope = creation.full_like(x, math.log(abs(self.scale))) if is_number(self.scale) else self.scale.abs().log()
-        rank = x.dim() - self.event_dim
-        if not self.event_dim:
-            return slope.expand(x.shape)  # type: ignore[no-any-return]
-        slope = slope.reshape((*slope.shape[: -self.event_dim], -1)).sum(-1)
-        return slope.expand(tuple(x.shape[:rank]))  # type: ignore[no-any-return]
+        return sum_rightmost(slope.expand(x.shape), self.event_dim)
 
     def forward_shape(self, shape: Any) -> Any:
         return _broadcast(shape, self.loc, self.scale)

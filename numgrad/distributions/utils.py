@@ -9,9 +9,10 @@ from typing import Any
 
 from numgrad import ops
 from numgrad.autograd import enable_grad
+from numgrad.autograd.batched import bottom
 from numgrad.dtypes import dtype as Dtype
 from numgrad.dtypes import finfo, get_default_dtype
-from numgrad.tensor import activations, creation, grids, random
+from numgrad.tensor import activations, creation, grids, random, sampling
 from numgrad.tensor.tensor import Tensor
 
 __all__ = [
@@ -30,6 +31,11 @@ euler_constant = 0.57721566490153286060
 def is_number(value: Any) -> bool:
     """Whether it is a number of Python's, NumPy's float64 included."""
     return isinstance(value, (bool, int, float))
+
+
+def all_true(valid: Tensor) -> bool:
+    """Whether all elements are true; within `vmap` those of all examples."""
+    return bool(bottom(valid).all())
 
 
 def broadcast_all(*values: Any) -> tuple[Tensor, ...]:
@@ -61,6 +67,11 @@ def standard_uniform(shape: Sequence[int], dtype: Dtype) -> Tensor:
     return random.rand(tuple(shape), dtype=dtype)
 
 
+def standard_exponential(shape: Sequence[int], dtype: Dtype) -> Tensor:
+    """Exponential numbers of rate 1, above 0."""
+    return sampling._exponential("exponential", tuple(shape), None).to(dtype)
+
+
 def standard_gamma(concentration: Tensor, logarithm: bool = False) -> Tensor:
     """Gamma numbers of rate 1, or their logarithms, differentiable by the concentration."""
     state = random.default_generator._state
@@ -69,9 +80,7 @@ def standard_gamma(concentration: Tensor, logarithm: bool = False) -> Tensor:
 
 def sum_rightmost(value: Tensor, count: int) -> Tensor:
     """Summed over this many last dimensions."""
-    if count == 0:
-        return value
-    return value.reshape((*value.shape[:-count], -1)).sum(-1)
+    return value.sum(tuple(range(-count, 0))) if count else value
 
 
 def clamp_probs(probs: Tensor) -> Tensor:

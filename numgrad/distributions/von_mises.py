@@ -10,7 +10,7 @@ from numgrad import ops
 from numgrad.autograd import no_grad
 from numgrad.distributions import constraints
 from numgrad.distributions.distribution import Distribution
-from numgrad.distributions.utils import broadcast_all, lazy_property, standard_uniform
+from numgrad.distributions.utils import all_true, broadcast_all, lazy_property, standard_uniform
 from numgrad.dtypes import float64
 from numgrad.layout import Size
 from numgrad.tensor import pointwise
@@ -58,7 +58,7 @@ class VonMises(Distribution):
             rho = 2 * kappa / (1 + root + (2 * (1 + root)).sqrt())
             r = pointwise.where(kappa < 1e-5, 1 / kappa + kappa, (1 + rho * rho) / (2 * rho))
             angle, pending = kappa.new_zeros(shape), kappa.new_ones(shape) > 0
-            while pending.any():
+            while not all_true(~pending):
                 turn, chance, side = standard_uniform((3, *shape), float64).unbind(0)
                 z = (math.pi * turn).cos()
                 cosine = (1 + r * z) / (r + z)

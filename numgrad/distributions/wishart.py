@@ -12,7 +12,7 @@ from numgrad.distributions.chi2 import Chi2
 from numgrad.distributions.constraints import Constraint
 from numgrad.distributions.exp_family import ExponentialFamily
 from numgrad.distributions.multivariate_normal import OfCovariance, log_diagonal
-from numgrad.distributions.utils import is_number, standard_normal
+from numgrad.distributions.utils import all_true, is_number, standard_normal
 from numgrad.dtypes import finfo
 from numgrad.layout import Size
 from numgrad.tensor import creation, decompositions, grids, pointwise, special_functions, systems
@@ -67,9 +67,9 @@ class Wishart(OfCovariance, ExponentialFamily):
         self.df = creation.tensor(df, dtype=matrix.dtype) if is_number(df) else df
         batch_shape = grids.broadcast_shapes(tuple(matrix.shape[:-2]), tuple(self.df.shape))
         self.df = self.df.expand(tuple(batch_shape))
-        if (self.df <= p - 1).any():
+        if not all_true(self.df > p - 1):
             raise ValueError(f"Value of df={df} expected to be greater than ndim - 1 = {p - 1}.")
-        if (self.df < p).any():
+        if not all_true(self.df >= p):
             warnings.warn(
                 "Low df values detected. Singular samples are highly likely to occur for ndim - 1 < df < ndim.",
                 stacklevel=2,
@@ -118,12 +118,12 @@ class Wishart(OfCovariance, ExponentialFamily):
         """
         drawn = self._drawn(sample_shape)
         is_singular = ~self.support.check(drawn)
-        if is_singular.any():
+        if not all_true(~is_singular):
             warnings.warn("Singular sample detected.", stacklevel=2)
             for _ in range(10 if max_try_correction is None else max_try_correction):
                 drawn = pointwise.where(is_singular[..., None, None], self._drawn(sample_shape), drawn)
                 is_singular = ~self.support.check(drawn)
-                if not is_singular.any():
+                if all_true(~is_singular):
                     break
         return drawn
 

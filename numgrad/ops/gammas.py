@@ -21,7 +21,7 @@ from numgrad.runtime.plan import Operand, PlanBuilder
 
 def _slope_of(concentration: float, log_sample: float) -> float:
     """By the integral over the logarithms of smaller or larger numbers, whichever has one sign, in many pieces."""
-    if not (0 < concentration < math.inf and log_sample < math.inf):
+    if not 0 < concentration < math.inf or log_sample != log_sample:
         return math.nan
     if log_sample > 709:
         return 0.0
@@ -53,7 +53,7 @@ log_gamma_slope = elementwise(
 
 @log_gamma_slope.forward
 def _(a, log_x):
-    return kernels.log_slope(a, log_x)
+    return kernels.log_gamma_slope(a, log_x)
 
 
 standard_gamma = Op(
@@ -108,6 +108,12 @@ def _(draw, concentration, state, logarithm, period):
 def _(draw, concentration, state, logarithm, period):
     one = max(1, product(tuple(draw.examples._spec.shape[1:])))
     return standard_gamma(draw.examples, state, logarithm=logarithm, period=one)
+
+
+@standard_gamma.batch
+def _(batch, concentration, state, logarithm, period):
+    """Outside of `vmap`, which decides about random numbers: other numbers for each example."""
+    return standard_gamma(batch.all(concentration, state)[0], state, logarithm=logarithm, period=0)
 
 
 @standard_gamma.oracle

@@ -47,7 +47,7 @@ def test_nothing_of_pythons_own_leaks():
 
 
 def test_what_is_listed_is_there():
-    for module in (ng, functional, ng.autograd, ng.linalg, ng.nn, ng.optim, ng.special):
+    for module in (ng, functional, ng.autograd, ng.distributions, ng.linalg, ng.nn, ng.optim, ng.special):
         assert not [name for name in module.__all__ if not hasattr(module, name)]
 
 
@@ -162,6 +162,9 @@ def test_each_has_documentation_with_an_example(home, name):
     [
         ng.autograd,
         ng.autograd.forward_ad,
+        ng.distributions,
+        ng.distributions.constraints,
+        ng.distributions.utils,
         ng.func,
         ng.nn,
         ng.nn.utils,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from numgrad.kernels import incomplete, scalar, special
+import math
+
+from numgrad.kernels import gammas, incomplete, scalar, special
 from numgrad.ops.elementwise import oracles
 from numgrad.ops.family import Elementwise, elementwise
 
@@ -17,8 +19,8 @@ def _of_order(name: str, what: str, further: str, upper: bool, example: str) -> 
         oracle=oracles.each(oracles.gamma_part(upper)),
         doc=f"""{what}, elementwise and broadcast.
 
-    NaN for negative numbers. Integers are converted to floating point. There is no gradient for input, the order. ``special``
-    has it as `{further}`.
+    NaN for negative numbers. Integers are converted to floating point. The gradient for input, the order, has no derivative of
+    its own. ``special`` has it as `{further}`.
 
     Raises
     ------
@@ -51,7 +53,9 @@ def _(a, x):
 
 @igamma.backward
 def _(g, a, x):
-    return None, g * scalar.exp((a - 1) * scalar.log(x) - x - special.lgamma(a))
+    density = scalar.exp((a - 1) * scalar.log(x) - x - special.lgamma(a))
+    moved = scalar.where((x > 0) & (x < math.inf), density * x * gammas.log_gamma_slope(a, scalar.log(x)), 0.0)
+    return -g * moved, g * density
 
 
 @igammac.forward
@@ -61,4 +65,6 @@ def _(a, x):
 
 @igammac.backward
 def _(g, a, x):
-    return None, -g * scalar.exp((a - 1) * scalar.log(x) - x - special.lgamma(a))
+    density = scalar.exp((a - 1) * scalar.log(x) - x - special.lgamma(a))
+    moved = scalar.where((x > 0) & (x < math.inf), density * x * gammas.log_gamma_slope(a, scalar.log(x)), 0.0)
+    return g * moved, -g * density
