@@ -43,9 +43,9 @@ class ComposedOptimizer(Optimizer):
                 latest[parameter] = self.stepped(group, latest[parameter][0], grad.detach(), latest[parameter][1])
         for parameter, (value, after) in latest.items():
             plan_copy(changes, parameter, value)
-            state = self.state.get(parameter)
-            if not state:
+            before = self.state.get(parameter)
+            if not before:
                 self._keep(changes, parameter, after)
                 continue
             for name, tensor in after.items():
-                plan_copy(changes, state[name], tensor)
+                plan_copy(changes, before[name], tensor)

@@ -21,6 +21,7 @@ _PAIRS = {
     "etas": ("etaminus", "etaplus"),
     "step_sizes": ("step_size_min", "step_size_max"),
 }
+_FLAGS = {"nesterov", "maximize", "decoupled_weight_decay"}  # of which a truth is taken
 _COUNTED = {float32, float64}
 
 Columns = dict[str, list[Tensor]]
@@ -45,7 +46,7 @@ class FormulaOptimizer(Optimizer):
         for name, parts in _PAIRS.items():
             if name in values:
                 values.update(zip(parts, values[name], strict=True))
-        options = [float(values[name]) for name in self._op.rule.options]
+        options = [float(bool(values[k]) if k in _FLAGS else values[k]) for k in self._op.rule.options]
         turns = _turns(params)
         for positions in turns:
             some = [params, grads, *states.values(), *counts.values()]

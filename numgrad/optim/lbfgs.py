@@ -187,7 +187,9 @@ class _Search:
         grad = self.gradient()
         if not grad.numel() or grad.abs().max() <= tolerance_grad:
             return first, state
-        direction, step, memory = state.get("d"), state.get("t"), _Memory(state, group["history_size"])
+        direction: Any = state.get("d")
+        step: Any = state.get("t")
+        memory = _Memory(state, group["history_size"])
         previous = state.get("prev_flat_grad")
         previous_loss = state.get("prev_loss")
         lr = group["lr"] if isinstance(group["lr"], (int, float)) else float(group["lr"])
@@ -196,7 +198,8 @@ class _Search:
             iteration += 1
             state["n_iter"] += 1
             if state["n_iter"] == 1:
-                direction, step = grad.neg(), min(1.0, 1.0 / grad.abs().sum()) * lr
+                longest: Any = 1.0 / grad.abs().sum()
+                direction, step = grad.neg(), min(1.0, longest) * lr
                 memory.clear()
             else:
                 memory.add(grad - previous, direction * step)

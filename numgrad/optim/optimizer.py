@@ -370,7 +370,7 @@ class Optimizer(HookedOptimizer):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Take attributes from a copy, or the state and the groups from a `state_dict`; at once, so nothing can interrupt."""
-        tables = {name: OrderedDict() for name in TABLES if name not in self.__dict__}
+        tables: dict[str, Any] = {name: OrderedDict() for name in TABLES if name not in self.__dict__}
         self.__dict__.update({**tables, **state})
 
     def __repr__(self) -> str:
