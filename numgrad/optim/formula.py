@@ -46,7 +46,10 @@ class FormulaOptimizer(Optimizer):
         for name, parts in _PAIRS.items():
             if name in values:
                 values.update(zip(parts, values[name], strict=True))
-        options = [float(bool(values[k]) if k in _FLAGS else values[k]) for k in self._op.rule.options]
+        try:
+            options = [float(bool(values[k]) if k in _FLAGS else values[k]) for k in self._op.rule.options]
+        except ValueError as error:  # a text
+            raise TypeError(f"{type(self).__name__}: an option is not a number: {error}") from None
         turns = _turns(params)
         for positions in turns:
             some = [params, grads, *states.values(), *counts.values()]
