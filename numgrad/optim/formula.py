@@ -43,9 +43,9 @@ class FormulaOptimizer(Optimizer):
     def plan(self, changes: Changes, group: dict[str, Any], params: list[Tensor], grads: list[Tensor]) -> None:
         on, states, counts = self._columns(changes, group, params)
         values = dict(group)
-        for name, parts in _PAIRS.items():
+        for name, (one, two) in _PAIRS.items():
             if name in values:
-                values.update(zip(parts, values[name], strict=True))
+                values[one], values[two] = values[name]
         try:
             options = [float(bool(values[k]) if k in _FLAGS else values[k]) for k in self._op.rule.options]
         except ValueError as error:  # a text
