@@ -14,7 +14,7 @@ from numgrad.optim.states import count_dtype
 from numgrad.tensor import creation
 from numgrad.tensor.changes import Changes
 from numgrad.tensor.tensor import Tensor
-from numgrad.tensor.updates import plan_update
+from numgrad.tensor.updates import filled_like, plan_update
 
 _PAIRS = {
     "betas": ("beta1", "beta2"),
@@ -99,7 +99,7 @@ class FormulaOptimizer(Optimizer):
             if name in rule.counts:
                 state[name] = creation.tensor(number, dtype=count_dtype())
             else:
-                state[name] = creation.zeros_like(parameter).fill_(number)  # in the layout of the parameter
+                state[name] = filled_like(parameter, number)
         return state
 
     def _counted(self, changes: Changes, name: str, params: list[Tensor], column: list[Tensor]) -> list[Tensor]:
