@@ -142,7 +142,9 @@ def test_recorders_and_profiles_see_the_step(name: str) -> None:
     assert _facts(*plain) == _facts(*with_profile) == _facts(*recorded)
 
 
-@pytest.mark.parametrize("name", [name for name in MAKERS if name != "adafactor"])  # which computes with numbers of Python
+@pytest.mark.parametrize(
+    "name", [name for name in MAKERS if name != "adafactor"]
+)  # which computes with numbers of Python
 def test_a_recorded_first_step_goes_on_when_it_is_run_again(name: str) -> None:
     plain, recorded = _trained(name, 0), _trained(name, 0)
     for _, parameters in (plain, recorded):
