@@ -274,14 +274,16 @@ def plan_update(
             f"{rule.name}: got {table.spec} and {counts and counts.spec}, expected {states} and {present}"
         )
     rows, owners = table.spec.shape[0], 1 if counts is None else counts.spec.shape[0]
+    counting = tuple(each for each in on if set(rule.switches[each]) & set(rule.counts))
+    changing = tuple(each for each in on if each not in counting)
     factors = b.scratch(dtypes.float64, owners * len(rule.factors))
     every = factors.array(owners, len(rule.factors))
     b.launch(
-        counting_kernel(rule, on),
+        counting_kernel(rule, counting),
         *([] if counts is None else [counts.array(owners, columns)]), options.array(len(rule.options)), every,
         work=owners, grain=owners,
     )  # fmt: skip
     b.launch(
-        update_kernel(rule, on, dtype), table.array(rows, len(states) + 4), every, 0, 0,
+        update_kernel(rule, changing, dtype), table.array(rows, len(states) + 4), every, 0, 0,
         work=rows, grain=grain, cost=rows * PIECE // grain, binding=(dtype.code, "f4" if dtype.is_half else dtype.code),
     )  # fmt: skip

@@ -151,7 +151,8 @@ def _(p, g, prev, step_size, sign, etaminus, etaplus, lowest, highest):
     g = sign * g
     turn = g * prev
     step_size = step_size * etaplus if turn > 0 else step_size * etaminus if turn < 0 else step_size
-    step_size = lowest if step_size < lowest else highest if step_size > highest else step_size
+    step_size = lowest if step_size < lowest else step_size
+    step_size = highest if step_size > highest else step_size
     g = 0 if turn < 0 else g
     p = p - step_size if g > 0 else p + step_size if g < 0 else p
     return p, g, step_size

@@ -107,7 +107,7 @@ class Adafactor(ComposedOptimizer):
             return parameter, {**state, **after}
         smallest, least = group["eps"]
         smallest = finfo(parameter.dtype).eps if smallest is None else smallest
-        step, lr = after["step"].item(), float(group["lr"])
+        step, lr = state["step"].item() + 1, float(group["lr"])
         share = step ** group["beta2_decay"]
         length = max(least, _root_mean_square(parameter)) * min(lr, 1 / step**0.5)
         if group["weight_decay"] != 0:

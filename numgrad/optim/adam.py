@@ -73,7 +73,7 @@ class Adam(FormulaOptimizer):
         decoupled_weight_decay: bool = False,
     ) -> None:
         check_execution(foreach, fused, differentiable)
-        defaults = {
+        defaults: dict[str, Any] = {
             "lr": lr,
             "betas": betas,
             "eps": eps,

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from numgrad.autograd import no_grad
+from numgrad.engine.private import expose
+from numgrad.errors import describe
 from numgrad.optim.optimizer import Optimizer
 from numgrad.tensor.changes import Changes
 from numgrad.tensor.tensor import Tensor
@@ -29,14 +31,21 @@ class ComposedOptimizer(Optimizer):
         for parameter, grad in zip(params, grads, strict=True):
             is_alike(parameter._spec, grad._spec, "grad")
             if parameter not in latest:
-                latest[parameter] = parameter.detach(), self.state.get(parameter) or self.begun(group, parameter)
+                state = self.state.get(parameter) or self.begun(group, parameter)
+                for name, each in state.items():
+                    if not isinstance(each, Tensor):
+                        raise RuntimeError(describe("optimizer", f"{name} of a parameter's state", each, "a Tensor"))
+                # What is computed from private layouts may have one, and a step is planned until nothing moves any more.
+                for each in (parameter, grad, *state.values()):
+                    expose(each)
+                latest[parameter] = parameter.detach(), state
             with no_grad():
                 latest[parameter] = self.stepped(group, latest[parameter][0], grad.detach(), latest[parameter][1])
         for parameter, (value, after) in latest.items():
             plan_copy(changes, parameter, value)
-            state = self.state.get(parameter)
-            if not state:
+            before = self.state.get(parameter)
+            if not before:
                 self._keep(changes, parameter, after)
                 continue
             for name, tensor in after.items():
-                plan_copy(changes, state[name], tensor)
+                plan_copy(changes, before[name], tensor)

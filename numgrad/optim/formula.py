@@ -14,13 +14,14 @@ from numgrad.optim.states import count_dtype
 from numgrad.tensor import creation
 from numgrad.tensor.changes import Changes
 from numgrad.tensor.tensor import Tensor
-from numgrad.tensor.updates import plan_update
+from numgrad.tensor.updates import filled_like, plan_update
 
 _PAIRS = {
     "betas": ("beta1", "beta2"),
     "etas": ("etaminus", "etaplus"),
     "step_sizes": ("step_size_min", "step_size_max"),
 }
+_FLAGS = {"nesterov", "maximize", "decoupled_weight_decay"}  # of which a truth is taken
 _COUNTED = {float32, float64}
 
 Columns = dict[str, list[Tensor]]
@@ -42,10 +43,13 @@ class FormulaOptimizer(Optimizer):
     def plan(self, changes: Changes, group: dict[str, Any], params: list[Tensor], grads: list[Tensor]) -> None:
         on, states, counts = self._columns(changes, group, params)
         values = dict(group)
-        for name, parts in _PAIRS.items():
+        for name, (one, two) in _PAIRS.items():
             if name in values:
-                values.update(zip(parts, values[name], strict=True))
-        options = [float(values[name]) for name in self._op.rule.options]
+                values[one], values[two] = values[name]
+        try:
+            options = [float(bool(values[k]) if k in _FLAGS else values[k]) for k in self._op.rule.options]
+        except ValueError as error:  # a text
+            raise TypeError(f"{type(self).__name__}: an option is not a number: {error}") from None
         turns = _turns(params)
         for positions in turns:
             some = [params, grads, *states.values(), *counts.values()]
@@ -95,7 +99,7 @@ class FormulaOptimizer(Optimizer):
             if name in rule.counts:
                 state[name] = creation.tensor(number, dtype=count_dtype())
             else:
-                state[name] = creation.zeros_like(parameter).fill_(number)  # in the layout of the parameter
+                state[name] = filled_like(parameter, number)
         return state
 
     def _counted(self, changes: Changes, name: str, params: list[Tensor], column: list[Tensor]) -> list[Tensor]:

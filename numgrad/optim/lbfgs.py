@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import numbers
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from numgrad.autograd import enable_grad, no_grad
+from numgrad.errors import describe
 from numgrad.optim.line_search import Point, strong_wolfe
 from numgrad.optim.optimizer import Optimizer, Params, check_numbers
 from numgrad.tensor import joining
@@ -97,23 +99,30 @@ class LBFGS(Optimizer):
         ------
         RuntimeError
             The line search is unknown.
+        TypeError
+            A limit is not a number.
         """
         group = self.param_groups[0]
         if group["line_search_fn"] not in (None, "strong_wolfe"):
             raise RuntimeError("only 'strong_wolfe' is supported")
+        for name in ("max_iter", "max_eval", "tolerance_grad", "tolerance_change", "history_size"):
+            if not isinstance(group[name], numbers.Real):
+                raise TypeError(describe("LBFGS", name, repr(group[name]), "a number"))
         search = _Search(group, closure)
         first = group["params"][0]
+        count = self._step_count
         with no_grad():
             before = search.copies()
             try:
                 result, state = search.run(dict(self.state.get(first, {})))
+                changes = Changes()
+                self._keep(changes, first, state)
+                changes.call(setattr, self, "_step_count", count + 1)
+                changes.make()
             except BaseException:
-                search.put(before)
+                if search.moved and self._step_count == count:
+                    search.put(before)
                 raise
-            changes = Changes()
-            self._keep(changes, first, state)
-            changes.call(setattr, self, "_step_count", self._step_count + 1)
-            changes.make()
         return result
 
 
@@ -123,6 +132,7 @@ class _Search:
     def __init__(self, group: dict[str, Any], closure: Callable[[], Any]) -> None:
         self.group, self.closure = group, closure
         self.params: list[Tensor] = group["params"]
+        self.moved = False
 
     def loss(self) -> Any:
         """Call the closure, which computes gradients."""
@@ -150,6 +160,7 @@ class _Search:
 
     def move(self, step: Any, direction: Tensor) -> None:
         """Move the parameters along the direction."""
+        self.moved = True
         values, offset = [], 0
         for parameter in self.params:
             part = direction[offset : offset + parameter.numel()].view_as(parameter)
@@ -176,14 +187,19 @@ class _Search:
         grad = self.gradient()
         if not grad.numel() or grad.abs().max() <= tolerance_grad:
             return first, state
-        direction, step, memory = state.get("d"), state.get("t"), _Memory(state, group["history_size"])
+        direction: Any = state.get("d")
+        step: Any = state.get("t")
+        memory = _Memory(state, group["history_size"])
         previous = state.get("prev_flat_grad")
         previous_loss = state.get("prev_loss")
-        for iteration in range(1, group["max_iter"] + 1):
+        lr = group["lr"] if isinstance(group["lr"], (int, float)) else float(group["lr"])
+        iteration = 0
+        while iteration < group["max_iter"]:
+            iteration += 1
             state["n_iter"] += 1
-            lr = float(group["lr"]) if isinstance(group["lr"], Tensor) else group["lr"]
             if state["n_iter"] == 1:
-                direction, step = grad.neg(), min(1.0, 1.0 / grad.abs().sum()) * lr
+                longest: Any = 1.0 / grad.abs().sum()
+                direction, step = grad.neg(), min(1.0, longest) * lr
                 memory.clear()
             else:
                 memory.add(grad - previous, direction * step)
@@ -231,6 +247,7 @@ class _Memory:
         self.dirs, self.steps, self.ro = (list(state.get(name) or ()) for name in ("old_dirs", "old_stps", "ro"))
         self.diagonal: Any = state.get("H_diag")
         self.shares: list[Any] | None = state.get("al")
+        self.no_shares: list[Any] = [None] * size
 
     def clear(self) -> None:
         """Forget everything."""
@@ -250,7 +267,7 @@ class _Memory:
 
     def direction(self, grad: Tensor) -> Tensor:
         """The inverse of the Hessian, as far as it is known, times the gradient; downwards. The two-loop recursion."""
-        shares = self.shares = [None] * self.size if self.shares is None else list(self.shares)
+        shares = self.shares = list(self.no_shares if self.shares is None else self.shares)
         q = grad.neg()
         for k in reversed(range(len(self.dirs))):
             shares[k] = self.steps[k].dot(q) * self.ro[k]

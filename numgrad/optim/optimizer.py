@@ -11,14 +11,12 @@ from typing import Any
 
 from numgrad.autograd import enable_grad, no_grad
 from numgrad.optim.hooks import TABLES, HookedOptimizer, after_every_step, before_every_step
+from numgrad.optim.hooks import register_optimizer_step_post_hook as register_optimizer_step_post_hook
+from numgrad.optim.hooks import register_optimizer_step_pre_hook as register_optimizer_step_pre_hook
 from numgrad.optim.states import check_state, loaded_state
 from numgrad.tensor.changes import Changes
 from numgrad.tensor.tensor import Tensor
 from numgrad.tensor.updates import clear_gradients
-
-# Under these names torch's module has them.
-from numgrad.optim.hooks import register_optimizer_step_post_hook as register_optimizer_step_post_hook  # isort: skip
-from numgrad.optim.hooks import register_optimizer_step_pre_hook as register_optimizer_step_pre_hook  # isort: skip
 
 Params = Iterable[Tensor] | Iterable[dict[str, Any]] | Iterable[tuple[str, Tensor]]
 
@@ -370,7 +368,7 @@ class Optimizer(HookedOptimizer):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Take attributes from a copy, or the state and the groups from a `state_dict`; at once, so nothing can interrupt."""
-        tables = {name: OrderedDict() for name in TABLES if name not in self.__dict__}
+        tables: dict[str, Any] = {name: OrderedDict() for name in TABLES if name not in self.__dict__}
         self.__dict__.update({**tables, **state})
 
     def __repr__(self) -> str:

@@ -12,6 +12,7 @@ from numgrad.optim.optimizer import Params, check_execution, check_lr
 from numgrad.tensor import creation
 from numgrad.tensor.changes import Changes
 from numgrad.tensor.tensor import Tensor
+from numgrad.tensor.updates import filled_like
 
 
 class SGD(FormulaOptimizer):
@@ -110,6 +111,6 @@ class SGD(FormulaOptimizer):
         fresh = [creation.tensor(float(buffer is None), dtype=float32) for buffer in held]
         for index, (parameter, buffer) in enumerate(zip(params, held, strict=True)):
             if buffer is None:
-                held[index] = creation.zeros_like(parameter)
+                held[index] = filled_like(parameter, 0.0)
                 self._keep(changes, parameter, {"momentum_buffer": held[index]})
         return ("momentum", "starts"), {"momentum_buffer": held}, {"fresh": fresh}

@@ -82,6 +82,19 @@ def plan_update(
     return [(names[number], index) for number, index in proof.strange if number]
 
 
+def filled_like(tensor: Tensor, value: float) -> Tensor:
+    """A tensor in the layout of another one, all of one value.
+
+    It is made by no op: a step that is recorded as an optimizer's first one must not begin its states anew in each replay.
+    """
+    spec = tensor._spec
+    rows = np.zeros(spec.extent, spec.dtype.numpy)
+    if value != 0:
+        one = creation.tensor(value, dtype=spec.dtype)
+        rows[:] = memory.array_over(one._address, (1,), spec.dtype.numpy)
+    return _over(rows, spec, None)
+
+
 def plan_copy(changes: Changes, target: Tensor, src: Tensor) -> None:
     """Plan the copy of ``src``, broadcast and converted, into ``target``'s memory."""
     changes.apply(ops.creation.copy_, (target, apart(target, src)), ops.creation.copy_.defaults)

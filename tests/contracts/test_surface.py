@@ -171,6 +171,7 @@ def test_each_has_documentation_with_an_example(home, name):
         ng.nn.utils.rnn,
         ng.optim,
         ng.optim.lr_scheduler,
+        ng.optim.swa_utils,
         ng.viz,
     ],
     ids=lambda package: package.__name__,

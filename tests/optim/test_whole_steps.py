@@ -142,6 +142,27 @@ def test_recorders_and_profiles_see_the_step(name: str) -> None:
     assert _facts(*plain) == _facts(*with_profile) == _facts(*recorded)
 
 
+@pytest.mark.parametrize(
+    "name", [name for name in MAKERS if name != "adafactor"]
+)  # which computes with numbers of Python
+def test_a_recorded_first_step_goes_on_when_it_is_run_again(name: str) -> None:
+    plain, recorded = _trained(name, 0), _trained(name, 0)
+    for _, parameters in (plain, recorded):
+        for number, parameter in enumerate(parameters):
+            parameter.grad = ng.full((3,), number - 1.5)
+    for _ in range(3):
+        plain[0].step()
+    with Recording() as recording:
+        recorded[0].step()
+    for _ in range(2):
+        recording.replay()
+    values = [
+        ([p.tolist() for p in parameters], [[v.tolist() for v in state.values()] for state in optimizer.state.values()])
+        for optimizer, parameters in (plain, recorded)
+    ]
+    assert values[0] == values[1]
+
+
 def test_the_kept_gradient_is_refused_for_all_at_once() -> None:
     model = nn.Linear(2, 2)
     model(ng.ones(1, 2)).sum().backward()

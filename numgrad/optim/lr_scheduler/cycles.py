@@ -81,7 +81,6 @@ class CyclicLR(LRScheduler):
         lowest = for_groups("base_lr", optimizer, base_lr)
         highest = for_groups("max_lr", optimizer, max_lr)
         check_divisor("CyclicLR", "step_size_up", step_size_up)
-        check_divisor("CyclicLR", "step_size_down", step_size_down)
         if mode not in ("triangular", "triangular2", "exp_range") and scale_fn is None:
             raise ValueError("mode is invalid and scale_fn is None")
         self.optimizer = optimizer

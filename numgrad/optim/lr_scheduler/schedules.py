@@ -27,8 +27,12 @@ class _OfFunctions(LRScheduler):
         functions = list(lr_lambda) if isinstance(lr_lambda, (list, tuple)) else [lr_lambda] * count
         if len(functions) != count:
             raise ValueError(f"Expected {count} lr_lambdas, but got {len(functions)}")
+        self._check(functions)
         self.lr_lambdas: list[Any] = functions
         super().__init__(optimizer, last_epoch)
+
+    def _check(self, functions: list[Any]) -> None:
+        """Refuse what is no function; for subclasses."""
 
     def _values(self) -> list[float]:
         return [function(self.last_epoch) for function in self.lr_lambdas]
@@ -94,16 +98,10 @@ class MultiplicativeLR(_OfFunctions):
     [0.25]
     """
 
-    def __init__(
-        self,
-        optimizer: Optimizer,
-        lr_lambda: Callable[[int], float] | list[Callable[[int], float]],
-        last_epoch: int = -1,
-    ) -> None:
-        for each in lr_lambda if isinstance(lr_lambda, (list, tuple)) else [lr_lambda]:
+    def _check(self, functions: list[Any]) -> None:
+        for each in functions:
             if not callable(each):
                 raise TypeError(f"lr_lambda should be a function, but got {type(each).__name__}")
-        super().__init__(optimizer, lr_lambda, last_epoch)
 
     def get_lr(self) -> list[Any]:
         self._warn_outside()
