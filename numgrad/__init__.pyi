@@ -7,6 +7,7 @@ from numgrad import autograd as autograd
 from numgrad import backends as backends
 from numgrad import compile as compile
 from numgrad import cuda as cuda
+from numgrad import datasets as datasets
 from numgrad import func as func
 from numgrad import linalg as linalg
 from numgrad import models as models
@@ -18,6 +19,7 @@ from numgrad import profiler as profiler
 from numgrad import random as random
 from numgrad import special as special
 from numgrad import testing as testing
+from numgrad import transforms as transforms
 from numgrad import utils as utils
 from numgrad import viz as viz
 from numgrad import weights as weights
