@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import gc
 import multiprocessing
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -15,6 +17,7 @@ import pytest
 
 import numgrad as ng
 from numgrad.utils import data
+from numgrad.utils.data import messages
 from tests.runtime import processes
 from tests.utils.loading import Acts, Images, OddError, ToldError, children, same, segments
 
@@ -161,6 +164,56 @@ print(sum(label.item() for _, label in batches), sum(images.mean().item() for im
     assert processes.output(script) == "19900 19900.0\n"
 
 
+def test_too_many_open_files_are_told():
+    script = """
+import os, resource
+from numgrad.utils.data import DataLoader
+from tests.utils.loading import Images
+resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
+batches = iter(DataLoader(Images(200), 1, num_workers=1, multiprocessing_context="fork"))
+next(batches)
+opened = []
+try:
+    while True:
+        opened.append(os.open("/dev/null", os.O_RDONLY))
+except OSError:
+    os.close(opened.pop())
+    os.close(opened.pop())
+    opened.append(os.open("/dev/null", os.O_RDONLY))
+try:
+    kept = [next(batches) for _ in range(3)]
+    opened.append(os.open("/dev/null", os.O_RDONLY))
+    list(batches)
+except RuntimeError as error:
+    print(len(kept), error)
+"""
+    told = "Too many open files. Communication with the workers is no longer possible. Please increase the limit using"
+    assert processes.output(script).startswith(f"3 {told}")
+
+
+def test_descriptors_wait_for_their_turn(monkeypatch):
+    ours, theirs = multiprocessing.Pipe()
+    sender, receiver = messages.Sender(theirs), messages.Receiver(ours)
+    real, refused = socket.send_fds, iter([OSError(errno.ETOOMANYREFS, "too many"), None])
+
+    def send_fds(*arguments):
+        if (error := next(refused, None)) is not None:
+            raise error
+        return real(*arguments)
+
+    monkeypatch.setattr(socket, "send_fds", send_fds)
+    sender.send(ng.ones(10_000))
+    monkeypatch.setattr(socket, "send_fds", lambda *arguments: (_ for _ in ()).throw(OSError(errno.EIO, "refused")))
+    with pytest.raises(OSError, match="refused"):
+        sender.send(ng.ones(10_000))
+    monkeypatch.undo()
+    sender.send("after")
+    assert receiver.receive().sum().item() == 10_000
+    assert receiver.receive() == "after"
+    receiver.close()
+    sender.close()
+
+
 def test_large_messages_block_nobody():
     # More indices ahead, and larger samples, than fit into a pipe: neither side may wait for the other.
     text = "x" * 300_000
@@ -232,6 +285,19 @@ def test_workers_end_with_their_program(tmp_path, method, keeps, end):
         assert errors.count("Traceback") == 1, errors
     else:
         assert errors == ""
+
+
+def test_a_fork_of_the_program_leaves_the_workers_alone():
+    batches = iter(data.DataLoader(Images(40), 4, num_workers=2, multiprocessing_context="fork"))
+    next(batches)
+    child = os.fork()
+    if child == 0:
+        batches._end()
+        del batches
+        gc.collect()
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+    assert len(list(batches)) == 9
 
 
 def test_ctrl_c_that_the_program_survives():

@@ -48,7 +48,7 @@ class Crew:
         copied = [receiver for crew in _crews for receiver in crew._receivers] if forks else []
         process = context.Process(
             target=run,
-            args=(job, worker_id, theirs, copied, self._pid),
+            args=(job, worker_id, theirs, copied),
             name=f"DataLoader worker {worker_id}",
             daemon=True,
         )
@@ -116,10 +116,14 @@ class Crew:
             raise RuntimeError(f"{_name(dead)} exited unexpectedly{_reasons(dead)}")
 
     def stop(self) -> None:
-        """End all workers: those that do not within some seconds are killed. In the child of a fork, nothing."""
-        if self.is_stopped or self._pid != os.getpid():
+        """End all workers: those that do not within some seconds are killed. In the child of a fork they are another's."""
+        if self.is_stopped:
             return
         self.is_stopped = True
+        if self._pid != os.getpid():
+            for receiver in self._receivers:
+                receiver.close()
+            return
         try:
             for worker_id, receiver in enumerate(self._receivers):
                 if worker_id in self._open:
