@@ -320,6 +320,21 @@ def test_ctrl_c_that_the_program_survives():
     assert iterator.is_over
 
 
+def test_ctrl_c_while_workers_start(monkeypatch):
+    start = multiprocessing.context.ForkProcess.start
+
+    def interrupted(process):
+        os.kill(os.getpid(), signal.SIGINT)
+        start(process)
+
+    monkeypatch.setattr(multiprocessing.context.ForkProcess, "start", interrupted)
+    handler = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        iter(loader("fine"))
+    assert signal.getsignal(signal.SIGINT) is handler
+    assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
+
+
 def test_a_pickle_that_fails_leaves_no_worker():
     with (
         pytest.warns(UserWarning, match="Got pickle error when attempting to start a worker Process"),
