@@ -10,6 +10,7 @@ from numgrad import backends as backends
 from numgrad import compile as compile
 from numgrad import cpu as cpu
 from numgrad import cuda as cuda
+from numgrad import datasets as datasets
 from numgrad import distributions as distributions
 from numgrad import func as func
 from numgrad import linalg as linalg
@@ -20,8 +21,10 @@ from numgrad import ops as ops
 from numgrad import optim as optim
 from numgrad import profiler as profiler
 from numgrad import random as random
+from numgrad import signal as signal
 from numgrad import special as special
 from numgrad import testing as testing
+from numgrad import transforms as transforms
 from numgrad import utils as utils
 from numgrad import viz as viz
 from numgrad import weights as weights

@@ -63,7 +63,12 @@ class RandomApply(Module):
 
 
 class RandomTransforms:
-    """Base class of transforms with a list of them."""
+    """Base class of transforms with a list of them.
+
+    >>> from numgrad import transforms
+    >>> isinstance(transforms.RandomOrder([]), transforms.RandomTransforms)
+    True
+    """
 
     def __init__(self, transforms: Sequence[Callable[[Any], Any]]) -> None:
         if not isinstance(transforms, Sequence):

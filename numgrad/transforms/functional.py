@@ -29,6 +29,7 @@ from numgrad.transforms.geometry import (
     ten_crop,
     vflip,
 )
+from numgrad.transforms.modes import InterpolationMode
 from numgrad.transforms.values import (
     adjust_brightness,
     adjust_contrast,
@@ -41,7 +42,6 @@ from numgrad.transforms.values import (
     rgb_to_grayscale,
     to_grayscale,
 )
-from numgrad.transforms.modes import InterpolationMode
 
 __all__ = [
     "InterpolationMode",

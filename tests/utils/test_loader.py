@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import pickle
+import threading
 
 import pytest
 
@@ -223,6 +224,14 @@ class TestForked:
     def test_two_at_a_time(self):
         loaders = [data.DataLoader(Images(8), 2, num_workers=2, **QUICK) for _ in range(2)]
         assert [one[1].tolist() == two[1].tolist() for one, two in zip(*loaders, strict=True)] == [True] * 4
+
+    def test_from_another_thread(self):
+        seen = []
+        loader = data.DataLoader(Images(8), 2, num_workers=2, **QUICK)
+        thread = threading.Thread(target=lambda: seen.extend(labels.tolist() for _, labels in loader))
+        thread.start()
+        thread.join(60)
+        assert seen == [[0, 1], [2, 3], [4, 5], [6, 7]]
 
     def test_an_epoch_of_no_batches(self):
         assert list(data.DataLoader(range(0), num_workers=2, **QUICK)) == []

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import gc
 import multiprocessing
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
+from multiprocessing import resource_tracker
 
 import pytest
 
 import numgrad as ng
 from numgrad.utils import data
+from numgrad.utils.data import messages
 from tests.runtime import processes
-from tests.utils.loading import Acts, Images, OddError, ToldError, children, same, segments
+from tests.utils.loading import Acts, Images, ToldError, children, same, segments
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks at Linux's files about processes and memory")
 
@@ -25,6 +29,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks at Linux'
 def nothing_left():
     """No process, no mapping, no descriptor, and no file of shared memory that was not there before."""
     multiprocessing.active_children()  # waits for those of other tests that have ended
+    resource_tracker.ensure_running()  # multiprocessing's own, from the first spawn on
     before = children(), segments()
     yield
     gc.collect()
@@ -39,32 +44,36 @@ def loader(*keys, **words):
 # ---- errors of datasets ---------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("key", "kind", "name"),
-    [
-        ("value", ValueError, "ValueError"),
-        ("key", KeyError, "KeyError"),
-        ("odd", RuntimeError, "OddError"),
-        ("told", ToldError, "ToldError"),
-        ("stop", RuntimeError, "StopIteration"),
-    ],
-)
-def test_an_error_keeps_its_class_and_traceback(torch, key, kind, name):
-    theirs = torch.utils.data.DataLoader(
-        Acts(), None, sampler=["fine", key, "fine"], num_workers=1, multiprocessing_context="fork"
+KINDS = [
+    ("value", ValueError, "ValueError"),
+    ("key", KeyError, "KeyError"),
+    ("odd", RuntimeError, "OddError"),
+    ("told", ToldError, "ToldError"),
+    ("stop", (RuntimeError, StopIteration), "StopIteration"),
+]
+
+
+def check_error(batches, kind, name):
+    assert next(batches) == 1
+    with pytest.raises(kind) as caught:
+        next(batches)
+    assert str(caught.value).startswith(
+        f"Caught {name} in DataLoader worker process 0.\nOriginal Traceback (most recent call last):\n  File "
     )
-    for batches in (iter(loader("fine", key, "fine", num_workers=1)), iter(theirs)):
-        assert next(batches) == 1
-        with pytest.raises((kind, StopIteration)) as caught:
-            next(batches)
-        assert str(caught.value).startswith(
-            f"Caught {name} in DataLoader worker process 0.\nOriginal Traceback (most recent call last):\n  File "
-        )
-        assert ", in __getitem__\n" in str(caught.value)
-        assert next(batches) == 1, "the others go on"
-        assert next(batches, None) is None
-        del caught
-    assert isinstance(OddError(1, 2), Exception)
+    assert ", in __getitem__\n" in str(caught.value)
+    assert next(batches) == 1, "the others go on"
+    assert next(batches, None) is None
+
+
+@pytest.mark.parametrize(("key", "kind", "name"), KINDS)
+def test_an_error_keeps_its_class_and_traceback(key, kind, name):
+    check_error(iter(loader("fine", key, "fine", num_workers=1)), kind, name)
+
+
+@pytest.mark.parametrize(("key", "kind", "name"), KINDS)
+def test_so_they_do_in_torch(torch, key, kind, name):
+    words = {"num_workers": 1, "multiprocessing_context": "fork"}
+    check_error(iter(torch.utils.data.DataLoader(Acts(), None, sampler=["fine", key, "fine"], **words)), kind, name)
 
 
 def test_errors_that_cannot_be_sent_as_they_are():
@@ -161,6 +170,56 @@ print(sum(label.item() for _, label in batches), sum(images.mean().item() for im
     assert processes.output(script) == "19900 19900.0\n"
 
 
+def test_too_many_open_files_are_told():
+    script = """
+import os, resource
+from numgrad.utils.data import DataLoader
+from tests.utils.loading import Images
+resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
+batches = iter(DataLoader(Images(200), 1, num_workers=1, multiprocessing_context="fork"))
+next(batches)
+opened = []
+try:
+    while True:
+        opened.append(os.open("/dev/null", os.O_RDONLY))
+except OSError:
+    os.close(opened.pop())
+    os.close(opened.pop())
+    opened.append(os.open("/dev/null", os.O_RDONLY))
+try:
+    kept = [next(batches) for _ in range(3)]
+    opened.append(os.open("/dev/null", os.O_RDONLY))
+    list(batches)
+except RuntimeError as error:
+    print(len(kept), error)
+"""
+    told = "Too many open files. Communication with the workers is no longer possible. Please increase the limit using"
+    assert processes.output(script).startswith(f"3 {told}")
+
+
+def test_descriptors_wait_for_their_turn(monkeypatch):
+    ours, theirs = multiprocessing.Pipe()
+    sender, receiver = messages.Sender(theirs), messages.Receiver(ours)
+    real, refused = socket.send_fds, iter([OSError(errno.ETOOMANYREFS, "too many"), None])
+
+    def send_fds(*arguments):
+        if (error := next(refused, None)) is not None:
+            raise error
+        return real(*arguments)
+
+    monkeypatch.setattr(socket, "send_fds", send_fds)
+    sender.send(ng.ones(10_000))
+    monkeypatch.setattr(socket, "send_fds", lambda *arguments: (_ for _ in ()).throw(OSError(errno.EIO, "refused")))
+    with pytest.raises(OSError, match="refused"):
+        sender.send(ng.ones(10_000))
+    monkeypatch.undo()
+    sender.send("after")
+    assert receiver.receive().sum().item() == 10_000
+    assert receiver.receive() == "after"
+    receiver.close()
+    sender.close()
+
+
 def test_large_messages_block_nobody():
     # More indices ahead, and larger samples, than fit into a pipe: neither side may wait for the other.
     text = "x" * 300_000
@@ -234,6 +293,19 @@ def test_workers_end_with_their_program(tmp_path, method, keeps, end):
         assert errors == ""
 
 
+def test_a_fork_of_the_program_leaves_the_workers_alone():
+    batches = iter(data.DataLoader(Images(40), 4, num_workers=2, multiprocessing_context="fork"))
+    next(batches)
+    child = os.fork()
+    if child == 0:
+        batches._end()
+        del batches
+        gc.collect()
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+    assert len(list(batches)) == 9
+
+
 def test_ctrl_c_that_the_program_survives():
     batches = loader("fine", "wait", "wait", collate_fn=same)
     iterator = iter(batches)
@@ -246,6 +318,21 @@ def test_ctrl_c_that_the_program_survives():
     finally:
         signal.signal(signal.SIGALRM, previous)
     assert iterator.is_over
+
+
+def test_ctrl_c_while_workers_start(monkeypatch):
+    start = multiprocessing.context.ForkProcess.start
+
+    def interrupted(process):
+        os.kill(os.getpid(), signal.SIGINT)
+        start(process)
+
+    monkeypatch.setattr(multiprocessing.context.ForkProcess, "start", interrupted)
+    handler = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        iter(loader("fine"))
+    assert signal.getsignal(signal.SIGINT) is handler
+    assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
 
 
 def test_a_pickle_that_fails_leaves_no_worker():

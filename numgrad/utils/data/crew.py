@@ -6,10 +6,12 @@ import contextlib
 import os
 import pickle
 import signal
+import threading
 import time
 import weakref
 from collections.abc import Iterable, Iterator
 from multiprocessing.connection import Connection, wait
+from types import FrameType
 from typing import Any
 
 from numgrad.errors import warn
@@ -48,7 +50,7 @@ class Crew:
         copied = [receiver for crew in _crews for receiver in crew._receivers] if forks else []
         process = context.Process(
             target=run,
-            args=(job, worker_id, theirs, copied, self._pid),
+            args=(job, worker_id, theirs, copied),
             name=f"DataLoader worker {worker_id}",
             daemon=True,
         )
@@ -116,10 +118,14 @@ class Crew:
             raise RuntimeError(f"{_name(dead)} exited unexpectedly{_reasons(dead)}")
 
     def stop(self) -> None:
-        """End all workers: those that do not within some seconds are killed. In the child of a fork, nothing."""
-        if self.is_stopped or self._pid != os.getpid():
+        """End all workers: those that do not within some seconds are killed. In the child of a fork they are another's."""
+        if self.is_stopped:
             return
         self.is_stopped = True
+        if self._pid != os.getpid():
+            for receiver in self._receivers:
+                receiver.close()
+            return
         try:
             for worker_id, receiver in enumerate(self._receivers):
                 if worker_id in self._open:
@@ -151,12 +157,26 @@ def _reasons(processes: list[Any]) -> str:
 
 @contextlib.contextmanager
 def _interrupts_later() -> Iterator[None]:
-    """Keep Ctrl-C waiting while a process is started: the new one takes it up when it can answer it in its own way."""
-    if not hasattr(signal, "pthread_sigmask"):
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    """Keep Ctrl-C waiting for the moment in which a process is started.
+
+    In this process it would lose sight of the new one, and there it would be answered before that one has its own way to do
+    so. The mask is for a spawned process, the handler for this one, whose other threads may take the signal.
+    """
+    came: list[tuple[int, FrameType | None]] = []
+    handler = signal.getsignal(signal.SIGINT)
+    defers = callable(handler) and threading.current_thread() is threading.main_thread()
+    masks = hasattr(signal, "pthread_sigmask")
+    before: Any = signal.pthread_sigmask(signal.SIG_BLOCK, ()) if masks else ()
     try:
+        if defers:
+            signal.signal(signal.SIGINT, lambda number, frame: came.append((number, frame)))
+        if masks:
+            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        if masks:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        if defers:
+            signal.signal(signal.SIGINT, handler)
+        if came and callable(handler):
+            handler(*came[-1])

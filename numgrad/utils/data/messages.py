@@ -7,9 +7,11 @@ holder, whoever dies when. Elsewhere arrays go through the pipe, too.
 
 from __future__ import annotations
 
+import errno
 import os
 import pickle
 import socket
+import time
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -19,6 +21,7 @@ from numgrad.runtime.pages import ALIGNMENT, FileMapping
 
 SHARES = hasattr(os, "memfd_create") and hasattr(socket, "send_fds")
 _SMALLEST = 1 << 12  # bytes of an array for which a file is worth its time
+_PAUSE = 0.01
 
 
 class Sender:
@@ -40,17 +43,34 @@ class Sender:
             return is_small
 
         data = pickle.dumps(message, protocol=5, buffer_callback=stays)
-        if not arrays:
-            self._connection.send_bytes(pickle.dumps((data, [])))
-            return
-        assert self._socket is not None
-        descriptor = os.memfd_create("numgrad-batch")
-        try:
-            spans = _write(descriptor, arrays)
-            self._connection.send_bytes(pickle.dumps((data, spans)))
-            socket.send_fds(self._socket, [b"\0"], [descriptor])
-        finally:
-            os.close(descriptor)
+        spans: list[tuple[int, int]] = []
+        if arrays:
+            descriptor = os.memfd_create("numgrad-batch")
+            try:
+                spans = _write(descriptor, arrays)
+                self._announce([descriptor])
+            finally:
+                os.close(descriptor)
+        else:
+            self._announce([])
+        self._connection.send_bytes(pickle.dumps((data, spans)))
+
+    def close(self) -> None:
+        """Let the receiver see the end."""
+        self._connection.close()
+        if self._socket is not None:
+            self._socket.close()
+
+    def _announce(self, descriptors: list[int]) -> None:
+        """Before each message one byte goes, which a descriptor may ride on: if that fails, nothing was sent."""
+        while self._socket is not None:
+            try:
+                socket.send_fds(self._socket, [b"\0"], descriptors)
+                return
+            except OSError as error:
+                if error.errno != errno.ETOOMANYREFS:
+                    raise
+                time.sleep(_PAUSE)  # the system limits how many are on their way: until the loader has taken some
 
 
 class Receiver:
@@ -67,18 +87,27 @@ class Receiver:
         ------
         EOFError
             The sender is gone.
+        RuntimeError
+            This process has too many open files.
         """
-        data, spans = pickle.loads(self._connection.recv_bytes())
-        if not spans:
-            return pickle.loads(data)
-        assert self._socket is not None
-        _, descriptors, *_ = socket.recv_fds(self._socket, 1, 1)
-        if not descriptors:
-            raise EOFError
+        descriptors: list[int] = []
         try:
+            if self._socket is not None:
+                byte, descriptors, *_ = socket.recv_fds(self._socket, 1, 1)
+                if not byte:
+                    raise EOFError
+            data, spans = pickle.loads(self._connection.recv_bytes())
+            if not spans:
+                return pickle.loads(data)
+            if not descriptors:
+                raise RuntimeError(
+                    "Too many open files. Communication with the workers is no longer possible. Please increase the limit "
+                    "using `ulimit -n` in the shell"
+                )
             memory = np.asarray(FileMapping(descriptors[0], spans[-1][1]))
         finally:
-            os.close(descriptors[0])
+            for descriptor in descriptors:
+                os.close(descriptor)
         return pickle.loads(data, buffers=[memory[start:end] for start, end in spans])
 
     def close(self) -> None:

@@ -116,15 +116,16 @@ class _Lines(str):
         return str(self)
 
 
-def run(job: Job, worker_id: int, connection: Connection, copied: list[Receiver], loader_pid: int) -> None:
+def run(job: Job, worker_id: int, connection: Connection, copied: list[Receiver]) -> None:
     """The whole life of a worker process. ``copied`` are the loader's ends of pipes, of which a fork has made copies."""
     for receiver in copied:
         receiver.close()  # or no worker would notice when the loader closes them
     _leave_interrupts_to_the_loader()
     tasks: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
-    threading.Thread(target=_read, args=(connection, tasks, loader_pid), daemon=True).start()
+    threading.Thread(target=_read, args=(connection, tasks, os.getppid()), daemon=True).start()
+    sender = Sender(connection)
     try:
-        _work(job, worker_id, tasks, Sender(connection))
+        _work(job, worker_id, tasks, sender)
     except (BrokenPipeError, ConnectionResetError):
         pass  # the loader is gone, or does not want the rest
 
@@ -137,7 +138,7 @@ def _leave_interrupts_to_the_loader() -> None:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
 
 
-def _read(connection: Connection, tasks: queue.SimpleQueue[bytes | None], loader_pid: int) -> None:
+def _read(connection: Connection, tasks: queue.SimpleQueue[bytes | None], parent_pid: int) -> None:
     """Take tasks from the pipe at once, so that the loader never waits for a worker that is waiting for it."""
     try:
         while True:
@@ -146,7 +147,7 @@ def _read(connection: Connection, tasks: queue.SimpleQueue[bytes | None], loader
                 if task == END:
                     break
                 tasks.put(task)
-            elif os.getppid() != loader_pid:
+            elif os.getppid() != parent_pid:
                 break
     except (EOFError, OSError):
         pass  # closed by the loader, or by its end
