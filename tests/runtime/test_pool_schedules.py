@@ -212,7 +212,9 @@ WAKE = "    atomic_add(pool + WAKES, 1)\n"
 BROKEN = {
     "the launcher does not wait": [("while atomic_load(pool + DONE) < theirs:", "while False:")],
     "the ticket is not closed": [("    atomic_store(pool + TICKET, ticket | CLOSED)\n", "")],
-    "the epoch is not compared": [("if ticket >> CHUNK_BITS != epoch or begun + ended >= chunks:", "if begun + ended >= chunks:")],
+    "the epoch is not compared": [
+        ("if ticket >> CHUNK_BITS != epoch or begun + ended >= chunks:", "if begun + ended >= chunks:")
+    ],
     "the ends do not meet": [("begun + ended >= chunks:", "max(begun, ended) >= chunks:")],
     "claims do not swap": [
         (
