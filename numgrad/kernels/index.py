@@ -64,16 +64,29 @@ def linear_index(index, linear, status, extent, following, start, stop):
 def gather_rows(x, index, out, status, start, stop):
     """out[o, i] = x[o, index[i]]; work: rows of out."""
     count = index.shape[0]
-    for unit in range(start, stop):
+    unit = start
+    while unit < stop:
         o = unit // count
-        i = unit - o * count
-        row = within(index[i], x.shape[1])
-        if row < 0:
-            status[0] = 1 + i
-        else:
-            v, y = x[o, row], out[o, i]
-            for j in range(y.shape[0]):
-                y[j] = v[j]
+        first = unit - o * count
+        last = min(count, first + stop - unit)
+        unit += last - first
+        if x.shape[2] == 1:  # rows of one element
+            values, copies = x[o, :, 0], out[o, :, 0]
+            for i in range(first, last):
+                row = within(index[i], x.shape[1])
+                if row < 0:
+                    status[0] = 1 + i
+                else:
+                    copies[i] = values[row]
+            continue
+        for i in range(first, last):
+            row = within(index[i], x.shape[1])
+            if row < 0:
+                status[0] = 1 + i
+            else:
+                v, y = x[o, row], out[o, i]
+                for j in range(y.shape[0]):
+                    y[j] = v[j]
 
 
 @kernel("T[:, :, :], T[:, :, :], i8")
@@ -82,9 +95,8 @@ def reverse_rows(x, out, lines, start, stop):
     for unit in range(start, stop):
         if lines:
             v, y = x[0, unit], out[0, unit]
-            last = y.shape[0] - 1
             for j in range(y.shape[0]):
-                y[j] = v[last - j]
+                y[j] = v[y.shape[0] - 1 - j]
         else:
             n = x.shape[1]
             o = unit // n
@@ -295,6 +307,19 @@ def scatter_elements(
         first_source = offset4(line, lines.extents, of_source.lines)
         first_index = offset4(line, lines.extents, of_index.lines)
         first_out = offset4(line, lines.extents, of_out.lines)
+        if right == left + 1 and way <= ADD:  # a line along dim by itself, and the most used of ways
+            first_source += left * of_source.column
+            first_index += left * of_index.column
+            first_out += left * of_out.column
+            for i in range(lines.length):
+                number = within(index[first_index + i * of_index.dim], lines.extent)
+                if number < 0:
+                    status[0] = 1 + first_index + i * of_index.dim
+                else:
+                    value = source[0 if broadcast else first_source + i * of_source.dim]
+                    goal = first_out + number * of_out.dim
+                    out[goal] = out[goal] + value if way == ADD else value
+            continue
         for i in range(lines.length):
             for j in range(left, right):
                 position = first_index + i * of_index.dim + j * of_index.column
