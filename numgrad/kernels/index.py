@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import numpy as np
+
 from numgrad.errors import ProofError
 from numgrad.kernels.loops import Extents4, Steps4, offset4
 from numgrad.kernels.reduce import (
@@ -30,6 +32,15 @@ REPLACE, ADD, MULTIPLY, LARGEST, SMALLEST = range(5)  # what `scatter_elements` 
 def within(index, extent):
     """The index, or -1 if it is out of range."""
     return index if 0 <= index < extent else -1
+
+
+@device
+def all_within(index, extent):
+    """Whether no index is out of range: a loop by itself, that the loop which uses them need not look."""
+    bad = 0
+    for i in range(index.shape[0]):
+        bad |= index[i] | (extent - 1 - index[i])  # negative if one of them is
+    return bad >= 0
 
 
 @device
@@ -71,13 +82,14 @@ def gather_rows(x, index, out, status, start, stop):
         last = min(count, first + stop - unit)
         unit += last - first
         if x.shape[2] == 1:  # rows of one element
-            values, copies = x[o, :, 0], out[o, :, 0]
-            for i in range(first, last):
-                row = within(index[i], x.shape[1])
-                if row < 0:
-                    status[0] = 1 + i
-                else:
-                    copies[i] = values[row]
+            values, copies, numbers = x[o, :, 0], out[o, first:last, 0], index[first:last]
+            if all_within(numbers, x.shape[1]):
+                for i in range(numbers.shape[0]):
+                    copies[i] = values[np.uint64(numbers[i])]
+            else:
+                for i in range(first, last):
+                    if within(index[i], x.shape[1]) < 0:
+                        status[0] = 1 + i
             continue
         for i in range(first, last):
             row = within(index[i], x.shape[1])
@@ -95,8 +107,9 @@ def reverse_rows(x, out, lines, start, stop):
     for unit in range(start, stop):
         if lines:
             v, y = x[0, unit], out[0, unit]
+            last = np.uint64(y.shape[0] - 1)  # see `pool_planes.TWO`
             for j in range(y.shape[0]):
-                y[j] = v[y.shape[0] - 1 - j]
+                y[j] = v[last - np.uint64(j)]
         else:
             n = x.shape[1]
             o = unit // n
@@ -268,12 +281,13 @@ def gather_elements(x, index, out, status, source, start, stop):
     for row in range(start, stop):
         base = offset4(row, source.extents, source.row)
         numbers, y = index[row * width : (row + 1) * width], out[row * width : (row + 1) * width]
-        for j in range(y.shape[0]):
-            number = within(numbers[j], source.extent)
-            if number < 0:
-                status[0] = 1 + row * width + j
-            else:
-                y[j] = x[base + number * source.dim_step + j * source.step]
+        if all_within(numbers, source.extent):
+            for j in range(y.shape[0]):
+                y[j] = x[np.uint64(base + numbers[j] * source.dim_step + j * source.step)]
+        else:
+            for j in range(y.shape[0]):
+                if within(numbers[j], source.extent) < 0:
+                    status[0] = 1 + row * width + j
 
 
 class Side(NamedTuple):
@@ -307,18 +321,20 @@ def scatter_elements(
         first_source = offset4(line, lines.extents, of_source.lines)
         first_index = offset4(line, lines.extents, of_index.lines)
         first_out = offset4(line, lines.extents, of_out.lines)
-        if right == left + 1 and way <= ADD:  # a line along dim by itself, and the most used of ways
+        if right == left + 1 and of_index.dim == 1 and way <= ADD:  # a line by itself, and the ways most used
             first_source += left * of_source.column
             first_index += left * of_index.column
             first_out += left * of_out.column
-            for i in range(lines.length):
-                number = within(index[first_index + i * of_index.dim], lines.extent)
-                if number < 0:
-                    status[0] = 1 + first_index + i * of_index.dim
-                else:
-                    value = source[0 if broadcast else first_source + i * of_source.dim]
-                    goal = first_out + number * of_out.dim
+            numbers = index[first_index : first_index + lines.length]
+            if all_within(numbers, lines.extent):
+                for i in range(numbers.shape[0]):
+                    value = source[np.uint64(0 if broadcast else first_source + i * of_source.dim)]
+                    goal = np.uint64(first_out + numbers[i] * of_out.dim)
                     out[goal] = out[goal] + value if way == ADD else value
+            else:
+                for i in range(numbers.shape[0]):
+                    if within(numbers[i], lines.extent) < 0:
+                        status[0] = 1 + first_index + i
             continue
         for i in range(lines.length):
             for j in range(left, right):
