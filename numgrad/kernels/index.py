@@ -247,8 +247,10 @@ def plan_index_scatter(
     outer, extent, inner = _row_view("index_scatter", out, dim, dims)
     count = index.spec.numel
     owners = max(1, min(MOST_OWNERS // max(1, outer), count * inner * outer // GRAIN_COST))
-    column_blocks = max(1, min(owners, inner // 16))
-    row_blocks = max(1, min(owners // column_blocks, extent, 2))
+    # Halves of the rows, so that a thread adds to what it has just written; blocks of columns, since all indices may name
+    # rows of one half.
+    row_blocks = max(1, min(owners, extent, 2))
+    column_blocks = max(1, min(owners // row_blocks, inner // 16))
     columns, rows = -(-inner // column_blocks), -(-extent // row_blocks)
     column_blocks, row_blocks = -(-inner // max(1, columns)), -(-extent // max(1, rows))
     cost = (count + extent) * (inner + 8)
