@@ -273,21 +273,3 @@ def matrix_exp(a: Array, out: Array) -> int:
         power = np.where((k < times)[..., None, None], power @ power, power)
     out[...] = power
     return 0
-
-
-def band(x: Array, out: Array, low: int, high: int, diagonal: float) -> int:
-    """The elements whose column is ``low`` to ``high`` behind their row, the others 0; the diagonal times a factor."""
-    rows, columns = x.shape[-2:]
-    behind = np.arange(columns) - np.arange(rows)[:, None]
-    out[...] = np.where((low <= behind) & (behind <= high), x, 0)
-    if diagonal != 1:
-        np.einsum("...ii->...i", out[..., : min(rows, columns), : min(rows, columns)])[...] *= diagonal
-    return 0
-
-
-def with_diagonal(x: Array, values: Array, out: Array) -> int:
-    """The matrices with other values on their diagonals."""
-    count = values.shape[-1]
-    out[...] = x
-    np.einsum("...ii->...i", out[..., :count, :count])[...] = values
-    return 0

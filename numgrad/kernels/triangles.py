@@ -121,6 +121,24 @@ def permute(pivots, orders, out, status, start, stop):
             y[order[j], j] = 1
 
 
+@kernel("T[:, :], T[:, :], i8, i8, i8, f8")
+def keep_band(x, out, rows, low, high, diagonal, start, stop):
+    """Work: rows, with zeros but where the column is ``low`` to ``high`` behind the row; the diagonal times a factor."""
+    for number in range(start, stop):
+        v, y = x[number], out[number]
+        row = number % rows
+        first = min(max(row + low, 0), y.shape[0])
+        last = max(first, min(row + high + 1, y.shape[0]))
+        for j in range(first):
+            y[j] = 0
+        for j in range(first, last):
+            y[j] = v[j]
+        for j in range(last, y.shape[0]):
+            y[j] = 0
+        if diagonal != 1 and first <= row < last:
+            y[row] = v[row] * diagonal
+
+
 # ---- planning ---------------------------------------------------------------------------------------------------
 
 
@@ -161,4 +179,15 @@ def plan_permute(b: PlanBuilder, pivots: Operand, out: Operand) -> None:
     b.launch(
         permute, pivots.array(count, pivots.spec.shape[-1]), orders.array(count, n), out.array(count, n, n), STATUS,
         work=count if n else 0, grain=GRAIN_COST // (n * n + 8) + 1, cost=count * (n * n + 8),
+    )  # fmt: skip
+
+
+def plan_band(b: PlanBuilder, x: Operand, out: Operand, low: int, high: int, diagonal: float) -> None:
+    """``out`` gets the band of the matrices x [..., m, n]; both contiguous."""
+    *batch, m, n = x.spec.shape
+    rows, most = product(batch) * m, m + n
+    low, high = (max(-most, min(most, number)) for number in (low, high))
+    b.launch(
+        keep_band, x.array(rows, n), out.array(rows, n), m, low, high, diagonal,
+        work=rows, grain=GRAIN_COST // (n + 8) + 1, cost=rows * (n + 8),
     )  # fmt: skip
