@@ -84,7 +84,7 @@ def tensor(data: Any, *, dtype: Dtype | None = None, requires_grad: bool = False
     else:
         # Numbers become halves by way of float32, as everything does.
         array, natural = nested.array_of(data, dtypes.float32 if chosen is not None and chosen.is_half else chosen)
-    copy = empty(array.shape, dtype=natural)
+    copy = uninitialized(natural, array.shape, None)
     if copy._spec.numel:
         copy._array()[...] = array
     return finished(copy if chosen is None else cast(copy, chosen), requires_grad)

@@ -80,8 +80,15 @@ def _triangle_indices(name: str, row: int, col: int, offset: int, dtype: Any, lo
     if chosen not in (dtypes.int64, dtypes.int32):
         raise NotImplementedError(f"\"{name}\" not implemented for '{chosen.torch_name}'; expected int64 or int32")
     shift = builtins.max(-rows - 1, builtins.min(columns + 1, shift))
-    make = np.tril_indices if lower else np.triu_indices
-    return creation.tensor(np.stack(make(rows, shift, columns)), dtype=chosen)
+    edge = np.clip(np.arange(rows) + (shift + 1 if lower else shift), 0, columns)  # of each row
+    counts = edge if lower else columns - edge
+    ends = np.cumsum(counts)
+    result = creation.empty(2, int(ends[-1]) if rows else 0, dtype=chosen)
+    if result._spec.numel:
+        both = result._array()
+        both[0] = np.repeat(np.arange(rows), counts)
+        both[1] = np.arange(both.shape[1]) - np.repeat(ends - counts - (0 if lower else edge), counts)
+    return result
 
 
 @public("function")

@@ -6,12 +6,14 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from numgrad import ops
 from numgrad.dtypes import as_dtype
 from numgrad.dtypes import dtype as Dtype
 from numgrad.errors import ShapeError
 from numgrad.ops import matrices as _m
-from numgrad.tensor import creation, reductions, shaping
+from numgrad.tensor import creation, diagonals, reductions, shaping
 from numgrad.tensor.arguments import as_int, as_number, cast, check_tensor, wrap_dim
 from numgrad.tensor.matrices import check_flag, check_floating, check_square, check_two_dims, tolerances
 from numgrad.tensor.spectra import eigvalsh, svdvals
@@ -293,12 +295,12 @@ def linalg_cross(x: Tensor, y: Tensor, *, dim: int = -1) -> Tensor:
             ".to(dtype)"
         )
 
-    def turned(each: Tensor, places: tuple[int, int, int]) -> Tensor:
-        parts = [shaping.narrow(each, axis, index, 1) for index in places]
-        return ops.joining.cat(*parts, dim=axis)  # type: ignore[no-any-return]
+    following = creation.from_numpy(np.array((1, 2, 0)))
 
-    one, two = (1, 2, 0), (2, 0, 1)
-    return turned(x, one) * turned(y, two) - turned(x, two) * turned(y, one)
+    def turned(each: Tensor) -> Tensor:
+        return ops.index.index_select(each, following, dim=axis)  # type: ignore[no-any-return]
+
+    return turned(x * turned(y) - turned(x) * y)
 
 
 @public("linalg")
@@ -347,10 +349,4 @@ def linalg_diagonal(A: Tensor, *, offset: int = 0, dim1: int = -2, dim2: int = -
     offset = as_int("linalg_diagonal", "offset", offset)
     if first == second:
         raise RuntimeError(f"diagonal dimensions cannot be identical {dim1}, {dim2}")
-    others = [axis for axis in range(ndim) if axis not in (first, second)]
-    laid = shaping.permute(A, [*others, first, second])
-    m, n = laid._spec.shape[-2:]
-    count = max(0, min(m + min(offset, 0), n - max(offset, 0)))
-    row, column = (max(-offset, 0), max(offset, 0)) if count else (0, 0)
-    square = shaping.narrow(shaping.narrow(laid, -2, row, count), -1, column, count)
-    return _m.diagonal(square)  # type: ignore[no-any-return]
+    return diagonals.diagonal(A, offset, first, second)
