@@ -168,6 +168,44 @@ def scatter_rows(source, index, out, status, blocks, add, zero, skip, start, sto
                         y[j] = v[j]
 
 
+@kernel("T[:, :], i8[:], i8[:], T[:, :], i8[:], Blocks", Blocks)
+def move_rows(x, index, goals, out, status, blocks, start, stop):
+    """out[goals[i]] += x[index[i]], from zeros; a unit owns a block of rows and columns of out."""
+    count = index.shape[0]
+    if not (all_within(index, x.shape[0]) and all_within(goals, out.shape[0])):
+        for i in range(count):
+            if within(index[i], x.shape[0]) < 0 or within(goals[i], out.shape[0]) < 0:
+                status[0] = 1 + i
+        return
+    for unit in range(start, stop):
+        block = unit // blocks.column_blocks
+        left = (unit - block * blocks.column_blocks) * blocks.columns
+        right = min(out.shape[1], left + blocks.columns)
+        top = block * blocks.rows
+        bottom = min(out.shape[0], top + blocks.rows)
+        for row in range(top, bottom):
+            y = out[row, left:right]
+            for j in range(y.shape[0]):
+                y[j] = 0
+        i = 0
+        while i < count:
+            goal = goals[i]
+            if goal < top or goal >= bottom:
+                i += 1
+                continue
+            v0, y = x[index[i], left:right], out[goal, left:right]
+            if i + 3 < count and goals[i + 1] == goal and goals[i + 2] == goal and goals[i + 3] == goal:
+                # An element of the sum is read and written once for four that are added.
+                v1, v2, v3 = x[index[i + 1], left:right], x[index[i + 2], left:right], x[index[i + 3], left:right]
+                for j in range(y.shape[0]):
+                    y[j] += (v0[j] + v1[j]) + (v2[j] + v3[j])
+                i += 4
+            else:
+                for j in range(y.shape[0]):
+                    y[j] += v0[j]
+                i += 1
+
+
 def _row_view(name: str, operand: Operand, dim: int, dims: int) -> tuple[int, int, int]:
     """A contiguous operand as (outer, the dims indexed, inner)."""
     spec = operand.spec
@@ -246,6 +284,17 @@ def plan_index_scatter(
     """
     outer, extent, inner = _row_view("index_scatter", out, dim, dims)
     count = index.spec.numel
+    blocks, units = _blocks(outer, extent, inner, count)
+    cost = (count + extent) * (inner + 8)
+    b.launch(
+        scatter_rows, source.array(outer, count, inner), index.array(count), out.array(outer, extent, inner), STATUS,
+        blocks, int(accumulate), int(zero), skip,
+        work=outer * units, grain=max(1, GRAIN_COST * units // max(1, cost)), cost=outer * cost,
+    )  # fmt: skip
+
+
+def _blocks(outer: int, extent: int, inner: int, count: int) -> tuple[Blocks, int]:
+    """The blocks of each of ``outer`` results [extent, inner] to which ``count`` rows go, and their number."""
     owners = max(1, min(MOST_OWNERS // max(1, outer), count * inner * outer // GRAIN_COST))
     # Halves of the rows, so that a thread adds to what it has just written; blocks of columns, since all indices may name
     # rows of one half.
@@ -253,12 +302,20 @@ def plan_index_scatter(
     column_blocks = max(1, min(owners // row_blocks, inner // 16))
     columns, rows = -(-inner // column_blocks), -(-extent // row_blocks)
     column_blocks, row_blocks = -(-inner // max(1, columns)), -(-extent // max(1, rows))
+    return Blocks(row_blocks, rows, column_blocks, columns), row_blocks * column_blocks
+
+
+def plan_move_rows(b: PlanBuilder, x: Operand, index: Operand, goals: Operand, out: Operand) -> None:
+    """``out[goals[i]] += x[index[i]]``, from zeros, for x [V, D], out [G, D], and index and goals [N]: all contiguous.
+
+    Index and goals are of int64. One out of range leaves the status 1 + its position.
+    """
+    count, (extent, inner) = index.spec.numel, out.spec.shape
+    blocks, units = _blocks(1, extent, inner, count)
     cost = (count + extent) * (inner + 8)
     b.launch(
-        scatter_rows, source.array(outer, count, inner), index.array(count), out.array(outer, extent, inner), STATUS,
-        Blocks(row_blocks, rows, column_blocks, columns), int(accumulate), int(zero), skip,
-        work=outer * row_blocks * column_blocks,
-        grain=max(1, GRAIN_COST * row_blocks * column_blocks // max(1, cost)), cost=outer * cost,
+        move_rows, x.array(*x.spec.shape), index.array(count), goals.array(count), out.array(extent, inner), STATUS, blocks,
+        work=units, grain=max(1, GRAIN_COST * units // max(1, cost)), cost=cost,
     )  # fmt: skip
 
 

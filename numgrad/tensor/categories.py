@@ -188,19 +188,24 @@ def embedding_bag(
             raise RuntimeError(f"embedding_bag: padding_idx must be within the number of embeddings, but got {number}")
         kept = np.asarray(input.tolist()).reshape(-1)[: len(bags)] != number % weight.shape[0]
         places, bags = places[kept], bags[kept]
-    order = creation.tensor(places)
-    rows = indexing.index_select(weight, 0, indexing.index_select(shaping.reshape(input, -1), 0, order))
+    index = shaping.reshape(input, -1)
+    order = None if len(places) == len(index) else creation.tensor(places)
+    index = index if order is None else indexing.index_select(index, 0, order)
     sizes = np.bincount(bags, minlength=count)
+    if per_sample_weights is None and mode != "max":
+        # The rows are added where they lie: a copy of each may be more than the memory has.
+        sums = ops.index.move_rows(weight, index, creation.from_numpy(bags), count=count)
+        if mode == "sum":
+            return sums  # type: ignore[no-any-return]
+        return pointwise.div(sums, creation.tensor(np.maximum(sizes, 1)[:, None], dtype=weight.dtype))
+    rows = indexing.index_select(weight, 0, index)
     if mode == "max":
         return _maxima(rows, sizes)
-    if per_sample_weights is not None:
-        factors = indexing.index_select(shaping.reshape(per_sample_weights, -1), 0, order)
-        rows = pointwise.mul(rows, shaping.unsqueeze(factors, 1))
+    factors = shaping.reshape(per_sample_weights, -1)
+    factors = factors if order is None else indexing.index_select(factors, 0, order)
+    rows = pointwise.mul(rows, shaping.unsqueeze(factors, 1))
     shape = (count, weight.shape[1])
-    sums = ops.index.index_select_backward(rows, creation.tensor(bags), size=shape, dim=0)
-    if mode == "sum":
-        return sums  # type: ignore[no-any-return]
-    return pointwise.div(sums, creation.tensor(np.maximum(sizes, 1)[:, None], dtype=weight.dtype))
+    return ops.index.index_select_backward(rows, creation.from_numpy(bags), size=shape, dim=0)  # type: ignore[no-any-return]
 
 
 def _maxima(rows: Tensor, sizes: np.ndarray) -> Tensor:
