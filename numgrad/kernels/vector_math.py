@@ -135,19 +135,20 @@ class _Floats:
         The power is applied in two halves, since ``2**n`` itself may lie outside the range in which the result lies.
         """
         builder, number = self.builder, self.number
-        mantissa, bias, degree = (23, 127, 7) if self.single else (52, 1023, 13)
+        degree = 7 if self.single else 13
         p = self.polynomial(r, [1 / math.factorial(term) for term in range(degree, -1, -1)])
         whole = builder.select(builder.fcmp_ordered("ord", n, n), n, number(0.0))  # NaN has no integer
         whole = builder.fptosi(whole, self.integer)
         if power:
             whole = builder.add(whole, self.integer(power))
         half = builder.ashr(whole, self.integer(1))
+        return builder.fmul(builder.fmul(p, self._power_of_two(half)), self._power_of_two(builder.sub(whole, half)))
 
-        def power_of_two(exponent: Any) -> Any:
-            biased = builder.add(exponent, self.integer(bias))
-            return builder.bitcast(builder.shl(biased, self.integer(mantissa)), self.kind)
-
-        return builder.fmul(builder.fmul(p, power_of_two(half)), power_of_two(builder.sub(whole, half)))
+    def _power_of_two(self, exponent: Any) -> Any:
+        """By its bits; the exponent is one of a normal number."""
+        mantissa, bias = (23, 127) if self.single else (52, 1023)
+        biased = self.builder.add(exponent, self.integer(bias))
+        return self.builder.bitcast(self.builder.shl(biased, self.integer(mantissa)), self.kind)
 
     def exp2(self, x: Any) -> Any:
         """As `exp`, with ``n`` and ``r / ln 2`` the integer next to x and the rest, which is exact."""
@@ -297,14 +298,22 @@ class _Floats:
         )  # fmt: skip
 
     def expm1(self, x: Any) -> Any:
-        """Taylor's series for abs(x) < 1/2, ``x * (1 + x * p)``; else ``exp(x) - 1``."""
-        builder, number = self.builder, self.number
-        terms = 9 if self.single else 16
-        p = self.polynomial(x, [1 / math.factorial(power) for power in range(terms, 1, -1)])
-        small = builder.fmul(x, self.call("fma", x, p, number(1.0)))
-        large = builder.fadd(self.exp(x), number(-1.0))
-        near = builder.fcmp_ordered("<", self.call("fabs", x), number(0.5))
-        return builder.select(near, small, large)
+        """``2**n * (p + (1 - 2**-n))`` with n and r as in `exp`, and Taylor's series p of exp(r) - 1."""
+        builder, number, call = self.builder, self.number, self.call
+        high, low = _LN2_HIGH[self.precision], _LN2_LOW[self.precision]
+        lowest, highest, terms = (-18.0, 89.0, 9) if self.single else (-40.0, 710.0, 15)
+        _, clipped = self._clipped(x, lowest, highest)  # below, the result is -1
+        n = call("rint", builder.fmul(clipped, number(math.log2(math.e))))
+        r = call("fma", n, number(-low), call("fma", n, number(-high), clipped))
+        series = self.polynomial(r, [1 / math.factorial(power) for power in range(terms, 1, -1)])
+        p = call("fma", builder.fmul(r, r), series, r)
+        whole = builder.fptosi(builder.select(builder.fcmp_ordered("ord", n, n), n, number(0.0)), self.integer)
+        half = builder.ashr(whole, self.integer(1))
+        few = builder.select(builder.icmp_signed(">", whole, self.integer(64)), self.integer(64), whole)
+        rest = builder.fsub(number(1.0), self._power_of_two(builder.neg(few)))
+        scaled = builder.fmul(builder.fadd(p, rest), self._power_of_two(half))
+        scaled = builder.fmul(scaled, self._power_of_two(builder.sub(whole, half)))
+        return builder.select(builder.fcmp_ordered("==", x, number(0.0)), x, scaled)  # the sum loses the sign of 0
 
 
 def _tanh_series(terms: int) -> list[float]:
