@@ -6,7 +6,7 @@ import functools
 from typing import NamedTuple
 
 from numgrad.kernels.gemm_layout import Matrices, Right, Steps
-from numgrad.kernels.gemm_pack import plan_bias, plan_pack
+from numgrad.kernels.gemm_pack import plan_add_splits, plan_bias, plan_pack
 from numgrad.kernels.gemm_panels import PanelSteps, plan_panels
 from numgrad.kernels.gemm_rows import lanes, plan_rows, tile_shape
 from numgrad.kernels.grid import plain_grid
@@ -17,6 +17,7 @@ SKINNY = 64  # up to so many rows the right operand is read in place, since each
 NEAR_BYTES = 1 << 14  # of a right operand that stays in the first cache at any strides
 NEAR_STEPS, FAR_BYTES = 64, 1 << 10  # so many steps, or such short ones, need no copy
 NARROW = 16  # up to so many columns, a vector of columns would be mostly empty
+LONG, SPLITS = 1 << 15, 16  # a sum from so many products on is cut into parts
 WHOLE = 8  # vectors of a sum from which what is left of it is added by itself, if an operand is a vector
 
 
@@ -62,6 +63,9 @@ def plan_gemm(
         _plan_plainly(b, left, right, out, Sizes(m, n, k), batch, bias, accumulate)
         return
     vector = lanes(code)
+    if batch == m == n == 1 and k >= LONG and bias is None:
+        _plan_long(b, left, right, out, k, accumulate)
+        return
     rest = k % vector
     if rest and min(m, n) == 1 and k >= WHOLE * vector:
         whole = k - rest
@@ -121,6 +125,21 @@ def plan_gemm(
         b, left, panels, steps, out, rows=m, columns=n, steps=k, batch=batch,
         accumulate=accumulate or bias is not None,
     )  # fmt: skip
+
+
+def _plan_long(b: PlanBuilder, left: Matrices, right: Matrices, out: Matrices, k: int, accumulate: bool) -> None:
+    """The product of two long vectors as a sum of products of their parts, for several threads."""
+    vector = lanes(out.operand.code)
+    length = k // (SPLITS * vector) * vector
+    whole = SPLITS * length
+    parts = Matrices(b.scratch(out.operand.spec.dtype, SPLITS), 1, 1)
+    first, second = left._replace(batch=length * left.column), right._replace(batch=length * right.row)
+    plan_gemm(b, first, second, parts, m=1, n=1, k=length, batch=SPLITS)
+    no_bias = b.scratch(out.operand.spec.dtype, 0).array(0)
+    plan_add_splits(b, parts.array, no_bias, out, splits=SPLITS, rows=1, columns=1, accumulate=accumulate)
+    if k > whole:
+        rest = left.from_column(whole), right.transposed.from_column(whole).transposed
+        plan_gemm(b, *rest, out, m=1, n=1, k=k - whole, accumulate=True)
 
 
 def _plan_plainly(
