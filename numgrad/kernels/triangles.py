@@ -129,12 +129,14 @@ def keep_band(x, out, rows, low, high, diagonal, start, stop):
         row = number % rows
         first = min(max(row + low, 0), y.shape[0])
         last = max(first, min(row + high + 1, y.shape[0]))
-        for j in range(first):
-            y[j] = 0
-        for j in range(first, last):
-            y[j] = v[j]
-        for j in range(last, y.shape[0]):
-            y[j] = 0
+        before, inside, behind = y[:first], y[first:last], y[last:]
+        kept = v[first:last]
+        for j in range(before.shape[0]):
+            before[j] = 0
+        for j in range(inside.shape[0]):
+            inside[j] = kept[j]
+        for j in range(behind.shape[0]):
+            behind[j] = 0
         if diagonal != 1 and first <= row < last:
             y[row] = v[row] * diagonal
 

@@ -482,5 +482,9 @@ def eye(n: int, m: int | None = None, *, dtype: Dtype | None = None, requires_gr
     for name, extent in zip("nm", extents, strict=True):
         if extent < 0:
             raise RuntimeError(f"eye: {name} must be greater or equal to 0, got {extent}")
+    chosen = chosen_dtype("eye", dtype)
+    if chosen.is_floating_point:
+        ones = ops.creation.full(size=tuple(extents), value=1, dtype=chosen)
+        return finished(ops.matrices.band(ones, low=0, high=0), requires_grad)
     rows, columns = arange(extents[0]).unsqueeze(1), arange(extents[1]).unsqueeze(0)
-    return finished((rows == columns).to(chosen_dtype("eye", dtype)), requires_grad)
+    return finished((rows == columns).to(chosen), requires_grad)

@@ -17,7 +17,7 @@ from numgrad.tensor.surface import public
 if TYPE_CHECKING:
     from numgrad.tensor.tensor import Tensor
 
-_e = ops.elementwise
+_e, _m = ops.elementwise, ops.matrices
 
 
 # ---- triangles --------------------------------------------------------------------------------------------------
@@ -29,6 +29,8 @@ def _triangle(name: str, input: Tensor, diagonal: int, lower: builtins.bool) -> 
         raise RuntimeError(f"{name}: input tensor must have at least 2 dimensions, got shape {list(input._spec.shape)}")
     rows, columns = input._spec.shape[-2:]
     offset = builtins.max(-rows - 1, builtins.min(columns + 1, offset))
+    if input._spec.dtype.is_floating_point:
+        return _m.lower(input, offset) if lower else _m.upper(input, offset)  # type: ignore[no-any-return]
     row = ops.view.unsqueeze(ops.creation.arange(start=offset, count=rows, dtype=dtypes.int64), dim=1)
     column = ops.creation.arange(count=columns, dtype=dtypes.int64)
     kept = _e.ge(row, column) if lower else _e.le(row, column)
