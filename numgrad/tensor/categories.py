@@ -192,15 +192,15 @@ def embedding_bag(
     order = None if len(places) == len(index) else creation.tensor(places)
     index = index if order is None else indexing.index_select(index, 0, order)
     sizes = np.bincount(bags, minlength=count)
-    if per_sample_weights is None and mode != "max":
+    if mode == "max":
+        return _maxima(indexing.index_select(weight, 0, index), sizes)
+    if per_sample_weights is None:
         # The rows are added where they lie: a copy of each may be more than the memory has.
         sums = ops.index.move_rows(weight, index, creation.from_numpy(bags), count=count)
         if mode == "sum":
             return sums  # type: ignore[no-any-return]
         return pointwise.div(sums, creation.tensor(np.maximum(sizes, 1)[:, None], dtype=weight.dtype))
     rows = indexing.index_select(weight, 0, index)
-    if mode == "max":
-        return _maxima(rows, sizes)
     factors = shaping.reshape(per_sample_weights, -1)
     factors = factors if order is None else indexing.index_select(factors, 0, order)
     rows = pointwise.mul(rows, shaping.unsqueeze(factors, 1))

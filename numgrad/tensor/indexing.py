@@ -140,10 +140,10 @@ def _ordered(tensor: Tensor, order: tuple[int, ...]) -> Tensor:
 
 
 class _Array(NamedTuple):
-    """An array of an index: ``positions`` in ``count`` dimensions of the view from ``axis`` on, merged in row-major order."""
+    """An array of an index: ``positions`` in ``dims`` dimensions of the view from ``axis`` on, merged in row-major order."""
 
     axis: int
-    count: int
+    dims: int
     positions: np.ndarray
 
 
@@ -159,7 +159,7 @@ def _split(tensor: Tensor, index: Any) -> tuple[Tensor, list[_Array]]:
             axis += item is None or isinstance(item, slice)
             continue
         array = _as_array(item)
-        count = 1
+        dims = 1
         if array.dtype.kind == "b":
             used = builtins.sum(each is not None for each in basic)
             if array.shape != tuple(tensor.shape[used : used + array.ndim]):
@@ -167,14 +167,14 @@ def _split(tensor: Tensor, index: Any) -> tuple[Tensor, list[_Array]]:
                     f"The shape of the mask {list(array.shape)} at index {used} does not match the shape of the indexed tensor "
                     f"{list(tensor.shape)} at index {used}"
                 )
-            count = max(array.ndim, 1)
+            dims = max(array.ndim, 1)
             basic += [slice(None)] * array.ndim if array.ndim else [None]
             # One pass over the mask, and not an array for each of its dimensions.
             array = np.flatnonzero(array) if array.ndim else np.zeros(int(array), np.int64)
         else:
             basic.append(slice(None))
-        arrays.append(_Array(axis, count, array))
-        axis += count
+        arrays.append(_Array(axis, dims, array))
+        axis += dims
     is_whole = builtins.all(isinstance(item, slice) and item == slice(None) for item in basic)
     return tensor if is_whole else get_item(tensor, tuple(basic)), arrays
 
@@ -182,7 +182,7 @@ def _split(tensor: Tensor, index: Any) -> tuple[Tensor, list[_Array]]:
 def _rows_of(view: Tensor, arrays: list[_Array]) -> _Rows:
     from numgrad.tensor import creation
 
-    indexed = tuple(axis for array in arrays for axis in range(array.axis, array.axis + array.count))
+    indexed = tuple(axis for array in arrays for axis in range(array.axis, array.axis + array.dims))
     together = indexed == tuple(range(indexed[0], indexed[-1] + 1))
     positions = _linear(view, arrays)
     return _Rows(view, indexed, creation.from_numpy(positions), indexed[0] if together else 0)
@@ -199,8 +199,8 @@ def _linear(view: Tensor, arrays: list[_Array]) -> np.ndarray:
             f"shape mismatch: indexing tensors could not be broadcast together with shapes {shapes}"
         ) from None
     linear: Any = None
-    for axis, count, positions in arrays:
-        extent = product(view.shape[axis : axis + count])
+    for axis, dims, positions in arrays:
+        extent = product(view.shape[axis : axis + dims])
         inside = _from_the_start(positions, axis, extent)
         linear = inside if linear is None else linear * extent + inside
     return np.ascontiguousarray(linear, np.int64)
