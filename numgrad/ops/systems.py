@@ -1,7 +1,6 @@
 """Linear systems: solutions, inverses, determinants, least squares, pseudoinverses, exponentials.
 
-Derivatives are those of Giles (2008), "Collected matrix derivative results for forward and reverse mode algorithmic
-differentiation", and where another source is named, of that. All are made of ops, and so have derivatives themselves.
+Derivatives are those of Giles (2008), "Collected matrix derivative results", and where another source is named, of that.
 """
 
 from __future__ import annotations
