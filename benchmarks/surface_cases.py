@@ -301,4 +301,74 @@ NOT_TIMED: dict[str, str] = {
 }
 
 # Why a call is below half of torch's speed: by a part of its text with its size.
-REASONS: dict[str, str] = {}
+REASONS: dict[str, str] = {
+    part: why
+    for why, parts in {
+        "torch stops at the first difference": ("equal(x, y) @ large",),
+        "the C library's function, one number after the other": (
+            *(f"lib.{name}(" for name in "sin cos tan asin acos atan atan2 hypot erfc lgamma".split()),
+            *(f"lib.{name}(" for name in "fmod remainder floor_divide".split()),
+            "special.ndtr(",
+            "mvlgamma(w, 2) @ large",
+        ),
+        "a series of float64, term by term": (
+            "polygamma(",
+            "digamma(",
+            "special.i0e(",
+            "special.i1(",
+            "special.i1e(",
+        ),
+        "expm1, which keeps all digits near 0": ("celu(x) @ large", "selu(x) @ large", "F.elu(x) @ large"),
+        "a window is made once: in float64, by NumPy": ("_window(",),
+        "NumPy's LAPACK, not MKL's": tuple(
+            f"linalg.{name}("
+            for name in "cond matrix_rank svdvals svd pinv qr eigh eigvalsh lstsq matrix_exp tensorsolve".split()
+        ),
+        "NumPy, on one thread": tuple(
+            f"lib.{name}(" for name in "unique unique_consecutive multinomial bincount histogram".split()
+        ),
+        "one thread, and the same order for any number of them": ("randperm(x.numel()) @ large",),
+        "finds the positions of the maxima for the gradient, asked for or not": ("F.max_pool1d(line, 2) @ large",),
+        "each element goes to the place that its index names, of which none is known before": (
+            "index_reduce(x, 0, rows",
+            "index_fill(x, 0, rows, 1.0) @ large",
+        ),
+        "elements are gathered by tables of positions": ("mode='reflect') @ large", "mode='nearest') @ large"),
+        "the input is copied before it is overwritten": ("fill(x, 0.5) @ large",),
+        "made of other functions, each of which reads and writes memory": tuple(
+            f"{name} @ large"
+            for name in (
+                "align_corners=False)",
+                "vander(v)",
+                "nansum(x)",
+                "nansum(x, dim=1)",
+                "renorm(x, 2, 0, 1.0)",
+                "F.pdist(points)",
+                "cross(points, points)",
+                "linalg.vander(v[:9])",
+                "cartesian_prod(v[:30], v[:30])",
+                "eye(len(v))",
+                "F.adaptive_max_pool1d(line, 4)",
+            )
+        ),
+        "the sum of a product, by the kernel of products of matrices": ("'ij,ij->', x, y) @ large",),
+        "reads the columns in three passes": ("softmax(x, dim=0) @ large",),
+        # What takes microseconds at either size: views, small results.
+        "Python between a call and its kernel: a microsecond or two, of a composition for each of its functions": (
+            " @ small",
+            *(
+                f"lib.{name}("
+                for name in "vdot dot inner scalar_tensor moveaxis movedim select hsplit vsplit tensor_split flatten "
+                "reshape broadcast_tensors ravel dsplit from_numpy unflatten as_strided narrow_copy empty empty_like empty_strided "
+                "permute broadcast_to trace tensor diagonal swapaxes swapdims t transpose as_tensor chunk unsafe_chunk meshgrid "
+                "unsafe_split_with_sizes split_with_sizes squeeze unsqueeze narrow unsafe_split split".split()
+            ),
+            "linalg.diagonal(A)",
+            "x[0, 0].item()",
+            "x[::2, 1:]",
+            "x.new_zeros(",
+            "x.unfold(",
+        ),
+    }.items()
+    for part in parts
+}

@@ -204,13 +204,14 @@ def householder_product(A: Tensor, tau: Tensor) -> Tensor:
         raise ShapeError(f"{name}: tau has shape {list(shape)}, expected {batch} and at most {n}, the columns of input")
     k = shape[-1]
     ones = creation.full((*batch, n), 1.0, dtype=A._spec.dtype)
-    vectors = _m.with_diagonal(_m.lower(A, -1), ones)
-    result = _m.with_diagonal(creation.zeros(*batch, m, n, dtype=A._spec.dtype), ones)
-    for index in reversed(range(k)):
-        v = shaping.narrow(vectors, -1, index, 1)
-        scale = shaping.unsqueeze(shaping.narrow(tau, -1, index, 1), -1)
-        result = result - scale * v * layers.matmul(transposed(v), result)
-    return result
+    vectors = shaping.narrow(_m.with_diagonal(_m.lower(A, -1), ones), -1, 0, k)
+    # The product is 1 - V T V^T with (1 + D S) T = D, for D = diag(tau) and the part S of V^T V above the diagonal (Schreiber
+    # and Van Loan 1989).
+    scaled = shaping.unsqueeze(tau, -1) * transposed(vectors)
+    inner = layers.matmul(scaled, vectors)
+    left = _s.solve_triangular(inner, shaping.narrow(scaled, -1, 0, n), upper=True, unitriangular=True)
+    unit = _m.with_diagonal(creation.zeros(*batch, m, n, dtype=A._spec.dtype), ones)
+    return unit - layers.matmul(vectors, left)
 
 
 # ---- LU ---------------------------------------------------------------------------------------------------------

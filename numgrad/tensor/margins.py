@@ -65,6 +65,11 @@ def pad(input: Tensor, pad: tuple[int, ...], mode: str = "constant", value: floa
 def _framed(input: Tensor, sides: dict[int, tuple[int, int]], value: float) -> Tensor:
     from numgrad.tensor import creation
 
+    if value == 0 and any(before or after for before, after in sides.values()):  # a window of zeros, in one pass
+        around = [sides.get(axis, (0, 0)) for axis in range(input.ndim)]
+        size = tuple(before + extent + after for extent, (before, after) in zip(input.shape, around, strict=True))
+        starts = tuple(before for before, _ in around)
+        return ops.view.slice_backward(input, size=size, starts=starts, steps=(1,) * input.ndim)  # type: ignore[no-any-return]
     for axis, margins in sides.items():
         pieces = [
             creation.full((*input.shape[:axis], amount, *input.shape[axis + 1 :]), value, dtype=input.dtype)

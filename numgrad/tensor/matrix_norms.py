@@ -6,6 +6,8 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from numgrad import ops
 from numgrad.dtypes import as_dtype, int64
 from numgrad.dtypes import dtype as Dtype
@@ -299,12 +301,12 @@ def linalg_cross(x: Tensor, y: Tensor, *, dim: int = -1) -> Tensor:
             ".to(dtype)"
         )
 
-    def turned(each: Tensor, places: tuple[int, int, int]) -> Tensor:
-        parts = [shaping.narrow(each, axis, index, 1) for index in places]
-        return ops.joining.cat(*parts, dim=axis)  # type: ignore[no-any-return]
+    following = creation.from_numpy(np.array((1, 2, 0)))
 
-    one, two = (1, 2, 0), (2, 0, 1)
-    return turned(x, one) * turned(y, two) - turned(x, two) * turned(y, one)
+    def turned(each: Tensor) -> Tensor:
+        return ops.index.index_select(each, following, dim=axis)  # type: ignore[no-any-return]
+
+    return turned(x * turned(y) - turned(x) * y)
 
 
 @public("function", "method")

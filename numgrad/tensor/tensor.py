@@ -530,9 +530,9 @@ class Tensor(Operators, Attributes, Methods):
         spec = self._spec
         if spec.numel == 0:
             return np.empty(spec.shape, spec.dtype.numpy)
+        steps = [s * spec.dtype.itemsize for s in spec.strides]
         begin = self._address - self._storage.address
-        flat = np.asarray(self._storage)[begin : begin + spec.nbytes].view(spec.dtype.numpy)
-        return np.lib.stride_tricks.as_strided(flat, spec.shape, [s * spec.dtype.itemsize for s in spec.strides])
+        return np.ndarray(spec.shape, spec.dtype.numpy, np.asarray(self._storage), begin, steps)  # type: ignore[call-overload]
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         array = self.numpy()

@@ -162,26 +162,20 @@ def test_each_has_documentation_with_an_example(home, name):
     [
         ng.autograd,
         ng.autograd.forward_ad,
-<<<<<<< HEAD
         ng.distributions,
         ng.distributions.constraints,
         ng.distributions.utils,
-=======
         ng.datasets,
->>>>>>> w-data
         ng.func,
         ng.nn,
         ng.nn.utils,
         ng.nn.utils.rnn,
         ng.optim,
         ng.optim.lr_scheduler,
-<<<<<<< HEAD
         ng.optim.swa_utils,
-=======
         ng.transforms,
         ng.transforms.functional,
         ng.utils.data,
->>>>>>> w-data
         ng.viz,
     ],
     ids=lambda package: package.__name__,
