@@ -16,6 +16,7 @@ from numgrad import ops as ops
 from numgrad import optim as optim
 from numgrad import profiler as profiler
 from numgrad import random as random
+from numgrad import signal as signal
 from numgrad import special as special
 from numgrad import testing as testing
 from numgrad import utils as utils
