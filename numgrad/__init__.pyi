@@ -15,6 +15,7 @@ from numgrad import nn as nn
 from numgrad import ops as ops
 from numgrad import optim as optim
 from numgrad import profiler as profiler
+from numgrad import quasirandom as quasirandom
 from numgrad import random as random
 from numgrad import signal as signal
 from numgrad import special as special
