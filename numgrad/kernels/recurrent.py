@@ -346,8 +346,9 @@ def _task(b: PlanBuilder, batch_sizes: tuple[int, ...], width: int, form: str, c
     return Recurrence(len(batch_sizes), rows, width, max(row_block, tile_rows), int(reverse))
 
 
-def _form(code: str, rows: int) -> str:
-    return "few" if rows <= tile_shape(code, "few")[0] else "many"
+def _form(b: PlanBuilder, code: str, rows: int) -> str:
+    """The tile with few rows where the other would leave threads without any; the results have the same bits."""
+    return "few" if rows <= tile_shape(code, "many")[0] * max(1, b.workers // 2) else "many"
 
 
 def _starts(b: PlanBuilder, batch_sizes: tuple[int, ...]) -> Any:
@@ -367,7 +368,7 @@ def plan_recurrent(
     code, (rows, width) = out.code, hidden.spec.shape
     if rows == 0:
         return
-    form, (row_step, column_step) = _form(code, rows), weight.spec.strides
+    form, (row_step, column_step) = _form(b, code, rows), weight.spec.strides
     factors = Right(weight, width * row_step, 0, column_step, row_step)
     panels = plan_pack(
         b, factors, batch=GATES[kind], taps=1, channels=width, columns=width, width=tile_shape(code, form)[1]
@@ -389,7 +390,7 @@ def plan_recurrent_backward(
     code, (rows, width) = grad.code, grad_hidden.spec.shape
     if rows == 0:
         return
-    form = _form(code, rows)
+    form = _form(b, code, rows)
     panels = plan_pack(
         b, Right(weight, 0, 0, *weight.spec.strides), batch=1, taps=1, channels=GATES[kind] * width, columns=width,
         width=tile_shape(code, form)[1],
