@@ -14,7 +14,7 @@ import numpy as np
 from numgrad import dtypes
 from numgrad.engine.tape import TensorBase
 from numgrad.ops import recurrent as ops
-from numgrad.tensor import creation, indexing, joining, pointwise, random, shaping
+from numgrad.tensor import creation, indexing, joining, layers, pointwise, random, shaping
 from numgrad.tensor.arguments import as_int, check_tensor
 from numgrad.tensor.checked import flag, real
 from numgrad.tensor.surface import public
@@ -328,8 +328,9 @@ def _cell(name: str, input: Any, states: list[Any], w_ih: Any, w_hh: Any, b_ih: 
             raise RuntimeError(
                 f"{word} first dim must be {_GATES[kind]} * hidden_size = {_GATES[kind] * width}, but got {weight.shape[0]}"
             )
-    if width == 0:
-        return tuple([pointwise.mul(state, 1) for state in states])
+    if width == 0:  # nothing to compute, but to be a result of all operands
+        gates = pointwise.add(layers.linear(input, w_ih, b_ih), layers.linear(states[0], w_hh, b_hh))
+        return tuple([pointwise.add(state, gates) for state in states])
     return _layer(kind, input, states, (w_ih, w_hh), (b_ih, b_hh), (input.shape[0],), False)
 
 

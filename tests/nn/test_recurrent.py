@@ -208,6 +208,15 @@ def test_cells(torch: Any, name: str, bias: bool) -> None:
         agree(with_gradients(mine, ng, run, inputs), with_gradients(original, torch, run, inputs))
 
 
+def test_a_cell_without_width(torch: Any) -> None:
+    for lib in (nn, torch.nn):
+        cell = lib.LSTMCell(3, 0)
+        hidden, state = cell((ng if lib is nn else torch).zeros(2, 3))
+        (hidden + state).sum().backward()
+        assert hidden.shape == state.shape == (2, 0)
+        assert cell.weight_ih.grad.shape == (0, 3)
+
+
 @pytest.mark.parametrize("name", ["lstm", "gru", "rnn_tanh", "rnn_relu"])
 def test_functions(torch: Any, name: str) -> None:
     gates = {"lstm": 4, "gru": 3}.get(name, 1)
