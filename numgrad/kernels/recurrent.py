@@ -72,6 +72,8 @@ def lstm_row(gates, bias, hidden_before, cell_before, cell, out):
         gates[2 * width :][:width],
         gates[3 * width :][:width],
     )
+    if bias.shape[0] > 0:
+        add_to(gates, bias)
     squash(gates[: 2 * width])
     for j in range(width):
         new[j] = tanh(new[j])
@@ -115,9 +117,10 @@ def gru_row(gates, bias, hidden_before, cell_before, cell, out):
     """Gates: reset, update, new; behind them the product of the hidden state that the reset gate multiplies."""
     width = out.shape[0]
     reset, update, new, product = gates[:width], gates[width:][:width], gates[2 * width :][:width], gates[3 * width :]
-    squash(gates[: 2 * width])
     if bias.shape[0] > 0:
-        add_to(product, bias)
+        add_to(gates[: 2 * width], bias)
+        add_to(product, bias[2 * width :])
+    squash(gates[: 2 * width])
     for j in range(width):
         new[j] = tanh(new[j] + reset[j] * product[j])
     for j in range(width):
@@ -147,6 +150,8 @@ def gru_row_back(grad, gates, states, before, grads, extra, grad_hidden, grad_ce
 @device
 def tanh_row(gates, bias, hidden_before, cell_before, cell, out):
     """``gates`` are ``out``."""
+    if bias.shape[0] > 0:
+        add_to(out, bias)
     for j in range(out.shape[0]):
         out[j] = tanh(out[j])
 
@@ -161,6 +166,8 @@ def tanh_row_back(grad, gates, states, before, grads, extra, grad_hidden, grad_c
 @device
 def relu_row(gates, bias, hidden_before, cell_before, cell, out):
     """``gates`` are ``out``."""
+    if bias.shape[0] > 0:
+        add_to(out, bias)
     zero = out.dtype.type(0)
     for j in range(out.shape[0]):
         out[j] = zero if out[j] <= zero else out[j]
@@ -364,7 +371,10 @@ def plan_recurrent(
     b: PlanBuilder, kind: str, weight: Operand, hidden: Operand, cell: Operand | None, bias: Operand | None,
     out: Operand, gates: Operand, cells: Operand | None, *, batch_sizes: tuple[int, ...], reverse: bool,
 ) -> None:  # fmt: skip
-    """Launch the forward; all operands but ``weight`` are dense, and ``gates`` hold the products with the inputs."""
+    """Launch the forward; all operands but ``weight`` are dense, and ``gates`` hold the products with the inputs.
+
+    ``bias`` is that of the products with the states.
+    """
     code, (rows, width) = out.code, hidden.spec.shape
     if rows == 0:
         return

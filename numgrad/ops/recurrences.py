@@ -82,11 +82,12 @@ def _dense(b: PlanBuilder, x: Operand | None) -> Operand | None:
 
 
 def plan_layer(
-    b: PlanBuilder, name: str, kind: str, input: Operand, weight_ih: Operand, weight_hh: Operand, bias: Operand | None,
-    hidden: Operand, batch_sizes: Any, reverse: Any, *, cell: Operand | None = None, bias_hidden: Operand | None = None,
+    b: PlanBuilder, name: str, kind: str, input: Operand, weight_ih: Operand, weight_hh: Operand,
+    bias_ih: Operand | None, bias_hh: Operand | None, hidden: Operand, batch_sizes: Any, reverse: Any,
+    cell: Operand | None = None,
 ) -> None:  # fmt: skip
     features = input.spec.shape[1] if input.spec.ndim == 2 else 0
-    given = {"bias": (bias, "g"), "bias_hidden": (bias_hidden, "w"), "cell": (cell, "bw")}
+    given = {"bias_ih": (bias_ih, "g"), "bias_hh": (bias_hh, "g"), "cell": (cell, "bw")}
     rows, _, width = _prove(
         name, kind, batch_sizes, reverse, hidden, input=(input, ("n", features)), weight_ih=(weight_ih, ("g", features)),
         weight_hh=(weight_hh, "gw"), **{word: pair for word, pair in given.items() if pair[0] is not None},
@@ -98,10 +99,10 @@ def plan_layer(
         gates = b.output(hidden.spec.dtype, (rows, slots))
     plan_gemm(
         b, Matrices(input, 0, *input.spec.strides), Matrices(weight_ih, 0, *weight_ih.spec.strides).transposed,
-        Matrices(gates, 0, slots), m=rows, n=GATES[kind] * width, k=features, bias=_dense(b, bias),
+        Matrices(gates, 0, slots), m=rows, n=GATES[kind] * width, k=features, bias=_dense(b, bias_ih),
     )  # fmt: skip
     plan_recurrent(
-        b, kind, weight_hh, contiguous(b, hidden), _dense(b, cell), _dense(b, bias_hidden), out, gates, cells,
+        b, kind, weight_hh, contiguous(b, hidden), _dense(b, cell), _dense(b, bias_hh), out, gates, cells,
         batch_sizes=batch_sizes, reverse=reverse,
     )  # fmt: skip
 
@@ -220,7 +221,7 @@ def tanh_slope(y: Any) -> Any:
     return sub(1.0, mul(y, y))
 
 
-def pushed_product(x: Any, weight: Any, to_x: Any, to_weight: Any, to_bias: Any = None) -> Any:
+def pushed_product(x: Any, weight: Any, to_x: Any, to_weight: Any, to_bias: Any) -> Any:
     """The tangent of x @ weight.T + bias from those of the three, each of which may be None."""
     tangent = None if to_x is None else linear(to_x, weight, None)
     tangent = rules.added(tangent, None if to_weight is None else linear(x, to_weight, None))
@@ -236,13 +237,20 @@ def _turned(x: Any) -> Any:
 def gradients(
     ctx: Any, x: Any, weight_ih: Any, to_products: tuple[Any, ...], grads: Any, before: Any
 ) -> tuple[Any, ...]:
-    """Gradients of input, weight_ih, weight_hh and bias; ``to_products`` are those of the products with the states."""
+    """Gradients of input, weights and biases; ``to_products`` are those of the products with the states, in one part or two."""
     parts = [mm(_turned(part), before) for part in to_products] if ctx.needs[2] else []
+    to_bias_ih = to_bias_hh = None
+    if ctx.needs[3] or ctx.needs[4]:
+        to_bias_ih = to_bias_hh = sum_(grads, dims=(0,))
+    if ctx.needs[4] and len(to_products) > 1:
+        count = to_products[0]._spec.shape[1]
+        to_bias_hh = cat(narrow(to_bias_ih, 0, 0, count), sum_(to_products[1], dims=(0,)), dim=0)
     return (
         mm(grads, weight_ih) if ctx.needs[0] else None,
         mm(_turned(grads), x) if ctx.needs[1] else None,
         cat(*parts, dim=0) if len(parts) > 1 else parts[0] if parts else None,
-        sum_(grads, dims=(0,)) if ctx.needs[3] else None,
+        to_bias_ih if ctx.needs[3] else None,
+        to_bias_hh if ctx.needs[4] else None,
     )
 
 
@@ -253,6 +261,10 @@ def squashed(x: Arrays) -> Arrays:
     return 1 / (1 + np.exp(-x))
 
 
+def times(x: Arrays, weight: Arrays, bias: Arrays) -> Arrays:
+    return x @ weight.T + (0 if bias is None else bias)
+
+
 def _spans(batch_sizes: tuple[int, ...], reverse: bool) -> Iterator[tuple[int, slice]]:
     """The rows of each step: how many, and where."""
     starts = [0, *itertools.accumulate(batch_sizes)]
@@ -261,11 +273,11 @@ def _spans(batch_sizes: tuple[int, ...], reverse: bool) -> Iterator[tuple[int, s
 
 
 def oracle(
-    step: Callable[..., tuple[Arrays, ...]], x: Arrays, weight_ih: Arrays, bias: Arrays, initial: tuple[Arrays, ...],
-    batch_sizes: tuple[int, ...], reverse: bool,
+    step: Callable[..., tuple[Arrays, ...]], products: Arrays, initial: tuple[Arrays, ...], batch_sizes: tuple[int, ...],
+    reverse: bool,
 ) -> tuple[Arrays, ...]:  # fmt: skip
-    products, states = x @ weight_ih.T + (0 if bias is None else bias), [first.copy() for first in initial]
-    results = tuple([np.empty((len(x), first.shape[1]), products.dtype) for first in initial])
+    states = [first.copy() for first in initial]
+    results = tuple([np.empty((len(products), first.shape[1]), products.dtype) for first in initial])
     for count, rows in _spans(batch_sizes, reverse):
         new = step(products[rows], *[state[:count] for state in states])
         for state, result, value in zip(states, results, new, strict=True):
