@@ -57,13 +57,13 @@ def squash(line):
 
 @device
 def add_to(line, other):
-    """``line += other``."""
-    for j in range(line.shape[0]):
+    """``line += other``, which may be shorter or empty."""
+    for j in range(other.shape[0]):
         line[j] += other[j]
 
 
 @device
-def lstm_row(gates, bias, hidden_before, cell_before, cell, out):
+def lstm_row(gates, bias_ih, bias_hh, hidden_before, cell_before, cell, out):
     """Gates: input, forget, cell, output."""
     width = out.shape[0]
     taken, kept, new, shown = (
@@ -72,8 +72,8 @@ def lstm_row(gates, bias, hidden_before, cell_before, cell, out):
         gates[2 * width :][:width],
         gates[3 * width :][:width],
     )
-    if bias.shape[0] > 0:
-        add_to(gates, bias)
+    add_to(gates, bias_ih)
+    add_to(gates, bias_hh)
     squash(gates[: 2 * width])
     for j in range(width):
         new[j] = tanh(new[j])
@@ -113,13 +113,13 @@ def lstm_row_back(grad, gates, states, before, grads, extra, grad_hidden, grad_c
 
 
 @device
-def gru_row(gates, bias, hidden_before, cell_before, cell, out):
+def gru_row(gates, bias_ih, bias_hh, hidden_before, cell_before, cell, out):
     """Gates: reset, update, new; behind them the product of the hidden state that the reset gate multiplies."""
     width = out.shape[0]
     reset, update, new, product = gates[:width], gates[width:][:width], gates[2 * width :][:width], gates[3 * width :]
-    if bias.shape[0] > 0:
-        add_to(gates[: 2 * width], bias)
-        add_to(product, bias[2 * width :])
+    add_to(gates, bias_ih)
+    add_to(gates, bias_hh[: 2 * width])
+    add_to(product, bias_hh[2 * width :])
     squash(gates[: 2 * width])
     for j in range(width):
         new[j] = tanh(new[j] + reset[j] * product[j])
@@ -148,10 +148,10 @@ def gru_row_back(grad, gates, states, before, grads, extra, grad_hidden, grad_ce
 
 
 @device
-def tanh_row(gates, bias, hidden_before, cell_before, cell, out):
+def tanh_row(gates, bias_ih, bias_hh, hidden_before, cell_before, cell, out):
     """``gates`` are ``out``."""
-    if bias.shape[0] > 0:
-        add_to(out, bias)
+    add_to(out, bias_ih)
+    add_to(out, bias_hh)
     for j in range(out.shape[0]):
         out[j] = tanh(out[j])
 
@@ -164,10 +164,10 @@ def tanh_row_back(grad, gates, states, before, grads, extra, grad_hidden, grad_c
 
 
 @device
-def relu_row(gates, bias, hidden_before, cell_before, cell, out):
+def relu_row(gates, bias_ih, bias_hh, hidden_before, cell_before, cell, out):
     """``gates`` are ``out``."""
-    if bias.shape[0] > 0:
-        add_to(out, bias)
+    add_to(out, bias_ih)
+    add_to(out, bias_hh)
     zero = out.dtype.type(0)
     for j in range(out.shape[0]):
         out[j] = zero if out[j] <= zero else out[j]
@@ -216,8 +216,10 @@ def forward_kernel(code: str, kind: str, form: str) -> Kernel:
     gate_count, slots, has_cells, is_gru = GATES[kind], SLOTS[kind], kind == "lstm", kind == "gru"
     itemsize = 4 if code == "f4" else 8
 
-    @kernel(f"{code}[:], " * 7 + "i8[:], Recurrence", Recurrence)
-    def recurrent_forward(panels, hidden, cell, bias, out, gates, cells, starts, task, start, stop):
+    @kernel(f"{code}[:], " * 8 + "i8[:], Recurrence", Recurrence)
+    def recurrent_forward(
+        panels, hidden, cell, bias_ih, bias_hh, out, gates, cells, starts, task, start, stop
+    ):  # fmt: skip
         """An item is a block of rows; ``gates`` hold the products with the inputs, to which those with the states are added."""
         steps, rows, width = task.steps, task.rows, task.width
         row_bytes, step_bytes, slot_bytes = width * itemsize, tile_columns * itemsize, slots * width * itemsize
@@ -256,7 +258,9 @@ def forward_kernel(code: str, kind: str, form: str) -> Kernel:
                         )
                         new_cell = cells[n * width :][:width]
                     line = gates[n * slots * width :][: slots * width]
-                    finish(line, bias, hidden_before, cell_before, new_cell, out[n * width :][:width])
+                    finish(
+                        line, bias_ih, bias_hh, hidden_before, cell_before, new_cell, out[n * width :][:width]
+                    )  # fmt: skip
 
     return recurrent_forward
 
@@ -368,13 +372,11 @@ def _array(b: PlanBuilder, operand: Operand | None, like: Operand) -> Array:
 
 
 def plan_recurrent(
-    b: PlanBuilder, kind: str, weight: Operand, hidden: Operand, cell: Operand | None, bias: Operand | None,
+    b: PlanBuilder, kind: str, weight: Operand, hidden: Operand, cell: Operand | None,
+    bias_ih: Operand | None, bias_hh: Operand | None,
     out: Operand, gates: Operand, cells: Operand | None, *, batch_sizes: tuple[int, ...], reverse: bool,
 ) -> None:  # fmt: skip
-    """Launch the forward; all operands but ``weight`` are dense, and ``gates`` hold the products with the inputs.
-
-    ``bias`` is that of the products with the states.
-    """
+    """Launch the forward; all operands but ``weight`` are dense, and ``gates`` hold the products with the inputs."""
     code, (rows, width) = out.code, hidden.spec.shape
     if rows == 0:
         return
@@ -385,7 +387,8 @@ def plan_recurrent(
     )
     task = _task(b, batch_sizes, width, form, code, reverse)
     b.launch(
-        forward_kernel(code, kind, form), panels.flat, hidden.flat, _array(b, cell, out), _array(b, bias, out), out.flat,
+        forward_kernel(code, kind, form), panels.flat, hidden.flat, _array(b, cell, out), _array(b, bias_ih, out),
+        _array(b, bias_hh, out), out.flat,
         gates.flat, _array(b, cells, out), _starts(b, batch_sizes), task,
         work=-(-rows // task.row_block), grain=1, cost=out.spec.numel * GATES[kind] * (width // 8 + 10),
     )  # fmt: skip

@@ -99,10 +99,10 @@ def plan_layer(
         gates = b.output(hidden.spec.dtype, (rows, slots))
     plan_gemm(
         b, Matrices(input, 0, *input.spec.strides), Matrices(weight_ih, 0, *weight_ih.spec.strides).transposed,
-        Matrices(gates, 0, slots), m=rows, n=GATES[kind] * width, k=features, bias=_dense(b, bias_ih),
+        Matrices(gates, 0, slots), m=rows, n=GATES[kind] * width, k=features,
     )  # fmt: skip
     plan_recurrent(
-        b, kind, weight_hh, contiguous(b, hidden), _dense(b, cell), _dense(b, bias_hh), out, gates, cells,
+        b, kind, weight_hh, contiguous(b, hidden), _dense(b, cell), _dense(b, bias_ih), _dense(b, bias_hh), out, gates, cells,
         batch_sizes=batch_sizes, reverse=reverse,
     )  # fmt: skip
 
