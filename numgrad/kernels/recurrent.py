@@ -138,11 +138,14 @@ def gru_row_back(grad, gates, states, before, grads, extra, grad_hidden, grad_ce
     for j in range(width):
         to_reset[j] = to_new[j] * product[j] * (reset[j] * (1 - reset[j]))
     for j in range(width):
-        extra[j] = to_new[j] * reset[j]
-    for j in range(width):
         to_update[j] = before[j] - new[j]
     for j in range(width):
         to_update[j] = grad_hidden[j] * to_update[j] * (update[j] * (1 - update[j]))
+    for j in range(2 * width):
+        extra[j] = grads[j]
+    to_product = extra[2 * width :][:width]
+    for j in range(width):
+        to_product[j] = to_new[j] * reset[j]
     for j in range(width):
         grad_hidden[j] *= update[j]
 
@@ -279,12 +282,12 @@ def backward_kernel(code: str, kind: str, form: str) -> Kernel:
         """An item is a block of rows.
 
         ``states`` are those of all steps that the derivatives read, cells or hidden states, and ``initial`` those before
-        them. ``grads`` are the gradients of the gates, and ``extra`` those of a GRU's products apart. ``grad_hidden`` and
+        them. ``grads`` are the gradients of the gates, and ``extra`` those of a GRU's products with the states. ``grad_hidden`` and
         ``grad_cell`` hold what comes from the step behind, and in the end the gradients of the initial states.
         """
         steps, rows, width = task.steps, task.rows, task.width
         row_bytes, step_bytes, grad_bytes = width * itemsize, tile_columns * itemsize, gate_count * width * itemsize
-        zero = grad.dtype.type(0)
+        zero, to_products = grad.dtype.type(0), extra if is_gru else grads
         for item in range(start, stop):
             first = item * task.row_block
             last = min(rows, first + task.row_block)
@@ -311,17 +314,12 @@ def backward_kernel(code: str, kind: str, form: str) -> Kernel:
                     go_back(
                         grad[n * width :][:width], gates[n * slots * width :][: slots * width], state, state_before,
                         grads[n * gate_count * width :][: gate_count * width],
-                        extra[n * width :][:width] if is_gru else extra[:0], to_hidden, to_cell,
+                        extra[n * gate_count * width :][: gate_count * width] if is_gru else extra[:0], to_hidden, to_cell,
                     )  # fmt: skip
                 for gate in range(gate_count if count > 0 else 0):
-                    is_apart = is_gru and gate == 2
                     for k in range(0, width, DEPTH):
-                        left = address_of(grads, ((begin + first) * gate_count + gate) * width + k)
-                        left_row = grad_bytes
-                        if is_apart:
-                            left, left_row = address_of(extra, (begin + first) * width + k), row_bytes
                         multiply(
-                            left, left_row, itemsize, count,
+                            address_of(to_products, ((begin + first) * gate_count + gate) * width + k), grad_bytes, itemsize, count,
                             address_of(panels, (gate * width + k) * tile_columns), gate_count * width * step_bytes,
                             step_bytes, min(DEPTH, width - k), address_of(grad_hidden, first * width), row_bytes, width,
                             ADD if is_gru or gate + k > 0 else STORE,

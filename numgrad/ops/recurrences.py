@@ -112,7 +112,7 @@ def plan_backward_layer(
     batch_sizes: Any, reverse: Any, *, gates: Operand | None = None, grad_cells: Operand | None = None,
     cell: Operand | None = None, cells: Operand | None = None,
 ) -> None:  # fmt: skip
-    """Outputs: gradients of the gates (of a GRU's products apart), the hidden states before, gradients of the first states."""
+    """Outputs: gradients of the gates (and of a GRU's products with the states), hidden states before, gradients of the first."""
     given = {"grad_cells": (grad_cells, "nw"), "gates": (gates, "ns"), "cell": (cell, "bw"), "cells": (cells, "nw")}
     rows, first, width = _prove(
         name, kind, batch_sizes, reverse, hidden, grad=(grad, "nw"), weight=(weight, "gw"), out=(out, "nw"),
@@ -120,7 +120,7 @@ def plan_backward_layer(
     )  # fmt: skip
     dtype, steps = hidden.spec.dtype, {"batch_sizes": batch_sizes, "reverse": reverse}
     grads = b.output(dtype, (rows, GATES[kind] * width))
-    extra = b.output(dtype, (rows, width)) if kind == "gru" else None
+    extra = b.output(dtype, (rows, GATES[kind] * width)) if kind == "gru" else None
     before, grad_hidden = b.output(dtype, (rows, width)), b.output(dtype, (first, width))
     grad_cell = None if cell is None else b.output(dtype, (first, width))
     out, hidden = contiguous(b, out), contiguous(b, hidden)
@@ -234,23 +234,15 @@ def _turned(x: Any) -> Any:
     return transpose(x, dim0=0, dim1=1)
 
 
-def gradients(
-    ctx: Any, x: Any, weight_ih: Any, to_products: tuple[Any, ...], grads: Any, before: Any
-) -> tuple[Any, ...]:
-    """Gradients of input, weights and biases; ``to_products`` are those of the products with the states, in one part or two."""
-    parts = [mm(_turned(part), before) for part in to_products] if ctx.needs[2] else []
-    to_bias_ih = to_bias_hh = None
-    if ctx.needs[3] or ctx.needs[4]:
-        to_bias_ih = to_bias_hh = sum_(grads, dims=(0,))
-    if ctx.needs[4] and len(to_products) > 1:
-        count = to_products[0]._spec.shape[1]
-        to_bias_hh = cat(narrow(to_bias_ih, 0, 0, count), sum_(to_products[1], dims=(0,)), dim=0)
+def gradients(ctx: Any, x: Any, weight_ih: Any, grads: Any, to_products: Any, before: Any) -> tuple[Any, ...]:
+    """Gradients of input, weights and biases from those of the gates and of the products with the states, often the same."""
+    to_bias = sum_(grads, dims=(0,)) if ctx.needs[3] or (ctx.needs[4] and to_products is grads) else None
     return (
         mm(grads, weight_ih) if ctx.needs[0] else None,
         mm(_turned(grads), x) if ctx.needs[1] else None,
-        cat(*parts, dim=0) if len(parts) > 1 else parts[0] if parts else None,
-        to_bias_ih if ctx.needs[3] else None,
-        to_bias_hh if ctx.needs[4] else None,
+        mm(_turned(to_products), before) if ctx.needs[2] else None,
+        to_bias if ctx.needs[3] else None,
+        None if not ctx.needs[4] else to_bias if to_products is grads else sum_(to_products, dims=(0,)),
     )
 
 

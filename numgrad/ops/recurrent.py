@@ -33,7 +33,6 @@ from numgrad.ops.recurrences import (
     times,
     zeros,
 )  # fmt: skip
-from numgrad.ops.view import narrow
 from numgrad.registry import Op
 from numgrad.runtime.plan import Operand, PlanBuilder
 
@@ -82,7 +81,7 @@ def _(ctx, grad, grad_cells):
         back = _lstm_back
     grad = zeros(out, rows_in(out)) if grad is None else grad
     grads, before, to_hidden, to_cell = back(grad, grad_cells, weight_hh, hidden, cell, out, cells, gates, **steps)
-    return *gradients(ctx, x, weight_ih, (grads,), grads, before), to_hidden, to_cell
+    return *gradients(ctx, x, weight_ih, grads, grads, before), to_hidden, to_cell
 
 
 @lstm_layer.jvp
@@ -253,9 +252,8 @@ def _(ctx, grad):
     if ctx.create_graph:
         before = states_before(out, hidden, **steps)
         gates, back = cat(*_gru_gates(x, weight_ih, weight_hh, bias_ih, bias_hh, before), dim=1), _gru_back
-    grads, last, before, to_hidden = back(grad, weight_hh, hidden, out, gates, **steps)
-    to_products = narrow(grads, 1, 0, 2 * before._spec.shape[1]), last
-    return *gradients(ctx, x, weight_ih, to_products, grads, before), to_hidden
+    grads, to_products, before, to_hidden = back(grad, weight_hh, hidden, out, gates, **steps)
+    return *gradients(ctx, x, weight_ih, grads, to_products, before), to_hidden
 
 
 @gru_layer.jvp
@@ -299,12 +297,12 @@ gru_layer_backward = Op(
     "gru_layer_backward",
     ("grad", "weight_hh", "hidden", "out", "gates"),
     {"batch_sizes": (), "reverse": False},
-    outputs=("grad_gates", "grad_product", "before", "grad_hidden"),
+    outputs=("grad_gates", "grad_products", "before", "grad_hidden"),
     public=4,
     doc="""Gradients of the gates of a `gru_layer` before they are squashed, and of its initial states.
 
-    ``grad_product`` is that of the hidden states' product with the last gate's weight, and ``before`` are the hidden states that
-    each row read.
+    ``grad_products`` are those of the hidden states' products with the weight, and ``before`` the hidden states that each row
+    read.
     """,
 )
 
@@ -335,8 +333,9 @@ def _gru_back(
         to_new = mul(mul(to_hidden, sub(1.0, update)), tanh_slope(new))
         to_update = mul(mul(to_hidden, sub(before[t], new)), slope(update))
         to_reset, to_product = mul(mul(to_new, product), slope(reset)), mul(to_new, reset)
-        back = mm(cat(to_reset, to_update, to_product, dim=1), weight)
-        return (add(mul(to_hidden, update), back),), (cat(to_reset, to_update, to_new, dim=1), to_product)
+        to_products = cat(to_reset, to_update, to_product, dim=1)
+        to_hidden = add(mul(to_hidden, update), mm(to_products, weight))
+        return (to_hidden,), (cat(to_reset, to_update, to_new, dim=1), to_products)
 
     (to_hidden,), results = backward_steps(step, (hidden,), **steps)
     return *results, cat(*before, dim=0), to_hidden
@@ -350,9 +349,9 @@ def _(grad, weight, hidden, out, gates, batch_sizes, reverse):
         to_new = to_hidden * (1 - update) * (1 - new**2)
         to_update = to_hidden * (before - new) * update * (1 - update)
         to_reset, to_product = to_new * product * reset * (1 - reset), to_new * reset
-        back = np.concatenate((to_reset, to_update, to_product), 1) @ weight
+        to_products = np.concatenate((to_reset, to_update, to_product), 1)
         grads = np.concatenate((to_reset, to_update, to_new), 1)
-        return (to_hidden * update + back,), (grads, to_product, before)
+        return (to_hidden * update + to_products @ weight,), (grads, to_products, before)
 
     firsts, results = oracle_back(step, (hidden,), (out,), (grad, gates), batch_sizes, reverse)
     return *results, *firsts
@@ -394,7 +393,7 @@ def _(ctx, grad):
     x, weight_ih, weight_hh, hidden, out = ctx.saved
     back = _rnn_back if ctx.create_graph else rnn_layer_backward
     grads, before, to_hidden = back(grad, weight_hh, hidden, out, **ctx.params._asdict())
-    return *gradients(ctx, x, weight_ih, (grads,), grads, before), to_hidden
+    return *gradients(ctx, x, weight_ih, grads, grads, before), to_hidden
 
 
 def _sloped(value: Any, out: Any, nonlinearity: str) -> Any:
