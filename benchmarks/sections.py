@@ -100,6 +100,17 @@ def transformer(quick: bool) -> Found:
     return Found([Row("training step", "transformer block, 8 × 128 × 256", "ms", values, plotted=True)], found)
 
 
+def recurrent(quick: bool) -> Found:
+    """The training steps of a layer of LSTM and one of GRU."""
+    turns = {"steps": 2, "rounds": 2} if quick else {"steps": 5, "rounds": 5}
+    rows, raw = [], {}
+    for kind in ("LSTM", "GRU"):
+        found = raw[kind] = run("recurrent", kind=kind, **turns)
+        values = {side: 1e3 * facts["seconds"]["total"] for side, facts in found["sides"].items()}
+        rows.append(Row("training step", f"{kind}, 64 × 100 × 256", "ms", values, plotted=True))
+    return Found(rows, raw)
+
+
 def convolutions(quick: bool) -> Found:
     """ResNet18's 20 convolutions in three directions, at three batch sizes."""
     from benchmarks.conv import DIRECTIONS, layers
@@ -231,6 +242,7 @@ def roofline(quick: bool) -> Found:
 SECTIONS: dict[str, Callable[[bool], Found]] = {
     "step": step,
     "transformer": transformer,
+    "recurrent": recurrent,
     "conv": convolutions,
     "gemm": products,
     "memory": memory,

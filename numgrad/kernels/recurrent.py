@@ -57,13 +57,13 @@ def squash(line):
 
 @device
 def add_to(line, other):
-    """``line += other``."""
-    for j in range(line.shape[0]):
+    """``line += other``, which may be shorter or empty."""
+    for j in range(other.shape[0]):
         line[j] += other[j]
 
 
 @device
-def lstm_row(gates, bias, hidden_before, cell_before, cell, out):
+def lstm_row(gates, bias_ih, bias_hh, hidden_before, cell_before, cell, out):
     """Gates: input, forget, cell, output."""
     width = out.shape[0]
     taken, kept, new, shown = (
@@ -72,6 +72,8 @@ def lstm_row(gates, bias, hidden_before, cell_before, cell, out):
         gates[2 * width :][:width],
         gates[3 * width :][:width],
     )
+    add_to(gates, bias_ih)
+    add_to(gates, bias_hh)
     squash(gates[: 2 * width])
     for j in range(width):
         new[j] = tanh(new[j])
@@ -111,13 +113,14 @@ def lstm_row_back(grad, gates, states, before, grads, extra, grad_hidden, grad_c
 
 
 @device
-def gru_row(gates, bias, hidden_before, cell_before, cell, out):
+def gru_row(gates, bias_ih, bias_hh, hidden_before, cell_before, cell, out):
     """Gates: reset, update, new; behind them the product of the hidden state that the reset gate multiplies."""
     width = out.shape[0]
     reset, update, new, product = gates[:width], gates[width:][:width], gates[2 * width :][:width], gates[3 * width :]
+    add_to(gates, bias_ih)
+    add_to(gates, bias_hh[: 2 * width])
+    add_to(product, bias_hh[2 * width :])
     squash(gates[: 2 * width])
-    if bias.shape[0] > 0:
-        add_to(product, bias)
     for j in range(width):
         new[j] = tanh(new[j] + reset[j] * product[j])
     for j in range(width):
@@ -135,18 +138,23 @@ def gru_row_back(grad, gates, states, before, grads, extra, grad_hidden, grad_ce
     for j in range(width):
         to_reset[j] = to_new[j] * product[j] * (reset[j] * (1 - reset[j]))
     for j in range(width):
-        extra[j] = to_new[j] * reset[j]
-    for j in range(width):
         to_update[j] = before[j] - new[j]
     for j in range(width):
         to_update[j] = grad_hidden[j] * to_update[j] * (update[j] * (1 - update[j]))
+    for j in range(2 * width):
+        extra[j] = grads[j]
+    to_product = extra[2 * width :][:width]
+    for j in range(width):
+        to_product[j] = to_new[j] * reset[j]
     for j in range(width):
         grad_hidden[j] *= update[j]
 
 
 @device
-def tanh_row(gates, bias, hidden_before, cell_before, cell, out):
+def tanh_row(gates, bias_ih, bias_hh, hidden_before, cell_before, cell, out):
     """``gates`` are ``out``."""
+    add_to(out, bias_ih)
+    add_to(out, bias_hh)
     for j in range(out.shape[0]):
         out[j] = tanh(out[j])
 
@@ -159,8 +167,10 @@ def tanh_row_back(grad, gates, states, before, grads, extra, grad_hidden, grad_c
 
 
 @device
-def relu_row(gates, bias, hidden_before, cell_before, cell, out):
+def relu_row(gates, bias_ih, bias_hh, hidden_before, cell_before, cell, out):
     """``gates`` are ``out``."""
+    add_to(out, bias_ih)
+    add_to(out, bias_hh)
     zero = out.dtype.type(0)
     for j in range(out.shape[0]):
         out[j] = zero if out[j] <= zero else out[j]
@@ -209,8 +219,10 @@ def forward_kernel(code: str, kind: str, form: str) -> Kernel:
     gate_count, slots, has_cells, is_gru = GATES[kind], SLOTS[kind], kind == "lstm", kind == "gru"
     itemsize = 4 if code == "f4" else 8
 
-    @kernel(f"{code}[:], " * 7 + "i8[:], Recurrence", Recurrence)
-    def recurrent_forward(panels, hidden, cell, bias, out, gates, cells, starts, task, start, stop):
+    @kernel(f"{code}[:], " * 8 + "i8[:], Recurrence", Recurrence)
+    def recurrent_forward(
+        panels, hidden, cell, bias_ih, bias_hh, out, gates, cells, starts, task, start, stop
+    ):  # fmt: skip
         """An item is a block of rows; ``gates`` hold the products with the inputs, to which those with the states are added."""
         steps, rows, width = task.steps, task.rows, task.width
         row_bytes, step_bytes, slot_bytes = width * itemsize, tile_columns * itemsize, slots * width * itemsize
@@ -249,7 +261,9 @@ def forward_kernel(code: str, kind: str, form: str) -> Kernel:
                         )
                         new_cell = cells[n * width :][:width]
                     line = gates[n * slots * width :][: slots * width]
-                    finish(line, bias, hidden_before, cell_before, new_cell, out[n * width :][:width])
+                    finish(
+                        line, bias_ih, bias_hh, hidden_before, cell_before, new_cell, out[n * width :][:width]
+                    )  # fmt: skip
 
     return recurrent_forward
 
@@ -268,12 +282,12 @@ def backward_kernel(code: str, kind: str, form: str) -> Kernel:
         """An item is a block of rows.
 
         ``states`` are those of all steps that the derivatives read, cells or hidden states, and ``initial`` those before
-        them. ``grads`` are the gradients of the gates, and ``extra`` those of a GRU's products apart. ``grad_hidden`` and
+        them. ``grads`` are the gradients of the gates, and ``extra`` those of a GRU's products with the states. ``grad_hidden`` and
         ``grad_cell`` hold what comes from the step behind, and in the end the gradients of the initial states.
         """
         steps, rows, width = task.steps, task.rows, task.width
         row_bytes, step_bytes, grad_bytes = width * itemsize, tile_columns * itemsize, gate_count * width * itemsize
-        zero = grad.dtype.type(0)
+        zero, to_products = grad.dtype.type(0), extra if is_gru else grads
         for item in range(start, stop):
             first = item * task.row_block
             last = min(rows, first + task.row_block)
@@ -300,17 +314,12 @@ def backward_kernel(code: str, kind: str, form: str) -> Kernel:
                     go_back(
                         grad[n * width :][:width], gates[n * slots * width :][: slots * width], state, state_before,
                         grads[n * gate_count * width :][: gate_count * width],
-                        extra[n * width :][:width] if is_gru else extra[:0], to_hidden, to_cell,
+                        extra[n * gate_count * width :][: gate_count * width] if is_gru else extra[:0], to_hidden, to_cell,
                     )  # fmt: skip
                 for gate in range(gate_count if count > 0 else 0):
-                    is_apart = is_gru and gate == 2
                     for k in range(0, width, DEPTH):
-                        left = address_of(grads, ((begin + first) * gate_count + gate) * width + k)
-                        left_row = grad_bytes
-                        if is_apart:
-                            left, left_row = address_of(extra, (begin + first) * width + k), row_bytes
                         multiply(
-                            left, left_row, itemsize, count,
+                            address_of(to_products, ((begin + first) * gate_count + gate) * width + k), grad_bytes, itemsize, count,
                             address_of(panels, (gate * width + k) * tile_columns), gate_count * width * step_bytes,
                             step_bytes, min(DEPTH, width - k), address_of(grad_hidden, first * width), row_bytes, width,
                             ADD if is_gru or gate + k > 0 else STORE,
@@ -346,8 +355,9 @@ def _task(b: PlanBuilder, batch_sizes: tuple[int, ...], width: int, form: str, c
     return Recurrence(len(batch_sizes), rows, width, max(row_block, tile_rows), int(reverse))
 
 
-def _form(code: str, rows: int) -> str:
-    return "few" if rows <= tile_shape(code, "few")[0] else "many"
+def _form(b: PlanBuilder, code: str, rows: int) -> str:
+    """The tile with few rows where the other would leave threads without any; the results have the same bits."""
+    return "few" if rows <= tile_shape(code, "many")[0] * max(1, b.workers // 2) else "many"
 
 
 def _starts(b: PlanBuilder, batch_sizes: tuple[int, ...]) -> Any:
@@ -360,21 +370,23 @@ def _array(b: PlanBuilder, operand: Operand | None, like: Operand) -> Array:
 
 
 def plan_recurrent(
-    b: PlanBuilder, kind: str, weight: Operand, hidden: Operand, cell: Operand | None, bias: Operand | None,
+    b: PlanBuilder, kind: str, weight: Operand, hidden: Operand, cell: Operand | None,
+    bias_ih: Operand | None, bias_hh: Operand | None,
     out: Operand, gates: Operand, cells: Operand | None, *, batch_sizes: tuple[int, ...], reverse: bool,
 ) -> None:  # fmt: skip
     """Launch the forward; all operands but ``weight`` are dense, and ``gates`` hold the products with the inputs."""
     code, (rows, width) = out.code, hidden.spec.shape
     if rows == 0:
         return
-    form, (row_step, column_step) = _form(code, rows), weight.spec.strides
+    form, (row_step, column_step) = _form(b, code, rows), weight.spec.strides
     factors = Right(weight, width * row_step, 0, column_step, row_step)
     panels = plan_pack(
         b, factors, batch=GATES[kind], taps=1, channels=width, columns=width, width=tile_shape(code, form)[1]
     )
     task = _task(b, batch_sizes, width, form, code, reverse)
     b.launch(
-        forward_kernel(code, kind, form), panels.flat, hidden.flat, _array(b, cell, out), _array(b, bias, out), out.flat,
+        forward_kernel(code, kind, form), panels.flat, hidden.flat, _array(b, cell, out), _array(b, bias_ih, out),
+        _array(b, bias_hh, out), out.flat,
         gates.flat, _array(b, cells, out), _starts(b, batch_sizes), task,
         work=-(-rows // task.row_block), grain=1, cost=out.spec.numel * GATES[kind] * (width // 8 + 10),
     )  # fmt: skip
@@ -389,7 +401,7 @@ def plan_recurrent_backward(
     code, (rows, width) = grad.code, grad_hidden.spec.shape
     if rows == 0:
         return
-    form = _form(code, rows)
+    form = _form(b, code, rows)
     panels = plan_pack(
         b, Right(weight, 0, 0, *weight.spec.strides), batch=1, taps=1, channels=GATES[kind] * width, columns=width,
         width=tile_shape(code, form)[1],

@@ -82,11 +82,12 @@ def _dense(b: PlanBuilder, x: Operand | None) -> Operand | None:
 
 
 def plan_layer(
-    b: PlanBuilder, name: str, kind: str, input: Operand, weight_ih: Operand, weight_hh: Operand, bias: Operand | None,
-    hidden: Operand, batch_sizes: Any, reverse: Any, *, cell: Operand | None = None, bias_hidden: Operand | None = None,
+    b: PlanBuilder, name: str, kind: str, input: Operand, weight_ih: Operand, weight_hh: Operand,
+    bias_ih: Operand | None, bias_hh: Operand | None, hidden: Operand, batch_sizes: Any, reverse: Any,
+    cell: Operand | None = None,
 ) -> None:  # fmt: skip
     features = input.spec.shape[1] if input.spec.ndim == 2 else 0
-    given = {"bias": (bias, "g"), "bias_hidden": (bias_hidden, "w"), "cell": (cell, "bw")}
+    given = {"bias_ih": (bias_ih, "g"), "bias_hh": (bias_hh, "g"), "cell": (cell, "bw")}
     rows, _, width = _prove(
         name, kind, batch_sizes, reverse, hidden, input=(input, ("n", features)), weight_ih=(weight_ih, ("g", features)),
         weight_hh=(weight_hh, "gw"), **{word: pair for word, pair in given.items() if pair[0] is not None},
@@ -98,10 +99,10 @@ def plan_layer(
         gates = b.output(hidden.spec.dtype, (rows, slots))
     plan_gemm(
         b, Matrices(input, 0, *input.spec.strides), Matrices(weight_ih, 0, *weight_ih.spec.strides).transposed,
-        Matrices(gates, 0, slots), m=rows, n=GATES[kind] * width, k=features, bias=_dense(b, bias),
+        Matrices(gates, 0, slots), m=rows, n=GATES[kind] * width, k=features,
     )  # fmt: skip
     plan_recurrent(
-        b, kind, weight_hh, contiguous(b, hidden), _dense(b, cell), _dense(b, bias_hidden), out, gates, cells,
+        b, kind, weight_hh, contiguous(b, hidden), _dense(b, cell), _dense(b, bias_ih), _dense(b, bias_hh), out, gates, cells,
         batch_sizes=batch_sizes, reverse=reverse,
     )  # fmt: skip
 
@@ -111,7 +112,7 @@ def plan_backward_layer(
     batch_sizes: Any, reverse: Any, *, gates: Operand | None = None, grad_cells: Operand | None = None,
     cell: Operand | None = None, cells: Operand | None = None,
 ) -> None:  # fmt: skip
-    """Outputs: gradients of the gates (of a GRU's products apart), the hidden states before, gradients of the first states."""
+    """Outputs: gradients of the gates (and of a GRU's products with the states), hidden states before, gradients of the first."""
     given = {"grad_cells": (grad_cells, "nw"), "gates": (gates, "ns"), "cell": (cell, "bw"), "cells": (cells, "nw")}
     rows, first, width = _prove(
         name, kind, batch_sizes, reverse, hidden, grad=(grad, "nw"), weight=(weight, "gw"), out=(out, "nw"),
@@ -119,7 +120,7 @@ def plan_backward_layer(
     )  # fmt: skip
     dtype, steps = hidden.spec.dtype, {"batch_sizes": batch_sizes, "reverse": reverse}
     grads = b.output(dtype, (rows, GATES[kind] * width))
-    extra = b.output(dtype, (rows, width)) if kind == "gru" else None
+    extra = b.output(dtype, (rows, GATES[kind] * width)) if kind == "gru" else None
     before, grad_hidden = b.output(dtype, (rows, width)), b.output(dtype, (first, width))
     grad_cell = None if cell is None else b.output(dtype, (first, width))
     out, hidden = contiguous(b, out), contiguous(b, hidden)
@@ -220,7 +221,7 @@ def tanh_slope(y: Any) -> Any:
     return sub(1.0, mul(y, y))
 
 
-def pushed_product(x: Any, weight: Any, to_x: Any, to_weight: Any, to_bias: Any = None) -> Any:
+def pushed_product(x: Any, weight: Any, to_x: Any, to_weight: Any, to_bias: Any) -> Any:
     """The tangent of x @ weight.T + bias from those of the three, each of which may be None."""
     tangent = None if to_x is None else linear(to_x, weight, None)
     tangent = rules.added(tangent, None if to_weight is None else linear(x, to_weight, None))
@@ -233,16 +234,15 @@ def _turned(x: Any) -> Any:
     return transpose(x, dim0=0, dim1=1)
 
 
-def gradients(
-    ctx: Any, x: Any, weight_ih: Any, to_products: tuple[Any, ...], grads: Any, before: Any
-) -> tuple[Any, ...]:
-    """Gradients of input, weight_ih, weight_hh and bias; ``to_products`` are those of the products with the states."""
-    parts = [mm(_turned(part), before) for part in to_products] if ctx.needs[2] else []
+def gradients(ctx: Any, x: Any, weight_ih: Any, grads: Any, to_products: Any, before: Any) -> tuple[Any, ...]:
+    """Gradients of input, weights and biases from those of the gates and of the products with the states, often the same."""
+    to_bias = sum_(grads, dims=(0,)) if ctx.needs[3] or (ctx.needs[4] and to_products is grads) else None
     return (
         mm(grads, weight_ih) if ctx.needs[0] else None,
         mm(_turned(grads), x) if ctx.needs[1] else None,
-        cat(*parts, dim=0) if len(parts) > 1 else parts[0] if parts else None,
-        sum_(grads, dims=(0,)) if ctx.needs[3] else None,
+        mm(_turned(to_products), before) if ctx.needs[2] else None,
+        to_bias if ctx.needs[3] else None,
+        None if not ctx.needs[4] else to_bias if to_products is grads else sum_(to_products, dims=(0,)),
     )
 
 
@@ -253,6 +253,10 @@ def squashed(x: Arrays) -> Arrays:
     return 1 / (1 + np.exp(-x))
 
 
+def times(x: Arrays, weight: Arrays, bias: Arrays) -> Arrays:
+    return x @ weight.T + (0 if bias is None else bias)
+
+
 def _spans(batch_sizes: tuple[int, ...], reverse: bool) -> Iterator[tuple[int, slice]]:
     """The rows of each step: how many, and where."""
     starts = [0, *itertools.accumulate(batch_sizes)]
@@ -261,11 +265,11 @@ def _spans(batch_sizes: tuple[int, ...], reverse: bool) -> Iterator[tuple[int, s
 
 
 def oracle(
-    step: Callable[..., tuple[Arrays, ...]], x: Arrays, weight_ih: Arrays, bias: Arrays, initial: tuple[Arrays, ...],
-    batch_sizes: tuple[int, ...], reverse: bool,
+    step: Callable[..., tuple[Arrays, ...]], products: Arrays, initial: tuple[Arrays, ...], batch_sizes: tuple[int, ...],
+    reverse: bool,
 ) -> tuple[Arrays, ...]:  # fmt: skip
-    products, states = x @ weight_ih.T + (0 if bias is None else bias), [first.copy() for first in initial]
-    results = tuple([np.empty((len(x), first.shape[1]), products.dtype) for first in initial])
+    states = [first.copy() for first in initial]
+    results = tuple([np.empty((len(products), first.shape[1]), products.dtype) for first in initial])
     for count, rows in _spans(batch_sizes, reverse):
         new = step(products[rows], *[state[:count] for state in states])
         for state, result, value in zip(states, results, new, strict=True):

@@ -30,10 +30,9 @@ from numgrad.ops.recurrences import (
     squashed,
     states_before,
     tanh_slope,
+    times,
     zeros,
 )  # fmt: skip
-from numgrad.ops.reduce import sum_
-from numgrad.ops.view import narrow
 from numgrad.registry import Op
 from numgrad.runtime.plan import Operand, PlanBuilder
 
@@ -43,55 +42,57 @@ Arrays = Any  # of NumPy, in oracles
 
 lstm_layer = Op(
     "lstm_layer",
-    ("input", "weight_ih", "weight_hh", "bias", "hidden", "cell"),
+    ("input", "weight_ih", "weight_hh", "bias_ih", "bias_hh", "hidden", "cell"),
     {"batch_sizes": (), "reverse": False},
     outputs=("out", "cells", "gates"),
     public=2,
-    saves=("input", "weight_ih", "weight_hh", "bias", "hidden", "cell", "out", "cells", "gates"),
+    saves=("input", "weight_ih", "weight_hh", "bias_ih", "bias_hh", "hidden", "cell", "out", "cells", "gates"),
     self_name="input",
     doc="""The hidden states and the cells of all steps of an LSTM, from input [N, features], hidden and cell [B, width].
 
-    ``bias`` is the sum of both, or None. With ``reverse`` the last step comes first.
+    Either bias may be None. With ``reverse`` the last step comes first.
     """,
 )
 
 
 @lstm_layer.plan
 def _(
-    b: PlanBuilder, input: Operand, weight_ih: Operand, weight_hh: Operand, bias: Any, hidden: Operand,
+    b: PlanBuilder, input: Operand, weight_ih: Operand, weight_hh: Operand, bias_ih: Any, bias_hh: Any, hidden: Operand,
     cell: Operand, batch_sizes: Any, reverse: Any,
 ) -> None:  # fmt: skip
     steps = (batch_sizes, reverse)
-    plan_layer(b, "lstm_layer", "lstm", input, weight_ih, weight_hh, bias, hidden, *steps, cell=cell)
+    plan_layer(b, "lstm_layer", "lstm", input, weight_ih, weight_hh, bias_ih, bias_hh, hidden, *steps, cell)
 
 
-def _lstm_gates(products: Any, hidden: Any, weight: Any) -> tuple[Any, ...]:
+def _lstm_gates(products: Any, hidden: Any, weight: Any, bias: Any) -> tuple[Any, ...]:
     """The gates from the products with the input, and the hidden states before."""
-    taken, kept, new, shown = parts(add(products, linear(hidden, weight, None)), 4)
+    taken, kept, new, shown = parts(add(products, linear(hidden, weight, bias)), 4)
     return sigmoid(taken), sigmoid(kept), tanh(new), sigmoid(shown)
 
 
 @lstm_layer.backward
 def _(ctx, grad, grad_cells):
-    x, weight_ih, weight_hh, bias, hidden, cell, out, cells, gates = ctx.saved
+    x, weight_ih, weight_hh, bias_ih, bias_hh, hidden, cell, out, cells, gates = ctx.saved
     steps = ctx.params._asdict()
     back: Any = lstm_layer_backward
     if ctx.create_graph:
         before = states_before(out, hidden, **steps)
-        gates, back = cat(*_lstm_gates(linear(x, weight_ih, bias), before, weight_hh), dim=1), _lstm_back
+        gates = cat(*_lstm_gates(linear(x, weight_ih, bias_ih), before, weight_hh, bias_hh), dim=1)
+        back = _lstm_back
     grad = zeros(out, rows_in(out)) if grad is None else grad
     grads, before, to_hidden, to_cell = back(grad, grad_cells, weight_hh, hidden, cell, out, cells, gates, **steps)
-    return *gradients(ctx, x, weight_ih, (grads,), grads, before), to_hidden, to_cell
+    return *gradients(ctx, x, weight_ih, grads, grads, before), to_hidden, to_cell
 
 
 @lstm_layer.jvp
-def _(ctx, to_x, to_ih, to_hh, to_bias, to_hidden, to_cell):
-    x, weight_ih, weight_hh, bias, hidden, cell = ctx.inputs
+def _(ctx, to_x, to_ih, to_hh, to_bias_ih, to_bias_hh, to_hidden, to_cell):
+    x, weight_ih, weight_hh, bias_ih, bias_hh, hidden, cell = ctx.inputs
     (out, cells), steps = ctx.outputs, ctx.params._asdict()
     before, high = states_before(out, hidden, **steps), tanh(cells)
-    taken, kept, new, shown = _lstm_gates(linear(x, weight_ih, bias), before, weight_hh)
+    taken, kept, new, shown = _lstm_gates(linear(x, weight_ih, bias_ih), before, weight_hh, bias_hh)
     to_products = add(
-        pushed_product(x, weight_ih, to_x, to_ih, to_bias), pushed_product(before, weight_hh, None, to_hh)
+        pushed_product(x, weight_ih, to_x, to_ih, to_bias_ih),
+        pushed_product(before, weight_hh, None, to_hh, to_bias_hh),
     )
     cell_slopes = (
         mul(slope(taken), new), mul(slope(kept), states_before(cells, cell, **steps)), mul(tanh_slope(new), taken)
@@ -115,24 +116,25 @@ lstm_layer.batch(rules.of_sequences)
 
 
 @lstm_layer.oracle
-def _(x, weight_ih, weight_hh, bias, hidden, cell, batch_sizes, reverse):
+def _(x, weight_ih, weight_hh, bias_ih, bias_hh, hidden, cell, batch_sizes, reverse):
     def step(products: Arrays, hidden: Arrays, cell: Arrays) -> tuple[Arrays, ...]:
-        taken, kept, new, shown = np.split(products + hidden @ weight_hh.T, 4, 1)
+        taken, kept, new, shown = np.split(products + times(hidden, weight_hh, bias_hh), 4, 1)
         cell = squashed(kept) * cell + squashed(taken) * np.tanh(new)
         return squashed(shown) * np.tanh(cell), cell
 
-    return oracle(step, x, weight_ih, bias, (hidden, cell), batch_sizes, reverse)
+    return oracle(step, times(x, weight_ih, bias_ih), (hidden, cell), batch_sizes, reverse)
 
 
 def projected_lstm(
-    x: Any, weight_ih: Any, weight_hh: Any, weight_hr: Any, bias: Any, hidden: Any, cell: Any,
+    x: Any, weight_ih: Any, weight_hh: Any, weight_hr: Any, bias_ih: Any, bias_hh: Any, hidden: Any,
+    cell: Any,
     batch_sizes: tuple[int, ...], reverse: bool,
 ) -> tuple[Any, ...]:  # fmt: skip
     """An LSTM whose hidden states are multiplied by ``weight_hr`` [size, width], step by step in other ops: (out, cells)."""
-    products = split(linear(x, weight_ih, bias), sizes=batch_sizes, dim=0)
+    products = split(linear(x, weight_ih, bias_ih), sizes=batch_sizes, dim=0)
 
     def step(t: int, hidden: Any, cell: Any) -> tuple[Any, ...]:
-        taken, kept, new, shown = _lstm_gates(products[t], hidden, weight_hh)
+        taken, kept, new, shown = _lstm_gates(products[t], hidden, weight_hh, bias_hh)
         cell = add(mul(kept, cell), mul(taken, new))
         return linear(mul(shown, tanh(cell)), weight_hr, None), cell
 
@@ -213,60 +215,55 @@ def _(grad, grad_cells, weight, hidden, cell, out, cells, gates, batch_sizes, re
 
 gru_layer = Op(
     "gru_layer",
-    ("input", "weight_ih", "weight_hh", "bias", "bias_hidden", "hidden"),
+    ("input", "weight_ih", "weight_hh", "bias_ih", "bias_hh", "hidden"),
     {"batch_sizes": (), "reverse": False},
     outputs=("out", "gates"),
-    saves=("input", "weight_ih", "weight_hh", "bias", "bias_hidden", "hidden", "out", "gates"),
+    saves=("input", "weight_ih", "weight_hh", "bias_ih", "bias_hh", "hidden", "out", "gates"),
     self_name="input",
     doc="""The hidden states of all steps of a GRU, from input [N, features] and hidden [B, width].
 
-    ``bias`` [3 * width] is the sum of both but for the last gate, whose bias of the hidden state is ``bias_hidden``; or both
-    are None. With ``reverse`` the last step comes first.
+    Either bias may be None. With ``reverse`` the last step comes first.
     """,
 )
 
 
 @gru_layer.plan
 def _(
-    b: PlanBuilder, input: Operand, weight_ih: Operand, weight_hh: Operand, bias: Any, bias_hidden: Any,
+    b: PlanBuilder, input: Operand, weight_ih: Operand, weight_hh: Operand, bias_ih: Any, bias_hh: Any,
     hidden: Operand, batch_sizes: Any, reverse: Any,
 ) -> None:  # fmt: skip
     steps = (batch_sizes, reverse)
-    plan_layer(b, "gru_layer", "gru", input, weight_ih, weight_hh, bias, hidden, *steps, bias_hidden=bias_hidden)
+    plan_layer(b, "gru_layer", "gru", input, weight_ih, weight_hh, bias_ih, bias_hh, hidden, *steps)
 
 
-def _gru_gates(x: Any, weight_ih: Any, weight_hh: Any, bias: Any, bias_hidden: Any, before: Any) -> tuple[Any, ...]:
+def _gru_gates(x: Any, weight_ih: Any, weight_hh: Any, bias_ih: Any, bias_hh: Any, before: Any) -> tuple[Any, ...]:
     """The gates of all rows, and the products that the reset gates multiply, from the hidden states before."""
-    reset, update, new = parts(linear(x, weight_ih, bias), 3)
-    to_reset, to_update, product = parts(linear(before, weight_hh, None), 3)
-    product = product if bias_hidden is None else add(product, bias_hidden)
+    reset, update, new = parts(linear(x, weight_ih, bias_ih), 3)
+    to_reset, to_update, product = parts(linear(before, weight_hh, bias_hh), 3)
     reset, update = sigmoid(add(reset, to_reset)), sigmoid(add(update, to_update))
     return reset, update, tanh(add(new, mul(reset, product))), product
 
 
 @gru_layer.backward
 def _(ctx, grad):
-    x, weight_ih, weight_hh, bias, bias_hidden, hidden, out, gates = ctx.saved
+    x, weight_ih, weight_hh, bias_ih, bias_hh, hidden, out, gates = ctx.saved
     steps = ctx.params._asdict()
     back: Any = gru_layer_backward
     if ctx.create_graph:
         before = states_before(out, hidden, **steps)
-        gates, back = cat(*_gru_gates(x, weight_ih, weight_hh, bias, bias_hidden, before), dim=1), _gru_back
-    grads, last, before, to_hidden = back(grad, weight_hh, hidden, out, gates, **steps)
-    to_products = narrow(grads, 1, 0, 2 * before._spec.shape[1]), last
-    to_bias_hidden = sum_(last, dims=(0,)) if ctx.needs[4] else None
-    return *gradients(ctx, x, weight_ih, to_products, grads, before), to_bias_hidden, to_hidden
+        gates, back = cat(*_gru_gates(x, weight_ih, weight_hh, bias_ih, bias_hh, before), dim=1), _gru_back
+    grads, to_products, before, to_hidden = back(grad, weight_hh, hidden, out, gates, **steps)
+    return *gradients(ctx, x, weight_ih, grads, to_products, before), to_hidden
 
 
 @gru_layer.jvp
-def _(ctx, to_x, to_ih, to_hh, to_bias, to_bias_hidden, to_hidden):
-    x, weight_ih, weight_hh, bias, bias_hidden, hidden = ctx.inputs
+def _(ctx, to_x, to_ih, to_hh, to_bias_ih, to_bias_hh, to_hidden):
+    x, weight_ih, weight_hh, bias_ih, bias_hh, hidden = ctx.inputs
     (out,), steps = ctx.outputs, ctx.params._asdict()
     before = states_before(out, hidden, **steps)
-    reset, update, new, product = _gru_gates(x, weight_ih, weight_hh, bias, bias_hidden, before)
-    from_input = parts(pushed_product(x, weight_ih, to_x, to_ih, to_bias), 3)
-    *from_hidden, to_product = parts(pushed_product(before, weight_hh, None, to_hh), 3)
-    to_product = rules.added(to_product, to_bias_hidden)
+    reset, update, new, product = _gru_gates(x, weight_ih, weight_hh, bias_ih, bias_hh, before)
+    from_input = parts(pushed_product(x, weight_ih, to_x, to_ih, to_bias_ih), 3)
+    *from_hidden, to_product = parts(pushed_product(before, weight_hh, None, to_hh, to_bias_hh), 3)
     to_products = cat(*map(add, from_input[:2], from_hidden), to_product, dim=1)
     slopes = slope(reset), slope(update), mul(sub(1.0, update), tanh_slope(new))
     rows = to_products, from_input[2], cat(*slopes, dim=1), reset, product, update, sub(before, new)
@@ -286,26 +283,26 @@ gru_layer.batch(rules.of_sequences)
 
 
 @gru_layer.oracle
-def _(x, weight_ih, weight_hh, bias, bias_hidden, hidden, batch_sizes, reverse):
+def _(x, weight_ih, weight_hh, bias_ih, bias_hh, hidden, batch_sizes, reverse):
     def step(products: Arrays, hidden: Arrays) -> tuple[Arrays, ...]:
-        mine, (*others, product) = np.split(products, 3, 1), np.split(hidden @ weight_hh.T, 3, 1)
+        mine, (*others, product) = np.split(products, 3, 1), np.split(times(hidden, weight_hh, bias_hh), 3, 1)
         reset, update = (squashed(a + b) for a, b in zip(mine, others, strict=False))
-        new = np.tanh(mine[2] + reset * (product + (0 if bias_hidden is None else bias_hidden)))
+        new = np.tanh(mine[2] + reset * product)
         return ((1 - update) * new + update * hidden,)
 
-    return oracle(step, x, weight_ih, bias, (hidden,), batch_sizes, reverse)[0]
+    return oracle(step, times(x, weight_ih, bias_ih), (hidden,), batch_sizes, reverse)[0]
 
 
 gru_layer_backward = Op(
     "gru_layer_backward",
     ("grad", "weight_hh", "hidden", "out", "gates"),
     {"batch_sizes": (), "reverse": False},
-    outputs=("grad_gates", "grad_product", "before", "grad_hidden"),
+    outputs=("grad_gates", "grad_products", "before", "grad_hidden"),
     public=4,
     doc="""Gradients of the gates of a `gru_layer` before they are squashed, and of its initial states.
 
-    ``grad_product`` is that of the hidden states' product with the last gate's weight, and ``before`` are the hidden states that
-    each row read.
+    ``grad_products`` are those of the hidden states' products with the weight, and ``before`` the hidden states that each row
+    read.
     """,
 )
 
@@ -336,8 +333,9 @@ def _gru_back(
         to_new = mul(mul(to_hidden, sub(1.0, update)), tanh_slope(new))
         to_update = mul(mul(to_hidden, sub(before[t], new)), slope(update))
         to_reset, to_product = mul(mul(to_new, product), slope(reset)), mul(to_new, reset)
-        back = mm(cat(to_reset, to_update, to_product, dim=1), weight)
-        return (add(mul(to_hidden, update), back),), (cat(to_reset, to_update, to_new, dim=1), to_product)
+        to_products = cat(to_reset, to_update, to_product, dim=1)
+        to_hidden = add(mul(to_hidden, update), mm(to_products, weight))
+        return (to_hidden,), (cat(to_reset, to_update, to_new, dim=1), to_products)
 
     (to_hidden,), results = backward_steps(step, (hidden,), **steps)
     return *results, cat(*before, dim=0), to_hidden
@@ -351,9 +349,9 @@ def _(grad, weight, hidden, out, gates, batch_sizes, reverse):
         to_new = to_hidden * (1 - update) * (1 - new**2)
         to_update = to_hidden * (before - new) * update * (1 - update)
         to_reset, to_product = to_new * product * reset * (1 - reset), to_new * reset
-        back = np.concatenate((to_reset, to_update, to_product), 1) @ weight
+        to_products = np.concatenate((to_reset, to_update, to_product), 1)
         grads = np.concatenate((to_reset, to_update, to_new), 1)
-        return (to_hidden * update + back,), (grads, to_product, before)
+        return (to_hidden * update + to_products @ weight,), (grads, to_products, before)
 
     firsts, results = oracle_back(step, (hidden,), (out,), (grad, gates), batch_sizes, reverse)
     return *results, *firsts
@@ -363,13 +361,13 @@ def _(grad, weight, hidden, out, gates, batch_sizes, reverse):
 
 rnn_layer = Op(
     "rnn_layer",
-    ("input", "weight_ih", "weight_hh", "bias", "hidden"),
+    ("input", "weight_ih", "weight_hh", "bias_ih", "bias_hh", "hidden"),
     {"nonlinearity": "tanh", "batch_sizes": (), "reverse": False},
     saves=("input", "weight_ih", "weight_hh", "hidden", "out"),
     self_name="input",
     doc="""The hidden states of all steps of a plain recurrence, from input [N, features] and hidden [B, width].
 
-    ``nonlinearity`` is "tanh" or "relu", and ``bias`` the sum of both, or None. With ``reverse`` the last step comes first.
+    ``nonlinearity`` is "tanh" or "relu". Either bias may be None. With ``reverse`` the last step comes first.
     """,
 )
 
@@ -381,11 +379,13 @@ def _prove_nonlinearity(name: str, nonlinearity: Any) -> None:
 
 @rnn_layer.plan
 def _(
-    b: PlanBuilder, input: Operand, weight_ih: Operand, weight_hh: Operand, bias: Any, hidden: Operand,
+    b: PlanBuilder, input: Operand, weight_ih: Operand, weight_hh: Operand, bias_ih: Any, bias_hh: Any, hidden: Operand,
     nonlinearity: Any, batch_sizes: Any, reverse: Any,
 ) -> None:  # fmt: skip
     _prove_nonlinearity("rnn_layer", nonlinearity)
-    plan_layer(b, "rnn_layer", nonlinearity, input, weight_ih, weight_hh, bias, hidden, batch_sizes, reverse)
+    plan_layer(
+        b, "rnn_layer", nonlinearity, input, weight_ih, weight_hh, bias_ih, bias_hh, hidden, batch_sizes, reverse
+    )
 
 
 @rnn_layer.backward
@@ -393,7 +393,7 @@ def _(ctx, grad):
     x, weight_ih, weight_hh, hidden, out = ctx.saved
     back = _rnn_back if ctx.create_graph else rnn_layer_backward
     grads, before, to_hidden = back(grad, weight_hh, hidden, out, **ctx.params._asdict())
-    return *gradients(ctx, x, weight_ih, (grads,), grads, before), to_hidden
+    return *gradients(ctx, x, weight_ih, grads, grads, before), to_hidden
 
 
 def _sloped(value: Any, out: Any, nonlinearity: str) -> Any:
@@ -402,11 +402,14 @@ def _sloped(value: Any, out: Any, nonlinearity: str) -> Any:
 
 
 @rnn_layer.jvp
-def _(ctx, to_x, to_ih, to_hh, to_bias, to_hidden):
-    x, weight_ih, weight_hh, _, hidden = ctx.inputs
+def _(ctx, to_x, to_ih, to_hh, to_bias_ih, to_bias_hh, to_hidden):
+    x, weight_ih, weight_hh, _, _, hidden = ctx.inputs
     (out,), (nonlinearity, *steps) = ctx.outputs, ctx.params
     before = states_before(out, hidden, *steps)
-    rows = add(pushed_product(x, weight_ih, to_x, to_ih, to_bias), pushed_product(before, weight_hh, None, to_hh))
+    rows = add(
+        pushed_product(x, weight_ih, to_x, to_ih, to_bias_ih),
+        pushed_product(before, weight_hh, None, to_hh, to_bias_hh),
+    )
     products, outs = (split(each, sizes=steps[0], dim=0) for each in (rows, out))
 
     def step(t: int, to_hidden: Any) -> tuple[Any, ...]:
@@ -419,12 +422,12 @@ rnn_layer.batch(rules.of_sequences)
 
 
 @rnn_layer.oracle
-def _(x, weight_ih, weight_hh, bias, hidden, nonlinearity, batch_sizes, reverse):
+def _(x, weight_ih, weight_hh, bias_ih, bias_hh, hidden, nonlinearity, batch_sizes, reverse):
     def step(products: Arrays, hidden: Arrays) -> tuple[Arrays, ...]:
-        total = products + hidden @ weight_hh.T
+        total = products + times(hidden, weight_hh, bias_hh)
         return (np.tanh(total) if nonlinearity == "tanh" else np.maximum(total, 0),)
 
-    return oracle(step, x, weight_ih, bias, (hidden,), batch_sizes, reverse)[0]
+    return oracle(step, times(x, weight_ih, bias_ih), (hidden,), batch_sizes, reverse)[0]
 
 
 rnn_layer_backward = Op(

@@ -14,7 +14,7 @@ import numpy as np
 from numgrad import dtypes
 from numgrad.engine.tape import TensorBase
 from numgrad.ops import recurrent as ops
-from numgrad.tensor import creation, indexing, joining, pointwise, random, shaping
+from numgrad.tensor import creation, indexing, joining, layers, pointwise, random, shaping
 from numgrad.tensor.arguments import as_int, check_tensor
 from numgrad.tensor.checked import flag, real
 from numgrad.tensor.surface import public
@@ -26,37 +26,23 @@ _GATES = {"lstm": 4, "gru": 3, "rnn_tanh": 1, "rnn_relu": 1}
 # ---- one layer in one direction ---------------------------------------------------------------------------------
 
 
-def _biases(kind: str, b_ih: Tensor | None, b_hh: Tensor | None) -> tuple[Tensor | None, Tensor | None]:
-    """The bias of the products with the input, and that of a GRU's last product with the hidden state."""
-    if b_ih is None or b_hh is None:
-        if kind != "gru" or b_ih is b_hh:
-            return b_ih if b_hh is None else b_hh, None
-        given: Any = b_hh if b_ih is None else b_ih
-        zeros = creation.zeros_like(given)
-        b_ih, b_hh = zeros if b_ih is None else b_ih, zeros if b_hh is None else b_hh
-    if kind != "gru":
-        return pointwise.add(b_ih, b_hh), None
-    width = b_ih.shape[0] // 3
-    shared = pointwise.add(shaping.narrow(b_ih, 0, 0, 2 * width), shaping.narrow(b_hh, 0, 0, 2 * width))
-    return joining.cat([shared, shaping.narrow(b_ih, 0, 2 * width, width)]), shaping.narrow(b_hh, 0, 2 * width, width)
-
-
 def _layer(
-    kind: str, x: Tensor, states: Sequence[Tensor], weights: Sequence[Tensor], biases: Sequence[Tensor | None],
+    kind: str, x: Tensor, states: Sequence[Tensor], weights: Sequence[Tensor], biases: tuple[Tensor | None, Tensor | None],
     batch_sizes: tuple[int, ...], reverse: bool,
 ) -> tuple[Tensor, ...]:  # fmt: skip
     """Of all steps the hidden states, and an LSTM's cells; ``weights`` are two, or three with a projection."""
     w_ih, w_hh, *projection = weights
-    bias, bias_hidden = _biases(kind, *biases)
     if projection:
         hidden, cell = states
-        return ops.projected_lstm(x, w_ih, w_hh, projection[0], bias, hidden, cell, batch_sizes, reverse)
+        return ops.projected_lstm(x, w_ih, w_hh, projection[0], *biases, hidden, cell, batch_sizes, reverse)
     if kind == "lstm":
-        return ops.lstm_layer(x, w_ih, w_hh, bias, *states, batch_sizes=batch_sizes, reverse=reverse)  # type: ignore[no-any-return]
+        return ops.lstm_layer(x, w_ih, w_hh, *biases, *states, batch_sizes=batch_sizes, reverse=reverse)  # type: ignore[no-any-return]
     if kind == "gru":
-        return (ops.gru_layer(x, w_ih, w_hh, bias, bias_hidden, *states, batch_sizes=batch_sizes, reverse=reverse),)
+        return (ops.gru_layer(x, w_ih, w_hh, *biases, *states, batch_sizes=batch_sizes, reverse=reverse),)
     squash = kind.removeprefix("rnn_")
-    return (ops.rnn_layer(x, w_ih, w_hh, bias, *states, nonlinearity=squash, batch_sizes=batch_sizes, reverse=reverse),)
+    return (
+        ops.rnn_layer(x, w_ih, w_hh, *biases, *states, nonlinearity=squash, batch_sizes=batch_sizes, reverse=reverse),
+    )
 
 
 def _last(rows: Tensor, batch_sizes: tuple[int, ...], reverse: bool) -> Tensor:
@@ -150,7 +136,7 @@ def _layers(name: str, x: Tensor, batch_sizes: tuple[int, ...], network: _Networ
         for direction in range(directions):
             number = layer * directions + direction
             own = params[number * count : (number + 1) * count]
-            biases = own[2:4] if has_biases else (None, None)
+            biases = (own[2], own[3]) if has_biases else (None, None)
             weights = [*own[:2], *(own[-1:] if is_projected else ())]
             states = [shaping.select(state, 0, number) for state in initial]
             rows = _layer(name, x, states, weights, biases, batch_sizes, direction == 1)
@@ -328,8 +314,9 @@ def _cell(name: str, input: Any, states: list[Any], w_ih: Any, w_hh: Any, b_ih: 
             raise RuntimeError(
                 f"{word} first dim must be {_GATES[kind]} * hidden_size = {_GATES[kind] * width}, but got {weight.shape[0]}"
             )
-    if width == 0:
-        return tuple([pointwise.mul(state, 1) for state in states])
+    if width == 0:  # nothing to compute, but to be a result of all operands
+        gates = pointwise.add(layers.linear(input, w_ih, b_ih), layers.linear(states[0], w_hh, b_hh))
+        return tuple([pointwise.add(state, gates) for state in states])
     return _layer(kind, input, states, (w_ih, w_hh), (b_ih, b_hh), (input.shape[0],), False)
 
 

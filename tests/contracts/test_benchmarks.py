@@ -69,6 +69,7 @@ def test_the_command_lists_what_there_is() -> None:
         "overhead",
         "startup",
         "busy_neighbour",
+        "recurrent",
         "roofline",
         "transformer_step",
     }

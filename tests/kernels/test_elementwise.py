@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
+
 import numpy as np
 import pytest
 
 from numgrad.kernels.elementwise import TILE, plan_elementwise
+from numgrad.kernels.source import function_from
 
 from .running import run
 
@@ -77,3 +80,10 @@ def test_a_result_that_overwrites_both_inputs() -> None:
 
     run(planner, x, x)
     np.testing.assert_array_equal(x, before + before)
+
+
+def test_functions_of_one_name_keep_their_sources() -> None:
+    """The flat and the strided loop of an op have one name; a debugger shows the one that it is in."""
+    texts = [f"def of_this_test(x):\n    return {sign}x\n" for sign in "+-+"]
+    functions = [function_from(text, "of_this_test", {}) for text in texts]
+    assert [inspect.getsource(function) for function in functions] == texts

@@ -208,6 +208,15 @@ def test_cells(torch: Any, name: str, bias: bool) -> None:
         agree(with_gradients(mine, ng, run, inputs), with_gradients(original, torch, run, inputs))
 
 
+def test_a_cell_without_width(torch: Any) -> None:
+    for lib in (nn, torch.nn):
+        cell = lib.LSTMCell(3, 0)
+        hidden, state = cell((ng if lib is nn else torch).zeros(2, 3))
+        (hidden + state).sum().backward()
+        assert hidden.shape == state.shape == (2, 0)
+        assert cell.weight_ih.grad.shape == (0, 3)
+
+
 @pytest.mark.parametrize("name", ["lstm", "gru", "rnn_tanh", "rnn_relu"])
 def test_functions(torch: Any, name: str) -> None:
     gates = {"lstm": 4, "gru": 3}.get(name, 1)
@@ -243,22 +252,24 @@ def test_one_of_two_biases(torch: Any) -> None:
             agree(getattr(ng, name)(*map(ng.tensor, (x, hx, *weights)), *given), expected)
 
 
-def test_the_bits_do_not_depend_on_threads_or_on_the_batch() -> None:
-    layer, x = nn.LSTM(17, 70), ng.tensor(normal(9, 50, 17, dtype="float32"))
-    threads, results = ng.get_num_threads(), []
-    try:
-        for count in (1, 2, 3):
-            ng.set_num_threads(count)
-            layer.zero_grad()
-            out = layer(x)[0]
-            (out * out).sum().backward()
-            results.append([array(out), *(array(p.grad) for p in layer.parameters())])
-    finally:
-        ng.set_num_threads(threads)
-    for first, *others in zip(*results, strict=True):
-        assert all((first == other).all() for other in others)
-    for count in (1, 3):  # other register tiles
-        agree(layer(x[:, :count])[0], layer(x)[0][:, :count], 0)
+@pytest.mark.parametrize("name", ["LSTM", "GRU"])
+def test_the_bits_do_not_depend_on_threads_or_on_the_batch(name: str) -> None:
+    layer, threads = getattr(nn, name)(17, 70), ng.get_num_threads()
+    for batch in (50, 10):  # register tiles of many rows, and for many threads of few
+        x, results = ng.tensor(normal(9, batch, 17, dtype="float32")), []
+        try:
+            for count in (1, 2, 5):
+                ng.set_num_threads(count)
+                layer.zero_grad()
+                out = layer(x)[0]
+                (out * out).sum().backward()
+                results.append([array(out), *(array(p.grad) for p in layer.parameters())])
+        finally:
+            ng.set_num_threads(threads)
+        for first, *others in zip(*results, strict=True):
+            assert all((first == other).all() for other in others)
+        for count in (1, 7):
+            agree(layer(x[:, :count])[0], layer(x)[0][:, :count], 0)
 
 
 def test_float16_and_no_sequences(torch: Any) -> None:

@@ -17,9 +17,8 @@ def shapes(
 ) -> list[tuple[int, ...] | None]:
     """Shapes of the inputs."""
     rows, states = GATES[op] * width, 1 + (op == "lstm_layer")
-    biases: list[tuple[int, ...] | None] = [(rows,), (width,)] if op == "gru_layer" else [(rows,)]
     return [
-        (sum(sizes), features), (rows, features), (rows, width), *(biases if bias else [None] * len(biases)),
+        (sum(sizes), features), (rows, features), (rows, width), (rows,) if bias else None, (rows,),
         *([(sizes[0], width)] * states),
     ]  # fmt: skip
 
@@ -33,7 +32,7 @@ for op in GATES:
     for label, sizes, reverse, more in (
         ("packed", (3, 2, 2, 1), False, {}),
         ("packed backwards", (3, 2, 2, 1), True, {}),
-        ("no bias", (2, 2), False, {"bias": False}),
+        ("one bias", (2, 2), False, {"bias": False}),
         ("one step", (2,), False, {}),
         ("no rows", (0, 0), False, {}),
     ):

@@ -138,8 +138,17 @@ def transformer() -> None:
     ng.optim.Adam(layer.parameters()).step()
 
 
+def recurrent() -> None:
+    """Forward and backward of recurrent layers, of many sequences and of one."""
+    import numgrad as ng
+
+    for layer in (ng.nn.LSTM(64, 64), ng.nn.GRU(64, 64), ng.nn.RNN(64, 64)):
+        for batch in (64, 1):
+            layer(ng.rand(5, batch, 64))[0].sum().backward()
+
+
 QUICK: tuple[Callable[[], None], ...] = (products, convolutions)
-ALL: tuple[Callable[[], None], ...] = (*QUICK, resnet, transformer)
+ALL: tuple[Callable[[], None], ...] = (*QUICK, resnet, transformer, recurrent)
 
 
 def main() -> int:
