@@ -64,7 +64,7 @@ class LazyModuleMixin(Module):
         for number in own:
             del self._forward_pre_hooks[number], self._forward_pre_hooks_with_kwargs[number]
         if self.cls_to_become is not None:
-            self.__class__ = self.cls_to_become
+            self.__class__ = self.cls_to_become  # type: ignore[assignment]
 
 
 def _learnt(is_learnt: bool, device: Any, dtype: Dtype | None) -> UninitializedParameter | None:
