@@ -18,6 +18,7 @@ from numgrad.nn.linear import Linear
 from numgrad.nn.module import Module
 from numgrad.nn.norm import LayerNorm
 from numgrad.tensor import creation, diagonals
+from numgrad.tensor.arguments import check_tensor
 from numgrad.tensor.attention_heads import canonical_mask
 from numgrad.tensor.tensor import Tensor
 
@@ -159,6 +160,7 @@ class TransformerEncoderLayer(_Layer):
         is_causal: bool = False,
     ) -> Tensor:
         """The output for ``src``; the masks are those of `MultiheadAttention`."""
+        check_tensor("TransformerEncoderLayer", "src", src)
         other = None if src_mask is None else src_mask.dtype
         padding = canonical_mask(src_key_padding_mask, "src_key_padding_mask", src.dtype, other, "src_mask")
         mask = canonical_mask(src_mask, "src_mask", src.dtype)
@@ -225,6 +227,7 @@ class TransformerDecoderLayer(_Layer):
         memory_is_causal: bool = False,
     ) -> Tensor:
         """The output for ``tgt``, which also sees ``memory``; the masks are those of `MultiheadAttention`."""
+        check_tensor("TransformerDecoderLayer", "tgt", tgt)
         own = tgt_mask, tgt_key_padding_mask, tgt_is_causal
         others = memory_mask, memory_key_padding_mask, memory_is_causal
         x = tgt
@@ -312,6 +315,7 @@ class TransformerEncoder(_Stack):
 
         ``is_causal`` promises that ``mask`` is the causal one; None: it is compared with it.
         """
+        check_tensor("TransformerEncoder", "src", src)
         other = None if mask is None else mask.dtype
         padding = canonical_mask(src_key_padding_mask, "src_key_padding_mask", src.dtype, other, "mask")
         mask = canonical_mask(mask, "mask", src.dtype)
@@ -368,6 +372,7 @@ class TransformerDecoder(_Stack):
         memory_is_causal: bool = False,
     ) -> Tensor:
         """The last layer's output for ``tgt``, which sees ``memory``; ``tgt_is_causal`` None: tgt_mask is looked at."""
+        check_tensor("TransformerDecoder", "tgt", tgt)
         tgt_is_causal = _is_causal(tgt_mask, tgt_is_causal, _length(tgt, self.layers[0].self_attn.batch_first))
         output = tgt
         for layer in self.layers:
@@ -463,6 +468,8 @@ class Transformer(Module):
         RuntimeError
             Batches or widths differ.
         """
+        for name, each in (("src", src), ("tgt", tgt)):
+            check_tensor("Transformer", name, each)
         axis = 0 if self.batch_first else 1
         if src.ndim == 3 and src.shape[axis] != tgt.shape[axis]:
             raise RuntimeError("the batch number of src and tgt must be equal")

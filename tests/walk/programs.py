@@ -170,6 +170,22 @@ MODULES |= {
     "TripletMarginWithDistanceLoss": _plain([], *_PAIR, (2, 3)),
     "MultiLabelMarginLoss": lambda rng: ([], _given(), [_fixed("normal"), _l(2, 3)]),
     "MultiMarginLoss": lambda rng: ([], _given(), [_f(rng, 2, 3), _l(2)]),
+    **{f"{kind}{rank}": _plain([2, 2], shape) for kind in ("LazyConv", "LazyConvTranspose") for rank, shape in _BY_RANK.items()},
+    **{f"{kind}{rank}": _plain([], shape) for kind in ("LazyBatchNorm", "LazyInstanceNorm") for rank, shape in _BY_RANK.items()},
+    "LazyLinear": _plain([2], (4, 3)), "SyncBatchNorm": _plain([3], _IMAGE),
+    "CrossMapLRN2d": _plain([1], (2, 1, 6, 6)),  # of more channels torch's sums are others
+    "NLLLoss2d": lambda rng: ([], _given(), [_f(rng, 2, 3, 2, 2), _l(2, 2, 2)]),
+    "AdaptiveLogSoftmaxWithLoss": lambda rng: ([4, 6, [2]], _given(), [_f(rng, 3, 4), _l(3)]),
+    "LinearCrossEntropyLoss": lambda rng: ([3, 4], _given(), [_f(rng, 2, 3), _l(2)]),
+    "Transformer": _plain([4, 2, 1, 1, 8, 0.1], (3, 2, 4), (2, 2, 4)),
+    "TransformerDecoderLayer": _plain([4, 2, 8, 0.1], (3, 2, 4), (2, 2, 4)),
+    "TransformerEncoder": lambda rng: ([_module("TransformerEncoderLayer"), 2], _given(), [_f(rng, 3, 2, 4)]),
+    "TransformerDecoder": lambda rng: (
+        [_module("TransformerDecoderLayer"), 2], _given(), [_f(rng, 3, 2, 4), _f(rng, 2, 2, 4)]
+    ),
+    "DataParallel": lambda rng: ([_module("Linear")], _given(), [_f(rng, 4, 3)]),
+    "Container": lambda rng: ([], _given(a=_module("Linear")), []),
+    "ParameterDict": lambda rng: ([_given(a=_f(rng, 2))], _given(), []),
 }  # fmt: skip
 
 
@@ -330,6 +346,12 @@ def _of_gradient(rng: Rng, name: str) -> list[Recipe]:
 # ---- the rest -----------------------------------------------------------------------------------------------------
 
 
+OF_PARAMETERS = (  # the others are functions of modules
+    "clip_grad_norm_", "clip_grad_norm", "clip_grad_value_", "clip_grads_with_norm_", "get_total_norm", "parameters_to_vector",
+    "vector_to_parameters",
+)  # fmt: skip
+
+
 def _of_utils(rng: Rng, name: str) -> list[Recipe]:
     leaves = [_leaf(rng) for _ in range(2)]
     params, grads = _list(*leaves), _list(*leaves)
@@ -338,7 +360,11 @@ def _of_utils(rng: Rng, name: str) -> list[Recipe]:
     if name == "vector_to_parameters":
         count = sum(math.prod(leaf.value[1]) for leaf in leaves)
         return [params, grads, _list(_f(rng, count)), _given()]
-    bound = {"clip_grad_norm_": {"max_norm": 1}, "clip_grad_value_": {"clip_value": 1}}.get(name, {})
+    norm = {"max_norm": 1}
+    bound = {
+        "clip_grad_norm_": norm, "clip_grad_norm": norm, "clip_grad_value_": {"clip_value": 1},
+        "clip_grads_with_norm_": {**norm, "total_norm": _f(rng)},
+    }.get(name, {})  # fmt: skip
     optional = _some(rng, norm_type=3, error_if_nonfinite=True) if name == "clip_grad_norm_" else _given()
     return [params, grads, _list(), mapping(**{**dict(_given(**bound).value), **dict(optional.value)})]
 
@@ -471,7 +497,7 @@ _KINDS: dict[str, tuple[Callable[[], Any], Callable[[Rng, str], list[Recipe]]]] 
         ],
     ),
     "in_utils": (
-        lambda: [name for name in ng.nn.utils.__all__ if name != "skip_init"],
+        lambda: OF_PARAMETERS,
         _of_utils,
     ),
     "object": (_methods, _of_object),

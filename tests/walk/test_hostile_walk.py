@@ -38,7 +38,7 @@ def test_a_walk_reaches_the_whole_surface() -> None:
     assert {f"optimizer:{name}" for name in ng.optim.__all__ if name not in ("Optimizer", "lr_scheduler")} <= names
     assert {f"scheduler:{n}" for n in dir(ng.optim.lr_scheduler) if n.endswith(("LR", "Plateau"))} <= names
     assert {f"func:{name}" for name in ng.func.__all__} <= names
-    assert {f"in_utils:{name}" for name in ng.nn.utils.__all__ if name != "skip_init"} <= names
+    assert {f"in_utils:{name}" for name in programs.OF_PARAMETERS} <= names
     from numgrad.registry import OPS
 
     own = {name for name, op in OPS.items() if (op.plan_function.__module__ or "").startswith("numgrad.")}
