@@ -17,8 +17,9 @@ from numgrad.nn.containers import ModuleList
 from numgrad.nn.linear import Linear
 from numgrad.nn.module import Module
 from numgrad.nn.norm import LayerNorm
+from numgrad.nn.parameter import typename
 from numgrad.tensor import creation, diagonals
-from numgrad.tensor.arguments import check_tensor
+from numgrad.tensor.arguments import as_int, check_tensor
 from numgrad.tensor.attention_heads import canonical_mask
 from numgrad.tensor.tensor import Tensor
 
@@ -54,7 +55,9 @@ def _is_causal(mask: Tensor | None, hint: bool | None, length: int) -> bool:
     return tuple(mask.shape) == (length, length) and bool((mask == _causal_mask(length, mask.dtype)).all())
 
 
-def _length(x: Tensor, batch_first: bool) -> int:
+def _length(x: Tensor, layers: Any) -> int:
+    """The length of a sequence, batched as the first layer takes it."""
+    batch_first = len(layers) and getattr(getattr(layers[0], "self_attn", None), "batch_first", False)
     return x.shape[1 if batch_first and x.ndim == 3 else 0]
 
 
@@ -258,6 +261,11 @@ class _Stack(Module):
 
     def __init__(self, layer: Module, num_layers: int, norm: Module | None) -> None:
         super().__init__()
+        if not isinstance(layer, Module):
+            raise TypeError(f"{typename(layer)} is not a Module subclass")
+        num_layers = as_int(type(self).__name__, "num_layers", num_layers)
+        # What does not fit into memory is refused now, and not after the copies that do.
+        creation.empty(max(num_layers, 0) * sum(parameter.numel() for parameter in layer.parameters()))
         self.layers = ModuleList([copy.deepcopy(layer) for _ in range(num_layers)])
         self.num_layers = num_layers
         self.norm = norm
@@ -319,7 +327,7 @@ class TransformerEncoder(_Stack):
         other = None if mask is None else mask.dtype
         padding = canonical_mask(src_key_padding_mask, "src_key_padding_mask", src.dtype, other, "mask")
         mask = canonical_mask(mask, "mask", src.dtype)
-        is_causal = _is_causal(mask, is_causal, _length(src, self.layers[0].self_attn.batch_first))
+        is_causal = _is_causal(mask, is_causal, _length(src, self.layers))
         output = src
         for layer in self.layers:
             output = layer(output, src_mask=mask, is_causal=is_causal, src_key_padding_mask=padding)
@@ -373,7 +381,7 @@ class TransformerDecoder(_Stack):
     ) -> Tensor:
         """The last layer's output for ``tgt``, which sees ``memory``; ``tgt_is_causal`` None: tgt_mask is looked at."""
         check_tensor("TransformerDecoder", "tgt", tgt)
-        tgt_is_causal = _is_causal(tgt_mask, tgt_is_causal, _length(tgt, self.layers[0].self_attn.batch_first))
+        tgt_is_causal = _is_causal(tgt_mask, tgt_is_causal, _length(tgt, self.layers))
         output = tgt
         for layer in self.layers:
             output = layer(
