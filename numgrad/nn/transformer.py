@@ -469,13 +469,7 @@ class Transformer(Module):
         tgt_is_causal: bool | None = None,
         memory_is_causal: bool = False,
     ) -> Tensor:
-        """The decoder's output for ``tgt``, of its shape; the masks are those of `MultiheadAttention`.
-
-        Raises
-        ------
-        RuntimeError
-            Batches or widths differ.
-        """
+        """The decoder's output for ``tgt``, of its shape; a RuntimeError if batches or widths differ."""
         for name, each in (("src", src), ("tgt", tgt)):
             check_tensor("Transformer", name, each)
         axis = 0 if self.batch_first else 1

@@ -136,6 +136,7 @@ def _plain(args: list[Any], *shapes: tuple[int, ...]) -> Callable[[Rng], tuple[l
 _LINE, _IMAGE, _VOLUME = (2, 3, 6), (2, 3, 6, 6), (2, 3, 4, 4, 4)
 _BY_RANK = {"1d": _LINE, "2d": _IMAGE, "3d": _VOLUME}
 _PAIR = (2, 3), (2, 3)
+_ONE = Recipe("scalar", ("int8", 1))  # of layers, of which copies are made: rarely another number
 MODULES |= {
     **{f"{kind}{rank}": _plain([2], shape) for rank, shape in _BY_RANK.items() for kind in (
         "AdaptiveAvgPool", "AdaptiveMaxPool", "AvgPool", "MaxPool", "ReflectionPad", "ReplicationPad", "CircularPad", "ZeroPad",
@@ -177,11 +178,11 @@ MODULES |= {
     "NLLLoss2d": lambda rng: ([], _given(), [_f(rng, 2, 3, 2, 2), _l(2, 2, 2)]),
     "AdaptiveLogSoftmaxWithLoss": lambda rng: ([4, 6, [2]], _given(), [_f(rng, 3, 4), _l(3)]),
     "LinearCrossEntropyLoss": lambda rng: ([3, 4], _given(), [_f(rng, 2, 3), _l(2)]),
-    "Transformer": _plain([4, 2, 1, 1, 8, 0.1], (3, 2, 4), (2, 2, 4)),
+    "Transformer": _plain([4, 2, _ONE, _ONE, 8, 0.1], (3, 2, 4), (2, 2, 4)),
     "TransformerDecoderLayer": _plain([4, 2, 8, 0.1], (3, 2, 4), (2, 2, 4)),
-    "TransformerEncoder": lambda rng: ([_module("TransformerEncoderLayer"), 2], _given(), [_f(rng, 3, 2, 4)]),
+    "TransformerEncoder": lambda rng: ([_module("TransformerEncoderLayer"), _ONE], _given(), [_f(rng, 3, 2, 4)]),
     "TransformerDecoder": lambda rng: (
-        [_module("TransformerDecoderLayer"), 2], _given(), [_f(rng, 3, 2, 4), _f(rng, 2, 2, 4)]
+        [_module("TransformerDecoderLayer"), _ONE], _given(), [_f(rng, 3, 2, 4), _f(rng, 2, 2, 4)]
     ),
     "DataParallel": lambda rng: ([_module("Linear")], _given(), [_f(rng, 4, 3)]),
     "Container": lambda rng: ([], _given(a=_module("Linear")), []),
