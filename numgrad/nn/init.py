@@ -412,7 +412,7 @@ def dirac_(tensor: Tensor, groups: int = 1) -> Tensor:
     if tensor.ndim not in (3, 4, 5):
         raise ValueError("Only tensors with 3, 4, or 5 dimensions are supported")
     if groups <= 0 or tensor.shape[0] % groups:
-        raise ValueError(f"dim 0 must be divisible by groups, but is {tensor.shape[0]} and groups is {groups}")
+        raise ValueError("dim 0 must be divisible by groups")
     if _skips():
         return tensor
     of_group = tensor.shape[0] // groups
