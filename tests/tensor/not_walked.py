@@ -41,10 +41,12 @@ FUNCTIONS_NOT_WALKED = set(
     inner instance_norm interpolate inverse is_complex is_conj is_deterministic_algorithms_warn_only_enabled
     is_floating_point is_inference is_neg is_nonzero is_same_size is_signed is_tensor isclose isinf isneginf
     isposinf isreal kaiser_window kl_div kron kthvalue lcm ldexp lerp less less_equal lgamma linear_cross_entropy
-    local_response_norm log10 log2 logaddexp logaddexp2 logcumsumexp logdet logical_and logical_or logical_xor logit logspace logsumexp
+    local_response_norm log10 log2 logaddexp logaddexp2 logcumsumexp logdet logical_and logical_or logical_xor
+    logit logspace logsumexp
     lp_pool1d lp_pool2d lp_pool3d margin_ranking_loss masked_scatter masked_select matrix_exp matrix_power
     max_pool1d max_pool3d max_unpool1d max_unpool2d max_unpool3d median meshgrid mish mode moveaxis movedim msort
-    multi_head_attention_forward multi_margin_loss multilabel_margin_loss multilabel_soft_margin_loss multinomial multiply mv mvlgamma nan_to_num
+    multi_head_attention_forward multi_margin_loss multilabel_margin_loss multilabel_soft_margin_loss
+    multinomial multiply mv mvlgamma nan_to_num
     nanmean nanmedian nanquantile nansum narrow_copy negative nextafter nonzero nonzero_static normal not_equal
     numel one_hot outer pairwise_distance pdist pinverse pixel_shuffle pixel_unshuffle poisson poisson_nll_loss
     polygamma positive prelu put qr quantile rad2deg randint_like range ravel real relu6 renorm repeat_interleave
