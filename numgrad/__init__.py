@@ -43,19 +43,24 @@ from numgrad.ops.family import elementwise
 from numgrad.runtime.threads import get_num_threads, set_num_threads
 from numgrad.tensor import activations as _activations  # noqa: F401 (what these declare is public)
 from numgrad.tensor import aliases as _aliases  # noqa: F401
+from numgrad.tensor import buffers as _buffers  # noqa: F401
 from numgrad.tensor import conversions as _conversions  # noqa: F401
+from numgrad.tensor import copies as _copies  # noqa: F401
 from numgrad.tensor import counting as _counting  # noqa: F401
 from numgrad.tensor import diagonals as _diagonals  # noqa: F401
 from numgrad.tensor import grids as _grids  # noqa: F401
 from numgrad.tensor import halves as _halves  # noqa: F401
 from numgrad.tensor import in_place_views as _in_place_views  # noqa: F401
+from numgrad.tensor import low_rank as _low_rank  # noqa: F401
 from numgrad.tensor import network as _network  # noqa: F401
 from numgrad.tensor import new as _new  # noqa: F401
 from numgrad.tensor import nonzeros as _nonzeros  # noqa: F401
+from numgrad.tensor import older_factors as _older_factors  # noqa: F401
 from numgrad.tensor import placing as _placing  # noqa: F401
 from numgrad.tensor import products as _products  # noqa: F401
 from numgrad.tensor import quantiles as _quantiles  # noqa: F401
 from numgrad.tensor import ramps as _ramps  # noqa: F401
+from numgrad.tensor import recurrent as _recurrent  # noqa: F401
 from numgrad.tensor import repeating as _repeating  # noqa: F401
 from numgrad.tensor import reshaping as _reshaping  # noqa: F401
 from numgrad.tensor import rounding as _rounding  # noqa: F401
@@ -64,13 +69,16 @@ from numgrad.tensor import scans as _scans  # noqa: F401
 from numgrad.tensor import scattering as _scattering  # noqa: F401
 from numgrad.tensor import selection as _selection  # noqa: F401
 from numgrad.tensor import settings as _settings  # noqa: F401
+from numgrad.tensor import slopes as _slopes  # noqa: F401
 from numgrad.tensor import sorting as _sorting  # noqa: F401
 from numgrad.tensor import splitting as _splitting  # noqa: F401
 from numgrad.tensor import statistics as _statistics  # noqa: F401
+from numgrad.tensor import storages as _storages  # noqa: F401
 from numgrad.tensor.arguments import result_type
 from numgrad.tensor.legacy import TYPES as _TYPES
 from numgrad.tensor.legacy import set_default_tensor_type
 from numgrad.tensor.random import Generator
+from numgrad.tensor.storages import TypedStorage, UntypedStorage
 from numgrad.tensor.surface import functions_of as _functions_of
 from numgrad.tensor.tensor import Tensor
 
@@ -87,16 +95,29 @@ def __getattr__(name: str) -> object:
         from numgrad.serialization import checkpoint
 
         return getattr(checkpoint, name)
+    if name == "autocast":
+        from numgrad.amp import autocast
+
+        return autocast
+    if name == "vmap":
+        return _importlib.import_module("numgrad.func").vmap
     if name in (
+        "accelerator",
+        "amp",
         "backends",
+        "cpu",
         "cuda",
+        "datasets",
+        "distributions",
         "func",
         "models",
         "mps",
         "profiler",
         "random",
+        "signal",
         "special",
         "testing",
+        "transforms",
         "utils",
         "viz",
         "weights",
@@ -114,7 +135,12 @@ __all__ = [
     "Generator",
     "Size",
     "Tensor",
+    "TypedStorage",
+    "UntypedStorage",
     "__version__",
+    "accelerator",
+    "amp",
+    "autocast",
     "autograd",
     "backends",
     "bfloat16",
@@ -123,9 +149,11 @@ __all__ = [
     "channels_last",
     "compile",
     "contiguous_format",
+    "cpu",
     "cuda",
     "custom_op",
     "device",
+    "distributions",
     "double",
     "dtype",
     "e",
@@ -176,10 +204,12 @@ __all__ = [
     "set_grad_enabled",
     "set_num_threads",
     "short",
+    "signal",
     "special",
     "strided",
     "testing",
     "uint8",
     "utils",
     "viz",
+    "vmap",
 ]

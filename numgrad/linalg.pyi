@@ -1,4 +1,6 @@
 # Written by: python -m tests.contracts.stubs
+from numgrad.tensor.tensor import Tensor
+from typing import Any
 from numgrad.errors import LinAlgError as LinAlgError
 from numgrad.tensor.decompositions import cholesky as cholesky
 from numgrad.tensor.decompositions import cholesky_ex as cholesky_ex
@@ -38,4 +40,4 @@ from numgrad.tensor.systems import solve as solve
 from numgrad.tensor.systems import solve_ex as solve_ex
 from numgrad.tensor.systems import solve_triangular as solve_triangular
 
-
+def matmul(input: Tensor, other: Tensor, *, out: Any = None) -> Tensor: ...

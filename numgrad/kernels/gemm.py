@@ -6,7 +6,7 @@ import functools
 from typing import NamedTuple
 
 from numgrad.kernels.gemm_layout import Matrices, Right, Steps
-from numgrad.kernels.gemm_pack import plan_bias, plan_pack
+from numgrad.kernels.gemm_pack import plan_add_splits, plan_bias, plan_pack
 from numgrad.kernels.gemm_panels import PanelSteps, plan_panels
 from numgrad.kernels.gemm_rows import lanes, plan_rows, tile_shape
 from numgrad.kernels.grid import plain_grid
@@ -17,6 +17,8 @@ SKINNY = 64  # up to so many rows the right operand is read in place, since each
 NEAR_BYTES = 1 << 14  # of a right operand that stays in the first cache at any strides
 NEAR_STEPS, FAR_BYTES = 64, 1 << 10  # so many steps, or such short ones, need no copy
 NARROW = 16  # up to so many columns, a vector of columns would be mostly empty
+LONG, SPLITS = 1 << 15, 16  # a sum from so many products on is cut into parts
+WHOLE = 8  # vectors of a sum from which what is left of it is added by itself, if an operand is a vector
 
 
 class Sizes(NamedTuple):
@@ -28,7 +30,7 @@ class Sizes(NamedTuple):
 
 
 @kernel("T[:], T[:], T[:], T[:], Sizes, Steps, Steps, Steps, i8", Sizes, Steps)
-def multiply_integers(a, b, bias, out, sizes, a_steps, b_steps, out_steps, accumulate, start, stop):
+def multiply_plainly(a, b, bias, out, sizes, a_steps, b_steps, out_steps, accumulate, start, stop):
     """``out[g, i, j] (+)= sum_p a[g, i, p] * b[g, p, j]`` for any dtype, without vectors; an item is a row."""
     m, n, k = sizes
     for item in range(start, stop):
@@ -58,19 +60,35 @@ def plan_gemm(
         raise ValueError("plan_gemm: bias and accumulate exclude each other")
     dtype, code = out.operand.spec.dtype, out.operand.code
     if code not in ("f4", "f8"):
-        no_bias = b.scratch(dtype, 0)
-        b.launch(
-            multiply_integers, left.array, right.array, bias.array(n) if bias else no_bias.array(0), out.array,
-            Sizes(m, n, k), left.steps, right.steps, out.steps, int(accumulate),
-            work=batch * m if n else 0, grain=GRAIN_COST // (n * k + n + 1) + 1, cost=batch * m * n * (k + 1),
-        )  # fmt: skip
+        _plan_plainly(b, left, right, out, Sizes(m, n, k), batch, bias, accumulate)
         return
     vector = lanes(code)
+    if batch == m == n == 1 and k >= LONG and bias is None:
+        _plan_long(b, left, right, out, k, accumulate)
+        return
+    rest = k % vector
+    if rest and min(m, n) == 1 and k >= WHOLE * vector:
+        whole = k - rest
+        plan_gemm(b, left, right, out, m=m, n=n, k=whole, batch=batch, bias=bias, accumulate=accumulate)
+        left, right = left.from_column(whole), right.transposed.from_column(whole).transposed
+        _plan_plainly(b, left, right, out, Sizes(m, n, rest), batch, None, True)
+        return
+    if n == 1 and m > 1 and out.row == 1 and bias is None and left.row == 1 and left.column != 1:
+        line = Matrices(out.operand, out.batch, 0, offset=out.offset)
+        plan_gemm(b, right.transposed, left.transposed, line, m=1, n=m, k=k, batch=batch, accumulate=accumulate)
+        return
     if n == 1 and m > 1 and out.row == 1 and bias is None and left.column == 1 and k % vector == 0:
         _plan_column(b, left, right, out, m, k, batch, accumulate)
         return
     empty = batch * m * n * k == 0
     few_rows, few_columns = tile_shape(code, "few")
+    rest = n % few_columns
+    if rest and m == 1 and bias is None and right.column == 1 and n >= WHOLE * few_columns and not empty:
+        whole = n - rest
+        plan_gemm(b, left, right, out, m=m, n=whole, k=k, batch=batch, accumulate=accumulate)
+        right, out = right.from_column(whole), out.from_column(whole)
+        _plan_plainly(b, left, right, out, Sizes(m, rest, k), batch, None, accumulate)
+        return
     width = tile_shape(code, "many")[1]
     dot_fits = k % vector == 0 and k > 0 and m > 0
     dots = dot_fits and ((right.row == 1 and (m <= SKINNY or n <= NARROW)) or n <= NARROW)
@@ -106,6 +124,34 @@ def plan_gemm(
     plan_panels(
         b, left, panels, steps, out, rows=m, columns=n, steps=k, batch=batch,
         accumulate=accumulate or bias is not None,
+    )  # fmt: skip
+
+
+def _plan_long(b: PlanBuilder, left: Matrices, right: Matrices, out: Matrices, k: int, accumulate: bool) -> None:
+    """The product of two long vectors as a sum of products of their parts, for several threads."""
+    vector = lanes(out.operand.code)
+    length = k // (SPLITS * vector) * vector
+    whole = SPLITS * length
+    parts = Matrices(b.scratch(out.operand.spec.dtype, SPLITS), 1, 1)
+    first, second = left._replace(batch=length * left.column), right._replace(batch=length * right.row)
+    plan_gemm(b, first, second, parts, m=1, n=1, k=length, batch=SPLITS)
+    no_bias = b.scratch(out.operand.spec.dtype, 0).array(0)
+    plan_add_splits(b, parts.array, no_bias, out, splits=SPLITS, rows=1, columns=1, accumulate=accumulate)
+    if k > whole:
+        rest = left.from_column(whole), right.transposed.from_column(whole).transposed
+        plan_gemm(b, *rest, out, m=1, n=1, k=k - whole, accumulate=True)
+
+
+def _plan_plainly(
+    b: PlanBuilder, left: Matrices, right: Matrices, out: Matrices, sizes: Sizes, batch: int, bias: Operand | None,
+    accumulate: bool,
+) -> None:  # fmt: skip
+    m, n, k = sizes
+    no_bias = b.scratch(out.operand.spec.dtype, 0)
+    b.launch(
+        multiply_plainly, left.array, right.array, bias.array(n) if bias else no_bias.array(0), out.array,
+        sizes, left.steps, right.steps, out.steps, int(accumulate),
+        work=batch * m if n else 0, grain=GRAIN_COST // (n * k + n + 1) + 1, cost=batch * m * n * (k + 1),
     )  # fmt: skip
 
 

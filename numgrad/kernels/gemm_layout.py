@@ -72,6 +72,10 @@ class Matrices(NamedTuple):
         """The transposes."""
         return Matrices(self.operand, self.batch, self.column, self.row, self.offset)
 
+    def from_column(self, first: int) -> Matrices:
+        """The matrices without the columns before ``first``."""
+        return self._replace(offset=self.offset + first * self.column)
+
 
 class Right(NamedTuple):
     """The layout of ``b[g, t, c, j]``: element ``g * batch + t * tap + c * channel + j * column`` from ``offset`` on."""

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from numgrad.kernels.gemm_layout import Blocks, Matrices, Steps, block_of
 from numgrad.kernels.gemm_rows import ITEM_COST, TARGET_ITEMS, lanes, tile_shape
 from numgrad.runtime import simd
-from numgrad.runtime.kernel import Kernel, kernel
+from numgrad.runtime.kernel import Device, Kernel, device, kernel
 from numgrad.runtime.plan import PlanBuilder
 from numgrad.runtime.program import Array
 from numgrad.runtime.simd import ADD, STORE, STREAM, address_of
@@ -40,10 +40,29 @@ class Sum(NamedTuple):
 
 
 @functools.cache
+def panel_product(code: str, form: str = "many") -> Device:
+    """The product of a block, for one dtype and one register tile (see `tile_shape`); all distances are in bytes."""
+    tile_rows, tile_columns = tile_shape(code, form)
+    tile = simd.strided_tile(code, tile_rows, tile_columns // lanes(code))
+    itemsize = 4 if code == "f4" else 8
+
+    @device
+    def multiply(left, a_row, a_step, rows, right, b_panel, b_step, steps, out, out_row, columns, mode):
+        for j in range(0, columns, tile_columns):
+            panel = right + j // tile_columns * b_panel
+            for i in range(0, rows, tile_rows):
+                tile(
+                    left + i * a_row, a_row, a_step, min(tile_rows, rows - i), panel, b_step, steps,
+                    out + i * out_row + j * itemsize, out_row, min(tile_columns, columns - j), mode,
+                )  # fmt: skip
+
+    return multiply
+
+
+@functools.cache
 def panels_kernel(code: str) -> Kernel:
     """The kernel for one dtype."""
-    tile_rows, tile_columns = tile_shape(code, "many")
-    tile = simd.strided_tile(code, tile_rows, tile_columns // lanes(code))
+    tile_columns, multiply = tile_shape(code, "many")[1], panel_product(code)
     itemsize = 4 if code == "f4" else 8
 
     @kernel(f"{code}[:], {code}[:], {code}[:], Steps, PanelSteps, Steps, Blocks, Sum", Steps, PanelSteps, Blocks, Sum)
@@ -54,21 +73,16 @@ def panels_kernel(code: str) -> Kernel:
             mode = STORE
         for item in range(start, stop):
             first_row, last_row, first_column, last_column, batch = block_of(item, blocks)
+            panel = first_column // tile_columns
+            goal = address_of(out, batch * out_steps.batch + first_row * out_row + first_column)
             for k in range(0, sums.steps, sums.depth):
-                count = min(sums.depth, sums.steps - k)
-                block_mode = mode if k == 0 else ADD
-                for j in range(first_column, last_column, tile_columns):
-                    panel = j // tile_columns
-                    right = address_of(b, batch * b_steps.batch + panel * b_steps.panel + k * b_steps.step)
-                    columns_left = min(tile_columns, last_column - j)
-                    left = address_of(a, batch * a_steps.batch + first_row * a_row + k * a_steps.column)
-                    goal = address_of(out, batch * out_steps.batch + first_row * out_row + j)
-                    for i in range(0, last_row - first_row, tile_rows):
-                        tile(
-                            left + i * a_row * itemsize, a_row * itemsize, a_steps.column * itemsize,
-                            min(tile_rows, last_row - first_row - i), right, b_steps.step * itemsize, count,
-                            goal + i * out_row * itemsize, out_row * itemsize, columns_left, block_mode,
-                        )  # fmt: skip
+                multiply(
+                    address_of(a, batch * a_steps.batch + first_row * a_row + k * a_steps.column), a_row * itemsize,
+                    a_steps.column * itemsize, last_row - first_row,
+                    address_of(b, batch * b_steps.batch + panel * b_steps.panel + k * b_steps.step),
+                    b_steps.panel * itemsize, b_steps.step * itemsize, min(sums.depth, sums.steps - k), goal,
+                    out_row * itemsize, last_column - first_column, mode if k == 0 else ADD,
+                )  # fmt: skip
 
     return multiply_panels
 

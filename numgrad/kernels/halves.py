@@ -31,17 +31,15 @@ def from_float16(x):
 @device
 def to_float16(x):
     """The bits of the float16 nearest to a float32."""
-    magnitude = np.int64(np.float32(abs(x)).view(np.int32))
-    sign = 0x8000 if np.float32(x).view(np.int32) < 0 else 0
-    if magnitude > 0x7F800000:
-        bits = np.int64(0x7E00)
-    elif magnitude >= 0x477FF000:
-        bits = np.int64(0x7C00)
-    elif magnitude >= 0x38800000:
-        bits = (magnitude - 0x38000000 + 0xFFF + ((magnitude >> 13) & 1)) >> 13
-    else:
-        bits = np.int64(np.float32(abs(x) + _HALF).view(np.int32)) - 0x3F000000
-    return np.int16(bits - sign)
+    whole = np.float32(x).view(np.int32)
+    magnitude = np.int32(whole & 0x7FFFFFFF)  # each step in 32 bits, of which a vector holds twice as many as of 64
+    last = np.int32(np.int32(magnitude >> 13) & 1)
+    normal = np.int32(np.int32(magnitude - 0x37FFF001 + last) >> 13)
+    tiny = np.int32(np.float32(abs(x) + _HALF).view(np.int32) - 0x3F000000)
+    bits = normal if magnitude >= 0x38800000 else tiny
+    bits = np.int32(0x7C00) if magnitude >= 0x477FF000 else bits
+    bits = np.int32(0x7E00) if magnitude > 0x7F800000 else bits
+    return np.int16(bits | np.int32(np.int32(whole >> 16) & 0x8000))
 
 
 @device
@@ -54,10 +52,12 @@ def from_bfloat16(x):
 @device
 def to_bfloat16(x):
     """The bits of the bfloat16 nearest to a float32."""
-    magnitude = np.int64(np.float32(abs(x)).view(np.int32))
-    sign = 0x8000 if np.float32(x).view(np.int32) < 0 else 0
-    bits = np.int64(0x7FC0) if magnitude > 0x7F800000 else (magnitude + 0x7FFF + ((magnitude >> 16) & 1)) >> 16
-    return np.int16(bits - sign)
+    whole = np.float32(x).view(np.int32)
+    magnitude = np.int32(whole & 0x7FFFFFFF)
+    last = np.int32(np.int32(magnitude >> 16) & 1)
+    bits = np.int32(np.int32(magnitude + 0x7FFF + last) >> 16)
+    bits = np.int32(0x7FC0) if magnitude > 0x7F800000 else bits
+    return np.int16(bits | np.int32(np.int32(whole >> 16) & 0x8000))
 
 
 @functools.cache

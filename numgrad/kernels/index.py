@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import numpy as np
+
 from numgrad.errors import ProofError
 from numgrad.kernels.loops import Extents4, Steps4, offset4
 from numgrad.kernels.reduce import (
@@ -30,6 +32,15 @@ REPLACE, ADD, MULTIPLY, LARGEST, SMALLEST = range(5)  # what `scatter_elements` 
 def within(index, extent):
     """The index, or -1 if it is out of range."""
     return index if 0 <= index < extent else -1
+
+
+@device
+def all_within(index, extent):
+    """Whether no index is out of range: a loop by itself, that the loop which uses them need not look."""
+    bad = 0
+    for i in range(index.shape[0]):
+        bad |= index[i] | (extent - 1 - index[i])  # negative if one of them is
+    return bad >= 0
 
 
 @device
@@ -64,16 +75,30 @@ def linear_index(index, linear, status, extent, following, start, stop):
 def gather_rows(x, index, out, status, start, stop):
     """out[o, i] = x[o, index[i]]; work: rows of out."""
     count = index.shape[0]
-    for unit in range(start, stop):
+    unit = start
+    while unit < stop:
         o = unit // count
-        i = unit - o * count
-        row = within(index[i], x.shape[1])
-        if row < 0:
-            status[0] = 1 + i
-        else:
-            v, y = x[o, row], out[o, i]
-            for j in range(y.shape[0]):
-                y[j] = v[j]
+        first = unit - o * count
+        last = min(count, first + stop - unit)
+        unit += last - first
+        if x.shape[2] == 1:  # rows of one element
+            values, copies, numbers = x[o, :, 0], out[o, first:last, 0], index[first:last]
+            if all_within(numbers, x.shape[1]):
+                for i in range(numbers.shape[0]):
+                    copies[i] = values[np.uint64(numbers[i])]
+            else:
+                for i in range(first, last):
+                    if within(index[i], x.shape[1]) < 0:
+                        status[0] = 1 + i
+            continue
+        for i in range(first, last):
+            row = within(index[i], x.shape[1])
+            if row < 0:
+                status[0] = 1 + i
+            else:
+                v, y = x[o, row], out[o, i]
+                for j in range(y.shape[0]):
+                    y[j] = v[j]
 
 
 @kernel("T[:, :, :], T[:, :, :], i8")
@@ -82,9 +107,9 @@ def reverse_rows(x, out, lines, start, stop):
     for unit in range(start, stop):
         if lines:
             v, y = x[0, unit], out[0, unit]
-            last = y.shape[0] - 1
+            last = np.uint64(y.shape[0] - 1)  # see `pool_planes.TWO`
             for j in range(y.shape[0]):
-                y[j] = v[last - j]
+                y[j] = v[last - np.uint64(j)]
         else:
             n = x.shape[1]
             o = unit // n
@@ -141,6 +166,44 @@ def scatter_rows(source, index, out, status, blocks, add, zero, skip, start, sto
                 else:
                     for j in range(y.shape[0]):
                         y[j] = v[j]
+
+
+@kernel("T[:, :], i8[:], i8[:], T[:, :], i8[:], Blocks", Blocks)
+def move_rows(x, index, goals, out, status, blocks, start, stop):
+    """out[goals[i]] += x[index[i]], from zeros; a unit owns a block of rows and columns of out."""
+    count = index.shape[0]
+    if not (all_within(index, x.shape[0]) and all_within(goals, out.shape[0])):
+        for i in range(count):
+            if within(index[i], x.shape[0]) < 0 or within(goals[i], out.shape[0]) < 0:
+                status[0] = 1 + i
+        return
+    for unit in range(start, stop):
+        block = unit // blocks.column_blocks
+        left = (unit - block * blocks.column_blocks) * blocks.columns
+        right = min(out.shape[1], left + blocks.columns)
+        top = block * blocks.rows
+        bottom = min(out.shape[0], top + blocks.rows)
+        for row in range(top, bottom):
+            y = out[row, left:right]
+            for j in range(y.shape[0]):
+                y[j] = 0
+        i = 0
+        while i < count:
+            goal = goals[i]
+            if goal < top or goal >= bottom:
+                i += 1
+                continue
+            v0, y = x[index[i], left:right], out[goal, left:right]
+            if i + 3 < count and goals[i + 1] == goal and goals[i + 2] == goal and goals[i + 3] == goal:
+                # An element of the sum is read and written once for four that are added.
+                v1, v2, v3 = x[index[i + 1], left:right], x[index[i + 2], left:right], x[index[i + 3], left:right]
+                for j in range(y.shape[0]):
+                    y[j] += (v0[j] + v1[j]) + (v2[j] + v3[j])
+                i += 4
+            else:
+                for j in range(y.shape[0]):
+                    y[j] += v0[j]
+                i += 1
 
 
 def _row_view(name: str, operand: Operand, dim: int, dims: int) -> tuple[int, int, int]:
@@ -221,17 +284,38 @@ def plan_index_scatter(
     """
     outer, extent, inner = _row_view("index_scatter", out, dim, dims)
     count = index.spec.numel
-    owners = max(1, min(MOST_OWNERS // max(1, outer), count * inner * outer // GRAIN_COST))
-    column_blocks = max(1, min(owners, inner // 16))
-    row_blocks = max(1, min(owners // column_blocks, extent, 2))
-    columns, rows = -(-inner // column_blocks), -(-extent // row_blocks)
-    column_blocks, row_blocks = -(-inner // max(1, columns)), -(-extent // max(1, rows))
+    blocks, units = _blocks(outer, extent, inner, count)
     cost = (count + extent) * (inner + 8)
     b.launch(
         scatter_rows, source.array(outer, count, inner), index.array(count), out.array(outer, extent, inner), STATUS,
-        Blocks(row_blocks, rows, column_blocks, columns), int(accumulate), int(zero), skip,
-        work=outer * row_blocks * column_blocks,
-        grain=max(1, GRAIN_COST * row_blocks * column_blocks // max(1, cost)), cost=outer * cost,
+        blocks, int(accumulate), int(zero), skip,
+        work=outer * units, grain=max(1, GRAIN_COST * units // max(1, cost)), cost=outer * cost,
+    )  # fmt: skip
+
+
+def _blocks(outer: int, extent: int, inner: int, count: int) -> tuple[Blocks, int]:
+    """The blocks of each of ``outer`` results [extent, inner] to which ``count`` rows go, and their number."""
+    owners = max(1, min(MOST_OWNERS // max(1, outer), count * inner * outer // GRAIN_COST))
+    # Halves of the rows, so that a thread adds to what it has just written; blocks of columns, since all indices may name
+    # rows of one half.
+    row_blocks = max(1, min(owners, extent, 2))
+    column_blocks = max(1, min(owners // row_blocks, inner // 16))
+    columns, rows = -(-inner // column_blocks), -(-extent // row_blocks)
+    column_blocks, row_blocks = -(-inner // max(1, columns)), -(-extent // max(1, rows))
+    return Blocks(row_blocks, rows, column_blocks, columns), row_blocks * column_blocks
+
+
+def plan_move_rows(b: PlanBuilder, x: Operand, index: Operand, goals: Operand, out: Operand) -> None:
+    """``out[goals[i]] += x[index[i]]``, from zeros, for x [V, D], out [G, D], and index and goals [N]: all contiguous.
+
+    Index and goals are of int64. One out of range leaves the status 1 + its position.
+    """
+    count, (extent, inner) = index.spec.numel, out.spec.shape
+    blocks, units = _blocks(1, extent, inner, count)
+    cost = (count + extent) * (inner + 8)
+    b.launch(
+        move_rows, x.array(*x.spec.shape), index.array(count), goals.array(count), out.array(extent, inner), STATUS, blocks,
+        work=units, grain=max(1, GRAIN_COST * units // max(1, cost)), cost=cost,
     )  # fmt: skip
 
 
@@ -256,12 +340,13 @@ def gather_elements(x, index, out, status, source, start, stop):
     for row in range(start, stop):
         base = offset4(row, source.extents, source.row)
         numbers, y = index[row * width : (row + 1) * width], out[row * width : (row + 1) * width]
-        for j in range(y.shape[0]):
-            number = within(numbers[j], source.extent)
-            if number < 0:
-                status[0] = 1 + row * width + j
-            else:
-                y[j] = x[base + number * source.dim_step + j * source.step]
+        if all_within(numbers, source.extent):
+            for j in range(y.shape[0]):
+                y[j] = x[np.uint64(base + numbers[j] * source.dim_step + j * source.step)]
+        else:
+            for j in range(y.shape[0]):
+                if within(numbers[j], source.extent) < 0:
+                    status[0] = 1 + row * width + j
 
 
 class Side(NamedTuple):
@@ -295,6 +380,21 @@ def scatter_elements(
         first_source = offset4(line, lines.extents, of_source.lines)
         first_index = offset4(line, lines.extents, of_index.lines)
         first_out = offset4(line, lines.extents, of_out.lines)
+        if right == left + 1 and of_index.dim == 1 and way <= ADD:  # a line by itself, and the ways most used
+            first_source += left * of_source.column
+            first_index += left * of_index.column
+            first_out += left * of_out.column
+            numbers = index[first_index : first_index + lines.length]
+            if all_within(numbers, lines.extent):
+                for i in range(numbers.shape[0]):
+                    value = source[np.uint64(0 if broadcast else first_source + i * of_source.dim)]
+                    goal = np.uint64(first_out + numbers[i] * of_out.dim)
+                    out[goal] = out[goal] + value if way == ADD else value
+            else:
+                for i in range(numbers.shape[0]):
+                    if within(numbers[i], lines.extent) < 0:
+                        status[0] = 1 + first_index + i
+            continue
         for i in range(lines.length):
             for j in range(left, right):
                 position = first_index + i * of_index.dim + j * of_index.column

@@ -6,14 +6,12 @@ matrix of a batch fails at which column. Errors of NumPy name no matrix, so what
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 Array = np.ndarray
-_BLOCK = 32  # rows of a triangle that are substituted one by one, before the rows behind them in one product
 
 
 def failure(info: Array) -> int:
@@ -29,11 +27,6 @@ def matrix_of(status: int) -> tuple[int | None, int]:
     """The matrix of a batch, or None for a single one, and its ``info``."""
     number, info = divmod(status, 1 << 32)
     return (number - 1 if number else None), info
-
-
-def _in_row(matrices: Array) -> Array:
-    """A copy as [matrices, rows, columns]."""
-    return matrices.reshape(math.prod(matrices.shape[:-2]), *matrices.shape[-2:]).copy()
 
 
 # ---- factors ----------------------------------------------------------------------------------------------------
@@ -65,52 +58,6 @@ def _first_minor(matrix: Array) -> int:
         except np.linalg.LinAlgError:
             bad = order
     return 0 if bad > len(matrix) else bad
-
-
-def lu(a: Array, out: Array, pivots: Array, info: Array, pivot: bool, check_errors: bool) -> int:
-    """The factors of P A = L U in one array, and the rows, from 1, that were exchanged; blocked, right-looking."""
-    out[...] = a
-    info[...] = 0
-    rows, columns = a.shape[-2:]
-    count = min(rows, columns)
-    pivots[...] = np.arange(1, count + 1)
-    flat = _in_row(out)
-    which, exchanged, failed = np.arange(len(flat)), pivots.reshape(len(flat), count), info.reshape(len(flat))
-    for begin in range(0, count, _BLOCK):
-        end = min(begin + _BLOCK, count)
-        for k in range(begin, end):
-            if pivot:
-                row = k + np.abs(flat[:, k:, k]).argmax(1)
-                exchanged[:, k] = row + 1
-                one, other = flat[which, k], flat[which, row]
-                flat[which, k], flat[which, row] = other, one
-            head = flat[:, k, k, None]
-            failed[(head[:, 0] == 0) & (failed == 0)] = k + 1
-            column = flat[:, k + 1 :, k]
-            column /= np.where(head == 0, 1, head)
-            flat[:, k + 1 :, k + 1 : end] -= column[:, :, None] * flat[:, k, None, k + 1 : end]
-        if end < columns:
-            right = flat[:, begin:end, end:]
-            _substitute(flat[:, begin:end, begin:end], right, False, True)
-            flat[:, end:, end:] -= flat[:, end:, begin:end] @ right
-    out[...] = flat.reshape(out.shape)
-    pivots[...] = exchanged.reshape(pivots.shape)
-    info[...] = failed.reshape(info.shape)
-    return failure(info) if check_errors else 0
-
-
-def permutation(pivots: Array, out: Array) -> int:
-    """The matrices P of A = P L U, by the exchanges of rows; the status is 1 for a row that there is not."""
-    rows = out.shape[-1]
-    if pivots.size and (pivots.min() < 1 or pivots.max() > rows):
-        return 1
-    out[...] = 0
-    for index in np.ndindex(out.shape[:-2]):
-        order = np.arange(rows)
-        for k, row in enumerate(pivots[index] - 1):
-            order[[k, row]] = order[[row, k]]
-        out[index][order, np.arange(rows)] = 1
-    return 0
 
 
 def qr(a: Array, q: Array, r: Array, mode: str) -> int:
@@ -248,36 +195,15 @@ def _zero_pivot(matrix: Array) -> int:
     try:
         np.linalg.inv(matrix)
     except np.linalg.LinAlgError:
-        info = np.zeros((), np.int32)
-        lu(matrix, np.empty_like(matrix), np.empty(len(matrix), np.int32), info, True, False)
-        return int(info) or len(matrix)  # what rounds to another number than 0 here is the last one
+        rest = matrix.copy()
+        for column in range(len(matrix)):
+            row = np.abs(rest[:, 0]).argmax()
+            rest[[0, row]] = rest[[row, 0]]
+            if rest[0, 0] == 0:
+                return column + 1
+            rest = rest[1:, 1:] - rest[1:, :1] / rest[0, 0] * rest[0, 1:]
+        return len(matrix)  # what rounds to another number than 0 here is the last one
     return 0
-
-
-def solve_triangular(a: Array, b: Array, out: Array, upper: bool, unitriangular: bool) -> int:
-    """Solutions of A X = B by substitution, reading one triangle of A; a zero on the diagonal gives inf and NaN."""
-    flat = _in_row(b)
-    _substitute(_in_row(a), flat, upper, unitriangular)
-    out[...] = flat.reshape(out.shape)
-    return 0
-
-
-def _substitute(a: Array, x: Array, upper: bool, unit: bool) -> None:
-    """Replace the right sides ``x`` [matrices, n, k] by the solutions."""
-    n = a.shape[-1]
-    for begin in range(0, n, _BLOCK):
-        block = range(begin, min(begin + _BLOCK, n))
-        solved = None
-        for step in block:
-            row = n - 1 - step if upper else step
-            if solved is not None:
-                x[:, row] -= (a[:, row, None, solved] @ x[:, solved])[:, 0]
-            if not unit:
-                x[:, row] /= a[:, row, row, None]
-            solved = slice(row, n - begin) if upper else slice(begin, row + 1)
-        rest = slice(0, n - block.stop) if upper else slice(block.stop, n)
-        if block.stop < n:
-            x[:, rest] -= a[:, rest, solved] @ x[:, solved]
 
 
 def det(a: Array, out: Array) -> int:
@@ -346,22 +272,4 @@ def matrix_exp(a: Array, out: Array) -> int:
     for k in range(int(times.max())):
         power = np.where((k < times)[..., None, None], power @ power, power)
     out[...] = power
-    return 0
-
-
-def band(x: Array, out: Array, low: int, high: int, diagonal: float) -> int:
-    """The elements whose column is ``low`` to ``high`` behind their row, the others 0; the diagonal times a factor."""
-    rows, columns = x.shape[-2:]
-    behind = np.arange(columns) - np.arange(rows)[:, None]
-    out[...] = np.where((low <= behind) & (behind <= high), x, 0)
-    if diagonal != 1:
-        np.einsum("...ii->...i", out[..., : min(rows, columns), : min(rows, columns)])[...] *= diagonal
-    return 0
-
-
-def with_diagonal(x: Array, values: Array, out: Array) -> int:
-    """The matrices with other values on their diagonals."""
-    count = values.shape[-1]
-    out[...] = x
-    np.einsum("...ii->...i", out[..., :count, :count])[...] = values
     return 0

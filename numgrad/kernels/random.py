@@ -42,8 +42,14 @@ _COSINE = tuple(
 @device
 def philox(seed, block):
     """The four 32-bit words of one block, as uint64."""
+    return philox_of(seed, block, np.uint64(0))
+
+
+@device
+def philox_of(seed, block, turn):
+    """Those of the block's turn, for who needs more than four words and cannot say how many: the first turn is 0."""
     k0, k1 = seed & _LOW, seed >> _SHIFT
-    c0, c1, c2, c3 = block & _LOW, block >> _SHIFT, np.uint64(0), np.uint64(0)
+    c0, c1, c2, c3 = block & _LOW, block >> _SHIFT, turn, np.uint64(0)
     for _ in range(10):
         p0, p1 = _MULTIPLIER_0 * c0, _MULTIPLIER_1 * c2
         c0, c1, c2, c3 = (p1 >> _SHIFT) ^ c1 ^ k0, p1 & _LOW, (p0 >> _SHIFT) ^ c3 ^ k1, p0 & _LOW
@@ -239,7 +245,7 @@ def _launch(
     if numel == 0:
         return
     groups = -(-numel // per_group)
-    reserved = _reserved(b, state, groups * BLOCKS)
+    reserved = reserved_of(b, state, groups * BLOCKS)
     words = b.scratch(dtypes.int64, WORDS, per_worker=True)
     b.launch(
         drawn, *[operand.flat for operand in operands], words.flat, reserved.array(2), *scalars,
@@ -247,7 +253,7 @@ def _launch(
     )  # fmt: skip
 
 
-def _reserved(b: PlanBuilder, state: Operand, blocks: int) -> Operand:
+def reserved_of(b: PlanBuilder, state: Operand, blocks: int) -> Operand:
     """The state to draw from; the generator's own counter moves behind it."""
     reserved = b.scratch(dtypes.int64, 2)
     b.launch(reserve, state.array(2), reserved.array(2), STATUS, blocks, work=1, grain=1)
@@ -311,4 +317,4 @@ def plan_randperm(b: PlanBuilder, out: Operand, state: Operand) -> None:
     """A random permutation of range(n); out is int64 [n], contiguous."""
     n = out.spec.numel
     if n:
-        b.launch(random_permutation, out.array(n), _reserved(b, state, n).array(2), work=1, grain=1, cost=64 * n)
+        b.launch(random_permutation, out.array(n), reserved_of(b, state, n).array(2), work=1, grain=1, cost=64 * n)

@@ -50,19 +50,19 @@ def log1p(x):
 @device
 def log2(x):
     """Logarithm to base 2."""
-    return np.log2(x)
+    return vector_math.log2(x)
 
 
 @device
 def log10(x):
     """Logarithm to base 10."""
-    return math.log10(x)
+    return vector_math.log10(x)
 
 
 @device
 def exp2(x):
     """2 to the power x."""
-    return np.exp2(x)
+    return vector_math.exp2(x)
 
 
 @device
@@ -122,13 +122,13 @@ def hypot(x, y):
 @device
 def sinh(x):
     """Hyperbolic sine, exact near 0."""
-    return math.sinh(x)
+    return vector_math.sinh(x)
 
 
 @device
 def cosh(x):
     """Hyperbolic cosine."""
-    return math.cosh(x)
+    return vector_math.cosh(x)
 
 
 @device
@@ -146,7 +146,7 @@ def acosh(x):
 @device
 def atanh(x):
     """Inverse hyperbolic tangent; infinite at -1 and 1, NaN beyond."""
-    return math.atanh(x)
+    return vector_math.atanh(x)
 
 
 @device

@@ -1,31 +1,77 @@
 """Optimizers: one pass over all parameters in one launch.
 
-A table lists the tensors: int64 rows of addresses and a length, which the planner cuts into pieces of `PIECE` elements
-(`Pieces`). A kernel reads arrays straight from these addresses. Hyper-parameters are float64 data in an
-operand, so that a recorded launch sees new values. The arithmetic is in the parameters' type, in torch's order.
+A table lists the tensors: int64 rows of addresses, of the parameter's number and of a length, which the planner cuts into
+pieces of `PIECE` elements (`Pieces`). A kernel reads arrays straight from these addresses. Options are float64 data in an
+operand, so that a recorded launch sees new values.
+
+What an optimizer computes are two scalar functions (`Rule`). One is run for each parameter, in float64: it counts the
+parameter's steps and makes the factors of this step. The other is run for each element, in the parameter's dtype, or in
+float32 for halves.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
+import functools
+import inspect
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
 from numgrad import dtypes
-from numgrad.runtime.kernel import intrinsic, kernel
+from numgrad.errors import KernelError
+from numgrad.kernels.halves import from_bfloat16, from_float16, to_bfloat16, to_float16
+from numgrad.kernels.source import function_from, typed_function
+from numgrad.runtime.kernel import Kernel, device, intrinsic
 from numgrad.runtime.memory import array_over
 from numgrad.runtime.plan import Operand, PlanBuilder
 
 PIECE = 1 << 14  # elements of one row of the table: some 10 us of work
 
-# Columns of the tables.
-SGD_COLUMNS = ("param", "grad", "momentum_buffer", "is_first", "length")
-ADAM_COLUMNS = ("param", "grad", "exp_avg", "exp_avg_sq", "max_exp_avg_sq", "length")
-# Elements of the operands of hyper-parameters.
-SGD_HYPER = ("lr", "momentum", "dampening", "weight_decay", "nesterov", "maximize")
-ADAM_HYPER = ("lr", "beta1", "beta2", "eps", "weight_decay", "decoupled_weight_decay", "maximize", "amsgrad")
-ADAM_STATE = ("step", "step_size", "sqrt_bias_correction2")  # the caller reads only step
+
+class Rule:
+    """What an optimizer computes.
+
+    Parameters
+    ----------
+    name
+        The optimizer's, of its kernels.
+    each_parameter
+        ``(*counts, *options) -> (*counts, *factors)`` in float64. An option is known by its name. ``wide`` is whether the last
+        count is stored in float64, and not in float32.
+    each_element
+        ``(p, g, *states, *switches, *factors) -> (p, *states)`` for an element of a parameter and of its gradient.
+    states, counts
+        Names of a parameter's states: tensors of its shape, and tensors of one number.
+    switches
+        For each switch the states and counts that are there only with it. It is a constant of the kernel.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        each_parameter: Callable[..., Any],
+        each_element: Callable[..., Any],
+        states: Sequence[str],
+        counts: Sequence[str],
+        switches: dict[str, Sequence[str]],
+    ) -> None:
+        self.name = name
+        self.each_parameter, self.each_element = each_parameter, each_element
+        self.states, self.counts = tuple(states), tuple(counts)
+        self.switches = {switch: tuple(names) for switch, names in switches.items()}
+        self.options = tuple(each for each in _names(each_parameter) if each not in (*self.counts, "wide"))
+        known = ("p", "g", *self.states, *self.switches)
+        self.factors = tuple(each for each in _names(each_element) if each not in known)
+
+    def present(self, names: Sequence[str], on: Sequence[str]) -> tuple[str, ...]:
+        """Those of these states or counts that are there with these switches."""
+        absent = {name for switch, optional in self.switches.items() if switch not in on for name in optional}
+        return tuple(name for name in names if name not in absent)
+
+
+def _names(function: Callable[..., Any]) -> tuple[str, ...]:
+    return tuple(inspect.signature(function).parameters)
 
 
 @intrinsic
@@ -53,75 +99,6 @@ def _(address, length, like):
     return array_over(int(address), (int(length),), like.dtype)
 
 
-@kernel("i8[:, :], f8[:], T")
-def sgd(table, hyper, zero, start, stop):
-    """Work: rows of `SGD_COLUMNS`. A row's first step makes the gradient its buffer, and clears its ``is_first``."""
-    decay, momentum, nesterov = hyper[3], hyper[1], hyper[4] != 0.0
-    step = type_of(zero, -hyper[0])
-    sign = type_of(zero, -1.0 if hyper[5] != 0.0 else 1.0)
-    for row in range(start, stop):
-        length = table[row, 4]
-        p, g = array_at(table[row, 0], length, zero), array_at(table[row, 1], length, zero)
-        # A first buffer is the gradient, without the old content, which is undefined.
-        first = table[row, 3] != 0
-        d, m, k = type_of(zero, decay), type_of(zero, momentum), type_of(zero, 1.0 if first else 1.0 - hyper[2])
-        if momentum == 0.0:
-            for i in range(p.shape[0]):
-                v = sign * g[i]
-                v = v + d * p[i] if decay != 0.0 else v
-                p[i] += step * v
-        else:
-            buffer = array_at(table[row, 2], length, zero)
-            if first:
-                table[row, 3] = 0
-                for i in range(p.shape[0]):
-                    buffer[i] = zero
-            for i in range(p.shape[0]):
-                v = sign * g[i]
-                v = v + d * p[i] if decay != 0.0 else v
-                a = m * buffer[i] + k * v
-                buffer[i] = a
-                p[i] += step * (v + m * a if nesterov else a)
-
-
-@kernel("f8[:], f8[:]")
-def adam_advance(hyper, state, start, stop):
-    """Count the step, and compute the factors that depend on it."""
-    state[0] += 1.0
-    state[1] = hyper[0] / (1.0 - hyper[1] ** state[0])
-    state[2] = math.sqrt(1.0 - hyper[2] ** state[0])
-
-
-@kernel("i8[:, :], f8[:], f8[:], T")
-def adam(table, hyper, state, zero, start, stop):
-    """Work: rows of `ADAM_COLUMNS`."""
-    decay, decoupled, amsgrad = hyper[4], hyper[5] != 0.0, hyper[7] != 0.0
-    sign = type_of(zero, -1.0 if hyper[6] != 0.0 else 1.0)
-    added = type_of(zero, 0.0 if decoupled else decay)
-    retained = type_of(zero, 1.0 - hyper[0] * decay if decoupled else 1.0)
-    lerp, remaining, lerp_is_small = type_of(zero, 1.0 - hyper[1]), type_of(zero, hyper[1]), abs(1.0 - hyper[1]) < 0.5
-    beta2, new2 = type_of(zero, hyper[2]), type_of(zero, 1.0 - hyper[2])
-    eps, step, root = type_of(zero, hyper[3]), type_of(zero, -state[1]), type_of(zero, state[2])
-    for row in range(start, stop):
-        length = table[row, 5]
-        p, g = array_at(table[row, 0], length, zero), array_at(table[row, 1], length, zero)
-        mean, square = array_at(table[row, 2], length, zero), array_at(table[row, 3], length, zero)
-        largest = array_at(table[row, 4] if amsgrad else table[row, 3], length, zero)
-        for i in range(p.shape[0]):
-            v, q = sign * g[i], retained * p[i]
-            v = v + added * q if decay != 0.0 else v
-            a = mean[i]
-            a = a + lerp * (v - a) if lerp_is_small else v - (v - a) * remaining
-            b = beta2 * square[i] + new2 * v * v
-            mean[i] = a
-            square[i] = b
-            if amsgrad:
-                c = largest[i]
-                b = b if (b > c) | (b != b) else c
-                largest[i] = b
-            p[i] = q + step * a / (math.sqrt(b) / root + eps)
-
-
 @intrinsic
 def type_of(typing_context, like, value):
     """``value``, a float64, as the type of ``like``."""
@@ -138,36 +115,117 @@ def _(like, value):
     return type(like)(value)
 
 
+@device
+def count_at(address, wide):
+    """The float64 (``wide``) or float32 at an address, as a float64."""
+    if wide != 0:
+        return array_at(address, 1, np.float64(0))[0]
+    return np.float64(array_at(address, 1, np.float32(0))[0])
+
+
+@device
+def put_count(address, wide, value):
+    """Store a float64 as the float64 or float32 at an address."""
+    if wide != 0:
+        array_at(address, 1, np.float64(0))[0] = value
+    else:
+        array_at(address, 1, np.float32(0))[0] = np.float32(value)
+
+
+# ---- kernels ----------------------------------------------------------------------------------------------------
+
+
+@functools.cache
+def counting_kernel(rule: Rule, on: tuple[str, ...]) -> Kernel:
+    """``(counts, options, factors)``: counts a step of each parameter, and computes its row of factors.
+
+    A row of ``counts``, int64, has two columns for each count that is there: its address, and whether it is a float64.
+    """
+    present = rule.present(rule.counts, on)
+    lines = [f"def {rule.name}_factors({'counts, ' if present else ''}options, factors, start, stop):"]
+    lines.append("    for row in range(start, stop):")
+    columns = {name: f"counts[row, {2 * k}], counts[row, {2 * k + 1}]" for k, name in enumerate(present)}
+    lines += [f"        count_{name} = count_at({column})" for name, column in columns.items()]
+    values = {name: f"count_{name}" if name in columns else "0.0" for name in rule.counts}
+    values |= {name: f"options[{k}]" for k, name in enumerate(rule.options)}
+    values["wide"] = f"counts[row, {2 * len(present) - 1}] != 0" if present else "False"
+    lines.append(f"        result = function({', '.join(values[each] for each in _names(rule.each_parameter))})")
+    lines += [
+        f"        put_count({columns[name]}, result[{k}])" for k, name in enumerate(rule.counts) if name in columns
+    ]
+    lines += [f"        factors[row, {k}] = result[{len(rule.counts) + k}]" for k in range(len(rule.factors))]
+    words = {"count_at": count_at, "put_count": put_count, "function": typed_function(rule.each_parameter, "f8")}
+    function = function_from("\n".join(lines) + "\n", f"{rule.name}_factors", words)
+    return Kernel(function, f"{'i8[:, :], ' if present else ''}f8[:], f8[:, :]")
+
+
+@functools.cache
+def update_kernel(rule: Rule, on: tuple[str, ...], dtype: dtypes.dtype) -> Kernel:
+    """``(table, factors, zero, unit)``: changes the elements of all parameters. Work: rows of the table.
+
+    A row of ``table`` has the addresses of the parameter, its gradient and the states that are there, the number of its row
+    of factors, and the length. ``zero`` is a 0 of the stored type, ``unit`` of the type that is computed with.
+    """
+    present = rule.present(rule.states, on)
+    arrays = {name: f"array_{name}" for name in ("p", "g", *present)}
+    read, write = ("read({})", "write({})") if dtype.is_half else ("{}", "{}")
+    lines = [f"def {rule.name}(table, factors, zero, unit, start, stop):", "    for row in range(start, stop):"]
+    lines.append(f"        owner, length = table[row, {len(arrays)}], table[row, {len(arrays) + 1}]")
+    lines += [f"        factor_{name} = type_of(unit, factors[owner, {k}])" for k, name in enumerate(rule.factors)]
+    lines += [f"        {array} = array_at(table[row, {k}], length, zero)" for k, array in enumerate(arrays.values())]
+    values = {name: f"factor_{name}" for name in rule.factors}
+    values |= {name: str(name in on) for name in rule.switches}
+    values |= {
+        name: read.format(f"{arrays[name]}[i]") if name in arrays else "unit" for name in ("p", "g", *rule.states)
+    }
+    lines.append("        for i in range(array_p.shape[0]):")
+    lines.append(f"            result = function({', '.join(values[each] for each in _names(rule.each_element))})")
+    lines += [
+        f"            {arrays[name]}[i] = {write.format(f'result[{k}]')}"
+        for k, name in enumerate(("p", *rule.states))
+        if name in arrays
+    ]
+    words: dict[str, Any] = {
+        "array_at": array_at,
+        "type_of": type_of,
+        "function": typed_function(rule.each_element, "f4" if dtype.is_half else dtype.code),
+    }
+    if dtype.is_half:
+        is_short = dtype is dtypes.bfloat16
+        words["read"] = from_bfloat16 if is_short else from_float16
+        words["write"] = to_bfloat16 if is_short else to_float16
+    return Kernel(function_from("\n".join(lines) + "\n", rule.name, words), "i8[:, :], f8[:, :], T, C")
+
+
 # ---- planning ---------------------------------------------------------------------------------------------------
 
 
 class Pieces:
-    """The rows of a table for tensors of these lengths; each flag has a column of its own.
+    """The rows of a table for tensors of these lengths.
 
-    A row is ``(*addresses, *flags, length)`` of a piece of at most `PIECE` elements. ``columns`` says for each column of
-    addresses whether it is used (else it is 0). ``count`` is the number of rows.
+    A row is ``(*addresses, number of the tensor, length)`` of a piece of at most `PIECE` elements. ``columns`` is how many
+    addresses there are, ``numbered`` whether the numbers are those of the tensors, or else all 0. ``count`` is the number of
+    rows.
     """
 
-    def __init__(
-        self, lengths: Sequence[int], itemsize: int, columns: Sequence[bool], flags: Sequence[Sequence[int]] = ()
-    ) -> None:
+    def __init__(self, lengths: Sequence[int], itemsize: int, columns: int, numbered: bool) -> None:
         pieces = np.array([-(-length // PIECE) for length in lengths], np.int64)
         self.count = int(pieces.sum())
         self._tensor = np.repeat(np.arange(len(pieces)), pieces)
-        self._columns = len(columns)
+        self._columns = columns
         first = (np.arange(self.count) - np.repeat(np.cumsum(pieces) - pieces, pieces)) * PIECE
         # The table for tensors at the address 0.
-        self._rows = np.zeros((self.count, self._columns + len(flags) + 1), np.int64)
-        self._rows[:, : self._columns] = first[:, None] * itemsize * np.array(columns)
-        for column, marks in enumerate(flags, self._columns):
-            self._rows[:, column] = np.array(marks, np.int64)[self._tensor]
+        self._rows = np.zeros((self.count, columns + 2), np.int64)
+        self._rows[:, :columns] = first[:, None] * itemsize
+        if numbered:
+            self._rows[:, columns] = self._tensor
         self._rows[:, -1] = np.minimum(PIECE, np.array(lengths, np.int64)[self._tensor] - first)
 
     def table(self, addresses: np.ndarray) -> np.ndarray:
         """The table, int64, for tensors at these addresses, int64, a row for each.
 
-        >>> Pieces([PIECE + 1], 4, (True, False), [(1,)]).table(np.array([[4096, 0]])).tolist()
-        [[4096, 0, 1, 16384], [69632, 0, 1, 1]]
+        >>> Pieces([5, PIECE + 1], 4, 1, True).table(np.array([[64], [4096]])).tolist()
+        [[64, 0, 5], [4096, 1, 16384], [69632, 1, 1]]
         """
         table = self._rows.copy()
         table[:, : self._columns] += addresses.take(self._tensor, 0)
@@ -183,36 +241,49 @@ def grain_of(rows: int, elements: int) -> int:
     return max(1, min(rows, rows * PIECE // max(elements, 1)))
 
 
-def plan_sgd(b: PlanBuilder, table: Operand, hyper: Operand, dtype: dtypes.dtype, grain: int = 1) -> None:
-    """SGD, with torch's momentum, over all tensors of the table, which are of ``dtype``; ``grain`` rows are a chunk.
-
-    table
-        int64 [rows, 5], `SGD_COLUMNS`; ``momentum_buffer`` may be 0 without momentum. Changed in place: ``is_first``.
-    hyper
-        float64 [6], `SGD_HYPER`; the last two are 0 or 1.
-    """
-    rows = table.spec.shape[0]
-    b.launch(
-        sgd, table.array(rows, len(SGD_COLUMNS)), hyper.array(len(SGD_HYPER)), 0.0,
-        work=rows, grain=grain, cost=rows * PIECE // grain, binding=(dtype.code,),
-    )  # fmt: skip
-
-
-def plan_adam(
-    b: PlanBuilder, table: Operand, hyper: Operand, state: Operand, dtype: dtypes.dtype, grain: int = 1
+def plan_update(
+    b: PlanBuilder,
+    rule: Rule,
+    table: Operand,
+    counts: Operand | None,
+    options: Operand,
+    dtype: dtypes.dtype,
+    on: tuple[str, ...] = (),
+    grain: int = 1,
 ) -> None:
-    """Adam or AdamW over all tensors of the table, which are of ``dtype`` and have taken the same number of steps.
+    """A step of all tensors of the table, which are of ``dtype``; ``grain`` rows are a chunk.
 
     table
-        int64 [rows, 6], `ADAM_COLUMNS`; ``max_exp_avg_sq`` may be 0 without amsgrad.
-    hyper
-        float64 [8], `ADAM_HYPER`; the last three are 0 or 1.
-    state
-        float64 [3], `ADAM_STATE`, changed in place: each run counts one step.
+        int64 [rows, addresses + 2], a row for each piece; see `update_kernel`.
+    counts
+        int64 [parameters, 2 * counts], see `counting_kernel`; None if the rule has no counts with these switches.
+    options
+        float64, the rule's options in their order.
+    on
+        The switches that are on.
+
+    Raises
+    ------
+    KernelError
+        The operands have other columns than the rule asks for.
     """
-    rows = table.spec.shape[0]
-    b.launch(adam_advance, hyper.array(len(ADAM_HYPER)), state.array(len(ADAM_STATE)), work=1, grain=1)
+    present, states = rule.present(rule.counts, on), rule.present(rule.states, on)
+    columns = 0 if counts is None else counts.spec.shape[1]
+    if columns != 2 * len(present) or table.spec.shape[1] != len(states) + 4 or (counts is None) != (not present):
+        raise KernelError(
+            f"{rule.name}: got {table.spec} and {counts and counts.spec}, expected {states} and {present}"
+        )
+    rows, owners = table.spec.shape[0], 1 if counts is None else counts.spec.shape[0]
+    counting = tuple(each for each in on if set(rule.switches[each]) & set(rule.counts))
+    changing = tuple(each for each in on if each not in counting)
+    factors = b.scratch(dtypes.float64, owners * len(rule.factors))
+    every = factors.array(owners, len(rule.factors))
     b.launch(
-        adam, table.array(rows, len(ADAM_COLUMNS)), hyper.array(len(ADAM_HYPER)), state.array(len(ADAM_STATE)), 0.0,
-        work=rows, grain=grain, cost=rows * PIECE // grain, binding=(dtype.code,),
+        counting_kernel(rule, counting),
+        *([] if counts is None else [counts.array(owners, columns)]), options.array(len(rule.options)), every,
+        work=owners, grain=owners,
+    )  # fmt: skip
+    b.launch(
+        update_kernel(rule, changing, dtype), table.array(rows, len(states) + 4), every, 0, 0,
+        work=rows, grain=grain, cost=rows * PIECE // grain, binding=(dtype.code, "f4" if dtype.is_half else dtype.code),
     )  # fmt: skip

@@ -37,6 +37,12 @@ tanh = _function("tanh", "The hyperbolic tangent of x, to about two units in the
 log = _function("log", "The natural logarithm of x, to about one unit in the last place.")
 log1p = _function("log1p", "log(1 + x), exact near 0, to about two units in the last place.")
 expm1 = _function("expm1", "exp(x) - 1, exact near 0, to about two units in the last place.")
+exp2 = _function("exp2", "2 to the power x, exact for integers, else to about one unit in the last place.", np.exp2)
+log2 = _function("log2", "The logarithm to base 2, exact for powers of 2, else to about two units in the last place.")
+log10 = _function("log10", "The logarithm to base 10, to about two units in the last place.")
+sinh = _function("sinh", "The hyperbolic sine of x, to about two units in the last place.", np.sinh)
+cosh = _function("cosh", "The hyperbolic cosine of x, to about two units in the last place.", np.cosh)
+atanh = _function("atanh", "The inverse hyperbolic tangent of x, to about three units in the last place.", np.arctanh)
 erf = _function("erf", "The error function of x, to about one unit in the last place.")
 
 # Polynomials, from the highest power down, for float32 and for float64: least squares at Chebyshev's nodes in 60 digits,
@@ -67,6 +73,8 @@ _LOG = (  # 2 * (artanh(s) / s - 1) / s**2 in powers of s**2, for the s of numbe
 # The high part of ln 2 has zeros at its end, so that a small integer times it is exact.
 _LN2_HIGH = 0.693359375, 0.69314718036912381649
 _LN2_LOW = -2.12194440054690583e-4, 1.90821492927058770002e-10
+_LOG10_OF_2_HIGH = 0.301025390625, 0.30102999566361177
+_LOG10_OF_2_LOW = 4.605038981195214e-06, 3.694239077158931e-13
 
 
 class _Floats:
@@ -100,31 +108,85 @@ class _Floats:
         return result
 
     def exp(self, x: Any) -> Any:
-        """With ``x = n ln 2 + r`` it is ``2**n`` by its bits times the Taylor polynomial of exp(r), |r| <= ln 2 / 2.
+        """With ``x = n ln 2 + r`` it is ``2**n`` by its bits times the Taylor polynomial of exp(r), |r| <= ln 2 / 2."""
+        lowest, highest = (-104.0, 89.0) if self.single else (-746.0, 710.0)
+        return self._scaled_exp(x, lowest, highest, 0)
+
+    def _scaled_exp(self, x: Any, lowest: float, highest: float, power: int) -> Any:
+        """``2**power * exp(x)``; 0 below ``lowest``, infinity above ``highest``."""
+        number, call = self.number, self.call
+        high, low = _LN2_HIGH[self.precision], _LN2_LOW[self.precision]
+        tiny, clipped = self._clipped(x, lowest, highest)
+        n = call("rint", self.builder.fmul(clipped, number(math.log2(math.e))))
+        r = call("fma", n, number(-low), call("fma", n, number(-high), clipped))
+        # Below the range the polynomial would still round to the smallest number.
+        return self.builder.select(tiny, number(0.0), self._exp_of_parts(n, r, power))
+
+    def _clipped(self, x: Any, lowest: float, highest: float) -> tuple[Any, Any]:
+        """Whether x is below, and x between the two."""
+        builder, number = self.builder, self.number
+        tiny = builder.fcmp_ordered("<", x, number(lowest))
+        clipped = builder.select(tiny, number(lowest), x)
+        return tiny, builder.select(builder.fcmp_ordered(">", clipped, number(highest)), number(highest), clipped)
+
+    def _exp_of_parts(self, n: Any, r: Any, power: int) -> Any:
+        """``2**(n + power) * exp(r)`` for |r| <= ln 2 / 2.
 
         The power is applied in two halves, since ``2**n`` itself may lie outside the range in which the result lies.
         """
-        builder, number, call = self.builder, self.number, self.call
-        mantissa, bias, degree = (23, 127, 7) if self.single else (52, 1023, 13)
-        lowest, highest = (-104.0, 89.0) if self.single else (-746.0, 710.0)
-        high, low = _LN2_HIGH[self.precision], _LN2_LOW[self.precision]
-        tiny = builder.fcmp_ordered("<", x, number(lowest))
-        clipped = builder.select(tiny, number(lowest), x)
-        clipped = builder.select(builder.fcmp_ordered(">", clipped, number(highest)), number(highest), clipped)
-        n = call("rint", builder.fmul(clipped, number(math.log2(math.e))))
-        r = call("fma", n, number(-low), call("fma", n, number(-high), clipped))
-        p = self.polynomial(r, [1 / math.factorial(power) for power in range(degree, -1, -1)])
+        builder, number = self.builder, self.number
+        degree = 7 if self.single else 13
+        p = self.polynomial(r, [1 / math.factorial(term) for term in range(degree, -1, -1)])
         whole = builder.select(builder.fcmp_ordered("ord", n, n), n, number(0.0))  # NaN has no integer
         whole = builder.fptosi(whole, self.integer)
+        if power:
+            whole = builder.add(whole, self.integer(power))
         half = builder.ashr(whole, self.integer(1))
+        return builder.fmul(builder.fmul(p, self._power_of_two(half)), self._power_of_two(builder.sub(whole, half)))
 
-        def power_of_two(exponent: Any) -> Any:
-            biased = builder.add(exponent, self.integer(bias))
-            return builder.bitcast(builder.shl(biased, self.integer(mantissa)), self.kind)
+    def _power_of_two(self, exponent: Any) -> Any:
+        """By its bits; the exponent is one of a normal number."""
+        mantissa, bias = (23, 127) if self.single else (52, 1023)
+        biased = self.builder.add(exponent, self.integer(bias))
+        return self.builder.bitcast(self.builder.shl(biased, self.integer(mantissa)), self.kind)
 
-        scaled = builder.fmul(builder.fmul(p, power_of_two(half)), power_of_two(builder.sub(whole, half)))
-        # Below the range the polynomial would still round to the smallest number.
-        return builder.select(tiny, number(0.0), scaled)
+    def exp2(self, x: Any) -> Any:
+        """As `exp`, with ``n`` and ``r / ln 2`` the integer next to x and the rest, which is exact."""
+        builder, number = self.builder, self.number
+        lowest, highest = (-151.0, 129.0) if self.single else (-1076.0, 1025.0)
+        tiny, clipped = self._clipped(x, lowest, highest)
+        n = self.call("rint", clipped)
+        r = builder.fmul(builder.fsub(clipped, n), number(math.log(2)))
+        return builder.select(tiny, number(0.0), self._exp_of_parts(n, r, 0))
+
+    def _half_of_exp(self, size: Any) -> Any:
+        """exp(size) / 2 for a size of at least 0, up to where that is infinite."""
+        return self._scaled_exp(size, -1.0, 90.0 if self.single else 711.0, -1)
+
+    def sinh(self, x: Any) -> Any:
+        """Taylor's series for abs(x) < 1, ``x + x**3 * p(x**2)``; else half of ``exp(abs(x)) - exp(-abs(x))``, with the sign."""
+        builder, number = self.builder, self.number
+        size, square = self.call("fabs", x), builder.fmul(x, x)
+        terms = 11 if self.single else 19
+        p = self.polynomial(square, [1 / math.factorial(power) for power in range(terms, 1, -2)])
+        small = self.call("fma", builder.fmul(x, square), p, x)
+        half = self._half_of_exp(size)
+        large = builder.fsub(half, builder.fdiv(number(0.25), half))
+        near = builder.fcmp_ordered("<", size, number(1.0))
+        return builder.select(near, small, self.call("copysign", large, x))
+
+    def cosh(self, x: Any) -> Any:
+        """Half of ``exp(abs(x)) + exp(-abs(x))``."""
+        half = self._half_of_exp(self.call("fabs", x))
+        return self.builder.fadd(half, self.builder.fdiv(self.number(0.25), half))
+
+    def atanh(self, x: Any) -> Any:
+        """Half of ``log1p(2 a / (1 - a))`` for ``a = abs(x)``, with the sign of x."""
+        builder, number = self.builder, self.number
+        size = self.call("fabs", x)
+        ratio = builder.fdiv(builder.fadd(size, size), builder.fsub(number(1.0), size))
+        # Beyond 1 and at infinity the ratio is no number, or has a logarithm that is none.
+        return self.call("copysign", builder.fmul(number(0.5), self.log1p(ratio)), x)
 
     def _exp_of_some(self, x: Any) -> Any:
         """exp(x) where neither x nor the result is near the ends of the range; anything for NaN."""
@@ -164,11 +226,25 @@ class _Floats:
         return builder.select(builder.fcmp_unordered("<", size, number(1.0)), small, large)
 
     def log(self, x: Any) -> Any:
-        """With ``x = 2**n * m``, m between the roots of 1/2 and of 2, it is ``n ln 2 + log(m)``.
+        """With ``x = 2**n * m``, m between the roots of 1/2 and of 2, it is ``n ln 2 + log(m)``."""
+        return self._log_at_ends(x, self._log_of(*self._log_parts(x)))
 
-        ``log(1 + f) = f - (h - s * (h + r))`` with ``h = f**2 / 2``, ``s = f / (2 + f)`` and r from artanh's series in
-        s**2: f is exact, and only small terms are subtracted from it.
-        """
+    def log2(self, x: Any) -> Any:
+        """``n + log(m) / ln 2``."""
+        f, n = self._log_parts(x)
+        scaled = self.builder.fmul(self._log_of(f, None), self.number(1 / math.log(2)))
+        return self._log_at_ends(x, self.builder.fadd(n, scaled))
+
+    def log10(self, x: Any) -> Any:
+        """``n log10(2) + log(m) / ln 10``."""
+        number, call = self.number, self.call
+        high, low = _LOG10_OF_2_HIGH[self.precision], _LOG10_OF_2_LOW[self.precision]
+        f, n = self._log_parts(x)
+        scaled = self.builder.fmul(self._log_of(f, None), number(1 / math.log(10)))
+        return self._log_at_ends(x, call("fma", n, number(high), call("fma", n, number(low), scaled)))
+
+    def _log_parts(self, x: Any) -> tuple[Any, Any]:
+        """``f = m - 1``, which is exact, and n, for ``x = 2**n * m`` with m between the roots of 1/2 and of 2."""
         builder, number, integer = self.builder, self.number, self.integer
         mantissa, smallest = (23, 2.0**-126) if self.single else (52, 2.0**-1022)
         root = 0x3F3504F3 if self.single else 0x3FE6A09E667F3BCD  # of 1/2
@@ -179,16 +255,22 @@ class _Floats:
         m = builder.bitcast(builder.sub(bits, builder.shl(power, integer(mantissa))), self.kind)
         n = builder.sitofp(power, self.kind)
         n = builder.select(tiny, builder.fadd(n, number(-float(mantissa))), n)
-        return self._log_at_ends(x, self._log_of(builder.fadd(m, number(-1.0)), n))
+        return builder.fadd(m, number(-1.0)), n
 
     def _log_of(self, f: Any, n: Any) -> Any:
-        """``n ln 2 + log(1 + f)`` for 1 + f between the roots of 1/2 and of 2."""
+        """``n ln 2 + log(1 + f)`` for 1 + f between the roots of 1/2 and of 2; n is 0 if it is None.
+
+        ``log(1 + f) = f - (h - s * (h + r))`` with ``h = f**2 / 2``, ``s = f / (2 + f)`` and r from artanh's series in
+        s**2: f is exact, and only small terms are subtracted from it.
+        """
         builder, number = self.builder, self.number
         high, low = _LN2_HIGH[self.precision], _LN2_LOW[self.precision]
         s = builder.fdiv(f, builder.fadd(f, number(2.0)))
         z = builder.fmul(s, s)
         h = builder.fmul(builder.fmul(f, f), number(0.5))
         r = builder.fmul(z, self.polynomial(z, _LOG[self.precision]))
+        if n is None:
+            return builder.fsub(f, builder.fsub(h, builder.fmul(s, builder.fadd(h, r))))
         rest = self.call("fma", s, builder.fadd(h, r), builder.fmul(n, number(low)))
         return self.call("fma", n, number(high), builder.fsub(f, builder.fsub(h, rest)))
 
@@ -208,7 +290,7 @@ class _Floats:
             builder.fcmp_ordered("<", x, number(math.sqrt(2.0) - 1)),
         )
         f = builder.select(near, x, number(0.0))
-        small = self._log_of(f, number(0.0))
+        small = self._log_of(f, None)
         # The sum above loses the sign of 0.
         tiny = builder.fcmp_ordered("<", self.call("fabs", x), number(2.0**-30 if self.single else 2.0**-60))
         return builder.select(
@@ -216,14 +298,22 @@ class _Floats:
         )  # fmt: skip
 
     def expm1(self, x: Any) -> Any:
-        """Taylor's series for abs(x) < 1/2, ``x * (1 + x * p)``; else ``exp(x) - 1``."""
-        builder, number = self.builder, self.number
-        terms = 9 if self.single else 16
-        p = self.polynomial(x, [1 / math.factorial(power) for power in range(terms, 1, -1)])
-        small = builder.fmul(x, self.call("fma", x, p, number(1.0)))
-        large = builder.fadd(self.exp(x), number(-1.0))
-        near = builder.fcmp_ordered("<", self.call("fabs", x), number(0.5))
-        return builder.select(near, small, large)
+        """``2**n * (p + (1 - 2**-n))`` with n and r as in `exp`, and Taylor's series p of exp(r) - 1."""
+        builder, number, call = self.builder, self.number, self.call
+        high, low = _LN2_HIGH[self.precision], _LN2_LOW[self.precision]
+        lowest, highest, terms = (-18.0, 89.0, 9) if self.single else (-40.0, 710.0, 15)
+        _, clipped = self._clipped(x, lowest, highest)  # below, the result is -1
+        n = call("rint", builder.fmul(clipped, number(math.log2(math.e))))
+        r = call("fma", n, number(-low), call("fma", n, number(-high), clipped))
+        series = self.polynomial(r, [1 / math.factorial(power) for power in range(terms, 1, -1)])
+        p = call("fma", builder.fmul(r, r), series, r)
+        whole = builder.fptosi(builder.select(builder.fcmp_ordered("ord", n, n), n, number(0.0)), self.integer)
+        half = builder.ashr(whole, self.integer(1))
+        few = builder.select(builder.icmp_signed(">", whole, self.integer(64)), self.integer(64), whole)
+        rest = builder.fsub(number(1.0), self._power_of_two(builder.neg(few)))
+        scaled = builder.fmul(builder.fadd(p, rest), self._power_of_two(half))
+        scaled = builder.fmul(scaled, self._power_of_two(builder.sub(whole, half)))
+        return builder.select(builder.fcmp_ordered("==", x, number(0.0)), x, scaled)  # the sum loses the sign of 0
 
 
 def _tanh_series(terms: int) -> list[float]:

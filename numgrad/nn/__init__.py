@@ -26,9 +26,12 @@ from numgrad.nn import (
     parameter,
     parameter_containers,
     pooling,
+    pooling_fractions,
     pooling_volumes,
     rearranging,
     rectifiers,
+    recurrent,
+    recurrent_cells,
     transformer,
     utils,
 )
@@ -53,9 +56,12 @@ from numgrad.nn.parameter import *  # noqa: F403
 from numgrad.nn.parameter import factory_kwargs as factory_kwargs
 from numgrad.nn.parameter_containers import *  # noqa: F403
 from numgrad.nn.pooling import *  # noqa: F403
+from numgrad.nn.pooling_fractions import *  # noqa: F403
 from numgrad.nn.pooling_volumes import *  # noqa: F403
 from numgrad.nn.rearranging import *  # noqa: F403
 from numgrad.nn.rectifiers import *  # noqa: F403
+from numgrad.nn.recurrent import *  # noqa: F403
+from numgrad.nn.recurrent_cells import *  # noqa: F403
 from numgrad.nn.transformer import *  # noqa: F403
 
 __all__ = ["common_types", "factory_kwargs", "functional", "grad", "init", "modules", "parallel", "parameter", "utils"]
@@ -78,8 +84,10 @@ __all__ += pooling.__all__
 __all__ += distances.__all__
 __all__ += likelihoods.__all__
 __all__ += padding.__all__
-__all__ += pooling_volumes.__all__
+__all__ += pooling_fractions.__all__ + pooling_volumes.__all__
 __all__ += rearranging.__all__
 __all__ += rectifiers.__all__
 __all__ += convolutions.__all__
+__all__ += recurrent.__all__
+__all__ += recurrent_cells.__all__
 __all__ += transformer.__all__

@@ -12,6 +12,7 @@ from numgrad.tensor.activations import relu_ as relu_
 from numgrad.tensor.activations import silu as silu
 from numgrad.tensor.activations import softmax as softmax
 from numgrad.tensor.activations import softplus as softplus
+from numgrad.tensor.alignments import ctc_loss as ctc_loss
 from numgrad.tensor.attention import scaled_dot_product_attention as scaled_dot_product_attention
 from numgrad.tensor.attention_heads import multi_head_attention_forward as multi_head_attention_forward
 from numgrad.tensor.categories import bilinear as bilinear
@@ -82,6 +83,8 @@ from numgrad.tensor.pooling_extents import adaptive_max_pool3d as adaptive_max_p
 from numgrad.tensor.pooling_extents import max_unpool1d as max_unpool1d
 from numgrad.tensor.pooling_extents import max_unpool2d as max_unpool2d
 from numgrad.tensor.pooling_extents import max_unpool3d as max_unpool3d
+from numgrad.tensor.pooling_fractions import fractional_max_pool2d as fractional_max_pool2d
+from numgrad.tensor.pooling_fractions import fractional_max_pool3d as fractional_max_pool3d
 from numgrad.tensor.pooling_volumes import avg_pool1d as avg_pool1d
 from numgrad.tensor.pooling_volumes import avg_pool3d as avg_pool3d
 from numgrad.tensor.pooling_volumes import lp_pool1d as lp_pool1d

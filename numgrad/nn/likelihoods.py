@@ -14,6 +14,7 @@ from numgrad.tensor.tensor import Tensor
 
 __all__ = [
     "BCELoss",
+    "CTCLoss",
     "GaussianNLLLoss",
     "KLDivLoss",
     "LinearCrossEntropyLoss",
@@ -48,6 +49,27 @@ class BCELoss(Loss):
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         return F.binary_cross_entropy(input, target, self.weight, reduction=self.reduction)
+
+
+class CTCLoss(Loss):
+    """The loss of sequences of labels whose alignment with the steps is not known; see `functional.ctc_loss`.
+
+    >>> import numgrad as ng
+    >>> from numgrad import nn
+    >>> even = ng.zeros(3, 1, 2).log_softmax(-1)
+    >>> nn.CTCLoss()(even, ng.tensor([[1]]), (3,), (1,)).exp()
+    tensor(1.3333)
+    """
+
+    def __init__(self, blank: int = 0, reduction: str = "mean", zero_infinity: bool = False) -> None:
+        super().__init__(reduction=reduction)
+        self.blank = blank
+        self.zero_infinity = zero_infinity
+
+    def forward(self, log_probs: Tensor, targets: Tensor, input_lengths: Any, target_lengths: Any) -> Tensor:
+        return F.ctc_loss(
+            log_probs, targets, input_lengths, target_lengths, self.blank, self.reduction, self.zero_infinity
+        )
 
 
 class KLDivLoss(Loss):

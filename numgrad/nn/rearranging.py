@@ -9,7 +9,7 @@ from numgrad.layout import product
 from numgrad.nn import functional as F
 from numgrad.nn.module import Module
 from numgrad.tensor import shaping
-from numgrad.tensor.arguments import as_int, wrap_dim
+from numgrad.tensor.arguments import as_int, check_tensor, wrap_dim
 from numgrad.tensor.checked import Pair
 from numgrad.tensor.tensor import Tensor
 
@@ -110,7 +110,7 @@ class Unflatten(Module):
         self.unflattened_size = tuple(as_int("Unflatten", "unflattened_size", extent) for extent in unflattened_size)
 
     def forward(self, input: Tensor) -> Tensor:
-        axis = wrap_dim("unflatten", self.dim, input.ndim)
+        axis = wrap_dim("unflatten", self.dim, check_tensor("unflatten", "input", input).ndim)
         extent, size = input.shape[axis], self.unflattened_size
         known = product([each for each in size if each != -1])
         if size.count(-1) > 1 or known != extent if -1 not in size else (known == 0 or extent % known):

@@ -9,9 +9,11 @@ import numpy as np
 from numgrad import dtypes
 from numgrad.errors import GradError, LinAlgError, ShapeError
 from numgrad.kernels import lapack
+from numgrad.kernels.triangles import plan_eliminate, plan_permute
 from numgrad.ops import rules
 from numgrad.ops.elementwise import add, mul, neg, sub
 from numgrad.ops.joining import cat
+from numgrad.ops.layouts import contiguous, plan_copy
 from numgrad.ops.matrices import (
     adjoint,
     check_matrices,
@@ -222,12 +224,10 @@ lu_factor_ex.on_status(
 def _(b: PlanBuilder, A: Operand, pivot: bool, check_errors: bool) -> None:
     batch, m, n = check_matrices("linalg.lu_factor", A)
     prove_flags("linalg.lu_factor", pivot=pivot, check_errors=check_errors)
-    outputs = [
-        b.output(A.spec.dtype, tuple(A.spec.shape)),
-        b.output(dtypes.int32, (*batch, min(m, n))),
-        b.output(dtypes.int32, batch),
-    ]
-    b.host_call(lapack.lu, [A], outputs, pivot=pivot, check_errors=check_errors)
+    out = b.output(A.spec.dtype, tuple(A.spec.shape))
+    pivots, info = b.output(dtypes.int32, (*batch, min(m, n))), b.output(dtypes.int32, batch)
+    plan_copy(b, A, out)
+    plan_eliminate(b, out, pivots, info, pivot, check_errors)
 
 
 class _Parts:
@@ -345,7 +345,7 @@ def _(b: PlanBuilder, pivots: Operand, rows: int, dtype: Any) -> None:
     if rows.__class__ is not int or rows < pivots.spec.shape[-1]:
         raise ShapeError(f"lu_unpack: got {rows!r} rows, expected at least as many as pivots, {pivots.spec.shape[-1]}")
     out = b.output(dtype, (*pivots.spec.shape[:-1], rows, rows))
-    b.host_call(lapack.permutation, [pivots], [out])
+    plan_permute(b, contiguous(b, pivots), out)
 
 
 permutation.batch(rules.leading)

@@ -77,6 +77,8 @@ class Elementwise(Op):
         Whether the public function converts integers and bools to the default dtype, for an op of floating point alone.
     tensors
         Whether the public function takes tensors alone, no numbers.
+    leads
+        Names of inputs whose layout decides that of the gradients before the incoming gradient's does, as in the composite.
     options
         Those of `Op`.
     """
@@ -96,6 +98,7 @@ class Elementwise(Op):
         homes: Sequence[str] = (),
         promotes: bool = False,
         tensors: bool = False,
+        leads: Sequence[str] = (),
         register: bool = True,
         **options: Any,
     ) -> None:
@@ -108,6 +111,7 @@ class Elementwise(Op):
         self.homes = tuple(homes)
         self.promotes = promotes
         self.tensors = tensors
+        self.leads = tuple(leads)
         self.scalar_forward: ScalarFunction | None = None
         self.integer_forward: ScalarFunction | None = None
         self.refused: ScalarFunction | None = None
@@ -365,7 +369,8 @@ class Elementwise(Op):
         outputs = [f"grad_{name}" for name, needed, same in rows if needed and not same]
         suffix = "" if len(outputs) == len(needs) else "".join(name.removeprefix("grad") for name in outputs)
         items = tuple(range(len(outputs)))
-        return fused_op(f"{self.name}_backward{suffix}", reads, outputs, part, items, self.cost, self.literals)
+        name = f"{self.name}_backward{suffix}"
+        return fused_op(name, reads, outputs, part, items, self.cost, self.literals, leads=self.leads)
 
     # ---- forward mode -------------------------------------------------------------------------------------------
 

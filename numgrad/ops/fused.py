@@ -22,8 +22,9 @@ def fused_op(
     cost: int,
     literals: Callable[[Dtype], str] = operator.attrgetter("code"),
     differentiable: bool = True,
+    leads: Sequence[str] = (),
 ) -> Op:
-    """An unregistered op: one launch of a derived scalar function."""
+    """An unregistered op: one launch of a derived scalar function. ``leads`` names inputs whose layout decides first."""
     op = Op(
         name, reads, outputs=outputs, public=len(outputs), differentiable=differentiable, register=False, elementwise=True
     )  # fmt: skip
@@ -32,7 +33,12 @@ def fused_op(
     def _(b: PlanBuilder, *inputs: Operand) -> None:
         dtype = next(x.spec.dtype for x in inputs if x.spec.dtype.is_floating_point)
         shape = broadcast_shapes(op.name, *(x.spec.shape for x in inputs))
-        strides = output_strides(shape, [x.spec for x in inputs])
+        order = (
+            sorted(range(len(inputs)), key=lambda position: reads[position] not in leads)
+            if leads
+            else range(len(inputs))
+        )
+        strides = output_strides(shape, [inputs[position].spec for position in order])
         outs = [b.output(dtype, shape, strides) for _ in outputs]
         plan_elementwise(b, op.name, part, literals(dtype), inputs, outs, items, cost=cost)
 

@@ -12,12 +12,14 @@ from numgrad.kernels.index import (
     plan_gather_elements,
     plan_index_scatter,
     plan_index_select,
+    plan_move_rows,
     plan_reverse,
     plan_scatter_elements,
 )
 from numgrad.layout import contiguous_strides, product
 from numgrad.ops import rules
-from numgrad.ops.creation import full
+from numgrad.ops.creation import arange, cast, full
+from numgrad.ops.elementwise import add, mul
 from numgrad.ops.layouts import contiguous, plan_copy
 from numgrad.ops.proofs import prove_dim, prove_ints, prove_shapes
 from numgrad.ops.view import expand, reshape, slice_backward
@@ -150,6 +152,63 @@ def _(grad, index, size, dim):
     ndim = index.ndim
     moved = np.moveaxis(grad, range(dim, dim + ndim), range(ndim)).reshape(index.size, *size[:dim], *size[dim + 1 :])
     np.add.at(np.moveaxis(out, dim, 0), index.ravel(), moved)
+    return out
+
+
+move_rows = Op(
+    "move_rows",
+    ("input", "index", "goals"),
+    {"count": 0},
+    saves=("index", "goals"),
+    graph_inputs=(0,),
+    doc="""``count`` rows, zeros to which the rows of input [V, D] are added: row index[i] to row goals[i], for vectors [N].
+
+    Nothing of the size N x D is made.
+    """,
+)
+move_rows.on_status(out_of_range)
+
+
+@move_rows.plan
+def _(b: PlanBuilder, input: Operand, index: Operand, goals: Operand, count: int) -> None:
+    index, goals = (_checked_index(b, "move_rows", each) for each in (index, goals))
+    (count,) = prove_ints("move_rows", "count", (count,))
+    if input.spec.ndim != 2 or index.spec.ndim != 1 or goals.spec.shape != index.spec.shape:
+        raise ShapeError(
+            f"move_rows: got input {input.spec}, index {index.spec} and goals {goals.spec}, expected a matrix and two vectors of "
+            "one length"
+        )
+    out = b.output(input.spec.dtype, (count, input.spec.shape[1]))
+    plan_move_rows(b, contiguous(b, input), index, goals, out)
+
+
+@move_rows.backward
+def _(ctx, grad):
+    index, goals = ctx.saved
+    return move_rows(grad, goals, index, count=ctx.input_specs[0].shape[0]), None, None
+
+
+move_rows.linear_in("input")
+
+
+@move_rows.batch
+def _(batch, x, index, goals, count):
+    if batch.only(0):
+        size, rows, width = x._spec.shape
+        moved = move_rows(reshape(rules.to_dim(x, 0, 1), (rows, size * width)), index, goals, count=count)
+        return rules.to_dim(reshape(moved, (count, size, width)), 1, 0)
+    x, index, goals = batch.all(x, index, goals)
+    size, rows, width = x._spec.shape
+    own = reshape(arange(count=size, dtype=index._spec.dtype), (size, 1))
+    index, goals = add(index, mul(own, rows)), add(goals, mul(cast(own, dtype=goals._spec.dtype), count))
+    moved = move_rows(rules.folded(x), rules.folded(index), rules.folded(goals), count=size * count)
+    return reshape(moved, (size, count, width))
+
+
+@move_rows.oracle
+def _(x, index, goals, count):
+    out = np.zeros((count, x.shape[1]), x.dtype)
+    np.add.at(out, goals, x[index])
     return out
 
 

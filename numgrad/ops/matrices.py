@@ -9,10 +9,12 @@ import numpy as np
 
 from numgrad.errors import DtypeError, LinAlgError, ShapeError
 from numgrad.kernels import lapack
+from numgrad.kernels.triangles import plan_band
 from numgrad.layout import product as count_of
 from numgrad.ops import rules
 from numgrad.ops.creation import full
 from numgrad.ops.elementwise import add, sub
+from numgrad.ops.layouts import contiguous, plan_copy
 from numgrad.ops.linalg import bmm, mm
 from numgrad.ops.proofs import prove_ints
 from numgrad.ops.view import reshape, slice_, transpose, unsqueeze
@@ -179,8 +181,7 @@ def _(b: PlanBuilder, input: Operand, low: int, high: int, diagonal: float) -> N
     if diagonal.__class__ is not float:
         raise TypeError(f"band: diagonal is {diagonal!r}, expected a float")
     out = b.output(input.spec.dtype, tuple(input.spec.shape))
-    low, high = (max(-_FAR, min(_FAR, number)) for number in (low, high))
-    b.host_call(lapack.band, [input], [out], low=low, high=high, diagonal=diagonal)
+    plan_band(b, contiguous(b, input), out, low, high, diagonal)
 
 
 @band.backward
@@ -212,7 +213,9 @@ def _(b: PlanBuilder, input: Operand, values: Operand) -> None:
     if tuple(values.spec.shape) != (*batch, min(m, n)):
         raise ShapeError(f"with_diagonal: values have shape {list(values.spec.shape)}, expected {[*batch, min(m, n)]}")
     out = b.output(input.spec.dtype, tuple(input.spec.shape))
-    b.host_call(lapack.with_diagonal, [input, values], [out])
+    plan_copy(b, input, out)
+    *steps, _, _ = out.spec.strides
+    plan_copy(b, values, out.view((*batch, min(m, n)), (*steps, n + 1)))
 
 
 @with_diagonal.backward

@@ -7,10 +7,10 @@ from typing import Any
 
 from numgrad import registry
 from numgrad.errors import GradError
-from numgrad.kernels import scalar, special
+from numgrad.kernels import gammas, scalar, special
 from numgrad.runtime.kernel import Device, rebound
 
-_WORDS = (scalar, special)
+_WORDS = (gammas, scalar, special)
 
 
 def on_tensors(name: str, function: Callable[..., Any]) -> Callable[..., Any]:

@@ -15,6 +15,7 @@ from numgrad.kernels.pool import (
     plan_max_pool2d,
     plan_max_pool2d_backward,
 )
+from numgrad.kernels.reduce import plan_reduce
 from numgrad.layout import spec_of, strides_like
 from numgrad.ops import rules
 from numgrad.ops.index import gather
@@ -25,6 +26,7 @@ from numgrad.registry import Op
 from numgrad.runtime.plan import Operand, PlanBuilder
 
 _FARTHEST = (1 << 63) - 1
+_LONG = 8  # columns of windows of one size from which their means are a reduction of rows
 _LARGEST = (1 << 31) - 1  # extent of a window, as in torch
 _WINDOW: dict[str, Any] = {"kernel_size": (1, 1), "stride": (1, 1), "padding": (0, 0)}
 
@@ -339,6 +341,13 @@ def _(b: PlanBuilder, input: Operand, output_size: tuple[int, int]) -> None:
     _refuse_dtypes("adaptive_avg_pool2d", spec.dtype, not spec.dtype.is_floating_point)
     shape = (*spec.shape[:2], *output_size)
     out = b.output(spec.dtype, shape, strides_like(spec, shape))
+    (h, w), (rows, columns) = spec.shape[2:], output_size
+    if rows * columns and h % rows == 0 and w % columns == 0 and w // columns >= _LONG:
+        n, c, down, right = spec.strides
+        parts = (*spec.shape[:2], rows, h // rows, columns, w // columns)
+        steps = (n, c, h // rows * down, down, w // columns * right, right)
+        plan_reduce(b, "mean", input.view(parts, steps), out, (3, 5))
+        return
     plan_avg_pool2d(b, with_strides(b, input, strides_like(spec, tuple(spec.shape))), out, None)
 
 

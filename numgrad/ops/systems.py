@@ -1,7 +1,6 @@
 """Linear systems: solutions, inverses, determinants, least squares, pseudoinverses, exponentials.
 
-Derivatives are those of Giles (2008), "Collected matrix derivative results for forward and reverse mode algorithmic
-differentiation", and where another source is named, of that. All are made of ops, and so have derivatives themselves.
+Derivatives are those of Giles (2008), "Collected matrix derivative results", and where another source is named, of that.
 """
 
 from __future__ import annotations
@@ -13,9 +12,11 @@ import numpy as np
 from numgrad import dtypes
 from numgrad.errors import LinAlgError, ShapeError
 from numgrad.kernels import lapack
+from numgrad.kernels.triangles import plan_substitute
 from numgrad.ops import rules
 from numgrad.ops.elementwise import add, mul, neg, sub
 from numgrad.ops.joining import cat
+from numgrad.ops.layouts import contiguous, plan_copy
 from numgrad.ops.matrices import (
     _FAR,
     adjoint,
@@ -112,7 +113,8 @@ def _(b: PlanBuilder, A: Operand, B: Operand, upper: bool, unitriangular: bool) 
     _check_system("linalg.solve_triangular", A, B)
     prove_flags("linalg.solve_triangular", upper=upper, unitriangular=unitriangular)
     out = b.output(A.spec.dtype, tuple(B.spec.shape))
-    b.host_call(lapack.solve_triangular, [A, B], [out], upper=upper, unitriangular=unitriangular)
+    plan_copy(b, B, out)
+    plan_substitute(b, contiguous(b, A), out, upper, unitriangular)
 
 
 def _triangle(x: Any, upper: bool, unitriangular: bool) -> Any:

@@ -1,20 +1,17 @@
-"""`Adam` and `AdamW`."""
+"""`Adam`."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-from numgrad.dtypes import float32
-from numgrad.optim import updates
-from numgrad.optim.optimizer import Optimizer, Params, check_execution
-from numgrad.tensor import creation
-from numgrad.tensor.changes import Changes
+from numgrad import ops
+from numgrad.optim.formula import FormulaOptimizer
+from numgrad.optim.optimizer import Params, check_execution, check_numbers
 from numgrad.tensor.tensor import Tensor
-from numgrad.tensor.updates import plan_count
 
 
-class Adam(Optimizer):
+class Adam(FormulaOptimizer):
     """Steps of the size lr along running means of the gradients, each divided by its root mean square.
 
     Kingma and Ba, 2015. ``weight_decay`` is an L2 penalty: it is added to the gradient.
@@ -24,7 +21,7 @@ class Adam(Optimizer):
     params
         What to optimize; see `Optimizer`.
     lr
-        Learning rate.
+        Learning rate; a tensor of one number is read at each step.
     betas
         The shares that are kept of the running means of the gradients and of their squares.
     eps
@@ -57,13 +54,13 @@ class Adam(Optimizer):
     tensor([0.9000], requires_grad=True)
     """
 
-    _moments = "exp_avg", "exp_avg_sq", "max_exp_avg_sq"
+    _op = ops.update.adam
 
     def __init__(
         self,
         params: Params,
-        lr: float = 1e-3,
-        betas: tuple[float, float] = (0.9, 0.999),
+        lr: float | Tensor = 1e-3,
+        betas: tuple[float | Tensor, float | Tensor] = (0.9, 0.999),
         eps: float = 1e-8,
         weight_decay: float = 0,
         amsgrad: bool = False,
@@ -76,100 +73,63 @@ class Adam(Optimizer):
         decoupled_weight_decay: bool = False,
     ) -> None:
         check_execution(foreach, fused, differentiable)
-        defaults = {
+        defaults: dict[str, Any] = {
             "lr": lr,
             "betas": betas,
             "eps": eps,
             "weight_decay": weight_decay,
             "amsgrad": amsgrad,
             "maximize": maximize,
+            "foreach": foreach,
+            "capturable": capturable,
+            "differentiable": differentiable,
+            "fused": fused,
             "decoupled_weight_decay": decoupled_weight_decay,
         }
         self.check_options(defaults)
+        defaults["betas"] = tuple(beta.squeeze() if isinstance(beta, Tensor) else beta for beta in betas)
         super().__init__(params, defaults)
 
     def check_options(self, options: Mapping[str, Any]) -> None:
-        for name, text in (("lr", "learning rate"), ("eps", "epsilon value"), ("weight_decay", "weight_decay value")):
-            if not options[name] >= 0.0:
-                raise ValueError(f"Invalid {text}: {options[name]}")
+        check_tensor_lr(options)
+        check_numbers(options, {"lr": "learning rate", "eps": "epsilon value"})
+        check_betas(options["betas"])
+        check_numbers(options, {"weight_decay": "weight_decay value"})
         betas = options["betas"]
-        for index in range(2):
-            if not 0.0 <= betas[index] < 1.0:
-                raise ValueError(f"Invalid beta parameter at index {index}: {betas[index]}")
-        if len(betas) != 2:
-            raise ValueError(f"Invalid betas: {betas}, expected two")
         kinds = [isinstance(beta, kind) for kind in (float, Tensor) for beta in betas]
         if not (all(kinds[:2]) or all(kinds[2:])):
             raise ValueError("betas must be either both floats or both Tensors")
-
-    def plan(self, changes: Changes, group: dict[str, Any], params: list[Tensor], grads: list[Tensor]) -> None:
-        by_parameter: dict[Tensor, dict[str, Any]] = {}  # a parameter that is listed twice has one state
-        for parameter in params:
-            if parameter not in by_parameter:
-                by_parameter[parameter] = self._state_of(changes, parameter, group)
-        states = [by_parameter[parameter] for parameter in params]
-        updates.adam(
-            changes,
-            params,
-            grads,
-            [state["exp_avg"] for state in states],
-            [state["exp_avg_sq"] for state in states],
-            [state["max_exp_avg_sq"] for state in states] if group["amsgrad"] else [],
-            [int(state["step"].item()) for state in states],
-            lr=float(group["lr"]),
-            betas=tuple(float(beta) for beta in group["betas"]),
-            eps=float(group["eps"]),
-            weight_decay=float(group["weight_decay"]),
-            decoupled_weight_decay=bool(group["decoupled_weight_decay"]),
-            maximize=bool(group["maximize"]),
-        )
-        plan_count(changes, [state["step"] for state in states])
-
-    def _state_of(self, changes: Changes, parameter: Tensor, group: dict[str, Any]) -> dict[str, Any]:
-        """A parameter's state; for a parameter without one, its planned first state."""
-        state = self.state.get(parameter)
-        if not state:
-            state = {
-                "step": creation.tensor(0.0, dtype=float32),
-                "exp_avg": creation.zeros_like(parameter),
-                "exp_avg_sq": creation.zeros_like(parameter),
-            }
-            if group["amsgrad"]:
-                state["max_exp_avg_sq"] = creation.zeros_like(parameter)
-            self._keep(changes, parameter, state)
-        return state
+        for index, beta in enumerate(betas):
+            if not isinstance(beta, Tensor):
+                continue
+            if options.get("foreach") and not options.get("capturable"):
+                raise ValueError(f"betas[{index}] as a Tensor is not supported for capturable=False and foreach=True")
+            if beta.numel() != 1:
+                raise ValueError(f"Tensor betas[{index}] must be 1-element")
 
 
-class AdamW(Adam):
-    """Adam whose weight decay shrinks the parameters directly: Loshchilov and Hutter, 2019. Arguments as for `Adam`.
+def check_tensor_lr(options: Mapping[str, Any]) -> None:
+    """Refuse a tensor as the learning rate with ``foreach=True``, as torch does for Adam.
 
-    >>> import numgrad as ng
-    >>> from numgrad import optim
-    >>> x = ng.tensor([1.0], requires_grad=True)
-    >>> optimizer = optim.AdamW([x], lr=0.1)
-    >>> (5 * x).sum().backward()
-    >>> optimizer.step()
-    >>> x
-    tensor([0.8990], requires_grad=True)
+    Raises
+    ------
+    ValueError
+        The options have both.
     """
+    if isinstance(options["lr"], Tensor) and options.get("foreach") and not options.get("capturable"):
+        raise ValueError("lr as a Tensor is not supported for capturable=False and foreach=True")
 
-    def __init__(
-        self,
-        params: Params,
-        lr: float = 1e-3,
-        betas: tuple[float, float] = (0.9, 0.999),
-        eps: float = 1e-8,
-        weight_decay: float = 1e-2,
-        amsgrad: bool = False,
-        *,
-        maximize: bool = False,
-        foreach: bool | None = None,
-        capturable: bool = False,
-        differentiable: bool = False,
-        fused: bool | None = None,
-    ) -> None:
-        check_execution(foreach, fused, differentiable)
-        super().__init__(params, lr, betas, eps, weight_decay, amsgrad, maximize=maximize, decoupled_weight_decay=True)
 
-    def _complete(self, group: dict[str, Any]) -> None:
-        group["decoupled_weight_decay"] = True  # even if the state was saved by an `Adam`
+def check_betas(betas: Any) -> None:
+    """Refuse shares of running means that are not in [0, 1), and other than two of them.
+
+    Raises
+    ------
+    ValueError
+        One is out of its range, or there are more.
+    """
+    for index in range(2):
+        if not 0.0 <= betas[index] < 1.0:
+            raise ValueError(f"Invalid beta parameter at index {index}: {betas[index]}")
+    if len(betas) != 2:
+        raise ValueError(f"Invalid betas: {betas}, expected two")

@@ -3,27 +3,67 @@
 from __future__ import annotations
 
 import copy
+import functools
 import warnings
-from collections import defaultdict
+from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-import numpy as np
-
 from numgrad.autograd import enable_grad, no_grad
-from numgrad.dtypes import float32
-from numgrad.tensor import arguments, creation, shaping
+from numgrad.optim.hooks import TABLES, HookedOptimizer, after_every_step, before_every_step
+from numgrad.optim.hooks import register_optimizer_step_post_hook as register_optimizer_step_post_hook
+from numgrad.optim.hooks import register_optimizer_step_pre_hook as register_optimizer_step_pre_hook
+from numgrad.optim.states import check_state, loaded_state
 from numgrad.tensor.changes import Changes
-from numgrad.tensor.loading import loadable, loaded
 from numgrad.tensor.tensor import Tensor
 from numgrad.tensor.updates import clear_gradients
 
 Params = Iterable[Tensor] | Iterable[dict[str, Any]] | Iterable[tuple[str, Tensor]]
 
 
-class Optimizer:
+class _RequiredParameter:
+    """The type of `required`."""
+
+    def __repr__(self) -> str:
+        return "<required parameter>"
+
+
+required = _RequiredParameter()  # as a default: each group has to set the option
+
+
+def hooked(step: Callable[..., Any]) -> Callable[..., Any]:
+    """A ``step`` between its optimizer's hooks and those of all optimizers, which counts its calls."""
+
+    @functools.wraps(step)
+    def with_hooks(self: Optimizer, *args: Any, **kwargs: Any) -> Any:
+        everything: Any = (self, *args)
+        if before_every_step or self._optimizer_step_pre_hooks:
+            for hook in (*before_every_step.values(), *self._optimizer_step_pre_hooks.values()):
+                changed = hook(self, everything, kwargs)
+                if changed is None:
+                    continue
+                if not (isinstance(changed, tuple) and len(changed) == 2):
+                    raise RuntimeError(
+                        f"{step} must return None or a tuple of (new_args, new_kwargs), but got {changed}."
+                    )
+                everything, kwargs = changed
+        count = self._step_count
+        result = step(*everything, **kwargs)
+        if self._step_count == count:
+            self._step_count = count + 1
+        if after_every_step or self._optimizer_step_post_hooks:
+            for hook in (*self._optimizer_step_post_hooks.values(), *after_every_step.values()):
+                hook(self, everything, kwargs)
+        return result
+
+    with_hooks.hooked = True  # type: ignore[attr-defined]
+    return with_hooks
+
+
+class Optimizer(HookedOptimizer):
     """Base class of the optimizers. A subclass defines `update`, which changes one group's parameters, or `plan`, which
-    describes the changes. A planned step is taken as a whole or not at all, even after an error or Ctrl-C.
+    describes the changes. A planned step is taken as a whole or not at all, even after an error or Ctrl-C. A subclass that is
+    written for torch may define `step` itself.
 
     Parameters
     ----------
@@ -60,6 +100,14 @@ class Optimizer:
     """
 
     _moments: tuple[str, ...] = ()  # names of the states that have the parameter's shape
+    _counts: tuple[str, ...] = ("step",)  # names of those that are one number
+    _step_count = 0  # read by schedulers: was a step taken?
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        step = cls.__dict__.get("step")
+        if step is not None and not hasattr(step, "hooked"):
+            cls.step = hooked(step)  # type: ignore[method-assign]
 
     def __init__(self, params: Params, defaults: dict[str, Any]) -> None:
         if isinstance(params, Tensor):
@@ -70,9 +118,9 @@ class Optimizer:
         if not isinstance(defaults, dict):
             raise TypeError(f"Optimizer: defaults is of type {type(defaults).__name__}, expected a dict of options")
         self.defaults = defaults
+        self._make_tables()
         self.state: defaultdict[Tensor, dict[str, Any]] = defaultdict(dict)
         self.param_groups: list[dict[str, Any]] = []
-        self._step_count = 0  # read by schedulers: was a step taken?
         groups: list[Any] = list(params)
         if not groups:
             raise ValueError("optimizer got an empty parameter list")
@@ -117,6 +165,8 @@ class Optimizer:
             if not (parameter.is_leaf or parameter.retains_grad):
                 raise ValueError("can't optimize a non-leaf Tensor")
         for name, value in self.defaults.items():
+            if value is required and name not in group:
+                raise ValueError(f"parameter group didn't specify a value of required optimization parameter {name}")
             group.setdefault(name, value)
         if len({id(parameter) for parameter in group["params"]}) != len(group["params"]):
             warnings.warn(
@@ -129,7 +179,10 @@ class Optimizer:
         if any(id(parameter) in earlier for parameter in group["params"]):
             raise ValueError("some parameters appear in more than one parameter group")
         if self.param_groups and ("param_names" in self.param_groups[0]) != bool(names):
-            raise ValueError("all optimizer param groups should be with/without names. Name all or none.")
+            raise ValueError(
+                "all optimizer param groups should be with/without names. cannot add param group "
+                f"{'with' if names else 'without'} names to the optimizer"
+            )
         self.check_options(group)
         self.param_groups.append(group)
 
@@ -144,6 +197,7 @@ class Optimizer:
 
     # ---- a step -------------------------------------------------------------------------------------------------
 
+    @hooked
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Change every parameter that has a gradient, in all groups; after an error no parameter has been changed.
 
@@ -225,15 +279,22 @@ class Optimizer:
         >>> saved["state"], saved["param_groups"][0]["params"]
         ({}, [0])
         """
+        for hook in tuple(self._optimizer_state_dict_pre_hooks.values()):
+            hook(self)
         numbers: dict[int, int] = {}
-        groups = []
+        groups, start = [], 0
         for group in self.param_groups:
-            for parameter in group["params"]:
-                numbers.setdefault(id(parameter), len(numbers))
+            for number, parameter in enumerate(group["params"], start):
+                numbers.setdefault(id(parameter), number)
+            start += len(group["params"])
             packed = {name: value for name, value in group.items() if name != "params"}
             groups.append({**packed, "params": [numbers[id(parameter)] for parameter in group["params"]]})
         state = {numbers[id(key)] if isinstance(key, Tensor) else key: value for key, value in self.state.items()}
-        return {"state": state, "param_groups": groups}
+        saved = {"state": state, "param_groups": groups}
+        for hook in tuple(self._optimizer_state_dict_post_hooks.values()):
+            changed = hook(self, saved)
+            saved = saved if changed is None else changed
+        return saved
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """Load options and state from a `state_dict`, so that training resumes with the same bits.
@@ -257,6 +318,10 @@ class Optimizer:
         >>> two.param_groups[0]["lr"]
         0.1
         """
+        state_dict = dict(state_dict)
+        for hook in tuple(self._optimizer_load_state_dict_pre_hooks.values()):
+            changed = hook(self, state_dict)
+            state_dict = state_dict if changed is None else changed
         saved_groups = state_dict["param_groups"]
         if len(saved_groups) != len(self.param_groups):
             raise ValueError("loaded state dict has a different number of parameter groups")
@@ -278,8 +343,10 @@ class Optimizer:
                 state[number] = values
                 continue
             parameter = by_number[number]
-            self._check_state(number, values, parameter)
-            state[parameter] = {name: _loaded(name, value, parameter) for name, value in values.items()}
+            check_state(number, values, parameter, self._moments, self._counts)
+            state[parameter] = {
+                name: loaded_state(name, value, parameter, self._counts) for name, value in values.items()
+            }
         groups = []
         for mine, saved in pairs:
             options = {name: copy.deepcopy(value) for name, value in saved.items() if name != "params"}
@@ -289,32 +356,20 @@ class Optimizer:
                 if name in mine and name not in group:
                     group[name] = mine[name]
             self._complete(group)
-        self.state, self.param_groups = state, groups  # two stores, between which nothing can interrupt
+        self.__setstate__({"state": state, "param_groups": groups})
+        for hook in tuple(self._optimizer_load_state_dict_post_hooks.values()):
+            hook(self)
 
     def _complete(self, group: dict[str, Any]) -> None:
         """Complete a group that is being loaded from a saved state; for subclasses."""
 
-    def _check_state(self, number: Any, values: Any, parameter: Tensor) -> None:
-        """Refuse a saved state with which a later step would fail or compute something else."""
-        where = f"loaded state dict: the state of parameter {number}"
-        if not isinstance(values, Mapping):
-            raise TypeError(f"{where} is {type(values).__name__}, expected a dict")
-        for name, value in values.items():
-            if name == "step" and not (
-                isinstance(value, (int, float)) or (loadable(value) and np.prod(value.shape) == 1)
-            ):
-                raise TypeError(f"{where} has {type(value).__name__} as 'step', expected a number or a tensor of one")
-            if name not in self._moments or value is None:
-                continue
-            if not loadable(value):
-                raise TypeError(f"{where} has {type(value).__name__} as '{name}', expected a tensor")
-            if tuple(value.shape) != tuple(parameter.shape):
-                raise RuntimeError(
-                    f"{where} has shape {list(value.shape)} as '{name}', expected the parameter's, {list(parameter.shape)}"
-                )
-
     def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in self.__dict__.items() if name != "_plan"}
+        return {name: value for name, value in self.__dict__.items() if name not in TABLES}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Take attributes from a copy, or the state and the groups from a `state_dict`; at once, so nothing can interrupt."""
+        tables: dict[str, Any] = {name: OrderedDict() for name in TABLES if name not in self.__dict__}
+        self.__dict__.update({**tables, **state})
 
     def __repr__(self) -> str:
         lines = [f"{type(self).__name__} ("]
@@ -324,7 +379,7 @@ class Optimizer:
         return "\n".join([*lines, ")"])
 
 
-def check_execution(foreach: Any, fused: Any, differentiable: Any) -> None:
+def check_execution(foreach: Any = None, fused: Any = None, differentiable: Any = False) -> None:
     """Check torch's options that choose an implementation; numgrad has one, which gives the same results.
 
     Raises
@@ -334,10 +389,40 @@ def check_execution(foreach: Any, fused: Any, differentiable: Any) -> None:
     RuntimeError
         Both ``foreach`` and ``fused`` are True.
     """
+    if differentiable and fused:
+        raise RuntimeError("`fused` does not support `differentiable`")
     if differentiable:
-        raise NotImplementedError("optimizer: differentiable=True is not implemented; leave it False")
+        raise NotImplementedError(
+            "optimizer: differentiable=True is not implemented; leave it False, or write the step in ops of your own"
+        )
     if foreach and fused:
         raise RuntimeError("`fused` and `foreach` cannot be `True` together.")
+
+
+def check_lr(lr: Any) -> None:
+    """Refuse a learning rate that is a tensor of several numbers.
+
+    Raises
+    ------
+    ValueError
+        It is one.
+    """
+    if isinstance(lr, Tensor) and lr.numel() != 1:
+        raise ValueError("Tensor lr must be 1-element")
+
+
+def check_numbers(options: Mapping[str, Any], texts: Mapping[str, str], prefix: str = "Invalid {}: {}") -> None:
+    """Refuse options that are negative or NaN; ``texts`` has what each is called in the message.
+
+    Raises
+    ------
+    ValueError
+        One is negative or NaN, or the learning rate is a tensor of several numbers.
+    """
+    check_lr(options["lr"])
+    for name, text in texts.items():
+        if not options[name] >= 0.0:
+            raise ValueError(prefix.format(text, options[name]))
 
 
 def _without_names(params: list[Any]) -> tuple[list[Any], list[str]]:
@@ -348,27 +433,3 @@ def _without_names(params: list[Any]) -> tuple[list[Any], list[str]]:
     if not all(named):
         raise ValueError("all optimizer params should be with/without names. Some param names are missing")
     return [tensor for _, tensor in params], [name for name, _ in params]
-
-
-def _loaded(name: str, value: Any, parameter: Tensor) -> Any:
-    """A saved value for this parameter's state; floating-point tensors get its dtype and, with its shape, its layout.
-
-    A number of steps becomes a float32 tensor: old checkpoints hold a Python number.
-    """
-    if name == "step" and isinstance(value, (int, float)):
-        return creation.tensor(float(value), dtype=float32)
-    if isinstance(value, Mapping):
-        return {key: _loaded(key, each, parameter) for key, each in value.items()}
-    if type(value) in (list, tuple):
-        return type(value)(_loaded("", each, parameter) for each in value)
-    if not loadable(value):
-        return copy.deepcopy(value)
-    tensor = loaded(value)
-    with no_grad():
-        if name == "step":
-            return shaping.clone(tensor)
-        if not parameter.is_floating_point():
-            return shaping.clone(tensor)
-        if tensor.shape == parameter.shape:
-            return creation.zeros_like(parameter).copy_(tensor)
-        return shaping.clone(tensor) if tensor.dtype is parameter.dtype else arguments.cast(tensor, parameter.dtype)

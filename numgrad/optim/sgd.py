@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from operator import is_not
 from typing import Any
 
-from numgrad.optim import updates
-from numgrad.optim.optimizer import Optimizer, Params, check_execution
+from numgrad import ops
+from numgrad.dtypes import float32
+from numgrad.optim.formula import Columns, FormulaOptimizer
+from numgrad.optim.optimizer import Params, check_execution, check_lr
+from numgrad.tensor import creation
 from numgrad.tensor.changes import Changes
 from numgrad.tensor.tensor import Tensor
+from numgrad.tensor.updates import filled_like
 
 
-class SGD(Optimizer):
+class SGD(FormulaOptimizer):
     """Gradient descent with momentum.
 
     For each parameter p with gradient g: g += weight_decay * p; b = momentum * b + (1 - dampening) * g, where b starts
@@ -23,7 +26,7 @@ class SGD(Optimizer):
     params
         What to optimize; see `Optimizer`.
     lr
-        Learning rate.
+        Learning rate; a tensor of one number is read at each step.
     momentum, dampening
         The share of the previous direction that is kept, and the share of the gradient that is left out.
     weight_decay
@@ -52,15 +55,15 @@ class SGD(Optimizer):
     tensor([0.8000], requires_grad=True)
     """
 
-    _moments = ("momentum_buffer",)
+    _op = ops.update.sgd
 
     def __init__(
         self,
         params: Params,
-        lr: float = 1e-3,
+        lr: float | Tensor = 1e-3,
         momentum: float = 0,
         dampening: float = 0,
-        weight_decay: float = 0,
+        weight_decay: float | Tensor = 0,
         nesterov: bool = False,
         *,
         maximize: bool = False,
@@ -76,11 +79,15 @@ class SGD(Optimizer):
             "weight_decay": weight_decay,
             "nesterov": nesterov,
             "maximize": maximize,
+            "foreach": foreach,
+            "differentiable": differentiable,
+            "fused": fused,
         }
         self.check_options(defaults)
         super().__init__(params, defaults)
 
     def check_options(self, options: Mapping[str, Any]) -> None:
+        check_lr(options["lr"])
         for name, text in {
             "lr": "learning rate",
             "momentum": "momentum value",
@@ -91,25 +98,19 @@ class SGD(Optimizer):
         if options["nesterov"] and (options["momentum"] <= 0 or options["dampening"] != 0):
             raise ValueError("Nesterov momentum requires a momentum and zero dampening")
 
-    def plan(self, changes: Changes, group: dict[str, Any], params: list[Tensor], grads: list[Tensor]) -> None:
-        momentum = float(group["momentum"])
+    def _columns(
+        self, changes: Changes, group: dict[str, Any], params: list[Tensor]
+    ) -> tuple[tuple[str, ...], Columns, Columns]:
+        """A buffer begins with the parameter's first step, as its gradient."""
+        if not group["momentum"]:
+            return (), {}, {}
         states = self.state
-        previous: list[Tensor | None] = [None] * len(params)
-        if momentum:
-            previous = [states[each].get("momentum_buffer") if each in states else None for each in params]
-        buffers = updates.sgd(
-            changes,
-            params,
-            grads,
-            previous,
-            lr=float(group["lr"]),
-            momentum=momentum,
-            dampening=float(group["dampening"]),
-            weight_decay=float(group["weight_decay"]),
-            nesterov=bool(group["nesterov"]),
-            maximize=bool(group["maximize"]),
-        )
-        if any(map(is_not, buffers, previous)):
-            for parameter, buffer, before in zip(params, buffers, previous, strict=True):
-                if buffer is not before:
-                    self._keep(changes, parameter, {"momentum_buffer": buffer})
+        held: list[Any] = [states[each].get("momentum_buffer") if each in states else None for each in params]
+        if all(each is not None for each in held):
+            return ("momentum",), {"momentum_buffer": held}, {}
+        fresh = [creation.tensor(float(buffer is None), dtype=float32) for buffer in held]
+        for index, (parameter, buffer) in enumerate(zip(params, held, strict=True)):
+            if buffer is None:
+                held[index] = filled_like(parameter, 0.0)
+                self._keep(changes, parameter, {"momentum_buffer": held[index]})
+        return ("momentum", "starts"), {"momentum_buffer": held}, {"fresh": fresh}

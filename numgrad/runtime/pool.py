@@ -5,6 +5,9 @@ do, and waits only for claimed chunks: a worker that the scheduler has put aside
 then sleep in the kernel. Work is split by ``grain`` alone, never by the number of threads, so
 results have the same bits for any number of them.
 
+Every other thread claims from the end of the region, the others from its beginning. So what a thread wrote in one launch it
+reads in the next: a million numbers that lie changed in another CPU's cache take five times as long to read as one's own.
+
 One launcher holds the pool at a time. A second one runs its chunks itself, as worker 0 of its own launch.
 ``docs/threads.md`` goes through the interleavings; the comments below name the rule that each line keeps.
 """
@@ -25,8 +28,9 @@ from numgrad.runtime.words import (
 )
 
 LINE = 128  # bytes apart for words that different threads write (two cache lines: CPUs fetch neighbours together)
-# The ticket: epoch << CHUNK_BITS | next chunk. A thread that claims for an epoch compares and swaps the whole word, so
-# it cannot claim a chunk of another. Epochs wrap after 2^43 regions, a month of nothing else.
+# The ticket: epoch << CHUNK_BITS | chunks claimed from the end << END_BITS | chunks claimed from the beginning. A thread that
+# claims for an epoch compares and swaps the whole word, so it cannot claim a chunk of another. Epochs wrap after 2^39 regions,
+# some days of nothing else.
 TICKET = 0
 # The region: written only while the ticket is closed.
 ENTRY, SLOTS, FIRST, END, GRAIN, CHUNKS, WORKERS = (LINE + 8 * i for i in range(7))
@@ -40,9 +44,11 @@ ALIVE = 6 * LINE
 POOL_BYTES = 7 * LINE
 assert SYSTEM + 8 * SYSTEM_WORDS <= ALIVE
 
-CHUNK_BITS = 20
-CLOSED = (1 << CHUNK_BITS) - 1  # as next chunk: nobody may claim
-MOST_CHUNKS = CLOSED - 1  # a region with more runs in several rounds
+END_BITS = 12
+CHUNK_BITS = 2 * END_BITS
+ONE_END = (1 << END_BITS) - 1
+CLOSED = (1 << CHUNK_BITS) - 1  # as chunks claimed: nobody may claim
+MOST_CHUNKS = ONE_END - 1  # a region with more runs in several rounds
 EPOCH_MASK = (1 << (63 - CHUNK_BITS)) - 1
 
 
@@ -57,14 +63,16 @@ def claim_chunks(pool, epoch, worker, generation):
         atomic_load(pool + END),
     )
     grain, chunks, workers = atomic_load(pool + GRAIN), atomic_load(pool + CHUNKS), atomic_load(pool + WORKERS)
+    from_end = worker % 2 == 1
+    step = 1 << END_BITS if from_end else 1
     mine = 0
     while worker < workers and (worker == 0 or atomic_load(pool + GENERATION) == generation):
         ticket = atomic_load(pool + TICKET)
-        chunk = ticket & CLOSED
-        if ticket >> CHUNK_BITS != epoch or chunk >= chunks:
+        begun, ended = ticket & ONE_END, (ticket & CLOSED) >> END_BITS
+        if ticket >> CHUNK_BITS != epoch or begun + ended >= chunks:
             break
-        if compare_and_swap(pool + TICKET, ticket, ticket + 1):
-            start = first + chunk * grain
+        if compare_and_swap(pool + TICKET, ticket, ticket + step):
+            start = first + (chunks - 1 - ended if from_end else begun) * grain
             call_entry(entry, slots, start, min(end, start + grain), worker)
             mine += 1
     return mine

@@ -19,7 +19,7 @@ for _name, _of in {
     alias(_name, _of)
 
 for _name, _of in {
-    "expit": "sigmoid", "gammaln": "lgamma", "modified_bessel_i0": "i0", "modified_bessel_i1": "i1", "multigammaln": "mvlgamma",
-    "psi": "digamma",
+    "expit": "sigmoid", "gammainc": "igamma", "gammaincc": "igammac", "gammaln": "lgamma",
+    "modified_bessel_i0": "i0", "modified_bessel_i1": "i1", "multigammaln": "mvlgamma",    "psi": "digamma",
 }.items():  # fmt: skip
     alias(_name, _of, home="special")

@@ -1,10 +1,14 @@
-"""`Attributes`: what a tensor says of its device, its memory and its kind, which is much the same for each one here."""
+"""`Attributes`: what a tensor says of its device, its memory and its kind, the same for each one here; and its transposes."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from numgrad import devices
+from numgrad.tensor import shaping
+
+if TYPE_CHECKING:
+    from numgrad.tensor.tensor import Tensor
 
 
 class Attributes:
@@ -75,3 +79,63 @@ class Attributes:
         24
         """
         return self._spec.numel * self._spec.dtype.itemsize  # type: ignore[no-any-return]
+
+    # ---- transposes ----------------------------------------------------------------------------------------------
+
+    @property
+    def T(self: Any) -> Tensor:  # noqa: N802
+        """A view with the dimensions in reverse order.
+
+        >>> import numgrad as ng
+        >>> ng.zeros(2, 3).T.shape
+        numgrad.Size([3, 2])
+        """
+        return shaping.permute(self, *reversed(range(self.ndim)))
+
+    @property
+    def mT(self: Any) -> Tensor:  # noqa: N802
+        """A view with the last two dimensions exchanged.
+
+        Raises
+        ------
+        RuntimeError
+            There is only one dimension.
+
+        >>> import numgrad as ng
+        >>> ng.zeros(4, 2, 3).mT.shape
+        numgrad.Size([4, 3, 2])
+        """
+        return shaping.of_matrices("mT", self)
+
+    @property
+    def H(self: Any) -> Tensor:  # noqa: N802
+        """The transposed matrix, a view; of real numbers it is the adjoint.
+
+        Raises
+        ------
+        RuntimeError
+            The tensor has one dimension, or more than two.
+
+        >>> import numgrad as ng
+        >>> ng.zeros(2, 3).H.shape
+        numgrad.Size([3, 2])
+        """
+        if self.ndim not in (0, 2):
+            hint = ". For batches of matrices, consider using tensor.mH" if self.ndim > 2 else ""
+            raise RuntimeError(f"tensor.H is only supported on matrices (2-D tensors). Got {self.ndim}-D tensor{hint}")
+        return shaping.adjoint(self)
+
+    @property
+    def mH(self: Any) -> Tensor:  # noqa: N802
+        """As `mT`: the adjoint matrices, of real numbers.
+
+        Raises
+        ------
+        RuntimeError
+            There is only one dimension.
+
+        >>> import numgrad as ng
+        >>> ng.zeros(4, 2, 3).mH.shape
+        numgrad.Size([4, 3, 2])
+        """
+        return shaping.of_matrices("mH", self)

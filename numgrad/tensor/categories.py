@@ -190,19 +190,25 @@ def embedding_bag(
         places, bags = places[kept], bags[kept]
     if max_norm is not None:
         network.shorten_rows(weight, input, max_norm, norm_type)
-    order = creation.tensor(places)
-    selected = indexing.index_select(shaping.reshape(input, -1), 0, order)
-    rows = indexing.index_select(weight, 0, selected)
-    if scale_grad_by_freq:
-        layers.scaled_by_frequency(rows, selected)
+    index = shaping.reshape(input, -1)
+    order = None if len(places) == len(index) else creation.tensor(places)
+    index = index if order is None else indexing.index_select(index, 0, order)
     sizes = np.bincount(bags, minlength=count)
     if mode == "max":
-        return _maxima(rows, sizes)
-    if per_sample_weights is not None:
-        factors = indexing.index_select(shaping.reshape(per_sample_weights, -1), 0, order)
-        rows = pointwise.mul(rows, shaping.unsqueeze(factors, 1))
-    shape = (count, weight.shape[1])
-    sums = ops.index.index_select_backward(rows, creation.tensor(bags), size=shape, dim=0)
+        return _maxima(indexing.index_select(weight, 0, index), sizes)
+    if per_sample_weights is None and not scale_grad_by_freq:
+        # The rows are added where they lie: a copy of each may be more than the memory has.
+        sums = ops.index.move_rows(weight, index, creation.from_numpy(bags), count=count)
+    else:
+        rows = indexing.index_select(weight, 0, index)
+        if scale_grad_by_freq:
+            layers.scaled_by_frequency(rows, index)
+        if per_sample_weights is not None:
+            factors = shaping.reshape(per_sample_weights, -1)
+            factors = factors if order is None else indexing.index_select(factors, 0, order)
+            rows = pointwise.mul(rows, shaping.unsqueeze(factors, 1))
+        shape = (count, weight.shape[1])
+        sums = ops.index.index_select_backward(rows, creation.from_numpy(bags), size=shape, dim=0)
     if mode == "sum":
         return sums  # type: ignore[no-any-return]
     return pointwise.div(sums, creation.tensor(np.maximum(sizes, 1)[:, None], dtype=weight.dtype))

@@ -165,15 +165,17 @@ def feature_alpha_dropout(input: Tensor, p: float = 0.5, training: bool = False,
     ValueError
         p is not between 0 and 1.
     RuntimeError
-        The input has fewer than two dimensions.
+        The input has fewer than two dimensions, in training.
 
     >>> import numgrad as ng
     >>> ng.nn.functional.feature_alpha_dropout(ng.ones(1, 2))
     tensor([[1., 1.]])
     """
     _check_probability(p)
-    shape = _of_channels("feature_alpha_dropout", input)
-    return _alpha_dropout(input, p, flag("feature_alpha_dropout", "training", training), inplace, shape)
+    flag("feature_alpha_dropout", "training", training)
+    drawn = training and 0 < p < 1
+    shape = _of_channels("feature_alpha_dropout", input) if drawn else ()
+    return _alpha_dropout(input, p, training, inplace, shape)
 
 
 # ---- norms ------------------------------------------------------------------------------------------------------

@@ -39,6 +39,8 @@ def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
     """
     dtype = _bounded("clamp", check_tensor("clamp", "input", input), min, max)
     result = cast(input, dtype)
+    if as_number(min) is not None and as_number(max) is not None and not dtype.is_bool:
+        return _e.clamp(result, as_input(_e.clamp, 1, min, dtype), as_input(_e.clamp, 2, max, dtype))  # type: ignore[no-any-return]
     if min is not None:
         result = binary(_e.maximum if dtype.is_bool else _e.clamp_min, result, min)
     if max is not None:

@@ -44,8 +44,7 @@ def type_(input: Tensor, dtype: Any = None, non_blocking: bool = False) -> Any:
 
 def _conversion(name: str, dtype: Dtype, doc: str) -> None:
     def method(input: Tensor, memory_format: Any = preserve_format) -> Tensor:
-        converted = arguments.cast(input, dtype)
-        return converted if memory_format is preserve_format else shaping.to_format(converted, memory_format)
+        return shaping.converted(input, dtype, memory_format)
 
     method.__name__ = method.__qualname__ = name
     method.__doc__ = doc

@@ -84,7 +84,7 @@ def tensor(data: Any, *, dtype: Dtype | None = None, requires_grad: bool = False
     else:
         # Numbers become halves by way of float32, as everything does.
         array, natural = nested.array_of(data, dtypes.float32 if chosen is not None and chosen.is_half else chosen)
-    copy = empty(array.shape, dtype=natural)
+    copy = uninitialized(natural, array.shape, None)
     if copy._spec.numel:
         copy._array()[...] = array
     return finished(copy if chosen is None else cast(copy, chosen), requires_grad)
@@ -482,5 +482,9 @@ def eye(n: int, m: int | None = None, *, dtype: Dtype | None = None, requires_gr
     for name, extent in zip("nm", extents, strict=True):
         if extent < 0:
             raise RuntimeError(f"eye: {name} must be greater or equal to 0, got {extent}")
+    chosen = chosen_dtype("eye", dtype)
+    if chosen.is_floating_point:
+        ones = ops.creation.full(size=tuple(extents), value=1, dtype=chosen)
+        return finished(ops.matrices.band(ones, low=0, high=0), requires_grad)
     rows, columns = arange(extents[0]).unsqueeze(1), arange(extents[1]).unsqueeze(0)
-    return finished((rows == columns).to(chosen_dtype("eye", dtype)), requires_grad)
+    return finished((rows == columns).to(chosen), requires_grad)

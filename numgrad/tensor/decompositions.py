@@ -204,13 +204,14 @@ def householder_product(A: Tensor, tau: Tensor) -> Tensor:
         raise ShapeError(f"{name}: tau has shape {list(shape)}, expected {batch} and at most {n}, the columns of input")
     k = shape[-1]
     ones = creation.full((*batch, n), 1.0, dtype=A._spec.dtype)
-    vectors = _m.with_diagonal(_m.lower(A, -1), ones)
-    result = _m.with_diagonal(creation.zeros(*batch, m, n, dtype=A._spec.dtype), ones)
-    for index in reversed(range(k)):
-        v = shaping.narrow(vectors, -1, index, 1)
-        scale = shaping.unsqueeze(shaping.narrow(tau, -1, index, 1), -1)
-        result = result - scale * v * layers.matmul(transposed(v), result)
-    return result
+    vectors = shaping.narrow(_m.with_diagonal(_m.lower(A, -1), ones), -1, 0, k)
+    # The product is 1 - V T V^T with (1 + D S) T = D, for D = diag(tau) and the part S of V^T V above the diagonal (Schreiber
+    # and Van Loan 1989).
+    scaled = shaping.unsqueeze(tau, -1) * transposed(vectors)
+    inner = layers.matmul(scaled, vectors)
+    left = _s.solve_triangular(inner, shaping.narrow(scaled, -1, 0, n), upper=True, unitriangular=True)
+    unit = _m.with_diagonal(creation.zeros(*batch, m, n, dtype=A._spec.dtype), ones)
+    return unit - layers.matmul(vectors, left)
 
 
 # ---- LU ---------------------------------------------------------------------------------------------------------
@@ -262,7 +263,7 @@ def lu_factor_ex(A: Tensor, *, pivot: bool = True, check_errors: bool = False) -
     return named("linalg_lu_factor_ex", ("LU", "pivots", "info"), _f.lu_factor_ex(A, **flags))
 
 
-def _order(pivots: Tensor, like: Tensor) -> Tensor:
+def permutation_of(pivots: Tensor, like: Tensor) -> Tensor:
     """The matrices P of A = P L U."""
     return _f.permutation(pivots, rows=like._spec.shape[-2], dtype=like._spec.dtype)  # type: ignore[no-any-return]
 
@@ -291,7 +292,7 @@ def lu(A: Tensor, *, pivot: bool = True) -> Any:
     k = min(m, n)
     ones = creation.full((*batch, k), 1.0, dtype=A._spec.dtype)
     low = _m.with_diagonal(_m.lower(shaping.narrow(both, -1, 0, k), -1), ones)
-    order = _order(pivots, A) if pivot else creation.empty(0, dtype=A._spec.dtype)
+    order = permutation_of(pivots, A) if pivot else creation.empty(0, dtype=A._spec.dtype)
     return named("linalg_lu", ("P", "L", "U"), (order, low, _m.upper(shaping.narrow(both, -2, 0, k))))
 
 
@@ -323,7 +324,7 @@ def lu_solve(LU: Tensor, pivots: Tensor, B: Tensor, *, left: bool = True, adjoin
             f"{name}: got LU {list(LU._spec.shape)}, pivots {list(pivots._spec.shape)} and B {list(B._spec.shape)}, expected "
             "[..., n, n], [..., n] and [..., n, k]"
         )
-    order, _ = broadcast(_order(pivots, LU), B)
+    order, _ = broadcast(permutation_of(pivots, LU), B)
     both, right = broadcast(LU, B)
     if adjoint:
         back = transposed(both)

@@ -17,7 +17,7 @@ from numgrad.tensor.surface import public
 if TYPE_CHECKING:
     from numgrad.tensor.tensor import Tensor
 
-_e = ops.elementwise
+_e, _m = ops.elementwise, ops.matrices
 
 
 # ---- triangles --------------------------------------------------------------------------------------------------
@@ -29,6 +29,8 @@ def _triangle(name: str, input: Tensor, diagonal: int, lower: builtins.bool) -> 
         raise RuntimeError(f"{name}: input tensor must have at least 2 dimensions, got shape {list(input._spec.shape)}")
     rows, columns = input._spec.shape[-2:]
     offset = builtins.max(-rows - 1, builtins.min(columns + 1, offset))
+    if input._spec.dtype.is_floating_point:
+        return _m.lower(input, offset) if lower else _m.upper(input, offset)  # type: ignore[no-any-return]
     row = ops.view.unsqueeze(ops.creation.arange(start=offset, count=rows, dtype=dtypes.int64), dim=1)
     column = ops.creation.arange(count=columns, dtype=dtypes.int64)
     kept = _e.ge(row, column) if lower else _e.le(row, column)
@@ -80,8 +82,15 @@ def _triangle_indices(name: str, row: int, col: int, offset: int, dtype: Any, lo
     if chosen not in (dtypes.int64, dtypes.int32):
         raise NotImplementedError(f"\"{name}\" not implemented for '{chosen.torch_name}'; expected int64 or int32")
     shift = builtins.max(-rows - 1, builtins.min(columns + 1, shift))
-    make = np.tril_indices if lower else np.triu_indices
-    return creation.tensor(np.stack(make(rows, shift, columns)), dtype=chosen)
+    edge = np.clip(np.arange(rows) + (shift + 1 if lower else shift), 0, columns)  # of each row
+    counts = edge if lower else columns - edge
+    ends = np.cumsum(counts)
+    result = creation.empty(2, int(ends[-1]) if rows else 0, dtype=chosen)
+    if result._spec.numel:
+        both = result._array()
+        both[0] = np.repeat(np.arange(rows), counts)
+        both[1] = np.arange(both.shape[1]) - np.repeat(ends - counts - (0 if lower else edge), counts)
+    return result
 
 
 @public("function")

@@ -8,7 +8,7 @@ import numpy as np
 
 from numgrad import ops
 from numgrad.errors import ShapeError
-from numgrad.tensor import arguments, clamping, comparison, creation, indexing, pointwise, reductions, shaping
+from numgrad.tensor import arguments, clamping, comparison, creation, grids, indexing, pointwise, reductions
 from numgrad.tensor.losses import check_reduction, legacy_reduction, reduced
 from numgrad.tensor.surface import public
 from numgrad.tensor.tensor import Tensor
@@ -57,12 +57,9 @@ def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -
         raise RuntimeError(
             f"cosine_similarity: expected common dtype to be floating point, yet common dtype is {dtype}"
         )
-    most = max(x1.ndim, x2.ndim)
     sides = []
-    for side in (x1, x2):
+    for side in grids.broadcast_tensors(x1, x2):
         side = arguments.cast(side, dtype)
-        if side.ndim < most:
-            side = shaping.reshape(side, (*(1,) * (most - side.ndim), *side.shape))
         length = reductions.norm(side, 2, dim, keepdim=True)
         sides.append(pointwise.div(side, clamping.clamp(length, min=eps)))
     return reductions.sum(pointwise.mul(*sides), dim)

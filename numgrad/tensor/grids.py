@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from numgrad import ops
+from numgrad import dtypes, ops
 from numgrad.engine.tape import TensorBase
 from numgrad.errors import ShapeError, warn
 from numgrad.layout import Size
@@ -68,7 +68,7 @@ def broadcast_shapes(*shapes: Any) -> Size:
 
 @public("function")
 def broadcast_tensors(*tensors: Any) -> tuple[Tensor, ...]:
-    """Views of the tensors in the shape to which they broadcast.
+    """Views of the tensors in the shape to which they broadcast; those that have it as they are.
 
     Raises
     ------
@@ -84,7 +84,7 @@ def broadcast_tensors(*tensors: Any) -> tuple[Tensor, ...]:
     """
     each = _list_of("broadcast_tensors", tensors)
     shape = broadcast_shapes(*[tuple(tensor._spec.shape) for tensor in each])
-    return tuple(shaping.expand(tensor, shape) for tensor in each)
+    return tuple(tensor if tensor._spec.shape == shape else shaping.expand(tensor, shape) for tensor in each)
 
 
 @public("function", "method")
@@ -453,7 +453,7 @@ def vander(x: Tensor, N: int | None = None, increasing: bool = False) -> Tensor:
     count = x._spec.numel if N is None else as_int("vander", "N", N)
     if count < 0:
         raise RuntimeError(f"vander: N must be non-negative, got {count}")
-    column = shaping.unsqueeze(x if x._spec.dtype.category else cast(x, result_type(x, 1)), 1)
+    column = shaping.unsqueeze(x if x._spec.dtype.is_floating_point else cast(x, dtypes.int64), 1)
     columns = [creation.ones(x._spec.numel, 1, dtype=column._spec.dtype)]
     while len(columns) < count:
         columns.append(ops.elementwise.mul(columns[-1], column))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -119,9 +119,9 @@ class _Rows(NamedTuple):
     @property
     def rows(self) -> Tensor:
         """The view with the indexed dimensions merged, in front."""
-        moved = shaping.permute(self.view, *self.order)
+        moved = _ordered(self.view, self.order)
         count = len(self.indexed)
-        return shaping.reshape(moved, (product(moved.shape[:count]), *moved.shape[count:]))
+        return moved if count == 1 else shaping.reshape(moved, (product(moved.shape[:count]), *moved.shape[count:]))
 
     @property
     def result_order(self) -> tuple[int, ...]:
@@ -132,16 +132,25 @@ class _Rows(NamedTuple):
 
 
 def _inverse(order: tuple[int, ...]) -> tuple[int, ...]:
-    return tuple(int(axis) for axis in np.argsort(order))
+    return tuple(sorted(range(len(order)), key=order.__getitem__))
 
 
-Arrays: TypeAlias = list[tuple[int, np.ndarray]]
+def _ordered(tensor: Tensor, order: tuple[int, ...]) -> Tensor:
+    return tensor if order == tuple(range(len(order))) else shaping.permute(tensor, *order)
 
 
-def _split(tensor: Tensor, index: Any) -> tuple[Tensor, Arrays]:
-    """The tensor after the basic parts of the index, and the arrays of the index with the dimensions that they index."""
+class _Array(NamedTuple):
+    """An array of an index: ``positions`` in ``dims`` dimensions of the view from ``axis`` on, merged in row-major order."""
+
+    axis: int
+    dims: int
+    positions: np.ndarray
+
+
+def _split(tensor: Tensor, index: Any) -> tuple[Tensor, list[_Array]]:
+    """The tensor after the basic parts of the index, and the arrays of the index."""
     basic: list[Any] = []  # the index without its arrays
-    arrays: Arrays = []
+    arrays: list[_Array] = []
     items = _with_ellipsis(tensor, index)
     axis = 0  # of the view
     for item in items:
@@ -150,6 +159,7 @@ def _split(tensor: Tensor, index: Any) -> tuple[Tensor, Arrays]:
             axis += item is None or isinstance(item, slice)
             continue
         array = _as_array(item)
+        dims = 1
         if array.dtype.kind == "b":
             used = builtins.sum(each is not None for each in basic)
             if array.shape != tuple(tensor.shape[used : used + array.ndim]):
@@ -157,43 +167,55 @@ def _split(tensor: Tensor, index: Any) -> tuple[Tensor, Arrays]:
                     f"The shape of the mask {list(array.shape)} at index {used} does not match the shape of the indexed tensor "
                     f"{list(tensor.shape)} at index {used}"
                 )
+            dims = max(array.ndim, 1)
             basic += [slice(None)] * array.ndim if array.ndim else [None]
-            for positions in np.nonzero(array) if array.ndim else [np.zeros(int(array), np.int64)]:
-                arrays.append((axis, positions))
-                axis += 1
+            # One pass over the mask, and not an array for each of its dimensions.
+            array = np.flatnonzero(array) if array.ndim else np.zeros(int(array), np.int64)
         else:
             basic.append(slice(None))
-            arrays.append((axis, array))
-            axis += 1
-    return get_item(tensor, tuple(basic)), arrays
+        arrays.append(_Array(axis, dims, array))
+        axis += dims
+    is_whole = builtins.all(isinstance(item, slice) and item == slice(None) for item in basic)
+    return tensor if is_whole else get_item(tensor, tuple(basic)), arrays
 
 
-def _rows_of(view: Tensor, arrays: Arrays) -> _Rows:
+def _rows_of(view: Tensor, arrays: list[_Array]) -> _Rows:
     from numgrad.tensor import creation
 
-    indexed = tuple(axis for axis, _ in arrays)
+    indexed = tuple(axis for array in arrays for axis in range(array.axis, array.axis + array.dims))
     together = indexed == tuple(range(indexed[0], indexed[-1] + 1))
     positions = _linear(view, arrays)
     return _Rows(view, indexed, creation.from_numpy(positions), indexed[0] if together else 0)
 
 
-def _linear(view: Tensor, arrays: Arrays) -> np.ndarray:
+def _linear(view: Tensor, arrays: list[_Array]) -> np.ndarray:
     """The arrays, broadcast and merged into one of row-major positions. Refuses positions out of range."""
     try:
-        shape = np.broadcast_shapes(*[array.shape for _, array in arrays])
+        if len(arrays) > 1:
+            np.broadcast_shapes(*[array.positions.shape for array in arrays])
     except ValueError:
-        shapes = ", ".join(str(list(array.shape)) for _, array in arrays)
+        shapes = ", ".join(str(list(array.positions.shape)) for array in arrays)
         raise IndexError(
             f"shape mismatch: indexing tensors could not be broadcast together with shapes {shapes}"
         ) from None
-    linear = np.zeros(shape, np.int64)
-    for axis, array in arrays:
-        extent = view.shape[axis]
-        if array.size and (array.min() < -extent or array.max() >= extent):
-            wrong = array[(array < -extent) | (array >= extent)].flat[0]
-            raise IndexError(f"index {wrong} is out of bounds for dimension {axis} with size {extent}")
-        linear = linear * extent + np.where(array < 0, array + extent, array)
-    return np.ascontiguousarray(linear)
+    linear: Any = None
+    for axis, dims, positions in arrays:
+        extent = product(view.shape[axis : axis + dims])
+        inside = _from_the_start(positions, axis, extent)
+        linear = inside if linear is None else linear * extent + inside
+    return np.ascontiguousarray(linear, np.int64)
+
+
+def _from_the_start(positions: np.ndarray, axis: int, extent: int) -> np.ndarray:
+    """Positions of which negative ones count from the end, all from the start."""
+    if (
+        positions.size == 0 or positions.view(np.uint64).max() < extent
+    ):  # a negative one is a large number without a sign
+        return positions
+    if positions.min() < -extent or positions.max() >= extent:
+        wrong = positions[(positions < -extent) | (positions >= extent)].flat[0]
+        raise IndexError(f"index {wrong} is out of bounds for dimension {axis} with size {extent}")
+    return np.where(positions < 0, positions + extent, positions)
 
 
 def _take(tensor: Tensor, index: Any) -> Tensor:
@@ -202,7 +224,8 @@ def _take(tensor: Tensor, index: Any) -> Tensor:
         return ops.index.index_select(selected.rows, selected.positions, dim=0)  # type: ignore[no-any-return]
     shape, dim, count = selected.view.shape, selected.dim, len(selected.indexed)
     merged = (*shape[:dim], product(shape[dim : dim + count]), *shape[dim + count :])
-    return ops.index.index_select(shaping.reshape(selected.view, merged), selected.positions, dim=dim)  # type: ignore[no-any-return]
+    rows = selected.view if count == 1 else shaping.reshape(selected.view, merged)
+    return ops.index.index_select(rows, selected.positions, dim=dim)  # type: ignore[no-any-return]
 
 
 def _put(name: str, tensor: Tensor, index: Any, value: Tensor, accumulate: bool = False) -> None:
@@ -220,11 +243,10 @@ def _put(name: str, tensor: Tensor, index: Any, value: Tensor, accumulate: bool 
             f"shape mismatch: value tensor of shape {list(value.shape)} cannot be broadcast to indexing result of shape "
             f"{list(expected)}"
         ) from None
-    changed = ops.index.index_put(
-        rows, selected.positions, shaping.permute(values, *_inverse(order)), accumulate=accumulate
-    )
-    moved = tuple(selected.view.shape[axis] for axis in selected.order)
-    in_place.copy_(selected.view, shaping.permute(shaping.reshape(changed, moved), *_inverse(selected.order)))
+    changed = ops.index.index_put(rows, selected.positions, _ordered(values, _inverse(order)), accumulate=accumulate)
+    if len(selected.indexed) > 1:
+        changed = shaping.reshape(changed, tuple(selected.view.shape[axis] for axis in selected.order))
+    in_place.copy_(selected.view, _ordered(changed, _inverse(selected.order)))
 
 
 @public("function", "method")
@@ -331,6 +353,8 @@ def gather(input: Tensor, dim: int, index: Tensor) -> Tensor:
             [4]])
     """
     axis = _checked("gather", input, dim, index)
+    if not index._spec.numel:  # it need not fit, as in torch
+        return shaping.reshape(shaping.narrow(shaping.flatten(input), 0, 0, 0), tuple(index._spec.shape))
     result = ops.index.gather(_at_least_1d(input), _at_least_1d(index), dim=axis)
     return result if index.ndim else shaping.reshape(result, ())
 

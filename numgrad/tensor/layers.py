@@ -49,6 +49,22 @@ def mm(input: Tensor, mat2: Tensor) -> Tensor:
     return ops.linalg.mm(input, mat2)  # type: ignore[no-any-return]
 
 
+@public("function")
+def spmm(input: Tensor, mat2: Tensor) -> Tensor:
+    """`mm`, which is what torch's function for sparse matrices is for dense ones.
+
+    Raises
+    ------
+    RuntimeError
+        As `mm`.
+
+    >>> import numgrad as ng
+    >>> ng.spmm(ng.tensor([[1.0, 2.0]]), ng.tensor([[3.0], [4.0]]))
+    tensor([[11.]])
+    """
+    return mm(input, mat2)
+
+
 @public("function", "method")
 def bmm(input: Tensor, mat2: Tensor) -> Tensor:
     """Matrix products of a batch: [B, M, K] and [B, K, N], of one dtype. Batches do not broadcast; see `matmul`.
@@ -89,7 +105,7 @@ def dot(input: Tensor, other: Tensor) -> Tensor:
     return shaping.squeeze(mm(shaping.unsqueeze(input, 0), shaping.unsqueeze(other, 1)))
 
 
-@public("function", "method")
+@public("function", "method", "linalg")
 def matmul(input: Tensor, other: Tensor) -> Tensor:
     """Matrix product by NumPy's rules: vectors, matrices, and batches of matrices that broadcast.
 

@@ -30,8 +30,8 @@ def constructed(dtype: Dtype | None, args: tuple[Any, ...], kwargs: dict[str, An
     dtype
         The dtype; None: the default dtype.
     args
-        Nothing, the extents as ints, a `Size`, a sequence of numbers or an array (which get the dtype), or a tensor, whose
-        memory the result shares.
+        Nothing, the extents as ints, a `Size`, a sequence of numbers or an array (which get the dtype), or a tensor, of which
+        the result is a view.
     kwargs
         ``data``, one of these by name; ``device``, which has to be "cpu".
 
@@ -61,7 +61,7 @@ def constructed(dtype: Dtype | None, args: tuple[Any, ...], kwargs: dict[str, An
                 raise TypeError(
                     f"new(): expected a tensor of {dtype}, got one of {first._spec.dtype}; convert it with .to({dtype})"
                 )
-            return first.detach()  # type: ignore[attr-defined,no-any-return]
+            return first[...]  # type: ignore[index,no-any-return]
         if isinstance(first, Size):
             return creation.empty(first, dtype=dtype)
         if isinstance(first, (str, bytes)):

@@ -264,6 +264,11 @@ def _rows_and_classes(name: str, input: Tensor, target: Tensor, extents: int) ->
     return rows, shaping.reshape(target, shape)
 
 
+def _positive(gap: Tensor) -> Tensor:
+    """The gap where it is positive; one that is NaN counts for nothing, as in torch."""
+    return pointwise.where(comparison.gt(gap, 0), gap, 0)  # type: ignore[no-any-return]
+
+
 @public("functional")
 def multi_margin_loss(
     input: Tensor,
@@ -300,7 +305,7 @@ def multi_margin_loss(
     rows, classes = _rows_and_classes("multi_margin_loss", input, target, 1)
     column = shaping.unsqueeze(classes, 1)
     gap = pointwise.add(pointwise.sub(rows, indexing.gather(rows, 1, column)), margin)
-    terms = clamping.clamp(gap, min=0)
+    terms = _positive(gap)
     terms = terms if p == 1 else pointwise.square(terms)
     if weight is not None:
         terms = pointwise.mul(terms, shaping.unsqueeze(indexing.index_select(weight, 0, classes), 1))
@@ -348,7 +353,7 @@ def multilabel_margin_loss(
         reductions.any(pointwise.mul(comparison.eq(shaping.unsqueeze(classes, 2), positions), counts), 1, keepdim=True)
     )
     scores = shaping.unsqueeze(indexing.gather(rows, 1, classes), 2)
-    gaps = clamping.clamp(pointwise.add(pointwise.sub(shaping.unsqueeze(rows, 1), scores), 1), min=0)
+    gaps = _positive(pointwise.add(pointwise.sub(shaping.unsqueeze(rows, 1), scores), 1))
     terms = pointwise.where(pointwise.mul(counts, others), gaps, 0)
     loss = pointwise.div(reductions.sum(terms, (1, 2)), count)
     return reduced(loss if input.ndim == 2 else shaping.reshape(loss, ()), reduction)

@@ -65,6 +65,11 @@ def pad(input: Tensor, pad: tuple[int, ...], mode: str = "constant", value: floa
 def _framed(input: Tensor, sides: dict[int, tuple[int, int]], value: float) -> Tensor:
     from numgrad.tensor import creation
 
+    if value == 0 and any(before or after for before, after in sides.values()):  # a window of zeros, in one pass
+        around = [sides.get(axis, (0, 0)) for axis in range(input.ndim)]
+        size = tuple(before + extent + after for extent, (before, after) in zip(input.shape, around, strict=True))
+        starts = tuple(before for before, _ in around)
+        return ops.view.slice_backward(input, size=size, starts=starts, steps=(1,) * input.ndim)  # type: ignore[no-any-return]
     for axis, margins in sides.items():
         pieces = [
             creation.full((*input.shape[:axis], amount, *input.shape[axis + 1 :]), value, dtype=input.dtype)
@@ -110,8 +115,30 @@ def _continued(input: Tensor, sides: dict[int, tuple[int, int]], mode: str, valu
         if mode == "replicate":
             places = places.clip(0, extent - 1)
         elif mode == "circular":
-            places %= extent
+            kept = np.arange(max(0, -before), extent - max(0, -after))
+            if not kept.size:
+                raise RuntimeError(f"pad: ({before}, {after}) leaves nothing to go on with of {list(input.shape)}")
+            places = kept[np.arange(-max(0, before), kept.size + max(0, after)) % kept.size]
         else:
             places = extent - 1 - abs(extent - 1 - abs(places))
         input = ops.index.index_select(input, creation.tensor(places), dim=axis)
     return input
+
+
+_pad = pad  # what is an argument's name below
+
+
+@public("function")
+def constant_pad_nd(input: Tensor, pad: tuple[int, ...], value: float = 0) -> Tensor:
+    """`nn.functional.pad` with margins of one value.
+
+    Raises
+    ------
+    RuntimeError, TypeError
+        As `nn.functional.pad`.
+
+    >>> import numgrad as ng
+    >>> ng.constant_pad_nd(ng.tensor([1.0, 2.0]), (1, 0), 9)
+    tensor([9., 1., 2.])
+    """
+    return _pad(input, pad, value=value)

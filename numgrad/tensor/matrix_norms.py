@@ -6,12 +6,14 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from numgrad import ops
-from numgrad.dtypes import as_dtype
+from numgrad.dtypes import as_dtype, int64
 from numgrad.dtypes import dtype as Dtype
-from numgrad.errors import ShapeError
+from numgrad.errors import DtypeError, ShapeError
 from numgrad.ops import matrices as _m
-from numgrad.tensor import creation, reductions, shaping
+from numgrad.tensor import creation, diagonals, reductions, shaping
 from numgrad.tensor.arguments import as_int, as_number, cast, check_tensor, wrap_dim
 from numgrad.tensor.matrices import check_flag, check_floating, check_square, check_two_dims, tolerances
 from numgrad.tensor.spectra import eigvalsh, svdvals
@@ -114,6 +116,12 @@ def matrix_norm(
     sums = reductions.norm(A, 1, summed, True)
     result = (reductions.amax if number > 0 else reductions.amin)(sums, compared, True)
     return result if keepdim else ops.view.squeeze(result, dims=tuple(sorted((first, second))))  # type: ignore[no-any-return]
+
+
+def nuclear_norm(input: Tensor, dim: Any, keepdim: bool, dtype: Dtype | None) -> Tensor:
+    """`matrix_norm` of order 'nuc' for `numgrad.norm`, over all dimensions if ``dim`` is None."""
+    dims = tuple(range(input._spec.ndim)) if dim is None and input._spec.ndim > 1 else (-2, -1) if dim is None else dim
+    return matrix_norm(input, "nuc", dims, keepdim, dtype=dtype)
 
 
 @public("linalg", name="norm")
@@ -293,12 +301,33 @@ def linalg_cross(x: Tensor, y: Tensor, *, dim: int = -1) -> Tensor:
             ".to(dtype)"
         )
 
-    def turned(each: Tensor, places: tuple[int, int, int]) -> Tensor:
-        parts = [shaping.narrow(each, axis, index, 1) for index in places]
-        return ops.joining.cat(*parts, dim=axis)  # type: ignore[no-any-return]
+    following = creation.from_numpy(np.array((1, 2, 0)))
 
-    one, two = (1, 2, 0), (2, 0, 1)
-    return turned(x, one) * turned(y, two) - turned(x, two) * turned(y, one)
+    def turned(each: Tensor) -> Tensor:
+        return ops.index.index_select(each, following, dim=axis)  # type: ignore[no-any-return]
+
+    return turned(x * turned(y) - turned(x) * y)
+
+
+@public("function", "method")
+def cross(input: Tensor, other: Tensor, dim: int | None = None) -> Tensor:
+    """`linalg.cross` along ``dim``, by default the first one of three elements.
+
+    Raises
+    ------
+    RuntimeError
+        As `linalg.cross`, or there is no dimension of three elements.
+
+    >>> import numgrad as ng
+    >>> ng.cross(ng.tensor([1.0, 0.0, 0.0]), ng.tensor([0.0, 1.0, 0.0]))
+    tensor([0., 0., 1.])
+    """
+    if dim is None:
+        shape = check_tensor("cross", "self", input)._spec.shape
+        if 3 not in shape:
+            raise ShapeError(f"no dimension of size 3 in input, which has the shape {list(shape)}")
+        dim = shape.index(3)
+    return linalg_cross(input, other, dim=dim)
 
 
 @public("linalg")
@@ -318,6 +347,9 @@ def vander(x: Tensor, *, N: int | None = None) -> Tensor:
     """
     if check_tensor("linalg_vander", "x", x)._spec.ndim == 0:
         raise ShapeError("linalg.vander: x must be at least 1D, but it is 0D")
+    if x._spec.dtype.is_bool:
+        raise DtypeError("linalg.vander supports floating point and integer tensors, but got Bool")
+    x = x if x._spec.dtype.is_floating_point else cast(x, int64)
     count = x._spec.shape[-1] if N is None else as_int("linalg_vander", "N", N)
     if count <= 1 and N is not None:
         raise RuntimeError(f"N must be greater than 1, got {count}")
@@ -329,7 +361,7 @@ def vander(x: Tensor, *, N: int | None = None) -> Tensor:
 
 @public("linalg", name="diagonal")
 def linalg_diagonal(A: Tensor, *, offset: int = 0, dim1: int = -2, dim2: int = -1) -> Tensor:
-    """The diagonals of matrices in two dimensions, along a new last dimension; a view if the memory allows it.
+    """The diagonals of matrices in two dimensions, as the last dimension of a view.
 
     Raises
     ------
@@ -342,15 +374,4 @@ def linalg_diagonal(A: Tensor, *, offset: int = 0, dim1: int = -2, dim2: int = -
     >>> ng.linalg.diagonal(ng.tensor([[1.0, 2.0], [3.0, 4.0]]), offset=1)
     tensor([2.])
     """
-    ndim = check_tensor("linalg_diagonal", "A", A)._spec.ndim
-    first, second = wrap_dim("diagonal", dim1, ndim), wrap_dim("diagonal", dim2, ndim)
-    offset = as_int("linalg_diagonal", "offset", offset)
-    if first == second:
-        raise RuntimeError(f"diagonal dimensions cannot be identical {dim1}, {dim2}")
-    others = [axis for axis in range(ndim) if axis not in (first, second)]
-    laid = shaping.permute(A, [*others, first, second])
-    m, n = laid._spec.shape[-2:]
-    count = max(0, min(m + min(offset, 0), n - max(offset, 0)))
-    row, column = (max(-offset, 0), max(offset, 0)) if count else (0, 0)
-    square = shaping.narrow(shaping.narrow(laid, -2, row, count), -1, column, count)
-    return _m.diagonal(square)  # type: ignore[no-any-return]
+    return diagonals.diagonal(A, offset, dim1, dim2)

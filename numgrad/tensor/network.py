@@ -70,13 +70,6 @@ def check_batch_size(shape: tuple[int, ...]) -> None:
         raise ValueError(f"Expected more than 1 value per channel when training, got input size {shape}")
 
 
-def _normed(input: Tensor, dims: tuple[int, ...], eps: float) -> Tensor:
-    centred = pointwise.sub(input, reductions.mean(input, dims, keepdim=True))
-    return pointwise.mul(
-        centred, _e.rsqrt(pointwise.add(reductions.mean(pointwise.square(centred), dims, keepdim=True), eps))
-    )
-
-
 @public("function", "functional")
 def group_norm(
     input: Tensor, num_groups: int, weight: Tensor | None = None, bias: Tensor | None = None, eps: float = 1e-5
@@ -116,7 +109,7 @@ def group_norm(
         if parameter.dtype is not input.dtype:
             raise RuntimeError(f"group_norm: {name} is of {parameter.dtype}, expected the input's dtype, {input.dtype}")
     rows = shaping.reshape(input, shape[0], num_groups, product(shape[1:]) // num_groups)
-    out = shaping.reshape(_normed(rows, (2,), eps), shape)
+    out = shaping.reshape(layers.layer_norm(rows, rows.shape[2:], eps=eps), shape)
     form = (1, shape[1], *(1,) * (len(shape) - 2))
     if weight is not None:
         out = pointwise.mul(out, shaping.reshape(weight, form))

@@ -35,16 +35,26 @@ def nonzero(input: Tensor, *, as_tuple: builtins.bool = False) -> Any:
 
     array = input._array()
     if as_tuple:
-        indices = np.nonzero(array if array.ndim else array.reshape(1))
-        return tuple(creation.from_numpy(np.ascontiguousarray(each, np.int64)) for each in indices)
-    return creation.from_numpy(np.ascontiguousarray(_rows(array)))
+        columns = _rows(array if array.ndim else array.reshape(1)).T
+        return tuple(creation.from_numpy(np.ascontiguousarray(each)) for each in columns)
+    return creation.from_numpy(_rows(array))
 
 
 def _rows(array: np.ndarray) -> np.ndarray:
-    """The indices of the elements that are not 0, as rows."""
+    """The indices of the elements that are not 0, as rows.
+
+    NumPy finds them a fifth as fast in several dimensions as in one, and in numbers a tenth as fast as in bools.
+    """
     if array.ndim == 0:
         return np.empty((int(bool(array)), 0), np.int64)
-    return np.argwhere(array).astype(np.int64, copy=False)
+    rest = np.flatnonzero(array if array.dtype.kind == "b" else array != 0)
+    rows = np.empty((rest.size, array.ndim), np.int64)
+    for axis in range(array.ndim - 1, 0, -1):
+        above = rest // array.shape[axis] if rest.size else rest
+        rows[:, axis] = rest - above * array.shape[axis]
+        rest = above
+    rows[:, 0] = rest
+    return rows
 
 
 @public("function", "method")

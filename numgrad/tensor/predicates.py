@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import inspect
 from typing import TYPE_CHECKING, Any
 
 from numgrad import dtypes, ops
@@ -205,6 +206,59 @@ def imag(input: Tensor) -> Tensor:
     """
     check_tensor("imag", "input", input)
     raise RuntimeError("imag is not implemented for tensors with non-complex dtypes.")
+
+
+@public("function")
+def view_as_real(input: Tensor) -> Tensor:
+    """Refused for real tensors, as in torch; numgrad has no others.
+
+    Raises
+    ------
+    RuntimeError
+        Always.
+
+    >>> import numgrad as ng
+    >>> ng.view_as_real(ng.ones(2))
+    Traceback (most recent call last):
+    RuntimeError: view_as_real is only supported for complex tensors
+    """
+    check_tensor("view_as_real", "input", input)
+    raise RuntimeError("view_as_real is only supported for complex tensors")
+
+
+def _complex(name: str, call: str, *parameters: str) -> None:
+    """Make the function that refuses to make complex numbers of real ones, by its name."""
+
+    def function(*args: Any, **kwargs: Any) -> Tensor:
+        for parameter, value in inspect.signature(function).bind(*args, **kwargs).arguments.items():
+            check_tensor(name, parameter, value)
+        raise NotImplementedError(
+            f"{name}: the result is complex numbers, which numgrad does not have; keep two real tensors"
+        )
+
+    function.__name__ = function.__qualname__ = name
+    kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
+    function.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+        [inspect.Parameter(each, kind, annotation="Tensor") for each in parameters], return_annotation="Tensor"
+    )
+    function.__doc__ = f"""Refused: the result is complex numbers, which numgrad does not have.
+
+    Raises
+    ------
+    NotImplementedError
+        Always.
+
+    >>> import numgrad as ng
+    >>> ng.{call}
+    Traceback (most recent call last):
+    NotImplementedError: {name}: the result is complex numbers, which numgrad does not have; keep two real tensors
+    """
+    public("function", asks=True)(function)
+
+
+_complex("complex", "complex(ng.ones(2), ng.ones(2))", "real", "imag")
+_complex("polar", "polar(ng.ones(2), ng.ones(2))", "abs", "angle")
+_complex("view_as_complex", "view_as_complex(ng.ones(3, 2))", "input")
 
 
 @public("function", "method")

@@ -104,6 +104,8 @@ def inner(input: Tensor, other: Tensor) -> Tensor:
             f"inner() the last dimension must match on both input tensors but got shapes {list(input._spec.shape)} and "
             f"{list(other._spec.shape)}"
         )
+    if input._spec.ndim == other._spec.ndim == 1:
+        return layers.dot(input, other)
     return sums.tensordot(input, other, ([-1], [-1]))
 
 

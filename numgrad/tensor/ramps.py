@@ -13,6 +13,7 @@ from numgrad import ops
 from numgrad.dtypes import dtype as Dtype
 from numgrad.engine.tape import TensorBase
 from numgrad.errors import DtypeError, warn
+from numgrad.layout import contiguous_strides
 from numgrad.tensor import creation, in_place
 from numgrad.tensor.arguments import as_int, as_number, check_tensor, size_of
 from numgrad.tensor.surface import public
@@ -136,6 +137,46 @@ def empty_strided(
         raise RuntimeError(f"empty_strided: strides must be non-negative, got {list(strides)}")
     chosen = creation.chosen_dtype("empty_strided", dtype)
     return creation.finished(creation.uninitialized(chosen, shape, strides), requires_grad)
+
+
+@public("function")
+def empty_permuted(
+    size: Any, physical_layout: Any, *, dtype: Dtype | None = None, requires_grad: builtins.bool = False
+) -> Tensor:
+    """An uninitialised tensor of this shape, whose dimensions lie in memory in the order given, the outermost first.
+
+    Raises
+    ------
+    RuntimeError
+        ``physical_layout`` is no permutation of the dimensions.
+
+    >>> import numgrad as ng
+    >>> ng.empty_permuted((2, 3, 5), (0, 2, 1)).stride()
+    (15, 1, 3)
+    """
+    shape, order = (
+        creation.checked_size("empty_permuted", (tuple(size),)),
+        size_of("empty_permuted", (tuple(physical_layout),)),
+    )
+    if len(shape) != len(order):
+        raise RuntimeError(
+            "Number of dimensions in size does not match the length of the physical_layout; i.e. len(size) = "
+            f"{len(shape)} is not equal to len(physical_layout) = {len(order)}"
+        )
+    for index, axis in enumerate(order):
+        if not 0 <= axis < len(shape):
+            raise RuntimeError(
+                f"Dimension out of range (expected to be between 0 and {len(shape) - 1}, but got {axis} at index {index}).  NB: "
+                "negative dims not currently supported"
+            )
+    if len(set(order)) != len(order):
+        raise RuntimeError("Duplicate dim not allowed")
+    strides = [0] * len(shape)
+    for axis, stride in zip(order, contiguous_strides(tuple(shape[axis] for axis in order)), strict=True):
+        strides[axis] = stride
+    return empty_strided(
+        shape, strides, dtype=creation.chosen_dtype("empty_permuted", dtype), requires_grad=requires_grad
+    )
 
 
 @public("method")

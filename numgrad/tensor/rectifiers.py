@@ -9,18 +9,20 @@ from numgrad.dtypes import dtype as Dtype
 from numgrad.errors import DtypeError
 from numgrad.tensor import activations, arguments, comparison, creation, layers, pointwise, random, reductions, shaping
 from numgrad.tensor.checked import real
+from numgrad.tensor.in_place import overwrite
 from numgrad.tensor.surface import public
 from numgrad.tensor.tensor import Tensor
 
 _e = ops.elementwise
 
 
-def _shaped(op: Any, input: Tensor, *numbers: Any) -> Tensor:
-    """An op of a tensor and numbers, which become elements of its dtype."""
+def _shaped(op: Any, input: Tensor, *numbers: Any, inplace: bool = False) -> Tensor:
+    """An op of a tensor and numbers, which become elements of its dtype: those of integers are cut. Or written over it."""
     dtype = arguments.check_tensor(op.name, "input", input)._spec.dtype
     if "bif"[dtype.category] not in op.accepts:
         raise DtypeError(f"\"{op.name}\" not implemented for '{dtype.torch_name}'; convert with .float() first")
-    return op(input, *[arguments.as_element(op.name, number, dtype) for number in numbers])  # type: ignore[no-any-return]
+    elements = [arguments.as_element(op.name, number, dtype) for number in numbers]
+    return overwrite(op.name, input, *elements) if inplace else op(input, *elements)  # type: ignore[no-any-return]
 
 
 def _selu(input: Tensor) -> Tensor:
@@ -29,14 +31,6 @@ def _selu(input: Tensor) -> Tensor:
 
 def _celu(input: Tensor, alpha: float) -> Tensor:
     return _shaped(_e.celu, input, alpha)
-
-
-def _hardtanh(input: Tensor, low: float, high: float) -> Tensor:
-    return _shaped(_e.hardtanh, input, low, high)
-
-
-def _threshold(input: Tensor, threshold: float, value: float) -> Tensor:
-    return _shaped(_e.threshold, input, threshold, value)
 
 
 @public("function", "functional")
@@ -124,7 +118,7 @@ def hardtanh(input: Tensor, min_val: float = -1.0, max_val: float = 1.0, inplace
     """
     if min_val > max_val:
         raise ValueError(f"hardtanh: min_val is {min_val}, which cannot be greater than max_val, {max_val}")
-    return activations.applied("hardtanh", _hardtanh, inplace, input, min_val, max_val)
+    return _shaped(_e.hardtanh, input, min_val, max_val, inplace=inplace)
 
 
 @public("functional")
@@ -156,7 +150,7 @@ def relu6(input: Tensor, inplace: bool = False) -> Tensor:
     >>> ng.nn.functional.relu6(ng.tensor([-1.0, 2.0, 8.0]))
     tensor([0., 2., 6.])
     """
-    return activations.applied("hardtanh", _hardtanh, inplace, input, 0, 6)
+    return _shaped(_e.hardtanh, input, 0, 6, inplace=inplace)
 
 
 @public("functional")
@@ -265,7 +259,7 @@ def threshold(input: Tensor, threshold: float, value: float, inplace: bool = Fal
     >>> ng.threshold(ng.tensor([0.1, 2.0]), 1.0, -5.0)
     tensor([-5.,  2.])
     """
-    return activations.applied("threshold", _threshold, inplace, input, threshold, value)
+    return _shaped(_e.threshold, input, threshold, value, inplace=inplace)
 
 
 @public("function", "functional")
@@ -281,7 +275,7 @@ def threshold_(input: Tensor, threshold: float, value: float) -> Tensor:
     >>> ng.threshold_(ng.tensor([0.1, 2.0]), 1.0, -5.0)
     tensor([-5.,  2.])
     """
-    return activations.applied("threshold", _threshold, True, input, threshold, value)
+    return _shaped(_e.threshold, input, threshold, value, inplace=True)
 
 
 @public("function", "method", "functional")
@@ -442,6 +436,6 @@ def gumbel_softmax(logits: Tensor, tau: float = 1, hard: bool = False, eps: floa
 
 def one_hot_along(index: Tensor, like: Tensor, axis: int) -> Tensor:
     """1 where the position along ``axis`` is index's, else 0, in the shape and dtype of ``like``."""
-    count = like.shape[axis]
-    positions = creation.arange(count).reshape((-1, *(1,) * (like.ndim - axis - 1)))
+    count = like.shape[axis] if like.ndim else 1
+    positions = creation.arange(count).reshape((-1, *(1,) * (like.ndim - axis - 1)) if like.ndim else ())
     return comparison.eq(index, positions).to(like.dtype)

@@ -207,15 +207,16 @@ def norm(
 ) -> Tensor:
     """The p-norm over all dimensions or those given: sum(abs(input) ** p) ** (1 / p). 'fro' and None stand for 2.
 
+    'nuc' is the sum of the singular values of the matrices in two dimensions.
+
     For p = inf and -inf it is the largest and the smallest absolute value, for p = 0 the number of nonzero elements. Where
     the 2-norm is 0, so are its derivatives of every order.
 
     Raises
     ------
     RuntimeError
-        p is another string, the dtype is not floating point, or there are no elements for an infinite p.
-    NotImplementedError
-        p is 'nuc'.
+        p is another string, the dtype is not floating point, there are no elements for an infinite p, or not two dimensions
+        for 'nuc'.
 
     >>> import math
     >>> import numgrad as ng
@@ -226,15 +227,15 @@ def norm(
     check_tensor("norm", "input", input)
     if isinstance(p, str):
         if p == "nuc":
-            raise NotImplementedError(
-                "norm: p is 'nuc', the sum of the singular values, which numgrad does not compute"
-            )
+            from numgrad.tensor.matrix_norms import nuclear_norm
+
+            return nuclear_norm(input, dim, keepdim, dtype)
         if p != "fro":
             raise RuntimeError(f"only valid string values are 'fro' and 'nuc', found {p}")
         p = 2
     p = 2 if p is None else p
     if not isinstance(p, (builtins.int, float, np.number)):
-        raise TypeError(f"norm(): argument 'p' must be a number, 'fro' or None, not {type(p).__name__}")
+        raise TypeError(f"norm(): argument 'p' must be a number, 'fro', 'nuc' or None, not {type(p).__name__}")
     if not isinstance(keepdim, builtins.bool):
         raise TypeError(f"norm(): argument 'keepdim' must be bool, not {type(keepdim).__name__}")
     if not input._spec.dtype.is_floating_point:

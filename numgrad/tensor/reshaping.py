@@ -10,7 +10,7 @@ from numgrad.engine.tape import tensor_over
 from numgrad.errors import warn
 from numgrad.layout import product, spec_of
 from numgrad.tensor import reductions, shaping
-from numgrad.tensor.arguments import as_int, shape_of, size_of, wrap_dim
+from numgrad.tensor.arguments import as_int, check_tensor, shape_of, size_of, wrap_dim
 from numgrad.tensor.diagonals import replaced
 from numgrad.tensor.surface import public
 
@@ -216,7 +216,7 @@ def unflatten(input: Tensor, dim: int, sizes: Any) -> Tensor:
     >>> ng.unflatten(ng.zeros(2, 6), 1, (-1, 3)).shape
     numgrad.Size([2, 2, 3])
     """
-    axis = wrap_dim("unflatten", dim, input._spec.ndim)
+    axis = wrap_dim("unflatten", dim, check_tensor("unflatten", "input", input)._spec.ndim)
     extents = size_of("unflatten", (tuple(sizes) if isinstance(sizes, (tuple, list)) else (sizes,),))
     if not extents:
         raise RuntimeError("unflatten: sizes must be non-empty")
@@ -328,11 +328,16 @@ def slice_scatter(
     >>> ng.slice_scatter(ng.zeros(4), ng.ones(2), start=1, end=4, step=2)
     tensor([0., 1., 0., 1.])
     """
-    axis = wrap_dim("slice_scatter", dim, input._spec.ndim)
-    if as_int("slice_scatter", "step", step) <= 0:
-        raise RuntimeError(f"slice_scatter: slice step must be positive, got {step}")
-    cut = (slice(None),) * axis + (slice(start, end, step),)
-    return replaced("slice_scatter", input, src, lambda copy: copy[cut])
+    window = cut("slice_scatter", input, dim, start, end, step)
+    return replaced("slice_scatter", input, src, lambda copy: copy[window])
+
+
+def cut(name: str, input: Tensor, dim: int, start: int | None, end: int | None, step: int) -> tuple[slice, ...]:
+    """The index of ``start:end:step`` of a dimension; errors as of `slice_scatter`."""
+    axis = wrap_dim(name, dim, input._spec.ndim)
+    if as_int(name, "step", step) <= 0:
+        raise RuntimeError(f"{name}: slice step must be positive, got {step}")
+    return (slice(None),) * axis + (slice(start, end, step),)
 
 
 @public("function", "method")

@@ -150,12 +150,14 @@ def multinomial(
         return creation.from_numpy(np.ascontiguousarray(order, np.int64))
     drawn = _uniform("multinomial", (*shape[:-1], count), generator)._array()
     rows, sums = drawn.reshape(-1, count), np.cumsum(weights, -1).reshape(-1, categories)
-    last = np.array([np.flatnonzero(row)[-1] for row in weights.reshape(-1, categories)], np.int64)
-    chosen = [
-        np.minimum(np.searchsorted(line, each * line[-1], side="right"), end)
-        for line, each, end in zip(sums, rows, last, strict=True)
-    ]
-    return creation.from_numpy(np.array(chosen, np.int64).reshape(*shape[:-1], count))
+    last = categories - 1 - np.argmax(weights.reshape(-1, categories)[:, ::-1] > 0, 1)  # that can be drawn at all
+    low, high = np.zeros_like(rows, np.int64), np.broadcast_to(last[:, None], rows.shape)
+    goals = rows * sums[:, -1:]
+    for _ in range(categories.bit_length()):  # the first category whose sum is beyond the goal
+        middle = (low + high) // 2
+        is_before = np.take_along_axis(sums, middle, 1) <= goals
+        low, high = np.where(is_before, np.minimum(middle + 1, high), low), np.where(is_before, high, middle)
+    return creation.from_numpy(low.reshape(*shape[:-1], count))
 
 
 @public("function")
@@ -177,7 +179,7 @@ def poisson(input: Tensor, generator: Generator | None = None) -> Tensor:
     if rates.size and not (rates >= 0).all():
         raise RuntimeError("poisson: invalid Poisson rate, expected rate to be non-negative")
     drawn = _of_numpy("poisson", generator).poisson(rates)
-    return creation.tensor(drawn.astype(rates.dtype))
+    return creation.tensor(np.asarray(drawn).astype(rates.dtype))
 
 
 @public("function")

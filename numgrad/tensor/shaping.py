@@ -6,6 +6,7 @@ import builtins
 from typing import TYPE_CHECKING, Any
 
 from numgrad import ops
+from numgrad.dtypes import dtype as Dtype
 from numgrad.errors import ShapeError
 from numgrad.layout import (
     as_memory_format,
@@ -18,7 +19,7 @@ from numgrad.layout import (
     product,
 )
 from numgrad.ops import view as view_ops
-from numgrad.tensor.arguments import as_int, reduced_dims, shape_of, size_of, wrap_dim
+from numgrad.tensor.arguments import as_int, cast, reduced_dims, shape_of, size_of, wrap_dim
 from numgrad.tensor.surface import public
 
 if TYPE_CHECKING:
@@ -200,6 +201,29 @@ def t(input: Tensor) -> Tensor:
     if input._spec.ndim > 2:
         raise RuntimeError(f"t() expects a tensor with <= 2 dimensions, but self is {input._spec.ndim}D")
     return transpose(input, 0, 1) if input._spec.ndim == 2 else permute(input, *range(input._spec.ndim))
+
+
+@public("function", "method")
+def adjoint(input: Tensor) -> Tensor:
+    """A view with the last two dimensions exchanged: the adjoint matrices, of real numbers.
+
+    Raises
+    ------
+    RuntimeError
+        There is only one dimension.
+
+    >>> import numgrad as ng
+    >>> ng.adjoint(ng.zeros(4, 2, 3)).shape
+    numgrad.Size([4, 3, 2])
+    """
+    return of_matrices("adjoint()", input)
+
+
+def of_matrices(name: str, input: Tensor) -> Tensor:
+    """The matrices of a tensor transposed, for one of its attributes; a tensor without dimensions itself."""
+    if input._spec.ndim == 1:
+        raise RuntimeError(f"tensor.{name} is only supported on matrices or batches of matrices. Got 1-D tensor.")
+    return input if input._spec.ndim == 0 else transpose(input, -2, -1)
 
 
 @public("function", "method")
@@ -407,6 +431,12 @@ def to_format(input: Tensor, memory_format: Any) -> Tensor:
     """The tensor in a memory format, for ``to(memory_format=...)``; itself if it has that format already."""
     format = as_memory_format("to", memory_format, input._spec.ndim)
     return input if format is preserve_format or is_contiguous(input, format) else _in_format(input, format)
+
+
+def converted(input: Tensor, dtype: Dtype, memory_format: Any) -> Tensor:
+    """The tensor in another dtype and in a memory format, for ``float()`` and the like."""
+    result = cast(input, dtype)
+    return result if memory_format is preserve_format else to_format(result, memory_format)
 
 
 def _in_format(input: Tensor, format: memory_format) -> Tensor:

@@ -530,9 +530,9 @@ class Tensor(Operators, Attributes, Methods):
         spec = self._spec
         if spec.numel == 0:
             return np.empty(spec.shape, spec.dtype.numpy)
+        steps = [s * spec.dtype.itemsize for s in spec.strides]
         begin = self._address - self._storage.address
-        flat = np.asarray(self._storage)[begin : begin + spec.nbytes].view(spec.dtype.numpy)
-        return np.lib.stride_tricks.as_strided(flat, spec.shape, [s * spec.dtype.itemsize for s in spec.strides])
+        return np.ndarray(spec.shape, spec.dtype.numpy, np.asarray(self._storage), begin, steps)  # type: ignore[call-overload]
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         array = self.numpy()
@@ -724,33 +724,6 @@ class Tensor(Operators, Attributes, Methods):
         """
         return shaping.squeeze(self, (dim, *more) if more else dim)  # type: ignore[arg-type]
 
-    @property
-    def T(self) -> Tensor:  # noqa: N802
-        """A view with the dimensions in reverse order.
-
-        >>> import numgrad as ng
-        >>> ng.zeros(2, 3).T.shape
-        numgrad.Size([3, 2])
-        """
-        return shaping.permute(self, *reversed(range(self.ndim)))
-
-    @property
-    def mT(self) -> Tensor:  # noqa: N802
-        """A view with the last two dimensions exchanged.
-
-        Raises
-        ------
-        RuntimeError
-            There is only one dimension.
-
-        >>> import numgrad as ng
-        >>> ng.zeros(4, 2, 3).mT.shape
-        numgrad.Size([4, 3, 2])
-        """
-        if self.ndim == 1:
-            raise RuntimeError("tensor.mT is only supported on matrices or batches of matrices. Got 1-D tensor.")
-        return self if self.ndim == 0 else shaping.transpose(self, -2, -1)
-
     # ---- copies and conversions --------------------------------------------------------------------------------
 
     def to(
@@ -808,68 +781,68 @@ class Tensor(Operators, Attributes, Methods):
         """
         return arguments.cast(self, arguments.check_tensor("type_as", "other", other).dtype)
 
-    def float(self) -> Tensor:
+    def float(self, memory_format: Any = preserve_format) -> Tensor:
         """This tensor in float32; itself if it has that dtype.
 
         >>> import numgrad as ng
         >>> ng.tensor([1, 2]).float()
         tensor([1., 2.])
         """
-        return arguments.cast(self, dtypes.float32)
+        return shaping.converted(self, dtypes.float32, memory_format)
 
-    def half(self) -> Tensor:
+    def half(self, memory_format: Any = preserve_format) -> Tensor:
         """This tensor in float16, each number rounded to the nearest; itself if it has that dtype.
 
         >>> import numgrad as ng
         >>> ng.tensor([0.1]).half()
         tensor([0.1000], dtype=numgrad.float16)
         """
-        return arguments.cast(self, dtypes.float16)
+        return shaping.converted(self, dtypes.float16, memory_format)
 
-    def bfloat16(self) -> Tensor:
+    def bfloat16(self, memory_format: Any = preserve_format) -> Tensor:
         """This tensor in bfloat16, each number rounded to the nearest; itself if it has that dtype.
 
         >>> import numgrad as ng
         >>> ng.tensor([0.1]).bfloat16()
         tensor([0.1001], dtype=numgrad.bfloat16)
         """
-        return arguments.cast(self, dtypes.bfloat16)
+        return shaping.converted(self, dtypes.bfloat16, memory_format)
 
-    def double(self) -> Tensor:
+    def double(self, memory_format: Any = preserve_format) -> Tensor:
         """This tensor in float64; itself if it has that dtype.
 
         >>> import numgrad as ng
         >>> ng.tensor([0.5]).double()
         tensor([0.5000], dtype=numgrad.float64)
         """
-        return arguments.cast(self, dtypes.float64)
+        return shaping.converted(self, dtypes.float64, memory_format)
 
-    def long(self) -> Tensor:
+    def long(self, memory_format: Any = preserve_format) -> Tensor:
         """This tensor in int64, cut towards 0; itself if it has that dtype.
 
         >>> import numgrad as ng
         >>> ng.tensor([1.7, -1.7]).long()
         tensor([ 1, -1])
         """
-        return arguments.cast(self, dtypes.int64)
+        return shaping.converted(self, dtypes.int64, memory_format)
 
-    def int(self) -> Tensor:
+    def int(self, memory_format: Any = preserve_format) -> Tensor:
         """This tensor in int32, cut towards 0; itself if it has that dtype.
 
         >>> import numgrad as ng
         >>> ng.tensor([2.9]).int()
         tensor([2], dtype=numgrad.int32)
         """
-        return arguments.cast(self, dtypes.int32)
+        return shaping.converted(self, dtypes.int32, memory_format)
 
-    def bool(self) -> Tensor:
+    def bool(self, memory_format: Any = preserve_format) -> Tensor:
         """Whether each element is not 0; itself if it is a tensor of bools.
 
         >>> import numgrad as ng
         >>> ng.tensor([0.0, 0.5, ng.nan]).bool()
         tensor([False,  True,  True])
         """
-        return arguments.cast(self, dtypes.bool_)
+        return shaping.converted(self, dtypes.bool_, memory_format)
 
 
 def _unpickled(

@@ -1,7 +1,8 @@
-"""Helpers for training: `checkpoint`, which trades time for memory."""
+"""Helpers for training: `checkpoint`, which trades time for memory, and `data`, which makes batches."""
 
 from __future__ import annotations
 
-from numgrad.utils import checkpoint
+from numgrad.utils import checkpoint, data
+from numgrad.utils.swapping import swap_tensors
 
-__all__ = ["checkpoint"]
+__all__ = ["checkpoint", "data", "swap_tensors"]

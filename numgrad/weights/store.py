@@ -71,15 +71,27 @@ def fetch_entry(
         raise _refused_offline(weights, sources)
     failures: list[Failure] = []
     for source in sources:
-        if file := _download(source, failures, force, progress, policy or Policy()):
+        if file := download(cache.folder() / source.file, source, urls(source), failures, force, progress, policy):
             return file
-    raise _failed(weights, sources, failures)
+    raise failed(weights.name, failures, _by_hand(sources))
 
 
-def _download(
-    source: Source, failures: list[Failure], force: bool, progress: bool | None, policy: Policy
+def download(
+    target: Path,
+    source: Source,
+    addresses: tuple[str, ...],
+    failures: list[Failure],
+    force: bool = False,
+    progress: bool | None = None,
+    policy: Policy | None = None,
 ) -> Path | None:
-    target = cache.folder() / source.file
+    """Download a file from one of its addresses, unless another process did; None, with the reasons in ``failures``.
+
+    Raises
+    ------
+    CacheError
+        The folder cannot be written.
+    """
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         cache.warn_of_others(target.parent)
@@ -92,8 +104,8 @@ def _download(
                 part.unlink(missing_ok=True)
             _require_room(target, source, part)
             log.info("downloading %s to %s", source.file, target)
-            transfer = Transfer(source, target, part, policy, progress, failures)
-            return target if transfer.run(urls(source)) else None
+            transfer = Transfer(source, target, part, policy or Policy(), progress, failures)
+            return target if transfer.run(addresses) else None
     except OSError as error:
         raise CacheError("write", target, error) from error
 
@@ -155,12 +167,13 @@ def _refused_offline(weights: Entry, sources: tuple[Source, ...]) -> WeightsErro
     )
 
 
-def _failed(weights: Entry, sources: tuple[Source, ...], failures: list[Failure]) -> WeightsError:
+def failed(name: str, failures: list[Failure], by_hand: str) -> WeightsError:
+    """The error where no source delivered a file; ``by_hand`` says how to do without."""
     tries: dict[str, list[Failure]] = {}
     for failure in failures:
         tries.setdefault(failure.url, []).append(failure)
     listed = "\n".join(f"  {each[-1]}{f' ({len(each)} tries)' if len(each) > 1 else ''}" for each in tries.values())
-    text = f"{weights.name}: no source delivered the file.\n{listed}\n{_by_hand(sources)}"
+    text = f"{name}: no source delivered the file.\n{listed}\n{by_hand}"
     return HashMismatchError(text) if any(failure.wrong_bytes for failure in failures) else DownloadError(text)
 
 

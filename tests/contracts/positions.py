@@ -132,10 +132,13 @@ CALLS: dict[str, tuple[Callable[[Any], tuple[Any, ...]], int]] = {
         "MSELoss": 3, "L1Loss": 3, "SmoothL1Loss": 4, "HuberLoss": 2, "BCEWithLogitsLoss": 4, "NLLLoss": 4,
         "CrossEntropyLoss": 4, "Parameter": 2, "Sequential": 1, "ModuleList": 1, "ModuleDict": 1, "Identity": 2,
     }.items()},
-    **{f"optim.{name}": (_parameters, 5) for name in ("SGD", "Adam", "AdamW")},
+    **{f"optim.{name}": (_parameters, 5) for name in (
+        "ASGD", "Adadelta", "Adafactor", "Adagrad", "Adam", "AdamW", "Adamax", "NAdam", "RAdam", "RMSprop", "Rprop", "SGD",
+    )},
     **{f"schedulers.{name}": (_optimizer, most) for name, most in {
         "StepLR": 3, "MultiStepLR": 3, "ExponentialLR": 2, "LinearLR": 4, "CosineAnnealingLR": 3, "OneCycleLR": 4,
-        "ReduceLROnPlateau": 4, "LambdaLR": 2,
+        "ReduceLROnPlateau": 4, "LambdaLR": 2, "ConstantLR": 3, "CosineAnnealingWarmRestarts": 3, "CyclicLR": 4,
+        "MultiplicativeLR": 2, "PolynomialLR": 3,
     }.items()},
 }  # fmt: skip
 

@@ -339,6 +339,18 @@ def _optimizers() -> Iterator[tuple[str, Case]]:
             if option in ("eps", "betas", "amsgrad") and name == "SGD":
                 continue
             yield f"{name} {option}={v!r}", lambda lib, n=name, o=option, v=v: _stepped(lib, n, **{o: v})
+    for name, options in {
+        "Adadelta": ("rho", "eps"),
+        "Adagrad": ("lr_decay", "initial_accumulator_value"),
+        "Adamax": ("betas", "eps"),
+        "ASGD": ("lambd", "alpha", "t0"),
+        "NAdam": ("momentum_decay", "decoupled_weight_decay"),
+        "RAdam": ("betas",),
+        "RMSprop": ("alpha", "momentum", "centered"),
+        "Rprop": ("lr", "etas", "step_sizes"),
+    }.items():
+        for option, v in itertools.product(options, [*NUMBERS, (0.5, 0.9), (0.5, 1.5), (1.5, 0.5)]):
+            yield f"{name} {option}={v!r}", lambda lib, n=name, o=option, v=v: _stepped(lib, n, **{o: v})
     for given in ((), [], None, 3, "ab", {}, [None], [3], [()], [[]], {"params": []}):
         yield f"SGD of {given!r}", lambda lib, g=given: lib.optim.SGD(g, 0.1) and None
 
@@ -385,6 +397,21 @@ def _schedulers() -> Iterator[tuple[str, Case]]:
             "eps": 1e-8,
         },
         "LambdaLR": {"lr_lambda": lambda epoch: 0.5**epoch},
+        "MultiplicativeLR": {"lr_lambda": lambda epoch: 0.5},
+        "ConstantLR": {"factor": 0.5, "total_iters": 3},
+        "PolynomialLR": {"total_iters": 3, "power": 2.0},
+        "CosineAnnealingWarmRestarts": {"T_0": 2, "T_mult": 1, "eta_min": 0.0},
+        "CyclicLR": {
+            "base_lr": 0.1,
+            "max_lr": 1.0,
+            "step_size_up": 2,
+            "step_size_down": 3,
+            "mode": "triangular2",
+            "gamma": 0.9,
+            "cycle_momentum": True,
+            "base_momentum": 0.8,
+            "max_momentum": 0.9,
+        },
     }
     values = [*NUMBERS, "max", "abs", "linear", [1.0], [1.0, 2.0], [3, 1, 1], (), -2]
     for name, own in options.items():

@@ -39,6 +39,8 @@ IMPORTS = {
     "Generator": "from numgrad.tensor.random import Generator",
     "Sequence": "from collections.abc import Sequence",
     "Tensor": "from numgrad.tensor.tensor import Tensor",
+    "TypedStorage": "from numgrad.tensor.storages import TypedStorage",
+    "UntypedStorage": "from numgrad.tensor.storages import UntypedStorage",
     "builtins": "import builtins",
 }
 

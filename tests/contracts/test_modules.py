@@ -19,10 +19,11 @@ PLACES = (
     "nn", "nn.Module", "nn.Parameter", "nn.Sequential", "nn.ModuleList", "nn.ModuleDict", "nn.ParameterList", "nn.ParameterDict",
     "nn.common_types", "nn.grad", "nn.init", "nn.modules", "nn.modules.activation", "nn.modules.batchnorm", "nn.modules.container",
     "nn.modules.conv", "nn.modules.dropout", "nn.modules.instancenorm", "nn.modules.lazy", "nn.modules.linear", "nn.modules.loss",
-    "nn.modules.module", "nn.modules.normalization", "nn.modules.padding", "nn.modules.pooling", "nn.modules.sparse",
+    "nn.modules.module", "nn.modules.normalization", "nn.modules.padding", "nn.modules.pooling", "nn.modules.rnn",
+    "nn.modules.sparse",
     "nn.modules.transformer", "nn.modules.upsampling", "nn.modules.utils", "nn.parallel", "nn.parameter", "nn.utils",
     "nn.utils.clip_grad", "nn.utils.convert_parameters", "nn.utils.fusion", "nn.utils.init", "nn.utils.memory_format",
-    "nn.utils.parametrizations", "nn.utils.parametrize", "nn.utils.prune", "nn.utils.stateless",
+    "nn.utils.parametrizations", "nn.utils.parametrize", "nn.utils.prune", "nn.utils.rnn", "nn.utils.stateless",
 )  # fmt: skip
 
 # Private names that programs use all the same.
@@ -52,15 +53,6 @@ EXPLAINED: dict[str, str] = {
         nn.parallel.replicate nn.parallel.scatter""",
 }
 REASONS = {name: reason for reason, names in EXPLAINED.items() for name in names.split()}
-# Recurrent modules, the loss of alignments and fractional pools stand in files of their own.
-OTHERS = {
-    f"{place}.{name}"
-    for place in ("nn", "nn.modules", "nn.modules.loss", "nn.modules.pooling")
-    for name in (
-        "RNN", "RNNBase", "RNNCell", "RNNCellBase", "GRU", "GRUCell", "LSTM", "LSTMCell", "CTCLoss", "FractionalMaxPool2d",
-        "FractionalMaxPool3d",
-    )
-} | {"nn.utils.rnn"}  # fmt: skip
 
 
 def _reach(root: ModuleType, path: str) -> Any:
@@ -102,7 +94,7 @@ def test_it_is_there_or_explained(place: str, torch_says: Any) -> None:
     owner = _reach(ng, place)
     names = torch_says(lambda torch: names_of(torch, place))
     missing = {f"{place}.{name}" for name in names if not hasattr(owner, name)}
-    assert not missing - set(REASONS) - OTHERS
+    assert not missing - set(REASONS)
 
 
 def test_nothing_is_explained_that_is_there() -> None:

@@ -244,8 +244,11 @@ def public() -> Iterator[tuple[str, str]]:
         for name in sorted(vars(owner)):
             if inspect.isclass(getattr(owner, name)) and not name.startswith("_"):
                 yield f"{prefix}.{name}", f"{prefix.replace('schedulers', 'optim.lr_scheduler')}.{name}"
-    for name in sorted(name for name in ng.nn.utils.__all__ if inspect.isfunction(getattr(ng.nn.utils, name))):
-        yield f"nn.utils.{name}", f"nn.utils.{name}"
+    for name in sorted(ng.nn.utils.__all__):
+        if inspect.isfunction(getattr(ng.nn.utils, name)):
+            yield f"nn.utils.{name}", f"nn.utils.{name}"
+    for name in sorted(ng.nn.utils.rnn.__all__):
+        yield f"nn.utils.rnn.{name}", f"nn.utils.rnn.{name}"
     for name in sorted(vars(ng.nn.init)):
         if name.endswith("_") and not name.startswith("_"):
             yield f"nn.init.{name}", f"nn.init.{name}"

@@ -82,6 +82,8 @@ EXPLAINED: list[tuple[str, str, str]] = [
     ("F.embedding padding_idx=*", "class", "what is no int is a TypeError"),
     ("GELU(*", "class", "an unknown approximation is a RuntimeError"),
     ("LambdaLR of none", "class", "what is no optimizer is a TypeError"),
+    ("MultiplicativeLR of none", "class", "what is no optimizer is a TypeError"),
+    ("CyclicLR step_size_up=0*", "class", "torch divides by it"),
     ("OneCycleLR *", "class", "torch fails by accident"),
     ("ReduceLROnPlateau *", "class", "torch fails by accident"),
     ("SGD of *", "class", "torch fails by accident"),

@@ -72,6 +72,9 @@ ACCEPTED: dict[str, dict[str, str]] = {
         "tensordot": "out by name only",
         "T.to": "non_blocking by name only; copy by name only",
     },
+    "packed rows are given by position": dict.fromkeys(
+        ("gru", "lstm", "rnn_relu", "rnn_tanh"), "no batch_sizes; no data"
+    ),
     "the function of nn.functional": {
         "binary_cross_entropy_with_logits": "pos_weight at 6, not 3; reduction at 5, not 4; reduction='mean', not 1",
         "cosine_embedding_loss": "reduction at 6, not 4; reduction='mean', not 1",

@@ -47,7 +47,7 @@ def test_nothing_of_pythons_own_leaks():
 
 
 def test_what_is_listed_is_there():
-    for module in (ng, functional, ng.autograd, ng.linalg, ng.nn, ng.optim, ng.special):
+    for module in (ng, functional, ng.autograd, ng.distributions, ng.linalg, ng.nn, ng.optim, ng.special):
         assert not [name for name in module.__all__ if not hasattr(module, name)]
 
 
@@ -162,6 +162,10 @@ def test_each_has_documentation_with_an_example(home, name):
     [
         ng.autograd,
         ng.autograd.forward_ad,
+        ng.distributions,
+        ng.distributions.constraints,
+        ng.distributions.utils,
+        ng.datasets,
         ng.func,
         ng.nn,
         ng.nn.grad,
@@ -171,8 +175,13 @@ def test_each_has_documentation_with_an_example(home, name):
         ng.nn.utils.parametrizations,
         ng.nn.utils.parametrize,
         ng.nn.utils.prune,
+        ng.nn.utils.rnn,
         ng.optim,
         ng.optim.lr_scheduler,
+        ng.optim.swa_utils,
+        ng.transforms,
+        ng.transforms.functional,
+        ng.utils.data,
         ng.viz,
     ],
     ids=lambda package: package.__name__,

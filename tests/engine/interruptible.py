@@ -78,6 +78,22 @@ def _optimizer(make: Callable[[Any], Any], steps: int) -> Subject:
     )
 
 
+def _lbfgs() -> Subject:
+    ng.manual_seed(1)
+    model = nn.Linear(2, 1)
+    optimizer = optim.LBFGS(model.parameters(), max_iter=2, line_search_fn="strong_wolfe")
+
+    def closure() -> Any:
+        loss = ((model.weight - 3) ** 2).sum() + (model.bias**4).sum()
+        for parameter, grad in zip(model.parameters(), ng.autograd.grad(loss, list(model.parameters())), strict=True):
+            parameter.grad = grad
+        return loss
+
+    return Subject(
+        lambda: optimizer.step(closure), lambda: [bits([list(model.parameters()), optimizer.state_dict()["state"]])]
+    )
+
+
 def _optimizer_load() -> Subject:
     model = _with_gradients()
     other, optimizer = (optim.AdamW(model.parameters(), lr) for lr in (0.1, 0.2))
@@ -317,12 +333,21 @@ SCENARIOS: dict[str, Scenario] = {
     "adam, first step": Scenario(lambda: _optimizer(lambda p: optim.Adam(p, 0.1), 0)),
     "amsgrad": Scenario(lambda: _optimizer(lambda p: optim.Adam(p, 0.1, amsgrad=True), 2)),
     "adamw": Scenario(lambda: _optimizer(lambda p: optim.AdamW(p, 0.1), 2)),
+    "nadam, first step": Scenario(lambda: _optimizer(lambda p: optim.NAdam(p, 0.1), 0)),
+    "adafactor, first step": Scenario(lambda: _optimizer(lambda p: optim.Adafactor(p, 0.1), 0)),
+    "adafactor": Scenario(lambda: _optimizer(lambda p: optim.Adafactor(p, 0.1), 2)),
+    "lbfgs": Scenario(_lbfgs),
     "optimizer load": Scenario(_optimizer_load),
     "module load": Scenario(lambda: _module_load(False)),
     "module load, hooks": Scenario(lambda: _module_load(False, True)),
     "module assign": Scenario(lambda: _module_load(True)),
     "step schedule": Scenario(lambda: _scheduler(lambda o: lr_scheduler.StepLR(o, 1))),
     "one cycle": Scenario(lambda: _scheduler(lambda o: lr_scheduler.OneCycleLR(o, 1.0, 9))),
+    "chained schedules": Scenario(
+        lambda: _scheduler(
+            lambda o: lr_scheduler.ChainedScheduler([lr_scheduler.StepLR(o, 1), lr_scheduler.ExponentialLR(o, 0.5)])
+        )
+    ),
     "plateau": Scenario(
         lambda: _scheduler(lambda o: lr_scheduler.ReduceLROnPlateau(o, patience=0, mode="max"), -np.inf)
     ),

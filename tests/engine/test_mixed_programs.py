@@ -10,12 +10,7 @@ from tests.engine import mixed_programs
 from tests.engine.statements import Statement, Writer
 
 COUNT, PARTS = 240, 8
-# TODO: hardtanh_ of integers is refused, and a gradient through `where` and a mask is row-major, in its seeds 171 and 178.
-OPEN = {5: pytest.mark.xfail(reason="two findings that are open", strict=True)}
-PART = [
-    part if part < 4 else pytest.param(part, marks=[pytest.mark.soak, *([OPEN[part]] if part in OPEN else [])])
-    for part in range(PARTS)
-]
+PART = [part if part < 4 else pytest.param(part, marks=pytest.mark.soak) for part in range(PARTS)]
 
 
 @pytest.mark.parametrize("part", PART)
@@ -77,6 +72,14 @@ def test_a_program_is_that_of_its_seed(torch: ModuleType) -> None:
 
 LEAF = "t0 = lib.tensor([[2.0, -3.0, 0.5], [1.0, 4.0, -0.25]], requires_grad=True)"
 FOUND = {
+    "numbers beside integers are cut": (
+        "t0 = lib.tensor([-3, 0, 5])", "t1 = F.hardtanh(t0, -0.5, 2.5)", "F.hardtanh(t0, -0.5, 2.5, inplace=True)",
+        "F.threshold(t0, 0.5, 1.5, inplace=True)",
+    ),
+    "a gradient of `where` lies as its condition": (
+        "t0 = lib.ones(2, 3, 2, 2).to(memory_format=lib.channels_last).requires_grad_()", "t1 = lib.where(t0.detach() > 0, t0, 0)",
+        "t2 = lib.autograd.grad(t1[:, :, :1].sum(), t0)[0]",
+    ),
     "new data leaves a leaf its place in the graph": (LEAF, "t1 = t0[lib.tensor([0, 1, 1])]", "t0.data = t0.detach() * 3"),
     "new data is no change": (LEAF, "t1 = t0 * t0", "t0.data = t0.detach() * 3", "t2 = t0.tanh()"),
     "data assigned to itself": ("t0 = lib.ones(3)", "t1 = t0[1:]", "t1.data += 1", "t1.mul_(2)"),

@@ -64,3 +64,8 @@ def test_custom_function() -> None:
     right, grads = runpy.run_path(str(ROOT / "examples" / "custom_function.py"))["main"]()
     assert right
     assert grads == pytest.approx([0.5, 0.5, 2.0, 20.0], rel=1e-3)  # 1000 in float32 has 4 digits left
+
+
+def test_posterior(capsys: pytest.CaptureFixture[str]) -> None:
+    assert 0 < runpy.run_path(str(ROOT / "examples" / "posterior.py"))["main"]() < 0.1
+    assert "exact   rate" in capsys.readouterr().out

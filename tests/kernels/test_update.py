@@ -1,10 +1,16 @@
+"""Optimizers' kernels over tables of addresses, against the formulas in NumPy's float64."""
+
 from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
 
-from numgrad import dtypes
-from numgrad.kernels.update import PIECE, Pieces, plan_adam, plan_sgd
+from numgrad import dtypes, ops
+from numgrad.errors import KernelError
+from numgrad.kernels.update import PIECE, Pieces, plan_update
 
 from .running import run
 
@@ -13,143 +19,232 @@ LENGTHS = [0, 1, 7, 1000, PIECE, 2 * PIECE + 5]
 TYPES = {np.float32: dtypes.float32, np.float64: dtypes.float64}
 
 
-def tensors(dtype) -> list[np.ndarray]:
+def tensors(dtype: Any) -> list[np.ndarray]:
     return [rng.standard_normal(n).astype(dtype) for n in LENGTHS]
 
 
-def table(columns: list[list[np.ndarray] | None], flags: tuple[int, ...]) -> np.ndarray:
-    rows = [[0 if c is None else c[i].ctypes.data for c in columns] for i in range(len(LENGTHS))]
-    present, marks = [column is not None for column in columns], [[flag] * len(rows) for flag in flags]
-    return Pieces(LENGTHS, columns[0][0].itemsize, present, marks).table(np.array(rows))
-
-
-def close(got: list[np.ndarray], want: list[np.ndarray], dtype) -> None:
-    for a, b in zip(got, want, strict=True):
-        tolerance = 1e-6 if dtype == np.float32 else 1e-13
+def close(got: list[np.ndarray], expected: list[np.ndarray], dtype: Any) -> None:
+    for a, b in zip(got, expected, strict=True):
+        tolerance = 3e-6 if dtype == np.float32 else 1e-12
         np.testing.assert_allclose(a, b, rtol=tolerance, atol=tolerance)
 
 
-SGD = [
-    {},
-    {"weight_decay": 0.1},
-    {"momentum": 0.9},
-    {"momentum": 0.9, "dampening": 0.3, "weight_decay": 0.01},
-    {"momentum": 0.9, "nesterov": 1, "weight_decay": 0.01},
-    {"momentum": 0.5, "maximize": 1},
-]
+# ---- the formulas: (p, g, state, step, **options) -> p, with the state, a dict, changed --------------------------------
 
 
-def sgd_step(p, g, buffer, lr=0.1, momentum=0.0, dampening=0.0, weight_decay=0.0, nesterov=0, maximize=0):
-    g = (-g if maximize else g) + weight_decay * p
-    if momentum:
-        buffer = g if buffer is None else momentum * buffer + (1 - dampening) * g
-        g = g + momentum * buffer if nesterov else buffer
-    return p - lr * g, buffer
+def _decayed(p: Any, g: Any, o: dict[str, float]) -> Any:
+    return (-g if o.get("maximize") else g) + (0 if o.get("decoupled_weight_decay") else o["weight_decay"] * p)
+
+
+def _shrunk(p: Any, o: dict[str, float]) -> Any:
+    return p * (1 - o["lr"] * o["weight_decay"]) if o.get("decoupled_weight_decay") else p
+
+
+def _means(v: Any, s: dict[str, Any], o: dict[str, float]) -> tuple[Any, Any]:
+    s["exp_avg"] = o["beta1"] * s["exp_avg"] + (1 - o["beta1"]) * v
+    s["exp_avg_sq"] = o["beta2"] * s["exp_avg_sq"] + (1 - o["beta2"]) * v * v
+    return s["exp_avg"], s["exp_avg_sq"]
+
+
+def sgd(p: Any, g: Any, s: dict[str, Any], step: int, **o: float) -> Any:
+    v = _decayed(p, g, o)
+    if o["momentum"]:
+        s["momentum_buffer"] = v if step == 1 else o["momentum"] * s["momentum_buffer"] + (1 - o["dampening"]) * v
+        v = v + o["momentum"] * s["momentum_buffer"] if o["nesterov"] else s["momentum_buffer"]
+    return p - o["lr"] * v
+
+
+def asgd(p: Any, g: Any, s: dict[str, Any], step: int, **o: float) -> Any:
+    rate = o["lr"] if step == 1 else float(np.float32(o["lr"] / (1 + o["lambd"] * o["lr"] * (step - 1)) ** o["alpha"]))
+    rate = float(np.float32(rate))
+    p = p * (1 - o["lambd"] * rate) - rate * _decayed(p, g, o)
+    s["ax"] = s["ax"] + (p - s["ax"]) * float(np.float32(1 / max(1, step - 1 - o["t0"])))
+    return p
+
+
+def rprop(p: Any, g: Any, s: dict[str, Any], step: int, **o: float) -> Any:
+    g = -g if o["maximize"] else g
+    turn = np.sign(g * s["prev"])
+    factor = np.where(turn > 0, o["etaplus"], np.where(turn < 0, o["etaminus"], 1))
+    s["step_size"] = np.clip(s["step_size"] * factor, o["step_size_min"], o["step_size_max"])
+    s["prev"] = np.where(turn < 0, 0, g)
+    return p - np.sign(s["prev"]) * s["step_size"]
+
+
+def adagrad(p: Any, g: Any, s: dict[str, Any], step: int, **o: float) -> Any:
+    v = _decayed(p, g, o)
+    s["sum"] = s["sum"] + v * v
+    return p - o["lr"] / (1 + (step - 1) * o["lr_decay"]) * v / (np.sqrt(s["sum"]) + o["eps"])
+
+
+def adadelta(p: Any, g: Any, s: dict[str, Any], step: int, **o: float) -> Any:
+    v = _decayed(p, g, o)
+    s["square_avg"] = o["rho"] * s["square_avg"] + (1 - o["rho"]) * v * v
+    delta = np.sqrt(s["acc_delta"] + o["eps"]) / np.sqrt(s["square_avg"] + o["eps"]) * v
+    s["acc_delta"] = o["rho"] * s["acc_delta"] + (1 - o["rho"]) * delta * delta
+    return p - o["lr"] * delta
+
+
+def rmsprop(p: Any, g: Any, s: dict[str, Any], step: int, **o: float) -> Any:
+    v = _decayed(p, g, o)
+    s["square_avg"] = variance = o["alpha"] * s["square_avg"] + (1 - o["alpha"]) * v * v
+    if "grad_avg" in s:
+        s["grad_avg"] = o["alpha"] * s["grad_avg"] + (1 - o["alpha"]) * v
+        variance = variance - s["grad_avg"] ** 2
+    v = v / (np.sqrt(variance) + o["eps"])
+    if "momentum_buffer" in s:
+        s["momentum_buffer"] = v = o["momentum"] * s["momentum_buffer"] + v
+    return p - o["lr"] * v
+
+
+def adam(p: Any, g: Any, s: dict[str, Any], step: int, **o: float) -> Any:
+    p, v = _shrunk(p, o), _decayed(p, g, o)
+    mean, square = _means(v, s, o)
+    if "max_exp_avg_sq" in s:
+        s["max_exp_avg_sq"] = square = np.maximum(s["max_exp_avg_sq"], square)
+    root = np.sqrt(square / (1 - o["beta2"] ** step))
+    return p - o["lr"] / (1 - o["beta1"] ** step) * mean / (root + o["eps"])
+
+
+def adamax(p: Any, g: Any, s: dict[str, Any], step: int, **o: float) -> Any:
+    v = _decayed(p, g, o)
+    s["exp_avg"] = o["beta1"] * s["exp_avg"] + (1 - o["beta1"]) * v
+    s["exp_inf"] = np.maximum(o["beta2"] * s["exp_inf"], abs(v) + o["eps"])
+    return p - o["lr"] / (1 - o["beta1"] ** step) * s["exp_avg"] / s["exp_inf"]
+
+
+def nadam(p: Any, g: Any, s: dict[str, Any], step: int, **o: float) -> Any:
+    p, v = _shrunk(p, o), _decayed(p, g, o)
+    mean, square = _means(v, s, o)
+    mus = [o["beta1"] * (1 - 0.5 * 0.96 ** (k * o["momentum_decay"])) for k in range(step + 2)]
+    product = np.float32(1)
+    for mu in mus[1 : step + 1]:
+        product = product * np.float32(mu)
+    root = np.sqrt(square / (1 - o["beta2"] ** step)) + o["eps"]
+    of_grad = (1 - mus[step]) / (1 - float(product))
+    of_mean = mus[step + 1] / (1 - float(product) * mus[step + 1])
+    return p - o["lr"] * (of_grad * v + of_mean * mean) / root
+
+
+def radam(p: Any, g: Any, s: dict[str, Any], step: int, **o: float) -> Any:
+    p, v = _shrunk(p, o), _decayed(p, g, o)
+    mean, square = _means(v, s, o)
+    mean = mean / (1 - o["beta1"] ** step)
+    most, left = 2 / (1 - o["beta2"]) - 1, o["beta2"] ** step
+    length = most - 2 * step * left / (1 - left)
+    if length <= 5:
+        return p - o["lr"] * mean
+    rect = np.sqrt((length - 4) * (length - 2) * most / ((most - 4) * (most - 2) * length))
+    return p - o["lr"] * rect * mean * np.sqrt(1 - left) / (np.sqrt(square) + o["eps"])
+
+
+_ADAM = {"lr": 0.01, "beta1": 0.9, "beta2": 0.99, "eps": 1e-8}
+_BOTH = {"weight_decay": 0.1, "decoupled_weight_decay": 1, "maximize": 1}
+# The formula, its usual options, and (the switches, other options); one set of switches is one kernel.
+RULES: dict[str, tuple[Callable[..., Any], dict[str, float], list[tuple[tuple[str, ...], dict[str, float]]]]] = {
+    "sgd": (sgd, {"lr": 0.1}, [
+        ((), {}), ((), {"weight_decay": 0.1}), (("momentum", "starts"), {"momentum": 0.9}),
+        (("momentum", "starts"), {"momentum": 0.9, "dampening": 0.3, "weight_decay": 0.01}),
+        (("momentum", "starts"), {"momentum": 0.9, "nesterov": 1, "maximize": 1}),
+    ]),
+    "asgd": (asgd, {"lr": 0.1, "lambd": 0.01, "alpha": 0.75, "t0": 1}, [((), {"weight_decay": 0.1, "maximize": 1})]),
+    "rprop": (rprop, {"etaminus": 0.5, "etaplus": 1.2, "step_size_min": 1e-3, "step_size_max": 0.13},
+              [((), {}), ((), {"maximize": 1})]),
+    "adagrad": (adagrad, {"lr": 0.1, "eps": 1e-10}, [((), {}), ((), {"lr_decay": 0.1, "weight_decay": 0.1, "maximize": 1})]),
+    "adadelta": (adadelta, {"lr": 1, "rho": 0.9, "eps": 1e-6}, [((), {}), ((), {"weight_decay": 0.1, "maximize": 1})]),
+    "rmsprop": (rmsprop, {"lr": 0.01, "alpha": 0.9, "eps": 1e-3}, [
+        ((), {}), (("momentum", "centered"), {"momentum": 0.9, "weight_decay": 0.1, "maximize": 1}),
+    ]),
+    "adam": (adam, _ADAM, [
+        ((), {}), ((), {"weight_decay": 0.1}), ((), _BOTH), (("amsgrad",), {"beta1": 0.3, "eps": 1e-3}),
+    ]),
+    "adamax": (adamax, _ADAM, [((), {}), ((), {"weight_decay": 0.1, "maximize": 1})]),
+    "nadam": (nadam, {**_ADAM, "momentum_decay": 0.004}, [((), {}), ((), _BOTH)]),
+    "radam": (radam, {**_ADAM, "beta2": 0.9}, [((), {}), ((), _BOTH)]),
+}  # fmt: skip
+FIRST = {"fresh": 1.0, "eta": 0.1, "mu": 1.0, "mu_product": 1.0, "step_size": 0.1}
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("options", SGD)
-def test_sgd(options, dtype) -> None:
-    params, buffers = tensors(dtype), [np.full(n, np.nan, dtype) for n in LENGTHS]
-    grads = tensors(dtype)
-    rows = table([params, grads, buffers], (1,))
-    names = ("momentum", "dampening", "weight_decay", "nesterov", "maximize")
-    hyper = np.array([0.1, *(float(options.get(name, 0)) for name in names)])
-    want, want_buffers = [p.astype(np.float64) for p in params], [None] * len(params)
-    for step in range(4):
-        hyper[0] = lr = 0.1 / (step + 1)
+@pytest.mark.parametrize(
+    ("name", "number"), [(name, number) for name, (_, _, cases) in RULES.items() for number in range(len(cases))]
+)
+def test_steps_are_the_formulas(name: str, number: int, dtype: Any) -> None:
+    formula, usual, cases = RULES[name]
+    on, other = cases[number]
+    rule = getattr(ops.update, name).rule
+    options = {option: float({**usual, **other}.get(option, 0)) for option in rule.options}
+    present = rule.present(rule.states, on)
+    params, grads = tensors(dtype), tensors(dtype)
+    states = {state: [np.full(n, FIRST.get(state, 0), dtype) for n in LENGTHS] for state in present}
+    counts = {count: np.full(len(LENGTHS), FIRST.get(count, 0), np.float32) for count in rule.present(rule.counts, on)}
+    rows = Pieces(LENGTHS, params[0].itemsize, 2 + len(states), bool(counts)).table(
+        np.array([[a.ctypes.data for a in each] for each in zip(params, grads, *states.values(), strict=True)])
+    )
+    tallies = np.zeros((len(LENGTHS), 2 * len(counts)), np.int64)
+    for column, numbers in enumerate(counts.values()):
+        tallies[:, 2 * column] = numbers.ctypes.data + 4 * np.arange(len(LENGTHS))
+    expected = [p.astype(np.float64) for p in params]
+    expected_states = [
+        {key: column[i].astype(np.float64) for key, column in states.items()} for i in range(len(LENGTHS))
+    ]
+    for step in range(1, 6):
+        if name not in ("asgd", "rprop"):
+            options["lr"] *= 0.9
         for g in grads:
             g[...] = rng.standard_normal(len(g))
         for i, g in enumerate(grads):
-            want[i], want_buffers[i] = sgd_step(want[i], g.astype(np.float64), want_buffers[i], lr=lr, **options)
-        run(lambda b, t, h: plan_sgd(b, t, h, TYPES[dtype]), rows, hyper)
-    close(params, want, dtype)
-    if options.get("momentum"):
-        close(buffers, want_buffers, dtype)
-        assert (rows[:, 3] == 0).all()
+            expected[i] = formula(expected[i], g.astype(np.float64), expected_states[i], step, **options)
+        run(
+            lambda b, *three: plan_update(b, rule, *three, TYPES[dtype], on),
+            rows,
+            tallies if counts else None,
+            np.array(list(options.values())),
+        )
+    close(params, expected, dtype)
+    for key, column in states.items():
+        close(column, [each[key] for each in expected_states], dtype)
+    if "step" in counts:
+        assert (counts["step"] == 5).all()
+    if "fresh" in counts:
+        assert (counts["fresh"] == 0).all()
+
+
+def _sgd_of_one(p: np.ndarray, g: np.ndarray, dtype: dtypes.dtype, options: dict[str, float]) -> None:
+    rule = ops.update.sgd.rule
+    rows = Pieces([len(p)], p.itemsize, 2, False).table(np.array([(p.ctypes.data, g.ctypes.data)]))
+    numbers = np.array([options.get(name, 0.0) for name in rule.options])
+    run(lambda b, t, o: plan_update(b, rule, t, None, o, dtype), rows, numbers)
 
 
 def test_infinite_parameters_do_not_leak_through_a_weight_decay_of_zero() -> None:
-    p, g = [np.array([np.inf], np.float32)], [np.array([1], np.float32)]
-    rows = Pieces([1], 4, (True, True, False), [(1,)]).table(np.array([(p[0].ctypes.data, g[0].ctypes.data, 0)]))
-    run(lambda b, t, h: plan_sgd(b, t, h, dtypes.float32), rows, np.array([0.1, 0, 0, 0, 0, 0]))
-    assert p[0][0] == np.inf
+    p = np.array([np.inf], np.float32)
+    _sgd_of_one(p, np.array([1], np.float32), dtypes.float32, {"lr": 0.1})
+    assert p[0] == np.inf
 
 
-ADAM = [
-    {},
-    {"weight_decay": 0.1},
-    {"weight_decay": 0.1, "decoupled": 1},
-    {"amsgrad": 1, "beta1": 0.3},
-    {"maximize": 1, "eps": 1e-3},
-]
+def test_counts_may_be_float64() -> None:
+    rule = ops.update.adagrad.rule
+    p, g, total, step = (np.array([value]) for value in (1.0, 2.0, 0.0, 0.0))
+    rows = Pieces([1], 8, 3, True).table(np.array([[each.ctypes.data for each in (p, g, total)]]))
+    options = np.array([{"lr": 0.5}.get(name, 0.0) for name in rule.options])
+    tallies = np.array([[step.ctypes.data, 1]])
+    run(lambda b, *three: plan_update(b, rule, *three, dtypes.float64), rows, tallies, options)
+    assert (p[0], total[0], step[0]) == (0.5, 4.0, 1.0)
 
 
-def adam_step(
-    p, g, m, v, top, step, lr, beta1=0.9, beta2=0.99, eps=1e-8, weight_decay=0.0, decoupled=0, maximize=0, amsgrad=0
-):
-    g = -g if maximize else g
-    p = p * (1 - lr * weight_decay) if decoupled else p
-    g = g if decoupled else g + weight_decay * p
-    m = beta1 * m + (1 - beta1) * g
-    v = beta2 * v + (1 - beta2) * g * g
-    top = np.maximum(top, v)
-    root = np.sqrt((top if amsgrad else v) / (1 - beta2**step))
-    return p - lr / (1 - beta1**step) * m / (root + eps), m, v, top
-
-
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("options", ADAM)
-def test_adam(options, dtype) -> None:
-    params, grads = tensors(dtype), tensors(dtype)
-    means, squares, tops = ([np.zeros(n, dtype) for n in LENGTHS] for _ in range(3))
-    rows = table([params, grads, means, squares, tops if options.get("amsgrad") else None], ())
-    defaults = {
-        "beta1": 0.9,
-        "beta2": 0.99,
-        "eps": 1e-8,
-        "weight_decay": 0,
-        "decoupled": 0,
-        "maximize": 0,
-        "amsgrad": 0,
-    }
-    hyper, state = np.array([0.01, *({**defaults, **options}).values()]), np.zeros(3)
-    want = [[a.astype(np.float64) for a in four] for four in zip(params, means, squares, tops, strict=True)]
-    for step in range(1, 5):
-        hyper[0] = lr = 0.01 * step
-        for g in grads:
-            g[...] = rng.standard_normal(len(g))
-        for i, g in enumerate(grads):
-            want[i] = adam_step(want[i][0], g.astype(np.float64), *want[i][1:], step, lr, **options)
-        run(lambda b, t, h, s: plan_adam(b, t, h, s, TYPES[dtype]), rows, hyper, state)
-    assert state[0] == 4
-    close(params, [w[0] for w in want], dtype)
-    close(means, [w[1] for w in want], dtype)
-    close(squares, [w[2] for w in want], dtype)
-
-
-@pytest.mark.parametrize("name", ["SGD", "Adam", "AdamW"])
-def test_agrees_with_torch(name: str) -> None:
-    torch = pytest.importorskip("torch")
-    p = rng.standard_normal(10_000).astype(np.float32)
-    g = np.zeros_like(p)
-    theirs = torch.nn.Parameter(torch.from_numpy(p.copy()))
-    extra = {"lr": 0.05, "momentum": 0.9, "weight_decay": 0.01} if name == "SGD" else {"lr": 0.01, "weight_decay": 0.1}
-    optimizer = getattr(torch.optim, name)([theirs], foreach=False, **extra)
-    m, v = np.zeros_like(p), np.zeros_like(p)
-    state = np.zeros(3)
-    for _ in range(5):
-        g[...] = rng.standard_normal(len(g))
-        theirs.grad = torch.from_numpy(g.copy())
-        optimizer.step()
-        if name == "SGD":
-            if _ == 0:
-                rows = Pieces([len(p)], 4, (True,) * 3, [(1,)]).table(np.array([[x.ctypes.data for x in (p, g, m)]]))
-            run(lambda b, t, h: plan_sgd(b, t, h, dtypes.float32), rows, np.array([0.05, 0.9, 0, 0.01, 0, 0]))
-        else:
-            rows = Pieces([len(p)], 4, (*(True,) * 4, False)).table(
-                np.array([[*[x.ctypes.data for x in (p, g, m, v)], 0]])
+def test_tables_of_other_columns_are_refused() -> None:
+    rule = ops.update.adam.rule
+    rows = np.zeros((1, 6), np.int64)
+    for table, counts in (
+        (rows[:, :5].copy(), np.zeros((1, 2), np.int64)),
+        (rows, None),
+        (rows, np.zeros((1, 4), np.int64)),
+    ):
+        with pytest.raises(KernelError, match="expected"):
+            run(
+                lambda b, *three: plan_update(b, rule, *three, dtypes.float32),
+                table,
+                counts,
+                np.zeros(len(rule.options)),
             )
-            hyper = np.array([0.01, 0.9, 0.999, 1e-8, 0.1, name == "AdamW", 0, 0], np.float64)
-            run(lambda b, t, h, s: plan_adam(b, t, h, s, dtypes.float32), rows, hyper, state)
-    np.testing.assert_allclose(p, theirs.detach().numpy(), rtol=1e-6, atol=2e-7)

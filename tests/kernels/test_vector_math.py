@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from numgrad.kernels.vector_math import erf, exp, expm1, log, log1p, tanh
+from numgrad.kernels.vector_math import atanh, cosh, erf, exp, exp2, expm1, log, log1p, log2, log10, sinh, tanh
 from numgrad.runtime.kernel import kernel
 
 from .running import run
@@ -45,6 +45,26 @@ def log1p_of(x, out, start, stop):
 def expm1_of(x, out, start, stop):
     for i in range(out.shape[0]):
         out[i] = expm1(x[i])
+
+
+@kernel("T[:], T[:, :]")
+def others_of(x, out, start, stop):
+    """One kernel for six functions."""
+    for i in range(x.shape[0]):
+        out[0, i] = exp2(x[i])
+    for i in range(x.shape[0]):
+        out[1, i] = log2(x[i])
+    for i in range(x.shape[0]):
+        out[2, i] = log10(x[i])
+    for i in range(x.shape[0]):
+        out[3, i] = sinh(x[i])
+    for i in range(x.shape[0]):
+        out[4, i] = cosh(x[i])
+    for i in range(x.shape[0]):
+        out[5, i] = atanh(x[i])
+
+
+OTHERS = (np.exp2, np.log2, np.log10, np.sinh, np.cosh, np.arctanh)
 
 
 @kernel("T[:], T[:]", reassociate=True)
@@ -143,10 +163,53 @@ def test_log1p(dtype) -> None:
 def test_expm1(dtype) -> None:
     info = np.finfo(dtype)
     small = 2.0 ** np.linspace(info.minexp - info.nmant, 1, 20_003)
-    x = np.concatenate([small, -small, np.linspace(-60, 88 if dtype == np.float32 else 700, 50_003)]).astype(dtype)
+    x = np.concatenate([small, -small, np.linspace(-60, 88.7 if dtype == np.float32 else 709.7, 50_003)]).astype(dtype)
     want = np.expm1(x.astype(np.longdouble))
     error = np.abs(of(x, expm1_of) - want) / np.spacing(np.abs(want).astype(dtype))
     assert error.max() < 2.5
     ends = of(np.array([0, -0.0, -1e4, -np.inf, 1e4, np.inf, np.nan], dtype), expm1_of)
     np.testing.assert_array_equal(ends, np.array([0, 0, -1, -1, np.inf, np.inf, np.nan], dtype))
     assert np.signbit(ends[1])
+
+
+def others(x: np.ndarray) -> np.ndarray:
+    def plan(b, x_):
+        b.launch(others_of, x_.flat, b.output(x_.spec.dtype, (6, x.size)).array(6, x.size), work=1, grain=1)
+
+    return run(plan, x)[0]
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_the_others(dtype) -> None:
+    info = np.finfo(dtype)
+    powers = np.linspace(info.minexp - info.nmant, info.maxexp - 1e-4, 60_003)
+    largest = np.log(float(info.max))
+    far = np.linspace(-largest - 0.69, largest + 0.69, 60_003)
+    small = 2.0 ** np.linspace(info.minexp - info.nmant, 1, 20_003)
+    inside = np.concatenate([small[small < 0.99], -small[small < 0.99], np.linspace(-0.9999, 0.9999, 60_003)])
+    inputs = [powers, 2.0**powers, 2.0**powers, np.r_[far, small, -small], far, inside]
+    for row, (values, function, most) in enumerate(zip(inputs, OTHERS, (2, 2, 2.5, 2, 2, 4), strict=True)):
+        x = values.astype(dtype)
+        want = function(x.astype(np.longdouble))
+        error = np.abs(others(x)[row] - want) / np.spacing(np.abs(want).astype(dtype))
+        assert error[np.isfinite(error)].max() < most, function.__name__
+    x = np.linspace(0.4, 2.5, 60_003).astype(dtype)
+    for row, function in ((1, np.log2), (2, np.log10)):
+        want = function(x.astype(np.longdouble))
+        assert (np.abs(others(x)[row] - want) / np.spacing(np.abs(want).astype(dtype))).max() < 3
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_the_others_at_the_ends(dtype) -> None:
+    x = np.array([0, -0.0, 1, -1, -2, 1e4, -1e4, np.inf, -np.inf, np.nan], dtype)
+    got = others(x)
+    with np.errstate(all="ignore"):
+        for row, function in enumerate(OTHERS):
+            rounding = 4 * np.finfo(dtype).eps
+            np.testing.assert_allclose(got[row], function(x), rtol=rounding, err_msg=function.__name__)
+    assert np.signbit(got[[3, 5], 1]).all()
+    whole = np.arange(-126, 127).astype(dtype)
+    assert (others(whole)[0] == 2.0**whole).all()
+    assert (others((2.0**whole).astype(dtype))[1] == whole).all()
+    tens = np.arange(-4 if dtype == np.float64 else 0, 11)
+    assert (others((10.0**tens).astype(dtype))[2] == tens).all()

@@ -24,6 +24,7 @@ class Library:
         self.init = nn.init
         self.optim = optim
         self.schedulers = optim.lr_scheduler
+        self.averages = optim.swa_utils
 
     def tensor(self, array: Any, requires_grad: bool = False) -> Any:
         """A copy of an array."""

@@ -30,7 +30,7 @@ SECONDS = 20  # for one call; a kernel may have to be compiled
 HOSTILE_INTS = (-1, -7, 0, 1, 2, 3, 7, 2**31, 2**40, 2**62, 2**63, -(2**63), 2**64)
 OTHERS = (None, True, 1.0, 2.5, float("nan"), float("inf"), "2", Fraction(4, 2), np.int64(2), (), (0, 0), (1,) * 9, b"")
 # Ops over tables of addresses: what is behind an address cannot be proved, and `tensor.updates` makes the tables.
-ADDRESSES = ("sgd", "adam")
+ADDRESSES = tuple(name for name, op in OPS.items() if isinstance(op, ng.ops.update.Update))
 
 
 def hostile_values(value: Any) -> Iterator[Any]:

@@ -6,13 +6,16 @@ A new op needs at least one row of each kind, in the file of its family; a test 
 from __future__ import annotations
 
 from tests.ops import (
+    samples_alignments,
     samples_attention,
     samples_elementwise,
     samples_functional,
+    samples_gammas,
     samples_linalg,
     samples_networks,
     samples_norm,
     samples_pointwise,
+    samples_recurrent,
     samples_scans,
     samples_scatter,
     samples_shapes,
@@ -24,14 +27,17 @@ __all__ = ["REFUSALS", "SAMPLES", "Refusal", "Sample", "all_refusals", "all_samp
 FAMILIES = (
     samples_elementwise,
     samples_pointwise,
+    samples_recurrent,
     samples_shapes,
     samples_networks,
     samples_norm,
     samples_attention,
+    samples_alignments,
     samples_scans,
     samples_scatter,
     samples_linalg,
     samples_functional,
+    samples_gammas,
 )
 
 

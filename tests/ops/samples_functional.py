@@ -15,6 +15,7 @@ NUMBERS: dict[str, tuple[float, ...]] = {
     "softsign": (),
     "hardsigmoid": (),
     "hardswish": (),
+    "clamp": (-1.31, 0.97),
     "hardtanh": (-1.05, 0.97),
     "softshrink": (0.47,),
     "hardshrink": (1.2,),
@@ -29,10 +30,11 @@ for name, numbers in NUMBERS.items():
     good(name, "far", constant(FAR), *beside, fixed=fixed, small=False, tolerance=30.0)  # differences of 800
     good(name, "empty", normal(0, 3), *beside, fixed=fixed)
     kind = {"error": RuntimeError, "match": "not implemented for 'Long'"}
-    if name in ("hardtanh", "threshold"):
+    if name in ("clamp", "hardtanh", "threshold"):
         bad(name, "dtypes", normal(2), *[integers(0, 2) for _ in numbers], error=RuntimeError, match="dtype of")
     else:
         bad(name, "int64", integers(0, 3, 2), *[integers(1, 2) for _ in numbers], **kind)
+good("clamp", "integers", integers(-5, 5, 3, 4), constant(-2, "int64"), constant(2, "int64"), smooth=False)
 good("hardtanh", "integers", integers(-5, 5, 3, 4), constant(-2, "int64"), constant(2, "int64"), smooth=False)
 
 # ---- losses -----------------------------------------------------------------------------------------------------

@@ -408,6 +408,22 @@ good("index_select", "int32", normal(4, 3), integers(0, 4, 5, dtype="int32"))
 good("index_select", "table", normal(7, 3), integers(0, 7, 2, 2))
 good("index_select", "nothing", normal(4, 3), integers(0, 4, 0))
 good("index_select", "int64", integers(0, 9, 4, 3), integers(0, 4, 5))
+_from, _to = constant([0, 2, 2, 3, 0, 1, 1], "int64"), constant([0, 0, 2, 2, 1, 2, 0], "int64")
+good("move_rows", "rows", normal(4, 3), _from, _to, params={"count": 3})
+good("move_rows", "int32", normal(4, 3), integers(0, 4, 5, dtype="int32"), integers(0, 2, 5), params={"count": 2})
+good("move_rows", "nothing", normal(4, 3), integers(0, 4, 0), integers(0, 2, 0), params={"count": 2})
+bad("move_rows", "index", normal(2, 3), _from, _to, params={"count": 3}, error=IndexError, match="out of range")
+bad("move_rows", "goals", normal(4, 3), _from, _to, params={"count": 2}, error=IndexError, match="out of range")
+bad(
+    "move_rows",
+    "lengths",
+    normal(4, 3),
+    _from,
+    constant([0], "int64"),
+    params={"count": 2},
+    error=RuntimeError,
+    match="of one length",
+)
 good("index_select_backward", "rows", normal(5, 3), constant([0, 2, 2, 3, 0], "int64"), params={"size": (4, 3)})
 good(
     "index_select_backward",

@@ -138,6 +138,11 @@ good("zeta", "matrix", uniform(1.5, 8.0, 3, 4), uniform(0.5, 9.0, 3, 4), fixed=(
 good("zeta", "poles", constant([1.0, 0.5, 2.0, 2.0]), constant([2.0, 2.0, 0.0, -3.0]), smooth=False)
 good("zeta", "below 0", constant([2.0, 3.0, 2.0]), constant([-0.5, -2.25, -7.75]), fixed=(0,))
 bad("zeta", "shapes", normal(2, 3), normal(4), error=RuntimeError, match="zeta: The size of tensor a")
+for name in ("igamma", "igammac"):
+    good(name, "matrix", uniform(0.3, 8.0, 3, 4), uniform(0.2, 9.0, 3, 4), fixed=(0,))
+    good(name, "broadcast", constant(2.5), uniform(0.2, 9.0, 3, 4), fixed=(0,))
+    good(name, "ends", constant([0.0, 2.0, 3.0, -1.0, 0.0]), constant([2.0, 0.0, 40.0, 2.0, 0.0]), smooth=False)
+    bad(name, "shapes", normal(2, 3), normal(4), error=RuntimeError, match=f"{name}: The size of tensor a")
 good("polygamma", "of order 1", _off_poles(3, 4), constant(1.0), fixed=(1,))
 good("polygamma", "of order 3", _off_poles(3, 4), constant(3.0), fixed=(1,))
 bad(

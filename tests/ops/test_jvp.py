@@ -18,7 +18,7 @@ from tests.ops.test_backward import ALL, FIRST, IN_PLACE, SMOOTH, function_of, i
 
 # Parts of backwards: in forward mode the rule made of ops takes their place.
 COMPOSITE = {name for name, op in OPS.items() if op.backward_function is None}
-RANDOM = {"dropout"}
+RANDOM = {"dropout", "standard_gamma"}
 # Of elementwise ops, whose derivatives one generator makes, one row each.
 ROWS = [
     s for s in SMOOTH if s.op not in COMPOSITE | RANDOM and (s in FIRST or not isinstance(OPS[s.op], Elementwise))

@@ -27,7 +27,7 @@ NOT_READ = {
     ("frexp_mantissa", "exponent"),  # always a whole number
 }
 # Their oracles are series, of finite numbers.
-SERIES = {"polygamma", "zeta"}
+SERIES = {"igamma", "igammac", "polygamma", "zeta"}
 # Iterations over such numbers need not end: these refuse them, in whichever example.
 REFUSED = {"linalg_eigh", "linalg_eigvalsh", "linalg_lstsq", "linalg_pinv", "linalg_svd", "linalg_svdvals"}
 

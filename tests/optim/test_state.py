@@ -14,6 +14,7 @@ import pytest
 import numgrad as ng
 from numgrad import nn, optim
 from tests.nn.twins import Library, array, ours, outcome, theirs
+from tests.recorded import plain
 
 
 def _p(lib: Library) -> Any:
@@ -45,6 +46,35 @@ CASES: dict[str, Any] = {
     "adam beta 2": lambda lib: lib.optim.Adam([_p(lib)], betas=(0.5, 2)),
     "adam eps": lambda lib: lib.optim.Adam([_p(lib)], eps=-1),
     "adam weight decay": lambda lib: lib.optim.AdamW([_p(lib)], weight_decay=-1),
+    **{
+        f"{name} {option}={value!r}": lambda lib, n=name, o=option, v=value: getattr(lib.optim, n)([_p(lib)], **{o: v})
+        for name, options in {
+            "Adamax": {"lr": -1, "eps": -1, "betas": (0.5, 2), "weight_decay": -1},
+            "NAdam": {"lr": -1, "eps": -1, "betas": (0.5, 2), "weight_decay": -1, "momentum_decay": -1},
+            "RAdam": {"lr": -1, "eps": -1, "betas": (2, 0.5), "weight_decay": -1},
+            "Adagrad": {"lr": -1, "lr_decay": -1, "weight_decay": -1, "initial_accumulator_value": -1, "eps": -1},
+            "Adadelta": {"lr": -1, "rho": 2, "eps": -1, "weight_decay": -1},
+            "RMSprop": {"lr": -1, "alpha": -1, "eps": -1, "weight_decay": -1, "momentum": -1},
+            "Rprop": {"lr": -1, "etas": (1.5, 2.0)},
+            "ASGD": {"lr": -1, "weight_decay": -1},
+            "LBFGS": {"lr": -1},
+            "Adafactor": {"lr": -1, "beta2_decay": 1, "eps": (-1, 1), "d": 0.5, "weight_decay": -1},
+            "Muon": {"lr": -1, "momentum": -1, "weight_decay": -1, "adjust_lr_fn": "x"},
+        }.items()
+        for option, value in options.items()
+    },
+    "Adafactor second eps": lambda lib: lib.optim.Adafactor([_p(lib)], eps=(None, -1)),
+    "LBFGS of groups": lambda lib: lib.optim.LBFGS([{"params": [_p(lib)]}, {"params": [_p(lib)]}]),
+    "lr of two": lambda lib: lib.optim.SGD([_p(lib)], lr=lib.t.ones(2)),
+    "adam lr of two": lambda lib: lib.optim.Adam([_p(lib)], lr=lib.t.ones(2)),
+    "adam lr and foreach": lambda lib: lib.optim.Adam([_p(lib)], lr=lib.t.ones(1), foreach=True),
+    "adam a beta of each kind": lambda lib: lib.optim.Adam([_p(lib)], betas=(0.5, lib.t.tensor(0.5))),
+    "adam betas of two": lambda lib: lib.optim.Adam(
+        [_p(lib)], betas=(lib.t.tensor(0.5), lib.t.tensor([0.5]).repeat(1))
+    ),
+    "fused and differentiable": lambda lib: lib.optim.Adagrad([_p(lib)], fused=True, differentiable=True),
+    "names in one group": lambda lib: lib.optim.SGD([("a", _p(lib))]).add_param_group({"params": [_p(lib)]}),
+    "no names in one group": lambda lib: lib.optim.SGD([_p(lib)]).add_param_group({"params": [("a", _p(lib))]}),
     "load no groups": lambda lib: lib.optim.SGD([_p(lib)]).load_state_dict({"param_groups": [], "state": {}}),
     "load more": lambda lib: lib.optim.SGD([_p(lib)]).load_state_dict(
         {"param_groups": [{"params": [0, 1]}], "state": {}}
@@ -55,6 +85,13 @@ CASES: dict[str, Any] = {
 @pytest.mark.parametrize("name", CASES)
 def test_words_are_torchs(name: str, torch_says: Any) -> None:
     assert list(outcome(CASES[name], ours())) == torch_says(lambda torch: outcome(CASES[name], theirs(torch)))
+
+
+def test_a_required_option_has_to_be_set() -> None:
+    with pytest.raises(ValueError, match="didn't specify a value of required optimization parameter lr"):
+        optim.Optimizer([nn.Parameter(ng.ones(1))], {"lr": optim.optimizer.required})
+    group = {"params": [nn.Parameter(ng.ones(1))], "lr": 0.5}
+    assert optim.Optimizer([group], {"lr": optim.optimizer.required}).param_groups[0]["lr"] == 0.5
 
 
 def test_duplicates_warn() -> None:
@@ -84,10 +121,31 @@ def test_groups_and_names() -> None:
     assert optimizer.state_dict()["param_groups"][1]["params"] == [1]
 
 
-def test_repr() -> None:
-    text = repr(optim.SGD([nn.Parameter(ng.ones(1))], lr=0.5))
-    assert text.startswith("SGD (\nParameter Group 0\n    dampening: 0\n    lr: 0.5\n")
-    assert text.endswith("weight_decay: 0\n)")
+REPRS: dict[str, Any] = {
+    "SGD": {"lr": 0.5},
+    "Adam": {},
+    "AdamW": {"betas": (0.5, 0.6)},
+    "Adamax": {"weight_decay": 0.1},
+    "NAdam": {},
+    "RAdam": {},
+    "Adagrad": {},
+    "Adadelta": {},
+    "RMSprop": {"centered": True},
+    "Rprop": {},
+    "ASGD": {},
+    "LBFGS": {"history_size": 3},
+    "Adafactor": {"maximize": True},
+    "Muon": {},
+}
+
+
+@pytest.mark.parametrize("name", REPRS)
+def test_reprs_and_groups_are_torchs(name: str, torch_says: Any) -> None:
+    def shown(lib: Library) -> list[Any]:
+        optimizer = getattr(lib.optim, name)([lib.nn.Parameter(lib.t.ones(2, 3))], **REPRS[name])
+        return [repr(optimizer), list(optimizer.state_dict()["param_groups"][0].items()), list(optimizer.defaults)]
+
+    assert plain(shown(ours())) == torch_says(lambda torch: shown(theirs(torch)))
 
 
 def _train(model: nn.Module, optimizer: optim.Optimizer, scheduler: Any, begin: int, end: int) -> None:
@@ -110,6 +168,9 @@ OPTIMIZERS = [
     ("SGD", {"lr": 0.1, "momentum": 0.9, "weight_decay": 1e-3}),
     ("Adam", {"lr": 1e-2, "weight_decay": 1e-3}),
     ("AdamW", {"amsgrad": True}),
+    *[(name, {}) for name in ("Adamax", "NAdam", "RAdam", "Adagrad", "Adadelta", "Rprop", "Adafactor")],
+    ("RMSprop", {"momentum": 0.9, "centered": True}),
+    ("ASGD", {"t0": 1}),
 ]
 
 

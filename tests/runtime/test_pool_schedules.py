@@ -212,11 +212,14 @@ WAKE = "    atomic_add(pool + WAKES, 1)\n"
 BROKEN = {
     "the launcher does not wait": [("while atomic_load(pool + DONE) < theirs:", "while False:")],
     "the ticket is not closed": [("    atomic_store(pool + TICKET, ticket | CLOSED)\n", "")],
-    "the epoch is not compared": [("if ticket >> CHUNK_BITS != epoch or chunk >= chunks:", "if chunk >= chunks:")],
+    "the epoch is not compared": [
+        ("if ticket >> CHUNK_BITS != epoch or begun + ended >= chunks:", "if begun + ended >= chunks:")
+    ],
+    "the ends do not meet": [("begun + ended >= chunks:", "max(begun, ended) >= chunks:")],
     "claims do not swap": [
         (
-            "if compare_and_swap(pool + TICKET, ticket, ticket + 1):",
-            "atomic_store(TICKET, ticket + 1)\n        if True:",
+            "if compare_and_swap(pool + TICKET, ticket, ticket + step):",
+            "atomic_store(TICKET, ticket + step)\n        if True:",
         )
     ],
     "the lock is not taken": [("and compare_and_swap(pool + LOCK, 0, 1):", "and not atomic_load(pool + LOCK):")],

@@ -16,6 +16,7 @@ OPS_NOT_WALKED = set(
     linalg_lu_factor_ex linalg_matrix_exp linalg_pinv linalg_qr linalg_slogdet linalg_solve_ex
     linalg_solve_triangular linalg_svd linalg_svdvals log10 log2 log_ndtr log_odds logaddexp logaddexp2 logcumsumexp
     mish nan_to_num ndtr ndtri polygamma recurrence resample scatter scatter_amax scatter_amin scatter_prod selu
+    gru_layer lstm_layer rnn_layer
     sinc sinh softshrink softsign sort tan threshold topk unfold with_diagonal xlog1py xlogy zeta
     """.split()
 )
@@ -51,6 +52,7 @@ FUNCTIONS_NOT_WALKED = set(
     numel one_hot outer pairwise_distance pdist pinverse pixel_shuffle pixel_unshuffle poisson poisson_nll_loss
     polygamma positive prelu put qr quantile rad2deg randint_like range ravel real relu6 renorm repeat_interleave
     resolve_conj resolve_neg rms_norm roll rot90 row_stack rrelu rsub scalar_tensor scatter scatter_reduce
+    gru gru_cell lstm lstm_cell rnn_relu rnn_relu_cell rnn_tanh rnn_tanh_cell
     searchsorted select_scatter selu set_default_device set_default_tensor_type set_deterministic_debug_mode
     set_float32_matmul_precision set_flush_denormal set_printoptions sgn signbit sinc sinh slice_scatter slogdet
     soft_margin_loss softmin softshrink softsign sort split_with_sizes std_mean subtract svd swapaxes swapdims take

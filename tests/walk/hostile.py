@@ -73,6 +73,12 @@ EXPLAINED = (
     (("storage_offset",), "result is 0", "a slice of nothing begins where its base does"),
     (("gelu",), "values differ", "at infinity the limit; torch's is NaN"),
     (("jvp", "jacfwd", "hessian"), "result is numgrad.float32 [], torch's torch.float64", "a tangent has its primal's dtype"),
+    (("truediv",), "torch's ndarray", "torch leaves NumPy's uint64 to NumPy"),
+    (("CosineSimilarity",), "values differ", "float64 within; torch overflows"),
+    (("ExponentialLR",), "'_step_count'", "how far a schedule is is the count in its state"),
+    (("linearize",), "requires_grad is True", "what a linearized function gives is a part of the graph that its input is of"),
+    (("polygamma",), "(9223372036854775807", "orders beyond reason"),
+    (("loss",), "[], torch's", "torch's functions beside those of nn.functional reduce nothing where no reduction is given"),
     (("ne", "eq"), "result is bool", "a complex number is left to Python"),
 )  # fmt: skip
 
@@ -150,8 +156,8 @@ def _leaves(value: Any) -> Iterator[Any]:
 
 def _values(value: Any) -> Any:
     if hasattr(value, "_array"):
-        return value._array()
-    return value.detach().cpu().numpy()
+        return (value.float() if value.dtype.is_half else value)._array()
+    return (value.float() if value.dtype.itemsize == 2 and value.is_floating_point() else value).detach().numpy()
 
 
 def compared(target: str, ours: Any, theirs: Any) -> None:
@@ -175,11 +181,11 @@ def compared(target: str, ours: Any, theirs: Any) -> None:
             raise WrongError(f"requires_grad is {a.requires_grad}, torch's {b.requires_grad}")
         if any(word in target.lower() for word in targets.RANDOM):
             continue
-        x, y = np.asarray(_values(a)), np.asarray(_values(b))
+        x, y = np.asarray(_values(a)), np.asarray(_values(b))  # of halves in float32, since NumPy has no bfloat16
         if x.dtype.kind != "f":
             same = np.array_equal(x, y)
         else:
-            exact = x.dtype.itemsize == 8 and not target.startswith(_MIXED)
+            exact = a.dtype.itemsize == 8 and not target.startswith(_MIXED)
             with np.errstate(all="ignore"):
                 scale = np.abs(y[np.isfinite(y)]).max(initial=0.0)
                 if target.startswith("module:"):  # gradients beside inputs of about 1

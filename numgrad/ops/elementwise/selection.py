@@ -89,11 +89,34 @@ def _(specs, needs, params):
     return ("ClampBackward1", (0,)) if is_number(specs, needs, 1) else ("ClampBackward0", (0, None, 1))
 
 
+clamp = elementwise(
+    "clamp",
+    inputs=("input", "min", "max"),
+    accepts="if",
+    node_name="ClampBackward1",
+    graph_inputs=(0,),
+    oracle=lambda x, low, high: np.minimum(np.maximum(x, low), high),
+    doc="input, at least min and at most max, in one pass. The bounds get no gradient.",
+)
+
+
+@clamp.forward
+def _(x, low, high):
+    raised = scalar.where((x >= low) | (x != x), x, low)
+    return scalar.where((raised <= high) | (raised != raised), raised, high)
+
+
+@clamp.backward
+def _(g, x, low, high):
+    return scalar.where((x >= low) & (x <= high), g, 0), None, None
+
+
 where = elementwise(
     "where",
     inputs=("condition", "input", "other"),
     accepts="bif",
     untyped=("condition",),
+    leads=("condition",),
     graph_inputs=(1, 2),
     oracle=np.where,
     doc="input where the (bool) condition holds, else other.",

@@ -94,6 +94,45 @@ def of_images(batch: Batch, *values: Any, **params: Any) -> Any:
     return unfolded(result, batch.size)
 
 
+def of_sequences(batch: Batch, *values: Any, batch_sizes: tuple[int, ...], **params: Any) -> Any:
+    """An op of rows of sequences, step by step, whose weights and biases are the same for all examples: one with more rows.
+
+    The examples of a row become neighbours, so that the sequences that end first come last. With other weights for each
+    example, one is computed after the other.
+    """
+    op = batch.op
+    shared = [name.startswith(("weight", "bias")) for name in op.inputs]
+    if any(flag and of_weight for flag, of_weight in zip(batch.flags, shared, strict=True)):
+        columns = [
+            find("unbind")(value, dim=0) if flag else (value,) * batch.size
+            for value, flag in zip(values, batch.flags, strict=True)
+        ]
+        results = [op(*each, batch_sizes=batch_sizes, **params) for each in zip(*columns, strict=True)]
+        if not isinstance(results[0], tuple):
+            return find("stack")(*results, dim=0)
+        return tuple([find("stack")(*parts, dim=0) for parts in zip(*results, strict=True)])
+    values = tuple(
+        value if of_weight or value is None else _neighbours(each)
+        for value, each, of_weight in zip(values, batch.all(*values), shared, strict=True)
+    )
+    result = op(*values, batch_sizes=tuple([size * batch.size for size in batch_sizes]), **params)
+    if isinstance(result, tuple):
+        return tuple([_apart(part, batch.size) for part in result])
+    return _apart(result, batch.size)
+
+
+def _neighbours(x: Any) -> Any:
+    """[B, N, ...] as [N * B, ...]."""
+    b, n, *rest = x._spec.shape
+    return _reshape(find("transpose")(x, dim0=0, dim1=1), (n * b, *rest))
+
+
+def _apart(x: Any, size: int) -> Any:
+    """[N * B, ...] as [B, N, ...]."""
+    rows, *rest = x._spec.shape
+    return find("transpose")(_reshape(x, (rows // size if size else 0, size, *rest)), dim0=0, dim1=1)
+
+
 # ---- parts of rules ---------------------------------------------------------------------------------------------
 
 

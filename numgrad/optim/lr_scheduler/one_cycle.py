@@ -5,7 +5,14 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from numgrad.optim.lr_scheduler.base import LRScheduler, check_divisor
+from numgrad.optim.lr_scheduler.base import (
+    LRScheduler,
+    check_divisor,
+    check_optimizer,
+    cycles_beta,
+    for_groups,
+    set_momentum,
+)
 from numgrad.optim.optimizer import Optimizer
 
 
@@ -73,8 +80,7 @@ class OneCycleLR(LRScheduler):
         three_phase: bool = False,
         last_epoch: int = -1,
     ) -> None:
-        if not isinstance(optimizer, Optimizer):
-            raise TypeError(f"{type(optimizer).__name__} is not an Optimizer")
+        check_optimizer(optimizer)
         self.optimizer = optimizer
         self.total_steps = _total_steps(total_steps, epochs, steps_per_epoch)
         if not (isinstance(pct_start, float) and 0 <= pct_start <= 1):
@@ -83,7 +89,6 @@ class OneCycleLR(LRScheduler):
             raise ValueError(f"anneal_strategy must be one of 'cos' or 'linear', instead got {anneal_strategy}")
         check_divisor("OneCycleLR", "div_factor", div_factor)
         check_divisor("OneCycleLR", "final_div_factor", final_div_factor)
-        self._anneal_func_type = anneal_strategy
         up, last = float(pct_start * self.total_steps) - 1, self.total_steps - 1
         # (last step, start and end of the rate, start and end of the momentum)
         phases: list[tuple[Any, ...]] = [(up, "initial_lr", "max_lr", "max_momentum", "base_momentum")]
@@ -97,37 +102,33 @@ class OneCycleLR(LRScheduler):
             dict(zip(("end_step", "start_lr", "end_lr", "start_momentum", "end_momentum"), phase, strict=True))
             for phase in phases
         ]
+        self._anneal_func_type = anneal_strategy
         groups = optimizer.param_groups
-        tops = _for_groups("max_lr", max_lr, groups)
+        tops = for_groups("max_lr", optimizer, max_lr)
         self.cycle_momentum = cycle_momentum
-        lows = _for_groups("base_momentum", base_momentum, groups)
-        highs = _for_groups("max_momentum", max_momentum, groups)
-        if cycle_momentum and not {"momentum", "betas"} & set(optimizer.defaults):
-            raise ValueError("optimizer must support momentum or beta1 with `cycle_momentum` option enabled")
-        self.use_beta1 = "betas" in optimizer.defaults
+        highs = lows = [0.0] * len(groups)
+        if cycle_momentum:
+            self.use_beta1 = cycles_beta(optimizer)
+            highs = for_groups("max_momentum", optimizer, max_momentum)
+            lows = for_groups("base_momentum", optimizer, base_momentum)
         if last_epoch == -1:
             for group, top, low, high in zip(groups, tops, lows, highs, strict=True):
                 group["initial_lr"] = top / div_factor
                 group["max_lr"] = top
                 group["min_lr"] = group["initial_lr"] / final_div_factor
                 if cycle_momentum:
-                    self._set_momentum(group, high)
+                    set_momentum(group, high)
                     group["max_momentum"] = high
                     group["base_momentum"] = low
         super().__init__(optimizer, last_epoch)
-
-    def _set_momentum(self, group: dict[str, Any], momentum: float) -> None:
-        if self.use_beta1:
-            group["betas"] = (momentum, *group["betas"][1:])
-        else:
-            group["momentum"] = momentum
 
     def _between(self, start: float, end: float, part: float) -> float:
         if self._anneal_func_type == "linear":
             return (end - start) * part + start
         return end + (start - end) / 2.0 * (math.cos(math.pi * part) + 1)
 
-    def get_lr(self) -> list[float]:
+    def get_lr(self) -> list[Any]:
+        self._warn_outside()
         step = self.last_epoch
         if step > self.total_steps:
             raise ValueError(f"Tried to step {step} times. The specified number of total steps is {self.total_steps}")
@@ -141,7 +142,7 @@ class OneCycleLR(LRScheduler):
                     rates.append(self._between(group[phase["start_lr"]], group[phase["end_lr"]], part))
                     if self.cycle_momentum:
                         ends = group[phase["start_momentum"]], group[phase["end_momentum"]]
-                        self._set_momentum(group, self._between(*ends, part))
+                        set_momentum(group, self._between(*ends, part))
                     break
                 begin = end
         return rates
@@ -155,15 +156,3 @@ def _total_steps(total: int | None, epochs: int | None, per_epoch: int | None) -
         if not isinstance(value, int) or value <= 0:
             raise ValueError(f"Expected positive integer {name}, but got {value}")
     return math.prod(lengths.values())  # type: ignore[arg-type]
-
-
-def _for_groups(name: str, value: Any, groups: list[Any]) -> list[Any]:
-    """One value for each group, from a list or from one value for all."""
-    if not isinstance(value, (list, tuple)):
-        return [value] * len(groups)
-    if len(value) != len(groups):
-        raise ValueError(
-            f"{name} must have the same length as optimizer.param_groups. {name} has {len(value)} values, "
-            f"param_groups has {len(groups)}."
-        )
-    return list(value)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from numgrad.optim.lr_scheduler.base import LRScheduler
+from numgrad.errors import warn
+from numgrad.optim.lr_scheduler.base import EPOCH_DEPRECATION_WARNING, LRScheduler, check_optimizer, set_option
 from numgrad.optim.optimizer import Optimizer
 
 
@@ -58,30 +59,37 @@ class ReduceLROnPlateau(LRScheduler):
     ) -> None:
         if factor >= 1.0:
             raise ValueError("Factor should be < 1.0.")
-        if not isinstance(optimizer, Optimizer):
-            raise TypeError(f"{type(optimizer).__name__} is not an Optimizer")
-        groups = optimizer.param_groups
-        lowest = list(min_lr) if isinstance(min_lr, (list, tuple)) else [min_lr] * len(groups)
-        if len(lowest) != len(groups):
-            raise ValueError(f"expected {len(groups)} min_lrs, got {len(lowest)}")
+        check_optimizer(optimizer)
+        count = len(optimizer.param_groups)
+        is_list = isinstance(min_lr, (list, tuple))
+        lowest: list[float] = list(min_lr) if is_list else [min_lr] * count  # type: ignore[arg-type, list-item]
+        if len(lowest) != count:
+            raise ValueError(f"expected {count} min_lrs, got {len(lowest)}")
         if mode not in ("min", "max"):
             raise ValueError(f"mode {mode} is unknown!")
         if threshold_mode not in ("rel", "abs"):
             raise ValueError(f"threshold mode {threshold_mode} is unknown!")
-        self.optimizer = optimizer
-        self.mode = mode
         self.factor = factor
-        self.patience = patience
-        self.threshold = threshold
-        self.threshold_mode = threshold_mode
-        self.cooldown = cooldown
+        self.optimizer = optimizer
+        self.default_min_lr = None if is_list else min_lr
         self.min_lrs = lowest
+        self.patience = patience
+        self.cooldown = cooldown
         self.eps = eps
         self.last_epoch = 0
-        self.best = math.inf if mode == "min" else -math.inf
-        self.num_bad_epochs = 0
-        self.cooldown_counter = 0
         self._last_lr = self._rates()
+        self.mode_worse = math.inf if mode == "min" else -math.inf
+        self.mode = mode
+        self.threshold = threshold
+        self.threshold_mode = threshold_mode
+        self.best = self.mode_worse
+        self.cooldown_counter = 0
+        self.num_bad_epochs = 0
+
+    @property
+    def in_cooldown(self) -> bool:
+        """Whether steps do not count, since the rate was lowered a short time ago."""
+        return self.cooldown_counter > 0
 
     def _is_better(self, value: float) -> bool:
         if self.threshold_mode == "rel":
@@ -91,25 +99,46 @@ class ReduceLROnPlateau(LRScheduler):
             bound = self.best - self.threshold if self.mode == "min" else self.best + self.threshold
         return value < bound if self.mode == "min" else value > bound
 
-    def step(self, metrics: Any) -> None:  # type: ignore[override]
-        """Note the metric, and lower the rate if it has not improved for too long."""
-        self._as_a_whole(ReduceLROnPlateau._next_metric, float(metrics))
+    def step(self, metrics: Any, epoch: int | None = None) -> None:  # type: ignore[override]
+        """Note the metric, and lower the rate if it has not improved for too long.
 
-    def _next_metric(self, value: float) -> None:
-        self.last_epoch += 1
+        Raises
+        ------
+        RuntimeError
+            The optimizer has got more groups, and ``min_lr`` was given for each.
+        """
+        if epoch is not None:
+            warn(EPOCH_DEPRECATION_WARNING)
+        self._as_a_whole(ReduceLROnPlateau._next_metric, float(metrics), epoch)
+
+    def _next_metric(self, value: float, epoch: int | None) -> None:
+        self.last_epoch = self.last_epoch + 1 if epoch is None else epoch
         if self._is_better(value):
             self.best = value
             self.num_bad_epochs = 0
         else:
             self.num_bad_epochs += 1
-        if self.cooldown_counter > 0:
+        if self.in_cooldown:
             self.cooldown_counter -= 1
             self.num_bad_epochs = 0
         if self.num_bad_epochs > self.patience:
-            for group, lowest in zip(self.optimizer.param_groups, self.min_lrs, strict=True):
-                lower = max(group["lr"] * self.factor, lowest)
-                if group["lr"] - lower > self.eps:
-                    group["lr"] = lower
+            self._lower()
             self.cooldown_counter = self.cooldown
             self.num_bad_epochs = 0
         self._last_lr = self._rates()
+
+    def _lower(self) -> None:
+        groups = self.optimizer.param_groups
+        if len(groups) != len(self.min_lrs):
+            if self.default_min_lr is None:
+                raise RuntimeError(
+                    f"The number of param groups in the `optimizer` ({len(groups)}) differs from when `ReduceLROnPlateau` was "
+                    f"initialized ({len(self.min_lrs)}), usually due to a new param group being added to the optimizer. Please "
+                    "modify the `min_lrs` field to match the length of the `optimizer` param groups."
+                )
+            self.min_lrs = [self.default_min_lr] * len(groups)  # type: ignore[list-item]
+        for group, lowest in zip(groups, self.min_lrs, strict=True):
+            rate = float(group["lr"])
+            lower = max(rate * self.factor, lowest)
+            if rate - lower > self.eps:
+                set_option(group, "lr", lower)

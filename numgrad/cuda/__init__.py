@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from numgrad.cuda import amp
 from numgrad.errors import DeviceError
 
 __all__ = [
+    "amp",
     "current_device",
     "device_count",
     "empty_cache",
