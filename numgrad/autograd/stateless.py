@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from operator import setitem
-from typing import Any
+from typing import Any, TypeVar
 
 from numgrad.tensor.joining import stack
+from numgrad.tensor.surface import guarded
 from numgrad.tensor.tensor import Tensor
 
+F = TypeVar("F", bound=Callable[..., Any])
 
+
+def _of_func(function: F) -> F:
+    """The public form of a function of ``numgrad.func``, which explains errors."""
+    return guarded(function, function.__name__, "numgrad.func")  # type: ignore[no-any-return]
+
+
+@_of_func
 def functional_call(
     module: Any,
     parameter_and_buffer_dicts: Mapping[str, Tensor] | Sequence[Mapping[str, Tensor]],
@@ -115,6 +124,7 @@ def _swaps(
     return map(setitem, tables, names, new.values()), map(setitem, tables, names, former)
 
 
+@_of_func
 def stack_module_state(models: Sequence[Any]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     """Parameters and buffers of several modules of one class, stacked by name, for `vmap` over an ensemble.
 

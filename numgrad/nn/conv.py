@@ -111,12 +111,6 @@ class _Convolution(Module):
             bound = 1 / math.sqrt(fan_in) if fan_in else 0.0
             init.uniform_(self.bias, -bound, bound)
 
-    def _convolved(self, function: Any, input: Tensor) -> Tensor:
-        if self.padding_mode == "zeros":
-            return function(input, self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups)  # type: ignore[no-any-return]
-        padded = F.pad(input, margins_of(self.padding, self.kernel_size, self.dilation), mode=self.padding_mode)
-        return function(padded, self.weight, self.bias, self.stride, 0, self.dilation, self.groups)  # type: ignore[no-any-return]
-
     def extra_repr(self) -> str:
         text = f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}, stride={self.stride}"
         if self.padding != (0,) * self._ndim:
@@ -133,6 +127,8 @@ class _Convolution(Module):
 
 
 class _Conv(_Convolution):
+    _function: Any = None
+
     def __init__(
         self,
         in_channels: int,
@@ -151,6 +147,17 @@ class _Conv(_Convolution):
         self._build(
             in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias, padding_mode, device, dtype
         )  # fmt: skip
+
+    def forward(self, input: Tensor) -> Tensor:
+        return self._conv_forward(input, self.weight, self.bias)
+
+    def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        """The convolution with another weight and offset, as layers that compute theirs call it."""
+        padding = self.padding
+        if self.padding_mode != "zeros":
+            input = F.pad(input, margins_of(padding, self.kernel_size, self.dilation), mode=self.padding_mode)
+            padding = 0  # type: ignore[assignment]
+        return self._function(input, weight, bias, self.stride, padding, self.dilation, self.groups)  # type: ignore[no-any-return]
 
 
 class Conv2d(_Conv):
@@ -190,10 +197,8 @@ class Conv2d(_Conv):
     """
 
     _ndim = 2
+    _function = staticmethod(F.conv2d)
 
     def _uninitialized(self, dtype: Dtype | None) -> Tensor:
         shape = self._weight_shape()
         return creation.uninitialized(creation.chosen_dtype("Conv2d", dtype), shape, convolved_strides(shape))
-
-    def forward(self, input: Tensor) -> Tensor:
-        return self._convolved(F.conv2d, input)

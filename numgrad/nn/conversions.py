@@ -103,13 +103,23 @@ class Converted(Walked):
 
     def cuda(self: _M, device: Any = None) -> _M:
         """Refused, with a RuntimeError that is an AssertionError as well, as torch's: numgrad computes on the CPU."""
-        on_cpu("nn.Module.cuda", "cuda" if device is None else device)
-        raise DeviceError(f"nn.Module.cuda: Invalid device, must be cuda device, and is {device!r}")
+        return self._refused("cuda", device)
 
     def xpu(self: _M, device: Any = None) -> _M:
         """Refused, as `cuda`."""
-        on_cpu("nn.Module.xpu", "xpu" if device is None else device)
-        raise DeviceError(f"nn.Module.xpu: Invalid device, must be xpu device, and is {device!r}")
+        return self._refused("xpu", device)
+
+    def ipu(self: _M, device: Any = None) -> _M:
+        """Refused, as `cuda`."""
+        return self._refused("ipu", device)
+
+    def mtia(self: _M, device: Any = None) -> _M:
+        """Refused, as `cuda`."""
+        return self._refused("mtia", device)
+
+    def _refused(self: _M, kind: str, device: Any) -> _M:
+        on_cpu(f"nn.Module.{kind}", kind if device is None else device)
+        raise DeviceError(f"nn.Module.{kind}: Invalid device, must be {kind} device, and is {device!r}")
 
     def share_memory(self: _M) -> _M:
         """Move all parameters and buffers to memory that this process shares with those that are forked from it later."""

@@ -29,9 +29,7 @@ class Conv1d(_Conv):
     """
 
     _ndim = 1
-
-    def forward(self, input: Tensor) -> Tensor:
-        return self._convolved(F.conv1d, input)
+    _function = staticmethod(F.conv1d)
 
 
 class Conv3d(_Conv):
@@ -49,9 +47,7 @@ class Conv3d(_Conv):
     """
 
     _ndim = 3
-
-    def forward(self, input: Tensor) -> Tensor:
-        return self._convolved(F.conv3d, input)
+    _function = staticmethod(F.conv3d)
 
 
 class _Transposed(_Convolution):

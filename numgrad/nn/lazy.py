@@ -12,6 +12,7 @@ from numgrad.nn.linear import Linear
 from numgrad.nn.module import Module
 from numgrad.nn.parameter import UninitializedBuffer, UninitializedParameter, is_lazy
 from numgrad.tensor import creation
+from numgrad.tensor.arguments import check_tensor
 from numgrad.tensor.checked import Pair
 from numgrad.tensor.tensor import Tensor
 
@@ -64,7 +65,7 @@ class LazyModuleMixin(Module):
         for number in own:
             del self._forward_pre_hooks[number], self._forward_pre_hooks_with_kwargs[number]
         if self.cls_to_become is not None:
-            self.__class__ = self.cls_to_become
+            self.__class__ = self.cls_to_become  # type: ignore[assignment]
 
 
 def _learnt(is_learnt: bool, device: Any, dtype: Dtype | None) -> UninitializedParameter | None:
@@ -102,6 +103,7 @@ class LazyLinear(LazyModuleMixin, Linear):
         AssertionError
             The weight was loaded and has another one.
         """
+        check_tensor("linear", "input", input)
         if isinstance(self.weight, UninitializedParameter):
             self.in_features = input.shape[-1]
             self.weight.materialize((self.out_features, self.in_features))
@@ -144,6 +146,7 @@ class _LazyConvolution(LazyModuleMixin, _Convolution):
         RuntimeError
             The input has the wrong number of dimensions.
         """
+        check_tensor(type(self).__name__, "input", input)
         if isinstance(self.weight, UninitializedParameter):
             dims = self._ndim + 1, self._ndim + 2
             if input.ndim not in dims:
@@ -314,6 +317,7 @@ class _LazyNorm(LazyModuleMixin, batchnorm._NormBase):
 
     def initialize_parameters(self, input: Tensor) -> None:  # type: ignore[override]
         """Take num_features from the input."""
+        check_tensor(type(self).__name__, "input", input)
         if self.has_uninitialized_params():
             self.num_features = input.shape[1]
             for member in (self.weight, self.bias, self.running_mean, self.running_var):

@@ -125,8 +125,8 @@ class Module(Hooked, Converted, state.Stateful):
                     f"cannot assign '{typename(value)}' as buffer '{name}' (numgrad.nn.Buffer, numgrad.Tensor or None "
                     "expected)"
                 )
-            is_own = isinstance(value, Buffer)
-            self.register_buffer(name, value, value.persistent if is_own else self._is_persistent(name))
+            persistent = value.persistent if isinstance(value, Buffer) else self._is_persistent(name)
+            self.register_buffer(name, value, persistent)
         else:
             object.__setattr__(self, name, value)
 

@@ -170,7 +170,7 @@ class ParameterDict(Module):
         """Remove the last pair of key and value and return it."""
         key = next(reversed(self._keys), None)
         if key is None:
-            raise KeyError("popitem(): ParameterDict is empty")
+            raise KeyError("popitem(): dictionary is empty")
         return key, self.pop(key)
 
     def get(self, key: str, default: Any = None) -> Any:

@@ -17,7 +17,9 @@ from numgrad.nn.containers import ModuleList
 from numgrad.nn.linear import Linear
 from numgrad.nn.module import Module
 from numgrad.nn.norm import LayerNorm
+from numgrad.nn.parameter import typename
 from numgrad.tensor import creation, diagonals
+from numgrad.tensor.arguments import as_int, check_tensor
 from numgrad.tensor.attention_heads import canonical_mask
 from numgrad.tensor.tensor import Tensor
 
@@ -53,7 +55,9 @@ def _is_causal(mask: Tensor | None, hint: bool | None, length: int) -> bool:
     return tuple(mask.shape) == (length, length) and bool((mask == _causal_mask(length, mask.dtype)).all())
 
 
-def _length(x: Tensor, batch_first: bool) -> int:
+def _length(x: Tensor, layers: Any) -> int:
+    """The length of a sequence, batched as the first layer takes it."""
+    batch_first = len(layers) and getattr(getattr(layers[0], "self_attn", None), "batch_first", False)
     return x.shape[1 if batch_first and x.ndim == 3 else 0]
 
 
@@ -159,6 +163,7 @@ class TransformerEncoderLayer(_Layer):
         is_causal: bool = False,
     ) -> Tensor:
         """The output for ``src``; the masks are those of `MultiheadAttention`."""
+        check_tensor("TransformerEncoderLayer", "src", src)
         other = None if src_mask is None else src_mask.dtype
         padding = canonical_mask(src_key_padding_mask, "src_key_padding_mask", src.dtype, other, "src_mask")
         mask = canonical_mask(src_mask, "src_mask", src.dtype)
@@ -225,6 +230,7 @@ class TransformerDecoderLayer(_Layer):
         memory_is_causal: bool = False,
     ) -> Tensor:
         """The output for ``tgt``, which also sees ``memory``; the masks are those of `MultiheadAttention`."""
+        check_tensor("TransformerDecoderLayer", "tgt", tgt)
         own = tgt_mask, tgt_key_padding_mask, tgt_is_causal
         others = memory_mask, memory_key_padding_mask, memory_is_causal
         x = tgt
@@ -255,6 +261,11 @@ class _Stack(Module):
 
     def __init__(self, layer: Module, num_layers: int, norm: Module | None) -> None:
         super().__init__()
+        if not isinstance(layer, Module):
+            raise TypeError(f"{typename(layer)} is not a Module subclass")
+        num_layers = as_int(type(self).__name__, "num_layers", num_layers)
+        # What does not fit into memory is refused now, and not after the copies that do.
+        creation.empty(max(num_layers, 0) * sum(parameter.numel() for parameter in layer.parameters()))
         self.layers = ModuleList([copy.deepcopy(layer) for _ in range(num_layers)])
         self.num_layers = num_layers
         self.norm = norm
@@ -312,10 +323,11 @@ class TransformerEncoder(_Stack):
 
         ``is_causal`` promises that ``mask`` is the causal one; None: it is compared with it.
         """
+        check_tensor("TransformerEncoder", "src", src)
         other = None if mask is None else mask.dtype
         padding = canonical_mask(src_key_padding_mask, "src_key_padding_mask", src.dtype, other, "mask")
         mask = canonical_mask(mask, "mask", src.dtype)
-        is_causal = _is_causal(mask, is_causal, _length(src, self.layers[0].self_attn.batch_first))
+        is_causal = _is_causal(mask, is_causal, _length(src, self.layers))
         output = src
         for layer in self.layers:
             output = layer(output, src_mask=mask, is_causal=is_causal, src_key_padding_mask=padding)
@@ -368,7 +380,8 @@ class TransformerDecoder(_Stack):
         memory_is_causal: bool = False,
     ) -> Tensor:
         """The last layer's output for ``tgt``, which sees ``memory``; ``tgt_is_causal`` None: tgt_mask is looked at."""
-        tgt_is_causal = _is_causal(tgt_mask, tgt_is_causal, _length(tgt, self.layers[0].self_attn.batch_first))
+        check_tensor("TransformerDecoder", "tgt", tgt)
+        tgt_is_causal = _is_causal(tgt_mask, tgt_is_causal, _length(tgt, self.layers))
         output = tgt
         for layer in self.layers:
             output = layer(
@@ -456,13 +469,9 @@ class Transformer(Module):
         tgt_is_causal: bool | None = None,
         memory_is_causal: bool = False,
     ) -> Tensor:
-        """The decoder's output for ``tgt``, of its shape; the masks are those of `MultiheadAttention`.
-
-        Raises
-        ------
-        RuntimeError
-            Batches or widths differ.
-        """
+        """The decoder's output for ``tgt``, of its shape; a RuntimeError if batches or widths differ."""
+        for name, each in (("src", src), ("tgt", tgt)):
+            check_tensor("Transformer", name, each)
         axis = 0 if self.batch_first else 1
         if src.ndim == 3 and src.shape[axis] != tgt.shape[axis]:
             raise RuntimeError("the batch number of src and tgt must be equal")

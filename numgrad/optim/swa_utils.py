@@ -14,8 +14,8 @@ from typing import Any
 from numgrad import ops
 from numgrad.autograd import no_grad
 from numgrad.dtypes import int64
-from numgrad.nn.module import Module
 from numgrad.nn.batchnorm import _BatchNorm, _InstanceNorm
+from numgrad.nn.module import Module
 from numgrad.optim.lr_scheduler.base import LRScheduler, for_groups
 from numgrad.optim.optimizer import Optimizer
 from numgrad.tensor import creation

@@ -115,9 +115,12 @@ def multi_head_attention_forward(
     weights: Any = in_proj_weight
     if use_separate_proj_weight:
         weights = q_proj_weight, k_proj_weight, v_proj_weight
-        for letter, weight in zip("qkv", weights, strict=True):
+        for word, weight, x in zip(("query", "key", "value"), weights, (query, key, value), strict=True):
             if weight is None:
-                raise AssertionError(f"use_separate_proj_weight is True but {letter}_proj_weight is None")
+                raise AssertionError(f"use_separate_proj_weight is True but {word[0]}_proj_weight is None")
+            expected = (query.shape[2], x.shape[2])
+            if tuple(weight.shape) != expected:
+                raise AssertionError(f"expecting {word} weights shape of {expected}, but got {weight.shape}")
     elif weights is None:
         raise AssertionError("use_separate_proj_weight is False but in_proj_weight is None")
     for letter, bias, opposite in (("k", bias_k, bias_v), ("v", bias_v, bias_k)):

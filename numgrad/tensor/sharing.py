@@ -6,6 +6,8 @@ import mmap
 
 import numpy as np
 
+from numgrad.engine.tape import tensor_over
+from numgrad.layout import spec_of
 from numgrad.tensor import creation
 from numgrad.tensor.tensor import Tensor
 
@@ -21,5 +23,5 @@ def shared(tensor: Tensor) -> Tensor:
     if not nbytes:
         return tensor
     memory = creation.from_numpy(np.frombuffer(mmap.mmap(-1, nbytes), np.uint8))
-    copied: Tensor = memory.view(tensor.dtype).view(tensor.shape)
+    copied: Tensor = tensor_over(Tensor, memory._storage, spec_of(tensor.dtype, tensor.shape), memory._address)
     return copied.copy_(tensor.detach())

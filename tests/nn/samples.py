@@ -6,6 +6,7 @@ A row is a maker, which gets ``nn`` of either library, and the inputs: shapes of
 from __future__ import annotations
 
 import importlib
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -178,6 +179,11 @@ LAYERS: dict[str, Row] = {
     "Transformer": row(
         lambda nn: nn.Transformer(8, 2, 1, 1, 12, 0.0, norm_first=True, bias=False), (3, 2, 8), (5, 2, 8), None, CAUSAL
     ),
+    # ---- recurrent
+    "RNN": row(lambda nn: nn.RNN(4, 3, 2, nonlinearity="relu"), (5, 2, 4)),
+    "GRU": row(lambda nn: nn.GRU(4, 3, batch_first=True, bidirectional=True), (2, 5, 4)),
+    "LSTM": row(lambda nn: nn.LSTM(4, 3, proj_size=2), (5, 2, 4)),
+    **{f"{name}Cell": row(lambda nn, name=name: getattr(nn, f"{name}Cell")(4, 3), (2, 4)) for name in ("RNN", "GRU", "LSTM")},
     # ---- containers
     "Sequential": row(lambda nn: nn.Sequential(nn.Linear(4, 3), nn.Tanh(), nn.Sequential(nn.Linear(3, 2))), V),
     "DataParallel": row(lambda nn: nn.DataParallel(nn.Linear(4, 3)), V),
@@ -221,6 +227,9 @@ LOSSES: dict[str, Row] = {
     "AdaptiveLogSoftmaxWithLoss": row(
         lambda nn: nn.AdaptiveLogSoftmaxWithLoss(6, 9, [2, 5], 2.0, True), (5, 6), np.array([1, 8, 3, 0, 6])
     ),
+    "CTCLoss": row(
+        lambda nn: nn.Sequential(nn.LogSoftmax(-1), Pair(nn, nn.CTCLoss(), np.array([[1, 2], [3, 1]]), [6, 5], [2, 1])), (6, 2, 4)
+    ),
     "LinearCrossEntropyLoss": row(lambda nn: nn.LinearCrossEntropyLoss(4, 5, bias=True), V, CLASSES),
     "LinearCrossEntropyLoss of images": row(
         lambda nn: nn.LinearCrossEntropyLoss(4, 5, out_features=(2,), label_smoothing=0.1), V, np.array([[1, 0], [2, 4], [0, 0]])
@@ -228,8 +237,8 @@ LOSSES: dict[str, Row] = {
 }  # fmt: skip
 
 
-def Pair(nn: Any, loss: Any, target: np.ndarray) -> Any:  # noqa: N802 (a module)
-    """A loss as a module of one input, with its target."""
+def Pair(nn: Any, loss: Any, target: np.ndarray, *further: Any) -> Any:  # noqa: N802 (a module)
+    """A loss as a module of one input, with its target and further arguments."""
 
     class Paired(nn.Module):  # type: ignore[name-defined,misc]
         def __init__(self) -> None:
@@ -237,7 +246,8 @@ def Pair(nn: Any, loss: Any, target: np.ndarray) -> Any:  # noqa: N802 (a module
             self.loss = loss
 
         def forward(self, input: Any) -> Any:
-            return self.loss(input, input.new_tensor(target))
+            library = sys.modules[nn.__name__.partition(".")[0]]
+            return self.loss(input, library.tensor(target), *further)
 
     return Paired()
 
@@ -246,6 +256,8 @@ ROWS = LAYERS | LOSSES
 
 # Classes without a row.
 WITHOUT: dict[str, str] = {
+    **dict.fromkeys(("FractionalMaxPool2d", "FractionalMaxPool3d"), "draws its windows; see the tests of its function"),
+    **dict.fromkeys(("RNNBase", "RNNCellBase"), "is a base"),
     **dict.fromkeys(
         ("Module", "Container", "ModuleDict", "ModuleList", "ParameterDict", "ParameterList"), "has no forward"
     ),

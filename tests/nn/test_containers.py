@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from typing import Any
 
 import pytest
@@ -14,6 +15,56 @@ from tests.nn.twins import ours, outcome, theirs
 def _pair(lib: Any) -> Any:
     return lib.nn.Sequential(lib.nn.Linear(1, 1), lib.nn.ReLU())
 
+
+def _named(lib: Any) -> Any:
+    return lib.nn.ParameterDict({"b": lib.t.ones(2), "a": lib.t.zeros(1, 3), "c": 5})
+
+
+def _names(table: Any) -> Any:
+    return list(table), [n for n, _ in table.named_parameters()], len(table), str(table)
+
+
+def _changed(change: Any) -> Any:
+    """A case: what a change of a ParameterDict gives, and what is in it afterwards."""
+
+    def case(lib: Any) -> Any:
+        table = _named(lib)
+        result = change(lib, table)
+        return _names(table), _names(result) if isinstance(result, lib.nn.ParameterDict) else str(result)
+
+    return case
+
+
+TABLES: dict[str, Any] = {
+    "empty": lambda lib, t: lib.nn.ParameterDict(),
+    "ordered": lambda lib, t: lib.nn.ParameterDict(OrderedDict([("z", lib.t.ones(1)), ("y", lib.t.ones(1))])),
+    "pairs": lambda lib, t: lib.nn.ParameterDict([("z", lib.t.ones(1)), ("y", None)]),
+    "triples": lambda lib, t: lib.nn.ParameterDict([("z", 1, 2)]),
+    "numbers": lambda lib, t: lib.nn.ParameterDict([1]),
+    "of int": lambda lib, t: lib.nn.ParameterDict(3),
+    "no key": lambda lib, t: t["z"],
+    "set": lambda lib, t: t.__setitem__("z", lib.t.ones(4)),
+    "replace": lambda lib, t: t.__setitem__("b", lib.t.ones(4)),
+    "delete": lambda lib, t: t.__delitem__("b"),
+    "delete nothing": lambda lib, t: t.__delitem__("z"),
+    "contains": lambda lib, t: ["a" in t, "z" in t],
+    "reversed": lambda lib, t: list(reversed(t)),
+    "copy": lambda lib, t: t.copy(),
+    "setdefault": lambda lib, t: [tuple(t.setdefault("a", 3).shape), t.setdefault("z"), t.setdefault("y", 4)],
+    "clear": lambda lib, t: t.clear(),
+    "pop": lambda lib, t: tuple(t.pop("a").shape),
+    "pop nothing": lambda lib, t: t.pop("z"),
+    "popitem": lambda lib, t: t.popitem(),
+    "popitem of nothing": lambda lib, t: lib.nn.ParameterDict().popitem(),
+    "get": lambda lib, t: [tuple(t.get("a").shape), t.get("z"), t.get("z", 3)],
+    "fromkeys": lambda lib, t: t.fromkeys(["x", "y"], 1),
+    "views": lambda lib, t: [list(t.keys()), len(list(t.values())), [k for k, _ in t.items()]],
+    "or": lambda lib, t: t | lib.nn.ParameterDict({"z": lib.t.ones(1)}),
+    "or dict": lambda lib, t: {"z": 1} | t,
+    "or in place": lambda lib, t: t.__ior__(lib.nn.ParameterDict({"z": lib.t.ones(1)})),
+    "attribute": lambda lib, t: setattr(t, "z", lib.t.ones(1)),
+    "called": lambda lib, t: t(1),
+}
 
 CASES: dict[str, Any] = {
     "index": lambda lib: _pair(lib)[2],
@@ -41,6 +92,8 @@ CASES: dict[str, Any] = {
     "dict update int": lambda lib: lib.nn.ModuleDict().update(3),
     "parameters": lambda lib: lib.nn.ParameterList([lib.t.ones(2, 2), lib.t.ones(3)]),
     "parameters index": lambda lib: lib.nn.ParameterList([lib.t.ones(2)])[1],
+    "parameters of all kinds": lambda lib: lib.nn.ParameterList([lib.t.ones(2, 2), 3, "a"]),
+    **{f"table {name}": _changed(change) for name, change in TABLES.items()},
 }
 
 
@@ -101,3 +154,12 @@ def test_parameter_list_is_found() -> None:
     assert [tuple(p.shape) for p in model.parameters()] == [(3,), (1,)]
     assert list(model.state_dict()) == ["weights.0", "weights.1"]
     assert len(model.weights[:1]) == 1
+
+
+def test_keys_of_parameters_are_strings() -> None:
+    table = nn.ParameterDict()
+    with pytest.raises(TypeError, match=r"it is not a string \(type is 'int'\)"):
+        table[1] = 2  # type: ignore[index]
+    with pytest.raises(TypeError, match=r"it is not a string \(type is 'int'\)"):
+        table[1]  # type: ignore[index]
+    assert len(table) == 0

@@ -112,6 +112,29 @@ def _gain(name: str, lib: Library) -> float:
     return lib.init.calculate_gain(name)
 
 
+def _older_names(lib: Any) -> list[str]:
+    """What the functions without an underscore warn of."""
+    words = []
+    for name in (
+        "uniform",
+        "normal",
+        "eye",
+        "xavier_uniform",
+        "xavier_normal",
+        "kaiming_uniform",
+        "kaiming_normal",
+        "orthogonal",
+    ):
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            getattr(lib.init, name)(lib.t.ones(2, 3))
+            lib.init.constant(lib.t.ones(2), 3.0)
+            lib.init.dirac(lib.t.ones(2, 3, 1))
+            lib.init.sparse(lib.t.ones(2, 3), 0.5)
+        words += [f"{each.category.__name__}: {each.message}" for each in caught]
+    return words
+
+
 CASES: dict[str, Any] = {
     **{f"gain {name}": partial(_gain, name) for name in ("tanh", "relu", "leaky_relu", "selu", "x")},
     "gain of none": lambda lib: float(lib.init.calculate_gain("conv2d")),
@@ -123,6 +146,14 @@ CASES: dict[str, Any] = {
     "uniform order": lambda lib: lib.init.uniform_(lib.t.ones(3), 2, 1),
     "normal std": lambda lib: lib.init.normal_(lib.t.ones(3), 0, -1),
     "eye": lambda lib: lib.init.eye_(lib.t.ones(3)),
+    "orthogonal vector": lambda lib: lib.init.orthogonal_(lib.t.ones(3)),
+    "sparse vector": lambda lib: lib.init.sparse_(lib.t.ones(3), 0.5),
+    "dirac matrix": lambda lib: lib.init.dirac_(lib.t.ones(3, 3)),
+    "dirac groups": lambda lib: lib.init.dirac_(lib.t.ones(3, 3, 3), 2),
+    "dirac": lambda lib: lib.init.dirac_(lib.t.ones(4, 3, 2), 2).tolist(),
+    "dirac images": lambda lib: lib.init.dirac_(lib.t.ones(2, 3, 3, 2)).tolist(),
+    "dirac volumes": lambda lib: lib.init.dirac_(lib.t.ones(3, 2, 1, 2, 3)).tolist(),
+    "older names": _older_names,
 }
 
 
@@ -137,3 +168,30 @@ def test_empty_weights_warn_and_stay() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         assert nn.Linear(0, 3)(ng.ones(2, 0)).shape == (2, 3)
+
+
+@pytest.mark.parametrize("shape", [(3, 5), (5, 3), (4, 4), (4, 2, 3)])
+def test_orthogonal_weights(shape: tuple[int, ...]) -> None:
+    weight = nn.init.orthogonal_(ng.empty(*shape, dtype=ng.float64), gain=2.0)
+    matrix = weight.reshape(shape[0], -1).numpy()
+    smaller = matrix @ matrix.T if matrix.shape[0] <= matrix.shape[1] else matrix.T @ matrix
+    np.testing.assert_allclose(smaller, 4 * np.eye(len(smaller)), atol=1e-12)
+
+
+def test_sparse_weights() -> None:
+    weight = nn.init.sparse_(ng.empty(10, 4), 0.25, std=2.0)
+    assert (weight == 0).sum(0).tolist() == [3, 3, 3, 3]
+
+
+def test_a_generator_is_drawn_from() -> None:
+    fills = {
+        "uniform_": {}, "normal_": {}, "trunc_normal_": {}, "xavier_uniform_": {}, "xavier_normal_": {}, "kaiming_uniform_": {},
+        "kaiming_normal_": {}, "orthogonal_": {}, "sparse_": {"sparsity": 0.5},
+    }  # fmt: skip
+    state = ng.get_rng_state()
+    for name, options in fills.items():
+        one, two = (
+            getattr(nn.init, name)(ng.empty(4, 6), generator=ng.Generator().manual_seed(3), **options) for _ in range(2)
+        )
+        assert ng.equal(one, two), name
+    assert ng.equal(ng.get_rng_state(), state)

@@ -83,3 +83,71 @@ def test_vector_and_back() -> None:
     assert model.bias.tolist() == [6, 7, 8]
     with pytest.raises(RuntimeError, match="expected \\[9\\]"):
         nn.utils.vector_to_parameters(ng.ones(10), model.parameters())
+
+
+def test_clipping_with_a_norm_that_is_known(torch: ModuleType) -> None:
+    results = []
+    for lib, tensor in ((ng, ng.tensor), (torch, torch.tensor)):
+        parameters = _with_gradients(lib, tensor)
+        utils = lib.nn.utils
+        total = utils.get_total_norm([p.grad for p in parameters[:2]], 3.0, foreach=None)
+        assert utils.clip_grads_with_norm_(parameters, 0.5, total) is None
+        with pytest.warns(FutureWarning, match=r"utils\.clip_grad_norm` is now deprecated in favor of"):
+            utils.clip_grad_norm(parameters[0], 0.1)
+        results.append([array(total), *[array(p.grad) for p in parameters[:2]]])
+    for mine, theirs in zip(*results, strict=True):
+        np.testing.assert_allclose(mine, theirs, rtol=1e-12)
+
+
+def test_modules_as_functions_at_the_older_address() -> None:
+    layer = nn.Linear(2, 1)
+    weights = {"weight": ng.ones(1, 2), "bias": ng.zeros(1)}
+    with pytest.warns(FutureWarning, match="drop-in replacement"):
+        out = nn.utils.stateless.functional_call(layer, weights, ng.tensor([3.0, 4.0]))
+    assert out.tolist() == [7]
+    with (
+        pytest.warns(FutureWarning, match="drop-in replacement"),
+        pytest.raises(RuntimeError, match="can't be used with nn.DataParallel module"),
+    ):
+        nn.utils.stateless.functional_call(nn.DataParallel(layer), weights, ng.tensor([3.0, 4.0]))
+
+
+@pytest.mark.parametrize("n", [1, 2, 3])
+def test_gradients_of_convolutions(n: int, torch: ModuleType) -> None:
+    rng = np.random.default_rng(n)
+    image, weight = rng.normal(size=(2, 4, *[6] * n)), rng.normal(size=(6, 2, *[3] * n))
+    options = {"stride": 2, "padding": 1, "dilation": 1, "groups": 2}
+    conv = getattr(torch.nn.functional, f"conv{n}d")
+    grad = rng.normal(size=tuple(conv(torch.tensor(image), torch.tensor(weight), None, *options.values()).shape))
+    for kind, arguments in (("input", (image.shape, weight, grad)), ("weight", (image, weight.shape, grad))):
+        mine, theirs = (
+            getattr(lib.nn.grad, f"conv{n}d_{kind}")(
+                *[lib.tensor(each) if isinstance(each, np.ndarray) else each for each in arguments], **options
+            )
+            for lib in (ng, torch)
+        )
+        np.testing.assert_allclose(array(mine), array(theirs), rtol=1e-10, atol=1e-12)
+
+
+def test_prefixes_of_states(torch: ModuleType) -> None:
+    states = []
+    for lib in (ng, torch):
+        state = lib.nn.DataParallel(lib.nn.Sequential(lib.nn.Linear(1, 1), lib.nn.ReLU())).state_dict()
+        lib.nn.modules.utils.consume_prefix_in_state_dict_if_present(state, "module.")
+        states.append((list(state), sorted(state._metadata)))
+    assert states[0] == states[1]
+    assert nn.modules.utils._pair(3) == nn.modules.utils._pair([3, 3]) == (3, 3)
+    assert nn.modules.utils._reverse_repeat_tuple((1, 2), 2) == (2, 2, 1, 1)
+    assert nn.modules.utils._list_with_default([None, 5], [2, 3, 4]) == [3, 5]
+    assert nn.parallel.data_parallel(nn.ReLU(), ng.tensor([-1.0, 2.0])).tolist() == [0, 2]
+
+
+def test_layouts_of_weights() -> None:
+    model = nn.Sequential(nn.Conv2d(8, 4, 3), nn.Sequential(nn.ConvTranspose2d(4, 8, 3)), nn.Conv3d(2, 3, 2))
+    before = model[0].weight.tolist()
+    assert nn.utils.convert_conv2d_weight_memory_format(model, ng.channels_last) is model
+    assert model[0].weight.is_contiguous(memory_format=ng.channels_last)
+    assert model[1][0].weight.is_contiguous(memory_format=ng.channels_last)
+    assert model[0].weight.tolist() == before
+    nn.utils.convert_conv3d_weight_memory_format(model, ng.contiguous_format)
+    assert model[2].weight.is_contiguous()

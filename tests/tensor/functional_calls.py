@@ -198,3 +198,6 @@ for mode in ("sum", "mean", "max"):
     ids = np.array([1, 0, 3, 3, 2])
     call("embedding_bag", ids, distinct(4, 3), np.array([0, 2, 2]), mode=mode)
     call("embedding_bag", np.array([[1, 0], [3, 2]]), distinct(4, 3), mode=mode, padding_idx=3)
+call("embedding_bag", np.array([1, 0, 3, 3]), distinct(4, 3), np.array([0, 2]), mode="mean", max_norm=0.5)
+call("linear_cross_entropy", normal(3, 4), normal(5, 4), np.array([1, 0, 3]), twice=True, reduction="sum")
+call("linear_cross_entropy", normal(4), normal(5, 4), np.array(3), label_smoothing=0.1)

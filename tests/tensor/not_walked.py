@@ -42,26 +42,27 @@ FUNCTIONS_NOT_WALKED = set(
     hamming_window hann_window hardshrink hardsigmoid hardswish hardtanh heaviside hinge_embedding_loss histc
     histogram histogramdd hsplit hstack hypot i0 igamma igammac imag index_add index_copy index_fill index_reduce
     inner instance_norm interpolate inverse is_complex is_conj is_deterministic_algorithms_warn_only_enabled
-    is_floating_point is_inference is_neg is_nonzero is_same_size is_signed is_storage is_tensor isclose isin isinf
-    isneginf isposinf isreal kaiser_window kl_div kron kthvalue lcm ldexp lerp less less_equal lgamma
-    local_response_norm log10 log2 logaddexp logaddexp2 logcumsumexp logdet logical_and logical_or logical_xor logit
-    logspace logsumexp lp_pool1d lp_pool2d lp_pool3d lstm lstm_cell lu lu_solve lu_unpack margin_ranking_loss
-    masked_scatter masked_select matrix_exp matrix_power max_pool1d max_pool3d max_unpool1d max_unpool2d
-    max_unpool3d median meshgrid mish mode moveaxis movedim msort multi_margin_loss multilabel_margin_loss
-    multilabel_soft_margin_loss multinomial multiply mv mvlgamma nan_to_num nanmean nanmedian nanquantile nansum
-    narrow_copy negative nextafter nonzero nonzero_static normal not_equal numel one_hot orgqr ormqr outer
-    pairwise_distance pca_lowrank pdist permute_copy pinverse pixel_shuffle pixel_unshuffle poisson poisson_nll_loss
-    polar polygamma positive prelu put qr quantile rad2deg randint_like range ravel real relu6 renorm
-    repeat_interleave resolve_conj resolve_neg rms_norm rnn_relu rnn_relu_cell rnn_tanh rnn_tanh_cell roll rot90
-    row_stack rrelu rsub scalar_tensor scatter scatter_reduce searchsorted select_copy select_scatter selu
-    set_default_device set_default_tensor_type set_deterministic_debug_mode set_float32_matmul_precision
-    set_flush_denormal set_printoptions sgn signbit sinc sinh slice_copy slice_scatter slogdet soft_margin_loss
-    softmin softshrink softsign sort split_copy split_with_sizes split_with_sizes_copy spmm squeeze_copy std_mean
-    subtract svd svd_lowrank swapaxes swapdims t_copy take take_along_dim tan tanhshrink tensor_split tensordot
-    threshold tile topk trace transpose_copy trapezoid trapz triangular_solve tril tril_indices triplet_margin_loss
-    triplet_margin_with_distance_loss triu triu_indices true_divide typename unbind_copy unflatten unfold
-    unfold_copy unique unique_consecutive unravel_index unsafe_chunk unsafe_split unsafe_split_with_sizes
-    unsqueeze_copy upsample upsample_bilinear upsample_nearest use_deterministic_algorithms vander var_mean vdot
-    view_as_complex view_as_real view_copy vmap vsplit vstack xlogy
+    gru gru_cell is_floating_point is_inference is_neg is_nonzero is_same_size is_signed is_storage is_tensor
+    isclose isin isinf isneginf isposinf isreal kaiser_window kl_div kron kthvalue lcm ldexp lerp less less_equal
+    lgamma linear_cross_entropy local_response_norm log10 log2 logaddexp logaddexp2 logcumsumexp logdet logical_and
+    logical_or logical_xor logit logspace logsumexp lp_pool1d lp_pool2d lp_pool3d lstm lstm_cell lu lu_solve
+    lu_unpack margin_ranking_loss masked_scatter masked_select matrix_exp matrix_power max_pool1d max_pool3d
+    max_unpool1d max_unpool2d max_unpool3d median meshgrid mish mode moveaxis movedim msort
+    multi_head_attention_forward multi_margin_loss multilabel_margin_loss multilabel_soft_margin_loss multinomial
+    multiply mv mvlgamma nan_to_num nanmean nanmedian nanquantile nansum narrow_copy negative nextafter nonzero
+    nonzero_static normal not_equal numel one_hot orgqr ormqr outer pairwise_distance pca_lowrank pdist permute_copy
+    pinverse pixel_shuffle pixel_unshuffle poisson poisson_nll_loss polar polygamma positive prelu put qr quantile
+    rad2deg randint_like range ravel real relu6 renorm repeat_interleave resolve_conj resolve_neg rms_norm rnn_relu
+    rnn_relu_cell rnn_tanh rnn_tanh_cell roll rot90 row_stack rrelu rsub scalar_tensor scatter scatter_reduce
+    searchsorted select_copy select_scatter selu set_default_device set_default_tensor_type
+    set_deterministic_debug_mode set_float32_matmul_precision set_flush_denormal set_printoptions sgn signbit sinc
+    sinh slice_copy slice_scatter slogdet soft_margin_loss softmin softshrink softsign sort split_copy
+    split_with_sizes split_with_sizes_copy spmm squeeze_copy std_mean subtract svd svd_lowrank swapaxes swapdims
+    t_copy take take_along_dim tan tanhshrink tensor_split tensordot threshold tile topk trace transpose_copy
+    trapezoid trapz triangular_solve tril tril_indices triplet_margin_loss triplet_margin_with_distance_loss triu
+    triu_indices true_divide typename unbind_copy unflatten unfold unfold_copy unique unique_consecutive
+    unravel_index unsafe_chunk unsafe_split unsafe_split_with_sizes unsqueeze_copy upsample upsample_bilinear
+    upsample_nearest use_deterministic_algorithms vander var_mean vdot view_as_complex view_as_real view_copy vmap
+    vsplit vstack xlogy
     """.split()
 )

@@ -40,7 +40,15 @@ PLANTED = {
 }
 
 
-_NORMS = ("BatchNorm1d", "BatchNorm2d", "LayerNorm", "GroupNorm", "BCEWithLogitsLoss", "functional_call")
+_NORMS = (
+    "BatchNorm1d",
+    "BatchNorm2d",
+    "LayerNorm",
+    "GroupNorm",
+    "BCEWithLogitsLoss",
+    "functional_call",
+    "SyncBatchNorm",
+)
 _MIXED = ("func:", "autograd:", "gradient:")  # float64 of float32 within
 # Where results may be others than torch's: part of the target's name, part of the difference (or of the call), and why.
 EXPLAINED = (
@@ -196,6 +204,18 @@ _ASSERTED = (
     "embed_dim must",
     "query should be",
     "was expecting embedding",
+    "For batched",
+    "For unbatched",
+    "key shape",
+    "key's sequence and batch",
+    "query has the batch size",
+    "expecting ",
+    "Expected key_padded_mask",
+    "Expected `attn_mask`",
+    "bias_k is set",
+    "bias_v is set",
+    "use_separate_proj_weight is",
+    "only bool and floating types of",
     "module should be of type",
 )
 

@@ -144,6 +144,7 @@ def _plain(args: list[Any], *shapes: tuple[int, ...]) -> Callable[[Rng], tuple[l
 _LINE, _IMAGE, _VOLUME = (2, 3, 6), (2, 3, 6, 6), (2, 3, 4, 4, 4)
 _BY_RANK = {"1d": _LINE, "2d": _IMAGE, "3d": _VOLUME}
 _PAIR = (2, 3), (2, 3)
+_ONE = Recipe("scalar", ("int8", 1))  # of layers, of which copies are made: rarely another number
 MODULES |= {
     **{f"{kind}{rank}": _plain([2], shape) for rank, shape in _BY_RANK.items() for kind in (
         "AdaptiveAvgPool", "AdaptiveMaxPool", "AvgPool", "MaxPool", "ReflectionPad", "ReplicationPad", "CircularPad", "ZeroPad",
@@ -178,6 +179,22 @@ MODULES |= {
     "TripletMarginWithDistanceLoss": _plain([], *_PAIR, (2, 3)),
     "MultiLabelMarginLoss": lambda rng: ([], _given(), [_fixed("normal"), _l(2, 3)]),
     "MultiMarginLoss": lambda rng: ([], _given(), [_f(rng, 2, 3), _l(2)]),
+    **{f"{kind}{rank}": _plain([2, 2], shape) for kind in ("LazyConv", "LazyConvTranspose") for rank, shape in _BY_RANK.items()},
+    **{f"{kind}{rank}": _plain([], shape) for kind in ("LazyBatchNorm", "LazyInstanceNorm") for rank, shape in _BY_RANK.items()},
+    "LazyLinear": _plain([2], (4, 3)), "SyncBatchNorm": _plain([3], _IMAGE),
+    "CrossMapLRN2d": _plain([1], (2, 1, 6, 6)),  # of more channels torch's sums are others
+    "NLLLoss2d": lambda rng: ([], _given(), [_f(rng, 2, 3, 2, 2), _l(2, 2, 2)]),
+    "AdaptiveLogSoftmaxWithLoss": lambda rng: ([4, 6, [2]], _given(), [_f(rng, 3, 4), _l(3)]),
+    "LinearCrossEntropyLoss": lambda rng: ([3, 4], _given(), [_f(rng, 2, 3), _l(2)]),
+    "Transformer": _plain([4, 2, _ONE, _ONE, 8, 0.1], (3, 2, 4), (2, 2, 4)),
+    "TransformerDecoderLayer": _plain([4, 2, 8, 0.1], (3, 2, 4), (2, 2, 4)),
+    "TransformerEncoder": lambda rng: ([_module("TransformerEncoderLayer"), _ONE], _given(), [_f(rng, 3, 2, 4)]),
+    "TransformerDecoder": lambda rng: (
+        [_module("TransformerDecoderLayer"), _ONE], _given(), [_f(rng, 3, 2, 4), _f(rng, 2, 2, 4)]
+    ),
+    "DataParallel": lambda rng: ([_module("Linear")], _given(), [_f(rng, 4, 3)]),
+    "Container": lambda rng: ([], _given(a=_module("Linear")), []),
+    "ParameterDict": lambda rng: ([_given(a=_f(rng, 2))], _given(), []),
 }  # fmt: skip
 
 
@@ -369,6 +386,12 @@ def _of_gradient(rng: Rng, name: str) -> list[Recipe]:
 # ---- the rest -----------------------------------------------------------------------------------------------------
 
 
+OF_PARAMETERS = (  # the others are functions of modules
+    "clip_grad_norm_", "clip_grad_norm", "clip_grad_value_", "clip_grads_with_norm_", "get_total_norm", "parameters_to_vector",
+    "vector_to_parameters",
+)  # fmt: skip
+
+
 def _of_utils(rng: Rng, name: str) -> list[Recipe]:
     leaves = [_leaf(rng) for _ in range(2)]
     params, grads = _list(*leaves), _list(*leaves)
@@ -377,7 +400,11 @@ def _of_utils(rng: Rng, name: str) -> list[Recipe]:
     if name == "vector_to_parameters":
         count = sum(math.prod(leaf.value[1]) for leaf in leaves)
         return [params, grads, _list(_f(rng, count)), _given()]
-    bound = {"clip_grad_norm_": {"max_norm": 1}, "clip_grad_value_": {"clip_value": 1}}.get(name, {})
+    norm = {"max_norm": 1}
+    bound = {
+        "clip_grad_norm_": norm, "clip_grad_norm": norm, "clip_grad_value_": {"clip_value": 1},
+        "clip_grads_with_norm_": {**norm, "total_norm": _f(rng)},
+    }.get(name, {})  # fmt: skip
     optional = _some(rng, norm_type=3, error_if_nonfinite=True) if name == "clip_grad_norm_" else _given()
     return [params, grads, _list(), mapping(**{**dict(_given(**bound).value), **dict(optional.value)})]
 
@@ -510,7 +537,7 @@ _KINDS: dict[str, tuple[Callable[[], Any], Callable[[Rng, str], list[Recipe]]]] 
         ],
     ),
     "in_utils": (
-        lambda: [name for name in ng.nn.utils.__all__ if name != "skip_init" and callable(getattr(ng.nn.utils, name))],
+        lambda: OF_PARAMETERS,
         _of_utils,
     ),
     "object": (_methods, _of_object),

@@ -277,6 +277,8 @@ def _array(kind: str, seed: int) -> Any:
 _SIMPLE_MODULES: dict[str, Callable[[Any], Any]] = {
     "Linear": lambda nn: nn.Linear(3, 3),
     "ReLU": lambda nn: nn.ReLU(),
+    "TransformerEncoderLayer": lambda nn: nn.TransformerEncoderLayer(4, 2, 8),
+    "TransformerDecoderLayer": lambda nn: nn.TransformerDecoderLayer(4, 2, 8),
     "BatchNorm1d": lambda nn: nn.BatchNorm1d(3),
     "Sequential": lambda nn: nn.Sequential(nn.Linear(3, 3), nn.ReLU(), nn.Sequential(nn.BatchNorm1d(3))),
     "Module": lambda nn: nn.Module(),
@@ -289,6 +291,8 @@ def filled(lib: Any, module: Any) -> Any:
     """A module whose parameters are the same numbers in both libraries."""
     with lib.no_grad():
         for parameter in module.parameters() if isinstance(module, lib.nn.Module) else ():
+            if lib.nn.parameter.is_lazy(parameter):
+                continue
             numbers = np.linspace(-1.0, 1.0, parameter.numel()).reshape(tuple(parameter.shape))
             parameter.copy_(lib.from_numpy(numbers))
     return module

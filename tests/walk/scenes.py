@@ -58,7 +58,7 @@ def module(lib: Any, name: str, args: Any, kwargs: Any, training: Any, inputs: A
     parameters = list(made.parameters())
     grads = leaf_gradients(out, parameters)
     repr(made)
-    if training and name in ("MultiheadAttention", "TransformerEncoderLayer"):  # random, if anything drops out
+    if name.startswith("Lazy") or (training and name.startswith(("MultiheadAttention", "Transformer"))):  # random
         return [lib.zeros_like(each) for each in flat(out) if isinstance(each, lib.Tensor)]
     return out, grads, list(made.buffers())
 

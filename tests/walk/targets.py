@@ -25,7 +25,7 @@ LEFT_OUT = {
 }  # fmt: skip
 # Compared by shape and dtype alone.
 RANDOM = ("rand", "dropout", "bernoulli", "normal", "uniform", "empty", "multinomial", "gumbel", "rrelu", "poisson", "exponential",
-          "geometric", "cauchy", "binomial")  # fmt: skip
+          "geometric", "cauchy", "binomial", "orthogonal", "sparse")  # fmt: skip
 OPERATORS = (
     "add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "and_", "or_", "xor", "matmul", "eq", "ne", "lt", "le", "gt",
     "ge", "neg", "invert", "iadd", "isub", "imul", "itruediv", "ifloordiv", "ipow", "imod", "iand", "ior", "ixor",

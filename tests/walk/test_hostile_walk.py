@@ -38,8 +38,7 @@ def test_a_walk_reaches_the_whole_surface() -> None:
     ]  # of schedulers
     assert {f"scheduler:{n}" for n in alone} <= names
     assert {f"func:{name}" for name in ng.func.__all__} <= names
-    of_utils = {name for name in ng.nn.utils.__all__ if callable(getattr(ng.nn.utils, name))} - {"skip_init"}
-    assert {f"in_utils:{name}" for name in of_utils} <= names
+    assert {f"in_utils:{name}" for name in programs.OF_PARAMETERS} <= names
     from numgrad.registry import OPS
 
     own = {name for name, op in OPS.items() if (op.plan_function.__module__ or "").startswith("numgrad.")}

@@ -28,9 +28,12 @@ from numgrad.nn import (
     parameter,
     parameter_containers,
     pooling,
+    pooling_fractions,
     pooling_volumes,
     rearranging,
     rectifiers,
+    recurrent,
+    recurrent_cells,
     state,
     transformer,
 )
@@ -38,9 +41,9 @@ from numgrad.nn.modules import utils as utils
 from numgrad.tensor.printing import indented
 
 _SOURCES = (
-    activation, adaptive, attention, batchnorm, containers, conv, convolutions, distances, embeddings, lazy,
-    likelihoods, linear, loss, module, norm, padding, parameter_containers, pooling, pooling_volumes, rearranging, rectifiers,
-    transformer,
+    activation, adaptive, attention, batchnorm, containers, conv, convolutions, distances, embeddings, lazy, likelihoods, linear,
+    loss, module, norm, padding, parameter_containers, pooling, pooling_fractions, pooling_volumes, rearranging, rectifiers,
+    recurrent, recurrent_cells, transformer,
 )  # fmt: skip
 
 _PUBLIC = {name: getattr(source, name) for source in _SOURCES for name in source.__all__}
@@ -64,18 +67,19 @@ _NAMES = {
         LazyInstanceNorm3d""",
     "lazy": "",
     "linear": "Bilinear Identity LazyLinear Linear",
-    "loss": """BCELoss BCEWithLogitsLoss CosineEmbeddingLoss CrossEntropyLoss GaussianNLLLoss HingeEmbeddingLoss HuberLoss
-        KLDivLoss L1Loss LinearCrossEntropyLoss MSELoss MarginRankingLoss MultiLabelMarginLoss MultiLabelSoftMarginLoss
-        MultiMarginLoss NLLLoss NLLLoss2d PoissonNLLLoss SmoothL1Loss SoftMarginLoss TripletMarginLoss
-        TripletMarginWithDistanceLoss""",
+    "loss": """BCELoss BCEWithLogitsLoss CTCLoss CosineEmbeddingLoss CrossEntropyLoss GaussianNLLLoss HingeEmbeddingLoss
+        HuberLoss KLDivLoss L1Loss LinearCrossEntropyLoss MSELoss MarginRankingLoss MultiLabelMarginLoss
+        MultiLabelSoftMarginLoss MultiMarginLoss NLLLoss NLLLoss2d PoissonNLLLoss SmoothL1Loss SoftMarginLoss
+        TripletMarginLoss TripletMarginWithDistanceLoss""",
     "module": "Module",
     "normalization": "CrossMapLRN2d GroupNorm LayerNorm LocalResponseNorm RMSNorm",
     "padding": """CircularPad1d CircularPad2d CircularPad3d ConstantPad1d ConstantPad2d ConstantPad3d ReflectionPad1d
         ReflectionPad2d ReflectionPad3d ReplicationPad1d ReplicationPad2d ReplicationPad3d ZeroPad1d ZeroPad2d ZeroPad3d""",
     "pixelshuffle": "PixelShuffle PixelUnshuffle",
     "pooling": """AdaptiveAvgPool1d AdaptiveAvgPool2d AdaptiveAvgPool3d AdaptiveMaxPool1d AdaptiveMaxPool2d AdaptiveMaxPool3d
-        AvgPool1d AvgPool2d AvgPool3d LPPool1d LPPool2d LPPool3d MaxPool1d MaxPool2d MaxPool3d MaxUnpool1d MaxUnpool2d
-        MaxUnpool3d""",
+        AvgPool1d AvgPool2d AvgPool3d FractionalMaxPool2d FractionalMaxPool3d LPPool1d LPPool2d
+        LPPool3d MaxPool1d MaxPool2d MaxPool3d MaxUnpool1d MaxUnpool2d MaxUnpool3d""",
+    "rnn": "GRU GRUCell LSTM LSTMCell RNN RNNBase RNNCell RNNCellBase",
     "sparse": "Embedding EmbeddingBag",
     "transformer": """Transformer TransformerDecoder TransformerDecoderLayer TransformerEncoder TransformerEncoderLayer""",
     "upsampling": "Upsample UpsamplingBilinear2d UpsamplingNearest2d",

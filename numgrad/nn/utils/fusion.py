@@ -16,7 +16,7 @@ __all__ = ["fuse_conv_bn_eval", "fuse_conv_bn_weights", "fuse_linear_bn_eval", "
 
 
 def _fused(layer: Any, bn: _BatchNorm) -> Any:
-    """A copy of a layer, to be changed; refused if there is nothing to fuse.
+    """A copy of a layer, to be changed.
 
     Raises
     ------
@@ -25,9 +25,15 @@ def _fused(layer: Any, bn: _BatchNorm) -> Any:
     """
     if layer.training or bn.training:
         raise AssertionError("Fusion only for eval!")
+    _statistics(bn)
+    return copy.deepcopy(layer)
+
+
+def _statistics(bn: _BatchNorm) -> tuple[Tensor, Tensor]:
+    """The running statistics of a norm, which has to have some."""
     if bn.running_mean is None or bn.running_var is None:
         raise AssertionError("bn.running_mean and bn.running_var must not be None")
-    return copy.deepcopy(layer)
+    return bn.running_mean, bn.running_var
 
 
 def fuse_conv_bn_eval(conv: _Convolution, bn: _BatchNorm, transpose: bool = False) -> _Convolution:
@@ -43,9 +49,9 @@ def fuse_conv_bn_eval(conv: _Convolution, bn: _BatchNorm, transpose: bool = Fals
     Conv1d(2, 3, kernel_size=(1,), stride=(1,))
     """
     fused = _fused(conv, bn)
-    statistics: Any = bn.running_mean, bn.running_var
+    mean, var = _statistics(bn)
     fused.weight, fused.bias = fuse_conv_bn_weights(
-        fused.weight, fused.bias, *statistics, bn.eps, bn.weight, bn.bias, transpose
+        fused.weight, fused.bias, mean, var, bn.eps, bn.weight, bn.bias, transpose
     )
     return fused  # type: ignore[no-any-return]
 
@@ -92,8 +98,8 @@ def fuse_linear_bn_eval(linear: Linear, bn: _BatchNorm) -> Linear:
             "To fuse, linear.out_features == bn.num_features or bn.num_features == 1, got linear.out_features="
             f"{linear.out_features} and bn.num_features={bn.num_features}"
         )
-    statistics: Any = bn.running_mean, bn.running_var
-    fused.weight, fused.bias = fuse_linear_bn_weights(fused.weight, fused.bias, *statistics, bn.eps, bn.weight, bn.bias)
+    mean, var = _statistics(bn)
+    fused.weight, fused.bias = fuse_linear_bn_weights(fused.weight, fused.bias, mean, var, bn.eps, bn.weight, bn.bias)
     return fused  # type: ignore[no-any-return]
 
 

@@ -323,7 +323,7 @@ def register_parametrization(module: _M, tensor_name: str, parametrization: Modu
         held = ParametrizationList([parametrization], original, unsafe)
         delattr(module, tensor_name)
         if not is_parametrized(module):
-            module.__class__ = _class_for(type(module))
+            module.__class__ = _class_for(type(module))  # type: ignore[assignment]
             module.parametrizations = ModuleDict()
         module.parametrizations._modules[tensor_name] = held
     else:

@@ -6,10 +6,11 @@ attribute ``name`` becomes their product.
 
 from __future__ import annotations
 
-import numbers
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from typing import Any
+
+import numpy as np
 
 from numgrad.nn.module import Module
 from numgrad.tensor import arguments, creation, pointwise, random, reductions, shaping, sorting
@@ -247,16 +248,20 @@ class Identity(BasePruningMethod):
 class _OfAmount(BasePruningMethod):
     """Prunes an amount: a number of elements or slices, or a part of them, between 0 and 1."""
 
-    def __init__(self, amount: float) -> None:
-        if not isinstance(amount, numbers.Real):
+    amount: float
+    is_count: bool  # whether the amount is a number of elements, and not a part
+
+    def __init__(self, amount: Any) -> None:
+        if not isinstance(amount, (int, float, np.number)):
             raise TypeError(f"Invalid type for amount: {amount}. Must be int or float.")
-        if amount < 0 or (not isinstance(amount, numbers.Integral) and amount > 1.0):
+        self.is_count = isinstance(amount, (int, np.integer))
+        if amount < 0 or (not self.is_count and amount > 1.0):
             raise ValueError(f"amount={amount} should either be a float in the range [0, 1] or a non-negative integer")
-        self.amount = amount
+        self.amount = amount  # type: ignore[assignment]
 
     def _count(self, size: int) -> int:
         """How many of ``size`` are pruned."""
-        if not isinstance(self.amount, numbers.Integral):
+        if not self.is_count:
             return round(self.amount * size)
         if self.amount > size:
             raise ValueError(f"amount={self.amount} should be smaller than the number of parameters to prune={size}")
