@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import mmap
+import weakref
 
 import numpy as np
 
 from numgrad.engine.tape import tensor_over
 from numgrad.layout import spec_of
+from numgrad.runtime.memory import Storage
 from numgrad.tensor import creation
 from numgrad.tensor.tensor import Tensor
+
+
+_storages: weakref.WeakSet[Storage] = weakref.WeakSet()
+
+
+def is_shared(storage: Storage) -> bool:
+    """Whether the memory is what `shared` has made."""
+    return storage.root in _storages
 
 
 def shared(tensor: Tensor) -> Tensor:
@@ -23,5 +33,6 @@ def shared(tensor: Tensor) -> Tensor:
     if not nbytes:
         return tensor
     memory = creation.from_numpy(np.frombuffer(mmap.mmap(-1, nbytes), np.uint8))
+    _storages.add(memory._storage.root)
     copied: Tensor = tensor_over(Tensor, memory._storage, spec_of(tensor.dtype, tensor.shape), memory._address)
     return copied.copy_(tensor.detach())

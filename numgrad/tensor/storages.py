@@ -11,7 +11,7 @@ from numgrad.devices import CPU
 from numgrad.devices import device as Device
 from numgrad.dtypes import dtype as Dtype
 from numgrad.engine import private
-from numgrad.tensor import creation
+from numgrad.tensor import creation, sharing
 from numgrad.tensor.arguments import check_tensor
 from numgrad.tensor.surface import public
 from numgrad.tensor.tensor import Tensor
@@ -55,8 +55,8 @@ class UntypedStorage:
         return 1
 
     def is_shared(self) -> bool:
-        """Whether other processes see the memory: False."""
-        return False
+        """Whether processes that are forked from this one see what changes; see `Module.share_memory`."""
+        return sharing.is_shared(self._root)
 
     def __getitem__(self, index: int) -> int:
         if not isinstance(index, (int, np.integer)) or isinstance(index, bool):
@@ -128,8 +128,8 @@ class TypedStorage:
         return self._dtype.itemsize
 
     def is_shared(self) -> bool:
-        """Whether other processes see the memory: False."""
-        return False
+        """As `UntypedStorage.is_shared`."""
+        return self._bytes.is_shared()
 
     def __getitem__(self, index: int) -> Any:
         if isinstance(index, slice):
@@ -214,13 +214,13 @@ def is_set_to(input: Tensor, tensor: Tensor) -> bool:
 
 @public("method", asks=True)
 def is_shared(input: Tensor) -> bool:
-    """Whether other processes see the tensor's memory: False.
+    """Whether processes that are forked from this one see what changes in the tensor; see `Module.share_memory`.
 
     >>> import numgrad as ng
-    >>> ng.zeros(2).is_shared()
-    False
+    >>> ng.zeros(2).is_shared(), ng.nn.Linear(2, 2).share_memory().weight.is_shared()
+    (False, True)
     """
-    return False
+    return sharing.is_shared(input._storage)
 
 
 @public("method")

@@ -24,8 +24,6 @@ EXPLAINED = {
     "a part of torch's own modules that it does not document": """grid_sampler_2d grid_sampler_3d hash_tensor
         max_pool2d_with_indices_backward native_batch_norm native_dropout_backward native_group_norm native_layer_norm slice""",
     "Python 3 does not call it": "__rdiv__",
-    "linear and cross_entropy say it": "nn.functional.linear_cross_entropy",
-    "MultiheadAttention is a module here": "nn.functional.multi_head_attention_forward",
     "LAPACK's function for it is not among NumPy's": "linalg.ldl_factor linalg.ldl_factor_ex linalg.ldl_solve",
 }
 REASONS = {name: reason for reason, names in EXPLAINED.items() for name in names.split()}
@@ -45,8 +43,6 @@ ROUGH = {"special.bessel_j0": 1e-6, "special.bessel_j1": 1e-6, "special.bessel_y
 # What differs in some samples: the reason, and what it says.
 DIFFERENT = {
     "linalg.vander": ("a number is no vector", "x must be at least 1D"),
-    "nn.functional.embedding": ("refused by name", "is not implemented; leave it"),
-    "nn.functional.embedding_bag": ("refused by name", "is not implemented; leave it"),
     "nn.functional.batch_norm": ("no channels in one dimension", "expected [N, C] or [N, C, ...]"),
 }
 
