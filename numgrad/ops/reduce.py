@@ -361,7 +361,8 @@ def _extreme(name: str, kind: str, oracle: Any) -> Op:
         dims, shape = ctx.params.dims, ctx.input_specs[0].shape
         mask = chosen(x, _with_kept_dims(out, shape, dims), ctx.params.nans)
         share = div(_with_kept_dims(grad, shape, dims), sum_(mask, dims=dims, keepdim=True))
-        return mul(share, mask)
+        # Of a whole tensor, ``nans``, a gradient that is NaN goes to the extreme alone.
+        return where(eq(mask, 1), share, 0) if ctx.params.nans else mul(share, mask)
 
     @op.jvp
     def _(ctx, tangent):

@@ -10,7 +10,7 @@ from numgrad.engine.constants import constant
 from numgrad.engine.tape import TensorBase
 from numgrad.errors import DtypeError, warn
 from numgrad.tensor.arguments import as_input, as_number, as_operand, cast, check_tensor
-from numgrad.tensor.in_place import assign, check_result, named_result_type, overwrite
+from numgrad.tensor.in_place import assign, check_result, kept, named_result_type, overwrite
 from numgrad.tensor.pointwise import mul, of_floats, pow, sub
 from numgrad.tensor.reductions import norm
 from numgrad.tensor.surface import public
@@ -201,7 +201,7 @@ def nan_to_num_(input: Tensor, nan: Any = 0.0, posinf: Any = None, neginf: Any =
     tensor([1., 2.])
     """
     values = _replacements("nan_to_num_", input, nan, posinf, neginf)
-    return overwrite("nan_to_num", input, *values) if values else input
+    return overwrite("nan_to_num", input, *values) if values else assign("nan_to_num_", input, input)
 
 
 def _replacements(name: str, input: Tensor, nan: Any, posinf: Any, neginf: Any) -> list[Any]:
@@ -339,7 +339,7 @@ def float_power_(input: Tensor, exponent: Any) -> Tensor:
             f"the base given to float_power_ has dtype {input._spec.dtype.torch_name} but the operation's result requires "
             "dtype Double"
         )
-    return assign("float_power_", input, float_power(input, exponent))
+    return assign("float_power_", input, float_power(kept(input, exponent), exponent))
 
 
 @public("function", "method")

@@ -126,7 +126,7 @@ def conv3d(
     images = shaping.reshape(shaping.permute(under, 0, 2, 1, 3, 4, 5), (n * planes, c * taps, *batched.shape[3:]))
     flat = shaping.reshape(weight, (k, channels * taps, *filters))
     out = layers.conv2d(images, flat, bias, steps[1:], pads[1:], spread[1:], groups)
-    out = shaping.permute(shaping.reshape(out, (n, planes, k, *out.shape[2:])), 0, 2, 1, 3, 4)
+    out = shaping.contiguous(shaping.permute(shaping.reshape(out, (n, planes, k, *out.shape[2:])), 0, 2, 1, 3, 4))
     return shaping.squeeze(out, 0) if unbatched else out
 
 
@@ -313,7 +313,7 @@ def conv_transpose3d(
         dim=2,
     )
     if pads[0] or extra[0]:
-        out = margins.pad(out, (0, 0, 0, 0, -pads[0], extra[0] - pads[0]))
+        out = shaping.contiguous(margins.pad(out, (0, 0, 0, 0, -pads[0], extra[0] - pads[0])))
     if bias is not None:
         out = pointwise.add(out, shaping.reshape(bias, (k, 1, 1, 1)))
     return shaping.squeeze(out, 0) if unbatched else out

@@ -68,7 +68,7 @@ def broadcast_shapes(*shapes: Any) -> Size:
 
 @public("function")
 def broadcast_tensors(*tensors: Any) -> tuple[Tensor, ...]:
-    """Views of the tensors in the shape to which they broadcast.
+    """Views of the tensors in the shape to which they broadcast; those that have it as they are.
 
     Raises
     ------
@@ -84,7 +84,7 @@ def broadcast_tensors(*tensors: Any) -> tuple[Tensor, ...]:
     """
     each = _list_of("broadcast_tensors", tensors)
     shape = broadcast_shapes(*[tuple(tensor._spec.shape) for tensor in each])
-    return tuple(shaping.expand(tensor, shape) for tensor in each)
+    return tuple(tensor if tensor._spec.shape == shape else shaping.expand(tensor, shape) for tensor in each)
 
 
 @public("function", "method")

@@ -49,7 +49,7 @@ def form_of(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
     def method(self: Tensor, *others: Any, **options: Any) -> Tensor:
         if "bif"[self._spec.dtype.category] in accepts and not options:
             return overwrite(name, self, *others)
-        return assign(f"{name}_", self, function(self, *others, **options))
+        return assign(f"{name}_", self, function(kept(self, *others, *options.values()), *others, **options))
 
     first, *others = inspect.signature(function).parameters.values()
     parameters = [inspect.Parameter("self", first.kind, annotation="Tensor"), *others]
@@ -66,6 +66,12 @@ def form_of(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
         As `{name}`.
     """
     return method
+
+
+def kept(target: Tensor, *others: Any) -> Tensor:
+    """A tensor that is written over, or a copy where a backward may read what it was."""
+    needs = modes.grad_enabled and any(getattr(each, "requires_grad", False) for each in (target, *others))
+    return ops.elementwise.clone(target) if needs else target  # type: ignore[no-any-return]
 
 
 def overwrite(name: str, target: Tensor, *others: Any) -> Tensor:

@@ -10,10 +10,10 @@ import numpy as np
 
 from numgrad import ops
 from numgrad.engine.constants import constant
-from numgrad.engine.tape import TensorBase, modes
+from numgrad.engine.tape import TensorBase
 from numgrad.errors import OperandError
 from numgrad.registry import chain, find
-from numgrad.tensor import arguments, comparison, in_place, layers, pointwise, shaping
+from numgrad.tensor import arguments, comparison, in_place, layers, pointwise
 
 _e = ops.elementwise
 
@@ -79,9 +79,7 @@ def _matmul(x: Any, y: Any) -> Any:
 
 def _matmul_(target: Any, other: Any) -> Any:
     """``target @= other``, in place as in NumPy. In torch the name gets a new tensor, and views keep the old values."""
-    # The backward needs the left factor, which is overwritten, for the gradient of the right one.
-    kept = shaping.clone(target) if modes.grad_enabled and getattr(other, "requires_grad", False) else target
-    product = _matmul(kept, other)
+    product = _matmul(in_place.kept(target, other), other)
     if product.shape != target.shape:
         raise RuntimeError(
             f"@=: the product has shape {list(product.shape)}, expected that of the target, {list(target.shape)}; write "

@@ -10,7 +10,7 @@ from numgrad import dtypes, ops
 from numgrad.engine.tape import TensorBase
 from numgrad.tensor import in_place, pointwise, shaping
 from numgrad.tensor.arguments import as_element, as_number, check_tensor, wrap_dim
-from numgrad.tensor.scattering import REDUCES, at_least_1d, kept, scatter_reduced
+from numgrad.tensor.scattering import REDUCES, at_least_1d, scatter_reduced
 from numgrad.tensor.surface import public
 
 if TYPE_CHECKING:
@@ -184,7 +184,7 @@ def index_reduce_(
     >>> ng.ones(2).index_reduce_(0, ng.tensor([1, 1]), ng.tensor([2.0, 3.0]), "prod")
     tensor([1., 6.])
     """
-    result = index_reduce(kept(input), dim, index, source, reduce, include_self=include_self)
+    result = index_reduce(in_place.kept(input, source), dim, index, source, reduce, include_self=include_self)
     return in_place.assign("index_reduce_", input, result)
 
 

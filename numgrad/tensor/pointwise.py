@@ -11,7 +11,7 @@ import numpy as np
 from numgrad import dtypes, ops
 from numgrad.dtypes import dtype as Dtype
 from numgrad.engine.constants import constant
-from numgrad.engine.tape import TensorBase
+from numgrad.engine.tape import TensorBase, modes
 from numgrad.registry import OPS, chain
 from numgrad.tensor.arguments import (
     as_element,
@@ -162,6 +162,18 @@ def mul(input: Any, other: Any) -> Tensor:
     return binary(_e.mul, input, other)
 
 
+def _detached(value: Any) -> Any:
+    return value.detach() if isinstance(value, TensorBase) and value.requires_grad else value  # type: ignore[attr-defined]
+
+
+def _flat(result: Tensor, *operands: Any) -> Tensor:
+    """The result with a gradient of 0 for each operand: of a quotient by 0, the product of slopes would be NaN."""
+    for each in operands:
+        if modes.grad_enabled and isinstance(each, TensorBase) and each.requires_grad:
+            result = _e.where(constant(True, dtypes.bool_), result, cast(each, result._spec.dtype))
+    return result
+
+
 @public("function", "method", "in_place", asks=True)
 def div(input: Any, other: Any, *, rounding_mode: str | None = None) -> Tensor:
     """input / other, elementwise and broadcast; integers and bools give the default dtype.
@@ -185,13 +197,13 @@ def div(input: Any, other: Any, *, rounding_mode: str | None = None) -> Tensor:
     if rounding_mode is None:
         return of_floats(_e.div, input, other)
     if rounding_mode == "floor":
-        return binary(_e.floor_divide, input, other)
+        return _flat(binary(_e.floor_divide, _detached(input), _detached(other)), input, other)
     if rounding_mode != "trunc":
         raise RuntimeError(
             f"div expected rounding_mode to be one of None, 'trunc', or 'floor' but found {rounding_mode!r}"
         )
     if named_result_type("div", input, other).is_floating_point:
-        return _e.trunc(binary(_e.div, input, other))  # type: ignore[no-any-return]
+        return _flat(_e.trunc(binary(_e.div, _detached(input), _detached(other))), input, other)
     return binary(_e.floor_divide, sub(input, binary(_e.fmod, input, other)), other)
 
 

@@ -436,6 +436,6 @@ def gumbel_softmax(logits: Tensor, tau: float = 1, hard: bool = False, eps: floa
 
 def one_hot_along(index: Tensor, like: Tensor, axis: int) -> Tensor:
     """1 where the position along ``axis`` is index's, else 0, in the shape and dtype of ``like``."""
-    count = like.shape[axis]
-    positions = creation.arange(count).reshape((-1, *(1,) * (like.ndim - axis - 1)))
+    count = like.shape[axis] if like.ndim else 1
+    positions = creation.arange(count).reshape((-1, *(1,) * (like.ndim - axis - 1)) if like.ndim else ())
     return comparison.eq(index, positions).to(like.dtype)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from numgrad import dtypes, ops
 from numgrad.engine.constants import constant
-from numgrad.engine.tape import TensorBase, modes
+from numgrad.engine.tape import TensorBase
 from numgrad.tensor import in_place, pointwise, shaping
 from numgrad.tensor.arguments import as_element, cast, check_tensor, wrap_dim
 from numgrad.tensor.surface import public
@@ -21,11 +21,6 @@ REDUCES = ("sum", "prod", "mean", "amax", "amin")
 def at_least_1d(tensor: Tensor) -> Tensor:
     """The tensor, with one dimension if it has none."""
     return tensor if tensor._spec.ndim else shaping.view(tensor, 1)
-
-
-def kept(target: Tensor) -> Tensor:
-    """A tensor that is written over, or a copy where a backward will read what it was."""
-    return shaping.clone(target) if modes.grad_enabled and target.requires_grad else target
 
 
 # ---- elements ---------------------------------------------------------------------------------------------------
@@ -148,7 +143,7 @@ def scatter_reduce_(
     >>> ng.ones(2).scatter_reduce_(0, ng.tensor([1, 1]), ng.tensor([2.0, 3.0]), "prod")
     tensor([1., 6.])
     """
-    result = scatter_reduce(kept(input), dim, index, src, reduce, include_self=include_self)
+    result = scatter_reduce(in_place.kept(input, src), dim, index, src, reduce, include_self=include_self)
     return in_place.assign("scatter_reduce_", input, result)
 
 

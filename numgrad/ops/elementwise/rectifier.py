@@ -47,7 +47,7 @@ def _(x, alpha):
 
 @celu.backward
 def _(g, x, alpha):
-    below = scalar.where(x <= 0, x / alpha, 0)
+    below = scalar.where(x < 0, x / alpha, 0)
     return scalar.where(x <= 0, g * scalar.exp(below), g), None
 
 
@@ -196,13 +196,9 @@ threshold.tie(("input",), ("input",))
 softsign = elementwise(
     "softsign",
     homes=("functional",),
+    promotes=True,
     oracle=lambda x: x / (1 + np.abs(x)),
-    doc="""input / (1 + abs(input)), elementwise.
-
-    Raises
-    ------
-    RuntimeError
-        The dtype is not floating point.
+    doc="""input / (1 + abs(input)), elementwise. Integers and bools become the default dtype.
 
     >>> import numgrad as ng
     >>> ng.nn.functional.softsign(ng.tensor([1.0, -3.0]))
