@@ -169,9 +169,10 @@ EXCUSES = [
 FORGOTTEN = re.compile(
     rf"{FLAT}|(logical_(not|and|or|xor)|ge|gt|le|lt|eq|ne|less|greater|less_equal|greater_equal|not_equal)_\("
     "|as_strided_scatter|lstsq|unique|histogram|bessel|matrix_power"
-    # Where torch's gradient is wrong: by 2 to a negative power; beside integers whose squares overflow; of prelu's at 0, in the
+    # Where torch's gradient is wrong: by 2 to a negative power; of exponentials of matrices, if it is large; of sinc near 0; of
+    # extremes without the tensor's own; beside integers whose squares overflow; of prelu's at 0, in the
     # second order; and where the function itself is NaN.
-    r"|ldexp|a(rc)?tan2_\(|prelu|a(rc)?cosh"
+    r"|ldexp|matrix_exp|sinc|_reduce.*am.*include_self=False|a(rc)?tan2_\(|prelu|a(rc)?cosh"
 )
 # What torch's backward alone refuses.
 NOT_OURS = (

@@ -88,7 +88,7 @@ class Draw:
         """The tensor itself, sometimes brought between 0 and 1, where more functions are defined."""
         is_float = str(self.w[self.x].dtype).removeprefix("torch.") in FLOATS
         compared = any(
-            word in self.name for word in ("max", "min", "median", "mode", "sort")
+            word in self.name for word in ("max", "min", "median", "mode", "sort", "unique")
         )  # which is itself to the last bit
         inside = is_float and not compared and not self.name.endswith("_")
         return f"{self.x}.sigmoid()" if inside and self.w.chance(0.35) else self.x
