@@ -466,10 +466,11 @@ def _(b: PlanBuilder, A: Operand) -> None:
 def _along(a: Any, direction: Any) -> Any:
     """The derivative of the exponential at A in a direction, of size 1 within: or its size would leave A no digits."""
     n, axis = a._spec.shape[-1], a._spec.ndim - 1
+    if not n:
+        return direction
     size = maximum(amax(absolute(direction), dims=(axis - 1, axis), keepdim=True), 1.0)
-    above = cat(a, div(direction, size), dim=axis)
     below = cat(filled(a, tuple(a._spec.shape), 0.0), a, dim=axis)
-    whole = matrix_exp(cat(above, below, dim=axis - 1))
+    whole = matrix_exp(cat(cat(a, div(direction, size), dim=axis), below, dim=axis - 1))
     return mul(narrow(narrow(whole, axis - 1, 0, n), axis, n, n), size)
 
 
