@@ -122,7 +122,9 @@ EXCUSES = [
         "a leaf Variable that requires grad|shape mismatch|Index put requires",
     ),
     Excuse("numbers are taken where torch wants tensors", REFUSED, r"(maximum|minimum)\(", NONE, "must be Tensor, not"),
-    # ---- the whole surface ------------------------------------------------------------------------------------------
+]
+# Of the calls of `surface`, on top of these.
+SURFACE_EXCUSES = [
     Excuse("what is not implemented says so", REFUSED, "", "NotImplementedError"),
     Excuse("torch factors on the CPU with pivots alone", REFUSED, "lu", NONE, "not implemented on the CPU"),
     Excuse("parts that torch calls unsafe are views like others", "^version", "unsafe_"),
@@ -165,7 +167,7 @@ EXCUSES = [
     Excuse("integers do not become bools again", REFUSED, r"cum(sum|prod)_\(", "Long can't be cast"),
 ]
 
-# What torch takes for differentiable, though its backward is refused or forgotten.
+# In programs of `surface`: what torch takes for differentiable, though its backward is refused or forgotten.
 FORGOTTEN = re.compile(
     rf"{FLAT}|(logical_(not|and|or|xor)|ge|gt|le|lt|eq|ne|less|greater|less_equal|greater_equal|not_equal)_\("
     "|as_strided_scatter|lstsq|unique|histogram|bessel|matrix_power"
