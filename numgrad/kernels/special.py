@@ -194,7 +194,8 @@ def zeta(x, q):
         return math.nan
     fraction = q - whole
     sign = 1.0 - 2.0 * (x % 2.0)
-    return _zeta_above(x, fraction) + sign * (_zeta_above(x, 1.0 - fraction) - _zeta_above(x, 1.0 - q))
+    to_next = whole + 1.0 - q  # which 1 - fraction is but for its digits
+    return _zeta_above(x, fraction) + sign * (_zeta_above(x, to_next) - _zeta_above(x, 1.0 - q))
 
 
 @device

@@ -235,7 +235,10 @@ def _(b: PlanBuilder, input: Operand, dim: int) -> None:
 def _shares(x: Any, out: Any, dim: int) -> tuple[Any, Any]:
     """exp(x - out), each element's share of its sum, and exp(out[i - 1] - out[i]), that of all before; 0 for exp(-inf)."""
     before = _shifted(out, dim, -math.inf)
-    return tuple(where(eq(each, -math.inf), 0.0, exp(sub(each, out))) for each in (x, before))  # type: ignore[return-value]
+    # Behind an infinite element the sum stays what it is: its share is 1, and not exp(inf - inf).
+    since = where(eq(before, out), 0.0, sub(before, out))
+    shares = (where(eq(each, -math.inf), 0.0, exp(less)) for each, less in ((x, sub(x, out)), (before, since)))
+    return tuple(shares)  # type: ignore[return-value]
 
 
 @logcumsumexp.backward

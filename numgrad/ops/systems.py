@@ -14,7 +14,7 @@ from numgrad.errors import LinAlgError, ShapeError
 from numgrad.kernels import lapack
 from numgrad.kernels.triangles import plan_substitute
 from numgrad.ops import rules
-from numgrad.ops.elementwise import add, mul, neg, sub
+from numgrad.ops.elementwise import absolute, add, div, maximum, mul, neg, sub
 from numgrad.ops.joining import cat
 from numgrad.ops.layouts import contiguous, plan_copy
 from numgrad.ops.matrices import (
@@ -29,7 +29,7 @@ from numgrad.ops.matrices import (
     product,
     prove_flags,
 )
-from numgrad.ops.reduce import sum_
+from numgrad.ops.reduce import amax, sum_
 from numgrad.ops.view import narrow
 from numgrad.registry import Op
 from numgrad.runtime.plan import Operand, PlanBuilder
@@ -466,12 +466,14 @@ def _(b: PlanBuilder, A: Operand) -> None:
 
 
 def _along(a: Any, direction: Any) -> Any:
-    """The derivative of the exponential at A in a direction."""
+    """The derivative of the exponential at A in a direction, of size 1 within: or its size would leave A no digits."""
     n, axis = a._spec.shape[-1], a._spec.ndim - 1
-    above = cat(a, direction, dim=axis)
+    if not n:
+        return direction
+    size = maximum(amax(absolute(direction), dims=(axis - 1, axis), keepdim=True), 1.0)
     below = cat(filled(a, tuple(a._spec.shape), 0.0), a, dim=axis)
-    whole = matrix_exp(cat(above, below, dim=axis - 1))
-    return narrow(narrow(whole, axis - 1, 0, n), axis, n, n)
+    whole = matrix_exp(cat(cat(a, div(direction, size), dim=axis), below, dim=axis - 1))
+    return mul(narrow(narrow(whole, axis - 1, 0, n), axis, n, n), size)
 
 
 @matrix_exp.backward

@@ -163,13 +163,13 @@ def mul(input: Any, other: Any) -> Tensor:
 
 
 def _detached(value: Any) -> Any:
-    return value.detach() if isinstance(value, TensorBase) and value.requires_grad else value  # type: ignore[attr-defined]
+    return value.detach() if getattr(value, "requires_grad", False) else value
 
 
-def _flat(result: Tensor, *operands: Any) -> Tensor:
+def _flat(result: Any, *operands: Any) -> Any:
     """The result with a gradient of 0 for each operand: of a quotient by 0, the product of slopes would be NaN."""
     for each in operands:
-        if modes.grad_enabled and isinstance(each, TensorBase) and each.requires_grad:
+        if modes.grad_enabled and getattr(each, "requires_grad", False):
             result = _e.where(constant(True, dtypes.bool_), result, cast(each, result._spec.dtype))
     return result
 

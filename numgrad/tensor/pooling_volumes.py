@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from numgrad import ops
 from numgrad.errors import ShapeError
-from numgrad.tensor import arguments, indexing, pointwise, pooling, shaping
+from numgrad.tensor import arguments, comparison, indexing, pointwise, pooling, shaping
 from numgrad.tensor.checked import real, several
 from numgrad.tensor.surface import public
 
@@ -286,4 +286,9 @@ def lp_pool3d(input: Tensor, norm_type: float, kernel_size: Any, stride: Any = N
 
 
 def _root(means: Tensor, count: int, norm_type: float) -> Tensor:
-    return pointwise.pow(pointwise.mul(means, count), 1.0 / norm_type)
+    sums = pointwise.mul(means, count)
+    if not norm_type > 0:
+        return pointwise.pow(sums, 1.0 / norm_type)
+    is_nothing = comparison.eq(sums, 0)  # where the root's slope is infinite, and 0 of the powers: the gradient is 0
+    root = pointwise.pow(pointwise.where(is_nothing, 1, sums), 1.0 / norm_type)
+    return pointwise.where(is_nothing, 0, root)  # type: ignore[no-any-return]

@@ -34,7 +34,9 @@ def described(error: Exception | None) -> str:
 
 
 NONE, REFUSED = "^-$", "^(refused|class)"
-SIGNATURE = r"TypeError.*(unexpected keyword|invalid combination of arguments|missing|must be [\w ]+, not|takes \d+ positional)"
+SIGNATURE = (
+    r"TypeError.*(unexpected keyword|invalid combination of arguments|missing|must be [\w ]+, not|takes \d+ positional)"
+)
 FLAT = "(heaviside|nextafter|floor_divide)"
 DECOMPOSITIONS = "inv|solve|lstsq|cholesky|eig|svd|qr|lu_factor|linalg.lu|householder|matrix_power|pinv|lu_solve"
 EXCUSES = [
@@ -95,7 +97,11 @@ EXCUSES = [
     Excuse("an integer is no part of a graph", REFUSED, "", NONE, "Autograd not support dtype"),
     Excuse("channels that are last stay so in fewer layers", "^(strides|contiguous)", r"F\.(group_norm|pad)"),
     Excuse("torch takes a softmax of no integers", REFUSED, "softmax", "softmax. not implemented", NONE),
-    Excuse("torch wraps numbers to compare", "^values", r"\b(eq|ne|lt|le|gt|ge|less|less_equal|greater|greater_equal|not_equal)_?\("),
+    Excuse(
+        "torch wraps numbers to compare",
+        "^values",
+        r"\b(eq|ne|lt|le|gt|ge|less|less_equal|greater|greater_equal|not_equal)_?\(",
+    ),
     Excuse("gelu of infinity is infinite", "^values", "gelu"),
     Excuse("what is filled by a mask lies as it did", "^(strides|contiguous)", r"masked_fill\(|where\("),
     Excuse("a power lies as its exponent", "^(strides|contiguous)", r"\*\* t"),
@@ -116,37 +122,59 @@ EXCUSES = [
         "a leaf Variable that requires grad|shape mismatch|Index put requires",
     ),
     Excuse("numbers are taken where torch wants tensors", REFUSED, r"(maximum|minimum)\(", NONE, "must be Tensor, not"),
-    # ---- the whole surface ------------------------------------------------------------------------------------------
+]
+# Of the calls of `surface`, on top of these.
+SURFACE_EXCUSES = [
     Excuse("what is not implemented says so", REFUSED, "", "NotImplementedError"),
     Excuse("torch factors on the CPU with pivots alone", REFUSED, "lu", NONE, "not implemented on the CPU"),
     Excuse("parts that torch calls unsafe are views like others", "^version", "unsafe_"),
-    Excuse("torch has no kernel for a dtype", REFUSED, "", NONE, "not implemented for '|supported for (Bool|bool)|not differentiable with"),
+    Excuse(
+        "torch has no kernel for a dtype",
+        REFUSED,
+        "",
+        NONE,
+        "not implemented for '|supported for (Bool|bool)|not differentiable with",
+    ),
     Excuse("a function takes what its other homes take, and numbers as tensors", REFUSED, "", NONE, SIGNATURE),
     Excuse("of two faults another is told first", "^class", "", "", SIGNATURE),
-    Excuse("torch's functions beside those of nn.functional reduce nothing by default", "^shape", r"lib\.(\w+_loss|kl_div|\w+_logits)\("),
+    Excuse(
+        "torch's functions beside those of nn.functional reduce nothing by default",
+        "^shape",
+        r"lib\.(\w+_loss|kl_div|\w+_logits)\(",
+    ),
     Excuse("of equal elements another is shown", "^values", r"topk|kthvalue|sort\(|mode\("),
-    Excuse("a flat function has no gradient, also in place", REFUSED, FLAT + r"_\(", "derivative for .* is not implemented", NONE),
+    Excuse(
+        "a flat function has no gradient, also in place",
+        REFUSED,
+        FLAT + r"_\(",
+        "derivative for .* is not implemented",
+        NONE,
+    ),
     Excuse("what is not finite is refused by LAPACK's callers alike", REFUSED, "", "LinAlgError.*non-finite", NONE),
     Excuse("a result that is written elsewhere has no gradient", REFUSED, "out=", "functions with out=", NONE),
     Excuse("a result is converted to out's dtype", REFUSED, "out=", NONE, "out, but got"),
     Excuse("memory that a result is given is row-major", "^(strides|contiguous)", "out="),
     Excuse("rows that differ are row-major", "^(strides|contiguous)", "unique"),
     Excuse("losses take their reduction by name", REFUSED, "_loss", "which stands before 'reduction'", NONE),
-    Excuse("of several NaN the first is the largest", "^values", "adaptive_max_pool.*return_indices|adaptive_max_pool1d"),
+    Excuse(
+        "of several NaN the first is the largest", "^values", "adaptive_max_pool.*return_indices|adaptive_max_pool1d"
+    ),
     Excuse("the determinant of NaN has a sign", "^values", "slogdet"),
+    Excuse("what is dropped out is of floating point", REFUSED, "dropout", "expected numgrad.float32", NONE),
     Excuse("i0 of infinity is infinite", "^values", "i0"),
     Excuse("factors and solutions are row-major", "^(strides|contiguous)", DECOMPOSITIONS),
     Excuse("positions are row-major", "^(strides|contiguous)", "nonzero|unravel_index|argwhere"),
     Excuse("integers do not become bools again", REFUSED, r"cum(sum|prod)_\(", "Long can't be cast"),
 ]
 
-# What torch takes for differentiable, though its backward is refused or forgotten.
+# In programs of `surface`: what torch takes for differentiable, though its backward is refused or forgotten.
 FORGOTTEN = re.compile(
     rf"{FLAT}|(logical_(not|and|or|xor)|ge|gt|le|lt|eq|ne|less|greater|less_equal|greater_equal|not_equal)_\("
     "|as_strided_scatter|lstsq|unique|histogram|bessel|matrix_power"
-    # Where torch's gradient is wrong: by 2 to a negative power; beside integers whose squares overflow; of prelu's at 0, in the
+    # Where torch's gradient is wrong: by 2 to a negative power; of exponentials of matrices, if it is large; of sinc near 0; of
+    # extremes without the tensor's own; beside integers whose squares overflow; of prelu's at 0, in the
     # second order; and where the function itself is NaN.
-    r"|ldexp|a(rc)?tan2_\(|prelu|a(rc)?cosh"
+    r"|ldexp|matrix_exp|sinc|_reduce.*am.*include_self=False|a(rc)?tan2_\(|prelu|a(rc)?cosh"
 )
 # What torch's backward alone refuses.
 NOT_OURS = (
@@ -154,6 +182,7 @@ NOT_OURS = (
     "derivative for .* is not implemented",
     "In-place (elu|leakyReLu) backward calculation",
     "INTERNAL ASSERT FAILED",
+    "Negation, the `-` operator, on a bool tensor",
     "is not differentiable with respect to argument",
     "This view is the output of a function that returns multiple views",
     "Subtraction, the `-` operator, with a bool tensor is not supported",

@@ -21,7 +21,7 @@ import numpy as np
 
 import numgrad as ng
 from tests.engine import templates  # noqa: F401 - registers what programs are made of
-from tests.engine.excuses import EXCUSES, FORGOTTEN, NOT_OURS
+from tests.engine.excuses import EXCUSES, FORGOTTEN, NOT_OURS, SURFACE_EXCUSES
 from tests.engine.statements import HELPERS, Names, Statement, Writer
 
 
@@ -85,11 +85,13 @@ def agree(ours: np.ndarray, theirs: np.ndarray, tolerance: float) -> bool:
         return bool(np.allclose(ours, theirs, rtol=tolerance, atol=tolerance * size, equal_nan=True))
 
 
-def shared(names: Sequence[str], ours: Names, theirs: Names, ahead: dict[str, int]) -> str | None:
+def shared(
+    names: Sequence[str], ours: Names, theirs: Names, ahead: dict[str, int], extremes: Sequence[str] = ()
+) -> str | None:
     """Compare all tensors; where they differ in rounding only, ours get torch's values.
 
     So what jumps (``floor``, ``>``) gets the same input in both. ``ahead`` says how many changes torch counted that
-    nobody sees, while it added gradients.
+    nobody sees, while it added gradients. ``extremes`` are names whose backward looks for the same number in the input.
     """
     tolerance = precision(names, theirs) if names else 0.0
     for name in names:
@@ -113,6 +115,8 @@ def shared(names: Sequence[str], ours: Names, theirs: Names, ahead: dict[str, in
                 f"values: {name} is\n{np.array2string(a, threshold=200)}\ntorch's\n{np.array2string(b, threshold=200)}"
             )
     for name in names:
+        if name in extremes:
+            continue
         if hasattr(ours[name], "stride") or isinstance(ours[name], np.ndarray):
             a, b = array_of(ours[name]), array_of(theirs[name])
             if a.dtype.kind == "f" and a.size and a.flags.writeable:
@@ -133,6 +137,7 @@ second = lib.autograd.grad(parts, leaves, [lib.ones_like(p) for p in parts], all
 OURS_READS = re.compile("modified by an inplace operation.* an input of Div")  # where torch's reads the quotient
 # What torch's backward reads of these is not what numgrad's reads: where ``.data`` changed it, gradients differ.
 READS_ELSE = re.compile(r"prod\(|var\(|std\(|norm|%|remainder|max|min\(")
+EXTREME = re.compile(r"\.(norm|matrix_norm|vector_norm|cond)\(|part\(.*(max|min|median|mode)")
 NAME = re.compile(r"\b[tn]\d+\b")
 GRADIENT = re.compile(r"autograd\.grad|\.grad\b|backward\(")
 BEHIND = re.compile(r"\.data\b|^n\d+\[|n\d+\.reshape")
@@ -142,7 +147,7 @@ def behind_the_back(what: str, statements: Sequence[Statement], theirs: Names) -
     """Whether the last statement shows what ``.data`` or an array did where no count and no check sees it."""
     *before, last = statements
     if what == "version":  # views of what got new data count with it in torch
-        return any(re.search(r"\.data \S*= ", s.text) for s in before)
+        return any(re.search(r"\.data \S*= |unsafe_", s.text) for s in before)
     if what in (
         "strides",
         "contiguous",
@@ -160,7 +165,7 @@ def behind_the_back(what: str, statements: Sequence[Statement], theirs: Names) -
 def finale(ours: Names, theirs: Names, tensors: Sequence[str], statements: Sequence[Statement]) -> Mismatch | None:
     """Compare requires_grad and is_leaf, ``.grad``, gradients and second derivatives."""
     at = len(statements)
-    if any(FORGOTTEN.search(s.text) for s in statements):
+    if any(FORGOTTEN.search(s.text) for s in statements) and any(":" in s.kind for s in statements):
         return None
     for fact in ("requires_grad", "is_leaf"):
         for name in tensors:
@@ -210,7 +215,7 @@ def finale(ours: Names, theirs: Names, tensors: Sequence[str], statements: Seque
                 if any(g is not None and np.nan_to_num(array_of(g)).any() for g in (mine, his)):
                     return Mismatch(what, what, f"{what}[{k}] is {mine}, torch's {his}", at)
                 continue
-            difference = differs(f"{what}[{k}]", mine, his, tolerance)
+            difference = differs(f"{what}[{k}]", mine, his, tolerance * (5 if what == "second" else 1))
             if difference:
                 return Mismatch(what, what, difference, at)
     return None
@@ -222,7 +227,7 @@ def differs(name: str, mine: Any, his: Any, tolerance: float) -> str | None:
         if seen[fact] != there[fact]:
             return f"{name}: {fact} {seen[fact]}, torch's {there[fact]}"
     a, b = array_of(mine), array_of(his)
-    known = np.isfinite(b)  # where torch's derivative is not finite, such as that of 0 ** -1, it says nothing
+    known = np.abs(b) < 1e25  # where torch's derivative is not finite, such as that of 0 ** -1, it says nothing
     return None if agree(a[known], b[known], tolerance) else f"{name} is\n{a}\ntorch's\n{b}"
 
 
@@ -266,12 +271,14 @@ def first_difference(torch: ModuleType, statements: Sequence[Statement]) -> tupl
             counted = GRADIENT.search(statement.text) or ahead.keys() & set(NAME.findall(statement.text))
             if name in names and (counted or ":" in statement.kind):  # a fresh result may have been filled step by step
                 ahead[name] = facts(theirs[name]).get("version", 0) - facts(ours[name]).get("version", 0)
-            text = shared(names, ours, theirs, ahead) or ""
+            extremes = [s.defines for s in statements[: k + 1] if EXTREME.search(s.text)]
+            text = shared(names, ours, theirs, ahead, extremes) or ""
             what = text.partition(":")[0]
         if what:
             if behind_the_back(what, statements[: k + 1], theirs):
                 return None, k
-            if any(excuse.holds(what, statement, mine, his) for excuse in EXCUSES):
+            excuses = [*EXCUSES, *SURFACE_EXCUSES] if ":" in statement.kind else EXCUSES
+            if any(excuse.holds(what, statement, mine, his) for excuse in excuses):
                 return None, k
             return Mismatch(what, statement.kind, text, k), k
     tensors = [n for n in defined(statements, ours, theirs) if isinstance(ours[n], ng.Tensor)]

@@ -9,7 +9,6 @@ from __future__ import annotations
 import functools
 import inspect
 import zlib
-from collections.abc import Callable
 from types import ModuleType
 from typing import Any, NamedTuple
 
@@ -17,6 +16,7 @@ import numgrad as ng
 from tests.engine import surface_calls
 from tests.engine.statements import EXPRESSIONS, Statement, Writer
 from tests.engine.surface_calls import Draw
+from tests.engine.surface_fitting import FITTING
 
 LIBRARIES = {"function": "lib.", "functional": "F.", "linalg": "lib.linalg.", "special": "lib.special.", "method": ""}
 
@@ -25,17 +25,16 @@ LEFT_OUT = {
         are_deterministic_algorithms_enabled get_default_device get_default_dtype get_deterministic_debug_mode
         get_float32_matmul_precision get_num_threads get_rng_state initial_seed is_deterministic_algorithms_warn_only_enabled
         is_grad_enabled is_inference_mode_enabled manual_seed seed set_default_device set_default_dtype set_default_tensor_type
-        set_deterministic_debug_mode set_float32_matmul_precision set_flush_denormal set_grad_enabled set_num_threads
+        set_deterministic_debug_mode set_float32_matmul_precision set_flush_denormal set_num_threads
         set_printoptions set_rng_state use_deterministic_algorithms
     """,
     "make ops, or read and write files": "custom_op elementwise load save",
     "take functions, which have tests of their own": """
         apply_ map_ map2_ register_hook register_post_accumulate_grad_hook triplet_margin_with_distance_loss
     """,
-    "show addresses, or what is no tensor's value": "data_ptr untyped_storage typename storage __dlpack__",
+    "show addresses, or what is no tensor's value": "data_ptr typename",
     "are other programs' (`templates`)": "backward numpy",
     "need another device, or pin memory": "cuda cpu get_device pin_memory is_pinned",
-    "share memory between processes": "share_memory_ is_shared",
 }
 
 
@@ -73,7 +72,9 @@ def every_target() -> tuple[Target, ...]:
         Target(home, name)
         for home, (owner, names) in homes.items()
         for name in sorted(names)
-        if not name.startswith("_") and callable(value := getattr(owner, name)) and not isinstance(value, (type, ModuleType))
+        if not name.startswith("_")
+        and callable(value := getattr(owner, name))
+        and not isinstance(value, (type, ModuleType))
     )
 
 
@@ -95,7 +96,7 @@ def written(w: Writer, target: Target) -> str | None:
     draw, is_random = Draw(w, x, *target), surface_calls.is_random(target.name)
     base = target.name.rstrip("_")
     changes = target.name.endswith("_") or base.endswith("_")
-    fitting = surface_calls.FITTING.get(target.name) or surface_calls.FITTING.get(base)
+    fitting = FITTING.get(target.name) or FITTING.get(base)
     given: list[str] = fitting(draw) if fitting is not None else []
     options: list[str] = []
     own = parameters(target)
@@ -112,9 +113,15 @@ def written(w: Writer, target: Target) -> str | None:
         required = parameter.default is parameter.empty
         if not required and not w.chance(0.03 if parameter.name in surface_calls.RARE else 0.3):
             continue
-        if text is None or (parameter.name == "out" and target.home == "method") or (parameter.name == "inplace" and is_random):
+        if (
+            text is None
+            or (parameter.name == "out" and target.home == "method")
+            or (parameter.name == "inplace" and is_random)
+        ):
             continue
-        if parameter.kind is parameter.KEYWORD_ONLY or (not required and (options or len(given) < number or w.chance(0.5))):
+        if parameter.kind is parameter.KEYWORD_ONLY or (
+            not required and (options or len(given) < number or w.chance(0.5))
+        ):
             options.append(f"{parameter.name}={text}")
         elif not options:
             given.append(text)
@@ -140,7 +147,9 @@ def partner(seed: int, known: list[Target]) -> Target:
 
 @functools.cache
 def _others() -> list[str]:
-    return [name for name, (group, _) in EXPRESSIONS.items() if group in ("view", "unary", "binary", "reduction", "index")]
+    return [
+        name for name, (group, _) in EXPRESSIONS.items() if group in ("view", "unary", "binary", "reduction", "index")
+    ]
 
 
 def program(torch: ModuleType, target: Target, seed: int, known: list[Target]) -> list[Statement]:
@@ -172,16 +181,12 @@ def said(w: Writer, target: Target, attempts: int = 8) -> bool:
     return False
 
 
-def calls(torch: ModuleType, target: Target, attempts: int) -> Callable[[], bool]:
+def is_taken(torch: ModuleType, target: Target, attempts: int) -> bool:
     """Whether torch takes one of so many calls of the target."""
-
-    def taken() -> bool:
-        for seed in range(attempts):
-            w = Writer(torch, seed)
-            w.flavour = "floats"
-            w.start()
-            if said(w, target, 4):
-                return True
-        return False
-
-    return taken
+    for seed in range(attempts):
+        w = Writer(torch, seed)
+        w.flavour = "floats"
+        w.start()
+        if said(w, target, 4):
+            return True
+    return False

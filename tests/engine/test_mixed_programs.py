@@ -76,6 +76,32 @@ FOUND = {
         "t0 = lib.tensor([-3, 0, 5])", "t1 = F.hardtanh(t0, -0.5, 2.5)", "F.hardtanh(t0, -0.5, 2.5, inplace=True)",
         "F.threshold(t0, 0.5, 1.5, inplace=True)",
     ),
+    "changes in place keep what their backward reads": (
+        LEAF, "t1 = (t0 * 1).cumprod_(1)", "t2 = (t0 * 1).renorm_(2, 0, 1.5)", "t3 = (t0.double() * 1).float_power_(2)",
+        "t4 = (t0.detach() * 1).scatter_reduce_(0, lib.tensor([[0, 1, 1]]), t0[:1], 'amax')",
+    ),
+    "a rounded quotient is flat": (
+        LEAF, "t1 = lib.div(t0, 0.75, rounding_mode='floor')", "t2 = lib.div(2.0, t0, rounding_mode='trunc')",
+    ),
+    "the gradient of an extreme NaN": ("t0 = lib.tensor([1.0, nan, 3.0], requires_grad=True)", "t1 = t0.max().sigmoid()"),
+    "volumes are row-major": (
+        "t0 = lib.arange(144.0).reshape(1, 2, 3, 4, 6)", "t1 = F.conv3d(t0, lib.ones(2, 2, 2, 2, 2))",
+        "t2 = F.conv_transpose3d(t0, lib.ones(2, 2, 2, 2, 2), padding=1)",
+    ),
+    "a diagonal is a view": ("t0 = lib.zeros(2, 3, 3)", "t1 = lib.linalg.diagonal(t0)", "t1 += 2"),
+    "a tensor of a tensor is its alias": (LEAF, "t1 = lib.Tensor(t0)", "t2 = lib.FloatTensor(t0 * 2)"),
+    "lengths of what broadcasts": (
+        LEAF, "t1 = F.cosine_similarity(t0, t0[:, :1])", "t2 = lib.broadcast_tensors(t0, t0[0])[0]",
+    ),
+    "Vandermonde's matrices of integers": (
+        "t0 = lib.tensor([1, 2, 3], dtype=lib.int8)", "t1 = lib.vander(t0)", "t2 = lib.linalg.vander(t0)",
+    ),
+    "margins of NaN": (
+        "t0 = lib.tensor([[nan, 1.0, 2.0]], requires_grad=True)", "t1 = F.multi_margin_loss(t0, lib.tensor([1]))",
+        "t2 = F.multilabel_margin_loss(t0, lib.tensor([[1, -1, 0]]))",
+    ),
+    "nothing in a pool of powers": ("t0 = lib.zeros(1, 1, 4, requires_grad=True)", "t1 = F.lp_pool1d(t0, 2.0, 2)"),
+    "NaN among integers counts": ("t0 = lib.arange(3)", "t0.nan_to_num_()", "t1 = F.softsign(t0)"),
     "a gradient of `where` lies as its condition": (
         "t0 = lib.ones(2, 3, 2, 2).to(memory_format=lib.channels_last).requires_grad_()", "t1 = lib.where(t0.detach() > 0, t0, 0)",
         "t2 = lib.autograd.grad(t1[:, :, :1].sum(), t0)[0]",

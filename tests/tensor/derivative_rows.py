@@ -26,6 +26,9 @@ class Row:
     exact: Function | None = None  # the function in mpmath, where torch's derivatives are rougher, or NaN
     digits: int = 400  # that it is computed in
     but: tuple[str, ...] = ()  # arguments at which it differs from torch on purpose
+    twice: bool = True  # torch has a second derivative
+    far: float | None = None  # beyond which mpmath is not asked for derivatives, but at this number; 800 if not given
+    rough: float = 1.0  # by how much a number's digits may be rougher than most: those of exp(-x**2) far out
 
     def __str__(self) -> str:
         return self.name
@@ -184,7 +187,7 @@ for _p, _dim in ((1, 1), (2, 1), (2, 0)):
 of_arrays("softmax 1", lambda lib, f, x: f.softmax(x, 1))
 of_arrays("softmax 0", lambda lib, f, x: f.softmax(x, 0))
 of_arrays("log_softmax", lambda lib, f, x: f.log_softmax(x, 1))
-_NORMED = (
+NORMED = (
     "torch nonfinite",
     "equal",
     "max",
@@ -193,13 +196,13 @@ _NORMED = (
     "denormal",
     "tiny",
 )  # torch's variance in float32 overflows there
-of_arrays("layer_norm", lambda lib, f, x: f.layer_norm(x, (4,)), but=_NORMED)
-of_arrays("layer_norm affine", lambda lib, f, x: f.layer_norm(x, (4,), x[0], x[1]), but=_NORMED)
-of_arrays("group_norm", lambda lib, f, x: f.group_norm(x, 2), (3, 8), scale=1.0, but=_NORMED)
-of_arrays("batch_norm", lambda lib, f, x: f.batch_norm(x, None, None, training=True), but=_NORMED)
-of_arrays("batch_norm images", lambda lib, f, x: f.batch_norm(x, None, None, training=True), (2, 2, 2, 2), but=_NORMED)
-of_arrays("batch_norm affine", lambda lib, f, x: f.batch_norm(x, None, None, x[0], x[1], training=True), but=_NORMED)
-of_arrays("batch_norm then relu", lambda lib, f, x: f.relu(f.batch_norm(x, None, None, training=True)), but=_NORMED)
+of_arrays("layer_norm", lambda lib, f, x: f.layer_norm(x, (4,)), but=NORMED)
+of_arrays("layer_norm affine", lambda lib, f, x: f.layer_norm(x, (4,), x[0], x[1]), but=NORMED)
+of_arrays("group_norm", lambda lib, f, x: f.group_norm(x, 2), (3, 8), scale=1.0, but=NORMED)
+of_arrays("batch_norm", lambda lib, f, x: f.batch_norm(x, None, None, training=True), but=NORMED)
+of_arrays("batch_norm images", lambda lib, f, x: f.batch_norm(x, None, None, training=True), (2, 2, 2, 2), but=NORMED)
+of_arrays("batch_norm affine", lambda lib, f, x: f.batch_norm(x, None, None, x[0], x[1], training=True), but=NORMED)
+of_arrays("batch_norm then relu", lambda lib, f, x: f.relu(f.batch_norm(x, None, None, training=True)), but=NORMED)
 of_arrays(
     "batch_norm eval",
     lambda lib, f, x: f.batch_norm(x, lib.zeros(4, dtype=x.dtype), lib.ones(4, dtype=x.dtype)),
@@ -308,7 +311,7 @@ def scenes(dtype: Any, shape: tuple[int, ...]) -> dict[str, np.ndarray]:
         "normal": base, "zeros": 0 * base, "equal": 0 * base + 7.25, "ties": np.round(base * 2),
         "a zero": with_some(0.0, 1), "zero twice": with_some(0.0, 1, 2), "inf": with_some(np.inf, 1),
         "-inf": with_some(-np.inf, 1), "allinf": 0 * base + np.inf,
-        "-allinf": 0 * base - np.inf, "nan": with_some(np.nan, 1), "huge": base * float(info.max) / 100,
+        "-allinf": 0 * base - np.inf, "nan": with_some(np.nan, 1), "huge": base * (float(info.max) / 100),
         "big": base * 2.5e19, "tiny": base * float(info.tiny) * 4, "denormal": base * float(info.smallest_subnormal) * 8,
         "small": base * 1e-20, "spread": base * 100.0, "max": 0 * base + float(info.max),
     }  # fmt: skip

@@ -435,3 +435,13 @@ def test_inputs_cannot_be_written() -> None:
     op.plan(lambda b, input: b.host_call(write, [input], [b.output(input.spec.dtype, tuple(input.spec.shape))]))
     with pytest.raises(ValueError, match="read-only"):
         op(ng.tensor(A))
+
+
+@pytest.mark.parametrize("dtype", [ng.float32, ng.float64])
+def test_the_gradient_of_an_exponential_is_linear_where_it_is_large(dtype: Any) -> None:
+    """torch's loses the matrix beside a large gradient."""
+    a = ng.tensor([[3.4, -0.3, -1.0], [-0.7, 3.1, 1.0], [0.7, 0.1, 2.1]], dtype=dtype, requires_grad=True)
+    weights = ng.tensor([[0.0, 1.0, -1.0], [2.0, 0.5, 0.0], [1.0, 0.0, 3.0]], dtype=dtype)
+    (small,) = ng.autograd.grad(ng.linalg.matrix_exp(a), a, weights)
+    (large,) = ng.autograd.grad(ng.linalg.matrix_exp(a), a, weights * 2.0**60)
+    np.testing.assert_allclose((large / 2.0**60).numpy(), small.numpy(), rtol=1e-5 if dtype is ng.float32 else 1e-12)

@@ -47,7 +47,7 @@ def _(x, alpha):
 
 @celu.backward
 def _(g, x, alpha):
-    below = scalar.where(x <= 0, x / alpha, 0)
+    below = scalar.where(x < 0, x / alpha, 0)
     return scalar.where(x <= 0, g * scalar.exp(below), g), None
 
 

@@ -61,7 +61,13 @@ def _(g, x):
 
 @device
 def _erfcx_slope(x):
-    return 2.0 * x * special.erfcx(x) - 1.1283791670955126
+    # Far out all digits cancel, and an asymptotic series has them.
+    far, near = scalar.where(x < 100, 100.0, x), scalar.where(x < 100, x, 0.0)
+    u = 1.0 / far / far
+    series = -0.5641895835477563 * u * (1.0 - u * (1.5 - u * (3.75 - u * (13.125 - u * 59.0625))))
+    return scalar.where(
+        x >= 100, series, scalar.where(x == x, 2.0 * near * special.erfcx(near) - 1.1283791670955126, x)
+    )
 
 
 erfinv = _floating(
@@ -118,7 +124,11 @@ def _(g, x):
 
 @device
 def _log_ndtr_slope(x):
-    return 0.7978845608028654 / special.erfcx(x * -0.7071067811865476)
+    # Far out erfcx is so large that its square, which the second derivative divides by, is none of float32.
+    below, above = scalar.where(x < 1, x, 0), scalar.where(x < 1, 1, scalar.where(x < 40, x, 40))
+    slope = 0.7978845608028654 / special.erfcx(below * -0.7071067811865476)
+    far = 0.3989422804014327 * scalar.exp(-0.5 * above * above) / special.ndtr(above)
+    return scalar.where(x < 1, slope, scalar.where(x == x, far, x))
 
 
 ndtri = _floating(
@@ -293,8 +303,14 @@ def _(g, x):
 
 @device
 def _i1_slope(x):
-    safe = scalar.where(x == 0, 1.0, x)
-    return scalar.where(x == 0, 0.5, special.i0(x) - special.i1(x) / safe)
+    near, safe = scalar.where(x * x < 0.01, x, 0.0), scalar.where(x * x < 0.01, 1.0, x)  # i1(x) / x of next to nothing
+    return scalar.where(x * x < 0.01, _i1_series(near * near), special.i0(x) - special.i1(safe) / safe)
+
+
+@device
+def _i1_series(u):
+    """The derivative of i1 at the root of u, below 0.1."""
+    return 0.5 + u * (0.1875 + u * (5.0 / 384.0 + u * (7.0 / 18432.0 + u * (9.0 / 1474560.0))))
 
 
 @i1e.forward
@@ -309,8 +325,10 @@ def _(g, x):
 
 @device
 def _i1e_slope(x):
-    safe = scalar.where(x == 0, 1.0, x)
-    return scalar.where(x == 0, 0.5, special.i0e(x) - special.i1e(x) * (scalar.sign(x) + 1.0 / safe))
+    near, safe = scalar.where(x * x < 0.01, x, 0.0), scalar.where(x * x < 0.01, 1.0, x)
+    size, u = scalar.absolute(near), near * near
+    small = scalar.exp(-size) * (_i1_series(u) - size * (0.5 + 0.0625 * u * (1.0 + u / 24.0 * (1.0 + u / 48.0))))
+    return scalar.where(x * x < 0.01, small, special.i0e(x) - special.i1e(safe) * (scalar.sign(x) + 1.0 / safe))
 
 
 # ---- products with logarithms ----------------------------------------------------------------------------------------

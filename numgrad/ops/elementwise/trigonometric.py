@@ -22,6 +22,12 @@ def _(g, out):
     return g * (1 + out * out)
 
 
+@device
+def _one_less_square(x):
+    """1 - x**2 with all its digits near 1, and the derivative of that near 0."""
+    return scalar.where(x * x < 0.5, 1 - x * x, (1 - x) * (1 + x))
+
+
 asin = floating(
     "asin", np.arcsin, "The angle whose sine is input, NaN beyond -1 and 1", "[0.0, 1.0]", "[0.0000, 1.5708]"
 )
@@ -34,7 +40,7 @@ def _(x):
 
 @asin.backward
 def _(g, x):
-    return g / scalar.sqrt((1 - x) * (1 + x))
+    return g / scalar.sqrt(_one_less_square(x))
 
 
 acos = floating(
@@ -50,7 +56,7 @@ def _(x):
 
 @acos.backward
 def _(g, x):
-    return -g / scalar.sqrt((1 - x) * (1 + x))
+    return -g / scalar.sqrt(_one_less_square(x))
 
 
 atan = floating("atan", np.arctan, "The angle whose tangent is input", "[0.0, 1.0]", "[0.0000, 0.7854]")
@@ -131,7 +137,7 @@ def _(x):
 
 @atanh.backward
 def _(g, x):
-    return g / ((1 - x) * (1 + x))
+    return g / _one_less_square(x)
 
 
 log2 = floating("log2", np.log2, "Logarithm to base 2, -inf at 0, NaN below", "[1.0, 8.0]", "[0., 3.]")
@@ -203,9 +209,10 @@ def _(g, x):
 def _sinc_slope(x):
     """The derivative of sin(x) / x, in float64. Below 0.3 the difference would lose its digits; the series is exact there."""
     near = scalar.absolute(x) < 0.3
-    square = x * x
+    small = scalar.where(near, x, 0.0)
+    square = small * small
     rest = square * (1 / 45360 - square * (1 / 3991680 - square / 518918400))
-    series = x * (square * (1 / 30 - square * (1 / 840 - rest)) - 1 / 3)
+    series = small * (square * (1 / 30 - square * (1 / 840 - rest)) - 1 / 3)
     safe = scalar.where(near, 1.0, x)
     return scalar.where(near, series, (scalar.cos(safe) - scalar.sin(safe) / safe) / safe)
 
