@@ -33,7 +33,7 @@ FUNCTIONS_NOT_WALKED = set(
     conv1d conv3d conv_transpose1d conv_transpose2d conv_transpose3d copysign corrcoef cosh cosine_embedding_loss
     cosine_similarity count_nonzero cov cummax cummin cumprod cumsum cumulative_trapezoid deg2rad det diag
     diag_embed diagflat diagonal diagonal_scatter diff digamma dist divide dropout1d dropout2d dropout3d dsplit
-    dstack einsum embedding_bag empty_strided erfc erfinv exp2 feature_alpha_dropout fill fix flip fliplr flipud
+    dstack einsum empty_strided erfc erfinv exp2 feature_alpha_dropout fill fix flip fliplr flipud
     float_power fmax fmin fmod fold frac frexp gaussian_nll_loss gcd ger get_default_device
     get_deterministic_debug_mode get_device get_float32_matmul_precision glu greater greater_equal grid_sample
     gumbel_softmax hamming_window hann_window hardshrink hardsigmoid hardswish hardtanh heaviside
