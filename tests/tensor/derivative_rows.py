@@ -226,6 +226,7 @@ for _reduction in ("mean", "sum", "none"):
 of_arrays("cross_entropy ignored", lambda lib, f, x: f.cross_entropy(x, lib.tensor([0, -100, 1])))
 of_arrays("cross_entropy smoothed", lambda lib, f, x: f.cross_entropy(x, lib.tensor(_CLASSES), label_smoothing=0.1))
 of_arrays("cross_entropy soft", lambda lib, f, x: f.cross_entropy(x, lib.full((3, 4), 0.25, dtype=x.dtype)))
+of_arrays("embedding_bag", lambda lib, f, x: f.embedding_bag(lib.tensor([[0, 1], [1, 2]]), x))
 of_arrays("linear", lambda lib, f, x: f.linear(x, x, x[:, 0]), but=("torch nonfinite",))
 of_arrays("mm", lambda lib, f, x: lib.mm(x, x.t()), but=("torch nonfinite",))
 of_arrays("matmul", lambda lib, f, x: lib.matmul(x, x[0]), but=("torch nonfinite",))
