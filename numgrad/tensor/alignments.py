@@ -60,7 +60,7 @@ def _rows(targets: Tensor, lengths: np.ndarray) -> list[np.ndarray]:
     return [row[:length] for row, length in zip(values, lengths, strict=True)]
 
 
-@public("functional")
+@public("function", "functional")
 def ctc_loss(
     log_probs: Tensor,
     targets: Tensor,

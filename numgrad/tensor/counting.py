@@ -349,7 +349,7 @@ def _heights(array: np.ndarray, edges: np.ndarray, heights: np.ndarray | None, i
 
 @public("function")
 def histogramdd(
-    input: Tensor, bins: Any, *, range: Any = None, weight: Tensor | None = None, density: builtins.bool = False
+    input: Tensor, bins: Any, range: Any = None, weight: Tensor | None = None, density: builtins.bool = False
 ) -> Any:
     """`histogram` of points input [..., N] of N coordinates, as a pair (hist, bin_edges): hist has a dimension for each.
 

@@ -311,7 +311,7 @@ def zeros_like(
     chosen = _like("zeros_like", input, dtype)
     if chosen is input.dtype:
         return finished(ops.creation.zeros_like(input.detach()), requires_grad, memory_format)
-    return finished(_laid_as(input, zeros(input.shape, dtype=chosen)), requires_grad, memory_format)
+    return finished(laid_as(input, zeros(input.shape, dtype=chosen)), requires_grad, memory_format)
 
 
 @public("function")
@@ -330,7 +330,7 @@ def ones_like(
     tensor([1., 1.])
     """
     chosen = _like("ones_like", input, dtype)
-    return finished(_laid_as(input, ones(tuple(input.shape), dtype=chosen)), requires_grad, memory_format)
+    return finished(laid_as(input, ones(tuple(input.shape), dtype=chosen)), requires_grad, memory_format)
 
 
 @public("function")
@@ -357,7 +357,7 @@ def full_like(
     """
     chosen = _like("full_like", input, dtype)
     filled = full(tuple(input.shape), fill_value, dtype=chosen)
-    return finished(_laid_as(input, filled), requires_grad, memory_format)
+    return finished(laid_as(input, filled), requires_grad, memory_format)
 
 
 @public("function")
@@ -380,7 +380,7 @@ def empty_like(
     return finished(like, requires_grad, memory_format)
 
 
-def _laid_as(input: Tensor, tensor: Tensor) -> Tensor:
+def laid_as(input: Tensor, tensor: Tensor) -> Tensor:
     """A tensor of the shape of ``input`` in the layout of ``input``, if that is dense and not private."""
     spec = input._spec
     if spec.is_contiguous or spec.is_private:

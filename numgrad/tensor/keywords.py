@@ -45,6 +45,7 @@ NUMPY = {"axis": "dim", "keepdims": "keepdim", "x": "input", "a": "input", "x1":
 # torch's names of arguments that have another name here.
 RENAMED: dict[str, dict[str, str]] = {
     "dot": {"tensor": "other"},
+    "isin": {"element": "elements", "test_element": "test_elements"},
     **{name: {"train": "training"} for name in ("dropout", "alpha_dropout", "feature_alpha_dropout")},
     **{
         name: {"indices": "indices_or_sections", "sections": "indices_or_sections"}

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 # ---- LU ---------------------------------------------------------------------------------------------------------
 
 
-@public("function", "method")
-def lu(A: Tensor, pivot: bool = True, get_infos: bool = False) -> Any:
+@public("function", "method", name="lu")
+def _older_lu(A: Tensor, pivot: bool = True, get_infos: bool = False) -> Any:
     """``(LU, pivots)`` as `linalg.lu_factor`, without its error; with ``get_infos`` also ``info``, as `linalg.lu_factor_ex`.
 
     Raises

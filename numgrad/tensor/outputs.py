@@ -14,22 +14,25 @@ from numgrad.runtime import memory
 
 # The functions to which torch gives the argument, whether numgrad has them yet or not; a test compares.
 FUNCTIONS = frozenset(
-    """abs absolute acos acosh add addbmm addcdiv addcmul addmm addmv addr all amax amin aminmax angle any arange arccos
-    arccosh arcsin arcsinh arctan arctan2 arctanh argmax argmin argsort asin asinh atan atan2 atanh baddbmm bernoulli
-    bitwise_and bitwise_left_shift bitwise_not bitwise_or bitwise_right_shift bitwise_xor bmm bucketize cat ceil
-    chain_matmul cholesky cholesky_inverse cholesky_solve clamp clamp_max clamp_min clip column_stack complex concat
-    concatenate conj_physical copysign cos cosh cross cummax cummin cumprod cumsum deg2rad diag diff digamma div divide dot
-    dstack empty eq erf erfc erfinv exp exp2 expm1 eye fix float_power floor floor_divide fmax fmin fmod frac frexp full
-    gather gcd ge geqrf ger greater greater_equal gt hardshrink heaviside histc histogram hstack hypot i0 igamma igammac
-    index_add index_copy index_reduce index_select inner inverse isin isneginf isposinf kron kthvalue lcm ldexp le lerp less
-    less_equal lgamma linspace log log10 log1p log2 log_softmax logaddexp logaddexp2 logcumsumexp logical_and logical_not
-    logical_or logical_xor logit logspace logsumexp lt lu_solve lu_unpack masked_select matmul matrix_power max maximum mean
-    median min minimum mm mode msort mul multinomial multiply mv mvlgamma nan_to_num nanmean nanmedian nanquantile nansum
-    narrow_copy ne neg negative nextafter nonzero nonzero_static norm normal not_equal ones orgqr ormqr outer polar
-    polygamma pow prod qr quantile rad2deg rand randint randn randperm range reciprocal remainder renorm round row_stack
-    rsqrt scatter scatter_add scatter_reduce searchsorted sgn sigmoid sign signbit sin sinc sinh slice_scatter slogdet
-    softmax sort sqrt square stack std sub subtract sum svd take take_along_dim tan tanh tensordot threshold topk
-    triangular_solve tril triu true_divide trunc var vdot vstack where xlogy zeros""".split()
+    """abs absolute acos acosh add addbmm addcdiv addcmul addmm addmv addr alias_copy all amax amin aminmax angle any
+    arange arccos arccosh arcsin arcsinh arctan arctan2 arctanh argmax argmin argsort as_strided_copy asin asinh
+    atan atan2 atanh baddbmm bernoulli bitwise_and bitwise_left_shift bitwise_not bitwise_or bitwise_right_shift
+    bitwise_xor bmm bucketize cat ceil chain_matmul cholesky cholesky_inverse cholesky_solve clamp clamp_max
+    clamp_min clip column_stack complex concat concatenate conj_physical copysign cos cosh cross cummax cummin
+    cumprod cumsum deg2rad detach_copy diag diagonal_copy diff digamma div divide dot dstack empty eq erf erfc
+    erfinv exp exp2 expand_copy expm1 eye fix float_power floor floor_divide fmax fmin fmod frac frexp full gather
+    gcd ge geqrf ger greater greater_equal gt hardshrink heaviside histc histogram hstack hypot i0 igamma igammac
+    index_add index_copy index_reduce index_select inner inverse isin isneginf isposinf kron kthvalue lcm ldexp le
+    lerp less less_equal lgamma linspace log log10 log1p log2 log_softmax logaddexp logaddexp2 logcumsumexp
+    logical_and logical_not logical_or logical_xor logit logspace logsumexp lt lu_solve lu_unpack masked_select
+    matmul matrix_power max maximum mean median min minimum mm mode msort mul multinomial multiply mv mvlgamma
+    nan_to_num nanmean nanmedian nanquantile nansum narrow_copy ne neg negative nextafter nonzero nonzero_static
+    norm normal not_equal ones orgqr ormqr outer permute_copy polar polygamma pow prod qr quantile rad2deg rand
+    randint randn randperm range reciprocal remainder renorm round row_stack rsqrt scatter scatter_add
+    scatter_reduce searchsorted select_copy sgn sigmoid sign signbit sin sinc sinh slice_copy slice_scatter slogdet
+    softmax sort split_copy split_with_sizes_copy sqrt square squeeze_copy stack std sub subtract sum svd t_copy
+    take take_along_dim tan tanh tensordot threshold topk transpose_copy triangular_solve tril triu true_divide
+    trunc unbind_copy unfold_copy unsqueeze_copy var vdot view_copy vstack where xlogy zeros""".split()
 )
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from numgrad.dtypes import int64
 from numgrad.errors import DtypeError, ShapeError
-from numgrad.tensor import arguments, creation, indexing, joining, pointwise, random, reductions, shaping
+from numgrad.tensor import arguments, comparison, creation, indexing, joining, pointwise, random, reductions, shaping
 from numgrad.tensor.checked import several
 from numgrad.tensor.pooling_volumes import batched, unbatched
 from numgrad.tensor.surface import public
@@ -69,6 +69,8 @@ def _pooled(
         raise DtypeError("Expect _random_samples to have the same dtype as input")
     elif samples.ndim != 3 or samples.shape[0] < n or samples.shape[1] < c or samples.shape[2] != ndim:
         raise ShapeError(f"{name}: _random_samples has shape {list(samples.shape)}, expected {[n, c, ndim]}")
+    elif not bool(pointwise.mul(comparison.ge(samples, 0), comparison.lt(samples, 1)).all()):
+        raise RuntimeError(f"{name}: _random_samples has numbers that are not between 0 and 1")
     places = creation.zeros((n, c) + (1,) * (2 * ndim), dtype=int64)
     for axis in range(ndim):
         # torch's numbers of two dimensions are of the width first, of three in their order.

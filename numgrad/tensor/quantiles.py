@@ -56,7 +56,9 @@ def _shared(input: Tensor, pick: Any) -> Tensor:
     if not input._spec.dtype.is_floating_point:
         return value  # type: ignore[no-any-return]
     is_alike = eq(input.detach(), value) | (ne(input.detach(), input.detach()) & ne(value, value))
-    return ops.reduce.amax(where(is_alike, input, -math.inf), dims=(0,), keepdim=False, nans=True)  # type: ignore[no-any-return]
+    side = where(eq(value, -math.inf), -1.0, 1.0)  # on which nothing but the elements that are alike is infinite
+    top = ops.reduce.amax(where(is_alike, mul(input, side), -math.inf), dims=(0,), keepdim=False, nans=True)
+    return mul(top, side)
 
 
 def _lower_median(input: Tensor, axis: int, keepdim: builtins.bool) -> tuple[Tensor, Tensor]:

@@ -439,7 +439,7 @@ def rand_like(
     """
     arguments.check_tensor("rand_like", "input", input)
     drawn = rand(input.shape, generator=generator, dtype=dtype or input.dtype)
-    return creation.finished(drawn, requires_grad, memory_format)
+    return creation.finished(creation.laid_as(input, drawn), requires_grad, memory_format)
 
 
 @public("function")
@@ -466,7 +466,7 @@ def randn_like(
     """
     arguments.check_tensor("randn_like", "input", input)
     drawn = randn(input.shape, generator=generator, dtype=dtype or input.dtype)
-    return creation.finished(drawn, requires_grad, memory_format)
+    return creation.finished(creation.laid_as(input, drawn), requires_grad, memory_format)
 
 
 @public("function")

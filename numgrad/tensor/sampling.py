@@ -236,7 +236,7 @@ def randint_like(
     first, end = (0, low) if high is None else (low, high)
     chosen = dtype or input._spec.dtype
     drawn = random.randint(first, end, tuple(input._spec.shape), generator=generator, dtype=chosen)
-    return creation.finished(drawn, requires_grad, memory_format)
+    return creation.finished(creation.laid_as(input, drawn), requires_grad, memory_format)
 
 
 # ---- in place ---------------------------------------------------------------------------------------------------

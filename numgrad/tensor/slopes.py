@@ -95,16 +95,16 @@ def _slopes(input: Tensor, axis: int, step: Any, edge_order: int) -> Tensor:
         chords = div(differences, step)
     inner = add(mul(narrow(chords, axis, 0, count - 2), near), mul(narrow(chords, axis, 1, count - 2), far))
     edges = []
-    for place, next_place in ((0, 1), (count - 2, count - 3)):
-        edge = narrow(chords, axis, place, 1)
+    for number, neighbour in ((0, 1), (count - 2, count - 3)):
+        edge = narrow(chords, axis, number, 1)
         if edge_order == 2:
             # The chord beside it says how the slope changes.
-            beside = narrow(chords, axis, next_place, 1)
+            beside = narrow(chords, axis, neighbour, 1)
             if gaps is None:
                 part: Any = 0.5
             else:
-                own = narrow(gaps, axis, place, 1)
-                part = div(own, add(own, narrow(gaps, axis, next_place, 1)))
+                own = narrow(gaps, axis, number, 1)
+                part = div(own, add(own, narrow(gaps, axis, neighbour, 1)))
             edge = add(edge, mul(sub(edge, beside), part))
         edges.append(edge)
     return cat([edges[0], inner, edges[1]], axis)

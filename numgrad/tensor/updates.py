@@ -26,7 +26,7 @@ from numgrad.ops.update import Update
 from numgrad.registry import Op, find
 from numgrad.runtime import memory
 from numgrad.runtime.plan import Plan
-from numgrad.tensor import creation
+from numgrad.tensor import creation, pointwise
 from numgrad.tensor.changes import Changes, planned
 from numgrad.tensor.in_place import apart
 from numgrad.tensor.tensor import Tensor
@@ -102,6 +102,9 @@ def plan_copy(changes: Changes, target: Tensor, src: Tensor) -> None:
 
 def plan_scale(changes: Changes, target: Tensor, factor: Tensor) -> None:
     """Plan the multiplication of ``target`` by a tensor of its dtype."""
+    if target._spec.dtype.is_half:
+        plan_copy(changes, target, pointwise.mul(target, factor))
+        return
     changes.apply(_multiply, (target, apart(target, factor)), _multiply.defaults)
 
 

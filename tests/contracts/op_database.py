@@ -23,7 +23,6 @@ import numgrad as ng
 
 # Not dense, not real, made for torch's own machinery, or of modules that numgrad does not have.
 LEFT_OUT = re.compile(r"fft\..*|sparse\..*|masked\..*|_refs\..*|jiterator_.*|torch\..*|ops\..*|_[a-z].*|nested.*")
-SAMPLES = 6  # of each row
 Row = dict[str, Any]
 
 
@@ -65,7 +64,7 @@ def reach(path: str) -> Any:
     """The function of numgrad with torch's name: of a module or, where there is none, of `Tensor`; None if there is none."""
     for root in (ng, ng.Tensor):
         value: Any = root
-        for part in path.split("."):
+        for part in path.removeprefix("torch.").split("."):
             value = getattr(value, part, None)
         if value is not None:
             return value
@@ -152,14 +151,19 @@ def unlike(mine: Any, theirs: Any, tolerance: float, sizes: bool = False) -> str
     return "" if mine == theirs or tolerance == np.inf else f"{mine!r}, not {theirs!r}"
 
 
-def compared(row: Any, dtype: Any, tolerance: float, sizes: bool = False) -> Iterator[tuple[str, str]]:
-    """For each of the row's first samples that is not as in torch: what differs, and the arguments."""
+def compared(row: Any, dtype: Any, count: int, tolerance: float, sizes: bool = False) -> Iterator[tuple[str, str]]:
+    """For each of the row's first ``count`` samples that is not as in torch: what differs, and the arguments."""
     function = called(row)
-    for number, sample in enumerate(itertools.islice(row.sample_inputs("cpu", dtype, requires_grad=False), SAMPLES)):
+    with warnings.catch_warnings():  # which both give, of what is deprecated or has no elements
+        warnings.simplefilter("ignore")
+        samples = list(itertools.islice(row.sample_inputs("cpu", dtype, requires_grad=False), count))
+    for number, sample in enumerate(samples):
         try:
             arguments = converted([sample.input, *sample.args]), converted(sample.kwargs)
-            expected = row.op(sample.input, *sample.args, **sample.kwargs)
-            text = unlike(function(*arguments[0], **arguments[1]), expected, tolerance, sizes)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                expected = row.op(sample.input, *sample.args, **sample.kwargs)
+                text = unlike(function(*arguments[0], **arguments[1]), expected, tolerance, sizes)
         except Exception as error:
             text = f"{type(error).__name__}: {str(error)[:200]}"
         if text:

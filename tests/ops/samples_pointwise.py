@@ -138,6 +138,29 @@ good("zeta", "matrix", uniform(1.5, 8.0, 3, 4), uniform(0.5, 9.0, 3, 4), fixed=(
 good("zeta", "poles", constant([1.0, 0.5, 2.0, 2.0]), constant([2.0, 2.0, 0.0, -3.0]), smooth=False)
 good("zeta", "below 0", constant([2.0, 3.0, 2.0]), constant([-0.5, -2.25, -7.75]), fixed=(0,))
 bad("zeta", "shapes", normal(2, 3), normal(4), error=RuntimeError, match="zeta: The size of tensor a")
+for name in (
+    "chebyshev_polynomial_t chebyshev_polynomial_u chebyshev_polynomial_v chebyshev_polynomial_w hermite_polynomial_h "
+    "hermite_polynomial_he laguerre_polynomial_l legendre_polynomial_p shifted_chebyshev_polynomial_t "
+    "shifted_chebyshev_polynomial_u shifted_chebyshev_polynomial_v shifted_chebyshev_polynomial_w"
+).split():
+    good(name, "matrix", uniform(-1.2, 1.2, 3, 4), constant([0.0, 1.0, 2.7, 9.0]))
+    good(name, "ends", constant([-1.0, 1.0, 0.0, 0.5, 2.0]), constant([5.0, 4.0, 7.0, -2.0, 3.0]))
+    bad(name, "shapes", normal(2, 3), normal(4), error=RuntimeError, match=f"{name}: The size of tensor a")
+    if "chebyshev" in name:
+        good(
+            name, "of high orders", constant([0.9, -0.3, 1.0, 0.0, 0.5]), constant([150.0, 101.0, 120.0, 100.0, 133.0])
+        )
+for name in (
+    "airy_ai bessel_j0 bessel_j1 bessel_y0 bessel_y1 modified_bessel_k0 modified_bessel_k1 scaled_modified_bessel_k0 "
+    "scaled_modified_bessel_k1 spherical_bessel_j0"
+).split():
+    good(name, "matrix", uniform(0.1, 9.0, 3, 4))
+    good(
+        name,
+        "far",
+        constant([0.0, 1e-3, 24.9, 25.1, 60.0]) if name != "airy_ai" else constant([0.0, -0.3, -8.9, -9.1, 12.0]),
+    )
+    bad(name, "bools", bools(3), error=RuntimeError, match="not implemented for 'Bool'")
 for name in ("igamma", "igammac"):
     good(name, "matrix", uniform(0.3, 8.0, 3, 4), uniform(0.2, 9.0, 3, 4), fixed=(0,))
     good(name, "broadcast", constant(2.5), uniform(0.2, 9.0, 3, 4), fixed=(0,))

@@ -145,6 +145,11 @@ def test_fractional_pools_draw_from_the_generator() -> None:
             RuntimeError,
             "same dtype as input",
         ),
+        (
+            lambda x: F.fractional_max_pool2d(x, 2, 3, _random_samples=ng.tensor([[[0.5, 1.5]] * 2])),
+            RuntimeError,
+            "not between 0 and 1",
+        ),
         (lambda x: ng.nn.FractionalMaxPool2d(2), ValueError, "requires specifying either"),
         (lambda x: ng.nn.FractionalMaxPool2d(2, 3, 0.5), ValueError, "only one of"),
         (lambda x: ng.nn.FractionalMaxPool3d(2, None, 1.5), ValueError, "between 0 and 1"),

@@ -198,6 +198,13 @@ MODULES |= {
 }  # fmt: skip
 
 
+MODULES |= {
+    "CTCLoss": lambda rng: ([], _some(rng, reduction="sum", zero_infinity=True), [_f(rng, 4, 2, 3), _l(2, 2), _l(2), _l(2)]),
+    # Windows of one place have no choice.
+    "FractionalMaxPool2d": _plain([1, 6], _IMAGE), "FractionalMaxPool3d": _plain([1, 4], _VOLUME),
+}  # fmt: skip
+
+
 def _module(name: str) -> Recipe:
     return Recipe("module", name)
 

@@ -7,6 +7,7 @@ from numgrad.ops.elementwise.comparison import *  # noqa: F403
 from numgrad.ops.elementwise.exponential import *  # noqa: F403
 from numgrad.ops.elementwise.incomplete import *  # noqa: F403
 from numgrad.ops.elementwise.loss import *  # noqa: F403
+from numgrad.ops.elementwise.polynomials import *  # noqa: F403
 from numgrad.ops.elementwise.rectifier import *  # noqa: F403
 from numgrad.ops.elementwise.selection import *  # noqa: F403
 from numgrad.ops.elementwise.special import *  # noqa: F403

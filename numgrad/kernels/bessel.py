@@ -1,0 +1,285 @@
+"""Bessel's and Airy's functions as words of elementwise ops; computed in float64, and a float32 result is rounded once.
+
+Near 0 by their power series, far out by their asymptotic ones, and between by integrals or recurrences that are stable.
+"""
+
+from __future__ import annotations
+
+import math
+
+from numgrad.kernels import scalar
+from numgrad.runtime.kernel import device
+
+_EULER = 0.5772156649015329
+_FAR = 25.0  # from here on the terms of the asymptotic series become less than 1e-17
+# sin((k + 1/2) pi / 32): the rule of middles for the integrals over angles is exact to 1e-17 up to 25.
+_SINES = tuple(math.sin((k + 0.5) * math.pi / 32) for k in range(16))
+_AI_0, _AI_SLOPE = 0.3550280538878172, -0.2588194037928068  # Ai and its derivative at 0
+
+
+@device
+def _far_out(x, order, second):
+    """J, or with ``second`` Y, of order 0 or 1 by Hankel's series."""
+    mu = 4.0 * order
+    even, odd, term, k = 1.0, 0.0, 1.0, 1.0
+    while k < 40.0 and abs(term) > 1e-18:
+        term *= (mu - (2.0 * k - 1.0) * (2.0 * k - 1.0)) / (8.0 * k * x)
+        rest = k % 4.0
+        if rest == 1.0:
+            odd += term
+        elif rest == 2.0:
+            even -= term
+        elif rest == 3.0:
+            odd -= term
+        else:
+            even += term
+        k += 1.0
+    sine, cosine = math.sin(x), math.cos(x)
+    # The cosine and sine of x - pi / 4, and for order 1 of x - 3 pi / 4; the root of 2 is in the factor.
+    if order == 0.0:
+        c, s = cosine + sine, sine - cosine
+    else:
+        c, s = sine - cosine, -(sine + cosine)
+    wave = even * s + odd * c if second else even * c - odd * s
+    return wave / (scalar.sqrt(math.pi) * scalar.sqrt(x))
+
+
+@device
+def j0(x):
+    """Of the first kind, order 0."""
+    x = abs(float(x))
+    if x >= _FAR:
+        return 0.0 if math.isinf(x) else _far_out(x, 0.0, False)
+    total = 0.0
+    for s in _SINES:
+        total += math.cos(x * s)
+    return total / 16.0
+
+
+@device
+def j1(x):
+    """Of the first kind, order 1."""
+    x = float(x)
+    if abs(x) >= _FAR:
+        return 0.0 if math.isinf(x) else scalar.copysign(1.0, x) * _far_out(abs(x), 1.0, False)
+    total = 0.0
+    for s in _SINES:
+        total += s * math.sin(x * s)
+    return total / 16.0
+
+
+@device
+def spherical_j0(x):
+    """sin(x) / x."""
+    x = float(x)
+    if x == 0.0:
+        return 1.0
+    return 0.0 if math.isinf(x) else math.sin(x) / x
+
+
+@device
+def y0(x):
+    """Of the second kind, order 0: NaN below 0."""
+    x = float(x)
+    if not x > 0.0:
+        return -math.inf if x == 0.0 else math.nan
+    if x >= _FAR:
+        return 0.0 if math.isinf(x) else _far_out(x, 0.0, True)
+    logarithm = scalar.log(0.5 * x) + _EULER
+    if x <= 5.0:
+        return 2.0 / math.pi * (logarithm * j0(x) - _harmonic(x, -1.0))
+    return _by_recurrence(x, logarithm, 0.0)
+
+
+@device
+def y1(x):
+    """Of the second kind, order 1: NaN below 0."""
+    x = float(x)
+    if not x > 0.0:
+        return -math.inf if x == 0.0 else math.nan
+    if x >= _FAR:
+        return 0.0 if math.isinf(x) else _far_out(x, 1.0, True)
+    if x <= 5.0:
+        logarithm = scalar.log(0.5 * x)
+        return (2.0 * logarithm * j1(x) - 2.0 / x - 0.5 * x * _harmonics(x, -1.0)) / math.pi
+    return _by_recurrence(x, scalar.log(0.5 * x) + _EULER, 1.0)
+
+
+@device
+def _harmonic(x, sign):
+    """The sum of H(k) (sign * x**2 / 4)**k / k!**2 from 1 on, H(k) = 1 + 1/2 + ... + 1/k."""
+    total, term, number, k = 0.0, 1.0, 0.0, 1.0
+    while k < 60.0 and abs(term) > 1e-19 * abs(total):
+        term *= sign * 0.25 * x * x / (k * k)
+        number += 1.0 / k
+        total += number * term
+        k += 1.0
+    return total
+
+
+@device
+def _harmonics(x, sign):
+    """The sum of (digamma(k + 1) + digamma(k + 2)) (sign * x**2 / 4)**k / (k! (k + 1)!) from 0 on."""
+    number, term, k = 1.0 - 2.0 * _EULER, 1.0, 1.0
+    total = number
+    while k < 60.0 and abs(term) > 1e-19 * abs(total):
+        term *= sign * 0.25 * x * x / (k * (k + 1.0))
+        number += 1.0 / k + 1.0 / (k + 1.0)
+        total += number * term
+        k += 1.0
+    return total
+
+
+@device
+def _by_recurrence(x, logarithm, order):
+    """Y by Neumann's series of the J of even orders, or its derivative: the J by their recurrence, downwards."""
+    k = 2.0 * scalar.floor(0.5 * x) + 60.0
+    above, here, norm, total = 0.0, 1e-280, 0.0, 0.0
+    while k > 0.0:
+        below = 2.0 * k / x * here - above
+        if k % 2.0 == 0.0:
+            half = 0.5 * k
+            norm += 2.0 * here
+            part = here if order == 0.0 else 0.5 * (below - above)
+            total += (1.0 - 2.0 * (half % 2.0)) * part / half
+        above, here = here, below
+        k -= 1.0
+    norm += here  # J0 + 2 J2 + 2 J4 + ... is 1
+    if order == 0.0:
+        return 2.0 / math.pi * (logarithm * here - 2.0 * total) / norm
+    return 2.0 / math.pi * (logarithm * above - here / x + 2.0 * total) / norm
+
+
+# ---- modified ------------------------------------------------------------------------------------------------------
+
+
+@device
+def _decaying(x, order):
+    """exp(x) times the integral of exp(-x cosh t) cosh(order t) over positive t, by the trapezoidal rule."""
+    step = min(0.25, 0.6 / scalar.sqrt(x))
+    total, t, part = 0.5, step, 1.0
+    while part > 1e-18 * total:
+        half = math.sinh(0.5 * t)
+        part = scalar.exp(-2.0 * x * half * half) * math.cosh(order * t)
+        total += part
+        t += step
+    return step * total
+
+
+@device
+def _near_k0(x):
+    square, term, total, k = 0.25 * x * x, 1.0, 1.0, 1.0
+    while k < 40.0 and term > 1e-19 * total:
+        term *= square / (k * k)
+        total += term
+        k += 1.0
+    return _harmonic(x, 1.0) - (scalar.log(0.5 * x) + _EULER) * total
+
+
+@device
+def _near_k1(x):
+    square, term, total, k = 0.25 * x * x, 1.0, 1.0, 1.0
+    while k < 40.0 and term > 1e-19 * total:
+        term *= square / (k * (k + 1.0))
+        total += term
+        k += 1.0
+    return 1.0 / x + 0.5 * x * (scalar.log(0.5 * x) * total - 0.5 * _harmonics(x, 1.0))
+
+
+@device
+def k0(x):
+    """The modified one of the second kind, order 0: NaN below 0."""
+    x = float(x)
+    if not x > 0.0:
+        return math.inf if x == 0.0 else math.nan
+    if x <= 2.0:
+        return _near_k0(x)
+    return 0.0 if x > 800.0 else scalar.exp(-x) * _decaying(x, 0.0)
+
+
+@device
+def k1(x):
+    """The modified one of the second kind, order 1: NaN below 0."""
+    x = float(x)
+    if not x > 0.0:
+        return math.inf if x == 0.0 else math.nan
+    if x <= 2.0:
+        return _near_k1(x)
+    return 0.0 if x > 800.0 else scalar.exp(-x) * _decaying(x, 1.0)
+
+
+@device
+def k0e(x):
+    """exp(x) * k0(x)."""
+    x = float(x)
+    if not x > 0.0:
+        return math.inf if x == 0.0 else math.nan
+    if x <= 2.0:
+        return scalar.exp(x) * _near_k0(x)
+    return 0.0 if math.isinf(x) else _decaying(x, 0.0)
+
+
+@device
+def k1e(x):
+    """exp(x) * k1(x)."""
+    x = float(x)
+    if not x > 0.0:
+        return math.inf if x == 0.0 else math.nan
+    if x <= 2.0:
+        return scalar.exp(x) * _near_k1(x)
+    return 0.0 if math.isinf(x) else _decaying(x, 1.0)
+
+
+# ---- Airy ----------------------------------------------------------------------------------------------------------
+
+
+@device
+def airy_ai(x):
+    """Airy's Ai: by an integral above 1, by Taylor's series from place to place down to -9, and by its waves below."""
+    x = float(x)
+    if x != x or math.isinf(x):
+        return x if x != x else 0.0
+    if x > 1.0:
+        zeta = 2.0 / 3.0 * x * scalar.sqrt(x)
+        if zeta > 800.0:
+            return 0.0
+        return scalar.sqrt(x / 3.0) / math.pi * scalar.exp(-zeta) * _decaying(zeta, 1.0 / 3.0)
+    if x < -9.0:
+        return _airy_waves(-x)
+    at, value, slope = 0.0, _AI_0, _AI_SLOPE
+    while at != x:
+        step = max(x - at, -1.0)
+        # f'' = x f: (n + 1)(n + 2) a[n + 2] = at a[n] + a[n - 1]
+        before, one, two, n, power = 0.0, value, slope, 0.0, step
+        next_value, next_slope = value + slope * step, slope
+        while n < 40.0:
+            three = (at * one + before) / ((n + 1.0) * (n + 2.0))
+            next_slope += (n + 2.0) * three * power
+            power *= step
+            next_value += three * power
+            before, one, two = one, two, three
+            n += 1.0
+        value, slope = next_value, next_slope
+        at = x if step == x - at else at + step
+    return value
+
+
+@device
+def _airy_waves(z):
+    zeta = 2.0 / 3.0 * z * scalar.sqrt(z)
+    even, odd, term, k = 1.0, 0.0, 1.0, 1.0
+    while k < 40.0 and abs(term) > 1e-18:
+        term *= (6.0 * k - 5.0) * (6.0 * k - 3.0) * (6.0 * k - 1.0) / (216.0 * k * (2.0 * k - 1.0) * zeta)
+        rest = k % 4.0
+        if rest == 1.0:
+            odd += term
+        elif rest == 2.0:
+            even -= term
+        elif rest == 3.0:
+            odd -= term
+        else:
+            even += term
+        k += 1.0
+    sine, cosine = math.sin(zeta), math.cos(zeta)
+    wave = (sine + cosine) * even - (cosine - sine) * odd
+    return wave / (scalar.sqrt(2.0 * math.pi) * scalar.sqrt(scalar.sqrt(z)))

@@ -1,0 +1,194 @@
+"""Orthogonal polynomials of order n as words of elementwise ops; computed in float64, and a float32 result is rounded once.
+
+An order is cut to a whole number; of negative orders they are 0. The recurrences run from the lower orders up.
+"""
+
+from __future__ import annotations
+
+import math
+
+from numgrad.kernels import scalar
+from numgrad.runtime.kernel import device
+
+_CLOSED = 100.0  # from this order on Chebyshev's are computed by angles
+_MOST = 100_000.0  # of Laguerre's and Legendre's; a recurrence cannot be interrupted
+_MOST_HERMITE = 512.0  # beyond it they have no numbers in float64, as in torch
+
+
+@device
+def _infinite(x, order, sign):
+    """The value at an infinite x, whose leading coefficient has this sign to the power of the order."""
+    way = sign if x > 0.0 else -sign
+    return math.inf if way > 0.0 or order % 2.0 == 0.0 else -math.inf
+
+
+@device
+def _parity(order):
+    return 1.0 - 2.0 * (order % 2.0)
+
+
+@device
+def _chebyshev(y, n, double, shift):
+    """p[0] = 1, p[1] = double * y + shift, p[k + 1] = 2 y p[k] - p[k - 1]: T is of (1, 0), U (2, 0), V (2, -1), W (2, 1)."""
+    if y != y or not n < math.inf:
+        return math.nan
+    order = scalar.trunc(n)
+    if order < 0.0:
+        return 0.0
+    if order == 0.0:
+        return 1.0
+    if math.isinf(y):
+        return _infinite(y, order, 1.0)
+    if order >= _CLOSED:
+        return _by_angle(y, order, double, shift)
+    before, last, k = 1.0, double * y + shift, 1.0
+    while k < order:
+        before, last = last, 2.0 * y * last - before
+        k += 1.0
+    return last
+
+
+@device
+def _by_angle(y, n, double, shift):
+    sign = 1.0
+    if y < 0.0:  # T and U are even or odd, and V and W are each other's mirror image
+        y, shift, sign = -y, -shift, _parity(n)
+    if y > 1.0 and (n + 1.0) * math.acosh(y) > 709.0:
+        return sign * math.inf
+    if double == 1.0:
+        return sign * (math.cos(n * math.acos(y)) if y <= 1.0 else math.cosh(n * math.acosh(y)))
+    if y == 1.0:
+        return sign * (n + 1.0 if shift == 0.0 else 2.0 * n + 1.0 if shift > 0.0 else 1.0)
+    angle = math.acos(y) if y < 1.0 else math.acosh(y)
+    factor = n + 1.0 if shift == 0.0 else n + 0.5
+    part = angle if shift == 0.0 else 0.5 * angle
+    if shift < 0.0:
+        quotient = math.cos(factor * angle) / math.cos(part) if y < 1.0 else math.cosh(factor * angle) / math.cosh(part)
+    else:
+        quotient = math.sin(factor * angle) / math.sin(part) if y < 1.0 else math.sinh(factor * angle) / math.sinh(part)
+    return sign * quotient
+
+
+@device
+def chebyshev_t(x, n):
+    """Of the first kind."""
+    return _chebyshev(float(x), float(n), 1.0, 0.0)
+
+
+@device
+def chebyshev_u(x, n):
+    """Of the second kind."""
+    return _chebyshev(float(x), float(n), 2.0, 0.0)
+
+
+@device
+def chebyshev_v(x, n):
+    """Of the third kind."""
+    return _chebyshev(float(x), float(n), 2.0, -1.0)
+
+
+@device
+def chebyshev_w(x, n):
+    """Of the fourth kind."""
+    return _chebyshev(float(x), float(n), 2.0, 1.0)
+
+
+@device
+def shifted_chebyshev_t(x, n):
+    """Of the first kind, at 2 x - 1."""
+    return _chebyshev(2.0 * float(x) - 1.0, float(n), 1.0, 0.0)
+
+
+@device
+def shifted_chebyshev_u(x, n):
+    """Of the second kind, at 2 x - 1."""
+    return _chebyshev(2.0 * float(x) - 1.0, float(n), 2.0, 0.0)
+
+
+@device
+def shifted_chebyshev_v(x, n):
+    """Of the third kind, at 2 x - 1."""
+    return _chebyshev(2.0 * float(x) - 1.0, float(n), 2.0, -1.0)
+
+
+@device
+def shifted_chebyshev_w(x, n):
+    """Of the fourth kind, at 2 x - 1."""
+    return _chebyshev(2.0 * float(x) - 1.0, float(n), 2.0, 1.0)
+
+
+@device
+def _hermite(x, n, scale):
+    """p[k + 1] = scale * (x p[k] - k p[k - 1])."""
+    if x != x or not n < math.inf:
+        return math.nan
+    order = scalar.trunc(n)
+    if order < 0.0:
+        return 0.0
+    if order == 0.0:
+        return 1.0
+    if order > _MOST_HERMITE:
+        return math.nan
+    if math.isinf(x):
+        return _infinite(x, order, 1.0)
+    before, last, k = 1.0, scale * x, 1.0
+    while k < order:
+        before, last = last, scale * (x * last - k * before)
+        k += 1.0
+    return last
+
+
+@device
+def hermite_h(x, n):
+    """Hermite's of physics: their weight is exp(-x**2)."""
+    return _hermite(float(x), float(n), 2.0)
+
+
+@device
+def hermite_he(x, n):
+    """Hermite's of statistics: their weight is exp(-x**2 / 2)."""
+    return _hermite(float(x), float(n), 1.0)
+
+
+@device
+def laguerre_l(x, n):
+    """Laguerre's."""
+    x, n = float(x), float(n)
+    if x != x or not n < math.inf:
+        return math.nan
+    order = scalar.trunc(n)
+    if order < 0.0:
+        return 0.0
+    if order == 0.0:
+        return 1.0
+    if order > _MOST:
+        return math.nan
+    if math.isinf(x):
+        return _infinite(x, order, -1.0)
+    before, last, k = 1.0, 1.0 - x, 1.0
+    while k < order:
+        before, last = last, ((2.0 * k + 1.0 - x) * last - k * before) / (k + 1.0)
+        k += 1.0
+    return last
+
+
+@device
+def legendre_p(x, n):
+    """Legendre's."""
+    x, n = float(x), float(n)
+    if x != x or not n < math.inf:
+        return math.nan
+    order = scalar.trunc(n)
+    if order < 0.0:
+        return 0.0
+    if order == 0.0:
+        return 1.0
+    if order > _MOST:
+        return math.nan
+    if math.isinf(x):
+        return _infinite(x, order, 1.0)
+    before, last, k = 1.0, x, 1.0
+    while k < order:
+        before, last = last, ((2.0 * k + 1.0) * x * last - k * before) / (k + 1.0)
+        k += 1.0
+    return last
