@@ -13,7 +13,6 @@ from numgrad.runtime.memory import Storage
 from numgrad.tensor import creation
 from numgrad.tensor.tensor import Tensor
 
-
 _storages: weakref.WeakSet[Storage] = weakref.WeakSet()
 
 
