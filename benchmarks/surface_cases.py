@@ -30,6 +30,17 @@ CALLS: tuple[tuple[str, str], ...] = (
     ("lib.special.{}(x)", "entr erfcx i0e i1 i1e log_ndtr ndtr ndtri"),
     ("lib.acosh(w)", "acosh"),
     ("lib.bitwise_not(i)", "bitwise_not"),
+    (
+        "lib.special.{}(w)",
+        "airy_ai bessel_j0 bessel_j1 bessel_y0 bessel_y1 modified_bessel_i1 modified_bessel_k0 modified_bessel_k1 "
+        "scaled_modified_bessel_k0 scaled_modified_bessel_k1 spherical_bessel_j0",
+    ),
+    (
+        "lib.special.{}(x, i)",
+        "chebyshev_polynomial_t chebyshev_polynomial_u chebyshev_polynomial_v chebyshev_polynomial_w hermite_polynomial_h "
+        "hermite_polynomial_he laguerre_polynomial_l legendre_polynomial_p shifted_chebyshev_polynomial_t "
+        "shifted_chebyshev_polynomial_u shifted_chebyshev_polynomial_v shifted_chebyshev_polynomial_w",
+    ),
     # ---- pointwise, of two tensors
     (
         "lib.{}(x, y)",
@@ -39,6 +50,7 @@ CALLS: tuple[tuple[str, str], ...] = (
     ),
     ("lib.special.{}(x, y)", "xlog1py"),
     ("lib.special.{}(w, y)", "zeta"),
+    ("lib.{}(x, y)", "igamma igammac"),
     ("lib.{}(i, j)", "bitwise_and bitwise_or bitwise_xor gcd lcm"),
     ("lib.{}(i, 2)", "bitwise_left_shift bitwise_right_shift"),
     ("lib.{}(x, i)", "ldexp"),
@@ -80,6 +92,9 @@ CALLS: tuple[tuple[str, str], ...] = (
     ("lib.histc(x, 50)", "histc"),
     ("lib.histogram(x, 50)", "histogram"),
     ("lib.bincount(i.reshape(-1))", "bincount"),
+    ("lib.isin(i, rows)", "isin"),
+    ("lib.histogramdd(points, 5)", "histogramdd"),
+    ("lib.gradient(x)", "gradient"),
     # ---- indexing
     ("lib.{}(x, 1, i)", "gather"),
     ("lib.take_along_dim(x, i, 1)", "take_along_dim"),
@@ -180,6 +195,12 @@ CALLS: tuple[tuple[str, str], ...] = (
     ("lib.linalg.solve(spd, stack)", "solve"),
     ("lib.linalg.cholesky(spd)", "cholesky"),
     ("lib.logdet(A)", "logdet"),
+    ("lib.geqrf(A)", "geqrf"),
+    ("lib.orgqr(A, A[0])", "orgqr"),
+    ("lib.ormqr(A, A[0], B)", "ormqr"),
+    ("lib.lu_unpack(*lib.linalg.lu_factor(A))", "lu_unpack"),
+    ("lib.svd_lowrank(A)", "svd_lowrank"),
+    ("lib.pca_lowrank(A)", "pca_lowrank"),
     ("lib.cholesky_inverse(A)", "cholesky_inverse"),
     ("lib.cholesky_solve(B, A)", "cholesky_solve"),
     ("lib.triangular_solve(B, A)", "triangular_solve"),
@@ -203,6 +224,7 @@ CALLS: tuple[tuple[str, str], ...] = (
     ("lib.from_numpy(array)", "from_numpy"),
     ("lib.scalar_tensor(2.0)", "scalar_tensor"),
     ("lib.empty_strided((2, 3), (3, 1))", "empty_strided"),
+    ("lib.empty_permuted((2, 3), (1, 0))", "empty_permuted"),
     ("x.double()", "double"),
     ("x.half()", "half"),
     ("x.long()", "long"),
@@ -235,6 +257,8 @@ CALLS: tuple[tuple[str, str], ...] = (
     ("F.{}(line, 4)", "adaptive_avg_pool1d adaptive_max_pool1d"),
     ("F.{}(line, 2, 2)", "lp_pool1d"),
     ("F.lp_pool2d(image, 2, 2)", "lp_pool2d"),
+    ("F.fractional_max_pool2d(image, 2, 3)", "fractional_max_pool2d"),
+    ("F.fractional_max_pool3d(volume, 2, 2)", "fractional_max_pool3d"),
     ("F.lp_pool3d(volume, 2, 2)", "lp_pool3d"),
     ("F.max_unpool1d(*F.max_pool1d(line, 2, return_indices=True), 2)", "max_unpool1d"),
     ("F.max_unpool2d(*F.max_pool2d(image, 2, return_indices=True), 2)", "max_unpool2d"),
@@ -248,6 +272,7 @@ CALLS: tuple[tuple[str, str], ...] = (
     ("F.pixel_unshuffle(image, 2)", "pixel_unshuffle"),
     ("F.channel_shuffle(image, 2)", "channel_shuffle"),
     ("F.pad(image, (1, 2, 3, 4))", "pad"),
+    ("lib.constant_pad_nd(image, (1, 2))", "constant_pad_nd"),
     ("F.pad(image, (1, 2, 3, 2), mode='reflect')", "pad"),
     ("F.{}(image, training=True)", "alpha_dropout dropout2d feature_alpha_dropout"),
     ("F.dropout1d(line, training=True)", "dropout1d"),
@@ -274,6 +299,8 @@ CALLS: tuple[tuple[str, str], ...] = (
     ("F.cosine_embedding_loss(x, y, signs[0])", "cosine_embedding_loss"),
     ("F.margin_ranking_loss(x, y, signs)", "margin_ranking_loss"),
     ("F.multilabel_margin_loss(x, i)", "multilabel_margin_loss"),
+    ("F.ctc_loss(F.log_softmax(x, 1)[:, None], classes[None, :9] % 5 + 1, (len(v),), (9,))", "ctc_loss"),
+    ("F.linear_cross_entropy(x, y, classes)", "linear_cross_entropy"),
     # ---- tables and attention
     ("F.embedding(i, x)", "embedding"),
     ("F.embedding_bag(i, x)", "embedding_bag"),
@@ -290,10 +317,13 @@ NOT_TIMED: dict[str, str] = {
         "get_deterministic_debug_mode get_device get_float32_matmul_precision get_rng_state initial_seed is_complex is_conj "
         "is_contiguous is_deterministic_algorithms_warn_only_enabled is_floating_point is_inference is_neg is_pinned is_signed "
         "is_tensor manual_seed ndimension seed set_deterministic_debug_mode set_float32_matmul_precision set_flush_denormal "
-        "set_printoptions set_rng_state type typename use_deterministic_algorithms",
-        "it is refused here": "eig eigvals imag cuda",
-        "another name for what is timed, or the same way to it": "backward "
-        "byte char concat concatenate expand_as inverse modified_bessel_i1 new "
+        "set_printoptions set_rng_state type typename use_deterministic_algorithms "
+        "dense_dim is_set_to is_shared is_storage sparse_dim",
+        "it is refused here": "complex cuda eig eigvals imag polar view_as_complex view_as_real",
+        "timed by benchmarks.recurrent": "gru gru_cell lstm lstm_cell rnn_relu rnn_relu_cell rnn_tanh rnn_tanh_cell",
+        "another name for what is timed, or the same way to it": "adjoint alias_copy asarray backward detach_copy slice_copy frombuffer gammainc gammaincc "
+        "multi_head_attention_forward spmm storage to_dense untyped_storage "
+        "byte char concat concatenate expand_as inverse new "
         "new_empty new_empty_strided new_full new_ones new_tensor pin_memory pinverse reshape_as resize short sum_to_size trapz "
         "upsample upsample_bilinear upsample_nearest view view_as is_nonzero",
     }.items()
