@@ -321,7 +321,8 @@ NOT_TIMED: dict[str, str] = {
         "dense_dim is_set_to is_shared is_storage sparse_dim",
         "it is refused here": "complex cuda eig eigvals imag polar view_as_complex view_as_real",
         "timed by benchmarks.recurrent": "gru gru_cell lstm lstm_cell rnn_relu rnn_relu_cell rnn_tanh rnn_tanh_cell",
-        "another name for what is timed, or the same way to it": "adjoint alias_copy asarray backward detach_copy slice_copy frombuffer gammainc gammaincc "
+        "another name for what is timed, or the same way to it": "adjoint alias_copy asarray backward "
+        "detach_copy slice_copy frombuffer gammainc gammaincc "
         "multi_head_attention_forward spmm storage to_dense untyped_storage "
         "byte char concat concatenate expand_as inverse new "
         "new_empty new_empty_strided new_full new_ones new_tensor pin_memory pinverse reshape_as resize short sum_to_size trapz "

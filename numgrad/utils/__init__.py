@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from numgrad.utils import checkpoint, data
+from numgrad.utils.images import make_grid, save_image
 from numgrad.utils.swapping import swap_tensors
 
-__all__ = ["checkpoint", "data", "swap_tensors"]
+__all__ = ["checkpoint", "data", "make_grid", "save_image", "swap_tensors"]
