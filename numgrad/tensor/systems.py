@@ -292,7 +292,7 @@ def det(A: Tensor) -> Tensor:
     >>> ng.linalg.det(ng.tensor([[2.0, 1.0], [0.0, 3.0]]))
     tensor(6.)
     """
-    return _s.det(check_square("linalg.det", A))  # type: ignore[no-any-return]
+    return ops.determinants.det(check_square("linalg.det", A))  # type: ignore[no-any-return]
 
 
 @public("function", "method", name="det")
@@ -325,7 +325,7 @@ def slogdet(A: Tensor) -> Any:
     >>> sign, logabsdet
     (tensor(-1.), tensor(0.))
     """
-    return named("linalg_slogdet", ("sign", "logabsdet"), _s.slogdet(check_square("linalg.slogdet", A)))
+    return named("linalg_slogdet", ("sign", "logabsdet"), ops.determinants.slogdet(check_square("linalg.slogdet", A)))
 
 
 @public("function", "method", name="slogdet")
@@ -357,7 +357,7 @@ def logdet(input: Tensor) -> Tensor:
     >>> ng.logdet(ng.tensor([[1.0, 0.0], [0.0, 1.0]]))
     tensor(0.)
     """
-    sign, logabsdet = _s.slogdet(check_square("logdet", input))
+    sign, logabsdet = ops.determinants.slogdet(check_square("logdet", input))
     return ops.elementwise.where(ops.elementwise.lt(sign, 0), math.nan, logabsdet)  # type: ignore[no-any-return]
 
 
