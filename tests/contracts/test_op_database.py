@@ -30,11 +30,12 @@ REASONS = {name: reason for reason, names in EXPLAINED.items() for name in names
 
 # Results whose values are drawn, or left as they are in memory: shapes and dtypes are compared.
 DRAWN = set(
-    """bernoulli cauchy empty empty_like empty_permuted empty_strided exponential geometric log_normal multinomial new_empty
-    new_empty_strided nn.functional.alpha_dropout nn.functional.dropout nn.functional.dropout2d nn.functional.dropout3d
-    nn.functional.feature_alpha_dropout nn.functional.fractional_max_pool2d nn.functional.fractional_max_pool3d
-    nn.functional.rrelu nn.functional.scaled_dot_product_attention normal rand_like randint randint_like randn randn_like
-    uniform""".split()
+    """bernoulli cauchy empty empty_like empty_permuted empty_strided exponential geometric log_normal
+    multinomial new_empty new_empty_strided nn.functional.alpha_dropout nn.functional.dropout
+    nn.functional.dropout2d nn.functional.dropout3d nn.functional.feature_alpha_dropout
+    nn.functional.fractional_max_pool2d nn.functional.fractional_max_pool3d
+    nn.functional.multi_head_attention_forward nn.functional.rrelu nn.functional.scaled_dot_product_attention
+    normal rand_like randint randint_like randn randn_like uniform""".split()
 )
 # Vectors that may have either sign: the sizes of their elements are compared.
 SIGNS = {"linalg.eigh", "pca_lowrank", "svd_lowrank"}
@@ -43,6 +44,7 @@ ROUGH = {"special.bessel_j0": 1e-6, "special.bessel_j1": 1e-6, "special.bessel_y
 # What differs in some samples: the reason, and what it says.
 DIFFERENT = {
     "linalg.vander": ("a number is no vector", "x must be at least 1D"),
+    "nn.functional.linear_cross_entropy": ("options are refused by name", "options are not implemented"),
     "nn.functional.batch_norm": ("no channels in one dimension", "expected [N, C] or [N, C, ...]"),
 }
 
