@@ -24,6 +24,7 @@ _MASKS = (dtypes.bool_, dtypes.uint8)  # dtypes of index tensors that are masks
 
 def get_item(tensor: Tensor, index: Any) -> Tensor:
     """``tensor[index]``: a view, or a copy where an index is a tensor of several elements, a list or a mask."""
+    index = _as_torch_reads(index)
     if _is_advanced(index):
         return _take(tensor, index)
     starts, steps, sizes, kept = _parse(tensor, index)
@@ -43,6 +44,7 @@ def get_item(tensor: Tensor, index: Any) -> Tensor:
 def set_item(tensor: Tensor, index: Any, value: Any) -> None:
     """``tensor[index] = value``: copies into the view or, for index tensors and masks, into the elements that they name."""
     value = arguments.as_element("__setitem__", value, tensor.dtype)
+    index = _as_torch_reads(index)
     if _is_advanced(index):
         _put("__setitem__", tensor, index, value)
     else:
@@ -51,6 +53,30 @@ def set_item(tensor: Tensor, index: Any, value: Any) -> None:
 
 
 # ---- index tensors and masks ------------------------------------------------------------------------------------
+
+
+def _as_torch_reads(index: Any) -> Any:
+    """The index with lists for all sequences in it; a sequence is a tuple if something in it is more than a number.
+
+    That is torch's rule, which takes ``x[[[0, 1], [1, 2]]]`` for ``x[[0, 1], [1, 2]]`` and warns; 32 items and more are a list.
+    """
+    if not isinstance(index, Sequence) or isinstance(index, (str, bytes)):
+        return index
+    if not isinstance(index, tuple) and (len(index) >= 32 or not builtins.any(map(_is_more_than_a_number, index))):
+        return list(index)
+    if not isinstance(index, tuple):
+        warn(
+            "Using a non-tuple sequence for multidimensional indexing is deprecated; use x[tuple(seq)] instead of x[seq], or "
+            "x[numgrad.tensor(seq)], as which it will be read one day"
+        )
+    return tuple(
+        list(item) if isinstance(item, Sequence) and not isinstance(item, (list, str, bytes)) else item
+        for item in index
+    )
+
+
+def _is_more_than_a_number(item: Any) -> bool:
+    return item is None or item is Ellipsis or isinstance(item, (slice, TensorBase, np.ndarray, Sequence))
 
 
 def _is_array(item: Any) -> bool:

@@ -280,3 +280,25 @@ def test_an_embedding_takes_a_matrix() -> None:
     for weight in (ng.ones(3), ng.ones(3, 2, 2)):
         with pytest.raises(RuntimeError, match="'weight' must be 2-D"):
             ng.nn.functional.embedding(ng.tensor([0]), weight)
+
+
+SEQUENCES = [
+    range(2), (range(3), [0, 1, 2]), [range(2)], (slice(None), range(2)), [[0, 1], [1, 2]], ((0, 1), (1, 2)), ((0, 1),),
+    (0, (1, 2)), [slice(None), 1], [None, 0], [..., 0], [[0, 1]], [[[0, 1], [1, 2]]], [[0]] * 40, [0] * 40, [], [[]], [(), ()],
+    range(0), (range(0),), [[True, False, True]], ((True, False, True),), [np.array([0, 1]), 1], (slice(None), [[0, 1], [1, 2]]),
+]  # fmt: skip
+
+
+@pytest.mark.filterwarnings("ignore:Using a non-tuple sequence:UserWarning")  # of both
+@pytest.mark.parametrize("index", SEQUENCES, ids=lambda index: str(index)[:40])
+def test_sequences_are_read_as_torch_reads_them(index: Any, torch: ModuleType) -> None:
+    numbers = np.arange(12.0).reshape(3, 4)
+    ours, theirs = ng.tensor(numbers), torch.tensor(numbers)
+    np.testing.assert_array_equal(ours[index].numpy(), theirs[index].numpy())
+    ours[index], theirs[index] = -1, -1
+    np.testing.assert_array_equal(ours.numpy(), theirs.numpy())
+
+
+def test_a_list_that_is_read_as_a_tuple_is_warned_of() -> None:
+    with pytest.warns(UserWarning, match="non-tuple sequence"):
+        assert ng.arange(4).reshape(2, 2)[[[0, 1], [1, 0]]].tolist() == [1, 2]
