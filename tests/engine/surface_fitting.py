@@ -42,9 +42,61 @@ def _losses(d: Draw) -> list[str]:
     return [d.f(3, 4), d.f(3, 4)]
 
 
+def _first_in_linalg(d: Draw, factors: list[str], sides: str) -> list[str]:
+    return [*factors, sides] if d.home == "linalg" else [sides, *factors]
+
+
+def _cell(rows: int) -> Callable[[Draw], list[str]]:
+    def drawn(d: Draw) -> list[str]:
+        states = f"({d.f(2, 4)}, {d.f(2, 4)})" if rows == 16 else d.f(2, 4)
+        return [d.f(2, 3), states, d.f(rows, 3), d.f(rows, 4), d.f(rows), d.f(rows)]
+
+    return drawn
+
+
+def _layer(rows: int) -> Callable[[Draw], list[str]]:
+    def drawn(d: Draw) -> list[str]:
+        states = f"({d.f(1, 2, 4)}, {d.f(1, 2, 4)})" if rows == 16 else d.f(1, 2, 4)
+        weights = f"[{d.f(rows, 3)}, {d.f(rows, 4)}, {d.f(rows)}, {d.f(rows)}]"
+        return [d.f(5, 2, 3), states, weights, "True", "1", "0.0", "True", "False", "False"]
+
+    return drawn
+
+
 _LINE, _PLANE, _SPACE = (2, 3, 6), (2, 3, 5, 4), (1, 2, 4, 4, 4)
 Fitting = Callable[[Draw], list[str]]
 FITTING: dict[str, Fitting] = {
+    # copies of views
+    "as_strided_copy": lambda d: [d.f(3, 4), "(2, 2)", "(4, 1)"],
+    "expand_copy": lambda d: [d.f(3, 1), "(2, 3, 4)"],
+    "permute_copy": lambda d: [d.f(2, 3, 4), "(2, 0, 1)"],
+    "unfold_copy": lambda d: [d.f(2, 6), "1", "3", "2"],
+    "constant_pad_nd": lambda d: [d.f(2, 3), "(1, 2)", "0.5"],
+    "empty_permuted": lambda d: ["(2, 3)", "(1, 0)"],
+    "frombuffer": lambda d: ["bytearray(8)", "dtype=lib.float32"],
+    # factors
+    "orgqr": lambda d: [d.f(3, 3), d.f(3)],
+    "ormqr": lambda d: [d.f(3, 3), d.f(3), d.f(3, 2)],
+    "spmm": lambda d: [d.f(3, 4), d.f(4, 2)],
+    # recurrent networks: input, states, weights
+    **{name: _cell(rows) for name, rows in {"lstm_cell": 16, "rnn_tanh_cell": 4, "rnn_relu_cell": 4}.items()},
+    **{name: _layer(rows) for name, rows in {"lstm": 16, "gru": 12, "rnn_tanh": 4, "rnn_relu": 4}.items()},
+    "fractional_max_pool2d": lambda d: [d.f(1, 2, 6, 6), "2", "output_size=3", f"_random_samples={d.p(1, 2, 2)}"],
+    "fractional_max_pool3d": lambda d: [d.f(1, 2, 6, 6, 6), "2", "output_size=3", f"_random_samples={d.p(1, 2, 3)}"],
+    "linear_cross_entropy": lambda d: [d.f(3, 4), d.f(5, 4), d.i(0, 5, 3)],
+    "multi_head_attention_forward": lambda d: [
+        *(d.f(3, 2, 4) for _ in range(3)),
+        "4",
+        "2",
+        d.f(12, 4),
+        d.f(12),
+        "None",
+        "None",
+        "False",
+        "0.0",
+        d.f(4, 4),
+        d.f(4),
+    ],
     # products
     "addbmm": lambda d: [d.f(3, 2), d.f(2, 3, 4), d.f(2, 4, 2)],
     "baddbmm": lambda d: [d.f(2, 3, 2), d.f(2, 3, 4), d.f(2, 4, 2)],
@@ -109,7 +161,9 @@ FITTING: dict[str, Fitting] = {
     "solve_ex": lambda d: [d.m(3, 3), d.f(3, 2)],
     "solve_triangular": lambda d: [d.m(3, 3), d.f(3, 2)],
     "triangular_solve": lambda d: [d.f(3, 2), d.m(3, 3)],
-    "lu_solve": lambda d: [f"lib.linalg.lu_factor({(a := d.m(3, 3))})[0]", f"lib.linalg.lu_factor({a})[1]", d.f(3, 2)],
+    "lu_solve": lambda d: _first_in_linalg(
+        d, [f"lib.linalg.lu_factor({(a := d.m(3, 3))})[0]", f"lib.linalg.lu_factor({a})[1]"], d.f(3, 2)
+    ),
     "lstsq": lambda d: [d.m(4, 3), d.f(4, 2)],
     "householder_product": lambda d: [d.f(4, 3), d.f(3)],
     "tensorinv": lambda d: [f"{d.m(6, 6)}.reshape(2, 3, 6)", "ind=2"],

@@ -11,7 +11,7 @@ from tests.engine import mixed_programs, surface
 from tests.engine.surface import Target
 
 PARTS, SHORT = 24, 40  # of the programs of one seed every SHORT-th runs with the ordinary tests
-NEVER = {"function:imag": "of complex numbers, which numgrad does not have"}
+NEVER = dict.fromkeys(("function:imag", "function:view_as_real"), "of complex numbers, which numgrad does not have")
 
 
 def mismatches(torch: ModuleType, chosen: list[tuple[Target, int]], known: list[Target]) -> list[str]:
