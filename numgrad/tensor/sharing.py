@@ -13,12 +13,13 @@ from numgrad.runtime.memory import Storage
 from numgrad.tensor import creation
 from numgrad.tensor.tensor import Tensor
 
-_storages: weakref.WeakSet[Storage] = weakref.WeakSet()
+# Not a WeakSet; see `inference`.
+_storages: set[weakref.ref[Storage]] = set()
 
 
 def is_shared(storage: Storage) -> bool:
     """Whether the memory is what `shared` has made."""
-    return storage.root in _storages
+    return weakref.ref(storage.root) in _storages
 
 
 def shared(tensor: Tensor) -> Tensor:
@@ -32,6 +33,6 @@ def shared(tensor: Tensor) -> Tensor:
     if not nbytes:
         return tensor
     memory = creation.from_numpy(np.frombuffer(mmap.mmap(-1, nbytes), np.uint8))
-    _storages.add(memory._storage.root)
+    _storages.add(weakref.ref(memory._storage.root, _storages.discard))
     copied: Tensor = tensor_over(Tensor, memory._storage, spec_of(tensor.dtype, tensor.shape), memory._address)
     return copied.copy_(tensor.detach())

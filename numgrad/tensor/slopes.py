@@ -77,8 +77,6 @@ def _slopes(input: Tensor, axis: int, step: Any, edge_order: int) -> Tensor:
     """The estimates along one dimension, whose points have a distance or coordinates."""
     count, ndim = input._spec.shape[axis], input._spec.ndim
     differences = sub(narrow(input, axis, 1, count - 1), narrow(input, axis, 0, count - 1))
-    near: Any = 0.5
-    far: Any = 0.5
     gaps: Tensor | None = None
     if isinstance(step, TensorBase):
         coordinates: Any = step
@@ -91,9 +89,11 @@ def _slopes(input: Tensor, axis: int, step: Any, edge_order: int) -> Tensor:
         chords = div(differences, gaps)  # the slopes between neighbours
         before, after = narrow(gaps, axis, 0, count - 2), narrow(gaps, axis, 1, count - 2)
         near, far = div(after, add(before, after)), div(before, add(before, after))
+        inner = add(mul(narrow(chords, axis, 0, count - 2), near), mul(narrow(chords, axis, 1, count - 2), far))
     else:
         chords = div(differences, step)
-    inner = add(mul(narrow(chords, axis, 0, count - 2), near), mul(narrow(chords, axis, 1, count - 2), far))
+        # Not the mean of two chords: the point between them does not count, whatever it is.
+        inner = div(sub(narrow(input, axis, 2, count - 2), narrow(input, axis, 0, count - 2)), 2 * step)
     edges = []
     for number, neighbour in ((0, 1), (count - 2, count - 3)):
         edge = narrow(chords, axis, number, 1)

@@ -149,6 +149,11 @@ class Trial:
             arrived = True
             raise KeyboardInterrupt
 
+        def unraisable(what: Any) -> None:  # it came in the callback of a weak reference, where Python ignores it
+            if what.exc_type is not KeyboardInterrupt:
+                reported(what)
+
+        reported, sys.unraisablehook = sys.unraisablehook, unraisable
         before = signal.signal(signal.SIGALRM, handle)
         whole = False
         try:
@@ -162,6 +167,7 @@ class Trial:
         finally:
             signal.setitimer(signal.ITIMER_REAL, 0)
             signal.signal(signal.SIGALRM, before)
+            sys.unraisablehook = reported
         self.check(subject, f"after {delay * 1e6:.0f} us")
         return not whole
 

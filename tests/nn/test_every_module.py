@@ -126,7 +126,8 @@ def _step(lib: Any, module: Any, arrays: list[Any], drawn: list[bool], weights: 
 
 
 # Where torch is not exact, and where numgrad is right and torch is not.
-TOLERANCE = {"Hardsigmoid": 1e-7}  # torch's slope is a sixth of float32
+# torch's slope is a sixth of float32; and so many layers and steps that torch's own order of sums shows.
+TOLERANCE = {"Hardsigmoid": 1e-7, "Transformer": 1e-9}
 OTHER_NUMBERS = {"CrossMapLRN2d": "torch's sums have a channel too many"}
 
 

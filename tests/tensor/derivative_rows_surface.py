@@ -463,3 +463,40 @@ _MATRICES: dict[str, Matrices] = {
 _SINGULAR = ("inf", "-inf", "allinf", "-allinf", "nan", "huge", "big", "max", "equal", "spread")
 for _name, _matrix in _MATRICES.items():
     of_arrays(_name, lambda lib, f, x, m=_matrix: m(lib, x), (3, 3), but=(*_SINGULAR, "torch nonfinite"))
+
+# ---- copies of views, and what is close to them ------------------------------------------------------------------
+
+
+def _joined(lib: Any, result: Any) -> Any:
+    return lib.cat([part.reshape(-1) for part in result]) if isinstance(result, (tuple, list)) else result
+
+
+for _name, _args in {
+    "adjoint": (),
+    "alias_copy": (),
+    "as_strided_copy": ((2, 2), (4, 1)),
+    "constant_pad_nd": ((1, 2), 0.5),
+    "diagonal_copy": (),
+    "expand_copy": ((2, 3, 4),),
+    "permute_copy": ((1, 0),),
+    "select_copy": (1, 2),
+    "slice_copy": (1, 0, 3),
+    "split_copy": (2, 1),
+    "split_with_sizes_copy": ([1, 3], 1),
+    "squeeze_copy": (),
+    "t_copy": (),
+    "transpose_copy": (0, 1),
+    "unbind_copy": (),
+    "unfold_copy": (1, 3, 1),
+    "unsqueeze_copy": (0,),
+    "view_copy": ((2, 6),),
+}.items():
+    of_arrays(_name, lambda lib, f, x, n=_name, a=_args: _joined(lib, getattr(lib, n)(x, *a)))
+of_arrays("gradient", lambda lib, f, x: _joined(lib, lib.gradient(x)), but=("torch nonfinite",))
+of_arrays("cross", lambda lib, f, x: lib.cross(x[:, 0], x[:, 1], dim=0), but=("torch nonfinite", *LARGEST))
+of_arrays("spmm", lambda lib, f, x: lib.spmm(x, x.t()), but=("torch nonfinite",))
+of_arrays(
+    "linear_cross_entropy",
+    lambda lib, f, x: f.linear_cross_entropy(x, x[:2], lib.tensor([0, 1, 1])),
+    but=("torch nonfinite",),
+)

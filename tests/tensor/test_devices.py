@@ -19,6 +19,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:range is deprecated")
 CREATED = {
     "arange": (3,), "empty": (2,), "eye": (2,), "full": ((2,), 1.0), "linspace": (0, 1, 3), "ones": (2,), "rand": (2,),
     "randint": (3, (2,)), "randn": (2,), "randperm": (3,), "tensor": ([1.0],), "zeros": (2,), "as_tensor": ([1.0],),
+    "asarray": ([1.0],), "empty_permuted": ((2, 3), (1, 0)),
     "tril_indices": (2, 2), "triu_indices": (2, 2), "empty_strided": ((2,), (1,)), "logspace": (0, 1, 3),
     "normal": (0.0, 1.0, (2,)), "range": (0, 3), "scalar_tensor": (1.0,),
     **{f"{name}_window": (4,) for name in ("bartlett", "blackman", "hamming", "hann", "kaiser")},
