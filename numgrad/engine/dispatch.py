@@ -37,7 +37,8 @@ def dispatch(op: Op, inputs: tuple[Any, ...], params: Any) -> Any:
 
     The op's plan refuses wrong arguments, before memory is allocated or changed.
     """
-    result = fast.run(op.plans, params, *inputs)  # for the common kind of call; None: it has done nothing
+    # For the common kind of call; None: it has done nothing.
+    result = _moved(op, inputs, params) if op.moving else fast.run(op.plans, params, *inputs)
     if result is None:
         return _dispatch(op, inputs, params)
     if result.__class__ is int:
@@ -59,7 +60,8 @@ def apply_saved(call: SavedCall, node: Node, grads: list[Any]) -> Any:
 
 def _dispatch(op: Op, inputs: tuple[Any, ...], params: Any) -> Any:
     try:
-        key = (params, *[None if tensor is None else tensor._spec for tensor in inputs])
+        specs = [None if tensor is None else tensor._spec for tensor in inputs]
+        key = (params[1:] if op.moving else params, *specs)
     except AttributeError:
         return dispatch(op, with_constants(op, inputs), params)
     plan = op.plans.get(key)
@@ -72,6 +74,7 @@ def _dispatch(op: Op, inputs: tuple[Any, ...], params: Any) -> Any:
         except PrivateOperandError as operand:
             private.expose(inputs[operand.position])
             return dispatch(op, inputs, params)
+    begin = _begin(op, plan, key[1:], params) if op.moving else 0
     edges = _edges(inputs) if op.differentiable and modes.grad_enabled else None
     if guards:
         for guard in tuple(guards):
@@ -88,7 +91,7 @@ def _dispatch(op: Op, inputs: tuple[Any, ...], params: Any) -> Any:
             outputs.append(tensor_over(tensor_class, storage, output.spec, address))  # type: ignore[arg-type]
             addresses.append(address)
         elif output.spec is not None:
-            outputs.append(_view(inputs[output.source], output))
+            outputs.append(_view(inputs[output.source], output, begin))
         else:
             outputs.append(inputs[output.source])
     if plan.program is not None:
@@ -103,6 +106,27 @@ def _dispatch(op: Op, inputs: tuple[Any, ...], params: Any) -> Any:
     elif plan.changed:
         _count_changes(plan, inputs)
     return outputs[0] if op.public == 1 else tuple(outputs[: op.public])
+
+
+def _moved(op: Op, inputs: tuple[Any, ...], params: Any) -> Any:
+    """`fast.run` for an op that moves."""
+    if len(inputs) != 1:
+        return None
+    spec = getattr(inputs[0], "_spec", None)
+    plan = op.plans.get((params[1:], spec))
+    if plan is None or plan.fast is None:
+        return None
+    begin = plan.begin(params[0])
+    return None if begin is None else fast.run_moved(plan, params, spec, begin * spec.dtype.itemsize, inputs[0])
+
+
+def _begin(op: Op, plan: Plan, specs: Any, params: Any) -> int:
+    """The element of the input where the view begins, of an op that moves."""
+    begin = plan.begin(params[0])
+    if begin is None:
+        op.planned(specs, params)  # which says what is wrong
+        raise KernelError(f"{op.name}: its plan takes {params}, which do not lie in the window that it declares")
+    return begin
 
 
 def _edges(inputs: tuple[Any, ...]) -> list[Any] | None:
@@ -140,8 +164,8 @@ def with_constants(op: Op, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
         raise RuntimeError(f"{op.name}: a number cannot be converted to {dtype} without overflow ({error})") from None
 
 
-def _view(source: TensorBase, output: Any) -> TensorBase:
-    address = source._address + output.offset * source._spec.dtype.itemsize
+def _view(source: TensorBase, output: Any, begin: int) -> TensorBase:
+    address = source._address + (begin + output.offset) * source._spec.dtype.itemsize
     view: TensorBase = tensor_over(tensor_class, source._storage, output.spec, address)
     view._base = base = source if source._base is None else source._base
     before = None if source._base is None else source._view_node
@@ -169,7 +193,7 @@ def _record(
         tensor = None if number is None else inputs[number]
         saved.append(tensor)
         versions.append(0 if tensor is None else tensor._storage.version)
-    node = Node(record, edges, saved, versions)
+    node = Node(record, edges, saved, versions, params)
     if plan.changed:  # counted after the saving of inputs, so that a change of a saved one is noticed
         _count_changes(plan, inputs)
     for slot, number in record.saving.outputs:

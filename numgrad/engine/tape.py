@@ -126,12 +126,16 @@ class Node(SeenNode):
 
     Nodes are numbered as they are made, so the reverse of that order is an order in which every gradient is complete
     before it is passed on. ``saved`` and ``versions`` (of the storages, at that time) are parallel to the op's ``saves``.
+    Its ``params`` are those of the record, unless the op's plans and records serve several (`registry.Op.moving`).
     """
 
-    __slots__ = ("__weakref__", "edges", "hooks", "record", "saved", "sequence", "versions")
+    __slots__ = ("__weakref__", "edges", "hooks", "params", "record", "saved", "sequence", "versions")
 
-    def __init__(self, record: Record, edges: Sequence[Edge], saved: Any = None, versions: Any = ()) -> None:
+    def __init__(
+        self, record: Record, edges: Sequence[Edge], saved: Any = None, versions: Any = (), params: Any = ()
+    ) -> None:
         self.record = record
+        self.params = params
         self.edges = edges
         self.saved: list[Any] | None = saved
         self.versions: list[int] = versions
@@ -139,7 +143,6 @@ class Node(SeenNode):
         self.sequence = next(_sequence)
 
     op = property(attrgetter("record.op"))
-    params = property(attrgetter("record.params"))
     needs = property(attrgetter("record.needs"))
     saving = property(attrgetter("record.saving"))
     input_specs = property(attrgetter("record.input_specs"))
@@ -268,7 +271,7 @@ class Context:
         self.node = node
         self.create_graph = create_graph
         record = node.record
-        self.params = record.params
+        self.params = node.params
         self.input_specs = record.input_specs
         self.needs = record.needs
 

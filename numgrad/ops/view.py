@@ -267,14 +267,20 @@ slice_ = Op(
     ("input",),
     {"starts": (), "steps": (), "sizes": ()},
     doc="For each dimension ``sizes[d]`` elements from ``starts[d]`` on, ``steps[d]`` apart: basic indexing.",
+    moving=True,
 )
+
+
+def _room(extent: int, step: int, size: int) -> int:
+    """How many beginnings there are for ``size`` elements."""
+    return extent - (size - 1) * step if size else extent + 1
 
 
 def _slice_geometry(spec: Spec, starts: Any, steps: Any, sizes: Any) -> tuple[tuple[int, ...], int]:
     for name, numbers in (("starts", starts), ("steps", steps), ("sizes", sizes)):
         prove_ints("slice", name, numbers, spec.ndim)
     for axis, (start, step, size) in enumerate(zip(starts, steps, sizes, strict=True)):
-        if size < 0 or step < 1 or start < 0 or (size and start + (size - 1) * step >= spec.shape[axis]):
+        if size < 0 or step < 1 or not 0 <= start < _room(spec.shape[axis], step, size):
             raise ShapeError(
                 f"slice: {size} elements from {start} on, {step} apart, reach beyond dimension {axis} of extent "
                 f"{spec.shape[axis]}"
@@ -289,6 +295,8 @@ def _slice_geometry(spec: Spec, starts: Any, steps: Any, sizes: Any) -> tuple[tu
 def _(b: PlanBuilder, input: Operand, starts: Any, steps: Any, sizes: Any) -> None:
     strides, offset = _slice_geometry(input.spec, starts, steps, sizes)
     b.view(input, sizes, strides, offset)
+    room = [_room(*each) for each in zip(input.spec.shape, steps, sizes, strict=True)]
+    b.window(room, (0,) * input.spec.ndim if 0 in sizes else input.spec.strides)
 
 
 @slice_.backward

@@ -77,6 +77,9 @@ class Op:
         Each element of the outputs depends on the elements of the broadcast inputs at the same index.
     commutes
         The order of the inputs changes nothing.
+    moving
+        A view of its one input. The first parameter says where it begins, in each dimension; a plan serves all beginnings,
+        and calls `PlanBuilder.window`.
 
     Raises
     ------
@@ -110,6 +113,7 @@ class Op:
         bilinear: bool = False,
         elementwise: bool = False,
         commutes: bool = False,
+        moving: bool = False,
     ) -> None:
         self.name = name
         self.inputs = tuple(inputs)
@@ -119,6 +123,7 @@ class Op:
         self.variadic = variadic
         self.mutates, self.overwrites, self.aliases = mutates or overwrites, overwrites, aliases
         self.random, self.bilinear, self.elementwise, self.commutes = random, bilinear, elementwise, commutes
+        self.moving = moving
         self.doc = inspect.cleandoc(doc)
         self.__doc__ = self.doc
         self.differentiable = differentiable
@@ -350,7 +355,7 @@ class Op:
         """
         plan = self.planned(specs, params).finish()
         plan.prepare(self.public, self.differentiable)
-        plans.keep(self, (params, *specs), plan)
+        plans.keep(self, (params[1:] if self.moving else params, *specs), plan)
         return plan
 
     def planned(self, specs: tuple[Spec | None, ...], params: Any) -> PlanBuilder:

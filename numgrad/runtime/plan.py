@@ -101,6 +101,7 @@ class PlanBuilder:
         self.scratch_bytes: list[int] = []
         self.launches: list[Launch | Pair] = []
         self.call: HostCall | None = None  # in the place of launches
+        self.moves: tuple[tuple[int, int], ...] = ()  # see `window`
         self._addresses = len(inputs)
         self._allocations: list[tuple[str, int, str]] = []  # kind, position among its kind, dtype code
         self.workers = threads.get_num_threads()
@@ -129,6 +130,15 @@ class PlanBuilder:
                 f"a view of shape {shape}, strides {strides} at {offset} reaches beyond {source.extent} elements"
             )
         self.outputs.append(Output(spec, source.index, offset))
+
+    def window(self, room: Sequence[int], strides: Sequence[int]) -> None:
+        """Declare that the last view may begin elsewhere, for an op that moves.
+
+        In each dimension it may begin at ``range(room)``, each one a stride from the one before.
+        """
+        self.moves = tuple(zip(room, strides, strict=True))
+        view = self.outputs.pop()
+        self.outputs.append(Output(view.spec, view.source))
 
     def exposed(self, source: Operand) -> None:
         """Declare that this plan exposes an input's memory, not only its values: the layout must not be private."""
@@ -291,6 +301,8 @@ class Plan:
         The launches, or the call of the host; None for an op that only makes views.
     records
         The engine's records for this signature: what nodes share, by the pattern of needed gradients, as bits.
+    moves
+        Of a view that may begin elsewhere, for each dimension how many beginnings there are, and their stride.
     weight
         Its share of the room for plans; mostly 1.
     fast
@@ -304,6 +316,7 @@ class Plan:
         "allocations",
         "changed",
         "fast",
+        "moves",
         "outputs",
         "program",
         "records",
@@ -325,6 +338,7 @@ class Plan:
         self._inputs = len(builder.inputs)
         self.weight = 1 + (len(builder.inputs) + len(builder.outputs)) // WEIGHED
         self.changed = tuple(builder.changed)
+        self.moves = builder.moves
         self.records: dict[int, Any] = {}
         self.fast: int | None = None
         self._fast_words: Any = None
@@ -334,6 +348,17 @@ class Plan:
         self._fast_words = plan_words(self, public, differentiable)
         if self._fast_words is not None:
             self.fast = self._fast_words.ctypes.data
+
+    def begin(self, starts: Any) -> int | None:
+        """The element of the source where a view with these starts begins; None if it may not begin there."""
+        if not isinstance(starts, tuple) or len(starts) != len(self.moves):
+            return None
+        element = 0
+        for start, (room, stride) in zip(starts, self.moves, strict=True):
+            if start.__class__ is not int or not 0 <= start < room:
+                return None
+            element += start * stride
+        return element
 
     def run(self, addresses: list[int]) -> int:
         """Launch, given the addresses of the inputs and the new outputs; the launch's status word."""

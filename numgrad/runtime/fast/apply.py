@@ -13,11 +13,14 @@ from __future__ import annotations
 
 from numgrad.runtime.fast.edges import field, new_edges, new_none, pattern_of
 from numgrad.runtime.fast.layout import (
+    ARG_DISTANCE,
     ARG_GRADS,
+    ARG_INPUT,
     ARG_NODE,
     ARG_PARAMS,
     ARG_PLANS,
     ARG_READS,
+    ARG_SPEC,
     BEFORE_INPUTS,
     CALL_READS,
     FALSE,
@@ -30,6 +33,7 @@ from numgrad.runtime.fast.layout import (
     MEMORY,
     MODES,
     MOST_INPUTS,
+    MOVED,
     NODE_SAVED,
     NODE_VERSIONS,
     NONE,
@@ -82,22 +86,26 @@ def apply(self, args, count):
     """``apply(plans, params, *inputs)``: the output, or a tuple of them; None if it has done nothing; a status if not 0.
 
     If the word `SAVED` is set, it is ``apply_saved(plans, params, node, grads, reads)``, which takes gradients and saved
-    tensors as inputs. ``reads`` is the address of a saved call's words. Both are one function, since compiling takes long.
+    tensors as inputs. ``reads`` is the address of a saved call's words. If the word `MOVED` is set, it is
+    ``apply_moved(plan, params, spec, distance, input)``, which makes the view that the plan describes, but ``distance`` bytes
+    on. All are one function, since compiling takes long.
     """
     words = python_to_word(self)
+    if peek(words + MOVED):
+        return moved_to(words, args)
     if peek(words + SAVED) == 0:
-        return apply_to(words, args, count)
+        return apply_to(words, args, count, 0, 0)
     call_args = stack_words(BEFORE_INPUTS + MOST_INPUTS)
     inputs = gathered(words, args, call_args)
-    result = apply_to(words, call_args, inputs) if inputs else new_none(words)
+    result = apply_to(words, call_args, inputs, 0, 0) if inputs else new_none(words)
     for position in range(BEFORE_INPUTS, inputs):
         decref(peek(call_args + 8 * position))
     return result
 
 
 @device
-def apply_to(words, args, count):
-    """`apply`, on an array of its arguments.
+def apply_to(words, args, count, plan_object, distance):
+    """`apply`, on an array of its arguments, with the plan if it is known; views begin ``distance`` bytes farther on.
 
     References: ``objects`` holds each new object, and every way out before the launch drops them all. The caller holds the
     inputs. The plan and the record are held here, since another thread may drop them during the launch.
@@ -106,9 +114,10 @@ def apply_to(words, args, count):
     # and the record exists. Nothing is made or changed before all of that is checked.
     if listened_to(words) or count > BEFORE_INPUTS + MOST_INPUTS:
         return new_none(words)
-    plan_object = find_plan(words, args, count)
     if plan_object == 0:
-        return 0 if error_occurred() else new_none(words)
+        plan_object = find_plan(words, args, count)
+        if plan_object == 0:
+            return 0 if error_occurred() else new_none(words)
     plan = field(words, plan_object, PLAN_FAST)
     if plan == peek(words + NONE):
         return new_none(words)
@@ -151,7 +160,7 @@ def apply_to(words, args, count):
     ready = (
         (edges != 0 or pattern == 0) and (result != 0 or several == 0) and make_all(words, args, objects, plan, record)
     )
-    ready = ready and fill_outputs(words, args, count, objects, plan, addresses, blocks, recording)
+    ready = ready and fill_outputs(words, args, count, objects, plan, addresses, blocks, recording, distance)
     # Launch. Other threads run meanwhile.
     status = 0
     if ready and program:
@@ -171,7 +180,7 @@ def apply_to(words, args, count):
         result = word_to_python(status) if status else 0 if error_occurred() else new_none(words)
     else:
         if pattern:
-            fill_node(words, objects, plan, record_object, record, edges)
+            fill_node(words, args, objects, plan, record_object, record, edges)
         for number in range(outputs):
             decref(peek(objects + PAIR_SIZE * number + PAIR_STORAGE))
             tensor = peek(objects + PAIR_SIZE * number + PAIR_TENSOR)
@@ -208,9 +217,7 @@ def find_plan(words, args, count):
         tensor = peek(args + 8 * position)
         spec = peek(words + NONE)
         if tensor != spec:
-            type_ = type_of(tensor)
-            decref(type_)  # the object holds it
-            spec = field(words, tensor, SPEC) if is_subtype(type_, peek(words + TENSOR_BASE)) else 0
+            spec = field(words, tensor, SPEC) if is_tensor(words, tensor) else 0
             if spec == 0:
                 decref(key)
                 return 0
@@ -222,6 +229,13 @@ def find_plan(words, args, count):
 
 
 @device
+def is_tensor(words, instance):
+    type_ = type_of(instance)
+    decref(type_)  # the object holds it
+    return is_subtype(type_, peek(words + TENSOR_BASE)) != 0
+
+
+@device
 def is_recording(words):
     """1 if gradients are recorded, 0 if not; -1 if Python has to decide, -2 for an error."""
     enabled = get_attribute(peek(words + MODES), peek(words + GRAD_ENABLED))
@@ -229,6 +243,22 @@ def is_recording(words):
         return -2
     decref(enabled)
     return 1 if enabled == peek(words + TRUE) else 0 if enabled == peek(words + FALSE) else -1
+
+
+# ---- `apply_moved`: the caller has the plan ------------------------------------------------------------------------
+
+
+@device
+def moved_to(words, args):
+    """`apply_moved`, if the input is a tensor that still is as the plan expects it."""
+    tensor = peek(args + ARG_INPUT)
+    if not is_tensor(words, tensor) or field(words, tensor, SPEC) != peek(args + ARG_SPEC):
+        return new_none(words)
+    call_args = stack_words(BEFORE_INPUTS + 1)
+    poke(call_args + ARG_PARAMS, peek(args + ARG_PARAMS))
+    poke(call_args + FIRST_INPUT, tensor)
+    distance = python_to_word(peek(args + ARG_DISTANCE))
+    return apply_to(words, call_args, BEFORE_INPUTS + 1, peek(args + ARG_PLANS), distance)
 
 
 # ---- `apply_saved`: gradients and saved tensors become the inputs -------------------------------------------------

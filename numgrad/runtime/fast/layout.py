@@ -115,6 +115,7 @@ def _template(owner: str, *empty: str) -> int:
 
 
 SAVED = ENGINE.word("saved", "whether the function is `apply_saved`")
+MOVED = ENGINE.word("moved", "whether the function is `apply_moved`")
 MEMORY = ENGINE.word("memory", "address of the words of the pool of storage")
 POOL = ENGINE.word("pool", "address of the words of the pool of threads")
 RUN = ENGINE.word("run", "address of `run_program`")
@@ -142,6 +143,7 @@ NODE_RECORD = _slot("node_record", "node", "record")
 NODE_EDGES = _slot("node_edges", "node", "edges")
 NODE_SAVED = _slot("node_saved", "node", "saved")
 NODE_VERSIONS = _slot("node_versions", "node", "versions")
+NODE_PARAMS = _slot("node_params", "node", "params")
 NODE_SEQUENCE = _slot("node_sequence", "node", "sequence")
 NODE_HOOKS = _slot("node_hooks", "node", "hooks")
 LEAF_VARIABLE = _slot("leaf_variable", "leaf", "variable")
@@ -152,7 +154,7 @@ RECORD_FAST = _slot("record_fast", "record", "fast")
 LISTENERS = ENGINE.count("listeners", "lists; while one of them has an item, Python applies ops")
 TENSOR_TEMPLATE = _template("tensor", "_storage", "_spec", "_address")
 STORAGE_TEMPLATE = _template("storage", "_block", "address", "nbytes")
-NODE_TEMPLATE = _template("node", "record", "edges", "saved", "versions", "sequence")
+NODE_TEMPLATE = _template("node", "record", "edges", "saved", "versions", "params", "sequence")
 LEAF_TEMPLATE = _template("leaf", "record", "sequence", "hooks", "variable")
 FIRST_LISTENER = ENGINE.size
 
@@ -210,6 +212,14 @@ SAVED_ARGUMENTS.size = ARGUMENTS.size
 ARG_NODE = SAVED_ARGUMENTS.word("node", "the node whose backward runs")
 ARG_GRADS = SAVED_ARGUMENTS.word("grads", "the gradients of its outputs, a list")
 ARG_READS = SAVED_ARGUMENTS.word("reads", "address of the words of the saved call, an int")
+
+MOVED_ARGUMENTS = Layout(
+    "the arguments of `apply_moved`, behind the plan, in the place of the plans, and the parameters"
+)
+MOVED_ARGUMENTS.size = ARGUMENTS.size
+ARG_SPEC = MOVED_ARGUMENTS.word("spec", "the spec that the input had when the plan was looked up")
+ARG_DISTANCE = MOVED_ARGUMENTS.word("distance", "bytes from where the input begins to where the view does, an int")
+ARG_INPUT = MOVED_ARGUMENTS.word("input", "the tensor")
 
 # ---- the objects that `apply` makes: for each output a pair, then the parts of the node ----------------------------
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from numgrad.runtime.fast.edges import field, input_at, new_none
 from numgrad.runtime.fast.layout import (
     ADDRESS,
+    ARG_PARAMS,
     BASE,
     BEFORE_INPUTS,
     FIRST_ALIAS,
@@ -18,6 +19,7 @@ from numgrad.runtime.fast.layout import (
     NEW,
     NODE,
     NODE_EDGES,
+    NODE_PARAMS,
     NODE_RECORD,
     NODE_SAVED,
     NODE_SEQUENCE,
@@ -118,7 +120,7 @@ def make_all(words, args, objects, plan, record):
 
 
 @device
-def fill_outputs(words, args, count, objects, plan, addresses, blocks, recording):
+def fill_outputs(words, args, count, objects, plan, addresses, blocks, recording, distance):
     """Give the outputs memory, and write the addresses of all operands; 0 if there is no block, or an error."""
     memory_words = peek(words + MEMORY)
     for position in range(BEFORE_INPUTS, count):
@@ -129,7 +131,7 @@ def fill_outputs(words, args, count, objects, plan, addresses, blocks, recording
         row = plan + FIRST_ROW + ROW_SIZE * position
         kind, pair = peek(row + ROW_KIND), objects + PAIR_SIZE * peek(row + ROW_OUTPUT)
         if kind >= 0:
-            if fill_view(words, peek(pair + PAIR_TENSOR), input_at(args, kind), row, recording) == 0:
+            if fill_view(words, peek(pair + PAIR_TENSOR), input_at(args, kind), row, recording, distance) == 0:
                 return 0
         elif kind != ITSELF:
             block = take_block(memory_words, peek(row + ROW_ORIGIN))
@@ -153,12 +155,13 @@ def fill_tensor(words, tensor, storage, spec, address):
 
 
 @device
-def fill_view(words, tensor, source, row, recording):
+def fill_view(words, tensor, source, row, recording, distance):
     """Make a tensor a view of an input, as `engine/dispatch.py: _view` does; 0 for an error."""
     address = field(words, source, ADDRESS)
     incref(address)
-    if peek(row + ROW_ORIGIN):
-        moved = word_to_python(python_to_word(address) + peek(row + ROW_ORIGIN))
+    distance += peek(row + ROW_ORIGIN)
+    if distance:
+        moved = word_to_python(python_to_word(address) + distance)
         decref(address)
         address = moved
     if address == 0:
@@ -220,12 +223,13 @@ def count_changes(words, args, plan):
 
 
 @device
-def fill_node(words, objects, plan, record_object, record, edges):
+def fill_node(words, args, objects, plan, record_object, record, edges):
     """Fill the node, as `engine/dispatch.py: _record` does."""
     parts = parts_of(objects, plan)
     node, saved, versions = peek(parts + PARTS_NODE), peek(parts + PARTS_SAVED), peek(parts + PARTS_VERSIONS)
     aliases = parts + FIRST_ALIAS
     put(node + peek(words + NODE_RECORD), record_object)
+    put(node + peek(words + NODE_PARAMS), peek(args + ARG_PARAMS))
     poke(node + peek(words + NODE_EDGES), edges)
     poke(node + peek(words + NODE_SAVED), saved)
     poke(node + peek(words + NODE_VERSIONS), versions)

@@ -1,6 +1,6 @@
 """When ops are applied in machine code: `run` becomes `apply` once that is loaded; before, Python applies every op.
 
-``run = run_saved = nothing`` leaves every op to Python for ever.
+``run = run_saved = run_moved = nothing`` leaves every op to Python for ever.
 """
 
 from __future__ import annotations
@@ -23,16 +23,17 @@ _log = logging.getLogger("numgrad.fast")
 
 run: Callable[..., Any]  # `apply`
 run_saved: Callable[..., Any]  # `apply` for saved tensors
-load: Callable[[], None]  # makes machine code of the two now
+run_moved: Callable[..., Any]  # `apply` for views that begin anywhere
+load: Callable[[], None]  # makes machine code of the three now
 
 
 def connect(facts: Callable[[], tuple[Any, ...]]) -> None:
-    """Set `run`, `run_saved` and `load` for the engine's ``facts``, the arguments of `write.load`.
+    """Set `run`, `run_saved`, `run_moved` and `load` for the engine's ``facts``, the arguments of `write.load`.
 
     Python applies the first ops. `apply` takes over after a few calls if the store has it. Otherwise it takes over when
     another process has compiled it, or after so many calls that compiling it here pays.
     """
-    global run, run_saved, load
+    global run, run_saved, run_moved, load
     loading = locks.awaited()
     calls = 0
 
@@ -46,12 +47,12 @@ def connect(facts: Callable[[], tuple[Any, ...]]) -> None:
         return None
 
     def load_now() -> None:
-        global run, run_saved
+        global run, run_saved, run_moved
         with loading:
             if run is first_run:
-                run, run_saved = _loaded(facts)
+                run, run_saved, run_moved = _loaded(facts)
 
-    run, run_saved, load = first_run, nothing, load_now
+    run, run_saved, run_moved, load = first_run, nothing, nothing, load_now
 
 
 def nothing(*_: Any) -> None:
@@ -60,12 +61,12 @@ def nothing(*_: Any) -> None:
 
 def _loaded(facts: Callable[[], tuple[Any, ...]]) -> Sequence[Callable[..., Any]]:
     if config.PYTHON.is_set():
-        return nothing, nothing
+        return nothing, nothing, nothing
     # References that `apply` borrows from lists and slots are safe only while no other thread runs Python.
     if not getattr(sys, "_is_gil_enabled", lambda: True)():
-        return nothing, nothing
+        return nothing, nothing, nothing
     try:
         return write.load(*facts())
     except KernelError as error:  # an interpreter that lays out its objects in another way
         _log.warning("ops are applied by Python, which is slower: %s", error)
-        return nothing, nothing
+        return nothing, nothing, nothing

@@ -79,7 +79,7 @@ def load(
     singletons: Sequence[Any],
     listeners: Sequence[list[Any]],
 ) -> list[Callable[..., Any]]:
-    """`start.run` and `start.run_saved` for the engine's classes.
+    """`start.run`, `start.run_saved` and `start.run_moved` for the engine's classes.
 
     Parameters
     ----------
@@ -118,9 +118,10 @@ def load(
         "leaf_records": leaf_records,
     }
     functions = []
-    for saved in (0, 1):
+    for saved, moved in ((0, 0), (1, 0), (0, 1)):
         filled = layout.ENGINE.filled(
             saved=saved,
+            moved=moved,
             memory=memory.WORDS,
             pool=threads.ADDRESS,
             run=program.run_program.address(),
