@@ -360,9 +360,9 @@ def _(g, size, starts, steps):
 def narrow(tensor: Any, dim: int, start: int, length: int) -> Any:
     """``length`` elements of one dimension from ``start`` on."""
     shape = tensor._spec.shape
-    starts = tuple(start if axis == dim else 0 for axis in range(len(shape)))
-    sizes = tuple(length if axis == dim else extent for axis, extent in enumerate(shape))
-    return slice_(tensor, starts=starts, steps=(1,) * len(shape), sizes=sizes)
+    starts, sizes = [0] * len(shape), list(shape)
+    starts[dim], sizes[dim] = start, length
+    return slice_.apply((tensor,), tuple(starts), (1,) * len(shape), tuple(sizes))
 
 
 # ---- a view that depends on another tensor ----------------------------------------------------------------------

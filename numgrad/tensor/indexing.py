@@ -27,17 +27,14 @@ def get_item(tensor: Tensor, index: Any) -> Tensor:
     index = _as_torch_reads(index)
     if _is_advanced(index):
         return _take(tensor, index)
-    starts, steps, sizes, kept = _parse(tensor, index)
-    shape = tensor.shape
+    starts, steps, sizes, dropped, new = _parse(tensor, index)
     result = tensor
-    if (starts, steps, sizes) != ((0,) * len(shape), (1,) * len(shape), tuple(shape)):
-        result = ops.view.slice_(result, starts=starts, steps=steps, sizes=sizes)
-    dropped = tuple(axis for axis in range(len(shape)) if axis not in kept)
+    if sizes != tensor._spec.shape or max(steps, default=1) > 1:
+        result = ops.view.slice_.apply((result,), starts, steps, sizes)
     if dropped:
-        result = ops.view.squeeze(result, dims=dropped)
-    for position, axis in enumerate(kept):
-        if axis is None:
-            result = ops.view.unsqueeze(result, dim=position)
+        result = ops.view.squeeze.apply((result,), dropped)
+    for position in new:
+        result = ops.view.unsqueeze(result, dim=position)
     return shaping.permute(result, *range(result.ndim)) if result is tensor else result
 
 
@@ -121,7 +118,10 @@ def _refuse_index_dtype(dtype: np.dtype, of_tensor: bool) -> None:
 
 
 def _is_advanced(index: Any) -> bool:
-    return builtins.any(_is_array(item) for item in (index if isinstance(index, tuple) else (index,)))
+    for item in index if isinstance(index, tuple) else (index,):  # `any` takes longer than the few tests
+        if _is_array(item):
+            return True
+    return False
 
 
 class _Rows(NamedTuple):
@@ -412,52 +412,55 @@ def _without_leading_ones(value: Tensor, ndim: int) -> Tensor:
     return value
 
 
-def _parse(tensor: Tensor, index: Any) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...], list[int | None]]:
-    """Starts, steps and sizes of each dimension, and the remaining dimensions, with None for each new one."""
+def _parse(tensor: Tensor, index: Any) -> tuple[tuple[int, ...], ...]:
+    """Starts, steps and sizes of each dimension, the dimensions that go, and where in the result new ones come."""
     items = _with_ellipsis(tensor, index)
-    shape = tensor.shape
+    shape = tensor._spec.shape
     starts: list[int] = []
     steps: list[int] = []
     sizes: list[int] = []
-    kept: list[int | None] = []
+    dropped: list[int] = []
+    new: list[int] = []
     axis = 0
     for item in items:
         if item is None:
-            kept.append(None)
+            new.append(axis - len(dropped) + len(new))
             continue
         extent = shape[axis]
         if isinstance(item, slice):
             start, stop, step = item.indices(extent)
             if step < 1:
                 raise ValueError("step must be greater than zero")
-            size = builtins.max(0, -(-(stop - start) // step))
+            size = len(range(start, stop, step))
             starts.append(start if size else 0)
             steps.append(step)
             sizes.append(size)
-            kept.append(axis)
         else:
-            position = _position(item, axis, extent)
-            starts.append(position)
+            starts.append(_position(item, axis, extent))
             steps.append(1)
             sizes.append(1)
+            dropped.append(axis)
         axis += 1
-    return tuple(starts), tuple(steps), tuple(sizes), kept
+    return tuple(starts), tuple(steps), tuple(sizes), tuple(dropped), tuple(new)
 
 
 def _with_ellipsis(tensor: Tensor, index: Any) -> list[Any]:
     """The index as a list with an item for each dimension, and None for each new one."""
     items = list(index) if isinstance(index, tuple) else [index]
+    ndim = tensor._spec.ndim
     used = 0
-    for item in items:
-        if item is None or item is Ellipsis:
-            continue
-        used += _mask_ndim(item) if _is_array(item) else 1
-    if used > tensor.ndim:
-        raise IndexError(f"too many indices for tensor of dimension {tensor.ndim}: got {used}")
-    if builtins.sum(item is Ellipsis for item in items) > 1:
+    ellipses: list[int] = []
+    for position, item in enumerate(items):
+        if item is Ellipsis:
+            ellipses.append(position)
+        elif item is not None:
+            used += _mask_ndim(item) if _is_array(item) else 1
+    if used > ndim:
+        raise IndexError(f"too many indices for tensor of dimension {ndim}: got {used}")
+    if len(ellipses) > 1:
         raise IndexError("an index can only have a single ellipsis ('...')")
-    position = next((i for i, item in enumerate(items) if item is Ellipsis), len(items))
-    items[position : position + 1] = [slice(None)] * (tensor.ndim - used)
+    position = ellipses[0] if ellipses else len(items)
+    items[position : position + 1] = [slice(None)] * (ndim - used)
     return items
 
 
@@ -470,6 +473,20 @@ def _mask_ndim(item: Any) -> int:
 
 
 def _position(item: Any, axis: int, extent: int) -> int:
+    position = item if item.__class__ is int else _as_position(item, axis)
+    if not -extent <= position < extent:
+        raise IndexError(f"index {position} is out of bounds for dimension {axis} with size {extent}")
+    return position % extent
+
+
+def _as_position(item: Any, axis: int) -> int:
+    """The int that an index of one element is.
+
+    Raises
+    ------
+    IndexError, TypeError
+        It is none.
+    """
     single = isinstance(item, TensorBase) and item._spec.ndim == 0 and item._spec.dtype.category == 1
     single = single or (isinstance(item, np.ndarray) and item.dtype.kind in "iu")
     single = single or (not isinstance(item, (TensorBase, np.ndarray)) and hasattr(item, "__index__"))
@@ -478,7 +495,4 @@ def _position(item: Any, axis: int, extent: int) -> int:
             f"tensors are indexed by ints, slices, ..., None, index tensors and masks; got {type(item).__name__} for dimension "
             f"{axis}"
         )
-    position = int(item)
-    if not -extent <= position < extent:
-        raise IndexError(f"index {position} is out of bounds for dimension {axis} with size {extent}")
-    return position % extent
+    return int(item)

@@ -361,7 +361,7 @@ def select(input: Tensor, dim: int, index: int) -> Tensor:
         raise IndexError(
             f"select(): index {index} out of range for tensor of size {list(input._spec.shape)} at dimension {axis}"
         )
-    return ops.view.squeeze(view_ops.narrow(input, axis, index % extent, 1), dims=(axis,))  # type: ignore[no-any-return]
+    return ops.view.squeeze.apply((view_ops.narrow(input, axis, index % extent, 1),), (axis,))  # type: ignore[no-any-return]
 
 
 @public("method")

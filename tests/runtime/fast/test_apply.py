@@ -15,6 +15,7 @@ from numgrad.engine import dispatch
 from numgrad.engine.tape import gradient_edge
 from numgrad.errors import KernelError
 from numgrad.ops import elementwise
+from numgrad.ops.view import slice_
 from numgrad.runtime import memory, objects
 from numgrad.runtime.fast import start as fast
 from tests.runtime import processes
@@ -41,6 +42,11 @@ CASES = {
     "a stale view": lambda x, y: _stale(x, y),
     "no gradient mode": lambda x, y: _without(x, y),
     "a view": lambda x, y: x.view(2, 6).t()[1:],
+    "views that begin elsewhere": lambda x, y: tuple(
+        each[i:, i + 1 : i + 3] for each in (x, x * y, y.detach()) for i in range(2)
+    ),
+    "a view that begins elsewhere, without recording": lambda x, y: _slice_without(x, y),
+    "a view that begins elsewhere, of a stale one": lambda x, y: _stale_rows(x)[1:],
     "a view of a view that has a node": lambda x, y: (x * y).view(-1)[3:].view(3, 3),
     "a view made without recording": lambda x, y: _view_without(x),
     "a matrix product with scratch memory": lambda x, y: ng.nn.functional.linear(x, y, y[:, 0]),
@@ -75,6 +81,19 @@ def _view_without(x):
     with ng.no_grad():
         view = x.view(-1)
     return view[2:], view * 2
+
+
+def _slice_without(x, y):
+    with ng.no_grad():
+        view = x[1:]
+    return view, view[1:], view[:, 2:]
+
+
+def _stale_rows(x):
+    base = x * 2
+    view = base.view(-1)
+    base.mul_(3)
+    return view
 
 
 def _changed_view(x, y):
@@ -114,6 +133,7 @@ def _described(value):
     if node is not None:
         graph = (
             node.name(),
+            node.params,
             [(each and each.name(), number) for each, number in node.next_functions],
             [None if each is None else each.tolist() for each in node.saved],
             list(node.versions),
@@ -131,6 +151,7 @@ def test_machine_code_does_what_dispatch_does(case, monkeypatch):
         if in_python:
             monkeypatch.setattr(fast, "run", fast.nothing)
             monkeypatch.setattr(fast, "run_saved", fast.nothing)
+            monkeypatch.setattr(fast, "run_moved", fast.nothing)
         for _ in range(3):  # the first of them makes plans and records
             x, y = _leaf(3, 4), _leaf(3, 4)
             out = function(x, y)
@@ -158,6 +179,10 @@ def _step(x, y, z):
     w.add_(1)
     (saved * 1).sum().backward()
     w = (x * 2).mul_(y)
+    _ = y[1:, 2:], y[2:, :2]
+    (x[1] * x[3, 1:2]).sum().backward()
+    with pytest.raises(IndexError):
+        _ = w[4]
     ng.nn.functional.batch_norm(w, z[0], z[1], x[2], training=True).sum().backward()
     x.grad = None
 
@@ -252,6 +277,44 @@ def test_memory_that_runs_out_during_a_change_in_place():
     gc.collect()
     assert failures > 5
     assert memory.memory_stats()["live"] == live
+
+
+def test_memory_that_runs_out_during_a_view_that_begins_elsewhere():
+    testing = pytest.importorskip("_testcapi")
+    base = _leaf(40, 4) * 1
+    params = slice_.Params(starts=(30, 1), steps=(1, 1), sizes=(3, 2))
+    for _ in range(3):
+        expected = slice_(base, **params._asdict())
+    plan, spec = slice_.plans[params[1:], base._spec], base._spec
+    watched = base, base._storage, base._node, plan, spec, params, *plan.records.values()
+    gc.collect()
+    before = [sys.getrefcount(each) for each in watched]
+    failures, size = 0, 4 * (30 * 4 + 1)
+    for allocation in range(20):
+        out = None
+        testing.set_nomemory(allocation, allocation + 1)
+        try:
+            out = fast.run_moved(plan, params, spec, size, base)
+        except MemoryError:
+            failures += 1
+        finally:
+            testing.remove_mem_hooks()
+        assert out is None or (out.tolist() == expected.tolist() and out.grad_fn.params is params)
+    del out
+    gc.collect()
+    assert failures > 3
+    assert [sys.getrefcount(each) for each in watched] == before
+
+
+def test_a_view_that_begins_elsewhere_is_left_to_python_if_the_input_has_changed():
+    x = ng.ones(4, 4)
+    params = slice_.Params(starts=(1, 1), steps=(1, 1), sizes=(3, 2))
+    for _ in range(2):
+        slice_(x, **params._asdict())
+    plan = slice_.plans[params[1:], x._spec]
+    assert fast.run_moved(plan, params, x._spec, 20, x).shape == (3, 2)
+    for spec, input in [(x._spec, x.t()), (x._spec, 1), (x._spec, object.__new__(ng.Tensor)), (None, x), (None, None)]:
+        assert fast.run_moved(plan, params, spec, 20, input) is None
 
 
 def test_graphs_share_the_accumulator_that_the_garbage_collector_made_meanwhile():
@@ -382,5 +445,5 @@ def test_an_unknown_interpreter_is_served_by_python(monkeypatch, caplog):
         raise KernelError("the slot _spec of Tensor is not found in its memory")
 
     monkeypatch.setattr("numgrad.runtime.fast.write.load", refuse)
-    assert [function(1, 2) for function in fast._loaded(lambda: ())] == [None, None]
+    assert [function(1, 2) for function in fast._loaded(lambda: ())] == [None] * 3
     assert "ops are applied by Python" in caplog.text

@@ -19,6 +19,7 @@ PREFIXES = {
     "RECORD": "RECORD_",
     "CALL": "CALL_",
     "ARGUMENTS": "ARG_",
+    "MOVED_ARGUMENTS": "ARG_",
     "SAVED_ARGUMENTS": "ARG_",
     "PAIR": "PAIR_",
     "PARTS": "PARTS_",
