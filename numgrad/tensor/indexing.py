@@ -118,10 +118,7 @@ def _refuse_index_dtype(dtype: np.dtype, of_tensor: bool) -> None:
 
 
 def _is_advanced(index: Any) -> bool:
-    for item in index if isinstance(index, tuple) else (index,):  # `any` takes longer than the few tests
-        if _is_array(item):
-            return True
-    return False
+    return builtins.any(map(_is_array, index if isinstance(index, tuple) else (index,)))
 
 
 class _Rows(NamedTuple):
