@@ -78,8 +78,8 @@ class Op:
     commutes
         The order of the inputs changes nothing.
     moving
-        A view of its one input. The first parameter says where it begins, in each dimension; a plan serves all beginnings,
-        and calls `PlanBuilder.window`.
+        A view of its one input, and the first parameter says where it begins, in each dimension. A plan serves all
+        beginnings, as `PlanBuilder.window` declares, and so do records: only a node's own params say where it began.
 
     Raises
     ------
