@@ -38,7 +38,7 @@ def dispatch(op: Op, inputs: tuple[Any, ...], params: Any) -> Any:
     The op's plan refuses wrong arguments, before memory is allocated or changed.
     """
     # For the common kind of call; None: it has done nothing.
-    result = _moved(op, inputs, params) if op.moving else fast.run(op.plans, params, *inputs)
+    result = (fast.run_moving if op.moving else fast.run)(op.plans, params, *inputs)
     if result is None:
         return _dispatch(op, inputs, params)
     if result.__class__ is int:
@@ -60,8 +60,7 @@ def apply_saved(call: SavedCall, node: Node, grads: list[Any]) -> Any:
 
 def _dispatch(op: Op, inputs: tuple[Any, ...], params: Any) -> Any:
     try:
-        specs = [None if tensor is None else tensor._spec for tensor in inputs]
-        key = (params[1:] if op.moving else params, *specs)
+        key = (params[1:] if op.moving else params, *[None if tensor is None else tensor._spec for tensor in inputs])
     except AttributeError:
         return dispatch(op, with_constants(op, inputs), params)
     plan = op.plans.get(key)
@@ -74,7 +73,7 @@ def _dispatch(op: Op, inputs: tuple[Any, ...], params: Any) -> Any:
         except PrivateOperandError as operand:
             private.expose(inputs[operand.position])
             return dispatch(op, inputs, params)
-    begin = _begin(op, plan, key[1:], params) if op.moving else 0
+    begin = op.begin(plan, key[1:], params) if op.moving else 0
     edges = _edges(inputs) if op.differentiable and modes.grad_enabled else None
     if guards:
         for guard in tuple(guards):
@@ -106,27 +105,6 @@ def _dispatch(op: Op, inputs: tuple[Any, ...], params: Any) -> Any:
     elif plan.changed:
         _count_changes(plan, inputs)
     return outputs[0] if op.public == 1 else tuple(outputs[: op.public])
-
-
-def _moved(op: Op, inputs: tuple[Any, ...], params: Any) -> Any:
-    """`fast.run` for an op that moves: its plan serves all beginnings, so Python proves this one."""
-    if len(inputs) != 1:
-        return None
-    spec: Any = getattr(inputs[0], "_spec", None)
-    plan = op.plans.get((params[1:], spec))
-    if plan is None or plan.fast is None:
-        return None
-    begin = plan.begin(params[0])
-    return None if begin is None else fast.run_moved(plan, params, spec, begin * spec.dtype.itemsize, inputs[0])
-
-
-def _begin(op: Op, plan: Plan, specs: Any, params: Any) -> int:
-    """The element of the input where the view begins, of an op that moves."""
-    begin = plan.begin(params[0])
-    if begin is None:
-        op.planned(specs, params)  # which says what is wrong
-        raise KernelError(f"{op.name}: its plan takes {params}, which do not lie in the window that it declares")
-    return begin
 
 
 def _edges(inputs: tuple[Any, ...]) -> list[Any] | None:

@@ -358,6 +358,14 @@ class Op:
         plans.keep(self, (params[1:] if self.moving else params, *specs), plan)
         return plan
 
+    def begin(self, plan: Plan, specs: tuple[Spec | None, ...], params: Any) -> int:
+        """The element of the input where the view of an op that moves begins. Errors as `make_plan`."""
+        element = plan.begin(params[0])
+        if element is None:
+            self.planned(specs, params)  # which says what is wrong
+            raise ProofError(f"{self.name}: its plan declares a window in which {params} do not lie")
+        return element
+
     def planned(self, specs: tuple[Spec | None, ...], params: Any) -> PlanBuilder:
         """The builder after the planning function, for one signature; nothing is compiled. Errors as `make_plan`."""
         if self.plan_function is None:

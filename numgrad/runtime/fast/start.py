@@ -59,6 +59,18 @@ def nothing(*_: Any) -> None:
     """Leave every op to Python."""
 
 
+def run_moving(plans: dict[Any, Any], params: Any, *inputs: Any) -> Any:
+    """`run` for an op that moves: its plans serve all beginnings, so Python looks the plan up, and proves this one."""
+    if len(inputs) != 1:
+        return None
+    spec: Any = getattr(inputs[0], "_spec", None)
+    plan = plans.get((params[1:], spec))
+    if plan is None or plan.fast is None:
+        return None
+    begin = plan.begin(params[0])
+    return None if begin is None else run_moved(plan, params, spec, begin * spec.dtype.itemsize, inputs[0])
+
+
 def _loaded(facts: Callable[[], tuple[Any, ...]]) -> Sequence[Callable[..., Any]]:
     if config.PYTHON.is_set():
         return nothing, nothing, nothing
