@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from numgrad.tensor.tensor import Tensor
 
 _MASKS = (dtypes.bool_, dtypes.uint8)  # dtypes of index tensors that are masks
+_SINGLE = frozenset({int, slice, type(None), type(Ellipsis)})  # classes of items that are no sequence
 
 
 def get_item(tensor: Tensor, index: Any) -> Tensor:
@@ -57,7 +58,7 @@ def _as_torch_reads(index: Any) -> Any:
 
     That is torch's rule, which takes ``x[[[0, 1], [1, 2]]]`` for ``x[[0, 1], [1, 2]]`` and warns; 32 items and more are a list.
     """
-    if not isinstance(index, Sequence) or isinstance(index, (str, bytes)):
+    if not _is_sequence(index):
         return index
     if not isinstance(index, tuple) and (len(index) >= 32 or not builtins.any(map(_is_more_than_a_number, index))):
         return list(index)
@@ -66,10 +67,12 @@ def _as_torch_reads(index: Any) -> Any:
             "Using a non-tuple sequence for multidimensional indexing is deprecated; use x[tuple(seq)] instead of x[seq], or "
             "x[numgrad.tensor(seq)], as which it will be read one day"
         )
-    return tuple(
-        list(item) if isinstance(item, Sequence) and not isinstance(item, (list, str, bytes)) else item
-        for item in index
-    )
+    return tuple([list(item) if _is_sequence(item) else item for item in index])
+
+
+def _is_sequence(item: Any) -> bool:
+    # To ask `Sequence` takes as long as a view; the usual items are told by their class.
+    return item.__class__ not in _SINGLE and isinstance(item, Sequence) and not isinstance(item, (str, bytes))
 
 
 def _is_more_than_a_number(item: Any) -> bool:
