@@ -128,9 +128,7 @@ def test_the_values_are_torchs(text: str, torch_says: Any) -> None:
 
 
 # torch's, once in a process.
-@pytest.mark.filterwarnings(
-    "ignore:Using torch.cross without:UserWarning", "ignore:torch.lu_solve is deprecated:UserWarning"
-)
+@pytest.mark.filterwarnings("ignore:Using torch.cross without:UserWarning", "ignore:torch.lu_solve is deprecated:UserWarning")
 @pytest.mark.parametrize("text", ["x.cross(y)", "lib.cross(x, y, 1)", "lib.norm(x, 'nuc')", "lib.gradient(x, edge_order=2)[0]",
                                   "lib.permute_copy(x, (1, 0))", "lib.ormqr(x, x[0], y)", "lib.igamma(y.detach(), x * x + 1)",
                                   "lib.lu_solve(x, *lib.linalg.lu_factor(y + 3 * lib.eye(3)))", "lib.constant_pad_nd(x, (1, -1))",
