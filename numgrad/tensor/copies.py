@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from numgrad.layout import contiguous_format
-from numgrad.tensor import diagonals, joining, reshaping, shaping, splitting
+from numgrad.tensor import diagonals, joining, outputs, reshaping, shaping, splitting
 from numgrad.tensor.arguments import check_tensor
 from numgrad.tensor.surface import public
 
@@ -24,7 +24,10 @@ def _copied(result: Any) -> Any:
 def _copying(name: str, view: Callable[..., Any], example: str, said: str) -> None:
     """Make the function that copies what ``view``, a function of this package, gives."""
 
-    def function(input: Tensor, *args: Any, **kwargs: Any) -> Any:
+    def function(input: Tensor, *args: Any, out: Any = None, **kwargs: Any) -> Any:
+        # Here and not by `keywords`, which reads the signature: Python binds whatever it is given to this one.
+        if out is not None:
+            return outputs.written(name, function, (input, *args), kwargs, out)
         return _copied(view(check_tensor(name, "input", input), *args, **kwargs))
 
     function.__name__ = function.__qualname__ = name

@@ -30,9 +30,10 @@ LEFT_OUT = {
     """,
     "make ops, or read and write files": "custom_op elementwise load save",
     "take functions, which have tests of their own": """
-        apply_ map_ map2_ register_hook register_post_accumulate_grad_hook triplet_margin_with_distance_loss
+        apply_ map_ map2_ register_hook register_post_accumulate_grad_hook triplet_margin_with_distance_loss vmap
     """,
-    "show addresses, or what is no tensor's value": "data_ptr typename",
+    "show addresses, or what is no tensor's value": "data_ptr storage typename untyped_storage",
+    "find what they find by random products; see the tests of decompositions": "pca_lowrank svd_lowrank",
     "are other programs' (`templates`)": "backward numpy",
     "need another device, or pin memory": "cuda cpu get_device pin_memory is_pinned",
 }
