@@ -31,6 +31,7 @@ CASES: dict[str, Any] = {
     "squeeze": lambda lib: lib.ones(2, 3).squeeze(5),
     "unsqueeze": lambda lib: lib.ones(2, 3).unsqueeze(5),
     "sum dim": lambda lib: lib.ones(2, 3).sum(2),
+    "sum of a list": lambda lib: lib.sum([1, 2]),
     "sum dim twice": lambda lib: lib.ones(2, 3).sum((0, 0)),
     "mean of ints": lambda lib: lib.ones(2, dtype=lib.int64).mean(),
     "max of nothing": lambda lib: lib.ones(0).max(),
