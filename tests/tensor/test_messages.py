@@ -31,6 +31,8 @@ CASES: dict[str, Any] = {
     "squeeze": lambda lib: lib.ones(2, 3).squeeze(5),
     "unsqueeze": lambda lib: lib.ones(2, 3).unsqueeze(5),
     "sum dim": lambda lib: lib.ones(2, 3).sum(2),
+    "classes that are floats": lambda lib: lib.nn.functional.cross_entropy(lib.ones(2, 3), lib.ones(2)),
+    "matmul of numbers": lambda lib: lib.matmul(lib.ones(2), lib.tensor(1.0)),
     "sum of a list": lambda lib: lib.sum([1, 2]),
     "sum dim twice": lambda lib: lib.ones(2, 3).sum((0, 0)),
     "mean of ints": lambda lib: lib.ones(2, dtype=lib.int64).mean(),
