@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 import numgrad as ng
+from numgrad.errors import ABSENT
 
 # ---- refusals ---------------------------------------------------------------------------------------------------
 
@@ -277,3 +278,10 @@ def test_bessels_functions_far_out_and_at_their_ends() -> None:
     assert ng.special.airy_ai(ng.tensor([-1e5, 1e5], dtype=ng.float64))[1].item() == 0
     assert ng.special.legendre_polynomial_p(2.0, ng.tensor([1e18])).isnan().all()
     assert ng.special.chebyshev_polynomial_t(0.5, ng.tensor([1e18], dtype=ng.float64)).abs().item() <= 1
+
+
+@pytest.mark.parametrize("name", sorted(ABSENT))
+def test_what_is_absent_says_why(name: str) -> None:
+    assert not hasattr(ng, name)
+    with pytest.raises(AttributeError, match=f"module 'numgrad' has no attribute '{name}': "):
+        getattr(ng, name)
