@@ -23,7 +23,7 @@ _MASKS = (dtypes.bool_, dtypes.uint8)  # dtypes of index tensors that are masks
 
 
 def get_item(tensor: Tensor, index: Any) -> Tensor:
-    """``tensor[index]``: a view, or a copy where an index is a tensor of several elements, a list or a mask."""
+    """``tensor[index]``: a view, or a copy where an index is a tensor of several elements, a sequence or a mask."""
     if _is_advanced(index):
         return _take(tensor, index)
     starts, steps, sizes, kept = _parse(tensor, index)
@@ -53,12 +53,16 @@ def set_item(tensor: Tensor, index: Any, value: Any) -> None:
 # ---- index tensors and masks ------------------------------------------------------------------------------------
 
 
+_SEQUENCES = (list, tuple, range)  # of ints or bools, in the place of an index tensor
+_LIKE_ARRAYS = (*_SEQUENCES, bool, np.bool_)
+
+
 def _is_array(item: Any) -> bool:
     if isinstance(item, TensorBase):
         return item._spec.ndim > 0 or item._spec.dtype in _MASKS
     if isinstance(item, np.ndarray):
         return item.ndim > 0 or item.dtype in (np.bool_, np.uint8)
-    return isinstance(item, (list, bool, np.bool_))
+    return isinstance(item, _LIKE_ARRAYS)
 
 
 def _as_array(item: Any) -> np.ndarray:
@@ -70,7 +74,7 @@ def _as_array(item: Any) -> np.ndarray:
         Index tensors cannot have this dtype.
     """
     array: np.ndarray = item._array() if isinstance(item, TensorBase) else np.asarray(item)  # type: ignore[attr-defined]
-    if not (isinstance(item, list) and array.size == 0):
+    if not (isinstance(item, _SEQUENCES) and array.size == 0):
         _refuse_index_dtype(array.dtype, isinstance(item, TensorBase))
     if array.dtype == np.uint8:  # torch's masks before it had bools
         warn(

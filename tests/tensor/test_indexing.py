@@ -280,3 +280,31 @@ def test_an_embedding_takes_a_matrix() -> None:
     for weight in (ng.ones(3), ng.ones(3, 2, 2)):
         with pytest.raises(RuntimeError, match="'weight' must be 2-D"):
             ng.nn.functional.embedding(ng.tensor([0]), weight)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "x[range(2)]",
+        "x[:, range(1, 3)]",
+        "x[range(0)]",
+        "x[[0, 1], range(2)]",
+        "x[:, (0, 1)]",
+        "x[..., (2, 1, 0)]",
+        "x[(0, 1),]",
+        "x[((0, 1), (1, 2))]",
+        "x[:, ()]",
+        "x[(True, False, True), 1]",
+    ],
+)
+def test_sequences_are_index_tensors(text: str, torch: ModuleType) -> None:
+    ours, theirs = (eval(text, {"x": lib.arange(12).reshape(3, 4)}) for lib in (ng, torch))
+    np.testing.assert_array_equal(ours.numpy(), theirs.numpy(), strict=True)
+    x = ng.zeros(3, 4)
+    exec(f"{text} = 1", {"x": x})
+    assert x.sum() == ours.numel()
+
+
+def test_sequences_beyond_the_end_are_refused() -> None:
+    with pytest.raises(IndexError, match="index 3 is out of bounds for dimension 0 with size 3"):
+        ng.ones(3)[range(5)]
