@@ -124,7 +124,10 @@ def __getattr__(name: str) -> object:
         "weights",
     ):
         return _importlib.import_module(f"numgrad.{name}")
-    raise AttributeError(f"module 'numgrad' has no attribute {name!r}")
+    from numgrad.errors import ABSENT
+
+    reason = f": {ABSENT[name]}" if name in ABSENT else ""
+    raise AttributeError(f"module 'numgrad' has no attribute {name!r}{reason}")
 
 
 globals().update(_functions_of("function"))

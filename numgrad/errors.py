@@ -51,6 +51,28 @@ class LinAlgError(RuntimeError, np.linalg.LinAlgError):
     """
 
 
+# What programs ask of torch and numgrad has not: why, or what to take instead. docs/differences.md has the whole list.
+ABSENT = {
+    **dict.fromkeys(
+        ("cdouble", "cfloat", "chalf", "complex128", "complex32", "complex64"),
+        "there are no complex dtypes; keep two real tensors",
+    ),
+    **dict.fromkeys(
+        ("fft", "istft", "stft"), "its results are complex; take numpy.fft of tensor.numpy(), without gradients"
+    ),
+    **dict.fromkeys(
+        ("sparse", "sparse_coo_tensor", "sparse_csr_tensor"), "all tensors are dense; take index_add or scatter"
+    ),
+    **dict.fromkeys(("nested", "masked"), "take padding and a mask"),
+    **dict.fromkeys(("uint16", "uint32", "uint64"), "the integers are int8, int16, int32, int64 and uint8"),
+    **dict.fromkeys(("export", "jit", "onnx"), "models are Python; save their state_dict()"),
+    "distributed": "there is one process on one machine",
+    "hub": "numgrad.models and numgrad.weights have pretrained models",
+    "library": "numgrad.custom_op makes an op",
+    "multiprocessing": "take Python's multiprocessing, or workers of a DataLoader",
+}
+
+
 def describe(op: str, argument: str, got: object, expected: object, hint: str = "") -> str:
     """One sentence in the order that readers need: op, argument, what came, what was expected, what to do.
 

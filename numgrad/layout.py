@@ -7,23 +7,43 @@ Kernels see the private strides. Users see a row-major tensor, and it becomes on
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, Final
+import operator
+from collections.abc import Iterable, Sequence
+from typing import Any, Final, SupportsIndex, overload
 
 from numgrad.dtypes import dtype
 from numgrad.errors import ShapeError
 
 
 class Size(tuple[int, ...]):
-    """A shape; prints and counts as torch's.
+    """A shape; prints and counts as torch's. Parts of it, and what is added to it, are shapes, too.
+
+    Raises
+    ------
+    TypeError
+        Something is no int.
 
     >>> Size((2, 3))
     numgrad.Size([2, 3])
     >>> Size((2, 3)).numel()
     6
+    >>> (Size((2, 3, 4))[1:] + (5,)).numel()
+    60
     """
 
     __slots__ = ()
+
+    def __new__(cls, extents: Iterable[SupportsIndex] = ()) -> Size:
+        numbers = tuple(extents)
+        try:
+            return tuple.__new__(cls, map(operator.index, numbers))
+        except TypeError:
+            for position, number in enumerate(numbers):
+                if not hasattr(number, "__index__"):
+                    raise TypeError(
+                        f"numgrad.Size() takes an iterable of 'int' (item {position} is '{type(number).__name__}')"
+                    ) from None
+            raise
 
     def numel(self) -> int:
         """Number of elements.
@@ -32,6 +52,29 @@ class Size(tuple[int, ...]):
         6
         """
         return product(self)
+
+    @overload  # type: ignore[override]
+    def __getitem__(self, index: SupportsIndex) -> int: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Size: ...
+
+    def __getitem__(self, index: Any) -> Any:
+        part = tuple.__getitem__(self, index)
+        return tuple.__new__(Size, part) if type(part) is tuple else part
+
+    def __add__(self, other: Any) -> Size:  # type: ignore[override]
+        if not isinstance(other, tuple):
+            raise TypeError(f"can only concatenate tuple (not {type(other).__name__}) to numgrad.Size")
+        return Size(tuple.__add__(self, other))
+
+    def __radd__(self, other: Any) -> Size:
+        return Size(other + tuple(self)) if isinstance(other, tuple) else NotImplemented
+
+    def __mul__(self, count: Any) -> Size:
+        return tuple.__new__(Size, tuple.__mul__(self, count))
+
+    __rmul__ = __mul__
 
     def __repr__(self) -> str:
         return f"numgrad.Size({list(self)})"

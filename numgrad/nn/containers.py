@@ -10,7 +10,7 @@ from typing import Any
 
 from numgrad.errors import warn
 from numgrad.nn.module import Module
-from numgrad.nn.parameter import typename
+from numgrad.tensor.conversions import typename
 from numgrad.tensor.printing import indented
 
 __all__ = ["Container", "ModuleDict", "ModuleList", "Sequential"]

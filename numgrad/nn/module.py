@@ -11,7 +11,8 @@ from numgrad.errors import warn
 from numgrad.nn import global_hooks, state
 from numgrad.nn.conversions import Converted
 from numgrad.nn.hooks import TABLES, Hooked, call_with_hooks
-from numgrad.nn.parameter import Buffer, Parameter, typename
+from numgrad.nn.parameter import Buffer, Parameter
+from numgrad.tensor.conversions import typename
 from numgrad.tensor.printing import indented
 from numgrad.tensor.tensor import Tensor
 from numgrad.tensor.updates import clear_gradients

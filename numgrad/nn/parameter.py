@@ -258,18 +258,6 @@ def is_lazy(param: Any) -> bool:
     return isinstance(param, UninitializedTensorMixin)
 
 
-def typename(value: Any) -> str:
-    """The name of a value's type in messages: ``numgrad.FloatTensor``, ``int``, ``package.module.Class``.
-
-    >>> typename(3)
-    'int'
-    """
-    if type(value) is Tensor:
-        return f"numgrad.{value.dtype.torch_name}Tensor"
-    cls = type(value)
-    return cls.__qualname__ if cls.__module__ == "builtins" else f"{cls.__module__}.{cls.__qualname__}"
-
-
 def factory_kwargs(kwargs: dict[str, Any] | None) -> dict[str, Any]:
     """The device, dtype and memory format among the keywords of a module, for the functions that make its tensors.
 

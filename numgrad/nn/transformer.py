@@ -17,10 +17,10 @@ from numgrad.nn.containers import ModuleList
 from numgrad.nn.linear import Linear
 from numgrad.nn.module import Module
 from numgrad.nn.norm import LayerNorm
-from numgrad.nn.parameter import typename
 from numgrad.tensor import creation, diagonals
 from numgrad.tensor.arguments import as_int, check_tensor
 from numgrad.tensor.attention_heads import canonical_mask
+from numgrad.tensor.conversions import typename
 from numgrad.tensor.tensor import Tensor
 
 __all__ = [

@@ -112,7 +112,7 @@ def save(
     Parameters
     ----------
     obj:
-        Nested dict, OrderedDict, Counter, list and tuple of tensors, NumPy arrays, str, bytes, numbers and None.
+        Nested dict, OrderedDict, Counter, list, tuple and Size of tensors, NumPy arrays, str, bytes, numbers and None.
         For safetensors, a flat dict from names to tensors.
     file:
         A path, or a binary file object to write to.

@@ -9,6 +9,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from numgrad.layout import Size
 from numgrad.serialization.dtypes import StoredDtype, Unpacked
 from numgrad.serialization.errors import shortened
 from numgrad.serialization.pickle_machine import MAX_WIDE_KEYS
@@ -20,7 +21,7 @@ from numgrad.serialization.zip_writer import ZipWriter
 UnpackTensor = Callable[[Any], Unpacked | None]
 
 _FOLDER = "archive"
-_CONTAINERS = (dict, OrderedDict, Counter, list, tuple)
+_CONTAINERS = (dict, OrderedDict, Counter, list, tuple, Size)
 
 
 def write_torch_zip(obj: Any, file: BinaryIO, unpack_tensor: UnpackTensor) -> None:
@@ -154,10 +155,12 @@ class _Pickler:
                 self._save(item, f"{where}[{index}]", depth + 1)
             self._out += b"e"
         else:
+            if type(obj) is Size:
+                self._global("torch", "Size")
             self._out += b"("
             for index, item in enumerate(obj):
                 self._save(item, f"{where}[{index}]", depth + 1)
-            self._out += b"t"
+            self._out += b"t" if type(obj) is tuple else b"t\x85R"
             self._remember(identity)
 
     def _items(self, items: dict[Any, Any], where: str, depth: int) -> None:

@@ -114,7 +114,7 @@ def as_int(op: str, name: str, value: Any) -> int:
     """
     if value.__class__ is int:
         return value  # type: ignore[no-any-return]
-    several = isinstance(value, TensorBase) and value._spec.ndim > 0
+    several = getattr(value, "ndim", 0) > 0
     if several or isinstance(value, (builtins.bool, np.bool_)) or not hasattr(value, "__index__"):
         raise TypeError(f"{op}(): argument '{name}' must be int, not {type(value).__name__}")
     return int(value.__index__())

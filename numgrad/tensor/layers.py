@@ -121,7 +121,9 @@ def matmul(input: Tensor, other: Tensor) -> Tensor:
     arguments.check_tensor("matmul", "input", input)
     arguments.check_tensor("matmul", "other", other)
     if input.ndim == 0 or other.ndim == 0:
-        raise ShapeError("both arguments to matmul need to be at least 1D, but they are 0D and 0D or one of them is")
+        raise ShapeError(
+            f"both arguments to matmul need to be at least 1D, but they are {input.ndim}D and {other.ndim}D"
+        )
     left = shaping.unsqueeze(input, 0) if input.ndim == 1 else input
     right = shaping.unsqueeze(other, 1) if other.ndim == 1 else other
     if left.shape[-1] != right.shape[-2]:

@@ -199,6 +199,11 @@ def _per_class(weight: Tensor, like: Tensor, axis: int) -> Tensor:
 def _soft_cross_entropy(
     logs: Tensor, target: Tensor, weight: Tensor | None, reduction: str, label_smoothing: float, axis: int
 ) -> Tensor:
+    if target.ndim != logs.ndim:
+        raise DtypeError(
+            f"cross_entropy: expected target dtype to be Long, but got {target.dtype.torch_name}: classes are ints, convert with "
+            f".long(); probabilities have the input's shape {list(logs.shape)}, and target has {list(target.shape)}"
+        )
     if target.shape != logs.shape:
         raise ShapeError(
             f"cross_entropy: target has shape {list(target.shape)}, expected {list(logs.shape)} for probabilities"

@@ -29,8 +29,8 @@ _r = ops.reduce
 
 def converted(op: str, input: Tensor, dtype: Any) -> tuple[Tensor, Dtype]:
     """The input in the dtype given to a reduction, and that dtype."""
-    chosen = dtypes.as_dtype(op, dtype)
     check_tensor(op, "input", input)
+    chosen = dtypes.as_dtype(op, dtype)
     if not chosen.is_floating_point and modes.grad_enabled and input.requires_grad:
         raise GradError(f"{op}: Autograd not support dtype: {chosen.torch_name}; do it in no_grad(), or on a detach()")
     return cast(input, chosen), chosen

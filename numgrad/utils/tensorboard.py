@@ -39,6 +39,15 @@ class SummaryWriter(tensorboardX.SummaryWriter):  # type: ignore[misc]
     def __init__(self, log_dir: Any = None, *args: Any, **kwargs: Any) -> None:
         super().__init__(None if log_dir is None else str(log_dir), *args, **kwargs)
 
+    @property
+    def log_dir(self) -> Any:
+        """The folder that is written to."""
+        return self.logdir
+
+    def get_logdir(self) -> Any:
+        """The folder that is written to, as `log_dir`."""
+        return self.logdir
+
     def add_graph(self, model: Any, *args: Any, **kwargs: Any) -> None:
         """Refused: the package reads graphs of torch alone.
 

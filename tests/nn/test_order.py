@@ -240,3 +240,5 @@ def test_a_refused_extension_adds_nothing() -> None:
     with pytest.raises(TypeError, match="int is not a Module subclass"):
         layers.extend([nn.Tanh(), 3])  # type: ignore[list-item]
     assert len(layers) == 1
+    with pytest.raises(TypeError, match="ReLU is not a Module subclass"):
+        nn.Sequential(nn.ReLU)  # type: ignore[arg-type]

@@ -15,12 +15,14 @@ import tracemalloc
 import zipfile
 from collections import Counter, OrderedDict
 from collections.abc import Callable
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pytest
 
 import numgrad.serialization.torch_writer as torch_writer
+from numgrad.layout import Size
 from numgrad.serialization import Placeholder, Unpacked, WeightsFormatError, load, save, zip_writer
 from numgrad.serialization.dtypes import array_as_tensor
 from numgrad.serialization.safetensors import read_storages
@@ -72,6 +74,17 @@ def test_plain_objects_come_back(obj: Any) -> None:
     with zipfile.ZipFile(file) as archive:
         again = pickle.loads(archive.read("archive/data.pkl"))
     assert again == obj
+
+
+def test_sizes_are_torchs_and_come_back_as_tuples(torch: ModuleType) -> None:
+    file = io.BytesIO()
+    save({"shape": Size([2, 3]), "again": [Size([2, 3])]}, file)
+    file.seek(0)
+    theirs = torch.load(file, weights_only=True)
+    assert type(theirs["shape"]) is torch.Size
+    assert theirs == {"shape": (2, 3), "again": [(2, 3)]}
+    file.seek(0)
+    assert load(file) == theirs
 
 
 def test_nan_comes_back() -> None:

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 import numgrad as ng
+from numgrad.errors import ABSENT
 
 # ---- refusals ---------------------------------------------------------------------------------------------------
 
@@ -128,7 +129,9 @@ def test_the_values_are_torchs(text: str, torch_says: Any) -> None:
 
 
 # torch's, once in a process.
-@pytest.mark.filterwarnings("ignore:Using torch.cross without:UserWarning", "ignore:torch.lu_solve is deprecated:UserWarning")
+@pytest.mark.filterwarnings(
+    "ignore:Using torch.cross without:UserWarning", "ignore:torch.lu_solve is deprecated:UserWarning"
+)
 @pytest.mark.parametrize("text", ["x.cross(y)", "lib.cross(x, y, 1)", "lib.norm(x, 'nuc')", "lib.gradient(x, edge_order=2)[0]",
                                   "lib.permute_copy(x, (1, 0))", "lib.ormqr(x, x[0], y)", "lib.igamma(y.detach(), x * x + 1)",
                                   "lib.lu_solve(x, *lib.linalg.lu_factor(y + 3 * lib.eye(3)))", "lib.constant_pad_nd(x, (1, -1))",
@@ -279,3 +282,10 @@ def test_bessels_functions_far_out_and_at_their_ends() -> None:
     assert ng.special.airy_ai(ng.tensor([-1e5, 1e5], dtype=ng.float64))[1].item() == 0
     assert ng.special.legendre_polynomial_p(2.0, ng.tensor([1e18])).isnan().all()
     assert ng.special.chebyshev_polynomial_t(0.5, ng.tensor([1e18], dtype=ng.float64)).abs().item() <= 1
+
+
+@pytest.mark.parametrize("name", sorted(ABSENT))
+def test_what_is_absent_says_why(name: str) -> None:
+    assert not hasattr(ng, name)
+    with pytest.raises(AttributeError, match=f"module 'numgrad' has no attribute '{name}': "):
+        getattr(ng, name)

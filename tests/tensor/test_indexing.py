@@ -283,7 +283,7 @@ def test_an_embedding_takes_a_matrix() -> None:
 
 
 SEQUENCES = [
-    range(2), (range(3), [0, 1, 2]), [range(2)], (slice(None), range(2)), [[0, 1], [1, 2]], ((0, 1), (1, 2)), ((0, 1),),
+    range(2), (..., (2, 1, 0)), (slice(None), ()), ((True, False, True), 1), (range(3), [0, 1, 2]), [range(2)], (slice(None), range(2)), [[0, 1], [1, 2]], ((0, 1), (1, 2)), ((0, 1),),
     (0, (1, 2)), [slice(None), 1], [None, 0], [..., 0], [[0, 1]], [[[0, 1], [1, 2]]], [[0]] * 40, [0] * 40, [], [[]], [(), ()],
     range(0), (range(0),), [[True, False, True]], ((True, False, True),), [np.array([0, 1]), 1], (slice(None), [[0, 1], [1, 2]]),
 ]  # fmt: skip
@@ -302,3 +302,8 @@ def test_sequences_are_read_as_torch_reads_them(index: Any, torch: ModuleType) -
 def test_a_list_that_is_read_as_a_tuple_is_warned_of() -> None:
     with pytest.warns(UserWarning, match="non-tuple sequence"):
         assert ng.arange(4).reshape(2, 2)[[[0, 1], [1, 0]]].tolist() == [1, 2]
+
+
+def test_sequences_beyond_the_end_are_refused() -> None:
+    with pytest.raises(IndexError, match="index 3 is out of bounds for dimension 0 with size 3"):
+        ng.ones(3)[range(5)]

@@ -170,3 +170,8 @@ def test_gradients_of_what_was_a_number() -> None:
     (x.scatter_add(0, ng.tensor(0), ng.tensor(2.0)) * 4).backward()
     assert x.grad is not None
     assert x.grad.item() == 2 + 6 + 4
+
+
+def test_an_array_of_numbers_is_no_dimension() -> None:
+    with pytest.raises(TypeError, match="argument 'dim' must be int, not ndarray"):
+        ng.max(ng.ones(2), np.zeros(2))

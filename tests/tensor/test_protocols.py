@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import operator
 import pickle
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -190,6 +191,21 @@ def test_sizes() -> None:
     assert x[1:].storage_offset() == 3
     with pytest.raises(IndexError, match="Dimension out of range"):
         x.size(2)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["S[1:]", "S[::2]", "S[-1]", "S[:0].numel()", "S + (4,)", "(4,) + S", "S + S", "S * 2", "2 * S", "ng.Size([True])"],
+)
+def test_parts_and_sums_of_sizes_are_sizes(text: str, torch: ModuleType) -> None:
+    ours, theirs = (eval(text, {"ng": library, "S": library.ones(1, 2, 3).shape}) for library in (ng, torch))
+    assert repr(ours) == repr(theirs).replace("torch.", "numgrad.")
+
+
+@pytest.mark.parametrize("text", ["S + [4]", "[4] + S", "S + 'a'", "S + (1.5,)", "(1.5,) + S", "ng.Size([1.5])"])
+def test_sizes_hold_ints(text: str) -> None:
+    with pytest.raises(TypeError, match="can only concatenate|takes an iterable of 'int'"):
+        eval(text, {"ng": ng, "S": ng.ones(1, 2, 3).shape})
 
 
 def test_names_of_the_memory() -> None:

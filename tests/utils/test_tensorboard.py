@@ -40,6 +40,7 @@ def test_tensors_are_written_as_arrays_are(tmp_path: Path) -> None:
         writer.add_scalars("both", {"a": weight[0, 1], "b": 2.0}, 1)
         writer.add_histogram("weight", weight, 1)
         writer.add_image("picture", ng.ones(3, 4, 5), 1)
+    assert writer.log_dir == writer.get_logdir() == str(tmp_path)
     values = values_of(tmp_path)
     assert values["loss"].simple_value == 15
     assert values["number"].simple_value == 0.25
