@@ -283,7 +283,8 @@ def test_an_embedding_takes_a_matrix() -> None:
 
 
 SEQUENCES = [
-    range(2), (..., (2, 1, 0)), (slice(None), ()), ((True, False, True), 1), (range(3), [0, 1, 2]), [range(2)], (slice(None), range(2)), [[0, 1], [1, 2]], ((0, 1), (1, 2)), ((0, 1),),
+    range(2), (..., (2, 1, 0)), (slice(None), ()), ((True, False, True), 1),
+    (range(3), [0, 1, 2]), [range(2)], (slice(None), range(2)), [[0, 1], [1, 2]], ((0, 1), (1, 2)), ((0, 1),),
     (0, (1, 2)), [slice(None), 1], [None, 0], [..., 0], [[0, 1]], [[[0, 1], [1, 2]]], [[0]] * 40, [0] * 40, [], [[]], [(), ()],
     range(0), (range(0),), [[True, False, True]], ((True, False, True),), [np.array([0, 1]), 1], (slice(None), [[0, 1], [1, 2]]),
 ]  # fmt: skip
