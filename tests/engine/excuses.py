@@ -127,7 +127,6 @@ EXCUSES = [
 ]
 # Of the calls of `surface`, on top of these.
 SURFACE_EXCUSES = [
-    Excuse("torch's detach_copy keeps a node whose derivative it has not", "^requires_grad", "detach_copy"),
     Excuse("complex numbers are refused", REFUSED, r"lib\.(complex|polar|view_as_complex)\("),
     Excuse(
         "geqrf has no derivative in either library",

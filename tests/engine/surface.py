@@ -33,6 +33,7 @@ LEFT_OUT = {
         apply_ map_ map2_ register_hook register_post_accumulate_grad_hook triplet_margin_with_distance_loss vmap
     """,
     "show addresses, or what is no tensor's value": "data_ptr storage typename untyped_storage",
+    "keep a node in torch whose derivative it has not": "detach_copy",
     "find what they find by random products; see the tests of decompositions": "pca_lowrank svd_lowrank",
     "are other programs' (`templates`)": "backward numpy",
     "need another device, or pin memory": "cuda cpu get_device pin_memory is_pinned",
