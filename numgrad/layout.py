@@ -206,7 +206,7 @@ class Spec:
     def __init__(self, dtype: dtype, shape: tuple[int, ...], strides: tuple[int, ...]) -> None:
         _prove(dtype, shape, strides)
         self.dtype = dtype
-        self.shape = Size(shape)
+        self.shape = tuple.__new__(Size, shape)  # proved to be ints
         self.strides = strides
         self.is_private = isinstance(strides, PrivateStrides)
         self.ndim = len(shape)

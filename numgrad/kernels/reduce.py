@@ -101,10 +101,9 @@ def split_dims(x: Spec, out: Spec, dims: tuple[int, ...]) -> tuple[list[Loop], l
         raise ProofError(
             f"reduce: out is of shape {tuple(out.shape)}, expected the dims kept of {tuple(x.shape)}: {expected}"
         )
-    kept = [
-        Loop(x.shape[dim], x.strides[dim], out.strides[out_dim]) for dim, out_dim in zip(kept_dims, of_out, strict=True)
-    ]
-    return kept, [Loop(x.shape[dim], x.strides[dim]) for dim in sorted(reduced_dims)]
+    extents = [*zip(x.shape, x.strides, strict=True)]
+    kept = [Loop(*extents[dim], out.strides[out_dim]) for dim, out_dim in zip(kept_dims, of_out, strict=True)]
+    return kept, [Loop(*extents[dim]) for dim in sorted(reduced_dims)]
 
 
 def _extents(loops: list[Loop], room: int) -> list[Loop]:

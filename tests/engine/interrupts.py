@@ -18,6 +18,7 @@ import sys
 import time
 import warnings
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from types import CodeType, FrameType
 from typing import Any, ClassVar
@@ -131,8 +132,9 @@ class Trial:
         """Interrupt at a point; where that was, or nothing if the action ended before."""
         subject, tracer = self.scenario.make(), Tracer(number)
         try:
-            sys.settrace(tracer)
-            subject.act()
+            with _swallowed():
+                sys.settrace(tracer)
+                subject.act()
         except KeyboardInterrupt:
             self.check_modes(tracer.where)  # while the traceback keeps frames, and what they hold, alive
         finally:
@@ -149,25 +151,20 @@ class Trial:
             arrived = True
             raise KeyboardInterrupt
 
-        def unraisable(what: Any) -> None:  # it came in the callback of a weak reference, where Python ignores it
-            if what.exc_type is not KeyboardInterrupt:
-                reported(what)
-
-        reported, sys.unraisablehook = sys.unraisablehook, unraisable
         before = signal.signal(signal.SIGALRM, handle)
         whole = False
         try:
-            signal.setitimer(signal.ITIMER_REAL, delay)
-            subject.act()
-            whole = True
-            while not arrived:
-                time.sleep(0)
+            with _swallowed():
+                signal.setitimer(signal.ITIMER_REAL, delay)
+                subject.act()
+                whole = True
+                while not arrived:
+                    time.sleep(0)
         except KeyboardInterrupt:
             self.check_modes(f"after {delay * 1e6:.0f} us")
         finally:
             signal.setitimer(signal.ITIMER_REAL, 0)
             signal.signal(signal.SIGALRM, before)
-            sys.unraisablehook = reported
         self.check(subject, f"after {delay * 1e6:.0f} us")
         return not whole
 
@@ -194,6 +191,22 @@ class Trial:
         _settle()
         if listeners():
             raise Broken(f"{self.name}: interrupted {where}: still told of ops: {listeners()}")
+
+
+@contextlib.contextmanager
+def _swallowed() -> Iterator[None]:
+    """Python tells of an interrupt that it drops, in a weak reference's callback or as a generator is closed: nobody listens."""
+    reported = sys.unraisablehook
+
+    def hear(what: Any) -> None:
+        if what.exc_type is not KeyboardInterrupt:
+            reported(what)
+
+    sys.unraisablehook = hear
+    try:
+        yield
+    finally:
+        sys.unraisablehook = reported
 
 
 def _settle() -> None:
