@@ -12,7 +12,7 @@ from numgrad.nn import init
 from numgrad.nn.module import Module
 from numgrad.nn.parameter import Parameter
 from numgrad.tensor import creation
-from numgrad.tensor.arguments import as_int
+from numgrad.tensor.arguments import as_int, check_tensor
 from numgrad.tensor.tensor import Tensor
 
 __all__ = [
@@ -392,6 +392,6 @@ class Softmax2d(Module):
     """
 
     def forward(self, input: Tensor) -> Tensor:
-        if input.ndim not in (3, 4):
+        if check_tensor("Softmax2d", "input", input).ndim not in (3, 4):
             raise ValueError(f"Softmax2d: expected input to be 3D or 4D, got {input.ndim}D instead")
         return F.softmax(input, -3)

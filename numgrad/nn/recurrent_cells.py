@@ -10,7 +10,7 @@ from numgrad.nn.module import Module
 from numgrad.nn.parameter import Parameter
 from numgrad.nn.recurrent import redraw
 from numgrad.tensor import creation, recurrent, shaping
-from numgrad.tensor.arguments import check_tensor
+from numgrad.tensor.arguments import as_int, check_tensor
 from numgrad.tensor.tensor import Tensor
 
 __all__ = ["GRUCell", "LSTMCell", "RNNCell", "RNNCellBase"]
@@ -51,7 +51,7 @@ class RNNCellBase(Module):
         self.input_size = input_size
         self.hidden_size = hidden_size
         self.bias = bias
-        rows = num_chunks * hidden_size
+        rows = as_int("RNNCellBase", "num_chunks", num_chunks) * as_int("RNNCellBase", "hidden_size", hidden_size)
         self.weight_ih = Parameter(creation.empty(rows, input_size, dtype=dtype))
         self.weight_hh = Parameter(creation.empty(rows, hidden_size, dtype=dtype))
         for name in ("bias_ih", "bias_hh"):

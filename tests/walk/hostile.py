@@ -53,6 +53,7 @@ _MIXED = ("func:", "autograd:", "gradient:")  # float64 of float32 within
 # Where results may be others than torch's: part of the target's name, part of the difference (or of the call), and why.
 EXPLAINED = (
     (("ge", "le", "gt", "lt", "eq", "ne"), "values differ", "torch wraps numbers that the dtype does not have"),
+    (("less", "greater", "not"), "values differ", "as the other names of these comparisons"),
     (("Tensor",), "values differ", "a size alone makes memory that nobody wrote"),
     (("vector_to_parameters",), "result is", "parameters keep their dtype and memory; torch lays them over the vector"),
     (("floor_divide", "floordiv"), "requires_grad", "torch's result requires a gradient that its backward refuses to compute"),
@@ -68,8 +69,6 @@ EXPLAINED = (
     (_NORMS, "'huge'", "float64 within; torch overflows"),
     (_NORMS, "'extreme'", "float64 within; torch overflows"),
     (("Generator.get_state", "Generator.seed", "Generator.initial_seed"), "result is", "a generator of another kind"),
-    (("getitem", "setitem"), "list([list(", "a list of lists is one array of positions, as torch announces for later"),
-    (("getitem", "setitem"), "list([<tensor", "as is a list of tensors"),
     (("storage_offset",), "result is 0", "a slice of nothing begins where its base does"),
     (("gelu",), "values differ", "at infinity the limit; torch's is NaN"),
     (("jvp", "jacfwd", "hessian"), "result is numgrad.float32 [], torch's torch.float64", "a tangent has its primal's dtype"),
@@ -80,6 +79,11 @@ EXPLAINED = (
     (("polygamma",), "(9223372036854775807", "orders beyond reason"),
     (("loss",), "[], torch's", "torch's functions beside those of nn.functional reduce nothing where no reduction is given"),
     (("ne", "eq"), "result is bool", "a complex number is left to Python"),
+    (("kthvalue", "nanmedian"), "values differ", "of equal elements another is shown"),
+    (("mod",), "torch's torch.float64", "torch leaves the remainder by an array to NumPy"),
+    (("new",), "values differ", "a size alone makes memory that nobody wrote"),
+    (("softsign",), "values differ", "integers are made floats first; torch's overflow"),
+    (("unique",), "requires_grad is False", "it has no gradient; torch's backward says so"),
 )  # fmt: skip
 
 
