@@ -335,6 +335,7 @@ NOT_TIMED: dict[str, str] = {
 REASONS: dict[str, str] = {
     part: why
     for why, parts in {
+        "half of the memory's speed, by one conversion after the other": ("x.half() @ large",),
         "torch stops at the first difference": ("equal(x, y) @ large",),
         "the C library's function, one number after the other": (
             *(f"lib.{name}(" for name in "sin cos tan asin acos atan atan2 hypot erfc lgamma".split()),
@@ -348,12 +349,20 @@ REASONS: dict[str, str] = {
             "special.i0e(",
             "special.i1(",
             "special.i1e(",
+            "special.bessel_",
+            "special.airy_ai(",
+            "bessel_k1(w) @ large",
+            "lib.erfinv(x) @ large",
+        ),
+        "the recurrence over all orders for each element, up to its own": (
+            "hermite_polynomial_h(",
+            "hermite_polynomial_he(",
         ),
         "expm1, which keeps all digits near 0": ("celu(x) @ large", "selu(x) @ large", "F.elu(x) @ large"),
         "a window is made once: in float64, by NumPy": ("_window(",),
         "NumPy's LAPACK, not MKL's": tuple(
             f"linalg.{name}("
-            for name in "cond matrix_rank svdvals svd pinv qr eigh eigvalsh lstsq matrix_exp tensorsolve".split()
+            for name in "multi_dot cond matrix_rank svdvals svd pinv qr eigh eigvalsh lstsq matrix_exp tensorsolve".split()
         ),
         "NumPy, on one thread": tuple(
             f"lib.{name}(" for name in "unique unique_consecutive multinomial bincount histogram".split()
@@ -379,6 +388,15 @@ REASONS: dict[str, str] = {
                 "linalg.vander(v[:9])",
                 "cartesian_prod(v[:30], v[:30])",
                 "eye(len(v))",
+                "fractional_max_pool2d(image, 2, 3)",
+                "fractional_max_pool3d(volume, 2, 2)",
+                "histogramdd(points, 5)",
+                "block_diag(A, B)",
+                "triu_indices(len(v), len(v))",
+                "one_hot(classes, len(v))",
+                "geqrf(A)",
+                "orgqr(A, A[0])",
+                "ormqr(A, A[0], B)",
                 "F.adaptive_max_pool1d(line, 4)",
             )
         ),
@@ -395,6 +413,7 @@ REASONS: dict[str, str] = {
                 "unsafe_split_with_sizes split_with_sizes squeeze unsqueeze narrow unsafe_split split".split()
             ),
             "linalg.diagonal(A)",
+            "empty_permuted(",
             "x[0, 0].item()",
             "x[::2, 1:]",
             "x.new_zeros(",
