@@ -166,10 +166,17 @@ def hooks_of_tensor(tensor: TensorBase) -> tuple[Hooks, int]:
     return tensor._hooks, 0
 
 
-def add_hook(table: Table, hook: Hook) -> RemovableHandle:
-    """Register ``hook`` in a table."""
-    handle = RemovableHandle(table)
+def add_hook(
+    table: OrderedDict[int, Any], hook: Any, prepend: bool = False, *flags: tuple[OrderedDict[int, bool], bool]
+) -> RemovableHandle:
+    """Add a hook, last or (``prepend``) first, and its flags to their tables; removing it removes them, too."""
+    handle = RemovableHandle(table, *[flagged for flagged, _ in flags])
     table[handle.id] = hook
+    for flagged, is_set in flags:
+        if is_set:
+            flagged[handle.id] = True
+    if prepend:
+        table.move_to_end(handle.id, last=False)
     return handle
 
 

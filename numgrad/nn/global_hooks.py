@@ -6,7 +6,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
-from numgrad.engine.hooks import RemovableHandle
+from numgrad.engine.hooks import RemovableHandle, add_hook
 
 _global_forward_pre_hooks: OrderedDict[int, Any] = OrderedDict()
 _global_forward_hooks: OrderedDict[int, Any] = OrderedDict()
@@ -22,20 +22,6 @@ _global_is_full_backward_hook: bool | None = (
 )
 
 
-def register(
-    hooks: OrderedDict[int, Any], hook: Any, prepend: bool = False, *flags: tuple[OrderedDict[int, bool], bool]
-) -> RemovableHandle:
-    """Add a hook, last or (``prepend``) first, and its flags to their tables; removing it removes them, too."""
-    handle = RemovableHandle(hooks, *[table for table, _ in flags])
-    hooks[handle.id] = hook
-    for table, is_set in flags:
-        if is_set:
-            table[handle.id] = True
-    if prepend:
-        hooks.move_to_end(handle.id, last=False)
-    return handle
-
-
 def register_module_forward_pre_hook(hook: Callable[..., Any]) -> RemovableHandle:
     """`Module.register_forward_pre_hook` for all modules; these hooks are called before a module's own.
 
@@ -47,7 +33,7 @@ def register_module_forward_pre_hook(hook: Callable[..., Any]) -> RemovableHandl
     >>> names
     ['Sequential', 'Identity']
     """
-    return register(_global_forward_pre_hooks, hook)
+    return add_hook(_global_forward_pre_hooks, hook)
 
 
 def register_module_forward_hook(
@@ -61,7 +47,7 @@ def register_module_forward_hook(
     2
     """
     flags = (_global_forward_hooks_with_kwargs, with_kwargs), (_global_forward_hooks_always_called, always_call)
-    return register(_global_forward_hooks, hook, False, *flags)
+    return add_hook(_global_forward_hooks, hook, False, *flags)
 
 
 def register_module_full_backward_pre_hook(hook: Callable[..., Any]) -> RemovableHandle:
@@ -69,7 +55,7 @@ def register_module_full_backward_pre_hook(hook: Callable[..., Any]) -> Removabl
 
     >>> register_module_full_backward_pre_hook(lambda module, grad_output: None).remove()
     """
-    return register(_global_backward_pre_hooks, hook)
+    return add_hook(_global_backward_pre_hooks, hook)
 
 
 def register_module_full_backward_hook(hook: Callable[..., Any]) -> RemovableHandle:
@@ -85,7 +71,7 @@ def register_module_full_backward_hook(hook: Callable[..., Any]) -> RemovableHan
     global _global_is_full_backward_hook
     check_kind(_global_is_full_backward_hook is False, "as a global Module hook")
     _global_is_full_backward_hook = True
-    return register(_global_backward_hooks, hook)
+    return add_hook(_global_backward_hooks, hook)
 
 
 def register_module_backward_hook(hook: Callable[..., Any]) -> RemovableHandle:
@@ -99,7 +85,7 @@ def register_module_backward_hook(hook: Callable[..., Any]) -> RemovableHandle:
     global _global_is_full_backward_hook
     check_kind(_global_is_full_backward_hook is True, "as a global Module hook")
     _global_is_full_backward_hook = False
-    return register(_global_backward_hooks, hook)
+    return add_hook(_global_backward_hooks, hook)
 
 
 def register_module_buffer_registration_hook(hook: Callable[..., Any]) -> RemovableHandle:
@@ -107,7 +93,7 @@ def register_module_buffer_registration_hook(hook: Callable[..., Any]) -> Remova
 
     >>> register_module_buffer_registration_hook(lambda module, name, buffer: None).remove()
     """
-    return register(_global_buffer_registration_hooks, hook)
+    return add_hook(_global_buffer_registration_hooks, hook)
 
 
 def register_module_module_registration_hook(hook: Callable[..., Any]) -> RemovableHandle:
@@ -115,7 +101,7 @@ def register_module_module_registration_hook(hook: Callable[..., Any]) -> Remova
 
     >>> register_module_module_registration_hook(lambda module, name, submodule: None).remove()
     """
-    return register(_global_module_registration_hooks, hook)
+    return add_hook(_global_module_registration_hooks, hook)
 
 
 def register_module_parameter_registration_hook(hook: Callable[..., Any]) -> RemovableHandle:
@@ -123,7 +109,7 @@ def register_module_parameter_registration_hook(hook: Callable[..., Any]) -> Rem
 
     >>> register_module_parameter_registration_hook(lambda module, name, param: None).remove()
     """
-    return register(_global_parameter_registration_hooks, hook)
+    return add_hook(_global_parameter_registration_hooks, hook)
 
 
 def check_kind(is_other: bool, where: str) -> None:

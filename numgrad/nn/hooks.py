@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from numgrad.autograd import Function, is_grad_enabled
-from numgrad.engine.hooks import RemovableHandle
+from numgrad.engine.hooks import RemovableHandle, add_hook
 from numgrad.errors import warn
 from numgrad.nn import global_hooks
 from numgrad.nn.global_hooks import (
@@ -19,7 +19,6 @@ from numgrad.nn.global_hooks import (
     _global_forward_hooks_with_kwargs,
     _global_forward_pre_hooks,
     check_kind,
-    register,
 )
 from numgrad.tensor import creation
 from numgrad.tensor.tensor import Tensor
@@ -339,7 +338,7 @@ class Hooked:
 
         With ``with_kwargs`` it is ``hook(module, args, kwargs)`` and returns a pair of both, or None.
         """
-        return register(self._forward_pre_hooks, hook, prepend, (self._forward_pre_hooks_with_kwargs, with_kwargs))
+        return add_hook(self._forward_pre_hooks, hook, prepend, (self._forward_pre_hooks_with_kwargs, with_kwargs))
 
     def register_forward_hook(
         self,
@@ -355,7 +354,7 @@ class Hooked:
         forward or another hook raises, with the output so far or None.
         """
         flags = (self._forward_hooks_with_kwargs, with_kwargs), (self._forward_hooks_always_called, always_call)
-        return register(self._forward_hooks, hook, prepend, *flags)
+        return add_hook(self._forward_hooks, hook, prepend, *flags)
 
     def register_full_backward_pre_hook(self, hook: Callable[..., Any], prepend: bool = False) -> RemovableHandle:
         """Call ``hook(module, grad_output)`` before the backward of each call of the module.
@@ -363,7 +362,7 @@ class Hooked:
         ``grad_output`` has the gradient of each output, None for an output that is not a tensor. A tuple that the hook
         returns replaces it. The module's output must not be changed in place afterwards.
         """
-        return register(self._backward_pre_hooks, hook, prepend)
+        return add_hook(self._backward_pre_hooks, hook, prepend)
 
     def register_full_backward_hook(self, hook: Callable[..., Any], prepend: bool = False) -> RemovableHandle:
         """Call ``hook(module, grad_input, grad_output)`` when the gradients of a module's inputs are known.
@@ -385,7 +384,7 @@ class Hooked:
         """
         check_kind(self._is_full_backward_hook is False, "on a single Module")
         self._is_full_backward_hook = True
-        return register(self._backward_hooks, hook, prepend)
+        return add_hook(self._backward_hooks, hook, prepend)
 
     def register_backward_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
         """Call ``hook(module, grad_input, grad_output)`` with the gradients of the last node of the module's forward.
@@ -400,42 +399,42 @@ class Hooked:
         """
         check_kind(self._is_full_backward_hook is True, "on a single Module")
         self._is_full_backward_hook = False
-        return register(self._backward_hooks, hook)
+        return add_hook(self._backward_hooks, hook)
 
     def register_state_dict_pre_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
         """Call ``hook(module, prefix, keep_vars)`` before this module's entries go into a ``state_dict``."""
-        return register(self._state_dict_pre_hooks, hook)
+        return add_hook(self._state_dict_pre_hooks, hook)
 
     def register_state_dict_post_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
         """Call ``hook(module, state_dict, prefix, local_metadata)`` when this module's tree is in ``state_dict``.
 
         The hook may change ``state_dict`` in place.
         """
-        return register(self._state_dict_hooks, hook)
+        return add_hook(self._state_dict_hooks, hook)
 
     def _register_state_dict_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
         """`register_state_dict_post_hook`, but that what the hook returns, unless None, takes the place of the dict."""
-        return register(self._state_dict_hooks, MayReplace(hook))
+        return add_hook(self._state_dict_hooks, MayReplace(hook))
 
     def _register_load_state_dict_pre_hook(
         self, hook: Callable[..., Any], with_module: bool = False
     ) -> RemovableHandle:
         """`register_load_state_dict_pre_hook`, but that the hook does not get the module."""
-        return register(self._load_state_dict_pre_hooks, hook if with_module else WithoutModule(hook))
+        return add_hook(self._load_state_dict_pre_hooks, hook if with_module else WithoutModule(hook))
 
     def register_load_state_dict_pre_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
         """Call ``hook(module, state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs)``.
 
         The call comes before the entries of this module are looked up in ``state_dict``, which the hook may change in place.
         """
-        return register(self._load_state_dict_pre_hooks, hook)
+        return add_hook(self._load_state_dict_pre_hooks, hook)
 
     def register_load_state_dict_post_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
         """Call ``hook(module, incompatible_keys)`` after `load_state_dict`, before names that do not fit are an error.
 
         The hook may take names out of ``incompatible_keys.missing_keys`` and ``unexpected_keys``.
         """
-        return register(self._load_state_dict_post_hooks, hook)
+        return add_hook(self._load_state_dict_post_hooks, hook)
 
 
 TABLES = (

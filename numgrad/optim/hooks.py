@@ -6,7 +6,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
-from numgrad.engine.hooks import RemovableHandle
+from numgrad.engine.hooks import RemovableHandle, add_hook
 
 before_every_step: OrderedDict[int, Any] = OrderedDict()
 after_every_step: OrderedDict[int, Any] = OrderedDict()
@@ -21,14 +21,6 @@ TABLES = (
 )
 
 
-def _register(table: OrderedDict[int, Any], hook: Callable[..., Any], prepend: bool = False) -> RemovableHandle:
-    handle = RemovableHandle(table)
-    table[handle.id] = hook
-    if prepend:
-        table.move_to_end(handle.id, last=False)
-    return handle
-
-
 def register_optimizer_step_pre_hook(hook: Callable[..., Any]) -> RemovableHandle:
     """Call ``hook(optimizer, args, kwargs)`` before each step of every optimizer; see `Optimizer.register_step_pre_hook`.
 
@@ -39,7 +31,7 @@ def register_optimizer_step_pre_hook(hook: Callable[..., Any]) -> RemovableHandl
     ...     optimizer.step()
     before
     """
-    return _register(before_every_step, hook)
+    return add_hook(before_every_step, hook)
 
 
 def register_optimizer_step_post_hook(hook: Callable[..., Any]) -> RemovableHandle:
@@ -52,7 +44,7 @@ def register_optimizer_step_post_hook(hook: Callable[..., Any]) -> RemovableHand
     ...     optimizer.step()
     after
     """
-    return _register(after_every_step, hook)
+    return add_hook(after_every_step, hook)
 
 
 class HookedOptimizer:
@@ -77,27 +69,27 @@ class HookedOptimizer:
 
         ``args`` begins with the optimizer itself. The hook may return other arguments as a pair ``(args, kwargs)``.
         """
-        return _register(self._optimizer_step_pre_hooks, hook)
+        return add_hook(self._optimizer_step_pre_hooks, hook)
 
     def register_step_post_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
         """Call ``hook(optimizer, args, kwargs)`` after each step."""
-        return _register(self._optimizer_step_post_hooks, hook)
+        return add_hook(self._optimizer_step_post_hooks, hook)
 
     def register_state_dict_pre_hook(self, hook: Callable[..., Any], prepend: bool = False) -> RemovableHandle:
         """Call ``hook(optimizer)`` before each `state_dict`; ``prepend``: before the other hooks."""
-        return _register(self._optimizer_state_dict_pre_hooks, hook, prepend)
+        return add_hook(self._optimizer_state_dict_pre_hooks, hook, prepend)
 
     def register_state_dict_post_hook(self, hook: Callable[..., Any], prepend: bool = False) -> RemovableHandle:
         """Call ``hook(optimizer, state_dict)`` after each `state_dict`; what it returns, unless None, is the result."""
-        return _register(self._optimizer_state_dict_post_hooks, hook, prepend)
+        return add_hook(self._optimizer_state_dict_post_hooks, hook, prepend)
 
     def register_load_state_dict_pre_hook(self, hook: Callable[..., Any], prepend: bool = False) -> RemovableHandle:
         """Call ``hook(optimizer, state_dict)`` before each `load_state_dict`, with a copy of the dict that is not deep.
 
         What the hook returns, unless None, is loaded instead.
         """
-        return _register(self._optimizer_load_state_dict_pre_hooks, hook, prepend)
+        return add_hook(self._optimizer_load_state_dict_pre_hooks, hook, prepend)
 
     def register_load_state_dict_post_hook(self, hook: Callable[..., Any], prepend: bool = False) -> RemovableHandle:
         """Call ``hook(optimizer)`` after each `load_state_dict`."""
-        return _register(self._optimizer_load_state_dict_post_hooks, hook, prepend)
+        return add_hook(self._optimizer_load_state_dict_post_hooks, hook, prepend)
