@@ -66,6 +66,45 @@ class _Layer(Module):
 
     self_attn: MultiheadAttention
     activation: Callable[[Tensor], Tensor]
+    _crosses = False  # whether it also attends to an encoder's output
+
+    def __init__(
+        self,
+        d_model: int,
+        nhead: int,
+        dim_feedforward: int = 2048,
+        dropout: float = 0.1,
+        activation: Activation = F.relu,
+        layer_norm_eps: float = 1e-5,
+        batch_first: bool = False,
+        norm_first: bool = False,
+        bias: bool = True,
+        device: Any = None,
+        dtype: Dtype | None = None,
+    ) -> None:
+        super().__init__()
+        common: dict[str, Any] = {"bias": bias, "device": device, "dtype": dtype}
+        attention: dict[str, Any] = {"dropout": dropout, "batch_first": batch_first, **common}
+        self.self_attn = MultiheadAttention(d_model, nhead, **attention)
+        if self._crosses:
+            self.multihead_attn = MultiheadAttention(d_model, nhead, **attention)
+        self.linear1 = Linear(d_model, dim_feedforward, **common)
+        self.dropout = Dropout(dropout)
+        self.linear2 = Linear(dim_feedforward, d_model, **common)
+        self.norm_first = norm_first
+        self.norm1 = LayerNorm(d_model, eps=layer_norm_eps, **common)
+        self.norm2 = LayerNorm(d_model, eps=layer_norm_eps, **common)
+        if self._crosses:
+            self.norm3 = LayerNorm(d_model, eps=layer_norm_eps, **common)
+        self.dropout1 = Dropout(dropout)
+        self.dropout2 = Dropout(dropout)
+        if self._crosses:
+            self.dropout3 = Dropout(dropout)
+        self.activation = _activation(activation)
+        if not self._crosses:
+            is_relu = self.activation is F.relu or isinstance(self.activation, ReLU)
+            is_gelu = self.activation is F.gelu or isinstance(self.activation, GELU)
+            self.activation_relu_or_gelu = 1 if is_relu else 2 if is_gelu else 0  # torch's name and numbers
 
     def _sa_block(
         self, x: Tensor, attn_mask: Tensor | None, key_padding_mask: Tensor | None, is_causal: bool = False
@@ -125,36 +164,6 @@ class TransformerEncoderLayer(_Layer):
     numgrad.Size([2, 5, 8])
     """
 
-    def __init__(
-        self,
-        d_model: int,
-        nhead: int,
-        dim_feedforward: int = 2048,
-        dropout: float = 0.1,
-        activation: Activation = F.relu,
-        layer_norm_eps: float = 1e-5,
-        batch_first: bool = False,
-        norm_first: bool = False,
-        bias: bool = True,
-        device: Any = None,
-        dtype: Dtype | None = None,
-    ) -> None:
-        super().__init__()
-        common: dict[str, Any] = {"bias": bias, "device": device, "dtype": dtype}
-        self.self_attn = MultiheadAttention(d_model, nhead, dropout=dropout, batch_first=batch_first, **common)
-        self.linear1 = Linear(d_model, dim_feedforward, **common)
-        self.dropout = Dropout(dropout)
-        self.linear2 = Linear(dim_feedforward, d_model, **common)
-        self.norm_first = norm_first
-        self.norm1 = LayerNorm(d_model, eps=layer_norm_eps, **common)
-        self.norm2 = LayerNorm(d_model, eps=layer_norm_eps, **common)
-        self.dropout1 = Dropout(dropout)
-        self.dropout2 = Dropout(dropout)
-        self.activation = _activation(activation)
-        is_relu = self.activation is F.relu or isinstance(self.activation, ReLU)
-        is_gelu = self.activation is F.gelu or isinstance(self.activation, GELU)
-        self.activation_relu_or_gelu = 1 if is_relu else 2 if is_gelu else 0  # torch's name and numbers
-
     def forward(
         self,
         src: Tensor,
@@ -188,35 +197,7 @@ class TransformerDecoderLayer(_Layer):
     numgrad.Size([2, 5, 8])
     """
 
-    def __init__(
-        self,
-        d_model: int,
-        nhead: int,
-        dim_feedforward: int = 2048,
-        dropout: float = 0.1,
-        activation: Activation = F.relu,
-        layer_norm_eps: float = 1e-5,
-        batch_first: bool = False,
-        norm_first: bool = False,
-        bias: bool = True,
-        device: Any = None,
-        dtype: Dtype | None = None,
-    ) -> None:
-        super().__init__()
-        common: dict[str, Any] = {"bias": bias, "device": device, "dtype": dtype}
-        self.self_attn = MultiheadAttention(d_model, nhead, dropout=dropout, batch_first=batch_first, **common)
-        self.multihead_attn = MultiheadAttention(d_model, nhead, dropout=dropout, batch_first=batch_first, **common)
-        self.linear1 = Linear(d_model, dim_feedforward, **common)
-        self.dropout = Dropout(dropout)
-        self.linear2 = Linear(dim_feedforward, d_model, **common)
-        self.norm_first = norm_first
-        self.norm1 = LayerNorm(d_model, eps=layer_norm_eps, **common)
-        self.norm2 = LayerNorm(d_model, eps=layer_norm_eps, **common)
-        self.norm3 = LayerNorm(d_model, eps=layer_norm_eps, **common)
-        self.dropout1 = Dropout(dropout)
-        self.dropout2 = Dropout(dropout)
-        self.dropout3 = Dropout(dropout)
-        self.activation = _activation(activation)
+    _crosses = True
 
     def forward(
         self,

@@ -92,9 +92,7 @@ class Adam(FormulaOptimizer):
 
     def check_options(self, options: Mapping[str, Any]) -> None:
         check_tensor_lr(options)
-        check_numbers(options, {"lr": "learning rate", "eps": "epsilon value"})
-        check_betas(options["betas"])
-        check_numbers(options, {"weight_decay": "weight_decay value"})
+        check_moments(options)
         betas = options["betas"]
         kinds = [isinstance(beta, kind) for kind in (float, Tensor) for beta in betas]
         if not (all(kinds[:2]) or all(kinds[2:])):
@@ -120,16 +118,19 @@ def check_tensor_lr(options: Mapping[str, Any]) -> None:
         raise ValueError("lr as a Tensor is not supported for capturable=False and foreach=True")
 
 
-def check_betas(betas: Any) -> None:
-    """Refuse shares of running means that are not in [0, 1), and other than two of them.
+def check_moments(options: Mapping[str, Any]) -> None:
+    """Refuse what no optimizer with two running means takes: numbers below 0, and shares that are not two in [0, 1).
 
     Raises
     ------
     ValueError
         One is out of its range, or there are more.
     """
+    check_numbers(options, {"lr": "learning rate", "eps": "epsilon value"})
+    betas = options["betas"]
     for index in range(2):
         if not 0.0 <= betas[index] < 1.0:
             raise ValueError(f"Invalid beta parameter at index {index}: {betas[index]}")
     if len(betas) != 2:
         raise ValueError(f"Invalid betas: {betas}, expected two")
+    check_numbers(options, {"weight_decay": "weight_decay value"})

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from numgrad import ops
-from numgrad.optim.adam import check_betas
+from numgrad.optim.adam import check_moments
 from numgrad.optim.formula import FormulaOptimizer
 from numgrad.optim.optimizer import Params, check_execution, check_numbers
 from numgrad.tensor.tensor import Tensor
@@ -88,6 +88,5 @@ class NAdam(FormulaOptimizer):
         super().__init__(params, defaults)
 
     def check_options(self, options: Mapping[str, Any]) -> None:
-        check_numbers(options, {"lr": "learning rate", "eps": "epsilon value"})
-        check_betas(options["betas"])
-        check_numbers(options, {"weight_decay": "weight_decay value", "momentum_decay": "momentum_decay value"})
+        check_moments(options)
+        check_numbers(options, {"momentum_decay": "momentum_decay value"})

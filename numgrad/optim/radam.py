@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from numgrad import ops
-from numgrad.optim.adam import check_betas
+from numgrad.optim.adam import check_moments
 from numgrad.optim.formula import FormulaOptimizer
-from numgrad.optim.optimizer import Params, check_execution, check_numbers
+from numgrad.optim.optimizer import Params, check_execution
 from numgrad.tensor.tensor import Tensor
 
 
@@ -83,6 +83,4 @@ class RAdam(FormulaOptimizer):
         super().__init__(params, defaults)
 
     def check_options(self, options: Mapping[str, Any]) -> None:
-        check_numbers(options, {"lr": "learning rate", "eps": "epsilon value"})
-        check_betas(options["betas"])
-        check_numbers(options, {"weight_decay": "weight_decay value"})
+        check_moments(options)
