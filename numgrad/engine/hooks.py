@@ -166,15 +166,12 @@ def hooks_of_tensor(tensor: TensorBase) -> tuple[Hooks, int]:
     return tensor._hooks, 0
 
 
-def add_hook(
-    table: OrderedDict[int, Any], hook: Any, prepend: bool = False, *flags: tuple[OrderedDict[int, bool], bool]
-) -> RemovableHandle:
-    """Add a hook, last or (``prepend``) first, and its flags to their tables; removing it removes them, too."""
-    handle = RemovableHandle(table, *[flagged for flagged, _ in flags])
+def add_hook(table: OrderedDict[int, Any], hook: Any, prepend: bool = False, *flags: Any) -> RemovableHandle:
+    """Add a hook, last or (``prepend``) first, and True to the tables of its flags; removing it removes all."""
+    handle = RemovableHandle(table, *flags)
     table[handle.id] = hook
-    for flagged, is_set in flags:
-        if is_set:
-            flagged[handle.id] = True
+    for flag in flags:
+        flag[handle.id] = True
     if prepend:
         table.move_to_end(handle.id, last=False)
     return handle

@@ -46,7 +46,9 @@ def register_module_forward_hook(
     ...     nn.Identity()(1)
     2
     """
-    flags = (_global_forward_hooks_with_kwargs, with_kwargs), (_global_forward_hooks_always_called, always_call)
+    flags = [_global_forward_hooks_with_kwargs] * bool(with_kwargs) + [_global_forward_hooks_always_called] * bool(
+        always_call
+    )
     return add_hook(_global_forward_hooks, hook, False, *flags)
 
 

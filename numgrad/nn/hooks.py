@@ -338,7 +338,8 @@ class Hooked:
 
         With ``with_kwargs`` it is ``hook(module, args, kwargs)`` and returns a pair of both, or None.
         """
-        return add_hook(self._forward_pre_hooks, hook, prepend, (self._forward_pre_hooks_with_kwargs, with_kwargs))
+        flags = [self._forward_pre_hooks_with_kwargs] * bool(with_kwargs)
+        return add_hook(self._forward_pre_hooks, hook, prepend, *flags)
 
     def register_forward_hook(
         self,
@@ -353,7 +354,9 @@ class Hooked:
         With ``with_kwargs`` it is ``hook(module, args, kwargs, output)``. With ``always_call`` it is called, too, when the
         forward or another hook raises, with the output so far or None.
         """
-        flags = (self._forward_hooks_with_kwargs, with_kwargs), (self._forward_hooks_always_called, always_call)
+        flags = [self._forward_hooks_with_kwargs] * bool(with_kwargs) + [self._forward_hooks_always_called] * bool(
+            always_call
+        )
         return add_hook(self._forward_hooks, hook, prepend, *flags)
 
     def register_full_backward_pre_hook(self, hook: Callable[..., Any], prepend: bool = False) -> RemovableHandle:
