@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from numgrad.datasets.vision import Transform, VisionDataset, folder_of, need_pillow
+from numgrad.datasets.vision import Downloadable, folder_of, need_pillow
 from numgrad.serialization.atomic import replacing
 from numgrad.tensor import creation
 from numgrad.transforms.pictures import from_array
@@ -23,7 +23,7 @@ _PIXELS = 3 * 32 * 32
 _MOST_TEXT = 1 << 16
 
 
-class CIFAR10(VisionDataset):
+class CIFAR10(Downloadable):
     """Photographs of 10 kinds of animals and vehicles.
 
     numgrad reads the binary version, which has no pickles; torchvision's archive is another one. The archive's full SHA-256
@@ -70,18 +70,7 @@ class CIFAR10(VisionDataset):
     images_per_file = (10000, 10000)  # to train, to test
     labels_per_image = 1  # of which the last one is the class
 
-    def __init__(
-        self,
-        root: str | Path | None = None,
-        train: bool = True,
-        transform: Transform = None,
-        target_transform: Transform = None,
-        download: bool = False,
-    ) -> None:
-        super().__init__(folder_of(root), transform=transform, target_transform=target_transform)
-        self.train = train
-        if download:
-            self.download()
+    def _load(self) -> None:
         if missing := self._missing():
             if not self._archive().exists():
                 raise RuntimeError(
@@ -89,18 +78,13 @@ class CIFAR10(VisionDataset):
                     f"({missing[0]} is not there, or has the wrong size)"
                 )
             self._unpack()
-        records = np.concatenate([self._read(name) for name in (self.train_list if train else self.test_list)])
+        records = np.concatenate([self._read(name) for name in (self.train_list if self.train else self.test_list)])
         labels = self.labels_per_image
         self.data: np.ndarray = np.ascontiguousarray(records[:, labels:].reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1))
         self.targets: list[int] = records[:, labels - 1].tolist()
         self.classes = (self._folder() / self.meta).read_text(encoding="utf-8").split()
         if max(self.targets) >= len(self.classes):
             raise RuntimeError(f"{self._folder()} is corrupt: there are labels beyond its {len(self.classes)} classes")
-
-    @property
-    def class_to_idx(self) -> dict[str, int]:
-        """The number of each class."""
-        return {name: index for index, name in enumerate(self.classes)}
 
     def download(self) -> None:
         """Download what is missing or corrupt, and unpack it.

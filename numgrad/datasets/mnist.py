@@ -6,11 +6,11 @@ import gzip
 import math
 import zlib
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
-from numgrad.datasets.vision import Transform, VisionDataset, folder_of, need_pillow
+from numgrad.datasets.vision import Downloadable, folder_of, need_pillow
 from numgrad.tensor import creation
 from numgrad.tensor.tensor import Tensor
 from numgrad.transforms.pictures import from_array
@@ -21,7 +21,7 @@ from numgrad.weights.files import fetch_file, verified
 _CHUNK = 1 << 20
 
 
-class MNIST(VisionDataset):
+class MNIST(Downloadable):
     """Images of handwritten digits.
 
     The files are those of torchvision, in the same places: ``root/MNIST/raw``. Unpacked ones are used where they are;
@@ -62,24 +62,13 @@ class MNIST(VisionDataset):
         ("t10k-images-idx3-ubyte.gz", 1648877, "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6"),
         ("t10k-labels-idx1-ubyte.gz", 4542, "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6"),
     )
-    classes: ClassVar[list[str]] = [
+    classes = [  # noqa: RUF012 (as in torchvision, a list)
         "0 - zero", "1 - one", "2 - two", "3 - three", "4 - four",
         "5 - five", "6 - six", "7 - seven", "8 - eight", "9 - nine",
     ]  # fmt: skip
 
-    def __init__(
-        self,
-        root: str | Path | None = None,
-        train: bool = True,
-        transform: Transform = None,
-        target_transform: Transform = None,
-        download: bool = False,
-    ) -> None:
-        super().__init__(folder_of(root), transform=transform, target_transform=target_transform)
-        self.train = train
-        if download:
-            self.download()
-        images, labels = (self._read(index) for index in ((0, 1) if train else (2, 3)))
+    def _load(self) -> None:
+        images, labels = (self._read(index) for index in ((0, 1) if self.train else (2, 3)))
         if images.ndim != 3 or labels.ndim != 1 or len(images) != len(labels):
             raise RuntimeError(
                 f"{self.raw_folder}: {list(images.shape)} of images do not fit to {list(labels.shape)} of labels"
@@ -91,11 +80,6 @@ class MNIST(VisionDataset):
     def raw_folder(self) -> str:
         """The folder of the files."""
         return str(folder_of(self.root) / type(self).__name__ / "raw")
-
-    @property
-    def class_to_idx(self) -> dict[str, int]:
-        """The number of each class."""
-        return {name: index for index, name in enumerate(self.classes)}
 
     def download(self) -> None:
         """Download what is missing or corrupt.
@@ -181,7 +165,7 @@ class FashionMNIST(MNIST):
         ("t10k-images-idx3-ubyte.gz", 4422102, "346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073"),
         ("t10k-labels-idx1-ubyte.gz", 5148, "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5"),
     )
-    classes: ClassVar[list[str]] = [
+    classes = [  # noqa: RUF012 (as in torchvision, a list)
         "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat",
         "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot",
     ]  # fmt: skip
@@ -202,4 +186,4 @@ class KMNIST(MNIST):
         ("t10k-images-idx3-ubyte.gz", 3041136, "edd7a857845ad6bb1d0ba43fe7e794d164fe2dce499a1694695a792adfac43c5"),
         ("t10k-labels-idx1-ubyte.gz", 5120, "20bb9a0ef54c7db3efc55a92eef5582c109615df22683c380526788f98e42a1c"),
     )
-    classes: ClassVar[list[str]] = ["o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo"]
+    classes = ["o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo"]  # noqa: RUF012 (as in torchvision, a list)

@@ -106,6 +106,39 @@ class VisionDataset(Dataset[tuple[Any, Any]]):
         return ""
 
 
+class Downloadable(VisionDataset):
+    """A dataset in two parts, to train and to test, that `download` fetches; ``classes`` names its targets."""
+
+    classes: list[str]
+
+    def __init__(
+        self,
+        root: str | Path | None = None,
+        train: bool = True,
+        transform: Transform = None,
+        target_transform: Transform = None,
+        download: bool = False,
+    ) -> None:
+        super().__init__(folder_of(root), transform=transform, target_transform=target_transform)
+        self.train = train
+        if download:
+            self.download()
+        self._load()
+
+    def download(self) -> None:
+        """Download what is missing or corrupt."""
+        raise NotImplementedError
+
+    def _load(self) -> None:
+        """Read the part."""
+        raise NotImplementedError
+
+    @property
+    def class_to_idx(self) -> dict[str, int]:
+        """The number of each class."""
+        return {name: index for index, name in enumerate(self.classes)}
+
+
 class StandardTransform:
     """A transform of the image and one of the target as one function of both.
 
