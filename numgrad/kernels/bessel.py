@@ -187,47 +187,40 @@ def _near_k1(x):
 
 
 @device
-def k0(x):
-    """The modified one of the second kind, order 0: NaN below 0."""
-    x = float(x)
+def _second_kind(x, order, scaled):
+    """The modified one of the second kind, of order 0 or 1; ``scaled`` by exp(x), or not."""
     if not x > 0.0:
         return math.inf if x == 0.0 else math.nan
     if x <= 2.0:
-        return _near_k0(x)
-    return 0.0 if x > 800.0 else scalar.exp(-x) * _decaying(x, 0.0)
+        near = _near_k0(x) if order == 0.0 else _near_k1(x)
+        return scalar.exp(x) * near if scaled else near
+    if scaled:
+        return 0.0 if math.isinf(x) else _decaying(x, order)
+    return 0.0 if x > 800.0 else scalar.exp(-x) * _decaying(x, order)
+
+
+@device
+def k0(x):
+    """The modified one of the second kind, order 0: NaN below 0."""
+    return _second_kind(float(x), 0.0, False)
 
 
 @device
 def k1(x):
     """The modified one of the second kind, order 1: NaN below 0."""
-    x = float(x)
-    if not x > 0.0:
-        return math.inf if x == 0.0 else math.nan
-    if x <= 2.0:
-        return _near_k1(x)
-    return 0.0 if x > 800.0 else scalar.exp(-x) * _decaying(x, 1.0)
+    return _second_kind(float(x), 1.0, False)
 
 
 @device
 def k0e(x):
     """exp(x) * k0(x)."""
-    x = float(x)
-    if not x > 0.0:
-        return math.inf if x == 0.0 else math.nan
-    if x <= 2.0:
-        return scalar.exp(x) * _near_k0(x)
-    return 0.0 if math.isinf(x) else _decaying(x, 0.0)
+    return _second_kind(float(x), 0.0, True)
 
 
 @device
 def k1e(x):
     """exp(x) * k1(x)."""
-    x = float(x)
-    if not x > 0.0:
-        return math.inf if x == 0.0 else math.nan
-    if x <= 2.0:
-        return scalar.exp(x) * _near_k1(x)
-    return 0.0 if math.isinf(x) else _decaying(x, 1.0)
+    return _second_kind(float(x), 1.0, True)
 
 
 # ---- Airy ----------------------------------------------------------------------------------------------------------

@@ -23,6 +23,25 @@ def _infinite(x, order, sign):
 
 
 @device
+def _recurs(x, n, most):
+    """Whether the value is that of a recurrence: x and the order are numbers, and the order is from 1 to ``most``."""
+    return x == x and not math.isinf(x) and n < math.inf and 1.0 <= scalar.trunc(n) <= most
+
+
+@device
+def _otherwise(x, n, most, sign):
+    """The value where nothing recurs; ``sign`` as of `_infinite`."""
+    if x != x or not n < math.inf:
+        return math.nan
+    order = scalar.trunc(n)
+    if order < 0.0:
+        return 0.0
+    if order == 0.0:
+        return 1.0
+    return math.nan if order > most else _infinite(x, order, sign)
+
+
+@device
 def _parity(order):
     return 1.0 - 2.0 * (order % 2.0)
 
@@ -30,15 +49,9 @@ def _parity(order):
 @device
 def _chebyshev(y, n, double, shift):
     """p[0] = 1, p[1] = double * y + shift, p[k + 1] = 2 y p[k] - p[k - 1]: T is of (1, 0), U (2, 0), V (2, -1), W (2, 1)."""
-    if y != y or not n < math.inf:
-        return math.nan
+    if not _recurs(y, n, math.inf):
+        return _otherwise(y, n, math.inf, 1.0)
     order = scalar.trunc(n)
-    if order < 0.0:
-        return 0.0
-    if order == 0.0:
-        return 1.0
-    if math.isinf(y):
-        return _infinite(y, order, 1.0)
     if order >= _CLOSED:
         return _by_angle(y, order, double, shift)
     before, last, k = 1.0, double * y + shift, 1.0
@@ -120,17 +133,9 @@ def shifted_chebyshev_w(x, n):
 @device
 def _hermite(x, n, scale):
     """p[k + 1] = scale * (x p[k] - k p[k - 1])."""
-    if x != x or not n < math.inf:
-        return math.nan
+    if not _recurs(x, n, _MOST_HERMITE):
+        return _otherwise(x, n, _MOST_HERMITE, 1.0)
     order = scalar.trunc(n)
-    if order < 0.0:
-        return 0.0
-    if order == 0.0:
-        return 1.0
-    if order > _MOST_HERMITE:
-        return math.nan
-    if math.isinf(x):
-        return _infinite(x, order, 1.0)
     before, last, k = 1.0, scale * x, 1.0
     while k < order:
         before, last = last, scale * (x * last - k * before)
@@ -154,17 +159,9 @@ def hermite_he(x, n):
 def laguerre_l(x, n):
     """Laguerre's."""
     x, n = float(x), float(n)
-    if x != x or not n < math.inf:
-        return math.nan
+    if not _recurs(x, n, _MOST):
+        return _otherwise(x, n, _MOST, -1.0)
     order = scalar.trunc(n)
-    if order < 0.0:
-        return 0.0
-    if order == 0.0:
-        return 1.0
-    if order > _MOST:
-        return math.nan
-    if math.isinf(x):
-        return _infinite(x, order, -1.0)
     before, last, k = 1.0, 1.0 - x, 1.0
     while k < order:
         before, last = last, ((2.0 * k + 1.0 - x) * last - k * before) / (k + 1.0)
@@ -176,17 +173,9 @@ def laguerre_l(x, n):
 def legendre_p(x, n):
     """Legendre's."""
     x, n = float(x), float(n)
-    if x != x or not n < math.inf:
-        return math.nan
+    if not _recurs(x, n, _MOST):
+        return _otherwise(x, n, _MOST, 1.0)
     order = scalar.trunc(n)
-    if order < 0.0:
-        return 0.0
-    if order == 0.0:
-        return 1.0
-    if order > _MOST:
-        return math.nan
-    if math.isinf(x):
-        return _infinite(x, order, 1.0)
     before, last, k = 1.0, x, 1.0
     while k < order:
         before, last = last, ((2.0 * k + 1.0) * x * last - k * before) / (k + 1.0)
