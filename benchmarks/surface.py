@@ -13,9 +13,11 @@ import warnings
 from collections.abc import Callable
 from contextlib import ExitStack
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from benchmarks import common
+from benchmarks.report import machine_line
 from benchmarks.surface_cases import CALLS, REASONS, SIZES
 
 _GROUP = 25  # cases between two turns: a few tenths of a second
@@ -174,11 +176,42 @@ def reason(case: str) -> str:
     return next((words for part, words in REASONS.items() if part in case), "")
 
 
+def as_markdown(facts: dict[str, Any], found: dict[str, dict[str, Any]]) -> str:
+    """The large calls that are slow, as a page; the small ones are slow for one reason."""
+    ratios = {case: value for case, sides in found.items() if (value := ratio(sides)) is not None}
+    lines = [
+        "# Every public function beside torch",
+        "",
+        f"{machine_line({'machine': facts})}. Made by `python -m benchmarks.surface --output FILE`; forward, float32.",
+        "",
+        f"{summary(ratios)}. Small calls below {_SLOW} are so for Python between a call and its kernel, and are not listed.",
+        "",
+        "| large call | torch, µs | numgrad, µs | torch / numgrad | why |",
+        "|---|---:|---:|---:|---|",
+    ]
+    for case in sorted(ratios, key=ratios.__getitem__):
+        text, _, size = case.rpartition(" @ ")
+        if size == "large" and ratios[case] < _SLOW:
+            torch, own = (f"{1e6 * found[case][side]:.1f}" for side in ("torch", "numgrad"))
+            lines.append(f"| `{text}` | {torch} | {own} | {ratios[case]:.2f} | {reason(case)} |")
+    return "\n".join(lines) + "\n"
+
+
+def summary(ratios: dict[str, float]) -> str:
+    """How many calls there are, and how fast."""
+    return (
+        f"{len(ratios)} calls, median ratio {common.median(ratios.values()):.2f}; "
+        f"{sum(value < _SLOW for value in ratios.values())} below {_SLOW}, "
+        f"{sum(value < 0.8 for value in ratios.values())} below 0.8, {sum(value >= 1 for value in ratios.values())} at 1 or above"
+    )
+
+
 def main() -> int:
     """Print what is slow, and a summary; 1 if a call failed on one side only."""
     parser = common.parser(__doc__, threads=0, rounds=3, seconds=0.01)
     parser.add_argument("--backward", action="store_true", help="time each function with its gradients")
     parser.add_argument("--only", default="", metavar="TEXT", help="only calls with this text in them")
+    parser.add_argument("--output", type=Path, metavar="FILE", help="write the slow ones to a page in Markdown, too")
     parser.add_argument("--all", action="store_true", help="print every call, not the slow ones alone")
     args = parser.parse_args()
     facts = common.machine()
@@ -207,11 +240,9 @@ def main() -> int:
     for case, side in wrong.items():
         print(f"{case}: {side}")
     if known:
-        print(
-            f"{len(known)} calls, median ratio {common.median(known.values()):.2f}; "
-            f"{sum(value < _SLOW for value in known.values())} below {_SLOW}, "
-            f"{sum(value < 0.8 for value in known.values())} below 0.8, {sum(value >= 1 for value in known.values())} at 1 or above"
-        )
+        print(summary(known))
+    if args.output:
+        args.output.write_text(as_markdown(facts, found), "utf-8")
     return 1 if wrong else 0
 
 
