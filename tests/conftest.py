@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import gc
 import os
+import signal
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -112,6 +113,9 @@ def pytest_configure(config: pytest.Config) -> None:
         folder = tempfile.TemporaryDirectory(prefix="numgrad-bytecode-")
         os.environ[BYTECODE] = folder.name
         config.add_cleanup(folder.cleanup)
+    # A shell lets its background jobs ignore Ctrl-C, and what they start inherits that; what tests start shall heed it.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     if hasattr(config, "workerinput") or not getattr(config.option, "tx", None):
         costs.begin()
         if unwritten:

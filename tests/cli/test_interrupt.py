@@ -18,11 +18,6 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no 
 COMMAND, SCRIPT = ["-m", "numgrad", "train-step"], ["scripts/train_step.py"]
 
 
-def heed_interrupts() -> None:
-    """A shell's background jobs, and so this test run perhaps, ignore the signal; the child shall not."""
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-
-
 @pytest.mark.parametrize(
     ("command", "seconds"),
     [(COMMAND, 0.0), (COMMAND, 0.2), (COMMAND, 1.0), (COMMAND, 2.0), (SCRIPT, 0.0), (SCRIPT, 1.0)],
@@ -36,7 +31,6 @@ def test_a_training_run_is_stopped(command: list[str], seconds: float) -> None:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        preexec_fn=heed_interrupts,
     )
     assert process.stderr is not None
     first = process.stderr.readline()  # it has begun
@@ -52,7 +46,6 @@ def test_a_training_run_is_stopped(command: list[str], seconds: float) -> None:
 
 AT_AN_IMPORT = """
 import os, signal, sys
-signal.signal(signal.SIGINT, signal.default_int_handler)
 left = int(sys.argv[1])
 sys.argv[:2] = ["numgrad"]
 class Interrupting:

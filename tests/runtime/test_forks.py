@@ -221,7 +221,6 @@ print(all(lock.acquire(blocking=False) for lock in locks._awaited), locks._forki
 def test_ctrl_c_while_a_fork_waits_comes_after_it():
     script = """
 from numgrad.runtime import kernel
-signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
 def hold():
     with kernel.building:
         held.set()

@@ -388,7 +388,6 @@ def test_control_c_during_launches():
     script = """
 import os, signal, threading
 from tests.runtime import stress_pool
-signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
 launcher = stress_pool.Launcher(1, programs=5)
 print("ready", flush=True)
 try:

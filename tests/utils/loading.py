@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import signal
@@ -111,7 +112,24 @@ def children():
 
 
 def segments():
-    """Mappings and descriptors of memory that workers handed over, and what lies in the folder of shared memory (Linux)."""
+    """Mappings and descriptors of memory that workers handed over, and what lies in the folder of shared memory (Linux).
+
+    What other processes have mapped there is left out: other tests run beside these.
+    """
     maps = Path("/proc/self/maps").read_text().count("numgrad-batch")
     links = [os.readlink(link) for link in Path("/proc/self/fd").iterdir() if link.is_symlink()]
-    return maps, sum("numgrad-batch" in link for link in links), len(links), sorted(os.listdir("/dev/shm"))
+    return maps, sum("numgrad-batch" in link for link in links), len(links), shared_files()
+
+
+def shared_files():
+    """The names in the folder of shared memory, but those of living processes that are neither this one nor its children."""
+    inodes = {entry.name: entry.inode() for entry in os.scandir("/dev/shm")}
+    own, foreign = {os.getpid(), *children()}, set()
+    for folder in Path("/proc").glob("[0-9]*"):
+        if int(folder.name) in own:
+            continue
+        with contextlib.suppress(OSError):  # it has ended, or is another user's
+            maps = (folder / "maps").read_text().splitlines()
+            # By the inode: a semaphore is mapped under a name that it had before it got its own.
+            foreign |= {int(line.split()[4]) for line in maps if "/dev/shm/" in line}
+    return sorted(name for name, inode in inodes.items() if inode not in foreign)

@@ -20,7 +20,7 @@ import numgrad as ng
 from numgrad.utils import data
 from numgrad.utils.data import messages
 from tests.runtime import processes
-from tests.utils.loading import Acts, Images, ToldError, children, same, segments
+from tests.utils.loading import Acts, Images, ToldError, children, same, segments, shared_files
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks at Linux's files about processes and memory")
 
@@ -348,3 +348,39 @@ def test_many_epochs_leave_nothing():
     for _ in range(100):
         for images, _ in data.DataLoader(Images(), 4, num_workers=2, multiprocessing_context="fork"):
             assert images.shape[0] == 4
+
+
+# ---- the check itself -----------------------------------------------------------------------------------------------
+
+
+def test_what_is_left_is_seen_and_what_others_hold_is_not(tmp_path):
+    name = f"numgrad-test-{os.getpid()}"
+    path = f"/dev/shm/{name}"
+    script = f"""
+import mmap, os, subprocess, sys
+if len(sys.argv) == 1:  # a grandchild, which is no child of the test
+    subprocess.Popen([sys.executable, "-c", sys.orig_argv[2], "hold"], stdin=0)
+    sys.exit()
+with open({path!r}, "r+b") as file:
+    memory = mmap.mmap(file.fileno(), 8)
+open({str(tmp_path / "held")!r}, "w").close()
+sys.stdin.read()
+"""
+    with open(path, "wb") as file:
+        file.write(bytes(8))
+    try:
+        assert name in shared_files()
+        read, write = os.pipe()
+        subprocess.run([sys.executable, "-c", script], stdin=read, check=True)
+        os.close(read)
+        deadline = time.monotonic() + 30
+        while not (tmp_path / "held").exists() and time.monotonic() < deadline:
+            time.sleep(0.01)
+        held = name in shared_files()
+        os.close(write)  # it ends
+        assert not held
+        while name not in shared_files() and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert name in shared_files()
+    finally:
+        os.unlink(path)

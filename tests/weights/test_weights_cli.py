@@ -232,8 +232,7 @@ def test_interrupt(nets: None, command: Command, monkeypatch: pytest.MonkeyPatch
 def test_a_real_interrupt(nets: None, server: Server, cached: Path, child: Callable[..., Any]) -> None:
     server.on("/a", stall(BODY, 1 << 20, server.ended))
     code = (
-        "import pathlib, signal, sys; from numgrad.weights import entries; from numgrad.cli.weights import main\n"
-        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a shell's background jobs ignore it
+        "import pathlib, sys; from numgrad.weights import entries; from numgrad.cli.weights import main\n"
         "entries.data_folder = lambda: pathlib.Path(sys.argv[1])\n"
         "sys.exit(main(['download', 'net.v1']))"
     )
