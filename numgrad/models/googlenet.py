@@ -138,8 +138,7 @@ class GoogLeNet(nn.Module):
     transform_input
         Whether to take images that torchvision's presets normalise, for weights that were trained on others.
     init_weights
-        Whether to draw initial values from a truncated normal distribution; None: yes, with torchvision's warning that its
-        default will change.
+        Whether to draw initial values from a truncated normal distribution; None: yes.
     blocks
         What makes a convolution, an inception block and a further classifier; None: the classes of this module.
     dropout, dropout_aux
@@ -192,7 +191,7 @@ class GoogLeNet(nn.Module):
         self.avgpool = nn.AdaptiveAvgPool2d((1, 1))
         self.dropout = nn.Dropout(p=dropout)
         self.fc = nn.Linear(1024, num_classes)
-        if draws_initial_values("GoogLeNet", init_weights):
+        if init_weights is not False:
             for module in self.modules():
                 if isinstance(module, (nn.Conv2d, nn.Linear)):
                     nn.init.trunc_normal_(module.weight, mean=0.0, std=0.01, a=-2, b=2)
@@ -214,18 +213,6 @@ class GoogLeNet(nn.Module):
         if self.training and self.aux_logits:
             return GoogLeNetOutputs(x, scores.get("aux2"), scores.get("aux1"))
         return x
-
-
-def draws_initial_values(model: str, init_weights: bool | None) -> bool:
-    """The meaning of ``init_weights``, which torchvision warns of where it is left out."""
-    if init_weights is None:
-        warnings.warn(
-            f"The default weight initialization of {model} will be changed in future releases of torchvision. To keep "
-            "today's, which takes long, set init_weights=True.",
-            FutureWarning,
-            stacklevel=6,
-        )
-    return init_weights is not False
 
 
 class GoogLeNet_Weights(WeightsEnum):

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from numgrad import nn
 from numgrad.models.builders import assembled, chosen, fixed, register
-from numgrad.models.googlenet import BasicConv2d, draws_initial_values, zero_centred
+from numgrad.models.googlenet import BasicConv2d, zero_centred
 from numgrad.models.weights import WeightsEnum, weights_of
 from numgrad.nn import functional as F
 from numgrad.tensor import joining, shaping
@@ -176,8 +176,7 @@ class Inception3(nn.Module):
     inception_blocks
         What makes a convolution, the blocks A to E and the further classifier; None: the classes of this module.
     init_weights
-        Whether to draw initial values from a truncated normal distribution; None: yes, with torchvision's warning that its
-        default will change.
+        Whether to draw initial values from a truncated normal distribution; None: yes.
     dropout
         Probability of the dropout before the last layer.
 
@@ -234,7 +233,7 @@ class Inception3(nn.Module):
         self.avgpool = nn.AdaptiveAvgPool2d((1, 1))
         self.dropout = nn.Dropout(p=dropout)
         self.fc = nn.Linear(2048, num_classes)
-        if draws_initial_values("inception_v3", init_weights):
+        if init_weights is not False:
             for module in self.modules():
                 if isinstance(module, (nn.Conv2d, nn.Linear)):
                     std = float(getattr(module, "stddev", 0.1))
