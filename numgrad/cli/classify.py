@@ -6,6 +6,7 @@ import argparse
 import json
 import math
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -213,7 +214,7 @@ class _Network:
         self._prepare = facts.transforms()
         return model.eval()
 
-    def _config(self, state: dict[str, Any]) -> dict[str, Any]:
+    def _config(self, state: Mapping[str, Any]) -> dict[str, Any]:
         """The arguments for a model that a checkpoint fits: the number of classes, and the size of the images."""
         from numgrad import models
         from numgrad.nn import init

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import difflib
 import fnmatch
 import warnings
 from collections.abc import Callable, Iterable
@@ -137,7 +138,9 @@ def get_model_builder(name: str) -> Callable[..., Module]:
     """
     builder = BUILDERS.get(name.lower())
     if builder is None:
-        raise ValueError(f"Unknown model {name}; known are {', '.join(list_models())}")
+        near = difflib.get_close_matches(name.lower(), BUILDERS, n=3)
+        hint = f"did you mean {' or '.join(near)}? " if near else ""
+        raise ValueError(f"Unknown model {name}; {hint}numgrad.models.list_models() has the {len(BUILDERS)} names")
     return builder
 
 

@@ -125,6 +125,25 @@ def facts(model: Any) -> dict[str, Any]:
     }
 
 
+def every_model() -> dict[str, Any]:
+    """The facts of numgrad's models, and the multiply-adds for an image of the size that they were trained on.
+
+    It is called where nothing is computed; see `numgrad.runtime.helpers`.
+    """
+    from numgrad import models, nn, weights
+
+    found = {}
+    for name in models.list_models():
+        crop = weights.entry(name).preprocessing.crop
+        with nn.init.skipped():
+            model = models.get_model(name)
+            found[name] = facts(model)
+            if getattr(model, "image_size", crop) != crop:
+                model = models.get_model(name, image_size=crop)
+        found[name]["mult_adds"] = nn.summary(model, (1, 3, crop, crop)).total_mult_adds
+    return found
+
+
 def read() -> dict[str, Any]:
     """The record."""
     record: dict[str, Any] = json.loads(RECORD.read_text("utf-8"))
