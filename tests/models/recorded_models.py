@@ -21,7 +21,6 @@ RECORD = Path(__file__).with_name("torchvision_says.json")
 # Networks that are small enough to be compared: how each library's `models` makes one, and the shape of the images.
 NETWORKS: dict[str, tuple[Callable[[ModuleType], Any], tuple[int, ...]]] = {
     "squeezenet1_1": (lambda models: models.squeezenet1_1(num_classes=7), (2, 3, 33, 33)),
-    "squeezenet1_0": (lambda models: models.squeezenet1_0(num_classes=7), (1, 3, 40, 33)),
     "mobilenet_v2": (lambda models: models.mobilenet_v2(num_classes=7, width_mult=0.5), (2, 3, 48, 48)),
     "mobilenet_v3_small": (lambda models: models.mobilenet_v3_small(num_classes=7), (2, 3, 64, 64)),
     "mobilenet_v3_large": (
