@@ -431,7 +431,11 @@ def _peer(
 
 
 def isend(
-    tensor: Tensor, dst: int | None = None, group: ProcessGroup | None = None, tag: int = 0, group_dst: int | None = None
+    tensor: Tensor,
+    dst: int | None = None,
+    group: ProcessGroup | None = None,
+    tag: int = 0,
+    group_dst: int | None = None,
 ) -> Work | None:
     """Begin to send a tensor to rank ``dst``. It may not be changed before `Work.wait` has returned.
 
@@ -444,7 +448,11 @@ def isend(
 
 
 def send(
-    tensor: Tensor, dst: int | None = None, group: ProcessGroup | None = None, tag: int = 0, group_dst: int | None = None
+    tensor: Tensor,
+    dst: int | None = None,
+    group: ProcessGroup | None = None,
+    tag: int = 0,
+    group_dst: int | None = None,
 ) -> None:
     """Send a tensor to rank ``dst``, which calls `recv`, with a tensor of the same size and the same ``tag``.
 
@@ -478,7 +486,11 @@ def _send(name: str, tensor: Tensor, dst: int | None, group: Any, tag: int, grou
 
 
 def irecv(
-    tensor: Tensor, src: int | None = None, group: ProcessGroup | None = None, tag: int = 0, group_src: int | None = None
+    tensor: Tensor,
+    src: int | None = None,
+    group: ProcessGroup | None = None,
+    tag: int = 0,
+    group_src: int | None = None,
 ) -> Work | None:
     """Begin to receive a tensor from rank ``src``, or from any (None).
 
@@ -492,7 +504,11 @@ def irecv(
 
 
 def recv(
-    tensor: Tensor, src: int | None = None, group: ProcessGroup | None = None, tag: int = 0, group_src: int | None = None
+    tensor: Tensor,
+    src: int | None = None,
+    group: ProcessGroup | None = None,
+    tag: int = 0,
+    group_src: int | None = None,
 ) -> int:
     """Receive a tensor from rank ``src``, or from any (None), and return that rank.
 

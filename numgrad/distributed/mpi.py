@@ -61,7 +61,9 @@ def share_cpus(comm: Any) -> int:
     try:
         gathered = gather_bytes(local, np.array(sorted(_affinity()), np.int64).tobytes())
         masks = [set(np.frombuffer(bits, np.int64).tolist()) for bits in gathered]
-        if not config.NUM_THREADS().strip() and threads.get_num_threads() == min(available_cpus(), threads.MOST_THREADS):
+        if not config.NUM_THREADS().strip() and threads.get_num_threads() == min(
+            available_cpus(), threads.MOST_THREADS
+        ):
             threads.set_num_threads(min(fair_share(masks, local.Get_rank()), threads.MOST_THREADS))
         return int(local.Get_rank())
     finally:

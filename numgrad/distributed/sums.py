@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from enum import Enum
+from itertools import pairwise
 from typing import Any
 
 from numgrad.autograd import no_grad
@@ -97,7 +98,7 @@ def parts_of(flat: Tensor, count: int) -> list[Tensor]:
     line = max(1, _LINE // flat._spec.dtype.itemsize)
     length = -(-flat._spec.numel // (count * line)) * line
     bounds = [min(index * length, flat._spec.numel) for index in range(count + 1)]
-    return [window(flat, begin, end - begin) for begin, end in zip(bounds, bounds[1:], strict=False)]
+    return [window(flat, begin, end - begin) for begin, end in pairwise(bounds)]
 
 
 def row_major(tensor: Tensor) -> Tensor:

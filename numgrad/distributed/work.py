@@ -66,7 +66,9 @@ class Messages:
             if not self._mpi.Request.Testall(self._requests, statuses):
                 return False
         except self._mpi.Exception as error:
-            raise RuntimeError(f"{name}: {error}; do the tensors have the same shapes and dtypes on all ranks?") from error
+            raise RuntimeError(
+                f"{name}: {error}; do the tensors have the same shapes and dtypes on all ranks?"
+            ) from error
         for size, status in zip(self._sizes, statuses, strict=True):
             if size >= 0 and status.Get_count(self._mpi.BYTE) != size:
                 raise RuntimeError(
@@ -168,7 +170,9 @@ class Work:
                 if self._group.company is not None:
                     self._group.company.check(self._name)
                 if now - begin > limit:
-                    raise RuntimeError(f"{self._name}: rank {self._group.rank} waited for {limit:g} s, and it was not done")
+                    raise RuntimeError(
+                        f"{self._name}: rank {self._group.rank} waited for {limit:g} s, and it was not done"
+                    )
         return True
 
 
