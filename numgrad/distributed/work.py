@@ -17,8 +17,8 @@ from numgrad.tensor.tensor import Tensor
 
 Steps = Generator["Messages", None, None]
 
-_SPINS = 200  # looks without a pause, for what is nearly there
-_SHORTEST, _LONGEST = 20e-6, 1e-3  # pauses between looks; a CPU may be shared with the rank that is waited for
+_SPIN_SECONDS = 5e-3  # of looking without a pause: messages in shared memory move while both sides look
+_SHORTEST, _LONGEST = 20e-6, 1e-3  # pauses between later looks; a CPU may be shared with the rank that is waited for
 _CHECKED = 0.2  # seconds between looks for ranks that have left
 
 _lock = locks.renewed()
@@ -31,6 +31,7 @@ class Messages:
     def __init__(self, mpi: Any, comm: Any) -> None:
         self._mpi, self._comm = mpi, comm
         self._requests: list[Any] = []
+        self._statuses: list[Any] = []
         self._sizes: list[int] = []  # bytes that have to arrive; -1: no matter
         self._held: list[Any] = []
         self.sources: list[int] = []  # the ranks that they came from, when they have arrived
@@ -61,21 +62,22 @@ class Messages:
         RuntimeError
             One has another size than the tensor that waits for it, or MPI reports an error.
         """
-        statuses = [self._mpi.Status() for _ in self._requests]
+        if len(self._statuses) != len(self._requests):
+            self._statuses = [self._mpi.Status() for _ in self._requests]
         try:
-            if not self._mpi.Request.Testall(self._requests, statuses):
+            if not self._mpi.Request.Testall(self._requests, self._statuses):
                 return False
         except self._mpi.Exception as error:
             raise RuntimeError(
                 f"{name}: {error}; do the tensors have the same shapes and dtypes on all ranks?"
             ) from error
-        for size, status in zip(self._sizes, statuses, strict=True):
+        for size, status in zip(self._sizes, self._statuses, strict=True):
             if size >= 0 and status.Get_count(self._mpi.BYTE) != size:
                 raise RuntimeError(
                     f"{name}: {status.Get_count(self._mpi.BYTE)} bytes came from rank {status.Get_source()}, expected {size}; do "
                     "the tensors have the same shapes and dtypes on all ranks?"
                 )
-        self.sources = [status.Get_source() for status in statuses]
+        self.sources = [status.Get_source() for status in self._statuses]
         return True
 
 
@@ -155,16 +157,16 @@ class Work:
         if self._error is not None:
             raise self._error
         limit = (timeout or self._group.timeout).total_seconds()
-        begin = checked = time.monotonic()
-        looks, pause = 0, _SHORTEST
+        begin = checked = now = time.monotonic()
+        pause = 0.0  # which gives the CPU to whoever is ready
         while not self._is_completed:
             progress()
-            looks += 1
-            if looks < _SPINS or self._is_completed:
-                continue
+            if self._is_completed:
+                break
             time.sleep(pause)
-            pause = min(1.2 * pause, _LONGEST)
             now = time.monotonic()
+            if now - begin > _SPIN_SECONDS:
+                pause = min(max(1.2 * pause, _SHORTEST), _LONGEST)
             if now - checked > _CHECKED:
                 checked = now
                 if self._group.company is not None:

@@ -11,7 +11,6 @@ another layout on one rank, as after a look at its memory, that rank's gradients
 
 from __future__ import annotations
 
-import ctypes
 import time
 import weakref
 from collections.abc import Sequence
@@ -20,7 +19,7 @@ from typing import Any
 from numgrad.autograd import no_grad
 from numgrad.distributed.groups import ProcessGroup
 from numgrad.distributed.objects import all_gather_object
-from numgrad.distributed.sums import ReduceOp, reduced, window
+from numgrad.distributed.sums import ReduceOp, move, reduced, window
 from numgrad.distributed.work import Steps, Work, progress
 from numgrad.engine.backward import BackwardPass
 from numgrad.engine.tape import gradient_edge, modes, tensor_over
@@ -168,7 +167,7 @@ class GradientAverage:
                 if bucket.flat is not None:
                     whole = bucket.flat
                     for flat, start in zip(flats, bucket.starts, strict=True):
-                        _move(flat, whole, 0, start, flat._spec.numel)
+                        move(flat, whole, 0, start, flat._spec.numel)
                 work = Work("DistributedDataParallel", self._group, self._averaged(whole))
             self._under_way.append((bucket, work, flats))
 
@@ -216,7 +215,7 @@ class GradientAverage:
                 work.wait()
                 for position, flat, start in zip(bucket.positions, flats, bucket.starts, strict=True):
                     if bucket.flat is not None:
-                        _move(bucket.flat, flat, start, 0, flat._spec.numel)
+                        move(bucket.flat, flat, start, 0, flat._spec.numel)
                     if used[position]:
                         self._deliver(position, flat)
         self._under_way = []
@@ -258,9 +257,3 @@ class _Arrival:
         average = self._average()
         if average is not None:
             average.arrived(self._position)
-
-
-def _move(source: Tensor, target: Tensor, begin: int, to: int, count: int) -> None:
-    """Copy elements from one flat tensor to another of its dtype; an op for each would take ten times as long."""
-    size = source._spec.dtype.itemsize
-    ctypes.memmove(target._address + to * size, source._address + begin * size, count * size)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import accumulate
 from typing import Any
 
 from numgrad.autograd import is_grad_enabled, no_grad
 from numgrad.distributed.collectives import broadcast
 from numgrad.distributed.groups import ProcessGroup, default_group
 from numgrad.distributed.objects import all_gather_object
-from numgrad.distributed.sums import row_major, window
+from numgrad.distributed.sums import move, row_major, window
 from numgrad.errors import describe
 from numgrad.nn.module import Module
 from numgrad.nn.parallel.averaging import GradientAverage
@@ -242,22 +243,19 @@ def _copy_from_first(group: ProcessGroup, tensors: Iterable[Tensor]) -> None:
     with no_grad():
         for dtype, several in by_dtype.items():
             flat = creation.empty((sum(tensor.numel() for tensor in several),), dtype=dtype)
+            starts = list(accumulate((tensor.numel() for tensor in several), initial=0))
             if group.rank == 0:
-                _pack(several, flat)
+                for tensor, start in zip(several, starts, strict=False):
+                    move(row_major(tensor), flat, 0, start, tensor.numel())
             broadcast(flat, group_src=0, group=group)
             if group.rank:
-                _unpack(flat, several)
+                for tensor, start in zip(several, starts, strict=False):
+                    _take(tensor, flat, start)
 
 
-def _pack(tensors: Sequence[Tensor], flat: Tensor) -> None:
-    start = 0
-    for tensor in tensors:
-        window(flat, start, tensor.numel()).copy_(row_major(tensor.detach()).view(-1))
-        start += tensor.numel()
-
-
-def _unpack(flat: Tensor, tensors: Sequence[Tensor]) -> None:
-    start = 0
-    for tensor in tensors:
+def _take(tensor: Tensor, flat: Tensor, start: int) -> None:
+    """Copy the elements that begin at a position of a flat tensor."""
+    if tensor._spec.is_contiguous:
+        move(flat, tensor, start, 0, tensor.numel())
+    else:
         tensor.copy_(window(flat, start, tensor.numel()).view(tuple(tensor.shape)))
-        start += tensor.numel()
