@@ -482,7 +482,7 @@ def _send(name: str, tensor: Tensor, dst: int | None, group: Any, tag: int, grou
         messages.send(row_major(tensor), to, tag)
         yield messages
 
-    return Work(name, ranks, steps(), [tensor])
+    return Work(name, ranks, steps(), [tensor], [ranks.members[to]])
 
 
 def irecv(
@@ -541,6 +541,7 @@ def _receive(
         source = _peer(name, "src", ranks, src, group_src)
         if source == ranks.rank:
             raise ValueError(describe(name, "src", source, "another rank than this one"))
+    peers = [ranks.members[source]] if source != mpi.library().ANY_SOURCE else []
     senders: list[int] = []
 
     def steps() -> Steps:
@@ -550,7 +551,7 @@ def _receive(
         deliver(tensor, values)
         senders.append(ranks.members[messages.sources[0]])
 
-    return Work(name, ranks, steps(), [tensor]), senders
+    return Work(name, ranks, steps(), [tensor], peers), senders
 
 
 def barrier(group: ProcessGroup | None = None, async_op: bool = False, device_ids: Any = None) -> Work | None:

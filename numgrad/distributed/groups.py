@@ -23,7 +23,8 @@ class ProcessGroup:
     in a group of one rank without MPI.
     """
 
-    def __init__(self, comm: Any, company: Company | None, timeout: timedelta) -> None:
+    def __init__(self, comm: Any, company: Company | None, timeout: timedelta, name: str = "all") -> None:
+        self.name = name  # the same on all ranks
         self.company = company
         self.timeout = timeout
         self.comm = comm
@@ -31,7 +32,7 @@ class ProcessGroup:
         self.rank: int = 0 if comm is None else comm.Get_rank()
         self._size: int = 1 if comm is None else comm.Get_size()
         self.local_rank = 0  # among the ranks of this machine
-        self._count = 0
+        self._count = self._children = 0
         self.members = list(range(self._size)) if comm is None or _default is None else _world_ranks(comm)
 
     def size(self) -> int:
@@ -47,9 +48,22 @@ class ProcessGroup:
         """An empty list of messages."""
         return Messages(mpi.library(), self.sums if sums else self.comm)
 
+    def begin(self) -> int:
+        """The number of what all ranks begin together now."""
+        if self.company is None:
+            return 0
+        self.company.begun[self.name] += 1
+        return self.company.begun[self.name]
+
+    def next_name(self) -> str:
+        """A name for a group that is made of this one."""
+        self._children += 1
+        return f"{self.name}/{self._children}"
+
     def separate(self) -> ProcessGroup:
         """The same ranks, whose messages never meet this group's. All ranks have to call it."""
-        return ProcessGroup(None if self.comm is None else self.comm.Dup(), self.company, self.timeout)
+        name = self.next_name()
+        return ProcessGroup(None if self.comm is None else self.comm.Dup(), self.company, self.timeout, name)
 
     def rank_of(self, name: str, argument: str, global_rank: int) -> int:
         """The number in this group of a rank of all.
@@ -285,15 +299,15 @@ def new_group(
         raise ValueError(describe("new_group", "ranks", members, "each rank once"))
     for member in members:
         default.rank_of("new_group", "ranks", member)
-    limit = timeout or default.timeout
+    limit, name = timeout or default.timeout, default.next_name()
     if default.comm is None:
-        created = ProcessGroup(None, None, limit)
+        created = ProcessGroup(None, None, limit, name)
     else:
         color = 0 if default.rank in members else mpi.library().UNDEFINED
         comm = default.comm.Split(color, default.rank)
         if default.rank not in members:
             return GroupMember.NON_GROUP_MEMBER
-        created = ProcessGroup(comm, default.company, limit)
+        created = ProcessGroup(comm, default.company, limit, name)
     _others.append(created)
     return created
 

@@ -95,8 +95,12 @@ class Work:
     >>> distributed.destroy_process_group()
     """
 
-    def __init__(self, name: str, group: Any, steps: Steps, tensors: Sequence[Tensor] = ()) -> None:
+    def __init__(
+        self, name: str, group: Any, steps: Steps, tensors: Sequence[Tensor] = (), peers: Sequence[int] | None = None
+    ) -> None:
         self._name, self._group, self._steps, self._tensors = name, group, steps, list(tensors)
+        self._peers = group.members if peers is None else peers  # ranks of all that it waits for
+        self._number = group.begin() if peers is None else None
         self._messages: Messages | None = None
         self._error: BaseException | None = None
         self._is_completed = False
@@ -170,7 +174,7 @@ class Work:
             if now - checked > _CHECKED:
                 checked = now
                 if self._group.company is not None:
-                    self._group.company.check(self._name)
+                    self._group.company.check(self._name, self._peers, self._group.name, self._number)
                 if now - begin > limit:
                     raise RuntimeError(
                         f"{self._name}: rank {self._group.rank} waited for {limit:g} s, and it was not done"
