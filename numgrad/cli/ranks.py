@@ -126,7 +126,9 @@ def as_text(report: dict[str, Any]) -> str:
     ]
     for row in ranks:
         spent = "".join(f"{1e3 * row['seconds'][column]:11.2f}" for column in _COLUMNS)
-        lines.append(f"rank {row['rank']:<7}{row['threads']:9}{spent}{math.nan if row['loss'] is None else row['loss']:13.6g}")
+        lines.append(
+            f"rank {row['rank']:<7}{row['threads']:9}{spent}{math.nan if row['loss'] is None else row['loss']:13.6g}"
+        )
     same = "the same bits" if report["parameters_are_equal"] else "DIFFERENT bits"
     lines += [
         f"exchange of gradients: {report['exchange_share']:.1%} of a step",

@@ -40,7 +40,7 @@ class ProcessGroup:
         return self._size
 
     def next_tag(self) -> int:
-        """A tag for a sum; the next number is free for it, too."""
+        """A tag for a sum; the next number is free for it, too. Ranks take them in one order, so never in a later step."""
         self._count = (self._count + 1) % _TAGS
         return 2 * self._count
 

@@ -126,9 +126,9 @@ class GradientAverage:
         if position in self._arrived:
             raise RuntimeError(
                 f"DistributedDataParallel: parameter {self._names[position]} got two gradients in one backward pass, and the "
-                "first has left already; do without checkpoint(use_reentrant=True) around what is used twice"
+                "first has left already; it is used in two backward passes that run inside of this one"
             )
-        if self._params[position].grad is not None and self._params[position].grad.requires_grad:  # type: ignore[union-attr]
+        if modes.grad_enabled:
             raise RuntimeError("DistributedDataParallel: backward(create_graph=True) is not supported")
         self._mark(position)
         self._send_complete()
@@ -173,10 +173,10 @@ class GradientAverage:
 
     def _averaged(self, flat: Tensor) -> Steps:
         """Steps after which a flat tensor is the mean of those of all ranks."""
-        most = max(1, self._most_bytes // flat.element_size())
+        most, tag = max(1, self._most_bytes // flat.element_size()), self._group.next_tag()
         for begin in range(0, flat.numel(), most):
             part = window(flat, begin, min(most, flat.numel() - begin))
-            yield from reduced(self._group, part, ReduceOp.AVG, self._group.next_tag())
+            yield from reduced(self._group, part, ReduceOp.AVG, tag)  # one part after the other
 
     def _agree(self) -> list[Strides]:
         """The order in memory of each gradient: that of its parameter if it is the same on all ranks, else row-major."""
