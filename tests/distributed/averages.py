@@ -223,7 +223,8 @@ def backwards_inside_of_backwards() -> None:
     parallel = DistributedDataParallel(Inner(2))
     with pytest.raises(RuntimeError, match=r"first\..* got two gradients in one backward pass"):
         parallel(x[rank].clone().requires_grad_()).square().sum().backward()
-    loss = DistributedDataParallel(nn.Linear(2, 2))(ng.ones(1, 2)).sum()
+    parallel = DistributedDataParallel(nn.Linear(2, 2))
+    loss = parallel(ng.ones(1, 2)).sum()
     warnings.simplefilter("ignore")  # of the cycle that a graph of gradients makes
     with pytest.raises(RuntimeError, match=r"create_graph=True\) is not supported"):
         loss.backward(create_graph=True)
