@@ -21,14 +21,10 @@ from numgrad.distributed.collectives import (
     barrier,
     broadcast,
     gather,
-    irecv,
-    isend,
-    recv,
     reduce,
     reduce_scatter,
     reduce_scatter_tensor,
     scatter,
-    send,
 )
 from numgrad.distributed.groups import (
     GroupMember,
@@ -52,6 +48,7 @@ from numgrad.distributed.groups import (
     new_group,
 )
 from numgrad.distributed.objects import all_gather_object, broadcast_object_list, gather_object
+from numgrad.distributed.pairs import irecv, isend, recv, send
 from numgrad.distributed.sums import ReduceOp
 from numgrad.distributed.work import Work
 

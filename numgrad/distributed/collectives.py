@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from numgrad.distributed import mpi
+from numgrad.distributed.arguments import check_alike, check_only, check_target, peer
 from numgrad.distributed.groups import ProcessGroup, group_for
 from numgrad.distributed.sums import (
     ReduceOp,
@@ -20,7 +20,6 @@ from numgrad.distributed.sums import (
 )
 from numgrad.distributed.work import Steps, Work
 from numgrad.errors import DtypeError, ShapeError, describe
-from numgrad.layout import Spec
 from numgrad.tensor import creation
 from numgrad.tensor.arguments import check_tensor
 from numgrad.tensor.tensor import Tensor
@@ -32,33 +31,6 @@ def _run(name: str, group: ProcessGroup, steps: Steps, tensors: Sequence[Tensor]
         return work
     work.wait()
     return None
-
-
-def check_target(name: str, argument: str, tensor: Any) -> Tensor:
-    """A tensor that can be written: no two elements share memory."""
-    check_tensor(name, argument, tensor)
-    if not tensor._spec.is_dense and 0 in [s for s, n in zip(tensor._spec.strides, tensor.shape, strict=True) if n > 1]:
-        raise RuntimeError(describe(name, argument, "expanded", "memory of its own for each element", "clone() it"))
-    return tensor  # type: ignore[no-any-return]
-
-
-def _check_alike(name: str, argument: str, tensors: Any, count: int, spec: Spec) -> list[Tensor]:
-    """A list of one tensor for each rank, all of one shape and dtype."""
-    if not isinstance(tensors, (list, tuple)) or len(tensors) != count:
-        shown = len(tensors) if isinstance(tensors, (list, tuple)) else type(tensors).__name__
-        raise ValueError(describe(name, argument, shown, f"a list of {count} tensors, one for each rank"))
-    for index, tensor in enumerate(tensors):
-        check_tensor(name, f"{argument}[{index}]", tensor)
-        if tensor._spec.dtype is not spec.dtype:
-            raise DtypeError(describe(name, f"{argument}[{index}].dtype", tensor.dtype, spec.dtype))
-        if tuple(tensor._spec.shape) != tuple(spec.shape):
-            raise ShapeError(describe(name, f"{argument}[{index}].shape", list(tensor.shape), list(spec.shape)))
-    return list(tensors)
-
-
-def _check_only(name: str, argument: str, value: Any, rank: str) -> None:
-    if value:
-        raise ValueError(describe(name, argument, "given", f"nothing but on rank {rank}"))
 
 
 # ---- sums -------------------------------------------------------------------------------------------------------
@@ -132,7 +104,7 @@ def reduce(
     ranks = group_for("reduce", group)
     if ranks is None:
         return None
-    to = _peer("reduce", "dst", ranks, dst, group_dst)
+    to = peer("reduce", "dst", ranks, dst, group_dst)
     return _run("reduce", ranks, _reduce(ranks, tensor, to, op), [tensor], async_op)
 
 
@@ -178,7 +150,7 @@ def reduce_scatter(
     ranks = group_for("reduce_scatter", group)
     if ranks is None:
         return None
-    inputs = _check_alike("reduce_scatter", "input_list", input_list, ranks.size(), output._spec)
+    inputs = check_alike("reduce_scatter", "input_list", input_list, ranks.size(), output._spec)
     return _run("reduce_scatter", ranks, _reduce_scatter(ranks, output, inputs, op), [output], async_op)
 
 
@@ -249,7 +221,7 @@ def broadcast(
     ranks = group_for("broadcast", group)
     if ranks is None:
         return None
-    source = _peer("broadcast", "src", ranks, src, group_src)
+    source = peer("broadcast", "src", ranks, src, group_src)
     return _run("broadcast", ranks, _broadcast(ranks, tensor, source), [tensor], async_op)
 
 
@@ -280,7 +252,7 @@ def all_gather(
     ranks = group_for("all_gather", group)
     if ranks is None:
         return None
-    outputs = _check_alike("all_gather", "tensor_list", tensor_list, ranks.size(), tensor._spec)
+    outputs = check_alike("all_gather", "tensor_list", tensor_list, ranks.size(), tensor._spec)
     return _run("all_gather", ranks, _all_gather(ranks, outputs, tensor), outputs, async_op)
 
 
@@ -341,12 +313,12 @@ def gather(
     ranks = group_for("gather", group)
     if ranks is None:
         return None
-    to = _peer("gather", "dst", ranks, dst, group_dst, default=0)
+    to = peer("gather", "dst", ranks, dst, group_dst, default=0)
     outputs: list[Tensor] = []
     if ranks.rank == to:
-        outputs = _check_alike("gather", "gather_list", gather_list, ranks.size(), tensor._spec)
+        outputs = check_alike("gather", "gather_list", gather_list, ranks.size(), tensor._spec)
     else:
-        _check_only("gather", "gather_list", gather_list, "dst")
+        check_only("gather", "gather_list", gather_list, "dst")
     return _run("gather", ranks, _gather(ranks, outputs, tensor, to), outputs, async_op)
 
 
@@ -387,12 +359,12 @@ def scatter(
     ranks = group_for("scatter", group)
     if ranks is None:
         return None
-    source = _peer("scatter", "src", ranks, src, group_src, default=0)
+    source = peer("scatter", "src", ranks, src, group_src, default=0)
     inputs: list[Tensor] = []
     if ranks.rank == source:
-        inputs = _check_alike("scatter", "scatter_list", scatter_list, ranks.size(), tensor._spec)
+        inputs = check_alike("scatter", "scatter_list", scatter_list, ranks.size(), tensor._spec)
     else:
-        _check_only("scatter", "scatter_list", scatter_list, "src")
+        check_only("scatter", "scatter_list", scatter_list, "src")
     return _run("scatter", ranks, _scatter(ranks, tensor, inputs, source), [tensor], async_op)
 
 
@@ -411,147 +383,7 @@ def _scatter(group: ProcessGroup, tensor: Tensor, inputs: Sequence[Tensor], sour
     deliver(tensor, row_major(inputs[source]).detach())
 
 
-# ---- two ranks --------------------------------------------------------------------------------------------------
-
-
-def _peer(
-    name: str, argument: str, group: ProcessGroup, rank: int | None, group_rank: int | None, default: int | None = None
-) -> int:
-    """The number in the group of the rank that an argument names, by its number among all ranks or in the group."""
-    if rank is None and group_rank is None:
-        rank = default
-    if (rank is None) == (group_rank is None):
-        raise ValueError(describe(name, argument, rank, f"a rank: either {argument} or group_{argument}"))
-    if group_rank is None:
-        assert rank is not None
-        return group.rank_of(name, argument, rank)
-    if not 0 <= group_rank < group.size():
-        raise ValueError(describe(name, f"group_{argument}", group_rank, f"from 0 to {group.size() - 1}"))
-    return group_rank
-
-
-def isend(
-    tensor: Tensor,
-    dst: int | None = None,
-    group: ProcessGroup | None = None,
-    tag: int = 0,
-    group_dst: int | None = None,
-) -> Work | None:
-    """Begin to send a tensor to rank ``dst``. It may not be changed before `Work.wait` has returned.
-
-    Raises
-    ------
-    ValueError
-        There is no such rank, it is this one, or `init_process_group` was not called.
-    """
-    return _send("isend", tensor, dst, group, tag, group_dst)
-
-
-def send(
-    tensor: Tensor,
-    dst: int | None = None,
-    group: ProcessGroup | None = None,
-    tag: int = 0,
-    group_dst: int | None = None,
-) -> None:
-    """Send a tensor to rank ``dst``, which calls `recv`, with a tensor of the same size and the same ``tag``.
-
-    Raises
-    ------
-    ValueError
-        There is no such rank, it is this one, or `init_process_group` was not called.
-    RuntimeError
-        A rank is gone.
-    """
-    work = _send("send", tensor, dst, group, tag, group_dst)
-    if work is not None:
-        work.wait()
-
-
-def _send(name: str, tensor: Tensor, dst: int | None, group: Any, tag: int, group_dst: int | None) -> Work | None:
-    check_tensor(name, "tensor", tensor)
-    ranks = group_for(name, group)
-    if ranks is None:
-        return None
-    to = _peer(name, "dst", ranks, dst, group_dst)
-    if to == ranks.rank:
-        raise ValueError(describe(name, "dst", to, "another rank than this one"))
-
-    def steps() -> Steps:
-        messages = ranks.messages()
-        messages.send(row_major(tensor), to, tag)
-        yield messages
-
-    return Work(name, ranks, steps(), [tensor], [ranks.members[to]])
-
-
-def irecv(
-    tensor: Tensor,
-    src: int | None = None,
-    group: ProcessGroup | None = None,
-    tag: int = 0,
-    group_src: int | None = None,
-) -> Work | None:
-    """Begin to receive a tensor from rank ``src``, or from any (None).
-
-    Raises
-    ------
-    ValueError
-        There is no such rank, it is this one, or `init_process_group` was not called.
-    """
-    received = _receive("irecv", tensor, src, group, tag, group_src)
-    return None if received is None else received[0]
-
-
-def recv(
-    tensor: Tensor,
-    src: int | None = None,
-    group: ProcessGroup | None = None,
-    tag: int = 0,
-    group_src: int | None = None,
-) -> int:
-    """Receive a tensor from rank ``src``, or from any (None), and return that rank.
-
-    Raises
-    ------
-    ValueError
-        There is no such rank, it is this one, or `init_process_group` was not called.
-    RuntimeError
-        What comes has another size, or a rank is gone.
-    """
-    received = _receive("recv", tensor, src, group, tag, group_src)
-    if received is None:
-        return -1
-    received[0].wait()
-    return received[1][0]
-
-
-def _receive(
-    name: str, tensor: Tensor, src: int | None, group: Any, tag: int, group_src: int | None
-) -> tuple[Work, list[int]] | None:
-    check_target(name, "tensor", tensor)
-    ranks = group_for(name, group)
-    if ranks is None:
-        return None
-    if src is None and group_src is None:
-        if ranks.comm is None:
-            raise ValueError(describe(name, "src", "any", "another rank than this one", "there is none"))
-        source = mpi.library().ANY_SOURCE
-    else:
-        source = _peer(name, "src", ranks, src, group_src)
-        if source == ranks.rank:
-            raise ValueError(describe(name, "src", source, "another rank than this one"))
-    peers = [ranks.members[source]] if source != mpi.library().ANY_SOURCE else []
-    senders: list[int] = []
-
-    def steps() -> Steps:
-        values, messages = written(tensor), ranks.messages()
-        messages.receive(values, source, tag)
-        yield messages
-        deliver(tensor, values)
-        senders.append(ranks.members[messages.sources[0]])
-
-    return Work(name, ranks, steps(), [tensor], peers), senders
+# ---- all ranks, and nothing else ----------------------------------------------------------------------------------
 
 
 def barrier(group: ProcessGroup | None = None, async_op: bool = False, device_ids: Any = None) -> Work | None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from numgrad.distributed.collectives import _peer
+from numgrad.distributed.arguments import peer
 from numgrad.distributed.groups import ProcessGroup, group_for
 from numgrad.distributed.work import Steps, Work
 from numgrad.errors import describe
@@ -99,7 +99,7 @@ def gather_object(
     ranks = group_for("gather_object", group)
     if ranks is None:
         return
-    to = _peer("gather_object", "dst", ranks, dst, group_dst, default=0)
+    to = peer("gather_object", "dst", ranks, dst, group_dst, default=0)
     if ranks.rank == to:
         _check_list("gather_object", "object_gather_list", object_gather_list, ranks.size())
     elif object_gather_list is not None:
@@ -133,7 +133,7 @@ def broadcast_object_list(
         return
     if not isinstance(object_list, list):
         raise ValueError(describe("broadcast_object_list", "object_list", type(object_list).__name__, "a list"))
-    source = _peer("broadcast_object_list", "src", ranks, src, group_src, default=0)
+    source = peer("broadcast_object_list", "src", ranks, src, group_src, default=0)
     values = sent_from(ranks, "broadcast_object_list", source, object_list)
     if len(values) != len(object_list):
         raise ValueError(

@@ -77,9 +77,7 @@ def run_backward(
                     if hooks is not None:
                         incoming = hooks.on_entry(incoming)
                     if incoming[0] is not None:  # else a hook removed it
-                        is_seen = hooks and (
-                            hooks.before or hooks.after or any(hooks.tensor.values())
-                        )  # and may be kept
+                        is_seen = hooks and (hooks.before or hooks.after or any(hooks.tensor.values()))  # may keep it
                         accumulate(node.variable, incoming[0], node in pending.owned and not is_seen, create_graph)
                     if hooks is not None:
                         hooks.on_exit((), incoming)
