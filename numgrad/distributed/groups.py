@@ -172,7 +172,7 @@ def init_process_group(
 ) -> None:
     """Become one of the ranks that ``mpiexec`` has started. All of them have to call it.
 
-    Without mpi4py, and where no launcher has started this process, it is the only rank, and a warning says so. From now on an
+    Without mpi4py, and where no launcher has started this process, it is the only rank, and the log says so. From now on an
     exception that nobody catches ends all ranks, and so does waiting for one that has left. Each rank takes its share of the
     CPUs of its machine, unless ``NUMGRAD_NUM_THREADS`` or `set_num_threads` has said otherwise.
 

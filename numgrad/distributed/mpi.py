@@ -6,6 +6,7 @@ mpi4py starts MPI when its module is imported, so nothing here imports it before
 from __future__ import annotations
 
 import functools
+import logging
 import os
 from typing import Any
 
@@ -17,12 +18,13 @@ from numgrad.runtime import threads
 from numgrad.runtime.cpus import available_cpus, fair_share
 from numgrad.runtime.target import host_target
 
+_log = logging.getLogger("numgrad.distributed")
 INSTALL = "pip install 'numgrad[mpi]'"
 
 
 @functools.cache
 def library() -> Any:
-    """The module ``mpi4py.MPI``, which has started MPI; None, with a warning, where it is not and nobody needs it.
+    """The module ``mpi4py.MPI``, which has started MPI; None, and a line in the log, where it is not and nobody needs it.
 
     Raises
     ------
@@ -38,7 +40,7 @@ def library() -> Any:
             raise RuntimeError(
                 f"init_process_group: a launcher started {launched} processes, but mpi4py cannot be imported ({error}); {INSTALL}"
             ) from error
-        warn(f"init_process_group: this process is the only rank, since there is no MPI ({error}); {INSTALL}")
+        _log.warning("this process is the only rank, since there is no MPI (%s); %s", error, INSTALL)
         return None
     if launched > 1 and MPI.COMM_WORLD.Get_size() == 1:
         raise RuntimeError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from pathlib import Path
 
 import pytest
 
@@ -54,6 +55,7 @@ def test_who_leaves_early_is_not_missed() -> None:
         "-c",
         """
 import time
+from pathlib import Path
 import numgrad as ng
 from numgrad import distributed as dist
 dist.init_process_group("mpi")
@@ -71,3 +73,42 @@ if rank == 2:
 """,
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_programs_find_their_rank_in_the_environment(tmp_path: Path) -> None:
+    """As programs for torch's launcher do, which accumulate gradients over micro-batches."""
+    program = tmp_path / "train.py"
+    program.write_text("""
+import os, sys
+import numgrad as torch
+from numgrad.distributed import destroy_process_group, init_process_group
+from numgrad.nn.parallel import DistributedDataParallel as DDP
+
+assert int(os.environ.get("RANK", -1)) != -1
+init_process_group(backend=sys.argv[1])
+rank, local, size = (int(os.environ[name]) for name in ("RANK", "LOCAL_RANK", "WORLD_SIZE"))
+assert (rank, local, size) == (torch.distributed.get_rank(), torch.distributed.get_node_local_rank(), 2)
+torch.manual_seed(1337 + rank)
+raw_model = torch.nn.Linear(4, 2)
+model = DDP(raw_model, device_ids=[local])
+optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2)
+for _ in range(3):
+    for micro_step in range(2):
+        model.require_backward_grad_sync = micro_step == 1
+        (model(torch.randn(3, 4)).square().mean() / 2).backward()
+    torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+    optimizer.step()
+    optimizer.zero_grad(set_to_none=True)
+assert model.module is raw_model
+weights = [torch.zeros(2, 4) for _ in range(size)]
+torch.distributed.all_gather(weights, raw_model.weight.detach())
+assert torch.equal(*weights)
+destroy_process_group()
+if len(sys.argv) > 2:
+    raise ValueError("lost")
+""")
+    done = on_ranks(2, "-m", "numgrad.distributed", str(program), "mpi")
+    assert (done.returncode, done.stderr) == (0, "")
+    done = on_ranks(2, "-m", "numgrad.distributed", str(program), "mpi", "fail")
+    assert done.returncode != 0
+    assert "ValueError: lost" in done.stderr
