@@ -19,15 +19,20 @@ _OPEN_MPI = {
 }
 
 
-def on_ranks(count: int, *arguments: str, timeout: float = 240) -> subprocess.CompletedProcess[str]:
-    """Run Python on ranks with these arguments; how it ended, and what it wrote. Skips where there is no MPI."""
+def launcher() -> str:
+    """The path of ``mpiexec``. Skips where there is no MPI."""
     pytest.importorskip("mpi4py", reason="mpi4py is not installed: pip install 'numgrad[mpi]'")
     from numgrad.distributed.launch import mpiexec
 
     try:
-        command = [mpiexec(), "-n", str(count), sys.executable, *arguments]
+        return mpiexec()
     except RuntimeError as error:
         pytest.skip(str(error))
+
+
+def on_ranks(count: int, *arguments: str, timeout: float = 240) -> subprocess.CompletedProcess[str]:
+    """Run Python on ranks with these arguments; how it ended, and what it wrote. Skips where there is no MPI."""
+    command = [launcher(), "-n", str(count), sys.executable, *arguments]
     process = subprocess.Popen(
         command,
         cwd=ROOT,
