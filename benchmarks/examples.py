@@ -159,10 +159,10 @@ def main() -> int:
         for example in EXAMPLES:
             if example.drawn and example.name in (args.only or [example.name]):
                 results["examples"][example.name] = measure(example, args.seeds, torch)
+                place.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n", "utf-8")
     if args.json:
         print(json.dumps(results, indent=1, ensure_ascii=False))
         return 0
-    place.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n", "utf-8")
     PAGE.write_text(as_page(results), "utf-8")
     print(f"written: {PAGE}, {place} and figures")
     return 0

@@ -282,7 +282,7 @@ def scatter(points: Any, labels: Any = None, *, ax: Axes | None = None, size: fl
         kwargs = {"c": numbers % 10, "cmap": _CLASSES, "vmin": -0.5, "vmax": 9.5, **kwargs}
     ax = axes("scatter", ax, (4.0, 4.0))
     ax.scatter(places[:, 0], places[:, 1], **{"s": size, "linewidths": 0, **kwargs})
-    ax.set_aspect("equal", "datalim")
+    ax.set_aspect("equal")
     return ax
 
 
