@@ -76,8 +76,8 @@ def draw(out, losses, curves, model, unseen):
     from numgrad import viz
 
     figure, (left, middle, right) = plt.subplots(1, 3, figsize=(11, 3.2), layout="constrained")
-    viz.curves(losses, ax=left, log=True).set_title("all of it, which digit")
-    viz.curves(curves, ax=middle, log=True).set_title("the last layer, even or odd")
+    viz.curves(losses, smooth=15, ax=left, log=True).set_title("all layers: which digit")
+    viz.curves(curves, ax=middle, log=True).set_title("the last layer: even or odd")
     with ng.no_grad():
         viz.confusion_matrix(unseen[1], model(unseen[0]), classes=["even", "odd"], ax=right)
     figure.savefig(out, dpi=80)

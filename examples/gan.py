@@ -78,15 +78,15 @@ def draw(out, history, seen):
 
     from numgrad import viz
 
-    figure, axes = plt.subplots(1, 4, figsize=(12, 3.2), layout="constrained")
+    figure, axes = plt.subplots(1, 4, figsize=(11, 3), layout="constrained")
     critic, generator = zip(*history, strict=True)
     viz.curves({"critic": critic, "generator": generator}, smooth=50, ax=axes[0])
     for ax, (step, points) in zip(axes[1:], seen, strict=True):
-        viz.scatter(heaps(1000)[0], ax=ax, size=4, color="0.8", label="real")
-        viz.scatter(points, ax=ax, size=4, color="C1", label="made", alpha=0.5)
+        viz.scatter(heaps(500)[0], ax=ax, size=4, color="0.8", label="real")
+        viz.scatter(points[:500], ax=ax, size=4, color="C1", label="made")
         ax.set(title=f"step {step}", xlim=(-3, 3), ylim=(-3, 3))
     axes[-1].legend(loc="center", frameon=False, markerscale=3)
-    figure.savefig(out, dpi=80)
+    figure.savefig(out, dpi=80, bbox_inches="tight")
 
 
 if __name__ == "__main__":

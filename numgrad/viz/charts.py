@@ -160,7 +160,8 @@ def confusion_matrix(
         for row, column in np.argwhere(table):
             color = "white" if shares[row, column] > 0.5 else "black"
             ax.text(column, row, str(table[row, column]), ha="center", va="center", color=color, fontsize=8)
-    ax.set_xticks(range(count), names, rotation=90 if max(map(len, names), default=0) > 3 else 0)
+    crowded = count > 1 and max(map(len, names)) * (count + 4) > 40
+    ax.set_xticks(range(count), names, rotation=90 if crowded else 0)
     ax.set_yticks(range(count), names)
     ax.set(xlabel="predicted", ylabel="true")
     return ax
