@@ -1,110 +1,100 @@
-"""A GPT learns to write sonnets, character by character. Run: python examples/gpt.py [--out FILE] [--seed N]
+"""A GPT writes sonnets, character by character, after reading 138 of Shakespeare's (sonnets.txt, 1609, in the public domain).
 
-A causal transformer of the shape of GPT-2 (pre-norm blocks, learned positions, one matrix for embedding and output) reads
-Shakespeare's sonnets (examples/sonnets.txt, 1609, in the public domain). 4.11 nats a character is chance, 3.3 knows how
-often each letter comes, 2.5 knows pairs of letters. Expected: below 1.90 on the sonnets that it has not seen.
+It is GPT-2 in small, as in nanoGPT: blocks that normalize first, learned positions, one matrix for what goes in and comes out.
+A character out of 61 costs 4.11 nats by chance, 3.1 if it is known how often each comes, 2.4 after which other, 2.0 after
+which two. The characters of the other 16 sonnets cost less than 1.85. What it writes has verses and words, but little sense.
+
+Run: python examples/gpt.py [--seed N] [--out FIGURE.png]
 """
 
 import argparse
-import math
 from pathlib import Path
 
 import numgrad as ng
-from numgrad import nn
+from numgrad import nn, optim
 from numgrad.nn import functional as F
 
-LAYERS, HEADS, WIDTH, CONTEXT, BATCH, STEPS, RATE = 3, 4, 96, 64, 24, 700, 4e-3
-
-
-class Attention(nn.Module):
-    """Each position reads from those before it: [N, T, C] to [N, T, C]."""
-
-    def __init__(self, width, heads):
-        super().__init__()
-        self.heads = heads
-        self.qkv, self.proj = nn.Linear(width, 3 * width), nn.Linear(width, width)
-
-    def forward(self, x):
-        n, t, c = x.shape
-        q, k, v = self.qkv(x).view(n, t, 3, self.heads, c // self.heads).permute(2, 0, 3, 1, 4)
-        out = F.scaled_dot_product_attention(q, k, v, is_causal=True)
-        return self.proj(out.transpose(1, 2).reshape(n, t, c))
+CONTEXT, LAYERS, HEADS, WIDTH = 64, 2, 4, 128
 
 
 class Block(nn.Module):
-    def __init__(self, width, heads):
+    """[N, T, WIDTH] to the same: each position reads from those before it, then thinks by itself."""
+
+    def __init__(self):
         super().__init__()
-        self.norm1, self.attention = nn.LayerNorm(width), Attention(width, heads)
-        self.norm2 = nn.LayerNorm(width)
-        self.mlp = nn.Sequential(nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width))
+        self.ln_1, self.ln_2 = nn.LayerNorm(WIDTH), nn.LayerNorm(WIDTH)
+        self.qkv, self.proj = nn.Linear(WIDTH, 3 * WIDTH), nn.Linear(WIDTH, WIDTH)
+        self.mlp = nn.Sequential(nn.Linear(WIDTH, 4 * WIDTH), nn.GELU(), nn.Linear(4 * WIDTH, WIDTH))
 
     def forward(self, x):
-        x = x + self.attention(self.norm1(x))
-        return x + self.mlp(self.norm2(x))
+        q, k, v = (part.unflatten(-1, (HEADS, -1)).transpose(1, 2) for part in self.qkv(self.ln_1(x)).chunk(3, -1))
+        read = F.scaled_dot_product_attention(q, k, v, is_causal=True)
+        x = x + self.proj(read.transpose(1, 2).flatten(2))
+        return x + self.mlp(self.ln_2(x))
 
 
 class GPT(nn.Module):
-    """Characters [N, T], int64, to the logits of the next ones [N, T, vocabulary]."""
+    """Characters [N, T] to the scores of the next ones [N, T, vocabulary]."""
 
-    def __init__(self, vocabulary, context=CONTEXT, layers=LAYERS, heads=HEADS, width=WIDTH):
+    def __init__(self, vocabulary):
         super().__init__()
-        self.context = context
-        self.token, self.position = nn.Embedding(vocabulary, width), nn.Embedding(context, width)
-        self.blocks = nn.Sequential(*(Block(width, heads) for _ in range(layers)))
-        self.norm, self.head = nn.LayerNorm(width), nn.Linear(width, vocabulary, bias=False)
-        self.head.weight = self.token.weight
+        self.token, self.position = nn.Embedding(vocabulary, WIDTH), nn.Embedding(CONTEXT, WIDTH)
+        self.blocks = nn.Sequential(*(Block() for _ in range(LAYERS)))
+        self.norm, self.head = nn.LayerNorm(WIDTH), nn.Linear(WIDTH, vocabulary, bias=False)
         for name, p in self.named_parameters():
-            if p.ndim == 2:  # what adds to the residual stream starts smaller, the more such layers there are
-                into_stream = name.endswith(("proj.weight", "mlp.2.weight"))
-                nn.init.normal_(p, 0.0, 0.02 / math.sqrt(2 * layers) if into_stream else 0.02)
+            if p.ndim == 2:  # what adds to the stream of the blocks starts smaller, the more blocks there are
+                nn.init.normal_(p, std=0.08 / (2 * LAYERS) ** 0.5 if "proj" in name or "mlp.2" in name else 0.08)
+        self.head.weight = self.token.weight
 
     def forward(self, tokens):
         x = self.token(tokens) + self.position.weight[: tokens.shape[1]]
         return self.head(self.norm(self.blocks(x)))
 
     @ng.no_grad()
-    def generate(self, tokens, count, temperature=0.8):
+    def generate(self, tokens, count):
         for _ in range(count):
-            logits = self(tokens[:, -self.context :])[:, -1] / temperature
-            tokens = ng.cat([tokens, ng.multinomial(logits.softmax(-1), 1)], 1)
+            scores = self(tokens[:, -CONTEXT:])[:, -1]
+            tokens = ng.cat([tokens, ng.multinomial((scores / 0.8).softmax(-1), 1)], 1)
         return tokens
 
 
-def windows(data, starts):
-    """What the model reads and what comes next, both [N, CONTEXT]."""
-    rows = data[starts[:, None] + ng.arange(CONTEXT + 1)]
-    return rows[:, :-1], rows[:, 1:]
+def cost(model, text, starts):
+    """The mean nats of the characters after the first of each piece, which begin at `starts` [N]."""
+    pieces = text[starts[:, None] + ng.arange(CONTEXT + 1)]
+    return F.cross_entropy(model(pieces[:, :-1]).flatten(0, 1), pieces[:, 1:].flatten())
 
 
-def main(seed=0, out=None):
+def main(seed=0, out=None, steps=600):
     ng.manual_seed(seed)
-    text = Path(__file__).with_name("sonnets.txt").read_text()
-    letters = sorted(set(text))
-    data = ng.tensor([letters.index(c) for c in text])
-    train, held_out = data[: len(data) * 9 // 10], data[len(data) * 9 // 10 :]
-
+    sonnets = Path(__file__).with_name("sonnets.txt").read_text("utf-8")
+    letters = sorted(set(sonnets))
+    numbers = ng.tensor([letters.index(letter) for letter in sonnets])
+    read, unread = numbers.tensor_split([len("\n\n".join(sonnets.split("\n\n")[:138]))])
     model = GPT(len(letters))
-    optimizer = ng.optim.AdamW(model.parameters(), lr=RATE, betas=(0.9, 0.99), weight_decay=0.1)
-    schedule = ng.optim.lr_scheduler.OneCycleLR(optimizer, RATE, STEPS, pct_start=0.1)
+    optimizer = optim.AdamW(model.parameters(), lr=6e-3, betas=(0.9, 0.99), weight_decay=0.1)
+    schedule = optim.lr_scheduler.OneCycleLR(optimizer, max_lr=6e-3, total_steps=steps, pct_start=0.1)
     losses = []
-    for step in range(STEPS):
-        x, y = windows(train, ng.randint(0, len(train) - CONTEXT, (BATCH,)))
-        loss = F.cross_entropy(model(x).flatten(0, 1), y.flatten())
+    for step in range(steps):
+        loss = cost(model, read, ng.randint(0, len(read) - CONTEXT, (16,)))
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
         schedule.step()
         losses.append(loss.item())
-        if step % 100 == 0:
-            print(f"step {step:3}  loss {losses[-1]:.3f}")
+        if step % 100 == 99:
+            print(f"step {step + 1}  loss {losses[-1]:.3f}")
     with ng.no_grad():
-        x, y = windows(held_out, ng.arange(0, len(held_out) - CONTEXT, CONTEXT))
-        held = F.cross_entropy(model(x).flatten(0, 1), y.flatten()).item()
-    sample = model.generate(ng.tensor([[letters.index("\n")]]), 300)[0].tolist()
-    print("".join(letters[i] for i in sample))
-    print(f"loss {held:.3f} on held-out sonnets, {losses[-1]:.3f} on the others")
-    return held
+        nats = cost(model, unread, ng.arange(0, len(unread) - CONTEXT, CONTEXT)).item()
+    print("".join(letters[i] for i in model.generate(ng.tensor([[letters.index("\n")]]), 300)[0].tolist()))
+    print(f"{nats:.3f} nats for a character of sonnets that it has not read")
+    if out:
+        from numgrad import viz
+
+        viz.curves(losses, smooth=15, ylabel="nats a character").figure.savefig(out, dpi=80)
 
 
 if __name__ == "__main__":
-    main()
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--out", help="a file for the figure")
+    main(**vars(parser.parse_args()))
