@@ -59,20 +59,17 @@ def main(seed=0, out=None):
         losses.append(loss.item())
         return loss
 
-    optimizer = optim.Adam(wave.parameters(), lr=1e-2)
-    schedule = optim.lr_scheduler.CosineAnnealingLR(optimizer, 500)
+    optimizer = optim.Adam(wave.parameters(), lr=5e-3)
     for _ in range(500):
         optimizer.step(closure)
-        schedule.step()
     optimizer = optim.LBFGS(wave.parameters(), max_iter=500, history_size=50, line_search_fn="strong_wolfe")
     optimizer.step(closure)
     print(f"after {len(losses)} steps  loss {losses[-1]:.2e}")
 
     places, times = np.linspace(-1, 1, 201), np.linspace(0.01, 1, 100)
     true = exact(places, times)
-    with ng.no_grad():
-        at_t, at_x = (each.float() for each in ng.meshgrid(ng.tensor(times), ng.tensor(places), indexing="ij"))
-        found = wave(at_x.flatten(), at_t.flatten()).view(at_x.shape).numpy()
+    at_t, at_x = (each.float() for each in ng.meshgrid(ng.tensor(times), ng.tensor(places), indexing="ij"))
+    found = wave(at_x.flatten(), at_t.flatten()).detach().view(at_x.shape).numpy()
     print(f"relative L2 error {np.linalg.norm(found - true) / np.linalg.norm(true):.1e}")
     if out:
         draw(out, losses, places, times, found, true)

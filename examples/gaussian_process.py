@@ -14,8 +14,6 @@ import numpy as np
 import numgrad as ng
 from numgrad import optim
 
-NOISE = 0.2
-
 
 def kernel(a, b, logs):
     """The covariances of the curve at a [N] and at b [M]: [N, M]. `logs` are the logarithms of length, signal and noise."""
@@ -38,8 +36,8 @@ def predict(logs, x, y, points):
     """The mean and the standard deviation of the curve at `points` [M]."""
     factor, across = decompose(logs, x), kernel(x, points, logs)
     white = ng.linalg.solve_triangular(factor, across, upper=False)
-    mean = across.T @ ng.cholesky_solve(y[:, None], factor)[:, 0]
-    return mean, ((2 * logs[1]).exp() - white.square().sum(0)).clamp(min=0).sqrt()
+    spread = ((2 * logs[1]).exp() - white.square().sum(0)).clamp(min=0).sqrt()
+    return across.T @ ng.cholesky_solve(y[:, None], factor)[:, 0], spread
 
 
 def by_hand(logs, x, y):
@@ -55,7 +53,7 @@ def by_hand(logs, x, y):
 def main(seed=0, out=None):
     ng.manual_seed(seed)
     x = 10 * ng.rand(60, dtype=ng.float64)
-    y = x.sin() + (x / 2).cos() + NOISE * ng.randn(60, dtype=ng.float64)
+    y = x.sin() + (x / 2).cos() + 0.2 * ng.randn(60, dtype=ng.float64)
     logs = ng.zeros(3, dtype=ng.float64, requires_grad=True)
     optimizer = optim.LBFGS([logs], max_iter=100, tolerance_change=1e-14, line_search_fn="strong_wolfe")
 
@@ -72,8 +70,7 @@ def main(seed=0, out=None):
     for _ in range(100):
         gradient, curvature = by_hand(found, x.numpy(), y.numpy())
         found -= np.clip(np.linalg.solve(curvature, gradient), -0.5, 0.5)
-    length, signal, noise = logs.detach().exp().tolist()
-    print(f"length {length:.2f}, signal {signal:.2f}, noise {noise:.3f}, by which {NOISE} was added")
+    print("length {:.2f}, signal {:.2f}, noise {:.3f} where it was 0.2".format(*logs.exp().tolist()))
     print(f"the gradients are {apart:.1e} apart, the optima {np.abs(logs.detach().numpy() - found).max():.1e}")
     if out:
         draw(out, logs.detach(), x, y)
@@ -85,7 +82,7 @@ def draw(out, logs, x, y):
 
     points = ng.linspace(-1, 13, 300, dtype=ng.float64)
     figure, panels = plt.subplots(1, 2, figsize=(9, 3.4), sharey=True, layout="constrained")
-    for ax, each, title in zip(panels, (ng.zeros_like(logs), logs), ("before", "after"), strict=True):
+    for ax, each, title in ((panels[0], 0 * logs, "before"), (panels[1], logs, "after")):
         mean, spread = predict(each, x, y, points)
         ax.fill_between(points, mean - 2 * spread, mean + 2 * spread, alpha=0.25, label="two standard deviations")
         ax.plot(points, mean, label="mean")
