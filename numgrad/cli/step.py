@@ -73,7 +73,7 @@ def measure(args: argparse.Namespace, checkpoint: Path | None, check: Callable[[
         The images are too small for the model.
     """
     with CompileProgress() as progress, helpers.on_demand(RECIPE, recipe_arguments(args, checkpoint)):
-        model, images, labels, optimizer = _prepare(args, checkpoint)
+        model, images, labels, optimizer = prepare(args, checkpoint)
         spent: list[tuple[float, ...]] = []
         for number in range(args.steps):
             check()
@@ -102,11 +102,11 @@ def measure(args: argparse.Namespace, checkpoint: Path | None, check: Callable[[
     )
 
 
-def _prepare(args: argparse.Namespace, checkpoint: Path | None) -> tuple[Module, Tensor, Tensor, Any]:
-    """Model, images, labels and optimizer."""
+def prepare(args: argparse.Namespace, checkpoint: Path | None, batch: int = 0) -> tuple[Module, Tensor, Tensor, Any]:
+    """Model, images, labels and optimizer; which images depends on ``batch``."""
     dtype = getattr(dtypes, args.dtype)
     model = build_model(args.model, args.seed, checkpoint).to(dtype)
-    random.manual_seed(args.seed + 1)
+    random.manual_seed(args.seed + 1 + batch)
     images = random.rand(args.batch_size, 3, args.image_size, args.image_size, dtype=dtype)
     labels = random.rand(args.batch_size, _CLASSES, dtype=dtype)
     return model, images, labels, optim.SGD(model.parameters(), lr=args.lr, momentum=args.momentum)
@@ -175,7 +175,7 @@ def recipe_arguments(args: argparse.Namespace, checkpoint: Path | None = None) -
 def rehearse(checkpoint: str | None, **options: Any) -> None:
     """Run the ops of `measure`, so that their kernels are compiled; the numbers do not matter."""
     args = argparse.Namespace(**options, seed=0, lr=1e-2, momentum=0.9)
-    model, images, labels, optimizer = _prepare(args, None if checkpoint is None else Path(checkpoint))
+    model, images, labels, optimizer = prepare(args, None if checkpoint is None else Path(checkpoint))
     for _ in range(2):  # an optimizer's second step may differ from its first
         step(model, images, labels, optimizer)[1].item()
         gradient_squares(model)
