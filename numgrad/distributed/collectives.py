@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any
 
 from numgrad.distributed.arguments import check_alike, check_only, check_target, peer
@@ -386,18 +387,39 @@ def _scatter(group: ProcessGroup, tensor: Tensor, inputs: Sequence[Tensor], sour
 # ---- all ranks, and nothing else ----------------------------------------------------------------------------------
 
 
-def barrier(group: ProcessGroup | None = None, async_op: bool = False, device_ids: Any = None) -> Work | None:
+def barrier(
+    group: ProcessGroup | None = None,
+    async_op: bool = False,
+    device_ids: Any = None,
+    timeout: timedelta | None = None,
+) -> Work | None:
     """Wait until all ranks have come here.
+
+    Parameters
+    ----------
+    group
+        The ranks; None: all.
+    async_op
+        Return a `Work` at once, instead of waiting.
+    device_ids
+        Without effect.
+    timeout
+        How long to wait; None: as long as the group was told to.
 
     Raises
     ------
     ValueError
         `init_process_group` was not called.
     RuntimeError
-        A rank is gone.
+        A rank is gone, or it takes longer.
     """
     ranks = group_for("barrier", group)
-    return None if ranks is None else _run("barrier", ranks, _barrier(ranks), [], async_op)
+    if ranks is None:
+        return None
+    work = Work("barrier", ranks, _barrier(ranks))
+    if not async_op:
+        work.wait(timeout)
+    return work if async_op else None
 
 
 def _barrier(group: ProcessGroup) -> Steps:
