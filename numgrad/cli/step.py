@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import math
+import operator
 import statistics
 import time
 from collections.abc import Callable
@@ -81,7 +83,7 @@ def measure(args: argparse.Namespace, checkpoint: Path | None, check: Callable[[
                 before, norm = loss.item(), math.sqrt(math.fsum(gradient_squares(model)))
         check()
         with no_grad():
-            after = (model(images) - labels).sum().item()
+            after = loss_of(model(images), labels).item()
     return Report(
         model=args.model,
         weights=f"random (seed {args.seed})" if checkpoint is None else str(checkpoint),
@@ -132,13 +134,20 @@ def step(model: Module, images: Tensor, labels: Tensor, optimizer: Any) -> tuple
     """Make one training step; return the seconds of its parts, and the loss."""
     optimizer.zero_grad()
     begin = time.perf_counter()
-    loss = (model(images) - labels).sum()
+    loss = loss_of(model(images), labels)
     predicted = time.perf_counter()
     loss.backward()
     derived = time.perf_counter()
     optimizer.step()
     end = time.perf_counter()
     return (predicted - begin, derived - predicted, end - derived), loss
+
+
+def loss_of(predictions: Tensor | tuple[Tensor, ...], labels: Tensor) -> Tensor:
+    """The sum of the predictions minus the labels, over all classifiers of a model that has further ones."""
+    if isinstance(predictions, Tensor):
+        return (predictions - labels).sum()
+    return functools.reduce(operator.add, [(each - labels).sum() for each in predictions])
 
 
 def gradient_squares(model: Module) -> list[float]:
@@ -171,7 +180,7 @@ def rehearse(checkpoint: str | None, **options: Any) -> None:
         step(model, images, labels, optimizer)[1].item()
         gradient_squares(model)
     with no_grad():
-        (model(images) - labels).sum().item()
+        loss_of(model(images), labels).item()
 
 
 def _by_part(spent: list[tuple[float, ...]]) -> dict[str, dict[str, Any]]:
