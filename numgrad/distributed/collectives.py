@@ -99,6 +99,15 @@ def reduce(
     ------
     ValueError
         There is no such rank; or as `all_reduce`.
+
+    >>> import numgrad as ng
+    >>> from numgrad import distributed
+    >>> distributed.init_process_group("mpi")
+    >>> x = ng.tensor([1.0, 2.0])
+    >>> distributed.reduce(x, dst=0)
+    >>> x
+    tensor([1., 2.])
+    >>> distributed.destroy_process_group()
     """
     check_target("reduce", "tensor", tensor)
     check_reduction("reduce", op, tensor._spec.dtype)
@@ -145,6 +154,15 @@ def reduce_scatter(
         The list has not one tensor for each rank; or as `all_reduce`.
     RuntimeError
         Shapes or dtypes differ.
+
+    >>> import numgrad as ng
+    >>> from numgrad import distributed
+    >>> distributed.init_process_group("mpi")
+    >>> x = ng.zeros(2)
+    >>> distributed.reduce_scatter(x, [ng.ones(2)])
+    >>> x
+    tensor([1., 1.])
+    >>> distributed.destroy_process_group()
     """
     check_target("reduce_scatter", "output", output)
     check_reduction("reduce_scatter", op, output._spec.dtype)
@@ -168,6 +186,15 @@ def reduce_scatter_tensor(
     ------
     RuntimeError
         ``input`` has not as many elements as all outputs together, or another dtype; or as `all_reduce`.
+
+    >>> import numgrad as ng
+    >>> from numgrad import distributed
+    >>> distributed.init_process_group("mpi")
+    >>> x = ng.zeros(2)
+    >>> distributed.reduce_scatter_tensor(x, ng.ones(2))
+    >>> x
+    tensor([1., 1.])
+    >>> distributed.destroy_process_group()
     """
     check_target("reduce_scatter_tensor", "output", output)
     check_tensor("reduce_scatter_tensor", "input", input)
@@ -217,6 +244,15 @@ def broadcast(
         There is no such rank, or `init_process_group` was not called.
     RuntimeError
         Sizes of ranks differ, or a rank is gone.
+
+    >>> import numgrad as ng
+    >>> from numgrad import distributed
+    >>> distributed.init_process_group("mpi")
+    >>> x = ng.tensor([1.0, 2.0])
+    >>> distributed.broadcast(x, src=0)
+    >>> x
+    tensor([1., 2.])
+    >>> distributed.destroy_process_group()
     """
     check_target("broadcast", "tensor", tensor)
     ranks = group_for("broadcast", group)
@@ -248,6 +284,15 @@ def all_gather(
         The list has not one tensor for each rank, or `init_process_group` was not called.
     RuntimeError
         Shapes or dtypes differ, or a rank is gone.
+
+    >>> import numgrad as ng
+    >>> from numgrad import distributed
+    >>> distributed.init_process_group("mpi")
+    >>> gathered = [ng.zeros(2) for _ in range(distributed.get_world_size())]
+    >>> distributed.all_gather(gathered, ng.ones(2))
+    >>> gathered
+    [tensor([1., 1.])]
+    >>> distributed.destroy_process_group()
     """
     check_tensor("all_gather", "tensor", tensor)
     ranks = group_for("all_gather", group)
@@ -267,6 +312,15 @@ def all_gather_into_tensor(
     RuntimeError
         ``output_tensor`` is not contiguous, or has not as many elements as all inputs together, or another dtype; or a rank is
         gone.
+
+    >>> import numgrad as ng
+    >>> from numgrad import distributed
+    >>> distributed.init_process_group("mpi")
+    >>> gathered = ng.zeros(2 * distributed.get_world_size())
+    >>> distributed.all_gather_into_tensor(gathered, ng.ones(2))
+    >>> gathered
+    tensor([1., 1.])
+    >>> distributed.destroy_process_group()
     """
     name = "all_gather_into_tensor"
     check_tensor(name, "output_tensor", output_tensor)
@@ -309,6 +363,15 @@ def gather(
         The list has not one tensor for each rank, another rank gives one, or there is no such rank.
     RuntimeError
         Shapes or dtypes differ, or a rank is gone.
+
+    >>> import numgrad as ng
+    >>> from numgrad import distributed
+    >>> distributed.init_process_group("mpi")
+    >>> gathered = [ng.zeros(2)] if distributed.get_rank() == 0 else None
+    >>> distributed.gather(ng.ones(2), gathered, dst=0)
+    >>> gathered
+    [tensor([1., 1.])]
+    >>> distributed.destroy_process_group()
     """
     check_tensor("gather", "tensor", tensor)
     ranks = group_for("gather", group)
@@ -355,6 +418,15 @@ def scatter(
         The list has not one tensor for each rank, another rank gives one, or there is no such rank.
     RuntimeError
         Shapes or dtypes differ, or a rank is gone.
+
+    >>> import numgrad as ng
+    >>> from numgrad import distributed
+    >>> distributed.init_process_group("mpi")
+    >>> x = ng.zeros(2)
+    >>> distributed.scatter(x, [ng.ones(2)] if distributed.get_rank() == 0 else None, src=0)
+    >>> x
+    tensor([1., 1.])
+    >>> distributed.destroy_process_group()
     """
     check_target("scatter", "tensor", tensor)
     ranks = group_for("scatter", group)
@@ -412,6 +484,11 @@ def barrier(
         `init_process_group` was not called.
     RuntimeError
         A rank is gone, or it takes longer.
+
+    >>> from numgrad import distributed
+    >>> distributed.init_process_group("mpi")
+    >>> distributed.barrier()
+    >>> distributed.destroy_process_group()
     """
     ranks = group_for("barrier", group)
     if ranks is None:
