@@ -129,6 +129,16 @@ KNOBS = (
 )  # fmt: skip
 
 
+# By these, launchers of MPI tell a process how many there are.
+_LAUNCHERS = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "MV2_COMM_WORLD_SIZE")
+
+
+def launched_ranks() -> int:
+    """Processes that a launcher, such as ``mpiexec``, started together with this one; 1 if none did."""
+    numbers = [os.environ.get(name, "") for name in _LAUNCHERS]
+    return max([int(number) for number in numbers if number.isdecimal()], default=1)
+
+
 def checks_indices() -> bool:
     """Whether kernels are compiled with a check of every index."""
     return DEBUG.is_set() and not guards_memory()

@@ -21,7 +21,13 @@ def test_the_page_runs(tmp_path: Path) -> None:
     assert len(blocks) == 3
     command = [sys.executable, "-c", "\n".join(blocks)]
     done = subprocess.run(
-        command, cwd=tmp_path, env=environment(MPLBACKEND="agg"), capture_output=True, text=True, timeout=280, check=False
+        command,
+        cwd=tmp_path,
+        env=environment(MPLBACKEND="agg"),
+        capture_output=True,
+        text=True,
+        timeout=280,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     assert not done.stderr

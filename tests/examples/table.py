@@ -84,6 +84,49 @@ EXAMPLES = (
         (at_most(70), at_least(87), at_most(87)),
         drawn=True,
     ),
+    # ---- sequences, control, equations ----
+    Example(
+        "gpt",
+        "a GPT that reads sonnets character by character and writes others",
+        rf"{NUMBER} nats for a character of sonnets that it has not read",
+        (at_most(1.85),),
+        drawn=True,
+    ),
+    Example(
+        "lstm_adding",
+        "an LSTM that adds two numbers from fifty steps of a sequence",
+        rf"mean squared error {NUMBER}, {NUMBER} times below that without memory",
+        (at_most(1 / 60), at_least(10)),
+        drawn=True,
+    ),
+    Example(
+        "cart_pole",
+        "a cart that learns to balance a pole by REINFORCE",
+        rf"mean reward {NUMBER} of 500 for 100 new carts",
+        ((475, 500),),
+        drawn=True,
+    ),
+    Example(
+        "burgers",
+        "Burgers' equation by a physics-informed net, against the exact solution",
+        rf"relative L2 error {NUMBER}",
+        (at_most(1e-2),),
+        drawn=True,
+    ),
+    Example(
+        "neural_ode",
+        "the law of a pendulum, learned from noisy paths through a Runge-Kutta solver",
+        rf"a swing that was not seen is {NUMBER} from the truth on average",
+        (at_most(0.1),),
+        drawn=True,
+    ),
+    Example(
+        "gaussian_process",
+        "the marginal likelihood of a Gaussian process, against the closed form of its gradient",
+        rf"the gradients are {NUMBER} apart, the optima {NUMBER}",
+        (at_most(1e-10), at_most(1e-6)),
+        drawn=True,
+    ),
     # ---- single ideas, in a second or two ----
     Example(
         "custom_function",
