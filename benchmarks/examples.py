@@ -1,7 +1,7 @@
 """The programs of examples/ and the same programs in torch: results, times, figures, and the page docs/examples.md.
 
-Each is run as a process of its own for some seeds, in numgrad (once with an empty store of kernels, so that all is compiled)
-and in torch, turn by turn. The program is the same but for its lines of import. All have one thread, and their time is the
+Each is run as a process of its own: in numgrad with an empty store of kernels, so that all is compiled, then for some seeds, and
+once in torch. The program is the same but for its lines of import. All have one thread, and their time is the
 processor's, of the whole process: so the numbers can be compared though other programs were running.
 """
 
@@ -85,7 +85,7 @@ def measure(example: Example, seeds: int, torch: bool) -> dict[str, Any]:
         twin.write_text(in_torch(program.read_text("utf-8")), "utf-8")
         for seed in range(seeds):
             sides["numgrad"].append(run(example, program, "--seed", str(seed), NUMGRAD_KERNEL_STORE=store))
-            if torch:
+            if torch and not seed:
                 sides["torch"].append(run(example, twin, "--seed", str(seed)))
             show(example, sides)
     return {name: runs for name, runs in sides.items() if runs}
@@ -106,7 +106,7 @@ def as_page(results: dict[str, Any]) -> str:
         "Each is a program of at most 100 lines that can be read by itself; a test runs it and asserts its result.",
         "`python examples/digits.py --out digits.png` runs one and saves its figure; `--seed` changes its random numbers.",
         "",
-        "The results are those of seed 0, and in brackets the range over all seeds that were run. The seconds are the processor's,",
+        "The results are those of seed 0, and in brackets the range over the seeds that were run. The seconds are the processor's,",
         "for the whole process with one thread, at the median: with the kernels in the store, in the first run of all, which",
         "compiles them, and for the same program with its lines of import changed to torch's. `python -m benchmarks.examples`",
         "measures all of it and writes this page.",
@@ -136,12 +136,17 @@ def _result(runs: list[dict[str, Any]]) -> str:
 
 
 def _numbers(runs: list[dict[str, Any]]) -> str:
-    return f"{', '.join(f'{number:g}' for number in runs[0]['numbers'])} ({_ranges(runs)})" if runs else ""
+    return ", ".join(f"{number:g}" for number in runs[0]["numbers"]) if runs else ""
 
 
 def _ranges(runs: list[dict[str, Any]]) -> str:
     columns = zip(*(run["numbers"] for run in runs), strict=True)
     return ", ".join(f"{min(column):g} to {max(column):g}" for column in columns)
+
+
+def _kept(place: Path) -> dict[str, Any]:
+    """What was measured so far."""
+    return json.loads(place.read_text("utf-8")) if place.exists() else {"examples": {}}
 
 
 def main() -> int:
@@ -151,18 +156,20 @@ def main() -> int:
     parser.add_argument("--redraw", action="store_true", help="only write the page again, from results.json")
     args = parser.parse_args()
     place = FOLDER / "results.json"
-    results = json.loads(place.read_text()) if place.exists() else {"examples": {}}
     if not args.redraw:
-        results["machine"] = common.machine()
-        common.print_machine(results["machine"])
+        facts = common.machine()
+        common.print_machine(facts)
         torch = common.has("torch")
         for example in EXAMPLES:
             if example.drawn and example.name in (args.only or [example.name]):
-                results["examples"][example.name] = measure(example, args.seeds, torch)
+                found = measure(example, args.seeds, torch)
+                results = _kept(place)  # read late: others may be measured at the same time
+                results["machine"], results["examples"][example.name] = facts, found
+                place.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n", "utf-8")
+    results = _kept(place)
     if args.json:
         print(json.dumps(results, indent=1, ensure_ascii=False))
         return 0
-    place.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n", "utf-8")
     PAGE.write_text(as_page(results), "utf-8")
     print(f"written: {PAGE}, {place} and figures")
     return 0

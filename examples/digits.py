@@ -27,13 +27,23 @@ class Net(nn.Module):
         return self.classify(self.dropout(self.features(x).flatten(1)))
 
 
-def shifted(images):
-    """The images moved by up to a pixel, each by its own, as other hands would write them."""
-    padded = nn.functional.pad(images, (1, 1, 1, 1))
-    down, right = ng.randint(0, 3, (2, len(images), 1))
-    rows, columns = down + ng.arange(8), right + ng.arange(8)
-    which = ng.arange(len(images))[:, None, None]
-    return padded[which, 0, rows[:, :, None], columns[:, None, :]].unsqueeze(1)
+def rewritten(images):
+    """The images as other hands would write them: each turned, slanted, stretched and moved a little, by chance."""
+
+    def between(limit, *shape):
+        return limit * (2 * ng.rand(len(images), *shape) - 1)
+
+    turn, slant, stretch, move = between(0.2), between(0.2), 1 + between(0.15, 2), between(0.2, 2)
+    rows = [
+        turn.cos() * stretch[:, 0],
+        slant - turn.sin(),
+        move[:, 0],
+        turn.sin(),
+        turn.cos() * stretch[:, 1],
+        move[:, 1],
+    ]
+    places = nn.functional.affine_grid(ng.stack(rows, 1).reshape(-1, 2, 3), list(images.shape), align_corners=False)
+    return nn.functional.grid_sample(images, places, align_corners=False)
 
 
 def main(seed=0, out=None, epochs=30):
@@ -48,7 +58,7 @@ def main(seed=0, out=None, epochs=30):
     for epoch in range(epochs):
         model.train()
         for batch in ng.randperm(len(images))[: len(images) // 64 * 64].split(64):
-            loss = nn.functional.cross_entropy(model(shifted(images[batch])), labels[batch], label_smoothing=0.05)
+            loss = nn.functional.cross_entropy(model(rewritten(images[batch])), labels[batch], label_smoothing=0.05)
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
@@ -76,8 +86,9 @@ def draw(out, losses, test, found):
     viz.curves(losses, smooth=22, ax=left)
     viz.confusion_matrix(test.targets, found, ax=middle)
     wrong = (found != test.targets).nonzero()[:, 0]
-    titles = [f"{test.targets[i]}, not {found[i]}" for i in wrong.tolist()]
-    viz.images(-test.data[wrong].float(), titles=titles, nrow=3, ax=right)
+    if len(wrong):
+        titles = [f"{test.targets[i]}, not {found[i]}" for i in wrong.tolist()]
+        viz.images(test.data[wrong], titles=titles, nrow=2, cmap="gray_r", value_range=(0, 16), ax=right)
     figure.savefig(out, dpi=80)
 
 

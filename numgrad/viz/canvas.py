@@ -12,9 +12,6 @@ from numgrad.tensor.tensor import Tensor
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-# Of one hue each, told apart in grey as well; matplotlib's own for what has classes.
-QUIET = "0.45"
-
 
 def axes(caller: str, ax: Axes | None, size: tuple[float, float] = (6.0, 3.6)) -> Axes:
     """``ax``, or those of a new figure of that size in inches.

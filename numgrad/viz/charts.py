@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["confusion_matrix", "curves", "decision", "histograms", "scatter"]
 
 _CLASSES = "tab10"
+_SQUARE = (4.0, 4.0)
 
 
 def curves(
@@ -159,7 +160,8 @@ def confusion_matrix(
         for row, column in np.argwhere(table):
             color = "white" if shares[row, column] > 0.5 else "black"
             ax.text(column, row, str(table[row, column]), ha="center", va="center", color=color, fontsize=8)
-    ax.set_xticks(range(count), names, rotation=90 if max(map(len, names), default=0) > 3 else 0)
+    crowded = count > 1 and max(map(len, names)) * (count + 4) > 40
+    ax.set_xticks(range(count), names, rotation=90 if crowded else 0)
     ax.set_yticks(range(count), names)
     ax.set(xlabel="predicted", ylabel="true")
     return ax
@@ -217,7 +219,7 @@ def histograms(
         names.append(name if len(kept) == len(row) else f"{name} ({len(row) - len(kept)} not finite)")
         finite.append(np.log10(np.abs(kept[kept != 0])) if log else kept)
     ax = axes("histograms", ax, (6.0, min(1.0 + 0.45 * len(names), 14.0)))
-    edges = np.histogram_bin_edges(np.concatenate(finite), bins)
+    edges = np.histogram_bin_edges(np.concatenate(finite), bins)  # of 0 to 1 where there are no numbers
     for place, row in enumerate(finite):
         heights = np.histogram(row, edges)[0]
         top = place + 0.4 - 0.85 * heights / max(heights.max(), 1)
@@ -280,9 +282,9 @@ def scatter(points: Any, labels: Any = None, *, ax: Axes | None = None, size: fl
         if numbers.shape != places.shape[:1]:
             raise ValueError(f"viz.scatter: expected labels [{len(places)}], got the shape {list(numbers.shape)}")
         kwargs = {"c": numbers % 10, "cmap": _CLASSES, "vmin": -0.5, "vmax": 9.5, **kwargs}
-    ax = axes("scatter", ax, (4.0, 4.0))
+    ax = axes("scatter", ax, _SQUARE)
     ax.scatter(places[:, 0], places[:, 1], **{"s": size, "linewidths": 0, **kwargs})
-    ax.set_aspect("equal", "datalim")
+    ax.set_aspect("equal")
     return ax
 
 
@@ -329,7 +331,8 @@ def decision(
     1
     """
     places = array("decision", "points", points)
-    ax = scatter(places, labels, ax=ax, edgecolors="white", linewidths=0.4, size=16, zorder=2)
+    if places.ndim != 2 or places.shape[1] != 2 or not len(places):
+        raise ValueError(f"viz.decision: expected points [N, 2], at least one, got the shape {list(places.shape)}")
     low, high = places.min(0), places.max(0)
     low, high = low - margin * (high - low), high + margin * (high - low)
     across, up = (np.linspace(low[side], high[side], steps) for side in (0, 1))
@@ -338,15 +341,17 @@ def decision(
     found = array("decision", "the function's values", function(creation.tensor(grid, dtype=dtype)))
     if found.shape[:1] != grid.shape[:1] or found.ndim > 2:
         raise ValueError(
-            f"viz.decision: expected the function's values [N, C] or [N], got the shape {list(found.shape)}"
+            f"viz.decision: expected the function's values [{len(grid)}, C] or [{len(grid)}], got the shape {list(found.shape)}"
         )
-    extent = (low[0], high[0], low[1], high[1])
+    ax = axes("decision", ax, _SQUARE)
+    look: dict[str, Any] = {"origin": "lower", "extent": (low[0], high[0], low[1], high[1])}
     if found.ndim == 2 and found.shape[1] > 1:
-        picture = found.argmax(1).reshape(steps, steps) % 10
-        ax.imshow(picture, origin="lower", extent=extent, cmap=_CLASSES, vmin=-0.5, vmax=9.5, alpha=0.3)
+        found, look = found.argmax(1) % 10, {**look, "cmap": _CLASSES, "vmin": -0.5, "vmax": 9.5, "alpha": 0.3}
     else:
-        ax.imshow(found.reshape(steps, steps), origin="lower", extent=extent, cmap="Blues", interpolation="bilinear")
-    ax.set(xlim=extent[:2], ylim=extent[2:])
+        look = {**look, "cmap": "Blues", "interpolation": "bilinear"}
+    ax.imshow(found.reshape(steps, steps), **look)
+    scatter(places, labels, ax=ax, size=16, edgecolors="white", linewidths=0.4)
+    ax.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]))
     return ax
 
 
