@@ -89,7 +89,9 @@ class differentiable:  # noqa: N801 (a decorator)
     ) -> None:
         plain = python_function(function)
         if plain is None:
-            raise TypeError(f"differentiable: got {function!r}, expected a function written in Python, plain or by numba.njit")
+            raise TypeError(
+                f"differentiable: got {function!r}, expected a function written in Python, plain or by numba.njit"
+            )
         self.py_func = plain
         self.checkpoint = (checkpoint,) if isinstance(checkpoint, str) else tuple(checkpoint)
         self.checked = bool(checked)
@@ -100,7 +102,9 @@ class differentiable:  # noqa: N801 (a decorator)
             if each.kind not in (each.POSITIONAL_ONLY, each.POSITIONAL_OR_KEYWORD)
         ]  # fmt: skip
         if strange:
-            raise TypeError(f"differentiable: {plain.__name__} has the parameters {strange}, expected each by its name and place")
+            raise TypeError(
+                f"differentiable: {plain.__name__} has the parameters {strange}, expected each by its name and place"
+            )
         self._programs: dict[tuple[Any, ...], _Bound] = {}
         functools.update_wrapper(self, plain)
 

@@ -13,12 +13,12 @@ import linecache
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from numgrad.adjoint import Kind, Sweeps, translate
+from numgrad.adjoint import Kind, Line, Sweeps, translate
 from numgrad.dtypes import by_code
-from numgrad.errors import GradError
+from numgrad.ops.creation import full
 from numgrad.ops.loops.sweep_op import BATCH, FLAGS, SweepOp
 from numgrad.ops.reduce import sum_
-from numgrad.registry import find
+from numgrad.registry import SavedCall, chain
 
 
 class Program:
@@ -102,6 +102,9 @@ class DifferentiableOp:
             self.reverse = self._made(sweeps.reverse, public=len(sweeps.needs))
             self._sources = [each.of for each in sweeps.reverse.parameters if each.role == "grad_result"]
             self._saved = self.reverse.more[len(self._sources) :]
+            self.forward.op.finds_nan(self._place_of_nan)
+            if not self.reverse.unknown:
+                self.forward.op.prepares(self._prepared)
         self.forward.op.jvp(self._jvp)
         self._tangent: SweepOp | None = None
 
@@ -120,7 +123,7 @@ class DifferentiableOp:
 
         plain = self if not self.needs else self.program.op(())
         line = index_line(plain.forward, inputs, numbers)
-        return "" if line is None else f", in {line.function} ({line.file}:{line.number}): `{linecache.getline(line.file, line.number).strip()}`"
+        return "" if line is None else f", in {_shown(line)}"
 
     def last_contents(self, results: tuple[Any, ...]) -> Iterator[tuple[str, Any]]:
         """The arguments that the function changes, with what it leaves in them."""
@@ -141,7 +144,8 @@ class DifferentiableOp:
             if result.needs_grad
         }
         if ctx.create_graph and ctx.is_recorded:
-            gradients = self._recorded(arguments, numbers, seeds, blocks, batch, flags)
+            rooms = {name: each._spec.shape[-1] for name, each in blocks.items()}
+            gradients = self._recorded(arguments, numbers, seeds, rooms, batch, flags)
         else:
             inputs = (*arguments, *[seeds[name] for name in self._sources], *[blocks[name] for name in self._saved])
             own = (*flags, *[True] * (len(inputs) - count)) if flags else ()
@@ -155,22 +159,102 @@ class DifferentiableOp:
             for name, needed in zip(self.program.tensors, ctx.needs, strict=True)
         ])  # fmt: skip
 
+    def _place_of_nan(self, node: Any, incoming: Sequence[Any]) -> str:
+        """The line whose reverse made the first NaN, for anomaly mode; '' if that cannot be found."""
+        from numgrad.ops.loops.tracing import nan_line
+
+        assert self.reverse is not None
+        count = len(self.program.tensors)
+        saved = node.unpack(False)
+        blocks = dict(zip([each.name for each in self.sweeps.saved], saved[count:], strict=True))
+        grads = [_filled(incoming[k], node.output_specs[k]) for k in map(self.results.index, self._sources)]
+        inputs = (*saved[:count], *grads, *[blocks[name] for name in self._saved])
+        numbers = tuple([getattr(node.params, name) for name in self.program.numbers])
+        line = None if getattr(node.params, BATCH) is not None else nan_line(self.reverse, inputs, numbers)
+        return "" if line is None else f"\nThe first NaN comes from the derivative of {_shown(line)}."
+
+    def _prepared(self, record: Any) -> Any:
+        """The backward that is not recorded itself, with all that is the same for each node of a record worked out."""
+        program, params = self.program, record.params
+        batch, flags, count = getattr(params, BATCH), getattr(params, FLAGS), len(program.tensors)
+        numbers = [getattr(params, name) for name in program.numbers]
+        blocks = [each.name for each in self.sweeps.saved]
+        incoming_of = [self.results.index(name) for name in self._sources]
+        saved_of = [count + blocks.index(name) for name in self._saved]
+        own = (*flags, *[True] * (len(incoming_of) + len(saved_of))) if flags else ()
+        assert self.reverse is not None
+        call = SavedCall(
+            self.reverse.op, [*range(count), *[-1 - number for number in incoming_of], *saved_of],
+            self.reverse.op.Params(*numbers, batch, own, ()),
+        )  # fmt: skip
+        single = len(self.sweeps.needs) == 1
+        places = []  # the row of the result, the input, and whether the examples share it
+        for row, name in enumerate(self.sweeps.needs):
+            place = program.tensors.index(name)
+            if record.needs[place]:
+                places.append((row, place, bool(flags) and not flags[place]))
+
+        def run(node: Any, incoming: list[Any]) -> list[Any]:
+            for number in incoming_of:
+                if incoming[number] is None:
+                    incoming[number] = _filled(None, record.output_specs[number])
+            computed = chain.apply_saved(call, node, incoming)
+            gradients: list[Any] = [None] * count
+            for row, place, is_shared in places:
+                gradient = computed if single else computed[row]
+                gradients[place] = sum_(gradient, dims=(0,), keepdim=False) if is_shared else gradient
+            return gradients
+
+        return run
+
     def _recorded(
-        self, arguments: tuple[Any, ...], numbers: tuple[Any, ...], seeds: dict[str, Any], blocks: dict[str, Any],
+        self, arguments: tuple[Any, ...], numbers: tuple[Any, ...], seeds: dict[str, Any], rooms: dict[str, int],
         batch: int | None, flags: tuple[bool, ...],
     ) -> tuple[Any, ...]:  # fmt: skip
         """The gradients by the program of the gradient's text, which is recorded itself."""
         program = self.program.derivative("gradient", self.needs)
         values = dict(zip(self.program.tensors, arguments, strict=True))
         values |= {f"grad_{name}": seed for name, seed in seeds.items()}
-        rooms = {f"room_{name.partition('_')[2]}": each._spec.shape[-1] + 1 for name, each in blocks.items()}
-        known = dict(zip(self.program.numbers, numbers, strict=True)) | rooms
+        known = dict(zip(self.program.numbers, numbers, strict=True)) | _room_numbers(rooms)
         inputs = tuple([values[name] for name in program.tensors])
         own = dict(zip(self.program.tensors, flags, strict=True)) if flags else {}
         return program.op(program.needed(inputs)).apply(
             inputs, tuple([known[name] for name in program.numbers]), batch,
             tuple([own.get(name, True) for name in program.tensors]) if flags else (),
         )  # fmt: skip
+
+    # ---- memory ----------------------------------------------------------------------------------------------------
+
+    def rooms(
+        self, inputs: tuple[Any, ...], numbers: tuple[Any, ...], batch: int | None, flags: tuple[bool, ...]
+    ) -> dict[str, int]:
+        """How much room each block needs that the forward saves; a run counts what cannot be computed."""
+        shapes, known = self._shapes(inputs, flags), dict(zip(self.program.numbers, numbers, strict=True))
+        rooms = {each.name: each.room.evaluate(shapes, known) for each in self.sweeps.saved if each.room is not None}
+        if self.counter is not None:
+            rooms |= self.counter.counts(inputs, numbers, batch, flags)
+        return rooms
+
+    def _no_seeds(
+        self, inputs: tuple[Any, ...], numbers: tuple[Any, ...], batch: int | None, flags: tuple[bool, ...]
+    ) -> dict[str, Any]:
+        """Zeros as gradients of the results."""
+        shapes, known = self._shapes(inputs, flags), dict(zip(self.program.numbers, numbers, strict=True))
+        lead = () if batch is None else (batch,)
+        return {
+            f"grad_{each.name}": full(
+                size=(*lead, *[extent.evaluate(shapes, known) for extent in each.shape]), value=0.0,
+                dtype=by_code(each.dtype),
+            )
+            for each in self.sweeps.results if each.needs_grad
+        }  # fmt: skip
+
+    def _shapes(self, inputs: tuple[Any, ...], flags: tuple[bool, ...]) -> dict[str, tuple[int, ...]]:
+        own = flags or (False,) * len(inputs)
+        return {
+            name: tuple(each._spec.shape)[is_own:]
+            for name, each, is_own in zip(self.program.tensors, inputs, own, strict=True)
+        }
 
     # ---- forward mode ----------------------------------------------------------------------------------------------
 
@@ -181,12 +265,9 @@ class DifferentiableOp:
         needs = tuple([
             name for name, each in zip(self.program.tensors, tangents, strict=True) if each is not None
         ])  # fmt: skip
-        if ctx.differentiable:
-            raise GradError(
-                f"{self.sweeps.name}: its forward derivative cannot be differentiated again; use reverse mode inside, as in "
-                "jvp(grad(f))"
-            )
-        return self.program.op(needs).push(ctx.inputs, numbers, [each for each in tangents if each is not None], batch, flags)
+        op, given = self.program.op(needs), [each for each in tangents if each is not None]
+        push = op.push_by_gradients if ctx.differentiable else op.push
+        return push(ctx.inputs, numbers, given, batch, flags)
 
     def push(
         self, inputs: tuple[Any, ...], numbers: tuple[Any, ...], tangents: Sequence[Any], batch: int | None,
@@ -206,10 +287,48 @@ class DifferentiableOp:
         pushed = dict(zip(of_results, outputs[len(self.results) :], strict=True))
         return tuple([pushed.get(name) for name in self.results])
 
+    def push_by_gradients(
+        self, inputs: tuple[Any, ...], numbers: tuple[Any, ...], tangents: Sequence[Any], batch: int | None,
+        flags: tuple[bool, ...],
+    ) -> tuple[Any, ...]:  # fmt: skip
+        """The same, computed so that it can be differentiated again.
+
+        The gradients are linear in the seeds, by the transposed Jacobian. Their gradients by the seeds, where the tangents are
+        seeds themselves, are the Jacobian times the tangents.
+        """
+        program = self.program.derivative("gradient", self.needs)
+        moved = [each.name for each in self.sweeps.results if each.needs_grad]
+        transposed = program.op(tuple([f"grad_{name}" for name in moved]))
+        own = dict(zip(self.program.tensors, flags, strict=True)) if flags else {}
+        values = dict(zip(self.program.tensors, inputs, strict=True))
+        values |= self._no_seeds(inputs, numbers, batch, flags)
+        known = dict(zip(self.program.numbers, numbers, strict=True))
+        known |= _room_numbers(self.rooms(inputs, numbers, batch, flags))
+        arguments = tuple([values[name] for name in program.tensors])
+        others = tuple([known[name] for name in program.numbers])
+        owned = tuple([own.get(name, True) for name in program.tensors]) if flags else ()
+        given = dict(zip(self.needs, tangents, strict=True))
+        columns = zip(transposed.sweeps.results, self.sweeps.needs, strict=True)
+        seeds = {result.name: given[name] for result, name in columns if result.needs_grad}
+        rooms = transposed.rooms(arguments, others, batch, owned)
+        pushed = transposed._recorded(arguments, others, seeds, rooms, batch, owned)
+        found = dict(zip(moved, pushed, strict=True))
+        return tuple([found.get(name) for name in self.results])
+
 
 def _filled(grad: Any, spec: Any) -> Any:
     """A gradient of an output; zeros where none arrived."""
-    return find("full")(size=tuple(spec.shape), value=0.0, dtype=spec.dtype) if grad is None else grad
+    return full(size=tuple(spec.shape), value=0.0, dtype=spec.dtype) if grad is None else grad
+
+
+def _room_numbers(rooms: dict[str, int]) -> dict[str, int]:
+    """What the gradient's text calls the rooms of its tapes."""
+    return {f"room_{name.partition('_')[2]}": room + 1 for name, room in rooms.items()}
+
+
+def _shown(line: Line) -> str:
+    """A line of the user's, for a message."""
+    return f"{line.function} ({line.file}:{line.number}): `{linecache.getline(line.file, line.number).strip()}`"
 
 
 def _camel(name: str) -> str:

@@ -30,8 +30,6 @@ class ShortError(Exception):
     """A sweep's memory did not suffice; it is run again with more."""
 
 
-
-
 class SweepOp:
     """An op whose plan is one launch of a sweep.
 
@@ -54,7 +52,9 @@ class SweepOp:
         self.more = tuple([each.name for each in sweep.parameters if each.role in read])
         outputs = [each.name for role in written for each in sweep.parameters if each.role == role]
         self.blocks: dict[str, Memory] = {each.name: each for each in (*sweeps.saved, *sweep.memory)}
-        names = [each.name for each in sweep.parameters if each.role in ("work", *_SAVED) and each.name not in self.more]
+        names = [
+            each.name for each in sweep.parameters if each.role in ("work", *_SAVED) and each.name not in self.more
+        ]
         self.unknown = tuple([name for name in names if self.blocks[name].room is None])
         self._results = {each.name: each for each in sweeps.results}
         self._is_number = {name: kind.ndim == 0 for name, kind in sweeps.arguments}
@@ -91,22 +91,28 @@ class SweepOp:
         self, room: tuple[int, ...], inputs: tuple[Any, ...], numbers: tuple[Any, ...], batch: Any, flags: Any
     ) -> tuple[int, ...]:
         """Enough room for what is saved, by a run that counts, and twice the room for memory without meaning."""
-        used: dict[str, int] = {}
-        if self.counter is not None:
-            counts = self.counter.apply(inputs, numbers, batch, flags).tolist()
-            rows = [counts] if batch is None else counts
-            used = dict(zip([each.name for each in self.sweeps.saved], map(max, *rows, rows[0]), strict=True))
+        used = {} if self.counter is None else self.counter.counts(inputs, numbers, batch, flags)
         more = tuple([
             used[name] + (used[name] >> 3) if name in used else 2 * before
             for name, before in zip(self.unknown, room, strict=True)
         ])  # fmt: skip
         return more if any(a > b for a, b in zip(more, room, strict=True)) else tuple([2 * each for each in room])
 
+    def counts(
+        self, inputs: tuple[Any, ...], numbers: tuple[Any, ...], batch: int | None, flags: tuple[bool, ...]
+    ) -> dict[str, int]:
+        """Of the sweep that counts: how much of each block is used, at most by one example."""
+        used = self.apply(inputs, numbers, batch, flags).tolist()
+        rows = [used] if batch is None else used
+        return {each.name: max([row[k] for row in rows]) for k, each in enumerate(self.sweeps.saved)}
+
     def variant(self, written: Callable[[Sweep], Sweep]) -> SweepOp:
         """The same for another text of the sweep."""
         made = self._variants.get(written)
         if made is None:
-            made = SweepOp(self.tensors, self.numbers, True, self.sweeps, written(self.sweep), public=len(self.op.outputs))
+            made = SweepOp(
+                self.tensors, self.numbers, True, self.sweeps, written(self.sweep), public=len(self.op.outputs)
+            )
             made = self._variants.setdefault(written, made)
         return made
 

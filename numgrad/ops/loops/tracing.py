@@ -27,7 +27,9 @@ def nan_line(sweep_op: SweepOp, inputs: tuple[Any, ...], numbers: tuple[Any, ...
     return _traced(sweep_op, _behind, inputs, numbers)
 
 
-def _traced(sweep_op: SweepOp, mark: Callable[..., Any], inputs: tuple[Any, ...], numbers: tuple[Any, ...]) -> Line | None:
+def _traced(
+    sweep_op: SweepOp, mark: Callable[..., Any], inputs: tuple[Any, ...], numbers: tuple[Any, ...]
+) -> Line | None:
     if any(hasattr(each, "payload") for each in inputs):
         return None
     where = full(size=(1,), value=0.0, dtype=int64)
@@ -77,7 +79,11 @@ def _behind(sweep: Sweep) -> Sweep:
             target = each.targets[0] if isinstance(each, ast.Assign) else getattr(each, "target", None)
             if isinstance(each, ast.Assign) and _is_array(each.value, arrays):
                 arrays |= {name.id for name in ast.walk(each.targets[0]) if isinstance(name, ast.Name)}
-            elif isinstance(each, (ast.Assign, ast.AugAssign)) and each.lineno in sweep.lines and not _is_array(target, arrays):
+            elif (
+                isinstance(each, (ast.Assign, ast.AugAssign))
+                and each.lineno in sweep.lines
+                and not _is_array(target, arrays)
+            ):
                 value = ast.unparse(target)
                 new += ast.parse(f"if {WHERE}[0] == 0 and {value} != {value}:\n    {WHERE}[0] = {each.lineno}").body
         return new
