@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from numgrad.adjoint import Kind, Sweeps
+from numgrad.adjoint import Kind
+from numgrad.dtypes import by_code, float64, from_numpy_dtype
 from numgrad.dtypes import dtype as Dtype
-from numgrad.dtypes import float64, from_numpy_dtype
 from numgrad.engine.constants import constant
 from numgrad.engine.tape import TensorBase, modes
 from numgrad.engine.views import check_in_place
@@ -123,7 +123,8 @@ class differentiable:  # noqa: N801 (a decorator)
         >>> "def " in cubed.source(ng.tensor(2.0, requires_grad=True))
         True
         """
-        sweeps = self._sweeps(args, kwargs)
+        values = self._values(args, kwargs)
+        sweeps = self._bound(values).program.sweeps(self._needs(values))
         return "\n\n".join([each.text for each in (sweeps.plain, sweeps.record, sweeps.reverse)])
 
     def report(self, *args: Any, **kwargs: Any) -> str:
@@ -137,26 +138,28 @@ class differentiable:  # noqa: N801 (a decorator)
         True
         """
         values = self._values(args, kwargs)
-        bound = self._bound(values)
-        sweeps = self._sweeps(args, kwargs)
-        lines = [sweeps.report.rstrip(), *bound.tape(sweeps, values)]
+        bound, needs = self._bound(values), self._needs(values)
+        lines = [bound.program.sweeps(needs).report.rstrip(), *bound.tape(values, needs)]
         return "\n".join([line for line in lines if line])
 
-    def _sweeps(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Sweeps:
-        values = self._values(args, kwargs)
+    def _needs(self, values: tuple[Any, ...]) -> tuple[str, ...]:
+        """The arguments whose gradients are looked at: those that require one, or else all that might."""
         bound = self._bound(values)
         needs = tuple([
             name for name, value in zip(self._names, values, strict=True)
             if isinstance(value, TensorBase) and value.requires_grad  # type: ignore[attr-defined]
         ])  # fmt: skip
         reals = [name for name, kind in zip(self._names, bound.program.kinds, strict=True) if kind.is_real]
-        return bound.program.sweeps(needs or tuple(reals))
+        return needs or tuple(reals)
 
     def _values(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, ...]:
         """The arguments by the places of the parameters."""
         if not kwargs and len(args) == len(self._names):
             return args
-        bound = self._signature.bind(*args, **kwargs)
+        try:
+            bound = self._signature.bind(*args, **kwargs)
+        except TypeError as error:
+            raise TypeError(f"{self.py_func.__name__}() {error}") from None
         bound.apply_defaults()
         return bound.args
 
@@ -317,7 +320,7 @@ class _Bound:
         return creation.tensor(value) if is_saved else creation.as_tensor(value)  # type: ignore[no-any-return]
 
     def _number(self, value: Any) -> Any:
-        if isinstance(value, (TensorBase, np.ndarray, np.generic)):
+        if isinstance(value, (Tensor, np.ndarray, np.generic)):
             value = value.item()
         if not -(1 << 63) <= value < 1 << 63:
             raise OverflowError(f"{self.name}: got {value}, expected an int of 64 bits")
@@ -340,21 +343,20 @@ class _Bound:
                     f"{self.name}: it changes {name}, an array of NumPy's, which has no gradient; pass a tensor"
                 )
 
-    def tape(self, sweeps: Sweeps, values: tuple[Any, ...]) -> list[str]:
-        """Lines about the blocks of memory that a call records."""
-        shapes = {
-            name: tuple(value.shape) for name, value in zip(self.names, values, strict=True) if hasattr(value, "shape")
-        }
-        numbers = {name: self._number(values[self.names.index(name)]) for name in self.program.numbers}
+    def tape(self, values: tuple[Any, ...], needs: tuple[str, ...]) -> list[str]:
+        """Lines about the memory that a call records."""
+        op = self.program.op(needs)
+        inputs = [values[place] for place in self._inputs]
+        tensors = [each if isinstance(each, TensorBase) else self._as_tensor(each, False, False) for each in inputs]
+        numbers = tuple([self._number(values[place]) for place in self._numbers])
+        rooms = op.rooms(tuple(tensors), numbers, None, ())
         lines, total = [], 0
-        for block in sweeps.saved:
-            count = None if block.room is None else block.room.evaluate(shapes, numbers)
-            if count is None:
-                lines.append(f"tape {block.name}: its length is found by running")
-            else:
-                nbytes = count * int(block.dtype[1:])
-                total += nbytes
-                lines.append(f"tape {block.name}: {count} elements ({block.room}), {nbytes} bytes")
+        for block in op.sweeps.saved:
+            nbytes = rooms[block.name] * by_code(block.dtype).itemsize
+            total += nbytes
+            lines.append(
+                f"{block.name}: {rooms[block.name]} elements ({block.room or 'found by a run'}), {nbytes} bytes"
+            )
         return [*lines, f"tape: {total} bytes"]
 
 
@@ -363,7 +365,8 @@ def _overlap(one: Any, other: Any) -> bool:
     spans = []
     for each in (one, other):
         if isinstance(each, TensorBase):
-            each = getattr(each, "payload", each)
+            while hasattr(each, "payload"):  # of a batch
+                each = each.payload
             begin = each._address
             spans.append((begin, begin + each._spec.extent * each._spec.dtype.itemsize))
         elif isinstance(each, np.ndarray):

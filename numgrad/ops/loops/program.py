@@ -67,7 +67,7 @@ class Program:
             known = dict(zip(self.names, self.kinds, strict=True))
             known |= {f"grad_{each.name}": Kind(each.dtype, len(each.shape)) for each in self.sweeps(needs).results}
             known |= {f"tangent_{name}": known[name] for name in needs}
-            names = [name for name in inspect.signature(function).parameters]
+            names = list(inspect.signature(function).parameters)
             kinds = [known.get(name, Kind("i8")) for name in names]
             made = self._derivatives.setdefault((of, needs), Program(function, names, kinds, self.checked))
         return made
@@ -89,7 +89,8 @@ class DifferentiableOp:
         self.returned, self.are_numbers = len(returned), [not each.shape for each in returned]
         self.is_tuple = sweeps.returns == "tuple"
         self.changed = tuple([each.changes for each in sweeps.results if each.changes is not None])
-        self.counter = self.reverse = None
+        self.counter: SweepOp | None = None
+        self.reverse: Any = None  # a `SweepOp`, if something needs a gradient
         options: dict[str, Any] = {"public": len(self.results), "node_name": f"{_camel(sweeps.name)}Backward0"}
         if not needs:
             self.forward = self._made(sweeps.plain, **options)
@@ -163,7 +164,6 @@ class DifferentiableOp:
         """The line whose reverse made the first NaN, for anomaly mode; '' if that cannot be found."""
         from numgrad.ops.loops.tracing import nan_line
 
-        assert self.reverse is not None
         count = len(self.program.tensors)
         saved = node.unpack(False)
         blocks = dict(zip([each.name for each in self.sweeps.saved], saved[count:], strict=True))
@@ -182,7 +182,6 @@ class DifferentiableOp:
         incoming_of = [self.results.index(name) for name in self._sources]
         saved_of = [count + blocks.index(name) for name in self._saved]
         own = (*flags, *[True] * (len(incoming_of) + len(saved_of))) if flags else ()
-        assert self.reverse is not None
         call = SavedCall(
             self.reverse.op, [*range(count), *[-1 - number for number in incoming_of], *saved_of],
             self.reverse.op.Params(*numbers, batch, own, ()),

@@ -46,7 +46,7 @@ class SweepOp:
         self.tensors, self.numbers = tuple(tensors), tuple(numbers)
         roles = {parameter.role for parameter in sweep.parameters}
         reads_saved = bool(roles & {"grad_argument"})
-        read = ("grad_result", "tangent", *_SAVED * reads_saved, "where")
+        read = ("grad_result", "tangent", *_SAVED * reads_saved, WHERE)
         written = ("result", "grad_argument", "result_tangent", *_SAVED * (not reads_saved))
         written += ("used",) * (not roles & {"result", "tape", "kept"})
         self.more = tuple([each.name for each in sweep.parameters if each.role in read])
@@ -139,7 +139,8 @@ class SweepOp:
         if status != BAD_INDEX:
             return ShortError()
         return OutOfRangeError(
-            f"{self.sweeps.name}: an index is out of range; nothing outside of an array was read or written, and nothing was changed"
+            f"{self.sweeps.name}: an index is out of range; nothing outside of an array was read or written, and nothing "
+            "was changed"
         )
 
     # ---- plan ----------------------------------------------------------------------------------------------------
@@ -178,7 +179,7 @@ class SweepOp:
                 made[name] = b.output(by_code(each.dtype), (*lead, *shape_of(each)))
         passings, arguments = [], []
         for each in self.sweep.parameters:
-            is_number = each.role not in (*_SAVED, "work", "used", "status", "where") and self._is_number[each.of]
+            is_number = each.role not in (*_SAVED, "work", "used", "status", WHERE) and self._is_number[each.of]
             name = each.of if each.role == "argument" else each.name
             passing = Passing(each, is_number, own.get(name, True))
             passings.append(passing)
@@ -192,7 +193,7 @@ class SweepOp:
                 scratch = b.scratch(by_code(each.dtype), rooms[name], per_worker=True)
                 arguments.append(scratch.array(b.workers, rooms[name]))
                 continue
-            if each.role == "where":
+            if each.role == WHERE:
                 arguments.append(b.changes(given[name]).array(1))
                 continue
             if name in given:

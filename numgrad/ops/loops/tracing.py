@@ -11,10 +11,10 @@ from collections.abc import Callable
 from typing import Any
 
 from numgrad.adjoint import Line, Parameter, Sweep
+from numgrad.dtypes import int64
 from numgrad.errors import OutOfRangeError
 from numgrad.ops.creation import full
 from numgrad.ops.loops.sweep_op import WHERE, SweepOp
-from numgrad.dtypes import int64
 
 
 def index_line(sweep_op: SweepOp, inputs: tuple[Any, ...], numbers: tuple[Any, ...]) -> Line | None:
@@ -48,7 +48,7 @@ def _marked(sweep: Sweep, body: Callable[[list[ast.stmt], set[str]], list[ast.st
     function.args.args.append(ast.arg(WHERE))
     arrays = {each.name for each in sweep.parameters if each.ndim}
     function.body = body(function.body, arrays)
-    parameter = Parameter(WHERE, "i8", 1, "where", WHERE)
+    parameter = Parameter(WHERE, "i8", 1, WHERE, WHERE)  # type: ignore[arg-type]  # a role that no translation has
     text = ast.unparse(ast.fix_missing_locations(tree)) + "\n"
     return dataclasses.replace(sweep, text=text, parameters=(*sweep.parameters, parameter))
 
@@ -76,7 +76,7 @@ def _behind(sweep: Sweep) -> Sweep:
         for each in body:
             _inside(each, marked, arrays)
             new.append(each)
-            target = each.targets[0] if isinstance(each, ast.Assign) else getattr(each, "target", None)
+            target: Any = each.targets[0] if isinstance(each, ast.Assign) else getattr(each, "target", None)
             if isinstance(each, ast.Assign) and _is_array(each.value, arrays):
                 arrays |= {name.id for name in ast.walk(each.targets[0]) if isinstance(name, ast.Name)}
             elif (
