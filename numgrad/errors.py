@@ -40,6 +40,10 @@ class TapeError(MemoryError):
     """What a function with loops would have to record for its backward is larger than allowed."""
 
 
+class TranslationError(KernelError):
+    """A function with loops cannot be differentiated: function, line and text say where, the rest what to do."""
+
+
 class ProofError(KernelError):
     """Operands fail the proof before a kernel's launch. An op's caller gets a `ShapeError`."""
 

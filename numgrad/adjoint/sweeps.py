@@ -11,9 +11,20 @@ from typing import Any, Literal
 import numpy as np
 
 Role = Literal[
-    "argument", "result", "grad_result", "grad_argument", "tangent", "result_tangent", "kept", "tape", "work", "used", "status"
+    "argument",
+    "result",
+    "grad_result",
+    "grad_argument",
+    "tangent",
+    "result_tangent",
+    "kept",
+    "tape",
+    "work",
+    "used",
+    "status",
 ]
 SHORT = 1  # status of a sweep whose memory did not suffice; nothing was written past its end
+FIRST_FAILURE = 16  # this status and the next ones are the first and the next of `Sweeps.failures`
 
 
 @dataclass(frozen=True)
@@ -100,6 +111,15 @@ class Result:
 
 
 @dataclass(frozen=True)
+class Failure:
+    """How a run may end: the exception that the user's line raises, or that says what does not fit there."""
+
+    line: Line
+    error: type[Exception]
+    message: str
+
+
+@dataclass(frozen=True)
 class Parameter:
     """One parameter of a sweep, in the order of its text.
 
@@ -112,8 +132,8 @@ class Parameter:
         What it is for:
         ``argument``: read only. ``result``, ``grad_argument``, ``result_tangent``: written, whatever they hold before.
         ``grad_result``, ``tangent``: read only. ``kept``, ``tape``: written by `record`, only read by `reverse`.
-        ``work``: memory without meaning before and after. ``used``: int64, one element for each block of memory of the role
-        ``tape`` and ``kept``, in the order of `Sweeps.saved`: how much of it was used, or is needed if the status is SHORT.
+        ``work``: memory without meaning before and after. ``used``: int64, three elements: how much of the tapes of reals, integers
+        and truth values was used; written by `record` and `count`, read by `reverse`.
         ``status``: int64, one element; left alone if all is well.
     of
         The name of the argument, result or block of memory that it belongs to.
@@ -192,6 +212,8 @@ class Sweeps:
         saved. Results and their tangents. The gradient as a function in the language that `translate` reads (see `translate`).
     report
         What is recorded, what is computed again, which loops run how, and why: lines of text.
+    failures
+        Exceptions that a run may end with.
     """
 
     name: str
@@ -206,3 +228,4 @@ class Sweeps:
     tangent: Sweep
     gradient: Callable[[], Callable[..., Any]]
     report: str
+    failures: tuple[Failure, ...]

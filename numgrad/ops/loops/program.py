@@ -9,14 +9,13 @@ sweep; a batch is a loop over examples in the same kernels.
 from __future__ import annotations
 
 import inspect
-import linecache
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from numgrad.adjoint import Kind, Line, Sweeps, translate
+from numgrad.adjoint import Kind, Sweeps, translate
 from numgrad.dtypes import by_code
 from numgrad.ops.creation import full
-from numgrad.ops.loops.sweep_op import BATCH, FLAGS, SweepOp
+from numgrad.ops.loops.sweep_op import BATCH, FLAGS, SAVED, SweepOp, shown
 from numgrad.ops.reduce import sum_
 from numgrad.registry import SavedCall, chain
 
@@ -42,7 +41,7 @@ class Program:
         self.numbers = tuple([name for name, kind in passed if not (kind.ndim or kind.is_real)])
         self._sweeps: dict[tuple[str, ...], Sweeps] = {}
         self._ops: dict[tuple[str, ...], DifferentiableOp] = {}
-        self._derivatives: dict[Any, Program] = {}
+        self._derivatives: dict[tuple[str, ...], Program] = {}
 
     def sweeps(self, needs: tuple[str, ...]) -> Sweeps:
         """The translation for these arguments that need a gradient."""
@@ -59,17 +58,19 @@ class Program:
             made = self._ops.setdefault(needs, DifferentiableOp(self, needs))
         return made
 
-    def derivative(self, of: str, needs: tuple[str, ...]) -> Program:
-        """The program of the text of the ``gradient`` or of the ``tangents``, by these arguments."""
-        made = self._derivatives.get((of, needs))
+    def gradient(self, needs: tuple[str, ...]) -> Program:
+        """The program of the gradient's text: arguments, gradients of results, and the rooms of its three tapes."""
+        made = self._derivatives.get(needs)
         if made is None:
-            function = getattr(self.sweeps(needs), of)()
-            known = dict(zip(self.names, self.kinds, strict=True))
-            known |= {f"grad_{each.name}": Kind(each.dtype, len(each.shape)) for each in self.sweeps(needs).results}
-            known |= {f"tangent_{name}": known[name] for name in needs}
-            names = list(inspect.signature(function).parameters)
-            kinds = [known.get(name, Kind("i8")) for name in names]
-            made = self._derivatives.setdefault((of, needs), Program(function, names, kinds, self.checked))
+            function = self.sweeps(needs).gradient()
+            names = tuple(inspect.signature(function).parameters)
+            given = [(name, kind) for name, kind in zip(self.names, self.kinds, strict=True) if not kind.constant]
+            kinds = [kind for _, kind in given]
+            results = {each.name: each for each in self.sweeps(needs).results}
+            seeds = [each.of for each in self.sweeps(needs).reverse.parameters if each.role == "grad_result"]
+            kinds += [Kind(results[name].dtype, len(results[name].shape)) for name in seeds]
+            kinds += [Kind("i8")] * (len(names) - len(kinds))
+            made = self._derivatives.setdefault(needs, Program(function, names, kinds, self.checked))
         return made
 
     def needed(self, inputs: Sequence[Any]) -> tuple[str, ...]:
@@ -124,7 +125,7 @@ class DifferentiableOp:
 
         plain = self if not self.needs else self.program.op(())
         line = index_line(plain.forward, inputs, numbers)
-        return "" if line is None else f", in {_shown(line)}"
+        return "" if line is None else f", in {shown(line)}"
 
     def last_contents(self, results: tuple[Any, ...]) -> Iterator[tuple[str, Any]]:
         """The arguments that the function changes, with what it leaves in them."""
@@ -171,7 +172,7 @@ class DifferentiableOp:
         inputs = (*saved[:count], *grads, *[blocks[name] for name in self._saved])
         numbers = tuple([getattr(node.params, name) for name in self.program.numbers])
         line = None if getattr(node.params, BATCH) is not None else nan_line(self.reverse, inputs, numbers)
-        return "" if line is None else f"\nThe first NaN comes from the derivative of {_shown(line)}."
+        return "" if line is None else f"\nThe first NaN comes from the derivative of {shown(line)}."
 
     def _prepared(self, record: Any) -> Any:
         """The backward that is not recorded itself, with all that is the same for each node of a record worked out."""
@@ -211,7 +212,7 @@ class DifferentiableOp:
         batch: int | None, flags: tuple[bool, ...],
     ) -> tuple[Any, ...]:  # fmt: skip
         """The gradients by the program of the gradient's text, which is recorded itself."""
-        program = self.program.derivative("gradient", self.needs)
+        program = self.program.gradient(self.needs)
         values = dict(zip(self.program.tensors, arguments, strict=True))
         values |= {f"grad_{name}": seed for name, seed in seeds.items()}
         known = dict(zip(self.program.numbers, numbers, strict=True)) | _room_numbers(rooms)
@@ -295,7 +296,7 @@ class DifferentiableOp:
         The gradients are linear in the seeds, by the transposed Jacobian. Their gradients by the seeds, where the tangents are
         seeds themselves, are the Jacobian times the tangents.
         """
-        program = self.program.derivative("gradient", self.needs)
+        program = self.program.gradient(self.needs)
         moved = [each.name for each in self.sweeps.results if each.needs_grad]
         transposed = program.op(tuple([f"grad_{name}" for name in moved]))
         own = dict(zip(self.program.tensors, flags, strict=True)) if flags else {}
@@ -323,11 +324,6 @@ def _filled(grad: Any, spec: Any) -> Any:
 def _room_numbers(rooms: dict[str, int]) -> dict[str, int]:
     """What the gradient's text calls the rooms of its tapes."""
     return {f"room_{name.partition('_')[2]}": room + 1 for name, room in rooms.items()}
-
-
-def _shown(line: Line) -> str:
-    """A line of the user's, for a message."""
-    return f"{line.function} ({line.file}:{line.number}): `{linecache.getline(line.file, line.number).strip()}`"
 
 
 def _camel(name: str) -> str:

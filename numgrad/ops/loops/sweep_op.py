@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import linecache
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from numgrad import config
-from numgrad.adjoint import Memory, Parameter, Sweep, Sweeps
+from numgrad.adjoint import FIRST_FAILURE, Extent, Line, Memory, Parameter, Sweep, Sweeps
 from numgrad.dtypes import by_code, int64
 from numgrad.errors import OutOfRangeError, ShapeError, TapeError
 from numgrad.layout import product
@@ -23,7 +24,11 @@ _FIRST_ROOM = 1 << 10  # elements, where only a run can tell how many are needed
 _MOST_ROOMS = 1 << 12
 _COST = 16  # elementary operations for each element that a sweep sees, in the estimate by which work is split
 _LEAST_COST = (1 << 15) + 1  # so that other threads of Python run meanwhile: a loop may be long
-_SAVED = ("tape", "kept")
+SAVED = ("kept", "tape", "used")  # roles of what the recording sweep leaves for the reverse
+_TAPES = ("f8", "i8", "b1")  # in the order of the role ``used``
+
+
+_USED = Extent("3", lambda shapes, numbers: len(_TAPES))
 
 
 class ShortError(Exception):
@@ -44,16 +49,17 @@ class SweepOp:
     ) -> None:  # fmt: skip
         self.sweeps, self.sweep, self.checked, self.counter = sweeps, sweep, checked, counter
         self.tensors, self.numbers = tuple(tensors), tuple(numbers)
-        roles = {parameter.role for parameter in sweep.parameters}
-        reads_saved = bool(roles & {"grad_argument"})
-        read = ("grad_result", "tangent", *_SAVED * reads_saved, WHERE)
-        written = ("result", "grad_argument", "result_tangent", *_SAVED * (not reads_saved))
-        written += ("used",) * (not roles & {"result", "tape", "kept"})
+        reads_saved = any(each.role == "grad_argument" for each in sweep.parameters)
+        read = ("grad_result", "tangent", *SAVED * reads_saved, WHERE)
+        written = ("result", "grad_argument", "result_tangent", *SAVED * (not reads_saved))
         self.more = tuple([each.name for each in sweep.parameters if each.role in read])
         outputs = [each.name for role in written for each in sweep.parameters if each.role == role]
         self.blocks: dict[str, Memory] = {each.name: each for each in (*sweeps.saved, *sweep.memory)}
+        self.blocks |= {
+            each.name: Memory(each.name, each.dtype, _USED) for each in sweep.parameters if each.role == "used"
+        }
         names = [
-            each.name for each in sweep.parameters if each.role in ("work", *_SAVED) and each.name not in self.more
+            each.name for each in sweep.parameters if each.role in ("work", *SAVED) and each.name not in self.more
         ]
         self.unknown = tuple([name for name in names if self.blocks[name].room is None])
         self._results = {each.name: each for each in sweeps.results}
@@ -101,10 +107,10 @@ class SweepOp:
     def counts(
         self, inputs: tuple[Any, ...], numbers: tuple[Any, ...], batch: int | None, flags: tuple[bool, ...]
     ) -> dict[str, int]:
-        """Of the sweep that counts: how much of each block is used, at most by one example."""
+        """Of the sweep that counts: how much of each tape is used, at most by one example."""
         used = self.apply(inputs, numbers, batch, flags).tolist()
-        rows = [used] if batch is None else used
-        return {each.name: max([row[k] for row in rows]) for k, each in enumerate(self.sweeps.saved)}
+        tapes = [each for each in self.sweeps.record.parameters if each.role == "tape"]
+        return {each.name: max([row[_TAPES.index(each.dtype)] for row in used], default=0) for each in tapes}
 
     def variant(self, written: Callable[[Sweep], Sweep]) -> SweepOp:
         """The same for another text of the sweep."""
@@ -136,6 +142,9 @@ class SweepOp:
         return unfolded(results, batch.size)
 
     def _error(self, status: int, params: Any) -> Exception:
+        if status >= FIRST_FAILURE:
+            failure = self.sweeps.failures[status - FIRST_FAILURE]
+            return failure.error(f"{failure.message}, in {shown(failure.line)}")
         if status != BAD_INDEX:
             return ShortError()
         return OutOfRangeError(
@@ -171,15 +180,13 @@ class SweepOp:
         made: dict[str, Operand] = {}
         for name in self.op.outputs:
             each = parameters[name]
-            if each.role in _SAVED:
+            if each.role in SAVED:
                 made[name] = b.output(by_code(each.dtype), (count, rooms[name]))
-            elif each.role == "used":
-                made[name] = b.output(int64, (*lead, len(self.sweeps.saved)))
             else:
                 made[name] = b.output(by_code(each.dtype), (*lead, *shape_of(each)))
         passings, arguments = [], []
         for each in self.sweep.parameters:
-            is_number = each.role not in (*_SAVED, "work", "used", "status", WHERE) and self._is_number[each.of]
+            is_number = each.role not in (*SAVED, "work", "status", WHERE) and self._is_number[each.of]
             name = each.of if each.role == "argument" else each.name
             passing = Passing(each, is_number, own.get(name, True))
             passings.append(passing)
@@ -199,13 +206,10 @@ class SweepOp:
             if name in given:
                 operand = contiguous(b, given[name])
                 shape = tuple(operand.spec.shape)
-                shape = shape[-1:] if each.role in _SAVED else shape[len(lead) :] if passing.is_own else shape
-            elif each.role == "used" and name not in made:
-                shape = (len(self.sweeps.saved),)
-                operand = b.scratch(int64, count * shape[0])
+                shape = shape[-1:] if each.role in SAVED else shape[len(lead) :] if passing.is_own else shape
             else:
                 operand = made[name]
-                shape = tuple(operand.spec.shape)[1 if each.role in _SAVED else len(lead) :]
+                shape = tuple(operand.spec.shape)[1 if each.role in SAVED else len(lead) :]
             leading = (count,) if passing.is_own else (1,) if is_number else ()
             arguments.append(operand.array(*leading, *shape))
         seen = sum([product(argument.shape) for argument in arguments if hasattr(argument, "shape")])
@@ -226,6 +230,11 @@ class SweepOp:
                 "name the variable of its outermost loop in checkpoint=, so that the tape of that loop is made in parts, or "
                 "allow more"
             )
+
+
+def shown(line: Line) -> str:
+    """A line of the user's, for a message."""
+    return f"{line.function} ({line.file}:{line.number}): `{linecache.getline(line.file, line.number).strip()}`"
 
 
 def find_expanded(value: Any, inner: int) -> Any:
