@@ -12,14 +12,14 @@ from typing import Any
 import numpy as np
 
 from numgrad.adjoint import Kind
-from numgrad.dtypes import by_code, float64, from_numpy_dtype
 from numgrad.dtypes import dtype as Dtype
+from numgrad.dtypes import float64, from_numpy_dtype
 from numgrad.engine.constants import constant
 from numgrad.engine.tape import TensorBase, modes
 from numgrad.engine.views import check_in_place
 from numgrad.errors import DtypeError, OutOfRangeError
 from numgrad.ops.elementwise import clone
-from numgrad.ops.loops import Program
+from numgrad.ops.loops import Case, Program
 from numgrad.runtime.kernel import python_function
 from numgrad.tensor import creation
 from numgrad.tensor.in_place import copy_
@@ -296,11 +296,11 @@ class _Bound:
                 targets[name] = value
                 if needs:
                     inputs[number] = clone(value)
-        numbers = tuple([self._number(values[place]) for place in self._numbers])
+        case = Case(tuple([self._number(values[place]) for place in self._numbers]))
         try:
-            results = op.apply(tuple(inputs), numbers)
+            results = op.apply(inputs, case)
         except OutOfRangeError as error:
-            raise OutOfRangeError(f"{error}{op.place_of_index(tuple(inputs), numbers)}") from None
+            raise OutOfRangeError(f"{error}{op.place_of_index(inputs, case)}") from None
         for name, result in op.last_contents(results):
             copy_(targets[name], result)
         returned = results[: op.returned]
@@ -349,14 +349,10 @@ class _Bound:
         inputs = [values[place] for place in self._inputs]
         tensors = [each if isinstance(each, TensorBase) else self._as_tensor(each, False, False) for each in inputs]
         numbers = tuple([self._number(values[place]) for place in self._numbers])
-        rooms = op.rooms(tuple(tensors), numbers, None, ())
-        lines, total = [], 0
-        for block in op.sweeps.saved:
-            nbytes = rooms[block.name] * by_code(block.dtype).itemsize
-            total += nbytes
-            lines.append(
-                f"{block.name}: {rooms[block.name]} elements ({block.room or 'found by a run'}), {nbytes} bytes"
-            )
+        case = Case(numbers)
+        sizes = op.block_sizes(tensors, case)
+        lines = [f"{name}: {count} elements, {nbytes} bytes" for name, (count, nbytes) in sizes.items()]
+        total = sum([nbytes for _, nbytes in sizes.values()])
         return [*lines, f"tape: {total} bytes"]
 
 

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import linecache
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from numgrad import config
 from numgrad.adjoint import FIRST_FAILURE, Extent, Line, Memory, Parameter, Sweep, Sweeps
-from numgrad.dtypes import by_code, int64
+from numgrad.dtypes import by_code
 from numgrad.errors import OutOfRangeError, ShapeError, TapeError
 from numgrad.layout import product
 from numgrad.ops.layouts import contiguous
 from numgrad.ops.loops.kernels import Passing, kernel_of
 from numgrad.ops.rules import Batch, folded, repeated, unfolded
+from numgrad.ops.view import expand, unsqueeze
 from numgrad.registry import Op, chain
 from numgrad.runtime.kernel import BAD_INDEX
 from numgrad.runtime.plan import GRAIN_COST, STATUS, Operand, PlanBuilder
@@ -25,10 +26,26 @@ _MOST_ROOMS = 1 << 12
 _COST = 16  # elementary operations for each element that a sweep sees, in the estimate by which work is split
 _LEAST_COST = (1 << 15) + 1  # so that other threads of Python run meanwhile: a loop may be long
 SAVED = ("kept", "tape", "used")  # roles of what the recording sweep leaves for the reverse
-_TAPES = ("f8", "i8", "b1")  # in the order of the role ``used``
+TAPES = ("f8", "i8", "b1")  # in the order of the role ``used``
 
 
-_USED = Extent("3", lambda shapes, numbers: len(_TAPES))
+_USED = Extent("3", lambda shapes, numbers: len(TAPES))
+
+
+class Case(NamedTuple):
+    """What is beside the tensors when an op is applied.
+
+    ``numbers`` are the values of integers and bools; ``batch`` is the number of examples, or None for one without a dimension
+    of its own; ``flags`` say for each input whether it has the examples in dimension 0 (without a batch there are none).
+    """
+
+    numbers: tuple[Any, ...]
+    batch: int | None = None
+    flags: tuple[bool, ...] = ()
+
+    def extended(self, count: int) -> Case:
+        """For an op of ``count`` inputs, of which those that follow belong to one example each."""
+        return self._replace(flags=(*self.flags, *[True] * (count - len(self.flags)))) if self.flags else self
 
 
 class ShortError(Exception):
@@ -58,9 +75,7 @@ class SweepOp:
         self.blocks |= {
             each.name: Memory(each.name, each.dtype, _USED) for each in sweep.parameters if each.role == "used"
         }
-        names = [
-            each.name for each in sweep.parameters if each.role in ("work", *SAVED) and each.name not in self.more
-        ]
+        names = [each.name for each in sweep.parameters if each.role in ("work", *SAVED) and each.name not in self.more]
         self.unknown = tuple([name for name in names if self.blocks[name].room is None])
         self._results = {each.name: each for each in sweeps.results}
         self._is_number = {name: kind.ndim == 0 for name, kind in sweeps.arguments}
@@ -77,40 +92,54 @@ class SweepOp:
 
     # ---- use -----------------------------------------------------------------------------------------------------
 
-    def apply(
-        self, inputs: tuple[Any, ...], numbers: tuple[Any, ...], batch: int | None = None, flags: tuple[bool, ...] = ()
-    ) -> Any:
+    def params(self, case: Case, room: tuple[int, ...] = ()) -> Any:
+        """The op's parameters."""
+        return self.op.Params(*case.numbers, case.batch, case.flags, room)
+
+    def case_of(self, params: Any) -> Case:
+        """What the op was applied with."""
+        return Case(tuple(params[: len(self.numbers)]), getattr(params, BATCH), getattr(params, FLAGS))
+
+    def apply(self, inputs: tuple[Any, ...], case: Case) -> Any:
         """The public outputs; where memory did not suffice, the sweep is run again with more."""
         if not self.unknown:
-            return chain.dispatch(self.op, inputs, self.op.Params(*numbers, batch, flags, ()))
-        key = (numbers, batch, flags, *[None if each is None else each._spec.shape for each in inputs])
+            return chain.dispatch(self.op, inputs, self.params(case))
+        key = (case, *[None if each is None else each._spec.shape for each in inputs])
         while True:
             room = self._rooms.get(key) or (_FIRST_ROOM,) * len(self.unknown)
             try:
-                return chain.dispatch(self.op, inputs, self.op.Params(*numbers, batch, flags, room))
+                return chain.dispatch(self.op, inputs, self.params(case, room))
             except ShortError:
                 if len(self._rooms) >= _MOST_ROOMS:
                     self._rooms.clear()
-                self._rooms[key] = self._more_room(room, inputs, numbers, batch, flags)
+                self._rooms[key] = self._more_room(room, inputs, case)
 
-    def _more_room(
-        self, room: tuple[int, ...], inputs: tuple[Any, ...], numbers: tuple[Any, ...], batch: Any, flags: Any
-    ) -> tuple[int, ...]:
-        """Enough room for what is saved, by a run that counts, and twice the room for memory without meaning."""
-        used = {} if self.counter is None else self.counter.counts(inputs, numbers, batch, flags)
+    def _more_room(self, room: tuple[int, ...], inputs: tuple[Any, ...], case: Case) -> tuple[int, ...]:
+        """Enough room for tapes, by a run that counts, and twice the room for memory without meaning."""
+        used = {} if self.counter is None else self.counter.counts(inputs, case)
         more = tuple([
             used[name] + (used[name] >> 3) if name in used else 2 * before
             for name, before in zip(self.unknown, room, strict=True)
         ])  # fmt: skip
         return more if any(a > b for a, b in zip(more, room, strict=True)) else tuple([2 * each for each in room])
 
-    def counts(
-        self, inputs: tuple[Any, ...], numbers: tuple[Any, ...], batch: int | None, flags: tuple[bool, ...]
-    ) -> dict[str, int]:
+    def counts(self, inputs: tuple[Any, ...], case: Case) -> dict[str, int]:
         """Of the sweep that counts: how much of each tape is used, at most by one example."""
-        used = self.apply(inputs, numbers, batch, flags).tolist()
+        used = self.apply(inputs, case).tolist()
         tapes = [each for each in self.sweeps.record.parameters if each.role == "tape"]
-        return {each.name: max([row[_TAPES.index(each.dtype)] for row in used], default=0) for each in tapes}
+        return {each.name: max([row[TAPES.index(each.dtype)] for row in used], default=0) for each in tapes}
+
+    def role_of(self, name: str) -> str:
+        """The role of one of the sweep's parameters."""
+        return next(each.role for each in self.sweep.parameters if each.name == name)
+
+    def shapes(self, inputs: Sequence[Any], case: Case) -> dict[str, tuple[int, ...]]:
+        """The shapes of one example's tensor arguments."""
+        own = case.flags or (False,) * len(self.tensors)
+        return {
+            name: tuple(each._spec.shape)[is_own:]
+            for name, each, is_own in zip(self.tensors, inputs, own, strict=False)
+        }
 
     def variant(self, written: Callable[[Sweep], Sweep]) -> SweepOp:
         """The same for another text of the sweep."""
@@ -125,18 +154,18 @@ class SweepOp:
     def _batch(self, batch: Batch, *values: Any, **params: Any) -> Any:
         """The batching rule: a loop over the examples in the same kernel."""
         inner, flags = params[BATCH], params[FLAGS]
-        numbers = tuple([params[name] for name in self.numbers])
+        case = Case(tuple([params[name] for name in self.numbers]), batch.size, batch.flags)
         if inner is None:
-            return self.apply(values, numbers, batch.size, batch.flags)
+            return self.apply(values, case)
         flat, owns = [], []
         for value, outer, own in zip(values, batch.flags, flags, strict=True):
             owns.append(outer or own)
             if outer and not own:
-                value = find_expanded(value, inner)
+                value = _spread(value, inner)
             elif own and not outer:
                 value = repeated(value, batch.size)
             flat.append(folded(value) if outer or own else value)
-        results = self.apply(tuple(flat), numbers, batch.size * inner, tuple(owns))
+        results = self.apply(tuple(flat), case._replace(batch=batch.size * inner, flags=tuple(owns)))
         if isinstance(results, tuple):
             return tuple([unfolded(each, batch.size) for each in results])
         return unfolded(results, batch.size)
@@ -237,9 +266,7 @@ def shown(line: Line) -> str:
     return f"{line.function} ({line.file}:{line.number}): `{linecache.getline(line.file, line.number).strip()}`"
 
 
-def find_expanded(value: Any, inner: int) -> Any:
+def _spread(value: Any, inner: int) -> Any:
     """[B, ...] as [B, inner, ...], without a copy."""
-    from numgrad.ops.view import expand, unsqueeze
-
     size, *rest = value._spec.shape
     return expand(unsqueeze(value, dim=1), size=(size, inner, *rest))

@@ -6,38 +6,35 @@ The marks are compiled into a kernel of their own, which is made when an error h
 from __future__ import annotations
 
 import ast
+import contextlib
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from numgrad.adjoint import Line, Parameter, Sweep
 from numgrad.dtypes import int64
 from numgrad.errors import OutOfRangeError
 from numgrad.ops.creation import full
-from numgrad.ops.loops.sweep_op import WHERE, SweepOp
+from numgrad.ops.loops.sweep_op import WHERE, Case, SweepOp
 
 
-def index_line(sweep_op: SweepOp, inputs: tuple[Any, ...], numbers: tuple[Any, ...]) -> Line | None:
+def index_line(sweep_op: SweepOp, inputs: Sequence[Any], case: Case) -> Line | None:
     """The user's line at which a sweep meets an index out of range; None if it meets none, or for a batch."""
-    return _traced(sweep_op, _before, inputs, numbers)
+    return _traced(sweep_op, _before, inputs, case)
 
 
-def nan_line(sweep_op: SweepOp, inputs: tuple[Any, ...], numbers: tuple[Any, ...]) -> Line | None:
+def nan_line(sweep_op: SweepOp, inputs: Sequence[Any], case: Case) -> Line | None:
     """The user's line from which the first NaN in a sweep comes; None if there is none, or for a batch."""
-    return _traced(sweep_op, _behind, inputs, numbers)
+    return _traced(sweep_op, _behind, inputs, case)
 
 
-def _traced(
-    sweep_op: SweepOp, mark: Callable[..., Any], inputs: tuple[Any, ...], numbers: tuple[Any, ...]
-) -> Line | None:
-    if any(hasattr(each, "payload") for each in inputs):
+def _traced(sweep_op: SweepOp, mark: Callable[..., Any], inputs: Sequence[Any], case: Case) -> Line | None:
+    if case.batch is not None or any(hasattr(each, "payload") for each in inputs):
         return None
     where = full(size=(1,), value=0.0, dtype=int64)
     marked = sweep_op.variant(mark)
-    try:
-        marked.apply((*inputs, where), numbers)
-    except OutOfRangeError:
-        pass
+    with contextlib.suppress(OutOfRangeError):
+        marked.apply((*inputs, where), case)
     line = where.item()
     return sweep_op.sweep.lines.get(line)
 
