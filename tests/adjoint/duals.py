@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as _np
 
+_TIES: list[Any] = []
 Rule = Callable[..., tuple[float, tuple[float, ...], tuple[tuple[float, ...], ...]]]
 
 
@@ -36,7 +37,6 @@ class Dual:
         The derivatives of ``along`` by all inputs; None where no direction was given.
     """
 
-    __array_priority__ = 1000
     __slots__ = ("along", "grad", "turned", "value")
 
     def __init__(self, value: float, grad: _np.ndarray, along: float = 0.0, turned: _np.ndarray | None = None) -> None:
@@ -77,6 +77,16 @@ class Dual:
 
     def __hash__(self) -> int:
         return id(self)
+
+
+def ties() -> int:
+    """How many comparisons were of equal numbers with different derivatives, since `forget_ties`."""
+    return len(_TIES)
+
+
+def forget_ties() -> None:
+    """Count comparisons of equal numbers anew."""
+    _TIES.clear()
 
 
 def plain(x: Any) -> Any:
@@ -145,7 +155,7 @@ def _one(f: Callable[[float], float], slope: Callable[[float], float], bend: Cal
 
 
 def _sign(x: float) -> float:
-    return float((x > 0) - (x < 0))
+    return float(x > 0) - float(x < 0)
 
 
 _SQRT_PI = _math.sqrt(_math.pi)
@@ -185,7 +195,14 @@ def _operators() -> None:
         return left, right
 
     def compared(name: str) -> Any:
-        return lambda x, y: getattr(operator, name)(x.value, plain(y))
+        def compare(x: Dual, y: Any) -> Any:
+            if isinstance(y, _np.ndarray):
+                return NotImplemented
+            if x.value == plain(y) and not _np.array_equal(x.grad, y.grad if isinstance(y, Dual) else 0 * x.grad):
+                _TIES.append(x)
+            return getattr(operator, name)(x.value, plain(y))
+
+        return compare
 
     for name, rule in _BINARY.items():
         left, right = both(rule)
