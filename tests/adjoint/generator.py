@@ -272,12 +272,12 @@ def _slice(g: Generator, depth: int, room: int) -> None:
     r = g.r
     name = g.name("d")
     source, extent = r.choice(g.vectors)
-    matrix = r.choice(g.matrices)
+    matrix, half = r.choice(g.matrices), extent // 2
     start = r.randint(0, extent - 2)
     stop = r.randint(start + 2, extent)
     text, length = r.choice(
         [(f"{source}[{start}:{stop}]", stop - start), (f"{source}[{start}:]", extent - start), (f"{source}[:{stop}]", stop),
-         (f"{matrix}[:, {g.place(3)}]", 3), (f"{matrix}[{g.place(3)}, :]", 3), (f"{source}[::{max(1, extent - 2)}]", 2 if extent != 3 else 3),
+         (f"{matrix}[:, {g.place(3)}]", 3), (f"{matrix}[{g.place(3)}, :]", 3), (f"{source}[::{half}]", 2 + extent % 2),
          (f"{matrix}[{g.place(3)}, 1:]", 2)]
     )  # fmt: skip
     g.emit(depth, f"{name} = {text}")
