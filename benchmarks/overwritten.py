@@ -1,10 +1,8 @@
 """Four loops of three lines that overwrite their values: whose gradients are right? numgrad, Warp, Taichi, side by side.
 
 ``python -m benchmarks.overwritten --write`` puts the table into docs/loops.md; a library that is not installed is left out.
-Each is asked in a process of its own, since one of them may crash.
+Each is asked in a process of its own, since one of them may crash. (Taichi reads annotations, so none is put off here.)
 """
-
-from __future__ import annotations
 
 import argparse
 import json
