@@ -226,39 +226,36 @@ def summary(results: dict[str, dict[str, Any]], first: dict[str, dict[str, float
     return lines
 
 
-def as_page(
-    machine: dict[str, Any], results: dict[str, dict[str, Any]], first: dict[str, dict[str, float]], versions: str
-) -> str:
+TEXT = """# Gradients of loops, beside JAX and torch
+
+{machine}. Made by `python -m benchmarks.loops --write`; float64, one thread, CPU times where nothing else is said, medians of
+turns in one process.
+
+The programs are in [benchmarks/loop_programs](../../benchmarks/loop_programs): each is written once for Numba, and as users of
+JAX (scans, whole arrays) and torch (eager) write it. A *value* is the program compiled by Numba alone; a *gradient* is value and
+gradient through the tape, `op(...)` and `autograd.grad`. JAX cannot reverse loops whose number of turns it finds while they run.
+The *tape* is what the op keeps between forward and backward.
+
+{lines}
+
+{table}
+"""
+
+
+def as_page(machine: dict[str, Any], results: dict[str, Any], first: dict[str, dict[str, float]]) -> str:
     """docs/benchmarks/loops.md."""
-    rows = [
-        HEAD,
-        ["---"] + ["---:"] * (len(HEAD) - 1),
-        *[row(name, found, first.get(name)) for name, found in results.items()],
-    ]
-    table = "\n".join("| " + " | ".join(each) + " |" for each in rows)
-    notes = [
+    rows = [HEAD, ["---"] + ["---:"] * (len(HEAD) - 1)]
+    rows += [row(name, found, first.get(name)) for name, found in results.items()]
+    lines = summary(results, first)
+    lines += [
         f"`{name}`: JAX's gradient differs by {found['facts']['apart']['jax']:.1e}."
         for name, found in results.items()
         if found["facts"]["apart"].get("jax", 0.0) > _AGREE
     ]
-    return (
-        "\n".join(
-            [
-                "# Gradients of loops, beside JAX and torch\n",
-                f"{machine_line(machine)}; {versions}. Made by `python -m benchmarks.loops --write`; float64, one thread, CPU times unless "
-                "it says wall, medians of turns in one process.\n",
-                "The programs are in [benchmarks/loop_programs](../../benchmarks/loop_programs): each is written once for Numba, and as "
-                "users of JAX (scans, whole arrays) and torch (eager) write it. A *value* is the program compiled by Numba alone; a "
-                "*gradient* is value and gradient through the tape: `op(...)` and `autograd.grad`. JAX cannot reverse loops whose number "
-                "of turns it finds while they run. The tape is what the op keeps between forward and backward.\n",
-                *[f"- {line}" for line in summary(results, first)],
-                "",
-                table,
-                "",
-                *notes,
-            ]
-        ).rstrip()
-        + "\n"
+    return TEXT.format(
+        machine=machine_line({"machine": machine}) + _versions(),
+        lines="\n".join(f"- {line}" for line in lines),
+        table="\n".join("| " + " | ".join(each) + " |" for each in rows),
     )
 
 
@@ -288,7 +285,7 @@ def main() -> int:
     if args.json:
         print(json.dumps({"machine": common.machine(), "results": results, "compile": first}, indent=1))
         return 0
-    page = as_page(common.machine(), results, first, _versions())
+    page = as_page(common.machine(), results, first)
     print(page)
     if args.write:
         PAGE.write_text(page, "utf-8")
@@ -296,9 +293,9 @@ def main() -> int:
 
 
 def _versions() -> str:
-    import importlib.metadata as metadata
+    from importlib.metadata import version
 
-    return ", ".join(f"{name} {metadata.version(name)}" for name in ("numba", "jax", "torch") if common.has(name))
+    return f", jax {version('jax')}" if common.has("jax") else ""
 
 
 if __name__ == "__main__":

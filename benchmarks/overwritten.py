@@ -138,33 +138,33 @@ def taichi(name: str, n: int) -> float:
 
     @ti.kernel
     def power(n: int):
-        for k in range(1):
+        for _once in range(1):
             y = 1.0
-            for i in range(n):
+            for _i in range(n):
                 y = y * x[0]
             out[0] = y
 
     @ti.kernel
     def logistic(n: int):
-        for k in range(1):
+        for _once in range(1):
             y = 0.4
-            for i in range(n):
+            for _i in range(n):
                 y = x[0] * y * (1.0 - y)
             out[0] = y
 
     @ti.kernel
     def in_place(n: int):
-        for k in range(1):
+        for _once in range(1):
             out[0] = x[0]
-            for i in range(n):
+            for _i in range(n):
                 out[0] = out[0] + 0.1 * ti.sin(out[0])
 
     @ti.kernel
     def carried(n: int):
-        for k in range(1):
+        for _once in range(1):
             h = 0.0
             g = 0.0
-            for i in range(n):
+            for _i in range(n):
                 h = h * x[0] + 1.0
                 g = g + h * h
             out[0] = g
