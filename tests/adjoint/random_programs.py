@@ -14,6 +14,8 @@ the Hessian times it, by translating the gradient again.
 from __future__ import annotations
 
 import argparse
+import ast
+import inspect
 import math
 import sys
 import time
@@ -155,7 +157,6 @@ def compare_second(function: Callable[..., Any], t: Truth) -> str:
         for r in run.sweeps.results
         if r.needs_grad
     ]
-    rooms = {block.name: block.size + 1 for block in run.saved.values()} if False else None
     code = gradient.__code__
     names = code.co_varnames[: code.co_argcount]
     sizes = {name: a.size + 1 for name, a in run.saved.items()}
@@ -192,9 +193,30 @@ def compare_compiled(function: Callable[..., Any], t: Truth, **options: Any) -> 
     return said
 
 
+def compare_parts(function: Callable[..., Any], t: Truth) -> str:
+    """Like `compare_plain`, with the tapes of all outer loops made in parts, and with nothing cheap or dear kept."""
+    loops = outer_loops(inspect.getsource(function))
+    said = compare_plain(function, t, checkpoint=loops) if loops else ""
+    return said or compare_plain(function, t, recompute=True)
+
+
+def outer_loops(source: str) -> tuple[str, ...]:
+    """Variables of the loops of a function's own level that are never left early, and have a name of their own."""
+    (function,) = ast.parse(source).body
+    assert isinstance(function, ast.FunctionDef)
+    loops = [s for s in function.body if isinstance(s, ast.For)]
+    names = [ast.unparse(s.target) for s in loops]
+    plain = [
+        name for name, loop in zip(names, loops, strict=True)
+        if not any(isinstance(each, ast.Break | ast.Return | ast.Continue) for each in ast.walk(loop))
+    ]  # fmt: skip
+    return tuple(name for name in plain if names.count(name) == 1)
+
+
 COMPARISONS: dict[str, Callable[..., str]] = {
     "plain": compare_plain,
     "second": compare_second,
+    "parts": compare_parts,
     "compiled": compare_compiled,
 }
 
@@ -238,6 +260,7 @@ def main() -> int:
     how = parser.add_mutually_exclusive_group()
     how.add_argument("--compiled", dest="how", action="store_const", const="compiled", default="plain")
     how.add_argument("--second", dest="how", action="store_const", const="second")
+    how.add_argument("--parts", dest="how", action="store_const", const="parts", help="checkpoints; nothing kept")
     args = parser.parse_args()
     if args.show:
         show(args.first, args.size)
