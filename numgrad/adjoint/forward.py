@@ -93,13 +93,20 @@ class Forward:
                 out.append(Code(f"{place} += {len(each)}", line))
 
     def ensure(self, need: Need, times: str, out: list[Any]) -> None:
-        """Leave if a tape is too short for what comes next."""
-        if self.mode != "record":
+        """Leave if a tape is too short for what comes next; a run that counts notes what it would take."""
+        if self.mode not in ("record", "count"):
             return
         for kind, (tape, place) in self.tapes.items():
-            if need[kind]:
+            if need[kind] and self.mode == "count":
+                amount = f"{need[kind]} * {times}" if times else str(need[kind])
+                out.append(f"{self.top(kind)} = max({self.top(kind)}, {place} + {amount})")
+            elif need[kind]:
                 amount = f"{need[kind]} * {times}" if times and need[kind] > 1 else times or str(need[kind])
                 out += [f"if {place} + {amount} > {tape}.size:", [f"{self.status}[0] = {SHORT}", "return"]]
+
+    def top(self, kind: str) -> str:
+        """The name of the highest place that a tape is looked at for."""
+        return self.names.own(f"{TAPES[kind]}_top")
 
     def count(self, s: Any) -> Need | None:
         """The most that a statement pushes; None if it depends on how often a loop runs."""

@@ -204,7 +204,9 @@ class _Translation:
             memory = kept if kept is not None and self._is_kept(name) else work
             lines.append(f"{name} = {memory.take(array.dtype, array.shape)}")
         if forward.records:
-            lines += [f"{place} = 0" for kind, (_, place) in forward.tapes.items()]
+            lines += [f"{place} = 0" for _, place in forward.tapes.values()]
+            if forward.mode == "count":
+                lines += [f"{forward.top(kind)} = 0" for kind in forward.tapes]
             lines += [f"{n}_id = {k}" for k, n in enumerate(sorted(self.swapped))]
         lines += [f"{n} = {ZEROS[self.versions.kinds[n]]}" for n in self._unset()]
         return lines
@@ -311,7 +313,8 @@ class _Translation:
              *self._blocks(work.blocks(), "work"), used, self._status()],
             work.blocks(), [*body, *marks],
         )  # fmt: skip
-        body, _, _, work, _ = self.recording("count")
+        body, forward_count, _, work, _ = self.recording("count")
+        marks = [f"{used.name}[{n}] = max({forward_count.top(k)}, {forward.tapes[k][1]})" for n, k in enumerate(TAPES)]
         count = self._sweep(
             "count",
             [*self._arguments(), *self._blocks(work.blocks(), "work"), used, self._status()],

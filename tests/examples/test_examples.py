@@ -69,3 +69,8 @@ def test_custom_function() -> None:
 def test_posterior(capsys: pytest.CaptureFixture[str]) -> None:
     assert 0 < runpy.run_path(str(ROOT / "examples" / "posterior.py"))["main"]() < 0.1
     assert "exact   rate" in capsys.readouterr().out
+
+
+def test_fit_loop() -> None:
+    found, truth = runpy.run_path(str(ROOT / "examples" / "fit_loop.py"))["main"]()
+    assert found.numpy() == pytest.approx(truth.numpy(), abs=0.01)
