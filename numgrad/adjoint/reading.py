@@ -116,7 +116,7 @@ class Reader(Calls):
         unit, scope = self.unit, self.scope
         line = self.line(tree, scope)
         items = value.items if isinstance(value, Row) else (value,)
-        self.single = not isinstance(value, Row)
+        unit.single = not isinstance(value, Row)
         for each in items:
             if isinstance(each, (Row, Static)):
                 raise self.fail(tree, scope, "it returns something else than numbers and arrays")

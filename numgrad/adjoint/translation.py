@@ -143,10 +143,13 @@ class _Translation:
         """Results, and the names whose values they are."""
         made = []
         depends = varied(self.versions.top, set(self.needs), reals(self.versions.kinds, self.unit.arrays))
+        reals_given = {k.dtype for _, k in self.unit.params if k.is_real}
         for number, r in enumerate(self.unit.results):
             name = self.versions.results[r[1]] if r[0] == "scalar" else r[1]
             array = self.unit.arrays.get(name)
             dtype = array.dtype if array is not None else TAPES[self.versions.kinds[name]]
+            if array is None and dtype == "f8" and reals_given == {"f4"}:
+                dtype = "f4"  # as weak as a number is beside arrays
             shape = tuple(extent(e) for e in array.shape) if array is not None else ()
             made.append(
                 (
@@ -339,6 +342,7 @@ class _Translation:
         return Sweeps(
             self.unit.name, tuple(self.unit.params), self.needs, tuple(r for r, _ in self.results), saved, self.plain(), record, count,
             self.reverse(forward, kept.blocks(), tapes), self.tangent(tangents), lambda: self.gradient(), report_of(self), failures,
+            self.unit.single,
         )  # fmt: skip
 
     # ---- reverse --------------------------------------------------------------------------------------------------------
