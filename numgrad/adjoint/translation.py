@@ -318,7 +318,7 @@ class _Translation:
         rooms = rooms_of_tapes(forward, self.versions.top, self._ends())
         tapes = tuple(
             Memory(forward.tapes[k][0], d, None if rooms[k] is None else extent(rooms[k]))  # type: ignore[arg-type]
-            for k, d in TAPES.items() if rooms[k] != Const(0)
+            for k, d in TAPES.items() if any(forward.tapes[k][0] in line for line in code.render(body))
         )  # fmt: skip
         used = self._used()
         marks = [f"{used.name}[{n}] = {forward.tapes[k][1]}" for n, k in enumerate(TAPES)]
