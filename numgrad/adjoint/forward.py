@@ -29,6 +29,7 @@ class Namer:
         self.given: dict[str, str] = {}
         self.bar = self.ending("_bar")
         self.dot = self.ending("_dot")
+        self.id, self.turn, self.turns = self.ending("_id"), self.ending("_k"), self.ending("_turns")
 
     def ending(self, wanted: str) -> str:
         """An ending that no name has."""
@@ -148,7 +149,7 @@ class Forward:
 
     def turns(self, s: Any) -> str:
         """The name of the number of a loop's turns."""
-        return f"{s.var}_turns" if isinstance(s, For) else s.count
+        return s.var + self.names.turns if isinstance(s, For) else s.count
 
     # ---- statements -----------------------------------------------------------------------------------------------------
 
@@ -215,7 +216,7 @@ class Forward:
             if set(s.targets) & self.active:
                 out.append(Code(swapped(s.targets, s.sources, self.names.bar), s.line))
         if (self.records and self.mode != "joined") or self.traced & set(s.targets):
-            out.append(Code(swapped(s.targets, s.sources, "_id"), s.line))
+            out.append(Code(swapped(s.targets, s.sources, self.names.id), s.line))
 
     def loop(self, s: Any, out: list[Any], ensured: bool) -> None:
         """A loop."""

@@ -38,7 +38,7 @@ def written_gradient(translation: Any) -> Callable[..., Any]:
     for (kind, (tape, place)), room in zip(forward.tapes.items(), rooms, strict=True):
         body += [f"{tape} = {_made('empty', TAPES[kind], [room])}", f"{place} = 0"]
     body += [f"{n} = {ZEROS[t.versions.kinds[n]]}" for n in t._unset()]
-    body += [f"{n}_id = {t.ids[n]}" for n in sorted(t.traced)]
+    body += [f"{n}{names.id} = {t.ids[n]}" for n in sorted(t.traced)]
     forward.block(t.versions.top, body, False)
     body += [f"{n}{bar} = {_made('zeros', 'f8', [text(e) for e in unit.arrays[n].shape])}"
              for n in sorted(t.active & set(unit.arrays) - t.swapped)]  # fmt: skip

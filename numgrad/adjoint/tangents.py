@@ -151,7 +151,7 @@ class Tangents:
         elif isinstance(s, Permute):
             out.append(Code(swapped(s.targets, s.sources, ""), s.line))
             if self.traced & set(s.targets):
-                out.append(Code(swapped(s.targets, s.sources, "_id"), s.line))
+                out.append(Code(swapped(s.targets, s.sources, self.names.id), s.line))
             if set(s.targets) & self.active:
                 out.append(Code(swapped(s.targets, s.sources, dot), s.line))
         elif isinstance(s, If):

@@ -208,7 +208,7 @@ class _Translation:
             lines += [f"{place} = 0" for _, place in forward.tapes.values()]
             if forward.mode == "count":
                 lines += [f"{forward.top(kind)} = 0" for kind in forward.tapes]
-        lines += [f"{n}_id = {k}" for n, k in self.ids.items() if forward.records or n in self.traced]
+        lines += [f"{n}{self.names.id} = {k}" for n, k in self.ids.items() if forward.records or n in self.traced]
         lines += [f"{n} = {ZEROS[self.versions.kinds[n]]}" for n in self._unset()]
         return lines
 
@@ -256,7 +256,7 @@ class _Translation:
         for k, n in enumerate(sorted(self._swapped_with(name))):
             part: list[Any] = []
             act(n, part)
-            lines += [f"{'if' if k == 0 else 'elif'} {n}_id == {self.ids[name]}:", part]
+            lines += [f"{'if' if k == 0 else 'elif'} {n}{self.names.id} == {self.ids[name]}:", part]
 
     def _direct(self, but: set[str]) -> dict[str, str]:
         """Local arrays that lie in the results' own memory."""
@@ -290,7 +290,7 @@ class _Translation:
     def _ends(self) -> list[tuple[str, str]]:
         """What is pushed when all is done: last values of canonical numbers, and which array each name stands for."""
         pushed = [(self.versions.kinds[n], n) for n in self.rec.ends]
-        return pushed + [("i", f"{n}_id") for n in sorted(self.swapped)]
+        return pushed + [("i", n + self.names.id) for n in sorted(self.swapped)]
 
     def recording(self, mode: str) -> tuple[list[Any], Forward, _Memory, _Memory, set[str]]:
         """The body of the sweep that records, or that counts."""
@@ -424,7 +424,7 @@ class _Translation:
         for n in members:
             for k, other in enumerate(members):
                 head = "if" if k == 0 else "elif"
-                lines += [f"{head} {n}_id == {self.ids[other]}:", [f"{n}{ending} = {firsts[other]}"]]
+                lines += [f"{head} {n}{self.names.id} == {self.ids[other]}:", [f"{n}{ending} = {firsts[other]}"]]
         return lines
 
     def _seeds(self, grads: list[Parameter], forward: Forward) -> list[Any]:
@@ -477,7 +477,7 @@ class _Translation:
             for n in tangents.numbers(self.versions.kinds)
             if n in tangents.active and n not in self.needs
         ]
-        body += [f"{n}_id = {self.ids[n]}" for n in sorted(self.traced)]
+        body += [f"{n}{self.names.id} = {self.ids[n]}" for n in sorted(self.traced)]
         tangents.block(unit.body, body)
         dots = []
         for (r, _), raw in zip(self.results, unit.results, strict=True):
