@@ -13,7 +13,7 @@ import numgrad as ng
 @ng.differentiable
 def decay(x: Any, rate: Any, steps: Any) -> Any:
     """The state after some steps of a nonlinear decay, and each step's mean: [N], 0-d -> [N], [steps]."""
-    y = np.empty(x.shape[0])
+    y = np.empty_like(x)
     means = np.zeros(steps)
     for i in range(x.shape[0]):
         y[i] = x[i]

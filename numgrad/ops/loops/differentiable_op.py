@@ -37,7 +37,7 @@ class DifferentiableOp:
         self.results = [each.name for each in sweeps.results]
         returned = [each for each in sweeps.results if each.changes is None]
         self.returned, self.are_numbers = len(returned), [not each.shape for each in returned]
-        self.is_tuple = not sweeps.single
+        self.is_tuple = not sweeps.single and bool(returned)
         self.changed = tuple([each.changes for each in sweeps.results if each.changes is not None])
         self.counter: SweepOp | None = None
         self._tangent: SweepOp | None = None

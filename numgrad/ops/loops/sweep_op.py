@@ -13,8 +13,8 @@ from numgrad.errors import OutOfRangeError, ShapeError, TapeError
 from numgrad.layout import product
 from numgrad.ops.layouts import contiguous
 from numgrad.ops.loops.kernels import Passing, kernel_of
-from numgrad.ops.rules import Batch, folded, repeated, unfolded
-from numgrad.ops.view import expand, unsqueeze
+from numgrad.ops.rules import Batch, folded, repeated
+from numgrad.ops.view import expand, reshape, unsqueeze
 from numgrad.registry import Op, chain
 from numgrad.runtime.kernel import BAD_INDEX
 from numgrad.runtime.plan import GRAIN_COST, STATUS, Operand, PlanBuilder
@@ -167,8 +167,8 @@ class SweepOp:
             flat.append(folded(value) if outer or own else value)
         results = self.apply(tuple(flat), case._replace(batch=batch.size * inner, flags=tuple(owns)))
         if isinstance(results, tuple):
-            return tuple([unfolded(each, batch.size) for each in results])
-        return unfolded(results, batch.size)
+            return tuple([_unfolded(each, batch.size, inner) for each in results])
+        return _unfolded(results, batch.size, inner)
 
     def _error(self, status: int, params: Any) -> Exception:
         if status >= FIRST_FAILURE:
@@ -264,6 +264,11 @@ class SweepOp:
 def shown(line: Line) -> str:
     """A line of the user's, for a message."""
     return f"{line.function} ({line.file}:{line.number}): `{linecache.getline(line.file, line.number).strip()}`"
+
+
+def _unfolded(value: Any, size: int, inner: int) -> Any:
+    """[size * inner, ...] as [size, inner, ...]; either may be 0."""
+    return reshape(value, (size, inner, *value._spec.shape[1:]))
 
 
 def _spread(value: Any, inner: int) -> Any:
