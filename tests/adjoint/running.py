@@ -10,6 +10,7 @@ import numpy as np
 from numgrad.adjoint import Kind, translate
 from numgrad.adjoint.sweeps import SHORT, Memory, Parameter, Sweep, Sweeps
 
+_TAPES = ("f8", "i8", "b1")  # in the order of `used`
 _SPARE = 7.25  # what fresh memory holds: nothing may count on zeros
 
 
@@ -42,6 +43,7 @@ class Run:
         self.shapes = {name: a.shape for name, a in self.args.items() if isinstance(a, np.ndarray)}
         self.numbers = {name: int(a) for name, a in self.args.items() if isinstance(a, int | np.integer)}
         self.saved: dict[str, np.ndarray] = {}
+        self.used = np.zeros(len(_TAPES), np.int64)
         self.results: dict[str, np.ndarray] = {}
 
     def plain(self) -> dict[str, np.ndarray]:
@@ -51,21 +53,21 @@ class Run:
 
     def record(self) -> dict[str, np.ndarray]:
         """The results; what `reverse` reads is kept."""
-        used = np.zeros(len(self.sweeps.saved), np.int64)
+        used = np.zeros(len(_TAPES), np.int64)
+        tapes = {p.name: _TAPES.index(p.dtype) for p in self.sweeps.record.parameters if p.role == "tape"}
         if any(block.room is None for block in self.sweeps.saved):
             self._call(self.sweeps.count, {"used": used})
-            rooms = [int(n) for n in used]
-        else:
-            rooms = [self._room(block) for block in self.sweeps.saved]
+        rooms = [int(used[tapes[b.name]]) if b.room is None else self._room(b) for b in self.sweeps.saved]
         self.saved = {b.name: self._fresh(n, b.dtype) for b, n in zip(self.sweeps.saved, rooms, strict=True)}
         self._call(self.sweeps.record, {**self.saved, "used": used})
-        assert all(n <= block.size for n, block in zip(used, self.saved.values(), strict=True)), "written past a tape"
+        assert all(used[k] <= self.saved[name].size for name, k in tapes.items()), "written past a tape"
+        self.used = used
         return self.results
 
     def reverse(self, grads: Mapping[str, Any]) -> dict[str, np.ndarray]:
         """Gradients of the arguments from those of the results, by name."""
         grads = {name: np.array(g, float).reshape(self.results[name].shape) for name, g in grads.items()}
-        return self._call(self.sweeps.reverse, {**self.saved, "grads": grads}, "grad_argument")
+        return self._call(self.sweeps.reverse, {**self.saved, "used": self.used, "grads": grads}, "grad_argument")
 
     def tangent(self, tangents: Mapping[str, Any]) -> dict[str, np.ndarray]:
         """Tangents of the results from those of the arguments."""
