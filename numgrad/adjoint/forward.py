@@ -69,6 +69,7 @@ class Forward:
         )
         self.tapes = {k: (names.own(f"tape_{d}"), names.own(f"{d}_at")) for k, d in TAPES.items()}
         self.status = names.own("status")
+        self.traced: set[str] = set()  # arrays that swap names with one that stands for an argument
 
     @property
     def records(self) -> bool:
@@ -213,7 +214,7 @@ class Forward:
         if self.mode == "joined":
             if set(s.targets) & self.active:
                 out.append(Code(swapped(s.targets, s.sources, self.names.bar), s.line))
-        elif self.records:
+        if (self.records and self.mode != "joined") or self.traced & set(s.targets):
             out.append(Code(swapped(s.targets, s.sources, "_id"), s.line))
 
     def loop(self, s: Any, out: list[Any], ensured: bool) -> None:

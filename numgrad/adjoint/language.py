@@ -403,6 +403,7 @@ class Unit:
     once: frozenset[str] = frozenset()
     notes: list[str] = field(default_factory=list)
     count: int = 0
+    single: bool = True  # whether what is returned is one value, and no tuple
 
     def fresh(self, stem: str) -> str:
         """A name that is not taken."""

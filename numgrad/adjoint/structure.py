@@ -110,7 +110,7 @@ class Structure:
         if not valued:
             for r in returns:
                 r.value = None
-        if returns == [s for s in body if isinstance(s, ast.Return)][:1]:
+        if returns and returns == [s for s in body if isinstance(s, ast.Return)][:1]:
             end = body.index(returns[0])
             return self.block(body[:end], None), returns[0].value
         stmts = self.block(body, None)

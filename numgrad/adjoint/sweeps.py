@@ -214,6 +214,8 @@ class Sweeps:
         What is recorded, what is computed again, which loops run how, and why: lines of text.
     failures
         Exceptions that a run may end with.
+    single
+        Whether what it returns is one value, and no tuple.
     """
 
     name: str
@@ -229,3 +231,4 @@ class Sweeps:
     gradient: Callable[[], Callable[..., Any]]
     report: str
     failures: tuple[Failure, ...]
+    single: bool = True
