@@ -68,6 +68,7 @@ class Adjoint:
         self.unset: set[str] = set()  # versions whose adjoint has no value yet
         self.zero: set[str] = set()  # canonical names whose adjoint is known to be 0
         self.memo: dict[Expr, Expr] = {}
+        self.own: dict[Expr, str] = {}  # the expression of the statement, and the version that it is given to
         self.line: Line | None = None
 
     def say(self, shown: str) -> None:
@@ -84,6 +85,9 @@ class Adjoint:
 
     def value(self, e: Expr) -> Expr:
         """The value that an expression has before the statement."""
+        if e in self.own:  # the version has the value
+            self.reads[0].add(self.own[e])
+            return Var(self.own[e])
         scalars(e, self.reads[0])
         if isinstance(e, (Const, Var, Dim)):
             return e
@@ -132,13 +136,16 @@ class Adjoint:
             if not self.is_active(s.value):
                 self.say(f"{text(d)} = 0.0")
                 return
-            if s.name not in self.versions:
+            if s.name in self.versions:
+                self.own[s.value] = s.name
+            else:
                 held = Var(self.names.unit.fresh("d"))
                 self.say(f"{held.name} = {text(d)}")
                 self.say(f"{text(d)} = 0.0")
                 self.zero.add(s.name)
                 d = held
             self.back(s.value, d)
+            self.own = {}
         elif isinstance(s, Store) and s.array in self.active:
             place = self.place(s.array, s.index)
             d = Const(0.0)

@@ -29,6 +29,7 @@ class Namer:
         self.given: dict[str, str] = {}
         self.bar = self.ending("_bar")
         self.dot = self.ending("_dot")
+        self.id, self.turn, self.turns = self.ending("_id"), self.ending("_k"), self.ending("_turns")
 
     def ending(self, wanted: str) -> str:
         """An ending that no name has."""
@@ -69,6 +70,7 @@ class Forward:
         )
         self.tapes = {k: (names.own(f"tape_{d}"), names.own(f"{d}_at")) for k, d in TAPES.items()}
         self.status = names.own("status")
+        self.traced: set[str] = set()  # arrays that swap names with one that stands for an argument
 
     @property
     def records(self) -> bool:
@@ -147,7 +149,7 @@ class Forward:
 
     def turns(self, s: Any) -> str:
         """The name of the number of a loop's turns."""
-        return f"{s.var}_turns" if isinstance(s, For) else s.count
+        return s.var + self.names.turns if isinstance(s, For) else s.count
 
     # ---- statements -----------------------------------------------------------------------------------------------------
 
@@ -213,8 +215,8 @@ class Forward:
         if self.mode == "joined":
             if set(s.targets) & self.active:
                 out.append(Code(swapped(s.targets, s.sources, self.names.bar), s.line))
-        elif self.records:
-            out.append(Code(swapped(s.targets, s.sources, "_id"), s.line))
+        if (self.records and self.mode != "joined") or self.traced & set(s.targets):
+            out.append(Code(swapped(s.targets, s.sources, self.names.id), s.line))
 
     def loop(self, s: Any, out: list[Any], ensured: bool) -> None:
         """A loop."""

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from numgrad.adjoint import code
-from numgrad.adjoint.forward import TAPES, ZEROS, Forward
+from numgrad.adjoint.forward import TAPES, ZEROS
 from numgrad.adjoint.language import text
 from numgrad.adjoint.reverse import Reverse
 
@@ -27,7 +27,7 @@ def written_gradient(translation: Any) -> Callable[..., Any]:
     """The function ``(*arguments, *gradients of results, room_f8, room_i8, room_b1) -> gradients of arguments``."""
     t, unit, names = translation, translation.unit, translation.names
     bar = names.bar
-    forward = Forward(t.versions, t.active, t.rec, names, "joined")
+    forward = t._forward(t.rec, "joined")
     backward = Reverse(forward)
     body: list[Any] = ["# forward, with what the reverse needs"]
     for n in unit.locals:
@@ -38,6 +38,7 @@ def written_gradient(translation: Any) -> Callable[..., Any]:
     for (kind, (tape, place)), room in zip(forward.tapes.items(), rooms, strict=True):
         body += [f"{tape} = {_made('empty', TAPES[kind], [room])}", f"{place} = 0"]
     body += [f"{n} = {ZEROS[t.versions.kinds[n]]}" for n in t._unset()]
+    body += [f"{n}{names.id} = {t.ids[n]}" for n in sorted(t.traced)]
     forward.block(t.versions.top, body, False)
     body += [f"{n}{bar} = {_made('zeros', 'f8', [text(e) for e in unit.arrays[n].shape])}"
              for n in sorted(t.active & set(unit.arrays) - t.swapped)]  # fmt: skip
@@ -51,7 +52,7 @@ def written_gradient(translation: Any) -> Callable[..., Any]:
         if given is None:
             continue
         if r.shape:
-            forward.copy(f"{name}{bar}", given, name, body, "+=")
+            t._by_identity(r, name, lambda n, into, given=given: forward.copy(f"{n}{bar}", given, n, into, "+="), body)
         else:
             first = name not in started and name not in t.versions.canonical and name not in t.kinds
             body.append(f"{name}{bar} {'=' if first else '+='} {given}")

@@ -532,8 +532,10 @@ class Reader(Calls):
         one = self.unit.arrays[targets[0]]
         for n in targets[1:]:
             other = self.unit.arrays[n]
-            if other.dtype != one.dtype or [*map(self.resolve, other.shape)] != [*map(self.resolve, one.shape)]:
-                raise self.fail(s, scope, "arrays that are swapped need one dtype and the same extents")
+            if other.dtype != one.dtype or other.ndim != one.ndim:
+                raise self.fail(s, scope, "arrays that are swapped need one dtype and number of dimensions")
+            for a, b in zip(one.shape, other.shape, strict=True):
+                self.same(a, b, "arrays that are swapped need the same extents", self.line(s, scope), out)
         if self.depth > 1:
             if any(n in self.foreign(scope) for n in targets):
                 raise self.fail(s, scope, "a function that is called cannot swap arrays that it was given")

@@ -73,7 +73,7 @@ class Reverse:
         elif isinstance(s, While):
             adj.settle(self.touched(s))
             self.pop([("i", s.count)], out, s.line)
-            out += [Code(f"for {s.count}_k in range({s.count}):", s.line), self.nested(s.body, adj)]
+            out += [Code(f"for {s.count}{self.names.turn} in range({s.count}):", s.line), self.nested(s.body, adj)]
 
     def values(self, s: Permute) -> bool:
         """Whether the arrays themselves are there in the reverse sweep."""
@@ -84,7 +84,7 @@ class Reverse:
         out = adj.lines
         adj.settle(self.touched(s))
         body = self.nested(s.body, adj)
-        k = f"{s.var}_k"
+        k = s.var + self.names.turn
         if s.exit:
             self.pop([("i", self.forward.turns(s))], out, s.line)
             head = f"for {k} in range({self.forward.turns(s)} - 1, -1, -1):"

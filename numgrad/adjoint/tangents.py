@@ -35,8 +35,8 @@ from numgrad.errors import TranslationError
 class Tangents:
     """Writes statements of a unit; names that depend on arguments with a tangent are `active`."""
 
-    def __init__(self, unit: Unit, needs: set[str], names: Any) -> None:
-        self.unit, self.names = unit, names
+    def __init__(self, unit: Unit, needs: set[str], names: Any, traced: set[str]) -> None:
+        self.unit, self.names, self.traced = unit, names, traced
         self.body = unit.body
         params = {n: "i" if k.dtype[0] == "u" else k.dtype[0] for n, k in unit.params if not k.ndim}
         self.kinds = kinds(unit.body, params, unit.arrays)
@@ -150,6 +150,8 @@ class Tangents:
             out.append(Code(f"{s.array}{place} {'+=' if s.add else '='} {bare(value)}", s.line))
         elif isinstance(s, Permute):
             out.append(Code(swapped(s.targets, s.sources, ""), s.line))
+            if self.traced & set(s.targets):
+                out.append(Code(swapped(s.targets, s.sources, self.names.id), s.line))
             if set(s.targets) & self.active:
                 out.append(Code(swapped(s.targets, s.sources, dot), s.line))
         elif isinstance(s, If):

@@ -116,7 +116,6 @@ class _Translation:
         self.active = activity(self.versions, wanted)
         self.needs = tuple(n for n, _ in unit.params if n in wanted and n in self.active)
         self.names = Namer(unit)
-        bare_forward = Forward(self.versions, self.active, None, self.names, "plain")
         probe = Reverse.__new__(Reverse)
         probe.active, probe.names, probe.v = self.active, self.names, self.versions
 
@@ -129,8 +128,10 @@ class _Translation:
             return adjoint.reads
 
         self.rec = Recording(self.versions, self.active, uses, recompute)
-        self.plain_forward = bare_forward
         self.swapped = {n for s in walk(self.versions.top) if isinstance(s, Permute) for n in s.targets}
+        self.ids = {n: k for k, n in enumerate(sorted(self.swapped))}
+        changed = {r[1] for r in unit.results if r[0] == "changed"} & self.swapped
+        self.traced = {n for n in self.swapped if changed & self._swapped_with(n)}
         self.scope = self._scope()
         self.results = self._results()
 
@@ -207,7 +208,7 @@ class _Translation:
             lines += [f"{place} = 0" for _, place in forward.tapes.values()]
             if forward.mode == "count":
                 lines += [f"{forward.top(kind)} = 0" for kind in forward.tapes]
-            lines += [f"{n}_id = {k}" for k, n in enumerate(sorted(self.swapped))]
+        lines += [f"{n}{self.names.id} = {k}" for n, k in self.ids.items() if forward.records or n in self.traced]
         lines += [f"{n} = {ZEROS[self.versions.kinds[n]]}" for n in self._unset()]
         return lines
 
@@ -244,8 +245,18 @@ class _Translation:
             if not r.shape:
                 lines.append(f"{r.name}[0] = {name}")
             elif outs.get(name) != r.name:
-                forward.copy(r.name, name, name, lines)
+                self._by_identity(r, name, lambda n, into, to=r.name: forward.copy(to, n, n, into), lines)  # type: ignore[misc]
         return [["# results"], lines] if lines else []
+
+    def _by_identity(self, r: Result, name: str, act: Callable[[str, list[Any]], None], lines: list[Any]) -> None:
+        """Do something with the array of a result. What an argument's array holds at last may have another name by then."""
+        if r.changes is None or name not in self.traced:
+            act(name, lines)
+            return
+        for k, n in enumerate(sorted(self._swapped_with(name))):
+            part: list[Any] = []
+            act(n, part)
+            lines += [f"{'if' if k == 0 else 'elif'} {n}{self.names.id} == {self.ids[name]}:", part]
 
     def _direct(self, but: set[str]) -> dict[str, str]:
         """Local arrays that lie in the results' own memory."""
@@ -255,9 +266,14 @@ class _Translation:
                 outs.setdefault(name, r.name)
         return outs
 
+    def _forward(self, rec: Recording | None, mode: str) -> Forward:
+        forward = Forward(self.versions, self.active, rec, self.names, mode)
+        forward.traced = self.traced
+        return forward
+
     def plain(self) -> Sweep:
         """Results only."""
-        forward = Forward(self.versions, self.active, None, self.names, "plain")
+        forward = self._forward(None, "plain")
         work = _Memory(self.unit, "work", self.names)
         outs = self._direct(set())
         body = self._head(forward, None, work, outs)
@@ -274,11 +290,11 @@ class _Translation:
     def _ends(self) -> list[tuple[str, str]]:
         """What is pushed when all is done: last values of canonical numbers, and which array each name stands for."""
         pushed = [(self.versions.kinds[n], n) for n in self.rec.ends]
-        return pushed + [("i", f"{n}_id") for n in sorted(self.swapped)]
+        return pushed + [("i", n + self.names.id) for n in sorted(self.swapped)]
 
     def recording(self, mode: str) -> tuple[list[Any], Forward, _Memory, _Memory, set[str]]:
         """The body of the sweep that records, or that counts."""
-        forward = Forward(self.versions, self.active, self.rec, self.names, mode)
+        forward = self._forward(self.rec, mode)
         kept, work = _Memory(self.unit, "kept", self.names), _Memory(self.unit, "work", self.names)
         outs = self._direct({n for n in self.unit.locals if self._is_kept(n)}) if mode == "record" else {}
         body = self._head(forward, kept if mode == "record" else None, work, outs)
@@ -302,7 +318,7 @@ class _Translation:
         rooms = rooms_of_tapes(forward, self.versions.top, self._ends())
         tapes = tuple(
             Memory(forward.tapes[k][0], d, None if rooms[k] is None else extent(rooms[k]))  # type: ignore[arg-type]
-            for k, d in TAPES.items() if rooms[k] != Const(0)
+            for k, d in TAPES.items() if any(forward.tapes[k][0] in line for line in code.render(body))
         )  # fmt: skip
         used = self._used()
         marks = [f"{used.name}[{n}] = {forward.tapes[k][1]}" for n, k in enumerate(TAPES)]
@@ -321,7 +337,7 @@ class _Translation:
             work.blocks(),
             [*body, *marks],
         )
-        tangents = Tangents(self.unit, set(self.needs), self.names)
+        tangents = Tangents(self.unit, set(self.needs), self.names, self.traced)
         failures = tuple(Failure(line, error, message) for line, error, message in self.unit.failures)
         return Sweeps(
             self.unit.name, tuple(self.unit.params), self.needs, tuple(r for r, _ in self.results), saved, self.plain(), record, count,
@@ -379,7 +395,6 @@ class _Translation:
         groups: dict[frozenset[str], list[str]] = {}
         for n in self._groups():
             groups.setdefault(frozenset(self._swapped_with(n)), []).append(n)
-        ids = {n: k for k, n in enumerate(sorted(self.swapped))}
         for members in groups.values():
             first = members[0]
             array = unit.arrays[first]
@@ -395,21 +410,21 @@ class _Translation:
             if first not in self.swapped:
                 continue
             if stored:
-                lines += self._by_id(members, ids, "", lambda n: n)
+                lines += self._by_id(members, "")
             if set(members) & self.active:
                 bar = self.names.bar
                 lines += [f"{n}{bar} = {work.take('f8', unit.arrays[n].shape)}" for n in members]
-                lines += self._by_id(members, ids, bar, lambda n: f"{n}{self.names.bar}")
+                lines += self._by_id(members, bar)
         return lines
 
-    def _by_id(self, members: list[str], ids: dict[str, int], ending: str, shown: Callable[[str], str]) -> list[Any]:
+    def _by_id(self, members: list[str], ending: str) -> list[Any]:
         """Each name stands for the array that it stood for at the end."""
         firsts = {n: self.names.own(f"{n}{ending}_first") for n in members}
         lines: list[Any] = [f"{firsts[n]} = {n}{ending}" for n in members]
         for n in members:
             for k, other in enumerate(members):
                 head = "if" if k == 0 else "elif"
-                lines += [f"{head} {n}_id == {ids[other]}:", [f"{n}{ending} = {firsts[other]}"]]
+                lines += [f"{head} {n}{self.names.id} == {self.ids[other]}:", [f"{n}{ending} = {firsts[other]}"]]
         return lines
 
     def _seeds(self, grads: list[Parameter], forward: Forward) -> list[Any]:
@@ -422,7 +437,9 @@ class _Translation:
             if given is None:
                 continue
             if r.shape:
-                forward.copy(f"{name}{bar}", given, name, lines, "+=")
+                self._by_identity(
+                    r, name, lambda n, into, given=given: forward.copy(f"{n}{bar}", given, n, into, "+="), lines  # type: ignore[misc]
+                )
             else:
                 first = name not in started and name not in self.versions.canonical and name not in self.kinds
                 lines.append(f"{name}{bar} {'=' if first else '+='} {given}[0]")
@@ -434,7 +451,7 @@ class _Translation:
     def tangent(self, tangents: Tangents) -> Sweep:
         """Results and their tangents."""
         unit, dot = self.unit, self.names.dot
-        forward = Forward(self.versions, self.active, None, self.names, "plain")
+        forward = self._forward(None, "plain")
         work = _Memory(unit, "work", self.names)
         body: list[Any] = []
         for n in unit.locals:
@@ -460,6 +477,7 @@ class _Translation:
             for n in tangents.numbers(self.versions.kinds)
             if n in tangents.active and n not in self.needs
         ]
+        body += [f"{n}{self.names.id} = {self.ids[n]}" for n in sorted(self.traced)]
         tangents.block(unit.body, body)
         dots = []
         for (r, _), raw in zip(self.results, unit.results, strict=True):
@@ -468,9 +486,9 @@ class _Translation:
             if r.needs_grad:
                 dots.append(Parameter(name, r.dtype, max(1, len(r.shape)), "result_tangent", r.name))
             if r.shape:
-                forward.copy(r.name, raw[1], raw[1], body)
+                self._by_identity(r, raw[1], lambda n, into, to=r.name: forward.copy(to, n, n, into), body)  # type: ignore[misc]
                 if r.needs_grad:
-                    forward.copy(name, f"{raw[1]}{dot}", raw[1], body)
+                    self._by_identity(r, raw[1], lambda n, into, to=name: forward.copy(to, f"{n}{dot}", n, into), body)  # type: ignore[misc]
             else:
                 body.append(f"{r.name}[0] = {raw[1]}")
                 if r.needs_grad:

@@ -8,6 +8,9 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 HELPERS = """
+SCALE = 0.7
+SHIFTS = (0.1, -0.3, 0.2)
+
 def h_smooth(u, v):
     return math.tanh(u) * 0.5 + v / (1.5 + v * v)
 
@@ -46,6 +49,22 @@ def h_count(k, u):
         u = u * 1.3 + 0.4
         steps += 1
     return steps, math.tanh(u)
+
+
+def h_default(u, scale=0.5, shift=SCALE):
+    return math.sin(u * scale) + shift * u
+
+
+def h_array(q, u):
+    out = np.zeros(len(q))
+    for j in range(q.shape[0]):
+        out[j] = math.tanh(q[-1 - j] * u)
+    return out
+
+
+def h_fill(q, u):
+    for j in range(q.size):
+        q[j] = math.sin(q[j] + u) * SCALE
 """
 
 Maker = TypeVar("Maker", bound=Callable[..., Any])
@@ -247,6 +266,20 @@ def _helper(e: Expressions, depth: int) -> str:
     if kind == 1:
         return f"h_branch({e.leaf()}, {e.value(depth)})"
     return f"h_loop({name}, {e.r.randint(1, extent)})" if kind == 2 else f"h_nested({e.value(depth)}, {name})"
+
+
+@expression(1, "keywords")
+def _helper_with_keywords(e: Expressions, depth: int) -> str:
+    u = e.value(depth)
+    return e.r.choice(
+        [
+            f"h_default({u})",
+            f"h_default({u}, 0.3)",
+            f"h_default(shift={e.leaf()}, u={u})",
+            f"(SCALE * {u})",
+            f"({u} + SHIFTS[1])",
+        ]
+    )
 
 
 @expression(0.7, "remainders")

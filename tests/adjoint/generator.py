@@ -12,7 +12,21 @@ import random
 from tests.adjoint.expressions import HELPERS, Expressions, Table
 
 CORE = frozenset({"helpers"})
-ALL = CORE | {"integers", "chains", "remainders", "reductions", "slices", "whole", "tuples", "flags", "prange"}
+ALL = CORE | {
+    "integers",
+    "chains",
+    "remainders",
+    "reductions",
+    "slices",
+    "whole",
+    "tuples",
+    "flags",
+    "prange",
+    "keywords",
+    "extents",
+    "cubes",
+    "chained",
+}
 _DEEPEST = 3  # loops in one another
 _MOST_TURNS = 40  # of the loops around, together
 
@@ -339,6 +353,67 @@ def _integer(g: Generator, depth: int, room: int) -> None:
     name = g.name("c")
     g.emit(depth, f"{name} = ({g.integer()}) % 5")
     g.ints.append(name)
+
+
+@statement(1.5, "chained")
+def _chained(g: Generator, depth: int, room: int) -> None:
+    one, two = g.r.sample(sorted(set(g.targets) | {"s", "t"}), 2)
+    g.emit(depth, f"{one} = {two} = {g.squashed()}")
+
+
+@statement(1.5, "chained")
+def _loop_variable_that_goes_on(g: Generator, depth: int, room: int) -> None:
+    """A loop's variable is a name like others: it may be assigned, and has its last value after the loop."""
+    if not g.may_loop(room) or g.parallel:
+        return _assign(g, depth, room)
+    i = g.name("g")
+    g.emit(depth, f"{i} = {g.r.randint(0, 2)}")
+    g.emit(depth, f"for {i} in range({g.r.randint(0, 3)}):")
+    g.emit(depth + 1, f"{g.r.choice(g.targets)} = math.tanh({g.leaf()} + {i} * {g.leaf()})")
+    if g.r.random() < 0.5:
+        g.emit(depth + 1, f"{i} += 1")
+        g.emit(depth + 1, f"b[{i}] = math.tanh({g.leaf()} - {i})")
+    g.ints.append(i)
+    return None
+
+
+@statement(1.5, "extents")
+def _over_extents(g: Generator, depth: int, room: int) -> None:
+    """Loops and arrays whose extents are those of other arrays; helpers that make and fill arrays."""
+    r = g.r
+    name, extent = r.choice(g.vectors)
+    kind = r.randrange(4)
+    if kind == 0 and g.may_loop(room):
+        i = g.name("i")
+        g.emit(depth, f"for {i} in range({r.choice([f'len({name})', f'{name}.shape[0]', f'{name}.size - 1'])}):")
+        g.emit(depth + 1, f"{name}[{i}] = math.tanh({name}[{i} - 1] * {g.leaf()} + {g.leaf()})")
+    elif kind == 1 and not g.parallel:
+        new = g.name("w")
+        made = r.choice([f"h_array({name}, {g.leaf()})", f"np.zeros({name}.shape)", f"{name} * {g.leaf()}"])
+        g.emit(depth, f"{new} = {made}")
+        g.vectors.append((new, extent))
+    elif kind == 2:
+        g.emit(depth, f"h_fill({name}, {g.leaf()})")
+    else:
+        new = g.name("d")
+        g.emit(depth, f"{new} = {name}[::-1]")
+        g.vectors.append((new, extent))
+
+
+@statement(1, "cubes")
+def _cube(g: Generator, depth: int, room: int) -> None:
+    """An array of three dimensions, its planes as matrices; the transpose of a matrix."""
+    if g.parallel:
+        return
+    new, plane = g.name("q"), g.name("m")
+    if g.r.random() < 0.4:
+        g.emit(depth, f"{plane} = {g.r.choice(g.matrices)}.T")
+    else:
+        g.emit(depth, f"{new} = np.zeros((2, 3, 3))")
+        g.emit(depth, f"{new}[{g.place(2)}, {g.place(3)}, {g.place(3)}] = {g.squashed()}")
+        g.emit(depth, f"{new}[1, 0] = {g.whole(3)}")
+        g.emit(depth, f"{plane} = {new}[{g.place(2)}]")
+    g.matrices.append(plane)
 
 
 @statement(1.5, "prange")
