@@ -29,7 +29,7 @@ from numgrad.adjoint.language import (
 )
 from numgrad.adjoint.scope import Names, Scope
 from numgrad.adjoint.values import Arrayed, Lazy, Row, Span, Static, View
-from numgrad.adjoint.vocabulary import ARGUMENTS, EXPENSIVE, KNOWN, find
+from numgrad.adjoint.vocabulary import ARGUMENTS, EXPENSIVE, KNOWN, advice, find
 
 OPERATORS: dict[type[ast.AST], str] = {
     ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.FloorDiv: "//", ast.Mod: "%", ast.Pow: "**", ast.BitAnd: "&",
@@ -81,7 +81,7 @@ class Expressions(Names):
         """What an expression is: an Expr, a View, a Lazy, a Row or a Static."""
         method = getattr(self, f"_{type(node).__name__.lower()}", None)
         if method is None:
-            raise self.fail(node, scope, f"`{type(node).__name__}` is not supported")
+            raise self.fail(node, scope, f"`{type(node).__name__}` is not supported", advice(node))
         return method(node, scope, out)
 
     def expr(self, node: ast.expr, scope: Scope, out: list[Any]) -> Expr:
@@ -95,7 +95,7 @@ class Expressions(Names):
         if isinstance(value, Arrayed) and not value.shape:
             return value.element((), out)
         what = {View: "an array", Lazy: "an array", Row: "a tuple"}.get(type(value), "no number")
-        raise self.fail(node, scope, f"it is {what}, where a number is expected")
+        raise self.fail(node, scope, f"it is {what}, where a number is expected", "write the loop over its elements")
 
     def _constant(self, node: ast.Constant, scope: Scope, out: list[Any]) -> Any:
         if isinstance(node.value, _NUMBERS):
@@ -145,7 +145,7 @@ class Expressions(Names):
                 return self.transposed(owner, tuple(reversed(range(len(owner.shape)))))
             if node.attr == "dtype":
                 return Static(np.dtype(self.dtype(owner)).type)
-        raise self.fail(node, scope, f"`.{node.attr}` is not supported")
+        raise self.fail(node, scope, f"`.{node.attr}` is not supported", "give the function what it needs of it")
 
     def transposed(self, value: Any, order: tuple[int, ...]) -> Any:
         """An array with its axes in another order."""
@@ -170,7 +170,12 @@ class Expressions(Names):
         if isinstance(owner, Row):
             return self._item(owner, node, scope, out)
         if not isinstance(owner, Arrayed):
-            raise self.fail(node, scope, "it is no array and no tuple")
+            raise self.fail(
+                node,
+                scope,
+                "it is no array and no tuple",
+                "give the function an array, or the number itself as an argument",
+            )
         return self.part(owner, node.slice, node, scope, out)
 
     def _item(self, owner: Row, node: ast.Subscript, scope: Scope, out: list[Any]) -> Any:

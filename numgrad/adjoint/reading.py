@@ -36,6 +36,7 @@ from numgrad.adjoint.language import (
 from numgrad.adjoint.scope import Scope, plain_function, tree_of
 from numgrad.adjoint.sweeps import Kind
 from numgrad.adjoint.values import Arrayed, Lazy, Row, Static, View, whole
+from numgrad.adjoint.vocabulary import advice
 from numgrad.errors import TranslationError
 
 
@@ -137,9 +138,7 @@ class Reader(Calls):
         for s in body:
             method = getattr(self, f"_do_{type(s).__name__.lower()}", None)
             if method is None:
-                raise self.fail(
-                    s, scope, f"`{type(s).__name__.lower()}` is not supported", "leave it outside of the function"
-                )
+                raise self.fail(s, scope, f"`{type(s).__name__.lower()}` is not supported", advice(s))
             method(s, scope, out)
 
     def _do_pass(self, s: ast.Pass, scope: Scope, out: list[Any]) -> None:
@@ -149,7 +148,9 @@ class Reader(Calls):
         if isinstance(s.value, ast.Constant):
             return
         if not isinstance(s.value, ast.Call):
-            raise self.fail(s, scope, "this statement does nothing")
+            if isinstance(s.value, ast.Yield | ast.YieldFrom | ast.Await):
+                raise self.fail(s, scope, f"`{type(s.value).__name__.lower()}` is not supported", advice(s.value))
+            raise self.fail(s, scope, "this statement does nothing", "leave it out")
         self.value(s.value, scope, out)
 
     def _do_assert(self, s: ast.Assert, scope: Scope, out: list[Any]) -> None:
@@ -194,7 +195,7 @@ class Reader(Calls):
         assert isinstance(call, ast.Call)
         bounds = [self.number(v, call, scope, out) for v in self.all(call.args, scope, out)]
         if not 1 <= len(bounds) <= 3 or call.keywords or any(self.kind(b) != "i" for b in bounds):
-            raise self.fail(call, scope, "a range takes one to three integers")
+            raise self.fail(call, scope, "a range takes one to three integers", "convert by int(...)")
         start, stop, step = (
             (ZERO, bounds[0], ONE) if len(bounds) == 1 else (*bounds, ONE) if len(bounds) == 2 else bounds
         )

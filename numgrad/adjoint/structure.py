@@ -10,6 +10,8 @@ import ast
 from collections.abc import Callable
 from typing import Any
 
+from numgrad.adjoint.vocabulary import ADVICE
+
 
 class Unstructured(Exception):
     """A statement that no flags can replace: the node, and what is wrong."""
@@ -99,6 +101,12 @@ class Structure:
 
     def function(self, body: list[Any]) -> tuple[list[Any], ast.expr | None]:
         """The statements, and the expression that is returned at their end (None if nothing is)."""
+        for s in body:
+            for each in ast.walk(s):
+                if isinstance(each, ast.stmt) and type(each).__name__ in ADVICE:
+                    raise Unstructured(
+                        each, f"`{type(each).__name__.lower()}` is not supported; {ADVICE[type(each).__name__]}"
+                    )
         returns = _returns(body)
         valued = [
             r for r in returns if not (r.value is None or (isinstance(r.value, ast.Constant) and r.value.value is None))
