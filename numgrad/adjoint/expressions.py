@@ -105,9 +105,9 @@ class Expressions(Names):
         return Static(node.value)
 
     def _name(self, node: ast.Name, scope: Scope, out: list[Any]) -> Any:
-        found = scope.names.get(node.id)
-        if found is not None:
-            return found
+        known = scope.names.get(node.id)
+        if known is not None:
+            return known
         if node.id in scope.locals:
             return Var(self.local(node.id, node, scope))
         try:
@@ -118,16 +118,16 @@ class Expressions(Names):
 
     def local(self, name: str, node: Any, scope: Scope) -> str:
         """The name of a local number."""
-        found = scope.names.get(name)
-        if found is None:
-            made = name if name not in self.unit.used else self.fresh(name)
-            self.unit.used.add(made)
+        known = scope.names.get(name)
+        if known is None:
+            unique = name if name not in self.unit.used else self.fresh(name)
+            self.unit.used.add(unique)
             if scope.bound.get(name, 0) > 1:
-                self.unstable.add(made)
-            scope.names[name] = found = Var(made)
-        if not isinstance(found, Var):
+                self.unstable.add(unique)
+            scope.names[name] = known = Var(unique)
+        if not isinstance(known, Var):
             raise self.fail(node, scope, f"{name} names a number here and something else elsewhere", "take two names")
-        return found.name
+        return known.name
 
     def _attribute(self, node: ast.Attribute, scope: Scope, out: list[Any]) -> Any:
         value = self.static(node, scope)
@@ -228,8 +228,8 @@ class Expressions(Names):
             table = dict(zip(free, index, strict=True))
             return owner.element(tuple(g.at(table[k]) if k in table else g for k, g in enumerate(got)), out)  # type: ignore[no-any-return]
 
-        made = Lazy(tuple(got[k].extent for k in free), owner.dtype, element, owner.reads)
-        return made if free else element((), out)
+        unique = Lazy(tuple(got[k].extent for k in free), owner.dtype, element, owner.reads)
+        return unique if free else element((), out)
 
     def _view(self, owner: View, got: list[Any]) -> Any:
         axes = list(owner.axes)
@@ -521,9 +521,9 @@ class Expressions(Names):
                 values = list(values[0].items)
             else:
                 return self.reduced(name, values[0], None, node, scope, out)  # type: ignore[attr-defined]
-        wanted = ARGUMENTS.get(name, None if name in ("max", "min") else 1)
-        if (wanted is None and not values) or (wanted is not None and len(values) != wanted):
-            raise self.fail(node, scope, f"{len(values)} arguments, expected {wanted or 'one or more'}")
+        count = ARGUMENTS.get(name, None if name in ("max", "min") else 1)
+        if (count is None and not values) or (count is not None and len(values) != count):
+            raise self.fail(node, scope, f"{len(values)} arguments, expected {count or 'one or more'}")
         if name == "where":
             if isinstance(values[0], Expr):
                 values[0] = self.truth(values[0])
