@@ -25,7 +25,7 @@ class Calls(WholeArrays):
         if function is None:
             return self._method(node, scope, out)
         if any(k.arg is None for k in node.keywords):
-            raise self.fail(node, scope, "`**` in a call is not supported")
+            raise self.fail(node, scope, "`**` in a call is not supported", "name each argument")
         if function is len:
             value = self.value(node.args[0], scope, out) if len(node.args) == 1 else None
             if isinstance(value, Row):
@@ -76,7 +76,7 @@ class Calls(WholeArrays):
         owner = self.value(node.func.value, scope, out)
         name = node.func.attr
         if not isinstance(owner, Arrayed):
-            raise self.fail(node, scope, "this function is not known")
+            raise self.fail(node, scope, "this function is not known", "give numbers and arrays, and name functions")
         if name == "astype" and len(node.args) == 1:
             dtype = self.dtype_of(node.args[0], scope, out)
             kind = {"f": "float", "i": "int", "u": "int", "b": "bool"}[dtype[0]]
@@ -92,7 +92,7 @@ class Calls(WholeArrays):
             self.fill(owner, self.expr(node.args[0], scope, out), self.line(node, scope), out)
             return Row(())
         if name not in METHODS:
-            raise self.fail(node, scope, f"the method `{name}` is not supported")
+            raise self.fail(node, scope, f"the method `{name}` is not supported", "write the loop over the elements")
         return self.whole_array(name, [owner, *self.all(node.args, scope, out)], node, scope, out)
 
     # ---- functions of Python -------------------------------------------------------------------------------------------
@@ -146,7 +146,7 @@ class Calls(WholeArrays):
                 parameter.POSITIONAL_ONLY,
                 parameter.KEYWORD_ONLY,
             ):
-                raise self.fail(node, scope, f"{plain.__name__} takes any number of arguments")
+                raise self.fail(node, scope, f"{plain.__name__} takes any number of arguments", "name each argument")
             value = (
                 bound.arguments[name] if name in bound.arguments else self.known(parameter.default, name, node, scope)
             )

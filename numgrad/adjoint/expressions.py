@@ -29,7 +29,7 @@ from numgrad.adjoint.language import (
 )
 from numgrad.adjoint.scope import Names, Scope
 from numgrad.adjoint.values import Arrayed, Lazy, Row, Span, Static, View
-from numgrad.adjoint.vocabulary import ARGUMENTS, EXPENSIVE, KNOWN, find
+from numgrad.adjoint.vocabulary import ARGUMENTS, EXPENSIVE, KNOWN, advice, find
 
 OPERATORS: dict[type[ast.AST], str] = {
     ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.FloorDiv: "//", ast.Mod: "%", ast.Pow: "**", ast.BitAnd: "&",
@@ -81,7 +81,7 @@ class Expressions(Names):
         """What an expression is: an Expr, a View, a Lazy, a Row or a Static."""
         method = getattr(self, f"_{type(node).__name__.lower()}", None)
         if method is None:
-            raise self.fail(node, scope, f"`{type(node).__name__}` is not supported")
+            raise self.fail(node, scope, f"`{type(node).__name__}` is not supported", advice(node))
         return method(node, scope, out)
 
     def expr(self, node: ast.expr, scope: Scope, out: list[Any]) -> Expr:
@@ -95,7 +95,7 @@ class Expressions(Names):
         if isinstance(value, Arrayed) and not value.shape:
             return value.element((), out)
         what = {View: "an array", Lazy: "an array", Row: "a tuple"}.get(type(value), "no number")
-        raise self.fail(node, scope, f"it is {what}, where a number is expected")
+        raise self.fail(node, scope, f"it is {what}, where a number is expected", "write the loop over its elements")
 
     def _constant(self, node: ast.Constant, scope: Scope, out: list[Any]) -> Any:
         if isinstance(node.value, _NUMBERS):
@@ -105,9 +105,9 @@ class Expressions(Names):
         return Static(node.value)
 
     def _name(self, node: ast.Name, scope: Scope, out: list[Any]) -> Any:
-        found = scope.names.get(node.id)
-        if found is not None:
-            return found
+        known = scope.names.get(node.id)
+        if known is not None:
+            return known
         if node.id in scope.locals:
             return Var(self.local(node.id, node, scope))
         try:
@@ -118,16 +118,16 @@ class Expressions(Names):
 
     def local(self, name: str, node: Any, scope: Scope) -> str:
         """The name of a local number."""
-        found = scope.names.get(name)
-        if found is None:
-            made = name if name not in self.unit.used else self.fresh(name)
-            self.unit.used.add(made)
+        known = scope.names.get(name)
+        if known is None:
+            unique = name if name not in self.unit.used else self.fresh(name)
+            self.unit.used.add(unique)
             if scope.bound.get(name, 0) > 1:
-                self.unstable.add(made)
-            scope.names[name] = found = Var(made)
-        if not isinstance(found, Var):
+                self.unstable.add(unique)
+            scope.names[name] = known = Var(unique)
+        if not isinstance(known, Var):
             raise self.fail(node, scope, f"{name} names a number here and something else elsewhere", "take two names")
-        return found.name
+        return known.name
 
     def _attribute(self, node: ast.Attribute, scope: Scope, out: list[Any]) -> Any:
         value = self.static(node, scope)
@@ -145,7 +145,7 @@ class Expressions(Names):
                 return self.transposed(owner, tuple(reversed(range(len(owner.shape)))))
             if node.attr == "dtype":
                 return Static(np.dtype(self.dtype(owner)).type)
-        raise self.fail(node, scope, f"`.{node.attr}` is not supported")
+        raise self.fail(node, scope, f"`.{node.attr}` is not supported", "give the function what it needs of it")
 
     def transposed(self, value: Any, order: tuple[int, ...]) -> Any:
         """An array with its axes in another order."""
@@ -170,7 +170,12 @@ class Expressions(Names):
         if isinstance(owner, Row):
             return self._item(owner, node, scope, out)
         if not isinstance(owner, Arrayed):
-            raise self.fail(node, scope, "it is no array and no tuple")
+            raise self.fail(
+                node,
+                scope,
+                "it is no array and no tuple",
+                "give the function an array, or the number itself as an argument",
+            )
         return self.part(owner, node.slice, node, scope, out)
 
     def _item(self, owner: Row, node: ast.Subscript, scope: Scope, out: list[Any]) -> Any:
@@ -223,8 +228,8 @@ class Expressions(Names):
             table = dict(zip(free, index, strict=True))
             return owner.element(tuple(g.at(table[k]) if k in table else g for k, g in enumerate(got)), out)  # type: ignore[no-any-return]
 
-        made = Lazy(tuple(got[k].extent for k in free), owner.dtype, element, owner.reads)
-        return made if free else element((), out)
+        unique = Lazy(tuple(got[k].extent for k in free), owner.dtype, element, owner.reads)
+        return unique if free else element((), out)
 
     def _view(self, owner: View, got: list[Any]) -> Any:
         axes = list(owner.axes)
@@ -516,9 +521,9 @@ class Expressions(Names):
                 values = list(values[0].items)
             else:
                 return self.reduced(name, values[0], None, node, scope, out)  # type: ignore[attr-defined]
-        wanted = ARGUMENTS.get(name, None if name in ("max", "min") else 1)
-        if (wanted is None and not values) or (wanted is not None and len(values) != wanted):
-            raise self.fail(node, scope, f"{len(values)} arguments, expected {wanted or 'one or more'}")
+        count = ARGUMENTS.get(name, None if name in ("max", "min") else 1)
+        if (count is None and not values) or (count is not None and len(values) != count):
+            raise self.fail(node, scope, f"{len(values)} arguments, expected {count or 'one or more'}")
         if name == "where":
             if isinstance(values[0], Expr):
                 values[0] = self.truth(values[0])

@@ -36,6 +36,7 @@ from numgrad.adjoint.language import (
 from numgrad.adjoint.scope import Scope, plain_function, tree_of
 from numgrad.adjoint.sweeps import Kind
 from numgrad.adjoint.values import Arrayed, Lazy, Row, Static, View, whole
+from numgrad.adjoint.vocabulary import advice
 from numgrad.errors import TranslationError
 
 
@@ -107,10 +108,10 @@ class Reader(Calls):
         scope.names[name] = whole(name, unit.arrays[name].shape)
         if name in self.given_changed | self.given_private:  # the sweeps work on a copy
             line = self.line(tree, scope)
-            made = self.new_array(f"{name}_now", kind.dtype, unit.arrays[name].shape, tree, scope, unit.body)
-            self.fill(made, scope.names[name], line, unit.body)
-            scope.names[name] = made
-            (self.changed if name in self.given_changed else self.private)[made.array] = name
+            fresh = self.new_array(f"{name}_now", kind.dtype, unit.arrays[name].shape, tree, scope, unit.body)
+            self.fill(fresh, scope.names[name], line, unit.body)
+            scope.names[name] = fresh
+            (self.changed if name in self.given_changed else self.private)[fresh.array] = name
 
     def _results(self, value: Any, tree: ast.FunctionDef) -> None:
         unit, scope = self.unit, self.scope
@@ -121,11 +122,11 @@ class Reader(Calls):
             if isinstance(each, (Row, Static)):
                 raise self.fail(tree, scope, "it returns something else than numbers and arrays")
             if isinstance(each, Arrayed) and each.shape:
-                made = each
+                fresh: Any = each
                 outer = isinstance(each, View) and (each.array in dict(unit.params) or each.array in unit.scope)
                 if outer or not (isinstance(each, View) and each.is_whole):
-                    made = self.stored(each, "returned", tree, scope, unit.body)  # type: ignore[arg-type]
-                unit.results.append(("array", made.array))
+                    fresh = self.stored(each, "returned", tree, scope, unit.body)  # type: ignore[arg-type]
+                unit.results.append(("array", fresh.array))
             else:
                 name = self.give("returned", self.number(each, tree, scope, unit.body), line, unit.body).name  # type: ignore[arg-type]
                 unit.results.append(("scalar", name))
@@ -137,9 +138,7 @@ class Reader(Calls):
         for s in body:
             method = getattr(self, f"_do_{type(s).__name__.lower()}", None)
             if method is None:
-                raise self.fail(
-                    s, scope, f"`{type(s).__name__.lower()}` is not supported", "leave it outside of the function"
-                )
+                raise self.fail(s, scope, f"`{type(s).__name__.lower()}` is not supported", advice(s))
             method(s, scope, out)
 
     def _do_pass(self, s: ast.Pass, scope: Scope, out: list[Any]) -> None:
@@ -149,7 +148,9 @@ class Reader(Calls):
         if isinstance(s.value, ast.Constant):
             return
         if not isinstance(s.value, ast.Call):
-            raise self.fail(s, scope, "this statement does nothing")
+            if isinstance(s.value, ast.Yield | ast.YieldFrom | ast.Await):
+                raise self.fail(s, scope, f"`{type(s.value).__name__.lower()}` is not supported", advice(s.value))
+            raise self.fail(s, scope, "this statement does nothing", "leave it out")
         self.value(s.value, scope, out)
 
     def _do_assert(self, s: ast.Assert, scope: Scope, out: list[Any]) -> None:
@@ -194,7 +195,7 @@ class Reader(Calls):
         assert isinstance(call, ast.Call)
         bounds = [self.number(v, call, scope, out) for v in self.all(call.args, scope, out)]
         if not 1 <= len(bounds) <= 3 or call.keywords or any(self.kind(b) != "i" for b in bounds):
-            raise self.fail(call, scope, "a range takes one to three integers")
+            raise self.fail(call, scope, "a range takes one to three integers", "convert by int(...)")
         start, stop, step = (
             (ZERO, bounds[0], ONE) if len(bounds) == 1 else (*bounds, ONE) if len(bounds) == 2 else bounds
         )
@@ -252,8 +253,8 @@ class Reader(Calls):
         at = value.order[0]
         span = value.span(0)
         axes = tuple(span.at(Var(name)) if k == at else a for k, a in enumerate(value.axes))
-        item: Any = Load(value.array, axes) if len(value.shape) == 1 else View(value.array, axes, value.order[1:])  # type: ignore[arg-type]
-        self.bind(target, item, scope, first, s)
+        row: Any = Load(value.array, axes) if len(value.shape) == 1 else View(value.array, axes, value.order[1:])  # type: ignore[arg-type]
+        self.bind(target, row, scope, first, s)
         self.nest.pop()
         body = self._turn(s, s.body, scope, first)
         out.append(For(line, name, ZERO, span.extent, ONE, body, self._leaving(s, scope)))
@@ -325,14 +326,14 @@ class Reader(Calls):
             self._name_value(target, value, scope, out, s)
         elif isinstance(target, ast.Subscript):
             mark = len(out)
-            place = self.value(target, scope, out)
+            spot = self.value(target, scope, out)
             if isinstance(value, Expr) and (
                 arrays(value) & written(out[mark:]) or scalars(value) & assigned(out[mark:])
             ):
                 raise self.fail(
                     s, scope, "finding the place changes what is stored there", "give the value a name before"
                 )
-            self._store(place, value, scope, out, s, target)
+            self._store(spot, value, scope, out, s, target)
         else:
             raise self.fail(s, scope, "this cannot be assigned to")
 
@@ -354,16 +355,16 @@ class Reader(Calls):
                 items.append((inner, item))
             if bound is not None and not (isinstance(bound, Row) and len(bound.items) == len(items)):
                 raise self.fail(s, scope, f"{name} names something else elsewhere", "take two names")
-            made = []
+            fresh = []
             for inner, item in items:
                 scope.locals.add(inner)
                 if isinstance(bound, Row) and not isinstance(scope.names.get(inner), Var) and isinstance(item, Expr):
                     scope.names.pop(inner, None)
                 self._name_value(ast.Name(inner), item, scope, out, s)
-                made.append(scope.names[inner])
-            if bound is not None and bound != Row(tuple(made)):
+                fresh.append(scope.names[inner])
+            if bound is not None and bound != Row(tuple(fresh)):
                 raise self.fail(s, scope, f"{name} names another tuple elsewhere", "take two names")
-            scope.names[name] = Row(tuple(made))
+            scope.names[name] = Row(tuple(fresh))
         elif isinstance(value, Static):
             if bound is not None and bound != value:
                 raise self.fail(s, scope, f"{name} names something else elsewhere", "take two names")
@@ -505,23 +506,23 @@ class Reader(Calls):
         target = self.settled(target, line, out)
         value = self.value(s.value, scope, out)
         if name is None:
-            made = self.product([target, value], s.value, scope, out)
+            fresh = self.product([target, value], s.value, scope, out)
         else:
-            made = self.operation(name, [target, value], s.value, scope, out)
-        self._store(target, made, scope, out, s, s.value)
+            fresh = self.operation(name, [target, value], s.value, scope, out)
+        self._store(target, fresh, scope, out, s, s.value)
 
     def _permute(self, target: ast.Tuple, value: ast.Tuple, scope: Scope, out: list[Any], s: ast.stmt) -> bool:
         """``a, b = b, a`` of arrays."""
         nodes = (*target.elts, *value.elts)
         if len(target.elts) != len(value.elts) or not all(isinstance(n, ast.Name) for n in nodes):
             return False
-        found = [scope.names.get(n.id) for n in nodes]  # type: ignore[attr-defined]
-        if not any(isinstance(f, View) for f in found):
+        entry = [scope.names.get(n.id) for n in nodes]  # type: ignore[attr-defined]
+        if not any(isinstance(f, View) for f in entry):
             return False
-        if not all(isinstance(f, View) and f.is_whole for f in found):
+        if not all(isinstance(f, View) and f.is_whole for f in entry):
             raise self.fail(s, scope, "names of whole arrays can only be swapped among each other")
-        targets = tuple(f.array for f in found[: len(target.elts)])  # type: ignore[union-attr]
-        sources = tuple(f.array for f in found[len(target.elts) :])  # type: ignore[union-attr]
+        targets = tuple(f.array for f in entry[: len(target.elts)])  # type: ignore[union-attr]
+        sources = tuple(f.array for f in entry[len(target.elts) :])  # type: ignore[union-attr]
         if sorted(targets) != sorted(sources) or len(set(targets)) != len(targets):
             raise self.fail(s, scope, "two names for one array", "copy it, or swap names by `a, b = b, a`")
         for n in targets:
@@ -551,10 +552,10 @@ class Reader(Calls):
 
     def _finish(self) -> None:
         unit = self.unit
-        for made, name in self.changed.items():
-            unit.results.append(("changed", made, name))
-        for made, name in self.private.items():
-            if made in self.written_to:
+        for fresh, name in self.changed.items():
+            unit.results.append(("changed", fresh, name))
+        for fresh, name in self.private.items():
+            if fresh in self.written_to:
                 raise self.fail(
                     self.scope.tree, self.scope, f"{name} is an argument, and then another array, and its elements are changed",
                     "take another name for the other array",
@@ -569,9 +570,9 @@ class Reader(Calls):
                     "copy it, or swap names by `a, b = b, a`",
                 )
         for array, nest, line, early in self.namings:
-            for other, place, _ in self.makings:
-                remade = sum(o == array for o, _, _ in self.makings) > 1 or place
-                if other == array and remade and (nest[: len(place)] != place or early):
+            for other, spot, _ in self.makings:
+                remade = sum(o == array for o, _, _ in self.makings) > 1 or spot
+                if other == array and remade and (nest[: len(spot)] != spot or early):
                     raise self._refused(line, "a name for a part of an array that is made anew", "copy it")
             if array in self.swaps:
                 raise self._refused(line, "another name for an array that is swapped", "copy it")
@@ -613,5 +614,5 @@ def read(function: Any, kinds: Sequence[Kind], checkpoint: Sequence[str] = ()) -
     while True:
         try:
             return Reader(function, kinds, checkpoint, changed, private).unit
-        except Rewrite as found:
-            (changed if found.changed else private).add(found.name)
+        except Rewrite as entry:
+            (changed if entry.changed else private).add(entry.name)

@@ -10,6 +10,8 @@ import ast
 from collections.abc import Callable
 from typing import Any
 
+from numgrad.adjoint.vocabulary import ADVICE
+
 
 class Unstructured(Exception):
     """A statement that no flags can replace: the node, and what is wrong."""
@@ -21,7 +23,8 @@ class Unstructured(Exception):
 
 def placed(node: Any, line: int) -> Any:
     """The node, with a line for each part that has none."""
-    for each in ast.walk(node):
+    parts: Any = ast.walk(node)
+    for each in parts:
         if not hasattr(each, "lineno"):
             each.lineno = each.end_lineno = line
             each.col_offset = each.end_col_offset = 0
@@ -30,13 +33,13 @@ def placed(node: Any, line: int) -> Any:
 
 def _set(name: str, value: Any, line: int) -> ast.stmt:
     new = value if isinstance(value, ast.AST) else ast.Constant(value)
-    made: ast.stmt = placed(ast.Assign([ast.Name(name, ast.Store())], new), line)  # type: ignore[arg-type, list-item]
-    return made
+    stmt: ast.stmt = placed(ast.Assign([ast.Name(name, ast.Store())], new), line)  # type: ignore[arg-type, list-item]
+    return stmt
 
 
 def _if(test: ast.expr, body: list[Any], orelse: list[Any], line: int) -> ast.stmt:
-    made: ast.stmt = placed(ast.If(test, body or [ast.Pass()], orelse), line)
-    return made
+    stmt: ast.stmt = placed(ast.If(test, body or [ast.Pass()], orelse), line)
+    return stmt
 
 
 def _not(*flags: str) -> ast.expr:
@@ -99,6 +102,12 @@ class Structure:
 
     def function(self, body: list[Any]) -> tuple[list[Any], ast.expr | None]:
         """The statements, and the expression that is returned at their end (None if nothing is)."""
+        for s in body:
+            for each in ast.walk(s):
+                if isinstance(each, ast.stmt) and type(each).__name__ in ADVICE:
+                    raise Unstructured(
+                        each, f"`{type(each).__name__.lower()}` is not supported; {ADVICE[type(each).__name__]}"
+                    )
         returns = _returns(body)
         valued = [
             r for r in returns if not (r.value is None or (isinstance(r.value, ast.Constant) and r.value.value is None))
@@ -134,8 +143,8 @@ class Structure:
     def block(self, stmts: list[Any], loop: _Loop | None) -> list[Any]:
         """A list of statements without escapes."""
         out: list[Any] = []
-        for place, s in enumerate(stmts):
-            rest, line = stmts[place + 1 :], s.lineno
+        for number, s in enumerate(stmts):
+            rest, line = stmts[number + 1 :], s.lineno
             ways = escapes(s)
             if isinstance(s, ast.Break):
                 assert loop is not None
@@ -160,7 +169,7 @@ class Structure:
                     s.orelse = []
                 if "return" in ways:
                     return out + self._after(rest, loop, line)
-                if rest and rest[0] not in stmts[place + 1 : place + 2]:
+                if rest and rest[0] not in stmts[number + 1 : number + 2]:
                     return out + self.block(rest, loop)
             else:
                 out.append(s)

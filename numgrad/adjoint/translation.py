@@ -60,10 +60,10 @@ class _Memory:
 
     def take(self, dtype: str, shape: tuple[Expr, ...]) -> str:
         """Room for an array: the call that gives it."""
-        place = self.totals.get(dtype, Const(0))
-        self.totals[dtype] = op("+", place, product(shape))
+        first = self.totals.get(dtype, Const(0))
+        self.totals[dtype] = op("+", first, product(shape))
         extents = ", ".join(text(e) for e in shape)
-        return f"room{len(shape)}({self.name(dtype)}, {code.bare(place)}, {extents})"
+        return f"room{len(shape)}({self.name(dtype)}, {code.bare(first)}, {extents})"
 
     def name(self, dtype: str) -> str:
         """The block's name."""
@@ -111,10 +111,10 @@ class _Translation:
     ) -> None:  # fmt: skip
         self.unit = unit = read(function, kinds, checkpoint)
         self.kinds = dict(unit.params)
-        wanted = {n for n, k in unit.params if k.is_real and (needs is None or n in set(needs))}
+        asked = {n for n, k in unit.params if k.is_real and (needs is None or n in set(needs))}
         self.versions = Versions(unit)
-        self.active = activity(self.versions, wanted)
-        self.needs = tuple(n for n, _ in unit.params if n in wanted and n in self.active)
+        self.active = activity(self.versions, asked)
+        self.needs = tuple(n for n, _ in unit.params if n in asked and n in self.active)
         self.names = Namer(unit)
         probe = Reverse.__new__(Reverse)
         probe.active, probe.names, probe.v = self.active, self.names, self.versions
@@ -141,7 +141,7 @@ class _Translation:
 
     def _results(self) -> list[tuple[Result, str]]:
         """Results, and the names whose values they are."""
-        made = []
+        entries = []
         depends = varied(self.versions.top, set(self.needs), reals(self.versions.kinds, self.unit.arrays))
         reals_given = {k.dtype for _, k in self.unit.params if k.is_real}
         for number, r in enumerate(self.unit.results):
@@ -151,7 +151,7 @@ class _Translation:
             if array is None and dtype == "f8" and reals_given == {"f4"}:
                 dtype = "f4"  # as weak as a number is beside arrays
             shape = tuple(extent(e) for e in array.shape) if array is not None else ()
-            made.append(
+            entries.append(
                 (
                     Result(
                         self.names.own(f"out_{number}"),
@@ -163,18 +163,18 @@ class _Translation:
                     name,
                 )
             )
-        return made
+        return entries
 
     # ---- parameters -----------------------------------------------------------------------------------------------------
 
     def _arguments(self) -> list[Parameter]:
         return [Parameter(n, k.dtype, k.ndim, "argument", n) for n, k in self.unit.params]
 
-    def _outputs(self, role: Role, prefix: str, wanted: bool) -> list[Parameter]:
+    def _outputs(self, role: Role, prefix: str, asked: bool) -> list[Parameter]:
         """One parameter for each result: the result itself, its gradient or its tangent."""
         return [
             Parameter(self.names.own(f"{prefix}{r.name}"), r.dtype, max(1, len(r.shape)), role, r.name)
-            for r, name in self.results if not wanted or name in self.active
+            for r, name in self.results if not asked or name in self.active
         ]  # fmt: skip
 
     def _blocks(self, blocks: Iterable[Memory], role: Role) -> list[Parameter]:
@@ -205,7 +205,7 @@ class _Translation:
             memory = kept if kept is not None and self._is_kept(name) else work
             lines.append(f"{name} = {memory.take(array.dtype, array.shape)}")
         if forward.records:
-            lines += [f"{place} = 0" for _, place in forward.tapes.values()]
+            lines += [f"{first} = 0" for _, first in forward.tapes.values()]
             if forward.mode == "count":
                 lines += [f"{forward.top(kind)} = 0" for kind in forward.tapes]
         lines += [f"{n}{self.names.id} = {k}" for n, k in self.ids.items() if forward.records or n in self.traced]

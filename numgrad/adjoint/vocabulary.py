@@ -19,6 +19,25 @@ WORDS: dict[str, Device] = {
     if isinstance(value, Device)
 }
 
+# What to write instead of what is not in the language, by the kind of the syntax.
+ADVICE = {
+    "Await": "leave it outside of the function", "Dict": "take a tuple, or names of their own", "DictComp": "write the loop",
+    "GeneratorExp": "write the loop", "Global": "return the value", "JoinedStr": "leave texts outside of the function",
+    "Lambda": "define a function outside of this one, and call it by its name", "ListComp": "write the loop into an array",
+    "Match": "write it by `if` and `elif`", "NamedExpr": "assign the value in a statement of its own", "Nonlocal": "return the value",
+    "Set": "compare with each of them, joined by `or`", "SetComp": "write the loop", "With": "leave it outside of the function",
+    "FunctionDef": "define the function outside of this one, and call it by its name", "ClassDef": "define it outside of the function",
+    "Delete": "leave it out", "Try": "look at the condition before, by `if`", "Yield": "store the values in an array and return it",
+    "YieldFrom": "store the values in an array and return it", "Import": "import at the top of the module",
+    "ImportFrom": "import at the top of the module", "Starred": "name each of them", "Slice": "write the slice into the brackets",
+}  # fmt: skip
+
+
+def advice(node: Any) -> str:
+    """What to do instead of some syntax."""
+    return ADVICE.get(type(node).__name__, "write it by numbers, arrays and loops")
+
+
 # One number from numbers. Names that end in _f give reals, as NumPy's functions do.
 KNOWN: dict[Any, str] = {
     abs: "absolute", math.fabs: "absolute", np.abs: "absolute", np.fabs: "absolute", max: "max", min: "min",
