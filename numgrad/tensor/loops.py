@@ -38,6 +38,8 @@ class differentiable:  # noqa: N801 (a decorator)
       NumPy's arrays are constants; integers and bools are parameters that need no gradient. What it returns are tensors. A
       tensor that it changes is changed in place, by the rules of all changes in place.
     - With arrays of NumPy's and numbers alone it computes the same, without a gradient, and returns arrays and numbers.
+    - float32 is computed in float64. A number that is returned is as wide as the widest tensor or array of floating point; an
+      array has the dtype that the text gives it: ``np.zeros(n)`` is float64, ``np.zeros_like(x)`` and ``x.copy()`` are as x.
     - In another differentiable function it is a helper.
 
     Second derivatives, forward mode and `func.vmap` work as for other ops: a batch is a loop over examples in compiled code,
