@@ -276,11 +276,6 @@ class Context:
         self.needs = record.needs
 
     @property
-    def is_recorded(self) -> bool:
-        """Whether the gradients may be differentiated: by a graph that is recorded now, or by tangents."""
-        return modes.grad_enabled or modes.forward is not None
-
-    @property
     def saved(self) -> list[Any]:
         """The saved tensors, in the order of the op's ``saves``; None for those that no needed gradient reads.
 

@@ -11,19 +11,19 @@ MOST_DIMENSIONS = 6
 
 
 def _room(ndim: int) -> Intrinsic:
-    """``room(memory, place, *extents)``: the array of these extents that begins at an element of a 1-D array."""
+    """``room(memory, begin, *extents)``: the array of these extents that begins at an element of a 1-D array."""
 
-    def emit_room(memory: Any, place: Any, extents: tuple[Any, ...]) -> Any:
+    def emit_room(memory: Any, begin: Any, extents: tuple[Any, ...]) -> Any:
         from numba import types
 
-        made = types.Array(memory.dtype, ndim, "C")
+        array = types.Array(memory.dtype, ndim, "C")
 
         def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
             from llvmlite import ir
             from numba.np.arrayobj import populate_array
 
             source = context.make_array(signature.args[0])(context, builder, args[0])
-            result = context.make_array(made)(context, builder)
+            result = context.make_array(array)(context, builder)
             itemsize = ir.Constant(ir.IntType(64), context.get_abi_sizeof(context.get_data_type(memory.dtype)))
             strides = [itemsize]
             for extent in reversed(args[3:]):
@@ -32,30 +32,30 @@ def _room(ndim: int) -> Intrinsic:
             populate_array(result, data=data, shape=args[2:], strides=strides, itemsize=itemsize, meminfo=None)
             return result._getvalue()
 
-        return made(memory, types.int64, *[types.int64] * ndim), emit
+        return array(memory, types.int64, *[types.int64] * ndim), emit
 
     typed: Callable[..., Any]  # Numba asks for its parameters by number
     if ndim == 1:
-        typed = lambda context, memory, place, a: emit_room(memory, place, (a,))  # noqa: E731
+        typed = lambda context, memory, begin, a: emit_room(memory, begin, (a,))  # noqa: E731
     elif ndim == 2:
-        typed = lambda context, memory, place, a, b: emit_room(memory, place, (a, b))  # noqa: E731
+        typed = lambda context, memory, begin, a, b: emit_room(memory, begin, (a, b))  # noqa: E731
     elif ndim == 3:
-        typed = lambda context, memory, place, a, b, c: emit_room(memory, place, (a, b, c))  # noqa: E731
+        typed = lambda context, memory, begin, a, b, c: emit_room(memory, begin, (a, b, c))  # noqa: E731
     elif ndim == 4:
-        typed = lambda context, memory, place, a, b, c, d: emit_room(memory, place, (a, b, c, d))  # noqa: E731
+        typed = lambda context, memory, begin, a, b, c, d: emit_room(memory, begin, (a, b, c, d))  # noqa: E731
     elif ndim == 5:
-        typed = lambda context, memory, place, a, b, c, d, e: emit_room(memory, place, (a, b, c, d, e))  # noqa: E731
+        typed = lambda context, memory, begin, a, b, c, d, e: emit_room(memory, begin, (a, b, c, d, e))  # noqa: E731
     else:
-        typed = lambda context, memory, place, a, b, c, d, e, f: emit_room(memory, place, (a, b, c, d, e, f))  # noqa: E731
+        typed = lambda context, memory, begin, a, b, c, d, e, f: emit_room(memory, begin, (a, b, c, d, e, f))  # noqa: E731
     typed.__name__ = f"room{ndim}"
     return Intrinsic(typed, _in_python)
 
 
-def _in_python(memory: Any, place: int, *extents: int) -> Any:
+def _in_python(memory: Any, begin: int, *extents: int) -> Any:
     size = 1
     for extent in extents:
         size *= int(extent)
-    return memory[place : place + size].reshape(extents)
+    return memory[begin : begin + size].reshape(extents)
 
 
 ROOMS = {f"room{ndim}": _room(ndim) for ndim in range(1, MOST_DIMENSIONS + 1)}

@@ -187,17 +187,17 @@ class differentiable:  # noqa: N801 (a decorator)
         return self
 
     def __reduce__(self) -> Any:
-        found: Any = sys.modules.get(self.py_func.__module__)
+        value: Any = sys.modules.get(self.py_func.__module__)
         for name in self.py_func.__qualname__.split("."):
-            found = getattr(found, name, None)
-        if found is self:
+            value = getattr(value, name, None)
+        if value is self:
             return self.py_func.__qualname__
         return _rebuilt, (self.py_func, self.checkpoint, self.checked)
 
 
 def _rebuilt(function: Any, checkpoint: tuple[str, ...], checked: bool) -> differentiable:
-    made: differentiable = differentiable(function, checkpoint=checkpoint, checked=checked)
-    return made
+    rebuilt: differentiable = differentiable(function, checkpoint=checkpoint, checked=checked)
+    return rebuilt
 
 
 def _key(value: Any) -> Any:
@@ -233,7 +233,7 @@ class _Bound:
             self._kind(name, value, each)
             for name, value, each in zip(self.names, values, dtypes, strict=True)
         ]  # fmt: skip
-        self.program = Program(owner.py_func, self.names, kinds, owner.checked, owner.checkpoint)
+        self.program = Program(owner.py_func, self.names, kinds, owner.checked, owner.checkpoint, _is_recorded)
         self._inputs = [self.names.index(name) for name in self.program.tensors]
         self._numbers = [self.names.index(name) for name in self.program.numbers]
         self._is_number = [not kind.ndim for kind in kinds]
@@ -276,7 +276,7 @@ class _Bound:
     def call(self, values: tuple[Any, ...]) -> Any:
         """The results for arguments of these kinds."""
         program = self.program
-        inputs = [values[place] for place in self._inputs]
+        inputs = [values[position] for position in self._inputs]
         needs: tuple[str, ...] = ()
         if self.is_on_tape and modes.grad_enabled:
             needs = tuple([
@@ -296,7 +296,7 @@ class _Bound:
                 targets[name] = value
                 if needs:
                     inputs[number] = clone(value)
-        case = Case(tuple([self._number(values[place]) for place in self._numbers]))
+        case = Case(tuple([self._number(values[position]) for position in self._numbers]))
         try:
             results = op.apply(inputs, case)
         except OutOfRangeError as error:
@@ -346,14 +346,19 @@ class _Bound:
     def tape(self, values: tuple[Any, ...], needs: tuple[str, ...]) -> list[str]:
         """Lines about the memory that a call records."""
         op = self.program.op(needs)
-        inputs = [values[place] for place in self._inputs]
+        inputs = [values[position] for position in self._inputs]
         tensors = [each if isinstance(each, TensorBase) else self._as_tensor(each, False, False) for each in inputs]
-        numbers = tuple([self._number(values[place]) for place in self._numbers])
+        numbers = tuple([self._number(values[position]) for position in self._numbers])
         case = Case(numbers)
         sizes = op.block_sizes(tensors, case)
         lines = [f"{name}: {count} elements, {nbytes} bytes" for name, (count, nbytes) in sizes.items()]
         total = sum([nbytes for _, nbytes in sizes.values()])
         return [*lines, f"tape: {total} bytes"]
+
+
+def _is_recorded() -> bool:
+    """Whether what is computed now may be differentiated: by a graph that is recorded, or by tangents."""
+    return modes.grad_enabled or modes.forward is not None
 
 
 def _overlap(one: Any, other: Any) -> bool:

@@ -38,7 +38,7 @@ def root(x: Any, tolerance: Any) -> Any:
 @ng.differentiable
 def smooth(u: Any, weight: Any, steps: Any) -> None:
     """Steps of a smoothing in place, with weights for each point: [N], [N]."""
-    for t in range(steps):
+    for _ in range(steps):
         left = u[0]
         for i in range(1, u.shape[0] - 1):
             old = u[i]

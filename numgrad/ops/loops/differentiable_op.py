@@ -90,7 +90,7 @@ class DifferentiableOp:
     def _backward(self, ctx: Any, *incoming: Any) -> tuple[Any, ...]:
         case, saved = self.forward.case_of(ctx.params), ctx.saved
         seeds = [_filled(incoming[number], ctx.node.output_specs[number]) for number in self.sources]
-        if ctx.create_graph and ctx.is_recorded:
+        if ctx.create_graph and self.program.is_recorded():
             rooms = [0] * len(TAPES)
             for name, block in zip(self.saved, saved[len(self.program.tensors) :], strict=True):
                 if self.forward.role_of(name) == "tape":
@@ -109,14 +109,16 @@ class DifferentiableOp:
     def _given_out(self, gradients: Any, needs: Sequence[bool], case: Case, specs: Any) -> tuple[Any, ...]:
         """A gradient for each tensor argument; of what the examples share it is their sum."""
         gradients = gradients if isinstance(gradients, tuple) else (gradients,)
-        found = dict(zip(self.sweeps.needs, gradients, strict=True))
+        by_name = dict(zip(self.sweeps.needs, gradients, strict=True))
         given: list[Any] = [None] * len(self.program.tensors)
-        for place, name in enumerate(self.program.tensors):
-            if name in found and needs[place]:
-                grad = found[name]
-                if case.flags and not case.flags[place]:
+        for position, name in enumerate(self.program.tensors):
+            if name in by_name and needs[position]:
+                grad = by_name[name]
+                if case.flags and not case.flags[position]:
                     grad = sum_(grad, dims=(0,), keepdim=False)
-                given[place] = grad if grad._spec.dtype is specs[place].dtype else _cast(grad, specs[place].dtype)
+                given[position] = (
+                    grad if grad._spec.dtype is specs[position].dtype else _cast(grad, specs[position].dtype)
+                )
         return tuple(given)
 
     def _prepared(self, record: Any) -> Any:
@@ -227,8 +229,8 @@ class DifferentiableOp:
             dtype = by_code(transposed.sweeps.results[number].dtype)
             seeds.append(tangent if tangent._spec.dtype is dtype else _cast(tangent, dtype))
         pushed = transposed.gradients(arguments, seeds, transposed.rooms(arguments, more), more)
-        found = dict(zip(transposed.sweeps.needs, pushed, strict=True))
-        of = {self.sources[k]: found.get(name) for k, name in enumerate(named)}
+        by_name = dict(zip(transposed.sweeps.needs, pushed, strict=True))
+        of = {self.sources[k]: by_name.get(name) for k, name in enumerate(named)}
         return tuple([
             None if of.get(k) is None else _cast(of[k], by_code(each.dtype)) for k, each in enumerate(self.sweeps.results)
         ])  # fmt: skip

@@ -24,14 +24,16 @@ class Program:
     tensors, numbers
         Names of the arguments that are inputs of the ops (arrays, and numbers of floating point), and of the integers and
         bools, which are parameters. Constants are part of the text.
+    is_recorded
+        Tells, in a backward, whether it may be differentiated itself.
     """
 
     def __init__(
         self, function: Callable[..., Any], names: Sequence[str], kinds: Sequence[Kind], checked: bool = True,
-        checkpoint: tuple[str, ...] = (),
+        checkpoint: tuple[str, ...] = (), is_recorded: Callable[[], bool] = lambda: True,
     ) -> None:  # fmt: skip
         self.function, self.names, self.kinds = function, tuple(names), tuple(kinds)
-        self.checked, self.checkpoint = checked, checkpoint
+        self.checked, self.checkpoint, self.is_recorded = checked, checkpoint, is_recorded
         passed = [(name, kind) for name, kind in zip(names, kinds, strict=True) if not kind.constant]
         self.tensors = tuple([name for name, kind in passed if kind.ndim or kind.is_real])
         self.numbers = tuple([name for name, kind in passed if not (kind.ndim or kind.is_real)])
@@ -41,23 +43,23 @@ class Program:
 
     def sweeps(self, needs: tuple[str, ...]) -> Sweeps:
         """The translation for these arguments that need a gradient."""
-        made = self._sweeps.get(needs)
-        if made is None:
-            made = translate(self.function, self.kinds, needs=needs, checkpoint=self.checkpoint)
-            made = self._sweeps.setdefault(needs, made)
-        return made
+        sweeps = self._sweeps.get(needs)
+        if sweeps is None:
+            sweeps = translate(self.function, self.kinds, needs=needs, checkpoint=self.checkpoint)
+            sweeps = self._sweeps.setdefault(needs, sweeps)
+        return sweeps
 
     def op(self, needs: tuple[str, ...]) -> DifferentiableOp:
         """The op for these arguments that need a gradient."""
-        made = self._ops.get(needs)
-        if made is None:
-            made = self._ops.setdefault(needs, DifferentiableOp(self, needs))
-        return made
+        op = self._ops.get(needs)
+        if op is None:
+            op = self._ops.setdefault(needs, DifferentiableOp(self, needs))
+        return op
 
     def gradient(self, needs: tuple[str, ...]) -> Program:
         """The program of the gradient's text: arguments, gradients of results, and the rooms of its three tapes."""
-        made = self._derivatives.get(needs)
-        if made is None:
+        program = self._derivatives.get(needs)
+        if program is None:
             function = self.sweeps(needs).gradient()
             names = tuple(inspect.signature(function).parameters)
             given = [(name, kind) for name, kind in zip(self.names, self.kinds, strict=True) if not kind.constant]
@@ -66,8 +68,10 @@ class Program:
             seeds = [each.of for each in self.sweeps(needs).reverse.parameters if each.role == "grad_result"]
             kinds += [Kind(results[name].dtype, len(results[name].shape)) for name in seeds]
             kinds += [Kind("i8")] * (len(names) - len(kinds))
-            made = self._derivatives.setdefault(needs, Program(function, names, kinds, self.checked))
-        return made
+            program = self._derivatives.setdefault(
+                needs, Program(function, names, kinds, self.checked, (), self.is_recorded)
+            )
+        return program
 
     def needed(self, inputs: Sequence[Any]) -> tuple[str, ...]:
         """The names of those tensor arguments that require a gradient."""

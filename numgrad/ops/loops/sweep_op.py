@@ -143,13 +143,13 @@ class SweepOp:
 
     def variant(self, written: Callable[[Sweep], Sweep]) -> SweepOp:
         """The same for another text of the sweep."""
-        made = self._variants.get(written)
-        if made is None:
-            made = SweepOp(
+        other = self._variants.get(written)
+        if other is None:
+            other = SweepOp(
                 self.tensors, self.numbers, True, self.sweeps, written(self.sweep), public=len(self.op.outputs)
             )
-            made = self._variants.setdefault(written, made)
-        return made
+            other = self._variants.setdefault(written, other)
+        return other
 
     def _batch(self, batch: Batch, *values: Any, **params: Any) -> Any:
         """The batching rule: a loop over the examples in the same kernel."""
@@ -206,13 +206,13 @@ class SweepOp:
             return shape
 
         parameters = {each.name: each for each in self.sweep.parameters}
-        made: dict[str, Operand] = {}
+        written: dict[str, Operand] = {}
         for name in self.op.outputs:
             each = parameters[name]
             if each.role in SAVED:
-                made[name] = b.output(by_code(each.dtype), (count, rooms[name]))
+                written[name] = b.output(by_code(each.dtype), (count, rooms[name]))
             else:
-                made[name] = b.output(by_code(each.dtype), (*lead, *shape_of(each)))
+                written[name] = b.output(by_code(each.dtype), (*lead, *shape_of(each)))
         passings, arguments = [], []
         for each in self.sweep.parameters:
             is_number = each.role not in (*SAVED, "work", "status", WHERE) and self._is_number[each.of]
@@ -237,7 +237,7 @@ class SweepOp:
                 shape = tuple(operand.spec.shape)
                 shape = shape[-1:] if each.role in SAVED else shape[len(lead) :] if passing.is_own else shape
             else:
-                operand = made[name]
+                operand = written[name]
                 shape = tuple(operand.spec.shape)[1 if each.role in SAVED else len(lead) :]
             leading = (count,) if passing.is_own else (1,) if is_number else ()
             arguments.append(operand.array(*leading, *shape))
@@ -256,7 +256,7 @@ class SweepOp:
         if nbytes > limit:
             raise TapeError(
                 f"{self.sweeps.name}: its tape would take {nbytes >> 20} MB, expected at most NUMGRAD_TAPE_MB={limit >> 20}; "
-                "name the variable of its outermost loop in checkpoint=, so that the tape of that loop is made in parts, or "
+                "name the variable of its outermost loop in checkpoint=, so that the tape of that loop is written in parts, or "
                 "allow more"
             )
 
