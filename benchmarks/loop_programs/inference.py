@@ -132,11 +132,10 @@ def kalman(obs, a, q, r):
 
 def _uniform(seed, counter):
     """A number between 0 and 1 that depends on the two alone."""
-    z = (seed * 40503 + counter * 69069 + 12345) % 2147483648
-    z = (z * 1103515245 + 12345) % 2147483648
-    z = ((z // 65536) * 48271 + (z % 65536) * 16807 + 7) % 2147483648
-    z = (z * 1103515245 + 12345) % 2147483648
-    return (z // 128 + 0.5) / 16777216.0
+    z = (seed * 7919 + counter) % 4294967296
+    z = ((z // 65536) ^ z) * 73244475 % 4294967296
+    z = ((z // 65536) ^ z) * 73244475 % 4294967296
+    return (((z // 65536) ^ z) + 0.5) / 4294967296.0
 
 
 def particle_filter(obs, params, count, seed):

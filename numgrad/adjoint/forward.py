@@ -212,9 +212,8 @@ class Forward:
 
     def permuted(self, s: Permute, out: list[Any]) -> None:
         """What goes with names that are swapped: their numbers, or their adjoints."""
-        if self.mode == "joined":
-            if set(s.targets) & self.active:
-                out.append(Code(swapped(s.targets, s.sources, self.names.bar), s.line))
+        if self.mode == "joined" and set(s.targets) & self.active:
+            out.append(Code(swapped(s.targets, s.sources, self.names.bar), s.line))
         if (self.records and self.mode != "joined") or self.traced & set(s.targets):
             out.append(Code(swapped(s.targets, s.sources, self.names.id), s.line))
 

@@ -13,7 +13,7 @@ from typing import Any
 from numgrad.adjoint.vocabulary import ADVICE
 
 
-class Unstructured(Exception):
+class StructureError(Exception):
     """A statement that no flags can replace: the node, and what is wrong."""
 
     def __init__(self, node: ast.AST, what: str) -> None:
@@ -105,7 +105,7 @@ class Structure:
         for s in body:
             for each in ast.walk(s):
                 if isinstance(each, ast.stmt) and type(each).__name__ in ADVICE:
-                    raise Unstructured(
+                    raise StructureError(
                         each, f"`{type(each).__name__.lower()}` is not supported; {ADVICE[type(each).__name__]}"
                     )
         returns = _returns(body)
@@ -113,7 +113,7 @@ class Structure:
             r for r in returns if not (r.value is None or (isinstance(r.value, ast.Constant) and r.value.value is None))
         ]
         if valued and (len(valued) < len(returns) or not always(body)):
-            raise Unstructured(
+            raise StructureError(
                 valued[0], "it returns a value here, and elsewhere it ends without one; return a value everywhere"
             )
         if not valued:
@@ -135,7 +135,7 @@ class Structure:
         if self.returned is None:
             self.returned = [self.fresh("result") for _ in values]
         if len(values) != len(self.returned):
-            raise Unstructured(node, f"it returns {len(values)} values here and {len(self.returned)} elsewhere")
+            raise StructureError(node, f"it returns {len(values)} values here and {len(self.returned)} elsewhere")
         if len(values) == 1:
             return [_set(self.returned[0], values[0], node.lineno)]
         return [_set(n, v, node.lineno) for n, v in zip(self.returned, values, strict=True)]

@@ -143,9 +143,7 @@ class Tangents:
                 d = self.tangent(value)
                 if d is not None or not s.add:
                     out.append(
-                        Code(
-                            f"{s.array}{dot}{slot} {'+=' if s.add else '='} {'0.0' if d is None else bare(d)}", s.line
-                        )
+                        Code(f"{s.array}{dot}{slot} {'+=' if s.add else '='} {'0.0' if d is None else bare(d)}", s.line)
                     )
             out.append(Code(f"{s.array}{slot} {'+=' if s.add else '='} {bare(value)}", s.line))
         elif isinstance(s, Permute):

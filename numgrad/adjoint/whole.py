@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from numgrad.adjoint.expressions import Expressions
-from numgrad.adjoint.language import ONE, ZERO, Const, Expr, For, If, Op, Store, Var, arrays, op, product
+from numgrad.adjoint.language import ONE, ZERO, Const, Expr, For, If, Load, Op, Store, Var, arrays, op, parts, product
 from numgrad.adjoint.scope import DTYPES, Scope
 from numgrad.adjoint.values import Arrayed, Lazy, Row, Static, View
 from numgrad.adjoint.vocabulary import LIKE, MAKERS, find
@@ -51,8 +51,13 @@ class WholeArrays(Expressions):
 
     def make(self, maker: Any, stem: str, node: ast.Call, scope: Scope, out: list[Any]) -> View:
         """``np.zeros(...)`` and the like: a new array."""
-        names = ["a", "fill_value", "dtype"] if maker is np.full_like else ["shape", "fill_value", "dtype"] if maker is np.full else (
-            ["a", "dtype"] if maker in LIKE else ["shape", "dtype"])  # fmt: skip
+        names = (
+            ["a", "fill_value", "dtype"]
+            if maker is np.full_like
+            else ["shape", "fill_value", "dtype"]
+            if maker is np.full
+            else (["a", "dtype"] if maker in LIKE else ["shape", "dtype"])
+        )
         given = self.arguments(names, node, scope)
         first, kind = given.get(names[0]), given.get("dtype")
         if first is None or (maker in (np.full, np.full_like) and "fill_value" not in given):
@@ -149,8 +154,12 @@ class WholeArrays(Expressions):
             if len(one.shape) != 1 or len(two.shape) != 1:
                 raise self.fail(node, scope, "two arrays with one dimension are expected")
             dtype = np.promote_types(self.dtype(one), self.dtype(two)).str[1:]
-            return Lazy((*one.shape, *two.shape), dtype, lambda i, into: op("*", one.element(i[:1], into), two.element(i[1:], into)),
-                        self.reads(one, two))  # fmt: skip
+            return Lazy(
+                (*one.shape, *two.shape),
+                dtype,
+                lambda i, into: op("*", one.element(i[:1], into), two.element(i[1:], into)),
+                self.reads(one, two),
+            )
         value = values[0]
         if name == "transpose":
             return self.transposed(value, self._order(value, values[1:], node, scope))
@@ -182,10 +191,10 @@ class WholeArrays(Expressions):
             kind = max((self.kind(r) for r in rows), key="bif".index)
             for r in rows:
                 self.expect(r, self.kind(r), node, scope)
-            array = self.new_array("row", {"f": "f8", "i": "i8", "b": "b1"}[kind], (Const(len(rows)),), node, scope, out)
+            array = self.new_array(
+                "row", {"f": "f8", "i": "i8", "b": "b1"}[kind], (Const(len(rows)),), node, scope, out
+            )
             for k, r in enumerate(rows):
-                from numgrad.adjoint.language import Store
-
                 out.append(Store(line, array.array, (Const(k),), r))
             return array
         if not all(isinstance(r, Arrayed) for r in rows):
@@ -244,8 +253,12 @@ class WholeArrays(Expressions):
             return self._variance(name, value, axis, node, scope, out)
         if name == "norm":
             line = self.line(node, scope)
-            square = Lazy(value.shape, self.dtype(value), lambda i, into: Op("square", (self._once(value, i, line, into),)),
-                          self.reads(value))  # fmt: skip
+            square = Lazy(
+                value.shape,
+                self.dtype(value),
+                lambda i, into: Op("square", (self._once(value, i, line, into),)),
+                self.reads(value),
+            )
             return self.operation("sqrt", [self.reduced("sum", square, axis, node, scope, out)], node, scope, out)
         if axis is None:
             return self._total(name, value, value.shape, lambda inner: inner, node, scope, out)
@@ -412,8 +425,6 @@ class WholeArrays(Expressions):
 
     def reads_elsewhere(self, e: Expr, array: str, index: tuple[Expr, ...]) -> bool:
         """Whether an expression reads an array, and at another place than this."""
-        from numgrad.adjoint.language import Load, parts
-
         if isinstance(e, Load) and e.array == array and e.index != index:
             return True
         return array in arrays(e) and any(self.reads_elsewhere(p, array, index) for p in parts(e))
