@@ -294,7 +294,7 @@ class _Bound:
             return Kind("i8")
         if isinstance(value, (float, np.floating)):
             return Kind(self.weak.code)
-        if value is None or isinstance(value, (str, tuple)):
+        if _is_constant(value):
             return Kind("", 0, value, True)
         raise TypeError(
             f"{self.name}: {name} is {type(value).__name__}, expected a tensor, an array of NumPy's or a number; pass the parts of "
@@ -395,6 +395,13 @@ class _Bound:
         lines = [f"{name}: {count} elements, {nbytes} bytes" for name, (count, nbytes) in sizes.items()]
         total = sum([nbytes for _, nbytes in sizes.values()])
         return [*lines, f"tape: {total} bytes"]
+
+
+def _is_constant(value: Any) -> bool:
+    """Whether an argument becomes part of the text: None, a text, or a tuple of these and of numbers."""
+    if isinstance(value, tuple):
+        return all(_is_constant(each) or isinstance(each, (int, float)) for each in value)
+    return value is None or isinstance(value, str)
 
 
 def _is_recorded() -> bool:
