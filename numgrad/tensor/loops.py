@@ -266,7 +266,6 @@ class _Bound:
         self.program = Program(owner.py_func, self.names, kinds, owner.checked, owner.checkpoint, _is_recorded)
         self._inputs = [self.names.index(name) for name in self.program.tensors]
         self._numbers = [self.names.index(name) for name in self.program.numbers]
-        self._is_number = [not kind.ndim for kind in kinds]
 
     def _dtype_of(self, name: str, value: Any) -> Dtype | None:
         """The dtype of a tensor or an array."""
