@@ -7,6 +7,7 @@ part's own, and goes them backwards (Griewank and Walther, Evaluating Derivative
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from numgrad.adjoint.backward import Adjoint
@@ -112,10 +113,6 @@ class Parts:
 
     # ---- reverse ----------------------------------------------------------------------------------------------------------
 
-    def memory(self, forward: Forward, work: WorkMemory) -> list[Any]:
-        """The tapes of a part."""
-        return [f"{self.tapes(forward)[k][0]} = {work.take(TAPES[k], (e,))}" for k, e in self.room.items()]
-
     def tapes(self, forward: Forward) -> dict[str, tuple[str, str]]:
         """Names of the tapes of a part and of the marks on them."""
         own = forward.names.own
@@ -162,3 +159,13 @@ def parts_of(forward: Forward, top: Any) -> dict[int, Parts]:
                 f"differentiable {s.line.function}, {s.line.file}:{s.line.number}: the step has to be a number"
             )
     return {id(s): Parts(forward, s) for s in marked}
+
+
+def memory_of(parts: Iterable[Parts], forward: Forward, work: WorkMemory) -> list[Any]:
+    """The tapes of a part, which all loops that are made in parts share."""
+    rooms: dict[str, Expr] = {}
+    for each in parts:
+        for kind, room in each.room.items():
+            rooms[kind] = op("max", rooms[kind], room) if kind in rooms else room
+        tapes = each.tapes(forward)
+    return [f"{tapes[k][0]} = {work.take(TAPES[k], (e,))}" for k, e in rooms.items()]
