@@ -42,9 +42,10 @@ class Parts:
         bounds.loops[s.var] = s
         each = rooms_of_block(forward, s.body, bounds)
         if turns is None or None in each.values():
+            name = s.var.rsplit("_", 1)[0]
             raise TranslationError(
-                f"differentiable {s.line.function}, {s.line.file}:{s.line.number}: the loop over {s.var.rsplit('_', 1)[0]} cannot be "
-                "checkpointed: how much one turn records is not known beforehand; name another loop, or leave the `while` out"
+                f"differentiable {s.line.function}, {s.line.file}:{s.line.number}: the loop over {name} cannot be checkpointed: how "
+                "much one turn records is not known beforehand; name another loop, or leave the `while` or `break` out"
             )
         self.turns = turns
         self.size = op("max", ONE, Op("int", (Op("sqrt", (turns,)),)))
