@@ -300,11 +300,6 @@ class _Bound:
             "an object one by one"
         )
 
-    @functools.cached_property
-    def _in_parts(self) -> Program | None:
-        """The program for a tape that would pass the limit."""
-        return self.program.in_parts()
-
     # ---- a call --------------------------------------------------------------------------------------------------
 
     def call(self, values: tuple[Any, ...]) -> Any:
@@ -335,9 +330,10 @@ class _Bound:
             try:
                 results = op.apply(inputs, case)
             except TapeError:
-                if self._in_parts is None:
+                in_parts = program.in_parts()
+                if in_parts is None:
                     raise
-                op = self._in_parts.op(needs)
+                op = in_parts.op(needs)
                 results = op.apply(inputs, case)
         except OutOfRangeError as error:
             raise OutOfRangeError(f"{error}{op.place_of_index(inputs, case)}") from None
