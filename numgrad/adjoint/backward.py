@@ -91,11 +91,11 @@ class Adjoint:
         scalars(e, self.reads[0])
         if isinstance(e, (Const, Var, Dim)):
             return e
-        found = self.memo.get(e)
-        if found is None:
+        known = self.memo.get(e)
+        if known is None:
             arrays(e, self.reads[1])
-            found = self.memo[e] = self.temp("v", e)
-        return found
+            known = self.memo[e] = self.temp("v", e)
+        return known
 
     def is_active(self, e: Expr) -> bool:
         """Whether a derivative can flow to an expression."""
@@ -115,7 +115,7 @@ class Adjoint:
         self.unset -= names
         self.zero -= names
 
-    def place(self, array: str, index: tuple[Expr, ...]) -> str:
+    def slot(self, array: str, index: tuple[Expr, ...]) -> str:
         """The adjoint of an element."""
         return f"{array}{self.bar}[{', '.join(bare(self.index(i)) for i in index)}]"
 
@@ -147,13 +147,13 @@ class Adjoint:
             self.back(s.value, d)
             self.own = {}
         elif isinstance(s, Store) and s.array in self.active:
-            place = self.place(s.array, s.index)
+            slot = self.slot(s.array, s.index)
             d = Const(0.0)
             if self.is_active(s.value):
                 d = Var(self.names.unit.fresh("d"))
-                self.say(f"{d.name} = {place}")
+                self.say(f"{d.name} = {slot}")
             if not s.add:
-                self.say(f"{place} = 0.0")
+                self.say(f"{slot} = 0.0")
             if self.is_active(s.value):
                 self.back(s.value, d)
 
@@ -166,7 +166,7 @@ class Adjoint:
         if isinstance(e, Var):
             self.add(e.name, d)
         elif isinstance(e, Load):
-            self.say(f"{self.place(e.array, e.index)} += {bare(d)}")
+            self.say(f"{self.slot(e.array, e.index)} += {bare(d)}")
         else:
             assert isinstance(e, Op)
             self.operation(e, d, [self.is_active(a) for a in e.args])
@@ -211,9 +211,9 @@ class Adjoint:
                 if on[k]:
                     self.send(args[k], op("*", d, slopes if len(args) == 1 else Load(text(slopes), (Const(k),))))
         elif name in SLOPES:
-            x = None if name in _FROM_RESULT else self.value(args[0])
+            operand = None if name in _FROM_RESULT else self.value(args[0])
             out = self.value(e) if name in _FROM_RESULT or name in _FROM_BOTH else None
-            self.send(args[0], slope(name, d, x, out))
+            self.send(args[0], slope(name, d, operand, out))
         else:
             raise TranslationError(f"differentiable: the derivative of `{name}` is not known; declare it by a rule")
 

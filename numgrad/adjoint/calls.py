@@ -9,7 +9,7 @@ from typing import Any
 
 from numgrad.adjoint.language import Const, Expr, Op, Var, op
 from numgrad.adjoint.scope import Scope, plain_function, tree_of
-from numgrad.adjoint.structure import Structure, Unstructured
+from numgrad.adjoint.structure import Structure, StructureError
 from numgrad.adjoint.values import Arrayed, Lazy, Row, Static, View
 from numgrad.adjoint.vocabulary import KNOWN, MAKERS, METHODS, RULES, WHOLE_ARRAY, find
 from numgrad.adjoint.whole import WholeArrays
@@ -174,7 +174,7 @@ class Calls(WholeArrays):
         structure = Structure(self.fresh)
         try:
             stmts, value = structure.function(tree.body)
-        except Unstructured as error:
+        except StructureError as error:
             raise self.fail(error.node, inner, error.what) from None
         inner.exits = structure.exits
         self.depth += 1

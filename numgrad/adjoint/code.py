@@ -15,9 +15,9 @@ class Code(str):
     line: Line | None
 
     def __new__(cls, shown: str, line: Line | None = None) -> Code:
-        made = super().__new__(cls, shown)
-        made.line = line
-        return made
+        code = super().__new__(cls, shown)
+        code.line = line
+        return code
 
 
 def is_empty(lines: list[Any]) -> bool:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import ast
 import inspect
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
+from numgrad.adjoint.elementwise import Elementwise
 from numgrad.adjoint.language import (
-    KINDS,
     ONE,
     ZERO,
     Assign,
@@ -27,7 +26,7 @@ from numgrad.adjoint.language import (
     scalars,
     written,
 )
-from numgrad.adjoint.scope import Names, Scope
+from numgrad.adjoint.scope import Scope
 from numgrad.adjoint.values import Arrayed, Lazy, Row, Span, Static, View
 from numgrad.adjoint.vocabulary import ARGUMENTS, EXPENSIVE, KNOWN, advice, find
 
@@ -39,7 +38,7 @@ OPERATORS: dict[type[ast.AST], str] = {
 _NUMBERS = (bool, int, float)
 
 
-class Expressions(Names):
+class Expressions(Elementwise):
     """The reader's part for expressions."""
 
     # ---- what surrounds the text --------------------------------------------------------------------------------------
@@ -105,9 +104,9 @@ class Expressions(Names):
         return Static(node.value)
 
     def _name(self, node: ast.Name, scope: Scope, out: list[Any]) -> Any:
-        found = scope.names.get(node.id)
-        if found is not None:
-            return found
+        known = scope.names.get(node.id)
+        if known is not None:
+            return known
         if node.id in scope.locals:
             return Var(self.local(node.id, node, scope))
         try:
@@ -118,16 +117,16 @@ class Expressions(Names):
 
     def local(self, name: str, node: Any, scope: Scope) -> str:
         """The name of a local number."""
-        found = scope.names.get(name)
-        if found is None:
-            made = name if name not in self.unit.used else self.fresh(name)
-            self.unit.used.add(made)
+        known = scope.names.get(name)
+        if known is None:
+            unique = name if name not in self.unit.used else self.fresh(name)
+            self.unit.used.add(unique)
             if scope.bound.get(name, 0) > 1:
-                self.unstable.add(made)
-            scope.names[name] = found = Var(made)
-        if not isinstance(found, Var):
+                self.unstable.add(unique)
+            scope.names[name] = known = Var(unique)
+        if not isinstance(known, Var):
             raise self.fail(node, scope, f"{name} names a number here and something else elsewhere", "take two names")
-        return found.name
+        return known.name
 
     def _attribute(self, node: ast.Attribute, scope: Scope, out: list[Any]) -> Any:
         value = self.static(node, scope)
@@ -228,8 +227,8 @@ class Expressions(Names):
             table = dict(zip(free, index, strict=True))
             return owner.element(tuple(g.at(table[k]) if k in table else g for k, g in enumerate(got)), out)  # type: ignore[no-any-return]
 
-        made = Lazy(tuple(got[k].extent for k in free), owner.dtype, element, owner.reads)
-        return made if free else element((), out)
+        unique = Lazy(tuple(got[k].extent for k in free), owner.dtype, element, owner.reads)
+        return unique if free else element((), out)
 
     def _view(self, owner: View, got: list[Any]) -> Any:
         axes = list(owner.axes)
@@ -366,77 +365,6 @@ class Expressions(Names):
             return self.give(result.op.removeprefix("call:").rstrip("_") + "_v", result, self.line(node, scope), out)
         return result
 
-    def elementwise(
-        self, apply: Callable[[list[Expr], list[Any]], Expr], name: str, values: list[Any], node: ast.expr, scope: Scope,
-        out: list[Any],
-    ) -> Lazy:  # fmt: skip
-        """An operation on arrays, with NumPy's rules for shapes: an extent that is 1 fits every other one."""
-        line = self.line(node, scope)
-        values = [
-            v if isinstance(v, Arrayed) else self.named(self.number(v, node, scope, out), "v", line, out)
-            for v in values
-        ]
-        shape, fits = self.broadcast([v.shape if isinstance(v, Arrayed) else () for v in values], line, out)
-        given = [v for v in values if isinstance(v, Arrayed)]
-        dtypes = [np.dtype(self.dtype(v)) for v in given]
-        common = dtypes[0]
-        for each in dtypes[1:]:
-            common = np.promote_types(common, each)
-        numbers = [self.kind(v) for v in values if isinstance(v, Expr)]
-        dtype = self.result_dtype(name, common.str[1:], numbers)
-
-        def element(index: tuple[Expr, ...], into: list[Any]) -> Expr:
-            args = [
-                v.element(fit(index), into) if isinstance(v, Arrayed) else v
-                for v, fit in zip(values, fits, strict=True)
-            ]
-            return apply(args, into)
-
-        return Lazy(shape, dtype, element, self.reads(*values))
-
-    def result_dtype(self, name: str, dtype: str, numbers: list[str]) -> str:
-        """The dtype of an elementwise result, from the arrays' common one and the kinds of numbers beside them."""
-        from numgrad.adjoint.language import TRUTHS
-
-        if name in TRUTHS:
-            return "b1"
-        kind = max(["i" if dtype[0] == "u" else dtype[0], *numbers], key=KINDS.index)
-        whole = name in ("+", "-", "*", "//", "%", "neg", "absolute", "max", "min", "square", "**", "select", "&", "|", "^", "<<", ">>",
-                         "invert", "sign", "clip", "where")  # fmt: skip
-        if name in ("int", "floor", "ceil", "trunc", "round"):
-            return "i8"
-        if kind == "f" or not whole:
-            return dtype if dtype[0] == "f" else "f8"
-        return (
-            dtype
-            if dtype[0] in "iu"
-            else "i8"
-            if kind == "i"
-            else "b1"
-            if name in ("max", "min", "select", "where")
-            else "i8"
-        )
-
-    def broadcast(self, shapes: list[Any], line: Any, out: list[Any]) -> tuple[Any, list[Any]]:
-        """The common shape, and for each operand the function from its indices to the operand's."""
-        dims = max(len(s) for s in shapes)
-        shape: list[Expr] = [ONE] * dims
-        for s in shapes:
-            for k, e in enumerate(s):
-                axis = dims - len(s) + k
-                if self.resolve(e) == ONE:
-                    continue
-                if shape[axis] == ONE:
-                    shape[axis] = e
-                else:
-                    self.same(shape[axis], e, "shapes do not fit together", line, out)
-
-        def fit(s: Any) -> Callable[[tuple[Expr, ...]], tuple[Expr, ...]]:
-            ones = [self.resolve(e) == ONE for e in s]
-            return lambda index: tuple(ZERO if o else i for o, i in zip(ones, index[dims - len(s) :], strict=True))
-
-        return tuple(shape), [fit(s) for s in shapes]
-
     def _unaryop(self, node: ast.UnaryOp, scope: Scope, out: list[Any]) -> Any:
         value = self.value(node.operand, scope, out)
         if isinstance(node.op, ast.UAdd):
@@ -521,9 +449,9 @@ class Expressions(Names):
                 values = list(values[0].items)
             else:
                 return self.reduced(name, values[0], None, node, scope, out)  # type: ignore[attr-defined]
-        wanted = ARGUMENTS.get(name, None if name in ("max", "min") else 1)
-        if (wanted is None and not values) or (wanted is not None and len(values) != wanted):
-            raise self.fail(node, scope, f"{len(values)} arguments, expected {wanted or 'one or more'}")
+        count = ARGUMENTS.get(name, None if name in ("max", "min") else 1)
+        if (count is None and not values) or (count is not None and len(values) != count):
+            raise self.fail(node, scope, f"{len(values)} arguments, expected {count or 'one or more'}")
         if name == "where":
             if isinstance(values[0], Expr):
                 values[0] = self.truth(values[0])

@@ -31,20 +31,20 @@ class Namer:
         self.dot = self.ending("_dot")
         self.id, self.turn, self.turns = self.ending("_id"), self.ending("_k"), self.ending("_turns")
 
-    def ending(self, wanted: str) -> str:
+    def ending(self, suffix: str) -> str:
         """An ending that no name has."""
-        while any(n.endswith(wanted) for n in self.unit.used | set(self.unit.arrays)):
-            wanted += "_"
-        return wanted
+        while any(n.endswith(suffix) for n in self.unit.used | set(self.unit.arrays)):
+            suffix += "_"
+        return suffix
 
     def own(self, name: str) -> str:
         """The name, or one like it."""
         if name not in self.given:
-            made = name
-            while made in self.unit.used:
-                made += "_"
-            self.unit.used.add(made)
-            self.given[name] = made
+            unique = name
+            while unique in self.unit.used:
+                unique += "_"
+            self.unit.used.add(unique)
+            self.given[name] = unique
         return self.given[name]
 
 
@@ -87,24 +87,24 @@ class Forward:
         """Values with their kinds go to the tapes."""
         if not self.records:
             return
-        for kind, (tape, place) in self.tapes.items():
+        for kind, (tape, mark) in self.tapes.items():
             each = [v for k, v in values if k == kind]
             if each and self.mode != "count":
-                out += [Code(f"{tape}[{place}{f' + {n}' if n else ''}] = {v}", line) for n, v in enumerate(each)]
+                out += [Code(f"{tape}[{mark}{f' + {n}' if n else ''}] = {v}", line) for n, v in enumerate(each)]
             if each:
-                out.append(Code(f"{place} += {len(each)}", line))
+                out.append(Code(f"{mark} += {len(each)}", line))
 
     def ensure(self, need: Need, times: str, out: list[Any]) -> None:
         """Leave if a tape is too short for what comes next; a run that counts notes what it would take."""
         if self.mode not in ("record", "count"):
             return
-        for kind, (tape, place) in self.tapes.items():
+        for kind, (tape, mark) in self.tapes.items():
             if need[kind] and self.mode == "count":
                 amount = f"{need[kind]} * {times}" if times else str(need[kind])
-                out.append(f"{self.top(kind)} = max({self.top(kind)}, {place} + {amount})")
+                out.append(f"{self.top(kind)} = max({self.top(kind)}, {mark} + {amount})")
             elif need[kind]:
                 amount = f"{need[kind]} * {times}" if times and need[kind] > 1 else times or str(need[kind])
-                out += [f"if {place} + {amount} > {tape}.size:", [f"{self.status}[0] = {SHORT}", "return"]]
+                out += [f"if {mark} + {amount} > {tape}.size:", [f"{self.status}[0] = {SHORT}", "return"]]
 
     def top(self, kind: str) -> str:
         """The name of the highest place that a tape is looked at for."""
@@ -189,15 +189,15 @@ class Forward:
                 self.push([(self.kind(s.name), s.name)], out, s.line)
             out.append(Code(f"{s.name} = {bare(s.value)}", s.line))
         elif isinstance(s, Store):
-            place = f"{s.array}[{', '.join(map(bare, s.index))}]"
+            mark = f"{s.array}[{', '.join(map(bare, s.index))}]"
             if s.save:
-                self.push([(self.unit.arrays[s.array].kind, place)], out, s.line)
-            out.append(Code(f"{place} {'+=' if s.add else '='} {bare(s.value)}", s.line))
+                self.push([(self.unit.arrays[s.array].kind, mark)], out, s.line)
+            out.append(Code(f"{mark} {'+=' if s.add else '='} {bare(s.value)}", s.line))
         elif isinstance(s, Permute):
             out.append(Code(f"{', '.join(s.targets)} = {', '.join(s.sources)}", s.line))
             self.permuted(s, out)
         elif isinstance(s, If):
-            parts = []
+            parts: list[list[Any]] = []
             for part in (s.then, s.orelse):
                 parts.append([])
                 self.block(part, parts[-1], ensured or one is not None)
@@ -212,9 +212,8 @@ class Forward:
 
     def permuted(self, s: Permute, out: list[Any]) -> None:
         """What goes with names that are swapped: their numbers, or their adjoints."""
-        if self.mode == "joined":
-            if set(s.targets) & self.active:
-                out.append(Code(swapped(s.targets, s.sources, self.names.bar), s.line))
+        if self.mode == "joined" and set(s.targets) & self.active:
+            out.append(Code(swapped(s.targets, s.sources, self.names.bar), s.line))
         if (self.records and self.mode != "joined") or self.traced & set(s.targets):
             out.append(Code(swapped(s.targets, s.sources, self.names.id), s.line))
 

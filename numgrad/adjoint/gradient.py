@@ -31,16 +31,16 @@ def written_gradient(translation: Any) -> Callable[..., Any]:
     backward = Reverse(forward)
     body: list[Any] = ["# forward, with what the reverse needs"]
     for n in unit.locals:
-        body.append(f"{n} = {_made('empty', unit.arrays[n].dtype, [text(e) for e in unit.arrays[n].shape])}")
+        body.append(f"{n} = {_allocation('empty', unit.arrays[n].dtype, [text(e) for e in unit.arrays[n].shape])}")
         if n in t.swapped and n in t.active:
-            body.append(f"{n}{bar} = {_made('zeros', 'f8', [text(e) for e in unit.arrays[n].shape])}")
+            body.append(f"{n}{bar} = {_allocation('zeros', 'f8', [text(e) for e in unit.arrays[n].shape])}")
     rooms = [names.own(f"room_{d}") for d in TAPES.values()]
-    for (kind, (tape, place)), room in zip(forward.tapes.items(), rooms, strict=True):
-        body += [f"{tape} = {_made('empty', TAPES[kind], [room])}", f"{place} = 0"]
+    for (kind, (tape, mark)), room in zip(forward.tapes.items(), rooms, strict=True):
+        body += [f"{tape} = {_allocation('empty', TAPES[kind], [room])}", f"{mark} = 0"]
     body += [f"{n} = {ZEROS[t.versions.kinds[n]]}" for n in t._unset()]
     body += [f"{n}{names.id} = {t.ids[n]}" for n in sorted(t.traced)]
     forward.block(t.versions.top, body, False)
-    body += [f"{n}{bar} = {_made('zeros', 'f8', [text(e) for e in unit.arrays[n].shape])}"
+    body += [f"{n}{bar} = {_allocation('zeros', 'f8', [text(e) for e in unit.arrays[n].shape])}"
              for n in sorted(t.active & set(unit.arrays) - t.swapped)]  # fmt: skip
     numbers = t.versions.canonical | {n for n, k in t.kinds.items() if not k.ndim}
     body += [f"{n}{bar} = 0.0" for n in sorted(numbers & t.active)]
@@ -69,10 +69,10 @@ def written_gradient(translation: Any) -> Callable[..., Any]:
     linecache.cache[file] = (len(shown), None, shown.splitlines(True), file)
     scope = {"__name__": "numgrad.adjoint.written", **t.scope}
     exec(compile(shown, file, "exec"), scope)
-    made: Callable[..., Any] = scope[name]
-    made.__numgrad_once__ = frozenset(tape for tape, _ in forward.tapes.values())  # type: ignore[attr-defined]
-    return made
+    gradient: Callable[..., Any] = scope[name]
+    gradient.__numgrad_once__ = frozenset(tape for tape, _ in forward.tapes.values())  # type: ignore[attr-defined]
+    return gradient
 
 
-def _made(how: str, dtype: str, shape: list[str]) -> str:
+def _allocation(how: str, dtype: str, shape: list[str]) -> str:
     return f"np.{how}(({', '.join(shape)}{',' if len(shape) == 1 else ''}), np.{_NUMPY[dtype]})"

@@ -106,7 +106,7 @@ def op(name: str, *args: Expr) -> Expr:
         if all(type(v) is int for v in values) and not (name == "//" and values[1] == 0):
             table = {"+": lambda x, y: x + y, "-": lambda x, y: x - y, "*": lambda x, y: x * y, "max": max, "min": min,
                      "neg": lambda x: -x, "//": lambda x, y: x // y}  # fmt: skip
-            return Const(table[name](*values))
+            return Const(table[name](*values))  # type: ignore[operator]
     if name in ("+", "-") and b == ZERO:
         return a
     if name == "+" and a == ZERO:

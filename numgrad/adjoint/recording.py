@@ -72,7 +72,7 @@ class Recording:
         self.ends = sorted(n for n in last if n in versions.canonical)
         self.arrays_read = {n for s in walk(versions.top) for n in self._reads(s)} & set(versions.unit.arrays)
         self.restored = {s.array for s in walk(versions.top) if isinstance(s, Store) and s.save}
-        self._place(versions.top)
+        self._sort_out(versions.top)
 
     def _saves(self) -> int:
         return sum(getattr(s, "save", False) for s in walk(self.v.top))
@@ -98,14 +98,14 @@ class Recording:
         if isinstance(s, For):
             return scalars(s.start) | scalars(s.step) | (set() if s.exit else scalars(s.stop)), set()
         if isinstance(s, (Assign, Store)):
-            found = self._used.get(id(s))
-            if found is None:
-                found = self._used[id(s)] = self.uses(s)
-            names = set(found[0])
+            entry = self._used.get(id(s))
+            if entry is None:
+                entry = self._used[id(s)] = self.uses(s)
+            names = set(entry[0])
             if isinstance(s, Store):
                 for i in s.index:
                     scalars(i, names)
-            return names, set(found[1])
+            return names, set(entry[1])
         return set(), set()
 
     def _demand(self) -> None:
@@ -119,12 +119,12 @@ class Recording:
                 queue.extend(scalars(self.v.where[n][1].value))
 
     def _decide(self, name: str) -> str:
-        found = self.choice.get(name)
-        if found is None:
+        entry = self.choice.get(name)
+        if entry is None:
             block, s = self.v.where[name]
             cheap = self.recompute or not is_expensive(s.value)
-            found = self.choice[name] = "again" if cheap and self._available(block, s) else "push"
-        return found
+            entry = self.choice[name] = "again" if cheap and self._available(block, s) else "push"
+        return entry
 
     def _available(self, block: Block, s: Assign) -> bool:
         """Whether what a value is made of does not change in the rest of the block."""
@@ -165,7 +165,7 @@ class Recording:
                     need = more
         return need
 
-    def _place(self, block: Block) -> None:
+    def _sort_out(self, block: Block) -> None:
         for s in block.stmts:
             if isinstance(s, Assign) and s.name in self.demanded and s.name in self.v.where:
                 if self.choice[s.name] == "push":
@@ -173,4 +173,4 @@ class Recording:
                 else:
                     block.again.append(s)
             for c in children(s):
-                self._place(c)
+                self._sort_out(c)

@@ -12,17 +12,17 @@ def report_of(translation: Any) -> str:
     rec, versions, unit = translation.rec, translation.versions, translation.unit
     lines = [f"{unit.name}: gradients of {', '.join(translation.needs) or 'nothing'}"]
     pushed = sorted(
-        {_place(versions.where[n][1], n) for n, how in rec.choice.items() if how == "push" and n in rec.demanded}
+        {_where(versions.where[n][1], n) for n, how in rec.choice.items() if how == "push" and n in rec.demanded}
     )
     saved = sorted(
         {
-            _place(s, getattr(s, "name", getattr(s, "array", "")))
+            _where(s, getattr(s, "name", getattr(s, "array", "")))
             for s in walk(versions.top)
             if getattr(s, "save", False)
         }
     )
     again = sorted(
-        {_place(versions.where[n][1], n) for n, how in rec.choice.items() if how == "again" and n in rec.demanded}
+        {_where(versions.where[n][1], n) for n, how in rec.choice.items() if how == "again" and n in rec.demanded}
     )
     for title, entries in (
         ("recorded when computed", pushed), ("recorded before it is overwritten", saved), ("computed again", again),
@@ -40,7 +40,7 @@ def report_of(translation: Any) -> str:
     return "\n".join(lines)
 
 
-def _place(s: Any, name: str) -> str:
+def _where(s: Any, name: str) -> str:
     what = {Assign: "", Store: "[...]"}[type(s)]
     return f"line {s.line.number} {name.rstrip('0123456789').rstrip('_')}{what}"
 

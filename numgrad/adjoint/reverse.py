@@ -26,11 +26,11 @@ class Reverse:
 
     def pop(self, values: list[tuple[str, str]], out: list[Any], line: Any = None) -> None:
         """Values come back from the tapes."""
-        for kind, (tape, place) in self.forward.tapes.items():
+        for kind, (tape, mark) in self.forward.tapes.items():
             each = [v for k, v in values if k == kind]
             if each:
-                out.append(Code(f"{place} -= {len(each)}", line))
-            out += [Code(f"{v} = {tape}[{place}{f' + {n}' if n else ''}]", line) for n, v in enumerate(each)]
+                out.append(Code(f"{mark} -= {len(each)}", line))
+            out += [Code(f"{v} = {tape}[{mark}{f' + {n}' if n else ''}]", line) for n, v in enumerate(each)]
 
     def block(self, block: Block, adj: Adjoint, given: frozenset[str] = frozenset()) -> None:
         """Append the reverse of a block to ``adj.lines``; the adjoints of ``given`` versions have values."""
@@ -57,8 +57,8 @@ class Reverse:
             adj.statement(s)
         elif isinstance(s, Store):
             if s.save:
-                place = f"{s.array}[{', '.join(map(bare, s.index))}]"
-                self.pop([(self.unit.arrays[s.array].kind, place)], out, s.line)
+                mark = f"{s.array}[{', '.join(map(bare, s.index))}]"
+                self.pop([(self.unit.arrays[s.array].kind, mark)], out, s.line)
             adj.statement(s)
         elif isinstance(s, Permute):
             if self.values(s):

@@ -171,8 +171,8 @@ class Names:
 
     def resolve(self, e: Expr) -> Expr:
         """An extent by what it is made of, where that is always the same."""
-        found = self._resolved(e)
-        return e if found is None else found
+        entry = self._resolved(e)
+        return e if entry is None else entry
 
     def _resolved(self, e: Expr) -> Expr | None:
         if isinstance(e, (Const, Dim)):
@@ -180,10 +180,10 @@ class Names:
         if isinstance(e, Var):
             if e.name in self.unstable:
                 return None
-            found = self.assignments.get(e.name)
-            if found is None:
+            entry = self.assignments.get(e.name)
+            if entry is None:
                 return None
-            return e if not found else self._resolved(found[0]) if len(found) == 1 else None
+            return e if not entry else self._resolved(entry[0]) if len(entry) == 1 else None
         if isinstance(e, Op) and not e.op.startswith("call:"):
             parts = [self._resolved(a) for a in e.args]
             return None if None in parts else op(e.op, *parts)  # type: ignore[arg-type]

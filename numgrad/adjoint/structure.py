@@ -13,7 +13,7 @@ from typing import Any
 from numgrad.adjoint.vocabulary import ADVICE
 
 
-class Unstructured(Exception):
+class StructureError(Exception):
     """A statement that no flags can replace: the node, and what is wrong."""
 
     def __init__(self, node: ast.AST, what: str) -> None:
@@ -23,7 +23,8 @@ class Unstructured(Exception):
 
 def placed(node: Any, line: int) -> Any:
     """The node, with a line for each part that has none."""
-    for each in ast.walk(node):
+    parts: Any = ast.walk(node)
+    for each in parts:
         if not hasattr(each, "lineno"):
             each.lineno = each.end_lineno = line
             each.col_offset = each.end_col_offset = 0
@@ -32,13 +33,13 @@ def placed(node: Any, line: int) -> Any:
 
 def _set(name: str, value: Any, line: int) -> ast.stmt:
     new = value if isinstance(value, ast.AST) else ast.Constant(value)
-    made: ast.stmt = placed(ast.Assign([ast.Name(name, ast.Store())], new), line)  # type: ignore[arg-type, list-item]
-    return made
+    stmt: ast.stmt = placed(ast.Assign([ast.Name(name, ast.Store())], new), line)  # type: ignore[arg-type, list-item]
+    return stmt
 
 
 def _if(test: ast.expr, body: list[Any], orelse: list[Any], line: int) -> ast.stmt:
-    made: ast.stmt = placed(ast.If(test, body or [ast.Pass()], orelse), line)
-    return made
+    stmt: ast.stmt = placed(ast.If(test, body or [ast.Pass()], orelse), line)
+    return stmt
 
 
 def _not(*flags: str) -> ast.expr:
@@ -104,7 +105,7 @@ class Structure:
         for s in body:
             for each in ast.walk(s):
                 if isinstance(each, ast.stmt) and type(each).__name__ in ADVICE:
-                    raise Unstructured(
+                    raise StructureError(
                         each, f"`{type(each).__name__.lower()}` is not supported; {ADVICE[type(each).__name__]}"
                     )
         returns = _returns(body)
@@ -112,7 +113,7 @@ class Structure:
             r for r in returns if not (r.value is None or (isinstance(r.value, ast.Constant) and r.value.value is None))
         ]
         if valued and (len(valued) < len(returns) or not always(body)):
-            raise Unstructured(
+            raise StructureError(
                 valued[0], "it returns a value here, and elsewhere it ends without one; return a value everywhere"
             )
         if not valued:
@@ -134,7 +135,7 @@ class Structure:
         if self.returned is None:
             self.returned = [self.fresh("result") for _ in values]
         if len(values) != len(self.returned):
-            raise Unstructured(node, f"it returns {len(values)} values here and {len(self.returned)} elsewhere")
+            raise StructureError(node, f"it returns {len(values)} values here and {len(self.returned)} elsewhere")
         if len(values) == 1:
             return [_set(self.returned[0], values[0], node.lineno)]
         return [_set(n, v, node.lineno) for n, v in zip(self.returned, values, strict=True)]
@@ -142,8 +143,8 @@ class Structure:
     def block(self, stmts: list[Any], loop: _Loop | None) -> list[Any]:
         """A list of statements without escapes."""
         out: list[Any] = []
-        for place, s in enumerate(stmts):
-            rest, line = stmts[place + 1 :], s.lineno
+        for number, s in enumerate(stmts):
+            rest, line = stmts[number + 1 :], s.lineno
             ways = escapes(s)
             if isinstance(s, ast.Break):
                 assert loop is not None
@@ -168,7 +169,7 @@ class Structure:
                     s.orelse = []
                 if "return" in ways:
                     return out + self._after(rest, loop, line)
-                if rest and rest[0] not in stmts[place + 1 : place + 2]:
+                if rest and rest[0] not in stmts[number + 1 : number + 2]:
                     return out + self.block(rest, loop)
             else:
                 out.append(s)

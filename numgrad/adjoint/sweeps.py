@@ -180,14 +180,14 @@ class Sweep:
         linecache.cache[file] = (len(self.text), None, self.text.splitlines(True), file)
         scope = {"__name__": "numgrad.adjoint.written", **self.scope}
         exec(compile(self.text, file, "exec"), scope)
-        made: Callable[..., None] = scope[self.name]
-        return made
+        function: Callable[..., None] = scope[self.name]
+        return function
 
 
-def room(memory: np.ndarray[Any, Any], place: int, *extents: int) -> np.ndarray[Any, Any]:
+def room(memory: np.ndarray[Any, Any], first: int, *extents: int) -> np.ndarray[Any, Any]:
     """The array of these extents that lies in memory from a place on."""
     size = int(np.prod(extents))
-    return memory[place : place + size].reshape(extents)
+    return memory[first : first + size].reshape(extents)
 
 
 @dataclass(frozen=True, eq=False)

@@ -137,17 +137,15 @@ class Tangents:
             if not late:
                 out.append(Code(f"{s.name} = {self._shown(value, s.name)}", s.line))
         elif isinstance(s, Store):
-            place = f"[{', '.join(map(bare, s.index))}]"
+            slot = f"[{', '.join(map(bare, s.index))}]"
             value = widened(s.value, arrays)
             if s.array in self.active:
                 d = self.tangent(value)
                 if d is not None or not s.add:
                     out.append(
-                        Code(
-                            f"{s.array}{dot}{place} {'+=' if s.add else '='} {'0.0' if d is None else bare(d)}", s.line
-                        )
+                        Code(f"{s.array}{dot}{slot} {'+=' if s.add else '='} {'0.0' if d is None else bare(d)}", s.line)
                     )
-            out.append(Code(f"{s.array}{place} {'+=' if s.add else '='} {bare(value)}", s.line))
+            out.append(Code(f"{s.array}{slot} {'+=' if s.add else '='} {bare(value)}", s.line))
         elif isinstance(s, Permute):
             out.append(Code(swapped(s.targets, s.sources, ""), s.line))
             if self.traced & set(s.targets):

@@ -3,31 +3,33 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
 from numgrad.adjoint import code, sweeps
+from numgrad.adjoint.extents import WorkMemory, extent
 from numgrad.adjoint.forward import TAPES, ZEROS, Forward, Namer
-from numgrad.adjoint.language import Const, Dim, Expr, Op, Permute, Unit, Var, op, product, text, walk
+from numgrad.adjoint.language import Permute, walk
 from numgrad.adjoint.reading import read
 from numgrad.adjoint.recording import Recording
 from numgrad.adjoint.report import report_of
 from numgrad.adjoint.reverse import Reverse
 from numgrad.adjoint.rooms import rooms_of_tapes
-from numgrad.adjoint.sweeps import Extent, Failure, Kind, Memory, Parameter, Result, Role, Sweep, Sweeps
+from numgrad.adjoint.sweeps import Failure, Kind, Memory, Parameter, Result, Role, Sweep, Sweeps
 from numgrad.adjoint.tangents import Tangents
 from numgrad.adjoint.versions import Versions, activity, reals, varied
 from numgrad.adjoint.vocabulary import WORDS
 
-_MEMORY_DTYPES = ("f8", "f4", "i8", "i4", "i2", "i1", "u1", "b1")
-
 
 def translate(
-    function: Callable[..., Any], kinds: Sequence[Kind], needs: Iterable[str] | None = None, checkpoint: Sequence[str] = (),
+    function: Callable[..., Any],
+    kinds: Sequence[Kind],
+    needs: Iterable[str] | None = None,
+    checkpoint: Sequence[str] = (),
     recompute: bool = False,
-) -> Sweeps:  # fmt: skip
+) -> Sweeps:
     """The sweeps of a function for arguments of given kinds.
 
     Parameters
@@ -51,70 +53,21 @@ def translate(
     return _Translation(function, kinds, needs, checkpoint, recompute).sweeps()
 
 
-class _Memory:
-    """Local arrays and adjoints in the memory of one sweep: where each of them lies."""
-
-    def __init__(self, unit: Unit, stem: str, names: Namer) -> None:
-        self.unit, self.stem, self.names = unit, stem, names
-        self.totals: dict[str, Expr] = {}
-
-    def take(self, dtype: str, shape: tuple[Expr, ...]) -> str:
-        """Room for an array: the call that gives it."""
-        place = self.totals.get(dtype, Const(0))
-        self.totals[dtype] = op("+", place, product(shape))
-        extents = ", ".join(text(e) for e in shape)
-        return f"room{len(shape)}({self.name(dtype)}, {code.bare(place)}, {extents})"
-
-    def name(self, dtype: str) -> str:
-        """The block's name."""
-        return self.names.own(f"{self.stem}_{dtype}")
-
-    def blocks(self) -> tuple[Memory, ...]:
-        """The blocks that were used."""
-        return tuple(Memory(self.name(d), d, extent(self.totals[d])) for d in _MEMORY_DTYPES if d in self.totals)
-
-
-def extent(e: Expr) -> Extent:
-    """An expression of shapes and integer arguments as an `Extent`."""
-    return Extent(code.bare(e), lambda shapes, numbers: int(evaluate(e, shapes, numbers)))
-
-
-def evaluate(e: Expr, shapes: Mapping[str, Sequence[int]], numbers: Mapping[str, Any]) -> Any:
-    """The value of an expression of shapes and integer arguments."""
-    if isinstance(e, Const):
-        return e.value
-    if isinstance(e, Dim):
-        return shapes[e.array][e.axis]
-    if isinstance(e, Var):
-        return numbers[e.name]
-    assert isinstance(e, Op)
-    if e.op == "select":
-        return evaluate(e.args[1 if evaluate(e.args[0], shapes, numbers) else 2], shapes, numbers)
-    args = [evaluate(a, shapes, numbers) for a in e.args]
-    return _EVALUATED[e.op](*args)
-
-
-_EVALUATED: dict[str, Callable[..., Any]] = {
-    "+": lambda a, b: a + b, "-": lambda a, b: a - b, "*": lambda a, b: a * b, "//": lambda a, b: a // b, "%": lambda a, b: a % b,
-    "/": lambda a, b: a / b, "**": lambda a, b: a**b, "max": max, "min": min, "neg": lambda a: -a, "absolute": abs, "int": int,
-    "<": lambda a, b: a < b, "<=": lambda a, b: a <= b, ">": lambda a, b: a > b, ">=": lambda a, b: a >= b,
-    "==": lambda a, b: a == b, "!=": lambda a, b: a != b, "not": lambda a: not a, "and": lambda a, b: a and b,
-    "or": lambda a, b: a or b, "floor": math.floor, "ceil": math.ceil, "sqrt": math.sqrt, "log2": math.log2, "<<": lambda a, b: a << b,
-    ">>": lambda a, b: a >> b, "float": float, "&": lambda a, b: a & b, "|": lambda a, b: a | b, "^": lambda a, b: a ^ b,
-    "trunc": math.trunc, "round": round, "log": math.log, "square": lambda a: a * a,
-}  # fmt: skip
-
-
 class _Translation:
     def __init__(
-        self, function: Callable[..., Any], kinds: Sequence[Kind], needs: Iterable[str] | None, checkpoint: Sequence[str], recompute: bool
-    ) -> None:  # fmt: skip
+        self,
+        function: Callable[..., Any],
+        kinds: Sequence[Kind],
+        needs: Iterable[str] | None,
+        checkpoint: Sequence[str],
+        recompute: bool,
+    ) -> None:
         self.unit = unit = read(function, kinds, checkpoint)
         self.kinds = dict(unit.params)
-        wanted = {n for n, k in unit.params if k.is_real and (needs is None or n in set(needs))}
+        asked = {n for n, k in unit.params if k.is_real and (needs is None or n in set(needs))}
         self.versions = Versions(unit)
-        self.active = activity(self.versions, wanted)
-        self.needs = tuple(n for n, _ in unit.params if n in wanted and n in self.active)
+        self.active = activity(self.versions, asked)
+        self.needs = tuple(n for n, _ in unit.params if n in asked and n in self.active)
         self.names = Namer(unit)
         probe = Reverse.__new__(Reverse)
         probe.active, probe.names, probe.v = self.active, self.names, self.versions
@@ -141,7 +94,7 @@ class _Translation:
 
     def _results(self) -> list[tuple[Result, str]]:
         """Results, and the names whose values they are."""
-        made = []
+        entries = []
         depends = varied(self.versions.top, set(self.needs), reals(self.versions.kinds, self.unit.arrays))
         reals_given = {k.dtype for _, k in self.unit.params if k.is_real}
         for number, r in enumerate(self.unit.results):
@@ -151,7 +104,7 @@ class _Translation:
             if array is None and dtype == "f8" and reals_given == {"f4"}:
                 dtype = "f4"  # as weak as a number is beside arrays
             shape = tuple(extent(e) for e in array.shape) if array is not None else ()
-            made.append(
+            entries.append(
                 (
                     Result(
                         self.names.own(f"out_{number}"),
@@ -163,19 +116,20 @@ class _Translation:
                     name,
                 )
             )
-        return made
+        return entries
 
     # ---- parameters -----------------------------------------------------------------------------------------------------
 
     def _arguments(self) -> list[Parameter]:
         return [Parameter(n, k.dtype, k.ndim, "argument", n) for n, k in self.unit.params]
 
-    def _outputs(self, role: Role, prefix: str, wanted: bool) -> list[Parameter]:
+    def _outputs(self, role: Role, prefix: str, asked: bool) -> list[Parameter]:
         """One parameter for each result: the result itself, its gradient or its tangent."""
         return [
             Parameter(self.names.own(f"{prefix}{r.name}"), r.dtype, max(1, len(r.shape)), role, r.name)
-            for r, name in self.results if not wanted or name in self.active
-        ]  # fmt: skip
+            for r, name in self.results
+            if not asked or name in self.active
+        ]
 
     def _blocks(self, blocks: Iterable[Memory], role: Role) -> list[Parameter]:
         return [Parameter(m.name, m.dtype, 1, role, m.name) for m in blocks]
@@ -193,7 +147,7 @@ class _Translation:
 
     # ---- forward sweeps -------------------------------------------------------------------------------------------------
 
-    def _head(self, forward: Forward, kept: _Memory | None, work: _Memory, outs: dict[str, str]) -> list[Any]:
+    def _head(self, forward: Forward, kept: WorkMemory | None, work: WorkMemory, outs: dict[str, str]) -> list[Any]:
         """Local arrays, and first values of numbers."""
         unit = self.unit
         lines: list[Any] = ["# local arrays"] if unit.locals else []
@@ -205,7 +159,7 @@ class _Translation:
             memory = kept if kept is not None and self._is_kept(name) else work
             lines.append(f"{name} = {memory.take(array.dtype, array.shape)}")
         if forward.records:
-            lines += [f"{place} = 0" for _, place in forward.tapes.values()]
+            lines += [f"{first} = 0" for _, first in forward.tapes.values()]
             if forward.mode == "count":
                 lines += [f"{forward.top(kind)} = 0" for kind in forward.tapes]
         lines += [f"{n}{self.names.id} = {k}" for n, k in self.ids.items() if forward.records or n in self.traced]
@@ -274,7 +228,7 @@ class _Translation:
     def plain(self) -> Sweep:
         """Results only."""
         forward = self._forward(None, "plain")
-        work = _Memory(self.unit, "work", self.names)
+        work = WorkMemory(self.unit, "work", self.names)
         outs = self._direct(set())
         body = self._head(forward, None, work, outs)
         forward.block(self.versions.top, body, True)
@@ -292,10 +246,10 @@ class _Translation:
         pushed = [(self.versions.kinds[n], n) for n in self.rec.ends]
         return pushed + [("i", n + self.names.id) for n in sorted(self.swapped)]
 
-    def recording(self, mode: str) -> tuple[list[Any], Forward, _Memory, _Memory, set[str]]:
+    def recording(self, mode: str) -> tuple[list[Any], Forward, WorkMemory, WorkMemory, set[str]]:
         """The body of the sweep that records, or that counts."""
         forward = self._forward(self.rec, mode)
-        kept, work = _Memory(self.unit, "kept", self.names), _Memory(self.unit, "work", self.names)
+        kept, work = WorkMemory(self.unit, "kept", self.names), WorkMemory(self.unit, "work", self.names)
         outs = self._direct({n for n in self.unit.locals if self._is_kept(n)}) if mode == "record" else {}
         body = self._head(forward, kept if mode == "record" else None, work, outs)
         body.append(
@@ -318,17 +272,26 @@ class _Translation:
         rooms = rooms_of_tapes(forward, self.versions.top, self._ends())
         tapes = tuple(
             Memory(forward.tapes[k][0], d, None if rooms[k] is None else extent(rooms[k]))  # type: ignore[arg-type]
-            for k, d in TAPES.items() if any(forward.tapes[k][0] in line for line in code.render(body))
-        )  # fmt: skip
+            for k, d in TAPES.items()
+            if any(forward.tapes[k][0] in line for line in code.render(body))
+        )
         used = self._used()
         marks = [f"{used.name}[{n}] = {forward.tapes[k][1]}" for n, k in enumerate(TAPES)]
         saved = (*kept.blocks(), *tapes)
         record = self._sweep(
             "record",
-            [*self._arguments(), *self._outputs("result", "", False), *self._blocks(kept.blocks(), "kept"), *self._blocks(tapes, "tape"),
-             *self._blocks(work.blocks(), "work"), used, self._status()],
-            work.blocks(), [*body, *marks],
-        )  # fmt: skip
+            [
+                *self._arguments(),
+                *self._outputs("result", "", False),
+                *self._blocks(kept.blocks(), "kept"),
+                *self._blocks(tapes, "tape"),
+                *self._blocks(work.blocks(), "work"),
+                used,
+                self._status(),
+            ],
+            work.blocks(),
+            [*body, *marks],
+        )
         body, forward_count, _, work, _ = self.recording("count")
         marks = [f"{used.name}[{n}] = max({forward_count.top(k)}, {forward.tapes[k][1]})" for n, k in enumerate(TAPES)]
         count = self._sweep(
@@ -340,10 +303,21 @@ class _Translation:
         tangents = Tangents(self.unit, set(self.needs), self.names, self.traced)
         failures = tuple(Failure(line, error, message) for line, error, message in self.unit.failures)
         return Sweeps(
-            self.unit.name, tuple(self.unit.params), self.needs, tuple(r for r, _ in self.results), saved, self.plain(), record, count,
-            self.reverse(forward, kept.blocks(), tapes), self.tangent(tangents), lambda: self.gradient(), report_of(self), failures,
+            self.unit.name,
+            tuple(self.unit.params),
+            self.needs,
+            tuple(r for r, _ in self.results),
+            saved,
+            self.plain(),
+            record,
+            count,
+            self.reverse(forward, kept.blocks(), tapes),
+            self.tangent(tangents),
+            lambda: self.gradient(),
+            report_of(self),
+            failures,
             self.unit.single,
-        )  # fmt: skip
+        )
 
     # ---- reverse --------------------------------------------------------------------------------------------------------
 
@@ -351,7 +325,7 @@ class _Translation:
         """Gradients of arguments from those of results."""
         unit, bar = self.unit, self.names.bar
         backward = Reverse(forward)
-        kept, work = _Memory(unit, "kept", self.names), _Memory(unit, "work", self.names)
+        kept, work = WorkMemory(unit, "kept", self.names), WorkMemory(unit, "work", self.names)
         used = self._used()
         taped = {m.name for m in tapes}
         body: list[Any] = ["# places on the tapes"]
@@ -384,12 +358,18 @@ class _Translation:
                 outputs.append(Parameter(self.names.own(f"grad_{n}"), kind.dtype, 1, "grad_argument", n))
                 body.append(f"{outputs[-1].name}[0] = {n}{bar}")
         parameters = [
-            *self._arguments(), *grads, *self._blocks(kept_blocks, "kept"), *self._blocks(tapes, "tape"), *outputs,
-            *self._blocks(work.blocks(), "work"), used, self._status(),
-        ]  # fmt: skip
+            *self._arguments(),
+            *grads,
+            *self._blocks(kept_blocks, "kept"),
+            *self._blocks(tapes, "tape"),
+            *outputs,
+            *self._blocks(work.blocks(), "work"),
+            used,
+            self._status(),
+        ]
         return self._sweep("reverse", parameters, work.blocks(), body)
 
-    def _arrays_at_end(self, forward: Forward, kept: _Memory, work: _Memory) -> list[Any]:
+    def _arrays_at_end(self, forward: Forward, kept: WorkMemory, work: WorkMemory) -> list[Any]:
         """Arrays that were kept: those that the reverse writes to are copied, so that it can run again."""
         unit, lines = self.unit, []
         groups: dict[frozenset[str], list[str]] = {}
@@ -427,6 +407,10 @@ class _Translation:
                 lines += [f"{head} {n}{self.names.id} == {self.ids[other]}:", [f"{n}{ending} = {firsts[other]}"]]
         return lines
 
+    def _seed(self, given: str, forward: Forward) -> Callable[[str, list[Any]], None]:
+        """Adds the gradient of a result to an array's adjoint."""
+        return lambda n, into: forward.copy(f"{n}{self.names.bar}", given, n, into, "+=")
+
     def _seeds(self, grads: list[Parameter], forward: Forward) -> list[Any]:
         bar = self.names.bar
         lines: list[Any] = []
@@ -437,9 +421,7 @@ class _Translation:
             if given is None:
                 continue
             if r.shape:
-                self._by_identity(
-                    r, name, lambda n, into, given=given: forward.copy(f"{n}{bar}", given, n, into, "+="), lines  # type: ignore[misc]
-                )
+                self._by_identity(r, name, self._seed(given, forward), lines)
             else:
                 first = name not in started and name not in self.versions.canonical and name not in self.kinds
                 lines.append(f"{name}{bar} {'=' if first else '+='} {given}[0]")
@@ -452,7 +434,7 @@ class _Translation:
         """Results and their tangents."""
         unit, dot = self.unit, self.names.dot
         forward = self._forward(None, "plain")
-        work = _Memory(unit, "work", self.names)
+        work = WorkMemory(unit, "work", self.names)
         body: list[Any] = []
         for n in unit.locals:
             array = unit.arrays[n]
@@ -494,8 +476,13 @@ class _Translation:
                 if r.needs_grad:
                     body.append(f"{name}[0] = {raw[1]}{dot}" if on else f"{name}[0] = 0.0")
         parameters = [
-            *self._arguments(), *inputs, *self._outputs("result", "", False), *dots, *self._blocks(work.blocks(), "work"), self._status(),
-        ]  # fmt: skip
+            *self._arguments(),
+            *inputs,
+            *self._outputs("result", "", False),
+            *dots,
+            *self._blocks(work.blocks(), "work"),
+            self._status(),
+        ]
         return self._sweep("tangent", parameters, work.blocks(), body)
 
     def gradient(self) -> Callable[..., Any]:

@@ -37,9 +37,9 @@ class View:
 
     def span(self, axis: int) -> Span:
         """The free axis of this number."""
-        found = self.axes[self.order[axis]]
-        assert isinstance(found, Span)
-        return found
+        free = self.axes[self.order[axis]]
+        assert isinstance(free, Span)
+        return free
 
     @property
     def is_whole(self) -> bool:

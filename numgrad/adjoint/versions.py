@@ -107,14 +107,14 @@ class Versions:
         return widened(rename(e, env), self.unit.arrays)
 
     def _version(self, name: str, value: Expr, kind: str, line: Any, block: Block) -> str:
-        made = self.unit.fresh(name)
-        self.kinds[made] = kind
+        version = self.unit.fresh(name)
+        self.kinds[version] = kind
         if kind == "f" and isinstance(value, Const):
             value = Const(float(value.value))
-        new = Assign(line, made, value)
+        new = Assign(line, version, value)
         block.stmts.append(new)
-        self.where[made] = (block, new)
-        return made
+        self.where[version] = (block, new)
+        return version
 
     def _hoist(self, e: Expr, stem: str, kind: str, line: Any, block: Block, env: dict[str, str]) -> Expr:
         """An expression that the reverse sweep needs: a constant, a name that does not change, or a new version."""
@@ -198,7 +198,7 @@ class Versions:
     def _for(self, s: For, block: Block, env: dict[str, str], later: set[str]) -> None:
         if s.exit not in assigned(s.body):
             s.exit = None
-        bounds = [self._hoist(e, "bound", "i", s.line, block, env) for e in (s.start, s.stop, s.step)]
+        start, stop, step = (self._hoist(e, "bound", "i", s.line, block, env) for e in (s.start, s.stop, s.step))
         changed = assigned(s.body)
         keeps = s.var in changed or s.var in later
         if keeps:
@@ -213,7 +213,7 @@ class Versions:
         body = Block()
         self._block(stmts, body, inner, again)
         self._ends(body, inner, changed, again, s.line)
-        block.stmts.append(For(s.line, var, *bounds, body, s.exit, s.parallel, s.checkpoint))
+        block.stmts.append(For(s.line, var, start, stop, step, body, s.exit, s.parallel, s.checkpoint))
 
 
 def leaves(e: Expr, into: set[str] | None = None) -> set[str]:

@@ -24,9 +24,11 @@ ADVICE = {
     "Await": "leave it outside of the function", "Dict": "take a tuple, or names of their own", "DictComp": "write the loop",
     "GeneratorExp": "write the loop", "Global": "return the value", "JoinedStr": "leave texts outside of the function",
     "Lambda": "define a function outside of this one, and call it by its name", "ListComp": "write the loop into an array",
-    "Match": "write it by `if` and `elif`", "NamedExpr": "assign the value in a statement of its own", "Nonlocal": "return the value",
+    "Match": "write it by `if` and `elif`", "NamedExpr": "assign the value in a statement of its own",
+    "Nonlocal": "return the value",
     "Set": "compare with each of them, joined by `or`", "SetComp": "write the loop", "With": "leave it outside of the function",
-    "FunctionDef": "define the function outside of this one, and call it by its name", "ClassDef": "define it outside of the function",
+    "FunctionDef": "define the function outside of this one, and call it by its name",
+    "ClassDef": "define it outside of the function",
     "Delete": "leave it out", "Try": "look at the condition before, by `if`", "Yield": "store the values in an array and return it",
     "YieldFrom": "store the values in an array and return it", "Import": "import at the top of the module",
     "ImportFrom": "import at the top of the module", "Starred": "name each of them", "Slice": "write the slice into the brackets",
@@ -44,17 +46,24 @@ KNOWN: dict[Any, str] = {
     np.maximum: "max", np.minimum: "min", np.fmax: "max", np.fmin: "min", int: "int", float: "float", bool: "bool", pow: "**",
     math.pow: "**", np.power: "**", np.float_power: "**", np.sign: "sign", np.square: "square", round: "round", np.rint: "round_f",
     math.floor: "floor", math.ceil: "ceil", math.trunc: "trunc", np.floor: "floor_f", np.ceil: "ceil_f", np.trunc: "trunc_f",
-    np.where: "where", np.float64: "float", np.float32: "float32", np.int64: "int", np.int32: "int", np.bool_: "bool", np.clip: "clip",
+    np.where: "where", np.float64: "float", np.float32: "float32", np.int64: "int", np.int32: "int", np.bool_: "bool",
+    np.clip: "clip",
     math.isnan: "isnan", np.isnan: "isnan", math.isinf: "isinf", np.isinf: "isinf", math.isfinite: "isfinite",
     np.isfinite: "isfinite", np.add: "+", np.subtract: "-", np.multiply: "*", np.divide: "/", np.negative: "neg",
     np.floor_divide: "//", np.mod: "%", np.logical_and: "and", np.logical_or: "or", np.logical_not: "not",
     math.radians: "radians", math.degrees: "degrees", np.deg2rad: "radians", np.rad2deg: "degrees", np.reciprocal: "reciprocal",
     np.less: "<", np.less_equal: "<=", np.greater: ">", np.greater_equal: ">=", np.equal: "==", np.not_equal: "!=",
 }  # fmt: skip
+_SAME = "exp log sqrt sin cos tan sinh cosh tanh expm1 log1p log2 log10 exp2 hypot erf erfc fmod copysign".split()
 _FUNCTIONS = {
-    "asin": "arcsin", "acos": "arccos", "atan": "arctan", "atan2": "arctan2", "asinh": "arcsinh", "acosh": "arccosh",
+    "asin": "arcsin",
+    "acos": "arccos",
+    "atan": "arctan",
+    "atan2": "arctan2",
+    "asinh": "arcsinh",
+    "acosh": "arccosh",
     "atanh": "arctanh",
-} | {n: n for n in "exp log sqrt sin cos tan sinh cosh tanh expm1 log1p log2 log10 exp2 hypot erf erfc fmod copysign".split()}  # fmt: skip
+} | dict(zip(_SAME, _SAME, strict=True))
 for _name, _in_numpy in _FUNCTIONS.items():
     for _module, _attribute in ((math, _name), (np, _in_numpy)):
         if hasattr(_module, _attribute):

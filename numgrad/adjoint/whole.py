@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from numgrad.adjoint.expressions import Expressions
-from numgrad.adjoint.language import ONE, ZERO, Const, Expr, For, If, Op, Store, Var, arrays, op, product
+from numgrad.adjoint.language import ONE, ZERO, Const, Expr, For, If, Load, Op, Store, Var, arrays, op, parts, product
 from numgrad.adjoint.scope import DTYPES, Scope
 from numgrad.adjoint.values import Arrayed, Lazy, Row, Static, View
 from numgrad.adjoint.vocabulary import LIKE, MAKERS, find
@@ -39,9 +39,9 @@ class WholeArrays(Expressions):
 
     def stored(self, value: Any, stem: str, node: ast.expr, scope: Scope, out: list[Any]) -> View:
         """A new array with the elements of one."""
-        made = self.new_array(stem, self.dtype(value), value.shape, node, scope, out)
-        self.fill(made, value, self.line(node, scope), out)
-        return made
+        array = self.new_array(stem, self.dtype(value), value.shape, node, scope, out)
+        self.fill(array, value, self.line(node, scope), out)
+        return array
 
     def view_of(self, value: Any, stem: str, node: ast.expr, scope: Scope, out: list[Any]) -> View:
         """An array in memory: itself, or a new one."""
@@ -51,8 +51,13 @@ class WholeArrays(Expressions):
 
     def make(self, maker: Any, stem: str, node: ast.Call, scope: Scope, out: list[Any]) -> View:
         """``np.zeros(...)`` and the like: a new array."""
-        names = ["a", "fill_value", "dtype"] if maker is np.full_like else ["shape", "fill_value", "dtype"] if maker is np.full else (
-            ["a", "dtype"] if maker in LIKE else ["shape", "dtype"])  # fmt: skip
+        names = (
+            ["a", "fill_value", "dtype"]
+            if maker is np.full_like
+            else ["shape", "fill_value", "dtype"]
+            if maker is np.full
+            else (["a", "dtype"] if maker in LIKE else ["shape", "dtype"])
+        )
         given = self.arguments(names, node, scope)
         first, kind = given.get(names[0]), given.get("dtype")
         if first is None or (maker in (np.full, np.full_like) and "fill_value" not in given):
@@ -80,12 +85,12 @@ class WholeArrays(Expressions):
                 raise self.fail(node, scope, "an extent is no integer")
         if kind is not None:
             dtype = self.dtype_of(kind, scope, out)
-        made = self.new_array(stem, dtype, shape, node, scope, out)
+        array = self.new_array(stem, dtype, shape, node, scope, out)
         if fill is not None:
             if isinstance(fill, Const) and dtype[0] != "f":
                 fill = Const(bool(fill.value) if dtype == "b1" else int(fill.value))
-            self.fill(made, fill, self.line(node, scope), out)
-        return made
+            self.fill(array, fill, self.line(node, scope), out)
+        return array
 
     def arguments(self, names: list[str], node: ast.Call, scope: Scope) -> dict[str, ast.expr]:
         """The arguments of a call by name."""
@@ -100,15 +105,15 @@ class WholeArrays(Expressions):
 
     def dtype_of(self, node: ast.expr, scope: Scope, out: list[Any]) -> str:
         """The dtype that an expression names."""
-        found = self.value(node, scope, out)
+        entry = self.value(node, scope, out)
         try:
             dtype = np.dtype(
-                found.value if isinstance(found, Static) else None if isinstance(found, Arrayed) else str(found)
+                entry.value if isinstance(entry, Static) else None if isinstance(entry, Arrayed) else str(entry)
             )
         except TypeError:
             raise self.fail(node, scope, "it is no dtype") from None
         code = dtype.str[1:]
-        if code not in DTYPES or (isinstance(found, Static) and found.value is None):
+        if code not in DTYPES or (isinstance(entry, Static) and entry.value is None):
             raise self.fail(node, scope, f"arrays of {dtype} are not supported", f"take one of {', '.join(DTYPES)}")
         return code
 
@@ -149,8 +154,12 @@ class WholeArrays(Expressions):
             if len(one.shape) != 1 or len(two.shape) != 1:
                 raise self.fail(node, scope, "two arrays with one dimension are expected")
             dtype = np.promote_types(self.dtype(one), self.dtype(two)).str[1:]
-            return Lazy((*one.shape, *two.shape), dtype, lambda i, into: op("*", one.element(i[:1], into), two.element(i[1:], into)),
-                        self.reads(one, two))  # fmt: skip
+            return Lazy(
+                (*one.shape, *two.shape),
+                dtype,
+                lambda i, into: op("*", one.element(i[:1], into), two.element(i[1:], into)),
+                self.reads(one, two),
+            )
         value = values[0]
         if name == "transpose":
             return self.transposed(value, self._order(value, values[1:], node, scope))
@@ -182,24 +191,24 @@ class WholeArrays(Expressions):
             kind = max((self.kind(r) for r in rows), key="bif".index)
             for r in rows:
                 self.expect(r, self.kind(r), node, scope)
-            made = self.new_array("row", {"f": "f8", "i": "i8", "b": "b1"}[kind], (Const(len(rows)),), node, scope, out)
+            array = self.new_array(
+                "row", {"f": "f8", "i": "i8", "b": "b1"}[kind], (Const(len(rows)),), node, scope, out
+            )
             for k, r in enumerate(rows):
-                from numgrad.adjoint.language import Store
-
-                out.append(Store(line, made.array, (Const(k),), r))
-            return made
+                out.append(Store(line, array.array, (Const(k),), r))
+            return array
         if not all(isinstance(r, Arrayed) for r in rows):
             raise self.fail(node, scope, "it is no array")
         first = rows[0]
-        made = self.new_array("rows", self.dtype(first), (Const(len(rows)), *first.shape), node, scope, out)
+        array = self.new_array("rows", self.dtype(first), (Const(len(rows)), *first.shape), node, scope, out)
         for k, r in enumerate(rows):
             if len(r.shape) != len(first.shape):
                 raise self.fail(node, scope, "its rows differ in their number of dimensions")
             for a, b in zip(first.shape, r.shape, strict=True):
                 self.same(a, b, "rows of different lengths", line, out)
-            part = View(made.array, (Const(k), *made.axes[1:]), made.order[1:])
+            part = View(array.array, (Const(k), *array.axes[1:]), array.order[1:])
             self.fill(part, r, line, out)
-        return made
+        return array
 
     def _order(self, value: Any, given: list[Any], node: ast.Call, scope: Scope) -> tuple[int, ...]:
         dims = len(value.shape)
@@ -244,8 +253,12 @@ class WholeArrays(Expressions):
             return self._variance(name, value, axis, node, scope, out)
         if name == "norm":
             line = self.line(node, scope)
-            square = Lazy(value.shape, self.dtype(value), lambda i, into: Op("square", (self._once(value, i, line, into),)),
-                          self.reads(value))  # fmt: skip
+            square = Lazy(
+                value.shape,
+                self.dtype(value),
+                lambda i, into: Op("square", (self._once(value, i, line, into),)),
+                self.reads(value),
+            )
             return self.operation("sqrt", [self.reduced("sum", square, axis, node, scope, out)], node, scope, out)
         if axis is None:
             return self._total(name, value, value.shape, lambda inner: inner, node, scope, out)
@@ -296,16 +309,16 @@ class WholeArrays(Expressions):
             self.put(total, op("*" if name == "prod" else "+", Var(total), each), line, body)
             return op("/", Var(total), product(shape)) if name == "mean" else Var(total)
         if name in ("any", "all"):
-            found = self.fresh("found")
-            self.put(found, Const(name == "all"), line, out)
+            entry = self.fresh("found")
+            self.put(entry, Const(name == "all"), line, out)
             index, body = self.loop(shape, line, out)
             self.put(
-                found,
-                op("or" if name == "any" else "and", Var(found), self.truth(value.element(at(index), body))),
+                entry,
+                op("or" if name == "any" else "and", Var(entry), self.truth(value.element(at(index), body))),
                 line,
                 body,
             )
-            return Var(found)
+            return Var(entry)
         return self._best(name, value, shape, at, node, scope, out)
 
     def _best(
@@ -361,13 +374,13 @@ class WholeArrays(Expressions):
                 node, scope, "cumsum of an array with several dimensions is not supported", "write the loops"
             )
         dtype = self._summed("sum", self.dtype(value))
-        made = self.new_array("sums", dtype, value.shape, node, scope, out)
+        array = self.new_array("sums", dtype, value.shape, node, scope, out)
         total = self.fresh("total")
         self.put(total, Const(0.0 if dtype[0] == "f" else 0), line, out)
         index, body = self.loop(value.shape, line, out)
         self.put(total, op("+", Var(total), value.element(index, body)), line, body)
-        body.append(Store(line, made.array, made.index(index), Var(total)))
-        return made
+        body.append(Store(line, array.array, array.index(index), Var(total)))
+        return array
 
     def product(self, values: list[Any], node: ast.expr, scope: Scope, out: list[Any]) -> Any:
         """A product of vectors and matrices."""
@@ -399,21 +412,19 @@ class WholeArrays(Expressions):
                 return element((), out)
             return Lazy(shape, dtype, element, self.reads(one, two))
         # rows of the second factor are read in their own order, so that the innermost loop is over neighbours
-        made = self.new_array("matrix", dtype, shape, node, scope, out)
-        self.fill(made, zero, line, out)
+        array = self.new_array("matrix", dtype, shape, node, scope, out)
+        self.fill(array, zero, line, out)
         rows, into = self.loop(one.shape[:-1], line, out)
         (k,), into = self.loop(two.shape[:1], line, into)
         factor = self.give("factor", one.element((*rows, k), into), line, into)
         (j,), into = self.loop(two.shape[1:], line, into)
         into.append(
-            Store(line, made.array, made.index((*rows, j)), op("*", factor, two.element((k, j), into)), add=True)
+            Store(line, array.array, array.index((*rows, j)), op("*", factor, two.element((k, j), into)), add=True)
         )
-        return made
+        return array
 
     def reads_elsewhere(self, e: Expr, array: str, index: tuple[Expr, ...]) -> bool:
         """Whether an expression reads an array, and at another place than this."""
-        from numgrad.adjoint.language import Load, parts
-
         if isinstance(e, Load) and e.array == array and e.index != index:
             return True
         return array in arrays(e) and any(self.reads_elsewhere(p, array, index) for p in parts(e))

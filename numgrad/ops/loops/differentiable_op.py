@@ -50,7 +50,16 @@ class DifferentiableOp:
 
     def _made(self, sweep: Sweep, counter: SweepOp | None = None, **options: Any) -> SweepOp:
         program = self.program
-        return SweepOp(program.tensors, program.numbers, program.checked, self.sweeps, sweep, counter, **options)
+        checked = program.checked and (sweep is not self.sweeps.reverse or self._reads_indices())
+        return SweepOp(program.tensors, program.numbers, checked, self.sweeps, sweep, counter, **options)
+
+    def _reads_indices(self) -> bool:
+        """Whether the reverse has indices that the forward, whose indices are checked, may not have had.
+
+        Without integers in arrays, indices follow from shapes, numbers and tapes, which nobody can change in between.
+        """
+        given = [kind for kind in self.program.kinds if kind.ndim and not kind.is_real]
+        return bool(given) or "int(" in self.sweeps.reverse.text
 
     def _make_reverse(self, options: dict[str, Any]) -> None:
         sweeps, tensors = self.sweeps, self.program.tensors

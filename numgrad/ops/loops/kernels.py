@@ -6,6 +6,7 @@ saved always, arguments and tangents if each example has its own. Memory without
 
 from __future__ import annotations
 
+import ast
 import functools
 import linecache
 from typing import Any, NamedTuple
@@ -77,9 +78,37 @@ def kernel_of(sweep: Sweep, passings: tuple[Passing, ...], checked: bool) -> Ker
 
 @functools.lru_cache(1 << 10)
 def compiled_text(sweep: Sweep) -> Any:
-    """The sweep as a function whose rooms are intrinsics; debuggers and tracebacks show its text."""
+    """The sweep as a function whose rooms and tapes are read by intrinsics; debuggers and tracebacks show its text."""
+    tapes = {each.name for each in sweep.parameters if each.role == "tape"}
+    text = ast.unparse(_OfTapes(tapes).visit(ast.parse(sweep.text))) + "\n" if tapes else sweep.text
     file = f"<numgrad {sweep.name} in a kernel {id(sweep):x}>"
-    linecache.cache[file] = (len(sweep.text), None, sweep.text.splitlines(True), file)
+    linecache.cache[file] = (len(text), None, text.splitlines(True), file)
     scope: dict[str, Any] = {"__name__": "numgrad.adjoint.written", **sweep.scope, **ROOMS}
-    exec(compile(sweep.text, file, "exec"), scope)
+    exec(compile(text, file, "exec"), scope)
     return scope[sweep.name]
+
+
+class _OfTapes(ast.NodeTransformer):
+    """Writes elements of tapes as calls: a tape's index is a count, whose room the sweep has made sure of."""
+
+    def __init__(self, tapes: set[str]) -> None:
+        self.tapes = tapes
+
+    def _is_tape(self, node: ast.AST) -> bool:
+        return isinstance(node, ast.Subscript) and isinstance(node.value, ast.Name) and node.value.id in self.tapes
+
+    def visit_Assign(self, node: ast.Assign) -> ast.AST:
+        """``tape[k] = value`` as ``tape_put(tape, k, value)``."""
+        self.generic_visit(node)
+        target: Any = node.targets[0]
+        if not self._is_tape(target):
+            return node
+        call = ast.Call(ast.Name("tape_put", ast.Load()), [target.value, target.slice, node.value], [])
+        return ast.copy_location(ast.Expr(call), node)
+
+    def visit_Subscript(self, node: ast.Subscript) -> ast.AST:
+        """``tape[k]`` as ``tape_get(tape, k)``."""
+        self.generic_visit(node)
+        if not self._is_tape(node) or not isinstance(node.ctx, ast.Load):
+            return node
+        return ast.copy_location(ast.Call(ast.Name("tape_get", ast.Load()), [node.value, node.slice], []), node)
