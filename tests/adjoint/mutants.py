@@ -128,7 +128,8 @@ def _(patch: Patch) -> None:
 
 @mutant("has the wrong sign in one slope")
 def _(patch: Patch) -> None:
-    patch.setitem(SLOPES, "cos", dataclasses.replace(SLOPES["cos"], times=lambda do, x, out: do("sin", x)))
+    wrong = dataclasses.replace(SLOPES["tanh"], cheap=lambda do, x, out: do("+", 1, do("*", out, out)))
+    patch.setitem(SLOPES, "tanh", wrong)
 
 
 @mutant("lets an element that is overwritten keep its adjoint")
