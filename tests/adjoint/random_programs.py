@@ -223,7 +223,11 @@ COMPARISONS: dict[str, Callable[..., str]] = {
 
 def check(seed: int, how: str = "plain", size: int = 14, features: frozenset[str] = ALL, **options: Any) -> str:
     """``right``, ``skipped``, ``refused`` with the reason, or what is wrong."""
-    source = Generator(seed, size, features).source()
+    return check_source(Generator(seed, size, features).source(), seed, how, **options)
+
+
+def check_source(source: str, seed: int = 0, how: str = "plain", **options: Any) -> str:
+    """`check`, of a program's text with the arguments of program ``seed``."""
     t = truth(seed, source, second=how == "second")
     if t is None:
         return "skipped"
