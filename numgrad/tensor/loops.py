@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from numgrad.adjoint import Kind
+from numgrad.adjoint import Kind, declare_rule
 from numgrad.dtypes import dtype as Dtype
 from numgrad.dtypes import float64, from_numpy_dtype
 from numgrad.engine.constants import constant
@@ -38,6 +38,8 @@ class differentiable:  # noqa: N801 (a decorator)
       NumPy's arrays are constants; integers and bools are parameters that need no gradient. What it returns are tensors. A
       tensor that it changes is changed in place, by the rules of all changes in place.
     - With arrays of NumPy's and numbers alone it computes the same, without a gradient, and returns arrays and numbers.
+    - float32 is computed in float64. A number that is returned is as wide as the widest tensor or array of floating point; an
+      array has the dtype that the text gives it: ``np.zeros(n)`` is float64, ``np.zeros_like(x)`` and ``x.copy()`` are as x.
     - In another differentiable function it is a helper.
 
     Second derivatives, forward mode and `func.vmap` work as for other ops: a batch is a loop over examples in compiled code,
@@ -107,6 +109,33 @@ class differentiable:  # noqa: N801 (a decorator)
             )
         self._programs: dict[tuple[Any, ...], _Bound] = {}
         functools.update_wrapper(self, plain)
+
+    @staticmethod
+    def rule(function: Callable[..., Any]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+        """Declare the partial derivatives of a function of numbers whose own text is not read: a decorator.
+
+        What is decorated takes the same numbers and returns the slope, or a tuple with one for each of several numbers. Both
+        functions are compiled where differentiable functions call the first; a rule holds for all that are translated after it.
+
+        >>> import numgrad as ng
+        >>> import numpy as np
+        >>> def softplus(x):
+        ...     return np.logaddexp(0.0, x)
+        >>> @ng.differentiable.rule(softplus)
+        ... def slope(x):
+        ...     return 1.0 / (1.0 + np.exp(-x))
+        >>> f = ng.differentiable(lambda x: softplus(x) ** 2)
+        >>> x = ng.tensor(0.0, requires_grad=True)
+        >>> f(x).backward()
+        >>> round(x.grad.item(), 4)
+        0.6931
+        """
+
+        def declare(slopes: Callable[..., Any]) -> Callable[..., Any]:
+            declare_rule(function, slopes)
+            return slopes
+
+        return declare
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Call the function."""

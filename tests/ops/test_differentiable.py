@@ -13,7 +13,7 @@ import pytest
 import numgrad as ng
 from numgrad.errors import DtypeError, GradError, TapeError
 from numgrad.runtime import memory
-from tests.ops.loop_functions import by_tensors, decay, picked, root, smooth, smoothed
+from tests.ops.loop_functions import by_tensors, decay, measured, picked, root, smooth, smoothed
 
 
 def leaf(*shape: int, dtype: Any = ng.float64, low: float = 0.2) -> Any:
@@ -131,6 +131,21 @@ def test_without_gradients_nothing_is_recorded() -> None:
         assert not decay(x, 0.5, 2)[0].requires_grad
     assert not decay(x.detach(), 0.5, 2)[0].requires_grad
     assert decay(x, 0.5, 2)[0].grad_fn.name() == "DecayBackward0"
+
+
+def test_helpers_constants_and_defaults() -> None:
+    x = ng.tensor(2.0, dtype=ng.float64, requires_grad=True)
+    for value in (measured(x), measured(x, "newton"), measured(x=x, how="newton")):
+        assert value.item() == pytest.approx(2**0.5)
+        (slope,) = ng.autograd.grad(value, x)
+        assert slope.item() == pytest.approx(0.5 * 2**-0.5)
+
+
+def test_what_the_function_raises_is_raised_with_its_line() -> None:
+    with pytest.raises(ValueError, match=r"x is negative, in measured \(.*loop_functions.py:\d+\): `raise ValueError"):
+        measured(ng.tensor(-1.0))
+    with pytest.raises(ValueError, match="x is negative"):
+        ng.func.vmap(measured)(ng.tensor([1.0, -1.0]))
 
 
 # ---- NumPy ----------------------------------------------------------------------------------------------------------

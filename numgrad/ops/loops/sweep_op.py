@@ -244,13 +244,9 @@ class SweepOp:
         seen = sum([product(argument.shape) for argument in arguments if hasattr(argument, "shape")])
         each_cost = _COST * seen // max(count, 1)
         b.launch(
-            kernel_of(self.sweep, tuple(passings), self._checks()), *arguments, work=count,
+            kernel_of(self.sweep, tuple(passings), self.checked or config.checks_indices()), *arguments, work=count,
             grain=max(1, GRAIN_COST // max(each_cost, 1)), cost=max(_LEAST_COST, each_cost * count),
         )  # fmt: skip
-
-    def _checks(self) -> bool:
-        """Whether each index is looked at. A reverse sweep uses those that the recording one has used."""
-        return config.checks_indices() or (self.checked and self.sweep is not self.sweeps.reverse)
 
     def _prove_room(self, count: int, rooms: dict[str, int]) -> None:
         """Refuse a tape beyond the limit."""
