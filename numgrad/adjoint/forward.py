@@ -70,6 +70,8 @@ class Forward:
         )
         self.tapes = {k: (names.own(f"tape_{d}"), names.own(f"{d}_at")) for k, d in TAPES.items()}
         self.status = names.own("status")
+        self.parts: dict[int, Any] = {}  # loops whose tape is made in parts, by identity
+        self.follows = True  # whether it is noted which array a name stands for
         self.traced: set[str] = set()  # arrays that swap names with one that stands for an argument
 
     @property
@@ -124,7 +126,7 @@ class Forward:
                 return None
             total = {k: max(e[k] for e in each) for k in total}  # type: ignore[index]
         elif isinstance(s, Loop):
-            inner = self.count_block(s.body)
+            inner = None if id(s) in self.parts else self.count_block(s.body)
             if inner is None or any(inner.values()):
                 return None
             total["i"] += self.counts_turns(s)
@@ -214,11 +216,14 @@ class Forward:
         """What goes with names that are swapped: their numbers, or their adjoints."""
         if self.mode == "joined" and set(s.targets) & self.active:
             out.append(Code(swapped(s.targets, s.sources, self.names.bar), s.line))
-        if (self.records and self.mode != "joined") or self.traced & set(s.targets):
+        if (self.records and self.follows and self.mode != "joined") or self.traced & set(s.targets):
             out.append(Code(swapped(s.targets, s.sources, self.names.id), s.line))
 
     def loop(self, s: Any, out: list[Any], ensured: bool) -> None:
         """A loop."""
+        if id(s) in self.parts:
+            self.parts[id(s)].record(self, out)
+            return
         body: list[Any] = []
         if self.records and self.counts_turns(s):
             out.append(Code(f"{self.turns(s)} = 0", s.line))

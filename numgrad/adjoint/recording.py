@@ -24,6 +24,7 @@ from numgrad.adjoint.language import (
     arrays,
     assigned,
     children,
+    expressions,
     items,
     parts,
     scalars,
@@ -71,7 +72,10 @@ class Recording:
                 break
         self.ends = sorted(n for n in last if n in versions.canonical)
         self.arrays_read = {n for s in walk(versions.top) for n in self._reads(s)} & set(versions.unit.arrays)
+        again = [s for s in walk(versions.top) if isinstance(s, For) and s.checkpoint]
+        self.arrays_read |= {n for s in again for n in written(s.body)}
         self.restored = {s.array for s in walk(versions.top) if isinstance(s, Store) and s.save}
+        self.restored |= {n for s in again for n in written(s.body)}
         self._sort_out(versions.top)
 
     def _saves(self) -> int:
@@ -95,6 +99,8 @@ class Recording:
             return set(), set()
         if isinstance(s, If):
             return scalars(s.cond), set()
+        if isinstance(s, For) and s.checkpoint:
+            return self._run_again(s)
         if isinstance(s, For):
             return scalars(s.start) | scalars(s.step) | (set() if s.exit else scalars(s.stop)), set()
         if isinstance(s, (Assign, Store)):
@@ -107,6 +113,14 @@ class Recording:
                     scalars(i, names)
             return names, set(entry[1])
         return set(), set()
+
+    def _run_again(self, s: For) -> tuple[set[str], set[str]]:
+        """What a loop that runs again reads of what it does not change itself."""
+        inside = list(walk(s.body))
+        each = [e for x in [s, *inside] for e in expressions(x)]
+        own = {x.name for x in inside if isinstance(x, Assign)} | {x.var for x in [s, *inside] if isinstance(x, For)}
+        read = set().union(*map(scalars, each)) - own
+        return read, set().union(*map(arrays, each)) - written(s.body)
 
     def _demand(self) -> None:
         queue = [n for s in walk(self.v.top) for n in self.direct(s)[0]]

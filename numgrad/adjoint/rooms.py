@@ -69,6 +69,11 @@ class Bounds:
         return self.upper(trips(s)) if isinstance(s.step, Const) else None
 
 
+def rooms_of_block(forward: Forward, block: Any, bounds: Bounds) -> Rooms:
+    """How much a block pushes at most, by kind."""
+    return _block(forward, block, bounds)
+
+
 def rooms_of_tapes(forward: Forward, top: Any, ends: list[tuple[str, str]]) -> Rooms:
     """How much is pushed at most, by kind."""
     bounds = Bounds(forward.v)
@@ -101,6 +106,9 @@ def _statement(forward: Forward, s: Any, bounds: Bounds) -> Rooms:
         counted = forward.count(s)
         assert counted is not None
         return {k: Const(counted[k]) for k in TAPES}
+    if id(s) in forward.parts:
+        rooms: Rooms = forward.parts[id(s)].rooms(forward)
+        return rooms
     if isinstance(s, For):
         bounds.loops[s.var] = s
     inner = _block(forward, s.body, bounds)

@@ -12,6 +12,7 @@ from numgrad.adjoint import code, sweeps
 from numgrad.adjoint.extents import WorkMemory, extent
 from numgrad.adjoint.forward import TAPES, ZEROS, Forward, Namer
 from numgrad.adjoint.language import Permute, walk
+from numgrad.adjoint.parts import parts_of
 from numgrad.adjoint.reading import read
 from numgrad.adjoint.recording import Recording
 from numgrad.adjoint.report import report_of
@@ -82,6 +83,7 @@ class _Translation:
 
         self.rec = Recording(self.versions, self.active, uses, recompute)
         self.swapped = {n for s in walk(self.versions.top) if isinstance(s, Permute) for n in s.targets}
+        self.parts = parts_of(Forward(self.versions, self.active, self.rec, self.names, "record"), self.versions.top)
         self.ids = {n: k for k, n in enumerate(sorted(self.swapped))}
         changed = {r[1] for r in unit.results if r[0] == "changed"} & self.swapped
         self.traced = {n for n in self.swapped if changed & self._swapped_with(n)}
@@ -223,6 +225,7 @@ class _Translation:
     def _forward(self, rec: Recording | None, mode: str) -> Forward:
         forward = Forward(self.versions, self.active, rec, self.names, mode)
         forward.traced = self.traced
+        forward.parts = self.parts if mode in ("record", "count") else {}
         return forward
 
     def plain(self) -> Sweep:
@@ -332,6 +335,8 @@ class _Translation:
         body += [f"{p} = {used.name}[{n}]" for n, (t, p) in enumerate(forward.tapes.values()) if t in taped]
         backward.pop(list(self._ends()), body)
         body.append("# local arrays as they were at the end, and the adjoints of arrays")
+        for parts in self.parts.values():
+            body += parts.memory(forward, work)
         body += self._arrays_at_end(forward, kept, work)
         for n in sorted(self.active & set(unit.arrays)):
             argument = n in self.kinds

@@ -112,7 +112,7 @@ def weights_of(name: str) -> Weights:
     meta = {
         "categories": list(weights.categories(name)),
         "num_params": entry.parameters,
-        "min_size": (1, 1),
+        "min_size": entry.min_size,
         "recipe": entry.recipe,
         "_metrics": {entry.dataset: {"acc@1": entry.acc1, "acc@5": entry.acc5}},
         "_ops": entry.gmacs,

@@ -12,6 +12,7 @@ from numgrad.cli import step, train_step
 from numgrad.cli.progress import CompileProgress
 from numgrad.runtime import build
 from tests.cli.running import numgrad, report
+from tests.distributed.running import launcher
 
 PARTS = ("forward", "backward", "optimizer", "total")
 BITS = ("loss", "gradient_norm")
@@ -137,3 +138,28 @@ def test_no_progress_where_nothing_is_compiled() -> None:
     with CompileProgress(stream):
         pass
     assert stream.getvalue() == ""
+
+
+def test_ranks_report_their_times_and_have_the_same_parameters() -> None:
+    launcher()
+    options = ("--ranks", "2", "--steps", "2", "--weights", "random")
+    seen = report(*options)
+    assert [row["rank"] for row in seen["ranks"]] == [0, 1]
+    assert seen["parameters_are_equal"] is True
+    assert 0 < seen["exchange_share"] < 1
+    for row in seen["ranks"]:
+        spent = row["seconds"]
+        assert set(spent) == {"forward", "backward", "exchange", "optimizer", "total"}
+        assert spent["total"] > spent["exchange"] > 0
+    assert seen["ranks"][0]["loss"] != seen["ranks"][1]["loss"]  # each has images of its own
+    done = numgrad("train-step", *options)
+    assert done.returncode == 0, done.stderr
+    assert "parameters after the last step: the same bits on all ranks" in done.stdout
+
+
+def test_ranks_without_mpi_are_a_matter_of_usage(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("numgrad.distributed.groups.is_mpi_available", lambda: False)
+    assert train_step.main(["--ranks", "2", "--weights", "random"]) == 2
+    assert "pip install 'numgrad[mpi]'" in capsys.readouterr().err
