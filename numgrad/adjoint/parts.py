@@ -7,6 +7,7 @@ part's own, and goes them backwards (Griewank and Walther, Evaluating Derivative
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from numgrad.adjoint.backward import Adjoint
@@ -41,9 +42,10 @@ class Parts:
         bounds.loops[s.var] = s
         each = rooms_of_block(forward, s.body, bounds)
         if turns is None or None in each.values():
+            name = s.var.rsplit("_", 1)[0]
             raise TranslationError(
-                f"differentiable {s.line.function}, {s.line.file}:{s.line.number}: the loop over {s.var.rsplit('_', 1)[0]} cannot be "
-                "checkpointed: how much one turn records is not known beforehand; name another loop, or leave the `while` out"
+                f"differentiable {s.line.function}, {s.line.file}:{s.line.number}: the loop over {name} cannot be checkpointed: how "
+                "much one turn records is not known beforehand; name another loop, or leave the `while` or `break` out"
             )
         self.turns = turns
         self.size = op("max", ONE, Op("int", (Op("sqrt", (turns,)),)))
@@ -112,10 +114,6 @@ class Parts:
 
     # ---- reverse ----------------------------------------------------------------------------------------------------------
 
-    def memory(self, forward: Forward, work: WorkMemory) -> list[Any]:
-        """The tapes of a part."""
-        return [f"{self.tapes(forward)[k][0]} = {work.take(TAPES[k], (e,))}" for k, e in self.room.items()]
-
     def tapes(self, forward: Forward) -> dict[str, tuple[str, str]]:
         """Names of the tapes of a part and of the marks on them."""
         own = forward.names.own
@@ -162,3 +160,13 @@ def parts_of(forward: Forward, top: Any) -> dict[int, Parts]:
                 f"differentiable {s.line.function}, {s.line.file}:{s.line.number}: the step has to be a number"
             )
     return {id(s): Parts(forward, s) for s in marked}
+
+
+def memory_of(parts: Iterable[Parts], forward: Forward, work: WorkMemory) -> list[Any]:
+    """The tapes of a part, which all loops that are made in parts share."""
+    rooms: dict[str, Expr] = {}
+    for each in parts:
+        for kind, room in each.room.items():
+            rooms[kind] = op("max", rooms[kind], room) if kind in rooms else room
+        tapes = each.tapes(forward)
+    return [f"{tapes[k][0]} = {work.take(TAPES[k], (e,))}" for k, e in rooms.items()]

@@ -12,7 +12,7 @@ from numgrad.adjoint import code, sweeps
 from numgrad.adjoint.extents import WorkMemory, extent
 from numgrad.adjoint.forward import TAPES, ZEROS, Forward, Namer
 from numgrad.adjoint.language import Permute, walk
-from numgrad.adjoint.parts import parts_of
+from numgrad.adjoint.parts import memory_of, parts_of
 from numgrad.adjoint.reading import read
 from numgrad.adjoint.recording import Recording
 from numgrad.adjoint.report import report_of
@@ -335,8 +335,7 @@ class _Translation:
         body += [f"{p} = {used.name}[{n}]" for n, (t, p) in enumerate(forward.tapes.values()) if t in taped]
         backward.pop(list(self._ends()), body)
         body.append("# local arrays as they were at the end, and the adjoints of arrays")
-        for parts in self.parts.values():
-            body += parts.memory(forward, work)
+        body += memory_of(self.parts.values(), forward, work)
         body += self._arrays_at_end(forward, kept, work)
         for n in sorted(self.active & set(unit.arrays)):
             argument = n in self.kinds

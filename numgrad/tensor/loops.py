@@ -17,7 +17,7 @@ from numgrad.dtypes import float64, from_numpy_dtype
 from numgrad.engine.constants import constant
 from numgrad.engine.tape import TensorBase, modes
 from numgrad.engine.views import check_in_place
-from numgrad.errors import DtypeError, OutOfRangeError
+from numgrad.errors import DtypeError, OutOfRangeError, TapeError
 from numgrad.ops.elementwise import clone
 from numgrad.ops.loops import Case, Program
 from numgrad.runtime.kernel import python_function
@@ -51,7 +51,8 @@ class differentiable:  # noqa: N801 (a decorator)
         Written in Python, plain or decorated by ``numba.njit``. Its globals and closures keep the values that they have when
         it is first called.
     checkpoint
-        The variable of a loop, or several, whose tape is made in parts: less memory, for one more forward.
+        The variable of a loop, or several, whose tape is made in parts: less memory, for one more forward. Without it, those of
+        the outermost loops are where a tape would be larger than NUMGRAD_TAPE_MB.
     checked
         Whether each index is checked (a wrong one raises IndexError). If not, it reads or writes foreign memory.
 
@@ -66,7 +67,7 @@ class differentiable:  # noqa: N801 (a decorator)
     IndexError
         An index is out of range; the message names function and line. Nothing was changed.
     TapeError
-        What has to be recorded for the backward is larger than NUMGRAD_TAPE_MB. Nothing was changed.
+        What has to be recorded for the backward is larger than NUMGRAD_TAPE_MB, also in parts. Nothing was changed.
 
     >>> import numgrad as ng
     >>> @ng.differentiable
@@ -293,12 +294,17 @@ class _Bound:
             return Kind("i8")
         if isinstance(value, (float, np.floating)):
             return Kind(self.weak.code)
-        if value is None or isinstance(value, (str, tuple)):
+        if _is_constant(value):
             return Kind("", 0, value, True)
         raise TypeError(
             f"{self.name}: {name} is {type(value).__name__}, expected a tensor, an array of NumPy's or a number; pass the parts of "
             "an object one by one"
         )
+
+    @functools.cached_property
+    def _in_parts(self) -> Program | None:
+        """The program for a tape that would pass the limit."""
+        return self.program.in_parts()
 
     # ---- a call --------------------------------------------------------------------------------------------------
 
@@ -327,7 +333,13 @@ class _Bound:
                     inputs[number] = clone(value)
         case = Case(tuple([self._number(values[position]) for position in self._numbers]))
         try:
-            results = op.apply(inputs, case)
+            try:
+                results = op.apply(inputs, case)
+            except TapeError:
+                if self._in_parts is None:
+                    raise
+                op = self._in_parts.op(needs)
+                results = op.apply(inputs, case)
         except OutOfRangeError as error:
             raise OutOfRangeError(f"{error}{op.place_of_index(inputs, case)}") from None
         for name, result in op.last_contents(results):
@@ -383,6 +395,13 @@ class _Bound:
         lines = [f"{name}: {count} elements, {nbytes} bytes" for name, (count, nbytes) in sizes.items()]
         total = sum([nbytes for _, nbytes in sizes.values()])
         return [*lines, f"tape: {total} bytes"]
+
+
+def _is_constant(value: Any) -> bool:
+    """Whether an argument becomes part of the text: None, a text, or a tuple of these and of numbers."""
+    if isinstance(value, tuple):
+        return all(_is_constant(each) or isinstance(each, (int, float)) for each in value)
+    return value is None or isinstance(value, str)
 
 
 def _is_recorded() -> bool:

@@ -48,8 +48,8 @@ class Case(NamedTuple):
         return self._replace(flags=(*self.flags, *[True] * (count - len(self.flags)))) if self.flags else self
 
 
-class ShortError(Exception):
-    """A sweep's memory did not suffice; it is run again with more."""
+class ShortError(RuntimeError):
+    """A sweep's memory did not suffice; it is run again with more, except by a replay."""
 
 
 class SweepOp:
@@ -175,7 +175,10 @@ class SweepOp:
             failure = self.sweeps.failures[status - FIRST_FAILURE]
             return failure.error(f"{failure.message}, in {shown(failure.line)}")
         if status != BAD_INDEX:
-            return ShortError()
+            return ShortError(
+                f"{self.sweeps.name}: its loops take more turns than in the run that was recorded, whose tape is too short for "
+                "them; record it again with these values"
+            )
         return OutOfRangeError(
             f"{self.sweeps.name}: an index is out of range; nothing outside of an array was read or written, and nothing "
             "was changed"
