@@ -382,6 +382,9 @@ class Expressions(Elementwise):
         return self.operation(OPERATORS[type(node.op)], values, node, scope, out)
 
     def _compare(self, node: ast.Compare, scope: Scope, out: list[Any]) -> Any:
+        answer = self._compared_beforehand(node, scope)
+        if answer is not None:
+            return Const(answer)
         for o in node.ops:
             if type(o) not in OPERATORS:
                 raise self.fail(node, scope, "this comparison is not supported", "compare numbers by < <= > >= == !=")
@@ -393,6 +396,16 @@ class Expressions(Elementwise):
             one = self.operation(OPERATORS[type(o)], values[k : k + 2], node, scope, out)
             total = one if total is None else op("and", total, one)
         return total
+
+    def _compared_beforehand(self, node: ast.Compare, scope: Scope) -> bool | None:
+        """A comparison of one thing with a text or None that is known before anything runs; None for any other."""
+        if len(node.ops) != 1 or not isinstance(node.ops[0], (ast.Eq, ast.NotEq, ast.Is, ast.IsNot)):
+            return None
+        sides = [self.value(each, scope, []) for each in (node.left, node.comparators[0]) if _is_plain(each)]
+        if len(sides) < 2 or not any(isinstance(each, Static) and _is_text(each.value) for each in sides):
+            return None
+        same = all(isinstance(each, Static) for each in sides) and sides[0].value == sides[1].value
+        return same is isinstance(node.ops[0], (ast.Eq, ast.Is))
 
     def _boolop(self, node: ast.BoolOp, scope: Scope, out: list[Any]) -> Any:
         name = "and" if isinstance(node.op, ast.And) else "or"
@@ -460,3 +473,11 @@ class Expressions(Elementwise):
 
 
 __all__ = ["KNOWN", "OPERATORS", "Assign", "Expressions", "find"]
+
+
+def _is_plain(node: ast.expr) -> bool:
+    return isinstance(node, (ast.Name, ast.Constant))
+
+
+def _is_text(value: Any) -> bool:
+    return value is None or isinstance(value, str)

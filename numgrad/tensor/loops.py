@@ -11,13 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from numgrad.adjoint import Kind
+from numgrad.adjoint import Kind, declare_rule
 from numgrad.dtypes import dtype as Dtype
 from numgrad.dtypes import float64, from_numpy_dtype
 from numgrad.engine.constants import constant
 from numgrad.engine.tape import TensorBase, modes
 from numgrad.engine.views import check_in_place
-from numgrad.errors import DtypeError, OutOfRangeError
+from numgrad.errors import DtypeError, OutOfRangeError, TapeError
 from numgrad.ops.elementwise import clone
 from numgrad.ops.loops import Case, Program
 from numgrad.runtime.kernel import python_function
@@ -38,6 +38,8 @@ class differentiable:  # noqa: N801 (a decorator)
       NumPy's arrays are constants; integers and bools are parameters that need no gradient. What it returns are tensors. A
       tensor that it changes is changed in place, by the rules of all changes in place.
     - With arrays of NumPy's and numbers alone it computes the same, without a gradient, and returns arrays and numbers.
+    - float32 is computed in float64. A number that is returned is as wide as the widest tensor or array of floating point; an
+      array has the dtype that the text gives it: ``np.zeros(n)`` is float64, ``np.zeros_like(x)`` and ``x.copy()`` are as x.
     - In another differentiable function it is a helper.
 
     Second derivatives, forward mode and `func.vmap` work as for other ops: a batch is a loop over examples in compiled code,
@@ -49,7 +51,8 @@ class differentiable:  # noqa: N801 (a decorator)
         Written in Python, plain or decorated by ``numba.njit``. Its globals and closures keep the values that they have when
         it is first called.
     checkpoint
-        The variable of a loop, or several, whose tape is made in parts: less memory, for one more forward.
+        The variable of a loop, or several, whose tape is made in parts: less memory, for one more forward. Without it, those of
+        the outermost loops are where a tape would be larger than NUMGRAD_TAPE_MB.
     checked
         Whether each index is checked (a wrong one raises IndexError). If not, it reads or writes foreign memory.
 
@@ -64,7 +67,7 @@ class differentiable:  # noqa: N801 (a decorator)
     IndexError
         An index is out of range; the message names function and line. Nothing was changed.
     TapeError
-        What has to be recorded for the backward is larger than NUMGRAD_TAPE_MB. Nothing was changed.
+        What has to be recorded for the backward is larger than NUMGRAD_TAPE_MB, also in parts. Nothing was changed.
 
     >>> import numgrad as ng
     >>> @ng.differentiable
@@ -107,6 +110,33 @@ class differentiable:  # noqa: N801 (a decorator)
             )
         self._programs: dict[tuple[Any, ...], _Bound] = {}
         functools.update_wrapper(self, plain)
+
+    @staticmethod
+    def rule(function: Callable[..., Any]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+        """Declare the partial derivatives of a function of numbers whose own text is not read: a decorator.
+
+        What is decorated takes the same numbers and returns the slope, or a tuple with one for each of several numbers. Both
+        functions are compiled where differentiable functions call the first; a rule holds for all that are translated after it.
+
+        >>> import numgrad as ng
+        >>> import numpy as np
+        >>> def softplus(x):
+        ...     return np.logaddexp(0.0, x)
+        >>> @ng.differentiable.rule(softplus)
+        ... def slope(x):
+        ...     return 1.0 / (1.0 + np.exp(-x))
+        >>> f = ng.differentiable(lambda x: softplus(x) ** 2)
+        >>> x = ng.tensor(0.0, requires_grad=True)
+        >>> f(x).backward()
+        >>> round(x.grad.item(), 4)
+        0.6931
+        """
+
+        def declare(slopes: Callable[..., Any]) -> Callable[..., Any]:
+            declare_rule(function, slopes)
+            return slopes
+
+        return declare
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Call the function."""
@@ -236,7 +266,6 @@ class _Bound:
         self.program = Program(owner.py_func, self.names, kinds, owner.checked, owner.checkpoint, _is_recorded)
         self._inputs = [self.names.index(name) for name in self.program.tensors]
         self._numbers = [self.names.index(name) for name in self.program.numbers]
-        self._is_number = [not kind.ndim for kind in kinds]
 
     def _dtype_of(self, name: str, value: Any) -> Dtype | None:
         """The dtype of a tensor or an array."""
@@ -264,7 +293,7 @@ class _Bound:
             return Kind("i8")
         if isinstance(value, (float, np.floating)):
             return Kind(self.weak.code)
-        if value is None or isinstance(value, (str, tuple)):
+        if _is_constant(value):
             return Kind("", 0, value, True)
         raise TypeError(
             f"{self.name}: {name} is {type(value).__name__}, expected a tensor, an array of NumPy's or a number; pass the parts of "
@@ -298,7 +327,14 @@ class _Bound:
                     inputs[number] = clone(value)
         case = Case(tuple([self._number(values[position]) for position in self._numbers]))
         try:
-            results = op.apply(inputs, case)
+            try:
+                results = op.apply(inputs, case)
+            except TapeError:
+                in_parts = program.in_parts()
+                if in_parts is None:
+                    raise
+                op = in_parts.op(needs)
+                results = op.apply(inputs, case)
         except OutOfRangeError as error:
             raise OutOfRangeError(f"{error}{op.place_of_index(inputs, case)}") from None
         for name, result in op.last_contents(results):
@@ -354,6 +390,13 @@ class _Bound:
         lines = [f"{name}: {count} elements, {nbytes} bytes" for name, (count, nbytes) in sizes.items()]
         total = sum([nbytes for _, nbytes in sizes.values()])
         return [*lines, f"tape: {total} bytes"]
+
+
+def _is_constant(value: Any) -> bool:
+    """Whether an argument becomes part of the text: None, a text, or a tuple of these and of numbers."""
+    if isinstance(value, tuple):
+        return all(_is_constant(each) or isinstance(each, (int, float)) for each in value)
+    return value is None or isinstance(value, str)
 
 
 def _is_recorded() -> bool:

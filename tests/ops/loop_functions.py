@@ -58,6 +58,17 @@ def picked(x: Any, places: Any, sign: Any) -> Any:
     return total
 
 
+@ng.differentiable
+def measured(x: Any, how: str = "exact") -> Any:
+    """The square root of a number that must not be negative, by the function that ``how`` names."""
+    if x < 0.0:
+        raise ValueError("x is negative")
+    if how == "exact":
+        return math.sqrt(x)
+    value, _ = root(x, 1e-14)
+    return value
+
+
 def by_tensors(x: Any, rate: Any, steps: int) -> tuple[Any, Any]:
     """`decay` in ops of tensors."""
     means = []

@@ -12,8 +12,9 @@ import pytest
 
 import numgrad as ng
 from numgrad.errors import DtypeError, GradError, TapeError
+from numgrad.ops.loops import sweep_op
 from numgrad.runtime import memory
-from tests.ops.loop_functions import by_tensors, decay, picked, root, smooth, smoothed
+from tests.ops.loop_functions import by_tensors, decay, measured, picked, root, smooth, smoothed
 
 
 def leaf(*shape: int, dtype: Any = ng.float64, low: float = 0.2) -> Any:
@@ -131,6 +132,21 @@ def test_without_gradients_nothing_is_recorded() -> None:
         assert not decay(x, 0.5, 2)[0].requires_grad
     assert not decay(x.detach(), 0.5, 2)[0].requires_grad
     assert decay(x, 0.5, 2)[0].grad_fn.name() == "DecayBackward0"
+
+
+def test_helpers_constants_and_defaults() -> None:
+    x = ng.tensor(2.0, dtype=ng.float64, requires_grad=True)
+    for value in (measured(x), measured(x, "newton"), measured(x=x, how="newton")):
+        assert value.item() == pytest.approx(2**0.5)
+        (slope,) = ng.autograd.grad(value, x)
+        assert slope.item() == pytest.approx(0.5 * 2**-0.5)
+
+
+def test_what_the_function_raises_is_raised_with_its_line() -> None:
+    with pytest.raises(ValueError, match=r"x is negative, in measured \(.*loop_functions.py:\d+\): `raise ValueError"):
+        measured(ng.tensor(-1.0))
+    with pytest.raises(ValueError, match="x is negative"):
+        ng.func.vmap(measured)(ng.tensor([1.0, -1.0]))
 
 
 # ---- NumPy ----------------------------------------------------------------------------------------------------------
@@ -326,11 +342,20 @@ def test_a_tape_is_freed_with_its_node() -> None:
 
 def test_a_tape_beyond_the_limit_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NUMGRAD_TAPE_MB", "1")
-    x = leaf(1000)
+    x = leaf(200_000)
     with pytest.raises(TapeError, match=r"decay: its tape would take \d+ MB, expected at most NUMGRAD_TAPE_MB=1"):
-        decay(x, 0.5, 1000)
+        decay(x, 0.5, 3)
     with ng.no_grad():
-        decay(x, 0.5, 1000)
+        decay(x, 0.5, 3)
+
+
+def test_a_tape_beyond_the_limit_is_made_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    x, gradients = leaf(1000), []
+    for limit in ("64", "1"):
+        monkeypatch.setenv("NUMGRAD_TAPE_MB", limit)
+        y, _ = decay(x, 0.5, 1001)
+        gradients += ng.autograd.grad(y.sum(), x)
+    assert gradients[0].tolist() == gradients[1].tolist()
 
 
 def test_it_says_what_it_does() -> None:
@@ -410,6 +435,20 @@ def test_anomaly_mode_names_the_line_of_a_nan() -> None:
         with pytest.raises(RuntimeError, match="DecayBackward0.*nan"), ng.autograd.detect_anomaly():
             decay(x, 0.0, 1)[0].sum().backward()
     assert "from the derivative of decay" in str(caught[-1].message)
+
+
+def test_a_run_that_found_its_tape_too_short_is_no_part_of_a_recording(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sweep_op, "_FIRST_ROOM", 1)
+    again = ng.differentiable(root.py_func)
+    x = ng.tensor(2.0, dtype=ng.float64, requires_grad=True)
+    with ng.compile.Recording() as recording:
+        y, _ = again(x, 1e-12)
+        y.backward()
+    with ng.no_grad():
+        x.fill_(2.1)
+    recording.replay()
+    assert y.item() == pytest.approx(2.1**0.5)
+    assert x.grad.item() == pytest.approx(0.5 * 2.1**-0.5)
 
 
 def test_a_recording_replays_it() -> None:

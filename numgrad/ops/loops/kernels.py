@@ -9,11 +9,12 @@ from __future__ import annotations
 import ast
 import functools
 import linecache
+import types
 from typing import Any, NamedTuple
 
 from numgrad.adjoint import Parameter, Sweep
 from numgrad.kernels.room import ROOMS
-from numgrad.runtime.kernel import Device, Kernel
+from numgrad.runtime.kernel import Device, Kernel, frozen
 
 _READ = ("argument", "tangent", "grad_result")
 SHARED = ("argument", "tangent")  # roles of what all examples may share
@@ -83,7 +84,10 @@ def compiled_text(sweep: Sweep) -> Any:
     text = ast.unparse(_OfTapes(tapes).visit(ast.parse(sweep.text))) + "\n" if tapes else sweep.text
     file = f"<numgrad {sweep.name} in a kernel {id(sweep):x}>"
     linecache.cache[file] = (len(text), None, text.splitlines(True), file)
-    scope: dict[str, Any] = {"__name__": "numgrad.adjoint.written", **sweep.scope, **ROOMS}
+    opaque = {
+        name: Device(frozen(value)) for name, value in sweep.scope.items() if isinstance(value, types.FunctionType)
+    }  # functions with a rule
+    scope: dict[str, Any] = {"__name__": "numgrad.adjoint.written", **sweep.scope, **opaque, **ROOMS}
     exec(compile(text, file, "exec"), scope)
     return scope[sweep.name]
 

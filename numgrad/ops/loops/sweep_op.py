@@ -48,8 +48,8 @@ class Case(NamedTuple):
         return self._replace(flags=(*self.flags, *[True] * (count - len(self.flags)))) if self.flags else self
 
 
-class ShortError(Exception):
-    """A sweep's memory did not suffice; it is run again with more."""
+class ShortError(RuntimeError):
+    """A sweep's memory did not suffice; it is run again with more, except by a replay."""
 
 
 class SweepOp:
@@ -175,7 +175,10 @@ class SweepOp:
             failure = self.sweeps.failures[status - FIRST_FAILURE]
             return failure.error(f"{failure.message}, in {shown(failure.line)}")
         if status != BAD_INDEX:
-            return ShortError()
+            return ShortError(
+                f"{self.sweeps.name}: its loops take more turns than in the run that was recorded, whose tape is too short for "
+                "them; record it again with these values"
+            )
         return OutOfRangeError(
             f"{self.sweeps.name}: an index is out of range; nothing outside of an array was read or written, and nothing "
             "was changed"
@@ -244,13 +247,9 @@ class SweepOp:
         seen = sum([product(argument.shape) for argument in arguments if hasattr(argument, "shape")])
         each_cost = _COST * seen // max(count, 1)
         b.launch(
-            kernel_of(self.sweep, tuple(passings), self._checks()), *arguments, work=count,
+            kernel_of(self.sweep, tuple(passings), self.checked or config.checks_indices()), *arguments, work=count,
             grain=max(1, GRAIN_COST // max(each_cost, 1)), cost=max(_LEAST_COST, each_cost * count),
         )  # fmt: skip
-
-    def _checks(self) -> bool:
-        """Whether each index is looked at. A reverse sweep uses those that the recording one has used."""
-        return config.checks_indices() or (self.checked and self.sweep is not self.sweeps.reverse)
 
     def _prove_room(self, count: int, rooms: dict[str, int]) -> None:
         """Refuse a tape beyond the limit."""
