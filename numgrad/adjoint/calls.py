@@ -7,7 +7,7 @@ import builtins
 import inspect
 from typing import Any
 
-from numgrad.adjoint.language import Const, Expr, Op, Var, op
+from numgrad.adjoint.language import ONE, ZERO, Const, Expr, Op, Var, op
 from numgrad.adjoint.scope import Scope, plain_function, tree_of
 from numgrad.adjoint.structure import Structure, StructureError
 from numgrad.adjoint.values import Arrayed, Lazy, Row, Static, View
@@ -26,6 +26,8 @@ class Calls(WholeArrays):
             return self._method(node, scope, out)
         if any(k.arg is None for k in node.keywords):
             raise self.fail(node, scope, "`**` in a call is not supported", "name each argument")
+        if function is len and len(node.args) == 1 and self._is_range(node.args[0], scope):
+            return self._turns(node.args[0], scope, out)
         if function is len:
             value = self.value(node.args[0], scope, out) if len(node.args) == 1 else None
             if isinstance(value, Row):
@@ -51,6 +53,20 @@ class Calls(WholeArrays):
         if known is not None:
             return self.whole_array(known, self.all(node.args, scope, out), node, scope, out)
         return self._function(function, node, scope, out)
+
+    def _is_range(self, node: ast.expr, scope: Scope) -> bool:
+        return isinstance(node, ast.Call) and self.static(node.func, scope) is range
+
+    def _turns(self, node: Any, scope: Scope, out: list[Any]) -> Expr:
+        """The length of a range of start, stop and step."""
+        bounds = [self.number(v, node, scope, out) for v in self.all(node.args, scope, out)]
+        if len(bounds) != 3 or node.keywords or any(self.kind(b) != "i" for b in bounds):
+            raise self.fail(
+                node, scope, "the length of a range takes its start, stop and step, integers", "write the loop"
+            )
+        start, stop, step = [self.named(b, "bound", self.line(node, scope), out) for b in bounds]
+        sign = Op("select", (op(">", step, ZERO), ONE, Const(-1)))
+        return op("max", ZERO, op("//", op("-", op("+", op("-", stop, start), step), sign), step))
 
     def _is_maker(self, function: Any) -> bool:
         try:

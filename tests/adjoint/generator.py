@@ -179,7 +179,7 @@ def _for(g: Generator, depth: int, room: int) -> None:
     k = r.choice([0, 1, 2, 3, 3, 4])
     turns = r.choice(
         [f"{k}", f"1, {k + 1}", "n", f"{k}, -1, -1", f"0, {2 * k}, 2", f"{k + 2}, 1, -2", f"({g.integer()}) % 4",
-         f"n - 1, n + {k % 3}"]
+         f"n - 1, n + {k % 3}", f"0, {k + 1}, n % 2 + 1", f"{k}, -1, -(n % 2 + 1)"]
     )  # fmt: skip
     g.emit(depth, f"for {name} in range({turns}):")
     g.body(depth, room, name)

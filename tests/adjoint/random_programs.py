@@ -151,21 +151,7 @@ def compare_second(function: Callable[..., Any], t: Truth) -> str:
     if said or not run.sweeps.needs:
         return said
     run.record()
-    gradient = run.sweeps.gradient()
-    given = [
-        np.asarray(seeds[r.name], float) if r.shape else float(seeds[r.name])
-        for r in run.sweeps.results
-        if r.needs_grad
-    ]
-    code = gradient.__code__
-    names = code.co_varnames[: code.co_argcount]
-    sizes = {name: a.size + 1 for name, a in run.saved.items()}
-    rooms = [sizes.get(name.replace("room_", "tape_"), 1) for name in names if name.startswith("room_")]
-    twice = Run(gradient, [*t.args, *given, *rooms], needs=NAMES)
-    twice.record()
-    ways = dict(zip(run.sweeps.needs, [t.way[NAMES.index(n)] for n in run.sweeps.needs], strict=True))
-    returned = [r.name for r in twice.sweeps.results if r.changes is None]
-    product = twice.reverse(dict(zip(returned, ways.values(), strict=True)))
+    product = run.turned(seeds, dict(zip(NAMES, t.way, strict=True)))
     for name in NAMES:
         got = product.get(name, np.zeros(np.shape(t.turned[name])))
         said = said or _differs(f"Hessian times direction, {name}", got, t.turned[name], 1e-8)
@@ -223,7 +209,11 @@ COMPARISONS: dict[str, Callable[..., str]] = {
 
 def check(seed: int, how: str = "plain", size: int = 14, features: frozenset[str] = ALL, **options: Any) -> str:
     """``right``, ``skipped``, ``refused`` with the reason, or what is wrong."""
-    source = Generator(seed, size, features).source()
+    return check_source(Generator(seed, size, features).source(), seed, how, **options)
+
+
+def check_source(source: str, seed: int = 0, how: str = "plain", **options: Any) -> str:
+    """`check`, of a program's text with the arguments of program ``seed``."""
     t = truth(seed, source, second=how == "second")
     if t is None:
         return "skipped"

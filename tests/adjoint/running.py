@@ -74,6 +74,24 @@ class Run:
         ways = {name: np.array(t, float).reshape(self._shape_of(name)) for name, t in tangents.items()}
         return self._call(self.sweeps.tangent, {"tangents": ways}, "result_tangent")
 
+    def turned(self, grads: Mapping[str, Any], way: Mapping[str, Any]) -> dict[str, np.ndarray]:
+        """How the gradients turn along a direction, after `record`: by the reverse of the gradient's own translation."""
+        gradient = self.sweeps.gradient()
+        code = gradient.__code__
+        names = code.co_varnames[: code.co_argcount]
+        sizes = {name: block.size + 1 for name, block in self.saved.items()}
+        rooms = [sizes.get(name.replace("room_", "tape_"), 1) for name in names if name.startswith("room_")]
+        given = [
+            np.asarray(grads[r.name], float) if r.shape else float(grads[r.name])
+            for r in self.sweeps.results
+            if r.needs_grad
+        ]
+        real = [name for name, kind in self.sweeps.arguments if kind.is_real]
+        again = Run(gradient, [*self.args.values(), *given, *rooms], needs=real)
+        again.record()
+        returned = [r.name for r in again.sweeps.results if r.changes is None]
+        return again.reverse({out: way[name] for out, name in zip(returned, self.sweeps.needs, strict=True)})
+
     # ---- memory -------------------------------------------------------------------------------------------------
 
     def _room(self, block: Memory) -> int:
