@@ -12,7 +12,6 @@ from numgrad.adjoint.language import Const, Dim, Expr, Op, Unit, Var, op, produc
 from numgrad.adjoint.scope import DTYPES
 from numgrad.adjoint.sweeps import Extent, Memory
 
-
 # Elements between two arrays: without them, arrays of powers of two lie at distances at which a CPU takes a load for one of what
 # was just stored (addresses that agree in 12 bits), and the reverse of a wave equation takes twice as long.
 _APART = 104
