@@ -11,6 +11,7 @@ import json
 import os
 import re
 import resource
+import shutil
 import statistics
 import subprocess
 import sys
@@ -83,6 +84,8 @@ def measure(example: Example, seeds: int, torch: bool) -> dict[str, Any]:
         sides["first"].append(run(example, program, "--out", str(figure), NUMGRAD_KERNEL_STORE=store))
         twin = Path(folder, program.name)
         twin.write_text(in_torch(program.read_text("utf-8")), "utf-8")
+        for text in program.parent.glob("*.txt"):  # what a program reads stands beside it
+            shutil.copy(text, folder)
         for seed in range(seeds):
             sides["numgrad"].append(run(example, program, "--seed", str(seed), NUMGRAD_KERNEL_STORE=store))
             if torch and not seed:

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from numgrad.adjoint import FIRST_FAILURE, Kind, translate
+from numgrad.adjoint import FIRST_FAILURE, Kind, declare_rule, translate
 from numgrad.adjoint.randomness import normal, uniform
 from numgrad.errors import TranslationError
 from tests.adjoint.running import Run
@@ -219,3 +219,26 @@ def test_random_numbers_are_uniform_and_normal() -> None:
     assert abs(z.mean()) < 0.06
     assert abs(z.var() - 1) < 0.08
     assert abs(np.corrcoef(u[:-1], u[1:])[0, 1]) < 0.06
+
+
+def opaque(u, v):
+    return float(np.exp(u) * v)
+
+
+def calls_opaque(x):
+    total = 0.0
+    for i in range(x.shape[0]):
+        total += opaque(x[i], total + 1.0)
+    return total
+
+
+def test_a_rule_stands_for_a_function_that_is_not_read() -> None:
+    declare_rule(opaque, lambda u, v: (np.exp(u) * v, np.exp(u)))
+    x = np.array([0.3, -1.2, 0.5])
+    grads = agree(Run(calls_opaque, (x,)), np.random.default_rng(0), (calls_opaque(x),))
+    assert set(grads) == {"x"}
+
+
+def test_an_integer_has_64_bits() -> None:
+    with pytest.raises(TranslationError, match="64 bits"):
+        translate(lambda x: x * 1000000000000000000000, [Kind("f8")])
