@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from numgrad.adjoint import Kind, declare_rule
+from numgrad.adjoint import Kind, declare_rule, randomness
 from numgrad.dtypes import dtype as Dtype
 from numgrad.dtypes import float64, from_numpy_dtype
 from numgrad.engine.constants import constant
@@ -137,6 +137,10 @@ class differentiable:  # noqa: N801 (a decorator)
             return slopes
 
         return declare
+
+    # Random numbers of a seed and a counter, for use inside of functions: the reverse finds them again without a tape.
+    uniform = staticmethod(randomness.uniform)
+    normal = staticmethod(randomness.normal)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Call the function."""
