@@ -11,6 +11,7 @@ import json
 import os
 import re
 import resource
+import shutil
 import statistics
 import subprocess
 import sys
@@ -83,6 +84,8 @@ def measure(example: Example, seeds: int, torch: bool) -> dict[str, Any]:
         sides["first"].append(run(example, program, "--out", str(figure), NUMGRAD_KERNEL_STORE=store))
         twin = Path(folder, program.name)
         twin.write_text(in_torch(program.read_text("utf-8")), "utf-8")
+        for text in program.parent.glob("*.txt"):  # what a program reads stands beside it
+            shutil.copy(text, folder)
         for seed in range(seeds):
             sides["numgrad"].append(run(example, program, "--seed", str(seed), NUMGRAD_KERNEL_STORE=store))
             if torch and not seed:
@@ -99,7 +102,7 @@ def show(example: Example, sides: dict[str, list[dict[str, Any]]]) -> None:
 
 def as_page(results: dict[str, Any]) -> str:
     """docs/examples.md."""
-    drawn = [example for example in EXAMPLES if example.drawn and example.name in results["examples"]]
+    drawn = [example for example in EXAMPLES if example.drawn]
     lines = [
         "# Examples",
         "",
@@ -117,20 +120,24 @@ def as_page(results: dict[str, Any]) -> str:
         "|---|---|---|---|---:|---:|---:|",
     ]
     for example in drawn:
-        sides = results["examples"][example.name]
+        sides = results["examples"].get(example.name, {})
         seconds = {name: statistics.median(run["seconds"] for run in runs) for name, runs in sides.items()}
         cells = [f"[{example.name}](../examples/{example.name}.py)", example.shows]
-        cells += [_result(sides["numgrad"]), _numbers(sides.get("torch", []))]
+        cells += [_result(sides.get("numgrad", [])), _numbers(sides.get("torch", []))]
         cells += [f"{seconds[name]:.1f}" if name in seconds else "" for name in ("numgrad", "first", "torch")]
         lines.append(f"| {' | '.join(cells)} |")
     lines += ["", "Shorter ones show a single idea:", ""]
     lines += [f"- [{each.name}](../examples/{each.name}.py): {each.shows}" for each in EXAMPLES if not each.drawn]
     for example in drawn:
+        if not (FOLDER / f"{example.name}.png").exists():
+            continue
         lines += ["", f"## {example.name}", "", f"![{example.shows}](examples/{example.name}.png)"]
     return "\n".join([*lines, ""])
 
 
 def _result(runs: list[dict[str, Any]]) -> str:
+    if not runs:
+        return "not measured yet"
     text = " ".join(runs[0]["text"].replace("|", "\\|").split())
     return f"{text} ({_ranges(runs)})"
 

@@ -27,7 +27,7 @@ MODELS = {
     "resnet18": 64,
     "squeezenet1_1": 64,
     "googlenet": 64,
-    "inception_v3": 96,
+    "inception_v3": 299,
     "densenet121": 64,
     "mobilenet_v2": 64,
     "mobilenet_v3_small": 64,
@@ -38,7 +38,7 @@ MODELS = {
     "convnext_tiny": 64,
     "vit_b_16": 224,
 }
-# Arguments where the classifiers beside the network would have to see larger images, or outputs of one kind are compared.
+# Without the classifiers beside the network, so that both sides return one tensor; the first steps have them.
 CONFIG = {"googlenet": {"aux_logits": False}, "inception_v3": {"aux_logits": False}}
 SIDES = {"torch": "torch_side", "numgrad": "numgrad_side"}
 

@@ -83,7 +83,7 @@ def draw(out, losses, places, times, found, true):
 
     figure, (left, middle, right) = plt.subplots(1, 3, figsize=(11, 3.4), layout="constrained")
     viz.curves(losses, log=True, ax=left)
-    middle.imshow(found.T, origin="lower", extent=(0, 1, -1, 1), aspect="auto", cmap="RdBu")
+    middle.contourf(times, places, found.T, 16, cmap="RdBu")
     middle.set(xlabel="t", ylabel="x")
     for moment, color in ((24, "C0"), (49, "C1"), (99, "C2")):
         right.plot(places, found[moment], color, label=f"t = {times[moment]:.2f}")

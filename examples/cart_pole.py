@@ -72,15 +72,15 @@ def main(seed=0, out=None, updates=60):
 
 
 def draw(out, rewards, states):
-    """The mean reward in training, and where ten carts and their poles are in time."""
+    """The mean reward in training, and where three carts and their poles are in time."""
     import matplotlib.pyplot as plt
 
     from numgrad import viz
 
-    figure, (left, middle, right) = plt.subplots(1, 3, figsize=(11, 3.4), layout="constrained")
+    figure, (left, middle, right) = plt.subplots(1, 3, figsize=(9, 3), layout="constrained")
     viz.curves(rewards, ax=left, xlabel="update", ylabel="mean reward")
     for ax, column, name in ((middle, 0, "place, m"), (right, 2, "angle, rad")):
-        ax.plot(states[:, :10, column].numpy(), linewidth=0.8)
+        ax.plot(states[:, :3, column].numpy(), linewidth=0.8)
         ax.set(xlabel="step", ylabel=name)
     figure.savefig(out, dpi=80)
 

@@ -10,8 +10,7 @@ import argparse
 
 import numgrad as ng
 from numgrad import nn, optim
-
-F = nn.functional
+from numgrad.nn import functional as F
 
 
 def scene(size=64):
@@ -76,20 +75,20 @@ def main(seed=0, out=None, steps=400):
         optimizer.step()
         mean = 0.98 * mean + 0.02 * made.detach()  # of the latest pictures: each has noise of its own
         history.append(psnr(mean, clean))
-    blurred = best_blur(noisy, clean)
-    print(f"PSNR {psnr(noisy, clean):.2f} dB before, {history[-1]:.2f} after; {blurred:.2f} by the best blur")
+    blur = best_blur(noisy, clean)
+    print(f"PSNR {psnr(noisy, clean):.2f} dB before, {history[-1]:.2f} after; {blur:.2f} by the best blur")
     if out:
-        draw(out, history, blurred, {"clean": clean, "noisy": noisy, "net": mean})
+        draw(out, history, blur, {"clean": clean, "noisy": noisy, "net": mean})
 
 
-def draw(out, history, blurred, pictures):
+def draw(out, history, blur, pictures):
     """The PSNR while the net is trained, and the three pictures."""
     import matplotlib.pyplot as plt
 
     from numgrad import viz
 
     figure, (left, right) = plt.subplots(1, 2, figsize=(11, 3.2), width_ratios=(1, 2.2), layout="constrained")
-    viz.curves(history, ax=left, ylabel="PSNR, dB").axhline(blurred, color="0.6", linestyle=":", label="best blur")
+    viz.curves(history, ax=left, ylabel="PSNR, dB").axhline(blur, color="0.6", linestyle=":", label="best blur")
     left.legend(frameon=False)
     viz.images([each[0] for each in pictures.values()], titles=list(pictures), value_range=(0, 1), ax=right)
     figure.savefig(out, dpi=80)

@@ -89,7 +89,7 @@ def draw(out, logs, x, y):
         ax.plot(points, points.sin() + (points / 2).cos(), "k--", linewidth=1, label="true")
         ax.plot(x, y, "k.", markersize=4)
         ax.set_title(title)
-    panels[0].legend(frameon=False)
+    figure.legend(*ax.get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False)
     figure.savefig(out, dpi=80)
 
 

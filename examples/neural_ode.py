@@ -76,7 +76,7 @@ def draw(out, losses, seen, true, found):
 
     from numgrad import viz
 
-    figure, (left, middle, right) = plt.subplots(1, 3, figsize=(11, 3.4), layout="constrained")
+    figure, (left, middle, right) = plt.subplots(1, 3, figsize=(10, 3.2), layout="constrained")
     viz.curves(losses, log=True, ax=left)
     middle.plot(*seen.permute(2, 0, 1).numpy(), "o", color="lightgray", markersize=2)
     for ax, columns in ((middle, (0, 1)), (right, (None, 0))):

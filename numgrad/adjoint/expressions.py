@@ -52,10 +52,16 @@ class Expressions(Elementwise):
         if isinstance(value, np.ndarray):
             value = value.item()
         if isinstance(value, _NUMBERS):
-            return Const(value)
+            return self.sized(value, node, scope)
         if isinstance(value, tuple):
             return Row(tuple(self.known(v, name, node, scope) for v in value))
         return Static(value)
+
+    def sized(self, value: Any, node: Any, scope: Scope) -> Const:
+        """A number that is known; integers have 64 bits."""
+        if isinstance(value, int) and not -(2**63) <= value < 2**63:
+            raise self.fail(node, scope, "the integer does not fit into 64 bits", "write it as a real number")
+        return Const(value)
 
     def static(self, node: ast.expr, scope: Scope) -> Any:
         """The object that an expression names in the surroundings; None if it does not."""
@@ -98,7 +104,7 @@ class Expressions(Elementwise):
 
     def _constant(self, node: ast.Constant, scope: Scope, out: list[Any]) -> Any:
         if isinstance(node.value, _NUMBERS):
-            return Const(node.value)
+            return self.sized(node.value, node, scope)
         if isinstance(node.value, complex):
             raise self.fail(node, scope, "complex numbers are not supported", "keep real and imaginary part apart")
         return Static(node.value)

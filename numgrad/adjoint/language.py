@@ -141,6 +141,8 @@ def text(e: Expr) -> str:
         return f"({a[0]} {e.op} {a[1]})"
     if e.op in ("neg", "not", "invert"):
         return f"({ {'neg': '-', 'not': 'not ', 'invert': '~'}[e.op] }{a[0]})"
+    if e.op == "item":
+        return f"{a[0]}[{a[1]}]"
     if e.op == "select":
         return f"({a[1]} if {a[0]} else {a[2]})"
     if e.op in ("max", "min", "int", "float", "bool", "abs", "round"):

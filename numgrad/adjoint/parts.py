@@ -44,8 +44,8 @@ class Parts:
         if turns is None or None in each.values():
             name = s.var.rsplit("_", 1)[0]
             raise TranslationError(
-                f"differentiable {s.line.function}, {s.line.file}:{s.line.number}: the loop over {name} cannot be checkpointed: how "
-                "much one turn records is not known beforehand; name another loop, or leave the `while` or `break` out"
+                f"differentiable {s.line.function}, {s.line.file}:{s.line.number}: the loop over {name} cannot be checkpointed: "
+                "how much one turn records is not known beforehand; name another loop, or leave the `while` or `break` out"
             )
         self.turns = turns
         self.size = op("max", ONE, Op("int", (Op("sqrt", (turns,)),)))

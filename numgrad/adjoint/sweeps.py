@@ -173,15 +173,20 @@ class Sweep:
     lines: Mapping[int, Line]
     scope: Mapping[str, Any]
 
-    @functools.cached_property
+    @property
     def function(self) -> Callable[..., None]:
         """The text as a function of plain Python; tracebacks and debuggers show its lines."""
-        file = f"<numgrad {self.name} {id(self):x}>"
-        linecache.cache[file] = (len(self.text), None, self.text.splitlines(True), file)
-        scope = {"__name__": "numgrad.adjoint.written", **self.scope}
-        exec(compile(self.text, file, "exec"), scope)
-        function: Callable[..., None] = scope[self.name]
-        return function
+        return _function_of(self)
+
+
+@functools.lru_cache(1 << 10)
+def _function_of(sweep: Sweep) -> Callable[..., None]:
+    file = f"<numgrad {sweep.name} {id(sweep):x}>"
+    linecache.cache[file] = (len(sweep.text), None, sweep.text.splitlines(True), file)
+    scope = {"__name__": "numgrad.adjoint.written", **sweep.scope}
+    exec(compile(sweep.text, file, "exec"), scope)
+    function: Callable[..., None] = scope[sweep.name]
+    return function
 
 
 def room(memory: np.ndarray[Any, Any], first: int, *extents: int) -> np.ndarray[Any, Any]:

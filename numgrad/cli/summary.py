@@ -55,14 +55,14 @@ def run(args: argparse.Namespace) -> int:
     try:
         models.get_model_builder(args.model)
         mode = "train" if args.train else "eval"
-        found = helpers.ask(RECIPE, {"model": args.model, "size": args.input, "depth": args.depth, "mode": mode})
+        answer = helpers.ask(RECIPE, {"model": args.model, "size": args.input, "depth": args.depth, "mode": mode})
     except ValueError as error:
         return _tell(str(error), USAGE)
     except OSError as error:
         return _tell(f"no process can be started: {error}", FAILED)
-    if "error" in found:
-        return _tell(found["error"], USAGE if found["kind"] in _REFUSALS else FAILED)
-    result = found["result"]
+    if "error" in answer:
+        return _tell(answer["error"], USAGE if answer["kind"] in _REFUSALS else FAILED)
+    result = answer["result"]
     print(
         result["text"] if not args.json else json.dumps({key: result[key] for key in result if key != "text"}, indent=2)
     )
@@ -81,10 +81,10 @@ def describe(model: str, size: list[int] | None, depth: int, mode: str) -> dict[
     if size is None:
         weights = models.get_model_weights(model)["DEFAULT"]
         size = [1, 3, *[getattr(network, "image_size", weights.transforms().crop_size)] * 2]
-    found = nn.summary(network, size, depth=depth, mode=mode)
-    numbers = asdict(found)
+    described = nn.summary(network, size, depth=depth, mode=mode)
+    numbers = asdict(described)
     layers = [{key: row[key] for key in row if key != "inside"} for row in numbers.pop("layers")]
-    return {"model": model, "input": list(size), **numbers, "layers": layers, "text": str(found)}
+    return {"model": model, "input": list(size), **numbers, "layers": layers, "text": str(described)}
 
 
 def _tell(text: str, code: int) -> int:

@@ -14,18 +14,7 @@ The names are those of ``torch.distributed``, the backend is MPI. docs/distribut
 
 from __future__ import annotations
 
-from numgrad.distributed.collectives import (
-    all_gather,
-    all_gather_into_tensor,
-    all_reduce,
-    barrier,
-    broadcast,
-    gather,
-    reduce,
-    reduce_scatter,
-    reduce_scatter_tensor,
-    scatter,
-)
+from numgrad.distributed.collectives import all_gather, all_gather_into_tensor, barrier, broadcast, gather, scatter
 from numgrad.distributed.groups import (
     GroupMember,
     ProcessGroup,
@@ -49,6 +38,7 @@ from numgrad.distributed.groups import (
 )
 from numgrad.distributed.objects import all_gather_object, broadcast_object_list, gather_object
 from numgrad.distributed.pairs import irecv, isend, recv, send
+from numgrad.distributed.reductions import all_reduce, reduce, reduce_scatter, reduce_scatter_tensor
 from numgrad.distributed.sums import ReduceOp
 from numgrad.distributed.work import Work
 

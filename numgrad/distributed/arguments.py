@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from numgrad.distributed.groups import ProcessGroup
+from numgrad.distributed.sums import window
 from numgrad.errors import DtypeError, ShapeError, describe
 from numgrad.layout import Spec
 from numgrad.tensor.arguments import check_tensor
@@ -52,3 +53,13 @@ def peer(
     if not 0 <= group_rank < group.size():
         raise ValueError(describe(name, f"group_{argument}", group_rank, f"from 0 to {group.size() - 1}"))
     return group_rank
+
+
+def divided(name: str, argument: str, whole: Tensor, count: int, part: Tensor) -> list[Tensor]:
+    """A contiguous tensor in ``count`` parts of the shape of ``part``, over the same memory."""
+    if whole._spec.dtype is not part._spec.dtype:
+        raise DtypeError(describe(name, f"{argument}.dtype", whole.dtype, part.dtype))
+    if whole._spec.numel != count * part._spec.numel:
+        raise ShapeError(describe(name, f"{argument}.numel()", whole.numel(), f"{count} x {part.numel()}"))
+    numel = part._spec.numel
+    return [window(whole, rank * numel, numel).view(tuple(part.shape)) for rank in range(count)]

@@ -229,6 +229,12 @@ def destroy_process_group(group: ProcessGroup | None = None) -> None:
     ------
     ValueError
         There is no such group.
+
+    >>> from numgrad import distributed
+    >>> distributed.init_process_group("mpi")
+    >>> distributed.destroy_process_group()
+    >>> distributed.is_initialized()
+    False
     """
     global _default
     default = default_group()
@@ -325,6 +331,12 @@ def get_rank(group: ProcessGroup | None = None) -> int:
     ------
     ValueError
         `init_process_group` was not called.
+
+    >>> from numgrad import distributed
+    >>> distributed.init_process_group("mpi")
+    >>> distributed.get_rank()
+    0
+    >>> distributed.destroy_process_group()
     """
     default = default_group()
     return -1 if group == GroupMember.NON_GROUP_MEMBER else (group or default).rank
@@ -337,6 +349,12 @@ def get_world_size(group: ProcessGroup | None = None) -> int:
     ------
     ValueError
         `init_process_group` was not called.
+
+    >>> from numgrad import distributed
+    >>> distributed.init_process_group("mpi")
+    >>> distributed.get_world_size()
+    1
+    >>> distributed.destroy_process_group()
     """
     default = default_group()
     return -1 if group == GroupMember.NON_GROUP_MEMBER else (group or default).size()
@@ -354,6 +372,12 @@ def get_node_local_rank(fallback_rank: int | None = None) -> int:
     ------
     ValueError
         `init_process_group` was not called, and there is no ``fallback_rank``.
+
+    >>> from numgrad import distributed
+    >>> distributed.init_process_group("mpi")
+    >>> distributed.get_node_local_rank()
+    0
+    >>> distributed.destroy_process_group()
     """
     if _default is None and fallback_rank is not None:
         return int(fallback_rank)
@@ -370,6 +394,12 @@ def get_backend(group: ProcessGroup | None = None) -> str:
     ------
     ValueError
         `init_process_group` was not called.
+
+    >>> from numgrad import distributed
+    >>> distributed.init_process_group("mpi")
+    >>> distributed.get_backend()
+    'mpi'
+    >>> distributed.destroy_process_group()
     """
     default_group()
     return "mpi"
@@ -382,6 +412,12 @@ def get_process_group_ranks(group: ProcessGroup | None = None) -> list[int]:
     ------
     ValueError
         `init_process_group` was not called.
+
+    >>> from numgrad import distributed
+    >>> distributed.init_process_group("mpi")
+    >>> distributed.get_process_group_ranks()
+    [0]
+    >>> distributed.destroy_process_group()
     """
     return list((group or default_group()).members)
 
@@ -393,6 +429,12 @@ def get_global_rank(group: ProcessGroup, group_rank: int) -> int:
     ------
     ValueError
         There is no such rank.
+
+    >>> from numgrad import distributed
+    >>> distributed.init_process_group("mpi")
+    >>> distributed.get_global_rank(distributed.group.WORLD, 0)
+    0
+    >>> distributed.destroy_process_group()
     """
     if not 0 <= group_rank < group.size():
         raise ValueError(describe("get_global_rank", "group_rank", group_rank, f"from 0 to {group.size() - 1}"))
@@ -406,6 +448,12 @@ def get_group_rank(group: ProcessGroup, global_rank: int) -> int:
     ------
     ValueError
         It is not in the group.
+
+    >>> from numgrad import distributed
+    >>> distributed.init_process_group("mpi")
+    >>> distributed.get_group_rank(distributed.group.WORLD, 0)
+    0
+    >>> distributed.destroy_process_group()
     """
     return group.rank_of("get_group_rank", "global_rank", global_rank)
 

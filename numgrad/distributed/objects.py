@@ -95,6 +95,14 @@ def gather_object(
         The list has not one item for each rank, another rank gives one, or there is no such rank.
     TypeError
         The object cannot be saved.
+
+    >>> from numgrad import distributed
+    >>> distributed.init_process_group("mpi")
+    >>> gathered = [None] if distributed.get_rank() == 0 else None
+    >>> distributed.gather_object({"loss": 0.5}, gathered)
+    >>> gathered
+    [{'loss': 0.5}]
+    >>> distributed.destroy_process_group()
     """
     ranks = group_for("gather_object", group)
     if ranks is None:
@@ -127,6 +135,14 @@ def broadcast_object_list(
         Something is no list, lengths differ, or there is no such rank.
     TypeError
         An object cannot be saved.
+
+    >>> from numgrad import distributed
+    >>> distributed.init_process_group("mpi")
+    >>> objects = ["a name", 3]
+    >>> distributed.broadcast_object_list(objects, src=0)
+    >>> objects
+    ['a name', 3]
+    >>> distributed.destroy_process_group()
     """
     ranks = group_for("broadcast_object_list", group)
     if ranks is None:

@@ -1,4 +1,13 @@
-"""Messages between two ranks."""
+"""Messages between two ranks.
+
+On two ranks, this lets rank 1 have what rank 0 has computed::
+
+    x = ng.zeros(3)
+    if distributed.get_rank() == 0:
+        distributed.send(x + 1, dst=1)
+    else:
+        distributed.recv(x, src=0)
+"""
 
 from __future__ import annotations
 

@@ -182,6 +182,15 @@ class Work:
         return True
 
 
+def run(name: str, group: Any, steps: Steps, tensors: Sequence[Tensor], async_op: bool) -> Work | None:
+    """Begin, and wait for it unless ``async_op`` is set."""
+    work = Work(name, group, steps, tensors)
+    if async_op:
+        return work
+    work.wait()
+    return None
+
+
 def progress() -> None:
     """Carry on with all communication of this process, as far as messages have arrived."""
     with _lock:

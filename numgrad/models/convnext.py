@@ -1,4 +1,4 @@
-"""ConvNeXt: convolutional networks made like vision transformers. Liu et al. 2022."""
+"""ConvNeXt: convolutional networks stage_blocks like vision transformers. Liu et al. 2022."""
 
 # ruff: noqa: N801 (torchvision's names)
 
@@ -122,12 +122,12 @@ class ConvNeXt(nn.Module):
         ]
         total, done = sum(stage.num_layers for stage in block_setting), 0
         for stage in block_setting:
-            made: list[nn.Module] = []
+            stage_blocks: list[nn.Module] = []
             for _ in range(stage.num_layers):
                 chance = stochastic_depth_prob * done / max(1, total - 1)
-                made.append((block or CNBlock)(stage.input_channels, layer_scale, chance))
+                stage_blocks.append((block or CNBlock)(stage.input_channels, layer_scale, chance))
                 done += 1
-            layers.append(nn.Sequential(*made))
+            layers.append(nn.Sequential(*stage_blocks))
             if stage.out_channels is not None:
                 halved = nn.Conv2d(stage.input_channels, stage.out_channels, kernel_size=2, stride=2)
                 layers.append(nn.Sequential(norm(stage.input_channels), halved))

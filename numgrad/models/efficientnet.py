@@ -233,14 +233,14 @@ class EfficientNet(nn.Module):
         ]
         total, done = sum(stage.num_layers for stage in inverted_residual_setting), 0
         for stage in inverted_residual_setting:
-            made: list[nn.Module] = []
+            stage_blocks: list[nn.Module] = []
             for number in range(stage.num_layers):
                 row = copy.copy(stage)
                 if number:
                     row.input_channels, row.stride = row.out_channels, 1
-                made.append(row.block(row, stochastic_depth_prob * done / total, norm))
+                stage_blocks.append(row.block(row, stochastic_depth_prob * done / total, norm))
                 done += 1
-            layers.append(nn.Sequential(*made))
+            layers.append(nn.Sequential(*stage_blocks))
         before = inverted_residual_setting[-1].out_channels
         last = 4 * before if last_channel is None else last_channel
         layers.append(Conv2dNormActivation(before, last, 1, **common))

@@ -283,12 +283,12 @@ def interpolate_embeddings(
     if positions.ndim != 3 or positions.shape[0] != 1:
         raise ValueError(f"Unexpected position embedding shape: {list(positions.shape)}, expected [1, L, E]")
     _, length, width = positions.shape
-    side, wanted = math.isqrt(length - 1), image_size // patch_size
+    side, new_side = math.isqrt(length - 1), image_size // patch_size
     if side * side != length - 1:
         raise ValueError(f"the {length - 1} positions of patches are not those of a square grid")
-    if wanted != side:
+    if new_side != side:
         grid = shaping.reshape(shaping.permute(positions[:, 1:], 0, 2, 1), 1, width, side, side)
-        grid = F.interpolate(grid, size=wanted, mode=interpolation_mode, align_corners=True)
+        grid = F.interpolate(grid, size=new_side, mode=interpolation_mode, align_corners=True)
         rows = shaping.permute(shaping.flatten(grid, 2), 0, 2, 1)
         state[key] = joining.cat([positions[:, :1], rows], 1)
     return state

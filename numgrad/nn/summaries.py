@@ -10,7 +10,7 @@ from numgrad.autograd import no_grad
 from numgrad.dtypes import dtype as Dtype
 from numgrad.dtypes import get_default_dtype
 from numgrad.nn.module import Module
-from numgrad.profiler import Event, profile
+from numgrad.profiler import profile
 from numgrad.tensor import creation
 from numgrad.tensor.tensor import Tensor
 
@@ -253,7 +253,7 @@ class _Watch:
 
     def _assign(self) -> None:
         """Give the ops since the last call to the module that runs."""
-        events: list[Event] = self.profile.events
+        events = self.profile.events
         mult_adds = sum(event.flops for event in events[self._seen :]) // 2
         self._seen = len(events)
         if self._running:

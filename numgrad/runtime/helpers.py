@@ -217,8 +217,8 @@ def ask(recipe: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
     )
     if done.returncode:
         return {"error": f"a process that rehearses ended with code {done.returncode}", "kind": "died"}
-    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return found
+    answered: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return answered
 
 
 # ---- the helper ---------------------------------------------------------------------------------------------------

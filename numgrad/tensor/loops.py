@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from numgrad.adjoint import Kind, declare_rule
+from numgrad.adjoint import Kind, declare_rule, randomness
 from numgrad.dtypes import dtype as Dtype
 from numgrad.dtypes import float64, from_numpy_dtype
 from numgrad.engine.constants import constant
@@ -137,6 +137,10 @@ class differentiable:  # noqa: N801 (a decorator)
             return slopes
 
         return declare
+
+    # Random numbers of a seed and a counter, for use inside of functions: the reverse finds them again without a tape.
+    uniform = staticmethod(randomness.uniform)
+    normal = staticmethod(randomness.normal)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Call the function."""
@@ -266,7 +270,6 @@ class _Bound:
         self.program = Program(owner.py_func, self.names, kinds, owner.checked, owner.checkpoint, _is_recorded)
         self._inputs = [self.names.index(name) for name in self.program.tensors]
         self._numbers = [self.names.index(name) for name in self.program.numbers]
-        self._is_number = [not kind.ndim for kind in kinds]
 
     def _dtype_of(self, name: str, value: Any) -> Dtype | None:
         """The dtype of a tensor or an array."""
@@ -301,11 +304,6 @@ class _Bound:
             "an object one by one"
         )
 
-    @functools.cached_property
-    def _in_parts(self) -> Program | None:
-        """The program for a tape that would pass the limit."""
-        return self.program.in_parts()
-
     # ---- a call --------------------------------------------------------------------------------------------------
 
     def call(self, values: tuple[Any, ...]) -> Any:
@@ -336,9 +334,10 @@ class _Bound:
             try:
                 results = op.apply(inputs, case)
             except TapeError:
-                if self._in_parts is None:
+                in_parts = program.in_parts()
+                if in_parts is None:
                     raise
-                op = self._in_parts.op(needs)
+                op = in_parts.op(needs)
                 results = op.apply(inputs, case)
         except OutOfRangeError as error:
             raise OutOfRangeError(f"{error}{op.place_of_index(inputs, case)}") from None

@@ -8,6 +8,7 @@ import math
 
 import pytest
 
+import numgrad as ng
 from numgrad.cli import step, train_step
 from numgrad.cli.progress import CompileProgress
 from numgrad.runtime import build
@@ -163,3 +164,14 @@ def test_ranks_without_mpi_are_a_matter_of_usage(
     monkeypatch.setattr("numgrad.distributed.groups.is_mpi_available", lambda: False)
     assert train_step.main(["--ranks", "2", "--weights", "random"]) == 2
     assert "pip install 'numgrad[mpi]'" in capsys.readouterr().err
+
+
+def test_the_loss_sums_over_all_classifiers() -> None:
+    """GoogLeNet and Inception return one tensor for each in training."""
+    from numgrad import models
+    from numgrad.cli.step import loss_of
+
+    labels = ng.ones(2, 3)
+    outputs = models.inception.InceptionOutputs(ng.full((2, 3), 2.0), ng.full((2, 3), 4.0))
+    assert loss_of(outputs, labels).item() == 6 * (1 + 3)
+    assert loss_of(outputs.logits, labels).item() == 6

@@ -225,10 +225,10 @@ def backwards_inside_of_backwards() -> None:
         parallel(x[rank].clone().requires_grad_()).square().sum().backward()
     parallel = DistributedDataParallel(nn.Linear(2, 2))
     loss = parallel(ng.ones(1, 2)).sum()
-    warnings.simplefilter("ignore")  # of the cycle that a graph of gradients makes
-    with pytest.raises(RuntimeError, match=r"create_graph=True\) is not supported"):
-        loss.backward(create_graph=True)
-    warnings.resetwarnings()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of the cycle that a graph of gradients makes
+        with pytest.raises(RuntimeError, match=r"create_graph=True\) is not supported"):
+            loss.backward(create_graph=True)
 
 
 @check(2)

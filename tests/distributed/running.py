@@ -30,7 +30,7 @@ def launcher() -> str:
         pytest.skip(str(error))
 
 
-def on_ranks(count: int, *arguments: str, timeout: float = 240) -> subprocess.CompletedProcess[str]:
+def on_ranks(count: int, *arguments: str, timeout: float = 280) -> subprocess.CompletedProcess[str]:
     """Run Python on ranks with these arguments; how it ended, and what it wrote. Skips where there is no MPI."""
     command = [launcher(), "-n", str(count), sys.executable, *arguments]
     process = subprocess.Popen(

@@ -10,8 +10,8 @@ from numgrad import command
 from numgrad.runtime import build, notice, store
 
 
-@pytest.fixture
-def terminal(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
+def on_terminal(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
+    """A terminal as stderr. Not a fixture: pytest puts a stream of its own there before it calls a test."""
     stream = io.StringIO()
     stream.isatty = lambda: True  # type: ignore[method-assign]
     monkeypatch.setattr("sys.stderr", stream)
@@ -19,7 +19,8 @@ def terminal(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
     return stream
 
 
-def test_one_line_once_it_takes_long(terminal: io.StringIO) -> None:
+def test_one_line_once_it_takes_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = on_terminal(monkeypatch)
     notice.compiled("first", 1.5)
     assert not terminal.getvalue()
     notice.compiled("second", 0.5)
@@ -30,14 +31,16 @@ def test_one_line_once_it_takes_long(terminal: io.StringIO) -> None:
     assert terminal.getvalue() == said
 
 
-def test_without_a_store_every_run_compiles(terminal: io.StringIO, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_store_every_run_compiles(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = on_terminal(monkeypatch)
     monkeypatch.setattr(store, "problem", lambda: "NUMGRAD_KERNEL_STORE is off")
     notice.compiled("first", 3.0)
     assert "as each run has to: NUMGRAD_KERNEL_STORE is off (" in terminal.getvalue()
 
 
 @pytest.mark.parametrize("why", ["a pipe", "closed", "switched off", "a command"])
-def test_not_where_nobody_reads_it(why: str, terminal: io.StringIO, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_not_where_nobody_reads_it(why: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = on_terminal(monkeypatch)
     if why == "a pipe":
         terminal.isatty = lambda: False  # type: ignore[method-assign]
     elif why == "closed":
@@ -50,7 +53,8 @@ def test_not_where_nobody_reads_it(why: str, terminal: io.StringIO, monkeypatch:
     assert not terminal.getvalue()
 
 
-def test_whatever_is_compiled_counts(terminal: io.StringIO, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_whatever_is_compiled_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = on_terminal(monkeypatch)
     monkeypatch.setattr(notice, "_PATIENCE", 1e-9)
     build._compile("name", "symbol", lambda symbol: symbol.encode())
     assert terminal.getvalue().count("\n") == 1

@@ -45,10 +45,10 @@ class DifferentiableOp:
         if sweeps.needs:
             self._make_reverse(options)
         else:
-            self.forward = self._made(sweeps.plain, differentiable=not needs, **options)
+            self.forward = self._sweep_op(sweeps.plain, differentiable=not needs, **options)
         self.forward.op.jvp(self._jvp)
 
-    def _made(self, sweep: Sweep, counter: SweepOp | None = None, **options: Any) -> SweepOp:
+    def _sweep_op(self, sweep: Sweep, counter: SweepOp | None = None, **options: Any) -> SweepOp:
         program = self.program
         checked = program.checked and (sweep is not self.sweeps.reverse or self._reads_indices())
         return SweepOp(program.tensors, program.numbers, checked, self.sweeps, sweep, counter, **options)
@@ -64,10 +64,10 @@ class DifferentiableOp:
     def _make_reverse(self, options: dict[str, Any]) -> None:
         sweeps, tensors = self.sweeps, self.program.tensors
         if any(each.room is None for each in sweeps.saved):
-            self.counter = self._made(sweeps.count, differentiable=False)
+            self.counter = self._sweep_op(sweeps.count, differentiable=False)
         self.saved = [each.name for role in SAVED for each in sweeps.record.parameters if each.role == role]
-        self.forward = self._made(sweeps.record, self.counter, saves=[*tensors, *self.saved], **options)
-        self.reverse = self._made(sweeps.reverse, public=len(sweeps.needs))
+        self.forward = self._sweep_op(sweeps.record, self.counter, saves=[*tensors, *self.saved], **options)
+        self.reverse = self._sweep_op(sweeps.reverse, public=len(sweeps.needs))
         sources = [each.of for each in sweeps.reverse.parameters if each.role == "grad_result"]
         self.sources = [self.results.index(name) for name in sources]  # results whose gradients the reverse reads
         read = [each.name for each in sweeps.reverse.parameters if each.role in SAVED]
@@ -202,7 +202,7 @@ class DifferentiableOp:
         if not moved:
             return (None,) * len(self.results)
         if self._tangent is None:
-            self._tangent = self._made(sweep, public=len(self.results) + len(moved))
+            self._tangent = self._sweep_op(sweep, public=len(self.results) + len(moved))
         own = dict(zip(self.program.tensors, case.flags, strict=False))
         flags = (*case.flags, *[own[name] for name in self.sweeps.needs]) if case.flags else ()
         outputs = self._tangent.apply((*inputs, *tangents), case._replace(flags=flags))

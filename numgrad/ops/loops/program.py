@@ -41,6 +41,7 @@ class Program:
         passed = [(name, kind) for name, kind in zip(names, kinds, strict=True) if not kind.constant]
         self.tensors = tuple([name for name, kind in passed if kind.ndim or kind.is_real])
         self.numbers = tuple([name for name, kind in passed if not (kind.ndim or kind.is_real)])
+        self._in_parts: Program | None = None
         self._sweeps: dict[tuple[str, ...], Sweeps] = {}
         self._ops: dict[tuple[str, ...], DifferentiableOp] = {}
         self._derivatives: dict[tuple[str, ...], Program] = {}
@@ -79,15 +80,19 @@ class Program:
 
     def in_parts(self) -> Program | None:
         """The same, with the tapes of the function's outermost loops made in parts; None if no loop's can be."""
+        if self._in_parts or self.checkpoint:
+            return self._in_parts
         loops = []
         for statement in tree_of(self.function).body:
             if isinstance(statement, ast.For) and isinstance(statement.target, ast.Name):
                 with contextlib.suppress(TranslationError):
                     translate(self.function, self.kinds, checkpoint=(statement.target.id,))
                     loops.append(statement.target.id)
-        if not loops or self.checkpoint:
-            return None
-        return Program(self.function, self.names, self.kinds, self.checked, tuple(loops), self.is_recorded)
+        if loops:
+            self._in_parts = Program(
+                self.function, self.names, self.kinds, self.checked, tuple(loops), self.is_recorded
+            )  # fmt: skip
+        return self._in_parts
 
     def needed(self, inputs: Sequence[Any]) -> tuple[str, ...]:
         """The names of those tensor arguments that require a gradient."""
