@@ -120,11 +120,10 @@ def measure(calls: dict[str, Callable[[], Any]], seconds: float) -> dict[str, di
     times: dict[str, list[tuple[float, float]]] = {side: [] for side in order}
     long: set[str] = set()
     for side in order:  # compiles and warms up
-        started = time.perf_counter()
-        calls[side]()
-        if side == "torch" and time.perf_counter() - started > _LONG:
+        first = _timed(calls[side])
+        if side == "torch" and first[1] > _LONG:
             long.add(side)
-            times[side].append(_timed(calls[side]))
+            times[side].append(first)
     end = time.perf_counter() + seconds
     while time.perf_counter() < end or len(times["primal"]) < 5:
         for side in order:

@@ -196,7 +196,7 @@ def ask(side: str, name: str, n: int) -> str:
 
 def table(sides: list[tuple[str, str]]) -> str:
     """The table as Markdown; ``sides`` are names and versions."""
-    head = ["loop, `n` turns", "n", "right", *[f"{name} {version}" for name, version in sides]]
+    head = ["loop, `n` turns", "n", "right", *[f"{name} {version}".rstrip() for name, version in sides]]
     rows = [head, ["---", "---:", "---:", *["---:"] * len(sides)]]
     rows += [
         [name, str(n), f"{truth(name, n):.6g}", *[ask(side, name, n) for side, _ in sides]]

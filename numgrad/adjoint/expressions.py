@@ -28,7 +28,7 @@ from numgrad.adjoint.language import (
 )
 from numgrad.adjoint.scope import Scope
 from numgrad.adjoint.values import Arrayed, Lazy, Row, Span, Static, View
-from numgrad.adjoint.vocabulary import ARGUMENTS, EXPENSIVE, KNOWN, advice, find
+from numgrad.adjoint.vocabulary import ARGUMENTS, EXPENSIVE, FUNCTIONS, KNOWN, advice, find
 
 OPERATORS: dict[type[ast.AST], str] = {
     ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.FloorDiv: "//", ast.Mod: "%", ast.Pow: "**", ast.BitAnd: "&",
@@ -357,7 +357,14 @@ class Expressions(Elementwise):
             for other in args[1:]:
                 total = op(name, total, other)
             return total
+        if name in FUNCTIONS:  # compiled words take floating-point numbers alone
+            args = [self._as_float(a) for a in args]
         return self.kept(Op(name, tuple(args)) if name == "select" else op(name, *args), node, scope, out)
+
+    def _as_float(self, e: Expr) -> Expr:
+        if isinstance(e, Const):
+            return Const(float(e.value))
+        return e if self.kind(e) == "f" else op("float", e)
 
     def truth(self, e: Expr) -> Expr:
         """Whether a number is not 0."""

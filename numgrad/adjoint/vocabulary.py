@@ -55,7 +55,7 @@ KNOWN: dict[Any, str] = {
     np.less: "<", np.less_equal: "<=", np.greater: ">", np.greater_equal: ">=", np.equal: "==", np.not_equal: "!=",
 }  # fmt: skip
 _SAME = "exp log sqrt sin cos tan sinh cosh tanh expm1 log1p log2 log10 exp2 hypot erf erfc fmod copysign".split()
-_FUNCTIONS = {
+FUNCTIONS = {
     "asin": "arcsin",
     "acos": "arccos",
     "atan": "arctan",
@@ -64,15 +64,15 @@ _FUNCTIONS = {
     "acosh": "arccosh",
     "atanh": "arctanh",
 } | dict(zip(_SAME, _SAME, strict=True))
-for _name, _in_numpy in _FUNCTIONS.items():
+for _name, _in_numpy in FUNCTIONS.items():
     for _module, _attribute in ((math, _name), (np, _in_numpy)):
         if hasattr(_module, _attribute):
             KNOWN[getattr(_module, _attribute)] = _name
-KNOWN |= {WORDS[n]: n for n in _FUNCTIONS if n in WORDS} | {WORDS["sigmoid"]: "sigmoid", WORDS["where"]: "where"}
+KNOWN |= {WORDS[n]: n for n in FUNCTIONS if n in WORDS} | {WORDS["sigmoid"]: "sigmoid", WORDS["where"]: "where"}
 ARGUMENTS = {"where": 3, "clip": 3} | dict.fromkeys(
     "** hypot atan2 fmod copysign + - * / // % and or < <= > >= == !=".split(), 2
 )  # fmt: skip
-EXPENSIVE = frozenset(_FUNCTIONS) - {"sqrt", "copysign", "fmod"} | {"sigmoid", "tanh_slope"}
+EXPENSIVE = frozenset(FUNCTIONS) - {"sqrt", "copysign", "fmod"} | {"sigmoid", "tanh_slope"}
 
 MAKERS: dict[Any, float | None] = {
     np.zeros: 0.0, np.empty: None, np.ones: 1.0, np.zeros_like: 0.0, np.empty_like: None, np.ones_like: 1.0, np.full: None,
