@@ -10,7 +10,7 @@ from typing import Any
 from numgrad.adjoint.language import ONE, ZERO, Const, Expr, Op, Var, op
 from numgrad.adjoint.scope import Scope, plain_function, tree_of
 from numgrad.adjoint.structure import Structure, StructureError
-from numgrad.adjoint.values import Arrayed, Lazy, Row, Static, View
+from numgrad.adjoint.values import Arrayed, Lazy, Row, View
 from numgrad.adjoint.vocabulary import KNOWN, MAKERS, METHODS, RULES, WHOLE_ARRAY, find
 from numgrad.adjoint.whole import WholeArrays
 
@@ -201,6 +201,3 @@ class Calls(WholeArrays):
             raise self.fail(node, scope, "it is nested too deeply", "take more functions or names") from None
         finally:
             self.depth -= 1
-
-
-__all__ = ["Calls", "Row", "Static", "op"]

@@ -12,7 +12,6 @@ from numgrad.adjoint.elementwise import Elementwise
 from numgrad.adjoint.language import (
     ONE,
     ZERO,
-    Assign,
     Const,
     Expr,
     If,
@@ -28,7 +27,7 @@ from numgrad.adjoint.language import (
 )
 from numgrad.adjoint.scope import Scope
 from numgrad.adjoint.values import Arrayed, Lazy, Row, Span, Static, View
-from numgrad.adjoint.vocabulary import ARGUMENTS, EXPENSIVE, FUNCTIONS, KNOWN, advice, find
+from numgrad.adjoint.vocabulary import ARGUMENTS, EXPENSIVE, FUNCTIONS, advice
 
 OPERATORS: dict[type[ast.AST], str] = {
     ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.FloorDiv: "//", ast.Mod: "%", ast.Pow: "**", ast.BitAnd: "&",
@@ -483,9 +482,6 @@ class Expressions(Elementwise):
                 values[0] = self.truth(values[0])
             name = "select"
         return self.operation(name, values, node, scope, out)
-
-
-__all__ = ["KNOWN", "OPERATORS", "Assign", "Expressions", "find"]
 
 
 def _is_plain(node: ast.expr) -> bool:

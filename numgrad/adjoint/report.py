@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from numgrad.adjoint.language import Assign, Loop, Store, children, walk
+from numgrad.adjoint.language import Assign, Loop, Store, walk
 
 
 def report_of(translation: Any) -> str:
@@ -35,7 +35,7 @@ def report_of(translation: Any) -> str:
     lines.append(f"loops: {len(loops)}, of which {len(silent)} have no reverse")
     for s in loops:
         if getattr(s, "parallel", False):
-            lines.append(f"line {s.line.number}: prange runs serially")
+            lines.append(f"line {s.line.number}: prange runs serially: it is not shown that its turns are independent")
     lines += unit.notes
     return "\n".join(lines)
 
@@ -43,6 +43,3 @@ def report_of(translation: Any) -> str:
 def _where(s: Any, name: str) -> str:
     what = {Assign: "", Store: "[...]"}[type(s)]
     return f"line {s.line.number} {name.rstrip('0123456789').rstrip('_')}{what}"
-
-
-__all__ = ["children", "report_of"]

@@ -26,7 +26,7 @@ from numgrad.adjoint.language import (
     text,
 )
 from numgrad.adjoint.sweeps import Line
-from numgrad.adjoint.values import Arrayed, Lazy, Row, Static, View, whole
+from numgrad.adjoint.values import Lazy, View, whole
 from numgrad.errors import KernelError, TranslationError
 from numgrad.kernels.source import definition
 
@@ -242,6 +242,3 @@ class Names:
         return frozenset().union(*[
             v.reads if isinstance(v, Lazy) else {v.array} if isinstance(v, View) else () for v in values
         ])  # fmt: skip
-
-
-__all__ = ["DTYPES", "Arrayed", "Names", "Row", "Scope", "Static", "plain_function", "tree_of"]

@@ -11,7 +11,7 @@ from numgrad.adjoint.expressions import Expressions
 from numgrad.adjoint.language import ONE, ZERO, Const, Expr, For, If, Load, Op, Store, Var, arrays, op, parts, product
 from numgrad.adjoint.scope import DTYPES, Scope
 from numgrad.adjoint.values import Arrayed, Lazy, Row, Static, View
-from numgrad.adjoint.vocabulary import LIKE, MAKERS, find
+from numgrad.adjoint.vocabulary import LIKE, MAKERS
 
 _REDUCED = {"sum", "mean", "prod", "max", "min", "argmax", "argmin", "any", "all", "var", "std", "norm"}
 
@@ -428,6 +428,3 @@ class WholeArrays(Expressions):
         if isinstance(e, Load) and e.array == array and e.index != index:
             return True
         return array in arrays(e) and any(self.reads_elsewhere(p, array, index) for p in parts(e))
-
-
-__all__ = ["WholeArrays", "find"]
