@@ -142,6 +142,7 @@ from numgrad.tensor.layers import spmm as spmm
 from numgrad.tensor.legacy import set_default_tensor_type as set_default_tensor_type
 from numgrad.tensor.likelihoods import kl_div as kl_div
 from numgrad.tensor.likelihoods import poisson_nll_loss as poisson_nll_loss
+from numgrad.tensor.loops import differentiable as differentiable
 from numgrad.tensor.losses import binary_cross_entropy_with_logits as binary_cross_entropy_with_logits
 from numgrad.tensor.losses import cross_entropy as cross_entropy
 from numgrad.tensor.losses import l1_loss as l1_loss
