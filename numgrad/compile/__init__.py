@@ -16,6 +16,7 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
+from numgrad.compile.jit import jit
 from numgrad.compile.recording import Recording
 from numgrad.errors import warn
 

@@ -89,6 +89,7 @@ class Modes(threading.local):
     saved_hooks: tuple[Any, ...] = ()  # (pack, unpack) for saved tensors, the innermost last
     inference = False
     forward: Any = None  # while tangents exist, an object that can ``carry(old, new)`` them to an alias
+    capture: Any = None  # while a step is captured for replay, the `compile.capture.Capture`
 
 
 modes = Modes()

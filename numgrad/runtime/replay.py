@@ -1,0 +1,168 @@
+"""`BoundCalls`: a list of programs with their addresses, which one call of machine code runs to the end.
+
+Most addresses are fixed when the list is made. Those of *slots* are given to each run, and machine code writes them into the
+words where they belong before the first launch. A program that leaves a status ends the run, as an error ends eager code.
+
+===========================  ==========================================================================
+words                        meaning
+===========================  ==========================================================================
+of a list                    address of its rows, address of its patches, number of patches, the status
+of a row                     entry, slots, work, grain, workers, whether a program ends with this launch
+of a patch                   address of the word, number of the slot, bytes to add
+===========================  ==========================================================================
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from numgrad.runtime import threads
+from numgrad.runtime.host import HostCall
+from numgrad.runtime.kernel import native
+from numgrad.runtime.objects import built_in
+from numgrad.runtime.pool import run_region
+from numgrad.runtime.program import Program
+from numgrad.runtime.words import acquire_gil, peek, poke, python_to_word, release_gil, word_to_python
+
+ROWS, PATCHES, PATCH_COUNT, STATUS = range(4)
+ROW_WORDS, PATCH_WORDS = 6, 3
+ENDED = -1  # no program left a status
+
+
+class Slot(NamedTuple):
+    """An address that each run is given: the ``number``-th, plus ``offset`` bytes."""
+
+    number: int
+    offset: int
+
+
+Operand = int | Slot
+
+
+class Failure(NamedTuple):
+    """The call that left a status, by its number, and the status."""
+
+    call: int
+    status: int
+
+
+@native(3, returns=True)
+def run_rows(self, args, count):
+    """``run_rows(list, first, last, *slots) -> row``: run rows first to last - 1; `ENDED`, or the row that left a status."""
+    pool, block = python_to_word(self), python_to_word(peek(args))
+    first, last = python_to_word(peek(args + 8)), python_to_word(peek(args + 16))
+    patch = peek(block + 8 * PATCHES)
+    for _ in range(peek(block + 8 * PATCH_COUNT)):
+        address = python_to_word(peek(args + 24 + 8 * peek(patch + 8)))
+        poke(peek(patch), address + peek(patch + 16))
+        patch += 8 * PATCH_WORDS
+    poke(block + 8 * STATUS, 0)
+    head = peek(block + 8 * ROWS) + 8 * ROW_WORDS * first
+    row, failed = first, ENDED
+    state = release_gil()
+    while row < last and failed == ENDED:
+        run_region(pool, peek(head), peek(head + 8), peek(head + 16), peek(head + 24), peek(head + 32))
+        if peek(head + 40) and peek(block + 8 * STATUS):
+            failed = row
+        head += 8 * ROW_WORDS
+        row += 1
+    acquire_gil(state)
+    return word_to_python(failed)
+
+
+_run_rows: Callable[..., int] | None = None
+
+
+def _runner() -> Callable[..., int]:
+    global _run_rows
+    if _run_rows is None:
+        _run_rows = built_in(run_rows, threads.ADDRESS, rehearsed=lambda *_: ENDED)
+    return _run_rows
+
+
+class BoundCalls:
+    """Programs, calls of the host and functions without arguments, in their order.
+
+    Parameters
+    ----------
+    calls
+        Each a program with an operand for each of its addresses, or a function with no operands.
+    words
+        Further words in memory that hold addresses of slots: the word's own address, and its slot.
+    """
+
+    def __init__(
+        self,
+        calls: Sequence[tuple[Program | HostCall | Callable[[], Any], Sequence[Operand]]],
+        words: Sequence[tuple[int, Slot]] = (),
+    ) -> None:
+        self._alive: list[Any] = [calls]
+        self._words = np.zeros(4, np.int64)
+        self._address: int = self._words.ctypes.data
+        rows: list[tuple[int, ...]] = []
+        patches = [(word, *slot) for word, slot in words]
+        self._call_of_row: list[int] = []
+        # Between the rows: (number of the call, the first row after it, the call and its operands).
+        self._between: list[tuple[int, int, Any, Sequence[Operand]]] = []
+        self.splits = False
+        for number, (call, operands) in enumerate(calls):
+            if not isinstance(call, Program):
+                self._between.append((number, len(rows), call, operands))
+                continue
+            self.splits |= call.splits
+            places: list[tuple[int, int, int]] = []
+            fixed = [0 if isinstance(operand, Slot) else operand for operand in operands]
+            bound = call.bound_launches(fixed, self._address + 8 * STATUS, places)
+            for position, (entry, slots, *others) in enumerate(bound):
+                rows.append((entry, slots.ctypes.data, *others, int(position == len(bound) - 1)))
+                self._alive.append(slots)
+                self._call_of_row.append(number)
+            for word, index, offset in places:
+                operand = operands[index]
+                if isinstance(operand, Slot):
+                    patches.append((word, operand.number, operand.offset + offset))
+        self._rows = np.array(rows, np.int64).reshape(-1, ROW_WORDS)
+        self._patches = np.array(patches, np.int64).reshape(-1, PATCH_WORDS)
+        self._words[:] = self._rows.ctypes.data, self._patches.ctypes.data, len(patches), 0
+
+    def __len__(self) -> int:
+        """The number of launches."""
+        return len(self._rows)
+
+    @property
+    def is_one_call(self) -> bool:
+        """Whether nothing runs in Python between the launches."""
+        return not self._between
+
+    def prepared(self, slots: Sequence[int]) -> tuple[Callable[..., int], tuple[int, ...]]:
+        """The function and the arguments whose call runs all rows, if `is_one_call`; see `failure` for its result."""
+        self.make_ready()
+        return _runner(), (self._address, 0, len(self._rows), *slots)
+
+    def make_ready(self) -> None:
+        """Start the threads that a launch needs."""
+        if self.splits and not threads.ready:
+            threads.start()
+
+    def failure(self, row: int) -> Failure | None:
+        """What the result of a run says."""
+        return None if row == ENDED else Failure(self._call_of_row[row], int(self._words[STATUS]))
+
+    def run(self, slots: Sequence[int]) -> Failure | None:
+        """Run everything, given the addresses of the slots; the caller keeps their memory alive."""
+        self.make_ready()
+        runner, first = _runner(), 0
+        for number, row, call, operands in self._between:
+            if first < row and (failed := runner(self._address, first, row, *slots)) != ENDED:
+                return self.failure(failed)
+            first = row
+            if isinstance(call, HostCall):
+                addresses = [slots[each.number] + each.offset if isinstance(each, Slot) else each for each in operands]
+                if status := call.run(addresses):
+                    return Failure(number, status)
+            else:
+                call()
+        return self.failure(runner(self._address, first, len(self._rows), *slots))
