@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import gc
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from itertools import chain, repeat, starmap
 from typing import Any, NamedTuple
@@ -13,16 +13,18 @@ import numpy as np
 
 from numgrad.compile import arena
 from numgrad.compile.capture import Again, Applied, Block, Capture, Place
-from numgrad.compile.results import Results, results_of
+from numgrad.compile.results import results_of
 from numgrad.engine import dispatch
 from numgrad.engine.tape import TensorBase, modes, tensor_over
 from numgrad.errors import CaptureError
 from numgrad.layout import Spec
-from numgrad.runtime import locks, memory, versions
+from numgrad.runtime import locks, memory, replay, versions
 from numgrad.runtime.memory import Storage
 from numgrad.runtime.program import Program
-from numgrad.runtime.replay import BoundCalls, Failure, Operand, Slot
-from numgrad.tensor.inference import mark
+from numgrad.runtime.replay import BoundCalls, Failure, Operand, Slot, Slots
+
+
+replay.connect(lambda: tensor_over(dispatch.tensor_class, None, None, None))  # type: ignore[arg-type]
 
 
 class UnstableError(Exception):
@@ -47,6 +49,13 @@ class Gradient(NamedTuple):
     block: Block | None
     offset: int
 
+    def of(self, arguments: Sequence[TensorBase]) -> Any:
+        """The leaf."""
+        return arguments[self.leaf] if self.leaf.__class__ is int else self.leaf
+
+
+_GRAD, _NONE = repeat("_grad"), repeat(None)
+
 
 class Captured:
     """The program of one capture, and what has to hold for its replay.
@@ -60,61 +69,58 @@ class Captured:
     """
 
     def __init__(self, capture: Capture, result: Any) -> None:
-        self.visible, self._arguments = capture.visible, [(each._address, each._spec) for each in capture.arguments]
-        capture.visible.finish()
+        self.visible = capture.visible
+        self.visible.finish()
         _check(capture)
         self.gradients = [each for each in map(_Gradients(capture).of, capture.leaves.values()) if each is not None]
-        self.results: Results = results_of(result, capture)
-        self.steps = _live(capture.steps, {*self.results.blocks, *[each.block for each in self.gradients if each.block]})
-        self.dropped = len(capture.steps) - len(self.steps)
-        self.counted = capture.counted
-        count = len(capture.arguments)
-        capture.gradients.clear()
-        self._refuse_escapes(capture)
+        self.results = results_of(result, capture)
+        kept = {*self.results.blocks, *[each.block for each in self.gradients if each.block is not None]}
+        self.steps = _live(capture.steps, kept)
+        self.removed = len(capture.steps) - len(self.steps)
+        self._let_go(capture, kept)
         self.pinned = [
             (block.slot, capture.arguments[block.slot]._address)
             for block in capture.blocks
             if block.kind == "argument" and _is_pinned(block, capture)
         ]
-        pinned = {slot for slot, _ in self.pinned}
-        self._inplace = [g for g in self.gradients if g.kind == "same" and g.block is not None]
-        fresh: dict[Block, int] = {}
-        for gradient in self.gradients:
-            if gradient.kind == "made" and gradient.block is not None:
-                fresh.setdefault(gradient.block, count + len(self._inplace) + len(fresh))
-        for block in self.results.blocks:
-            if block.kind == "made":
-                fresh.setdefault(block, count + len(self._inplace) + len(fresh))
-        self.fresh = list(fresh)
-        slots: dict[Block, Slot] = {block: Slot(number, 0) for block, number in fresh.items()}
+        self._inplace = [each for each in self.gradients if each.kind == "same" and each.block is not None]
+        made = [each.block for each in self.gradients if each.kind == "made"]
+        fresh = list(dict.fromkeys([*made, *[block for block in self.results.blocks if block.kind == "made"]]))
+        slots = self._slots_of(capture, fresh)  # type: ignore[arg-type]
+        self._bind(slots)
+        self.held = {id(block.root): block.root for block in capture.blocks if block.kind == "held"}
+        self.seen = [
+            (tensor, address, spec) for weak, address, spec in capture.seen.values() if (tensor := weak()) is not None
+        ]
+        self._prepare(fresh, capture, slots)  # type: ignore[arg-type]
+        for block in capture.blocks:
+            if block.kind == "argument":
+                block.root = None
+        self._lock = locks.renewed()
+        self._is_inference = modes.inference
+
+    def _slots_of(self, capture: Capture, fresh: Sequence[Block]) -> dict[Block, Slot]:
+        """The slots: the arguments, gradients that are changed in place, new memory."""
+        pinned = {number for number, _ in self.pinned}
+        count = len(capture.arguments)
+        slots: dict[Block, Slot] = {}
         for block in capture.blocks:
             if block.kind == "argument" and block.slot not in pinned:
                 argument = capture.arguments[block.slot]
                 slots[block] = Slot(block.slot, argument._storage.root.address - argument._address)
         for number, gradient in enumerate(self._inplace):
             slots[gradient.block] = Slot(count + number, -gradient.offset)  # type: ignore[index]
-        self._bind(slots)
-        self._bumped = _bumped(capture, slots)
-        self.held = {id(block.root): block.root for block in capture.blocks if block.kind == "held"}
-        for block in capture.blocks:
-            if block.kind == "argument":
-                block.root = None
-        self.seen = [
-            (tensor, address, spec) for weak, address, spec in capture.seen.values() if (tensor := weak()) is not None
-        ]
-        self._lock = locks.renewed()
-        self._needs_inference_mark = modes.inference
+        for number, block in enumerate(fresh):
+            slots[block] = Slot(count + len(self._inplace) + number, 0)
+        return slots
 
     # ---- making -------------------------------------------------------------------------------------------------
 
-    def _refuse_escapes(self, capture: Capture) -> None:
+    def _let_go(self, capture: Capture, kept: set[Block]) -> None:
         """Refuse tensors that outlive the step elsewhere than in its results: a replay would not renew them."""
-        kept = {*self.results.blocks, *[gradient.block for gradient in self.gradients]}
+        capture.gradients.clear()
         capture.leaves.clear()
         host = [(id(root), block) for root in capture.host_made() if (block := capture.by_root.get(id(root)))]
-        for block in capture.blocks:
-            if block.kind == "argument":
-                block.weak = _nothing
         suspects = [block for block in capture.blocks if block.kind == "made" and block not in kept]
         if any(block.weak() is not None for block in suspects):
             gc.collect()
@@ -196,19 +202,29 @@ class Captured:
 
     # ---- guards -------------------------------------------------------------------------------------------------
 
+    def fits(self, arguments: Sequence[TensorBase], roots: Sequence[Storage]) -> bool:
+        """Whether this program may run now, for arguments whose memory belongs to the storages ``roots``."""
+        for root in roots:
+            if id(root) in self.held:
+                return self.difference(arguments) is None
+        if self._with_gradient or self.pinned or self._slots.changed() >= 0 or not self.visible.is_same():
+            return self.difference(arguments) is None
+        return True
+
     def difference(self, arguments: Sequence[TensorBase]) -> str | None:
         """Why this program must not run for these arguments now; None if it may."""
-        if not self.visible.is_same():
-            return self.visible.difference()
+        if (difference := self.visible.difference()) is not None:
+            return difference
         for tensor, address, spec in self.seen:
             if tensor._address != address or tensor._spec is not spec:
                 return f"a tensor {spec} that the step uses has other memory or another layout"
-        for leaf, before, kind, spec, block, _ in self.gradients:
-            grad = (arguments[leaf] if leaf.__class__ is int else leaf)._grad
-            if before is not None and (grad is None) is before:
-                return f"a tensor {(arguments[leaf] if isinstance(leaf, int) else leaf)._spec} had {_grads(before)} and has {_grads(not before)}"
-            if kind == "same" and block is not None and grad._spec is not spec:
-                return f"a gradient was {spec} and is {grad._spec}"
+        for gradient in self.gradients:
+            leaf = gradient.of(arguments)
+            if gradient.before is not None and (leaf._grad is not None) is not gradient.before:
+                had, has = ("a gradient", "none") if gradient.before else ("no gradient", "one")
+                return f"a tensor {leaf._spec} had {had} and has {has}"
+            if gradient.block is not None and gradient.kind == "same" and leaf._grad._spec is not gradient.spec:
+                return f"a gradient was {gradient.spec} and is {leaf._grad._spec}"
         for number, argument in enumerate(arguments):
             if id(argument._storage.root) in self.held and (number, argument._address) not in self.pinned:
                 return f"tensor {number} of the arguments shares memory with a tensor that the step uses"
@@ -218,6 +234,33 @@ class Captured:
         return None
 
     # ---- running ------------------------------------------------------------------------------------------------
+
+    def _prepare(self, fresh: Sequence[Block], capture: Capture, slots: dict[Block, Slot]) -> None:
+        """Write down what each replay needs."""
+        for number, block in enumerate(fresh):
+            block.slot = number
+        self._sizes = [block.nbytes for block in fresh]
+        self._renewed = [each for each in self.gradients if each.kind != "same"]
+        self._made = [each for each in self.gradients if each.kind == "made"]
+        self._with_gradient = any(each.before or isinstance(each.leaf, int) for each in self.gradients)
+        self._leaves = None if self._with_gradient else [each.leaf for each in self._renewed]
+        self._of_made = [(each.block.slot, each.spec, each.offset) for each in self._made]  # type: ignore[union-attr]
+        times = Counter(map(id, capture.counted))
+        self._counted = [(each, times.pop(id(each))) for each in capture.counted if id(each) in times]
+        bumped: list[Storage] = []
+        self._bumped_arguments: list[int] = []
+        for block, weak in capture.bumped:
+            storage: Storage | None = weak()
+            if block.kind == "argument":
+                self._bumped_arguments.append(block.slot)
+            elif storage is not None and block.kind == "held" and block not in slots:
+                bumped.append(storage)
+        self._bumped = bumped
+        without = [each.leaf for each in self.gradients if each.before is False and not isinstance(each.leaf, int)]
+        self._slots = Slots([*((leaf, "_grad") for leaf in without), *self._of_seen()])
+
+    def _of_seen(self) -> list[tuple[Any, str]]:
+        return [(tensor, name) for tensor, *_ in self.seen for name in ("_address", "_spec")]
 
     def replay(self, arguments: Sequence[TensorBase]) -> Any:
         """Run the program; the results of the step.
@@ -233,47 +276,42 @@ class Captured:
     def _replay(self, arguments: Sequence[TensorBase]) -> Any:
         for step in self.before:
             step.call()
-        for address, initial in self._begun:
-            ctypes.memmove(address, initial, len(initial))
-        leaves = [arguments[g.leaf] if g.leaf.__class__ is int else g.leaf for g in self.gradients]
-        inplace = [(arguments[g.leaf] if g.leaf.__class__ is int else g.leaf)._grad for g in self._inplace]
-        renewed = [leaf for leaf, g in zip(leaves, self.gradients, strict=True) if g.kind != "same"]
-        deque(map(setattr, renewed, repeat("_grad"), repeat(None)), maxlen=0)  # their memory is used again
-        storages = [memory.allocate(block.nbytes) for block in self.fresh]
-        of_block = dict(zip(self.fresh, storages, strict=True))
+        for begun, initial in self._begun:
+            ctypes.memmove(begun, initial, len(initial))
+        leaves = self._leaves
+        if leaves is None:
+            leaves = [each.of(arguments) for each in self._renewed]
         slots = [each._address for each in arguments]
+        inplace = [each.of(arguments)._grad for each in self._inplace]
         slots += [each._address for each in inplace]
+        deque(map(setattr, leaves, _GRAD, _NONE), maxlen=0)  # their memory is used again
+        storages = list(map(memory.allocate, self._sizes))
         slots += [each.address for each in storages]
-        after: list[tuple[Any, ...]] = []
-        cls = dispatch.tensor_class
-        for leaf, gradient in zip(leaves, self.gradients, strict=True):
-            if gradient.kind == "made":
-                storage = of_block[gradient.block]  # type: ignore[index]
-                tensor = tensor_over(cls, storage, gradient.spec, storage.address + gradient.offset)  # type: ignore[arg-type]
-                after.append((leaf, "_grad", tensor))
-        bumped = [tensor._storage for tensor in inplace]
-        bumped += [arguments[each]._storage if each.__class__ is int else each for each in self._bumped]
-        counts = [(each, "_step_count", each._step_count + 1 + k) for k, each in self._steps_of_optimizers()]
+        over = replay.tensor_maker()
+        gradients = [
+            over(storages[number], spec, storages[number].address + offset) for number, spec, offset in self._of_made
+        ]
+        made = leaves if len(self._made) == len(leaves) else [each.of(arguments) for each in self._made]
+        bumped = self._bumped
+        if inplace or self._bumped_arguments:
+            bumped = [*bumped, *[arguments[number]._storage for number in self._bumped_arguments]]
+            bumped += [tensor._storage for tensor in inplace]
+        counts = [(each, "_step_count", each._step_count + times) for each, times in self._counted]
         # As in `tensor.changes`: nothing can interrupt a loop in C over functions in C.
-        ending = chain(map(versions.counter(), (bumped,)), starmap(setattr, chain(after, counts)))
+        ending = chain(
+            map(setattr, made, _GRAD, gradients), starmap(setattr, counts), map(versions.counter(), (bumped,))
+        )
         if self.calls.is_one_call:
             run, operands = self.calls.prepared(slots)
-            row = next(chain(starmap(run, (operands,))))
+            row, *_ = chain((run(*operands),), ending)
             failure = self.calls.failure(row)
         else:
             failure = self.calls.run(slots)
+            deque(() if failure else ending, maxlen=0)
         if failure is not None:
+            deque(map(setattr, leaves, _GRAD, _NONE), maxlen=0)
             raise self._error(failure)
-        deque(ending, maxlen=0)
-        return self.results.of_replay(arguments, of_block, self._needs_inference_mark and mark)
-
-    def _steps_of_optimizers(self) -> list[tuple[int, Any]]:
-        seen: dict[int, int] = {}
-        steps = []
-        for optimizer in self.counted:
-            steps.append((seen.setdefault(id(optimizer), 0), optimizer))
-            seen[id(optimizer)] += 1
-        return steps
+        return self.results.of_replay(arguments, storages, self._is_inference)
 
     def _error(self, failure: Failure) -> Exception:
         step = self._of_call[failure.call]
@@ -337,30 +375,10 @@ class _Gradients:
 _NO = (None, None, 0)
 
 
-def _nothing() -> None:
-    return None
-
-
-def _grads(has: bool) -> str:
-    return "a gradient" if has else "no gradient"
-
-
 def _is_pinned(block: Block, capture: Capture) -> bool:
     """Whether an argument is, or shares memory with, a tensor that the step sees otherwise."""
     argument = capture.arguments[block.slot]
     return any(each._storage.root is argument._storage.root for each in capture.visible.tensors.values())
-
-
-def _bumped(capture: Capture, slots: dict[Block, Slot]) -> list[Any]:
-    """The storages that count a change, or the numbers of the arguments that have them."""
-    bumped: list[Any] = []
-    for block, weak in capture.bumped:
-        storage: Storage | None = weak()
-        if storage is not None and block.kind == "held" and block not in slots:
-            bumped.append(storage)
-        elif block.kind == "argument":
-            bumped.append(block.slot)
-    return bumped
 
 
 def _live(steps: Sequence[Applied | Again], kept: set[Block]) -> list[Applied | Again]:

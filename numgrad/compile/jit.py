@@ -10,16 +10,16 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from numgrad import config
-from numgrad.compile.capture import Capture, paused, user_line
+from numgrad.compile.capture import Capture
 from numgrad.compile.captured import Captured, UnstableError
 from numgrad.compile.visible import Visible
 from numgrad.dtypes import get_default_dtype
 from numgrad.engine import backward
 from numgrad.engine.tape import TensorBase, modes
 from numgrad.errors import CaptureError, warn
-from numgrad.registry import Op, chain
+from numgrad.registry import chain
 from numgrad.runtime import kernel, locks, program, threads
-from numgrad.tensor import creation
+from numgrad.runtime.memory import Storage
 
 _log = logging.getLogger("numgrad.jit")
 _PLAIN = (bool, int, complex, str, bytes, type(None))
@@ -65,8 +65,9 @@ class Step:
             self._eager += 1
             return self.function(*args, **kwargs)
         tensors: list[TensorBase] = []
+        roots: list[Storage] = []
         try:
-            key = self._key(args, kwargs, tensors)
+            key = self._key(args, kwargs, tensors, roots)
         except CaptureError as error:
             if self.fallback == "error":
                 raise
@@ -75,13 +76,12 @@ class Step:
         if key is None or key in self._given_up:
             self._eager += 1
             return self.function(*args, **kwargs)
-        reason = "no capture has this signature" if self._captures else "it is the first call"
-        for captured in self._programs.get(key, ()):
-            difference = captured.difference(tensors)
-            if difference is None:
+        programs = self._programs.get(key, ())
+        for captured in programs:
+            if captured.fits(tensors, roots):
                 self._replays += 1
                 return captured.replay(tensors)
-            reason = difference
+        reason = programs[-1].difference(tensors) if programs else "no capture has its signature"
         if self._captures >= self.limit:
             self._eager += 1
             self._warn_of_limit(reason)
@@ -128,8 +128,10 @@ class Step:
                 f"one because {reason}. Pass what changes as a tensor, or set limit="
             )
 
-    def _key(self, args: tuple[Any, ...], kwargs: dict[str, Any], tensors: list[TensorBase]) -> Any:
-        """The signature of a call; its tensors are appended to ``tensors``."""
+    def _key(
+        self, args: tuple[Any, ...], kwargs: dict[str, Any], tensors: list[TensorBase], roots: list[Storage]
+    ) -> Any:
+        """The signature of a call; its tensors, and the storages that have their memory, are appended to the lists."""
         key: list[Any] = [
             modes.grad_enabled, modes.inference, get_default_dtype(), threads.get_num_threads(), len(args),
         ]  # fmt: skip
@@ -138,9 +140,9 @@ class Step:
         for name, value in kwargs.items():
             key.append(name)
             self._add(value, key, tensors)
+        roots += [tensor._storage.root for tensor in tensors]
         if len(tensors) > 1:
-            roots = [id(tensor._storage.root) for tensor in tensors]
-            if len(set(roots)) < len(roots):
+            if len(set(map(id, roots))) < len(roots):
                 firsts = [roots.index(root) for root in roots]
                 key += firsts
                 key += [t._address - tensors[first]._address for t, first in zip(tensors, firsts, strict=True)]
@@ -177,16 +179,20 @@ class Step:
             self._keys = [each for each in self._keys if each is not value] + [value]
             key.append(id(value))
 
+    def programs(self) -> list[Captured]:
+        """All captured programs."""
+        return [captured for several in self._programs.values() for captured in several]
+
     @property
     def stats(self) -> Stats:
         """What it has done so far."""
-        programs = [captured for several in self._programs.values() for captured in several]
+        programs = self.programs()
         return Stats(
             self._captures,
             self._replays,
             self._eager,
             sum(len(captured.calls) for captured in programs),
-            sum(captured.dropped for captured in programs),
+            sum(captured.removed for captured in programs),
             sum(captured.layout.nbytes for captured in programs),
             sum(captured.layout.unshared for captured in programs),
             tuple(self._reasons),
@@ -323,8 +329,7 @@ class Jit:
         """
         from numgrad.compile.text import text_of
 
-        programs = [each for several in _step_of(step)._programs.values() for each in several]
-        return "\n".join(text_of(captured, number) for number, captured in enumerate(programs))
+        return "\n".join(text_of(captured, number) for number, captured in enumerate(_step_of(step).programs()))
 
     def host(self, function: Callable[..., None]) -> Callable[..., None]:
         """``function``, a callback of tensors, such that each replay calls it at its place between the launches.

@@ -7,16 +7,17 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from numgrad.compile.capture import Block, Capture
-from numgrad.engine import dispatch
 from numgrad.engine.backward import _below
-from numgrad.engine.tape import Node, Record, TensorBase, tensor_over
+from numgrad.engine.tape import Node, Record, TensorBase
 from numgrad.errors import CaptureError, GradError
 from numgrad.layout import Spec
 from numgrad.runtime import memory
 from numgrad.runtime.memory import Storage
+from numgrad.runtime.replay import tensor_maker
+from numgrad.tensor.inference import mark
 
 _PLAIN = (bool, int, float, complex, str, bytes, type(None))
-_Maker = Callable[[Sequence[TensorBase], dict[Block, Storage]], TensorBase]
+_Maker = Callable[[Sequence[TensorBase], Sequence[Storage]], TensorBase]
 
 
 class Replayed(Node):
@@ -51,7 +52,6 @@ class Results:
         self._makers: list[_Maker] = []
         self._template: Any = None
         self._capture: Capture | None = capture
-        self._fresh: list[bool] = []
 
     def take(self, result: Any) -> None:
         """Note a result."""
@@ -90,14 +90,13 @@ class Results:
         if tensor._node is not None:
             _refuse_graph(tensor)
             node = Replayed(spec)
-        self._fresh.append(block is not None and block.kind == "made")
-        if id(tensor) in capture.visible.tensors or (block is not None and block.kind in ("held", "begun") and tensor._base is None and id(tensor) in capture.leaves and not capture.is_filled(root)):
+        if id(tensor) in capture.visible.tensors or (id(tensor) in capture.leaves and not capture.is_filled(root)):
             return lambda arguments, storages: tensor
         requires_grad, offset = tensor._requires_grad, tensor._address - root.address
         if block is not None and block.kind == "made":
             self.blocks.append(block)
             return lambda arguments, storages: _over(
-                storages[block], spec, storages[block].address + offset, node, requires_grad
+                storages[block.slot], spec, storages[block.slot].address + offset, node, requires_grad
             )
         if block is not None and block.kind == "argument":
             slot, distance = block.slot, tensor._address - capture.arguments[block.slot]._address
@@ -108,15 +107,13 @@ class Results:
             return lambda arguments, storages: _copied(root, spec, offset, requires_grad)
         return lambda arguments, storages: _over(root, spec, root.address + offset, node, requires_grad)
 
-    def of_replay(
-        self, arguments: Sequence[TensorBase], storages: dict[Block, Storage], mark: Callable[[TensorBase], None] | bool
-    ) -> Any:
+    def of_replay(self, arguments: Sequence[TensorBase], storages: Sequence[Storage], is_inference: bool) -> Any:
         """The results of a replay, whose new memory is ``storages``."""
         tensors = [maker(arguments, storages) for maker in self._makers]
-        if mark:
+        if is_inference:
             for tensor in tensors:
-                if any(tensor._storage is storage for storage in storages.values()):
-                    mark(tensor)  # type: ignore[operator]
+                if any(tensor._storage is storage for storage in storages):
+                    mark(tensor)
         if self._template.__class__ is _Number:
             return tensors[0]
         return _filled(self._template, iter(tensors))
@@ -173,7 +170,7 @@ def _gradient_of(leaf: TensorBase, capture: Capture) -> _Maker:
 
 
 def _over(storage: Storage, spec: Spec, address: int, node: Node | None, requires_grad: bool) -> TensorBase:
-    tensor: TensorBase = tensor_over(dispatch.tensor_class, storage, spec, address)
+    tensor: TensorBase = tensor_maker()(storage, spec, address)
     tensor._node, tensor._requires_grad = node, requires_grad
     return tensor
 

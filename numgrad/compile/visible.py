@@ -25,11 +25,12 @@ import sys
 import types
 from collections.abc import Callable, Iterable
 from itertools import chain
-from operator import is_
+from operator import attrgetter, call, is_
 from typing import Any
 
 from numgrad.engine.tape import TensorBase
 from numgrad.layout import Spec
+from numgrad.runtime.replay import Slots
 
 _MOST_ITEMS = 1000  # of a container that is looked into
 _MOST_OBJECTS = 20_000
@@ -147,11 +148,12 @@ class Visible:
     def _function(self, function: types.FunctionType, path: str) -> Iterable[tuple[Any, str]]:
         code = code_of(function.__code__)
         self._attributes |= code.attributes
-        self._single(lambda: function.__code__, f"the code of {path}")
+        self._single(functools.partial(attrgetter("__code__"), function), f"the code of {path}")
         found: list[tuple[Any, str]] = [(function.__defaults__, f"the defaults of {path}")]
         found.append((function.__kwdefaults__, f"the defaults of {path}"))
         for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
-            found.append((self._single(functools.partial(_contents, cell), name), name))
+            get = functools.partial(_contents if _contents(cell) is _DONE else attrgetter("cell_contents"), cell)
+            found.append((self._single(get, name), name))
         for name in sorted(code.globals):
             if name in function.__globals__:
                 get = functools.partial(function.__globals__.get, name, _DONE)
@@ -184,8 +186,11 @@ class Visible:
         attributes, found = module.__dict__, []
         if not is_foreign(type(module)):
             self._watch(attributes, path)
-            return [(each, _joined(path, name)) for name, each in attributes.items()]
+            skipped = type(module)._replay_skips
+            return [(each, _joined(path, name)) for name, each in attributes.items() if name not in skipped]
         for name, each in list(attributes.items()):
+            if name in type(module)._replay_skips:
+                continue
             if name.startswith("_") or isinstance(each, (*_PLAIN, TensorBase)):
                 self._single(functools.partial(attributes.get, name, _DONE), f"{path}.{name}")
                 found.append((each, _joined(path, name)))
@@ -195,8 +200,8 @@ class Visible:
     def _optimizer(self, optimizer: Any, path: str) -> Iterable[tuple[Any, str]]:
         found: list[tuple[Any, str]] = [(optimizer.state, f"{path}.state")]
         self._watch(optimizer.param_groups, f"{path}.param_groups")
-        self._single(lambda: optimizer.param_groups, f"{path}.param_groups")
-        self._single(lambda: optimizer.state, f"{path}.state")
+        for name in ("param_groups", "state"):
+            self._single(functools.partial(optimizer.__dict__.get, name), f"{path}.{name}")
         for number, group in enumerate(optimizer.param_groups):
             for name, value in group.items():
                 if name not in optimizer._replay_options:
@@ -227,24 +232,30 @@ class Visible:
 
     def finish(self) -> None:
         """Prepare `is_same`, after the last `look`."""
-        dicts = [each for each in self._containers if isinstance(each, dict) and len(each) <= _MOST_ITEMS]
-        others = [each for each in self._containers if not isinstance(each, dict) and len(each) <= _MOST_ITEMS]
-        self._dicts, self._others = dicts, others
-        of = {id(container): items for container, items in zip(self._containers, self._items, strict=True)}
-        self._flat = list(chain.from_iterable(of[id(each)] for each in (*dicts, *others)))
+        known = [
+            (each, length, items)
+            for each, length, items in zip(self._containers, self._lengths, self._items, strict=True)
+            if items or not length
+        ]
+        self._empty = [each for each, length, _ in known if not length]
+        dicts = [(each, items) for each, _, items in known if items and isinstance(each, dict)]
+        others = [(each, items) for each, _, items in known if items and not isinstance(each, dict)]
+        self._dicts, self._others = [each for each, _ in dicts], [each for each, _ in others]
+        self._full = [each for each, length in zip(self._containers, self._lengths, strict=True) if length]
+        self._sizes = [length for length in self._lengths if length]
+        self._flat = list(chain.from_iterable(items for _, items in (*dicts, *others)))
         self._gets, self._values = [get for get, *_ in self._singles], [value for _, value, _ in self._singles]
+        names = ("_address", "_spec", "_requires_grad")
+        self._slots = Slots([(tensor, name) for tensor, *_ in self._memory for name in names])
         self._waiting = []
 
     def is_same(self) -> bool:
         """Whether each thing is the very one that it was."""
-        if list(map(len, self._containers)) != self._lengths:
-            return self.difference() is None
-        for tensor, address, spec, requires_grad, _ in self._memory:
-            if tensor._address != address or tensor._spec is not spec or tensor._requires_grad is not requires_grad:
-                return False
-        now = chain(chain.from_iterable(map(dict.values, self._dicts)), chain.from_iterable(self._others))
-        same = all(map(is_, now, self._flat)) and all([get() is v for get, v in zip(self._gets, self._values, strict=True)])
-        return same or self.difference() is None
+        if not any(self._empty) and list(map(len, self._full)) == self._sizes and self._slots.changed() < 0:
+            now = chain(chain.from_iterable(map(dict.values, self._dicts)), chain.from_iterable(self._others))
+            if all(map(is_, now, self._flat)) and all(map(is_, map(call, self._gets), self._values)):
+                return True
+        return self.difference() is None
 
     def difference(self) -> str | None:
         """The first thing that is not what it was, and how; None if everything is."""

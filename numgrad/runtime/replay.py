@@ -14,15 +14,16 @@ of a patch                   address of the word, number of the slot, bytes to a
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from numgrad.runtime import threads
+from numgrad.runtime import objects, threads
 from numgrad.runtime.host import HostCall
 from numgrad.runtime.kernel import native
-from numgrad.runtime.objects import built_in
+from numgrad.runtime.objects import built_in, new_like, put
 from numgrad.runtime.pool import run_region
 from numgrad.runtime.program import Program
 from numgrad.runtime.words import acquire_gil, peek, poke, python_to_word, release_gil, word_to_python
@@ -166,3 +167,99 @@ class BoundCalls:
             else:
                 call()
         return self.failure(runner(self._address, first, len(self._rows), *slots))
+
+
+# ---- objects around a replay ------------------------------------------------------------------------------------
+
+
+@native(3, returns=True)
+def first_changed(self, args, count):
+    """``first_changed(rows, count) -> row``: the first row (object, offset, expected) whose slot holds something else, or -1."""
+    row = python_to_word(peek(args))
+    for number in range(python_to_word(peek(args + 8))):
+        if peek(peek(row) + peek(row + 8)) != peek(row + 16):
+            return word_to_python(number)
+        row += 24
+    return word_to_python(-1)
+
+
+@native(3, returns=True)
+def lay_over(self, args, count):
+    """``lay_over(storage, spec, address) -> tensor``; the offsets of these slots and the template lie at ``self``."""
+    words = python_to_word(self)
+    tensor = new_like(words + 24)
+    if tensor != 0:
+        for position in range(3):
+            put(tensor + peek(words + 8 * position), peek(args + 8 * position))
+    return tensor
+
+
+class Slots:
+    """Slots of objects that are to hold what they hold now.
+
+    Parameters
+    ----------
+    watched
+        Objects, and the names of their slots.
+    """
+
+    def __init__(self, watched: Sequence[tuple[Any, str]]) -> None:
+        self.watched = list(watched)
+        self.values = [getattr(thing, name) for thing, name in watched]
+        rows = [(id(t), _offset_of(name), id(v)) for (t, name), v in zip(watched, self.values, strict=True)]
+        self._rows = np.array(rows, np.int64).reshape(-1, 3)
+        self._args = self._rows.ctypes.data, len(rows)
+
+    def changed(self) -> int:
+        """The number of the first slot that holds something else, or -1; equal numbers are the same."""
+        number = _made("first_changed")(*self._args)
+        while number >= 0:
+            thing, name = self.watched[number]
+            value = getattr(thing, name)
+            if value.__class__ is not int or value != self.values[number]:
+                return number
+            self._rows[number, 2], self.values[number] = id(value), value
+            number = _made("first_changed")(*self._args)
+        return -1
+
+
+_example: Any = None
+_functions: dict[str, Callable[..., Any]] = {}
+
+
+def connect(example: Callable[[], Any]) -> None:
+    """Set the function that makes a tensor, which shows where the slots of tensors lie."""
+    global _example
+    _example = example
+
+
+@functools.cache
+def _offset_of(name: str) -> int:
+    return objects.offset_of(_example(), name)
+
+
+def _made(name: str) -> Callable[..., Any]:
+    """A function of machine code as a built-in one of the interpreter."""
+    function = _functions.get(name)
+    if function is None:
+        if name == "first_changed":
+            function = built_in(first_changed, 0, rehearsed=lambda *_: -1)
+        else:
+            slots = ("_storage", "_spec", "_address")
+            words = [*map(_offset_of, slots), *objects.template(_example(), slots)]
+            table, address = objects.words_for_ever(len(words))
+            table[:] = words
+            function = built_in(lay_over, address, rehearsed=_rehearsed)
+        _functions[name] = function
+    return function
+
+
+def _rehearsed(storage: Any, spec: Any, address: int) -> Any:
+    tensor = _example()
+    tensor._storage, tensor._spec, tensor._address = storage, spec, address
+    return tensor
+
+
+def tensor_maker() -> Callable[[Any, Any, int], Any]:
+    """``(storage, spec, address) -> tensor`` in machine code."""
+    return _made("lay_over")
