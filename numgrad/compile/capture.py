@@ -270,8 +270,8 @@ class Capture(Scope):
         """Call a function now, with nothing captured, which no replay calls."""
         return paused(function)
 
-    def options(self, values: tuple[float, ...], renewed: Callable[[], list[float]] | None) -> Any:
-        """A tensor of these float64 numbers, which each replay fills with what ``renewed`` returns."""
+    def options(self, values: tuple[float, ...], renewed: Callable[[], list[float] | None] | None) -> Any:
+        """A tensor of these float64 numbers, which each replay fills with what ``renewed`` returns, unless that is None."""
         numbers = np.array(values, np.float64)
         tensor = creation.from_numpy(numbers)
         self._host[id(tensor._storage.root)] = tensor._storage.root
@@ -435,8 +435,9 @@ def _is_internal() -> bool:
     return str(frame.f_globals.get("__name__")).partition(".")[0] == "numgrad"
 
 
-def _renew(numbers: np.ndarray, values: Callable[[], list[float]]) -> None:
-    numbers[:] = values()
+def _renew(numbers: np.ndarray, renewed: Callable[[], list[float] | None]) -> None:
+    if (values := renewed()) is not None:
+        numbers[:] = values
 
 
 def _random_states() -> Any:

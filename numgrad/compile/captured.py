@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import gc
+import sys
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from itertools import chain, repeat, starmap
@@ -52,6 +53,28 @@ class Gradient(NamedTuple):
     def of(self, arguments: Sequence[TensorBase]) -> Any:
         """The leaf."""
         return arguments[self.leaf] if self.leaf.__class__ is int else self.leaf
+
+
+class _Kept:
+    """The gradients of a replay, for the next one, if by then nobody else holds them or their memory.
+
+    Holders are counted by comparison with the counts at the beginning, when there are none but these very lists and what
+    numgrad made; so the caller holds nothing else at that time.
+    """
+
+    def __init__(self, changes: list[tuple[TensorBase, str, TensorBase]], storages: list[Storage]) -> None:
+        self.changes, self.storages, self._tensors = changes, storages, [tensor for *_, tensor in changes]
+        leaves = [(leaf, "_grad") for leaf, *_ in changes]
+        names = ("_storage", "_spec", "_node", "_requires_grad", "_hooks", "_grad", "_accumulator")
+        self._slots = Slots([*leaves, *((tensor, name) for tensor in self._tensors for name in names)])
+        self._counts = self._holders()
+
+    def _holders(self) -> list[int]:
+        return [*map(sys.getrefcount, self._tensors), *map(sys.getrefcount, self.storages)]
+
+    def is_free(self) -> bool:
+        """Whether they are the gradients of their leaves, and nobody else has them."""
+        return self._slots.changed() < 0 and self._holders() == self._counts
 
 
 _GRAD, _NONE = repeat("_grad"), repeat(None)
@@ -239,7 +262,12 @@ class Captured:
         """Write down what each replay needs."""
         for number, block in enumerate(fresh):
             block.slot = number
-        self._sizes = [block.nbytes for block in fresh]
+        gradients = {each.block for each in self.gradients if each.kind == "made"}
+        self._gradient_sizes = [block.nbytes for block in fresh if block in gradients]
+        self._result_sizes = [block.nbytes for block in fresh if block not in gradients]
+        self._kept: _Kept | None = None
+        is_apart = not any(isinstance(each.leaf, int) for each in self.gradients)
+        self._keeps = 4 if gradients and is_apart and not gradients & {*self.results.blocks} else 0
         self._renewed = [each for each in self.gradients if each.kind != "same"]
         self._made = [each for each in self.gradients if each.kind == "made"]
         self._with_gradient = any(each.before or isinstance(each.leaf, int) for each in self.gradients)
@@ -284,23 +312,20 @@ class Captured:
         slots = [each._address for each in arguments]
         inplace = [each.of(arguments)._grad for each in self._inplace]
         slots += [each._address for each in inplace]
-        deque(map(setattr, leaves, _GRAD, _NONE), maxlen=0)  # their memory is used again
-        storages = list(map(memory.allocate, self._sizes))
+        kept = self._kept
+        if kept is not None and kept.is_free():
+            mine, changes, bumped = kept.storages, kept.changes[:0], kept.storages + self._bumped
+        else:
+            mine, changes = self._new_gradients(leaves, arguments)
+            kept, bumped = None, self._bumped
+        storages = mine + list(map(memory.allocate, self._result_sizes))
         slots += [each.address for each in storages]
-        over = replay.tensor_maker()
-        gradients = [
-            over(storages[number], spec, storages[number].address + offset) for number, spec, offset in self._of_made
-        ]
-        made = leaves if len(self._made) == len(leaves) else [each.of(arguments) for each in self._made]
-        bumped = self._bumped
         if inplace or self._bumped_arguments:
-            bumped = [*bumped, *[arguments[number]._storage for number in self._bumped_arguments]]
+            bumped = bumped + [arguments[number]._storage for number in self._bumped_arguments]
             bumped += [tensor._storage for tensor in inplace]
         counts = [(each, "_step_count", each._step_count + times) for each, times in self._counted]
         # As in `tensor.changes`: nothing can interrupt a loop in C over functions in C.
-        ending = chain(
-            map(setattr, made, _GRAD, gradients), starmap(setattr, counts), map(versions.counter(), (bumped,))
-        )
+        ending = chain(starmap(setattr, chain(changes, counts)), map(versions.counter(), (bumped,)))
         if self.calls.is_one_call:
             run, operands = self.calls.prepared(slots)
             row, *_ = chain((run(*operands),), ending)
@@ -309,9 +334,29 @@ class Captured:
             failure = self.calls.run(slots)
             deque(() if failure else ending, maxlen=0)
         if failure is not None:
+            self._kept = None
             deque(map(setattr, leaves, _GRAD, _NONE), maxlen=0)
             raise self._error(failure)
-        return self.results.of_replay(arguments, storages, self._is_inference)
+        result = self.results.of_replay(arguments, storages, self._is_inference)
+        if kept is None and self._keeps > 0:
+            del storages, ending
+            self._kept = _Kept(changes, mine)
+        return result
+
+    def _new_gradients(
+        self, leaves: Sequence[TensorBase], arguments: Sequence[TensorBase]
+    ) -> tuple[list[Storage], list[tuple[TensorBase, str, TensorBase]]]:
+        """New memory, and the new gradients as arguments of `setattr`."""
+        self._keeps -= self._kept is not None  # where somebody holds them again and again, it does not pay
+        self._kept = None
+        deque(map(setattr, leaves, _GRAD, _NONE), maxlen=0)  # their memory is used again
+        storages = list(map(memory.allocate, self._gradient_sizes))
+        over = replay.tensor_maker()
+        changes = []
+        for gradient, (number, spec, offset) in zip(self._made, self._of_made, strict=True):
+            tensor = over(storages[number], spec, storages[number].address + offset)
+            changes.append((gradient.of(arguments), "_grad", tensor))
+        return storages, changes
 
     def _error(self, failure: Failure) -> Exception:
         step = self._of_call[failure.call]

@@ -82,6 +82,9 @@ class Step:
                 self._replays += 1
                 return captured.replay(tensors)
         reason = programs[-1].difference(tensors) if programs else "no capture has its signature"
+        if kernel.rehearsal is not None or config.PYTHON.is_set():  # kernels are no machine code
+            self._eager += 1
+            return self.function(*args, **kwargs)
         if self._captures >= self.limit:
             self._eager += 1
             self._warn_of_limit(reason)
@@ -211,7 +214,7 @@ def _listens_to_nobody() -> bool:
     """Whether a call may be captured or replayed here: nothing else sees each op, and kernels are machine code."""
     if modes.capture is not None or chain.wrappers or modes.saved_hooks or backward.monitor is not None:
         return False
-    if kernel.rehearsal is not None or config.PYTHON.is_set() or modes.forward is not None:
+    if modes.forward is not None:
         return False
     if not program.observers:
         return True

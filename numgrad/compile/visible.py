@@ -30,7 +30,7 @@ from typing import Any
 
 from numgrad.engine.tape import TensorBase
 from numgrad.layout import Spec
-from numgrad.runtime.replay import Slots
+from numgrad.runtime.replay import Items, Slots
 
 _MOST_ITEMS = 1000  # of a container that is looked into
 _MOST_OBJECTS = 20_000
@@ -238,7 +238,9 @@ class Visible:
             if items or not length
         ]
         self._empty = [each for each, length, _ in known if not length]
-        dicts = [(each, items) for each, _, items in known if items and isinstance(each, dict)]
+        named = [(each, items) for each, _, items in known if items and _is_named(each)]
+        self._named_items = Items([(d, k, v) for d, items in named for k, v in zip(d, items, strict=False)])
+        dicts = [(d, items) for d, _, items in known if items and isinstance(d, dict) and not _is_named(d)]
         others = [(each, items) for each, _, items in known if items and not isinstance(each, dict)]
         self._dicts, self._others = [each for each, _ in dicts], [each for each, _ in others]
         self._full = [each for each, length in zip(self._containers, self._lengths, strict=True) if length]
@@ -251,7 +253,7 @@ class Visible:
 
     def is_same(self) -> bool:
         """Whether each thing is the very one that it was."""
-        if not any(self._empty) and list(map(len, self._full)) == self._sizes and self._slots.changed() < 0:
+        if not any(self._empty) and list(map(len, self._full)) == self._sizes and self._named_items.changed() < 0 and self._slots.changed() < 0:
             now = chain(chain.from_iterable(map(dict.values, self._dicts)), chain.from_iterable(self._others))
             if all(map(is_, now, self._flat)) and all(map(is_, map(call, self._gets), self._values)):
                 return True
@@ -289,6 +291,10 @@ def _contents(cell: Any) -> Any:
         return cell.cell_contents
     except ValueError:
         return _DONE
+
+
+def _is_named(container: Any) -> bool:
+    return isinstance(container, dict) and all(type(key) is str for key in container)
 
 
 def _same(one: Any, other: Any) -> bool:

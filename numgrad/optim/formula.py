@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from functools import partial
-from operator import attrgetter
+from operator import attrgetter, is_
 from typing import Any, ClassVar
 
 from numgrad.dtypes import float32, float64
@@ -47,8 +46,8 @@ class FormulaOptimizer(Optimizer):
 
     def plan(self, changes: Changes, group: dict[str, Any], params: list[Tensor], grads: list[Tensor]) -> None:
         on, states, counts = self._columns(changes, group, params)
-        renewed = partial(self._options, group)
-        options = renewed() if modes.capture is None else modes.capture.aside(renewed)
+        renewed = None if modes.capture is None else _Renewed(self, group)
+        options = self._options(group) if renewed is None else modes.capture.aside(renewed)
         turns = _turns(params)
         for positions in turns:
             some = [params, grads, *states.values(), *counts.values()]
@@ -123,6 +122,22 @@ class FormulaOptimizer(Optimizer):
         for parameter, count in changed.items():
             self._keep(changes, parameter, {name: count})
         return [changed.get(parameter, count) for parameter, count in zip(params, column, strict=True)]
+
+
+class _Renewed:
+    """The numbers of a group, or None while each option is what it was at the last call."""
+
+    def __init__(self, optimizer: FormulaOptimizer, group: dict[str, Any]) -> None:
+        self.optimizer, self.group = optimizer, group
+        self.before: tuple[Any, ...] = ()
+
+    def __call__(self) -> list[float] | None:
+        values = tuple(self.group.values())
+        if len(values) == len(self.before) and all(map(is_, values, self.before)):
+            return None
+        tensors = any(isinstance(each, Tensor) for value in values for each in (value if type(value) is tuple else [value]))
+        self.before = () if tensors else values  # a tensor may be another number the next time
+        return self.optimizer._options(self.group)
 
 
 _dtype_of = attrgetter("_spec.dtype")

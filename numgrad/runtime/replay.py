@@ -23,7 +23,7 @@ import numpy as np
 from numgrad.runtime import objects, threads
 from numgrad.runtime.host import HostCall
 from numgrad.runtime.kernel import native
-from numgrad.runtime.objects import built_in, new_like, put
+from numgrad.runtime.objects import built_in, dict_get, error_occurred, new_like, put
 from numgrad.runtime.pool import run_region
 from numgrad.runtime.program import Program
 from numgrad.runtime.words import acquire_gil, peek, poke, python_to_word, release_gil, word_to_python
@@ -184,6 +184,17 @@ def first_changed(self, args, count):
 
 
 @native(3, returns=True)
+def first_other(self, args, count):
+    """``first_other(rows, count) -> row``: the first row (dict, key, expected) whose item is another one, or -1."""
+    row = python_to_word(peek(args))
+    for number in range(python_to_word(peek(args + 8))):
+        if dict_get(peek(row), peek(row + 8)) != peek(row + 16):
+            return 0 if error_occurred() else word_to_python(number)
+        row += 24
+    return word_to_python(-1)
+
+
+@native(3, returns=True)
 def lay_over(self, args, count):
     """``lay_over(storage, spec, address) -> tensor``; the offsets of these slots and the template lie at ``self``."""
     words = python_to_word(self)
@@ -223,6 +234,19 @@ class Slots:
         return -1
 
 
+class Items:
+    """Items of dicts, under keys that are texts, that are to be what they are now."""
+
+    def __init__(self, watched: Sequence[tuple[dict[str, Any], str, Any]]) -> None:
+        self.watched = list(watched)
+        self._rows = np.array([tuple(map(id, row)) for row in watched], np.int64).reshape(-1, 3)
+        self._args = self._rows.ctypes.data, len(watched)
+
+    def changed(self) -> int:
+        """The number of the first item that is another object, or -1."""
+        return _made("first_other")(*self._args)
+
+
 _example: Any = None
 _functions: dict[str, Callable[..., Any]] = {}
 
@@ -244,6 +268,8 @@ def _made(name: str) -> Callable[..., Any]:
     if function is None:
         if name == "first_changed":
             function = built_in(first_changed, 0, rehearsed=lambda *_: -1)
+        elif name == "first_other":
+            function = built_in(first_other, 0, rehearsed=lambda *_: -1)
         else:
             slots = ("_storage", "_spec", "_address")
             words = [*map(_offset_of, slots), *objects.template(_example(), slots)]
