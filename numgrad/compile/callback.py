@@ -33,11 +33,11 @@ _callback.halves = True
 @_callback.plan
 def _(b: PlanBuilder, *inputs: Any, function: Any) -> None:
     dtypes_of = tuple(each.spec.dtype for each in inputs)
-    b.host_call(_call, inputs, (), function=function, of=dtypes_of)
+    b.host_call(_call, inputs, (), callback=function, of=dtypes_of)
 
 
-def _call(*arrays: np.ndarray, function: Callable[..., None], of: tuple[dtypes.dtype, ...]) -> int:
-    paused(functools.partial(_with_copies, function, arrays, of))
+def _call(*arrays: np.ndarray, callback: Callable[..., None], of: tuple[dtypes.dtype, ...]) -> int:
+    paused(functools.partial(_with_copies, callback, arrays, of))
     return 0
 
 
@@ -50,7 +50,7 @@ def _with_copies(function: Callable[..., None], arrays: Any, of: Any) -> None:
     function(*copies)
 
 
-def callback(function: Callable[..., None]) -> Callable[..., None]:
+def with_copies(function: Callable[..., None]) -> Callable[..., None]:
     """A function of tensors that calls ``function`` with copies of them, also in each replay."""
 
     @functools.wraps(function)

@@ -26,7 +26,7 @@ from typing import Any
 
 import numpy as np
 
-from numgrad.compile.visible import Visible, is_foreign
+from numgrad.compile.visible import Visible, is_foreign, is_library
 from numgrad.engine import dispatch, tape
 from numgrad.engine.constants import is_constant
 from numgrad.engine.tape import TensorBase, modes
@@ -422,7 +422,7 @@ def paused(function: Callable[..., Any], *args: Any) -> Any:
 def user_line() -> str:
     """File and number of the line of the user's code that runs now."""
     frame: Any = sys._getframe(1)
-    while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] == "numgrad":
+    while frame.f_back is not None and is_library(frame.f_globals.get("__name__", "")):
         frame = frame.f_back
     return f"{frame.f_code.co_filename}:{frame.f_lineno}"
 

@@ -10,8 +10,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from numgrad import config
+from numgrad.compile.callback import with_copies
 from numgrad.compile.capture import Capture
 from numgrad.compile.captured import Captured, UnstableError
+from numgrad.compile.text import text_of
 from numgrad.compile.visible import Visible
 from numgrad.dtypes import get_default_dtype
 from numgrad.engine import backward
@@ -330,8 +332,6 @@ class Jit:
         program 0: 1 launch, arena of 0 bytes
           %1 float32[3] = mul(argument 0, held 2)  [mul]
         """
-        from numgrad.compile.text import text_of
-
         return "\n".join(text_of(captured, number) for number, captured in enumerate(_step_of(step).programs()))
 
     def host(self, function: Callable[..., None]) -> Callable[..., None]:
@@ -354,9 +354,7 @@ class Jit:
         """
         if not callable(function):
             raise TypeError(f"jit.host: expected a function, got {type(function).__name__}")
-        from numgrad.compile.callback import callback
-
-        return callback(function)
+        return with_copies(function)
 
 
 def _step_of(step: Any) -> Step:

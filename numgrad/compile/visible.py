@@ -60,7 +60,7 @@ code_of = functools.lru_cache(1024)(Code)
 
 
 @functools.lru_cache(1024)
-def _is_library(module: str | None) -> bool:
+def is_library(module: str | None) -> bool:
     """Whether a module is none of the user's: its globals do not change a step."""
     top = (module or "").partition(".")[0]
     if top in sys.stdlib_module_names and top != "__main__":
@@ -71,7 +71,7 @@ def _is_library(module: str | None) -> bool:
 
 def is_foreign(thing: Any) -> bool:
     """Whether a function or class is the user's."""
-    return not _is_library(getattr(thing, "__module__", None))
+    return not is_library(getattr(thing, "__module__", None))
 
 
 class Visible:
@@ -163,7 +163,7 @@ class Visible:
     def _global(self, value: Any, name: str) -> Iterable[tuple[Any, str]]:
         """What is seen through a global name."""
         if isinstance(value, types.ModuleType):
-            if not _is_library(value.__name__):
+            if not is_library(value.__name__):
                 self._waiting.append((value, name))
             return ()
         return () if isinstance(value, type) else [(value, name)]
@@ -185,7 +185,7 @@ class Visible:
         """A module: its tables, its numbers, and what else the code names."""
         attributes, found = module.__dict__, []
         if not is_foreign(type(module)):
-            self._watch(attributes, path)
+            self._watch(attributes, f"{path}.")
             skipped = type(module)._replay_skips
             return [(each, _joined(path, name)) for name, each in attributes.items() if name not in skipped]
         for name, each in list(attributes.items()):
@@ -269,11 +269,12 @@ class Visible:
             if len(container) <= _MOST_ITEMS or items:
                 now = tuple(container.values()) if isinstance(container, dict) else tuple(container)
                 if len(now) != len(items):
-                    return f"{path} had {len(items)} items and has {len(now)}"
+                    return f"{path.rstrip('.')} had {len(items)} items and has {len(now)}"
                 for index, (one, other) in enumerate(zip(items, now, strict=True)):
                     if not _same(one, other):
                         key = list(container)[index] if isinstance(container, dict) else index
-                        return f"{path}[{_short(key)}] was {_short(one)} and is {_short(other)}"
+                        where = f"{path}{key}" if path.endswith(".") else f"{path}[{_short(key)}]"
+                        return f"{where} was {_short(one)} and is {_short(other)}"
         for container, length, path in zip(self._containers, self._lengths, self._paths, strict=True):
             if len(container) != length:
                 return f"{path} had {length} items and has {len(container)}"
