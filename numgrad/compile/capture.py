@@ -118,11 +118,15 @@ class Capture(Scope):
         self.blocks: list[Block] = []
         self.problem: str | None = None  # why nothing can be replayed, if no error said so
         self.counted: list[Any] = []  # optimizers, once for each of their steps
-        self.bumped: list[tuple[Block, Any]] = []  # blocks that change, and weak references to the storages that count it
+        self.bumped: list[
+            tuple[Block, Any]
+        ] = []  # blocks that change, and weak references to the storages that count it
         self.cleared: set[int] = set()  # ids of leaves whose gradient was dropped before anything used it
         self.gradients: dict[int, Any] = {}  # by the leaf's id: the gradient that it had before
         self.leaves: dict[int, TensorBase] = {}
-        self.seen: dict[int, tuple[Any, int, Spec]] = {}  # other tensors that ops read: a weak reference, address and spec
+        self.seen: dict[
+            int, tuple[Any, int, Spec]
+        ] = {}  # other tensors that ops read: a weak reference, address and spec
         self.by_root: dict[int, Block] = {}
         self._host: dict[int, Storage] = {}  # storages that Python filled during the step
         self._before: dict[int, bytes] = {}  # contents of storages before a launch changed them first
@@ -205,7 +209,9 @@ class Capture(Scope):
         self.counted.append(optimizer)
         options = [value for group in optimizer.param_groups for key, value in group.items() if key != "params"]
         self._reads_tensors = any(
-            isinstance(each, TensorBase) for value in options for each in (value if isinstance(value, tuple) else (value,))
+            isinstance(each, TensorBase)
+            for value in options
+            for each in (value if isinstance(value, tuple) else (value,))
         )
 
     def clears(self, leaves: Iterable[TensorBase]) -> None:
@@ -256,7 +262,8 @@ class Capture(Scope):
         if is_foreign(hook if hasattr(hook, "__qualname__") else type(hook)):
             name = getattr(hook, "__qualname__", type(hook).__name__)
             self.refuse(
-                f"runs or registers the hook {name}", "remove the hook, write what it does into the step, or take fallback='eager'"
+                f"runs or registers the hook {name}",
+                "remove the hook, write what it does into the step, or take fallback='eager'",
             )
 
     # ---- what is done again ----------------------------------------------------------------------------------------

@@ -24,7 +24,6 @@ from numgrad.runtime.memory import Storage
 from numgrad.runtime.program import Program
 from numgrad.runtime.replay import BoundCalls, Failure, Operand, Slot, Slots
 
-
 replay.connect(lambda: tensor_over(dispatch.tensor_class, None, None, None))  # type: ignore[arg-type]
 
 
@@ -399,7 +398,9 @@ class _Gradients:
         who: Any = self.numbers.get(id(leaf), leaf)
         had: bool | None = before is not None
         if now is None:
-            return Gradient(who, had and not self._uses(before) or id(leaf) in capture.cleared and None, "dropped", *_NO)
+            return Gradient(
+                who, (had and not self._uses(before)) or (id(leaf) in capture.cleared and None), "dropped", *_NO
+            )
         block = capture.by_root.get(id(now._storage.root))
         offset = now._address - now._storage.root.address
         if before is not None and before._storage.root is now._storage.root:

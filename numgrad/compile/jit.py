@@ -245,9 +245,7 @@ def _others(args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Any]:
 class Jit:
     """The type of `numgrad.jit`."""
 
-    def __call__(
-        self, step: Callable[..., Any] | None = None, *, fallback: str = "error", limit: int = 8
-    ) -> Any:
+    def __call__(self, step: Callable[..., Any] | None = None, *, fallback: str = "error", limit: int = 8) -> Any:
         """``step``, a function or a module, such that its calls are captured and then replayed; also as a decorator.
 
         A captured call runs as ever, op by op, while its launches are noted. A later call with the same signature runs these

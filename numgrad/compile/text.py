@@ -20,7 +20,9 @@ def text_of(captured: Captured, number: int = 0) -> str:
             continue
         made = [block for block in step.makes if block.spec is not None]
         left = ", ".join(f"{names.of(block)} {_spec(spec)}" for block, spec in zip(made, step.specs[1], strict=True))
-        given = ", ".join("none" if place is None else names.of(place[0]) for place in step.places[: len(step.specs[0])])
+        given = ", ".join(
+            "none" if place is None else names.of(place[0]) for place in step.places[: len(step.specs[0])]
+        )
         changed = [names.of(block) for block in dict.fromkeys(step.changes)]
         line = f"  {left} = " if left else "  "
         line += f"{step.op.name}({given})"
@@ -47,4 +49,6 @@ class _Names:
 
 
 def _spec(spec: Spec) -> Any:
-    return f"{spec.dtype.torch_name.lower() if False else spec.dtype}[{', '.join(map(str, spec.shape))}]".replace("numgrad.", "")
+    return f"{spec.dtype.torch_name.lower() if False else spec.dtype}[{', '.join(map(str, spec.shape))}]".replace(
+        "numgrad.", ""
+    )

@@ -220,7 +220,9 @@ class Visible:
                 get = functools.partial(attributes.get, name, _DONE)
                 found += self._global(self._single(get, f"{path}.{name}"), f"{path}.{name}")
         for cls in () if isinstance(value, types.ModuleType) else type(value).__mro__:
-            for name in (self._attributes | {"forward", "__call__"}) & vars(cls).keys() - known if is_foreign(cls) else ():
+            for name in (
+                (self._attributes | {"forward", "__call__"}) & vars(cls).keys() - known if is_foreign(cls) else ()
+            ):
                 function = vars(cls)[name]
                 function = getattr(function, "__func__", None) or getattr(function, "fget", None) or function
                 if isinstance(function, types.FunctionType):
@@ -253,7 +255,12 @@ class Visible:
 
     def is_same(self) -> bool:
         """Whether each thing is the very one that it was."""
-        if not any(self._empty) and list(map(len, self._full)) == self._sizes and self._named_items.changed() < 0 and self._slots.changed() < 0:
+        if (
+            not any(self._empty)
+            and list(map(len, self._full)) == self._sizes
+            and self._named_items.changed() < 0
+            and self._slots.changed() < 0
+        ):
             now = chain(chain.from_iterable(map(dict.values, self._dicts)), chain.from_iterable(self._others))
             if all(map(is_, now, self._flat)) and all(map(is_, map(call, self._gets), self._values)):
                 return True

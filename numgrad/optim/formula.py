@@ -135,7 +135,9 @@ class _Renewed:
         values = tuple(self.group.values())
         if len(values) == len(self.before) and all(map(is_, values, self.before)):
             return None
-        tensors = any(isinstance(each, Tensor) for value in values for each in (value if type(value) is tuple else [value]))
+        tensors = any(
+            isinstance(each, Tensor) for value in values for each in (value if type(value) is tuple else [value])
+        )
         self.before = () if tensors else values  # a tensor may be another number the next time
         return self.optimizer._options(self.group)
 

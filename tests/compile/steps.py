@@ -28,7 +28,9 @@ def bits(value: Any) -> Any:
     return [bits(each) for each in value] if isinstance(value, (tuple, list)) else value
 
 
-def outcome(build: Build, wrap: Callable[..., Any], calls: Sequence[tuple[Any, ...]], **options: Any) -> tuple[Any, Any]:
+def outcome(
+    build: Build, wrap: Callable[..., Any], calls: Sequence[tuple[Any, ...]], **options: Any
+) -> tuple[Any, Any]:
     """What a step returns for each call, and the state that it leaves; and the step."""
     ng.manual_seed(1)
     step, state = build()
