@@ -34,10 +34,10 @@ class Layout(NamedTuple):
     fullest: int
 
 
-def place(lives: Sequence[Life]) -> Layout:
+def lay_out(lives: Sequence[Life]) -> Layout:
     """Lay blocks into one arena.
 
-    >>> place([Life(100, 0, 1), Life(60, 1, 2), Life(100, 2, 3)])
+    >>> lay_out([Life(100, 0, 1), Life(60, 1, 2), Life(100, 2, 3)])
     Layout(offsets=[0, 128, 0], nbytes=192, unshared=320, fullest=192)
     """
     sizes = np.array([-(-max(life.nbytes, 1) // ALIGNMENT) * ALIGNMENT for life in lives], np.int64)

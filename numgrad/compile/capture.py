@@ -33,7 +33,7 @@ from numgrad.engine.tape import TensorBase, modes
 from numgrad.errors import CaptureError
 from numgrad.layout import Spec
 from numgrad.registry import Op
-from numgrad.runtime import memory, program
+from numgrad.runtime import program
 from numgrad.runtime.host import HostCall
 from numgrad.runtime.memory import Storage
 from numgrad.runtime.plan import Plan
@@ -79,10 +79,10 @@ class Applied:
 
     def blocks(self) -> Iterable[Block]:
         """All blocks whose memory the launches touch."""
-        for place in self.places:
-            if place is not None:
-                yield place[0]
-                for _, block, _ in place[0].words:
+        for where in self.places:
+            if where is not None:
+                yield where[0]
+                for _, block, _ in where[0].words:
                     yield block
 
 
@@ -336,10 +336,10 @@ class Capture(Scope):
             applied.reads.append(block)
             for _, other, _ in block.words:
                 applied.reads.append(other)
-        made = iter([each for each, output in zip(outputs, plan.outputs, strict=False) if output.source is None])
+        results = iter([each for each, output in zip(outputs, plan.outputs, strict=False) if output.source is None])
         for nbytes in plan.allocations:
             if nbytes is None:
-                tensor = next(made)
+                tensor = next(results)
                 block = self._new("made", tensor._storage.nbytes, tensor._storage)
                 block.spec, block.maker = tensor._spec, applied.line
                 applied.specs[1].append(tensor._spec)
@@ -449,10 +449,5 @@ def _renew(numbers: np.ndarray, renewed: Callable[[], list[float] | None]) -> No
 
 def _random_states() -> Any:
     """The states of the global generators of Python and NumPy, as something to compare."""
-    name, keys, *rest = np.random.get_state()  # type: ignore[misc]
-    return random.getstate(), name, keys.tobytes(), tuple(rest)
-
-
-def bytes_of(root: Storage) -> np.ndarray:
-    """The bytes of a storage."""
-    return memory.array_over(root.address, (root.nbytes,), np.dtype(np.uint8))
+    state: Any = np.random.get_state()
+    return random.getstate(), state[1].tobytes(), state[2:]

@@ -106,8 +106,10 @@ class Captured:
             if block.kind == "argument" and _is_pinned(block, capture)
         ]
         self._inplace = [each for each in self.gradients if each.kind == "same" and each.block is not None]
-        made = [each.block for each in self.gradients if each.kind == "made"]
-        fresh = list(dict.fromkeys([*made, *[block for block in self.results.blocks if block.kind == "made"]]))
+        gradient_blocks = [each.block for each in self.gradients if each.kind == "made"]
+        fresh = list(
+            dict.fromkeys([*gradient_blocks, *[block for block in self.results.blocks if block.kind == "made"]])
+        )
         slots = self._slots_of(capture, fresh)  # type: ignore[arg-type]
         self._bind(slots)
         self.held = {id(block.root): block.root for block in capture.blocks if block.kind == "held"}
@@ -168,7 +170,7 @@ class Captured:
                     lives.setdefault(block, [number, number])[1] = number
         blocks = list(lives)
         spans = [arena.Life(block.nbytes, *lives[block]) for block in blocks]
-        self.layout = arena.place(spans)
+        self.layout = arena.lay_out(spans)
         arena.verify(spans, self.layout)
         self._arena = memory.allocate(self.layout.nbytes)
         addresses = {b: self._arena.address + o for b, o in zip(blocks, self.layout.offsets, strict=True)}
@@ -176,10 +178,10 @@ class Captured:
         self._memory: list[Any] = []
         words: list[tuple[int, Slot]] = []
 
-        def at(place: Place | None) -> Operand:
-            if place is None:
+        def at(where: Place | None) -> Operand:
+            if where is None:
                 return 0
-            block, offset = place
+            block, offset = where
             if block in slots:
                 number, begin = slots[block]
                 return Slot(number, begin + offset)
@@ -193,7 +195,7 @@ class Captured:
         is_later = False
         for step in self.steps:
             if isinstance(step, Applied):
-                calls.append((step.program, [at(place) for place in step.places]))
+                calls.append((step.program, [at(where) for where in step.places]))
             elif step.after or is_later:
                 calls.append((step.call, []))
                 is_later = True
@@ -268,10 +270,10 @@ class Captured:
         is_apart = not any(isinstance(each.leaf, int) for each in self.gradients)
         self._keeps = 4 if gradients and is_apart and not gradients & {*self.results.blocks} else 0
         self._renewed = [each for each in self.gradients if each.kind != "same"]
-        self._made = [each for each in self.gradients if each.kind == "made"]
+        self._renewed_by = [each for each in self.gradients if each.kind == "made"]
         self._with_gradient = any(each.before or isinstance(each.leaf, int) for each in self.gradients)
         self._leaves = None if self._with_gradient else [each.leaf for each in self._renewed]
-        self._of_made = [(each.block.slot, each.spec, each.offset) for each in self._made]  # type: ignore[union-attr]
+        self._of_made = [(each.block.slot, each.spec, each.offset) for each in self._renewed_by]  # type: ignore[union-attr]
         times = Counter(map(id, capture.counted))
         self._counted = [(each, times.pop(id(each))) for each in capture.counted if id(each) in times]
         bumped: list[Storage] = []
@@ -327,8 +329,8 @@ class Captured:
         ending = chain(starmap(setattr, chain(changes, counts)), map(versions.counter(), (bumped,)))
         if self.calls.is_one_call:
             run, operands = self.calls.prepared(slots)
-            row, *_ = chain((run(*operands),), ending)
-            failure = self.calls.failure(row)
+            row, *_ = chain((run(*operands),), ending)  # type: ignore[arg-type]
+            failure = self.calls.failure(row)  # type: ignore[arg-type]
         else:
             failure = self.calls.run(slots)
             deque(() if failure else ending, maxlen=0)
@@ -352,7 +354,7 @@ class Captured:
         storages = list(map(memory.allocate, self._gradient_sizes))
         over = replay.tensor_maker()
         changes = []
-        for gradient, (number, spec, offset) in zip(self._made, self._of_made, strict=True):
+        for gradient, (number, spec, offset) in zip(self._renewed_by, self._of_made, strict=True):
             tensor = over(storages[number], spec, storages[number].address + offset)
             changes.append((gradient.of(arguments), "_grad", tensor))
         return storages, changes
@@ -429,7 +431,8 @@ def _is_pinned(block: Block, capture: Capture) -> bool:
 
 def _live(steps: Sequence[Applied | Again], kept: set[Block]) -> list[Applied | Again]:
     """The steps without the ops whose results nobody reads."""
-    live, needed = set(kept), []
+    live = set(kept)
+    needed: list[Applied | Again] = []
     for step in reversed(steps):
         if isinstance(step, Again):
             needed.append(step)
@@ -437,6 +440,6 @@ def _live(steps: Sequence[Applied | Again], kept: set[Block]) -> list[Applied | 
         lasting = any(block.kind != "made" or block in live for block in step.changes)
         effect = step.op.status_function is not None or not (isinstance(step.program, Program) or step.makes)
         if lasting or effect or any(block in live for block in step.makes):
-            needed.append(step)  # type: ignore[arg-type]
+            needed.append(step)
             live.update(step.blocks())
     return needed[::-1]

@@ -57,6 +57,7 @@ class Step:
         self._keys: list[Any] = []  # objects whose ids stand in keys
         self._captures = self._replays = self._eager = 0
         self._reasons: list[str] = []
+        self._has_warned = False
         self._lock = locks.renewed()
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
@@ -89,7 +90,7 @@ class Step:
             return self.function(*args, **kwargs)
         if self._captures >= self.limit:
             self._eager += 1
-            self._warn_of_limit(reason)
+            self._warn_of_limit(reason or "it was not the same before")
             return self.function(*args, **kwargs)
         _log.debug("%s is captured: %s", self, reason)
         with self._lock:
@@ -103,10 +104,10 @@ class Step:
         with capture:
             result = self.function(*args, **kwargs)
         try:
-            if isinstance(kept := Captured(capture, result), Captured):
-                self._programs.setdefault(key, []).append(kept)
-                self._captures += 1
-                self._unstable.pop(key, None)
+            captured = Captured(capture, result)
+            self._programs.setdefault(key, []).append(captured)
+            self._captures += 1
+            self._unstable.pop(key, None)
         except UnstableError as error:
             self._eager += 1
             self._unstable[key] = self._unstable.get(key, 0) + 1
@@ -126,8 +127,8 @@ class Step:
             self._reasons.append(reason)
 
     def _warn_of_limit(self, reason: str) -> None:
-        if "limit" not in self.__dict__.get("_warned", ()):
-            self._warned = ("limit",)
+        if not self._has_warned:
+            self._has_warned = True
             warn(
                 f"jit: {self} has {self.limit} captures, its limit; calls that fit none of them run eagerly from now on, this "
                 f"one because {reason}. Pass what changes as a tensor, or set limit="
@@ -146,11 +147,10 @@ class Step:
             key.append(name)
             self._add(value, key, tensors)
         roots += [tensor._storage.root for tensor in tensors]
-        if len(tensors) > 1:
-            if len(set(map(id, roots))) < len(roots):
-                firsts = [roots.index(root) for root in roots]
-                key += firsts
-                key += [t._address - tensors[first]._address for t, first in zip(tensors, firsts, strict=True)]
+        if len(tensors) > 1 and len(set(map(id, roots))) < len(roots):  # some share memory
+            firsts = [roots.index(root) for root in roots]
+            key += firsts
+            key += [t._address - tensors[first]._address for t, first in zip(tensors, firsts, strict=True)]
         return tuple(key)
 
     def _add(self, value: Any, key: list[Any], tensors: list[TensorBase]) -> None:
@@ -226,7 +226,7 @@ def _listens_to_nobody() -> bool:
 
 def _others(args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Any]:
     """The arguments that are no tensors, numbers or containers."""
-    found: list[Any] = []
+    others: list[Any] = []
     stack: list[Any] = [*args, *kwargs.values()]
     while stack:
         value = stack.pop()
@@ -235,8 +235,8 @@ def _others(args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Any]:
         elif isinstance(value, dict):
             stack += value.values()
         elif not isinstance(value, (TensorBase, float, *_PLAIN)):
-            found.append(value)
-    return found
+            others.append(value)
+    return others
 
 
 # ---- the public function ----------------------------------------------------------------------------------------

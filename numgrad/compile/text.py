@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from numgrad.compile.capture import Again, Block
 from numgrad.compile.captured import Captured
 from numgrad.layout import Spec
@@ -18,10 +16,10 @@ def text_of(captured: Captured, number: int = 0) -> str:
         if isinstance(step, Again):
             lines.append(f"  again {getattr(step.function, '__qualname__', 'a function')}")
             continue
-        made = [block for block in step.makes if block.spec is not None]
-        left = ", ".join(f"{names.of(block)} {_spec(spec)}" for block, spec in zip(made, step.specs[1], strict=True))
+        results = [block for block in step.makes if block.spec is not None]
+        left = ", ".join(f"{names.of(block)} {_spec(spec)}" for block, spec in zip(results, step.specs[1], strict=True))
         given = ", ".join(
-            "none" if place is None else names.of(place[0]) for place in step.places[: len(step.specs[0])]
+            "none" if where is None else names.of(where[0]) for where in step.places[: len(step.specs[0])]
         )
         changed = [names.of(block) for block in dict.fromkeys(step.changes)]
         line = f"  {left} = " if left else "  "
@@ -48,7 +46,5 @@ class _Names:
         return "%" if block.kind == "made" else f"{block.kind} "
 
 
-def _spec(spec: Spec) -> Any:
-    return f"{spec.dtype.torch_name.lower() if False else spec.dtype}[{', '.join(map(str, spec.shape))}]".replace(
-        "numgrad.", ""
-    )
+def _spec(spec: Spec) -> str:
+    return f"{str(spec.dtype).removeprefix('numgrad.')}[{', '.join(map(str, spec.shape))}]"

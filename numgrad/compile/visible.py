@@ -149,16 +149,16 @@ class Visible:
         code = code_of(function.__code__)
         self._attributes |= code.attributes
         self._single(functools.partial(attrgetter("__code__"), function), f"the code of {path}")
-        found: list[tuple[Any, str]] = [(function.__defaults__, f"the defaults of {path}")]
-        found.append((function.__kwdefaults__, f"the defaults of {path}"))
+        inside: list[tuple[Any, str]] = [(function.__defaults__, f"the defaults of {path}")]
+        inside.append((function.__kwdefaults__, f"the defaults of {path}"))
         for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
             get = functools.partial(_contents if _contents(cell) is _DONE else attrgetter("cell_contents"), cell)
-            found.append((self._single(get, name), name))
+            inside.append((self._single(get, name), name))
         for name in sorted(code.globals):
             if name in function.__globals__:
                 get = functools.partial(function.__globals__.get, name, _DONE)
-                found += self._global(self._single(get, f"the global {name}"), name)
-        return found
+                inside += self._global(self._single(get, f"the global {name}"), name)
+        return inside
 
     def _global(self, value: Any, name: str) -> Iterable[tuple[Any, str]]:
         """What is seen through a global name."""
@@ -183,7 +183,7 @@ class Visible:
 
     def _module(self, module: Any, path: str) -> Iterable[tuple[Any, str]]:
         """A module: its tables, its numbers, and what else the code names."""
-        attributes, found = module.__dict__, []
+        attributes, inside = module.__dict__, []
         if not is_foreign(type(module)):
             self._watch(attributes, f"{path}.")
             skipped = type(module)._replay_skips
@@ -193,32 +193,32 @@ class Visible:
                 continue
             if name.startswith("_") or isinstance(each, (*_PLAIN, TensorBase)):
                 self._single(functools.partial(attributes.get, name, _DONE), f"{path}.{name}")
-                found.append((each, _joined(path, name)))
+                inside.append((each, _joined(path, name)))
         self._waiting.append((module, path))
-        return found
+        return inside
 
     def _optimizer(self, optimizer: Any, path: str) -> Iterable[tuple[Any, str]]:
-        found: list[tuple[Any, str]] = [(optimizer.state, f"{path}.state")]
+        inside: list[tuple[Any, str]] = [(optimizer.state, f"{path}.state")]
         self._watch(optimizer.param_groups, f"{path}.param_groups")
         for name in ("param_groups", "state"):
             self._single(functools.partial(optimizer.__dict__.get, name), f"{path}.{name}")
         for number, group in enumerate(optimizer.param_groups):
-            for name, value in group.items():
+            for name in group:
                 if name not in optimizer._replay_options:
                     where = f"{path}.param_groups[{number}][{name!r}]"
-                    found.append((self._single(functools.partial(group.get, name, _DONE), where), where))
-        return found
+                    inside.append((self._single(functools.partial(group.get, name, _DONE), where), where))
+        return inside
 
     def _attributes_of(self, value: Any, path: str) -> Iterable[tuple[Any, str]]:
         """The attributes that the code names, of an object of the user's class or of a Python module."""
-        found: list[tuple[Any, str]] = []
+        inside: list[tuple[Any, str]] = []
         known = self._named.setdefault(id(value), set())
         attributes = vars(value)
         for name in (self._attributes & attributes.keys()) - known:
             known.add(name)
             if name not in getattr(type(value), "_replay_skips", ()):
                 get = functools.partial(attributes.get, name, _DONE)
-                found += self._global(self._single(get, f"{path}.{name}"), f"{path}.{name}")
+                inside += self._global(self._single(get, f"{path}.{name}"), f"{path}.{name}")
         for cls in () if isinstance(value, types.ModuleType) else type(value).__mro__:
             for name in (
                 (self._attributes | {"forward", "__call__"}) & vars(cls).keys() - known if is_foreign(cls) else ()
@@ -226,9 +226,9 @@ class Visible:
                 function = vars(cls)[name]
                 function = getattr(function, "__func__", None) or getattr(function, "fget", None) or function
                 if isinstance(function, types.FunctionType):
-                    found.append((function, f"{path}.{name}"))
+                    inside.append((function, f"{path}.{name}"))
         self._waiting.append((value, path))
-        return found
+        return inside
 
     # ---- comparing ----------------------------------------------------------------------------------------------
 

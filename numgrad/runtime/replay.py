@@ -223,14 +223,14 @@ class Slots:
 
     def changed(self) -> int:
         """The number of the first slot that holds something else, or -1; equal numbers are the same."""
-        number = _made("first_changed")(*self._args)
+        number = _built("first_changed")(*self._args)
         while number >= 0:
             thing, name = self.watched[number]
             value = getattr(thing, name)
             if value.__class__ is not int or value != self.values[number]:
                 return number
             self._rows[number, 2], self.values[number] = id(value), value
-            number = _made("first_changed")(*self._args)
+            number = _built("first_changed")(*self._args)
         return -1
 
 
@@ -244,7 +244,7 @@ class Items:
 
     def changed(self) -> int:
         """The number of the first item that is another object, or -1."""
-        return _made("first_other")(*self._args)
+        return _built("first_other")(*self._args)
 
 
 _example: Any = None
@@ -262,7 +262,7 @@ def _offset_of(name: str) -> int:
     return objects.offset_of(_example(), name)
 
 
-def _made(name: str) -> Callable[..., Any]:
+def _built(name: str) -> Callable[..., Any]:
     """A function of machine code as a built-in one of the interpreter."""
     function = _functions.get(name)
     if function is None:
@@ -288,4 +288,4 @@ def _rehearsed(storage: Any, spec: Any, address: int) -> Any:
 
 def tensor_maker() -> Callable[[Any, Any, int], Any]:
     """``(storage, spec, address) -> tensor`` in machine code."""
-    return _made("lay_over")
+    return _built("lay_over")

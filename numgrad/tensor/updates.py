@@ -48,7 +48,8 @@ def plan_update(
     """Plan a step of an optimizer in place, for parameters of which no two share memory.
 
     ``states`` and ``counts`` have a tensor for each parameter under each name that the op's rule has with the switches ``on``;
-    counts are float32 or float64. ``options`` are in the rule's order; ``renewed`` returns them as they are at a replay, or None if they are what they were.
+    counts are float32 or float64. ``options`` are in the rule's order; ``renewed`` returns them as they are at a replay, or
+    None if they are what they were.
 
     A state with another layout than its parameter is replaced in its list by a copy. Returns the names and indices of these.
 
