@@ -219,13 +219,12 @@ class Visible:
             if name not in getattr(type(value), "_replay_skips", ()):
                 get = functools.partial(attributes.get, name, _DONE)
                 inside += self._global(self._single(get, f"{path}.{name}"), f"{path}.{name}")
-        for cls in () if isinstance(value, types.ModuleType) else type(value).__mro__:
-            for name in (
-                (self._attributes | {"forward", "__call__"}) & vars(cls).keys() - known if is_foreign(cls) else ()
-            ):
+        called = self._attributes | {"forward", "__call__"}
+        for cls in filter(is_foreign, () if isinstance(value, types.ModuleType) else type(value).__mro__):
+            for name in called & vars(cls).keys():
                 function = vars(cls)[name]
                 function = getattr(function, "__func__", None) or getattr(function, "fget", None) or function
-                if isinstance(function, types.FunctionType):
+                if isinstance(function, types.FunctionType) and id(function) not in self._seen:
                     inside.append((function, f"{path}.{name}"))
         self._waiting.append((value, path))
         return inside
