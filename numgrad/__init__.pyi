@@ -11,6 +11,7 @@ from numgrad import compile as compile
 from numgrad import cpu as cpu
 from numgrad import cuda as cuda
 from numgrad import datasets as datasets
+from numgrad import distributed as distributed
 from numgrad import distributions as distributions
 from numgrad import func as func
 from numgrad import linalg as linalg

@@ -116,7 +116,27 @@ WEIGHTS_URL = Knob(
 )
 OFFLINE = Knob("NUMGRAD_OFFLINE", "0", "1: never touch the network", _YES_OR_NO, "0 or 1")
 
-KNOBS = (NUM_THREADS, WAIT, DEBUG, PYTHON, SIMD, CONV, COMPILE_JOBS, KERNEL_STORE, LOG, HOME, WEIGHTS_URL, OFFLINE)
+PROGRESS = Knob(
+    "NUMGRAD_PROGRESS",
+    "1",
+    "0: on a terminal, programs show no bars of downloads and no line while they compile for the first time",
+    _YES_OR_NO,
+    "0 or 1",
+)
+
+KNOBS = (
+    NUM_THREADS, WAIT, DEBUG, PYTHON, SIMD, CONV, COMPILE_JOBS, KERNEL_STORE, LOG, PROGRESS, HOME, WEIGHTS_URL, OFFLINE,
+)  # fmt: skip
+
+
+# By these, launchers of MPI tell a process how many there are.
+_LAUNCHERS = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "MV2_COMM_WORLD_SIZE")
+
+
+def launched_ranks() -> int:
+    """Processes that a launcher, such as ``mpiexec``, started together with this one; 1 if none did."""
+    numbers = [os.environ.get(name, "") for name in _LAUNCHERS]
+    return max([int(number) for number in numbers if number.isdecimal()], default=1)
 
 
 def checks_indices() -> bool:
@@ -127,6 +147,15 @@ def checks_indices() -> bool:
 def guards_memory() -> bool:
     """Whether blocks of memory are guarded."""
     return DEBUG() == "guard"
+
+
+def shows_progress() -> bool:
+    """Whether a program says on stderr that something takes long: that is a terminal, and ``NUMGRAD_PROGRESS`` is not 0.
+
+    >>> shows_progress()  # where stderr is read by a program
+    False
+    """
+    return sys.stderr is not None and sys.stderr.isatty() and PROGRESS.is_set()
 
 
 def problem() -> str:

@@ -70,7 +70,6 @@ ABSENT = {
     **dict.fromkeys(("nested", "masked"), "take padding and a mask"),
     **dict.fromkeys(("uint16", "uint32", "uint64"), "the integers are int8, int16, int32, int64 and uint8"),
     **dict.fromkeys(("export", "onnx"), "models are Python; save their state_dict()"),
-    "distributed": "there is one process on one machine",
     "hub": "numgrad.models and numgrad.weights have pretrained models",
     "library": "numgrad.custom_op makes an op",
     "multiprocessing": "take Python's multiprocessing, or workers of a DataLoader",

@@ -1,4 +1,5 @@
-"""The console command ``numgrad``: ``numgrad train-step``, ``classify``, ``warmup``, ``info``, ``ops``, ``weights``.
+"""The console command ``numgrad``: ``numgrad train-step``, ``classify``, ``warmup``, ``summary``, ``info``,
+``ops``, ``weights``.
 
 Exit codes: 0 success; 1 a file is corrupt or does not fit, memory is short, or the reader of a pipe went away; 2 usage
 (arguments or environment variables); 3 network; 4 file system, also if stdout cannot be written; 130 interrupted
@@ -24,6 +25,7 @@ COMMANDS = {
     "train-step": "numgrad.cli.train_step",
     "classify": "numgrad.cli.classify",
     "warmup": "numgrad.cli.warmup",
+    "summary": "numgrad.cli.summary",
     "info": "numgrad.cli.info",
     "ops": "numgrad.cli.ops",
     "weights": "numgrad.cli.weights",

@@ -6,6 +6,7 @@ import argparse
 import json
 import math
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -195,24 +196,38 @@ class _Network:
         from numgrad import models
 
         builder = models.get_model_builder(self._name)
-        # For an unknown file, the preprocessing is that of the model's first pretrained weights.
-        facts = self._weights or next(iter(models.get_model_weights(self._name)))
         if self._file is None:
             model = builder(weights=self._weights)
         else:
             from numgrad.cli.state_files import load_state, read_state
 
             state = read_state(self._file)
-            last = state.get("fc.bias")
-            model = builder(**({"num_classes": last.shape[0]} if last is not None and last.ndim == 1 else {}))
+            model = builder(**self._config(state))
             load_state(model, state, self._file, self._name)
-        classes = model.fc.out_features
+        facts = self._weights or _likely(models.get_model_weights(self._name), model)
+        *_, last = model.state_dict().values()
+        classes = last.shape[0]
         if self._names is None and classes == len(facts.meta["categories"]):
             self._names = facts.meta["categories"]
         if self._names is not None and len(self._names) != classes:
             raise _RefusedError(f"--classes has {len(self._names)} names, and the model has {classes} classes", USAGE)
         self._prepare = facts.transforms()
         return model.eval()
+
+    def _config(self, state: Mapping[str, Any]) -> dict[str, Any]:
+        """The arguments for a model that a checkpoint fits: the number of classes, and the size of the images."""
+        from numgrad import models
+        from numgrad.nn import init
+
+        with init.skipped():
+            usual = models.get_model(self._name)
+        *_, last = usual.state_dict()  # the offset of the last layer
+        config = {}
+        if last in state and state[last].ndim == 1:
+            config["num_classes"] = state[last].shape[0]
+        if self._weights and hasattr(usual, "image_size"):
+            config["image_size"] = self._weights.meta["min_size"][0]
+        return config
 
     def _name_of(self, index: int) -> str:
         return self._names[index] if self._names else f"class {index}"
@@ -248,6 +263,13 @@ def _weights_of_file(path: Path, model: str | None) -> WeightsEnum | None:
         if any(source.file == path.name for source in entry.sources) and model in (None, entry.model):
             return models.get_weight(entry.torchvision)
     return None
+
+
+def _likely(enum: type[WeightsEnum], model: Module) -> WeightsEnum:
+    """The weights whose preprocessing is that of an unknown file: the first that were trained on images of the model's size."""
+    members = list(enum)
+    size = getattr(model, "image_size", None)
+    return next((each for each in members if each.transforms().crop_size == size), members[0])
 
 
 def _model_of(chosen: WeightsEnum) -> str:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import math
+import operator
 import statistics
 import time
 from collections.abc import Callable
@@ -71,7 +73,7 @@ def measure(args: argparse.Namespace, checkpoint: Path | None, check: Callable[[
         The images are too small for the model.
     """
     with CompileProgress() as progress, helpers.on_demand(RECIPE, recipe_arguments(args, checkpoint)):
-        model, images, labels, optimizer = _prepare(args, checkpoint)
+        model, images, labels, optimizer = prepare(args, checkpoint)
         spent: list[tuple[float, ...]] = []
         for number in range(args.steps):
             check()
@@ -81,7 +83,7 @@ def measure(args: argparse.Namespace, checkpoint: Path | None, check: Callable[[
                 before, norm = loss.item(), math.sqrt(math.fsum(gradient_squares(model)))
         check()
         with no_grad():
-            after = (model(images) - labels).sum().item()
+            after = loss_of(model(images), labels).item()
     return Report(
         model=args.model,
         weights=f"random (seed {args.seed})" if checkpoint is None else str(checkpoint),
@@ -100,11 +102,11 @@ def measure(args: argparse.Namespace, checkpoint: Path | None, check: Callable[[
     )
 
 
-def _prepare(args: argparse.Namespace, checkpoint: Path | None) -> tuple[Module, Tensor, Tensor, Any]:
-    """Model, images, labels and optimizer."""
+def prepare(args: argparse.Namespace, checkpoint: Path | None, batch: int = 0) -> tuple[Module, Tensor, Tensor, Any]:
+    """Model, images, labels and optimizer; which images depends on ``batch``."""
     dtype = getattr(dtypes, args.dtype)
     model = build_model(args.model, args.seed, checkpoint).to(dtype)
-    random.manual_seed(args.seed + 1)
+    random.manual_seed(args.seed + 1 + batch)
     images = random.rand(args.batch_size, 3, args.image_size, args.image_size, dtype=dtype)
     labels = random.rand(args.batch_size, _CLASSES, dtype=dtype)
     return model, images, labels, optim.SGD(model.parameters(), lr=args.lr, momentum=args.momentum)
@@ -132,13 +134,20 @@ def step(model: Module, images: Tensor, labels: Tensor, optimizer: Any) -> tuple
     """Make one training step; return the seconds of its parts, and the loss."""
     optimizer.zero_grad()
     begin = time.perf_counter()
-    loss = (model(images) - labels).sum()
+    loss = loss_of(model(images), labels)
     predicted = time.perf_counter()
     loss.backward()
     derived = time.perf_counter()
     optimizer.step()
     end = time.perf_counter()
     return (predicted - begin, derived - predicted, end - derived), loss
+
+
+def loss_of(predictions: Tensor | tuple[Tensor, ...], labels: Tensor) -> Tensor:
+    """The sum of the predictions minus the labels, over all classifiers of a model that has further ones."""
+    if isinstance(predictions, Tensor):
+        return (predictions - labels).sum()
+    return functools.reduce(operator.add, [(each - labels).sum() for each in predictions])
 
 
 def gradient_squares(model: Module) -> list[float]:
@@ -166,12 +175,12 @@ def recipe_arguments(args: argparse.Namespace, checkpoint: Path | None = None) -
 def rehearse(checkpoint: str | None, **options: Any) -> None:
     """Run the ops of `measure`, so that their kernels are compiled; the numbers do not matter."""
     args = argparse.Namespace(**options, seed=0, lr=1e-2, momentum=0.9)
-    model, images, labels, optimizer = _prepare(args, None if checkpoint is None else Path(checkpoint))
+    model, images, labels, optimizer = prepare(args, None if checkpoint is None else Path(checkpoint))
     for _ in range(2):  # an optimizer's second step may differ from its first
         step(model, images, labels, optimizer)[1].item()
         gradient_squares(model)
     with no_grad():
-        (model(images) - labels).sum().item()
+        loss_of(model(images), labels).item()
 
 
 def _by_part(spent: list[tuple[float, ...]]) -> dict[str, dict[str, Any]]:

@@ -15,7 +15,7 @@ from numgrad.cli import FAILED, FILE_SYSTEM, OK, USAGE
 if TYPE_CHECKING:
     from numgrad.cli.step import Report
 
-_MOST_THREADS = 1024
+_MOST_THREADS = _MOST_RANKS = 1024
 _MOST = (1 << 31) - 1
 
 
@@ -48,6 +48,9 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     add("--momentum", type=_not_negative, default=0.9, help="momentum of SGD (default: %(default)s)")
     add("--seed", type=_seed, default=0, help="seed of the images, labels and random weights (default: %(default)s)")
     add("--threads", type=_threads, metavar="N", help="threads to use (default: the CPUs this process may run on)")
+    add("--ranks", type=_ranks, metavar="N",
+        help="run on so many processes, each with a batch of its own, whose gradients are averaged; needs "
+        "`pip install 'numgrad[mpi]'`")  # fmt: skip
     add("--dtype", choices=("float32", "float64"), default="float32", help="precision (default: %(default)s)")
     add("--json", action="store_true", help="print one JSON object, and nothing else, on stdout")
     return parser
@@ -71,6 +74,10 @@ def run(args: argparse.Namespace) -> int:
         choice = choose(args.weights, args.model)
         if choice.reason:
             print(f"using random weights from seed {args.seed}: {choice.reason}", file=sys.stderr)
+        if args.ranks:
+            from numgrad.cli import ranks
+
+            return ranks.start(args, choice.path)
         report = measure(args, choice.path, interrupt.check)
     except WeightsError as error:
         from numgrad.cli.weights import exit_code
@@ -126,6 +133,10 @@ def positive(text: str) -> int:
 
 def _threads(text: str) -> int:
     return integer(text, 1, _MOST_THREADS)
+
+
+def _ranks(text: str) -> int:
+    return integer(text, 1, _MOST_RANKS)
 
 
 def _seed(text: str) -> int:

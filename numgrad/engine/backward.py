@@ -30,6 +30,7 @@ class BackwardPass:
         self.owned: set[Node] = set()  # waiting leaves whose gradient shares memory with no other tensor
         self.useful = useful  # None: all nodes
         self.at_end: list[Callable[[], None]] = []
+        self.outer: BackwardPass | None = modes.backward  # the one in which this one runs
 
     def reaches(self, node: Node) -> bool:
         """Whether a gradient may arrive at this node."""
@@ -76,7 +77,8 @@ def run_backward(
                     if hooks is not None:
                         incoming = hooks.on_entry(incoming)
                     if incoming[0] is not None:  # else a hook removed it
-                        accumulate(node.variable, incoming[0], node in pending.owned and hooks is None, create_graph)
+                        is_seen = hooks and (hooks.before or hooks.after or any(hooks.tensor.values()))  # may keep it
+                        accumulate(node.variable, incoming[0], node in pending.owned and not is_seen, create_graph)
                     if hooks is not None:
                         hooks.on_exit((), incoming)
             elif captures is None or _leads_on(node, pending.useful):

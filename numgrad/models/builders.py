@@ -1,18 +1,24 @@
-"""The models by name: each model's builder and the enum of its weights. `register` adds a pair; the rest looks them up."""
+"""The models by name: each model's builder and the enum of its weights. `register` adds a pair; the rest looks them up.
+
+`build` makes a model, with pretrained weights or without; every builder ends in it.
+"""
 
 from __future__ import annotations
 
+import difflib
 import fnmatch
+import warnings
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
 from numgrad.models.weights import WeightsEnum
-from numgrad.nn import Module
+from numgrad.nn import Module, init
 
 BUILDERS: dict[str, Callable[..., Module]] = {}
 ENUMS: dict[str, type[WeightsEnum]] = {}
 
 _F = TypeVar("_F", bound=Callable[..., Any])
+_M = TypeVar("_M", bound=Module)
 
 
 def register(enum: type[WeightsEnum]) -> Callable[[_F], _F]:
@@ -24,6 +30,82 @@ def register(enum: type[WeightsEnum]) -> Callable[[_F], _F]:
         return builder
 
     return enter
+
+
+def chosen(
+    enum: type[WeightsEnum], weights: WeightsEnum | str | bool | None, config: dict[str, Any], stacklevel: int = 3
+) -> WeightsEnum | None:
+    """The member that a builder's arguments name, and its number of classes in ``config``; None for random weights.
+
+    ``pretrained=True``, torchvision's older argument, means the first weights of ImageNet, with a warning.
+
+    Raises
+    ------
+    TypeError, KeyError
+        As `WeightsEnum.verify`.
+    ValueError
+        num_classes is not that of the weights, or there are no first weights of ImageNet.
+    """
+    if "pretrained" in config or isinstance(weights, bool):
+        pretrained = config.pop("pretrained", weights)
+        if pretrained and "IMAGENET1K_V1" not in enum.__members__:
+            raise ValueError(f"pretrained=True has no meaning here; choose one of weights={', '.join(map(repr, enum))}")
+        warnings.warn(
+            "The parameter 'pretrained' is deprecated, please use 'weights' instead"
+            + (f", such as weights={enum.__name__}.IMAGENET1K_V1." if "IMAGENET1K_V1" in enum.__members__ else "."),
+            UserWarning,
+            stacklevel=stacklevel,
+        )
+        weights = enum["IMAGENET1K_V1"] if pretrained else None
+    member = enum.verify(weights)
+    if member is not None:
+        fixed(config, "num_classes", len(member.meta["categories"]))
+    return member
+
+
+def fixed(config: dict[str, Any], name: str, value: Any) -> None:
+    """Set an argument whose value the model's name or its weights imply.
+
+    Raises
+    ------
+    ValueError
+        The caller gave another value.
+    """
+    if config.setdefault(name, value) != value:
+        raise ValueError(f"The parameter '{name}' expected value {value} but got {config[name]} instead.")
+
+
+def assembled(member: WeightsEnum | None, progress: bool, make: Callable[..., _M], *args: Any, **config: Any) -> _M:
+    """What ``make`` makes of these arguments, with the member's weights or, for None, random ones."""
+    if member is None:
+        return make(*args, **config)
+    # The file comes first: without it there is no need to build the model.
+    state = member.get_state_dict(progress=progress, check_hash=True)
+    with init.skipped():
+        model = make(*args, **config)
+    model.load_state_dict(state)
+    return model
+
+
+def build(
+    enum: type[WeightsEnum],
+    weights: WeightsEnum | str | bool | None,
+    progress: bool,
+    config: dict[str, Any],
+    make: Callable[..., _M],
+    *args: Any,
+) -> _M:
+    """What a builder returns: `assembled` of what is `chosen`. ``make`` is called with ``args`` and ``config``.
+
+    Raises
+    ------
+    TypeError, KeyError, ValueError
+        As `chosen`.
+    WeightsError
+        The weights cannot be fetched; see `numgrad.weights.fetch`.
+    """
+    member = chosen(enum, weights, config, stacklevel=4)
+    return assembled(member, progress, make, *args, **config)
 
 
 def list_models(include: Iterable[str] | str | None = None, exclude: Iterable[str] | str | None = None) -> list[str]:
@@ -56,7 +138,9 @@ def get_model_builder(name: str) -> Callable[..., Module]:
     """
     builder = BUILDERS.get(name.lower())
     if builder is None:
-        raise ValueError(f"Unknown model {name}; known are {', '.join(list_models())}")
+        near = difflib.get_close_matches(name.lower(), BUILDERS, n=3)
+        hint = f"did you mean {' or '.join(near)}? " if near else ""
+        raise ValueError(f"Unknown model {name}; {hint}numgrad.models.list_models() has the {len(BUILDERS)} names")
     return builder
 
 

@@ -5,12 +5,12 @@ He et al. 2015; Xie et al. 2016; Zagoruyko and Komodakis 2016.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from typing import Any, ClassVar
 
 from numgrad import nn
-from numgrad.models.builders import register
+from numgrad.models.blocks import initialise
+from numgrad.models.builders import build, fixed, register
 from numgrad.models.resnet_weights import (
     ResNet18_Weights,
     ResNet34_Weights,
@@ -23,10 +23,25 @@ from numgrad.models.resnet_weights import (
     Wide_ResNet50_2_Weights,
     Wide_ResNet101_2_Weights,
 )
-from numgrad.models.weights import WeightsEnum
 from numgrad.nn.fusion import norm_relu
 from numgrad.tensor import shaping
 from numgrad.tensor.tensor import Tensor
+
+__all__ = [
+    "BasicBlock",
+    "Bottleneck",
+    "ResNet",
+    "resnet18",
+    "resnet34",
+    "resnet50",
+    "resnet101",
+    "resnet152",
+    "resnext50_32x4d",
+    "resnext101_32x8d",
+    "resnext101_64x4d",
+    "wide_resnet50_2",
+    "wide_resnet101_2",
+]
 
 NormLayer = Callable[[int], nn.Module]
 
@@ -200,14 +215,7 @@ class ResNet(nn.Module):
         self._initialise(zero_init_residual)
 
     def _initialise(self, zero_init_residual: bool) -> None:
-        for module in self.modules():
-            if isinstance(module, nn.Conv2d):
-                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
-            elif isinstance(module, (nn.BatchNorm2d, nn.GroupNorm)):
-                if module.weight is not None:
-                    nn.init.ones_(module.weight)
-                if module.bias is not None:
-                    nn.init.zeros_(module.bias)
+        initialise(self)
         if zero_init_residual:
             for module in self.modules():
                 if isinstance(module, (BasicBlock, Bottleneck)):
@@ -244,44 +252,6 @@ class ResNet(nn.Module):
         return self.fc(shaping.flatten(self.avgpool(x), 1))  # type: ignore[no-any-return]
 
 
-def _resnet(
-    enum: type[WeightsEnum],
-    block: type[BasicBlock] | type[Bottleneck],
-    layers: list[int],
-    weights: WeightsEnum | str | None,
-    progress: bool,
-    config: dict[str, Any],
-) -> ResNet:
-    if "pretrained" in config or isinstance(weights, bool):
-        pretrained = config.pop("pretrained", weights)
-        warnings.warn(
-            "The parameter 'pretrained' is deprecated, please use 'weights' instead, such as "
-            f"weights={enum.__name__}.IMAGENET1K_V1.",
-            UserWarning,
-            stacklevel=3,
-        )
-        weights = enum["IMAGENET1K_V1"] if pretrained else None
-    chosen = enum.verify(weights)
-    if chosen is None:
-        return ResNet(block, layers, **config)
-    classes = len(chosen.meta["categories"])
-    if config.setdefault("num_classes", classes) != classes:
-        raise ValueError(
-            f"The parameter 'num_classes' expected value {classes} but got {config['num_classes']} instead."
-        )
-    # The file comes first: without it there is no need to build the model.
-    state = chosen.get_state_dict(progress=progress, check_hash=True)
-    model = nn.utils.skip_init(ResNet, block, layers, **config)
-    model.load_state_dict(state)
-    return model
-
-
-def _fixed(config: dict[str, Any], name: str, value: int) -> None:
-    """Set an argument whose value the model's name implies; refuse another value."""
-    if config.setdefault(name, value) != value:
-        raise ValueError(f"The parameter '{name}' expected value {value} but got {config[name]} instead.")
-
-
 @register(ResNet18_Weights)
 def resnet18(*, weights: ResNet18_Weights | str | None = None, progress: bool = True, **kwargs: Any) -> ResNet:
     """ResNet-18.
@@ -308,31 +278,31 @@ def resnet18(*, weights: ResNet18_Weights | str | None = None, progress: bool = 
     >>> len(model.state_dict())
     122
     """
-    return _resnet(ResNet18_Weights, BasicBlock, [2, 2, 2, 2], weights, progress, kwargs)
+    return build(ResNet18_Weights, weights, progress, kwargs, ResNet, BasicBlock, [2, 2, 2, 2])
 
 
 @register(ResNet34_Weights)
 def resnet34(*, weights: ResNet34_Weights | str | None = None, progress: bool = True, **kwargs: Any) -> ResNet:
     """ResNet-34; arguments and errors as for `resnet18`."""
-    return _resnet(ResNet34_Weights, BasicBlock, [3, 4, 6, 3], weights, progress, kwargs)
+    return build(ResNet34_Weights, weights, progress, kwargs, ResNet, BasicBlock, [3, 4, 6, 3])
 
 
 @register(ResNet50_Weights)
 def resnet50(*, weights: ResNet50_Weights | str | None = None, progress: bool = True, **kwargs: Any) -> ResNet:
     """ResNet-50; arguments and errors as for `resnet18`."""
-    return _resnet(ResNet50_Weights, Bottleneck, [3, 4, 6, 3], weights, progress, kwargs)
+    return build(ResNet50_Weights, weights, progress, kwargs, ResNet, Bottleneck, [3, 4, 6, 3])
 
 
 @register(ResNet101_Weights)
 def resnet101(*, weights: ResNet101_Weights | str | None = None, progress: bool = True, **kwargs: Any) -> ResNet:
     """ResNet-101; arguments and errors as for `resnet18`."""
-    return _resnet(ResNet101_Weights, Bottleneck, [3, 4, 23, 3], weights, progress, kwargs)
+    return build(ResNet101_Weights, weights, progress, kwargs, ResNet, Bottleneck, [3, 4, 23, 3])
 
 
 @register(ResNet152_Weights)
 def resnet152(*, weights: ResNet152_Weights | str | None = None, progress: bool = True, **kwargs: Any) -> ResNet:
     """ResNet-152; arguments and errors as for `resnet18`."""
-    return _resnet(ResNet152_Weights, Bottleneck, [3, 8, 36, 3], weights, progress, kwargs)
+    return build(ResNet152_Weights, weights, progress, kwargs, ResNet, Bottleneck, [3, 8, 36, 3])
 
 
 @register(ResNeXt50_32X4D_Weights)
@@ -340,9 +310,9 @@ def resnext50_32x4d(
     *, weights: ResNeXt50_32X4D_Weights | str | None = None, progress: bool = True, **kwargs: Any
 ) -> ResNet:
     """ResNeXt-50 with 32 groups of width 4; arguments and errors as for `resnet18`."""
-    _fixed(kwargs, "groups", 32)
-    _fixed(kwargs, "width_per_group", 4)
-    return _resnet(ResNeXt50_32X4D_Weights, Bottleneck, [3, 4, 6, 3], weights, progress, kwargs)
+    fixed(kwargs, "groups", 32)
+    fixed(kwargs, "width_per_group", 4)
+    return build(ResNeXt50_32X4D_Weights, weights, progress, kwargs, ResNet, Bottleneck, [3, 4, 6, 3])
 
 
 @register(ResNeXt101_32X8D_Weights)
@@ -350,9 +320,9 @@ def resnext101_32x8d(
     *, weights: ResNeXt101_32X8D_Weights | str | None = None, progress: bool = True, **kwargs: Any
 ) -> ResNet:
     """ResNeXt-101 with 32 groups of width 8; arguments and errors as for `resnet18`."""
-    _fixed(kwargs, "groups", 32)
-    _fixed(kwargs, "width_per_group", 8)
-    return _resnet(ResNeXt101_32X8D_Weights, Bottleneck, [3, 4, 23, 3], weights, progress, kwargs)
+    fixed(kwargs, "groups", 32)
+    fixed(kwargs, "width_per_group", 8)
+    return build(ResNeXt101_32X8D_Weights, weights, progress, kwargs, ResNet, Bottleneck, [3, 4, 23, 3])
 
 
 @register(ResNeXt101_64X4D_Weights)
@@ -360,9 +330,9 @@ def resnext101_64x4d(
     *, weights: ResNeXt101_64X4D_Weights | str | None = None, progress: bool = True, **kwargs: Any
 ) -> ResNet:
     """ResNeXt-101 with 64 groups of width 4; arguments and errors as for `resnet18`."""
-    _fixed(kwargs, "groups", 64)
-    _fixed(kwargs, "width_per_group", 4)
-    return _resnet(ResNeXt101_64X4D_Weights, Bottleneck, [3, 4, 23, 3], weights, progress, kwargs)
+    fixed(kwargs, "groups", 64)
+    fixed(kwargs, "width_per_group", 4)
+    return build(ResNeXt101_64X4D_Weights, weights, progress, kwargs, ResNet, Bottleneck, [3, 4, 23, 3])
 
 
 @register(Wide_ResNet50_2_Weights)
@@ -370,8 +340,8 @@ def wide_resnet50_2(
     *, weights: Wide_ResNet50_2_Weights | str | None = None, progress: bool = True, **kwargs: Any
 ) -> ResNet:
     """Wide ResNet-50: ResNet-50 with 3x3 convolutions twice as wide; arguments and errors as for `resnet18`."""
-    _fixed(kwargs, "width_per_group", 128)
-    return _resnet(Wide_ResNet50_2_Weights, Bottleneck, [3, 4, 6, 3], weights, progress, kwargs)
+    fixed(kwargs, "width_per_group", 128)
+    return build(Wide_ResNet50_2_Weights, weights, progress, kwargs, ResNet, Bottleneck, [3, 4, 6, 3])
 
 
 @register(Wide_ResNet101_2_Weights)
@@ -379,5 +349,5 @@ def wide_resnet101_2(
     *, weights: Wide_ResNet101_2_Weights | str | None = None, progress: bool = True, **kwargs: Any
 ) -> ResNet:
     """Wide ResNet-101: ResNet-101 with 3x3 convolutions twice as wide; arguments and errors as for `resnet18`."""
-    _fixed(kwargs, "width_per_group", 128)
-    return _resnet(Wide_ResNet101_2_Weights, Bottleneck, [3, 4, 23, 3], weights, progress, kwargs)
+    fixed(kwargs, "width_per_group", 128)
+    return build(Wide_ResNet101_2_Weights, weights, progress, kwargs, ResNet, Bottleneck, [3, 4, 23, 3])

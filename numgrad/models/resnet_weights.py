@@ -6,6 +6,19 @@ from __future__ import annotations
 
 from numgrad.models.weights import WeightsEnum, weights_of
 
+__all__ = [
+    "ResNeXt50_32X4D_Weights",
+    "ResNeXt101_32X8D_Weights",
+    "ResNeXt101_64X4D_Weights",
+    "ResNet18_Weights",
+    "ResNet34_Weights",
+    "ResNet50_Weights",
+    "ResNet101_Weights",
+    "ResNet152_Weights",
+    "Wide_ResNet50_2_Weights",
+    "Wide_ResNet101_2_Weights",
+]
+
 
 class ResNet18_Weights(WeightsEnum):
     """Weights of `resnet18`."""

@@ -95,8 +95,27 @@ class WeightsEnum(enum.Enum):
         return f"{type(self).__name__}.{self._name_}"
 
 
+class _Registered(Weights):
+    """Weights of the registry, which is read when something is asked of them: importing the models must not take its time."""
+
+    def __init__(self, name: str) -> None:
+        object.__setattr__(self, "name", name)
+
+    def __getattr__(self, field: str) -> Any:
+        if field not in ("url", "transforms", "meta"):
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {field!r}")
+        for name, value in _facts(self.name).items():
+            object.__setattr__(self, name, value)
+        return self.__dict__[field]
+
+
 def weights_of(name: str) -> Weights:
     """The weights with this name in `numgrad.weights`, such as 'resnet18.imagenet1k_v1'."""
+    return _Registered(name)
+
+
+def _facts(name: str) -> dict[str, Any]:
+    """The fields of `Weights`, but for the name."""
     entry = weights.entry(name)
     images = entry.preprocessing
     source = (entry.usable or entry.sources)[0]
@@ -112,10 +131,10 @@ def weights_of(name: str) -> Weights:
     meta = {
         "categories": list(weights.categories(name)),
         "num_params": entry.parameters,
-        "min_size": (1, 1),
+        "min_size": entry.min_size,
         "recipe": entry.recipe,
         "_metrics": {entry.dataset: {"acc@1": entry.acc1, "acc@5": entry.acc5}},
         "_ops": entry.gmacs,
         "_file_size": round(source.size / 2**20, 3),
     }
-    return Weights(entry.name, source.urls[0], transforms, meta)
+    return {"url": source.urls[0], "transforms": transforms, "meta": meta}

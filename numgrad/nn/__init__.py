@@ -32,6 +32,7 @@ from numgrad.nn import (
     rectifiers,
     recurrent,
     recurrent_cells,
+    summaries,
     transformer,
     utils,
 )
@@ -62,6 +63,7 @@ from numgrad.nn.rearranging import *  # noqa: F403
 from numgrad.nn.rectifiers import *  # noqa: F403
 from numgrad.nn.recurrent import *  # noqa: F403
 from numgrad.nn.recurrent_cells import *  # noqa: F403
+from numgrad.nn.summaries import *  # noqa: F403
 from numgrad.nn.transformer import *  # noqa: F403
 
 __all__ = ["common_types", "factory_kwargs", "functional", "grad", "init", "modules", "parallel", "parameter", "utils"]
@@ -90,4 +92,5 @@ __all__ += rectifiers.__all__
 __all__ += convolutions.__all__
 __all__ += recurrent.__all__
 __all__ += recurrent_cells.__all__
+__all__ += summaries.__all__
 __all__ += transformer.__all__

@@ -65,6 +65,12 @@ def _(b: PlanBuilder, query: Operand, key: Operand, value: Operand, scale: float
     plan_attention(b, q, k, v, out, logs, scale=scale, causal=causal)
 
 
+@attention.flops
+def _(inputs, out):
+    query, key, value = inputs[:3]
+    return 2 * query.numel * key.shape[2] + 2 * out.numel * value.shape[2]
+
+
 @attention.backward
 def _(ctx, grad):
     q, k, v, out, logs = ctx.saved

@@ -14,7 +14,7 @@ from typing import Any
 
 from numgrad.errors import KernelError
 from numgrad.runtime import kernel as kernels
-from numgrad.runtime import loader, room, store
+from numgrad.runtime import loader, notice, room, store
 from numgrad.runtime.kernel import Kernel, building, fingerprint
 
 _log = logging.getLogger("numgrad.build")
@@ -23,7 +23,7 @@ _PATIENCE = 60.0  # seconds to wait for another process that compiles the same; 
 
 # Called as listener(name, seconds) after each compilation; a command line shows progress with it. An error of a listener
 # is logged and goes no further, since the kernel is compiled all the same.
-listeners: list[Callable[[str, float], None]] = []
+listeners: list[Callable[[str, float], None]] = [notice.compiled]
 # Called before this process compiles a function that the store lacks: others may be asked to help (`helpers`).
 missing_listeners: list[Callable[[], None]] = []
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 
@@ -19,6 +20,24 @@ def available_cpus() -> int:
         count = os.cpu_count() or 1
     quota = cgroup_quota()
     return count if quota is None else max(1, min(count, math.ceil(quota)))
+
+
+def fair_share(masks: Sequence[set[int]], index: int) -> int:
+    """CPUs for one of several processes of a machine, at least 1: each CPU is divided among those that may run on it.
+
+    Parameters
+    ----------
+    masks
+        For each process the CPUs that it may run on.
+    index
+        The process that asks. A quota is divided evenly.
+
+    >>> fair_share([{0, 1, 2, 3}, {0, 1, 2, 3}], 0), fair_share([{0}, {1}], 1), fair_share([{0}, {0}, {0}], 2)
+    (2, 1, 1)
+    """
+    share = 1e-9 + math.fsum(1 / sum(cpu in mask for mask in masks) for cpu in masks[index])  # 3 thirds are 1
+    quota = cgroup_quota()
+    return max(1, math.floor(share if quota is None else min(share, math.ceil(quota) / len(masks))))
 
 
 def cgroup_quota(root: Path = Path("/")) -> float | None:

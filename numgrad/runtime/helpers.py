@@ -40,6 +40,9 @@ _START = (
 )
 
 
+_ASK = _START.replace("main", "answer")
+
+
 def job_count() -> int:
     """Number of processes that compile, this one included.
 
@@ -190,6 +193,34 @@ def on_demand(recipe: str, arguments: Mapping[str, Any]) -> Iterator[None]:
             helper.stop()
 
 
+def ask(recipe: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """What a recipe finds in a process of its own that rehearses it: shapes and sizes, without a kernel or a number.
+
+    Returns
+    -------
+    dict
+        {"result": what the recipe returned, which JSON can hold}, or {"error", "kind"} of the exception that it raised.
+
+    Raises
+    ------
+    OSError
+        The interpreter is unknown, or no process can be started.
+    """
+    if not sys.executable:
+        raise OSError("the interpreter does not know its own path")
+    task = {"path": sys.path, "recipe": recipe, "arguments": dict(arguments)}
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", _ASK, json.dumps(task)],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    if done.returncode:
+        return {"error": f"a process that rehearses ended with code {done.returncode}", "kind": "died"}
+    answered: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return answered
+
+
 # ---- the helper ---------------------------------------------------------------------------------------------------
 
 
@@ -215,15 +246,30 @@ def main() -> None:
     os._exit(0)  # there is nothing to clean up, and Numba takes its time
 
 
+def answer() -> None:
+    """A process of `ask`: rehearse the recipe in its argument, and write what it returns."""
+    task = json.loads(sys.argv[1])
+    try:
+        _tell(result=_rehearsed(task["recipe"], task["arguments"]))
+    except Exception as error:
+        _tell(error=(str(error) or type(error).__name__)[:_LONGEST_ERROR], kind=type(error).__name__)
+    sys.stdout.flush()
+    os._exit(0)
+
+
 def rehearse(recipe: str, arguments: Mapping[str, Any]) -> list[build.Job]:
     """The jobs that a recipe needs, each once, in the order of first use.
 
     The process cannot compute any more: its plans have no code.
     """
+    _rehearsed(recipe, arguments)
+    return list({(job.name, job.key): job for job in kernel.rehearsal or ()}.values())
+
+
+def _rehearsed(recipe: str, arguments: Mapping[str, Any]) -> Any:
     kernel.rehearsal = []
     module, _, name = recipe.partition(":")
-    getattr(importlib.import_module(module), name)(**arguments)
-    return list({(job.name, job.key): job for job in kernel.rehearsal}.values())
+    return getattr(importlib.import_module(module), name)(**arguments)
 
 
 def _tell(**facts: Any) -> None:

@@ -10,6 +10,7 @@ from numgrad.dtypes import from_numpy_dtype
 from numgrad.tensor import creation
 from numgrad.tensor.tensor import Tensor
 from numgrad.transforms import functional
+from numgrad.transforms.modes import InterpolationMode
 
 
 class ImageClassification:
@@ -25,14 +26,14 @@ class ImageClassification:
     mean, std
         Mean and standard deviation of each channel, for values between 0 and 1.
     interpolation
-        'bilinear', the only one implemented; antialiased, like Pillow's.
+        'bilinear' or 'bicubic'; antialiased, like Pillow's.
 
     Raises
     ------
     TypeError
         The argument of the call is not an image.
     ValueError
-        The array's shape, dtype or number of channels is wrong, or the interpolation is not implemented.
+        The array's shape, dtype or number of channels is wrong, or the interpolation is neither.
 
     >>> import numgrad as ng
     >>> prepare = ImageClassification(crop_size=224)
@@ -49,8 +50,10 @@ class ImageClassification:
         std: tuple[float, ...] = (0.229, 0.224, 0.225),
         interpolation: str = "bilinear",
     ) -> None:
-        if interpolation != "bilinear":
-            raise ValueError(f"ImageClassification: interpolation is {interpolation!r}, expected 'bilinear'")
+        if interpolation not in ("bilinear", "bicubic"):
+            raise ValueError(
+                f"ImageClassification: interpolation is {interpolation!r}, expected 'bilinear' or 'bicubic'"
+            )
         self.crop_size = crop_size
         self.resize_size = resize_size
         self.mean = tuple(mean)
@@ -58,10 +61,11 @@ class ImageClassification:
         self.interpolation = interpolation
 
     def __call__(self, img: Any) -> Tensor:
+        mode = InterpolationMode(self.interpolation)
         image = (
-            _resized_picture(img, self.resize_size)
+            _resized_picture(img, self.resize_size, mode)
             if _is_picture(img)
-            else functional.resize(_checked(img), self.resize_size)
+            else functional.resize(_checked(img), self.resize_size, mode)
         )
         if image.shape[-3] != len(self.mean):
             raise ValueError(
@@ -89,7 +93,7 @@ def _is_picture(img: Any) -> bool:
     return hasattr(img, "convert") and hasattr(img, "resize") and not isinstance(img, (Tensor, np.ndarray))
 
 
-def _resized_picture(img: Any, shorter: int) -> Tensor:
+def _resized_picture(img: Any, shorter: int, mode: InterpolationMode) -> Tensor:
     try:
         from PIL import Image
     except ImportError:
@@ -99,7 +103,7 @@ def _resized_picture(img: Any, shorter: int) -> Tensor:
         ) from None
     if not isinstance(img, Image.Image):
         raise TypeError(f"ImageClassification: got {type(img).__name__}, expected a PIL image, a Tensor or an array")
-    return functional.pil_to_tensor(functional.resize(img.convert("RGB"), shorter))
+    return functional.pil_to_tensor(functional.resize(img.convert("RGB"), shorter, mode))
 
 
 def _checked(img: Any) -> Tensor:

@@ -28,12 +28,23 @@ __all__ = ["SummaryWriter"]
 class SummaryWriter(tensorboardX.SummaryWriter):  # type: ignore[misc]
     """tensorboardX's writer, whose methods take numgrad's tensors where they take arrays.
 
+    ``add_scalar``, ``add_scalars``, ``add_histogram``, ``add_image``, ``add_images``, ``add_figure`` (of `numgrad.viz`, or any of
+    matplotlib's), ``add_text``, ``add_embedding``, ``add_pr_curve``, ``add_mesh``, ``add_hparams`` and others have torch's names
+    and arguments. ``tensorboard --logdir runs`` shows what was written; it is a package of its own.
+
     Parameters
     ----------
     log_dir
         The folder; by default ``runs/`` and one with the time and the machine's name.
     comment, purge_step, max_queue, flush_secs, filename_suffix
         As torch's.
+
+    >>> import numgrad as ng
+    >>> from numgrad.utils.tensorboard import SummaryWriter
+    >>> writer = SummaryWriter(write_to_disk=False)
+    >>> writer.add_histogram("weight", ng.nn.Linear(3, 2).weight, global_step=1)
+    >>> writer.add_figure("loss", ng.viz.curves([3.0, 2.0, 1.5]).figure)
+    >>> writer.close()
     """
 
     def __init__(self, log_dir: Any = None, *args: Any, **kwargs: Any) -> None:
@@ -58,6 +69,19 @@ class SummaryWriter(tensorboardX.SummaryWriter):  # type: ignore[misc]
         """
         raise NotImplementedError(
             "SummaryWriter.add_graph: tensorboardX reads graphs of torch alone; numgrad.viz.graph draws numgrad's"
+        )
+
+    def add_tensor(self, tag: str, *args: Any, **kwargs: Any) -> None:
+        """Refused: the package does not write tensors as such.
+
+        Raises
+        ------
+        NotImplementedError
+            Always.
+        """
+        raise NotImplementedError(
+            f"SummaryWriter.add_tensor: tensorboardX does not write tensors ({tag!r}); add_histogram shows how its numbers are "
+            "spread, and numgrad.save keeps them"
         )
 
 

@@ -50,7 +50,10 @@ class Preprocessing:
 
 @dataclass(frozen=True)
 class Entry:
-    """One set of pretrained weights. ``acc1`` and ``acc5`` are in per cent, ``gmacs`` counts one image."""
+    """One set of pretrained weights. ``acc1`` and ``acc5`` are in per cent, ``gmacs`` counts one image.
+
+    ``min_size`` is the height and width of the smallest images that the model takes, in pixels.
+    """
 
     name: str
     torchvision: str
@@ -65,6 +68,7 @@ class Entry:
     categories: str
     licence: str
     licence_file: str
+    min_size: tuple[int, int]
     preprocessing: Preprocessing
     sources: tuple[Source, ...]
 
@@ -121,8 +125,9 @@ def _entry(row: dict[str, Any]) -> Entry:
         sources = tuple(Source(**{**source, "urls": tuple(source["urls"])}) for source in row.pop("sources"))
         images = {field: row.pop(field) for field in _PREPROCESSING}
         preprocessing = Preprocessing(**{**images, "mean": tuple(images["mean"]), "std": tuple(images["std"])})
-        return Entry(**row, sources=sources, preprocessing=preprocessing)
-    except (KeyError, TypeError) as error:
+        height, width = row.pop("min_size")
+        return Entry(**row, min_size=(height, width), sources=sources, preprocessing=preprocessing)
+    except (KeyError, TypeError, ValueError) as error:
         raise WeightsError(f"weights registry: row {row.get('name')!r}: {error}") from error
 
 

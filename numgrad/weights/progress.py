@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 import time
 
+from numgrad import config
+
 
 class Bar:
     """The interface through which a download reports its progress. This class shows nothing."""
@@ -49,8 +51,8 @@ class Line(Bar):
 
 
 def make_bar(name: str, total: int, done: int, *, show: bool | None) -> Bar:
-    """A bar for a download of `total` bytes, `done` of which are on disk; `show=None`: only on a terminal."""
-    if sys.stderr is None or not (sys.stderr.isatty() if show is None else show):
+    """A bar for a download of `total` bytes, `done` of which are on disk; `show=None`: as `config.shows_progress` says."""
+    if sys.stderr is None or not (config.shows_progress() if show is None else show):
         return Bar()
     try:
         from tqdm import tqdm  # type: ignore[import-untyped, unused-ignore]

@@ -173,7 +173,7 @@ def test_a_bad_picture_does_not_stop_the_others(command: Command, three: Path, t
         (("a.png", "--weights", "resnet18.pth"), 4, "there is no such file"),
         (("a.png", "--weights", "."), 4, "this is a folder"),
         (("a.png", "--weights", "a.png"), 1, "neither a torch checkpoint nor a safetensors file"),
-        (("a.png", "--model", "alexnet"), 2, "Unknown model alexnet"),
+        (("a.png", "--model", "alexnet9"), 2, "Unknown model alexnet9; did you mean alexnet"),
         (("none.png",), 4, "none.png: No such file or directory"),  # and no word of the weights
     ],
 )

@@ -8,10 +8,12 @@ import math
 
 import pytest
 
+import numgrad as ng
 from numgrad.cli import step, train_step
 from numgrad.cli.progress import CompileProgress
 from numgrad.runtime import build
 from tests.cli.running import numgrad, report
+from tests.distributed.running import launcher
 
 PARTS = ("forward", "backward", "optimizer", "total")
 BITS = ("loss", "gradient_norm")
@@ -137,3 +139,39 @@ def test_no_progress_where_nothing_is_compiled() -> None:
     with CompileProgress(stream):
         pass
     assert stream.getvalue() == ""
+
+
+def test_ranks_report_their_times_and_have_the_same_parameters() -> None:
+    launcher()
+    options = ("--ranks", "2", "--steps", "2", "--weights", "random")
+    seen = report(*options)
+    assert [row["rank"] for row in seen["ranks"]] == [0, 1]
+    assert seen["parameters_are_equal"] is True
+    assert 0 < seen["exchange_share"] < 1
+    for row in seen["ranks"]:
+        spent = row["seconds"]
+        assert set(spent) == {"forward", "backward", "exchange", "optimizer", "total"}
+        assert spent["total"] > spent["exchange"] > 0
+    assert seen["ranks"][0]["loss"] != seen["ranks"][1]["loss"]  # each has images of its own
+    done = numgrad("train-step", *options)
+    assert done.returncode == 0, done.stderr
+    assert "parameters after the last step: the same bits on all ranks" in done.stdout
+
+
+def test_ranks_without_mpi_are_a_matter_of_usage(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("numgrad.distributed.groups.is_mpi_available", lambda: False)
+    assert train_step.main(["--ranks", "2", "--weights", "random"]) == 2
+    assert "pip install 'numgrad[mpi]'" in capsys.readouterr().err
+
+
+def test_the_loss_sums_over_all_classifiers() -> None:
+    """GoogLeNet and Inception return one tensor for each in training."""
+    from numgrad import models
+    from numgrad.cli.step import loss_of
+
+    labels = ng.ones(2, 3)
+    outputs = models.inception.InceptionOutputs(ng.full((2, 3), 2.0), ng.full((2, 3), 4.0))
+    assert loss_of(outputs, labels).item() == 6 * (1 + 3)
+    assert loss_of(outputs.logits, labels).item() == 6

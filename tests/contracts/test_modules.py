@@ -49,8 +49,8 @@ EXPLAINED: dict[str, str] = {
         "nn.LinearCrossEntropyOptions nn.modules.LinearCrossEntropyOptions"
     ),
     "a type variable of torch's own annotations": "nn.Module.T_destination",
-    "there is one process": """nn.parallel.DistributedDataParallel nn.parallel.gather nn.parallel.parallel_apply
-        nn.parallel.replicate nn.parallel.scatter""",
+    "a process has one device; ranks are `nn.parallel.DistributedDataParallel`'s": """nn.parallel.gather
+        nn.parallel.parallel_apply nn.parallel.replicate nn.parallel.scatter""",
 }
 REASONS = {name: reason for reason, names in EXPLAINED.items() for name in names.split()}
 

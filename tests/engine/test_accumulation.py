@@ -131,3 +131,23 @@ def test_broadcast_gradients_are_summed_to_each_shape() -> None:
         (x * ng.ones(4, 2, 3, dtype=ng.float64)).sum().backward()
         assert x.grad.shape == x.shape
         np.testing.assert_array_equal(x.grad.numpy(), np.full(shape, 24 / x.numel()))
+
+
+def test_who_sees_only_the_sum_costs_no_copy() -> None:
+    """A hook for the end of the accumulation sees ``.grad`` itself; one that sees the gradient before may keep it."""
+    ops = {}
+    kept: list[ng.Tensor] = []
+    for register, hook in (
+        ("register_post_accumulate_grad_hook", lambda leaf: None),
+        ("register_hook", lambda grad: kept.append(grad)),
+    ):
+        x, y = leaf(1.0, 2.0), leaf(3.0, 4.0)
+        getattr(x, register)(hook)
+        total = (x * y).sum()
+        with ng.profiler.profile() as profile:
+            total.backward()
+        ops[register] = [row.name for row in profile.rows()]
+        np.testing.assert_array_equal(x.grad.numpy(), [3.0, 4.0])
+    assert "to_strides" not in ops["register_post_accumulate_grad_hook"]
+    assert "to_strides" in ops["register_hook"]
+    assert not shares_memory(kept[0], x.grad)

@@ -17,7 +17,7 @@ MEAN, STD = np.float32([0.485, 0.456, 0.406]).reshape(3, 1, 1), np.float32([0.22
 SHAPES = [(300, 500), (500, 300), (97, 64), (64, 64), (70, 64), (1000, 65)]
 
 
-def _expected(torch: ModuleType, image: np.ndarray, shorter: int, crop: int) -> np.ndarray:
+def _expected(torch: ModuleType, image: np.ndarray, shorter: int, crop: int, mode: str = "bilinear") -> np.ndarray:
     """torchvision's steps."""
     height, width = image.shape[-2:]
     small, large = sorted((height, width))
@@ -26,10 +26,8 @@ def _expected(torch: ModuleType, image: np.ndarray, shorter: int, crop: int) -> 
     batch = torch.tensor(image.reshape(-1, *image.shape[-3:]))
     if size != (height, width):
         values = batch if batch.is_floating_point() else batch.to(torch.float32)
-        resized = torch.nn.functional.interpolate(
-            values, size=size, mode="bilinear", align_corners=False, antialias=True
-        )
-        batch = resized if batch.is_floating_point() else resized.round().to(torch.uint8)
+        resized = torch.nn.functional.interpolate(values, size=size, mode=mode, align_corners=False, antialias=True)
+        batch = resized if batch.is_floating_point() else resized.round().clamp(0, 255).to(torch.uint8)
     top, left = (round((extent - crop) / 2.0) for extent in size)
     cut = batch[..., top : top + crop, left : left + crop]
     scaled = cut if cut.is_floating_point() else cut.to(torch.float32) / 255
@@ -56,6 +54,19 @@ def test_floats_are_torchs(shape: tuple[int, int], torch: ModuleType) -> None:
     image = np.random.default_rng(shape[0]).uniform(size=(2, 3, *shape)).astype(np.float32)
     out = ImageClassification(crop_size=56, resize_size=64)(image)
     np.testing.assert_allclose(array(out), _expected(torch, image, 64, 56), atol=2e-5)
+
+
+@pytest.mark.parametrize("shape", SHAPES[:2])
+def test_bicubic_is_torchs(shape: tuple[int, int], torch: ModuleType) -> None:
+    """The preparation of many newer weights; bytes that overshoot are cut off."""
+    rng = np.random.default_rng(shape[0])
+    prepare = ImageClassification(crop_size=56, resize_size=64, interpolation="bicubic")
+    floats = rng.uniform(size=(3, *shape)).astype(np.float32)
+    np.testing.assert_allclose(array(prepare(floats)), _expected(torch, floats, 64, 56, "bicubic"), atol=2e-5)
+    steep = np.where(rng.uniform(size=(3, 20, 30)) < 0.5, 0, 255).astype(np.uint8)
+    steps = np.abs(array(prepare(steep)) - _expected(torch, steep, 64, 56, "bicubic")) * STD * 255
+    assert steps.max() < 1.01
+    assert "interpolation=bicubic" in repr(prepare)
 
 
 def test_growing(torch: ModuleType) -> None:

@@ -66,8 +66,10 @@ def test_models_by_name() -> None:
     assert models.get_model_builder("resnet18") is models.resnet18
     assert models.get_model_weights("resnet50") is models.get_model_weights(models.resnet50) is ResNet50_Weights
     assert models.get_weight("Wide_ResNet50_2_Weights.DEFAULT") is Wide_ResNet50_2_Weights.IMAGENET1K_V2
-    with pytest.raises(ValueError, match="Unknown model resnet19; known are resnet101"):
+    with pytest.raises(ValueError, match="Unknown model resnet19; did you mean resnet18 or .* has the 73 names"):
         models.get_model("resnet19")
+    with pytest.raises(ValueError, match="Unknown model 42; numgrad"):
+        models.get_model_weights("42")
     for wrong in ("resnet18", "Nothing_Weights.DEFAULT", "ResNet18_Weights.V9"):
         with pytest.raises(ValueError, match=r"weight|member"):
             models.get_weight(wrong)

@@ -76,11 +76,13 @@ def test_of_several_faults_the_first_in_the_file_is_told(start: Any, monkeypatch
 @pytest.mark.parametrize("error", [MemoryError, KeyboardInterrupt])
 def test_nothing_that_was_not_read_is_given(error: type[BaseException], monkeypatch: pytest.MonkeyPatch) -> None:
     source, extents = file_and_extents()
-    read, mains = source.read_into, threading.get_ident()
+    read, mains, begun = source.read_into, threading.get_ident(), threading.Event()
 
     def failing(offset: int, raw: np.ndarray) -> None:
         if threading.get_ident() == mains:
+            begun.set()
             raise error
+        assert begun.wait(60)  # else the others may read all of it
         read(offset, raw)
 
     monkeypatch.setattr(source, "read_into", failing)

@@ -122,8 +122,9 @@ def segments():
 
 
 def shared_files():
-    """The names in the folder of shared memory, but those of living processes that are neither this one nor its children."""
-    inodes = {entry.name: entry.inode() for entry in os.scandir("/dev/shm")}
+    """Names that Python gives in the folder of shared memory, but those of living processes that are no children of this one."""
+    python = ("psm_", "sem.")  # a library that passes messages, for one, leaves files there if its process is killed
+    inodes = {entry.name: entry.inode() for entry in os.scandir("/dev/shm") if entry.name.startswith(python)}
     own, foreign = {os.getpid(), *children()}, set()
     for folder in Path("/proc").glob("[0-9]*"):
         if int(folder.name) in own:

@@ -354,7 +354,7 @@ def test_many_epochs_leave_nothing():
 
 
 def test_what_is_left_is_seen_and_what_others_hold_is_not(tmp_path):
-    name = f"numgrad-test-{os.getpid()}"
+    name = f"psm_numgrad_{os.getpid()}"
     path = f"/dev/shm/{name}"
     script = f"""
 import mmap, os, subprocess, sys

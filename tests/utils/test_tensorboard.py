@@ -50,11 +50,31 @@ def test_tensors_are_written_as_arrays_are(tmp_path: Path) -> None:
     assert (values["picture"].image.height, values["picture"].image.width) == (4, 5)
 
 
-def test_graphs_are_refused(tmp_path: Path) -> None:
+def test_pictures_figures_and_curves_of_classifiers(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib").use("agg")
     from numgrad.utils.tensorboard import SummaryWriter
 
-    with SummaryWriter(tmp_path) as writer, pytest.raises(NotImplementedError, match=r"viz\.graph"):
-        writer.add_graph(ng.nn.Linear(2, 2))
+    with SummaryWriter(tmp_path) as writer:
+        writer.add_images("several", ng.rand(3, 1, 4, 5), 1)
+        writer.add_figure("chart", ng.viz.curves([2.0, 1.0]).figure, 1)  # which it closes
+        writer.add_pr_curve("curve", ng.tensor([0, 1]), ng.tensor([0.2, 0.7]), 1)
+        writer.add_mesh("mesh", ng.rand(1, 4, 3))
+        writer.add_text("text", "words")
+    values = values_of(tmp_path)
+    assert values["several"].image.width == 15
+    assert values["chart"].image.height > 100
+    assert {"curve", "text/text_summary"} <= set(values)
+    assert any(tag.startswith("mesh") for tag in values)
+
+
+def test_what_the_package_cannot_write_is_refused_by_name(tmp_path: Path) -> None:
+    from numgrad.utils.tensorboard import SummaryWriter
+
+    with SummaryWriter(tmp_path) as writer:
+        with pytest.raises(NotImplementedError, match=r"viz\.graph"):
+            writer.add_graph(ng.nn.Linear(2, 2))
+        with pytest.raises(NotImplementedError, match=r"tensors \('weight'\); add_histogram"):
+            writer.add_tensor("weight", ng.ones(2))
 
 
 def test_without_the_package_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

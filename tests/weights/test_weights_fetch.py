@@ -289,6 +289,15 @@ def test_no_bar_without_a_terminal(net: Entry, capsys: pytest.CaptureFixture[str
     assert capsys.readouterr().err == ""
 
 
+def test_a_bar_on_a_terminal_can_be_switched_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stderr", io.StringIO())
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    monkeypatch.setitem(sys.modules, "tqdm", None)
+    assert type(progress.make_bar("x", 1, 0, show=None)) is progress.Line
+    monkeypatch.setenv("NUMGRAD_PROGRESS", "0")
+    assert type(progress.make_bar("x", 1, 0, show=None)) is progress.Bar
+
+
 def test_plain_bar_counts_and_begins_again(monkeypatch: pytest.MonkeyPatch) -> None:
     shown = io.StringIO()
     monkeypatch.setattr(sys, "stderr", shown)

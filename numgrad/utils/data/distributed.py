@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sized
 
+from numgrad.distributed.groups import get_rank, get_world_size
 from numgrad.tensor import random
 from numgrad.tensor.random import Generator
 from numgrad.utils.data.sampler import Sampler
@@ -18,12 +19,21 @@ class DistributedSampler(Sampler[int]):
     All get the same number: either indices from the beginning are repeated, or with ``drop_last`` some are left out. Call
     `set_epoch` before each pass, or all passes have the same order.
 
+    Parameters
+    ----------
+    dataset
+        What has a length.
+    num_replicas, rank
+        The number of processes, and this one's number; None: those of `numgrad.distributed`.
+    shuffle, seed
+        Whether the order is random, and by which seed; it has to be the same in all processes.
+    drop_last
+        Leave indices out, instead of repeating some.
+
     Raises
     ------
-    RuntimeError
-        ``num_replicas`` or ``rank`` is not given: there is no process group to ask.
     ValueError
-        ``rank`` is not between 0 and ``num_replicas - 1``.
+        ``rank`` is not between 0 and ``num_replicas - 1``, or one of them is None and `init_process_group` was not called.
 
     >>> from numgrad.utils.data import DistributedSampler
     >>> [list(DistributedSampler(range(5), num_replicas=2, rank=rank, shuffle=False)) for rank in (0, 1)]
@@ -39,8 +49,10 @@ class DistributedSampler(Sampler[int]):
         seed: int = 0,
         drop_last: bool = False,
     ) -> None:
-        if num_replicas is None or rank is None:
-            raise RuntimeError("Requires distributed package to be available; pass num_replicas= and rank=")
+        if num_replicas is None:
+            num_replicas = get_world_size()
+        if rank is None:
+            rank = get_rank()
         if rank >= num_replicas or rank < 0:
             raise ValueError(f"Invalid rank {rank}, rank should be in the interval [0, {num_replicas - 1}]")
         self.dataset = dataset
