@@ -255,16 +255,18 @@ class Capture(Scope):
             "makes a tensor from an array of NumPy", "make it outside, and pass the tensor as an argument of the step"
         )
 
-    def hook(self, hook: Any) -> None:
-        """Called for each hook that runs, or is registered, during the step."""
-        while hasattr(hook, "func"):
-            hook = hook.func
-        if is_foreign(hook if hasattr(hook, "__qualname__") else type(hook)):
-            name = getattr(hook, "__qualname__", type(hook).__name__)
+    def hook(self, hook: Any) -> Any:
+        """The hook; called for each that runs, or is registered, during the step."""
+        function = hook
+        while hasattr(function, "func"):
+            function = function.func
+        if is_foreign(function if hasattr(function, "__qualname__") else type(function)):
+            name = getattr(function, "__qualname__", type(function).__name__)
             self.refuse(
                 f"runs or registers the hook {name}",
                 "remove the hook, write what it does into the step, or take fallback='eager'",
             )
+        return hook
 
     # ---- what is done again ----------------------------------------------------------------------------------------
 

@@ -168,9 +168,8 @@ def hooks_of_tensor(tensor: TensorBase) -> tuple[Hooks, int]:
 
 def add_hook(table: OrderedDict[int, Any], hook: Any, prepend: bool = False, *flags: Any) -> RemovableHandle:
     """Add a hook, last or (``prepend``) first, and True to the tables of its flags; removing it removes all."""
-    _ = modes.capture and modes.capture.hook(hook)
     handle = RemovableHandle(table, *flags)
-    table[handle.id] = hook
+    table[handle.id] = hook if modes.capture is None else modes.capture.hook(hook)
     for flag in flags:
         flag[handle.id] = True
     if prepend:
