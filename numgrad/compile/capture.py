@@ -89,8 +89,8 @@ class Applied:
 class Again:
     """A function that each replay calls at its place between the launches."""
 
-    def __init__(self, function: Callable[..., Any], args: tuple[Any, ...], after: bool) -> None:
-        self.function, self.args = function, args
+    def __init__(self, function: Callable[..., Any], args: tuple[Any, ...], after: bool, name: str) -> None:
+        self.function, self.args, self.name = function, args, name
         self.after = after  # whether what ran before it in the step decides what it does
 
     def call(self) -> None:
@@ -270,9 +270,9 @@ class Capture(Scope):
 
     # ---- what is done again ----------------------------------------------------------------------------------------
 
-    def again(self, function: Callable[..., Any], *args: Any, after: bool = True) -> Any:
-        """Call a function now, with nothing captured, and at this place of each replay."""
-        self.steps.append(Again(function, args, after))
+    def again(self, name: str, function: Callable[..., Any], *args: Any) -> Any:
+        """Call a function now, with nothing captured, and at this place of each replay; ``name`` says what it is."""
+        self.steps.append(Again(function, args, True, name))
         return paused(function, *args)
 
     def aside(self, function: Callable[..., Any]) -> Any:
@@ -285,7 +285,8 @@ class Capture(Scope):
         tensor = creation.from_numpy(numbers)
         self._host[id(tensor._storage.root)] = tensor._storage.root
         if renewed is not None:
-            self.steps.append(Again(_renew, (numbers, renewed), self._reads_tensors))
+            name = f"the options of {type(self.counted[-1]).__name__}"
+            self.steps.append(Again(_renew, (numbers, renewed), self._reads_tensors, name))
         return tensor
 
     # ---- ops -------------------------------------------------------------------------------------------------------

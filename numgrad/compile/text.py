@@ -14,7 +14,7 @@ def text_of(captured: Captured, number: int = 0) -> str:
     lines = [f"program {number}: {count} launch{'es' * (count != 1)}, arena of {captured.layout.nbytes} bytes"]
     for step in captured.steps:
         if isinstance(step, Again):
-            lines.append(f"  again {getattr(step.function, '__qualname__', 'a function')}")
+            lines.append(f"  again: {step.name}")
             continue
         results = [block for block in step.makes if block.spec is not None]
         left = ", ".join(f"{names.of(block)} {_spec(spec)}" for block, spec in zip(results, step.specs[1], strict=True))

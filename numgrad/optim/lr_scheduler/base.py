@@ -113,7 +113,7 @@ def _replayed(step: Callable[..., None]) -> Callable[..., None]:
         if modes.capture is None:
             step(self, *args, **kwargs)
         else:
-            modes.capture.again(functools.partial(advance, self, *args, **kwargs))
+            modes.capture.again(f"{type(self).__name__}.step", functools.partial(advance, self, *args, **kwargs))
 
     return advance
 
