@@ -287,7 +287,7 @@ class Jit:
         >>> [step(ng.tensor([1.0, 2.0])).item() for _ in range(4)]
         [3.0, 0.5, -2.0, -4.5]
         >>> ng.jit.stats(step).replays
-        2
+        3
         """
         if step is None:
             return functools.partial(self, fallback=fallback, limit=limit)
@@ -328,7 +328,7 @@ class Jit:
         >>> _ = double(ng.ones(3))
         >>> print(ng.jit.text(double))
         program 0: 1 launch, arena of 0 bytes
-          %1 float32[3] = mul(argument 0, held 2)  [mul]
+          %0 float32[3] = mul(argument 0, held 0)  [mul]
         """
         return "\n".join(text_of(captured, number) for number, captured in enumerate(_step_of(step).programs()))
 
