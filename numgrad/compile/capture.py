@@ -122,6 +122,7 @@ class Capture(Scope):
             tuple[Block, Any]
         ] = []  # blocks that change, and weak references to the storages that count it
         self.cleared: set[int] = set()  # ids of leaves whose gradient was dropped before anything used it
+        self.looked: set[int] = set()  # ids of leaves of which the step asked for the gradient that was there before it
         self.gradients: dict[int, Any] = {}  # by the leaf's id: the gradient that it had before
         self.leaves: dict[int, TensorBase] = {}
         self.seen: dict[
@@ -207,12 +208,22 @@ class Capture(Scope):
         self.visible.look(optimizer, type(optimizer).__name__)
         self._note_visible()
         self.counted.append(optimizer)
+        for group in optimizer.param_groups:
+            for parameter in group["params"]:
+                self.looks(parameter)
         options = [value for group in optimizer.param_groups for key, value in group.items() if key != "params"]
         self._reads_tensors = any(
             isinstance(each, TensorBase)
             for value in options
             for each in (value if isinstance(value, tuple) else (value,))
         )
+
+    def looks(self, leaf: TensorBase) -> None:
+        """Called when Python asks for a leaf's gradient, and so may decide by whether there is one."""
+        if leaf._node is None and id(leaf) not in self.cleared:
+            self._leaf(leaf)
+            if leaf._grad is self.gradients.get(id(leaf)):
+                self.looked.add(id(leaf))
 
     def clears(self, leaves: Iterable[TensorBase]) -> None:
         """Called before the gradients of leaves are dropped."""

@@ -85,6 +85,11 @@ class Results:
         for leaf in capture.leaves.values():
             if leaf._grad is tensor:
                 return _gradient_of(leaf, capture)
+        if any(before is not None and before._storage.root is root for before in capture.gradients.values()):
+            raise CaptureError(
+                f"jit: the result of shape {list(tensor._spec.shape)} lies in the gradient that was there before the step; "
+                "return its clone()"
+            )
         block, spec = capture.by_root.get(id(root)), tensor._spec
         node = None
         if tensor._node is not None:
