@@ -189,6 +189,8 @@ class Capture(Scope):
                     self._refuse_hooks(tensor._hooks)
         for tensor in self.arguments:
             self._leaf(tensor)
+            if tensor._hooks is not None:
+                self._refuse_hooks(tensor._hooks)
 
     def _refuse_hooks(self, hooks: Any) -> None:
         for table in (*hooks.tensor.values(), hooks.before, hooks.after, hooks.accumulated):
@@ -202,6 +204,8 @@ class Capture(Scope):
 
     def steps_with(self, optimizer: Any, tables: Iterable[dict[int, Any]]) -> None:
         """Called when an optimizer begins a step; ``tables`` are the hooks of all optimizers."""
+        for table in tables:
+            self.visible.count(table, "the hooks of all optimizers")
         for table in (*tables, optimizer._optimizer_step_pre_hooks, optimizer._optimizer_step_post_hooks):
             for hook in table.values():
                 self.hook(hook)
@@ -411,8 +415,8 @@ class Capture(Scope):
     # ---- the end ---------------------------------------------------------------------------------------------------
 
     def drawn(self) -> bool:
-        """Whether Python's or NumPy's global random numbers were drawn."""
-        return self._random != _random_states()
+        """Whether random numbers of Python's or NumPy's were drawn."""
+        return self._random != _random_states() or self.visible.has_drawn()
 
     def is_filled(self, root: Storage) -> bool:
         """Whether Python filled this storage during the step."""

@@ -24,7 +24,7 @@ from numgrad.runtime import kernel, locks, program, threads
 from numgrad.runtime.memory import Storage
 
 _log = logging.getLogger("numgrad.jit")
-_PLAIN = (bool, int, complex, str, bytes, type(None))
+_PLAIN = (bool, int, str, bytes, type(None))
 _MOST_UNSTABLE = 3  # captures in a row that cannot be kept
 
 
@@ -150,6 +150,8 @@ class Step:
         if len(tensors) > 1 and len(set(map(id, roots))) < len(roots):  # some share memory
             firsts = [roots.index(root) for root in roots]
             key += firsts
+            ids = list(map(id, tensors))
+            key += map(ids.index, ids)
             key += [t._address - tensors[first]._address for t, first in zip(tensors, firsts, strict=True)]
         return tuple(key)
 
@@ -162,11 +164,11 @@ class Step:
                     "jit: an argument has a graph from outside of the step; compute it inside, or pass its detach()"
                 )
             tensors.append(value)
-            key += (value._spec, value._requires_grad, value._grad is None)
+            key += (value.__class__, value._spec, value._requires_grad, value._grad is None, value._hooks is None)
         elif isinstance(value, _PLAIN):
             key += (value.__class__, value)
-        elif isinstance(value, float):
-            key += (float, value.hex())
+        elif isinstance(value, (float, complex)):
+            key += (value.__class__, repr(value))  # zeros have a sign
         elif isinstance(value, (tuple, list)):
             key += (value.__class__, len(value))
             for each in value:
@@ -234,7 +236,7 @@ def _others(args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Any]:
             stack += value
         elif isinstance(value, dict):
             stack += value.values()
-        elif not isinstance(value, (TensorBase, float, *_PLAIN)):
+        elif not isinstance(value, (TensorBase, float, complex, *_PLAIN)):
             others.append(value)
     return others
 
