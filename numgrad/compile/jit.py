@@ -63,6 +63,9 @@ class Step:
     def __get__(self, instance: Any, owner: Any = None) -> Any:
         return self if instance is None else _bound_step(self, instance)
 
+    def __deepcopy__(self, memo: Any) -> Step:
+        return self  # as functions are
+
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if not _listens_to_nobody():
             self._eager += 1
@@ -101,9 +104,11 @@ class Step:
         visible.look(self.function, getattr(self.function, "__name__", "step"))
         visible.look(_others(args, kwargs), "an argument")
         capture = Capture(tensors, visible, lenient=self.fallback == "eager")
+        before = _surroundings(args, kwargs)
         with capture:
             result = self.function(*args, **kwargs)
         try:
+            _check_surroundings(before, _surroundings(args, kwargs))
             captured = Captured(capture, result)
             self._programs.setdefault(key, []).append(captured)
             self._captures += 1
@@ -224,6 +229,36 @@ def _listens_to_nobody() -> bool:
         return True
     thread = locks.threading.get_ident()
     return all(observed != thread for observed, _ in program.observers)
+
+
+def _surroundings(args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[tuple[str, Any, Any]]:
+    """What a step may not leave changed: a name, a value, and what the value's id belongs to."""
+    found: list[tuple[str, Any, Any]] = [
+        ("the grad mode", modes.grad_enabled, None),
+        ("the inference mode", modes.inference, None),
+        ("the default dtype", get_default_dtype(), None),
+        ("the number of threads", threads.get_num_threads(), None),
+    ]
+    stack: list[Any] = [args, kwargs]
+    while stack:
+        value = stack.pop()
+        if isinstance(value, TensorBase):
+            found.append(("an argument's memory or layout", (id(value), value._address, value._spec), value))
+            found.append(("requires_grad of an argument", value._requires_grad, value))
+        elif isinstance(value, (tuple, list, dict)):
+            items = list(value.values()) if isinstance(value, dict) else value
+            found.append(("the items of an argument", (id(value), *map(id, items)), tuple(items)))
+            stack += items
+    return found
+
+
+def _check_surroundings(before: list[tuple[str, Any, Any]], after: list[tuple[str, Any, Any]]) -> None:
+    """Refuse a step that changed them."""
+    for (name, value, _), (_, now, _) in zip(before, after, strict=False):
+        if value != now:
+            raise CaptureError(
+                f"jit: the step changes {name}, and a replay would not; change it outside, or within a copy"
+            )
 
 
 def _others(args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Any]:

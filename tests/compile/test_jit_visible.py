@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import collections
+import copy
 import functools
 import random
 import sys
@@ -289,3 +290,44 @@ def test_containers_of_results_are_new_ones() -> None:
         assert groups["b"] == empty == []
         assert numbers == [1, 2]
         empty.append(numbers.pop())
+
+
+def grown(arguments: list[ng.Tensor]) -> ng.Tensor:
+    arguments.append(arguments[0] * 2)
+    return arguments[-1]
+
+
+def replaced(arguments: dict[str, ng.Tensor]) -> ng.Tensor:
+    arguments["x"] = arguments["x"] * 2
+    return arguments["x"]
+
+
+def without_gradients(x: ng.Tensor) -> ng.Tensor:
+    ng.set_grad_enabled(False)
+    return x * 2
+
+
+CHANGING: dict[str, tuple[Callable[..., Any], Callable[[], Any], str]] = {
+    "grad mode": (without_gradients, lambda: ng.ones(2), "the grad mode"),
+    "requires_grad": (lambda x: x.requires_grad_().detach() * 2, lambda: ng.ones(2), "requires_grad of an argument"),
+    "size": (lambda x: x.resize_(1) * 2, lambda: ng.ones(2), "an argument's memory or layout"),
+    "layout": (lambda x: x.t_() * 2, lambda: ng.ones(2, 3), "an argument's memory or layout"),
+    "list": (grown, lambda: [ng.ones(2)], "the items of an argument"),
+    "dict": (replaced, lambda: {"x": ng.ones(2)}, "the items of an argument"),
+}
+
+
+@pytest.mark.parametrize("name", CHANGING)
+def test_a_step_that_changes_what_replays_would_not_is_refused(name: str) -> None:
+    plain, make, what = CHANGING[name]
+    with ng.enable_grad(), pytest.raises(CaptureError, match=f"the step changes {what}, and a replay would not"):
+        ng.jit(plain)(make())
+    step = ng.jit(plain, fallback="eager")
+    with ng.enable_grad():
+        assert [bits(step(make())) for _ in range(3)] == [bits(plain(make()))] * 3
+
+
+def test_a_step_is_copied_as_functions_are() -> None:
+    model: Any = nn.Linear(2, 1)
+    model.run = ng.jit(lambda x: model(x).detach())
+    assert copy.deepcopy(model).run is model.run
