@@ -231,7 +231,8 @@ def summary(results: dict[str, dict[str, Any]], first: dict[str, dict[str, float
 TEXT = """# Gradients of loops, beside JAX and torch
 
 {machine}. Made by `python -m benchmarks.loops --write`; float64, one thread, CPU times where nothing else is said, medians of
-turns in one process.
+turns in one process. Other processes were at work on the machine, which the wall times show and the CPU times mostly do not; JAX's
+CPU times have those of its own threads.
 
 The programs are in [benchmarks/loop_programs](../../benchmarks/loop_programs): each is written once for Numba, and as users of
 JAX (scans, whole arrays) and torch (eager) write it. A *value* is the program compiled by Numba alone; a *gradient* is value and

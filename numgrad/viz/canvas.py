@@ -52,9 +52,9 @@ def array(caller: str, name: str, value: Any) -> np.ndarray:
     if isinstance(value, (list, tuple)):
         value = [item.detach().numpy() if isinstance(item, Tensor) else item for item in value]
     try:
-        made = np.asarray(value)
+        numbers = np.asarray(value)
     except ValueError as error:
         raise TypeError(f"viz.{caller}: {name} must be numbers of one shape: {error}") from None
-    if made.dtype.kind not in "biuf":
-        raise TypeError(f"viz.{caller}: {name} must be real numbers, got {made.dtype} ({type(value).__name__})")
-    return made
+    if numbers.dtype.kind not in "biuf":
+        raise TypeError(f"viz.{caller}: {name} must be real numbers, got {numbers.dtype} ({type(value).__name__})")
+    return numbers

@@ -137,21 +137,21 @@ def confusion_matrix(
     ['1', '1', '1']
     """
     true = array("confusion_matrix", "targets", targets)
-    found = array("confusion_matrix", "predictions", predictions)
-    found = found.argmax(1) if found.ndim == 2 else found
-    if true.ndim != 1 or true.shape != found.shape:
+    predicted = array("confusion_matrix", "predictions", predictions)
+    predicted = predicted.argmax(1) if predicted.ndim == 2 else predicted
+    if true.ndim != 1 or true.shape != predicted.shape:
         raise ValueError(
             "viz.confusion_matrix: expected targets [N] and predictions [N] or [N, C], "
-            f"got the shapes {list(true.shape)} and {list(found.shape)}"
+            f"got the shapes {list(true.shape)} and {list(predicted.shape)}"
         )
-    if true.dtype.kind not in "biu" or found.dtype.kind not in "biu":
-        raise ValueError(f"viz.confusion_matrix: classes are integers, got {true.dtype} and {found.dtype}")
-    count = max([len(classes or ()), *(int(each.max()) + 1 for each in (true, found) if each.size)])
+    if true.dtype.kind not in "biu" or predicted.dtype.kind not in "biu":
+        raise ValueError(f"viz.confusion_matrix: classes are integers, got {true.dtype} and {predicted.dtype}")
+    count = max([len(classes or ()), *(int(each.max()) + 1 for each in (true, predicted) if each.size)])
     names = [str(number) for number in range(count)] if classes is None else list(map(str, classes))
-    if len(names) < count or any(each.size and each.min() < 0 for each in (true, found)):
+    if len(names) < count or any(each.size and each.min() < 0 for each in (true, predicted)):
         raise ValueError(f"viz.confusion_matrix: numbers of classes must be from 0 to {len(names) - 1}")
     table = np.zeros((count, count), np.int64)
-    np.add.at(table, (true.astype(np.int64), found.astype(np.int64)), 1)
+    np.add.at(table, (true.astype(np.int64), predicted.astype(np.int64)), 1)
     side = min(2.0 + 0.4 * count, 10.0)
     ax = axes("confusion_matrix", ax, (side, side))
     shares = table / np.maximum(table.sum(1, keepdims=True), 1)
@@ -220,10 +220,10 @@ def histograms(
         finite.append(np.log10(np.abs(kept[kept != 0])) if log else kept)
     ax = axes("histograms", ax, (6.0, min(1.0 + 0.45 * len(names), 14.0)))
     edges = np.histogram_bin_edges(np.concatenate(finite), bins)  # of 0 to 1 where there are no numbers
-    for place, row in enumerate(finite):
+    for row_number, row in enumerate(finite):
         heights = np.histogram(row, edges)[0]
-        top = place + 0.4 - 0.85 * heights / max(heights.max(), 1)
-        ax.fill_between(edges, np.append(top, top[-1]), place + 0.4, step="post", linewidth=0, alpha=0.8)
+        top = row_number + 0.4 - 0.85 * heights / max(heights.max(), 1)
+        ax.fill_between(edges, np.append(top, top[-1]), row_number + 0.4, step="post", linewidth=0, alpha=0.8)
     ax.set_yticks(range(len(names)), names)
     ax.set_ylim(len(names) - 0.5, -0.6)
     what = "gradient" if grad else "value"
@@ -338,18 +338,18 @@ def decision(
     across, up = (np.linspace(low[side], high[side], steps) for side in (0, 1))
     grid = np.stack(np.meshgrid(across, up), -1).reshape(-1, 2)
     dtype = points.dtype if isinstance(points, Tensor) else None
-    found = array("decision", "the function's values", function(creation.tensor(grid, dtype=dtype)))
-    if found.shape[:1] != grid.shape[:1] or found.ndim > 2:
+    levels = array("decision", "the function's values", function(creation.tensor(grid, dtype=dtype)))
+    if levels.shape[:1] != grid.shape[:1] or levels.ndim > 2:
         raise ValueError(
-            f"viz.decision: expected the function's values [{len(grid)}, C] or [{len(grid)}], got the shape {list(found.shape)}"
+            f"viz.decision: expected the function's values [{len(grid)}, C] or [{len(grid)}], got the shape {list(levels.shape)}"
         )
     ax = axes("decision", ax, _SQUARE)
     look: dict[str, Any] = {"origin": "lower", "extent": (low[0], high[0], low[1], high[1])}
-    if found.ndim == 2 and found.shape[1] > 1:
-        found, look = found.argmax(1) % 10, {**look, "cmap": _CLASSES, "vmin": -0.5, "vmax": 9.5, "alpha": 0.3}
+    if levels.ndim == 2 and levels.shape[1] > 1:
+        levels, look = levels.argmax(1) % 10, {**look, "cmap": _CLASSES, "vmin": -0.5, "vmax": 9.5, "alpha": 0.3}
     else:
         look = {**look, "cmap": "Blues", "interpolation": "bilinear"}
-    ax.imshow(found.reshape(steps, steps), **look)
+    ax.imshow(levels.reshape(steps, steps), **look)
     scatter(places, labels, ax=ax, size=16, edgecolors="white", linewidths=0.4)
     ax.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]))
     return ax

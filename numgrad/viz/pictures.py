@@ -127,16 +127,16 @@ def filters(
 
 def _upright(picture: Any) -> np.ndarray:
     """[H, W], or [H, W, C] with 3 or 4 channels."""
-    made = array("images", "pictures", picture)
-    if made.ndim == 3 and made.shape[0] in (1, 3, 4):
-        made = made[0] if made.shape[0] == 1 else made.transpose(1, 2, 0)
-    elif made.ndim != 2:
+    pixels = array("images", "pictures", picture)
+    if pixels.ndim == 3 and pixels.shape[0] in (1, 3, 4):
+        pixels = pixels[0] if pixels.shape[0] == 1 else pixels.transpose(1, 2, 0)
+    elif pixels.ndim != 2:
         raise ValueError(
-            f"viz.images: expected images [H, W] or [C, H, W] with 1, 3 or 4 channels, got the shape {list(made.shape)}"
+            f"viz.images: expected images [H, W] or [C, H, W] with 1, 3 or 4 channels, got the shape {list(pixels.shape)}"
         )
-    if not made.size:
-        raise ValueError(f"viz.images: an image has no pixels: {list(made.shape)}")
-    return made
+    if not pixels.size:
+        raise ValueError(f"viz.images: an image has no pixels: {list(pixels.shape)}")
+    return pixels
 
 
 def _range(shown: list[np.ndarray]) -> tuple[float, float]:
