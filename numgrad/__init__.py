@@ -16,6 +16,7 @@ from numgrad.autograd import (
     no_grad,
     set_grad_enabled,
 )
+from numgrad.compile.jit import jit
 from numgrad.devices import device, get_default_device, set_default_device, strided
 from numgrad.dtypes import (
     bfloat16,
@@ -154,6 +155,7 @@ __all__ = [
     "can_cast",
     "channels_last",
     "compile",
+    "jit",
     "contiguous_format",
     "cpu",
     "cuda",

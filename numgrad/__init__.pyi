@@ -37,6 +37,7 @@ from numgrad.autograd import is_grad_enabled as is_grad_enabled
 from numgrad.autograd import is_inference_mode_enabled as is_inference_mode_enabled
 from numgrad.autograd import no_grad as no_grad
 from numgrad.autograd import set_grad_enabled as set_grad_enabled
+from numgrad.compile.jit import jit as jit
 from numgrad.devices import device as device
 from numgrad.devices import get_default_device as get_default_device
 from numgrad.devices import set_default_device as set_default_device

@@ -44,6 +44,10 @@ class TranslationError(KernelError):
     """A function with loops cannot be differentiated: function, line and text say where, the rest what to do."""
 
 
+class CaptureError(RuntimeError):
+    """A step that is captured for replay does what a replay could not do again."""
+
+
 class ProofError(KernelError):
     """Operands fail the proof before a kernel's launch. An op's caller gets a `ShapeError`."""
 
@@ -73,7 +77,7 @@ ABSENT = {
     ),
     **dict.fromkeys(("nested", "masked"), "take padding and a mask"),
     **dict.fromkeys(("uint16", "uint32", "uint64"), "the integers are int8, int16, int32, int64 and uint8"),
-    **dict.fromkeys(("export", "jit", "onnx"), "models are Python; save their state_dict()"),
+    **dict.fromkeys(("export", "onnx"), "models are Python; save their state_dict()"),
     "hub": "numgrad.models and numgrad.weights have pretrained models",
     "library": "numgrad.custom_op makes an op",
     "multiprocessing": "take Python's multiprocessing, or workers of a DataLoader",

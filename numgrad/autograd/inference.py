@@ -15,7 +15,7 @@ from numgrad.tensor.inference import mark
 class _Marker:
     """A recorder that marks the results of threads in inference mode."""
 
-    def applied(self, op: Any, inputs: tuple[Any, ...], outputs: list[Any]) -> None:
+    def applied(self, op: Any, inputs: tuple[Any, ...], outputs: list[Any], plan: Any, params: Any) -> None:
         """Called by dispatch after each op."""
         if modes.inference:
             for output in outputs:

@@ -1,6 +1,6 @@
-"""`Recording` records the launches of a stretch of code and runs them again without Python in between.
+"""`jit` captures a step and replays it; `Recording` records the launches of a stretch of code and runs them again.
 
-The module can be called as torch's function of this name, which programs apply to their models:
+The module can be called as torch's function of this name, which programs apply to functions and to models:
 
 >>> import numgrad as ng
 >>> model = ng.nn.Linear(2, 2)
@@ -16,10 +16,11 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
+from numgrad.compile.jit import jit
 from numgrad.compile.recording import Recording
 from numgrad.errors import warn
 
-__all__ = ["Recording"]
+__all__ = ["Recording", "jit"]
 
 
 class _Module(ModuleType):
@@ -36,19 +37,29 @@ class _Module(ModuleType):
         options: dict[str, Any] | None = None,
         disable: bool = False,
     ) -> Any:
-        """The model or function itself, since its kernels are compiled in any case; also as a decorator."""
+        """`numgrad.jit` of a function, eager where it cannot be replayed, unless ``fullgraph``; also as a decorator.
+
+        A module is returned as it is, since a program goes on to use its parameters and its graph. ``dynamic``, ``backend``,
+        ``mode`` and ``options`` are accepted and have no effect.
+        """
         if model is None:
-            return functools.partial(self, disable=disable)
+            return functools.partial(self, fullgraph=fullgraph, disable=disable)
         if not callable(model):
             raise TypeError(f"compile: expected a module or a function, got {type(model).__name__}")
-        if not disable:
+        if disable:
+            return model
+        if hasattr(model, "_parameters"):
             _say_once()
-        return model
+            return model
+        return jit(model, fallback="error" if fullgraph else "eager")
 
 
 @functools.cache
 def _say_once() -> None:
-    warn("compile: numgrad's kernels are compiled one by one; the model stays as it is, and runs op by op")
+    warn(
+        "compile: numgrad's kernels are compiled one by one; the model stays as it is, and runs op by op. numgrad.jit(step) "
+        "captures a whole training step, and numgrad.jit(model) a model that is in use, and replays it"
+    )
 
 
 sys.modules[__name__].__class__ = _Module

@@ -108,7 +108,7 @@ class Recording(Scope):
         self._alive.append(launched)
         self.names += launched.names()
 
-    def applied(self, op: Any, inputs: tuple[Any, ...], outputs: list[Any]) -> None:
+    def applied(self, op: Any, inputs: tuple[Any, ...], outputs: list[Any], plan: Any, params: Any) -> None:
         """Called by dispatch after each op: keep the memory that existed before the recording, too."""
         if self._thread == threading.get_ident():
             self._alive += [tensor._storage for tensor in inputs if tensor is not None]

@@ -18,7 +18,7 @@ from numgrad.runtime.plan import Plan, PrivateOperandError
 
 tensor_class: type[TensorBase] = TensorBase
 # Other threads may change these lists at any time: loops go over copies.
-recorders: list[Any] = []  # ``recorder.applied(op, inputs, outputs)`` is called after each op
+recorders: list[Any] = []  # ``recorder.applied(op, inputs, outputs, plan, params)`` is called after each op
 guards: list[Any] = []  # ``guard(op, inputs, plan, edges)`` may refuse an op, before it changes anything
 node_watchers: list[Any] = []  # ``watch(node)`` is called for each new node, of all threads
 
@@ -99,7 +99,7 @@ def _dispatch(op: Op, inputs: tuple[Any, ...], params: Any) -> Any:
             raise _status_error(op, status, params)
     if recorders:
         for recorder in tuple(recorders):
-            recorder.applied(op, inputs, outputs)
+            recorder.applied(op, inputs, outputs, plan, params)
     if edges is not None:
         _record(op, params, key[1:], plan, edges, inputs, outputs)
     elif plan.changed:

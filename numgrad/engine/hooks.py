@@ -10,7 +10,7 @@ from functools import partial
 from operator import call
 from typing import Any
 
-from numgrad.engine.tape import AccumulateGrad, Node, TensorBase
+from numgrad.engine.tape import AccumulateGrad, Node, TensorBase, modes
 from numgrad.engine.views import refresh
 from numgrad.registry import find
 from numgrad.runtime.scope import Scope
@@ -169,7 +169,7 @@ def hooks_of_tensor(tensor: TensorBase) -> tuple[Hooks, int]:
 def add_hook(table: OrderedDict[int, Any], hook: Any, prepend: bool = False, *flags: Any) -> RemovableHandle:
     """Add a hook, last or (``prepend``) first, and True to the tables of its flags; removing it removes all."""
     handle = RemovableHandle(table, *flags)
-    table[handle.id] = hook
+    table[handle.id] = hook if modes.capture is None else modes.capture.hook(hook)
     for flag in flags:
         flag[handle.id] = True
     if prepend:

@@ -84,11 +84,11 @@ def tensor_over(cls: type[Any], storage: Storage, spec: Spec, address: int) -> A
 class Modes(threading.local):
     """Each thread's modes."""
 
-    grad_enabled = True
+    grad_enabled, inference = True, False
     backward: Any = None  # the backward pass that runs now
     saved_hooks: tuple[Any, ...] = ()  # (pack, unpack) for saved tensors, the innermost last
-    inference = False
     forward: Any = None  # while tangents exist, an object that can ``carry(old, new)`` them to an alias
+    capture: Any = None  # while a step is captured for replay, the `compile.capture.Capture`
 
 
 modes = Modes()

@@ -9,6 +9,7 @@ from typing import Any
 
 from numgrad.autograd import Function, is_grad_enabled
 from numgrad.engine.hooks import RemovableHandle, add_hook
+from numgrad.engine.tape import modes
 from numgrad.errors import warn
 from numgrad.nn import global_hooks
 from numgrad.nn.global_hooks import (
@@ -23,11 +24,18 @@ from numgrad.nn.global_hooks import (
 from numgrad.tensor import creation
 from numgrad.tensor.tensor import Tensor
 
+_CALLED = ("_forward_pre_hooks", "_forward_hooks", "_backward_pre_hooks", "_backward_hooks")
+_GLOBAL = (_global_forward_pre_hooks, _global_forward_hooks, _global_backward_pre_hooks, _global_backward_hooks)
+
 # ---- a call -----------------------------------------------------------------------------------------------------
 
 
 def call_with_hooks(module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Call a module's forward between its hooks. The tables are copied first, since a hook may remove itself."""
+    if modes.capture is not None:
+        for table in (*map(module.__dict__.get, _CALLED), *_GLOBAL):
+            for hook in table.values():
+                modes.capture.hook(hook)
     return _Call(module, args, kwargs).run()
 
 

@@ -51,6 +51,9 @@ class Module(Hooked, Converted, state.Stateful):
     dump_patches = False
     _version = 1  # of the names and meaning of this class's own entries in a state_dict; saved with them
 
+    # What a call does not depend on; see `compile.visible`.
+    _replay_skips = frozenset({"_non_persistent_buffers_set", *(table for table in TABLES if "dict" in table)})
+
     training: bool
     # The tables of a module's members. These empty ones are seen until `__init__` makes the module's own.
     _parameters: dict[str, Parameter | None] = MappingProxyType({})  # type: ignore[assignment]

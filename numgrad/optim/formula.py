@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from operator import attrgetter
+from operator import attrgetter, is_
 from typing import Any, ClassVar
 
 from numgrad.dtypes import float32, float64
+from numgrad.engine.tape import modes
 from numgrad.ops.update import Update
 from numgrad.optim.optimizer import Optimizer
 from numgrad.optim.states import count_dtype
@@ -38,18 +39,15 @@ class FormulaOptimizer(Optimizer):
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
-        cls._moments, cls._counts = cls._op.rule.states, cls._op.rule.counts
+        rule = cls._op.rule
+        cls._moments, cls._counts = rule.states, rule.counts
+        pairs = {name for name, both in _PAIRS.items() if both[0] in rule.options}
+        cls._replay_options = frozenset({*rule.options, *pairs}) - {*rule.switches}
 
     def plan(self, changes: Changes, group: dict[str, Any], params: list[Tensor], grads: list[Tensor]) -> None:
         on, states, counts = self._columns(changes, group, params)
-        values = dict(group)
-        for name, (one, two) in _PAIRS.items():
-            if name in values:
-                values[one], values[two] = values[name]
-        try:
-            options = [float(bool(values[k]) if k in _FLAGS else values[k]) for k in self._op.rule.options]
-        except ValueError as error:  # a text
-            raise TypeError(f"{type(self).__name__}: an option is not a number: {error}") from None
+        renewed = None if modes.capture is None else _Renewed(self, group)
+        options = self._options(group) if renewed is None else modes.capture.aside(renewed)
         turns = _turns(params)
         for positions in turns:
             some = [params, grads, *states.values(), *counts.values()]
@@ -58,11 +56,23 @@ class FormulaOptimizer(Optimizer):
             columns = dict(zip(states, some[2:], strict=False))
             tallies = dict(zip(counts, some[2 + len(states) :], strict=True))
             before = {name: list(column) for name, column in columns.items()} if len(turns) > 1 else {}
-            for name, index in plan_update(changes, self._op, some[0], some[1], columns, tallies, options, on):
+            moved = plan_update(changes, self._op, some[0], some[1], columns, tallies, options, on, renewed)
+            for name, index in moved:
                 self._keep(changes, some[0][index], {name: columns[name][index]})
                 if before:  # a later turn goes on from there
                     old, new = before[name][index], columns[name][index]
                     states[name] = [new if each is old else each for each in states[name]]
+
+    def _options(self, group: dict[str, Any]) -> list[float]:
+        """The numbers of a group, in the rule's order."""
+        values = dict(group)
+        for name, (one, two) in _PAIRS.items():
+            if name in values:
+                values[one], values[two] = values[name]
+        try:
+            return [float(bool(values[k]) if k in _FLAGS else values[k]) for k in self._op.rule.options]
+        except ValueError as error:  # a text
+            raise TypeError(f"{type(self).__name__}: an option is not a number: {error}") from None
 
     def _columns(
         self, changes: Changes, group: dict[str, Any], params: list[Tensor]
@@ -112,6 +122,24 @@ class FormulaOptimizer(Optimizer):
         for parameter, count in changed.items():
             self._keep(changes, parameter, {name: count})
         return [changed.get(parameter, count) for parameter, count in zip(params, column, strict=True)]
+
+
+class _Renewed:
+    """The numbers of a group, or None while each option is what it was at the last call."""
+
+    def __init__(self, optimizer: FormulaOptimizer, group: dict[str, Any]) -> None:
+        self.optimizer, self.group = optimizer, group
+        self.before: tuple[Any, ...] = ()
+
+    def __call__(self) -> list[float] | None:
+        values = tuple(self.group.values())
+        if len(values) == len(self.before) and all(map(is_, values, self.before)):
+            return None
+        tensors = any(
+            isinstance(each, Tensor) for value in values for each in (value if type(value) is tuple else [value])
+        )
+        self.before = () if tensors else values  # a tensor may be another number the next time
+        return self.optimizer._options(self.group)
 
 
 _dtype_of = attrgetter("_spec.dtype")

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from numgrad.autograd import enable_grad, no_grad
+from numgrad.engine.tape import modes
 from numgrad.optim.hooks import TABLES, HookedOptimizer, after_every_step, before_every_step
 from numgrad.optim.hooks import register_optimizer_step_post_hook as register_optimizer_step_post_hook
 from numgrad.optim.hooks import register_optimizer_step_pre_hook as register_optimizer_step_pre_hook
@@ -37,6 +38,8 @@ def hooked(step: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(step)
     def with_hooks(self: Optimizer, *args: Any, **kwargs: Any) -> Any:
         everything: Any = (self, *args)
+        if modes.capture is not None:
+            modes.capture.steps_with(self, (before_every_step, after_every_step))
         if before_every_step or self._optimizer_step_pre_hooks:
             for hook in (*before_every_step.values(), *self._optimizer_step_pre_hooks.values()):
                 changed = hook(self, everything, kwargs)
@@ -102,6 +105,7 @@ class Optimizer(HookedOptimizer):
     _moments: tuple[str, ...] = ()  # names of the states that have the parameter's shape
     _counts: tuple[str, ...] = ("step",)  # names of those that are one number
     _step_count = 0  # read by schedulers: was a step taken?
+    _replay_options: frozenset[str] = frozenset()  # see `compile.visible`
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)

@@ -226,22 +226,29 @@ class Program:
         """Names of the kernels, one text for each launch; a pair has both in one."""
         return ["+".join(part.kernel.name for part in launch.parts) for launch in self.launches]
 
-    def bound_launches(self, addresses: Sequence[int], status: int) -> list[tuple[int, np.ndarray, int, int, int]]:
+    def bound_launches(
+        self, addresses: Sequence[int], status: int, places: list[tuple[int, int, int]] | None = None
+    ) -> list[tuple[int, np.ndarray, int, int, int]]:
         """(entry, slots, work, grain, workers) of each launch, with the addresses written into its slots, for a replay.
 
-        They are valid as long as the program, which holds the constants.
+        They are valid as long as the program, which holds the constants. Where an address was written is appended to ``places``:
+        the word's own address, the number of the address, the bytes that were added.
         """
         if self.stepped:  # a replay is machine code
-            return Program(self.launches, self.address_count, stepped=False).bound_launches(addresses, status)
+            return Program(self.launches, self.address_count, stepped=False).bound_launches(addresses, status, places)
         count, patch_count, frame_words, _, first_patch, first_frame = self.words[:HEADER_WORDS].tolist()
         frame = self.words[first_frame : first_frame + frame_words].copy()
         tables: list[int] = []  # words that hold the address of the table, which lies behind the launch's slots
+        patched: list[tuple[int, int, int]] = []
         for patch in range(first_patch, first_patch + PATCH_WORDS * patch_count, PATCH_WORDS):
             word, index, offset = self.words[patch : patch + PATCH_WORDS].tolist()
             if index == TABLE_ADDRESS:
                 tables.append(word)
+            elif index == STATUS_ADDRESS:
+                frame[word] = status
             else:
-                frame[word] = status if index == STATUS_ADDRESS else addresses[index] + offset
+                frame[word] = addresses[index] + offset
+                patched.append((word, index, offset))
         heads = self.words[HEADER_WORDS:first_patch].reshape(count, LAUNCH_WORDS).tolist()
         for head in heads:
             frame[head[1]] = status
@@ -250,8 +257,12 @@ class Program:
         for (entry, begin, work, grain, workers), end in zip(heads, ends, strict=True):
             inside = [word - begin for word in tables if begin <= word < end]
             slots = np.concatenate((frame[begin:end], np.array(addresses if inside else (), np.int64)))
-            slots[inside] = slots.ctypes.data + 8 * (end - begin)
+            first: int = slots.ctypes.data
+            slots[inside] = first + 8 * (end - begin)
             bound.append((entry, slots, work, grain, workers))
+            if places is not None:
+                places += [(first + 8 * (w - begin), index, add) for w, index, add in patched if begin <= w < end]
+                places += [(first + 8 * (end - begin + k), k, 0) for k in range(len(addresses) if inside else 0)]
         return bound
 
 

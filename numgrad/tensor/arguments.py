@@ -15,7 +15,7 @@ import numpy as np
 from numgrad import devices, dtypes, ops
 from numgrad.dtypes import dtype as Dtype
 from numgrad.engine.constants import constant
-from numgrad.engine.tape import TensorBase
+from numgrad.engine.tape import TensorBase, modes
 from numgrad.errors import OperandError
 
 if TYPE_CHECKING:
@@ -192,6 +192,8 @@ def as_operand(value: Any, dtype: Dtype) -> Tensor:
     if isinstance(value, (np.ndarray, np.generic)):
         from numgrad.tensor import creation
 
+        if modes.capture is not None:
+            modes.capture.array(value)
         # A copy, since autograd would not notice a change of the array.
         return cast(creation.tensor(value), dtype)
     raise _unknown(value)

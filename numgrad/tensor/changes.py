@@ -125,10 +125,10 @@ class Changes:
 
     def _report(self, planned_op: tuple[Plan, Op, tuple[Any, ...], Any], launch: tuple[int, ...], status: int) -> None:
         """Report a launch to observers and recorders."""
-        plan, op, inputs, _ = planned_op
+        plan, op, inputs, params = planned_op
         program.report(plan.program, launch[1:], status)  # type: ignore[arg-type]
         for recorder in dispatch.recorders:
-            recorder.applied(op, inputs, [inputs[position] for position in plan.changed])
+            recorder.applied(op, inputs, [inputs[position] for position in plan.changed], plan, params)
 
 
 def planned(op: Op, specs: tuple[Spec | None, ...], params: Any) -> Plan:

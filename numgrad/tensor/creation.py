@@ -86,7 +86,9 @@ def tensor(data: Any, *, dtype: Dtype | None = None, requires_grad: bool = False
         array, natural = nested.array_of(data, dtypes.float32 if chosen is not None and chosen.is_half else chosen)
     copy = uninitialized(natural, array.shape, None)
     if copy._spec.numel:
-        copy._array()[...] = array
+        if modes.capture is not None:
+            modes.capture.fills(copy, data)
+        copy._memory()[...] = array
     return finished(copy if chosen is None else cast(copy, chosen), requires_grad)
 
 
@@ -132,7 +134,10 @@ def from_numpy(array: np.ndarray) -> Tensor:
     strides = tuple(s // array.itemsize for s in array.strides)
     spec = spec_of(dtype, array.shape, strides)
     storage = memory.Storage(array.ctypes.data, spec.nbytes, array)
-    return tensor_over(Tensor, storage, spec, storage.address)  # type: ignore[no-any-return]
+    shared: Tensor = tensor_over(Tensor, storage, spec, storage.address)
+    if modes.capture is not None:
+        modes.capture.fills(shared, array)
+    return shared
 
 
 def _is_shareable(array: np.ndarray) -> bool:

@@ -11,6 +11,7 @@ from numgrad.devices import CPU
 from numgrad.devices import device as Device
 from numgrad.dtypes import dtype as Dtype
 from numgrad.engine import private
+from numgrad.engine.tape import modes
 from numgrad.tensor import creation, sharing
 from numgrad.tensor.arguments import check_tensor
 from numgrad.tensor.surface import public
@@ -30,6 +31,8 @@ class UntypedStorage:
 
     def __init__(self, tensor: Tensor) -> None:
         private.expose(tensor)
+        if modes.capture is not None:
+            modes.capture.reads(tensor)
         self._root = tensor._storage.root
 
     @property

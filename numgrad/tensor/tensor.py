@@ -12,7 +12,7 @@ import numpy as np
 from numgrad import dtypes
 from numgrad.dtypes import dtype as Dtype
 from numgrad.engine import dispatch, hooks, private, views
-from numgrad.engine.tape import Node, TensorBase, tensor_over
+from numgrad.engine.tape import Node, TensorBase, modes, tensor_over
 from numgrad.layout import Size, preserve_format, spec_of
 from numgrad.runtime import memory
 from numgrad.tensor import arguments, in_place, indexing, inference, joining, pointwise, printing, shaping
@@ -527,6 +527,12 @@ class Tensor(Operators, Attributes, Methods):
         return (arguments.cast(self.detach(), dtypes.float32) if self.dtype is dtypes.bfloat16 else self)._array()
 
     def _array(self) -> np.ndarray:
+        if modes.capture is not None:
+            modes.capture.reads(self)
+        return self._memory()
+
+    def _memory(self) -> np.ndarray:
+        """The elements, for who fills new memory."""
         spec = self._spec
         if spec.numel == 0:
             return np.empty(spec.shape, spec.dtype.numpy)

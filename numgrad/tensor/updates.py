@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 from array import array
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import repeat
 from typing import Any, NamedTuple
 
@@ -19,7 +19,7 @@ from numgrad import ops
 from numgrad.dtypes import dtype as Dtype
 from numgrad.dtypes import float32, float64, int64
 from numgrad.engine.constants import constant
-from numgrad.engine.tape import tensor_over
+from numgrad.engine.tape import modes, tensor_over
 from numgrad.errors import describe
 from numgrad.layout import Spec, spec_of
 from numgrad.ops.update import Update
@@ -43,11 +43,13 @@ def plan_update(
     counts: Mapping[str, Sequence[Tensor]],
     options: Sequence[float],
     on: tuple[str, ...] = (),
+    renewed: Callable[[], list[float] | None] | None = None,
 ) -> list[tuple[str, int]]:
     """Plan a step of an optimizer in place, for parameters of which no two share memory.
 
     ``states`` and ``counts`` have a tensor for each parameter under each name that the op's rule has with the switches ``on``;
-    counts are float32 or float64. ``options`` are in the rule's order.
+    counts are float32 or float64. ``options`` are in the rule's order; ``renewed`` returns them as they are at a replay, or
+    None if they are what they were.
 
     A state with another layout than its parameter is replaced in its list by a copy. Returns the names and indices of these.
 
@@ -63,18 +65,18 @@ def plan_update(
     for number, index in proof.strange:
         tensor = columns[number][index].detach()
         columns[number][index] = ops.creation.to_strides(tensor, strides=params[index]._spec.strides)
-    numbers = _numbers(tuple(options))
+    numbers = _numbers(tuple(options)) if modes.capture is None else modes.capture.options(tuple(options), renewed)
     addresses = _addresses([params, *columns])
     of_counts = _addresses(list(counts.values())) if counts else None
     for group in proof.groups:
         everyone = len(group.indices) == len(params)
         rows = group.pieces.table(addresses if everyone else addresses[group.indices])
         # Tables live until the step is made; this one keeps the columns alive: only they hold the copies made above.
-        table, tallies = _over(rows, group.table, (columns, params)), None
+        table, tallies = _over(rows, group.table, AddressTable(rows, (params, *columns), 1, 1)), None
         if of_counts is not None:
             pairs = group.wide.copy()
             pairs[:, ::2] = of_counts if everyone else of_counts[group.indices]
-            tallies = _over(pairs, group.counts, counts)  # type: ignore[arg-type]
+            tallies = _over(pairs, group.counts, AddressTable(pairs, tuple(counts.values()), 2, -1))  # type: ignore[arg-type]
         changes.run(group.plan, op, (table, tallies, numbers), group.params)
     changes.touch(params)
     for column in (*columns[1:], *counts.values()):
@@ -92,7 +94,10 @@ def filled_like(tensor: Tensor, value: float) -> Tensor:
     if value != 0:
         one = creation.tensor(value, dtype=spec.dtype)
         rows[:] = memory.array_over(one._address, (1,), spec.dtype.numpy)
-    return _over(rows, spec, None)
+    filled = _over(rows, spec, (rows,))
+    if modes.capture is not None:
+        modes.capture.fills(filled)
+    return filled
 
 
 def plan_copy(changes: Changes, target: Tensor, src: Tensor) -> None:
@@ -112,6 +117,8 @@ def clear_gradients(parameters: Iterable[Tensor], set_to_none: bool) -> None:
     """Drop the gradients of all parameters, or fill them with zeros and detach them from the graph."""
     parameters = list(parameters)
     if set_to_none:
+        if modes.capture is not None:
+            modes.capture.clears(parameters)
         deque(map(setattr, parameters, repeat("_grad"), repeat(None)), maxlen=0)  # see `tensor.changes`
         return
     changes = Changes()
@@ -141,8 +148,22 @@ def _addresses(columns: Sequence[Sequence[Tensor]]) -> np.ndarray:
 
 def _over(rows: np.ndarray, spec: Spec, alive: Any) -> Tensor:
     """A table as a tensor, as by `creation.from_numpy`, without its checks; it keeps ``alive`` alive."""
-    storage = memory.Storage(rows.__array_interface__["data"][0], rows.nbytes, (rows, alive))
+    storage = memory.Storage(rows.__array_interface__["data"][0], rows.nbytes, alive)
     return tensor_over(Tensor, storage, spec, storage.address)
+
+
+class AddressTable(NamedTuple):
+    """What the storage of a table keeps alive: its rows, and the tensors whose addresses stand in every ``step``-th column."""
+
+    rows: np.ndarray
+    columns: Sequence[Sequence[Tensor]]
+    step: int
+    is_read: int  # the column of tensors that are only read, or -1
+
+    @property
+    def changed(self) -> list[Tensor]:
+        """The tensors that are changed through the table."""
+        return [each for number, column in enumerate(self.columns) if number != self.is_read for each in column]
 
 
 class _Group(NamedTuple):

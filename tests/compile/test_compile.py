@@ -30,9 +30,20 @@ def test_it_decorates() -> None:
     def double(x: ng.Tensor) -> ng.Tensor:
         return 2 * x
 
-    with pytest.warns(UserWarning, match="compile"):
-        triple = ng.compile(lambda x: 3 * x)
-    assert double(ng.ones(())).item() + triple(ng.ones(())).item() == 5
+    triple = ng.compile(lambda x: 3 * x)
+    assert [double(ng.ones(())).item() + triple(ng.ones(())).item() for _ in range(3)] == [5] * 3
+    assert ng.jit.stats(triple).replays == 2
+
+
+def test_what_cannot_be_replayed_runs_eagerly_unless_the_whole_graph_is_asked_for() -> None:
+    def value(x: ng.Tensor) -> float:
+        return x.sum().item()
+
+    partly, wholly = ng.compile(value), ng.compile(value, fullgraph=True)
+    assert [partly(ng.ones(number)) for number in (1, 2, 2, 2)] == [1, 2, 2, 2]
+    assert ng.jit.stats(partly).replays == 0
+    with pytest.raises(RuntimeError, match="reads the value"):
+        wholly(ng.ones(2))
 
 
 def test_disabled_it_says_nothing() -> None:

@@ -13,8 +13,9 @@ import pytest
 import numgrad as ng
 from numgrad.errors import DtypeError, GradError, TapeError
 from numgrad.ops.loops import sweep_op
+from numgrad.ops.loops.splitting import split
 from numgrad.runtime import memory
-from tests.ops.loop_functions import by_tensors, decay, measured, picked, root, smooth, smoothed
+from tests.ops.loop_functions import by_tensors, decay, measured, picked, root, smooth, smoothed, spread
 
 
 def leaf(*shape: int, dtype: Any = ng.float64, low: float = 0.2) -> Any:
@@ -124,6 +125,17 @@ def test_nan_and_inf_pass_through() -> None:
     y[2].backward()
     assert y.isnan().tolist() == [True, True, False]  # inf - inf
     assert x.grad[2].item() == 0.0  # 1 - 2 * 0.5 * 1
+
+
+@pytest.mark.parametrize("count", [2, 3, 9, 5000])
+def test_loops_that_add_to_neighbours_are_taken_apart(count: int) -> None:
+    x = leaf(count)
+    y = spread(x)
+    seed = ng.rand(count, dtype=ng.float64)
+    (ours,) = ng.autograd.grad(y, x, seed)
+    (theirs,) = ng.autograd.grad(x[:-2] * x[1:-1] + x[2:].sin(), x, seed[1:-1])
+    assert ng.allclose(ours, theirs)
+    assert "terms__" in split(spread._bound((x,)).program.sweeps(("x",)).reverse).text
 
 
 def test_without_gradients_nothing_is_recorded() -> None:
@@ -463,3 +475,25 @@ def test_a_recording_replays_it() -> None:
     assert y.tolist() == decay(x, rate, 2)[0].tolist()
     expected = ng.autograd.grad(decay(x, rate, 2)[0].sum(), rate)[0]
     assert rate.grad.item() == pytest.approx(expected.item())
+
+
+def test_a_step_with_loops_is_replayed() -> None:
+    rate = ng.tensor(0.5, dtype=ng.float64, requires_grad=True)
+    optimizer = ng.optim.SGD([rate], lr=0.01)
+
+    def step(x: Any) -> Any:
+        optimizer.zero_grad()
+        u = x * rate
+        smooth(u, x, 2)
+        loss = decay(x, rate, 3)[0].sum() + root(rate + x[0], 1e-10)[0] + u.sum()
+        loss.backward()
+        optimizer.step()
+        return loss.detach()
+
+    rows = list(ng.rand(5, 4, dtype=ng.float64) * 0.5 + 0.2)
+    eager, end = [step(x).item() for x in rows], rate.item()
+    with ng.no_grad():
+        rate.fill_(0.5)
+    replayed = ng.jit(step)
+    assert [replayed(x).item() for x in rows] == eager
+    assert rate.item() == end

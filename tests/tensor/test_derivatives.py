@@ -227,7 +227,7 @@ def test_every_op_is_reached() -> None:
     seen: set[str] = set()
 
     class Recorder:
-        def applied(self, op: Any, inputs: Any, outputs: Any) -> None:
+        def applied(self, op: Any, inputs: Any, outputs: Any, plan: Any, params: Any) -> None:
             seen.add(op.name)
 
     dispatch.recorders.append(Recorder())

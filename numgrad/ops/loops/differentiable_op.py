@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from numgrad.adjoint import Sweep
 from numgrad.dtypes import by_code
 from numgrad.ops.creation import full
+from numgrad.ops.loops.splitting import split
 from numgrad.ops.loops.sweep_op import SAVED, TAPES, Case, SweepOp, shown
 from numgrad.ops.reduce import sum_
 from numgrad.registry import SavedCall, chain, find
@@ -51,6 +52,8 @@ class DifferentiableOp:
     def _sweep_op(self, sweep: Sweep, counter: SweepOp | None = None, **options: Any) -> SweepOp:
         program = self.program
         checked = program.checked and (sweep is not self.sweeps.reverse or self._reads_indices())
+        if sweep is self.sweeps.reverse and not checked:
+            sweep = split(sweep)
         return SweepOp(program.tensors, program.numbers, checked, self.sweeps, sweep, counter, **options)
 
     def _reads_indices(self) -> bool:
@@ -156,7 +159,11 @@ class DifferentiableOp:
         from numgrad.ops.loops.tracing import nan_line
 
         seeds = [_filled(incoming[number], node.output_specs[number]) for number in self.sources]
-        line = nan_line(self.reverse, self._read(node.unpack(False), seeds), self.forward.case_of(node.params))
+        program = self.program
+        whole = SweepOp(
+            program.tensors, program.numbers, False, self.sweeps, self.sweeps.reverse, public=len(self.sweeps.needs)
+        )  # fmt: skip
+        line = nan_line(whole, self._read(node.unpack(False), seeds), self.forward.case_of(node.params))
         return "" if line is None else f"\nThe first NaN comes from the derivative of {shown(line)}."
 
     # ---- memory ----------------------------------------------------------------------------------------------------

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from numgrad.engine.tape import modes
 from numgrad.errors import warn
 from numgrad.optim.optimizer import Optimizer
 from numgrad.tensor import creation
@@ -103,6 +105,19 @@ def set_momentum(group: dict[str, Any], momentum: float) -> None:
         group["momentum"] = momentum
 
 
+def _replayed(step: Callable[..., None]) -> Callable[..., None]:
+    """A scheduler's ``step`` that each replay of a captured step calls again."""
+
+    @functools.wraps(step)
+    def advance(self: Any, *args: Any, **kwargs: Any) -> None:
+        if modes.capture is None:
+            step(self, *args, **kwargs)
+        else:
+            modes.capture.again(f"{type(self).__name__}.step", functools.partial(advance, self, *args, **kwargs))
+
+    return advance
+
+
 class LRScheduler:
     """Base class. A subclass defines `get_lr`, the rates of the groups for ``last_epoch``.
 
@@ -133,7 +148,13 @@ class LRScheduler:
     """
 
     _get_lr_called_within_step = False
+    _replay_opaque = True  # see `compile.visible`
     _is_initial = False  # while the constructor runs: a scheduler that resumes leaves the groups' rates as they are
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if "step" in cls.__dict__:
+            cls.step = _replayed(cls.step)  # type: ignore[method-assign]
 
     def __init__(self, optimizer: Optimizer, last_epoch: int = -1) -> None:
         check_optimizer(optimizer)
@@ -165,6 +186,7 @@ class LRScheduler:
         """The most recent rates of the groups."""
         return self._last_lr
 
+    @_replayed
     def step(self, epoch: int | None = None) -> None:
         """Advance by one epoch (or batch); call it after the optimizer's step.
 

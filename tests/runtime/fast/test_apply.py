@@ -371,7 +371,7 @@ def test_who_listens_is_told():
     names = []
 
     class Recorder:
-        def applied(self, op, inputs, outputs):
+        def applied(self, op, inputs, outputs, plan, params):
             names.append(op.name)
 
     x = ng.ones(3)

@@ -1,0 +1,366 @@
+"""`jit`: a step that is captured once, and then replayed with no Python in between."""
+
+from __future__ import annotations
+
+import functools
+import logging
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from numgrad import config
+from numgrad.compile.callback import with_copies
+from numgrad.compile.capture import Capture
+from numgrad.compile.captured import Captured, UnstableError
+from numgrad.compile.text import text_of
+from numgrad.compile.visible import Visible
+from numgrad.dtypes import get_default_dtype
+from numgrad.engine import backward
+from numgrad.engine.tape import TensorBase, modes
+from numgrad.errors import CaptureError, warn
+from numgrad.registry import chain
+from numgrad.runtime import kernel, locks, program, threads
+from numgrad.runtime.memory import Storage
+
+_log = logging.getLogger("numgrad.jit")
+_PLAIN = (bool, int, complex, str, bytes, type(None))
+_MOST_UNSTABLE = 3  # captures in a row that cannot be kept
+
+
+class Stats(NamedTuple):
+    """What a step has done so far.
+
+    ``planned`` are the bytes of the arenas of its programs, ``unshared`` what their blocks would take without sharing;
+    ``launches`` counts those of one replay of each program, ``removed`` the ops whose results nobody reads.
+    """
+
+    captures: int
+    replays: int
+    eager: int
+    launches: int
+    removed: int
+    planned: int
+    unshared: int
+    reasons: tuple[str, ...]
+
+
+class Step:
+    """A function, or a module, whose calls are replayed where they can be; made by `jit`."""
+
+    def __init__(self, function: Callable[..., Any], fallback: str, limit: int) -> None:
+        functools.update_wrapper(self, function, updated=())
+        self.function, self.fallback, self.limit = function, fallback, limit
+        self._programs: dict[Any, list[Captured]] = {}
+        self._unstable: dict[Any, int] = {}
+        self._given_up: set[Any] = set()
+        self._keys: list[Any] = []  # objects whose ids stand in keys
+        self._captures = self._replays = self._eager = 0
+        self._reasons: list[str] = []
+        self._has_warned = False
+        self._lock = locks.renewed()
+
+    def __get__(self, instance: Any, owner: Any = None) -> Any:
+        return self if instance is None else _bound_step(self, instance)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if not _listens_to_nobody():
+            self._eager += 1
+            return self.function(*args, **kwargs)
+        tensors: list[TensorBase] = []
+        roots: list[Storage] = []
+        try:
+            key = self._key(args, kwargs, tensors, roots)
+        except CaptureError as error:
+            if self.fallback == "error":
+                raise
+            self._reasons.append(str(error))
+            key = None
+        if key is None or key in self._given_up:
+            self._eager += 1
+            return self.function(*args, **kwargs)
+        programs = self._programs.get(key, ())
+        for captured in programs:
+            if captured.fits(tensors, roots):
+                self._replays += 1
+                return captured.replay(tensors)
+        reason = programs[-1].difference(tensors) if programs else "no capture has its signature"
+        if kernel.rehearsal is not None or config.PYTHON.is_set():  # kernels are no machine code
+            self._eager += 1
+            return self.function(*args, **kwargs)
+        if self._captures >= self.limit:
+            self._eager += 1
+            self._warn_of_limit(reason or "it was not the same before")
+            return self.function(*args, **kwargs)
+        _log.debug("%s is captured: %s", self, reason)
+        with self._lock:
+            return self._capture(key, tensors, args, kwargs)
+
+    def _capture(self, key: Any, tensors: list[TensorBase], args: Any, kwargs: Any) -> Any:
+        visible = Visible()
+        visible.look(self.function, getattr(self.function, "__name__", "step"))
+        visible.look(_others(args, kwargs), "an argument")
+        capture = Capture(tensors, visible, lenient=self.fallback == "eager")
+        with capture:
+            result = self.function(*args, **kwargs)
+        try:
+            captured = Captured(capture, result)
+            self._programs.setdefault(key, []).append(captured)
+            self._captures += 1
+            self._unstable.pop(key, None)
+        except UnstableError as error:
+            self._eager += 1
+            self._unstable[key] = self._unstable.get(key, 0) + 1
+            self._note(key, str(error), self._unstable[key] >= _MOST_UNSTABLE)
+        except CaptureError as error:
+            self._eager += 1
+            self._note(key, str(error), True)
+        return result
+
+    def _note(self, key: Any, reason: str, final: bool) -> None:
+        """Keep why a capture could not be kept; raise it if another one would not be kept either."""
+        _log.debug("%s cannot be replayed: %s", self, reason)
+        if final and self.fallback == "error":
+            raise CaptureError(reason if reason.startswith("jit: ") else f"jit: {reason}")
+        if final:
+            self._given_up.add(key)
+            self._reasons.append(reason)
+
+    def _warn_of_limit(self, reason: str) -> None:
+        if not self._has_warned:
+            self._has_warned = True
+            warn(
+                f"jit: {self} has {self.limit} captures, its limit; calls that fit none of them run eagerly from now on, this "
+                f"one because {reason}. Pass what changes as a tensor, or set limit="
+            )
+
+    def _key(
+        self, args: tuple[Any, ...], kwargs: dict[str, Any], tensors: list[TensorBase], roots: list[Storage]
+    ) -> Any:
+        """The signature of a call; its tensors, and the storages that have their memory, are appended to the lists."""
+        key: list[Any] = [
+            modes.grad_enabled, modes.inference, get_default_dtype(), threads.get_num_threads(), len(args),
+        ]  # fmt: skip
+        for value in args:
+            self._add(value, key, tensors)
+        for name, value in kwargs.items():
+            key.append(name)
+            self._add(value, key, tensors)
+        roots += [tensor._storage.root for tensor in tensors]
+        if len(tensors) > 1 and len(set(map(id, roots))) < len(roots):  # some share memory
+            firsts = [roots.index(root) for root in roots]
+            key += firsts
+            key += [t._address - tensors[first]._address for t, first in zip(tensors, firsts, strict=True)]
+        return tuple(key)
+
+    def _add(self, value: Any, key: list[Any], tensors: list[TensorBase]) -> None:
+        if isinstance(value, TensorBase):
+            if not hasattr(value, "_spec"):
+                raise TypeError("jit: got a tensor that was never initialized")
+            if value._node is not None and modes.grad_enabled:
+                raise CaptureError(
+                    "jit: an argument has a graph from outside of the step; compute it inside, or pass its detach()"
+                )
+            tensors.append(value)
+            key += (value._spec, value._requires_grad, value._grad is None)
+        elif isinstance(value, _PLAIN):
+            key += (value.__class__, value)
+        elif isinstance(value, float):
+            key += (float, value.hex())
+        elif isinstance(value, (tuple, list)):
+            key += (value.__class__, len(value))
+            for each in value:
+                self._add(each, key, tensors)
+        elif isinstance(value, dict):
+            key += (dict, len(value))
+            for name, each in value.items():
+                key.append(name)
+                self._add(each, key, tensors)
+        elif isinstance(value, (np.ndarray, np.generic)):
+            raise CaptureError(
+                f"jit: an argument is an array of NumPy ({type(value).__name__}), whose values would be frozen; pass a tensor"
+            )
+        else:
+            self._keys = [each for each in self._keys if each is not value] + [value]
+            key.append(id(value))
+
+    def programs(self) -> list[Captured]:
+        """All captured programs."""
+        return [captured for several in self._programs.values() for captured in several]
+
+    @property
+    def stats(self) -> Stats:
+        """What it has done so far."""
+        programs = self.programs()
+        return Stats(
+            self._captures,
+            self._replays,
+            self._eager,
+            sum(len(captured.calls) for captured in programs),
+            sum(captured.removed for captured in programs),
+            sum(captured.layout.nbytes for captured in programs),
+            sum(captured.layout.unshared for captured in programs),
+            tuple(self._reasons),
+        )
+
+    def __repr__(self) -> str:
+        name = getattr(self.function, "__qualname__", None) or type(self.function).__name__
+        return f"<jit of {name}>"
+
+
+def _bound_step(step: Step, instance: Any) -> Any:
+    return functools.partial(step, instance)
+
+
+def _listens_to_nobody() -> bool:
+    """Whether a call may be captured or replayed here: nothing else sees each op, and kernels are machine code."""
+    if modes.capture is not None or chain.wrappers or modes.saved_hooks or backward.monitor is not None:
+        return False
+    if modes.forward is not None:
+        return False
+    if not program.observers:
+        return True
+    thread = locks.threading.get_ident()
+    return all(observed != thread for observed, _ in program.observers)
+
+
+def _others(args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Any]:
+    """The arguments that are no tensors, numbers or containers."""
+    others: list[Any] = []
+    stack: list[Any] = [*args, *kwargs.values()]
+    while stack:
+        value = stack.pop()
+        if isinstance(value, (tuple, list)):
+            stack += value
+        elif isinstance(value, dict):
+            stack += value.values()
+        elif not isinstance(value, (TensorBase, float, *_PLAIN)):
+            others.append(value)
+    return others
+
+
+# ---- the public function ----------------------------------------------------------------------------------------
+
+
+class Jit:
+    """The type of `numgrad.jit`."""
+
+    def __call__(self, step: Callable[..., Any] | None = None, *, fallback: str = "error", limit: int = 8) -> Any:
+        """``step``, a function or a module, such that its calls are captured and then replayed; also as a decorator.
+
+        A captured call runs as ever, op by op, while its launches are noted. A later call with the same signature runs these
+        launches alone, in one call of machine code, and gives the same bits: parameters, gradients, states of optimizers,
+        running statistics and random numbers advance as they would. Arguments that are tensors are read where they lie, and
+        results are new tensors. What is new, such as another shape, or eval mode, is captured anew; docs/replay.md has the
+        rules.
+
+        Parameters
+        ----------
+        step
+            A function of tensors, numbers, modules and containers of these, which calls ``backward()`` itself if it needs
+            gradients; it returns tensors without a graph, numbers and containers. A module is replayed under `no_grad`.
+        fallback
+            "error": what a replay could not do again, such as reading a value, is an error that names the line. "eager": such
+            a step runs eagerly, and `stats` says so.
+        limit
+            The most captures that are kept; then there is a warning, and calls that fit none of them run eagerly.
+
+        Raises
+        ------
+        TypeError
+            ``step`` cannot be called.
+        ValueError
+            ``fallback`` is neither "error" nor "eager", or ``limit`` is below 1.
+        CaptureError
+            When the step is called: it cannot be replayed. It has then run to its end, or to the line that the error names.
+
+        >>> import numgrad as ng
+        >>> weight = ng.ones(2, requires_grad=True)
+        >>> optimizer = ng.optim.SGD([weight], lr=0.5)
+        >>> @ng.jit
+        ... def step(x):
+        ...     optimizer.zero_grad()
+        ...     loss = (weight * x).sum()
+        ...     loss.backward()
+        ...     optimizer.step()
+        ...     return loss.detach()
+        >>> [step(ng.tensor([1.0, 2.0])).item() for _ in range(4)]
+        [3.0, 0.5, -2.0, -4.5]
+        >>> ng.jit.stats(step).replays
+        3
+        """
+        if step is None:
+            return functools.partial(self, fallback=fallback, limit=limit)
+        if not callable(step):
+            raise TypeError(f"jit: expected a function or a module, got {type(step).__name__}")
+        if fallback not in ("error", "eager"):
+            raise ValueError(f"jit: fallback is {fallback!r}, expected 'error' or 'eager'")
+        if type(limit) is not int or limit < 1:
+            raise ValueError(f"jit: limit is {limit!r}, expected an int of at least 1")
+        return Step(step, fallback, limit)
+
+    def stats(self, step: Any) -> Stats:
+        """What a step has done so far: captures, replays, eager calls, launches, and the bytes of its memory plan.
+
+        Raises
+        ------
+        TypeError
+            ``step`` was not made by `jit`.
+
+        >>> import numgrad as ng
+        >>> double = ng.jit(lambda x: 2 * x)
+        >>> _ = [double(ng.ones(3)) for _ in range(5)]
+        >>> ng.jit.stats(double)[:3]
+        (1, 4, 0)
+        """
+        return _step_of(step).stats
+
+    def text(self, step: Any) -> str:
+        """The captured programs of a step as text: an op a line, with its kernels and the memory that it reads and writes.
+
+        Raises
+        ------
+        TypeError
+            ``step`` was not made by `jit`.
+
+        >>> import numgrad as ng
+        >>> double = ng.jit(lambda x: 2 * x)
+        >>> _ = double(ng.ones(3))
+        >>> print(ng.jit.text(double))
+        program 0: 1 launch, arena of 0 bytes
+          %0 float32[3] = mul(argument 0, held 0)  [mul]
+        """
+        return "\n".join(text_of(captured, number) for number, captured in enumerate(_step_of(step).programs()))
+
+    def host(self, function: Callable[..., None]) -> Callable[..., None]:
+        """``function``, a callback of tensors, such that each replay calls it at its place between the launches.
+
+        It is called with copies of its arguments, which have no graph; what it returns is not used. Outside of a captured step it
+        is called in the same way.
+
+        >>> import numgrad as ng
+        >>> seen = []
+        >>> note = ng.jit.host(lambda loss: seen.append(loss.item()))
+        >>> @ng.jit
+        ... def step(x):
+        ...     loss = x.sum()
+        ...     note(loss)
+        ...     return loss
+        >>> _ = [step(ng.full((2,), value)) for value in (1.0, 2.0, 3.0)]
+        >>> seen
+        [2.0, 4.0, 6.0]
+        """
+        if not callable(function):
+            raise TypeError(f"jit.host: expected a function, got {type(function).__name__}")
+        return with_copies(function)
+
+
+def _step_of(step: Any) -> Step:
+    if isinstance(step, functools.partial):
+        step = step.func
+    if not isinstance(step, Step):
+        raise TypeError(f"jit: expected what jit returned, got {type(step).__name__}")
+    return step
+
+
+jit = Jit()

@@ -1,0 +1,193 @@
+"""The results of a step: what it returned when it was captured, and what each replay returns."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from numgrad.compile.capture import Block, Capture
+from numgrad.engine.backward import _below
+from numgrad.engine.tape import Node, Record, TensorBase
+from numgrad.errors import CaptureError, GradError
+from numgrad.layout import Spec
+from numgrad.runtime import memory
+from numgrad.runtime.memory import Storage
+from numgrad.runtime.replay import tensor_maker
+from numgrad.tensor.inference import mark
+
+_PLAIN = (bool, int, float, complex, str, bytes, type(None))
+_Maker = Callable[[Sequence[TensorBase], Sequence[Storage]], TensorBase]
+
+
+class Replayed(Node):
+    """The node of a result that had a graph when the step was captured; a replay has none."""
+
+    __slots__ = ()
+    is_seen = True
+
+    def __init__(self, spec: Spec) -> None:
+        Node.__init__(self, Record(None, None, (), (), [spec]), ())
+
+    def name(self) -> str:
+        return "ReplayedBackward"
+
+    def apply(self, grads: list[Any], create_graph: bool) -> tuple[Any, ...]:
+        raise GradError(
+            "jit: this tensor is a result of a replayed step, which keeps no graph; call backward() inside the step"
+        )
+
+
+class Results:
+    """What a step returns, with a function for each tensor that makes it anew.
+
+    Attributes
+    ----------
+    blocks
+        The blocks in which results lie.
+    """
+
+    def __init__(self, capture: Capture) -> None:
+        self.blocks: list[Block] = []
+        self._makers: list[_Maker] = []
+        self._template: Any = None
+        self._capture: Capture | None = capture
+
+    def take(self, result: Any) -> None:
+        """Note a result."""
+        self._template = self._noted(result, "the result")
+        self._capture = None
+
+    def _noted(self, value: Any, path: str) -> Any:
+        """The value with each tensor replaced by the number of its maker."""
+        if isinstance(value, TensorBase):
+            self._makers.append(self._maker(value))
+            return _Number(len(self._makers) - 1)
+        if isinstance(value, (tuple, list)):
+            items = [self._noted(each, f"{path}[{index}]") for index, each in enumerate(value)]
+            return _Sequence(type(value), items) if any(map(_is_noted, items)) else value
+        if isinstance(value, dict):
+            items = [self._noted(each, f"{path}[{key!r}]") for key, each in value.items()]
+            return _Mapping(type(value), list(value), items)
+        if isinstance(value, _PLAIN):
+            return value
+        raise CaptureError(
+            f"jit: {path} is of type {type(value).__name__}, and a replay can make tensors, numbers, and tuples, lists and "
+            "dicts of them"
+        )
+
+    def _maker(self, tensor: TensorBase) -> _Maker:
+        assert self._capture is not None
+        capture, root = self._capture, tensor._storage.root
+        for number, argument in enumerate(capture.arguments):
+            if argument is tensor:
+                return lambda arguments, storages: arguments[number]
+        for leaf in capture.leaves.values():
+            if leaf._grad is tensor:
+                return _gradient_of(leaf, capture)
+        block, spec = capture.by_root.get(id(root)), tensor._spec
+        node = None
+        if tensor._node is not None:
+            _refuse_graph(tensor)
+            node = Replayed(spec)
+        if id(tensor) in capture.visible.tensors or (id(tensor) in capture.leaves and not capture.is_filled(root)):
+            return lambda arguments, storages: tensor
+        requires_grad, offset = tensor._requires_grad, tensor._address - root.address
+        if block is not None and block.kind == "made":
+            self.blocks.append(block)
+            return lambda arguments, storages: _over(
+                storages[block.slot], spec, storages[block.slot].address + offset, node, requires_grad
+            )
+        if block is not None and block.kind == "argument":
+            slot, distance = block.slot, tensor._address - capture.arguments[block.slot]._address
+            return lambda arguments, storages: _over(
+                arguments[slot]._storage, spec, arguments[slot]._address + distance, node, requires_grad
+            )
+        if capture.is_filled(root):  # Python filled it, and would fill it again
+            return lambda arguments, storages: _copied(root, spec, offset, requires_grad)
+        return lambda arguments, storages: _over(root, spec, root.address + offset, node, requires_grad)
+
+    def of_replay(self, arguments: Sequence[TensorBase], storages: Sequence[Storage], is_inference: bool) -> Any:
+        """The results of a replay, whose new memory is ``storages``."""
+        tensors = [maker(arguments, storages) for maker in self._makers]
+        if is_inference:
+            for tensor in tensors:
+                if any(tensor._storage is storage for storage in storages):
+                    mark(tensor)
+        if self._template.__class__ is _Number:
+            return tensors[0]
+        return _filled(self._template, iter(tensors))
+
+
+class _Number(int):
+    """A tensor's place."""
+
+
+class _Sequence:
+    def __init__(self, kind: type, items: list[Any]) -> None:
+        self.kind, self.items = kind, items
+
+
+class _Mapping:
+    def __init__(self, kind: type, keys: list[Any], items: list[Any]) -> None:
+        self.kind, self.keys, self.items = kind, keys, items
+
+
+def _is_noted(value: Any) -> bool:
+    return isinstance(value, (_Number, _Sequence, _Mapping))
+
+
+def _filled(template: Any, tensors: Iterator[TensorBase]) -> Any:
+    if isinstance(template, _Number):
+        return next(tensors)
+    if isinstance(template, _Sequence):
+        items = [_filled(each, tensors) for each in template.items]
+        return template.kind(*items) if hasattr(template.kind, "_fields") else template.kind(items)
+    if isinstance(template, _Mapping):
+        filled = {key: _filled(each, tensors) for key, each in zip(template.keys, template.items, strict=True)}
+        return filled if template.kind is dict else template.kind(filled)
+    return template
+
+
+def results_of(result: Any, capture: Capture) -> Results:
+    """The results of a captured step.
+
+    Raises
+    ------
+    CaptureError
+        A result is no tensor, number or container of them, or has a graph that is still to be run.
+    """
+    results = Results(capture)
+    results.take(result)
+    return results
+
+
+def _gradient_of(leaf: TensorBase, capture: Capture) -> _Maker:
+    for number, argument in enumerate(capture.arguments):
+        if argument is leaf:
+            return lambda arguments, storages: arguments[number]._grad
+    return lambda arguments, storages: leaf._grad
+
+
+def _over(storage: Storage, spec: Spec, address: int, node: Node | None, requires_grad: bool) -> TensorBase:
+    tensor: TensorBase = tensor_maker()(storage, spec, address)
+    tensor._node, tensor._requires_grad = node, requires_grad
+    return tensor
+
+
+def _copied(root: Storage, spec: Spec, offset: int, requires_grad: bool) -> TensorBase:
+    storage = memory.allocate(root.nbytes)
+    ctypes.memmove(storage.address, root.address, root.nbytes)
+    return _over(storage, spec, storage.address + offset, None, requires_grad)
+
+
+def _refuse_graph(tensor: TensorBase) -> None:
+    """Refuse a result whose graph was not run yet."""
+    assert tensor._node is not None
+    for node in _below([(tensor._node, tensor._output_nr)]):
+        saved = node.saved
+        if saved is not None and (saved.__class__ is not list or any(each is not None for each in saved)):
+            raise CaptureError(
+                f"jit: the result of shape {list(tensor._spec.shape)} has a graph that is still to be run, which a replay would "
+                "not have; call backward() inside the step, return detach()ed tensors, or run it under no_grad()"
+            )

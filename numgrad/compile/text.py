@@ -1,0 +1,50 @@
+"""A captured program as text."""
+
+from __future__ import annotations
+
+from numgrad.compile.capture import Again, Block
+from numgrad.compile.captured import Captured
+from numgrad.layout import Spec
+
+
+def text_of(captured: Captured, number: int = 0) -> str:
+    """One line for each op: what it makes, its name and inputs, what it changes, its kernels."""
+    names = _Names()
+    count = len(captured.calls)
+    lines = [f"program {number}: {count} launch{'es' * (count != 1)}, arena of {captured.layout.nbytes} bytes"]
+    for step in captured.steps:
+        if isinstance(step, Again):
+            lines.append(f"  again: {step.name}")
+            continue
+        results = [block for block in step.makes if block.spec is not None]
+        left = ", ".join(f"{names.of(block)} {_spec(spec)}" for block, spec in zip(results, step.specs[1], strict=True))
+        given = ", ".join(
+            "none" if where is None else names.of(where[0]) for where in step.places[: len(step.specs[0])]
+        )
+        changed = [names.of(block) for block in dict.fromkeys(step.changes)]
+        line = f"  {left} = " if left else "  "
+        line += f"{step.op.name}({given})"
+        if changed:
+            line += f" changes {', '.join(changed)}"
+        lines.append(f"{line}  [{', '.join(step.program.names())}]")
+    return "\n".join(lines)
+
+
+class _Names:
+    """Short names of blocks, in the order in which they appear."""
+
+    def __init__(self) -> None:
+        self._names: dict[Block, str] = {}
+
+    def of(self, block: Block) -> str:
+        if block not in self._names:
+            number = sum(name.startswith(self._prefix(block)) for name in self._names.values())
+            self._names[block] = f"{self._prefix(block)}{block.slot if block.kind == 'argument' else number}"
+        return self._names[block]
+
+    def _prefix(self, block: Block) -> str:
+        return "%" if block.kind == "made" else f"{block.kind} "
+
+
+def _spec(spec: Spec) -> str:
+    return f"{str(spec.dtype).removeprefix('numgrad.')}[{', '.join(map(str, spec.shape))}]"

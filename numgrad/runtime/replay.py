@@ -1,0 +1,291 @@
+"""`BoundCalls`: a list of programs with their addresses, which one call of machine code runs to the end.
+
+Most addresses are fixed when the list is made. Those of *slots* are given to each run, and machine code writes them into the
+words where they belong before the first launch. A program that leaves a status ends the run, as an error ends eager code.
+
+===========================  ==========================================================================
+words                        meaning
+===========================  ==========================================================================
+of a list                    address of its rows, address of its patches, number of patches, the status
+of a row                     entry, slots, work, grain, workers, whether a program ends with this launch
+of a patch                   address of the word, number of the slot, bytes to add
+===========================  ==========================================================================
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from numgrad.runtime import objects, threads
+from numgrad.runtime.host import HostCall
+from numgrad.runtime.kernel import native
+from numgrad.runtime.objects import built_in, dict_get, error_occurred, new_like, put
+from numgrad.runtime.pool import run_region
+from numgrad.runtime.program import Program
+from numgrad.runtime.words import acquire_gil, peek, poke, python_to_word, release_gil, word_to_python
+
+ROWS, PATCHES, PATCH_COUNT, STATUS = range(4)
+ROW_WORDS, PATCH_WORDS = 6, 3
+ENDED = -1  # no program left a status
+
+
+class Slot(NamedTuple):
+    """An address that each run is given: the ``number``-th, plus ``offset`` bytes."""
+
+    number: int
+    offset: int
+
+
+Operand = int | Slot
+
+
+class Failure(NamedTuple):
+    """The call that left a status, by its number, and the status."""
+
+    call: int
+    status: int
+
+
+@native(3, returns=True)
+def run_rows(self, args, count):
+    """``run_rows(list, first, last, *slots) -> row``: run rows first to last - 1; `ENDED`, or the row that left a status."""
+    pool, block = python_to_word(self), python_to_word(peek(args))
+    first, last = python_to_word(peek(args + 8)), python_to_word(peek(args + 16))
+    patch = peek(block + 8 * PATCHES)
+    for _ in range(peek(block + 8 * PATCH_COUNT)):
+        address = python_to_word(peek(args + 24 + 8 * peek(patch + 8)))
+        poke(peek(patch), address + peek(patch + 16))
+        patch += 8 * PATCH_WORDS
+    poke(block + 8 * STATUS, 0)
+    head = peek(block + 8 * ROWS) + 8 * ROW_WORDS * first
+    row, failed = first, ENDED
+    state = release_gil()
+    while row < last and failed == ENDED:
+        run_region(pool, peek(head), peek(head + 8), peek(head + 16), peek(head + 24), peek(head + 32))
+        if peek(head + 40) and peek(block + 8 * STATUS):
+            failed = row
+        head += 8 * ROW_WORDS
+        row += 1
+    acquire_gil(state)
+    return word_to_python(failed)
+
+
+_run_rows: Callable[..., int] | None = None
+
+
+def _runner() -> Callable[..., int]:
+    global _run_rows
+    if _run_rows is None:
+        _run_rows = built_in(run_rows, threads.ADDRESS, rehearsed=lambda *_: ENDED)
+    return _run_rows
+
+
+class BoundCalls:
+    """Programs, calls of the host and functions without arguments, in their order.
+
+    Parameters
+    ----------
+    calls
+        Each a program with an operand for each of its addresses, or a function with no operands.
+    words
+        Further words in memory that hold addresses of slots: the word's own address, and its slot.
+    """
+
+    def __init__(
+        self,
+        calls: Sequence[tuple[Program | HostCall | Callable[[], Any], Sequence[Operand]]],
+        words: Sequence[tuple[int, Slot]] = (),
+    ) -> None:
+        self._alive: list[Any] = [calls]
+        self._words = np.zeros(4, np.int64)
+        self._address: int = self._words.ctypes.data
+        rows: list[tuple[int, ...]] = []
+        patches = [(word, *slot) for word, slot in words]
+        self._call_of_row: list[int] = []
+        # Between the rows: (number of the call, the first row after it, the call and its operands).
+        self._between: list[tuple[int, int, Any, Sequence[Operand]]] = []
+        self.splits = False
+        for number, (call, operands) in enumerate(calls):
+            if not isinstance(call, Program):
+                self._between.append((number, len(rows), call, operands))
+                continue
+            self.splits |= call.splits
+            places: list[tuple[int, int, int]] = []
+            fixed = [0 if isinstance(operand, Slot) else operand for operand in operands]
+            bound = call.bound_launches(fixed, self._address + 8 * STATUS, places)
+            for position, (entry, slots, *others) in enumerate(bound):
+                rows.append((entry, slots.ctypes.data, *others, int(position == len(bound) - 1)))
+                self._alive.append(slots)
+                self._call_of_row.append(number)
+            for word, index, offset in places:
+                operand = operands[index]
+                if isinstance(operand, Slot):
+                    patches.append((word, operand.number, operand.offset + offset))
+        self._rows = np.array(rows, np.int64).reshape(-1, ROW_WORDS)
+        self._patches = np.array(patches, np.int64).reshape(-1, PATCH_WORDS)
+        self._words[:] = self._rows.ctypes.data, self._patches.ctypes.data, len(patches), 0
+
+    def __len__(self) -> int:
+        """The number of launches."""
+        return len(self._rows)
+
+    @property
+    def is_one_call(self) -> bool:
+        """Whether nothing runs in Python between the launches."""
+        return not self._between
+
+    def prepared(self, slots: Sequence[int]) -> tuple[Callable[..., int], tuple[int, ...]]:
+        """The function and the arguments whose call runs all rows, if `is_one_call`; see `failure` for its result."""
+        self.make_ready()
+        return _runner(), (self._address, 0, len(self._rows), *slots)
+
+    def make_ready(self) -> None:
+        """Start the threads that a launch needs."""
+        if self.splits and not threads.ready:
+            threads.start()
+
+    def failure(self, row: int) -> Failure | None:
+        """What the result of a run says."""
+        return None if row == ENDED else Failure(self._call_of_row[row], int(self._words[STATUS]))
+
+    def run(self, slots: Sequence[int]) -> Failure | None:
+        """Run everything, given the addresses of the slots; the caller keeps their memory alive."""
+        self.make_ready()
+        runner, first = _runner(), 0
+        for number, row, call, operands in self._between:
+            if first < row and (failed := runner(self._address, first, row, *slots)) != ENDED:
+                return self.failure(failed)
+            first = row
+            if isinstance(call, HostCall):
+                addresses = [slots[each.number] + each.offset if isinstance(each, Slot) else each for each in operands]
+                if status := call.run(addresses):
+                    return Failure(number, status)
+            else:
+                call()
+        return self.failure(runner(self._address, first, len(self._rows), *slots))
+
+
+# ---- objects around a replay ------------------------------------------------------------------------------------
+
+
+@native(3, returns=True)
+def first_changed(self, args, count):
+    """``first_changed(rows, count) -> row``: the first row (object, offset, expected) whose slot holds something else, or -1."""
+    row = python_to_word(peek(args))
+    for number in range(python_to_word(peek(args + 8))):
+        if peek(peek(row) + peek(row + 8)) != peek(row + 16):
+            return word_to_python(number)
+        row += 24
+    return word_to_python(-1)
+
+
+@native(3, returns=True)
+def first_other(self, args, count):
+    """``first_other(rows, count) -> row``: the first row (dict, key, expected) whose item is another one, or -1."""
+    row = python_to_word(peek(args))
+    for number in range(python_to_word(peek(args + 8))):
+        if dict_get(peek(row), peek(row + 8)) != peek(row + 16):
+            return 0 if error_occurred() else word_to_python(number)
+        row += 24
+    return word_to_python(-1)
+
+
+@native(3, returns=True)
+def lay_over(self, args, count):
+    """``lay_over(storage, spec, address) -> tensor``; the offsets of these slots and the template lie at ``self``."""
+    words = python_to_word(self)
+    tensor = new_like(words + 24)
+    if tensor != 0:
+        for position in range(3):
+            put(tensor + peek(words + 8 * position), peek(args + 8 * position))
+    return tensor
+
+
+class Slots:
+    """Slots of objects that are to hold what they hold now.
+
+    Parameters
+    ----------
+    watched
+        Objects, and the names of their slots.
+    """
+
+    def __init__(self, watched: Sequence[tuple[Any, str]]) -> None:
+        self.watched = list(watched)
+        self.values = [getattr(thing, name) for thing, name in watched]
+        rows = [(id(t), _offset_of(name), id(v)) for (t, name), v in zip(watched, self.values, strict=True)]
+        self._rows = np.array(rows, np.int64).reshape(-1, 3)
+        self._args = self._rows.ctypes.data, len(rows)
+
+    def changed(self) -> int:
+        """The number of the first slot that holds something else, or -1; equal numbers are the same."""
+        number = _built("first_changed")(*self._args)
+        while number >= 0:
+            thing, name = self.watched[number]
+            value = getattr(thing, name)
+            if value.__class__ is not int or value != self.values[number]:
+                return number
+            self._rows[number, 2], self.values[number] = id(value), value
+            number = _built("first_changed")(*self._args)
+        return -1
+
+
+class Items:
+    """Items of dicts, under keys that are texts, that are to be what they are now."""
+
+    def __init__(self, watched: Sequence[tuple[dict[str, Any], str, Any]]) -> None:
+        self.watched = list(watched)
+        self._rows = np.array([tuple(map(id, row)) for row in watched], np.int64).reshape(-1, 3)
+        self._args = self._rows.ctypes.data, len(watched)
+
+    def changed(self) -> int:
+        """The number of the first item that is another object, or -1."""
+        return _built("first_other")(*self._args)
+
+
+_example: Any = None
+_functions: dict[str, Callable[..., Any]] = {}
+
+
+def connect(example: Callable[[], Any]) -> None:
+    """Set the function that makes a tensor, which shows where the slots of tensors lie."""
+    global _example
+    _example = example
+
+
+@functools.cache
+def _offset_of(name: str) -> int:
+    return objects.offset_of(_example(), name)
+
+
+def _built(name: str) -> Callable[..., Any]:
+    """A function of machine code as a built-in one of the interpreter."""
+    function = _functions.get(name)
+    if function is None:
+        if name == "first_changed":
+            function = built_in(first_changed, 0, rehearsed=lambda *_: -1)
+        elif name == "first_other":
+            function = built_in(first_other, 0, rehearsed=lambda *_: -1)
+        else:
+            slots = ("_storage", "_spec", "_address")
+            words = [*map(_offset_of, slots), *objects.template(_example(), slots)]
+            table, address = objects.words_for_ever(len(words))
+            table[:] = words
+            function = built_in(lay_over, address, rehearsed=_rehearsed)
+        _functions[name] = function
+    return function
+
+
+def _rehearsed(storage: Any, spec: Any, address: int) -> Any:
+    tensor = _example()
+    tensor._storage, tensor._spec, tensor._address = storage, spec, address
+    return tensor
+
+
+def tensor_maker() -> Callable[[Any, Any, int], Any]:
+    """``(storage, spec, address) -> tensor`` in machine code."""
+    return _built("lay_over")
