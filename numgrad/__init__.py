@@ -78,6 +78,7 @@ from numgrad.tensor import storages as _storages  # noqa: F401
 from numgrad.tensor.arguments import result_type
 from numgrad.tensor.legacy import TYPES as _TYPES
 from numgrad.tensor.legacy import set_default_tensor_type
+from numgrad.tensor.loops import differentiable
 from numgrad.tensor.random import Generator
 from numgrad.tensor.storages import TypedStorage, UntypedStorage
 from numgrad.tensor.surface import functions_of as _functions_of
@@ -160,6 +161,7 @@ __all__ = [
     "cuda",
     "custom_op",
     "device",
+    "differentiable",
     "distributed",
     "distributions",
     "double",

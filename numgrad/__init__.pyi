@@ -37,6 +37,7 @@ from numgrad.autograd import is_grad_enabled as is_grad_enabled
 from numgrad.autograd import is_inference_mode_enabled as is_inference_mode_enabled
 from numgrad.autograd import no_grad as no_grad
 from numgrad.autograd import set_grad_enabled as set_grad_enabled
+from numgrad.compile.jit import jit as jit
 from numgrad.devices import device as device
 from numgrad.devices import get_default_device as get_default_device
 from numgrad.devices import set_default_device as set_default_device
@@ -142,6 +143,7 @@ from numgrad.tensor.layers import spmm as spmm
 from numgrad.tensor.legacy import set_default_tensor_type as set_default_tensor_type
 from numgrad.tensor.likelihoods import kl_div as kl_div
 from numgrad.tensor.likelihoods import poisson_nll_loss as poisson_nll_loss
+from numgrad.tensor.loops import differentiable as differentiable
 from numgrad.tensor.losses import binary_cross_entropy_with_logits as binary_cross_entropy_with_logits
 from numgrad.tensor.losses import cross_entropy as cross_entropy
 from numgrad.tensor.losses import l1_loss as l1_loss

@@ -92,6 +92,13 @@ CONV = Knob(
     "convolution: auto (Winograd's where that pays), direct (rounds least), winograd2, winograd4",
     *_one_of("auto", "direct", "winograd2", "winograd4"),
 )
+TAPE_MB = Knob(
+    "NUMGRAD_TAPE_MB",
+    "4096",
+    "megabytes that one call of a differentiable function with loops may record for its backward",
+    "0*[1-9][0-9]{0,8}",
+    "an integer from 1 to 999999999",
+)
 COMPILE_JOBS = Knob(
     "NUMGRAD_COMPILE_JOBS",
     "",
@@ -125,7 +132,8 @@ PROGRESS = Knob(
 )
 
 KNOBS = (
-    NUM_THREADS, WAIT, DEBUG, PYTHON, SIMD, CONV, COMPILE_JOBS, KERNEL_STORE, LOG, PROGRESS, HOME, WEIGHTS_URL, OFFLINE,
+    NUM_THREADS, WAIT, DEBUG, PYTHON, SIMD, CONV, TAPE_MB, COMPILE_JOBS, KERNEL_STORE, LOG, PROGRESS, HOME, WEIGHTS_URL,
+    OFFLINE,
 )  # fmt: skip
 
 

@@ -36,6 +36,14 @@ class KernelError(RuntimeError):
     """A kernel cannot be compiled, or broke its contract (an out-of-bounds access in the debug mode)."""
 
 
+class TapeError(MemoryError):
+    """What a function with loops would have to record for its backward is larger than allowed."""
+
+
+class TranslationError(KernelError):
+    """A function with loops cannot be differentiated: function, line and text say where, the rest what to do."""
+
+
 class CaptureError(RuntimeError):
     """A step that is captured for replay does what a replay could not do again."""
 

@@ -155,12 +155,12 @@ def _run(node: Node, grads: list[Any], create_graph: bool) -> tuple[Any, ...]:
     if _check_nan:
         for number, grad in enumerate(outgoing):
             if grad is not None and grad.is_floating_point() and np.isnan(grad._array()).any():
-                _warn_of(node)
+                _warn_of(node, grads)
                 raise RuntimeError(f"Function '{node.name()}' returned nan values in its {number}th output.")
     return outgoing
 
 
-def _warn_of(node: Node) -> None:
+def _warn_of(node: Node, grads: list[Any] | None = None) -> None:
     origin = node.metadata.get("traceback_")
     if origin is None:
         text = (
@@ -169,6 +169,8 @@ def _warn_of(node: Node) -> None:
         )
     else:
         text = f"Error detected in {node.name()}. Traceback of forward call that caused the error:\n{''.join(origin)}"
+    if grads is not None and node.op is not None and node.op.nan_function is not None:
+        text += node.op.nan_function(node, grads)
     parent = node.metadata.get("parent_")
     if parent is not None:
         text += f"\nIt was made in the backward of {parent.name()}, whose forward call was:\n"

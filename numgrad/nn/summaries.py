@@ -27,6 +27,11 @@ class LayerSummary:
     called. ``input_shape`` and ``output_shape`` are those of its first call: a tuple of ints, a tuple of such for several
     tensors, None if there was no call. ``mult_adds`` counts products, convolutions and attention, by their definition.
     ``output_bytes`` is the memory of the outputs of the modules inside of it that have none themselves.
+
+    >>> from numgrad import nn
+    >>> layer = nn.summary(nn.Sequential(nn.Linear(3, 4), nn.ReLU()), (2, 3)).layers[1]
+    >>> layer.name, layer.kind, layer.output_shape, layer.mult_adds
+    ('0', 'Linear', (2, 4), 24)
     """
 
     name: str
@@ -54,6 +59,11 @@ class ModelSummary:
 
     ``layers`` has a `LayerSummary` for each module, the model first. ``total_output_bytes`` is the memory of all layers'
     outputs, which training keeps for the backward and which an evaluation needs a part of.
+
+    >>> from numgrad import nn
+    >>> of_layer = nn.summary(nn.Linear(3, 4), (2, 3))
+    >>> of_layer.total_params, of_layer.total_mult_adds, of_layer.total_output_bytes
+    (16, 24, 32)
     """
 
     layers: list[LayerSummary]

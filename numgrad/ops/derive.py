@@ -19,10 +19,10 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+from numgrad.adjoint.slopes import PAIRS, SLOPES
+from numgrad.adjoint.vocabulary import WORDS
 from numgrad.errors import KernelError
-from numgrad.kernels import formula_words, scalar
 from numgrad.kernels.source import LITERALS, function_of_definition
-from numgrad.runtime.kernel import Device
 
 
 class Symbol(str):
@@ -37,12 +37,6 @@ Step = tuple[Symbol, str, tuple[Atom, ...]]  # the name that it defines, the ope
 _MOST_STEPS = 4000
 _CONDITIONS = {"<", "<=", ">", ">=", "==", "!=", "and", "or", "not", "isnan"}
 _FLAT = {"floor", "ceil", "trunc", "round", "sign", "//"}
-WORDS = {
-    name: value
-    for module in (scalar, formula_words)
-    for name, value in vars(module).items()
-    if isinstance(value, Device)
-}
 
 
 class Program:
@@ -407,22 +401,11 @@ class _Slopes:
         if operation == "/":
             total = self._sum(dx, self.times(out, dy), "-")
             return None if total is None else do("/", total, y)
-        if operation == "%":
-            return self._sum(dx, self.times(do("//", x, y), dy), "-")
         if operation == "**":
             return self._sum(self._of_base(x, y, dx), self._of_exponent(out, x, y, dy))
-        if operation == "hypot":
-            at_zero = do("==", out, 0)
-            one, two = (self.times(do("where", at_zero, 0, do("/", a, out)), d) for a, d in ((x, dx), (y, dy)))
-            return self._sum(one, two)
-        if operation == "atan2":
-            length = do("hypot", x, y)
-            one, two = do("/", do("/", y, length), length), do("/", do("/", x, length), length)
-            return self._sum(self.times(one, dx), self.times(two, dy), "-")
-        if operation == "fmod":
-            return self._sum(dx, self.times(do("trunc", do("/", x, y)), dy), "-")
-        if operation == "copysign":
-            return self.times(do("*", do("sign", x), do("copysign", 1, y)), dx)
+        if operation in PAIRS:
+            one, two = PAIRS[operation](do, x, y, out)
+            return self._sum(self.times(one, dx), None if two is None else self.times(two, dy))
         assert dx is not None
         return self._of_function(out, operation, x, dx)
 
@@ -452,43 +435,14 @@ class _Slopes:
         do = self.do
         if operation == "neg":
             return do("neg", dx)
-        if operation == "tanh":
-            return self.faded(do("tanh_slope", x), dx)
-        if operation == "erf":
-            return self.faded(do("*", 1.1283791670955126, do("exp", do("neg", do("*", x, x)))), dx)
-        if operation == "expm1":
-            return self.faded(do("exp", x), dx)
-        if operation in _LOGARITHMS:
-            return do("/", do("*", dx, _LOGARITHMS[operation]), x)
-        if operation == "log1p":
-            return do("/", dx, do("+", 1, x))
-        if operation == "sqrt":
-            return do("/", do("*", 0.5, dx), out)
-        if operation == "absolute":
-            return do("*", dx, do("sign", x))
-        if operation in ("asin", "acos", "atanh"):  # the factors are exact near 1, where x * x has lost its digits
-            product = do("*", do("-", 1, x), do("+", 1, x))
-            quotient = do("/", dx, product if operation == "atanh" else do("sqrt", product))
-            return do("neg", quotient) if operation == "acos" else quotient
-        if operation == "acosh":
-            return do("/", dx, do("*", do("sqrt", do("-", x, 1)), do("sqrt", do("+", x, 1))))
-        if operation == "atan":
-            return do("/", dx, do("+", 1, do("*", x, x)))
-        if operation == "asinh":
-            return do("/", dx, do("hypot", x, 1))
-        if operation == "erfc":
-            return self.faded(do("*", -1.1283791670955126, do("exp", do("neg", do("*", x, x)))), dx)
-        slope: Callable[[], Atom] | None = {
-            "sin": lambda: do("cos", x),
-            "cos": lambda: do("neg", do("sin", x)),
-            "tan": lambda: do("+", 1, do("*", out, out)),
-            "sinh": lambda: do("cosh", x),
-            "exp2": lambda: do("*", out, math.log(2)),
-            "sigmoid": lambda: do("*", out, do("sigmoid", do("neg", x))),  # 1 - out would lose its digits
-        }.get(operation)
+        slope = SLOPES.get(operation)
         if slope is None:
             raise KernelError(f"elementwise: the derivative of {operation} is not known; write the backward yourself")
-        return do("*", dx, slope())
+        total = dx
+        if slope.times is not None:
+            factor = slope.times(do, x, out)
+            total = self.faded(factor, dx) if slope.fades else do("*", dx, factor)
+        return total if slope.over is None else do("/", total, slope.over(do, x, out))
 
 
 _LOGARITHMS: dict[str, Atom] = {"log": 1, "log2": 1 / math.log(2), "log10": 1 / math.log(10)}

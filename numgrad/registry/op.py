@@ -146,6 +146,7 @@ class Op:
         self.draw_once_function: Callable[..., Any] | None = None
         self.composite_function: Callable[..., Any] | None = None
         self.flops_function: Callable[..., int] | None = None
+        self.nan_function: Callable[[Any, Any], str] | None = None
         self.ties: dict[int, tuple[tuple[int, ...], bool]] = {}  # by the number of the input; see `tie`
         self.plans: dict[tuple[Any, ...], Plan] = {}
         self.halves = False  # whether the plan takes float16 and bfloat16 as they are
@@ -274,6 +275,11 @@ class Op:
         The profiler counts them for products, by their definition, whatever algorithm computes them.
         """
         self.flops_function = function
+        return function
+
+    def finds_nan(self, function: Callable[[Any, Any], str]) -> Callable[[Any, Any], str]:
+        """Attach ``(node, gradients of the outputs) -> text``: where in the backward a NaN arose, for anomaly mode."""
+        self.nan_function = function
         return function
 
     def saves_for(self, needs: tuple[bool, ...]) -> tuple[str, ...]:

@@ -445,7 +445,7 @@ def make_ready(program: Program) -> None:
 
 
 def report(program: Program | HostCall, addresses: tuple[int, ...], status: int) -> None:
-    """Tell observers of a program that ran, and raise the error that its status stands for.
+    """Tell observers of a program that ran, unless it left a status, and raise the error that this stands for.
 
     Raises
     ------
@@ -454,7 +454,7 @@ def report(program: Program | HostCall, addresses: tuple[int, ...], status: int)
     """
     if status == OUT_OF_BOUNDS:
         raise KernelError(f"an index is out of bounds in one of the kernels: {', '.join(program.names())}")
-    if observers:
+    if observers and not status:
         thread = threading.get_ident()
         for observed, observer in tuple(observers):
             if observed == thread:

@@ -193,6 +193,7 @@ NONSENSE = {
     "NUMGRAD_PYTHON": ["2", "guard"],
     "NUMGRAD_SIMD": ["abacus"],
     "NUMGRAD_CONV": ["fast"],
+    "NUMGRAD_TAPE_MB": ["0", "much"],
     "NUMGRAD_COMPILE_JOBS": ["0", "65", "x"],
     "NUMGRAD_LOG": ["nonsense", "10"],
     "NUMGRAD_WEIGHTS_URL": ["nonsense", "file:///etc"],
@@ -201,7 +202,8 @@ NONSENSE = {
 SENSE = {
     "NUMGRAD_NUM_THREADS": ["1", "1024", " 2 ", ""], "NUMGRAD_WAIT": ["POLL"], "NUMGRAD_DEBUG": ["1", "guard", "false"],
     "NUMGRAD_PYTHON": ["1", "no"],
-    "NUMGRAD_SIMD": ["AVX2"], "NUMGRAD_CONV": ["Direct"], "NUMGRAD_COMPILE_JOBS": ["64"], "NUMGRAD_LOG": ["DEBUG"],
+    "NUMGRAD_SIMD": ["AVX2"], "NUMGRAD_CONV": ["Direct"], "NUMGRAD_TAPE_MB": ["64"],
+    "NUMGRAD_COMPILE_JOBS": ["64"], "NUMGRAD_LOG": ["DEBUG"],
     "NUMGRAD_WEIGHTS_URL": ["https://mirror.example:8080/x"], "NUMGRAD_OFFLINE": ["yes"],
     "NUMGRAD_KERNEL_STORE": ["off"], "NUMGRAD_HOME": ["/anywhere"],
 }  # fmt: skip

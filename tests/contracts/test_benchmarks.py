@@ -69,6 +69,8 @@ def test_the_command_lists_what_there_is() -> None:
         "overhead",
         "startup",
         "busy_neighbour",
+        "loops",
+        "overwritten",
         "recurrent",
         "roofline",
         "transformer_step",

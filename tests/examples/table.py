@@ -163,4 +163,10 @@ EXAMPLES = (
         rf"{NUMBER} of 1000 right",
         (at_least(900),),
     ),
+    Example(
+        "fit_loop",
+        "the parameters of a loop from what it left, by `differentiable`",
+        rf"friction found {NUMBER}, true 0\.250",
+        ((0.24, 0.26),),
+    ),
 )

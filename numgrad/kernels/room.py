@@ -1,0 +1,105 @@
+"""Arrays that lie in memory which a kernel is given: the local arrays and tapes of functions with loops (`adjoint`)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from numgrad.runtime.kernel import Intrinsic, intrinsic
+
+MOST_DIMENSIONS = 6
+
+
+def _room(ndim: int) -> Intrinsic:
+    """``room(memory, begin, *extents)``: the array of these extents that begins at an element of a 1-D array."""
+
+    def emit_room(memory: Any, begin: Any, extents: tuple[Any, ...]) -> Any:
+        from numba import types
+
+        array = types.Array(memory.dtype, ndim, "C")
+
+        def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            from llvmlite import ir
+            from numba.np.arrayobj import populate_array
+
+            source = context.make_array(signature.args[0])(context, builder, args[0])
+            result = context.make_array(array)(context, builder)
+            itemsize = ir.Constant(ir.IntType(64), context.get_abi_sizeof(context.get_data_type(memory.dtype)))
+            strides = [itemsize]
+            for extent in reversed(args[3:]):
+                strides.insert(0, builder.mul(strides[0], extent))
+            data = builder.gep(source.data, [args[1]])
+            populate_array(result, data=data, shape=args[2:], strides=strides, itemsize=itemsize, meminfo=None)
+            return result._getvalue()
+
+        return array(memory, types.int64, *[types.int64] * ndim), emit
+
+    typed: Callable[..., Any]  # Numba asks for its parameters by number
+    if ndim == 1:
+        typed = lambda context, memory, begin, a: emit_room(memory, begin, (a,))  # noqa: E731
+    elif ndim == 2:
+        typed = lambda context, memory, begin, a, b: emit_room(memory, begin, (a, b))  # noqa: E731
+    elif ndim == 3:
+        typed = lambda context, memory, begin, a, b, c: emit_room(memory, begin, (a, b, c))  # noqa: E731
+    elif ndim == 4:
+        typed = lambda context, memory, begin, a, b, c, d: emit_room(memory, begin, (a, b, c, d))  # noqa: E731
+    elif ndim == 5:
+        typed = lambda context, memory, begin, a, b, c, d, e: emit_room(memory, begin, (a, b, c, d, e))  # noqa: E731
+    else:
+        typed = lambda context, memory, begin, a, b, c, d, e, f: emit_room(memory, begin, (a, b, c, d, e, f))  # noqa: E731
+    typed.__name__ = f"room{ndim}"
+    return Intrinsic(typed, _in_python)
+
+
+def _in_python(memory: Any, begin: int, *extents: int) -> Any:
+    size = 1
+    for extent in extents:
+        size *= int(extent)
+    return memory[begin : begin + size].reshape(extents)
+
+
+ROOMS = {f"room{ndim}": _room(ndim) for ndim in range(1, MOST_DIMENSIONS + 1)}
+
+
+@intrinsic
+def tape_get(typing_context, tape, index):
+    """An element of a tape: its index is counted by the sweep, so that no check is needed."""
+    from numba import types
+
+    def emit(context, builder, signature, args):
+        model = context.data_model_manager[signature.args[0].dtype]
+        return model.from_data(builder, builder.load(_element(context, builder, signature, args)))
+
+    return tape.dtype(tape, types.int64), emit
+
+
+@tape_get.in_python
+def _(tape, index):
+    return tape[index]
+
+
+@intrinsic
+def tape_put(typing_context, tape, index, value):
+    """Write an element of a tape; its room was made sure of before."""
+    from numba import types
+
+    def emit(context, builder, signature, args):
+        model = context.data_model_manager[signature.args[0].dtype]
+        value = context.cast(builder, args[2], signature.args[2], signature.args[0].dtype)
+        builder.store(model.as_data(builder, value), _element(context, builder, signature, args))
+        return context.get_dummy_value()
+
+    return types.none(tape, types.int64, value), emit
+
+
+@tape_put.in_python
+def _(tape, index, value):
+    tape[index] = value
+
+
+def _element(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+    """The pointer to an element of a 1-D array."""
+    return builder.gep(context.make_array(signature.args[0])(context, builder, args[0]).data, [args[1]])
+
+
+ROOMS |= {"tape_get": tape_get, "tape_put": tape_put}

@@ -1,0 +1,118 @@
+"""Kernels round the sweeps that `adjoint.translate` writes: each runs one sweep for the examples ``start:stop`` of a batch.
+
+What belongs to one example has the examples in dimension 0, also where there is but one: results, gradients and what is
+saved always, arguments and tangents if each example has its own. Memory without meaning belongs to a worker.
+"""
+
+from __future__ import annotations
+
+import ast
+import functools
+import linecache
+import types
+from typing import Any, NamedTuple
+
+from numgrad.adjoint import Parameter, Sweep
+from numgrad.kernels.room import ROOMS
+from numgrad.runtime.kernel import Device, Kernel, frozen
+
+_READ = ("argument", "tangent", "grad_result")
+SHARED = ("argument", "tangent")  # roles of what all examples may share
+
+
+class Passing(NamedTuple):
+    """How a kernel passes a parameter on to its sweep.
+
+    ``is_number``: it belongs to a number, and so has one element for an example. ``is_own``: it has the examples in
+    dimension 0.
+    """
+
+    parameter: Parameter
+    is_number: bool
+    is_own: bool
+
+    @property
+    def is_scalar(self) -> bool:
+        """Whether a launch passes a scalar: an integer or a bool among the arguments."""
+        return self.parameter.ndim == 0 and not self.parameter.dtype.startswith("f")
+
+    def declared(self) -> str:
+        """The parameter's type in the kernel."""
+        dtype, role, ndim = self.parameter.dtype, self.parameter.role, self.parameter.ndim
+        if self.is_scalar:
+            return dtype
+        if role == "status" or self.is_number:
+            ndim = 1
+        elif role == "work" or self.is_own:
+            ndim += 1
+        return f"{'const ' * (role in _READ)}{dtype}[{', '.join(':' * ndim)}]"
+
+    def passed(self, name: str) -> str:
+        """The argument of the sweep, for example ``n``."""
+        role = self.parameter.role
+        if self.is_scalar or role == "status":
+            return name
+        if role == "work":
+            return f"{name}[worker]"
+        if not self.is_number:
+            return f"{name}[n]" if self.is_own else name
+        if self.parameter.ndim == 0:
+            return f"{name}[{'n' if self.is_own else '0'}]"
+        return f"{name}[n : n + 1]" if self.is_own else name
+
+
+@functools.lru_cache(1 << 10)
+def kernel_of(sweep: Sweep, passings: tuple[Passing, ...], checked: bool) -> Kernel:
+    """The kernel that runs a sweep for examples; its parameters are those of the sweep, in order."""
+    names = [f"p{number}" for number in range(len(passings))]
+    span = ["start", "stop", *["worker"] * any(each.parameter.role == "work" for each in passings)]
+    given = [each.passed(name) for each, name in zip(passings, names, strict=True)]
+    text = (
+        f"def sweep({', '.join([*names, *span])}):\n    for n in range(start, stop):\n        run({', '.join(given)})\n"
+    )
+    scope: dict[str, Any] = {"run": Device(compiled_text(sweep))}
+    exec(compile(text, "<numgrad sweep>", "exec"), scope)
+    kernel = Kernel(scope["sweep"], ", ".join(each.declared() for each in passings), checked=checked)
+    kernel.name = kernel.__name__ = sweep.name
+    return kernel
+
+
+@functools.lru_cache(1 << 10)
+def compiled_text(sweep: Sweep) -> Any:
+    """The sweep as a function whose rooms and tapes are read by intrinsics; debuggers and tracebacks show its text."""
+    tapes = {each.name for each in sweep.parameters if each.role == "tape"}
+    text = ast.unparse(_OfTapes(tapes).visit(ast.parse(sweep.text))) + "\n" if tapes else sweep.text
+    file = f"<numgrad {sweep.name} in a kernel {id(sweep):x}>"
+    linecache.cache[file] = (len(text), None, text.splitlines(True), file)
+    opaque = {
+        name: Device(frozen(value)) for name, value in sweep.scope.items() if isinstance(value, types.FunctionType)
+    }  # functions with a rule
+    scope: dict[str, Any] = {"__name__": "numgrad.adjoint.written", **sweep.scope, **opaque, **ROOMS}
+    exec(compile(text, file, "exec"), scope)
+    return scope[sweep.name]
+
+
+class _OfTapes(ast.NodeTransformer):
+    """Writes elements of tapes as calls: a tape's index is a count, whose room the sweep has made sure of."""
+
+    def __init__(self, tapes: set[str]) -> None:
+        self.tapes = tapes
+
+    def _is_tape(self, node: ast.AST) -> bool:
+        return isinstance(node, ast.Subscript) and isinstance(node.value, ast.Name) and node.value.id in self.tapes
+
+    def visit_Assign(self, node: ast.Assign) -> ast.AST:
+        """``tape[k] = value`` as ``tape_put(tape, k, value)``."""
+        self.generic_visit(node)
+        target: Any = node.targets[0]
+        if not self._is_tape(target):
+            return node
+        call = ast.Call(ast.Name("tape_put", ast.Load()), [target.value, target.slice, node.value], [])
+        return ast.copy_location(ast.Expr(call), node)
+
+    def visit_Subscript(self, node: ast.Subscript) -> ast.AST:
+        """``tape[k]`` as ``tape_get(tape, k)``."""
+        self.generic_visit(node)
+        if not self._is_tape(node) or not isinstance(node.ctx, ast.Load):
+            return node
+        return ast.copy_location(ast.Call(ast.Name("tape_get", ast.Load()), [node.value, node.slice], []), node)

@@ -1,0 +1,99 @@
+"""`Program`: a function with loops for arguments of given kinds, as ops.
+
+For each set of arguments that need a gradient there is one op. Its forward is the sweep that records, with what it saves as
+further outputs, and its backward an op round the reverse sweep; where nothing needs a gradient the forward is the plain
+function. A backward that is recorded itself is the program of the gradient's text; forward derivatives are the tangent
+sweep; a batch is a loop over examples in the same kernels.
+"""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import inspect
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from numgrad.adjoint import Kind, Sweeps, translate
+from numgrad.adjoint.scope import tree_of
+from numgrad.errors import TranslationError
+from numgrad.ops.loops.differentiable_op import DifferentiableOp
+
+
+class Program:
+    """A function with loops for arguments of given kinds.
+
+    Attributes
+    ----------
+    tensors, numbers
+        Names of the arguments that are inputs of the ops (arrays, and numbers of floating point), and of the integers and
+        bools, which are parameters. Constants are part of the text.
+    is_recorded
+        Tells, in a backward, whether it may be differentiated itself.
+    """
+
+    def __init__(
+        self, function: Callable[..., Any], names: Sequence[str], kinds: Sequence[Kind], checked: bool = True,
+        checkpoint: tuple[str, ...] = (), is_recorded: Callable[[], bool] = lambda: True,
+    ) -> None:  # fmt: skip
+        self.function, self.names, self.kinds = function, tuple(names), tuple(kinds)
+        self.checked, self.checkpoint, self.is_recorded = checked, checkpoint, is_recorded
+        passed = [(name, kind) for name, kind in zip(names, kinds, strict=True) if not kind.constant]
+        self.tensors = tuple([name for name, kind in passed if kind.ndim or kind.is_real])
+        self.numbers = tuple([name for name, kind in passed if not (kind.ndim or kind.is_real)])
+        self._in_parts: Program | None = None
+        self._sweeps: dict[tuple[str, ...], Sweeps] = {}
+        self._ops: dict[tuple[str, ...], DifferentiableOp] = {}
+        self._derivatives: dict[tuple[str, ...], Program] = {}
+
+    def sweeps(self, needs: tuple[str, ...]) -> Sweeps:
+        """The translation for these arguments that need a gradient."""
+        sweeps = self._sweeps.get(needs)
+        if sweeps is None:
+            sweeps = translate(self.function, self.kinds, needs=needs, checkpoint=self.checkpoint)
+            sweeps = self._sweeps.setdefault(needs, sweeps)
+        return sweeps
+
+    def op(self, needs: tuple[str, ...]) -> DifferentiableOp:
+        """The op for these arguments that need a gradient."""
+        op = self._ops.get(needs)
+        if op is None:
+            op = self._ops.setdefault(needs, DifferentiableOp(self, needs))
+        return op
+
+    def gradient(self, needs: tuple[str, ...]) -> Program:
+        """The program of the gradient's text: arguments, gradients of results, and the rooms of its three tapes."""
+        program = self._derivatives.get(needs)
+        if program is None:
+            function = self.sweeps(needs).gradient()
+            names = tuple(inspect.signature(function).parameters)
+            given = [(name, kind) for name, kind in zip(self.names, self.kinds, strict=True) if not kind.constant]
+            kinds = [kind for _, kind in given]
+            results = {each.name: each for each in self.sweeps(needs).results}
+            seeds = [each.of for each in self.sweeps(needs).reverse.parameters if each.role == "grad_result"]
+            kinds += [Kind(results[name].dtype, len(results[name].shape)) for name in seeds]
+            kinds += [Kind("i8")] * (len(names) - len(kinds))
+            program = self._derivatives.setdefault(
+                needs, Program(function, names, kinds, self.checked, (), self.is_recorded)
+            )
+        return program
+
+    def in_parts(self) -> Program | None:
+        """The same, with the tapes of the function's outermost loops made in parts; None if no loop's can be."""
+        if self._in_parts or self.checkpoint:
+            return self._in_parts
+        loops = []
+        for statement in tree_of(self.function).body:
+            if isinstance(statement, ast.For) and isinstance(statement.target, ast.Name):
+                with contextlib.suppress(TranslationError):
+                    translate(self.function, self.kinds, checkpoint=(statement.target.id,))
+                    loops.append(statement.target.id)
+        if loops:
+            self._in_parts = Program(
+                self.function, self.names, self.kinds, self.checked, tuple(loops), self.is_recorded
+            )  # fmt: skip
+        return self._in_parts
+
+    def needed(self, inputs: Sequence[Any]) -> tuple[str, ...]:
+        """The names of those tensor arguments that require a gradient."""
+        return tuple([name for name, each in zip(self.tensors, inputs, strict=True) if each.requires_grad])
