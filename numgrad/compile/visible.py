@@ -288,6 +288,7 @@ class Visible:
             if isinstance(value, type):
                 inside += [(each, each.__name__) for each in value.__mro__[1:]]
             elif not isinstance(value, (types.ModuleType, types.FunctionType)):
+                self._single(functools.partial(getattr, value, "__class__"), f"the class of {path}")
                 inside += [(each, each.__name__) for each in type(value).__mro__]
         named = (self._attributes & attributes.keys()) - known
         if isinstance(value, type):
@@ -302,7 +303,7 @@ class Visible:
                 if isinstance(value, type):
                     each = _function_of(each)
                 inside += self._global(each, f"{path}.{name}")
-        for name in () if isinstance(value, type) else (self._attributes & _slots_of(type(value))) - known:
+        for name in () if isinstance(value, type) else (self._attributes & _slots_of(value.__class__)) - known:
             known.add(name)
             inside.append(
                 (self._single(functools.partial(getattr, value, name, _DONE), f"{path}.{name}"), f"{path}.{name}")

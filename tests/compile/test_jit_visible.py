@@ -34,6 +34,10 @@ class Options:
         return Options.numbers[0]
 
 
+class Tripled(Options):
+    factor = 3.0
+
+
 class Slotted:
     __slots__ = ("factor",)
 
@@ -143,6 +147,12 @@ def imported_from() -> Case:
     return read, change
 
 
+def of_another_class() -> Case:
+    thing = Options()
+    Options.factor = 2.0
+    return (lambda: thing.factor), lambda _: setattr(thing, "__class__", Tripled)
+
+
 def signed() -> Case:
     values = [0.0]
     return (lambda: values[0]), lambda _: values.__setitem__(0, -0.0)
@@ -153,6 +163,7 @@ CASES: dict[str, Callable[[], Case]] = {
     "an attribute of an object's class": of_class,
     "an attribute of a namespace": lambda: attribute_of(types.SimpleNamespace()),
     "an attribute of parsed arguments": lambda: attribute_of(argparse.Namespace()),
+    "the class of an object": of_another_class,
     "a slot": lambda: attribute_of(Slotted()),
     "an attribute of a function": of_helper,
     "an attribute of a tensor": lambda: attribute_of(ng.ones(3)),
