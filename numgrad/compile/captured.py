@@ -253,10 +253,10 @@ class Captured:
                 had, has = ("a gradient", "none") if gradient.before else ("no gradient", "one")
                 return f"a tensor {leaf._spec} had {had} and has {has}"
         for gradient in self._inplace:
-            found = gradient.of(arguments)._grad
-            if found._spec is not gradient.spec:
-                return f"a gradient was {gradient.spec} and is {found._spec}"
-            if any(argument._storage.root is found._storage.root for argument in arguments):
+            gradient_now = gradient.of(arguments)._grad
+            if gradient_now._spec is not gradient.spec:
+                return f"a gradient was {gradient.spec} and is {gradient_now._spec}"
+            if any(argument._storage.root is gradient_now._storage.root for argument in arguments):
                 return "an argument shares memory with a gradient"
         for number, argument in enumerate(arguments):
             if id(argument._storage.root) in self.held and (number, argument._address) not in self.pinned:
@@ -411,7 +411,7 @@ class _Gradients:
         if (id(leaf) in capture.cleared or (had and self._used(before) is None)) and id(leaf) not in capture.looked:
             had = None
         if now is None:
-            return [*self._found(who, before), Gradient(who, had, "dropped", *_NO)]
+            return [*self._from_before(who, before), Gradient(who, had, "dropped", *_NO)]
         block = capture.by_root.get(id(now._storage.root))
         offset = now._address - now._storage.root.address
         if before is not None and before._storage.root is now._storage.root:
@@ -419,9 +419,9 @@ class _Gradients:
             return [Gradient(who, True, "same", now._spec, used, offset)]
         if block is None or block.kind != "made":
             raise CaptureError("jit: a gradient was set to a tensor from outside of the step; copy into it, or pass it")
-        return [*self._found(who, before), Gradient(who, had, "made", now._spec, block, offset)]
+        return [*self._from_before(who, before), Gradient(who, had, "made", now._spec, block, offset)]
 
-    def _found(self, who: Any, before: TensorBase | None) -> list[Gradient]:
+    def _from_before(self, who: Any, before: TensorBase | None) -> list[Gradient]:
         """The gradient that was there before, if the step reads it."""
         block = self._used(before)
         if before is None or block is None:

@@ -233,7 +233,7 @@ def _listens_to_nobody() -> bool:
 
 def _surroundings(args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[tuple[str, Any, Any]]:
     """What a step may not leave changed: a name, a value, and what the value's id belongs to."""
-    found: list[tuple[str, Any, Any]] = [
+    state: list[tuple[str, Any, Any]] = [
         ("the grad mode", modes.grad_enabled, None),
         ("the inference mode", modes.inference, None),
         ("the default dtype", get_default_dtype(), None),
@@ -243,13 +243,13 @@ def _surroundings(args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[tuple[s
     while stack:
         value = stack.pop()
         if isinstance(value, TensorBase):
-            found.append(("an argument's memory or layout", (id(value), value._address, value._spec), value))
-            found.append(("requires_grad of an argument", value._requires_grad, value))
+            state.append(("an argument's memory or layout", (id(value), value._address, value._spec), value))
+            state.append(("requires_grad of an argument", value._requires_grad, value))
         elif isinstance(value, (tuple, list, dict)):
             items = list(value.values()) if isinstance(value, dict) else value
-            found.append(("the items of an argument", (id(value), *map(id, items)), tuple(items)))
+            state.append(("the items of an argument", (id(value), *map(id, items)), tuple(items)))
             stack += items
-    return found
+    return state
 
 
 def _check_surroundings(before: list[tuple[str, Any, Any]], after: list[tuple[str, Any, Any]]) -> None:
