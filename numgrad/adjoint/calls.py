@@ -178,6 +178,12 @@ class Calls(WholeArrays):
                 value = Var(stem)
             if isinstance(value, View):
                 value = self.settled(value, line, out)
+                if name in inner.renamed:  # another array will have this name, and the caller keeps this one
+                    mine = self.stored(value, name, node, scope, out)
+                    self.private[mine.array] = name, inner
+                    if sum(isinstance(v, View) and v.array == value.array for v in values) > 1:
+                        self.copies.append((name, value.array, inner, tree))
+                    value = mine
             inner.names[name] = value
 
     def settled(self, view: View, line: Any, out: list[Any]) -> View:
