@@ -48,6 +48,7 @@ class Reader(Assignments):
         self.checkpoint = tuple(checkpoint)
         self.given_changed, self.given_private = rewritten["changed"], rewritten["private"]
         self.given_apart = rewritten["apart"]
+        self.checkpointed: set[str] = set()
         tree = tree_of(plain)
         scope = Scope(plain, tree)
         names = [a.arg for a in (*tree.args.posonlyargs, *tree.args.args, *tree.args.kwonlyargs)]
@@ -60,6 +61,10 @@ class Reader(Assignments):
             self._parameter(name, kind, tree)
         result = self.inline(tree, scope, tree, scope, self.unit.body)
         self.depth = 0
+        for name in set(self.checkpoint) - self.checkpointed:
+            raise self.fail(
+                tree, scope, f"there is no loop over a range with the variable {name} that can be checkpointed"
+            )
         self._results(result, tree)
         self._finish()
 
@@ -200,6 +205,7 @@ class Reader(Assignments):
                     s, scope, "only a loop of the function's own level, without a way out, can be checkpointed"
                 )
             out[-1].checkpoint = True
+            self.checkpointed.add(s.target.id)
 
     def _turn(self, s: Any, stmts: list[Any], scope: Scope, before: list[Any] | None = None) -> list[Any]:
         """The body of a loop."""
