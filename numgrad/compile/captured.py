@@ -389,7 +389,10 @@ def _check(capture: Capture) -> None:
                 "jit: an argument was changed in place so that it has a graph, which a replay would not make; return the result"
             )
     if (difference := capture.visible.difference()) is not None:
-        raise UnstableError(f"the step changed what it sees, and a replay would not: {difference}")
+        raise UnstableError(
+            f"the step changed what it sees, and a replay would not: {difference}; change it outside of the step, or in a "
+            "function of jit.host, or take fallback='eager'"
+        )
 
 
 class _Gradients:

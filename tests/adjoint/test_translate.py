@@ -11,7 +11,7 @@ from numba import prange
 from numgrad.adjoint import FIRST_FAILURE, Kind, declare_rule, translate
 from numgrad.adjoint.randomness import normal, uniform
 from numgrad.errors import TranslationError
-from tests.adjoint.running import Run
+from tests.adjoint.running import Run, kind_of
 
 FACTOR = 2.5
 TABLE = np.array([0.5, -1.0, 2.0])
@@ -290,3 +290,8 @@ def test_an_index_beyond_a_part_is_refused_though_the_array_has_it(k: int) -> No
     status = np.zeros(1, np.int64)
     sweeps.plain.function(np.array([0.3, 1.7, -0.6, 0.2]), k, np.zeros(1), status)
     assert sweeps.failures[status[0] - FIRST_FAILURE].error is IndexError
+
+
+def test_a_checkpoint_names_a_loop() -> None:
+    with pytest.raises(TranslationError, match="there is no loop over a range with the variable q"):
+        translate(swapped, [kind_of(a) for a in (np.ones(3), 2)], checkpoint=("t", "q"))
