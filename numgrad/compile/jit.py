@@ -280,7 +280,15 @@ def _others(args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Any]:
 
 
 class Jit:
-    """The type of `numgrad.jit`."""
+    """The type of `numgrad.jit`, which captures a step and replays it, and of what belongs to it: `stats`, `text`, `host`.
+
+    >>> import numgrad as ng
+    >>> halve = ng.jit(lambda x: x / 2)
+    >>> [halve(ng.tensor([4.0])).item() for _ in range(3)]
+    [2.0, 2.0, 2.0]
+    >>> ng.jit.stats(halve).captures
+    1
+    """
 
     def __call__(self, step: Callable[..., Any] | None = None, *, fallback: str = "error", limit: int = 8) -> Any:
         """``step``, a function or a module, such that its calls are captured and then replayed; also as a decorator.
