@@ -91,7 +91,11 @@ def test_nobody_asks_an_op_for_its_name() -> None:
 
 
 def test_no_method_is_replaced_on_an_object() -> None:
-    allowed = {"runtime/scope.py", "optim/optimizer.py", "optim/lr_scheduler/base.py"}  # classes get their methods there
+    allowed = {
+        "runtime/scope.py",
+        "optim/optimizer.py",
+        "optim/lr_scheduler/base.py",
+    }  # classes get their methods there
     replaced = {str(path.relative_to(PACKAGE)) for path in trees() if "ignore[method-assign" in path.read_text("utf-8")}
     assert replaced - allowed == set()
     for op in OPS.values():
