@@ -28,6 +28,7 @@ from numgrad.adjoint.language import (
     Unit,
     Var,
     While,
+    arrays,
     assigned,
     expressions,
     rename,
@@ -166,6 +167,11 @@ class Versions:
         elif isinstance(s, Store):
             index = tuple(self._index(i, s.line, block, env) for i in s.index)
             block.stmts.append(Store(s.line, s.array, index, self._renamed(s.value, env), s.add))
+        elif isinstance(s, If) and (name := self._chosen(s)):
+            lines: dict[Expr, Any] = {}
+            value = self._choice(s, name, block, env, lines)
+            env[name] = self._version(name, value, "f", s.line, block)
+            self.where[env[name]][1].lines = lines
         elif isinstance(s, If):
             cond = self._hoist(s.cond, "test", "b", s.line, block, env)
             changed = assigned(s.then) | assigned(s.orelse)
@@ -194,6 +200,31 @@ class Versions:
             block.stmts.append(While(s.line, self._renamed(s.cond, env), body, s.exit, count))
         else:
             block.stmts.append(s)
+
+    def _chosen(self, s: Any) -> str | None:
+        """The real number to which all branches give a value, made of numbers, and do nothing else; None if there is none."""
+        names: set[str | None] = set()
+        for part in (s.then, s.orelse):
+            [only] = part if len(part) == 1 else [None]
+            if isinstance(only, If):
+                names.add(self._chosen(only))
+            elif isinstance(only, Assign) and self.kinds[only.name] == "f" and not arrays(only.value):
+                names.add(only.name)
+            else:
+                return None
+        return names.pop() if len(names) == 1 else None
+
+    def _choice(self, s: If, name: str, block: Block, env: dict[str, str], lines: dict[Expr, Any]) -> Expr:
+        """What such branches give as one expression, which is computed again like any other: nothing needs a tape."""
+        cond = self._hoist(s.cond, "test", "b", s.line, block, env)
+        values = []
+        for [only] in (s.then, s.orelse):
+            if isinstance(only, If):
+                values.append(self._choice(only, name, block, env, lines))
+            else:
+                values.append(self._renamed(only.value, env))
+                lines[values[-1]] = only.line
+        return Op("select", (cond, *values))
 
     def _for(self, s: For, block: Block, env: dict[str, str], later: set[str]) -> None:
         if s.exit not in assigned(s.body):

@@ -72,7 +72,10 @@ def kernel_of(sweep: Sweep, passings: tuple[Passing, ...], checked: bool) -> Ker
     )
     scope: dict[str, Any] = {"run": Device(compiled_text(sweep))}
     exec(compile(text, "<numgrad sweep>", "exec"), scope)
-    kernel = Kernel(scope["sweep"], ", ".join(each.declared() for each in passings), checked=checked)
+    descends = any(each.parameter.role == "grad_argument" for each in passings)
+    kernel = Kernel(
+        scope["sweep"], ", ".join(each.declared() for each in passings), checked=checked, descends=descends
+    )  # fmt: skip
     kernel.name = kernel.__name__ = sweep.name
     return kernel
 

@@ -40,7 +40,7 @@ class _Splitter(ast.NodeTransformer):
 
     def visit_For(self, node: ast.For) -> Any:
         """An innermost loop of plain statements is taken apart; any other is looked into."""
-        if not all(isinstance(each, (ast.Assign, ast.AugAssign)) for each in node.body):
+        if not all(map(_is_plain, node.body)):
             return self.generic_visit(node)
         step = _step(node)
         arrays = _added_to(node)
@@ -83,6 +83,13 @@ class _Splitter(ast.NodeTransformer):
         branch.body[0].body = body
         branch.orelse = [node]
         return statements
+
+
+def _is_plain(statement: ast.stmt) -> bool:
+    """Whether a statement is an assignment, or branches that compute numbers from numbers, which vectors compute both."""
+    if not isinstance(statement, ast.If):
+        return isinstance(statement, (ast.Assign, ast.AugAssign))
+    return not any(isinstance(each, (ast.Subscript, ast.For, ast.While, ast.Return)) for each in ast.walk(statement))
 
 
 def _step(node: ast.For) -> int | None:
