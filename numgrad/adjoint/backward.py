@@ -95,7 +95,9 @@ class Adjoint:
         known = self.memo.get(e)
         if known is None:
             arrays(e, self.reads[1])
-            known = self.memo[e] = self.temp("v", e)
+            # An index that is read itself has a name: its element's adjoint has the same one.
+            shown = Load(e.array, tuple([self.value(i) if arrays(i) else i for i in e.index])) if isinstance(e, Load) else e
+            known = self.memo[e] = self.temp("v", shown)
         return known
 
     def is_active(self, e: Expr) -> bool:
