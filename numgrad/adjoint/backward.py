@@ -96,7 +96,9 @@ class Adjoint:
         if known is None:
             arrays(e, self.reads[1])
             # An index that is read itself has a name: its element's adjoint has the same one.
-            shown = Load(e.array, tuple([self.value(i) if arrays(i) else i for i in e.index])) if isinstance(e, Load) else e
+            shown = (
+                Load(e.array, tuple([self.value(i) if arrays(i) else i for i in e.index])) if isinstance(e, Load) else e
+            )
             known = self.memo[e] = self.temp("v", shown)
         return known
 

@@ -23,7 +23,7 @@ def split(sweep: Sweep) -> Sweep:
     splitter = _Splitter()
     tree = ast.fix_missing_locations(splitter.visit(tree))
     if not splitter.buffers:
-        return sweep
+        return dataclasses.replace(sweep, text=ast.unparse(tree) + "\n") if splitter.sums else sweep
     [function] = [each for each in tree.body if isinstance(each, ast.FunctionDef)]
     function.args.args.append(ast.arg(_TERMS))
     room = splitter.buffers * _MOST_TURNS
@@ -37,16 +37,29 @@ class _Splitter(ast.NodeTransformer):
     def __init__(self) -> None:
         self.buffers = 0  # the most that one loop needs
         self.loops = 0
+        self.sums = 0
 
     def visit_For(self, node: ast.For) -> Any:
         """An innermost loop of plain statements is taken apart; any other is looked into."""
         if not all(map(_is_plain, node.body)):
             return self.generic_visit(node)
+        self._sum(node)
         step = _step(node)
         arrays = _added_to(node)
         if step is None or not arrays:
             return node
         return self._taken_apart(node, step, arrays)
+
+    def _sum(self, node: ast.For) -> None:
+        """A number that an innermost loop does nothing with but add to it is summed in vectors."""
+        names = [each.id for each in ast.walk(node) if isinstance(each, ast.Name)]
+        for number, each in enumerate(node.body):
+            if isinstance(each, ast.AugAssign) and isinstance(each.op, ast.Add) and isinstance(each.target, ast.Name):
+                name = each.target.id
+                if names.count(name) == 1:
+                    text = f"{name} = add_in_any_order({name}, {ast.unparse(each.value)})"
+                    node.body[number : number + 1] = ast.parse(text).body
+                    self.sums += 1
 
     def _taken_apart(self, node: ast.For, step: int, arrays: set[str]) -> list[ast.stmt]:
         assert isinstance(node.target, ast.Name)
