@@ -69,9 +69,8 @@ def main(seed=0, out=None, steps=400):
     start, mean, history = 0.1 * ng.rand(1, 16, 64, 64), ng.full_like(clean, 0.5), []
     for _ in range(steps):
         made = model(start + 0.03 * ng.randn_like(start))
-        loss = F.mse_loss(made, noisy)
         optimizer.zero_grad()
-        loss.backward()
+        F.mse_loss(made, noisy).backward()
         optimizer.step()
         mean = 0.98 * mean + 0.02 * made.detach()  # of the latest pictures: each has noise of its own
         history.append(psnr(mean, clean))

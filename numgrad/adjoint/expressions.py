@@ -221,7 +221,9 @@ class Expressions(Elementwise):
             index = self.expr(e, scope, out)
             if self.kind(index) == "f":
                 raise self.fail(whole, scope, "an index is a real number", "take int(...)")
-            if isinstance(index, Const) and index.value < 0:
+            if isinstance(owner, Lazy) or not self.is_whole_axis(owner, axis):
+                index = self.within(index, owner.shape[axis], self.line(whole, scope), out)
+            elif isinstance(index, Const) and index.value < 0:
                 index = op("+", owner.shape[axis], index)
             got.append(index)
         if isinstance(owner, View):

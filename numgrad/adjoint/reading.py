@@ -188,6 +188,9 @@ class Reader(Assignments):
         var = self.local(s.target.id, s, scope)
         self.kinds[var] = max(self.kinds.get(var, "b"), "i", key="bif".index)
         self.unstable.add(var)
+        upwards = isinstance(start, Const) and start.value >= 0 and isinstance(step, Const) and step.value > 0
+        if upwards and scope.bound.get(s.target.id) == 1:
+            self.turns_below[var] = self.resolve(stop)
         body = self._turn(s, s.body, scope)
         leaving = self._leaving(s, scope)
         out.append(For(line, var, start, stop, step, body, leaving, parallel))

@@ -12,6 +12,8 @@ import numpy as np
 from numgrad.adjoint.kinds import kind_of
 from numgrad.adjoint.language import (
     KINDS,
+    ONE,
+    ZERO,
     Array,
     Assign,
     Const,
@@ -101,6 +103,7 @@ class Names:
         self.copies: list[tuple[str, str, Scope, Any]] = []  # names that got copies of arrays with other names
         self.written_to: set[str] = set()  # arrays whose elements are given values one by one
         self.constants: dict[int, str] = {}  # arrays of the surroundings, by identity
+        self.turns_below: dict[str, Expr] = {}  # variables of loops from 0 or more, and what they stay below
         self.unstable: set[str] = set()  # numbers that are given several values
 
     def line(self, node: Any, scope: Scope) -> Line:
@@ -166,6 +169,25 @@ class Names:
             return
         message = f"{what}: extents {text(self.resolve(one))} and {text(self.resolve(two))} differ"
         self.check(op("!=", one, two), ValueError, message, line, out)
+
+    def is_whole_axis(self, view: View, axis: int) -> bool:
+        """Whether a view's indices are the array's, so that the array's own check is the view's."""
+        span, extent = view.span(axis), self.unit.arrays[view.array].shape[view.order[axis]]
+        return span.start == ZERO and span.step == ONE and self.resolve(span.extent) == self.resolve(extent)
+
+    def within(self, index: Expr, extent: Expr, line: Line, out: list[Any]) -> Expr:
+        """The index of a part of an array, by Python's rules; the array itself would take more."""
+        if isinstance(index, Const):
+            inside = index if index.value >= 0 else op("+", extent, index)
+            outside = op(">=", inside, extent) if index.value >= 0 else op("<", inside, Const(0))
+        elif isinstance(index, Var) and self.turns_below.get(index.name) == self.resolve(extent):
+            return index
+        else:
+            held = self.give("k", index, line, out)
+            inside = self.give("k", Op("select", (op("<", held, Const(0)), op("+", extent, held), held)), line, out)
+            outside = op("or", op("<", inside, Const(0)), op(">=", inside, extent))
+        self.check(outside, IndexError, "index out of range", line, out)
+        return inside
 
     # ---- extents --------------------------------------------------------------------------------------------------------
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from numgrad.adjoint.kinds import kinds
+from numgrad.adjoint.kinds import kind_of, kinds
 from numgrad.adjoint.language import (
     FLAT,
     Array,
@@ -112,6 +112,8 @@ class Versions:
         self.kinds[version] = kind
         if kind == "f" and isinstance(value, Const):
             value = Const(float(value.value))
+        elif kind == "f" and kind_of(value, self.kinds, self.unit.arrays) != "f":
+            value = Op("float", (value,))  # or compiled code would take the version for an integer
         new = Assign(line, version, value)
         block.stmts.append(new)
         self.where[version] = (block, new)

@@ -120,6 +120,7 @@ class Captured:
         for block in capture.blocks:
             if block.kind == "argument":
                 block.root = None
+        capture.arguments = []  # blocks keep the capture alive, and it must not keep these
         self._lock = locks.renewed()
         self._is_inference = modes.inference
 

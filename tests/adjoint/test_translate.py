@@ -267,3 +267,26 @@ def test_gradients_of_gradients_of_a_checkpointed_loop_keep_the_whole_tape() -> 
     weights = np.array([1.0, -0.5, 2.0, 0.1])
     gradient = run.sweeps.gradient()(*args, weights, 500, 50, 50)
     np.testing.assert_allclose(gradient[0], run.reverse({"out_0": weights})["x"], rtol=1e-12)
+
+
+def parts_by_index(x, k):
+    inner = x[1:-1]
+    back = x[::-1]
+    total = 0.0
+    for i in range(inner.shape[0]):
+        total += inner[i] * back[-1 - i] + inner[k] * back[k]
+    return total * inner[-1] + x[:3][k] * x[:3][-1]
+
+
+@pytest.mark.parametrize("k", [1, 0, -1, -2])
+def test_an_index_of_a_part_counts_from_its_own_end(k: int) -> None:
+    x = np.array([0.3, 1.7, -0.6, 0.2])
+    agree(Run(parts_by_index, (x, k)), np.random.default_rng(0), (parts_by_index(x, k),))
+
+
+@pytest.mark.parametrize("k", [2, -3, 3])
+def test_an_index_beyond_a_part_is_refused_though_the_array_has_it(k: int) -> None:
+    sweeps = translate(parts_by_index, [Kind("f8", 1), Kind("i8")])
+    status = np.zeros(1, np.int64)
+    sweeps.plain.function(np.array([0.3, 1.7, -0.6, 0.2]), k, np.zeros(1), status)
+    assert sweeps.failures[status[0] - FIRST_FAILURE].error is IndexError

@@ -198,13 +198,14 @@ NONSENSE = {
     "NUMGRAD_LOG": ["nonsense", "10"],
     "NUMGRAD_WEIGHTS_URL": ["nonsense", "file:///etc"],
     "NUMGRAD_OFFLINE": ["maybe"],
+    "NUMGRAD_PROGRESS": ["2", "always"],
 }
 SENSE = {
     "NUMGRAD_NUM_THREADS": ["1", "1024", " 2 ", ""], "NUMGRAD_WAIT": ["POLL"], "NUMGRAD_DEBUG": ["1", "guard", "false"],
     "NUMGRAD_PYTHON": ["1", "no"],
     "NUMGRAD_SIMD": ["AVX2"], "NUMGRAD_CONV": ["Direct"], "NUMGRAD_TAPE_MB": ["64"],
     "NUMGRAD_COMPILE_JOBS": ["64"], "NUMGRAD_LOG": ["DEBUG"],
-    "NUMGRAD_WEIGHTS_URL": ["https://mirror.example:8080/x"], "NUMGRAD_OFFLINE": ["yes"],
+    "NUMGRAD_WEIGHTS_URL": ["https://mirror.example:8080/x"], "NUMGRAD_OFFLINE": ["yes"], "NUMGRAD_PROGRESS": ["no"],
     "NUMGRAD_KERNEL_STORE": ["off"], "NUMGRAD_HOME": ["/anywhere"],
 }  # fmt: skip
 

@@ -6,6 +6,7 @@ import gc
 import logging
 import threading
 import warnings
+import weakref
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,8 @@ import pytest
 
 import numgrad as ng
 from numgrad import nn
+from numgrad.engine import dispatch
+from numgrad.engine.tape import modes
 from numgrad.nn import functional as F
 from numgrad.runtime import memory
 from tests.compile.steps import bits, check
@@ -446,6 +449,31 @@ def test_methods_and_decorators_with_options() -> None:
     assert [each.tolist() for each in one.history] == [[2, 2]] * 3
     assert Trainer.step.__doc__ == "Add."
     assert ng.jit.stats(one.step)[:2] == (2, 4)
+
+
+def test_an_interrupt_ends_a_capture() -> None:
+    @ng.jit
+    def step(x: ng.Tensor, interrupted: bool) -> ng.Tensor:
+        y = x * 2
+        if interrupted:
+            raise KeyboardInterrupt
+        return y
+
+    with pytest.raises(KeyboardInterrupt):
+        step(ng.ones(2), True)
+    assert modes.capture is None
+    assert not [each for each in (*dispatch.recorders, *dispatch.guards) if "compile" in type(each).__module__]
+    assert [step(ng.ones(2), False).tolist() for _ in range(3)] == [[2, 2]] * 3
+    assert ng.jit.stats(step)[:2] == (1, 2)
+
+
+def test_arguments_and_results_are_not_kept() -> None:
+    step = ng.jit(lambda x: x * 2)
+    x = ng.ones(3)
+    references = [weakref.ref(x), weakref.ref(step(x)), weakref.ref(step(x)), weakref.ref(x._storage)]
+    del x
+    gc.collect()
+    assert [reference() for reference in references] == [None] * 4
 
 
 def test_programs_do_not_keep_what_they_need_not() -> None:

@@ -475,3 +475,25 @@ def test_a_recording_replays_it() -> None:
     assert y.tolist() == decay(x, rate, 2)[0].tolist()
     expected = ng.autograd.grad(decay(x, rate, 2)[0].sum(), rate)[0]
     assert rate.grad.item() == pytest.approx(expected.item())
+
+
+def test_a_step_with_loops_is_replayed() -> None:
+    rate = ng.tensor(0.5, dtype=ng.float64, requires_grad=True)
+    optimizer = ng.optim.SGD([rate], lr=0.01)
+
+    def step(x: Any) -> Any:
+        optimizer.zero_grad()
+        u = x * rate
+        smooth(u, x, 2)
+        loss = decay(x, rate, 3)[0].sum() + root(rate + x[0], 1e-10)[0] + u.sum()
+        loss.backward()
+        optimizer.step()
+        return loss.detach()
+
+    rows = list(ng.rand(5, 4, dtype=ng.float64) * 0.5 + 0.2)
+    eager, end = [step(x).item() for x in rows], rate.item()
+    with ng.no_grad():
+        rate.fill_(0.5)
+    replayed = ng.jit(step)
+    assert [replayed(x).item() for x in rows] == eager
+    assert rate.item() == end
