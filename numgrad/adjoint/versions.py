@@ -110,14 +110,18 @@ class Versions:
     def _version(self, name: str, value: Expr, kind: str, line: Any, block: Block) -> str:
         version = self.unit.fresh(name)
         self.kinds[version] = kind
-        if kind == "f" and isinstance(value, Const):
-            value = Const(float(value.value))
-        elif kind == "f" and kind_of(value, self.kinds, self.unit.arrays) != "f":
-            value = Op("float", (value,))  # or compiled code would take the version for an integer
+        if kind == "f":
+            value = self._real(value)
         new = Assign(line, version, value)
         block.stmts.append(new)
         self.where[version] = (block, new)
         return version
+
+    def _real(self, value: Expr) -> Expr:
+        """A value of a real number: compiled code would take a version that is given an integer for one."""
+        if isinstance(value, Const):
+            return Const(float(value.value))
+        return value if kind_of(value, self.kinds, self.unit.arrays) == "f" else Op("float", (value,))
 
     def _hoist(self, e: Expr, stem: str, kind: str, line: Any, block: Block, env: dict[str, str]) -> Expr:
         """An expression that the reverse sweep needs: a constant, a name that does not change, or a new version."""
@@ -224,7 +228,7 @@ class Versions:
             if isinstance(only, If):
                 values.append(self._choice(only, name, block, env, lines))
             else:
-                values.append(self._renamed(only.value, env))
+                values.append(self._real(self._renamed(only.value, env)))
                 lines[values[-1]] = only.line
         return Op("select", (cond, *values))
 
