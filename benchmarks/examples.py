@@ -126,7 +126,7 @@ def as_page(results: dict[str, Any]) -> str:
         cells += [_result(sides.get("numgrad", [])), _numbers(sides.get("torch", []))]
         cells += [f"{seconds[name]:.1f}" if name in seconds else "" for name in ("numgrad", "first", "torch")]
         lines.append(f"| {' | '.join(cells)} |")
-    lines += ["", "Shorter ones show a single idea:", ""]
+    lines += ["", "Shorter ones show a single idea, in words and without a figure:", ""]
     lines += [f"- [{each.name}](../examples/{each.name}.py): {each.shows}" for each in EXAMPLES if not each.drawn]
     for example in drawn:
         if not (FOLDER / f"{example.name}.png").exists():

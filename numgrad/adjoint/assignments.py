@@ -13,11 +13,20 @@ from numgrad.adjoint.values import Arrayed, Lazy, Row, Static, View
 
 
 class RewriteError(Exception):
-    """An argument's array is written to, or its name is given to another array: reading begins again with a copy of it."""
+    """An array needs a copy, and reading begins again with one.
 
-    def __init__(self, name: str, changed: bool) -> None:
-        super().__init__(name)
-        self.name, self.changed = name, changed
+    Attributes
+    ----------
+    why
+        ``changed``: an argument is written to; ``private``: its name is given to another array; ``apart``: a name for an
+        array is used after the array's own name was given to another.
+    key
+        The argument, or the place and the name.
+    """
+
+    def __init__(self, why: str, key: Any) -> None:
+        super().__init__(key)
+        self.why, self.key = why, key
 
 
 class Assignments(Calls):
@@ -29,12 +38,21 @@ class Assignments(Calls):
         Arrays that stand for arguments which the function writes to.
     swaps
         Arrays that change names.
+    rebindings
+        Arrays whose names were given to others, so that their memory was filled anew; the function and the statement.
+    shared
+        Names for arrays that have others: the name, the array, the function and the statement.
+    given_apart
+        Places and names for arrays that get a copy.
     """
 
     def __init__(self, name: str) -> None:
         super().__init__(name)
         self.changed: dict[str, str] = {}
         self.swaps: set[str] = set()
+        self.rebindings: list[tuple[str, Scope, ast.stmt]] = []
+        self.given_apart: set[tuple[str, int, str]] = set()
+        self.shared: list[tuple[str, str, Scope, ast.stmt]] = []
 
     # ---- assignments ----------------------------------------------------------------------------------------------------
 
@@ -49,7 +67,8 @@ class Assignments(Calls):
             if maker is not None and self._is_maker(maker) and target.id not in scope.names:
                 scope.names[target.id] = self.make(maker, target.id, s.value, scope, out)
                 return
-        value = self.value(s.value, scope, out)
+        before, value = self.before, self.value(s.value, scope, out)
+        self.before = before  # functions that were read in between have statements of their own
         if len(s.targets) > 1:
             if isinstance(value, Expr):
                 value = self.named(value, "v", self.line(s, scope), out)
@@ -61,11 +80,12 @@ class Assignments(Calls):
     def _do_annassign(self, s: ast.AnnAssign, scope: Scope, out: list[Any]) -> None:
         self.before = set(self.unit.arrays)
         if s.value is not None:
-            self.bind(s.target, self.value(s.value, scope, out), scope, out, s)
+            before, value = self.before, self.value(s.value, scope, out)
+            self.before = before
+            self.bind(s.target, value, scope, out, s)
 
     def bind(self, target: ast.expr, value: Any, scope: Scope, out: list[Any], s: Any) -> None:
         """Give a value to a name, to several, or to elements of an array."""
-        line = self.line(s, scope)
         if isinstance(target, (ast.Tuple, ast.List)):
             if isinstance(value, View) and isinstance(value.shape[0], Const):
                 rest = [value.span(k) for k in range(1, len(value.order))]
@@ -77,7 +97,7 @@ class Assignments(Calls):
             ):
                 count = len(value.items) if isinstance(value, Row) else "an unknown number of"
                 raise self.fail(s, scope, f"{count} values for {len(target.elts)} names")
-            held = [self.named(v, "held", line, out) if isinstance(v, Expr) else v for v in value.items]
+            held = self._held(target.elts, value.items, scope, out, s)
             for t, v in zip(target.elts, held, strict=True):
                 self.bind(t, v, scope, out, s)
         elif isinstance(target, ast.Name):
@@ -95,6 +115,46 @@ class Assignments(Calls):
         else:
             raise self.fail(s, scope, "this cannot be assigned to")
 
+    def _held(
+        self, targets: Any, values: Any, scope: Scope, out: list[Any], s: Any, earlier: list[Any] | None = None
+    ) -> list[Any]:
+        """Values of which none changes while those before it are given to their targets."""
+        line, node = self.line(s, scope), s.value if isinstance(s, ast.Assign) else s
+        earlier = [] if earlier is None else earlier  # what names before stood for; None for elements and numbers
+        held = []
+        for t, v in zip(targets, values, strict=True):
+            filled = set().union(*map(self._arrays_of, earlier))
+            if isinstance(v, Expr):
+                v = self.named(v, "held", line, out)
+            elif isinstance(v, Row):
+                v = Row(tuple(self._held(self._parts(t, len(v.items)), v.items, scope, out, s, earlier)))
+            elif isinstance(v, View):
+                v = self.settled(v, line, out)
+                if v.array in filled:
+                    if isinstance(t, ast.Name) and v.array in self.before:
+                        self.copies.append((t.id, v.array, scope, s))
+                    v = self.stored(v, "held", node, scope, out)
+            elif isinstance(v, Lazy) and (None in earlier or self.reads(v) & filled):
+                v = self.stored(v, "held", node, scope, out)
+            held.append(v)
+            bound = scope.names.get(t.id) if isinstance(t, ast.Name) else None
+            earlier.append(bound if isinstance(bound, (View, Row)) else None)
+        return held
+
+    @staticmethod
+    def _parts(target: Any, count: int) -> list[Any]:
+        """Targets for the values of a tuple."""
+        if isinstance(target, ast.Name):
+            return [ast.Name(f"{target.id}_{k}") for k in range(count)]
+        elements = getattr(target, "elts", [])
+        return elements if len(elements) == count else [None] * count
+
+    def _arrays_of(self, value: Any) -> set[str]:
+        """Arrays in memory that a name stands for."""
+        if isinstance(value, Row):
+            return set().union(*map(self._arrays_of, value.items))
+        return {value.array} if isinstance(value, View) else set()
+
     def _name_value(self, target: ast.Name, value: Any, scope: Scope, out: list[Any], s: ast.stmt) -> None:
         name, line = target.id, self.line(s, scope)
         bound = scope.names.get(name)
@@ -104,12 +164,11 @@ class Assignments(Calls):
             self.put(self.local(name, s, scope), value, line, out)
         elif isinstance(value, Row):
             items = []
-            for k, item in enumerate(value.items):
-                inner = f"{name}_{k}"
+            inners = self._parts(target, len(value.items))
+            for k, item in enumerate(self._held(inners, value.items, scope, out, s)):
+                inner = inners[k].id
                 if isinstance(bound, Row) and len(bound.items) == len(value.items) and isinstance(bound.items[k], Var):
                     scope.names[inner] = bound.items[k]
-                if isinstance(item, Expr):
-                    item = self.named(item, "held", line, out)
                 items.append((inner, item))
             if bound is not None and not (isinstance(bound, Row) and len(bound.items) == len(items)):
                 raise self.fail(s, scope, f"{name} names something else elsewhere", "take two names")
@@ -138,10 +197,12 @@ class Assignments(Calls):
             if isinstance(value, View):
                 if new and value.is_whole:
                     scope.names[name] = value
+                    self.before.add(value.array)  # another name for it is no longer the only one
                     return
-                if scope.bound.get(name, 0) < 2:
+                if scope.bound.get(name, 0) < 2 and (line.file, line.number, name) not in self.given_apart:
                     scope.names[name] = self.settled(value, line, out)
                     self.namings.append((value.array, self.loops(), line, self._read_before(name, s, scope)))
+                    self.shared.append((name, value.array, scope, s))
                     return
                 if not new:
                     self.copies.append((name, value.array, scope, s))
@@ -154,7 +215,7 @@ class Assignments(Calls):
         if not new:
             self.copies.append((name, value.array, scope, s))
         if bound.array in dict(self.unit.params):
-            raise RewriteError(bound.array, False)
+            raise RewriteError("private", bound.array)
         if bound.array in self.changed:
             raise self.fail(
                 s, scope, f"{name} is an argument that is changed, and then another array", "take another name"
@@ -166,6 +227,7 @@ class Assignments(Calls):
         for a, b in zip(bound.shape, value.shape, strict=True):
             self.same(a, b, f"{name} would have other extents than before", line, out)
         self.makings.append((bound.array, self.loops(), line))
+        self.rebindings.append((bound.array, scope, s))
         trial: list[Any] = []
         index, body = self.loop(bound.shape, line, trial)
         e = value.element(index, body)
@@ -176,6 +238,21 @@ class Assignments(Calls):
             return
         body.append(Store(line, bound.array, bound.index(index), e))
         out += trial
+
+    def outlived(self) -> tuple[str, int, str] | None:
+        """The place and the name of an array that is used after its memory was filled anew for another name."""
+        for name, array, scope, s in self.shared:
+            reads = [
+                (n.lineno, n.col_offset)
+                for n in ast.walk(scope.tree)
+                if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load) and f"{name}_".startswith(f"{n.id}_")
+            ]
+            for other, where, t in self.rebindings:
+                end = (t.end_lineno or t.lineno, t.end_col_offset or 0)
+                if other == array and where is scope and t.lineno >= s.lineno and any(r >= end for r in reads):
+                    line = self.line(s, scope)
+                    return line.file, line.number, name
+        return None
 
     def _read_before(self, name: str, s: ast.stmt, scope: Scope) -> bool:
         """Whether a name is read above the statement that binds it: in a loop, that is what it was in the turn before."""
@@ -219,7 +296,7 @@ class Assignments(Calls):
 
     def _writable(self, array: str, s: ast.stmt, scope: Scope) -> None:
         if array in dict(self.unit.params):
-            raise RewriteError(array, True)
+            raise RewriteError("changed", array)
         if array in self.unit.scope:
             raise self.fail(s, scope, "an array of the surroundings is changed", "give it as an argument")
         self.written_to.add(array)
@@ -287,7 +364,7 @@ class Assignments(Calls):
             if n in self.unit.scope:
                 raise self.fail(s, scope, "an array of the surroundings is swapped", "copy it first")
             if n in dict(self.unit.params):
-                raise RewriteError(n, True)
+                raise RewriteError("changed", n)
         one = self.unit.arrays[targets[0]]
         for n in targets[1:]:
             other = self.unit.arrays[n]

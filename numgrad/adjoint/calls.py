@@ -7,14 +7,17 @@ import builtins
 import inspect
 from typing import Any
 
+import numpy as np
+
 from numgrad.adjoint.language import ONE, ZERO, Const, Expr, Op, Var, op
 from numgrad.adjoint.scope import Scope, plain_function, tree_of
 from numgrad.adjoint.structure import Structure, StructureError
-from numgrad.adjoint.values import Arrayed, Lazy, Row, View
-from numgrad.adjoint.vocabulary import KNOWN, MAKERS, METHODS, RULES, WHOLE_ARRAY, find
+from numgrad.adjoint.values import Arrayed, Lazy, Row, Static, View
+from numgrad.adjoint.vocabulary import KNOWN, MAKERS, METHODS, RULES, WHOLE_ARRAY, find, instead_of
 from numgrad.adjoint.whole import WholeArrays
 
 _DEEPEST = 40
+_OF_TENSORS = ("numgrad.tensor.", "numgrad.nn.", "numgrad.linalg.")
 
 
 class Calls(WholeArrays):
@@ -91,8 +94,15 @@ class Calls(WholeArrays):
             )
         owner = self.value(node.func.value, scope, out)
         name = node.func.attr
+        if isinstance(owner, Static):
+            raise self.fail(node, scope, f"{getattr(owner.value, '__name__', 'it')} has no `{name}`")
         if not isinstance(owner, Arrayed):
-            raise self.fail(node, scope, "this function is not known", "give numbers and arrays, and name functions")
+            what, instead = (
+                ("tuple", "store into the elements of an array")
+                if isinstance(owner, Row)
+                else ("number", "leave it out")
+            )
+            raise self.fail(node, scope, f"a {what} has no method `{name}` here", instead)
         if name == "astype" and len(node.args) == 1:
             dtype = self.dtype_of(node.args[0], scope, out)
             kind = {"f": "float", "i": "int", "u": "int", "b": "bool"}[dtype[0]]
@@ -108,7 +118,10 @@ class Calls(WholeArrays):
             self.fill(owner, self.expr(node.args[0], scope, out), self.line(node, scope), out)
             return Row(())
         if name not in METHODS:
-            raise self.fail(node, scope, f"the method `{name}` is not supported", "write the loop over the elements")
+            instead = (
+                f"call `np.{name}`" if find(KNOWN, getattr(np, name, None)) else "write the loop over the elements"
+            )
+            raise self.fail(node, scope, f"the method `{name}` is not supported", instead)
         return self.whole_array(name, [owner, *self.all(node.args, scope, out)], node, scope, out)
 
     # ---- functions of Python -------------------------------------------------------------------------------------------
@@ -120,10 +133,9 @@ class Calls(WholeArrays):
             return self._ruled(plain, rule, node, scope, out)
         name = getattr(function, "__name__", repr(function))
         if not inspect.isfunction(plain):
-            raise self.fail(
-                node, scope, f"{name} has no derivative that is known", "write it in numbers and loops, or declare its derivative "
-                "by a rule",
-            )  # fmt: skip
+            raise self.fail(node, scope, f"{name} has no derivative that is known", instead_of(name))
+        if plain.__module__ == "numgrad" or f"{plain.__module__}.".startswith(_OF_TENSORS):
+            raise self.fail(node, scope, f"{name} is a function of tensors, and here are arrays", "call NumPy's")
         if self.depth >= _DEEPEST:
             raise self.fail(
                 node, scope, f"{name} calls itself", "write the recursion as a loop with a stack of its own"
@@ -178,6 +190,12 @@ class Calls(WholeArrays):
                 value = Var(stem)
             if isinstance(value, View):
                 value = self.settled(value, line, out)
+                if name in inner.renamed:  # another array will have this name, and the caller keeps this one
+                    mine = self.stored(value, name, node, scope, out)
+                    self.private[mine.array] = name, inner
+                    if sum(isinstance(v, View) and v.array == value.array for v in values) > 1:
+                        self.copies.append((name, value.array, inner, tree))
+                    value = mine
             inner.names[name] = value
 
     def settled(self, view: View, line: Any, out: list[Any]) -> View:

@@ -41,16 +41,14 @@ class Reader(Assignments):
     """Reads one function for arguments of given kinds; `unit` is the result."""
 
     def __init__(
-        self, function: Any, kinds: Sequence[Kind], checkpoint: Sequence[str], changed: set[str], private: set[str]
+        self, function: Any, kinds: Sequence[Kind], checkpoint: Sequence[str], rewritten: dict[str, set[Any]]
     ) -> None:
         plain = plain_function(function)
         super().__init__(getattr(plain, "__name__", "function"))
         self.checkpoint = tuple(checkpoint)
-        self.given_changed, self.given_private = changed, private
-        self.private: dict[
-            str, str
-        ] = {}  # arrays of names that stand for an argument first and for another array later
-        self.before: set[str] = set()  # arrays that there were before the statement that is read
+        self.given_changed, self.given_private = rewritten["changed"], rewritten["private"]
+        self.given_apart = rewritten["apart"]
+        self.checkpointed: set[str] = set()
         tree = tree_of(plain)
         scope = Scope(plain, tree)
         names = [a.arg for a in (*tree.args.posonlyargs, *tree.args.args, *tree.args.kwonlyargs)]
@@ -63,6 +61,10 @@ class Reader(Assignments):
             self._parameter(name, kind, tree)
         result = self.inline(tree, scope, tree, scope, self.unit.body)
         self.depth = 0
+        for name in set(self.checkpoint) - self.checkpointed:
+            raise self.fail(
+                tree, scope, f"there is no loop over a range with the variable {name} that can be checkpointed"
+            )
         self._results(result, tree)
         self._finish()
 
@@ -93,7 +95,10 @@ class Reader(Assignments):
             fresh = self.new_array(f"{name}_now", kind.dtype, unit.arrays[name].shape, tree, scope, unit.body)
             self.fill(fresh, scope.names[name], line, unit.body)
             scope.names[name] = fresh
-            (self.changed if name in self.given_changed else self.private)[fresh.array] = name
+            if name in self.given_changed:
+                self.changed[fresh.array] = name
+            else:
+                self.private[fresh.array] = name, scope
 
     def _results(self, value: Any, tree: ast.FunctionDef) -> None:
         unit, scope = self.unit, self.scope
@@ -200,6 +205,7 @@ class Reader(Assignments):
                     s, scope, "only a loop of the function's own level, without a way out, can be checkpointed"
                 )
             out[-1].checkpoint = True
+            self.checkpointed.add(s.target.id)
 
     def _turn(self, s: Any, stmts: list[Any], scope: Scope, before: list[Any] | None = None) -> list[Any]:
         """The body of a loop."""
@@ -228,6 +234,7 @@ class Reader(Assignments):
         if not isinstance(value, Arrayed) or not value.shape:
             raise self.fail(s, scope, "a loop goes over `range(...)`, an array or a tuple")
         value = self.view_of(value, "whole", node, scope, out)
+        mark = len(self.makings)
         name = self.fresh("row")
         self.kinds[name] = "i"
         self.unstable.add(name)
@@ -242,6 +249,8 @@ class Reader(Assignments):
         self.bind(target, row, scope, first, s)
         self.nest.pop()
         body = self._turn(s, s.body, scope, first)
+        if any(array == value.array for array, _, _ in self.makings[mark:]):
+            raise self.fail(s, scope, "the array that it goes over is made anew in it", "copy it")
         out.append(For(line, name, ZERO, span.extent, ONE, body, self._leaving(s, scope)))
 
     def _do_while(self, s: ast.While, scope: Scope, out: list[Any]) -> None:
@@ -269,10 +278,13 @@ class Reader(Assignments):
         unit = self.unit
         for fresh, name in self.changed.items():
             unit.results.append(("changed", fresh, name))
-        for fresh, name in self.private.items():
+        outlived = self.outlived()
+        if outlived is not None:
+            raise RewriteError("apart", outlived)
+        for fresh, (name, scope) in self.private.items():
             if fresh in self.written_to:
                 raise self.fail(
-                    self.scope.tree, self.scope, f"{name} is an argument, and then another array, and its elements are changed",
+                    scope.tree, scope, f"{name} is an argument, and then another array, and its elements are changed",
                     "take another name for the other array",
                 )  # fmt: skip
         for name, array, scope, s in self.copies:
@@ -324,10 +336,9 @@ def read(function: Any, kinds: Sequence[Kind], checkpoint: Sequence[str] = ()) -
     TranslationError
         It does something that has no derivative here.
     """
-    changed: set[str] = set()
-    private: set[str] = set()
+    rewritten: dict[str, set[Any]] = {"changed": set(), "private": set(), "apart": set()}
     while True:
         try:
-            return Reader(function, kinds, checkpoint, changed, private).unit
+            return Reader(function, kinds, checkpoint, rewritten).unit
         except RewriteError as entry:
-            (changed if entry.changed else private).add(entry.name)
+            rewritten[entry.why].add(entry.key)

@@ -45,10 +45,14 @@ class Scope:
         self.exits: dict[int, str] = {}
         self.locals = {a.arg for a in tree.args.args}
         self.bound: dict[str, int] = {}  # how often a name is given a value
+        in_place = {id(n.target) for n in ast.walk(tree) if isinstance(n, ast.AugAssign)}
+        self.renamed: set[str] = set()  # names that are given a value, and not by `+=`
         for each in ast.walk(tree):
             if isinstance(each, ast.Name) and isinstance(each.ctx, (ast.Store, ast.Del)):
                 self.locals.add(each.id)
                 self.bound[each.id] = self.bound.get(each.id, 0) + 1
+                if id(each) not in in_place:
+                    self.renamed.add(each.id)
         code = function.__code__
         self.cells = dict(zip(code.co_freevars, function.__closure__ or (), strict=True))
 
@@ -101,6 +105,8 @@ class Names:
         self.assignments: dict[str, list[Expr]] = {}
         self.expected: list[tuple[Expr, str, Any, Scope]] = []
         self.copies: list[tuple[str, str, Scope, Any]] = []  # names that got copies of arrays with other names
+        self.before: set[str] = set()  # arrays that there were before the statement that is read
+        self.private: dict[str, tuple[str, Scope]] = {}  # copies of arguments whose names get other arrays later
         self.written_to: set[str] = set()  # arrays whose elements are given values one by one
         self.constants: dict[int, str] = {}  # arrays of the surroundings, by identity
         self.turns_below: dict[str, Expr] = {}  # variables of loops from 0 or more, and what they stay below

@@ -35,6 +35,20 @@ ADVICE = {
 }  # fmt: skip
 
 
+# The same for functions of Python, by their names.
+INSTEAD = {
+    "print": "leave it outside, or debug what `source` gives", "zip": "loop over a range, and read both by the index",
+    "list": "take an array or a tuple", "dict": "take a tuple, or names of their own", "set": "compare with each of them",
+    "map": "write the loop", "filter": "write the loop", "sorted": "write the loop", "reversed": "take `a[::-1]`",
+    "isinstance": "leave it outside of the function", "str": "leave texts outside of the function",
+}  # fmt: skip
+
+
+def instead_of(name: str) -> str:
+    """What to do instead of calling a function that is not known."""
+    return INSTEAD.get(name, "write it in numbers and loops, or declare its derivative by a rule")
+
+
 def advice(node: Any) -> str:
     """What to do instead of some syntax."""
     return ADVICE.get(type(node).__name__, "write it by numbers, arrays and loops")

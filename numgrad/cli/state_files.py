@@ -55,7 +55,9 @@ def load_state(model: Module, state: Mapping[str, Any], path: Path, name: str) -
     try:
         model.load_state_dict(state)
     except (RuntimeError, TypeError) as error:
-        raise WeightsFormatError(str(path), f"does not fit {name}: {_beginning(str(error))}") from error
+        raise WeightsFormatError(
+            str(path), f"does not fit {name}, the model of --model: {_beginning(str(error))}"
+        ) from error
 
 
 def _beginning(text: str) -> str:

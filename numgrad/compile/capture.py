@@ -122,6 +122,7 @@ class Capture(Scope):
             tuple[Block, Any]
         ] = []  # blocks that change, and weak references to the storages that count it
         self.cleared: set[int] = set()  # ids of leaves whose gradient was dropped before anything used it
+        self.looked: set[int] = set()  # ids of leaves of which the step asked for the gradient that was there before it
         self.gradients: dict[int, Any] = {}  # by the leaf's id: the gradient that it had before
         self.leaves: dict[int, TensorBase] = {}
         self.seen: dict[
@@ -188,6 +189,8 @@ class Capture(Scope):
                     self._refuse_hooks(tensor._hooks)
         for tensor in self.arguments:
             self._leaf(tensor)
+            if tensor._hooks is not None:
+                self._refuse_hooks(tensor._hooks)
 
     def _refuse_hooks(self, hooks: Any) -> None:
         for table in (*hooks.tensor.values(), hooks.before, hooks.after, hooks.accumulated):
@@ -201,18 +204,30 @@ class Capture(Scope):
 
     def steps_with(self, optimizer: Any, tables: Iterable[dict[int, Any]]) -> None:
         """Called when an optimizer begins a step; ``tables`` are the hooks of all optimizers."""
+        for table in tables:
+            self.visible.count(table, "the hooks of all optimizers")
         for table in (*tables, optimizer._optimizer_step_pre_hooks, optimizer._optimizer_step_post_hooks):
             for hook in table.values():
                 self.hook(hook)
         self.visible.look(optimizer, type(optimizer).__name__)
         self._note_visible()
         self.counted.append(optimizer)
+        for group in optimizer.param_groups:
+            for parameter in group["params"]:
+                self.looks(parameter)
         options = [value for group in optimizer.param_groups for key, value in group.items() if key != "params"]
         self._reads_tensors = any(
             isinstance(each, TensorBase)
             for value in options
             for each in (value if isinstance(value, tuple) else (value,))
         )
+
+    def looks(self, leaf: TensorBase) -> None:
+        """Called when Python asks for a leaf's gradient, and so may decide by whether there is one."""
+        if leaf._node is None and id(leaf) not in self.cleared:
+            self._leaf(leaf)
+            if leaf._grad is self.gradients.get(id(leaf)):
+                self.looked.add(id(leaf))
 
     def clears(self, leaves: Iterable[TensorBase]) -> None:
         """Called before the gradients of leaves are dropped."""
@@ -400,8 +415,8 @@ class Capture(Scope):
     # ---- the end ---------------------------------------------------------------------------------------------------
 
     def drawn(self) -> bool:
-        """Whether Python's or NumPy's global random numbers were drawn."""
-        return self._random != _random_states()
+        """Whether random numbers of Python's or NumPy's were drawn."""
+        return self._random != _random_states() or self.visible.has_drawn()
 
     def is_filled(self, root: Storage) -> bool:
         """Whether Python filled this storage during the step."""

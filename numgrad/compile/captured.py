@@ -40,6 +40,8 @@ class Gradient(NamedTuple):
         It becomes a new tensor.
     ``dropped``
         There is none any more.
+    ``found``
+        The one that was there before is read, and then is ``made`` anew or ``dropped``.
     """
 
     leaf: Any  # a tensor, or the number of an argument
@@ -94,7 +96,7 @@ class Captured:
         self.visible = capture.visible
         self.visible.finish()
         _check(capture)
-        self.gradients = [each for each in map(_Gradients(capture).of, capture.leaves.values()) if each is not None]
+        self.gradients = list(chain.from_iterable(map(_Gradients(capture).of, capture.leaves.values())))
         self.results = results_of(result, capture)
         kept = {*self.results.blocks, *[each.block for each in self.gradients if each.block is not None]}
         self.steps = _live(capture.steps, kept)
@@ -105,14 +107,16 @@ class Captured:
             for block in capture.blocks
             if block.kind == "argument" and _is_pinned(block, capture)
         ]
-        self._inplace = [each for each in self.gradients if each.kind == "same" and each.block is not None]
+        self._inplace = [each for each in self.gradients if each.kind in ("same", "found") and each.block is not None]
         gradient_blocks = [each.block for each in self.gradients if each.kind == "made"]
         fresh = list(
             dict.fromkeys([*gradient_blocks, *[block for block in self.results.blocks if block.kind == "made"]])
         )
         slots = self._slots_of(capture, fresh)  # type: ignore[arg-type]
         self._bind(slots)
-        self.held = {id(block.root): block.root for block in capture.blocks if block.kind == "held"}
+        self.held = {
+            id(block.root): block.root for block in capture.blocks if block.kind == "held" and block not in slots
+        }
         self.seen = [
             (tensor, address, spec) for weak, address, spec in capture.seen.values() if (tensor := weak()) is not None
         ]
@@ -248,8 +252,12 @@ class Captured:
             if gradient.before is not None and (leaf._grad is not None) is not gradient.before:
                 had, has = ("a gradient", "none") if gradient.before else ("no gradient", "one")
                 return f"a tensor {leaf._spec} had {had} and has {has}"
-            if gradient.block is not None and gradient.kind == "same" and leaf._grad._spec is not gradient.spec:
-                return f"a gradient was {gradient.spec} and is {leaf._grad._spec}"
+        for gradient in self._inplace:
+            gradient_now = gradient.of(arguments)._grad
+            if gradient_now._spec is not gradient.spec:
+                return f"a gradient was {gradient.spec} and is {gradient_now._spec}"
+            if any(argument._storage.root is gradient_now._storage.root for argument in arguments):
+                return "an argument shares memory with a gradient"
         for number, argument in enumerate(arguments):
             if id(argument._storage.root) in self.held and (number, argument._address) not in self.pinned:
                 return f"tensor {number} of the arguments shares memory with a tensor that the step uses"
@@ -270,7 +278,7 @@ class Captured:
         self._kept: _Kept | None = None
         is_apart = not any(isinstance(each.leaf, int) for each in self.gradients)
         self._keeps = 4 if gradients and is_apart and not gradients & {*self.results.blocks} else 0
-        self._renewed = [each for each in self.gradients if each.kind != "same"]
+        self._renewed = [each for each in self.gradients if each.kind in ("made", "dropped")]
         self._renewed_by = [each for each in self.gradients if each.kind == "made"]
         self._with_gradient = any(each.before or isinstance(each.leaf, int) for each in self.gradients)
         self._leaves = None if self._with_gradient else [each.leaf for each in self._renewed]
@@ -287,7 +295,7 @@ class Captured:
                 bumped.append(storage)
         self._bumped = bumped
         without = [each.leaf for each in self.gradients if each.before is False and not isinstance(each.leaf, int)]
-        self._slots = Slots([*((leaf, "_grad") for leaf in without), *self._of_seen()])
+        self._slots = Slots(self._of_seen(), [(leaf, "_grad") for leaf in without])
 
     def _of_seen(self) -> list[tuple[Any, str]]:
         return [(tensor, name) for tensor, *_ in self.seen for name in ("_address", "_spec")]
@@ -381,7 +389,10 @@ def _check(capture: Capture) -> None:
                 "jit: an argument was changed in place so that it has a graph, which a replay would not make; return the result"
             )
     if (difference := capture.visible.difference()) is not None:
-        raise UnstableError(f"the step changed what it sees, and a replay would not: {difference}")
+        raise UnstableError(
+            f"the step changed what it sees, and a replay would not: {difference}; change it outside of the step, or in a "
+            "function of jit.host, or take fallback='eager'"
+        )
 
 
 class _Gradients:
@@ -392,33 +403,42 @@ class _Gradients:
         self.numbers = {id(tensor): number for number, tensor in enumerate(capture.arguments)}
         self.used = {block for step in capture.steps if isinstance(step, Applied) for block in step.blocks()}
 
-    def of(self, leaf: TensorBase) -> Gradient | None:
-        """What it did with a leaf's; None if the leaf has none and needs none."""
+    def of(self, leaf: TensorBase) -> list[Gradient]:
+        """What it did with a leaf's; nothing if the leaf has none and needs none."""
         capture = self.capture
         before, now = capture.gradients[id(leaf)], leaf._grad
         if before is None and now is None and not leaf._requires_grad:
-            return None
+            return []
         who: Any = self.numbers.get(id(leaf), leaf)
         had: bool | None = before is not None
+        if (id(leaf) in capture.cleared or (had and self._used(before) is None)) and id(leaf) not in capture.looked:
+            had = None
         if now is None:
-            return Gradient(
-                who, (had and not self._uses(before)) or (id(leaf) in capture.cleared and None), "dropped", *_NO
-            )
+            return [*self._from_before(who, before), Gradient(who, had, "dropped", *_NO)]
         block = capture.by_root.get(id(now._storage.root))
         offset = now._address - now._storage.root.address
         if before is not None and before._storage.root is now._storage.root:
-            used = block if block in self.used else None
-            if used is not None and used.kind == "argument":
-                raise CaptureError("jit: an argument is the gradient of a tensor; pass another tensor")
-            return Gradient(who, True, "same", now._spec, used, offset)
+            used = self._used(before)
+            return [Gradient(who, True, "same", now._spec, used, offset)]
         if block is None or block.kind != "made":
             raise CaptureError("jit: a gradient was set to a tensor from outside of the step; copy into it, or pass it")
-        if id(leaf) in capture.cleared or (before is not None and not self._uses(before)):
-            had = None
-        return Gradient(who, had, "made", now._spec, block, offset)
+        return [*self._from_before(who, before), Gradient(who, had, "made", now._spec, block, offset)]
 
-    def _uses(self, gradient: TensorBase | None) -> bool:
-        return gradient is not None and self.capture.by_root.get(id(gradient._storage.root)) in self.used
+    def _from_before(self, who: Any, before: TensorBase | None) -> list[Gradient]:
+        """The gradient that was there before, if the step reads it."""
+        block = self._used(before)
+        if before is None or block is None:
+            return []
+        return [Gradient(who, True, "found", before._spec, block, before._address - before._storage.root.address)]
+
+    def _used(self, gradient: TensorBase | None) -> Block | None:
+        """The block of the gradient that was there before, if an op of the step touches it."""
+        block = None if gradient is None else self.capture.by_root.get(id(gradient._storage.root))
+        if block not in self.used:
+            return None
+        if block is not None and block.kind == "argument":
+            raise CaptureError("jit: an argument is the gradient of a tensor; pass another tensor")
+        return block
 
 
 _NO = (None, None, 0)

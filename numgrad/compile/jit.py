@@ -24,7 +24,7 @@ from numgrad.runtime import kernel, locks, program, threads
 from numgrad.runtime.memory import Storage
 
 _log = logging.getLogger("numgrad.jit")
-_PLAIN = (bool, int, complex, str, bytes, type(None))
+_PLAIN = (bool, int, str, bytes, type(None))
 _MOST_UNSTABLE = 3  # captures in a row that cannot be kept
 
 
@@ -62,6 +62,9 @@ class Step:
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
         return self if instance is None else _bound_step(self, instance)
+
+    def __deepcopy__(self, memo: Any) -> Step:
+        return self  # as functions are
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if not _listens_to_nobody():
@@ -101,9 +104,11 @@ class Step:
         visible.look(self.function, getattr(self.function, "__name__", "step"))
         visible.look(_others(args, kwargs), "an argument")
         capture = Capture(tensors, visible, lenient=self.fallback == "eager")
+        before = _surroundings(args, kwargs)
         with capture:
             result = self.function(*args, **kwargs)
         try:
+            _check_surroundings(before, _surroundings(args, kwargs))
             captured = Captured(capture, result)
             self._programs.setdefault(key, []).append(captured)
             self._captures += 1
@@ -150,6 +155,8 @@ class Step:
         if len(tensors) > 1 and len(set(map(id, roots))) < len(roots):  # some share memory
             firsts = [roots.index(root) for root in roots]
             key += firsts
+            ids = list(map(id, tensors))
+            key += map(ids.index, ids)
             key += [t._address - tensors[first]._address for t, first in zip(tensors, firsts, strict=True)]
         return tuple(key)
 
@@ -162,11 +169,11 @@ class Step:
                     "jit: an argument has a graph from outside of the step; compute it inside, or pass its detach()"
                 )
             tensors.append(value)
-            key += (value._spec, value._requires_grad, value._grad is None)
+            key += (value.__class__, value._spec, value._requires_grad, value._grad is None, value._hooks is None)
         elif isinstance(value, _PLAIN):
             key += (value.__class__, value)
-        elif isinstance(value, float):
-            key += (float, value.hex())
+        elif isinstance(value, (float, complex)):
+            key += (value.__class__, repr(value))  # zeros have a sign
         elif isinstance(value, (tuple, list)):
             key += (value.__class__, len(value))
             for each in value:
@@ -224,6 +231,36 @@ def _listens_to_nobody() -> bool:
     return all(observed != thread for observed, _ in program.observers)
 
 
+def _surroundings(args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[tuple[str, Any, Any]]:
+    """What a step may not leave changed: a name, a value, and what the value's id belongs to."""
+    state: list[tuple[str, Any, Any]] = [
+        ("the grad mode", modes.grad_enabled, None),
+        ("the inference mode", modes.inference, None),
+        ("the default dtype", get_default_dtype(), None),
+        ("the number of threads", threads.get_num_threads(), None),
+    ]
+    stack: list[Any] = [args, kwargs]
+    while stack:
+        value = stack.pop()
+        if isinstance(value, TensorBase):
+            state.append(("an argument's memory or layout", (id(value), value._address, value._spec), value))
+            state.append(("requires_grad of an argument", value._requires_grad, value))
+        elif isinstance(value, (tuple, list, dict)):
+            items = list(value.values()) if isinstance(value, dict) else value
+            state.append(("the items of an argument", (id(value), *map(id, items)), tuple(items)))
+            stack += items
+    return state
+
+
+def _check_surroundings(before: list[tuple[str, Any, Any]], after: list[tuple[str, Any, Any]]) -> None:
+    """Refuse a step that changed them."""
+    for (name, value, _), (_, now, _) in zip(before, after, strict=False):
+        if value != now:
+            raise CaptureError(
+                f"jit: the step changes {name}, and a replay would not; change it outside, or within a copy"
+            )
+
+
 def _others(args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Any]:
     """The arguments that are no tensors, numbers or containers."""
     others: list[Any] = []
@@ -234,7 +271,7 @@ def _others(args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Any]:
             stack += value
         elif isinstance(value, dict):
             stack += value.values()
-        elif not isinstance(value, (TensorBase, float, *_PLAIN)):
+        elif not isinstance(value, (TensorBase, float, complex, *_PLAIN)):
             others.append(value)
     return others
 

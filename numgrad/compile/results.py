@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import functools
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -65,10 +66,16 @@ class Results:
             return _Number(len(self._makers) - 1)
         if isinstance(value, (tuple, list)):
             items = [self._noted(each, f"{path}[{index}]") for index, each in enumerate(value)]
-            return _Sequence(type(value), items) if any(map(_is_noted, items)) else value
+            is_kept = isinstance(value, tuple) and not any(map(_is_noted, items))
+            return value if is_kept else _Sequence(type(value), items)
         if isinstance(value, dict):
             items = [self._noted(each, f"{path}[{key!r}]") for key, each in value.items()]
-            return _Mapping(type(value), list(value), items)
+            kind = (
+                functools.partial(type(value), value.default_factory)
+                if hasattr(value, "default_factory")
+                else type(value)
+            )
+            return _Mapping(kind, list(value), items)
         if isinstance(value, _PLAIN):
             return value
         raise CaptureError(
@@ -85,6 +92,11 @@ class Results:
         for leaf in capture.leaves.values():
             if leaf._grad is tensor:
                 return _gradient_of(leaf, capture)
+        if any(before is not None and before._storage.root is root for before in capture.gradients.values()):
+            raise CaptureError(
+                f"jit: the result of shape {list(tensor._spec.shape)} lies in the gradient that was there before the step; "
+                "return its clone()"
+            )
         block, spec = capture.by_root.get(id(root)), tensor._spec
         node = None
         if tensor._node is not None:
@@ -129,7 +141,7 @@ class _Sequence:
 
 
 class _Mapping:
-    def __init__(self, kind: type, keys: list[Any], items: list[Any]) -> None:
+    def __init__(self, kind: Callable[..., Any], keys: list[Any], items: list[Any]) -> None:
         self.kind, self.keys, self.items = kind, keys, items
 
 

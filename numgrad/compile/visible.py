@@ -4,13 +4,15 @@ A replay does again what launches did, and nothing that Python did. So what Pyth
 each replay: closures, globals that the code names, attributes, the items of containers, modules, optimizers, and the memory of
 each tensor among them. Everything is compared by identity (numbers and texts also by value), in a few loops in C.
 
-What cannot be seen: what C code reaches, what is looked up by a computed name, and the values of arrays. Containers with very
-many items are compared as a whole.
+What cannot be seen: what C code reaches, what is looked up by a computed name, the values of large arrays, and what lies below
+the items of very large containers.
 
 Classes above this layer say what of them needs no guard, by attributes of the class:
 
 ``_replay_skips``
     Names of attributes that a replay advances itself.
+``_replay_tables``
+    Of a module, tables of hooks that run for all modules.
 ``_replay_options``
     Of an optimizer, the options that are read again before each replay.
 ``_replay_opaque``
@@ -21,12 +23,16 @@ from __future__ import annotations
 
 import dis
 import functools
+import random
 import sys
 import types
+from collections import deque
 from collections.abc import Callable, Iterable
 from itertools import chain
 from operator import attrgetter, call, is_
 from typing import Any
+
+import numpy as np
 
 from numgrad.engine.tape import TensorBase
 from numgrad.layout import Spec
@@ -34,26 +40,39 @@ from numgrad.runtime.replay import Items, Slots
 
 _MOST_ITEMS = 1000  # of a container that is looked into
 _MOST_OBJECTS = 20_000
+_MOST_BYTES = 1 << 16  # of an array whose values are compared
 _PLAIN = (bool, int, float, complex, str, bytes, type(None))
+_SEQUENCES = (list, tuple, set, frozenset, deque)
+_GENERATORS = (random.Random, np.random.Generator, np.random.RandomState)
+# Methods that run when an object is made, and no later.
+_MAKING = frozenset(
+    {"__init__", "__new__", "__post_init__", "__init_subclass__", "__del__", "__repr__", "__setstate__"}
+)
 _DONE = object()
 
 
 class Code:
-    """What a function's code names: globals, and attributes of anything."""
+    """What a function's code names: globals, modules that it imports, and attributes of anything (or texts that may name some)."""
 
     def __init__(self, code: types.CodeType) -> None:
         self.globals: set[str] = set()
         self.attributes: set[str] = set()
+        self.imports: set[str] = set()
         for instruction in dis.get_instructions(code):
             if instruction.opname in ("LOAD_GLOBAL", "LOAD_NAME"):
                 self.globals.add(instruction.argval)
-            elif "ATTR" in instruction.opname or "METHOD" in instruction.opname:
+            elif "ATTR" in instruction.opname or "METHOD" in instruction.opname or instruction.opname == "IMPORT_FROM":
                 self.attributes.add(instruction.argval)
+            elif instruction.opname == "IMPORT_NAME":
+                self.imports.add(instruction.argval)
         for constant in code.co_consts:
             if isinstance(constant, types.CodeType):
                 inner = code_of(constant)
                 self.globals |= inner.globals
                 self.attributes |= inner.attributes
+                self.imports |= inner.imports
+            elif isinstance(constant, str) and constant.isidentifier():
+                self.attributes.add(constant)  # of getattr
 
 
 code_of = functools.lru_cache(1024)(Code)
@@ -79,7 +98,7 @@ class Visible:
 
     def __init__(self) -> None:
         self.tensors: dict[int, TensorBase] = {}
-        self._memory: list[tuple[TensorBase, int, Spec, bool, str]] = []  # of the tensors
+        self._memory: list[tuple[TensorBase, int, Spec, bool, Any, str]] = []  # of the tensors
         self._seen: dict[int, Any] = {}
         self._attributes: set[str] = set()
         self._named: dict[int, set[str]] = {}  # by the id of an object, those that were looked up
@@ -88,7 +107,11 @@ class Visible:
         self._paths: list[str] = []
         self._lengths: list[int] = []
         self._items: list[tuple[Any, ...]] = []
+        self._keys: list[tuple[Any, ...]] = []
         self._singles: list[tuple[Callable[[], Any], Any, str]] = []
+        self._counted: list[tuple[Any, int, str]] = []  # of which only the number of items matters
+        self._arrays: list[tuple[np.ndarray, bytes, str]] = []
+        self._generators: list[tuple[Any, Any]] = []  # of random numbers, not numgrad's, with their states
 
     # ---- looking ------------------------------------------------------------------------------------------------
 
@@ -112,14 +135,24 @@ class Visible:
         self._seen[id(value)] = value
         if isinstance(value, TensorBase):
             self.tensors[id(value)] = value
-            self._memory.append((value, value._address, value._spec, value._requires_grad, path))
+            self._memory.append((value, value._address, value._spec, value._requires_grad, value._hooks, path))
+            self._hooks_of(value, path)
+            if getattr(value, "__dict__", None):
+                self._waiting.append((value, path))
             return ()
-        if isinstance(value, (dict, list, tuple, set, frozenset)):
+        if isinstance(value, (dict, *_SEQUENCES)):
             return self._container(value, path)
         if isinstance(value, types.FunctionType):
             return self._function(value, path) if is_foreign(value) else ()
         if isinstance(value, types.MethodType):
             return [(value.__self__, path.rpartition(".")[0] or path), (value.__func__, path)]
+        if isinstance(value, np.ndarray):
+            if value.nbytes <= _MOST_BYTES:
+                self._arrays.append((value, value.tobytes(), path))
+            return ()
+        if isinstance(value, _GENERATORS):
+            self._generators.append((value, _state_of(value)))
+            return ()
         if isinstance(value, functools.partial):
             return [(value.func, path), (value.args, path), (value.keywords, path)]
         return self._object(value, path)
@@ -138,7 +171,21 @@ class Visible:
         self._lengths.append(len(container))
         self._paths.append(path)
         items = container.values() if isinstance(container, dict) else container
-        self._items.append(tuple(items) if len(container) <= _MOST_ITEMS else ())
+        self._items.append(tuple(items))
+        self._keys.append(tuple(container) if isinstance(container, dict) else ())
+
+    def count(self, container: Any, path: str) -> None:
+        """Note the number of a container's items, such as hooks that would run."""
+        self._counted.append((container, len(container), path))
+
+    def _hooks_of(self, tensor: TensorBase, path: str) -> None:
+        hooks = tensor._hooks
+        for table in (
+            ()
+            if hooks is None
+            else (*hooks.tensor.values(), hooks.tensor, hooks.before, hooks.after, hooks.accumulated)
+        ):
+            self.count(table, f"the hooks of {path}")
 
     def _single(self, get: Callable[[], Any], path: str) -> Any:
         value = get()
@@ -154,6 +201,13 @@ class Visible:
         for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
             get = functools.partial(_contents if _contents(cell) is _DONE else attrgetter("cell_contents"), cell)
             inside.append((self._single(get, name), name))
+        if vars(function):
+            self._waiting.append((function, path))
+            inside.append((vars(function).get("__wrapped__"), path))
+        package = function.__globals__.get("__package__") or ""
+        for name in sorted(code.imports):
+            for module in filter(None, map(sys.modules.get, (name, name.partition(".")[0], f"{package}.{name}"))):
+                inside += self._global(module, name)
         for name in sorted(code.globals):
             if name in function.__globals__:
                 get = functools.partial(function.__globals__.get, name, _DONE)
@@ -166,24 +220,32 @@ class Visible:
             if not is_library(value.__name__):
                 self._waiting.append((value, name))
             return ()
-        return () if isinstance(value, type) else [(value, name)]
+        return [(value, name)]
 
     def _object(self, value: Any, path: str) -> Iterable[tuple[Any, str]]:
         cls = type(value)
-        if getattr(cls, "_replay_opaque", False) or isinstance(value, (type, types.ModuleType)):
+        if getattr(cls, "_replay_opaque", False) or isinstance(value, types.ModuleType):
+            return ()
+        if isinstance(value, type):
+            if is_foreign(value):
+                self._waiting.append((value, path))
             return ()
         attributes = getattr(value, "__dict__", None)
         if hasattr(cls, "_replay_options"):
             return self._optimizer(value, path)
         if hasattr(cls, "_parameters"):
             return self._module(value, path)
-        if attributes is not None and is_foreign(cls):
+        if is_foreign(cls) or (attributes is not None and cls.__module__.partition(".")[0] != "numgrad"):
             self._waiting.append((value, path))
-        return ()
+        return [(value.__wrapped__, path)] if attributes and "__wrapped__" in attributes else ()
 
     def _module(self, module: Any, path: str) -> Iterable[tuple[Any, str]]:
         """A module: its tables, its numbers, and what else the code names."""
         attributes, inside = module.__dict__, []
+        for table in type(module)._replay_tables:
+            if id(table) not in self._seen:
+                self._seen[id(table)] = table
+                self.count(table, "the hooks of all modules")
         if not is_foreign(type(module)):
             self._watch(attributes, f"{path}.")
             skipped = type(module)._replay_skips
@@ -200,6 +262,11 @@ class Visible:
     def _optimizer(self, optimizer: Any, path: str) -> Iterable[tuple[Any, str]]:
         inside: list[tuple[Any, str]] = [(optimizer.state, f"{path}.state")]
         self._watch(optimizer.param_groups, f"{path}.param_groups")
+        for name in ("_optimizer_step_pre_hooks", "_optimizer_step_post_hooks"):
+            self.count(getattr(optimizer, name), f"{path}.{name}")
+        self._single(functools.partial(optimizer.__dict__.get, "step", _DONE), f"{path}.step")
+        if is_foreign(type(optimizer)):
+            self._waiting.append((optimizer, path))
         for name in ("param_groups", "state"):
             self._single(functools.partial(optimizer.__dict__.get, name), f"{path}.{name}")
         for number, group in enumerate(optimizer.param_groups):
@@ -210,22 +277,37 @@ class Visible:
         return inside
 
     def _attributes_of(self, value: Any, path: str) -> Iterable[tuple[Any, str]]:
-        """The attributes that the code names, of an object of the user's class or of a Python module."""
+        """The attributes that the code names, of an object of the user's, its class, or a Python module."""
         inside: list[tuple[Any, str]] = []
-        known = self._named.setdefault(id(value), set())
-        attributes = vars(value)
-        for name in (self._attributes & attributes.keys()) - known:
+        known = self._named.get(id(value))
+        attributes = getattr(value, "__dict__", {})
+        if known is None:
+            known = self._named[id(value)] = set()
+            if not isinstance(value, types.ModuleType):
+                self.count(attributes, f"the attributes of {path}")
+            if isinstance(value, type):
+                inside += [(each, each.__name__) for each in value.__mro__[1:]]
+            elif not isinstance(value, (types.ModuleType, types.FunctionType)):
+                self._single(functools.partial(getattr, value, "__class__"), f"the class of {path}")
+                inside += [(each, each.__name__) for each in type(value).__mro__]
+        named = (self._attributes & attributes.keys()) - known
+        if isinstance(value, type):
+            bases = [each for each in value.__mro__ if each is not object and not is_foreign(each)]
+            called = {name for name in attributes if name.startswith("__") or any(name in vars(each) for each in bases)}
+            named |= {name for name in called if isinstance(_function_of(attributes[name]), types.FunctionType)} - known
+            named -= _MAKING - self._attributes
+        for name in named:
             known.add(name)
             if name not in getattr(type(value), "_replay_skips", ()):
-                get = functools.partial(attributes.get, name, _DONE)
-                inside += self._global(self._single(get, f"{path}.{name}"), f"{path}.{name}")
-        called = self._attributes | {"forward", "__call__"}
-        for cls in filter(is_foreign, () if isinstance(value, types.ModuleType) else type(value).__mro__):
-            for name in called & vars(cls).keys():
-                function = vars(cls)[name]
-                function = getattr(function, "__func__", None) or getattr(function, "fget", None) or function
-                if isinstance(function, types.FunctionType) and id(function) not in self._seen:
-                    inside.append((function, f"{path}.{name}"))
+                each = self._single(functools.partial(attributes.get, name, _DONE), f"{path}.{name}")
+                if isinstance(value, type):
+                    each = _function_of(each)
+                inside += self._global(each, f"{path}.{name}")
+        for name in () if isinstance(value, type) else (self._attributes & _slots_of(value.__class__)) - known:
+            known.add(name)
+            inside.append(
+                (self._single(functools.partial(getattr, value, name, _DONE), f"{path}.{name}"), f"{path}.{name}")
+            )
         self._waiting.append((value, path))
         return inside
 
@@ -244,11 +326,13 @@ class Visible:
         dicts = [(d, items) for d, _, items in known if items and isinstance(d, dict) and not _is_named(d)]
         others = [(each, items) for each, _, items in known if items and not isinstance(each, dict)]
         self._dicts, self._others = [each for each, _ in dicts], [each for each, _ in others]
-        self._full = [each for each, length in zip(self._containers, self._lengths, strict=True) if length]
-        self._sizes = [length for length in self._lengths if length]
-        self._flat = list(chain.from_iterable(items for _, items in (*dicts, *others)))
+        full = [(each, n) for each, n in zip(self._containers, self._lengths, strict=True) if n]
+        full += [(each, length) for each, length, _ in self._counted]
+        self._full, self._sizes = [each for each, _ in full], [length for _, length in full]
+        keys = chain.from_iterable(self._dicts)
+        self._flat = [*keys, *chain.from_iterable(items for _, items in (*dicts, *others))]
         self._gets, self._values = [get for get, *_ in self._singles], [value for _, value, _ in self._singles]
-        names = ("_address", "_spec", "_requires_grad")
+        names = ("_address", "_spec", "_requires_grad", "_hooks")
         self._slots = Slots([(tensor, name) for tensor, *_ in self._memory for name in names])
         self._waiting = []
 
@@ -260,10 +344,21 @@ class Visible:
             and self._named_items.changed() < 0
             and self._slots.changed() < 0
         ):
-            now = chain(chain.from_iterable(map(dict.values, self._dicts)), chain.from_iterable(self._others))
+            values = chain.from_iterable(map(dict.values, self._dicts))
+            now = chain(chain.from_iterable(self._dicts), values, chain.from_iterable(self._others))
             if all(map(is_, now, self._flat)) and all(map(is_, map(call, self._gets), self._values)):
-                return True
+                return self._array_difference() is None
         return self.difference() is None
+
+    def has_drawn(self) -> bool:
+        """Whether a generator of Python's or NumPy's, which the step sees, is in another state."""
+        return any(_state_of(each) != state for each, state in self._generators)
+
+    def _array_difference(self) -> str | None:
+        for array, values, path in self._arrays:
+            if array.tobytes() != values:
+                return f"the values of the array {path} have changed"
+        return None
 
     def difference(self) -> str | None:
         """The first thing that is not what it was, and how; None if everything is."""
@@ -271,25 +366,29 @@ class Visible:
             now = get()
             if not _same(now, value):
                 return f"{path} was {_short(value)} and is {_short(now)}"
-        for container, path, items in zip(self._containers, self._paths, self._items, strict=True):
-            if len(container) <= _MOST_ITEMS or items:
-                now = tuple(container.values()) if isinstance(container, dict) else tuple(container)
-                if len(now) != len(items):
-                    return f"{path.rstrip('.')} had {len(items)} items and has {len(now)}"
-                for index, (one, other) in enumerate(zip(items, now, strict=True)):
-                    if not _same(one, other):
-                        key = list(container)[index] if isinstance(container, dict) else index
-                        where = f"{path}{key}" if path.endswith(".") else f"{path}[{_short(key)}]"
-                        return f"{where} was {_short(one)} and is {_short(other)}"
-        for container, length, path in zip(self._containers, self._lengths, self._paths, strict=True):
+        for container, path, items, keys in zip(self._containers, self._paths, self._items, self._keys, strict=True):
+            now = tuple(container.values()) if isinstance(container, dict) else tuple(container)
+            if len(now) != len(items):
+                return f"{path.rstrip('.')} had {len(items)} items and has {len(now)}"
+            for one, other in zip(keys, container if keys else (), strict=True):
+                if not _same(one, other):
+                    return f"{path.rstrip('.')} had the key {_short(one)} and has {_short(other)}"
+            for index, (one, other) in enumerate(zip(items, now, strict=True)):
+                if not _same(one, other):
+                    key = keys[index] if keys else index
+                    where = f"{path}{key}" if path.endswith(".") else f"{path}[{_short(key)}]"
+                    return f"{where} was {_short(one)} and is {_short(other)}"
+        for container, length, path in self._counted:
             if len(container) != length:
-                return f"{path} had {length} items and has {len(container)}"
-        for tensor, address, spec, requires_grad, path in self._memory:
+                return f"{path} were {length} and are {len(container)}"
+        for tensor, address, spec, requires_grad, hooks, path in self._memory:
             if tensor._address != address or tensor._spec is not spec:
                 return f"{path} has other memory or another layout"
             if tensor._requires_grad is not requires_grad:
                 return f"requires_grad of {path} was {requires_grad}"
-        return None
+            if tensor._hooks is not hooks:
+                return f"hooks of {path} have changed"
+        return self._array_difference()
 
 
 def _contents(cell: Any) -> Any:
@@ -300,12 +399,33 @@ def _contents(cell: Any) -> Any:
         return _DONE
 
 
+def _function_of(member: Any) -> Any:
+    """The function of a method or a property of a class; other members as they are."""
+    for name in ("__func__", "fget", "func"):
+        member = getattr(member, name, None) or member
+    return member
+
+
+@functools.lru_cache(1024)
+def _slots_of(cls: type) -> frozenset[str]:
+    """The slots of the user's classes among a class and its bases."""
+    members = [(name, each) for base in cls.__mro__ if is_foreign(base) for name, each in vars(base).items()]
+    return frozenset(name for name, each in members if isinstance(each, types.MemberDescriptorType))
+
+
+def _state_of(generator: Any) -> str:
+    """The state of a generator of Python's or NumPy's."""
+    if isinstance(generator, np.random.Generator):
+        return repr(generator.bit_generator.state)
+    return repr(generator.getstate() if isinstance(generator, random.Random) else generator.get_state())
+
+
 def _is_named(container: Any) -> bool:
     return isinstance(container, dict) and all(type(key) is str for key in container)
 
 
 def _same(one: Any, other: Any) -> bool:
-    return one is other or (type(one) is type(other) and isinstance(one, _PLAIN) and one == other)
+    return one is other or (type(one) is type(other) and isinstance(one, _PLAIN) and repr(one) == repr(other))
 
 
 def _joined(path: str, name: str) -> str:

@@ -59,7 +59,10 @@ class WeightsEnum(enum.Enum):
         if obj is None or isinstance(obj, cls):
             return obj
         if isinstance(obj, str):
-            return cls[obj.removeprefix(f"{cls.__name__}.")]
+            name = obj.removeprefix(f"{cls.__name__}.")
+            if name not in cls.__members__:
+                raise KeyError(f"{cls.__name__} has no member {name!r}; it has {', '.join(cls.__members__)}")
+            return cls[name]
         raise TypeError(f"Invalid Weight class provided; expected {cls.__name__} but received {type(obj).__name__}.")
 
     def get_state_dict(self, progress: bool = True, check_hash: bool = True) -> Any:

@@ -53,6 +53,9 @@ class Module(Hooked, Converted, state.Stateful):
 
     # What a call does not depend on; see `compile.visible`.
     _replay_skips = frozenset({"_non_persistent_buffers_set", *(table for table in TABLES if "dict" in table)})
+    _replay_tables = tuple(
+        table for name, table in sorted(vars(global_hooks).items()) if isinstance(table, OrderedDict)
+    )
 
     training: bool
     # The tables of a module's members. These empty ones are seen until `__init__` makes the module's own.

@@ -143,7 +143,7 @@ def summary(
     Raises
     ------
     TypeError
-        ``model`` is no `Module`.
+        ``model`` is no `Module`, or ``input_size`` is a tensor.
     ValueError
         Neither or both of ``input_size`` and ``input_data`` are given, or the mode, the depth or the dtypes make no sense.
 
@@ -173,6 +173,8 @@ def summary(
         raise ValueError(f"summary: mode is {mode!r}, expected 'eval' or 'train'")
     if depth < 0:
         raise ValueError(f"summary: depth is {depth}, expected a number of at least 0")
+    if isinstance(input_size, Tensor):
+        raise TypeError("summary: input_size is a tensor, expected a shape; give tensors as input_data=")
     args, named = _arguments(model, input_size, input_data, dtypes)
     root = _tree(model, "", 0, set())
     watch = _Watch(model, root)

@@ -212,11 +212,13 @@ class Slots:
     ----------
     watched
         Objects, and the names of their slots.
+    empty
+        Objects and names of slots that are to hold None, whatever they hold now.
     """
 
-    def __init__(self, watched: Sequence[tuple[Any, str]]) -> None:
-        self.watched = list(watched)
-        self.values = [getattr(thing, name) for thing, name in watched]
+    def __init__(self, watched: Sequence[tuple[Any, str]], empty: Sequence[tuple[Any, str]] = ()) -> None:
+        self.values = [getattr(thing, name) for thing, name in watched] + [None] * len(empty)
+        self.watched = watched = [*watched, *empty]
         rows = [(id(t), _offset_of(name), id(v)) for (t, name), v in zip(watched, self.values, strict=True)]
         self._rows = np.array(rows, np.int64).reshape(-1, 3)
         self._args = self._rows.ctypes.data, len(rows)

@@ -108,6 +108,10 @@ class differentiable:  # noqa: N801 (a decorator)
             raise TypeError(
                 f"differentiable: {plain.__name__} has the parameters {strange}, expected each by its name and place"
             )
+        if hidden := [name for name in self._names if name.startswith("_")]:
+            raise TypeError(
+                f"differentiable: {plain.__name__} has the parameters {hidden}, expected names that begin with a letter"
+            )
         self._programs: dict[tuple[Any, ...], _Bound] = {}
         functools.update_wrapper(self, plain)
 
@@ -142,12 +146,12 @@ class differentiable:  # noqa: N801 (a decorator)
     uniform = staticmethod(randomness.uniform)
     normal = staticmethod(randomness.normal)
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
         """Call the function."""
         values = self._values(args, kwargs)
         return self._bound(values).call(values)
 
-    def source(self, *args: Any, **kwargs: Any) -> str:
+    def source(self, /, *args: Any, **kwargs: Any) -> str:
         """The sweeps that are made for such arguments, as Python's text: forward, the forward that records, and the reverse.
 
         >>> import numgrad as ng
@@ -161,7 +165,7 @@ class differentiable:  # noqa: N801 (a decorator)
         sweeps = self._bound(values).program.sweeps(self._needs(values))
         return "\n\n".join([each.text for each in (sweeps.plain, sweeps.record, sweeps.reverse)])
 
-    def report(self, *args: Any, **kwargs: Any) -> str:
+    def report(self, /, *args: Any, **kwargs: Any) -> str:
         """What is recorded for such arguments, what is computed again, and why; and the bytes of the tape.
 
         >>> import numgrad as ng

@@ -342,6 +342,8 @@ class Tensor(Operators, Attributes, Methods):
                 UserWarning,
                 stacklevel=2,
             )
+        if modes.capture is not None:
+            modes.capture.looks(self)
         return self._grad  # type: ignore[no-any-return]
 
     @grad.setter

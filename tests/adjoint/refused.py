@@ -12,6 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+import numgrad as ng
+
 TABLE = {"decay": 0.5}
 WEIGHTS = [0.1, 0.2]
 
@@ -193,6 +195,29 @@ def method_that_nobody_knows(x, n):
     return x.ptp()  # refused: write the loop
 
 
+def method_that_numpy_has_as_a_function(x, n):
+    return x.sin()  # refused: call `np.sin`
+
+
+def method_of_a_number(x, n):
+    return x[0].item()  # refused: a number has no method `item` here; leave it out
+
+
+def misspelled(x, n):
+    return np.sinn(x)  # refused: numpy has no `sinn`
+
+
+def function_of_tensors(x, n):
+    return ng.sin(x)  # refused: sin is a function of tensors, and here are arrays; call NumPy's
+
+
+def pairs(x, n):
+    total = 0.0
+    for a, b in zip(x, x, strict=True):  # refused: loop over a range, and read both by the index
+        total += a * b
+    return total
+
+
 def sorting(x, n):
     y = np.sort(x)  # refused: write it in numbers and loops
     return y[0]
@@ -229,7 +254,7 @@ def unfolded_call(x, n):
 def list_of_numbers(x, n):
     made = []
     for i in range(n):
-        made.append(x[i])  # refused: give numbers and arrays
+        made.append(x[i])  # refused: a tuple has no method `append` here; store into the elements of an array
     return made[0]
 
 

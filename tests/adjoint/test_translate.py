@@ -11,7 +11,7 @@ from numba import prange
 from numgrad.adjoint import FIRST_FAILURE, Kind, declare_rule, translate
 from numgrad.adjoint.randomness import normal, uniform
 from numgrad.errors import TranslationError
-from tests.adjoint.running import Run
+from tests.adjoint.running import Run, kind_of
 
 FACTOR = 2.5
 TABLE = np.array([0.5, -1.0, 2.0])
@@ -314,3 +314,8 @@ def test_a_number_that_branches_choose_is_computed_again_and_needs_no_tape() -> 
     v = 2.0 * x
     slopes = np.where(v > 2.0, 0.0, np.where(v > 0.0, 4.0 * v**3, 2.0 * (v - v**3) * (1.0 - 3.0 * v * v)))
     np.testing.assert_allclose(run.reverse({"out_0": np.ones(1)})["x"], 2.0 * slopes, rtol=1e-12)
+
+
+def test_a_checkpoint_names_a_loop() -> None:
+    with pytest.raises(TranslationError, match="there is no loop over a range with the variable q"):
+        translate(swapped, [kind_of(a) for a in (np.ones(3), 2)], checkpoint=("t", "q"))

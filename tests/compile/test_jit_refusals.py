@@ -247,3 +247,17 @@ def test_a_tensor_that_is_moved_or_resized_is_noticed() -> None:
     assert [step(ng.ones(())).item() for _ in range(3)] == [2, 2, 2]
     table.data = ng.full((3,), 2.0)
     assert [step(ng.ones(())).item() for _ in range(3)] == [6, 6, 6]
+
+
+def test_a_step_that_changes_what_it_sees_is_told_where_to_do_it() -> None:
+    seen: list[int] = []
+
+    def step(x: Any) -> Any:
+        seen.append(1)
+        return x * 2.0
+
+    jitted = ng.jit(step)
+    with pytest.raises(
+        CaptureError, match=r"seen had \d items and has \d; change it outside of the step, or in a function"
+    ):
+        [jitted(ng.ones(2)) for _ in range(3)]

@@ -55,7 +55,7 @@ def test_verify() -> None:
         models.resnet18(weights=ResNet50_Weights.DEFAULT)
     with pytest.raises(TypeError, match="received int"):
         models.resnet18(weights=3)
-    with pytest.raises(KeyError, match="V9"):
+    with pytest.raises(KeyError, match="ResNet18_Weights has no member 'V9'; it has IMAGENET1K_V1, DEFAULT"):
         models.resnet18(weights="V9")
 
 

@@ -124,6 +124,7 @@ def test_inputs() -> None:
     ("call", "error", "text"),
     [
         (lambda: nn.summary(3, (1,)), TypeError, "model is int, expected a Module"),
+        (lambda: nn.summary(nn.ReLU(), ng.ones(2, 3)), TypeError, "give tensors as input_data="),
         (lambda: nn.summary(nn.ReLU()), ValueError, "neither of them came"),
         (lambda: nn.summary(nn.ReLU(), (1,), ng.ones(1)), ValueError, "both of them came"),
         (lambda: nn.summary(nn.ReLU(), (1,), mode="test"), ValueError, "mode is 'test', expected 'eval' or 'train'"),

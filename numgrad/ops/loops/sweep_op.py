@@ -151,7 +151,7 @@ class SweepOp:
             other = self._variants.setdefault(written, other)
         return other
 
-    def _batch(self, batch: Batch, *values: Any, **params: Any) -> Any:
+    def _batch(self, batch: Batch, /, *values: Any, **params: Any) -> Any:
         """The batching rule: a loop over the examples in the same kernel."""
         inner, flags = params[BATCH], params[FLAGS]
         case = Case(tuple([params[name] for name in self.numbers]), batch.size, batch.flags)
@@ -186,7 +186,7 @@ class SweepOp:
 
     # ---- plan ----------------------------------------------------------------------------------------------------
 
-    def _plan(self, b: PlanBuilder, *operands: Operand, **params: Any) -> None:
+    def _plan(self, b: PlanBuilder, /, *operands: Operand, **params: Any) -> None:
         batch, flags, room = params.pop(BATCH), params.pop(FLAGS), params.pop(ROOM)
         count, lead = (1, ()) if batch is None else (batch, (batch,))
         own = dict(zip(self.op.inputs, flags, strict=True)) if flags else dict.fromkeys(self.op.inputs, False)
