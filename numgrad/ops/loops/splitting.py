@@ -2,7 +2,8 @@
 
 In one loop, each turn waits for the sums of the one before, and nothing is done in vectors. So the terms of an innermost loop
 go to buffers, and a loop for each addition follows, which LLVM vectorises. What is taken apart are arrays that the loop adds
-to, at two places or more, and does nothing else with.
+to, at two places or more, and does nothing else with. A number that an innermost loop only adds to is summed in
+lanes: reverse sweeps alone do so, since nothing is decided by an adjoint.
 """
 
 from __future__ import annotations
