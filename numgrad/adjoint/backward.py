@@ -70,6 +70,7 @@ class Adjoint:
         self.memo: dict[Expr, Expr] = {}
         self.own: dict[Expr, str] = {}  # the expression of the statement, and the version that it is given to
         self.line: Line | None = None
+        self.line_of: dict[Expr, Line] = {}  # of branches that have lines of their own
 
     def say(self, shown: str) -> None:
         """Add a line."""
@@ -94,7 +95,11 @@ class Adjoint:
         known = self.memo.get(e)
         if known is None:
             arrays(e, self.reads[1])
-            known = self.memo[e] = self.temp("v", e)
+            # An index that is read itself has a name: its element's adjoint has the same one.
+            shown = (
+                Load(e.array, tuple([self.value(i) if arrays(i) else i for i in e.index])) if isinstance(e, Load) else e
+            )
+            known = self.memo[e] = self.temp("v", shown)
         return known
 
     def is_active(self, e: Expr) -> bool:
@@ -130,6 +135,7 @@ class Adjoint:
         """The reverse of an assignment or a store."""
         self.memo, self.line = {}, s.line
         if isinstance(s, Assign):
+            self.line_of = s.lines
             if s.name not in self.active or s.name in self.unset:
                 return
             d: Expr = Var(f"{s.name}{self.bar}")
@@ -250,13 +256,13 @@ class Adjoint:
     def either(self, cond: Expr, one: Expr, two: Expr, d: Expr) -> None:
         """Only the branch that was taken: what the other one would compute may be undefined."""
         self.settle((leaves(one) | leaves(two)) & self.active)
-        outer, memo = self.lines, self.memo
+        outer, memo, line = self.lines, self.memo, self.line
         parts = []
         for each in (one, two):
-            self.lines, self.memo = [], dict(memo)
+            self.lines, self.memo, self.line = [], dict(memo), self.line_of.get(each, line)
             self.back(each, d)
             parts.append(self.lines)
-        self.lines, self.memo = outer, memo
+        self.lines, self.memo, self.line = outer, memo, line
         if parts[0]:
             self.say(f"if {bare(cond)}:")
             outer.append(parts[0])

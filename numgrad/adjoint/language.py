@@ -234,6 +234,7 @@ class Assign(Stmt):
     name: str
     value: Expr
     save: bool = False  # the old value goes to the tape
+    lines: dict[Expr, Any] = field(default_factory=dict)  # of expressions in it that have lines of their own
 
 
 @dataclass(eq=False)

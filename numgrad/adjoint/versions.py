@@ -28,6 +28,7 @@ from numgrad.adjoint.language import (
     Unit,
     Var,
     While,
+    arrays,
     assigned,
     expressions,
     rename,
@@ -109,14 +110,18 @@ class Versions:
     def _version(self, name: str, value: Expr, kind: str, line: Any, block: Block) -> str:
         version = self.unit.fresh(name)
         self.kinds[version] = kind
-        if kind == "f" and isinstance(value, Const):
-            value = Const(float(value.value))
-        elif kind == "f" and kind_of(value, self.kinds, self.unit.arrays) != "f":
-            value = Op("float", (value,))  # or compiled code would take the version for an integer
+        if kind == "f":
+            value = self._real(value)
         new = Assign(line, version, value)
         block.stmts.append(new)
         self.where[version] = (block, new)
         return version
+
+    def _real(self, value: Expr) -> Expr:
+        """A value of a real number: compiled code would take a version that is given an integer for one."""
+        if isinstance(value, Const):
+            return Const(float(value.value))
+        return value if kind_of(value, self.kinds, self.unit.arrays) == "f" else Op("float", (value,))
 
     def _hoist(self, e: Expr, stem: str, kind: str, line: Any, block: Block, env: dict[str, str]) -> Expr:
         """An expression that the reverse sweep needs: a constant, a name that does not change, or a new version."""
@@ -168,6 +173,11 @@ class Versions:
         elif isinstance(s, Store):
             index = tuple(self._index(i, s.line, block, env) for i in s.index)
             block.stmts.append(Store(s.line, s.array, index, self._renamed(s.value, env), s.add))
+        elif isinstance(s, If) and (name := self._chosen(s)):
+            lines: dict[Expr, Any] = {}
+            value = self._choice(s, name, block, env, lines)
+            env[name] = self._version(name, value, "f", s.line, block)
+            self.where[env[name]][1].lines = lines
         elif isinstance(s, If):
             cond = self._hoist(s.cond, "test", "b", s.line, block, env)
             changed = assigned(s.then) | assigned(s.orelse)
@@ -196,6 +206,31 @@ class Versions:
             block.stmts.append(While(s.line, self._renamed(s.cond, env), body, s.exit, count))
         else:
             block.stmts.append(s)
+
+    def _chosen(self, s: Any) -> str | None:
+        """The real number to which all branches give a value, made of numbers, and do nothing else; None if there is none."""
+        names: set[str | None] = set()
+        for part in (s.then, s.orelse):
+            [only] = part if len(part) == 1 else [None]
+            if isinstance(only, If):
+                names.add(self._chosen(only))
+            elif isinstance(only, Assign) and self.kinds[only.name] == "f" and not arrays(only.value):
+                names.add(only.name)
+            else:
+                return None
+        return names.pop() if len(names) == 1 else None
+
+    def _choice(self, s: If, name: str, block: Block, env: dict[str, str], lines: dict[Expr, Any]) -> Expr:
+        """What such branches give as one expression, which is computed again like any other: nothing needs a tape."""
+        cond = self._hoist(s.cond, "test", "b", s.line, block, env)
+        values = []
+        for [only] in (s.then, s.orelse):
+            if isinstance(only, If):
+                values.append(self._choice(only, name, block, env, lines))
+            else:
+                values.append(self._real(self._renamed(only.value, env)))
+                lines[values[-1]] = only.line
+        return Op("select", (cond, *values))
 
     def _for(self, s: For, block: Block, env: dict[str, str], later: set[str]) -> None:
         if s.exit not in assigned(s.body):

@@ -102,4 +102,20 @@ def _element(context: Any, builder: Any, signature: Any, args: Any) -> Any:
     return builder.gep(context.make_array(signature.args[0])(context, builder, args[0]).data, [args[1]])
 
 
-ROOMS |= {"tape_get": tape_get, "tape_put": tape_put}
+@intrinsic
+def add_in_any_order(typing_context, total, term):
+    """A sum that a loop makes by itself; LLVM may take it apart into sums of its own, one for each lane of a vector."""
+    from numba import types
+
+    def emit(context, builder, signature, args):
+        return builder.fadd(*args, flags=("reassoc", "contract"))
+
+    return types.float64(types.float64, types.float64), emit
+
+
+@add_in_any_order.in_python
+def _(total, term):
+    return total + term
+
+
+ROOMS |= {"tape_get": tape_get, "tape_put": tape_put, "add_in_any_order": add_in_any_order}

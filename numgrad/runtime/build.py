@@ -62,7 +62,8 @@ def build_kernel(kernel: Kernel, binding: tuple[str, ...]) -> int:
         return _codegen(kernel.name).compile_kernel(kernel, binding, symbol)
 
     types = "; ".join(map(str, kernel.bound(binding)))
-    key = _key(kernel.py_func, types, str(kernel.reassociate), str(kernel.takes_worker), str(kernel.checked))
+    flags = [str(kernel.reassociate), str(kernel.takes_worker), str(kernel.checked), *["descends"] * kernel.descends]
+    key = _key(kernel.py_func, types, *flags)
     return build(Job(kernel.name, key, compile_it))
 
 

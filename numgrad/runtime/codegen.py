@@ -17,8 +17,9 @@ Why every option is as it is:
 
 from __future__ import annotations
 
+import contextlib
 import dis
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import llvmlite.binding as llvm
@@ -106,7 +107,8 @@ def compile_kernel(kernel: Kernel, binding: tuple[str, ...], symbol: str) -> byt
     dispatcher = _Converter(kernel.reassociate, kernel.checked).convert(kernel.py_func)
     span = (types.int64,) * (3 if kernel.takes_worker else 2)
     compiled = numba_ir.compiled(kernel.name, dispatcher, (*map(_numba_type, parameters), *span))
-    return _object_code(kernel.name, compiled, _write_kernel_entry(compiled, parameters, kernel.checked), symbol)
+    entry = _write_kernel_entry(compiled, parameters, kernel.checked)
+    return _object_code(kernel.name, compiled, entry, symbol, kernel.descends)
 
 
 def _numba_type(parameter: Parameter) -> Any:
@@ -244,7 +246,7 @@ def _read(context: Any, builder: ir.IRBuilder, slots: Any, first: int, parameter
 # ---- LLVM: one module, one exported symbol, object code ---------------------------------------------------------
 
 
-def _object_code(name: str, compiled: Any, entry: ir.Module, symbol: str) -> bytes:
+def _object_code(name: str, compiled: Any, entry: ir.Module, symbol: str, descends: bool = False) -> bytes:
     machine = target.target_machine()
     module = llvm.parse_assembly(str(entry))
     module.link_in(numba_ir.module_of(compiled), preserve=True)
@@ -256,13 +258,27 @@ def _object_code(name: str, compiled: Any, entry: ir.Module, symbol: str) -> byt
             function.linkage = "internal"
     tuning = llvm.create_pipeline_tuning_options(speed_level=3)
     passes = llvm.create_pass_builder(machine, tuning)
-    passes.getModulePassManager().run(module, passes)
+    with _overlaps_asked_in_each_loop() if descends else contextlib.nullcontext():
+        passes.getModulePassManager().run(module, passes)
     _refuse_foreign_symbols(name, module)
     # One engine loads all objects, so no two may define the same symbol, not even a local one.
     for index, value in enumerate([*module.functions, *module.global_variables]):
         if not value.is_declaration:
             value.name = symbol if value.name == SYMBOL else f"{symbol}.{index}"
     return bytes(machine.emit_object(module))
+
+
+@contextlib.contextmanager
+def _overlaps_asked_in_each_loop() -> Iterator[None]:
+    """Before an innermost loop in vectors LLVM asks whether its arrays overlap.
+
+    By default it asks once for all turns of the loop round it, and takes a loop that goes down for one whose arrays overlap.
+    """
+    llvm.set_option("", "-hoist-runtime-checks=false")
+    try:
+        yield
+    finally:
+        llvm.set_option("", "-hoist-runtime-checks=true")
 
 
 def _refuse_foreign_symbols(name: str, module: Any) -> None:

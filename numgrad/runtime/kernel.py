@@ -146,6 +146,7 @@ class Kernel:
         records: Sequence[type] = (),
         reassociate: bool = False,
         checked: bool = False,
+        descends: bool = False,
     ) -> None:
         self.py_func = function
         self.name = function.__name__
@@ -153,6 +154,7 @@ class Kernel:
         self.__doc__ = function.__doc__
         self.reassociate = reassociate
         self.checked = checked  # each index, whose error is the status BAD_INDEX
+        self.descends = descends  # its outer loops go down, which LLVM has to be told
         self.parameters, self.takes_worker = declared_parameters(function, declaration, records)
         open_types = [p.type for p in self.parameters if p.record is None and p.type not in SCALAR_TYPES]
         self.variables = tuple(dict.fromkeys(open_types))

@@ -292,6 +292,30 @@ def test_an_index_beyond_a_part_is_refused_though_the_array_has_it(k: int) -> No
     assert sweeps.failures[status[0] - FIRST_FAILURE].error is IndexError
 
 
+def chosen(x):
+    total = 0.0
+    for i in range(x.shape[0]):
+        v = x[i] * 2.0
+        if v > 2.0:
+            w = 3
+        elif v > 0.0:
+            w = v * v
+        else:
+            w = v - v * v * v
+        total += w * w
+    return total
+
+
+def test_a_number_that_branches_choose_is_computed_again_and_needs_no_tape() -> None:
+    x = np.array([0.3, 1.7, -0.6, 0.0])
+    run = Run(chosen, (x,))
+    agree(run, np.random.default_rng(0), (chosen(x),))
+    assert "tape_f8[" not in run.sweeps.record.text
+    v = 2.0 * x
+    slopes = np.where(v > 2.0, 0.0, np.where(v > 0.0, 4.0 * v**3, 2.0 * (v - v**3) * (1.0 - 3.0 * v * v)))
+    np.testing.assert_allclose(run.reverse({"out_0": np.ones(1)})["x"], 2.0 * slopes, rtol=1e-12)
+
+
 def test_a_checkpoint_names_a_loop() -> None:
     with pytest.raises(TranslationError, match="there is no loop over a range with the variable q"):
         translate(swapped, [kind_of(a) for a in (np.ones(3), 2)], checkpoint=("t", "q"))

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from numgrad.adjoint import Parameter, Sweep
 from numgrad.kernels.room import ROOMS
+from numgrad.ops.loops.indices import without_negative
 from numgrad.runtime.kernel import Device, Kernel, frozen
 
 _READ = ("argument", "tangent", "grad_result")
@@ -72,7 +73,10 @@ def kernel_of(sweep: Sweep, passings: tuple[Passing, ...], checked: bool) -> Ker
     )
     scope: dict[str, Any] = {"run": Device(compiled_text(sweep))}
     exec(compile(text, "<numgrad sweep>", "exec"), scope)
-    kernel = Kernel(scope["sweep"], ", ".join(each.declared() for each in passings), checked=checked)
+    descends = any(each.parameter.role == "grad_argument" for each in passings)
+    kernel = Kernel(
+        scope["sweep"], ", ".join(each.declared() for each in passings), checked=checked, descends=descends
+    )  # fmt: skip
     kernel.name = kernel.__name__ = sweep.name
     return kernel
 
@@ -81,7 +85,10 @@ def kernel_of(sweep: Sweep, passings: tuple[Passing, ...], checked: bool) -> Ker
 def compiled_text(sweep: Sweep) -> Any:
     """The sweep as a function whose rooms and tapes are read by intrinsics; debuggers and tracebacks show its text."""
     tapes = {each.name for each in sweep.parameters if each.role == "tape"}
-    text = ast.unparse(_OfTapes(tapes).visit(ast.parse(sweep.text))) + "\n" if tapes else sweep.text
+    tree = ast.parse(sweep.text)
+    [function] = [each for each in tree.body if isinstance(each, ast.FunctionDef) and each.name == sweep.name]
+    without_negative(function, tapes)
+    text = ast.unparse(ast.fix_missing_locations(_OfTapes(tapes).visit(tree))) + "\n"
     file = f"<numgrad {sweep.name} in a kernel {id(sweep):x}>"
     linecache.cache[file] = (len(text), None, text.splitlines(True), file)
     opaque = {

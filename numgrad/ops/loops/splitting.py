@@ -2,7 +2,8 @@
 
 In one loop, each turn waits for the sums of the one before, and nothing is done in vectors. So the terms of an innermost loop
 go to buffers, and a loop for each addition follows, which LLVM vectorises. What is taken apart are arrays that the loop adds
-to, at two places or more, and does nothing else with.
+to, at two places or more, and does nothing else with. A number that an innermost loop only adds to is summed in
+lanes: reverse sweeps alone do so, since nothing is decided by an adjoint.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ def split(sweep: Sweep) -> Sweep:
     splitter = _Splitter()
     tree = ast.fix_missing_locations(splitter.visit(tree))
     if not splitter.buffers:
-        return sweep
+        return dataclasses.replace(sweep, text=ast.unparse(tree) + "\n") if splitter.sums else sweep
     [function] = [each for each in tree.body if isinstance(each, ast.FunctionDef)]
     function.args.args.append(ast.arg(_TERMS))
     room = splitter.buffers * _MOST_TURNS
@@ -37,16 +38,29 @@ class _Splitter(ast.NodeTransformer):
     def __init__(self) -> None:
         self.buffers = 0  # the most that one loop needs
         self.loops = 0
+        self.sums = 0
 
     def visit_For(self, node: ast.For) -> Any:
         """An innermost loop of plain statements is taken apart; any other is looked into."""
-        if not all(isinstance(each, (ast.Assign, ast.AugAssign)) for each in node.body):
+        if not all(map(_is_plain, node.body)):
             return self.generic_visit(node)
+        self._sum(node)
         step = _step(node)
         arrays = _added_to(node)
         if step is None or not arrays:
             return node
         return self._taken_apart(node, step, arrays)
+
+    def _sum(self, node: ast.For) -> None:
+        """A number that an innermost loop does nothing with but add to it is summed in vectors."""
+        names = [each.id for each in ast.walk(node) if isinstance(each, ast.Name)]
+        for number, each in enumerate(node.body):
+            if isinstance(each, ast.AugAssign) and isinstance(each.op, ast.Add) and isinstance(each.target, ast.Name):
+                name = each.target.id
+                if names.count(name) == 1:
+                    text = f"{name} = add_in_any_order({name}, {ast.unparse(each.value)})"
+                    node.body[number : number + 1] = ast.parse(text).body
+                    self.sums += 1
 
     def _taken_apart(self, node: ast.For, step: int, arrays: set[str]) -> list[ast.stmt]:
         assert isinstance(node.target, ast.Name)
@@ -83,6 +97,13 @@ class _Splitter(ast.NodeTransformer):
         branch.body[0].body = body
         branch.orelse = [node]
         return statements
+
+
+def _is_plain(statement: ast.stmt) -> bool:
+    """Whether a statement is an assignment, or branches that compute numbers from numbers, which vectors compute both."""
+    if not isinstance(statement, ast.If):
+        return isinstance(statement, (ast.Assign, ast.AugAssign))
+    return not any(isinstance(each, (ast.Subscript, ast.For, ast.While, ast.Return)) for each in ast.walk(statement))
 
 
 def _step(node: ast.For) -> int | None:
