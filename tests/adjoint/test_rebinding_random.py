@@ -1,7 +1,7 @@
 """Random programs that give names one array after another, against NumPy and differences; some 300 in a few seconds.
 
 The programs of `generator` keep an array under one name, or swap it. Here nearly every statement names anew: whole-array
-expressions, views, helpers that rename, return or swap what they are given, in branches and loops. Aliases come and go all the time.
+expressions, views, helpers that rename, return or swap what they are given, in branches and loops.
 """
 
 from __future__ import annotations

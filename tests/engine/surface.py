@@ -30,7 +30,7 @@ LEFT_OUT = {
     """,
     "make ops, or read and write files": "custom_op elementwise load save",
     "take functions, which have tests of their own": """
-        apply_ map_ map2_ register_hook register_post_accumulate_grad_hook triplet_margin_with_distance_loss vmap
+        apply_ jit map_ map2_ register_hook register_post_accumulate_grad_hook triplet_margin_with_distance_loss vmap
     """,
     "show addresses, or what is no tensor's value": "data_ptr storage typename untyped_storage",
     "keep a node in torch whose derivative it has not": "detach_copy",

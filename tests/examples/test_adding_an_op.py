@@ -12,7 +12,7 @@ BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 def test_the_page_runs(tmp_path: Path) -> None:
     blocks = BLOCK.findall((ROOT / "docs" / "adding-an-op.md").read_text())
-    assert len(blocks) == 7
+    assert len(blocks) == 8
     program = tmp_path / "page.py"  # a file, since the source of a formula is read
     program.write_text("\n".join(blocks))
     done = run(f"import runpy; runpy.run_path({str(program)!r})", timeout=240)
