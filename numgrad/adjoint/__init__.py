@@ -5,6 +5,7 @@ overwritten, a reverse sweep that reads it, and a forward sweep with tangents. A
 it is and is compiled by Numba as well; none of them allocates memory.
 """
 
+from numgrad.adjoint.scope import Surroundings
 from numgrad.adjoint.sweeps import (
     FIRST_FAILURE,
     SHORT,
@@ -22,6 +23,6 @@ from numgrad.adjoint.translation import translate
 from numgrad.adjoint.vocabulary import declare_rule
 
 __all__ = [
-    "FIRST_FAILURE", "SHORT", "Extent", "Failure", "Kind", "Line", "Memory", "Parameter", "Result", "Sweep", "Sweeps",
-    "declare_rule", "translate",
+    "FIRST_FAILURE", "SHORT", "Extent", "Failure", "Kind", "Line", "Memory", "Parameter", "Result", "Surroundings", "Sweep",
+    "Sweeps", "declare_rule", "translate",
 ]  # fmt: skip

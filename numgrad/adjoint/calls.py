@@ -141,7 +141,7 @@ class Calls(WholeArrays):
                 node, scope, f"{name} calls itself", "write the recursion as a loop with a stack of its own"
             )
         tree = tree_of(plain)
-        inner = Scope(plain, tree)
+        inner = Scope(plain, tree, scope.surroundings)
         self._bind_arguments(plain, tree, node, inner, scope, out)
         return self.inline(tree, inner, node, scope, out)
 

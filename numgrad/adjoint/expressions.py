@@ -76,7 +76,8 @@ class Expressions(Elementwise):
                 return None
         if isinstance(node, ast.Attribute):
             owner = self.static(node.value, scope)
-            return getattr(owner, node.attr, None) if inspect.ismodule(owner) or inspect.isclass(owner) else None
+            if inspect.ismodule(owner) or inspect.isclass(owner):
+                return scope.surroundings.keep(owner, node.attr, getattr(owner, node.attr, None))
         return None
 
     # ---- any value ------------------------------------------------------------------------------------------------------

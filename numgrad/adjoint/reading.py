@@ -25,7 +25,7 @@ from numgrad.adjoint.language import (
     While,
     op,
 )
-from numgrad.adjoint.scope import Scope, plain_function, tree_of
+from numgrad.adjoint.scope import Scope, Surroundings, plain_function, tree_of
 from numgrad.adjoint.sweeps import Kind
 from numgrad.adjoint.values import Arrayed, Row, Static, View, whole
 from numgrad.adjoint.vocabulary import advice
@@ -41,7 +41,12 @@ class Reader(Assignments):
     """Reads one function for arguments of given kinds; `unit` is the result."""
 
     def __init__(
-        self, function: Any, kinds: Sequence[Kind], checkpoint: Sequence[str], rewritten: dict[str, set[Any]]
+        self,
+        function: Any,
+        kinds: Sequence[Kind],
+        checkpoint: Sequence[str],
+        surroundings: Surroundings,
+        rewritten: dict[str, set[Any]],
     ) -> None:
         plain = plain_function(function)
         super().__init__(getattr(plain, "__name__", "function"))
@@ -50,7 +55,7 @@ class Reader(Assignments):
         self.given_apart = rewritten["apart"]
         self.checkpointed: set[str] = set()
         tree = tree_of(plain)
-        scope = Scope(plain, tree)
+        scope = Scope(plain, tree, surroundings)
         names = [a.arg for a in (*tree.args.posonlyargs, *tree.args.args, *tree.args.kwonlyargs)]
         if tree.args.vararg or tree.args.kwarg:
             raise self.fail(tree, scope, "it takes any number of arguments", "name each argument")
@@ -328,7 +333,7 @@ class Reader(Assignments):
             unit.arrays[name] = Array(array.dtype, tuple(shape))  # type: ignore[arg-type]
 
 
-def read(function: Any, kinds: Sequence[Kind], checkpoint: Sequence[str] = ()) -> Unit:
+def read(function: Any, kinds: Sequence[Kind], checkpoint: Sequence[str], surroundings: Surroundings) -> Unit:
     """The statements of a function for arguments of these kinds.
 
     Raises
@@ -339,6 +344,6 @@ def read(function: Any, kinds: Sequence[Kind], checkpoint: Sequence[str] = ()) -
     rewritten: dict[str, set[Any]] = {"changed": set(), "private": set(), "apart": set()}
     while True:
         try:
-            return Reader(function, kinds, checkpoint, rewritten).unit
+            return Reader(function, kinds, checkpoint, surroundings, rewritten).unit
         except RewriteError as entry:
             rewritten[entry.why].add(entry.key)

@@ -35,11 +35,36 @@ from numgrad.kernels.source import definition
 DTYPES = ("f8", "f4", "i8", "i4", "i2", "i1", "u1", "b1")
 
 
+class Surroundings:
+    """What names outside of functions stand for, as it was when each was read first.
+
+    A function is translated again for other kinds of arguments, other needs and second derivatives, at any time later. All of
+    these are of one function only if they see the same constants.
+    """
+
+    def __init__(self) -> None:
+        self._first: dict[tuple[Any, str], Any] = {}
+
+    def keep(self, owner: Any, name: str, value: Any) -> Any:
+        """The value that the name of a function, module or class had first; it is ``value`` if this is the first time."""
+        key = owner, name
+        if key not in self._first:
+            self._first[key] = _apart(value)
+        return self._first[key]
+
+
+def _apart(value: Any) -> Any:
+    """The value, with copies of arrays, which may change."""
+    if isinstance(value, np.ndarray):
+        return value.copy()
+    return tuple([_apart(each) for each in value]) if type(value) is tuple else value
+
+
 class Scope:
     """Names of one function, or of one call that is read in place."""
 
-    def __init__(self, function: Any, tree: ast.FunctionDef) -> None:
-        self.function, self.tree = function, tree
+    def __init__(self, function: Any, tree: ast.FunctionDef, surroundings: Surroundings) -> None:
+        self.function, self.tree, self.surroundings = function, tree, surroundings
         self.file = function.__code__.co_filename
         self.names: dict[str, Any] = {}  # an Expr, a View, a Row or a Static for each name that is bound
         self.exits: dict[int, str] = {}
@@ -60,11 +85,13 @@ class Scope:
         """The value of a name that is not local; raises KeyError."""
         if name in self.cells:
             try:
-                return self.cells[name].cell_contents
+                value = self.cells[name].cell_contents
             except ValueError:
                 raise KeyError(name) from None
-        space = self.function.__globals__
-        return space[name] if name in space else vars(builtins)[name]
+        else:
+            space = self.function.__globals__
+            value = space[name] if name in space else vars(builtins)[name]
+        return self.surroundings.keep(self.function, name, value)
 
 
 def plain_function(function: Any) -> Any:

@@ -11,13 +11,14 @@ import numpy as np
 from numgrad.adjoint import code, sweeps
 from numgrad.adjoint.extents import WorkMemory, extent
 from numgrad.adjoint.forward import TAPES, ZEROS, Forward, Namer
-from numgrad.adjoint.language import Permute, walk
+from numgrad.adjoint.language import Permute, Unit, walk
 from numgrad.adjoint.parts import memory_of, parts_of
 from numgrad.adjoint.reading import read
 from numgrad.adjoint.recording import Recording
 from numgrad.adjoint.report import report_of
 from numgrad.adjoint.reverse import Reverse
 from numgrad.adjoint.rooms import rooms_of_tapes
+from numgrad.adjoint.scope import Surroundings
 from numgrad.adjoint.sweeps import Failure, Kind, Memory, Parameter, Result, Role, Sweep, Sweeps
 from numgrad.adjoint.tangents import Tangents
 from numgrad.adjoint.versions import Versions, activity, reals, varied
@@ -30,6 +31,7 @@ def translate(
     needs: Iterable[str] | None = None,
     checkpoint: Sequence[str] = (),
     recompute: bool = False,
+    surroundings: Surroundings | None = None,
 ) -> Sweeps:
     """The sweeps of a function for arguments of given kinds.
 
@@ -45,25 +47,20 @@ def translate(
         Variables of loops, of the function's own level, whose tape is made in parts.
     recompute
         Whether costly functions are computed again rather than recorded.
+    surroundings
+        Values of globals, closures and attributes of modules from translations before; None: as they are now.
 
     Raises
     ------
     TranslationError
         The function does something that has no derivative here; the message has function, line and text, and what to do.
     """
-    return _Translation(function, kinds, needs, checkpoint, recompute).sweeps()
+    return _Translation(read(function, kinds, checkpoint, surroundings or Surroundings()), needs, recompute).sweeps()
 
 
 class _Translation:
-    def __init__(
-        self,
-        function: Callable[..., Any],
-        kinds: Sequence[Kind],
-        needs: Iterable[str] | None,
-        checkpoint: Sequence[str],
-        recompute: bool,
-    ) -> None:
-        self.unit = unit = read(function, kinds, checkpoint)
+    def __init__(self, unit: Unit, needs: Iterable[str] | None, recompute: bool) -> None:
+        self.unit = unit
         self.kinds = dict(unit.params)
         asked = {n for n, k in unit.params if k.is_real and (needs is None or n in set(needs))}
         self.versions = Versions(unit)

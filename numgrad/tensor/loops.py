@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from numgrad.adjoint import Kind, declare_rule, randomness
+from numgrad.adjoint import Kind, Surroundings, declare_rule, randomness
 from numgrad.dtypes import dtype as Dtype
 from numgrad.dtypes import float64, from_numpy_dtype
 from numgrad.engine.constants import constant
@@ -49,7 +49,7 @@ class differentiable:  # noqa: N801 (a decorator)
     ----------
     function
         Written in Python, plain or decorated by ``numba.njit``. Its globals and closures keep the values that they have when
-        it is first called.
+        it is first called, arrays their elements.
     checkpoint
         The variable of a loop, or several, whose tape is made in parts: less memory, for one more forward. Without it, those of
         the outermost loops are where a tape would be larger than NUMGRAD_TAPE_MB.
@@ -113,6 +113,7 @@ class differentiable:  # noqa: N801 (a decorator)
                 f"differentiable: {plain.__name__} has the parameters {hidden}, expected names that begin with a letter"
             )
         self._programs: dict[tuple[Any, ...], _Bound] = {}
+        self._surroundings = Surroundings()
         functools.update_wrapper(self, plain)
 
     @staticmethod
@@ -271,7 +272,9 @@ class _Bound:
             self._kind(name, value, each)
             for name, value, each in zip(self.names, values, dtypes, strict=True)
         ]  # fmt: skip
-        self.program = Program(owner.py_func, self.names, kinds, owner.checked, owner.checkpoint, _is_recorded)
+        self.program = Program(
+            owner.py_func, self.names, kinds, owner.checked, owner.checkpoint, _is_recorded, owner._surroundings
+        )
         self._inputs = [self.names.index(name) for name in self.program.tensors]
         self._numbers = [self.names.index(name) for name in self.program.numbers]
 

@@ -106,3 +106,11 @@ def used() -> list[Any]:
     total = y.sum() + means.sum() + u.sum() + value + picked(x, np.array([0, -1]), True)
     total.backward()
     return [total.tolist(), x.grad.tolist(), rate.grad.tolist()]
+
+
+SCALE = 2.0
+
+
+def scaled(x: Any) -> Any:
+    """A helper that sees a global."""
+    return x * SCALE

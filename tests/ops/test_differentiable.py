@@ -15,6 +15,7 @@ from numgrad.errors import DtypeError, GradError, TapeError
 from numgrad.ops.loops import sweep_op
 from numgrad.ops.loops.splitting import split
 from numgrad.runtime import memory
+from tests.ops import loop_functions
 from tests.ops.loop_functions import by_tensors, decay, measured, picked, root, smooth, smoothed, spread
 
 
@@ -497,3 +498,26 @@ def test_a_step_with_loops_is_replayed() -> None:
     replayed = ng.jit(step)
     assert [replayed(x).item() for x in rows] == eager
     assert rate.item() == end
+
+
+def test_what_a_function_sees_stays_what_it_was_at_its_first_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each kind of arguments is translated when it comes first: all have to see the same constants."""
+    table, offset = np.array([2.0, 3.0]), 1.0
+    monkeypatch.setattr(loop_functions, "SCALE", 2.0)
+
+    @ng.differentiable
+    def seen(x: Any) -> Any:
+        return x * x * table[0] * loop_functions.SCALE + loop_functions.scaled(x) + offset
+
+    assert seen(ng.tensor(1.0)) == 7.0
+    table[0], offset = 50.0, 10.0
+    monkeypatch.setattr(loop_functions, "SCALE", 5.0)
+    monkeypatch.setattr(loop_functions, "scaled", lambda x: 100.0 * x)
+    x = ng.tensor(1.0, requires_grad=True)
+    y = seen(x)
+    assert y == 7.0
+    (first,) = ng.autograd.grad(y, x, create_graph=True)
+    assert first == 10.0
+    assert ng.autograd.grad(first, x)[0] == 8.0
+    assert seen(1.0) == 7.0
+    assert seen(ng.tensor(1.0, dtype=ng.float64)) == 7.0

@@ -14,7 +14,7 @@ import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from numgrad.adjoint import Kind, Sweeps, translate
+from numgrad.adjoint import Kind, Surroundings, Sweeps, translate
 from numgrad.adjoint.scope import tree_of
 from numgrad.errors import TranslationError
 from numgrad.ops.loops.differentiable_op import DifferentiableOp
@@ -35,9 +35,11 @@ class Program:
     def __init__(
         self, function: Callable[..., Any], names: Sequence[str], kinds: Sequence[Kind], checked: bool = True,
         checkpoint: tuple[str, ...] = (), is_recorded: Callable[[], bool] = lambda: True,
+        surroundings: Surroundings | None = None,
     ) -> None:  # fmt: skip
         self.function, self.names, self.kinds = function, tuple(names), tuple(kinds)
         self.checked, self.checkpoint, self.is_recorded = checked, checkpoint, is_recorded
+        self._surroundings = surroundings or Surroundings()
         passed = [(name, kind) for name, kind in zip(names, kinds, strict=True) if not kind.constant]
         self.tensors = tuple([name for name, kind in passed if kind.ndim or kind.is_real])
         self.numbers = tuple([name for name, kind in passed if not (kind.ndim or kind.is_real)])
@@ -50,7 +52,9 @@ class Program:
         """The translation for these arguments that need a gradient."""
         sweeps = self._sweeps.get(needs)
         if sweeps is None:
-            sweeps = translate(self.function, self.kinds, needs=needs, checkpoint=self.checkpoint)
+            sweeps = translate(
+                self.function, self.kinds, needs=needs, checkpoint=self.checkpoint, surroundings=self._surroundings
+            )
             sweeps = self._sweeps.setdefault(needs, sweeps)
         return sweeps
 
@@ -86,12 +90,14 @@ class Program:
         for statement in tree_of(self.function).body:
             if isinstance(statement, ast.For) and isinstance(statement.target, ast.Name):
                 with contextlib.suppress(TranslationError):
-                    translate(self.function, self.kinds, checkpoint=(statement.target.id,))
+                    translate(
+                        self.function, self.kinds, checkpoint=(statement.target.id,), surroundings=self._surroundings
+                    )
                     loops.append(statement.target.id)
         if loops:
             self._in_parts = Program(
-                self.function, self.names, self.kinds, self.checked, tuple(loops), self.is_recorded
-            )  # fmt: skip
+                self.function, self.names, self.kinds, self.checked, tuple(loops), self.is_recorded, self._surroundings
+            )
         return self._in_parts
 
     def needed(self, inputs: Sequence[Any]) -> tuple[str, ...]:
