@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 from numgrad.distributed import mpi
+from numgrad.distributed.ending import abort
 
 
 def main() -> None:
@@ -34,9 +35,8 @@ def main() -> None:
         runpy.run_path(sys.argv[0], run_name="__main__")
     except Exception:
         sys.excepthook(*sys.exc_info())  # type: ignore[arg-type]  # once it is a rank, this ends the run
-        sys.stderr.flush()
         if size > 1:
-            library.COMM_WORLD.Abort(1)
+            abort(library)
         sys.exit(1)
 
 

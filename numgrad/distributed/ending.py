@@ -20,6 +20,17 @@ from typing import Any
 _LEFT = 1  # the tag of a farewell
 _PAUSE = 1e-3
 _GRACE = 5.0  # seconds that a message of a rank that has left may still be on its way
+_READING = 0.2  # seconds in which a launcher reads what ranks have printed; it drops the rest when the run is aborted
+
+
+def abort(mpi: Any) -> None:
+    """End all ranks, after what this one has printed was read."""
+    try:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        time.sleep(_READING)
+    finally:
+        mpi.COMM_WORLD.Abort(1)
 
 
 class Company:
@@ -97,7 +108,5 @@ class Company:
         try:
             sys.stderr.write(f"rank {self._comm.Get_rank()} of {self._comm.Get_size()} ends the run:\n")
             self._hook(kind, error, trace)
-            sys.stdout.flush()
-            sys.stderr.flush()
         finally:
-            self._mpi.COMM_WORLD.Abort(1)
+            abort(self._mpi)

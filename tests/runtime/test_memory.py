@@ -187,7 +187,7 @@ def test_steps_of_new_shapes_do_not_fill_the_memory(workload):
 def test_blocks_of_one_size_serve_another():
     small = [memory.allocate(10_000) for _ in range(1500)]
     pinned = small[::100]
-    touched = memory.memory_stats()["peak"]
+    touched = memory.memory_stats()["mapped"]  # what other tests have left included
     small.clear()
     pinned = pinned[:3]
     memory.reset_peak()
