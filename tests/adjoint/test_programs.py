@@ -16,6 +16,12 @@ from tests.adjoint.running import Run
 CASES = cases(small=True)
 TWICE = [name for name in CASES if name != "barrier"]  # its second derivative by the volatility jumps at the barrier
 OFTEN = ("crf", "kepler", "lu_solve", "sparse", "viterbi")  # whose second derivatives are compiled in every run
+LONG = (
+    "wave",
+    "level_set",
+    "quadrature",
+    "ray_march",
+)  # to compile, twice over; in plain Python they are tested as well
 
 
 def leaves(case: Case) -> list[Any]:
@@ -78,7 +84,8 @@ def test_hessians_in_plain_python(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", [name if name in OFTEN else pytest.param(name, marks=pytest.mark.soak) for name in TWICE]
+    "name",
+    [name if name in OFTEN else pytest.param(name, marks=pytest.mark.soak) for name in TWICE if name not in LONG],
 )
 def test_hessians_times_vectors(name: str, ops: dict[str, Any]) -> None:
     case = CASES[name]
