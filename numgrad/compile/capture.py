@@ -117,6 +117,7 @@ class Capture(Scope):
         self.steps: list[Applied | Again] = []
         self.blocks: list[Block] = []
         self.problem: str | None = None  # why nothing can be replayed, if no error said so
+        self.met_a_new_thread = False  # one that began after the capture has computed: the step's own, or another's
         self.counted: list[Any] = []  # optimizers, once for each of their steps
         self.bumped: list[
             tuple[Block, Any]
@@ -333,7 +334,7 @@ class Capture(Scope):
         """Called by dispatch after each op."""
         if threading.get_ident() != self._thread:
             if threading.get_ident() not in self._threads:
-                self.problem = "it computes in other threads, whose launches are not seen; compute in one thread"
+                self.met_a_new_thread = True
             return
         addresses, self._launched = self._launched, None
         if plan.program is None or addresses is None:

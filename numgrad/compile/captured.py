@@ -378,6 +378,8 @@ def _check(capture: Capture) -> None:
     """Refuse what the whole step did."""
     if capture.problem is not None:
         raise CaptureError(f"jit: {capture.problem}")
+    if capture.met_a_new_thread:  # it need not be the step's
+        raise UnstableError("it computes in other threads, whose launches are not seen; compute in one thread")
     if capture.drawn():
         raise CaptureError(
             "jit: the step draws from the random numbers of Python or NumPy, and a replay would draw none; draw from "

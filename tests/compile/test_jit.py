@@ -505,3 +505,29 @@ def test_wrong_arguments(arguments: Any, options: Any, error: Any, match: str) -
         ng.jit(*arguments, **options)
     with pytest.raises(TypeError, match="expected what jit returned"):
         ng.jit.stats(abs)
+
+
+def test_a_thread_of_others_that_begins_during_a_capture_does_no_harm() -> None:
+    """Whose it is cannot be seen: this call is eager, and the next is captured."""
+    begin, done = threading.Event(), threading.Event()
+
+    def compute() -> None:
+        ng.ones(3).sum()
+        done.set()
+
+    def start() -> None:
+        begin.wait(60)
+        threading.Thread(target=compute).start()
+
+    def body(x: Any) -> Any:
+        if not done.is_set():
+            begin.set()
+            done.wait(60)
+        return x * 2
+
+    starter = threading.Thread(target=start)
+    starter.start()
+    step = ng.jit(body)
+    assert [step(ng.tensor([3.0])).item() for _ in range(4)] == [6.0] * 4
+    starter.join()
+    assert ng.jit.stats(step)[:3] == (1, 2, 1)
