@@ -7,7 +7,7 @@ from numgrad import command as _command  # noqa: F401  # isort: skip  (first, fo
 import importlib as _importlib
 import math as _math
 
-from numgrad import autograd, compile, config, linalg, nn, ops, optim
+from numgrad import autograd, config, linalg, nn, ops, optim
 from numgrad.autograd import (
     enable_grad,
     inference_mode,
@@ -16,7 +16,6 @@ from numgrad.autograd import (
     no_grad,
     set_grad_enabled,
 )
-from numgrad.compile.jit import jit
 from numgrad.devices import device, get_default_device, set_default_device, strided
 from numgrad.dtypes import (
     bfloat16,
@@ -78,7 +77,6 @@ from numgrad.tensor import storages as _storages  # noqa: F401
 from numgrad.tensor.arguments import result_type
 from numgrad.tensor.legacy import TYPES as _TYPES
 from numgrad.tensor.legacy import set_default_tensor_type
-from numgrad.tensor.loops import differentiable
 from numgrad.tensor.random import Generator
 from numgrad.tensor.storages import TypedStorage, UntypedStorage
 from numgrad.tensor.surface import functions_of as _functions_of
@@ -103,10 +101,15 @@ def __getattr__(name: str) -> object:
         return autocast
     if name == "vmap":
         return _importlib.import_module("numgrad.func").vmap
+    if name == "jit":
+        return _importlib.import_module("numgrad.compile").jit
+    if name == "differentiable":
+        return _importlib.import_module("numgrad.tensor.loops").differentiable
     if name in (
         "accelerator",
         "amp",
         "backends",
+        "compile",
         "cpu",
         "cuda",
         "datasets",

@@ -1,4 +1,4 @@
-"""Arrays that lie in memory which a kernel is given: the local arrays and tapes of functions with loops (`adjoint`)."""
+"""Arrays that lie in memory which a kernel is given: the local arrays and tapes of functions with loops (`numgrad.loops`)."""
 
 from __future__ import annotations
 

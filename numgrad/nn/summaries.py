@@ -10,7 +10,6 @@ from numgrad.autograd import no_grad
 from numgrad.dtypes import dtype as Dtype
 from numgrad.dtypes import get_default_dtype
 from numgrad.nn.module import Module
-from numgrad.profiler import profile
 from numgrad.tensor import creation
 from numgrad.tensor.tensor import Tensor
 
@@ -181,7 +180,7 @@ def summary(
     modes = [(module, module.training) for module in model.modules()]
     try:
         model.train(mode == "train")
-        with no_grad(), profile() as watch.profile:
+        with no_grad(), watch.profile:
             model(*args, **named)
     finally:
         watch.leave()
@@ -236,6 +235,8 @@ class _Watch:
     """Hooks that note what each module gets and gives, and to which module each op belongs: the innermost that runs."""
 
     def __init__(self, model: Module, root: LayerSummary) -> None:
+        from numgrad.profiler import profile  # which most programs never need
+
         self.profile = profile()
         self.outside = 0
         self._rows = _paired(model, root, {})

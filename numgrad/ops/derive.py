@@ -19,10 +19,10 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from numgrad.adjoint.slopes import PAIRS, SLOPES
-from numgrad.adjoint.vocabulary import WORDS
 from numgrad.errors import KernelError
 from numgrad.kernels.source import LITERALS, function_of_definition
+from numgrad.loops.slopes import PAIRS, SLOPES
+from numgrad.loops.vocabulary import WORDS
 
 
 class Symbol(str):

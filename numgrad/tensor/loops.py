@@ -11,13 +11,16 @@ from typing import Any
 
 import numpy as np
 
-from numgrad.adjoint import Kind, Surroundings, declare_rule, randomness
 from numgrad.dtypes import dtype as Dtype
 from numgrad.dtypes import float64, from_numpy_dtype
 from numgrad.engine.constants import constant
 from numgrad.engine.tape import TensorBase, modes
 from numgrad.engine.views import check_in_place
 from numgrad.errors import DtypeError, OutOfRangeError, TapeError
+from numgrad.loops import randomness
+from numgrad.loops.scope import Surroundings
+from numgrad.loops.sweeps import Kind
+from numgrad.loops.vocabulary import declare_rule
 from numgrad.ops.elementwise import clone
 from numgrad.ops.loops import Case, Program
 from numgrad.runtime.kernel import python_function

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import functools
+import pkgutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import numgrad
+from numgrad.tensor.surface import functions_of
 
 PACKAGE = Path(numgrad.__file__).parent
 ROOT = Path(__file__).parents[2]
@@ -33,8 +35,17 @@ def python(code: str) -> str:
 
 def test_importing_numgrad_imports_no_compiler_and_no_torch() -> None:
     heavy = ["numba", "llvmlite", "torch", "pooch", "PIL", "matplotlib", "graphviz", "hypothesis", "pytest"]
-    code = f"import numgrad, sys; print([name for name in {heavy} if name in sys.modules])"
+    seldom = [
+        f"numgrad.{name}" for name in ("compile", "distributed", "loops", "models", "profiler", "serialization", "viz")
+    ]
+    code = f"import numgrad, sys; print([name for name in {heavy + seldom} if name in sys.modules])"
     assert python(code).strip() == "[]"
+
+
+def test_no_part_of_the_package_has_the_name_of_a_function() -> None:
+    """It would take the function's place when it is imported, but for one that is imported before functions get their names."""
+    parts = {part.name for part in pkgutil.iter_modules(numgrad.__path__)}
+    assert parts & functions_of("function").keys() == {"tensor"}
 
 
 def test_importing_numgrad_writes_and_warns_nothing() -> None:

@@ -16,7 +16,7 @@ from tests.contracts.test_contracts import PACKAGE, trees
 
 # Who may ask for names: the table of ops, and who prints them. What is called op elsewhere is no op: a word in an expression of
 # the language of loops, a `ReduceOp` of ranks.
-OF_NAMES = ("registry/", "cli/", "adjoint/", "distributed/")
+OF_NAMES = ("registry/", "cli/", "loops/", "distributed/")
 # Windows on the memory of a base, which only the engine opens: outside of any `vmap`.
 WITHOUT_BATCHES = {"as_strided", "as_strided_backward"}
 FUNCTIONS = (

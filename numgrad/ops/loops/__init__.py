@@ -1,4 +1,4 @@
-"""Functions with loops as ops: the sweeps that `adjoint.translate` writes, planned, recorded and differentiated again."""
+"""Functions with loops as ops: the sweeps that `numgrad.loops` writes, planned, recorded and differentiated again."""
 
 from numgrad.ops.loops.differentiable_op import DifferentiableOp
 from numgrad.ops.loops.program import Program

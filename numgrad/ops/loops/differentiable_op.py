@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from numgrad.adjoint import Sweep
 from numgrad.dtypes import by_code
+from numgrad.loops.sweeps import Sweep
 from numgrad.ops.creation import full
 from numgrad.ops.loops.splitting import split
 from numgrad.ops.loops.sweep_op import SAVED, TAPES, Case, SweepOp, shown

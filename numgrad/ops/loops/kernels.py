@@ -1,4 +1,4 @@
-"""Kernels round the sweeps that `adjoint.translate` writes: each runs one sweep for the examples ``start:stop`` of a batch.
+"""Kernels round the sweeps that `numgrad.loops` writes: each runs one sweep for the examples ``start:stop`` of a batch.
 
 What belongs to one example has the examples in dimension 0, also where there is but one: results, gradients and what is
 saved always, arguments and tangents if each example has its own. Memory without meaning belongs to a worker.
@@ -12,8 +12,8 @@ import linecache
 import types
 from typing import Any, NamedTuple
 
-from numgrad.adjoint import Parameter, Sweep
 from numgrad.kernels.room import ROOMS
+from numgrad.loops.sweeps import Parameter, Sweep
 from numgrad.ops.loops.indices import without_negative
 from numgrad.runtime.kernel import Device, Kernel, frozen
 
@@ -94,7 +94,7 @@ def compiled_text(sweep: Sweep) -> Any:
     opaque = {
         name: Device(frozen(value)) for name, value in sweep.scope.items() if isinstance(value, types.FunctionType)
     }  # functions with a rule
-    scope: dict[str, Any] = {"__name__": "numgrad.adjoint.written", **sweep.scope, **opaque, **ROOMS}
+    scope: dict[str, Any] = {"__name__": "numgrad.loops.written", **sweep.scope, **opaque, **ROOMS}
     exec(compile(text, file, "exec"), scope)
     return scope[sweep.name]
 

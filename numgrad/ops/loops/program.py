@@ -14,9 +14,10 @@ import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from numgrad.adjoint import Kind, Surroundings, Sweeps, translate
-from numgrad.adjoint.scope import tree_of
 from numgrad.errors import TranslationError
+from numgrad.loops.scope import Surroundings, tree_of
+from numgrad.loops.sweeps import Kind, Sweeps
+from numgrad.loops.translation import translate
 from numgrad.ops.loops.differentiable_op import DifferentiableOp
 
 

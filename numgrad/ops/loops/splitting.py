@@ -12,7 +12,7 @@ import ast
 import dataclasses
 from typing import Any
 
-from numgrad.adjoint import Extent, Memory, Parameter, Sweep
+from numgrad.loops.sweeps import Extent, Memory, Parameter, Sweep
 
 _MOST_TURNS = 1 << 12  # for which there is room; longer loops stay as they are
 _TERMS = "terms__"

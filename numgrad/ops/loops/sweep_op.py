@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from numgrad import config
-from numgrad.adjoint import FIRST_FAILURE, Extent, Line, Memory, Parameter, Sweep, Sweeps
 from numgrad.dtypes import by_code
 from numgrad.errors import OutOfRangeError, ShapeError, TapeError
 from numgrad.layout import product
+from numgrad.loops.sweeps import FIRST_FAILURE, Extent, Line, Memory, Parameter, Sweep, Sweeps
 from numgrad.ops.layouts import contiguous
 from numgrad.ops.loops.kernels import Passing, kernel_of
 from numgrad.ops.rules import Batch, folded, repeated

@@ -11,9 +11,9 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from numgrad.adjoint import Line, Parameter, Sweep
 from numgrad.dtypes import int64
 from numgrad.errors import OutOfRangeError
+from numgrad.loops.sweeps import Line, Parameter, Sweep
 from numgrad.ops.creation import full
 from numgrad.ops.loops.sweep_op import WHERE, Case, SweepOp
 

@@ -1,0 +1,181 @@
+"""Writes the forward sweep with tangents: each statement has the statement of its derivative beside it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from numgrad.errors import TranslationError
+from numgrad.loops.backward import do, slope
+from numgrad.loops.code import Code, span
+from numgrad.loops.forward import FIRST_FAILURE, branch, swapped
+from numgrad.loops.kinds import kinds
+from numgrad.loops.language import (
+    Assign,
+    Const,
+    Expr,
+    Fail,
+    For,
+    If,
+    Load,
+    Op,
+    Permute,
+    Store,
+    Unit,
+    Var,
+    assigned,
+    bare,
+    op,
+    scalars,
+    text,
+)
+from numgrad.loops.slopes import PAIRS, SLOPES
+from numgrad.loops.versions import leaves, reals, varied, widened
+
+
+class Tangents:
+    """Writes statements of a unit; names that depend on arguments with a tangent are `active`."""
+
+    def __init__(self, unit: Unit, needs: set[str], names: Any, traced: set[str]) -> None:
+        self.unit, self.names, self.traced = unit, names, traced
+        self.body = unit.body
+        params = {n: "i" if k.dtype[0] == "u" else k.dtype[0] for n, k in unit.params if not k.ndim}
+        self.kinds = kinds(unit.body, params, unit.arrays)
+        self.active = varied(unit.body, needs, reals(self.kinds, unit.arrays))
+
+    def numbers(self, known: dict[str, str]) -> list[str]:
+        """Numbers that are assigned."""
+        return sorted(n for n in assigned(self.unit.body) if n in known)
+
+    def tangent(self, e: Expr) -> Expr | None:
+        """The tangent of an expression, or None for 0."""
+        if leaves(e).isdisjoint(self.active):
+            return None
+        if isinstance(e, Var):
+            return Var(e.name + self.names.dot)
+        if isinstance(e, Load):
+            return Load(e.array + self.names.dot, e.index)
+        assert isinstance(e, Op)
+        name, a = e.op, e.args
+        zero = Const(0.0)
+        if name == "select":
+            return Op("select", (a[0], self.tangent(a[1]) or zero, self.tangent(a[2]) or zero))
+        if name in ("max", "min"):
+            one, two = self.tangent(a[0]) or zero, self.tangent(a[1]) or zero
+            return Op("select", (Op(">" if name == "max" else "<", (a[1], a[0])), two, one))
+        d = [self.tangent(p) for p in a]
+        if name in ("+", "-"):
+            return _sum(d[0], d[1] if name == "+" or d[1] is None else op("neg", d[1]))
+        if name in ("float", "float32"):
+            return d[0]
+        if name == "*":
+            return _sum(_times(d[0], a[1]), _times(d[1], a[0]))
+        if name == "square":
+            return _times(d[0], op("*", Const(2.0), a[0]))
+        if name == "/":
+            top = _sum(d[0], None if d[1] is None else op("neg", op("*", d[1], e)))
+            return None if top is None else op("/", top, a[1])
+        if name == "**":
+            return _sum(self._base(e, d[0]), self._exponent(e, d[1]))
+        if name in PAIRS:
+            factors = PAIRS[name](do, a[0], a[1], e)
+            parts = [
+                None if f is None else _times(x, f if isinstance(f, Expr) else Const(float(f)))
+                for x, f in zip(d, factors, strict=True)
+            ]
+            return _sum(parts[0], parts[1])
+        if name.startswith("call:"):
+            slopes = Op(f"{name}slopes", a)
+            total: Expr | None = None
+            for k, x in enumerate(d):
+                shown = slopes if len(a) == 1 else Op("item", (slopes, Const(k)))
+                total = _sum(total, _times(x, shown))
+            return total
+        if name not in SLOPES or d[0] is None:
+            raise TranslationError(f"differentiable: the derivative of `{name}` is not known; declare it by a rule")
+        return slope(name, d[0], a[0], e)
+
+    def _base(self, e: Op, d: Expr | None) -> Expr | None:
+        x, n = e.args
+        if d is None:
+            return None
+        if isinstance(n, Const):
+            if n.value == 0:
+                return None
+            return op("*", d, op("*", n, Op("**", (x, Const(n.value - 1))))) if n.value != 1 else d
+        inner = op("*", op("*", d, n), Op("**", (x, Op("-", (n, Const(1.0))))))
+        return Op("select", (Op("!=", (n, Const(0))), inner, Const(0.0)))
+
+    def _exponent(self, e: Op, d: Expr | None) -> Expr | None:
+        if d is None:
+            return None
+        x = e.args[0]
+        return Op("select", (Op(">", (x, Const(0.0))), op("*", op("*", d, e), Op("log", (x,))), Const(0.0)))
+
+    # ---- statements -----------------------------------------------------------------------------------------------------
+
+    def block(self, stmts: list[Any], out: list[Any]) -> None:
+        """Statements with their tangents."""
+        for s in stmts:
+            self.statement(s, out)
+
+    def statement(self, s: Any, out: list[Any]) -> None:
+        """One statement."""
+        dot, arrays = self.names.dot, self.unit.arrays
+        if isinstance(s, Assign):
+            value = widened(s.value, arrays)
+            if s.name not in self.active:
+                out.append(Code(f"{s.name} = {self._shown(value, s.name)}", s.line))
+                return
+            late = isinstance(value, Op) and value.op in SLOPES and s.name not in scalars(value)
+            if late:  # the value is known when the tangent is computed
+                out.append(Code(f"{s.name} = {bare(value)}", s.line))
+                d = self.tangent(value.args[0])  # type: ignore[attr-defined]
+                d = None if d is None else slope(value.op, d, value.args[0], Var(s.name))  # type: ignore[attr-defined]
+            else:
+                d = self.tangent(value)
+            out.append(Code(f"{s.name}{dot} = {'0.0' if d is None else bare(d)}", s.line))
+            if not late:
+                out.append(Code(f"{s.name} = {self._shown(value, s.name)}", s.line))
+        elif isinstance(s, Store):
+            slot = f"[{', '.join(map(bare, s.index))}]"
+            value = widened(s.value, arrays)
+            if s.array in self.active:
+                d = self.tangent(value)
+                if d is not None or not s.add:
+                    out.append(
+                        Code(f"{s.array}{dot}{slot} {'+=' if s.add else '='} {'0.0' if d is None else bare(d)}", s.line)
+                    )
+            out.append(Code(f"{s.array}{slot} {'+=' if s.add else '='} {bare(value)}", s.line))
+        elif isinstance(s, Permute):
+            out.append(Code(swapped(s.targets, s.sources, ""), s.line))
+            if self.traced & set(s.targets):
+                out.append(Code(swapped(s.targets, s.sources, self.names.id), s.line))
+            if set(s.targets) & self.active:
+                out.append(Code(swapped(s.targets, s.sources, dot), s.line))
+        elif isinstance(s, If):
+            parts: list[list[Any]] = [[], []]
+            self.block(s.then, parts[0])
+            self.block(s.orelse, parts[1])
+            branch(bare(s.cond), parts, out, s.line)
+        elif isinstance(s, Fail):
+            out += [Code(f"{self.names.own('status')}[0] = {FIRST_FAILURE + s.number}", s.line), Code("return", s.line)]
+        else:
+            body: list[Any] = []
+            self.block(s.body, body)
+            if s.exit:
+                body += [Code(f"if {s.exit}:", s.line), [Code("break", s.line)]]
+            out += [
+                Code(f"for {s.var} in {span(s)}:" if isinstance(s, For) else f"while {text(s.cond)}:", s.line),
+                body,
+            ]
+
+    def _shown(self, value: Expr, name: str) -> str:
+        return bare(Const(float(value.value)) if isinstance(value, Const) and self.kinds[name] == "f" else value)
+
+
+def _sum(one: Expr | None, two: Expr | None) -> Expr | None:
+    return two if one is None else one if two is None else op("+", one, two)
+
+
+def _times(d: Expr | None, factor: Expr) -> Expr | None:
+    return None if d is None else do("*", d, factor)

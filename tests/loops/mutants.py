@@ -1,0 +1,238 @@
+"""Rules of the translation, broken on purpose: does the test of random programs see it?
+
+How many programs notice each, of so many::
+
+    python -m tests.loops.mutants --count 200
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from numgrad.loops.backward import Adjoint
+from numgrad.loops.code import Code, span
+from numgrad.loops.language import Assign, Const, For, If, Loop, Op, Permute, Store, items, walk
+from numgrad.loops.recording import Recording
+from numgrad.loops.reverse import Reverse
+from numgrad.loops.slopes import SLOPES
+from tests.loops.random_programs import check, check_source
+
+Patch = pytest.MonkeyPatch
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """A broken rule.
+
+    Attributes
+    ----------
+    name
+        What is wrong with it.
+    plant
+        Breaks it.
+    programs
+        Among how many programs there is certainly one that notices.
+    witness
+        A program that notices, where few do.
+    """
+
+    name: str
+    plant: Callable[[Patch], None]
+    programs: int
+    witness: str
+
+
+MUTANTS: list[Mutant] = []
+
+
+def mutant(name: str, programs: int = 60, witness: str = "") -> Callable[[Callable[[Patch], None]], None]:
+    """Adds to the table."""
+    return lambda plant: MUTANTS.append(Mutant(name, plant, programs, witness))
+
+
+def _around(patch: Patch, owner: type, name: str, broken: Callable[..., Any]) -> None:
+    """A method becomes ``broken(original, self, *args)``."""
+    original = getattr(owner, name)
+    patch.setattr(owner, name, lambda self, *args: broken(original, self, *args))
+
+
+# ---- what is recorded -------------------------------------------------------------------------------------------
+
+
+@mutant("computes again what has changed")
+def _(patch: Patch) -> None:
+    patch.setattr(Recording, "_available", lambda *args: True)
+
+
+def _forgetting(kind: type) -> Callable[..., Any]:
+    def needed(original: Any, self: Any, block: Any, need: Any) -> Any:
+        found = original(self, block, need)
+        for s in walk(self.v.top):
+            if isinstance(s, kind):
+                s.save = False
+        return found
+
+    return needed
+
+
+@mutant("does not record elements that are overwritten")
+def _(patch: Patch) -> None:
+    _around(patch, Recording, "_needed", _forgetting(Store))
+
+
+@mutant("does not record numbers that are overwritten")
+def _(patch: Patch) -> None:
+    _around(patch, Recording, "_needed", _forgetting(Assign))
+
+
+@mutant("looks at the body of a loop once", 200)
+def _(patch: Patch) -> None:
+    def needed(original: Any, self: Any, block: Any, need: Any) -> Any:
+        for s in items(block):
+            need = (
+                need | self._needed(s.body, need) | self._reads(s) if isinstance(s, Loop) else original(self, [s], need)
+            )
+        return need
+
+    _around(patch, Recording, "_needed", needed)
+
+
+# ---- what flows where -------------------------------------------------------------------------------------------
+
+
+ADDED_IN_A_BRANCH = """
+def f(x, y, a, m, n):
+    s = x * 0.5
+    u = y
+    for i in range(3):
+        t = math.tanh(s)
+        if u > -10.0:
+            u += s * y
+        s = t * 0.3 + u
+    return s
+"""
+
+
+@mutant("forgets that a branch adds to an adjoint", 0, ADDED_IN_A_BRANCH)
+def _(patch: Patch) -> None:
+    def settle(original: Any, self: Any, names: set[str]) -> None:
+        zero = set(self.zero)
+        original(self, names)
+        self.zero |= zero
+
+    _around(patch, Adjoint, "settle", settle)
+
+
+@mutant("takes the other side of max, min and conditions")
+def _(patch: Patch) -> None:
+    _around(patch, Adjoint, "either", lambda original, self, cond, one, two, d: original(self, cond, two, one, d))
+
+
+@mutant("leaves the divisor out")
+def _(patch: Patch) -> None:
+    def operation(original: Any, self: Any, e: Op, d: Any, on: list[bool]) -> None:
+        original(self, e, d, [on[0], False] if e.op == "/" else on)
+
+    _around(patch, Adjoint, "operation", operation)
+
+
+@mutant("has the wrong sign in one slope")
+def _(patch: Patch) -> None:
+    wrong = dataclasses.replace(SLOPES["tanh"], cheap=lambda do, x, out: do("+", 1, do("*", out, out)))
+    patch.setitem(SLOPES, "tanh", wrong)
+
+
+@mutant("lets an element that is overwritten keep its adjoint")
+def _(patch: Patch) -> None:
+    def statement(original: Any, self: Any, s: Any) -> None:
+        original(self, dataclasses.replace(s, add=True) if isinstance(s, Store) else s)
+
+    _around(patch, Adjoint, "statement", statement)
+
+
+@mutant("lets a number that is overwritten keep its adjoint")
+def _(patch: Patch) -> None:
+    def statement(original: Any, self: Any, s: Any) -> None:
+        before = len(self.lines)
+        original(self, s)
+        if isinstance(s, Assign):
+            kept = [line for line in self.lines[before:] if f"{self.bar} = 0.0" not in str(line)]
+            self.lines[before:] = kept
+
+    _around(patch, Adjoint, "statement", statement)
+
+
+# ---- the way back -----------------------------------------------------------------------------------------------
+
+
+@mutant("takes from the tape in the wrong order")
+def _(patch: Patch) -> None:
+    _around(patch, Reverse, "pop", lambda original, self, values, *rest: original(self, values[::-1], *rest))
+
+
+@mutant("does not swap back", 200)
+def _(patch: Patch) -> None:
+    def statement(original: Any, self: Any, s: Any, adj: Any) -> None:
+        if not isinstance(s, Permute):
+            original(self, s, adj)
+
+    _around(patch, Reverse, "statement", statement)
+
+
+@mutant("runs loops forwards", 200)
+def _(patch: Patch) -> None:
+    def loop(original: Any, self: Any, s: For, adj: Any) -> None:
+        original(self, s, adj)
+        if s.step == Const(1) and not s.exit:
+            head = adj.lines[-2]
+            adj.lines[-2] = Code(f"for {s.var} in {span(s)}:", head.line)
+
+    _around(patch, Reverse, "loop", loop)
+
+
+@mutant("takes the other branch")
+def _(patch: Patch) -> None:
+    def statement(original: Any, self: Any, s: Any, adj: Any) -> None:
+        original(self, dataclasses.replace(s, then=s.orelse, orelse=s.then) if isinstance(s, If) else s, adj)
+
+    _around(patch, Reverse, "statement", statement)
+
+
+# ---- who notices ------------------------------------------------------------------------------------------------
+
+
+def notices(seed: int, source: str = "") -> bool:
+    """Whether a program is wrong, or cannot be run."""
+    try:
+        said = check_source(source) if source else check(seed, size=20)
+    except Exception:  # a broken rule may write anything
+        return True
+    return said.partition(":")[0] not in ("right", "skipped", "refused")
+
+
+def noticed(mutant: Mutant, patch: Patch) -> bool:
+    """Whether any program notices; none does before."""
+    assert not mutant.witness or check_source(mutant.witness) == "right"
+    mutant.plant(patch)
+    return (bool(mutant.witness) and notices(0, mutant.witness)) or any(map(notices, range(mutant.programs)))
+
+
+def main() -> None:
+    """The command."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--count", type=int, default=100)
+    count = parser.parse_args().count
+    for each in MUTANTS:
+        with pytest.MonkeyPatch.context() as patch:
+            each.plant(patch)
+            print(f"{each.name:60} {sum(map(notices, range(count)))} of {count} programs notice", flush=True)
+
+
+if __name__ == "__main__":
+    main()

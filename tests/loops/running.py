@@ -1,0 +1,155 @@
+"""Sweeps in plain Python, as the op would run them: memory is given, what is written comes back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from numgrad.loops.sweeps import SHORT, Kind, Memory, Parameter, Sweep, Sweeps
+from numgrad.loops.translation import translate
+
+_TAPES = ("f8", "i8", "b1")  # in the order of `used`
+_SPARE = 7.25  # what fresh memory holds: nothing may count on zeros
+
+
+def kind_of(value: Any) -> Kind:
+    """What an argument is."""
+    if isinstance(value, np.ndarray):
+        return Kind(value.dtype.str[1:], value.ndim)
+    return Kind("b1" if isinstance(value, bool | np.bool_) else "i8" if isinstance(value, int | np.integer) else "f8")
+
+
+class Run:
+    """A translated function with its arguments: ``record``, then ``reverse`` as often as one likes.
+
+    Attributes
+    ----------
+    sweeps
+        What was translated.
+    results
+        After `record`, `plain` or `tangent`: the results, arrays; those of numbers have one element.
+    """
+
+    def __init__(
+        self, function: Callable[..., Any], args: Sequence[Any], needs: Sequence[str] | None = None, **options: Any
+    ) -> None:
+        self.sweeps: Sweeps = translate(
+            function, [kind_of(a) for a in args], needs=None if needs is None else tuple(needs), **options
+        )
+        names = [name for name, _ in self.sweeps.arguments]
+        self.args = dict(zip(names, args, strict=True))
+        self.shapes = {name: a.shape for name, a in self.args.items() if isinstance(a, np.ndarray)}
+        self.numbers = {name: int(a) for name, a in self.args.items() if isinstance(a, int | np.integer)}
+        self.saved: dict[str, np.ndarray] = {}
+        self.used = np.zeros(len(_TAPES), np.int64)
+        self.results: dict[str, np.ndarray] = {}
+
+    def plain(self) -> dict[str, np.ndarray]:
+        """The results."""
+        self._call(self.sweeps.plain, {})
+        return self.results
+
+    def record(self) -> dict[str, np.ndarray]:
+        """The results; what `reverse` reads is kept."""
+        used = np.zeros(len(_TAPES), np.int64)
+        tapes = {p.name: _TAPES.index(p.dtype) for p in self.sweeps.record.parameters if p.role == "tape"}
+        if any(block.room is None for block in self.sweeps.saved):
+            self._call(self.sweeps.count, {"used": used})
+        rooms = [int(used[tapes[b.name]]) if b.room is None else self._room(b) for b in self.sweeps.saved]
+        self.saved = {b.name: self._fresh(n, b.dtype) for b, n in zip(self.sweeps.saved, rooms, strict=True)}
+        self._call(self.sweeps.record, {**self.saved, "used": used})
+        assert all(used[k] <= self.saved[name].size for name, k in tapes.items()), "written past a tape"
+        self.used = used
+        return self.results
+
+    def reverse(self, grads: Mapping[str, Any]) -> dict[str, np.ndarray]:
+        """Gradients of the arguments from those of the results, by name."""
+        grads = {name: np.array(g, float).reshape(self.results[name].shape) for name, g in grads.items()}
+        return self._call(self.sweeps.reverse, {**self.saved, "used": self.used, "grads": grads}, "grad_argument")
+
+    def tangent(self, tangents: Mapping[str, Any]) -> dict[str, np.ndarray]:
+        """Tangents of the results from those of the arguments."""
+        ways = {name: np.array(t, float).reshape(self._shape_of(name)) for name, t in tangents.items()}
+        return self._call(self.sweeps.tangent, {"tangents": ways}, "result_tangent")
+
+    def turned(self, grads: Mapping[str, Any], way: Mapping[str, Any]) -> dict[str, np.ndarray]:
+        """How the gradients turn along a direction, after `record`: by the reverse of the gradient's own translation."""
+        gradient = self.sweeps.gradient()
+        code = gradient.__code__
+        names = code.co_varnames[: code.co_argcount]
+        sizes = {name: block.size + 1 for name, block in self.saved.items()}
+        rooms = [sizes.get(name.replace("room_", "tape_"), 1) for name in names if name.startswith("room_")]
+        given = [
+            np.asarray(grads[r.name], float) if r.shape else float(grads[r.name])
+            for r in self.sweeps.results
+            if r.needs_grad
+        ]
+        real = [name for name, kind in self.sweeps.arguments if kind.is_real]
+        again = Run(gradient, [*self.args.values(), *given, *rooms], needs=real)
+        again.record()
+        returned = [r.name for r in again.sweeps.results if r.changes is None]
+        return again.reverse({out: way[name] for out, name in zip(returned, self.sweeps.needs, strict=True)})
+
+    # ---- memory -------------------------------------------------------------------------------------------------
+
+    def _room(self, block: Memory) -> int:
+        assert block.room is not None
+        return block.room.evaluate(self.shapes, self.numbers)
+
+    @staticmethod
+    def _fresh(shape: Any, dtype: str) -> np.ndarray:
+        return np.full(shape, _SPARE if dtype.startswith("f") else 77 if dtype != "b1" else True, dtype)
+
+    def _shape_of(self, name: str) -> tuple[int, ...]:
+        return np.shape(self.args[name]) or (1,)
+
+    def _shape(self, p: Parameter) -> tuple[int, ...]:
+        if p.role in ("result", "result_tangent", "grad_result"):
+            (result,) = [r for r in self.sweeps.results if r.name == p.of]
+            return tuple(e.evaluate(self.shapes, self.numbers) for e in result.shape) or (1,)
+        return self._shape_of(p.of)
+
+    def _call(self, sweep: Sweep, given: Mapping[str, Any], wanted: str = "") -> dict[str, np.ndarray]:
+        room = 64
+        while True:
+            status = np.zeros(1, np.int64)
+            values, found = self._values(sweep, given, wanted, room, status)
+            before = {name: a.copy() for name, a in self.args.items() if isinstance(a, np.ndarray)}
+            sweep.function(*values)
+            for name, a in before.items():
+                np.testing.assert_array_equal(a, self.args[name], err_msg=f"{sweep.name} changed {name}")
+            if status[0] == 0:
+                return found
+            assert status[0] == SHORT
+            room *= 4
+            assert room < 1 << 24, "no memory is ever enough"
+
+    def _values(
+        self, sweep: Sweep, given: Mapping[str, Any], wanted: str, room: int, status: np.ndarray
+    ) -> tuple[list[Any], dict[str, np.ndarray]]:
+        found: dict[str, np.ndarray] = {}
+        work = {block.name: block for block in sweep.memory}
+        values: list[Any] = []
+        for p in sweep.parameters:
+            if p.role == "argument":
+                values.append(self.args[p.of])
+            elif p.role in ("kept", "tape", "used"):
+                values.append(given[p.name])
+            elif p.role == "status":
+                values.append(status)
+            elif p.role == "work":
+                block = work[p.name]
+                values.append(self._fresh(room if block.room is None else self._room(block), block.dtype))
+            elif p.role == "grad_result":
+                values.append(given["grads"].get(p.of, np.zeros(self._shape(p))).astype(p.dtype))
+            elif p.role == "tangent":
+                values.append(given["tangents"].get(p.of, np.zeros(self._shape(p))).astype(p.dtype))
+            else:
+                values.append(self._fresh(self._shape(p), p.dtype))
+                if p.role == "result":
+                    self.results[p.of] = values[-1]
+                if p.role == wanted:
+                    found[p.of] = values[-1]
+        return values, found
