@@ -66,16 +66,25 @@ Place = tuple[Block, int]  # a block, and bytes from its beginning
 
 
 class Applied:
-    """One op of the step: its program, the places of its addresses, and what it does with the blocks."""
+    """One op of the step: its plan, the places of its addresses, and what it does with the blocks.
 
-    __slots__ = ("changes", "line", "makes", "op", "params", "places", "program", "reads", "specs")
+    The places are those of the inputs, then those of what the plan allocates, as ``plan.allocations`` lists it.
+    """
 
-    def __init__(self, op: Op, params: Any, run: Program | HostCall, places: list[Place | None], line: str) -> None:
-        self.op, self.params, self.program, self.places, self.line = op, params, run, places, line
+    __slots__ = ("changes", "line", "makes", "op", "params", "places", "plan", "reads", "specs")
+
+    def __init__(self, op: Op, params: Any, plan: Plan, places: list[Place | None], line: str) -> None:
+        self.op, self.params, self.plan, self.places, self.line = op, params, plan, places, line
         self.reads: list[Block] = []
         self.makes: list[Block] = []
         self.changes: list[Block] = []
         self.specs: tuple[list[Spec | None], list[Spec]] = ([], [])  # of inputs and results
+
+    @property
+    def program(self) -> Program | HostCall:
+        """The plan's launches, or its call of the host."""
+        assert self.plan.program is not None
+        return self.plan.program
 
     def blocks(self) -> Iterable[Block]:
         """All blocks whose memory the launches touch."""
@@ -345,7 +354,7 @@ class Capture(Scope):
         self, op: Op, inputs: tuple[Any, ...], outputs: list[Any], plan: Plan, params: Any, addresses: tuple[int, ...]
     ) -> None:
         places: list[Place | None] = []
-        applied = Applied(op, params, plan.program, places, user_line())  # type: ignore[arg-type]
+        applied = Applied(op, params, plan, places, user_line())
         for tensor, address in zip(inputs, addresses, strict=False):
             if tensor is None:
                 places.append(None)

@@ -12,8 +12,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from numgrad.compile import arena
+from numgrad.compile import arena, passes
 from numgrad.compile.capture import Again, Applied, Block, Capture, Place
+from numgrad.compile.passes.graph import Graph
 from numgrad.compile.results import results_of
 from numgrad.engine import dispatch
 from numgrad.engine.tape import TensorBase, modes, tensor_over
@@ -21,7 +22,6 @@ from numgrad.errors import CaptureError
 from numgrad.layout import Spec
 from numgrad.runtime import locks, memory, replay, versions
 from numgrad.runtime.memory import Storage
-from numgrad.runtime.program import Program
 from numgrad.runtime.replay import BoundCalls, Failure, Operand, Slot, Slots
 
 replay.connect(lambda: tensor_over(dispatch.tensor_class, None, None, None))  # type: ignore[arg-type]
@@ -82,7 +82,7 @@ _GRAD, _NONE = repeat("_grad"), repeat(None)
 
 
 class Captured:
-    """The program of one capture, and what has to hold for its replay.
+    """The program of one capture, and what has to hold for its replay; ``names`` are the passes that it goes through.
 
     Raises
     ------
@@ -92,15 +92,16 @@ class Captured:
         A later capture may be replayed.
     """
 
-    def __init__(self, capture: Capture, result: Any) -> None:
+    def __init__(self, capture: Capture, result: Any, names: tuple[str, ...]) -> None:
         self.visible = capture.visible
         self.visible.finish()
         _check(capture)
         self.gradients = list(chain.from_iterable(map(_Gradients(capture).of, capture.leaves.values())))
         self.results = results_of(result, capture)
         kept = {*self.results.blocks, *[each.block for each in self.gradients if each.block is not None]}
-        self.steps = _live(capture.steps, kept)
-        self.removed = len(capture.steps) - len(self.steps)
+        graph = Graph(capture.steps, kept)
+        passes.run(graph, names)
+        self.steps, self.notes = graph.steps, graph.notes
         self._let_go(capture, kept)
         self.pinned = [
             (block.slot, capture.arguments[block.slot]._address)
@@ -450,19 +451,3 @@ def _is_pinned(block: Block, capture: Capture) -> bool:
     """Whether an argument is, or shares memory with, a tensor that the step sees otherwise."""
     argument = capture.arguments[block.slot]
     return any(each._storage.root is argument._storage.root for each in capture.visible.tensors.values())
-
-
-def _live(steps: Sequence[Applied | Again], kept: set[Block]) -> list[Applied | Again]:
-    """The steps without the ops whose results nobody reads."""
-    live = set(kept)
-    needed: list[Applied | Again] = []
-    for step in reversed(steps):
-        if isinstance(step, Again):
-            needed.append(step)
-            continue
-        lasting = any(block.kind != "made" or block in live for block in step.changes)
-        effect = step.op.status_function is not None or not (isinstance(step.program, Program) or step.makes)
-        if lasting or effect or any(block in live for block in step.makes):
-            needed.append(step)
-            live.update(step.blocks())
-    return needed[::-1]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import functools
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from itertools import chain as chain_of
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,6 +14,7 @@ from numgrad import config
 from numgrad.compile.callback import with_copies
 from numgrad.compile.capture import Capture
 from numgrad.compile.captured import Captured, UnstableError
+from numgrad.compile.passes import chosen
 from numgrad.compile.text import text_of
 from numgrad.compile.visible import Visible
 from numgrad.dtypes import get_default_dtype
@@ -32,25 +34,25 @@ class Stats(NamedTuple):
     """What a step has done so far.
 
     ``planned`` are the bytes of the arenas of its programs, ``unshared`` what their blocks would take without sharing;
-    ``launches`` counts those of one replay of each program, ``removed`` the ops whose results nobody reads.
+    ``launches`` counts those of one replay of each program; ``passes`` says what each pass did, over all programs.
     """
 
     captures: int
     replays: int
     eager: int
     launches: int
-    removed: int
     planned: int
     unshared: int
     reasons: tuple[str, ...]
+    passes: dict[str, dict[str, float]]
 
 
 class Step:
     """A function, or a module, whose calls are replayed where they can be; made by `jit`."""
 
-    def __init__(self, function: Callable[..., Any], fallback: str, limit: int) -> None:
+    def __init__(self, function: Callable[..., Any], fallback: str, limit: int, names: tuple[str, ...]) -> None:
         functools.update_wrapper(self, function, updated=())
-        self.function, self.fallback, self.limit = function, fallback, limit
+        self.function, self.fallback, self.limit, self.passes = function, fallback, limit, names
         self._programs: dict[Any, list[Captured]] = {}
         self._unstable: dict[Any, int] = {}
         self._given_up: set[Any] = set()
@@ -109,7 +111,7 @@ class Step:
             result = self.function(*args, **kwargs)
         try:
             _check_surroundings(before, _surroundings(args, kwargs))
-            captured = Captured(capture, result)
+            captured = Captured(capture, result, self.passes)
             self._programs.setdefault(key, []).append(captured)
             self._captures += 1
             self._unstable.pop(key, None)
@@ -204,15 +206,24 @@ class Step:
             self._replays,
             self._eager,
             sum(len(captured.calls) for captured in programs),
-            sum(captured.removed for captured in programs),
             sum(captured.layout.nbytes for captured in programs),
             sum(captured.layout.unshared for captured in programs),
             tuple(self._reasons),
+            _total([captured.notes for captured in programs]),
         )
 
     def __repr__(self) -> str:
         name = getattr(self.function, "__qualname__", None) or type(self.function).__name__
         return f"<jit of {name}>"
+
+
+def _total(notes: list[dict[str, dict[str, float]]]) -> dict[str, dict[str, float]]:
+    """The sums of what passes did."""
+    total: dict[str, dict[str, float]] = {}
+    for name, counts in chain_of.from_iterable(each.items() for each in notes):
+        for key, value in counts.items():
+            total.setdefault(name, {})[key] = total.get(name, {}).get(key, 0) + value
+    return total
 
 
 def _bound_step(step: Step, instance: Any) -> Any:
@@ -290,7 +301,15 @@ class Jit:
     1
     """
 
-    def __call__(self, step: Callable[..., Any] | None = None, *, fallback: str = "error", limit: int = 8) -> Any:
+    def __call__(
+        self,
+        step: Callable[..., Any] | None = None,
+        *,
+        fallback: str = "error",
+        limit: int = 8,
+        passes: Mapping[str, bool] | None = None,
+        fuse: bool = False,
+    ) -> Any:
         """``step``, a function or a module, such that its calls are captured and then replayed; also as a decorator.
 
         A captured call runs as ever, op by op, while its launches are noted. A later call with the same signature runs these
@@ -309,13 +328,17 @@ class Jit:
             a step runs eagerly, and `stats` says so.
         limit
             The most captures that are kept; then there is a warning, and calls that fit none of them run eagerly.
+        passes
+            Switches a pass of `numgrad.compile.passes.PASSES` on or off, by its name.
+        fuse
+            Switches on the passes that compile kernels for this step, which may change its rounding.
 
         Raises
         ------
         TypeError
             ``step`` cannot be called.
         ValueError
-            ``fallback`` is neither "error" nor "eager", or ``limit`` is below 1.
+            ``fallback`` is neither "error" nor "eager", ``limit`` is below 1, or ``passes`` names no pass.
         CaptureError
             When the step is called: it cannot be replayed. It has then run to its end, or to the line that the error names.
 
@@ -335,14 +358,14 @@ class Jit:
         3
         """
         if step is None:
-            return functools.partial(self, fallback=fallback, limit=limit)
+            return functools.partial(self, fallback=fallback, limit=limit, passes=passes, fuse=fuse)
         if not callable(step):
             raise TypeError(f"jit: expected a function or a module, got {type(step).__name__}")
         if fallback not in ("error", "eager"):
             raise ValueError(f"jit: fallback is {fallback!r}, expected 'error' or 'eager'")
         if type(limit) is not int or limit < 1:
             raise ValueError(f"jit: limit is {limit!r}, expected an int of at least 1")
-        return Step(step, fallback, limit)
+        return Step(step, fallback, limit, chosen(passes, fuse))
 
     def stats(self, step: Any) -> Stats:
         """What a step has done so far: captures, replays, eager calls, launches, and the bytes of its memory plan.

@@ -1,0 +1,52 @@
+"""The passes that a captured step goes through before its memory is laid out.
+
+Each is a function of a `Graph`, which it changes. The table has them in the order of their running.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+from numgrad.compile.passes.dead import drop_dead
+from numgrad.compile.passes.graph import Graph
+
+
+class Pass(NamedTuple):
+    """A pass: its function, whether it runs by default, whether it keeps all bits, whether it compiles kernels.
+
+    ``fuse=True`` switches on those that compile.
+    """
+
+    function: Callable[[Graph], None]
+    default: bool
+    keeps_bits: bool
+    compiles: bool
+
+
+PASSES: dict[str, Pass] = {
+    "dead": Pass(drop_dead, True, True, False),
+}
+
+
+def chosen(passes: Mapping[str, bool] | None, fuse: bool) -> tuple[str, ...]:
+    """The names of the passes to run, in their order.
+
+    Raises
+    ------
+    ValueError
+        ``passes`` has a name that is not in the table, or a value that is no bool.
+    """
+    given = dict(passes or {})
+    if unknown := sorted(set(given) - set(PASSES)):
+        raise ValueError(f"jit: passes has {unknown}, expected some of {list(PASSES)}")
+    for name, value in given.items():
+        if not isinstance(value, bool):
+            raise ValueError(f"jit: passes[{name!r}] is {value!r}, expected True or False")
+    return tuple(name for name, each in PASSES.items() if given.get(name, each.default or (fuse and each.compiles)))
+
+
+def run(graph: Graph, names: tuple[str, ...]) -> None:
+    """Run passes, one after the other."""
+    for name in names:
+        PASSES[name].function(graph)
