@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import sys
 from collections import Counter, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from itertools import chain, repeat, starmap
 from typing import Any
 
@@ -14,7 +14,9 @@ import numpy as np
 from numgrad.compile import arena, passes
 from numgrad.compile.capture import Again, Applied, Block, Place
 from numgrad.compile.passes.graph import Graph
+from numgrad.compile.passes.memory import lives_of
 from numgrad.compile.recorded import Recorded
+from numgrad.compile.verifier import Spot, verify
 from numgrad.engine import dispatch
 from numgrad.engine.tape import TensorBase, tensor_over
 from numgrad.runtime import locks, memory, replay, versions
@@ -91,17 +93,19 @@ class Captured:
 
     def _bind(self, slots: dict[Block, Slot]) -> None:
         """Lay out the memory, and bind every program to it."""
-        lives: dict[Block, list[int]] = {}
-        for number, step in enumerate(self.steps):
-            for block in step.blocks() if isinstance(step, Applied) else ():
-                if block not in slots and block.kind == "made":
-                    lives.setdefault(block, [number, number])[1] = number
-        blocks = list(lives)
-        spans = [arena.Life(block.nbytes, *lives[block]) for block in blocks]
-        self.layout = arena.lay_out(spans)
-        arena.verify(spans, self.layout)
+        kept = self.recorded.kept
+        lives = {block: life for block, life in lives_of(self.steps, kept).items() if block not in slots}
+        self.layout = arena.lay_out(list(lives.values()))
+        spots: dict[Block, Spot] = {
+            block: ("the arena", o) for block, o in zip(lives, self.layout.offsets, strict=True)
+        }
+        spots |= {block: (slot.number, 0) for block, slot in slots.items() if block.kind == "made"}
+        regions: dict[Hashable, int] = {slot.number: block.nbytes for block, slot in slots.items()}
+        regions["the arena"] = self.layout.nbytes
+        self.planned = sum(regions[region] for region in {region for region, _ in spots.values()})
+        verify(self.recorded.steps, self.steps, kept, spots, regions)
         self._arena = memory.allocate(self.layout.nbytes)
-        addresses = {b: self._arena.address + o for b, o in zip(blocks, self.layout.offsets, strict=True)}
+        addresses = {b: self._arena.address + o for b, o in zip(lives, self.layout.offsets, strict=True)}
         self._begun: list[tuple[int, bytes]] = []
         self._memory: list[Any] = []
         words: list[tuple[int, Slot]] = []

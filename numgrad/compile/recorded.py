@@ -8,6 +8,7 @@ from itertools import chain
 from typing import Any, NamedTuple
 
 from numgrad.compile.capture import Again, Applied, Block, Capture
+from numgrad.compile.passes.memory import eager_peak
 from numgrad.compile.results import Results, results_of
 from numgrad.compile.visible import Visible
 from numgrad.engine.tape import TensorBase, modes
@@ -64,6 +65,8 @@ class Recorded(NamedTuple):
         Optimizers, once for each of their steps; blocks that change, with the storages that count it.
     is_inference
         Whether it ran in inference mode.
+    eager_peak
+        The most bytes of new memory that were in use while it ran op by op.
     """
 
     steps: tuple[Applied | Again, ...]
@@ -78,6 +81,7 @@ class Recorded(NamedTuple):
     counted: list[Any]
     bumped: list[tuple[Block, Storage | None]]
     is_inference: bool
+    eager_peak: int
 
 
 def recorded_by(capture: Capture, result: Any) -> Recorded:
@@ -111,6 +115,7 @@ def recorded_by(capture: Capture, result: Any) -> Recorded:
         capture.counted,
         [(block, weak()) for block, weak in capture.bumped],
         modes.inference,
+        eager_peak(capture.blocks, len(capture.steps)),
     )
     pinned = {number for number, _ in recorded.pinned}
     for block in blocks:
