@@ -15,7 +15,7 @@ from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 from numgrad.compile.capture import Again, Applied, Block
-from numgrad.compile.passes.graph import is_of_kernels
+from numgrad.compile.passes.graph import front_first, is_of_kernels
 from numgrad.compile.passes.memory import ALIGNMENT, Life, lives_of
 from numgrad.errors import KernelError
 from numgrad.runtime.program import Program
@@ -136,8 +136,8 @@ def _check_lasting(captured: _Steps, steps: _Steps, kept: frozenset[Block]) -> N
     needed = [
         _in_python(step) for step in captured if isinstance(step, Again) or not (is_of_kernels(step) or step.makes)
     ]
-    before = iter([_in_python(step) for step in captured if not is_of_kernels(step)])
-    after = [_in_python(step) for step in steps if not is_of_kernels(step)]
+    before = iter([_in_python(step) for step in front_first(captured) if not is_of_kernels(step)])
+    after = [_in_python(step) for step in front_first(steps) if not is_of_kernels(step)]
     if not all(any(one is other for other in before) for one in after) or {*map(id, needed)} - {*map(id, after)}:
         raise KernelError("program: what runs in Python is not what the step ran, or in another order")
 

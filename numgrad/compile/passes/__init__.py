@@ -10,6 +10,9 @@ from typing import NamedTuple
 
 from numgrad.compile.passes.dead import drop_dead
 from numgrad.compile.passes.graph import Graph
+from numgrad.compile.passes.order import reorder
+from numgrad.compile.passes.recompute import recompute
+from numgrad.compile.passes.split import split_updates
 
 
 class Pass(NamedTuple):
@@ -26,6 +29,9 @@ class Pass(NamedTuple):
 
 PASSES: dict[str, Pass] = {
     "dead": Pass(drop_dead, True, True, False),
+    "split": Pass(split_updates, True, True, False),
+    "order": Pass(reorder, True, True, False),
+    "recompute": Pass(recompute, True, True, False),
 }
 
 

@@ -105,6 +105,14 @@ def is_of_kernels(step: Applied | Again) -> bool:
     return isinstance(step, Applied) and isinstance(step.program, Program)
 
 
+def front_first(steps: Iterable[Applied | Again]) -> list[Applied | Again]:
+    """The steps, with those functions first that run before all launches: what the step did before them does not decide."""
+    steps = list(steps)
+    stop = next((k for k, step in enumerate(steps) if isinstance(step, Again) and step.after), len(steps))
+    front = [step for step in steps[:stop] if isinstance(step, Again)]
+    return [*front, *(step for k, step in enumerate(steps) if k >= stop or not isinstance(step, Again))]
+
+
 def has_effects(step: Applied | Again) -> bool:
     """Whether a step does more than write its blocks: it may end the replay, or calls Python."""
     return not is_of_kernels(step) or step.op.status_function is not None  # type: ignore[union-attr]
