@@ -44,7 +44,7 @@ def lay_out(lives: Sequence[Life]) -> Layout:
         nbytes = int((offsets + sizes).max(initial=0))
         if best is None or nbytes < best[1]:
             best = offsets, nbytes
-        if nbytes == fullest:
+        if nbytes <= fullest + fullest // 128:
             break
     assert best is not None
     return Layout(best[0].tolist(), best[1], fullest)

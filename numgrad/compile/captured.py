@@ -67,7 +67,7 @@ class Captured:
             dict.fromkeys([*gradient_blocks, *[block for block in self.results.blocks if block.kind == "made"]])
         )
         slots = self._slots_of(fresh)  # type: ignore[arg-type]
-        self._bind(slots)
+        self._bind(dict(slots), graph.homes)
         self.held = {
             id(block.root): block.root for block in recorded.blocks if block.kind == "held" and block not in slots
         }
@@ -91,16 +91,21 @@ class Captured:
 
     # ---- making -------------------------------------------------------------------------------------------------
 
-    def _bind(self, slots: dict[Block, Slot]) -> None:
+    def _bind(self, slots: dict[Block, Slot], homes: dict[Block, Place]) -> None:
         """Lay out the memory, and bind every program to it."""
         kept = self.recorded.kept
-        lives = {block: life for block, life in lives_of(self.steps, kept).items() if block not in slots}
+        every = lives_of(self.steps, kept)
+        lives = {block: life for block, life in every.items() if block not in slots}
+        later = {block: every[block] for block in slots if block.kind == "made" and block in every}
+        for block, (home, offset) in homes.items():
+            slots[block] = Slot(slots[home].number, offset)
+            del lives[block]
         self.layout = arena.lay_out(list(lives.values()))
         spots: dict[Block, Spot] = {
             block: ("the arena", o) for block, o in zip(lives, self.layout.offsets, strict=True)
         }
-        spots |= {block: (slot.number, 0) for block, slot in slots.items() if block.kind == "made"}
-        regions: dict[Hashable, int] = {slot.number: block.nbytes for block, slot in slots.items()}
+        spots |= {block: (slot.number, slot.offset) for block, slot in slots.items() if block.kind == "made"}
+        regions: dict[Hashable, int] = {slots[block].number: block.nbytes for block in later}
         regions["the arena"] = self.layout.nbytes
         self.planned = sum(regions[region] for region in {region for region, _ in spots.values()})
         verify(self.recorded.steps, self.steps, kept, spots, regions)

@@ -35,7 +35,8 @@ class Stats(NamedTuple):
     """What a step has done so far.
 
     ``planned`` are the bytes of its programs: their arenas, new gradients and results. ``eager_peak`` is the most new memory that
-    the same steps had in use at once while they were captured; parameters and states of optimizers are in neither. ``launches`` counts those of one replay of each program; ``passes`` says what each pass did, over all programs.
+    the same steps had in use at once while they were captured; parameters and states of optimizers are in neither. ``launches``
+    counts those of one replay of each program; ``passes`` says what each pass did, over all programs.
     """
 
     captures: int

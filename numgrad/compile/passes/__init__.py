@@ -12,6 +12,7 @@ from numgrad.compile.passes.dead import drop_dead
 from numgrad.compile.passes.graph import Graph
 from numgrad.compile.passes.order import reorder
 from numgrad.compile.passes.recompute import recompute
+from numgrad.compile.passes.share import share
 from numgrad.compile.passes.split import split_updates
 
 
@@ -32,6 +33,7 @@ PASSES: dict[str, Pass] = {
     "split": Pass(split_updates, True, True, False),
     "order": Pass(reorder, True, True, False),
     "recompute": Pass(recompute, True, True, False),
+    "share": Pass(share, True, True, False),  # the last one, since it looks at the lives of blocks
 }
 
 

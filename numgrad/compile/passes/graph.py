@@ -29,12 +29,15 @@ class Graph:
         Blocks of kind ``made`` that outlive the step: results, and new gradients.
     notes
         What each pass did, under its name: counts, bytes, seconds.
+    homes
+        Blocks that lie in the memory of a kept one, which is written later, each with that and its offset.
     """
 
     def __init__(self, steps: Iterable[Applied | Again], kept: Iterable[Block]) -> None:
         self.steps = list(steps)
         self.kept = frozenset(kept)
         self.notes: dict[str, dict[str, float]] = {}
+        self.homes: dict[Block, Place] = {}
 
     # ---- questions --------------------------------------------------------------------------------------------
 

@@ -1,7 +1,7 @@
 """Reorder steps so that less memory is in use at once.
 
-Steps that give more memory back than they take run as soon as they can: the gradient of a weight before that of the input beside it,
-an optimizer's step of parameters once their gradients are there. Each op runs with the same inputs, so all bits stay.
+Steps that give more memory back than they take run as soon as they can: the gradient of a weight before that of the input beside
+it, an optimizer's step of parameters once their gradients are there. Each op runs with the same inputs, so all bits stay.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Compute cheap results again just before the backward reads them, in the place of keeping them.
 
-The op that made a block runs once more, over the same inputs, in the place where the block is next read: the same kernels, the same
-numbers, the same bits. Ops say by `Op.cheap` that they may; of some the last launches alone are run again, from what the others left.
+The op that made a block runs once more, over the same inputs, in the place where the block is next read: the same kernels, the
+same numbers, the same bits. Ops say by `Op.cheap` that they may; of some the last launches alone run again, from what the others left.
 Blocks are chosen greedily: the one that frees most at the fullest moment (Chen et al., "Training Deep Nets with Sublinear Memory
 Cost", 2016, recompute stretches of layers; here nothing that multiplies matrices runs again).
 """
@@ -15,11 +15,11 @@ import numpy as np
 
 from numgrad.compile.capture import Again, Applied, Block, Place
 from numgrad.compile.passes.graph import Graph, is_of_kernels
-from numgrad.compile.passes.memory import Life, lives_of, peak_of, room, usage
+from numgrad.compile.passes.memory import lives_of, peak_of, room, usage
 from numgrad.runtime.program import Array, Program
 
 _SMALLEST_PEAK = 1 << 20  # below it, all lies in the caches
-_SMALLEST_SHARE = 1 / 256  # of the peak, of a block that is worth a launch
+_SMALLEST_SHARE = 1 / 64  # of the peak, of a block that is worth a launch
 
 
 class _Plan(NamedTuple):
@@ -45,7 +45,7 @@ def recompute(graph: Graph) -> None:
             work.accept(plan, steps)
         else:
             work.refused.add(plan.blocks)
-    if peak < before:
+    if peak < before - before * _SMALLEST_SHARE:
         graph.note("recompute", ops=len(work.steps) - len(graph.steps), bytes=before - peak)
         graph.steps = work.steps
 
@@ -241,6 +241,3 @@ def with_blocks(step: Applied | Again, renamed: dict[Block, Block]) -> Applied |
     other.reads = [renamed.get(block, block) for block in step.reads]
     other.changes = [renamed.get(block, block) for block in step.changes]
     return other
-
-
-__all__ = ["Life", "launches_again", "recompute", "with_blocks"]

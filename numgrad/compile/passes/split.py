@@ -1,8 +1,8 @@
 """Split an optimizer's step, so that gradients which the step drops need not all be in memory at once.
 
-A step of an optimizer is one launch for all of its parameters, by a table of their addresses. Each part has some of the table's rows, of
-parameters whose gradients are complete at about the same time; the reordering then runs it at that time. Each element is computed by
-the same kernel from the same numbers.
+A step of an optimizer is one launch for all of its parameters, by a table of their addresses. Each part has some of the table's
+rows, of parameters whose gradients are complete at about the same time, and the reordering runs it at that time. Each element is
+computed by the same kernel from the same numbers.
 """
 
 from __future__ import annotations
@@ -82,7 +82,8 @@ def _groups(graph: Graph, step: Applied | Again, number: int, writers: dict[Bloc
 def _table(step: Applied, position: int) -> tuple[np.ndarray, int]:
     """The rows of the table that is an input, and how many columns it has."""
     where, spec = step.places[position], step.specs[0][position]
-    assert where is not None and spec is not None
+    assert where is not None
+    assert spec is not None
     rows = np.frombuffer(where[0].initial or b"", np.int64).reshape(spec.shape)
     return rows, rows.shape[1]
 
