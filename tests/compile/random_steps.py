@@ -61,10 +61,10 @@ def step_of(steps: list[Step]) -> Callable[..., Any]:
     return step
 
 
-def mismatch(seed: int) -> tuple[str | None, int]:
+def mismatch(seed: int, **options: Any) -> tuple[str | None, int]:
     """What differs for the program of a seed, and how many of its calls were replayed."""
     step = step_of(program(seed))
-    replayed = ng.jit(step, fallback="eager")
+    replayed = ng.jit(step, fallback="eager", **options)
     for number in range(CALLS):
         one, other = leaves_of(number), leaves_of(number)
         if bits([step(*one), [leaf.grad for leaf in one]]) != bits([replayed(*other), [leaf.grad for leaf in other]]):
@@ -73,13 +73,13 @@ def mismatch(seed: int) -> tuple[str | None, int]:
     return None, ng.jit.stats(replayed).replays
 
 
-def mismatches(seeds: Iterable[int]) -> tuple[list[str], int, int]:
-    """What differs, how many programs were replayed, and how many there were."""
+def mismatches(seeds: Iterable[int], **options: Any) -> tuple[list[str], int, int]:
+    """What differs, how many programs were replayed, and how many there were; ``options`` are those of `ng.jit`."""
     wrong, replayed, count = [], 0, 0
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for seed in seeds:
-            found, replays = mismatch(seed)
+            found, replays = mismatch(seed, **options)
             wrong += [] if found is None else [found]
             replayed += replays > 0
             count += 1

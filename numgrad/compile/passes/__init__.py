@@ -11,8 +11,8 @@ from typing import NamedTuple
 from numgrad.compile.passes.dead import drop_dead
 from numgrad.compile.passes.graph import Graph
 from numgrad.compile.passes.order import reorder
-from numgrad.compile.passes.recompute import recompute
-from numgrad.compile.passes.share import share
+from numgrad.compile.passes.recompute import make_again
+from numgrad.compile.passes.share import find_homes
 from numgrad.compile.passes.split import split_updates
 
 
@@ -32,8 +32,8 @@ PASSES: dict[str, Pass] = {
     "dead": Pass(drop_dead, True, True, False),
     "split": Pass(split_updates, True, True, False),
     "order": Pass(reorder, True, True, False),
-    "recompute": Pass(recompute, True, True, False),
-    "share": Pass(share, True, True, False),  # the last one, since it looks at the lives of blocks
+    "recompute": Pass(make_again, True, True, False),
+    "share": Pass(find_homes, True, True, False),  # the last one, since it looks at the lives of blocks
 }
 
 
