@@ -404,6 +404,10 @@ class Op:
             )
         return builder
 
+    def formula(self, inputs: Sequence[Spec], outputs: Sequence[Spec], params: Any) -> Any:
+        """The `kernels.elementwise.Formula` by which one launch computes the outputs' elements from the inputs'; None if none does."""
+        return None
+
     def _misfit(self, specs: tuple[Spec | None, ...], params: Any) -> str:
         """The likely mistake in the arguments of a planning function that failed on one of them."""
         for name, value, default in zip(self.param_names, params, self.defaults, strict=True):

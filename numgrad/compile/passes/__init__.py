@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from numgrad.compile.passes.dead import drop_dead
+from numgrad.compile.passes.fuse import fuse_chains
 from numgrad.compile.passes.graph import Graph
 
 
@@ -26,6 +27,7 @@ class Pass(NamedTuple):
 
 PASSES: dict[str, Pass] = {
     "dead": Pass(drop_dead, True, True, False),
+    "fuse": Pass(fuse_chains, False, False, True),
 }
 
 
