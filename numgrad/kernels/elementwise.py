@@ -223,7 +223,7 @@ def plan_elementwise(
         return
     if _copies(function, inputs) and inputs[0].spec.dtype is outputs[0].spec.dtype:
         shape = tuple(outputs[0].spec.shape)
-        strides = [_broadcast_strides(each.spec, shape) for each in (inputs[0], outputs[0])]
+        strides = [broadcast_strides(each.spec, shape) for each in (inputs[0], outputs[0])]
         if plan_transpose(b, inputs[0], outputs[0], *coalesce(shape, strides)):
             return
     types = [each.spec.dtype for each in inputs], [each.spec.dtype for each in outputs]
@@ -272,7 +272,7 @@ def plan_formula(
     if product(shape) == 0:
         return
     operands = [*inputs, *outputs]
-    extents, strides = coalesce(shape, [_broadcast_strides(operand.spec, shape) for operand in operands])
+    extents, strides = coalesce(shape, [broadcast_strides(operand.spec, shape) for operand in operands])
     operands, extents, strides = _turned(b, operands, len(inputs), extents, strides)
     for piece in _pieces(extents, strides):
         _plan_piece(b, name, scalar.function, operands, piece, scalar.items, scalar.cost, gated)
@@ -285,7 +285,7 @@ def plan_check(
     shape = broadcast_shapes(name, *(operand.spec.shape for operand in inputs))
     if product(shape) == 0:
         return
-    strides = [_broadcast_strides(operand.spec, shape) for operand in inputs]
+    strides = [broadcast_strides(operand.spec, shape) for operand in inputs]
     shape = tuple(n if any(row[axis] for row in strides) else 1 for axis, n in enumerate(shape))
     extents, strides = coalesce(shape, strides)
     piece = _Piece([0] * len(strides), extents, strides)
@@ -411,7 +411,7 @@ def _other_line(extents: list[int], strides: list[list[int]]) -> int | None:
     return None
 
 
-def _broadcast_strides(spec: Spec, shape: tuple[int, ...]) -> list[int]:
+def broadcast_strides(spec: Spec, shape: tuple[int, ...]) -> list[int]:
     missing = len(shape) - spec.ndim
     strides = [0 if extent == 1 else stride for extent, stride in zip(spec.shape, spec.strides, strict=True)]
     return [0] * missing + strides

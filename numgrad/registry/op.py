@@ -146,6 +146,7 @@ class Op:
         self.draw_once_function: Callable[..., Any] | None = None
         self.composite_function: Callable[..., Any] | None = None
         self.flops_function: Callable[..., int] | None = None
+        self.sums_function: Callable[..., Any] | None = None
         self.nan_function: Callable[[Any, Any], str] | None = None
         self.ties: dict[int, tuple[tuple[int, ...], bool]] = {}  # by the number of the input; see `tie`
         self.plans: dict[tuple[Any, ...], Plan] = {}
@@ -407,6 +408,14 @@ class Op:
     def formula(self, inputs: Sequence[Spec], outputs: Sequence[Spec], params: Any) -> Any:
         """The `kernels.elementwise.Formula` by which one launch computes the outputs' elements from the inputs'; None if none does."""
         return None
+
+    def sums(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Attach ``(input spec, **params) -> (axes, divisor)``, for a sum of the one input, over a divisor.
+
+        ``axes`` has for each axis of the input that of the output, or None if it is added up.
+        """
+        self.sums_function = function
+        return function
 
     def _misfit(self, specs: tuple[Spec | None, ...], params: Any) -> str:
         """The likely mistake in the arguments of a planning function that failed on one of them."""

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from numgrad.compile.passes.dead import drop_dead
 from numgrad.compile.passes.fuse import fuse_chains
+from numgrad.compile.passes.fuse_sums import fuse_sums
 from numgrad.compile.passes.graph import Graph
 
 
@@ -28,6 +29,7 @@ class Pass(NamedTuple):
 PASSES: dict[str, Pass] = {
     "dead": Pass(drop_dead, True, True, False),
     "fuse": Pass(fuse_chains, False, False, True),
+    "sums": Pass(fuse_sums, False, False, True),
 }
 
 

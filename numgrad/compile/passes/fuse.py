@@ -11,14 +11,16 @@ sum of the next to one multiply-add, as it does within an op, so results may dif
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from numgrad.compile.capture import Again, Applied, Block, Place
 from numgrad.compile.passes.compiling import Compiling
 from numgrad.compile.passes.graph import Graph, has_effects
 from numgrad.layout import Spec
-from numgrad.ops.fused import Link, chain
+from numgrad.ops.chains import Link, chain
+from numgrad.registry import Op
+from numgrad.runtime.plan import Plan
 
 MOST_LINKS = 16  # formulas of a chain
 MOST_OPERANDS = 16  # inputs and results, whose addresses a loop holds in registers
@@ -54,7 +56,7 @@ class _Node:
         return _Node([*self.steps, *later.steps], [*self.formulas, *later.formulas])  # type: ignore[misc]
 
 
-class _Value(NamedTuple):
+class Value(NamedTuple):
     """What a place holds, as a tensor of this spec."""
 
     block: Block
@@ -83,7 +85,7 @@ class _Fuser:
 
     def add(self, number: int, step: Applied | Again) -> None:
         """Add the next step, to a chain or as a node of its own."""
-        formula = _formula_of(step)
+        formula = formula_of(step)
         node = _Node([step], None if formula is None else [formula])
         before = [k for k, each in enumerate(self.nodes) if formula and not each.writes.isdisjoint(node.reads)]
         place: int | None = None
@@ -100,11 +102,11 @@ class _Fuser:
         """Whether one chain may hold the members of both; what ``other`` reads of ``one`` it reads as it was written."""
         if one.formulas is None or other.formulas is None or not _same_lines(one.spec, other.spec):
             return False
-        made = {(block, 0, spec) for step in one.steps for block, spec in _results(step)}
-        read = {value for step in other.steps for value in _inputs(step)}
+        made = {(block, 0, spec) for step in one.steps for block, spec in results_of(step)}
+        read = {value for step in other.steps for value in inputs_of(step)}
         if any(value.block in one.writes and value not in made for value in read):
             return False
-        operands = {value for step in one.steps for value in _inputs(step)} | read
+        operands = {value for step in one.steps for value in inputs_of(step)} | read
         return len(one.steps) + len(other.steps) <= MOST_LINKS and len(operands) <= MOST_OPERANDS
 
     def _join(self, k: int, node: _Node, number: int) -> int | None:
@@ -150,41 +152,47 @@ class _Fuser:
         members: list[Any] = node.steps
         mine = {id(step) for step in members}
         numbers = {number for number, step in enumerate(self.graph.steps) if id(step) in mine}
-        made = [(block, spec) for step in members for block, spec in _results(step)]
+        made = [(block, spec) for step in members for block, spec in results_of(step)]
         written = [
             number
             for number, (block, _) in enumerate(made)
             if not self.graph.is_temporary(block) or not numbers.issuperset(self.users[block])
         ]
-        values: dict[_Value, int] = {}
-        results = {_Value(block, 0, spec) for block, spec in made}
+        values: dict[Value, int] = {}
+        results = {Value(block, 0, spec) for block, spec in made}
         for step in members:
-            for value in _inputs(step):
+            for value in inputs_of(step):
                 if value not in results:
                     values.setdefault(value, len(values))
         inputs = list(values)
         for block, spec in made:
-            values[_Value(block, 0, spec)] = len(values)
+            values[Value(block, 0, spec)] = len(values)
         links = tuple(
-            Link(step.op.name, formula, tuple([values[each] for each in _inputs(step)]), _dtypes(step))
+            Link(step.op.name, formula, tuple([values[each] for each in inputs_of(step)]), dtypes_of(step))
             for step, formula in zip(members, node.formulas, strict=True)  # type: ignore[arg-type]
         )
         op = chain(links, len(inputs), tuple([len(inputs) + number for number in written]))
-        plan = op.planned_for([each.spec for each in inputs], [made[number][1] for number in written])
-        operands: Sequence[tuple[Place, Spec]] = [((each.block, each.offset), each.spec) for each in inputs]
-        fused = self.graph.applied(op, plan, op.defaults, operands, members[-1].line)
-        goals = iter([made[number][0] for number in written])
-        for position, nbytes in enumerate(plan.allocations):
-            if nbytes is None:  # the block that the member would have written, which others know
-                fused.makes[position] = block = next(goals)
-                fused.places[len(inputs) + position] = (block, 0)
         self.chains += 1
         self.ops += len(members)
         self.nbytes += sum([block.nbytes for number, (block, _) in enumerate(made) if number not in written])
-        return fused
+        plan = op.planned_for([each.spec for each in inputs], [made[number][1] for number in written])
+        assert plan is not None
+        return applied_to(self.graph, op, plan, inputs, [made[number][0] for number in written], members[-1].line)
 
 
-def _formula_of(step: Applied | Again) -> Any:
+def applied_to(graph: Graph, op: Op, plan: Plan, inputs: Sequence[Value], goals: Sequence[Block], line: str) -> Applied:
+    """A new step that writes blocks which there are already, as others know them."""
+    operands: Sequence[tuple[Place, Spec]] = [((each.block, each.offset), each.spec) for each in inputs]
+    step = graph.applied(op, plan, op.defaults, operands, line)
+    left = iter(goals)
+    for position, nbytes in enumerate(plan.allocations):
+        if nbytes is None:
+            step.makes[position] = block = next(left)
+            step.places[len(inputs) + position] = (block, 0)
+    return step
+
+
+def formula_of(step: Applied | Again) -> Any:
     """The formula of a step that may be a member: it makes dense results of one layout, and changes nothing."""
     if not isinstance(step, Applied) or has_effects(step) or step.changes or None in step.specs[0]:
         return None
@@ -203,14 +211,17 @@ def _same_lines(one: Spec, other: Spec) -> bool:
     )
 
 
-def _inputs(step: Any) -> Iterator[_Value]:
+def inputs_of(step: Any) -> Iterator[Value]:
+    """What a step reads."""
     for where, spec in zip(step.places, step.specs[0], strict=False):
-        yield _Value(*where, spec)
+        yield Value(*where, spec)
 
 
-def _results(step: Any) -> Iterator[tuple[Block, Spec]]:
+def results_of(step: Any) -> Iterator[tuple[Block, Spec]]:
+    """The results that a step makes; scratch memory is none."""
     return zip([block for block in step.makes if block.spec is not None], step.specs[1], strict=True)
 
 
-def _dtypes(step: Any) -> tuple[Any, ...]:
+def dtypes_of(step: Any) -> tuple[Any, ...]:
+    """Those of a step's results."""
     return tuple([spec.dtype for spec in step.specs[1]])
