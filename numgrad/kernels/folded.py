@@ -11,16 +11,17 @@ import functools
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from numgrad import dtypes
 from numgrad.kernels.elementwise import Formula, broadcast_strides, coalesce
 from numgrad.kernels.reduce import grain_of, parts_of, plan_reduce
-from numgrad.kernels.reduce_kernels import BLOCK, COLUMNS
+from numgrad.kernels.reduce_kernels import BLOCK
 from numgrad.kernels.source import free_name, function_from
-from numgrad.layout import Spec, product, spec_of
+from numgrad.layout import Spec, product
 from numgrad.runtime.kernel import Device, Kernel, device
 from numgrad.runtime.plan import Operand, PlanBuilder
+
+
+MOST_COLUMNS = 2048  # whose sums stay in the first cache, in float64; parts of rows would be read from far apart
 
 
 class Rows(NamedTuple):
@@ -30,7 +31,6 @@ class Rows(NamedTuple):
     columns: int
     parts: int
     part_length: int
-    blocks: int  # of columns, where rows are added up
     step: int  # between results
 
 
@@ -61,7 +61,7 @@ def folded_kernel(name: str, function: Device, pattern: str, stored: int, inner:
     loop = [f"result = function({', '.join(reads)})"]
     loop += [f"y{k}_v[i] = result[{k}]" for k in range(stored)]
     value = f"result[{stored}]" if stored else "result"
-    head = [f"rows, columns, parts, part_length, blocks, step, {', '.join(f'{o}_s' for o in operands)} = grid"]
+    head = [f"rows, columns, parts, part_length, step, {', '.join(f'{o}_s' for o in operands)} = grid"]
     if inner:
         lines = [
             *head, "tile = tile[worker * BLOCK : (worker + 1) * BLOCK]",
@@ -80,23 +80,19 @@ def folded_kernel(name: str, function: Device, pattern: str, stored: int, inner:
         ]  # fmt: skip
     else:
         lines = [
-            *head, "tile = tile[worker * COLUMNS : (worker + 1) * COLUMNS]",
-            "for unit in range(start, stop):",
-            "    part = unit // blocks",
-            "    first = (unit - part * blocks) * COLUMNS",
-            "    n = min(COLUMNS, columns - first)",
-            "    totals = tile[:n]",
+            *head, "first, n = 0, columns", "totals = tile[worker * columns : (worker + 1) * columns]",
+            "for part in range(start, stop):",
             "    for i in range(n):",
             "        totals[i] = 0.0",
             "    for row in range(part * part_length, min(rows, (part + 1) * part_length)):",
             *[f"        {line}" for line in [*views, "for i in range(n):"]],
             *[f"            {line}" for line in [*loop, f"totals[i] += {value}"]],
             "    for i in range(n):",
-            "        out[part * columns + (first + i) * step] = totals[i] / divisor",
+            "        out[part * columns + i * step] = totals[i] / divisor",
         ]  # fmt: skip
     own_name = free_name(f"folded_{name}", ())
     text = f"def {own_name}({', '.join(operands)}, tile, out, grid, divisor, start, stop, worker):\n"
-    names: dict[str, Any] = {"function": function, "sum_of": sum_of, "BLOCK": BLOCK, "COLUMNS": COLUMNS}
+    names: dict[str, Any] = {"function": function, "sum_of": sum_of, "BLOCK": BLOCK}
     generated = function_from(text + "".join(f"    {line}\n" for line in lines), own_name, names)
     generated.__name__ = name
     types = [f"A{k}[:]" for k in range(len(operands))]
@@ -131,31 +127,24 @@ def plan_folded(
     if len(extents) != 2 or all(steps) or any(row[1] not in (0, 1) for row in strides) or not product(extents):
         return False
     inner, (rows, columns) = not steps[1], extents
-    width, count = (1, columns) if inner else (min(columns, COLUMNS), rows)
-    blocks = 1 if inner else -(-columns // COLUMNS)
-    parts, part_length = parts_of(count, rows if inner else blocks, width)
-    sums, step, over = (rows, steps[0], divisor) if inner else (columns, steps[1], divisor)
-    goal, whole = out, parts == 1 and not (inner and rows > 1 and not steps[0])
+    if not inner and columns > MOST_COLUMNS:
+        return False
+    count, units, width = (columns, rows, 1) if inner else (rows, 1, columns)
+    parts, part_length = parts_of(count, units, width)
+    goal, step, over, whole = out, max(steps), divisor, parts == 1 and (not inner or rows == 1 or steps[0] > 0)
     if not whole:  # partial sums, which a second launch combines
-        goal, step, over = b.scratch(dtypes.float64, sums * parts), 1, 1.0
+        goal, step, over = b.scratch(dtypes.float64, rows * columns // count * parts), 1, 1.0
     pattern = "".join("a" if row[1] else "s" for row in strides)
     kernel = folded_kernel(name, scalar.function, pattern, len(stored), inner)
-    tile = b.scratch(values.dtype, BLOCK, per_worker=True) if inner else b.scratch(dtypes.float64, COLUMNS, per_worker=True)
-    grid = kernel.parameters[-2].record(rows, columns, parts, part_length, blocks, step, *[row[0] for row in strides])
+    tile = b.scratch(*(values.dtype, BLOCK) if inner else (dtypes.float64, columns), per_worker=True)
+    grid = kernel.parameters[-2].record(rows, columns, parts, part_length, step, *[row[0] for row in strides])
     b.launch(
         kernel, *[each.flat for each in operands], tile.flat, goal.flat, grid, over,
-        work=parts * (rows if inner else blocks), grain=grain_of(part_length * width * (scalar.cost + 1) + 16),
+        work=parts * units, grain=grain_of(part_length * width * (scalar.cost + 1) + 16),
         cost=rows * columns * (scalar.cost + 1),
     )  # fmt: skip
     if not whole:
-        _combine(b, goal, out, inner, rows if steps[0] else 1, columns, max(steps), divisor)
+        kept = columns if not inner else rows if steps[0] else 1
+        source = goal.view((kept, goal.extent // kept), (goal.extent // kept, 1) if inner else (1, kept))
+        plan_reduce(b, "sum", source, out.view((kept,), (max(steps),)), (1,), divisor)
     return True
-
-
-def _combine(b: PlanBuilder, partial: Operand, out: Operand, inner: bool, rows: int, columns: int, step: int, divisor: float) -> None:
-    """Add partial sums up: those of a row lie side by side, those of columns one row below the other."""
-    kept = rows if inner else columns
-    parts = partial.extent // kept
-    strides = (parts, 1) if inner else (1, kept)
-    source = partial.view((kept, parts), strides)
-    plan_reduce(b, "sum", source, out.view((kept,), (step,)), (1,), divisor)

@@ -22,7 +22,7 @@ from numgrad.ops.chains import Link, chain
 from numgrad.registry import Op
 from numgrad.runtime.plan import Plan
 
-MOST_LINKS = 16  # formulas of a chain
+MOST_LINKS = 32  # formulas of a chain
 MOST_OPERANDS = 16  # inputs and results, whose addresses a loop holds in registers
 
 

@@ -14,7 +14,8 @@ from numgrad.compile.passes.fuse import applied_to, dtypes_of, formula_of, input
 from numgrad.compile.passes.graph import Graph, has_effects
 from numgrad.ops.chains import Chain, Fold, Link, chain
 
-ENOUGH = 1 << 8  # elements; a sum of fewer takes no time
+ENOUGH = 1 << 12  # elements; a sum of fewer takes no time
+MANY = 1 << 18  # elements from which one way through memory less pays, although they are stored all the same
 
 
 def fuse_sums(graph: Graph) -> None:
@@ -33,7 +34,8 @@ def fuse_sums(graph: Graph) -> None:
             vanishes = graph.is_temporary(block) and all(
                 k == number or graph.steps[k] is maker for k in users[block]
             )
-            fused = _fused(graph, maker, step, vanishes)
+            pays = block.spec.numel >= (ENOUGH if vanishes else MANY)  # type: ignore[union-attr]
+            fused = _fused(graph, maker, step, vanishes) if pays else None
             if fused is not None:
                 replaced[id(maker)] = fused
                 gone.add(id(step))
@@ -47,7 +49,7 @@ def _is_sum(step: Any) -> bool:
     if not isinstance(step, Applied) or step.op.sums_function is None or has_effects(step) or step.changes:
         return False
     (spec,), (out,) = step.specs
-    return bool(out.numel and spec.ndim and spec.numel >= ENOUGH and out.dtype is spec.dtype and spec.dtype.is_floating_point)
+    return bool(out.numel and spec.ndim and out.dtype is spec.dtype and spec.dtype.is_floating_point)
 
 
 def _fused(graph: Graph, maker: Any, step: Any, vanishes: bool) -> Applied | None:
