@@ -1,4 +1,4 @@
-"""Sums of what a formula computes, in the launch that computes it: its values go through a tile of the caches and not through memory.
+"""Sums of what a formula computes, in the launch that computes it: the values go through a tile in the caches.
 
 The operands are seen as rows of one length. *inner*: each row is added up, a block of `BLOCK` values at a time. *outer*: the rows
 are added up, one below the other. As in `reduce`, blocks are added in float64, and few sums are cut into parts that are combined in
@@ -19,7 +19,6 @@ from numgrad.kernels.source import free_name, function_from
 from numgrad.layout import Spec, product
 from numgrad.runtime.kernel import Device, Kernel, device
 from numgrad.runtime.plan import Operand, PlanBuilder
-
 
 MOST_COLUMNS = 2048  # whose sums stay in the first cache, in float64; parts of rows would be read from far apart
 
@@ -109,9 +108,9 @@ def plan_folded(
     b: PlanBuilder, name: str, scalar: Formula, inputs: Sequence[Operand], stored: Sequence[Operand], out: Operand,
     values: Spec, axes: Sequence[int | None], divisor: float,
 ) -> bool:  # fmt: skip
-    """Add the launches of a formula that writes ``stored``, and of the sum of its last result over some axes: whether there are any.
+    """Add the launches of a formula that writes ``stored`` and of the sum of its last result over axes: whether it did.
 
-    There are none unless all operands lie in rows of one length, and rows or columns are added up.
+    It does not unless all operands lie in rows of one length, and rows or columns are added up.
 
     values
         The shape and layout of what the formula computes, to which the inputs broadcast.

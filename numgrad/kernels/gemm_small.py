@@ -83,7 +83,7 @@ def plan_small(
     steps = tiles * panels * k
     in_place = right.column == 1 and n % width == 0
     copied = 0 if in_place else panels * width * k
-    if not 0 < steps * batch or k > MOST_SUM or steps > (MOST_OF_LINE if min(m, n) == 1 else MOST_STEPS):
+    if steps * batch <= 0 or k > MOST_SUM or steps > (MOST_OF_LINE if min(m, n) == 1 else MOST_STEPS):
         return False
     if panels > 1 if in_place else n * k > tiles * MOST_COPIED:
         return False

@@ -406,7 +406,7 @@ class Op:
         return builder
 
     def formula(self, inputs: Sequence[Spec], outputs: Sequence[Spec], params: Any) -> Any:
-        """The `kernels.elementwise.Formula` by which one launch computes the outputs' elements from the inputs'; None if none does."""
+        """The `kernels.elementwise.Formula` that computes the outputs' elements from the inputs'; None if none does."""
         return None
 
     def sums(self, function: Callable[..., Any]) -> Callable[..., Any]:

@@ -1,4 +1,4 @@
-"""Fuse chains of elementwise ops: each becomes one launch of a kernel that is compiled for it, and what is read nowhere else vanishes.
+"""Fuse chains of elementwise ops: each is one launch of a kernel compiled for it, and what is read nowhere else vanishes.
 
 The members of a chain are ops with a `formula`, whose results have one shape and one layout; each reads a result of another
 member as it was written. They run together at the place of the first or of the last of them, so one of them moves across the
@@ -134,7 +134,9 @@ class _Fuser:
     def _grows(self, node: _Node, number: int, up: bool) -> int:
         """The bytes that live longer if a node moves up from step ``number``, or down to it, less those that live shorter."""
         ended = [block for block in node.reads if self.graph.is_temporary(block)]
-        ended = [block for block in ended if (self.users[block][-1] == number if up else self.users[block][-1] < number)]
+        ended = [
+            block for block in ended if (self.users[block][-1] == number if up else self.users[block][-1] < number)
+        ]
         made, read = sum([block.nbytes for block in node.writes]), sum([block.nbytes for block in ended])
         return made - read if up else read - made
 
@@ -214,7 +216,7 @@ def _same_lines(one: Spec, other: Spec) -> bool:
 def inputs_of(step: Any) -> Iterator[Value]:
     """What a step reads."""
     for where, spec in zip(step.places, step.specs[0], strict=False):
-        yield Value(*where, spec)
+        yield Value(where[0], where[1], spec)
 
 
 def results_of(step: Any) -> Iterator[tuple[Block, Spec]]:

@@ -31,9 +31,7 @@ def fuse_sums(graph: Graph) -> None:
             if maker is None or id(maker) in replaced:
                 continue
             block = step.reads[0]  # type: ignore[union-attr]
-            vanishes = graph.is_temporary(block) and all(
-                k == number or graph.steps[k] is maker for k in users[block]
-            )
+            vanishes = graph.is_temporary(block) and all(k == number or graph.steps[k] is maker for k in users[block])
             pays = block.spec.numel >= (ENOUGH if vanishes else MANY)  # type: ignore[union-attr]
             fused = _fused(graph, maker, step, vanishes) if pays else None
             if fused is not None:
@@ -48,8 +46,10 @@ def _is_sum(step: Any) -> bool:
     """Whether a step may be fused: it adds up floating-point numbers over some of their axes."""
     if not isinstance(step, Applied) or step.op.sums_function is None or has_effects(step) or step.changes:
         return False
-    (spec,), (out,) = step.specs
-    return bool(out.numel and spec.ndim and out.dtype is spec.dtype and spec.dtype.is_floating_point)
+    spec, out = step.specs[0][0], step.specs[1][0]
+    return bool(
+        spec is not None and out.numel and spec.ndim and out.dtype is spec.dtype and spec.dtype.is_floating_point
+    )
 
 
 def _fused(graph: Graph, maker: Any, step: Any, vanishes: bool) -> Applied | None:
@@ -65,7 +65,7 @@ def _fused(graph: Graph, maker: Any, step: Any, vanishes: bool) -> Applied | Non
     kept = [k for k in range(len(made)) if k != position or not vanishes]
     fold = Fold(step.op.name, results[position], axes, divisor)
     op = chain(links, len(inputs), tuple([results[k] for k in kept]), fold)
-    (total, result), = results_of(step)
+    ((total, result),) = results_of(step)
     plan = op.planned_for([each.spec for each in inputs], [*[made[k][1] for k in kept], result], term.spec)
     if plan is None:
         return None
