@@ -13,8 +13,9 @@ import numpy as np
 from numgrad import config
 from numgrad.compile.callback import with_copies
 from numgrad.compile.capture import Capture
-from numgrad.compile.captured import Captured, UnstableError
+from numgrad.compile.captured import Captured
 from numgrad.compile.passes import chosen
+from numgrad.compile.recorded import UnstableError, recorded_by
 from numgrad.compile.text import text_of
 from numgrad.compile.visible import Visible
 from numgrad.dtypes import get_default_dtype
@@ -33,8 +34,9 @@ _MOST_UNSTABLE = 3  # captures in a row that cannot be kept
 class Stats(NamedTuple):
     """What a step has done so far.
 
-    ``planned`` are the bytes of the arenas of its programs, ``unshared`` what their blocks would take without sharing;
-    ``launches`` counts those of one replay of each program; ``passes`` says what each pass did, over all programs.
+    ``planned`` are the bytes of its programs: their arenas, new gradients and results. ``eager_peak`` is the most new memory that
+    the same steps had in use at once while they were captured; parameters and states of optimizers are in neither. ``launches``
+    counts those of one replay of each program; ``passes`` says what each pass did, over all programs.
     """
 
     captures: int
@@ -42,7 +44,7 @@ class Stats(NamedTuple):
     eager: int
     launches: int
     planned: int
-    unshared: int
+    eager_peak: int
     reasons: tuple[str, ...]
     passes: dict[str, dict[str, float]]
 
@@ -111,7 +113,7 @@ class Step:
             result = self.function(*args, **kwargs)
         try:
             _check_surroundings(before, _surroundings(args, kwargs))
-            captured = Captured(capture, result, self.passes)
+            captured = Captured(recorded_by(capture, result), self.passes)
             self._programs.setdefault(key, []).append(captured)
             self._captures += 1
             self._unstable.pop(key, None)
@@ -206,8 +208,8 @@ class Step:
             self._replays,
             self._eager,
             sum(len(captured.calls) for captured in programs),
-            sum(captured.layout.nbytes for captured in programs),
-            sum(captured.layout.unshared for captured in programs),
+            sum(captured.planned for captured in programs),
+            sum(captured.recorded.eager_peak for captured in programs),
             tuple(self._reasons),
             _total([captured.notes for captured in programs]),
         )

@@ -17,8 +17,7 @@ def text_of(captured: Captured, number: int = 0) -> str:
         if isinstance(step, Again):
             lines.append(f"  again: {step.name}")
             continue
-        results = [block for block in step.makes if block.spec is not None]
-        left = ", ".join(f"{names.of(block)} {_spec(spec)}" for block, spec in zip(results, step.specs[1], strict=True))
+        left = ", ".join(f"{names.of(block)} {_spec(block.spec)}" for block in step.makes if block.spec is not None)
         given = ", ".join(
             "none" if where is None else names.of(where[0]) for where in step.places[: len(step.specs[0])]
         )
