@@ -28,6 +28,7 @@ def text_of(captured: Captured, number: int = 0) -> str:
             line += f" changes {', '.join(changed)}"
         lines.append(f"{line}  [{', '.join(step.program.names())}]")
         if isinstance(step.op, Chain):
+            results = [block for block in step.makes if block.spec is not None]
             lines += _formulas(step.op, [names.of(where[0]) for where in step.places if where], results, names)
     return "\n".join(lines)
 
