@@ -14,6 +14,7 @@ from numgrad import config
 from numgrad.compile.callback import with_copies
 from numgrad.compile.capture import Capture
 from numgrad.compile.captured import Captured
+from numgrad.compile.files import Files
 from numgrad.compile.passes import chosen
 from numgrad.compile.recorded import UnstableError, recorded_by
 from numgrad.compile.text import text_of
@@ -70,7 +71,7 @@ class Step:
         return self  # as functions are
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        if not _listens_to_nobody():
+        if not listens_to_nobody():
             self._eager += 1
             return self.function(*args, **kwargs)
         tensors: list[TensorBase] = []
@@ -112,7 +113,7 @@ class Step:
             result = self.function(*args, **kwargs)
         try:
             _check_surroundings(before, _surroundings(args, kwargs))
-            captured = Captured(recorded_by(capture, result), self.passes)
+            captured = Captured(recorded_by(capture, result, args, kwargs), self.passes)
             self._programs.setdefault(key, []).append(captured)
             self._captures += 1
             self._unstable.pop(key, None)
@@ -231,7 +232,7 @@ def _bound_step(step: Step, instance: Any) -> Any:
     return functools.partial(step, instance)
 
 
-def _listens_to_nobody() -> bool:
+def listens_to_nobody() -> bool:
     """Whether a call may be captured or replayed here: nothing else sees each op, and kernels are machine code."""
     if modes.capture is not None or chain.wrappers or modes.saved_hooks or backward.monitor is not None:
         return False
@@ -291,8 +292,8 @@ def _others(args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Any]:
 # ---- the public function ----------------------------------------------------------------------------------------
 
 
-class Jit:
-    """The type of `numgrad.jit`, which captures a step and replays it, and of what belongs to it: `stats`, `text`, `host`.
+class Jit(Files):
+    """The type of `numgrad.jit`, which captures a step and replays it, and of `stats`, `text`, `host`, `save` and `load`.
 
     >>> import numgrad as ng
     >>> halve = ng.jit(lambda x: x / 2)
@@ -382,7 +383,7 @@ class Jit:
         >>> ng.jit.stats(double)[:3]
         (1, 4, 0)
         """
-        return _step_of(step).stats
+        return step_of(step).stats
 
     def text(self, step: Any) -> str:
         """The captured programs of a step as text: an op a line, with its kernels and the memory that it reads and writes.
@@ -399,7 +400,8 @@ class Jit:
         program 0: 1 launch, arena of 0 bytes
           %0 float32[3] = mul(argument 0, held 0)  [mul]
         """
-        return "\n".join(text_of(captured, number) for number, captured in enumerate(_step_of(step).programs()))
+        programs = step.programs() if hasattr(step, "programs") else step_of(step).programs()
+        return "\n".join(text_of(captured, number) for number, captured in enumerate(programs))
 
     def host(self, function: Callable[..., None]) -> Callable[..., None]:
         """``function``, a callback of tensors, such that each replay calls it at its place between the launches.
@@ -424,7 +426,8 @@ class Jit:
         return with_copies(function)
 
 
-def _step_of(step: Any) -> Step:
+def step_of(step: Any) -> Step:
+    """The step that `jit` made, also through the method that it became."""
     if isinstance(step, functools.partial):
         step = step.func
     if not isinstance(step, Step):

@@ -98,6 +98,7 @@ class Visible:
 
     def __init__(self) -> None:
         self.tensors: dict[int, TensorBase] = {}
+        self.named: list[tuple[Any, str]] = []  # modules and optimizers, with their paths
         self._memory: list[tuple[TensorBase, int, Spec, bool, Any, str]] = []  # of the tensors
         self._seen: dict[int, Any] = {}
         self._attributes: set[str] = set()
@@ -178,6 +179,11 @@ class Visible:
         """Note the number of a container's items, such as hooks that would run."""
         self._counted.append((container, len(container), path))
 
+    def paths(self) -> Iterable[tuple[TensorBase, str]]:
+        """The tensors with their names: of those that a function names itself this name, of others the path to them."""
+        named = {id(value): path.removeprefix("the global ") for _, value, path in self._singles}
+        return [(tensor, min(path, named.get(id(tensor), path), key=len)) for tensor, *_, path in self._memory]
+
     def _hooks_of(self, tensor: TensorBase, path: str) -> None:
         hooks = tensor._hooks
         for table in (
@@ -232,8 +238,10 @@ class Visible:
             return ()
         attributes = getattr(value, "__dict__", None)
         if hasattr(cls, "_replay_options"):
+            self.named.append((value, path))
             return self._optimizer(value, path)
         if hasattr(cls, "_parameters"):
+            self.named.append((value, path))
             return self._module(value, path)
         if is_foreign(cls) or (attributes is not None and cls.__module__.partition(".")[0] != "numgrad"):
             self._waiting.append((value, path))
