@@ -16,7 +16,7 @@ Classes above this layer say what of them needs no guard, by attributes of the c
 ``_replay_options``
     Of an optimizer, the options that are read again before each replay.
 ``_replay_opaque``
-    Nothing of the object is looked at: its methods are called again at each replay (`Capture.again`).
+    Nothing of the object, or function, is looked at: it is called again at each replay (`Capture.again`, `jit.host`).
 """
 
 from __future__ import annotations
@@ -144,7 +144,8 @@ class Visible:
         if isinstance(value, (dict, *_SEQUENCES)):
             return self._container(value, path)
         if isinstance(value, types.FunctionType):
-            return self._function(value, path) if is_foreign(value) else ()
+            is_opaque = not is_foreign(value) or "_replay_opaque" in vars(value)
+            return () if is_opaque else self._function(value, path)
         if isinstance(value, types.MethodType):
             return [(value.__self__, path.rpartition(".")[0] or path), (value.__func__, path)]
         if isinstance(value, np.ndarray):

@@ -22,6 +22,7 @@ from numgrad.runtime.memory import Storage
 from numgrad.serialization import checkpoint
 from numgrad.serialization.safetensors import parse, read_metadata, read_safetensors
 from numgrad.serialization.source import ByteSource
+from numgrad.tensor import creation
 from numgrad.tensor.tensor import Tensor
 
 _KEYS = {"format", "programs", "passes", "tensors", "memory", "options"}
@@ -92,33 +93,33 @@ class Program:
             Something listens to each op here: a captured step, a recording, a profile or a transform, which would see none. Or
             the state is not what the program needs, as after a tensor was moved to other memory.
         """
-        differences = []
+        from numgrad.compile.jit import listens_to_nobody
+
+        differences, reasons = [], []
         for captured in self._programs:
             tensors: list[TensorBase] = [None] * len(captured.recorded.arguments)  # type: ignore[list-item]
             difference = _mismatch((args, kwargs), captured.recorded.call, "", tensors) or _difference(
                 tensors, captured
             )
-            if difference is None:
-                return self._run(captured, tensors)
-            differences.append(difference)
+            if difference is not None:
+                differences.append(difference)
+                continue
+            if not listens_to_nobody():
+                raise RuntimeError(
+                    "jit.load: a loaded program runs no ops that a captured step, a recording, a profile or a transform could see; "
+                    "call it outside of these"
+                )
+            roots = [each._storage.root for each in tensors]
+            if len(set(map(id, roots))) < len(roots):
+                raise RuntimeError(
+                    "jit.load: two arguments share memory, and when the step was captured they did not; clone() one"
+                )
+            if captured.fits(tensors, roots):
+                return captured.replay(tensors)
+            reasons.append(str(captured.difference(tensors)))
+        if reasons:
+            raise RuntimeError(f"jit.load: the program cannot run now: {'; or '.join(reasons)}")
         raise TypeError(f"jit.load: the program was captured for other arguments: {'; or '.join(differences)}")
-
-    def _run(self, captured: Captured, tensors: list[TensorBase]) -> Any:
-        from numgrad.compile.jit import listens_to_nobody
-
-        if not listens_to_nobody():
-            raise RuntimeError(
-                "jit.load: a loaded program runs no ops that a captured step, a recording, a profile or a transform could see; "
-                "call it outside of these"
-            )
-        roots = [each._storage.root for each in tensors]
-        if len(set(map(id, roots))) < len(roots):
-            raise RuntimeError(
-                "jit.load: two arguments share memory, and when the step was captured they did not; clone() one"
-            )
-        if not captured.fits(tensors, roots):
-            raise RuntimeError(f"jit.load: the program cannot run now: {captured.difference(tensors)}")
-        return captured.replay(tensors)
 
     def programs(self) -> list[Captured]:
         """All captured programs."""
@@ -262,10 +263,12 @@ def _program(document: Any, arrays: dict[str, tuple[np.ndarray, str]]) -> Progra
 
 
 def _filled(array: np.ndarray, dtype_name: str, spec: Any) -> Storage:
-    """New memory for a dense tensor of this spec, with an array's elements."""
+    """Memory for a dense tensor of this spec, with an array's elements; the array's own where it lies like that."""
     spec = decoded_spec(spec)
     if spec.dtype.name != dtype_name or tuple(spec.shape) != array.shape or not spec.is_dense:
         raise MisfitError(f"memory of {dtype_name}{list(array.shape)} is described as {spec}")
+    if spec.numel and spec.is_contiguous and spec.dtype is not dtypes.bfloat16:
+        return creation.from_numpy(array)._storage.root
     storage = memory.allocate(spec.nbytes)
     if spec.numel:
         if spec.dtype is dtypes.bfloat16:

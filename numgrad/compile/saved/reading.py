@@ -322,12 +322,10 @@ class _Program:
             if block is None or block.kind != "made":
                 raise MisfitError("a gradient is made nowhere")
         else:
-            there = leaf._grad if isinstance(leaf, TensorBase) else None
-            if before is not True or there is None or (block is not None and (there._spec is not of or offset)):
-                raise MisfitError("a gradient is not there, or in another layout")
+            if before is not True or (block is not None and not isinstance(leaf, TensorBase)):
+                raise MisfitError("a gradient is not there, or that of an argument")
             if block is not None and (block.kind != "held" or block.nbytes != of.nbytes or not of.is_dense):  # type: ignore[union-attr]
                 raise MisfitError("a gradient is a part of other memory")
-            of = there._spec
         return Gradient(leaf, before, kind, of, block, offset)
 
     def _results(self, rows: Any, template: Any) -> Results:

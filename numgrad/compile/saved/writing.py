@@ -268,8 +268,6 @@ class _Program:
         if isinstance(leaf, int):
             where = ["argument", leaf]
         else:
-            if gradient.before is not None and (leaf._grad is not None) is not gradient.before:
-                raise UnsavableError(f"a step that ran when a tensor {leaf._spec} {_HAD[gradient.before]}")
             where = ["tensor", self.writer.tensor(leaf)]
             if gradient.before or gradient.kind == "same":
                 self.with_gradient.add(where[1])
@@ -306,9 +304,6 @@ def _over(contents: bytes) -> Storage:
     storage = memory.allocate(len(contents))
     np.asarray(storage)[:] = np.frombuffer(contents, np.uint8)
     return storage
-
-
-_HAD = {True: "had a gradient, which it has not now", False: "had no gradient, and now it has one"}
 
 
 def _template(value: Any) -> Any:
