@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import functools
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from numgrad.compile.capture import Block, Capture
 from numgrad.engine.backward import _below
@@ -18,6 +18,41 @@ from numgrad.runtime.replay import tensor_maker
 from numgrad.tensor.inference import mark
 
 _PLAIN = (bool, int, float, complex, str, bytes, type(None))
+
+
+class Made(NamedTuple):
+    """A result over new memory."""
+
+    block: Block
+    spec: Spec
+    offset: int
+    node: Node | None
+    requires_grad: bool
+
+    def __call__(self, arguments: Sequence[TensorBase], storages: Sequence[Storage]) -> TensorBase:
+        storage = storages[self.block.slot]
+        return _over(storage, self.spec, storage.address + self.offset, self.node, self.requires_grad)
+
+
+class Argument(NamedTuple):
+    """A result that is the argument of a number, among the tensors."""
+
+    number: int
+
+    def __call__(self, arguments: Sequence[TensorBase], storages: Sequence[Storage]) -> TensorBase:
+        return arguments[self.number]
+
+
+class GradientOf(NamedTuple):
+    """A result that is the gradient of a leaf, which is no argument."""
+
+    leaf: TensorBase
+
+    def __call__(self, arguments: Sequence[TensorBase], storages: Sequence[Storage]) -> TensorBase:
+        gradient: TensorBase = self.leaf._grad
+        return gradient
+
+
 _Maker = Callable[[Sequence[TensorBase], Sequence[Storage]], TensorBase]
 
 
@@ -46,11 +81,13 @@ class Results:
     ----------
     blocks
         The blocks in which results lie.
+    makers
+        For each tensor a function of the arguments and the new memory that makes it.
     """
 
     def __init__(self, capture: Capture) -> None:
         self.blocks: list[Block] = []
-        self._makers: list[_Maker] = []
+        self.makers: list[_Maker] = []
         self._template: Any = None
         self._capture: Capture | None = capture
 
@@ -62,8 +99,8 @@ class Results:
     def _noted(self, value: Any, path: str) -> Any:
         """The value with each tensor replaced by the number of its maker."""
         if isinstance(value, TensorBase):
-            self._makers.append(self._maker(value))
-            return _Number(len(self._makers) - 1)
+            self.makers.append(self._maker(value))
+            return _Number(len(self.makers) - 1)
         if isinstance(value, (tuple, list)):
             items = [self._noted(each, f"{path}[{index}]") for index, each in enumerate(value)]
             is_kept = isinstance(value, tuple) and not any(map(_is_noted, items))
@@ -88,7 +125,7 @@ class Results:
         capture, root = self._capture, tensor._storage.root
         for number, argument in enumerate(capture.arguments):
             if argument is tensor:
-                return lambda arguments, storages: arguments[number]
+                return Argument(number)
         for leaf in capture.leaves.values():
             if leaf._grad is tensor:
                 return _gradient_of(leaf, capture)
@@ -107,9 +144,7 @@ class Results:
         requires_grad, offset = tensor._requires_grad, tensor._address - root.address
         if block is not None and block.kind == "made":
             self.blocks.append(block)
-            return lambda arguments, storages: _over(
-                storages[block.slot], spec, storages[block.slot].address + offset, node, requires_grad
-            )
+            return Made(block, spec, offset, node, requires_grad)
         if block is not None and block.kind == "argument":
             slot, distance = block.slot, tensor._address - capture.arguments[block.slot]._address
             return lambda arguments, storages: _over(
@@ -121,11 +156,15 @@ class Results:
 
     def of_replay(self, arguments: Sequence[TensorBase], storages: Sequence[Storage], is_inference: bool) -> Any:
         """The results of a replay, whose new memory is ``storages``."""
-        tensors = [maker(arguments, storages) for maker in self._makers]
+        tensors: list[TensorBase] = [maker(arguments, storages) for maker in self.makers]
         if is_inference:
             for tensor in tensors:
                 if any(tensor._storage is storage for storage in storages):
                     mark(tensor)
+        return self.filled(tensors)
+
+    def filled(self, tensors: Sequence[TensorBase]) -> Any:
+        """What the step returns, with these tensors in it."""
         if self._template.__class__ is _Number:
             return tensors[0]
         return _filled(self._template, iter(tensors))
@@ -178,7 +217,7 @@ def _gradient_of(leaf: TensorBase, capture: Capture) -> _Maker:
     for number, argument in enumerate(capture.arguments):
         if argument is leaf:
             return lambda arguments, storages: arguments[number]._grad
-    return lambda arguments, storages: leaf._grad
+    return GradientOf(leaf)
 
 
 def _over(storage: Storage, spec: Spec, address: int, node: Node | None, requires_grad: bool) -> TensorBase:
