@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from numgrad import dtypes
-from numgrad.compile.results import Argument, GradientOf, Made
+from numgrad.compile.results import Described, Replayed
 from numgrad.engine import backward
 from numgrad.engine.tape import TensorBase, modes
 from numgrad.registry import chain
@@ -72,7 +72,7 @@ class AtOnce:
         rows = [_argument(value) for value in arguments]
         self._alive = [value for value in arguments if not isinstance(value, TensorBase)]
         self._alive += [(type(value), value._spec) for value in arguments if isinstance(value, TensorBase)]
-        bound = captured.calls
+        bound, described = captured.calls, captured.results.described
         surroundings = [
             Guard(ITEM, vars(dtypes), "_default", dtypes.get_default_dtype()),
             Guard(ITEM, vars(threads), "_count", threads.get_num_threads()),
@@ -90,12 +90,12 @@ class AtOnce:
 
         stacks = [memory.stack_of(nbytes) for nbytes in captured.result_sizes]
         sizes = list(captured.result_sizes)
-        self._alive += [stacks, sizes, captured.results.makers, captured.bumped, captured.counted]
+        self._alive += [stacks, sizes, described, captured.bumped, captured.counted]
         table("memories", "memory_count", [
             at_once.MEMORY.filled(stack=id(stack), nbytes=id(size)) for stack, size in zip(stacks, sizes, strict=True)
         ])  # fmt: skip
         first = len(captured.gradient_sizes)
-        table("results", "result_count", [_result(each, positions, first) for each in captured.results.makers])
+        table("results", "result_count", [self._result(each, positions, first) for each in described])
         table("bumped", "bumped_count", [id(each) for each in captured.bumped])
         table("bumped_arguments", "bumped_argument_count", [positions[each] for each in captured.bumped_arguments])
         name = sys.intern("_step_count")
@@ -145,6 +145,21 @@ class AtOnce:
         self.keep(None)
         self.run: Callable[..., Any] = objects.built_in(at_once.run_at_once, self._words.ctypes.data, rehearsed=_nothing)
 
+    def _result(self, result: Described, positions: Sequence[int], first: int) -> list[int]:
+        """The words of a result; ``first`` is the number of new blocks before those of the results."""
+        kind, of, spec, offset, requires_grad, had_graph = result
+        words = dict.fromkeys(at_once.RESULT.fields, 0)
+        if kind == "made":
+            node = Replayed(spec) if had_graph else None  # type: ignore[arg-type]
+            self._alive.append(node)
+            words |= {"kind": at_once.NEW, "number": of.slot - first, "offset": offset, "spec": id(spec)}
+            words |= {"node": id(node), "requires_grad": id(requires_grad)}
+        elif kind == "argument":
+            words |= {"kind": at_once.GIVEN, "number": positions[of]}
+        else:
+            words |= {"kind": at_once.HELD, "number": id(of), "offset": replay.offset_of("_grad")}
+        return at_once.RESULT.filled(**words)
+
     def _set(self, **words: int) -> None:
         for name, value in words.items():
             self._words[getattr(at_once, name.upper()) // 8] = value
@@ -192,7 +207,7 @@ def is_possible(captured: Captured) -> bool:
         and not (captured.with_gradient or captured.pinned or captured.is_inference or captured.inplace)
         and not (captured.begun or captured.visible.has_arrays)
         and (not captured.gradient_sizes or captured.keeps > 0)
-        and all(isinstance(each, (Made, Argument, GradientOf)) for each in captured.results.makers)
+        and all(map(_is_known, captured.results.described))
         and getattr(sys, "_is_gil_enabled", lambda: True)()
     )
 
@@ -215,21 +230,8 @@ def _argument(value: Any) -> list[int]:
     return at_once.ARGUMENT.filled(kind=at_once.TENSOR, class_=id(type(value)), spec=spec, requires_grad=requires_grad)
 
 
-def _result(maker: Any, positions: Sequence[int], first: int) -> list[int]:
-    filled = at_once.RESULT.filled
-    if isinstance(maker, Made):
-        return filled(
-            kind=at_once.NEW,
-            number=maker.block.slot - first,
-            offset=maker.offset,
-            spec=id(maker.spec),
-            node=id(maker.node),
-            requires_grad=id(maker.requires_grad),
-        )
-    if isinstance(maker, Argument):
-        return filled(kind=at_once.GIVEN, number=positions[maker.number], offset=0, spec=0, node=0, requires_grad=0)
-    offset = replay.offset_of("_grad")
-    return filled(kind=at_once.HELD, number=id(maker.leaf), offset=offset, spec=0, node=0, requires_grad=0)
+def _is_known(result: Described) -> bool:
+    return result.kind in ("made", "argument") or (result.kind == "gradient" and not isinstance(result.of, int))
 
 
 def _offset(_: Any, name: str) -> int:

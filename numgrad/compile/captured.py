@@ -3,58 +3,26 @@
 from __future__ import annotations
 
 import ctypes
-import gc
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from itertools import chain, repeat, starmap
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from numgrad.compile import arena, passes
 from numgrad.compile.at_once import AtOnce, Kept, is_possible
-from numgrad.compile.capture import Again, Applied, Block, Capture, Place
+from numgrad.compile.capture import Again, Applied, Block, Place
 from numgrad.compile.passes.graph import Graph
-from numgrad.compile.results import results_of
+from numgrad.compile.recorded import Recorded
 from numgrad.engine import dispatch
-from numgrad.engine.tape import TensorBase, modes, tensor_over
-from numgrad.errors import CaptureError
-from numgrad.layout import Spec
+from numgrad.engine.tape import TensorBase, tensor_over
 from numgrad.runtime import locks, memory, replay, versions
-from numgrad.runtime.memory import Storage
 from numgrad.runtime.guards import SLOT, Guard, Guards
+from numgrad.runtime.memory import Storage
 from numgrad.runtime.replay import BoundCalls, Failure, Operand, Slot
 
 replay.connect(lambda: tensor_over(dispatch.tensor_class, None, None, None))  # type: ignore[arg-type]
-
-
-class UnstableError(Exception):
-    """The state after a captured step is of another kind than before it, so that only a later capture can be replayed."""
-
-
-class Gradient(NamedTuple):
-    """What a step does with a leaf's gradient: ``before`` it had one (None: either way), and ``kind`` says what follows.
-
-    ``same``
-        It stays what it is, changed in place or not.
-    ``made``
-        It becomes a new tensor.
-    ``dropped``
-        There is none any more.
-    ``found``
-        The one that was there before is read, and then is ``made`` anew or ``dropped``.
-    """
-
-    leaf: Any  # a tensor, or the number of an argument
-    before: bool | None
-    kind: str
-    spec: Spec | None
-    block: Block | None
-    offset: int
-
-    def of(self, arguments: Sequence[TensorBase]) -> Any:
-        """The leaf."""
-        return arguments[self.leaf] if self.leaf.__class__ is int else self.leaf
 
 
 _REPLAYS_BEFORE = 3  # in Python, before a replay at once is prepared: gradients are kept by then
@@ -62,96 +30,47 @@ _GRAD, _NONE = repeat("_grad"), repeat(None)
 
 
 class Captured:
-    """The program of one capture, and what has to hold for its replay; ``names`` are the passes that it goes through.
+    """The program of one capture, and what has to hold for its replay; ``names`` are the passes that it goes through."""
 
-    Raises
-    ------
-    CaptureError
-        The step did something that a replay could not do again.
-    UnstableError
-        A later capture may be replayed.
-    """
-
-    def __init__(self, capture: Capture, result: Any, names: tuple[str, ...]) -> None:
-        self.visible = capture.visible
-        seen = self.visible.finish()
-        _check(capture)
-        self.gradients = list(chain.from_iterable(map(_Gradients(capture).of, capture.leaves.values())))
-        self.results = results_of(result, capture)
-        kept = {*self.results.blocks, *[each.block for each in self.gradients if each.block is not None]}
-        graph = Graph(capture.steps, kept)
+    def __init__(self, recorded: Recorded, names: tuple[str, ...]) -> None:
+        self.recorded = recorded
+        self.visible, self.seen, self.pinned = recorded.visible, recorded.seen, recorded.pinned
+        self.gradients, self.results = recorded.gradients, recorded.results
+        graph = Graph(recorded.steps, recorded.kept)
         passes.run(graph, names)
         self.steps, self.notes = graph.steps, graph.notes
-        self._let_go(capture, kept)
-        self.pinned = [
-            (block.slot, capture.arguments[block.slot]._address)
-            for block in capture.blocks
-            if block.kind == "argument" and _is_pinned(block, capture)
-        ]
         self.inplace = [each for each in self.gradients if each.kind in ("same", "found") and each.block is not None]
         gradient_blocks = [each.block for each in self.gradients if each.kind == "made"]
         fresh = list(
             dict.fromkeys([*gradient_blocks, *[block for block in self.results.blocks if block.kind == "made"]])
         )
-        slots = self._slots_of(capture, fresh)  # type: ignore[arg-type]
+        slots = self._slots_of(fresh)  # type: ignore[arg-type]
         self._bind(slots)
         self.held = {
-            id(block.root): block.root for block in capture.blocks if block.kind == "held" and block not in slots
+            id(block.root): block.root for block in recorded.blocks if block.kind == "held" and block not in slots
         }
-        self.seen = [
-            (tensor, address, spec) for weak, address, spec in capture.seen.values() if (tensor := weak()) is not None
-        ]
-        self._prepare(fresh, capture, slots)  # type: ignore[arg-type]
-        without = [each.leaf for each in self.gradients if each.before is False and not isinstance(each.leaf, int)]
-        seen += [Guard(SLOT, t, name, getattr(t, name)) for t, *_ in self.seen for name in ("_address", "_spec")]
-        seen += [Guard(SLOT, leaf, "_grad", None) for leaf in without]
-        self.guards = Guards(seen, lambda _, name: replay.offset_of(name))
+        self._prepare(fresh, slots)  # type: ignore[arg-type]
+        self.guards = self._guards()
         self.at_once: AtOnce | None = None
         self.replays = 0
-        for block in capture.blocks:
-            if block.kind == "argument":
-                block.root = None
-        capture.arguments = []  # blocks keep the capture alive, and it must not keep these
         self._lock = locks.renewed()
-        self.is_inference = modes.inference
+        self.is_inference = recorded.is_inference
 
-    def _slots_of(self, capture: Capture, fresh: Sequence[Block]) -> dict[Block, Slot]:
+    def _slots_of(self, fresh: Sequence[Block]) -> dict[Block, Slot]:
         """The slots: the arguments, gradients that are changed in place, new memory."""
         pinned = {number for number, _ in self.pinned}
-        count = len(capture.arguments)
+        begins = self.recorded.begins
         slots: dict[Block, Slot] = {}
-        for block in capture.blocks:
+        for block in self.recorded.blocks:
             if block.kind == "argument" and block.slot not in pinned:
-                argument = capture.arguments[block.slot]
-                slots[block] = Slot(block.slot, argument._storage.root.address - argument._address)
+                slots[block] = Slot(block.slot, begins[block.slot])
         for number, gradient in enumerate(self.inplace):
-            slots[gradient.block] = Slot(count + number, -gradient.offset)  # type: ignore[index]
+            slots[gradient.block] = Slot(len(begins) + number, -gradient.offset)  # type: ignore[index]
         for number, block in enumerate(fresh):
-            slots[block] = Slot(count + len(self.inplace) + number, 0)
+            slots[block] = Slot(len(begins) + len(self.inplace) + number, 0)
         return slots
 
     # ---- making -------------------------------------------------------------------------------------------------
-
-    def _let_go(self, capture: Capture, kept: set[Block]) -> None:
-        """Refuse tensors that outlive the step elsewhere than in its results: a replay would not renew them."""
-        capture.gradients.clear()
-        capture.leaves.clear()
-        host = [(id(root), block) for root in capture.host_made() if (block := capture.by_root.get(id(root)))]
-        suspects = [block for block in capture.blocks if block.kind == "made" and block not in kept]
-        if any(block.weak() is not None for block in suspects):
-            gc.collect()
-        for block in suspects:
-            if block.weak() is not None:
-                raise UnstableError(
-                    f"the tensor {block.spec} made at {block.maker} is kept elsewhere than in the results of the step; "
-                    "return it, or copy it with copy_() into a tensor that was there before"
-                )
-        begun_inside = {key for key, block in host if block.kind == "begun"}
-        for block in capture.blocks:
-            if block.kind == "begun" and (root := block.weak()) is not None:
-                if id(root) in begun_inside:
-                    raise UnstableError("a tensor that Python made within the step is kept, and changed in place")
-                block.kind, block.root, block.initial = "held", root, None
 
     def _bind(self, slots: dict[Block, Slot]) -> None:
         """Lay out the memory, and bind every program to it."""
@@ -227,6 +146,14 @@ class Captured:
             return self.difference(arguments) is None
         return True
 
+    def _guards(self) -> Guards:
+        """What `difference` looks at, but for arguments and arrays, to be compared in machine code."""
+        without = [each.leaf for each in self.gradients if each.before is False and not isinstance(each.leaf, int)]
+        guards = self.visible.guards()
+        guards += [Guard(SLOT, t, name, getattr(t, name)) for t, *_ in self.seen for name in ("_address", "_spec")]
+        guards += [Guard(SLOT, leaf, "_grad", None) for leaf in without]
+        return Guards(guards, lambda _, name: replay.offset_of(name))
+
     def difference(self, arguments: Sequence[TensorBase]) -> str | None:
         """Why this program must not run for these arguments now; None if it may."""
         if (difference := self.visible.difference()) is not None:
@@ -255,14 +182,14 @@ class Captured:
 
     # ---- running ------------------------------------------------------------------------------------------------
 
-    def _prepare(self, fresh: Sequence[Block], capture: Capture, slots: dict[Block, Slot]) -> None:
+    def _prepare(self, fresh: Sequence[Block], slots: dict[Block, Slot]) -> None:
         """Write down what each replay needs."""
         for number, block in enumerate(fresh):
             block.slot = number
         gradients = {each.block for each in self.gradients if each.kind == "made"}
         self.gradient_sizes = [block.nbytes for block in fresh if block in gradients]
         self.result_sizes = [block.nbytes for block in fresh if block not in gradients]
-        self._kept: _Kept | None = None
+        self._kept: Kept | None = None
         is_apart = not any(isinstance(each.leaf, int) for each in self.gradients)
         self.keeps = 4 if gradients and is_apart and not gradients & {*self.results.blocks} else 0
         self._renewed = [each for each in self.gradients if each.kind in ("made", "dropped")]
@@ -271,12 +198,12 @@ class Captured:
         self.with_gradient = any(each.before or isinstance(each.leaf, int) for each in self.gradients)
         self._leaves = None if self.with_gradient else [each.leaf for each in self._renewed]
         self._of_made = [(each.block.slot, each.spec, each.offset) for each in self._renewed_by]  # type: ignore[union-attr]
-        times = Counter(map(id, capture.counted))
-        self.counted = [(each, times.pop(id(each))) for each in capture.counted if id(each) in times]
+        counted = self.recorded.counted
+        times = Counter(map(id, counted))
+        self.counted = [(each, times.pop(id(each))) for each in counted if id(each) in times]
         bumped: list[Storage] = []
         self.bumped_arguments: list[int] = []
-        for block, weak in capture.bumped:
-            storage: Storage | None = weak()
+        for block, storage in self.recorded.bumped:
             if block.kind == "argument":
                 self.bumped_arguments.append(block.slot)
             elif storage is not None and block.kind == "held" and block not in slots:
@@ -389,81 +316,3 @@ class Captured:
         step = self._of_call[failure.call]
         assert isinstance(step, Applied)
         return dispatch._status_error(step.op, failure.status, step.params)
-
-
-def _check(capture: Capture) -> None:
-    """Refuse what the whole step did."""
-    if capture.problem is not None:
-        raise CaptureError(f"jit: {capture.problem}")
-    if capture.met_a_new_thread:  # it need not be the step's
-        raise UnstableError("it computes in other threads, whose launches are not seen; compute in one thread")
-    if capture.drawn():
-        raise CaptureError(
-            "jit: the step draws from the random numbers of Python or NumPy, and a replay would draw none; draw from "
-            "numgrad's, or pass what was drawn as a tensor"
-        )
-    for tensor in capture.arguments:
-        if tensor._node is not None and tensor._base is None:
-            raise CaptureError(
-                "jit: an argument was changed in place so that it has a graph, which a replay would not make; return the result"
-            )
-    if (difference := capture.visible.difference()) is not None:
-        raise UnstableError(
-            f"the step changed what it sees, and a replay would not: {difference}; change it outside of the step, or in a "
-            "function of jit.host, or take fallback='eager'"
-        )
-
-
-class _Gradients:
-    """What the step did with the gradients of its leaves."""
-
-    def __init__(self, capture: Capture) -> None:
-        self.capture = capture
-        self.numbers = {id(tensor): number for number, tensor in enumerate(capture.arguments)}
-        self.used = {block for step in capture.steps if isinstance(step, Applied) for block in step.blocks()}
-
-    def of(self, leaf: TensorBase) -> list[Gradient]:
-        """What it did with a leaf's; nothing if the leaf has none and needs none."""
-        capture = self.capture
-        before, now = capture.gradients[id(leaf)], leaf._grad
-        if before is None and now is None and not leaf._requires_grad:
-            return []
-        who: Any = self.numbers.get(id(leaf), leaf)
-        had: bool | None = before is not None
-        if (id(leaf) in capture.cleared or (had and self._used(before) is None)) and id(leaf) not in capture.looked:
-            had = None
-        if now is None:
-            return [*self._from_before(who, before), Gradient(who, had, "dropped", *_NO)]
-        block = capture.by_root.get(id(now._storage.root))
-        offset = now._address - now._storage.root.address
-        if before is not None and before._storage.root is now._storage.root:
-            used = self._used(before)
-            return [Gradient(who, True, "same", now._spec, used, offset)]
-        if block is None or block.kind != "made":
-            raise CaptureError("jit: a gradient was set to a tensor from outside of the step; copy into it, or pass it")
-        return [*self._from_before(who, before), Gradient(who, had, "made", now._spec, block, offset)]
-
-    def _from_before(self, who: Any, before: TensorBase | None) -> list[Gradient]:
-        """The gradient that was there before, if the step reads it."""
-        block = self._used(before)
-        if before is None or block is None:
-            return []
-        return [Gradient(who, True, "found", before._spec, block, before._address - before._storage.root.address)]
-
-    def _used(self, gradient: TensorBase | None) -> Block | None:
-        """The block of the gradient that was there before, if an op of the step touches it."""
-        block = None if gradient is None else self.capture.by_root.get(id(gradient._storage.root))
-        if block not in self.used:
-            return None
-        if block is not None and block.kind == "argument":
-            raise CaptureError("jit: an argument is the gradient of a tensor; pass another tensor")
-        return block
-
-
-_NO = (None, None, 0)
-
-
-def _is_pinned(block: Block, capture: Capture) -> bool:
-    """Whether an argument is, or shares memory with, a tensor that the step sees otherwise."""
-    argument = capture.arguments[block.slot]
-    return any(each._storage.root is argument._storage.root for each in capture.visible.tensors.values())

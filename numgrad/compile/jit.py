@@ -13,8 +13,9 @@ import numpy as np
 from numgrad import config
 from numgrad.compile.callback import with_copies
 from numgrad.compile.capture import Capture
-from numgrad.compile.captured import Captured, UnstableError
+from numgrad.compile.captured import Captured
 from numgrad.compile.passes import chosen
+from numgrad.compile.recorded import UnstableError, recorded_by
 from numgrad.compile.text import text_of
 from numgrad.compile.visible import Visible
 from numgrad.dtypes import get_default_dtype
@@ -119,7 +120,7 @@ class Step:
             result = self.function(*args, **kwargs)
         try:
             _check_surroundings(before, _surroundings(args, kwargs))
-            captured = Captured(capture, result, self.passes)
+            captured = Captured(recorded_by(capture, result), self.passes)
             self._programs.setdefault(key, []).append(captured)
             self._captures += 1
             self._unstable.pop(key, None)

@@ -317,8 +317,12 @@ class Visible:
 
     # ---- comparing ----------------------------------------------------------------------------------------------
 
-    def finish(self) -> list[Guard]:
-        """The guards of all that was seen, but for arrays; after the last `look`."""
+    def finish(self) -> None:
+        """Called after the last `look`."""
+        self._waiting = []
+
+    def guards(self) -> list[Guard]:
+        """The guards of all that was seen, but for arrays."""
         guards = [guard for guard, _ in self._singles]
         for container, length, items, keys in zip(self._containers, self._lengths, self._items, self._keys, strict=True):
             guards.append(Guard(SIZE, container, None, length))
@@ -332,7 +336,6 @@ class Visible:
         for tensor, address, spec, requires_grad, hooks, _ in self._memory:
             held = {"_address": address, "_spec": spec, "_requires_grad": requires_grad, "_hooks": hooks}
             guards += [Guard(SLOT, tensor, name, value) for name, value in held.items()]
-        self._waiting = []
         return guards
 
     @property
