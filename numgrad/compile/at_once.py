@@ -14,7 +14,7 @@ from numgrad.engine import backward
 from numgrad.engine.tape import TensorBase, modes
 from numgrad.registry import chain
 from numgrad.runtime import at_once, memory, objects, program, replay, threads
-from numgrad.runtime.guards import BARE, ITEM, SIZE, SLOT, Guard, Guards, Words, count_offset
+from numgrad.runtime.guards import BARE, ITEM, SIZE, Guard, Guards, Words, count_offset
 from numgrad.runtime.memory import Storage
 
 if TYPE_CHECKING:
@@ -39,7 +39,9 @@ class Kept:
         dropped: Sequence[TensorBase],
     ) -> None:
         self.changes, self.storages, tensors = changes, storages, [tensor for *_, tensor in changes]
-        self.held = [(leaf, "_grad", tensor) for leaf, _, tensor in changes] + [(leaf, "_grad", None) for leaf in dropped]
+        self.held = [(leaf, "_grad", tensor) for leaf, _, tensor in changes] + [
+            (leaf, "_grad", None) for leaf in dropped
+        ]
         places = [(leaf, replay.offset_of(name)) for leaf, name, _ in self.held]
         places += [(tensor, replay.offset_of(name)) for tensor in tensors for name in _OF_TENSOR]
         places += [(thing, count_offset()) for thing in (*tensors, *storages)]
@@ -81,7 +83,7 @@ class AtOnce:
             Guard(SIZE, program.observers, None, 0),
         ]
         self._surroundings = Guards([*surroundings, *captured.guards.guards], _offset)
-        words: dict[str, int] = {name: 0 for name in at_once.STEP.fields}
+        words: dict[str, int] = dict.fromkeys(at_once.STEP.fields, 0)
 
         def table(name: str, count: str, of: Sequence[Any]) -> None:
             array = np.array(of, np.int64)
@@ -143,7 +145,9 @@ class AtOnce:
         self._words = np.array(at_once.STEP.filled(**words), np.int64)
         self._set_options()
         self.keep(None)
-        self.run: Callable[..., Any] = objects.built_in(at_once.run_at_once, self._words.ctypes.data, rehearsed=_nothing)
+        self.run: Callable[..., Any] = objects.built_in(
+            at_once.run_at_once, self._words.ctypes.data, rehearsed=_nothing
+        )
 
     def _result(self, result: Described, positions: Sequence[int], first: int) -> list[int]:
         """The words of a result; ``first`` is the number of new blocks before those of the results."""
@@ -167,7 +171,9 @@ class AtOnce:
     def keep(self, kept: Kept | None) -> None:
         """Use these gradients from now on; None: nothing can be replayed at once."""
         needs_none = not self._captured.gradient_sizes
-        self._dropped = Words([(leaf, replay.offset_of("_grad")) for leaf in self._captured.dropped] if needs_none else [])
+        self._dropped = Words(
+            [(leaf, replay.offset_of("_grad")) for leaf in self._captured.dropped] if needs_none else []
+        )
         self._dropped.rows[:, 3] = id(None)
         words = self._dropped if kept is None else kept.words
         addresses = np.zeros(0, np.int64) if kept is None else kept.addresses

@@ -193,7 +193,9 @@ class Captured:
         is_apart = not any(isinstance(each.leaf, int) for each in self.gradients)
         self.keeps = 4 if gradients and is_apart and not gradients & {*self.results.blocks} else 0
         self._renewed = [each for each in self.gradients if each.kind in ("made", "dropped")]
-        self.dropped = [each.leaf for each in self._renewed if each.kind == "dropped" and not isinstance(each.leaf, int)]
+        self.dropped = [
+            each.leaf for each in self._renewed if each.kind == "dropped" and not isinstance(each.leaf, int)
+        ]
         self._renewed_by = [each for each in self.gradients if each.kind == "made"]
         self.with_gradient = any(each.before or isinstance(each.leaf, int) for each in self.gradients)
         self._leaves = None if self.with_gradient else [each.leaf for each in self._renewed]

@@ -27,8 +27,7 @@ import random
 import sys
 import types
 from collections import deque
-from collections.abc import Callable, Iterable
-from itertools import chain
+from collections.abc import Iterable
 from operator import is_
 from typing import Any
 
@@ -324,7 +323,9 @@ class Visible:
     def guards(self) -> list[Guard]:
         """The guards of all that was seen, but for arrays."""
         guards = [guard for guard, _ in self._singles]
-        for container, length, items, keys in zip(self._containers, self._lengths, self._items, self._keys, strict=True):
+        for container, length, items, keys in zip(
+            self._containers, self._lengths, self._items, self._keys, strict=True
+        ):
             guards.append(Guard(SIZE, container, None, length))
             if isinstance(container, list) and length <= _MOST_ITEMS:
                 guards += [Guard(AT, container, index, each) for index, each in enumerate(items)]

@@ -102,13 +102,19 @@ OPTIONS, OPTION_COUNT = STEP.word("options", "guards of options"), STEP.word("op
 RENEW = STEP.word("renew", "a function to call when an option has changed")
 ARGUMENTS, ARGUMENT_COUNT = STEP.word("arguments", "address of these"), STEP.word("argument_count", "their number")
 GUARDS, GUARD_COUNT = STEP.word("guards", "address of these"), STEP.word("guard_count", "their number")
-OWN_ROOTS, OWN_ROOT_COUNT = STEP.word("own_roots", "storages that no argument may have"), STEP.word("own_root_count", "")
+OWN_ROOTS, OWN_ROOT_COUNT = (
+    STEP.word("own_roots", "storages that no argument may have"),
+    STEP.word("own_root_count", ""),
+)
 KEPT, KEPT_COUNT = STEP.word("kept", "guards of the gradients, or 0"), STEP.word("kept_count", "their number")
 KEPT_ADDRESSES, KEPT_ADDRESS_COUNT = STEP.word("kept_addresses", "of their memory"), STEP.word("kept_address_count", "")
 MEMORIES, MEMORY_COUNT = STEP.word("memories", "of the results"), STEP.word("memory_count", "their number")
 RESULTS, RESULT_COUNT = STEP.word("results", "address of these"), STEP.word("result_count", "their number")
 BUMPED, BUMPED_COUNT = STEP.word("bumped", "storages that count a change"), STEP.word("bumped_count", "")
-BUMPED_ARGUMENTS, BUMPED_ARGUMENT_COUNT = STEP.word("bumped_arguments", "their numbers"), STEP.word("bumped_argument_count", "")
+BUMPED_ARGUMENTS, BUMPED_ARGUMENT_COUNT = (
+    STEP.word("bumped_arguments", "their numbers"),
+    STEP.word("bumped_argument_count", ""),
+)
 COUNTS, COUNT_COUNT = STEP.word("counts", "counts of steps"), STEP.word("count_count", "")
 SLOT_COUNT = STEP.word("slot_count", "slots of the launches: arguments, gradients, results")
 
