@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from numgrad import config
+from numgrad.autograd import no_grad
 from numgrad.compile.callback import with_copies
 from numgrad.compile.capture import Capture
 from numgrad.compile.captured import Captured
@@ -61,6 +62,7 @@ class Step:
         self._keys: list[Any] = []  # objects whose ids stand in keys
         self._captures = self._replays = self._eager = 0
         self._reasons: list[str] = []
+        self._last: Captured | None = None  # the program that was replayed last
         self._has_warned = False
         self._lock = locks.renewed()
 
@@ -71,6 +73,10 @@ class Step:
         return self  # as functions are
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        last = self._last
+        if last is not None and not kwargs and (made := last.run_at_once(args)) is not None:
+            self._replays += 1
+            return last.results.filled(made)
         if not listens_to_nobody():
             self._eager += 1
             return self.function(*args, **kwargs)
@@ -90,6 +96,9 @@ class Step:
         for captured in programs:
             if captured.fits(tensors, roots):
                 self._replays += 1
+                self._last = captured
+                if not kwargs:
+                    captured.prepare_at_once(args)
                 return captured.replay(tensors)
         reason = programs[-1].difference(tensors) if programs else "no capture has its signature"
         if kernel.rehearsal is not None or config.PYTHON.is_set():  # kernels are no machine code
@@ -228,6 +237,24 @@ def _total(notes: list[dict[str, dict[str, float]]]) -> dict[str, dict[str, floa
     return total
 
 
+class ModelStep(Step):
+    """A module, in whose eval mode nothing is recorded: its results have no graph, unless an argument requires a gradient."""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if modes.grad_enabled and not self.function.training and not _requires_grad((args, kwargs)):  # type: ignore[attr-defined]
+            with no_grad():
+                return super().__call__(*args, **kwargs)
+        return super().__call__(*args, **kwargs)
+
+
+def _requires_grad(value: Any) -> bool:
+    """Whether a tensor among arguments requires a gradient."""
+    if isinstance(value, TensorBase):
+        return value._requires_grad or value._node is not None
+    values = value.values() if isinstance(value, dict) else value if isinstance(value, (tuple, list)) else ()
+    return any(map(_requires_grad, values))
+
+
 def _bound_step(step: Step, instance: Any) -> Any:
     return functools.partial(step, instance)
 
@@ -324,7 +351,8 @@ class Jit(Files):
         ----------
         step
             A function of tensors, numbers, modules and containers of these, which calls ``backward()`` itself if it needs
-            gradients; it returns tensors without a graph, numbers and containers. A module is replayed under `no_grad`.
+            gradients; it returns tensors without a graph, numbers and containers. A module in eval mode is replayed as under
+            `no_grad`, unless an argument requires a gradient.
         fallback
             "error": what a replay could not do again, such as reading a value, is an error that names the line. "eager": such
             a step runs eagerly, and `stats` says so.
@@ -367,7 +395,8 @@ class Jit(Files):
             raise ValueError(f"jit: fallback is {fallback!r}, expected 'error' or 'eager'")
         if type(limit) is not int or limit < 1:
             raise ValueError(f"jit: limit is {limit!r}, expected an int of at least 1")
-        return Step(step, fallback, limit, chosen(passes, fuse))
+        kind = ModelStep if hasattr(type(step), "_parameters") else Step
+        return kind(step, fallback, limit, chosen(passes, fuse))
 
     def stats(self, step: Any) -> Stats:
         """What a step has done so far: captures, replays, eager calls, launches, and the bytes of its memory plan.

@@ -147,11 +147,15 @@ class Results:
 
     def of_replay(self, arguments: Sequence[TensorBase], storages: Sequence[Storage], is_inference: bool) -> Any:
         """The results of a replay, whose new memory is ``storages``."""
-        tensors = [maker(arguments, storages) for maker in self._makers]
+        tensors: list[TensorBase] = [maker(arguments, storages) for maker in self._makers]
         if is_inference:
             for tensor in tensors:
                 if any(tensor._storage is storage for storage in storages):
                     mark(tensor)
+        return self.filled(tensors)
+
+    def filled(self, tensors: Sequence[TensorBase]) -> Any:
+        """What the step returns, with these tensors in it."""
         if self.template.__class__ is Number:
             return tensors[0]
         return _filled(self.template, iter(tensors))

@@ -80,6 +80,7 @@ class Program:
     ) -> None:
         self._programs = list(programs)
         self._tensors = list(tensors)
+        self._last: Captured | None = None  # the program that ran last
         self.options = [Options(each) for each in options]
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -95,6 +96,9 @@ class Program:
         """
         from numgrad.compile.jit import listens_to_nobody
 
+        last = self._last
+        if last is not None and not kwargs and (made := last.run_at_once(args)) is not None:
+            return last.results.filled(made)
         differences, reasons = [], []
         for captured in self._programs:
             tensors: list[TensorBase] = [None] * len(captured.recorded.arguments)  # type: ignore[list-item]
@@ -115,6 +119,9 @@ class Program:
                     "jit.load: two arguments share memory, and when the step was captured they did not; clone() one"
                 )
             if captured.fits(tensors, roots):
+                self._last = captured
+                if not kwargs:
+                    captured.prepare_at_once(args)
                 return captured.replay(tensors)
             reasons.append(str(captured.difference(tensors)))
         if reasons:

@@ -46,9 +46,14 @@ _ROLES = ("parameter", "buffer", "state", "other")
 class Unwatched:
     """In the place of `Visible`: a loaded program sees nothing that could change."""
 
-    def is_same(self) -> bool:
-        """True."""
-        return True
+    has_arrays = False
+
+    def guards(self) -> list[Any]:
+        """None."""
+        return []
+
+    def array_difference(self) -> None:
+        """None."""
 
     def difference(self) -> None:
         """None."""
