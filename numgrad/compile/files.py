@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from typing import Any
 
 from numgrad.errors import CaptureError
@@ -97,6 +98,5 @@ class Files:
 
 
 def _version() -> str:
-    import numgrad
-
-    return numgrad.__version__
+    version: str = sys.modules["numgrad"].__version__  # which is above this layer
+    return version
