@@ -46,7 +46,7 @@ from numgrad.tensor.updates import AddressTable
 class Block:
     """The life of one storage during a step."""
 
-    __slots__ = ("initial", "kind", "maker", "nbytes", "number", "root", "slot", "spec", "weak", "words")
+    __slots__ = ("columns", "initial", "kind", "maker", "nbytes", "number", "root", "slot", "spec", "weak", "words")
 
     def __init__(self, number: int, kind: str, nbytes: int, root: Storage | None) -> None:
         self.number, self.kind, self.nbytes = number, kind, nbytes
@@ -56,6 +56,8 @@ class Block:
         self.initial: bytes | None = None
         self.slot = -1  # of an argument, its number
         self.words: list[tuple[int, Block, int]] = []  # of a table: index of a word, block and offset of its address
+        # Of a table: the places and specs of the tensors whose addresses stand in each column.
+        self.columns: list[list[tuple[Block, int, Spec]]] = []
         self.maker = ""  # the line that made it
 
 
@@ -311,7 +313,7 @@ class Capture(Scope):
         self._host[id(tensor._storage.root)] = tensor._storage.root
         if renewed is not None:
             name = f"the options of {type(self.counted[-1]).__name__}"
-            self.steps.append(Again(_renew, (numbers, renewed), self._reads_tensors, name))
+            self.steps.append(Again(renew, (numbers, renewed), self._reads_tensors, name))
         return tensor
 
     # ---- ops -------------------------------------------------------------------------------------------------------
@@ -413,13 +415,16 @@ class Capture(Scope):
         width = table.rows.shape[1]
         for number, tensors in enumerate(table.columns):
             column = number * table.step
-            order = sorted([each for each in tensors if each._spec.numel], key=lambda tensor: tensor._address)
-            begins = np.array([tensor._address for tensor in order], np.int64)
-            blocks = [self._block_of(tensor) for tensor in order]
+            of = [self._block_of(tensor) for tensor in tensors]
+            offsets = [each._address - each._storage.root.address for each in tensors]
+            block.columns.append([(b, offset, t._spec) for b, offset, t in zip(of, offsets, tensors, strict=True)])
+            order = sorted([pair for pair in zip(tensors, of, strict=True) if pair[0]._spec.numel], key=_address_of)
+            begins = np.array([tensor._address for tensor, _ in order], np.int64)
             owners = np.searchsorted(begins, table.rows[:, column], "right") - 1
             for row, owner in enumerate(owners.tolist()):
-                offset = int(table.rows[row, column]) - order[owner]._storage.root.address
-                block.words.append((row * width + column, blocks[owner], offset))
+                tensor, other = order[owner]
+                offset = int(table.rows[row, column]) - tensor._storage.root.address
+                block.words.append((row * width + column, other, offset))
         return block
 
     # ---- the end ---------------------------------------------------------------------------------------------------
@@ -454,6 +459,10 @@ def paused(function: Callable[..., Any], *args: Any) -> Any:
         dispatch.guards.append(capture.guard)
 
 
+def _address_of(pair: tuple[TensorBase, Block]) -> int:
+    return pair[0]._address
+
+
 def user_line() -> str:
     """File and number of the line of the user's code that runs now."""
     frame: Any = sys._getframe(1)
@@ -470,7 +479,8 @@ def _is_internal() -> bool:
     return str(frame.f_globals.get("__name__")).partition(".")[0] == "numgrad"
 
 
-def _renew(numbers: np.ndarray, renewed: Callable[[], list[float] | None]) -> None:
+def renew(numbers: np.ndarray, renewed: Callable[[], list[float] | None]) -> None:
+    """Fill the options of an optimizer with what they are now."""
     if (values := renewed()) is not None:
         numbers[:] = values
 

@@ -16,7 +16,7 @@ Classes above this layer say what of them needs no guard, by attributes of the c
 ``_replay_options``
     Of an optimizer, the options that are read again before each replay.
 ``_replay_opaque``
-    Nothing of the object is looked at: its methods are called again at each replay (`Capture.again`).
+    Nothing of the object, or function, is looked at: it is called again at each replay (`Capture.again`, `jit.host`).
 """
 
 from __future__ import annotations
@@ -96,6 +96,7 @@ class Visible:
 
     def __init__(self) -> None:
         self.tensors: dict[int, TensorBase] = {}
+        self.named: list[tuple[Any, str]] = []  # modules and optimizers, with their paths
         self._memory: list[tuple[TensorBase, int, Spec, bool, Any, str]] = []  # of the tensors
         self._seen: dict[int, Any] = {}
         self._attributes: set[str] = set()
@@ -141,7 +142,8 @@ class Visible:
         if isinstance(value, (dict, *_SEQUENCES)):
             return self._container(value, path)
         if isinstance(value, types.FunctionType):
-            return self._function(value, path) if is_foreign(value) else ()
+            is_opaque = not is_foreign(value) or "_replay_opaque" in vars(value)
+            return () if is_opaque else self._function(value, path)
         if isinstance(value, types.MethodType):
             return [(value.__self__, path.rpartition(".")[0] or path), (value.__func__, path)]
         if isinstance(value, np.ndarray):
@@ -175,6 +177,11 @@ class Visible:
     def count(self, container: Any, path: str) -> None:
         """Note the number of a container's items, such as hooks that would run."""
         self._counted.append((container, len(container), path))
+
+    def paths(self) -> Iterable[tuple[TensorBase, str]]:
+        """The tensors with their names: of those that a function names itself this name, of others the path to them."""
+        named = {id(value): path.removeprefix("the global ") for (*_, value), path in self._singles}
+        return [(tensor, min(path, named.get(id(tensor), path), key=len)) for tensor, *_, path in self._memory]
 
     def _hooks_of(self, tensor: TensorBase, path: str) -> None:
         hooks = tensor._hooks
@@ -236,8 +243,10 @@ class Visible:
             return ()
         attributes = getattr(value, "__dict__", None)
         if hasattr(cls, "_replay_options"):
+            self.named.append((value, path))
             return self._optimizer(value, path)
         if hasattr(cls, "_parameters"):
+            self.named.append((value, path))
             return self._module(value, path)
         if is_foreign(cls) or (attributes is not None and cls.__module__.partition(".")[0] != "numgrad"):
             self._waiting.append((value, path))
