@@ -46,7 +46,21 @@ from numgrad.tensor.updates import AddressTable
 class Block:
     """The life of one storage during a step."""
 
-    __slots__ = ("columns", "initial", "kind", "maker", "nbytes", "number", "root", "slot", "spec", "weak", "words")
+    __slots__ = (
+        "born",
+        "columns",
+        "died",
+        "initial",
+        "kind",
+        "maker",
+        "nbytes",
+        "number",
+        "root",
+        "slot",
+        "spec",
+        "weak",
+        "words",
+    )
 
     def __init__(self, number: int, kind: str, nbytes: int, root: Storage | None) -> None:
         self.number, self.kind, self.nbytes = number, kind, nbytes
@@ -59,6 +73,7 @@ class Block:
         # Of a table: the places and specs of the tensors whose addresses stand in each column.
         self.columns: list[list[tuple[Block, int, Spec]]] = []
         self.maker = ""  # the line that made it
+        self.born = self.died = -1  # while the step ran op by op: the op that made it, and the first one after its life
 
 
 # Modules between a user's call that makes a tensor and the capture.
@@ -179,13 +194,17 @@ class Capture(Scope):
     def _new(self, kind: str, nbytes: int, root: Storage | None) -> Block:
         block = Block(len(self.blocks), kind, nbytes, root)
         self.blocks.append(block)
-        if root is not None:
+        block.born = len(self.steps)
+        if root is None:
+            block.died = block.born + 1
+        else:
             key = id(root)
             self.by_root[key] = block
             block.weak = weakref.ref(root, lambda _: self._forget(key, block))
         return block
 
     def _forget(self, key: int, block: Block) -> None:
+        block.died = len(self.steps)
         if self.by_root.get(key) is block:
             del self.by_root[key]
 

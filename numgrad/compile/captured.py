@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 from collections import Counter, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from itertools import chain, repeat, starmap
 from typing import Any
 
@@ -14,7 +14,9 @@ from numgrad.compile import arena, passes
 from numgrad.compile.at_once import AtOnce, Kept, is_possible
 from numgrad.compile.capture import Again, Applied, Block, Place
 from numgrad.compile.passes.graph import Graph
+from numgrad.compile.passes.memory import lives_of
 from numgrad.compile.recorded import Recorded
+from numgrad.compile.verifier import Spot, verify
 from numgrad.engine import dispatch
 from numgrad.engine.tape import TensorBase, tensor_over
 from numgrad.runtime import locks, memory, replay, versions
@@ -45,7 +47,7 @@ class Captured:
             dict.fromkeys([*gradient_blocks, *[block for block in self.results.blocks if block.kind == "made"]])
         )
         slots = self._slots_of(fresh)  # type: ignore[arg-type]
-        self._bind(slots)
+        self._bind(dict(slots), graph.homes)
         self.held = {
             id(block.root): block.root for block in recorded.blocks if block.kind == "held" and block not in slots
         }
@@ -72,19 +74,26 @@ class Captured:
 
     # ---- making -------------------------------------------------------------------------------------------------
 
-    def _bind(self, slots: dict[Block, Slot]) -> None:
+    def _bind(self, slots: dict[Block, Slot], homes: dict[Block, Place]) -> None:
         """Lay out the memory, and bind every program to it."""
-        lives: dict[Block, list[int]] = {}
-        for number, step in enumerate(self.steps):
-            for block in step.blocks() if isinstance(step, Applied) else ():
-                if block not in slots and block.kind == "made":
-                    lives.setdefault(block, [number, number])[1] = number
-        blocks = list(lives)
-        spans = [arena.Life(block.nbytes, *lives[block]) for block in blocks]
-        self.layout = arena.lay_out(spans)
-        arena.verify(spans, self.layout)
+        kept = self.recorded.kept
+        every = lives_of(self.steps, kept)
+        lives = {block: life for block, life in every.items() if block not in slots}
+        later = {block: every[block] for block in slots if block.kind == "made" and block in every}
+        for block, (home, offset) in homes.items():
+            slots[block] = Slot(slots[home].number, offset)
+            del lives[block]
+        self.layout = arena.lay_out(list(lives.values()))
+        spots: dict[Block, Spot] = {
+            block: ("the arena", o) for block, o in zip(lives, self.layout.offsets, strict=True)
+        }
+        spots |= {block: (slot.number, slot.offset) for block, slot in slots.items() if block.kind == "made"}
+        regions: dict[Hashable, int] = {slots[block].number: block.nbytes for block in later}
+        regions["the arena"] = self.layout.nbytes
+        self.planned = sum(regions[region] for region in {region for region, _ in spots.values()})
+        verify(self.recorded.steps, self.steps, kept, spots, regions)
         self._arena = memory.allocate(self.layout.nbytes)
-        addresses = {b: self._arena.address + o for b, o in zip(blocks, self.layout.offsets, strict=True)}
+        addresses = {b: self._arena.address + o for b, o in zip(lives, self.layout.offsets, strict=True)}
         self.begun: list[tuple[int, bytes]] = []
         self._memory: list[Any] = []
         words: list[tuple[int, Slot]] = []

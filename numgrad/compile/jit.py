@@ -36,8 +36,9 @@ _MOST_UNSTABLE = 3  # captures in a row that cannot be kept
 class Stats(NamedTuple):
     """What a step has done so far.
 
-    ``planned`` are the bytes of the arenas of its programs, ``unshared`` what their blocks would take without sharing;
-    ``launches`` counts those of one replay of each program; ``passes`` says what each pass did, over all programs.
+    ``planned`` are the bytes of its programs: their arenas, new gradients and results. ``eager_peak`` is the most new memory that
+    the same steps had in use at once while they were captured; parameters and states of optimizers are in neither. ``launches``
+    counts those of one replay of each program; ``passes`` says what each pass did, over all programs.
     """
 
     captures: int
@@ -45,7 +46,7 @@ class Stats(NamedTuple):
     eager: int
     launches: int
     planned: int
-    unshared: int
+    eager_peak: int
     reasons: tuple[str, ...]
     passes: dict[str, dict[str, float]]
 
@@ -217,8 +218,8 @@ class Step:
             self._replays,
             self._eager,
             sum(len(captured.calls) for captured in programs),
-            sum(captured.layout.nbytes for captured in programs),
-            sum(captured.layout.unshared for captured in programs),
+            sum(captured.planned for captured in programs),
+            sum(captured.recorded.eager_peak for captured in programs),
             tuple(self._reasons),
             _total([captured.notes for captured in programs]),
         )

@@ -8,6 +8,7 @@ from itertools import chain, count
 from typing import Any, NamedTuple
 
 from numgrad.compile.capture import Again, Applied, Block, Capture
+from numgrad.compile.passes.memory import eager_peak
 from numgrad.compile.results import Number, Results, results_of
 from numgrad.compile.visible import Visible
 from numgrad.engine.tape import TensorBase, modes
@@ -66,6 +67,8 @@ class Recorded(NamedTuple):
         Optimizers, once for each of their steps; blocks that change, with the storages that count it.
     is_inference
         Whether it ran in inference mode.
+    eager_peak
+        The most bytes of new memory that were in use while it ran op by op.
     """
 
     steps: tuple[Applied | Again, ...]
@@ -82,6 +85,7 @@ class Recorded(NamedTuple):
     counted: list[Any]
     bumped: list[tuple[Block, Storage | None]]
     is_inference: bool
+    eager_peak: int
 
 
 def recorded_by(capture: Capture, result: Any, args: tuple[Any, ...] = (), kwargs: Any = None) -> Recorded:
@@ -119,6 +123,7 @@ def recorded_by(capture: Capture, result: Any, args: tuple[Any, ...] = (), kwarg
         capture.counted,
         [(block, weak()) for block, weak in capture.bumped],
         modes.inference,
+        eager_peak(capture.blocks, len(capture.steps)),
     )
     pinned = {number for number, _ in recorded.pinned}
     for block in blocks:

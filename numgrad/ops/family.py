@@ -30,9 +30,9 @@ import numpy as np
 from numgrad import dtypes
 from numgrad.dtypes import dtype as Dtype
 from numgrad.errors import DtypeError, describe
-from numgrad.kernels.elementwise import broadcast_shapes, plan_check, plan_elementwise
+from numgrad.kernels.elementwise import Formula, broadcast_shapes, formula, plan_check, plan_elementwise
 from numgrad.kernels.source import is_written, passed_through, pushed_forward, sliced, tangent_name
-from numgrad.layout import output_strides
+from numgrad.layout import Spec, output_strides
 from numgrad.ops.declared import check_scalar_function, without_gradient
 from numgrad.ops.fused import fused_op
 from numgrad.ops.in_place import InPlace
@@ -248,6 +248,17 @@ class Elementwise(Op):
     def literals(self, dtype: Dtype) -> str:
         """The dtype of number literals in the scalar functions."""
         return dtype.code
+
+    def formula(self, inputs: Sequence[Spec], outputs: Sequence[Spec], params: Any) -> Formula | None:
+        """That of the forward, unless it asks first whether there is a result."""
+        compute = next(x.dtype for n, x in zip(self.inputs, inputs, strict=True) if n not in self.untyped)
+        if self.refused is not None and compute.category == (1 if "i" in self.accepts else 2):
+            return None
+        function = self._forward()
+        if compute.category == 1:
+            function = self.integer_forward or function
+        types = [each.dtype for each in inputs], [each.dtype for each in outputs]
+        return formula(self.name, function, self.literals(compute), *types, cost=self.cost)
 
     def _common_dtype(self, inputs: Sequence[Operand]) -> Dtype:
         typed = [(n, x.spec.dtype) for n, x in zip(self.inputs, inputs, strict=True) if n not in self.untyped]

@@ -100,6 +100,8 @@ def _softmax_pair(name: str, log: bool) -> Op:
 
 softmax = _softmax_pair("softmax", log=False)
 log_softmax = _softmax_pair("log_softmax", log=True)
+softmax.cheap()
+log_softmax.cheap()
 
 
 # ---- negative log-likelihood ------------------------------------------------------------------------------------

@@ -307,6 +307,8 @@ batch_norm_relu_eval = Op(
     doc="max(0, batch_norm_eval(input, ...) + residual) in one pass; residual, of input's shape, may be None.",
 )
 batch_norm_relu_eval.plan(functools.partial(_plan_eval, relu=True))
+for _op in (batch_norm_training, batch_norm_eval, batch_norm_relu_training, batch_norm_relu_eval):
+    _op.cheap(last=1)  # the launch that applies the factors to each element
 
 
 @batch_norm_relu_training.jvp

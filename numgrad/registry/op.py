@@ -124,6 +124,7 @@ class Op:
         self.mutates, self.overwrites, self.aliases = mutates or overwrites, overwrites, aliases
         self.random, self.bilinear, self.elementwise, self.commutes = random, bilinear, elementwise, commutes
         self.moving = moving
+        self.cheap_launches = 0 if elementwise and not (self.mutates or random or aliases) else None  # see `cheap`
         self.doc = inspect.cleandoc(doc)
         self.__doc__ = self.doc
         self.differentiable = differentiable
@@ -146,6 +147,7 @@ class Op:
         self.draw_once_function: Callable[..., Any] | None = None
         self.composite_function: Callable[..., Any] | None = None
         self.flops_function: Callable[..., int] | None = None
+        self.sums_function: Callable[..., Any] | None = None
         self.nan_function: Callable[[Any, Any], str] | None = None
         self.ties: dict[int, tuple[tuple[int, ...], bool]] = {}  # by the number of the input; see `tie`
         self.plans: dict[tuple[Any, ...], Plan] = {}
@@ -233,6 +235,15 @@ class Op:
         """
         self._check_inputs("linear_in", names)
         self.linear_groups = (*self.linear_groups, names)
+
+    def cheap(self, last: int = 0) -> None:
+        """Declare that its outputs take little time to compute again, so that a replay need not keep them for a backward.
+
+        With ``last`` so many of the plan's last launches alone give the first output again, from the inputs and from what the
+        launches before them left in the other outputs and in scratch memory. Else the whole op runs again, which changes no input
+        and draws no numbers. Elementwise ops are cheap by themselves.
+        """
+        self.cheap_launches = last
 
     def tie(self, gradients: Sequence[str], to: Sequence[str], zeros: bool = True) -> None:
         """In a recorded backward, let the gradients of some inputs depend on other inputs, with slope 0.
@@ -423,6 +434,18 @@ class Op:
                 f"the declared mutates={self.mutates}"
             )
         return builder
+
+    def formula(self, inputs: Sequence[Spec], outputs: Sequence[Spec], params: Any) -> Any:
+        """The `kernels.elementwise.Formula` that computes the outputs' elements from the inputs'; None if none does."""
+        return None
+
+    def sums(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Attach ``(input spec, **params) -> (axes, divisor)``, for a sum of the one input, over a divisor.
+
+        ``axes`` has for each axis of the input that of the output, or None if it is added up.
+        """
+        self.sums_function = function
+        return function
 
     def _misfit(self, specs: tuple[Spec | None, ...], params: Any) -> str:
         """The likely mistake in the arguments of a planning function that failed on one of them."""

@@ -20,6 +20,7 @@ behind the pair's own.
 from __future__ import annotations
 
 import ctypes
+import math
 import struct
 import threading
 from collections.abc import Callable, Sequence
@@ -164,6 +165,8 @@ class Program:
         # Whether `stepping` runs it, with nothing compiled; the setting decides by default.
         self.stepped = config.PYTHON.is_set() if stepped is None else stepped
         self.address_count = address_count
+        self.touched = [0] * address_count  # by each address: the bytes from it on that launches may touch
+        self.codes: dict[int, str] = {}  # and as what dtype, as kernels name it
         heads: list[int] = []
         patches: list[int] = []
         frame: list[int] = []
@@ -215,8 +218,12 @@ class Program:
                     continue
                 if argument.address.index >= self.address_count:
                     raise KernelError(f"{launch.kernel.name}: {parameter.name} has no address")
-                patches += [len(frame), argument.address.index, argument.address.offset]
+                index, offset = argument.address.index, argument.address.offset
+                patches += [len(frame), index, offset]
                 frame += [0, *argument.shape]
+                if index >= 0 and (count := math.prod(argument.shape)):
+                    self.touched[index] = max(self.touched[index], offset + count * int(parameter.type[1:]))
+                    self.codes[index] = parameter.type
             else:
                 for name, type_name, value in parameter.scalars(argument, f"{launch.kernel.name}: "):
                     frame.append(_scalar_word(name, type_name, value))

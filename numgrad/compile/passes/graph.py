@@ -29,12 +29,15 @@ class Graph:
         Blocks of kind ``made`` that outlive the step: results, and new gradients.
     notes
         What each pass did, under its name: counts, bytes, seconds.
+    homes
+        Blocks that lie in the memory of a kept one, which is written later, each with that and its offset.
     """
 
     def __init__(self, steps: Iterable[Applied | Again], kept: Iterable[Block]) -> None:
         self.steps = list(steps)
         self.kept = frozenset(kept)
         self.notes: dict[str, dict[str, float]] = {}
+        self.homes: dict[Block, Place] = {}
 
     # ---- questions --------------------------------------------------------------------------------------------
 
@@ -103,6 +106,14 @@ def is_whole(place: Place, spec: Spec) -> bool:
 def is_of_kernels(step: Applied | Again) -> bool:
     """Whether a step is launches of kernels, with no Python in it."""
     return isinstance(step, Applied) and isinstance(step.program, Program)
+
+
+def front_first(steps: Iterable[Applied | Again]) -> list[Applied | Again]:
+    """The steps, with those functions first that run before all launches: what the step did before them does not decide."""
+    steps = list(steps)
+    stop = next((k for k, step in enumerate(steps) if isinstance(step, Again) and step.after), len(steps))
+    front = [step for step in steps[:stop] if isinstance(step, Again)]
+    return [*front, *(step for k, step in enumerate(steps) if k >= stop or not isinstance(step, Again))]
 
 
 def has_effects(step: Applied | Again) -> bool:

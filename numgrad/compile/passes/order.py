@@ -1,0 +1,125 @@
+"""Reorder steps so that less memory is in use at once.
+
+Steps that give more memory back than they take run as soon as they can: the gradient of a weight before that of the input beside
+it, an optimizer's step of parameters once their gradients are there. Each op runs with the same inputs, so all bits stay.
+"""
+
+from __future__ import annotations
+
+import heapq
+
+from numgrad.compile.capture import Again, Applied, Block
+from numgrad.compile.passes.graph import Graph, front_first, has_effects, is_of_kernels
+from numgrad.compile.passes.memory import lives_of, peak_of, room
+
+
+def reorder(graph: Graph) -> None:
+    """Run steps that free memory early, if that lowers the bytes in use at the fullest moment."""
+    before = peak_of(graph.steps, graph.kept)
+    steps = ordered(graph)
+    after = peak_of(steps, graph.kept)
+    if after < before:
+        moved = sum(one is not other for one, other in zip(steps, front_first(graph.steps), strict=True))
+        graph.note("order", moved=moved, bytes=before - after)
+        graph.steps = steps
+
+
+def ordered(graph: Graph) -> list[Applied | Again]:
+    """The steps, each that frees memory as early as it can run."""
+    steps = front_first(graph.steps)
+    lives = lives_of(steps, graph.kept)
+    needs, followers = _dependencies(steps)
+    end = len(steps)
+    left: dict[Block, int] = {}  # steps that are still to touch a block
+    touched = [_own_blocks(step) for step in steps]
+    for blocks in touched:
+        for block in blocks:
+            left[block] = left.get(block, 0) + 1
+    takes = [
+        sum(room(block.nbytes) for block in step.makes if lives[block].last > lives[block].first)
+        if isinstance(step, Applied)
+        else 0
+        for step in steps
+    ]
+
+    def net(number: int) -> int:
+        freed = sum(room(b.nbytes) for b in touched[number] if left[b] == 1 and lives[b].last < end)
+        own = steps[number].makes if isinstance(steps[number], Applied) else ()  # type: ignore[union-attr]
+        return takes[number] - freed + sum(room(b.nbytes) for b in own if left[b] == 1 and lives[b].last < end)
+
+    waiting = [len(each) for each in needs]
+    ready = [number for number, count in enumerate(waiting) if not count]
+    heapq.heapify(ready)
+    result: list[Applied | Again] = []
+    while ready:
+        chosen = ready[0]
+        nets = [(net(number), number) for number in ready] if len(ready) > 1 else []
+        if nets and min(nets)[0] < 0:
+            chosen = min(nets)[1]
+        ready.remove(chosen)
+        heapq.heapify(ready)
+        result.append(steps[chosen])
+        for block in touched[chosen]:
+            left[block] -= 1
+        for follower in followers[chosen]:
+            waiting[follower] -= 1
+            if not waiting[follower]:
+                heapq.heappush(ready, follower)
+    return result
+
+
+def _own_blocks(step: Applied | Again) -> list[Block]:
+    blocks = step.blocks() if isinstance(step, Applied) else ()
+    return [block for block in dict.fromkeys(blocks) if block.kind == "made"]
+
+
+def _dependencies(steps: list[Applied | Again]) -> tuple[list[set[int]], list[list[int]]]:
+    """For each step the numbers of those that must run before it, and of those that must run after it.
+
+    What runs in Python stays between what was before and after it. A change of lasting memory does not pass a step that may end
+    the replay with a status: what ran before that is done, and nothing else.
+    """
+    needs: list[set[int]] = [set() for _ in steps]
+    writer: dict[Block, int] = {}
+    readers: dict[Block, list[int]] = {}
+    wall = -1  # the last step in Python
+    since: list[int] = []  # the steps after it
+    effect = -1  # the last step that may end the replay
+    lasting: list[int] = []  # changes of lasting memory after it
+    for number, step in enumerate(steps):
+        mine = needs[number]
+        if isinstance(step, Again) and not step.after and wall < 0:
+            continue  # it runs before all launches
+        if not is_of_kernels(step):
+            mine.update(since or ((wall,) if wall >= 0 else ()))
+            wall, since = number, []
+        elif wall >= 0:
+            mine.add(wall)
+        since.append(number)
+        if not isinstance(step, Applied):
+            continue
+        changes = {*step.changes, *step.makes}
+        if has_effects(step):
+            mine.update(lasting)
+            if effect >= 0:
+                mine.add(effect)
+            effect, lasting = number, []
+        elif any(block.kind != "made" for block in step.changes):
+            if effect >= 0:
+                mine.add(effect)
+            lasting.append(number)
+        for block in dict.fromkeys((*step.reads, *changes)):
+            if block in writer:
+                mine.add(writer[block])
+        for block in changes:
+            mine.update(readers.pop(block, ()))
+            writer[block] = number
+        for block in step.reads:
+            if block not in changes:
+                readers.setdefault(block, []).append(number)
+        mine.discard(number)
+    followers: list[list[int]] = [[] for _ in steps]
+    for number, mine in enumerate(needs):
+        for each in mine:
+            followers[each].append(number)
+    return needs, followers

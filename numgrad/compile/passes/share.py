@@ -1,0 +1,44 @@
+"""Lay blocks into memory that is there from the beginning of a replay, but is written late.
+
+New gradients and results are such memory: it is bound before the first launch. A block whose life ends before the first write of a
+gradient may lie in its memory. This runs after all passes that change steps.
+"""
+
+from __future__ import annotations
+
+from numgrad.compile.capture import Block
+from numgrad.compile.passes.graph import Graph
+from numgrad.compile.passes.memory import Life, lives_of, room
+
+_SMALLEST, _SMALLEST_SHARE = 1 << 12, 1 << 10  # bytes, and share of the gradients, that are worth an address to write
+
+
+def share(graph: Graph) -> None:
+    """Find homes for blocks, the largest blocks first, each in the smallest memory where it has room."""
+    every = lives_of(graph.steps, graph.kept)
+    later = {block: life for block, life in every.items() if block in graph.kept}
+    lives = {block: life for block, life in every.items() if block not in graph.kept}
+    homes = sorted(later, key=lambda home: later[home].nbytes)
+    total = sum(life.nbytes for life in later.values())
+    placed: dict[Block, list[tuple[int, int, Life]]] = {home: [] for home in homes}
+    found: dict[Block, tuple[Block, int]] = {}
+    for block in sorted(lives, key=lambda block: -lives[block].nbytes):
+        life = lives[block]
+        if life.nbytes < max(total // _SMALLEST_SHARE, _SMALLEST):
+            break
+        for home in homes:
+            if life.nbytes > later[home].nbytes or life.last >= later[home].first:
+                continue
+            offset, size = 0, room(life.nbytes)
+            for begin, end, other in placed[home]:
+                if other.first <= life.last and life.first <= other.last:
+                    if begin - offset >= size:
+                        break
+                    offset = max(offset, end)
+            if offset + life.nbytes <= later[home].nbytes:
+                placed[home] = sorted([*placed[home], (offset, offset + size, life)], key=lambda each: each[0])
+                found[block] = home, offset
+                break
+    if found:
+        graph.homes = found
+        graph.note("share", blocks=len(found), bytes=sum(block.nbytes for block in found))
