@@ -47,6 +47,7 @@ class Block:
     """The life of one storage during a step."""
 
     __slots__ = (
+        "_inside",
         "born",
         "columns",
         "died",
@@ -72,8 +73,16 @@ class Block:
         self.words: list[tuple[int, Block, int]] = []  # of a table: index of a word, block and offset of its address
         # Of a table: the places and specs of the tensors whose addresses stand in each column.
         self.columns: list[list[tuple[Block, int, Spec]]] = []
+        self._inside: tuple[int, tuple[Block, ...]] = (0, ())
         self.maker = ""  # the line that made it
         self.born = self.died = -1  # while the step ran op by op: the op that made it, and the first one after its life
+
+
+    def inside(self) -> tuple[Block, ...]:
+        """Of a table, the blocks whose addresses stand in it, each once."""
+        if self._inside[0] != len(self.words):
+            self._inside = len(self.words), tuple(dict.fromkeys([block for _, block, _ in self.words]))
+        return self._inside[1]
 
 
 # Modules between a user's call that makes a tensor and the capture.
@@ -108,8 +117,8 @@ class Applied:
         for where in self.places:
             if where is not None:
                 yield where[0]
-                for _, block, _ in where[0].words:
-                    yield block
+                if where[0].words:
+                    yield from where[0].inside()
 
 
 class Again:
@@ -383,8 +392,7 @@ class Capture(Scope):
             block = self._block_of(tensor)
             places.append((block, address - tensor._storage.root.address if block.kind != "table" else 0))
             applied.reads.append(block)
-            for _, other, _ in block.words:
-                applied.reads.append(other)
+            applied.reads += block.inside()
         results = iter([each for each, output in zip(outputs, plan.outputs, strict=False) if output.source is None])
         for nbytes in plan.allocations:
             if nbytes is None:
