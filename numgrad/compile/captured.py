@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import functools
 from collections import Counter, deque
 from collections.abc import Callable, Hashable, Sequence
 from itertools import chain, repeat, starmap
@@ -52,7 +53,6 @@ class Captured:
             id(block.root): block.root for block in recorded.blocks if block.kind == "held" and block not in slots
         }
         self._prepare(fresh, slots)  # type: ignore[arg-type]
-        self.guards = self._guards()
         self.at_once: AtOnce | None = None
         self.replays = 0
         self._lock = locks.renewed()
@@ -155,7 +155,8 @@ class Captured:
             return self.difference(arguments) is None
         return True
 
-    def _guards(self) -> Guards:
+    @functools.cached_property
+    def guards(self) -> Guards:
         """What `difference` looks at, but for arguments and arrays, to be compared in machine code."""
         without = [each.leaf for each in self.gradients if each.before is False and not isinstance(each.leaf, int)]
         guards = self.visible.guards()
