@@ -248,6 +248,9 @@ def products_of_others(x: Any, dims: tuple[int, ...], recorded: bool = True) -> 
     return permute(others, dims=tuple(order.index(d) for d in range(len(shape))))
 
 
+prod.adopt(_OTHERS, "others")
+
+
 @prod.backward
 def _(ctx, grad):
     (x,), dims = ctx.saved, ctx.params.dims

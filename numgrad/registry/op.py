@@ -154,6 +154,8 @@ class Op:
         self.halves = False  # whether the plan takes float16 and bfloat16 as they are
         self.node_classes: dict[Any, type] = {}  # of its nodes, once they are seen
         self._saving: dict[tuple[bool, ...], Saving] = {}
+        self.origin: tuple[Op, tuple[Any, ...]] | None = None  # see `adopt`
+        self._adopted: dict[tuple[Any, ...], Op] = {}
         names = (*self.inputs, *self.param_names)
         if len(set(names)) < len(names) or len(set(self.outputs)) < len(self.outputs):
             raise ValueError(
@@ -167,6 +169,24 @@ class Op:
             if name in OPS:
                 raise ValueError(f"op {name} is registered already; choose another name")
             OPS[name] = self
+
+    # ---- ops outside of the registry ---------------------------------------------------------------------------
+
+    def adopt(self, op: Op, *key: Any) -> Op:
+        """Take in an op outside of the registry, such as the in-place form: `part` finds it by its key."""
+        op.origin = self, key
+        self._adopted[key] = op
+        return op
+
+    def part(self, *key: Any) -> Op:
+        """The op outside of the registry that belongs to this one under a key.
+
+        Raises
+        ------
+        KeyError
+            There is none.
+        """
+        return self._adopted[key]
 
     # ---- the parts of a spec -----------------------------------------------------------------------------------
 
