@@ -18,7 +18,7 @@ from benchmarks.report import as_markdown, draw
 from benchmarks.sections import SECTIONS, Row
 
 _HELPERS = ("__init__.py", "__main__.py", "common.py", "report.py", "sections.py", "worker.py", "torch_resnet.py",
-            "torch_twins.py")  # fmt: skip
+            "torch_twins.py", "jax_steps.py")  # fmt: skip
 
 
 def show_list() -> None:

@@ -33,7 +33,7 @@ PARTS = ("forward", "backward", "optimizer")
 @dataclass
 class Report:
     """Results and costs of the steps. ``seconds`` has for each part the first time, the median of the others (None if there
-    are none) and all times."""
+    are none) and all times. ``replay`` is what `replayed` says, if it was asked for."""
 
     model: str
     weights: str
@@ -49,6 +49,7 @@ class Report:
     gradient_norm: float
     memory: dict[str, int | None]
     compiled: dict[str, float]
+    replay: dict[str, Any] | None = None
 
 
 def measure(args: argparse.Namespace, checkpoint: Path | None, check: Callable[[], None] = lambda: None) -> Report:
@@ -84,6 +85,9 @@ def measure(args: argparse.Namespace, checkpoint: Path | None, check: Callable[[
         check()
         with no_grad():
             after = loss_of(model(images), labels).item()
+        memory = {"peak_resident_bytes": peak_resident_bytes(), "peak_storage_bytes": memory_stats()["peak"]}
+        del model, images, labels, optimizer
+        replay = replayed(args, checkpoint, after, check) if getattr(args, "jit", False) else None
     return Report(
         model=args.model,
         weights=f"random (seed {args.seed})" if checkpoint is None else str(checkpoint),
@@ -97,9 +101,56 @@ def measure(args: argparse.Namespace, checkpoint: Path | None, check: Callable[[
         seconds=_by_part(spent),
         loss={"before": before, "after": after},
         gradient_norm=norm,
-        memory={"peak_resident_bytes": peak_resident_bytes(), "peak_storage_bytes": memory_stats()["peak"]},
+        memory=memory,
         compiled={"kernels": progress.kernels, "seconds": progress.seconds},
+        replay=replay,
     )
+
+
+def replayed(
+    args: argparse.Namespace, checkpoint: Path | None, eager: float, check: Callable[[], None]
+) -> dict[str, Any]:
+    """Make the same steps from the same beginning as one program (`numgrad.jit`), and report on them.
+
+    The result has the seconds of the call that was captured, the median (None if there are none) and all times of the replays,
+    the number of launches of one, the bytes of their memory plan, the loss after all steps, and whether it has the bits of
+    ``eager``, the loss after the steps that ran op by op.
+    """
+    from numgrad.compile import jit  # it is loaded for those that ask for it
+
+    model, images, labels, optimizer = prepare(args, checkpoint)
+
+    @jit
+    def whole_step(images: Tensor, labels: Tensor) -> Tensor:
+        optimizer.zero_grad()
+        loss = loss_of(model(images), labels)
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    times: list[float] = []
+    capture = 0.0
+    for _ in range(args.steps):
+        check()
+        before, begin = jit.stats(whole_step).replays, time.perf_counter()
+        whole_step(images, labels)
+        spent = time.perf_counter() - begin
+        if jit.stats(whole_step).replays > before:
+            times.append(spent)
+        else:
+            capture = spent
+    with no_grad():
+        after = loss_of(model(images), labels).item()
+    stats = jit.stats(whole_step)
+    return {
+        "capture": capture,
+        "median": statistics.median(times) if times else None,
+        "all": times,
+        "launches": stats.launches,
+        "planned_bytes": stats.planned,
+        "loss_after": after,
+        "has_the_same_bits": repr(after) == repr(eager),
+    }
 
 
 def prepare(args: argparse.Namespace, checkpoint: Path | None, batch: int = 0) -> tuple[Module, Tensor, Tensor, Any]:

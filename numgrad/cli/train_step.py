@@ -52,6 +52,11 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         help="run on so many processes, each with a batch of its own, whose gradients are averaged; needs "
         "`pip install 'numgrad[mpi]'`")  # fmt: skip
     add("--dtype", choices=("float32", "float64"), default="float32", help="precision (default: %(default)s)")
+    add(
+        "--jit",
+        action="store_true",
+        help="then make the same steps from the same beginning as one program (numgrad.jit), and show these beside the others",
+    )
     add("--json", action="store_true", help="print one JSON object, and nothing else, on stdout")
     return parser
 
@@ -74,6 +79,11 @@ def run(args: argparse.Namespace) -> int:
         choice = choose(args.weights, args.model)
         if choice.reason:
             print(f"using random weights from seed {args.seed}: {choice.reason}", file=sys.stderr)
+        if args.ranks and args.jit:
+            return _tell(
+                "--jit and --ranks: ranks wait for each other within a step, which no program does; leave one out",
+                USAGE,
+            )
         if args.ranks:
             from numgrad.cli import ranks
 
@@ -185,6 +195,13 @@ def as_text(report: Report) -> str:
     for part, spent in report.seconds.items():
         median = "" if spent["median"] is None else f"{1e3 * spent['median']:12.2f}"
         lines.append(f"{part:14}{1e3 * spent['first']:10.2f}{median}")
+    if report.replay is not None:
+        median = report.replay["median"]
+        shown = "" if median is None else f"{1e3 * median:12.2f}"
+        bits = "the same bits" if report.replay["has_the_same_bits"] else "OTHER BITS"
+        lines.append(f"{'replayed':14}{1e3 * report.replay['capture']:10.2f}{shown}   first: captured")
+        what = f"{report.replay['launches']} launches, {megabytes(report.replay['planned_bytes'])} planned"
+        lines.append(f"{'':14}{what if shown else 'nothing: it takes 3 steps'}; loss: {bits}")
     count = len(report.seconds["total"]["all"])
     lines += [
         f"{'loss':14}{report.loss['before']:.6g} before, {report.loss['after']:.6g} after step {count}",

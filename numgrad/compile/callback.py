@@ -59,4 +59,5 @@ def with_copies(function: Callable[..., None]) -> Callable[..., None]:
             check_tensor("jit.host", "an argument", tensor)
         _callback(*[tensor.detach() for tensor in tensors], function=function)
 
+    vars(call)["_replay_opaque"] = True  # what it changes, it changes again in each replay
     return call

@@ -17,7 +17,6 @@ are of these kinds:
 
 from __future__ import annotations
 
-import random
 import sys
 import threading
 import weakref
@@ -26,7 +25,7 @@ from typing import Any
 
 import numpy as np
 
-from numgrad.compile.visible import Visible, is_foreign, is_library
+from numgrad.compile.visible import Visible, is_foreign, is_library, random_states
 from numgrad.engine import dispatch, tape
 from numgrad.engine.constants import is_constant
 from numgrad.engine.tape import TensorBase, modes
@@ -47,19 +46,9 @@ class Block:
     """The life of one storage during a step."""
 
     __slots__ = (
-        "born",
-        "died",
-        "initial",
-        "kind",
-        "maker",
-        "nbytes",
-        "number",
-        "root",
-        "slot",
-        "spec",
-        "weak",
+        "_inside", "born", "columns", "died", "initial", "kind", "maker", "nbytes", "number", "root", "slot", "spec", "weak",
         "words",
-    )
+    )  # fmt: skip
 
     def __init__(self, number: int, kind: str, nbytes: int, root: Storage | None) -> None:
         self.number, self.kind, self.nbytes = number, kind, nbytes
@@ -69,8 +58,17 @@ class Block:
         self.initial: bytes | None = None
         self.slot = -1  # of an argument, its number
         self.words: list[tuple[int, Block, int]] = []  # of a table: index of a word, block and offset of its address
+        # Of a table: the places and specs of the tensors whose addresses stand in each column.
+        self.columns: list[list[tuple[Block, int, Spec]]] = []
+        self._inside: tuple[int, tuple[Block, ...]] = (0, ())
         self.maker = ""  # the line that made it
         self.born = self.died = -1  # while the step ran op by op: the op that made it, and the first one after its life
+
+    def inside(self) -> tuple[Block, ...]:
+        """Of a table, the blocks whose addresses stand in it, each once."""
+        if self._inside[0] != len(self.words):
+            self._inside = len(self.words), tuple(dict.fromkeys([block for _, block, _ in self.words]))
+        return self._inside[1]
 
 
 # Modules between a user's call that makes a tensor and the capture.
@@ -105,8 +103,8 @@ class Applied:
         for where in self.places:
             if where is not None:
                 yield where[0]
-                for _, block, _ in where[0].words:
-                    yield block
+                if where[0].words:
+                    yield from where[0].inside()
 
 
 class Again:
@@ -159,7 +157,7 @@ class Capture(Scope):
         self._reads_tensors = False  # whether options of the optimizer that steps now are tensors
         self._thread = threading.get_ident()
         self._threads = set(sys._current_frames())
-        self._random = _random_states()
+        self._random = random_states()
         self._first_node = 0
         for number, tensor in enumerate(arguments):
             root = tensor._storage.root
@@ -329,7 +327,7 @@ class Capture(Scope):
         self._host[id(tensor._storage.root)] = tensor._storage.root
         if renewed is not None:
             name = f"the options of {type(self.counted[-1]).__name__}"
-            self.steps.append(Again(_renew, (numbers, renewed), self._reads_tensors, name))
+            self.steps.append(Again(renew, (numbers, renewed), self._reads_tensors, name))
         return tensor
 
     # ---- ops -------------------------------------------------------------------------------------------------------
@@ -380,8 +378,7 @@ class Capture(Scope):
             block = self._block_of(tensor)
             places.append((block, address - tensor._storage.root.address if block.kind != "table" else 0))
             applied.reads.append(block)
-            for _, other, _ in block.words:
-                applied.reads.append(other)
+            applied.reads += block.inside()
         results = iter([each for each, output in zip(outputs, plan.outputs, strict=False) if output.source is None])
         for nbytes in plan.allocations:
             if nbytes is None:
@@ -431,20 +428,23 @@ class Capture(Scope):
         width = table.rows.shape[1]
         for number, tensors in enumerate(table.columns):
             column = number * table.step
-            order = sorted([each for each in tensors if each._spec.numel], key=lambda tensor: tensor._address)
-            begins = np.array([tensor._address for tensor in order], np.int64)
-            blocks = [self._block_of(tensor) for tensor in order]
+            of = [self._block_of(tensor) for tensor in tensors]
+            offsets = [each._address - each._storage.root.address for each in tensors]
+            block.columns.append([(b, offset, t._spec) for b, offset, t in zip(of, offsets, tensors, strict=True)])
+            order = sorted([pair for pair in zip(tensors, of, strict=True) if pair[0]._spec.numel], key=_address_of)
+            begins = np.array([tensor._address for tensor, _ in order], np.int64)
             owners = np.searchsorted(begins, table.rows[:, column], "right") - 1
             for row, owner in enumerate(owners.tolist()):
-                offset = int(table.rows[row, column]) - order[owner]._storage.root.address
-                block.words.append((row * width + column, blocks[owner], offset))
+                tensor, other = order[owner]
+                offset = int(table.rows[row, column]) - tensor._storage.root.address
+                block.words.append((row * width + column, other, offset))
         return block
 
     # ---- the end ---------------------------------------------------------------------------------------------------
 
     def drawn(self) -> bool:
         """Whether random numbers of Python's or NumPy's were drawn."""
-        return self._random != _random_states() or self.visible.has_drawn()
+        return self._random != random_states() or self.visible.has_drawn()
 
     def is_filled(self, root: Storage) -> bool:
         """Whether Python filled this storage during the step."""
@@ -472,6 +472,10 @@ def paused(function: Callable[..., Any], *args: Any) -> Any:
         dispatch.guards.append(capture.guard)
 
 
+def _address_of(pair: tuple[TensorBase, Block]) -> int:
+    return pair[0]._address
+
+
 def user_line() -> str:
     """File and number of the line of the user's code that runs now."""
     frame: Any = sys._getframe(1)
@@ -488,12 +492,7 @@ def _is_internal() -> bool:
     return str(frame.f_globals.get("__name__")).partition(".")[0] == "numgrad"
 
 
-def _renew(numbers: np.ndarray, renewed: Callable[[], list[float] | None]) -> None:
+def renew(numbers: np.ndarray, renewed: Callable[[], list[float] | None]) -> None:
+    """Fill the options of an optimizer with what they are now."""
     if (values := renewed()) is not None:
         numbers[:] = values
-
-
-def _random_states() -> Any:
-    """The states of the global generators of Python and NumPy, as something to compare."""
-    state: Any = np.random.get_state()
-    return random.getstate(), state[1].tobytes(), state[2:]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ctypes
-import sys
+import functools
 from collections import Counter, deque
 from collections.abc import Callable, Hashable, Sequence
 from itertools import chain, repeat, starmap
@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from numgrad.compile import arena, passes
+from numgrad.compile.at_once import AtOnce, Kept, is_possible
 from numgrad.compile.capture import Again, Applied, Block, Place
 from numgrad.compile.passes.graph import Graph
 from numgrad.compile.passes.memory import lives_of
@@ -20,34 +21,14 @@ from numgrad.compile.verifier import Spot, verify
 from numgrad.engine import dispatch
 from numgrad.engine.tape import TensorBase, tensor_over
 from numgrad.runtime import locks, memory, replay, versions
+from numgrad.runtime.guards import SLOT, Guard, Guards
 from numgrad.runtime.memory import Storage
-from numgrad.runtime.replay import BoundCalls, Failure, Operand, Slot, Slots
+from numgrad.runtime.replay import BoundCalls, Failure, Operand, Slot
 
 replay.connect(lambda: tensor_over(dispatch.tensor_class, None, None, None))  # type: ignore[arg-type]
 
 
-class _Kept:
-    """The gradients of a replay, for the next one, if by then nobody else holds them or their memory.
-
-    Holders are counted by comparison with the counts at the beginning, when there are none but these very lists and what
-    numgrad made; so the caller holds nothing else at that time.
-    """
-
-    def __init__(self, changes: list[tuple[TensorBase, str, TensorBase]], storages: list[Storage]) -> None:
-        self.changes, self.storages, self._tensors = changes, storages, [tensor for *_, tensor in changes]
-        leaves = [(leaf, "_grad") for leaf, *_ in changes]
-        names = ("_storage", "_spec", "_node", "_requires_grad", "_hooks", "_grad", "_accumulator")
-        self._slots = Slots([*leaves, *((tensor, name) for tensor in self._tensors for name in names)])
-        self._counts = self._holders()
-
-    def _holders(self) -> list[int]:
-        return [*map(sys.getrefcount, self._tensors), *map(sys.getrefcount, self.storages)]
-
-    def is_free(self) -> bool:
-        """Whether they are the gradients of their leaves, and nobody else has them."""
-        return self._slots.changed() < 0 and self._holders() == self._counts
-
-
+_REPLAYS_BEFORE = 3  # in Python, before a replay at once is prepared: gradients are kept by then
 _GRAD, _NONE = repeat("_grad"), repeat(None)
 
 
@@ -61,7 +42,7 @@ class Captured:
         graph = Graph(recorded.steps, recorded.kept)
         passes.run(graph, names)
         self.steps, self.notes = graph.steps, graph.notes
-        self._inplace = [each for each in self.gradients if each.kind in ("same", "found") and each.block is not None]
+        self.inplace = [each for each in self.gradients if each.kind in ("same", "found") and each.block is not None]
         gradient_blocks = [each.block for each in self.gradients if each.kind == "made"]
         fresh = list(
             dict.fromkeys([*gradient_blocks, *[block for block in self.results.blocks if block.kind == "made"]])
@@ -72,8 +53,10 @@ class Captured:
             id(block.root): block.root for block in recorded.blocks if block.kind == "held" and block not in slots
         }
         self._prepare(fresh, slots)  # type: ignore[arg-type]
+        self.at_once: AtOnce | None = None
+        self.replays = 0
         self._lock = locks.renewed()
-        self._is_inference = recorded.is_inference
+        self.is_inference = recorded.is_inference
 
     def _slots_of(self, fresh: Sequence[Block]) -> dict[Block, Slot]:
         """The slots: the arguments, gradients that are changed in place, new memory."""
@@ -83,10 +66,10 @@ class Captured:
         for block in self.recorded.blocks:
             if block.kind == "argument" and block.slot not in pinned:
                 slots[block] = Slot(block.slot, begins[block.slot])
-        for number, gradient in enumerate(self._inplace):
+        for number, gradient in enumerate(self.inplace):
             slots[gradient.block] = Slot(len(begins) + number, -gradient.offset)  # type: ignore[index]
         for number, block in enumerate(fresh):
-            slots[block] = Slot(len(begins) + len(self._inplace) + number, 0)
+            slots[block] = Slot(len(begins) + len(self.inplace) + number, 0)
         return slots
 
     # ---- making -------------------------------------------------------------------------------------------------
@@ -111,7 +94,7 @@ class Captured:
         verify(self.recorded.steps, self.steps, kept, spots, regions)
         self._arena = memory.allocate(self.layout.nbytes)
         addresses = {b: self._arena.address + o for b, o in zip(lives, self.layout.offsets, strict=True)}
-        self._begun: list[tuple[int, bytes]] = []
+        self.begun: list[tuple[int, bytes]] = []
         self._memory: list[Any] = []
         words: list[tuple[int, Slot]] = []
 
@@ -151,7 +134,7 @@ class Captured:
         self._memory.append(own)
         address: int = own.ctypes.data
         if block.kind == "begun":
-            self._begun.append((address, block.initial or b""))
+            self.begun.append((address, block.initial or b""))
         table = own.view(np.int64) if block.kind == "table" else None
         for index, other, offset in block.words:
             where = at((other, offset))
@@ -168,9 +151,18 @@ class Captured:
         for root in roots:
             if id(root) in self.held:
                 return self.difference(arguments) is None
-        if self._with_gradient or self.pinned or self._slots.changed() >= 0 or not self.visible.is_same():
+        if self.with_gradient or self.pinned or self.guards.changed() or self.visible.array_difference():
             return self.difference(arguments) is None
         return True
+
+    @functools.cached_property
+    def guards(self) -> Guards:
+        """What `difference` looks at, but for arguments and arrays, to be compared in machine code."""
+        without = [each.leaf for each in self.gradients if each.before is False and not isinstance(each.leaf, int)]
+        guards = self.visible.guards()
+        guards += [Guard(SLOT, t, name, getattr(t, name)) for t, *_ in self.seen for name in ("_address", "_spec")]
+        guards += [Guard(SLOT, leaf, "_grad", None) for leaf in without]
+        return Guards(guards, lambda _, name: replay.offset_of(name))
 
     def difference(self, arguments: Sequence[TensorBase]) -> str | None:
         """Why this program must not run for these arguments now; None if it may."""
@@ -184,7 +176,7 @@ class Captured:
             if gradient.before is not None and (leaf._grad is not None) is not gradient.before:
                 had, has = ("a gradient", "none") if gradient.before else ("no gradient", "one")
                 return f"a tensor {leaf._spec} had {had} and has {has}"
-        for gradient in self._inplace:
+        for gradient in self.inplace:
             gradient_now = gradient.of(arguments)._grad
             if gradient_now._spec is not gradient.spec:
                 return f"a gradient was {gradient.spec} and is {gradient_now._spec}"
@@ -205,32 +197,30 @@ class Captured:
         for number, block in enumerate(fresh):
             block.slot = number
         gradients = {each.block for each in self.gradients if each.kind == "made"}
-        self._gradient_sizes = [block.nbytes for block in fresh if block in gradients]
-        self._result_sizes = [block.nbytes for block in fresh if block not in gradients]
-        self._kept: _Kept | None = None
+        self.gradient_sizes = [block.nbytes for block in fresh if block in gradients]
+        self.result_sizes = [block.nbytes for block in fresh if block not in gradients]
+        self._kept: Kept | None = None
         is_apart = not any(isinstance(each.leaf, int) for each in self.gradients)
-        self._keeps = 4 if gradients and is_apart and not gradients & {*self.results.blocks} else 0
+        self.keeps = 4 if gradients and is_apart and not gradients & {*self.results.blocks} else 0
         self._renewed = [each for each in self.gradients if each.kind in ("made", "dropped")]
+        self.dropped = [
+            each.leaf for each in self._renewed if each.kind == "dropped" and not isinstance(each.leaf, int)
+        ]
         self._renewed_by = [each for each in self.gradients if each.kind == "made"]
-        self._with_gradient = any(each.before or isinstance(each.leaf, int) for each in self.gradients)
-        self._leaves = None if self._with_gradient else [each.leaf for each in self._renewed]
+        self.with_gradient = any(each.before or isinstance(each.leaf, int) for each in self.gradients)
+        self._leaves = None if self.with_gradient else [each.leaf for each in self._renewed]
         self._of_made = [(each.block.slot, each.spec, each.offset) for each in self._renewed_by]  # type: ignore[union-attr]
         counted = self.recorded.counted
         times = Counter(map(id, counted))
-        self._counted = [(each, times.pop(id(each))) for each in counted if id(each) in times]
+        self.counted = [(each, times.pop(id(each))) for each in counted if id(each) in times]
         bumped: list[Storage] = []
-        self._bumped_arguments: list[int] = []
+        self.bumped_arguments: list[int] = []
         for block, storage in self.recorded.bumped:
             if block.kind == "argument":
-                self._bumped_arguments.append(block.slot)
+                self.bumped_arguments.append(block.slot)
             elif storage is not None and block.kind == "held" and block not in slots:
                 bumped.append(storage)
-        self._bumped = bumped
-        without = [each.leaf for each in self.gradients if each.before is False and not isinstance(each.leaf, int)]
-        self._slots = Slots(self._of_seen(), [(leaf, "_grad") for leaf in without])
-
-    def _of_seen(self) -> list[tuple[Any, str]]:
-        return [(tensor, name) for tensor, *_ in self.seen for name in ("_address", "_spec")]
+        self.bumped = bumped
 
     def replay(self, arguments: Sequence[TensorBase]) -> Any:
         """Run the program; the results of the step.
@@ -241,31 +231,32 @@ class Captured:
             What the op raises whose kernel left a status. What ran before it has been done, as in eager code.
         """
         with self._lock:
+            self.replays += 1
             return self._replay(arguments)
 
     def _replay(self, arguments: Sequence[TensorBase]) -> Any:
         for step in self.before:
             step.call()
-        for begun, initial in self._begun:
+        for begun, initial in self.begun:
             ctypes.memmove(begun, initial, len(initial))
         leaves = self._leaves
         if leaves is None:
             leaves = [each.of(arguments) for each in self._renewed]
         slots = [each._address for each in arguments]
-        inplace = [each.of(arguments)._grad for each in self._inplace]
+        inplace = [each.of(arguments)._grad for each in self.inplace]
         slots += [each._address for each in inplace]
         kept = self._kept
         if kept is not None and kept.is_free():
-            mine, changes, bumped = kept.storages, kept.changes[:0], kept.storages + self._bumped
+            mine, changes, bumped = kept.storages, kept.changes[:0], kept.storages + self.bumped
         else:
             mine, changes = self._new_gradients(leaves, arguments)
-            kept, bumped = None, self._bumped
-        storages = mine + list(map(memory.allocate, self._result_sizes))
+            kept, bumped = None, self.bumped
+        storages = mine + list(map(memory.allocate, self.result_sizes))
         slots += [each.address for each in storages]
-        if inplace or self._bumped_arguments:
-            bumped = bumped + [arguments[number]._storage for number in self._bumped_arguments]
+        if inplace or self.bumped_arguments:
+            bumped = bumped + [arguments[number]._storage for number in self.bumped_arguments]
             bumped += [tensor._storage for tensor in inplace]
-        counts = [(each, "_step_count", each._step_count + times) for each, times in self._counted]
+        counts = [(each, "_step_count", each._step_count + times) for each, times in self.counted]
         # As in `tensor.changes`: nothing can interrupt a loop in C over functions in C.
         ending = chain(starmap(setattr, chain(changes, counts)), map(versions.counter(), (bumped,)))
         if self.calls.is_one_call:
@@ -276,23 +267,56 @@ class Captured:
             failure = self.calls.run(slots)
             deque(() if failure else ending, maxlen=0)
         if failure is not None:
-            self._kept = None
-            deque(map(setattr, leaves, _GRAD, _NONE), maxlen=0)
+            self._drop(leaves)
             raise self._error(failure)
-        result = self.results.of_replay(arguments, storages, self._is_inference)
-        if kept is None and self._keeps > 0:
+        result = self.results.of_replay(arguments, storages, self.is_inference)
+        if kept is None and self.keeps > 0:
             del storages, ending
-            self._kept = _Kept(changes, mine)
+            self._keep(Kept(changes, mine, self.dropped))
         return result
+
+    def run_at_once(self, arguments: tuple[Any, ...]) -> Sequence[TensorBase] | None:
+        """The tensors of the result for a call's arguments; None if `fits` has to be asked, and `replay` be called.
+
+        Raises
+        ------
+        Exception
+            As `replay`.
+        """
+        with self._lock:
+            if self.at_once is None:
+                return None
+            made = self.at_once.run(*arguments)
+            if made.__class__ is not int:
+                return made  # type: ignore[no-any-return]
+            self._drop([each.leaf for each in self._renewed])
+            raise self._error(self.calls.failure(made))  # type: ignore[arg-type]
+
+    def prepare_at_once(self, arguments: tuple[Any, ...]) -> None:
+        """Let the next calls with arguments like these, which fit, be replayed at once, if that can be."""
+        if self.at_once is not None:
+            self.at_once.renew_guards()
+        elif self.replays == _REPLAYS_BEFORE and is_possible(self):
+            self.at_once = AtOnce(self, arguments)
+            self.at_once.keep(self._kept)
+
+    def _drop(self, leaves: Sequence[TensorBase]) -> None:
+        """Drop the gradients."""
+        self._keep(None)
+        deque(map(setattr, leaves, _GRAD, _NONE), maxlen=0)
+
+    def _keep(self, kept: Kept | None) -> None:
+        self._kept = kept
+        if self.at_once is not None:
+            self.at_once.keep(kept)
 
     def _new_gradients(
         self, leaves: Sequence[TensorBase], arguments: Sequence[TensorBase]
     ) -> tuple[list[Storage], list[tuple[TensorBase, str, TensorBase]]]:
         """New memory, and the new gradients as arguments of `setattr`."""
-        self._keeps -= self._kept is not None  # where somebody holds them again and again, it does not pay
-        self._kept = None
-        deque(map(setattr, leaves, _GRAD, _NONE), maxlen=0)  # their memory is used again
-        storages = list(map(memory.allocate, self._gradient_sizes))
+        self.keeps -= self._kept is not None  # where somebody holds them again and again, it does not pay
+        self._drop(leaves)  # their memory is used again
+        storages = list(map(memory.allocate, self.gradient_sizes))
         over = replay.tensor_maker()
         changes = []
         for gradient, (number, spec, offset) in zip(self._renewed_by, self._of_made, strict=True):

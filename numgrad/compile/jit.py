@@ -11,9 +11,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from numgrad import config
+from numgrad.autograd import no_grad
 from numgrad.compile.callback import with_copies
 from numgrad.compile.capture import Capture
 from numgrad.compile.captured import Captured
+from numgrad.compile.files import Files
 from numgrad.compile.passes import chosen
 from numgrad.compile.recorded import UnstableError, recorded_by
 from numgrad.compile.text import text_of
@@ -61,6 +63,7 @@ class Step:
         self._keys: list[Any] = []  # objects whose ids stand in keys
         self._captures = self._replays = self._eager = 0
         self._reasons: list[str] = []
+        self._last: Captured | None = None  # the program that was replayed last
         self._has_warned = False
         self._lock = locks.renewed()
 
@@ -71,7 +74,11 @@ class Step:
         return self  # as functions are
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        if not _listens_to_nobody():
+        last = self._last
+        if last is not None and not kwargs and (made := last.run_at_once(args)) is not None:
+            self._replays += 1
+            return last.results.filled(made)
+        if not listens_to_nobody():
             self._eager += 1
             return self.function(*args, **kwargs)
         tensors: list[TensorBase] = []
@@ -90,6 +97,9 @@ class Step:
         for captured in programs:
             if captured.fits(tensors, roots):
                 self._replays += 1
+                self._last = captured
+                if not kwargs:
+                    captured.prepare_at_once(args)
                 return captured.replay(tensors)
         reason = programs[-1].difference(tensors) if programs else "no capture has its signature"
         if kernel.rehearsal is not None or config.PYTHON.is_set():  # kernels are no machine code
@@ -113,7 +123,7 @@ class Step:
             result = self.function(*args, **kwargs)
         try:
             _check_surroundings(before, _surroundings(args, kwargs))
-            captured = Captured(recorded_by(capture, result), self.passes)
+            captured = Captured(recorded_by(capture, result, args, kwargs), self.passes)
             self._programs.setdefault(key, []).append(captured)
             self._captures += 1
             self._unstable.pop(key, None)
@@ -228,11 +238,29 @@ def _total(notes: list[dict[str, dict[str, float]]]) -> dict[str, dict[str, floa
     return total
 
 
+class ModelStep(Step):
+    """A module, in whose eval mode nothing is recorded: its results have no graph, unless an argument requires a gradient."""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if modes.grad_enabled and not self.function.training and not _requires_grad((args, kwargs)):  # type: ignore[attr-defined]
+            with no_grad():
+                return super().__call__(*args, **kwargs)
+        return super().__call__(*args, **kwargs)
+
+
+def _requires_grad(value: Any) -> bool:
+    """Whether a tensor among arguments requires a gradient."""
+    if isinstance(value, TensorBase):
+        return value._requires_grad or value._node is not None
+    values = value.values() if isinstance(value, dict) else value if isinstance(value, (tuple, list)) else ()
+    return any(map(_requires_grad, values))
+
+
 def _bound_step(step: Step, instance: Any) -> Any:
     return functools.partial(step, instance)
 
 
-def _listens_to_nobody() -> bool:
+def listens_to_nobody() -> bool:
     """Whether a call may be captured or replayed here: nothing else sees each op, and kernels are machine code."""
     if modes.capture is not None or chain.wrappers or modes.saved_hooks or backward.monitor is not None:
         return False
@@ -292,8 +320,8 @@ def _others(args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Any]:
 # ---- the public function ----------------------------------------------------------------------------------------
 
 
-class Jit:
-    """The type of `numgrad.jit`, which captures a step and replays it, and of what belongs to it: `stats`, `text`, `host`.
+class Jit(Files):
+    """The type of `numgrad.jit`, which captures a step and replays it, and of `stats`, `text`, `host`, `save` and `load`.
 
     >>> import numgrad as ng
     >>> halve = ng.jit(lambda x: x / 2)
@@ -324,7 +352,8 @@ class Jit:
         ----------
         step
             A function of tensors, numbers, modules and containers of these, which calls ``backward()`` itself if it needs
-            gradients; it returns tensors without a graph, numbers and containers. A module is replayed under `no_grad`.
+            gradients; it returns tensors without a graph, numbers and containers. A module in eval mode is replayed as under
+            `no_grad`, unless an argument requires a gradient.
         fallback
             "error": what a replay could not do again, such as reading a value, is an error that names the line. "eager": such
             a step runs eagerly, and `stats` says so.
@@ -367,7 +396,8 @@ class Jit:
             raise ValueError(f"jit: fallback is {fallback!r}, expected 'error' or 'eager'")
         if type(limit) is not int or limit < 1:
             raise ValueError(f"jit: limit is {limit!r}, expected an int of at least 1")
-        return Step(step, fallback, limit, chosen(passes, fuse))
+        kind = ModelStep if hasattr(type(step), "_parameters") else Step
+        return kind(step, fallback, limit, chosen(passes, fuse))
 
     def stats(self, step: Any) -> Stats:
         """What a step has done so far: captures, replays, eager calls, launches, and the bytes of its memory plan.
@@ -383,7 +413,7 @@ class Jit:
         >>> ng.jit.stats(double)[:3]
         (1, 4, 0)
         """
-        return _step_of(step).stats
+        return step_of(step).stats
 
     def text(self, step: Any) -> str:
         """The captured programs of a step as text: an op a line, with its kernels and the memory that it reads and writes.
@@ -400,7 +430,8 @@ class Jit:
         program 0: 1 launch, arena of 0 bytes
           %0 float32[3] = mul(argument 0, held 0)  [mul]
         """
-        return "\n".join(text_of(captured, number) for number, captured in enumerate(_step_of(step).programs()))
+        programs = step.programs() if hasattr(step, "programs") else step_of(step).programs()
+        return "\n".join(text_of(captured, number) for number, captured in enumerate(programs))
 
     def host(self, function: Callable[..., None]) -> Callable[..., None]:
         """``function``, a callback of tensors, such that each replay calls it at its place between the launches.
@@ -425,7 +456,8 @@ class Jit:
         return with_copies(function)
 
 
-def _step_of(step: Any) -> Step:
+def step_of(step: Any) -> Step:
+    """The step that `jit` made, also through the method that it became."""
     if isinstance(step, functools.partial):
         step = step.func
     if not isinstance(step, Step):

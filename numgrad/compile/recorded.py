@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Sequence
-from itertools import chain
+from collections.abc import Iterator, Sequence
+from itertools import chain, count
 from typing import Any, NamedTuple
 
 from numgrad.compile.capture import Again, Applied, Block, Capture
 from numgrad.compile.passes.memory import eager_peak
-from numgrad.compile.results import Results, results_of
+from numgrad.compile.results import Number, Results, results_of
 from numgrad.compile.visible import Visible
 from numgrad.engine.tape import TensorBase, modes
 from numgrad.errors import CaptureError
@@ -55,6 +55,8 @@ class Recorded(NamedTuple):
         All that the step did, and all memory that it touched. Passes make new steps, and change none of these.
     gradients, results, kept
         What the step does with gradients, what it returns, and the blocks in which they lie.
+    call, arguments
+        What the step was called with, its numbers in the place of tensors, and of these the spec and ``requires_grad``.
     begins
         For each argument, the bytes from its first element to the beginning of its memory.
     pinned
@@ -74,6 +76,8 @@ class Recorded(NamedTuple):
     gradients: list[Gradient]
     results: Results
     kept: frozenset[Block]
+    call: tuple[Any, Any]
+    arguments: tuple[tuple[Spec, bool], ...]
     begins: tuple[int, ...]
     pinned: list[tuple[int, int]]
     visible: Visible
@@ -84,8 +88,10 @@ class Recorded(NamedTuple):
     eager_peak: int
 
 
-def recorded_by(capture: Capture, result: Any) -> Recorded:
-    """What a capture recorded of a step that returned ``result``. The capture is spent.
+def recorded_by(capture: Capture, result: Any, args: tuple[Any, ...] = (), kwargs: Any = None) -> Recorded:
+    """What a capture recorded of a step that was called with ``args`` and ``kwargs``, and returned ``result``.
+
+    The capture is spent.
 
     Raises
     ------
@@ -108,6 +114,8 @@ def recorded_by(capture: Capture, result: Any) -> Recorded:
         gradients,
         results,
         frozenset(kept),
+        _numbered((args, kwargs or {}), count()),
+        tuple([(each._spec, each._requires_grad) for each in arguments]),
         tuple([each._storage.root.address - each._address for each in arguments]),
         [(block.slot, arguments[block.slot]._address) for block in blocks if _is_pinned(block, capture)],
         capture.visible,
@@ -123,6 +131,18 @@ def recorded_by(capture: Capture, result: Any) -> Recorded:
             block.root = None
     capture.arguments = []  # blocks keep the capture alive, and it must not keep these
     return recorded
+
+
+def _numbered(value: Any, numbers: Iterator[int]) -> Any:
+    """The arguments of a step, their tensors replaced by their numbers."""
+    if isinstance(value, TensorBase):
+        return Number(next(numbers))
+    if isinstance(value, (tuple, list)):
+        items = [_numbered(each, numbers) for each in value]
+        return items if isinstance(value, list) else tuple(items)
+    if isinstance(value, dict):
+        return {key: _numbered(each, numbers) for key, each in value.items()}
+    return value
 
 
 def _let_go(capture: Capture, kept: set[Block]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import functools
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from numgrad.compile.capture import Block, Capture
 from numgrad.engine.backward import _below
@@ -39,6 +39,30 @@ class Replayed(Node):
         )
 
 
+class Described(NamedTuple):
+    """How a replay makes one tensor of the results.
+
+    ========  ==================================================================================
+    kind      what ``of`` is
+    ========  ==================================================================================
+    argument  the number of the argument that is returned as it is
+    gradient  the leaf whose gradient is returned, or its number among the arguments
+    tensor    the tensor that is returned as it is
+    made      the block of the step's own, in whose new memory it lies
+    view      the number of the argument in whose memory it lies, from this argument's address
+    copy      the storage whose bytes are copied
+    memory    the storage in which it lies
+    ========  ==================================================================================
+    """
+
+    kind: str
+    of: Any
+    spec: Spec | None = None
+    offset: int = 0  # bytes
+    requires_grad: bool = False
+    had_graph: bool = False
+
+
 class Results:
     """What a step returns, with a function for each tensor that makes it anew.
 
@@ -46,28 +70,36 @@ class Results:
     ----------
     blocks
         The blocks in which results lie.
+    described, template
+        How each tensor is made, and the result with the number of each in its place.
     """
 
-    def __init__(self, capture: Capture) -> None:
+    def __init__(self, capture: Capture | None = None) -> None:
         self.blocks: list[Block] = []
+        self.described: list[Described] = []
+        self.template: Any = None
         self._makers: list[_Maker] = []
-        self._template: Any = None
-        self._capture: Capture | None = capture
+        self._capture = capture
 
     def take(self, result: Any) -> None:
         """Note a result."""
-        self._template = self._noted(result, "the result")
+        self.template = self._noted(result, "the result")
         self._capture = None
+        self.make()
+
+    def make(self) -> None:
+        """Prepare `of_replay`, of all that is described."""
+        self._makers = list(map(_maker_of, self.described))
 
     def _noted(self, value: Any, path: str) -> Any:
         """The value with each tensor replaced by the number of its maker."""
         if isinstance(value, TensorBase):
-            self._makers.append(self._maker(value))
-            return _Number(len(self._makers) - 1)
+            self.described.append(self._described(value))
+            return Number(len(self.described) - 1)
         if isinstance(value, (tuple, list)):
             items = [self._noted(each, f"{path}[{index}]") for index, each in enumerate(value)]
             is_kept = isinstance(value, tuple) and not any(map(_is_noted, items))
-            return value if is_kept else _Sequence(type(value), items)
+            return value if is_kept else Listed(type(value), items)
         if isinstance(value, dict):
             items = [self._noted(each, f"{path}[{key!r}]") for key, each in value.items()]
             kind = (
@@ -75,7 +107,7 @@ class Results:
                 if hasattr(value, "default_factory")
                 else type(value)
             )
-            return _Mapping(kind, list(value), items)
+            return Mapped(kind, list(value), items)
         if isinstance(value, _PLAIN):
             return value
         raise CaptureError(
@@ -83,79 +115,77 @@ class Results:
             "dicts of them"
         )
 
-    def _maker(self, tensor: TensorBase) -> _Maker:
+    def _described(self, tensor: TensorBase) -> Described:
         assert self._capture is not None
         capture, root = self._capture, tensor._storage.root
         for number, argument in enumerate(capture.arguments):
             if argument is tensor:
-                return lambda arguments, storages: arguments[number]
+                return Described("argument", number)
         for leaf in capture.leaves.values():
             if leaf._grad is tensor:
-                return _gradient_of(leaf, capture)
+                numbers = [number for number, argument in enumerate(capture.arguments) if argument is leaf]
+                return Described("gradient", numbers[0] if numbers else leaf)
         if any(before is not None and before._storage.root is root for before in capture.gradients.values()):
             raise CaptureError(
                 f"jit: the result of shape {list(tensor._spec.shape)} lies in the gradient that was there before the step; "
                 "return its clone()"
             )
         block, spec = capture.by_root.get(id(root)), tensor._spec
-        node = None
         if tensor._node is not None:
             _refuse_graph(tensor)
-            node = Replayed(spec)
         if id(tensor) in capture.visible.tensors or (id(tensor) in capture.leaves and not capture.is_filled(root)):
-            return lambda arguments, storages: tensor
-        requires_grad, offset = tensor._requires_grad, tensor._address - root.address
+            return Described("tensor", tensor)
+        facts = spec, tensor._address - root.address, tensor._requires_grad, tensor._node is not None
         if block is not None and block.kind == "made":
             self.blocks.append(block)
-            return lambda arguments, storages: _over(
-                storages[block.slot], spec, storages[block.slot].address + offset, node, requires_grad
-            )
+            return Described("made", block, *facts)
         if block is not None and block.kind == "argument":
-            slot, distance = block.slot, tensor._address - capture.arguments[block.slot]._address
-            return lambda arguments, storages: _over(
-                arguments[slot]._storage, spec, arguments[slot]._address + distance, node, requires_grad
-            )
-        if capture.is_filled(root):  # Python filled it, and would fill it again
-            return lambda arguments, storages: _copied(root, spec, offset, requires_grad)
-        return lambda arguments, storages: _over(root, spec, root.address + offset, node, requires_grad)
+            distance = tensor._address - capture.arguments[block.slot]._address
+            return Described("view", block.slot, spec, distance, *facts[2:])
+        # What Python filled, it would fill again.
+        return Described("copy" if capture.is_filled(root) else "memory", root, *facts)
 
     def of_replay(self, arguments: Sequence[TensorBase], storages: Sequence[Storage], is_inference: bool) -> Any:
         """The results of a replay, whose new memory is ``storages``."""
-        tensors = [maker(arguments, storages) for maker in self._makers]
+        tensors: list[TensorBase] = [maker(arguments, storages) for maker in self._makers]
         if is_inference:
             for tensor in tensors:
                 if any(tensor._storage is storage for storage in storages):
                     mark(tensor)
-        if self._template.__class__ is _Number:
+        return self.filled(tensors)
+
+    def filled(self, tensors: Sequence[TensorBase]) -> Any:
+        """What the step returns, with these tensors in it."""
+        if self.template.__class__ is Number:
             return tensors[0]
-        return _filled(self._template, iter(tensors))
+        return _filled(self.template, iter(tensors))
 
 
-class _Number(int):
+class Number(int):
     """A tensor's place."""
 
 
-class _Sequence:
+class Listed:
     def __init__(self, kind: type, items: list[Any]) -> None:
         self.kind, self.items = kind, items
 
 
-class _Mapping:
+class Mapped:
     def __init__(self, kind: Callable[..., Any], keys: list[Any], items: list[Any]) -> None:
         self.kind, self.keys, self.items = kind, keys, items
 
 
 def _is_noted(value: Any) -> bool:
-    return isinstance(value, (_Number, _Sequence, _Mapping))
+    return isinstance(value, (Number, Listed, Mapped))
 
 
 def _filled(template: Any, tensors: Iterator[TensorBase]) -> Any:
-    if isinstance(template, _Number):
+    if isinstance(template, Number):
         return next(tensors)
-    if isinstance(template, _Sequence):
+    if isinstance(template, Listed):
         items = [_filled(each, tensors) for each in template.items]
         return template.kind(*items) if hasattr(template.kind, "_fields") else template.kind(items)
-    if isinstance(template, _Mapping):
+    if isinstance(template, Mapped):
         filled = {key: _filled(each, tensors) for key, each in zip(template.keys, template.items, strict=True)}
         return filled if template.kind is dict else template.kind(filled)
     return template
@@ -174,11 +204,30 @@ def results_of(result: Any, capture: Capture) -> Results:
     return results
 
 
-def _gradient_of(leaf: TensorBase, capture: Capture) -> _Maker:
-    for number, argument in enumerate(capture.arguments):
-        if argument is leaf:
-            return lambda arguments, storages: arguments[number]._grad
-    return lambda arguments, storages: leaf._grad
+def _maker_of(described: Described) -> _Maker:
+    """The function that makes a result anew."""
+    kind, of, spec, offset, requires_grad, had_graph = described
+    if kind == "argument":
+        return lambda arguments, storages: arguments[of]
+    if kind == "gradient":
+        if isinstance(of, int):
+            return lambda arguments, storages: arguments[of]._grad
+        return lambda arguments, storages: of._grad
+    if kind == "tensor":
+        return lambda arguments, storages: of
+    assert spec is not None
+    node = Replayed(spec) if had_graph else None
+    if kind == "made":
+        return lambda arguments, storages: _over(
+            storages[of.slot], spec, storages[of.slot].address + offset, node, requires_grad
+        )
+    if kind == "view":
+        return lambda arguments, storages: _over(
+            arguments[of]._storage, spec, arguments[of]._address + offset, node, requires_grad
+        )
+    if kind == "copy":
+        return lambda arguments, storages: _copied(of, spec, offset, requires_grad)
+    return lambda arguments, storages: _over(of, spec, of.address + offset, node, requires_grad)
 
 
 def _over(storage: Storage, spec: Spec, address: int, node: Node | None, requires_grad: bool) -> TensorBase:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from numgrad.compile.capture import Again, Block
 from numgrad.compile.captured import Captured
 from numgrad.layout import Spec
+from numgrad.ops.chains import Chain
 
 
 def text_of(captured: Captured, number: int = 0) -> str:
@@ -26,7 +27,25 @@ def text_of(captured: Captured, number: int = 0) -> str:
         if changed:
             line += f" changes {', '.join(changed)}"
         lines.append(f"{line}  [{', '.join(step.program.names())}]")
+        if isinstance(step.op, Chain):
+            results = [block for block in step.makes if block.spec is not None]
+            lines += _formulas(step.op, [names.of(where[0]) for where in step.places if where], results, names)
     return "\n".join(lines)
+
+
+def _formulas(chain: Chain, given: list[str], results: list[Block], names: _Names) -> list[str]:
+    """A line for each op of a chain; values that are not written have a dot before their number."""
+    inputs = len(chain.inputs)
+    written = dict(zip(chain.results, [names.of(block) for block in results], strict=False))
+    values, lines = given[:inputs], []
+    for link in chain.links:
+        reads = ", ".join([values[k] for k in link.reads])
+        made = [written.get(len(values) + k, f".{len(values) + k - inputs}") for k in range(len(link.makes))]
+        values += made
+        lines.append(f"    {', '.join(made)} = {link.name}({reads})")
+    if chain.fold is not None:
+        lines.append(f"    {names.of(results[-1])} = {chain.fold.name}({values[chain.fold.value]})")
+    return lines
 
 
 class _Names:

@@ -15,8 +15,10 @@ Classes above this layer say what of them needs no guard, by attributes of the c
     Of a module, tables of hooks that run for all modules.
 ``_replay_options``
     Of an optimizer, the options that are read again before each replay.
+``_replay_switches``
+    And those of which it matters only whether they are on; their numbers are read again as well.
 ``_replay_opaque``
-    Nothing of the object is looked at: its methods are called again at each replay (`Capture.again`).
+    Nothing of the object, or function, is looked at: it is called again at each replay (`Capture.again`, `jit.host`).
 """
 
 from __future__ import annotations
@@ -27,16 +29,15 @@ import random
 import sys
 import types
 from collections import deque
-from collections.abc import Callable, Iterable
-from itertools import chain
-from operator import attrgetter, call, is_
+from collections.abc import Iterable
+from operator import is_
 from typing import Any
 
 import numpy as np
 
 from numgrad.engine.tape import TensorBase
 from numgrad.layout import Spec
-from numgrad.runtime.replay import Items, Slots
+from numgrad.runtime.guards import ABSENT, AT, CALL, CELL, CODE, ITEM, SIZE, SLOT, Guard, same
 
 _MOST_ITEMS = 1000  # of a container that is looked into
 _MOST_OBJECTS = 20_000
@@ -48,7 +49,6 @@ _GENERATORS = (random.Random, np.random.Generator, np.random.RandomState)
 _MAKING = frozenset(
     {"__init__", "__new__", "__post_init__", "__init_subclass__", "__del__", "__repr__", "__setstate__"}
 )
-_DONE = object()
 
 
 class Code:
@@ -98,6 +98,7 @@ class Visible:
 
     def __init__(self) -> None:
         self.tensors: dict[int, TensorBase] = {}
+        self.named: list[tuple[Any, str]] = []  # modules and optimizers, with their paths
         self._memory: list[tuple[TensorBase, int, Spec, bool, Any, str]] = []  # of the tensors
         self._seen: dict[int, Any] = {}
         self._attributes: set[str] = set()
@@ -108,7 +109,7 @@ class Visible:
         self._lengths: list[int] = []
         self._items: list[tuple[Any, ...]] = []
         self._keys: list[tuple[Any, ...]] = []
-        self._singles: list[tuple[Callable[[], Any], Any, str]] = []
+        self._singles: list[tuple[Guard, str]] = []
         self._counted: list[tuple[Any, int, str]] = []  # of which only the number of items matters
         self._arrays: list[tuple[np.ndarray, bytes, str]] = []
         self._generators: list[tuple[Any, Any]] = []  # of random numbers, not numgrad's, with their states
@@ -143,7 +144,8 @@ class Visible:
         if isinstance(value, (dict, *_SEQUENCES)):
             return self._container(value, path)
         if isinstance(value, types.FunctionType):
-            return self._function(value, path) if is_foreign(value) else ()
+            is_opaque = not is_foreign(value) or "_replay_opaque" in vars(value)
+            return () if is_opaque else self._function(value, path)
         if isinstance(value, types.MethodType):
             return [(value.__self__, path.rpartition(".")[0] or path), (value.__func__, path)]
         if isinstance(value, np.ndarray):
@@ -178,6 +180,11 @@ class Visible:
         """Note the number of a container's items, such as hooks that would run."""
         self._counted.append((container, len(container), path))
 
+    def paths(self) -> Iterable[tuple[TensorBase, str]]:
+        """The tensors with their names: of those that a function names itself this name, of others the path to them."""
+        named = {id(value): path.removeprefix("the global ") for (*_, value), path in self._singles}
+        return [(tensor, min(path, named.get(id(tensor), path), key=len)) for tensor, *_, path in self._memory]
+
     def _hooks_of(self, tensor: TensorBase, path: str) -> None:
         hooks = tensor._hooks
         for table in (
@@ -187,20 +194,27 @@ class Visible:
         ):
             self.count(table, f"the hooks of {path}")
 
-    def _single(self, get: Callable[[], Any], path: str) -> Any:
-        value = get()
-        self._singles.append((get, value, path))
+    def _single(self, kind: int, thing: Any, key: Any, path: str) -> Any:
+        """Note one place; what it holds."""
+        guard = Guard(kind, thing, key, None)
+        value = guard.now()
+        self._singles.append((guard._replace(value=value), path))
         return value
+
+    def _item(self, attributes: Any, name: str, path: str) -> Any:
+        """Note an item of a dict, or of what stands for one; `ABSENT` if there is none."""
+        if isinstance(attributes, dict):
+            return self._single(ITEM, attributes, name, path)
+        return self._single(CALL, functools.partial(attributes.get, name, ABSENT), None, path)
 
     def _function(self, function: types.FunctionType, path: str) -> Iterable[tuple[Any, str]]:
         code = code_of(function.__code__)
         self._attributes |= code.attributes
-        self._single(functools.partial(attrgetter("__code__"), function), f"the code of {path}")
+        self._single(CODE, function, None, f"the code of {path}")
         inside: list[tuple[Any, str]] = [(function.__defaults__, f"the defaults of {path}")]
         inside.append((function.__kwdefaults__, f"the defaults of {path}"))
         for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
-            get = functools.partial(_contents if _contents(cell) is _DONE else attrgetter("cell_contents"), cell)
-            inside.append((self._single(get, name), name))
+            inside.append((self._single(CELL, cell, None, name), name))
         if vars(function):
             self._waiting.append((function, path))
             inside.append((vars(function).get("__wrapped__"), path))
@@ -210,8 +224,7 @@ class Visible:
                 inside += self._global(module, name)
         for name in sorted(code.globals):
             if name in function.__globals__:
-                get = functools.partial(function.__globals__.get, name, _DONE)
-                inside += self._global(self._single(get, f"the global {name}"), name)
+                inside += self._global(self._item(function.__globals__, name, f"the global {name}"), name)
         return inside
 
     def _global(self, value: Any, name: str) -> Iterable[tuple[Any, str]]:
@@ -232,8 +245,10 @@ class Visible:
             return ()
         attributes = getattr(value, "__dict__", None)
         if hasattr(cls, "_replay_options"):
+            self.named.append((value, path))
             return self._optimizer(value, path)
         if hasattr(cls, "_parameters"):
+            self.named.append((value, path))
             return self._module(value, path)
         if is_foreign(cls) or (attributes is not None and cls.__module__.partition(".")[0] != "numgrad"):
             self._waiting.append((value, path))
@@ -254,7 +269,7 @@ class Visible:
             if name in type(module)._replay_skips:
                 continue
             if name.startswith("_") or isinstance(each, (*_PLAIN, TensorBase)):
-                self._single(functools.partial(attributes.get, name, _DONE), f"{path}.{name}")
+                self._item(attributes, name, f"{path}.{name}")
                 inside.append((each, _joined(path, name)))
         self._waiting.append((module, path))
         return inside
@@ -264,16 +279,18 @@ class Visible:
         self._watch(optimizer.param_groups, f"{path}.param_groups")
         for name in ("_optimizer_step_pre_hooks", "_optimizer_step_post_hooks"):
             self.count(getattr(optimizer, name), f"{path}.{name}")
-        self._single(functools.partial(optimizer.__dict__.get, "step", _DONE), f"{path}.step")
+        self._item(optimizer.__dict__, "step", f"{path}.step")
         if is_foreign(type(optimizer)):
             self._waiting.append((optimizer, path))
         for name in ("param_groups", "state"):
-            self._single(functools.partial(optimizer.__dict__.get, name), f"{path}.{name}")
+            self._item(optimizer.__dict__, name, f"{path}.{name}")
         for number, group in enumerate(optimizer.param_groups):
             for name in group:
-                if name not in optimizer._replay_options:
-                    where = f"{path}.param_groups[{number}][{name!r}]"
-                    inside.append((self._single(functools.partial(group.get, name, _DONE), where), where))
+                where = f"{path}.param_groups[{number}][{name!r}]"
+                if name in optimizer._replay_switches:
+                    self._single(CALL, functools.partial(_switch, group, name), None, where)
+                elif name not in optimizer._replay_options:
+                    inside.append((self._item(group, name, where), where))
         return inside
 
     def _attributes_of(self, value: Any, path: str) -> Iterable[tuple[Any, str]]:
@@ -288,7 +305,7 @@ class Visible:
             if isinstance(value, type):
                 inside += [(each, each.__name__) for each in value.__mro__[1:]]
             elif not isinstance(value, (types.ModuleType, types.FunctionType)):
-                self._single(functools.partial(getattr, value, "__class__"), f"the class of {path}")
+                self._single(CALL, functools.partial(getattr, value, "__class__"), None, f"the class of {path}")
                 inside += [(each, each.__name__) for each in type(value).__mro__]
         named = (self._attributes & attributes.keys()) - known
         if isinstance(value, type):
@@ -299,62 +316,52 @@ class Visible:
         for name in named:
             known.add(name)
             if name not in getattr(type(value), "_replay_skips", ()):
-                each = self._single(functools.partial(attributes.get, name, _DONE), f"{path}.{name}")
+                each = self._item(attributes, name, f"{path}.{name}")
                 if isinstance(value, type):
                     each = _function_of(each)
                 inside += self._global(each, f"{path}.{name}")
         for name in () if isinstance(value, type) else (self._attributes & _slots_of(value.__class__)) - known:
             known.add(name)
-            inside.append(
-                (self._single(functools.partial(getattr, value, name, _DONE), f"{path}.{name}"), f"{path}.{name}")
-            )
+            get = functools.partial(getattr, value, name, ABSENT)
+            inside.append((self._single(CALL, get, None, f"{path}.{name}"), f"{path}.{name}"))
         self._waiting.append((value, path))
         return inside
 
     # ---- comparing ----------------------------------------------------------------------------------------------
 
     def finish(self) -> None:
-        """Prepare `is_same`, after the last `look`."""
-        known = [
-            (each, length, items)
-            for each, length, items in zip(self._containers, self._lengths, self._items, strict=True)
-            if items or not length
-        ]
-        self._empty = [each for each, length, _ in known if not length]
-        named = [(each, items) for each, _, items in known if items and _is_named(each)]
-        self._named_items = Items([(d, k, v) for d, items in named for k, v in zip(d, items, strict=False)])
-        dicts = [(d, items) for d, _, items in known if items and isinstance(d, dict) and not _is_named(d)]
-        others = [(each, items) for each, _, items in known if items and not isinstance(each, dict)]
-        self._dicts, self._others = [each for each, _ in dicts], [each for each, _ in others]
-        full = [(each, n) for each, n in zip(self._containers, self._lengths, strict=True) if n]
-        full += [(each, length) for each, length, _ in self._counted]
-        self._full, self._sizes = [each for each, _ in full], [length for _, length in full]
-        keys = chain.from_iterable(self._dicts)
-        self._flat = [*keys, *chain.from_iterable(items for _, items in (*dicts, *others))]
-        self._gets, self._values = [get for get, *_ in self._singles], [value for _, value, _ in self._singles]
-        names = ("_address", "_spec", "_requires_grad", "_hooks")
-        self._slots = Slots([(tensor, name) for tensor, *_ in self._memory for name in names])
+        """Called after the last `look`."""
         self._waiting = []
 
-    def is_same(self) -> bool:
-        """Whether each thing is the very one that it was."""
-        if (
-            not any(self._empty)
-            and list(map(len, self._full)) == self._sizes
-            and self._named_items.changed() < 0
-            and self._slots.changed() < 0
+    def guards(self) -> list[Guard]:
+        """The guards of all that was seen, but for arrays."""
+        guards = [guard for guard, _ in self._singles]
+        for container, length, items, keys in zip(
+            self._containers, self._lengths, self._items, self._keys, strict=True
         ):
-            values = chain.from_iterable(map(dict.values, self._dicts))
-            now = chain(chain.from_iterable(self._dicts), values, chain.from_iterable(self._others))
-            if all(map(is_, now, self._flat)) and all(map(is_, map(call, self._gets), self._values)):
-                return self._array_difference() is None
-        return self.difference() is None
+            guards.append(Guard(SIZE, container, None, length))
+            if isinstance(container, list) and length <= _MOST_ITEMS:
+                guards += [Guard(AT, container, index, each) for index, each in enumerate(items)]
+            elif keys and length <= _MOST_ITEMS and all(type(key) is str for key in keys):
+                guards += [Guard(ITEM, container, key, each) for key, each in zip(keys, items, strict=True)]
+            elif items:  # it is seldom
+                guards.append(Guard(CALL, functools.partial(_is_made_of, container, keys, items), None, True))
+        guards += [Guard(SIZE, container, None, length) for container, length, _ in self._counted]
+        for tensor, address, spec, requires_grad, hooks, _ in self._memory:
+            held = {"_address": address, "_spec": spec, "_requires_grad": requires_grad, "_hooks": hooks}
+            guards += [Guard(SLOT, tensor, name, value) for name, value in held.items()]
+        return guards
+
+    @property
+    def has_arrays(self) -> bool:
+        """Whether values of arrays are compared."""
+        return bool(self._arrays)
 
     def has_drawn(self) -> bool:
         """Whether a generator of Python's or NumPy's, which the step sees, is in another state."""
         return any(_state_of(each) != state for each, state in self._generators)
 
-    def _array_difference(self) -> str | None:
+    def array_difference(self) -> str | None:
         for array, values, path in self._arrays:
             if array.tobytes() != values:
                 return f"the values of the array {path} have changed"
@@ -362,19 +369,19 @@ class Visible:
 
     def difference(self) -> str | None:
         """The first thing that is not what it was, and how; None if everything is."""
-        for get, value, path in self._singles:
-            now = get()
-            if not _same(now, value):
+        for guard, path in self._singles:
+            now, value = guard.now(), guard.value
+            if not same(now, value):
                 return f"{path} was {_short(value)} and is {_short(now)}"
         for container, path, items, keys in zip(self._containers, self._paths, self._items, self._keys, strict=True):
             now = tuple(container.values()) if isinstance(container, dict) else tuple(container)
             if len(now) != len(items):
                 return f"{path.rstrip('.')} had {len(items)} items and has {len(now)}"
             for one, other in zip(keys, container if keys else (), strict=True):
-                if not _same(one, other):
+                if not same(one, other):
                     return f"{path.rstrip('.')} had the key {_short(one)} and has {_short(other)}"
             for index, (one, other) in enumerate(zip(items, now, strict=True)):
-                if not _same(one, other):
+                if not same(one, other):
                     key = keys[index] if keys else index
                     where = f"{path}{key}" if path.endswith(".") else f"{path}[{_short(key)}]"
                     return f"{where} was {_short(one)} and is {_short(other)}"
@@ -388,15 +395,19 @@ class Visible:
                 return f"requires_grad of {path} was {requires_grad}"
             if tensor._hooks is not hooks:
                 return f"hooks of {path} have changed"
-        return self._array_difference()
+        return self.array_difference()
 
 
-def _contents(cell: Any) -> Any:
-    """What a cell holds, if it holds anything yet."""
-    try:
-        return cell.cell_contents
-    except ValueError:
-        return _DONE
+def _switch(group: dict[str, Any], name: str) -> Any:
+    """Whether an option of an optimizer is on, if it is a number."""
+    value = group.get(name)
+    return bool(value) if isinstance(value, _PLAIN) else value
+
+
+def _is_made_of(container: Any, keys: tuple[Any, ...], items: tuple[Any, ...]) -> bool:
+    """Whether a container has these very items, and keys if it is a dict."""
+    now = container.values() if isinstance(container, dict) else container
+    return len(container) == len(items) and all(map(is_, now, items)) and all(map(is_, container if keys else (), keys))
 
 
 def _function_of(member: Any) -> Any:
@@ -420,14 +431,6 @@ def _state_of(generator: Any) -> str:
     return repr(generator.getstate() if isinstance(generator, random.Random) else generator.get_state())
 
 
-def _is_named(container: Any) -> bool:
-    return isinstance(container, dict) and all(type(key) is str for key in container)
-
-
-def _same(one: Any, other: Any) -> bool:
-    return one is other or (type(one) is type(other) and isinstance(one, _PLAIN) and repr(one) == repr(other))
-
-
 def _joined(path: str, name: str) -> str:
     return path if name in ("_parameters", "_buffers", "_modules") else f"{path}.{name}"
 
@@ -435,8 +438,14 @@ def _joined(path: str, name: str) -> str:
 def _short(value: Any) -> str:
     if isinstance(value, _PLAIN):
         return repr(value)[:60]
-    if value is _DONE:
+    if value is ABSENT:
         return "absent"
     if isinstance(value, TensorBase):
         return f"a tensor of {list(value._spec.shape)}"
     return f"another {type(value).__name__}"
+
+
+def random_states() -> Any:
+    """The states of the global generators of Python and NumPy, as something to compare."""
+    state: Any = np.random.get_state()
+    return random.getstate(), state[1].tobytes(), state[2:]

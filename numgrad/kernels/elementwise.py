@@ -16,6 +16,7 @@ import functools
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+from numgrad.dtypes import dtype as Dtype
 from numgrad.errors import DtypeError, KernelError, ShapeError
 from numgrad.kernels.halves import conversion
 from numgrad.kernels.integers import from_float
@@ -161,6 +162,14 @@ def _loop(
 # ---- planning ---------------------------------------------------------------------------------------------------
 
 
+class Formula(NamedTuple):
+    """The scalar function of a launch: of one element of each input, typed; ``items`` and ``cost`` as in `plan_formula`."""
+
+    function: Device
+    items: tuple[int | None, ...] = (None,)
+    cost: int = 1
+
+
 def broadcast_shapes(op: str, *shapes: Sequence[int]) -> tuple[int, ...]:
     """The shape that all broadcast to, by NumPy's rule.
 
@@ -209,33 +218,64 @@ def plan_elementwise(
         An input does not broadcast to the outputs' shape, or outputs have different shapes: the kernel would read or write
         beyond them.
     """
-    operands = [*inputs, *outputs]
+    _prove_shapes(name, tuple(outputs[0].spec.shape), inputs, outputs)
+    if outputs[0].spec.numel == 0:
+        return
+    if _copies(function, inputs) and inputs[0].spec.dtype is outputs[0].spec.dtype:
+        shape = tuple(outputs[0].spec.shape)
+        strides = [broadcast_strides(each.spec, shape) for each in (inputs[0], outputs[0])]
+        if plan_transpose(b, inputs[0], outputs[0], *coalesce(shape, strides)):
+            return
+    types = [each.spec.dtype for each in inputs], [each.spec.dtype for each in outputs]
+    plan_formula(b, name, formula(name, function, compute, *types, items, cost), inputs, outputs, gated)
+
+
+def formula(
+    name: str,
+    function: Callable[..., Any],
+    compute: str,
+    inputs: Sequence[Dtype],
+    outputs: Sequence[Dtype],
+    items: tuple[int | None, ...] = (None,),
+    cost: int = 1,
+) -> Formula:
+    """The formula of a scalar function for operands of these dtypes; the arguments are those of `plan_elementwise`."""
+    copies = _copies(function, inputs)
+    converts = any(each.is_half for each in (*inputs, *outputs)) and (not copies or inputs[0] is not outputs[0])
+    if converts and not copies:
+        kind = next(each for each in (*inputs, *outputs) if each.is_half)
+        raise DtypeError(f"\"{name}\" not implemented for '{kind.torch_name}'; convert with .float() first")
+    if converts:
+        return Formula(conversion(inputs[0], outputs[0]), items, cost)
+    if any(each.is_floating_point for each in inputs) and any(each.category == 1 for each in outputs):
+        if not copies:
+            raise KernelError(f"{name}: computes in floating point for {outputs[0]}, expected a cast of its own")
+        return Formula(from_float(inputs[0].code, outputs[0].code), items, cost)
+    return Formula(typed_function(function, compute), items, cost)
+
+
+def _copies(function: Callable[..., Any], inputs: Sequence[Any]) -> bool:
+    return len(inputs) == 1 and passed_through(function, 1) == (True,)
+
+
+def plan_formula(
+    b: PlanBuilder,
+    name: str,
+    scalar: Formula,
+    inputs: Sequence[Operand],
+    outputs: Sequence[Operand],
+    gated: bool = False,
+) -> None:
+    """Add the launch of a formula over broadcast inputs, as `plan_elementwise`."""
     shape = tuple(outputs[0].spec.shape)
     _prove_shapes(name, shape, inputs, outputs)
     if product(shape) == 0:
         return
-    strides = [_broadcast_strides(operand.spec, shape) for operand in operands]
-    extents, strides = coalesce(shape, strides)
-    copies = len(inputs) == 1 and passed_through(function, 1) == (True,)
-    converts = any(each.spec.dtype.is_half for each in operands)
-    converts = converts and (not copies or inputs[0].spec.dtype is not outputs[0].spec.dtype)
-    if converts and not copies:
-        kind = next(each.spec.dtype for each in operands if each.spec.dtype.is_half)
-        raise DtypeError(f"\"{name}\" not implemented for '{kind.torch_name}'; convert with .float() first")
-    if copies and not converts and plan_transpose(b, inputs[0], outputs[0], extents, strides):
-        return
-    rounds = any(x.spec.dtype.is_floating_point for x in inputs)
-    if converts:
-        scalar = conversion(inputs[0].spec.dtype, outputs[0].spec.dtype)
-    elif rounds and any(out.spec.dtype.category == 1 for out in outputs):
-        if not copies:
-            raise KernelError(f"{name}: computes in floating point for {outputs[0].spec}, expected a cast of its own")
-        scalar = from_float(inputs[0].code, outputs[0].code)
-    else:
-        scalar = typed_function(function, compute)
+    operands = [*inputs, *outputs]
+    extents, strides = coalesce(shape, [broadcast_strides(operand.spec, shape) for operand in operands])
     operands, extents, strides = _turned(b, operands, len(inputs), extents, strides)
     for piece in _pieces(extents, strides):
-        _plan_piece(b, name, scalar, operands, piece, items, cost, gated)
+        _plan_piece(b, name, scalar.function, operands, piece, scalar.items, scalar.cost, gated)
 
 
 def plan_check(
@@ -245,7 +285,7 @@ def plan_check(
     shape = broadcast_shapes(name, *(operand.spec.shape for operand in inputs))
     if product(shape) == 0:
         return
-    strides = [_broadcast_strides(operand.spec, shape) for operand in inputs]
+    strides = [broadcast_strides(operand.spec, shape) for operand in inputs]
     shape = tuple(n if any(row[axis] for row in strides) else 1 for axis, n in enumerate(shape))
     extents, strides = coalesce(shape, strides)
     piece = _Piece([0] * len(strides), extents, strides)
@@ -371,7 +411,7 @@ def _other_line(extents: list[int], strides: list[list[int]]) -> int | None:
     return None
 
 
-def _broadcast_strides(spec: Spec, shape: tuple[int, ...]) -> list[int]:
+def broadcast_strides(spec: Spec, shape: tuple[int, ...]) -> list[int]:
     missing = len(shape) - spec.ndim
     strides = [0 if extent == 1 else stride for extent, stride in zip(spec.shape, spec.strides, strict=True)]
     return [0] * missing + strides

@@ -9,6 +9,7 @@ from numgrad.kernels.gemm_layout import Matrices, Right, Steps
 from numgrad.kernels.gemm_pack import plan_add_splits, plan_bias, plan_pack
 from numgrad.kernels.gemm_panels import PanelSteps, plan_panels
 from numgrad.kernels.gemm_rows import lanes, plan_rows, tile_shape
+from numgrad.kernels.gemm_small import plan_small
 from numgrad.kernels.grid import plain_grid
 from numgrad.runtime.kernel import kernel
 from numgrad.runtime.plan import GRAIN_COST, Operand, PlanBuilder
@@ -61,6 +62,8 @@ def plan_gemm(
     dtype, code = out.operand.spec.dtype, out.operand.code
     if code not in ("f4", "f8"):
         _plan_plainly(b, left, right, out, Sizes(m, n, k), batch, bias, accumulate)
+        return
+    if plan_small(b, left, right, out, m=m, n=n, k=k, batch=batch, bias=bias, accumulate=accumulate):
         return
     vector = lanes(code)
     if batch == m == n == 1 and k >= LONG and bias is None:

@@ -205,21 +205,21 @@ class Pieces:
 
     A row is ``(*addresses, number of the tensor, length)`` of a piece of at most `PIECE` elements. ``columns`` is how many
     addresses there are, ``numbered`` whether the numbers are those of the tensors, or else all 0. ``count`` is the number of
-    rows.
+    rows, ``owners`` the tensor of each.
     """
 
     def __init__(self, lengths: Sequence[int], itemsize: int, columns: int, numbered: bool) -> None:
         pieces = np.array([-(-length // PIECE) for length in lengths], np.int64)
         self.count = int(pieces.sum())
-        self._tensor = np.repeat(np.arange(len(pieces)), pieces)
+        self.owners = np.repeat(np.arange(len(pieces)), pieces)
         self._columns = columns
         first = (np.arange(self.count) - np.repeat(np.cumsum(pieces) - pieces, pieces)) * PIECE
         # The table for tensors at the address 0.
         self._rows = np.zeros((self.count, columns + 2), np.int64)
         self._rows[:, :columns] = first[:, None] * itemsize
         if numbered:
-            self._rows[:, columns] = self._tensor
-        self._rows[:, -1] = np.minimum(PIECE, np.array(lengths, np.int64)[self._tensor] - first)
+            self._rows[:, columns] = self.owners
+        self._rows[:, -1] = np.minimum(PIECE, np.array(lengths, np.int64)[self.owners] - first)
 
     def table(self, addresses: np.ndarray) -> np.ndarray:
         """The table, int64, for tensors at these addresses, int64, a row for each.
@@ -228,7 +228,7 @@ class Pieces:
         [[64, 0, 5], [4096, 1, 16384], [69632, 1, 1]]
         """
         table = self._rows.copy()
-        table[:, : self._columns] += addresses.take(self._tensor, 0)
+        table[:, : self._columns] += addresses.take(self.owners, 0)
         return table
 
 

@@ -240,6 +240,7 @@ def _add_backward(op: Op, function: _Function, saves: Sequence[str], cost: int) 
         arguments |= dict(zip(backward.outputs, gradients, strict=True)) | values
         function.launch(b, arguments, gradients, operands[0], cost)
 
+    op.adopt(backward, "backward")
     backward.on_status(function.error)
     numbers = [op.inputs.index(n) for n in results]  # of the inputs that have a gradient
     single = len(results) == 1

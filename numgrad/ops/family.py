@@ -29,14 +29,15 @@ import numpy as np
 
 from numgrad import dtypes
 from numgrad.dtypes import dtype as Dtype
-from numgrad.errors import DtypeError, ShapeError, describe
-from numgrad.kernels.elementwise import broadcast_shapes, plan_check, plan_elementwise
+from numgrad.errors import DtypeError, describe
+from numgrad.kernels.elementwise import Formula, broadcast_shapes, formula, plan_check, plan_elementwise
 from numgrad.kernels.source import is_written, passed_through, pushed_forward, sliced, tangent_name
-from numgrad.layout import output_strides
+from numgrad.layout import Spec, output_strides
 from numgrad.ops.declared import check_scalar_function, without_gradient
 from numgrad.ops.fused import fused_op
+from numgrad.ops.in_place import InPlace
 from numgrad.ops.on_tensors import on_tensors
-from numgrad.registry import Op, SavedCall, Saving, chain, find
+from numgrad.registry import Op, SavedCall, chain, find
 from numgrad.runtime.kernel import frozen, python_function
 from numgrad.runtime.plan import Operand, PlanBuilder
 
@@ -121,7 +122,10 @@ class Elementwise(Op):
         self.plan_function = self._plan_forward
         if oracle is not None:
             self.oracle_function = oracle
-        self.in_place = _InPlace(self) if register and result == "same" else None
+        self.in_place: InPlace | None = None
+        if register and result == "same":
+            self.in_place = InPlace(self)
+            self.adopt(self.in_place, "in_place")
 
     def forward(self, function: ScalarFunction) -> ScalarFunction:
         """Attach the scalar forward.
@@ -203,11 +207,12 @@ class Elementwise(Op):
         `in_place` copies that input for its backward.
         """
         twin = copy.copy(self)
-        twin.in_place, twin._parts, twin._pushes, twin._saving = None, {}, {}, {}
+        twin.in_place, twin._parts, twin._pushes, twin._saving, twin._adopted = None, {}, {}, {}, {}
         twin.backward(function)
-        in_place = _InPlace(twin)
+        in_place = InPlace(twin)
         in_place.take_backward()
-        return in_place
+        self.adopt(twin, "by_result")
+        return twin.adopt(in_place, "in_place")
 
     def _argument_names(self) -> tuple[str, ...]:
         return _parameter_names(self._forward())
@@ -243,6 +248,17 @@ class Elementwise(Op):
     def literals(self, dtype: Dtype) -> str:
         """The dtype of number literals in the scalar functions."""
         return dtype.code
+
+    def formula(self, inputs: Sequence[Spec], outputs: Sequence[Spec], params: Any) -> Formula | None:
+        """That of the forward, unless it asks first whether there is a result."""
+        compute = next(x.dtype for n, x in zip(self.inputs, inputs, strict=True) if n not in self.untyped)
+        if self.refused is not None and compute.category == (1 if "i" in self.accepts else 2):
+            return None
+        function = self._forward()
+        if compute.category == 1:
+            function = self.integer_forward or function
+        types = [each.dtype for each in inputs], [each.dtype for each in outputs]
+        return formula(self.name, function, self.literals(compute), *types, cost=self.cost)
 
     def _common_dtype(self, inputs: Sequence[Operand]) -> Dtype:
         typed = [(n, x.spec.dtype) for n, x in zip(self.inputs, inputs, strict=True) if n not in self.untyped]
@@ -336,11 +352,23 @@ class Elementwise(Op):
         if reads and create_graph:
             function, positions = self._composite(function, positions, sources)
         elif reads:
-            op = self._make_fused(needs, reads, function)
+            op = self.adopt(self._make_fused(needs, reads, function), "backward", *key[0])
             fused = SavedCall(op, [position - 1 for position in positions])
             function = op if op.public > 1 else lambda *inputs: (op(*inputs),)
         part = self._parts[key] = Part(function, positions, any(positions), sources, fused)
         return part
+
+    def part(self, *key: Any) -> Op:
+        """Also ``("backward", *needs)``, and ``("jvp", *numbers)`` of the inputs that have tangents."""
+        kind, rest = key[0], key[1:]
+        if kind == "backward" and [type(each) for each in rest] == [bool] * len(self.inputs):
+            if self.scalar_backward is not None:
+                self._part(rest, create_graph=False)
+        elif (
+            kind == "jvp" and self.scalar_backward is not None and all(each in range(len(self.inputs)) for each in rest)
+        ):
+            self._push(rest, recorded=False)
+        return super().part(*key)
 
     def _composite(
         self, function: ScalarFunction, positions: tuple[int, ...], sources: tuple[int | None, ...]
@@ -376,66 +404,27 @@ class Elementwise(Op):
 
     def _run_jvp(self, ctx: Any, *tangents: Any) -> Any:
         assert self.scalar_backward is not None
-        key = tuple(n for n, tangent in enumerate(tangents) if tangent is not None), ctx.differentiable
-        push = self._pushes.get(key)
-        if push is None:
-            reads, function = pushed_forward(self.scalar_backward, key[0])
-            if function is not None:
-                if ctx.differentiable:
-                    function = on_tensors(self.name, function)
-                else:
-                    function = fused_op(
-                        f"{self.name}_jvp", reads, ("tangent",), function, (None,), self.cost, self.literals
-                    )
-            push = self._pushes[key] = reads, function
-        reads, function = push
+        numbers = tuple(n for n, tangent in enumerate(tangents) if tangent is not None)
+        reads, function = self._push(numbers, ctx.differentiable)
         if function is None:
             return None
-        values = {tangent_name(self.scalar_backward, n): tangents[n] for n in key[0]}
+        values = {tangent_name(self.scalar_backward, n): tangents[n] for n in numbers}
         values.update(zip(self._argument_names(), ctx.inputs, strict=True), out=ctx.outputs[0])
         return function(*[values[name] for name in reads])
 
-
-class _InPlace(Op):
-    """The in-place form of an elementwise op (``add_`` of ``add``): the result is written over the first input."""
-
-    def __init__(self, base: Elementwise) -> None:
-        super().__init__(
-            f"{base.name}_", base.inputs, base.defaults._asdict(), differentiable=base.differentiable, register=False,
-            mutates=True, elementwise=True,
-        )  # fmt: skip
-        self.base = base
-        self.plan_function = self._plan
-        self.prepare_function = base.prepared_backward
-
-    def take_backward(self) -> None:
-        """Save and differentiate as the base op does."""
-        base = self.base
-        self.saves, self.ties = base.saves, base.ties
-        self.backward_function, self.jvp_function = base.backward_function, base.jvp_function
-
-    def graph_node(self, specs: Any, needs: Any, params: Any) -> tuple[str, tuple[int | None, ...] | None]:
-        """As the base op's."""
-        return self.base.graph_node(specs, needs, params)
-
-    def saving(self, needs: tuple[bool, ...]) -> Saving:
-        """As the base op's."""
-        return self.base.saving(needs)
-
-    def saved_names(self) -> dict[str, int]:
-        """As the base op's."""
-        return self.base.saved_names()
-
-    def _plan(self, b: PlanBuilder, *inputs: Operand, **params: Any) -> None:
-        compute = self.base._common_dtype(inputs)
-        shape = broadcast_shapes(self.name, *(x.spec.shape for x in inputs))
-        target = inputs[0]
-        if shape != tuple(target.spec.shape):
-            raise ShapeError(
-                f"{self.name}: output with shape {list(target.spec.shape)} doesn't match the broadcast shape {list(shape)}"
-            )
-        b.in_place(target)
-        self.base.plan_into(b, inputs, target, compute)
+    def _push(self, numbers: tuple[int, ...], recorded: bool) -> tuple[tuple[str, ...], ScalarFunction | None]:
+        """What the forward derivative by the inputs with these numbers reads, and its function; None: it is 0."""
+        push = self._pushes.get((numbers, recorded))
+        if push is None:
+            assert self.scalar_backward is not None
+            reads, function = pushed_forward(self.scalar_backward, numbers)
+            if function is not None and recorded:
+                function = on_tensors(self.name, function)
+            elif function is not None:
+                options = ("tangent",), function, (None,), self.cost, self.literals
+                function = self.adopt(fused_op(f"{self.name}_jvp", reads, *options), "jvp", *numbers)
+            push = self._pushes[numbers, recorded] = reads, function
+        return push
 
 
 def elementwise(function: str | ScalarFunction, **options: Any) -> Elementwise:

@@ -40,6 +40,11 @@ def _proved_shape(input: Operand, dims: Any, keepdim: bool) -> tuple[int, ...]:
     return _reduced_shape(shape, prove_dims("a reduction", dims, max(len(shape), 1)), keepdim)
 
 
+def _axes(spec: Any, dims: tuple[int, ...], keepdim: bool) -> tuple[int | None, ...]:
+    """For each axis that of the result, or None if it is reduced."""
+    return tuple(None if d in dims else d if keepdim else d - sum(k < d for k in dims) for d in range(spec.ndim))
+
+
 def _with_kept_dims(tensor: Any, shape: Any, dims: tuple[int, ...]) -> Any:
     """A result of a reduction, with its reduced dimensions as extents of 1."""
     kept = _reduced_shape(shape, dims, keepdim=True)
@@ -77,6 +82,7 @@ def _(ctx, grad):
 
 
 sum_.linear_in("input")
+sum_.sums(lambda spec, dims, keepdim: (_axes(spec, dims, keepdim), 1.0))
 sum_.batch(rules.over_dims)
 _shown_as(sum_, "SumBackward")
 
@@ -108,6 +114,7 @@ def _(ctx, grad):
 
 
 mean.linear_in("input")
+mean.sums(lambda spec, dims, keepdim: (_axes(spec, dims, keepdim), float(product([spec.shape[d] for d in dims]))))
 mean.batch(rules.over_dims)
 _shown_as(mean, "MeanBackward")
 
@@ -241,6 +248,9 @@ def products_of_others(x: Any, dims: tuple[int, ...], recorded: bool = True) -> 
     return permute(others, dims=tuple(order.index(d) for d in range(len(shape))))
 
 
+prod.adopt(_OTHERS, "others")
+
+
 @prod.backward
 def _(ctx, grad):
     (x,), dims = ctx.saved, ctx.params.dims
@@ -291,6 +301,12 @@ def _(b: PlanBuilder, input: Operand, size: tuple[int, ...]) -> None:
     missing = len(shape) - len(size)
     kept = (1,) * missing + size
     plan_reduce(b, "sum", input, out.view(kept, (0,) * missing + out.spec.strides), dims)
+
+
+@sum_to_size.sums
+def _(spec, size):
+    dims, missing = _repeated_dims(spec.shape, size), spec.ndim - len(size)
+    return tuple(None if axis in dims else axis - missing for axis in range(spec.ndim)), 1.0
 
 
 @sum_to_size.backward

@@ -147,12 +147,15 @@ class Op:
         self.draw_once_function: Callable[..., Any] | None = None
         self.composite_function: Callable[..., Any] | None = None
         self.flops_function: Callable[..., int] | None = None
+        self.sums_function: Callable[..., Any] | None = None
         self.nan_function: Callable[[Any, Any], str] | None = None
         self.ties: dict[int, tuple[tuple[int, ...], bool]] = {}  # by the number of the input; see `tie`
         self.plans: dict[tuple[Any, ...], Plan] = {}
         self.halves = False  # whether the plan takes float16 and bfloat16 as they are
         self.node_classes: dict[Any, type] = {}  # of its nodes, once they are seen
         self._saving: dict[tuple[bool, ...], Saving] = {}
+        self.origin: tuple[Op, tuple[Any, ...]] | None = None  # see `adopt`
+        self._adopted: dict[tuple[Any, ...], Op] = {}
         names = (*self.inputs, *self.param_names)
         if len(set(names)) < len(names) or len(set(self.outputs)) < len(self.outputs):
             raise ValueError(
@@ -166,6 +169,24 @@ class Op:
             if name in OPS:
                 raise ValueError(f"op {name} is registered already; choose another name")
             OPS[name] = self
+
+    # ---- ops outside of the registry ---------------------------------------------------------------------------
+
+    def adopt(self, op: Op, *key: Any) -> Op:
+        """Take in an op outside of the registry, such as the in-place form: `part` finds it by its key."""
+        op.origin = self, key
+        self._adopted[key] = op
+        return op
+
+    def part(self, *key: Any) -> Op:
+        """The op outside of the registry that belongs to this one under a key.
+
+        Raises
+        ------
+        KeyError
+            There is none.
+        """
+        return self._adopted[key]
 
     # ---- the parts of a spec -----------------------------------------------------------------------------------
 
@@ -413,6 +434,18 @@ class Op:
                 f"the declared mutates={self.mutates}"
             )
         return builder
+
+    def formula(self, inputs: Sequence[Spec], outputs: Sequence[Spec], params: Any) -> Any:
+        """The `kernels.elementwise.Formula` that computes the outputs' elements from the inputs'; None if none does."""
+        return None
+
+    def sums(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Attach ``(input spec, **params) -> (axes, divisor)``, for a sum of the one input, over a divisor.
+
+        ``axes`` has for each axis of the input that of the output, or None if it is added up.
+        """
+        self.sums_function = function
+        return function
 
     def _misfit(self, specs: tuple[Spec | None, ...], params: Any) -> str:
         """The likely mistake in the arguments of a planning function that failed on one of them."""

@@ -172,6 +172,12 @@ def fill_storage(storage, block, nbytes):
     poke(storage + _STORAGE_BLOCK, block)
 
 
+@device
+def storage_address(storage):
+    """The int that is the address of a storage's memory, borrowed."""
+    return peek(storage + _STORAGE_ADDRESS)
+
+
 @native(3, returns=True)
 def take(self, args, count):
     """``take(nbytes) -> Storage``, or None if the pool has no such block."""
@@ -228,6 +234,12 @@ def _rehearsed_take(nbytes: int) -> Storage:
 
 
 _take: Callable[[int], Storage | None] = _first_take
+
+
+def template_address() -> int:
+    """The address of the words by which `new_like` makes a storage."""
+    allocate(0)  # the first block completes the words
+    return WORDS + 8 * _STORAGE
 
 
 def allocate(nbytes: int) -> Storage:

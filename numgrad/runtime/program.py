@@ -57,7 +57,7 @@ PAIR_WORDS = 2 + 2 * PART_WORDS  # status, counts of claimed chunks, the two lau
 STATUS_ADDRESS = -1  # as an address's index: the launch's status word
 TABLE_ADDRESS = -2  # the table of all addresses that the program is given
 # Work under which holding the GIL is cheaper than giving it up; in the launch's own cost estimate.
-_GIL_COST = 1 << 15
+GIL_COST = 1 << 15
 _MOST_FRAME_WORDS = 8192  # the frame lies on the launching thread's stack
 _MOST_ADDRESSES = 1024  # and so do the addresses, up to this number
 
@@ -94,7 +94,8 @@ class Constant:
 class Launch:
     """One kernel over ``range(work)`` in chunks of ``grain``; arguments are `Array`, `Constant`, records or Python scalars.
 
-    ``cost`` is a rough count of elementary operations, by which the program decides whether to release the GIL.
+    ``cost`` is a rough count of elementary operations, by which the program decides whether to release the GIL. A launch that
+    ``prepares`` reads inputs, and what such launches before it wrote; it writes scratch memory that no other launch writes.
     """
 
     kernel: Kernel
@@ -104,6 +105,7 @@ class Launch:
     grain: int
     cost: int
     workers: int  # the most threads of the launch; its scratch memory has room for as many
+    prepares: bool = False
 
     @property
     def chunks(self) -> int:
@@ -194,7 +196,7 @@ class Program:
         first_frame = first_patch + len(patches)
         self.splits = any(launch.work > launch.grain for launch in launches)
         self.has_table = address_count > _MOST_ADDRESSES
-        release = sum(launch.cost for launch in launches) > _GIL_COST
+        release = sum(launch.cost for launch in launches) > GIL_COST
         header = [len(self.launches), len(patches) // PATCH_WORDS, len(frame), int(release), first_patch, first_frame]
         self.words = np.array(header + heads + patches + frame, np.int64)
         self.address: int = self.words.ctypes.data

@@ -22,11 +22,12 @@ import numpy as np
 
 from numgrad.runtime import objects, threads
 from numgrad.runtime.host import HostCall
-from numgrad.runtime.kernel import native
-from numgrad.runtime.objects import built_in, dict_get, error_occurred, new_like, put
+from numgrad.runtime.kernel import device, native
+from numgrad.runtime.memory import Storage
+from numgrad.runtime.objects import built_in, new_like, put
 from numgrad.runtime.pool import run_region
 from numgrad.runtime.program import Program
-from numgrad.runtime.words import acquire_gil, peek, poke, python_to_word, release_gil, word_to_python
+from numgrad.runtime.words import acquire_gil, peek, poke, python_to_word, release_gil, stack_words, word_to_python
 
 ROWS, PATCHES, PATCH_COUNT, STATUS = range(4)
 ROW_WORDS, PATCH_WORDS = 6, 3
@@ -50,26 +51,39 @@ class Failure(NamedTuple):
     status: int
 
 
-@native(3, returns=True)
-def run_rows(self, args, count):
-    """``run_rows(list, first, last, *slots) -> row``: run rows first to last - 1; `ENDED`, or the row that left a status."""
-    pool, block = python_to_word(self), python_to_word(peek(args))
-    first, last = python_to_word(peek(args + 8)), python_to_word(peek(args + 16))
+@device
+def bind_slots(block, slots):
+    """Write the addresses of the slots into the words where they belong."""
     patch = peek(block + 8 * PATCHES)
     for _ in range(peek(block + 8 * PATCH_COUNT)):
-        address = python_to_word(peek(args + 24 + 8 * peek(patch + 8)))
-        poke(peek(patch), address + peek(patch + 16))
+        poke(peek(patch), peek(slots + 8 * peek(patch + 8)) + peek(patch + 16))
         patch += 8 * PATCH_WORDS
+
+
+@device
+def run_stretch(pool, block, first, last):
+    """Run rows first to last - 1; `ENDED`, or the row that left a status."""
     poke(block + 8 * STATUS, 0)
     head = peek(block + 8 * ROWS) + 8 * ROW_WORDS * first
-    row, failed = first, ENDED
-    state = release_gil()
-    while row < last and failed == ENDED:
+    for row in range(first, last):
         run_region(pool, peek(head), peek(head + 8), peek(head + 16), peek(head + 24), peek(head + 32))
         if peek(head + 40) and peek(block + 8 * STATUS):
-            failed = row
+            return row
         head += 8 * ROW_WORDS
-        row += 1
+    return ENDED
+
+
+@native(3, returns=True)
+def run_rows(self, args, count):
+    """``run_rows(list, first, last, *slots) -> row``: `run_stretch` with these addresses in the slots."""
+    pool, block = python_to_word(self), python_to_word(peek(args))
+    first, last = python_to_word(peek(args + 8)), python_to_word(peek(args + 16))
+    slots = stack_words(count)
+    for number in range(3, count):
+        poke(slots + 8 * (number - 3), python_to_word(peek(args + 8 * number)))
+    bind_slots(block, slots)
+    state = release_gil()
+    failed = run_stretch(pool, block, first, last)
     acquire_gil(state)
     return word_to_python(failed)
 
@@ -102,21 +116,23 @@ class BoundCalls:
     ) -> None:
         self._alive: list[Any] = [calls]
         self._words = np.zeros(4, np.int64)
-        self._address: int = self._words.ctypes.data
+        self.address: int = self._words.ctypes.data
         rows: list[tuple[int, ...]] = []
         patches = [(word, *slot) for word, slot in words]
         self._call_of_row: list[int] = []
         # Between the rows: (number of the call, the first row after it, the call and its operands).
         self._between: list[tuple[int, int, Any, Sequence[Operand]]] = []
         self.splits = False
+        self.cost = 0  # of all launches, in elementary operations
         for number, (call, operands) in enumerate(calls):
             if not isinstance(call, Program):
                 self._between.append((number, len(rows), call, operands))
                 continue
             self.splits |= call.splits
+            self.cost += sum(launch.cost for launch in call.launches)
             places: list[tuple[int, int, int]] = []
             fixed = [0 if isinstance(operand, Slot) else operand for operand in operands]
-            bound = call.bound_launches(fixed, self._address + 8 * STATUS, places)
+            bound = call.bound_launches(fixed, self.address + 8 * STATUS, places)
             for position, (entry, slots, *others) in enumerate(bound):
                 rows.append((entry, slots.ctypes.data, *others, int(position == len(bound) - 1)))
                 self._alive.append(slots)
@@ -141,7 +157,7 @@ class BoundCalls:
     def prepared(self, slots: Sequence[int]) -> tuple[Callable[..., int], tuple[int, ...]]:
         """The function and the arguments whose call runs all rows, if `is_one_call`; see `failure` for its result."""
         self.make_ready()
-        return _runner(), (self._address, 0, len(self._rows), *slots)
+        return _runner(), (self.address, 0, len(self._rows), *slots)
 
     def make_ready(self) -> None:
         """Start the threads that a launch needs."""
@@ -157,7 +173,7 @@ class BoundCalls:
         self.make_ready()
         runner, first = _runner(), 0
         for number, row, call, operands in self._between:
-            if first < row and (failed := runner(self._address, first, row, *slots)) != ENDED:
+            if first < row and (failed := runner(self.address, first, row, *slots)) != ENDED:
                 return self.failure(failed)
             first = row
             if isinstance(call, HostCall):
@@ -166,32 +182,10 @@ class BoundCalls:
                     return Failure(number, status)
             else:
                 call()
-        return self.failure(runner(self._address, first, len(self._rows), *slots))
+        return self.failure(runner(self.address, first, len(self._rows), *slots))
 
 
 # ---- objects around a replay ------------------------------------------------------------------------------------
-
-
-@native(3, returns=True)
-def first_changed(self, args, count):
-    """``first_changed(rows, count) -> row``: the first row (object, offset, expected) whose slot holds something else, or -1."""
-    row = python_to_word(peek(args))
-    for number in range(python_to_word(peek(args + 8))):
-        if peek(peek(row) + peek(row + 8)) != peek(row + 16):
-            return word_to_python(number)
-        row += 24
-    return word_to_python(-1)
-
-
-@native(3, returns=True)
-def first_other(self, args, count):
-    """``first_other(rows, count) -> row``: the first row (dict, key, expected) whose item is another one, or -1."""
-    row = python_to_word(peek(args))
-    for number in range(python_to_word(peek(args + 8))):
-        if dict_get(peek(row), peek(row + 8)) != peek(row + 16):
-            return 0 if error_occurred() else word_to_python(number)
-        row += 24
-    return word_to_python(-1)
 
 
 @native(3, returns=True)
@@ -205,52 +199,7 @@ def lay_over(self, args, count):
     return tensor
 
 
-class Slots:
-    """Slots of objects that are to hold what they hold now.
-
-    Parameters
-    ----------
-    watched
-        Objects, and the names of their slots.
-    empty
-        Objects and names of slots that are to hold None, whatever they hold now.
-    """
-
-    def __init__(self, watched: Sequence[tuple[Any, str]], empty: Sequence[tuple[Any, str]] = ()) -> None:
-        self.values = [getattr(thing, name) for thing, name in watched] + [None] * len(empty)
-        self.watched = watched = [*watched, *empty]
-        rows = [(id(t), _offset_of(name), id(v)) for (t, name), v in zip(watched, self.values, strict=True)]
-        self._rows = np.array(rows, np.int64).reshape(-1, 3)
-        self._args = self._rows.ctypes.data, len(rows)
-
-    def changed(self) -> int:
-        """The number of the first slot that holds something else, or -1; equal numbers are the same."""
-        number = _built("first_changed")(*self._args)
-        while number >= 0:
-            thing, name = self.watched[number]
-            value = getattr(thing, name)
-            if value.__class__ is not int or value != self.values[number]:
-                return number
-            self._rows[number, 2], self.values[number] = id(value), value
-            number = _built("first_changed")(*self._args)
-        return -1
-
-
-class Items:
-    """Items of dicts, under keys that are texts, that are to be what they are now."""
-
-    def __init__(self, watched: Sequence[tuple[dict[str, Any], str, Any]]) -> None:
-        self.watched = list(watched)
-        self._rows = np.array([tuple(map(id, row)) for row in watched], np.int64).reshape(-1, 3)
-        self._args = self._rows.ctypes.data, len(watched)
-
-    def changed(self) -> int:
-        """The number of the first item that is another object, or -1."""
-        return _built("first_other")(*self._args)
-
-
 _example: Any = None
-_functions: dict[str, Callable[..., Any]] = {}
 
 
 def connect(example: Callable[[], Any]) -> None:
@@ -259,27 +208,25 @@ def connect(example: Callable[[], Any]) -> None:
     _example = example
 
 
+def example_storage() -> Storage:
+    """A storage, for the offsets of its slots."""
+    return Storage(0, 0, None)
+
+
 @functools.cache
-def _offset_of(name: str) -> int:
+def offset_of(name: str) -> int:
+    """The offset of a tensor's slot, in bytes."""
     return objects.offset_of(_example(), name)
 
 
-def _built(name: str) -> Callable[..., Any]:
-    """A function of machine code as a built-in one of the interpreter."""
-    function = _functions.get(name)
-    if function is None:
-        if name == "first_changed":
-            function = built_in(first_changed, 0, rehearsed=lambda *_: -1)
-        elif name == "first_other":
-            function = built_in(first_other, 0, rehearsed=lambda *_: -1)
-        else:
-            slots = ("_storage", "_spec", "_address")
-            words = [*map(_offset_of, slots), *objects.template(_example(), slots)]
-            table, address = objects.words_for_ever(len(words))
-            table[:] = words
-            function = built_in(lay_over, address, rehearsed=_rehearsed)
-        _functions[name] = function
-    return function
+@functools.cache
+def tensor_words() -> int:
+    """The address of three offsets of slots, and of the template of a tensor behind them (see `lay_over`)."""
+    slots = ("_storage", "_spec", "_address")
+    words = [*map(offset_of, slots), *objects.template(_example(), slots)]
+    table, address = objects.words_for_ever(len(words))
+    table[:] = words
+    return address
 
 
 def _rehearsed(storage: Any, spec: Any, address: int) -> Any:
@@ -288,6 +235,7 @@ def _rehearsed(storage: Any, spec: Any, address: int) -> Any:
     return tensor
 
 
+@functools.cache
 def tensor_maker() -> Callable[[Any, Any, int], Any]:
     """``(storage, spec, address) -> tensor`` in machine code."""
-    return _built("lay_over")
+    return built_in(lay_over, tensor_words(), rehearsed=_rehearsed)

@@ -80,7 +80,7 @@ def _read_header(source: ByteSource) -> tuple[list[_Tensor], dict[str, str], int
         raise source.refusal(f"the safetensors header has {length} bytes, more than {MAX_HEADER_BYTES}")
     if 8 + length > source.size:
         raise source.refusal(f"truncated: the safetensors header has {length} bytes, the file has {source.size}")
-    header = _parse(source, source.read(8, length))
+    header = parse(source, source.read(8, length), "the safetensors header")
     metadata = _metadata(source, header.pop("__metadata__", {}))
     tensors = [_tensor(source, name, entry) for name, entry in header.items()]
     end = 0
@@ -97,40 +97,47 @@ def _read_header(source: ByteSource) -> tuple[list[_Tensor], dict[str, str], int
     return tensors, metadata, 8 + length
 
 
-def _parse(source: ByteSource, raw: bytes) -> dict[str, Any]:
+def parse(source: ByteSource, raw: bytes, what: str) -> dict[str, Any]:
+    """The object that JSON without fractions holds, which is called ``what`` in messages.
+
+    Raises
+    ------
+    WeightsFormatError
+        It is no such JSON, has a key twice, is nested too deeply, or is very large.
+    """
     if not raw.startswith(b"{"):
-        raise source.refusal("the safetensors header does not begin with '{'")
+        raise source.refusal(f"{what} does not begin with '{{'")
     if raw.count(b"{") + raw.count(b"[") > MAX_BRACKETS or raw.count(b'"') > MAX_QUOTES:
-        raise source.refusal("the safetensors header has more tensors than any model")
+        raise source.refusal(f"{what} has more tensors than any model")
 
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         result: dict[str, Any] = {}
         for key, value in pairs:
             if key in result:
-                raise source.refusal(f"the safetensors header has the key {shortened(key)} twice")
+                raise source.refusal(f"{what} has the key {shortened(key)} twice")
             result[key] = value
         return result
 
     def unwanted(text: str) -> Any:
-        raise source.refusal(f"the safetensors header holds the number {text[:40]}, where only integers may be")
+        raise source.refusal(f"{what} holds the number {text[:40]}, where only integers may be")
 
     try:
         # Only spaces may follow the JSON; JSON itself allows other white space.
         text = raw.rstrip(b" ").decode("utf-8")
         if text[-1] != "}":
-            raise source.refusal("the safetensors header does not end with '}' and spaces")
+            raise source.refusal(f"{what} does not end with '}}' and spaces")
         header = json.loads(text, object_pairs_hook=unique, parse_float=unwanted, parse_constant=unwanted)
     except WeightsFormatError:
         raise
     except UnicodeDecodeError:
-        raise source.refusal("the safetensors header is not UTF-8") from None
+        raise source.refusal(f"{what} is not UTF-8") from None
     except RecursionError:
-        raise source.refusal("the safetensors header is nested too deeply") from None
+        raise source.refusal(f"{what} is nested too deeply") from None
     except json.JSONDecodeError as error:
-        raise source.refusal(f"the safetensors header is not JSON: {error}") from None
+        raise source.refusal(f"{what} is not JSON: {error}") from None
     except ValueError as error:
         # An integer with more digits than Python converts.
-        raise source.refusal(f"the safetensors header holds an unreadable number: {error}") from None
+        raise source.refusal(f"{what} holds an unreadable number: {error}") from None
     assert isinstance(header, dict)
     return header
 

@@ -61,7 +61,7 @@ def plan_update(
     """
     columns = [list(grads), *states.values()]
     names = ("grad", *states)
-    proof = _proof(op, on, names, tuple(counts), _specs(params), *map(_specs, columns), *map(_specs, counts.values()))
+    proof = proof_of(op, on, names, tuple(counts), _specs(params), *map(_specs, columns), *map(_specs, counts.values()))
     for number, index in proof.strange:
         tensor = columns[number][index].detach()
         columns[number][index] = ops.creation.to_strides(tensor, strides=params[index]._spec.strides)
@@ -166,7 +166,7 @@ class AddressTable(NamedTuple):
         return [each for number, column in enumerate(self.columns) if number != self.is_read for each in column]
 
 
-class _Group(NamedTuple):
+class Group(NamedTuple):
     """The parameters of one dtype."""
 
     indices: list[int]
@@ -178,22 +178,22 @@ class _Group(NamedTuple):
     plan: Plan
 
 
-class _Proof(NamedTuple):
+class Proof(NamedTuple):
     """What follows from the specs of the parameters, their gradients, their states and their counts."""
 
     strange: tuple[tuple[int, int], ...]  # column and index of tensors with another layout than their parameter
-    groups: tuple[_Group, ...]
+    groups: tuple[Group, ...]
 
 
 @functools.lru_cache(64)
-def _proof(
+def proof_of(
     op: Update,
     on: tuple[str, ...],
     names: tuple[str, ...],
     counts: tuple[str, ...],
     params: tuple[Spec, ...],
     *columns: tuple[Spec | None, ...],
-) -> _Proof:
+) -> Proof:
     """Check the columns, which have a tensor for each parameter: the gradients, the states, then the counts."""
     for name, column in zip((*names, *counts), columns, strict=True):
         absent = [index for index, spec in enumerate(column) if spec is None]
@@ -224,8 +224,8 @@ def _proof(
             wide[:, 2 * number + 1] = [column[index].dtype is float64 for index in indices]  # type: ignore[union-attr]
         paired = spec_of(int64, wide.shape) if counts else None
         specs = (table, paired, spec_of(float64, (len(op.rule.options),)))
-        groups.append(_Group(indices, pieces, table, wide, paired, options, planned(op, specs, options)))
-    return _Proof(tuple(strange), tuple(groups))
+        groups.append(Group(indices, pieces, table, wide, paired, options, planned(op, specs, options)))
+    return Proof(tuple(strange), tuple(groups))
 
 
 def is_alike(param: Spec, spec: Spec, name: str) -> bool:

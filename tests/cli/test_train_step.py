@@ -28,8 +28,9 @@ def usual() -> dict[str, object]:
 def test_the_report_has_what_it_promises(usual: dict[str, object]) -> None:
     assert set(usual) == {
         "model", "weights", "batch_size", "image_size", "dtype", "threads", "seed", "lr", "momentum", "seconds", "loss",
-        "gradient_norm", "memory", "compiled", "versions",
+        "gradient_norm", "memory", "compiled", "replay", "versions",
     }  # fmt: skip
+    assert usual["replay"] is None
     assert usual["weights"] == "random (seed 0)"
     assert set(usual["seconds"]) == set(PARTS)
     for part in PARTS:
@@ -75,6 +76,18 @@ def test_the_table() -> None:
     assert lines[0].startswith("resnet18, 2 x 3 x 64 x 64, float32, ")
     assert [line.split()[0] for line in lines[2:6]] == list(PARTS)
     assert {"loss", "gradient", "peak"} <= {line.split()[0] for line in lines[6:]}
+
+
+def test_replayed_steps_stand_beside_the_others() -> None:
+    done = numgrad("train-step", "--jit", "--steps", "3", "--weights", "random")
+    assert done.returncode == 0, done.stderr
+    replayed, more = done.stdout.splitlines()[6:8]
+    assert replayed.split()[0] == "replayed"
+    assert all(float(number) > 0 for number in replayed.split()[1:3])
+    assert more.strip().endswith("planned; loss: the same bits")
+    found = report("--jit", "--steps", "2", "--weights", "random")["replay"]
+    assert (found["all"], found["median"], found["has_the_same_bits"]) == ([], None, True)
+    assert found["capture"] > 0
 
 
 def test_a_loss_that_is_not_finite_is_null_in_json() -> None:

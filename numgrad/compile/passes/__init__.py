@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from numgrad.compile.passes.dead import drop_dead
+from numgrad.compile.passes.fuse import fuse_chains
+from numgrad.compile.passes.fuse_sums import fuse_sums
 from numgrad.compile.passes.graph import Graph
 from numgrad.compile.passes.order import reorder
 from numgrad.compile.passes.recompute import make_again
@@ -32,7 +34,9 @@ PASSES: dict[str, Pass] = {
     "dead": Pass(drop_dead, True, True, False),
     "split": Pass(split_updates, True, True, False),
     "order": Pass(reorder, True, True, False),
-    "recompute": Pass(make_again, True, True, False),
+    "recompute": Pass(make_again, True, True, False),  # before chains, which take in what is made again for them
+    "fuse": Pass(fuse_chains, False, False, True),
+    "sums": Pass(fuse_sums, False, False, True),
     "share": Pass(find_homes, True, True, False),  # the last one, since it looks at the lives of blocks
 }
 

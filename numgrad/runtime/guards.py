@@ -1,0 +1,206 @@
+"""`Guards`: what objects held, and the first that holds something else now, found by one loop of machine code.
+
+A guard is a row of four words: its kind, an object, where in the object, and what is expected there. Objects are compared by
+identity; numbers and texts that are equal are then the same to Python, which renews the row.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from numgrad.errors import KernelError
+from numgrad.runtime.kernel import device, native
+from numgrad.runtime.objects import (
+    built_in,
+    call_none,
+    decref,
+    dict_get,
+    error_occurred,
+    list_get,
+    list_size,
+    size_of,
+)
+from numgrad.runtime.words import interpreter_function, peek, poke, python_to_word, word_to_python
+
+# Kinds, in the order of the rows: sizes come before items, so that no item is looked for beyond the end.
+SLOT, SIZE, BARE, ITEM, AT, CELL, CODE, CALL = range(8)
+ROW_BYTES = 32
+NONE_CHANGED, FAILED = -1, -2
+ABSENT = object()  # what is read where there is nothing
+_PLAIN = (bool, int, float, complex, str, bytes, type(None))
+
+_cell_contents = interpreter_function("PyCell_Get", 1)
+_code_of = interpreter_function("PyFunction_GetCode", 1)
+
+
+@device
+def read(kind, thing, key):
+    """What a guard's place holds: an object's address, borrowed, 0 if there is none; of `SIZE` and `BARE`, a number."""
+    if kind == SLOT:
+        return peek(thing + key)
+    if kind == ITEM:
+        return dict_get(thing, key)
+    if kind == SIZE:
+        return size_of(thing)
+    if kind == AT:
+        return list_get(thing, key) if key < list_size(thing) else 0
+    if kind == CODE:
+        return _code_of(thing)
+    if kind == BARE:
+        return size_of(dict_get(thing, key))
+    value = _cell_contents(thing) if kind == CELL else call_none(thing)
+    decref(value)  # something else holds it, or it is none that is expected
+    return value
+
+
+@device
+def first_changed(rows, count):
+    """The number of the first row that does not hold; `NONE_CHANGED`, or `FAILED` with an exception set."""
+    row = rows
+    for number in range(count):
+        value, expected = read(peek(row), peek(row + 8), peek(row + 16)), peek(row + 24)
+        if value != expected:
+            return FAILED if error_occurred() else number
+        if value == 0 and error_occurred():
+            return FAILED
+        row += ROW_BYTES
+    return NONE_CHANGED
+
+
+@native(3, returns=True)
+def find_changed(self, args, count):
+    """``find_changed(rows, count) -> row``: `first_changed` for Python."""
+    number = first_changed(python_to_word(peek(args)), python_to_word(peek(args + 8)))
+    return 0 if number == FAILED else word_to_python(number)
+
+
+@native(3, returns=True)
+def note_words(self, args, count):
+    """``note_words(rows, count)``: expect of each row of the kind `SLOT` the word that is there now."""
+    row = python_to_word(peek(args))
+    for _ in range(python_to_word(peek(args + 8))):
+        if peek(row) == SLOT:
+            poke(row + 24, peek(peek(row + 8) + peek(row + 16)))
+        row += ROW_BYTES
+    return word_to_python(0)
+
+
+@functools.cache
+def _built(function: Any) -> Callable[..., int]:
+    return built_in(function, 0, rehearsed=lambda *_: NONE_CHANGED)
+
+
+class Guard(NamedTuple):
+    """One guard, of a kind and a ``thing``; ``key`` is a slot's name, a dict's key, or a list's index."""
+
+    kind: int
+    thing: Any
+    key: Any
+    value: Any  # what is expected; `ABSENT`: nothing
+
+    def now(self) -> Any:
+        """What is there now."""
+        kind, thing, key, _ = self
+        if kind == SLOT:
+            return getattr(thing, key)
+        if kind == ITEM:
+            return thing.get(key, ABSENT)
+        if kind in (SIZE, BARE):
+            return len(thing if kind == SIZE else thing[key])
+        if kind == AT:
+            return thing[key] if key < len(thing) else ABSENT
+        if kind == CODE:
+            return thing.__code__
+        return contents(thing) if kind == CELL else thing()
+
+
+class Guards:
+    """Guards that are compared together, in the order of their kinds.
+
+    ``offset`` gives the bytes from the start of an object to its slot of a name.
+    """
+
+    def __init__(self, guards: Sequence[Guard], offset: Callable[[Any, str], int]) -> None:
+        self.guards = sorted(guards, key=lambda guard: guard.kind)
+        rows = []
+        for kind, thing, key, value in self.guards:
+            where = offset(thing, key) if kind == SLOT else 0 if key is None else key if kind == AT else id(key)
+            expected = value if kind in (SIZE, BARE) else 0 if value is ABSENT else id(value)
+            rows.append((kind, id(thing), where, expected))
+        self.rows = np.array(rows, np.int64).reshape(-1, ROW_BYTES // 8)
+        self.address: int = self.rows.ctypes.data
+
+    def __len__(self) -> int:
+        return len(self.guards)
+
+    def changed(self) -> Guard | None:
+        """The first that does not hold, or None; numbers and texts that are equal are the same."""
+        find, first = _built(find_changed), 0
+        while (number := find(self.address + ROW_BYTES * first, len(self.guards) - first)) >= 0:
+            first += number
+            guard = self.guards[first]
+            now = guard.now()
+            if not same(now, guard.value):
+                return guard
+            if guard.kind not in (SIZE, BARE):
+                self.guards[first] = guard._replace(value=now)
+                self.rows[first, 3] = id(now)
+            first += 1
+        return None
+
+
+class Words:
+    """Words in memory that are to be what they are now, such as the counts of references of objects."""
+
+    def __init__(self, places: Sequence[tuple[Any, int]]) -> None:
+        self._things = [thing for thing, _ in places]
+        self.rows = np.array([(SLOT, id(thing), offset, 0) for thing, offset in places], np.int64).reshape(-1, 4)
+        self.address: int = self.rows.ctypes.data
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def note(self) -> None:
+        """Expect what is there now."""
+        _built(note_words)(self.address, len(self.rows))
+
+    def hold(self) -> bool:
+        """Whether all are what they were."""
+        return _built(find_changed)(self.address, len(self.rows)) < 0
+
+
+def same(one: Any, other: Any) -> bool:
+    """Whether two objects are one, or equal numbers or texts of one class."""
+    return one is other or (type(one) is type(other) and isinstance(one, _PLAIN) and repr(one) == repr(other))
+
+
+def contents(cell: Any) -> Any:
+    """What a cell holds, or `ABSENT`."""
+    try:
+        return cell.cell_contents
+    except ValueError:
+        return ABSENT
+
+
+@functools.cache
+def count_offset() -> int:
+    """The offset of the count of references in an object, in bytes, which is measured as `objects.offset_of` does.
+
+    Raises
+    ------
+    KernelError
+        It is not found: this interpreter counts in another way.
+    """
+    thing = object()
+    words = (ctypes.c_int64 * (object.__basicsize__ // 8)).from_address(id(thing))
+    before = list(words)
+    holders = [thing] * 5
+    found = [index for index, (word, now) in enumerate(zip(before, words, strict=True)) if now == word + len(holders)]
+    if len(found) != 1:
+        raise KernelError("the count of references of an object is not found in its memory")
+    return 8 * found[0]
