@@ -15,6 +15,8 @@ Classes above this layer say what of them needs no guard, by attributes of the c
     Of a module, tables of hooks that run for all modules.
 ``_replay_options``
     Of an optimizer, the options that are read again before each replay.
+``_replay_switches``
+    And those of which it matters only whether they are on; their numbers are read again as well.
 ``_replay_opaque``
     Nothing of the object, or function, is looked at: it is called again at each replay (`Capture.again`, `jit.host`).
 """
@@ -284,8 +286,10 @@ class Visible:
             self._item(optimizer.__dict__, name, f"{path}.{name}")
         for number, group in enumerate(optimizer.param_groups):
             for name in group:
-                if name not in optimizer._replay_options:
-                    where = f"{path}.param_groups[{number}][{name!r}]"
+                where = f"{path}.param_groups[{number}][{name!r}]"
+                if name in optimizer._replay_switches:
+                    self._single(CALL, functools.partial(_switch, group, name), None, where)
+                elif name not in optimizer._replay_options:
                     inside.append((self._item(group, name, where), where))
         return inside
 
@@ -392,6 +396,12 @@ class Visible:
             if tensor._hooks is not hooks:
                 return f"hooks of {path} have changed"
         return self.array_difference()
+
+
+def _switch(group: dict[str, Any], name: str) -> Any:
+    """Whether an option of an optimizer is on, if it is a number."""
+    value = group.get(name)
+    return bool(value) if isinstance(value, _PLAIN) else value
 
 
 def _is_made_of(container: Any, keys: tuple[Any, ...], items: tuple[Any, ...]) -> bool:

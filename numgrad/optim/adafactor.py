@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from numgrad.dtypes import finfo
+from numgrad.engine.tape import modes
 from numgrad.optim.composed import ComposedOptimizer, State
 from numgrad.optim.optimizer import Params, check_execution, check_numbers
 from numgrad.optim.states import count_dtype
@@ -101,6 +102,11 @@ class Adafactor(ComposedOptimizer):
         }
 
     def stepped(self, group: dict[str, Any], parameter: Tensor, grad: Tensor, state: State) -> tuple[Tensor, State]:
+        if modes.capture is not None:
+            modes.capture.refuse(
+                "makes a step of Adafactor, which decides by root mean squares of parameters and updates",
+                "make it outside of the step, take another optimizer, or fallback='eager'",
+            )
         grad = -grad if group["maximize"] else grad
         after = {"step": state["step"] + 1}
         if not parameter.numel():

@@ -42,7 +42,8 @@ class FormulaOptimizer(Optimizer):
         rule = cls._op.rule
         cls._moments, cls._counts = rule.states, rule.counts
         pairs = {name for name, both in _PAIRS.items() if both[0] in rule.options}
-        cls._replay_options = frozenset({*rule.options, *pairs}) - {*rule.switches}
+        cls._replay_switches = frozenset(rule.switches)
+        cls._replay_options = frozenset({*rule.options, *pairs}) - cls._replay_switches
 
     def plan(self, changes: Changes, group: dict[str, Any], params: list[Tensor], grads: list[Tensor]) -> None:
         on, states, counts = self._columns(changes, group, params)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from numgrad.autograd import enable_grad, no_grad
+from numgrad.engine.tape import modes
 from numgrad.errors import describe
 from numgrad.optim.line_search import Point, strong_wolfe
 from numgrad.optim.optimizer import Optimizer, Params, check_numbers
@@ -102,6 +103,11 @@ class LBFGS(Optimizer):
         TypeError
             A limit is not a number.
         """
+        if modes.capture is not None:
+            modes.capture.refuse(
+                "makes a step of LBFGS, which decides by the values of losses and directions",
+                "capture the closure instead, ng.jit(closure), and call optimizer.step with that, or take fallback='eager'",
+            )
         group = self.param_groups[0]
         if group["line_search_fn"] not in (None, "strong_wolfe"):
             raise RuntimeError("only 'strong_wolfe' is supported")

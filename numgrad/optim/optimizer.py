@@ -106,6 +106,7 @@ class Optimizer(HookedOptimizer):
     _counts: tuple[str, ...] = ("step",)  # names of those that are one number
     _step_count = 0  # read by schedulers: was a step taken?
     _replay_options: frozenset[str] = frozenset()  # see `compile.visible`
+    _replay_switches: frozenset[str] = frozenset()
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)

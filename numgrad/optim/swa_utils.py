@@ -14,6 +14,7 @@ from typing import Any
 from numgrad import ops
 from numgrad.autograd import no_grad
 from numgrad.dtypes import int64
+from numgrad.engine.tape import modes
 from numgrad.nn.batchnorm import _BatchNorm, _InstanceNorm
 from numgrad.nn.module import Module
 from numgrad.optim.lr_scheduler.base import LRScheduler, for_groups
@@ -194,6 +195,11 @@ class AveragedModel(Module):
 
     def update_parameters(self, model: Module) -> None:
         """Take the model's present parameters into the mean; the first ones are copied."""
+        if modes.capture is not None:
+            modes.capture.refuse(
+                "calls AveragedModel.update_parameters, which decides by the count n_averaged",
+                "call it outside of the step, or keep the means in tensors of your own: mean.lerp_(parameter, share)",
+            )
         means = [each.detach() for each in _averaged_tensors(self.module, self.use_buffers)]
         currents = [each.detach() for each in _averaged_tensors(model, self.use_buffers)]
         pairs = list(zip(means, currents, strict=False))

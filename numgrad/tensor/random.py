@@ -91,6 +91,8 @@ class Generator:
         >>> ng.Generator().manual_seed(7).get_state()
         tensor([7, 0])
         """
+        if modes.capture is not None:  # each replay makes it anew
+            return self._state.clone()
         return creation.tensor(self._state._array())
 
     def set_state(self, state: Tensor) -> Generator:
@@ -111,7 +113,10 @@ class Generator:
         arguments.check_tensor("set_state", "new_state", state)
         if state.dtype is not dtypes.int64 or tuple(state.shape) != (2,):
             raise TypeError(f"set_state: got {list(state.shape)} of {state.dtype}, expected [2] of numgrad.int64")
-        self._state._array()[...] = state._array()
+        if modes.capture is not None:
+            self._state.copy_(state)
+        else:
+            self._state._array()[...] = state._array()
         return self
 
 

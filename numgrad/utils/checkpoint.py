@@ -7,6 +7,7 @@ redeems runs the function once more; the tensors saved by this second run go to 
 from __future__ import annotations
 
 import contextlib
+import functools
 import weakref
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -181,18 +182,15 @@ class _Run:
         if modes.backward is not None:
             modes.backward.at_end.append(self.forget)
         self.position = 0
-        state = random.default_generator.words()
-        now = state.copy()
+        restore = None if self.rng_state is None else _with_state(self.rng_state)
         try:
-            if self.rng_state is not None:
-                random.set_rng_state(self.rng_state)
             with self.context, enable_grad(), saved_tensors_hooks(self._take, _refuse):
                 self.function(*self.args, **self.kwargs)
         except _Enough:
             pass
         finally:
-            if self.rng_state is not None:
-                state[...] = now  # one store, which Ctrl-C cannot prevent
+            if restore is not None:
+                restore()
 
     def _take(self, tensor: Tensor) -> None:
         """The pack hook of the second run."""
@@ -217,6 +215,18 @@ class _Run:
             ticket = reference()
             if ticket is not None:
                 ticket.tensor = None
+
+
+def _with_state(state: Tensor) -> Callable[[], Any]:
+    """Set the default generator's state; a function that sets it back."""
+    restore: Callable[[], Any]
+    if modes.capture is not None:  # each replay does it again
+        restore = functools.partial(random.set_rng_state, random.get_rng_state())
+    else:
+        words = random.default_generator.words()
+        restore = functools.partial(words.__setitem__, ..., words.copy())  # one store, which Ctrl-C cannot prevent
+    random.set_rng_state(state)
+    return restore
 
 
 def _refuse(packed: Any) -> Any:

@@ -15,8 +15,8 @@ from numgrad.compile.passes.fuse import fuse_chains
 from numgrad.compile.passes.fuse_sums import fuse_sums
 from numgrad.compile.passes.graph import Graph
 from numgrad.compile.passes.order import reorder
-from numgrad.compile.passes.recompute import recompute
-from numgrad.compile.passes.share import share
+from numgrad.compile.passes.recompute import make_again
+from numgrad.compile.passes.share import find_homes
 from numgrad.compile.passes.split import split_updates
 
 
@@ -37,11 +37,11 @@ PASSES: dict[str, Pass] = {
     "dead": Pass(drop_dead, True, True, False),
     "split": Pass(split_updates, True, True, False),
     "order": Pass(reorder, True, True, False),
-    "recompute": Pass(recompute, True, True, False),  # before chains, which take in what is made again for them
+    "recompute": Pass(make_again, True, True, False),  # before chains, which take in what is made again for them
     "fuse": Pass(fuse_chains, False, False, True),
     "sums": Pass(fuse_sums, False, False, True),
     "freeze": Pass(freeze, False, True, False),  # after those that know whole ops
-    "share": Pass(share, True, True, False),  # the last one, since it looks at the lives of blocks
+    "share": Pass(find_homes, True, True, False),  # the last one, since it looks at the lives of blocks
 }
 
 
