@@ -77,7 +77,6 @@ class Block:
         self.maker = ""  # the line that made it
         self.born = self.died = -1  # while the step ran op by op: the op that made it, and the first one after its life
 
-
     def inside(self) -> tuple[Block, ...]:
         """Of a table, the blocks whose addresses stand in it, each once."""
         if self._inside[0] != len(self.words):
