@@ -94,7 +94,9 @@ def _block(w: Tree, x: Any, heads: int) -> Any:
         return (x - mean) * jax.lax.rsqrt(variance + 1e-5) * w[f"{name}.weight"] + w[f"{name}.bias"]
 
     batch, tokens, width = x.shape
-    q, k, v = linear(norm(x, "norm1"), "in_proj").reshape(batch, tokens, 3, heads, width // heads).transpose(2, 0, 1, 3, 4)
+    q, k, v = (
+        linear(norm(x, "norm1"), "in_proj").reshape(batch, tokens, 3, heads, width // heads).transpose(2, 0, 1, 3, 4)
+    )
     x = x + linear(jax.nn.dot_product_attention(q, k, v).reshape(batch, tokens, width), "out_proj")
     inner = jax.nn.gelu(linear(norm(x, "norm2"), "mlp.0"), approximate=False)
     return x + linear(inner, "mlp.2")

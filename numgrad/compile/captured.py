@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import threading
 from collections import Counter, deque
 from collections.abc import Callable, Hashable, Sequence
 from itertools import chain, repeat, starmap
@@ -61,6 +62,7 @@ class Captured:
         self._prepare(fresh, slots)  # type: ignore[arg-type]
         self.at_once: AtOnce | None = None
         self.replays = 0
+        self._user = 0  # the thread that replays it
         self._lock = locks.renewed()
         self.is_inference = recorded.is_inference
 
@@ -244,7 +246,15 @@ class Captured:
         """
         with self._lock:
             self.replays += 1
-            return self._replay(arguments)
+            self._user = threading.get_ident()
+            try:
+                return self._replay(arguments)
+            finally:
+                self._user = 0
+
+    def is_in_use(self) -> bool:
+        """Whether it is this thread that replays it: a callback in the middle calls the step again."""
+        return self._user == threading.get_ident()
 
     def _replay(self, arguments: Sequence[TensorBase]) -> Any:
         for step in self.before:

@@ -95,12 +95,15 @@ class Step:
             return self.function(*args, **kwargs)
         programs = self._programs.get(key, ())
         for captured in programs:
-            if captured.fits(tensors, roots):
+            if not captured.is_in_use() and captured.fits(tensors, roots):
                 self._replays += 1
                 self._last = captured
                 if not kwargs:
                     captured.prepare_at_once(args)
                 return captured.replay(tensors)
+        if any(captured.is_in_use() for captured in programs):  # its memory is needed
+            self._eager += 1
+            return self.function(*args, **kwargs)
         reason = programs[-1].difference(tensors) if programs else "no capture has its signature"
         if kernel.rehearsal is not None or config.PYTHON.is_set():  # kernels are no machine code
             self._eager += 1
