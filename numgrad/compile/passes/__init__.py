@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from numgrad.compile.passes.dead import drop_dead
-from numgrad.compile.passes.fold import fold
-from numgrad.compile.passes.freeze import freeze
+from numgrad.compile.passes.fold import fold_norms
+from numgrad.compile.passes.freeze import take_out
 from numgrad.compile.passes.fuse import fuse_chains
 from numgrad.compile.passes.fuse_sums import fuse_sums
 from numgrad.compile.passes.graph import Graph
@@ -33,14 +33,14 @@ class Pass(NamedTuple):
 
 
 PASSES: dict[str, Pass] = {
-    "fold": Pass(fold, False, False, False),  # before those that look at a norm
+    "fold": Pass(fold_norms, False, False, False),  # before those that look at a norm
     "dead": Pass(drop_dead, True, True, False),
     "split": Pass(split_updates, True, True, False),
     "order": Pass(reorder, True, True, False),
     "recompute": Pass(make_again, True, True, False),  # before chains, which take in what is made again for them
     "fuse": Pass(fuse_chains, False, False, True),
     "sums": Pass(fuse_sums, False, False, True),
-    "freeze": Pass(freeze, False, True, False),  # after those that know whole ops
+    "freeze": Pass(take_out, False, True, False),  # after those that know whole ops
     "share": Pass(find_homes, True, True, False),  # the last one, since it looks at the lives of blocks
 }
 

@@ -28,7 +28,7 @@ from numgrad.registry import Op
 _Tensor = tuple[Place, Spec]
 
 
-def fold(graph: Graph) -> None:
+def fold_norms(graph: Graph) -> None:
     """Fold the norms.
 
     Raises

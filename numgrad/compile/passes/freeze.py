@@ -18,7 +18,7 @@ from numgrad.runtime import memory
 from numgrad.runtime.program import Array, Launch, Pair, Program
 
 
-def freeze(graph: Graph) -> None:
+def take_out(graph: Graph) -> None:
     """Move launches that depend on constants alone to `Graph.prepared`."""
     changed = {block for step in graph.steps if isinstance(step, Applied) for block in step.changes}
     # The options of an optimizer are filled by Python before each replay.
