@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import functools
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -28,7 +29,8 @@ from numgrad.runtime.objects import (
 from numgrad.runtime.words import interpreter_function, peek, poke, python_to_word, word_to_python
 
 # Kinds, in the order of the rows: sizes come before items, so that no item is looked for beyond the end.
-SLOT, SIZE, BARE, ITEM, AT, CELL, CODE, CALL = range(8)
+SLOT, SIZE, BARE, SWITCH, ITEM, AT, CELL, CODE, CALL = range(9)
+NUMBERS = SIZE, BARE, SWITCH  # of which a number is compared: of items, of the items of an item, 1 for an item that is true
 ROW_BYTES = 32
 NONE_CHANGED, FAILED = -1, -2
 ABSENT = object()  # what is read where there is nothing
@@ -36,11 +38,12 @@ _PLAIN = (bool, int, float, complex, str, bytes, type(None))
 
 _cell_contents = interpreter_function("PyCell_Get", 1)
 _code_of = interpreter_function("PyFunction_GetCode", 1)
+_is_true = interpreter_function("PyObject_IsTrue", 1, "int")
 
 
 @device
 def read(kind, thing, key):
-    """What a guard's place holds: an object's address, borrowed, 0 if there is none; of `SIZE` and `BARE`, a number."""
+    """What a guard's place holds: an object's address, borrowed, 0 if there is none; or a number, see `NUMBERS`."""
     if kind == SLOT:
         return peek(thing + key)
     if kind == ITEM:
@@ -53,6 +56,9 @@ def read(kind, thing, key):
         return _code_of(thing)
     if kind == BARE:
         return size_of(dict_get(thing, key))
+    if kind == SWITCH:
+        item = dict_get(thing, key)
+        return _is_true(item) if item != 0 else 0
     value = _cell_contents(thing) if kind == CELL else call_none(thing)
     decref(value)  # something else holds it, or it is none that is expected
     return value
@@ -112,6 +118,8 @@ class Guard(NamedTuple):
             return thing.get(key, ABSENT)
         if kind in (SIZE, BARE):
             return len(thing if kind == SIZE else thing[key])
+        if kind == SWITCH:
+            return bool(thing.get(key))
         if kind == AT:
             return thing[key] if key < len(thing) else ABSENT
         if kind == CODE:
@@ -130,7 +138,9 @@ class Guards:
         rows = []
         for kind, thing, key, value in self.guards:
             where = offset(thing, key) if kind == SLOT else 0 if key is None else key if kind == AT else id(key)
-            expected = value if kind in (SIZE, BARE) else 0 if value is ABSENT else id(value)
+            expected = int(value) if kind in NUMBERS else 0 if value is ABSENT else id(value)
+            if kind == SIZE and type(thing) in _SIZED:
+                kind, where = SLOT, _size_offset(type(thing))
             rows.append((kind, id(thing), where, expected))
         self.rows = np.array(rows, np.int64).reshape(-1, ROW_BYTES // 8)
         self.address: int = self.rows.ctypes.data
@@ -147,7 +157,7 @@ class Guards:
             now = guard.now()
             if not same(now, guard.value):
                 return guard
-            if guard.kind not in (SIZE, BARE):
+            if guard.kind not in NUMBERS:
                 self.guards[first] = guard._replace(value=now)
                 self.rows[first, 3] = id(now)
             first += 1
@@ -185,6 +195,23 @@ def contents(cell: Any) -> Any:
         return cell.cell_contents
     except ValueError:
         return ABSENT
+
+
+_SIZED = (dict, list, set, OrderedDict)
+
+
+@functools.cache
+def _size_offset(cls: type) -> int:
+    """The offset of the number of items in a container, in bytes, which is measured as `objects.offset_of` does."""
+    container: Any = cls(enumerate(range(9)) if issubclass(cls, dict) else range(9))
+    words = (ctypes.c_int64 * (cls.__basicsize__ // 8)).from_address(id(container))
+    before = list(words)
+    for _ in range(4):
+        container.popitem() if issubclass(cls, dict) else container.pop()
+    found = [index for index, (word, now) in enumerate(zip(before, words, strict=True)) if (word, now) == (9, 5)]
+    if len(found) != 1:
+        raise KernelError(f"the number of items of a {cls.__name__} is not found in its memory")
+    return 8 * found[0]
 
 
 @functools.cache
