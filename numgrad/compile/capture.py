@@ -17,7 +17,6 @@ are of these kinds:
 
 from __future__ import annotations
 
-import random
 import sys
 import threading
 import weakref
@@ -26,7 +25,7 @@ from typing import Any
 
 import numpy as np
 
-from numgrad.compile.visible import Visible, is_foreign, is_library
+from numgrad.compile.visible import Visible, is_foreign, is_library, random_states
 from numgrad.engine import dispatch, tape
 from numgrad.engine.constants import is_constant
 from numgrad.engine.tape import TensorBase, modes
@@ -47,21 +46,9 @@ class Block:
     """The life of one storage during a step."""
 
     __slots__ = (
-        "_inside",
-        "born",
-        "columns",
-        "died",
-        "initial",
-        "kind",
-        "maker",
-        "nbytes",
-        "number",
-        "root",
-        "slot",
-        "spec",
-        "weak",
+        "_inside", "born", "columns", "died", "initial", "kind", "maker", "nbytes", "number", "root", "slot", "spec", "weak",
         "words",
-    )
+    )  # fmt: skip
 
     def __init__(self, number: int, kind: str, nbytes: int, root: Storage | None) -> None:
         self.number, self.kind, self.nbytes = number, kind, nbytes
@@ -170,7 +157,7 @@ class Capture(Scope):
         self._reads_tensors = False  # whether options of the optimizer that steps now are tensors
         self._thread = threading.get_ident()
         self._threads = set(sys._current_frames())
-        self._random = _random_states()
+        self._random = random_states()
         self._first_node = 0
         for number, tensor in enumerate(arguments):
             root = tensor._storage.root
@@ -457,7 +444,7 @@ class Capture(Scope):
 
     def drawn(self) -> bool:
         """Whether random numbers of Python's or NumPy's were drawn."""
-        return self._random != _random_states() or self.visible.has_drawn()
+        return self._random != random_states() or self.visible.has_drawn()
 
     def is_filled(self, root: Storage) -> bool:
         """Whether Python filled this storage during the step."""
@@ -509,9 +496,3 @@ def renew(numbers: np.ndarray, renewed: Callable[[], list[float] | None]) -> Non
     """Fill the options of an optimizer with what they are now."""
     if (values := renewed()) is not None:
         numbers[:] = values
-
-
-def _random_states() -> Any:
-    """The states of the global generators of Python and NumPy, as something to compare."""
-    state: Any = np.random.get_state()
-    return random.getstate(), state[1].tobytes(), state[2:]

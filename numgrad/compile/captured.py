@@ -17,6 +17,7 @@ from numgrad.compile.at_once import AtOnce, Kept, is_possible
 from numgrad.compile.capture import Again, Applied, Block, Place
 from numgrad.compile.passes.graph import Graph
 from numgrad.compile.passes.memory import lives_of
+from numgrad.compile.prepared import Prepared
 from numgrad.compile.recorded import Recorded
 from numgrad.compile.verifier import Spot, verify
 from numgrad.engine import dispatch
@@ -53,6 +54,11 @@ class Captured:
         self.held = {
             id(block.root): block.root for block in recorded.blocks if block.kind == "held" and block not in slots
         }
+        if graph.prepared:
+            tensors = [*self.visible.tensors.values(), *[tensor for tensor, *_ in self.seen]]
+            self.before.insert(
+                0, Again(Prepared(graph.prepared, tensors).refresh, (), False, "what weights alone decide")
+            )
         self._prepare(fresh, slots)  # type: ignore[arg-type]
         self.at_once: AtOnce | None = None
         self.replays = 0
@@ -166,13 +172,19 @@ class Captured:
         guards += [Guard(SLOT, leaf, "_grad", None) for leaf in without]
         return Guards(guards, lambda _, name: replay.offset_of(name))
 
-    def difference(self, arguments: Sequence[TensorBase]) -> str | None:
-        """Why this program must not run for these arguments now; None if it may."""
+    def difference_of_seen(self) -> str | None:
+        """What the step sees, apart from arguments and gradients, that is not what it was; None if all is."""
         if (difference := self.visible.difference()) is not None:
             return difference
         for tensor, address, spec in self.seen:
             if tensor._address != address or tensor._spec is not spec:
                 return f"a tensor {spec} that the step uses has other memory or another layout"
+        return None
+
+    def difference(self, arguments: Sequence[TensorBase]) -> str | None:
+        """Why this program must not run for these arguments now; None if it may."""
+        if (difference := self.difference_of_seen()) is not None:
+            return difference
         for gradient in self.gradients:
             leaf = gradient.of(arguments)
             if gradient.before is not None and (leaf._grad is not None) is not gradient.before:

@@ -342,6 +342,8 @@ class Jit(Files):
         limit: int = 8,
         passes: Mapping[str, bool] | None = None,
         fuse: bool = False,
+        freeze: bool = False,
+        fold: bool = False,
     ) -> Any:
         """``step``, a function or a module, such that its calls are captured and then replayed; also as a decorator.
 
@@ -366,6 +368,11 @@ class Jit(Files):
             Switches a pass of `numgrad.compile.passes.PASSES` on or off, by its name.
         fuse
             Switches on the passes that compile kernels for this step, which may change its rounding.
+        freeze
+            What depends on weights alone, such as packing them, is computed once, and again when a weight was changed in place.
+            Changes through ``data`` or an array of NumPy's are not seen, so this is for weights that are in use.
+        fold
+            Also fold batch norms in eval mode into the layers before them, where this saves a pass; it changes the rounding.
 
         Raises
         ------
@@ -392,7 +399,9 @@ class Jit(Files):
         3
         """
         if step is None:
-            return functools.partial(self, fallback=fallback, limit=limit, passes=passes, fuse=fuse)
+            return functools.partial(
+                self, fallback=fallback, limit=limit, passes=passes, fuse=fuse, freeze=freeze, fold=fold
+            )
         if not callable(step):
             raise TypeError(f"jit: expected a function or a module, got {type(step).__name__}")
         if fallback not in ("error", "eager"):
@@ -400,7 +409,7 @@ class Jit(Files):
         if type(limit) is not int or limit < 1:
             raise ValueError(f"jit: limit is {limit!r}, expected an int of at least 1")
         kind = ModelStep if hasattr(type(step), "_parameters") else Step
-        return kind(step, fallback, limit, chosen(passes, fuse))
+        return kind(step, fallback, limit, chosen(passes, fuse, freeze, fold))
 
     def stats(self, step: Any) -> Stats:
         """What a step has done so far: captures, replays, eager calls, launches, and the bytes of its memory plan.

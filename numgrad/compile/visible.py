@@ -437,3 +437,9 @@ def _short(value: Any) -> str:
     if isinstance(value, TensorBase):
         return f"a tensor of {list(value._spec.shape)}"
     return f"another {type(value).__name__}"
+
+
+def random_states() -> Any:
+    """The states of the global generators of Python and NumPy, as something to compare."""
+    state: Any = np.random.get_state()
+    return random.getstate(), state[1].tobytes(), state[2:]

@@ -152,7 +152,7 @@ def plan_pack(
     b.launch(
         pack_kernel(code), right.array, packed.flat, sizes, right.steps,
         work=batch * -(-sizes.panels // sizes.together) * taps * blocks, grain=GRAIN_COST // (2 * item + 1) + 1,
-        cost=packed.extent,
+        cost=packed.extent, prepares=True,
     )  # fmt: skip
     return packed
 

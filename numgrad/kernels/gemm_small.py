@@ -33,7 +33,7 @@ def small_kernel(code: str) -> Kernel:
     """The kernel for one dtype."""
     itemsize = 4 if code == "f4" else 8
     width = target.host_target().lanes(itemsize)
-    tile = simd.strided_tile(code, ROWS, 1)
+    tile, transpose, put = simd.strided_tile(code, ROWS, 1), simd.transpose_tile(code), simd.copy_tile(code, 1)
     floats = f"{code}[:], " * 5
 
     @kernel(f"{floats} Small, Steps, Steps, Steps, i8", Small, Steps)
@@ -49,16 +49,29 @@ def small_kernel(code: str) -> Kernel:
                 right, right_step, right_panel = address_of(copy, 0), width * itemsize, count * width * itemsize
                 for panel in range(panels):
                     begin = g * b_steps.batch + panel * width * b_steps.column
+                    goal = copy[panel * count * width : (panel + 1) * count * width]
                     used = min(width, columns - panel * width)
-                    for p in range(count):
-                        goal = copy[(panel * count + p) * width :][:width]
-                        for j in range(used):
-                            goal[j] = b[begin + p * b_steps.row + j * b_steps.column]
+                    squares = count // width * width if used == width and b_steps.row == 1 else 0
+                    for p in range(0, squares, width):
+                        transpose(
+                            address_of(b, begin + p),
+                            b_steps.column * itemsize,
+                            address_of(goal, p * width),
+                            width * itemsize,
+                        )
+                    for j in range(used):
+                        source = begin + j * b_steps.column
+                        for p in range(squares, count):
+                            goal[p * width + j] = b[source + p * b_steps.row]
             if bias.shape[0] > 0:
                 for i in range(rows):
-                    line = out[g * out_steps.batch + i * out_steps.row :][:columns]
-                    for j in range(columns):
-                        line[j] = bias[j]
+                    begin = g * out_steps.batch + i * out_steps.row
+                    whole = columns // width if bias.shape[0] == columns else 0
+                    for panel in range(whole):
+                        put(address_of(bias, panel * width), address_of(out, begin + panel * width))
+                    line = out[begin + whole * width : begin + columns]
+                    for j in range(line.shape[0]):
+                        line[j] = bias[whole * width + j if bias.shape[0] == columns else 0]
             for i in range(0, rows, ROWS):
                 left = address_of(a, g * a_steps.batch + i * a_steps.row)
                 goals = address_of(out, g * out_steps.batch + i * out_steps.row)
@@ -78,6 +91,9 @@ def plan_small(
 ) -> bool:  # fmt: skip
     """Add the launch of `plan_gemm`, if the matrices are small and this form is the fastest: whether it is."""
     dtype, code = out.operand.spec.dtype, out.operand.code
+    biases = n
+    if n == 1 and out.row == 1:  # a column is written as a row
+        left, right, m, n = right.transposed, left.transposed, n, m
     width = target.host_target().lanes(dtype.itemsize)
     tiles, panels = -(-m // ROWS), -(-n // width)
     steps = tiles * panels * k
@@ -87,10 +103,9 @@ def plan_small(
         return False
     if panels > 1 if in_place else n * k > tiles * MOST_COPIED:
         return False
-    no_bias = b.scratch(dtype, 0)
     copies = b.scratch(dtype, copied, per_worker=True)
     b.launch(
-        small_kernel(code), left.array, right.array, bias.array(n) if bias else no_bias.array(0), out.array, copies.flat,
+        small_kernel(code), left.array, right.array, bias.array(biases) if bias else copies.array(0), out.array, copies.flat,
         Small(m, n, k, copied), left.steps, right.steps, out.steps, int(accumulate),
         work=batch, grain=GRAIN_COST // (steps * STEP_COST + copied) + 1, cost=batch * (steps * STEP_COST + copied),
     )  # fmt: skip

@@ -137,6 +137,7 @@ def plan_batch_norm(
         b.launch(
             batch_norm_from_running, running_var.array(c), _or_empty(weight, x, c), _or_empty(bias, x, c),
             invstd.array(c), scale.array(c), shift.array(c), eps, work=c, grain=GRAIN_COST // 16, cost=16 * c,
+            prepares=True,
         )  # fmt: skip
         mean = running_mean
     rows, width = (outer, c) if inner == 1 else (outer * c, inner)

@@ -129,7 +129,7 @@ def add_bias(out, bias, columns, start, stop):
 def _plan_transform(
     b: PlanBuilder, matrix: Matrix, source: Operand, goal: Operand, *, units: range, channels: int,
     image: tuple[int, Tiling] = (NEITHER, NO_IMAGE), source_points: Points = IN_IMAGE, goal_points: Points = IN_IMAGE,
-    panel: Panel | None = None, flags: Array | None = None, subject: int = OUTPUTS,
+    panel: Panel | None = None, flags: Array | None = None, subject: int = OUTPUTS, prepares: bool = False,
 ) -> None:  # fmt: skip
     """Transform units, which are counted from the first one; tiles of an image are numbered through all images.
 
@@ -145,7 +145,7 @@ def _plan_transform(
         transform_kernel(source.code, matrix, image_side, flags is not None), source.flat, goal.flat, spare.flat, words.flat,
         flags or words.flat, subject, tiling, _numbered(source_points, units.start), _numbered(goal_points, units.start),
         panel or Panel(channels), channels, units.start,
-        work=len(units), grain=2 * GRAIN_COST // cost + 1, cost=len(units) * cost,
+        work=len(units), grain=2 * GRAIN_COST // cost + 1, cost=len(units) * cost, prepares=prepares,
     )  # fmt: skip
 
 
@@ -249,6 +249,7 @@ class _Filters:
         _plan_transform(
             b, matrices(self.m)[1], weights, self.memory, units=range(channels), channels=count, source_points=points,
             goal_points=Points(0, plane, width), panel=Panel(width, channels * width),
+            prepares=count == outputs,  # or else other calls write the same memory
         )  # fmt: skip
         return self.memory
 

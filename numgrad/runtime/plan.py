@@ -196,12 +196,15 @@ class PlanBuilder:
         grain: int,
         cost: int | None = None,
         binding: tuple[str, ...] = (),
+        prepares: bool = False,
     ) -> None:
         """Add a launch of ``kernel`` over ``range(work)``, in chunks of ``grain``.
 
         Arguments are arrays (`Operand.array`), `STATUS`, `table`, constants, records or Python numbers, in the order of
         the kernel's declaration; type variables are bound by the arrays' dtypes, or by ``binding``. ``cost`` is a rough count
-        of elementary operations for all of the work (default: one for each unit).
+        of elementary operations for all of the work (default: one for each unit). ``prepares`` says that the launch reads
+        inputs, or what such launches before it wrote, and writes scratch memory that no other launch writes: a replay runs it
+        once for inputs that stay the same (`compile.passes.freeze`).
 
         Raises
         ------
@@ -220,7 +223,7 @@ class PlanBuilder:
         bound = binding or self._binding(kernel, arguments)
         # A kernel that has no memory for each worker takes as many as there are when it runs.
         workers = self.workers if kernel.takes_worker else threads.MOST_THREADS
-        self.launches.append(Launch(kernel, bound, arguments, work, max(1, grain), cost or work, workers))
+        self.launches.append(Launch(kernel, bound, arguments, work, max(1, grain), cost or work, workers, prepares))
 
     def host_call(
         self, function: Callable[..., int | None], inputs: Sequence[Operand], outputs: Sequence[Operand], **params: Any

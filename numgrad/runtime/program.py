@@ -94,7 +94,8 @@ class Constant:
 class Launch:
     """One kernel over ``range(work)`` in chunks of ``grain``; arguments are `Array`, `Constant`, records or Python scalars.
 
-    ``cost`` is a rough count of elementary operations, by which the program decides whether to release the GIL.
+    ``cost`` is a rough count of elementary operations, by which the program decides whether to release the GIL. A launch that
+    ``prepares`` reads inputs, and what such launches before it wrote; it writes scratch memory that no other launch writes.
     """
 
     kernel: Kernel
@@ -104,6 +105,7 @@ class Launch:
     grain: int
     cost: int
     workers: int  # the most threads of the launch; its scratch memory has room for as many
+    prepares: bool = False
 
     @property
     def chunks(self) -> int:

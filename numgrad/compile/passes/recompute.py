@@ -1,7 +1,7 @@
 """Compute cheap results again just before the backward reads them, in the place of keeping them.
 
 The op that made a block runs once more, over the same inputs, in the place where the block is next read: the same kernels, the
-same numbers, the same bits. Ops say by `Op.cheap` that they may; of some the last launches alone run again, from what the others left.
+same numbers, the same bits. Ops say by `Op.cheap` that they may; of some the last launches alone run again, from what others left.
 Blocks are chosen greedily: the one that frees most at the fullest moment (Chen et al., "Training Deep Nets with Sublinear Memory
 Cost", 2016, recompute stretches of layers; here nothing that multiplies matrices runs again).
 """
@@ -19,7 +19,7 @@ from numgrad.compile.passes.memory import lives_of, peak_of, room, usage
 from numgrad.runtime.program import Array, Program
 
 _SMALLEST_PEAK = 1 << 20  # below it, all lies in the caches
-_SMALLEST_SHARE = 1 / 64  # of the peak, of a block that is worth a launch
+_SMALLEST_SHARE = 1 / 128  # of the peak, of a block that is worth a launch
 
 
 class _Plan(NamedTuple):
@@ -31,7 +31,7 @@ class _Plan(NamedTuple):
     gain: int
 
 
-def recompute(graph: Graph) -> None:
+def make_again(graph: Graph) -> None:
     """Make blocks again for the backward, as long as that lowers the bytes in use at the fullest moment."""
     before = peak = peak_of(graph.steps, graph.kept)
     if before < _SMALLEST_PEAK:
@@ -42,7 +42,7 @@ def recompute(graph: Graph) -> None:
         now = peak_of(steps, graph.kept)
         if now <= peak:
             peak = now
-            work.accept(plan, steps)
+            work.accept(steps)
         else:
             work.refused.add(plan.blocks)
     if peak < before - before * _SMALLEST_SHARE:
@@ -57,8 +57,9 @@ class _Work:
         self.graph = graph
         self.steps = list(graph.steps)
         self.refused: set[tuple[Block, ...]] = set()
-        self.again: dict[Block, tuple[Block, Applied]] = {}  # by a block: its second one, and what makes that
+        self.again: dict[Block, Block] = {}  # by a block that is made again: the second one
         self.programs: dict[int, Program] = {}
+        self._renamed: dict[Block, Block] = {}  # by the plan that was looked at last
         self.update()
 
     def update(self) -> None:
@@ -66,6 +67,7 @@ class _Work:
         steps = self.steps
         now = Graph(steps, self.graph.kept)
         self.users, self.writers = now.users(), now.writers()
+        self.makers = {block: step for step in steps if isinstance(step, Applied) for block in step.makes}
         self.lives = lives_of(steps, self.graph.kept)
         self.usage = usage(self.lives.values(), len(steps))
         self.walls = np.cumsum([not is_of_kernels(step) for step in steps])
@@ -73,20 +75,20 @@ class _Work:
             block for s in steps if isinstance(s, Applied) for w in s.places if w for _, block, _ in w[0].words
         }
 
-    def accept(self, plan: _Plan, steps: list[Applied | Again]) -> None:
+    def accept(self, steps: list[Applied | Again]) -> None:
         """Go on with these steps."""
         self.steps = steps
-        self.again.update(self._made)
+        self.again.update(self._renamed)
         self.update()
 
     def best(self) -> _Plan | None:
         """What frees most at the fullest moment; None if nothing does."""
         moment = int(self.usage.argmax())
         least = int(self.usage[moment] * _SMALLEST_SHARE)
-        second = {block for block, _ in self.again.values()}
+        third = {self.again[block] for block in self.again.values() if block in self.again}
         found: _Plan | None = None
         for number, step in enumerate(self.steps[:moment]):
-            if not isinstance(step, Applied) or not step.makes or second & set(step.makes):
+            if not isinstance(step, Applied) or not step.makes or third & set(step.makes):
                 continue
             plan = self._plan(number, step, moment)
             if plan is not None and plan.gain >= least and (found is None or plan.gain > found.gain):
@@ -139,8 +141,7 @@ class _Work:
             if block in self.again and self.lives[block].last < plan.at:
                 self._earlier(block, plan.at, earlier, replaced)
         step_again, made = self._step_again(step, launches, replaced)
-        self._made = {block: (made[block], step_again) for block in plan.blocks}
-        renamed = {block: made[block] for block in plan.blocks}
+        renamed = self._renamed = {block: made[block] for block in plan.blocks}
         moved = set(map(id, earlier))
         steps: list[Applied | Again] = []
         for number, each in enumerate(self.steps):
@@ -153,11 +154,11 @@ class _Work:
 
     def _earlier(self, block: Block, at: int, earlier: list[Applied], replaced: dict[Block, Block]) -> None:
         """Make the second one of a block before the step ``at``, if it is made later now, and what that reads too."""
-        again, maker = self.again[block]
-        replaced[block] = again
+        again = replaced[block] = self.again[block]
+        maker = self.makers[again]
         if self.users[again][0] >= at and maker not in earlier:
             for read in dict.fromkeys(maker.reads):
-                for first, (second, _) in self.again.items():
+                for first, second in self.again.items():
                     if second is read and self.users[second][0] >= at:
                         self._earlier(first, at, earlier, {})
             earlier.append(maker)
@@ -192,7 +193,7 @@ class _Work:
 
 
 def launches_again(step: Applied) -> int | None:
-    """How many of the last launches make the first output again, 0 if all launches make all outputs; None if it may not be."""
+    """How many of the last launches make the first output again, 0 if all make all outputs; None if it may not be."""
     cheap = step.op.cheap_launches
     if cheap is None or not isinstance(step.program, Program) or step.op.status_function is not None:
         return None

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from numgrad.compile.capture import Block
 from numgrad.compile.passes.graph import Graph
-from numgrad.compile.passes.memory import Life, lives_of, room
+from numgrad.compile.passes.memory import Life, lives_of, room, usage
 
 _SMALLEST, _SMALLEST_SHARE = 1 << 12, 1 << 10  # bytes, and share of the gradients, that are worth an address to write
 
 
-def share(graph: Graph) -> None:
-    """Find homes for blocks, the largest blocks first, each in the smallest memory where it has room."""
+def find_homes(graph: Graph) -> None:
+    """Find homes for blocks, first for those of the fullest moment, the largest first, each in the smallest that has room."""
     every = lives_of(graph.steps, graph.kept)
     later = {block: life for block, life in every.items() if block in graph.kept}
     lives = {block: life for block, life in every.items() if block not in graph.kept}
@@ -22,10 +22,12 @@ def share(graph: Graph) -> None:
     total = sum(life.nbytes for life in later.values())
     placed: dict[Block, list[tuple[int, int, Life]]] = {home: [] for home in homes}
     found: dict[Block, tuple[Block, int]] = {}
-    for block in sorted(lives, key=lambda block: -lives[block].nbytes):
+    moments = usage(lives.values(), len(graph.steps))
+    fullest = {block: int(moments[life.first : life.last + 1].max()) for block, life in lives.items()}
+    for block in sorted(lives, key=lambda block: (-fullest[block], -lives[block].nbytes)):
         life = lives[block]
         if life.nbytes < max(total // _SMALLEST_SHARE, _SMALLEST):
-            break
+            continue
         for home in homes:
             if life.nbytes > later[home].nbytes or life.last >= later[home].first:
                 continue

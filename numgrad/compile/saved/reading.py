@@ -48,6 +48,9 @@ class Unwatched:
 
     has_arrays = False
 
+    def __init__(self) -> None:
+        self.tensors: dict[int, TensorBase] = {}
+
     def guards(self) -> list[Any]:
         """None."""
         return []
@@ -189,7 +192,7 @@ class _Program:
             tuple(steps), blocks, gradients, results, frozenset(kept), (tuple(args), kwargs), tuple(self.arguments),
             (0,) * len(self.arguments), [], Unwatched(),  # type: ignore[arg-type]
             [(each.tensor, each.tensor._address, each.tensor._spec) for each in self.reader.tensors], [],
-            [(block, block.root) for block in changed], truth(document["inference"], "inference"),
+            [(block, block.root) for block in changed], truth(document["inference"], "inference"), 0,
         )  # fmt: skip
 
     def signature(self, value: Any, depth: int = 0) -> Any:
