@@ -43,7 +43,7 @@ class Kept:
         self.held = [(leaf, "_grad", tensor) for leaf, _, tensor in changes] + [
             (leaf, "_grad", None) for leaf in dropped
         ]
-        places = [(leaf, replay.offset_of(name)) for leaf, name, _ in self.held]
+        places: list[tuple[object, int]] = [(leaf, replay.offset_of(name)) for leaf, name, _ in self.held]
         places += [(tensor, replay.offset_of(name)) for tensor in tensors for name in _OF_TENSOR]
         places += [(thing, count_offset()) for thing in (*tensors, *storages)]
         self.words = Words(places)

@@ -11,8 +11,8 @@ A program is refused if
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
-from typing import Any
 
 from numgrad.compile.capture import Again, Applied, Block
 from numgrad.compile.passes.graph import front_first, is_of_kernels
@@ -133,17 +133,20 @@ def _check_lasting(captured: _Steps, steps: _Steps, kept: frozenset[Block]) -> N
         for block in (*step.makes, *step.changes) if isinstance(step, Applied) else ():
             if block not in now and (block.kind != "made" or block in kept):
                 raise KernelError(f"program: {_name(block)} outlives the step, and is not written")
+    before = [_in_python(step) for step in front_first(captured) if not is_of_kernels(step)]
+    after = [_in_python(step) for step in front_first(steps) if not is_of_kernels(step)]
+    # A call of the host whose results nobody reads may be left out.
     needed = [
         _in_python(step) for step in captured if isinstance(step, Again) or not (is_of_kernels(step) or step.makes)
     ]
-    before = iter([_in_python(step) for step in front_first(captured) if not is_of_kernels(step)])
-    after = [_in_python(step) for step in front_first(steps) if not is_of_kernels(step)]
-    if not all(any(one is other for other in before) for one in after) or {*map(id, needed)} - {*map(id, after)}:
+    rest = iter(before)
+    if not all(any(one == other for other in rest) for one in after) or Counter(needed) - Counter(after):
         raise KernelError("program: what runs in Python is not what the step ran, or in another order")
 
 
-def _in_python(step: Applied | Again) -> Any:
-    return step if isinstance(step, Again) else step.program
+def _in_python(step: Applied | Again) -> tuple[int, str]:
+    """What a step calls in Python, and the line that did so."""
+    return (id(step), step.name) if isinstance(step, Again) else (id(step.program), step.line)
 
 
 def _name(block: Block) -> str:

@@ -121,4 +121,4 @@ def test_a_hundred_steps_have_the_same_bits(build: Any, threads: int) -> None:
         ng.set_num_threads(before)
     assert stats.replays >= count - 4
     assert stats.captures == 2
-    assert stats.planned <= stats.eager_peak
+    assert stats.planned <= 1.1 * stats.eager_peak  # new gradients are bound from the beginning
