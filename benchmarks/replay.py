@@ -270,11 +270,10 @@ def page_of(results: dict[str, Any], facts: dict[str, Any]) -> str:
         "# Replayed training steps",
         "",
         f"{facts['cpu']}, {facts['cpus']} CPUs; Python {facts['python']}, {versions}. Made by `python -m benchmarks.replay "
-        f"--write`; the machine's load was {facts['load']:.1f} at the start. Each side in a process of its own, turn by turn; medians, and "
-        "the best turn. The fourth and fifth numbers say how many times as long as `ng.jit` a side takes: medians are what a "
-        "busy machine gives, where libraries that hand each step to other threads wait for a CPU; best turns are nearer to an "
-        "idle one. Peak memory is that of the whole process, libraries included. torch.compile is given the loss and the "
-        "optimizer's step; `jax.jit` the whole step, with donated buffers.",
+        "--write`, while other work ran on the machine: each side in a process of its own, one after the other, at a priority "
+        "above that work. Medians of turns, and the best turn. `÷ ng.jit` says how many times as long as `ng.jit` a side takes. "
+        "Peak memory is that of the whole process, libraries included. torch.compile is given the loss and the optimizer's "
+        "step; `jax.jit` the whole step, with donated buffers.",
     ]
     for case in filter(results.__contains__, CASES):
         found = results[case]

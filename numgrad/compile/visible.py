@@ -342,7 +342,7 @@ class Visible:
             guards.append(Guard(SIZE, container, None, length))
             if isinstance(container, list) and length <= _MOST_ITEMS:
                 guards += [Guard(AT, container, index, each) for index, each in enumerate(items)]
-            elif keys and length <= _MOST_ITEMS and all(type(key) is str for key in keys):
+            elif keys and length <= _MOST_ITEMS:
                 guards += [Guard(ITEM, container, key, each) for key, each in zip(keys, items, strict=True)]
             elif items:  # it is seldom
                 guards.append(Guard(CALL, functools.partial(_is_made_of, container, keys, items), None, True))
