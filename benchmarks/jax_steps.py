@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import jax
@@ -16,7 +17,7 @@ def step_of(case: str, arrays: Callable[..., Any]) -> tuple[Tree, Tree, Callable
     if case in ("mlp_small", "mlp"):
         sizes = (2, 16, 16, 1) if case == "mlp_small" else (784, 256, 10)
         shapes = {}
-        for number, (before, after) in enumerate(zip(sizes, sizes[1:], strict=False)):
+        for number, (before, after) in enumerate(pairwise(sizes)):
             shapes |= {f"{2 * number}.weight": (after, before), f"{2 * number}.bias": (after,)}
         loss = _squared if case == "mlp_small" else _cross_entropy
         weights = arrays(shapes)

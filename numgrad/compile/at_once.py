@@ -204,7 +204,7 @@ class AtOnce:
         for step in self._captured.before:
             guards += _unchanged(step)
         self._options = Guards(guards, _offset)
-        self._set(options=self._options.address, option_count=len(guards))
+        self._set(options=self._options.address, option_count=len(self._options))
 
 
 def is_possible(captured: Captured) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import gc
 import logging
 from collections.abc import Callable, Mapping
 from itertools import chain as chain_of
@@ -126,7 +127,7 @@ class Step:
             result = self.function(*args, **kwargs)
         try:
             _check_surroundings(before, _surroundings(args, kwargs))
-            captured = Captured(recorded_by(capture, result, args, kwargs), self.passes)
+            captured = self._program_of(capture, result, args, kwargs)
             self._programs.setdefault(key, []).append(captured)
             self._captures += 1
             self._unstable.pop(key, None)
@@ -138,6 +139,16 @@ class Step:
             self._eager += 1
             self._note(key, str(error), True)
         return result
+
+    def _program_of(self, capture: Capture, result: Any, args: Any, kwargs: Any) -> Captured:
+        """The program of a capture. All objects that it makes stay, so the garbage collector would look at them in vain."""
+        collects = gc.isenabled()
+        try:
+            gc.disable()
+            return Captured(recorded_by(capture, result, args, kwargs), self.passes)
+        finally:
+            if collects:
+                gc.enable()
 
     def _note(self, key: Any, reason: str, final: bool) -> None:
         """Keep why a capture could not be kept; raise it if another one would not be kept either."""
