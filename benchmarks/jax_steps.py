@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import jax
@@ -16,7 +17,7 @@ def step_of(case: str, arrays: Callable[..., Any]) -> tuple[Tree, Tree, Callable
     if case in ("mlp_small", "mlp"):
         sizes = (2, 16, 16, 1) if case == "mlp_small" else (784, 256, 10)
         shapes = {}
-        for number, (before, after) in enumerate(zip(sizes, sizes[1:], strict=False)):
+        for number, (before, after) in enumerate(pairwise(sizes)):
             shapes |= {f"{2 * number}.weight": (after, before), f"{2 * number}.bias": (after,)}
         loss = _squared if case == "mlp_small" else _cross_entropy
         weights = arrays(shapes)
@@ -94,7 +95,9 @@ def _block(w: Tree, x: Any, heads: int) -> Any:
         return (x - mean) * jax.lax.rsqrt(variance + 1e-5) * w[f"{name}.weight"] + w[f"{name}.bias"]
 
     batch, tokens, width = x.shape
-    q, k, v = linear(norm(x, "norm1"), "in_proj").reshape(batch, tokens, 3, heads, width // heads).transpose(2, 0, 1, 3, 4)
+    q, k, v = (
+        linear(norm(x, "norm1"), "in_proj").reshape(batch, tokens, 3, heads, width // heads).transpose(2, 0, 1, 3, 4)
+    )
     x = x + linear(jax.nn.dot_product_attention(q, k, v).reshape(batch, tokens, width), "out_proj")
     inner = jax.nn.gelu(linear(norm(x, "norm2"), "mlp.0"), approximate=False)
     return x + linear(inner, "mlp.2")

@@ -13,8 +13,9 @@ import gc
 import json
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -49,7 +50,7 @@ CASES = {
 
 
 def _perceptron(nn: Any, sizes: tuple[int, ...]) -> Any:
-    layers = [part for pair in zip(sizes, sizes[1:], strict=False) for part in (nn.Linear(*pair), nn.ReLU())]
+    layers = [part for pair in pairwise(sizes) for part in (nn.Linear(*pair), nn.ReLU())]
     return nn.Sequential(*layers[:-1])
 
 
@@ -76,15 +77,14 @@ def _loaded(lib: Any, model: Any, tensor: Any) -> Any:
 
 def _parts(lib: Any, case: str, resnet: Callable[[], Any]) -> tuple[Any, Any, Callable[[Any, Any], Any]]:
     """The model, the optimizer and the loss of a prediction."""
-    nn = lib.nn
-    F = nn.functional
+    nn, losses = lib.nn, lib.nn.functional
     if case in ("mlp_small", "mlp"):
         model = _loaded(lib, _perceptron(nn, (2, 16, 16, 1) if case == "mlp_small" else (784, 256, 10)), lib.from_numpy)
         optimizer = lib.optim.SGD(model.parameters(), lr=1e-3, momentum=MOMENTUM)
-        return model, optimizer, F.mse_loss if case == "mlp_small" else F.cross_entropy
+        return model, optimizer, losses.mse_loss if case == "mlp_small" else losses.cross_entropy
     if case == "transformer":
-        model = _loaded(lib, block(nn, F.scaled_dot_product_attention, WIDTH, HEADS, 0.0), lib.from_numpy)
-        return model, lib.optim.AdamW(model.parameters(), lr=1e-4), F.mse_loss
+        model = _loaded(lib, block(nn, losses.scaled_dot_product_attention, WIDTH, HEADS, 0.0), lib.from_numpy)
+        return model, lib.optim.AdamW(model.parameters(), lr=1e-4), losses.mse_loss
     model = _loaded(lib, resnet(), lib.from_numpy)
     optimizer = lib.optim.SGD(model.parameters(), lr=LEARNING_RATE, momentum=MOMENTUM)
     return model, optimizer, lambda predicted, wanted: (predicted - wanted).sum()
@@ -199,7 +199,7 @@ def _job(run: Callable[[], Any], value: Callable[[Any], float], first: float, **
 # ---- the comparison ---------------------------------------------------------------------------------------------
 
 
-def sides_of(case: str) -> dict[str, str]:
+def sides_of() -> dict[str, str]:
     """The function of each side by its name; those whose library is not there are left out."""
     sides = {EAGER: "numgrad_side", REPLAY: "numgrad_side", FUSED: "numgrad_side"}
     if common.has("torch"):
@@ -209,13 +209,13 @@ def sides_of(case: str) -> dict[str, str]:
     return sides
 
 
-def measure(case: str, rounds: int | None = None) -> dict[str, dict[str, Any]]:
+def measure(case: str, rounds: int | None, chosen: Mapping[str, str]) -> dict[str, dict[str, Any]]:
     """Median seconds of a step, of the first call, and peak memory, by side; a side that fails has its error."""
     steps, turns = CASES[case].steps, rounds or CASES[case].rounds
     found: dict[str, dict[str, Any]] = {}
     with ExitStack() as stack:
         sides = {}
-        for name, function in sides_of(case).items():
+        for name, function in chosen.items():
             try:
                 side = common.Side(f"benchmarks.replay:{function}", {"case": case, "kind": name})
             except SystemExit as error:
@@ -269,14 +269,14 @@ def page_of(results: dict[str, Any], facts: dict[str, Any]) -> str:
     lines = [
         "# Replayed training steps",
         "",
-        f"{facts['cpu']}, {facts['cpus']} CPUs; Python {facts['python']}, {versions}. Made by `python -m benchmarks.replay --write`; "
-        f"the machine's load was {facts['load']:.1f} at the start. Each side in a process of its own, turn by turn; medians, and "
-        "the best turn. The fourth and fifth numbers say how many times as long as `ng.jit` a side takes: medians are what a "
-        "busy machine gives, where libraries that hand each step to other threads wait for a CPU; best turns are nearer to an "
-        "idle one. Peak memory is that of the whole process, libraries included. torch.compile is given the loss and the "
-        "optimizer's step; `jax.jit` the whole step, with donated buffers.",
+        f"{facts['cpu']}, {facts['cpus']} CPUs; Python {facts['python']}, {versions}. Made by `python -m benchmarks.replay "
+        "--write`, while other work ran on the machine: each side in a process of its own, one after the other, at a priority "
+        "above that work. Medians of turns, and the best turn. `÷ ng.jit` says how many times as long as `ng.jit` a side takes. "
+        "Peak memory is that of the whole process, libraries included. torch.compile is given the loss and the optimizer's "
+        "step; `jax.jit` the whole step, with donated buffers.",
     ]
-    for case, found in results.items():
+    for case in filter(results.__contains__, CASES):
+        found = results[case]
         lines += ["", f"## {CASES[case].name}", "", f"| {' | '.join(HEAD)} |", f"|---|{'---:|' * (len(HEAD) - 1)}"]
         lines += [f"| {' | '.join(row)} |" for row in rows_of(found)]
         ours = found[REPLAY]
@@ -296,12 +296,18 @@ def main() -> int:
     parser = common.parser(__doc__, rounds=0)
     parser.add_argument("--only", nargs="+", choices=CASES, default=list(CASES), help="these cases")
     parser.add_argument("--write", action="store_true", help=f"write {PAGE.relative_to(common.ROOT)}")
-    parser.add_argument("--keep", type=Path, help="also write all numbers to this file")
+    parser.add_argument(
+        "--without", nargs="+", choices=(EAGER, FUSED, TORCH, COMPILED, JAX), default=[], help="these sides"
+    )
+    parser.add_argument(
+        "--keep", type=Path, help="a file of all numbers, to which these are added; --write takes them all"
+    )
     args = parser.parse_args()
     facts = common.machine(("numgrad", "numba", "numpy", "torch", "jax"))
-    results = {}
+    results = json.loads(args.keep.read_text("utf-8"))["cases"] if args.keep and args.keep.exists() else {}
+    chosen = {name: function for name, function in sides_of().items() if name not in args.without}
     for case in args.only:
-        results[case] = measure(case, args.rounds or None)
+        results[case] = measure(case, args.rounds or None, chosen)
         if not args.json:
             print(f"\n{CASES[case].name}")
             common.print_table(HEAD, rows_of(results[case]))

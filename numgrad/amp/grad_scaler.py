@@ -8,6 +8,7 @@ from typing import Any
 
 from numgrad.autograd import no_grad
 from numgrad.devices import device as kind_of_device
+from numgrad.engine.tape import modes
 from numgrad.tensor.tensor import Tensor
 
 
@@ -101,6 +102,12 @@ class GradScaler:
         """
         if not self._enabled:
             return
+        if modes.capture is not None:
+            modes.capture.refuse(
+                "unscales gradients with a GradScaler, which makes no step where they are not finite",
+                "leave backward and scaler.step outside of the captured part, take bfloat16, which needs no scaling "
+                "(enabled=False), or fallback='eager'",
+            )
         if id(optimizer) in self._stepped:
             raise RuntimeError("unscale_() is being called after step().")
         if id(optimizer) in self._finite:

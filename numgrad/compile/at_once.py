@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from numgrad import dtypes
+from numgrad.compile.capture import renew
 from numgrad.compile.results import Described, Replayed
 from numgrad.engine import backward
 from numgrad.engine.tape import TensorBase, modes
@@ -203,7 +204,7 @@ class AtOnce:
         for step in self._captured.before:
             guards += _unchanged(step)
         self._options = Guards(guards, _offset)
-        self._set(options=self._options.address, option_count=len(guards))
+        self._set(options=self._options.address, option_count=len(self._options))
 
 
 def is_possible(captured: Captured) -> bool:
@@ -212,6 +213,7 @@ def is_possible(captured: Captured) -> bool:
         captured.calls.is_one_call
         and not (captured.with_gradient or captured.pinned or captured.is_inference or captured.inplace)
         and not (captured.begun or captured.visible.has_arrays)
+        and all(step.function is renew for step in captured.before)
         and (not captured.gradient_sizes or captured.keeps > 0)
         and all(map(_is_known, captured.results.described))
         and getattr(sys, "_is_gil_enabled", lambda: True)()

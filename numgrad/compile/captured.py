@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import threading
 from collections import Counter, deque
 from collections.abc import Callable, Hashable, Sequence
 from itertools import chain, repeat, starmap
@@ -16,6 +17,7 @@ from numgrad.compile.at_once import AtOnce, Kept, is_possible
 from numgrad.compile.capture import Again, Applied, Block, Place
 from numgrad.compile.passes.graph import Graph
 from numgrad.compile.passes.memory import lives_of
+from numgrad.compile.prepared import Prepared
 from numgrad.compile.recorded import Recorded
 from numgrad.compile.verifier import Spot, verify
 from numgrad.engine import dispatch
@@ -52,9 +54,15 @@ class Captured:
         self.held = {
             id(block.root): block.root for block in recorded.blocks if block.kind == "held" and block not in slots
         }
+        if graph.prepared:
+            tensors = [*self.visible.tensors.values(), *[tensor for tensor, *_ in self.seen]]
+            self.before.insert(
+                0, Again(Prepared(graph.prepared, tensors).refresh, (), False, "what weights alone decide")
+            )
         self._prepare(fresh, slots)  # type: ignore[arg-type]
         self.at_once: AtOnce | None = None
         self.replays = 0
+        self._user = 0  # the thread that replays it
         self._lock = locks.renewed()
         self.is_inference = recorded.is_inference
 
@@ -164,13 +172,19 @@ class Captured:
         guards += [Guard(SLOT, leaf, "_grad", None) for leaf in without]
         return Guards(guards, lambda _, name: replay.offset_of(name))
 
-    def difference(self, arguments: Sequence[TensorBase]) -> str | None:
-        """Why this program must not run for these arguments now; None if it may."""
+    def difference_of_seen(self) -> str | None:
+        """What the step sees, apart from arguments and gradients, that is not what it was; None if all is."""
         if (difference := self.visible.difference()) is not None:
             return difference
         for tensor, address, spec in self.seen:
             if tensor._address != address or tensor._spec is not spec:
                 return f"a tensor {spec} that the step uses has other memory or another layout"
+        return None
+
+    def difference(self, arguments: Sequence[TensorBase]) -> str | None:
+        """Why this program must not run for these arguments now; None if it may."""
+        if (difference := self.difference_of_seen()) is not None:
+            return difference
         for gradient in self.gradients:
             leaf = gradient.of(arguments)
             if gradient.before is not None and (leaf._grad is not None) is not gradient.before:
@@ -232,7 +246,15 @@ class Captured:
         """
         with self._lock:
             self.replays += 1
-            return self._replay(arguments)
+            self._user = threading.get_ident()
+            try:
+                return self._replay(arguments)
+            finally:
+                self._user = 0
+
+    def is_in_use(self) -> bool:
+        """Whether it is this thread that replays it: a callback in the middle calls the step again."""
+        return self._user == threading.get_ident()
 
     def _replay(self, arguments: Sequence[TensorBase]) -> Any:
         for step in self.before:

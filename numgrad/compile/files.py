@@ -15,6 +15,8 @@ class Files:
     def save(self, step: Any, path: str | os.PathLike[str]) -> None:
         """Write the captured programs of a step to a file, with the memory that they use: parameters, states, random states.
 
+        Those are written that fit what the step sees now, such as the train or eval mode of its modules.
+
         The file is one of safetensors, whose metadata hold the programs as JSON: `numgrad.load` reads the weights in it, and
         `load` the programs. It holds no pickle and no machine code. A path is written atomically.
 
@@ -47,6 +49,12 @@ class Files:
         if not programs:
             raise CaptureError(
                 f"jit.save: {found} has no captured program yet; call it first, twice if it has an optimizer"
+            )
+        differences = [each.difference_of_seen() for each in programs]
+        programs = [each for each, difference in zip(programs, differences, strict=True) if difference is None]
+        if not programs:
+            raise CaptureError(
+                f"jit.save: no program of {found} fits what it sees now: {differences[-1]}; call it again first"
             )
         from numgrad.compile.saved import program as saved
 

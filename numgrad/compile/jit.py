@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import gc
 import logging
 from collections.abc import Callable, Mapping
 from itertools import chain as chain_of
@@ -95,12 +96,15 @@ class Step:
             return self.function(*args, **kwargs)
         programs = self._programs.get(key, ())
         for captured in programs:
-            if captured.fits(tensors, roots):
+            if not captured.is_in_use() and captured.fits(tensors, roots):
                 self._replays += 1
                 self._last = captured
                 if not kwargs:
                     captured.prepare_at_once(args)
                 return captured.replay(tensors)
+        if any(captured.is_in_use() for captured in programs):  # its memory is needed
+            self._eager += 1
+            return self.function(*args, **kwargs)
         reason = programs[-1].difference(tensors) if programs else "no capture has its signature"
         if kernel.rehearsal is not None or config.PYTHON.is_set():  # kernels are no machine code
             self._eager += 1
@@ -123,7 +127,7 @@ class Step:
             result = self.function(*args, **kwargs)
         try:
             _check_surroundings(before, _surroundings(args, kwargs))
-            captured = Captured(recorded_by(capture, result, args, kwargs), self.passes)
+            captured = self._program_of(capture, result, args, kwargs)
             self._programs.setdefault(key, []).append(captured)
             self._captures += 1
             self._unstable.pop(key, None)
@@ -135,6 +139,16 @@ class Step:
             self._eager += 1
             self._note(key, str(error), True)
         return result
+
+    def _program_of(self, capture: Capture, result: Any, args: Any, kwargs: Any) -> Captured:
+        """The program of a capture. All objects that it makes stay, so the garbage collector would look at them in vain."""
+        collects = gc.isenabled()
+        try:
+            gc.disable()
+            return Captured(recorded_by(capture, result, args, kwargs), self.passes)
+        finally:
+            if collects:
+                gc.enable()
 
     def _note(self, key: Any, reason: str, final: bool) -> None:
         """Keep why a capture could not be kept; raise it if another one would not be kept either."""
@@ -339,6 +353,8 @@ class Jit(Files):
         limit: int = 8,
         passes: Mapping[str, bool] | None = None,
         fuse: bool = False,
+        freeze: bool = False,
+        fold: bool = False,
     ) -> Any:
         """``step``, a function or a module, such that its calls are captured and then replayed; also as a decorator.
 
@@ -363,6 +379,11 @@ class Jit(Files):
             Switches a pass of `numgrad.compile.passes.PASSES` on or off, by its name.
         fuse
             Switches on the passes that compile kernels for this step, which may change its rounding.
+        freeze
+            What depends on weights alone, such as packing them, is computed once, and again when a weight was changed in place.
+            Changes through ``data`` or an array of NumPy's are not seen, so this is for weights that are in use.
+        fold
+            Also fold batch norms in eval mode into the layers before them, where this saves a pass; it changes the rounding.
 
         Raises
         ------
@@ -389,7 +410,9 @@ class Jit(Files):
         3
         """
         if step is None:
-            return functools.partial(self, fallback=fallback, limit=limit, passes=passes, fuse=fuse)
+            return functools.partial(
+                self, fallback=fallback, limit=limit, passes=passes, fuse=fuse, freeze=freeze, fold=fold
+            )
         if not callable(step):
             raise TypeError(f"jit: expected a function or a module, got {type(step).__name__}")
         if fallback not in ("error", "eager"):
@@ -397,7 +420,7 @@ class Jit(Files):
         if type(limit) is not int or limit < 1:
             raise ValueError(f"jit: limit is {limit!r}, expected an int of at least 1")
         kind = ModelStep if hasattr(type(step), "_parameters") else Step
-        return kind(step, fallback, limit, chosen(passes, fuse))
+        return kind(step, fallback, limit, chosen(passes, fuse, freeze, fold))
 
     def stats(self, step: Any) -> Stats:
         """What a step has done so far: captures, replays, eager calls, launches, and the bytes of its memory plan.

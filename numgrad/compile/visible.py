@@ -37,7 +37,7 @@ import numpy as np
 
 from numgrad.engine.tape import TensorBase
 from numgrad.layout import Spec
-from numgrad.runtime.guards import ABSENT, AT, CALL, CELL, CODE, ITEM, SIZE, SLOT, Guard, same
+from numgrad.runtime.guards import ABSENT, AT, CALL, CELL, CODE, ITEM, SIZE, SLOT, SWITCH, Guard, same
 
 _MOST_ITEMS = 1000  # of a container that is looked into
 _MOST_OBJECTS = 20_000
@@ -288,7 +288,7 @@ class Visible:
             for name in group:
                 where = f"{path}.param_groups[{number}][{name!r}]"
                 if name in optimizer._replay_switches:
-                    self._single(CALL, functools.partial(_switch, group, name), None, where)
+                    self._single(SWITCH, group, name, where)
                 elif name not in optimizer._replay_options:
                     inside.append((self._item(group, name, where), where))
         return inside
@@ -342,7 +342,7 @@ class Visible:
             guards.append(Guard(SIZE, container, None, length))
             if isinstance(container, list) and length <= _MOST_ITEMS:
                 guards += [Guard(AT, container, index, each) for index, each in enumerate(items)]
-            elif keys and length <= _MOST_ITEMS and all(type(key) is str for key in keys):
+            elif keys and length <= _MOST_ITEMS:
                 guards += [Guard(ITEM, container, key, each) for key, each in zip(keys, items, strict=True)]
             elif items:  # it is seldom
                 guards.append(Guard(CALL, functools.partial(_is_made_of, container, keys, items), None, True))
@@ -396,12 +396,6 @@ class Visible:
             if tensor._hooks is not hooks:
                 return f"hooks of {path} have changed"
         return self.array_difference()
-
-
-def _switch(group: dict[str, Any], name: str) -> Any:
-    """Whether an option of an optimizer is on, if it is a number."""
-    value = group.get(name)
-    return bool(value) if isinstance(value, _PLAIN) else value
 
 
 def _is_made_of(container: Any, keys: tuple[Any, ...], items: tuple[Any, ...]) -> bool:

@@ -103,9 +103,9 @@ def plan_small(
         return False
     if panels > 1 if in_place else n * k > tiles * MOST_COPIED:
         return False
-    copies, no_bias = b.scratch(dtype, copied, per_worker=True), b.scratch(dtype, 0)
+    copies = b.scratch(dtype, copied, per_worker=True)
     b.launch(
-        small_kernel(code), left.array, right.array, bias.array(biases) if bias else no_bias.array(0), out.array, copies.flat,
+        small_kernel(code), left.array, right.array, bias.array(biases) if bias else copies.array(0), out.array, copies.flat,
         Small(m, n, k, copied), left.steps, right.steps, out.steps, int(accumulate),
         work=batch, grain=GRAIN_COST // (steps * STEP_COST + copied) + 1, cost=batch * (steps * STEP_COST + copied),
     )  # fmt: skip

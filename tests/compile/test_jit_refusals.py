@@ -78,7 +78,7 @@ READS: dict[str, Callable[[ng.Tensor], Any]] = {
     "pickle": lambda x: __import__("pickle").dumps(x),
     "tensor of a tensor": lambda x: ng.tensor(x.detach()),
     "write": lambda x: x.numpy().fill(3),
-    "seed": lambda x: ng.get_rng_state(),
+    "seed": lambda x: ng.initial_seed(),
 }
 OTHERS: dict[str, tuple[Callable[[ng.Tensor], Any], str]] = {
     "from_numpy": (lambda x: x + ng.from_numpy(ARRAY), "array of NumPy"),

@@ -86,7 +86,7 @@ def test_a_step_that_drops_its_gradients_needs_less_memory(kind: str) -> None:
 
 
 @pytest.mark.usefixtures("eager_passes")
-@pytest.mark.parametrize("name", passes.PASSES)
+@pytest.mark.parametrize("name", [name for name in passes.PASSES if name != "fold"])  # which is for eval mode
 def test_each_pass_alone_keeps_the_bits(name: str) -> None:
     stats = check(lambda: residual(drops=False), batches(), passes={**OFF, name: True})
     assert stats.replays >= 2
@@ -202,7 +202,7 @@ def test_dropout_is_made_again_from_its_mask(dtype: Any) -> None:
 
 
 def test_unknown_passes_are_refused() -> None:
-    with pytest.raises(ValueError, match="passes has \\['fold_all'\\], expected some of \\['dead'"):
+    with pytest.raises(ValueError, match="passes has \\['fold_all'\\], expected some of .*'dead'"):
         ng.jit(lambda x: x, passes={"fold_all": True})
     with pytest.raises(ValueError, match="passes\\['dead'\\] is 1, expected True or False"):
         ng.jit(lambda x: x, passes={"dead": 1})  # type: ignore[dict-item]

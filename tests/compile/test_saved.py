@@ -310,3 +310,20 @@ def test_changed_documents_are_refused_or_run(saved: dict[str, tuple[Path, str]]
 @pytest.mark.soak
 def test_many_changed_documents_are_refused_or_run(saved: dict[str, tuple[Path, str]]) -> None:
     assert sum(saved_steps.attack(saved["adam"][0], range(1000, 4000)).values()) == 3000
+
+
+def test_programs_that_fit_no_longer_are_not_saved(tmp_path: Path) -> None:
+    model = ng.nn.Sequential(ng.nn.Linear(3, 2), ng.nn.Dropout(0.5))
+    step = ng.jit(lambda x: model(x).detach())
+    x = ng.ones(4, 3)
+    for mode in (True, False):
+        model.train(mode)
+        for _ in range(2):
+            step(x)
+    assert ng.jit.stats(step).captures == 2
+    ng.jit.save(step, tmp_path / "step")
+    assert len(ng.jit.load(tmp_path / "step").programs()) == 1
+    assert ng.equal(ng.jit.load(tmp_path / "step")(x), model(x))
+    model[0].weight.data = ng.zeros(2, 3)
+    with pytest.raises(CaptureError, match="no program of .* fits what it sees now: .*weight.* has other memory"):
+        ng.jit.save(step, tmp_path / "step")

@@ -29,6 +29,8 @@ class Graph:
         Blocks of kind ``made`` that outlive the step: results, and new gradients.
     notes
         What each pass did, under its name: counts, bytes, seconds.
+    prepared
+        Steps that run before the others, once as long as the memory that they read stays the same.
     homes
         Blocks that lie in the memory of a kept one, which is written later, each with that and its offset.
     """
@@ -38,6 +40,7 @@ class Graph:
         self.kept = frozenset(kept)
         self.notes: dict[str, dict[str, float]] = {}
         self.homes: dict[Block, Place] = {}
+        self.prepared: list[Applied] = []
 
     # ---- questions --------------------------------------------------------------------------------------------
 

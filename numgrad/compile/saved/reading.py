@@ -48,6 +48,9 @@ class Unwatched:
 
     has_arrays = False
 
+    def __init__(self) -> None:
+        self.tensors: dict[int, TensorBase] = {}
+
     def guards(self) -> list[Any]:
         """None."""
         return []
