@@ -40,9 +40,9 @@ def _formulas(chain: Chain, given: list[str], results: list[Block], names: _Name
     values, lines = given[:inputs], []
     for link in chain.links:
         reads = ", ".join([values[k] for k in link.reads])
-        made = [written.get(len(values) + k, f".{len(values) + k - inputs}") for k in range(len(link.makes))]
-        values += made
-        lines.append(f"    {', '.join(made)} = {link.name}({reads})")
+        new = [written.get(len(values) + k, f".{len(values) + k - inputs}") for k in range(len(link.makes))]
+        values += new
+        lines.append(f"    {', '.join(new)} = {link.name}({reads})")
     if chain.fold is not None:
         lines.append(f"    {names.of(results[-1])} = {chain.fold.name}({values[chain.fold.value]})")
     return lines

@@ -78,20 +78,20 @@ def check_layout(placed: Sequence[tuple[Life, Spot]], regions: Mapping[Hashable,
 
 def _check_order(steps: _Steps) -> None:
     """Each block is made once, before it is read."""
-    made: set[Block] = set()
+    written: set[Block] = set()
     for number, step in enumerate(steps):
         if isinstance(step, Again):
             continue
         for block in (*step.reads, *step.changes):
-            if block.kind == "made" and block not in made:
+            if block.kind == "made" and block not in written:
                 raise KernelError(f"program: step {number}, {step.op.name}, reads {_name(block)} before it is written")
         for block in step.makes:
-            if block in made:
+            if block in written:
                 raise KernelError(f"program: step {number}, {step.op.name}, makes {_name(block)} again")
-            made.add(block)
+            written.add(block)
         known = {*step.reads, *step.makes, *step.changes}
         for block in step.blocks():
-            if block.kind == "made" and block not in known and block not in made:
+            if block.kind == "made" and block not in known and block not in written:
                 raise KernelError(f"program: step {number}, {step.op.name}, touches {_name(block)}, which nobody made")
 
 

@@ -96,9 +96,9 @@ def _function_of(name: str, links: Sequence[Link], inputs: int, results: Sequenc
             lines.append(f"    r{number} = {call}")
         for item, dtype in zip(each.items, makes, strict=True):
             names[f"to_{dtype.code}"] = NUMPY_TYPE[dtype.code]
-            made = call if item is None else f"r{number}[{item}]"
+            value = call if item is None else f"r{number}[{item}]"
             values.append(f"v{len(values)}")
-            lines.append(f"    {values[-1]} = to_{dtype.code}({made})")
+            lines.append(f"    {values[-1]} = to_{dtype.code}({value})")
     written = ", ".join([values[k] for k in results])
     head = f"def chain_{name}({', '.join(values[:inputs])}):"
     function = function_from("\n".join([head, *lines, f"    return {written}\n"]), f"chain_{name}", names)

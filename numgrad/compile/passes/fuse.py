@@ -88,23 +88,23 @@ class _Fuser:
         formula = formula_of(step)
         node = _Node([step], None if formula is None else [formula])
         before = [k for k, each in enumerate(self.nodes) if formula and not each.writes.isdisjoint(node.reads)]
-        place: int | None = None
+        position: int | None = None
         for k in reversed(before):
-            if place is None:
+            if position is None:
                 if self._may_join(self.nodes[k], node):
-                    place = self._join(k, node, number)
-            elif self._may_join(self.nodes[k], self.nodes[place]):
-                place = self._sink(k, place)
-        if place is None:
+                    position = self._join(k, node, number)
+            elif self._may_join(self.nodes[k], self.nodes[position]):
+                position = self._sink(k, position)
+        if position is None:
             self.nodes.append(node)
 
     def _may_join(self, one: _Node, other: _Node) -> bool:
         """Whether one chain may hold the members of both; what ``other`` reads of ``one`` it reads as it was written."""
         if one.formulas is None or other.formulas is None or not _same_lines(one.spec, other.spec):
             return False
-        made = {(block, 0, spec) for step in one.steps for block, spec in results_of(step)}
+        written = {(block, 0, spec) for step in one.steps for block, spec in results_of(step)}
         read = {value for step in other.steps for value in inputs_of(step)}
-        if any(value.block in one.writes and value not in made for value in read):
+        if any(value.block in one.writes and value not in written for value in read):
             return False
         operands = {value for step in one.steps for value in inputs_of(step)} | read
         return len(one.steps) + len(other.steps) <= MOST_LINKS and len(operands) <= MOST_OPERANDS
@@ -123,13 +123,13 @@ class _Fuser:
         self.nodes.append(self.nodes.pop(k).joined(node))
         return len(self.nodes) - 1
 
-    def _sink(self, k: int, place: int) -> int:
-        """Move the chain ``k`` to that at ``place``, if it may: the place of the latter."""
-        if any(self.nodes[k].is_crossed(each) for each in self.nodes[k + 1 : place]):
-            return place
-        self.nodes[place] = self.nodes[k].joined(self.nodes[place])
+    def _sink(self, k: int, position: int) -> int:
+        """Move the chain ``k`` to that at ``position``, if it may: the position of the latter."""
+        if any(self.nodes[k].is_crossed(each) for each in self.nodes[k + 1 : position]):
+            return position
+        self.nodes[position] = self.nodes[k].joined(self.nodes[position])
         del self.nodes[k]
-        return place - 1
+        return position - 1
 
     def _grows(self, node: _Node, number: int, up: bool) -> int:
         """The bytes that live longer if a node moves up from step ``number``, or down to it, less those that live shorter."""
@@ -137,8 +137,8 @@ class _Fuser:
         ended = [
             block for block in ended if (self.users[block][-1] == number if up else self.users[block][-1] < number)
         ]
-        made, read = sum([block.nbytes for block in node.writes]), sum([block.nbytes for block in ended])
-        return made - read if up else read - made
+        new, old = sum([block.nbytes for block in node.writes]), sum([block.nbytes for block in ended])
+        return new - old if up else old - new
 
     # ---- chains as steps ----------------------------------------------------------------------------------------
 
@@ -154,20 +154,20 @@ class _Fuser:
         members: list[Any] = node.steps
         mine = {id(step) for step in members}
         numbers = {number for number, step in enumerate(self.graph.steps) if id(step) in mine}
-        made = [(block, spec) for step in members for block, spec in results_of(step)]
+        products = [(block, spec) for step in members for block, spec in results_of(step)]
         written = [
             number
-            for number, (block, _) in enumerate(made)
+            for number, (block, _) in enumerate(products)
             if not self.graph.is_temporary(block) or not numbers.issuperset(self.users[block])
         ]
         values: dict[Value, int] = {}
-        results = {Value(block, 0, spec) for block, spec in made}
+        results = {Value(block, 0, spec) for block, spec in products}
         for step in members:
             for value in inputs_of(step):
                 if value not in results:
                     values.setdefault(value, len(values))
         inputs = list(values)
-        for block, spec in made:
+        for block, spec in products:
             values[Value(block, 0, spec)] = len(values)
         links = tuple(
             Link(step.op.name, formula, tuple([values[each] for each in inputs_of(step)]), dtypes_of(step))
@@ -176,10 +176,10 @@ class _Fuser:
         op = chain(links, len(inputs), tuple([len(inputs) + number for number in written]))
         self.chains += 1
         self.ops += len(members)
-        self.nbytes += sum([block.nbytes for number, (block, _) in enumerate(made) if number not in written])
-        plan = op.planned_for([each.spec for each in inputs], [made[number][1] for number in written])
+        self.nbytes += sum([block.nbytes for number, (block, _) in enumerate(products) if number not in written])
+        plan = op.planned_for([each.spec for each in inputs], [products[number][1] for number in written])
         assert plan is not None
-        return applied_to(self.graph, op, plan, inputs, [made[number][0] for number in written], members[-1].line)
+        return applied_to(self.graph, op, plan, inputs, [products[number][0] for number in written], members[-1].line)
 
 
 def applied_to(graph: Graph, op: Op, plan: Plan, inputs: Sequence[Value], goals: Sequence[Block], line: str) -> Applied:

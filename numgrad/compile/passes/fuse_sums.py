@@ -54,22 +54,22 @@ def _is_sum(step: Any) -> bool:
 
 def _fused(graph: Graph, maker: Any, step: Any, vanishes: bool) -> Applied | None:
     """One step for both; None if what is added up is read otherwise than it was written, or lies in no rows."""
-    made = list(results_of(maker))
+    products = list(results_of(maker))
     (term,) = inputs_of(step)
-    position = next(k for k, (block, _) in enumerate(made) if block is term.block)
-    if term.offset or term.spec is not made[position][1]:
+    position = next(k for k, (block, _) in enumerate(products) if block is term.block)
+    if term.offset or term.spec is not products[position][1]:
         return None
     axes, divisor = step.op.sums_function(term.spec, **step.params._asdict())
     inputs = list(inputs_of(maker))
     links, results = _links_of(maker, len(inputs))
-    kept = [k for k in range(len(made)) if k != position or not vanishes]
+    kept = [k for k in range(len(products)) if k != position or not vanishes]
     fold = Fold(step.op.name, results[position], axes, divisor)
     op = chain(links, len(inputs), tuple([results[k] for k in kept]), fold)
     ((total, result),) = results_of(step)
-    plan = op.planned_for([each.spec for each in inputs], [*[made[k][1] for k in kept], result], term.spec)
+    plan = op.planned_for([each.spec for each in inputs], [*[products[k][1] for k in kept], result], term.spec)
     if plan is None:
         return None
-    return applied_to(graph, op, plan, inputs, [*[made[k][0] for k in kept], total], step.line)
+    return applied_to(graph, op, plan, inputs, [*[products[k][0] for k in kept], total], step.line)
 
 
 def _links_of(maker: Any, inputs: int) -> tuple[tuple[Link, ...], tuple[int, ...]]:

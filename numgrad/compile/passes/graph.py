@@ -61,11 +61,11 @@ class Graph:
         return self._numbers(Applied.blocks)
 
     def _numbers(self, blocks_of: Any) -> dict[Block, list[int]]:
-        found: dict[Block, list[int]] = {}
+        numbers: dict[Block, list[int]] = {}
         for number, step in enumerate(self.steps):
             for block in dict.fromkeys(blocks_of(step)) if isinstance(step, Applied) else ():
-                found.setdefault(block, []).append(number)
-        return found
+                numbers.setdefault(block, []).append(number)
+        return numbers
 
     # ---- changes ----------------------------------------------------------------------------------------------
 
@@ -100,9 +100,9 @@ class Graph:
         return step
 
 
-def is_whole(place: Place, spec: Spec) -> bool:
+def is_whole(where: Place, spec: Spec) -> bool:
     """Whether a dense tensor covers all of a block's bytes that are ever written."""
-    block, offset = place
+    block, offset = where
     return offset == 0 and spec.numel * spec.dtype.itemsize == spec.nbytes and block.nbytes == spec.nbytes
 
 

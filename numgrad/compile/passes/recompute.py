@@ -9,6 +9,7 @@ Cost", 2016, recompute stretches of layers; here nothing that multiplies matrice
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -16,14 +17,16 @@ import numpy as np
 from numgrad.compile.capture import Again, Applied, Block, Place
 from numgrad.compile.passes.graph import Graph, is_of_kernels
 from numgrad.compile.passes.memory import lives_of, peak_of, room, usage
-from numgrad.runtime.program import Array, Program
+from numgrad.layout import Spec
+from numgrad.runtime.plan import Plan
+from numgrad.runtime.program import Array, Launch, Pair, Program
 
 _SMALLEST_PEAK = 1 << 20  # below it, all lies in the caches
 _SMALLEST_SHARE = 1 / 128  # of the peak, of a block that is worth a launch
 
 
 class _Plan(NamedTuple):
-    """How a block is made again: by the ``step``, over the ``places`` that its launches read, before the step ``at``."""
+    """How blocks are made again: by the step with the number ``maker``, before the step ``at``."""
 
     maker: int
     blocks: tuple[Block, ...]
@@ -58,7 +61,7 @@ class _Work:
         self.steps = list(graph.steps)
         self.refused: set[tuple[Block, ...]] = set()
         self.again: dict[Block, Block] = {}  # by a block that is made again: the second one
-        self.programs: dict[int, Program] = {}
+        self.parts: dict[int, tuple[Plan, Plan]] = {}  # by a plan's id: the plan, and that of its last launches
         self._renamed: dict[Block, Block] = {}  # by the plan that was looked at last
         self.update()
 
@@ -86,14 +89,14 @@ class _Work:
         moment = int(self.usage.argmax())
         least = int(self.usage[moment] * _SMALLEST_SHARE)
         third = {self.again[block] for block in self.again.values() if block in self.again}
-        found: _Plan | None = None
+        best: _Plan | None = None
         for number, step in enumerate(self.steps[:moment]):
             if not isinstance(step, Applied) or not step.makes or third & set(step.makes):
                 continue
             plan = self._plan(number, step, moment)
-            if plan is not None and plan.gain >= least and (found is None or plan.gain > found.gain):
-                found = plan
-        return found
+            if plan is not None and plan.gain >= least and (best is None or plan.gain > best.gain):
+                best = plan
+        return best
 
     def _plan(self, number: int, step: Applied, moment: int) -> _Plan | None:
         launches = launches_again(step)
@@ -129,6 +132,17 @@ class _Work:
                 return None
         return _Plan(number, blocks, at, gain) if gain > 0 else None
 
+    def _by_another(self, step: Applied) -> tuple[Applied, dict[Block, Block]]:
+        """The step of the op that gives the first output again, and its block by that."""
+        assert step.op.cheap_by is not None
+        op, names = step.op.cheap_by
+        known = _named(step)
+        inputs = [known[name] for name in names]
+        specs = tuple(spec for _, spec in inputs)
+        plan = op.plans.get((step.params, *specs)) or op.make_plan(specs, step.params)
+        again = self.graph.applied(op, plan, step.params, inputs, step.line)
+        return again, {_outputs(step)[0]: _outputs(again)[0]}
+
     def with_plan(self, plan: _Plan) -> list[Applied | Again]:
         """The steps with what the plan says."""
         step = self.steps[plan.maker]
@@ -140,16 +154,15 @@ class _Work:
         for block in _inputs(step, launches):
             if block in self.again and self.lives[block].last < plan.at:
                 self._earlier(block, plan.at, earlier, replaced)
-        step_again, made = self._step_again(step, launches, replaced)
-        renamed = self._renamed = {block: made[block] for block in plan.blocks}
+        step_again, again = self._step_again(step, launches, replaced)
+        renamed = self._renamed = {block: again[block] for block in plan.blocks}
         moved = set(map(id, earlier))
         steps: list[Applied | Again] = []
-        for number, each in enumerate(self.steps):
+        for number, old in enumerate(self.steps):
             if number == plan.at:
                 steps += [*earlier, step_again]
-            if id(each) in moved:
-                continue
-            steps.append(each if number < plan.at else with_blocks(each, renamed))
+            if id(old) not in moved:
+                steps.append(old if number < plan.at else with_blocks(old, renamed))
         return steps
 
     def _earlier(self, block: Block, at: int, earlier: list[Applied], replaced: dict[Block, Block]) -> None:
@@ -168,28 +181,44 @@ class _Work:
     ) -> tuple[Applied, dict[Block, Block]]:
         """The step that makes the outputs of another one again, and its blocks by theirs."""
         step = with_blocks(step, replaced)  # type: ignore[assignment]
+        if step.op.cheap_by is not None:
+            return self._by_another(step)
         plan, program = step.plan, step.program
         assert isinstance(program, Program)
         if launches:
-            if id(plan) not in self.programs:
-                self.programs[id(plan)] = Program(program.launches[-launches:], program.address_count)
-            plan, program = copy.copy(plan), self.programs[id(plan)]
-            plan.program = program
-        used = _addresses(program)
+            if id(plan) not in self.parts:
+                part = copy.copy(plan)
+                part.program = Program(program.launches[-launches:], program.address_count)
+                self.parts[id(plan)] = plan, part
+            plan = self.parts[id(plan)][1]
+        used = _addresses(program.launches[-launches:])
         count = len(step.specs[0])
         own = _outputs(step)[:1] if launches else step.makes
-        made = {block: _like(block, step.line) for block in own}
+        others = {block: _like(block, step.line) for block in own}
         places: list[Place | None] = []
         for index, where in enumerate(step.places):
             if where is None or (launches and index not in used):
                 places.append(None)
             else:
-                places.append((made.get(where[0], where[0]), where[1]) if index >= count else where)
+                places.append((others.get(where[0], where[0]), where[1]) if index >= count else where)
         again = Applied(step.op, step.params, plan, places, step.line)
         again.specs = step.specs
-        again.makes = list(made.values())
+        again.makes = list(others.values())
         again.reads = [where[0] for where in places if where is not None and where[0] not in again.makes]
-        return again, made
+        return again, others
+
+
+def _named(step: Applied) -> dict[str, tuple[Place, Spec]]:
+    """The inputs and outputs of an op by their names."""
+    count, named = len(step.specs[0]), {}
+    for name, where, spec in zip(step.op.inputs, step.places, step.specs[0], strict=False):
+        if where is not None and spec is not None:
+            named[name] = where, spec
+    outputs = [where for where, n in zip(step.places[count:], step.plan.allocations, strict=True) if n is None]
+    for name, where, spec in zip(step.op.outputs, outputs, step.specs[1], strict=False):
+        if where is not None:
+            named[name] = where, spec
+    return named
 
 
 def launches_again(step: Applied) -> int | None:
@@ -197,15 +226,18 @@ def launches_again(step: Applied) -> int | None:
     cheap = step.op.cheap_launches
     if cheap is None or not isinstance(step.program, Program) or step.op.status_function is not None:
         return None
+    if step.op.cheap_by is not None:
+        known = _named(step)
+        return 1 if all(name in known for name in step.op.cheap_by[1]) else None
     if cheap == 0 and step.changes:
         return None
-    used = _addresses(step.program)
+    used = _addresses(step.program.launches)
     return None if cheap > len(step.program.launches) or min(used, default=-1) < 0 else cheap
 
 
-def _addresses(program: Program) -> set[int]:
+def _addresses(launches: Sequence[Launch | Pair]) -> set[int]:
     """The numbers of the addresses that the launches use."""
-    arguments = (argument for launch in program.launches for part in launch.parts for argument in part.arguments)
+    arguments = (argument for launch in launches for part in launch.parts for argument in part.arguments)
     return {argument.address.index for argument in arguments if isinstance(argument, Array)}
 
 
@@ -217,11 +249,14 @@ def _outputs(step: Applied) -> list[Block]:
 
 def _inputs(step: Applied, launches: int) -> list[Block]:
     """The blocks that the launches read that run again."""
+    if step.op.cheap_by is not None:
+        known = _named(step)
+        return [known[name][0][0] for name in step.op.cheap_by[1]]
     if not launches:
         return list(dict.fromkeys(step.reads))
     program = step.program
     assert isinstance(program, Program)
-    used = _addresses(Program(program.launches[-launches:], program.address_count))
+    used = _addresses(program.launches[-launches:])
     first = _outputs(step)[0]
     blocks = (where[0] for index, where in enumerate(step.places) if where is not None and index in used)
     return [block for block in dict.fromkeys(blocks) if block is not first]

@@ -21,7 +21,7 @@ def find_homes(graph: Graph) -> None:
     homes = sorted(later, key=lambda home: later[home].nbytes)
     total = sum(life.nbytes for life in later.values())
     placed: dict[Block, list[tuple[int, int, Life]]] = {home: [] for home in homes}
-    found: dict[Block, tuple[Block, int]] = {}
+    homes_of: dict[Block, tuple[Block, int]] = {}
     moments = usage(lives.values(), len(graph.steps))
     fullest = {block: int(moments[life.first : life.last + 1].max()) for block, life in lives.items()}
     for block in sorted(lives, key=lambda block: (-fullest[block], -lives[block].nbytes)):
@@ -39,8 +39,8 @@ def find_homes(graph: Graph) -> None:
                     offset = max(offset, end)
             if offset + life.nbytes <= later[home].nbytes:
                 placed[home] = sorted([*placed[home], (offset, offset + size, life)], key=lambda each: each[0])
-                found[block] = home, offset
+                homes_of[block] = home, offset
                 break
-    if found:
-        graph.homes = found
-        graph.note("share", blocks=len(found), bytes=sum(block.nbytes for block in found))
+    if homes_of:
+        graph.homes = homes_of
+        graph.note("share", blocks=len(homes_of), bytes=sum(block.nbytes for block in homes_of))

@@ -123,9 +123,9 @@ def _selected(step: Applied, position: int, chosen: list[int], rows: np.ndarray)
     width = rows.shape[1]
     table = Block(-1, "table", rows.nbytes, None)
     table.initial = rows.tobytes()
-    place = {old: new for new, old in enumerate(chosen)}
+    new_row = {old: new for new, old in enumerate(chosen)}
     for index, block, offset in where[0].words:
         row, column = divmod(index, width)
-        if row in place:
-            table.words.append((place[row] * width + column, block, offset))
+        if row in new_row:
+            table.words.append((new_row[row] * width + column, block, offset))
     return table
