@@ -20,7 +20,7 @@ from numgrad.errors import ProofError
 from numgrad.kernels.elementwise import plan_check
 from numgrad.kernels.vector_math import log
 from numgrad.runtime.kernel import Kernel, device, kernel
-from numgrad.runtime.plan import STATUS, Operand, PlanBuilder
+from numgrad.runtime.plan import GRAIN_COST, STATUS, Operand, PlanBuilder
 from numgrad.runtime.words import fetch_add
 
 BLOCKS = 16
@@ -207,6 +207,15 @@ def dropout(x, out, mask, words, state, threshold, scale, start, stop, worker):
             y[i] = v[i] * scale if keep else zero
 
 
+@kernel("T[:], b1[:], T[:], T")
+def dropout_again(x, mask, out, scale, start, stop):
+    """What `dropout` computed, from the mask that it left."""
+    x, mask, out = x[start:stop], mask[start:stop], out[start:stop]
+    zero = x.dtype.type(0)
+    for i in range(out.shape[0]):
+        out[i] = x[i] * scale if mask[i] else zero
+
+
 @kernel("i8[:], i8[:]")
 def random_permutation(out, state, start, stop):
     """Fisher and Yates's shuffle, by one thread; a Philox block for each position."""
@@ -311,6 +320,14 @@ def plan_dropout(b: PlanBuilder, x: Operand, out: Operand, mask: Operand, state:
     """
     scale = 0.0 if p == 1 else 1 / (1 - p)
     _launch(b, dropout, (x, out, mask), state, (threshold_of(1 - p), scale), WORDS)
+
+
+def plan_dropout_again(b: PlanBuilder, x: Operand, mask: Operand, out: Operand, p: float) -> None:
+    """The output of `plan_dropout` once more, from its input and its mask."""
+    n = out.spec.numel
+    b.launch(
+        dropout_again, x.array(n), mask.array(n), out.array(n), 0.0 if p == 1 else 1 / (1 - p), work=n, grain=GRAIN_COST
+    )
 
 
 def plan_randperm(b: PlanBuilder, out: Operand, state: Operand) -> None:

@@ -9,7 +9,15 @@ import numpy as np
 from numgrad import dtypes
 from numgrad.dtypes import dtype as Dtype
 from numgrad.errors import DtypeError
-from numgrad.kernels.random import plan_bernoulli, plan_dropout, plan_normal, plan_randint, plan_randperm, plan_uniform
+from numgrad.kernels.random import (
+    plan_bernoulli,
+    plan_dropout,
+    plan_dropout_again,
+    plan_normal,
+    plan_randint,
+    plan_randperm,
+    plan_uniform,
+)
 from numgrad.layout import output_strides
 from numgrad.ops import rules
 from numgrad.ops.creation import cast, zeros_like
@@ -272,6 +280,26 @@ def _(b: PlanBuilder, input: Operand, state: Operand, p: float) -> None:
     out = b.output(_floating("dropout", input.spec.dtype), shape, strides)
     mask = b.output(dtypes.bool_, shape, strides)
     plan_dropout(b, with_strides(b, input, strides), out, mask, b.changes(state), p)
+
+
+dropout_again = Op(
+    "dropout_again",
+    ("input", "mask"),
+    {"p": 0.5},
+    differentiable=False,
+    register=False,
+    doc="The output of dropout once more, from its input and the mask that it drew.",
+)
+
+
+@dropout_again.plan
+def _(b: PlanBuilder, input: Operand, mask: Operand, p: float) -> None:
+    strides = tuple(mask.spec.strides)
+    out = b.output(input.spec.dtype, tuple(input.spec.shape), strides)
+    plan_dropout_again(b, with_strides(b, input, strides), mask, out, p)
+
+
+dropout.cheap(by=dropout_again, reads=("input", "mask"))
 
 
 @dropout.backward

@@ -125,6 +125,7 @@ class Op:
         self.random, self.bilinear, self.elementwise, self.commutes = random, bilinear, elementwise, commutes
         self.moving = moving
         self.cheap_launches = 0 if elementwise and not (self.mutates or random or aliases) else None  # see `cheap`
+        self.cheap_by: tuple[Op, tuple[str, ...]] | None = None
         self.doc = inspect.cleandoc(doc)
         self.__doc__ = self.doc
         self.differentiable = differentiable
@@ -236,14 +237,16 @@ class Op:
         self._check_inputs("linear_in", names)
         self.linear_groups = (*self.linear_groups, names)
 
-    def cheap(self, last: int = 0) -> None:
+    def cheap(self, last: int = 0, by: Op | None = None, reads: Sequence[str] = ()) -> None:
         """Declare that its outputs take little time to compute again, so that a replay need not keep them for a backward.
 
         With ``last`` so many of the plan's last launches alone give the first output again, from the inputs and from what the
-        launches before them left in the other outputs and in scratch memory. Else the whole op runs again, which changes no input
-        and draws no numbers. Elementwise ops are cheap by themselves.
+        launches before them left in the other outputs and in scratch memory. Or ``by``, an op of the same parameters, gives the
+        first output again, from the inputs and outputs named ``reads``. Else the whole op runs again, which changes no input and
+        draws no numbers. Elementwise ops are cheap by themselves.
         """
         self.cheap_launches = last
+        self.cheap_by = None if by is None else (by, tuple(reads))
 
     def tie(self, gradients: Sequence[str], to: Sequence[str], zeros: bool = True) -> None:
         """In a recorded backward, let the gradients of some inputs depend on other inputs, with slope 0.

@@ -176,6 +176,31 @@ def test_the_text_shows_what_is_made_again() -> None:
     assert ng.jit.text(step) == TEXT
 
 
+@pytest.mark.usefixtures("eager_passes")
+@pytest.mark.parametrize("dtype", [ng.float32, ng.float64])
+def test_dropout_is_made_again_from_its_mask(dtype: Any) -> None:
+    def build() -> Any:
+        weights = [ng.ones(64, 3, dtype=dtype).T.requires_grad_() for _ in range(3)]
+
+        def step(x: ng.Tensor) -> ng.Tensor:
+            one, two, three = weights
+            loss = (F.gelu(F.gelu(F.dropout(x, 0.4) * one) * two) * three).sum()
+            loss.backward()
+            return loss.detach()
+
+        return step, weights
+
+    x = ng.ones(3, 64, dtype=dtype)
+    x[0, :3] = ng.tensor([float("inf"), float("nan"), -0.0], dtype=dtype)
+    stats = check(build, [(x,), (x,), (x,), (x,)])
+    assert stats.replays >= 2
+    assert stats.passes["recompute"]["ops"] >= 1
+    step = ng.jit(build()[0])
+    step(x)
+    step(x)
+    assert "= dropout_again(" in ng.jit.text(step)
+
+
 def test_unknown_passes_are_refused() -> None:
     with pytest.raises(ValueError, match="passes has \\['fold_all'\\], expected some of .*'dead'"):
         ng.jit(lambda x: x, passes={"fold_all": True})

@@ -16,6 +16,7 @@ import numpy as np
 from numgrad.compile.capture import Again, Applied, Block, Place
 from numgrad.compile.passes.graph import Graph, is_of_kernels
 from numgrad.compile.passes.memory import lives_of, peak_of, room, usage
+from numgrad.layout import Spec
 from numgrad.runtime.program import Array, Program
 
 _SMALLEST_PEAK = 1 << 20  # below it, all lies in the caches
@@ -23,7 +24,7 @@ _SMALLEST_SHARE = 1 / 128  # of the peak, of a block that is worth a launch
 
 
 class _Plan(NamedTuple):
-    """How a block is made again: by the ``step``, over the ``places`` that its launches read, before the step ``at``."""
+    """How blocks are made again: by the step with the number ``maker``, before the step ``at``."""
 
     maker: int
     blocks: tuple[Block, ...]
@@ -129,6 +130,17 @@ class _Work:
                 return None
         return _Plan(number, blocks, at, gain) if gain > 0 else None
 
+    def _by_another(self, step: Applied) -> tuple[Applied, dict[Block, Block]]:
+        """The step of the op that gives the first output again, and its block by that."""
+        assert step.op.cheap_by is not None
+        op, names = step.op.cheap_by
+        known = _named(step)
+        inputs = [known[name] for name in names]
+        specs = tuple(spec for _, spec in inputs)
+        plan = op.plans.get((step.params, *specs)) or op.make_plan(specs, step.params)
+        again = self.graph.applied(op, plan, step.params, inputs, step.line)
+        return again, {_outputs(step)[0]: _outputs(again)[0]}
+
     def with_plan(self, plan: _Plan) -> list[Applied | Again]:
         """The steps with what the plan says."""
         step = self.steps[plan.maker]
@@ -144,12 +156,11 @@ class _Work:
         renamed = self._renamed = {block: made[block] for block in plan.blocks}
         moved = set(map(id, earlier))
         steps: list[Applied | Again] = []
-        for number, each in enumerate(self.steps):
+        for number, old in enumerate(self.steps):
             if number == plan.at:
                 steps += [*earlier, step_again]
-            if id(each) in moved:
-                continue
-            steps.append(each if number < plan.at else with_blocks(each, renamed))
+            if id(old) not in moved:
+                steps.append(old if number < plan.at else with_blocks(old, renamed))
         return steps
 
     def _earlier(self, block: Block, at: int, earlier: list[Applied], replaced: dict[Block, Block]) -> None:
@@ -168,6 +179,8 @@ class _Work:
     ) -> tuple[Applied, dict[Block, Block]]:
         """The step that makes the outputs of another one again, and its blocks by theirs."""
         step = with_blocks(step, replaced)  # type: ignore[assignment]
+        if step.op.cheap_by is not None:
+            return self._by_another(step)
         plan, program = step.plan, step.program
         assert isinstance(program, Program)
         if launches:
@@ -192,11 +205,27 @@ class _Work:
         return again, made
 
 
+def _named(step: Applied) -> dict[str, tuple[Place, Spec]]:
+    """The inputs and outputs of an op by their names."""
+    count, found = len(step.specs[0]), {}
+    for name, where, spec in zip(step.op.inputs, step.places, step.specs[0], strict=False):
+        if where is not None and spec is not None:
+            found[name] = where, spec
+    outputs = [where for where, n in zip(step.places[count:], step.plan.allocations, strict=True) if n is None]
+    for name, where, spec in zip(step.op.outputs, outputs, step.specs[1], strict=False):
+        if where is not None:
+            found[name] = where, spec
+    return found
+
+
 def launches_again(step: Applied) -> int | None:
     """How many of the last launches make the first output again, 0 if all make all outputs; None if it may not be."""
     cheap = step.op.cheap_launches
     if cheap is None or not isinstance(step.program, Program) or step.op.status_function is not None:
         return None
+    if step.op.cheap_by is not None:
+        known = _named(step)
+        return 1 if all(name in known for name in step.op.cheap_by[1]) else None
     if cheap == 0 and step.changes:
         return None
     used = _addresses(step.program)
@@ -217,6 +246,9 @@ def _outputs(step: Applied) -> list[Block]:
 
 def _inputs(step: Applied, launches: int) -> list[Block]:
     """The blocks that the launches read that run again."""
+    if step.op.cheap_by is not None:
+        known = _named(step)
+        return [known[name][0][0] for name in step.op.cheap_by[1]]
     if not launches:
         return list(dict.fromkeys(step.reads))
     program = step.program
