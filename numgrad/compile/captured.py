@@ -271,8 +271,9 @@ class Captured:
         if kept is not None and kept.is_free():
             mine, changes, bumped = kept.storages, kept.changes[:0], kept.storages + self.bumped
         else:
+            kept = None  # its memory is used again
             mine, changes = self._new_gradients(leaves, arguments)
-            kept, bumped = None, self.bumped
+            bumped = self.bumped
         storages = mine + list(map(memory.allocate, self.result_sizes))
         slots += [each.address for each in storages]
         if inplace or self.bumped_arguments:
