@@ -222,8 +222,8 @@ def is_possible(captured: Captured) -> bool:
 
 def _unchanged(step: Again) -> list[Guard]:
     """Guards that hold as long as another call of a step would do nothing; one that never holds if it is to be called."""
-    renewed = step.args[1]
-    if not renewed.before:
+    renewed = step.args[1] if len(step.args) == 2 else None
+    if renewed is None or not renewed.before:
         return [Guard(SIZE, step.args, None, -1)]
     return [
         Guard(SIZE, renewed.group, None, len(renewed.before)),

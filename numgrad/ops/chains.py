@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from numgrad.dtypes import dtype as Dtype
 from numgrad.kernels.elementwise import Formula, plan_formula
 from numgrad.kernels.folded import plan_folded
-from numgrad.kernels.source import NUMPY_TYPE, function_from
+from numgrad.kernels.source import NUMPY_TYPE, free_name, function_from
 from numgrad.layout import Spec
 from numgrad.registry import Op
 from numgrad.runtime.kernel import Device
@@ -100,7 +100,8 @@ def _function_of(name: str, links: Sequence[Link], inputs: int, results: Sequenc
             values.append(f"v{len(values)}")
             lines.append(f"    {values[-1]} = to_{dtype.code}({value})")
     written = ", ".join([values[k] for k in results])
-    head = f"def chain_{name}({', '.join(values[:inputs])}):"
-    function = function_from("\n".join([head, *lines, f"    return {written}\n"]), f"chain_{name}", names)
+    own_name = free_name(f"chain_{name}", ())
+    head = f"def {own_name}({', '.join(values[:inputs])}):"
+    function = function_from("\n".join([head, *lines, f"    return {written}\n"]), own_name, names)
     items = (None,) if len(results) == 1 else tuple(range(len(results)))
     return Formula(Device(function), items, sum(each.formula.cost for each in links))

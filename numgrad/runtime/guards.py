@@ -162,7 +162,7 @@ class Guards:
             where = offset(thing, key) if kind == SLOT else 0 if key is None else key if kind == AT else id(key)
             expected = int(value) if kind in NUMBERS else 0 if value is ABSENT else id(value)
             if kind == SIZE and type(thing) in _SIZED:
-                kind, where = SLOT, _size_offset(type(thing))
+                kind, where = SLOT, _size_offset(type(thing))  # type: ignore[arg-type]
             rows.append((kind, id(thing), where, expected))
         self.rows = np.array(rows, np.int64).reshape(-1, ROW_BYTES // 8)
         self.address: int = self.rows.ctypes.data

@@ -90,6 +90,7 @@ def numbers(*shape: int, dtype: Any = ng.float32, grad: bool = False, seed: int 
     return lambda: ng.tensor(array).to(dtype).requires_grad_(grad)
 
 
+scalar = ng.scalar
 X, Y, ROW = numbers(4, 6), numbers(4, 6, seed=1), numbers(6, seed=2)
 
 
@@ -170,6 +171,20 @@ def test_nan_infinity_and_zeros_with_signs() -> None:
     fused = check(step, lambda: ng.tensor(grid[0]), lambda: ng.tensor(grid[1]), chains=3)
     for one, other in zip(fused(*map(ng.tensor, grid)), step(*map(ng.tensor, grid)), strict=True):
         np.testing.assert_array_equal(np.signbit(one.numpy()), np.signbit(other.numpy()))
+
+
+def test_ops_of_users() -> None:
+    """Of any name, with constants of their own; those that share a name are two."""
+    twice, thrice = (ng.elementwise(lambda x, factor=factor: factor * x / (1 + x * x)) for factor in (2.0, 3.0))
+    swish = ng.elementwise("my-swish (β)")
+    swish.forward(lambda input: input / (1 + scalar.exp(-input)))
+
+    def step(x: ng.Tensor, y: ng.Tensor) -> Any:
+        out = thrice(twice(x) + y)
+        out.sum().backward()
+        return out, swish((x * y).detach()) * 2
+
+    check(step, numbers(4, 6, grad=True), Y, chains=2)
 
 
 def test_layouts() -> None:

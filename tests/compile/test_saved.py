@@ -284,6 +284,9 @@ def test_places_beyond_memory_and_before_their_making_are_refused(
     assert "refuses its operands" in refused(0, inputs=[x, x, bias])
     assert "no op 'sgd_'" in refused(0, op=["sgd_"])
     assert "has no part" in refused(0, op=["relu", ["nothing"]])
+    assert "changes memory that it reads in another way" in refused(
+        0, op=["add", ["in_place"]], inputs=[weight, [*weight[:3], ["float32", [8], [1], False]]], params=[]
+    )
     with_params = next(number for number, row in enumerate(steps[:-1]) if row["params"])
     count = len(steps[with_params]["params"])
     assert "expected a list of 0" in refused(0, params=[1])

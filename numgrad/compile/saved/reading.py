@@ -244,6 +244,9 @@ class _Program:
         plan = _planned(op, lambda: op.planned(specs, params).finish())
         if plan.program is None:
             raise MisfitError(f"{op.name} launches nothing")
+        for position in plan.changed:
+            if any(_overlaps(inputs[position], other) for other in inputs):
+                raise MisfitError(f"{op.name} changes memory that it reads in another way")
         return _EMPTY.applied(op, plan, params, inputs, line)
 
     def _update(self, op: Update, row: dict[str, Any], line: str) -> Applied:
@@ -381,6 +384,15 @@ class _Program:
 
 
 _FLOAT64 = decoded({"dtype": "float64"})
+
+
+def _overlaps(one: tuple[Place, Spec] | None, other: tuple[Place, Spec] | None) -> bool:
+    """Whether two operands share bytes without being the same."""
+    if one is None or other is None or one == other or one[0][0] is not other[0][0]:
+        return False
+    (_, begin), spec = one
+    (_, other_begin), other_spec = other
+    return begin < other_begin + other_spec.nbytes and other_begin < begin + spec.nbytes
 
 
 def _planned(op: Op, plan: Callable[[], Any]) -> Any:
