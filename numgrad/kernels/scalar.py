@@ -13,7 +13,7 @@ import math
 
 import numpy as np
 
-from numgrad.kernels import vector_math
+from numgrad.kernels import angles, vector_math
 from numgrad.runtime.kernel import device
 
 
@@ -74,43 +74,43 @@ def sqrt(x):
 @device
 def sin(x):
     """Sine."""
-    return math.sin(x)
+    return angles.sin(x) if angles.is_small(x) else type(x)(math.sin(x))
 
 
 @device
 def cos(x):
     """Cosine."""
-    return math.cos(x)
+    return angles.cos(x) if angles.is_small(x) else type(x)(math.cos(x))
 
 
 @device
 def tan(x):
     """Tangent."""
-    return math.tan(x)
+    return angles.tan(x) if angles.is_small(x) else type(x)(math.tan(x))
 
 
 @device
 def asin(x):
     """The angle whose sine is x; NaN beyond -1 and 1."""
-    return math.asin(x)
+    return angles.asin(x)
 
 
 @device
 def acos(x):
     """The angle from 0 to pi whose cosine is x; NaN beyond -1 and 1."""
-    return math.acos(x)
+    return angles.acos(x)
 
 
 @device
 def atan(x):
     """The angle whose tangent is x."""
-    return math.atan(x)
+    return angles.atan(x)
 
 
 @device
 def atan2(y, x):
     """The angle of the point (x, y), from -pi to pi."""
-    return math.atan2(y, x)
+    return angles.atan2(y, x)
 
 
 @device

@@ -7,6 +7,7 @@ lets LLVM reassociate.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -16,12 +17,12 @@ from numgrad.runtime.kernel import intrinsic
 _SERIES = 0.55  # below it tanh is its series, above it comes from exp: there the difference from 1 loses no digits
 
 
-def _function(name: str, doc: str, reference: Any = None) -> Any:
-    """The intrinsic that emits the method ``name`` of `_Floats`."""
+def intrinsic_of(name: str, doc: str, reference: Any = None, emitter: Callable[..., Any] | None = None) -> Any:
+    """The intrinsic of one number that emits the method ``name`` of `Floats`, or of another class ``emitter``."""
 
     def function(typing_context, x):
         def emit(context, builder, signature, args):
-            return getattr(_Floats(builder, args[0].type), name)(args[0])
+            return getattr((emitter or Floats)(builder, args[0].type), name)(args[0])
 
         return x(x), emit
 
@@ -32,18 +33,18 @@ def _function(name: str, doc: str, reference: Any = None) -> Any:
     return intrinsic_function
 
 
-exp = _function("exp", "e to the power x, to about one unit in the last place.")
-tanh = _function("tanh", "The hyperbolic tangent of x, to about two units in the last place.")
-log = _function("log", "The natural logarithm of x, to about one unit in the last place.")
-log1p = _function("log1p", "log(1 + x), exact near 0, to about two units in the last place.")
-expm1 = _function("expm1", "exp(x) - 1, exact near 0, to about two units in the last place.")
-exp2 = _function("exp2", "2 to the power x, exact for integers, else to about one unit in the last place.", np.exp2)
-log2 = _function("log2", "The logarithm to base 2, exact for powers of 2, else to about two units in the last place.")
-log10 = _function("log10", "The logarithm to base 10, to about two units in the last place.")
-sinh = _function("sinh", "The hyperbolic sine of x, to about two units in the last place.", np.sinh)
-cosh = _function("cosh", "The hyperbolic cosine of x, to about two units in the last place.", np.cosh)
-atanh = _function("atanh", "The inverse hyperbolic tangent of x, to about three units in the last place.", np.arctanh)
-erf = _function("erf", "The error function of x, to about one unit in the last place.")
+exp = intrinsic_of("exp", "e to the power x, to about one unit in the last place.")
+tanh = intrinsic_of("tanh", "The hyperbolic tangent of x, to about two units in the last place.")
+log = intrinsic_of("log", "The natural logarithm of x, to about one unit in the last place.")
+log1p = intrinsic_of("log1p", "log(1 + x), exact near 0, to about two units in the last place.")
+expm1 = intrinsic_of("expm1", "exp(x) - 1, exact near 0, to about two units in the last place.")
+exp2 = intrinsic_of("exp2", "2 to the power x, exact for integers, else to about one unit in the last place.", np.exp2)
+log2 = intrinsic_of("log2", "The logarithm to base 2, exact for powers of 2, else to about two units in the last place.")
+log10 = intrinsic_of("log10", "The logarithm to base 10, to about two units in the last place.")
+sinh = intrinsic_of("sinh", "The hyperbolic sine of x, to about two units in the last place.", np.sinh)
+cosh = intrinsic_of("cosh", "The hyperbolic cosine of x, to about two units in the last place.", np.cosh)
+atanh = intrinsic_of("atanh", "The inverse hyperbolic tangent of x, to about three units in the last place.", np.arctanh)
+erf = intrinsic_of("erf", "The error function of x, to about one unit in the last place.")
 
 # Polynomials, from the highest power down, for float32 and for float64: least squares at Chebyshev's nodes in 60 digits,
 # weighted to minimise the error of the function's result.
@@ -77,7 +78,7 @@ _LOG10_OF_2_HIGH = 0.301025390625, 0.30102999566361177
 _LOG10_OF_2_LOW = 4.605038981195214e-06, 3.694239077158931e-13
 
 
-class _Floats:
+class Floats:
     """Arithmetic on values of one floating-point type, as LLVM IR."""
 
     def __init__(self, builder: Any, kind: Any) -> None:
@@ -330,7 +331,7 @@ def nextafter(typing_context, x, y):
 
     def emit(context, builder, signature, args):
         first, second = args
-        floats = _Floats(builder, first.type)
+        floats = Floats(builder, first.type)
         number, integer = floats.number, floats.integer
         bits = builder.bitcast(first, integer)
         away = builder.icmp_signed(
@@ -354,7 +355,7 @@ def exponent(typing_context, x):
 
     def emit(context, builder, signature, args):
         [value] = args
-        floats = _Floats(builder, value.type)
+        floats = Floats(builder, value.type)
         number, integer = floats.number, floats.integer
         mantissa, bias, biggest = (23, 126, 0xFF) if floats.single else (52, 1022, 0x7FF)
         smallest = number(2.0**-126 if floats.single else 2.0**-1022)
