@@ -13,7 +13,7 @@ import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from numgrad.kernels import angles, scalar
+from numgrad.kernels import angles, quotients, scalar
 from numgrad.kernels.source import defined, definition, free_name, typed_function
 from numgrad.runtime.kernel import Device
 
@@ -22,6 +22,9 @@ WORDS: dict[Device, tuple[Device, Device]] = {
     scalar.sin: (angles.sin, angles.is_small),
     scalar.cos: (angles.cos, angles.is_small),
     scalar.tan: (angles.tan, angles.is_small),
+    scalar.fmod: (quotients.fmod, quotients.is_exact),
+    scalar.remainder: (quotients.remainder, quotients.is_exact),
+    scalar.floor_divide: (quotients.floor_divide, quotients.is_exact),
 }
 
 

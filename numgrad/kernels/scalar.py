@@ -13,7 +13,7 @@ import math
 
 import numpy as np
 
-from numgrad.kernels import angles, vector_math
+from numgrad.kernels import angles, quotients, vector_math
 from numgrad.runtime.kernel import device
 
 
@@ -116,7 +116,7 @@ def atan2(y, x):
 @device
 def hypot(x, y):
     """The length of (x, y), without overflow."""
-    return math.hypot(x, y)
+    return quotients.hypot(x, y)
 
 
 @device
@@ -134,13 +134,13 @@ def cosh(x):
 @device
 def asinh(x):
     """Inverse hyperbolic sine, exact near 0."""
-    return math.asinh(x)
+    return vector_math.asinh(x)
 
 
 @device
 def acosh(x):
     """Inverse hyperbolic cosine; NaN below 1."""
-    return math.acosh(x)
+    return vector_math.acosh(x)
 
 
 @device
@@ -178,6 +178,12 @@ def sigmoid(x):
 def floor_divide(x, y):
     """The floor of x / y."""
     return x // y
+
+
+@device
+def remainder(x, y):
+    """x - y * floor(x / y): has the sign of y."""
+    return x % y
 
 
 @device
@@ -219,7 +225,7 @@ def absolute(x):
 @device
 def power(x, y):
     """x to the power y."""
-    return x**y
+    return quotients.power(x, y)
 
 
 @device

@@ -44,6 +44,8 @@ log10 = intrinsic_of("log10", "The logarithm to base 10, to about two units in t
 sinh = intrinsic_of("sinh", "The hyperbolic sine of x, to about two units in the last place.", np.sinh)
 cosh = intrinsic_of("cosh", "The hyperbolic cosine of x, to about two units in the last place.", np.cosh)
 atanh = intrinsic_of("atanh", "The inverse hyperbolic tangent of x, to about three units in the last place.", np.arctanh)
+asinh = intrinsic_of("asinh", "The inverse hyperbolic sine of x, to about three units in the last place.", np.arcsinh)
+acosh = intrinsic_of("acosh", "The inverse hyperbolic cosine of x, to about three units in the last place.", np.arccosh)
 erf = intrinsic_of("erf", "The error function of x, to about one unit in the last place.")
 
 # Polynomials, from the highest power down, for float32 and for float64: least squares at Chebyshev's nodes in 60 digits,
@@ -188,6 +190,36 @@ class Floats:
         ratio = builder.fdiv(builder.fadd(size, size), builder.fsub(number(1.0), size))
         # Beyond 1 and at infinity the ratio is no number, or has a logarithm that is none.
         return self.call("copysign", builder.fmul(number(0.5), self.log1p(ratio)), x)
+
+    def asinh(self, x: Any) -> Any:
+        """``log1p(a + a**2 / (1 + sqrt(1 + a**2)))`` for ``a = abs(x)``, with the sign of x; ``log(2 a)`` where squares overflow."""
+        builder, number = self.builder, self.number
+        size = self.call("fabs", x)
+        large, most = self._large(size)
+        square = builder.fmul(most, most)
+        root = self.call("sqrt", builder.fadd(number(1.0), square))
+        more = builder.fadd(most, builder.fdiv(square, builder.fadd(number(1.0), root)))
+        result = builder.select(large, self._log_of_twice(size), self.log1p(more))
+        return self.call("copysign", result, x)
+
+    def acosh(self, x: Any) -> Any:
+        """``log1p(t + sqrt(t * (t + 2)))`` for ``t = x - 1``, NaN for a negative one; ``log(2 x)`` where squares overflow."""
+        builder, number = self.builder, self.number
+        large, most = self._large(x)
+        t = builder.fsub(most, number(1.0))
+        root = self.call("sqrt", builder.fmul(t, builder.fadd(t, number(2.0))))
+        small = self.log1p(builder.fadd(t, root))
+        small = builder.select(builder.fcmp_ordered("<", x, number(1.0)), number(math.nan), small)
+        return builder.select(large, self._log_of_twice(x), small)
+
+    def _large(self, size: Any) -> tuple[Any, Any]:
+        """Whether the square of a size may overflow, and a size whose square does not."""
+        builder, limit = self.builder, self.number(2.0**60 if self.single else 2.0**500)
+        large = builder.fcmp_ordered(">", size, limit)
+        return large, builder.select(large, limit, size)
+
+    def _log_of_twice(self, x: Any) -> Any:
+        return self.builder.fadd(self.log(x), self.number(math.log(2)))
 
     def _exp_of_some(self, x: Any) -> Any:
         """exp(x) where neither x nor the result is near the ends of the range; anything for NaN."""
