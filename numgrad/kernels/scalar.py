@@ -164,7 +164,7 @@ def erf(x):
 @device
 def erfc(x):
     """1 - erf(x), exact where erf(x) is near 1."""
-    return math.erfc(x)
+    return vector_math.erfc(x)
 
 
 @device

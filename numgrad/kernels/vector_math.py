@@ -46,6 +46,7 @@ cosh = intrinsic_of("cosh", "The hyperbolic cosine of x, to about two units in t
 atanh = intrinsic_of("atanh", "The inverse hyperbolic tangent of x, to about three units in the last place.", np.arctanh)
 asinh = intrinsic_of("asinh", "The inverse hyperbolic sine of x, to about three units in the last place.", np.arcsinh)
 acosh = intrinsic_of("acosh", "The inverse hyperbolic cosine of x, to about three units in the last place.", np.arccosh)
+erfc = intrinsic_of("erfc", "1 - erf(x), exact where erf(x) is near 1, to about five units in the last place.")
 erf = intrinsic_of("erf", "The error function of x, to about one unit in the last place.")
 
 # Polynomials, from the highest power down, for float32 and for float64: least squares at Chebyshev's nodes in 60 digits,
@@ -66,6 +67,18 @@ _ERF_FAR = (  # -log(1 - erf(x)) in powers of x - 1, from 1 up to where erf(x) i
      -0.010033824485399393, 0.04156109795990898, 0.8431072563625465, 2.638967514234718, 1.8496055099332485],
 )  # fmt: skip
 _ERF_END = 3.95, 5.95
+_ERFC = (  # exp(x**2) * erfc(x) * (x + a) in powers of (x - a) / (x + a), from 0 up to where erfc(x) is 0: a is below
+    [-2.7903458717438156e-05, -9.95293395238102e-05, 7.055373787083171e-05, 0.0007003005647317609,
+     -0.0004441862655404889, -0.004819042822456915, 0.008393902497023457, 0.02836165309431054, -0.17125120651718817,
+     0.45391410997587867, -0.8046518481636851, 1.0540318203632784],
+    [3.1950245722804835e-09, 8.79427360274526e-09, -2.163637941667417e-08, -8.28012086922021e-08,
+     1.1630378117468504e-07, 5.496671482856903e-07, -7.967950332938364e-07, -3.3914478505935613e-06,
+     7.244505075755273e-06, 1.8646954228807994e-05, -7.47772370494612e-05, -4.2062104390394215e-05,
+     0.0007145317222314075, -0.0013053547014067347, -0.0031770503479306607, 0.02651861988256481,
+     -0.09231870663807377, 0.22573862164736652, -0.43525602671690344, 0.6941136466346453, -0.9377997245671118,
+     1.0870555892622602],
+)  # fmt: skip
+_ERFC_MIDDLE, _ERFC_END = (2.5, 3.5), (10.1, 27.3)
 _LOG = (  # 2 * (artanh(s) / s - 1) / s**2 in powers of s**2, for the s of numbers between the roots of 1/2 and of 2
     [0.23585545965015192, 0.2853710101506706, 0.40000339162671755, 0.6666666562231266],
     [0.14797591019761697, 0.15313873289414076, 0.18183571927081435, 0.2222219840942572, 0.28571428744227106,
@@ -258,13 +271,46 @@ class Floats:
         large = self.call("copysign", large, x)
         return builder.select(builder.fcmp_unordered("<", size, number(1.0)), small, large)
 
+    def erfc(self, x: Any) -> Any:
+        """``exp(-x**2) * p((x - a) / (x + a)) / (x + a)`` for x >= 0, and 2 minus that of -x; float32 is computed in float64."""
+        if self.single:
+            wide = self.wide()
+            result = wide._erfc_of(self.builder.fpext(x, wide.kind), 0)
+            return self.builder.fptrunc(result, self.kind)
+        return self._erfc_of(x, 1)
+
+    def _erfc_of(self, x: Any, precision: int) -> Any:
+        builder, number, call = self.builder, self.number, self.call
+        size, end, middle = call("fabs", x), _ERFC_END[precision], number(_ERFC_MIDDLE[precision])
+        size = builder.select(builder.fcmp_ordered(">", size, number(end)), number(end), size)
+        above, below = builder.fadd(size, middle), builder.fsub(size, middle)
+        inverse = builder.fdiv(number(1.0), above)
+        t = builder.fmul(below, inverse)
+        t = call("fma", call("fma", builder.fneg(t), above, below), inverse, t)
+        p = builder.fmul(self.polynomial(t, _ERFC[precision]), inverse)
+        square = builder.fmul(size, size)
+        lost = call("fma", size, size, builder.fneg(square))  # of the square, which the exponential would make much of
+        p = call("fma", p, builder.fneg(lost), p)
+        tail = builder.fmul(self.exp(builder.fneg(square)), p)
+        far = builder.select(builder.fcmp_ordered("<", x, number(0.0)), builder.fsub(number(2.0), tail), tail)
+        # Near 0 all terms of the polynomial have one sign, and their roundings add up; there 1 - erf(x) loses nothing.
+        curve = self.polynomial(builder.fmul(x, x), _ERF_NEAR[precision])
+        near = call("fma", builder.fneg(x), curve, builder.fsub(number(1.0), x))
+        return builder.select(builder.fcmp_ordered("<", call("fabs", x), number(0.5)), near, far)
+
+    def wide(self) -> Floats:
+        """The arithmetic of float64."""
+        from llvmlite import ir
+
+        return Floats(self.builder, ir.DoubleType())
+
     def log(self, x: Any) -> Any:
         """With ``x = 2**n * m``, m between the roots of 1/2 and of 2, it is ``n ln 2 + log(m)``."""
-        return self._log_at_ends(x, self._log_of(*self._log_parts(x)))
+        return self._log_at_ends(x, self._log_of(*self.log_parts(x)))
 
     def log2(self, x: Any) -> Any:
         """``n + log(m) / ln 2``."""
-        f, n = self._log_parts(x)
+        f, n = self.log_parts(x)
         scaled = self.builder.fmul(self._log_of(f, None), self.number(1 / math.log(2)))
         return self._log_at_ends(x, self.builder.fadd(n, scaled))
 
@@ -272,11 +318,11 @@ class Floats:
         """``n log10(2) + log(m) / ln 10``."""
         number, call = self.number, self.call
         high, low = _LOG10_OF_2_HIGH[self.precision], _LOG10_OF_2_LOW[self.precision]
-        f, n = self._log_parts(x)
+        f, n = self.log_parts(x)
         scaled = self.builder.fmul(self._log_of(f, None), number(1 / math.log(10)))
         return self._log_at_ends(x, call("fma", n, number(high), call("fma", n, number(low), scaled)))
 
-    def _log_parts(self, x: Any) -> tuple[Any, Any]:
+    def log_parts(self, x: Any) -> tuple[Any, Any]:
         """``f = m - 1``, which is exact, and n, for ``x = 2**n * m`` with m between the roots of 1/2 and of 2."""
         builder, number, integer = self.builder, self.number, self.integer
         mantissa, smallest = (23, 2.0**-126) if self.single else (52, 2.0**-1022)
