@@ -135,9 +135,7 @@ class Angles(Floats):
         wide = self._in(x)
         bits, sine, cosine = self._both(wide)
         is_odd = builder.icmp_unsigned("!=", builder.and_(bits, integer(1)), integer(0))
-        ratio = builder.fdiv(
-            builder.select(is_odd, builder.fneg(cosine), sine), builder.select(is_odd, sine, cosine)
-        )
+        ratio = builder.fdiv(builder.select(is_odd, builder.fneg(cosine), sine), builder.select(is_odd, sine, cosine))
         is_zero = builder.fcmp_ordered("==", wide, self.number(0.0))
         return self._out(builder.select(is_zero, wide, ratio))
 
@@ -152,7 +150,9 @@ class Angles(Floats):
         wide_x, wide_y = self._in(x), self._in(y)
         across, up = call("fabs", wide_x), call("fabs", wide_y)
         if not self.rounds:  # a quarter of both, lest their sum be infinite; four times both, lest it be subnormal
-            is_large = builder.fcmp_ordered(">", builder.select(builder.fcmp_ordered(">", up, across), up, across), number(1.0))
+            is_large = builder.fcmp_ordered(
+                ">", builder.select(builder.fcmp_ordered(">", up, across), up, across), number(1.0)
+            )
             scale = builder.select(is_large, number(0.25), number(2.0**54))
             across, up = builder.fmul(across, scale), builder.fmul(up, scale)
         steep = builder.fcmp_ordered(">", up, across)
@@ -227,9 +227,15 @@ class Angles(Floats):
         return self._out(builder.select(far, beyond, near))
 
 
-sin = intrinsic_of("sin", "The sine of x for abs(x) <= LARGEST, to less than one unit in the last place.", emitter=Angles)
-cos = intrinsic_of("cos", "The cosine of x for abs(x) <= LARGEST, to less than one unit in the last place.", emitter=Angles)
-tan = intrinsic_of("tan", "The tangent of x for abs(x) <= LARGEST, to about two units in the last place.", emitter=Angles)
+sin = intrinsic_of(
+    "sin", "The sine of x for abs(x) <= LARGEST, to less than one unit in the last place.", emitter=Angles
+)
+cos = intrinsic_of(
+    "cos", "The cosine of x for abs(x) <= LARGEST, to less than one unit in the last place.", emitter=Angles
+)
+tan = intrinsic_of(
+    "tan", "The tangent of x for abs(x) <= LARGEST, to about two units in the last place.", emitter=Angles
+)
 atan = intrinsic_of("atan", "The angle whose tangent is x, to about one unit in the last place.", emitter=Angles)
 asin = intrinsic_of("asin", "The angle whose sine is x, to about one unit in the last place.", np.arcsin, Angles)
 acos = intrinsic_of("acos", "The angle whose cosine is x, to about one unit in the last place.", np.arccos, Angles)

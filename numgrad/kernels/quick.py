@@ -46,7 +46,11 @@ def quick_form(function: Callable[..., Any], code: str) -> Quick | None:
     straight = all(isinstance(s, ast.Assign) and isinstance(s.targets[0], ast.Name) for s in statements)
     targets = [s.targets[0].id for s in statements if isinstance(s, ast.Assign) and isinstance(s.targets[0], ast.Name)]
     parameters = {argument.arg for argument in tree.args.args}
-    if not straight or not isinstance(last, ast.Return) or len({*targets, *parameters}) < len(targets) + len(parameters):
+    if (
+        not straight
+        or not isinstance(last, ast.Return)
+        or len({*targets, *parameters}) < len(targets) + len(parameters)
+    ):
         return None
     taken = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)} | parameters
     extra: dict[str, Any] = {}
@@ -69,7 +73,8 @@ def quick_form(function: Callable[..., Any], code: str) -> Quick | None:
     condition = functools.reduce(lambda left, right: ast.BinOp(left, ast.BitAnd(), right), conditions)
     holds.body[-1] = ast.Return(condition)
     return Quick(
-        typed_function(defined(tree, function, extra), code), typed_function(defined(holds, function, dict(extra)), code)
+        typed_function(defined(tree, function, extra), code),
+        typed_function(defined(holds, function, dict(extra)), code),
     )
 
 

@@ -44,7 +44,9 @@ class _Quotients(Floats):
         quotient = call("trunc", builder.fdiv(x, y))
         rest = call("fma", builder.fneg(quotient), y, x)
         # A quotient that was rounded up to an integer has taken one too many.
-        has_other_sign = builder.fcmp_ordered("<", builder.fmul(rest, call("copysign", self.number(1.0), x)), self.number(0.0))
+        has_other_sign = builder.fcmp_ordered(
+            "<", builder.fmul(rest, call("copysign", self.number(1.0), x)), self.number(0.0)
+        )
         back = builder.fadd(rest, call("copysign", y, x))
         return call("copysign", builder.select(has_other_sign, back, rest), x)
 
@@ -153,7 +155,9 @@ class _Quotients(Floats):
         log, log_low = self._product(s, t)
         log_low = builder.fadd(log_low, call("fma", s, t_low, builder.fmul(s_low, t)))
         m, m_low = self._product(log, number(_LOG2_OF_E[0]))
-        m_low = builder.fadd(m_low, call("fma", log, number(_LOG2_OF_E[1]), builder.fmul(log_low, number(_LOG2_OF_E[0]))))
+        m_low = builder.fadd(
+            m_low, call("fma", log, number(_LOG2_OF_E[1]), builder.fmul(log_low, number(_LOG2_OF_E[0])))
+        )
         total = builder.fadd(n, m)
         total_low = builder.fadd(builder.fsub(m, builder.fsub(total, n)), m_low)
         p, p_low = self._product(y, total)
@@ -181,9 +185,7 @@ class _Quotients(Floats):
         falls = builder.xor(is_empty, builder.fcmp_ordered("<", exponent, zero))
         result = builder.select(at_end, builder.select(falls, zero, infinite), result)
         endless = builder.fcmp_ordered("==", call("fabs", exponent), infinite)
-        falls = builder.xor(
-            builder.fcmp_ordered("<", size, number(1.0)), builder.fcmp_ordered("<", exponent, zero)
-        )
+        falls = builder.xor(builder.fcmp_ordered("<", size, number(1.0)), builder.fcmp_ordered("<", exponent, zero))
         result = builder.select(endless, builder.select(falls, zero, infinite), result)
         is_whole = builder.fcmp_ordered("==", call("rint", exponent), exponent)
         half = builder.fmul(exponent, number(0.5))

@@ -39,11 +39,15 @@ log = intrinsic_of("log", "The natural logarithm of x, to about one unit in the 
 log1p = intrinsic_of("log1p", "log(1 + x), exact near 0, to about two units in the last place.")
 expm1 = intrinsic_of("expm1", "exp(x) - 1, exact near 0, to about two units in the last place.")
 exp2 = intrinsic_of("exp2", "2 to the power x, exact for integers, else to about one unit in the last place.", np.exp2)
-log2 = intrinsic_of("log2", "The logarithm to base 2, exact for powers of 2, else to about two units in the last place.")
+log2 = intrinsic_of(
+    "log2", "The logarithm to base 2, exact for powers of 2, else to about two units in the last place."
+)
 log10 = intrinsic_of("log10", "The logarithm to base 10, to about two units in the last place.")
 sinh = intrinsic_of("sinh", "The hyperbolic sine of x, to about two units in the last place.", np.sinh)
 cosh = intrinsic_of("cosh", "The hyperbolic cosine of x, to about two units in the last place.", np.cosh)
-atanh = intrinsic_of("atanh", "The inverse hyperbolic tangent of x, to about three units in the last place.", np.arctanh)
+atanh = intrinsic_of(
+    "atanh", "The inverse hyperbolic tangent of x, to about three units in the last place.", np.arctanh
+)
 asinh = intrinsic_of("asinh", "The inverse hyperbolic sine of x, to about three units in the last place.", np.arcsinh)
 acosh = intrinsic_of("acosh", "The inverse hyperbolic cosine of x, to about three units in the last place.", np.arccosh)
 erfc = intrinsic_of("erfc", "1 - erf(x), exact where erf(x) is near 1, to about five units in the last place.")
@@ -205,7 +209,7 @@ class Floats:
         return self.call("copysign", builder.fmul(number(0.5), self.log1p(ratio)), x)
 
     def asinh(self, x: Any) -> Any:
-        """``log1p(a + a**2 / (1 + sqrt(1 + a**2)))`` for ``a = abs(x)``, with the sign of x; ``log(2 a)`` where squares overflow."""
+        """``log1p(a + a**2 / (1 + sqrt(1 + a**2)))`` for ``a = abs(x)``, with its sign; ``log(2 a)`` where squares overflow."""
         builder, number = self.builder, self.number
         size = self.call("fabs", x)
         large, most = self._large(size)
