@@ -20,6 +20,7 @@ from numgrad.dtypes import dtype as Dtype
 from numgrad.errors import DtypeError, KernelError, ShapeError
 from numgrad.kernels.halves import conversion
 from numgrad.kernels.integers import from_float
+from numgrad.kernels.quick import Quick, quick_form
 from numgrad.kernels.source import free_name, function_from, passed_through, typed_function
 from numgrad.kernels.transpose import plan_transpose
 from numgrad.layout import Spec, product
@@ -28,6 +29,7 @@ from numgrad.runtime.plan import GRAIN_COST, STATUS, Operand, PlanBuilder
 
 TILE = 32  # elements of an edge of a tile
 TILED_FROM = 1 << 14  # elements in all
+STRETCH = 256  # elements whose arguments are looked at before the quick form is taken: they stay in the first cache
 
 
 # ---- the kernel around a scalar function ------------------------------------------------------------------------
@@ -42,6 +44,7 @@ def elementwise_kernel(
     outer: int,
     over: int | None = None,
     gated: bool = False,
+    quick: Quick | None = None,
 ) -> Kernel:
     """The kernel for one pattern.
 
@@ -49,7 +52,7 @@ def elementwise_kernel(
     goes to which output (None: the result itself); ``outer`` is the number of outer dimensions, 0 for the flat form.
     With ``over`` the only output is that input, not an operand of its own: two names of one memory would not vectorise.
     Without outputs the kernel leaves the status 1 if the function holds for any element. A ``gated`` kernel does nothing if
-    a status was left before.
+    a status was left before. With ``quick`` each stretch of elements is computed by the quick form, if that holds for all.
     """
     count_out = len(outputs) if over is None else 0
     count_in = len(pattern) - count_out
@@ -75,15 +78,18 @@ def elementwise_kernel(
         lines.append(f"    {', '.join(fields)}{',' if len(fields) == 1 else ''} = grid")
     if outer:
         lines += _rows_head(operands, outer)
-        body, indent = _loop(operands, pattern, outputs, count_in, "inner", "_o", over), "        "
+        body, indent = _loop(operands, pattern, outputs, count_in, "inner", "_o", over, quick), "        "
     else:
-        body, indent = _loop(operands, pattern, outputs, count_in, "stop - start", "start", over), "    "
+        body, indent = _loop(operands, pattern, outputs, count_in, "stop - start", "start", over, quick), "    "
     lines += [indent + line for line in body]
     if outer > 1:
         lines += _rows_tail(outer)
     if not outputs:
         lines += ["    if holds:", "        status[0] = 1"]
-    generated = function_from("\n".join(lines) + "\n", own_name, {"function": function})
+    names: dict[str, Any] = {"function": function}
+    if quick is not None:
+        names.update(quick=quick.function, holds_for=quick.holds)
+    generated = function_from("\n".join(lines) + "\n", own_name, names)
     generated.__name__ = name
     return Kernel(generated, ", ".join(types), [_grid(tuple(fields))] if fields else ())
 
@@ -128,35 +134,59 @@ def _loop(
     extent: str,
     base: str,
     over: int | None,
+    quick: Quick | None,
 ) -> list[str]:
     """The inner loop; ``base`` is 'start' (flat) or '_o' (a row's offsets)."""
     lines: list[str] = []
+    stretch: list[str] = []  # of a loop over stretches: where each operand's begins
     reads: list[str] = []
     writes: list[str] = []
     for operand, letter in zip(operands, pattern, strict=True):
         first = f"{operand}_o" if base == "_o" else "start"
         if letter == "a":
             lines.append(f"{operand}_v = {operand}[{first}:{first} + ({extent})]")
-            access = f"{operand}_v[i]"
+            stretch.append(f"{operand}_w = {operand}_v[begin:begin + count]")
+            access = f"{operand}_v[i]" if quick is None else f"{operand}_w[i]"
         elif letter == "s":
             lines.append(f"{operand}_v = {operand}[{first if base == '_o' else '0'}]")
             access = f"{operand}_v"
         else:
             lines.append(f"{operand}_b = {first}" + ("" if base == "_o" else f" * {operand}_t"))
-            access = f"{operand}[{operand}_b + i * {operand}_t]"
+            stretch.append(f"{operand}_c = {operand}_b + begin * {operand}_t")
+            access = f"{operand}[{operand}_{'b' if quick is None else 'c'} + i * {operand}_t]"
         (reads if len(reads) < count_in else writes).append(access)
     if over is not None:
         writes = [reads[over]]
-    lines.append(f"for i in range({extent}):")
-    call = f"function({', '.join(reads)})"
+    arguments = ", ".join(reads)
     if not outputs:
-        lines.append(f"    holds = holds | {call}")
-    elif outputs == (None,):
-        lines.append(f"    {writes[0]} = {call}")
-    else:
-        lines.append(f"    result = {call}")
-        lines += [f"    {write} = result[{item}]" for write, item in zip(writes, outputs, strict=True)]
-    return lines
+        return [*lines, f"for i in range({extent}):", f"    holds = holds | function({arguments})"]
+    if quick is None:
+        return [*lines, f"for i in range({extent}):", *_element("function", arguments, writes, outputs)]
+    return [
+        *lines,
+        f"for begin in range(0, {extent}, {STRETCH}):",
+        f"    count = min({STRETCH}, {extent} - begin)",
+        *[f"    {line}" for line in stretch],
+        "    outside = 0",
+        "    for i in range(count):",
+        f"        outside = outside | (0 if holds_for({arguments}) else 1)",
+        "    if outside == 0:",
+        "        for i in range(count):",
+        *[f"        {line}" for line in _element("quick", arguments, writes, outputs)],
+        "    else:",
+        "        for i in range(count):",
+        *[f"        {line}" for line in _element("function", arguments, writes, outputs)],
+    ]
+
+
+def _element(function: str, arguments: str, writes: list[str], outputs: tuple[int | None, ...]) -> list[str]:
+    """The body of the loop over elements."""
+    if outputs == (None,):
+        return [f"    {writes[0]} = {function}({arguments})"]
+    return [
+        f"    result = {function}({arguments})",
+        *[f"    {write} = result[{item}]" for write, item in zip(writes, outputs, strict=True)],
+    ]
 
 
 # ---- planning ---------------------------------------------------------------------------------------------------
@@ -168,6 +198,7 @@ class Formula(NamedTuple):
     function: Device
     items: tuple[int | None, ...] = (None,)
     cost: int = 1
+    quick: Quick | None = None
 
 
 def broadcast_shapes(op: str, *shapes: Sequence[int]) -> tuple[int, ...]:
@@ -251,7 +282,7 @@ def formula(
         if not copies:
             raise KernelError(f"{name}: computes in floating point for {outputs[0]}, expected a cast of its own")
         return Formula(from_float(inputs[0].code, outputs[0].code), items, cost)
-    return Formula(typed_function(function, compute), items, cost)
+    return Formula(typed_function(function, compute), items, cost, None if copies else quick_form(function, compute))
 
 
 def _copies(function: Callable[..., Any], inputs: Sequence[Any]) -> bool:
@@ -275,7 +306,7 @@ def plan_formula(
     extents, strides = coalesce(shape, [broadcast_strides(operand.spec, shape) for operand in operands])
     operands, extents, strides = _turned(b, operands, len(inputs), extents, strides)
     for piece in _pieces(extents, strides):
-        _plan_piece(b, name, scalar.function, operands, piece, scalar.items, scalar.cost, gated)
+        _plan_piece(b, name, scalar.function, operands, piece, scalar.items, scalar.cost, gated, scalar.quick)
 
 
 def plan_check(
@@ -331,6 +362,7 @@ def _plan_piece(
     items: tuple[int | None, ...],
     cost: int,
     gated: bool,
+    quick: Quick | None = None,
 ) -> None:
     extents, strides, offsets = piece.extents, piece.strides, piece.offsets
     over = _overwritten(operands, strides, len(items))
@@ -339,7 +371,7 @@ def _plan_piece(
     steps = [row[-1] for row in strides]
     pattern = "".join("a" if step == 1 else "s" if step == 0 else "t" for step in steps)
     outer = len(extents) - 1
-    kernel = elementwise_kernel(name, function, pattern, items, outer, over, gated)
+    kernel = elementwise_kernel(name, function, pattern, items, outer, over, gated, quick)
     arguments: list[Any] = [
         operand.array(operand.extent - offset, offset=offset) for operand, offset in zip(operands, offsets, strict=True)
     ]

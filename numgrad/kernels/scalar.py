@@ -13,7 +13,7 @@ import math
 
 import numpy as np
 
-from numgrad.kernels import vector_math
+from numgrad.kernels import angles, quotients, vector_math
 from numgrad.runtime.kernel import device
 
 
@@ -74,49 +74,49 @@ def sqrt(x):
 @device
 def sin(x):
     """Sine."""
-    return math.sin(x)
+    return angles.sin(x) if angles.is_small(x) else type(x)(math.sin(x))
 
 
 @device
 def cos(x):
     """Cosine."""
-    return math.cos(x)
+    return angles.cos(x) if angles.is_small(x) else type(x)(math.cos(x))
 
 
 @device
 def tan(x):
     """Tangent."""
-    return math.tan(x)
+    return angles.tan(x) if angles.is_small(x) else type(x)(math.tan(x))
 
 
 @device
 def asin(x):
     """The angle whose sine is x; NaN beyond -1 and 1."""
-    return math.asin(x)
+    return angles.asin(x)
 
 
 @device
 def acos(x):
     """The angle from 0 to pi whose cosine is x; NaN beyond -1 and 1."""
-    return math.acos(x)
+    return angles.acos(x)
 
 
 @device
 def atan(x):
     """The angle whose tangent is x."""
-    return math.atan(x)
+    return angles.atan(x)
 
 
 @device
 def atan2(y, x):
     """The angle of the point (x, y), from -pi to pi."""
-    return math.atan2(y, x)
+    return angles.atan2(y, x)
 
 
 @device
 def hypot(x, y):
     """The length of (x, y), without overflow."""
-    return math.hypot(x, y)
+    return quotients.hypot(x, y)
 
 
 @device
@@ -134,13 +134,13 @@ def cosh(x):
 @device
 def asinh(x):
     """Inverse hyperbolic sine, exact near 0."""
-    return math.asinh(x)
+    return vector_math.asinh(x)
 
 
 @device
 def acosh(x):
     """Inverse hyperbolic cosine; NaN below 1."""
-    return math.acosh(x)
+    return vector_math.acosh(x)
 
 
 @device
@@ -164,7 +164,7 @@ def erf(x):
 @device
 def erfc(x):
     """1 - erf(x), exact where erf(x) is near 1."""
-    return math.erfc(x)
+    return vector_math.erfc(x)
 
 
 @device
@@ -178,6 +178,12 @@ def sigmoid(x):
 def floor_divide(x, y):
     """The floor of x / y."""
     return x // y
+
+
+@device
+def remainder(x, y):
+    """x - y * floor(x / y): has the sign of y."""
+    return x % y
 
 
 @device
@@ -219,7 +225,7 @@ def absolute(x):
 @device
 def power(x, y):
     """x to the power y."""
-    return x**y
+    return quotients.power(x, y)
 
 
 @device

@@ -7,6 +7,7 @@ lets LLVM reassociate.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -16,12 +17,12 @@ from numgrad.runtime.kernel import intrinsic
 _SERIES = 0.55  # below it tanh is its series, above it comes from exp: there the difference from 1 loses no digits
 
 
-def _function(name: str, doc: str, reference: Any = None) -> Any:
-    """The intrinsic that emits the method ``name`` of `_Floats`."""
+def intrinsic_of(name: str, doc: str, reference: Any = None, emitter: Callable[..., Any] | None = None) -> Any:
+    """The intrinsic of one number that emits the method ``name`` of `Floats`, or of another class ``emitter``."""
 
     def function(typing_context, x):
         def emit(context, builder, signature, args):
-            return getattr(_Floats(builder, args[0].type), name)(args[0])
+            return getattr((emitter or Floats)(builder, args[0].type), name)(args[0])
 
         return x(x), emit
 
@@ -32,18 +33,25 @@ def _function(name: str, doc: str, reference: Any = None) -> Any:
     return intrinsic_function
 
 
-exp = _function("exp", "e to the power x, to about one unit in the last place.")
-tanh = _function("tanh", "The hyperbolic tangent of x, to about two units in the last place.")
-log = _function("log", "The natural logarithm of x, to about one unit in the last place.")
-log1p = _function("log1p", "log(1 + x), exact near 0, to about two units in the last place.")
-expm1 = _function("expm1", "exp(x) - 1, exact near 0, to about two units in the last place.")
-exp2 = _function("exp2", "2 to the power x, exact for integers, else to about one unit in the last place.", np.exp2)
-log2 = _function("log2", "The logarithm to base 2, exact for powers of 2, else to about two units in the last place.")
-log10 = _function("log10", "The logarithm to base 10, to about two units in the last place.")
-sinh = _function("sinh", "The hyperbolic sine of x, to about two units in the last place.", np.sinh)
-cosh = _function("cosh", "The hyperbolic cosine of x, to about two units in the last place.", np.cosh)
-atanh = _function("atanh", "The inverse hyperbolic tangent of x, to about three units in the last place.", np.arctanh)
-erf = _function("erf", "The error function of x, to about one unit in the last place.")
+exp = intrinsic_of("exp", "e to the power x, to about one unit in the last place.")
+tanh = intrinsic_of("tanh", "The hyperbolic tangent of x, to about two units in the last place.")
+log = intrinsic_of("log", "The natural logarithm of x, to about one unit in the last place.")
+log1p = intrinsic_of("log1p", "log(1 + x), exact near 0, to about two units in the last place.")
+expm1 = intrinsic_of("expm1", "exp(x) - 1, exact near 0, to about two units in the last place.")
+exp2 = intrinsic_of("exp2", "2 to the power x, exact for integers, else to about one unit in the last place.", np.exp2)
+log2 = intrinsic_of(
+    "log2", "The logarithm to base 2, exact for powers of 2, else to about two units in the last place."
+)
+log10 = intrinsic_of("log10", "The logarithm to base 10, to about two units in the last place.")
+sinh = intrinsic_of("sinh", "The hyperbolic sine of x, to about two units in the last place.", np.sinh)
+cosh = intrinsic_of("cosh", "The hyperbolic cosine of x, to about two units in the last place.", np.cosh)
+atanh = intrinsic_of(
+    "atanh", "The inverse hyperbolic tangent of x, to about three units in the last place.", np.arctanh
+)
+asinh = intrinsic_of("asinh", "The inverse hyperbolic sine of x, to about three units in the last place.", np.arcsinh)
+acosh = intrinsic_of("acosh", "The inverse hyperbolic cosine of x, to about three units in the last place.", np.arccosh)
+erfc = intrinsic_of("erfc", "1 - erf(x), exact where erf(x) is near 1, to about five units in the last place.")
+erf = intrinsic_of("erf", "The error function of x, to about one unit in the last place.")
 
 # Polynomials, from the highest power down, for float32 and for float64: least squares at Chebyshev's nodes in 60 digits,
 # weighted to minimise the error of the function's result.
@@ -63,6 +71,18 @@ _ERF_FAR = (  # -log(1 - erf(x)) in powers of x - 1, from 1 up to where erf(x) i
      -0.010033824485399393, 0.04156109795990898, 0.8431072563625465, 2.638967514234718, 1.8496055099332485],
 )  # fmt: skip
 _ERF_END = 3.95, 5.95
+_ERFC = (  # exp(x**2) * erfc(x) * (x + a) in powers of (x - a) / (x + a), from 0 up to where erfc(x) is 0: a is below
+    [-2.7903458717438156e-05, -9.95293395238102e-05, 7.055373787083171e-05, 0.0007003005647317609,
+     -0.0004441862655404889, -0.004819042822456915, 0.008393902497023457, 0.02836165309431054, -0.17125120651718817,
+     0.45391410997587867, -0.8046518481636851, 1.0540318203632784],
+    [3.1950245722804835e-09, 8.79427360274526e-09, -2.163637941667417e-08, -8.28012086922021e-08,
+     1.1630378117468504e-07, 5.496671482856903e-07, -7.967950332938364e-07, -3.3914478505935613e-06,
+     7.244505075755273e-06, 1.8646954228807994e-05, -7.47772370494612e-05, -4.2062104390394215e-05,
+     0.0007145317222314075, -0.0013053547014067347, -0.0031770503479306607, 0.02651861988256481,
+     -0.09231870663807377, 0.22573862164736652, -0.43525602671690344, 0.6941136466346453, -0.9377997245671118,
+     1.0870555892622602],
+)  # fmt: skip
+_ERFC_MIDDLE, _ERFC_END = (2.5, 3.5), (10.1, 27.3)
 _LOG = (  # 2 * (artanh(s) / s - 1) / s**2 in powers of s**2, for the s of numbers between the roots of 1/2 and of 2
     [0.23585545965015192, 0.2853710101506706, 0.40000339162671755, 0.6666666562231266],
     [0.14797591019761697, 0.15313873289414076, 0.18183571927081435, 0.2222219840942572, 0.28571428744227106,
@@ -77,7 +97,7 @@ _LOG10_OF_2_HIGH = 0.301025390625, 0.30102999566361177
 _LOG10_OF_2_LOW = 4.605038981195214e-06, 3.694239077158931e-13
 
 
-class _Floats:
+class Floats:
     """Arithmetic on values of one floating-point type, as LLVM IR."""
 
     def __init__(self, builder: Any, kind: Any) -> None:
@@ -188,6 +208,36 @@ class _Floats:
         # Beyond 1 and at infinity the ratio is no number, or has a logarithm that is none.
         return self.call("copysign", builder.fmul(number(0.5), self.log1p(ratio)), x)
 
+    def asinh(self, x: Any) -> Any:
+        """``log1p(a + a**2 / (1 + sqrt(1 + a**2)))`` for ``a = abs(x)``, with its sign; ``log(2 a)`` where squares overflow."""
+        builder, number = self.builder, self.number
+        size = self.call("fabs", x)
+        large, most = self._large(size)
+        square = builder.fmul(most, most)
+        root = self.call("sqrt", builder.fadd(number(1.0), square))
+        more = builder.fadd(most, builder.fdiv(square, builder.fadd(number(1.0), root)))
+        result = builder.select(large, self._log_of_twice(size), self.log1p(more))
+        return self.call("copysign", result, x)
+
+    def acosh(self, x: Any) -> Any:
+        """``log1p(t + sqrt(t * (t + 2)))`` for ``t = x - 1``, NaN for a negative one; ``log(2 x)`` where squares overflow."""
+        builder, number = self.builder, self.number
+        large, most = self._large(x)
+        t = builder.fsub(most, number(1.0))
+        root = self.call("sqrt", builder.fmul(t, builder.fadd(t, number(2.0))))
+        small = self.log1p(builder.fadd(t, root))
+        small = builder.select(builder.fcmp_ordered("<", x, number(1.0)), number(math.nan), small)
+        return builder.select(large, self._log_of_twice(x), small)
+
+    def _large(self, size: Any) -> tuple[Any, Any]:
+        """Whether the square of a size may overflow, and a size whose square does not."""
+        builder, limit = self.builder, self.number(2.0**60 if self.single else 2.0**500)
+        large = builder.fcmp_ordered(">", size, limit)
+        return large, builder.select(large, limit, size)
+
+    def _log_of_twice(self, x: Any) -> Any:
+        return self.builder.fadd(self.log(x), self.number(math.log(2)))
+
     def _exp_of_some(self, x: Any) -> Any:
         """exp(x) where neither x nor the result is near the ends of the range; anything for NaN."""
         builder, number, call = self.builder, self.number, self.call
@@ -225,13 +275,46 @@ class _Floats:
         large = self.call("copysign", large, x)
         return builder.select(builder.fcmp_unordered("<", size, number(1.0)), small, large)
 
+    def erfc(self, x: Any) -> Any:
+        """``exp(-x**2) * p((x - a) / (x + a)) / (x + a)`` for x >= 0, and 2 minus that of -x; float32 is computed in float64."""
+        if self.single:
+            wide = self.wide()
+            result = wide._erfc_of(self.builder.fpext(x, wide.kind), 0)
+            return self.builder.fptrunc(result, self.kind)
+        return self._erfc_of(x, 1)
+
+    def _erfc_of(self, x: Any, precision: int) -> Any:
+        builder, number, call = self.builder, self.number, self.call
+        size, end, middle = call("fabs", x), _ERFC_END[precision], number(_ERFC_MIDDLE[precision])
+        size = builder.select(builder.fcmp_ordered(">", size, number(end)), number(end), size)
+        above, below = builder.fadd(size, middle), builder.fsub(size, middle)
+        inverse = builder.fdiv(number(1.0), above)
+        t = builder.fmul(below, inverse)
+        t = call("fma", call("fma", builder.fneg(t), above, below), inverse, t)
+        p = builder.fmul(self.polynomial(t, _ERFC[precision]), inverse)
+        square = builder.fmul(size, size)
+        lost = call("fma", size, size, builder.fneg(square))  # of the square, which the exponential would make much of
+        p = call("fma", p, builder.fneg(lost), p)
+        tail = builder.fmul(self.exp(builder.fneg(square)), p)
+        far = builder.select(builder.fcmp_ordered("<", x, number(0.0)), builder.fsub(number(2.0), tail), tail)
+        # Near 0 all terms of the polynomial have one sign, and their roundings add up; there 1 - erf(x) loses nothing.
+        curve = self.polynomial(builder.fmul(x, x), _ERF_NEAR[precision])
+        near = call("fma", builder.fneg(x), curve, builder.fsub(number(1.0), x))
+        return builder.select(builder.fcmp_ordered("<", call("fabs", x), number(0.5)), near, far)
+
+    def wide(self) -> Floats:
+        """The arithmetic of float64."""
+        from llvmlite import ir
+
+        return Floats(self.builder, ir.DoubleType())
+
     def log(self, x: Any) -> Any:
         """With ``x = 2**n * m``, m between the roots of 1/2 and of 2, it is ``n ln 2 + log(m)``."""
-        return self._log_at_ends(x, self._log_of(*self._log_parts(x)))
+        return self._log_at_ends(x, self._log_of(*self.log_parts(x)))
 
     def log2(self, x: Any) -> Any:
         """``n + log(m) / ln 2``."""
-        f, n = self._log_parts(x)
+        f, n = self.log_parts(x)
         scaled = self.builder.fmul(self._log_of(f, None), self.number(1 / math.log(2)))
         return self._log_at_ends(x, self.builder.fadd(n, scaled))
 
@@ -239,11 +322,11 @@ class _Floats:
         """``n log10(2) + log(m) / ln 10``."""
         number, call = self.number, self.call
         high, low = _LOG10_OF_2_HIGH[self.precision], _LOG10_OF_2_LOW[self.precision]
-        f, n = self._log_parts(x)
+        f, n = self.log_parts(x)
         scaled = self.builder.fmul(self._log_of(f, None), number(1 / math.log(10)))
         return self._log_at_ends(x, call("fma", n, number(high), call("fma", n, number(low), scaled)))
 
-    def _log_parts(self, x: Any) -> tuple[Any, Any]:
+    def log_parts(self, x: Any) -> tuple[Any, Any]:
         """``f = m - 1``, which is exact, and n, for ``x = 2**n * m`` with m between the roots of 1/2 and of 2."""
         builder, number, integer = self.builder, self.number, self.integer
         mantissa, smallest = (23, 2.0**-126) if self.single else (52, 2.0**-1022)
@@ -330,7 +413,7 @@ def nextafter(typing_context, x, y):
 
     def emit(context, builder, signature, args):
         first, second = args
-        floats = _Floats(builder, first.type)
+        floats = Floats(builder, first.type)
         number, integer = floats.number, floats.integer
         bits = builder.bitcast(first, integer)
         away = builder.icmp_signed(
@@ -354,7 +437,7 @@ def exponent(typing_context, x):
 
     def emit(context, builder, signature, args):
         [value] = args
-        floats = _Floats(builder, value.type)
+        floats = Floats(builder, value.type)
         number, integer = floats.number, floats.integer
         mantissa, bias, biggest = (23, 126, 0xFF) if floats.single else (52, 1022, 0x7FF)
         smallest = number(2.0**-126 if floats.single else 2.0**-1022)

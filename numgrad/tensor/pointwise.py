@@ -268,6 +268,8 @@ def pow(input: Any, exponent: Any) -> Tensor:
             return _free_of_its_node(_e.sqrt(input))
         if number == -1 and dtype.is_floating_point:
             return _free_of_its_node(_e.reciprocal(input))
+        if number == -2 and dtype.is_floating_point:
+            return _e.inverse_square(input)  # type: ignore[no-any-return]
     if dtype.is_bool:
         base, power = as_operand(input, dtypes.bool_), as_operand(exponent, dtypes.bool_)
         return _e.bitwise_or(base, _e.logical_not(power))  # type: ignore[no-any-return]

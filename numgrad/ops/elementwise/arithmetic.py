@@ -196,7 +196,7 @@ floor_divide = elementwise(
 
 @floor_divide.forward
 def _(x, y):
-    return x // y
+    return scalar.floor_divide(x, y)
 
 
 @floor_divide.forward_of_integers
@@ -223,7 +223,7 @@ remainder = elementwise(
 
 @remainder.forward
 def _(x, y):
-    return x % y
+    return scalar.remainder(x, y)
 
 
 @remainder.refuses
@@ -320,6 +320,21 @@ def _(x):
 @cube.backward
 def _(g, x):
     return g * (3 * (x * x))
+
+
+inverse_square = elementwise(
+    "inverse_square", node_name="PowBackward0", oracle=lambda x: 1 / (x * x), doc="1 / (input * input)."
+)
+
+
+@inverse_square.forward
+def _(x):
+    return 1 / (x * x)
+
+
+@inverse_square.backward
+def _(g, x):
+    return g * (-2 / (x * x * x))
 
 
 sqrt = elementwise(

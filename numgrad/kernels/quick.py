@@ -1,0 +1,92 @@
+"""Quick forms of scalar functions: where words have forms that vectorise and are right for some arguments only.
+
+A word such as `scalar.sin` looks at its argument and takes the form that is right for it; a loop over it cannot become one
+over vectors, because of the branch. Where all arguments of a stretch of elements are in the quick form's domain, which
+a loop of its own finds out, the same numbers come from a loop without the branch.
+"""
+
+from __future__ import annotations
+
+import ast
+import copy
+import functools
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from numgrad.kernels import angles, quotients, scalar
+from numgrad.kernels.source import defined, definition, free_name, typed_function
+from numgrad.runtime.kernel import Device
+
+# A word, its form that vectorises, and the condition on its arguments under which both give the same bits.
+WORDS: dict[Device, tuple[Device, Device]] = {
+    scalar.sin: (angles.sin, angles.is_small),
+    scalar.cos: (angles.cos, angles.is_small),
+    scalar.tan: (angles.tan, angles.is_small),
+    scalar.fmod: (quotients.fmod, quotients.is_exact),
+    scalar.remainder: (quotients.remainder, quotients.is_exact),
+    scalar.floor_divide: (quotients.floor_divide, quotients.is_exact),
+}
+
+
+class Quick(NamedTuple):
+    """A scalar function's quick form, and whether arguments are in its domain."""
+
+    function: Device
+    holds: Device
+
+
+@functools.cache
+def quick_form(function: Callable[..., Any], code: str) -> Quick | None:
+    """The quick form of a scalar function that computes in the dtype ``code``; None if it has none."""
+    plain = getattr(function, "py_func", function)
+    if code not in ("f4", "f8") or not _may_have(plain):
+        return None
+    tree = copy.deepcopy(definition(function))
+    *statements, last = tree.body
+    straight = all(isinstance(s, ast.Assign) and isinstance(s.targets[0], ast.Name) for s in statements)
+    targets = [s.targets[0].id for s in statements if isinstance(s, ast.Assign) and isinstance(s.targets[0], ast.Name)]
+    parameters = {argument.arg for argument in tree.args.args}
+    if (
+        not straight
+        or not isinstance(last, ast.Return)
+        or len({*targets, *parameters}) < len(targets) + len(parameters)
+    ):
+        return None
+    taken = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)} | parameters
+    extra: dict[str, Any] = {}
+    conditions: list[ast.expr] = []
+
+    def named(device: Device) -> ast.Name:
+        name = free_name(f"quick_{device.__name__}", taken)
+        extra[name] = device
+        return ast.Name(name, ast.Load())
+
+    for node in [each for each in ast.walk(tree) if isinstance(each, ast.Call)]:
+        word = _word(node.func, plain)
+        if word is not None:
+            quick, domain = WORDS[word]
+            conditions.append(ast.Call(named(domain), copy.deepcopy(node.args), []))
+            node.func = named(quick)
+    if not conditions:
+        return None
+    holds = copy.deepcopy(tree)
+    condition = functools.reduce(lambda left, right: ast.BinOp(left, ast.BitAnd(), right), conditions)
+    holds.body[-1] = ast.Return(condition)
+    return Quick(
+        typed_function(defined(tree, function, extra), code),
+        typed_function(defined(holds, function, dict(extra)), code),
+    )
+
+
+def _may_have(plain: Any) -> bool:
+    return not {word.__name__ for word in WORDS}.isdisjoint(plain.__code__.co_names)
+
+
+def _word(node: ast.expr, plain: Any) -> Device | None:
+    """The word of `WORDS` that an expression names."""
+    value = None
+    if isinstance(node, ast.Name):
+        value = plain.__globals__.get(node.id)
+    elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+        value = getattr(plain.__globals__.get(node.value.id), node.attr, None)
+    return value if isinstance(value, Device) and value in WORDS else None
