@@ -7,7 +7,8 @@ from typing import Any
 from numgrad.errors import TranslationError
 from numgrad.loops.backward import do, slope
 from numgrad.loops.code import Code, span
-from numgrad.loops.forward import FIRST_FAILURE, branch, swapped
+from numgrad.loops.forks import Fork
+from numgrad.loops.forward import FIRST_FAILURE, ZEROS, Forward, branch, swapped
 from numgrad.loops.kinds import kinds
 from numgrad.loops.language import (
     Assign,
@@ -37,6 +38,7 @@ class Tangents:
 
     def __init__(self, unit: Unit, needs: set[str], names: Any, traced: set[str]) -> None:
         self.unit, self.names, self.traced = unit, names, traced
+        self.forward: Forward  # of the sweep that is written
         self.body = unit.body
         params = {n: "i" if k.dtype[0] == "u" else k.dtype[0] for n, k in unit.params if not k.ndim}
         self.kinds = kinds(unit.body, params, unit.arrays)
@@ -159,6 +161,12 @@ class Tangents:
             branch(bare(s.cond), parts, out, s.line)
         elif isinstance(s, Fail):
             out += [Code(f"{self.names.own('status')}[0] = {FIRST_FAILURE + s.number}", s.line), Code("return", s.line)]
+        elif isinstance(s, For) and s.parallel:
+            fork = Fork(self.forward, s)
+            first: list[Any] = [f"{n} = {ZEROS[self.kinds[n]]}" for n in fork.numbers]
+            first += [f"{n}{dot} = 0.0" for n in fork.numbers if n in self.active]
+            self.block(s.body, first)
+            out += fork.forked(self.forward, first)
         else:
             body: list[Any] = []
             self.block(s.body, body)

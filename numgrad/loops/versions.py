@@ -250,7 +250,10 @@ class Versions:
         body = Block()
         self._block(stmts, body, inner, again)
         self._ends(body, inner, changed, again, s.line)
-        block.stmts.append(For(s.line, var, start, stop, step, body, s.exit, s.parallel, s.checkpoint))
+        most = None if s.most is None else self._renamed(s.most, env)
+        block.stmts.append(
+            For(s.line, var, start, stop, step, body, s.exit, s.parallel, s.checkpoint, s.made, most, s.shared)
+        )
 
 
 def leaves(e: Expr, into: set[str] | None = None) -> set[str]:

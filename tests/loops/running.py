@@ -53,13 +53,14 @@ class Run:
 
     def record(self) -> dict[str, np.ndarray]:
         """The results; what `reverse` reads is kept."""
-        used = np.zeros(len(_TAPES), np.int64)
+        used = np.zeros(len(_TAPES) + len(self.sweeps.rooms), np.int64)
         tapes = {p.name: _TAPES.index(p.dtype) for p in self.sweeps.record.parameters if p.role == "tape"}
         if any(block.room is None for block in self.sweeps.saved):
             self._call(self.sweeps.count, {"used": used})
         rooms = [int(used[tapes[b.name]]) if b.room is None else self._room(b) for b in self.sweeps.saved]
         self.saved = {b.name: self._fresh(n, b.dtype) for b, n in zip(self.sweeps.saved, rooms, strict=True)}
-        self._call(self.sweeps.record, {**self.saved, "used": used})
+        found = dict(zip(self.sweeps.rooms, used[len(_TAPES) :].tolist(), strict=True))
+        self._call(self.sweeps.record, {**self.saved, **found, "used": used})
         assert all(used[k] <= self.saved[name].size for name, k in tapes.items()), "written past a tape"
         self.used = used
         return self.results
@@ -135,7 +136,7 @@ class Run:
         for p in sweep.parameters:
             if p.role == "argument":
                 values.append(self.args[p.of])
-            elif p.role in ("kept", "tape", "used"):
+            elif p.role in ("kept", "tape", "used", "room"):
                 values.append(given[p.name])
             elif p.role == "status":
                 values.append(status)

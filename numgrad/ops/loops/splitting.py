@@ -21,11 +21,11 @@ _TERMS = "terms__"
 def split(sweep: Sweep) -> Sweep:
     """The sweep with such loops taken apart; itself if there are none."""
     tree = ast.parse(sweep.text)
-    splitter = _Splitter()
+    splitter = _Splitter(sweep.name)
     tree = ast.fix_missing_locations(splitter.visit(tree))
     if not splitter.buffers:
         return dataclasses.replace(sweep, text=ast.unparse(tree) + "\n") if splitter.sums else sweep
-    [function] = [each for each in tree.body if isinstance(each, ast.FunctionDef)]
+    [function] = [each for each in tree.body if isinstance(each, ast.FunctionDef) and each.name == sweep.name]
     function.args.args.append(ast.arg(_TERMS))
     room = splitter.buffers * _MOST_TURNS
     return dataclasses.replace(
@@ -35,10 +35,17 @@ def split(sweep: Sweep) -> Sweep:
 
 
 class _Splitter(ast.NodeTransformer):
-    def __init__(self) -> None:
+    def __init__(self, main: str) -> None:
+        self.main = main
+        self.has_room = True  # in a part that threads share there are no buffers
         self.buffers = 0  # the most that one loop needs
         self.loops = 0
         self.sums = 0
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> Any:
+        """A function, one after the other."""
+        self.has_room = node.name == self.main
+        return self.generic_visit(node)
 
     def visit_For(self, node: ast.For) -> Any:
         """An innermost loop of plain statements is taken apart; any other is looked into."""
@@ -47,7 +54,7 @@ class _Splitter(ast.NodeTransformer):
         self._sum(node)
         step = _step(node)
         arrays = _added_to(node)
-        if step is None or not arrays:
+        if step is None or not arrays or not self.has_room:
             return node
         return self._taken_apart(node, step, arrays)
 
