@@ -1,8 +1,8 @@
 """Loops over parts that threads share: the turn of a part is a function of its own, and `fork_parts` runs it for all parts.
 
 Whatever a part writes is its own: elements of arrays that no other part touches (see `independence`), its region of each tape,
-its status, and in the reverse sweep its adjoints of what all parts read, which are added up in the order of the parts. A region
-of a tape begins with the places at which the part's records end. How large it is follows from extents; where it does not, the run
+its status, and in the reverse sweep its adjoints of what all parts read, which are added up in the order of the parts. Where only
+neighbours read the same, parts with even numbers add to the one adjoint, and then those with odd ones. A region of a tape begins with the places at which the part's records end. How large it is follows from extents; where it does not, the run
 that counts finds it, and `used` hands it to the reverse sweep.
 """
 
@@ -13,10 +13,9 @@ import builtins
 from collections.abc import Iterable
 from typing import Any
 
-from numgrad.loops import code
+from numgrad.loops import code, independence
 from numgrad.loops.backward import Adjoint
 from numgrad.loops.code import Code
-from numgrad.loops.independence import MOST_PARTS
 from numgrad.loops.forward import SHORT, TAPES, ZEROS, Forward
 from numgrad.loops.language import ZERO, Const, Expr, For, assigned, bare, op, product, text, walk
 from numgrad.loops.rooms import Bounds, Rooms, rooms_of_block
@@ -100,24 +99,35 @@ class Fork:
             if k in self.kinds
         ]
 
-    def forked(self, forward: Forward, body: list[Any]) -> list[Any]:
-        """The function of a part, and the lines that run it for each of them."""
+    def forked(self, forward: Forward, body: list[Any], by_twos: bool = False) -> list[Any]:
+        """The function of a part, and the lines that run it for each of them, or for every other part and then for the rest."""
         s, parts, status = self.loop, bare(self.loop.stop), forward.status
         statuses = self.own("statuses")
-        first: list[Any] = [f"{status} = room1({statuses}, {s.var}, 1)"]
-        lines = ["# one part of the turns, which threads share", *first, *body]
+        pair, odd = self.unit.fresh("pair"), self.unit.fresh("odd")
+        first: list[Any] = ["# one part of the turns, which threads share"]
+        if by_twos:
+            first.append(f"{s.var} = 2 * {pair} + {odd}")
+        first.append(f"{status} = room1({statuses}, {s.var}, 1)")
+        lines = [*first, *body]
         known = set(forward.scope) - self.unit.used
-        given = free(lines, {s.var}, known, set(self.unit.used))
+        counter = pair if by_twos else s.var
+        given = free(lines, {counter}, known, set(self.unit.used))
         given = [statuses, *[n for n in given if n != statuses]]
         name = self.unit.fresh("turns")
-        forward.functions.append((name, [s.var, *given], lines))
+        forward.functions.append((name, [counter, *given], lines))
         work, memory = forward.memory
-        memory.append(f"{statuses} = {work.take('i8', (Const(MOST_PARTS),))}")
+        memory.append(f"{statuses} = {work.take('i8', (Const(independence.MOST_PARTS),))}")
         k = self.unit.fresh("part")
-        arguments = f"({', '.join(given)}{',' if len(given) == 1 else ''})"
+        given_text = f"({', '.join(given)}{',' if len(given) == 1 else ''})"
+        call = [Code(f"{FORK}({name}, {parts}, {given_text})", s.line)]
+        if by_twos:
+            call = [
+                Code(f"for {odd} in range(2):", s.line),
+                [Code(f"{FORK}({name}, ({parts} + 1 - {odd}) // 2, {given_text})", s.line)],
+            ]  # type: ignore[list-item]
         return [
             Code(f"for {k} in range({parts}):", s.line), [f"{statuses}[{k}] = 0"],
-            Code(f"{FORK}({name}, {parts}, {arguments})", s.line),
+            *call,
             Code(f"for {k} in range({parts}):", s.line),
             [f"if {statuses}[{k}] != 0:", [f"{status}[0] = {statuses}[{k}]", "return"]],
         ]  # fmt: skip
@@ -229,13 +239,14 @@ class Fork:
         body += turn
         if outside:
             own = self.own("adjoints")
-            memory.append(f"{own} = {work.take('f8', (Const(MOST_PARTS), Const(len(outside))))}")
+            memory.append(f"{own} = {work.take('f8', (Const(independence.MOST_PARTS), Const(len(outside))))}")
             body += [f"{own}[{s.var}, {k}] = {n}{bar}" for k, n in enumerate(outside)]
             after += [f"{n}{bar} += {own}[{part}, {k}]" for k, n in enumerate(outside)]
         out = adj.lines
         out += self._sizes({k: forward.found[self.size(k)] for k in self.unknown()})
         out += self._passed(forward, "-=")
-        out += self.forked(forward, body)
+        near = any(f"{n}{bar}" in used for n in s.near & reverse.active)
+        out += self.forked(forward, body, near)
         if after:
             out += [Code(f"for {part} in range({bare(s.stop)}):", s.line), after]
 

@@ -13,7 +13,8 @@ maxima that nothing else reads. Such a loop is written anew, in the same languag
 
 How many turns a part has depends on nothing but the number of turns and on extents, never on threads: results have the same bits
 for any number of them. What turns share and only read, `For.shared`, has a gradient of its own in each part; they are added up
-in order (see `forks`).
+in order. If they read it at a few distances from the variable, `For.near`, parts are so long that every other one shares nothing
+with its like, and add to one gradient (see `forks`).
 """
 
 from __future__ import annotations
@@ -118,6 +119,8 @@ class _Proof:
         self.sums = self._numbers()
         self.private: list[str] = []
         self.shared: list[str] = []
+        self.near: list[str] = []
+        self.width = 1  # turns that a part has at least
         for array, accesses in self._accesses().items():
             self._array(array, accesses)
 
@@ -191,7 +194,12 @@ class _Proof:
             self.private.append(array)
         elif not any(is_written for _, is_written in accesses):
             if unit.arrays[array].kind == "f" and array not in unit.scope:
-                self.shared.append(array)
+                widths = self._widths([index for index, _ in accesses])
+                if widths:
+                    self.near.append(array)
+                    self.width = max(self.width, min(widths))
+                else:
+                    self.shared.append(array)
         elif all(self._slabs(index) for index, is_written in accesses if is_written):
             raise _SerialError(f"a turn reads elements of {_shown(array)} that others may write")
         else:
@@ -214,6 +222,16 @@ class _Proof:
             if any(load.array == array for e in expressions(each) for load in _loads(e)):
                 return False
         return True
+
+    def _widths(self, indices: list[tuple[Expr, ...]]) -> list[int]:
+        """For the dimensions in which all indices lie near the variable, how far they lie apart."""
+        widths = []
+        for axis in range(len(indices[0])):
+            distances = [self._distance(self._followed(index[axis])) for index in indices]
+            if all(isinstance(d, Const) and self._is_counted(d) for d in distances):
+                values = [d.value for d in distances]  # type: ignore[union-attr]
+                widths.append(max(values) - min(values))
+        return widths
 
     def _slabs(self, index: tuple[Expr, ...]) -> set[tuple[int, Expr]]:
         """The dimensions in which an index is the loop's variable, with the distance from it: turns never meet there."""
@@ -287,7 +305,7 @@ class _Proof:
         start, stop = give("start", s.start, out), give("stop", s.stop, out)
         count = give("count", op("max", ZERO, op("-", stop, start)), out)
         parts = give("most", most, out)
-        size = give("size", op("max", ONE, op("//", op("-", op("+", count, parts), ONE), parts)), out)
+        size = give("size", op("max", Const(self.width), op("//", op("-", op("+", count, parts), ONE), parts)), out)
         number = give("parts", op("//", op("-", op("+", count, size), ONE), size), out)
         part = fresh("part")
         body: list[Any] = []
@@ -302,7 +320,7 @@ class _Proof:
         self._prefixed(s.body, part)
         turns = For(line, s.var, first, last, ONE, s.body, most=size)
         loop = For(line, part, ZERO, number, ONE, [*body, turns, *ends], parallel=True, most=most)
-        loop.shared = frozenset(self.shared)
+        loop.shared, loop.near = frozenset(self.shared), frozenset(self.near)
         out.append(loop)
         if joins:
             out.append(For(line, fresh("part"), ZERO, number, ONE, joins, most=most))
@@ -356,11 +374,13 @@ class _Proof:
     def _say(self) -> None:
         said = f"runs in at most {MOST_PARTS} parts, on all threads"
         if self.sums:
-            said += f"; reduced, part by part: {', '.join(sorted(map(_shown, self.sums)))}"
+            said += f"; reduced, part by part: {', '.join(map(_shown, self.sums))}"
         if self.private:
-            said += f"; made in each part: {', '.join(sorted(map(_shown, self.private)))}"
+            said += f"; made in each part: {', '.join(map(_shown, self.private))}"
         if self.shared:
-            said += f"; read by all turns, so that each part has a gradient of its own: {', '.join(sorted(self.shared))}"
+            said += f"; read by all turns, so that each part has a gradient of its own: {', '.join(map(_shown, self.shared))}"
+        if self.near:
+            said += f"; read by neighbours, so that the reverse takes every other part: {', '.join(map(_shown, self.near))}"
         self.splitter.note(self.loop, said)
 
 

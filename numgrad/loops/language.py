@@ -297,6 +297,7 @@ class For(Stmt):
     made: frozenset[str] = frozenset()  # arrays that are made anew in each turn
     most: Expr | None = None  # how many turns there are at most, where that is known better than by the bounds
     shared: frozenset[str] = frozenset()  # of a loop over parts: real arrays that several parts read, and none writes
+    near: frozenset[str] = frozenset()  # and those of which a part reads what is its own or its neighbours'
 
 
 @dataclass(eq=False)

@@ -331,7 +331,7 @@ class _Translation:
             record,
             count,
             self.reverse(forward, kept.blocks(), tapes),
-            self.tangent(tangents),
+            tangents.sweep(self),
             lambda: self.gradient(),
             report_of(self),
             failures,
@@ -453,63 +453,6 @@ class _Translation:
         return lines
 
     # ---- forward mode, and the gradient as a function ---------------------------------------------------------------------
-
-    def tangent(self, tangents: Tangents) -> Sweep:
-        """Results and their tangents."""
-        unit, dot = self.unit, self.names.dot
-        forward = self._forward(None, "plain")
-        work = WorkMemory(unit, "work", self.names)
-        forward.memory = (work, [])
-        tangents.forward = forward
-        body: list[Any] = [forward.memory[1]]
-        for n in unit.locals:
-            array = unit.arrays[n]
-            body.append(f"{n} = {work.take(array.dtype, array.shape)}")
-            if n in tangents.active:
-                body.append(f"{n}{dot} = {work.take('f8', array.shape)}")
-                forward.fill(f"{n}{dot}", n, "0.0", body)
-        inputs = []
-        for n in self.needs:
-            kind = self.kinds[n]
-            name = f"{n}{dot}" if kind.ndim else self.names.own(f"tangent_{n}")
-            inputs.append(Parameter(name, kind.dtype, max(1, kind.ndim), "tangent", n))
-            if not kind.ndim:
-                body.append(f"{n}{dot} = {name}[0]")
-        body += [
-            f"{n} = {ZEROS[self.versions.kinds[n]]}"
-            for n in tangents.numbers(self.versions.kinds)
-            if n not in self.kinds
-        ]
-        body += [
-            f"{n}{dot} = 0.0"
-            for n in tangents.numbers(self.versions.kinds)
-            if n in tangents.active and n not in self.needs
-        ]
-        body += [f"{n}{self.names.id} = {self.ids[n]}" for n in sorted(self.traced)]
-        tangents.block(unit.body, body)
-        dots = []
-        for (r, _), raw in zip(self.results, unit.results, strict=True):
-            on = raw[1] in tangents.active
-            name = self.names.own(f"{r.name}_tangent")
-            if r.needs_grad:
-                dots.append(Parameter(name, r.dtype, max(1, len(r.shape)), "result_tangent", r.name))
-            if r.shape:
-                self._by_identity(r, raw[1], lambda n, into, to=r.name: forward.copy(to, n, n, into), body)  # type: ignore[misc]
-                if r.needs_grad:
-                    self._by_identity(r, raw[1], lambda n, into, to=name: forward.copy(to, f"{n}{dot}", n, into), body)  # type: ignore[misc]
-            else:
-                body.append(f"{r.name}[0] = {raw[1]}")
-                if r.needs_grad:
-                    body.append(f"{name}[0] = {raw[1]}{dot}" if on else f"{name}[0] = 0.0")
-        parameters = [
-            *self._arguments(),
-            *inputs,
-            *self._outputs("result", "", False),
-            *dots,
-            *self._blocks(work.blocks(), "work"),
-            self._status(),
-        ]
-        return self._sweep("tangent", parameters, work.blocks(), body, forward)
 
     def gradient(self) -> Callable[..., Any]:
         """The gradient as a function in the language that is read here."""

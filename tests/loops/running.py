@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from numgrad.loops.forks import FORK
 from numgrad.loops.sweeps import SHORT, Kind, Memory, Parameter, Sweep, Sweeps
 from numgrad.loops.translation import translate
 
@@ -19,6 +21,12 @@ def kind_of(value: Any) -> Kind:
     if isinstance(value, np.ndarray):
         return Kind(value.dtype.str[1:], value.ndim)
     return Kind("b1" if isinstance(value, bool | np.bool_) else "i8" if isinstance(value, int | np.integer) else "f8")
+
+
+def backwards(function: Callable[..., None], parts: int, given: tuple[Any, ...]) -> None:
+    """`fork_parts` in the order in which no loop runs, as threads might: what is not independent comes out wrong."""
+    for part in reversed(range(parts)):
+        function(part, *given)
 
 
 class Run:
@@ -118,7 +126,7 @@ class Run:
             status = np.zeros(1, np.int64)
             values, found = self._values(sweep, given, wanted, room, status)
             before = {name: a.copy() for name, a in self.args.items() if isinstance(a, np.ndarray)}
-            sweep.function(*values)
+            dataclasses.replace(sweep, scope={**sweep.scope, FORK: backwards}).function(*values)
             for name, a in before.items():
                 np.testing.assert_array_equal(a, self.args[name], err_msg=f"{sweep.name} changed {name}")
             if status[0] == 0:
