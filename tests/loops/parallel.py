@@ -158,6 +158,14 @@ def in_single_precision(x, c):
     return out
 
 
+def asserted(x):
+    out = np.zeros_like(x)
+    for i in prange(x.shape[0]):
+        assert x[i] > 0.0, "it is negative"
+        out[i] = math.sqrt(x[i])
+    return out
+
+
 # ---- dependent --------------------------------------------------------------------------------------------------
 
 

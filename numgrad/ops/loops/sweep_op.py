@@ -109,22 +109,27 @@ class SweepOp:
             return chain.dispatch(self.op, inputs, self.params(case))
         key = (case, *[None if each is None else each._spec.shape for each in inputs])
         while True:
-            room = self._rooms.get(key) or (_FIRST_ROOM,) * len(self.unknown)
+            known = self._rooms.get(key)
+            room = known or (_FIRST_ROOM,) * len(self.unknown)
             try:
                 return chain.dispatch(self.op, inputs, self.params(case, room))
             except ShortError:
                 if len(self._rooms) >= _MOST_ROOMS:
                     self._rooms.clear()
-                self._rooms[key] = self._more_room(room, inputs, case)
+                more = self._more_room(room, inputs, case)
+                if known:
+                    more = tuple(map(max, more, room))  # for these values and for those before
+                if more == known:  # the largest tape of the one, and the largest parts of the other
+                    more = tuple([each * (1 + (n in self.blocks)) for n, each in zip(self.unknown, room, strict=True)])
+                self._rooms[key] = more
 
     def _more_room(self, room: tuple[int, ...], inputs: tuple[Any, ...], case: Case) -> tuple[int, ...]:
-        """Enough room for tapes, by a run that counts, and twice the room for memory without meaning."""
+        """Enough room for tapes and their parts, by a run that counts, and twice the room for memory without meaning."""
         used = {} if self.counter is None else self.counter.counts(inputs, case)
-        more = tuple([
+        return tuple([
             used[name] + (used[name] >> 3) if name in used else 2 * before
             for name, before in zip(self.unknown, room, strict=True)
         ])  # fmt: skip
-        return more if any(a > b for a, b in zip(more, room, strict=True)) else tuple([2 * each for each in room])
 
     def counts(self, inputs: tuple[Any, ...], case: Case) -> dict[str, int]:
         """Of the sweep that counts: how much of each tape is used, at most by one example, and `Sweeps.rooms`."""
