@@ -71,7 +71,7 @@ def in_parts(unit: Unit) -> None:
 
 def _shown(name: str) -> str:
     """A name as the user wrote it."""
-    return name.rstrip("0123456789").rstrip("_")
+    return name.rstrip("0123456789").rstrip("_").removesuffix("_now")
 
 
 class _Splitter:
