@@ -1,9 +1,11 @@
 """Loops over parts that threads share: the turn of a part is a function of its own, and `fork_parts` runs it for all parts.
 
 Whatever a part writes is its own: elements of arrays that no other part touches (see `independence`), its region of each tape,
-its status, and in the reverse sweep its adjoints of what all parts read, which are added up in the order of the parts. Where only
-neighbours read the same, parts with even numbers add to the one adjoint, and then those with odd ones. A region of a tape begins with the places at which the part's records end. How large it is follows from extents; where it does not, the run
-that counts finds it, and `used` hands it to the reverse sweep.
+its status, and in the reverse sweep its adjoints of what all parts read, which are added up in the order of the parts. Where
+only neighbours read the same, parts with even numbers add to the one adjoint, and then those with odd ones.
+
+A region of a tape begins with the places at which the part's records end. How large it is follows from extents; where it does
+not, the run that counts finds it, and `used` hands it to the reverse sweep.
 """
 
 from __future__ import annotations
@@ -119,12 +121,10 @@ class Fork:
         memory.append(f"{statuses} = {work.take('i8', (Const(independence.MOST_PARTS),))}")
         k = self.unit.fresh("part")
         given_text = f"({', '.join(given)}{',' if len(given) == 1 else ''})"
-        call = [Code(f"{FORK}({name}, {parts}, {given_text})", s.line)]
+        call: list[Any] = [Code(f"{FORK}({name}, {parts}, {given_text})", s.line)]
         if by_twos:
-            call = [
-                Code(f"for {odd} in range(2):", s.line),
-                [Code(f"{FORK}({name}, ({parts} + 1 - {odd}) // 2, {given_text})", s.line)],
-            ]  # type: ignore[list-item]
+            call = [Code(f"{FORK}({name}, ({parts} + 1 - {odd}) // 2, {given_text})", s.line)]
+            call = [Code(f"for {odd} in range(2):", s.line), call]
         return [
             Code(f"for {k} in range({parts}):", s.line), [f"{statuses}[{k}] = 0"],
             *call,

@@ -32,7 +32,6 @@ from numgrad.loops.language import (
     Dim,
     Expr,
     For,
-    If,
     Load,
     Loop,
     Op,
@@ -55,7 +54,13 @@ from numgrad.loops.versions import live, looped
 MOST_PARTS = 32
 MOST_SHARED = 1 << 21  # elements of what each part has for itself, in all parts together
 
-_GROUP = {"+": "+", "-": "+", "*": "*", "max": "max", "min": "min"}  # operations that parts of a reduction are joined by
+_GROUP = {
+    "+": "+",
+    "-": "+",
+    "*": "*",
+    "max": "max",
+    "min": "min",
+}  # operations that parts of a reduction are joined by
 _START = {"+": 0, "*": 1}
 _MOST_DIMENSIONS = 6
 
@@ -329,9 +334,7 @@ class _Proof:
         self._say()
         return out
 
-    def _reduced(
-        self, name: str, group: str, part: str, body: list[Any], ends: list[Any], joins: list[Any]
-    ) -> None:
+    def _reduced(self, name: str, group: str, part: str, body: list[Any], ends: list[Any], joins: list[Any]) -> None:
         """A reduction has a number in each part, and an array of what parts give."""
         unit, line = self.unit, self.loop.line
         kind = self.splitter.kinds[name]
@@ -380,7 +383,9 @@ class _Proof:
         if self.shared:
             said += f"; read by all turns, so that each part has a gradient of its own: {', '.join(map(_shown, self.shared))}"
         if self.near:
-            said += f"; read by neighbours, so that the reverse takes every other part: {', '.join(map(_shown, self.near))}"
+            said += (
+                f"; read by neighbours, so that the reverse takes every other part: {', '.join(map(_shown, self.near))}"
+            )
         self.splitter.note(self.loop, said)
 
 

@@ -66,16 +66,8 @@ class Tangents:
             inputs.append(Parameter(name, kind.dtype, max(1, kind.ndim), "tangent", n))
             if not kind.ndim:
                 body.append(f"{n}{dot} = {name}[0]")
-        body += [
-            f"{n} = {ZEROS[t.versions.kinds[n]]}"
-            for n in self.numbers(t.versions.kinds)
-            if n not in t.kinds
-        ]
-        body += [
-            f"{n}{dot} = 0.0"
-            for n in self.numbers(t.versions.kinds)
-            if n in self.active and n not in t.needs
-        ]
+        body += [f"{n} = {ZEROS[t.versions.kinds[n]]}" for n in self.numbers(t.versions.kinds) if n not in t.kinds]
+        body += [f"{n}{dot} = 0.0" for n in self.numbers(t.versions.kinds) if n in self.active and n not in t.needs]
         body += [f"{n}{names.id} = {t.ids[n]}" for n in sorted(t.traced)]
         self.block(unit.body, body)
         dots = []

@@ -89,7 +89,7 @@ def stencil_in_time(u, steps):
     new = u.copy()
     for t in range(steps):
         for i in prange(1, n - 1):
-            new[i] = old[i] + 0.2 * (old[i - 1] - 2.0 * old[i] + old[i + 1]) * old[i + 1]
+            new[i] = old[i] + (0.2 + 0.01 * t) * (old[i - 1] - 2.0 * old[i] + old[i + 1]) * old[i + 1]
         old, new = new, old
     return old
 
@@ -116,12 +116,12 @@ def twice_with_the_same_names(x):
     v = 2.0
     for i in prange(x.shape[0]):
         v = x[i] * x[i]
-        for k in range(2):
+        for _ in range(2):
             v = math.sin(v) + 0.1 * x[i]
         out[i] = v
     for i in prange(x.shape[0]):
         v = out[i]
-        for k in range(3):
+        for _ in range(3):
             v *= 0.5 + out[i]
         out[i] = v
     return out
@@ -273,7 +273,7 @@ def by_twos(x):
 def swaps(x):
     a = x.copy()
     b = x * x
-    for i in prange(x.shape[0]):
+    for _ in prange(x.shape[0]):
         a, b = b, a
     return a
 

@@ -50,7 +50,7 @@ def _prange_with_more(g: Any, depth: int, room: int) -> None:
     r = g.r
     i, new, local, own = g.name("i"), g.name("w"), g.name("v"), g.name("o")
     total = r.choice(["s", "t", "u"])
-    changed, extent = r.choice([(new, 4), ("b", 4), ("a", 4)])
+    changed = r.choice([new, "b", "a"])
     saved, few, vectors = g.scalars, g.few, g.vectors
     g.scalars, g.few = [name for name in g.scalars if name != total], None
     g.vectors = [each for each in g.vectors if each[0] != changed]

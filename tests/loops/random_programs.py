@@ -25,7 +25,6 @@ from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
-
 from numba import prange
 
 from numgrad.errors import KernelError

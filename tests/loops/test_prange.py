@@ -1,4 +1,4 @@
-"""`prange`: parts in any order, on any number of threads, with the same bits; what is not independent runs serially, and says so."""
+"""`prange`: parts that run as if at the same time; what is not independent runs serially, and the report says why."""
 
 from __future__ import annotations
 
@@ -27,7 +27,9 @@ def results(function: Callable[..., Any], args: tuple[Any, ...]) -> tuple[Any, .
 
 @pytest.mark.parametrize("most", [32, 3])
 @pytest.mark.parametrize(("function", "args"), parallel.TAKEN, ids=id_of)
-def test_parts_in_any_order(function: Any, args: Any, most: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_parts_that_see_nothing_of_each_other(
+    function: Any, args: Any, most: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(independence, "MOST_PARTS", most)
     run = Run(function, args)
     agree(run, np.random.default_rng(0), results(function, args))

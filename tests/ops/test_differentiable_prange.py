@@ -108,7 +108,9 @@ def test_a_replay_takes_the_threads_that_there_are() -> None:
 
 def test_an_index_out_of_range_in_one_part_is_named() -> None:
     ng.set_num_threads(2)
-    with pytest.raises(IndexError, match=r"everything: an index is out of range.*prange.py:\d+\): `out\[i\] = v \* table\[n\]"):
+    with pytest.raises(
+        IndexError, match=r"everything: an index is out of range.*prange.py:\d+\): `out\[i\] = v \* table\[n\]"
+    ):
         everything(*[ng.tensor(v, dtype=ng.float64) for v in values()], 3)
 
 

@@ -57,13 +57,12 @@ class _Serial(ast.NodeTransformer):
 
     def visit_Expr(self, node: ast.Expr) -> Any:
         """``fork_parts(function, parts, given)`` as a loop."""
-        call: Any = node.value
+        call = node.value
         if not (isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == FORK):
             return node
-        function, parts, given = call.args
-        names = ", ".join([ast.unparse(each) for each in given.elts])
+        function, parts, given = map(ast.unparse, call.args)
         [loop] = ast.parse(
-            f"for part__ in range({ast.unparse(parts)}):\n    {function.id}(part__, {names}, {WHERE})"
+            f"for part__ in range({parts}):\n    {function}(part__, {given.strip('()').rstrip(',')}, {WHERE})"
         ).body
         for each in ast.walk(loop):
             if hasattr(each, "lineno"):
