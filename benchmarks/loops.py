@@ -188,7 +188,12 @@ def thread_times(names: list[str], seconds: float) -> dict[str, dict[str, float]
         if names and name not in names:
             continue
         gradient = numgrad(parallel)[0]
-        calls = {"primal": (1, primal(plain)), "range": (1, numgrad(plain)[0]), "one": (1, gradient), "two": (2, gradient)}
+        calls = {
+            "primal": (1, primal(plain)),
+            "range": (1, numgrad(plain)[0]),
+            "one": (1, gradient),
+            "two": (2, gradient),
+        }
         times: dict[str, list[float]] = {side: [] for side in calls}
         end = time.perf_counter() + seconds
         while time.perf_counter() < end or len(times["two"]) < 5:
@@ -200,7 +205,7 @@ def thread_times(names: list[str], seconds: float) -> dict[str, dict[str, float]
     return found
 
 
-_THREADS = re.compile(r"(<!-- threads -->\n).*?(<!-- end -->)", re.DOTALL)
+_THREADS = re.compile(r"(?<=<!-- threads -->\n).*?(?=<!-- end -->)", re.DOTALL)
 
 
 def thread_table(found: dict[str, dict[str, float]]) -> str:
@@ -286,8 +291,9 @@ The *tape* is what the op keeps between forward and backward.
 
 ## Turns that threads share
 
-Programs whose loops say `prange` where they said `range`, larger than above, by `python -m benchmarks.loops --threads --write`: wall
-times in milliseconds, medians of turns. The bits of a gradient are the same for one thread and two.
+Programs whose loops say `prange` where they said `range`, larger than above, by `python -m benchmarks.loops --threads --write`
+(under `chrt -r 5`, since others were at work): wall times in milliseconds, medians of turns. The bits of a gradient are the same
+for one thread and two.
 
 <!-- threads -->
 {threads}<!-- end -->
@@ -308,7 +314,7 @@ def as_page(machine: dict[str, Any], results: dict[str, Any], first: dict[str, d
         machine=machine_line({"machine": machine}) + _versions(),
         lines="\n".join(f"- {line}" for line in lines),
         table="\n".join("| " + " | ".join(each) + " |" for each in rows),
-        threads=_THREADS.search(PAGE.read_text("utf-8"))[0].split("\n", 1)[1].removesuffix("<!-- end -->"),  # type: ignore[index]
+        threads=_THREADS.findall(PAGE.read_text("utf-8"))[0],
     )
 
 
@@ -328,7 +334,7 @@ def main() -> int:
         table = thread_table(thread_times(args.names, args.seconds))
         print(table)
         if args.write:
-            PAGE.write_text(_THREADS.sub(rf"\g<1>{table}\g<2>", PAGE.read_text("utf-8")), "utf-8")
+            PAGE.write_text(_THREADS.sub(table, PAGE.read_text("utf-8")), "utf-8")
         return 0
     if args.compile:
         print(json.dumps(compile_times(names)))
