@@ -3,6 +3,7 @@
 ``python -m benchmarks.loops --write`` makes docs/benchmarks/loops.md. All sides run in this process on one thread (JAX and
 torch if they are installed): CPU times and wall times, medians of turns. A gradient is value and gradient together; a primal is
 the value alone. ``--compile`` measures the first call of each program instead, in a process with an empty store of kernels.
+``--threads`` measures programs with `prange` on one thread and on two, and ``--threads --write`` writes the page's table of these.
 """
 
 from __future__ import annotations
@@ -174,6 +175,51 @@ def ask_compile_times(names: list[str]) -> dict[str, dict[str, float]]:
     return found
 
 
+# ---- threads ----------------------------------------------------------------------------------------------------
+
+
+def thread_times(names: list[str], seconds: float) -> dict[str, dict[str, float]]:
+    """Medians of wall times, in seconds: the value by Numba, gradients with `range`, and with `prange` by number of threads."""
+    import numgrad as ng
+    from benchmarks.loop_programs.parallel import pairs
+
+    found = {}
+    for name, (plain, parallel) in pairs().items():
+        if names and name not in names:
+            continue
+        gradient = numgrad(parallel)[0]
+        calls = {
+            "primal": (1, primal(plain)),
+            "range": (1, numgrad(plain)[0]),
+            "one": (1, gradient),
+            "two": (2, gradient),
+        }
+        times: dict[str, list[float]] = {side: [] for side in calls}
+        end = time.perf_counter() + seconds
+        while time.perf_counter() < end or len(times["two"]) < 5:
+            for side, (threads, call) in calls.items():
+                ng.set_num_threads(threads)
+                call()  # compiles, starts threads, warms up
+                times[side].append(_timed(call)[1])
+        found[name] = {side: statistics.median(each) for side, each in times.items()}
+    return found
+
+
+_THREADS = re.compile(r"(?<=<!-- threads -->\n).*?(?=<!-- end -->)", re.DOTALL)
+
+
+def thread_table(found: dict[str, dict[str, float]]) -> str:
+    """The page's table of threads."""
+    rows = [
+        ["program", "value, ms", "gradient, `range`", "`prange`, one thread", "two threads", "one ÷ two"],
+        ["---"] + ["---:"] * 5,
+    ]
+    for name, each in found.items():
+        times = [f"{1e3 * each[side]:.2f}" for side in ("primal", "range", "one", "two")]
+        rows.append([f"`{name}`", *times, f"{each['one'] / each['two']:.2f}"])
+    return "\n".join("| " + " | ".join(each) + " |" for each in rows) + "\n"
+
+
 # ---- the page ---------------------------------------------------------------------------------------------------
 
 
@@ -242,6 +288,15 @@ The *tape* is what the op keeps between forward and backward.
 {lines}
 
 {table}
+
+## Turns that threads share
+
+Programs whose loops say `prange` where they said `range`, larger than above, by `python -m benchmarks.loops --threads --write`
+(under `chrt -r 5`, since others were at work): wall times in milliseconds, medians of turns. The bits of a gradient are the same
+for one thread and two.
+
+<!-- threads -->
+{threads}<!-- end -->
 """
 
 
@@ -259,6 +314,7 @@ def as_page(machine: dict[str, Any], results: dict[str, Any], first: dict[str, d
         machine=machine_line({"machine": machine}) + _versions(),
         lines="\n".join(f"- {line}" for line in lines),
         table="\n".join("| " + " | ".join(each) + " |" for each in rows),
+        threads=_THREADS.findall(PAGE.read_text("utf-8"))[0],
     )
 
 
@@ -268,11 +324,18 @@ def main() -> int:
     parser.add_argument("names", nargs="*", help="programs (default: all)")
     parser.add_argument("--seconds", type=float, default=3.0, help="of turns for each program (default: 3)")
     parser.add_argument("--compile", action="store_true", help="times of first calls, in this process")
+    parser.add_argument("--threads", action="store_true", help="programs with prange on one thread and two")
     parser.add_argument("--write", action="store_true", help=f"write {PAGE.relative_to(common.ROOT)}")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of text")
     args = parser.parse_args()
     every = cases()
     names = args.names or list(every)
+    if args.threads:
+        table = thread_table(thread_times(args.names, args.seconds))
+        print(table)
+        if args.write:
+            PAGE.write_text(_THREADS.sub(table, PAGE.read_text("utf-8")), "utf-8")
+        return 0
     if args.compile:
         print(json.dumps(compile_times(names)))
         return 0

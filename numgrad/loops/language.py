@@ -292,8 +292,12 @@ class For(Stmt):
     step: Expr
     body: Any
     exit: str | None = None
-    parallel: bool = False
+    parallel: bool = False  # a `prange`; since `independence`, a loop over parts that threads may share
     checkpoint: bool = False
+    made: frozenset[str] = frozenset()  # arrays that are made anew in each turn
+    most: Expr | None = None  # how many turns there are at most, where that is known better than by the bounds
+    shared: frozenset[str] = frozenset()  # of a loop over parts: real arrays that several parts read, and none writes
+    near: frozenset[str] = frozenset()  # and those of which a part reads what is its own or its neighbours'
 
 
 @dataclass(eq=False)

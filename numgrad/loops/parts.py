@@ -79,6 +79,7 @@ class Parts:
         """The loop, with what there was before each part."""
         s = self.loop
         plain = Forward(forward.v, forward.active, None, forward.names, "plain")
+        plain.joins(forward)
         plain.traced = set(forward.unit.arrays)  # every swap is followed
         n, size = self._named(forward, "_count"), self._named(forward, "_part")
         k = s.var + forward.names.turn
@@ -132,6 +133,7 @@ class Parts:
             self._move(forward, a, False, back)
         reverse.pop(numbers, back, s.line)
         again = Forward(forward.v, forward.active, forward.rec, forward.names, "record")
+        again.joins(forward)
         again.tapes, again.follows = self.tapes(forward), False
         turns: list[Any] = []
         again.block(s.body, turns, False)

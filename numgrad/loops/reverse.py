@@ -84,6 +84,9 @@ class Reverse:
         if id(s) in self.forward.parts:
             self.forward.parts[id(s)].reverse(self, adj)
             return
+        if id(s) in self.forward.forks:
+            self.forward.forks[id(s)].reverse(self, adj)
+            return
         out = adj.lines
         adj.settle(self.touched(s))
         body = self.nested(s.body, adj)

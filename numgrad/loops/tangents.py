@@ -7,7 +7,9 @@ from typing import Any
 from numgrad.errors import TranslationError
 from numgrad.loops.backward import do, slope
 from numgrad.loops.code import Code, span
-from numgrad.loops.forward import FIRST_FAILURE, branch, swapped
+from numgrad.loops.extents import WorkMemory
+from numgrad.loops.forks import Fork
+from numgrad.loops.forward import FIRST_FAILURE, ZEROS, Forward, branch, swapped
 from numgrad.loops.kinds import kinds
 from numgrad.loops.language import (
     Assign,
@@ -29,6 +31,7 @@ from numgrad.loops.language import (
     text,
 )
 from numgrad.loops.slopes import PAIRS, SLOPES
+from numgrad.loops.sweeps import Parameter, Sweep
 from numgrad.loops.versions import leaves, reals, varied, widened
 
 
@@ -37,10 +40,59 @@ class Tangents:
 
     def __init__(self, unit: Unit, needs: set[str], names: Any, traced: set[str]) -> None:
         self.unit, self.names, self.traced = unit, names, traced
+        self.forward: Forward  # of the sweep that is written
         self.body = unit.body
         params = {n: "i" if k.dtype[0] == "u" else k.dtype[0] for n, k in unit.params if not k.ndim}
         self.kinds = kinds(unit.body, params, unit.arrays)
         self.active = varied(unit.body, needs, reals(self.kinds, unit.arrays))
+
+    def sweep(self, t: Any) -> Sweep:
+        """Results and their tangents."""
+        unit, names, dot = self.unit, self.names, self.names.dot
+        forward = self.forward = t._forward(None, "plain")
+        work = WorkMemory(unit, "work", names)
+        forward.memory = (work, [])
+        body: list[Any] = [forward.memory[1]]
+        for n in unit.locals:
+            array = unit.arrays[n]
+            body.append(f"{n} = {work.take(array.dtype, array.shape)}")
+            if n in self.active:
+                body.append(f"{n}{dot} = {work.take('f8', array.shape)}")
+                forward.fill(f"{n}{dot}", n, "0.0", body)
+        inputs = []
+        for n in t.needs:
+            kind = t.kinds[n]
+            name = f"{n}{dot}" if kind.ndim else names.own(f"tangent_{n}")
+            inputs.append(Parameter(name, kind.dtype, max(1, kind.ndim), "tangent", n))
+            if not kind.ndim:
+                body.append(f"{n}{dot} = {name}[0]")
+        body += [f"{n} = {ZEROS[t.versions.kinds[n]]}" for n in self.numbers(t.versions.kinds) if n not in t.kinds]
+        body += [f"{n}{dot} = 0.0" for n in self.numbers(t.versions.kinds) if n in self.active and n not in t.needs]
+        body += [f"{n}{names.id} = {t.ids[n]}" for n in sorted(t.traced)]
+        self.block(unit.body, body)
+        dots = []
+        for (r, _), raw in zip(t.results, unit.results, strict=True):
+            on = raw[1] in self.active
+            name = names.own(f"{r.name}_tangent")
+            if r.needs_grad:
+                dots.append(Parameter(name, r.dtype, max(1, len(r.shape)), "result_tangent", r.name))
+            if r.shape:
+                t._by_identity(r, raw[1], lambda n, into, to=r.name: forward.copy(to, n, n, into), body)  # type: ignore[misc]
+                if r.needs_grad:
+                    t._by_identity(r, raw[1], lambda n, into, to=name: forward.copy(to, f"{n}{dot}", n, into), body)  # type: ignore[misc]
+            else:
+                body.append(f"{r.name}[0] = {raw[1]}")
+                if r.needs_grad:
+                    body.append(f"{name}[0] = {raw[1]}{dot}" if on else f"{name}[0] = 0.0")
+        parameters = [
+            *t._arguments(),
+            *inputs,
+            *t._outputs("result", "", False),
+            *dots,
+            *t._blocks(work.blocks(), "work"),
+            t._status(),
+        ]
+        return t._sweep("tangent", parameters, work.blocks(), body, forward)
 
     def numbers(self, known: dict[str, str]) -> list[str]:
         """Numbers that are assigned."""
@@ -159,6 +211,12 @@ class Tangents:
             branch(bare(s.cond), parts, out, s.line)
         elif isinstance(s, Fail):
             out += [Code(f"{self.names.own('status')}[0] = {FIRST_FAILURE + s.number}", s.line), Code("return", s.line)]
+        elif isinstance(s, For) and s.parallel:
+            fork = Fork(self.forward, s)
+            first: list[Any] = [f"{n} = {ZEROS[self.kinds[n]]}" for n in fork.numbers]
+            first += [f"{n}{dot} = 0.0" for n in fork.numbers if n in self.active]
+            self.block(s.body, first)
+            out += fork.forked(self.forward, first)
         else:
             body: list[Any] = []
             self.block(s.body, body)

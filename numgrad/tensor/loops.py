@@ -44,6 +44,8 @@ class differentiable:  # noqa: N801 (a decorator)
     - float32 is computed in float64. A number that is returned is as wide as the widest tensor or array of floating point; an
       array has the dtype that the text gives it: ``np.zeros(n)`` is float64, ``np.zeros_like(x)`` and ``x.copy()`` are as x.
     - In another differentiable function it is a helper.
+    - ``numba.prange`` is run by all threads where its turns are shown to be independent, with the same bits for any number of
+      threads; `report` says where, and why not elsewhere.
 
     Second derivatives, forward mode and `func.vmap` work as for other ops: a batch is a loop over examples in compiled code,
     on all threads.

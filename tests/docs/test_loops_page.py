@@ -33,8 +33,8 @@ def test_the_blocks_run(capsys: pytest.CaptureFixture[str]) -> None:
     assert "def anomaly" in capsys.readouterr().out
 
 
-def test_there_are_eight_examples() -> None:
-    assert len(re.findall(r"^## \d\. ", TEXT, re.MULTILINE)) == 8
+def test_there_are_nine_examples() -> None:
+    assert re.findall(r"^## (\d)\. ", TEXT, re.MULTILINE) == list("123456789")
 
 
 def test_links() -> None:
