@@ -23,6 +23,7 @@ class WorkMemory:
     def __init__(self, unit: Unit, stem: str, names: Namer) -> None:
         self.unit, self.stem, self.names = unit, stem, names
         self.totals: dict[str, Expr] = {}
+        self.open: dict[str, Memory] = {}
 
     def take(self, dtype: str, shape: tuple[Expr, ...]) -> str:
         """Room for an array: the call that gives it."""
@@ -31,13 +32,20 @@ class WorkMemory:
         extents = ", ".join(text(e) for e in shape)
         return f"room{len(shape)}({self.name(dtype)}, {code.bare(first)}, {extents})"
 
+    def unknown(self, dtype: str) -> str:
+        """Memory whose room only a run can tell, a block of its own: its name."""
+        name = self.names.own(f"{self.stem}_more_{dtype}")
+        self.open[name] = Memory(name, dtype, None)
+        return name
+
     def name(self, dtype: str) -> str:
         """The block's name."""
         return self.names.own(f"{self.stem}_{dtype}")
 
     def blocks(self) -> tuple[Memory, ...]:
         """The blocks that were used."""
-        return tuple(Memory(self.name(d), d, extent(self.totals[d])) for d in DTYPES if d in self.totals)
+        known = [Memory(self.name(d), d, extent(self.totals[d])) for d in DTYPES if d in self.totals]
+        return (*known, *self.open.values())
 
 
 def extent(e: Expr) -> Extent:

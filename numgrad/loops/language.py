@@ -293,7 +293,9 @@ class For(Stmt):
     body: Any
     exit: str | None = None
     parallel: bool = False
-    checkpoint: bool = False
+    checkpoint: int | None = (
+        None  # its tape is made in parts, with so many snapshots; 0: with the square root of its turns
+    )
 
 
 @dataclass(eq=False)
@@ -304,6 +306,7 @@ class While(Stmt):
     body: Any
     exit: str | None = None
     count: str = ""
+    checkpoint: int | None = None
 
 
 Loop = (For, While)

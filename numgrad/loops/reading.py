@@ -7,7 +7,7 @@ its own, into which each binding copies; where a copy could be told from another
 from __future__ import annotations
 
 import ast
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from numgrad.errors import TranslationError
@@ -44,13 +44,13 @@ class Reader(Assignments):
         self,
         function: Any,
         kinds: Sequence[Kind],
-        checkpoint: Sequence[str],
+        checkpoint: Mapping[str, int | None],
         surroundings: Surroundings,
         rewritten: dict[str, set[Any]],
     ) -> None:
         plain = plain_function(function)
         super().__init__(getattr(plain, "__name__", "function"))
-        self.checkpoint = tuple(checkpoint)
+        self.checkpoint = dict(checkpoint)
         self.given_changed, self.given_private = rewritten["changed"], rewritten["private"]
         self.given_apart = rewritten["apart"]
         self.checkpointed: set[str] = set()
@@ -67,9 +67,11 @@ class Reader(Assignments):
         result = self.inline(tree, scope, tree, scope, self.unit.body)
         self.depth = 0
         for name in set(self.checkpoint) - self.checkpointed:
+            what = "`while` loop" if name == "while" else f"loop over a range with the variable {name}"
             raise self.fail(
-                tree, scope, f"there is no loop over a range with the variable {name} that can be checkpointed"
-            )
+                tree, scope, f"there is no {what} of the function's own level, which could be checkpointed",
+                "name the outermost loop, or `while` for those with a condition",
+            )  # fmt: skip
         self._results(result, tree)
         self._finish()
 
@@ -204,13 +206,13 @@ class Reader(Assignments):
         body = self._turn(s, s.body, scope)
         leaving = self._leaving(s, scope)
         out.append(For(line, var, start, stop, step, body, leaving, parallel))
-        if self.depth == 1 and s.target.id in self.checkpoint:
-            if self.nest or leaving:
-                raise self.fail(
-                    s, scope, "only a loop of the function's own level, without a way out, can be checkpointed"
-                )
-            out[-1].checkpoint = True
-            self.checkpointed.add(s.target.id)
+        self._in_parts(out[-1], s.target.id)
+
+    def _in_parts(self, loop: Any, name: str) -> None:
+        """The tape of a loop is made in parts, if that is asked and it is of the function's own level."""
+        if self.depth == 1 and not self.nest and name in self.checkpoint:
+            loop.checkpoint = self.checkpoint[name] or 0
+            self.checkpointed.add(name)
 
     def _turn(self, s: Any, stmts: list[Any], scope: Scope, before: list[Any] | None = None) -> list[Any]:
         """The body of a loop."""
@@ -267,6 +269,7 @@ class Reader(Assignments):
         self.nest.pop()
         if not before:
             out.append(While(line, cond, self._turn(s, s.body, scope), leaving))
+            self._in_parts(out[-1], "while")
             return
         # the condition needs statements: they run first in each turn
         if leaving is None:
@@ -276,6 +279,7 @@ class Reader(Assignments):
         self.put(leaving, Const(True), line, ended)
         inner = self._turn(s, s.body, scope)
         out.append(While(line, Const(True), [*before, If(line, cond, inner, ended)], leaving))
+        self._in_parts(out[-1], "while")
 
     # ---- the end ---------------------------------------------------------------------------------------------------------
 
@@ -333,7 +337,9 @@ class Reader(Assignments):
             unit.arrays[name] = Array(array.dtype, tuple(shape))  # type: ignore[arg-type]
 
 
-def read(function: Any, kinds: Sequence[Kind], checkpoint: Sequence[str], surroundings: Surroundings) -> Unit:
+def read(
+    function: Any, kinds: Sequence[Kind], checkpoint: Mapping[str, int | None], surroundings: Surroundings
+) -> Unit:
     """The statements of a function for arguments of these kinds.
 
     Raises

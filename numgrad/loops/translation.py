@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,12 +12,13 @@ from numgrad.loops import code, sweeps
 from numgrad.loops.extents import WorkMemory, extent
 from numgrad.loops.forward import TAPES, ZEROS, Forward, Namer
 from numgrad.loops.language import Permute, Unit, walk
-from numgrad.loops.parts import memory_of, parts_of
+from numgrad.loops.parts import again_of, memory_of, parts_of
 from numgrad.loops.reading import read
 from numgrad.loops.recording import Recording
 from numgrad.loops.report import report_of
 from numgrad.loops.reverse import Reverse
 from numgrad.loops.rooms import rooms_of_tapes
+from numgrad.loops.schedule import turns_ahead
 from numgrad.loops.scope import Surroundings
 from numgrad.loops.sweeps import Failure, Kind, Memory, Parameter, Result, Role, Sweep, Sweeps
 from numgrad.loops.tangents import Tangents
@@ -29,7 +30,7 @@ def translate(
     function: Callable[..., Any],
     kinds: Sequence[Kind],
     needs: Iterable[str] | None = None,
-    checkpoint: Sequence[str] = (),
+    checkpoint: Sequence[str] | Mapping[str, int | None] = (),
     recompute: bool = False,
     surroundings: Surroundings | None = None,
 ) -> Sweeps:
@@ -44,7 +45,8 @@ def translate(
     needs
         Names of the real arguments whose gradients are wanted; default all of them.
     checkpoint
-        Variables of loops, of the function's own level, whose tape is made in parts.
+        Variables of loops, of the function's own level, whose tape is made in parts; ``while`` stands for those of conditions.
+        With a number for each: how many states are kept; None: as many as the square root of the turns.
     recompute
         Whether costly functions are computed again rather than recorded.
     surroundings
@@ -55,7 +57,8 @@ def translate(
     TranslationError
         The function does something that has no derivative here; the message has function, line and text, and what to do.
     """
-    return _Translation(read(function, kinds, checkpoint, surroundings or Surroundings()), needs, recompute).sweeps()
+    loops = dict(checkpoint) if isinstance(checkpoint, Mapping) else dict.fromkeys(checkpoint)
+    return _Translation(read(function, kinds, loops, surroundings or Surroundings()), needs, recompute).sweeps()
 
 
 class _Translation:
@@ -89,7 +92,8 @@ class _Translation:
 
     def _scope(self) -> dict[str, Any]:
         rooms: dict[str, Any] = {f"room{k}": sweeps.room for k in range(1, 7)}
-        return {"math": math, "np": np, **rooms, **WORDS, **self.unit.scope}
+        ahead = {self.names.own("turns_ahead"): turns_ahead} if self.parts else {}
+        return {"math": math, "np": np, **rooms, **ahead, **WORDS, **self.unit.scope}
 
     def _results(self) -> list[tuple[Result, str]]:
         """Results, and the names whose values they are."""
@@ -317,6 +321,8 @@ class _Translation:
             report_of(self),
             failures,
             self.unit.single,
+            tuple([each.said() for each in self.parts.values()]),
+            again_of(self.parts.values()),
         )
 
     # ---- reverse --------------------------------------------------------------------------------------------------------

@@ -203,7 +203,7 @@ class Versions:
             self._ends(body, inner, changed, again, s.line)
             count = self.unit.fresh("turns")
             self.kinds[count] = "i"
-            block.stmts.append(While(s.line, self._renamed(s.cond, env), body, s.exit, count))
+            block.stmts.append(While(s.line, self._renamed(s.cond, env), body, s.exit, count, s.checkpoint))
         else:
             block.stmts.append(s)
 

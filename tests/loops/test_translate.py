@@ -13,7 +13,7 @@ from numgrad.loops.randomness import normal, uniform
 from numgrad.loops.sweeps import FIRST_FAILURE, Kind
 from numgrad.loops.translation import translate
 from numgrad.loops.vocabulary import declare_rule
-from tests.loops.running import Run, kind_of
+from tests.loops.running import Run
 
 FACTOR = 2.5
 TABLE = np.array([0.5, -1.0, 2.0])
@@ -135,28 +135,6 @@ def recurrence(x):
     total = 0.0
     for i in range(x.shape[0]):
         total = math.exp(0.3 * total) * x[i] + math.sin(total * x[i])
-    return total
-
-
-@pytest.mark.parametrize("steps", [0, 1, 7, 10])
-def test_parts_of_a_tape_change_no_bit(steps: int) -> None:
-    args = (np.array([0.3, 1.7, -0.6, 0.2]), steps)
-    weights = np.array([1.0, -0.5, 2.0, 0.1])
-    grads = []
-    for checkpoint in ((), ("t",)):
-        run = Run(swapped, args, checkpoint=checkpoint)
-        run.record()
-        grads.append((run.reverse({"out_0": weights})["x"], sum(int(n) for n in run.used)))
-    np.testing.assert_array_equal(grads[0][0], grads[1][0])
-    with pytest.raises(TranslationError, match="cannot be checkpointed"):
-        translate(unbounded, [Kind("f8", 1), Kind("i8")], checkpoint=("t",))
-
-
-def unbounded(x, steps):
-    total = x[0]
-    for t in range(steps):
-        while total < 3.0:
-            total = total * total + x[t]
     return total
 
 
@@ -316,8 +294,3 @@ def test_a_number_that_branches_choose_is_computed_again_and_needs_no_tape() -> 
     v = 2.0 * x
     slopes = np.where(v > 2.0, 0.0, np.where(v > 0.0, 4.0 * v**3, 2.0 * (v - v**3) * (1.0 - 3.0 * v * v)))
     np.testing.assert_allclose(run.reverse({"out_0": np.ones(1)})["x"], 2.0 * slopes, rtol=1e-12)
-
-
-def test_a_checkpoint_names_a_loop() -> None:
-    with pytest.raises(TranslationError, match="there is no loop over a range with the variable q"):
-        translate(swapped, [kind_of(a) for a in (np.ones(3), 2)], checkpoint=("t", "q"))
