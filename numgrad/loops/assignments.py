@@ -311,9 +311,8 @@ class Assignments(Calls):
                 value = self.value(s.value, scope, out)
                 if name is None or not (isinstance(old, Expr) and isinstance(value, Expr)):
                     raise self.fail(s, scope, "this operation is not supported")
-                self.put(
-                    self.local(s.target.id, s, scope), self.apply(name, [old, value], s.value, scope, out), line, out
-                )
+                value = self.apply(name, self.divided(name, [old, value], line, out), s.value, scope, out)
+                self.put(self.local(s.target.id, s, scope), value, line, out)
                 return
             target: Any = bound
         else:
@@ -325,14 +324,8 @@ class Assignments(Calls):
             if name in ("+", "-"):
                 out.append(Store(line, target.array, index, value if name == "+" else op("neg", value), add=True))
             elif name is not None:
-                out.append(
-                    Store(
-                        line,
-                        target.array,
-                        index,
-                        self.apply(name, [Load(target.array, index), value], s.value, scope, out),
-                    )
-                )
+                pair = self.divided(name, [Load(target.array, index), value], line, out)
+                out.append(Store(line, target.array, index, self.apply(name, pair, s.value, scope, out)))
             else:
                 raise self.fail(s, scope, "this operation is not supported")
             return

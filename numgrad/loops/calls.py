@@ -39,10 +39,8 @@ class Calls(WholeArrays):
                 raise self.fail(node, scope, "len takes an array or a tuple")
             return value.shape[0]
         if function is divmod:
-            one, two = self._two(node, scope, out)
-            return Row(
-                (self.operation("//", [one, two], node, scope, out), self.operation("%", [one, two], node, scope, out))
-            )
+            pair = self.divided("//", self._two(node, scope, out), self.line(node, scope), out)
+            return Row(tuple([self.operation(name, pair, node, scope, out) for name in ("//", "%")]))
         if function is tuple and len(node.args) == 1:
             value = self.value(node.args[0], scope, out)
             if isinstance(value, Row):

@@ -29,7 +29,7 @@ from numgrad.loops.language import (
 from numgrad.loops.scope import Scope, Surroundings, plain_function, tree_of
 from numgrad.loops.sweeps import Kind
 from numgrad.loops.values import Arrayed, Row, Static, View, whole
-from numgrad.loops.vocabulary import advice
+from numgrad.loops.vocabulary import RESERVED, advice, safe_names
 
 
 def is_parallel_range(value: Any) -> bool:
@@ -62,8 +62,9 @@ class Reader(Assignments):
         if len(names) != len(kinds):
             raise self.fail(tree, scope, f"{len(kinds)} arguments are given, it takes {len(names)}: {', '.join(names)}")
         self.scope = scope
-        for name, kind in zip(names, kinds, strict=True):
-            self._parameter(name, kind, tree)
+        self.unit.used |= RESERVED
+        for given, name, kind in zip(names, safe_names(names), kinds, strict=True):
+            self._parameter(given, name, kind, tree)
         result = self.inline(tree, scope, tree, scope, self.unit.body)
         self.depth = 0
         for name in set(self.checkpoint) - self.checkpointed:
@@ -77,35 +78,35 @@ class Reader(Assignments):
 
     # ---- arguments and results ------------------------------------------------------------------------------------------
 
-    def _parameter(self, name: str, kind: Kind, tree: ast.FunctionDef) -> None:
+    def _parameter(self, given: str, name: str, kind: Kind, tree: ast.FunctionDef) -> None:
         scope, unit = self.scope, self.unit
         unit.used.add(name)
         if kind.constant:
             value = self.known(kind.value, name, tree, scope)
-            if isinstance(value, Const) and name in scope.bound:
+            if isinstance(value, Const) and given in scope.bound:
                 self.put(name, value, self.line(tree, scope), unit.body)
                 value = Var(name)
-            scope.names[name] = value
+            scope.names[given] = value
             return
         unit.params.append((name, kind))
         if not kind.ndim:
             self.kinds[name] = "i" if kind.dtype[0] == "u" else kind.dtype[0]
             self.assignments[name] = []
-            if name in scope.bound:
+            if given in scope.bound:
                 self.unstable.add(name)
-            scope.names[name] = Var(name)
+            scope.names[given] = Var(name)
             return
         unit.arrays[name] = Array(kind.dtype, tuple(Dim(name, k) for k in range(kind.ndim)))
-        scope.names[name] = whole(name, unit.arrays[name].shape)
+        scope.names[given] = whole(name, unit.arrays[name].shape)
         if name in self.given_changed | self.given_private:  # the sweeps work on a copy
             line = self.line(tree, scope)
             fresh = self.new_array(f"{name}_now", kind.dtype, unit.arrays[name].shape, tree, scope, unit.body)
-            self.fill(fresh, scope.names[name], line, unit.body)
-            scope.names[name] = fresh
+            self.fill(fresh, scope.names[given], line, unit.body)
+            scope.names[given] = fresh
             if name in self.given_changed:
                 self.changed[fresh.array] = name
             else:
-                self.private[fresh.array] = name, scope
+                self.private[fresh.array] = given, scope
 
     def _results(self, value: Any, tree: ast.FunctionDef) -> None:
         unit, scope = self.unit, self.scope
@@ -197,6 +198,9 @@ class Reader(Assignments):
             raise self.fail(s, scope, "the variable of a loop over a range is one name")
         if step == ZERO:
             raise self.fail(call, scope, "the step is 0")
+        if not isinstance(step, Const):
+            step = self.named(step, "step", line, out)
+            self.check(op("==", step, ZERO), ValueError, "range() arg 3 must not be zero", line, out)
         var = self.local(s.target.id, s, scope)
         self.kinds[var] = max(self.kinds.get(var, "b"), "i", key="bif".index)
         self.unstable.add(var)

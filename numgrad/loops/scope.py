@@ -222,6 +222,16 @@ class Names:
         self.check(outside, IndexError, "index out of range", line, out)
         return inside
 
+    def divided(self, name: str, values: list[Any], line: Line, out: list[Any]) -> list[Any]:
+        """The operands of an operator; if it divides integers, the divisor is looked at, as Python does."""
+        if name not in ("//", "%") or not all(isinstance(v, Expr) and self.kind(v) != "f" for v in values):
+            return values
+        divisor = self.named(values[1], "divisor", line, out)
+        if not isinstance(divisor, Const) or divisor.value == 0:
+            is_zero = Const(True) if isinstance(divisor, Const) else op("==", divisor, ZERO)
+            self.check(is_zero, ZeroDivisionError, "integer division or modulo by zero", line, out)
+        return [values[0], divisor]
+
     # ---- extents --------------------------------------------------------------------------------------------------------
 
     def resolve(self, e: Expr) -> Expr:

@@ -129,7 +129,9 @@ class _Translation:
     def _outputs(self, role: Role, prefix: str, asked: bool) -> list[Parameter]:
         """One parameter for each result: the result itself, its gradient or its tangent."""
         return [
-            Parameter(self.names.own(f"{prefix}{r.name}"), r.dtype, max(1, len(r.shape)), role, r.name)
+            Parameter(
+                self.names.own(f"{prefix}{r.name}") if prefix else r.name, r.dtype, max(1, len(r.shape)), role, r.name
+            )
             for r, name in self.results
             if not asked or name in self.active
         ]

@@ -20,7 +20,7 @@ from numgrad.errors import DtypeError, OutOfRangeError, TapeError
 from numgrad.loops import randomness
 from numgrad.loops.scope import Surroundings
 from numgrad.loops.sweeps import Kind
-from numgrad.loops.vocabulary import declare_rule
+from numgrad.loops.vocabulary import declare_rule, safe_names
 from numgrad.ops.elementwise import clone
 from numgrad.ops.loops import Case, Program
 from numgrad.runtime.kernel import python_function
@@ -107,7 +107,7 @@ class differentiable:  # noqa: N801 (a decorator)
         self.checkpoint = _checkpoints(plain.__name__, checkpoint)
         self.checked = bool(checked)
         self._signature = inspect.signature(plain)
-        self._names = tuple(self._signature.parameters)
+        self._names = safe_names(tuple(self._signature.parameters))
         strange = [
             name for name, each in self._signature.parameters.items()
             if each.kind not in (each.POSITIONAL_ONLY, each.POSITIONAL_OR_KEYWORD)
@@ -116,7 +116,7 @@ class differentiable:  # noqa: N801 (a decorator)
             raise TypeError(
                 f"differentiable: {plain.__name__} has the parameters {strange}, expected each by its name and place"
             )
-        if hidden := [name for name in self._names if name.startswith("_")]:
+        if hidden := [name for name in self._signature.parameters if name.startswith("_")]:
             raise TypeError(
                 f"differentiable: {plain.__name__} has the parameters {hidden}, expected names that begin with a letter"
             )

@@ -77,10 +77,8 @@ class Run:
     def turned(self, grads: Mapping[str, Any], way: Mapping[str, Any]) -> dict[str, np.ndarray]:
         """How the gradients turn along a direction, after `record`: by the reverse of the gradient's own translation."""
         gradient = self.sweeps.gradient()
-        code = gradient.__code__
-        names = code.co_varnames[: code.co_argcount]
-        sizes = {name: block.size + 1 for name, block in self.saved.items()}
-        rooms = [sizes.get(name.replace("room_", "tape_"), 1) for name in names if name.startswith("room_")]
+        tapes = {p.dtype: p.name for p in self.sweeps.record.parameters if p.role == "tape"}
+        rooms = [self.saved[tapes[d]].size + 1 if d in tapes else 1 for d in _TAPES]
         given = [
             np.asarray(grads[r.name], float) if r.shape else float(grads[r.name])
             for r in self.sweeps.results
@@ -136,7 +134,7 @@ class Run:
             if p.role == "argument":
                 values.append(self.args[p.of])
             elif p.role in ("kept", "tape", "used"):
-                values.append(given[p.name])
+                values.append(given["used" if p.role == "used" else p.name])
             elif p.role == "status":
                 values.append(status)
             elif p.role == "work":

@@ -294,3 +294,42 @@ def test_a_number_that_branches_choose_is_computed_again_and_needs_no_tape() -> 
     v = 2.0 * x
     slopes = np.where(v > 2.0, 0.0, np.where(v > 0.0, 4.0 * v**3, 2.0 * (v - v**3) * (1.0 - 3.0 * v * v)))
     np.testing.assert_allclose(run.reverse({"out_0": np.ones(1)})["x"], 2.0 * slopes, rtol=1e-12)
+
+
+def divided(x, n, k):
+    total = n // 3 + n % 7
+    for i in range(x.shape[0]):
+        total += (i + n) % k if x[i] > 0.0 else 0
+    total //= k
+    quotient, rest = divmod(n, k + 1)
+    return x.sum() * total + quotient - rest
+
+
+@pytest.mark.parametrize(("k", "status"), [(3, None), (-2, None), (0, 3), (-1, 5)])
+def test_integers_are_not_divided_by_0(k: int, status: int | None) -> None:
+    """As in Python; the exception names the line, counted from that of the function."""
+    x = np.array([-0.3, 1.7])
+    if status is None:
+        agree(Run(divided, (x, 5, k)), np.random.default_rng(0), (divided(x, 5, k),))
+        return
+    sweeps = translate(divided, [Kind("f8", 1), Kind("i8"), Kind("i8")])
+    for name in ("plain", "count"):
+        found = np.zeros(1, np.int64)
+        more = (np.zeros(1),) if name == "plain" else (np.zeros(3, np.int64),)
+        getattr(sweeps, name).function(x, 5, k, *more, found)
+        failure = sweeps.failures[found[0] - FIRST_FAILURE]
+        assert failure.error is ZeroDivisionError
+        assert failure.line.number == divided.__code__.co_firstlineno + status
+
+
+def test_a_range_has_no_step_of_0() -> None:
+    sweeps = translate(stepped, [Kind("f8"), Kind("i8")])
+    status = np.zeros(1, np.int64)
+    sweeps.plain.function(1.0, 0, np.zeros(1), status)
+    assert sweeps.failures[status[0] - FIRST_FAILURE].error is ValueError
+
+
+def stepped(x, k):
+    for i in range(0, 5, k):
+        x = x * 0.5 + i
+    return x

@@ -461,8 +461,14 @@ def test_an_index_out_of_range_names_the_line() -> None:
         picked(x, np.array([0, 3]), True)
     with pytest.raises(IndexError, match="v = x"):
         picked(x.detach().numpy(), np.array([-4]), True)
-    with pytest.raises(IndexError, match="out of range"):
-        ng.func.vmap(picked, in_dims=(None, 0, None))(x, ng.tensor([[0], [7]]), True)
+    places = ng.tensor([[[0], [1], [2]], [[1], [7], [0]]])
+    with pytest.raises(IndexError, match=r"out of range.*`v = x\[places\[k\]\]`"):
+        ng.func.vmap(picked, in_dims=(None, 0, None))(x, places[1], True)
+    with pytest.raises(IndexError, match=r"out of range.*`v = x\[places\[k\]\]`"):
+        ng.func.vmap(picked, in_dims=(0, 0, None))(ng.ones(3, 3, dtype=ng.float64), places[1], True)
+    nested = ng.func.vmap(ng.func.vmap(picked, in_dims=(None, 0, None)), in_dims=(None, 0, None))
+    with pytest.raises(IndexError, match=r"^[^`]*`v = x\[places\[k\]\]`$"):
+        nested(x, places, True)
 
 
 def test_anomaly_mode_names_the_line_of_a_nan() -> None:

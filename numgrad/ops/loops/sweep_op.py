@@ -156,7 +156,7 @@ class SweepOp:
         inner, flags = params[BATCH], params[FLAGS]
         case = Case(tuple([params[name] for name in self.numbers]), batch.size, batch.flags)
         if inner is None:
-            return self.apply(values, case)
+            return self._placed(values, case)
         flat, owns = [], []
         for value, outer, own in zip(values, batch.flags, flags, strict=True):
             owns.append(outer or own)
@@ -165,10 +165,20 @@ class SweepOp:
             elif own and not outer:
                 value = repeated(value, batch.size)
             flat.append(folded(value) if outer or own else value)
-        results = self.apply(tuple(flat), case._replace(batch=batch.size * inner, flags=tuple(owns)))
+        results = self._placed(tuple(flat), case._replace(batch=batch.size * inner, flags=tuple(owns)))
         if isinstance(results, tuple):
             return tuple([_unfolded(each, batch.size, inner) for each in results])
         return _unfolded(results, batch.size, inner)
+
+    def _placed(self, values: tuple[Any, ...], case: Case) -> Any:
+        """The outputs for a batch; an index that is out of range is reported with its line."""
+        from numgrad.ops.loops.tracing import index_line
+
+        try:
+            return self.apply(values, case)
+        except OutOfRangeError as error:
+            line = index_line(self, values, case)
+            raise OutOfRangeError(f"{error}{'' if line is None else f', in {shown(line)}'}") from None
 
     def _error(self, status: int, params: Any) -> Exception:
         if status >= FIRST_FAILURE:
