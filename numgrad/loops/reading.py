@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from numgrad.errors import TranslationError
+from numgrad.loops.aliases import told_apart, without_marks
 from numgrad.loops.assignments import Assignments, RewriteError
 from numgrad.loops.language import (
     ONE,
@@ -106,7 +107,7 @@ class Reader(Assignments):
             if name in self.given_changed:
                 self.changed[fresh.array] = name
             else:
-                self.private[fresh.array] = given, scope
+                self.same_as(fresh.array, name, given, tree, scope, unit.body)
 
     def _results(self, value: Any, tree: ast.FunctionDef) -> None:
         unit, scope = self.unit, self.scope
@@ -294,21 +295,18 @@ class Reader(Assignments):
         outlived = self.outlived()
         if outlived is not None:
             raise RewriteError("apart", outlived)
-        for fresh, (name, scope) in self.private.items():
-            if fresh in self.written_to:
+        last = {r[1] for r in unit.results if r[0] != "scalar"} | {n for n, kind in unit.params if kind.ndim}
+        apart = told_apart(unit.body, last)
+        if apart is not None:
+            name, scope, s = apart.why
+            if isinstance(s, ast.FunctionDef):
                 raise self.fail(
-                    scope.tree, scope, f"{name} is an argument, and then another array, and its elements are changed",
+                    s, scope, f"{name} is an argument, and then another array, and its elements are changed",
                     "take another name for the other array",
                 )  # fmt: skip
-        for name, array, scope, s in self.copies:
-            mine = scope.names[name].array
-            if mine in self.written_to or array in self.written_to:
-                raise self.fail(
-                    s,
-                    scope,
-                    f"{name} is another name for an array that is changed",
-                    "copy it, or swap names by `a, b = b, a`",
-                )
+            what = f"{name} is another name for an array that is changed"
+            raise self.fail(s, scope, what, "copy it, or swap names by `a, b = b, a`")
+        without_marks(unit.body)
         for array, nest, line, early in self.namings:
             for other, spot, _ in self.makings:
                 remade = sum(o == array for o, _, _ in self.makings) > 1 or spot

@@ -333,3 +333,16 @@ def stepped(x, k):
     for i in range(0, 5, k):
         x = x * 0.5 + i
     return x
+
+
+def filled(x, v):
+    before = x.sum()
+    x[1:].fill(v * before)
+    return before
+
+
+def test_an_argument_that_is_filled_is_changed() -> None:
+    run = Run(filled, (np.array([0.3, 1.7, -0.6]), 0.5))
+    agree(run, np.random.default_rng(0), (1.4,))
+    run.plain()
+    np.testing.assert_allclose(run.results["out_1"], [0.3, 0.7, 0.7])
