@@ -19,8 +19,9 @@ from numgrad.loops.language import If, Loop, Permute, Stmt, arrays, children, ex
 class Mark(Stmt):
     """A note of the reader between statements.
 
-    ``what`` is ``same``: the array has a copy of what ``other`` holds, and in NumPy would be it; ``anew``: it is another array
-    from here on; ``write``: elements of it are changed. ``why`` says who is to blame: the name, the function, the statement.
+    ``what`` is ``made``: a new array; ``same``: the array has a copy of what ``other`` holds, and in NumPy would be it;
+    ``anew``: it is another array from here on; ``write``: elements of it are changed. ``why`` says who is to blame: the name,
+    the function, the statement.
     """
 
     what: str
@@ -58,13 +59,16 @@ def told_apart(body: list[Any], read_last: Iterable[str]) -> Mark | None:
     return None
 
 
-def without_marks(body: list[Any]) -> list[Any]:
-    """The statements without notes, in place."""
-    body[:] = [s for s in body if not isinstance(s, Mark)]
+def without_marks(body: list[Any], made: dict[str, list[Any]]) -> None:
+    """The statements without notes, in place; ``made`` has what stands where arrays are made."""
+    body[:] = [
+        each
+        for s in body
+        for each in ([s] if not isinstance(s, Mark) else made.get(s.array, []) if s.what == "made" else [])
+    ]
     for s in body:
         for inner in children(s):
-            without_marks(inner)
-    return body
+            without_marks(inner, made)
 
 
 def _read(names: set[str], state: _State) -> None:

@@ -21,7 +21,23 @@ from numgrad.loops.backward import Adjoint
 from numgrad.loops.code import Code, loops, span, trips_text, turn
 from numgrad.loops.extents import WorkMemory, extent
 from numgrad.loops.forward import SHORT, TAPES, Forward
-from numgrad.loops.language import ONE, ZERO, Assign, Const, Expr, For, Loop, Op, bare, op, product, text, walk, written
+from numgrad.loops.language import (
+    ONE,
+    ZERO,
+    Assign,
+    Const,
+    Expr,
+    For,
+    Loop,
+    Op,
+    bare,
+    op,
+    product,
+    scalars,
+    text,
+    walk,
+    written,
+)
 from numgrad.loops.reverse import Reverse
 from numgrad.loops.rooms import Bounds, Rooms, rooms_of_block
 from numgrad.loops.sweeps import Checkpoint, Memory
@@ -47,7 +63,7 @@ class Parts:
     """
 
     def __init__(self, forward: Forward, s: Any) -> None:
-        self.loop, self.snapshots = s, s.checkpoint
+        self.loop, self.snapshots, self.found = s, s.checkpoint, forward.unit.found
         self.is_counted = isinstance(s, For) and not s.exit
         self.stem = s.var if isinstance(s, For) else s.count
         bounds = Bounds(forward.v)
@@ -73,10 +89,14 @@ class Parts:
         """What the loop leaves on the tapes."""
         total: Rooms = dict.fromkeys(TAPES, ZERO)
         for kind, size in self.sizes.items():
-            total[kind] = None if self.turns is None else op("*", size, self._most())
+            total[kind] = None if self.turns is None or self._is_found(size) else op("*", size, self._most())
         if forward.counts_turns(self.loop) and total["i"] is not None:
             total["i"] = op("+", total["i"], ONE)
         return total
+
+    def _is_found(self, size: Expr) -> bool:
+        """Whether a size is one that only a run can tell."""
+        return not self.found.isdisjoint(scalars(size))
 
     def _root(self) -> Expr:
         assert self.turns is not None
@@ -100,7 +120,8 @@ class Parts:
             blocks[f"part_{TAPES[kind]}"] = TAPES[kind], room
         if self.snapshots:
             for kind, size in self.sizes.items():
-                blocks[f"states_{TAPES[kind]}"] = TAPES[kind], op("*", size, Const(self.snapshots))
+                room = None if self._is_found(size) else op("*", size, Const(self.snapshots))
+                blocks[f"states_{TAPES[kind]}"] = TAPES[kind], room
             blocks["states_at"] = "i8", Const(self.snapshots)
         return blocks
 
@@ -110,9 +131,8 @@ class Parts:
         for kind, each in self.sizes.items():
             size = op("+", size, op("*", each, Const(_BYTES[kind])))
         name = self.stem.rsplit("_", 1)[0] if isinstance(self.loop, For) else "while"
-        return Checkpoint(
-            self.loop.line, name, self.snapshots, None if self.turns is None else extent(self.turns), extent(size)
-        )
+        turns = None if self.turns is None else extent(self.turns)
+        return Checkpoint(self.loop.line, name, self.snapshots, turns, None if self._is_found(size) else extent(size))
 
     # ---- names ------------------------------------------------------------------------------------------------------------
 
@@ -279,6 +299,12 @@ class Parts:
         turns, back = self._part(reverse)
         k = self.stem + forward.names.turn
         keep: list[Any] = []
+        for x, m in memory.items():
+            if self._is_found(self.sizes[x]):
+                keep += [
+                    f"if ({used} + 1) * {text(self.sizes[x])} > {m}.size:",
+                    [f"{forward.status}[0] = {SHORT}", "return"],
+                ]
         self._copy(forward, {x: (m, f"{used} * {text(self.sizes[x])}") for x, m in memory.items()}, True, keep)
         keep += [f"{states}[{used}] = {at}", f"{used} += 1"]
         taken: list[Any] = []
@@ -328,7 +354,7 @@ def _blocks(parts: Iterable[Parts]) -> dict[str, tuple[str, Expr | None]]:
 def memory_of(parts: Iterable[Parts], forward: Forward, work: WorkMemory) -> list[Any]:
     """Lines that name these blocks in the memory of the reverse sweep."""
     return [
-        f"{forward.names.own(name)} = {work.unknown(dtype) if room is None else work.take(dtype, (room,))}"
+        f"{forward.names.own(name)} = {work.unknown(dtype, name) if room is None else work.take(dtype, (room,))}"
         for name, (dtype, room) in _blocks(parts).items()
     ]
 

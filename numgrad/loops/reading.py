@@ -22,6 +22,7 @@ from numgrad.loops.language import (
     For,
     If,
     Load,
+    Make,
     Unit,
     Var,
     While,
@@ -306,7 +307,6 @@ class Reader(Assignments):
                 )  # fmt: skip
             what = f"{name} is another name for an array that is changed"
             raise self.fail(s, scope, what, "copy it, or swap names by `a, b = b, a`")
-        without_marks(unit.body)
         for array, nest, line, early in self.namings:
             for other, spot, _ in self.makings:
                 remade = sum(o == array for o, _, _ in self.makings) > 1 or spot
@@ -319,24 +319,38 @@ class Reader(Assignments):
                 raise self.fail(
                     node, scope, "it is a truth value or an integer first and another number later", "take two names"
                 )
-        self._extents()
+        without_marks(unit.body, self._extents())
 
     def _refused(self, line: Any, what: str, advice: str) -> Exception:
         return TranslationError(f"differentiable {line.function}, {line.file}:{line.number}: {what}; {advice}")
 
-    def _extents(self) -> None:
-        """The extents of local arrays, by what arguments determine."""
+    def _extents(self) -> dict[str, list[Any]]:
+        """The extents of local arrays, by what arguments determine; what stands where the other arrays are made."""
         unit = self.unit
-        lines = {name: line for name, _, line in reversed(self.makings)}
+        made: dict[str, list[Any]] = {}
+        returned = {r[1] for r in unit.results}
         for name in unit.locals:
             array = unit.arrays[name]
-            shape = [self._resolved(e) for e in array.shape]
-            if None in shape:
-                raise self._refused(
-                    lines[name], f"the extents of {name} are not known before the function runs",
-                    "make it with extents that shapes and integer arguments determine",
-                )  # fmt: skip
-            unit.arrays[name] = Array(array.dtype, tuple(shape))  # type: ignore[arg-type]
+            shape = [self.resolve(e) for e in array.shape]
+            unknown = [e for e, a in zip(shape, array.shape, strict=True) if self._resolved(a) is None]
+            unit.arrays[name] = Array(array.dtype, tuple(shape))
+            if not unknown:
+                continue
+            loops, line = next((loops, line) for other, loops, line in self.makings if other == name)
+            what = f"the extents of {name} are not known before the function runs"
+            if loops or name in returned or not all(isinstance(e, Var) for e in unknown):
+                where = "made in a loop" if loops else "returned" if name in returned else "a part of another"
+                advice = "make it with extents that shapes and integer arguments determine"
+                more = ", or before the loop" if loops else ", and return how many of its elements are in use"
+                raise self._refused(line, f"{what}, and it is {where}", advice + more)
+            unit.found |= {e.name for e in unknown}  # type: ignore[attr-defined]
+            made[name] = []
+            most = Const(1 << 60 // len(shape))  # so that no product of them is beyond 64 bits
+            for e in shape:
+                wrong = op("or", op("<", e, ZERO), op(">", e, most))
+                self.check(wrong, ValueError, f"an extent of {name} is negative or too large", line, made[name])
+            made[name].append(Make(line, name))
+        return made
 
 
 def read(

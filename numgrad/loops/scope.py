@@ -241,7 +241,7 @@ class Names:
         if isinstance(e, (Const, Dim)):
             return e
         if isinstance(e, Var):
-            if e.name in self.unstable:
+            if e.name in self.unstable or self.kinds.get(e.name) == "f":  # of arguments, integers alone are known
                 return None
             entry = self.assignments.get(e.name)
             if entry is None:
@@ -270,7 +270,7 @@ class Names:
         self.unit.arrays[name] = Array(dtype, tuple(extents))
         self.unit.locals.append(name)
         self.makings.append((name, self.loops(), line))
-        out.append(Mark(line, "anew", name))
+        out.append(Mark(line, "made", name))
         return whole(name, tuple(extents))
 
     def same_as(self, mine: str, array: str, name: str, node: Any, scope: Scope, out: list[Any]) -> None:

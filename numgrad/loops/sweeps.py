@@ -134,20 +134,19 @@ class Checkpoint:
     turns
         How many turns it has at most; None where only a run can tell.
     state
-        The bytes of one state.
+        The bytes of one state; None where only a run can tell.
     """
 
     line: Line
     name: str
     snapshots: int
     turns: Extent | None
-    state: Extent
+    state: Extent | None
 
     def said(self, shapes: Mapping[str, Sequence[int]], numbers: Mapping[str, int]) -> str:
         """What it takes for such arguments: a line of text."""
-        head = (
-            f"checkpoint {self.name}, line {self.line.number}: states of {self.state.evaluate(shapes, numbers)} bytes"
-        )
+        size = "some" if self.state is None else self.state.evaluate(shapes, numbers)
+        head = f"checkpoint {self.name}, line {self.line.number}: states of {size} bytes"
         if self.turns is None:
             often = f"at most {self.snapshots}" if self.snapshots else "two to four times the square root of the turns"
             return f"{head}, {often}; each turn is run again {'once or more' if self.snapshots else 'once'}"

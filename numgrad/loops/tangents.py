@@ -7,7 +7,8 @@ from typing import Any
 from numgrad.errors import TranslationError
 from numgrad.loops.backward import do, slope
 from numgrad.loops.code import Code, span
-from numgrad.loops.forward import FIRST_FAILURE, branch, swapped
+from numgrad.loops.extents import WorkMemory
+from numgrad.loops.forward import FIRST_FAILURE, ZEROS, branch, swapped
 from numgrad.loops.kinds import kinds
 from numgrad.loops.language import (
     Assign,
@@ -17,6 +18,7 @@ from numgrad.loops.language import (
     For,
     If,
     Load,
+    Make,
     Op,
     Permute,
     Store,
@@ -29,6 +31,7 @@ from numgrad.loops.language import (
     text,
 )
 from numgrad.loops.slopes import PAIRS, SLOPES
+from numgrad.loops.sweeps import Parameter, Sweep
 from numgrad.loops.versions import leaves, reals, varied, widened
 
 
@@ -38,6 +41,7 @@ class Tangents:
     def __init__(self, unit: Unit, needs: set[str], names: Any, traced: set[str]) -> None:
         self.unit, self.names, self.traced = unit, names, traced
         self.body = unit.body
+        self.made: dict[str, list[Any]] = {}  # what stands where arrays get their memory, by array
         params = {n: "i" if k.dtype[0] == "u" else k.dtype[0] for n, k in unit.params if not k.ndim}
         self.kinds = kinds(unit.body, params, unit.arrays)
         self.active = varied(unit.body, needs, reals(self.kinds, unit.arrays))
@@ -111,6 +115,54 @@ class Tangents:
         x = e.args[0]
         return Op("select", (Op(">", (x, Const(0.0))), op("*", op("*", d, e), Op("log", (x,))), Const(0.0)))
 
+    def sweep(self, t: Any) -> Sweep:
+        """The sweep of a translation that gives results and their tangents."""
+        unit, dot, kinds = self.unit, self.names.dot, t.versions.kinds
+        forward = t._forward(None, "plain")
+        work = WorkMemory(unit, "work", self.names)
+        body: list[Any] = []
+        for n in unit.locals:
+            begin, self.made[n] = work.made(n, n)
+            body += begin
+            if n in self.active:
+                begin, then = work.made(f"{n}{dot}", n, "f8")
+                body, self.made[n] = [*body, *begin], [*self.made[n], *then]
+                forward.fill(f"{n}{dot}", n, "0.0", self.made[n] if then else body)
+        inputs = []
+        for n in t.needs:
+            kind = t.kinds[n]
+            name = f"{n}{dot}" if kind.ndim else self.names.own(f"tangent_{n}")
+            inputs.append(Parameter(name, kind.dtype, max(1, kind.ndim), "tangent", n))
+            if not kind.ndim:
+                body.append(f"{n}{dot} = {name}[0]")
+        body += [f"{n} = {ZEROS[kinds[n]]}" for n in self.numbers(kinds) if n not in t.kinds]
+        body += [f"{n}{dot} = 0.0" for n in self.numbers(kinds) if n in self.active and n not in t.needs]
+        body += [f"{n}{self.names.id} = {t.ids[n]}" for n in sorted(self.traced)]
+        self.block(unit.body, body)
+        dots = []
+        for (r, _), raw in zip(t.results, unit.results, strict=True):
+            on = raw[1] in self.active
+            name = self.names.own(f"{r.name}_tangent")
+            if r.needs_grad:
+                dots.append(Parameter(name, r.dtype, max(1, len(r.shape)), "result_tangent", r.name))
+            if r.shape:
+                t._by_identity(r, raw[1], lambda n, into, to=r.name: forward.copy(to, n, n, into), body)  # type: ignore[misc]
+                if r.needs_grad:
+                    t._by_identity(r, raw[1], lambda n, into, to=name: forward.copy(to, f"{n}{dot}", n, into), body)  # type: ignore[misc]
+            else:
+                body.append(f"{r.name}[0] = {raw[1]}")
+                if r.needs_grad:
+                    body.append(f"{name}[0] = {raw[1]}{dot}" if on else f"{name}[0] = 0.0")
+        parameters = [
+            *t._arguments(),
+            *inputs,
+            *t._outputs("result", "", False),
+            *dots,
+            *t._blocks(work.blocks(), "work"),
+            t._status(),
+        ]
+        return t._sweep("tangent", parameters, work.blocks(), body)
+
     # ---- statements -----------------------------------------------------------------------------------------------------
 
     def block(self, stmts: list[Any], out: list[Any]) -> None:
@@ -157,6 +209,8 @@ class Tangents:
             self.block(s.then, parts[0])
             self.block(s.orelse, parts[1])
             branch(bare(s.cond), parts, out, s.line)
+        elif isinstance(s, Make):
+            out += self.made[s.array]
         elif isinstance(s, Fail):
             out += [Code(f"{self.names.own('status')}[0] = {FIRST_FAILURE + s.number}", s.line), Code("return", s.line)]
         else:

@@ -157,12 +157,14 @@ class _Translation:
         unit = self.unit
         lines: list[Any] = ["# local arrays"] if unit.locals else []
         for name in self._groups():
-            array = unit.arrays[name]
             if name in outs:
                 lines.append(f"{name} = {outs[name]}")
                 continue
-            memory = kept if kept is not None and self._is_kept(name) else work
-            lines.append(f"{name} = {memory.take(array.dtype, array.shape)}")
+            if not work.is_late(name):
+                lines += self._memory(name, kept, work).made(name, name)[0]
+        for name in filter(work.is_late, unit.locals):
+            begin, forward.made[name] = self._memory(name, kept, work).made(name, name)
+            lines += begin
         if forward.records:
             lines += [f"{first} = 0" for _, first in forward.tapes.values()]
             if forward.mode == "count":
@@ -170,6 +172,9 @@ class _Translation:
         lines += [f"{n}{self.names.id} = {k}" for n, k in self.ids.items() if forward.records or n in self.traced]
         lines += [f"{n} = {ZEROS[self.versions.kinds[n]]}" for n in self._unset()]
         return lines
+
+    def _memory(self, name: str, kept: WorkMemory | None, work: WorkMemory) -> WorkMemory:
+        return kept if kept is not None and self._is_kept(name) else work
 
     def _unset(self) -> list[str]:
         """Canonical numbers that are no parameters: they have a value from the start, so that nothing undefined is pushed."""
@@ -318,7 +323,7 @@ class _Translation:
             record,
             count,
             self.reverse(forward, kept.blocks(), tapes),
-            self.tangent(tangents),
+            tangents.sweep(self),
             lambda: self.gradient(),
             report_of(self),
             failures,
@@ -347,7 +352,7 @@ class _Translation:
             if argument and n not in self.needs:
                 continue
             if not argument and n not in self.swapped:
-                body.append(f"{n}{bar} = {work.take('f8', unit.arrays[n].shape)}")
+                body += [x for lines in work.made(f"{n}{bar}", n, "f8") for x in lines]
             forward.fill(f"{n}{bar}", n, "0.0", body)
         numbers = self.versions.canonical | {n for n, k in self.kinds.items() if not k.ndim}
         body += [f"{n}{bar} = 0.0" for n in sorted(numbers & self.active)]
@@ -380,19 +385,22 @@ class _Translation:
 
     def _arrays_at_end(self, forward: Forward, kept: WorkMemory, work: WorkMemory) -> list[Any]:
         """Arrays that were kept: those that the reverse writes to are copied, so that it can run again."""
-        unit, lines = self.unit, []
+        unit, lines, late = self.unit, [], {}
+        for n in [n for n in unit.locals if work.is_late(n) and self._is_kept(n)]:  # in the order of the forward sweep
+            late[n] = self.names.own(f"{n}_late")
+            lines += kept.made(late[n], n)[1]
         groups: dict[frozenset[str], list[str]] = {}
         for n in self._groups():
             groups.setdefault(frozenset(self._swapped_with(n)), []).append(n)
         for members in groups.values():
             first = members[0]
-            array = unit.arrays[first]
             writes = not self.rec.restored.isdisjoint(members)
-            stored = {n: kept.take(array.dtype, unit.arrays[n].shape) for n in members} if self._is_kept(first) else {}
+            arrays = [unit.arrays[n] for n in members if self._is_kept(first)]
+            stored = {n: late.get(n) or kept.take(a.dtype, a.shape) for n, a in zip(members, arrays, strict=False)}
             if stored and writes:
                 for n in members:
                     source = self.names.own(f"{n}_kept")
-                    lines += [f"{source} = {stored[n]}", f"{n} = {work.take(array.dtype, unit.arrays[n].shape)}"]
+                    lines += [f"{source} = {stored[n]}", *[x for made in work.made(n, n) for x in made]]
                     forward.copy(n, source, n, lines)
             elif stored:
                 lines += [f"{n} = {stored[n]}" for n in members]
@@ -402,7 +410,7 @@ class _Translation:
                 lines += self._by_id(members, "")
             if set(members) & self.active:
                 bar = self.names.bar
-                lines += [f"{n}{bar} = {work.take('f8', unit.arrays[n].shape)}" for n in members]
+                lines += [x for n in members for made in work.made(f"{n}{bar}", n, "f8") for x in made]
                 lines += self._by_id(members, bar)
         return lines
 
@@ -438,61 +446,6 @@ class _Translation:
         return lines
 
     # ---- forward mode, and the gradient as a function ---------------------------------------------------------------------
-
-    def tangent(self, tangents: Tangents) -> Sweep:
-        """Results and their tangents."""
-        unit, dot = self.unit, self.names.dot
-        forward = self._forward(None, "plain")
-        work = WorkMemory(unit, "work", self.names)
-        body: list[Any] = []
-        for n in unit.locals:
-            array = unit.arrays[n]
-            body.append(f"{n} = {work.take(array.dtype, array.shape)}")
-            if n in tangents.active:
-                body.append(f"{n}{dot} = {work.take('f8', array.shape)}")
-                forward.fill(f"{n}{dot}", n, "0.0", body)
-        inputs = []
-        for n in self.needs:
-            kind = self.kinds[n]
-            name = f"{n}{dot}" if kind.ndim else self.names.own(f"tangent_{n}")
-            inputs.append(Parameter(name, kind.dtype, max(1, kind.ndim), "tangent", n))
-            if not kind.ndim:
-                body.append(f"{n}{dot} = {name}[0]")
-        body += [
-            f"{n} = {ZEROS[self.versions.kinds[n]]}"
-            for n in tangents.numbers(self.versions.kinds)
-            if n not in self.kinds
-        ]
-        body += [
-            f"{n}{dot} = 0.0"
-            for n in tangents.numbers(self.versions.kinds)
-            if n in tangents.active and n not in self.needs
-        ]
-        body += [f"{n}{self.names.id} = {self.ids[n]}" for n in sorted(self.traced)]
-        tangents.block(unit.body, body)
-        dots = []
-        for (r, _), raw in zip(self.results, unit.results, strict=True):
-            on = raw[1] in tangents.active
-            name = self.names.own(f"{r.name}_tangent")
-            if r.needs_grad:
-                dots.append(Parameter(name, r.dtype, max(1, len(r.shape)), "result_tangent", r.name))
-            if r.shape:
-                self._by_identity(r, raw[1], lambda n, into, to=r.name: forward.copy(to, n, n, into), body)  # type: ignore[misc]
-                if r.needs_grad:
-                    self._by_identity(r, raw[1], lambda n, into, to=name: forward.copy(to, f"{n}{dot}", n, into), body)  # type: ignore[misc]
-            else:
-                body.append(f"{r.name}[0] = {raw[1]}")
-                if r.needs_grad:
-                    body.append(f"{name}[0] = {raw[1]}{dot}" if on else f"{name}[0] = 0.0")
-        parameters = [
-            *self._arguments(),
-            *inputs,
-            *self._outputs("result", "", False),
-            *dots,
-            *self._blocks(work.blocks(), "work"),
-            self._status(),
-        ]
-        return self._sweep("tangent", parameters, work.blocks(), body)
 
     def gradient(self) -> Callable[..., Any]:
         """The gradient as a function in the language that is read here."""

@@ -11,6 +11,7 @@ from numgrad.loops.sweeps import SHORT, Kind, Memory, Parameter, Sweep, Sweeps
 from numgrad.loops.translation import translate
 
 _TAPES = ("f8", "i8", "b1")  # in the order of `used`
+_LATE = 1 << 12  # elements of local arrays whose extents a program computes, in tests
 _SPARE = 7.25  # what fresh memory holds: nothing may count on zeros
 
 
@@ -57,7 +58,8 @@ class Run:
         tapes = {p.name: _TAPES.index(p.dtype) for p in self.sweeps.record.parameters if p.role == "tape"}
         if any(block.room is None for block in self.sweeps.saved):
             self._call(self.sweeps.count, {"used": used})
-        rooms = [int(used[tapes[b.name]]) if b.room is None else self._room(b) for b in self.sweeps.saved]
+        open_rooms = {b.name: int(used[tapes[b.name]]) if b.name in tapes else _LATE for b in self.sweeps.saved}
+        rooms = [open_rooms[b.name] if b.room is None else self._room(b) for b in self.sweeps.saved]
         self.saved = {b.name: self._fresh(n, b.dtype) for b, n in zip(self.sweeps.saved, rooms, strict=True)}
         self._call(self.sweeps.record, {**self.saved, "used": used})
         assert all(used[k] <= self.saved[name].size for name, k in tapes.items()), "written past a tape"

@@ -346,3 +346,85 @@ def test_an_argument_that_is_filled_is_changed() -> None:
     agree(run, np.random.default_rng(0), (1.4,))
     run.plain()
     np.testing.assert_allclose(run.results["out_1"], [0.3, 0.7, 0.7])
+
+
+def positive(x, scale):
+    """Arrays whose extents a loop finds."""
+    count = 0
+    for i in range(x.shape[0]):
+        if x[i] > 0.0:
+            count += 1
+    found = np.empty(count)
+    k = 0
+    for i in range(x.shape[0]):
+        if x[i] > 0.0:
+            found[k] = math.sin(x[i]) * scale
+            k += 1
+    total = 0.0
+    for t in range(count):
+        found[t] = found[t] * found[t - 1]
+        total += found[t] * found[t]
+    if total > 0.0:
+        table = np.zeros((count, 2))
+        for j in range(count):
+            table[j, 1] = found[j] * total
+            table[j, 0] += found[count - 1 - j]
+        total += table.sum() + np.dot(found, table[:, 0])
+    return total
+
+
+POINTS = ([0.3, -1.0, 1.7, 2.0, -0.2], [-0.3, -1.0], [])
+
+
+@pytest.mark.parametrize("checkpoint", [{}, {"t": None}, {"t": 2}])
+@pytest.mark.parametrize("point", POINTS)
+def test_extents_that_a_loop_finds(point: list[float], checkpoint: dict[str, int | None]) -> None:
+    x = np.array(point)
+    run = Run(positive, (x, 0.7), checkpoint=checkpoint)
+    grads = agree(run, np.random.default_rng(0), (positive(x, 0.7),))
+    assert np.count_nonzero(grads["x"]) == np.count_nonzero(x > 0.0)
+
+
+def test_second_derivatives_with_extents_that_a_loop_finds() -> None:
+    x, way, step = np.array(POINTS[0]), np.array([0.5, -1.0, 0.25, 2.0, 0.3]), 1e-6
+
+    def gradient(x: np.ndarray) -> Run:
+        run = Run(positive, (x, 0.7), needs=["x"])
+        run.record()
+        return run
+
+    turned = gradient(x).turned({"out_0": 1.0}, {"x": way})["x"]
+    up, down = (gradient(x + s * way).reverse({"out_0": 1.0})["x"] for s in (step, -step))
+    np.testing.assert_allclose(turned, (up - down) / (2 * step), rtol=1e-6, atol=1e-8)
+
+
+def made_in_a_loop(x):
+    total = 0.0
+    for i in range(3):
+        n = int(x * i)
+        a = np.zeros(n)
+        total += a.sum()
+    return total
+
+
+def returned_as_found(x):
+    a = np.zeros(int(x))
+    return a
+
+
+def too_large(x, n):
+    a = np.zeros((int(x), n))
+    return a.sum() * x
+
+
+def test_extents_that_are_found_are_refused_in_loops_and_results_and_checked() -> None:
+    for function in (made_in_a_loop, returned_as_found):
+        with pytest.raises(
+            TranslationError, match=r"the extents of a are not known.*and it is (made in a loop|returned)"
+        ):
+            translate(function, [Kind("f8")])
+    sweeps = translate(too_large, [Kind("f8"), Kind("i8")])
+    for x, n in ((-1.0, 2), (2.0, -1), (2.0**31, 1 << 33), (2.0**33, 1 << 31)):
+        status = np.zeros(1, np.int64)
+        sweeps.plain.function(x, n, np.zeros(1), np.zeros(0), status)
+        assert sweeps.failures[status[0] - FIRST_FAILURE].error is ValueError

@@ -186,6 +186,8 @@ class DifferentiableOp:
         sizes = {}
         for each in self.sweeps.saved:
             is_tape = self.forward.role_of(each.name) == "tape"
+            if each.room is None and not is_tape:
+                continue  # local arrays whose extents the function computes
             count = (
                 tapes[TAPES.index(each.dtype)] if is_tape or each.room is None else each.room.evaluate(shapes, numbers)
             )
